@@ -1,0 +1,162 @@
+// Package actorkit owns everything of the actor runtime that our actors touch:
+// the system and its log bridge, props with our mailbox and middleware, timers,
+// bounded calls to the outside, and addresses.
+//
+// It guarantees that an actor built with Kit.Props handles one message at a
+// time in the order of arrival, that a panic in it is logged with its stack and
+// counted before supervision sees it, and that whatever a call or a timer
+// yields comes back as an ordinary message. It must never decide anything about
+// the domain, and nothing in it blocks the caller.
+package actorkit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+// Kit is what the actors of one system share. Build it with New.
+type Kit struct {
+	System *actor.ActorSystem
+	Log    *zap.Logger
+	stats  *Stats
+}
+
+// New creates an actor system whose own log lines go to log at Warn and above.
+func New(log *zap.Logger, stats *Stats) *Kit {
+	if stats == nil {
+		stats = NewStats(nil)
+	}
+	bridged := log.Named("runtime").WithOptions(zap.IncreaseLevel(zapcore.WarnLevel))
+	system := actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+			return slog.New(zapslog.NewHandler(bridged.Core()))
+		}),
+		actor.WithDeadLetterThrottleInterval(time.Second),
+		actor.WithDeadLetterRequestLogging(false),
+	)
+	return &Kit{System: system, Log: log, stats: stats}
+}
+
+// Props describes an actor of one kind with the kit's mailbox and middleware.
+// kind is a metric label from a small closed set, such as "execution".
+// The producer must be free of side effects: it may run for a name already taken.
+func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOption) *actor.Props {
+	stat := k.stats.kind(kind)
+	all := append([]actor.PropsOption{
+		actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat} }),
+		actor.WithReceiverMiddleware(k.observe(kind, stat)),
+	}, opts...)
+	return actor.PropsFromProducer(producer, all...)
+}
+
+// Shedding replaces the unbounded mailbox by one of n messages that refuses the
+// newest and calls onDrop for it. It is for views, which may lose everything.
+func (k *Kit) Shedding(kind string, n int, onDrop func(message any)) actor.PropsOption {
+	stat := k.stats.kind(kind)
+	return actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat, limit: n, onDrop: onDrop} })
+}
+
+// observe counts actors of a kind, and logs and counts panics before they reach supervision.
+func (k *Kit) observe(kind string, stat *kindStat) actor.ReceiverMiddleware {
+	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+			switch envelope.Message.(type) {
+			case *actor.Started:
+				stat.actors.Add(1)
+			case *actor.Stopped:
+				stat.actors.Add(-1)
+			case *actor.Restarting:
+				stat.actors.Add(-1)
+				stat.restarts.Add(1)
+			}
+			defer func() {
+				cause := recover()
+				if cause == nil {
+					return
+				}
+				k.reportPanic(kind, stat, ctx.Self(), envelope.Message, cause)
+				panic(cause)
+			}()
+			next(ctx, envelope)
+		}
+	}
+}
+
+func (k *Kit) reportPanic(kind string, stat *kindStat, self *actor.PID, message, cause any) {
+	fields := []zap.Field{
+		zap.String("kind", kind), logx.Actor(self.GetId()), zap.String("message", fmt.Sprintf("%T", message)),
+	}
+	if fault, ok := cause.(fault); ok {
+		stat.faults.Add(1)
+		k.Log.Warn("actor gave up on a known fault", append(fields, logx.Err(fault.err))...)
+		return
+	}
+	stat.bugs.Add(1)
+	k.Log.Error("actor panicked", append(fields, zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))...)
+}
+
+// fault is a known cause to crash for: supervision restarts, nobody calls it a bug.
+type fault struct{ err error }
+
+func (f fault) Error() string { return f.err.Error() }
+func (f fault) Unwrap() error { return f.err }
+
+// Fail crashes the calling actor for a known reason, so that supervision rebuilds it from durable state.
+func Fail(err error) { panic(fault{err}) }
+
+// IsFault reports whether a supervision reason came from Fail.
+func IsFault(reason any) bool {
+	err, ok := reason.(error)
+	if !ok {
+		return false
+	}
+	_, ok = errors.AsType[fault](err)
+	return ok
+}
+
+// RefOf turns a PID into an address that may travel in a message.
+func RefOf(pid *actor.PID) messages.Ref {
+	if pid == nil {
+		return messages.Ref{}
+	}
+	return messages.Ref{Address: pid.GetAddress(), ID: pid.GetId()}
+}
+
+// PIDOf turns an address back into a PID.
+func PIDOf(ref messages.Ref) *actor.PID { return actor.NewPID(ref.Address, ref.ID) }
+
+// Poster returns a function that sends a message to the actor of ctx from any
+// goroutine. Take it while handling a message; it stays valid afterwards.
+func Poster(ctx actor.Context) func(message any) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	return func(message any) { root.Send(self, message) }
+}
+
+// Timer is one armed timer. The zero value is disarmed.
+type Timer struct{ timer *time.Timer }
+
+// After arms a timer that sends message to the actor of ctx after d.
+func After(ctx actor.Context, d time.Duration, message any) Timer {
+	post := Poster(ctx)
+	return Timer{time.AfterFunc(max(d, 0), func() { post(message) })}
+}
+
+// Stop disarms the timer. A message that is already in the mailbox still
+// arrives: carry an attempt or a due time in it and ignore the late one.
+func (t *Timer) Stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}

@@ -1,0 +1,171 @@
+package actorkit
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// mailbox is our mailbox: a user queue, unbounded or shedding the newest, and a
+// system queue that goes first. It exists for three reasons: the runtime's
+// bounded mailboxes spin when full, its depth counters drift when a handler
+// panics, and it delivers batches twice.
+//
+// Messages behind one whose handler panicked are kept and handled after the restart.
+type mailbox struct {
+	stat   *kindStat
+	limit  int
+	onDrop func(any)
+
+	invoker    actor.MessageInvoker
+	dispatcher actor.Dispatcher
+
+	mu     sync.Mutex
+	user   []any
+	system []any
+
+	// batch is the part of the user queue being worked off; only the running
+	// goroutine touches it.
+	batch []any
+	next  int
+
+	depth     atomic.Int64
+	scheduled atomic.Bool
+	suspended atomic.Bool
+}
+
+// keepCapacity is the largest queue whose memory an idle mailbox keeps.
+const keepCapacity = 64
+
+// PostUserMessage implements actor.Mailbox.
+func (m *mailbox) PostUserMessage(message any) {
+	if m.limit > 0 && m.depth.Load() >= int64(m.limit) {
+		m.stat.shed.Add(1)
+		if m.onDrop != nil {
+			m.onDrop(message)
+		}
+		return
+	}
+	m.depth.Add(1)
+	m.stat.mailbox.Add(1)
+	m.mu.Lock()
+	m.user = append(m.user, message)
+	m.mu.Unlock()
+	m.schedule()
+}
+
+// PostSystemMessage implements actor.Mailbox.
+func (m *mailbox) PostSystemMessage(message any) {
+	m.mu.Lock()
+	m.system = append(m.system, message)
+	m.mu.Unlock()
+	m.schedule()
+}
+
+// RegisterHandlers implements actor.Mailbox.
+func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
+	m.invoker, m.dispatcher = invoker, dispatcher
+}
+
+// Start implements actor.Mailbox.
+func (m *mailbox) Start() {}
+
+// UserMessageCount implements actor.Mailbox.
+func (m *mailbox) UserMessageCount() int { return int(m.depth.Load()) }
+
+func (m *mailbox) schedule() {
+	if m.scheduled.CompareAndSwap(false, true) {
+		m.dispatcher.Schedule(m.process)
+	}
+}
+
+func (m *mailbox) process() {
+	for {
+		m.run()
+		m.scheduled.Store(false)
+		if !m.pending() || !m.scheduled.CompareAndSwap(false, true) {
+			return
+		}
+	}
+}
+
+func (m *mailbox) pending() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.system) > 0 || !m.suspended.Load() && m.depth.Load() > 0
+}
+
+// run handles messages until there is none, the mailbox is suspended, or a handler panics.
+func (m *mailbox) run() {
+	var message any
+	defer func() {
+		if cause := recover(); cause != nil {
+			m.invoker.EscalateFailure(cause, message)
+		}
+	}()
+	for handled := 0; ; handled++ {
+		if handled >= m.dispatcher.Throughput() {
+			handled = 0
+			runtime.Gosched()
+		}
+		if message = m.popSystem(); message != nil {
+			switch message.(type) {
+			case *actor.SuspendMailbox:
+				m.suspended.Store(true)
+			case *actor.ResumeMailbox:
+				m.suspended.Store(false)
+			default:
+				m.invoker.InvokeSystemMessage(message)
+			}
+			continue
+		}
+		if m.suspended.Load() {
+			return
+		}
+		if message = m.popUser(); message == nil {
+			return
+		}
+		m.invoker.InvokeUserMessage(message)
+	}
+}
+
+func (m *mailbox) popSystem() any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.system) == 0 {
+		return nil
+	}
+	message := m.system[0]
+	m.system = m.system[1:]
+	if len(m.system) == 0 {
+		m.system = nil
+	}
+	return message
+}
+
+func (m *mailbox) popUser() any {
+	if m.next == len(m.batch) && !m.refill() {
+		return nil
+	}
+	message := m.batch[m.next]
+	m.batch[m.next] = nil
+	m.next++
+	m.depth.Add(-1)
+	m.stat.mailbox.Add(-1)
+	return message
+}
+
+// refill swaps the queue for the emptied batch.
+func (m *mailbox) refill() bool {
+	spare := m.batch[:0]
+	if cap(spare) > keepCapacity {
+		spare = nil
+	}
+	m.mu.Lock()
+	m.batch, m.user = m.user, spare
+	m.mu.Unlock()
+	m.next = 0
+	return len(m.batch) > 0
+}

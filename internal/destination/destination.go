@@ -1,0 +1,170 @@
+// Package destination owns the contract between the delivery of notices and the
+// systems they go to: what a destination is, what it needs to know of an alert,
+// who is told and who is not, and which error means what.
+//
+// A destination makes one attempt. It guarantees that an attempt ends when its
+// context does, that a cancelled or failed attempt shows no secret, and that
+// text is cut to the provider's limits instead of being refused. It must never
+// queue, retry, limit, sleep or start a goroutine that outlives the attempt:
+// the delivery actor owns all of that.
+package destination
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"butler/messages"
+)
+
+// Destination makes one attempt to deliver one notice.
+type Destination interface {
+	// Deliver returns nil error only when the provider has accepted the notice.
+	Deliver(ctx context.Context, n messages.Notice) (Receipt, error)
+}
+
+// BatchDeliverer is a Destination that delivers several notices at the price of
+// one. It returns one error per notice, in order, nil for a delivered one.
+type BatchDeliverer interface {
+	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
+}
+
+// Prober is a Destination that can tell whether it is reachable, without sending anything to a person.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
+// Receipt is what the provider answered.
+type Receipt struct {
+	// Status is the provider's code, such as "204" or "250".
+	Status string
+	// Detail is a short text for the operator, already redacted.
+	Detail string
+}
+
+// Instance is one configured use of a destination: one queue, one pace, one
+// breaker, one metric label. A destination has as many as its configuration asks for.
+type Instance struct {
+	// Name is unique, stable and a metric label: "email/reload_task_failed", "webhook/reload_task_failed/1".
+	Name string
+	// Integration is the destination's name: "email", "slack", ...
+	Integration string
+	// Kinds are the alert kinds it carries.
+	Kinds []messages.AlertKind
+	// Needs says which look-ups make its notices complete.
+	Needs Needs
+	// Select says who is told of an alert, or why nobody is. Nil means: one
+	// notice without a recipient. It is pure and quick.
+	Select func(a messages.Alert) Selection
+	// Key is what suppression counts by, given the notice; nil means the task
+	// ID and the recipient.
+	Key func(n messages.Notice) string
+	// Window is the time after a delivered notice in which further ones of its
+	// key are held back and counted. Zero means no limit.
+	Window time.Duration
+	// Pace bounds attempts over all keys; the zero value means no bound.
+	Pace Pace
+	// MaxInFlight is how many attempts run at once; 0 means the default (8).
+	MaxInFlight int
+	// Batch is how many notices one attempt may carry, for a BatchDeliverer; 0 means 1.
+	Batch int
+	// Timeout bounds one attempt; 0 means the default (10 s).
+	Timeout time.Duration
+}
+
+// Needs is what the destinations of an alert want looked up. The union over all
+// instances that carry an alert kind decides what is fetched.
+type Needs struct {
+	// Task, App and Owner are metadata from the QRS.
+	Task, App, Owner bool
+	// Execution is the last execution result.
+	Execution bool
+	// FinalState makes a success wait until the execution result is final, and
+	// leaves the instance out when it never is.
+	FinalState bool
+	// ScriptHead and ScriptTail are lines of the script log; 0 and 0 mean none is needed.
+	ScriptHead, ScriptTail int
+	// FullScriptLog asks for the whole text as Notice.Attachment.
+	FullScriptLog bool
+}
+
+// ScriptLog reports whether any part of the script log is needed.
+func (n Needs) ScriptLog() bool { return n.ScriptHead > 0 || n.ScriptTail > 0 || n.FullScriptLog }
+
+// Or returns the union of two needs.
+func (n Needs) Or(o Needs) Needs {
+	return Needs{
+		Task: n.Task || o.Task, App: n.App || o.App, Owner: n.Owner || o.Owner,
+		Execution: n.Execution || o.Execution, FinalState: n.FinalState || o.FinalState,
+		ScriptHead: max(n.ScriptHead, o.ScriptHead), ScriptTail: max(n.ScriptTail, o.ScriptTail),
+		FullScriptLog: n.FullScriptLog || o.FullScriptLog,
+	}
+}
+
+// Selection is who is told of an alert through one instance.
+type Selection struct {
+	// Recipients get one notice each; duplicates are dropped by the router, order is kept.
+	Recipients []string
+	// Reason says in words why Recipients is empty.
+	Reason string
+}
+
+// Everyone selects one notice without a recipient.
+func Everyone() Selection { return Selection{Recipients: []string{""}} }
+
+// Nobody selects nobody, for a reason that an operator can act on.
+func Nobody(format string, args ...any) Selection {
+	return Selection{Reason: fmt.Sprintf(format, args...)}
+}
+
+// Pace is a token bucket: Rate attempts a second on average, Burst at once.
+type Pace struct {
+	Rate  float64
+	Burst int
+}
+
+// ErrorKind classifies a failed attempt. It decides what happens to the notice.
+type ErrorKind uint8
+
+const (
+	// Transient: try again with back-off. Every error without a kind is transient.
+	Transient ErrorKind = iota
+	// ThrottledKind: the provider asks to come back after a delay.
+	ThrottledKind
+	// PermanentKind: this notice will never be accepted; park it.
+	PermanentKind
+	// MisconfiguredKind: no notice will be accepted until the configuration is
+	// mended (wrong credentials, unknown host name, 401, 403, 404); park it and open the breaker.
+	MisconfiguredKind
+)
+
+// Error is a classified failure of an attempt.
+type Error struct {
+	Kind ErrorKind
+	// After is the delay a throttling provider asked for; 0 when it named none.
+	After time.Duration
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent marks err as one that trying again does not mend.
+func Permanent(err error) error { return &Error{Kind: PermanentKind, Err: err} }
+
+// Throttled marks err as a request of the provider to come back after a delay.
+func Throttled(err error, after time.Duration) error {
+	return &Error{Kind: ThrottledKind, After: after, Err: err}
+}
+
+// Misconfigured marks err as one that the operator must mend.
+func Misconfigured(err error) error { return &Error{Kind: MisconfiguredKind, Err: err} }
+
+// KindOf returns the kind of err and the delay it asks for.
+func KindOf(err error) (ErrorKind, time.Duration) {
+	if classified, ok := errors.AsType[*Error](err); ok {
+		return classified.Kind, classified.After
+	}
+	return Transient, 0
+}

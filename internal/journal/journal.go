@@ -1,0 +1,64 @@
+// Package journal owns what the service remembers across a crash: the port to
+// an append-only durable log, the record codec, and the two structures that the
+// actors use on top of it, Queue (events waiting for a decision) and Ledger
+// (keyed state: live executions, notices, marks of what was handled).
+//
+// It guarantees that a write is on disk before its callback runs, that what is
+// written per event is packed into few records by group commit, and that a
+// process killed at any instant finds every acknowledged write again and never
+// half of one. Writes are retried until they succeed or the journal is closed:
+// a full or broken disk is a state that is told, not an error per caller.
+//
+// It must never interpret what it stores, and never drop an unhandled event.
+package journal
+
+import (
+	"context"
+	"errors"
+)
+
+// Seq is the place of a record in a log, from 1. It only grows, restarts included.
+type Seq uint64
+
+// Errors that a Log or Store returns; read them with errors.Is.
+var (
+	// ErrFull: the log has reached its size limit, or the disk is full.
+	ErrFull = errors.New("journal is full")
+	// ErrUnavailable: the storage cannot be written now; trying again may help.
+	ErrUnavailable = errors.New("journal is unavailable")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("journal is closed")
+	// ErrCorrupt: a record does not match its checksum or version.
+	ErrCorrupt = errors.New("journal record is corrupt")
+)
+
+// Limits bound a log. Zero means no limit.
+type Limits struct {
+	// MaxBytes is the size at which Append answers ErrFull.
+	MaxBytes int64
+}
+
+// Log is a durable sequence of records. Implementations are safe for concurrent
+// use. Every implementation passes journaltest.Run.
+type Log interface {
+	// Append makes record durable before it returns its place. A second Append
+	// with the same id, soon after one whose outcome was not learnt, adds
+	// nothing and returns the first one's place. Ids are unique per log.
+	Append(ctx context.Context, id string, record []byte) (Seq, error)
+	// Read calls visit for every record from seq on, in order, up to the end at
+	// the time of the call. The slice is only valid during the call. It stops at
+	// the first error of visit and returns it.
+	Read(ctx context.Context, from Seq, visit func(Seq, []byte) error) error
+	// Trim removes the records before seq.
+	Trim(ctx context.Context, before Seq) error
+	// Bounds returns the first kept record and the place the next one gets.
+	Bounds() (first, next Seq)
+	// Bytes returns the size on disk, approximately.
+	Bytes() int64
+}
+
+// Store opens logs by name. A name is letters, digits and underscores.
+type Store interface {
+	Open(ctx context.Context, name string, limits Limits) (Log, error)
+	Close() error
+}

@@ -1,0 +1,63 @@
+package logx
+
+import (
+	"sort"
+	"time"
+)
+
+// Repeated decides which of many equal lines are written: the first of a key at
+// once, the rest of a window as one summary. It is a pure policy, not safe for
+// concurrent use; its owner writes the lines.
+type Repeated struct {
+	window time.Duration
+	limit  int
+	open   map[string]*repetition
+}
+
+type repetition struct {
+	since time.Time
+	count int
+}
+
+// Summary says how often a key was held back after its first line.
+type Summary struct {
+	Key   string
+	Count int
+	Since time.Time
+}
+
+// NewRepeated returns a policy that remembers at most limit keys; further keys share the key "other".
+func NewRepeated(window time.Duration, limit int) *Repeated {
+	return &Repeated{window: window, limit: max(limit, 1), open: map[string]*repetition{}}
+}
+
+// First notes one occurrence of key and reports whether its line is written now.
+func (r *Repeated) First(now time.Time, key string) bool {
+	if _, known := r.open[key]; !known && len(r.open) >= r.limit {
+		key = "other"
+	}
+	seen, ok := r.open[key]
+	if !ok {
+		r.open[key] = &repetition{since: now}
+		return true
+	}
+	seen.count++
+	return false
+}
+
+// Due closes every window that has ended by now and returns what was held back
+// in them, sorted by key. Call it on a timer, so that the tail of a burst is told too.
+func (r *Repeated) Due(now time.Time) []Summary {
+	var out []Summary
+	for key, seen := range r.open {
+		if now.Sub(seen.since) < r.window {
+			continue
+		}
+		if seen.count > 0 {
+			out = append(out, Summary{Key: key, Count: seen.count, Since: seen.since})
+		}
+		delete(r.open, key)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+	return out
+}

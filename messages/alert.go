@@ -1,0 +1,274 @@
+package messages
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"butler/internal/qlik"
+)
+
+// AlertKind says what is alerted: the event as an operator names it. It is a
+// metric label and part of recorded identifiers, so its texts never change.
+type AlertKind string
+
+// The alert kinds of the task events.
+const (
+	ReloadTaskFailed             AlertKind = "reload_task_failed"
+	ReloadTaskAborted            AlertKind = "reload_task_aborted"
+	ReloadTaskSucceeded          AlertKind = "reload_task_succeeded"
+	ExternalProgramTaskFailed    AlertKind = "external_program_task_failed"
+	ExternalProgramTaskSucceeded AlertKind = "external_program_task_succeeded"
+	UserSyncTaskFailed           AlertKind = "user_sync_task_failed"
+	UserSyncTaskSucceeded        AlertKind = "user_sync_task_succeeded"
+	DistributeTaskFailed         AlertKind = "distribute_task_failed"
+	DistributeTaskSucceeded      AlertKind = "distribute_task_succeeded"
+	PreloadTaskFailed            AlertKind = "preload_task_failed"
+	PreloadTaskSucceeded         AlertKind = "preload_task_succeeded"
+)
+
+// taskKinds is the one table of family x task type. An empty cell is an event
+// that is logged and alerts nobody.
+var taskKinds = map[Family][5]AlertKind{
+	FamilyFailed: {
+		qlik.TaskReload: ReloadTaskFailed, qlik.TaskExternalProgram: ExternalProgramTaskFailed,
+		qlik.TaskUserSync: UserSyncTaskFailed, qlik.TaskDistribute: DistributeTaskFailed, qlik.TaskPreload: PreloadTaskFailed,
+	},
+	FamilyAborted: {qlik.TaskReload: ReloadTaskAborted},
+	FamilySucceeded: {
+		qlik.TaskReload: ReloadTaskSucceeded, qlik.TaskExternalProgram: ExternalProgramTaskSucceeded,
+		qlik.TaskUserSync: UserSyncTaskSucceeded, qlik.TaskDistribute: DistributeTaskSucceeded, qlik.TaskPreload: PreloadTaskSucceeded,
+	},
+}
+
+// KindOf returns the alert kind of a family and a task type. It is "" for what
+// alerts nobody: aborts of other tasks than reloads, and the families
+// distribute and engine, whose outcome the family does not tell.
+func KindOf(f Family, t qlik.TaskType) AlertKind {
+	if !t.Valid() {
+		return ""
+	}
+	return taskKinds[f][t]
+}
+
+// TaskKinds lists every alert kind of task events, in the order of the documentation.
+func TaskKinds() []AlertKind {
+	return []AlertKind{
+		ReloadTaskFailed, ReloadTaskAborted, ReloadTaskSucceeded,
+		ExternalProgramTaskFailed, ExternalProgramTaskSucceeded,
+		UserSyncTaskFailed, UserSyncTaskSucceeded,
+		DistributeTaskFailed, DistributeTaskSucceeded,
+		PreloadTaskFailed, PreloadTaskSucceeded,
+	}
+}
+
+// AlertID names one alert for ever: derived from the execution and the kind, so
+// that deciding twice gives the same ID.
+type AlertID string
+
+// NewAlertID derives the ID: 128 bits of SHA-256 in hexadecimal.
+func NewAlertID(key ExecutionKey, kind AlertKind) AlertID {
+	sum := sha256.Sum256([]byte(string(kind) + "\x00" + string(key)))
+	return AlertID(hex.EncodeToString(sum[:16]))
+}
+
+// NoticeID names one notice: one alert for one recipient through one destination instance.
+type NoticeID string
+
+// NewNoticeID derives the ID, so that recording a notice twice is harmless.
+func NewNoticeID(alert AlertID, instance, recipient string) NoticeID {
+	sum := sha256.Sum256([]byte(string(alert) + "\x00" + instance + "\x00" + recipient))
+	return NoticeID(hex.EncodeToString(sum[:16]))
+}
+
+// Property is a custom property value of a task or app.
+type Property struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Task is what the QRS knows of a task. The zero value is a task of which nothing is known.
+type Task struct {
+	// Known reports that the QRS described the task; false in a degraded alert.
+	Known bool          `json:"known"`
+	ID    string        `json:"id"`
+	Name  string        `json:"name"`
+	Type  qlik.TaskType `json:"type"`
+	// Tags are tag names. Frozen.
+	Tags []string `json:"tags,omitempty"`
+	// CustomProperties are in the order of the QRS. Frozen.
+	CustomProperties  []Property `json:"customProperties,omitempty"`
+	ManuallyTriggered bool       `json:"manuallyTriggered"`
+	PartialReload     bool       `json:"partialReload"`
+	MaxRetries        int        `json:"maxRetries"`
+	// SessionTimeout is in minutes.
+	SessionTimeout int    `json:"sessionTimeout"`
+	ModifiedBy     string `json:"modifiedBy,omitempty"`
+	ModifiedDate   string `json:"modifiedDate,omitempty"`
+	// NextExecution is the ISO text of the QRS; qlik.NeverDate means never.
+	NextExecution string `json:"nextExecution,omitempty"`
+	// AppID and AppName are of the app object in the task's metadata; "" where there is none.
+	AppID   string `json:"appId,omitempty"`
+	AppName string `json:"appName,omitempty"`
+	// LastStatus is the status of the last execution result at the time of the
+	// look-up; qlik.StatusUnknown when there is none.
+	LastStatus qlik.ExecutionStatus `json:"lastStatus"`
+	// LastResultID is the ID of that execution result.
+	LastResultID string `json:"lastResultId,omitempty"`
+}
+
+// HasProperty reports whether the task carries the custom property name with value; both case-sensitive.
+func (t Task) HasProperty(name, value string) bool {
+	for _, p := range t.CustomProperties {
+		if p.Name == name && p.Value == value {
+			return true
+		}
+	}
+	return false
+}
+
+// PropertyValues returns every value of the custom property name, in order.
+func (t Task) PropertyValues(name string) []string {
+	var out []string
+	for _, p := range t.CustomProperties {
+		if p.Name == name {
+			out = append(out, p.Value)
+		}
+	}
+	return out
+}
+
+// App is what the QRS knows of an app. The zero value is an app of which nothing is known.
+type App struct {
+	Known       bool   `json:"known"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// FileSize is in bytes.
+	FileSize       int64  `json:"fileSize"`
+	LastReloadTime string `json:"lastReloadTime,omitempty"`
+	ModifiedDate   string `json:"modifiedDate,omitempty"`
+	ModifiedBy     string `json:"modifiedBy,omitempty"`
+	PublishTime    string `json:"publishTime,omitempty"`
+	Published      bool   `json:"published"`
+	// StreamID and StreamName are "" for an app that is not published.
+	StreamID   string `json:"streamId,omitempty"`
+	StreamName string `json:"streamName,omitempty"`
+	// Tags are tag names. Frozen.
+	Tags []string `json:"tags,omitempty"`
+	// CustomProperties are in the order of the QRS. Frozen.
+	CustomProperties []Property `json:"customProperties,omitempty"`
+	// OwnerID is the QRS user ID of the owner.
+	OwnerID string `json:"ownerId,omitempty"`
+}
+
+// Owner is the user record of an app's owner. The zero value is an owner of whom nothing is known.
+type Owner struct {
+	Known     bool   `json:"known"`
+	ID        string `json:"id"`
+	Directory string `json:"directory"`
+	UserID    string `json:"userId"`
+	Name      string `json:"name"`
+	// Emails are the email attributes of the user, in order. Frozen.
+	Emails []string `json:"emails,omitempty"`
+}
+
+// Email returns the owner's first address, or "".
+func (o Owner) Email() string {
+	if len(o.Emails) == 0 {
+		return ""
+	}
+	return o.Emails[0]
+}
+
+// ExecutionDetail is one step in the life of an execution, as the QRS tells it.
+type ExecutionDetail struct {
+	// Created is the ISO text of the QRS.
+	Created string `json:"created"`
+	Message string `json:"message"`
+	// Type is opaque: it appears both as number and as text.
+	Type string `json:"type,omitempty"`
+}
+
+// Execution is the last execution result of a task. The zero value is a result of which nothing is known.
+type Execution struct {
+	Known bool `json:"known"`
+	// ResultID is the ID of the execution result in the QRS, not the scheduler's execution ID.
+	ResultID        string               `json:"resultId,omitempty"`
+	FileReferenceID string               `json:"fileReferenceId,omitempty"`
+	Node            string               `json:"node,omitempty"`
+	Status          qlik.ExecutionStatus `json:"status"`
+	// Start and Stop are the ISO texts of the QRS; a year of 1753 means never.
+	Start    string        `json:"start,omitempty"`
+	Stop     string        `json:"stop,omitempty"`
+	Duration time.Duration `json:"duration"`
+	// ScriptLogSize is in bytes, as the QRS reports it.
+	ScriptLogSize      int64 `json:"scriptLogSize"`
+	ScriptLogAvailable bool  `json:"scriptLogAvailable"`
+	// Details are sorted by Created, oldest first. Frozen.
+	Details []ExecutionDetail `json:"details,omitempty"`
+}
+
+// FinalSuccessMessage is the text of the detail entry that ends a successful execution.
+const FinalSuccessMessage = "Changing task state from Started to FinishedSuccess"
+
+// FinishedSuccessfully reports whether the newest detail says that the execution ended well.
+func (e Execution) FinishedSuccessfully() bool {
+	return len(e.Details) > 0 && e.Details[len(e.Details)-1].Message == FinalSuccessMessage
+}
+
+// ScriptLog is the part of a reload script log that an alert carries. The zero
+// value is no log. Every destination cuts its own head and tail from it.
+type ScriptLog struct {
+	// Available reports that the log was fetched and holds text.
+	Available bool `json:"available"`
+	// Rows and Characters count the whole log, not the parts below.
+	Rows       int `json:"rows"`
+	Characters int `json:"characters"`
+	// Head and Tail are the first and last lines, as many as the hungriest
+	// destination wants. They may overlap. Frozen.
+	Head []string `json:"head,omitempty"`
+	Tail []string `json:"tail,omitempty"`
+}
+
+// HeadLines returns the first n lines, or fewer.
+func (s ScriptLog) HeadLines(n int) []string { return s.Head[:min(max(n, 0), len(s.Head))] }
+
+// TailLines returns the last n lines, or fewer.
+func (s ScriptLog) TailLines(n int) []string {
+	return s.Tail[len(s.Tail)-min(max(n, 0), len(s.Tail)):]
+}
+
+// Alert is one decided alert with everything its destinations may show.
+type Alert struct {
+	ID        AlertID      `json:"id"`
+	Kind      AlertKind    `json:"kind"`
+	Key       ExecutionKey `json:"key"`
+	Event     TaskEvent    `json:"event"`
+	Task      Task         `json:"task"`
+	App       App          `json:"app"`
+	Owner     Owner        `json:"owner"`
+	Execution Execution    `json:"execution"`
+	ScriptLog ScriptLog    `json:"scriptLog"`
+	// Degraded lists, in words for the reader, what could not be looked up; empty for a complete alert. Frozen.
+	Degraded []string `json:"degraded,omitempty"`
+	// DecidedAt is when the decision was made.
+	DecidedAt time.Time `json:"decidedAt"`
+	// Test marks an alert that an operator sent to try a route.
+	Test bool `json:"test,omitempty"`
+}
+
+// Notice is one alert on its way to one recipient through one destination instance.
+type Notice struct {
+	ID NoticeID `json:"id"`
+	// Instance is the name of the destination instance, such as "email/reload-failed".
+	Instance string `json:"instance"`
+	// Recipient is a mail address, an account or "" where the instance itself says it all.
+	Recipient string `json:"recipient,omitempty"`
+	Alert     Alert  `json:"-"`
+	// Attachment is the full script log, for instances that ask for it.
+	Attachment string `json:"-"`
+	// SuppressedBefore counts the alerts of the same key that were held back since the last delivered one.
+	SuppressedBefore int       `json:"-"`
+	QueuedAt         time.Time `json:"queuedAt"`
+}

@@ -1,0 +1,17 @@
+// Package messages owns what the actors say to each other, and the immutable
+// domain values they say it with.
+//
+// A message is a plain struct sent by value. Its fields are scalars, strings,
+// times, typed identifiers and other values of this package; a slice is only
+// allowed where its comment says frozen: whoever built the value has copied it
+// and nobody changes it afterwards. So a message can be kept, compared, written
+// to the journal and sent to two actors at once without a lock.
+//
+// Names tell the kind: an event is past tense (DatagramsReceived), a command
+// imperative (LookupTask), a reply is the command's name with Reply, a timer
+// that an actor sends to itself ends in Due. Domain values stand in the files
+// event.go, alert.go and values.go; every other file is one conversation and
+// starts with a diagram of who says what to whom.
+//
+// This package must never import an actor runtime, read a clock or do I/O.
+package messages

@@ -1,0 +1,85 @@
+package messages
+
+import (
+	"strings"
+	"time"
+)
+
+// Family is the kind of a datagram: what its message type identifier says happened.
+// The task's type is not part of it; that always comes from the QRS.
+type Family uint8
+
+// The five families of message types.
+const (
+	FamilyUnknown Family = iota
+	FamilyFailed
+	FamilyAborted
+	FamilySucceeded
+	// FamilyDistribute is the completion message of a distribute task, which does not say how it ended.
+	FamilyDistribute
+	// FamilyEngine is a reload failure seen by the engine; it is logged and nothing else.
+	FamilyEngine
+)
+
+var familyNames = [...]string{"unknown", "failed", "aborted", "succeeded", "distribute", "engine_reload_failed"}
+
+// String returns the label form of f.
+func (f Family) String() string {
+	if int(f) < len(familyNames) {
+		return familyNames[f]
+	}
+	return familyNames[0]
+}
+
+// Families lists every known family.
+func Families() []Family {
+	return []Family{FamilyFailed, FamilyAborted, FamilySucceeded, FamilyDistribute, FamilyEngine}
+}
+
+// ExecutionKey identifies one execution of one task: the execution ID of the
+// scheduler, or a name derived from the event's place in the journal where the
+// scheduler gave none.
+type ExecutionKey string
+
+// EventPosition is the place of an event in the EVENTS log: the record and the
+// index within it. It never changes, so it names an event across restarts.
+type EventPosition struct {
+	Seq   uint64
+	Index uint32
+}
+
+// TaskEvent is one accepted datagram: parsed, checked and sanitised.
+type TaskEvent struct {
+	Family Family `json:"family"`
+	// MessageType is the identifier as normalised: lower case, one trailing slash.
+	MessageType string `json:"messageType"`
+	HostName    string `json:"hostName"`
+	TaskName    string `json:"taskName"`
+	AppName     string `json:"appName"`
+	// User is as sent, DIRECTORY\user. Destinations choose their own form.
+	User   string `json:"user"`
+	TaskID string `json:"taskId"`
+	// AppID is "" where the event has none ("-" and "(null)" included).
+	AppID string `json:"appId"`
+	// LogTimestamp is the scheduler's local time as text. It comes from the network: never trust its form.
+	LogTimestamp string `json:"logTimestamp"`
+	LogLevel     string `json:"logLevel"`
+	ExecutionID  string `json:"executionId"`
+	LogMessage   string `json:"logMessage"`
+	// SessionID is set for engine events only.
+	SessionID string `json:"sessionId,omitempty"`
+	// Source is the sender's IP address.
+	Source string `json:"source"`
+	// At is when the datagram was received.
+	At time.Time `json:"at"`
+	// Sanitised reports that characters were removed or a field was cut.
+	Sanitised bool `json:"sanitised,omitempty"`
+}
+
+// UserWithSlash returns the user with every backslash replaced by a slash, the
+// form of Slack, Teams, Signl4, New Relic, InfluxDB and preload mails.
+func (e TaskEvent) UserWithSlash() string { return strings.ReplaceAll(e.User, `\`, "/") }
+
+// UserSingleBackslash returns the user with doubled backslashes made single, the
+// form of reload mails, webhooks and full MQTT messages.
+func (e TaskEvent) UserSingleBackslash() string { return strings.ReplaceAll(e.User, `\\`, `\`) }

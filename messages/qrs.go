@@ -1,0 +1,121 @@
+package messages
+
+import (
+	"time"
+
+	"butler/internal/qlik"
+)
+
+// Looking something up in the Qlik Repository Service:
+//
+//	execution --LookupTask, LookupApp, LookupOwner, LookupExecution, FetchScriptLog--> qrsgate
+//	execution <--...Reply--------------------------------------------------------- qrsgate
+//
+// qrsgate answers every command exactly once: with the value, or with a Failure
+// when the QRS says no, is out of reach, or did not answer by Deadline.
+
+// LookupTask asks for the metadata of a task (task/full).
+type LookupTask struct {
+	TaskID string
+	// MaxAge is how old a cached answer may be; 0 forces a fresh one.
+	MaxAge time.Duration
+	// Deadline is when the asker stops waiting; the zero time means the gate's own limit.
+	Deadline time.Time
+	Attempt  int
+	ReplyTo  Ref
+}
+
+// LookupTaskReply answers LookupTask. A task that the QRS does not know is FailureNotFound.
+type LookupTaskReply struct {
+	TaskID  string
+	Attempt int
+	Task    Task
+	// Stale reports that the QRS was out of reach and Task is an older copy.
+	Stale   bool
+	Failure Failure
+	At      time.Time
+}
+
+// LookupApp asks for the metadata of an app (app/full).
+type LookupApp struct {
+	AppID    string
+	MaxAge   time.Duration
+	Deadline time.Time
+	Attempt  int
+	ReplyTo  Ref
+}
+
+// LookupAppReply answers LookupApp.
+type LookupAppReply struct {
+	AppID   string
+	Attempt int
+	App     App
+	Stale   bool
+	Failure Failure
+	At      time.Time
+}
+
+// LookupOwner asks for the user record of an app's owner (user/{id}).
+type LookupOwner struct {
+	UserID   string
+	MaxAge   time.Duration
+	Deadline time.Time
+	Attempt  int
+	ReplyTo  Ref
+}
+
+// LookupOwnerReply answers LookupOwner.
+type LookupOwnerReply struct {
+	UserID  string
+	Attempt int
+	Owner   Owner
+	Stale   bool
+	Failure Failure
+	At      time.Time
+}
+
+// LookupExecution asks for the last execution result of a task, always fresh
+// (reloadtask, externalprogramtask or usersynctask/{id}, by task type).
+type LookupExecution struct {
+	TaskID   string
+	TaskType qlik.TaskType
+	Deadline time.Time
+	Attempt  int
+	ReplyTo  Ref
+}
+
+// LookupExecutionReply answers LookupExecution. A task without any execution result is FailureNotFound.
+type LookupExecutionReply struct {
+	TaskID    string
+	Attempt   int
+	Execution Execution
+	Failure   Failure
+	At        time.Time
+}
+
+// FetchScriptLog asks for the script log of a reload task's last execution, and
+// brings the execution result along.
+type FetchScriptLog struct {
+	TaskID string
+	// HeadLines and TailLines say how much of the log the reply carries.
+	HeadLines int
+	TailLines int
+	// Full asks for the whole text in addition.
+	Full     bool
+	Deadline time.Time
+	Attempt  int
+	ReplyTo  Ref
+}
+
+// FetchScriptLogReply answers FetchScriptLog. A log that is not there is no
+// failure: ScriptLog.Available is false and Execution is known.
+type FetchScriptLogReply struct {
+	TaskID    string
+	Attempt   int
+	Execution Execution
+	ScriptLog ScriptLog
+	// Full is the whole text when it was asked for, lines joined by LF.
+	Full    string
+	Failure Failure
+	At      time.Time
+}
