@@ -1,0 +1,85 @@
+package destination
+
+import (
+	"fmt"
+	"time"
+
+	"butler/messages"
+)
+
+// Table is the routing table of one configuration: which instances carry which
+// alert kind. It is immutable and safe for concurrent use.
+type Table struct {
+	built  []Built
+	byKind map[messages.AlertKind][]Instance
+	needs  map[messages.AlertKind]Needs
+}
+
+// NewTable builds the table. Two instances of one name are an error.
+func NewTable(built []Built) (*Table, error) {
+	t := &Table{built: built, byKind: map[messages.AlertKind][]Instance{}, needs: map[messages.AlertKind]Needs{}}
+	seen := map[string]bool{}
+	for _, b := range built {
+		if seen[b.Instance.Name] {
+			return nil, fmt.Errorf("destination instance %q is configured twice", b.Instance.Name)
+		}
+		seen[b.Instance.Name] = true
+		for _, kind := range b.Instance.Kinds {
+			t.byKind[kind] = append(t.byKind[kind], b.Instance)
+			t.needs[kind] = t.needs[kind].Or(b.Instance.Needs)
+		}
+	}
+	return t, nil
+}
+
+// Built lists every instance with its destination, in the order of configuration.
+func (t *Table) Built() []Built { return t.built }
+
+// Needs returns what the instances that carry kind want looked up together.
+func (t *Table) Needs(kind messages.AlertKind) Needs { return t.needs[kind] }
+
+// Carries reports whether any instance carries kind.
+func (t *Table) Carries(kind messages.AlertKind) bool { return len(t.byKind[kind]) > 0 }
+
+// Verdict says of one instance why an alert does not go through it.
+type Verdict struct {
+	Instance string
+	Reason   string
+}
+
+// Route returns the notices of an alert and why the other instances have none.
+// finalState reports that the execution result is final; instances that need it
+// are left out otherwise. attachment is the full script log for those that want it.
+func (t *Table) Route(a messages.Alert, finalState bool, attachment string, now time.Time) ([]messages.Notice, []Verdict) {
+	var notices []messages.Notice
+	var without []Verdict
+	for _, i := range t.byKind[a.Kind] {
+		selected := Everyone()
+		switch {
+		case i.Needs.FinalState && !finalState:
+			selected = Nobody("the execution result did not become final in time")
+		case i.Select != nil:
+			selected = i.Select(a)
+		}
+		if len(selected.Recipients) == 0 {
+			without = append(without, Verdict{Instance: i.Name, Reason: selected.Reason})
+			continue
+		}
+		told := map[string]bool{}
+		for _, recipient := range selected.Recipients {
+			if told[recipient] {
+				continue
+			}
+			told[recipient] = true
+			n := messages.Notice{
+				ID:       messages.NewNoticeID(a.ID, i.Name, recipient),
+				Instance: i.Name, Recipient: recipient, Alert: a, QueuedAt: now,
+			}
+			if i.Needs.FullScriptLog {
+				n.Attachment = attachment
+			}
+			notices = append(notices, n)
+		}
+	}
+	return notices, without
+}
