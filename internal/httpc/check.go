@@ -1,0 +1,119 @@
+package httpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"butler/internal/destination"
+)
+
+const (
+	// MaxRetryAfter is the longest delay that is taken over from a provider.
+	MaxRetryAfter = time.Hour
+
+	maxExcerptBytes = 4 << 10
+	maxExcerptRunes = 300
+)
+
+// Check returns nil for an answer of the 2xx class, and an error of the kind
+// that the status code stands for otherwise. Its text holds the host, the code
+// and the beginning of the body, without anything of the request that may be
+// secret. It reads from the body of a failed answer and does not close it.
+//
+//	429, 503 with Retry-After            throttled
+//	401, 403, 404, 407, 410, 3xx         misconfigured
+//	408, 425, 5xx, 1xx                   transient
+//	every other 4xx                      permanent
+func Check(resp *http.Response) error {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return nil
+	}
+	err := errors.New(describe(resp))
+	after, asked := retryAfter(resp)
+	switch code := resp.StatusCode; {
+	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && asked:
+		return destination.Throttled(err, after)
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly:
+		return err
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound,
+		code == http.StatusProxyAuthRequired, code == http.StatusGone, code >= 300 && code < 400:
+		return destination.Misconfigured(err)
+	case code >= 400 && code < 500:
+		return destination.Permanent(err)
+	}
+	return err
+}
+
+// describe words a refusal: who answered what.
+func describe(resp *http.Response) string {
+	who, secrets := "the server", []string(nil)
+	if resp.Request != nil && resp.Request.URL != nil {
+		who, secrets = resp.Request.URL.Host, secretsOf(resp.Request)
+	}
+	text := fmt.Sprintf("%s answered %d %s", who, resp.StatusCode, http.StatusText(resp.StatusCode))
+	if excerpt := excerpt(resp.Body, secrets); excerpt != "" {
+		text += ": " + excerpt
+	}
+	return text
+}
+
+// excerpt reads the beginning of a body and makes it fit for a line of a log.
+func excerpt(body io.Reader, secrets []string) string {
+	if body == nil {
+		return ""
+	}
+	// What was read before an error is still worth showing.
+	raw, _ := io.ReadAll(io.LimitReader(body, maxExcerptBytes))
+	return Sanitise(hide(strings.ToValidUTF8(string(raw), ""), secrets), maxExcerptRunes)
+}
+
+// Sanitise makes foreign text fit for one line: every run of white space is one
+// space, control and format characters are gone, and it has at most limit
+// runes, the last of which is an ellipsis where something was cut.
+func Sanitise(s string, limit int) string {
+	kept := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r) || r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(kept), " "))
+	if len(runes) > limit {
+		runes = append(runes[:max(limit-1, 0)], '…')
+	}
+	return string(runes)
+}
+
+// retryAfter returns the delay that the answer asks for, and whether it asks for any.
+func retryAfter(resp *http.Response) (time.Duration, bool) {
+	value := strings.TrimSpace(resp.Header.Get("Retry-After"))
+	if value == "" {
+		return 0, false
+	}
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+		// Compared as a number first: a huge one would overflow a duration.
+		if !(seconds > 0) {
+			return 0, true
+		}
+		return time.Duration(min(seconds, MaxRetryAfter.Seconds()) * float64(time.Second)), true
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	// The server's own clock is the one its date was made with.
+	now, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return min(max(at.Sub(now), 0), MaxRetryAfter), true
+}

@@ -1,0 +1,116 @@
+package httpc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+
+	"butler/internal/destination"
+)
+
+// Answer is what a provider answered to an accepted call.
+type Answer struct {
+	// Status is the code, of the 2xx class.
+	Status int
+	Header http.Header
+	// Body is the answer, or as much of its first 64 KiB as arrived.
+	Body []byte
+}
+
+// Receipt returns the answer as what the delivery of a notice reports.
+func (a Answer) Receipt() destination.Receipt {
+	return destination.Receipt{Status: strconv.Itoa(a.Status), Detail: http.StatusText(a.Status)}
+}
+
+const maxAnswer = 64 << 10
+
+// Send makes one call and reads the answer. An error is classified (see Check)
+// and redacted: secrets are masked in addition to what a request itself shows
+// as secret. A call that got no answer is transient, whatever the reason, for
+// networks mend; a URL that cannot be called and a refused redirect are
+// misconfigured. Send closes the body and leaves the connection usable.
+func Send(client *http.Client, req *http.Request, secrets ...string) (Answer, error) {
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Hostname() == "" {
+		return Answer{}, destination.Misconfigured(fmt.Errorf("the address needs http or https and a host, it is %s", RedactURL(req.URL.String())))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, explain(err, req, secrets)
+	}
+	defer resp.Body.Close()
+	if err := Check(resp); err != nil {
+		drain(resp.Body)
+		return Answer{}, mask(err, secrets)
+	}
+	// The provider has accepted the message: an answer that breaks off changes nothing.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// drain reads the rest of a short body, so that the connection is used again.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxAnswer) }
+
+// mask hides secrets in a classified error and keeps its kind.
+func mask(err error, secrets []string) error {
+	classified, ok := errors.AsType[*destination.Error](err)
+	if !ok {
+		return Redact(err, secrets...)
+	}
+	return &destination.Error{Kind: classified.Kind, After: classified.After, Err: Redact(classified.Err, secrets...)}
+}
+
+// explain words why a call got no answer.
+func explain(err error, req *http.Request, secrets []string) error {
+	text := reason(err, req.URL.Host)
+	known := append(secretsOf(req), secrets...)
+	failure := &redacted{
+		text:  fmt.Sprintf("%s %s: %s", req.Method, RedactURL(req.URL.String()), hide(text, append(urlsOf(err), known...))),
+		cause: err,
+	}
+	if errors.Is(err, ErrRedirect) {
+		return destination.Misconfigured(failure)
+	}
+	return failure
+}
+
+// reason words the failures that an operator meets, in the order of their precision.
+func reason(err error, host string) string {
+	if errors.Is(err, context.Canceled) {
+		return "the attempt was cancelled"
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsNotFound {
+			return "the host name " + dns.Name + " is not known to DNS"
+		}
+		return "DNS does not answer for the host name " + dns.Name
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return host + " did not answer in time"
+	}
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the certificate of " + host + " is not trusted: " + untrusted.Err.Error()
+	}
+	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the certificate of " + host + " is not trusted: " + unknown.Error()
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return host + " refuses connections"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return host + " broke the connection"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return host + " closed the connection without an answer"
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err.Error()
+	}
+	return err.Error()
+}
