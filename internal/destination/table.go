@@ -83,3 +83,16 @@ func (t *Table) Route(a messages.Alert, finalState bool, attachment string, now 
 	}
 	return notices, without
 }
+
+// NeedsOf returns what the instances that will tell somebody of an alert want
+// looked up, judged by what is known of it so far. An instance that chooses by
+// the app owner counts, because the owner is looked up later.
+func (t *Table) NeedsOf(a messages.Alert) Needs {
+	var needs Needs
+	for _, i := range t.byKind[a.Kind] {
+		if i.Select == nil || i.Needs.Owner || len(i.Select(a).Recipients) > 0 {
+			needs = needs.Or(i.Needs)
+		}
+	}
+	return needs
+}

@@ -1,0 +1,202 @@
+// Package execution owns one execution of one task, from its first event until
+// everything that was decided about it is on disk.
+//
+// It guarantees that an alert never waits for the QRS longer than configured,
+// that a decision, its notices and the mark that it was made become durable as
+// one, and that a distribute task is followed across restarts until it ends or
+// the follower gives up with an alert. The machine decides and does nothing; the
+// actor does and decides nothing. It must never talk to a destination, and never
+// be restarted with state: supervision stops it and the shard rebuilds it.
+package execution
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// Ledger is where decisions are made durable; *journal.Ledger is the one in use.
+type Ledger interface {
+	Commit(ops []journal.Op, done func(error))
+}
+
+// Options are what every execution shares.
+type Options struct {
+	Kit     *actorkit.Kit
+	Rules   Rules
+	Ledger  Ledger
+	Log     *zap.Logger
+	Metrics *Metrics
+	// Gate is qrsgate, Notify the actor that owns the outbox.
+	Gate, Notify *actor.PID
+	// Jitter returns a number in [0,1), for spreading polls after a restart.
+	Jitter func() float64
+}
+
+// Start says how one execution begins.
+type Start struct {
+	Key  messages.ExecutionKey
+	Seen messages.Seen
+	// Snapshot is the recorded state to resume, nil for a new execution.
+	Snapshot []byte
+}
+
+// Props describes the actor of one execution.
+func (o *Options) Props(start Start) *actor.Props {
+	return o.Kit.Props("execution", func() actor.Actor { return &execution{opts: o, start: start} })
+}
+
+type execution struct {
+	opts    *Options
+	start   Start
+	machine *Machine
+	post    func(any)
+	timers  []actorkit.Timer
+	// following is what this actor has added to the gauge of followed tasks.
+	following int
+}
+
+// Receive implements actor.Actor.
+func (e *execution) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		e.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		for i := range e.timers {
+			e.timers[i].Stop()
+		}
+		e.gauge(0)
+	default:
+		e.perform(ctx, e.machine.Handle(time.Now(), message))
+		e.gauge(e.machine.Following())
+	}
+}
+
+func (e *execution) gauge(following int) {
+	if following != e.following {
+		e.opts.Metrics.following.Add(float64(following - e.following))
+		e.following = following
+	}
+}
+
+func (e *execution) begin(ctx actor.Context) {
+	e.machine = NewMachine(e.start.Key, e.opts.Rules)
+	e.post = actorkit.Poster(ctx)
+	if e.start.Snapshot == nil {
+		return
+	}
+	effects, err := e.machine.Resume(time.Now(), e.start.Seen, e.start.Snapshot, e.opts.Jitter())
+	if err != nil {
+		actorkit.Fail(err)
+	}
+	e.perform(ctx, effects)
+	e.gauge(e.machine.Following())
+}
+
+func (e *execution) perform(ctx actor.Context, effects []Effect) {
+	for _, effect := range effects {
+		switch do := effect.(type) {
+		case Ask:
+			ctx.Send(e.opts.Gate, addressed(do, actorkit.RefOf(ctx.Self())))
+		case Arm:
+			e.timers = append(e.timers, actorkit.After(ctx, time.Until(do.At), do.Message))
+		case Record:
+			e.record(ctx, do)
+		case Handled:
+			ctx.Send(ctx.Parent(), do.EventHandled)
+		case Finish:
+			ctx.Send(ctx.Parent(), do.ExecutionFinished)
+		case Tell:
+			e.opts.tell(do)
+		}
+	}
+}
+
+// addressed completes a look-up with its attempt and the address of who asks.
+func addressed(a Ask, self messages.Ref) any {
+	switch c := a.Command.(type) {
+	case messages.LookupTask:
+		c.Attempt, c.ReplyTo = a.Attempt, self
+		return c
+	case messages.LookupApp:
+		c.Attempt, c.ReplyTo = a.Attempt, self
+		return c
+	case messages.LookupOwner:
+		c.Attempt, c.ReplyTo = a.Attempt, self
+		return c
+	case messages.LookupExecution:
+		c.Attempt, c.ReplyTo = a.Attempt, self
+		return c
+	case messages.FetchScriptLog:
+		c.Attempt, c.ReplyTo = a.Attempt, self
+		return c
+	default:
+		return c
+	}
+}
+
+// record commits a decision. Notices are handed on only when they are durable.
+func (e *execution) record(ctx actor.Context, r Record) {
+	ops := make([]journal.Op, 0, 2+2*len(r.Notices))
+	if len(r.Notices) > 0 {
+		ops = append(ops, outbox.Ops(r.Alert, r.Notices)...)
+	}
+	ops = append(ops,
+		journal.Op{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)},
+		journal.Op{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State})
+	post, root, notify := e.post, ctx.ActorSystem().Root, e.opts.Notify
+	e.opts.Ledger.Commit(ops, func(err error) {
+		if err != nil {
+			return // closing: the record comes again after the restart
+		}
+		if len(r.Notices) > 0 {
+			root.Send(notify, messages.NoticesRecorded{Notices: r.Notices})
+		}
+		if r.Case != 0 {
+			post(messages.DecisionRecorded{Case: r.Case})
+		}
+	})
+}
+
+// tell writes what became of an event to the log and the counters.
+func (o *Options) tell(t Tell) {
+	o.Metrics.observe(t)
+	level := zap.InfoLevel
+	switch t.Outcome {
+	case OutcomeNoRoute, OutcomeLogOnly, OutcomeAlreadyAlerted:
+		level = zap.DebugLevel
+	case OutcomeTaskNotFound, OutcomeUnknownType, OutcomeNotDistribute, OutcomeUnexpectedStatus, OutcomeAbandoned:
+		level = zap.WarnLevel
+	}
+	if len(t.Alert.Degraded) > 0 {
+		level = zap.WarnLevel
+	}
+	entry := o.Log.Check(level, outcomes[t.Outcome].text)
+	if entry == nil {
+		return
+	}
+	fields := []zap.Field{
+		logx.EventType(t.Event.Family), logx.ExecutionID(t.Event.ExecutionID),
+		logx.TaskID(t.Event.TaskID), logx.TaskName(t.Event.TaskName), logx.Node(t.Event.HostName),
+	}
+	if t.Task.Known {
+		fields = append(fields, logx.TaskType(t.Task.Type))
+	}
+	if t.Alert.Kind != "" {
+		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(t.Notices))
+	}
+	if len(t.Alert.Degraded) > 0 {
+		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
+	}
+	for _, v := range t.Without {
+		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
+	}
+	entry.Write(fields...)
+}

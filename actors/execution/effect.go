@@ -1,0 +1,105 @@
+package execution
+
+import (
+	"time"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// Effect is what a machine wants done.
+type Effect interface{ effect() }
+
+// Ask sends a look-up to qrsgate. The shell fills in the attempt and the reply address.
+type Ask struct {
+	Attempt int
+	Command any
+}
+
+// Arm sends Message to the machine at At.
+type Arm struct {
+	At      time.Time
+	Message any
+}
+
+// Record makes a decision durable as one commit, and answers DecisionRecorded
+// when Case is not 0. State nil means that nothing has to be resumed.
+type Record struct {
+	Case    int
+	Key     messages.ExecutionKey
+	Alert   messages.Alert
+	Notices []messages.Notice
+	Seen    messages.Seen
+	State   []byte
+}
+
+// Handled tells the shard.
+type Handled struct{ messages.EventHandled }
+
+// Finish offers the shard to end this actor.
+type Finish struct{ messages.ExecutionFinished }
+
+// Tell says what became of an event, for the log and the counters.
+type Tell struct {
+	At      time.Time
+	Event   messages.TaskEvent
+	Task    messages.Task
+	Alert   messages.Alert
+	Outcome Outcome
+	Notices int
+	Without []destination.Verdict
+}
+
+func (Ask) effect()     {}
+func (Arm) effect()     {}
+func (Record) effect()  {}
+func (Handled) effect() {}
+func (Finish) effect()  {}
+func (Tell) effect()    {}
+
+// Outcome says what became of an event.
+type Outcome uint8
+
+// The outcomes of an event, the labels of butler_events_processed_total.
+const (
+	// OutcomeAlerted: at least one notice was recorded.
+	OutcomeAlerted Outcome = iota
+	// OutcomeNobodyTold: destinations carry the alert, and each has a reason to tell nobody.
+	OutcomeNobodyTold
+	// OutcomeNoRoute: no destination carries the alert.
+	OutcomeNoRoute
+	// OutcomeLogOnly: the event alerts nobody by definition (an aborted task that is no reload).
+	OutcomeLogOnly
+	// OutcomeAlreadyAlerted: another event of the execution has led to the same alert.
+	OutcomeAlreadyAlerted
+	// OutcomeFollowing: the distribute task runs on and is followed.
+	OutcomeFollowing
+	// OutcomeTaskNotFound: the QRS says that the task does not exist.
+	OutcomeTaskNotFound
+	// OutcomeUnknownType: the task is of a type that we do not know.
+	OutcomeUnknownType
+	// OutcomeNotDistribute: a distribute message names a task of another type.
+	OutcomeNotDistribute
+	// OutcomeUnexpectedStatus: a distribute task is in a state that is neither running nor an outcome.
+	OutcomeUnexpectedStatus
+	// OutcomeAbandoned: a distribute task was followed for too long; an alert follows.
+	OutcomeAbandoned
+)
+
+// outcomes is the one table of outcomes: label and log sentence.
+var outcomes = [...]struct{ label, text string }{
+	OutcomeAlerted:          {"alerted", "alert decided"},
+	OutcomeNobodyTold:       {"nobody_told", "alert decided, nobody is told"},
+	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it"},
+	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task"},
+	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before"},
+	OutcomeFollowing:        {"following", "distribute task is followed until it ends"},
+	OutcomeTaskNotFound:     {"task_not_found", "event dropped, the task does not exist"},
+	OutcomeUnknownType:      {"unknown_task_type", "event dropped, the task type is not known"},
+	OutcomeNotDistribute:    {"not_distribute", "event dropped, the task is not a distribute task"},
+	OutcomeUnexpectedStatus: {"unexpected_status", "event dropped, the distribute task is in an unexpected state"},
+	OutcomeAbandoned:        {"abandoned", "distribute task never ended, following stops"},
+}
+
+// String returns the label form.
+func (o Outcome) String() string { return outcomes[o].label }

@@ -1,0 +1,151 @@
+package execution
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// Following a distribute task until its state is terminal. What is needed to go
+// on after a crash is in the snapshot; timers are derived from it.
+
+// startFollowing makes the work durable first: its event's record is
+// acknowledged then, and the snapshot alone brings it back.
+func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
+	w.phase = phaseFollow
+	w.token++
+	clear(w.waiting)
+	w.failed = nil
+	w.follow = following{Since: now, ResultID: w.task.LastResultID, Status: w.task.LastStatus}
+	m.seen = m.seen.WithClass(w.event.Family)
+	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
+	effects := []Effect{
+		Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeFollowing},
+		Record{Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot()},
+	}
+	return append(effects, m.armFollow(now, w)...)
+}
+
+func (m *Machine) armFollow(now time.Time, w *work) []Effect {
+	return []Effect{
+		Arm{At: now.Add(m.rules.PollEvery), Message: messages.PollDue{Case: w.id, Token: w.token}},
+		Arm{At: w.follow.Since.Add(m.rules.FollowFor), Message: messages.GiveUpDue{Case: w.id, Token: w.token}},
+	}
+}
+
+// poll asks for the task as it is now. The next poll is armed with the answer,
+// so a slow QRS is never asked twice at once.
+func (m *Machine) poll(now time.Time, w *work) []Effect {
+	return []Effect{m.ask(w, askTask, messages.LookupTask{TaskID: w.event.TaskID, Deadline: now.Add(m.rules.DegradedAfter)})}
+}
+
+// followed looks at the answer to a poll.
+func (m *Machine) followed(now time.Time, w *work, in messages.LookupTaskReply) []Effect {
+	again := Arm{At: now.Add(m.rules.PollEvery), Message: messages.PollDue{Case: w.id, Token: w.token}}
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		return m.settle(now, w, OutcomeTaskNotFound)
+	case in.Failure.Failed(), in.Stale:
+		return []Effect{again}
+	case in.Task.Type != qlik.TaskDistribute:
+		w.task = in.Task
+		return m.settle(now, w, OutcomeNotDistribute)
+	}
+	w.task = in.Task
+	if w.follow.ResultID == "" {
+		w.follow.ResultID = in.Task.LastResultID
+	}
+	if w.follow.ResultID != in.Task.LastResultID {
+		w.miss("a newer execution of the task started before the outcome of this one was seen")
+		return m.endFollowing(now, w, messages.DistributeTaskFailed)
+	}
+	w.follow.Status = in.Task.LastStatus
+	switch in.Task.LastStatus.Phase() {
+	case qlik.PhaseSucceeded:
+		return m.endFollowing(now, w, messages.DistributeTaskSucceeded)
+	case qlik.PhaseFailed:
+		return m.endFollowing(now, w, messages.DistributeTaskFailed)
+	default:
+		return []Effect{again}
+	}
+}
+
+func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) []Effect {
+	w.token++
+	w.deadline = now.Add(m.rules.DegradedAfter)
+	arm := Arm{At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
+	return append([]Effect{arm}, m.enrich(now, w, kind)...)
+}
+
+// giveUp ends a task that never became final, with an alert that says so.
+func (m *Machine) giveUp(now time.Time, w *work) []Effect {
+	state := "unknown, because the Qlik Repository Service could not be asked"
+	if w.follow.Status.Valid() {
+		state = w.follow.Status.String()
+	}
+	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
+	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAbandoned}}
+	clear(w.waiting)
+	return append(effects, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
+}
+
+// Snapshot is what survives of an execution: the distribute tasks it follows.
+type Snapshot struct {
+	Version int             `json:"v"`
+	Follows []FollowedEvent `json:"follows"`
+}
+
+// FollowedEvent is one distribute completion whose task is not final yet.
+type FollowedEvent struct {
+	Event  messages.TaskEvent `json:"event"`
+	Follow following          `json:"follow"`
+}
+
+const snapshotVersion = 1
+
+// snapshot returns the state to keep, nil when there is none.
+func (m *Machine) snapshot() []byte {
+	var s Snapshot
+	for _, w := range m.cases {
+		if !w.follow.Since.IsZero() && w.phase != phaseRecord {
+			s.Follows = append(s.Follows, FollowedEvent{Event: w.event, Follow: w.follow})
+		}
+	}
+	if len(s.Follows) == 0 {
+		return nil
+	}
+	sort.Slice(s.Follows, func(i, j int) bool { return s.Follows[i].Follow.Since.Before(s.Follows[j].Follow.Since) })
+	s.Version = snapshotVersion
+	out, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: snapshot of %s does not marshal: %v", m.key, err))
+	}
+	return out
+}
+
+// Resume takes up a snapshot and returns what goes on. Polls begin within one
+// interval, spread by jitter in [0,1) so that a restart is no storm on the QRS.
+func (m *Machine) Resume(now time.Time, seen messages.Seen, snapshot []byte, jitter float64) ([]Effect, error) {
+	var s Snapshot
+	if err := json.Unmarshal(snapshot, &s); err != nil {
+		return nil, fmt.Errorf("read snapshot of execution %s: %w", m.key, err)
+	}
+	if s.Version != snapshotVersion {
+		return nil, fmt.Errorf("read snapshot of execution %s: version %d is not known", m.key, s.Version)
+	}
+	m.seen = seen
+	var effects []Effect
+	for _, f := range s.Follows {
+		w := m.open(messages.EventPosition{}, f.Event)
+		w.phase, w.follow = phaseFollow, f.Follow
+		first := now.Add(time.Duration(jitter * float64(m.rules.PollEvery)))
+		effects = append(effects,
+			Arm{At: first, Message: messages.PollDue{Case: w.id, Token: w.token}},
+			Arm{At: w.follow.Since.Add(m.rules.FollowFor), Message: messages.GiveUpDue{Case: w.id, Token: w.token}})
+	}
+	return append(effects, m.finish()...), nil
+}

@@ -1,0 +1,579 @@
+package execution
+
+import (
+	"fmt"
+	"time"
+
+	"butler/internal/destination"
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// Router answers who is told of an alert, and what they want looked up.
+// *destination.Table is the one used in production.
+type Router interface {
+	Carries(kind messages.AlertKind) bool
+	NeedsOf(a messages.Alert) destination.Needs
+	Route(a messages.Alert, finalState bool, attachment string, now time.Time) ([]messages.Notice, []destination.Verdict)
+}
+
+// Rules are the limits an execution works within.
+type Rules struct {
+	Router Router
+	// DegradedAfter is how long look-ups may take before the alert goes out with what is known.
+	DegradedAfter time.Duration
+	// CacheFor is how old metadata of a task, app or owner may be.
+	CacheFor time.Duration
+	// RetryEvery is the pause before a failed look-up is repeated.
+	RetryEvery time.Duration
+	// PollEvery and FollowFor bound how a distribute task is followed.
+	PollEvery, FollowFor time.Duration
+	// FinalAttempts and FinalEvery bound the wait for the final state of a success.
+	FinalAttempts int
+	FinalEvery    time.Duration
+	// RememberFor is the time in which a repetition of an event is a duplicate.
+	RememberFor time.Duration
+}
+
+// Machine decides what becomes of the events of one execution. It is pure: it
+// gets the time and one input, changes itself and returns what is to be done.
+type Machine struct {
+	key      messages.ExecutionKey
+	rules    Rules
+	seen     messages.Seen
+	cases    map[int]*work
+	nextCase int
+	attempt  int
+	observed int
+}
+
+// work is one event on its way to a decision.
+type work struct {
+	id     int
+	at     messages.EventPosition
+	event  messages.TaskEvent
+	phase  phase
+	token  int
+	bare   bool
+	placed bool // the event's record waits for this work
+
+	task  messages.Task
+	alert messages.Alert
+	needs destination.Needs
+
+	deadline time.Time
+	waiting  map[int]request // outstanding look-ups by attempt
+	failed   []request       // look-ups to repeat when RetryDue comes
+
+	finalLeft  int
+	finalState bool
+	attachment string
+	missing    []string
+
+	follow following
+}
+
+// following is what is remembered of a distribute task while it runs.
+type following struct {
+	Since    time.Time            `json:"since"`
+	ResultID string               `json:"resultId,omitempty"`
+	Status   qlik.ExecutionStatus `json:"status"`
+}
+
+type phase uint8
+
+const (
+	phaseTask phase = iota
+	phaseFollow
+	phaseEnrich
+	phaseRecord
+)
+
+// request names a look-up.
+type request uint8
+
+const (
+	askTask request = iota
+	askApp
+	askOwner
+	askExecution
+	askScriptLog
+)
+
+var requestNames = [...]string{"task", "app", "app owner", "execution result", "script log"}
+
+// NewMachine returns a machine for one execution.
+func NewMachine(key messages.ExecutionKey, rules Rules) *Machine {
+	return &Machine{key: key, rules: rules, cases: map[int]*work{}}
+}
+
+// Handle is the whole of the machine: given the time and one input, it updates
+// itself and returns the effects. An input that nobody waits for changes nothing.
+func (m *Machine) Handle(now time.Time, input any) []Effect {
+	switch in := input.(type) {
+	case messages.TaskEventObserved:
+		return m.observe(now, in)
+	case messages.LookupTaskReply:
+		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.taskFound(now, w, in) })
+	case messages.LookupAppReply:
+		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.appFound(now, w, in) })
+	case messages.LookupOwnerReply:
+		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.ownerFound(now, w, in) })
+	case messages.LookupExecutionReply:
+		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.executionFound(now, w, in) })
+	case messages.FetchScriptLogReply:
+		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
+	case messages.PollDue:
+		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.poll(now, w) })
+	case messages.GiveUpDue:
+		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.giveUp(now, w) })
+	case messages.RetryDue:
+		return m.retry(now, in)
+	case messages.DegradeDue:
+		return m.degrade(now, in)
+	case messages.DecisionRecorded:
+		return m.recorded(now, in.Case)
+	default:
+		return nil
+	}
+}
+
+// observe takes up a new event.
+func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect {
+	m.observed++
+	m.seen.Classes |= in.Seen.Classes
+	m.seen.Kinds |= in.Seen.Kinds
+	m.seen.Seq = max(m.seen.Seq, in.At.Seq, in.Seen.Seq)
+	w := m.open(in.At, in.Event)
+	w.bare, w.placed = in.Bare, true
+	if in.Bare {
+		return m.decideBare(now, w)
+	}
+	w.deadline = now.Add(m.rules.DegradedAfter)
+	maxAge := m.rules.CacheFor
+	if in.Event.Family == messages.FamilyDistribute {
+		maxAge = 0 // its status is what we want to know
+	}
+	return []Effect{
+		m.ask(w, askTask, messages.LookupTask{TaskID: w.event.TaskID, MaxAge: maxAge, Deadline: w.deadline}),
+		Arm{At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}},
+	}
+}
+
+func (m *Machine) open(at messages.EventPosition, event messages.TaskEvent) *work {
+	m.nextCase++
+	w := &work{id: m.nextCase, at: at, event: event, waiting: map[int]request{}}
+	m.cases[w.id] = w
+	return w
+}
+
+// taskFound routes by message family and task type.
+func (m *Machine) taskFound(now time.Time, w *work, in messages.LookupTaskReply) []Effect {
+	if w.phase == phaseFollow {
+		return m.followed(now, w, in)
+	}
+	if in.Failure.Kind == messages.FailureNotFound {
+		return m.drop(now, w, OutcomeTaskNotFound)
+	}
+	if in.Failure.Failed() {
+		return m.lookupFailed(now, w, askTask, in.Failure)
+	}
+	w.task = in.Task
+	if in.Stale {
+		w.miss("the Qlik Repository Service is out of reach: task details may be out of date")
+	}
+	if w.event.Family == messages.FamilyDistribute {
+		return m.routeDistribute(now, w)
+	}
+	if !in.Task.Type.Valid() {
+		return m.drop(now, w, OutcomeUnknownType)
+	}
+	kind := messages.KindOf(w.event.Family, in.Task.Type)
+	if kind == "" {
+		return m.settle(now, w, OutcomeLogOnly)
+	}
+	return m.enrich(now, w, kind)
+}
+
+// routeDistribute decides by the status of a distribute task, which its completion message does not tell.
+func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
+	if w.task.Type != qlik.TaskDistribute {
+		return m.settle(now, w, OutcomeNotDistribute)
+	}
+	switch w.task.LastStatus.Phase() {
+	case qlik.PhaseSucceeded:
+		return m.enrich(now, w, messages.DistributeTaskSucceeded)
+	case qlik.PhaseFailed:
+		return m.enrich(now, w, messages.DistributeTaskFailed)
+	case qlik.PhaseRunning:
+		return m.startFollowing(now, w)
+	default:
+		return m.settle(now, w, OutcomeUnexpectedStatus)
+	}
+}
+
+// enrich starts the look-ups that the destinations of kind want.
+func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effect {
+	if m.seen.HasKind(kind) {
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
+	if !m.rules.Router.Carries(kind) {
+		return m.settle(now, w, OutcomeNoRoute)
+	}
+	w.phase = phaseEnrich
+	w.alert = messages.Alert{
+		ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task,
+	}
+	w.alert.Execution.Status = qlik.StatusUnknown
+	w.needs = m.rules.Router.NeedsOf(w.alert)
+	effects := m.startLookups(w)
+	return append(effects, m.proceed(now, w)...)
+}
+
+func (m *Machine) startLookups(w *work) []Effect {
+	var effects []Effect
+	if appID := w.appID(); appID != "" && (w.needs.App || w.needs.Owner) {
+		effects = append(effects, m.ask(w, askApp, m.request(w, askApp)))
+	}
+	switch {
+	case w.needs.FinalState:
+		w.finalLeft = m.rules.FinalAttempts
+		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+	case w.wantsScriptLog():
+		effects = append(effects, m.ask(w, askScriptLog, m.request(w, askScriptLog)))
+	case w.needs.Execution:
+		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+	}
+	return effects
+}
+
+// request builds the command of a look-up, the first time and every time again.
+func (m *Machine) request(w *work, what request) any {
+	switch what {
+	case askApp:
+		return messages.LookupApp{AppID: w.appID(), MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+	case askOwner:
+		return messages.LookupOwner{UserID: w.alert.App.OwnerID, MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+	case askExecution:
+		return messages.LookupExecution{TaskID: w.event.TaskID, TaskType: w.task.Type, Deadline: w.deadline}
+	case askScriptLog:
+		return messages.FetchScriptLog{
+			TaskID: w.event.TaskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail,
+			Full: w.needs.FullScriptLog, Deadline: w.deadline,
+		}
+	default:
+		maxAge := m.rules.CacheFor
+		if w.event.Family == messages.FamilyDistribute {
+			maxAge = 0
+		}
+		return messages.LookupTask{TaskID: w.event.TaskID, MaxAge: maxAge, Deadline: w.deadline}
+	}
+}
+
+func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) []Effect {
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the app does not exist in the Qlik Repository Service any more")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askApp, in.Failure)
+	default:
+		w.alert.App = in.App
+		if w.needs.Owner && in.App.OwnerID != "" {
+			return []Effect{m.ask(w, askOwner, m.request(w, askOwner))}
+		}
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) ownerFound(now time.Time, w *work, in messages.LookupOwnerReply) []Effect {
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the app owner does not exist in the Qlik Repository Service any more")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askOwner, in.Failure)
+	default:
+		w.alert.Owner = in.Owner
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecutionReply) []Effect {
+	if !in.Failure.Failed() {
+		w.alert.Execution = in.Execution
+	}
+	if w.finalLeft > 0 {
+		return m.finalStateLooked(now, w)
+	}
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the Qlik Repository Service has no execution result of the task")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askExecution, in.Failure)
+	}
+	return m.proceed(now, w)
+}
+
+// finalStateLooked counts one look at an execution result that should become final; a failed look counts too.
+func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
+	w.finalLeft--
+	w.finalState = w.alert.Execution.FinishedSuccessfully()
+	if !w.finalState && w.finalLeft > 0 {
+		return []Effect{m.repeat(now, w, askExecution, m.rules.FinalEvery)}
+	}
+	w.finalLeft = 0
+	if w.wantsScriptLog() {
+		return []Effect{m.ask(w, askScriptLog, m.request(w, askScriptLog))}
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScriptLogReply) []Effect {
+	if in.Execution.Known {
+		w.alert.Execution = in.Execution
+	}
+	if !in.Failure.Failed() {
+		w.alert.ScriptLog, w.attachment = in.ScriptLog, in.Full
+		return m.proceed(now, w)
+	}
+	w.miss("the script log could not be fetched: " + in.Failure.Text)
+	if !w.alert.Execution.Known && w.needs.Execution {
+		return []Effect{m.ask(w, askExecution, m.request(w, askExecution))}
+	}
+	return m.proceed(now, w)
+}
+
+// lookupFailed repeats a look-up that may succeed later, and goes on without one that cannot.
+func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure messages.Failure) []Effect {
+	if failure.Retryable() {
+		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
+	}
+	w.miss(fmt.Sprintf("the Qlik Repository Service refused the %s look-up: %s", requestNames[what], failure.Text))
+	if what == askTask {
+		return m.decideWithoutTask(now, w)
+	}
+	return m.proceed(now, w)
+}
+
+// repeat queues a look-up for the next RetryDue.
+func (m *Machine) repeat(now time.Time, w *work, what request, after time.Duration) Effect {
+	w.failed = append(w.failed, what)
+	return Arm{At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
+}
+
+func (m *Machine) retry(now time.Time, in messages.RetryDue) []Effect {
+	w, ok := m.cases[in.Case]
+	if !ok || w.token != in.Token || len(w.failed) == 0 {
+		return nil
+	}
+	again := w.failed
+	w.failed = nil
+	var effects []Effect
+	for _, what := range again {
+		effects = append(effects, m.ask(w, what, m.request(w, what)))
+	}
+	return effects
+}
+
+// degrade ends the look-ups: what has not arrived by now is missing.
+func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
+	w, ok := m.cases[in.Case]
+	if !ok || w.token != in.Token {
+		return nil
+	}
+	if w.phase != phaseTask && w.phase != phaseEnrich {
+		return nil
+	}
+	w.miss(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+	if w.phase == phaseTask {
+		return m.decideWithoutTask(now, w)
+	}
+	return m.decide(now, w)
+}
+
+// proceed decides once nothing is outstanding.
+func (m *Machine) proceed(now time.Time, w *work) []Effect {
+	if len(w.waiting) > 0 || len(w.failed) > 0 {
+		return nil
+	}
+	return m.decide(now, w)
+}
+
+// decideWithoutTask alerts from the event alone when the task's metadata cannot
+// be had. Its type is unknown then: a reload is assumed, the most common type
+// and the one with the most destinations. A distribute completion does not say
+// how the task ended, so it is followed until the QRS answers.
+func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
+	if w.event.Family == messages.FamilyDistribute && !w.bare {
+		w.task.LastStatus = qlik.StatusUnknown
+		return m.startFollowing(now, w)
+	}
+	kind := messages.KindOf(w.event.Family, qlik.TaskReload)
+	if w.event.Family == messages.FamilyDistribute {
+		kind = messages.DistributeTaskFailed
+		w.miss("the outcome of the distribute task is not known")
+	}
+	if kind == "" {
+		return m.settle(now, w, OutcomeLogOnly)
+	}
+	if m.seen.HasKind(kind) {
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
+	if !m.rules.Router.Carries(kind) {
+		return m.settle(now, w, OutcomeNoRoute)
+	}
+	w.task = messages.Task{ID: w.event.TaskID, Name: w.event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
+	w.alert = messages.Alert{ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task}
+	w.alert.Execution.Status = qlik.StatusUnknown
+	return m.decide(now, w)
+}
+
+// decideBare is the way of last resort of an execution that keeps crashing.
+func (m *Machine) decideBare(now time.Time, w *work) []Effect {
+	w.miss("details were left out because handling the event failed repeatedly; see the log")
+	return m.decideWithoutTask(now, w)
+}
+
+// decide records the alert and its notices.
+func (m *Machine) decide(now time.Time, w *work) []Effect {
+	w.alert.DecidedAt = now
+	w.alert.Degraded = w.missing
+	notices, without := m.rules.Router.Route(w.alert, w.finalState, w.attachment, now)
+	m.seen = m.seen.WithKind(w.alert.Kind)
+	outcome := OutcomeAlerted
+	if len(notices) == 0 {
+		outcome = OutcomeNobodyTold
+	}
+	return m.record(now, w, outcome, notices, without)
+}
+
+// settle ends an event that needs no alert, for good.
+func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
+	return m.record(now, w, o, nil, nil)
+}
+
+// record makes durable what was decided.
+func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.Notice, without []destination.Verdict) []Effect {
+	w.phase = phaseRecord
+	w.token++
+	clear(w.waiting)
+	w.failed = nil
+	m.seen = m.seen.WithClass(w.event.Family)
+	m.seen.Until = now.Add(m.rules.RememberFor)
+	return []Effect{
+		Tell{At: now, Event: w.event, Task: w.task, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
+		Record{Case: w.id, Key: m.key, Alert: w.alert, Notices: notices, Seen: m.seen, State: m.snapshot()},
+	}
+}
+
+// drop ends an event without remembering it: the same event is looked at anew if it comes again.
+func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
+	delete(m.cases, w.id)
+	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: o}}
+	if w.placed {
+		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen, Released: true}})
+	}
+	return append(effects, m.finish()...)
+}
+
+// recorded follows a durable decision: the event is handled, and a followed task goes on.
+func (m *Machine) recorded(now time.Time, id int) []Effect {
+	w, ok := m.cases[id]
+	if !ok {
+		return nil
+	}
+	var effects []Effect
+	if w.placed {
+		w.placed = false
+		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen}})
+	}
+	if w.phase == phaseRecord {
+		delete(m.cases, id)
+		effects = append(effects, m.endSuperseded(now)...)
+	}
+	return append(effects, m.finish()...)
+}
+
+// endSuperseded ends following a task whose outcome another event has told.
+func (m *Machine) endSuperseded(now time.Time) []Effect {
+	if !m.seen.HasKind(messages.DistributeTaskFailed) && !m.seen.HasKind(messages.DistributeTaskSucceeded) {
+		return nil
+	}
+	var effects []Effect
+	for id, w := range m.cases {
+		if w.phase != phaseFollow || w.placed {
+			continue
+		}
+		delete(m.cases, id)
+		effects = append(effects,
+			Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAlreadyAlerted},
+			Record{Key: m.key, Seen: m.seen, State: m.snapshot()})
+	}
+	return effects
+}
+
+func (m *Machine) finish() []Effect {
+	if len(m.cases) > 0 {
+		return nil
+	}
+	return []Effect{Finish{messages.ExecutionFinished{Key: m.key, Observed: m.observed}}}
+}
+
+// ask sends a look-up and remembers who waits for it.
+func (m *Machine) ask(w *work, what request, command any) Effect {
+	m.attempt++
+	w.waiting[m.attempt] = what
+	return Ask{Attempt: m.attempt, Command: command}
+}
+
+// answer finds the work that waits for an attempt. Answers nobody waits for are old news.
+func (m *Machine) answer(_ time.Time, attempt int, handle func(*work) []Effect) []Effect {
+	for _, w := range m.cases {
+		if _, ok := w.waiting[attempt]; ok {
+			delete(w.waiting, attempt)
+			return handle(w)
+		}
+	}
+	return nil
+}
+
+func (m *Machine) due(id, token int, in phase, handle func(*work) []Effect) []Effect {
+	w, ok := m.cases[id]
+	if !ok || w.token != token || w.phase != in {
+		return nil
+	}
+	return handle(w)
+}
+
+// Following returns how many distribute tasks the machine follows.
+func (m *Machine) Following() int {
+	n := 0
+	for _, w := range m.cases {
+		if w.phase == phaseFollow {
+			n++
+		}
+	}
+	return n
+}
+
+// appID prefers the event's app to the one in the task's metadata.
+func (w *work) appID() string {
+	if w.event.AppID != "" {
+		return w.event.AppID
+	}
+	return w.task.AppID
+}
+
+// wantsScriptLog reports whether a script log is wanted and can exist: only reloads write one.
+func (w *work) wantsScriptLog() bool {
+	return w.needs.ScriptLog() && w.task.Type == qlik.TaskReload
+}
+
+// miss notes, once, what the alert goes without.
+func (w *work) miss(what string) {
+	for _, known := range w.missing {
+		if known == what {
+			return
+		}
+	}
+	w.missing = append(w.missing, what)
+}

@@ -1,0 +1,52 @@
+package executions
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/messages"
+)
+
+// Metrics count duplicates, crashes and what is remembered.
+type Metrics struct {
+	duplicates *prometheus.CounterVec
+	remembered *prometheus.GaugeVec
+	forgotten  prometheus.Counter
+	crashes    prometheus.Counter
+	lost       prometheus.Counter
+	unreadable prometheus.Counter
+}
+
+// NewMetrics registers the metrics with reg and creates every series that is known beforehand.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		duplicates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_events_duplicate_total",
+			Help: "Events dropped because the same event of the execution was handled before.",
+		}, []string{"event_type"}),
+		remembered: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "butler_dedup_entries",
+			Help: "Executions that are remembered to find repetitions, by shard.",
+		}, []string{"shard"}),
+		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_dedup_evictions_total",
+			Help: "Executions that were forgotten because their time was over.",
+		}),
+		crashes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_execution_crashes_total",
+			Help: "Executions that crashed and were rebuilt from the journal.",
+		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_executions_given_up_total",
+			Help: "Executions that crashed too often; their events ended without a decision. Must stay 0.",
+		}),
+		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_journal_corrupt_records_total",
+			Help: "Journalled events that could not be read back.",
+		}),
+	}
+	reg.MustRegister(m.duplicates, m.remembered, m.forgotten, m.crashes, m.lost, m.unreadable)
+	for _, f := range messages.Families() {
+		m.duplicates.WithLabelValues(f.String())
+	}
+	return m
+}

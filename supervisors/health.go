@@ -1,0 +1,97 @@
+package supervisors
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is how a component is.
+type State string
+
+// The states of a component, from good to bad.
+const (
+	Up       State = "up"
+	Degraded State = "degraded"
+	Down     State = "down"
+)
+
+// Component is one line of the health report.
+type Component struct {
+	Name   string    `json:"name"`
+	State  State     `json:"state"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+// Board holds the health of every component. It is safe for concurrent use.
+type Board struct {
+	mu         sync.Mutex
+	components map[string]Component
+	stopping   bool
+}
+
+// NewBoard returns an empty board.
+func NewBoard() *Board { return &Board{components: map[string]Component{}} }
+
+// Set notes the state of a component. The reason is for the operator; it is kept short and without secrets.
+func (b *Board) Set(name string, state State, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was, known := b.components[name]
+	if known && was.State == state && was.Reason == reason {
+		return
+	}
+	since := time.Now().UTC()
+	if known && was.State == state {
+		since = was.Since
+	}
+	b.components[name] = Component{Name: name, State: state, Reason: reason, Since: since}
+}
+
+// Stopping marks the service as going down: it is alive and no longer ready.
+func (b *Board) Stopping() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopping = true
+}
+
+// Report returns the components by name, and the state of the whole: as bad as
+// the worst of them.
+func (b *Board) Report() (State, []Component) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	whole := Up
+	out := make([]Component, 0, len(b.components))
+	for _, name := range slices.Sorted(maps.Keys(b.components)) {
+		c := b.components[name]
+		out = append(out, c)
+		switch {
+		case c.State == Down:
+			whole = Down
+		case c.State == Degraded && whole == Up:
+			whole = Degraded
+		}
+	}
+	return whole, out
+}
+
+// Ready reports whether the service takes events: every one of names is not down, and it is not stopping.
+func (b *Board) Ready(names ...string) (bool, string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopping {
+		return false, "the service is stopping"
+	}
+	for _, name := range names {
+		c, known := b.components[name]
+		if !known {
+			return false, name + " has not started"
+		}
+		if c.State == Down {
+			return false, name + ": " + c.Reason
+		}
+	}
+	return true, ""
+}

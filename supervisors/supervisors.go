@@ -1,0 +1,123 @@
+// Package supervisors owns what happens when an actor fails: the restart
+// strategy, the root of the tree, and the roll-up of everybody's health.
+//
+// It guarantees that a failing service is restarted with a growing pause, that
+// a budget of failures ends either in the whole service going down loudly (a
+// critical child) or in a slow, endless retry (all others), and that nothing
+// disappears silently. Only panics get here; an expected failure is a message.
+// It must never keep domain state. The health board is read by HTTP handlers
+// while actors write it, and children of the root fail on goroutines of their
+// own, so both the board and a strategy hold a mutex.
+package supervisors
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+)
+
+// Exhausted says what happens when the budget of a child is spent.
+type Exhausted uint8
+
+const (
+	// Degrade restarts the child at a slow, fixed pace from then on, for ever.
+	Degrade Exhausted = iota
+	// Escalate ends the service: OnFatal is called and the child stays down.
+	Escalate
+)
+
+// Policy is a row of the failure policy.
+type Policy struct {
+	// Initial and Max bound the pause before a restart; it doubles per failure.
+	Initial, Max time.Duration
+	// Budget failures within Window are tolerated.
+	Budget int
+	Window time.Duration
+	// Then is what follows.
+	Then Exhausted
+	// Slow is the pace of a degraded child.
+	Slow time.Duration
+}
+
+// The failure policies of the tree.
+var (
+	// Critical is for what the service is nothing without: ingest, the executions.
+	Critical = Policy{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Budget: 10, Window: time.Minute, Then: Escalate}
+	// Service is for everything else that lives as long as the process.
+	Service = Policy{Initial: 100 * time.Millisecond, Max: 30 * time.Second, Budget: 20, Window: 10 * time.Minute, Then: Degrade, Slow: time.Minute}
+)
+
+// Strategy restarts failing children by a policy. One value serves one supervisor.
+type Strategy struct {
+	policy  Policy
+	log     *zap.Logger
+	health  *Board
+	onFatal func(child string, reason any)
+
+	mu     sync.Mutex
+	failed map[string][]time.Time
+}
+
+// NewStrategy returns a strategy. onFatal is called, once per exhausted child, under Escalate.
+func NewStrategy(p Policy, log *zap.Logger, health *Board, onFatal func(child string, reason any)) *Strategy {
+	return &Strategy{policy: p, log: log, health: health, onFatal: onFatal, failed: map[string][]time.Time{}}
+}
+
+// HandleFailure implements actor.SupervisorStrategy. The child is suspended
+// until its restart, and keeps its mailbox.
+func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
+	_ *actor.RestartStatistics, reason, _ any,
+) {
+	delay, exhausted := s.decide(time.Now(), child.GetId())
+	name := logx.Actor(child.GetId())
+	if exhausted && s.policy.Then == Escalate {
+		s.health.Set(child.GetId(), Down, "failed too often")
+		s.log.Error("critical actor failed too often, the service ends", name, zap.Any("panic", reason))
+		s.onFatal(child.GetId(), reason)
+		return
+	}
+	s.health.Set(child.GetId(), Degraded, "restarting after a failure")
+	s.log.Warn("actor is restarted after a failure", name, logx.Delay(delay), zap.Bool("degraded", exhausted), zap.Any("panic", reason))
+	time.AfterFunc(delay, func() {
+		s.health.Set(child.GetId(), Up, "")
+		supervisor.RestartChildren(child)
+	})
+}
+
+// decide counts a failure and returns the pause, and whether the budget is spent.
+func (s *Strategy) decide(now time.Time, child string) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recent := s.failed[child][:0]
+	for _, at := range s.failed[child] {
+		if now.Sub(at) < s.policy.Window {
+			recent = append(recent, at)
+		}
+	}
+	recent = append(recent, now)
+	s.failed[child] = recent
+	if len(recent) > s.policy.Budget {
+		return s.policy.Slow, true
+	}
+	pause := s.policy.Max
+	if n := len(recent) - 1; n < 20 {
+		pause = min(pause, s.policy.Initial<<n)
+	}
+	return pause/2 + rand.N(pause/2+1), false
+}
+
+// StopEntity is the strategy for entities: the failing one is stopped, and
+// whoever owns it learns of its end and rebuilds it from the journal.
+type StopEntity struct{}
+
+// HandleFailure implements actor.SupervisorStrategy.
+func (StopEntity) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervisor, child *actor.PID,
+	_ *actor.RestartStatistics, _, _ any,
+) {
+	supervisor.StopChildren(child)
+}
