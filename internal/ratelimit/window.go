@@ -1,0 +1,84 @@
+package ratelimit
+
+import (
+	"time"
+
+	"butler/messages"
+)
+
+// Window is what is remembered of one key.
+type Window struct {
+	// OpenedBy is the delivered notice that opened the window: its own
+	// repetition is not held back by it.
+	OpenedBy messages.NoticeID
+	// Until is when the window ends; further notices do not extend it.
+	Until time.Time
+	// Suppressed counts what was held back since that delivery. The next
+	// delivered notice tells it.
+	Suppressed int
+}
+
+// Windows allow one delivered notice per key and window. Build it with NewWindows.
+type Windows struct {
+	length time.Duration
+	byKey  map[string]Window
+}
+
+// NewWindows returns windows of the given length. A length of 0 holds nothing back.
+func NewWindows(length time.Duration) *Windows {
+	return &Windows{length: max(length, 0), byKey: map[string]Window{}}
+}
+
+// Limits reports whether anything is ever held back.
+func (w *Windows) Limits() bool { return w.length > 0 }
+
+// Len returns how many keys are remembered.
+func (w *Windows) Len() int { return len(w.byKey) }
+
+// Get returns what is remembered of a key, the zero Window when nothing is.
+func (w *Windows) Get(key string) Window { return w.byKey[key] }
+
+// Restore brings back what was remembered before a restart.
+func (w *Windows) Restore(key string, was Window) {
+	if w.Limits() {
+		w.byKey[key] = was
+	}
+}
+
+// Holds reports whether a notice of key has to be held back now.
+func (w *Windows) Holds(key string, id messages.NoticeID, now time.Time) bool {
+	open, ok := w.byKey[key]
+	return ok && now.Before(open.Until) && open.OpenedBy != id
+}
+
+// Suppress counts one notice of key that was held back.
+func (w *Windows) Suppress(key string) {
+	open := w.byKey[key]
+	open.Suppressed++
+	w.byKey[key] = open
+}
+
+// Deliver opens the window of key for a notice that was delivered at now. What
+// was held back before has been told with it, so the count starts again.
+func (w *Windows) Deliver(key string, id messages.NoticeID, now time.Time) {
+	if w.Limits() {
+		w.byKey[key] = Window{OpenedBy: id, Until: now.Add(w.length)}
+	}
+}
+
+// Forget drops the windows that have ended and returns their keys. One with a
+// count that nobody was told of is kept for longer, by keepCount.
+func (w *Windows) Forget(now time.Time, keepCount time.Duration) []string {
+	var ended []string
+	for key, open := range w.byKey {
+		until := open.Until
+		if open.Suppressed > 0 {
+			until = until.Add(keepCount)
+		}
+		if !now.Before(until) {
+			ended = append(ended, key)
+			delete(w.byKey, key)
+		}
+	}
+	return ended
+}

@@ -1,0 +1,147 @@
+package messages
+
+import "time"
+
+// Telling people, and what an operator does about what could not be told:
+//
+//	execution --NoticesRecorded--> notify --NoticeQueued-----> delivery
+//	app -------DrainDelivery-----> notify --DrainDelivery----> delivery
+//	app <------DrainDeliveryReply- notify <-DrainDeliveryReply delivery
+//	api -------DescribeDelivery--> notify --DescribeDelivery-> delivery
+//	api -------ReplayParked------> notify --NoticeQueued-----> delivery
+//	api -------DropParked--------> notify
+//
+// Everything that names a notice here is durable already: a message that is lost
+// costs time, never a notice. notify answers every command once.
+
+// NoticesRecorded tells the owner of the outbox that notices are durable.
+type NoticesRecorded struct {
+	// Notices carry their alert and attachment. Frozen.
+	Notices []Notice
+}
+
+// NoticeQueued hands one durable notice to the delivery of its instance.
+type NoticeQueued struct {
+	Notice Notice
+	// Exempt marks a notice that an operator asked for: no window holds it back,
+	// and it opens none.
+	Exempt bool
+}
+
+// NoticeOutcome is how a notice ended.
+type NoticeOutcome uint8
+
+// The three ends of a notice.
+const (
+	NoticeDelivered NoticeOutcome = iota + 1
+	NoticeSuppressed
+	NoticeParked
+)
+
+var outcomeNames = [...]string{"unknown", "delivered", "suppressed", "parked"}
+
+// String returns the label form of o.
+func (o NoticeOutcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return outcomeNames[0]
+}
+
+// NoticeSettled says that the end of a notice is durable. It is a copy for
+// those who watch; nothing depends on it.
+type NoticeSettled struct {
+	ID          NoticeID
+	Alert       AlertID
+	Kind        AlertKind
+	Key         ExecutionKey
+	TaskName    string
+	Instance    string
+	Integration string
+	Recipient   string
+	Outcome     NoticeOutcome
+	// Reason says in words why the notice was suppressed or parked.
+	Reason string
+	// Attempts counts the tries it took.
+	Attempts int
+	At       time.Time
+}
+
+// DrainDelivery asks to start no new attempt and to answer when the running
+// ones have ended and are recorded. It cannot be taken back.
+type DrainDelivery struct{ ReplyTo Ref }
+
+// DrainDeliveryReply answers DrainDelivery.
+type DrainDeliveryReply struct {
+	// Instance is "" in the answer of notify, which speaks for all.
+	Instance string
+	// Left counts the notices that wait for the next start.
+	Left int
+}
+
+// DescribeDelivery asks how delivery is doing.
+type DescribeDelivery struct{ ReplyTo Ref }
+
+// DescribeDeliveryReply answers DescribeDelivery: one state from a delivery
+// actor, one per instance from notify. An instance that did not answer in time
+// is described as not responding.
+type DescribeDeliveryReply struct {
+	// States are sorted by instance. Frozen.
+	States []DeliveryState
+	At     time.Time
+}
+
+// DeliveryState describes the delivery through one instance at one moment.
+type DeliveryState struct {
+	Instance    string
+	Integration string
+	// Condition is "ok", "loading", "paused", "breaker_open", "draining",
+	// "degraded" or "not_responding".
+	Condition string
+	// Until is when a pause or an open breaker is tried again; zero otherwise.
+	Until time.Time
+	// Queued counts every notice that is not settled, Retrying those among them
+	// that failed and wait, Attempts the running attempts, Parked the parked notices.
+	Queued, Retrying, Attempts, Parked int
+	// Oldest is when the oldest of Queued was queued; zero when there is none.
+	Oldest      time.Time
+	LastSuccess time.Time
+	// LastError is the newest failure since the last success, "" without one.
+	LastError string
+}
+
+// ReplayParked puts parked notices back into delivery with fresh attempts.
+type ReplayParked struct {
+	// IDs name the notices. Frozen.
+	IDs     []NoticeID
+	ReplyTo Ref
+}
+
+// ReplayParkedReply answers ReplayParked.
+type ReplayParkedReply struct {
+	// Results are one per ID, in order. Frozen.
+	Results []ParkedResult
+	At      time.Time
+}
+
+// DropParked removes parked notices for good.
+type DropParked struct {
+	// IDs name the notices. Frozen.
+	IDs     []NoticeID
+	ReplyTo Ref
+}
+
+// DropParkedReply answers DropParked.
+type DropParkedReply struct {
+	// Results are one per ID, in order. Frozen.
+	Results []ParkedResult
+	At      time.Time
+}
+
+// ParkedResult is what became of a command for one parked notice. A notice that
+// is not parked is FailureNotFound, one whose instance is not configured any
+// more cannot be replayed and is FailureRejected.
+type ParkedResult struct {
+	ID      NoticeID
+	Failure Failure
+}
