@@ -1,0 +1,323 @@
+package handlebars
+
+import (
+	"maps"
+	"strings"
+)
+
+// run is one rendering.
+type run struct {
+	options Options
+	root    any
+	out     *strings.Builder
+	steps   int
+	depth   int
+}
+
+// scope is where a path starts: the value called this, and what surrounds it.
+type scope struct {
+	this any
+	up   *scope
+	data *frame
+	vars *variable
+}
+
+// frame holds the private data of an iteration: @index, @key, @first, @last.
+type frame struct {
+	values map[string]any
+	up     *frame
+}
+
+// variable is a block parameter; the innermost of a name wins.
+type variable struct {
+	name  string
+	value any
+	up    *variable
+}
+
+func (s *scope) variable(name string) (any, bool) {
+	for v := s.vars; v != nil; v = v.up {
+		if v.name == name {
+			return v.value, true
+		}
+	}
+	return nil, false
+}
+
+// enter returns the scope of a block about value.
+func (s *scope) enter(value any, data *frame, names []string, values ...any) *scope {
+	vars := s.vars
+	for i, name := range names[:min(len(names), len(values))] {
+		vars = &variable{name: name, value: values[i], up: vars}
+	}
+	if data == nil {
+		data = s.data
+	}
+	return &scope{this: value, up: s, data: data, vars: vars}
+}
+
+func (r *run) step() error {
+	if r.steps++; r.steps > maxSteps {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+func (r *run) write(s string) error {
+	if r.out.Len()+len(s) > MaxOutput {
+		return ErrTooLarge
+	}
+	r.out.WriteString(s)
+	return nil
+}
+
+func (r *run) program(p *program, s *scope) error {
+	for _, n := range p.body {
+		if err := r.step(); err != nil {
+			return err
+		}
+		if err := n.render(r, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *text) render(r *run, _ *scope) error { return r.write(t.value) }
+
+func (m *mustache) render(r *run, s *scope) error {
+	v, err := m.call.value(r, s)
+	if err != nil {
+		return err
+	}
+	if m.raw {
+		return r.write(r.options.Raw(show(v)))
+	}
+	return r.write(r.options.Escape(show(v)))
+}
+
+// render shows the content of a raw block as it stands; with the name of a block
+// helper it obeys that.
+func (v *verbatim) render(r *run, s *scope) error {
+	b := &block{call: v.call, main: &program{body: []node{&text{v.body}}}, inverse: &program{}}
+	if blockHelperNamed(v.call.simpleName()) != nil {
+		return b.render(r, s)
+	}
+	return r.write(v.body)
+}
+
+func (b *block) render(r *run, s *scope) error {
+	name := b.call.simpleName()
+	if _, local := s.variable(name); !local {
+		if helper := blockHelperNamed(name); helper != nil {
+			return helper(r, b, s)
+		}
+	}
+	v, err := b.call.value(r, s)
+	if err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case nil:
+		return r.program(b.inverse, s)
+	case bool:
+		return r.branch(b, s, v)
+	case []any:
+		return r.each(b, v, s)
+	default:
+		return r.program(b.main, s.enter(v, nil, b.main.params, v))
+	}
+}
+
+func (p *partial) render(r *run, s *scope) error {
+	t, err := p.find(r, s)
+	if err != nil {
+		return err
+	}
+	inner, err := p.scope(r, s)
+	if err != nil {
+		return err
+	}
+	if r.depth++; r.depth > maxNesting {
+		return syntaxf(p.line, "partials are nested too deep")
+	}
+	defer func() { r.depth-- }()
+	if p.indent == "" {
+		return r.program(t.root, inner)
+	}
+	outer := r.out
+	r.out = &strings.Builder{}
+	err = r.program(t.root, inner)
+	indented := indentLines(r.out.String(), p.indent)
+	r.out = outer
+	if err != nil {
+		return err
+	}
+	return r.write(indented)
+}
+
+func (p *partial) find(r *run, s *scope) (*Template, error) {
+	name := p.name
+	if p.dynamic != nil {
+		v, err := p.dynamic.value(r, s)
+		if err != nil {
+			return nil, err
+		}
+		name = show(v)
+	}
+	if r.options.Partial == nil {
+		return nil, syntaxf(p.line, "partial %q does not exist", name)
+	}
+	t, err := r.options.Partial(name)
+	if err != nil {
+		return nil, syntaxf(p.line, "partial %q: %v", name, err)
+	}
+	return t, nil
+}
+
+// scope returns where the partial's paths start: its context, with the named
+// arguments laid over it.
+func (p *partial) scope(r *run, s *scope) (*scope, error) {
+	this := s.this
+	if len(p.args.args) == 1 {
+		v, err := p.args.args[0].value(r, s)
+		if err != nil {
+			return nil, err
+		}
+		this = v
+	}
+	if len(p.args.named) > 0 {
+		merged := map[string]any{}
+		if fields, ok := this.(map[string]any); ok {
+			maps.Copy(merged, fields)
+		}
+		for _, arg := range p.args.named {
+			v, err := arg.value.value(r, s)
+			if err != nil {
+				return nil, err
+			}
+			merged[arg.name] = v
+		}
+		this = merged
+	}
+	if len(p.args.args) == 0 && len(p.args.named) == 0 {
+		return s, nil
+	}
+	return s.enter(this, nil, nil), nil
+}
+
+// indentLines puts indent before every line but an empty last one.
+func indentLines(s, indent string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if line != "" || i < len(lines)-1 {
+			lines[i] = indent + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (l literal) value(*run, *scope) (any, error) { return l.v, nil }
+
+func (p *path) value(r *run, s *scope) (any, error) {
+	if p.data {
+		return p.private(r, s), nil
+	}
+	if !p.explicit && len(p.parts) > 0 {
+		if v, ok := s.variable(p.parts[0]); ok {
+			return dig(v, p.parts[1:]), nil
+		}
+	}
+	at := s
+	for range p.up {
+		if at = at.up; at == nil {
+			return nil, nil
+		}
+	}
+	return dig(at.this, p.parts), nil
+}
+
+// private looks up @root and the data of the iterations around s.
+func (p *path) private(r *run, s *scope) any {
+	if len(p.parts) == 0 {
+		return nil
+	}
+	if p.parts[0] == "root" {
+		return dig(r.root, p.parts[1:])
+	}
+	at := s.data
+	for range p.up {
+		if at = at.up; at == nil {
+			return nil
+		}
+	}
+	// An inner frame shows what it does not have itself from outside.
+	for ; at != nil; at = at.up {
+		if v, ok := at.values[p.parts[0]]; ok {
+			return dig(v, p.parts[1:])
+		}
+	}
+	return nil
+}
+
+// value calls the helper that the head names, or follows the head as a path.
+func (c *call) value(r *run, s *scope) (any, error) {
+	if err := r.step(); err != nil {
+		return nil, err
+	}
+	name := c.simpleName()
+	if _, local := s.variable(name); !local {
+		if helper, ok := helpers[name]; ok {
+			return c.run(helper, r, s)
+		}
+		if blockHelperNamed(name) != nil {
+			return nil, syntaxf(c.line, "%q is a block: write {{#%s}}", name, name)
+		}
+	}
+	if len(c.args) > 0 || len(c.named) > 0 {
+		return nil, syntaxf(c.line, "unknown helper %q", c.name)
+	}
+	return c.head.value(r, s)
+}
+
+func (c *call) run(h helper, r *run, s *scope) (any, error) {
+	args, err := c.evaluate(r, s)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) < h.args {
+		return nil, syntaxf(c.line, "%q needs %d values", c.name, h.args)
+	}
+	return h.run(args), nil
+}
+
+func (c *call) evaluate(r *run, s *scope) ([]any, error) {
+	out := make([]any, 0, len(c.args))
+	for _, a := range c.args {
+		v, err := a.value(r, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// only evaluates the one argument of a block helper.
+func (c *call) only(r *run, s *scope) (any, error) {
+	if len(c.args) != 1 {
+		return nil, syntaxf(c.line, "{{#%s}} needs exactly one value", c.name)
+	}
+	return c.args[0].value(r, s)
+}
+
+// option reports whether the named argument is set to something true.
+func (c *call) option(name string, r *run, s *scope) (bool, error) {
+	for _, arg := range c.named {
+		if arg.name == name {
+			v, err := arg.value.value(r, s)
+			return truthy(v), err
+		}
+	}
+	return false, nil
+}
