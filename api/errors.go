@@ -1,0 +1,48 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+)
+
+// apiError is a row of the error table: a stable code, a status, what it means
+// and how to mend it.
+type apiError struct {
+	Code   int    `json:"code"`
+	Status int    `json:"status"`
+	Error  string `json:"error"`
+	Mend   string `json:"mend"`
+}
+
+// The errors of the API. Codes never change their meaning.
+var (
+	errBadRequest = apiError{40001, http.StatusBadRequest, "bad request", "correct the request and send it again"}
+	errForbidden  = apiError{40301, http.StatusForbidden, "forbidden", "call from the machine that runs the service"}
+	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see the list of endpoints in the documentation"}
+	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
+	errInternal   = apiError{50001, http.StatusInternalServerError, "internal error", "see the log of the service"}
+	errNotReady   = apiError{50301, http.StatusServiceUnavailable, "not ready", "wait, or see /health for the reason"}
+)
+
+// fail answers with a row of the table and what is special about this case.
+func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {
+	ctx.ResetBody()
+	ctx.SetStatusCode(row.Status)
+	write(ctx, struct {
+		apiError
+		Detail string `json:"detail,omitempty"`
+	}{row, detail})
+}
+
+// answer sends a value as JSON.
+func answer(ctx *fasthttp.RequestCtx, body any) { write(ctx, body) }
+
+func write(ctx *fasthttp.RequestCtx, body any) {
+	ctx.SetContentType("application/json; charset=utf-8")
+	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+	encoder := json.NewEncoder(ctx)
+	encoder.SetEscapeHTML(true)
+	_ = encoder.Encode(body) // the writer is the response buffer: it does not fail
+}

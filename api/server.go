@@ -1,0 +1,224 @@
+// Package api owns the HTTP server: routes, handlers, the table of errors and
+// who may call what.
+//
+// It guarantees that every answer is complete and has a bound in size and time,
+// that a call which changes something comes from this machine, and that an
+// error says what is wrong and how to mend it. It talks to the rest of the
+// service through the functions in Options and must never reach an actor, the
+// journal or the QRS by itself.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+)
+
+// Options are what the server serves.
+type Options struct {
+	// Address is host:port to listen on; port 0 picks a free one.
+	Address string
+	Log     *zap.Logger
+	// Metrics serves the metrics page.
+	Metrics http.Handler
+	// Ready reports whether the service takes events, and why not.
+	Ready func() (bool, string)
+	// Health returns the state of the whole ("up", "degraded", "down") and its components, as JSON.
+	Health func() (state string, components any)
+	// Admin are the operations on what the service keeps.
+	Admin Admin
+}
+
+// Admin is what an operator may look at and change on the machine itself.
+type Admin interface {
+	// Parked lists parked notices of an instance, or of all for "".
+	Parked(ctx context.Context, instance string, limit int) (any, error)
+	// ReplayParked sends parked notices again; no ids means all of instance.
+	ReplayParked(ctx context.Context, instance string, ids []string) (count int, err error)
+	// DropParked removes parked notices for good; no ids means all of instance.
+	DropParked(ctx context.Context, instance string, ids []string) (count int, err error)
+	// Quarantine lists the newest refused datagrams.
+	Quarantine(ctx context.Context, limit int) (any, error)
+}
+
+// Server is a running HTTP server.
+type Server struct {
+	opts     Options
+	http     *fasthttp.Server
+	listener net.Listener
+}
+
+// The limits of every request.
+const (
+	requestTimeout = 30 * time.Second
+	maxBody        = 1 << 20
+	maxList        = 10_000
+	defaultList    = 100
+)
+
+// Listen binds the address. Serve starts answering.
+func Listen(o Options) (*Server, error) {
+	listener, err := net.Listen("tcp", o.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (operations.host, operations.port): %w", o.Address, err)
+	}
+	s := &Server{opts: o, listener: listener}
+	s.http = &fasthttp.Server{
+		Name:    "butler",
+		Handler: s.routes(),
+		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
+			fail(ctx, errBadRequest, "the request is not valid HTTP or too large")
+		},
+		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: 2 * time.Minute,
+		MaxRequestBodySize: maxBody, NoDefaultDate: false, CloseOnShutdown: true,
+		Logger: silent{},
+	}
+	return s, nil
+}
+
+// Address returns where the server listens.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Serve answers until Shutdown.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.listener); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("serve %s: %w", s.Address(), err)
+	}
+	return nil
+}
+
+// Shutdown stops listening and waits for running requests until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error { return s.http.ShutdownWithContext(ctx) }
+
+// routes is the one table of routes.
+func (s *Server) routes() fasthttp.RequestHandler {
+	r := router.New()
+	r.HandleMethodNotAllowed = true
+	r.GET("/metrics", fasthttpadaptor.NewFastHTTPHandler(s.opts.Metrics))
+	r.GET("/healthz", s.healthz)
+	r.GET("/readyz", s.readyz)
+	r.GET("/health", s.health)
+	r.GET("/admin/parked", local(s.listParked))
+	r.POST("/admin/parked/replay", local(s.changeParked(s.opts.Admin.ReplayParked)))
+	r.POST("/admin/parked/drop", local(s.changeParked(s.opts.Admin.DropParked)))
+	r.GET("/admin/quarantine", local(s.listQuarantine))
+	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
+	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }
+	r.PanicHandler = func(ctx *fasthttp.RequestCtx, cause any) {
+		s.opts.Log.Error("handler panicked", zap.String("route", string(ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
+		fail(ctx, errInternal, "")
+	}
+	return r.Handler
+}
+
+// healthz says that the process lives, and nothing else.
+func (s *Server) healthz(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok\n") }
+
+func (s *Server) readyz(ctx *fasthttp.RequestCtx) {
+	if ready, reason := s.opts.Ready(); !ready {
+		fail(ctx, errNotReady, reason)
+		return
+	}
+	ctx.SetBodyString("ready\n")
+}
+
+func (s *Server) health(ctx *fasthttp.RequestCtx) {
+	state, components := s.opts.Health()
+	answer(ctx, map[string]any{"state": state, "components": components})
+}
+
+func (s *Server) listParked(ctx *fasthttp.RequestCtx) {
+	limit, ok := limitOf(ctx)
+	if !ok {
+		return
+	}
+	list, err := s.opts.Admin.Parked(ctx, string(ctx.QueryArgs().Peek("instance")), limit)
+	s.respond(ctx, list, err)
+}
+
+func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
+	limit, ok := limitOf(ctx)
+	if !ok {
+		return
+	}
+	list, err := s.opts.Admin.Quarantine(ctx, limit)
+	s.respond(ctx, list, err)
+}
+
+// parkedChange is the body of a replay or drop.
+type parkedChange struct {
+	// Instance limits the change to one destination instance.
+	Instance string `json:"instance"`
+	// IDs are the notices; none means all (of Instance).
+	IDs []string `json:"ids"`
+}
+
+func (s *Server) changeParked(change func(context.Context, string, []string) (int, error)) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		var in parkedChange
+		if err := json.Unmarshal(ctx.PostBody(), &in); err != nil {
+			fail(ctx, errBadRequest, `the body must be {"instance": "...", "ids": ["..."]}: `+err.Error())
+			return
+		}
+		count, err := change(ctx, in.Instance, in.IDs)
+		s.respond(ctx, map[string]int{"count": count}, err)
+	}
+}
+
+func (s *Server) respond(ctx *fasthttp.RequestCtx, body any, err error) {
+	if err != nil {
+		s.opts.Log.Warn("request could not be answered", zap.String("route", string(ctx.Path())), logx.Err(err))
+		fail(ctx, errInternal, err.Error())
+		return
+	}
+	answer(ctx, body)
+}
+
+func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
+	raw := string(ctx.QueryArgs().Peek("limit"))
+	if raw == "" {
+		return defaultList, true
+	}
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < 1 || n > maxList {
+		fail(ctx, errBadRequest, fmt.Sprintf("limit must be a number from 1 to %d", maxList))
+		return 0, false
+	}
+	return n, true
+}
+
+// local admits a call only from this machine, and only from a program: the
+// header cannot be set by a web page of another origin.
+func local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if !ctx.RemoteIP().IsLoopback() {
+			fail(ctx, errForbidden, "this call is answered on the machine itself only")
+			return
+		}
+		if len(ctx.Request.Header.Peek(AdminHeader)) == 0 {
+			fail(ctx, errForbidden, "send the header "+AdminHeader+": 1")
+			return
+		}
+		next(ctx)
+	}
+}
+
+// AdminHeader must be sent, with any value, with every administrative call.
+const AdminHeader = "X-Butler-Admin"
+
+// silent drops fasthttp's own log lines: they are about clients that went away.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
