@@ -1,0 +1,205 @@
+package outbox
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+// The buckets of the outbox.
+const (
+	// bucketAlert holds every alert that a notice still needs, by alert ID.
+	bucketAlert journal.Bucket = "alert"
+	// bucketTold holds the keys of all notices that an alert was recorded with,
+	// by alert ID: apart from the alert, because it has to be at hand.
+	bucketTold journal.Bucket = "told"
+	// bucketAttachment holds the full script log of an alert, compressed, by alert ID.
+	bucketAttachment journal.Bucket = "attachment"
+	// bucketNotice holds the notices that wait for delivery, by noticeKey.
+	bucketNotice journal.Bucket = "notice"
+	// bucketParked holds the parked notices, by notice ID.
+	bucketParked journal.Bucket = "parked"
+	// bucketWindow holds the suppression windows, by windowKey.
+	bucketWindow journal.Bucket = "window"
+)
+
+// version is the first byte of every value; the rest is JSON of the record
+// types below. A release that changes them takes the next version and keeps
+// reading the older ones: testdata holds an entry of every version ever written.
+const version = 1
+
+// noticeRecord is a notice that waits for delivery. Its ID and instance are in
+// the key. It says enough of its alert that settling and listing need not read it.
+type noticeRecord struct {
+	Alert      messages.AlertID      `json:"alert"`
+	Kind       messages.AlertKind    `json:"kind"`
+	Key        messages.ExecutionKey `json:"key"`
+	TaskName   string                `json:"taskName,omitempty"`
+	Recipient  string                `json:"recipient,omitempty"`
+	QueuedAt   time.Time             `json:"queuedAt"`
+	Attempts   int                   `json:"attempts,omitempty"`
+	Panics     int                   `json:"panics,omitempty"`
+	Attachment bool                  `json:"attachment,omitempty"`
+	Exempt     bool                  `json:"exempt,omitempty"`
+}
+
+// maxTaskName is how much of a task's name a notice record repeats, in bytes.
+const maxTaskName = 120
+
+// parkedRecord is a notice that is not tried any more.
+type parkedRecord struct {
+	Notice      noticeRecord `json:"notice"`
+	Instance    string       `json:"instance"`
+	Integration string       `json:"integration"`
+	Cause       ParkCause    `json:"cause"`
+	Reason      string       `json:"reason"`
+	ParkedAt    time.Time    `json:"parkedAt"`
+	// Raw is the entry as found, when it could not be read as a notice.
+	Raw []byte `json:"raw,omitempty"`
+}
+
+// windowRecord is a suppression window.
+type windowRecord struct {
+	OpenedBy   messages.NoticeID `json:"openedBy,omitempty"`
+	Until      time.Time         `json:"until"`
+	Suppressed int               `json:"suppressed,omitempty"`
+}
+
+// encode returns the durable form of a record.
+func encode(record any) []byte {
+	body, err := json.Marshal(record)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: outbox record %T cannot be encoded: %v", record, err))
+	}
+	return append([]byte{version}, body...)
+}
+
+// decode reads what encode wrote. Every error is journal.ErrCorrupt.
+func decode(raw []byte, into any) error {
+	if len(raw) == 0 {
+		return fmt.Errorf("%w: empty entry", journal.ErrCorrupt)
+	}
+	if raw[0] != version {
+		return fmt.Errorf("%w: entry has version %d, this release reads %d", journal.ErrCorrupt, raw[0], version)
+	}
+	if err := json.Unmarshal(raw[1:], into); err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
+	}
+	return nil
+}
+
+// noticeKey is the key of a notice: the instance follows the ID, so that one
+// look at the keys tells whose notices wait.
+func noticeKey(id messages.NoticeID, instance string) string { return string(id) + "@" + instance }
+
+func splitNoticeKey(key string) (messages.NoticeID, string) {
+	id, instance, _ := strings.Cut(key, "@")
+	return messages.NoticeID(id), instance
+}
+
+// windowKey is the key of a window. Neither part can hold a zero byte that would
+// make two pairs look alike: instance names come from the configuration.
+func windowKey(instance, key string) string { return instance + "\x00" + key }
+
+// How much of a script log is kept, in bytes before and after compression. What
+// is cut is the beginning: a failed reload tells why at the end.
+const (
+	maxAttachment = 4 << 20
+	maxCompressed = 640 << 10
+)
+
+// compress returns the durable form of a script log. Text that hardly shrinks is
+// cut further, so that the commit of a decision always fits a journal record.
+func compress(text string) []byte {
+	for keep := maxAttachment; ; keep /= 2 {
+		if out := gzipped(lastBytes(text, keep)); len(out) <= maxCompressed {
+			return out
+		}
+	}
+}
+
+// lastBytes returns the end of text, whole runes, with a line that tells of the cut.
+func lastBytes(text string, keep int) string {
+	cut := len(text) - keep
+	if cut <= 0 {
+		return text
+	}
+	for cut < len(text) && !utf8.RuneStart(text[cut]) {
+		cut++
+	}
+	return fmt.Sprintf("[the first %d bytes of this log are left out]\n%s", cut, text[cut:])
+}
+
+func gzipped(text string) []byte {
+	var out bytes.Buffer
+	out.WriteByte(version)
+	w := gzip.NewWriter(&out)
+	_, _ = io.WriteString(w, text) // a bytes.Buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
+}
+
+func decompress(raw []byte) (string, error) {
+	if len(raw) == 0 || raw[0] != version {
+		return "", fmt.Errorf("%w: attachment of an unknown version", journal.ErrCorrupt)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(raw[1:]))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
+	}
+	// A little more than compress keeps: the line that tells of the cut.
+	text, err := io.ReadAll(io.LimitReader(r, maxAttachment+1024))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
+	}
+	return string(text), nil
+}
+
+// Ops returns what a decision leaves on disk: the alert once, one small record
+// per notice, and the attachment, compressed, when a notice has one. They belong
+// into the one commit of the decision. No notices, no ops.
+func Ops(alert messages.Alert, notices []messages.Notice) []journal.Op {
+	if len(notices) == 0 {
+		return nil
+	}
+	told := make([]string, 0, len(notices))
+	ops := make([]journal.Op, 2, len(notices)+3)
+	attachment := ""
+	for _, n := range notices {
+		key := noticeKey(n.ID, n.Instance)
+		told = append(told, key)
+		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: encode(noticeRecord{
+			Alert: alert.ID, Kind: alert.Kind, Key: alert.Key, TaskName: firstBytes(alert.Event.TaskName, maxTaskName),
+			Recipient: n.Recipient, QueuedAt: n.QueuedAt, Attachment: n.Attachment != "", Exempt: alert.Test,
+		})})
+		if n.Attachment != "" {
+			attachment = n.Attachment
+		}
+	}
+	id := string(alert.ID)
+	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: encode(alert)}
+	ops[1] = journal.Op{Bucket: bucketTold, Key: id, Value: encode(told)}
+	if attachment != "" {
+		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(attachment)})
+	}
+	return ops
+}
+
+// firstBytes returns at most n bytes of text, whole runes.
+func firstBytes(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

@@ -1,0 +1,322 @@
+// Package outbox owns what a decision leaves on disk until everybody has been
+// told: the alert once, one small record per notice, suppression windows, and
+// the notices that were parked.
+//
+// It guarantees that a notice is in exactly one place, waiting or parked, until
+// it is delivered, suppressed or dropped by an operator; that a window changes
+// in the same commit as the notice that changed it; and that an alert is removed
+// with the last of its notices. An entry that cannot be read is parked with the
+// reason and kept as found, so it neither stops a start nor disappears.
+//
+// Whoever decides an alert commits Ops together with its own state and announces
+// the notices afterwards. Everything else goes through one Outbox per ledger,
+// which is safe for concurrent use. It must never talk to a destination, decide
+// an outcome, or wait for the disk: Settle and its kin return at once and call
+// back when the change is durable.
+package outbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+// Ledger is the part of journal.Ledger that the outbox stands on.
+type Ledger interface {
+	Commit(ops []journal.Op, done func(error))
+	Get(b journal.Bucket, key string) ([]byte, bool, error)
+	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
+	Len(b journal.Bucket) int
+}
+
+// Options configure Open. The zero value is usable.
+type Options struct {
+	// CacheBytes bounds the alerts kept decoded, roughly; 0 means 64 MiB.
+	CacheBytes int
+}
+
+// Outbox is the notices of one ledger. Build it with Open.
+type Outbox struct {
+	ledger Ledger
+
+	mu    sync.Mutex
+	cache *cache
+	// left are the unsettled notices of alerts of which some are settled
+	// already. It sees a settlement before the ledger does, so two settled at
+	// the same moment agree on which of them was the last.
+	left map[messages.AlertID]map[string]struct{}
+	// parked counts the parked notices by integration and instance.
+	parked map[Place]int
+	// moving are parked notices that an operator's command is moving.
+	moving map[messages.NoticeID]Place
+}
+
+// Place names a destination instance and what it belongs to.
+type Place struct{ Integration, Instance string }
+
+// Open returns the outbox that ledger holds. It removes alerts that no notice needs.
+func Open(ledger Ledger, opts Options) (*Outbox, error) {
+	if opts.CacheBytes <= 0 {
+		opts.CacheBytes = 64 << 20
+	}
+	o := &Outbox{
+		ledger: ledger,
+		cache:  newCache(opts.CacheBytes),
+		left:   map[messages.AlertID]map[string]struct{}{},
+		parked: map[Place]int{},
+		moving: map[messages.NoticeID]Place{},
+	}
+	if err := o.sweep(); err != nil {
+		return nil, fmt.Errorf("open outbox: %w", err)
+	}
+	return o, nil
+}
+
+// sweep counts what is parked and removes alerts without a notice. It keeps
+// everything when a record cannot be read, since that one may need any of them.
+func (o *Outbox) sweep() error {
+	needed, unreadable := map[string]bool{}, false
+	err := o.ledger.Range(bucketNotice, func(_ string, value []byte) bool {
+		var n noticeRecord
+		unreadable = decode(value, &n) != nil || unreadable
+		needed[string(n.Alert)] = true
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("read notices: %w", err)
+	}
+	err = o.ledger.Range(bucketParked, func(_ string, value []byte) bool {
+		p := readParked(value)
+		unreadable = unreadable || p.Notice.Alert == ""
+		needed[string(p.Notice.Alert)] = true
+		o.parked[p.place()]++
+		return true
+	})
+	if err != nil || unreadable {
+		return err
+	}
+	var ops []journal.Op
+	err = o.ledger.Range(bucketTold, func(alert string, _ []byte) bool {
+		if !needed[alert] {
+			ops = append(ops, removeAlert(messages.AlertID(alert))...)
+		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("read alerts: %w", err)
+	}
+	if len(ops) > 0 {
+		o.ledger.Commit(ops, func(error) {}) // found again at the next start otherwise
+	}
+	return nil
+}
+
+// Remember keeps the alerts of notices that were just recorded, so that their
+// delivery reads nothing back.
+func (o *Outbox) Remember(notices []messages.Notice) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	byAlert := map[messages.AlertID]*entry{}
+	for _, n := range notices {
+		e, ok := byAlert[n.Alert.ID]
+		if !ok {
+			e = &entry{alert: n.Alert}
+			byAlert[n.Alert.ID] = e
+		}
+		if n.Attachment != "" {
+			e.attachment, e.attached = n.Attachment, true
+		}
+		if left, ok := o.left[n.Alert.ID]; ok {
+			left[noticeKey(n.ID, n.Instance)] = struct{}{}
+		}
+	}
+	for _, e := range byAlert {
+		o.cache.put(e)
+	}
+}
+
+// Pending reports whether a notice waits for delivery.
+func (o *Outbox) Pending(instance string, id messages.NoticeID) bool {
+	_, ok, err := o.ledger.Get(bucketNotice, noticeKey(id, instance))
+	return ok && err == nil
+}
+
+// Barrier calls done, on the ledger's goroutine, when everything committed
+// before it is durable and visible.
+func (o *Outbox) Barrier(done func(error)) { o.ledger.Commit(nil, done) }
+
+// Waiting is a notice that waits for delivery.
+type Waiting struct {
+	ID       messages.NoticeID
+	QueuedAt time.Time
+	// Attempts and Panics are what was recorded of earlier tries, at least; some may be missing.
+	Attempts, Panics int
+	// Exempt marks a notice that an operator asked for.
+	Exempt bool
+}
+
+// Backlog is what an instance finds at its start.
+type Backlog struct {
+	// Waiting is in the order of queueing.
+	Waiting []Waiting
+	// Windows are the suppression windows by key.
+	Windows map[string]ratelimit.Window
+	// Unreadable are the notices whose record cannot be read; park them.
+	Unreadable map[messages.NoticeID]error
+}
+
+// Load returns what waits for an instance. Call it behind Barrier when
+// settlements of the instance may be on their way.
+func (o *Outbox) Load(instance string) (Backlog, error) {
+	backlog := Backlog{Windows: map[string]ratelimit.Window{}, Unreadable: map[messages.NoticeID]error{}}
+	err := o.ledger.Range(bucketNotice, func(key string, value []byte) bool {
+		id, owner := splitNoticeKey(key)
+		if owner != instance {
+			return true
+		}
+		var n noticeRecord
+		if err := decode(value, &n); err != nil {
+			backlog.Unreadable[id] = err
+			return true
+		}
+		backlog.Waiting = append(backlog.Waiting, Waiting{
+			ID: id, QueuedAt: n.QueuedAt, Attempts: n.Attempts, Panics: n.Panics, Exempt: n.Exempt,
+		})
+		return true
+	})
+	if err != nil {
+		return Backlog{}, fmt.Errorf("load notices of %s: %w", instance, err)
+	}
+	prefix := windowKey(instance, "")
+	err = o.ledger.Range(bucketWindow, func(key string, value []byte) bool {
+		key, mine := strings.CutPrefix(key, prefix)
+		var w windowRecord
+		// A window that cannot be read is no window: at worst one alert too many.
+		if mine && decode(value, &w) == nil {
+			backlog.Windows[key] = ratelimit.Window(w)
+		}
+		return true
+	})
+	if err != nil {
+		return Backlog{}, fmt.Errorf("load windows of %s: %w", instance, err)
+	}
+	slices.SortFunc(backlog.Waiting, func(a, b Waiting) int {
+		if c := a.QueuedAt.Compare(b.QueuedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.ID), string(b.ID))
+	})
+	return backlog, nil
+}
+
+// Instances counts the waiting notices of every instance that left something
+// behind; one that has nothing but windows counts 0.
+func (o *Outbox) Instances() (map[string]int, error) {
+	counts := map[string]int{}
+	err := o.ledger.Range(bucketNotice, func(key string, _ []byte) bool {
+		_, instance := splitNoticeKey(key)
+		counts[instance]++
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list instances: %w", err)
+	}
+	err = o.ledger.Range(bucketWindow, func(key string, _ []byte) bool {
+		instance, _, _ := strings.Cut(key, "\x00")
+		counts[instance] += 0
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list instances: %w", err)
+	}
+	return counts, nil
+}
+
+// Notice returns a waiting or parked notice with its alert and attachment.
+// journal.ErrCorrupt means that it can never be read.
+func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice, error) {
+	record, err := o.notice(instance, id)
+	if err != nil {
+		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
+	}
+	e, err := o.alert(record.Alert, record.Attachment)
+	if err != nil {
+		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
+	}
+	n := messages.Notice{
+		ID: id, Instance: instance, Recipient: record.Recipient, Alert: e.alert, QueuedAt: record.QueuedAt,
+	}
+	if record.Attachment {
+		n.Attachment = e.attachment
+	}
+	return n, nil
+}
+
+// notice reads the record of a waiting notice.
+func (o *Outbox) notice(instance string, id messages.NoticeID) (noticeRecord, error) {
+	var record noticeRecord
+	raw, ok, err := o.ledger.Get(bucketNotice, noticeKey(id, instance))
+	if err != nil {
+		return record, err
+	}
+	if !ok {
+		return record, fmt.Errorf("%w: notice is not there", journal.ErrCorrupt)
+	}
+	return record, decode(raw, &record)
+}
+
+// alert returns an alert from the cache or the ledger.
+func (o *Outbox) alert(id messages.AlertID, attachment bool) (entry, error) {
+	o.mu.Lock()
+	cached, ok := o.cache.get(id)
+	o.mu.Unlock()
+	if ok && (cached.attached || !attachment) {
+		return cached, nil
+	}
+	e, err := o.readAlert(id)
+	if err != nil {
+		return entry{}, err
+	}
+	if attachment {
+		if e.attachment, err = o.readAttachment(id); err != nil {
+			return entry{}, err
+		}
+		e.attached = true
+	}
+	o.mu.Lock()
+	o.cache.put(&e)
+	o.mu.Unlock()
+	return e, nil
+}
+
+func (o *Outbox) readAlert(id messages.AlertID) (entry, error) {
+	raw, ok, err := o.ledger.Get(bucketAlert, string(id))
+	if err != nil {
+		return entry{}, err
+	}
+	if !ok {
+		return entry{}, fmt.Errorf("%w: alert %s is not there", journal.ErrCorrupt, id)
+	}
+	var e entry
+	if err := decode(raw, &e.alert); err != nil {
+		return entry{}, fmt.Errorf("alert %s: %w", id, err)
+	}
+	return e, nil
+}
+
+func (o *Outbox) readAttachment(id messages.AlertID) (string, error) {
+	raw, ok, err := o.ledger.Get(bucketAttachment, string(id))
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", fmt.Errorf("%w: attachment of alert %s is not there", journal.ErrCorrupt, id)
+	}
+	return decompress(raw)
+}

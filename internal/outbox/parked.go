@@ -1,0 +1,201 @@
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+// ErrNotParked: there is no parked notice of that ID.
+var ErrNotParked = errors.New("no such parked notice")
+
+// Parked is a notice that is not tried any more until an operator decides.
+type Parked struct {
+	ID          messages.NoticeID
+	Alert       messages.AlertID
+	Kind        messages.AlertKind
+	Key         messages.ExecutionKey
+	TaskName    string
+	Instance    string
+	Integration string
+	Recipient   string
+	Cause       ParkCause
+	// Reason says in words why, with the last error of the destination.
+	Reason   string
+	Attempts int
+	QueuedAt time.Time
+	ParkedAt time.Time
+}
+
+// ParkedFilter selects parked notices. The zero value selects all.
+type ParkedFilter struct {
+	Instance string
+	Key      messages.ExecutionKey
+	Cause    ParkCause
+	// Limit bounds the answer to the ones parked first; 0 means no limit.
+	Limit int
+}
+
+func (f ParkedFilter) selects(p Parked) bool {
+	return (f.Instance == "" || f.Instance == p.Instance) &&
+		(f.Key == "" || f.Key == p.Key) &&
+		(f.Cause == "" || f.Cause == p.Cause)
+}
+
+// Parked lists parked notices, the one parked first in front.
+func (o *Outbox) Parked(f ParkedFilter) ([]Parked, error) {
+	var found []Parked
+	err := o.ledger.Range(bucketParked, func(key string, value []byte) bool {
+		if p := readParked(value).listed(messages.NoticeID(key)); f.selects(p) {
+			found = append(found, p)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list parked notices: %w", err)
+	}
+	slices.SortFunc(found, func(a, b Parked) int {
+		return cmp.Or(a.ParkedAt.Compare(b.ParkedAt), strings.Compare(string(a.ID), string(b.ID)))
+	})
+	if f.Limit > 0 && len(found) > f.Limit {
+		found = found[:f.Limit]
+	}
+	return found, nil
+}
+
+// ParkedCounts counts the parked notices by place.
+func (o *Outbox) ParkedCounts() map[Place]int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.parked)
+}
+
+// Replay puts a parked notice back among the waiting ones, with fresh attempts
+// and exempt from suppression, and waits until that is durable. The caller has
+// to announce it. The error is ErrNotParked, journal.ErrCorrupt for a notice
+// that can never be sent, or the end of ctx; after the latter it may have happened.
+func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time) (messages.Notice, error) {
+	record, err := o.takeParked(id)
+	if err != nil {
+		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
+	}
+	e, err := o.alert(record.Notice.Alert, record.Notice.Attachment)
+	if err != nil {
+		o.putBack(id)
+		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
+	}
+	n := record.Notice
+	n.Attempts, n.Panics, n.QueuedAt, n.Exempt = 0, 0, now, true
+	err = o.commit(ctx, []journal.Op{
+		{Bucket: bucketParked, Key: string(id)},
+		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(n)},
+	}, func(error) { o.moved(id) })
+	if err != nil {
+		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
+	}
+	replayed := messages.Notice{ID: id, Instance: record.Instance, Recipient: n.Recipient, Alert: e.alert, QueuedAt: now}
+	if n.Attachment {
+		replayed.Attachment = e.attachment
+	}
+	return replayed, nil
+}
+
+// Drop removes a parked notice for good and waits until that is durable. The
+// error is ErrNotParked or the end of ctx; after the latter it may have happened.
+func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
+	record, err := o.takeParked(id)
+	if err != nil {
+		return fmt.Errorf("drop %s: %w", id, err)
+	}
+	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
+	if record.Notice.Alert != "" {
+		o.mu.Lock()
+		ops = append(ops, o.releaseLocked(record.Notice.Alert, noticeKey(id, record.Instance))...)
+		o.mu.Unlock()
+	}
+	if err := o.commit(ctx, ops, func(error) { o.moved(id) }); err != nil {
+		return fmt.Errorf("drop %s: %w", id, err)
+	}
+	return nil
+}
+
+// takeParked reads a parked notice and keeps others from moving it until moved
+// or putBack is called.
+func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	raw, ok, err := o.ledger.Get(bucketParked, string(id))
+	if err != nil {
+		return parkedRecord{}, err
+	}
+	if _, taken := o.moving[id]; !ok || taken {
+		return parkedRecord{}, ErrNotParked
+	}
+	record := readParked(raw)
+	o.moving[id] = record.place()
+	o.countParkedLocked(record.place(), -1)
+	return record, nil
+}
+
+func (o *Outbox) moved(id messages.NoticeID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.moving, id)
+}
+
+func (o *Outbox) putBack(id messages.NoticeID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.countParkedLocked(o.moving[id], 1)
+	delete(o.moving, id)
+}
+
+func (o *Outbox) countParkedLocked(at Place, change int) {
+	if o.parked[at] += change; o.parked[at] == 0 {
+		delete(o.parked, at)
+	}
+}
+
+// commit waits for a commit until ctx ends. then runs when it is durable, also later than that.
+func (o *Outbox) commit(ctx context.Context, ops []journal.Op, then func(error)) error {
+	durable := make(chan error, 1)
+	o.ledger.Commit(ops, func(err error) {
+		then(err)
+		durable <- err
+	})
+	select {
+	case err := <-durable:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// readParked decodes a parked notice. One that cannot be read is still listed
+// and can be dropped.
+func readParked(raw []byte) parkedRecord {
+	var p parkedRecord
+	if err := decode(raw, &p); err != nil {
+		return parkedRecord{Cause: Unreadable, Reason: err.Error(), Raw: raw}
+	}
+	return p
+}
+
+func (p parkedRecord) place() Place { return Place{Integration: p.Integration, Instance: p.Instance} }
+
+func (p parkedRecord) listed(id messages.NoticeID) Parked {
+	return Parked{
+		ID: id, Alert: p.Notice.Alert, Kind: p.Notice.Kind, Key: p.Notice.Key, TaskName: p.Notice.TaskName,
+		Instance: p.Instance, Integration: p.Integration, Recipient: p.Notice.Recipient,
+		Cause: p.Cause, Reason: p.Reason, Attempts: p.Notice.Attempts,
+		QueuedAt: p.Notice.QueuedAt, ParkedAt: p.ParkedAt,
+	}
+}
