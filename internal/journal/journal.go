@@ -30,6 +30,8 @@ var (
 	ErrClosed = errors.New("journal is closed")
 	// ErrCorrupt: a record does not match its checksum or version.
 	ErrCorrupt = errors.New("journal record is corrupt")
+	// ErrTooLarge: what has to stay together does not fit one record.
+	ErrTooLarge = errors.New("journal entry is too large")
 )
 
 // Limits bound a log. Zero means no limit.

@@ -1,6 +1,14 @@
 package journal
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
 
 // Bucket is a namespace of keys in a Ledger, such as "notice".
 type Bucket string
@@ -14,37 +22,240 @@ type Op struct {
 
 // LedgerOptions configure OpenLedger. The zero value is usable.
 type LedgerOptions struct {
-	// OnHealth is called when writing starts to fail (err) and when it works again (nil).
+	// OnHealth is called when writing starts to fail (err) and when it works
+	// again (nil). It runs on the ledger's own goroutine and must not block.
 	OnHealth func(err error)
+	// Rand returns numbers in [0,1) that spread retries; nil means math/rand.
+	Rand func() float64
 }
 
-// Ledger is a durable map of small values, kept in a Log.
-type Ledger struct{}
+// LedgerStats describe a Ledger at one moment.
+type LedgerStats struct {
+	// Keys counts the live keys of all buckets.
+	Keys int
+	// LiveBytes is what their entries take in the log, LogBytes the whole log.
+	LiveBytes, LogBytes int64
+	// Commits counts calls of Commit that became durable, Records what they were packed into.
+	Commits, Records int64
+	// Moved counts entries that compaction wrote again to free the log before them.
+	Moved int64
+	// Retries counts failed attempts to write, UpkeepFailures failed ones to compact.
+	Retries, UpkeepFailures int64
+}
 
-// OpenLedger reads the log and returns the ledger it holds.
+// inlineValue is the size up to which a value is kept in memory. Larger ones
+// are read back from the log, so that a destination that is down for days costs
+// disk and not memory.
+const inlineValue = 512
+
+// readTimeout bounds reading one value back.
+const readTimeout = 10 * time.Second
+
+// Ledger is a durable map of small values, kept in a Log: the log holds every
+// change in order, the memory an index of what is live. A Log without a size
+// limit suits it best, since compaction needs room to write before it frees some.
+// It is safe for concurrent use.
+type Ledger struct {
+	log  Log
+	pack *packer
+	life context.Context //nolint:containedctx // the lifetime of the ledger, for Get, which has none of its own
+	end  context.CancelFunc
+
+	mu    sync.RWMutex
+	index index
+
+	cache      recordCache
+	compacting bool // by the packer's goroutine only
+	stats      ledgerCounters
+}
+
+// OpenLedger reads the log and returns the ledger it holds. It fails with
+// ErrCorrupt rather than leave out a record that this release cannot read.
 func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, error) {
-	panic("BUG: not written yet")
+	l := &Ledger{log: log, index: newIndex(), cache: newRecordCache(cacheBytes)}
+	first, _ := log.Bounds()
+	err := log.Read(ctx, first, func(seq Seq, record []byte) error {
+		content, err := decodeRecord(kindLedger, record)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		return l.index.apply(seq, content.entries)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
+	l.pack = newPacker(log, kindLedger, packerHooks{
+		tell:     opts.OnHealth,
+		rand:     opts.Rand,
+		stored:   l.stored,
+		makeRoom: l.dropDead,
+		upkeep:   l.compact,
+	})
+	l.pack.start(ctx)
+	return l, nil
 }
 
 // Commit applies ops as one: after a crash all of them are there or none. done
 // runs on the ledger's own goroutine when they are durable and visible to Get;
-// its error is ErrClosed or nil. Commit does not block and keeps the order of calls.
-func (l *Ledger) Commit(ops []Op, done func(error)) { panic("BUG: not written yet") }
+// its error is ErrClosed or nil, or ErrTooLarge when they do not fit a record.
+// Commit does not block and keeps the order of calls; ops may be reused after
+// it returns. When the ledger is closed already, done runs before it returns.
+func (l *Ledger) Commit(ops []Op, done func(error)) {
+	entries := make([][]byte, len(ops))
+	for i, op := range ops {
+		entries[i] = encodeOp(op)
+	}
+	l.pack.add(entries, func(_ Seq, _ int, err error) {
+		if err == nil {
+			l.stats.commits.Add(1)
+		}
+		done(err)
+	})
+}
+
+// stored makes a durable record visible.
+func (l *Ledger) stored(seq Seq, content packed) {
+	l.stats.records.Add(1)
+	l.mu.Lock()
+	err := l.index.apply(seq, content.entries)
+	l.mu.Unlock()
+	if err != nil {
+		panic(fmt.Sprintf("BUG: ledger cannot read what it wrote: %v", err))
+	}
+	if content.size() > inlineValue { // it may hold values that the index does not
+		l.cache.put(seq, content)
+	}
+}
 
 // Get returns a value. The slice must not be changed.
-func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) { panic("BUG: not written yet") }
+func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
+	for {
+		l.mu.RLock()
+		s, ok := l.index.find(b, key)
+		l.mu.RUnlock()
+		if !ok {
+			return nil, false, nil
+		}
+		if s.size <= inlineValue {
+			return []byte(s.inline), true, nil
+		}
+		value, err := l.load(s)
+		if err == nil {
+			return value, true, nil
+		}
+		l.mu.RLock()
+		now, still := l.index.find(b, key)
+		l.mu.RUnlock()
+		if still && now.at == s.at { // else it moved while we were reading: look again
+			return nil, false, fmt.Errorf("read %s %q: %w", b, key, err)
+		}
+	}
+}
+
+// load reads a value that is not kept in memory.
+func (l *Ledger) load(s slot) ([]byte, error) {
+	content, ok := l.cache.get(s.at.seq)
+	if !ok {
+		ctx, cancel := context.WithTimeout(l.life, readTimeout)
+		defer cancel()
+		var err error
+		if content, err = readRecord(ctx, l.log, kindLedger, s.at.seq); err != nil {
+			return nil, err
+		}
+		l.cache.put(s.at.seq, content)
+	}
+	if int(s.at.entry) >= len(content.entries) {
+		return nil, fmt.Errorf("%w: record %d has no entry %d", ErrCorrupt, s.at.seq, s.at.entry)
+	}
+	op, err := decodeOp(content.entries[s.at.entry])
+	return op.value, err
+}
+
+// errStop ends a Read that has seen enough.
+var errStop = errors.New("enough was read")
+
+// readRecord returns the record at seq. The content is a copy.
+func readRecord(ctx context.Context, log Log, k kind, seq Seq) (packed, error) {
+	content, err := packed{}, error(nil)
+	found := false
+	read := log.Read(ctx, seq, func(got Seq, record []byte) error {
+		if found = got == seq; found {
+			content, err = decodeRecord(k, slices.Clone(record))
+		}
+		return errStop
+	})
+	switch {
+	case read != nil && !errors.Is(read, errStop):
+		return packed{}, read
+	case !found:
+		return packed{}, fmt.Errorf("%w: record %d is missing", ErrCorrupt, seq)
+	}
+	return content, err
+}
 
 // Range calls visit for every key of a bucket, in no order, until it returns
 // false. It works on a snapshot of the keys; a key deleted meanwhile is skipped.
 func (l *Ledger) Range(b Bucket, visit func(key string, value []byte) bool) error {
-	panic("BUG: not written yet")
+	type found struct {
+		key string
+		at  place
+	}
+	l.mu.RLock()
+	keys := make([]found, 0, len(l.index.buckets[b]))
+	for key, s := range l.index.buckets[b] {
+		keys = append(keys, found{key, s.at})
+	}
+	l.mu.RUnlock()
+	// In the order of the log, so that each record is read once.
+	slices.SortFunc(keys, func(x, y found) int { return x.at.compare(y.at) })
+	for _, k := range keys {
+		value, ok, err := l.Get(b, k.key)
+		if err != nil {
+			return err
+		}
+		if ok && !visit(k.key, value) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Len returns the number of keys in a bucket.
-func (l *Ledger) Len(b Bucket) int { panic("BUG: not written yet") }
+func (l *Ledger) Len(b Bucket) int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.index.buckets[b])
+}
+
+// Stats describes the ledger.
+func (l *Ledger) Stats() LedgerStats {
+	l.mu.RLock()
+	keys, live := l.index.keys, l.index.liveBytes
+	l.mu.RUnlock()
+	return LedgerStats{
+		Keys:           keys,
+		LiveBytes:      live,
+		LogBytes:       l.log.Bytes(),
+		Commits:        l.stats.commits.Load(),
+		Records:        l.stats.records.Load(),
+		Moved:          l.stats.moved.Load(),
+		Retries:        l.pack.retries.Load(),
+		UpkeepFailures: l.stats.upkeepFailures.Load(),
+	}
+}
 
 // Healthy returns why writing fails at present, or nil.
-func (l *Ledger) Healthy() error { panic("BUG: not written yet") }
+func (l *Ledger) Healthy() error { return l.pack.health.why() }
 
-// Close waits for what is queued, until ctx ends.
-func (l *Ledger) Close(ctx context.Context) error { panic("BUG: not written yet") }
+// Close waits for what is queued, until ctx ends. Get goes on working for
+// values that are in memory; the log stays open.
+func (l *Ledger) Close(ctx context.Context) error {
+	defer l.end()
+	return l.pack.close(ctx)
+}
+
+// compare orders places as they lie in the log.
+func (p place) compare(other place) int {
+	return cmp.Or(cmp.Compare(p.seq, other.seq), cmp.Compare(p.entry, other.entry))
+}

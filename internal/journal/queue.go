@@ -1,7 +1,12 @@
 package journal
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,10 +23,14 @@ type QueueOptions struct {
 	MaxUnacked int
 	// KeepFor is how long handled records stay readable for Range; 0 drops them at once.
 	KeepFor time.Duration
-	// KeepBytes is the log size from which handled records are dropped before their time.
+	// KeepBytes is the log size from which handled records are dropped before
+	// their time; 0 means no such size.
 	KeepBytes int64
-	// OnHealth is called when appending starts to fail (err) and when it works again (nil).
+	// OnHealth is called when the journal starts to fail (err) and when it works
+	// again (nil). It must not block.
 	OnHealth func(err error)
+	// Rand returns numbers in [0,1) that spread retries; nil means math/rand.
+	Rand func() float64
 }
 
 // QueueStats describe a Queue at one moment.
@@ -32,45 +41,233 @@ type QueueStats struct {
 	Oldest time.Time
 	// Bytes is the size of the log.
 	Bytes int64
+	// Retries counts failed attempts to write, UpkeepFailures failed ones to trim.
+	Retries, UpkeepFailures int64
 }
 
-// Queue is a durable queue of batches with one consumer.
-type Queue struct{}
+// defaultUnacked is the credit of the consumer unless it is configured.
+const defaultUnacked = 1024
 
-// OpenQueue opens the queue over log; the place of its consumer is kept in ledger under name.
+// Queue is a durable queue of batches with one consumer. It hands a record out
+// again after a restart until it was acknowledged and the place of the consumer
+// was written to the ledger, which happens a moment later. Methods are safe for
+// concurrent use, but only one goroutine at a time may call Next.
+type Queue struct {
+	log    Log
+	pack   *packer
+	cursor cursor
+	opts   QueueOptions
+
+	nextTrim       time.Time // by the packer's goroutine only
+	upkeepFailures atomic.Int64
+
+	mu      sync.Mutex
+	backlog backlog
+	arrived chan struct{} // one slot: Next should look again
+	closed  chan struct{}
+	closing sync.Once
+}
+
+// OpenQueue opens the queue over log; the place of its consumer is kept in
+// ledger under name, and ledger has to be closed after the queue.
 func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts QueueOptions) (*Queue, error) {
-	panic("BUG: not written yet")
+	if opts.MaxUnacked <= 0 {
+		opts.MaxUnacked = defaultUnacked
+	}
+	q := &Queue{
+		log:     log,
+		opts:    opts,
+		arrived: make(chan struct{}, 1),
+		closed:  make(chan struct{}),
+	}
+	floor, err := q.recall(ledger, name)
+	if err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", name, err)
+	}
+	q.backlog.floor = floor
+	if err := log.Read(ctx, floor, func(seq Seq, record []byte) error {
+		content, err := decodeRecord(kindQueue, record)
+		q.backlog.add(seq, content, err, notCached)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", name, err)
+	}
+	q.pack = newPacker(log, kindQueue, packerHooks{
+		tell:     opts.OnHealth,
+		rand:     opts.Rand,
+		stored:   q.stored,
+		makeRoom: q.makeRoom,
+		upkeep:   q.trimHandled,
+	})
+	q.cursor.start(ledger, name, floor, q.pack.nudge)
+	q.pack.start(ctx)
+	return q, nil
 }
 
 // Append queues entries for the next group commit. done runs on the queue's own
 // goroutine when they are durable: entry i of the call is entry base+i of record
-// seq. Its error is ErrClosed or nil: a failing disk is retried, see Healthy.
-// Append does not block.
+// seq. Its error is ErrClosed or nil: a failing disk is retried, see Healthy; or
+// ErrTooLarge when the entries do not fit a record. Append does not block; the
+// entries must not be changed until done ran. When the queue is closed already,
+// done runs before Append returns.
 func (q *Queue) Append(entries [][]byte, done func(seq Seq, base int, err error)) {
-	panic("BUG: not written yet")
+	q.pack.add(entries, done)
+}
+
+// stored makes a durable record available to the consumer.
+func (q *Queue) stored(seq Seq, content packed) {
+	q.mu.Lock()
+	q.backlog.add(seq, content, nil, cached)
+	q.mu.Unlock()
+	q.signal()
+}
+
+// signal makes Next look again.
+func (q *Queue) signal() {
+	select {
+	case q.arrived <- struct{}{}:
+	default:
+	}
 }
 
 // Next blocks until there is a record that this process has not been given yet,
-// in order; after a restart it begins with the oldest unacknowledged one.
-func (q *Queue) Next(ctx context.Context) (Record, error) { panic("BUG: not written yet") }
+// in order; after a restart it begins with the oldest unacknowledged one. While
+// MaxUnacked records wait for Ack it blocks too. Its error is that of ctx,
+// ErrClosed, or ErrCorrupt together with the Seq of a record that cannot be
+// read: such a record counts as given, and Ack leaves it behind.
+func (q *Queue) Next(ctx context.Context) (Record, error) {
+	for delay := retryFirst; ; {
+		if err := q.ended(ctx); err != nil {
+			return Record{}, err
+		}
+		q.mu.Lock()
+		rec, state, err := q.backlog.next(q.opts.MaxUnacked)
+		q.mu.Unlock()
+		switch state {
+		case nextGiven:
+			return rec, err
+		case nextWait:
+			q.await(ctx, never)
+			continue
+		}
+		if err := q.fetch(ctx, rec.Seq); err != nil && q.ended(ctx) == nil {
+			q.pack.health.setReading(err)
+			q.await(ctx, delay)
+			delay = min(2*delay, retryMost)
+			continue
+		}
+		q.pack.health.setReading(nil)
+	}
+}
+
+// ended returns why Next must not go on, or nil.
+func (q *Queue) ended(ctx context.Context) error {
+	select {
+	case <-q.closed:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// await waits for a signal, for d unless it is never, for ctx and for Close.
+func (q *Queue) await(ctx context.Context, d time.Duration) {
+	var due <-chan time.Time
+	arrived := q.arrived
+	if d != never {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		due, arrived = timer.C, nil
+	}
+	select {
+	case <-arrived:
+	case <-due:
+	case <-q.closed:
+	case <-ctx.Done():
+	}
+}
+
+// fetch reads records from the log into the backlog, from the next one to be given.
+func (q *Queue) fetch(ctx context.Context, from Seq) error {
+	found := false
+	err := q.log.Read(ctx, from, func(seq Seq, record []byte) error {
+		found = found || seq == from
+		content, err := decodeRecord(kindQueue, bytes.Clone(record))
+		if !q.fill(seq, content, err) {
+			return errStop
+		}
+		return nil
+	})
+	if err = ignoreStop(err); err == nil && !found {
+		q.fill(from, packed{}, fmt.Errorf("%w: record %d is missing", ErrCorrupt, from))
+	}
+	return err
+}
+
+func (q *Queue) fill(seq Seq, content packed, damage error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.backlog.fill(seq, content, damage)
+}
+
+func ignoreStop(err error) error {
+	if errors.Is(err, errStop) {
+		return nil
+	}
+	return err
+}
 
 // Ack marks records as handled, in any order.
-func (q *Queue) Ack(seqs ...Seq) { panic("BUG: not written yet") }
+func (q *Queue) Ack(seqs ...Seq) {
+	q.mu.Lock()
+	for _, seq := range seqs {
+		q.backlog.ack(seq)
+	}
+	floor := q.backlog.floor
+	q.mu.Unlock()
+	q.cursor.advance(floor)
+	q.signal()
+}
 
 // Floor returns the oldest record that is not acknowledged durably: a restart
 // hands out nothing before it.
-func (q *Queue) Floor() Seq { panic("BUG: not written yet") }
+func (q *Queue) Floor() Seq { return q.cursor.durable() }
+
+// handledBelow returns the oldest record that is not acknowledged.
+func (q *Queue) handledBelow() Seq {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.backlog.floor
+}
 
 // Range calls visit for every kept record from seq on, handled or not.
 func (q *Queue) Range(ctx context.Context, from Seq, visit func(Record) error) error {
-	panic("BUG: not written yet")
+	return q.log.Read(ctx, from, func(seq Seq, record []byte) error {
+		content, err := decodeRecord(kindQueue, bytes.Clone(record))
+		if err != nil {
+			return fmt.Errorf("record %d: %w", seq, err)
+		}
+		return visit(Record{Seq: seq, Entries: content.entries})
+	})
 }
 
 // Stats describes the queue.
-func (q *Queue) Stats() QueueStats { panic("BUG: not written yet") }
+func (q *Queue) Stats() QueueStats {
+	q.mu.Lock()
+	s := q.backlog.stats()
+	q.mu.Unlock()
+	s.Bytes = q.log.Bytes()
+	s.Retries = q.pack.retries.Load()
+	s.UpkeepFailures = q.upkeepFailures.Load()
+	return s
+}
 
-// Healthy returns why appending fails at present, or nil. While it fails nobody should append more.
-func (q *Queue) Healthy() error { panic("BUG: not written yet") }
+// Healthy returns why the journal fails at present, or nil. While it fails nobody should append more.
+func (q *Queue) Healthy() error { return q.pack.health.why() }
 
-// Close waits for what is queued, until ctx ends.
-func (q *Queue) Close(ctx context.Context) error { panic("BUG: not written yet") }
+// Close waits until what is queued is written and the place of the consumer
+// recorded, until ctx ends. Next returns ErrClosed from then on.
+func (q *Queue) Close(ctx context.Context) error {
+	q.closing.Do(func() { close(q.closed) })
+	return errors.Join(q.pack.close(ctx), q.cursor.close(ctx))
+}

@@ -1,0 +1,189 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+// A record of version 1, integers big endian:
+//
+//	byte 0       version, 1
+//	byte 1       kind: 1 queue, 2 ledger
+//	bytes 2-9    when it was packed, Unix nanoseconds
+//	uvarint      number of entries
+//	per entry    uvarint length, then its bytes
+//	last 4 bytes CRC-32C of everything before them
+//
+// A release that changes the layout takes the next version number and keeps
+// reading the older ones: testdata holds a record of every version ever written.
+const (
+	recordVersion = 1
+	headerSize    = 10
+	checksumSize  = 4
+	// minRecord is a record without entries.
+	minRecord = headerSize + 1 + checksumSize
+)
+
+// kind says which structure a record belongs to, so that a log opened as the
+// wrong one is refused.
+type kind byte
+
+const (
+	kindQueue  kind = 1
+	kindLedger kind = 2
+)
+
+// packed is one record, decoded.
+type packed struct {
+	at      time.Time
+	entries [][]byte
+}
+
+// size is what the entries take in memory, approximately.
+func (p packed) size() int {
+	sum := 0
+	for _, e := range p.entries {
+		sum += len(e) + sliceHeader
+	}
+	return sum
+}
+
+// sliceHeader is the size of a slice value.
+const sliceHeader = 24
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// recordSize bounds the encoded size of a record of n entries of size bytes together.
+func recordSize(n, size int) int {
+	return minRecord + binary.MaxVarintLen32 + n*binary.MaxVarintLen32 + size
+}
+
+// encodeRecord packs entries. The entries of its second result lie inside the first.
+func encodeRecord(k kind, at time.Time, entries [][]byte) ([]byte, packed) {
+	size := 0
+	for _, e := range entries {
+		size += len(e)
+	}
+	buf := make([]byte, headerSize, recordSize(len(entries), size))
+	buf[0], buf[1] = recordVersion, byte(k)
+	binary.BigEndian.PutUint64(buf[2:], uint64(at.UnixNano()))
+	buf = binary.AppendUvarint(buf, uint64(len(entries)))
+
+	inside := make([][]byte, len(entries))
+	for i, e := range entries {
+		buf = binary.AppendUvarint(buf, uint64(len(e)))
+		start := len(buf)
+		buf = append(buf, e...)
+		inside[i] = buf[start:len(buf):len(buf)]
+	}
+	buf = binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf, castagnoli))
+	return buf, packed{at: at, entries: inside}
+}
+
+// decodeRecord unpacks a record without copying: the entries lie inside it.
+// Every error is ErrCorrupt and names what is wrong.
+func decodeRecord(k kind, record []byte) (packed, error) {
+	if len(record) < minRecord {
+		return packed{}, fmt.Errorf("%w: %d bytes are too short", ErrCorrupt, len(record))
+	}
+	if record[0] != recordVersion {
+		return packed{}, fmt.Errorf("%w: version %d is unknown to this release", ErrCorrupt, record[0])
+	}
+	body, sum := record[:len(record)-checksumSize], binary.BigEndian.Uint32(record[len(record)-checksumSize:])
+	if got := crc32.Checksum(body, castagnoli); got != sum {
+		return packed{}, fmt.Errorf("%w: checksum is %08x, want %08x", ErrCorrupt, got, sum)
+	}
+	if got := kind(body[1]); got != k {
+		return packed{}, fmt.Errorf("%w: kind is %d, want %d", ErrCorrupt, got, k)
+	}
+	at := time.Unix(0, int64(binary.BigEndian.Uint64(body[2:headerSize])))
+	entries, err := decodeEntries(body[headerSize:])
+	return packed{at: at, entries: entries}, err
+}
+
+func decodeEntries(rest []byte) ([][]byte, error) {
+	count, n := binary.Uvarint(rest)
+	if n <= 0 {
+		return nil, fmt.Errorf("%w: entry count is cut off", ErrCorrupt)
+	}
+	rest = rest[n:]
+	if count > uint64(len(rest)) { // every entry takes a byte at least
+		return nil, fmt.Errorf("%w: %d entries in %d bytes", ErrCorrupt, count, len(rest))
+	}
+	entries := make([][]byte, 0, count)
+	for i := range count {
+		entry, after, ok := cutBytes(rest)
+		if !ok {
+			return nil, fmt.Errorf("%w: entry %d is cut off", ErrCorrupt, i)
+		}
+		entries, rest = append(entries, entry), after
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes after the last entry", ErrCorrupt, len(rest))
+	}
+	return entries, nil
+}
+
+// cutBytes takes a length-prefixed piece off the front of b.
+func cutBytes(b []byte) (piece, rest []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil, false
+	}
+	end := n + int(size)
+	return b[n:end:end], b[end:], true
+}
+
+// A ledger entry is one Op: a byte that says put or delete, the bucket and the
+// key with their lengths, and for a put the value up to the end.
+const (
+	opPut    byte = 1
+	opDelete byte = 2
+)
+
+func encodeOp(op Op) []byte {
+	what := opPut
+	if op.Value == nil {
+		what = opDelete
+	}
+	buf := make([]byte, 0, opSize(op))
+	buf = append(buf, what)
+	buf = binary.AppendUvarint(buf, uint64(len(op.Bucket)))
+	buf = append(buf, op.Bucket...)
+	buf = binary.AppendUvarint(buf, uint64(len(op.Key)))
+	buf = append(buf, op.Key...)
+	return append(buf, op.Value...)
+}
+
+// opSize bounds the encoded size of op.
+func opSize(op Op) int {
+	return 1 + 2*binary.MaxVarintLen32 + len(op.Bucket) + len(op.Key) + len(op.Value)
+}
+
+// entryOp is an Op as it lies in a record.
+type entryOp struct {
+	put                bool
+	bucket, key, value []byte
+}
+
+func decodeOp(entry []byte) (entryOp, error) {
+	if len(entry) == 0 || (entry[0] != opPut && entry[0] != opDelete) {
+		return entryOp{}, fmt.Errorf("%w: ledger entry is neither put nor delete", ErrCorrupt)
+	}
+	op := entryOp{put: entry[0] == opPut}
+	var ok bool
+	rest := entry[1:]
+	if op.bucket, rest, ok = cutBytes(rest); !ok {
+		return entryOp{}, fmt.Errorf("%w: bucket of a ledger entry is cut off", ErrCorrupt)
+	}
+	if op.key, rest, ok = cutBytes(rest); !ok {
+		return entryOp{}, fmt.Errorf("%w: key of a ledger entry is cut off", ErrCorrupt)
+	}
+	if !op.put && len(rest) > 0 {
+		return entryOp{}, fmt.Errorf("%w: delete of a ledger entry carries a value", ErrCorrupt)
+	}
+	op.value = rest
+	return op, nil
+}

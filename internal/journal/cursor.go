@@ -1,0 +1,159 @@
+package journal
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// bucketCursor holds the place of the consumer of every queue, by name.
+const bucketCursor Bucket = "cursor"
+
+// cursorEvery is the least time between two commits of one cursor. What a crash
+// repeats is what was handled since the last of them.
+const cursorEvery = 250 * time.Millisecond
+
+// cursor keeps the floor of a queue in a ledger: lazily, with one commit at a
+// time, and for the last time when it is closed.
+type cursor struct {
+	ledger *Ledger
+	name   string
+	// moved is called after the durable floor moved.
+	moved func()
+
+	mu         sync.Mutex
+	want, kept Seq
+	committing bool
+	closed     bool
+	failed     error
+	last       time.Time
+	timer      *time.Timer
+	settled    chan struct{} // one slot: a commit ended
+}
+
+// recall returns where the consumer has to begin.
+func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
+	first, next := q.log.Bounds()
+	value, ok, err := ledger.Get(bucketCursor, name)
+	if err != nil || !ok {
+		return first, err
+	}
+	if len(value) != 8 {
+		return 0, fmt.Errorf("%w: cursor has %d bytes", ErrCorrupt, len(value))
+	}
+	floor := Seq(binary.BigEndian.Uint64(value))
+	if floor > next { // the log is not the one that the cursor was written for
+		return first, nil
+	}
+	return max(floor, first), nil
+}
+
+func (c *cursor) start(ledger *Ledger, name string, floor Seq, moved func()) {
+	c.ledger, c.name, c.moved = ledger, name, moved
+	c.want, c.kept = floor, floor
+	c.settled = make(chan struct{}, 1)
+}
+
+// durable returns the floor as the ledger has it.
+func (c *cursor) durable() Seq {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept
+}
+
+// advance notes where the consumer is now.
+func (c *cursor) advance(floor Seq) {
+	c.mu.Lock()
+	due := floor > c.want && !c.closed
+	if due {
+		c.want = floor
+	}
+	commit := due && c.scheduleLocked()
+	c.mu.Unlock()
+	if commit {
+		c.commit()
+	}
+}
+
+// scheduleLocked reports whether a commit has to be started now; if it is too
+// early for one it arms the timer.
+func (c *cursor) scheduleLocked() bool {
+	if c.committing || c.timer != nil || c.want == c.kept {
+		return false
+	}
+	if wait := cursorEvery - time.Since(c.last); wait > 0 {
+		c.timer = time.AfterFunc(wait, c.due)
+		return false
+	}
+	c.committing = true
+	return true
+}
+
+// due runs when the timer fires.
+func (c *cursor) due() {
+	c.mu.Lock()
+	c.timer = nil
+	commit := !c.closed && c.scheduleLocked()
+	c.mu.Unlock()
+	if commit {
+		c.commit()
+	}
+}
+
+// commit writes the wanted floor; committing is set.
+func (c *cursor) commit() {
+	c.mu.Lock()
+	floor := c.want
+	c.last = time.Now()
+	c.mu.Unlock()
+	value := binary.BigEndian.AppendUint64(nil, uint64(floor))
+	c.ledger.Commit([]Op{{Bucket: bucketCursor, Key: c.name, Value: value}}, func(err error) {
+		c.mu.Lock()
+		c.committing = false
+		c.failed = err
+		if err == nil {
+			c.kept = floor
+		}
+		again := err == nil && !c.closed && c.scheduleLocked()
+		c.mu.Unlock()
+		select {
+		case c.settled <- struct{}{}:
+		default:
+		}
+		c.moved()
+		if again {
+			c.commit()
+		}
+	})
+}
+
+// close records the floor for the last time.
+func (c *cursor) close(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		c.closed = true
+		if c.timer != nil {
+			c.timer.Stop()
+			c.timer = nil
+		}
+		ended := c.want == c.kept || errors.Is(c.failed, ErrClosed)
+		commit := !ended && !c.committing
+		c.committing = c.committing || commit
+		failed := c.failed
+		c.mu.Unlock()
+		if ended {
+			return failed
+		}
+		if commit {
+			c.commit()
+		}
+		select {
+		case <-c.settled:
+		case <-ctx.Done():
+			return fmt.Errorf("record the place of queue %s: %w", c.name, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	cryptorand "crypto/rand"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of group commit. They limit a pack, not a single request: what was
+// handed over in one call always stays in one record.
+const (
+	packEntries = 4096
+	packBytes   = 4 << 20
+	// maxRecord is the size that no record exceeds; a Log may have a smaller one.
+	maxRecord = 16 << 20
+)
+
+// How an append that failed is tried again.
+const (
+	attemptTimeout = 10 * time.Second
+	retryFirst     = 50 * time.Millisecond
+	retryMost      = 5 * time.Second
+)
+
+// never is what upkeep returns when only new work makes it necessary again.
+const never time.Duration = -1
+
+// limited is implemented by a Log whose records may not be larger than MaxRecord bytes.
+type limited interface{ MaxRecord() int }
+
+// packer is the group commit: whatever waits is packed into one record and
+// appended, then the next. Nothing waits for company, so an idle journal adds no
+// delay, and under load the packs grow by themselves while one is being written.
+// Exactly one append is in flight, which keeps the order when one has to be
+// tried again.
+//
+// One goroutine, run, is started by start and ends with close. It alone
+// calls the hooks and the callbacks.
+type packer struct {
+	log      Log
+	kind     kind
+	hooks    packerHooks
+	health   health
+	maxBytes int    // of a record
+	idPrefix string // tells this opening of the log from every other
+	written  uint64 // records, to number the ids; run only
+	retries  atomic.Int64
+
+	mu      sync.Mutex
+	waiting []request
+	closed  bool
+
+	wake     chan struct{} // one slot
+	abandon  context.CancelFunc
+	finished chan struct{}
+}
+
+// packerHooks are where the ledger and the queue differ. All but rand and tell
+// run on the packer's goroutine only.
+type packerHooks struct {
+	// tell is the owner's OnHealth.
+	tell func(error)
+	// rand is in [0,1) and spreads retries.
+	rand func() float64
+	// stored is told every record that became durable, before the callbacks of its requests.
+	stored func(Seq, packed)
+	// makeRoom is asked when the log is full; true means that something was removed.
+	makeRoom func(context.Context) bool
+	// upkeep is called between packs and returns when it wants to be called again, or never.
+	upkeep func(context.Context) time.Duration
+}
+
+// request is what one caller wants written together.
+type request struct {
+	entries [][]byte
+	size    int
+	refused error // set when it can never be written
+	done    func(seq Seq, base int, err error)
+}
+
+// newPacker returns the group commit for log. It does nothing before start.
+func newPacker(log Log, k kind, hooks packerHooks) *packer {
+	if hooks.rand == nil {
+		hooks.rand = rand.Float64
+	}
+	p := &packer{
+		log:      log,
+		kind:     k,
+		hooks:    hooks,
+		health:   health{tell: hooks.tell},
+		maxBytes: maxRecord,
+		idPrefix: cryptorand.Text(),
+		wake:     make(chan struct{}, 1),
+		finished: make(chan struct{}),
+	}
+	if l, ok := log.(limited); ok {
+		p.maxBytes = min(p.maxBytes, l.MaxRecord())
+	}
+	return p
+}
+
+// start begins writing. That ends with close, not with ctx.
+func (p *packer) start(ctx context.Context) {
+	life, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	p.abandon = abandon
+	go p.run(life)
+}
+
+// add queues entries. done always runs: at once with ErrClosed after close, else on the packer's goroutine.
+func (p *packer) add(entries [][]byte, done func(seq Seq, base int, err error)) {
+	r := request{entries: entries, done: done}
+	for _, e := range entries {
+		r.size += len(e)
+	}
+	if size := recordSize(len(entries), r.size); size > p.maxBytes {
+		r = request{done: done, refused: fmt.Errorf("%w: %d bytes, at most %d fit", ErrTooLarge, size, p.maxBytes)}
+	}
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.waiting = append(p.waiting, r)
+	}
+	p.mu.Unlock()
+	if closed {
+		done(0, 0, ErrClosed)
+		return
+	}
+	p.nudge()
+}
+
+// nudge makes run look for work and do its upkeep.
+func (p *packer) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close refuses new requests, waits for the queued ones until ctx ends and abandons the rest.
+func (p *packer) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.nudge()
+	select {
+	case <-p.finished:
+		return nil
+	case <-ctx.Done():
+	}
+	p.abandon()
+	<-p.finished
+	return fmt.Errorf("wait for queued journal writes: %w", context.Cause(ctx))
+}
+
+func (p *packer) run(ctx context.Context) {
+	defer close(p.finished)
+	defer p.abandon()
+	for {
+		batch, closed := p.take()
+		if len(batch) == 0 && closed {
+			return
+		}
+		p.commit(ctx, batch)
+		wait := p.hooks.upkeep(ctx)
+		if len(batch) == 0 && wait != 0 {
+			p.sleep(ctx, wait)
+		}
+	}
+}
+
+// take removes from the waiting requests as many as fit one pack, at least one.
+func (p *packer) take() (batch []request, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, entries, size := 0, 0, 0
+	for _, r := range p.waiting {
+		entries += len(r.entries)
+		size += r.size
+		if n > 0 && (entries > packEntries || recordSize(entries, size) > min(packBytes, p.maxBytes)) {
+			break
+		}
+		n++
+	}
+	batch = slices.Clone(p.waiting[:n])
+	clear(p.waiting[:n])
+	p.waiting = p.waiting[n:]
+	if len(p.waiting) == 0 {
+		p.waiting = nil
+	}
+	return batch, p.closed
+}
+
+// commit writes one pack and runs its callbacks.
+func (p *packer) commit(ctx context.Context, batch []request) {
+	var entries [][]byte
+	for _, r := range batch {
+		entries = append(entries, r.entries...)
+	}
+	var seq Seq
+	var err error
+	if len(entries) > 0 {
+		seq, err = p.write(ctx, entries)
+	}
+	base := 0
+	for _, r := range batch {
+		if failed := cmp.Or(r.refused, err); failed != nil {
+			r.done(0, 0, failed)
+			continue
+		}
+		r.done(seq, base, nil)
+		base += len(r.entries)
+	}
+}
+
+// write makes one record of entries durable and does not give up before ctx
+// ends. The record keeps its id through all attempts, so that one which was
+// written though reported as failed is not written twice.
+func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
+	record, content := encodeRecord(p.kind, time.Now(), entries)
+	p.written++
+	id := fmt.Sprintf("%s-%d", p.idPrefix, p.written)
+	for delay := retryFirst; ; {
+		seq, err := p.attempt(ctx, id, record)
+		switch {
+		case err == nil:
+			p.health.setWriting(nil)
+			p.hooks.stored(seq, content)
+			return seq, nil
+		case ctx.Err() != nil, errors.Is(err, ErrClosed):
+			return 0, ErrClosed
+		case errors.Is(err, ErrTooLarge):
+			return 0, err
+		}
+		p.retries.Add(1)
+		if errors.Is(err, ErrFull) && p.hooks.makeRoom(ctx) {
+			continue
+		}
+		p.health.setWriting(err)
+		p.pause(ctx, delay)
+		delay = min(2*delay, retryMost)
+	}
+}
+
+func (p *packer) attempt(ctx context.Context, id string, record []byte) (Seq, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return p.log.Append(ctx, id, record)
+}
+
+// pause waits half to one and a half times d, whatever else wants to be done.
+func (p *packer) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d/2 + time.Duration(p.hooks.rand()*float64(d)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// sleep waits for work, and for d unless it is never.
+func (p *packer) sleep(ctx context.Context, d time.Duration) {
+	var due <-chan time.Time
+	if d != never {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-p.wake:
+	case <-due:
+	case <-ctx.Done():
+	}
+}
