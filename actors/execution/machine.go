@@ -433,8 +433,12 @@ func (m *Machine) decideBare(now time.Time, w *work) []Effect {
 	return m.decideWithoutTask(now, w)
 }
 
-// decide records the alert and its notices.
+// decide records the alert and its notices, unless another event of the
+// execution has led to the same alert while this one was looked up.
 func (m *Machine) decide(now time.Time, w *work) []Effect {
+	if m.seen.HasKind(w.alert.Kind) {
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
 	w.alert.DecidedAt = now
 	w.alert.Degraded = w.missing
 	notices, without := m.rules.Router.Route(w.alert, w.finalState, w.attachment, now)

@@ -1,0 +1,462 @@
+package execution
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"butler/internal/destination"
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+var everything = destination.Needs{Task: true, App: true, Owner: true, Execution: true, ScriptHead: 10, ScriptTail: 10, FullScriptLog: true}
+
+func TestMachine_routesByFamilyAndTaskType(t *testing.T) {
+	type row struct {
+		family messages.Family
+		typ    qlik.TaskType
+		want   messages.AlertKind
+	}
+	rows := []row{
+		{messages.FamilyFailed, qlik.TaskReload, messages.ReloadTaskFailed},
+		{messages.FamilyFailed, qlik.TaskExternalProgram, messages.ExternalProgramTaskFailed},
+		{messages.FamilyFailed, qlik.TaskUserSync, messages.UserSyncTaskFailed},
+		{messages.FamilyFailed, qlik.TaskDistribute, messages.DistributeTaskFailed},
+		{messages.FamilyFailed, qlik.TaskPreload, messages.PreloadTaskFailed},
+		{messages.FamilyAborted, qlik.TaskReload, messages.ReloadTaskAborted},
+		{messages.FamilyAborted, qlik.TaskExternalProgram, ""},
+		{messages.FamilyAborted, qlik.TaskUserSync, ""},
+		{messages.FamilyAborted, qlik.TaskDistribute, ""},
+		{messages.FamilyAborted, qlik.TaskPreload, ""},
+		{messages.FamilySucceeded, qlik.TaskReload, messages.ReloadTaskSucceeded},
+		{messages.FamilySucceeded, qlik.TaskExternalProgram, messages.ExternalProgramTaskSucceeded},
+		{messages.FamilySucceeded, qlik.TaskUserSync, messages.UserSyncTaskSucceeded},
+		{messages.FamilySucceeded, qlik.TaskDistribute, messages.DistributeTaskSucceeded},
+		{messages.FamilySucceeded, qlik.TaskPreload, messages.PreloadTaskSucceeded},
+		{messages.FamilyDistribute, qlik.TaskDistribute, messages.DistributeTaskSucceeded},
+		{messages.FamilyDistribute, qlik.TaskReload, ""},
+	}
+	for _, r := range rows {
+		t.Run(r.family.String()+"/"+r.typ.String(), func(t *testing.T) {
+			w := newWorld(t, everyKind(everything), known(r.typ).answer)
+			w.observe(0, event(r.family), 0)
+			w.run(time.Hour)
+			if len(w.handled) != 1 || !w.finished {
+				t.Fatalf("want the event handled and the execution finished, got %d, %v", len(w.handled), w.finished)
+			}
+			if r.want == "" {
+				if n := len(w.records); n != 1 || len(w.records[0].Notices) != 0 {
+					t.Fatalf("want no alert, got %v", w.outcomes())
+				}
+				return
+			}
+			got := w.alert()
+			if got.Kind != r.want || len(got.Degraded) != 0 {
+				t.Fatalf("want %s complete, got %s, degraded %v", r.want, got.Kind, got.Degraded)
+			}
+		})
+	}
+}
+
+func TestMachine_looksUpWhatDestinationsNeedAndNoMore(t *testing.T) {
+	tests := []struct {
+		name  string
+		needs destination.Needs
+		typ   qlik.TaskType
+		want  []string
+	}{
+		{"nothing", destination.Needs{}, qlik.TaskReload, []string{"task"}},
+		{"app", destination.Needs{App: true}, qlik.TaskReload, []string{"task", "app"}},
+		{"owner brings the app", destination.Needs{Owner: true}, qlik.TaskReload, []string{"task", "app", "owner"}},
+		{"execution", destination.Needs{Execution: true}, qlik.TaskPreload, []string{"task", "execution"}},
+		{"script log brings the execution", destination.Needs{Execution: true, ScriptTail: 3}, qlik.TaskReload, []string{"task", "log"}},
+		{"only reloads have a script log", destination.Needs{Execution: true, ScriptTail: 3}, qlik.TaskUserSync, []string{"task", "execution"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, everyKind(tt.needs), known(tt.typ).answer)
+			w.observe(0, event(messages.FamilyFailed), 0)
+			w.run(time.Hour)
+			if diff := cmp.Diff(tt.want, lookups(w.asked)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func lookups(asked []any) []string {
+	var out []string
+	for _, a := range asked {
+		switch a.(type) {
+		case messages.LookupTask:
+			out = append(out, "task")
+		case messages.LookupApp:
+			out = append(out, "app")
+		case messages.LookupOwner:
+			out = append(out, "owner")
+		case messages.LookupExecution:
+			out = append(out, "execution")
+		case messages.FetchScriptLog:
+			out = append(out, "log")
+		}
+	}
+	return out
+}
+
+func TestMachine_alertsDegradedWhenQRSIsSilent(t *testing.T) {
+	silent := func(time.Time, any) (any, time.Duration) { return nil, 0 }
+	w := newWorld(t, everyKind(everything), silent)
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	got := w.alert()
+	if got.Kind != messages.ReloadTaskFailed || got.Event.TaskName != "Daily" || len(got.Degraded) == 0 {
+		t.Fatalf("want a degraded reload alert with the event's data, got %+v", got)
+	}
+	if after := got.DecidedAt.Sub(epoch); after != 30*time.Second {
+		t.Errorf("want the alert after 30s, got %s", after)
+	}
+}
+
+func TestMachine_repeatsFailedLookupsUntilTheDeadline(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	failures := 4
+	repo.fail = func(command any) messages.Failure {
+		if _, ok := command.(messages.LookupTask); ok && failures > 0 {
+			failures--
+			return messages.Failure{Kind: messages.FailureUnavailable, Text: "connection refused"}
+		}
+		return messages.Failure{}
+	}
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	if got := w.alert(); len(got.Degraded) != 0 || got.DecidedAt.Sub(epoch) != 8*time.Second {
+		t.Errorf("want a complete alert after four pauses of 2s, got %v after %s", got.Degraded, got.DecidedAt.Sub(epoch))
+	}
+}
+
+func TestMachine_goesOnWithoutWhatIsMissing(t *testing.T) {
+	tests := []struct {
+		name string
+		fail func(any) messages.Failure
+		want string
+	}{
+		{"app gone", failing[messages.LookupApp](messages.FailureNotFound), "the app does not exist"},
+		{"owner gone", failing[messages.LookupOwner](messages.FailureNotFound), "owner does not exist"},
+		{"script log fails", failing[messages.FetchScriptLog](messages.FailureUnavailable), "script log could not be fetched"},
+		{"look-up refused", failing[messages.LookupApp](messages.FailureRejected), "refused the app look-up"},
+		{"task look-up refused", failing[messages.LookupTask](messages.FailureRejected), "refused the task look-up"},
+		{"app never answers", failing[messages.LookupApp](messages.FailureTimeout), "did not answer within 30s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := known(qlik.TaskReload)
+			repo.fail = tt.fail
+			w := newWorld(t, everyKind(everything), repo.answer)
+			w.observe(0, event(messages.FamilyFailed), 0)
+			w.run(time.Hour)
+			got := w.alert()
+			if !strings.Contains(strings.Join(got.Degraded, "; "), tt.want) {
+				t.Errorf("want %q among %q", tt.want, got.Degraded)
+			}
+		})
+	}
+}
+
+func failing[C any](kind messages.FailureKind) func(any) messages.Failure {
+	return func(command any) messages.Failure {
+		if _, ok := command.(C); ok {
+			return messages.Failure{Kind: kind, Text: "because"}
+		}
+		return messages.Failure{}
+	}
+}
+
+func TestMachine_dropsWhatTheQRSDoesNotKnow(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	repo.fail = failing[messages.LookupTask](messages.FailureNotFound)
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	if diff := cmp.Diff([]string{"task_not_found"}, w.outcomes()); diff != "" {
+		t.Error(diff)
+	}
+	if len(w.records) != 0 || len(w.handled) != 1 || !w.handled[0].Released {
+		t.Errorf("want the event handled, released and not remembered, got %+v", w.handled)
+	}
+}
+
+func TestMachine_waitsForTheFinalStateOfASuccess(t *testing.T) {
+	needs := everything
+	needs.FinalState = true
+	tests := []struct {
+		name      string
+		finalAt   time.Duration
+		wantFinal bool
+		wantAfter time.Duration
+	}{
+		{"final at once", 0, true, 0},
+		{"final after three seconds", 3 * time.Second, true, 3 * time.Second},
+		{"never final", time.Hour, false, 4 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := known(qlik.TaskReload)
+			repo.execution = func(now time.Time) messages.Execution {
+				e := messages.Execution{Known: true, Details: []messages.ExecutionDetail{{Message: "Changing task state from Triggered to Started"}}}
+				if !now.Before(epoch.Add(tt.finalAt)) {
+					e.Details = append(e.Details, messages.ExecutionDetail{Message: messages.FinalSuccessMessage})
+				}
+				return e
+			}
+			r := everyKind(needs)
+			w := newWorld(t, r, repo.answer)
+			w.observe(0, event(messages.FamilySucceeded), 0)
+			w.run(time.Hour)
+			got := w.alert()
+			if r.final[messages.ReloadTaskSucceeded] != tt.wantFinal || got.DecidedAt.Sub(epoch) != tt.wantAfter {
+				t.Errorf("want final %v after %s, got %v after %s", tt.wantFinal, tt.wantAfter,
+					r.final[messages.ReloadTaskSucceeded], got.DecidedAt.Sub(epoch))
+			}
+		})
+	}
+}
+
+func TestMachine_followsADistributeTaskThroughEveryState(t *testing.T) {
+	for status := qlik.StatusNeverStarted; status <= qlik.StatusDistributionRunning; status++ {
+		t.Run(status.String(), func(t *testing.T) {
+			repo := known(qlik.TaskDistribute)
+			repo.task.LastStatus = status
+			w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+			w.observe(0, event(messages.FamilyDistribute), 0)
+			w.run(5 * time.Minute)
+			switch status.Phase() {
+			case qlik.PhaseRunning:
+				if w.state == nil || len(w.handled) != 1 || w.finished {
+					t.Fatalf("want the task followed, its event handled and its state kept; outcomes %v", w.outcomes())
+				}
+				repo.task.LastStatus = qlik.StatusError
+				w.run(time.Hour)
+				if got := w.alert(); got.Kind != messages.DistributeTaskFailed || !w.finished || w.state != nil {
+					t.Errorf("want a failure alert and no state left, got %s, %v", got.Kind, w.finished)
+				}
+			case qlik.PhaseSucceeded:
+				if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
+					t.Errorf("got %s", got.Kind)
+				}
+			case qlik.PhaseFailed:
+				if got := w.alert(); got.Kind != messages.DistributeTaskFailed {
+					t.Errorf("got %s", got.Kind)
+				}
+			default:
+				if diff := cmp.Diff([]string{"unexpected_status"}, w.outcomes()); diff != "" || !w.finished {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+func TestMachine_givesUpOnADistributeTaskWithAnAlert(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusDistributionRunning
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(24 * time.Hour)
+	got := w.alert()
+	if got.Kind != messages.DistributeTaskFailed || !strings.Contains(strings.Join(got.Degraded, ""), "DistributionRunning") {
+		t.Errorf("want an alert that names the last state, got %s %q", got.Kind, got.Degraded)
+	}
+	if after := got.DecidedAt.Sub(epoch); after != 6*time.Hour {
+		t.Errorf("want it after 6h, got %s", after)
+	}
+}
+
+func TestMachine_noticesThatAFollowedExecutionWasReplaced(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Minute)
+	repo.task.LastResultID, repo.task.LastStatus = "r2", qlik.StatusFinishedSuccess
+	w.run(time.Hour)
+	if got := w.alert(); got.Kind != messages.DistributeTaskFailed || len(got.Degraded) == 0 {
+		t.Errorf("want no success for an execution that was not seen to end, got %s %q", got.Kind, got.Degraded)
+	}
+}
+
+func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	down := true
+	repo.fail = func(any) messages.Failure {
+		if down {
+			return messages.Failure{Kind: messages.FailureUnavailable, Text: "down"}
+		}
+		return messages.Failure{}
+	}
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Hour)
+	if w.state == nil {
+		t.Fatalf("want the task followed, got %v", w.outcomes())
+	}
+	down = false
+	w.run(time.Hour)
+	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
+		t.Errorf("got %s", got.Kind)
+	}
+}
+
+func TestMachine_tellsOneOutcomeOnce(t *testing.T) {
+	tests := []struct {
+		name   string
+		typ    qlik.TaskType
+		events []messages.Family
+		want   []messages.AlertKind
+	}{
+		{"distribute completion and success", qlik.TaskDistribute, []messages.Family{messages.FamilyDistribute, messages.FamilySucceeded}, []messages.AlertKind{messages.DistributeTaskSucceeded}},
+		{"success and distribute completion", qlik.TaskDistribute, []messages.Family{messages.FamilySucceeded, messages.FamilyDistribute}, []messages.AlertKind{messages.DistributeTaskSucceeded}},
+		{"abort, then fail", qlik.TaskReload, []messages.Family{messages.FamilyAborted, messages.FamilyFailed}, []messages.AlertKind{messages.ReloadTaskAborted, messages.ReloadTaskFailed}},
+	}
+	for _, tt := range tests {
+		for _, apart := range []time.Duration{0, 3 * time.Second} {
+			t.Run(tt.name+"/"+apart.String(), func(t *testing.T) {
+				repo := known(tt.typ)
+				repo.delay = time.Second
+				w := newWorld(t, everyKind(everything), repo.answer)
+				for i, f := range tt.events {
+					w.observe(time.Duration(i)*apart, event(f), uint32(i))
+				}
+				w.run(time.Hour)
+				var got []messages.AlertKind
+				for _, r := range w.records {
+					if len(r.Notices) > 0 {
+						got = append(got, r.Alert.Kind)
+					}
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Error(diff)
+				}
+				if len(w.handled) != len(tt.events) {
+					t.Errorf("want every event handled, got %d", len(w.handled))
+				}
+			})
+		}
+	}
+}
+
+func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Minute)
+	w.observe(0, event(messages.FamilySucceeded), 1)
+	w.run(time.Minute)
+	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded || w.state != nil || !w.finished {
+		t.Errorf("want one success and nothing followed, got %s; state %s; finished %v", got.Kind, w.state, w.finished)
+	}
+}
+
+func TestMachine_resumesWhatItFollowed(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Hour)
+
+	again := newWorld(t, everyKind(everything), repo.answer)
+	again.now = w.now
+	effects, err := again.machine.Resume(again.now, w.records[0].Seen, w.state, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.perform(effects)
+	again.run(24 * time.Hour)
+	got := again.alert()
+	if after := got.DecidedAt.Sub(epoch); after != 6*time.Hour {
+		t.Errorf("want it given up 6h after the event, not after the restart; got %s", after)
+	}
+	if len(again.handled) != 0 {
+		t.Errorf("want no event acknowledged twice, got %d", len(again.handled))
+	}
+}
+
+func TestMachine_decidesBareWithoutAskingAnybody(t *testing.T) {
+	w := newWorld(t, everyKind(everything), known(qlik.TaskReload).answer)
+	w.send(0, messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{Key: "exec-1", Event: event(messages.FamilyFailed)}, Bare: true})
+	w.run(time.Minute)
+	if got := w.alert(); len(w.asked) != 0 || len(got.Degraded) == 0 {
+		t.Errorf("want a degraded alert without a look-up, got %d look-ups, %q", len(w.asked), got.Degraded)
+	}
+}
+
+func TestResume_refusesWhatItCannotRead(t *testing.T) {
+	for _, snapshot := range []string{"", "{", `{"v":99}`, "[]"} {
+		if _, err := NewMachine("k", rules(everyKind(everything))).Resume(epoch, messages.Seen{}, []byte(snapshot), 0); err == nil {
+			t.Errorf("want an error for %q", snapshot)
+		}
+	}
+}
+
+// Whatever the QRS answers, and whenever: every event is handled exactly once,
+// every kind is alerted at most once, and the execution finishes.
+func TestMachine_alwaysEnds(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		needs := destination.Needs{
+			App: rapid.Bool().Draw(rt, "app"), Owner: rapid.Bool().Draw(rt, "owner"), Execution: rapid.Bool().Draw(rt, "execution"),
+			FinalState: rapid.Bool().Draw(rt, "final"), ScriptTail: rapid.IntRange(0, 1).Draw(rt, "tail"),
+		}
+		repo := known(qlik.TaskType(rapid.IntRange(-1, 5).Draw(rt, "type")))
+		answer := func(now time.Time, command any) (any, time.Duration) {
+			repo.delay = time.Duration(rapid.IntRange(0, 40).Draw(rt, "delay")) * time.Second
+			repo.task.LastStatus = qlik.ExecutionStatus(rapid.IntRange(-1, 15).Draw(rt, "status"))
+			repo.fail = func(any) messages.Failure {
+				return messages.Failure{Kind: messages.FailureKind(rapid.IntRange(0, 6).Draw(rt, "failure")), Text: "x"}
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "silent") == 0 {
+				// qrsgate answers every command by its deadline at the latest.
+				repo.delay, repo.fail = 30*time.Second, func(any) messages.Failure { return messages.Failure{Kind: messages.FailureTimeout} }
+			}
+			return repo.answer(now, command)
+		}
+		w := newWorld(t, everyKind(needs), answer)
+		w.machine.rules.FollowFor = 10 * time.Minute
+		events := rapid.IntRange(1, 4).Draw(rt, "events")
+		for i := range events {
+			family := rapid.SampledFrom(messages.Families()[:4]).Draw(rt, "family")
+			w.observe(time.Duration(rapid.IntRange(0, 100).Draw(rt, "at"))*time.Second, event(family), uint32(i))
+		}
+		w.run(time.Hour)
+		if len(w.inputs) > 0 && !w.finished {
+			rt.Fatalf("still running after an hour: %v", w.outcomes())
+		}
+		seen := map[messages.EventPosition]bool{}
+		for _, h := range w.handled {
+			if seen[h.At] {
+				rt.Fatalf("event %v handled twice", h.At)
+			}
+			seen[h.At] = true
+		}
+		if len(seen) != events || len(w.machine.cases) != 0 {
+			rt.Fatalf("want %d events handled and no case left, got %d and %d", events, len(seen), len(w.machine.cases))
+		}
+		alerted := map[messages.AlertKind]bool{}
+		for _, r := range w.records {
+			if len(r.Notices) == 0 {
+				continue
+			}
+			if alerted[r.Alert.Kind] {
+				rt.Fatalf("%s alerted twice", r.Alert.Kind)
+			}
+			alerted[r.Alert.Kind] = true
+		}
+		if w.state != nil {
+			rt.Fatal("want no state left")
+		}
+	})
+}
