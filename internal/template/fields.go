@@ -1,0 +1,204 @@
+package template
+
+import (
+	"cmp"
+	"maps"
+	"strings"
+	"time"
+	"unicode"
+
+	"butler/internal/template/handlebars"
+	"butler/messages"
+)
+
+// FieldOptions say how a destination shows an alert.
+type FieldOptions struct {
+	Links Links
+	// Location is the zone of local times; nil means UTC.
+	Location *time.Location
+	// User chooses the form of the user; nil means as the node sent it.
+	User func(messages.TaskEvent) string
+	// HeadLines and TailLines are how much of the script log is shown.
+	HeadLines, TailLines int
+	// Version is the version of this program.
+	Version string
+}
+
+// Fields returns everything that a template may show of a notice, for every
+// kind of task alert under the same names. Values are string, bool, int, int64,
+// nil, []any, map[string]any and handlebars.Named. What could not be looked up
+// is empty text, or nil where a number or a boolean would lie. Texts are valid
+// UTF-8 without control characters other than line breaks and tabs.
+func Fields(n messages.Notice, o FieldOptions) map[string]any {
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	a := n.Alert
+	out := map[string]any{
+		"alertKind": string(a.Kind), "alertTitle": Title(a.Kind), "alertOutcome": string(OutcomeOf(a.Kind)),
+		"degraded": texts(a.Degraded), "suppressedAlerts": n.SuppressedBefore, "testAlert": a.Test,
+		"butlerVersion": o.Version,
+	}
+	maps.Copy(out, eventFields(a, o))
+	maps.Copy(out, taskFields(a.Task))
+	maps.Copy(out, appFields(a.App))
+	maps.Copy(out, ownerFields(a.Owner))
+	maps.Copy(out, executionFields(a.Execution, o.Location))
+	maps.Copy(out, scriptLogFields(a, o))
+	maps.Copy(out, linkFields(a, o.Links))
+	return clean(out).(map[string]any)
+}
+
+func eventFields(a messages.Alert, o FieldOptions) map[string]any {
+	e := a.Event
+	user := e.User
+	if o.User != nil {
+		user = o.User(e)
+	}
+	return map[string]any{
+		"hostName": e.HostName, "user": user, "logTimeStamp": e.LogTimestamp, "logLevel": e.LogLevel,
+		"logMessage": e.LogMessage, "executionId": e.ExecutionID,
+		"taskName": cmp.Or(e.TaskName, a.Task.Name), "taskId": cmp.Or(e.TaskID, a.Task.ID),
+		"appName": cmp.Or(e.AppName, a.App.Name, a.Task.AppName), "appId": cmp.Or(e.AppID, a.App.ID, a.Task.AppID),
+	}
+}
+
+func taskFields(t messages.Task) map[string]any {
+	return map[string]any{
+		"taskTags": texts(t.Tags), "taskCustomProperties": properties(t.CustomProperties),
+		"taskModifiedByUsername": t.ModifiedBy, "taskModifiedDate": t.ModifiedDate,
+		"taskNextExecution":       orNever(t.NextExecution),
+		"taskIsManuallyTriggered": when(t.Known, t.ManuallyTriggered),
+		"taskIsPartialReload":     when(t.Known, t.PartialReload),
+		"taskMaxRetries":          when(t.Known, t.MaxRetries),
+		"taskSessionTimeout":      when(t.Known, t.SessionTimeout),
+	}
+}
+
+func appFields(a messages.App) map[string]any {
+	return map[string]any{
+		"appDescription": a.Description, "appFileSize": when(a.Known, a.FileSize),
+		"appLastSuccessfulReload": orNever(a.LastReloadTime), "appLastModifiedDate": a.ModifiedDate,
+		"appLastModifiedByUserName": a.ModifiedBy, "appPublishTime": orNever(a.PublishTime),
+		"appPublished": when(a.Known, a.Published),
+		"appStreamName": handlebars.Named{
+			Text: a.StreamName, Fields: map[string]any{"id": a.StreamID, "name": a.StreamName},
+		},
+		"appTags": texts(a.Tags), "appCustomProperties": properties(a.CustomProperties),
+	}
+}
+
+func ownerFields(o messages.Owner) map[string]any {
+	return map[string]any{
+		"appOwnerName": o.Name, "appOwnerUserId": o.UserID,
+		"appOwnerUserDirectory": o.Directory, "appOwnerEmail": o.Email(),
+	}
+}
+
+func executionFields(e messages.Execution, zone *time.Location) map[string]any {
+	out := map[string]any{
+		"executingNodeName":  e.Node,
+		"executionStartTime": timeFields("startTime", e.Start, zone),
+		"executionStopTime":  timeFields("stopTime", e.Stop, zone),
+		"executionDuration":  map[string]any{}, "executionStatusNum": nil, "executionStatusText": "",
+	}
+	if e.Known {
+		out["executionDuration"] = durationFields(e.Duration)
+		out["executionStatusNum"] = int(e.Status)
+		out["executionStatusText"] = e.Status.String()
+	}
+	steps := make([]any, 0, len(e.Details))
+	var concatenated strings.Builder
+	for _, d := range e.Details {
+		step := timeFields("timestamp", d.Created, zone)
+		step["message"], step["detailsType"], step["detailCreatedDate"] = d.Message, d.Type, d.Created
+		steps = append(steps, step)
+		concatenated.WriteString(d.Created + "\t" + d.Message + "\n")
+	}
+	out["executionDetails"] = steps
+	out["executionDetailsConcatenated"] = concatenated.String()
+	out["executionDetailsText"] = concatenated.String()
+	return out
+}
+
+func scriptLogFields(a messages.Alert, o FieldOptions) map[string]any {
+	log := a.ScriptLog
+	out := map[string]any{
+		"scriptLogSize": int64(0), "scriptLogSizeRows": log.Rows, "scriptLogSizeCharacters": log.Characters,
+		"scriptLogHead": strings.Join(log.HeadLines(o.HeadLines), "\r\n"), "scriptLogHeadCount": o.HeadLines,
+		"scriptLogTail": strings.Join(log.TailLines(o.TailLines), "\r\n"), "scriptLogTailCount": o.TailLines,
+	}
+	if log.Available {
+		out["scriptLogSize"] = a.Execution.ScriptLogSize
+	}
+	return out
+}
+
+func linkFields(a messages.Alert, l Links) map[string]any {
+	generic := make([]any, 0, len(l.Generic))
+	for _, g := range l.Generic {
+		generic = append(generic, map[string]any{"id": g.ID, "linkText": g.LinkText, "comment": g.Comment, "url": g.URL})
+	}
+	return map[string]any{
+		"qlikSenseQMC": l.QMC, "qlikSenseHub": l.Hub, "appUrl": l.AppURL(a), "genericUrls": generic,
+	}
+}
+
+// when returns v, or nothing where v is not known.
+func when[T any](known bool, v T) any {
+	if !known {
+		return nil
+	}
+	return v
+}
+
+func texts(in []string) []any {
+	out := make([]any, len(in))
+	for i, s := range in {
+		out[i] = s
+	}
+	return out
+}
+
+func properties(in []messages.Property) []any {
+	out := make([]any, len(in))
+	for i, p := range in {
+		out[i] = map[string]any{"name": p.Name, "value": p.Value}
+	}
+	return out
+}
+
+// clean returns v with every text in it made safe to print.
+func clean(v any) any {
+	switch v := v.(type) {
+	case string:
+		return printable(v)
+	case []any:
+		for i := range v {
+			v[i] = clean(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = clean(v[k])
+		}
+	case handlebars.Named:
+		return handlebars.Named{Text: printable(v.Text), Fields: clean(v.Fields).(map[string]any)}
+	}
+	return v
+}
+
+// printable drops what no medium shows and what changes how text around it
+// reads: bytes that are no UTF-8, control characters but line breaks and tabs,
+// and marks that turn the direction of writing.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			return r
+		case unicode.IsControl(r), r == unicode.ReplacementChar, unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, ""))
+}

@@ -1,0 +1,42 @@
+package template
+
+import "butler/messages"
+
+// Outcome is how the thing that an alert is about ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Failed    Outcome = "failed"
+	Aborted   Outcome = "aborted"
+	Succeeded Outcome = "succeeded"
+)
+
+// kinds is the one table of what messages say of an alert kind.
+var kinds = map[messages.AlertKind]struct {
+	builtin string
+	title   string
+	outcome Outcome
+}{
+	messages.ReloadTaskFailed:             {"failed-reload-qseow", "Reload task failed", Failed},
+	messages.ReloadTaskAborted:            {"aborted-reload-qseow", "Reload task aborted", Aborted},
+	messages.ReloadTaskSucceeded:          {"success-reload-qseow", "Reload task succeeded", Succeeded},
+	messages.DistributeTaskFailed:         {"failed-distribute-qseow", "Distribution failed", Failed},
+	messages.DistributeTaskSucceeded:      {"success-distribute-qseow", "Distribution succeeded", Succeeded},
+	messages.PreloadTaskFailed:            {"failed-preload-qseow", "Preload failed", Failed},
+	messages.PreloadTaskSucceeded:         {"success-preload-qseow", "Preload succeeded", Succeeded},
+	messages.ExternalProgramTaskFailed:    {"", "External program task failed", Failed},
+	messages.ExternalProgramTaskSucceeded: {"", "External program task succeeded", Succeeded},
+	messages.UserSyncTaskFailed:           {"", "User sync task failed", Failed},
+	messages.UserSyncTaskSucceeded:        {"", "User sync task succeeded", Succeeded},
+}
+
+// BuiltinName returns the name of the template that ships for an alert kind,
+// "" for a kind that has none.
+func BuiltinName(kind messages.AlertKind) string { return kinds[kind].builtin }
+
+// Title returns what happened in three words: "Reload task failed".
+func Title(kind messages.AlertKind) string { return kinds[kind].title }
+
+// OutcomeOf returns how the task of an alert kind ended.
+func OutcomeOf(kind messages.AlertKind) Outcome { return kinds[kind].outcome }

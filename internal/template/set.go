@@ -1,0 +1,218 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"butler/internal/template/handlebars"
+)
+
+// Extension is the ending of every template file.
+const Extension = ".handlebars"
+
+// partialsDir is the folder of partials beside the templates that use them.
+const partialsDir = "partials"
+
+// maxCached bounds the cache: beyond it a template is parsed at every use.
+const maxCached = 256
+
+// Source says where the template of a message is looked for.
+type Source struct {
+	// Files are paths in the order of preference; the first that exists is the
+	// one. None means that the operator relies on the built-in template.
+	Files []string
+	// Builtin is the name of the built-in template, without extension.
+	Builtin string
+}
+
+// Rendered is a rendered message.
+type Rendered struct {
+	Text string
+	// Template says which template it came from: a path, or "built-in <name>".
+	Template string
+	// Warning says why the operator's own template was not used; nil when it was.
+	Warning error
+}
+
+// Set renders templates from files, and the built-in ones where a file is
+// missing or broken. Files are read again when they change, so that an edit
+// shows in the next message. It is safe for concurrent use.
+type Set struct {
+	medium   Medium
+	builtin  fs.FS
+	partials []string
+
+	mu    sync.Mutex
+	cache map[string]cached
+}
+
+// cached is a parsed file, valid as long as the file keeps its stamp.
+type cached struct {
+	modified time.Time
+	size     int64
+	template *handlebars.Template
+	err      error
+}
+
+// NewSet returns the templates of one medium. builtin holds <name>.handlebars
+// and partials/<name>.handlebars; partials are further directories of the
+// operator's own partials.
+func NewSet(m Medium, builtin fs.FS, partials ...string) *Set {
+	return &Set{medium: m, builtin: builtin, partials: partials, cache: map[string]cached{}}
+}
+
+// Render renders the first file of source, or the built-in template where that
+// does not work. The error means that the built-in template failed too: the
+// caller sends what it can say without a template.
+func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
+	text, path, warning := s.renderFile(source.Files, fields)
+	if warning == nil && path != "" {
+		return Rendered{Text: text, Template: path}, nil
+	}
+	parsed, err := s.parseBuiltin(source.Builtin)
+	if err == nil {
+		text, err = s.render(parsed, s.builtinPartial, fields)
+	}
+	if err != nil {
+		return Rendered{Warning: warning}, errors.Join(warning, fmt.Errorf("built-in template %q: %w", source.Builtin, err))
+	}
+	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning}, nil
+}
+
+func (s *Set) renderFile(files []string, fields map[string]any) (text, path string, err error) {
+	if len(files) == 0 {
+		return "", "", nil
+	}
+	path = firstExisting(files)
+	parsed, err := s.parseFile(path)
+	if err != nil {
+		return "", path, fmt.Errorf("template %s: %w", path, err)
+	}
+	dirs := append([]string{filepath.Join(filepath.Dir(path), partialsDir)}, s.partials...)
+	text, err = s.render(parsed, func(name string) (*handlebars.Template, error) { return s.partial(dirs, name) }, fields)
+	if err != nil {
+		return "", path, fmt.Errorf("template %s: %w", path, err)
+	}
+	return text, path, nil
+}
+
+func (s *Set) render(t *handlebars.Template, partial func(string) (*handlebars.Template, error), fields map[string]any) (string, error) {
+	return (&rendering{template: t, medium: s.medium, partial: partial}).Render(fields)
+}
+
+// firstExisting returns the first path that exists, the first of all when none does.
+func firstExisting(files []string) string {
+	for _, path := range files {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return files[0]
+}
+
+// partial finds an operator's partial, or a built-in one. The name may come
+// from data, so it cannot lead out of the directory.
+func (s *Set) partial(dirs []string, name string) (*handlebars.Template, error) {
+	if !fs.ValidPath(name) {
+		return nil, fs.ErrInvalid
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, filepath.FromSlash(name)+Extension)
+		t, err := s.parseInside(dir, name, path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return t, err
+		}
+	}
+	return s.builtinPartial(name)
+}
+
+func (s *Set) builtinPartial(name string) (*handlebars.Template, error) {
+	return s.parseBuiltin(partialsDir + "/" + name)
+}
+
+func (s *Set) parseBuiltin(name string) (*handlebars.Template, error) {
+	file := name + Extension
+	if s.builtin == nil || !fs.ValidPath(file) {
+		return nil, fs.ErrNotExist
+	}
+	if hit, ok := s.lookUp("builtin:"+file, time.Time{}, 0); ok {
+		return hit.template, hit.err
+	}
+	source, err := fs.ReadFile(s.builtin, file)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := handlebars.Parse(string(source))
+	s.keep("builtin:"+file, cached{template: parsed, err: err})
+	return parsed, err
+}
+
+func (s *Set) parseFile(path string) (*handlebars.Template, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, plainError(err)
+	}
+	return s.parseStat(path, info, func() ([]byte, error) { return os.ReadFile(path) })
+}
+
+// parseInside reads name below dir without ever leaving it, links included.
+func (s *Set) parseInside(dir, name, path string) (*handlebars.Template, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	file := filepath.FromSlash(name) + Extension
+	info, err := root.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	return s.parseStat(path, info, func() ([]byte, error) { return root.ReadFile(file) })
+}
+
+func (s *Set) parseStat(path string, info fs.FileInfo, read func() ([]byte, error)) (*handlebars.Template, error) {
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a file")
+	}
+	if info.Size() > handlebars.MaxSource {
+		return nil, handlebars.ErrTooLarge
+	}
+	if hit, ok := s.lookUp(path, info.ModTime(), info.Size()); ok {
+		return hit.template, hit.err
+	}
+	source, err := read()
+	if err != nil {
+		return nil, plainError(err)
+	}
+	parsed, err := handlebars.Parse(string(source))
+	s.keep(path, cached{modified: info.ModTime(), size: info.Size(), template: parsed, err: err})
+	return parsed, err
+}
+
+// plainError drops the path that the caller names anyway.
+func plainError(err error) error {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
+	}
+	return err
+}
+
+func (s *Set) lookUp(key string, modified time.Time, size int64) (cached, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hit, ok := s.cache[key]
+	return hit, ok && hit.modified.Equal(modified) && hit.size == size
+}
+
+func (s *Set) keep(key string, c cached) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.cache[key]; known || len(s.cache) < maxCached {
+		s.cache[key] = c
+	}
+}

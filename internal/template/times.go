@@ -1,0 +1,70 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The forms of a local time, as templates know them by number.
+const (
+	local1 = "2006-01-02 15:04:05"
+	local2 = "1/2/2006, 3:04:05 PM"
+	local3 = "Jan 2, 2006, 3:04:05 PM"
+	local4 = "January 2, 2006 at 3:04:05 PM "
+)
+
+// isNever reports whether a date of the repository means "never": it lies in 1753.
+func isNever(iso string) bool { return strings.HasPrefix(iso, "1753-") }
+
+// orNever returns the date as it is, "Never" for the repository's null.
+func orNever(iso string) string {
+	if isNever(iso) {
+		return "Never"
+	}
+	return iso
+}
+
+// timeFields returns a time of the repository under the keys prefix+"UTC" and
+// prefix+"Local1" to "Local5". Never is "-" everywhere; a text that is no time
+// is shown as it came.
+func timeFields(prefix, iso string, zone *time.Location) map[string]any {
+	forms := [6]string{iso, iso, iso, iso, iso, iso}
+	if isNever(iso) {
+		forms = [6]string{"-", "-", "-", "-", "-", "-"}
+	} else if at, err := time.Parse(time.RFC3339Nano, iso); err == nil {
+		at = at.In(zone)
+		full := at.Format(local4) + zoneName(at)
+		forms = [6]string{iso, at.Format(local1), at.Format(local2), at.Format(local3), full, full}
+	}
+	out := map[string]any{prefix + "UTC": forms[0]}
+	for i, text := range forms[1:] {
+		out[fmt.Sprintf("%sLocal%d", prefix, i+1)] = text
+	}
+	return out
+}
+
+// zoneName writes the zone as English speakers do: UTC, GMT, GMT+2, GMT-3:30.
+func zoneName(at time.Time) string {
+	name, offset := at.Zone()
+	if offset == 0 {
+		if name == "UTC" {
+			return name
+		}
+		return "GMT"
+	}
+	sign, minutes := "+", offset/60
+	if minutes < 0 {
+		sign, minutes = "-", -minutes
+	}
+	if minutes%60 == 0 {
+		return fmt.Sprintf("GMT%s%d", sign, minutes/60)
+	}
+	return fmt.Sprintf("GMT%s%d:%02d", sign, minutes/60, minutes%60)
+}
+
+// durationFields splits a duration; what is left of a second is dropped.
+func durationFields(d time.Duration) map[string]any {
+	seconds := int(max(d, 0) / time.Second)
+	return map[string]any{"hours": seconds / 3600, "minutes": seconds / 60 % 60, "seconds": seconds % 60}
+}
