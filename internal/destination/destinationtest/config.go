@@ -10,31 +10,35 @@ import (
 )
 
 // Decoder returns a function that reads sections of a YAML text as the program
-// does: keys in any case, durations as text, unknown keys refused. The text
-// begins at the section, with or without the root key Butler. A section that
-// is not there leaves its target as it is.
-func Decoder(text string) func(section string, into any) error {
+// does: keys in any case, aliases resolved, defaults of the schema filled in,
+// keys that the schema does not know refused. The text begins at the section,
+// with or without the root key Butler.
+func Decoder(text string, schema []byte) func(section string, into any) error {
 	return func(section string, into any) error {
-		var root map[string]any
-		if err := yaml.Unmarshal([]byte(text), &root); err != nil {
-			return fmt.Errorf("parse the sample configuration: %w", err)
+		root, err := parseConfig(text)
+		if err != nil {
+			return err
 		}
-		if inner, ok := lookUp(root, "Butler").(map[string]any); ok {
-			root = inner
+		rows, err := parseSchema(schema)
+		if err != nil {
+			return err
 		}
-		value := any(root)
-		for _, key := range strings.Split(section, ".") {
-			inner, ok := value.(map[string]any)
-			if !ok {
-				return nil
+		keys := keyTree(rows)
+		for _, row := range rows {
+			if row.Alias != "" {
+				moveAlias(root, row.Key, row.Alias)
 			}
-			value = lookUp(inner, key)
 		}
-		if value == nil {
-			return nil
+		value, err := keys.fill(root, "")
+		if err != nil {
+			return err
+		}
+		for _, key := range strings.Split(section, ".") {
+			inner, _ := value.(map[string]any)
+			value = inner[strings.ToLower(key)]
 		}
 		decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-			Result: into, ErrorUnused: true,
+			Result: into,
 			DecodeHook: mapstructure.ComposeDecodeHookFunc(
 				mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc(),
 			),
@@ -46,30 +50,159 @@ func Decoder(text string) func(section string, into any) error {
 	}
 }
 
-// lookUp finds a key in any case, as the program does.
-func lookUp(m map[string]any, key string) any {
-	for k, v := range m {
-		if strings.EqualFold(k, key) {
-			return v
-		}
+func parseConfig(text string) (map[string]any, error) {
+	var root map[string]any
+	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
+		return nil, fmt.Errorf("parse the sample configuration: %w", err)
 	}
-	return nil
+	root, _ = lowered(root).(map[string]any)
+	if inner, ok := root["butler"].(map[string]any); ok {
+		return inner, nil
+	}
+	return root, nil
+}
+
+// lowered returns v with every key of every map in lower case.
+func lowered(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[strings.ToLower(key)] = lowered(value)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, item := range v {
+			out = append(out, lowered(item))
+		}
+		return out
+	}
+	return v
+}
+
+// moveAlias gives the value of an alias to the key it stands for, unless that key has one.
+func moveAlias(root map[string]any, alias, key string) {
+	from, fromName := parentOf(root, alias, false)
+	value, set := from[fromName]
+	if !set {
+		return
+	}
+	delete(from, fromName)
+	if to, toName := parentOf(root, key, true); to[toName] == nil {
+		to[toName] = value
+	}
+}
+
+// parentOf finds the map that holds the last name of a key, making the maps on the way if asked to.
+func parentOf(root map[string]any, key string, create bool) (map[string]any, string) {
+	names := strings.Split(strings.ToLower(key), ".")
+	for _, name := range names[:len(names)-1] {
+		next, ok := root[name].(map[string]any)
+		if !ok {
+			if !create {
+				return nil, ""
+			}
+			next = map[string]any{}
+			root[name] = next
+		}
+		root = next
+	}
+	return root, names[len(names)-1]
 }
 
 // schemaRow is one row of a schema.yaml.
 type schemaRow struct {
-	Key  string `yaml:"key"`
-	Type string `yaml:"type"`
-	Doc  string `yaml:"doc"`
+	Key     string `yaml:"key"`
+	Type    string `yaml:"type"`
+	Default any    `yaml:"default"`
+	Alias   string `yaml:"alias"`
+	Extra   bool   `yaml:"extra"`
+	Doc     string `yaml:"doc"`
 }
 
 // parseSchema reads the rows of a schema.yaml.
 func parseSchema(text []byte) ([]schemaRow, error) {
 	var rows []schemaRow
 	if err := yaml.Unmarshal(text, &rows); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("parse schema.yaml: %w", err)
 	}
 	return rows, nil
+}
+
+// keyNode is a key with the keys below it; for a list of objects these are the keys of an item.
+type keyNode struct {
+	row   schemaRow
+	list  bool
+	below map[string]*keyNode
+}
+
+func keyTree(rows []schemaRow) *keyNode {
+	root := &keyNode{below: map[string]*keyNode{}, row: schemaRow{Extra: true}}
+	for _, row := range rows {
+		at := root
+		for _, name := range strings.Split(strings.ToLower(row.Key), ".") {
+			name, isList := strings.CutSuffix(name, "[]")
+			next, ok := at.below[name]
+			if !ok {
+				next = &keyNode{below: map[string]*keyNode{}}
+				at.below[name] = next
+			}
+			next.list = next.list || isList
+			at = next
+		}
+		at.row = row
+	}
+	return root
+}
+
+// fill returns value with the defaults of the schema; path is where it stands, for the error.
+func (n *keyNode) fill(value any, path string) (any, error) {
+	if len(n.below) == 0 {
+		if value == nil {
+			return n.row.Default, nil
+		}
+		return value, nil
+	}
+	if !n.list {
+		return n.fillObject(value, path)
+	}
+	items, _ := value.([]any)
+	out := make([]any, 0, len(items))
+	for i, item := range items {
+		filled, err := n.fillObject(item, fmt.Sprintf("%s[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, filled)
+	}
+	return out, nil
+}
+
+func (n *keyNode) fillObject(value any, path string) (any, error) {
+	given, ok := value.(map[string]any)
+	if !ok && value != nil {
+		return nil, fmt.Errorf("configuration key %s holds %v, want keys below it", path, value)
+	}
+	out := map[string]any{}
+	for name := range given {
+		if n.below[name] == nil && !n.row.Extra {
+			return nil, fmt.Errorf("configuration key %s.%s is not in the schema", path, name)
+		}
+	}
+	for name, key := range n.below {
+		if key.row.Alias != "" {
+			continue
+		}
+		filled, err := key.fill(given[name], strings.TrimPrefix(path+"."+name, "."))
+		if err != nil {
+			return nil, err
+		}
+		if filled != nil {
+			out[name] = filled
+		}
+	}
+	return out, nil
 }
 
 var yamlBlock = regexp.MustCompile("(?s)```ya?ml\n(.*?)```")

@@ -142,13 +142,17 @@ func (fx Fixture) start(t *testing.T) *bench {
 	b.log = logs
 	deps := Deps(t)
 	deps.Log = zap.New(core)
-	built, err := fx.Definition.Build(Decoder(fx.Config(peer.Address)), deps)
+	built, err := fx.Definition.Build(fx.decoder(peer.Address), deps)
 	if err != nil {
 		t.Fatalf("build the sample configuration: %v", err)
 	}
 	b.built = built
 	t.Cleanup(func() { b.checkLog(t) })
 	return b
+}
+
+func (fx Fixture) decoder(address string) func(string, any) error {
+	return Decoder(fx.Config(address), fx.Definition.Schema)
 }
 
 // attempt delivers one notice and checks that its error shows no secret.
@@ -247,7 +251,7 @@ func (fx Fixture) testDocumented(t *testing.T) {
 		t.Error("README.md shows no configuration (a fenced block of YAML)")
 	}
 	for _, block := range blocks {
-		if _, err := fx.Definition.Build(Decoder(block), Deps(t)); err != nil {
+		if _, err := fx.Definition.Build(Decoder(block, fx.Definition.Schema), Deps(t)); err != nil {
 			t.Errorf("a configuration in README.md does not load: %v\n%s", err, block)
 		}
 	}
@@ -275,7 +279,7 @@ func (fx Fixture) testBuilds(t *testing.T) {
 			t.Errorf("instance %q has a negative window or timeout", i.Name)
 		}
 	}
-	off, err := fx.Definition.Build(Decoder("{}"), Deps(t))
+	off, err := fx.Definition.Build(Decoder("{}", fx.Definition.Schema), Deps(t))
 	if err != nil || len(off) != 0 {
 		t.Errorf("an absent section yields %d instances and error %v, want neither", len(off), err)
 	}
@@ -498,7 +502,7 @@ func (fx Fixture) testUnreachable(t *testing.T) {
 	if scheme, _, found := strings.Cut(b.Address, "://"); found {
 		address = scheme + "://" + nobody
 	}
-	b.built, err = fx.Definition.Build(Decoder(fx.Config(address)), Deps(t))
+	b.built, err = fx.Definition.Build(fx.decoder(address), Deps(t))
 	if err != nil {
 		t.Fatal(err)
 	}
