@@ -94,6 +94,9 @@ type Task struct {
 	ID    string        `json:"id"`
 	Name  string        `json:"name"`
 	Type  qlik.TaskType `json:"type"`
+	// TypeMissing reports that the QRS named no type. Type is reload then, which
+	// is right for every event but the completion of a distribute task.
+	TypeMissing bool `json:"typeMissing,omitempty"`
 	// Tags are tag names. Frozen.
 	Tags []string `json:"tags,omitempty"`
 	// CustomProperties are in the order of the QRS. Frozen.
@@ -225,9 +228,9 @@ type ScriptLog struct {
 	// Rows and Characters count the whole log, not the parts below.
 	Rows       int `json:"rows"`
 	Characters int `json:"characters"`
-	// Head and Tail are the first and last lines, as many as the hungriest
-	// destination wants. They may overlap. Frozen.
+	// Head are the first lines, as many as the hungriest destination wants. Frozen.
 	Head []string `json:"head,omitempty"`
+	// Tail are the last lines; they may overlap with Head. Frozen.
 	Tail []string `json:"tail,omitempty"`
 }
 

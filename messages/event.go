@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -83,3 +84,38 @@ func (e TaskEvent) UserWithSlash() string { return strings.ReplaceAll(e.User, `\
 // UserSingleBackslash returns the user with doubled backslashes made single, the
 // form of reload mails, webhooks and full MQTT messages.
 func (e TaskEvent) UserSingleBackslash() string { return strings.ReplaceAll(e.User, `\\`, `\`) }
+
+// Datagram is one UDP payload as it arrived.
+type Datagram struct {
+	// Payload is what was sent, cut at the largest size that is accepted. Frozen.
+	Payload []byte
+	// Size is how many bytes were sent.
+	Size int
+	// Source is the sender. One that speaks IPv4 has an IPv4 address, whatever the socket.
+	Source netip.AddrPort
+	// At is when it was read from the socket.
+	At time.Time
+}
+
+// Truncated reports that Payload is not all that was sent.
+func (d Datagram) Truncated() bool { return d.Size > len(d.Payload) }
+
+// QuarantinedDatagram is a refused datagram, kept for an operator to look at.
+type QuarantinedDatagram struct {
+	// ID orders the entries: a larger one is newer.
+	ID uint64 `json:"id"`
+	// Reason is the label of the check that refused it.
+	Reason string `json:"reason"`
+	// Detail says in words what was wrong.
+	Detail string `json:"detail"`
+	// Source is the sender's address and port.
+	Source string    `json:"source"`
+	At     time.Time `json:"at"`
+	// Size is how many bytes were sent.
+	Size int `json:"size"`
+	// Payload is the beginning of what was sent, with everything that is not
+	// printable written as a Go escape, such as \t or \xff.
+	Payload string `json:"payload"`
+	// Cut reports that Payload is not all of it.
+	Cut bool `json:"cut,omitempty"`
+}
