@@ -1,0 +1,155 @@
+package qrs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Documents are read leniently: the QRS of another version may leave a field
+// out, or write a number as text. A field of an unexpected kind counts as
+// missing; only a document that is not JSON, has the wrong outer shape or lacks
+// its ID is an error. A list never grows beyond what its reader will keep, so a
+// small answer cannot become a large value.
+
+// Bounds of the lists inside an answer.
+const (
+	maxDocuments  = 50_000
+	maxListLength = 5_000
+)
+
+// decodeList reads a JSON array of documents and hands them to keep one by one.
+func decodeList[T any](body []byte, keep func(T) error) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	start, err := decoder.Token()
+	if err != nil {
+		return errors.New("the answer is not JSON")
+	}
+	if start != json.Delim('[') {
+		return errors.New("the answer is not a list")
+	}
+	for count := 0; decoder.More(); count++ {
+		if count == maxDocuments {
+			return fmt.Errorf("the answer lists more than %d objects", maxDocuments)
+		}
+		var document T
+		if err := decoder.Decode(&document); err != nil && !isTolerable(err) {
+			return errors.New("the answer holds an object that is not understood")
+		}
+		if err := keep(document); err != nil {
+			return err
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return errors.New("the answer is not JSON")
+	}
+	return nil
+}
+
+// decodeObject reads one JSON object.
+func decodeObject(body []byte, into any) error {
+	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return errors.New("the answer is not an object")
+	}
+	if err := json.Unmarshal(body, into); err != nil && !isTolerable(err) {
+		return errors.New("the answer is not JSON")
+	}
+	return nil
+}
+
+// isTolerable reports a field of an unexpected kind: the decoder has left it
+// out and read the rest.
+func isTolerable(err error) bool {
+	mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	return ok && mismatch.Field != ""
+}
+
+// sequence is a JSON array that reads what it understands, up to maxListLength
+// elements, and takes anything else for an empty list.
+type sequence[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *sequence[T]) UnmarshalJSON(raw []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+		return nil
+	}
+	for decoder.More() && len(*l) < maxListLength {
+		var item T
+		if err := decoder.Decode(&item); err != nil && !isTolerable(err) {
+			continue
+		}
+		*l = append(*l, item)
+	}
+	return nil
+}
+
+// text is a JSON string, number or truth value as text; anything else is empty.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	switch raw[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return nil
+		}
+		*t = text(s)
+	case '{', '[', 'n':
+		*t = ""
+	default:
+		*t = text(raw)
+	}
+	return nil
+}
+
+func (t text) line(limit int) string  { return line(string(t), limit) }
+func (t text) prose(limit int) string { return prose(string(t), limit) }
+
+// integer is a JSON number, or a text that holds one. It knows whether it was there.
+type integer struct {
+	value int64
+	known bool
+	// present reports that there was something, understood or not.
+	present bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *integer) UnmarshalJSON(raw []byte) error {
+	*n = integer{}
+	if bytes.Equal(raw, []byte("null")) {
+		return nil
+	}
+	n.present = true
+	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil || math.Abs(number) > 1<<53 {
+		return nil
+	}
+	n.value, n.known = int64(number), true
+	return nil
+}
+
+// or returns the number, or instead when there is none.
+func (n integer) or(instead int64) int64 {
+	if !n.known {
+		return instead
+	}
+	return n.value
+}
+
+// amount returns the number as a count or size: never negative.
+func (n integer) amount() int64 { return max(n.or(0), 0) }
+
+// flag is a JSON truth value; anything else is false.
+type flag bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(raw []byte) error {
+	*f = flag(bytes.Equal(raw, []byte("true")))
+	return nil
+}

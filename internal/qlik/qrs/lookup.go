@@ -1,0 +1,216 @@
+package qrs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// batchSize is how many objects one call asks for: the address stays below
+// 4 KiB, far from the 16 KiB that Windows accepts.
+const batchSize = 50
+
+// What a client knows of filters joined by "or".
+const (
+	orUnknown int32 = iota
+	orWorks
+	orRefused
+)
+
+// Tasks returns the metadata of the tasks that exist, in no particular order,
+// asking for up to fifty with one call. A task that is not in the list does not
+// exist, unless there is an error: then what was found is right, and nothing is
+// known of the rest.
+func (c *Client) Tasks(ctx context.Context, ids ...string) ([]messages.Task, error) {
+	docs, err := byID[taskDoc](ctx, c, request{op: opTasks, path: "task/full"}, ids)
+	return translate(docs, taskDoc.task), err
+}
+
+// Apps returns the metadata of the apps that exist, under the same terms as Tasks.
+func (c *Client) Apps(ctx context.Context, ids ...string) ([]messages.App, error) {
+	docs, err := byID[appDoc](ctx, c, request{op: opApps, path: "app/full"}, ids)
+	return translate(docs, appDoc.app), err
+}
+
+// User returns a user with the mail addresses among the attributes.
+func (c *Client) User(ctx context.Context, id string) (messages.Owner, error) {
+	r := request{op: opUser, path: "user/" + strings.ToLower(id), single: true}
+	if !qlik.IsGUID(id) {
+		return messages.Owner{}, c.rejected(r, errors.New("the user ID is not an object ID"))
+	}
+	user, err := object[userDoc](ctx, c, r)
+	if err != nil {
+		return messages.Owner{}, err
+	}
+	return user.owner(), nil
+}
+
+// resultEntities says under which entity the QRS keeps the result of a task type.
+var resultEntities = map[qlik.TaskType]struct {
+	entity string
+	op     Operation
+}{
+	qlik.TaskReload:          {"reloadtask", opReloadResult},
+	qlik.TaskPreload:         {"reloadtask", opReloadResult},
+	qlik.TaskDistribute:      {"reloadtask", opReloadResult},
+	qlik.TaskExternalProgram: {"externalprogramtask", opExternalResult},
+	qlik.TaskUserSync:        {"usersynctask", opUserSyncResult},
+}
+
+// Execution returns the last execution result of a task. A task that never ran
+// is messages.FailureNotFound, like one that does not exist.
+func (c *Client) Execution(ctx context.Context, taskID string, taskType qlik.TaskType) (messages.Execution, error) {
+	kind, ok := resultEntities[taskType]
+	r := request{op: kind.op, path: kind.entity + "/" + strings.ToLower(taskID), single: true}
+	switch {
+	case !ok:
+		return messages.Execution{}, c.rejected(request{op: opReloadResult, path: "task"}, fmt.Errorf("a task of type %d has no execution result", int(taskType)))
+	case !qlik.IsGUID(taskID):
+		return messages.Execution{}, c.rejected(r, errors.New("the task ID is not an object ID"))
+	}
+	task, err := object[taskDoc](ctx, c, r)
+	if err != nil {
+		return messages.Execution{}, err
+	}
+	result := task.Operational.LastExecutionResult
+	if result == nil {
+		return messages.Execution{}, &Error{
+			Kind: messages.FailureNotFound, client: c, request: r, status: 200,
+			err: errors.New("the task has no execution result"),
+		}
+	}
+	return result.execution(), nil
+}
+
+// object gets one document.
+func object[T interface{ key() string }](ctx context.Context, c *Client, r request) (T, error) {
+	var document T
+	body, err := c.send(ctx, r)
+	if err != nil {
+		return document, err
+	}
+	if err := decodeObject(body, &document); err != nil {
+		return document, c.invalid(r, "%w", err)
+	}
+	if document.key() == "" {
+		return document, c.invalid(r, "the answer is an object without an ID")
+	}
+	return document, nil
+}
+
+// byID gets documents by their IDs, in batches.
+func byID[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	wanted := make([]string, len(ids))
+	for i, id := range ids {
+		wanted[i] = strings.ToLower(id)
+	}
+	slices.Sort(wanted)
+	wanted = slices.Compact(wanted)
+	if _, err := IDs(wanted...); err != nil {
+		return nil, c.rejected(r, err)
+	}
+	var found []T
+	for batch := range slices.Chunk(wanted, batchSize) {
+		docs, err := oneBatch[T](ctx, c, r, batch)
+		found = append(found, docs...)
+		if err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// oneBatch asks for several objects with one call. As long as it is not proven
+// that the server understands "or", what the answer lacks is asked for one by
+// one: a task must never seem to be gone because a filter was misread.
+func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	if len(ids) == 1 || c.orFilter.Load() == orRefused {
+		return oneByOne[T](ctx, c, r, ids)
+	}
+	docs, err := matching[T](ctx, c, r, ids)
+	if failed, ok := errors.AsType[*Error](err); ok && !isUnderstood(failed) {
+		found, err := oneByOne[T](ctx, c, r, ids)
+		if err == nil && failed.Kind == messages.FailureRejected {
+			c.orFilter.Store(orRefused)
+		}
+		return found, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(docs) > 1 {
+		c.orFilter.Store(orWorks)
+	}
+	missing := without(ids, docs)
+	if len(missing) == 0 || c.orFilter.Load() == orWorks {
+		return docs, nil
+	}
+	more, err := oneByOne[T](ctx, c, r, missing)
+	if len(more) > 0 {
+		c.orFilter.Store(orRefused)
+	}
+	return append(docs, more...), err
+}
+
+// isUnderstood reports whether a failed batch says nothing about the filter: it would fail one by one too.
+func isUnderstood(failed *Error) bool {
+	return failed.Kind != messages.FailureRejected && failed.Kind != messages.FailureInvalid
+}
+
+// oneByOne asks for each object with a call of its own. One that the QRS
+// refuses or describes unintelligibly does not stop the others; a QRS out of reach does.
+func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	var found []T
+	var problem error
+	for _, id := range ids {
+		docs, err := matching[T](ctx, c, r, []string{id})
+		found = append(found, docs...)
+		if err == nil {
+			continue
+		}
+		problem = err
+		if failed, ok := errors.AsType[*Error](err); !ok || isUnderstood(failed) {
+			return found, err
+		}
+	}
+	return found, problem
+}
+
+// matching returns the objects with one of the IDs, each once, whatever else the answer holds.
+func matching[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	filter, err := IDs(ids...)
+	if err != nil {
+		return nil, c.rejected(r, err)
+	}
+	r.filter = filter
+	docs, err := list[T](ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(docs, func(d T) bool {
+		unwanted := seen[d.key()] || !slices.Contains(ids, d.key())
+		seen[d.key()] = true
+		return unwanted
+	}), nil
+}
+
+// without returns the IDs that no document has.
+func without[T interface{ key() string }](ids []string, docs []T) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.ContainsFunc(docs, func(d T) bool { return d.key() == id })
+	})
+}
+
+func translate[From, To any](docs []From, into func(From) To) []To {
+	out := make([]To, len(docs))
+	for i, d := range docs {
+		out[i] = into(d)
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package qrs
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Header is one header that every request carries.
+type Header struct {
+	Name  string
+	Value string
+}
+
+// Options configure a Client. The zero value of everything but the address is usable.
+type Options struct {
+	// BaseURL is the address up to and including "/qrs/". When it is empty it
+	// is made of Host, Port (4242) and UseSSL.
+	BaseURL string
+	Host    string
+	Port    int
+	UseSSL  bool
+
+	// CertFile and KeyFile hold the client certificate in PEM; CertPEM and
+	// KeyPEM are the same in memory and win. They are ignored without TLS.
+	CertFile, KeyFile string
+	CertPEM, KeyPEM   []byte
+	// CAFile or CAPEM replaces the platform's trust store when set.
+	CAFile string
+	CAPEM  []byte
+	// InsecureSkipVerify accepts any server certificate.
+	InsecureSkipVerify bool
+
+	// Headers are added to every request and may replace the usual ones, the
+	// request key excepted. X-Qlik-User belongs here.
+	Headers   []Header
+	UserAgent string
+	// Timeout bounds one request; 0 means 30 s.
+	Timeout time.Duration
+	// MaxConns is how many connections are kept for reuse; 0 means 16.
+	MaxConns int
+	// RetryWait is the pause before the first repetition; 0 means 200 ms.
+	RetryWait time.Duration
+	// Rand is where request keys and jitter come from; nil means the system's source.
+	Rand io.Reader
+	// Metrics may be nil.
+	Metrics *Metrics
+}
+
+const (
+	defaultPort      = 4242
+	defaultTimeout   = 30 * time.Second
+	defaultMaxConns  = 16
+	defaultRetryWait = 200 * time.Millisecond
+)
+
+func (o Options) withDefaults() Options {
+	if o.Port == 0 {
+		o.Port = defaultPort
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = defaultMaxConns
+	}
+	if o.RetryWait <= 0 {
+		o.RetryWait = defaultRetryWait
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "butler"
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	return o
+}
+
+// baseURL returns the address below which every path lies, ending in a slash.
+func (o Options) baseURL() (*url.URL, error) {
+	text := o.BaseURL
+	if text == "" {
+		if o.Host == "" || strings.ContainsAny(o.Host, "/@?# ") {
+			return nil, fmt.Errorf("the QRS host name %q is not valid", o.Host)
+		}
+		scheme := "http"
+		if o.UseSSL {
+			scheme = "https"
+		}
+		text = scheme + "://" + net.JoinHostPort(strings.Trim(o.Host, "[]"), strconv.Itoa(o.Port)) + "/qrs/"
+	}
+	base, err := url.Parse(text)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, errors.New("the QRS address must look like https://host:4242/qrs/")
+	}
+	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, errors.New("the QRS address must hold neither a user nor parameters")
+	}
+	if !strings.HasSuffix(base.Path, "/") {
+		base.Path += "/"
+	}
+	return base, nil
+}
+
+// header returns the headers that every request has in common.
+func (o Options) header() (http.Header, error) {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("Accept", "application/json, text/plain, */*")
+	header.Set("User-Agent", o.UserAgent)
+	for _, h := range o.Headers {
+		if !httpguts.ValidHeaderFieldName(h.Name) {
+			return nil, fmt.Errorf("the QRS header name %q is not valid", h.Name)
+		}
+		if !httpguts.ValidHeaderFieldValue(h.Value) {
+			return nil, fmt.Errorf("the value of the QRS header %s is not valid", h.Name)
+		}
+		header.Set(h.Name, h.Value)
+	}
+	return header, nil
+}
+
+// secrets lists the texts that no error may show, longest first.
+func (o Options) secrets() []string {
+	var out []string
+	for _, h := range o.Headers {
+		if len(h.Value) >= 4 {
+			out = append(out, h.Value)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+// transport returns the pooled transport and when the client certificate ends.
+// The QRS lies inside the cluster: no proxy is used. It speaks HTTP/1.1, where
+// one connection carries one call, so the pool is as large as the concurrency.
+func (o Options) transport(secure bool) (*http.Transport, time.Time, error) {
+	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	t := &http.Transport{
+		DialContext:            dialer.DialContext,
+		Protocols:              protocols,
+		MaxIdleConns:           o.MaxConns,
+		MaxIdleConnsPerHost:    o.MaxConns,
+		IdleConnTimeout:        5 * time.Minute,
+		TLSHandshakeTimeout:    min(o.Timeout, 10*time.Second),
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+	if !secure {
+		return t, time.Time{}, nil
+	}
+	config, expiry, err := o.tlsConfig()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	t.TLSClientConfig = config
+	return t, expiry, nil
+}
+
+func (o Options) tlsConfig() (*tls.Config, time.Time, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(o.MaxConns),
+		InsecureSkipVerify: o.InsecureSkipVerify, //nolint:gosec // the operator's explicit choice (rejectUnauthorized: false)
+	}
+	ca, err := fileOr(o.CAPEM, o.CAFile, "certificate authority")
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if ca != nil {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(ca) {
+			return nil, time.Time{}, fmt.Errorf("QRS certificate authority %s: no certificate in PEM format", o.CAFile)
+		}
+	}
+	pair, err := o.clientCertificate()
+	if err != nil || pair == nil {
+		return config, time.Time{}, err
+	}
+	config.Certificates = []tls.Certificate{*pair}
+	return config, pair.Leaf.NotAfter, nil
+}
+
+// clientCertificate reads certificate and key; nil when neither is configured.
+func (o Options) clientCertificate() (*tls.Certificate, error) {
+	cert, err := fileOr(o.CertPEM, o.CertFile, "client certificate")
+	if err != nil {
+		return nil, err
+	}
+	key, err := fileOr(o.KeyPEM, o.KeyFile, "client certificate key")
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case cert == nil && key == nil:
+		return nil, nil //nolint:nilnil // no client certificate is a valid configuration
+	case cert == nil || key == nil:
+		return nil, errors.New("the QRS client certificate needs both the certificate and its key")
+	}
+	if block, _ := pem.Decode(key); block != nil && (block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "") {
+		return nil, fmt.Errorf("QRS client certificate key %s: the key is protected by a password; export it without one", o.KeyFile)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("QRS client certificate %s with key %s: %w", o.CertFile, o.KeyFile, err)
+	}
+	return &pair, nil
+}
+
+// fileOr returns the bytes given, else what the file holds, else nil.
+func fileOr(given []byte, path, what string) ([]byte, error) {
+	if len(given) > 0 || path == "" {
+		return given, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the QRS %s: %w", what, err)
+	}
+	return content, nil
+}
