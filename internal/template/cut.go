@@ -1,13 +1,17 @@
 package template
 
-import "strings"
+import (
+	"strings"
+
+	"butler/internal/template/handlebars"
+)
 
 // Cutting text for a provider's limit. A limit counts what weigh says of each
 // character: one, or the length of the entity that it becomes. Text is cut
 // before it is escaped, so that a cut never splits an escape.
 
 // Marker stands where something was cut off.
-const Marker = "---- script log cut here ----"
+const Marker = "---- cut here ----"
 
 // Units weighs a character as most providers count it: in UTF-16 units.
 func Units(r rune) int {
@@ -52,6 +56,30 @@ func CutLinesStart(s string, limit int, weigh func(rune) int) string {
 		total -= weigh(r)
 	}
 	return Marker
+}
+
+// CutTexts cuts the end off every text in fields that weighs more than limit.
+func CutTexts(fields map[string]any, limit int, weigh func(rune) int) {
+	for k, v := range fields {
+		fields[k] = cutText(v, limit, weigh)
+	}
+}
+
+func cutText(v any, limit int, weigh func(rune) int) any {
+	switch v := v.(type) {
+	case string:
+		return CutEnd(v, limit, weigh)
+	case []any:
+		for i := range v {
+			v[i] = cutText(v[i], limit, weigh)
+		}
+	case map[string]any:
+		CutTexts(v, limit, weigh)
+	case handlebars.Named:
+		CutTexts(v.Fields, limit, weigh)
+		return handlebars.Named{Text: CutEnd(v.Text, limit, weigh), Fields: v.Fields}
+	}
+	return v
 }
 
 // prefix returns how many bytes of s weigh at most room, and whether all of s weighs at most limit.

@@ -30,6 +30,9 @@ const (
 	maxSteps = 500_000
 )
 
+// byteOrderMark is what some Windows editors put at the start of a file.
+const byteOrderMark = "\ufeff"
+
 // ErrTooLarge is the error of a template or of an output beyond the bounds above.
 var ErrTooLarge = errors.New("template is too large or renders too much")
 
@@ -72,7 +75,7 @@ func Parse(source string) (*Template, error) {
 	if len(source) > MaxSource {
 		return nil, ErrTooLarge
 	}
-	tokens, err := scan(source)
+	tokens, err := scan(strings.TrimPrefix(source, byteOrderMark))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,213 @@
+package slack
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"butler/internal/template"
+)
+
+// Slack's limits, in characters and items. It refuses a message that exceeds one.
+const (
+	maxBlocks   = 50
+	maxHeader   = 150
+	maxText     = 3000
+	maxField    = 2000
+	maxFields   = 10
+	maxButton   = 75
+	maxElements = 25
+	maxContext  = 10
+	// maxCode is what of a long text fits into one block with code fences and a label around it.
+	maxCode = 2900
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// weigh counts a character as Slack does after & < > have become entities.
+func weigh(r rune) int {
+	switch r {
+	case '&':
+		return len("&amp;")
+	case '<', '>':
+		return len("&lt;")
+	default:
+		return template.Units(r)
+	}
+}
+
+// prepare makes the fields fit: what templates put into code blocks is cut to
+// one block and cannot close the fence, everything else to what a text may hold.
+func prepare(fields map[string]any) {
+	code := func(name string, cut func(string, int, func(rune) int) string) {
+		text, _ := fields[name].(string)
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "```", "`\u200b``")
+		fields[name] = cut(text, maxCode, weigh)
+	}
+	code("scriptLogHead", template.CutLinesEnd)
+	code("scriptLogTail", template.CutLinesStart)
+	code("executionDetailsConcatenated", template.CutLinesStart)
+	template.CutTexts(fields, maxText, template.Units)
+}
+
+// basicLayout is the fixed layout of a basic message. Buttons need an address.
+func basicLayout(line string, links template.Links) object {
+	var buttons []any
+	for _, b := range []struct{ text, url string }{{"Open QMC", links.QMC}, {"Open Hub", links.Hub}} {
+		if b.url != "" {
+			buttons = append(buttons, object{
+				"type": "button", "style": "primary", "url": b.url,
+				"text": object{"type": "plain_text", "emoji": true, "text": b.text},
+			})
+		}
+	}
+	blocks := []any{header(line), object{"type": "divider"}}
+	if len(buttons) > 0 {
+		blocks = append(blocks, object{"type": "actions", "elements": buttons})
+	}
+	return object{"blocks": blocks}
+}
+
+// plainMessage says everything without a template.
+func plainMessage(fields map[string]any) object {
+	return object{"blocks": []any{
+		header(fmt.Sprintf("%s: %s", fields["alertTitle"], fields["taskName"])),
+		object{"type": "section", "text": object{"type": "plain_text", "text": template.PlainText(fields)}},
+	}}
+}
+
+func header(text string) object {
+	return object{"type": "header", "text": object{"type": "plain_text", "text": text}}
+}
+
+// tell adds what the reader must know whatever the template shows.
+func tell(message object, notes []string) {
+	if len(notes) == 0 {
+		return
+	}
+	text := ":warning: " + strings.Join(notes, "\n:warning: ")
+	if blocks, ok := message["blocks"].([]any); ok {
+		note := object{"type": "context", "elements": []any{object{"type": "mrkdwn", "text": escape.Replace(text)}}}
+		message["blocks"] = slices.Insert(blocks, min(1, len(blocks)), any(note))
+		return
+	}
+	if old, ok := message["text"].(string); ok {
+		message["text"] = old + "\n" + escape.Replace(text)
+	}
+}
+
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// fit makes a message obey Slack's limits by cutting texts and dropping what is
+// too much, never by cutting JSON.
+func fit(message object) {
+	blocks, ok := message["blocks"].([]any)
+	if !ok {
+		return
+	}
+	var kept []any
+	for _, b := range blocks {
+		if block, ok := b.(object); !ok || fitBlock(block) {
+			kept = append(kept, b)
+		}
+	}
+	if extra := len(kept) - maxBlocks; extra > 0 {
+		kept = append(kept[:maxBlocks-1], object{"type": "context", "elements": []any{
+			object{"type": "plain_text", "text": fmt.Sprintf("%d more blocks do not fit into a message.", extra+1)},
+		}})
+	}
+	message["blocks"] = kept
+}
+
+// fitBlock cuts one block and reports whether anything is left of it.
+func fitBlock(block object) bool {
+	switch block["type"] {
+	case "header":
+		fitText(block["text"], maxHeader)
+	case "section":
+		fitText(block["text"], maxText)
+		fields, _ := block["fields"].([]any)
+		for _, f := range fields {
+			fitText(f, maxField)
+		}
+		if len(fields) > maxFields {
+			block["fields"] = fields[:maxFields]
+		}
+		return len(fields) > 0 || block["text"] != nil
+	case "actions":
+		elements, _ := block["elements"].([]any)
+		elements = slices.DeleteFunc(elements, func(e any) bool { return !fitButton(e) })
+		block["elements"] = elements[:min(len(elements), maxElements)]
+		return len(elements) > 0
+	case "context":
+		elements, _ := block["elements"].([]any)
+		for _, e := range elements {
+			fitText(e, maxText)
+		}
+		block["elements"] = elements[:min(len(elements), maxContext)]
+		return len(elements) > 0
+	}
+	return true
+}
+
+// fitButton cuts a button and reports whether Slack would take it: an address may not be empty.
+func fitButton(element any) bool {
+	button, ok := element.(object)
+	if !ok || button["type"] != "button" {
+		return ok
+	}
+	fitText(button["text"], maxButton)
+	address, has := button["url"]
+	text, _ := address.(string)
+	return !has || text != "" && len(text) <= maxText
+}
+
+// fitText cuts a text object. Slack refuses an empty text as well.
+func fitText(v any, limit int) {
+	object, ok := v.(object)
+	if !ok {
+		return
+	}
+	text, ok := object["text"].(string)
+	if !ok {
+		return
+	}
+	if strings.TrimSpace(text) == "" {
+		object["text"] = "-"
+		return
+	}
+	object["text"] = cutMarkup(text, limit)
+}
+
+const fence = "```"
+
+// cutMarkup cuts markup without splitting an entity or leaving a code block open.
+func cutMarkup(text string, limit int) string {
+	cut := template.CutEnd(text, limit, template.Units)
+	if cut == text {
+		return text
+	}
+	cut = template.CutEnd(text, limit-len(fence), template.Units)
+	body := strings.TrimSuffix(cut, "…")
+	if at := strings.LastIndexByte(body, '&'); at >= 0 && len(body)-at < len("&amp;") && !strings.Contains(body[at:], ";") {
+		body = body[:at]
+	}
+	if strings.Count(body, fence)%2 == 1 {
+		return strings.TrimRight(body, "`") + "…" + fence
+	}
+	return body + "…"
+}
+
+// encode writes the payload; & < > stay as they are, for Slack reads them so.
+func encode(message object) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(message); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
+}

@@ -1,0 +1,196 @@
+// Package slack owns how alerts reach Slack: one message per alert to an
+// incoming webhook, laid out by the operator's template or by the built-in one.
+//
+// It guarantees that a message fits Slack's limits and is valid JSON whatever
+// the data and the template hold, that a broken template costs the layout and
+// not the alert, and that the webhook address, which is a credential, appears
+// in no error. It must never retry or limit: the delivery actor does.
+package slack
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/buildinfo"
+	"butler/internal/destination"
+	"butler/internal/httpc"
+	"butler/internal/logx"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+//go:embed schema.yaml
+var schema []byte
+
+//go:embed templates
+var files embed.FS
+
+// builtin holds the templates at its root.
+func builtin() fs.FS {
+	sub, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic("BUG: embedded templates: " + err.Error())
+	}
+	return sub
+}
+
+// Definition describes the destination "slack".
+func Definition() destination.Definition {
+	return destination.Define("slack", destination.Spec[Config]{
+		Section: "slackNotification", Schema: schema, Instances: instances, New: newSlack, Templates: builtin(),
+	})
+}
+
+func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
+	var out []destination.Instance
+	for kind, e := range c.events() {
+		if err := e.validate(); err != nil {
+			return nil, fmt.Errorf("%s: %w", e.section, err)
+		}
+		out = append(out, destination.Instance{
+			Name:  "slack/" + string(kind),
+			Kinds: []messages.AlertKind{kind},
+			Needs: destination.Needs{
+				Task: true, App: true, Owner: true, Execution: true,
+				ScriptHead: e.HeadScriptLogLines, ScriptTail: e.TailScriptLogLines,
+			},
+			Window: time.Duration(e.RateLimit * float64(time.Second)),
+			// Slack takes about one message a second per webhook, with short bursts.
+			Pace:        destination.Pace{Rate: 1, Burst: 5},
+			MaxInFlight: 2,
+		})
+	}
+	return out, nil
+}
+
+// slack posts the alerts of one kind to one webhook.
+type slack struct {
+	event     Event
+	kind      messages.AlertKind
+	client    *http.Client
+	log       *zap.Logger
+	basic     template.Renderer
+	templates *template.Set
+	source    template.Source
+	fields    template.FieldOptions
+}
+
+func newSlack(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
+	kind := i.Kinds[0]
+	e, ok := c.event(kind)
+	if !ok {
+		return nil, fmt.Errorf("alert kind %s is not configured", kind)
+	}
+	client, err := d.HTTP(destination.HTTPOptions{})
+	if err != nil {
+		return nil, err
+	}
+	basic, err := template.Parse(e.BasicMsgTemplate, template.Line)
+	if err != nil {
+		return nil, fmt.Errorf("basicMsgTemplate: %w", err)
+	}
+	return &slack{
+		event: e, kind: kind, client: client, log: d.Log, basic: basic,
+		templates: template.NewSet(template.SlackJSON, builtin(), filepath.Join(d.BaseDir, "partials")),
+		source:    template.Source{Files: templateFiles(d.BaseDir, e.TemplateFile), Builtin: template.BuiltinName(kind)},
+		fields: template.FieldOptions{
+			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
+			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
+		},
+	}, nil
+}
+
+// templateFiles lists where the template may be: as written, and with the
+// ending that the shipped templates have.
+func templateFiles(base, path string) []string {
+	if path == "" {
+		return nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(base, path)
+	}
+	return []string{path, strings.TrimSuffix(path, template.Extension) + "-qseow" + template.Extension}
+}
+
+// Deliver posts one message.
+func (s *slack) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	message, from := s.message(n)
+	body, err := encode(message)
+	if err != nil {
+		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode message: %w", err))
+	}
+	address := s.event.WebhookURL.Reveal()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return destination.Receipt{}, destination.Misconfigured(httpc.Redact(fmt.Errorf("webhookURL: %w", err), address))
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	answer, err := httpc.Send(s.client, req, address)
+	if err != nil {
+		return destination.Receipt{}, err
+	}
+	receipt := answer.Receipt()
+	receipt.Detail = from
+	return receipt, nil
+}
+
+// message returns the whole payload and what made it.
+func (s *slack) message(n messages.Notice) (message map[string]any, from string) {
+	fields := template.Fields(n, s.fields)
+	prepare(fields)
+	if s.event.basic() {
+		message, from = s.basicMessage(fields), "basic message"
+	} else {
+		message, from = s.formatted(n, fields)
+	}
+	tell(message, template.Notes(fields))
+	fit(message)
+	for key, value := range map[string]string{
+		"username": s.event.FromUser, "channel": s.event.Channel, "icon_emoji": s.event.IconEmoji,
+	} {
+		if _, own := message[key]; !own {
+			message[key] = value
+		}
+	}
+	return message, from
+}
+
+// formatted renders the template, then the built-in one, then does without.
+func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map[string]any, from string) {
+	rendered, err := s.templates.Render(s.source, fields)
+	if rendered.Warning != nil {
+		s.log.Warn("template cannot be used, sending the built-in layout",
+			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(rendered.Text), &message)
+	}
+	if err != nil {
+		s.log.Error("built-in template cannot be used, sending plain text",
+			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(err))
+		return plainMessage(fields), "plain text, no template could be used"
+	}
+	if rendered.Warning != nil {
+		return message, rendered.Template + ", because " + rendered.Warning.Error()
+	}
+	return message, rendered.Template
+}
+
+// basicMessage is one line and two buttons.
+func (s *slack) basicMessage(fields map[string]any) map[string]any {
+	line, err := s.basic.Render(fields)
+	if err != nil || line == "" {
+		line = fmt.Sprintf("%s: %s", template.Title(s.kind), fields["taskName"])
+	}
+	return basicLayout(line, s.fields.Links)
+}

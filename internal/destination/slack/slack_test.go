@@ -1,0 +1,86 @@
+package slack
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"butler/internal/destination/destinationtest"
+)
+
+const webhookPath = "/services/T0001/B0002/s3cr3tW3bh00k"
+
+func config(address string) string {
+	return fmt.Sprintf(`
+slackNotification:
+  enable: true
+  restMessage: {webhookURL: %[1]s/rest}
+  reloadTaskFailure: {enable: true, webhookURL: %[1]s%[2]s, channel: sense-task-failure, messageType: formatted,
+    basicMsgTemplate: 'Qlik Sense reload failed: "{{taskName}}"', rateLimit: 300, headScriptLogLines: 3, tailScriptLogLines: 3,
+    fromUser: Qlik Sense, iconEmoji: ":ghost:"}
+  reloadTaskAborted: {enable: true, webhookURL: %[1]s%[2]s, channel: sense-task-aborted, messageType: basic,
+    basicMsgTemplate: 'Qlik Sense reload aborted: "{{taskName}}"', rateLimit: 300, headScriptLogLines: 3, tailScriptLogLines: 3,
+    fromUser: Qlik Sense, iconEmoji: ":ghost:"}
+`, address, webhookPath)
+}
+
+func TestSlack_keepsTheContractOfADestination(t *testing.T) {
+	destinationtest.Run(t, destinationtest.Fixture{
+		Definition: Definition(),
+		Config:     config,
+		Secrets:    []string{"s3cr3tW3bh00k", webhookPath},
+		Inspect:    inspect,
+	})
+}
+
+// inspect checks that Slack would take the message.
+func inspect(t *testing.T, _ destinationtest.Sample, received []string) {
+	t.Helper()
+	for _, request := range received {
+		_, body, _ := strings.Cut(request, "\n\n")
+		var message map[string]any
+		if err := json.Unmarshal([]byte(body), &message); err != nil {
+			t.Fatalf("the payload is not JSON: %v", err)
+		}
+		wantFits(t, message)
+	}
+}
+
+func wantFits(t *testing.T, message map[string]any) {
+	t.Helper()
+	blocks, _ := message["blocks"].([]any)
+	if len(blocks) == 0 || len(blocks) > maxBlocks {
+		t.Errorf("want 1 to %d blocks, got %d", maxBlocks, len(blocks))
+	}
+	for _, b := range blocks {
+		block := b.(map[string]any)
+		limit := map[any]int{"header": maxHeader, "section": maxText, "context": maxText}[block["type"]]
+		wantText(t, block["text"], limit)
+		for _, list := range []string{"fields", "elements"} {
+			items, _ := block[list].([]any)
+			for _, item := range items {
+				wantText(t, item, map[string]int{"fields": maxField, "elements": maxText}[list])
+			}
+		}
+	}
+}
+
+func wantText(t *testing.T, v any, limit int) {
+	t.Helper()
+	object, _ := v.(map[string]any)
+	text, ok := object["text"].(string)
+	if !ok {
+		return
+	}
+	units := 0
+	for _, r := range text {
+		units += 1 + int(r)>>16&1
+	}
+	if text == "" || units > limit {
+		t.Errorf("want 1 to %d characters, got %d: %.60s", limit, units, text)
+	}
+	if strings.Count(text, fence)%2 == 1 {
+		t.Errorf("a code block is not closed: %.60s", text)
+	}
+}
