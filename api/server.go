@@ -70,7 +70,7 @@ const (
 
 // Listen binds the address. Serve starts answering.
 func Listen(o Options) (*Server, error) {
-	listener, err := net.Listen("tcp", o.Address)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (operations.host, operations.port): %w", o.Address, err)
 	}

@@ -168,13 +168,7 @@ func (e *execution) record(ctx actor.Context, r Record) {
 // tell writes what became of an event to the log and the counters.
 func (o *Options) tell(t Tell) {
 	o.Metrics.observe(t)
-	level := zap.InfoLevel
-	switch t.Outcome {
-	case OutcomeNoRoute, OutcomeLogOnly, OutcomeAlreadyAlerted:
-		level = zap.DebugLevel
-	case OutcomeTaskNotFound, OutcomeUnknownType, OutcomeNotDistribute, OutcomeUnexpectedStatus, OutcomeAbandoned:
-		level = zap.WarnLevel
-	}
+	level := outcomes[t.Outcome].level
 	if len(t.Alert.Degraded) > 0 {
 		level = zap.WarnLevel
 	}

@@ -3,6 +3,8 @@ package execution
 import (
 	"time"
 
+	"go.uber.org/zap/zapcore"
+
 	"butler/internal/destination"
 	"butler/messages"
 )
@@ -86,19 +88,22 @@ const (
 	OutcomeAbandoned
 )
 
-// outcomes is the one table of outcomes: label and log sentence.
-var outcomes = [...]struct{ label, text string }{
-	OutcomeAlerted:          {"alerted", "alert decided"},
-	OutcomeNobodyTold:       {"nobody_told", "alert decided, nobody is told"},
-	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it"},
-	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task"},
-	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before"},
-	OutcomeFollowing:        {"following", "distribute task is followed until it ends"},
-	OutcomeTaskNotFound:     {"task_not_found", "event dropped, the task does not exist"},
-	OutcomeUnknownType:      {"unknown_task_type", "event dropped, the task type is not known"},
-	OutcomeNotDistribute:    {"not_distribute", "event dropped, the task is not a distribute task"},
-	OutcomeUnexpectedStatus: {"unexpected_status", "event dropped, the distribute task is in an unexpected state"},
-	OutcomeAbandoned:        {"abandoned", "distribute task never ended, following stops"},
+// outcomes is the one table of outcomes: label, log sentence and log level.
+var outcomes = [...]struct {
+	label, text string
+	level       zapcore.Level
+}{
+	OutcomeAlerted:          {"alerted", "alert decided", zapcore.InfoLevel},
+	OutcomeNobodyTold:       {"nobody_told", "alert decided, nobody is told", zapcore.InfoLevel},
+	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.DebugLevel},
+	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task", zapcore.InfoLevel},
+	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before", zapcore.DebugLevel},
+	OutcomeFollowing:        {"following", "distribute task is followed until it ends", zapcore.InfoLevel},
+	OutcomeTaskNotFound:     {"task_not_found", "event dropped, the task does not exist", zapcore.WarnLevel},
+	OutcomeUnknownType:      {"unknown_task_type", "event dropped, the task type is not known", zapcore.WarnLevel},
+	OutcomeNotDistribute:    {"not_distribute", "event dropped, the task is not a distribute task", zapcore.WarnLevel},
+	OutcomeUnexpectedStatus: {"unexpected_status", "event dropped, the distribute task is in an unexpected state", zapcore.WarnLevel},
+	OutcomeAbandoned:        {"abandoned", "distribute task never ended, following stops", zapcore.WarnLevel},
 }
 
 // String returns the label form.

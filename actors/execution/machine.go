@@ -114,21 +114,21 @@ func (m *Machine) Handle(now time.Time, input any) []Effect {
 	case messages.TaskEventObserved:
 		return m.observe(now, in)
 	case messages.LookupTaskReply:
-		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.taskFound(now, w, in) })
+		return m.answer(in.Attempt, func(w *work) []Effect { return m.taskFound(now, w, in) })
 	case messages.LookupAppReply:
-		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.appFound(now, w, in) })
+		return m.answer(in.Attempt, func(w *work) []Effect { return m.appFound(now, w, in) })
 	case messages.LookupOwnerReply:
-		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.ownerFound(now, w, in) })
+		return m.answer(in.Attempt, func(w *work) []Effect { return m.ownerFound(now, w, in) })
 	case messages.LookupExecutionReply:
-		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.executionFound(now, w, in) })
+		return m.answer(in.Attempt, func(w *work) []Effect { return m.executionFound(now, w, in) })
 	case messages.FetchScriptLogReply:
-		return m.answer(now, in.Attempt, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
+		return m.answer(in.Attempt, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
 	case messages.PollDue:
 		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.poll(now, w) })
 	case messages.GiveUpDue:
 		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.giveUp(now, w) })
 	case messages.RetryDue:
-		return m.retry(now, in)
+		return m.retry(in)
 	case messages.DegradeDue:
 		return m.degrade(now, in)
 	case messages.DecisionRecorded:
@@ -360,7 +360,7 @@ func (m *Machine) repeat(now time.Time, w *work, what request, after time.Durati
 	return Arm{At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
 }
 
-func (m *Machine) retry(now time.Time, in messages.RetryDue) []Effect {
+func (m *Machine) retry(in messages.RetryDue) []Effect {
 	w, ok := m.cases[in.Case]
 	if !ok || w.token != in.Token || len(w.failed) == 0 {
 		return nil
@@ -530,7 +530,7 @@ func (m *Machine) ask(w *work, what request, command any) Effect {
 }
 
 // answer finds the work that waits for an attempt. Answers nobody waits for are old news.
-func (m *Machine) answer(_ time.Time, attempt int, handle func(*work) []Effect) []Effect {
+func (m *Machine) answer(attempt int, handle func(*work) []Effect) []Effect {
 	for _, w := range m.cases {
 		if _, ok := w.waiting[attempt]; ok {
 			delete(w.waiting, attempt)

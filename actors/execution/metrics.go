@@ -72,10 +72,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // observe counts one Tell.
 func (m *Metrics) observe(t Tell) {
-	switch t.Outcome {
-	case OutcomeFollowing:
-		return
-	case OutcomeAbandoned:
+	if t.Outcome == OutcomeFollowing {
+		return // its end is counted
+	}
+	if t.Outcome == OutcomeAbandoned {
 		m.abandoned.Inc()
 		return
 	}

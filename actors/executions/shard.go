@@ -43,7 +43,7 @@ type shard struct {
 	shardOf func(messages.ExecutionKey) int
 	// remembered is what the ledger held when the service started; a shard that
 	// starts again reads it anew.
-	remembered *memory
+	remembered *memories
 	known      map[messages.ExecutionKey]*entry
 	children   map[string]messages.ExecutionKey
 	sweep      actorkit.Timer
@@ -62,7 +62,7 @@ type entry struct {
 
 type sweepDue struct{}
 
-func (o *Options) shardProps(index int, remembered *memory, shardOf func(messages.ExecutionKey) int) *actor.Props {
+func (o *Options) shardProps(index int, remembered *memories, shardOf func(messages.ExecutionKey) int) *actor.Props {
 	first := remembered
 	return o.Kit.Props("shard", func() actor.Actor {
 		s := &shard{opts: o, index: index, shardOf: shardOf, remembered: first}
@@ -77,6 +77,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		s.sweep.Stop()
+		clear(s.children) // they end with the shard: that is no crash
 	case messages.EventsArrived:
 		for _, placed := range message.Events {
 			s.arrived(ctx, placed)

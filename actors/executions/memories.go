@@ -8,21 +8,21 @@ import (
 	"butler/messages"
 )
 
-// memory is what the ledger knows of the executions of one shard.
-type memory struct {
+// memories are what the ledger knows of the executions of one shard.
+type memories struct {
 	seen  map[messages.ExecutionKey]messages.Seen
 	state map[messages.ExecutionKey][]byte
 	used  bool
 }
 
-// use frees the memory: a shard reads it once, and the ledger knows better later.
-func (m *memory) use() { m.seen, m.state, m.used = nil, nil, true }
+// use frees them: a shard reads it once, and the ledger knows better later.
+func (m *memories) use() { m.seen, m.state, m.used = nil, nil, true }
 
 // load reads what was seen and what lives on, by shard.
-func load(ledger Ledger, shards int, shardOf func(messages.ExecutionKey) int) ([]*memory, error) {
-	out := make([]*memory, shards)
+func load(ledger Ledger, shards int, shardOf func(messages.ExecutionKey) int) ([]*memories, error) {
+	out := make([]*memories, shards)
 	for i := range out {
-		out[i] = &memory{seen: map[messages.ExecutionKey]messages.Seen{}, state: map[messages.ExecutionKey][]byte{}}
+		out[i] = &memories{seen: map[messages.ExecutionKey]messages.Seen{}, state: map[messages.ExecutionKey][]byte{}}
 	}
 	var broken error
 	err := ledger.Range(outbox.BucketSeen, func(key string, value []byte) bool {

@@ -1,0 +1,339 @@
+package executions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+	"butler/internal/journal"
+	"butler/internal/journal/memory"
+	"butler/internal/outbox"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// fixture runs the actor with its shards over a memory journal. Executions are
+// scripted: what they do with an event is a function.
+type fixture struct {
+	t       *testing.T
+	mu      sync.Mutex // the shards spawn and the executions handle at the same time
+	store   *memory.Store
+	queue   *journal.Queue
+	ledger  *journal.Ledger
+	pid     *actor.PID
+	kit     kitT
+	started []StartExecution
+	got     []messages.TaskEventObserved
+	handle  func(ctx actor.Context, e messages.TaskEventObserved)
+	// spawnPanics is how often spawning an execution crashes its shard.
+	spawnPanics int
+}
+
+func open(t *testing.T, store *memory.Store) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: store}
+	ctx := context.Background()
+	events, err := store.Open(ctx, "events", journal.Limits{})
+	must(t, err)
+	state, err := store.Open(ctx, "ledger", journal.Limits{})
+	must(t, err)
+	f.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{})
+	must(t, err)
+	f.queue, err = journal.OpenQueue(ctx, "events", events, f.ledger, journal.QueueOptions{})
+	must(t, err)
+	f.handle = f.done
+	return f
+}
+
+func (f *fixture) start() {
+	f.t.Helper()
+	kit, logs, stats := actortest.Kit(f.t)
+	f.kit = kitT{kit, logs, stats}
+	quiet := supervisors.NewStrategy(supervisors.Critical, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
+	opts := &Options{
+		Kit: kit, Queue: f.queue, Ledger: f.ledger, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
+		Metrics: NewMetrics(prometheus.NewRegistry()), Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
+		Decode: func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
+		NewExecution: func(s StartExecution) *actor.Props {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.spawnPanics > 0 {
+				f.spawnPanics--
+				panic("on purpose, in the shard")
+			}
+			f.started = append(f.started, s)
+			return kit.Props("execution", func() actor.Actor {
+				return actor.ReceiveFunc(func(ctx actor.Context) {
+					if e, ok := ctx.Message().(messages.TaskEventObserved); ok {
+						f.mu.Lock()
+						defer f.mu.Unlock()
+						f.got = append(f.got, e)
+						f.handle(ctx, e)
+					}
+				})
+			})
+		},
+	}
+	pid, err := kit.System.Root.SpawnNamed(opts.Props(), "executions")
+	must(f.t, err)
+	f.pid = pid
+	synctest.Wait()
+}
+
+// stop ends actors and journal in the order of the service.
+func (f *fixture) stop() {
+	f.t.Helper()
+	must(f.t, f.kit.System.Root.StopFuture(f.pid).Wait())
+	must(f.t, f.queue.Close(context.Background()))
+	must(f.t, f.ledger.Close(context.Background()))
+	synctest.Wait()
+}
+
+func (f *fixture) append(events ...messages.TaskEvent) {
+	f.t.Helper()
+	var entries [][]byte
+	for _, e := range events {
+		raw, err := json.Marshal(e)
+		must(f.t, err)
+		entries = append(entries, raw)
+	}
+	f.queue.Append(entries, func(_ journal.Seq, _ int, err error) { must(f.t, err) })
+	synctest.Wait()
+}
+
+// done handles an event as an execution does: durable first, then told.
+func (f *fixture) done(ctx actor.Context, e messages.TaskEventObserved) {
+	seen := e.Seen.WithClass(e.Event.Family)
+	seen.Seq, seen.Until = e.At.Seq, time.Now().Add(10*time.Minute)
+	parent, root := ctx.Parent(), ctx.ActorSystem().Root
+	f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketSeen, Key: string(e.Key), Value: outbox.EncodeSeen(seen)}}, func(error) {
+		root.Send(parent, messages.EventHandled{Key: e.Key, At: e.At, Seen: seen})
+		root.Send(parent, messages.ExecutionFinished{Key: e.Key, Observed: 1})
+	})
+}
+
+func (f *fixture) families() []string {
+	var out []string
+	for _, e := range f.got {
+		out = append(out, string(e.Key)+"/"+e.Event.Family.String())
+	}
+	return out
+}
+
+func TestExecutions_acknowledgeARecordWhenEveryEventIsHandled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		var held []func()
+		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
+			parent, root := ctx.Parent(), ctx.ActorSystem().Root
+			held = append(held, func() { root.Send(parent, messages.EventHandled{Key: e.Key, At: e.At, Seen: e.Seen}) })
+		}
+		f.start()
+		f.append(failed("a"), failed("b"), failed("c"))
+		for i, release := range held {
+			if got := f.queue.Stats().Pending; got != 1 {
+				t.Fatalf("want the record pending before event %d is handled, got %d", i, got)
+			}
+			release()
+			synctest.Wait()
+		}
+		if got := f.queue.Stats().Pending; got != 0 || len(held) != 3 {
+			t.Errorf("want nothing pending after 3 events, got %d after %d", got, len(held))
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_dropRepetitionsWithinTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.start()
+		f.append(failed("a"), failed("a"))
+		f.append(failed("a"), aborted("a"))
+		if diff := cmp.Diff([]string{"a/failed", "a/aborted"}, f.families()); diff != "" {
+			t.Error(diff)
+		}
+		time.Sleep(11 * time.Minute)
+		f.append(failed("a"))
+		if got := len(f.got); got != 3 {
+			t.Errorf("want the event handled anew after its time, got %d events", got)
+		}
+		if got := f.queue.Stats().Pending; got != 0 {
+			t.Errorf("want duplicates acknowledged, %d records pending", got)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_rememberDuplicatesAcrossARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		f := open(t, store)
+		f.start()
+		f.append(failed("a"))
+		f.stop()
+
+		again := open(t, store)
+		again.start()
+		again.append(failed("a"))
+		if len(again.got) != 0 {
+			t.Errorf("want the repetition dropped, got %v", again.families())
+		}
+		again.stop()
+	})
+}
+
+func TestExecutions_resendWhatWasNotHandledBeforeARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		f := open(t, store)
+		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
+			if e.Key == "b" {
+				f.done(ctx, e)
+			}
+		}
+		f.start()
+		f.append(failed("a"), failed("b"))
+		f.stop()
+
+		again := open(t, store)
+		again.start()
+		if diff := cmp.Diff([]string{"a/failed"}, again.families()); diff != "" {
+			t.Errorf("want only the unhandled event again: %s", diff)
+		}
+		again.stop()
+	})
+}
+
+func TestExecutions_rebuildACrashedExecutionAndTryLessEachTime(t *testing.T) {
+	tests := []struct {
+		crashes   int
+		wantBare  bool
+		wantGiven bool
+	}{
+		{1, false, false},
+		{4, false, false},
+		{5, true, false},
+		{99, true, true},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%d crashes", tt.crashes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				left := tt.crashes
+				f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
+					if left > 0 && e.Key == "a" {
+						left--
+						panic("on purpose")
+					}
+					f.done(ctx, e)
+				}
+				f.start()
+				f.append(failed("a"), failed("b"))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got := f.queue.Stats().Pending; got != 0 {
+					t.Errorf("want the record acknowledged in the end, %d pending", got)
+				}
+				last := f.got[len(f.got)-1]
+				if last.Key == "a" && last.Bare != tt.wantBare {
+					t.Errorf("want bare %v at the last try, got %v", tt.wantBare, last.Bare)
+				}
+				if given := left > 0; given != tt.wantGiven {
+					t.Errorf("want given up %v, got %v", tt.wantGiven, given)
+				}
+				f.stop()
+			})
+		})
+	}
+}
+
+func TestExecutions_resumeWhatLivesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketState, Key: "d", Value: []byte("snapshot")}}, func(error) {})
+		synctest.Wait()
+		f.start()
+		if len(f.started) != 1 || f.started[0].Key != "d" || string(f.started[0].Snapshot) != "snapshot" {
+			t.Errorf("want execution d resumed, got %+v", f.started)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_aShardThatCrashesIsGivenItsEventsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.spawnPanics = 3
+		f.start()
+		f.append(failed("a"), failed("b"), failed("c"), failed("d"), failed("e"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := f.queue.Stats().Pending; got != 0 {
+			t.Errorf("want every event handled after the crash, %d records pending; %v", got, f.families())
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_skipWhatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.start()
+		f.queue.Append([][]byte{[]byte("not json")}, func(journal.Seq, int, error) {})
+		f.append(failed("a"))
+		if len(f.got) != 1 || f.queue.Stats().Pending != 0 {
+			t.Errorf("want the readable event handled and nothing pending, got %d and %d", len(f.got), f.queue.Stats().Pending)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_forgetWhatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.start()
+		f.append(failed("a"))
+		f.append(failed("b"))
+		time.Sleep(12 * time.Minute)
+		synctest.Wait()
+		if got := f.ledger.Len(outbox.BucketSeen); got != 0 {
+			t.Errorf("want nothing remembered after its time, got %d", got)
+		}
+		f.stop()
+	})
+}
+
+func failed(id string) messages.TaskEvent {
+	return messages.TaskEvent{Family: messages.FamilyFailed, ExecutionID: id, TaskID: "t"}
+}
+
+func aborted(id string) messages.TaskEvent {
+	return messages.TaskEvent{Family: messages.FamilyAborted, ExecutionID: id, TaskID: "t"}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kitT is the actor kit of a test with its log and statistics.
+type kitT struct {
+	*actorkit.Kit
+	logs  *observer.ObservedLogs
+	stats *actorkit.Stats
+}

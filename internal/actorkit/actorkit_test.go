@@ -1,0 +1,293 @@
+package actorkit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+)
+
+// restarting restarts a failing child at once.
+func restarting() actor.PropsOption {
+	return actor.WithGuardian(actor.NewOneForOneStrategy(100, time.Minute, actor.DefaultDecider))
+}
+
+func TestMailbox_keepsWhatStandsBehindACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, stats := actortest.Kit(t)
+		var got []int
+		gate := make(chan struct{})
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				n, ok := ctx.Message().(int)
+				if !ok {
+					return
+				}
+				if n == 0 {
+					<-gate
+				}
+				if n == 2 {
+					panic("on purpose")
+				}
+				got = append(got, n)
+			})
+		}, restarting()))
+		for n := range 5 {
+			kit.System.Root.Send(pid, n)
+		}
+		synctest.Wait()
+		if depth := stats.Mailboxes("x"); depth != 4 {
+			t.Errorf("want 4 messages waiting, got %d", depth)
+		}
+		close(gate)
+		synctest.Wait()
+		if diff := cmp.Diff([]int{0, 1, 3, 4}, got); diff != "" {
+			t.Error(diff)
+		}
+		if depth := stats.Mailboxes("x"); depth != 0 {
+			t.Errorf("want no message waiting after the crash, got %d", depth)
+		}
+		if stats.Bugs() != 1 {
+			t.Errorf("want one bug counted, got %d", stats.Bugs())
+		}
+	})
+}
+
+func TestMailbox_shedsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var got, shed []int
+		gate := make(chan struct{})
+		pid := kit.System.Root.Spawn(kit.Props("view", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if n, ok := ctx.Message().(int); ok {
+					<-gate
+					got = append(got, n)
+				}
+			})
+		}, kit.Shedding("view", 4, func(m any) { shed = append(shed, m.(int)) })))
+		for n := range 10 {
+			kit.System.Root.Send(pid, n)
+			synctest.Wait()
+		}
+		close(gate)
+		synctest.Wait()
+		if diff := cmp.Diff([]int{0, 1, 2, 3, 4}, got); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]int{5, 6, 7, 8, 9}, shed); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestFail_isAKnownFaultAndNoBug(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, logs, stats := actortest.Kit(t)
+		cause := errors.New("no journal")
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if ctx.Message() == "fail" {
+					actorkit.Fail(cause)
+				}
+			})
+		}, restarting()))
+		kit.System.Root.Send(pid, "fail")
+		synctest.Wait()
+		if stats.Bugs() != 0 {
+			t.Errorf("want no bug, got %d", stats.Bugs())
+		}
+		if n := logs.FilterMessage("actor gave up on a known fault").Len(); n != 1 {
+			t.Errorf("want one log line, got %d", n)
+		}
+	})
+}
+
+func TestEffects_answerAsAnOrdinaryMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var got []any
+		effects := actorkit.NewEffects(actorkit.NewPool(2))
+		var refused int
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch m := ctx.Message().(type) {
+				case time.Duration:
+					ok := effects.Run(ctx, time.Second, func(call context.Context) any {
+						select {
+						case <-time.After(m):
+							return "done"
+						case <-call.Done():
+							return call.Err().Error()
+						}
+					})
+					if !ok {
+						refused++
+					}
+				case string:
+					got = append(got, m)
+				}
+			})
+		}))
+		for _, d := range []time.Duration{10 * time.Millisecond, time.Hour, time.Millisecond} {
+			kit.System.Root.Send(pid, d)
+		}
+		synctest.Wait()
+		if refused != 1 {
+			t.Errorf("want the third call refused by a pool of two, got %d", refused)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff([]any{"done", context.DeadlineExceeded.Error()}, got); diff != "" {
+			t.Error(diff)
+		}
+		effects.Close()
+	})
+}
+
+func TestEffects_dropAnswersAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		effects := actorkit.NewEffects(actorkit.NewPool(1))
+		probe := actortest.Spawn(t, kit, "probe", func(ctx actor.Context, m any) {
+			if m == "go" {
+				effects.Run(ctx, time.Minute, func(call context.Context) any {
+					<-call.Done()
+					return "late"
+				})
+			}
+		})
+		kit.System.Root.Send(probe.PID, "go")
+		synctest.Wait()
+		effects.Close()
+		synctest.Wait()
+		if got := actortest.Of[string](probe); len(got) != 1 {
+			t.Errorf("want nothing but the command, got %v", got)
+		}
+	})
+}
+
+func TestTimer_stopsAndFires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var stopped actorkit.Timer
+		probe := actortest.Spawn(t, kit, "probe", func(ctx actor.Context, m any) {
+			if m == "arm" {
+				actorkit.After(ctx, time.Hour, "fired")
+				stopped = actorkit.After(ctx, time.Minute, "stopped")
+			}
+		})
+		kit.System.Root.Send(probe.PID, "arm")
+		synctest.Wait()
+		stopped.Stop()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"arm", "fired"}, actortest.Of[string](probe)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestStats_exposeEveryFamily(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	stats := actorkit.NewStats(reg)
+	stats.Mailboxes("shard")
+	n, err := testutil.GatherAndCount(reg)
+	if err != nil || n != 6 {
+		t.Errorf("want six families for one kind, got %d, %v", n, err)
+	}
+}
+
+// The traps of the runtime that we rely on knowing. A test that fails after an
+// upgrade shows what has changed.
+
+func TestRuntime_stopDiscardsQueuedMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var got int
+		gate := make(chan struct{})
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(int); ok {
+					got++
+					<-gate
+				}
+			})
+		}))
+		for n := range 6 {
+			kit.System.Root.Send(pid, n)
+		}
+		synctest.Wait()
+		kit.System.Root.Stop(pid)
+		close(gate)
+		synctest.Wait()
+		if got != 1 {
+			t.Errorf("want Stop to discard what is queued, %d handled", got)
+		}
+	})
+}
+
+func TestRuntime_aRestartStopsAllChildren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var started, stopped int
+		child := kit.Props("child", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Started:
+					started++
+				case *actor.Stopped:
+					stopped++
+				}
+			})
+		})
+		pid := kit.System.Root.Spawn(kit.Props("parent", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message() {
+				case "crash":
+					panic("on purpose")
+				}
+				if _, ok := ctx.Message().(*actor.Started); ok {
+					ctx.Spawn(child)
+				}
+			})
+		}, restarting()))
+		kit.System.Root.Send(pid, "crash")
+		synctest.Wait()
+		if started != 2 || stopped != 1 {
+			t.Errorf("want the child started twice and stopped once, got %d and %d", started, stopped)
+		}
+	})
+}
+
+func TestRuntime_theParentOfAStoppedChildLearnsOfItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var ended int
+		pid := kit.System.Root.Spawn(kit.Props("parent", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Started:
+					ctx.Stop(ctx.Spawn(kit.Props("child", func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) })))
+				case *actor.Terminated:
+					ended++
+				}
+			})
+		}))
+		synctest.Wait()
+		if ended != 1 {
+			t.Errorf("want one Terminated without a watch, got %d", ended)
+		}
+		kit.System.Root.Stop(pid)
+		synctest.Wait()
+	})
+}
