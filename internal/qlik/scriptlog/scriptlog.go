@@ -1,0 +1,192 @@
+// Package scriptlog owns how the script log of a reload task is obtained from
+// the QRS and how it is cut.
+//
+// A log belongs to the last execution of its task: the QRS knows no other way
+// to ask for it. When the task has been started again since the event, result
+// and log are of the newer execution; who asks compares Execution.Start with
+// the time of its event (the gate does) and says so to the reader.
+//
+// It guarantees that a fetch ends when its context does, at most three attempts
+// and fifteen calls after it began, and that what is known of the execution is
+// returned also when the log is not. It must never write files or decide who
+// gets the log.
+package scriptlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// Source is the part of the QRS client that a fetch needs.
+type Source interface {
+	Execution(ctx context.Context, taskID string, t qlik.TaskType) (messages.Execution, error)
+	// ScriptLogTicketByFile asks in the way that Qlik Sense knew until May 2025.
+	ScriptLogTicketByFile(ctx context.Context, taskID, fileReferenceID string) (string, error)
+	// ScriptLogTicketByResult asks in the way that it knows since.
+	ScriptLogTicketByResult(ctx context.Context, taskID, resultID string) (string, error)
+	DownloadScriptLog(ctx context.Context, ticket string) (string, error)
+}
+
+// Options configure a Fetcher. Source is required.
+type Options struct {
+	Source Source
+	// Log may be nil.
+	Log *zap.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
+	// Attempts is how often the log is tried for; 0 means 3.
+	Attempts int
+	// Between is the pause between attempts; 0 means 2 s.
+	Between time.Duration
+	// BeforeDownload is the pause the QRS needs between ticket and download; 0 means 500 ms.
+	BeforeDownload time.Duration
+}
+
+// Fetcher fetches script logs. It is safe for concurrent use; what it learns
+// about the server holds for every later fetch.
+type Fetcher struct {
+	opts Options
+	// newWay remembers that the way of newer servers has worked.
+	newWay atomic.Bool
+}
+
+// New returns a fetcher.
+func New(opts Options) *Fetcher {
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = NewMetrics(nil)
+	}
+	if opts.Attempts <= 0 {
+		opts.Attempts = 3
+	}
+	if opts.Between <= 0 {
+		opts.Between = 2 * time.Second
+	}
+	if opts.BeforeDownload <= 0 {
+		opts.BeforeDownload = 500 * time.Millisecond
+	}
+	return &Fetcher{opts: opts}
+}
+
+// ScriptLog fetches the log of the last execution of a reload task, and the
+// execution result along with it. Head and Tail of the log are both all of its
+// lines. A log that is not there, or is empty, is no error: Available is false.
+// With an error, the execution is what the newest answer said, if there was one.
+func (f *Fetcher) ScriptLog(ctx context.Context, taskID string) (messages.Execution, messages.ScriptLog, error) {
+	start := time.Now()
+	execution, text, err := f.fetch(ctx, taskID)
+	log := Parse(text)
+	f.opts.Metrics.fetched(log.Available, len(text), err, time.Since(start))
+	return execution, log, err
+}
+
+// fetch makes the attempts. The text is empty when there is no log.
+func (f *Fetcher) fetch(ctx context.Context, taskID string) (known messages.Execution, text string, problem error) {
+	for attempt := 1; attempt <= f.opts.Attempts; attempt++ {
+		if attempt > 1 && !pause(ctx, f.opts.Between) {
+			return known, "", outOfTime(problem)
+		}
+		execution, text, err := f.attempt(ctx, taskID)
+		if execution.Known {
+			known = execution
+		}
+		if text != "" {
+			return known, text, nil
+		}
+		problem = err
+		if failure, ok := errors.AsType[interface {
+			error
+			Failure() messages.Failure
+		}](err); ok && !execution.Known && failure.Failure().Kind == messages.FailureNotFound {
+			return known, "", err // the task itself is gone
+		}
+		if err != nil {
+			f.opts.Log.Warn("script log not obtained", logx.TaskID(taskID), logx.Attempt(attempt), logx.Err(err))
+		}
+	}
+	return known, "", problem
+}
+
+// attempt reads the execution result and then the log, if there is one yet.
+func (f *Fetcher) attempt(ctx context.Context, taskID string) (messages.Execution, string, error) {
+	execution, err := f.opts.Source.Execution(ctx, taskID, qlik.TaskReload)
+	if err != nil {
+		return messages.Execution{}, "", fmt.Errorf("read the execution result: %w", err)
+	}
+	hasFile := execution.FileReferenceID != "" && execution.FileReferenceID != qlik.ZeroGUID
+	hasResult := execution.ResultID != ""
+	var text string
+	switch {
+	case hasResult && (hasFile && f.newWay.Load() || !hasFile && execution.ScriptLogAvailable):
+		text, err = f.byResult(ctx, taskID, execution)
+	case hasFile:
+		text, err = f.byFileOrResult(ctx, taskID, execution)
+	}
+	return execution, text, err
+}
+
+// byFileOrResult tries the old way, and the new one when that fails.
+func (f *Fetcher) byFileOrResult(ctx context.Context, taskID string, e messages.Execution) (string, error) {
+	ticket, err := f.opts.Source.ScriptLogTicketByFile(ctx, taskID, e.FileReferenceID)
+	var text string
+	if err == nil {
+		text, err = f.download(ctx, ticket)
+	}
+	if err == nil || e.ResultID == "" || ctx.Err() != nil {
+		return text, err
+	}
+	f.opts.Log.Warn("script log not obtained in the old way, trying the new one", logx.TaskID(taskID), logx.Err(err))
+	return f.byResult(ctx, taskID, e)
+}
+
+// byResult uses the way of newer servers, and remembers it when it works.
+func (f *Fetcher) byResult(ctx context.Context, taskID string, e messages.Execution) (string, error) {
+	ticket, err := f.opts.Source.ScriptLogTicketByResult(ctx, taskID, e.ResultID)
+	if err != nil {
+		return "", err
+	}
+	text, err := f.download(ctx, ticket)
+	if err == nil && text != "" {
+		f.newWay.Store(true)
+	}
+	return text, err
+}
+
+func (f *Fetcher) download(ctx context.Context, ticket string) (string, error) {
+	if !pause(ctx, f.opts.BeforeDownload) {
+		return "", outOfTime(nil)
+	}
+	return f.opts.Source.DownloadScriptLog(ctx, ticket)
+}
+
+// outOfTime says that the caller's time is over, and what went wrong before.
+func outOfTime(before error) error {
+	text := "the time for the script log is over"
+	if before != nil {
+		text += ": " + before.Error()
+	}
+	return messages.Failure{Kind: messages.FailureTimeout, Text: text}
+}
+
+// pause waits for d and reports false when the context ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
