@@ -1,0 +1,345 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// setting is the value of one key in one source.
+type setting struct {
+	value any
+	from  Source
+}
+
+// layer holds what one source sets, by path.
+type layer map[string]setting
+
+// findings is what the check of a source notices beside its problems.
+type findings struct {
+	// pending are the topmost keys of features that do not exist yet.
+	pending []string
+	// samples are the paths of values that are left over from the template.
+	samples []string
+	// derived are the keys, as in the schema, with a value from behind a reference.
+	derived map[string]bool
+	// places tell where a key of the file stands, sections included.
+	places map[string]place
+}
+
+type place struct{ line, column int }
+
+func newFindings() *findings {
+	return &findings{derived: map[string]bool{}, places: map[string]place{}}
+}
+
+// checker turns YAML nodes into checked values.
+type checker struct {
+	file     string
+	refs     references
+	problems *Problems
+	seen     *findings
+	visited  int
+}
+
+// refuse notes a problem at a node.
+func (c *checker) refuse(at *yaml.Node, path string, f *fault) {
+	c.problems.add(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion})
+}
+
+// visit accounts for one node; false means that the file unfolds beyond all bounds.
+func (c *checker) visit(at *yaml.Node, path string) bool {
+	c.visited++
+	if c.visited == maxVisited+1 {
+		c.refuse(at, path, faultf("repeat less through anchors", "the file unfolds into more than %d values", maxVisited))
+	}
+	return c.visited <= maxVisited
+}
+
+// entry is one key of a mapping with its value.
+type entry struct {
+	key, value *yaml.Node
+	// merged marks an entry that came in through a "<<" key.
+	merged bool
+}
+
+// entries lists the keys of a mapping, those of merged mappings ("<<: *anchor") last.
+func (c *checker) entries(n *yaml.Node, path string, depth int) []entry {
+	var own, merged []entry
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !c.visit(key, path) {
+			break
+		}
+		if key.ShortTag() != "!!merge" {
+			own = append(own, entry{key: key, value: value})
+			continue
+		}
+		value = resolve(value)
+		sources := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			sources = value.Content
+		}
+		for _, s := range sources {
+			if s = resolve(s); s.Kind != yaml.MappingNode || depth >= maxMerges {
+				continue
+			}
+			for _, e := range c.entries(s, path, depth+1) {
+				merged = append(merged, entry{key: e.key, value: e.value, merged: true})
+			}
+		}
+	}
+	return append(own, merged...)
+}
+
+// section checks a mapping against a section and puts the values into out. path
+// is where the mapping stands, with the places of list items.
+func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
+	if y = resolve(y); isNull(y) {
+		return
+	}
+	if y.Kind != yaml.MappingNode {
+		c.refuse(y, path, faultf("", "wants keys below it, not %s", nameOfNode(y)))
+		return
+	}
+	first := map[string]int{}
+	for _, e := range c.entries(y, path, 0) {
+		key := resolve(e.key)
+		if key.Kind != yaml.ScalarNode {
+			c.refuse(key, path, faultf("", "a key must be a word"))
+			continue
+		}
+		at := join(path, key.Value)
+		if line, twice := first[key.Value]; twice {
+			if !e.merged {
+				c.refuse(key, at, faultf("keep one of the two", "is set twice, first in line %d", line))
+			}
+			continue
+		}
+		first[key.Value] = key.Line
+		c.key(key, e.value, in, at, out)
+	}
+}
+
+// key checks one key of a section.
+func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
+	n := in.child(key.Value)
+	if n == nil {
+		if !in.Extra && !(in.path == "" && strings.HasPrefix(key.Value, extensionPrefix)) {
+			c.unknown(key, in, at)
+		}
+		return
+	}
+	c.notice(n, key, at)
+	if n.isSection() {
+		c.section(value, n, at, out)
+		return
+	}
+	if got, ok := c.value(value, n, at); ok {
+		out[n.path] = setting{value: got, from: Source{Kind: FromFile, Name: c.file, Line: key.Line}}
+	}
+}
+
+// unknown refuses a key that no row describes. Guessing what was meant is not
+// worth the time once the list of problems is full.
+func (c *checker) unknown(key *yaml.Node, in *node, at string) {
+	f := &fault{reason: "unknown key"}
+	if len(c.problems.List) < maxProblems {
+		f.suggestion = suggestKey(in, key.Value)
+	}
+	c.refuse(key, at, f)
+}
+
+// notice remembers where a key stands and whether its feature exists.
+func (c *checker) notice(n *node, key *yaml.Node, at string) {
+	c.seen.places[at] = place{line: key.Line, column: key.Column}
+	if n.Pending && (n.parent == nil || !n.parent.Pending) {
+		c.seen.pending = append(c.seen.pending, at)
+	}
+}
+
+// value checks the value of a key. It reports false for "not set" and for a problem alike.
+func (c *checker) value(y *yaml.Node, n *node, at string) (any, bool) {
+	y = resolve(y)
+	if !c.visit(y, at) {
+		return nil, false
+	}
+	if n.Type == kindList {
+		return c.list(y, n, at)
+	}
+	if y.Kind != yaml.ScalarNode {
+		c.refuse(y, at, faultf("", "wants %s, not %s", article[n.Type], nameOfNode(y)))
+		return nil, false
+	}
+	if isNull(y) {
+		if !n.Nullable {
+			c.refuse(y, at, faultf("write a value or leave the key out", "has no value"))
+		}
+		return nil, false
+	}
+	got, f := c.scalar(y, n)
+	if f != nil {
+		c.refuse(y, at, f)
+		return nil, false
+	}
+	if text, isText := got.(string); isText && n.Type != kindEnum && isPlaceholder(text) {
+		c.seen.samples = append(c.seen.samples, at)
+		return nil, false
+	}
+	return got, true
+}
+
+// scalar resolves references and turns a YAML scalar into a value.
+func (c *checker) scalar(y *yaml.Node, n *node) (any, *fault) {
+	if y.ShortTag() != "!!str" {
+		return n.fromScalar(y)
+	}
+	if n.Type.isText() && isPlaceholder(y.Value) {
+		return y.Value, nil // is nothing of the kind, and not meant either
+	}
+	text, used, f := c.refs.expand(y.Value)
+	switch {
+	case f != nil:
+		return nil, f
+	case used:
+		c.seen.derived[n.path] = true
+		unseen := *n
+		unseen.Hidden = true
+		return unseen.fromText(text)
+	case text != y.Value: // a doubled dollar
+		return n.fromText(text)
+	}
+	return n.fromScalar(y)
+}
+
+// list checks a list; null stands for "not set".
+func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
+	if isNull(y) {
+		return nil, false
+	}
+	if y.Kind != yaml.SequenceNode {
+		f := faultf("", "wants a list, not %s", nameOfNode(y))
+		if y.Kind == yaml.ScalarNode && n.item == nil && n.quotable() {
+			f.suggestion = "write [" + printable(y.Value) + "]"
+		}
+		c.refuse(y, at, f)
+		return nil, false
+	}
+	out := make([]any, 0, min(len(y.Content), 1024))
+	for i, item := range y.Content {
+		where := fmt.Sprintf("%s[%d]", at, i)
+		if c.visited > maxVisited {
+			return nil, false
+		}
+		var got any
+		ok := true
+		switch n.Of {
+		case ofAny:
+			continue
+		case ofObject, ofPair:
+			got, ok = c.object(item, n.item, where)
+		default:
+			element := node{row: row{Type: kind(n.Of), Hidden: n.Hidden}, path: n.path}
+			got, ok = c.value(item, &element, where)
+		}
+		if ok {
+			out = append(out, got)
+		}
+	}
+	return out, true
+}
+
+// object checks one item of a list of objects and completes it with defaults.
+// An item that still holds placeholders where something is required is left out.
+func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
+	y = resolve(y)
+	if !c.visit(y, at) {
+		return nil, false
+	}
+	if y.Kind != yaml.MappingNode {
+		c.refuse(y, at, faultf("", "wants keys below it, not %s", nameOfNode(y)))
+		return nil, false
+	}
+	samples, problems := len(c.seen.samples), len(c.problems.List)
+	out := layer{}
+	c.section(y, item, at, out)
+	broken := len(c.problems.List) > problems
+	for n := range item.values {
+		if _, set := out[n.path]; !set && n.fallback != nil {
+			out[n.path] = setting{value: n.fallback}
+		}
+	}
+	for n := range item.values {
+		if !n.Required || !unset(out[n.path].value) || !on(n, item, out) {
+			continue
+		}
+		if len(c.seen.samples) > samples {
+			return nil, false
+		}
+		if !broken {
+			rel := strings.TrimPrefix(n.path, item.path+".")
+			c.refuse(y, join(at, rel), faultf("", "is missing"))
+		}
+	}
+	return out.nest(item.path), true
+}
+
+// on reports whether every switch between a key of an item and the item is on.
+func on(n, item *node, values layer) bool {
+	for _, s := range n.switches() {
+		if !strings.HasPrefix(s.path, item.path+".") {
+			continue
+		}
+		if v, _ := values[s.path].value.(bool); !v {
+			return false
+		}
+	}
+	return true
+}
+
+// unset reports whether a value counts as not set where one is required.
+func unset(v any) bool { return v == nil || v == "" }
+
+// nest returns the layer as nested maps; base is what all paths begin with, "" for none.
+func (l layer) nest(base string) map[string]any {
+	out := map[string]any{}
+	for path, s := range l {
+		at := out
+		names := strings.Split(strings.TrimPrefix(strings.TrimPrefix(path, base), "."), ".")
+		for _, name := range names[:len(names)-1] {
+			below, ok := at[name].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				at[name] = below
+			}
+			at = below
+		}
+		at[names[len(names)-1]] = s.value
+	}
+	return out
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func isNull(y *yaml.Node) bool {
+	return y.Kind == yaml.ScalarNode && y.ShortTag() == "!!null"
+}
+
+// nameOfNode names what stands in the file, for a message.
+func nameOfNode(y *yaml.Node) string {
+	switch y.Kind {
+	case yaml.MappingNode:
+		return "keys below it"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.ScalarNode:
+		return nameOfTag(y.ShortTag())
+	}
+	return "an alias that leads nowhere"
+}

@@ -1,0 +1,233 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+)
+
+// Config is a loaded configuration. It is complete, checked and never changes;
+// it is safe for concurrent use.
+type Config struct {
+	file    string
+	baseDir string
+	root    *node
+	merged  *viper.Viper
+	sources map[string]Source
+	seen    *findings
+	core    core
+}
+
+// newConfig decodes what was merged.
+func newConfig(l *loader, merged *viper.Viper, layers []layer) (*Config, error) {
+	c := &Config{
+		file: l.options.Path, baseDir: l.baseDir, root: l.root, merged: merged,
+		sources: map[string]Source{}, seen: l.seen,
+	}
+	for _, one := range layers {
+		for path, s := range one {
+			c.sources[path] = s.from
+		}
+	}
+	if err := merged.Unmarshal(&c.core, strictly); err != nil {
+		return nil, fmt.Errorf("decode the configuration: %w", err)
+	}
+	slices.Sort(c.seen.pending)
+	c.seen.pending = slices.Compact(c.seen.pending)
+	return c, nil
+}
+
+// strictly decodes without converting between numbers, text and switches.
+func strictly(d *mapstructure.DecoderConfig) {
+	d.WeaklyTypedInput = false
+	d.DecodeHook = mapstructure.ComposeDecodeHookFunc(
+		exactly, mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc())
+}
+
+// exactly refuses the two conversions that would change a number silently: a
+// plain number as nanoseconds, and a fraction as a whole number.
+func exactly(from, to reflect.Type, value any) (any, error) {
+	if to == reflect.TypeFor[time.Duration]() && from.Kind() != reflect.String && from != to {
+		return nil, fmt.Errorf("a number without a unit is no duration")
+	}
+	if f, ok := value.(float64); ok && to.Kind() >= reflect.Int && to.Kind() <= reflect.Uint64 && f != math.Trunc(f) {
+		return nil, fmt.Errorf("%v is no whole number", f)
+	}
+	return value, nil
+}
+
+// Section decodes the section at a path, such as "slackNotification", into a
+// struct (or a slice, for a list). Fields match keys whatever their letter case;
+// secret.String takes any text, time.Duration takes the duration keys. Keys
+// without a field are left alone, and every key with a default has a value.
+func (c *Config) Section(path string, into any) error {
+	n := c.root.find(path)
+	if n == nil || !n.isSection() && n.Type != kindList {
+		return fmt.Errorf("no section of the configuration is called %s", path)
+	}
+	if err := c.merged.UnmarshalKey(path, into, strictly); err != nil {
+		return fmt.Errorf("decode section %s: %w", path, err)
+	}
+	return nil
+}
+
+// File returns the path of the configuration file as it was given, "" without one.
+func (c *Config) File() string { return c.file }
+
+// BaseDir returns the absolute directory that relative paths start from: that of
+// the configuration file, or the working directory without one.
+func (c *Config) BaseDir() string { return c.baseDir }
+
+// Path makes a path of the configuration absolute. An empty path stays empty.
+func (c *Config) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.baseDir, p)
+}
+
+// Source returns where the value of the key at a path came from.
+func (c *Config) Source(path string) Source {
+	if n := c.root.find(path); n != nil {
+		return c.sources[n.path]
+	}
+	return Source{}
+}
+
+// Log returns the logging section.
+func (c *Config) Log() Log {
+	l := c.core.Log
+	l.Directory = c.Path(l.Directory)
+	return l
+}
+
+// SystemInfo reports whether facts about the host are logged at start.
+func (c *Config) SystemInfo() bool { return c.core.SystemInfo.Enable }
+
+// QRS returns the sections configQRS and cert.
+func (c *Config) QRS() QRS {
+	q := c.core.ConfigQRS
+	return QRS{
+		Host: q.Host, Port: q.Port, UseSSL: q.UseSSL, RejectUnauthorized: q.RejectUnauthorized,
+		Headers:    slices.Clone(q.Headers.Static),
+		ClientCert: c.Path(c.core.Cert.ClientCert),
+		ClientKey:  c.Path(c.core.Cert.ClientCertKey),
+		CA:         c.Path(c.core.Cert.ClientCertCA),
+	}
+}
+
+// UDP returns the section udpServerConfig.
+func (c *Config) UDP() UDP {
+	u := c.core.UDPServerConfig
+	u.AllowedSources = slices.Clone(u.AllowedSources)
+	u.Metrics.InfluxDB.Tags = slices.Clone(u.Metrics.InfluxDB.Tags)
+	return u
+}
+
+// Links returns the sections qlikSenseUrls and genericUrls.
+func (c *Config) Links() Links {
+	l := c.core.QlikSenseURLs
+	l.Generic = slices.Clone(c.core.GenericURLs)
+	return l
+}
+
+// Journal returns the section journal.
+func (c *Config) Journal() Journal {
+	j := c.core.Journal
+	j.Directory = c.Path(j.Directory)
+	return j
+}
+
+// Execution returns the section execution.
+func (c *Config) Execution() Execution { return c.core.Execution }
+
+// Gate returns the section qrs.
+func (c *Config) Gate() Gate { return c.core.QRS }
+
+// Delivery returns the section delivery.
+func (c *Config) Delivery() Delivery { return c.core.Delivery }
+
+// Operations returns the section operations.
+func (c *Config) Operations() Operations { return c.core.Operations }
+
+// Pending lists the keys that are set and belong to features that do not exist
+// yet: the topmost ones, sorted. They were checked and have no effect.
+func (c *Config) Pending() []string { return slices.Clone(c.seen.pending) }
+
+// PendingEnabled lists those of Pending that would do something: the feature is
+// switched on, so somebody may be waiting for it.
+func (c *Config) PendingEnabled() []string {
+	var out []string
+	for _, path := range c.seen.pending {
+		if n := c.root.find(path); n != nil && c.switchedOn(n) {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// switchedOn reports whether anything at or below n has a true "enable" key that
+// no other one above it takes back.
+func (c *Config) switchedOn(n *node) bool {
+	if !n.isSection() {
+		return n.name == "enable" && c.merged.GetBool(n.path)
+	}
+	if e := n.child("enable"); e != nil {
+		return c.merged.GetBool(e.path)
+	}
+	return slices.ContainsFunc(n.children, c.switchedOn)
+}
+
+// Assumed says in words what the service assumes because there is no file; nil with one.
+func (c *Config) Assumed() []string {
+	if c.file != "" {
+		return nil
+	}
+	udp := c.UDP()
+	lines := []string{"no configuration file: the built-in defaults count"}
+	if c.Source("udpServerConfig.serverHost").Kind == FromDefault && udp.Enable {
+		lines = append(lines, fmt.Sprintf("task events are received on %s, port %d, from this machine only", udp.Host, udp.Port))
+	}
+	if c.Source("journal.directory").Kind == FromDefault && !c.core.Journal.InMemory {
+		lines = append(lines, "the journal is kept in "+c.Journal().Directory)
+	}
+	if ops := c.Operations(); ops.Enable && c.Source("operations.host").Kind == FromDefault {
+		lines = append(lines, fmt.Sprintf("metrics and health are served on %s, port %d", ops.Host, ops.Port))
+	}
+	return lines
+}
+
+// Notes says in words what an operator may not expect of this configuration,
+// such as values that have no effect. It holds no secret.
+func (c *Config) Notes() []string {
+	var lines []string
+	if !c.core.UDPServerConfig.Enable {
+		lines = append(lines, "udpServerConfig.enable is false: no task events are received")
+	}
+	if !c.QRS().Enabled() {
+		lines = append(lines, "configQRS.host is not set: alerts hold only what their event told")
+	}
+	if c.merged.GetBool("anonTelemetry") {
+		lines = append(lines, "anonTelemetry is ignored: nothing is reported to third parties")
+	}
+	if n := len(c.seen.samples); n > 0 {
+		lines = append(lines, fmt.Sprintf("%d sample values of the template count as not set: %s", n, shortList(c.seen.samples)))
+	}
+	return lines
+}
+
+// shortList joins the first few names.
+func shortList(names []string) string {
+	const shown = 6
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:shown], ", ") + ", ..."
+}

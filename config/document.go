@@ -1,0 +1,137 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// rootKey is the one key at the top of a configuration file.
+const rootKey = "Butler"
+
+// extensionPrefix begins keys, at the top or directly below the root, that
+// nobody reads: a place for anchors.
+const extensionPrefix = "x-"
+
+// maxFileBytes bounds the configuration file. A complete one has 60 KiB.
+const maxFileBytes = 4 << 20
+
+// readFile returns the bytes of the configuration file, or says what is wrong with it.
+func readFile(path string, problems *Problems) ([]byte, bool) {
+	refuse := func(reason, suggestion string) ([]byte, bool) {
+		problems.add(Problem{File: path, Reason: reason, Suggestion: suggestion})
+		return nil, false
+	}
+	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".yaml") {
+		return refuse("the name of a configuration file ends in .yaml", "rename it to "+strings.TrimSuffix(filepath.Base(path), ext)+".yaml")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return refuse("cannot be opened: "+reasonOf(err), "check the path and the permissions")
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return refuse("cannot be read: "+reasonOf(err), "")
+	}
+	if len(data) > maxFileBytes {
+		return refuse(fmt.Sprintf("is larger than %d MiB", maxFileBytes>>20), "this is no configuration file")
+	}
+	return data, true
+}
+
+// reasonOf strips the path from a file error; the problem names it already.
+func reasonOf(err error) string {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+// parseDocument reads the one document of a file and returns its top node.
+func parseDocument(file string, data []byte, problems *Problems) (*yaml.Node, bool) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		problems.add(Problem{File: file, Reason: "the file is empty", Suggestion: `begin with the line "Butler:"`})
+		return nil, false
+	case err != nil:
+		problems.add(syntaxProblem(file, data, err))
+		return nil, false
+	}
+	switch err := dec.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		problems.add(syntaxProblem(file, data, err))
+	default:
+		problems.add(Problem{
+			File: file, Line: second.Line, Column: second.Column,
+			Reason: "a second document begins here", Suggestion: `keep one document: remove the line "---" and merge what follows`,
+		})
+	}
+	if len(doc.Content) == 0 {
+		problems.add(Problem{File: file, Reason: "the file is empty", Suggestion: `begin with the line "Butler:"`})
+		return nil, false
+	}
+	return doc.Content[0], true
+}
+
+var yamlErrorLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
+
+// syntaxProblem turns an error of the YAML reader into a problem with a place.
+func syntaxProblem(file string, data []byte, err error) Problem {
+	p := Problem{File: file, Reason: "is not valid YAML"}
+	m := yamlErrorLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
+	if m == nil {
+		return p
+	}
+	p.Line, _ = strconv.Atoi(m[1])
+	p.Reason += ": " + printable(m[2])
+	if indentedWithTab(data, p.Line) {
+		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
+	}
+	return p
+}
+
+// indentedWithTab reports whether the line or a neighbour of it begins with a
+// tab: the reader tells the place of a syntax error only roughly.
+func indentedWithTab(data []byte, line int) bool {
+	n := 0
+	for text := range bytes.Lines(data) {
+		n++
+		if n < line-1 {
+			continue
+		}
+		if n > line+1 {
+			return false
+		}
+		if bytes.HasPrefix(bytes.TrimLeft(text, " "), []byte("\t")) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolve follows an alias to what its anchor names.
+func resolve(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		return n.Alias
+	}
+	return n
+}
+
+// Bounds on what anchors may make of a small file. Nesting needs none: the walk
+// follows the schema, which is finite.
+const (
+	maxMerges  = 4
+	maxVisited = 200_000
+)

@@ -1,0 +1,238 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
+)
+
+// Options say where a configuration comes from. The zero value is the built-in one.
+type Options struct {
+	// Path is the configuration file; "" means that there is none.
+	Path string
+	// Environ are the environment variables, as os.Environ returns them.
+	Environ []string
+	// ReservedEnv names BUTLER_ variables that are no settings, such as one that holds Path.
+	ReservedEnv []string
+	// Overrides are settings of the command line, by path: {"logLevel": "debug"}.
+	Overrides map[string]any
+	// Schemas describe the sections of destinations.
+	Schemas []SchemaFragment
+}
+
+// Load reads the configuration from all its sources. What is wrong with it is
+// returned as *Problems; any other error is a broken schema or a missing working directory.
+func Load(o Options) (*Config, error) {
+	problems := &Problems{}
+	var data []byte
+	if o.Path != "" {
+		read, ok := readFile(o.Path, problems)
+		if !ok {
+			return nil, problems.orNil()
+		}
+		data = read
+	}
+	return load(o, data)
+}
+
+// load is Load with the file already read.
+func load(o Options, data []byte) (*Config, error) {
+	root, err := newSchema(o.Schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema of the configuration: %w", err)
+	}
+	baseDir, err := filepath.Abs(filepath.Dir(o.Path))
+	if err != nil {
+		return nil, fmt.Errorf("find the directory of the configuration: %w", err)
+	}
+	l := &loader{
+		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
+	}
+	layers, ok := l.layers(data)
+	if !ok {
+		return nil, l.problems.orNil()
+	}
+	merged := l.merge(layers)
+	l.checkRequired(merged)
+	l.checkRules(merged)
+	if err := l.problems.orNil(); err != nil {
+		return nil, err
+	}
+	return newConfig(l, merged, layers)
+}
+
+// loader holds what the steps of one Load share.
+type loader struct {
+	options  Options
+	root     *node
+	baseDir  string
+	problems *Problems
+	seen     *findings
+}
+
+// layers reads every source, the one of lowest rank first. It reports false when
+// the file cannot be read at all, which makes all further checks meaningless.
+func (l *loader) layers(data []byte) ([]layer, bool) {
+	vars := environment(l.options.Environ)
+	source := func(file string) *checker {
+		return &checker{file: file, problems: l.problems, seen: l.seen, refs: references{environment: vars, baseDir: l.baseDir}}
+	}
+	var out []layer
+	if l.options.Path != "" {
+		fromFile, ok := l.file(data, source(l.options.Path))
+		if !ok {
+			return nil, false
+		}
+		out = append(out, fromFile)
+	}
+	out = append(out,
+		fromEnvironment(vars, l.options.ReservedEnv, l.root, source(environmentFile)),
+		fromOverrides(l.options.Overrides, l.root, source("command line")))
+	for _, one := range out {
+		l.applyAliases(one)
+	}
+	return out, true
+}
+
+// file checks the configuration file: one mapping with the key Butler.
+func (l *loader) file(data []byte, c *checker) (layer, bool) {
+	top, ok := parseDocument(c.file, data, l.problems)
+	if !ok {
+		return nil, false
+	}
+	if top.Kind != yaml.MappingNode {
+		c.refuse(top, "", faultf(`begin with the line "Butler:"`, "wants one mapping, not %s", nameOfNode(top)))
+		return nil, false
+	}
+	out := layer{}
+	found := false
+	for _, e := range c.entries(top, "", 0) {
+		switch {
+		case e.key.Value == rootKey && !found:
+			found = true
+			c.section(e.value, l.root, "", out)
+		case e.key.Value == rootKey:
+			c.refuse(e.key, rootKey, faultf("keep one of the two", "is set twice"))
+		case !strings.HasPrefix(e.key.Value, extensionPrefix):
+			c.refuse(e.key, e.key.Value, l.strayKey(e.key.Value))
+		}
+	}
+	if !found && len(l.problems.List) == 0 {
+		c.refuse(top, "", faultf(`begin with the line "Butler:"`, "the key Butler is missing"))
+	}
+	return out, true
+}
+
+// strayKey says what a key beside Butler should have been.
+func (l *loader) strayKey(name string) *fault {
+	f := &fault{reason: "unknown key beside " + rootKey}
+	switch {
+	case strings.EqualFold(name, rootKey):
+		f.suggestion = "write " + rootKey
+	case l.root.child(name) != nil:
+		f.suggestion = "move it below " + rootKey
+	}
+	return f
+}
+
+// applyAliases moves values under the other name of a key to the name itself,
+// unless that is set too.
+func (l *loader) applyAliases(values layer) {
+	for n := range l.root.values {
+		if n.Alias == "" {
+			continue
+		}
+		if s, set := values[n.path]; set {
+			delete(values, n.path)
+			if _, taken := values[n.Alias]; !taken {
+				values[n.Alias] = s
+			}
+			if l.seen.derived[n.path] {
+				l.seen.derived[n.Alias] = true
+			}
+		}
+	}
+}
+
+// standalone are the defaults that differ when there is no file at all: the
+// service listens, but to this machine only.
+var standalone = map[string]any{
+	"udpServerConfig.enable":     true,
+	"udpServerConfig.serverHost": "127.0.0.1",
+	"journal.directory":          "butler-data",
+}
+
+// merge puts the layers on top of the defaults.
+func (l *loader) merge(layers []layer) *viper.Viper {
+	v := viper.New()
+	for n := range l.root.values {
+		if n.fallback != nil {
+			v.SetDefault(n.path, n.fallback)
+		}
+	}
+	if l.options.Path == "" {
+		for path, value := range standalone {
+			v.SetDefault(path, value)
+		}
+	}
+	for _, one := range layers {
+		for path, s := range one {
+			v.Set(path, s.value)
+		}
+	}
+	// A look-up of a section answers with its top layer only, so the layers are settled into one.
+	settled := viper.New()
+	if err := settled.MergeConfigMap(v.AllSettings()); err != nil {
+		panic(fmt.Sprintf("BUG: merge settings: %v", err))
+	}
+	return settled
+}
+
+// checkRequired refuses a feature that is switched on and lacks what it needs.
+func (l *loader) checkRequired(v *viper.Viper) {
+	for n := range l.root.values {
+		switches := n.switches()
+		off := func(s *node) bool { return !v.GetBool(s.path) }
+		if !n.Required || n.Pending || len(switches) == 0 || slices.ContainsFunc(switches, off) || !unset(v.Get(n.path)) {
+			continue
+		}
+		reason := "is missing"
+		if slices.Contains(l.seen.samples, n.path) {
+			reason = "still has the sample value of the template"
+		}
+		l.report(n.path, reason, "set it, or set "+switches[0].path+" to false")
+	}
+}
+
+// report notes a problem of a key at the place in the file that is closest to it,
+// unless the value of the key was refused already.
+func (l *loader) report(path, reason, suggestion string) {
+	for _, p := range l.problems.List {
+		if p.Path == path || strings.HasPrefix(p.Path, path+"[") || strings.HasPrefix(p.Path, path+".") {
+			return
+		}
+	}
+	p := Problem{File: l.options.Path, Path: path, Reason: reason, Suggestion: suggestion}
+	if p.File == "" {
+		p.File = environmentFile
+	}
+	for at := path; at != ""; at = parentOf(at) {
+		if where, ok := l.seen.places[at]; ok {
+			p.Line, p.Column = where.line, where.column
+			break
+		}
+	}
+	l.problems.add(p)
+}
+
+// parentOf returns the path of the section around a key, "" for a key of the root.
+func parentOf(path string) string {
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		return path[:i]
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Problem is one thing that is wrong with the configuration.
+type Problem struct {
+	// File is where it stands: a file name, "environment" or "command line".
+	File string
+	// Line and Column count from 1; 0 when there is no place in a file.
+	Line, Column int
+	// Path names the key below the root: "slackNotification.enable".
+	Path string
+	// Reason says what is wrong. It never holds a secret.
+	Reason string
+	// Suggestion says what to write instead; empty when nobody can know.
+	Suggestion string
+}
+
+// String returns the problem as one line: "file:line:column: path: reason (suggestion)".
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+		if p.Column > 0 {
+			fmt.Fprintf(&b, ":%d", p.Column)
+		}
+	}
+	for _, part := range []string{p.Path, p.Reason} {
+		if part != "" {
+			b.WriteString(": " + part)
+		}
+	}
+	if p.Suggestion != "" {
+		b.WriteString(" (" + p.Suggestion + ")")
+	}
+	return b.String()
+}
+
+// Problems is the error of Load: everything that is wrong, not the first of it.
+type Problems struct {
+	// List is sorted by place.
+	List []Problem
+	// More counts the problems beyond the limit on List.
+	More int
+}
+
+// maxProblems bounds what is told of one configuration; a file that is no
+// configuration at all would fill the terminal.
+const maxProblems = 100
+
+// Error returns one line per problem.
+func (p *Problems) Error() string {
+	lines := make([]string, 0, len(p.List)+1)
+	for _, one := range p.List {
+		lines = append(lines, one.String())
+	}
+	if p.More > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more problems", p.More))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// add notes a problem.
+func (p *Problems) add(one Problem) {
+	if len(p.List) >= maxProblems {
+		p.More++
+		return
+	}
+	one.Path = printable(one.Path)
+	p.List = append(p.List, one)
+}
+
+// orNil returns p as an error, nil when there is no problem.
+func (p *Problems) orNil() error {
+	if len(p.List) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.List, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return p
+}
+
+// maxShown bounds the text of others in a message, in characters.
+const maxShown = 80
+
+// printable makes text of a file fit to be shown: one short line without control characters.
+func printable(s string) string {
+	count := 0
+	return strings.Map(func(r rune) rune {
+		count++
+		switch {
+		case count == maxShown+1:
+			return '…'
+		case count > maxShown:
+			return -1
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// quoted shows a value that is no secret.
+func quoted(s string) string { return `"` + printable(s) + `"` }

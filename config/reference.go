@@ -1,0 +1,86 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// reference matches "${env:NAME}" and "${file:PATH}", and the doubled dollar that takes the meaning away.
+var reference = regexp.MustCompile(`\$?\$\{(env|file):([^}]*)\}`)
+
+// maxReferencedBytes bounds a file that holds one value.
+const maxReferencedBytes = 64 << 10
+
+// references resolves what values refer to.
+type references struct {
+	environment map[string]string
+	baseDir     string
+}
+
+// expand replaces every reference in text. used reports that there was one: the
+// result must not be shown from then on. A fault names the reference, never what is behind it.
+func (r references) expand(text string) (result string, used bool, bad *fault) {
+	if !strings.Contains(text, "${") {
+		return text, false, nil
+	}
+	result = reference.ReplaceAllStringFunc(text, func(match string) string {
+		if literal, escaped := strings.CutPrefix(match, "$$"); escaped {
+			return "$" + literal
+		}
+		used = true
+		parts := reference.FindStringSubmatch(match)
+		value, f := r.look(parts[1], parts[2])
+		if f != nil && bad == nil {
+			bad = f
+		}
+		return value
+	})
+	return result, used, bad
+}
+
+// look returns the text behind one reference.
+func (r references) look(scheme, name string) (string, *fault) {
+	if scheme == "file" {
+		return r.file(name)
+	}
+	value, ok := r.environment[name]
+	if !ok {
+		return "", faultf("set it before the start", "refers to the environment variable %s, which is not set", printable(name))
+	}
+	return value, nil
+}
+
+// file returns the content of a small file without the line end.
+func (r references) file(name string) (string, *fault) {
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.baseDir, path)
+	}
+	refuse := func(why string) (string, *fault) {
+		return "", faultf("check the path and the permissions", "refers to the file %s: %s", printable(name), why)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return refuse(reasonOf(err))
+	case !info.Mode().IsRegular():
+		return refuse("not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return refuse(reasonOf(err))
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxReferencedBytes+1))
+	switch {
+	case err != nil:
+		return refuse(reasonOf(err))
+	case len(data) > maxReferencedBytes:
+		return refuse(fmt.Sprintf("larger than %d KiB", maxReferencedBytes>>10))
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// rule is a condition that ties several keys together.
+type rule func(v *viper.Viper, report func(path, reason, suggestion string))
+
+// rules are all of them. Each one looks only at features that are switched on.
+var rules = []rule{
+	allowedSources, repositoryHeaders, influxVersion, smtpTLS,
+	retryOrder, journalOrder, cacheOrder, operationsAddress,
+}
+
+func (l *loader) checkRules(v *viper.Viper) {
+	for _, r := range rules {
+		r(v, l.report)
+	}
+}
+
+// allowedSources fails closed: validation without a source would refuse everything.
+func allowedSources(v *viper.Viper, report func(path, reason, suggestion string)) {
+	const key = "udpServerConfig.allowedSources"
+	sources := v.GetStringSlice(key)
+	for i, s := range sources {
+		if _, err := netip.ParsePrefix(s); err != nil && !isHost(s) {
+			report(fmt.Sprintf("%s[%d]", key, i), "is no address, network or host name", "write it like 10.0.0.5, 10.0.0.0/8, fd00::/8 or sense-1.example.com")
+		}
+	}
+	if v.GetBool("udpServerConfig.enable") && v.GetBool("udpServerConfig.enableSourceValidation") && len(sources) == 0 {
+		report(key, "is empty while enableSourceValidation is true, so every event would be refused", "list the Qlik Sense nodes, or set enableSourceValidation to false")
+	}
+}
+
+// userHeader is the header that tells the repository on whose behalf it is asked.
+const userHeader = "X-Qlik-User"
+
+func repositoryHeaders(v *viper.Viper, report func(path, reason, suggestion string)) {
+	const key = "configQRS.headers.static"
+	if v.GetString("configQRS.host") == "" {
+		return
+	}
+	var headers []Header
+	if err := v.UnmarshalKey(key, &headers, strictly); err != nil {
+		report(key, err.Error(), "")
+		return
+	}
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, userHeader) {
+			return
+		}
+	}
+	report(key, "has no header "+userHeader, `add {name: X-Qlik-User, value: "UserDirectory=Internal; UserId=sa_repository"}`)
+}
+
+// influxVersion checks the login of the version in use.
+func influxVersion(v *viper.Viper, report func(path, reason, suggestion string)) {
+	if !v.GetBool("influxDb.enable") {
+		return
+	}
+	version := v.GetInt("influxDb.version")
+	needs := map[int][]string{
+		1: {"v1Config.dbName"},
+		2: {"v2Config.org", "v2Config.bucket", "v2Config.token"},
+		3: {"v3Config.database", "v3Config.token"},
+	}[version]
+	if version == 1 && v.GetBool("influxDb.v1Config.auth.enable") {
+		needs = append(needs, "v1Config.auth.username", "v1Config.auth.password")
+	}
+	for _, name := range needs {
+		if path := "influxDb." + name; v.GetString(path) == "" {
+			report(path, fmt.Sprintf("is missing for InfluxDB version %d", version), "set it, or set influxDb.enable to false")
+		}
+	}
+}
+
+func smtpTLS(v *viper.Viper, report func(path, reason, suggestion string)) {
+	const tls = "emailNotification.smtp.tls."
+	if v.GetBool("emailNotification.enable") && !v.GetBool("emailNotification.smtp.secure") &&
+		v.GetBool(tls+"ignoreTLS") && v.GetBool(tls+"requireTLS") {
+		report(tls+"ignoreTLS", "contradicts requireTLS", "set one of the two to false")
+	}
+}
+
+func retryOrder(v *viper.Viper, report func(path, reason, suggestion string)) {
+	if v.GetDuration("delivery.retryInitial") > v.GetDuration("delivery.retryMax") {
+		report("delivery.retryInitial", "is longer than delivery.retryMax", "make it shorter")
+	}
+}
+
+func journalOrder(v *viper.Viper, report func(path, reason, suggestion string)) {
+	if v.GetInt64("journal.keepBytes") > v.GetInt64("journal.maxBytes") {
+		report("journal.keepBytes", "is larger than journal.maxBytes", "make it smaller")
+	}
+	if v.GetString("journal.directory") == "" && !v.GetBool("journal.inMemory") {
+		report("journal.directory", "is empty", "name a directory, or set journal.inMemory to true")
+	}
+}
+
+func cacheOrder(v *viper.Viper, report func(path, reason, suggestion string)) {
+	if stale := v.GetDuration("qrs.staleFor"); stale != 0 && stale < v.GetDuration("qrs.cacheTTL") {
+		report("qrs.staleFor", "is shorter than qrs.cacheTTL", "make it longer, or 0s for never")
+	}
+}
+
+// operationsAddress keeps metrics and administration on this machine unless somebody has written otherwise.
+func operationsAddress(v *viper.Viper, report func(path, reason, suggestion string)) {
+	host := v.GetString("operations.host")
+	if v.GetBool("operations.enable") && !v.GetBool("operations.allowRemote") && !isLoopback(host) {
+		report("operations.host", "can be reached from other machines", "use localhost, or write operations.allowRemote: true")
+	}
+}
+
+// isLoopback reports whether a listener on host is reached from this machine only.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed schema.yaml
+var coreSchema []byte
+
+//go:embed pending.yaml
+var pendingSchema []byte
+
+// SchemaFragment describes the keys of one section that its owner brings along,
+// such as a destination.
+type SchemaFragment struct {
+	// Section is the path that all of its keys lie at or below: "slackNotification".
+	Section string
+	// YAML is the list of rows; schema.yaml explains the columns.
+	YAML []byte
+}
+
+// kind is the type of a key's value.
+type kind string
+
+const (
+	kindSection  kind = "section"
+	kindBool     kind = "bool"
+	kindInt      kind = "int"
+	kindNum      kind = "num"
+	kindPort     kind = "port"
+	kindStr      kind = "str"
+	kindSecret   kind = "secret"
+	kindURI      kind = "uri"
+	kindHost     kind = "host"
+	kindPath     kind = "path"
+	kindEnum     kind = "enum"
+	kindDuration kind = "duration"
+	kindBytes    kind = "bytes"
+	kindList     kind = "list"
+)
+
+// What a list holds.
+const (
+	ofObject = "object"
+	ofPair   = "pair"
+	ofAny    = "any"
+)
+
+// row is one line of a schema file.
+type row struct {
+	Key      string    `yaml:"key"`
+	Type     kind      `yaml:"type"`
+	Of       string    `yaml:"of"`
+	Values   []string  `yaml:"values"`
+	Default  yaml.Node `yaml:"default"`
+	Min      string    `yaml:"min"`
+	Max      string    `yaml:"max"`
+	Nullable bool      `yaml:"nullable"`
+	Required bool      `yaml:"required"`
+	Hidden   bool      `yaml:"hidden"`
+	Extra    bool      `yaml:"extra"`
+	Alias    string    `yaml:"alias"`
+	Pending  bool      `yaml:"pending"`
+	Doc      string    `yaml:"doc"`
+
+	// fallback is the parsed default; nil without one.
+	fallback any
+}
+
+// node is a key in the tree of all keys. A section that no row describes is
+// implied by the rows below it.
+type node struct {
+	row
+	name     string
+	path     string
+	parent   *node
+	children []*node
+	// item describes the items of a list of objects, as a section.
+	item *node
+}
+
+// isSection reports whether n holds further keys instead of a value.
+func (n *node) isSection() bool { return n.Type == kindSection }
+
+// child returns the key of that name directly below n, or nil.
+func (n *node) child(name string) *node {
+	for _, c := range n.children {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// find returns the key at a path below n, whatever its letter case, or nil.
+func (n *node) find(path string) *node {
+	at := n
+	for name := range strings.SplitSeq(path, ".") {
+		var next *node
+		for _, c := range at.children {
+			if strings.EqualFold(c.name, name) {
+				next = c
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		at = next
+	}
+	return at
+}
+
+// values calls yield for every key below n that holds a value, in file order.
+// The keys of list items are not among them.
+func (n *node) values(yield func(*node) bool) {
+	n.each(yield)
+}
+
+func (n *node) each(yield func(*node) bool) bool {
+	for _, c := range n.children {
+		if c.isSection() {
+			if !c.each(yield) {
+				return false
+			}
+			continue
+		}
+		if !yield(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// switches returns the "enable" keys that decide whether n counts: that of every
+// section around it, but not itself.
+func (n *node) switches() []*node {
+	var out []*node
+	for s := n.parent; s != nil; s = s.parent {
+		if e := s.child("enable"); e != nil && e != n && e.Type == kindBool {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// newSchema builds the tree of all keys: those of the service, those of features
+// that do not exist yet, and those of the given fragments.
+func newSchema(fragments []SchemaFragment) (*node, error) {
+	root := &node{row: row{Type: kindSection}}
+	if err := root.addAll(coreSchema, "", false); err != nil {
+		return nil, fmt.Errorf("read schema.yaml: %w", err)
+	}
+	for _, f := range fragments {
+		if err := root.addAll(f.YAML, f.Section, false); err != nil {
+			return nil, fmt.Errorf("read the schema of %s: %w", f.Section, err)
+		}
+	}
+	if err := root.addAll(pendingSchema, "", true); err != nil {
+		return nil, fmt.Errorf("read pending.yaml: %w", err)
+	}
+	return root, nil
+}
+
+// addAll adds the rows of one schema file, all of which lie at or below section.
+func (n *node) addAll(schema []byte, section string, pending bool) error {
+	var rows []row
+	dec := yaml.NewDecoder(bytes.NewReader(schema))
+	dec.KnownFields(true)
+	if err := dec.Decode(&rows); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if section != "" && r.Key != section && !strings.HasPrefix(r.Key, section+".") {
+			return fmt.Errorf("key %s lies outside", r.Key)
+		}
+		r.Pending = r.Pending || pending
+		if err := n.add(r); err != nil {
+			return fmt.Errorf("key %s: %w", r.Key, err)
+		}
+	}
+	return nil
+}
+
+// add puts one row at its place.
+func (n *node) add(r row) error {
+	at := n
+	names := strings.Split(r.Key, ".")
+	for i, name := range names {
+		name, inItem := strings.CutSuffix(name, "[]")
+		last := i == len(names)-1
+		next := at.child(name)
+		if next == nil {
+			next = at.sprout(name, row{Type: kindSection})
+		}
+		if last {
+			if next.Key != "" || len(next.children) > 0 {
+				return fmt.Errorf("described twice, or after the keys below it")
+			}
+			r.Pending = r.Pending || at.Pending
+			next.row = r
+			return next.complete()
+		}
+		if inItem {
+			if next.item == nil {
+				return fmt.Errorf("%s is not a list of objects", next.path)
+			}
+			next = next.item
+		}
+		at = next
+	}
+	return nil
+}
+
+// sprout adds a child.
+func (n *node) sprout(name string, r row) *node {
+	r.Pending = r.Pending || n.Pending
+	c := &node{row: r, name: name, path: name, parent: n}
+	if n.path != "" {
+		c.path = n.path + "." + name
+	}
+	n.children = append(n.children, c)
+	return c
+}
+
+// complete checks a row that was just placed and prepares what it needs.
+func (n *node) complete() error {
+	switch {
+	case n.Type == kindSection:
+		return nil
+	case n.Type == kindEnum && len(n.Values) == 0:
+		return fmt.Errorf("an enum without values")
+	case n.Type == kindList && (n.Of == ofObject || n.Of == ofPair):
+		n.item = &node{row: row{Type: kindSection, Extra: n.Extra, Pending: n.Pending}, path: n.path + "[]", parent: n}
+		if n.Of == ofPair {
+			value := row{Type: kindStr, Required: true}
+			if n.Hidden {
+				value.Type = kindSecret
+			}
+			n.item.sprout("name", row{Type: kindStr, Required: true})
+			n.item.sprout("value", value)
+		}
+	case n.Type == kindList && n.Of == "":
+		return fmt.Errorf("a list without the type of its items")
+	}
+	if n.Default.IsZero() {
+		return nil
+	}
+	fallback, err := n.parseDefault()
+	if err != nil {
+		return err
+	}
+	n.fallback = fallback
+	return nil
+}
+
+// parseDefault reads the default with the same rules as a value of the file.
+func (n *node) parseDefault() (any, error) {
+	c := &checker{problems: &Problems{}, seen: newFindings()}
+	got, ok := c.value(&n.Default, n, n.path)
+	if len(c.problems.List) > 0 {
+		return nil, fmt.Errorf("default: %s", c.problems.List[0].Reason)
+	}
+	if !ok {
+		return nil, fmt.Errorf("default: not a value")
+	}
+	return got, nil
+}

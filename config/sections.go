@@ -1,0 +1,183 @@
+package config
+
+import (
+	"time"
+
+	"butler/internal/secret"
+)
+
+// The sections of the service itself. They are plain values: a caller gets a
+// copy and may keep it. Paths in them are absolute.
+
+// Log says how much is logged, and where to.
+type Log struct {
+	// Level is one of error, warn, info, verbose, debug, silly.
+	Level string `mapstructure:"logLevel"`
+	// ToFiles also logs to a file per day in Directory.
+	ToFiles   bool   `mapstructure:"fileLogging"`
+	Directory string `mapstructure:"logDirectory"`
+}
+
+// Header is a header of every call to a server.
+type Header struct {
+	Name  string
+	Value secret.String
+}
+
+// QRS says where the Qlik Sense repository is and how to log in.
+type QRS struct {
+	// Host is empty when no repository is configured.
+	Host               string
+	Port               int
+	UseSSL             bool
+	RejectUnauthorized bool
+	// Headers hold X-Qlik-User at least. Frozen.
+	Headers []Header
+	// ClientCert, ClientKey and CA are PEM files.
+	ClientCert, ClientKey, CA string
+}
+
+// Enabled reports whether there is a repository to ask.
+func (q QRS) Enabled() bool { return q.Host != "" }
+
+// UDP says where events arrive and which are accepted.
+type UDP struct {
+	Enable bool
+	Host   string `mapstructure:"serverHost"`
+	// Port is 0 for any free one.
+	Port            int `mapstructure:"portTaskFailure"`
+	MaxMessageSize  int
+	ValidateSources bool `mapstructure:"enableSourceValidation"`
+	// AllowedSources are addresses, networks and host names. Frozen.
+	AllowedSources    []string
+	ReceiveBuffer     int `mapstructure:"receiveBufferBytes"`
+	RecoverSemicolons bool
+	Queue             Queue         `mapstructure:"messageQueue"`
+	RateLimit         RateLimit     `mapstructure:"rateLimit"`
+	Deduplication     Deduplication `mapstructure:"deduplication"`
+	Metrics           QueueMetrics  `mapstructure:"queueMetrics"`
+}
+
+// Queue bounds the work between receipt and decision.
+type Queue struct {
+	MaxConcurrent int
+	MaxSize       int
+	// BackpressurePercent of MaxSize is when a warning is given, 0 to 100.
+	BackpressurePercent float64 `mapstructure:"backpressureThreshold"`
+}
+
+// RateLimit bounds incoming events.
+type RateLimit struct {
+	Enable    bool
+	PerMinute int `mapstructure:"maxMessagesPerMinute"`
+}
+
+// Deduplication says for how long a repeated event is recognised.
+type Deduplication struct {
+	Enable     bool
+	TTLMinutes float64
+}
+
+// TTL returns the time for which an event is remembered.
+func (d Deduplication) TTL() time.Duration { return time.Duration(d.TTLMinutes * float64(time.Minute)) }
+
+// QueueMetrics says whether the state of the queue goes to InfluxDB.
+type QueueMetrics struct {
+	InfluxDB struct {
+		Enable          bool
+		WriteFrequency  int // milliseconds
+		MeasurementName string
+		Tags            []Tag // frozen
+	} `mapstructure:"influxdb"`
+}
+
+// Every returns the pause between two writes.
+func (q QueueMetrics) Every() time.Duration {
+	return time.Duration(q.InfluxDB.WriteFrequency) * time.Millisecond
+}
+
+// Tag is a name with a value.
+type Tag struct{ Name, Value string }
+
+// Links are the addresses that messages show.
+type Links struct {
+	QMC        string
+	Hub        string
+	AppBaseURL string
+	// Generic are the operator's own links. Frozen.
+	Generic []GenericURL
+}
+
+// GenericURL is one link of the operator's own.
+type GenericURL struct{ ID, LinkText, Comment, URL string }
+
+// Journal says what is remembered on disk.
+type Journal struct {
+	Directory string
+	MaxBytes  int64
+	KeepFor   time.Duration
+	KeepBytes int64
+	InMemory  bool
+}
+
+// Execution says how an event becomes alerts.
+type Execution struct {
+	DegradedAfter          time.Duration
+	DistributePollInterval time.Duration
+	DistributeMaxAge       time.Duration
+	FinalStateAttempts     int
+	FinalStateInterval     time.Duration
+	Shards                 int
+}
+
+// Gate says how gently the repository is asked (section qrs).
+type Gate struct {
+	MaxConcurrent   int
+	Timeout         time.Duration
+	CacheTTL        time.Duration
+	StaleFor        time.Duration
+	BreakerFailures int
+	BreakerOpenFor  time.Duration
+}
+
+// Delivery says how notices are sent.
+type Delivery struct {
+	RetryInitial    time.Duration
+	RetryMax        time.Duration
+	ParkAfter       time.Duration
+	MaxInFlight     int
+	BreakerFailures int
+	BreakerOpenFor  time.Duration
+	ShutdownTimeout time.Duration
+}
+
+// Operations says where metrics, health and administration are served.
+type Operations struct {
+	Enable bool
+	Host   string
+	// Port is 0 for any free one.
+	Port        int
+	AllowRemote bool
+}
+
+// core is everything above, as it is decoded.
+type core struct {
+	Log        Log `mapstructure:",squash"`
+	SystemInfo struct{ Enable bool }
+	Cert       struct{ ClientCert, ClientCertKey, ClientCertCA string }
+	ConfigQRS  struct {
+		Host               string
+		Port               int
+		UseSSL             bool
+		RejectUnauthorized bool
+		Headers            struct{ Static []Header }
+	}
+	UDPServerConfig UDP
+	QlikSenseURLs   Links
+	GenericURLs     []GenericURL
+	Journal         Journal
+	Execution       Execution
+	QRS             Gate
+	Delivery        Delivery
+	Operations      Operations
+}

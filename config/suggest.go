@@ -1,0 +1,97 @@
+package config
+
+import (
+	"path"
+	"strings"
+)
+
+// renamed lists names that documents or older files use for a key that is
+// called something else; "*" stands for any text.
+var renamed = []struct{ pattern, use string }{
+	{"influxDb.instanceTag", `use an entry of influxDb.tag.static with the name "butler_instance"`},
+	{"restServerEndpointsEnable.apiListEnbledEndpoints", "it is called apiListEnabledEndpoints"},
+	{"emailNotification.*.alertEnableByEmailAddress", "it is called alertEnabledByEmailAddress"},
+	{"mqttConfig.serviceStartedTopic", "it is called serviceRunningTopic"},
+	{"mqttConfig.serviceStateTopic", "it is called serviceStatusTopic"},
+	{"udpServerConfig.deduplicationEnable", "it is called deduplication.enable"},
+	{"udpServerConfig.deduplicationTtlMinutes", "it is called deduplication.ttlMinutes"},
+	{"*enabled", "it is called enable"},
+}
+
+// suggestKey says what somebody who wrote an unknown key below a section meant;
+// empty when that cannot be guessed.
+func suggestKey(in *node, name string) string {
+	full := strings.TrimPrefix(in.path+"."+name, ".")
+	for _, r := range renamed {
+		if match, _ := path.Match(strings.ToLower(r.pattern), strings.ToLower(full)); match {
+			return r.use
+		}
+	}
+	names := make([]string, len(in.children))
+	for i, c := range in.children {
+		names[i] = c.name
+	}
+	if near := nearest(name, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if deeper := in.named(name); deeper != "" {
+		return "it belongs at " + deeper
+	}
+	return ""
+}
+
+// named returns the path of the one key of that name anywhere below n, "" when there is none or a choice.
+func (n *node) named(name string) string {
+	found := ""
+	for _, c := range n.children {
+		at := ""
+		if strings.EqualFold(c.name, name) {
+			at = c.path
+		} else if at = c.named(name); at == "" {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = at
+	}
+	return found
+}
+
+// nearest returns the candidate that word is most likely a slip of the pen for, or "".
+func nearest(word string, candidates []string) string {
+	best, bestDistance := "", len(word)/3+1
+	for _, c := range candidates {
+		if len(word) > 2*len(c)+4 {
+			continue
+		}
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance || d == bestDistance && best == "" {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove, replace or swap with their
+// neighbour to turn a into b.
+func distance(a, b string) int {
+	previous, current, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range current {
+		current[j] = j
+	}
+	for i := range len(a) {
+		next[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next[j+1] = min(current[j+1]+1, next[j]+1, current[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], previous[j-1]+1)
+			}
+		}
+		previous, current, next = current, next, previous
+	}
+	return current[len(b)]
+}
