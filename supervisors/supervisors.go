@@ -44,12 +44,13 @@ type Policy struct {
 	Slow time.Duration
 }
 
-// The failure policies of the tree.
+// The failure policies of the tree. Budget pauses of Max fit into Window, so
+// that a child which fails again at once does spend its budget.
 var (
 	// Critical is for what the service is nothing without: ingest, the executions.
-	Critical = Policy{Initial: 100 * time.Millisecond, Max: 10 * time.Second, Budget: 10, Window: time.Minute, Then: Escalate}
+	Critical = Policy{Initial: 100 * time.Millisecond, Max: 2 * time.Second, Budget: 10, Window: time.Minute, Then: Escalate}
 	// Service is for everything else that lives as long as the process.
-	Service = Policy{Initial: 100 * time.Millisecond, Max: 30 * time.Second, Budget: 20, Window: 10 * time.Minute, Then: Degrade, Slow: time.Minute}
+	Service = Policy{Initial: 100 * time.Millisecond, Max: 15 * time.Second, Budget: 20, Window: 10 * time.Minute, Then: Degrade, Slow: time.Minute}
 )
 
 // Strategy restarts failing children by a policy. One value serves one supervisor.
