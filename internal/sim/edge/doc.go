@@ -1,0 +1,10 @@
+// Package edge owns what every simulated endpoint has in common: a loopback
+// listener that can refuse and come back on the same port, faults that are
+// switched on and off while it runs, and a bounded history of what arrived.
+//
+// It guarantees that Stop ends every connection, including those a fault keeps
+// hanging, and that a history never grows past its limit. Which request a fault
+// hits is drawn from a seed, so requests in the same order meet the same fate.
+//
+// It must never listen on anything but the loopback interface.
+package edge

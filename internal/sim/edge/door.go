@@ -1,0 +1,162 @@
+package edge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Door is a TCP listener on 127.0.0.1 that can be shut and opened again. The
+// port is chosen by the first Open and kept from then on.
+type Door struct {
+	serve func(net.Listener)
+
+	mu       sync.Mutex
+	listener net.Listener
+	address  string
+	conns    map[*doorConn]struct{}
+
+	serving  sync.WaitGroup
+	accepted atomic.Int64
+}
+
+// NewDoor returns a shut door. serve is called in its own goroutine each time
+// the door opens and returns when its listener is closed.
+func NewDoor(serve func(net.Listener)) *Door {
+	return &Door{serve: serve, conns: make(map[*doorConn]struct{})}
+}
+
+// Open starts listening. An open door stays as it is.
+func (d *Door) Open() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listener != nil {
+		return nil
+	}
+	address := d.address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp4", address)
+	if err != nil {
+		return fmt.Errorf("open door on %s: %w", address, err)
+	}
+	d.listener = &doorListener{Listener: listener, door: d}
+	d.address = listener.Addr().String()
+	opened := d.listener
+	d.serving.Go(func() { d.serve(opened) })
+	return nil
+}
+
+// Shut stops listening and resets every connection, as a host does that went
+// away: whoever dials next is refused. It returns when the serve function has.
+func (d *Door) Shut() {
+	d.mu.Lock()
+	listener := d.listener
+	d.listener = nil
+	conns := make([]*doorConn, 0, len(d.conns))
+	for c := range d.conns {
+		conns = append(conns, c)
+	}
+	d.mu.Unlock()
+
+	if listener != nil {
+		_ = listener.Close()
+	}
+	for _, c := range conns {
+		c.reset()
+	}
+	d.serving.Wait()
+}
+
+// Refuse shuts the door when on is true and opens it otherwise.
+func (d *Door) Refuse(on bool) error {
+	if on {
+		d.Shut()
+		return nil
+	}
+	return d.Open()
+}
+
+// Addr returns host:port, "" before the first Open.
+func (d *Door) Addr() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.address
+}
+
+// Accepted counts the connections since the beginning.
+func (d *Door) Accepted() int64 { return d.accepted.Load() }
+
+// admit registers a connection; false when the door was shut meanwhile.
+func (d *Door) admit(l net.Listener, c *doorConn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listener != l {
+		return false
+	}
+	d.conns[c] = struct{}{}
+	d.accepted.Add(1)
+	return true
+}
+
+func (d *Door) forget(c *doorConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, c)
+}
+
+type doorListener struct {
+	net.Listener
+	door *Door
+}
+
+func (l *doorListener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &doorConn{Conn: raw, door: l.door}
+	if !l.door.admit(l, c) {
+		c.reset()
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	}
+	return c, nil
+}
+
+type doorConn struct {
+	net.Conn
+	door *Door
+}
+
+func (c *doorConn) Close() error {
+	c.door.forget(c)
+	return c.Conn.Close()
+}
+
+// reset closes the connection with a TCP reset instead of a farewell.
+func (c *doorConn) reset() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// Reset breaks a connection that came through a Door, also below TLS, so that
+// the peer sees a TCP reset. Any other connection is closed.
+func Reset(c net.Conn) {
+	if layered, ok := c.(*tls.Conn); ok {
+		c = layered.NetConn()
+	}
+	if through, ok := c.(*doorConn); ok {
+		through.reset()
+		return
+	}
+	_ = c.Close()
+}
+
+// ErrStopped says that an endpoint was used after Stop.
+var ErrStopped = errors.New("simulated endpoint is stopped")
