@@ -31,16 +31,20 @@ func NewBucket(rate float64, burst int) *Bucket {
 	return &Bucket{rate: rate, burst: size, tokens: size}
 }
 
+// almostOne is a token, with room for the rounding of what trickled in: a timer
+// set by Next has to find it.
+const almostOne = 1 - 1e-6
+
 // Take takes a token and reports whether there was one.
 func (b *Bucket) Take(now time.Time) bool {
 	if b.rate == 0 {
 		return true
 	}
 	b.fill(now)
-	if b.tokens < 1 {
+	if b.tokens < almostOne {
 		return false
 	}
-	b.tokens--
+	b.tokens = max(0, b.tokens-1)
 	return true
 }
 
@@ -50,12 +54,11 @@ func (b *Bucket) Next(now time.Time) time.Time {
 		return now
 	}
 	b.fill(now)
-	if b.tokens >= 1 {
+	if b.tokens >= almostOne {
 		return now
 	}
-	// Rounded up, so that a timer for that moment finds the token.
 	wait := math.Ceil((1 - b.tokens) / b.rate * float64(time.Second))
-	return now.Add(time.Duration(min(wait, float64(24*time.Hour))) + 1)
+	return now.Add(time.Duration(min(wait, float64(24*time.Hour))))
 }
 
 // fill adds what was gained since the last time. A clock that went back gains nothing.

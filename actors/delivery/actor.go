@@ -1,0 +1,351 @@
+// Package delivery owns the way of notices to one destination instance:
+// suppression, pace, attempts, retries, the circuit breaker, and parking.
+//
+// It guarantees that every notice it is given ends delivered, suppressed or
+// parked, and that the end is in the outbox before the slot of the attempt is
+// given to another one; that after a restart it goes on with what the outbox
+// holds, repeating at most the attempts that were running; and that whatever
+// its destination does - refuse, throttle, hang, crash - no other instance
+// notices. Delivery is at least once.
+//
+// Machine decides and is pure; the actor runs its effects. Attempts run on a
+// pool of the instance's own; one that ignores its deadline is left behind and
+// counted. It must never wait inside the actor, choose recipients, or write a
+// message's text.
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/backoff"
+	"butler/internal/destination"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// Options configure the delivery through one instance. Built and Outbox are required.
+type Options struct {
+	Built   destination.Built
+	Outbox  *outbox.Outbox
+	Metrics *Metrics
+	// Retry is the back-off of one notice; zero means 1 s doubling up to 5 min.
+	Retry backoff.Policy
+	// ParkAfter is the age at which a failing notice is parked; 0 means 24 h.
+	ParkAfter time.Duration
+	// BreakerFailures in a row open the breaker; 0 means 5.
+	BreakerFailures int
+	// BreakerPause is how long the breaker stays open before a probe; zero means 30 s doubling up to 5 min.
+	BreakerPause backoff.Policy
+	// Rand spreads the retries. It is used by this actor alone; nil means one with a seed of its own.
+	Rand *rand.Rand
+	// OnSettled is told every end, on the ledger's goroutine; it must not block. Nil is fine.
+	OnSettled func(messages.NoticeSettled)
+}
+
+// The defaults of what an instance or the options leave open.
+const (
+	defaultInFlight  = 8
+	defaultTimeout   = 10 * time.Second
+	defaultParkAfter = 24 * time.Hour
+	defaultFailures  = 5
+	loadTimeout      = 5 * time.Minute
+)
+
+// withDefaults fills in what is left open.
+func (o Options) withDefaults() Options {
+	i := &o.Built.Instance
+	i.MaxInFlight = positive(i.MaxInFlight, defaultInFlight)
+	i.Timeout = positive(i.Timeout, defaultTimeout)
+	i.Batch = positive(i.Batch, 1)
+	if _, ok := o.Built.Destination.(destination.BatchDeliverer); !ok {
+		i.Batch = 1
+	}
+	o.ParkAfter = positive(o.ParkAfter, defaultParkAfter)
+	o.BreakerFailures = positive(o.BreakerFailures, defaultFailures)
+	if o.Retry == (backoff.Policy{}) {
+		o.Retry = backoff.Policy{Base: time.Second, Max: 5 * time.Minute, Min: 100 * time.Millisecond}
+	}
+	if o.BreakerPause == (backoff.Policy{}) {
+		o.BreakerPause = backoff.Policy{Base: 30 * time.Second, Max: 5 * time.Minute}
+	}
+	if o.Rand == nil {
+		o.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	return o
+}
+
+func positive[N int | time.Duration](n, otherwise N) N {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// policy is what the machine needs to know of the options.
+func (o Options) policy() Policy {
+	i := o.Built.Instance
+	return Policy{
+		Window: i.Window, Rate: i.Pace.Rate, Burst: i.Pace.Burst, MaxInFlight: i.MaxInFlight, Batch: i.Batch,
+		Retry: o.Retry, ParkAfter: o.ParkAfter, BreakerFailures: o.BreakerFailures, BreakerPause: o.BreakerPause,
+	}
+}
+
+// Props describes the delivery actor of one instance.
+func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Props {
+	if opts.Built.Destination == nil || opts.Outbox == nil {
+		panic("BUG: a delivery needs a destination and an outbox")
+	}
+	opts = opts.withDefaults()
+	log := kit.Log.Named("delivery").With(logx.Destination(opts.Built.Instance.Name))
+	send := &sender{built: opts.Built, outbox: opts.Outbox, log: log, limit: int64(opts.Built.Instance.MaxInFlight)}
+	meter := opts.Metrics.of(opts.Built.Instance)
+	return kit.Props("delivery", func() actor.Actor {
+		return &delivery{opts: opts, log: log, sender: send, meter: meter}
+	}, more...)
+}
+
+// What the actor tells itself, beside attempted.
+type (
+	// barrierPassed: no settlement of an earlier life is on its way any more.
+	barrierPassed struct{}
+	backlogLoaded struct {
+		loaded Loaded
+		err    error
+	}
+	settlementRecorded struct{ serial uint64 }
+	wakeDue            struct{}
+	summaryDue         struct{}
+)
+
+type delivery struct {
+	opts   Options
+	log    *zap.Logger
+	sender *sender
+	meter  meter
+
+	machine  *Machine
+	attempts *actorkit.Effects
+	loading  *actorkit.Effects
+	wake     actorkit.Timer
+	summary  actorkit.Timer
+	summing  bool // summary is armed
+	reports  *reporter
+	drained  []messages.Ref
+}
+
+// Receive implements actor.Actor.
+func (d *delivery) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		d.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		d.end()
+	case barrierPassed:
+		d.load(ctx)
+	case backlogLoaded:
+		if msg.err != nil {
+			actorkit.Fail(fmt.Errorf("load backlog: %w", msg.err))
+		}
+		d.step(ctx, msg.loaded)
+	case messages.NoticeQueued:
+		d.queued(ctx, msg)
+	case attempted:
+		d.meter.attempt(msg)
+		d.reports.attempt(msg)
+		d.step(ctx, SendFinished{Serial: msg.serial, Results: msg.results})
+	case settlementRecorded:
+		d.step(ctx, Settled{Serial: msg.serial})
+	case wakeDue:
+		d.step(ctx, Due{})
+	case summaryDue:
+		d.summing = false
+		d.reports.summarise(time.Now())
+		d.armSummary(ctx)
+	case messages.DrainDelivery:
+		d.drained = append(d.drained, msg.ReplyTo)
+		d.step(ctx, Drain{})
+	case messages.DescribeDelivery:
+		d.describe(ctx, msg)
+	}
+}
+
+// begin starts a life: nothing is known before the backlog is loaded, and that
+// has to wait for settlements that an earlier life has under way.
+func (d *delivery) begin(ctx actor.Context) {
+	d.machine = NewMachine(d.opts.policy(), d.opts.Rand)
+	d.attempts = actorkit.NewEffects(actorkit.NewPool(2 * d.opts.Built.Instance.MaxInFlight))
+	d.loading = actorkit.NewEffects(actorkit.NewPool(1))
+	d.reports = newReporter(d.log)
+	d.meter.breaker.Set(0)
+	post := actorkit.Poster(ctx)
+	d.opts.Outbox.Barrier(func(err error) {
+		if err == nil {
+			post(barrierPassed{})
+		}
+	})
+}
+
+func (d *delivery) end() {
+	d.wake.Stop()
+	d.summary.Stop()
+	d.attempts.Close()
+	d.loading.Close()
+}
+
+func (d *delivery) load(ctx actor.Context) {
+	opts := d.opts
+	d.loading.Run(ctx, loadTimeout, func(context.Context) any {
+		loaded, err := backlog(opts)
+		return backlogLoaded{loaded: loaded, err: err}
+	})
+}
+
+// backlog reads what waits for the instance.
+func backlog(o Options) (Loaded, error) {
+	instance := o.Built.Instance
+	found, err := o.Outbox.Load(instance.Name)
+	if err != nil {
+		return Loaded{}, err
+	}
+	loaded := Loaded{Windows: found.Windows}
+	for id, why := range found.Unreadable {
+		loaded.Notices = append(loaded.Notices, Queued{ID: id, Unreadable: why.Error()})
+	}
+	for _, w := range found.Waiting {
+		q := Queued{ID: w.ID, QueuedAt: w.QueuedAt, Attempts: w.Attempts, Panics: w.Panics}
+		if instance.Window > 0 && !w.Exempt {
+			n, err := o.Outbox.Notice(instance.Name, w.ID)
+			if err != nil {
+				q.Unreadable = err.Error()
+			} else {
+				q.Key = keyOf(instance, n)
+			}
+		}
+		loaded.Notices = append(loaded.Notices, q)
+	}
+	return loaded, nil
+}
+
+// keyOf returns what suppression counts by. A key function that crashes must not
+// take the actor with it, again and again: it is replaced by the default.
+func keyOf(i destination.Instance, n messages.Notice) (key string) {
+	byTask := n.Alert.Event.TaskID + "|" + n.Recipient
+	if i.Key == nil {
+		return byTask
+	}
+	defer func() {
+		if recover() != nil {
+			key = byTask
+		}
+	}()
+	return i.Key(n)
+}
+
+// queued takes in a notice that was announced. It may have been found in the
+// outbox, and even be settled, before the announcement arrived.
+func (d *delivery) queued(ctx actor.Context, msg messages.NoticeQueued) {
+	n := msg.Notice
+	if !d.opts.Outbox.Pending(d.opts.Built.Instance.Name, n.ID) {
+		return
+	}
+	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt}
+	if d.opts.Built.Instance.Window > 0 && !msg.Exempt && !n.Alert.Test {
+		q.Key = keyOf(d.opts.Built.Instance, n)
+	}
+	d.step(ctx, q)
+}
+
+// step lets the machine decide and does what it says.
+func (d *delivery) step(ctx actor.Context, in Input) {
+	now := time.Now()
+	for _, effect := range d.machine.Step(now, in) {
+		switch do := effect.(type) {
+		case Send:
+			d.send(ctx, do)
+		case Settle:
+			d.settle(ctx, do)
+		case Arm:
+			d.wake.Stop()
+			d.wake = actorkit.After(ctx, do.At.Sub(now), wakeDue{})
+		case Disarm:
+			d.wake.Stop()
+		case Retry:
+			d.meter.retries.Inc()
+			d.reports.retry(now, do)
+		case BreakerMoved:
+			d.meter.setBreaker(do.Open)
+			d.reports.breaker(now, do)
+		case Paused:
+			d.reports.pause(now, do)
+		case Drained:
+			for _, asker := range d.drained {
+				tell(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name, Left: do.Left})
+			}
+			d.drained = nil
+		}
+	}
+	d.meter.queue(d.machine.Queued(), d.machine.Oldest())
+	d.armSummary(ctx)
+}
+
+// armSummary makes sure that lines held back are told, too.
+func (d *delivery) armSummary(ctx actor.Context) {
+	if !d.summing && d.reports.holdsBack() {
+		d.summing = true
+		d.summary = actorkit.After(ctx, summaryEvery, summaryDue{})
+	}
+}
+
+func (d *delivery) send(ctx actor.Context, do Send) {
+	s := d.sender
+	started := d.attempts.Run(ctx, d.opts.Built.Instance.Timeout, func(bounded context.Context) any {
+		return s.send(bounded, do)
+	})
+	// The answer of an attempt can overtake the end of its goroutine; the pool has
+	// room for as many of those as may run.
+	if !started {
+		actorkit.Poster(ctx)(refused(do))
+	}
+}
+
+func (d *delivery) settle(ctx actor.Context, do Settle) {
+	d.meter.outcomes(do.Settlement)
+	d.reports.outcomes(do.Settlement)
+	post, onSettled, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Built.Instance
+	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
+	d.opts.Outbox.Settle(place, do.Settlement, func(ended []messages.NoticeSettled, err error) {
+		if err != nil {
+			return // closing: what is not recorded comes again after the restart
+		}
+		if onSettled != nil {
+			for _, end := range ended {
+				onSettled(end)
+			}
+		}
+		post(settlementRecorded{serial: do.Serial})
+	})
+}
+
+func (d *delivery) describe(ctx actor.Context, msg messages.DescribeDelivery) {
+	now := time.Now()
+	state := d.machine.State(now)
+	state.Instance, state.Integration = d.opts.Built.Instance.Name, d.opts.Built.Instance.Integration
+	tell(ctx, msg.ReplyTo, messages.DescribeDeliveryReply{States: []messages.DeliveryState{state}, At: now})
+}
+
+func tell(ctx actor.Context, to messages.Ref, message any) {
+	if !to.IsZero() {
+		ctx.Send(actorkit.PIDOf(to), message)
+	}
+}

@@ -1,0 +1,207 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// graceOfAttempt is how long an attempt may take to notice that its time is up.
+const graceOfAttempt = time.Second
+
+// sender makes the attempts of one instance. It outlives restarts of its actor
+// and is safe for concurrent use.
+type sender struct {
+	built  destination.Built
+	outbox *outbox.Outbox
+	log    *zap.Logger
+	limit  int64
+	// stuck counts attempts that were given up and have not returned.
+	stuck atomic.Int64
+}
+
+// attempted is what came of a Send. It is the answer to the actor.
+type attempted struct {
+	serial  uint64
+	results []Result
+	sent    []Sending
+	// labels say for the metrics why a result is a failure, "" for an accepted one.
+	labels []string
+	// notices are those that could be read; the others are zero.
+	notices []messages.Notice
+	// called reports that the destination was called at all.
+	called bool
+	at     time.Time
+	took   time.Duration
+}
+
+// send reads the notices of an attempt and hands them to the destination.
+func (s *sender) send(ctx context.Context, effect Send) attempted {
+	a := attempted{
+		serial:  effect.Serial,
+		sent:    effect.Notices,
+		results: make([]Result, len(effect.Notices)),
+		labels:  make([]string, len(effect.Notices)),
+		notices: make([]messages.Notice, len(effect.Notices)),
+	}
+	var batch []messages.Notice
+	var places []int // of the batch in the attempt
+	for i, sending := range effect.Notices {
+		n, err := s.outbox.Notice(s.built.Instance.Name, sending.ID)
+		if err != nil {
+			a.results[i], a.labels[i] = unreadable(err), "other"
+			continue
+		}
+		n.SuppressedBefore = sending.SuppressedBefore
+		a.notices[i] = n
+		batch, places = append(batch, n), append(places, i)
+	}
+	started := time.Now()
+	if len(batch) > 0 {
+		a.called = true
+		for i, err := range s.bounded(ctx, batch) {
+			a.results[places[i]], a.labels[places[i]] = classify(err)
+		}
+	}
+	a.at = time.Now()
+	a.took = a.at.Sub(started)
+	return a
+}
+
+// refused is the answer to a Send that could not even be started.
+func refused(effect Send) attempted {
+	a := attempted{serial: effect.Serial, at: time.Now()}
+	for range effect.Notices {
+		a.results = append(a.results, Result{Kind: Transient, Err: "too many attempts are still ending"})
+	}
+	return a
+}
+
+// unreadable classifies an error of the outbox.
+func unreadable(err error) Result {
+	if errors.Is(err, journal.ErrCorrupt) {
+		return Result{Kind: Unreadable, Err: err.Error()}
+	}
+	return Result{Kind: Transient, Err: err.Error()}
+}
+
+// bounded calls the destination and comes back when ctx has ended, even if the
+// destination does not. Such a call is counted as stuck until it returns, and
+// when as many are stuck as may run at once the destination is not called any more.
+func (s *sender) bounded(ctx context.Context, batch []messages.Notice) []error {
+	if stuck := s.stuck.Load(); stuck >= s.limit {
+		return repeated(len(batch), fmt.Errorf("%d earlier attempts ignore their timeout and are still running", stuck))
+	}
+	answer := make(chan []error, 1)
+	var settled atomic.Bool // by whoever is first: the call, or giving it up
+	go func() {
+		errs := s.call(ctx, batch)
+		if !settled.CompareAndSwap(false, true) {
+			s.stuck.Add(-1)
+		}
+		answer <- errs
+	}()
+	select {
+	case errs := <-answer:
+		return errs
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(graceOfAttempt)
+	defer patience.Stop()
+	select {
+	case errs := <-answer:
+		return errs
+	case <-patience.C:
+	}
+	s.stuck.Add(1)
+	if !settled.CompareAndSwap(false, true) {
+		s.stuck.Add(-1)
+		return <-answer
+	}
+	return repeated(len(batch), fmt.Errorf("destination ignores its timeout: %w", context.Cause(ctx)))
+}
+
+// call calls the destination. A crash becomes an error like any other.
+func (s *sender) call(ctx context.Context, batch []messages.Notice) (errs []error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("destination panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+			errs = repeated(len(batch), crash{cause})
+		}
+	}()
+	if many, ok := s.built.Destination.(destination.BatchDeliverer); ok && len(batch) > 1 {
+		errs = many.DeliverBatch(ctx, batch)
+		if len(errs) != len(batch) {
+			return repeated(len(batch), fmt.Errorf("destination answered %d results for %d notices", len(errs), len(batch)))
+		}
+		return errs
+	}
+	for _, n := range batch {
+		_, err := s.built.Destination.Deliver(ctx, n)
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// crash is a panic of a destination or a template.
+type crash struct{ cause any }
+
+func (c crash) Error() string { return fmt.Sprintf("panic: %v", c.cause) }
+
+// classify turns the error of an attempt into a result and the label of its failure.
+func classify(err error) (Result, string) {
+	if err == nil {
+		return Result{Kind: Accepted}, ""
+	}
+	if _, ok := errors.AsType[crash](err); ok {
+		return Result{Kind: Panicked, Err: err.Error()}, "panic"
+	}
+	kind, after := destination.KindOf(err)
+	r := Result{After: after, Err: err.Error()}
+	switch kind {
+	case destination.ThrottledKind:
+		r.Kind = Throttled
+		return r, "rate_limited"
+	case destination.PermanentKind:
+		r.Kind = Permanent
+		return r, "client_error"
+	case destination.MisconfiguredKind:
+		r.Kind = Misconfigured
+		return r, "auth_error"
+	case destination.Transient:
+	}
+	r.Kind = Transient
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return r, "timeout"
+	case errors.Is(err, context.Canceled):
+		return r, "canceled"
+	default:
+		return r, "server_error"
+	}
+}
+
+// failureLabels are all labels that classify and send give.
+func failureLabels() []string {
+	return []string{
+		"client_error", "server_error", "auth_error", "rate_limited", "timeout", "canceled", "panic", "other",
+	}
+}
+
+func repeated(n int, err error) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}

@@ -1,0 +1,439 @@
+package delivery
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"butler/internal/backoff"
+	"butler/internal/outbox"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+// Policy is how an instance delivers. Every field has to be set; the zero value
+// of Window, and of Rate, means no limit.
+type Policy struct {
+	// Window is the suppression window of a key.
+	Window time.Duration
+	// Rate and Burst bound attempts per second.
+	Rate  float64
+	Burst int
+	// MaxInFlight is how many attempts run, or wait for their record, at once.
+	MaxInFlight int
+	// Batch is how many notices an attempt carries at most.
+	Batch int
+	// Retry is the back-off of one notice.
+	Retry backoff.Policy
+	// ParkAfter is the age at which a notice that fails is parked.
+	ParkAfter time.Duration
+	// BreakerFailures in a row open the breaker. It stays open for the ceilings of BreakerPause.
+	BreakerFailures int
+	BreakerPause    backoff.Policy
+}
+
+// Bounds that are no configuration.
+const (
+	// maxThrottle is the longest pause a provider can ask for.
+	maxThrottle = time.Hour
+	// maxPanics is how often sending one notice may crash before it is parked.
+	maxPanics = 5
+	// rememberEvery is how many attempts pass between two records of their number.
+	rememberEvery = 5
+	// restartGrace is what a notice that grew old while the service was down gets at least.
+	restartGrace = time.Hour
+	// countKept is how long a count of suppressed notices waits to be told.
+	countKept = 30 * 24 * time.Hour
+	// upkeepEvery is the least time between two looks for overdue notices and ended windows.
+	upkeepEvery = time.Minute
+	// settleAtOnce bounds the outcomes in one commit.
+	settleAtOnce = 1000
+	// keptError is how much of an error a waiting notice remembers, in bytes.
+	keptError = 200
+)
+
+// Machine decides what happens to the notices of one instance: it is given the
+// time and one input, and answers with effects. It reads no clock and does no I/O.
+//
+// A notice with a key waits while another one of its key is on its way. When
+// that one is delivered they are suppressed and counted; when it is parked the
+// next has its turn. An attempt keeps its slot until its end is durable, so a
+// ledger that stands still stops the sending, too.
+type Machine struct {
+	policy Policy
+	random *rand.Rand
+
+	items   map[messages.NoticeID]*item
+	lanes   map[string]*lane
+	ready   *line
+	waiting *line
+	// arrivals are the items in order, with settled ones in between.
+	arrivals []*item
+	order    uint64
+
+	serial  uint64
+	flights map[uint64]flight
+	records map[uint64]record
+	slots   int // taken by flights and the records they ended in
+
+	bucket    *ratelimit.Bucket
+	windows   *ratelimit.Windows
+	breaker   breaker
+	paused    time.Time
+	throttled int // in a row
+
+	loaded, draining, drained bool
+	nextUpkeep                time.Time
+	armed                     time.Time
+	lastErr                   string
+	lastSuccess               time.Time
+
+	// What the current step has collected.
+	now      time.Time
+	out      []Effect
+	outcomes []outbox.Outcome
+	touched  map[string]bool // keys whose window changed
+	ended    []string        // keys whose window is not needed any more
+	endings  int             // how many notices ended
+	keepSlot bool            // the last record of the step holds the slot of its attempt
+}
+
+// flight is a running attempt.
+type flight struct {
+	items []*item
+	probe bool
+}
+
+// record is a settlement that is not durable yet.
+type record struct {
+	ended []messages.NoticeID
+	slot  bool
+}
+
+// NewMachine returns the machine of one instance. random also tells the answers
+// to this machine from those to one before a restart.
+func NewMachine(p Policy, random *rand.Rand) *Machine {
+	return &Machine{
+		policy:  p,
+		random:  random,
+		items:   map[messages.NoticeID]*item{},
+		lanes:   map[string]*lane{},
+		ready:   newReadyLine(),
+		waiting: newWaitingLine(),
+		serial:  random.Uint64(),
+		flights: map[uint64]flight{},
+		records: map[uint64]record{},
+		bucket:  ratelimit.NewBucket(p.Rate, p.Burst),
+		windows: ratelimit.NewWindows(p.Window),
+		breaker: breaker{threshold: p.BreakerFailures, pause: p.BreakerPause},
+		touched: map[string]bool{},
+	}
+}
+
+// Step takes in one input at a time and returns what is to be done about it, in order.
+func (m *Machine) Step(now time.Time, in Input) []Effect {
+	m.now, m.out = now, nil
+	switch in := in.(type) {
+	case Loaded:
+		m.load(in)
+	case Queued:
+		m.enqueue(in, in.QueuedAt.Add(m.policy.ParkAfter))
+	case SendFinished:
+		m.finish(in)
+	case Settled:
+		m.settled(in)
+	case Due:
+		m.armed = time.Time{}
+	case Drain:
+		m.draining = true
+	}
+	if m.loaded {
+		m.upkeep()
+		m.start()
+	}
+	m.commit()
+	if m.draining && !m.drained && m.slots == 0 && len(m.records) == 0 {
+		m.drained = true
+		m.emit(Drained{Left: len(m.items)})
+	}
+	m.arm()
+	return m.out
+}
+
+func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
+
+func (m *Machine) load(in Loaded) {
+	m.loaded = true
+	for key, window := range in.Windows {
+		if !m.windows.Limits() {
+			m.ended = append(m.ended, key)
+			continue
+		}
+		m.windows.Restore(key, window)
+	}
+	// What was announced meanwhile is on disk too, mostly: the order of the disk goes first.
+	early := m.arrivals
+	m.arrivals, m.items = nil, map[messages.NoticeID]*item{}
+	for _, q := range in.Notices {
+		overdue := q.QueuedAt.Add(m.policy.ParkAfter)
+		if grace := m.now.Add(min(restartGrace, m.policy.ParkAfter)); overdue.Before(grace) {
+			overdue = grace
+		}
+		m.enqueue(q, overdue)
+	}
+	for _, i := range early {
+		m.enqueue(Queued{ID: i.id, Key: i.key, QueuedAt: i.queuedAt}, i.overdue)
+	}
+}
+
+// enqueue adds a notice that is not known yet.
+func (m *Machine) enqueue(q Queued, overdue time.Time) {
+	if _, known := m.items[q.ID]; known {
+		return
+	}
+	i := &item{
+		id: q.ID, key: q.Key, queuedAt: q.QueuedAt, overdue: overdue, attempts: q.Attempts, panics: q.Panics,
+	}
+	m.items[q.ID] = i
+	m.arrivals = append(m.arrivals, i)
+	switch {
+	case !m.loaded: // load sorts it in
+	case q.Unreadable != "":
+		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: q.Unreadable})
+	case q.Key == "" || !m.windows.Limits():
+		i.key = ""
+		m.makeReady(i)
+	default:
+		l, ok := m.lanes[q.Key]
+		if !ok {
+			l = &lane{}
+			m.lanes[q.Key] = l
+		}
+		l.behind = append(l.behind, i)
+		m.promote(q.Key, l)
+	}
+}
+
+func (m *Machine) makeReady(i *item) {
+	m.order++
+	i.state, i.order = ready, m.order
+	m.ready.join(i)
+}
+
+// promote gives the right of way to the next notice of a key, and suppresses
+// those that an open window holds back.
+func (m *Machine) promote(key string, l *lane) {
+	for l.active == nil && len(l.behind) > 0 {
+		next := l.behind[0]
+		l.behind = l.behind[1:]
+		switch {
+		case next.state != behind: // parked while it waited
+		case m.windows.Holds(key, next.id, m.now):
+			m.suppress(next)
+		default:
+			l.active = next
+			m.makeReady(next)
+		}
+	}
+	if l.active == nil {
+		delete(m.lanes, key)
+	}
+}
+
+func (m *Machine) suppress(i *item) {
+	window := m.windows.Get(i.key)
+	m.windows.Suppress(i.key)
+	m.touched[i.key] = true
+	m.end(i, outbox.Outcome{
+		Ended: messages.NoticeSuppressed,
+		Reason: fmt.Sprintf("rate limit: notice %s of the same kind was delivered, and holds further ones back until %s",
+			window.OpenedBy, window.Until.UTC().Format(time.RFC3339)),
+	})
+}
+
+// finish takes in the end of an attempt.
+func (m *Machine) finish(in SendFinished) {
+	f, ok := m.flights[in.Serial]
+	if !ok || len(in.Results) != len(f.items) {
+		return // an answer to a machine before a restart
+	}
+	delete(m.flights, in.Serial)
+	said, why := silent, ""
+	for _, r := range in.Results {
+		if v := r.verdict(); v > said {
+			said, why = v, r.Err
+		}
+	}
+	// The breaker first: a notice that it lets through again must not see it open.
+	if m.breaker.finish(m.now, said, f.probe) {
+		m.emit(BreakerMoved{Open: m.breaker.open, Until: m.breaker.until, Err: why})
+	}
+	m.pause(in.Results)
+	before := m.endings
+	for n, r := range in.Results {
+		m.result(f.items[n], r)
+	}
+	if m.keepSlot = m.endings > before; !m.keepSlot {
+		m.slots--
+	}
+}
+
+// pause stops the whole instance when the provider throttles it.
+func (m *Machine) pause(results []Result) {
+	throttled, after := false, time.Duration(0)
+	for _, r := range results {
+		if r.Kind == Throttled {
+			throttled, after = true, max(after, r.After)
+		}
+	}
+	if !throttled {
+		m.throttled = 0
+		return
+	}
+	m.throttled++
+	if after <= 0 {
+		after = max(m.policy.Retry.Delay(m.throttled, m.random), time.Second)
+	}
+	if until := m.now.Add(min(after, maxThrottle)); until.After(m.paused) {
+		m.paused = until
+		m.emit(Paused{Until: until})
+	}
+}
+
+// result decides what becomes of one notice of an attempt.
+func (m *Machine) result(i *item, r Result) {
+	i.attempts++
+	if r.Kind == Accepted {
+		m.deliver(i)
+		return
+	}
+	i.lastErr = firstBytes(r.Err, keptError)
+	m.lastErr = i.lastErr
+	if r.Kind == Panicked {
+		i.panics++
+	}
+	overdue := !m.now.Before(i.overdue)
+	switch {
+	case r.Kind == Permanent:
+		m.park(i, outbox.Rejected, r.Err)
+	case r.Kind == Unreadable:
+		m.park(i, outbox.Unreadable, r.Err)
+	case i.panics >= maxPanics:
+		m.park(i, outbox.Panicked, r.Err)
+	case overdue:
+		m.park(i, outbox.Expired, m.expired(i))
+	case r.Kind == Throttled:
+		m.remember(i, r)
+		i.state = ready // in its old place
+		m.ready.join(i)
+	default:
+		m.remember(i, r)
+		delay := m.policy.Retry.Delay(i.attempts, m.random)
+		i.state, i.due = waiting, m.now.Add(delay)
+		m.waiting.join(i)
+		m.emit(Retry{ID: i.id, Attempt: i.attempts, Delay: delay, Result: r})
+	}
+}
+
+func (m *Machine) deliver(i *item) {
+	m.lastSuccess, m.lastErr = m.now, ""
+	if i.key != "" {
+		m.windows.Deliver(i.key, i.id, m.now)
+		m.touched[i.key] = true
+	}
+	m.end(i, outbox.Outcome{Ended: messages.NoticeDelivered})
+	m.yield(i)
+}
+
+func (m *Machine) park(i *item, cause outbox.ParkCause, reason string) {
+	m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: cause, Reason: reason})
+	m.yield(i)
+}
+
+func (m *Machine) expired(i *item) string {
+	return fmt.Sprintf("not accepted within %s: %s", m.policy.ParkAfter,
+		cmp.Or(i.lastErr, m.lastErr, "the destination accepts nothing"))
+}
+
+// remember records the number of attempts now and then; a crash of our own code
+// every time, so that a notice that kills its sender is not tried for ever.
+func (m *Machine) remember(i *item, r Result) {
+	if i.attempts%rememberEvery == 0 || r.Kind == Panicked {
+		m.add(outbox.Outcome{ID: i.id, Attempts: i.attempts, Panics: i.panics})
+	}
+}
+
+// end notes that a notice has ended. It stays known until that is durable.
+func (m *Machine) end(i *item, o outbox.Outcome) {
+	i.state = settling
+	m.endings++
+	o.ID, o.Attempts, o.Panics = i.id, i.attempts, i.panics
+	m.add(o)
+}
+
+// yield gives the right of way of a notice that has ended to the next of its key.
+func (m *Machine) yield(i *item) {
+	if l, ok := m.lanes[i.key]; ok && l.active == i {
+		l.active = nil
+		m.promote(i.key, l)
+	}
+}
+
+// upkeep parks what has grown too old while the destination fails, and forgets
+// windows that have ended.
+func (m *Machine) upkeep() {
+	if m.now.Before(m.nextUpkeep) {
+		return
+	}
+	m.nextUpkeep = m.now.Add(upkeepEvery)
+	m.ended = append(m.ended, m.windows.Forget(m.now, countKept)...)
+	if !m.breaker.open && !m.now.Before(m.paused) {
+		return
+	}
+	var overdue []*item
+	for _, i := range m.arrivals {
+		if i.state != settling && i.state != inFlight && !m.now.Before(i.overdue) {
+			overdue = append(overdue, i)
+		}
+	}
+	// All are marked before the first yields: none of them gets the right of way.
+	for _, i := range overdue {
+		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i)})
+	}
+	for _, i := range overdue {
+		m.yield(i)
+	}
+}
+
+// start sends what may be sent.
+func (m *Machine) start() {
+	for i := m.waiting.front(); i != nil && !i.due.After(m.now); i = m.waiting.front() {
+		m.waiting.take()
+		m.makeReady(i)
+	}
+	for !m.draining && m.slots < m.policy.MaxInFlight && m.ready.front() != nil &&
+		!m.now.Before(m.paused) && m.breaker.allows(m.now) && m.bucket.Take(m.now) {
+		m.send()
+	}
+}
+
+func (m *Machine) send() {
+	f, most := flight{probe: m.breaker.start()}, m.policy.Batch
+	if f.probe {
+		most = 1
+	}
+	m.serial++
+	effect := Send{Serial: m.serial}
+	for i := m.ready.front(); i != nil && len(f.items) < most; i = m.ready.front() {
+		m.ready.take()
+		i.state = inFlight
+		f.items = append(f.items, i)
+		effect.Notices = append(effect.Notices, Sending{
+			ID: i.id, Attempt: i.attempts + 1, SuppressedBefore: m.windows.Get(i.key).Suppressed,
+		})
+	}
+	m.slots++
+	m.flights[m.serial] = f
+	m.emit(effect)
+}

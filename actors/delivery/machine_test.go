@@ -1,0 +1,311 @@
+package delivery
+
+import (
+	"bufio"
+	"cmp"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"butler/internal/backoff"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+var update = flag.Bool("update", false, "write what the machine does into testdata")
+
+// TestMachine_followsTheScripts runs testdata/machine: every block is inputs,
+// a line of dashes, and the effects they must have.
+//
+// Inputs: policy, load, queue, finish, settled, at (moves the clock; sends Due
+// when the timer is armed for that moment or before), drain.
+func TestMachine_followsTheScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/machine/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts found: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newScript(t).run(string(raw))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := gocmp.Diff(string(raw), got); diff != "" {
+				t.Errorf("effects differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// script runs a machine by text. Serials are told as #1, #2, ... in the order of
+// their effects, times as the time since the start.
+type script struct {
+	t       *testing.T
+	machine *Machine
+	start   time.Time
+	now     time.Time
+	armed   time.Time
+	serials []uint64
+	sent    map[int][]Sending
+}
+
+var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+
+func testPolicy() Policy {
+	return Policy{
+		MaxInFlight: 8, Batch: 1, ParkAfter: 24 * time.Hour, BreakerFailures: 3,
+		Retry:        backoff.Policy{Base: 10 * time.Second, Min: 10 * time.Second},
+		BreakerPause: backoff.Policy{Base: 30 * time.Second, Max: 2 * time.Minute},
+	}
+}
+
+func newScript(t *testing.T) *script {
+	t.Helper()
+	return &script{t: t, start: noon, now: noon, sent: map[int][]Sending{}}
+}
+
+func (s *script) run(text string) string {
+	var out strings.Builder
+	var block []string
+	skipping := false
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		line := lines.Text()
+		switch {
+		case line == "----":
+			out.WriteString("----\n")
+			for _, input := range block {
+				out.WriteString(s.input(input))
+			}
+			block, skipping = nil, true
+		case line == "":
+			out.WriteString("\n")
+			skipping = false
+		case skipping: // the effects of the file
+		case strings.HasPrefix(line, "#"):
+			out.WriteString(line + "\n")
+		default:
+			out.WriteString(line + "\n")
+			block = append(block, line)
+		}
+	}
+	return out.String()
+}
+
+// input runs one line and returns its effects as text.
+func (s *script) input(line string) string {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "policy":
+		p := testPolicy()
+		for name, value := range pairs(rest) {
+			switch name {
+			case "window":
+				p.Window = s.duration(value)
+			case "inflight":
+				p.MaxInFlight = s.number(value)
+			case "batch":
+				p.Batch = s.number(value)
+			case "rate":
+				p.Rate = float64(s.number(value))
+			case "park":
+				p.ParkAfter = s.duration(value)
+			case "failures":
+				p.BreakerFailures = s.number(value)
+			}
+		}
+		s.machine = NewMachine(p, rand.New(rand.NewPCG(1, 1)))
+		return ""
+	case "load":
+		return s.load(rest)
+	case "queue":
+		return s.step(s.notice(rest))
+	case "finish":
+		return s.finish(rest)
+	case "settled":
+		return s.step(Settled{Serial: s.serials[s.number(strings.TrimPrefix(rest, "#"))-1]})
+	case "at":
+		s.now = s.start.Add(s.duration(rest))
+		if s.armed.IsZero() || s.now.Before(s.armed) {
+			return ""
+		}
+		s.armed = time.Time{}
+		return s.step(Due{})
+	case "drain":
+		return s.step(Drain{})
+	}
+	s.t.Fatalf("unknown input %q", line)
+	return ""
+}
+
+// load takes notices separated by commas, windows as key:openedBy:until:count.
+func (s *script) load(rest string) string {
+	in := Loaded{Windows: map[string]ratelimit.Window{}}
+	for part := range strings.SplitSeq(rest, ", ") {
+		if window, ok := strings.CutPrefix(part, "window "); ok {
+			f := strings.Split(window, ":")
+			in.Windows[f[0]] = ratelimit.Window{
+				OpenedBy: messages.NoticeID(f[1]), Until: s.start.Add(s.duration(f[2])), Suppressed: s.number(f[3]),
+			}
+		} else if part != "" {
+			in.Notices = append(in.Notices, s.notice(part))
+		}
+	}
+	return s.step(in)
+}
+
+// notice reads "id key=k age=1h attempts=3 unreadable=why".
+func (s *script) notice(text string) Queued {
+	id, rest, _ := strings.Cut(text, " ")
+	q := Queued{ID: messages.NoticeID(id), QueuedAt: s.now}
+	for name, value := range pairs(rest) {
+		switch name {
+		case "key":
+			q.Key = value
+		case "age":
+			q.QueuedAt = s.now.Add(-s.duration(value))
+		case "attempts":
+			q.Attempts = s.number(value)
+		case "panics":
+			q.Panics = s.number(value)
+		case "unreadable":
+			q.Unreadable = value
+		}
+	}
+	return q
+}
+
+// finish reads "#1 accepted throttled:30s transient".
+func (s *script) finish(rest string) string {
+	f := strings.Fields(rest)
+	number := s.number(strings.TrimPrefix(f[0], "#"))
+	in := SendFinished{Serial: s.serials[number-1]}
+	for _, word := range f[1:] {
+		kind, after, _ := strings.Cut(word, ":")
+		r := Result{Kind: ResultKind(slices.Index(kindNames, kind)), Err: kind + " error"}
+		if r.Kind == Accepted {
+			r.Err = ""
+		}
+		if after != "" {
+			r.After = s.duration(after)
+		}
+		in.Results = append(in.Results, r)
+	}
+	return s.step(in)
+}
+
+var kindNames = []string{
+	"accepted", "transient", "throttled", "permanent", "misconfigured", "panicked", "unreadable",
+}
+
+func (s *script) step(in Input) string {
+	var out strings.Builder
+	for _, e := range s.machine.Step(s.now, in) {
+		fmt.Fprintln(&out, s.describe(e))
+	}
+	return out.String()
+}
+
+func (s *script) serial(n uint64) string {
+	s.serials = append(s.serials, n)
+	return fmt.Sprintf("#%d", len(s.serials))
+}
+
+func (s *script) describe(e Effect) string {
+	switch e := e.(type) {
+	case Send:
+		text := "send " + s.serial(e.Serial)
+		for _, n := range e.Notices {
+			text += fmt.Sprintf(" %s/%d", n.ID, n.Attempt)
+			if n.SuppressedBefore > 0 {
+				text += fmt.Sprintf("(+%d)", n.SuppressedBefore)
+			}
+		}
+		return text
+	case Settle:
+		text := "settle " + s.serial(e.Serial)
+		for _, o := range e.Settlement.Outcomes {
+			switch o.Ended {
+			case 0:
+				text += fmt.Sprintf(" %s=waiting/%d/%d", o.ID, o.Attempts, o.Panics)
+			case messages.NoticeParked:
+				text += fmt.Sprintf(" %s=parked/%s(%s)", o.ID, o.Cause, o.Reason)
+			default:
+				text += fmt.Sprintf(" %s=%s", o.ID, o.Ended)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(e.Settlement.Windows)) {
+			w := e.Settlement.Windows[key]
+			text += fmt.Sprintf(" window(%s by %s until %s, %d held back)", key, w.OpenedBy, s.since(w.Until), w.Suppressed)
+		}
+		for _, key := range e.Settlement.Forgotten {
+			text += fmt.Sprintf(" forget(%s)", key)
+		}
+		return text
+	case Arm:
+		s.armed = e.At
+		return "arm " + s.since(e.At)
+	case Disarm:
+		s.armed = time.Time{}
+		return "disarm"
+	case Retry:
+		return fmt.Sprintf("retry %s after attempt %d in %s", e.ID, e.Attempt, e.Delay)
+	case BreakerMoved:
+		if e.Open {
+			return fmt.Sprintf("breaker opens until %s: %s", s.since(e.Until), e.Err)
+		}
+		return "breaker closes"
+	case Paused:
+		return "paused until " + s.since(e.Until)
+	case Drained:
+		return fmt.Sprintf("drained, %d left", e.Left)
+	}
+	return fmt.Sprintf("%#v", e)
+}
+
+func (s *script) since(t time.Time) string {
+	return cmp.Or(t.Sub(s.start), 0).Round(time.Millisecond).String()
+}
+
+func (s *script) duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+func (s *script) number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// pairs yields the name=value words of a text.
+func pairs(text string) map[string]string {
+	found := map[string]string{}
+	for word := range strings.FieldsSeq(text) {
+		name, value, _ := strings.Cut(word, "=")
+		found[name] = value
+	}
+	return found
+}

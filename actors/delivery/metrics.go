@@ -1,0 +1,178 @@
+package delivery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/internal/destination"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// Metrics count what is sent. One value serves all delivery actors of a process.
+type Metrics struct {
+	notices, requests, requestsFailed, failed, retries *prometheus.CounterVec
+	latency, endToEnd                                  *prometheus.HistogramVec
+	queued, oldest, lastSuccess                        *prometheus.GaugeVec
+	parked, suppressed                                 *prometheus.CounterVec
+	breaker                                            *prometheus.GaugeVec
+}
+
+// NewMetrics registers the metrics with reg; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
+	}
+	histogram := func(name, help string, buckets ...float64) *prometheus.HistogramVec {
+		return register(reg, prometheus.NewHistogramVec(
+			prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"integration"}))
+	}
+	return &Metrics{
+		notices: counter("butler_notifications_total",
+			"Notices handed to a destination, repetitions included.", "integration", "receiver"),
+		failed: counter("butler_notifications_failed_total",
+			"Notices that a destination did not accept, repetitions included.", "integration", "receiver", "reason"),
+		requests: counter("butler_notification_requests_total",
+			"Attempts to deliver one notice or a batch of them.", "integration", "receiver"),
+		requestsFailed: counter("butler_notification_requests_failed_total",
+			"Attempts that delivered nothing.", "integration", "receiver"),
+		retries: counter("butler_notification_retries_total",
+			"Notices that were put back to be tried again.", "integration", "receiver"),
+		latency: histogram("butler_notification_latency_seconds",
+			"Duration of one attempt.", .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20),
+		endToEnd: histogram("butler_notification_end_to_end_duration_seconds",
+			"Time from the receipt of an event to the acceptance of a notice about it.",
+			.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400),
+		queued: gauge("butler_notification_queue_length",
+			"Notices whose end is not recorded yet.", "integration", "receiver"),
+		oldest: gauge("butler_notification_oldest_queued_timestamp_seconds",
+			"When the oldest of the queued notices was queued; 0 when there is none.", "integration", "receiver"),
+		lastSuccess: gauge("butler_destination_last_success_timestamp_seconds",
+			"When a destination accepted a notice last; 0 before the first.", "integration", "receiver"),
+		parked: counter("butler_notifications_dead_lettered_total",
+			"Notices that were parked.", "integration", "reason"),
+		suppressed: counter("butler_alerts_suppressed_total",
+			"Notices that were held back on purpose.", "reason"),
+		breaker: gauge("butler_circuit_breaker_open",
+			"1 while the circuit breaker of a target is open.", "target"),
+	}
+}
+
+// register registers a collector, or returns the one that another package has
+// registered under the same name.
+func register[C prometheus.Collector](reg prometheus.Registerer, collector C) C {
+	err := reg.Register(collector)
+	if err == nil {
+		return collector
+	}
+	if taken, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if existing, ok := taken.ExistingCollector.(C); ok {
+			return existing
+		}
+	}
+	panic("BUG: " + err.Error())
+}
+
+// rateLimited is the reason of everything that delivery suppresses.
+const rateLimited = "rate_limited"
+
+// meter is the metrics of one instance, every series created.
+type meter struct {
+	notices, requests, requestsFailed, retries, suppressed prometheus.Counter
+	queued, oldest, lastSuccess, breaker                   prometheus.Gauge
+	latency, endToEnd                                      prometheus.Observer
+	failed                                                 map[string]prometheus.Counter
+	parked                                                 map[outbox.ParkCause]prometheus.Counter
+}
+
+func (m *Metrics) of(i destination.Instance) meter {
+	failed := map[string]prometheus.Counter{}
+	for _, label := range failureLabels() {
+		failed[label] = m.failed.WithLabelValues(i.Integration, i.Name, label)
+	}
+	parked := map[outbox.ParkCause]prometheus.Counter{}
+	for _, cause := range outbox.ParkCauses() {
+		parked[cause] = m.parked.WithLabelValues(i.Integration, string(cause))
+	}
+	return meter{
+		notices:        m.notices.WithLabelValues(i.Integration, i.Name),
+		requests:       m.requests.WithLabelValues(i.Integration, i.Name),
+		requestsFailed: m.requestsFailed.WithLabelValues(i.Integration, i.Name),
+		retries:        m.retries.WithLabelValues(i.Integration, i.Name),
+		suppressed:     m.suppressed.WithLabelValues(rateLimited),
+		queued:         m.queued.WithLabelValues(i.Integration, i.Name),
+		oldest:         m.oldest.WithLabelValues(i.Integration, i.Name),
+		lastSuccess:    m.lastSuccess.WithLabelValues(i.Integration, i.Name),
+		breaker:        m.breaker.WithLabelValues(i.Name),
+		latency:        m.latency.WithLabelValues(i.Integration),
+		endToEnd:       m.endToEnd.WithLabelValues(i.Integration),
+		failed:         failed,
+		parked:         parked,
+	}
+}
+
+// attempt counts one attempt and what it did to its notices.
+func (m meter) attempt(a attempted) {
+	if !a.called {
+		return
+	}
+	m.requests.Inc()
+	m.latency.Observe(a.took.Seconds())
+	accepted := false
+	for i, label := range a.labels {
+		m.notices.Inc()
+		if label != "" {
+			m.failed[label].Inc()
+			continue
+		}
+		accepted = true
+		m.lastSuccess.Set(seconds(a.at))
+		if received := a.notices[i].Alert.Event.At; !received.IsZero() {
+			m.endToEnd.Observe(a.at.Sub(received).Seconds())
+		}
+	}
+	if !accepted {
+		m.requestsFailed.Inc()
+	}
+}
+
+// outcomes counts what a settlement records.
+func (m meter) outcomes(s outbox.Settlement) {
+	for _, o := range s.Outcomes {
+		switch o.Ended {
+		case messages.NoticeSuppressed:
+			m.suppressed.Inc()
+		case messages.NoticeParked:
+			m.parked[o.Cause].Inc()
+		case messages.NoticeDelivered:
+		}
+	}
+}
+
+func (m meter) setBreaker(open bool) {
+	m.breaker.Set(0)
+	if open {
+		m.breaker.Set(1)
+	}
+}
+
+// queue shows the length of the queue and its oldest notice.
+func (m meter) queue(length int, oldest time.Time) {
+	m.queued.Set(float64(length))
+	m.oldest.Set(seconds(oldest))
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

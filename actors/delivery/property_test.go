@@ -1,0 +1,344 @@
+package delivery
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"butler/internal/backoff"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/outbox"
+	"butler/internal/outbox/outboxtest"
+	"butler/messages"
+)
+
+// world is a machine with a real outbox over a ledger that the test holds back,
+// releases and crashes, and with a provider that answers what chance says.
+type world struct {
+	t      *rapid.T
+	ledger *outboxtest.Ledger
+	outbox *outbox.Outbox
+	opts   Options
+
+	machine *Machine
+	now     time.Time
+	armed   time.Time
+	flights map[uint64]Send
+	order   []uint64 // of flights
+	inbox   []Input  // what callbacks have posted
+	seed    uint64
+
+	alerts   int
+	notices  map[messages.NoticeID]messages.Notice
+	accepted map[messages.NoticeID]int // by the provider
+	repeats  map[messages.NoticeID]int // excused by a crash
+	told     map[messages.NoticeID]int // suppressed ones, told with the accepted notice
+	ends     map[messages.NoticeID]messages.NoticeOutcome
+	held     int // suppressed, durably
+	reported int // told with a durably delivered notice
+}
+
+func newWorld(t *rapid.T) *world {
+	instance := destination.Instance{
+		Name:        "test/one",
+		Integration: "test",
+		MaxInFlight: rapid.IntRange(1, 4).Draw(t, "max in flight"),
+		Batch:       rapid.IntRange(1, 3).Draw(t, "batch"),
+		Window:      rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "window"),
+		Key:         func(n messages.Notice) string { return n.Alert.Event.TaskID },
+	}
+	w := &world{
+		t: t, ledger: &outboxtest.Ledger{}, now: noon,
+		opts: Options{
+			Built: destination.Built{Instance: instance}, ParkAfter: 6 * time.Hour, BreakerFailures: 3,
+			Retry:        backoff.Policy{Base: time.Second, Max: 10 * time.Minute},
+			BreakerPause: backoff.Policy{Base: 30 * time.Second, Max: 5 * time.Minute},
+		},
+		notices: map[messages.NoticeID]messages.Notice{}, accepted: map[messages.NoticeID]int{},
+		repeats: map[messages.NoticeID]int{}, told: map[messages.NoticeID]int{},
+		ends: map[messages.NoticeID]messages.NoticeOutcome{},
+	}
+	w.begin()
+	return w
+}
+
+// begin is the start of a process: everything comes from the ledger.
+func (w *world) begin() {
+	var err error
+	if w.outbox, err = outbox.Open(w.ledger, outbox.Options{}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.opts.Outbox = w.outbox
+	w.ledger.Hold()
+	w.revive()
+}
+
+// revive is the start of the actor.
+func (w *world) revive() {
+	w.seed++
+	w.machine = NewMachine(w.opts.policy(), rand.New(rand.NewPCG(w.seed, 7)))
+	w.armed, w.inbox = time.Time{}, nil
+	for _, send := range w.flights {
+		for _, n := range send.Notices {
+			w.repeats[n.ID]++ // the attempt may have got through, nobody knows
+		}
+	}
+	w.flights, w.order = map[uint64]Send{}, nil
+	loaded, err := backlog(w.opts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.step(loaded)
+}
+
+func (w *world) step(in Input) {
+	for _, effect := range w.machine.Step(w.now, in) {
+		switch do := effect.(type) {
+		case Send:
+			w.checkSend(do)
+			w.flights[do.Serial] = do
+			w.order = append(w.order, do.Serial)
+		case Settle:
+			w.settle(do)
+		case Arm:
+			if do.At.Before(w.now) {
+				w.t.Fatalf("armed for %s, which is past", do.At)
+			}
+			w.armed = do.At
+		case Disarm:
+			w.armed = time.Time{}
+		case Retry, BreakerMoved, Paused, Drained:
+		}
+	}
+}
+
+func (w *world) settle(do Settle) {
+	machine := w.machine
+	w.outbox.Settle(outbox.Place{Integration: "test", Instance: "test/one"}, do.Settlement,
+		func(ended []messages.NoticeSettled, err error) {
+			for _, e := range ended {
+				if was, twice := w.ends[e.ID]; twice {
+					w.t.Fatalf("notice %s ended twice: %s, then %s", e.ID, was, e.Outcome)
+				}
+				w.ends[e.ID] = e.Outcome
+				switch e.Outcome {
+				case messages.NoticeDelivered:
+					w.reported += w.told[e.ID]
+				case messages.NoticeSuppressed:
+					w.held++
+				}
+			}
+			if machine == w.machine {
+				w.inbox = append(w.inbox, Settled{Serial: do.Serial})
+			}
+		})
+}
+
+// checkSend checks what must hold at the start of every attempt.
+func (w *world) checkSend(do Send) {
+	if got, most := len(w.flights)+1, w.opts.Built.Instance.MaxInFlight; got > most {
+		w.t.Fatalf("%d attempts run, at most %d may", got, most)
+	}
+	if got, most := len(do.Notices), w.opts.Built.Instance.Batch; got == 0 || got > most {
+		w.t.Fatalf("attempt with %d notices, want 1 to %d", got, most)
+	}
+	busy := map[string]bool{}
+	for _, send := range w.flights {
+		for _, n := range send.Notices {
+			busy[w.notices[n.ID].Alert.Event.TaskID] = true
+		}
+	}
+	for _, n := range do.Notices {
+		if _, over := w.ends[n.ID]; over {
+			w.t.Fatalf("notice %s is sent after its end", n.ID)
+		}
+		key := w.notices[n.ID].Alert.Event.TaskID
+		if w.opts.Built.Instance.Window > 0 && busy[key] {
+			w.t.Fatalf("two notices of key %s run at once", key)
+		}
+		busy[key] = true
+	}
+}
+
+// The actions.
+
+func (w *world) record() {
+	w.alerts++
+	n := w.alerts
+	alert := messages.Alert{
+		ID: messages.AlertID(fmt.Sprintf("alert%04d", n)), Kind: messages.ReloadTaskFailed,
+		Event: messages.TaskEvent{TaskID: rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(w.t, "task")},
+	}
+	var notices []messages.Notice
+	for i := range rapid.IntRange(1, 3).Draw(w.t, "recipients") {
+		notice := messages.Notice{
+			ID: messages.NoticeID(fmt.Sprintf("n%04d-%d", n, i)), Instance: "test/one",
+			Recipient: fmt.Sprint(i), Alert: alert, QueuedAt: w.now,
+		}
+		notices = append(notices, notice)
+	}
+	w.ledger.Commit(outbox.Ops(alert, notices), func(error) {
+		for _, notice := range notices {
+			w.notices[notice.ID] = notice
+		}
+		w.outbox.Remember(notices)
+		for _, notice := range notices {
+			q := Queued{ID: notice.ID, QueuedAt: notice.QueuedAt}
+			if w.opts.Built.Instance.Window > 0 {
+				q.Key = keyOf(w.opts.Built.Instance, notice)
+			}
+			w.inbox = append(w.inbox, q)
+		}
+	})
+}
+
+func (w *world) finish(index int, kinds func() ResultKind) {
+	serial := w.order[index]
+	send := w.flights[serial]
+	w.order = slices.Delete(w.order, index, index+1)
+	delete(w.flights, serial)
+	in := SendFinished{Serial: serial}
+	for _, n := range send.Notices {
+		r := Result{Kind: kinds(), Err: "no"}
+		if r.Kind == Accepted {
+			w.accepted[n.ID]++
+			w.told[n.ID] = n.SuppressedBefore
+		}
+		in.Results = append(in.Results, r)
+	}
+	w.step(in)
+}
+
+// deliver hands the machine what callbacks have posted, as the mailbox would.
+func (w *world) deliver() {
+	for len(w.inbox) > 0 {
+		in := w.inbox[0]
+		w.inbox = w.inbox[1:]
+		if q, ok := in.(Queued); ok && !w.outbox.Pending("test/one", q.ID) {
+			continue
+		}
+		w.step(in)
+	}
+}
+
+func (w *world) sleep(d time.Duration) {
+	w.now = w.now.Add(d)
+	if !w.armed.IsZero() && !w.now.Before(w.armed) {
+		w.armed = time.Time{}
+		w.step(Due{})
+	}
+}
+
+// lost notes what a crash makes possible: what the provider accepted and the
+// ledger has not recorded is sent again.
+func (w *world) lost() {
+	for id, n := range w.accepted {
+		if _, over := w.ends[id]; !over && n > w.repeats[id] {
+			w.repeats[id] = n
+		}
+	}
+}
+
+// finishEverything lets the provider accept everything until nothing waits.
+func (w *world) finishEverything() {
+	for round := 0; ; round++ {
+		if round > 10_000 {
+			w.t.Fatalf("machine does not come to an end: %+v", w.machine.State(w.now))
+		}
+		w.ledger.Release(w.ledger.Held())
+		w.deliver()
+		switch {
+		case len(w.order) > 0:
+			w.finish(0, func() ResultKind { return Accepted })
+		case !w.armed.IsZero():
+			w.sleep(w.armed.Sub(w.now))
+		case w.ledger.Held() == 0 && len(w.inbox) == 0:
+			return
+		}
+	}
+}
+
+func TestMachine_everyNoticeEndsOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"record": func(*rapid.T) { w.record() },
+			"durable": func(t *rapid.T) {
+				w.ledger.Release(rapid.IntRange(1, 3).Draw(t, "commits"))
+				w.deliver()
+			},
+			"finish": func(t *rapid.T) {
+				if len(w.order) == 0 {
+					t.Skip("nothing runs")
+				}
+				w.finish(rapid.IntRange(0, len(w.order)-1).Draw(t, "attempt"), func() ResultKind {
+					return ResultKind(rapid.IntRange(int(Accepted), int(Panicked)).Draw(t, "result"))
+				})
+			},
+			"wait": func(t *rapid.T) {
+				w.sleep(time.Duration(rapid.IntRange(1, 4000).Draw(t, "seconds")) * time.Second)
+			},
+			"actor restarts": func(*rapid.T) {
+				w.ledger.Release(w.ledger.Held()) // the barrier
+				w.lost()
+				w.revive()
+			},
+			"process dies": func(*rapid.T) {
+				w.ledger = w.ledger.Crash()
+				w.lost()
+				w.begin()
+			},
+		})
+		w.finishEverything()
+		w.check(t)
+	})
+}
+
+// check holds what happened against the promises.
+func (w *world) check(t *rapid.T) {
+	parked := 0
+	for id := range w.notices {
+		end, ended := w.ends[id]
+		if !ended {
+			t.Fatalf("notice %s is gone without an end", id)
+		}
+		if end == messages.NoticeParked {
+			parked++
+		}
+		if end == messages.NoticeDelivered && w.accepted[id] == 0 {
+			t.Fatalf("notice %s is called delivered, the provider never had it", id)
+		}
+		if n := w.accepted[id]; n > 1+w.repeats[id] {
+			t.Fatalf("notice %s was accepted %d times, crashes excuse %d", id, n, w.repeats[id])
+		}
+	}
+	waiting := 0
+	backlog, err := w.outbox.Load("test/one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, window := range backlog.Windows {
+		waiting += window.Suppressed
+	}
+	if w.held != w.reported+waiting {
+		t.Fatalf("%d notices were suppressed, %d told and %d wait to be told", w.held, w.reported, waiting)
+	}
+	listed, err := w.outbox.Parked(outbox.ParkedFilter{})
+	if err != nil || len(listed) != parked || len(backlog.Waiting) != 0 {
+		t.Fatalf("%d notices are parked, the list has %d (%v), %d still wait", parked, len(listed), err, len(backlog.Waiting))
+	}
+	needed := map[messages.AlertID]bool{}
+	for _, p := range listed {
+		needed[p.Alert] = true
+	}
+	for _, bucket := range []journal.Bucket{"alert", "told"} {
+		if got := w.ledger.Len(bucket); got != len(needed) {
+			t.Fatalf("bucket %s holds %d entries, the parked notices need %d", bucket, got, len(needed))
+		}
+	}
+}

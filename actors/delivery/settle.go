@@ -1,0 +1,171 @@
+package delivery
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"butler/internal/outbox"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+// add collects an outcome for the commit of this step.
+func (m *Machine) add(o outbox.Outcome) {
+	m.outcomes = append(m.outcomes, o)
+	if len(m.outcomes) >= settleAtOnce {
+		m.settle(false)
+	}
+}
+
+// commit settles what the step has collected.
+func (m *Machine) commit() {
+	if len(m.outcomes) > 0 || len(m.touched) > 0 || len(m.ended) > 0 || m.keepSlot {
+		m.settle(m.keepSlot)
+	}
+	m.keepSlot = false
+}
+
+// settle emits what was collected so far as one commit. The windows go with the
+// outcomes that changed them, as they stand after exactly these.
+func (m *Machine) settle(slot bool) {
+	done := record{slot: slot}
+	for _, o := range m.outcomes {
+		if o.Ended != 0 {
+			done.ended = append(done.ended, o.ID)
+		}
+	}
+	s := outbox.Settlement{Outcomes: m.outcomes, Forgotten: m.ended, At: m.now}
+	if len(m.touched) > 0 {
+		s.Windows = make(map[string]ratelimit.Window, len(m.touched))
+		for key := range m.touched {
+			s.Windows[key] = m.windows.Get(key)
+		}
+	}
+	m.outcomes, m.ended = nil, nil
+	clear(m.touched)
+	m.serial++
+	m.records[m.serial] = done
+	m.emit(Settle{Serial: m.serial, Settlement: s})
+}
+
+// settled forgets the notices of a settlement that is durable, and frees its slot.
+func (m *Machine) settled(in Settled) {
+	done, ok := m.records[in.Serial]
+	if !ok {
+		return
+	}
+	delete(m.records, in.Serial)
+	for _, id := range done.ended {
+		delete(m.items, id)
+	}
+	if done.slot {
+		m.slots--
+	}
+	m.tidy()
+}
+
+// tidy drops settled notices from the arrivals: those in front, and all of them
+// when they have become the most.
+func (m *Machine) tidy() {
+	gone := func(i *item) bool { return m.items[i.id] != i }
+	if len(m.arrivals) > 2*len(m.items)+64 {
+		m.arrivals = slices.Clip(slices.DeleteFunc(m.arrivals, gone))
+	}
+	for len(m.arrivals) > 0 && gone(m.arrivals[0]) {
+		m.arrivals[0] = nil
+		m.arrivals = m.arrivals[1:]
+	}
+}
+
+// arm asks to be woken when something can happen without any other input.
+func (m *Machine) arm() {
+	next := m.next()
+	switch {
+	case next.Equal(m.armed):
+		return
+	case next.IsZero():
+		m.emit(Disarm{})
+	default:
+		m.emit(Arm{At: next})
+	}
+	m.armed = next
+}
+
+// next returns when something can happen without any other input, zero for never.
+func (m *Machine) next() time.Time {
+	var next time.Time
+	if !m.loaded || m.draining {
+		return next
+	}
+	if i := m.waiting.front(); i != nil {
+		next = i.due
+	}
+	probing := m.breaker.open && m.breaker.probing
+	if m.ready.front() != nil && m.slots < m.policy.MaxInFlight && !probing {
+		at := later(m.bucket.Next(m.now), m.paused)
+		if m.breaker.open {
+			at = later(at, m.breaker.until)
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// State describes the machine.
+func (m *Machine) State(now time.Time) messages.DeliveryState {
+	s := messages.DeliveryState{
+		Condition:   "ok",
+		Queued:      len(m.items),
+		Attempts:    len(m.flights),
+		LastError:   m.lastErr,
+		LastSuccess: m.lastSuccess,
+		Oldest:      m.Oldest(),
+	}
+	for i := range maps.Values(m.items) {
+		if i.state == waiting {
+			s.Retrying++
+		}
+	}
+	switch {
+	case !m.loaded:
+		s.Condition = "loading"
+	case m.draining:
+		s.Condition = "draining"
+	case m.breaker.open:
+		s.Condition, s.Until = "breaker_open", m.breaker.until
+	case now.Before(m.paused):
+		s.Condition, s.Until = "paused", m.paused
+	}
+	return s
+}
+
+// Queued counts the notices whose end is not durable.
+func (m *Machine) Queued() int { return len(m.items) }
+
+// Oldest is when the oldest of them was queued; zero when there is none.
+func (m *Machine) Oldest() time.Time {
+	if len(m.arrivals) == 0 {
+		return time.Time{}
+	}
+	return m.arrivals[0].queuedAt
+}
+
+func firstBytes(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && text[n]&0xC0 == 0x80 { // not the first byte of a rune
+		n--
+	}
+	return text[:n]
+}
