@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -264,7 +265,6 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	samples, problems := len(c.seen.samples), len(c.problems.List)
 	out := layer{}
 	c.section(y, item, at, out)
-	broken := len(c.problems.List) > problems
 	for n := range item.values {
 		if _, set := out[n.path]; !set && n.fallback != nil {
 			out[n.path] = setting{value: n.fallback}
@@ -277,9 +277,10 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 		if len(c.seen.samples) > samples {
 			return nil, false
 		}
-		if !broken {
-			rel := strings.TrimPrefix(n.path, item.path+".")
-			c.refuse(y, join(at, rel), faultf("", "is missing"))
+		where := join(at, strings.TrimPrefix(n.path, item.path+"."))
+		refused := func(p Problem) bool { return p.Path == where }
+		if !slices.ContainsFunc(c.problems.List[problems:], refused) {
+			c.refuse(y, where, faultf("", "is missing"))
 		}
 	}
 	return out.nest(item.path), true

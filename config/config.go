@@ -217,17 +217,22 @@ func (c *Config) Notes() []string {
 	if c.merged.GetBool("anonTelemetry") {
 		lines = append(lines, "anonTelemetry is ignored: nothing is reported to third parties")
 	}
-	if n := len(c.seen.samples); n > 0 {
-		lines = append(lines, fmt.Sprintf("%d sample values of the template count as not set: %s", n, shortList(c.seen.samples)))
+	if samples := c.samplesInUse(); len(samples) > 0 {
+		lines = append(lines, "sample values of the template count as not set: "+strings.Join(samples, ", "))
 	}
 	return lines
 }
 
-// shortList joins the first few names.
-func shortList(names []string) string {
-	const shown = 6
-	if len(names) <= shown {
-		return strings.Join(names, ", ")
+// samplesInUse lists the sample values in features that are switched on.
+func (c *Config) samplesInUse() []string {
+	var out []string
+	for _, path := range c.seen.samples {
+		key, _, _ := strings.Cut(path, "[")
+		n := c.root.find(key)
+		off := func(s *node) bool { return !c.merged.GetBool(s.path) }
+		if n != nil && !n.Pending && !slices.ContainsFunc(n.switches(), off) && !slices.Contains(out, key) {
+			out = append(out, key)
+		}
 	}
-	return strings.Join(names[:shown], ", ") + ", ..."
+	return out
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -61,5 +63,24 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 			}
 			t.Log(c.Pending(), c.PendingEnabled(), c.Notes())
 		})
+	}
+}
+
+func TestSample_isInStepWithTheSchemas(t *testing.T) {
+	got, err := Sample(fragments(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("sample.yaml", got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("sample.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("sample.yaml is out of step; run go test ./config -run TestSample -update\n%s", diff)
 	}
 }

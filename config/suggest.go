@@ -34,28 +34,31 @@ func suggestKey(in *node, name string) string {
 	if near := nearest(name, names); near != "" {
 		return "did you mean " + near + "?"
 	}
-	if deeper := in.named(name); deeper != "" {
-		return "it belongs at " + deeper
+	var deeper []string
+	in.named(name, &deeper)
+	switch {
+	case len(deeper) == 1:
+		return "it belongs at " + deeper[0]
+	case len(deeper) > 1 && len(deeper) <= maxPlaces:
+		return "it belongs deeper, such as at " + deeper[0]
 	}
 	return ""
 }
 
-// named returns the path of the one key of that name anywhere below n, "" when there is none or a choice.
-func (n *node) named(name string) string {
-	found := ""
+// maxPlaces is how many keys may share a name before it says nothing about what was meant.
+const maxPlaces = 6
+
+// named appends the path of every key of that name below n whose feature exists.
+func (n *node) named(name string, found *[]string) {
 	for _, c := range n.children {
-		at := ""
-		if strings.EqualFold(c.name, name) {
-			at = c.path
-		} else if at = c.named(name); at == "" {
+		if c.Pending {
 			continue
 		}
-		if found != "" {
-			return ""
+		if strings.EqualFold(c.name, name) {
+			*found = append(*found, c.path)
 		}
-		found = at
+		c.named(name, found)
 	}
-	return found
 }
 
 // nearest returns the candidate that word is most likely a slip of the pen for, or "".

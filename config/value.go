@@ -64,11 +64,18 @@ func (n *node) fromScalar(y *yaml.Node) (any, *fault) {
 		return n.fromText(y.Value)
 	}
 	f := faultf("", "wants %s, not %s", article[n.Type], nameOfTag(tag))
-	if tag == "!!str" {
-		if _, wrong := n.fromText(y.Value); wrong == nil {
-			f.suggestion = "write " + printable(y.Value) + " without quotes"
-		} else if n.Type == kindBool {
-			f.suggestion = "write true or false"
+	if tag != "!!str" {
+		return nil, f
+	}
+	if _, wrong := n.fromText(y.Value); wrong == nil {
+		f.suggestion = "write " + printable(y.Value) + " without quotes"
+	}
+	if n.Type == kindBool {
+		switch strings.ToLower(y.Value) {
+		case "yes", "on", "y":
+			f.suggestion = "write true"
+		case "no", "off", "n":
+			f.suggestion = "write false"
 		}
 	}
 	return nil, f
@@ -111,7 +118,7 @@ func (n *node) fromText(text string) (any, *fault) {
 		case "false":
 			return false, nil
 		}
-		return nil, faultf("write true or false", "wants true or false")
+		return nil, faultf("", "wants true or false")
 	case kindInt, kindPort:
 		return n.wholeNumber(text)
 	case kindNum:

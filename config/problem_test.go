@@ -1,0 +1,201 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// problemsOf loads a text and returns its problems, one line each, without the file name.
+func problemsOf(tb testing.TB, text string, environ ...string) []string {
+	tb.Helper()
+	path := write(tb, text)
+	_, err := Load(Options{Path: path, Environ: environ, Schemas: fragments(tb)})
+	return linesOf(tb, err, path)
+}
+
+func linesOf(tb testing.TB, err error, path string) []string {
+	tb.Helper()
+	if err == nil {
+		return nil
+	}
+	problems, ok := errors.AsType[*Problems](err)
+	if !ok {
+		tb.Fatalf("want problems, got the error %v", err)
+	}
+	var out []string
+	for _, p := range problems.List {
+		out = append(out, strings.TrimPrefix(p.String(), path+":"))
+	}
+	return out
+}
+
+func TestLoad_tellsAllProblemsOfAFileAtOnce(t *testing.T) {
+	_, err := Load(Options{Path: filepath.Join("testdata", "bad.yaml"), Schemas: fragments(t)})
+	if err == nil {
+		t.Fatal("the bad file was accepted")
+	}
+	got := strings.ReplaceAll(err.Error(), "\\", "/") + "\n"
+	golden := filepath.Join("testdata", "bad.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	for _, secret := range []string{"12345678", "secret-at-the-wrong-place"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("the problems show the secret %q", secret)
+		}
+	}
+}
+
+func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"empty", "", []string{` the file is empty (begin with the line "Butler:")`}},
+		{"comment only", "# nothing\n", []string{` the file is empty (begin with the line "Butler:")`}},
+		{"null", "~\n", []string{`1:1: wants one mapping, not nothing (begin with the line "Butler:")`}},
+		{"list", "- Butler\n", []string{`1:1: wants one mapping, not a list (begin with the line "Butler:")`}},
+		{"another root", "butler:\n  logLevel: info\n", []string{"1:1: butler: unknown key beside Butler (write Butler)"}},
+		{"no root", "logLevel: info\n", []string{"1:1: logLevel: unknown key beside Butler (move it below Butler)"}},
+		{"nothing but anchors", "x-common: 1\n", []string{`1:1: the key Butler is missing (begin with the line "Butler:")`}},
+		{"root twice", "Butler: {}\nButler: {}\n", []string{"2:1: Butler: is set twice (keep one of the two)"}},
+		{"root is text", "Butler: on\n", []string{"1:9: wants keys below it, not text"}},
+		{
+			"two documents", "Butler: {}\n---\nButler: {}\n",
+			[]string{`2:1: a second document begins here (keep one document: remove the line "---" and merge what follows)`},
+		},
+		{
+			"tab", "Butler:\n\tlogLevel: info\n",
+			[]string{"2: is not valid YAML: found character that cannot start any token (indent with spaces; YAML does not allow tabs there)"},
+		},
+		{"unclosed", "Butler: {logLevel: info\n", []string{"1: is not valid YAML: did not find expected ',' or '}'"}},
+		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced"}},
+		{"not UTF-8", "Butler: \xff\xfe\n", []string{" is not valid YAML: invalid leading UTF-8 octet"}},
+		{"key is a list", "Butler:\n  [a, b]: 1\n", []string{"2:3: a key must be a word"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, problemsOf(t, tt.text)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoad_refusesAFileItCannotRead(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(big, make([]byte, maxFileBytes+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "folder.yaml")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, path, want string }{
+		{"other extension", filepath.Join(dir, "butler.yml"), " the name of a configuration file ends in .yaml (rename it to butler.yaml)"},
+		{"missing", filepath.Join(dir, "none.yaml"), " cannot be opened: no such file or directory (check the path and the permissions)"},
+		{"directory", folder, " cannot be read: is a directory"},
+		{"too large", big, " is larger than 4 MiB (this is no configuration file)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(Options{Path: tt.path})
+			got := linesOf(t, err, tt.path)
+			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+				t.Errorf("want the problem %q, got %q", tt.want, got)
+			}
+		})
+	}
+}
+
+func TestLoad_acceptsWhatYAMLAllows(t *testing.T) {
+	for _, tt := range []struct{ name, text string }{
+		{"byte order mark", "\ufeffButler:\n  logLevel: debug\n"},
+		{"document markers", "---\nButler:\n  logLevel: debug\n...\n"},
+		{"upper case", "Butler:\n  logLevel: ' DEBUG '\n"},
+		{"anchor and alias", "x-level: &l debug\nButler:\n  logLevel: *l\n"},
+		{"merge key", "x-common: &c\n  logLevel: debug\nButler:\n  <<: *c\n"},
+		{"merge is overruled", "x-common: &c\n  logLevel: error\nButler:\n  <<: [*c]\n  logLevel: debug\n"},
+		{"CRLF", "Butler:\r\n  logLevel: debug\r\n"},
+		{"null section", "Butler:\n  logLevel: debug\n  slackNotification:\n  genericUrls:\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := mustLoad(t, tt.text).Log().Level; got != "debug" {
+				t.Errorf("want the level debug, got %q", got)
+			}
+		})
+	}
+}
+
+func TestLoad_boundsWhatAnchorsUnfoldInto(t *testing.T) {
+	var merges strings.Builder
+	merges.WriteString("x-a: &a {")
+	for i := range 2000 {
+		fmt.Fprintf(&merges, "k%d: 1, ", i)
+	}
+	merges.WriteString("}\nButler:\n  <<: [")
+	merges.WriteString(strings.Repeat("*a, ", 20_000))
+	merges.WriteString("]\n")
+
+	var lists strings.Builder
+	lists.WriteString("x-a: &a {id: a, url: https://a}\nx-b: &b [")
+	lists.WriteString(strings.Repeat("*a, ", 300_000))
+	lists.WriteString("]\nButler:\n  genericUrls: *b\n")
+
+	for name, text := range map[string]string{
+		"merges":        merges.String(),
+		"lists":         lists.String(),
+		"self merge":    "Butler: &a\n  <<: *a\n  logLevl: info\n",
+		"self alias":    "Butler: &a\n  genericUrls: [*a]\n",
+		"many problems": "Butler:\n" + strings.Repeat("  - x\n", 10),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := problemsOf(t, text)
+			if len(got) == 0 || len(got) > maxProblems {
+				t.Errorf("want a few problems, got %d", len(got))
+			}
+		})
+	}
+}
+
+func TestProblems_areBounded(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("Butler:\n")
+	for i := range 150 {
+		fmt.Fprintf(&text, "  unknown%d: 1\n", i)
+	}
+	_, err := Load(Options{Path: write(t, text.String())})
+	problems, ok := errors.AsType[*Problems](err)
+	if !ok || len(problems.List) != maxProblems || problems.More != 50 {
+		t.Fatalf("want 100 problems and 50 more, got %v", err)
+	}
+	if !strings.HasSuffix(err.Error(), "\nand 50 more problems") {
+		t.Errorf("the text does not tell how many more there are")
+	}
+}
+
+func TestProblem_cannotForgeALine(t *testing.T) {
+	got := problemsOf(t, "Butler:\n  \"a\\nERROR: forged\\x1b[31m\": 1\n  logLevel: \"x\\ny"+strings.Repeat("z", 500)+"\"\n")
+	for _, line := range got {
+		if strings.ContainsAny(line, "\n\x1b") || len(line) > 400 {
+			t.Errorf("a problem shows raw text: %q", line)
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("want 2 problems, got %q", got)
+	}
+}
