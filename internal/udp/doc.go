@@ -1,0 +1,15 @@
+// Package udp owns how task events arrive: the datagram format, its checks and
+// its sanitiser, the wire form under which a datagram is journalled, the list
+// of allowed senders, the socket, and the configuration file that makes a Qlik
+// Sense node send at all.
+//
+// It guarantees that no payload makes it panic or keeps more than a few
+// kilobytes alive, that a text it returns holds no control character and at
+// most 500 characters, that a datagram accepted once is accepted again when it
+// is read back from the journal, and that a socket says how large its receive
+// buffer really is and how much the kernel dropped. Everything but Socket and
+// AllowList.Resolve is pure.
+//
+// It must never decide what to do with what it refuses, and never start a goroutine
+// that outlives the call.
+package udp

@@ -1,0 +1,94 @@
+package udp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"butler/messages"
+)
+
+// ErrEntry is what a journal entry that cannot be read back wraps.
+var ErrEntry = errors.New("unreadable datagram entry")
+
+// entryVersion is the first byte of an entry. A layout never changes; it gets a new number.
+//
+//	version 1 | received, ns since 1970, 8 bytes | address length n, 1 byte | address, n bytes | port, 2 bytes | payload
+//
+// Numbers are big-endian. The address is 0, 4 or 16 bytes, the latter followed by the zone.
+const entryVersion = 1
+
+// entryOverhead is the size of an entry without address and payload.
+const entryOverhead = 1 + 8 + 1 + 2
+
+// EncodeEntry returns the form under which a datagram is journalled: as it
+// arrived, so that a later parser can read it again.
+func EncodeEntry(d messages.Datagram) []byte {
+	return AppendEntry(make([]byte, 0, EntrySize(d)), d)
+}
+
+// EntrySize returns a size that the entry of d does not exceed, unless its source has a zone.
+func EntrySize(d messages.Datagram) int { return entryOverhead + 16 + len(d.Payload) }
+
+// AppendEntry appends the entry of d to dst.
+func AppendEntry(dst []byte, d messages.Datagram) []byte {
+	addr := d.Source.Addr()
+	if len(addr.Zone()) > math.MaxUint8-16 {
+		addr = addr.WithZone("")
+	}
+	dst = append(dst, entryVersion)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(d.At.UnixNano())) //nolint:gosec // two's complement, read back the same way
+	lengthAt := len(dst)
+	dst = append(dst, 0)
+	dst, _ = addr.AppendBinary(dst) // never fails
+	dst[lengthAt] = byte(len(dst) - lengthAt - 1)
+	dst = binary.BigEndian.AppendUint16(dst, d.Source.Port())
+	return append(dst, d.Payload...)
+}
+
+// DecodeEntry reads an entry back. Its payload is a part of entry. An error wraps ErrEntry.
+func DecodeEntry(entry []byte) (messages.Datagram, error) {
+	if len(entry) < entryOverhead {
+		return messages.Datagram{}, fmt.Errorf("%w: %d bytes", ErrEntry, len(entry))
+	}
+	if entry[0] != entryVersion {
+		return messages.Datagram{}, fmt.Errorf("%w: version %d", ErrEntry, entry[0])
+	}
+	received := time.Unix(0, int64(binary.BigEndian.Uint64(entry[1:]))) //nolint:gosec // see AppendEntry
+	rest := entry[10:]
+	length := int(entry[9])
+	if len(rest) < length+2 {
+		return messages.Datagram{}, fmt.Errorf("%w: cut in the source address", ErrEntry)
+	}
+	var addr netip.Addr
+	if err := addr.UnmarshalBinary(rest[:length]); err != nil {
+		return messages.Datagram{}, fmt.Errorf("%w: %w", ErrEntry, err)
+	}
+	payload := rest[length+2:]
+	return messages.Datagram{
+		Payload: payload,
+		Size:    len(payload),
+		Source:  netip.AddrPortFrom(addr, binary.BigEndian.Uint16(rest[length:])),
+		At:      received.UTC(),
+	}, nil
+}
+
+// ParseEntry reads the event of a journalled datagram, with Source and At set.
+// Recovery of semicolons is always on here: what was accepted without it reads
+// the same, and what was accepted with it must not depend on today's configuration.
+// An error wraps ErrEntry or is a *Rejection.
+func ParseEntry(entry []byte) (messages.TaskEvent, error) {
+	datagram, err := DecodeEntry(entry)
+	if err != nil {
+		return messages.TaskEvent{}, err
+	}
+	event, rejection := Parse(datagram.Payload, ParseOptions{RecoverSemicolons: true})
+	if rejection != nil {
+		return messages.TaskEvent{}, rejection
+	}
+	event.Source, event.At = datagram.Source.Addr().String(), datagram.At
+	return event, nil
+}

@@ -1,0 +1,94 @@
+package udp
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Reason says which check refused a datagram. Its text is a metric label and
+// part of the quarantine, so it never changes.
+type Reason uint8
+
+// The reasons, in the order of the checks: the first one that applies is the one that counts.
+const (
+	// ReasonNone is the zero value: not refused.
+	ReasonNone Reason = iota
+	// ReasonSource: the sender is not on the allow-list.
+	ReasonSource
+	// ReasonOversize: more bytes than the configured maximum.
+	ReasonOversize
+	// ReasonRateLimit: more datagrams in this minute than allowed.
+	ReasonRateLimit
+	// ReasonEmpty: no bytes at all.
+	ReasonEmpty
+	// ReasonUnknownType: the first field is none of the nine identifiers.
+	ReasonUnknownType
+	// ReasonFieldCount: too few or too many fields for the type.
+	ReasonFieldCount
+	// ReasonBadTaskID: the task ID is missing or not a GUID.
+	ReasonBadTaskID
+	// ReasonBadAppID: the app ID is there and not a GUID.
+	ReasonBadAppID
+	// ReasonJournalUnavailable: the datagram is fine and there is nowhere to keep it.
+	ReasonJournalUnavailable
+)
+
+var reasonNames = [...]string{
+	"none", "source", "oversize", "rate_limit", "empty", "unknown_type",
+	"field_count", "bad_task_id", "bad_app_id", "journal_unavailable",
+}
+
+// String returns the label form of r.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return "Reason(" + strconv.Itoa(int(r)) + ")"
+}
+
+// Reasons lists every reason for a refusal, in the order of the checks.
+func Reasons() []Reason {
+	out := make([]Reason, 0, len(reasonNames)-1)
+	for r := ReasonSource; int(r) < len(reasonNames); r++ {
+		out = append(out, r)
+	}
+	return out
+}
+
+// Malformed reports whether the content of the datagram was at fault, and not
+// who sent it, how much, or when.
+func (r Reason) Malformed() bool { return r >= ReasonEmpty && r <= ReasonBadAppID }
+
+// Rejection says why a payload is no task event.
+type Rejection struct {
+	Reason Reason
+	// Detail is the offending text, sanitised and at most 200 characters long: the
+	// message type, or the value that should have been an ID.
+	Detail string
+	// Expected and Actual are field counts, set for ReasonFieldCount.
+	Expected, Actual int
+	// AtLeast reports that Expected is a minimum.
+	AtLeast bool
+}
+
+// Error describes the rejection in one sentence fragment.
+func (r *Rejection) Error() string {
+	switch r.Reason {
+	case ReasonEmpty:
+		return "the datagram is empty"
+	case ReasonUnknownType:
+		return fmt.Sprintf("unknown message type %q", r.Detail)
+	case ReasonFieldCount:
+		bound := "exactly"
+		if r.AtLeast {
+			bound = "at least"
+		}
+		return fmt.Sprintf("%d fields, want %s %d", r.Actual, bound, r.Expected)
+	case ReasonBadTaskID:
+		return fmt.Sprintf("task ID %q is not a GUID", r.Detail)
+	case ReasonBadAppID:
+		return fmt.Sprintf("app ID %q is not a GUID", r.Detail)
+	default:
+		return r.Reason.String()
+	}
+}

@@ -1,0 +1,155 @@
+package udp
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// message is the kernel's struct mmsghdr; the compiler pads it as C does.
+type message struct {
+	header unix.Msghdr
+	length uint32
+}
+
+// platformBatch is what recvmmsg needs, laid out once. The kernel writes into
+// memory that headers point to, so a batch lives on the heap and never moves.
+type platformBatch struct {
+	raw      syscall.RawConn
+	messages [BatchSize]message
+	vectors  [BatchSize]unix.Iovec
+	// sources are large enough for both families.
+	sources [BatchSize]unix.RawSockaddrInet6
+	// receive is the method value of tryReceive, kept so that a read does not allocate.
+	receive func(fd uintptr) bool
+	errno   syscall.Errno
+}
+
+func newBatch(_ *net.UDPConn, raw syscall.RawConn) *batch {
+	b := &batch{memory: make([]byte, BatchSize*slotSize)}
+	b.raw = raw
+	b.receive = b.tryReceive
+	for i := range b.messages {
+		b.vectors[i].Base = &b.room(i)[0]
+		b.vectors[i].SetLen(slotSize)
+		header := &b.messages[i].header
+		header.Iov = &b.vectors[i]
+		header.SetIovlen(1)
+		header.Name = (*byte)(unsafe.Pointer(&b.sources[i]))
+	}
+	return b
+}
+
+// read fills the batch with what is waiting, or with the first that comes.
+func (b *batch) read() error {
+	b.count, b.errno = 0, 0
+	if err := b.raw.Read(b.receive); err != nil {
+		return err
+	}
+	if b.errno != 0 {
+		return os.NewSyscallError("recvmmsg", b.errno)
+	}
+	b.at = time.Now()
+	for i := range b.count {
+		b.slots[i] = slot{size: int(b.messages[i].length), source: addrPort(&b.sources[i])}
+	}
+	return nil
+}
+
+// tryReceive makes one attempt and reports false when there is nothing to read yet.
+func (b *batch) tryReceive(fd uintptr) bool {
+	for i := range b.messages {
+		// The kernel overwrote it with the length of the last source.
+		b.messages[i].header.Namelen = unix.SizeofSockaddrInet6
+	}
+	for {
+		// MSG_TRUNC makes the kernel tell the true length of what does not fit.
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.messages[0])),
+			BatchSize, unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		switch errno {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		}
+		b.errno = errno
+		if errno == 0 {
+			b.count = int(n)
+		}
+		return true
+	}
+}
+
+// addrPort reads a source as the kernel wrote it. Scopes of IPv6 are left out.
+func addrPort(source *unix.RawSockaddrInet6) netip.AddrPort {
+	port := (*[2]byte)(unsafe.Pointer(&source.Port))
+	addr := netip.AddrFrom16(source.Addr)
+	if source.Family == unix.AF_INET {
+		addr = netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(source)).Addr)
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port[0])<<8|uint16(port[1]))
+}
+
+// growReceiveBuffer asks for wanted bytes, beyond the system's limit where that
+// is allowed, and returns what was granted.
+func growReceiveBuffer(_ *net.UDPConn, raw syscall.RawConn, wanted int) (granted int, err error) {
+	control := raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, wanted) != nil {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, wanted)
+		}
+		if err != nil {
+			return
+		}
+		granted, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+	})
+	if control != nil {
+		return 0, control
+	}
+	// Linux doubles the number, to pay for its own bookkeeping, and reports the double.
+	return granted / 2, err
+}
+
+// dropCounter reads the kernel's count of datagrams that found the buffer full.
+type dropCounter struct {
+	raw  syscall.RawConn
+	mu   sync.Mutex
+	last uint32
+	sum  uint64
+}
+
+// The socket's memory statistics (SO_MEMINFO) are nine numbers; drops is the last.
+const (
+	memInfoNumbers = 9
+	memInfoDrops   = 8
+)
+
+func (c *dropCounter) total() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now, ok := c.readLocked(); ok {
+		// The kernel's counter has 32 bits and wraps.
+		c.sum += uint64(now - c.last)
+		c.last = now
+	}
+	return c.sum
+}
+
+func (c *dropCounter) readLocked() (drops uint32, ok bool) {
+	var info [memInfoNumbers]uint32
+	size := uint32(unsafe.Sizeof(info))
+	err := c.raw.Control(func(fd uintptr) {
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		ok = errno == 0 && uintptr(size) == unsafe.Sizeof(info)
+	})
+	return info[memInfoDrops], err == nil && ok
+}
+
+// exclusive does nothing: a UDP port of Linux has one owner unless both ask for sharing.
+func exclusive(string, string, syscall.RawConn) error { return nil }

@@ -1,0 +1,97 @@
+package messages
+
+import "time"
+
+// Taking task events in:
+//
+//	socket reader --DatagramsReceived, ReaderStopped--> ingest
+//	journal       --DatagramsStored-------------------> ingest
+//	console, app  --InspectIngest, CloseIntake--------> ingest --InspectIngestReply, CloseIntakeReply--> asker
+//
+// The reader owns a fixed number of credits. Reading a batch costs one, and
+// DatagramsStored gives it back, so at most that many batches are in flight.
+
+// DatagramsReceived is one batch from the socket.
+type DatagramsReceived struct {
+	// Reader tells the readers of one process apart; it grows with every socket that is opened.
+	Reader uint64
+	// Datagrams are in the order of arrival. Frozen.
+	Datagrams []Datagram
+	At        time.Time
+}
+
+// DatagramsStored says that the accepted datagrams of one batch are on disk.
+type DatagramsStored struct {
+	Reader uint64
+	// Count is the number of datagrams.
+	Count int
+	// ReceivedAt is when the batch was read.
+	ReceivedAt time.Time
+	// Failure is set when the journal was closed before it could store them.
+	Failure Failure
+	At      time.Time
+}
+
+// ReaderStopped is the last message of a reader.
+type ReaderStopped struct {
+	Reader uint64
+	// Failure says why the socket cannot be read any more; none when it was closed on purpose.
+	Failure Failure
+	At      time.Time
+}
+
+// CloseIntake closes the socket for good. The reply comes when everything that
+// was read before is decided and stored.
+type CloseIntake struct {
+	// ReplyTo is who is told; the sender when it is zero.
+	ReplyTo Ref
+}
+
+// CloseIntakeReply answers CloseIntake.
+type CloseIntakeReply struct{}
+
+// InspectIngest asks for the state of the intake.
+type InspectIngest struct {
+	// ReplyTo gets the answer; the sender when it is zero.
+	ReplyTo Ref
+}
+
+// InspectIngestReply answers InspectIngest.
+type InspectIngestReply struct {
+	Ingest IngestSnapshot
+}
+
+// IngestSnapshot is the intake at one moment. The counters begin at zero when
+// the actor starts and only grow; whoever reports intervals takes differences.
+type IngestSnapshot struct {
+	// Listening reports that the socket is open, at Address.
+	Listening bool
+	Address   string
+	// Received = Queued + Dropped. Datagrams of foreign sources are in neither.
+	Received uint64
+	// Queued passed the checks of size and rate and found the journal ready: Processed + Failed + Stored + in flight.
+	Queued uint64
+	// Stored are durable in the journal.
+	Stored uint64
+	// Processed are handled by the intake itself: engine events, which are only logged.
+	Processed uint64
+	// Failed have an unknown type, a wrong number of fields or a bad ID.
+	Failed uint64
+	// Dropped is the sum of the three below.
+	Dropped          uint64
+	DroppedRateLimit uint64
+	// DroppedQueueFull could not be journalled.
+	DroppedQueueFull uint64
+	DroppedSize      uint64
+	// RefusedSource came from a sender that is not on the allow-list.
+	RefusedSource uint64
+	// KernelDropped never reached the process: the receive buffer was full.
+	KernelDropped uint64
+	// Backlog is the number of journalled events that wait for a decision, QueueMaxSize what is deemed normal.
+	Backlog      int
+	QueueMaxSize int
+	// RateLimitCurrent is the rate of the current window, per minute; 0 without a limit.
+	RateLimitCurrent   int
+	BackpressureActive bool
+	At                 time.Time
+}
