@@ -37,7 +37,7 @@ func Fields(n messages.Notice, o FieldOptions) map[string]any {
 	out := map[string]any{
 		"alertKind": string(a.Kind), "alertTitle": Title(a.Kind), "alertOutcome": string(OutcomeOf(a.Kind)),
 		"degraded": texts(a.Degraded), "suppressedAlerts": n.SuppressedBefore, "testAlert": a.Test,
-		"butlerVersion": o.Version,
+		"alertNotes": texts(notes(n)), "butlerVersion": o.Version,
 	}
 	maps.Copy(out, eventFields(a, o))
 	maps.Copy(out, taskFields(a.Task))

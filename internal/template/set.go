@@ -37,6 +37,8 @@ type Rendered struct {
 	Template string
 	// Warning says why the operator's own template was not used; nil when it was.
 	Warning error
+	// Repeated reports that the last message had the same warning.
+	Repeated bool
 }
 
 // Set renders templates from files, and the built-in ones where a file is
@@ -47,8 +49,9 @@ type Set struct {
 	builtin  fs.FS
 	partials []string
 
-	mu    sync.Mutex
-	cache map[string]cached
+	mu     sync.Mutex
+	cache  map[string]cached
+	warned map[string]string // the last warning by built-in name
 }
 
 // cached is a parsed file, valid as long as the file keeps its stamp.
@@ -63,7 +66,7 @@ type cached struct {
 // and partials/<name>.handlebars; partials are further directories of the
 // operator's own partials.
 func NewSet(m Medium, builtin fs.FS, partials ...string) *Set {
-	return &Set{medium: m, builtin: builtin, partials: partials, cache: map[string]cached{}}
+	return &Set{medium: m, builtin: builtin, partials: partials, cache: map[string]cached{}, warned: map[string]string{}}
 }
 
 // Render renders the first file of source, or the built-in template where that
@@ -71,6 +74,7 @@ func NewSet(m Medium, builtin fs.FS, partials ...string) *Set {
 // caller sends what it can say without a template.
 func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 	text, path, warning := s.renderFile(source.Files, fields)
+	repeated := s.repeats(source.Builtin, warning)
 	if warning == nil && path != "" {
 		return Rendered{Text: text, Template: path}, nil
 	}
@@ -79,9 +83,22 @@ func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 		text, err = s.render(parsed, s.builtinPartial, fields)
 	}
 	if err != nil {
-		return Rendered{Warning: warning}, errors.Join(warning, fmt.Errorf("built-in template %q: %w", source.Builtin, err))
+		return Rendered{Warning: warning, Repeated: repeated}, errors.Join(warning, fmt.Errorf("built-in template %q: %w", source.Builtin, err))
 	}
-	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning}, nil
+	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning, Repeated: repeated}, nil
+}
+
+// repeats notes a warning and reports whether it is the one that was noted before.
+func (s *Set) repeats(name string, warning error) bool {
+	text := ""
+	if warning != nil {
+		text = warning.Error()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	same := s.warned[name] == text
+	s.warned[name] = text
+	return same && warning != nil
 }
 
 func (s *Set) renderFile(files []string, fields map[string]any) (text, path string, err error) {

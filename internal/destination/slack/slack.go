@@ -168,7 +168,7 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 // formatted renders the template, then the built-in one, then does without.
 func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map[string]any, from string) {
 	rendered, err := s.templates.Render(s.source, fields)
-	if rendered.Warning != nil {
+	if rendered.Warning != nil && !rendered.Repeated {
 		s.log.Warn("template cannot be used, sending the built-in layout",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))
 	}

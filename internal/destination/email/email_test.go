@@ -1,0 +1,174 @@
+package email
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+)
+
+// config switches on every kind of mail.
+func config(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	var out strings.Builder
+	fmt.Fprintf(&out, `
+emailNotification:
+  enable: true
+  smtp:
+    host: %s
+    port: %s
+    secure: false
+    tls: {requireTLS: false, rejectUnauthorized: false}
+    auth: {enable: true, user: %s, password: %s}
+`, host, port, user, password)
+	for _, section := range []string{"reloadTaskFailure", "reloadTaskAborted", "reloadTaskSuccess"} {
+		fmt.Fprintf(&out, "  %s: {%s, headScriptLogLines: 3, tailScriptLogLines: 3}\n", section, common)
+	}
+	for _, section := range []string{"distributeTaskSuccess", "distributeTaskFailure", "preloadTaskSuccess", "preloadTaskFailure"} {
+		fmt.Fprintf(&out, "  %s: {%s}\n", section, common)
+	}
+	return out.String()
+}
+
+const common = `enable: true, priority: high, rateLimit: 600, recipients: [anna@example.com], subject: 'Qlik Sense: "{{taskName}}"', ` +
+	`fromAddress: "Qlik Sense (no-reply) <butler@example.com>"`
+
+var dateHeader = regexp.MustCompile(`(?m)^Date: .*$`)
+
+func TestEmail_keepsTheContractOfADestination(t *testing.T) {
+	destinationtest.Run(t, destinationtest.Fixture{
+		Definition: Definition(),
+		Config:     config,
+		Secrets:    []string{password},
+		Peer: func(t *testing.T) *destinationtest.Peer {
+			return startServer(t, serverOptions{mechanisms: []string{"PLAIN"}}).peer()
+		},
+		Outcomes:  smtpOutcomes(),
+		Normalise: normalise,
+		Inspect:   inspect,
+	})
+}
+
+// smtpOutcomes is who retries and who parks, by the reply to a recipient.
+func smtpOutcomes() []destinationtest.Outcome {
+	out := []destinationtest.Outcome{{Code: 250, Delivered: true}}
+	for _, code := range []int{421, 450, 451, 452} {
+		out = append(out, destinationtest.Outcome{Code: code, Kind: destination.Transient})
+	}
+	for _, code := range []int{501, 550, 551, 552, 553, 554} {
+		out = append(out, destinationtest.Outcome{Code: code, Kind: destination.PermanentKind})
+	}
+	return out
+}
+
+// normalise shows the mail decoded, so that a golden file can be read.
+func normalise(received string) string {
+	head, rest, _ := strings.Cut(strings.ReplaceAll(received, "\r\n", "\n"), "\n\n")
+	decoded, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(rest)))
+	if err != nil {
+		decoded = []byte(rest)
+	}
+	return dateHeader.ReplaceAllString(head, "Date: today") + "\n\n" + strings.ReplaceAll(string(decoded), "\r\n", "\n")
+}
+
+// inspect checks that a mail has the headers it should have and no other, and
+// that its page has the structure of the template and nothing more.
+func inspect(t *testing.T, s destinationtest.Sample, received []string) {
+	t.Helper()
+	if len(received) != 1 {
+		t.Fatalf("want one mail, got %d", len(received))
+	}
+	envelope, data, _ := strings.Cut(received[0], ">\nRCPT TO:<anna@example.com>\n")
+	if envelope != "MAIL FROM:<butler@example.com" {
+		t.Errorf("unexpected envelope %q", envelope)
+	}
+	m, err := mail.ReadMessage(strings.NewReader(data))
+	if err != nil {
+		t.Fatalf("read mail: %v", err)
+	}
+	want := map[string]bool{
+		"Message-Id": true, "Date": true, "From": true, "To": true, "Subject": true, "Mime-Version": true, "Content-Type": true,
+		"X-Priority": true, "X-Msmail-Priority": true, "Importance": true, "Auto-Submitted": true, "Content-Transfer-Encoding": true,
+		"Received": true,
+	}
+	for name, values := range m.Header {
+		if !want[name] || len(values) != 1 {
+			t.Errorf("unexpected header %s: %q", name, values)
+		}
+	}
+	plain, page := parts(t, m)
+	if !strings.Contains(plain, "Task ID:") {
+		t.Errorf("the plain part says nothing: %.200s", plain)
+	}
+	wantHarmless(t, page)
+	if len(data) > 1<<20 {
+		t.Errorf("the mail has %d bytes", len(data))
+	}
+	if s.Form == destinationtest.FormDegraded && !strings.Contains(page, "Details are missing") {
+		t.Error("a degraded alert is not marked")
+	}
+}
+
+func parts(t *testing.T, m *mail.Message) (plain, page string) {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("want multipart/alternative, got %q, %v", kind, err)
+	}
+	reader := multipart.NewReader(m.Body, params["boundary"])
+	for range 2 {
+		part, err := reader.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(part.Header.Get("Content-Type"), "text/html") {
+			page = string(text)
+		} else {
+			plain = string(text)
+		}
+	}
+	return plain, page
+}
+
+// elements are the only ones that the built-in pages use.
+var elements = map[string]bool{
+	"html": true, "head": true, "meta": true, "title": true, "body": true, "table": true, "tbody": true, "tr": true, "td": true,
+	"p": true, "h1": true, "h2": true, "pre": true, "a": true, "span": true, "br": true,
+}
+
+// wantHarmless parses a page as a mail reader does and looks for what data may have smuggled in.
+func wantHarmless(t *testing.T, page string) {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode {
+			continue
+		}
+		if !elements[node.Data] {
+			t.Errorf("the page has an element <%s>", node.Data)
+		}
+		for _, a := range node.Attr {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "href" && !strings.HasPrefix(a.Val, "https://") {
+				t.Errorf("the page has an attribute %s=%q", a.Key, a.Val)
+			}
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package email
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// recipients is who is told of an alert, and why others are not.
+type recipients struct {
+	// fromTask are the addresses in the task's own custom property.
+	fromTask []string
+	// common are the addresses of the configuration.
+	common []string
+	// owner are the addresses of the app's owner.
+	owner []string
+	// reasons say why one of the lists is empty.
+	reasons []string
+}
+
+// select implements Instance.Select.
+func (e event) selectRecipients(a messages.Alert) destination.Selection {
+	r := e.recipientsOf(a)
+	var told []string
+	for _, address := range slices.Concat(r.fromTask, r.common, r.owner) {
+		switch {
+		case !validAddress(address):
+			r.reasons = append(r.reasons, "not a mail address: "+printableAddress(address))
+		case !slices.Contains(told, address):
+			told = append(told, address)
+		}
+	}
+	if len(told) == 0 {
+		return destination.Nobody("no recipient: %s", strings.Join(r.reasons, "; "))
+	}
+	return destination.Selection{Recipients: told}
+}
+
+// recipientsOf builds the three lists. A task that could not be looked up
+// passes the gate: an alert is rather told to somebody who did not ask for it
+// than to nobody.
+func (e event) recipientsOf(a messages.Alert) recipients {
+	var r recipients
+	if name := e.AlertEnabledByEmailAddress.CustomPropertyName; name != "" {
+		for _, value := range a.Task.PropertyValues(name) {
+			r.fromTask = append(r.fromTask, strings.TrimSpace(value))
+		}
+		switch {
+		case !a.Task.Known:
+			r.reasons = append(r.reasons, "the custom properties of the task are not known")
+		case len(r.fromTask) == 0:
+			r.reasons = append(r.reasons, "the task has no custom property "+name)
+		}
+	}
+	gate := e.AlertEnableByCustomProperty
+	switch {
+	case len(e.Recipients) == 0:
+		r.reasons = append(r.reasons, "the list of recipients is empty")
+	case !gate.Enable, !a.Task.Known, a.Task.HasProperty(gate.CustomPropertyName, gate.EnabledValue):
+		r.common = e.Recipients
+	default:
+		r.reasons = append(r.reasons, "the task does not have "+gate.CustomPropertyName+" = "+gate.EnabledValue)
+	}
+	if e.tellsOwner() {
+		var why string
+		if r.owner, why = e.AppOwnerAlert.addresses(a.Owner); why != "" {
+			r.reasons = append(r.reasons, why)
+		}
+	}
+	return r
+}
+
+// addresses returns the owner's addresses, or why the owner is not told.
+func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why string) {
+	is := func(a Account) bool { return a.Directory == owner.Directory && a.UserID == owner.UserID }
+	switch {
+	case !owner.Known:
+		return nil, "the owner of the app is not known"
+	case slices.ContainsFunc(o.ExcludeOwner.User, is):
+		return nil, "the owner of the app is excluded"
+	case !o.IncludeOwner.IncludeAll && !slices.ContainsFunc(o.IncludeOwner.User, is):
+		return nil, "the owner of the app is not on the list of included owners"
+	case len(owner.Emails) == 0:
+		return nil, "the owner of the app has no mail address in Qlik Sense"
+	}
+	return owner.Emails, ""
+}
+
+// The parts of an address. Names in front of it ("Anna <a@b.c>") are not accepted.
+var (
+	localPart = regexp.MustCompile("^[-!#$%&'*+/0-9=?A-Z^_a-z`{|}~]+(\\.[-!#$%&'*+/0-9=?A-Z^_a-z`{|}~]+)*$")
+	labelPart = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$`)
+	topLevel  = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9]*[A-Za-z0-9]$`)
+)
+
+// validAddress reports whether s has the syntax of a mail address.
+func validAddress(s string) bool {
+	local, domain, found := strings.Cut(s, "@")
+	if !found || len(s) > 254 || len(local) > 64 || !localPart.MatchString(local) {
+		return false
+	}
+	labels := strings.Split(domain, ".")
+	if len(labels) < 2 || !topLevel.MatchString(labels[len(labels)-1]) {
+		return false
+	}
+	return !slices.ContainsFunc(labels, func(label string) bool { return len(label) > 63 || !labelPart.MatchString(label) })
+}
+
+// printableAddress shows what was meant to be an address, shortened and on one line.
+func printableAddress(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s[:min(len(s), 80)])
+}

@@ -1,0 +1,243 @@
+package email
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+const (
+	defaultPort = 25
+	// maxReply is how much of a server's answer is shown.
+	maxReply = 200
+)
+
+// server is the mail server and how it is talked to.
+type server struct {
+	settings SMTP
+	name     string // what the certificate must show
+	address  string
+	hello    string
+	tls      *tls.Config
+}
+
+func newServer(s SMTP) server {
+	name := cmp.Or(s.TLS.ServerName, s.Host)
+	return server{
+		settings: s, name: name,
+		address: net.JoinHostPort(s.Host, strconv.Itoa(cmp.Or(s.Port, defaultPort))),
+		hello:   helloName(),
+		tls: &tls.Config{
+			ServerName: name, MinVersion: tls.VersionTLS12,
+			//nolint:gosec // G402: off only where the operator wrote rejectUnauthorized: false.
+			InsecureSkipVerify: !s.TLS.RejectUnauthorized,
+		},
+	}
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?$`)
+
+// helloName is how the program greets the server.
+func helloName() string {
+	name, err := os.Hostname()
+	if err != nil || !hostName.MatchString(name) {
+		return "localhost"
+	}
+	return name
+}
+
+// step is a part of the conversation; it decides what a refusal means.
+type step string
+
+const (
+	connecting     step = "connect"
+	greeting       step = "greet"
+	securing       step = "start TLS"
+	authenticating step = "log in"
+	fromStep       step = "name the sender"
+	toStep         step = "name the recipient"
+	sending        step = "send the mail"
+)
+
+// errNoTLS is a server that cannot protect the connection although that is required.
+var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requireTLS is on")
+
+// send has one conversation: one mail to one recipient. It ends with ctx.
+func (s server) send(ctx context.Context, from, to string, mail []byte) error {
+	at, err := s.converse(ctx, from, to, mail)
+	if err == nil {
+		return nil
+	}
+	return s.classify(ctx, at, err)
+}
+
+func (s server) converse(ctx context.Context, from, to string, mail []byte) (step, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return connecting, err
+	}
+	defer conn.Close()
+	// A deadline in the past ends every read and write at once.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if s.settings.Secure {
+		secured := tls.Client(conn, s.tls)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			return securing, err
+		}
+		conn = secured
+	}
+	client, err := smtp.NewClient(conn, s.name)
+	if err != nil {
+		return greeting, err
+	}
+	defer client.Close()
+	client.SkipSMTPUTF8(true) // addresses and headers are ASCII
+	if err := client.Hello(s.hello); err != nil {
+		return greeting, err
+	}
+	if at, err := s.prepare(client); err != nil {
+		return at, err
+	}
+	if at, err := hand(client, from, to, mail); err != nil {
+		return at, err
+	}
+	_ = client.Quit() // the mail is accepted, whatever the server says to this
+	return "", nil
+}
+
+// prepare protects the connection and logs in, as far as that is configured.
+func (s server) prepare(client *smtp.Client) (step, error) {
+	offered, _ := client.Extension("STARTTLS")
+	switch {
+	case s.settings.Secure, s.settings.TLS.IgnoreTLS:
+	case offered:
+		if err := client.StartTLS(s.tls); err != nil {
+			return securing, err
+		}
+	case s.settings.TLS.RequireTLS:
+		return securing, errNoTLS
+	}
+	if !s.settings.Auth.Enable {
+		return "", nil
+	}
+	_, mechanisms := client.Extension("AUTH")
+	return authenticating, client.Auth(s.mechanism(mechanisms))
+}
+
+// mechanism picks the first of PLAIN, LOGIN and CRAM-MD5 that the server
+// offers. All of them are used on unprotected connections too: whether those
+// are allowed is said by requireTLS.
+func (s server) mechanism(offered string) smtp.Auth {
+	user, password := s.settings.Auth.User, s.settings.Auth.Password.Reveal()
+	has := map[string]bool{}
+	for _, name := range strings.Fields(strings.ToUpper(offered)) {
+		has[name] = true
+	}
+	switch {
+	case has["PLAIN"]:
+	case has["LOGIN"]:
+		return smtp.LoginAuth(user, password, s.name, true)
+	case has["CRAM-MD5"]:
+		return smtp.CRAMMD5Auth(user, password)
+	}
+	return smtp.PlainAuth("", user, password, s.name, true)
+}
+
+// hand gives the mail to the server.
+func hand(client *smtp.Client, from, to string, mail []byte) (step, error) {
+	if err := client.Mail("<" + from + ">"); err != nil {
+		return fromStep, err
+	}
+	if err := client.Rcpt("<" + to + ">"); err != nil {
+		return toStep, err
+	}
+	body, err := client.Data()
+	if err != nil {
+		return sending, err
+	}
+	if _, err := body.Write(mail); err != nil {
+		return sending, err
+	}
+	return sending, body.Close()
+}
+
+// classify words a failure and says what may mend it.
+//
+//	4xx, a broken or silent connection      transient
+//	5xx to the recipient or to the mail     permanent
+//	5xx to anything before, no TLS          misconfigured
+func (s server) classify(ctx context.Context, at step, err error) error {
+	failure := fmt.Errorf("%s at %s: %s", at, s.address, s.reason(ctx, err))
+	if ctx.Err() != nil {
+		return failure
+	}
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
+		switch {
+		case reply.Code < 500:
+			return failure
+		case at == toStep || at == sending:
+			return destination.Permanent(failure)
+		}
+		return destination.Misconfigured(failure)
+	}
+	if errors.Is(err, errNoTLS) || wrongTLS(err) || at == authenticating && !broken(err) {
+		return destination.Misconfigured(failure)
+	}
+	return failure
+}
+
+// wrongTLS reports whether certificates or the kind of connection do not fit the configuration.
+func wrongTLS(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, wrongName := errors.AsType[x509.HostnameError](err)
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	return untrusted || wrongName || notTLS
+}
+
+// broken reports whether the connection failed, rather than what was said on it.
+func broken(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "EOF")
+}
+
+// reason words an error in a way that an operator can act on, without credentials.
+func (s server) reason(ctx context.Context, err error) string {
+	secrets := s.secrets()
+	if _, notTLS := errors.AsType[tls.RecordHeaderError](err); notTLS {
+		return "the server does not speak TLS from the start; smtp.secure: false uses STARTTLS"
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "the attempt was cancelled"
+	case ctx.Err() != nil:
+		return "no answer in time"
+	}
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
+		return fmt.Sprintf("%d %s", reply.Code, httpc.Sanitise(httpc.RedactText(reply.Msg, secrets...), maxReply))
+	}
+	return httpc.Sanitise(httpc.RedactText(err.Error(), secrets...), maxReply)
+}
+
+// secrets are the forms in which a server may repeat the password.
+func (s server) secrets() []string {
+	user, password := s.settings.Auth.User, s.settings.Auth.Password.Reveal()
+	encode := base64.StdEncoding.EncodeToString
+	return []string{password, encode([]byte(password)), encode([]byte("\x00" + user + "\x00" + password))}
+}
