@@ -14,6 +14,15 @@ type entry struct {
 	attached   bool
 }
 
+// notice returns the notice that a record describes.
+func (e *entry) notice(id messages.NoticeID, instance string, r noticeRecord) messages.Notice {
+	n := messages.Notice{ID: id, Instance: instance, Recipient: r.Recipient, Alert: e.alert, QueuedAt: r.QueuedAt}
+	if r.Attachment {
+		n.Attachment = e.attachment
+	}
+	return n
+}
+
 // cost is about what an entry takes in memory.
 func (e *entry) cost() int {
 	size := 4096 + len(e.attachment)

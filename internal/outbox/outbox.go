@@ -53,6 +53,8 @@ type Outbox struct {
 	left map[messages.AlertID]map[string]struct{}
 	// parked counts the parked notices by integration and instance.
 	parked map[Place]int
+	// ending are notices whose end is on its way to the disk.
+	ending map[messages.NoticeID]struct{}
 	// moving are parked notices that an operator's command is moving.
 	moving map[messages.NoticeID]Place
 }
@@ -70,6 +72,7 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 		cache:  newCache(opts.CacheBytes),
 		left:   map[messages.AlertID]map[string]struct{}{},
 		parked: map[Place]int{},
+		ending: map[messages.NoticeID]struct{}{},
 		moving: map[messages.NoticeID]Place{},
 	}
 	if err := o.sweep(); err != nil {
@@ -238,7 +241,7 @@ func (o *Outbox) Instances() (map[string]int, error) {
 	return counts, nil
 }
 
-// Notice returns a waiting or parked notice with its alert and attachment.
+// Notice returns a waiting notice with its alert and attachment.
 // journal.ErrCorrupt means that it can never be read.
 func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice, error) {
 	record, err := o.notice(instance, id)
@@ -249,13 +252,7 @@ func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice,
 	if err != nil {
 		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
 	}
-	n := messages.Notice{
-		ID: id, Instance: instance, Recipient: record.Recipient, Alert: e.alert, QueuedAt: record.QueuedAt,
-	}
-	if record.Attachment {
-		n.Attachment = e.attachment
-	}
-	return n, nil
+	return e.notice(id, instance, record), nil
 }
 
 // notice reads the record of a waiting notice.

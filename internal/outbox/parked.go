@@ -78,34 +78,48 @@ func (o *Outbox) ParkedCounts() map[Place]int {
 	return maps.Clone(o.parked)
 }
 
+// ParkedAt returns where a notice is parked, or ErrNotParked.
+func (o *Outbox) ParkedAt(id messages.NoticeID) (Place, error) {
+	raw, ok, err := o.ledger.Get(bucketParked, string(id))
+	if err != nil {
+		return Place{}, fmt.Errorf("read parked notice %s: %w", id, err)
+	}
+	if !ok {
+		return Place{}, ErrNotParked
+	}
+	return readParked(raw).place(), nil
+}
+
 // Replay puts a parked notice back among the waiting ones, with fresh attempts
-// and exempt from suppression, and waits until that is durable. The caller has
-// to announce it. The error is ErrNotParked, journal.ErrCorrupt for a notice
-// that can never be sent, or the end of ctx; after the latter it may have happened.
-func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time) (messages.Notice, error) {
+// and exempt from suppression, and waits until that is durable. announce is
+// called then, on the ledger's goroutine and even when ctx has ended before. The
+// error is ErrNotParked, journal.ErrCorrupt for a notice that can never be sent,
+// or the end of ctx, after which it still may happen.
+func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time, announce func(messages.Notice)) error {
 	record, err := o.takeParked(id)
 	if err != nil {
-		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
-	}
-	e, err := o.alert(record.Notice.Alert, record.Notice.Attachment)
-	if err != nil {
-		o.putBack(id)
-		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
+		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	n := record.Notice
+	e, err := o.alert(n.Alert, n.Attachment)
+	if err != nil {
+		o.putBack(id)
+		return fmt.Errorf("replay %s: %w", id, err)
+	}
 	n.Attempts, n.Panics, n.QueuedAt, n.Exempt = 0, 0, now, true
 	err = o.commit(ctx, []journal.Op{
 		{Bucket: bucketParked, Key: string(id)},
 		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(n)},
-	}, func(error) { o.moved(id) })
+	}, func(err error) {
+		o.moved(id)
+		if err == nil {
+			announce(e.notice(id, record.Instance, n))
+		}
+	})
 	if err != nil {
-		return messages.Notice{}, fmt.Errorf("replay %s: %w", id, err)
+		return fmt.Errorf("replay %s: %w", id, err)
 	}
-	replayed := messages.Notice{ID: id, Instance: record.Instance, Recipient: n.Recipient, Alert: e.alert, QueuedAt: now}
-	if n.Attachment {
-		replayed.Attachment = e.attachment
-	}
-	return replayed, nil
+	return nil
 }
 
 // Drop removes a parked notice for good and waits until that is durable. The

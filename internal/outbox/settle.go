@@ -59,16 +59,21 @@ const maxReason = 500
 
 // Settle commits a settlement of one instance. done runs on the ledger's
 // goroutine when it is durable, with the notices that ended; its error is
-// journal.ErrClosed or nil. A notice that does not wait any more is passed over.
+// journal.ErrClosed or nil. A notice that does not wait any more, or whose end is
+// on its way to the disk already, is passed over.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
 	var ops []journal.Op
 	var ended []messages.NoticeSettled
 	o.mu.Lock()
 	for _, outcome := range s.Outcomes {
+		if _, underway := o.ending[outcome.ID]; underway {
+			continue
+		}
 		changes, settled, ok := o.outcomeLocked(at, outcome, s.At)
 		ops = append(ops, changes...)
 		if ok {
 			ended = append(ended, settled)
+			o.ending[outcome.ID] = struct{}{}
 		}
 	}
 	o.mu.Unlock()
@@ -80,7 +85,14 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	for _, key := range s.Forgotten {
 		ops = append(ops, journal.Op{Bucket: bucketWindow, Key: windowKey(at.Instance, key)})
 	}
-	o.ledger.Commit(ops, func(err error) { done(ended, err) })
+	o.ledger.Commit(ops, func(err error) {
+		o.mu.Lock()
+		for _, settled := range ended {
+			delete(o.ending, settled.ID)
+		}
+		o.mu.Unlock()
+		done(ended, err)
+	})
 }
 
 // outcomeLocked returns the changes for one outcome, and what to tell those who

@@ -1,0 +1,406 @@
+// Package notify owns who delivers what: it keeps one delivery actor per
+// configured destination instance and hands each its notices.
+//
+// It guarantees that an instance always has a delivery actor, at worst again a
+// minute after the last one gave up, and that notices of an instance that is not
+// configured any more are parked with that reason instead of waiting for ever.
+// The outbox is the truth: what is handed on here only saves the delivery from
+// looking, so an actor that is missing for a while costs time and nothing else.
+// It must never decide who is told, send anything, or wait.
+package notify
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/destination"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// Options configure the actor. All fields are required.
+type Options struct {
+	Table  *destination.Table
+	Outbox *outbox.Outbox
+	// NewDelivery describes the delivery actor of an instance.
+	NewDelivery func(destination.Built) *actor.Props
+}
+
+const (
+	// respawnAfter is the pause before a delivery actor that gave up gets a successor.
+	respawnAfter = time.Minute
+	// retireAfter is how long a delivery actor of an old configuration may finish what runs.
+	retireAfter = 15 * time.Second
+	// describeAfter is how long the states of the instances are waited for.
+	describeAfter = time.Second
+	// commandTimeout bounds a command about parked notices, commands how many run at once.
+	commandTimeout = 30 * time.Second
+	commands       = 4
+	scanTimeout    = 5 * time.Minute
+)
+
+// TableChanged brings a new configuration. Running attempts of the old one
+// finish first, for a limited time.
+type TableChanged struct{ Table *destination.Table }
+
+// What the actor tells itself, beside replayed and dropped.
+type (
+	respawnDue  struct{ instance string }
+	retireDue   struct{ pid *actor.PID }
+	describeDue struct{ gathering *gathering }
+	// noticeReplayed: a parked notice waits for delivery again, durably.
+	noticeReplayed struct{ notice messages.Notice }
+	// scanDue: settlements of instances that were there before are durable.
+	scanDue struct{}
+	scanned struct {
+		parked map[string]int
+		err    error
+	}
+)
+
+// Props describes the actor. Give it the strategy for its children with actor.WithSupervisor.
+func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Props {
+	if opts.Table == nil || opts.Outbox == nil || opts.NewDelivery == nil {
+		panic("BUG: notify needs a table, an outbox and NewDelivery")
+	}
+	return kit.Props("notify", func() actor.Actor {
+		return &notify{opts: opts, log: kit.Log.Named("notify"), children: map[string]*child{}}
+	}, more...)
+}
+
+// child is a delivery actor.
+type child struct {
+	pid *actor.PID
+	// retiring: it belongs to an old configuration and will be stopped.
+	retiring bool
+}
+
+type notify struct {
+	opts Options
+	log  *zap.Logger
+
+	built    map[string]destination.Built // of the present configuration
+	children map[string]*child
+
+	commands  *actorkit.Effects
+	scans     *actorkit.Effects
+	scanning  bool
+	scanAgain bool
+
+	gathering *gathering
+	draining  bool
+	drainers  []messages.Ref
+	drained   map[string]int // notices left, by instance
+}
+
+// Receive implements actor.Actor.
+func (a *notify) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		a.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		a.commands.Close()
+		a.scans.Close()
+	case *actor.Terminated:
+		a.childEnded(ctx, msg.Who)
+	case messages.NoticesRecorded:
+		a.recorded(ctx, msg)
+	case messages.ReplayParked, replayed, messages.DropParked, dropped:
+		a.command(ctx, msg)
+	case noticeReplayed:
+		a.log.Info("parked alert is replayed", logx.NoticeID(msg.notice.ID), logx.Destination(msg.notice.Instance))
+		a.hand(ctx, msg.notice, true)
+	case messages.DescribeDelivery, messages.DescribeDeliveryReply, describeDue:
+		a.describe(ctx, msg)
+	case messages.DrainDelivery:
+		a.drain(ctx, msg)
+	case messages.DrainDeliveryReply:
+		a.childDrained(ctx, msg)
+	case TableChanged:
+		a.reconfigure(ctx, msg.Table)
+	case respawnDue:
+		a.spawn(ctx, msg.instance)
+	case retireDue:
+		ctx.Stop(msg.pid)
+	case scanDue:
+		a.scan(ctx)
+	case scanned:
+		a.scanEnded(ctx, msg)
+	}
+}
+
+func (a *notify) begin(ctx actor.Context) {
+	a.commands = actorkit.NewEffects(actorkit.NewPool(commands))
+	a.scans = actorkit.NewEffects(actorkit.NewPool(2)) // one scan at a time, and the end of the last
+	a.configure(a.opts.Table)
+	for instance := range a.built {
+		a.spawn(ctx, instance)
+	}
+	a.requestScan(ctx)
+}
+
+func (a *notify) configure(t *destination.Table) {
+	a.built = map[string]destination.Built{}
+	for _, b := range t.Built() {
+		a.built[b.Instance.Name] = b
+	}
+}
+
+// spawn starts the delivery of an instance, if it is configured and has none.
+func (a *notify) spawn(ctx actor.Context, instance string) {
+	built, configured := a.built[instance]
+	if _, running := a.children[instance]; running || !configured || a.draining {
+		return
+	}
+	pid, err := ctx.SpawnNamed(a.opts.NewDelivery(built), "d:"+instance)
+	if err != nil {
+		a.log.Error("delivery cannot be started, trying again", logx.Destination(instance), logx.Err(err))
+		actorkit.After(ctx, respawnAfter, respawnDue{instance})
+		return
+	}
+	a.children[instance] = &child{pid: pid}
+}
+
+// childEnded replaces a delivery actor that is gone. One that was not told to go
+// gave up: its successor waits a while.
+func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
+	for instance, c := range a.children {
+		if !c.pid.Equal(who) {
+			continue
+		}
+		delete(a.children, instance)
+		_, configured := a.built[instance]
+		switch {
+		case a.draining:
+			a.childDrained(ctx, messages.DrainDeliveryReply{Instance: instance})
+		case !configured:
+			a.requestScan(ctx)
+		case c.retiring:
+			a.spawn(ctx, instance)
+		default:
+			a.log.Error("delivery gave up, its notices wait on disk",
+				logx.Destination(instance), logx.Delay(respawnAfter))
+			actorkit.After(ctx, respawnAfter, respawnDue{instance})
+		}
+		return
+	}
+}
+
+// recorded hands notices to their instances. Where there is no delivery actor
+// at present, its successor finds them in the outbox.
+func (a *notify) recorded(ctx actor.Context, msg messages.NoticesRecorded) {
+	a.opts.Outbox.Remember(msg.Notices)
+	for _, n := range msg.Notices {
+		a.hand(ctx, n, false)
+	}
+}
+
+func (a *notify) hand(ctx actor.Context, n messages.Notice, exempt bool) {
+	if _, configured := a.built[n.Instance]; !configured {
+		a.requestScan(ctx) // decided by a configuration that is not in force any more
+		return
+	}
+	if c, running := a.children[n.Instance]; running {
+		ctx.Send(c.pid, messages.NoticeQueued{Notice: n, Exempt: exempt})
+	}
+}
+
+// command runs what an operator asks for about parked notices.
+func (a *notify) command(ctx actor.Context, msg any) {
+	o, configured := a.opts.Outbox, a.configured()
+	switch msg := msg.(type) {
+	case messages.ReplayParked:
+		post := actorkit.Poster(ctx)
+		announce := func(n messages.Notice) { post(noticeReplayed{n}) }
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, configured, announce, msg) }) {
+			tell(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
+		}
+	case replayed:
+		tell(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
+	case messages.DropParked:
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, msg) }) {
+			tell(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
+		}
+	case dropped:
+		for _, r := range msg.results {
+			if !r.Failure.Failed() {
+				a.log.Warn("parked alert is dropped by an operator", logx.NoticeID(r.ID))
+			}
+		}
+		tell(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
+	}
+}
+
+// configured returns a test for instances that may leave the actor: the map is
+// replaced by a new configuration, never changed.
+func (a *notify) configured() func(string) bool {
+	built := a.built
+	return func(instance string) bool {
+		_, ok := built[instance]
+		return ok
+	}
+}
+
+// describe asks every delivery actor how it is. Askers that come while the
+// answers are gathered share them.
+func (a *notify) describe(ctx actor.Context, msg any) {
+	switch msg := msg.(type) {
+	case messages.DescribeDelivery:
+		if a.gathering != nil {
+			a.gathering.askers = append(a.gathering.askers, msg.ReplyTo)
+			return
+		}
+		a.gathering = &gathering{askers: []messages.Ref{msg.ReplyTo}, missing: map[string]bool{}}
+		for instance := range a.built {
+			a.gathering.missing[instance] = true
+		}
+		for _, c := range a.children {
+			ctx.Send(c.pid, messages.DescribeDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		}
+		actorkit.After(ctx, describeAfter, describeDue{a.gathering})
+	case messages.DescribeDeliveryReply:
+		if a.gathering != nil && a.gathering.add(msg.States) {
+			a.described(ctx)
+		}
+	case describeDue:
+		if a.gathering == msg.gathering {
+			a.described(ctx)
+		}
+	}
+}
+
+func (a *notify) described(ctx actor.Context) {
+	parked := map[string]int{}
+	for place, n := range a.opts.Outbox.ParkedCounts() {
+		parked[place.Instance] += n
+	}
+	states := a.gathering.finish(func(instance string) messages.DeliveryState {
+		state := messages.DeliveryState{
+			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: "degraded",
+		}
+		if _, running := a.children[instance]; running {
+			state.Condition = "not_responding"
+		}
+		return state
+	})
+	for i := range states {
+		states[i].Parked = parked[states[i].Instance]
+	}
+	for _, asker := range a.gathering.askers {
+		tell(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
+	}
+	a.gathering = nil
+}
+
+// drain passes the wish on, and answers when all delivery actors have.
+func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
+	a.drainers = append(a.drainers, msg.ReplyTo)
+	if !a.draining {
+		a.draining, a.drained = true, map[string]int{}
+		for _, c := range a.children {
+			ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		}
+	}
+	a.answerDrain(ctx)
+}
+
+func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply) {
+	if a.draining {
+		a.drained[msg.Instance] = max(msg.Left, a.drained[msg.Instance])
+		a.answerDrain(ctx)
+		return
+	}
+	if c, ok := a.children[msg.Instance]; ok && c.retiring {
+		ctx.Stop(c.pid)
+	}
+}
+
+func (a *notify) answerDrain(ctx actor.Context) {
+	for instance := range a.children {
+		if _, ok := a.drained[instance]; !ok {
+			return
+		}
+	}
+	left := 0
+	for _, n := range a.drained {
+		left += n
+	}
+	for _, asker := range a.drainers {
+		tell(ctx, asker, messages.DrainDeliveryReply{Left: left})
+	}
+	a.drainers = nil
+}
+
+// reconfigure replaces every delivery actor: the old ones finish what runs, and
+// each successor starts when its predecessor has ended.
+func (a *notify) reconfigure(ctx actor.Context, t *destination.Table) {
+	a.opts.Table = t
+	a.configure(t)
+	for _, c := range a.children {
+		c.retiring = true
+		ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		actorkit.After(ctx, retireAfter, retireDue{c.pid})
+	}
+	for instance := range a.built {
+		a.spawn(ctx, instance)
+	}
+	a.requestScan(ctx)
+}
+
+// requestScan looks for notices of instances that are not configured, as soon
+// as everything that was settled before is durable.
+func (a *notify) requestScan(ctx actor.Context) {
+	if a.scanning {
+		a.scanAgain = true
+		return
+	}
+	a.scanning = true
+	post := actorkit.Poster(ctx)
+	a.opts.Outbox.Barrier(func(err error) {
+		if err == nil {
+			post(scanDue{})
+		}
+	})
+}
+
+// scan parks what belongs to no configured instance. A delivery actor of an old
+// configuration that still runs settles its own notices; its end asks for another scan.
+func (a *notify) scan(ctx actor.Context) {
+	o, known := a.opts.Outbox, map[string]bool{}
+	for instance := range a.built {
+		known[instance] = true
+	}
+	for instance := range a.children {
+		known[instance] = true
+	}
+	a.scans.Run(ctx, scanTimeout, func(context.Context) any {
+		parked, err := parkUnconfigured(o, func(instance string) bool { return known[instance] }, time.Now())
+		return scanned{parked: parked, err: err}
+	})
+}
+
+func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
+	for instance, n := range msg.parked {
+		a.log.Error("alerts parked: their destination is not configured any more",
+			logx.Destination(instance), logx.Count(n))
+	}
+	a.scanning = false
+	if msg.err != nil {
+		actorkit.Fail(msg.err)
+	}
+	if a.scanAgain {
+		a.scanAgain = false
+		a.requestScan(ctx)
+	}
+}
+
+func tell(ctx actor.Context, to messages.Ref, message any) {
+	if !to.IsZero() {
+		ctx.Send(actorkit.PIDOf(to), message)
+	}
+}

@@ -1,0 +1,156 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// parkAtOnce bounds the notices parked in one commit.
+const parkAtOnce = 1000
+
+// parkUnconfigured parks what waits for instances that are not configured, and
+// forgets their windows. It returns how many notices that were, by instance.
+func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time) (map[string]int, error) {
+	instances, err := o.Instances()
+	if err != nil {
+		return nil, err
+	}
+	parked := map[string]int{}
+	for instance := range instances {
+		if configured(instance) {
+			continue
+		}
+		backlog, err := o.Load(instance)
+		if err != nil {
+			return parked, err
+		}
+		var outcomes []outbox.Outcome
+		for _, w := range backlog.Waiting {
+			outcomes = append(outcomes, unconfigured(instance, w.ID, w.Attempts))
+		}
+		for id := range backlog.Unreadable {
+			outcomes = append(outcomes, unconfigured(instance, id, 0))
+		}
+		place := outbox.Place{Integration: integrationOf(instance), Instance: instance}
+		settle := func(s outbox.Settlement) {
+			s.At = now
+			// An error means that the ledger is closing: found again at the next start.
+			o.Settle(place, s, func([]messages.NoticeSettled, error) {})
+		}
+		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
+			settle(outbox.Settlement{Outcomes: chunk})
+		}
+		if len(backlog.Windows) > 0 {
+			settle(outbox.Settlement{Forgotten: keysOf(backlog)})
+		}
+		if len(outcomes) > 0 {
+			parked[instance] = len(outcomes)
+		}
+	}
+	return parked, nil
+}
+
+func unconfigured(instance string, id messages.NoticeID, attempts int) outbox.Outcome {
+	return outbox.Outcome{
+		ID: id, Ended: messages.NoticeParked, Attempts: attempts, Cause: outbox.Unconfigured,
+		Reason: fmt.Sprintf("destination instance %s is not configured any more", instance),
+	}
+}
+
+// integrationOf guesses the integration of an instance that nobody knows any
+// more: names begin with it.
+func integrationOf(instance string) string {
+	integration, _, _ := strings.Cut(instance, "/")
+	return integration
+}
+
+func keysOf(b outbox.Backlog) []string {
+	keys := make([]string, 0, len(b.Windows))
+	for key := range b.Windows {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// replayed is what came of a replay.
+type replayed struct {
+	results []messages.ParkedResult
+	replyTo messages.Ref
+}
+
+// replay puts parked notices back, and announces each when it is durable. Those
+// of an instance that is not configured stay parked.
+func replay(ctx context.Context, o *outbox.Outbox, configured func(instance string) bool,
+	announce func(messages.Notice), cmd messages.ReplayParked,
+) replayed {
+	done := replayed{replyTo: cmd.ReplyTo}
+	for _, id := range cmd.IDs {
+		result := messages.ParkedResult{ID: id}
+		at, err := o.ParkedAt(id)
+		if err == nil && !configured(at.Instance) {
+			result.Failure = messages.Failure{
+				Kind: messages.FailureRejected,
+				Text: fmt.Sprintf("destination instance %s is not configured", at.Instance),
+			}
+		} else if err == nil {
+			err = o.Replay(ctx, id, time.Now(), announce)
+		}
+		if err != nil {
+			result.Failure = failure(err)
+		}
+		done.results = append(done.results, result)
+	}
+	return done
+}
+
+// drop removes parked notices for good.
+func drop(ctx context.Context, o *outbox.Outbox, cmd messages.DropParked) dropped {
+	done := dropped{replyTo: cmd.ReplyTo}
+	for _, id := range cmd.IDs {
+		result := messages.ParkedResult{ID: id}
+		if err := o.Drop(ctx, id); err != nil {
+			result.Failure = failure(err)
+		}
+		done.results = append(done.results, result)
+	}
+	return done
+}
+
+// dropped is what came of a drop.
+type dropped struct {
+	results []messages.ParkedResult
+	replyTo messages.Ref
+}
+
+// failure tells the caller what an error of the outbox means.
+func failure(err error) messages.Failure {
+	f := messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
+	switch {
+	case errors.Is(err, outbox.ErrNotParked):
+		f.Kind = messages.FailureNotFound
+	case errors.Is(err, journal.ErrCorrupt):
+		f.Kind = messages.FailureRejected
+	case errors.Is(err, context.DeadlineExceeded):
+		f.Kind = messages.FailureTimeout
+	}
+	return f
+}
+
+// busy answers a command that found no room.
+func busy(ids []messages.NoticeID) []messages.ParkedResult {
+	results := make([]messages.ParkedResult, 0, len(ids))
+	for _, id := range ids {
+		results = append(results, messages.ParkedResult{ID: id, Failure: messages.Failure{
+			Kind: messages.FailureBusy, Text: "too many commands at once",
+		}})
+	}
+	return results
+}
