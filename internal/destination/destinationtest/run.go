@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +34,9 @@ func Update() bool { return *update }
 // Fixture is one destination as the suite sees it.
 type Fixture struct {
 	Definition destination.Definition
+	// Variant begins the names of the golden files where a destination is run
+	// with several configurations, such as one per version of a server.
+	Variant string
 	// Config returns a configuration, as YAML, for a provider at address. It
 	// switches on every instance that the destination can have.
 	Config func(address string) string
@@ -290,7 +294,7 @@ func (fx Fixture) testPayloads(t *testing.T) {
 	for _, built := range b.built {
 		for _, kind := range built.Instance.Kinds {
 			for _, sample := range AlertsOf(kind) {
-				t.Run(goldenName(built.Instance, sample), func(t *testing.T) {
+				t.Run(fx.goldenName(built.Instance, sample), func(t *testing.T) {
 					b.deliverSample(t, built, sample)
 				})
 			}
@@ -321,22 +325,28 @@ func (b *bench) deliverSample(t *testing.T, built destination.Built, sample Samp
 		if b.fixture.Normalise != nil {
 			text = b.fixture.Normalise(text)
 		}
-		Golden(t, goldenName(built.Instance, sample), text)
+		Golden(t, b.fixture.goldenName(built.Instance, sample), text)
 	}
 }
 
 // goldenName names the golden file of a sample: the instance, its kind where the name does not say it, and the form.
-func goldenName(i destination.Instance, s Sample) string {
+func (fx Fixture) goldenName(i destination.Instance, s Sample) string {
 	_, name, _ := strings.Cut(i.Name, "/")
 	if !strings.Contains(name, string(s.Alert.Kind)) {
 		name += "_" + string(s.Alert.Kind)
 	}
+	if fx.Variant != "" {
+		name = fx.Variant + "_" + name
+	}
 	return strings.ReplaceAll(name, "/", "_") + "_" + string(s.Form)
 }
 
-// Golden compares got with testdata/<name>.golden, or rewrites that file with -update.
+// Golden compares got with testdata/<name>.golden, or rewrites that file with
+// -update. Characters that an editor or git would not keep stand in the file as
+// their code, such as <U+000D>, and the file ends with a line break.
 func Golden(t testing.TB, name, got string) {
 	t.Helper()
+	got = visible(got)
 	path := filepath.Join("testdata", name+".golden")
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
@@ -354,6 +364,18 @@ func Golden(t testing.TB, name, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs (-want +got):\n%s", path, diff)
 	}
+}
+
+func visible(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if r != '\n' && r != '\t' && !unicode.IsGraphic(r) {
+			fmt.Fprintf(&out, "<%U>", r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return strings.TrimSuffix(out.String(), "\n") + "\n"
 }
 
 func (fx Fixture) testOutcomes(t *testing.T) {
@@ -463,7 +485,9 @@ func (fx Fixture) testBroken(t *testing.T) {
 		})
 	}
 	t.Run("whole again", func(t *testing.T) {
-		b.Accept()
+		if b.Accept != nil {
+			b.Accept()
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		wantOutcome(t, Outcome{Delivered: true}, b.attempt(t, ctx, built, n))
@@ -564,7 +588,9 @@ func (fx Fixture) testBatch(t *testing.T) {
 		wantBatch(t, Outcome{Kind: destination.Transient}, batch.DeliverBatch(ctx, notices), len(notices))
 	}
 	cancel()
-	b.Accept()
+	if b.Accept != nil {
+		b.Accept()
+	}
 	wantBatch(t, Outcome{Kind: destination.Transient}, batch.DeliverBatch(ctx, notices), len(notices))
 	wantBatch(t, Outcome{}, batch.DeliverBatch(t.Context(), nil), 0)
 }

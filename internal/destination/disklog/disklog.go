@@ -1,0 +1,208 @@
+// Package disklog owns the archive of script logs: the whole log of a failed
+// reload as one file per execution, below a directory of the operator's choice.
+//
+// It guarantees that a file is whole or not there, that storing a log twice
+// leaves one file, and that nothing of an event, which comes from the network,
+// leads outside of the directory: names have a strict form, and the directory
+// is the root of everything that is opened. It must never delete an archived log.
+package disklog
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/destination"
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+const name = "disklog"
+
+const (
+	timeout     = 30 * time.Second
+	maxInFlight = 2
+	// fewRows is the length below which a script log is suspiciously short.
+	fewRows = 10
+	// chunk is how much is written between two looks at the context.
+	chunk = 1 << 20
+)
+
+//go:embed schema.yaml
+var schema []byte
+
+// Definition describes the destination.
+func Definition() destination.Definition {
+	return destination.Define(name, destination.Spec[Config]{
+		Section: "scriptLog", Schema: schema, Instances: instances, New: build,
+	})
+}
+
+// Config is the section scriptLog.
+type Config struct {
+	StoreOnDisk struct {
+		ClientManaged struct {
+			ReloadTaskFailure Archive
+		}
+		// Others are the archives whose sources do not exist yet.
+		Others map[string]any `mapstructure:",remain"`
+	}
+}
+
+// Archive configures one archive.
+type Archive struct {
+	Enable       bool
+	LogDirectory string
+}
+
+func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
+	archive := c.StoreOnDisk.ClientManaged.ReloadTaskFailure
+	if !archive.Enable {
+		return nil, nil
+	}
+	if archive.LogDirectory == "" {
+		return nil, errors.New("scriptLog.storeOnDisk.clientManaged.reloadTaskFailure.logDirectory must be set")
+	}
+	return []destination.Instance{{
+		Name:        name + "/" + string(messages.ReloadTaskFailed),
+		Kinds:       []messages.AlertKind{messages.ReloadTaskFailed},
+		Needs:       destination.Needs{FullScriptLog: true},
+		MaxInFlight: maxInFlight, Timeout: timeout,
+	}}, nil
+}
+
+func build(c Config, _ destination.Instance, d destination.Deps) (destination.Destination, error) {
+	directory := c.StoreOnDisk.ClientManaged.ReloadTaskFailure.LogDirectory
+	if !filepath.IsAbs(directory) {
+		directory = filepath.Join(d.BaseDir, directory)
+	}
+	return &archive{directory: directory, zone: d.Location, log: d.Log}, nil
+}
+
+// archive stores script logs below one directory.
+type archive struct {
+	directory string
+	zone      *time.Location
+	log       *zap.Logger
+}
+
+// Deliver implements destination.Destination. An event without a script log
+// leaves nothing to store: that is told, and is no failure.
+func (a *archive) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	event := n.Alert.Event
+	about := a.log.With(logx.TaskID(event.TaskID), logx.AppID(event.AppID), logx.ExecutionID(event.ExecutionID))
+	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
+	if text == "" {
+		about.Warn("no script log to store")
+		return destination.Receipt{Status: "skipped", Detail: "no script log"}, nil
+	}
+	file := fileName(event, a.zone)
+	if err := a.store(ctx, file, "."+string(n.ID)+".part", text); err != nil {
+		return destination.Receipt{}, classify(fmt.Errorf("store script log below %s: %w", a.directory, err))
+	}
+	rows := strings.Count(text, "\n") + 1
+	if rows < fewRows {
+		about.Warn("the stored script log is very short", logx.Path(file), zap.Int("rows", rows))
+	} else {
+		about.Debug("script log stored", logx.Path(file), zap.Int("rows", rows))
+	}
+	return destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
+}
+
+// store writes text to a temporary file next to its place, and moves it there when it is safely on disk.
+func (a *archive) store(ctx context.Context, file, temporary, text string) error {
+	root, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(path.Dir(file), 0o750); err != nil {
+		return err
+	}
+	temporary = path.Join(path.Dir(file), temporary)
+	if err := writeFile(ctx, root, temporary, text); err != nil {
+		// The reason for the failure matters more than what it leaves behind.
+		_ = root.Remove(temporary)
+		return err
+	}
+	if err := root.Rename(temporary, file); err != nil {
+		_ = root.Remove(temporary)
+		return err
+	}
+	return syncDirectory(root, path.Dir(file))
+}
+
+// open returns the archive's directory, which is made when it is missing.
+func (a *archive) open() (*os.Root, error) {
+	if err := os.MkdirAll(a.directory, 0o750); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(a.directory)
+}
+
+func writeFile(ctx context.Context, root *os.Root, file, text string) (err error) {
+	out, err := root.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	for len(text) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := out.WriteString(text[:min(chunk, len(text))])
+		if err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	return out.Sync()
+}
+
+// syncDirectory makes a rename survive a power cut, where the system can do that.
+func syncDirectory(root *os.Root, directory string) error {
+	opened, err := root.Open(directory)
+	if err != nil {
+		return err
+	}
+	// Windows refuses to sync a directory and needs no sync.
+	_ = opened.Sync()
+	return opened.Close()
+}
+
+// classify tells what mends itself, such as a full disk, from what the operator must mend.
+func classify(err error) error {
+	for _, lasting := range []error{
+		fs.ErrPermission, fs.ErrInvalid, syscall.ENOTDIR, syscall.EISDIR, syscall.EROFS, syscall.ENAMETOOLONG, syscall.ELOOP,
+	} {
+		if errors.Is(err, lasting) {
+			return destination.Misconfigured(err)
+		}
+	}
+	return err
+}
+
+// Probe implements destination.Prober: it makes a file in the directory and removes it.
+func (a *archive) Probe(ctx context.Context) error {
+	root, err := a.open()
+	if err != nil {
+		return classify(err)
+	}
+	defer root.Close()
+	const probe = ".probe.part"
+	if err := writeFile(ctx, root, probe, "probe"); err != nil {
+		return classify(err)
+	}
+	return root.Remove(probe)
+}

@@ -1,0 +1,284 @@
+package disklog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"pgregory.net/rapid"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+	"butler/messages"
+)
+
+func sampleConfig(directory string) string {
+	return fmt.Sprintf("{scriptLog: {storeOnDisk: {clientManaged: {reloadTaskFailure: {enable: true, logDirectory: %q}}}}}", directory)
+}
+
+func TestDiskLog(t *testing.T) {
+	destinationtest.Run(t, destinationtest.Fixture{
+		Definition: Definition(),
+		Config:     sampleConfig,
+		Peer: func(t *testing.T) *destinationtest.Peer {
+			directory := filepath.Join(t.TempDir(), "not", "there", "yet")
+			return &destinationtest.Peer{Address: directory, Received: changesOf(t, directory)}
+		},
+	})
+}
+
+// changesOf returns a function that returns every file that was ever seen below
+// a directory, and every change of it: path, empty line, content.
+func changesOf(t *testing.T, directory string) func() []string {
+	t.Helper()
+	seen := map[string]string{}
+	var history []string
+	return func() []string {
+		for file, text := range filesBelow(t, directory) {
+			if seen[file] != text {
+				seen[file] = text
+				history = append(history, file+"\n\n"+text)
+			}
+		}
+		return history
+	}
+}
+
+func filesBelow(t *testing.T, directory string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		relative, _ := filepath.Rel(directory, path)
+		out[filepath.ToSlash(relative)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func noticeWith(attachment string) messages.Notice {
+	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "disklog/reload_task_failed", "")
+	n.Attachment = attachment
+	return n
+}
+
+// open builds the archive below directory and returns it with its log.
+func open(t *testing.T, directory string) (destination.Destination, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	deps := destinationtest.Deps(t)
+	deps.Log = zap.New(core)
+	built, err := Definition().Build(destinationtest.Decoder(sampleConfig(directory), schema), deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built[0].Destination, logs
+}
+
+const sampleFile = "2026-05-06/2026-05-06_14-23-45_appId=8f1d1ecf-97a6-4eb5-8f47-f9156300b854_taskId=22b106a8-e7ed-4466-b700-014f060bef16.log"
+
+func TestFileName_comesFromTheEventAndStaysInItsForm(t *testing.T) {
+	zone := time.FixedZone("CEST", 2*60*60)
+	rows := map[string]struct{ timestamp, appID, taskID, want string }{
+		"scheduler's time": {
+			"2024-10-10 15:35:25,881", destinationtest.AppID, destinationtest.TaskID,
+			"2024-10-10/2024-10-10_15-35-25_appId=8f1d1ecf-97a6-4eb5-8f47-f9156300b854_taskId=22b106a8-e7ed-4466-b700-014f060bef16.log",
+		},
+		"time without milliseconds": {"2024-10-10 15:35:25", "a", "b", "2024-10-10/2024-10-10_15-35-25_appId=a_taskId=b.log"},
+		"path instead of a time":    {"../../../../x", "a", "b", "2026-05-06/2026-05-06_14-23-45_appId=a_taskId=b.log"},
+		"date that does not exist":  {"2024-13-40 15:35:25", "a", "b", "2026-05-06/2026-05-06_14-23-45_appId=a_taskId=b.log"},
+		"empty time":                {"", "a", "b", "2026-05-06/2026-05-06_14-23-45_appId=a_taskId=b.log"},
+		"path instead of an ID":     {"", "../../etc/passwd", `C:\x`, "2026-05-06/2026-05-06_14-23-45_appId=______etc_passwd_taskId=C__x.log"},
+		"no ID":                     {"", "", "", "2026-05-06/2026-05-06_14-23-45_appId=none_taskId=none.log"},
+		"long ID":                   {"", strings.Repeat("a", 500), "b", "2026-05-06/2026-05-06_14-23-45_appId=" + strings.Repeat("a", 64) + "_taskId=b.log"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			e := messages.TaskEvent{LogTimestamp: row.timestamp, AppID: row.appID, TaskID: row.taskID, At: destinationtest.EventTime()}
+			if got := fileName(e, zone); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestFileName_isSafeForAnyEvent(t *testing.T) {
+	form := regexp.MustCompile(`^\d{4}-\d{2}-\d{2}/\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}_appId=[0-9A-Za-z_-]{1,64}_taskId=[0-9A-Za-z_-]{1,64}\.log$`)
+	rapid.Check(t, func(t *rapid.T) {
+		e := messages.TaskEvent{
+			LogTimestamp: rapid.OneOf(rapid.String(), rapid.StringMatching(`[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.{0,9}`)).Draw(t, "timestamp"),
+			AppID:        rapid.String().Draw(t, "appID"), TaskID: rapid.String().Draw(t, "taskID"), At: destinationtest.EventTime(),
+		}
+		if got := fileName(e, time.UTC); !form.MatchString(got) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestDeliver_writesTheWholeLogWithLineFeeds(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	receipt, err := d.Deliver(t.Context(), noticeWith("row1\r\nrow2\nröw3"))
+	if err != nil || !strings.Contains(receipt.Detail, sampleFile) {
+		t.Fatalf("got %+v, %v", receipt, err)
+	}
+	files := filesBelow(t, directory)
+	if len(files) != 1 || files[sampleFile] != "row1\nrow2\nröw3" {
+		t.Errorf("got %q", files)
+	}
+}
+
+func TestDeliver_twiceLeavesOneFile(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	for _, text := range []string{"a longer first text", "second"} {
+		if _, err := d.Deliver(t.Context(), noticeWith(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files := filesBelow(t, directory); len(files) != 1 || files[sampleFile] != "second" {
+		t.Errorf("got %q", files)
+	}
+}
+
+func TestDeliver_saysWhenThereIsLittleOrNothingToStore(t *testing.T) {
+	rows := map[string]struct {
+		rows, files, warnings int
+	}{
+		"no log":   {0, 0, 1},
+		"9 lines":  {9, 1, 1},
+		"10 lines": {10, 1, 0},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			d, logs := open(t, directory)
+			if _, err := d.Deliver(t.Context(), noticeWith(strings.TrimSuffix(strings.Repeat("line\n", row.rows), "\n"))); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(filesBelow(t, directory)); got != row.files {
+				t.Errorf("%d files, want %d", got, row.files)
+			}
+			if got := logs.FilterLevelExact(zap.WarnLevel).Len(); got != row.warnings {
+				t.Errorf("%d warnings, want %d", got, row.warnings)
+			}
+			if entries, _ := os.ReadDir(directory); len(entries) != row.files {
+				t.Errorf("%d directories, want %d", len(entries), row.files)
+			}
+		})
+	}
+}
+
+func TestDeliver_doesNotFollowALinkOutOfTheArchive(t *testing.T) {
+	directory, outside := t.TempDir(), t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(directory, "2026-05-06")); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := open(t, directory)
+	if _, err := d.Deliver(t.Context(), noticeWith("text")); err == nil {
+		t.Error("want an error")
+	}
+	if files := filesBelow(t, outside); len(files) > 0 {
+		t.Errorf("written outside: %q", files)
+	}
+}
+
+func TestDeliver_leavesNothingBehindWhenItFails(t *testing.T) {
+	directory := t.TempDir()
+	// A directory in the place of the file lets the last step fail.
+	if err := os.MkdirAll(filepath.Join(directory, sampleFile, "full"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := open(t, directory)
+	if _, err := d.Deliver(t.Context(), noticeWith("text")); err == nil {
+		t.Error("want an error")
+	}
+	if files := filesBelow(t, directory); len(files) > 0 {
+		t.Errorf("left behind: %q", files)
+	}
+}
+
+func TestDeliver_endsWithItsContext(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := d.Deliver(ctx, noticeWith("text"))
+	if kind, _ := destination.KindOf(err); !errors.Is(err, context.Canceled) || kind != destination.Transient {
+		t.Errorf("got %v", err)
+	}
+	if files := filesBelow(t, directory); len(files) > 0 {
+		t.Errorf("left behind: %q", files)
+	}
+}
+
+func TestErrors_tellAFullDiskFromAWrongDirectory(t *testing.T) {
+	for cause, want := range map[error]destination.ErrorKind{
+		syscall.ENOSPC: destination.Transient, syscall.EDQUOT: destination.Transient, syscall.EIO: destination.Transient,
+		syscall.EACCES: destination.MisconfiguredKind, syscall.ENOTDIR: destination.MisconfiguredKind, syscall.EROFS: destination.MisconfiguredKind,
+	} {
+		err := fmt.Errorf("store: %w", &fs.PathError{Op: "write", Path: "x", Err: cause})
+		if got, _ := destination.KindOf(classify(err)); got != want {
+			t.Errorf("%v: kind %d, want %d", cause, got, want)
+		}
+	}
+}
+
+func TestDirectory_thatIsAFileIsAMisconfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := open(t, file)
+	_, err := d.Deliver(t.Context(), noticeWith("text"))
+	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind {
+		t.Errorf("got %v", err)
+	}
+	if err := d.(destination.Prober).Probe(t.Context()); err == nil {
+		t.Error("the probe finds nothing wrong")
+	}
+}
+
+func TestProbe_leavesNothingBehind(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	if err := d.(destination.Prober).Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if files := filesBelow(t, directory); len(files) > 0 {
+		t.Errorf("left behind: %q", files)
+	}
+}
+
+func TestRelativeDirectory_isBelowTheConfiguration(t *testing.T) {
+	deps := destinationtest.Deps(t)
+	built, err := Definition().Build(destinationtest.Decoder(sampleConfig("logs"), schema), deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := built[0].Destination.Deliver(t.Context(), noticeWith("text")); err != nil {
+		t.Fatal(err)
+	}
+	if files := filesBelow(t, filepath.Join(deps.BaseDir, "logs")); len(files) != 1 {
+		t.Errorf("got %q", files)
+	}
+}
