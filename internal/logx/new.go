@@ -73,3 +73,9 @@ func encoder(terminal bool) zapcore.Encoder {
 	c.ConsoleSeparator = "  "
 	return zapcore.NewConsoleEncoder(c)
 }
+
+// IsTerminal reports whether standard output is a terminal.
+func IsTerminal() bool {
+	info, err := os.Stdout.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,151 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// admin is what the operations server may look at and change.
+type admin struct{ app *App }
+
+// Parked implements api.Admin.
+func (d admin) Parked(_ context.Context, instance string, limit int) (any, error) {
+	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Instance: instance, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	return ParkedList(parked), nil
+}
+
+// ParkedNotice is one line of a listing of parked notices.
+type ParkedNotice struct {
+	ID          string    `json:"id"`
+	Alert       string    `json:"alert"`
+	ExecutionID string    `json:"executionId"`
+	TaskName    string    `json:"taskName"`
+	Destination string    `json:"destination"`
+	Recipient   string    `json:"recipient,omitempty"`
+	Cause       string    `json:"cause"`
+	Reason      string    `json:"reason"`
+	Attempts    int       `json:"attempts"`
+	QueuedAt    time.Time `json:"queuedAt"`
+	ParkedAt    time.Time `json:"parkedAt"`
+}
+
+// ParkedList returns the listing form of parked notices.
+func ParkedList(parked []outbox.Parked) []ParkedNotice {
+	out := make([]ParkedNotice, 0, len(parked))
+	for _, p := range parked {
+		out = append(out, ParkedNotice{
+			ID: string(p.ID), Alert: string(p.Kind), ExecutionID: string(p.Key), TaskName: p.TaskName,
+			Destination: p.Instance, Recipient: p.Recipient, Cause: string(p.Cause), Reason: p.Reason,
+			Attempts: p.Attempts, QueuedAt: p.QueuedAt, ParkedAt: p.ParkedAt,
+		})
+	}
+	return out
+}
+
+// ReplayParked implements api.Admin.
+func (d admin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
+	targets, err := d.targets(instance, ids)
+	if err != nil || len(targets) == 0 {
+		return 0, err
+	}
+	reply, err := ask[messages.ReplayParkedReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+		return messages.ReplayParked{IDs: targets, ReplyTo: to}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return d.count("parked notices replayed", reply.Results)
+}
+
+// DropParked implements api.Admin.
+func (d admin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
+	targets, err := d.targets(instance, ids)
+	if err != nil || len(targets) == 0 {
+		return 0, err
+	}
+	reply, err := ask[messages.DropParkedReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+		return messages.DropParked{IDs: targets, ReplyTo: to}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return d.count("parked notices dropped", reply.Results)
+}
+
+// targets turns a request into the notices it means: the named ones, or all of
+// an instance, or all.
+func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, error) {
+	var out []messages.NoticeID
+	for _, id := range ids {
+		out = append(out, messages.NoticeID(id))
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Instance: instance})
+	for _, p := range parked {
+		out = append(out, p.ID)
+	}
+	return out, err
+}
+
+// count returns how many of the results are good, and the failures of the rest.
+func (d admin) count(what string, results []messages.ParkedResult) (int, error) {
+	done := 0
+	var failed error
+	for _, r := range results {
+		if r.Failure.Failed() {
+			failed = errors.Join(failed, errors.New(string(r.ID)+": "+r.Failure.Text))
+			continue
+		}
+		done++
+	}
+	d.app.log.Info(what, logx.Count(done), logx.Err(failed))
+	return done, failed
+}
+
+// Quarantine implements api.Admin.
+func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
+	list, err := d.app.quarantine.List(limit)
+	if list == nil {
+		list = []messages.QuarantinedDatagram{}
+	}
+	return list, err
+}
+
+// closeIntake stops taking events and waits until what was read is on disk.
+func (a *App) closeIntake(ctx context.Context) {
+	if a.pids.ingest == nil {
+		return
+	}
+	if _, err := ask[messages.CloseIntakeReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any {
+		return messages.CloseIntake{ReplyTo: to}
+	}); err != nil {
+		a.log.Warn("the intake did not close in time", logx.Err(err))
+	}
+}
+
+// drainDelivery lets running attempts end and starts no new ones.
+func (a *App) drainDelivery(ctx context.Context) {
+	if a.pids.notify == nil {
+		return
+	}
+	reply, err := ask[messages.DrainDeliveryReply](ctx, a.kit, a.pids.notify, func(to messages.Ref) any {
+		return messages.DrainDelivery{ReplyTo: to}
+	})
+	if err != nil {
+		a.log.Warn("running deliveries did not end in time; they are repeated after the next start", logx.Err(err))
+		return
+	}
+	if reply.Left > 0 {
+		a.log.Info("notices wait for the next start", logx.Count(reply.Left))
+	}
+}

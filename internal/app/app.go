@@ -1,0 +1,232 @@
+// Package app owns the assembly of the service and its life cycle. It is the
+// one package that sees everything else.
+//
+// It guarantees that New either builds the whole service or cleans up what it
+// built, that Start is followed by events being taken, and that Stop ends in
+// order: intake first, then what is decided, then what is being told, then the
+// journal - bounded by its context, and losing nothing either way because the
+// journal has it. It must never decide anything about an event.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"butler/actors/ingest"
+	"butler/api"
+	"butler/config"
+	"butler/internal/actorkit"
+	"butler/internal/buildinfo"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/logx"
+	"butler/internal/metrics"
+	"butler/internal/outbox"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// Options are what the process gives the service.
+type Options struct {
+	Config *config.Config
+	// Isolated leaves the QRS alone even when it is configured.
+	Isolated bool
+	// Log is the logger; nil builds one from the configuration.
+	Log *zap.Logger
+	// OnSettled is told the end of every notice; it must not block. Nil is fine.
+	OnSettled func(messages.NoticeSettled)
+}
+
+// App is the service. Build it with New.
+type App struct {
+	opts   Options
+	cfg    *config.Config
+	log    *zap.Logger
+	reg    *prometheus.Registry
+	health *supervisors.Board
+	kit    *actorkit.Kit
+
+	store      journal.Store
+	ledger     *journal.Ledger
+	queue      *journal.Queue
+	outbox     *outbox.Outbox
+	quarantine *ingest.LedgerQuarantine
+	table      *destination.Table
+	gate       gatePort
+	server     *api.Server
+
+	tree   *supervisors.Tree
+	pids   pids
+	fatal  chan error
+	serve  sync.WaitGroup
+	closer closer
+
+	listening chan netip.AddrPort
+	address   netip.AddrPort
+}
+
+// pids are the actors others talk to.
+type pids struct{ ingest, gate, notify *actor.PID }
+
+// New builds the service. Nothing runs yet but the journal.
+func New(o Options) (*App, error) {
+	a := &App{
+		opts: o, cfg: o.Config, log: o.Log, health: supervisors.NewBoard(),
+		reg: metrics.New(buildinfo.Read()), fatal: make(chan error, 1), listening: make(chan netip.AddrPort, 1),
+	}
+	if err := a.build(); err != nil {
+		return nil, errors.Join(err, a.closer.close(context.Background(), zap.NewNop()))
+	}
+	return a, nil
+}
+
+// build runs the steps of the assembly, each of which adds its own end to closer.
+func (a *App) build() error {
+	if err := a.buildLog(); err != nil {
+		return err
+	}
+	a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
+	for _, step := range []func() error{a.buildTable, a.buildGate, a.openJournal, a.listenOperations} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) buildLog() error {
+	if a.log != nil {
+		return nil
+	}
+	section := a.cfg.Log()
+	options := logx.Options{Level: section.Level, Terminal: logx.IsTerminal(), Counter: metrics.LogLines(a.reg)}
+	if section.ToFiles {
+		options.Directory = section.Directory
+	}
+	log, closeFiles, err := logx.New(options)
+	if err != nil {
+		return err
+	}
+	a.log = log
+	a.closer.add("log", func(context.Context) error { return closeFiles() })
+	return nil
+}
+
+// startTimeout bounds how long the intake may take to open its socket.
+const startTimeout = 10 * time.Second
+
+// Start spawns the actors and returns when events are taken.
+func (a *App) Start(ctx context.Context) error {
+	a.say()
+	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
+	a.tree = tree
+	if err != nil {
+		return err
+	}
+	if a.server != nil {
+		a.serve.Go(func() {
+			if err := a.server.Serve(); err != nil {
+				a.onFatal("operations server", err)
+			}
+		})
+	}
+	if !a.cfg.UDP().Enable {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	select {
+	case a.address = <-a.listening:
+		return nil
+	case err := <-a.fatal:
+		return err
+	case <-bounded.Done():
+		return fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): no success within %s, see the log", startTimeout)
+	}
+}
+
+// Fatal delivers the error after which the service cannot go on.
+func (a *App) Fatal() <-chan error { return a.fatal }
+
+func (a *App) onFatal(who string, reason any) {
+	select {
+	case a.fatal <- fmt.Errorf("%s is beyond rescue: %v", who, reason):
+	default:
+	}
+}
+
+// UDPAddress returns where events are received, once Start has returned.
+func (a *App) UDPAddress() netip.AddrPort { return a.address }
+
+// OperationsAddress returns where metrics and health are served, "" when they are not.
+func (a *App) OperationsAddress() string {
+	if a.server == nil {
+		return ""
+	}
+	return a.server.Address()
+}
+
+// Stop ends the service in order. What is not told by the end of ctx is told
+// after the next start.
+func (a *App) Stop(ctx context.Context) error {
+	a.health.Stopping()
+	a.log.Info("stopping: the intake closes, what is on its way is finished")
+	a.closeIntake(ctx)
+	a.drainQueue(ctx)
+	a.drainDelivery(ctx)
+	if a.tree != nil {
+		a.tree.Stop()
+	}
+	stats := a.queue.Stats()
+	err := a.closer.close(ctx, a.log)
+	a.serve.Wait()
+	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
+	return err
+}
+
+// drainQueue waits until every journalled event is decided. An event whose
+// look-ups are slow may outlast the deadline; it is decided after the next start.
+func (a *App) drainQueue(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for a.queue.Stats().Pending > 0 && a.queue.Healthy() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// closer is the stack of what has to be closed, the last opened first.
+type closer []struct {
+	name string
+	end  func(context.Context) error
+}
+
+func (c *closer) add(name string, end func(context.Context) error) {
+	*c = append(*c, struct {
+		name string
+		end  func(context.Context) error
+	}{name, end})
+}
+
+func (c *closer) close(ctx context.Context, log *zap.Logger) error {
+	var all error
+	for i := len(*c) - 1; i >= 0; i-- {
+		if err := (*c)[i].end(ctx); err != nil {
+			log.Warn("closing was not clean", zap.String("what", (*c)[i].name), logx.Err(err))
+			all = errors.Join(all, fmt.Errorf("close %s: %w", (*c)[i].name, err))
+		}
+	}
+	*c = nil
+	return all
+}

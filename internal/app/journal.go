@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/actors/ingest"
+	"butler/internal/journal"
+	"butler/internal/journal/jetstream"
+	"butler/internal/journal/memory"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/supervisors"
+)
+
+// The logs of the journal.
+const (
+	logEvents = "events"
+	logLedger = "ledger"
+)
+
+// openJournal opens what the service remembers, and everything that stands on it.
+func (a *App) openJournal() error {
+	ctx, section := context.Background(), a.cfg.Journal()
+	if err := a.openStore(); err != nil {
+		return err
+	}
+	a.closer.add("journal store", func(context.Context) error { return a.store.Close() })
+
+	state, err := a.store.Open(ctx, logLedger, journal.Limits{MaxBytes: section.MaxBytes})
+	if err != nil {
+		return fmt.Errorf("open the ledger: %w", err)
+	}
+	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger")})
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	a.closer.add("ledger", a.ledger.Close)
+
+	events, err := a.store.Open(ctx, logEvents, journal.Limits{MaxBytes: section.MaxBytes})
+	if err != nil {
+		return fmt.Errorf("open the events log: %w", err)
+	}
+	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
+		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, OnHealth: a.journalHealth("events"),
+	})
+	if err != nil {
+		return fmt.Errorf("read the events log: %w", err)
+	}
+	a.closer.add("events log", a.queue.Close)
+
+	if a.outbox, err = outbox.Open(a.ledger, outbox.Options{}); err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	if a.quarantine, err = ingest.OpenQuarantine(a.ledger); err != nil {
+		return fmt.Errorf("read the quarantine: %w", err)
+	}
+	registerJournal(a.reg, a.queue, a.ledger)
+	return nil
+}
+
+func (a *App) openStore() error {
+	section := a.cfg.Journal()
+	if section.InMemory {
+		a.log.Warn("the journal is in memory: a crash loses what is not told yet (journal.inMemory)")
+		a.store = memory.New()
+		return nil
+	}
+	if err := os.MkdirAll(section.Directory, 0o700); err != nil {
+		return fmt.Errorf("create the journal directory (journal.directory): %w", err)
+	}
+	began := time.Now()
+	store, err := jetstream.Open(context.Background(), jetstream.Options{Dir: section.Directory, Logger: a.log.Named("journal")})
+	if err != nil {
+		return fmt.Errorf("open the journal in %s (journal.directory): %w", section.Directory, err)
+	}
+	a.store = store
+	a.log.Info("journal opened", logx.Path(section.Directory), zap.Duration("took", time.Since(began)))
+	return nil
+}
+
+// journalHealth tells the board and the log how writing goes.
+func (a *App) journalHealth(which string) func(error) {
+	name := "journal/" + which
+	a.health.Set(name, supervisors.Up, "")
+	return func(err error) {
+		if err == nil {
+			a.health.Set(name, supervisors.Up, "")
+			a.log.Info("journal can be written again", zap.String("log", which))
+			return
+		}
+		a.health.Set(name, supervisors.Down, err.Error())
+		a.log.Error("journal cannot be written: new events are refused until it can; look at the disk",
+			zap.String("log", which), logx.Err(err))
+	}
+}

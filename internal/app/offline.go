@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/config"
+	"butler/internal/destination"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// Check builds everything that a configuration describes and throws it away:
+// what it returns without an error, the service would start with.
+func Check(cfg *config.Config) (*destination.Table, error) {
+	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry()}
+	if err := a.buildTable(); err != nil {
+		return nil, err
+	}
+	if err := a.buildGate(); err != nil {
+		return nil, err
+	}
+	return a.table, a.closer.close(context.Background(), a.log)
+}
+
+// OfflineAdmin is what an operator may look at and change while the service does not run.
+type OfflineAdmin struct{ admin }
+
+// Offline opens the journal of a service that does not run, and closes it afterwards.
+func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) error) error {
+	if cfg.Journal().InMemory {
+		return errors.New("the service does not run, and its journal is in memory: there is nothing to look at")
+	}
+	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}
+	if err := a.openJournal(); err != nil {
+		return errors.Join(fmt.Errorf("the service does not answer, and its journal cannot be opened: %w", err), a.closer.close(ctx, a.log))
+	}
+	return errors.Join(use(OfflineAdmin{admin{a}}), a.closer.close(ctx, a.log))
+}
+
+// ReplayParked puts notices back among the waiting ones; the service sends them when it starts.
+func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
+	return o.each(instance, ids, func(id messages.NoticeID) error {
+		_, err := o.app.outbox.Replay(ctx, id, time.Now())
+		return err
+	})
+}
+
+// DropParked removes notices for good.
+func (o OfflineAdmin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
+	return o.each(instance, ids, func(id messages.NoticeID) error { return o.app.outbox.Drop(ctx, id) })
+}
+
+func (o OfflineAdmin) each(instance string, ids []string, act func(messages.NoticeID) error) (int, error) {
+	targets, err := o.targets(instance, ids)
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	var failed error
+	for _, id := range targets {
+		if err := act(id); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", id, err))
+			continue
+		}
+		done++
+	}
+	return done, failed
+}

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/actors/delivery"
+	"butler/actors/execution"
+	"butler/actors/executions"
+	"butler/actors/ingest"
+	"butler/actors/notify"
+	"butler/actors/qrsgate"
+	"butler/internal/actorkit"
+	"butler/internal/backoff"
+	"butler/internal/destination"
+	"butler/internal/udp"
+	"butler/supervisors"
+)
+
+// children is the supervision tree: what is asked comes before who asks, so the
+// intake starts last and stops first.
+func (a *App) children() []supervisors.Child {
+	rows := []supervisors.Child{
+		{Name: "qrsgate", Props: a.gateProps, Spawned: func(pid *actor.PID) { a.pids.gate = pid }},
+		{Name: "notify", Critical: true, Props: a.notifyProps, Spawned: func(pid *actor.PID) { a.pids.notify = pid }},
+		{Name: "executions", Critical: true, Props: a.executionsProps},
+	}
+	if a.cfg.UDP().Enable {
+		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: a.ingestProps, Spawned: func(pid *actor.PID) { a.pids.ingest = pid }})
+	}
+	return rows
+}
+
+func (a *App) gateProps() *actor.Props {
+	section := a.cfg.Gate()
+	return qrsgate.Props(qrsgate.Options{
+		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: qrsgate.NewMetrics(a.reg), Port: a.port(),
+		CacheFor: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent,
+		BreakerFailures: section.BreakerFailures, BreakerOpenFor: section.BreakerOpenFor,
+		OnHealth: func(up bool, reason string) {
+			if up {
+				a.health.Set("qrs", supervisors.Up, "")
+				return
+			}
+			a.health.Set("qrs", supervisors.Degraded, reason)
+		},
+	})
+}
+
+func (a *App) notifyProps() *actor.Props {
+	section := a.cfg.Delivery()
+	common := delivery.Options{
+		Outbox: a.outbox, Metrics: delivery.NewMetrics(a.reg), OnSettled: a.opts.OnSettled,
+		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
+		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
+		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
+	}
+	return notify.Props(notify.Options{
+		Kit: a.kit, Outbox: a.outbox, Table: a.table, Metrics: notify.NewMetrics(a.reg),
+		Supervise: supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal),
+		NewDelivery: func(b destination.Built) *actor.Props {
+			one := common
+			one.Built = b
+			if one.Built.Instance.MaxInFlight == 0 {
+				one.Built.Instance.MaxInFlight = section.MaxInFlight
+			}
+			return delivery.Props(a.kit, one)
+		},
+	})
+}
+
+// retryLookup is the pause before a failed look-up is repeated.
+const retryLookup = 2 * time.Second
+
+func (a *App) executionsProps() *actor.Props {
+	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
+	one := &execution.Options{
+		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg),
+		Gate: a.pids.gate, Notify: a.pids.notify, Jitter: rand.Float64,
+		Rules: execution.Rules{
+			Router: a.table, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
+			PollEvery: section.DistributePollInterval, FollowFor: section.DistributeMaxAge,
+			FinalAttempts: section.FinalStateAttempts, FinalEvery: section.FinalStateInterval,
+			RememberFor: udpSection.Deduplication.TTL(),
+		},
+	}
+	log := a.log.Named("executions")
+	shards := &executions.Options{
+		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Decode: udp.ParseEntry, Log: log,
+		Metrics: executions.NewMetrics(a.reg), Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
+		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
+		SuperviseExecution: supervisors.StopEntity{},
+		NewExecution: func(s executions.StartExecution) *actor.Props {
+			return one.Props(execution.Start(s))
+		},
+	}
+	return shards.Props()
+}
+
+func (a *App) ingestProps() *actor.Props {
+	section := a.cfg.UDP()
+	options := &ingest.Options{
+		Kit: a.kit, Log: a.log, Metrics: ingest.NewMetrics(a.reg), Queue: a.queue, Quarantine: a.quarantine,
+		ReceiveBuffer: section.ReceiveBuffer,
+		Rules: ingest.Rules{
+			MaxMessageSize: section.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
+			QueueSize: section.Queue.MaxSize, BackpressureThreshold: section.Queue.BackpressurePercent,
+		},
+		Listen: func(ctx context.Context) (ingest.Socket, error) {
+			return udp.Listen(ctx, udp.ListenOptions{
+				Host: section.Host, Port: section.Port, ReceiveBuffer: section.ReceiveBuffer, MaxMessageSize: section.MaxMessageSize,
+			})
+		},
+		OnListening: func(at netip.AddrPort) {
+			a.health.Set("ingest", supervisors.Up, "")
+			select {
+			case a.listening <- at:
+			default:
+			}
+		},
+		OnFailed: func(err error) { a.health.Set("ingest", supervisors.Down, err.Error()) },
+	}
+	if section.RateLimit.Enable {
+		options.Rules.RateLimit = section.RateLimit.PerMinute
+	}
+	if section.ValidateSources {
+		list, err := udp.NewAllowList(section.AllowedSources, net.DefaultResolver)
+		if err != nil {
+			actorkit.Fail(err)
+		}
+		options.Sources = list
+	}
+	return options.Props()
+}
+
+func netJoin(host string, port int) string {
+	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
+}

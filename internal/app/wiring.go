@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/actors/qrsgate"
+	"butler/api"
+	"butler/config"
+	"butler/internal/destination"
+	"butler/internal/destination/all"
+	"butler/internal/httpc"
+	"butler/internal/logx"
+	"butler/internal/metrics"
+	"butler/internal/qlik/qrs"
+	"butler/internal/qlik/scriptlog"
+	"butler/internal/template"
+)
+
+// Schemas lists what the destinations add to the schema of the configuration.
+func Schemas() []config.SchemaFragment {
+	var out []config.SchemaFragment
+	for _, d := range all.Definitions() {
+		out = append(out, config.SchemaFragment{Section: d.Section, YAML: d.Schema})
+	}
+	return out
+}
+
+// Table builds the routing table of a configuration: every configured
+// destination instance, and who is told of what.
+func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
+	links := cfg.Links()
+	deps := destination.Deps{
+		Log:  log,
+		HTTP: func(o destination.HTTPOptions) (*http.Client, error) { return httpc.New(o) },
+		Links: template.Links{
+			QMC: links.QMC, Hub: links.Hub, AppBaseURL: links.AppBaseURL,
+		},
+		Location: time.Local,
+		BaseDir:  cfg.BaseDir(),
+	}
+	for _, g := range links.Generic {
+		deps.Links.Generic = append(deps.Links.Generic, template.GenericURL(g))
+	}
+	var built []destination.Built
+	for _, definition := range all.Definitions() {
+		instances, err := definition.Build(cfg.Section, deps)
+		if err != nil {
+			return nil, err
+		}
+		built = append(built, instances...)
+	}
+	return destination.NewTable(built)
+}
+
+func (a *App) buildTable() error {
+	table, err := Table(a.cfg, a.log)
+	if err != nil {
+		return fmt.Errorf("set up the destinations: %w", err)
+	}
+	a.table = table
+	return nil
+}
+
+// gatePort is the QRS as the gate wants it: the client, with script logs.
+type gatePort struct {
+	*qrs.Client
+	*scriptlog.Fetcher
+}
+
+// buildGate makes the QRS client, unless there is no QRS to ask.
+func (a *App) buildGate() error {
+	section := a.cfg.QRS()
+	if !section.Enabled() || a.opts.Isolated {
+		return nil
+	}
+	gate := a.cfg.Gate()
+	options := qrs.Options{
+		Host: section.Host, Port: section.Port, UseSSL: section.UseSSL,
+		InsecureSkipVerify: !section.RejectUnauthorized,
+		Timeout:            gate.Timeout, MaxConns: gate.MaxConcurrent, Metrics: qrs.NewMetrics(a.reg),
+	}
+	if section.UseSSL {
+		options.CertFile, options.KeyFile, options.CAFile = section.ClientCert, section.ClientKey, section.CA
+	}
+	for _, h := range section.Headers {
+		options.Headers = append(options.Headers, qrs.Header{Name: h.Name, Value: h.Value.Reveal()})
+	}
+	client, err := qrs.New(options)
+	if err != nil {
+		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)
+	}
+	a.gate = gatePort{client, scriptlog.New(scriptlog.Options{
+		Source: client, Log: a.log.Named("scriptlog"), Metrics: scriptlog.NewMetrics(a.reg),
+	})}
+	a.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
+	return nil
+}
+
+// port returns the QRS for the gate; nil when there is none.
+func (a *App) port() qrsgate.Port {
+	if a.gate.Client == nil {
+		return nil
+	}
+	return a.gate
+}
+
+// listenOperations binds the operations server.
+func (a *App) listenOperations() error {
+	section := a.cfg.Operations()
+	if !section.Enable {
+		return nil
+	}
+	server, err := api.Listen(api.Options{
+		Address: hostPort(section.Host, section.Port), Log: a.log.Named("api"),
+		Metrics: metrics.Handler(a.reg), Admin: admin{a},
+		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
+		Health: func() (string, any) {
+			state, components := a.health.Report()
+			return string(state), components
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.server = server
+	a.closer.add("operations server", server.Shutdown)
+	return nil
+}
+
+// essential lists the components without which no event is taken.
+func (a *App) essential() []string {
+	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
+	if a.cfg.UDP().Enable {
+		names = append(names, "ingest")
+	}
+	return names
+}
+
+// say writes what an operator should know at the start.
+func (a *App) say() {
+	for _, line := range a.cfg.Assumed() {
+		a.log.Info("assumed", zap.String("what", line))
+	}
+	for _, line := range a.cfg.Notes() {
+		a.log.Warn("note", zap.String("what", line))
+	}
+	if pending := a.cfg.Pending(); len(pending) > 0 {
+		a.log.Info("keys of features that do not exist yet are accepted and have no effect",
+			zap.Strings("keys", pending), zap.Strings("switched_on", a.cfg.PendingEnabled()))
+	}
+	var names []string
+	for _, b := range a.table.Built() {
+		names = append(names, b.Instance.Name)
+	}
+	a.log.Info("starting", logx.Path(a.cfg.File()), zap.Strings("destinations", names))
+}
+
+func hostPort(host string, port int) string {
+	if host == "" {
+		return ":" + strconv.Itoa(port)
+	}
+	return netJoin(host, port)
+}

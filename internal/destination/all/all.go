@@ -1,0 +1,23 @@
+// Package all owns the one list of destinations. A new destination is a folder
+// beside this one and a line here. It must never hold anything else.
+package all
+
+import (
+	"butler/internal/destination"
+	"butler/internal/destination/disklog"
+	"butler/internal/destination/email"
+	"butler/internal/destination/influxdb"
+	"butler/internal/destination/slack"
+	"butler/internal/destination/webhook"
+)
+
+// Definitions lists every destination, in the order of the documentation.
+func Definitions() []destination.Definition {
+	return []destination.Definition{
+		email.Definition(),
+		slack.Definition(),
+		webhook.Definition(),
+		influxdb.Definition(),
+		disklog.Definition(),
+	}
+}
