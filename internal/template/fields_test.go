@@ -1,0 +1,227 @@
+package template_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/destination/destinationtest"
+	"butler/internal/template"
+	"butler/internal/template/handlebars"
+	"butler/messages"
+)
+
+// documented are the field names that operators' templates rely on.
+var documented = strings.Fields(`
+	hostName taskName taskId appName appId logTimeStamp logLevel logMessage user executionId
+	taskCustomProperties taskTags taskIsManuallyTriggered taskIsPartialReload taskMaxRetries
+	taskModifiedByUsername taskModifiedDate taskSessionTimeout taskNextExecution
+	appUrl appDescription appFileSize appLastSuccessfulReload appLastModifiedDate appLastModifiedByUserName
+	appPublishTime appPublished appStreamName appCustomProperties appTags
+	executingNodeName executionDuration executionStartTime executionStopTime executionStatusNum executionStatusText
+	executionDetails executionDetailsConcatenated executionDetailsText
+	scriptLogSize scriptLogSizeRows scriptLogSizeCharacters
+	scriptLogHead scriptLogTail scriptLogHeadCount scriptLogTailCount
+	qlikSenseQMC qlikSenseHub genericUrls butlerVersion
+	appOwnerName appOwnerUserId appOwnerUserDirectory appOwnerEmail
+	degraded suppressedAlerts`)
+
+func options() template.FieldOptions {
+	return template.FieldOptions{
+		Links: template.Links{
+			QMC: "https://s/qmc", Hub: "https://s/hub", AppBaseURL: "https://s/app",
+			Generic: []template.GenericURL{{ID: "docs", LinkText: "Docs", Comment: "Read", URL: "https://d"}},
+		},
+		Location: time.FixedZone("", 2*60*60), User: messages.TaskEvent.UserWithSlash,
+		HeadLines: 2, TailLines: 3, Version: "1.2.3",
+	}
+}
+
+func fieldsOf(a messages.Alert) map[string]any {
+	return template.Fields(destinationtest.NoticeOf(a, "email/x", ""), options())
+}
+
+// shown renders one expression over the fields.
+func shown(t *testing.T, expression string, fields map[string]any) string {
+	t.Helper()
+	r, err := template.Parse(expression, template.Line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := r.Render(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestFields_everyKindHasEveryDocumentedField(t *testing.T) {
+	for _, sample := range destinationtest.Alerts() {
+		fields := fieldsOf(sample.Alert)
+		for _, name := range documented {
+			if _, ok := fields[name]; !ok {
+				t.Errorf("%s: field %s is missing", sample.Name, name)
+			}
+		}
+	}
+}
+
+func TestFields_values(t *testing.T) {
+	fields := fieldsOf(destinationtest.Complete(messages.ReloadTaskFailed))
+	for expression, want := range map[string]string{
+		"{{hostName}}":            "sense-01",
+		"{{user}}":                "CORP/anna",
+		"{{taskName}} {{taskId}}": "Reload of Sales " + destinationtest.TaskID,
+		"{{taskTags}}":            "nightly,Finance team",
+		"{{#each taskCustomProperties}}{{name}}={{value}};{{/each}}": "Department=Finance;Butler_SuccessReloadTask_InfluxDB=Yes;",
+		"{{taskIsManuallyTriggered}} {{taskIsPartialReload}}":        "true false",
+		"{{taskMaxRetries}} {{taskSessionTimeout}}":                  "2 1440",
+		"{{taskNextExecution}}":                                      "2026-05-07T12:20:00.000Z",
+		"{{appUrl}}":                                                 "https://s/app/" + destinationtest.AppID,
+		"{{appFileSize}}":                                            "1048576",
+		"{{appPublished}}":                                           "true",
+		"{{appStreamName}}":                                          "Finance",
+		"{{appStreamName.name}}":                                     "Finance",
+		"{{appOwnerName}} {{appOwnerUserDirectory}} {{appOwnerUserId}} {{appOwnerEmail}}":         "Bo Ek CORP boek bo@example.com",
+		"{{executionStatusNum}} {{executionStatusText}}":                                          "8 FinishedFail",
+		"{{executionDuration.hours}}:{{executionDuration.minutes}}:{{executionDuration.seconds}}": "0:3:45",
+		"{{executionStartTime.startTimeUTC}}":                                                     "2026-05-06T12:20:00.000Z",
+		"{{executionStopTime.stopTimeLocal1}}":                                                    "2026-05-06 14:23:45",
+		"{{#each executionDetails}}{{timestampLocal1}} {{message}};{{/each}}":                     "2026-05-06 14:20:00 Changing task state from Triggered to Started;2026-05-06 14:23:45 Changing task state from Started to FinishedFail;",
+		"{{scriptLogSize}} {{scriptLogSizeRows}} {{scriptLogSizeCharacters}}":                     "4711 60 2760",
+		"{{scriptLogHeadCount}} {{scriptLogTailCount}}":                                           "2 3",
+		"{{#each genericUrls}}{{id}} {{linkText}} {{comment}} {{url}}{{/each}}":                   "docs Docs Read https://d",
+		"{{qlikSenseQMC}} {{qlikSenseHub}} {{butlerVersion}}":                                     "https://s/qmc https://s/hub 1.2.3",
+		"[{{degraded}}] {{suppressedAlerts}}":                                                     "[] 0",
+	} {
+		if got := shown(t, expression, fields); got != want {
+			t.Errorf("%s\nwant %q\n got %q", expression, want, got)
+		}
+	}
+	if want, got := 2, strings.Count(fields["executionDetailsConcatenated"].(string), "\n"); got != want {
+		t.Errorf("want %d lines of details, got %d", want, got)
+	}
+	if want, got := "line 58\r\n", fields["scriptLogTail"].(string); !strings.Contains(got, want) || strings.Count(got, "\r\n") != 2 {
+		t.Errorf("want three lines joined by CRLF, got %q", got)
+	}
+}
+
+func TestFields_whatIsNotKnownIsEmpty(t *testing.T) {
+	fields := fieldsOf(destinationtest.Degraded(messages.ReloadTaskFailed))
+	for _, name := range strings.Fields(`taskTags taskIsManuallyTriggered taskMaxRetries taskNextExecution appFileSize appPublished
+		appStreamName appOwnerName executingNodeName executionStatusNum executionStatusText executionDetails scriptLogHead`) {
+		if got := shown(t, "{{"+name+"}}{{#if "+name+"}}true{{/if}}", fields); got != "" {
+			t.Errorf("%s: want nothing, got %q", name, got)
+		}
+	}
+	for _, expression := range []string{"{{executionStartTime.startTimeLocal1}}", "{{executionDuration.hours}}"} {
+		if got := shown(t, expression, fields); got != "" {
+			t.Errorf("%s: want nothing, got %q", expression, got)
+		}
+	}
+	if got := template.Notes(fields); len(got) != 1 || !strings.HasPrefix(got[0], "Details are missing: task: ") {
+		t.Errorf("want a note about missing details, got %q", got)
+	}
+}
+
+func TestFields_timesInEveryForm(t *testing.T) {
+	a := destinationtest.Complete(messages.DistributeTaskSucceeded)
+	for name, tc := range map[string]struct {
+		iso  string
+		zone *time.Location
+		want []string
+	}{
+		"summer":     {"2026-05-06T14:23:45.123Z", time.FixedZone("CEST", 7200), []string{"2026-05-06T14:23:45.123Z", "2026-05-06 16:23:45", "5/6/2026, 4:23:45 PM", "May 6, 2026, 4:23:45 PM", "May 6, 2026 at 4:23:45 PM GMT+2", "May 6, 2026 at 4:23:45 PM GMT+2"}},
+		"utc":        {"2026-11-30T00:05:09Z", nil, []string{"2026-11-30T00:05:09Z", "2026-11-30 00:05:09", "11/30/2026, 12:05:09 AM", "Nov 30, 2026, 12:05:09 AM", "November 30, 2026 at 12:05:09 AM UTC", "November 30, 2026 at 12:05:09 AM UTC"}},
+		"half hour":  {"2026-01-01T00:00:00Z", time.FixedZone("", -12600), []string{"2026-01-01T00:00:00Z", "2025-12-31 20:30:00", "12/31/2025, 8:30:00 PM", "Dec 31, 2025, 8:30:00 PM", "December 31, 2025 at 8:30:00 PM GMT-3:30", "December 31, 2025 at 8:30:00 PM GMT-3:30"}},
+		"never":      {"1753-01-01T00:00:00.000Z", nil, []string{"-", "-", "-", "-", "-", "-"}},
+		"not a time": {"soon", nil, []string{"soon", "soon", "soon", "soon", "soon", "soon"}},
+		"missing":    {"", nil, []string{"", "", "", "", "", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.Execution.Start = tc.iso
+			o := options()
+			o.Location = tc.zone
+			fields := template.Fields(destinationtest.NoticeOf(a, "email/x", ""), o)
+			start := fields["executionStartTime"].(map[string]any)
+			var got []string
+			for _, suffix := range []string{"UTC", "Local1", "Local2", "Local3", "Local4", "Local5"} {
+				got = append(got, start["startTime"+suffix].(string))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFields_neverIsAWord(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	a.Task.NextExecution = "1753-01-01T00:00:00.000Z"
+	if got := fieldsOf(a)["taskNextExecution"]; got != "Never" {
+		t.Errorf("want Never, got %v", got)
+	}
+}
+
+func TestFields_countsHeldBackAlerts(t *testing.T) {
+	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "")
+	for held, want := range map[int]string{1: "One earlier alert", 7: "7 earlier alerts"} {
+		n.SuppressedBefore = held
+		if got := template.Notes(template.Fields(n, options())); len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("want %q..., got %q", want, got)
+		}
+	}
+}
+
+// Whatever the alert holds, no text of its fields can upset a terminal, a header or a UTF-8 decoder.
+func TestFields_textsArePrintable(t *testing.T) {
+	for _, sample := range destinationtest.Alerts() {
+		walk(fieldsOf(sample.Alert), func(s string) {
+			if !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\x07\x1b\x7f\u202e") {
+				t.Errorf("%s: unprintable text %q", sample.Name, fmt.Sprintf("%.60s", s))
+			}
+		})
+	}
+}
+
+func walk(v any, visit func(string)) {
+	switch v := v.(type) {
+	case string:
+		visit(v)
+	case []any:
+		for _, item := range v {
+			walk(item, visit)
+		}
+	case map[string]any:
+		for _, item := range v {
+			walk(item, visit)
+		}
+	case handlebars.Named:
+		visit(v.Text)
+		walk(v.Fields, visit)
+	}
+}
+
+func TestPlainText_needsNoTemplate(t *testing.T) {
+	for _, sample := range destinationtest.Alerts() {
+		got := template.PlainText(fieldsOf(sample.Alert))
+		if !strings.HasPrefix(got, template.Title(sample.Alert.Kind)+"\n") || !strings.Contains(got, destinationtest.TaskID) {
+			t.Errorf("%s: want title and task ID, got %.200q", sample.Name, got)
+		}
+		if sample.Form == destinationtest.FormDegraded && !strings.Contains(got, "Details are missing") {
+			t.Errorf("%s: not marked as degraded", sample.Name)
+		}
+	}
+}
+
+func TestKinds_everyTaskAlertHasATitle(t *testing.T) {
+	for _, kind := range messages.TaskKinds() {
+		if template.Title(kind) == "" || template.OutcomeOf(kind) == "" {
+			t.Errorf("%s has no title or outcome", kind)
+		}
+	}
+}
