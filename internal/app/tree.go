@@ -41,9 +41,11 @@ func (a *App) children() []supervisors.Child {
 func (a *App) gateProps() *actor.Props {
 	section := a.cfg.Gate()
 	return qrsgate.Props(qrsgate.Options{
-		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: qrsgate.NewMetrics(a.reg), Port: a.port(),
-		CacheFor: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent,
-		BreakerFailures: section.BreakerFailures, BreakerOpenFor: section.BreakerOpenFor,
+		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host), Port: a.port(),
+		Rules: qrsgate.Rules{
+			TTL: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent, Timeout: section.Timeout,
+			Breaker: qrsgate.BreakerSettings{Failures: section.BreakerFailures, CoolDown: section.BreakerOpenFor},
+		},
 		OnHealth: func(up bool, reason string) {
 			if up {
 				a.health.Set("qrs", supervisors.Up, "")
@@ -62,9 +64,8 @@ func (a *App) notifyProps() *actor.Props {
 		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
 	}
-	return notify.Props(notify.Options{
-		Kit: a.kit, Outbox: a.outbox, Table: a.table, Metrics: notify.NewMetrics(a.reg),
-		Supervise: supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal),
+	return notify.Props(a.kit, notify.Options{
+		Outbox: a.outbox, Table: a.table,
 		NewDelivery: func(b destination.Built) *actor.Props {
 			one := common
 			one.Built = b
@@ -73,7 +74,7 @@ func (a *App) notifyProps() *actor.Props {
 			}
 			return delivery.Props(a.kit, one)
 		},
-	})
+	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
 }
 
 // retryLookup is the pause before a failed look-up is repeated.
