@@ -1,0 +1,117 @@
+// Package ingest owns the way of a datagram from the socket to the journal: the
+// reader, the checks in their order, the refusals and what is told of them.
+//
+// It guarantees that an accepted datagram is on disk before anything depends on
+// it, that at most Credits batches are between socket and disk - beyond that the
+// kernel's buffer has to hold them, and what it drops is counted -, and that
+// every refused datagram is counted by reason, told in the log (the first at
+// once, the rest as a sum) and, up to a bound, kept in quarantine. A long
+// backlog is told and slows nothing down: it waits on disk.
+//
+// It must never drop an event because others are slow, never block, and never
+// decide what an event means. De-duplication is not here: copies that come in
+// through two machines meet behind the journal.
+//
+// Each open socket has one goroutine, the reader. It ends when the socket is closed.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// Credits is how many batches may be read and not yet stored.
+const Credits = 64
+
+// Queue is the durable queue of events; *journal.Queue is the one in use.
+type Queue interface {
+	Append(entries [][]byte, done func(seq journal.Seq, base int, err error))
+	Stats() journal.QueueStats
+	Healthy() error
+}
+
+// Socket is where datagrams come from; *udp.Socket is the one in use. ReadBatch
+// belongs to the reader, Close ends it.
+type Socket interface {
+	ReadBatch() ([]messages.Datagram, error)
+	Addr() netip.AddrPort
+	ReceiveBuffer() int
+	Dropped() uint64
+	Close() error
+}
+
+// Sources says who may send; *udp.AllowList is the one in use.
+type Sources interface {
+	Resolve(ctx context.Context, last *udp.Set) (*udp.Set, error)
+}
+
+// Quarantine keeps refused datagrams for an operator; *LedgerQuarantine is the
+// one in use. Put does not block.
+type Quarantine interface {
+	Put(messages.QuarantinedDatagram)
+}
+
+// Options configure the actor.
+type Options struct {
+	Kit     *actorkit.Kit
+	Log     *zap.Logger
+	Metrics *Metrics
+	Queue   Queue
+	Rules   Rules
+	// Listen opens the socket. It may look up a host name.
+	Listen func(ctx context.Context) (Socket, error)
+	// Sources is nil when every source is accepted.
+	Sources Sources
+	// ResolveEvery is how often host names of Sources are looked up again; 0 is five minutes.
+	ResolveEvery time.Duration
+	// ReceiveBuffer is the size that Listen asks for, in bytes; a smaller one is warned about.
+	ReceiveBuffer int
+	// Quarantine is nil when nothing is kept.
+	Quarantine Quarantine
+	// OnListening, if set, is called with the address whenever the socket is open.
+	OnListening func(netip.AddrPort)
+	// OnFailed, if set, is called when the socket cannot be opened or is lost.
+	OnFailed func(error)
+}
+
+// Rules are what the configuration says about a datagram.
+type Rules struct {
+	// MaxMessageSize is the largest accepted payload in bytes.
+	MaxMessageSize int
+	// RateLimit is how many datagrams are accepted in a minute; 0 means any number.
+	RateLimit int
+	// RecoverSemicolons accepts names and messages that hold the field separator.
+	RecoverSemicolons bool
+	// QueueSize is the backlog that is deemed normal, in events.
+	QueueSize int
+	// BackpressureThreshold is the share of QueueSize, in percent, from which the backlog is warned about.
+	BackpressureThreshold float64
+}
+
+// Validate reports every rule that makes no sense.
+func (r Rules) Validate() error {
+	var problems []error
+	if r.MaxMessageSize < 1 {
+		problems = append(problems, fmt.Errorf("maxMessageSize is %d, want at least 1", r.MaxMessageSize))
+	}
+	if r.RateLimit < 0 {
+		problems = append(problems, fmt.Errorf("maxMessagesPerMinute is %d, want 0 or more", r.RateLimit))
+	}
+	if r.QueueSize < 1 {
+		problems = append(problems, fmt.Errorf("messageQueue.maxSize is %d, want at least 1", r.QueueSize))
+	}
+	if !(r.BackpressureThreshold >= 0 && r.BackpressureThreshold <= 100) {
+		problems = append(problems, fmt.Errorf("messageQueue.backpressureThreshold is %v, want 0 to 100", r.BackpressureThreshold))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,209 @@
+package ingest
+
+import (
+	"fmt"
+	"time"
+
+	"butler/internal/logx"
+	"butler/internal/ratelimit"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+const (
+	// tellEvery is how long equal log lines are summed up before they are told again.
+	tellEvery = time.Minute
+	// tellKeys bounds how many reasons and senders are told apart.
+	tellKeys = 256
+	// Of one reason, a burst of keepBurst datagrams goes to quarantine and then
+	// keepRate a second: a flood must neither hammer the disk nor flush out what
+	// was refused for another reason.
+	keepBurst = 50
+	keepRate  = 1
+)
+
+// machine decides about datagrams. It is deterministic: what it does depends on
+// the calls and the times they carry.
+type machine struct {
+	rules Rules
+	// sources is nil when every source is accepted.
+	sources    *udp.Set
+	window     window
+	pressure   pressure
+	loss       loss
+	lines      *logx.Repeated
+	allowances []*ratelimit.Bucket
+	counts     messages.IngestSnapshot
+	// decided is the memory of the last admission, used again for the next.
+	decided admission
+}
+
+// newMachine returns a machine whose first rate window begins now.
+func newMachine(now time.Time, rules Rules) *machine {
+	m := &machine{
+		rules:      rules,
+		window:     window{limit: rules.RateLimit, start: now},
+		pressure:   pressure{size: rules.QueueSize, threshold: rules.BackpressureThreshold},
+		lines:      logx.NewRepeated(tellEvery, tellKeys),
+		allowances: make([]*ratelimit.Bucket, len(udp.Reasons())+1),
+	}
+	for i := range m.allowances {
+		m.allowances[i] = ratelimit.NewBucket(keepRate, keepBurst)
+	}
+	return m
+}
+
+// admission is what becomes of one batch.
+type admission struct {
+	// entries are to be journalled, in the order of arrival. They share memory
+	// that is not used again.
+	entries [][]byte
+	// events are what was accepted: the entries' and those of the engine.
+	events []messages.TaskEvent
+	// sanitised are accepted datagrams with text that had to be changed, as far as they are to be told.
+	sanitised []messages.Datagram
+	refusals  []refusal
+}
+
+// refusal is one datagram that was not accepted.
+type refusal struct {
+	datagram messages.Datagram
+	reason   udp.Reason
+	// detail says in words what was wrong; only set when it is told or kept.
+	detail string
+	// tell and keep ask for a log line and for a place in quarantine.
+	tell, keep bool
+}
+
+// admit decides about a batch. journal is why the journal takes nothing at
+// present, or nil. The result is valid until the next call, its entries for ever.
+func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error) *admission {
+	out := &m.decided
+	*out = admission{events: out.events[:0], sanitised: out.sanitised[:0], refusals: out.refusals[:0]}
+	var slab []byte
+	for i, d := range batch {
+		event, reason, cause := m.judge(now, d, journal)
+		if reason != udp.ReasonNone {
+			m.refuse(now, d, reason, cause)
+			continue
+		}
+		m.counts.Received++
+		m.counts.Queued++
+		event.Source, event.At = d.Source.Addr().String(), d.At
+		out.events = append(out.events, event)
+		if event.Sanitised && m.lines.First(now, lineKey(sanitisedLine, d)) {
+			out.sanitised = append(out.sanitised, d)
+		}
+		if event.Family == messages.FamilyEngine {
+			m.counts.Processed++
+			continue
+		}
+		if slab == nil {
+			slab = make([]byte, 0, entriesSize(batch[i:]))
+			out.entries = make([][]byte, 0, len(batch)-i)
+		}
+		start := len(slab)
+		slab = udp.AppendEntry(slab, d)
+		out.entries = append(out.entries, slab[start:len(slab):len(slab)])
+	}
+	return out
+}
+
+// judge makes the checks in their order and returns the first that fails.
+func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (messages.TaskEvent, udp.Reason, error) {
+	if m.sources != nil && !m.sources.Contains(d.Source.Addr()) {
+		return messages.TaskEvent{}, udp.ReasonSource, nil
+	}
+	if d.Size > m.rules.MaxMessageSize {
+		return messages.TaskEvent{}, udp.ReasonOversize, nil
+	}
+	if !m.window.take(now) {
+		return messages.TaskEvent{}, udp.ReasonRateLimit, nil
+	}
+	event, rejection := udp.Parse(d.Payload, udp.ParseOptions{RecoverSemicolons: m.rules.RecoverSemicolons})
+	if rejection != nil {
+		return messages.TaskEvent{}, rejection.Reason, rejection
+	}
+	if event.Family != messages.FamilyEngine && journal != nil {
+		return messages.TaskEvent{}, udp.ReasonJournalUnavailable, journal
+	}
+	return event, udp.ReasonNone, nil
+}
+
+// refuse counts a refused datagram and decides who hears of it.
+func (m *machine) refuse(now time.Time, d messages.Datagram, reason udp.Reason, cause error) {
+	m.count(reason)
+	r := refusal{
+		datagram: d,
+		reason:   reason,
+		tell:     m.lines.First(now, lineKey(reason.String(), d)),
+		// What the journal cannot take, the quarantine beside it cannot either.
+		keep: reason != udp.ReasonJournalUnavailable && m.allowances[reason].Take(now),
+	}
+	if r.tell || r.keep {
+		r.detail = m.explain(d, reason, cause)
+	}
+	m.decided.refusals = append(m.decided.refusals, r)
+}
+
+func (m *machine) count(reason udp.Reason) {
+	if reason == udp.ReasonSource {
+		m.counts.RefusedSource++
+		return
+	}
+	m.counts.Received++
+	if reason.Malformed() {
+		m.counts.Queued++
+		m.counts.Failed++
+		return
+	}
+	m.counts.Dropped++
+	switch reason {
+	case udp.ReasonOversize:
+		m.counts.DroppedSize++
+	case udp.ReasonRateLimit:
+		m.counts.DroppedRateLimit++
+	default:
+		m.counts.DroppedQueueFull++
+	}
+}
+
+func (m *machine) explain(d messages.Datagram, reason udp.Reason, cause error) string {
+	switch reason {
+	case udp.ReasonSource:
+		return "the sender is not an allowed source"
+	case udp.ReasonOversize:
+		return fmt.Sprintf("%d bytes, at most %d are allowed", d.Size, m.rules.MaxMessageSize)
+	case udp.ReasonRateLimit:
+		return fmt.Sprintf("more than %d datagrams in a minute", m.rules.RateLimit)
+	default:
+		return cause.Error()
+	}
+}
+
+// sanitisedLine is the key of lines about changed text, beside the reasons.
+const sanitisedLine = "sanitised"
+
+// lineKey is what log lines about datagrams are summed up by: what, and from
+// whom. A space divides the two.
+func lineKey(what string, d messages.Datagram) string {
+	return what + " " + d.Source.Addr().String()
+}
+
+func entriesSize(batch []messages.Datagram) int {
+	total := 0
+	for _, d := range batch {
+		total += udp.EntrySize(d)
+	}
+	return total
+}
+
+// snapshot describes the machine; the shell adds what it knows of the socket.
+func (m *machine) snapshot(now time.Time, backlog int) messages.IngestSnapshot {
+	s := m.counts
+	s.Backlog, s.QueueMaxSize = backlog, m.rules.QueueSize
+	s.RateLimitCurrent = m.window.rate(now)
+	s.BackpressureActive = m.pressure.active
+	s.At = now
+	return s
+}

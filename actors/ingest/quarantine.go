@@ -1,0 +1,125 @@
+package ingest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+const (
+	// quarantineBucket is where the quarantine is in the ledger.
+	quarantineBucket journal.Bucket = "quarantine"
+	// quarantineSize is how many refused datagrams are kept, the newest.
+	quarantineSize = 1000
+	// quarantineBytes is how much of a payload is kept.
+	quarantineBytes = 2 << 10
+)
+
+// Ledger is the durable memory of the quarantine; *journal.Ledger is the one in use.
+type Ledger interface {
+	Commit(ops []journal.Op, done func(error))
+	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
+	Healthy() error
+}
+
+// LedgerQuarantine keeps the newest refused datagrams across restarts. Put is
+// for one goroutine at a time; List may be called from any.
+type LedgerQuarantine struct {
+	ledger Ledger
+	next   uint64
+}
+
+// OpenQuarantine continues the quarantine that the ledger holds.
+func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
+	q := &LedgerQuarantine{ledger: ledger, next: 1}
+	var (
+		surplus []journal.Op
+		ids     []uint64
+	)
+	err := ledger.Range(quarantineBucket, func(key string, _ []byte) bool {
+		id, err := strconv.ParseUint(key, 10, 64)
+		if err != nil {
+			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: key})
+			return true
+		}
+		ids = append(ids, id)
+		q.next = max(q.next, id+1)
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	for _, id := range ids {
+		if id+quarantineSize < q.next {
+			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(id)})
+		}
+	}
+	if len(surplus) > 0 {
+		ledger.Commit(surplus, func(error) {})
+	}
+	return q, nil
+}
+
+// Put keeps d under a new ID, in place of the oldest one when there are enough.
+// While the ledger cannot be written, nothing is kept.
+func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram) {
+	if q.ledger.Healthy() != nil {
+		return
+	}
+	d.ID = q.next
+	value, err := json.Marshal(d)
+	if err != nil {
+		return // a time outside the years that JSON knows, which no clock gives
+	}
+	ops := []journal.Op{{Bucket: quarantineBucket, Key: quarantineKey(d.ID), Value: value}}
+	if d.ID > quarantineSize {
+		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(d.ID - quarantineSize)})
+	}
+	q.next++
+	q.ledger.Commit(ops, func(error) {})
+}
+
+// List returns at most limit entries, the newest first. An entry that cannot be
+// read is left out.
+func (q *LedgerQuarantine) List(limit int) ([]messages.QuarantinedDatagram, error) {
+	var out []messages.QuarantinedDatagram
+	err := q.ledger.Range(quarantineBucket, func(_ string, value []byte) bool {
+		var d messages.QuarantinedDatagram
+		if json.Unmarshal(value, &d) == nil {
+			out = append(out, d)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	slices.SortFunc(out, func(a, b messages.QuarantinedDatagram) int {
+		if a.ID > b.ID {
+			return -1
+		}
+		return 1
+	})
+	return out[:min(max(limit, 0), len(out))], nil
+}
+
+func quarantineKey(id uint64) string { return fmt.Sprintf("%020d", id) }
+
+// quarantined describes a refusal for the quarantine. The payload is escaped, so
+// that it can be shown anywhere and still says every byte.
+func quarantined(f *refusal) messages.QuarantinedDatagram {
+	payload := f.datagram.Payload[:min(len(f.datagram.Payload), quarantineBytes)]
+	escaped := strconv.Quote(string(payload))
+	return messages.QuarantinedDatagram{
+		Reason:  f.reason.String(),
+		Detail:  f.detail,
+		Source:  f.datagram.Source.String(),
+		At:      f.datagram.At,
+		Size:    f.datagram.Size,
+		Payload: escaped[1 : len(escaped)-1],
+		Cut:     len(payload) < f.datagram.Size,
+	}
+}

@@ -1,0 +1,142 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/journal"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// cabinet is a ledger in memory.
+type cabinet struct {
+	values map[string][]byte
+	health error
+}
+
+func newCabinet() *cabinet { return &cabinet{values: map[string][]byte{}} }
+
+func (c *cabinet) Commit(ops []journal.Op, done func(error)) {
+	for _, op := range ops {
+		if op.Bucket != quarantineBucket {
+			panic("foreign bucket " + op.Bucket)
+		}
+		if op.Value == nil {
+			delete(c.values, op.Key)
+		} else {
+			c.values[op.Key] = op.Value
+		}
+	}
+	done(nil)
+}
+
+func (c *cabinet) Range(_ journal.Bucket, visit func(string, []byte) bool) error {
+	for key, value := range c.values {
+		if !visit(key, value) {
+			break
+		}
+	}
+	return nil
+}
+
+func (c *cabinet) Healthy() error { return c.health }
+
+var _ Ledger = (*journal.Ledger)(nil)
+
+func open(t *testing.T, c *cabinet) *LedgerQuarantine {
+	t.Helper()
+	q, err := OpenQuarantine(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func list(t *testing.T, q *LedgerQuarantine, limit int) []messages.QuarantinedDatagram {
+	t.Helper()
+	out, err := q.List(limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestQuarantine_keepsTheNewestAcrossARestart(t *testing.T) {
+	disk := newCabinet()
+	q := open(t, disk)
+	for i := range quarantineSize {
+		q.Put(messages.QuarantinedDatagram{Detail: fmt.Sprint(i)})
+	}
+	q = open(t, disk)
+	for i := range 10 {
+		q.Put(messages.QuarantinedDatagram{Detail: fmt.Sprint(quarantineSize + i)})
+	}
+	if got := len(disk.values); got != quarantineSize {
+		t.Errorf("%d are kept, want %d", got, quarantineSize)
+	}
+	got := list(t, q, 3)
+	for i, want := range []string{"1009", "1008", "1007"} {
+		if got[i].Detail != want {
+			t.Errorf("entry %d is %s, want %s", i, got[i].Detail, want)
+		}
+	}
+	if all := list(t, q, 1<<20); all[len(all)-1].Detail != "10" {
+		t.Errorf("the oldest is %s, want 10", all[len(all)-1].Detail)
+	}
+}
+
+func TestQuarantine_throwsOutWhatIsTooOldOrUnreadable(t *testing.T) {
+	disk := newCabinet()
+	disk.values["not a number"] = []byte("{}")
+	disk.values[quarantineKey(1)] = []byte(`{"id":1}`)
+	disk.values[quarantineKey(5000)] = []byte(`{"id":5000}`)
+	disk.values[quarantineKey(4999)] = []byte(`broken`)
+	q := open(t, disk)
+	if _, left := disk.values["not a number"]; left {
+		t.Error("a foreign key stays")
+	}
+	if _, left := disk.values[quarantineKey(1)]; left {
+		t.Error("an entry beyond the bound stays")
+	}
+	if got := list(t, q, 10); len(got) != 1 || got[0].ID != 5000 {
+		t.Errorf("got %+v, want entry 5000 alone", got)
+	}
+	if q.Put(messages.QuarantinedDatagram{}); list(t, q, 1)[0].ID != 5001 {
+		t.Error("IDs do not go on where they were")
+	}
+}
+
+func TestQuarantine_putsNothingOnASickDisk(t *testing.T) {
+	disk := newCabinet()
+	q := open(t, disk)
+	disk.health = errors.New("disk is full")
+	q.Put(messages.QuarantinedDatagram{})
+	if len(disk.values) != 0 {
+		t.Error("an entry was committed")
+	}
+}
+
+func TestQuarantined_showsEveryByteSafely(t *testing.T) {
+	d := from(node, "/x/;tab\t nul\x00 esc\x1b[31m half\xff bidi\u202e quote\" back\\ åäö 🤪")
+	got := quarantined(&refusal{datagram: d, reason: udp.ReasonUnknownType, detail: "why"})
+	want := messages.QuarantinedDatagram{
+		Reason: "unknown_type", Detail: "why", Source: "10.0.0.1:50000", At: epoch, Size: d.Size,
+		Payload: `/x/;tab\t nul\x00 esc\x1b[31m half\xff bidi\u202e quote\" back\\ åäö 🤪`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("entry (-want +got):\n%s", diff)
+	}
+}
+
+func TestQuarantined_isBounded(t *testing.T) {
+	d := from(node, strings.Repeat("x", 60000))
+	got := quarantined(&refusal{datagram: d, reason: udp.ReasonOversize})
+	if len(got.Payload) != quarantineBytes || !got.Cut || got.Size != 60000 {
+		t.Errorf("%d characters of %d bytes, cut %v", len(got.Payload), got.Size, got.Cut)
+	}
+}

@@ -1,0 +1,67 @@
+package ingest
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"butler/messages"
+)
+
+// reader reads one socket on a goroutine of its own. Every batch costs a credit;
+// without one it does not read, and the kernel's buffer holds what comes.
+type reader struct {
+	id      uint64
+	socket  Socket
+	credits chan struct{}
+	done    chan struct{}
+	// closed belongs to the owner.
+	closed bool
+}
+
+func newReader(id uint64, socket Socket) *reader {
+	return &reader{id: id, socket: socket, credits: make(chan struct{}, Credits), done: make(chan struct{})}
+}
+
+// run posts batches until the socket is closed or cannot be read, and
+// ReaderStopped as the last message of all.
+func (r *reader) run(post func(any)) {
+	err := r.read(post)
+	r.socket.Close()
+	stopped := messages.ReaderStopped{Reader: r.id, At: time.Now()}
+	if err != nil {
+		stopped.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
+	}
+	post(stopped)
+}
+
+func (r *reader) read(post func(any)) error {
+	for {
+		select {
+		case r.credits <- struct{}{}:
+		case <-r.done:
+			return nil
+		}
+		batch, err := r.socket.ReadBatch()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		post(messages.DatagramsReceived{Reader: r.id, Datagrams: batch, At: time.Now()})
+	}
+}
+
+// release gives one credit back. It may be called from any goroutine.
+func (r *reader) release() { <-r.credits }
+
+// close makes run end. It is for the owner.
+func (r *reader) close() {
+	if r.closed {
+		return
+	}
+	r.closed = true
+	close(r.done)
+	r.socket.Close()
+}
