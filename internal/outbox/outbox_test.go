@@ -1,0 +1,462 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/journal"
+	"butler/internal/journal/memory"
+	"butler/internal/outbox"
+	"butler/internal/outbox/outboxtest"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+
+var (
+	email = outbox.Place{Integration: "email", Instance: "email/reload_task_failed"}
+	slack = outbox.Place{Integration: "slack", Instance: "slack/reload_task_failed"}
+)
+
+// decision is an alert with a notice by email, with the script log, and one to Slack.
+func decision() (messages.Alert, []messages.Notice) {
+	alert := messages.Alert{
+		ID: "alert1", Kind: messages.ReloadTaskFailed, Key: "exec1",
+		Event:     messages.TaskEvent{TaskID: "task1", TaskName: "Reload of Sales", ExecutionID: "exec1"},
+		ScriptLog: messages.ScriptLog{Tail: []string{strings.Repeat("too long to stay in memory ", 40)}},
+	}
+	return alert, []messages.Notice{
+		{ID: "n1", Instance: email.Instance, Recipient: "anna@example.com", Alert: alert, Attachment: "the whole log", QueuedAt: noon},
+		{ID: "n2", Instance: slack.Instance, Alert: alert, QueuedAt: noon},
+	}
+}
+
+func open(t *testing.T, l outbox.Ledger) *outbox.Outbox {
+	t.Helper()
+	o, err := outbox.Open(l, outbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// recorded returns an outbox in which the decision is durable.
+func recorded(t *testing.T) (*outboxtest.Ledger, *outbox.Outbox) {
+	t.Helper()
+	ledger := &outboxtest.Ledger{}
+	o := open(t, ledger)
+	alert, notices := decision()
+	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
+	return ledger, o
+}
+
+func delivered(id messages.NoticeID) outbox.Settlement {
+	return outbox.Settlement{At: noon, Outcomes: []outbox.Outcome{{ID: id, Ended: messages.NoticeDelivered, Attempts: 1}}}
+}
+
+func parked(id messages.NoticeID) outbox.Settlement {
+	return outbox.Settlement{At: noon.Add(time.Hour), Outcomes: []outbox.Outcome{{
+		ID: id, Ended: messages.NoticeParked, Attempts: 7, Cause: outbox.Rejected, Reason: "550 no such user",
+	}}}
+}
+
+func ignore([]messages.NoticeSettled, error) {}
+
+// size counts the entries of every bucket of the outbox.
+func size(l outbox.Ledger) map[journal.Bucket]int {
+	sizes := map[journal.Bucket]int{}
+	for _, bucket := range []journal.Bucket{"alert", "told", "attachment", "notice", "parked", "window"} {
+		if n := l.Len(bucket); n > 0 {
+			sizes[bucket] = n
+		}
+	}
+	return sizes
+}
+
+func TestOutbox_givesBackWhatWasRecorded(t *testing.T) {
+	ledger, _ := recorded(t)
+	_, want := decision()
+	o := open(t, ledger.Crash())
+	for _, n := range want {
+		got, err := o.Notice(n.Instance, n.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(n, got); diff != "" {
+			t.Errorf("notice %s differs (-want +got):\n%s", n.ID, diff)
+		}
+	}
+	backlog, err := o.Load(email.Instance)
+	if err != nil || len(backlog.Waiting) != 1 || backlog.Waiting[0].ID != "n1" {
+		t.Errorf("backlog of %s is %+v (%v), want n1", email.Instance, backlog, err)
+	}
+	instances, err := o.Instances()
+	if diff := cmp.Diff(map[string]int{email.Instance: 1, slack.Instance: 1}, instances); diff != "" || err != nil {
+		t.Errorf("instances differ (%v) (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestOps_withoutNoticesIsNothing(t *testing.T) {
+	alert, _ := decision()
+	if ops := outbox.Ops(alert, nil); len(ops) != 0 {
+		t.Errorf("an alert for nobody leaves %d ops, want none", len(ops))
+	}
+}
+
+func TestSettle_theLastNoticeTakesTheAlertWithIt(t *testing.T) {
+	ledger, o := recorded(t)
+	var told []messages.NoticeSettled
+	o.Settle(email, delivered("n1"), func(ended []messages.NoticeSettled, _ error) { told = ended })
+	want := []messages.NoticeSettled{{
+		ID: "n1", Alert: "alert1", Kind: messages.ReloadTaskFailed, Key: "exec1", TaskName: "Reload of Sales",
+		Instance: email.Instance, Integration: "email", Recipient: "anna@example.com",
+		Outcome: messages.NoticeDelivered, Attempts: 1, At: noon,
+	}}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("settlement tells (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[journal.Bucket]int{"alert": 1, "told": 1, "attachment": 1, "notice": 1}, size(ledger)); diff != "" {
+		t.Errorf("one notice waits (-want +got):\n%s", diff)
+	}
+	o.Settle(slack, delivered("n2"), ignore)
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing waits (-want +got):\n%s", diff)
+	}
+}
+
+func TestSettle_twoAtOnceAgreeOnTheLast(t *testing.T) {
+	ledger, o := recorded(t)
+	ledger.Hold()
+	o.Settle(email, delivered("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	ledger.Resume()
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing waits (-want +got):\n%s", diff)
+	}
+}
+
+func TestSettle_passesOverWhatEndsAlready(t *testing.T) {
+	ledger, o := recorded(t)
+	ledger.Hold()
+	ends := 0
+	for range 2 {
+		o.Settle(email, parked("n1"), func(ended []messages.NoticeSettled, _ error) { ends += len(ended) })
+	}
+	ledger.Resume()
+	o.Settle(email, parked("n1"), func(ended []messages.NoticeSettled, _ error) { ends += len(ended) })
+	if got := o.ParkedCounts()[email]; ends != 1 || got != 1 {
+		t.Errorf("notice ended %d times and counts %d times as parked, want once", ends, got)
+	}
+}
+
+func TestSettle_changesWindowAndNoticeTogether(t *testing.T) {
+	ledger, o := recorded(t)
+	ledger.Hold()
+	s := delivered("n1")
+	window := ratelimit.Window{OpenedBy: "n1", Until: noon.Add(time.Minute), Suppressed: 2}
+	s.Windows = map[string]ratelimit.Window{"task1|anna@example.com": window}
+	o.Settle(email, s, ignore)
+
+	before, err := open(t, ledger.Crash()).Load(email.Instance)
+	if err != nil || len(before.Waiting) != 1 || len(before.Windows) != 0 {
+		t.Errorf("before the commit the backlog is %+v (%v), want the notice and no window", before, err)
+	}
+
+	ledger, o = recorded(t)
+	o.Settle(email, s, ignore)
+	after, err := open(t, ledger.Crash()).Load(email.Instance)
+	if err != nil || len(after.Waiting) != 0 {
+		t.Errorf("after the commit the backlog is %+v (%v), want no notice", after, err)
+	}
+	if diff := cmp.Diff(s.Windows, after.Windows); diff != "" {
+		t.Errorf("windows differ (-want +got):\n%s", diff)
+	}
+	o.Settle(email, outbox.Settlement{Forgotten: []string{"task1|anna@example.com"}}, ignore)
+	if n := ledger.Len("window"); n != 0 {
+		t.Errorf("%d windows are left after the last was forgotten", n)
+	}
+}
+
+func TestSettle_remembersAttempts(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, outbox.Settlement{Outcomes: []outbox.Outcome{{ID: "n1", Attempts: 5, Panics: 2}}}, ignore)
+	backlog, err := open(t, ledger.Crash()).Load(email.Instance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]outbox.Waiting{{ID: "n1", QueuedAt: noon, Attempts: 5, Panics: 2}}, backlog.Waiting); diff != "" {
+		t.Errorf("backlog differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestParked_isListedWithItsReason(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+
+	o = open(t, ledger.Crash())
+	want := []outbox.Parked{{
+		ID: "n1", Alert: "alert1", Kind: messages.ReloadTaskFailed, Key: "exec1", TaskName: "Reload of Sales",
+		Instance: email.Instance, Integration: "email", Recipient: "anna@example.com",
+		Cause: outbox.Rejected, Reason: "550 no such user", Attempts: 7, QueuedAt: noon, ParkedAt: noon.Add(time.Hour),
+	}}
+	for name, f := range map[string]outbox.ParkedFilter{
+		"all": {}, "by instance": {Instance: email.Instance}, "by execution": {Key: "exec1"}, "by cause": {Cause: outbox.Rejected},
+	} {
+		got, err := o.Parked(f)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: list differs (%v) (-want +got):\n%s", name, err, diff)
+		}
+	}
+	if got, err := o.Parked(outbox.ParkedFilter{Instance: slack.Instance}); err != nil || len(got) != 0 {
+		t.Errorf("list of another instance is %v (%v), want nothing", got, err)
+	}
+	if diff := cmp.Diff(map[outbox.Place]int{email: 1}, o.ParkedCounts()); diff != "" {
+		t.Errorf("counts differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	o = open(t, ledger.Crash())
+
+	later := noon.Add(48 * time.Hour)
+	var announced []messages.Notice
+	announce := func(n messages.Notice) { announced = append(announced, n) }
+	if err := o.Replay(t.Context(), "n1", later, announce); err != nil {
+		t.Fatal(err)
+	}
+	_, notices := decision()
+	notices[0].QueuedAt = later
+	if diff := cmp.Diff(notices[:1], announced); diff != "" {
+		t.Errorf("announced notice differs (-want +got):\n%s", diff)
+	}
+	if err := o.Replay(t.Context(), "n1", later, announce); !errors.Is(err, outbox.ErrNotParked) {
+		t.Errorf("second replay answers %v, want ErrNotParked", err)
+	}
+	backlog, err := o.Load(email.Instance)
+	if diff := cmp.Diff([]outbox.Waiting{{ID: "n1", QueuedAt: later, Exempt: true}}, backlog.Waiting); diff != "" || err != nil {
+		t.Errorf("backlog differs (%v) (-want +got):\n%s", err, diff)
+	}
+	if len(o.ParkedCounts()) != 0 {
+		t.Errorf("replayed notice still counts as parked: %v", o.ParkedCounts())
+	}
+}
+
+func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	ledger.Hold()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	announced := 0
+	if err := o.Replay(ctx, "n1", noon, func(messages.Notice) { announced++ }); !errors.Is(err, context.Canceled) {
+		t.Errorf("replay answers %v, want context.Canceled", err)
+	}
+	ledger.Resume()
+	if announced != 1 {
+		t.Errorf("notice was announced %d times, want once", announced)
+	}
+}
+
+func TestDrop_removesTheNoticeAndItsAlert(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	if err := o.Drop(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing is left (-want +got):\n%s", diff)
+	}
+	if err := o.Drop(t.Context(), "n1"); !errors.Is(err, outbox.ErrNotParked) {
+		t.Errorf("second drop answers %v, want ErrNotParked", err)
+	}
+}
+
+func put(l *outboxtest.Ledger, b journal.Bucket, key string, value []byte) {
+	l.Commit([]journal.Op{{Bucket: b, Key: key, Value: value}}, func(error) {})
+}
+
+func TestLoad_namesNoticesThatCannotBeRead(t *testing.T) {
+	ledger, _ := recorded(t)
+	put(ledger, "notice", "n1@"+email.Instance, []byte("torn"))
+	o := open(t, ledger)
+	backlog, err := o.Load(email.Instance)
+	if err != nil || len(backlog.Waiting) != 0 || !errors.Is(backlog.Unreadable["n1"], journal.ErrCorrupt) {
+		t.Fatalf("backlog is %+v (%v), want n1 unreadable", backlog, err)
+	}
+	o.Settle(email, outbox.Settlement{Outcomes: []outbox.Outcome{{
+		ID: "n1", Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: "torn",
+	}}}, ignore)
+
+	// It is kept as found, listed, cannot be replayed, and can be dropped.
+	list, err := o.Parked(outbox.ParkedFilter{Cause: outbox.Unreadable})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("list is %v (%v), want n1", list, err)
+	}
+	if raw, _, _ := ledger.Get("parked", "n1"); !strings.Contains(string(raw), `"raw":"dG9ybg=="`) {
+		t.Errorf("parked entry %s does not keep what was found", raw)
+	}
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.Notice) {}); !errors.Is(err, journal.ErrCorrupt) {
+		t.Errorf("replay answers %v, want journal.ErrCorrupt", err)
+	}
+	if got := o.ParkedCounts()[email]; got != 1 {
+		t.Errorf("%d notices count as parked after a refused replay, want 1", got)
+	}
+	if err := o.Drop(t.Context(), "n1"); err != nil {
+		t.Errorf("drop answers %v", err)
+	}
+}
+
+func TestParked_listsEvenAnEntryThatCannotBeRead(t *testing.T) {
+	ledger := &outboxtest.Ledger{}
+	put(ledger, "parked", "n9", []byte("torn"))
+	o := open(t, ledger)
+	list, err := o.Parked(outbox.ParkedFilter{})
+	if err != nil || len(list) != 1 || list[0].ID != "n9" || list[0].Cause != outbox.Unreadable {
+		t.Errorf("list is %+v (%v), want n9 unreadable", list, err)
+	}
+	if err := o.Drop(t.Context(), "n9"); err != nil || ledger.Len("parked") != 0 {
+		t.Errorf("drop answers %v and leaves %d entries", err, ledger.Len("parked"))
+	}
+}
+
+func TestNotice_ofAnAlertThatCannotBeReadIsCorrupt(t *testing.T) {
+	for name, raw := range map[string][]byte{"torn": []byte("torn"), "missing": nil} {
+		t.Run(name, func(t *testing.T) {
+			ledger, _ := recorded(t)
+			put(ledger, "alert", "alert1", raw)
+			if _, err := open(t, ledger).Notice(slack.Instance, "n2"); !errors.Is(err, journal.ErrCorrupt) {
+				t.Errorf("notice answers %v, want journal.ErrCorrupt", err)
+			}
+		})
+	}
+}
+
+func TestOpen_removesAlertsThatNobodyNeeds(t *testing.T) {
+	ledger, _ := recorded(t)
+	put(ledger, "notice", "n1@"+email.Instance, nil)
+	put(ledger, "notice", "n2@"+slack.Instance, nil)
+	open(t, ledger)
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing is left (-want +got):\n%s", diff)
+	}
+}
+
+func TestOpen_keepsAlertsWhileARecordCannotBeRead(t *testing.T) {
+	ledger, _ := recorded(t)
+	put(ledger, "notice", "n1@"+email.Instance, []byte("torn"))
+	put(ledger, "notice", "n2@"+slack.Instance, nil)
+	open(t, ledger)
+	if ledger.Len("alert") != 1 {
+		t.Error("the alert is gone, the unreadable notice may have needed it")
+	}
+}
+
+// reads counts how often alerts are read back.
+type reads struct {
+	*outboxtest.Ledger
+	alerts int
+}
+
+func (r *reads) Get(b journal.Bucket, key string) ([]byte, bool, error) {
+	if b == "alert" || b == "attachment" {
+		r.alerts++
+	}
+	return r.Ledger.Get(b, key)
+}
+
+func TestOutbox_readsNoAlertBackOnTheUsualWay(t *testing.T) {
+	ledger := &reads{Ledger: &outboxtest.Ledger{}}
+	o := open(t, ledger)
+	alert, notices := decision()
+	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
+	for _, n := range notices {
+		if _, err := o.Notice(n.Instance, n.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Settle(email, delivered("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	if ledger.alerts != 0 {
+		t.Errorf("alerts were read back %d times, want never", ledger.alerts)
+	}
+}
+
+func TestOutbox_cacheIsBounded(t *testing.T) {
+	ledger := &reads{Ledger: &outboxtest.Ledger{}}
+	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 20_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alert, notices := decision()
+	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
+	for i := range 10 {
+		other := alert
+		other.ID = messages.AlertID(strings.Repeat("x", i+1))
+		o.Remember([]messages.Notice{{ID: "other", Instance: "i", Alert: other}})
+	}
+	if _, err := o.Notice(slack.Instance, "n2"); err != nil || ledger.alerts != 1 {
+		t.Errorf("the oldest alert was read back %d times (%v), want once", ledger.alerts, err)
+	}
+}
+
+// TestOutbox_overTheRealLedger goes the whole way through the journal and a crash.
+func TestOutbox_overTheRealLedger(t *testing.T) {
+	store := memory.New()
+	openLedger := func() *journal.Ledger {
+		log, err := store.Open(t.Context(), "outbox", journal.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ledger, err := journal.OpenLedger(t.Context(), log, journal.LedgerOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ledger
+	}
+	durable := make(chan error)
+	ledger := openLedger()
+	o := open(t, ledger)
+	alert, notices := decision()
+	ledger.Commit(outbox.Ops(alert, notices), func(err error) { durable <- err })
+	<-durable
+	o.Settle(email, parked("n1"), func(_ []messages.NoticeSettled, err error) { durable <- err })
+	<-durable
+
+	store = store.Crash()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = ledger.Close(gone)
+	ledger = openLedger()
+	defer ledger.Close(t.Context())
+	o = open(t, ledger)
+	o.Barrier(func(err error) { durable <- err })
+	if err := <-durable; err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o.Notice(slack.Instance, "n2"); err != nil || !cmp.Equal(got.Alert, alert) {
+		t.Errorf("n2 is %+v (%v), want it with its alert", got, err)
+	}
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.Notice) {}); err != nil {
+		t.Errorf("replay of n1: %v", err)
+	}
+	for id, at := range map[messages.NoticeID]outbox.Place{"n1": email, "n2": slack} {
+		o.Settle(at, delivered(id), func(_ []messages.NoticeSettled, err error) { durable <- err })
+		if err := <-durable; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing is left (-want +got):\n%s", diff)
+	}
+}
