@@ -1,0 +1,189 @@
+package qrsgate
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+// Props describes the gate. Calls of an instance that crashed and of its
+// successor share one pool.
+func Props(opts Options) *actor.Props {
+	opts.Rules = opts.Rules.withDefaults()
+	opts.NotConfigured = opts.Port == nil
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = NewMetrics(nil, "")
+	}
+	if opts.OnHealth == nil {
+		opts.OnHealth = func(bool, string) {}
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // jitter, not a secret
+	}
+	// The machine keeps to MaxConcurrent. A call frees its slot a moment after
+	// its outcome is posted, hence the spare ones.
+	pool := actorkit.NewPool(2 * opts.MaxConcurrent)
+	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: opts, pool: pool} })
+}
+
+// callFinished brings the outcome of a call home.
+type callFinished struct {
+	id  callID
+	op  operation
+	got outcome
+}
+
+// due wakes the machine.
+type due struct{ at time.Time }
+
+// complaintsDue ends the window in which equal log lines are counted.
+type complaintsDue struct{}
+
+const complaintWindow = time.Minute
+
+type gate struct {
+	opts    Options
+	pool    *actorkit.Pool
+	machine *machine
+	effects *actorkit.Effects
+	timer   actorkit.Timer
+	armed   time.Time
+
+	complaints *logx.Repeated
+	counting   bool
+	summaries  actorkit.Timer
+}
+
+// Receive implements actor.Actor.
+func (g *gate) Receive(ctx actor.Context) {
+	now := time.Now()
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		g.effects = actorkit.NewEffects(g.pool)
+		g.complaints = logx.NewRepeated(complaintWindow, int(operationCount)*8)
+		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64)
+		g.perform(ctx, g.machine.begin(now))
+	case *actor.Stopping, *actor.Restarting:
+		g.effects.Close()
+		g.timer.Stop()
+		g.summaries.Stop()
+		return
+	case callFinished:
+		g.complain(ctx, now, message)
+		g.perform(ctx, g.machine.finished(now, message.id, message.got))
+	case due:
+		if message.at.Equal(g.armed) {
+			g.armed = time.Time{}
+		}
+		g.perform(ctx, g.machine.tick(now))
+	case complaintsDue:
+		g.summarise(now)
+		return
+	default:
+		q, ok := questionOf(message)
+		if !ok {
+			return
+		}
+		g.perform(ctx, g.machine.ask(now, q))
+	}
+	g.arm(ctx)
+	g.opts.Metrics.load(len(g.machine.deadlines), len(g.machine.calls))
+}
+
+func (g *gate) perform(ctx actor.Context, effects []effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case sendReply:
+			if !e.To.IsZero() {
+				ctx.Send(actorkit.PIDOf(e.To), e.Message)
+			}
+		case startCall:
+			g.start(ctx, e)
+		case tellHealth:
+			g.tell(e)
+		case countCache:
+			g.opts.Metrics.cache(e)
+		}
+	}
+}
+
+// arm sets the one timer to when the machine wants to be woken.
+func (g *gate) arm(ctx actor.Context) {
+	at := g.machine.next()
+	if at.Equal(g.armed) {
+		return
+	}
+	g.timer.Stop()
+	if g.armed = at; !at.IsZero() {
+		g.timer = actorkit.After(ctx, time.Until(at), due{at})
+	}
+}
+
+func (g *gate) start(ctx actor.Context, s startCall) {
+	port, log := g.opts.Port, g.opts.Log
+	started := g.effects.Run(ctx, s.Timeout, func(bounded context.Context) any {
+		return callFinished{id: s.ID, op: s.Op, got: s.call(bounded, port, log)}
+	})
+	if !started {
+		busy := messages.Failure{Kind: messages.FailureBusy, Text: "too many calls to the Qlik Repository Service are still ending"}
+		ctx.Send(ctx.Self(), callFinished{id: s.ID, op: s.Op, got: outcome{failure: busy}})
+	}
+}
+
+// call makes the call. A panic in the port stays an error of this one call.
+func (s startCall) call(ctx context.Context, port Port, log *zap.Logger) (got outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			log.Error("a call to the Qlik Repository Service panicked", zap.Stringer("operation", s.Op),
+				zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+			got = outcome{failure: messages.Failure{Kind: messages.FailureInvalid, Text: "the answer of the Qlik Repository Service could not be handled"}}
+		}
+	}()
+	return s.ask(ctx, port)
+}
+
+func (g *gate) tell(e tellHealth) {
+	g.opts.Metrics.health(e.Up, !e.Up && !g.opts.NotConfigured)
+	switch {
+	case e.Up:
+		g.opts.Log.Info("the Qlik Repository Service is within reach")
+	case g.opts.NotConfigured:
+		g.opts.Log.Warn("no Qlik Sense connection is configured, events cannot be looked up")
+	default:
+		g.opts.Log.Warn("the Qlik Repository Service is out of reach", logx.Reason(e.Reason))
+	}
+	g.opts.OnHealth(e.Up, e.Reason)
+}
+
+// complain logs a failed call: the first of a kind at once, the rest of a minute as one line.
+func (g *gate) complain(ctx actor.Context, now time.Time, done callFinished) {
+	failure := done.got.failure
+	if !failure.Failed() || failure.Kind == messages.FailureNotFound {
+		return
+	}
+	if g.complaints.First(now, done.op.String()+" "+failure.Kind.String()) {
+		g.opts.Log.Warn("call to the Qlik Repository Service failed", zap.Stringer("operation", done.op), logx.Err(failure))
+	}
+	if !g.counting {
+		g.counting = true
+		g.summaries = actorkit.After(ctx, complaintWindow, complaintsDue{})
+	}
+}
+
+func (g *gate) summarise(now time.Time) {
+	g.counting = false
+	for _, s := range g.complaints.Due(now) {
+		g.opts.Log.Warn("more calls to the Qlik Repository Service failed", logx.Reason(s.Key), logx.Count(s.Count), zap.Time("since", s.Since))
+	}
+}

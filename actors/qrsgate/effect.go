@@ -1,0 +1,50 @@
+package qrsgate
+
+import (
+	"time"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// The effects, in the order they are to be performed.
+type (
+	effect interface{ isEffect() }
+	// sendReply answers a command.
+	sendReply struct {
+		To      messages.Ref
+		Message any
+	}
+	// startCall calls the QRS; its outcome comes back with the same ID.
+	startCall struct {
+		ID       callID
+		Op       operation
+		IDs      []string
+		TaskType qlik.TaskType
+		// Full asks for the whole script log as one text.
+		Full    bool
+		Timeout time.Duration
+	}
+	// tellHealth tells that the QRS came within reach, or went out of it.
+	tellHealth struct {
+		Up     bool
+		Reason string
+	}
+	// countCache counts the use of a cache.
+	countCache struct {
+		Op     operation
+		Result string
+	}
+)
+
+func (sendReply) isEffect()  {}
+func (startCall) isEffect()  {}
+func (tellHealth) isEffect() {}
+func (countCache) isEffect() {}
+
+// The results of asking a cache, a label from a closed set.
+const (
+	cacheHit   = "hit"
+	cacheStale = "stale"
+	cacheMiss  = "miss"
+)

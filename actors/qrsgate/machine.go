@@ -1,0 +1,315 @@
+package qrsgate
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// machine decides what is answered from memory, which calls are made and who
+// gets their answers. It is given the time, and returns effects.
+type machine struct {
+	rules   Rules
+	random  func() float64
+	breaker breaker
+	caches  map[operation]*cache
+
+	// waiting is what the next call for a key will answer. It stands in one of
+	// the queues, oldest first, unless a call for the same key is under way: then
+	// it is held back until that is finished.
+	waiting map[key]*entry
+	queues  [operationCount][]*entry
+	// calls are under way, at most one for a key; running finds it.
+	calls     map[callID]*call
+	running   map[key]*entry
+	lanes     [operationCount]int
+	deadlines deadlines
+
+	lastCall  callID
+	lastEntry uint64
+	// told is the health that was told last; nil before the first time.
+	told    *bool
+	problem string
+}
+
+type callID uint64
+
+// outcome is what a call brought. Values are by lower-case ID. A failure holds
+// for everything that has no value; without one, what has no value does not exist.
+type outcome struct {
+	values  map[string]any
+	failure messages.Failure
+}
+
+// notFoundFor is how long it is believed that something does not exist.
+const notFoundFor = 10 * time.Second
+
+// replyLead is how long before its deadline a waiter is content with less than
+// it asked for: an answer at the deadline comes too late to be of use.
+const replyLead = time.Second
+
+func newMachine(now time.Time, rules Rules, random func() float64) *machine {
+	m := &machine{
+		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker),
+		caches: map[operation]*cache{}, waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
+	}
+	for op := range operationCount {
+		if operations[op].cached {
+			m.caches[op] = newCache(rules.CacheSize)
+		}
+	}
+	return m
+}
+
+// begin is the first input.
+func (m *machine) begin(now time.Time) []effect {
+	if m.rules.NotConfigured {
+		return m.health(false, notConfigured)
+	}
+	return m.schedule(now)
+}
+
+const notConfigured = "no Qlik Sense connection is configured"
+
+// ask takes up a question.
+func (m *machine) ask(now time.Time, q question) []effect {
+	switch {
+	case m.rules.NotConfigured:
+		return m.refuse(now, q, messages.FailureUnavailable, notConfigured)
+	case !qlik.IsGUID(q.key.id):
+		return m.refuse(now, q, messages.FailureRejected, "the "+operations[q.key.op].noun+" ID is not an object ID")
+	}
+	known, ok := m.recall(now, q)
+	if ok && now.Sub(known.at) <= m.believe(q, known) {
+		return []effect{countCache{q.key.op, cacheHit}, m.answer(q, answerFrom(known, false, now))}
+	}
+	due := m.dueOf(now, q, ok)
+	switch {
+	case m.breaker.open:
+		return m.unanswered(now, q, m.outOfReach())
+	case !now.Before(due):
+		return m.unanswered(now, q, tooLate(q))
+	}
+	effects := m.countMiss(q)
+	m.enqueue(now, &waiter{question: q, due: due})
+	return append(effects, m.schedule(now)...)
+}
+
+// recall returns the copy that may serve the question in some way.
+func (m *machine) recall(now time.Time, q question) (copyOf, bool) {
+	if q.fresh() || !operations[q.key.op].cached {
+		return copyOf{}, false
+	}
+	known, ok := m.caches[q.key.op].get(q.key)
+	return known, ok && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
+}
+
+// believe returns the age up to which a copy is as good as an answer.
+func (m *machine) believe(q question, known copyOf) time.Duration {
+	age := min(q.maxAge, m.rules.TTL)
+	if known.value == nil {
+		return min(age, notFoundFor)
+	}
+	return age
+}
+
+// dueOf returns when the question is answered in any case.
+func (m *machine) dueOf(now time.Time, q question, hasCopy bool) time.Time {
+	due := q.deadline
+	if due.IsZero() {
+		due = now.Add(m.rules.timeout(q.key.op))
+	}
+	if hasCopy && due.Sub(now) > replyLead {
+		due = due.Add(-replyLead)
+	}
+	return due
+}
+
+func (m *machine) countMiss(q question) []effect {
+	if q.fresh() || !operations[q.key.op].cached {
+		return nil
+	}
+	return []effect{countCache{q.key.op, cacheMiss}}
+}
+
+// finished takes up the outcome of a call.
+func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
+	c, ok := m.calls[id]
+	if !ok {
+		return nil
+	}
+	delete(m.calls, id)
+	m.lanes[c.op]--
+	effects := m.heard(now, c.op, got)
+	for _, e := range c.entries {
+		delete(m.running, e.key)
+		effects = append(effects, m.settle(now, e, got)...)
+		if next := m.waiting[e.key]; next != nil {
+			next.held = false
+			m.queue(next)
+		}
+	}
+	if m.breaker.open {
+		effects = append(effects, m.flush(now)...)
+	}
+	return append(effects, m.schedule(now)...)
+}
+
+// heard learns from a call whether the QRS is within reach.
+func (m *machine) heard(now time.Time, op operation, got outcome) []effect {
+	failure := got.failure
+	unreachable := failure.Kind == messages.FailureUnavailable || failure.Kind == messages.FailureTimeout
+	switch {
+	case op == opPing && failure.Kind == messages.FailureBusy:
+		m.breaker.cool(now, m.random())
+		return nil
+	case op == opPing && failure.Failed():
+		m.problem = failure.Text
+		m.breaker.pingFailed(now, m.random())
+	case op == opPing:
+		m.breaker.pinged(now)
+	case failure.Kind == messages.FailureBusy, failure.Kind == messages.FailureInvalid, unreachable && len(got.values) > 0:
+		return nil // tells nothing either way
+	case unreachable:
+		m.problem = failure.Text
+		m.breaker.failed(now, m.random())
+	default:
+		m.breaker.succeeded(now)
+	}
+	return m.health(!m.breaker.open, m.problem)
+}
+
+// settle answers everybody who waits for an entry.
+func (m *machine) settle(now time.Time, e *entry, got outcome) []effect {
+	value, found := got.values[e.key.id]
+	result := answer{value: value, at: now}
+	if !found || e.key.op == opScriptLog {
+		result.failure = got.failure
+	}
+	if !found && !got.failure.Failed() {
+		result.failure = notFound(e.key)
+	}
+	m.remember(e, result)
+	definite := found || result.failure.Kind == messages.FailureNotFound
+	var effects []effect
+	for _, w := range e.waiters {
+		switch {
+		case !m.leave(w):
+		case definite:
+			effects = append(effects, m.answer(w.question, result))
+		default:
+			effects = append(effects, m.unanswered(now, w.question, result.failure)...)
+		}
+	}
+	return effects
+}
+
+func notFound(k key) messages.Failure {
+	return messages.Failure{
+		Kind: messages.FailureNotFound,
+		Text: "the " + operations[k.op].noun + " " + k.id + " does not exist in the Qlik Repository Service",
+	}
+}
+
+// remember keeps what the QRS said, dated to the moment it was asked.
+func (m *machine) remember(e *entry, a answer) {
+	if !operations[e.key.op].cached || a.failure.Failed() && a.failure.Kind != messages.FailureNotFound {
+		return
+	}
+	m.caches[e.key.op].put(copyOf{key: e.key, value: a.value, at: e.started})
+}
+
+// flush answers everything that waits for a call, because none will be made.
+func (m *machine) flush(now time.Time) []effect {
+	entries := slices.SortedFunc(maps.Values(m.waiting), func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	clear(m.waiting)
+	clear(m.queues[:])
+	var effects []effect
+	for _, e := range entries {
+		for _, w := range e.waiters {
+			if m.leave(w) {
+				effects = append(effects, m.unanswered(now, w.question, m.outOfReach())...)
+			}
+		}
+	}
+	return effects
+}
+
+// tick answers who cannot wait any longer, and pings when it is time.
+func (m *machine) tick(now time.Time) []effect {
+	var effects []effect
+	for len(m.deadlines) > 0 && !now.Before(m.deadlines[0].due) {
+		w := m.deadlines[0]
+		m.leave(w)
+		effects = append(effects, m.unanswered(now, w.question, tooLate(w.question))...)
+		if w.entry.live == 0 && m.waiting[w.key] == w.entry {
+			m.forget(w.entry)
+		}
+	}
+	return append(effects, m.schedule(now)...)
+}
+
+func (m *machine) outOfReach() messages.Failure {
+	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + m.problem}
+}
+
+func tooLate(q question) messages.Failure {
+	return messages.Failure{
+		Kind: messages.FailureTimeout,
+		Text: "the Qlik Repository Service did not answer the " + operations[q.key.op].noun + " look-up in time",
+	}
+}
+
+// unanswered answers a question that the QRS did not: with an older copy where
+// that will do, with the failure otherwise.
+func (m *machine) unanswered(now time.Time, q question, failure messages.Failure) []effect {
+	if known, ok := m.recall(now, q); ok && known.value != nil && failure.Retryable() {
+		return []effect{countCache{q.key.op, cacheStale}, m.answer(q, answerFrom(known, true, now))}
+	}
+	return []effect{m.answer(q, answer{failure: failure, at: now})}
+}
+
+func (m *machine) refuse(now time.Time, q question, kind messages.FailureKind, text string) []effect {
+	return []effect{m.answer(q, answer{failure: messages.Failure{Kind: kind, Text: text}, at: now})}
+}
+
+func (m *machine) answer(q question, a answer) effect {
+	return sendReply{To: q.replyTo, Message: q.reply(a)}
+}
+
+// answerFrom makes an answer of a copy.
+func answerFrom(known copyOf, stale bool, now time.Time) answer {
+	a := answer{value: known.value, stale: stale, at: now}
+	if known.value == nil {
+		a.failure = notFound(known.key)
+	}
+	return a
+}
+
+// health tells a change.
+func (m *machine) health(up bool, reason string) []effect {
+	if m.told != nil && *m.told == up {
+		return nil
+	}
+	m.told = &up
+	if up {
+		reason = ""
+	}
+	return []effect{tellHealth{Up: up, Reason: reason}}
+}
+
+// next returns when tick must be called at the latest; the zero time when never.
+func (m *machine) next() time.Time {
+	var at time.Time
+	if m.canPing() {
+		at = m.breaker.pingAt
+	}
+	if len(m.deadlines) > 0 && (at.IsZero() || m.deadlines[0].due.Before(at)) {
+		at = m.deadlines[0].due
+	}
+	return at
+}

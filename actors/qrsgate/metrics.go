@@ -1,0 +1,68 @@
+package qrsgate
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics tell whether the QRS is within reach and how the caches do.
+type Metrics struct {
+	up      prometheus.Gauge
+	breaker prometheus.Gauge
+	caches  *prometheus.CounterVec
+	waiting prometheus.Gauge
+	running prometheus.Gauge
+}
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing. host
+// is the host name of the QRS, "" when none is configured.
+func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
+	m := &Metrics{
+		up: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_qrs_up", Help: "Whether the Qlik Repository Service is within reach.",
+			ConstLabels: prometheus.Labels{"host": host},
+		}),
+		breaker: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_circuit_breaker_open", Help: "Whether calls to the target are held back because it is out of reach.",
+			ConstLabels: prometheus.Labels{"target": "qrs"},
+		}),
+		caches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_qrs_cache_requests_total",
+			Help: "Look-ups that a cache could serve: hit, miss, or stale when an older copy stood in for an answer.",
+		}, []string{"cache", "result"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_qrs_lookups_waiting", Help: "Look-ups that are not answered yet.",
+		}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_qrs_calls_running", Help: "Calls to the Qlik Repository Service that are under way.",
+		}),
+	}
+	for op := range operationCount {
+		if !operations[op].cached {
+			continue
+		}
+		for _, result := range []string{cacheHit, cacheMiss, cacheStale} {
+			m.caches.WithLabelValues(op.String(), result)
+		}
+	}
+	if reg != nil {
+		reg.MustRegister(m.up, m.breaker, m.caches, m.waiting, m.running)
+	}
+	return m
+}
+
+func (m *Metrics) health(up, open bool) {
+	m.up.Set(truth(up))
+	m.breaker.Set(truth(open))
+}
+
+func (m *Metrics) cache(c countCache) { m.caches.WithLabelValues(c.Op.String(), c.Result).Inc() }
+
+func (m *Metrics) load(waiting, running int) {
+	m.waiting.Set(float64(waiting))
+	m.running.Set(float64(running))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
