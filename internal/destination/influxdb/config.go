@@ -1,0 +1,196 @@
+package influxdb
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+
+	"butler/internal/secret"
+	"butler/messages"
+)
+
+// Config is the section influxDb. The flat form of v1Config is an alias that
+// the configuration resolves.
+type Config struct {
+	Enable   bool
+	HostIP   string
+	HostPort int
+	// Version is the major version of the server: 1, 2 or 3.
+	Version  int
+	V1Config V1Config
+	V2Config V2Config
+	V3Config V3Config
+	Tag      Tags
+
+	ReloadTaskFailure          Measurement
+	ReloadTaskSuccess          Measurement
+	ExternalProgramTaskFailure Measurement
+	ExternalProgramTaskSuccess Measurement
+	UserSyncTaskFailure        Measurement
+	UserSyncTaskSuccess        Measurement
+	DistributeTaskFailure      Measurement
+	DistributeTaskSuccess      Measurement
+	PreloadTaskFailure         Measurement
+	PreloadTaskSuccess         Measurement
+}
+
+// V1Config are the settings of a server of version 1.
+type V1Config struct {
+	Auth            Auth
+	DBName          string
+	RetentionPolicy RetentionPolicy
+}
+
+// Auth are the credentials of version 1; without Enable none are sent.
+type Auth struct {
+	Enable   bool
+	Username string
+	Password secret.String
+}
+
+// RetentionPolicy is made together with a new database.
+type RetentionPolicy struct {
+	Name     string
+	Duration string
+}
+
+// V2Config are the settings of a server of version 2. Description and
+// RetentionDuration are accepted and not used: the bucket must exist.
+type V2Config struct {
+	Org, Bucket, Description, RetentionDuration string
+	Token                                       secret.String
+}
+
+// V3Config are the settings of a server of version 3; what V2Config says holds.
+type V3Config struct {
+	Database, Description, RetentionDuration string
+	Token                                    secret.String
+	// WriteTimeout and QueryTimeout are in milliseconds; nothing is queried.
+	WriteTimeout, QueryTimeout int
+}
+
+// Measurement configures one kind of event. Only the reload events use all of it.
+type Measurement struct {
+	Enable             bool
+	AllReloadTasks     Switch
+	ByCustomProperty   ByCustomProperty
+	HeadScriptLogLines int
+	TailScriptLogLines int
+	Tag                Tags
+}
+
+// Switch is a section with nothing but a switch.
+type Switch struct{ Enable bool }
+
+// ByCustomProperty stores the events of the tasks that carry a custom property value.
+type ByCustomProperty struct {
+	Enable             bool
+	CustomPropertyName string
+	EnabledValue       string
+}
+
+// Tags are the tags of a measurement beyond the built-in ones.
+type Tags struct {
+	Static  []StaticTag
+	Dynamic Dynamic
+}
+
+// StaticTag is a fixed tag.
+type StaticTag struct{ Name, Value string }
+
+// Dynamic are tags named after the tags of the task and the app.
+type Dynamic struct {
+	UseAppTags, UseTaskTags bool
+	// Others are keys that older configurations carry.
+	Others map[string]any `mapstructure:",remain"`
+}
+
+// rule is what is stored of one alert kind.
+type rule struct {
+	kind        messages.AlertKind
+	measurement string
+	config      func(Config) Measurement
+	// scriptLog, app and execution say which parts the measurement has: the
+	// script log and the app tags, the app's ID and name, the execution block.
+	scriptLog, app, execution bool
+	// final waits for the final execution result.
+	final bool
+}
+
+// rules is the one table of measurements, in the order of the documentation.
+var rules = []rule{
+	{messages.ReloadTaskFailed, "reload_task_failed", func(c Config) Measurement { return c.ReloadTaskFailure }, true, true, true, false},
+	{messages.ReloadTaskSucceeded, "reload_task_success", func(c Config) Measurement { return c.ReloadTaskSuccess }, true, true, true, true},
+	{messages.ExternalProgramTaskFailed, "external_program_task_failed", func(c Config) Measurement { return c.ExternalProgramTaskFailure }, false, false, true, false},
+	{messages.ExternalProgramTaskSucceeded, "external_program_task_success", func(c Config) Measurement { return c.ExternalProgramTaskSuccess }, false, false, true, true},
+	{messages.UserSyncTaskFailed, "user_sync_task_failed", func(c Config) Measurement { return c.UserSyncTaskFailure }, false, false, false, false},
+	{messages.UserSyncTaskSucceeded, "user_sync_task_success", func(c Config) Measurement { return c.UserSyncTaskSuccess }, false, false, true, true},
+	{messages.DistributeTaskFailed, "distribute_task_failed", func(c Config) Measurement { return c.DistributeTaskFailure }, false, true, true, false},
+	{messages.DistributeTaskSucceeded, "distribute_task_success", func(c Config) Measurement { return c.DistributeTaskSuccess }, false, true, true, false},
+	{messages.PreloadTaskFailed, "preload_task_failed", func(c Config) Measurement { return c.PreloadTaskFailure }, false, true, true, false},
+	{messages.PreloadTaskSucceeded, "preload_task_success", func(c Config) Measurement { return c.PreloadTaskSuccess }, false, true, true, false},
+}
+
+// enabled returns the rules that are switched on.
+func (c Config) enabled() []rule {
+	var out []rule
+	for _, r := range rules {
+		m := r.config(c)
+		filtered := r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable && !m.ByCustomProperty.Enable
+		if c.Enable && m.Enable && !filtered {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// address is the URL of the server.
+func (c Config) address() string {
+	return "http://" + net.JoinHostPort(c.HostIP, strconv.Itoa(c.HostPort))
+}
+
+// timeout bounds one write.
+func (c Config) timeout() time.Duration {
+	switch c.Version {
+	case 1:
+		return 30 * time.Second
+	case 3:
+		return time.Duration(c.V3Config.WriteTimeout) * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
+// influxQLDuration is what may stand unquoted in a statement.
+var influxQLDuration = regexp.MustCompile(`^((\d+(ns|u|µ|ms|s|m|h|d|w))+|(?i:INF))$`)
+
+// validate reports everything that would keep every write from succeeding.
+func (c Config) validate() error {
+	var problems []error
+	need := func(key, value string) {
+		if value == "" {
+			problems = append(problems, fmt.Errorf("influxDb.%s must be set for version %d", key, c.Version))
+		}
+	}
+	need("hostIP", c.HostIP)
+	switch c.Version {
+	case 1:
+		need("v1Config.dbName", c.V1Config.DBName)
+		need("v1Config.retentionPolicy.name", c.V1Config.RetentionPolicy.Name)
+		if d := c.V1Config.RetentionPolicy.Duration; !influxQLDuration.MatchString(d) {
+			problems = append(problems, fmt.Errorf("influxDb.v1Config.retentionPolicy.duration is %q, want a duration such as 10d, 36h or INF", d))
+		}
+	case 2:
+		need("v2Config.org", c.V2Config.Org)
+		need("v2Config.bucket", c.V2Config.Bucket)
+		need("v2Config.token", c.V2Config.Token.Reveal())
+	case 3:
+		need("v3Config.database", c.V3Config.Database)
+		need("v3Config.token", c.V3Config.Token.Reveal())
+	default:
+		problems = append(problems, fmt.Errorf("influxDb.version is %d, want 1, 2 or 3", c.Version))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,178 @@
+// Package influxdb owns the storage of task events in InfluxDB: what is
+// measured, how it is written, and how the three versions of the server differ.
+//
+// It guarantees the measurements, tags and field types that existing databases
+// have, and a timestamp that is the time of the event: writing a point twice
+// leaves one point. Points travel in batches; when a server refuses a batch,
+// the point that it refuses is found, and the others are stored.
+//
+// It must never write an integer field, and never hold a point back: the
+// delivery actor queues and retries.
+package influxdb
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+const name = "influxdb"
+
+const (
+	batchSize   = 500
+	maxInFlight = 2
+)
+
+//go:embed schema.yaml
+var schema []byte
+
+// Definition describes the destination.
+func Definition() destination.Definition {
+	return destination.Define(name, destination.Spec[Config]{
+		Section: "influxDb", Schema: schema, Instances: instances, New: build,
+	})
+}
+
+func instances(c Config, d destination.Deps) ([]destination.Instance, error) {
+	enabled := c.enabled()
+	if len(enabled) == 0 {
+		return nil, nil
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	d.Log.Info("task events are stored in InfluxDB", zap.Int("version", c.Version), zap.String("address", c.address()))
+	out := make([]destination.Instance, 0, len(enabled))
+	for _, r := range enabled {
+		out = append(out, instance(c, r))
+	}
+	return out, nil
+}
+
+func instance(c Config, r rule) destination.Instance {
+	m := r.config(c)
+	i := destination.Instance{
+		Name: name + "/" + string(r.kind), Kinds: []messages.AlertKind{r.kind},
+		Needs: destination.Needs{
+			// The app of a distribute or preload task is in the task's metadata.
+			Task:      m.Tag.Dynamic.UseTaskTags || r.app && !r.scriptLog,
+			Execution: r.execution, FinalState: r.final,
+		},
+		Timeout: c.timeout(), Batch: batchSize, MaxInFlight: maxInFlight,
+	}
+	if r.scriptLog {
+		i.Needs.App = m.Tag.Dynamic.UseAppTags
+		i.Needs.ScriptHead, i.Needs.ScriptTail = m.HeadScriptLogLines, m.TailScriptLogLines
+	}
+	if r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable {
+		i.Needs.Task = true
+		i.Select = m.ByCustomProperty.choose
+	}
+	return i
+}
+
+// choose stores the events of the tasks that carry the custom property value.
+func (by ByCustomProperty) choose(a messages.Alert) destination.Selection {
+	switch {
+	case !a.Task.Known:
+		return destination.Nobody("the custom properties of the task could not be looked up, and only tasks with %s = %s are stored", by.CustomPropertyName, by.EnabledValue)
+	case !a.Task.HasProperty(by.CustomPropertyName, by.EnabledValue):
+		return destination.Nobody("the task does not have the custom property %s = %s", by.CustomPropertyName, by.EnabledValue)
+	}
+	return destination.Everyone()
+}
+
+func build(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
+	for _, r := range rules {
+		if r.kind != i.Kinds[0] {
+			continue
+		}
+		w, err := newWriter(c, d)
+		if err != nil {
+			return nil, err
+		}
+		return &store{recorder: recorder{rule: r, global: c.Tag, own: r.config(c), zone: d.Location}, writer: w}, nil
+	}
+	return nil, fmt.Errorf("BUG: no measurement for instance %q", i.Name)
+}
+
+// writer writes lines to one server. Its errors are classified and redacted.
+type writer interface {
+	write(ctx context.Context, lines []byte) error
+	ping(ctx context.Context) error
+}
+
+// store is the destination of one measurement.
+type store struct {
+	recorder recorder
+	writer   writer
+}
+
+// Deliver implements destination.Destination.
+func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	if err := s.DeliverBatch(ctx, []messages.Notice{n})[0]; err != nil {
+		return destination.Receipt{}, err
+	}
+	return destination.Receipt{Status: "204", Detail: "stored in " + s.recorder.rule.measurement}, nil
+}
+
+// DeliverBatch implements destination.BatchDeliverer.
+func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
+	errs := make([]error, len(notices))
+	lines := make([][]byte, len(notices))
+	for i, n := range notices {
+		lines[i] = appendLine(nil, s.recorder.point(n.Alert))
+	}
+	s.writeAll(ctx, lines, errs)
+	return errs
+}
+
+// writeAll writes lines and sets the error of each. A refused batch is written
+// again in halves until the refused line stands alone: one bad point must not
+// cost the others, and a point that is written twice is one point.
+func (s *store) writeAll(ctx context.Context, lines [][]byte, errs []error) {
+	if len(lines) == 0 {
+		return
+	}
+	var body []byte
+	for _, line := range lines {
+		body = append(append(body, line...), '\n')
+	}
+	err := s.writer.write(ctx, body)
+	kind, _ := destination.KindOf(err)
+	if err == nil || kind != destination.PermanentKind || len(lines) == 1 {
+		for i := range errs {
+			errs[i] = err
+		}
+		return
+	}
+	half := len(lines) / 2
+	s.writeAll(ctx, lines[:half], errs[:half])
+	s.writeAll(ctx, lines[half:], errs[half:])
+}
+
+// Probe implements destination.Prober.
+func (s *store) Probe(ctx context.Context) error { return s.writer.ping(ctx) }
+
+// newWriter returns the writer for the configured version.
+func newWriter(c Config, d destination.Deps) (writer, error) {
+	client, err := d.HTTP(destination.HTTPOptions{Timeout: c.timeout()})
+	if err != nil {
+		return nil, err
+	}
+	switch c.Version {
+	case 1:
+		return newV1(c, client, d.Log), nil
+	case 2:
+		return newV2(client, c.address(), c.V2Config.Org, c.V2Config.Bucket, c.V2Config.Token), nil
+	case 3:
+		return newV2(client, c.address(), "", c.V3Config.Database, c.V3Config.Token), nil
+	}
+	return nil, errors.New("BUG: the version was not validated")
+}

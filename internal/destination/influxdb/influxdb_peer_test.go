@@ -1,0 +1,250 @@
+//go:build peers
+
+package influxdb
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+	"butler/messages"
+)
+
+// These tests write to real servers: Debian's packages influxdb (1.6) and
+// victoria-metrics. Each test starts its own on free ports and stops it.
+
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// startProcess runs a server until the test ends, and waits until ready answers.
+func startProcess(t *testing.T, ready string, program string, args ...string) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v (its Debian package is needed)", program, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	})
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(30 * time.Second); ; {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("%s ended: %v\n%s", program, err, output.String())
+		case <-deadline:
+			t.Fatalf("%s is not ready", program)
+		case <-tick.C:
+			if resp, err := http.Get(ready); err == nil {
+				_ = resp.Body.Close()
+				if resp.StatusCode < 300 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// get returns the body of an answer.
+func get(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v\n%s", address, resp.Status, err, body)
+	}
+	return string(body)
+}
+
+// recent returns the alerts of every stored kind, a second apart and some
+// minutes old: the servers drop what is older than their retention.
+func recent(form func(messages.AlertKind) messages.Alert, minutes int) []messages.Alert {
+	at := time.Now().Add(-time.Duration(minutes) * time.Minute).Truncate(time.Second)
+	var out []messages.Alert
+	for i, r := range rules {
+		a := form(r.kind)
+		a.Event.At = at.Add(time.Duration(i) * time.Second)
+		out = append(out, a)
+	}
+	return out
+}
+
+// storeAll delivers alerts to the instances of their kinds.
+func storeAll(t *testing.T, built map[string]destination.Built, alerts []messages.Alert) {
+	t.Helper()
+	for _, a := range alerts {
+		b := built[string(a.Kind)]
+		n := destinationtest.NoticeOf(a, b.Instance.Name, "")
+		for _, err := range b.Destination.(destination.BatchDeliverer).DeliverBatch(t.Context(), []messages.Notice{n, n}) {
+			if err != nil {
+				t.Fatalf("%s: %v", a.Kind, err)
+			}
+		}
+	}
+}
+
+func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
+	dir := t.TempDir()
+	address, backup := freeAddress(t), freeAddress(t)
+	config := filepath.Join(dir, "influxdb.conf")
+	text := fmt.Sprintf("reporting-disabled = true\nbind-address = %q\n[meta]\n dir = %q\n[data]\n dir = %q\n wal-dir = %q\n[http]\n bind-address = %q\n",
+		backup, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), address)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startProcess(t, "http://"+address+"/ping", "influxd", "-config", config)
+	settings := strings.Replace(sampleConfig(1)("http://"+address), "enable: true, username", "enable: false, username", 1)
+	built := buildAll(t, settings)
+
+	for i, form := range []func(messages.AlertKind) messages.Alert{
+		destinationtest.Complete, destinationtest.Degraded, destinationtest.Hostile, destinationtest.Overlong,
+	} {
+		t.Run(string(destinationtest.Forms()[i]), func(t *testing.T) {
+			alerts := recent(form, 10*(i+1))
+			storeAll(t, built, alerts)
+			for i, r := range rules {
+				got := influxRow(t, address, r.measurement, alerts[i].Event.At)
+				if want := cleanName(alerts[i].Event.TaskName); got["task_name"] != want {
+					t.Errorf("%s: task_name is %q, want %q", r.measurement, got["task_name"], want)
+				}
+				if want := cut(valid(alerts[i].Event.LogMessage), maxField); got["log_message"] != want {
+					t.Errorf("%s: log_message is %.200q, want %.200q", r.measurement, got["log_message"], want)
+				}
+			}
+		})
+	}
+	t.Run("retention policy", func(t *testing.T) {
+		policies := get(t, "http://"+address+"/query?q="+url.QueryEscape(`show retention policies on "butler"`))
+		if !strings.Contains(policies, `["10d","240h0m0s","24h0m0s",1,true]`) {
+			t.Errorf("want the policy 10d as the default, got %s", policies)
+		}
+	})
+	t.Run("refused point", func(t *testing.T) { refusesOnlyTheBadPoint(t, address, built) })
+}
+
+// influxRow returns the row of a measurement at a moment; there must be exactly one.
+func influxRow(t *testing.T, address, measurement string, at time.Time) map[string]any {
+	t.Helper()
+	query := fmt.Sprintf(`select * from %q where time = %d`, measurement, at.UnixNano())
+	body := get(t, "http://"+address+"/query?db=butler&q="+url.QueryEscape(query))
+	var answer struct {
+		Results []struct {
+			Series []struct {
+				Columns []string
+				Values  [][]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	if len(answer.Results) != 1 || len(answer.Results[0].Series) != 1 || len(answer.Results[0].Series[0].Values) != 1 {
+		t.Fatalf("%s: want one row, got %.500s", measurement, body)
+	}
+	series, row := answer.Results[0].Series[0], map[string]any{}
+	for i, column := range series.Columns {
+		row[column] = series.Values[0][i]
+	}
+	return row
+}
+
+// refusesOnlyTheBadPoint makes a measurement with a field of another type first, so that the server refuses what is written later.
+func refusesOnlyTheBadPoint(t *testing.T, address string, built map[string]destination.Built) {
+	resp, err := http.Post("http://"+address+"/write?db=butler", "text/plain", strings.NewReader("user_sync_task_failed,host=conflict log_message=1i "+fmt.Sprint(time.Now().Add(-48*time.Hour).UnixNano())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	b := built[string(messages.UserSyncTaskFailed)]
+	var notices []messages.Notice
+	for i := range 9 {
+		a := destinationtest.Complete(messages.UserSyncTaskFailed)
+		a.Event.At = time.Now().Add(-2 * time.Hour).Add(time.Duration(i) * time.Second)
+		if i == 4 {
+			// Lies in the shard in which the field is an integer.
+			a.Event.At = time.Now().Add(-48 * time.Hour)
+		}
+		notices = append(notices, destinationtest.NoticeOf(a, b.Instance.Name, ""))
+	}
+	for i, err := range b.Destination.(destination.BatchDeliverer).DeliverBatch(t.Context(), notices) {
+		kind, _ := destination.KindOf(err)
+		if bad := i == 4; bad != (err != nil) || bad && kind != destination.PermanentKind {
+			t.Errorf("notice %d: %v", i, err)
+		}
+	}
+}
+
+func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
+	address := freeAddress(t)
+	startProcess(t, "http://"+address+"/health", "victoria-metrics",
+		"-httpListenAddr="+address, "-storageDataPath="+t.TempDir(), "-retentionPeriod=1", "-search.latencyOffset=0s", "-influx.maxLineSize=1MB")
+	// This server ends a point at every line break, also within a text, so only points without one are tried.
+	plain := strings.NewReplacer("\r", " ", "\n", " ")
+	want := map[string]bool{}
+	for version := 2; version <= 3; version++ {
+		built := buildAll(t, sampleConfig(version)("http://"+address))
+		for i, form := range []func(messages.AlertKind) messages.Alert{destinationtest.Complete, destinationtest.Hostile, destinationtest.Overlong} {
+			a := form(messages.DistributeTaskSucceeded)
+			a.Event.At = time.Now().Add(-time.Duration(10*(i+1)) * time.Minute)
+			a.Event.LogMessage, a.Event.LogTimestamp = plain.Replace(a.Event.LogMessage), plain.Replace(a.Event.LogTimestamp)
+			storeAll(t, built, []messages.Alert{a})
+			want[cleanName(a.Event.TaskName)] = true
+		}
+	}
+	_ = get(t, "http://"+address+"/internal/force_flush")
+	// What is flushed becomes visible to queries a moment later.
+	got := map[string]bool{}
+	for deadline := time.Now().Add(15 * time.Second); len(got) < len(want) && time.Now().Before(deadline); {
+		got = taskNames(t, address)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// taskNames returns the values of the tag task_name of one stored field.
+func taskNames(t *testing.T, address string) map[string]bool {
+	t.Helper()
+	body := get(t, "http://"+address+"/api/v1/series?start=-2h&match[]="+url.QueryEscape(`{__name__="distribute_task_success_task_executionDuration_sec"}`))
+	var answer struct{ Data []map[string]string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, series := range answer.Data {
+		out[series["task_name"]] = true
+	}
+	return out
+}

@@ -1,0 +1,501 @@
+package influxdb
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+	"butler/messages"
+)
+
+const (
+	sampleToken    = "T0K3N-of-the-test=="
+	samplePassword = "P4SSW0RD-of-the-test"
+)
+
+var sections = []string{
+	"reloadTaskFailure", "reloadTaskSuccess", "externalProgramTaskFailure", "externalProgramTaskSuccess",
+	"userSyncTaskFailure", "userSyncTaskSuccess", "distributeTaskFailure", "distributeTaskSuccess",
+	"preloadTaskFailure", "preloadTaskSuccess",
+}
+
+// sampleConfig returns a configuration for a server of the given version.
+func sampleConfig(version int) func(address string) string {
+	return func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			panic(err)
+		}
+		text := fmt.Sprintf(`
+influxDb:
+  enable: true
+  hostIP: %s
+  hostPort: %s
+  version: %d
+  auth: {enable: true, username: joe, password: %s}
+  dbName: butler
+  v2Config: {org: my-org, bucket: butler, token: %s}
+  v3Config: {database: butler, token: %s}
+  tag: {static: [{name: butler_instance, value: prod-1}]}
+`, u.Hostname(), u.Port(), version, samplePassword, sampleToken, sampleToken)
+		stored := sections
+		if version > 1 {
+			// The lines are the same for every version; two kinds show it.
+			stored = []string{"reloadTaskFailure", "distributeTaskSuccess"}
+		}
+		for _, section := range stored {
+			text += "  " + section + ":\n    enable: true\n    tag: {static: [{name: env, value: prod}, {name: log_level, value: FIXED}]}\n"
+			if section == "reloadTaskSuccess" {
+				text += "    allReloadTasks: {enable: true}\n"
+			}
+		}
+		return text
+	}
+}
+
+// databases answers look-ups of version 1: the database exists.
+func databases(w http.ResponseWriter, r *http.Request) bool {
+	if r.URL.Path != "/query" {
+		return false
+	}
+	_, _ = io.WriteString(w, `{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"],["butler"]]}]}]}`)
+	return true
+}
+
+func TestInfluxDB(t *testing.T) {
+	for version := 1; version <= 3; version++ {
+		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
+			destinationtest.Run(t, destinationtest.Fixture{
+				Definition: Definition(),
+				Variant:    fmt.Sprintf("v%d", version),
+				Config:     sampleConfig(version),
+				Secrets:    []string{sampleToken, samplePassword},
+				Peer: func(t *testing.T) *destinationtest.Peer {
+					return destinationtest.NewHTTPPeer(t, databases).Peer()
+				},
+				Inspect: inspect,
+			})
+		})
+	}
+}
+
+// inspect checks that a sample is one point with its texts.
+func inspect(t *testing.T, s destinationtest.Sample, received []string) {
+	t.Helper()
+	if len(received) != 1 {
+		t.Fatalf("want one request, got %d", len(received))
+	}
+	_, body, _ := strings.Cut(received[0], "\n\n")
+	points, err := parseLines(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(points) != 1 {
+		t.Fatalf("want one point, got %d", len(points))
+	}
+	p, a := points[0], s.Alert
+	if p.Time != a.Event.At.UnixNano() {
+		t.Errorf("the time is %d, want that of the event", p.Time)
+	}
+	if want := cut(valid(a.Event.LogMessage), maxField); p.Fields["log_message"] != want {
+		t.Errorf("log_message is %.100q, want %.100q", p.Fields["log_message"], want)
+	}
+	if want := cleanName(a.Event.TaskName); p.Tags["task_name"] != want {
+		t.Errorf("task_name is %.100q, want %.100q", p.Tags["task_name"], want)
+	}
+	for name, value := range p.Fields {
+		if text, ok := value.(string); ok && len(text) > maxField {
+			t.Errorf("%s has %d bytes", name, len(text))
+		}
+	}
+}
+
+// buildAll builds the destinations of a configuration.
+func buildAll(t *testing.T, config string) map[string]destination.Built {
+	t.Helper()
+	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]destination.Built{}
+	for _, b := range built {
+		out[strings.TrimPrefix(b.Instance.Name, "influxdb/")] = b
+	}
+	return out
+}
+
+func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
+	type needs = destination.Needs
+	want := map[string]needs{
+		"reload_task_failed":              {Task: true, App: true, Execution: true, ScriptTail: 20},
+		"reload_task_succeeded":           {Task: true, App: true, Execution: true, FinalState: true, ScriptHead: 15, ScriptTail: 25},
+		"external_program_task_failed":    {Task: true, Execution: true},
+		"external_program_task_succeeded": {Task: true, Execution: true, FinalState: true},
+		"user_sync_task_failed":           {Task: true},
+		"user_sync_task_succeeded":        {Task: true, Execution: true, FinalState: true},
+		"distribute_task_failed":          {Task: true, Execution: true},
+		"distribute_task_succeeded":       {Task: true, Execution: true},
+		"preload_task_failed":             {Task: true, Execution: true},
+		"preload_task_succeeded":          {Task: true, Execution: true},
+	}
+	got := map[string]needs{}
+	for name, b := range buildAll(t, sampleConfig(1)("http://127.0.0.1:1")) {
+		got[name] = b.Instance.Needs
+		if b.Instance.Window != 0 {
+			t.Errorf("%s has a window, and nothing stored is held back", name)
+		}
+		if b.Instance.Batch != 500 {
+			t.Errorf("%s has batches of %d, want 500", name, b.Instance.Batch)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInstances_withoutDynamicTagsNeedNoLookUpForThem(t *testing.T) {
+	built := buildAll(t, `{influxDb: {enable: true, hostIP: localhost, reloadTaskFailure: {enable: true, tailScriptLogLines: 0, tag: {dynamic: {useAppTags: false, useTaskTags: false}}}}}`)
+	want := destination.Needs{Execution: true}
+	if diff := cmp.Diff(want, built["reload_task_failed"].Instance.Needs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReloadSuccess_isStoredForAllOrByCustomProperty(t *testing.T) {
+	complete := destinationtest.Complete(messages.ReloadTaskSucceeded)
+	other := complete
+	other.Task.CustomProperties = []messages.Property{{Name: "Butler_SuccessReloadTask_InfluxDB", Value: "yes"}}
+	rows := map[string]struct {
+		switches string
+		alert    messages.Alert
+		stored   bool
+		reason   string
+	}{
+		"all":                              {"allReloadTasks: {enable: true}", complete, true, ""},
+		"all wins over the property":       {"allReloadTasks: {enable: true}, byCustomProperty: {enable: true}", other, true, ""},
+		"all needs no metadata":            {"allReloadTasks: {enable: true}", destinationtest.Degraded(messages.ReloadTaskSucceeded), true, ""},
+		"property set":                     {"byCustomProperty: {enable: true}", complete, true, ""},
+		"property with another value":      {"byCustomProperty: {enable: true}", other, false, "does not have the custom property Butler_SuccessReloadTask_InfluxDB = Yes"},
+		"property of an unknown task":      {"byCustomProperty: {enable: true}", destinationtest.Degraded(messages.ReloadTaskSucceeded), false, "could not be looked up"},
+		"property under a configured name": {"byCustomProperty: {enable: true, customPropertyName: Department, enabledValue: Finance}", complete, true, ""},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			built := buildAll(t, `{influxDb: {enable: true, hostIP: localhost, reloadTaskSuccess: {enable: true, `+row.switches+`}}}`)
+			selected := destination.Everyone()
+			if choose := built["reload_task_succeeded"].Instance.Select; choose != nil {
+				selected = choose(row.alert)
+			}
+			if got := len(selected.Recipients) > 0; got != row.stored || !strings.Contains(selected.Reason, row.reason) {
+				t.Errorf("stored is %t (%s), want %t (%s)", got, selected.Reason, row.stored, row.reason)
+			}
+		})
+	}
+}
+
+func TestReloadSuccess_withBothFiltersOffHasNoInstance(t *testing.T) {
+	if built := buildAll(t, `{influxDb: {enable: true, hostIP: localhost, reloadTaskSuccess: {enable: true}}}`); len(built) > 0 {
+		t.Errorf("want none, got %v", built)
+	}
+}
+
+func TestConfig_reportsEverythingThatIsMissing(t *testing.T) {
+	rows := map[string]struct {
+		settings string
+		want     []string
+	}{
+		"no host":              {"version: 1", []string{"hostIP"}},
+		"version 1, duration":  {"hostIP: localhost, retentionPolicy: {name: p, duration: '10d; drop database x'}", []string{"duration"}},
+		"version 1, no name":   {"hostIP: localhost, dbName: '', v1Config: {retentionPolicy: {name: ''}}", []string{"v1Config.dbName", "retentionPolicy.name"}},
+		"version 2, no values": {"hostIP: localhost, version: 2, v2Config: {bucket: ''}", []string{"v2Config.org", "v2Config.bucket", "v2Config.token"}},
+		"version 3, no token":  {"hostIP: localhost, version: 3", []string{"v3Config.token"}},
+		"another version":      {"hostIP: localhost, version: 4", []string{"version is 4"}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			config := `{influxDb: {enable: true, reloadTaskFailure: {enable: true}, ` + row.settings + `}}`
+			_, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
+			for _, want := range row.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("want an error about %s, got %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestRetentionDuration_isCheckedBeforeItBecomesPartOfAStatement(t *testing.T) {
+	for text, want := range map[string]bool{
+		"10d": true, "1w2d": true, "36h": true, "INF": true, "inf": true, "5µ": true,
+		"": false, "10": false, "10 d": false, "10d replication 5": false, "10y": false, "-1d": false,
+	} {
+		if got := influxQLDuration.MatchString(text); got != want {
+			t.Errorf("%q: accepted is %t, want %t", text, got, want)
+		}
+	}
+}
+
+// server is a fake of version 1 that keeps what it is told.
+type server struct {
+	mu         sync.Mutex
+	statements []string
+	bodies     []string
+	names      string
+	answer     func(w http.ResponseWriter, r *http.Request, body string) bool
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answer != nil && s.answer(w, r, string(body)) {
+		return
+	}
+	switch r.URL.Path {
+	case "/query":
+		s.statements = append(s.statements, r.Method+" "+r.URL.Query().Get("q"))
+		_, _ = io.WriteString(w, `{"results":[{"series":[{"values":[`+s.names+`]}]}]}`)
+	case "/write":
+		s.bodies = append(s.bodies, string(body))
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func startServer(t *testing.T, s *server, version int, extra string) destination.Destination {
+	t.Helper()
+	peer := destinationtest.NewHTTPPeer(t, func(w http.ResponseWriter, r *http.Request) bool {
+		s.ServeHTTP(w, r)
+		return true
+	})
+	host, port, _ := net.SplitHostPort(strings.TrimPrefix(peer.URL(), "http://"))
+	config := fmt.Sprintf(`{influxDb: {enable: true, hostIP: %s, hostPort: %s, version: %d, v2Config: {org: o, token: t}, reloadTaskFailure: {enable: true}%s}}`, host, port, version, extra)
+	return buildAll(t, config)["reload_task_failed"].Destination
+}
+
+func deliver(t *testing.T, d destination.Destination) error {
+	t.Helper()
+	_, err := d.Deliver(t.Context(), destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "influxdb/reload_task_failed", ""))
+	return err
+}
+
+func TestVersion1_makesAMissingDatabaseOnceBeforeTheFirstWrite(t *testing.T) {
+	s := &server{names: `["_internal"]`}
+	d := startServer(t, s, 1, `, dbName: 'my "db"', retentionPolicy: {name: 'ten\days', duration: 10d}`)
+	for range 2 {
+		if err := deliver(t, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		`GET show databases`,
+		`POST create database "my \"db\""`,
+		`POST create retention policy "ten\\days" on "my \"db\"" duration 10d replication 1 default`,
+	}
+	if diff := cmp.Diff(want, s.statements); diff != "" {
+		t.Error(diff)
+	}
+	if len(s.bodies) != 2 {
+		t.Errorf("want two writes, got %d", len(s.bodies))
+	}
+}
+
+func TestVersion1_leavesAnExistingDatabaseAlone(t *testing.T) {
+	s := &server{names: `["butler"]`}
+	if err := deliver(t, startServer(t, s, 1, "")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"GET show databases"}, s.statements); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVersion1_sendsNoCredentialsUnlessSwitchedOn(t *testing.T) {
+	var with, without string
+	remember := func(into *string) *server {
+		return &server{names: `["butler"]`, answer: func(_ http.ResponseWriter, r *http.Request, _ string) bool {
+			*into = r.Header.Get("Authorization")
+			return false
+		}}
+	}
+	if err := deliver(t, startServer(t, remember(&without), 1, ", auth: {username: joe, password: secret}")); err != nil || without != "" {
+		t.Errorf("want no header, got %q, %v", without, err)
+	}
+	if err := deliver(t, startServer(t, remember(&with), 1, ", auth: {enable: true, username: joe, password: secret}")); err != nil || !strings.HasPrefix(with, "Basic ") {
+		t.Errorf("want a header, got %q, %v", with, err)
+	}
+}
+
+func TestVersion1_writesEvenIfItMayNotLook(t *testing.T) {
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"403": func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) },
+		"error in the answer": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, `{"results":[{"error":"joe not authorized to execute statement"}]}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
+				if r.URL.Path != "/query" {
+					return false
+				}
+				answer(w)
+				return true
+			}}
+			if err := deliver(t, startServer(t, s, 1, "")); err != nil {
+				t.Error(err)
+			}
+			if len(s.bodies) != 1 {
+				t.Errorf("want one write, got %d", len(s.bodies))
+			}
+		})
+	}
+}
+
+func TestVersion1_triesTheDatabaseAgainWhenTheServerDidNotAnswer(t *testing.T) {
+	down := true
+	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+		if down {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return down
+	}}
+	d := startServer(t, s, 1, "")
+	if kind, _ := destination.KindOf(deliver(t, d)); kind != destination.Transient || len(s.bodies) > 0 {
+		t.Errorf("want a transient failure without a write, got kind %d and %d writes", kind, len(s.bodies))
+	}
+	down = false
+	if err := deliver(t, d); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVersion1_makesADroppedDatabaseAgain(t *testing.T) {
+	dropped := false
+	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if dropped && r.URL.Path == "/write" {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		return false
+	}}
+	d := startServer(t, s, 1, "")
+	if err := deliver(t, d); err != nil {
+		t.Fatal(err)
+	}
+	dropped = true
+	if kind, _ := destination.KindOf(deliver(t, d)); kind != destination.MisconfiguredKind {
+		t.Errorf("want a misconfiguration, got kind %d", kind)
+	}
+	dropped, s.names = false, `["_internal"]`
+	if err := deliver(t, d); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.statements) != 4 {
+		t.Errorf("want it looked up again and made, got %q", s.statements)
+	}
+}
+
+func TestBatch_refusedOnlyForThePointThatIsBad(t *testing.T) {
+	for version, path := range map[int]string{1: "/write", 2: "/api/v2/write"} {
+		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
+			stored := map[string]bool{}
+			requests := 0
+			s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, r *http.Request, body string) bool {
+				if r.URL.Path != path {
+					return false
+				}
+				requests++
+				if r.Header.Get("Content-Encoding") == "gzip" {
+					body = unzip(t, body)
+				}
+				if strings.Contains(body, "host=bad") {
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"error":"partial write: field type conflict"}`)
+					return true
+				}
+				points, err := parseLines(body)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, p := range points {
+					stored[p.Tags["host"]] = true
+				}
+				w.WriteHeader(http.StatusNoContent)
+				return true
+			}}
+			d := startServer(t, s, version, "")
+			var notices []messages.Notice
+			for i := range 100 {
+				a := destinationtest.Complete(messages.ReloadTaskFailed)
+				a.Event.HostName = fmt.Sprintf("host%d", i)
+				if i == 37 {
+					a.Event.HostName = "bad"
+				}
+				notices = append(notices, destinationtest.NoticeOf(a, "influxdb/reload_task_failed", ""))
+			}
+			errs := d.(destination.BatchDeliverer).DeliverBatch(t.Context(), notices)
+			for i, err := range errs {
+				kind, _ := destination.KindOf(err)
+				if bad := i == 37; bad != (err != nil) || bad && kind != destination.PermanentKind {
+					t.Errorf("notice %d: %v", i, err)
+				}
+			}
+			if len(stored) != 99 || requests > 20 {
+				t.Errorf("%d points stored with %d requests, want 99 with at most 20", len(stored), requests)
+			}
+		})
+	}
+}
+
+func TestBatch_isOneRequestWithOneLineEach(t *testing.T) {
+	s := &server{names: `["butler"]`}
+	d := startServer(t, s, 1, "")
+	n := destinationtest.NoticeOf(destinationtest.Hostile(messages.ReloadTaskFailed), "influxdb/reload_task_failed", "")
+	for _, err := range d.(destination.BatchDeliverer).DeliverBatch(t.Context(), []messages.Notice{n, n, n}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	points, err := parseLines(s.bodies[0])
+	if err != nil || len(points) != 3 || len(s.bodies) != 1 {
+		t.Errorf("want three points in one body, got %d in %d, %v", len(points), len(s.bodies), err)
+	}
+}
+
+func TestProbe_asksTheServer(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		up := true
+		s := &server{answer: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+			if !up {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return true
+		}}
+		prober := startServer(t, s, version, "").(destination.Prober)
+		if err := prober.Probe(t.Context()); err != nil {
+			t.Errorf("version %d: %v", version, err)
+		}
+		up = false
+		if err := prober.Probe(t.Context()); err == nil {
+			t.Errorf("version %d: want an error", version)
+		}
+	}
+}
+
+func TestTimeout_dependsOnTheVersion(t *testing.T) {
+	for version, want := range map[int]time.Duration{1: 30 * time.Second, 2: 10 * time.Second, 3: 1500 * time.Millisecond} {
+		c := Config{Version: version, V3Config: V3Config{WriteTimeout: 1500}}
+		if got := c.timeout(); got != want {
+			t.Errorf("version %d: %v, want %v", version, got, want)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package influxdb
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"butler/internal/qlik"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// noScriptLog stands where a script log could not be fetched.
+const noScriptLog = "Script log not available"
+
+// recorder makes the points of one measurement.
+type recorder struct {
+	rule   rule
+	global Tags
+	own    Measurement
+	zone   *time.Location
+}
+
+// point returns what is stored of an alert. What could not be looked up is
+// left out: a point is worth having without it.
+func (r recorder) point(a messages.Alert) point {
+	p := point{measurement: r.rule.measurement, tags: map[string]string{}, fields: map[string]any{}, at: a.Event.At}
+	addStatic(p, r.global.Static)
+	r.addEvent(p, a)
+	if r.rule.execution {
+		r.addExecution(p, a.Execution)
+	}
+	if r.rule.scriptLog {
+		r.addScriptLog(p, a)
+	}
+	r.addDynamic(p, a)
+	addStatic(p, r.own.Tag.Static)
+	return p
+}
+
+func addStatic(p point, tags []StaticTag) {
+	for _, t := range tags {
+		p.tags[t.Name] = t.Value
+	}
+}
+
+// addEvent adds what the datagram said, and the app that a distribute or preload task is about.
+func (r recorder) addEvent(p point, a messages.Alert) {
+	e := a.Event
+	p.tags["host"], p.tags["user"] = e.HostName, e.UserWithSlash()
+	p.tags["task_id"], p.tags["task_name"], p.tags["log_level"] = e.TaskID, e.TaskName, e.LogLevel
+	p.fields["log_timestamp"], p.fields["execution_id"], p.fields["log_message"] = e.LogTimestamp, e.ExecutionID, e.LogMessage
+	switch {
+	case !r.rule.app:
+	case r.rule.scriptLog:
+		p.tags["app_id"], p.tags["app_name"] = e.AppID, e.AppName
+	default:
+		p.tags["app_id"], p.tags["app_name"] = a.Task.AppID, a.Task.AppName
+	}
+}
+
+// maxDynamic bounds the names of all dynamic tags together, so that a task with
+// very many tags is stored with the first of them instead of being refused.
+const maxDynamic = 32_000
+
+func (r recorder) addDynamic(p point, a messages.Alert) {
+	room := maxDynamic
+	add := func(prefix string, names []string) {
+		for _, name := range names {
+			key := prefix + name
+			if room -= min(len(key), maxName); room < 0 {
+				return
+			}
+			p.tags[key] = "true"
+		}
+	}
+	if r.own.Tag.Dynamic.UseTaskTags {
+		add("taskTag_", a.Task.Tags)
+	}
+	if r.rule.scriptLog && r.own.Tag.Dynamic.UseAppTags {
+		add("appTag_", a.App.Tags)
+	}
+}
+
+// addExecution adds the execution block, when there is an execution result.
+func (r recorder) addExecution(p point, e messages.Execution) {
+	if !e.Known {
+		return
+	}
+	addStatus(p, e.Node, e.Status, e.Status.String())
+	seconds := int(max(e.Duration, 0) / time.Second)
+	hours, minutes, rest := seconds/3600, seconds/60%60, seconds%60
+	p.fields["task_executionDuration_json"] = fmt.Sprintf(`{"hours":%d,"minutes":%d,"seconds":%d}`, hours, minutes, rest)
+	p.fields["task_executionDuration_sec"] = float64(seconds)
+	p.fields["task_executionDuration_min"] = float64(hours*60+minutes) + float64(rest)/60
+	p.fields["task_executionDuration_h"] = float64(hours) + float64(minutes)/60 + float64(rest)/3600
+	times := template.Fields(
+		messages.Notice{Alert: messages.Alert{Execution: messages.Execution{Start: e.Start, Stop: e.Stop}}},
+		template.FieldOptions{Location: r.zone},
+	)
+	p.fields["task_executionStartTime_json"] = jsonText(times["executionStartTime"])
+	p.fields["task_executionStopTime_json"] = jsonText(times["executionStopTime"])
+}
+
+// addStatus writes the name of the status under both keys: existing databases
+// and dashboards have the misspelt one.
+func addStatus(p point, node string, status qlik.ExecutionStatus, text string) {
+	p.tags["task_executingNodeName"] = node
+	p.tags["task_executionStatusNum"] = strconv.Itoa(int(status))
+	p.tags["task_executionStatusText"], p.tags["task_exeuctionStatusText"] = text, text
+}
+
+func jsonText(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("BUG: a time is no JSON: " + err.Error())
+	}
+	return string(text)
+}
+
+// addScriptLog adds the script log of a reload, with the details of its execution before it.
+func (r recorder) addScriptLog(p point, a messages.Alert) {
+	head, tail := r.own.HeadScriptLogLines, r.own.TailScriptLogLines
+	success := r.rule.final
+	size, text := float64(a.Execution.ScriptLogSize), ""
+	switch {
+	case head == 0 && tail == 0 && (success || a.Execution.Known):
+		if !success {
+			text = failureText(a, tail)
+		}
+	case !a.ScriptLog.Available:
+		size, head, tail = 0, 0, 0
+		p.fields["scriptLog"] = noScriptLog
+		if !a.Execution.Known {
+			addStatus(p, "unknown", qlik.StatusUnknown, noScriptLog)
+		}
+	case success:
+		text = successText(a, head, tail)
+	default:
+		text = failureText(a, tail)
+	}
+	p.fields["task_scriptLogSize"] = size
+	p.fields["task_scriptLogTailCount"] = float64(tail)
+	if success {
+		p.fields["task_scriptLogHeadCount"] = float64(head)
+	}
+	if text != "" {
+		p.fields["scriptLog"], p.fields["reload_log"] = text, text
+	}
+}
+
+const (
+	newLine = "\r\n"
+	// maxDetails bounds the details of the execution, maxHead the first lines,
+	// so that the last lines, which tell the reason, always have room.
+	maxDetails = 10_000
+	maxHead    = 25_000
+)
+
+func failureText(a messages.Alert, tail int) string {
+	begin := detailsText(a.Execution) + newLine + strings.Repeat("-", 31) + newLine + newLine
+	return begin + cutFront(linesText(a.ScriptLog.TailLines(tail)), maxField-len(begin))
+}
+
+func successText(a messages.Alert, head, tail int) string {
+	begin := detailsText(a.Execution) + newLine +
+		fmt.Sprintf("---------- SCRIPT LOG HEAD (%d lines) ----------", head) + newLine +
+		cut(linesText(a.ScriptLog.HeadLines(head)), maxHead) + newLine + newLine +
+		fmt.Sprintf("---------- SCRIPT LOG TAIL (%d lines) ----------", tail) + newLine
+	return begin + cutFront(linesText(a.ScriptLog.TailLines(tail)), maxField-len(begin))
+}
+
+func detailsText(e messages.Execution) string {
+	var out strings.Builder
+	for _, d := range e.Details {
+		out.WriteString(valid(d.Created) + "\t" + valid(d.Message) + "\n")
+	}
+	return cut(out.String(), maxDetails)
+}
+
+func linesText(lines []string) string { return valid(strings.Join(lines, newLine)) }

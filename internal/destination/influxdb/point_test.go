@@ -1,0 +1,255 @@
+package influxdb
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/destination/destinationtest"
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+func unzip(t *testing.T, body string) string {
+	t.Helper()
+	unpacked, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(unpacked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// recorderOf returns the recorder of a kind with the given settings.
+func recorderOf(t *testing.T, kind messages.AlertKind, own Measurement) recorder {
+	t.Helper()
+	for _, r := range rules {
+		if r.kind == kind {
+			return recorder{rule: r, own: own, zone: time.FixedZone("CEST", 2*60*60)}
+		}
+	}
+	t.Fatalf("no measurement for %s", kind)
+	return recorder{}
+}
+
+func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
+	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{
+		Static:  []StaticTag{{"env", "own"}, {"taskTag_nightly", "fixed"}, {"host", "own"}},
+		Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true},
+	}})
+	r.global.Static = []StaticTag{{"env", "global"}, {"log_level", "global"}, {"site", "global"}}
+	got := r.point(destinationtest.Complete(messages.ReloadTaskFailed)).tags
+	for name, want := range map[string]string{
+		"env": "own", "site": "global", "log_level": "WARN", "host": "own",
+		"taskTag_nightly": "fixed", "taskTag_Finance team": "true", "appTag_prod": "true", "appTag_Core app": "true",
+		"user": "CORP/anna", "app_id": destinationtest.AppID, "app_name": "Sales",
+	} {
+		if got[name] != want {
+			t.Errorf("tag %s is %q, want %q", name, got[name], want)
+		}
+	}
+}
+
+func TestTags_dynamicOnesAreWrittenForEveryMeasurement(t *testing.T) {
+	own := Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true}}}
+	for _, rule := range rules {
+		got := recorderOf(t, rule.kind, own).point(destinationtest.Complete(rule.kind)).tags
+		if got["taskTag_nightly"] != "true" {
+			t.Errorf("%s has no task tags", rule.measurement)
+		}
+		if _, has := got["appTag_prod"]; has != rule.scriptLog {
+			t.Errorf("%s: app tags are written is %t, want %t", rule.measurement, has, rule.scriptLog)
+		}
+	}
+}
+
+func TestTags_tooManyDynamicOnesDoNotExceedTheSeriesKey(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	for i := range 1000 {
+		a.Task.Tags = append(a.Task.Tags, strings.Repeat("x", 500)+string(rune('a'+i%26))+strings.Repeat("y", i))
+	}
+	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true}}})
+	line := string(appendLine(nil, r.point(a)))
+	key, _, _ := strings.Cut(line, " execution_id=")
+	if len(key) > 60_000 || !strings.Contains(key, "taskTag_nightly=true") || !strings.Contains(key, "user=CORP/anna") {
+		t.Errorf("the series key has %d bytes", len(key))
+	}
+}
+
+func TestDuration_isSplitWithoutDaysAndRounding(t *testing.T) {
+	for duration, want := range map[time.Duration]map[string]any{
+		225*time.Second + 999*time.Millisecond: {"json": `{"hours":0,"minutes":3,"seconds":45}`, "sec": 225.0, "min": 3.75, "h": 0.0625},
+		5 * time.Second:                        {"json": `{"hours":0,"minutes":0,"seconds":5}`, "sec": 5.0, "min": 0.08333333333333333, "h": 0.001388888888888889},
+		50*time.Hour + time.Minute:             {"json": `{"hours":50,"minutes":1,"seconds":0}`, "sec": 180060.0, "min": 3001.0, "h": 50.016666666666666},
+		-time.Second:                           {"json": `{"hours":0,"minutes":0,"seconds":0}`, "sec": 0.0, "min": 0.0, "h": 0.0},
+	} {
+		a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
+		a.Execution.Duration = duration
+		fields := recorderOf(t, a.Kind, Measurement{}).point(a).fields
+		got := map[string]any{}
+		for unit := range want {
+			got[unit] = fields["task_executionDuration_"+unit]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", duration, diff)
+		}
+	}
+}
+
+func TestTimes_haveTheFormsOfTheDocumentation(t *testing.T) {
+	a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
+	a.Execution.Stop = qlik.NeverDate
+	fields := recorderOf(t, a.Kind, Measurement{}).point(a).fields
+	var start, stop map[string]string
+	if err := json.Unmarshal([]byte(fields["task_executionStartTime_json"].(string)), &start); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(fields["task_executionStopTime_json"].(string)), &stop); err != nil {
+		t.Fatal(err)
+	}
+	full := "May 6, 2026 at 2:20:00 PM GMT+2"
+	wantStart := map[string]string{
+		"startTimeUTC": "2026-05-06T12:20:00.000Z", "startTimeLocal1": "2026-05-06 14:20:00",
+		"startTimeLocal2": "5/6/2026, 2:20:00 PM", "startTimeLocal3": "May 6, 2026, 2:20:00 PM",
+		"startTimeLocal4": full, "startTimeLocal5": full,
+	}
+	wantStop := map[string]string{
+		"stopTimeUTC": "-", "stopTimeLocal1": "-", "stopTimeLocal2": "-", "stopTimeLocal3": "-", "stopTimeLocal4": "-", "stopTimeLocal5": "-",
+	}
+	if diff := cmp.Diff([]map[string]string{wantStart, wantStop}, []map[string]string{start, stop}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStatusText_isWrittenUnderBothSpellings(t *testing.T) {
+	a := destinationtest.Complete(messages.DistributeTaskSucceeded)
+	a.Execution.Status = qlik.StatusDistributionRunning
+	tags := recorderOf(t, a.Kind, Measurement{}).point(a).tags
+	if tags["task_executionStatusText"] != "DistributionRunning" || tags["task_exeuctionStatusText"] != "DistributionRunning" || tags["task_executionStatusNum"] != "14" {
+		t.Errorf("got %v", tags)
+	}
+}
+
+func TestScriptLog_ofAFailure(t *testing.T) {
+	details := "2026-05-06T12:20:00.000Z\tChanging task state from Triggered to Started\n" +
+		"2026-05-06T12:23:45.000Z\tChanging task state from Started to FinishedFail\n"
+	dashes := "\r\n-------------------------------\r\n\r\n"
+	complete := destinationtest.Complete(messages.ReloadTaskFailed)
+	complete.ScriptLog = messages.ScriptLog{Available: true, Rows: 4, Tail: []string{"row1", "row2", "row3", "row4"}}
+	noLog := complete
+	noLog.ScriptLog = messages.ScriptLog{}
+	rows := map[string]struct {
+		alert messages.Alert
+		tail  int
+		want  map[string]any
+	}{
+		"last lines": {complete, 2, map[string]any{
+			"scriptLog": details + dashes + "row3\r\nrow4", "reload_log": details + dashes + "row3\r\nrow4",
+			"task_scriptLogSize": 4711.0, "task_scriptLogTailCount": 2.0,
+		}},
+		"more lines than there are": {complete, 20, map[string]any{
+			"scriptLog": details + dashes + "row1\r\nrow2\r\nrow3\r\nrow4", "reload_log": details + dashes + "row1\r\nrow2\r\nrow3\r\nrow4",
+			"task_scriptLogSize": 4711.0, "task_scriptLogTailCount": 20.0,
+		}},
+		"no lines wanted": {complete, 0, map[string]any{
+			"scriptLog": details + dashes, "reload_log": details + dashes,
+			"task_scriptLogSize": 4711.0, "task_scriptLogTailCount": 0.0,
+		}},
+		"log not obtainable": {noLog, 20, map[string]any{
+			"scriptLog": "Script log not available", "task_scriptLogSize": 0.0, "task_scriptLogTailCount": 0.0,
+		}},
+		"nothing obtainable": {destinationtest.Degraded(messages.ReloadTaskFailed), 20, map[string]any{
+			"scriptLog": "Script log not available", "task_scriptLogSize": 0.0, "task_scriptLogTailCount": 0.0,
+		}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: row.tail}).point(row.alert)
+			if diff := cmp.Diff(row.want, scriptLogFields(p)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestScriptLog_placeholdersStandWhereNothingIsKnownOfTheExecution(t *testing.T) {
+	p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: 20}).point(destinationtest.Degraded(messages.ReloadTaskFailed))
+	for name, want := range map[string]string{
+		"task_executingNodeName": "unknown", "task_executionStatusNum": "-1",
+		"task_executionStatusText": "Script log not available", "task_exeuctionStatusText": "Script log not available",
+	} {
+		if p.tags[name] != want {
+			t.Errorf("tag %s is %q, want %q", name, p.tags[name], want)
+		}
+	}
+	for name := range p.fields {
+		if strings.HasPrefix(name, "task_execution") {
+			t.Errorf("field %s is written, and nothing is known of it", name)
+		}
+	}
+}
+
+func TestScriptLog_ofASuccess(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskSucceeded)
+	a.ScriptLog = messages.ScriptLog{Available: true, Rows: 4, Head: []string{"row1", "row2", "row3"}, Tail: []string{"row3", "row4"}}
+	details := "2026-05-06T12:20:00.000Z\tChanging task state from Triggered to Started\n" +
+		"2026-05-06T12:23:45.000Z\tChanging task state from Started to FinishedSuccess\n"
+	text := details + "\r\n---------- SCRIPT LOG HEAD (2 lines) ----------\r\nrow1\r\nrow2\r\n\r\n" +
+		"---------- SCRIPT LOG TAIL (1 lines) ----------\r\nrow4"
+	p := recorderOf(t, a.Kind, Measurement{HeadScriptLogLines: 2, TailScriptLogLines: 1}).point(a)
+	want := map[string]any{
+		"scriptLog": text, "reload_log": text,
+		"task_scriptLogSize": 4711.0, "task_scriptLogHeadCount": 2.0, "task_scriptLogTailCount": 1.0,
+	}
+	if diff := cmp.Diff(want, scriptLogFields(p)); diff != "" {
+		t.Error(diff)
+	}
+	none := recorderOf(t, a.Kind, Measurement{}).point(a)
+	want = map[string]any{"task_scriptLogSize": 4711.0, "task_scriptLogHeadCount": 0.0, "task_scriptLogTailCount": 0.0}
+	if diff := cmp.Diff(want, scriptLogFields(none)); diff != "" {
+		t.Errorf("no lines wanted: %s", diff)
+	}
+}
+
+func TestScriptLog_longOneLosesTheBeginningOfItsTail(t *testing.T) {
+	for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskSucceeded} {
+		a := destinationtest.Complete(kind)
+		line := strings.Repeat("日本語 ", 100)
+		for range 200 {
+			a.ScriptLog.Head = append(a.ScriptLog.Head, line)
+			a.ScriptLog.Tail = append(a.ScriptLog.Tail, line)
+		}
+		a.ScriptLog.Tail = append(a.ScriptLog.Tail, "the reason")
+		for range 1000 {
+			a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{Message: line})
+		}
+		p := recorderOf(t, kind, Measurement{HeadScriptLogLines: 200, TailScriptLogLines: 200}).point(a)
+		text := p.fields["scriptLog"].(string)
+		if len(text) > maxField || len(text) < maxField-3 || !utf8.ValidString(text) {
+			t.Errorf("%s: the text has %d bytes, UTF-8 is %t", kind, len(text), utf8.ValidString(text))
+		}
+		if !strings.HasSuffix(text, line+"\r\nthe reason") || !strings.HasPrefix(text, "2026-05-06T12:20:00.000Z\t") {
+			t.Errorf("%s: the text does not begin with the details and end with the end of the log", kind)
+		}
+	}
+}
+
+// scriptLogFields returns the fields of a point that are about the script log.
+func scriptLogFields(p point) map[string]any {
+	out := map[string]any{}
+	for name, value := range p.fields {
+		if name == "reload_log" || strings.HasPrefix(name, "scriptLog") || strings.HasPrefix(name, "task_scriptLog") {
+			out[name] = value
+		}
+	}
+	return out
+}

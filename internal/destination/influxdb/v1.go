@@ -1,0 +1,181 @@
+package influxdb
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+	"butler/internal/logx"
+)
+
+// v1 writes through the /write endpoint of version 1. The client library for
+// version 2 reaches servers from 1.8 on only; a write is one request, so it is
+// made here, for 1.6 and 1.7 as well.
+type v1 struct {
+	client  *http.Client
+	address string
+	config  V1Config
+	log     *zap.Logger
+	// setup is taken by whoever looks at or changes ready; a channel, so that waiting ends with the context.
+	setup chan struct{}
+	ready bool
+}
+
+func newV1(c Config, client *http.Client, log *zap.Logger) *v1 {
+	return &v1{client: client, address: c.address(), config: c.V1Config, log: log, setup: make(chan struct{}, 1)}
+}
+
+func (w *v1) write(ctx context.Context, lines []byte) error {
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	query := "db=" + url.QueryEscape(w.config.DBName) + "&precision=n&rp="
+	_, err := w.call(ctx, http.MethodPost, "/write?"+query, lines)
+	if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind {
+		// Somebody may have dropped the database: look again before the next write.
+		w.forget(ctx)
+	}
+	return err
+}
+
+func (w *v1) ping(ctx context.Context) error {
+	_, err := w.call(ctx, http.MethodGet, "/ping", nil)
+	return err
+}
+
+// call makes one request. Credentials travel in a header, and only when they are configured.
+func (w *v1) call(ctx context.Context, method, target string, body []byte) (httpc.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, w.address+target, bytes.NewReader(body))
+	if err != nil {
+		return httpc.Answer{}, fmt.Errorf("make request: %w", err)
+	}
+	if w.config.Auth.Enable {
+		req.SetBasicAuth(w.config.Auth.Username, w.config.Auth.Password.Reveal())
+	}
+	return httpc.Send(w.client, req)
+}
+
+// prepare makes the database before the first write, once. A server that does
+// not answer is an error, to be tried again. A server that refuses is not: an
+// account that may write need not be allowed to look or to create, and the
+// write itself tells best.
+func (w *v1) prepare(ctx context.Context) error {
+	select {
+	case w.setup <- struct{}{}:
+		defer func() { <-w.setup }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if w.ready {
+		return nil
+	}
+	err := w.createMissing(ctx)
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		w.log.Warn("database could not be checked or made, writing anyway", zap.String("database", w.config.DBName), logx.Err(refused))
+		err = nil
+	}
+	w.ready = err == nil
+	return err
+}
+
+func (w *v1) forget(ctx context.Context) {
+	select {
+	case w.setup <- struct{}{}:
+		w.ready = false
+		<-w.setup
+	case <-ctx.Done():
+	}
+}
+
+// refusal is a server's no to a statement.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func (w *v1) createMissing(ctx context.Context) error {
+	existing, err := w.query(ctx, http.MethodGet, "show databases")
+	if err != nil {
+		return err
+	}
+	if slices.Contains(existing, w.config.DBName) {
+		return nil
+	}
+	database, policy := identifier(w.config.DBName), w.config.RetentionPolicy
+	for _, statement := range []string{
+		"create database " + database,
+		"create retention policy " + identifier(policy.Name) + " on " + database + " duration " + policy.Duration + " replication 1 default",
+	} {
+		if _, err := w.query(ctx, http.MethodPost, statement); err != nil {
+			return err
+		}
+	}
+	w.log.Info("database created", zap.String("database", w.config.DBName), zap.String("retention", policy.Duration))
+	return nil
+}
+
+// queryAnswer is the part of an answer of /query that matters: the first column of every row, or an error.
+type queryAnswer struct {
+	Results []struct {
+		Error  string `json:"error"`
+		Series []struct {
+			Values [][]any `json:"values"`
+		} `json:"series"`
+	} `json:"results"`
+}
+
+// query runs one statement and returns the texts in the first column.
+func (w *v1) query(ctx context.Context, method, statement string) ([]string, error) {
+	answer, err := w.call(ctx, method, "/query?q="+url.QueryEscape(statement), nil)
+	if err != nil {
+		if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind || kind == destination.PermanentKind {
+			return nil, &refusal{err: err}
+		}
+		return nil, err
+	}
+	var parsed queryAnswer
+	if err := json.Unmarshal(answer.Body, &parsed); err != nil {
+		return nil, fmt.Errorf("read the answer to %q: %w", firstWords(statement), err)
+	}
+	var out []string
+	for _, result := range parsed.Results {
+		if result.Error != "" {
+			return nil, &refusal{err: fmt.Errorf("%s: %s", firstWords(statement), httpc.Sanitise(result.Error, 200))}
+		}
+		for _, series := range result.Series {
+			for _, row := range series.Values {
+				if text, ok := first(row).(string); ok {
+					out = append(out, text)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func first(row []any) any {
+	if len(row) == 0 {
+		return nil
+	}
+	return row[0]
+}
+
+// firstWords names a statement in an error.
+func firstWords(statement string) string {
+	words := strings.Fields(statement)
+	return strings.Join(words[:min(2, len(words))], " ")
+}
+
+// identifier quotes a name for InfluxQL.
+func identifier(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
