@@ -1,0 +1,364 @@
+package email
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+	"butler/internal/secret"
+	"butler/messages"
+)
+
+// settings returns the settings for a server on address.
+func settings(t *testing.T, address string) SMTP {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return SMTP{Host: host, Port: n, Auth: Auth{User: user, Password: password}}
+}
+
+func send(t *testing.T, s SMTP, to string) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	return newServer(s).send(ctx, "butler@example.com", to, []byte("Subject: x\r\n\r\n.dot\r\n"))
+}
+
+func TestServer_protectsTheConnectionAsConfigured(t *testing.T) {
+	all := []string{"PLAIN", "LOGIN", "CRAM-MD5"}
+	for name, tc := range map[string]struct {
+		offers    serverOptions
+		change    func(*SMTP)
+		encrypted bool
+		loggedIn  string
+		fails     bool
+		kind      destination.ErrorKind
+		text      string
+	}{
+		"plain":                            {},
+		"starttls when offered":            {offers: serverOptions{starttls: true}, encrypted: true},
+		"starttls ignored":                 {offers: serverOptions{starttls: true}, change: func(s *SMTP) { s.TLS.IgnoreTLS = true }},
+		"starttls required":                {offers: serverOptions{starttls: true}, change: func(s *SMTP) { s.TLS.RequireTLS = true }, encrypted: true},
+		"starttls required, not offered":   {change: func(s *SMTP) { s.TLS.RequireTLS, s.Auth.Enable = true, true }, fails: true, kind: destination.MisconfiguredKind, text: "requireTLS"},
+		"implicit TLS":                     {offers: serverOptions{implicitTLS: true}, change: func(s *SMTP) { s.Secure = true }, encrypted: true},
+		"implicit TLS, requireTLS no harm": {offers: serverOptions{implicitTLS: true}, change: func(s *SMTP) { s.Secure, s.TLS.RequireTLS = true, true }, encrypted: true},
+		"TLS to a plain server":            {change: func(s *SMTP) { s.Secure = true }, fails: true, kind: destination.MisconfiguredKind, text: "smtp.secure: false"},
+		"unknown certificate": {
+			offers: serverOptions{starttls: true}, change: func(s *SMTP) { s.TLS.RejectUnauthorized, s.TLS.ServerName = true, "mail.example.com" },
+			fails: true, kind: destination.MisconfiguredKind, text: "certificate",
+		},
+		"certificate of another name": {
+			offers: serverOptions{implicitTLS: true}, change: func(s *SMTP) { s.Secure, s.TLS.RejectUnauthorized = true, true },
+			fails: true, kind: destination.MisconfiguredKind, text: "certificate",
+		},
+		"login with the first offered":   {offers: serverOptions{mechanisms: all}, change: func(s *SMTP) { s.Auth.Enable = true }, loggedIn: "PLAIN"},
+		"login with LOGIN":               {offers: serverOptions{mechanisms: all[1:]}, change: func(s *SMTP) { s.Auth.Enable = true }, loggedIn: "LOGIN"},
+		"login with CRAM-MD5":            {offers: serverOptions{mechanisms: all[2:]}, change: func(s *SMTP) { s.Auth.Enable = true }, loggedIn: "CRAM-MD5"},
+		"login after starttls":           {offers: serverOptions{starttls: true, mechanisms: all}, change: func(s *SMTP) { s.Auth.Enable = true }, encrypted: true, loggedIn: "PLAIN"},
+		"wrong password":                 {offers: serverOptions{mechanisms: all}, change: func(s *SMTP) { s.Auth.Enable, s.Auth.User = true, "nobody" }, fails: true, kind: destination.MisconfiguredKind, text: "wrong password: ***"},
+		"wrong password, LOGIN":          {offers: serverOptions{mechanisms: all[1:]}, change: func(s *SMTP) { s.Auth.Enable, s.Auth.User = true, "nobody" }, fails: true, kind: destination.MisconfiguredKind, text: "535"},
+		"login without any mechanism":    {change: func(s *SMTP) { s.Auth.Enable = true }, loggedIn: "PLAIN"},
+		"no login where none is desired": {offers: serverOptions{mechanisms: all}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := startServer(t, tc.offers)
+			s := settings(t, server.address)
+			if tc.change != nil {
+				tc.change(&s)
+			}
+			err := send(t, s, "anna@example.com")
+			if tc.fails {
+				wantFailure(t, err, tc.kind, tc.text)
+				if len(server.mails()) > 0 {
+					t.Error("a mail was sent all the same")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := server.mails()[0]
+			if got.encrypted != tc.encrypted || got.loggedIn != tc.loggedIn {
+				t.Errorf("want encrypted %v and login %q, got %v and %q", tc.encrypted, tc.loggedIn, got.encrypted, got.loggedIn)
+			}
+			if got.from != "butler@example.com" || got.to != "anna@example.com" || !strings.HasSuffix(got.data, "\r\n.dot\r\n") {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func wantFailure(t *testing.T, err error, kind destination.ErrorKind, text string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("want an error")
+	}
+	if got, _ := destination.KindOf(err); got != kind {
+		t.Errorf("want kind %d, got %d: %v", kind, got, err)
+	}
+	if !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), password) {
+		t.Errorf("want a text with %q and no password, got %v", text, err)
+	}
+}
+
+// talk serves one connection at a time with a fixed script: what to say after each line.
+func talk(t *testing.T, replies ...string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			answer(conn, replies)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return listener.Addr().String()
+}
+
+// answer says every reply in turn, and keeps silent after the last until the client leaves.
+func answer(conn net.Conn, replies []string) {
+	defer conn.Close()
+	buffer := make([]byte, 4096)
+	for _, reply := range replies {
+		if _, err := fmt.Fprintf(conn, "%s\r\n", reply); err != nil {
+			return
+		}
+		if _, err := conn.Read(buffer); err != nil {
+			return
+		}
+	}
+	for {
+		if _, err := conn.Read(buffer); err != nil {
+			return
+		}
+	}
+}
+
+func TestServer_classifiesByStep(t *testing.T) {
+	for name, tc := range map[string]struct {
+		replies []string
+		kind    destination.ErrorKind
+		text    string
+	}{
+		"no service":       {[]string{"554 go away"}, destination.MisconfiguredKind, "greet"},
+		"busy":             {[]string{"421 too many connections"}, destination.Transient, "421 too many connections"},
+		"not SMTP":         {[]string{"SSH-2.0-OpenSSH"}, destination.Transient, "greet"},
+		"sender refused":   {[]string{"220 hi", "250 hi", "553 not you"}, destination.MisconfiguredKind, "name the sender"},
+		"sender later":     {[]string{"220 hi", "250 hi", "451 later"}, destination.Transient, "451 later"},
+		"greylisted":       {[]string{"220 hi", "250 hi", "250 ok", "450 come back"}, destination.Transient, "450 come back"},
+		"no such mailbox":  {[]string{"220 hi", "250 hi", "250 ok", "550 5.1.1 unknown\x07 user"}, destination.PermanentKind, "name the recipient"},
+		"mail refused":     {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "send the mail"},
+		"content too long": {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "552 too big"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantFailure(t, send(t, settings(t, talk(t, tc.replies...)), "anna@example.com"), tc.kind, tc.text)
+		})
+	}
+}
+
+func TestServer_silenceAtAnyStepEndsWithTheAttempt(t *testing.T) {
+	script := []string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go"}
+	for said := range len(script) + 1 {
+		t.Run(fmt.Sprintf("after %d replies", said), func(t *testing.T) {
+			s := newServer(settings(t, talk(t, script[:said]...)))
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			wantFailure(t, s.send(ctx, "butler@example.com", "anna@example.com", []byte("x")), destination.Transient, "no answer in time")
+		})
+	}
+}
+
+func TestServer_nobodyListensIsTransient(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	wantFailure(t, send(t, settings(t, address), "anna@example.com"), destination.Transient, "connect")
+}
+
+func TestSender_oneRecipientsFailureIsNotAnothers(t *testing.T) {
+	server := startServer(t, serverOptions{})
+	server.behave(func(to string) error {
+		if to == "gone@example.com" {
+			return fmt.Errorf("gone")
+		}
+		return nil
+	}, nil)
+	s := settings(t, server.address)
+	if err := send(t, s, "gone@example.com"); err == nil {
+		t.Error("want an error")
+	}
+	if err := send(t, s, "anna@example.com"); err != nil {
+		t.Error(err)
+	}
+}
+
+// newTestSender returns the sender of one kind with changed settings, and its log.
+func newTestSender(t *testing.T, kind messages.AlertKind, change func(*Event, *destination.Deps)) (*sender, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.WarnLevel)
+	deps := destinationtest.Deps(t)
+	deps.Log = zap.New(core)
+	e := Event{Subject: "{{taskName}}", FromAddress: "Qlik Sense (no-reply) <butler@example.com>", Priority: "high"}
+	change(&e, &deps)
+	s, err := event{Event: e, kind: kind}.sender(SMTP{Auth: Auth{Password: secret.String(password)}}, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, logs
+}
+
+func wireForm(t *testing.T, s *sender, a messages.Alert) string {
+	t.Helper()
+	l, _ := s.letter(destinationtest.NoticeOf(a, "email/x", "anna@example.com"))
+	raw, err := l.encode(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func TestLetter_headers(t *testing.T) {
+	for priority, want := range map[string][]string{
+		"high":   {"X-Priority: 1 (Highest)\r\n", "X-MSMail-Priority: High\r\n", "Importance: High\r\n"},
+		"low":    {"X-Priority: 5 (Lowest)\r\n", "X-MSMail-Priority: Low\r\n", "Importance: Low\r\n"},
+		"normal": nil,
+	} {
+		s, _ := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) { e.Priority = priority })
+		got := wireForm(t, s, destinationtest.Complete(messages.ReloadTaskFailed))
+		want = append(want, "From: \"Qlik Sense\" <butler@example.com>\r\n", "To: <anna@example.com>\r\n", "MIME-Version: 1.0\r\n",
+			"Date: Wed, 06 May 2026 00:00:00 +0000\r\n", "@example.com>\r\n")
+		for _, line := range want {
+			if !strings.Contains(got, line) {
+				t.Errorf("%s: want %q in\n%.600s", priority, line, got)
+			}
+		}
+		if priority == "normal" && (strings.Contains(got, "Priority") || strings.Contains(got, "Importance")) {
+			t.Error("a normal mail has a priority header")
+		}
+	}
+}
+
+func TestLetter_isTheSameForARepeatedAttempt(t *testing.T) {
+	s, _ := newTestSender(t, messages.ReloadTaskFailed, func(*Event, *destination.Deps) {})
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	if wireForm(t, s, a) != wireForm(t, s, a) {
+		t.Error("two attempts differ")
+	}
+}
+
+func TestLetter_operatorsPageIsUsedAndMarked(t *testing.T) {
+	var dir string
+	s, logs := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, d *destination.Deps) {
+		dir = d.BaseDir
+		e.BodyFileDirectory, e.HTMLTemplateFile = "pages", "failed-reload"
+	})
+	page := filepath.Join(dir, "pages", "failed-reload-qseow.handlebars")
+	if err := os.Mkdir(filepath.Dir(page), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(page, []byte("<html><body class='x'><p>{{taskName}}</p></body></html>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n := destinationtest.NoticeOf(destinationtest.Degraded(messages.ReloadTaskFailed), "email/x", "anna@example.com")
+	l, from := s.letter(n)
+	if from != page || logs.Len() > 0 {
+		t.Errorf("want %s without a warning, got %s", page, from)
+	}
+	head, _, _ := strings.Cut(l.html, "<p>Reload of Sales</p>")
+	if !strings.HasPrefix(head, "<html><body class='x'>\n<p style") || !strings.Contains(head, "Details are missing") {
+		t.Errorf("want the note at the top of the page, got %s", l.html)
+	}
+}
+
+func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
+	s, logs := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) {
+		e.BodyFileDirectory, e.HTMLTemplateFile = "pages", "nowhere"
+	})
+	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "anna@example.com")
+	for range 2 {
+		l, from := s.letter(n)
+		if !strings.Contains(l.html, "<h1") || !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") {
+			t.Errorf("want the built-in page, got %s: %.200s", from, l.html)
+		}
+	}
+	if logs.Len() != 1 {
+		t.Errorf("want one warning for two mails, got %d", logs.Len())
+	}
+	s.source.Builtin = "nothing"
+	l, _ := s.letter(n)
+	if !strings.HasPrefix(l.html, "<pre>Reload task failed") {
+		t.Errorf("want plain text, got %.200s", l.html)
+	}
+}
+
+func TestInstances_tellWhatIsWrong(t *testing.T) {
+	for text, change := range map[string]func(string) string{
+		"fromAddress": func(c string) string { return strings.ReplaceAll(c, "<butler@example.com>", "nobody") },
+		"subject":     func(c string) string { return strings.ReplaceAll(c, "{{taskName}}", "{{#if}") },
+		"priority":    func(c string) string { return strings.ReplaceAll(c, "priority: high", "priority: urgent") },
+		"smtp.host":   func(c string) string { return strings.ReplaceAll(c, "host: 127.0.0.1", "host: ''") },
+		"contradict": func(c string) string {
+			return strings.ReplaceAll(c, "requireTLS: false", "requireTLS: true, ignoreTLS: true")
+		},
+		"smtp.auth.user":    func(c string) string { return strings.ReplaceAll(c, "user: butler", "user: ''") },
+		"rateLimit":         func(c string) string { return strings.ReplaceAll(c, "rateLimit: 600", "rateLimit: -1") },
+		"0 or more":         func(c string) string { return strings.ReplaceAll(c, "headScriptLogLines: 3", "headScriptLogLines: -3") },
+		"reloadTaskFailure": func(c string) string { return strings.Replace(c, "priority: high", "priority: urgent", 1) },
+	} {
+		_, err := Definition().Build(destinationtest.Decoder(change(config("127.0.0.1:25")), schema), destinationtest.Deps(t))
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("want an error about %s, got %v", text, err)
+		}
+	}
+}
+
+func TestInstances_needWhatTheirPagesShow(t *testing.T) {
+	built, err := Definition().Build(destinationtest.Decoder(config("127.0.0.1:25"), schema), destinationtest.Deps(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(built) != 7 {
+		t.Fatalf("want 7 instances, got %d", len(built))
+	}
+	for _, b := range built {
+		reload := strings.HasPrefix(string(b.Instance.Kinds[0]), "reload_")
+		n := b.Instance.Needs
+		if !n.Task || !n.Execution || n.App != reload || n.Owner != reload || n.ScriptLog() != reload {
+			t.Errorf("%s needs %+v", b.Instance.Name, n)
+		}
+		if b.Instance.Window != 10*time.Minute {
+			t.Errorf("%s has a window of %s", b.Instance.Name, b.Instance.Window)
+		}
+	}
+}
