@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -163,4 +164,19 @@ func (f *Faults) firesLocked(rule Rule) bool {
 		return false
 	}
 	return rule.Percent <= 0 || f.random.Float64()*100 < rule.Percent
+}
+
+// Pause waits for d; false when ctx ends first.
+func Pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -179,7 +179,7 @@ func (h *HTTP) serveHTTP(plain http.ResponseWriter, r *http.Request) {
 
 	verdict := h.faults.Judge(r.Method, r.URL.Path)
 	exchange.Fault = verdict.Fault.Kind
-	if !pause(r.Context(), verdict.Delay) {
+	if !Pause(r.Context(), verdict.Delay) {
 		Break(w)
 		return
 	}
@@ -237,21 +237,6 @@ func Break(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	Reset(conn)
-}
-
-// pause waits for d, or returns false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func writeStatus(w http.ResponseWriter, fault Rule) {

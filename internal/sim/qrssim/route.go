@@ -224,6 +224,7 @@ func (s *Server) begin(c *call) *world.Execution {
 		c.missing()
 		return nil
 	}
+	s.options.OnExecution(execution)
 	return &execution
 }
 
@@ -232,6 +233,8 @@ func (s *Server) stopTask(c *call) {
 		c.missing()
 		return
 	}
-	s.world.Abort(c.id)
+	if execution, ok := s.world.Abort(c.id); ok {
+		s.options.OnExecution(execution)
+	}
 	c.WriteHeader(http.StatusNoContent)
 }

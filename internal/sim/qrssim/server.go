@@ -39,6 +39,9 @@ type Options struct {
 	History int
 	// OnStart chooses how a task that a client starts will go; nil means it succeeds.
 	OnStart func(world.Task) world.Outcome
+	// OnExecution, if set, is told of every execution that a client starts, and
+	// once more when a client stops it: then it ends earlier.
+	OnExecution func(world.Execution)
 	// RejectRunning answers 409 to the start of a task that is running.
 	RejectRunning bool
 	// ScriptLogBOM puts a byte order mark in front of every script log.
@@ -75,6 +78,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.OnStart == nil {
 		o.OnStart = func(world.Task) world.Outcome { return world.Succeed() }
+	}
+	if o.OnExecution == nil {
+		o.OnExecution = func(world.Execution) {}
 	}
 	s := &Server{
 		world:     o.World,

@@ -88,23 +88,19 @@ func (w *World) Run(taskID string, outcome Outcome, at time.Time) (Execution, er
 	delete(w.zeroReads, number)
 	w.mu.Unlock()
 
-	execution := w.executionOf(number, r)
-	if w.onRun != nil {
-		w.onRun(execution)
-	}
-	return execution, nil
+	return w.executionOf(number, r), nil
 }
 
 // Abort ends a running execution now; false when none is running.
-func (w *World) Abort(taskID string) bool {
+func (w *World) Abort(taskID string) (Execution, bool) {
 	number, ok := w.taskNumber(taskID)
 	if !ok {
-		return false
+		return Execution{}, false
 	}
 	current := w.currentRun(number)
 	elapsed := w.Now().Sub(current.start)
 	if current.never || elapsed < 0 || elapsed >= current.outcome.Duration {
-		return false
+		return Execution{}, false
 	}
 	current.outcome.Final = qlik.StatusAborted
 	current.outcome.Duration = max(elapsed, time.Millisecond)
@@ -112,10 +108,7 @@ func (w *World) Abort(taskID string) bool {
 	w.mu.Lock()
 	w.runs[number] = current
 	w.mu.Unlock()
-	if w.onRun != nil {
-		w.onRun(w.executionOf(number, current))
-	}
-	return true
+	return w.executionOf(number, current), true
 }
 
 // Last returns the last execution of a task; false when it never ran.

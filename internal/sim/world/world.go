@@ -23,9 +23,6 @@ type Options struct {
 	Epoch time.Time
 	// Now tells the time by which executions move; nil means the clock.
 	Now func() time.Time
-	// OnRun, if set, is told of every execution that Start, Run and Abort bring
-	// about. It is called without a lock held.
-	OnRun func(Execution)
 }
 
 // defaultEpoch is a Wednesday noon.
@@ -36,7 +33,6 @@ type World struct {
 	identity identity
 	epoch    time.Time
 	now      func() time.Time
-	onRun    func(Execution)
 
 	tasks, apps, users uint64
 	streams            []Stream
@@ -67,7 +63,6 @@ func New(o Options) *World {
 		identity:  identity{seed: mix(o.Seed + 1)},
 		epoch:     o.Epoch.UTC(),
 		now:       o.Now,
-		onRun:     o.OnRun,
 		tasks:     uint64(max(o.Tasks, len(demoTasks))), //nolint:gosec // not negative
 		users:     uint64(max(o.Users, len(demoUsers))), //nolint:gosec // not negative
 		apps:      uint64(max(o.Apps, len(demoApps))),   //nolint:gosec // not negative

@@ -1,0 +1,230 @@
+package sink
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Point is one point of line protocol.
+type Point struct {
+	Measurement string
+	Tags        map[string]string
+	// Fields hold float64, int64, uint64, bool and string.
+	Fields map[string]any
+	// Time is zero when the line had none.
+	Time time.Time
+}
+
+// units are the factors of the precision parameter, v1 and v2 spellings.
+var units = map[string]time.Duration{
+	"": time.Nanosecond, "n": time.Nanosecond, "ns": time.Nanosecond, "u": time.Microsecond, "us": time.Microsecond,
+	"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
+}
+
+// ParseLines reads a body of line protocol. Empty lines and comments are
+// skipped; the first bad line is the error.
+func ParseLines(body, precision string) ([]Point, error) {
+	unit, ok := units[precision]
+	if !ok {
+		return nil, fmt.Errorf("invalid precision %q", precision)
+	}
+	if !utf8.ValidString(body) {
+		return nil, fmt.Errorf("the body is not UTF-8")
+	}
+	var out []Point
+	for rest := body; rest != ""; {
+		var line string
+		line, rest = nextLine(strings.TrimLeft(rest, " \t\r\n"))
+		if line == "" {
+			continue
+		}
+		point, err := parseLine(line, unit)
+		if err != nil {
+			return out, fmt.Errorf("unable to parse '%.200s': %w", line, err)
+		}
+		out = append(out, point)
+	}
+	return out, nil
+}
+
+// nextLine cuts the first line off a body. A line feed within a quoted field
+// value does not end the line; a comment is returned as an empty line.
+func nextLine(body string) (line, rest string) {
+	if strings.HasPrefix(body, "#") {
+		_, rest, _ = strings.Cut(body, "\n")
+		return "", rest
+	}
+	end := keyEnd(body)
+	end += fieldsEnd(body[end:], '\n')
+	line = strings.TrimRight(body[:end], " \t\r")
+	return line, body[min(end+1, len(body)):]
+}
+
+// keyEnd returns where measurement and tags end. In the key a separator is
+// escaped by the byte before it, whatever stands before that.
+func keyEnd(text string) int {
+	for i := range len(text) {
+		if text[i] == '\n' || text[i] == ' ' && (i == 0 || text[i-1] != '\\') {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// fieldsEnd returns where the first stop outside quotes is. Among the fields a
+// backslash takes the byte after it along.
+func fieldsEnd(text string, stop byte) int {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == stop && !quoted:
+			return i
+		}
+	}
+	return len(text)
+}
+
+func parseLine(line string, unit time.Duration) (Point, error) {
+	end := keyEnd(line)
+	point, err := parseKey(line[:end])
+	if err != nil {
+		return Point{}, err
+	}
+	rest := strings.TrimLeft(line[end:], " ")
+	end = fieldsEnd(rest, ' ')
+	if point.Fields, err = parseFields(rest[:end]); err != nil {
+		return Point{}, err
+	}
+	stamp := strings.TrimSpace(rest[end:])
+	if stamp == "" {
+		return point, nil
+	}
+	ticks, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return Point{}, fmt.Errorf("bad timestamp")
+	}
+	if ticks > math.MaxInt64/int64(unit) || ticks < math.MinInt64/int64(unit) {
+		return Point{}, fmt.Errorf("time outside range")
+	}
+	point.Time = time.Unix(0, ticks*int64(unit)).UTC()
+	return point, nil
+}
+
+func parseKey(text string) (Point, error) {
+	parts := splitKey(text, ',')
+	point := Point{Measurement: unescape(parts[0]), Tags: make(map[string]string)}
+	if point.Measurement == "" {
+		return Point{}, fmt.Errorf("missing measurement")
+	}
+	for _, part := range parts[1:] {
+		sides := splitKey(part, '=')
+		if len(sides) != 2 || sides[0] == "" || sides[1] == "" {
+			return Point{}, fmt.Errorf("missing tag key or value")
+		}
+		key := unescape(sides[0])
+		if _, twice := point.Tags[key]; twice {
+			return Point{}, fmt.Errorf("duplicate tag %q", key)
+		}
+		point.Tags[key] = unescape(sides[1])
+	}
+	return point, nil
+}
+
+func parseFields(text string) (map[string]any, error) {
+	fields := make(map[string]any)
+	for {
+		end := fieldsEnd(text, ',')
+		key, value, found := strings.Cut(text[:end], "=")
+		for found && strings.HasSuffix(key, `\`) {
+			var more string
+			more, value, found = strings.Cut(value, "=")
+			key += "=" + more
+		}
+		if !found || key == "" || value == "" {
+			return nil, fmt.Errorf("missing field key or value")
+		}
+		parsed, err := parseValue(value)
+		if err != nil {
+			return nil, err
+		}
+		fields[unescape(key)] = parsed
+		if end == len(text) {
+			return fields, nil
+		}
+		text = text[end+1:]
+	}
+}
+
+func parseValue(text string) (any, error) {
+	if text[0] == '"' {
+		if closing := 1 + quoteEnd(text[1:]); closing != len(text)-1 {
+			return nil, fmt.Errorf("unbalanced quotes")
+		}
+		return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text[1 : len(text)-1]), nil
+	}
+	switch text {
+	case "t", "T", "true", "True", "TRUE":
+		return true, nil
+	case "f", "F", "false", "False", "FALSE":
+		return false, nil
+	}
+	if digits, isInt := strings.CutSuffix(text, "i"); isInt {
+		return wrapNumber(strconv.ParseInt(digits, 10, 64))
+	}
+	if digits, isUint := strings.CutSuffix(text, "u"); isUint {
+		return wrapNumber(strconv.ParseUint(digits, 10, 64))
+	}
+	if strings.ContainsAny(text, "xXpPnN_") { // forms that Go reads and InfluxDB does not
+		return nil, fmt.Errorf("invalid number %q", text)
+	}
+	return wrapNumber(strconv.ParseFloat(text, 64))
+}
+
+func wrapNumber[T any](number T, err error) (any, error) {
+	if err != nil {
+		return nil, fmt.Errorf("invalid number: %w", err)
+	}
+	return number, nil
+}
+
+// quoteEnd returns where the quoted text that goes on in text is closed.
+func quoteEnd(text string) int {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return len(text)
+}
+
+// splitKey cuts text at the separators that have no backslash before them.
+func splitKey(text string, separator byte) []string {
+	var out []string
+	start := 0
+	for i := range len(text) {
+		if text[i] == separator && (i == 0 || text[i-1] != '\\') {
+			out = append(out, text[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, text[start:])
+}
+
+// unescape takes the backslash off what must be escaped in keys and tag values.
+func unescape(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
+	return strings.NewReplacer(`\,`, ",", `\=`, "=", `\ `, " ").Replace(text)
+}
