@@ -170,7 +170,7 @@ func TestServer_classifiesByStep(t *testing.T) {
 	}{
 		"no service":       {[]string{"554 go away"}, destination.MisconfiguredKind, "greet"},
 		"busy":             {[]string{"421 too many connections"}, destination.Transient, "421 too many connections"},
-		"not SMTP":         {[]string{"SSH-2.0-OpenSSH"}, destination.Transient, "greet"},
+		"not SMTP":         {[]string{"HTTP/1.1 400 Bad Request"}, destination.Transient, "greet"},
 		"sender refused":   {[]string{"220 hi", "250 hi", "553 not you"}, destination.MisconfiguredKind, "name the sender"},
 		"sender later":     {[]string{"220 hi", "250 hi", "451 later"}, destination.Transient, "451 later"},
 		"greylisted":       {[]string{"220 hi", "250 hi", "250 ok", "450 come back"}, destination.Transient, "450 come back"},

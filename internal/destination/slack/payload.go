@@ -195,8 +195,10 @@ func cutMarkup(text string, limit int) string {
 	if at := strings.LastIndexByte(body, '&'); at >= 0 && len(body)-at < len("&amp;") && !strings.Contains(body[at:], ";") {
 		body = body[:at]
 	}
+	// Part of a fence may be left at the end; the count below closes what stays open.
+	body = strings.TrimRight(body, "`")
 	if strings.Count(body, fence)%2 == 1 {
-		return strings.TrimRight(body, "`") + "…" + fence
+		return body + "…" + fence
 	}
 	return body + "…"
 }

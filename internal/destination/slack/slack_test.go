@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"butler/internal/destination/destinationtest"
 )
@@ -73,10 +74,7 @@ func wantText(t *testing.T, v any, limit int) {
 	if !ok {
 		return
 	}
-	units := 0
-	for _, r := range text {
-		units += 1 + int(r)>>16&1
-	}
+	units := len(utf16.Encode([]rune(text)))
 	if text == "" || units > limit {
 		t.Errorf("want 1 to %d characters, got %d: %.60s", limit, units, text)
 	}

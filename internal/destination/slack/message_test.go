@@ -1,0 +1,235 @@
+package slack
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"pgregory.net/rapid"
+
+	"butler/internal/destination"
+	"butler/internal/destination/destinationtest"
+	"butler/internal/secret"
+	"butler/messages"
+)
+
+// newTestSlack returns the destination for failed reloads with changed settings, and its log.
+func newTestSlack(t *testing.T, change func(*Event, *destination.Deps)) (*slack, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.WarnLevel)
+	deps := destinationtest.Deps(t)
+	deps.Log = zap.New(core)
+	e := Event{
+		Enable: true, WebhookURL: "https://hooks.example.com/services/x", Channel: "ops", FromUser: "Qlik Sense", IconEmoji: ":ghost:",
+		MessageType: "formatted", BasicMsgTemplate: `failed: "{{taskName}}"`, HeadScriptLogLines: 2, TailScriptLogLines: 2,
+	}
+	change(&e, &deps)
+	built, err := newSlack(Config{Enable: true, ReloadTaskFailure: e}, destination.Instance{Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built.(*slack), logs
+}
+
+// withTemplate writes the operator's template.
+func withTemplate(t *testing.T, source string) func(*Event, *destination.Deps) {
+	return func(e *Event, d *destination.Deps) {
+		e.TemplateFile = "mine.handlebars"
+		if err := os.WriteFile(filepath.Join(d.BaseDir, e.TemplateFile), []byte(source), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func noticeOf(a messages.Alert) messages.Notice {
+	return destinationtest.NoticeOf(a, "slack/reload_task_failed", "")
+}
+
+// payload returns the message as Slack would decode it.
+func payload(t *testing.T, s *slack, n messages.Notice) (message map[string]any, from string) {
+	t.Helper()
+	composed, from := s.message(n)
+	raw, err := encode(composed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &message); err != nil {
+		t.Fatal(err)
+	}
+	return message, from
+}
+
+func TestMessage_keysOfTheTemplateWin(t *testing.T) {
+	s, logs := newTestSlack(t, withTemplate(t, `{"channel": "other", "text": "{{{taskName}}}"}`))
+	got, from := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+	want := map[string]any{"channel": "other", "text": "Reload of Sales", "username": "Qlik Sense", "icon_emoji": ":ghost:"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !strings.HasSuffix(from, "mine.handlebars") || logs.Len() > 0 {
+		t.Errorf("got %s, %d warnings", from, logs.Len())
+	}
+}
+
+func TestMessage_templateThatFailsCostsTheLayoutOnly(t *testing.T) {
+	for name, source := range map[string]string{
+		"no JSON": "hello", "a list": "[]", "trailing comma": `{"blocks": [],}`, "syntax": "{{#if}", "helper": `{"a":"{{shout taskName}}"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, logs := newTestSlack(t, withTemplate(t, source))
+			got, from := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+			wantFits(t, got)
+			if !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") || logs.Len() != 1 {
+				t.Errorf("got %s, %d warnings", from, logs.Len())
+			}
+		})
+	}
+}
+
+func TestMessage_withoutAnyTemplateSaysWhatItCan(t *testing.T) {
+	s, _ := newTestSlack(t, func(*Event, *destination.Deps) {})
+	s.source.Builtin = "nothing"
+	got, _ := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+	wantFits(t, got)
+	raw, err := json.Marshal(got)
+	if err != nil || !strings.Contains(string(raw), destinationtest.TaskID) {
+		t.Errorf("want the task ID, got %s, %v", raw, err)
+	}
+}
+
+func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
+	n := noticeOf(destinationtest.Degraded(messages.ReloadTaskFailed))
+	n.Alert.Test, n.SuppressedBefore = true, 3
+	for name, source := range map[string]string{
+		"blocks": `{"blocks": [{"type": "divider"}]}`, "no blocks": `{"blocks": []}`, "text": `{"text": "hi"}`,
+	} {
+		s, _ := newTestSlack(t, withTemplate(t, source))
+		got, _ := payload(t, s, n)
+		raw, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"This is a test alert", "Details are missing", "3 earlier alerts"} {
+			if !strings.Contains(string(raw), want) {
+				t.Errorf("%s: want %q in %s", name, want, raw)
+			}
+		}
+	}
+}
+
+func TestMessage_keepsLineBreaksAndQuotesOfTheLog(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	a.ScriptLog.Tail = []string{`Path "C:\new\temp"`, "a < b & c ``` end"}
+	s, _ := newTestSlack(t, withTemplate(t, `{"blocks":[{"type":"section","text":{"type":"mrkdwn","text":"{{scriptLogTail}}"}}]}`))
+	got, _ := payload(t, s, noticeOf(a))
+	text := got["blocks"].([]any)[0].(map[string]any)["text"].(map[string]any)["text"]
+	if want := "Path \"C:\\new\\temp\"\na &lt; b &amp; c `\u200b`` end"; text != want {
+		t.Errorf("want %q, got %q", want, text)
+	}
+}
+
+func TestFit_obeysSlacksLimits(t *testing.T) {
+	long := strings.Repeat("x", 4000)
+	text := func(s string) any { return map[string]any{"type": "mrkdwn", "text": s} }
+	many := func(n int, v any) []any {
+		out := make([]any, n)
+		for i := range out {
+			out[i] = v
+		}
+		return out
+	}
+	message := map[string]any{"blocks": []any{
+		map[string]any{"type": "header", "text": text(long)},
+		map[string]any{"type": "section", "text": text("```" + long + "```")},
+		map[string]any{"type": "section", "text": text("")},
+		map[string]any{"type": "section", "fields": many(12, text("short"))},
+		map[string]any{"type": "section"},
+		map[string]any{"type": "actions", "elements": []any{
+			map[string]any{"type": "button", "url": "", "text": text("nowhere")},
+			map[string]any{"type": "button", "url": "https://x", "text": text(long)},
+		}},
+		map[string]any{"type": "actions", "elements": []any{map[string]any{"type": "button", "url": ""}}},
+		map[string]any{"type": "context", "elements": many(12, text("x"))},
+		"no block", nil,
+	}}
+	fit(message)
+	blocks := message["blocks"].([]any)
+	if want := 8; len(blocks) != want {
+		t.Fatalf("want %d blocks, got %d: %v", want, len(blocks), blocks)
+	}
+	if got := len(blocks[3].(map[string]any)["fields"].([]any)); got != maxFields {
+		t.Errorf("want %d fields, got %d", maxFields, got)
+	}
+	if got := len(blocks[4].(map[string]any)["elements"].([]any)); got != 1 {
+		t.Errorf("want the one button with an address, got %d", got)
+	}
+	wantFits(t, map[string]any{"blocks": blocks[:6]})
+
+	message = map[string]any{"blocks": many(60, map[string]any{"type": "divider"})}
+	fit(message)
+	wantFits(t, message)
+	fit(map[string]any{"blocks": "no list"})
+	fit(map[string]any{})
+}
+
+func TestCutMarkup_splitsNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		pieces := rapid.SliceOfN(rapid.SampledFrom([]string{"&amp;", "&lt;", "&gt;", "```", "a", "🚀", "\n", "ö"}), 0, 60).Draw(rt, "pieces")
+		limit := rapid.IntRange(20, 80).Draw(rt, "limit")
+		text := strings.Join(pieces, "")
+		got := cutMarkup(text, limit)
+		units := len(utf16.Encode([]rune(got)))
+		bare := strings.NewReplacer("&amp;", "", "&lt;", "", "&gt;", "").Replace(got)
+		switch {
+		case len(utf16.Encode([]rune(text))) <= limit && got != text:
+			rt.Errorf("changed a text that fits")
+		case units > limit:
+			rt.Errorf("want at most %d, got %d: %q", limit, units, got)
+		case strings.Contains(bare, "&"):
+			rt.Errorf("split an entity: %q", got)
+		case got != text && strings.Count(got, fence)%2 == 1:
+			rt.Errorf("left a code block open: %q", got)
+		}
+	})
+}
+
+func TestInstances_tellWhatIsWrongWithoutTheWebhook(t *testing.T) {
+	for text, change := range map[string]func(string) string{
+		"reloadTaskFailure: webhookURL": func(c string) string { return strings.ReplaceAll(c, "http://", "ftp://") },
+		"messageType":                   func(c string) string { return strings.ReplaceAll(c, "messageType: formatted", "messageType: fancy") },
+		"basicMsgTemplate":              func(c string) string { return strings.ReplaceAll(c, "{{taskName}}", "{{#if}") },
+		"rateLimit":                     func(c string) string { return strings.ReplaceAll(c, "rateLimit: 300", "rateLimit: -1") },
+	} {
+		_, err := Definition().Build(destinationtest.Decoder(change(config("http://127.0.0.1:1")), schema), destinationtest.Deps(t))
+		if err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("want an error about %s without the webhook, got %v", text, err)
+		}
+	}
+}
+
+func TestInstances_offMeansNone(t *testing.T) {
+	for name, text := range map[string]string{
+		"master switch": strings.Replace(config("http://127.0.0.1:1"), "enable: true", "enable: false", 1),
+		"every event":   strings.ReplaceAll(config("http://127.0.0.1:1"), "{enable: true", "{enable: false"),
+	} {
+		built, err := Definition().Build(destinationtest.Decoder(text, schema), destinationtest.Deps(t))
+		if err != nil || len(built) > 0 {
+			t.Errorf("%s: want no instance, got %d, %v", name, len(built), err)
+		}
+	}
+}
+
+func TestDeliver_reportsWhichTemplateWasUsed(t *testing.T) {
+	peer := destinationtest.NewHTTPPeer(t, nil)
+	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.WebhookURL = secret.String(peer.URL()) })
+	receipt, err := s.Deliver(t.Context(), noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+	if err != nil || receipt.Status != "200" || receipt.Detail != "built-in failed-reload-qseow" {
+		t.Errorf("got %+v, %v", receipt, err)
+	}
+}
