@@ -350,6 +350,28 @@ func TestMachine_aFreshAnswerIsAskedForAfterTheQuestion(t *testing.T) {
 	}
 }
 
+func TestMachine_countsTheAgeOfAnAnswerFromWhenItWasAskedFor(t *testing.T) {
+	b := pinged(t, Rules{})
+	ask := func() int { return b.ask(messages.LookupTask{TaskID: guid(1), MaxAge: 5 * time.Second}) }
+	first := ask()
+	b.now = b.now.Add(6 * time.Second)
+	second := ask()
+	b.answer(opTask, found(aTask(1)))
+	if _, answered := b.replies[second]; answered || b.task(first).Failure.Failed() {
+		t.Fatal("the second question was answered by a call that is older than it allows")
+	}
+	third := ask()
+	if _, answered := b.replies[third]; answered {
+		t.Fatal("the third question was answered with a copy that is older than it allows")
+	}
+	b.answer(opTask, found(aTask(1)))
+	for _, attempt := range []int{second, third, ask()} {
+		if got := b.task(attempt); got.Failure.Failed() {
+			t.Errorf("question %d: %v", attempt, got.Failure)
+		}
+	}
+}
+
 func TestMachine_saysThatSomethingDoesNotExistOnlyWhenTheServiceDid(t *testing.T) {
 	tests := []struct {
 		name string

@@ -82,7 +82,7 @@ func (w *world) finish(t *rapid.T, index int) {
 	c := w.calls[index]
 	w.calls = append(w.calls[:index:index], w.calls[index+1:]...)
 	kind := rapid.SampledFrom([]messages.FailureKind{
-		messages.FailureNone, messages.FailureNone, messages.FailureUnavailable, messages.FailureTimeout,
+		messages.FailureNone, messages.FailureNone, messages.FailureNone, messages.FailureNone, messages.FailureUnavailable, messages.FailureTimeout,
 		messages.FailureInvalid, messages.FailureRejected, messages.FailureBusy,
 	}).Draw(t, "kind")
 	got := outcome{values: map[string]any{}}

@@ -1,0 +1,345 @@
+package qrsgate
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+	"butler/internal/qlik"
+	"butler/internal/qlik/qliktest"
+	"butler/messages"
+)
+
+// stage is a gate in a bubble, with a probe that asks.
+type stage struct {
+	t     *testing.T
+	kit   *actorkit.Kit
+	logs  *observer.ObservedLogs
+	stats *actorkit.Stats
+	gate  *actor.PID
+	probe *actortest.Probe
+	start time.Time
+
+	mu     sync.Mutex
+	health []string
+}
+
+func onStage(t *testing.T, opts Options, play func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{t: t, start: time.Now()}
+		s.kit, s.logs, s.stats = actortest.Kit(t)
+		opts.Kit, opts.Log = s.kit, s.kit.Log
+		opts.OnHealth = func(up bool, reason string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.health = append(s.health, map[bool]string{true: "up", false: "down: " + reason}[up])
+		}
+		s.gate = s.kit.System.Root.Spawn(Props(opts))
+		s.probe = actortest.Spawn(t, s.kit, "asker", nil)
+		synctest.Wait()
+		play(s)
+		for _, pid := range []*actor.PID{s.gate, s.probe.PID} {
+			s.kit.System.Root.Stop(pid)
+		}
+		synctest.Wait()
+		if bugs := s.stats.Bugs(); bugs != 0 {
+			t.Errorf("%d panics: %v", bugs, s.logs.All())
+		}
+	})
+}
+
+// ask sends commands as the probe and lets everything settle that needs no time.
+func (s *stage) ask(commands ...any) {
+	for i, c := range commands {
+		c = withAttempt(c, i+1)
+		s.kit.System.Root.Send(s.gate, s.addressed(c))
+	}
+	synctest.Wait()
+}
+
+func (s *stage) addressed(command any) any {
+	ref := actorkit.RefOf(s.probe.PID)
+	switch c := command.(type) {
+	case messages.LookupTask:
+		c.ReplyTo = ref
+		return c
+	case messages.LookupApp:
+		c.ReplyTo = ref
+		return c
+	case messages.LookupOwner:
+		c.ReplyTo = ref
+		return c
+	case messages.LookupExecution:
+		c.ReplyTo = ref
+		return c
+	case messages.FetchScriptLog:
+		c.ReplyTo = ref
+		return c
+	}
+	return command
+}
+
+func (s *stage) told() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.health...)
+}
+
+// taking makes every call take d, or as long as its context allows.
+func taking(d time.Duration) func(context.Context, qliktest.Call) error {
+	return func(ctx context.Context, _ qliktest.Call) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func everyTask(id string) (messages.Task, bool) { return messages.Task{Known: true, ID: id}, true }
+
+func TestGate_answersEveryKindOfQuestion(t *testing.T) {
+	port := &qliktest.Port{
+		Task:   everyTask,
+		App:    func(id string) (messages.App, bool) { return messages.App{Known: true, ID: id}, true },
+		Owner:  func(id string) (messages.Owner, error) { return messages.Owner{Known: true, ID: id}, nil },
+		Result: func(string, qlik.TaskType) (messages.Execution, error) { return messages.Execution{Known: true}, nil },
+		Script: func(string) (messages.Execution, messages.ScriptLog, error) {
+			return messages.Execution{Known: true}, messages.ScriptLog{Available: true, Rows: 2, Head: []string{"a", "b"}, Tail: []string{"a", "b"}}, nil
+		},
+	}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		s.ask(messages.LookupTask{TaskID: guid(1)}, messages.LookupApp{AppID: guid(2)}, messages.LookupOwner{UserID: guid(3)},
+			messages.LookupExecution{TaskID: guid(4)}, messages.FetchScriptLog{TaskID: guid(5), TailLines: 1, Full: true})
+		if got := actortest.Of[messages.LookupTaskReply](s.probe); len(got) != 1 || got[0].Task.ID != guid(1) || got[0].Attempt != 1 {
+			t.Errorf("task: %+v", got)
+		}
+		if got := actortest.Of[messages.LookupAppReply](s.probe); len(got) != 1 || got[0].App.ID != guid(2) {
+			t.Errorf("app: %+v", got)
+		}
+		if got := actortest.Of[messages.LookupOwnerReply](s.probe); len(got) != 1 || got[0].Owner.ID != guid(3) {
+			t.Errorf("owner: %+v", got)
+		}
+		if got := actortest.Of[messages.LookupExecutionReply](s.probe); len(got) != 1 || !got[0].Execution.Known {
+			t.Errorf("execution: %+v", got)
+		}
+		want := []messages.FetchScriptLogReply{{
+			TaskID: guid(5), Attempt: 5, Execution: messages.Execution{Known: true}, Full: "a\nb",
+			ScriptLog: messages.ScriptLog{Available: true, Rows: 2, Tail: []string{"b"}}, At: time.Now(),
+		}}
+		if diff := cmp.Diff(want, actortest.Of[messages.FetchScriptLogReply](s.probe)); diff != "" {
+			t.Errorf("script log (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"up"}, s.told()); diff != "" {
+			t.Errorf("health (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestGate_keepsTheNumberOfCallsLow(t *testing.T) {
+	port := &qliktest.Port{Task: everyTask, Before: taking(100 * time.Millisecond)}
+	onStage(t, Options{Port: port, Rules: Rules{MaxConcurrent: 3}}, func(s *stage) {
+		var commands []any
+		for event := range 1000 {
+			commands = append(commands, messages.LookupTask{TaskID: guid(event % 50), MaxAge: time.Minute})
+		}
+		s.ask(commands...)
+		time.Sleep(time.Second)
+		if got := len(actortest.Of[messages.LookupTaskReply](s.probe)); got != 1000 {
+			t.Errorf("%d replies, want 1000", got)
+		}
+		if got := port.Count("Tasks"); got > 3 {
+			t.Errorf("%d calls for 50 tasks, want at most 3", got)
+		}
+		if got := port.Highest(); got > 3 {
+			t.Errorf("%d calls ran at once, want at most 3", got)
+		}
+	})
+}
+
+func TestGate_answersAtTheDeadlineThoughTheCallHangs(t *testing.T) {
+	port := &qliktest.Port{Before: taking(time.Hour)}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		s.ask(messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute, Deadline: time.Now().Add(7 * time.Second)})
+		time.Sleep(time.Minute)
+		got := s.probe.All()
+		if len(got) != 1 || got[0].At.Sub(s.start) != 7*time.Second {
+			t.Fatalf("received %+v, want one reply after 7s", got)
+		}
+		if kind := failureIn(got[0].Message); kind != messages.FailureTimeout {
+			t.Errorf("failure = %v, want timeout", kind)
+		}
+	})
+}
+
+func TestGate_breakerOpensAndRecoversByItself(t *testing.T) {
+	var mu sync.Mutex
+	down := false
+	set := func(v bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		down = v
+	}
+	port := &qliktest.Port{Task: everyTask, Before: func(context.Context, qliktest.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			return messages.Failure{Kind: messages.FailureUnavailable, Text: "connection refused"}
+		}
+		return nil
+	}}
+	rules := Rules{Breaker: BreakerSettings{Failures: 2, CoolDown: 10 * time.Second}}
+	reg := prometheus.NewRegistry()
+	onStage(t, Options{Port: port, Rules: rules, Metrics: NewMetrics(reg, "sense")}, func(s *stage) {
+		s.ask(messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute})
+		set(true)
+		time.Sleep(2 * time.Minute) // the idle pings find out
+		before := len(port.Calls())
+		s.ask(messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute}, messages.LookupTask{TaskID: guid(2), MaxAge: time.Minute})
+		replies := actortest.Of[messages.LookupTaskReply](s.probe)[1:]
+		if len(replies) != 2 || !replies[0].Stale || replies[1].Failure.Kind != messages.FailureUnavailable {
+			t.Errorf("replies while it is open: %+v, want a stale copy and a failure", replies)
+		}
+		if got := len(port.Calls()); got != before {
+			t.Errorf("%d calls were made while it is open", got-before)
+		}
+		want := `
+			# HELP butler_circuit_breaker_open Whether calls to the target are held back because it is out of reach.
+			# TYPE butler_circuit_breaker_open gauge
+			butler_circuit_breaker_open{target="qrs"} 1
+			# HELP butler_qrs_up Whether the Qlik Repository Service is within reach.
+			# TYPE butler_qrs_up gauge
+			butler_qrs_up{host="sense"} 0
+			# HELP butler_qrs_cache_requests_total Look-ups that a cache could serve: hit, miss, or stale when an older copy stood in for an answer.
+			# TYPE butler_qrs_cache_requests_total counter
+			butler_qrs_cache_requests_total{cache="app",result="hit"} 0
+			butler_qrs_cache_requests_total{cache="app",result="miss"} 0
+			butler_qrs_cache_requests_total{cache="app",result="stale"} 0
+			butler_qrs_cache_requests_total{cache="owner",result="hit"} 0
+			butler_qrs_cache_requests_total{cache="owner",result="miss"} 0
+			butler_qrs_cache_requests_total{cache="owner",result="stale"} 0
+			butler_qrs_cache_requests_total{cache="task",result="hit"} 0
+			butler_qrs_cache_requests_total{cache="task",result="miss"} 1
+			butler_qrs_cache_requests_total{cache="task",result="stale"} 1
+		`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "butler_circuit_breaker_open", "butler_qrs_up", "butler_qrs_cache_requests_total"); err != nil {
+			t.Error(err)
+		}
+		set(false)
+		time.Sleep(2 * time.Minute)
+		s.ask(messages.LookupTask{TaskID: guid(2), MaxAge: time.Minute})
+		all := actortest.Of[messages.LookupTaskReply](s.probe)
+		if last := all[len(all)-1]; last.Failure.Failed() {
+			t.Errorf("after the recovery: %v", last.Failure)
+		}
+		if diff := cmp.Diff([]string{"up", "down: connection refused", "up"}, s.told()); diff != "" {
+			t.Errorf("health (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestGate_withoutAConnection(t *testing.T) {
+	onStage(t, Options{}, func(s *stage) {
+		s.ask(messages.LookupApp{AppID: guid(1)}, messages.FetchScriptLog{TaskID: guid(1)})
+		for _, r := range s.probe.All() {
+			if failureIn(r.Message) != messages.FailureUnavailable {
+				t.Errorf("%+v, want unavailable", r.Message)
+			}
+		}
+		if diff := cmp.Diff([]string{"down: no Qlik Sense connection is configured"}, s.told()); diff != "" {
+			t.Errorf("health (-want +got):\n%s", diff)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestGate_survivesAPortThatPanics(t *testing.T) {
+	port := &qliktest.Port{Task: func(string) (messages.Task, bool) { panic("poison") }}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		s.ask(messages.LookupTask{TaskID: guid(1)})
+		if got := s.probe.All(); len(got) != 1 || failureIn(got[0].Message) != messages.FailureInvalid {
+			t.Errorf("received %+v, want an invalid answer", got)
+		}
+		if s.logs.FilterMessageSnippet("panicked").Len() != 1 {
+			t.Errorf("log: %v", s.logs.All())
+		}
+	})
+}
+
+func TestGate_logsAFailureOnceAMinute(t *testing.T) {
+	port := &qliktest.Port{Before: func(_ context.Context, c qliktest.Call) error {
+		if c.Method == "Ping" {
+			return nil
+		}
+		return messages.Failure{Kind: messages.FailureRejected, Text: "status: 403"}
+	}}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		for n := range 5 {
+			s.ask(messages.LookupOwner{UserID: guid(n)})
+		}
+		time.Sleep(2 * time.Minute)
+		if got := s.logs.FilterMessage("call to the Qlik Repository Service failed").Len(); got != 1 {
+			t.Errorf("%d lines at once, want 1", got)
+		}
+		summary := s.logs.FilterMessage("more calls to the Qlik Repository Service failed").All()
+		if len(summary) != 1 || summary[0].ContextMap()["count"] != int64(4) {
+			t.Errorf("summary: %v, want one of 4 more", summary)
+		}
+	})
+}
+
+func TestGate_cancelsItsCallsWhenItStops(t *testing.T) {
+	ended := make(chan error, 2)
+	port := &qliktest.Port{Before: func(ctx context.Context, _ qliktest.Call) error {
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return ctx.Err()
+	}}
+	onStage(t, Options{Port: port}, func(*stage) {}) // which stops the gate
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the ping ended with %v, want cancelled", err)
+	}
+}
+
+func TestFailureOf(t *testing.T) {
+	wrapped := classifiedError{messages.FailureInvalid}
+	tests := []struct {
+		name string
+		err  error
+		want messages.FailureKind
+	}{
+		{"none", nil, messages.FailureNone},
+		{"a failure", messages.Failure{Kind: messages.FailureBusy}, messages.FailureBusy},
+		{"a failure of no kind is a failure all the same", messages.Failure{}, messages.FailureUnavailable},
+		{"an error that knows", errors.Join(errors.New("fetch"), wrapped), messages.FailureInvalid},
+		{"an error that knows nothing", classifiedError{}, messages.FailureUnavailable},
+		{"the end of the context", context.DeadlineExceeded, messages.FailureTimeout},
+		{"anything else", errors.New("x"), messages.FailureUnavailable},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := failureOf(test.err).Kind; got != test.want {
+				t.Errorf("kind = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+type classifiedError struct{ kind messages.FailureKind }
+
+func (c classifiedError) Error() string             { return "classified" }
+func (c classifiedError) Failure() messages.Failure { return messages.Failure{Kind: c.kind} }
