@@ -1,0 +1,175 @@
+// Package jetstream keeps journal logs in NATS JetStream: an embedded server
+// without a listening port by default, or the streams of an external cluster.
+// Each log is a stream with one subject.
+//
+// It guarantees that an embedded Append returns after its record was synced to
+// disk, unless Options.SyncInterval says otherwise, that one directory is used
+// by one process at a time, and that a server which gave up after a write error
+// is replaced by a fresh one without restarting the process.
+//
+// It must never listen on a port, handle a signal or end the process, and no
+// other package may import NATS.
+//
+// Goroutines: those of the NATS server and client, from Open to Close.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"butler/internal/journal"
+)
+
+// Options configure Open. Dir or URL is required.
+type Options struct {
+	// Dir is where the embedded server keeps its files; it is created with mode
+	// 0700. It is not used together with URL.
+	Dir string
+	// SyncInterval trades durability for CPU time in the embedded server: 0 syncs
+	// before every acknowledgement, anything else survives the death of the
+	// process but may lose that much to a power failure.
+	SyncInterval time.Duration
+
+	// URL selects an external NATS server or cluster (comma-separated URLs)
+	// instead of the embedded one.
+	URL string
+	// CredentialsFile, RootCAs, ClientCert and ClientKey are file names for the
+	// connection to URL; each may be empty.
+	CredentialsFile, ClientCert, ClientKey string
+	RootCAs                                []string
+	// Replicas is how many servers of a cluster keep each log; 0 means 1.
+	Replicas int
+	// Prefix begins the names of streams and subjects; empty means BUTLER. Two
+	// services that share a cluster need two prefixes.
+	Prefix string
+
+	// Logger gets what the server and the connection have to tell; nil drops it.
+	Logger *zap.Logger
+}
+
+const (
+	defaultPrefix = "BUTLER"
+	// dedupWindow is how long an id is remembered: longer than two attempts of
+	// one append can be apart. Every record costs memory for that long.
+	dedupWindow = 30 * time.Second
+	// callTimeout bounds a call whose context is not stricter.
+	callTimeout = 5 * time.Second
+	// reopenEvery is the least time between two replacements of a broken server.
+	reopenEvery = time.Second
+)
+
+// Store is a journal.Store in JetStream.
+type Store struct {
+	opts Options
+	log  *zap.Logger
+	lock *dirLock // nil with an external server
+
+	mu     sync.Mutex
+	engine *engine // nil when the last attempt to start one failed
+	opened time.Time
+	closed bool
+}
+
+// Open starts the embedded server, or connects to the external one.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
+	}
+	if opts.Prefix == "" {
+		opts.Prefix = defaultPrefix
+	}
+	opts.Replicas = max(opts.Replicas, 1)
+	s := &Store{opts: opts, log: opts.Logger.Named("journal")}
+	var err error
+	if opts.URL == "" {
+		if s.lock, err = lockDir(opts.Dir); err != nil {
+			return nil, fmt.Errorf("open journal: %w", err)
+		}
+	}
+	if s.engine, err = startEngine(ctx, s.opts, s.log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
+	}
+	return s, nil
+}
+
+// Close stops the embedded server, or the connection. Every call answers
+// journal.ErrClosed from then on.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.engine != nil {
+		s.engine.stop()
+	}
+	return s.lock.release()
+}
+
+// Open returns the log called name. A limit that differs from the one the log
+// was opened with before replaces it.
+func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (journal.Log, error) {
+	eng, err := s.running(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open log %s: %w", name, err)
+	}
+	cfg := jetstream.StreamConfig{
+		Name:        s.opts.Prefix + "_" + name,
+		Subjects:    []string{s.opts.Prefix + "." + name},
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxBytes:    -1,
+		Duplicates:  dedupWindow,
+		Replicas:    s.opts.Replicas,
+		AllowDirect: true,
+	}
+	if limits.MaxBytes > 0 {
+		cfg.MaxBytes = limits.MaxBytes
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	stream, err := eng.js.CreateOrUpdateStream(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open log %s: %w", name, s.explain(ctx, eng, err))
+	}
+	l := &log{store: s, stream: cfg.Name, subject: cfg.Subjects[0], maxRecord: eng.maxRecord()}
+	l.note(stream.CachedInfo().State)
+	return l, nil
+}
+
+// running returns the engine. One that broke is replaced first, though not more
+// often than reopenEvery.
+func (s *Store) running(ctx context.Context) (*engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, journal.ErrClosed
+	case s.engine != nil && !s.engine.broken.Load():
+		return s.engine, nil
+	case time.Since(s.opened) < reopenEvery:
+		return nil, fmt.Errorf("%w: storage failed, about to open it again", journal.ErrUnavailable)
+	}
+	if s.engine != nil {
+		s.engine.stop()
+		s.engine = nil
+	}
+	eng, err := startEngine(ctx, s.opts, s.log)
+	s.opened = time.Now()
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info("journal storage opened again")
+	s.engine = eng
+	return eng, nil
+}
+
+var _ journal.Store = (*Store)(nil)

@@ -1,0 +1,219 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"butler/internal/journal"
+)
+
+// log is one stream. What it knows of the stream's bounds is exact, because one
+// process writes a log.
+type log struct {
+	store           *Store
+	stream, subject string
+	maxRecord       int
+
+	mu          sync.Mutex
+	first, next journal.Seq
+	bytes       int64
+}
+
+// MaxRecord returns the size up to which Append takes a record.
+func (l *log) MaxRecord() int { return l.maxRecord }
+
+// Bounds implements journal.Log.
+func (l *log) Bounds() (first, next journal.Seq) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first, l.next
+}
+
+// Bytes implements journal.Log.
+func (l *log) Bytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bytes
+}
+
+// note takes over what the server says of the stream. An empty stream that was
+// never written to has first 0.
+func (l *log) note(state jetstream.StreamState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next = max(l.next, journal.Seq(state.LastSeq)+1)
+	l.first = max(l.first, journal.Seq(state.FirstSeq), 1)
+	if state.Msgs == 0 {
+		l.first = l.next
+	}
+	l.bytes = int64(state.Bytes)
+}
+
+// recordOverhead is what the server stores beside the record, subject and id.
+const recordOverhead = 60
+
+// Append implements journal.Log.
+func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq, error) {
+	eng, err := l.store.running(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ack, err := eng.js.PublishMsg(ctx, &nats.Msg{Subject: l.subject, Data: record},
+		jetstream.WithMsgID(id), jetstream.WithExpectStream(l.stream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", l.stream, l.store.explain(ctx, eng, err))
+	}
+	seq := journal.Seq(ack.Sequence)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq >= l.next { // else another append overtook this one, or it is a duplicate
+		l.next = seq + 1
+	}
+	if !ack.Duplicate {
+		l.bytes += int64(len(record) + len(l.subject) + len(id) + recordOverhead)
+	}
+	return seq, nil
+}
+
+// Trim implements journal.Log.
+func (l *log) Trim(ctx context.Context, before journal.Seq) error {
+	first, next := l.Bounds()
+	if before = min(before, next); before <= first {
+		return nil
+	}
+	eng, err := l.store.running(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	stream, err := eng.js.Stream(ctx, l.stream)
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSequence(uint64(before)))
+	}
+	if err == nil {
+		_, err = stream.Info(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("trim %s: %w", l.stream, l.store.explain(ctx, eng, err))
+	}
+	l.note(stream.CachedInfo().State)
+	return nil
+}
+
+// How many records one request for a range fetches: few at first, because many
+// readers want one record only, then more.
+const (
+	fetchFirst  = 1
+	fetchFactor = 16
+	fetchMost   = 1024
+	fetchBytes  = 4 << 20
+)
+
+// Read implements journal.Log.
+func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq, []byte) error) error {
+	first, end := l.Bounds()
+	from = max(from, first)
+	for size := fetchFirst; from < end; size = min(size*fetchFactor, fetchMost) {
+		records, err := l.fetch(ctx, from, min(size, int(end-from)))
+		if err != nil {
+			return fmt.Errorf("read %s from %d: %w", l.stream, from, err)
+		}
+		if len(records) == 0 {
+			return nil // trimmed meanwhile up to the end
+		}
+		for _, r := range records {
+			if r.seq >= end {
+				return nil
+			}
+			if err := visit(r.seq, r.body); err != nil {
+				return err
+			}
+			from = r.seq + 1
+		}
+	}
+	return nil
+}
+
+// fetched is one record from the server.
+type fetched struct {
+	seq  journal.Seq
+	body []byte
+}
+
+// batchRequest asks for several messages of a stream, without a consumer.
+type batchRequest struct {
+	Seq      uint64 `json:"seq"`
+	Batch    int    `json:"batch"`
+	MaxBytes int    `json:"max_bytes"`
+}
+
+// Status codes that a server answers a batch request with.
+const (
+	statusEnd      = "204"
+	statusNotFound = "404"
+	headerStatus   = "Status"
+	headerSequence = "Nats-Sequence"
+)
+
+// fetch returns up to n records from seq on, the first of them being the first kept one.
+func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, error) {
+	eng, err := l.store.running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	records, err := request(ctx, eng.conn, "$JS.API.DIRECT.GET."+l.stream, batchRequest{Seq: uint64(seq), Batch: n, MaxBytes: fetchBytes})
+	if err != nil {
+		return nil, l.store.explain(ctx, eng, err)
+	}
+	return records, nil
+}
+
+func request(ctx context.Context, conn *nats.Conn, subject string, req batchRequest) ([]fetched, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return nil, err
+	}
+	inbox := conn.NewInbox()
+	sub, err := conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // fails only when the connection is closed, which ends it too
+	if err := sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, err
+	}
+	if err := conn.PublishRequest(subject, inbox, body); err != nil {
+		return nil, err
+	}
+	var records []fetched
+	for {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if status := msg.Header.Get(headerStatus); status == statusEnd || status == statusNotFound {
+			return records, nil
+		} else if status != "" {
+			return nil, fmt.Errorf("server answers %s %s", status, msg.Header.Get("Description"))
+		}
+		seq, err := strconv.ParseUint(msg.Header.Get(headerSequence), 10, 64)
+		if err != nil {
+			return nil, errors.New("server sends a message without its sequence")
+		}
+		records = append(records, fetched{seq: journal.Seq(seq), body: msg.Data})
+	}
+}
+
+var _ journal.Log = (*log)(nil)
