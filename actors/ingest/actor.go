@@ -126,13 +126,9 @@ func (a *ingest) stop() {
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
 	a.effects.Close()
-	a.closeReader()
-}
-
-func (a *ingest) closeReader() {
 	if a.reader != nil {
 		a.countLoss(time.Now())
-		a.reader.close()
+		a.reader.abandon()
 	}
 }
 
@@ -260,7 +256,7 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 	if a.readerOf(m.Reader) == nil {
 		return
 	}
-	a.closeReader()
+	a.countLoss(m.At)
 	a.reader = nil
 	if m.Failure.Failed() {
 		err := fmt.Errorf("receive datagrams: %w", m.Failure)
@@ -280,7 +276,10 @@ func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 	a.closing = true
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
-	a.closeReader()
+	if a.reader != nil {
+		a.countLoss(time.Now())
+		a.reader.close()
+	}
 	a.finishClosing(ctx)
 }
 

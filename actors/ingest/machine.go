@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"butler/internal/logx"
@@ -34,6 +35,7 @@ type machine struct {
 	lines      *logx.Repeated
 	allowances []*ratelimit.Bucket
 	counts     messages.IngestSnapshot
+	sender     sender
 	// decided is the memory of the last admission, used again for the next.
 	decided admission
 }
@@ -89,9 +91,9 @@ func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error)
 		}
 		m.counts.Received++
 		m.counts.Queued++
-		event.Source, event.At = d.Source.Addr().String(), d.At
+		event.Source, event.At = m.sender.name(d.Source.Addr()), d.At
 		out.events = append(out.events, event)
-		if event.Sanitised && m.lines.First(now, lineKey(sanitisedLine, d)) {
+		if event.Sanitised && m.lines.First(now, m.lineKey(sanitisedLine, d)) {
 			out.sanitised = append(out.sanitised, d)
 		}
 		if event.Family == messages.FamilyEngine {
@@ -136,7 +138,7 @@ func (m *machine) refuse(now time.Time, d messages.Datagram, reason udp.Reason, 
 	r := refusal{
 		datagram: d,
 		reason:   reason,
-		tell:     m.lines.First(now, lineKey(reason.String(), d)),
+		tell:     m.lines.First(now, m.lineKey(reason.String(), d)),
 		// What the journal cannot take, the quarantine beside it cannot either.
 		keep: reason != udp.ReasonJournalUnavailable && m.allowances[reason].Take(now),
 	}
@@ -181,13 +183,26 @@ func (m *machine) explain(d messages.Datagram, reason udp.Reason, cause error) s
 	}
 }
 
+// sender remembers the last sender by name: datagrams come in runs.
+type sender struct {
+	addr netip.Addr
+	text string
+}
+
+func (s *sender) name(addr netip.Addr) string {
+	if s.text == "" || s.addr != addr {
+		s.addr, s.text = addr, addr.String()
+	}
+	return s.text
+}
+
 // sanitisedLine is the key of lines about changed text, beside the reasons.
 const sanitisedLine = "sanitised"
 
 // lineKey is what log lines about datagrams are summed up by: what, and from
 // whom. A space divides the two.
-func lineKey(what string, d messages.Datagram) string {
-	return what + " " + d.Source.Addr().String()
+func (m *machine) lineKey(what string, d messages.Datagram) string {
+	return what + " " + m.sender.name(d.Source.Addr())
 }
 
 func entriesSize(batch []messages.Datagram) int {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"butler/messages"
@@ -17,6 +18,8 @@ type reader struct {
 	done    chan struct{}
 	// closed belongs to the owner.
 	closed bool
+	// abandoned is set when the owner is gone and nobody waits for ReaderStopped.
+	abandoned atomic.Bool
 }
 
 func newReader(id uint64, socket Socket) *reader {
@@ -24,10 +27,13 @@ func newReader(id uint64, socket Socket) *reader {
 }
 
 // run posts batches until the socket is closed or cannot be read, and
-// ReaderStopped as the last message of all.
+// ReaderStopped as the last message of all, if anybody waits for it.
 func (r *reader) run(post func(any)) {
 	err := r.read(post)
 	r.socket.Close()
+	if r.abandoned.Load() {
+		return
+	}
 	stopped := messages.ReaderStopped{Reader: r.id, At: time.Now()}
 	if err != nil {
 		stopped.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
@@ -64,4 +70,10 @@ func (r *reader) close() {
 	r.closed = true
 	close(r.done)
 	r.socket.Close()
+}
+
+// abandon is close by an owner that will not be there any more.
+func (r *reader) abandon() {
+	r.abandoned.Store(true)
+	r.close()
 }

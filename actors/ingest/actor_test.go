@@ -1,0 +1,677 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+	"butler/internal/journal"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+var _ Queue = (*journal.Queue)(nil)
+
+var (
+	_ Socket  = (*udp.Socket)(nil)
+	_ Sources = (*udp.AllowList)(nil)
+)
+
+// wire is a socket that reads what a test puts in.
+type wire struct {
+	batches chan []messages.Datagram
+	broken  chan error
+	closed  chan struct{}
+	once    sync.Once
+
+	mu    sync.Mutex
+	drops uint64
+	reads int
+}
+
+func newWire() *wire {
+	return &wire{batches: make(chan []messages.Datagram, 1000), broken: make(chan error, 1), closed: make(chan struct{})}
+}
+
+func (w *wire) ReadBatch() ([]messages.Datagram, error) {
+	select {
+	case <-w.closed:
+		return nil, net.ErrClosed
+	case err := <-w.broken:
+		return nil, err
+	case batch := <-w.batches:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reads++
+		return batch, nil
+	}
+}
+
+func (w *wire) Addr() netip.AddrPort { return netip.MustParseAddrPort("10.11.12.13:9998") }
+func (w *wire) ReceiveBuffer() int   { return 212992 }
+
+func (w *wire) Dropped() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.drops
+}
+
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *wire) drop(n uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drops = n
+}
+
+func (w *wire) read() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reads
+}
+
+func (w *wire) isClosed() bool {
+	select {
+	case <-w.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// shelf is a queue that stores when a test says so, or at once.
+type shelf struct {
+	mu      sync.Mutex
+	hold    bool
+	health  error
+	waiting int
+	stored  [][]byte
+	open    []func(error)
+}
+
+func (s *shelf) Append(entries [][]byte, done func(journal.Seq, int, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	finish := func(err error) {
+		if err == nil {
+			s.stored = append(s.stored, entries...)
+		}
+		go done(1, 0, err)
+	}
+	if s.hold {
+		s.open = append(s.open, finish)
+		return
+	}
+	finish(nil)
+}
+
+func (s *shelf) Stats() journal.QueueStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return journal.QueueStats{Entries: s.waiting}
+}
+
+func (s *shelf) Healthy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
+}
+
+// finish ends n appends that are held, with err.
+func (s *shelf) finish(n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.open[0](err)
+		s.open = s.open[1:]
+	}
+}
+
+func (s *shelf) set(change func(*shelf)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+func (s *shelf) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.stored)
+}
+
+// keeper is a quarantine that a test can look into.
+type keeper struct {
+	mu   sync.Mutex
+	kept []messages.QuarantinedDatagram
+}
+
+func (k *keeper) Put(d messages.QuarantinedDatagram) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept = append(k.kept, d)
+}
+
+// intake is the actor in a bubble with everything around it.
+type intake struct {
+	t      *testing.T
+	pid    *actor.PID
+	opts   *Options
+	queue  *shelf
+	keeper *keeper
+	logs   *observer.ObservedLogs
+	reg    *prometheus.Registry
+	probe  *actortest.Probe
+
+	mu       sync.Mutex
+	wires    []*wire
+	refuse   []error
+	listened []netip.AddrPort
+	failures []error
+}
+
+// inBubble runs test against a started actor.
+func inBubble(t *testing.T, change func(*intake), test func(*intake)) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, logs, stats := actortest.Kit(t)
+		in := &intake{t: t, queue: &shelf{}, keeper: &keeper{}, logs: logs, reg: prometheus.NewRegistry()}
+		in.opts = &Options{
+			Kit: kit, Log: kit.Log, Metrics: NewMetrics(in.reg), Queue: in.queue, Quarantine: in.keeper,
+			Rules: rules(), Listen: in.listen, ReceiveBuffer: 4 << 20,
+			OnListening: func(a netip.AddrPort) { in.listened = append(in.listened, a) },
+			OnFailed:    func(err error) { in.failures = append(in.failures, err) },
+		}
+		if change != nil {
+			change(in)
+		}
+		in.probe = actortest.Spawn(t, kit, "asker", nil)
+		pid, err := kit.System.Root.SpawnNamed(in.opts.Props(), "ingest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.pid = pid
+		synctest.Wait()
+		test(in)
+		kit.System.Root.Stop(pid)
+		kit.System.Root.Stop(in.probe.PID)
+		in.sleep(2 * time.Second) // the runtime sums dead letters up for a second
+		for i, w := range in.wires {
+			if !w.isClosed() {
+				t.Errorf("socket %d is left open", i)
+			}
+		}
+		if bugs := stats.Bugs(); bugs != 0 {
+			t.Errorf("%d panics nobody announced", bugs)
+		}
+	})
+}
+
+func (in *intake) listen(context.Context) (Socket, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.refuse) > 0 {
+		err := in.refuse[0]
+		in.refuse = in.refuse[1:]
+		return nil, err
+	}
+	w := newWire()
+	in.wires = append(in.wires, w)
+	return w, nil
+}
+
+func (in *intake) wire() *wire {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.wires[len(in.wires)-1]
+}
+
+func (in *intake) sockets() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.wires)
+}
+
+func (in *intake) receive(batch ...messages.Datagram) {
+	in.wire().batches <- batch
+	synctest.Wait()
+}
+
+func (in *intake) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (in *intake) snapshot() messages.IngestSnapshot {
+	in.t.Helper()
+	in.opts.Kit.System.Root.Send(in.pid, messages.InspectIngest{ReplyTo: messages.Ref{Address: in.probe.PID.Address, ID: in.probe.PID.Id}})
+	synctest.Wait()
+	replies := actortest.Of[messages.InspectIngestReply](in.probe)
+	if len(replies) == 0 {
+		in.t.Fatal("no answer to InspectIngest")
+	}
+	return replies[len(replies)-1].Ingest
+}
+
+func (in *intake) closeIntake() {
+	in.opts.Kit.System.Root.Send(in.pid, messages.CloseIntake{ReplyTo: messages.Ref{Address: in.probe.PID.Address, ID: in.probe.PID.Id}})
+	synctest.Wait()
+}
+
+func (in *intake) closedReplies() int { return len(actortest.Of[messages.CloseIntakeReply](in.probe)) }
+
+// lines returns the log lines with that message.
+func (in *intake) lines(message string) []observer.LoggedEntry {
+	return in.logs.FilterMessage(message).All()
+}
+
+// metric returns the sum of a family, or of its series with the label value.
+func (in *intake) metric(name, label string) float64 {
+	in.t.Helper()
+	families, err := in.reg.Gather()
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		var sum float64
+		for _, m := range family.GetMetric() {
+			if label != "" && (len(m.GetLabel()) == 0 || m.GetLabel()[0].GetValue() != label) {
+				continue
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+		return sum
+	}
+	in.t.Fatalf("no metric %s", name)
+	return 0
+}
+
+func TestIngest_journalsWhatIsAccepted(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		in.receive(batchOf(good, "nonsense", engine, good)...)
+		if got := in.queue.count(); got != 2 {
+			t.Errorf("%d entries are stored, want 2", got)
+		}
+		for name, want := range map[string]float64{
+			"butler_udp_packets_received_total": 4, "butler_events_received_total": 3, "butler_events_invalid_total": 1,
+			"butler_event_ingest_duration_seconds": 2, "butler_events_quarantined_total": 1, "butler_udp_receive_buffer_bytes": 212992,
+		} {
+			if got := in.metric(name, ""); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+		want := messages.IngestSnapshot{
+			Listening: true, Address: "10.11.12.13:9998", Received: 4, Queued: 4, Stored: 2, Processed: 1, Failed: 1, QueueMaxSize: 200,
+		}
+		got := in.snapshot()
+		got.At = time.Time{}
+		if got != want {
+			t.Errorf("snapshot\n%+v, want\n%+v", got, want)
+		}
+	})
+}
+
+func TestIngest_makesOneAppendOfABatch(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		in.receive(batchOf(good, good, good)...)
+		if got := len(in.queue.open); got != 1 {
+			t.Errorf("%d appends, want 1", got)
+		}
+		in.queue.finish(1, nil)
+	})
+}
+
+func TestIngest_readsNoMoreThanItHasCreditFor(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		for range Credits + 10 {
+			in.wire().batches <- batchOf(good)
+		}
+		synctest.Wait()
+		if got := in.wire().read(); got != Credits {
+			t.Fatalf("%d batches are read while nothing is stored, want %d", got, Credits)
+		}
+		in.queue.finish(3, nil)
+		synctest.Wait()
+		if got := in.wire().read(); got != Credits+3 {
+			t.Errorf("%d batches are read after three were stored, want %d", got, Credits+3)
+		}
+		in.queue.finish(Credits, nil)
+		synctest.Wait()
+		in.queue.finish(7, nil)
+		synctest.Wait()
+		if got := in.queue.count(); got != Credits+10 {
+			t.Errorf("%d are stored, want all %d", got, Credits+10)
+		}
+	})
+}
+
+func TestIngest_givesCreditBackForWhatIsRefused(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		for range 3 * Credits {
+			in.wire().batches <- batchOf("nonsense", engine)
+		}
+		synctest.Wait()
+		if got := in.wire().read(); got != 3*Credits {
+			t.Errorf("%d batches are read, want %d", got, 3*Credits)
+		}
+	})
+}
+
+func TestIngest_refusesLoudlyWhileTheJournalIsSick(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		in.queue.set(func(s *shelf) { s.health = errors.New("disk is full") })
+		in.receive(batchOf(good, good, engine)...)
+		lines := in.lines("datagram refused")
+		if len(lines) != 1 || lines[0].Level.String() != "error" || lines[0].ContextMap()["detail"] != "disk is full" {
+			t.Errorf("lines: %+v, want one error", lines)
+		}
+		in.sleep(61 * time.Second)
+		if more := in.lines("more datagrams refused"); len(more) != 1 || more[0].Level.String() != "error" || more[0].ContextMap()["count"] != int64(1) {
+			t.Errorf("summary: %+v, want one more", more)
+		}
+		in.queue.set(func(s *shelf) { s.health = nil })
+		in.receive(batchOf(good)...)
+		if got := in.queue.count(); got != 1 {
+			t.Errorf("%d are stored after recovery, want 1", got)
+		}
+		if got := in.metric("butler_udp_packets_rejected_total", "journal_unavailable"); got != 2 {
+			t.Errorf("counted %v, want 2", got)
+		}
+	})
+}
+
+func TestIngest_tellsARefusalOnceAndThenTheSum(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		for range 500 {
+			in.wire().batches <- batchOf("/un\x1bknown/;a", strings.Repeat("x", 2000))
+		}
+		synctest.Wait()
+		if got := len(in.lines("datagram refused")); got != 2 {
+			t.Errorf("%d lines, want one per reason", got)
+		}
+		if text := in.lines("datagram refused")[0].ContextMap()["text"]; text != "/unknown/;a" {
+			t.Errorf("the line shows %q, want it sanitised", text)
+		}
+		in.sleep(61 * time.Second)
+		more := in.lines("more datagrams refused")
+		if len(more) != 2 || more[0].ContextMap()["count"] != int64(499) || more[0].ContextMap()["reason"] != "oversize" || more[0].ContextMap()["source"] != "10.0.0.1" {
+			t.Errorf("summaries: %+v", more)
+		}
+		if got := in.metric("butler_udp_packets_rejected_total", "oversize") + in.metric("butler_events_invalid_total", "unknown_type"); got != 1000 {
+			t.Errorf("%v are counted, want 1000", got)
+		}
+		if got := len(in.keeper.kept); got != 2*keepBurst {
+			t.Errorf("%d are in quarantine, want %d", got, 2*keepBurst)
+		}
+	})
+}
+
+func TestIngest_warnsOfABacklogAndOfItsEnd(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		in.queue.set(func(s *shelf) { s.waiting = 190 })
+		in.sleep(2 * time.Second)
+		if got := len(in.lines("event backlog is long; nothing is lost, it waits on disk")); got != 1 {
+			t.Errorf("%d warnings, want 1", got)
+		}
+		if !in.snapshot().BackpressureActive || in.metric("butler_udp_backpressure_active", "") != 1 {
+			t.Error("back-pressure is not shown")
+		}
+		in.receive(batchOf(good)...)
+		if got := in.queue.count(); got != 1 {
+			t.Error("an event was dropped because others wait")
+		}
+		in.sleep(time.Minute)
+		if got := len(in.lines("event backlog is still long")); got != 1 {
+			t.Errorf("%d repetitions, want 1", got)
+		}
+		in.queue.set(func(s *shelf) { s.waiting = 0 })
+		in.sleep(2 * time.Second) // without any datagram
+		if got := len(in.lines("event backlog is worked off")); got != 1 || in.snapshot().BackpressureActive {
+			t.Errorf("the end was told %d times", got)
+		}
+	})
+}
+
+func TestIngest_countsWhatTheKernelDrops(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		in.wire().drop(7)
+		in.sleep(2 * time.Second)
+		in.wire().drop(9)
+		in.sleep(2 * time.Second)
+		if lines := in.lines("datagrams lost: the UDP receive buffer was full"); len(lines) != 1 || lines[0].ContextMap()["count"] != uint64(7) {
+			t.Errorf("lines: %+v", lines)
+		}
+		if got := in.metric("butler_udp_kernel_dropped_packets_total", ""); got != 9 || in.snapshot().KernelDropped != 9 {
+			t.Errorf("counted %v, want 9", got)
+		}
+		in.sleep(time.Minute)
+		if got := len(in.lines("datagrams lost: the UDP receive buffer was full")); got != 2 {
+			t.Errorf("%d lines, want the rest to be told", got)
+		}
+	})
+}
+
+func TestIngest_warnsOfASmallReceiveBuffer(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		if got := in.logs.FilterMessageSnippet("receive buffer is smaller than wanted").Len(); got != 1 {
+			t.Errorf("%d warnings, want 1", got)
+		}
+		if !slices.Equal(in.listened, []netip.AddrPort{in.wire().Addr()}) {
+			t.Errorf("told of %v", in.listened)
+		}
+	})
+}
+
+func TestIngest_doesNotStartWithoutItsSocket(t *testing.T) {
+	taken := errors.New("address already in use")
+	inBubble(t, func(in *intake) { in.refuse = []error{taken} }, func(in *intake) {
+		if len(in.failures) != 1 || !errors.Is(in.failures[0], taken) {
+			t.Errorf("told of %v, want the cause", in.failures)
+		}
+		gaveUp := in.logs.FilterMessage("actor gave up on a known fault").All()
+		if len(gaveUp) != 1 || gaveUp[0].ContextMap()["err"] != "start the UDP server: address already in use" {
+			t.Errorf("faults: %+v, want one with the cause", gaveUp)
+		}
+		// Supervision starts it again, and then it works.
+		in.sleep(time.Minute)
+		in.receive(batchOf(good)...)
+		if got := in.queue.count(); got != 1 {
+			t.Errorf("%d are stored after the restart, want 1", got)
+		}
+	})
+}
+
+func TestIngest_opensALostSocketAgain(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		in.refuse = []error{errors.New("still down"), errors.New("still down")}
+		first := in.wire()
+		first.drop(5)
+		in.receive(batchOf(good)...)
+		first.broken <- errors.New("network is down")
+		synctest.Wait()
+		if in.snapshot().Listening || !first.isClosed() {
+			t.Error("a broken socket counts as listening")
+		}
+		if got := len(in.lines("UDP socket failed")); got != 1 {
+			t.Errorf("%d lines, want 1", got)
+		}
+		in.sleep(reopen.Ceiling(1) + reopen.Ceiling(2) + reopen.Ceiling(3))
+		if in.sockets() != 2 || len(in.failures) != 3 || len(in.listened) != 2 {
+			t.Fatalf("%d sockets, failures %v", in.sockets(), in.failures)
+		}
+		in.wire().drop(2)
+		in.receive(batchOf(good)...)
+		in.sleep(2 * time.Second)
+		if got := in.snapshot(); got.Stored != 2 || got.KernelDropped != 7 {
+			t.Errorf("stored %d, dropped %d, want 2 and 7", got.Stored, got.KernelDropped)
+		}
+	})
+}
+
+func TestIngest_closesWhenEverythingReadIsStored(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		in.receive(batchOf(good, good)...)
+		in.receive(batchOf(good)...)
+		in.closeIntake()
+		if !in.wire().isClosed() {
+			t.Error("the socket is open")
+		}
+		if in.closedReplies() != 0 {
+			t.Error("told to be done while two batches are on their way")
+		}
+		in.queue.finish(1, nil)
+		synctest.Wait()
+		if in.closedReplies() != 0 {
+			t.Error("told to be done while a batch is on its way")
+		}
+		in.queue.finish(1, nil)
+		synctest.Wait()
+		if in.closedReplies() != 1 || in.queue.count() != 3 {
+			t.Errorf("%d answers, %d stored, want 1 and 3", in.closedReplies(), in.queue.count())
+		}
+		in.closeIntake()
+		if in.closedReplies() != 2 {
+			t.Error("asked again, it does not answer")
+		}
+		in.sleep(time.Hour)
+		if in.sockets() != 1 || in.snapshot().Listening {
+			t.Error("it opened the socket again")
+		}
+	})
+}
+
+func TestIngest_saysWhatAClosedJournalDidNotTake(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		in.receive(batchOf(good, good)...)
+		in.queue.finish(1, journal.ErrClosed)
+		synctest.Wait()
+		lines := in.lines("accepted datagrams are lost: the journal is closed")
+		if len(lines) != 1 || lines[0].ContextMap()["count"] != int64(2) {
+			t.Errorf("lines: %+v", lines)
+		}
+		if got := in.snapshot().Stored; got != 0 {
+			t.Errorf("%d count as stored", got)
+		}
+	})
+}
+
+// names is a list of sources whose answer a test changes.
+type names struct {
+	mu      sync.Mutex
+	entries []string
+	err     error
+	asked   int
+}
+
+func (n *names) Resolve(ctx context.Context, last *udp.Set) (*udp.Set, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked++
+	if n.err != nil {
+		return nil, n.err
+	}
+	list, err := udp.NewAllowList(n.entries, nil)
+	if err != nil {
+		return nil, err
+	}
+	return list.Resolve(ctx, last)
+}
+
+func (n *names) now(err error, entries ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.entries, n.err = entries, err
+}
+
+func TestIngest_refusesForeignSourcesAndFollowsTheList(t *testing.T) {
+	who := &names{entries: []string{"10.0.0.1"}}
+	inBubble(t, func(in *intake) { in.opts.Sources = who }, func(in *intake) {
+		in.receive(from(node, good), from(alien, good))
+		if got := in.queue.count(); got != 1 {
+			t.Errorf("%d are stored, want 1", got)
+		}
+		who.now(nil, "10.9.9.9")
+		in.sleep(resolveEvery)
+		in.receive(from(node, good), from(alien, good))
+		if got := in.snapshot(); got.Stored != 2 || got.RefusedSource != 2 {
+			t.Errorf("stored %d, refused %d, want 2 and 2", got.Stored, got.RefusedSource)
+		}
+		who.now(errors.New("DNS is down"))
+		in.sleep(resolveEvery)
+		in.receive(from(node, good), from(alien, good))
+		if got := in.snapshot(); got.Stored != 3 || got.RefusedSource != 3 {
+			t.Errorf("without DNS the last list is not kept: stored %d, refused %d", got.Stored, got.RefusedSource)
+		}
+		if who.asked != 3 {
+			t.Errorf("looked up %d times, want 3", who.asked)
+		}
+	})
+}
+
+func TestIngest_failsClosedWithoutAnySource(t *testing.T) {
+	who := &names{err: udp.ErrNoSources}
+	inBubble(t, func(in *intake) { in.opts.Sources = who }, func(in *intake) {
+		if in.sockets() != 0 {
+			t.Error("a socket was opened although nobody may send")
+		}
+		if len(in.failures) == 0 || !errors.Is(in.failures[0], udp.ErrNoSources) {
+			t.Errorf("told of %v, want ErrNoSources", in.failures)
+		}
+	})
+}
+
+func TestIngest_anInstanceAfterACrashStoresWhatTheLastOneRead(t *testing.T) {
+	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
+		in.wire().batches <- batchOf("nonsense") // sets the bomb off
+		in.wire().batches <- batchOf(good)
+		in.wire().batches <- batchOf(good, good)
+		synctest.Wait()
+		in.sleep(time.Second)
+		read := in.wires[0].read()
+		if got, want := in.queue.count(), []int{0, 0, 1, 3}[read]; got != want {
+			t.Errorf("%d events of %d batches are stored, want %d", got, read, want)
+		}
+		if in.sockets() != 2 || !in.wires[0].isClosed() {
+			t.Errorf("%d sockets, want the first closed and a second", in.sockets())
+		}
+		in.receive(batchOf(good)...)
+		in.closeIntake()
+		if in.closedReplies() != 1 {
+			t.Error("closing waits for batches of the instance that crashed")
+		}
+	})
+}
+
+// bomb crashes the actor once, for a known reason.
+type bomb struct{ once sync.Once }
+
+func (b *bomb) Put(messages.QuarantinedDatagram) {
+	b.once.Do(func() { actorkit.Fail(errors.New("boom")) })
+}
+
+func TestMetrics_boundTheNodes(t *testing.T) {
+	m := NewMetrics(prometheus.NewRegistry())
+	for i := range 3 * maxNodes {
+		m.event(&messages.TaskEvent{Family: messages.FamilyFailed, HostName: strings.Repeat("n", i), At: epoch})
+	}
+	if got := len(m.lastEventByNode); got != maxNodes {
+		t.Errorf("%d nodes have a series, want %d", got, maxNodes)
+	}
+}
