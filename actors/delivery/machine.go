@@ -81,7 +81,7 @@ type Machine struct {
 	windows   *ratelimit.Windows
 	breaker   breaker
 	paused    time.Time
-	throttled int // in a row
+	throttled int // attempts in a row that were
 
 	loaded, draining, drained bool
 	nextUpkeep                time.Time
@@ -388,7 +388,7 @@ func (m *Machine) upkeep() {
 	}
 	m.nextUpkeep = m.now.Add(upkeepEvery)
 	m.ended = append(m.ended, m.windows.Forget(m.now, countKept)...)
-	if !m.breaker.open && !m.now.Before(m.paused) {
+	if !m.breaker.open && m.throttled == 0 {
 		return
 	}
 	var overdue []*item

@@ -119,7 +119,7 @@ const (
 // compress returns the durable form of a script log. Text that hardly shrinks is
 // cut further, so that the commit of a decision always fits a journal record.
 func compress(text string) []byte {
-	for keep := maxAttachment; ; keep /= 2 {
+	for keep := min(len(text), maxAttachment); ; keep /= 2 {
 		if out := gzipped(lastBytes(text, keep)); len(out) <= maxCompressed {
 			return out
 		}

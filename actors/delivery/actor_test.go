@@ -1,0 +1,574 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/journal/memory"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// provider is a scripted destination that notes what it is asked.
+type provider struct {
+	answer func(ctx context.Context, n messages.Notice) error
+
+	mu    sync.Mutex
+	calls []call
+}
+
+type call struct {
+	At     time.Duration // since the start of the test
+	Notice string
+	Held   int
+}
+
+func (p *provider) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	p.mu.Lock()
+	p.calls = append(p.calls, call{time.Since(bubbleStart), string(n.ID), n.SuppressedBefore})
+	p.mu.Unlock()
+	if p.answer == nil {
+		return destination.Receipt{}, nil
+	}
+	return destination.Receipt{}, p.answer(ctx, n)
+}
+
+// bubbleStart is when every synctest bubble starts.
+var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (p *provider) seen() []call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.calls)
+}
+
+// fixture is delivery actors over the real ledger in a bubble.
+type fixture struct {
+	t      *testing.T
+	store  *memory.Store
+	ledger *journal.Ledger
+	outbox *outbox.Outbox
+	kit    *actorkit.Kit
+	logs   *observer.ObservedLogs
+	stats  *actorkit.Stats
+	reg    *prometheus.Registry
+	probe  *actortest.Probe
+	meters *Metrics
+
+	actors map[string]*actor.PID
+	mu     sync.Mutex
+	ends   map[messages.NoticeID]messages.NoticeSettled
+}
+
+func newFixture(t *testing.T, store *memory.Store) *fixture {
+	t.Helper()
+	log, err := store.Open(t.Context(), "ledger", journal.Limits{})
+	must(t, err)
+	ledger, err := journal.OpenLedger(t.Context(), log, journal.LedgerOptions{})
+	must(t, err)
+	box, err := outbox.Open(ledger, outbox.Options{})
+	must(t, err)
+	f := &fixture{
+		t: t, store: store, ledger: ledger, outbox: box, reg: prometheus.NewRegistry(),
+		actors: map[string]*actor.PID{}, ends: map[messages.NoticeID]messages.NoticeSettled{},
+	}
+	f.kit, f.logs, f.stats = actortest.Kit(t)
+	f.meters = NewMetrics(f.reg)
+	f.probe = actortest.Spawn(t, f.kit, "probe", nil)
+	return f
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start spawns the delivery of an instance named test/<name>.
+func (f *fixture) start(name string, d destination.Destination, change ...func(*destination.Instance)) {
+	f.t.Helper()
+	i := destination.Instance{Name: "test/" + name, Integration: "test"}
+	for _, c := range change {
+		c(&i)
+	}
+	props := Props(f.kit, Options{
+		Built: destination.Built{Instance: i, Destination: d}, Outbox: f.outbox, Metrics: f.meters,
+		Rand: rand.New(rand.NewPCG(1, 2)),
+		OnSettled: func(end messages.NoticeSettled) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.ends[end.ID] = end
+		},
+	}, actor.WithReceiverMiddleware(crashOnDemand), actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
+	pid, err := f.kit.System.Root.SpawnNamed(props, name)
+	must(f.t, err)
+	f.actors["test/"+name] = pid
+	synctest.Wait()
+}
+
+// crashNow makes the actor that handles it panic.
+type crashNow struct{}
+
+func crashOnDemand(next actor.ReceiverFunc) actor.ReceiverFunc {
+	return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+		if _, ok := envelope.Message.(crashNow); ok {
+			actorkit.Fail(errors.New("told to crash"))
+		}
+		next(ctx, envelope)
+	}
+}
+
+// alert records one notice per instance, as a decision does, and announces it.
+func (f *fixture) alert(id, task string, instances ...string) {
+	f.t.Helper()
+	alert := messages.Alert{
+		ID: messages.AlertID("alert-" + id), Kind: messages.ReloadTaskFailed, Key: messages.ExecutionKey("x-" + id),
+		Event: messages.TaskEvent{TaskID: task, TaskName: task, ExecutionID: "x-" + id, At: time.Now()},
+	}
+	var notices []messages.Notice
+	for _, name := range instances {
+		notices = append(notices, messages.Notice{
+			ID: messages.NoticeID(id + "-" + name), Instance: "test/" + name, Alert: alert, QueuedAt: time.Now(),
+		})
+	}
+	f.ledger.Commit(outbox.Ops(alert, notices), func(err error) {
+		must(f.t, err)
+		f.outbox.Remember(notices)
+		for _, n := range notices {
+			if pid, ok := f.actors[n.Instance]; ok {
+				f.kit.System.Root.Send(pid, messages.NoticeQueued{Notice: n})
+			}
+		}
+	})
+	synctest.Wait()
+}
+
+func (f *fixture) stop() {
+	f.t.Helper()
+	for _, pid := range f.actors {
+		must(f.t, f.kit.System.Root.StopFuture(pid).Wait())
+	}
+	must(f.t, f.kit.System.Root.StopFuture(f.probe.PID).Wait())
+	must(f.t, f.ledger.Close(context.Background()))
+	synctest.Wait()
+}
+
+func (f *fixture) outcome(id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if end, ok := f.ends[messages.NoticeID(id)]; ok {
+		return end.Outcome.String()
+	}
+	return "open"
+}
+
+func (f *fixture) wantCalls(p *provider, want ...call) {
+	f.t.Helper()
+	if diff := gocmp.Diff(want, p.seen()); diff != "" {
+		f.t.Errorf("calls differ (-want +got):\n%s", diff)
+	}
+}
+
+func (f *fixture) wantOutcomes(want map[string]string) {
+	f.t.Helper()
+	got := map[string]string{}
+	for id := range want {
+		got[id] = f.outcome(id)
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		f.t.Errorf("outcomes differ (-want +got):\n%s", diff)
+	}
+}
+
+func bubble(t *testing.T, test func(*testing.T, *fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, memory.New())
+		test(t, f)
+		f.stop()
+		if n := f.stats.Bugs(); n != 0 {
+			t.Errorf("%d actors panicked", n)
+		}
+	})
+}
+
+func TestDelivery_deliversAndTellsHowLongItTook(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{answer: func(context.Context, messages.Notice) error {
+			time.Sleep(250 * time.Millisecond)
+			return nil
+		}}
+		f.start("a", p)
+		f.alert("1", "task", "a")
+		time.Sleep(time.Second)
+		f.wantCalls(p, call{Notice: "1-a"})
+		f.wantOutcomes(map[string]string{"1-a": "delivered"})
+		if n := f.ledger.Len("notice") + f.ledger.Len("alert"); n != 0 {
+			t.Errorf("%d entries are left in the ledger, want none", n)
+		}
+		lines := f.logs.FilterMessage("alert delivered").All()
+		if len(lines) != 1 || lines[0].ContextMap()["execution_id"] != "x-1" || lines[0].ContextMap()["latency"] != 250*time.Millisecond {
+			t.Errorf("log has %v, want one line with the execution and the latency", lines)
+		}
+		f.wantMetrics(`
+			# HELP butler_notifications_total Notices handed to a destination, repetitions included.
+			# TYPE butler_notifications_total counter
+			butler_notifications_total{integration="test",receiver="test/a"} 1
+			# HELP butler_notification_requests_failed_total Attempts that delivered nothing.
+			# TYPE butler_notification_requests_failed_total counter
+			butler_notification_requests_failed_total{integration="test",receiver="test/a"} 0
+			# HELP butler_destination_last_success_timestamp_seconds When a destination accepted a notice last; 0 before the first.
+			# TYPE butler_destination_last_success_timestamp_seconds gauge
+			butler_destination_last_success_timestamp_seconds{integration="test",receiver="test/a"} 9.4668480025e+08
+			# HELP butler_notification_queue_length Notices whose end is not recorded yet.
+			# TYPE butler_notification_queue_length gauge
+			butler_notification_queue_length{integration="test",receiver="test/a"} 0
+		`)
+	})
+}
+
+// wantMetrics compares the families that text names.
+func (f *fixture) wantMetrics(text string) {
+	f.t.Helper()
+	var names []string
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), "# TYPE "); ok {
+			names = append(names, strings.Fields(rest)[0])
+		}
+	}
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(strings.ReplaceAll(text, "\t", "")), names...); err != nil {
+		f.t.Error(err)
+	}
+}
+
+func TestDelivery_aBrokenDestinationDelaysNobodyElse(t *testing.T) {
+	rows := map[string]func(release chan struct{}) func(context.Context, messages.Notice) error{
+		"refusing": func(chan struct{}) func(context.Context, messages.Notice) error {
+			return func(context.Context, messages.Notice) error { return errors.New("connection refused") }
+		},
+		"hanging until its deadline": func(chan struct{}) func(context.Context, messages.Notice) error {
+			return func(ctx context.Context, _ messages.Notice) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		},
+		"hanging for ever": func(release chan struct{}) func(context.Context, messages.Notice) error {
+			return func(context.Context, messages.Notice) error {
+				<-release
+				return errors.New("too late")
+			}
+		},
+		"throttling": func(chan struct{}) func(context.Context, messages.Notice) error {
+			return func(context.Context, messages.Notice) error {
+				return destination.Throttled(errors.New("slow down"), time.Hour)
+			}
+		},
+		"crashing": func(chan struct{}) func(context.Context, messages.Notice) error {
+			return func(context.Context, messages.Notice) error { panic("nil map") }
+		},
+		"misconfigured": func(chan struct{}) func(context.Context, messages.Notice) error {
+			return func(context.Context, messages.Notice) error { return destination.Misconfigured(errors.New("401")) }
+		},
+	}
+	for name, behave := range rows {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fixture) {
+				release := make(chan struct{})
+				good, bad := &provider{}, &provider{answer: behave(release)}
+				f.start("good", good)
+				f.start("bad", bad, func(i *destination.Instance) { i.MaxInFlight = 2 })
+				want := map[string]string{}
+				for n := range 20 {
+					id := fmt.Sprint(n)
+					f.alert(id, "task"+id, "good", "bad")
+					want[id+"-good"] = "delivered"
+				}
+				f.wantOutcomes(want)
+				for _, c := range good.seen() {
+					if c.At != 0 {
+						t.Errorf("notice %s waited %s for another instance", c.Notice, c.At)
+					}
+				}
+				// A day later even the bad one has come to an end with everything.
+				time.Sleep(27 * time.Hour)
+				synctest.Wait()
+				close(release)
+				for n := range 20 {
+					want[fmt.Sprint(n)+"-bad"] = "parked"
+				}
+				f.wantOutcomes(want)
+				if got := f.ledger.Len("parked"); got != 20 {
+					t.Errorf("%d notices are parked, want 20", got)
+				}
+			})
+		})
+	}
+}
+
+func TestDelivery_comesBackWhenTheProviderSays(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		busy := true
+		p := &provider{}
+		p.answer = func(context.Context, messages.Notice) error {
+			if busy {
+				busy = false
+				return destination.Throttled(errors.New("429"), 42*time.Second)
+			}
+			return nil
+		}
+		f.start("a", p, func(i *destination.Instance) { i.MaxInFlight = 1 })
+		f.alert("1", "t1", "a")
+		f.alert("2", "t2", "a")
+		time.Sleep(time.Hour)
+		f.wantCalls(p, call{Notice: "1-a"}, call{At: 42 * time.Second, Notice: "1-a"}, call{At: 42 * time.Second, Notice: "2-a"})
+	})
+}
+
+func TestDelivery_suppressesWithinTheWindowAndTellsHowMany(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{}
+		f.start("a", p, func(i *destination.Instance) { i.Window = 5 * time.Minute })
+		f.alert("1", "task", "a")
+		f.alert("2", "task", "a")
+		f.alert("3", "task", "a")
+		f.alert("4", "another task", "a")
+		time.Sleep(5 * time.Minute)
+		f.alert("5", "task", "a")
+		f.wantCalls(p, call{Notice: "1-a"}, call{Notice: "4-a"}, call{At: 5 * time.Minute, Notice: "5-a", Held: 2})
+		f.wantOutcomes(map[string]string{
+			"1-a": "delivered", "2-a": "suppressed", "3-a": "suppressed", "4-a": "delivered", "5-a": "delivered",
+		})
+		if end := f.ends["2-a"]; !strings.Contains(end.Reason, "notice 1-a") {
+			t.Errorf("reason is %q, want it to name the delivered notice", end.Reason)
+		}
+	})
+}
+
+func TestDelivery_aTestAlertIsNeverSuppressed(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{}
+		f.start("a", p, func(i *destination.Instance) { i.Window = 5 * time.Minute })
+		f.alert("1", "task", "a")
+		alert := messages.Alert{ID: "probe", Test: true, Event: messages.TaskEvent{TaskID: "task"}}
+		n := messages.Notice{ID: "2-a", Instance: "test/a", Alert: alert, QueuedAt: time.Now()}
+		f.ledger.Commit(outbox.Ops(alert, []messages.Notice{n}), func(error) {
+			f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
+		})
+		synctest.Wait()
+		f.wantCalls(p, call{Notice: "1-a"}, call{Notice: "2-a"})
+	})
+}
+
+func TestDelivery_goesOnAfterARestartOfItsActor(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		hang := true
+		p := &provider{}
+		p.answer = func(ctx context.Context, _ messages.Notice) error {
+			if hang {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		f.start("a", p, func(i *destination.Instance) { i.MaxInFlight, i.Window = 1, time.Minute })
+		f.alert("1", "task", "a")
+		f.alert("2", "task", "a")
+		f.alert("3", "other", "a")
+		hang = false
+		f.kit.System.Root.Send(f.actors["test/a"], crashNow{})
+		time.Sleep(30 * time.Second)
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "suppressed", "3-a": "delivered"})
+		f.wantCalls(p, call{Notice: "1-a"}, call{Notice: "1-a"}, call{Notice: "3-a"})
+	})
+}
+
+func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{}
+		f.alert("1", "task", "a") // nobody there to hear of it
+		f.start("a", p)
+		n, _ := messages.Notice{ID: "1-a", Instance: "test/a"}, 0
+		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
+		time.Sleep(time.Minute)
+		f.wantCalls(p, call{Notice: "1-a"})
+	})
+}
+
+func TestDelivery_drainLetsRunningAttemptsFinish(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{answer: func(context.Context, messages.Notice) error {
+			time.Sleep(3 * time.Second)
+			return nil
+		}}
+		f.start("a", p, func(i *destination.Instance) { i.MaxInFlight = 1 })
+		f.alert("1", "t1", "a")
+		f.alert("2", "t2", "a")
+		f.kit.System.Root.Send(f.actors["test/a"], messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.probe.PID)})
+		time.Sleep(time.Minute)
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "open"})
+		want := []messages.DrainDeliveryReply{{Instance: "test/a", Left: 1}}
+		if diff := gocmp.Diff(want, actortest.Of[messages.DrainDeliveryReply](f.probe)); diff != "" {
+			t.Errorf("answers differ (-want +got):\n%s", diff)
+		}
+		if got := f.probe.All()[0].At.Sub(bubbleStart); got != 3*time.Second {
+			t.Errorf("drained after %s, want 3s", got)
+		}
+	})
+}
+
+// batches is a provider that takes several notices at once.
+type batches struct {
+	provider
+	sizes []int
+}
+
+func (b *batches) DeliverBatch(_ context.Context, notices []messages.Notice) []error {
+	b.sizes = append(b.sizes, len(notices))
+	errs := make([]error, len(notices))
+	for i, n := range notices {
+		if strings.HasPrefix(string(n.ID), "bad") {
+			errs[i] = destination.Permanent(errors.New("malformed"))
+		}
+	}
+	return errs
+}
+
+func TestDelivery_sendsABacklogInBatches(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		for _, id := range []string{"1", "2", "bad", "4", "5"} {
+			f.alert(id, "task", "a")
+		}
+		b := &batches{}
+		f.start("a", b, func(i *destination.Instance) { i.Batch, i.MaxInFlight = 3, 1 })
+		if diff := gocmp.Diff([]int{3, 2}, b.sizes); diff != "" {
+			t.Errorf("batch sizes differ (-want +got):\n%s", diff)
+		}
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "delivered", "bad-a": "parked", "5-a": "delivered"})
+	})
+}
+
+func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.alert("1", "task", "a")
+		f.alert("2", "task", "a")
+		torn := []journal.Op{
+			{Bucket: "alert", Key: "alert-1", Value: []byte("torn")},
+			{Bucket: "notice", Key: "2-a@test/a", Value: []byte("torn")},
+		}
+		f.ledger.Commit(torn, func(error) {})
+		synctest.Wait()
+		f.outbox, _ = outbox.Open(f.ledger, outbox.Options{}) // forgets what it remembers
+		f.start("a", &provider{}, func(i *destination.Instance) { i.Window = time.Minute })
+		f.wantOutcomes(map[string]string{"1-a": "parked", "2-a": "parked"})
+		if n := f.logs.FilterMessage("alert parked").Len(); n != 1 {
+			t.Errorf("%d lines about parked alerts, want one and a summary", n)
+		}
+	})
+}
+
+func TestDelivery_repeatingFailuresAreSummarised(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{answer: func(context.Context, messages.Notice) error { return errors.New("connection refused") }}
+		f.start("a", p)
+		for n := range 10 {
+			f.alert(fmt.Sprint(n), fmt.Sprint(n), "a")
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if n := f.logs.FilterMessage("attempt failed, trying again").Len(); n != 1 {
+			t.Errorf("%d lines about failed attempts in the first minute, want 1", n)
+		}
+		summaries := f.logs.FilterMessage("repeated").All()
+		if len(summaries) != 1 || summaries[0].ContextMap()["count"] != int64(5) {
+			t.Errorf("summaries are %v, want one that counts the other 5", summaries)
+		}
+	})
+}
+
+func TestDelivery_describesItself(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		p := &provider{answer: func(context.Context, messages.Notice) error {
+			return destination.Misconfigured(errors.New("401 Unauthorized"))
+		}}
+		f.start("a", p)
+		f.alert("1", "task", "a")
+		f.kit.System.Root.Send(f.actors["test/a"], messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.probe.PID)})
+		synctest.Wait()
+		want := []messages.DescribeDeliveryReply{{At: bubbleStart, States: []messages.DeliveryState{{
+			Instance: "test/a", Integration: "test", Condition: "breaker_open", Until: bubbleStart.Add(30 * time.Second),
+			Queued: 1, Retrying: 1, Oldest: bubbleStart, LastError: "401 Unauthorized",
+		}}}}
+		if diff := gocmp.Diff(want, actortest.Of[messages.DescribeDeliveryReply](f.probe)); diff != "" {
+			t.Errorf("description differs (-want +got):\n%s", diff)
+		}
+		f.wantMetrics(`
+			# HELP butler_circuit_breaker_open 1 while the circuit breaker of a target is open.
+			# TYPE butler_circuit_breaker_open gauge
+			butler_circuit_breaker_open{target="test/a"} 1
+		`)
+	})
+}
+
+func TestMetrics_shareWhatAnotherPackageRegistered(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	if first, second := NewMetrics(reg), NewMetrics(reg); first.breaker != second.breaker {
+		t.Error("the second registration has a breaker gauge of its own")
+	}
+}
+
+func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
+	plain := errors.New("boom")
+	rows := []struct {
+		err   error
+		kind  ResultKind
+		label string
+	}{
+		{nil, Accepted, ""},
+		{plain, Transient, "server_error"},
+		{fmt.Errorf("post: %w", context.DeadlineExceeded), Transient, "timeout"},
+		{context.Canceled, Transient, "canceled"},
+		{destination.Permanent(plain), Permanent, "client_error"},
+		{destination.Misconfigured(plain), Misconfigured, "auth_error"},
+		{fmt.Errorf("send: %w", destination.Throttled(plain, time.Minute)), Throttled, "rate_limited"},
+		{crash{"nil map"}, Panicked, "panic"},
+	}
+	for _, row := range rows {
+		r, label := classify(row.err)
+		if r.Kind != row.kind || label != row.label {
+			t.Errorf("%v is %d %q, want %d %q", row.err, r.Kind, label, row.kind, row.label)
+		}
+		if label != "" && !slices.Contains(failureLabels(), label) {
+			t.Errorf("label %q has no series", label)
+		}
+	}
+}
+
+func TestKeyOf_aCrashingKeyFunctionIsReplaced(t *testing.T) {
+	n := messages.Notice{Recipient: "anna", Alert: messages.Alert{Event: messages.TaskEvent{TaskID: "t1"}}}
+	for name, key := range map[string]func(messages.Notice) string{
+		"none": nil, "crashing": func(messages.Notice) string { panic("nil map") },
+	} {
+		if got := keyOf(destination.Instance{Key: key}, n); got != "t1|anna" {
+			t.Errorf("%s: key is %q, want t1|anna", name, got)
+		}
+	}
+}
