@@ -267,7 +267,7 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	c.section(y, item, at, out)
 	for n := range item.values {
 		if _, set := out[n.path]; !set && n.fallback != nil {
-			out[n.path] = setting{value: n.fallback}
+			out[n.path] = setting{value: clone(n.fallback)}
 		}
 	}
 	for n := range item.values {

@@ -27,9 +27,9 @@ var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|
 
 // isServiceLink reports whether a variable is one of those instead of a setting.
 func isServiceLink(name, value string) bool {
-	if strings.HasSuffix(name, "_PORT") {
-		scheme, _, found := strings.Cut(value, "://")
-		return found && (scheme == "tcp" || scheme == "udp" || scheme == "sctp")
+	scheme, _, found := strings.Cut(value, "://")
+	if found && strings.HasSuffix(name, "_PORT") && (scheme == "tcp" || scheme == "udp" || scheme == "sctp") {
+		return true
 	}
 	return serviceLink.MatchString(name)
 }
@@ -135,7 +135,7 @@ func fromOverrides(overrides map[string]any, root *node, c *checker) layer {
 	for _, path := range paths {
 		n := root.find(path)
 		if n == nil || n.isSection() {
-			c.problems.add(Problem{File: c.file, Path: path, Reason: "unknown key", Suggestion: suggestKey(root, path)})
+			c.problems.add(unknownOverride(c.file, path, n, root))
 			continue
 		}
 		var y yaml.Node
@@ -148,4 +148,21 @@ func fromOverrides(overrides map[string]any, root *node, c *checker) layer {
 		}
 	}
 	return out
+}
+
+// unknownOverride refuses a path that names no key; n is the section it names instead, or nil.
+func unknownOverride(file, path string, n, root *node) Problem {
+	p := Problem{File: file, Path: path, Reason: "unknown key"}
+	if n != nil {
+		p.Reason = "is a section, not a key"
+		return p
+	}
+	var known []string
+	for k := range root.values {
+		known = append(known, k.path)
+	}
+	if near := nearest(path, known); near != "" {
+		p.Suggestion = "did you mean " + near + "?"
+	}
+	return p
 }

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	// Path is the configuration file; "" means that there is none.
 	Path string
-	// Environ are the environment variables, as os.Environ returns them.
+	// Environ are the environment variables, as os.Environ returns them. An empty one is the same as none.
 	Environ []string
 	// ReservedEnv names BUTLER_ variables that are no settings, such as one that holds Path.
 	ReservedEnv []string
@@ -27,6 +27,10 @@ type Options struct {
 // Load reads the configuration from all its sources. What is wrong with it is
 // returned as *Problems; any other error is a broken schema or a missing working directory.
 func Load(o Options) (*Config, error) {
+	root, err := newSchema(o.Schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema of the configuration: %w", err)
+	}
 	problems := &Problems{}
 	var data []byte
 	if o.Path != "" {
@@ -36,15 +40,11 @@ func Load(o Options) (*Config, error) {
 		}
 		data = read
 	}
-	return load(o, data)
+	return load(o, root, data)
 }
 
-// load is Load with the file already read.
-func load(o Options, data []byte) (*Config, error) {
-	root, err := newSchema(o.Schemas)
-	if err != nil {
-		return nil, fmt.Errorf("read the schema of the configuration: %w", err)
-	}
+// load is Load with the schema and the file already read.
+func load(o Options, root *node, data []byte) (*Config, error) {
 	baseDir, err := filepath.Abs(filepath.Dir(o.Path))
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of the configuration: %w", err)
@@ -171,7 +171,7 @@ func (l *loader) merge(layers []layer) *viper.Viper {
 	v := viper.New()
 	for n := range l.root.values {
 		if n.fallback != nil {
-			v.SetDefault(n.path, n.fallback)
+			v.SetDefault(n.path, clone(n.fallback))
 		}
 	}
 	if l.options.Path == "" {
@@ -190,6 +190,25 @@ func (l *loader) merge(layers []layer) *viper.Viper {
 		panic(fmt.Sprintf("BUG: merge settings: %v", err))
 	}
 	return settled
+}
+
+// clone copies a value: viper changes the keys of maps that it is given.
+func clone(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = clone(item)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, item := range v {
+			out[key] = clone(item)
+		}
+		return out
+	}
+	return v
 }
 
 // checkRequired refuses a feature that is switched on and lacks what it needs.
@@ -229,10 +248,7 @@ func (l *loader) report(path, reason, suggestion string) {
 	l.problems.add(p)
 }
 
-// parentOf returns the path of the section around a key, "" for a key of the root.
+// parentOf returns the path of what is around a key or a list item, "" for a key of the root.
 func parentOf(path string) string {
-	if i := strings.LastIndexByte(path, '.'); i >= 0 {
-		return path[:i]
-	}
-	return ""
+	return path[:max(strings.LastIndexAny(path, ".["), 0)]
 }

@@ -4,9 +4,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/secret"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -20,34 +24,58 @@ var destinationSchemas = []struct{ section, folder string }{
 	{"scriptLog", "disklog"},
 }
 
-// fragments returns the schemas of all destinations.
-func fragments(tb testing.TB) []SchemaFragment {
-	tb.Helper()
+// readFragments returns the schemas of all destinations.
+func readFragments() ([]SchemaFragment, error) {
 	var out []SchemaFragment
 	for _, d := range destinationSchemas {
 		data, err := os.ReadFile(filepath.Join("..", "internal", "destination", d.folder, "schema.yaml"))
 		if err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		out = append(out, SchemaFragment{Section: d.section, YAML: data})
+	}
+	return out, nil
+}
+
+// fragments is readFragments for a test that calls Load itself.
+func fragments(tb testing.TB) []SchemaFragment {
+	tb.Helper()
+	out, err := readFragments()
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return out
 }
 
-// write puts a configuration file into a new directory and returns its path.
-func write(tb testing.TB, text string) string {
+// sharedSchema is the tree of all keys, read once for all tests.
+var sharedSchema = sync.OnceValues(func() (*node, error) {
+	schemas, err := readFragments()
+	if err != nil {
+		return nil, err
+	}
+	return newSchema(schemas)
+})
+
+// schema returns the tree of all keys.
+func schema(tb testing.TB) *node {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "butler.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	root, err := sharedSchema()
+	if err != nil {
 		tb.Fatal(err)
 	}
-	return path
+	return root
 }
 
-// mustLoad loads a file that has no problem.
+// loadText loads a text as if it stood in a file of a directory.
+func loadText(tb testing.TB, dir, text string, environ ...string) (*Config, error) {
+	tb.Helper()
+	return load(Options{Path: filepath.Join(dir, "butler.yaml"), Environ: environ}, schema(tb), []byte(text))
+}
+
+// mustLoad loads a text that has no problem.
 func mustLoad(tb testing.TB, text string, environ ...string) *Config {
 	tb.Helper()
-	c, err := Load(Options{Path: write(tb, text), Environ: environ, Schemas: fragments(tb)})
+	c, err := loadText(tb, tb.TempDir(), text, environ...)
 	if err != nil {
 		tb.Fatalf("the configuration has problems:\n%v", err)
 	}
@@ -61,8 +89,51 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the file has problems:\n%v", err)
 			}
-			t.Log(c.Pending(), c.PendingEnabled(), c.Notes())
+			if !slices.Contains(c.Pending(), "teamsNotification") || !slices.Contains(c.Pending(), "slackNotification.serviceStopped") {
+				t.Errorf("want the features named that do not exist yet, got %q", c.Pending())
+			}
+			if diff := cmp.Diff([]string{"configVisualisation"}, c.PendingEnabled()); diff != "" {
+				t.Errorf("switched on without effect (-want +got):\n%s", diff)
+			}
+			if q := c.QRS(); q.Host != "10.11.12.13" || filepath.Base(q.ClientCert) != "client.pem" {
+				t.Errorf("want the host of the file and the default certificate, got %+v", q)
+			}
 		})
+	}
+}
+
+func TestLoad_readsTheFlatKeysOfInfluxDBv1(t *testing.T) {
+	c, err := Load(Options{Path: filepath.Join("testdata", "flat-influxdb.yaml"), Schemas: fragments(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var influx struct {
+		Version  int
+		V1Config struct {
+			Auth struct {
+				Enable   bool
+				Username string
+				Password secret.String
+			}
+			DBName          string
+			RetentionPolicy struct{ Name, Duration string }
+		}
+	}
+	if err := c.Section("influxDb", &influx); err != nil {
+		t.Fatal(err)
+	}
+	v1 := influx.V1Config
+	if influx.Version != 1 || !v1.Auth.Enable || v1.Auth.Username != "user_joe" || v1.Auth.Password.Reveal() != "joesecret" ||
+		v1.DBName != "sense" || v1.RetentionPolicy.Name != "30d" || v1.RetentionPolicy.Duration != "30d" {
+		t.Errorf("the flat keys do not count: %+v", influx)
+	}
+
+	both := mustLoad(t, "Butler:\n  influxDb: {dbName: flat, v1Config: {dbName: nested}}\n")
+	if err := both.Section("influxDb", &influx); err != nil {
+		t.Fatal(err)
+	}
+	if influx.V1Config.DBName != "nested" {
+		t.Errorf("want the nested key to win, got %q", influx.V1Config.DBName)
 	}
 }
 
@@ -82,5 +153,16 @@ func TestSample_isInStepWithTheSchemas(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("sample.yaml is out of step; run go test ./config -run TestSample -update\n%s", diff)
+	}
+}
+
+func TestSample_changesNothing(t *testing.T) {
+	sample, err := Load(Options{Path: "sample.yaml", Schemas: fragments(t)})
+	if err != nil {
+		t.Fatalf("the sample has problems:\n%v", err)
+	}
+	bare := mustLoad(t, "Butler: {}\n")
+	if diff := cmp.Diff(bare.Masked(), sample.Masked()); diff != "" {
+		t.Errorf("the sample is not what counts without it (-without +with):\n%s", diff)
 	}
 }

@@ -17,6 +17,7 @@ func (c *Config) maskSection(n *node) map[string]any {
 	out := map[string]any{}
 	for _, child := range n.children {
 		switch {
+		case child.onlyAliases():
 		case child.isSection():
 			out[child.name] = c.maskSection(child)
 		case child.Alias == "":

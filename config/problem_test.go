@@ -14,9 +14,9 @@ import (
 // problemsOf loads a text and returns its problems, one line each, without the file name.
 func problemsOf(tb testing.TB, text string, environ ...string) []string {
 	tb.Helper()
-	path := write(tb, text)
-	_, err := Load(Options{Path: path, Environ: environ, Schemas: fragments(tb)})
-	return linesOf(tb, err, path)
+	dir := tb.TempDir()
+	_, err := loadText(tb, dir, text, environ...)
+	return linesOf(tb, err, filepath.Join(dir, "butler.yaml"))
 }
 
 func linesOf(tb testing.TB, err error, path string) []string {
@@ -178,7 +178,7 @@ func TestProblems_areBounded(t *testing.T) {
 	for i := range 150 {
 		fmt.Fprintf(&text, "  unknown%d: 1\n", i)
 	}
-	_, err := Load(Options{Path: write(t, text.String())})
+	_, err := loadText(t, t.TempDir(), text.String())
 	problems, ok := errors.AsType[*Problems](err)
 	if !ok || len(problems.List) != maxProblems || problems.More != 50 {
 		t.Fatalf("want 100 problems and 50 more, got %v", err)

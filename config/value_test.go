@@ -1,0 +1,256 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// read checks one YAML scalar against a row.
+func read(tb testing.TB, r row, text string) (any, string) {
+	tb.Helper()
+	var y yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &y); err != nil {
+		tb.Fatal(err)
+	}
+	n := node{row: r, path: "key"}
+	c := &checker{problems: &Problems{}, seen: newFindings()}
+	v, _ := c.value(y.Content[0], &n, "key")
+	if len(c.problems.List) == 0 {
+		return v, ""
+	}
+	p := c.problems.List[0]
+	if p.Suggestion == "" {
+		return v, p.Reason
+	}
+	return v, p.Reason + " (" + p.Suggestion + ")"
+}
+
+func TestValue_isReadStrictly(t *testing.T) {
+	var (
+		boolean  = row{Type: kindBool}
+		whole    = row{Type: kindInt, Min: "0"}
+		number   = row{Type: kindNum, Min: "0", Max: "100"}
+		port     = row{Type: kindPort}
+		anyPort  = row{Type: kindPort, Min: "0"}
+		text     = row{Type: kindStr}
+		hidden   = row{Type: kindSecret}
+		address  = row{Type: kindHost}
+		link     = row{Type: kindURI}
+		choice   = row{Type: kindEnum, Values: []string{"low", "normal", "high"}}
+		size     = row{Type: kindBytes, Min: "1KiB"}
+		duration = row{Type: kindDuration, Min: "1s", Max: "1h"}
+		path     = row{Type: kindPath}
+	)
+	for _, tt := range []struct {
+		name string
+		row  row
+		yaml string
+		want any
+		bad  string
+	}{
+		{"true", boolean, "true", true, ""},
+		{"true in YAML 1.2 spelling", boolean, "TRUE", true, ""},
+		{"yes is text", boolean, "yes", nil, "wants true or false, not text (write true)"},
+		{"off is text", boolean, "off", nil, "wants true or false, not text (write false)"},
+		{"quoted true", boolean, `"true"`, nil, "wants true or false, not text (write true without quotes)"},
+		{"one is no switch", boolean, "1", nil, "wants true or false, not a number"},
+		{"switch without value", boolean, "null", nil, "has no value (write a value or leave the key out)"},
+		{"switch as list", boolean, "[true]", nil, "wants true or false, not a list"},
+		{"switch as mapping", boolean, "{a: b}", nil, "wants true or false, not keys below it"},
+
+		{"whole number", whole, "300", int64(300), ""},
+		{"whole number with a fraction of zero", whole, "300.0", int64(300), ""},
+		{"whole number with an exponent", whole, "3e2", int64(300), ""},
+		{"fraction", whole, "1.5", nil, "wants a whole number (write 2)"},
+		{"negative", whole, "-1", nil, "is too small (at least 0)"},
+		{"quoted number", whole, `"8086"`, nil, "wants a whole number, not text (write 8086 without quotes)"},
+		{"word for a number", whole, "many", nil, "wants a whole number, not text"},
+		{"octal is ambiguous", whole, "0777", nil, "is not a plain decimal number (write it in digits, such as 300)"},
+		{"hexadecimal", whole, "0x1F", nil, "is not a plain decimal number (write it in digits, such as 300)"},
+		{"underscores", whole, "1_000", nil, "is not a plain decimal number (write it in digits, such as 300)"},
+		{"not a number", whole, ".nan", nil, "is not a plain decimal number (write it in digits, such as 300)"},
+		{"infinite", number, ".inf", nil, "is not a plain decimal number (write it in digits, such as 300)"},
+		{"beyond exact numbers", whole, "9007199254740993000", nil, "is too large a number"},
+		{"beyond all numbers", number, "1e999", nil, "wants a number, not text"},
+		{"fractional number", number, "99.5", 99.5, ""},
+		{"number above its range", number, "100.1", nil, "is out of range (from 0 to 100)"},
+
+		{"port", port, "65535", int64(65535), ""},
+		{"no port 0", port, "0", nil, "is out of range (from 1 to 65535)"},
+		{"any free port", anyPort, "0", int64(0), ""},
+		{"port too large", anyPort, "65536", nil, "is out of range (from 0 to 65535)"},
+
+		{"text", text, "Yes", "Yes", ""},
+		{"text that looks like a date", text, "2024-01-02", "2024-01-02", ""},
+		{"empty text", text, `""`, "", ""},
+		{"block text", text, "|\n  a\n  b\n", "a\nb\n", ""},
+		{"number for a text", text, "007", nil, `wants text, not a number (put it in quotes: "007")`},
+		{"switch for a text", text, "true", nil, `wants text, not true or false (put it in quotes: "true")`},
+		{"number for a secret", hidden, "12345", nil, "wants text, not a number (put it in quotes)"},
+		{"tagged text", text, "!!str 12", "12", ""},
+		{"foreign tag", text, "!password x", nil, `wants text, not a value with the tag !password (put it in quotes: "x")`},
+		{"zero byte in a path", path, `"a\0b"`, nil, "a path cannot hold a zero byte"},
+
+		{"host name", address, "sense_1.Example.com", "sense_1.Example.com", ""},
+		{"IPv4", address, "10.0.0.1", "10.0.0.1", ""},
+		{"IPv6", address, `"::1"`, "::1", ""},
+		{"host with port", address, "a:1", nil, "is not a host name (leave out the port; it has a key of its own)"},
+		{"host with scheme", address, "http://a", nil, "is not a host name (leave out the scheme and the path)"},
+		{"host with a dot at the end", address, "a.", nil, "is not a host name (leave out the last dot)"},
+		{"host with a blank", address, "a b", nil, "is not a host name"},
+		{"host that begins with a hyphen", address, "-a", nil, "is not a host name"},
+
+		{"URI", link, "https://a/b?c", "https://a/b?c", ""},
+		{"URI without a scheme", link, "a.example.com/b", nil, "is a URI without a scheme (begin with https:// or http://)"},
+		{"URI with port but no scheme", link, "a.example.com:443/b", nil, "is a URI without a scheme (begin with https:// or http://)"},
+		{"URI without a host", link, "https:///b", nil, "is a URI without a host (write it like https://host.example.com/path)"},
+		{"broken URI", link, "https://a b/", nil, "is not a URI (write it like https://host.example.com/path)"},
+
+		{"choice in any case", choice, "' HIGH '", "high", ""},
+		{"no choice", choice, "hihg", nil, `"hihg" is not a choice (did you mean high? one of low, normal, high)`},
+
+		{"bytes", size, "65536", int64(65536), ""},
+		{"binary unit", size, "1.5GiB", int64(1.5 * (1 << 30)), ""},
+		{"unit after a blank", size, "8 MiB", int64(8 << 20), ""},
+		{"small size", size, "1B", nil, "is too small (at least 1KiB)"},
+		{"decimal unit", size, "8MB", nil, "is not a size (write it like 512KiB, 8MiB or 10GiB)"},
+		{"size beyond all bounds", size, "99999999TiB", nil, "is too large a size"},
+
+		{"duration", duration, "1m30s", "1m30s", ""},
+		{"duration without a unit", duration, "30", nil, "wants a duration, not a number (write a number with a unit, such as 30s, 5m or 24h)"},
+		{"duration in words", duration, "soon", nil, "is not a duration (write a number with a unit, such as 30s, 5m or 24h)"},
+		{"duration out of range", duration, "2h", nil, "is out of range (from 1s to 1h)"},
+
+		{"placeholder", hidden, "<your-secret-password>", nil, ""},
+		{"placeholder of a host", address, "<host name>", nil, ""},
+		{"placeholder of a path", path, "/path/to/certificate.pem", nil, ""},
+		{"address in angle brackets", text, "<butler@example.com>", "<butler@example.com>", ""},
+		{"markup", text, "<b>{{taskName}}</b>", "<b>{{taskName}}</b>", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, bad := read(t, tt.row, tt.yaml)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("value (-want +got):\n%s", diff)
+			}
+			if bad != tt.bad {
+				t.Errorf("want the problem %q, got %q", tt.bad, bad)
+			}
+		})
+	}
+}
+
+func TestNearest_findsASlipOfThePen(t *testing.T) {
+	candidates := []string{"enable", "webhookURL", "rateLimit", "channel"}
+	for _, tt := range []struct{ word, want string }{
+		{"enabel", "enable"},
+		{"Enable", "enable"},
+		{"webhookUrl", "webhookURL"},
+		{"webhoookURL", "webhookURL"},
+		{"ratelimit", "rateLimit"},
+		{"chanel", "channel"},
+		{"colour", ""},
+		{"x", ""},
+		{"", ""},
+	} {
+		if got := nearest(tt.word, candidates); got != tt.want {
+			t.Errorf("%q: want %q, got %q", tt.word, tt.want, got)
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"validation with sources", "udpServerConfig: {enable: true, enableSourceValidation: true, allowedSources: [10.0.0.0/8, '::1', sense-1]}", nil},
+		{"validation without sources, server off", "udpServerConfig: {enableSourceValidation: true}", nil},
+		{
+			"validation without sources", "udpServerConfig: {enable: true, enableSourceValidation: true}",
+			[]string{"2:3: udpServerConfig.allowedSources: is empty while enableSourceValidation is true, so every event would be refused (list the Qlik Sense nodes, or set enableSourceValidation to false)"},
+		},
+		{"repository with the default header", "configQRS: {host: sense}", nil},
+		{"repository with null headers", "configQRS: {host: sense, headers: {static: }}", nil},
+		{"repository with its own header", "configQRS: {host: sense, headers: {static: [{name: x-qlik-user, value: a}]}}", nil},
+		{
+			"repository without the user", "configQRS: {host: sense, headers: {static: [{name: X-Other, value: a}]}}",
+			[]string{`2:38: configQRS.headers.static: has no header X-Qlik-User (add {name: X-Qlik-User, value: "UserDirectory=Internal; UserId=sa_repository"})`},
+		},
+		{"influx off needs nothing", "influxDb: {version: 3}", nil},
+		{"influx 1 by default", "influxDb: {enable: true, hostIP: db}", nil},
+		{
+			"influx without a host", "influxDb: {enable: true}",
+			[]string{"2:3: influxDb.hostIP: is missing (set it, or set influxDb.enable to false)"},
+		},
+		{
+			"influx 1 with a login", "influxDb: {enable: true, hostIP: db, auth: {enable: true, username: joe}}",
+			[]string{"2:3: influxDb.v1Config.auth.password: is missing for InfluxDB version 1 (set it, or set influxDb.enable to false)"},
+		},
+		{
+			"influx 3 without a token", "influxDb: {enable: true, hostIP: db, version: 3, v3Config: {database: x}}",
+			[]string{"2:52: influxDb.v3Config.token: is missing for InfluxDB version 3 (set it, or set influxDb.enable to false)"},
+		},
+		{"influx 4", "influxDb: {version: 4}", []string{"2:23: influxDb.version: is out of range (from 1 to 3)"}},
+		{
+			"email without a server", "emailNotification: {enable: true, smtp: {port: 587}}",
+			[]string{"2:37: emailNotification.smtp.host: is missing (set it, or set emailNotification.enable to false)"},
+		},
+		{
+			"email with the sample sender left empty", "emailNotification: {enable: true, smtp: {host: mail}, reloadTaskFailure: {enable: true}}",
+			[]string{"2:57: emailNotification.reloadTaskFailure.fromAddress: is missing (set it, or set emailNotification.reloadTaskFailure.enable to false)"},
+		},
+		{
+			"login with sample credentials", "emailNotification: {enable: true, smtp: {host: mail, auth: {enable: true, user: '<user>', password: '<password>'}}}",
+			[]string{
+				"2:77: emailNotification.smtp.auth.user: still has the sample value of the template (set it, or set emailNotification.smtp.auth.enable to false)",
+				"2:93: emailNotification.smtp.auth.password: still has the sample value of the template (set it, or set emailNotification.smtp.auth.enable to false)",
+			},
+		},
+		{"event off needs nothing", "slackNotification: {enable: true}", nil},
+		{"destination off needs nothing", "slackNotification: {reloadTaskFailure: {enable: true}}", nil},
+		{
+			"contradicting TLS", "emailNotification: {enable: true, smtp: {host: mail, secure: false, tls: {ignoreTLS: true}}}",
+			[]string{"2:77: emailNotification.smtp.tls.ignoreTLS: contradicts requireTLS (set one of the two to false)"},
+		},
+		{
+			"webhook with a CA but no file", "webhookNotification: {reloadTaskFailure: {webhooks: [{webhookURL: 'https://a', cert: {enable: true}}]}}",
+			[]string{"2:56: webhookNotification.reloadTaskFailure.webhooks[0].cert.certCA: is missing"},
+		},
+		{"webhook without a CA", "webhookNotification: {reloadTaskFailure: {webhooks: [{webhookURL: 'https://a'}]}}", nil},
+		{
+			"first pause longer than the longest", "delivery: {retryInitial: 10m}",
+			[]string{"2:14: delivery.retryInitial: is longer than delivery.retryMax (make it shorter)"},
+		},
+		{
+			"stale before it is old", "qrs: {cacheTTL: 1h, staleFor: 1m}",
+			[]string{"2:23: qrs.staleFor: is shorter than qrs.cacheTTL (make it longer, or 0s for never)"},
+		},
+		{"never stale", "qrs: {staleFor: 0s}", nil},
+		{
+			"keeps more than fits", "journal: {keepBytes: 20GiB}",
+			[]string{"2:13: journal.keepBytes: is larger than journal.maxBytes (make it smaller)"},
+		},
+		{
+			"journal nowhere", "journal: {directory: ''}",
+			[]string{"2:13: journal.directory: is empty (name a directory, or set journal.inMemory to true)"},
+		},
+		{"journal in memory", "journal: {directory: '', inMemory: true}", nil},
+		{"operations on this machine", "operations: {host: 127.0.0.2}", nil},
+		{"operations on this machine, IPv6", "operations: {host: '::1'}", nil},
+		{"operations for everybody, allowed", "operations: {host: 0.0.0.0, allowRemote: true}", nil},
+		{"operations off", "operations: {host: 0.0.0.0, enable: false}", nil},
+		{
+			"operations for everybody", "operations: {host: 0.0.0.0}",
+			[]string{"2:16: operations.host: can be reached from other machines (use localhost, or write operations.allowRemote: true)"},
+		},
+		{"schedule of a feature that does not exist", "heartbeat: {frequency: whenever}", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, problemsOf(t, "Butler:\n  "+tt.text+"\n")); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
