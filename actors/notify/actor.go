@@ -378,10 +378,13 @@ func (a *notify) scan(ctx actor.Context) {
 	for instance := range a.children {
 		known[instance] = true
 	}
-	a.scans.Run(ctx, scanTimeout, func(context.Context) any {
+	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
 		parked, err := parkUnconfigured(o, func(instance string) bool { return known[instance] }, time.Now())
 		return scanned{parked: parked, err: err}
 	})
+	if !started {
+		a.scanning = false
+	}
 }
 
 func (a *notify) scanEnded(ctx actor.Context, msg scanned) {

@@ -1,0 +1,414 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/actorkit"
+	"butler/internal/actorkit/actortest"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/journal/memory"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// fixture is the actor with probes for delivery actors, over the real ledger in a bubble.
+type fixture struct {
+	t      *testing.T
+	ledger *journal.Ledger
+	outbox *outbox.Outbox
+	kit    *actorkit.Kit
+	logs   *observer.ObservedLogs
+	asker  *actortest.Probe
+	pid    *actor.PID
+
+	mu sync.Mutex // the actor spawns while the test looks
+	// lives are the delivery actors of an instance, in order.
+	lives map[string][]*life
+}
+
+// life is a scripted delivery actor.
+type life struct {
+	actortest.Probe
+	pid     atomic.Pointer[actor.PID]
+	stopped atomic.Bool
+}
+
+func (l *life) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		l.pid.Store(ctx.Self())
+	case *actor.Stopping:
+		l.stopped.Store(true)
+	case giveUp:
+		panic("out of luck")
+	case messages.DescribeDelivery:
+		instance := strings.TrimPrefix(ctx.Self().GetId(), "notify/d:")
+		if instance != "email/mute" {
+			ctx.Send(actorkit.PIDOf(msg.ReplyTo), messages.DescribeDeliveryReply{
+				States: []messages.DeliveryState{{Instance: instance, Condition: "ok"}},
+			})
+		}
+	}
+	l.Probe.Receive(ctx)
+}
+
+// giveUp makes a delivery actor fail for good.
+type giveUp struct{}
+
+func table(t *testing.T, instances ...string) *destination.Table {
+	t.Helper()
+	var built []destination.Built
+	for _, name := range instances {
+		built = append(built, destination.Built{Instance: destination.Instance{Name: name, Integration: integrationOf(name)}})
+	}
+	table, err := destination.NewTable(built)
+	must(t, err)
+	return table
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	log, err := memory.New().Open(t.Context(), "ledger", journal.Limits{})
+	must(t, err)
+	ledger, err := journal.OpenLedger(t.Context(), log, journal.LedgerOptions{})
+	must(t, err)
+	box, err := outbox.Open(ledger, outbox.Options{})
+	must(t, err)
+	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}}
+	f.kit, f.logs, _ = actortest.Kit(t)
+	f.asker = actortest.Spawn(t, f.kit, "asker", nil)
+	return f
+}
+
+// start spawns the actor. Its children are stopped by their first failure.
+func (f *fixture) start(instances ...string) {
+	f.t.Helper()
+	props := Props(f.kit, Options{
+		Table: table(f.t, instances...), Outbox: f.outbox,
+		NewDelivery: func(b destination.Built) *actor.Props {
+			l := &life{}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.lives[b.Instance.Name] = append(f.lives[b.Instance.Name], l)
+			return f.kit.Props("delivery", func() actor.Actor { return l })
+		},
+	}, actor.WithSupervisor(actor.NewOneForOneStrategy(0, time.Second, func(any) actor.Directive { return actor.StopDirective })),
+		actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
+	var err error
+	f.pid, err = f.kit.System.Root.SpawnNamed(props, "notify")
+	must(f.t, err)
+	synctest.Wait()
+}
+
+func (f *fixture) stop() {
+	f.t.Helper()
+	if f.pid != nil {
+		must(f.t, f.kit.System.Root.StopFuture(f.pid).Wait())
+	}
+	must(f.t, f.kit.System.Root.StopFuture(f.asker.PID).Wait())
+	must(f.t, f.ledger.Close(context.Background()))
+	synctest.Wait()
+}
+
+func (f *fixture) send(message any) {
+	f.kit.System.Root.Send(f.pid, message)
+	synctest.Wait()
+}
+
+// sleep lets virtual time pass, and then everything settle.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// all are the delivery actors an instance has had.
+func (f *fixture) all(instance string) []*life {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.lives[instance])
+}
+
+// current is the youngest delivery actor of an instance.
+func (f *fixture) current(instance string) *life {
+	f.t.Helper()
+	all := f.all(instance)
+	if len(all) == 0 {
+		f.t.Fatalf("%s has no delivery actor", instance)
+	}
+	return all[len(all)-1]
+}
+
+// record makes notices of one alert durable without announcing them.
+func (f *fixture) record(id string, instances ...string) []messages.Notice {
+	f.t.Helper()
+	alert := messages.Alert{ID: messages.AlertID(id), Event: messages.TaskEvent{TaskID: "task"}}
+	var notices []messages.Notice
+	for _, instance := range instances {
+		notices = append(notices, messages.Notice{
+			ID: messages.NoticeID(id + "-" + integrationOf(instance)), Instance: instance, Alert: alert, QueuedAt: time.Now(),
+		})
+	}
+	f.ledger.Commit(outbox.Ops(alert, notices), func(err error) { must(f.t, err) })
+	synctest.Wait()
+	return notices
+}
+
+// park parks a waiting notice of an instance.
+func (f *fixture) park(instance string, id messages.NoticeID) {
+	f.t.Helper()
+	f.outbox.Settle(outbox.Place{Integration: integrationOf(instance), Instance: instance},
+		outbox.Settlement{At: time.Now(), Outcomes: []outbox.Outcome{{
+			ID: id, Ended: messages.NoticeParked, Cause: outbox.Rejected, Reason: "no",
+		}}}, func([]messages.NoticeSettled, error) {})
+	synctest.Wait()
+}
+
+func (f *fixture) parkedIDs() []string {
+	f.t.Helper()
+	list, err := f.outbox.Parked(outbox.ParkedFilter{})
+	must(f.t, err)
+	var ids []string
+	for _, p := range list {
+		ids = append(ids, string(p.ID)+" "+string(p.Cause))
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func queuedIDs(l *life) []string {
+	var ids []string
+	for _, q := range actortest.Of[messages.NoticeQueued](&l.Probe) {
+		id := string(q.Notice.ID)
+		if q.Exempt {
+			id += " exempt"
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (f *fixture) want(what string, want, got any) {
+	f.t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.t.Errorf("%s differ (-want +got):\n%s", what, diff)
+	}
+}
+
+func bubble(t *testing.T, test func(*testing.T, *fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		test(t, f)
+		f.stop()
+	})
+}
+
+func TestNotify_handsNoticesToTheirInstances(t *testing.T) {
+	bubble(t, func(_ *testing.T, f *fixture) {
+		f.start("email/failed", "slack/failed")
+		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed", "slack/failed")})
+		f.send(messages.NoticesRecorded{Notices: f.record("b", "slack/failed")})
+		f.want("notices by email", []string{"a-email"}, queuedIDs(f.current("email/failed")))
+		f.want("notices to Slack", []string{"a-slack", "b-slack"}, queuedIDs(f.current("slack/failed")))
+	})
+}
+
+func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.record("a", "email/failed", "teams/gone")
+		f.ledger.Commit([]journal.Op{
+			{Bucket: "notice", Key: "b-teams@teams/gone", Value: []byte("torn")},
+			{Bucket: "window", Key: "teams/gone\x00task", Value: []byte("torn")},
+		}, func(error) {})
+		f.start("email/failed")
+		f.want("parked notices", []string{"a-teams unconfigured", "b-teams unconfigured"}, f.parkedIDs())
+		list, _ := f.outbox.Parked(outbox.ParkedFilter{})
+		if want := "destination instance teams/gone is not configured any more"; list[0].Reason != want {
+			t.Errorf("reason is %q, want %q", list[0].Reason, want)
+		}
+		if !f.outbox.Pending("email/failed", "a-email") {
+			t.Error("the notice of a configured instance does not wait any more")
+		}
+		if n := f.logs.FilterMessageSnippet("not configured").Len(); n != 1 {
+			t.Errorf("%d lines tell of it, want 1", n)
+		}
+		// A decision by the old configuration may still come in.
+		f.send(messages.NoticesRecorded{Notices: f.record("c", "teams/gone")})
+		f.want("parked notices", []string{"a-teams unconfigured", "b-teams unconfigured", "c-teams unconfigured"}, f.parkedIDs())
+	})
+}
+
+func TestNotify_replacesADeliveryThatGaveUp(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.start("email/failed", "slack/failed")
+		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
+		synctest.Wait()
+		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed", "slack/failed")})
+		f.want("notices to Slack", []string{"a-slack"}, queuedIDs(f.current("slack/failed")))
+
+		f.send(messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
+		sleep(2 * time.Second)
+		states := actortest.Of[messages.DescribeDeliveryReply](f.asker)[0].States
+		f.want("conditions", "degraded", states[0].Condition)
+
+		sleep(57 * time.Second)
+		f.want("lives after 59 s", 1, len(f.all("email/failed")))
+		sleep(2 * time.Second)
+		f.want("lives after 61 s", 2, len(f.all("email/failed")))
+		if !f.outbox.Pending("email/failed", "a-email") {
+			t.Error("the notice does not wait for the successor")
+		}
+		if n := f.logs.FilterMessage("delivery gave up, its notices wait on disk").Len(); n != 1 {
+			t.Errorf("%d lines tell of it, want 1", n)
+		}
+	})
+}
+
+func TestNotify_replaysParkedNotices(t *testing.T) {
+	bubble(t, func(_ *testing.T, f *fixture) {
+		f.start("email/failed")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		f.record("b", "slack/gone")
+		f.park("slack/gone", "b-slack")
+
+		f.send(messages.ReplayParked{
+			IDs: []messages.NoticeID{"a-email", "b-slack", "nonsense"}, ReplyTo: actorkit.RefOf(f.asker.PID),
+		})
+		want := []messages.ReplayParkedReply{{At: time.Now(), Results: []messages.ParkedResult{
+			{ID: "a-email"},
+			{ID: "b-slack", Failure: messages.Failure{Kind: messages.FailureRejected, Text: "destination instance slack/gone is not configured"}},
+			{ID: "nonsense", Failure: messages.Failure{Kind: messages.FailureNotFound, Text: "no such parked notice"}},
+		}}}
+		f.want("answers", want, actortest.Of[messages.ReplayParkedReply](f.asker))
+		f.want("notices by email", []string{"a-email exempt"}, queuedIDs(f.current("email/failed")))
+		f.want("parked notices", []string{"b-slack rejected"}, f.parkedIDs())
+	})
+}
+
+func TestNotify_dropsParkedNotices(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.start("email/failed")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		f.send(messages.DropParked{IDs: []messages.NoticeID{"a-email", "a-email"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
+		answers := actortest.Of[messages.DropParkedReply](f.asker)
+		if len(answers) != 1 || answers[0].Results[0].Failure.Failed() || answers[0].Results[1].Failure.Kind != messages.FailureNotFound {
+			t.Errorf("answers are %+v, want one: dropped, then not found", answers)
+		}
+		if n := f.ledger.Len("alert") + f.ledger.Len("parked"); n != 0 {
+			t.Errorf("%d entries are left, want none", n)
+		}
+	})
+}
+
+func TestNotify_describesEveryInstance(t *testing.T) {
+	bubble(t, func(_ *testing.T, f *fixture) {
+		f.start("slack/failed", "email/failed", "email/mute")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		for range 2 {
+			f.send(messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
+		}
+		sleep(2 * time.Second)
+		states := []messages.DeliveryState{
+			{Instance: "email/failed", Condition: "ok", Parked: 1},
+			{Instance: "email/mute", Integration: "email", Condition: "not_responding"},
+			{Instance: "slack/failed", Condition: "ok"},
+		}
+		answers := actortest.Of[messages.DescribeDeliveryReply](f.asker)
+		f.want("number of answers", 2, len(answers))
+		for _, a := range answers {
+			f.want("states", states, a.States)
+		}
+	})
+}
+
+func TestNotify_drainWaitsForEveryDelivery(t *testing.T) {
+	bubble(t, func(_ *testing.T, f *fixture) {
+		f.start("email/failed", "slack/failed", "teams/failed")
+		f.send(messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
+		f.send(messages.DrainDeliveryReply{Instance: "email/failed", Left: 2})
+		f.send(messages.DrainDeliveryReply{Instance: "slack/failed", Left: 1})
+		f.want("answers", 0, len(f.asker.All()))
+		// One that fails meanwhile has nothing on its way either.
+		f.kit.System.Root.Send(f.current("teams/failed").pid.Load(), giveUp{})
+		synctest.Wait()
+		f.want("answers", []messages.DrainDeliveryReply{{Left: 3}}, actortest.Of[messages.DrainDeliveryReply](f.asker))
+	})
+}
+
+func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.start("email/failed", "slack/failed")
+		f.record("a", "email/failed", "slack/failed")
+		f.send(TableChanged{table(t, "email/failed", "teams/failed")})
+		f.want("Teams lives", 1, len(f.all("teams/failed")))
+		f.want("email lives", 1, len(f.all("email/failed")))
+		f.want("drain commands", 1, len(actortest.Of[messages.DrainDelivery](&f.current("email/failed").Probe)))
+		f.want("parked notices", []string(nil), f.parkedIDs())
+
+		f.send(messages.DrainDeliveryReply{Instance: "email/failed"})
+		f.want("email lives", 2, len(f.all("email/failed")))
+
+		// The one that never finishes is stopped, and what it leaves is parked.
+		sleep(retireAfter + time.Second)
+		f.want("Slack stopped", true, f.current("slack/failed").stopped.Load())
+		f.want("parked notices", []string{"a-slack unconfigured"}, f.parkedIDs())
+		f.want("email lives", 2, len(f.all("email/failed")))
+	})
+}
+
+func TestNotify_survivesItsOwnRestart(t *testing.T) {
+	bubble(t, func(_ *testing.T, f *fixture) {
+		f.start("email/failed")
+		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
+		f.send(scanned{err: errors.New("disk is gone")}) // fails the actor
+		sleep(time.Second)
+		f.want("email lives", 2, len(f.all("email/failed")))
+		f.send(messages.NoticesRecorded{Notices: f.record("b", "email/failed")})
+		f.want("notices by email", []string{"b-email"}, queuedIDs(f.current("email/failed")))
+	})
+}
+
+func TestParkedMetric_countsByIntegration(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture) {
+		f.record("a", "email/failed", "slack/failed")
+		f.record("b", "email/aborted")
+		f.park("email/failed", "a-email")
+		f.park("email/aborted", "b-email")
+		reg := prometheus.NewRegistry()
+		RegisterMetrics(reg, f.outbox, "email", "slack")
+		want := `
+# HELP butler_dead_letters Parked notices that wait for an operator.
+# TYPE butler_dead_letters gauge
+butler_dead_letters{integration="email"} 2
+butler_dead_letters{integration="slack"} 0
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+	})
+}
