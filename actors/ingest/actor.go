@@ -55,6 +55,8 @@ type shared struct {
 	readers atomic.Uint64
 	// storing counts the batches that the journal has not confirmed.
 	storing atomic.Int64
+	// sources is who may send. Only the live instance touches it.
+	sources *udp.Set
 }
 
 // Timers and answers of the actor to itself.
@@ -137,25 +139,32 @@ func (a *ingest) open(ctx actor.Context) {
 	if a.closing || a.reader != nil {
 		return
 	}
-	sources, listen, last := a.opts.Sources, a.opts.Listen, a.machine.sources
+	last := a.shared.sources
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
-		result := opened{}
-		if sources != nil {
-			if result.sources, result.err = sources.Resolve(bounded, last); result.err != nil {
-				return result
-			}
-		}
-		result.socket, result.err = listen(bounded)
-		if result.err == nil && bounded.Err() != nil {
-			// Too late: nobody will take the socket.
-			result.err = errors.Join(bounded.Err(), result.socket.Close())
-			result.socket = nil
-		}
-		return result
+		return a.opts.open(bounded, last)
 	})
 	if !started {
 		a.retry(ctx)
 	}
+}
+
+// open looks up the sources and opens the socket. It blocks.
+func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
+	if o.Sources != nil {
+		if result.sources, result.err = o.Sources.Resolve(ctx, last); result.err != nil {
+			return result
+		}
+	}
+	socket, err := o.Listen(ctx)
+	if err != nil {
+		return opened{err: err}
+	}
+	if ctx.Err() != nil {
+		// Too late: nobody will take the socket.
+		return opened{err: errors.Join(ctx.Err(), socket.Close())}
+	}
+	result.socket = socket
+	return result
 }
 
 // opened starts the reader. A service that never had its socket must not look
@@ -316,7 +325,7 @@ func (a *ingest) watchBacklog(now time.Time) {
 }
 
 func (a *ingest) resolve(ctx actor.Context) {
-	sources, last := a.opts.Sources, a.machine.sources
+	sources, last := a.opts.Sources, a.shared.sources
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
 		set, err := sources.Resolve(bounded, last)
 		return sourcesResolved{set, err}
@@ -328,6 +337,9 @@ func (a *ingest) resolve(ctx actor.Context) {
 
 // resolved takes over a new set of sources; when there is none, the last one stays.
 func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
+	if a.closing {
+		return
+	}
 	if m.err != nil {
 		a.report.log.Warn("allowed UDP sources could not be looked up, keeping the last ones", logx.Err(m.err))
 	} else {
@@ -337,8 +349,8 @@ func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
 }
 
 func (a *ingest) use(sources *udp.Set) {
-	a.report.sources(a.machine.sources, sources)
-	a.machine.sources = sources
+	a.report.sources(a.shared.sources, sources)
+	a.shared.sources, a.machine.sources = sources, sources
 }
 
 func (a *ingest) resolveAgain(ctx actor.Context) {

@@ -666,6 +666,25 @@ func (b *bomb) Put(messages.QuarantinedDatagram) {
 	b.once.Do(func() { actorkit.Fail(errors.New("boom")) })
 }
 
+func TestIngest_closesASocketThatComesTooLate(t *testing.T) {
+	inBubble(t, func(in *intake) {
+		listen := in.opts.Listen
+		in.opts.Listen = func(ctx context.Context) (Socket, error) {
+			time.Sleep(time.Second)
+			return listen(ctx)
+		}
+	}, func(in *intake) {
+		in.closeIntake()
+		if in.closedReplies() != 1 {
+			t.Error("closing waits for a socket that is not there yet")
+		}
+		in.sleep(2 * time.Second)
+		if in.sockets() != 1 || !in.wire().isClosed() || in.snapshot().Listening {
+			t.Error("the late socket is used")
+		}
+	})
+}
+
 func TestMetrics_boundTheNodes(t *testing.T) {
 	m := NewMetrics(prometheus.NewRegistry())
 	for i := range 3 * maxNodes {

@@ -78,9 +78,9 @@ type Options struct {
 	ReceiveBuffer int
 	// Quarantine is nil when nothing is kept.
 	Quarantine Quarantine
-	// OnListening, if set, is called with the address whenever the socket is open.
+	// OnListening, if set, is called with the address whenever the socket is open. It must not block.
 	OnListening func(netip.AddrPort)
-	// OnFailed, if set, is called when the socket cannot be opened or is lost.
+	// OnFailed, if set, is called when the socket cannot be opened or is lost. It must not block.
 	OnFailed func(error)
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
@@ -15,6 +16,8 @@ import (
 	"butler/internal/udp"
 	"butler/messages"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tally is a queue that stores nothing and counts.
 type tally struct {

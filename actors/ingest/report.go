@@ -104,7 +104,7 @@ func (r *report) listening(addr netip.AddrPort, granted, wanted int) {
 	r.metrics.receiveBuffer.Set(float64(granted))
 	r.log.Info("listening for task events", zap.String("address", addr.String()), zap.Int("receive_buffer", granted))
 	if granted < wanted {
-		r.log.Warn("UDP receive buffer is smaller than wanted: bursts may be lost; raise net.core.rmem_max",
+		r.log.Warn("UDP receive buffer is smaller than wanted: bursts may be lost (Linux: raise net.core.rmem_max)",
 			zap.Int("receive_buffer", granted), zap.Int("wanted", wanted))
 	}
 }
