@@ -223,14 +223,18 @@ func (c *Config) Notes() []string {
 	return lines
 }
 
-// samplesInUse lists the sample values in features that are switched on.
+// samplesInUse lists the sample values in features that are switched on, but
+// for those that the environment or the command line replaced.
 func (c *Config) samplesInUse() []string {
 	var out []string
 	for _, path := range c.seen.samples {
 		key, _, _ := strings.Cut(path, "[")
 		n := c.root.find(key)
 		off := func(s *node) bool { return !c.merged.GetBool(s.path) }
-		if n != nil && !n.Pending && !slices.ContainsFunc(n.switches(), off) && !slices.Contains(out, key) {
+		if n == nil || n.Pending || slices.ContainsFunc(n.switches(), off) {
+			continue
+		}
+		if c.sources[key].Kind <= FromFile && !slices.Contains(out, key) {
 			out = append(out, key)
 		}
 	}

@@ -283,8 +283,9 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
       bodyFileDirectory: path/to/email_templates
       recipients: ["<Email address 1>", "boss@example.com"]
       appOwnerAlert: {enable: true, includeOwner: {user: [{directory: "<Directory>", userId: "<User>"}, {directory: D, userId: u}]}}
+    reloadTaskAborted: {enable: true, fromAddress: "<sender>"}
   teamsNotification: {reloadTaskFailure: {templateFile: /path/to/x}}
-`)
+`, "BUTLER_EMAILNOTIFICATION_RELOADTASKABORTED_FROMADDRESS=qlik@example.com")
 	var email struct {
 		ReloadTaskFailure struct {
 			BodyFileDirectory string

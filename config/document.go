@@ -133,5 +133,5 @@ func resolve(n *yaml.Node) *yaml.Node {
 // follows the schema, which is finite.
 const (
 	maxMerges  = 4
-	maxVisited = 200_000
+	maxVisited = 50_000
 )
