@@ -60,24 +60,29 @@ func CutLinesStart(s string, limit int, weigh func(rune) int) string {
 
 // CutTexts cuts the end off every text in fields that weighs more than limit.
 func CutTexts(fields map[string]any, limit int, weigh func(rune) int) {
-	for k, v := range fields {
-		fields[k] = cutText(v, limit, weigh)
+	MapTexts(fields, func(s string) string { return CutEnd(s, limit, weigh) })
+}
+
+// MapTexts replaces every text in fields, however deep, by what f makes of it.
+func MapTexts(fields map[string]any, f func(string) string) {
+	for name, v := range fields {
+		fields[name] = mapText(v, f)
 	}
 }
 
-func cutText(v any, limit int, weigh func(rune) int) any {
+func mapText(v any, f func(string) string) any {
 	switch v := v.(type) {
 	case string:
-		return CutEnd(v, limit, weigh)
+		return f(v)
 	case []any:
 		for i := range v {
-			v[i] = cutText(v[i], limit, weigh)
+			v[i] = mapText(v[i], f)
 		}
 	case map[string]any:
-		CutTexts(v, limit, weigh)
+		MapTexts(v, f)
 	case handlebars.Named:
-		CutTexts(v.Fields, limit, weigh)
-		return handlebars.Named{Text: CutEnd(v.Text, limit, weigh), Fields: v.Fields}
+		MapTexts(v.Fields, f)
+		return handlebars.Named{Text: f(v.Text), Fields: v.Fields}
 	}
 	return v
 }

@@ -46,7 +46,8 @@ func Fields(n messages.Notice, o FieldOptions) map[string]any {
 	maps.Copy(out, executionFields(a.Execution, o.Location))
 	maps.Copy(out, scriptLogFields(a, o))
 	maps.Copy(out, linkFields(a, o.Links))
-	return clean(out).(map[string]any)
+	MapTexts(out, printable)
+	return out
 }
 
 func eventFields(a messages.Alert, o FieldOptions) map[string]any {
@@ -166,25 +167,6 @@ func properties(in []messages.Property) []any {
 		out[i] = map[string]any{"name": p.Name, "value": p.Value}
 	}
 	return out
-}
-
-// clean returns v with every text in it made safe to print.
-func clean(v any) any {
-	switch v := v.(type) {
-	case string:
-		return printable(v)
-	case []any:
-		for i := range v {
-			v[i] = clean(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = clean(v[k])
-		}
-	case handlebars.Named:
-		return handlebars.Named{Text: printable(v.Text), Fields: clean(v.Fields).(map[string]any)}
-	}
-	return v
 }
 
 // printable drops what no medium shows and what changes how text around it

@@ -12,10 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
+	"pgregory.net/rapid"
 
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
+	"butler/internal/template"
+	"butler/messages"
 )
 
 // config switches on every kind of mail.
@@ -52,6 +56,7 @@ func TestEmail_keepsTheContractOfADestination(t *testing.T) {
 		Config:     config,
 		Secrets:    []string{password},
 		Peer: func(t *testing.T) *destinationtest.Peer {
+			t.Helper()
 			return startServer(t, serverOptions{mechanisms: []string{"PLAIN"}}).peer()
 		},
 		Outcomes:  smtpOutcomes(),
@@ -171,4 +176,106 @@ func wantHarmless(t *testing.T, page string) {
 			}
 		}
 	}
+}
+
+// Whatever stands in the fields, a built-in page keeps its elements and gets none.
+func TestPages_keepTheirStructureForAnyText(t *testing.T) {
+	for _, kind := range pageKinds {
+		t.Run(string(kind), func(t *testing.T) {
+			s, _ := newTestSender(t, kind, func(*Event, *destination.Deps) {})
+			page := func(text string) string {
+				n := destinationtest.NoticeOf(destinationtest.Complete(kind), "email/x", "anna@example.com")
+				fields := template.Fields(n, s.fields)
+				fields["emailRecipients"] = map[string]any{"taskSpecific": list([]string{"a"}), "common": list([]string{"b"})}
+				html, from := s.body(n, filled(fields, text))
+				if !strings.HasPrefix(from, "built-in ") {
+					t.Fatalf("rendered %s", from)
+				}
+				return html
+			}
+			want := elementsOf(t, page("x"))
+			rapid.Check(t, func(rt *rapid.T) {
+				text := "x" + strings.Join(rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{
+					`"`, `'`, "<", ">", "&", "</pre>", "<script>", "--", "]]>", `" onload="x`, "{{", "}}", "\r\n", "\x00", "`", "=",
+				}), rapid.String())).Draw(rt, "text"), "")
+				if diff := cmp.Diff(want, elementsOf(t, page(text))); diff != "" {
+					rt.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+var pageKinds = []messages.AlertKind{
+	messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded, messages.DistributeTaskFailed,
+	messages.DistributeTaskSucceeded, messages.PreloadTaskFailed, messages.PreloadTaskSucceeded,
+}
+
+// filled returns fields with every text replaced, but for addresses of links.
+func filled(fields map[string]any, text string) map[string]any {
+	for name, v := range fields {
+		switch name {
+		case "qlikSenseQMC", "qlikSenseHub", "appUrl", "url":
+		default:
+			fields[name] = fill(v, text)
+		}
+	}
+	return fields
+}
+
+func fill(v any, text string) any {
+	switch v := v.(type) {
+	case string:
+		return text
+	case map[string]any:
+		return filled(v, text)
+	case []any:
+		for i := range v {
+			v[i] = fill(v[i], text)
+		}
+	}
+	return v
+}
+
+// elementsOf lists the elements and attribute names of a page, in order.
+func elementsOf(t *testing.T, page string) []string {
+	t.Helper()
+	wantHarmless(t, page)
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for node := range root.Descendants() {
+		if node.Type == html.ElementNode {
+			line := node.Data
+			for _, a := range node.Attr {
+				line += " " + a.Key
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// A subject and a sender's name can hold anything; the headers of the mail stay the same.
+func TestLetter_noTextAddsAHeader(t *testing.T) {
+	s, _ := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) { e.Subject = "{{{taskName}}}" })
+	rapid.Check(t, func(rt *rapid.T) {
+		a := destinationtest.Complete(messages.ReloadTaskFailed)
+		a.Event.TaskName = "x" + strings.Join(rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{
+			"\r\n", "\n", "\r", "\r\n\r\n", "Bcc: evil@example.com", "=?UTF-8?q?", "?=", "\u2028", "\x00", ": ",
+		}), rapid.String())).Draw(rt, "name"), "")
+		m, err := mail.ReadMessage(strings.NewReader(wireForm(t, s, a)))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if got, want := len(m.Header), 11; got != want || m.Header.Get("Bcc") != "" {
+			rt.Errorf("want %d headers, got %v", want, m.Header)
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+		if err != nil || strings.ContainsAny(subject, "\r\n\x00") {
+			rt.Errorf("got the subject %q, %v", subject, err)
+		}
+	})
 }

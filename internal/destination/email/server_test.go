@@ -61,7 +61,7 @@ type serverOptions struct {
 	mechanisms            []string
 }
 
-func startServer(t testing.TB, o serverOptions) *mailServer {
+func startServer(t *testing.T, o serverOptions) *mailServer {
 	t.Helper()
 	m := &mailServer{mechanisms: o.mechanisms, arrived: make(chan struct{}, 4096), released: make(chan struct{})}
 	s := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: m, conn: c}, nil }))
@@ -97,7 +97,7 @@ func (silence) Printf(string, ...any) {}
 func (silence) Println(...any)        {}
 
 // certificate returns a self-signed certificate for localhost.
-func certificate(t testing.TB) tls.Certificate {
+func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

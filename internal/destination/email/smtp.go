@@ -45,7 +45,7 @@ func newServer(s SMTP) server {
 		hello:   helloName(),
 		tls: &tls.Config{
 			ServerName: name, MinVersion: tls.VersionTLS12,
-			//nolint:gosec // G402: off only where the operator wrote rejectUnauthorized: false.
+			// Off only where the operator wrote rejectUnauthorized: false.
 			InsecureSkipVerify: !s.TLS.RejectUnauthorized,
 		},
 	}

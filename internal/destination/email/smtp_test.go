@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -272,8 +273,9 @@ func TestLetter_headers(t *testing.T) {
 func TestLetter_isTheSameForARepeatedAttempt(t *testing.T) {
 	s, _ := newTestSender(t, messages.ReloadTaskFailed, func(*Event, *destination.Deps) {})
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
-	if wireForm(t, s, a) != wireForm(t, s, a) {
-		t.Error("two attempts differ")
+	first, second := wireForm(t, s, a), wireForm(t, s, a)
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("two attempts differ:\n%s", diff)
 	}
 }
 

@@ -39,6 +39,7 @@ func newTestSlack(t *testing.T, change func(*Event, *destination.Deps)) (*slack,
 
 // withTemplate writes the operator's template.
 func withTemplate(t *testing.T, source string) func(*Event, *destination.Deps) {
+	t.Helper()
 	return func(e *Event, d *destination.Deps) {
 		e.TemplateFile = "mine.handlebars"
 		if err := os.WriteFile(filepath.Join(d.BaseDir, e.TemplateFile), []byte(source), 0o644); err != nil {
@@ -232,4 +233,28 @@ func TestDeliver_reportsWhichTemplateWasUsed(t *testing.T) {
 	if err != nil || receipt.Status != "200" || receipt.Detail != "built-in failed-reload-qseow" {
 		t.Errorf("got %+v, %v", receipt, err)
 	}
+}
+
+// Whatever stands in the alert, the built-in message is JSON that Slack takes, with the same blocks.
+func TestMessage_keepsItsStructureForAnyText(t *testing.T) {
+	s, _ := newTestSlack(t, func(*Event, *destination.Deps) {})
+	rapid.Check(t, func(rt *rapid.T) {
+		text := "x" + strings.Join(rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{
+			`"`, `\`, `\n`, "\n", "\r\n", "```", "<!channel>", "&", "{{", "}}", `"}]}`, "\u2028", "\x00", "🚀",
+		}), rapid.String())).Draw(rt, "text"), "")
+		a := destinationtest.Complete(messages.ReloadTaskFailed)
+		a.Event.TaskName, a.Event.AppName, a.Event.User, a.Event.LogMessage, a.Event.LogLevel = text, text, text, text, text
+		a.Owner.Name, a.Owner.UserID, a.App.StreamName, a.Execution.Node = text, text, text, text
+		a.Task.Tags = []string{text, text}
+		a.ScriptLog.Head, a.ScriptLog.Tail = []string{text, text}, []string{text, text}
+		a.Execution.Details = []messages.ExecutionDetail{{Created: "2026-05-06T12:20:00.000Z", Message: text}}
+		got, from := payload(t, s, noticeOf(a))
+		if from != "built-in failed-reload-qseow" {
+			rt.Fatalf("rendered %s", from)
+		}
+		wantFits(t, got)
+		if blocks := got["blocks"].([]any); len(blocks) != 12 {
+			rt.Errorf("want 12 blocks, got %d", len(blocks))
+		}
+	})
 }

@@ -40,11 +40,14 @@ func weigh(r rune) int {
 }
 
 // prepare makes the fields fit: what templates put into code blocks is cut to
-// one block and cannot close the fence, everything else to what a text may hold.
+// one block, everything else to what a text may hold, and nothing can open or
+// close a code block of its own.
 func prepare(fields map[string]any) {
+	template.MapTexts(fields, func(s string) string {
+		return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "``", "`\u200b`")
+	})
 	code := func(name string, cut func(string, int, func(rune) int) string) {
 		text, _ := fields[name].(string)
-		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), "```", "`\u200b``")
 		fields[name] = cut(text, maxCode, weigh)
 	}
 	code("scriptLogHead", template.CutLinesEnd)

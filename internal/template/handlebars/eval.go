@@ -47,8 +47,10 @@ func (s *scope) variable(name string) (any, bool) {
 // enter returns the scope of a block about value.
 func (s *scope) enter(value any, data *frame, names []string, values ...any) *scope {
 	vars := s.vars
-	for i, name := range names[:min(len(names), len(values))] {
-		vars = &variable{name: name, value: values[i], up: vars}
+	for i, v := range values {
+		if i < len(names) {
+			vars = &variable{name: names[i], value: v, up: vars}
+		}
 	}
 	if data == nil {
 		data = s.data
@@ -85,12 +87,12 @@ func (r *run) program(p *program, s *scope) error {
 
 func (t *text) render(r *run, _ *scope) error { return r.write(t.value) }
 
-func (m *mustache) render(r *run, s *scope) error {
-	v, err := m.call.value(r, s)
+func (o *output) render(r *run, s *scope) error {
+	v, err := o.call.value(r, s)
 	if err != nil {
 		return err
 	}
-	if m.raw {
+	if o.raw {
 		return r.write(r.options.Raw(show(v)))
 	}
 	return r.write(r.options.Escape(show(v)))

@@ -19,15 +19,15 @@ type corpus struct {
 	Refused  []string
 }
 
-func readCorpus(t testing.TB) (corpus, Options) {
-	t.Helper()
+func readCorpus(tb testing.TB) (corpus, Options) {
+	tb.Helper()
 	raw, err := os.ReadFile("testdata/conformance.json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var c corpus
 	if err := json.Unmarshal(raw, &c); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c, Options{Partial: func(name string) (*Template, error) {
 		source, ok := c.Partials[name]

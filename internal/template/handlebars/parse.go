@@ -13,8 +13,8 @@ type program struct {
 }
 
 type (
-	text     struct{ value string }
-	mustache struct {
+	text   struct{ value string }
+	output struct {
 		call *call
 		raw  bool
 	}
@@ -48,8 +48,7 @@ func (p *parser) program(depth int) (*program, error) {
 	out := &program{}
 	for p.pos < len(p.tokens) {
 		t := p.tokens[p.pos]
-		switch t.kind {
-		case elseToken, elseOpenToken, closeToken:
+		if t.kind == elseToken || t.kind == elseOpenToken || t.kind == closeToken {
 			return out, nil
 		}
 		p.pos++
@@ -71,9 +70,9 @@ func (p *parser) node(t token, depth int) (node, error) {
 			return nil, nil
 		}
 		return &text{t.text}, nil
-	case mustacheToken, rawToken:
+	case outputToken, rawToken:
 		c, err := parseCall(t.text, t.line)
-		return &mustache{call: c, raw: t.kind == rawToken}, err
+		return &output{call: c, raw: t.kind == rawToken}, err
 	case openToken, invertToken:
 		return p.block(t, depth)
 	case partialToken:

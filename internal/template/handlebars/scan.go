@@ -8,7 +8,7 @@ type tokenKind uint8
 const (
 	textToken     tokenKind = iota
 	commentToken            // {{! }} and {{!-- --}}
-	mustacheToken           // {{x}}
+	outputToken             // {{x}}
 	rawToken                // {{{x}}} and {{&x}}
 	openToken               // {{#x}}
 	invertToken             // {{^x}}
@@ -35,7 +35,7 @@ type token struct {
 
 // standsAlone reports whether the tag takes its line with it when nothing else is on it.
 func (t token) standsAlone() bool {
-	return t.kind != textToken && t.kind != mustacheToken && t.kind != rawToken
+	return t.kind != textToken && t.kind != outputToken && t.kind != rawToken
 }
 
 // shown is the tag as an operator would recognise it.
@@ -131,7 +131,7 @@ func (s *scanner) tag() error {
 		t.kind = rawToken
 		return s.inside(t, "}")
 	}
-	t.kind = mustacheToken
+	t.kind = outputToken
 	if s.pos < len(s.src) {
 		if kind, ok := sigils[s.src[s.pos]]; ok {
 			t.kind = kind
@@ -211,7 +211,7 @@ func (s *scanner) inside(t token, extra string) error {
 
 // closingQuote returns where the text in quotes ends; a backslash protects the quote.
 func closingQuote(s string, quote byte) int {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] == quote && (i == 0 || s[i-1] != '\\') {
 			return i
 		}
@@ -226,9 +226,9 @@ func (s *scanner) emit(t token) error {
 		return syntaxf(t.line, "%q is not supported", t.text)
 	case t.kind == openToken && strings.HasPrefix(t.text, ">"):
 		return syntaxf(t.line, "partial blocks are not supported")
-	case t.kind == invertToken && t.text == "", t.kind == mustacheToken && t.text == "else":
+	case t.kind == invertToken && t.text == "", t.kind == outputToken && t.text == "else":
 		t.kind, t.text = elseToken, ""
-	case t.kind == mustacheToken && strings.HasPrefix(t.text, "else") && isSpace(t.text[4]):
+	case t.kind == outputToken && strings.HasPrefix(t.text, "else") && isSpace(t.text[4]):
 		t.kind, t.text = elseOpenToken, strings.TrimSpace(t.text[4:])
 	}
 	s.tokens = append(s.tokens, t)
