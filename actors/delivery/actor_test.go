@@ -406,7 +406,7 @@ func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
 		p := &provider{}
 		f.alert("1", "task", "a") // nobody there to hear of it
 		f.start("a", p)
-		n, _ := messages.Notice{ID: "1-a", Instance: "test/a"}, 0
+		n := messages.Notice{ID: "1-a", Instance: "test/a"}
 		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
 		time.Sleep(time.Minute)
 		f.wantCalls(p, call{Notice: "1-a"})
@@ -571,4 +571,88 @@ func TestKeyOf_aCrashingKeyFunctionIsReplaced(t *testing.T) {
 			t.Errorf("%s: key is %q, want t1|anna", name, got)
 		}
 	}
+}
+
+// TestDelivery_losesNothingWhenTheProcessDies kills the process at a moment of
+// chance, between or within commits, attempts and pauses, and starts it again.
+func TestDelivery_losesNothingWhenTheProcessDies(t *testing.T) {
+	for seed := range uint64(25) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				chance := rand.New(rand.NewPCG(seed, seed))
+				p := &provider{answer: unreliable(rand.New(rand.NewPCG(seed, 0)))}
+				store, ends, recorded := memory.New(), map[messages.NoticeID]string{}, 0
+				for life := range 4 {
+					f := newFixture(t, store)
+					f.start("a", p, func(i *destination.Instance) { i.MaxInFlight, i.Window = 2, time.Minute })
+					for range 8 {
+						recorded++
+						f.alert(fmt.Sprint(recorded), fmt.Sprint("task", recorded%3), "a")
+						time.Sleep(time.Duration(chance.IntN(20_000)) * time.Millisecond)
+					}
+					if life == 3 {
+						time.Sleep(27 * time.Hour)
+						synctest.Wait()
+					}
+					store = store.Crash()
+					f.kill()
+					for id, end := range f.ends {
+						if was, twice := ends[id]; twice {
+							t.Errorf("notice %s ended twice: %s, then %s", id, was, end.Outcome)
+						}
+						ends[id] = end.Outcome.String()
+					}
+				}
+				accepted := map[messages.NoticeID]bool{}
+				for _, c := range p.seen() {
+					accepted[messages.NoticeID(c.Notice)] = true
+				}
+				for n := range recorded {
+					id := messages.NoticeID(fmt.Sprintf("%d-a", n+1))
+					if ends[id] == "" || ends[id] == "delivered" && !accepted[id] {
+						t.Errorf("notice %s ended %q, sent: %t", id, ends[id], accepted[id])
+					}
+				}
+			})
+		})
+	}
+}
+
+// unreliable answers everything that can be answered, slowly.
+func unreliable(chance *rand.Rand) func(context.Context, messages.Notice) error {
+	var mu sync.Mutex
+	draw := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return chance.IntN(n)
+	}
+	return func(context.Context, messages.Notice) error {
+		time.Sleep(time.Duration(draw(4000)) * time.Millisecond)
+		switch draw(8) {
+		case 0:
+			return destination.Permanent(errors.New("malformed"))
+		case 1:
+			return destination.Throttled(errors.New("slow down"), 20*time.Second)
+		case 2, 3:
+			return errors.New("connection reset")
+		case 4:
+			panic("nil map")
+		}
+		return nil
+	}
+}
+
+// kill ends everything without letting anything more become durable: the store
+// has crashed already.
+func (f *fixture) kill() {
+	f.t.Helper()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = f.ledger.Close(gone)
+	for _, pid := range f.actors {
+		must(f.t, f.kit.System.Root.StopFuture(pid).Wait())
+	}
+	must(f.t, f.kit.System.Root.StopFuture(f.probe.PID).Wait())
+	time.Sleep(time.Minute) // what runs ends
+	synctest.Wait()
 }

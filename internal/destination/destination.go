@@ -135,7 +135,8 @@ const (
 	// PermanentKind: this notice will never be accepted; park it.
 	PermanentKind
 	// MisconfiguredKind: no notice will be accepted until the configuration is
-	// mended (wrong credentials, unknown host name, 401, 403, 404); park it and open the breaker.
+	// mended (wrong credentials, unknown host name, 401, 403, 404): open the
+	// breaker at once and keep the notice, because an operator may mend it in time.
 	MisconfiguredKind
 )
 

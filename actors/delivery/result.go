@@ -1,0 +1,138 @@
+package delivery
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// finish takes in the end of an attempt.
+func (m *Machine) finish(in SendFinished) {
+	f, ok := m.flights[in.Serial]
+	if !ok || len(in.Results) != len(f.items) {
+		return // an answer to a machine before a restart
+	}
+	delete(m.flights, in.Serial)
+	said, why := silent, ""
+	for _, r := range in.Results {
+		if v := r.verdict(); v > said {
+			said, why = v, r.Err
+		}
+	}
+	// The breaker first: a notice that it lets through again must not see it open.
+	if m.breaker.finish(m.now, said, f.probe) {
+		m.emit(BreakerMoved{Open: m.breaker.open, Until: m.breaker.until, Err: why})
+	}
+	m.pause(in.Results)
+	before := m.endings
+	for n, r := range in.Results {
+		m.result(f.items[n], r)
+	}
+	if m.keepSlot = m.endings > before; !m.keepSlot {
+		m.slots--
+	}
+}
+
+// pause stops the whole instance when the provider throttles it.
+func (m *Machine) pause(results []Result) {
+	throttled, after := false, time.Duration(0)
+	for _, r := range results {
+		if r.Kind == Throttled {
+			throttled, after = true, max(after, r.After)
+		}
+	}
+	if !throttled {
+		m.throttled = 0
+		return
+	}
+	m.throttled++
+	if after <= 0 {
+		after = max(m.policy.Retry.Delay(m.throttled, m.random), time.Second)
+	}
+	if until := m.now.Add(min(after, maxThrottle)); until.After(m.paused) {
+		m.paused = until
+		m.emit(Paused{Until: until})
+	}
+}
+
+// result decides what becomes of one notice of an attempt.
+func (m *Machine) result(i *item, r Result) {
+	i.attempts++
+	if r.Kind == Accepted {
+		m.deliver(i)
+		return
+	}
+	i.lastErr = firstBytes(r.Err, keptError)
+	m.lastErr = i.lastErr
+	if r.Kind == Panicked {
+		i.panics++
+	}
+	overdue := !m.now.Before(i.overdue)
+	switch {
+	case r.Kind == Permanent:
+		m.park(i, outbox.Rejected, r.Err)
+	case r.Kind == Unreadable:
+		m.park(i, outbox.Unreadable, r.Err)
+	case i.panics >= maxPanics:
+		m.park(i, outbox.Panicked, r.Err)
+	case overdue:
+		m.park(i, outbox.Expired, m.expired(i))
+	case r.Kind == Throttled:
+		m.remember(i, r)
+		i.state = ready // in its old place
+		m.ready.join(i)
+	default:
+		m.remember(i, r)
+		delay := m.policy.Retry.Delay(i.attempts, m.random)
+		i.state, i.due = waiting, m.now.Add(delay)
+		m.waiting.join(i)
+		m.emit(Retry{ID: i.id, Attempt: i.attempts, Delay: delay, Result: r})
+	}
+}
+
+func (m *Machine) deliver(i *item) {
+	m.lastSuccess, m.lastErr = m.now, ""
+	if i.key != "" {
+		m.windows.Deliver(i.key, i.id, m.now)
+		m.touched[i.key] = true
+	}
+	m.end(i, outbox.Outcome{Ended: messages.NoticeDelivered})
+	m.yield(i)
+}
+
+func (m *Machine) park(i *item, cause outbox.ParkCause, reason string) {
+	m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: cause, Reason: reason})
+	m.yield(i)
+}
+
+func (m *Machine) expired(i *item) string {
+	return fmt.Sprintf("not accepted within %s: %s", m.policy.ParkAfter,
+		cmp.Or(i.lastErr, m.lastErr, "the destination accepts nothing"))
+}
+
+// remember records the number of attempts now and then; a crash of our own code
+// every time, so that a notice that kills its sender is not tried for ever.
+func (m *Machine) remember(i *item, r Result) {
+	if i.attempts%rememberEvery == 0 || r.Kind == Panicked {
+		m.add(outbox.Outcome{ID: i.id, Attempts: i.attempts, Panics: i.panics})
+	}
+}
+
+// end notes that a notice has ended. It stays known until that is durable.
+func (m *Machine) end(i *item, o outbox.Outcome) {
+	i.state = settling
+	m.endings++
+	o.ID, o.Attempts, o.Panics = i.id, i.attempts, i.panics
+	m.add(o)
+}
+
+// yield gives the right of way of a notice that has ended to the next of its key.
+func (m *Machine) yield(i *item) {
+	if l, ok := m.lanes[i.key]; ok && l.active == i {
+		l.active = nil
+		m.promote(i.key, l)
+	}
+}
