@@ -1,0 +1,15 @@
+package qlik
+
+import "time"
+
+// ParseTime reads a date of a QRS document. It is false for a text that is no
+// date, and for the year 1753, which means never.
+func ParseTime(text string) (time.Time, bool) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || at.Year() == neverYear {
+		return time.Time{}, false
+	}
+	return at, true
+}
+
+const neverYear = 1753
