@@ -41,22 +41,22 @@ func Redact(err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
-	return &redacted{text: hide(err.Error(), append(urlsOf(err), secrets...)), cause: err}
+	return &redactedError{text: hide(err.Error(), append(urlsOf(err), secrets...)), cause: err}
 }
 
 // RedactText is Redact for a text.
 func RedactText(text string, secrets ...string) string { return hide(text, secrets) }
 
-// redacted shows a safe text. It has no Unwrap on purpose: whoever prints the
+// redactedError shows a safe text. It has no Unwrap on purpose: whoever prints the
 // chain of an error must not find the secret one link further.
-type redacted struct {
+type redactedError struct {
 	text  string
 	cause error
 }
 
-func (r *redacted) Error() string        { return r.text }
-func (r *redacted) Is(target error) bool { return errors.Is(r.cause, target) }
-func (r *redacted) As(target any) bool   { return errors.As(r.cause, target) }
+func (r *redactedError) Error() string        { return r.text }
+func (r *redactedError) Is(target error) bool { return errors.Is(r.cause, target) }
+func (r *redactedError) As(target any) bool   { return errors.As(r.cause, target) }
 
 // urlsOf returns the URL that the HTTP client put into an error, which urlPattern may not see whole.
 func urlsOf(err error) []string {

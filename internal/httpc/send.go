@@ -71,7 +71,7 @@ func mask(err error, secrets []string) error {
 func explain(err error, req *http.Request, secrets []string) error {
 	text := reason(err, req.URL.Host)
 	known := append(secretsOf(req), secrets...)
-	failure := &redacted{
+	failure := &redactedError{
 		text:  fmt.Sprintf("%s %s: %s", req.Method, RedactURL(req.URL.String()), hide(text, append(urlsOf(err), known...))),
 		cause: err,
 	}

@@ -80,7 +80,7 @@ func (w *v1) prepare(ctx context.Context) error {
 		return nil
 	}
 	err := w.createMissing(ctx)
-	if refused, ok := errors.AsType[*refusal](err); ok {
+	if refused, ok := errors.AsType[*refusalError](err); ok {
 		w.log.Warn("database could not be checked or made, writing anyway", zap.String("database", w.config.DBName), logx.Err(refused))
 		err = nil
 	}
@@ -97,10 +97,10 @@ func (w *v1) forget(ctx context.Context) {
 	}
 }
 
-// refusal is a server's no to a statement.
-type refusal struct{ err error }
+// refusalError is a server's no to a statement.
+type refusalError struct{ err error }
 
-func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusalError) Error() string { return r.err.Error() }
 
 func (w *v1) createMissing(ctx context.Context) error {
 	existing, err := w.query(ctx, http.MethodGet, "show databases")
@@ -138,7 +138,7 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 	answer, err := w.call(ctx, method, "/query?q="+url.QueryEscape(statement), nil)
 	if err != nil {
 		if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind || kind == destination.PermanentKind {
-			return nil, &refusal{err: err}
+			return nil, &refusalError{err: err}
 		}
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 	var out []string
 	for _, result := range parsed.Results {
 		if result.Error != "" {
-			return nil, &refusal{err: fmt.Errorf("%s: %s", firstWords(statement), httpc.Sanitise(result.Error, 200))}
+			return nil, &refusalError{err: fmt.Errorf("%s: %s", firstWords(statement), httpc.Sanitise(result.Error, 200))}
 		}
 		for _, series := range result.Series {
 			for _, row := range series.Values {

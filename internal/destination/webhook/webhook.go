@@ -11,6 +11,7 @@ package webhook
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -142,10 +143,10 @@ func newSender(w Webhook, d destination.Deps) (*sender, error) {
 	target, err := url.Parse(w.WebhookURL.Reveal())
 	if err != nil {
 		// The text of the error holds the address.
-		return nil, fmt.Errorf("webhookURL is no URL")
+		return nil, errors.New("webhookURL is no URL")
 	}
 	if target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
-		return nil, fmt.Errorf("webhookURL must begin with http:// or https:// and name a host")
+		return nil, errors.New("webhookURL must begin with http:// or https:// and name a host")
 	}
 	method := strings.ToUpper(w.HTTPMethod)
 	if method == "" {
@@ -159,7 +160,7 @@ func newSender(w Webhook, d destination.Deps) (*sender, error) {
 		options.InsecureSkipVerify = !w.Cert.RejectUnauthorized
 		options.CAFile = absolute(w.Cert.CertCA, d.BaseDir)
 		if options.CAFile == "" && w.Cert.RejectUnauthorized {
-			return nil, fmt.Errorf("cert.certCA names no file, and cert.enable with cert.rejectUnauthorized needs one")
+			return nil, errors.New("cert.certCA names no file, and cert.enable with cert.rejectUnauthorized needs one")
 		}
 	}
 	client, err := d.HTTP(options)
