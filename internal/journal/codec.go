@@ -78,8 +78,12 @@ func encodeRecord(k kind, at time.Time, entries [][]byte) ([]byte, packed) {
 		buf = append(buf, e...)
 		inside[i] = buf[start:len(buf):len(buf)]
 	}
-	buf = binary.BigEndian.AppendUint32(buf, crc32.Checksum(buf, castagnoli))
-	return buf, packed{at: at, entries: inside}
+	return seal(buf), packed{at: at, entries: inside}
+}
+
+// seal appends the checksum.
+func seal(body []byte) []byte {
+	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 }
 
 // decodeRecord unpacks a record without copying: the entries lie inside it.

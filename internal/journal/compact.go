@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Compaction: once the log is larger than compactFloor and compactFactor times
+// Compaction: once the log is larger than compactFrom and compactFactor times
 // what is live, the oldest live entries are written again at the end, a step
 // between two packs, and the log is trimmed before the oldest entry that is
 // still live. Because entries leave only from the front, a delete is older than
@@ -16,13 +16,12 @@ import (
 // ordinary record followed by a Trim, a crash between any two of them leaves a
 // log that replays to the same state.
 const (
-	compactFloor  = 16 << 20
+	compactFrom   = 16 << 20
 	compactFactor = 4
-	// compactDepth is the part of that size, in percent, at which it rests again.
-	compactDepth = 75
-	// compactStep is what one step writes, compactScan what it reads for that.
-	compactStep = 512 << 10
-	compactScan = 8 << 20
+	// compactRest is the part of that size, in percent, at which it rests again.
+	compactRest = 75
+	// A step writes and reads these parts of compactFrom, about.
+	compactWrites, compactReads = 32, 2
 	// compactPause is how long a compaction that failed rests.
 	compactPause = 5 * time.Second
 )
@@ -63,9 +62,9 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 // crowded reports whether the log is worth compacting, from when it grows too
 // large until it is well below.
 func (l *Ledger) crowded() bool {
-	limit := max(compactFloor, compactFactor*l.index.liveBytes)
+	limit := max(l.compactFrom, compactFactor*l.index.liveBytes)
 	if l.compacting {
-		limit = limit * compactDepth / 100
+		limit = limit * compactRest / 100
 	}
 	l.compacting = l.log.Bytes() > limit
 	return l.compacting
@@ -88,10 +87,10 @@ func (l *Ledger) dropDead(ctx context.Context) bool {
 	return true
 }
 
-// oldestLive returns about compactStep bytes of the oldest live entries.
+// oldestLive returns copies of the oldest live entries, as many as one step writes.
 func (l *Ledger) oldestLive(ctx context.Context) ([][]byte, error) {
 	var entries [][]byte
-	size, scanned := 0, 0
+	var size, scanned int64
 	from := l.index.records[l.index.dead()].seq
 	err := l.log.Read(ctx, from, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindLedger, record)
@@ -106,12 +105,14 @@ func (l *Ledger) oldestLive(ctx context.Context) ([][]byte, error) {
 			if !l.index.live(op, place{seq: seq, entry: uint32(i)}) {
 				continue
 			}
-			if size += len(entry); len(entries) > 0 && (size > compactStep || len(entries) == packEntries) {
+			size += int64(len(entry))
+			if len(entries) > 0 && (size > l.compactFrom/compactWrites || len(entries) == packEntries) {
 				return errStop
 			}
 			entries = append(entries, slices.Clone(entry))
 		}
-		if scanned += len(record); scanned > compactScan && len(entries) > 0 {
+		scanned += int64(len(record))
+		if len(entries) > 0 && scanned > l.compactFrom/compactReads {
 			return errStop
 		}
 		return nil

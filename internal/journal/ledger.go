@@ -27,6 +27,8 @@ type LedgerOptions struct {
 	OnHealth func(err error)
 	// Rand returns numbers in [0,1) that spread retries; nil means math/rand.
 	Rand func() float64
+	// CompactFrom is the size up to which the log is left alone; 0 means 16 MiB.
+	CompactFrom int64
 }
 
 // LedgerStats describe a Ledger at one moment.
@@ -64,15 +66,20 @@ type Ledger struct {
 	mu    sync.RWMutex
 	index index
 
-	cache      recordCache
-	compacting bool // by the packer's goroutine only
-	stats      ledgerCounters
+	cache recordCache
+	stats ledgerCounters
+
+	compactFrom int64
+	compacting  bool // by the packer's goroutine only
 }
 
 // OpenLedger reads the log and returns the ledger it holds. It fails with
 // ErrCorrupt rather than leave out a record that this release cannot read.
 func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, error) {
-	l := &Ledger{log: log, index: newIndex(), cache: newRecordCache(cacheBytes)}
+	l := &Ledger{log: log, index: newIndex(), cache: newRecordCache(cacheBytes), compactFrom: opts.CompactFrom}
+	if l.compactFrom <= 0 {
+		l.compactFrom = compactFrom
+	}
 	first, _ := log.Bounds()
 	err := log.Read(ctx, first, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindLedger, record)

@@ -51,6 +51,7 @@ type packer struct {
 	maxBytes int    // of a record
 	idPrefix string // tells this opening of the log from every other
 	written  uint64 // records, to number the ids; run only
+	lost     error  // ErrClosed once a pack had to be given up; run only
 	retries  atomic.Int64
 
 	mu      sync.Mutex
@@ -203,10 +204,12 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 	for _, r := range batch {
 		entries = append(entries, r.entries...)
 	}
-	var seq Seq
-	var err error
-	if len(entries) > 0 {
+	seq, err := Seq(0), p.lost // behind a pack that was given up nothing may succeed
+	if err == nil && len(entries) > 0 {
 		seq, err = p.write(ctx, entries)
+	}
+	if errors.Is(err, ErrClosed) {
+		p.lost = err
 	}
 	base := 0
 	for _, r := range batch {
