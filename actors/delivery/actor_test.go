@@ -199,11 +199,11 @@ func (f *fixture) wantOutcomes(want map[string]string) {
 	}
 }
 
-func bubble(t *testing.T, test func(*testing.T, *fixture)) {
+func bubble(t *testing.T, test func(*fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, memory.New())
-		test(t, f)
+		test(f)
 		f.stop()
 		if n := f.stats.Bugs(); n != 0 {
 			t.Errorf("%d actors panicked", n)
@@ -212,7 +212,8 @@ func bubble(t *testing.T, test func(*testing.T, *fixture)) {
 }
 
 func TestDelivery_deliversAndTellsHowLongItTook(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		p := &provider{answer: func(context.Context, messages.Notice) error {
 			time.Sleep(250 * time.Millisecond)
 			return nil
@@ -291,7 +292,8 @@ func TestDelivery_aBrokenDestinationDelaysNobodyElse(t *testing.T) {
 	}
 	for name, behave := range rows {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, f *fixture) {
+			bubble(t, func(f *fixture) {
+				t := f.t
 				release := make(chan struct{})
 				good, bad := &provider{}, &provider{answer: behave(release)}
 				f.start("good", good)
@@ -325,7 +327,7 @@ func TestDelivery_aBrokenDestinationDelaysNobodyElse(t *testing.T) {
 }
 
 func TestDelivery_comesBackWhenTheProviderSays(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		busy := true
 		p := &provider{}
 		p.answer = func(context.Context, messages.Notice) error {
@@ -344,7 +346,8 @@ func TestDelivery_comesBackWhenTheProviderSays(t *testing.T) {
 }
 
 func TestDelivery_suppressesWithinTheWindowAndTellsHowMany(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		p := &provider{}
 		f.start("a", p, func(i *destination.Instance) { i.Window = 5 * time.Minute })
 		f.alert("1", "task", "a")
@@ -364,7 +367,7 @@ func TestDelivery_suppressesWithinTheWindowAndTellsHowMany(t *testing.T) {
 }
 
 func TestDelivery_aTestAlertIsNeverSuppressed(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		p := &provider{}
 		f.start("a", p, func(i *destination.Instance) { i.Window = 5 * time.Minute })
 		f.alert("1", "task", "a")
@@ -379,7 +382,7 @@ func TestDelivery_aTestAlertIsNeverSuppressed(t *testing.T) {
 }
 
 func TestDelivery_goesOnAfterARestartOfItsActor(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		hang := true
 		p := &provider{}
 		p.answer = func(ctx context.Context, _ messages.Notice) error {
@@ -402,7 +405,7 @@ func TestDelivery_goesOnAfterARestartOfItsActor(t *testing.T) {
 }
 
 func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		p := &provider{}
 		f.alert("1", "task", "a") // nobody there to hear of it
 		f.start("a", p)
@@ -414,7 +417,8 @@ func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
 }
 
 func TestDelivery_drainLetsRunningAttemptsFinish(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		p := &provider{answer: func(context.Context, messages.Notice) error {
 			time.Sleep(3 * time.Second)
 			return nil
@@ -453,7 +457,8 @@ func (b *batches) DeliverBatch(_ context.Context, notices []messages.Notice) []e
 }
 
 func TestDelivery_sendsABacklogInBatches(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		for _, id := range []string{"1", "2", "bad", "4", "5"} {
 			f.alert(id, "task", "a")
 		}
@@ -467,7 +472,8 @@ func TestDelivery_sendsABacklogInBatches(t *testing.T) {
 }
 
 func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.alert("1", "task", "a")
 		f.alert("2", "task", "a")
 		torn := []journal.Op{
@@ -486,7 +492,8 @@ func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
 }
 
 func TestDelivery_repeatingFailuresAreSummarised(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		p := &provider{answer: func(context.Context, messages.Notice) error { return errors.New("connection refused") }}
 		f.start("a", p)
 		for n := range 10 {
@@ -505,7 +512,8 @@ func TestDelivery_repeatingFailuresAreSummarised(t *testing.T) {
 }
 
 func TestDelivery_describesItself(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		p := &provider{answer: func(context.Context, messages.Notice) error {
 			return destination.Misconfigured(errors.New("401 Unauthorized"))
 		}}

@@ -33,7 +33,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	histogram := func(name, help string, buckets ...float64) *prometheus.HistogramVec {
 		return register(reg, prometheus.NewHistogramVec(
-			prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"integration"}))
+			prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"integration"},
+		))
 	}
 	return &Metrics{
 		notices: counter("butler_notifications_total",

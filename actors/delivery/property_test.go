@@ -131,6 +131,7 @@ func (w *world) settle(do Settle) {
 					w.reported += w.told[e.ID]
 				case messages.NoticeSuppressed:
 					w.held++
+				case messages.NoticeParked:
 				}
 			}
 			if machine == w.machine {

@@ -216,17 +216,17 @@ func (f *fixture) want(what string, want, got any) {
 	}
 }
 
-func bubble(t *testing.T, test func(*testing.T, *fixture)) {
+func bubble(t *testing.T, test func(*fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		test(t, f)
+		test(f)
 		f.stop()
 	})
 }
 
 func TestNotify_handsNoticesToTheirInstances(t *testing.T) {
-	bubble(t, func(_ *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		f.start("email/failed", "slack/failed")
 		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed", "slack/failed")})
 		f.send(messages.NoticesRecorded{Notices: f.record("b", "slack/failed")})
@@ -236,7 +236,8 @@ func TestNotify_handsNoticesToTheirInstances(t *testing.T) {
 }
 
 func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.record("a", "email/failed", "teams/gone")
 		f.ledger.Commit([]journal.Op{
 			{Bucket: "notice", Key: "b-teams@teams/gone", Value: []byte("torn")},
@@ -261,7 +262,8 @@ func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
 }
 
 func TestNotify_replacesADeliveryThatGaveUp(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.start("email/failed", "slack/failed")
 		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
 		synctest.Wait()
@@ -287,7 +289,7 @@ func TestNotify_replacesADeliveryThatGaveUp(t *testing.T) {
 }
 
 func TestNotify_replaysParkedNotices(t *testing.T) {
-	bubble(t, func(_ *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		f.start("email/failed")
 		f.record("a", "email/failed")
 		f.park("email/failed", "a-email")
@@ -309,7 +311,8 @@ func TestNotify_replaysParkedNotices(t *testing.T) {
 }
 
 func TestNotify_dropsParkedNotices(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.start("email/failed")
 		f.record("a", "email/failed")
 		f.park("email/failed", "a-email")
@@ -325,7 +328,7 @@ func TestNotify_dropsParkedNotices(t *testing.T) {
 }
 
 func TestNotify_describesEveryInstance(t *testing.T) {
-	bubble(t, func(_ *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		f.start("slack/failed", "email/failed", "email/mute")
 		f.record("a", "email/failed")
 		f.park("email/failed", "a-email")
@@ -347,7 +350,7 @@ func TestNotify_describesEveryInstance(t *testing.T) {
 }
 
 func TestNotify_drainWaitsForEveryDelivery(t *testing.T) {
-	bubble(t, func(_ *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		f.start("email/failed", "slack/failed", "teams/failed")
 		f.send(messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
 		f.send(messages.DrainDeliveryReply{Instance: "email/failed", Left: 2})
@@ -361,7 +364,8 @@ func TestNotify_drainWaitsForEveryDelivery(t *testing.T) {
 }
 
 func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.start("email/failed", "slack/failed")
 		f.record("a", "email/failed", "slack/failed")
 		f.send(TableChanged{table(t, "email/failed", "teams/failed")})
@@ -382,7 +386,7 @@ func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 }
 
 func TestNotify_survivesItsOwnRestart(t *testing.T) {
-	bubble(t, func(_ *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
 		f.start("email/failed")
 		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
 		f.send(scanned{err: errors.New("disk is gone")}) // fails the actor
@@ -394,7 +398,8 @@ func TestNotify_survivesItsOwnRestart(t *testing.T) {
 }
 
 func TestParkedMetric_countsByIntegration(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fixture) {
+	bubble(t, func(f *fixture) {
+		t := f.t
 		f.record("a", "email/failed", "slack/failed")
 		f.record("b", "email/aborted")
 		f.park("email/failed", "a-email")

@@ -14,7 +14,7 @@ import (
 	"butler/messages"
 )
 
-// ErrNotParked: there is no parked notice of that ID.
+// ErrNotParked says that there is no parked notice of that ID.
 var ErrNotParked = errors.New("no such parked notice")
 
 // Parked is a notice that is not tried any more until an operator decides.
