@@ -80,14 +80,20 @@ var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requ
 
 // send has one conversation: one mail to one recipient. It ends with ctx.
 func (s server) send(ctx context.Context, from, to string, mail []byte) error {
-	at, err := s.converse(ctx, from, to, mail)
-	if err == nil {
-		return nil
-	}
-	return s.classify(ctx, at, err)
+	return s.classify(ctx, func() (step, error) {
+		return s.converse(ctx, func(client *smtp.Client) (step, error) { return hand(client, from, to, mail) })
+	})
 }
 
-func (s server) converse(ctx context.Context, from, to string, mail []byte) (step, error) {
+// probe has a conversation without a mail: it connects and logs in.
+func (s server) probe(ctx context.Context) error {
+	return s.classify(ctx, func() (step, error) {
+		return s.converse(ctx, func(*smtp.Client) (step, error) { return "", nil })
+	})
+}
+
+// converse opens a conversation, lets business do its part and takes leave.
+func (s server) converse(ctx context.Context, business func(*smtp.Client) (step, error)) (step, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return connecting, err
@@ -115,10 +121,10 @@ func (s server) converse(ctx context.Context, from, to string, mail []byte) (ste
 	if at, err := s.prepare(client); err != nil {
 		return at, err
 	}
-	if at, err := hand(client, from, to, mail); err != nil {
+	if at, err := business(client); err != nil {
 		return at, err
 	}
-	_ = client.Quit() // the mail is accepted, whatever the server says to this
+	_ = client.Quit() // what matters is done, whatever the server says to this
 	return "", nil
 }
 
@@ -178,12 +184,16 @@ func hand(client *smtp.Client, from, to string, mail []byte) (step, error) {
 	return sending, body.Close()
 }
 
-// classify words a failure and says what may mend it.
+// classify makes an attempt, words its failure and says what may mend it.
 //
 //	4xx, a broken or silent connection      transient
 //	5xx to the recipient or to the mail     permanent
 //	5xx to anything before, no TLS          misconfigured
-func (s server) classify(ctx context.Context, at step, err error) error {
+func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
+	at, err := attempt()
+	if err == nil {
+		return nil
+	}
 	failure := fmt.Errorf("%s at %s: %s", at, s.address, s.reason(ctx, err))
 	if ctx.Err() != nil {
 		return failure
