@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -133,7 +134,7 @@ func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r req
 		return oneByOne[T](ctx, c, r, ids)
 	}
 	docs, err := matching[T](ctx, c, r, ids)
-	if failed, ok := errors.AsType[*Error](err); ok && !isUnderstood(failed) {
+	if failed, ok := errors.AsType[*Error](err); ok && blamesTheQuestion(failed) {
 		found, err := oneByOne[T](ctx, c, r, ids)
 		if err == nil && failed.Kind == messages.FailureRejected {
 			c.orFilter.Store(orRefused)
@@ -157,13 +158,15 @@ func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r req
 	return append(docs, more...), err
 }
 
-// isUnderstood reports whether a failed batch says nothing about the filter: it would fail one by one too.
-func isUnderstood(failed *Error) bool {
-	return failed.Kind != messages.FailureRejected && failed.Kind != messages.FailureInvalid
+// blamesTheQuestion reports whether a smaller question may fare better: the
+// filter was refused, or the answer was not understood. Whoever is not let in,
+// or does not get through, will not be with fifty questions either.
+func blamesTheQuestion(failed *Error) bool {
+	return failed.status == http.StatusBadRequest || failed.Kind == messages.FailureInvalid
 }
 
-// oneByOne asks for each object with a call of its own. One that the QRS
-// refuses or describes unintelligibly does not stop the others; a QRS out of reach does.
+// oneByOne asks for each object with a call of its own. One whose description
+// is not understood does not stop the others; any failure that will repeat does.
 func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
 	var found []T
 	var problem error
@@ -174,7 +177,7 @@ func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r req
 			continue
 		}
 		problem = err
-		if failed, ok := errors.AsType[*Error](err); !ok || isUnderstood(failed) {
+		if failed, ok := errors.AsType[*Error](err); !ok || !blamesTheQuestion(failed) {
 			return found, err
 		}
 	}

@@ -122,6 +122,18 @@ func TestTasks_believesAServerThatHasShownToUnderstand(t *testing.T) {
 	}
 }
 
+func TestTasks_doesNotAskFiftyTimesWhenItIsNotLetIn(t *testing.T) {
+	for _, status := range []int{401, 403, 404, 429, 500} {
+		c, server := plain(t, always(qliktest.Response{Status: status}))
+		if tasks, err := c.Tasks(t.Context(), idA, idB, idC); err == nil || len(tasks) != 0 {
+			t.Errorf("status %d: %v, %v; want an error", status, tasks, err)
+		}
+		if got := len(server.Requests()); got != 1 {
+			t.Errorf("status %d: %d requests, want 1", status, got)
+		}
+	}
+}
+
 func TestTasks_reportsWhatItFoundBesideAnError(t *testing.T) {
 	c, _ := plain(t, func(r qliktest.Request) qliktest.Response {
 		switch {
