@@ -1,0 +1,177 @@
+package destination_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"pgregory.net/rapid"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+func nopDeps() destination.Deps { return destination.Deps{Log: zap.NewNop()} }
+
+const (
+	failed    = messages.ReloadTaskFailed
+	succeeded = messages.ReloadTaskSucceeded
+)
+
+// table builds the routing table of instances.
+func table(t testing.TB, instances ...destination.Instance) *destination.Table {
+	t.Helper()
+	var built []destination.Built
+	for _, i := range instances {
+		built = append(built, destination.Built{Instance: i})
+	}
+	out, err := destination.NewTable(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// to returns a selection of fixed recipients.
+func to(recipients ...string) func(messages.Alert) destination.Selection {
+	return func(messages.Alert) destination.Selection { return destination.Selection{Recipients: recipients} }
+}
+
+var now = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+
+func TestTable_refusesTwoInstancesOfOneName(t *testing.T) {
+	twice := destination.Built{Instance: destination.Instance{Name: "email/reload_task_failed"}}
+	if _, err := destination.NewTable([]destination.Built{twice, twice}); err == nil || !strings.Contains(err.Error(), "email/reload_task_failed") {
+		t.Errorf("want an error with the name, got %v", err)
+	}
+}
+
+func TestTable_knowsWhatAKindNeeds(t *testing.T) {
+	tab := table(
+		t,
+		destination.Instance{Name: "a", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{App: true, ScriptTail: 10}},
+		destination.Instance{Name: "b", Kinds: []messages.AlertKind{failed, succeeded}, Needs: destination.Needs{Task: true, ScriptTail: 25}},
+	)
+	for kind, want := range map[messages.AlertKind]destination.Needs{
+		failed:                     {App: true, Task: true, ScriptTail: 25},
+		succeeded:                  {Task: true, ScriptTail: 25},
+		messages.PreloadTaskFailed: {},
+	} {
+		if diff := cmp.Diff(want, tab.Needs(kind)); diff != "" {
+			t.Errorf("%s: %s", kind, diff)
+		}
+		if carried := tab.Carries(kind); carried != (want != destination.Needs{}) {
+			t.Errorf("%s: carried is %t", kind, carried)
+		}
+	}
+	if got := tab.Built(); len(got) != 2 || got[0].Instance.Name != "a" {
+		t.Errorf("want the instances in the order of configuration, got %v", got)
+	}
+}
+
+func TestRoute_tellsEveryRecipientOnce(t *testing.T) {
+	tab := table(
+		t,
+		destination.Instance{Name: "slack", Kinds: []messages.AlertKind{failed}},
+		destination.Instance{Name: "email", Kinds: []messages.AlertKind{failed}, Select: to("bo", "anna", "bo")},
+		destination.Instance{Name: "other", Kinds: []messages.AlertKind{succeeded}},
+	)
+	a := messages.Alert{ID: "alert", Kind: failed}
+	notices, without := tab.Route(a, true, "", now)
+	want := []messages.Notice{
+		{ID: messages.NewNoticeID("alert", "slack", ""), Instance: "slack", Alert: a, QueuedAt: now},
+		{ID: messages.NewNoticeID("alert", "email", "bo"), Instance: "email", Recipient: "bo", Alert: a, QueuedAt: now},
+		{ID: messages.NewNoticeID("alert", "email", "anna"), Instance: "email", Recipient: "anna", Alert: a, QueuedAt: now},
+	}
+	if diff := cmp.Diff(want, notices); diff != "" {
+		t.Error(diff)
+	}
+	if len(without) > 0 {
+		t.Errorf("want everybody told, got %v", without)
+	}
+}
+
+func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
+	tab := table(
+		t,
+		destination.Instance{Name: "choosy", Kinds: []messages.AlertKind{failed}, Select: func(messages.Alert) destination.Selection {
+			return destination.Nobody("the task has no property")
+		}},
+		destination.Instance{Name: "patient", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FinalState: true}, Select: to("bo")},
+	)
+	notices, without := tab.Route(messages.Alert{Kind: failed}, false, "", now)
+	want := []destination.Verdict{
+		{Instance: "choosy", Reason: "the task has no property"},
+		{Instance: "patient", Reason: "the execution result did not become final in time"},
+	}
+	if diff := cmp.Diff(want, without); diff != "" || len(notices) > 0 {
+		t.Errorf("%d notices, %s", len(notices), diff)
+	}
+	if notices, _ := tab.Route(messages.Alert{Kind: failed}, true, "", now); len(notices) != 1 {
+		t.Errorf("want the patient instance told of a final result, got %v", notices)
+	}
+}
+
+func TestRoute_attachesTheScriptLogOnlyWhereItIsWanted(t *testing.T) {
+	tab := table(
+		t,
+		destination.Instance{Name: "disk", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FullScriptLog: true}},
+		destination.Instance{Name: "slack", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{ScriptTail: 10}},
+	)
+	notices, _ := tab.Route(messages.Alert{Kind: failed}, true, "the whole log", now)
+	if notices[0].Attachment != "the whole log" || notices[1].Attachment != "" {
+		t.Errorf("got %q and %q", notices[0].Attachment, notices[1].Attachment)
+	}
+}
+
+func TestRoute_givesEveryInstanceNoticesOrAReason(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var built []destination.Built
+		for n := range rapid.IntRange(0, 6).Draw(t, "instances") {
+			i := destination.Instance{
+				Name:  fmt.Sprintf("i%d", n),
+				Kinds: rapid.SliceOfNDistinct(rapid.SampledFrom(messages.TaskKinds()), 1, 3, rapid.ID).Draw(t, "kinds"),
+				Needs: destination.Needs{FinalState: rapid.Bool().Draw(t, "final")},
+			}
+			if recipients := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 4).Draw(t, "recipients"); rapid.Bool().Draw(t, "selects") {
+				i.Select = to(recipients...)
+			}
+			built = append(built, destination.Built{Instance: i})
+		}
+		tab, err := destination.NewTable(built)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := messages.Alert{ID: "alert", Kind: rapid.SampledFrom(messages.TaskKinds()).Draw(t, "kind")}
+		notices, without := tab.Route(a, rapid.Bool().Draw(t, "isFinal"), "", now)
+		again, _ := tab.Route(a, true, "", now)
+		ids, told := map[messages.NoticeID]bool{}, map[string]bool{}
+		for _, n := range notices {
+			if ids[n.ID] {
+				t.Errorf("notice %s stands twice", n.ID)
+			}
+			ids[n.ID], told[n.Instance] = true, true
+		}
+		for _, v := range without {
+			if told[v.Instance] {
+				t.Errorf("%s is told and not told", v.Instance)
+			}
+			told[v.Instance] = true
+		}
+		if carried := len(told) > 0; carried != tab.Carries(a.Kind) {
+			t.Errorf("%d instances have an answer, carried is %t", len(told), tab.Carries(a.Kind))
+		}
+		known := map[messages.NoticeID]bool{}
+		for _, n := range again {
+			known[n.ID] = true
+		}
+		for id := range ids {
+			if !known[id] {
+				t.Errorf("notice %s has another ID the second time", id)
+			}
+		}
+	})
+}
