@@ -292,3 +292,20 @@ func answerJSON(w http.ResponseWriter, status int, document any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(document)
 }
+
+// Mentions reports whether a text, such as an execution ID, is in a tag or a text field.
+func (w Write) Mentions(marker string) bool {
+	for _, p := range w.Points {
+		for _, value := range p.Tags {
+			if strings.Contains(value, marker) {
+				return true
+			}
+		}
+		for _, value := range p.Fields {
+			if text, ok := value.(string); ok && strings.Contains(text, marker) {
+				return true
+			}
+		}
+	}
+	return false
+}
