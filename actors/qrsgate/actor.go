@@ -17,7 +17,7 @@ import (
 // Props describes the gate. Calls of an instance that crashed and of its
 // successor share one pool.
 func Props(opts Options) *actor.Props {
-	opts.Rules = opts.Rules.withDefaults()
+	opts.Rules = opts.withDefaults()
 	opts.NotConfigured = opts.Port == nil
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
@@ -29,7 +29,7 @@ func Props(opts Options) *actor.Props {
 		opts.OnHealth = func(bool, string) {}
 	}
 	if opts.Rand == nil {
-		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // jitter, not a secret
+		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 	// The machine keeps to MaxConcurrent. A call frees its slot a moment after
 	// its outcome is posted, hence the spare ones.
@@ -71,7 +71,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		g.effects = actorkit.NewEffects(g.pool)
-		g.complaints = logx.NewRepeated(complaintWindow, int(operationCount)*8)
+		g.complaints = logx.NewRepeated(complaintWindow, operationCount*8)
 		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64)
 		g.perform(ctx, g.machine.begin(now))
 	case *actor.Stopping, *actor.Restarting:

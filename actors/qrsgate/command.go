@@ -18,8 +18,9 @@ const (
 	opExecution
 	opScriptLog
 	opPing
-	operationCount
 )
+
+const operationCount = int(opPing) + 1
 
 // operations is the one table of what differs between the kinds of calls.
 var operations = [operationCount]struct {

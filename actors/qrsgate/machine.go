@@ -57,7 +57,7 @@ func newMachine(now time.Time, rules Rules, random func() float64) *machine {
 		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker),
 		caches: map[operation]*cache{}, waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
 	}
-	for op := range operationCount {
+	for op := range operation(operationCount) {
 		if operations[op].cached {
 			m.caches[op] = newCache(rules.CacheSize)
 		}

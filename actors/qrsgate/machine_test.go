@@ -255,8 +255,7 @@ func TestMachine_asksOncePerTaskInAStorm(t *testing.T) {
 		for len(b.calls) > 0 {
 			c := b.calls[0]
 			var got outcome
-			switch c.Op {
-			case opTask:
+			if c.Op == opTask {
 				for _, id := range c.IDs {
 					asked["task "+id]++
 				}
@@ -266,7 +265,7 @@ func TestMachine_asksOncePerTaskInAStorm(t *testing.T) {
 					values[id] = messages.Task{ID: id}
 				}
 				got = outcome{values: values}
-			case opExecution:
+			} else {
 				asked["execution calls"]++
 				got = outcome{values: map[string]any{c.IDs[0]: messages.Execution{Known: true}}}
 			}
@@ -656,8 +655,11 @@ func TestMachine_refuses(t *testing.T) {
 	for _, id := range []string{"", "x", guid(1) + " or id eq " + guid(2)} {
 		b := pinged(t, Rules{})
 		for _, command := range []any{
-			messages.LookupTask{TaskID: id}, messages.LookupApp{AppID: id}, messages.LookupOwner{UserID: id},
-			messages.LookupExecution{TaskID: id}, messages.FetchScriptLog{TaskID: id},
+			messages.LookupTask{TaskID: id},
+			messages.LookupApp{AppID: id},
+			messages.LookupOwner{UserID: id},
+			messages.LookupExecution{TaskID: id},
+			messages.FetchScriptLog{TaskID: id},
 		} {
 			if got := failureIn(b.replies[b.ask(command)]); got != messages.FailureRejected {
 				t.Errorf("%T %q: %v, want rejected", command, id, got)

@@ -34,7 +34,7 @@ func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 			Name: "butler_qrs_calls_running", Help: "Calls to the Qlik Repository Service that are under way.",
 		}),
 	}
-	for op := range operationCount {
+	for op := range operation(operationCount) {
 		if !operations[op].cached {
 			continue
 		}

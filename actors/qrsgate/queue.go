@@ -93,7 +93,7 @@ func (m *machine) canPing() bool {
 // nextOperation returns the operation with a free lane whose oldest question is the oldest of all.
 func (m *machine) nextOperation() (operation, bool) {
 	best, found := operation(0), false
-	for op := range operationCount {
+	for op := range operation(operationCount) {
 		if len(m.queues[op]) == 0 || m.lanes[op] >= op.laneLimit(m.rules.MaxConcurrent) {
 			continue
 		}

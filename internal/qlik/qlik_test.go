@@ -16,8 +16,14 @@ func TestTaskType_labels(t *testing.T) {
 		label string
 		valid bool
 	}{
-		{0, "reload", true}, {1, "external_program", true}, {2, "user_sync", true}, {3, "distribute", true}, {4, "preload", true},
-		{5, "unknown", false}, {-1, "unknown", false}, {1 << 40, "unknown", false},
+		{0, "reload", true},
+		{1, "external_program", true},
+		{2, "user_sync", true},
+		{3, "distribute", true},
+		{4, "preload", true},
+		{5, "unknown", false},
+		{-1, "unknown", false},
+		{1 << 40, "unknown", false},
 	}
 	for _, test := range tests {
 		if got := test.code.String(); got != test.label || test.code.Valid() != test.valid {
@@ -37,12 +43,23 @@ func TestExecutionStatus_namesAndPhases(t *testing.T) {
 		name  string
 		phase qlik.Phase
 	}{
-		{0, "NeverStarted", qlik.PhaseIgnored}, {1, "Triggered", qlik.PhaseRunning}, {2, "Started", qlik.PhaseRunning},
-		{3, "Queued", qlik.PhaseRunning}, {4, "AbortInitiated", qlik.PhaseRunning}, {5, "Aborting", qlik.PhaseRunning},
-		{6, "Aborted", qlik.PhaseFailed}, {7, "FinishedSuccess", qlik.PhaseSucceeded}, {8, "FinishedFail", qlik.PhaseFailed},
-		{9, "Skipped", qlik.PhaseIgnored}, {10, "Retry", qlik.PhaseRunning}, {11, "Error", qlik.PhaseFailed},
-		{12, "Reset", qlik.PhaseIgnored}, {13, "DistributionQueue", qlik.PhaseRunning}, {14, "DistributionRunning", qlik.PhaseRunning},
-		{15, "Unknown(15)", qlik.PhaseIgnored}, {qlik.StatusUnknown, "Unknown(-1)", qlik.PhaseIgnored},
+		{0, "NeverStarted", qlik.PhaseIgnored},
+		{1, "Triggered", qlik.PhaseRunning},
+		{2, "Started", qlik.PhaseRunning},
+		{3, "Queued", qlik.PhaseRunning},
+		{4, "AbortInitiated", qlik.PhaseRunning},
+		{5, "Aborting", qlik.PhaseRunning},
+		{6, "Aborted", qlik.PhaseFailed},
+		{7, "FinishedSuccess", qlik.PhaseSucceeded},
+		{8, "FinishedFail", qlik.PhaseFailed},
+		{9, "Skipped", qlik.PhaseIgnored},
+		{10, "Retry", qlik.PhaseRunning},
+		{11, "Error", qlik.PhaseFailed},
+		{12, "Reset", qlik.PhaseIgnored},
+		{13, "DistributionQueue", qlik.PhaseRunning},
+		{14, "DistributionRunning", qlik.PhaseRunning},
+		{15, "Unknown(15)", qlik.PhaseIgnored},
+		{qlik.StatusUnknown, "Unknown(-1)", qlik.PhaseIgnored},
 	}
 	for _, test := range tests {
 		if got := test.code.String(); got != test.name {

@@ -24,26 +24,26 @@ type Authority struct {
 }
 
 // NewAuthority creates an authority with a server certificate for 127.0.0.1 and a client certificate.
-func NewAuthority(t testing.TB) *Authority {
-	t.Helper()
-	key := newKey(t)
+func NewAuthority(tb testing.TB) *Authority {
+	tb.Helper()
+	key := newKey(tb)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	der := sign(t, template, template, &key.PublicKey, key)
+	der := sign(tb, template, template, &key.PublicKey, key)
 	root, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatalf("parse the authority: %v", err)
+		tb.Fatalf("parse the authority: %v", err)
 	}
 	a := &Authority{CA: encode("CERTIFICATE", der), pool: x509.NewCertPool()}
 	a.pool.AddCert(root)
-	serverCert, serverKey := issue(t, root, key, 2, x509.ExtKeyUsageServerAuth)
+	serverCert, serverKey := issue(tb, root, key, 2, x509.ExtKeyUsageServerAuth)
 	if a.server, err = tls.X509KeyPair(serverCert, serverKey); err != nil {
-		t.Fatalf("pair the server certificate: %v", err)
+		tb.Fatalf("pair the server certificate: %v", err)
 	}
-	a.Cert, a.Key = issue(t, root, key, 3, x509.ExtKeyUsageClientAuth)
+	a.Cert, a.Key = issue(tb, root, key, 3, x509.ExtKeyUsageClientAuth)
 	return a
 }
 
@@ -54,35 +54,35 @@ func (a *Authority) serverConfig() *tls.Config {
 	}
 }
 
-func issue(t testing.TB, root *x509.Certificate, rootKey *ecdsa.PrivateKey, serial int64, usage x509.ExtKeyUsage) (cert, keyPEM []byte) {
-	t.Helper()
-	key := newKey(t)
-	der := sign(t, &x509.Certificate{
+func issue(tb testing.TB, root *x509.Certificate, rootKey *ecdsa.PrivateKey, serial int64, usage x509.ExtKeyUsage) (cert, keyPEM []byte) {
+	tb.Helper()
+	key := newKey(tb)
+	der := sign(tb, &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{usage}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}, root, &key.PublicKey, rootKey)
 	keyDER, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
-		t.Fatalf("encode a key: %v", err)
+		tb.Fatalf("encode a key: %v", err)
 	}
 	return encode("CERTIFICATE", der), encode("EC PRIVATE KEY", keyDER)
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatalf("generate a key: %v", err)
+		tb.Fatalf("generate a key: %v", err)
 	}
 	return key
 }
 
-func sign(t testing.TB, template, parent *x509.Certificate, public *ecdsa.PublicKey, key *ecdsa.PrivateKey) []byte {
-	t.Helper()
+func sign(tb testing.TB, template, parent *x509.Certificate, public *ecdsa.PublicKey, key *ecdsa.PrivateKey) []byte {
+	tb.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {
-		t.Fatalf("sign a certificate: %v", err)
+		tb.Fatalf("sign a certificate: %v", err)
 	}
 	return der
 }

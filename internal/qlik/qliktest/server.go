@@ -60,8 +60,8 @@ type Server struct {
 // NewServer starts a server on a loopback port that answers with handle. With
 // an authority it speaks TLS and demands a client certificate of it; with nil
 // it speaks plain HTTP.
-func NewServer(t testing.TB, authority *Authority, handle func(Request) Response) *Server {
-	t.Helper()
+func NewServer(tb testing.TB, authority *Authority, handle func(Request) Response) *Server {
+	tb.Helper()
 	s := &Server{}
 	inner := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, handle) }))
 	if authority == nil {
@@ -74,7 +74,7 @@ func NewServer(t testing.TB, authority *Authority, handle func(Request) Response
 		}
 		inner.StartTLS()
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		inner.CloseClientConnections()
 		inner.Close()
 	})

@@ -75,7 +75,7 @@ type sequence[T any] []T
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *sequence[T]) UnmarshalJSON(raw []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+	if start, _ := decoder.Token(); start != json.Delim('[') {
 		return nil
 	}
 	for decoder.More() && len(*l) < maxListLength {
@@ -96,10 +96,9 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	switch raw[0] {
 	case '"':
 		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return nil
-		}
+		err := json.Unmarshal(raw, &s)
 		*t = text(s)
+		return err
 	case '{', '[', 'n':
 		*t = ""
 	default:
@@ -127,10 +126,9 @@ func (n *integer) UnmarshalJSON(raw []byte) error {
 	}
 	n.present = true
 	number, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil || math.Abs(number) > 1<<53 {
-		return nil
+	if n.known = err == nil && math.Abs(number) <= 1<<53; n.known {
+		n.value = int64(number)
 	}
-	n.value, n.known = int64(number), true
 	return nil
 }
 

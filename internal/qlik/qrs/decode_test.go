@@ -16,11 +16,11 @@ import (
 	"butler/messages"
 )
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
+func sample(tb testing.TB, name string) []byte {
+	tb.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return content
 }
@@ -249,7 +249,8 @@ func checkText(t *testing.T, s string, limit int, multiline bool) {
 		t.Errorf("text of %d characters (limit %d), valid UTF-8 %v", utf8.RuneCountInString(s), limit, utf8.ValidString(s))
 	}
 	for _, r := range s {
-		if isHostile(r) && !(multiline && (r == '\n' || r == '\t')) {
+		kept := multiline && (r == '\n' || r == '\t')
+		if isHostile(r) && !kept {
 			t.Errorf("text holds %U", r)
 		}
 	}

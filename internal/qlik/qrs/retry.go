@@ -78,8 +78,8 @@ func (r *random) jitter(d time.Duration) time.Duration {
 	if r.read(b[:]) != nil {
 		return d
 	}
-	part := time.Duration(b[0])<<8 | time.Duration(b[1])
-	return d/2 + d/2*part/0xFFFF
+	part := float64(uint16(b[0])<<8|uint16(b[1])) / 0xFFFF
+	return d/2 + time.Duration(part*float64(d/2))
 }
 
 const (

@@ -35,13 +35,13 @@ type answer[T any] struct {
 func ok[T any](v T) answer[T] { return answer[T]{value: v} }
 
 func failing[T any](kind messages.FailureKind) answer[T] {
-	return answer[T]{err: failedCall{messages.Failure{Kind: kind, Text: "status"}}}
+	return answer[T]{err: callError{messages.Failure{Kind: kind, Text: "status"}}}
 }
 
-type failedCall struct{ failure messages.Failure }
+type callError struct{ failure messages.Failure }
 
-func (f failedCall) Error() string             { return f.failure.Text }
-func (f failedCall) Failure() messages.Failure { return f.failure }
+func (f callError) Error() string             { return f.failure.Text }
+func (f callError) Failure() messages.Failure { return f.failure }
 
 func next[T any](s *script, name string, queue *[]answer[T]) (T, error) {
 	s.trace = append(s.trace, name)
@@ -275,8 +275,11 @@ func TestParse_headAndTailMayOverlapAndExceed(t *testing.T) {
 		n          int
 		head, tail string
 	}{
-		{0, "", ""}, {2, "row1 row2", "row3 row4"}, {3, "row1 row2 row3", "row2 row3 row4"},
-		{9, "row1 row2 row3 row4", "row1 row2 row3 row4"}, {-1, "", ""},
+		{0, "", ""},
+		{2, "row1 row2", "row3 row4"},
+		{3, "row1 row2 row3", "row2 row3 row4"},
+		{9, "row1 row2 row3 row4", "row1 row2 row3 row4"},
+		{-1, "", ""},
 	}
 	for _, test := range tests {
 		head, tail := strings.Join(log.HeadLines(test.n), " "), strings.Join(log.TailLines(test.n), " ")
