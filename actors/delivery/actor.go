@@ -16,6 +16,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/backoff"
 	"butler/internal/destination"
+	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
@@ -108,7 +110,7 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	}
 	opts = opts.withDefaults()
 	log := kit.Log.Named("delivery").With(logx.Destination(opts.Built.Instance.Name))
-	send := &sender{built: opts.Built, outbox: opts.Outbox, log: log, limit: int64(opts.Built.Instance.MaxInFlight)}
+	send := &sender{built: opts.Built, outbox: opts.Outbox, limit: int64(opts.Built.Instance.MaxInFlight)}
 	meter := opts.Metrics.of(opts.Built.Instance)
 	return kit.Props("delivery", func() actor.Actor {
 		return &delivery{opts: opts, log: log, sender: send, meter: meter}
@@ -225,10 +227,13 @@ func backlog(o Options) (Loaded, error) {
 	for _, w := range found.Waiting {
 		q := Queued{ID: w.ID, QueuedAt: w.QueuedAt, Attempts: w.Attempts, Panics: w.Panics}
 		if instance.Window > 0 && !w.Exempt {
-			n, err := o.Outbox.Notice(instance.Name, w.ID)
-			if err != nil {
+			n, err := o.Outbox.Outline(instance.Name, w.ID)
+			switch {
+			case errors.Is(err, journal.ErrCorrupt):
 				q.Unreadable = err.Error()
-			} else {
+			case err != nil:
+				return Loaded{}, err
+			default:
 				q.Key = keyOf(instance, n)
 			}
 		}

@@ -557,7 +557,7 @@ func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
 		{destination.Permanent(plain), Permanent, "client_error"},
 		{destination.Misconfigured(plain), Misconfigured, "auth_error"},
 		{fmt.Errorf("send: %w", destination.Throttled(plain, time.Minute)), Throttled, "rate_limited"},
-		{crash{"nil map"}, Panicked, "panic"},
+		{crash{cause: "nil map"}, Panicked, "panic"},
 	}
 	for _, row := range rows {
 		r, label := classify(row.err)

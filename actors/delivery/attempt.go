@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/outbox"
@@ -24,7 +22,6 @@ const graceOfAttempt = time.Second
 type sender struct {
 	built  destination.Built
 	outbox *outbox.Outbox
-	log    *zap.Logger
 	limit  int64
 	// stuck counts attempts that were given up and have not returned.
 	stuck atomic.Int64
@@ -41,8 +38,10 @@ type attempted struct {
 	notices []messages.Notice
 	// called reports that the destination was called at all.
 	called bool
-	at     time.Time
-	took   time.Duration
+	// stack is where the destination crashed, "" when it did not.
+	stack string
+	at    time.Time
+	took  time.Duration
 }
 
 // send reads the notices of an attempt and hands them to the destination.
@@ -71,6 +70,9 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 		a.called = true
 		for i, err := range s.bounded(ctx, batch) {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
+			if crashed, ok := errors.AsType[crash](err); ok {
+				a.stack = crashed.stack
+			}
 		}
 	}
 	a.at = time.Now()
@@ -135,8 +137,7 @@ func (s *sender) bounded(ctx context.Context, batch []messages.Notice) []error {
 func (s *sender) call(ctx context.Context, batch []messages.Notice) (errs []error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.log.Error("destination panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			errs = repeated(len(batch), crash{cause})
+			errs = repeated(len(batch), crash{cause: cause, stack: string(debug.Stack())})
 		}
 	}()
 	if many, ok := s.built.Destination.(destination.BatchDeliverer); ok && len(batch) > 1 {
@@ -154,7 +155,10 @@ func (s *sender) call(ctx context.Context, batch []messages.Notice) (errs []erro
 }
 
 // crash is a panic of a destination or a template.
-type crash struct{ cause any }
+type crash struct {
+	cause any
+	stack string
+}
 
 func (c crash) Error() string { return fmt.Sprintf("panic: %v", c.cause) }
 

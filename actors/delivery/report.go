@@ -49,8 +49,11 @@ func (r *reporter) summarise(now time.Time) {
 	}
 }
 
-// attempt tells what was delivered.
+// attempt tells what was delivered, and where the destination crashed.
 func (r *reporter) attempt(a attempted) {
+	if a.stack != "" {
+		r.once(a.at, zapcore.ErrorLevel, "panic", "destination panicked", zap.String("stack", a.stack))
+	}
 	for i, result := range a.results {
 		if result.Kind != Accepted {
 			continue

@@ -42,6 +42,8 @@ const (
 	commandTimeout = 30 * time.Second
 	commands       = 4
 	scanTimeout    = 5 * time.Minute
+	// remindEvery is how often the log tells that notices are parked.
+	remindEvery = time.Hour
 )
 
 // TableChanged brings a new configuration. Running attempts of the old one
@@ -56,8 +58,9 @@ type (
 	// noticeReplayed: a parked notice waits for delivery again, durably.
 	noticeReplayed struct{ notice messages.Notice }
 	// scanDue: settlements of instances that were there before are durable.
-	scanDue struct{}
-	scanned struct {
+	scanDue     struct{}
+	reminderDue struct{}
+	scanned     struct {
 		parked map[string]int
 		err    error
 	}
@@ -96,6 +99,7 @@ type notify struct {
 	draining  bool
 	drainers  []messages.Ref
 	drained   map[string]int // notices left, by instance
+	reminder  actorkit.Timer
 }
 
 // Receive implements actor.Actor.
@@ -106,6 +110,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		a.commands.Close()
 		a.scans.Close()
+		a.reminder.Stop()
 	case *actor.Terminated:
 		a.childEnded(ctx, msg.Who)
 	case messages.NoticesRecorded:
@@ -131,6 +136,8 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.scan(ctx)
 	case scanned:
 		a.scanEnded(ctx, msg)
+	case reminderDue:
+		a.remind(ctx)
 	}
 }
 
@@ -142,6 +149,20 @@ func (a *notify) begin(ctx actor.Context) {
 		a.spawn(ctx, instance)
 	}
 	a.requestScan(ctx)
+	a.remind(ctx)
+}
+
+// remind tells the operator now and then that parked notices wait for a decision.
+func (a *notify) remind(ctx actor.Context) {
+	a.reminder.Stop()
+	a.reminder = actorkit.After(ctx, remindEvery, reminderDue{})
+	parked := 0
+	for _, n := range a.opts.Outbox.ParkedCounts() {
+		parked += n
+	}
+	if parked > 0 {
+		a.log.Warn("parked alerts wait for an operator to replay or drop them", logx.Count(parked))
+	}
 }
 
 func (a *notify) configure(t *destination.Table) {

@@ -397,6 +397,16 @@ func TestNotify_survivesItsOwnRestart(t *testing.T) {
 	})
 }
 
+func TestNotify_remindsOfParkedNotices(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		sleep(2*time.Hour + time.Minute)
+		f.want("reminders", 2, f.logs.FilterMessageSnippet("wait for an operator").Len())
+	})
+}
+
 func TestParkedMetric_countsByIntegration(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		t := f.t

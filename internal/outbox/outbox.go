@@ -244,10 +244,20 @@ func (o *Outbox) Instances() (map[string]int, error) {
 // Notice returns a waiting notice with its alert and attachment.
 // journal.ErrCorrupt means that it can never be read.
 func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice, error) {
+	return o.read(instance, id, true)
+}
+
+// Outline is Notice without the attachment, which can be large.
+func (o *Outbox) Outline(instance string, id messages.NoticeID) (messages.Notice, error) {
+	return o.read(instance, id, false)
+}
+
+func (o *Outbox) read(instance string, id messages.NoticeID, attachment bool) (messages.Notice, error) {
 	record, err := o.notice(instance, id)
 	if err != nil {
 		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
 	}
+	record.Attachment = record.Attachment && attachment
 	e, err := o.alert(record.Alert, record.Attachment)
 	if err != nil {
 		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
