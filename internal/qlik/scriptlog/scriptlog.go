@@ -3,8 +3,9 @@
 //
 // A log belongs to the last execution of its task: the QRS knows no other way
 // to ask for it. When the task has been started again since the event, result
-// and log are of the newer execution; who asks compares Execution.Start with
-// the time of its event (the gate does) and says so to the reader.
+// and log are of the newer execution. Whoever knows the event can tell, by
+// comparing Execution.Start (qlik.ParseTime) with the time of the event, and
+// should tell the reader.
 //
 // It guarantees that a fetch ends when its context does, at most three attempts
 // and fifteen calls after it began, and that what is known of the execution is
