@@ -536,10 +536,23 @@ func TestDelivery_describesItself(t *testing.T) {
 	})
 }
 
-func TestMetrics_shareWhatAnotherPackageRegistered(t *testing.T) {
+func TestMetrics_shareTheNameOfTheBreakerAndSurviveAReload(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	if first, second := NewMetrics(reg), NewMetrics(reg); first.breaker != second.breaker {
-		t.Error("the second registration has a breaker gauge of its own")
+	reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{ // as qrsgate does
+		Name: "butler_circuit_breaker_open", Help: "1 while the circuit breaker of a target is open.",
+		ConstLabels: prometheus.Labels{"target": "qrs"},
+	}))
+	instance := destination.Instance{Name: "test/a", Integration: "test"}
+	NewMetrics(reg).of(instance).breaker.Set(1)
+	NewMetrics(reg).of(instance)
+	want := `
+# HELP butler_circuit_breaker_open 1 while the circuit breaker of a target is open.
+# TYPE butler_circuit_breaker_open gauge
+butler_circuit_breaker_open{target="qrs"} 0
+butler_circuit_breaker_open{target="test/a"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "butler_circuit_breaker_open"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,12 +1,12 @@
 package delivery
 
 import (
-	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"butler/internal/destination"
+	"butler/internal/metrics"
 	"butler/internal/outbox"
 	"butler/messages"
 )
@@ -17,7 +17,17 @@ type Metrics struct {
 	latency, endToEnd                                  *prometheus.HistogramVec
 	queued, oldest, lastSuccess                        *prometheus.GaugeVec
 	parked, suppressed                                 *prometheus.CounterVec
-	breaker                                            *prometheus.GaugeVec
+	// reg is for the gauges of the breakers, which are registered one by one.
+	reg prometheus.Registerer
+}
+
+// breaker returns the gauge of one target. The name is shared with the breaker
+// in front of the QRS: both register one gauge per target, with a constant label.
+func (m *Metrics) breaker(target string) prometheus.Gauge {
+	return register(m.reg, prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "butler_circuit_breaker_open", Help: "1 while the circuit breaker of a target is open.",
+		ConstLabels: prometheus.Labels{"target": target},
+	}))
 }
 
 // NewMetrics registers the metrics with reg; a nil reg exposes nothing.
@@ -26,15 +36,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg = prometheus.NewRegistry()
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(c)
+		return c
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return register(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(g)
+		return g
 	}
 	histogram := func(name, help string, buckets ...float64) *prometheus.HistogramVec {
-		return register(reg, prometheus.NewHistogramVec(
-			prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"integration"},
-		))
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"integration"})
+		reg.MustRegister(h)
+		return h
 	}
 	return &Metrics{
 		notices: counter("butler_notifications_total",
@@ -62,24 +76,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Notices that were parked.", "integration", "reason"),
 		suppressed: counter("butler_alerts_suppressed_total",
 			"Notices that were held back on purpose.", "reason"),
-		breaker: gauge("butler_circuit_breaker_open",
-			"1 while the circuit breaker of a target is open.", "target"),
+		breaker: metrics.Breakers(reg),
 	}
-}
-
-// register registers a collector, or returns the one that another package has
-// registered under the same name.
-func register[C prometheus.Collector](reg prometheus.Registerer, collector C) C {
-	err := reg.Register(collector)
-	if err == nil {
-		return collector
-	}
-	if taken, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
-		if existing, ok := taken.ExistingCollector.(C); ok {
-			return existing
-		}
-	}
-	panic("BUG: " + err.Error())
 }
 
 // rateLimited is the reason of everything that delivery suppresses.
@@ -112,7 +110,7 @@ func (m *Metrics) of(i destination.Instance) meter {
 		queued:         m.queued.WithLabelValues(i.Integration, i.Name),
 		oldest:         m.oldest.WithLabelValues(i.Integration, i.Name),
 		lastSuccess:    m.lastSuccess.WithLabelValues(i.Integration, i.Name),
-		breaker:        m.breaker.WithLabelValues(i.Name),
+		breaker:        m.breaker(i.Name),
 		latency:        m.latency.WithLabelValues(i.Integration),
 		endToEnd:       m.endToEnd.WithLabelValues(i.Integration),
 		failed:         failed,
