@@ -1,6 +1,7 @@
 package destinationtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (fx Fixture) testCancelled(t *testing.T) {
 	}()
 	select {
 	case <-b.Arrived:
-	case <-time.After(limit):
+	case <-time.After(b.fixture.limit()):
 		t.Fatal("the attempt did not reach the provider")
 	}
 	cancel()
@@ -182,7 +183,7 @@ func (b *bench) wantTransientSoon(t *testing.T, done <-chan error) {
 	case err := <-done:
 		b.checkText(t, err)
 		wantOutcome(t, Outcome{Kind: destination.Transient}, err)
-	case <-time.After(limit):
+	case <-time.After(b.fixture.limit()):
 		t.Fatal("the attempt did not end with its context")
 	}
 }
@@ -194,11 +195,7 @@ func (fx Fixture) testStalled(t *testing.T) {
 	}
 	b.Stall()
 	built, n := b.plain(t)
-	patience := fx.Attempt
-	if patience == 0 {
-		patience = 100 * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(fx.Attempt, 100*time.Millisecond))
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
@@ -283,7 +280,7 @@ func (fx Fixture) testConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range attempts {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			ctx, cancel := context.WithTimeout(t.Context(), fx.limit())
 			defer cancel()
 			mine := n
 			mine.ID = messages.NewNoticeID(n.Alert.ID, n.Instance, strconv.Itoa(i))
@@ -310,7 +307,7 @@ func (fx Fixture) testBatch(t *testing.T) {
 	for i := range notices {
 		notices[i].ID = messages.NewNoticeID(n.Alert.ID, n.Instance, strconv.Itoa(i))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), fx.limit())
 	defer cancel()
 	wantBatch(t, Outcome{Delivered: true}, batch.DeliverBatch(ctx, notices), len(notices))
 	if b.Reset != nil {

@@ -1,6 +1,7 @@
 package destinationtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -32,6 +33,8 @@ type Fixture struct {
 	Outcomes []Outcome
 	// Attempt bounds how long the suite lets a stalled provider wait; 0 means 100 ms.
 	Attempt time.Duration
+	// Limit is after how long an attempt has not ended at all; 0 means 10 s.
+	Limit time.Duration
 	// Normalise removes from a golden text what differs from run to run, such as a MIME boundary.
 	Normalise func(string) string
 	// Inspect checks what the provider got of a sample, above all that the
@@ -89,8 +92,10 @@ func OutcomesExcept(rows ...Outcome) []Outcome {
 	return append(out, rows...)
 }
 
-// limit bounds every attempt of the suite that is expected to end by itself.
-const limit = 10 * time.Second
+// defaultLimit bounds every attempt that is expected to end by itself.
+const defaultLimit = 10 * time.Second
+
+func (fx Fixture) limit() time.Duration { return cmp.Or(fx.Limit, defaultLimit) }
 
 // Run holds a destination against the contract of package destination. Call it
 // from the test of the destination's folder: it reads README.md and testdata.
@@ -146,7 +151,7 @@ func (fx Fixture) decoder(address string) func(string, any) error {
 // attempt delivers one notice and checks that its error shows no secret.
 func (b *bench) attempt(t *testing.T, built destination.Built, n messages.Notice) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), b.fixture.limit())
 	defer cancel()
 	_, err := built.Destination.Deliver(ctx, n)
 	b.checkText(t, err)
