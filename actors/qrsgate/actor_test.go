@@ -218,7 +218,7 @@ func TestGate_breakerOpensAndRecoversByItself(t *testing.T) {
 			t.Errorf("%d calls were made while it is open", got-before)
 		}
 		want := `
-			# HELP butler_circuit_breaker_open Whether calls to the target are held back because it is out of reach.
+			# HELP butler_circuit_breaker_open 1 while the circuit breaker of a target is open.
 			# TYPE butler_circuit_breaker_open gauge
 			butler_circuit_breaker_open{target="qrs"} 1
 			# HELP butler_qrs_up Whether the Qlik Repository Service is within reach.

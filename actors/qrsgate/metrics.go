@@ -1,6 +1,10 @@
 package qrsgate
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/internal/metrics"
+)
 
 // Metrics tell whether the QRS is within reach and how the caches do.
 type Metrics struct {
@@ -19,10 +23,7 @@ func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 			Name: "butler_qrs_up", Help: "Whether the Qlik Repository Service is within reach.",
 			ConstLabels: prometheus.Labels{"host": host},
 		}),
-		breaker: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_circuit_breaker_open", Help: "Whether calls to the target are held back because it is out of reach.",
-			ConstLabels: prometheus.Labels{"target": "qrs"},
-		}),
+		breaker: metrics.Breakers(reg).WithLabelValues("qrs"),
 		caches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_qrs_cache_requests_total",
 			Help: "Look-ups that a cache could serve: hit, miss, or stale when an older copy stood in for an answer.",
@@ -43,7 +44,7 @@ func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 		}
 	}
 	if reg != nil {
-		reg.MustRegister(m.up, m.breaker, m.caches, m.waiting, m.running)
+		reg.MustRegister(m.up, m.caches, m.waiting, m.running)
 	}
 	return m
 }

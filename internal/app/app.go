@@ -174,6 +174,19 @@ func (a *App) OperationsAddress() string {
 	return a.server.Address()
 }
 
+// Backlog returns how many events wait for a decision and how many notices for
+// their delivery.
+func (a *App) Backlog() (events, notices int) {
+	waiting, err := a.outbox.Instances()
+	if err != nil {
+		a.log.Error("the outbox cannot be counted", logx.Err(err))
+	}
+	for _, n := range waiting {
+		notices += n
+	}
+	return a.queue.Stats().Entries, notices
+}
+
 // Stop ends the service in order. What is not told by the end of ctx is told
 // after the next start.
 func (a *App) Stop(ctx context.Context) error {

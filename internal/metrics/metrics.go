@@ -6,6 +6,7 @@
 package metrics
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,4 +44,26 @@ func LogLines(reg prometheus.Registerer) func(level string) {
 	}
 	reg.MustRegister(lines)
 	return func(level string) { lines.WithLabelValues(level).Inc() }
+}
+
+// Breakers returns the gauge of all circuit breakers, which several packages
+// share: 1 while the breaker of a target is open. A nil reg exposes nothing.
+func Breakers(reg prometheus.Registerer) *prometheus.GaugeVec {
+	breakers := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "butler_circuit_breaker_open",
+		Help: "1 while the circuit breaker of a target is open.",
+	}, []string{"target"})
+	if reg == nil {
+		return breakers
+	}
+	err := reg.Register(breakers)
+	if taken, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if shared, ok := taken.ExistingCollector.(*prometheus.GaugeVec); ok {
+			return shared
+		}
+	}
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return breakers
 }

@@ -1,0 +1,410 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"butler/config"
+	"butler/internal/app"
+	"butler/internal/demo"
+	"butler/internal/qlik"
+	"butler/internal/sim"
+	"butler/internal/sim/appender"
+	"butler/internal/sim/edge"
+	"butler/internal/sim/sink"
+	"butler/internal/sim/world"
+	"butler/messages"
+)
+
+// patience bounds every wait of an end-to-end test.
+const patience = 20 * time.Second
+
+// site is a service beside a simulated Qlik Sense site.
+type site struct {
+	t       *testing.T
+	sim     *sim.Sim
+	app     *app.App
+	dir     string
+	logs    *observer.ObservedLogs
+	mu      sync.Mutex
+	settled []messages.NoticeSettled
+}
+
+func startSite(t *testing.T, o demo.Settings) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	neighbourhood, err := sim.New(sim.Options{Seed: 7, CertDir: filepath.Join(s.dir, "cert")})
+	must(t, err)
+	s.sim = neighbourhood
+	must(t, s.sim.Start())
+	t.Cleanup(s.sim.Stop)
+	s.startApp(o)
+	return s
+}
+
+func (s *site) startApp(o demo.Settings) {
+	s.t.Helper()
+	o.Directory = s.dir
+	path, err := demo.WriteConfig(s.sim, o)
+	must(s.t, err)
+	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas()})
+	must(s.t, err)
+	core, logs := observer.New(zap.DebugLevel)
+	s.logs = logs
+	s.app, err = app.New(app.Options{Config: cfg, Log: zap.New(core), OnSettled: s.onSettled})
+	must(s.t, err)
+	must(s.t, s.app.Start(s.t.Context()))
+	stopped := s.app
+	s.t.Cleanup(func() {
+		if s.app == stopped {
+			s.stopApp()
+		}
+	})
+	must(s.t, s.sim.Aim(s.app.UDPAddress().String()))
+}
+
+func (s *site) stopApp() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.app.Stop(ctx); err != nil {
+		s.t.Errorf("stop the service: %v", err)
+	}
+	s.app = nil
+	for _, line := range s.logs.FilterLevelExact(zap.ErrorLevel).All() {
+		if line.Message == "actor panicked" {
+			s.t.Errorf("want no bug, got %v", line.ContextMap())
+		}
+	}
+}
+
+func (s *site) onSettled(n messages.NoticeSettled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled = append(s.settled, n)
+}
+
+func (s *site) ends() []messages.NoticeSettled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.settled)
+}
+
+// run makes a task's execution end now and announces it as family.
+func (s *site) run(typ qlik.TaskType, outcome world.Outcome, family messages.Family) world.Execution {
+	s.t.Helper()
+	id, ok := s.sim.World.TaskOfType(typ, 0)
+	if !ok {
+		s.t.Fatalf("the site has no task of type %s", typ)
+	}
+	outcome.Duration = 42 * time.Second
+	execution, err := s.sim.World.Run(id, outcome, s.sim.World.Now().Add(-43*time.Second))
+	must(s.t, err)
+	s.announce(execution, family)
+	return execution
+}
+
+func (s *site) announce(e world.Execution, family messages.Family) {
+	s.t.Helper()
+	must(s.t, s.sim.Announce(appender.EventOf(e, appender.TypeOf(family), time.Now())))
+}
+
+// idle waits until nothing is left to decide or to send, having seen n ends of notices.
+func (s *site) idle(n int) {
+	s.t.Helper()
+	s.until(fmt.Sprintf("%d notices ended and nothing waits", n), func() bool {
+		events, notices := s.app.Backlog()
+		return events == 0 && notices == 0 && len(s.ends()) >= n
+	})
+}
+
+func (s *site) until(what string, done func() bool) {
+	s.t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline.C:
+			for _, line := range s.logs.FilterLevelExact(zap.WarnLevel).All() {
+				s.t.Logf("%s %v", line.Message, line.ContextMap())
+			}
+			s.t.Fatalf("want %s within %s; settled: %+v", what, patience, s.ends())
+		case <-tick.C:
+		}
+	}
+}
+
+// told lists which destinations delivered how many notices.
+func (s *site) told() map[string]int {
+	out := map[string]int{}
+	for _, n := range s.ends() {
+		if n.Outcome == messages.NoticeDelivered {
+			out[n.Instance]++
+		}
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// row is one cell of the alert matrix: an event, and who is told of it.
+type row struct {
+	family      messages.Family
+	typ         qlik.TaskType
+	outcome     world.Outcome
+	measurement string // InfluxDB, "" for none
+	mail        string // a part of the subject, "" for none
+	slack, hook bool
+	disk        bool
+}
+
+// matrix is every family x task type with what the specification ticks.
+var matrix = []row{
+	{messages.FamilyFailed, qlik.TaskReload, world.Fail(), "reload_task_failed", "failed", true, true, true},
+	{messages.FamilyFailed, qlik.TaskExternalProgram, world.Fail(), "external_program_task_failed", "", false, false, false},
+	{messages.FamilyFailed, qlik.TaskUserSync, world.Fail(), "user_sync_task_failed", "", false, false, false},
+	{messages.FamilyFailed, qlik.TaskDistribute, world.Fail(), "distribute_task_failed", "failed", false, false, false},
+	{messages.FamilyFailed, qlik.TaskPreload, world.Fail(), "preload_task_failed", "failed", false, false, false},
+	{messages.FamilyAborted, qlik.TaskReload, world.Abort(), "", "aborted", true, true, false},
+	{messages.FamilyAborted, qlik.TaskExternalProgram, world.Abort(), "", "", false, false, false},
+	{messages.FamilyAborted, qlik.TaskUserSync, world.Abort(), "", "", false, false, false},
+	{messages.FamilyAborted, qlik.TaskDistribute, world.Abort(), "", "", false, false, false},
+	{messages.FamilyAborted, qlik.TaskPreload, world.Abort(), "", "", false, false, false},
+	{messages.FamilySucceeded, qlik.TaskReload, world.Succeed(), "reload_task_success", "succeeded", false, false, false},
+	{messages.FamilySucceeded, qlik.TaskExternalProgram, world.Succeed(), "external_program_task_success", "", false, false, false},
+	{messages.FamilySucceeded, qlik.TaskUserSync, world.Succeed(), "user_sync_task_success", "", false, false, false},
+	{messages.FamilySucceeded, qlik.TaskDistribute, world.Succeed(), "distribute_task_success", "", false, false, false},
+	{messages.FamilySucceeded, qlik.TaskPreload, world.Succeed(), "preload_task_success", "", false, false, false},
+	{messages.FamilyDistribute, qlik.TaskDistribute, world.Succeed(), "distribute_task_success", "", false, false, false},
+	{messages.FamilyDistribute, qlik.TaskDistribute, world.Fail(), "distribute_task_failed", "failed", false, false, false},
+}
+
+func TestService_tellsTheRightDestinationsOfEveryEvent(t *testing.T) {
+	for i := range matrix {
+		if matrix[i].mail == "" && (matrix[i].typ == qlik.TaskDistribute || matrix[i].typ == qlik.TaskPreload) && matrix[i].family != messages.FamilyAborted {
+			matrix[i].mail = "Qlik Sense"
+		}
+	}
+	for _, r := range matrix {
+		t.Run(r.family.String()+"/"+r.typ.String()+"/"+r.outcome.Final.String(), func(t *testing.T) {
+			t.Parallel()
+			s := startSite(t, demo.Settings{InMemory: true})
+			execution := s.run(r.typ, r.outcome, r.family)
+			s.until("the event decided", func() bool { return s.processed() == 1 })
+			s.idle(0)
+			s.checkInflux(r, execution)
+			s.checkMail(r, execution)
+			s.checkHTTP(r, execution)
+			s.checkDisk(r, execution)
+		})
+	}
+}
+
+// processed counts the events whose handling ended, from the log.
+func (s *site) processed() int {
+	n := 0
+	for _, line := range s.logs.All() {
+		if strings.HasPrefix(line.Message, "alert decided") || strings.HasPrefix(line.Message, "event handled") || strings.HasPrefix(line.Message, "event dropped") {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *site) checkInflux(r row, e world.Execution) {
+	s.t.Helper()
+	var got []sink.Point
+	for _, w := range s.sim.Influx.Writes().All() {
+		got = append(got, w.Points...)
+	}
+	if r.measurement == "" {
+		if len(got) != 0 {
+			s.t.Errorf("want no point, got %v", got)
+		}
+		return
+	}
+	if len(got) != 1 || got[0].Measurement != r.measurement {
+		s.t.Fatalf("want one point of %s, got %v", r.measurement, got)
+	}
+	task, _ := s.sim.World.Task(e.TaskID)
+	want := map[string]string{"task_id": e.TaskID, "task_name": task.Name, "host": e.Node}
+	for tag, value := range want {
+		if got[0].Tags[tag] != value {
+			s.t.Errorf("tag %s: want %q, got %q", tag, value, got[0].Tags[tag])
+		}
+	}
+	if got[0].Fields["execution_id"] != e.ExecutionID {
+		s.t.Errorf("want execution %s, got %v", e.ExecutionID, got[0].Fields["execution_id"])
+	}
+}
+
+func (s *site) checkMail(r row, e world.Execution) {
+	s.t.Helper()
+	mails := s.sim.SMTP.Messages().All()
+	if r.mail == "" {
+		if len(mails) != 0 {
+			s.t.Errorf("want no mail, got %q", mails[0].Subject)
+		}
+		return
+	}
+	if len(mails) == 0 {
+		s.t.Fatal("want a mail, got none")
+	}
+	task, _ := s.sim.World.Task(e.TaskID)
+	for _, m := range mails {
+		if len(m.Recipients) != 1 || !m.TLS {
+			s.t.Errorf("want one recipient over TLS, got %v, %v", m.Recipients, m.TLS)
+		}
+		if !strings.Contains(m.Subject, r.mail) || !strings.Contains(m.Subject, task.Name) {
+			s.t.Errorf("want %q and the task's name in the subject, got %q", r.mail, m.Subject)
+		}
+		if m.HTML == "" || !strings.Contains(m.Text, task.Name) {
+			s.t.Error("want an HTML part and a text part with the task's name")
+		}
+	}
+}
+
+func (s *site) checkHTTP(r row, e world.Execution) {
+	s.t.Helper()
+	got := map[string]bool{}
+	for _, req := range s.sim.HTTP.History().All() {
+		kind := strings.Split(req.Path, "/")[1]
+		got[kind] = true
+		if kind == "hook" && !req.Mentions(e.ExecutionID) {
+			s.t.Errorf("want the execution ID in the webhook's body, got %s", req.Body)
+		}
+	}
+	if diff := cmp.Diff([]bool{r.slack, r.hook}, []bool{got["slack"], got["hook"]}); diff != "" {
+		s.t.Errorf("slack, webhook: %s", diff)
+	}
+}
+
+func (s *site) checkDisk(r row, e world.Execution) {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "scriptlogs", "*", "*"+e.TaskID+".log"))
+	must(s.t, err)
+	if want := map[bool]int{true: 1}[r.disk]; len(files) != want {
+		s.t.Fatalf("want %d script log on disk, got %v", want, files)
+	}
+	if r.disk {
+		text, err := os.ReadFile(files[0])
+		must(s.t, err)
+		if len(strings.Split(string(text), "\n")) < 10 {
+			s.t.Errorf("want the whole script log, got %q", text)
+		}
+	}
+}
+
+func TestService_alertsWithoutTheRepository(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, DegradedAfter: "300ms", Off: []string{"influxdb", "disklog"}})
+	must(t, s.sim.QRS.Outage(true))
+	execution := s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(3)
+	told := s.told()
+	if told["slack/reload_task_failed"] != 1 || told["webhook/reload_task_failed/1"] != 1 || told["email/reload_task_failed"] != 1 {
+		t.Errorf("want e-mail, Slack and webhook told, got %v", told)
+	}
+	for _, req := range s.sim.HTTP.History().All() {
+		if strings.HasPrefix(req.Path, "/hook") && !strings.Contains(string(req.Body), `"degraded"`) {
+			t.Errorf("want the alert marked as degraded, got %s", req.Body)
+		}
+		if !req.Mentions(execution.TaskID) {
+			t.Errorf("want the task's ID, got %s", req.Body)
+		}
+	}
+}
+
+func TestService_followsADistributeTaskAcrossARestart(t *testing.T) {
+	s := startSite(t, demo.Settings{PollEvery: "1s", Off: []string{"slack", "webhook", "disklog"}})
+	id, _ := s.sim.World.TaskOfType(qlik.TaskDistribute, 0)
+	execution, err := s.sim.World.Start(id, world.Outcome{Final: qlik.StatusFinishedFail, Duration: 4 * time.Second})
+	must(t, err)
+	s.announce(execution, messages.FamilyDistribute)
+	s.until("the task followed", func() bool { return s.logs.FilterMessage("distribute task is followed until it ends").Len() == 1 })
+	s.until("its event handled", func() bool { events, _ := s.app.Backlog(); return events == 0 })
+	s.stopApp()
+	s.startApp(demo.Settings{PollEvery: "1s", Off: []string{"slack", "webhook", "disklog"}})
+	s.idle(2)
+	told := s.told()
+	if told["email/distribute_task_failed"] != 1 || told["influxdb"] != 1 && told["influxdb/distribute_task_failed"] != 1 {
+		t.Errorf("want one mail and one point, got %v", told)
+	}
+}
+
+func TestService_oneSlowDestinationDelaysNobody(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, Off: []string{"influxdb", "disklog"}})
+	s.sim.HTTP.Faults().Set(edge.Rule{Name: "hang", Kind: edge.Hang, PathPrefix: "/slack"})
+	const n = 5
+	for range n {
+		s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	}
+	s.until("the webhook told of every failure", func() bool { return s.told()["webhook/reload_task_failed/1"] == n })
+	if got := s.told()["slack/reload_task_failed"]; got != 0 {
+		t.Errorf("want Slack still hanging, got %d", got)
+	}
+	s.sim.HTTP.Faults().Clear()
+}
+
+func TestService_suppressesWithinTheWindowAndTellsHowMany(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, RateLimit: 1, Off: []string{"email", "slack", "influxdb", "disklog"}})
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(1)
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(3)
+	s.until("the window over and the next alert told", func() bool {
+		s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+		s.until("the failure ended", func() bool { _, notices := s.app.Backlog(); return notices == 0 })
+		return s.told()["webhook/reload_task_failed/1"] == 2
+	})
+	all := s.sim.HTTP.History().All()
+	if last := string(all[len(all)-1].Body); !strings.Contains(last, "suppressedAlerts") {
+		t.Errorf("want the second alert to tell of the suppressed ones, got %s", last)
+	}
+}
+
+func TestService_retriesUntilTheDestinationIsBack(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, Off: []string{"email", "slack", "influxdb", "disklog"}, Extra: "  delivery: {retryInitial: 50ms, breakerOpenFor: 200ms}"})
+	s.sim.HTTP.Faults().Set(edge.Rule{Name: "down", Kind: edge.Status, Status: 503, Times: 3})
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(1)
+	ends := s.ends()
+	if len(ends) != 1 || ends[0].Outcome != messages.NoticeDelivered || ends[0].Attempts != 4 {
+		t.Errorf("want one delivery at the fourth attempt, got %+v", ends)
+	}
+}
+
+func TestService_dropsRepetitionsAndUnknownTasks(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, Off: []string{"email", "slack", "influxdb", "disklog"}})
+	execution := s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.announce(execution, messages.FamilyFailed)
+	unknown := execution
+	unknown.TaskID, unknown.ExecutionID = "00000000-1111-4222-8333-444455556666", "0aaaaaaa-1111-4222-8333-444455556666"
+	s.announce(unknown, messages.FamilyFailed)
+	s.until("the unknown task dropped", func() bool {
+		return s.logs.FilterMessage("event dropped, the task does not exist").Len() == 1
+	})
+	s.until("the repetition dropped", func() bool { return s.logs.FilterMessage("duplicate event dropped").Len() == 1 })
+	s.idle(1)
+	if got := s.told(); got["webhook/reload_task_failed/1"] != 1 || len(got) != 1 {
+		t.Errorf("want one webhook call, got %v", got)
+	}
+}
