@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type engine struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	dir    string
+	lines  *serverLog
+	alarm  alarm
 	// broken is set when the embedded server has to be replaced.
 	broken atomic.Bool
 }
@@ -66,13 +69,13 @@ func embed(ctx context.Context, opts Options, log *zap.Logger) (*engine, error) 
 	if err != nil {
 		return nil, fmt.Errorf("prepare journal server: %w", err)
 	}
-	bridge := &serverLog{log: log}
-	srv.SetLoggerV2(bridge, false, false, false)
-	srv.Start()
 	eng := &engine{server: srv, dir: opts.Dir}
+	eng.lines = &serverLog{log: log, failed: eng.alarm.ring}
+	srv.SetLoggerV2(eng.lines, false, false, false)
+	srv.Start()
 	if !srv.ReadyForConnections(readyTimeout) || !srv.JetStreamEnabled() {
 		eng.stop()
-		return nil, fmt.Errorf("%w: journal server does not start: %s", journal.ErrUnavailable, bridge.fatal())
+		return nil, fmt.Errorf("%w: journal server does not start: %s", journal.ErrUnavailable, eng.lines.complaint())
 	}
 	if eng.conn, err = nats.Connect("", append(callbacks(log), nats.InProcessServer(srv), nats.NoReconnect())...); err != nil {
 		eng.stop()
@@ -136,6 +139,48 @@ func (e *engine) stop() {
 
 func (e *engine) maxRecord() int { return int(e.conn.MaxPayload()) - headerRoom }
 
+// call bounds a call to the server. After a write error an embedded server says
+// so in its log but leaves the caller without an answer, so an error line
+// shortens the wait of the calls that are under way.
+func (e *engine) call(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	forget := e.alarm.add(func() { time.AfterFunc(callGrace, cancel) })
+	return ctx, func() { forget(); cancel() }
+}
+
+// alarm runs what was added when it is rung, once.
+type alarm struct {
+	mu      sync.Mutex
+	last    int
+	waiting map[int]func()
+}
+
+// add registers f until the returned function is called.
+func (a *alarm) add(f func()) (forget func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting == nil {
+		a.waiting = map[int]func(){}
+	}
+	a.last++
+	n := a.last
+	a.waiting[n] = f
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.waiting, n)
+	}
+}
+
+func (a *alarm) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.waiting {
+		f()
+	}
+	clear(a.waiting)
+}
+
 // Codes of JetStream API errors that have a meaning of their own here.
 const (
 	codeInsufficientResources = 10023
@@ -146,7 +191,8 @@ const (
 
 // explain gives err the meaning that the port defines, and notes that the
 // embedded server is broken when it no longer answers: after a write error it
-// stays silent or turns JetStream off, and only opening it again helps.
+// stays silent or turns JetStream off, and only opening it again helps. ctx is
+// that of the caller.
 func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
 	if s.isClosed() {
 		return journal.ErrClosed
@@ -174,6 +220,9 @@ func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
 	if err := probe(eng.dir); err != nil {
 		return err
 	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: journal server: %s", journal.ErrUnavailable, eng.lines.complaint())
+	}
 	return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
 }
 
@@ -193,8 +242,10 @@ func storageError(err error) error {
 
 // serverLog passes the lines of the server on. It never ends the process.
 type serverLog struct {
-	log  *zap.Logger
-	last atomic.Pointer[string]
+	log *zap.Logger
+	// failed is called for every error line.
+	failed func()
+	last   atomic.Pointer[string]
 }
 
 const serverLine = "journal server"
@@ -203,7 +254,6 @@ const serverLine = "journal server"
 const ownChoice = "Maximum payloads"
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(serverLine, text(format, v)) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.log.Error(serverLine, text(format, v)) }
 func (l *serverLog) Debugf(string, ...any)           {}
 func (l *serverLog) Tracef(string, ...any)           {}
 
@@ -213,18 +263,26 @@ func (l *serverLog) Warnf(format string, v ...any) {
 	}
 }
 
-func (l *serverLog) Fatalf(format string, v ...any) {
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.complain(format, v)
+	l.failed()
+}
+
+// Fatalf is how the server says that it cannot start.
+func (l *serverLog) Fatalf(format string, v ...any) { l.complain(format, v) }
+
+func (l *serverLog) complain(format string, v []any) {
 	line := fmt.Sprintf(format, v...)
 	l.last.Store(&line)
 	l.log.Error(serverLine, zap.String("text", line))
 }
 
-// fatal returns the last line after which the server gave up.
-func (l *serverLog) fatal() string {
+// complaint returns the last error line, to tell why there is no answer.
+func (l *serverLog) complaint() string {
 	if line := l.last.Load(); line != nil {
 		return strings.TrimSpace(*line)
 	}
-	return "not ready in time"
+	return "no answer in time"
 }
 
 func text(format string, v []any) zap.Field {

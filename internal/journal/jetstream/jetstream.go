@@ -60,6 +60,8 @@ const (
 	dedupWindow = 30 * time.Second
 	// callTimeout bounds a call whose context is not stricter.
 	callTimeout = 5 * time.Second
+	// callGrace is what is left of that after the server reported an error.
+	callGrace = 200 * time.Millisecond
 	// reopenEvery is the least time between two replacements of a broken server.
 	reopenEvery = time.Second
 )
@@ -134,9 +136,9 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	if limits.MaxBytes > 0 {
 		cfg.MaxBytes = limits.MaxBytes
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := eng.call(ctx)
 	defer cancel()
-	stream, err := eng.js.CreateOrUpdateStream(ctx, cfg)
+	stream, err := eng.js.CreateOrUpdateStream(call, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open log %s: %w", name, s.explain(ctx, eng, err))
 	}

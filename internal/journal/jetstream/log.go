@@ -65,9 +65,9 @@ func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := eng.call(ctx)
 	defer cancel()
-	ack, err := eng.js.PublishMsg(ctx, &nats.Msg{Subject: l.subject, Data: record},
+	ack, err := eng.js.PublishMsg(call, &nats.Msg{Subject: l.subject, Data: record},
 		jetstream.WithMsgID(id), jetstream.WithExpectStream(l.stream), jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", l.stream, l.store.explain(ctx, eng, err))
@@ -94,14 +94,14 @@ func (l *log) Trim(ctx context.Context, before journal.Seq) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := eng.call(ctx)
 	defer cancel()
-	stream, err := eng.js.Stream(ctx, l.stream)
+	stream, err := eng.js.Stream(call, l.stream)
 	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSequence(uint64(before)))
+		err = stream.Purge(call, jetstream.WithPurgeSequence(uint64(before)))
 	}
 	if err == nil {
-		_, err = stream.Info(ctx)
+		_, err = stream.Info(call)
 	}
 	if err != nil {
 		return fmt.Errorf("trim %s: %w", l.stream, l.store.explain(ctx, eng, err))
@@ -171,9 +171,9 @@ func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, err
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := eng.call(ctx)
 	defer cancel()
-	records, err := request(ctx, eng.conn, "$JS.API.DIRECT.GET."+l.stream, batchRequest{Seq: uint64(seq), Batch: n, MaxBytes: fetchBytes})
+	records, err := request(call, eng.conn, "$JS.API.DIRECT.GET."+l.stream, batchRequest{Seq: uint64(seq), Batch: n, MaxBytes: fetchBytes})
 	if err != nil {
 		return nil, l.store.explain(ctx, eng, err)
 	}

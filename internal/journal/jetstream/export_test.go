@@ -1,0 +1,5 @@
+package jetstream
+
+// DisableStorage makes the embedded server give up its storage, as it does by
+// itself when the disk fails.
+func (s *Store) DisableStorage() error { return s.engine.server.ShutdownJetStream() }
