@@ -23,6 +23,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/journal/memory"
+	"butler/internal/metrics"
 	"butler/internal/outbox"
 	"butler/messages"
 )
@@ -536,20 +537,15 @@ func TestDelivery_describesItself(t *testing.T) {
 	})
 }
 
-func TestMetrics_shareTheNameOfTheBreakerAndSurviveAReload(t *testing.T) {
+func TestMetrics_shareTheBreakersWithOtherPackages(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{ // as qrsgate does
-		Name: "butler_circuit_breaker_open", Help: "1 while the circuit breaker of a target is open.",
-		ConstLabels: prometheus.Labels{"target": "qrs"},
-	}))
-	instance := destination.Instance{Name: "test/a", Integration: "test"}
-	NewMetrics(reg).of(instance).breaker.Set(1)
-	NewMetrics(reg).of(instance)
+	metrics.Breakers(reg).WithLabelValues("qrs").Set(1)
+	NewMetrics(reg).of(destination.Instance{Name: "test/a", Integration: "test"})
 	want := `
 # HELP butler_circuit_breaker_open 1 while the circuit breaker of a target is open.
 # TYPE butler_circuit_breaker_open gauge
-butler_circuit_breaker_open{target="qrs"} 0
-butler_circuit_breaker_open{target="test/a"} 1
+butler_circuit_breaker_open{target="qrs"} 1
+butler_circuit_breaker_open{target="test/a"} 0
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "butler_circuit_breaker_open"); err != nil {
 		t.Error(err)

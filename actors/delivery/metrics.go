@@ -17,17 +17,7 @@ type Metrics struct {
 	latency, endToEnd                                  *prometheus.HistogramVec
 	queued, oldest, lastSuccess                        *prometheus.GaugeVec
 	parked, suppressed                                 *prometheus.CounterVec
-	// reg is for the gauges of the breakers, which are registered one by one.
-	reg prometheus.Registerer
-}
-
-// breaker returns the gauge of one target. The name is shared with the breaker
-// in front of the QRS: both register one gauge per target, with a constant label.
-func (m *Metrics) breaker(target string) prometheus.Gauge {
-	return register(m.reg, prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "butler_circuit_breaker_open", Help: "1 while the circuit breaker of a target is open.",
-		ConstLabels: prometheus.Labels{"target": target},
-	}))
+	breakers                                           *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics with reg; a nil reg exposes nothing.
@@ -76,7 +66,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Notices that were parked.", "integration", "reason"),
 		suppressed: counter("butler_alerts_suppressed_total",
 			"Notices that were held back on purpose.", "reason"),
-		breaker: metrics.Breakers(reg),
+		breakers: metrics.Breakers(reg),
 	}
 }
 
@@ -110,7 +100,7 @@ func (m *Metrics) of(i destination.Instance) meter {
 		queued:         m.queued.WithLabelValues(i.Integration, i.Name),
 		oldest:         m.oldest.WithLabelValues(i.Integration, i.Name),
 		lastSuccess:    m.lastSuccess.WithLabelValues(i.Integration, i.Name),
-		breaker:        m.breaker(i.Name),
+		breaker:        m.breakers.WithLabelValues(i.Name),
 		latency:        m.latency.WithLabelValues(i.Integration),
 		endToEnd:       m.endToEnd.WithLabelValues(i.Integration),
 		failed:         failed,
