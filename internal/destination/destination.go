@@ -128,14 +128,14 @@ type Pace struct {
 type ErrorKind uint8
 
 const (
-	// Transient: try again with back-off. Every error without a kind is transient.
+	// Transient means to try again with back-off. Every error without a kind is transient.
 	Transient ErrorKind = iota
-	// ThrottledKind: the provider asks to come back after a delay.
+	// ThrottledKind means that the provider asks to come back after a delay.
 	ThrottledKind
-	// PermanentKind: this notice will never be accepted; park it.
+	// PermanentKind means that this notice will never be accepted; park it.
 	PermanentKind
-	// MisconfiguredKind: no notice will be accepted until the configuration is
-	// mended (wrong credentials, unknown host name, 401, 403, 404): open the
+	// MisconfiguredKind means that no notice will be accepted until the configuration
+	// is mended (wrong credentials, an address that is none, 401, 403, 404): open the
 	// breaker at once and keep the notice, because an operator may mend it in time.
 	MisconfiguredKind
 )

@@ -22,15 +22,15 @@ const (
 )
 
 // table builds the routing table of instances.
-func table(t testing.TB, instances ...destination.Instance) *destination.Table {
-	t.Helper()
+func table(tb testing.TB, instances ...destination.Instance) *destination.Table {
+	tb.Helper()
 	var built []destination.Built
 	for _, i := range instances {
 		built = append(built, destination.Built{Instance: i})
 	}
 	out, err := destination.NewTable(built)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }

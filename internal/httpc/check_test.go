@@ -16,11 +16,11 @@ import (
 )
 
 // response is an answer to a request that is full of secrets.
-func response(t testing.TB, code int, header http.Header, body string) *http.Response {
-	t.Helper()
+func response(tb testing.TB, code int, header http.Header, body string) *http.Response {
+	tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, "https://ops:PASSWORD1@hook.example.com/services/T0KEN-IN-PATH?sig=T0KEN%2BIN%2FQUERY", nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer T0KEN-IN-HEADER")
 	req.Header.Set("Api-Key", "T0KEN-IN-API-KEY")
@@ -92,7 +92,7 @@ func TestCheck_saysWhoAnsweredWhat(t *testing.T) {
 	if want := "hook.example.com answered 400 Bad Request: <b>channel not found</b>"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
-	bare := &http.Response{StatusCode: 500, Body: http.NoBody}
+	bare := &http.Response{StatusCode: http.StatusInternalServerError, Body: http.NoBody}
 	if want := "the server answered 500 Internal Server Error"; Check(bare).Error() != want {
 		t.Errorf("got %q, want %q", Check(bare), want)
 	}

@@ -160,8 +160,7 @@ func TestClient_limitsTheAnswer(t *testing.T) {
 func TestRedirect_isFollowedOnlyWhereTheMessageArrives(t *testing.T) {
 	elsewhere := startServer(t, func(http.ResponseWriter, *http.Request) { t.Error("another host was called") })
 	var got string
-	var server *httptest.Server
-	server = startServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := startServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/target" {
 			body, _ := io.ReadAll(r.Body)
 			got = r.Method + " " + string(body)

@@ -95,6 +95,7 @@ func (fx Fixture) testPayloads(t *testing.T) {
 }
 
 func (b *bench) deliverSample(t *testing.T, built destination.Built, sample Sample) {
+	t.Helper()
 	n, ok := notice(built, sample.Alert)
 	if !ok {
 		return
@@ -247,7 +248,7 @@ func (fx Fixture) testUnreachable(t *testing.T) {
 	if b.Answer == nil && b.Stall == nil && b.Reset == nil {
 		return
 	}
-	nobody, err := unusedAddress()
+	nobody, err := unusedAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,8 +265,8 @@ func (fx Fixture) testUnreachable(t *testing.T) {
 }
 
 // unusedAddress returns a loopback address on which nobody listens.
-func unusedAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func unusedAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -14,8 +14,8 @@ import (
 // Deps returns what the program gives every destination, for a test: the real
 // HTTP client, sample links, a fixed time zone two hours east of UTC, and an
 // empty directory that relative paths start from. The log is discarded.
-func Deps(t testing.TB) destination.Deps {
-	t.Helper()
+func Deps(tb testing.TB) destination.Deps {
+	tb.Helper()
 	return destination.Deps{
 		Log:  zap.NewNop(),
 		HTTP: httpc.New,
@@ -28,6 +28,6 @@ func Deps(t testing.TB) destination.Deps {
 			},
 		},
 		Location: time.FixedZone("CEST", 2*60*60),
-		BaseDir:  t.TempDir(),
+		BaseDir:  tb.TempDir(),
 	}
 }

@@ -34,25 +34,25 @@ func (fx Fixture) goldenName(i destination.Instance, s Sample) string {
 // Golden compares got with testdata/<name>.golden, or rewrites that file with
 // -update. Characters that an editor or git would not keep stand in the file as
 // their code, such as <U+000D>, and the file ends with a line break.
-func Golden(t testing.TB, name, got string) {
-	t.Helper()
+func Golden(tb testing.TB, name, got string) {
+	tb.Helper()
 	got = visible(got)
 	path := filepath.Join("testdata", name+".golden")
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatalf("%v (go test -update writes it)", err)
+		tb.Fatalf("%v (go test -update writes it)", err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got):\n%s", path, diff)
+		tb.Errorf("%s differs (-want +got):\n%s", path, diff)
 	}
 }
 

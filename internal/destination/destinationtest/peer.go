@@ -69,12 +69,12 @@ type Request struct {
 // NewHTTPPeer starts a provider that answers 200 to everything and stops with
 // the test. aside, which may be nil, answers requests that are no message, such
 // as look-ups, and reports whether it did.
-func NewHTTPPeer(t testing.TB, aside func(http.ResponseWriter, *http.Request) bool) *HTTPPeer {
-	t.Helper()
+func NewHTTPPeer(tb testing.TB, aside func(http.ResponseWriter, *http.Request) bool) *HTTPPeer {
+	tb.Helper()
 	p := &HTTPPeer{aside: aside, arrived: make(chan struct{}, 4096), released: make(chan struct{})}
 	p.answerWith(p.accept)
 	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		close(p.released)
 		p.server.Close()
 	})
@@ -176,6 +176,7 @@ func (p *HTTPPeer) refuse(code int, retryAfter string) {
 			w.Header().Set("Retry-After", retryAfter)
 		}
 		w.WriteHeader(code)
+		//nolint:gosec // G705: sending the request back is the purpose of this answer
 		_, _ = fmt.Fprintf(w, "refused: http://%s%s\n", r.Host, r.RequestURI)
 		_ = r.Header.Write(w)
 		_, _ = w.Write(body)

@@ -31,6 +31,7 @@ func TestDiskLog(t *testing.T) {
 		Definition: Definition(),
 		Config:     sampleConfig,
 		Peer: func(t *testing.T) *destinationtest.Peer {
+			t.Helper()
 			directory := filepath.Join(t.TempDir(), "not", "there", "yet")
 			return &destinationtest.Peer{Address: directory, Received: changesOf(t, directory)}
 		},

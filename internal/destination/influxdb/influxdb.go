@@ -127,7 +127,7 @@ func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []e
 	errs := make([]error, len(notices))
 	lines := make([][]byte, len(notices))
 	for i, n := range notices {
-		lines[i] = appendLine(nil, s.recorder.point(n.Alert))
+		lines[i] = encode(s.recorder.point(n.Alert))
 	}
 	s.writeAll(ctx, lines, errs)
 	return errs
@@ -137,12 +137,14 @@ func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []e
 // again in halves until the refused line stands alone: one bad point must not
 // cost the others, and a point that is written twice is one point.
 func (s *store) writeAll(ctx context.Context, lines [][]byte, errs []error) {
-	if len(lines) == 0 {
-		return
-	}
 	var body []byte
 	for _, line := range lines {
-		body = append(append(body, line...), '\n')
+		if len(line) > 0 {
+			body = append(append(body, line...), '\n')
+		}
+	}
+	if len(body) == 0 {
+		return
 	}
 	err := s.writer.write(ctx, body)
 	kind, _ := destination.KindOf(err)

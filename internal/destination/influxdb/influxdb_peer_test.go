@@ -39,7 +39,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // startProcess runs a server until the test ends, and waits until ready answers.
-func startProcess(t *testing.T, ready string, program string, args ...string) {
+func startProcess(t *testing.T, ready, program string, args ...string) {
 	t.Helper()
 	var output bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, args...)
@@ -182,6 +182,7 @@ func influxRow(t *testing.T, address, measurement string, at time.Time) map[stri
 
 // refusesOnlyTheBadPoint makes a measurement with a field of another type first, so that the server refuses what is written later.
 func refusesOnlyTheBadPoint(t *testing.T, address string, built map[string]destination.Built) {
+	t.Helper()
 	resp, err := http.Post("http://"+address+"/write?db=butler", "text/plain", strings.NewReader("user_sync_task_failed,host=conflict log_message=1i "+fmt.Sprint(time.Now().Add(-48*time.Hour).UnixNano())))
 	if err != nil {
 		t.Fatal(err)

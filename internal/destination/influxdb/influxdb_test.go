@@ -81,6 +81,7 @@ func TestInfluxDB(t *testing.T) {
 				Config:     sampleConfig(version),
 				Secrets:    []string{sampleToken, samplePassword},
 				Peer: func(t *testing.T) *destinationtest.Peer {
+					t.Helper()
 					return destinationtest.NewHTTPPeer(t, databases).Peer()
 				},
 				Inspect: inspect,

@@ -27,11 +27,11 @@ type point struct {
 	at     time.Time
 }
 
-// appendLine appends the line protocol of p, without a line break, to dst. Tags
-// and fields are sorted. Empty tags and numbers that are none are left out; a
-// point that has no field is no line, and dst comes back as it was.
-func appendLine(dst []byte, p point) []byte {
-	line := append(dst, escapeMeasurement(p.measurement)...)
+// encode returns the line protocol of p, without a line break. Tags and fields
+// are sorted. Empty tags and numbers that are none are left out; a point that
+// has no field is no line.
+func encode(p point) []byte {
+	line := []byte(escapeMeasurement(p.measurement))
 	tags := cleanTags(p.tags)
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		line = append(line, ',')
@@ -41,7 +41,7 @@ func appendLine(dst []byte, p point) []byte {
 	}
 	fields := cleanFields(p.fields)
 	if len(fields) == 0 {
-		return dst
+		return nil
 	}
 	separator := byte(' ')
 	for _, key := range slices.Sorted(maps.Keys(fields)) {

@@ -77,7 +77,7 @@ func TestLine_encodesToTheByte(t *testing.T) {
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, string(appendLine(nil, row.point))); diff != "" {
+			if diff := cmp.Diff(row.want, string(encode(row.point))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -86,7 +86,7 @@ func TestLine_encodesToTheByte(t *testing.T) {
 
 func TestLine_longTextsAreCutBetweenCharacters(t *testing.T) {
 	long := strings.Repeat("日本語 ", 30_000)
-	line := string(appendLine(nil, point{"m", map[string]string{"tag": long}, map[string]any{"f": long}, time.Unix(0, 1)}))
+	line := string(encode(point{"m", map[string]string{"tag": long}, map[string]any{"f": long}, time.Unix(0, 1)}))
 	if !utf8.ValidString(line) {
 		t.Error("the line is no UTF-8")
 	}
@@ -123,7 +123,7 @@ func TestLine_hostileNamesRoundTripOrAreNeutralised(t *testing.T) {
 		for key, text := range rapid.MapOfN(hostileString(), hostileString(), 0, 3).Draw(t, "fields") {
 			p.fields[key] = text
 		}
-		got, err := parseLines(string(appendLine(nil, p)))
+		got, err := parseLines(string(encode(p)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func FuzzLine_isOnePointForAnyText(f *testing.F) {
 	f.Add("\xff\xfe", `\`, "")
 	f.Fuzz(func(t *testing.T, key, tag, text string) {
 		p := point{"m", map[string]string{key: tag, "task_name": tag}, map[string]any{"log_message": text}, time.Unix(0, 1)}
-		got, err := parseLines(string(appendLine(nil, p)))
+		got, err := parseLines(string(encode(p)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func TestTags_tooManyDynamicOnesDoNotExceedTheSeriesKey(t *testing.T) {
 		a.Task.Tags = append(a.Task.Tags, strings.Repeat("x", 500)+string(rune('a'+i%26))+strings.Repeat("y", i))
 	}
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true}}})
-	line := string(appendLine(nil, r.point(a)))
+	line := string(encode(r.point(a)))
 	key, _, _ := strings.Cut(line, " execution_id=")
 	if len(key) > 60_000 || !strings.Contains(key, "taskTag_nightly=true") || !strings.Contains(key, "user=CORP/anna") {
 		t.Errorf("the series key has %d bytes", len(key))

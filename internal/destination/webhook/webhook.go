@@ -123,7 +123,7 @@ func build(c Config, i destination.Instance, d destination.Deps) (destination.De
 			sender, err := newSender(w, d)
 			if err != nil {
 				err = fmt.Errorf("webhook %d of %s (%s): %w", index+1, e.kind, httpc.Sanitise(w.Description, 100), err)
-				d.Log.Error("webhook is not usable, its alerts are parked", logx.Destination(i.Name), zap.String("description", w.Description), logx.Err(err))
+				d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(i.Name), zap.String("description", w.Description), logx.Err(err))
 				return &unusable{err: destination.Misconfigured(err)}, nil
 			}
 			return sender, nil
