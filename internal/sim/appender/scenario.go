@@ -181,7 +181,7 @@ func (s Scenario) execution(n int, taskID string, f messages.Family, o world.Out
 func (s Scenario) pretend(n int, task world.Task) world.Execution {
 	execution := world.Execution{
 		TaskID: task.ID, TaskName: task.Name, TaskType: qlik.TaskType(task.TaskType),
-		ExecutionID: s.World.ExecutionID(s.Seed&0x3fffff<<24 | uint64(n)), //nolint:gosec // not negative
+		ExecutionID: s.World.ExecutionID(s.Seed&0x3fffff<<24 | uint64(n)),
 		Node:        task.Operational.LastExecutionResult.ExecutingNodeName,
 	}
 	if task.App != nil {

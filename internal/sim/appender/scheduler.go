@@ -68,7 +68,7 @@ func planOf(e world.Execution) []planned {
 }
 
 func familyOf(final qlik.ExecutionStatus) (messages.Family, bool) {
-	switch final { //nolint:exhaustive // no appender tells of the other states
+	switch final {
 	case qlik.StatusFinishedSuccess:
 		return messages.FamilySucceeded, true
 	case qlik.StatusFinishedFail, qlik.StatusError:

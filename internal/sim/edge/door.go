@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (d *Door) Open() error {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := net.Listen("tcp4", address)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", address)
 	if err != nil {
 		return fmt.Errorf("open door on %s: %w", address, err)
 	}

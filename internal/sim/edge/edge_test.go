@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,54 +64,56 @@ func (r *rig) post(ctx context.Context, path string) (*http.Response, string, er
 	return response, string(body), err
 }
 
+// until yields until a condition holds or the test times out.
+func until(holds func() bool) {
+	for !holds() {
+		runtime.Gosched()
+	}
+}
+
 func TestHTTP_faultsLookLikeTheRealThing(t *testing.T) {
+	const whole = 4003
 	tests := []struct {
-		name  string
-		rule  edge.Rule
-		check func(*testing.T, *http.Response, string, error)
-		want  int // recorded status
+		name       string
+		rule       edge.Rule
+		reset      bool // the client sees a connection reset
+		broken     bool // the client sees an incomplete body
+		status     int
+		retryAfter string
+		bytes      int
 	}{
-		{"reset before", edge.Rule{Kind: edge.ResetBefore}, func(t *testing.T, _ *http.Response, _ string, err error) {
-			if !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("error = %v, want a connection reset", err)
-			}
-		}, 0},
-		{"reset after", edge.Rule{Kind: edge.ResetAfter}, func(t *testing.T, _ *http.Response, _ string, err error) {
-			if !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("error = %v, want a connection reset", err)
-			}
-		}, 0},
-		{"status", edge.Rule{Kind: edge.Status, Status: 429, RetryAfter: 1500 * time.Millisecond, Body: "later"},
-			func(t *testing.T, r *http.Response, body string, err error) {
-				if err != nil || r.StatusCode != 429 || r.Header.Get("Retry-After") != "2" || body != "later" {
-					t.Errorf("answer %v %q, %v", r, body, err)
-				}
-			}, 429},
-		{"status by default", edge.Rule{Kind: edge.Status}, func(t *testing.T, r *http.Response, body string, err error) {
-			if err != nil || r.StatusCode != 500 || !strings.Contains(body, "message") {
-				t.Errorf("answer %v %q, %v", r, body, err)
-			}
-		}, 500},
-		{"truncated", edge.Rule{Kind: edge.Truncate}, func(t *testing.T, r *http.Response, body string, err error) {
-			if err == nil || r == nil || r.StatusCode != 200 || len(body) > 2100 {
-				t.Errorf("answer %v of %d bytes, %v; want half of it and an error", r, len(body), err)
-			}
-		}, 200},
-		{"slow", edge.Rule{Kind: edge.Slow, Delay: time.Millisecond, Jitter: time.Millisecond},
-			func(t *testing.T, r *http.Response, body string, err error) {
-				if err != nil || r.StatusCode != 200 || !strings.HasSuffix(body, "7]") {
-					t.Errorf("answer %v, %v", r, err)
-				}
-			}, 200},
+		{name: "reset before", rule: edge.Rule{Kind: edge.ResetBefore}, reset: true},
+		{name: "reset after", rule: edge.Rule{Kind: edge.ResetAfter}, reset: true},
+		{
+			name: "status", rule: edge.Rule{Kind: edge.Status, Status: http.StatusTooManyRequests, RetryAfter: 1500 * time.Millisecond, Body: "later"},
+			status: http.StatusTooManyRequests, retryAfter: "2", bytes: len("later"),
+		},
+		{name: "status by default", rule: edge.Rule{Kind: edge.Status}, status: http.StatusInternalServerError, bytes: len(`{"message":"simulated fault"}`)},
+		{name: "truncated", rule: edge.Rule{Kind: edge.Truncate}, broken: true, status: http.StatusOK, bytes: whole / 2},
+		{
+			name: "slow", rule: edge.Rule{Kind: edge.Slow, Delay: time.Millisecond, Jitter: time.Millisecond},
+			status: http.StatusOK, bytes: whole,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			r := start(t)
 			r.Faults().Set(test.rule)
 			response, body, err := r.post(t.Context(), "/x")
-			test.check(t, response, body, err)
+			switch {
+			case test.reset && !errors.Is(err, syscall.ECONNRESET):
+				t.Errorf("error = %v, want a connection reset", err)
+			case !test.reset && (err != nil) != test.broken:
+				t.Errorf("error = %v, want one: %v", err, test.broken)
+			}
+			if response != nil && (response.StatusCode != test.status || response.Header.Get("Retry-After") != test.retryAfter) {
+				t.Errorf("answer %s, Retry-After %q", response.Status, response.Header.Get("Retry-After"))
+			}
+			if len(body) != test.bytes && !test.broken || len(body) > test.bytes {
+				t.Errorf("%d bytes of body, want %d", len(body), test.bytes)
+			}
 			seen, err := r.seen.Await(t.Context(), func(e edge.Exchange) bool { return e.Path == "/x" })
-			if err != nil || seen.Status != test.want || string(seen.Body) != "7" || seen.Fault != test.rule.Kind {
+			if err != nil || seen.Status != test.status || string(seen.Body) != "7" || seen.Fault != test.rule.Kind {
 				t.Errorf("recorded %+v, %v", seen, err)
 			}
 		})
@@ -140,8 +143,7 @@ func TestHTTP_stopEndsWhatHangs(t *testing.T) {
 		_, _, err := r.post(t.Context(), "/")
 		failed <- err
 	}()
-	for r.Load().InFlight == 0 {
-	}
+	until(func() bool { return r.Load().InFlight > 0 })
 	r.Stop()
 	if err := <-failed; err == nil {
 		t.Error("a hanging request was answered")
@@ -184,8 +186,7 @@ func TestHTTP_measuresItsLoad(t *testing.T) {
 	for range 3 {
 		clients.Go(func() { _, _, _ = r.post(ctx, "/hang") })
 	}
-	for r.Load().InFlight < 3 {
-	}
+	until(func() bool { return r.Load().InFlight == 3 })
 	cancel()
 	clients.Wait()
 	if err := r.seen.AwaitTotal(t.Context(), 3); err != nil {

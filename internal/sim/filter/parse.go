@@ -55,7 +55,7 @@ func parse(text string, document reflect.Type) (node, error) {
 		return nil, err
 	}
 	if len(tokens) == 0 {
-		return nil, nil //nolint:nilnil // no expression is a valid filter, and it has no node
+		return nil, nil
 	}
 	p := &parser{tokens: tokens, end: len(text), document: document}
 	root, err := p.any()

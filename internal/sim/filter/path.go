@@ -30,7 +30,7 @@ func resolve(document reflect.Type, text string) (path, error) {
 
 // scalar reports whether the path ends at something that can be compared.
 func (p path) scalar() bool {
-	switch p.leaf.Kind() { //nolint:exhaustive // everything else is a structure
+	switch p.leaf.Kind() {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64:
 		return true
 	default:
@@ -44,7 +44,7 @@ func (p path) anyOf(document reflect.Value, want func(reflect.Value) bool) bool 
 }
 
 func follow(v reflect.Value, steps []int, want func(reflect.Value) bool) bool {
-	switch v.Kind() { //nolint:exhaustive // only what wraps a value
+	switch v.Kind() {
 	case reflect.Pointer:
 		return !v.IsNil() && follow(v.Elem(), steps, want)
 	case reflect.Slice:
@@ -54,11 +54,9 @@ func follow(v reflect.Value, steps []int, want func(reflect.Value) bool) bool {
 			}
 		}
 		return false
+	default:
+		return len(steps) == 0 && want(v) || len(steps) > 0 && follow(v.Field(steps[0]), steps[1:], want)
 	}
-	if len(steps) == 0 {
-		return want(v)
-	}
-	return follow(v.Field(steps[0]), steps[1:], want)
 }
 
 // element strips the pointers and lists off a type.

@@ -298,5 +298,5 @@ func natural(text string, fallback int) (int, error) {
 	if err != nil {
 		return 0, &filter.SyntaxError{Reason: "skip and take are whole numbers"}
 	}
-	return int(n), nil //nolint:gosec // 31 bits
+	return int(n), nil
 }

@@ -13,6 +13,7 @@ package qrssim
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ type switches struct {
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
 	if o.World == nil {
-		return nil, fmt.Errorf("simulate QRS: Options.World is missing")
+		return nil, errors.New("simulate QRS: Options.World is missing")
 	}
 	if o.OnStart == nil {
 		o.OnStart = func(world.Task) world.Outcome { return world.Succeed() }

@@ -2,137 +2,25 @@ package qrssim_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"flag"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"butler/internal/qlik"
 	"butler/internal/sim/cert"
-	"butler/internal/sim/edge"
 	"butler/internal/sim/qrssim"
 	"butler/internal/sim/world"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const key = "AbCdEfGh12345678"
-
-var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
-
-// clock is a time that a test moves while the server reads it.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) advance(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(by)
-}
-
-// rig is a running server and a plain HTTP client.
-type rig struct {
-	*testing.T
-	world  *world.World
-	server *qrssim.Server
-	clock  *clock
-	client *http.Client
-}
-
-func start(t *testing.T, o qrssim.Options) *rig {
-	t.Helper()
-	c := &clock{at: noon}
-	if o.World == nil {
-		o.World = world.New(world.Options{Seed: 1, Now: c.now})
-	}
-	o.PlainHTTP = true
-	server, err := qrssim.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		server.Stop()
-	})
-	return &rig{T: t, world: o.World, server: server, clock: c, client: &http.Client{Transport: transport}}
-}
-
-// request makes a well-formed request; path may carry a query.
-func (r *rig) request(method, path string, body io.Reader) *http.Request {
-	r.Helper()
-	separator := "?"
-	if strings.Contains(path, "?") {
-		separator = "&"
-	}
-	request, err := http.NewRequestWithContext(r.Context(), method, r.server.URL()+path+separator+"xrfkey="+key, body)
-	if err != nil {
-		r.Fatal(err)
-	}
-	request.Header.Set("X-Qlik-Xrfkey", key)
-	request.Header.Set("X-Qlik-User", "UserDirectory=Internal; UserId=sa_repository")
-	return request
-}
-
-func (r *rig) do(request *http.Request) (status int, body string) {
-	r.Helper()
-	response, err := r.client.Do(request)
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		r.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
-
-func (r *rig) get(path string) (status int, body string) {
-	r.Helper()
-	return r.do(r.request(http.MethodGet, path, nil))
-}
-
-func decode[T any](r *rig, path string) T {
-	r.Helper()
-	status, body := r.get(path)
-	var out T
-	if err := json.Unmarshal([]byte(body), &out); status != http.StatusOK || err != nil {
-		r.Fatalf("GET %s: status %d, %v, body %.200s", path, status, err, body)
-	}
-	return out
-}
-
-func (r *rig) tasks(filter string) []world.Task {
-	r.Helper()
-	return decode[[]world.Task](r, "/qrs/task/full?filter="+url.QueryEscape(filter))
-}
 
 func TestServer_documentsAreTheRecordedOnes(t *testing.T) {
 	r := start(t, qrssim.Options{})
@@ -424,160 +312,6 @@ func TestServer_releasesLicences(t *testing.T) {
 	}
 	if got := decode[[]world.AccessType](r, "/qrs/license/analyzeraccesstype"); len(got) != len(list)-1 {
 		t.Errorf("%d licences are left of %d", len(got), len(list))
-	}
-}
-
-func TestServer_recordsRequests(t *testing.T) {
-	r := start(t, qrssim.Options{History: 2})
-	id := r.world.TaskID(0)
-	r.get("/qrs/license")
-	r.get("/qrs/task?filter=id%20eq%20" + id)
-	r.do(r.request(http.MethodPost, "/QRS/Task/"+id+"/Start", strings.NewReader("{}")))
-	if err := r.server.Requests().AwaitTotal(t.Context(), 3); err != nil {
-		t.Fatal(err)
-	}
-	type row struct {
-		Operation, Path, Filter string
-		Status                  int
-	}
-	var got []row
-	for _, request := range r.server.Requests().All() {
-		got = append(got, row{request.Operation, request.Path, request.Filter, request.Status})
-	}
-	want := []row{
-		{"GET task", "task", "id eq " + id, 200},
-		{"POST task/{id}/start", "Task/" + id + "/Start", "", 204},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("requests (-want +got):\n%s", diff)
-	}
-	counts := map[string]int{"GET license": 1, "GET task": 1, "POST task/{id}/start": 1}
-	if diff := cmp.Diff(counts, r.server.Counts()); diff != "" {
-		t.Errorf("counts (-want +got):\n%s", diff)
-	}
-}
-
-func TestServer_faultsHitWhatTheyName(t *testing.T) {
-	r := start(t, qrssim.Options{})
-	faults := r.server.Faults()
-	faults.Set(edge.Rule{Name: "x", Kind: edge.Status, PathPrefix: "/QRS/task", Status: 503, RetryAfter: 1500 * time.Millisecond, Times: 2})
-	for i, want := range []int{503, 503, 200} {
-		if status, _ := r.get("/qrs/task/full?filter=name%20eq%20%27x%27"); status != want {
-			t.Errorf("request %d: %d, want %d", i, status, want)
-		}
-	}
-	if status, _ := r.get("/qrs/license"); status != http.StatusOK {
-		t.Errorf("another path is hit too: %d", status)
-	}
-	faults.Set(edge.Rule{Name: "x", Kind: edge.WrongShape})
-	if _, body := r.get("/qrs/task"); !strings.HasPrefix(body, "{") {
-		t.Errorf("wrong shape: %s", body)
-	}
-	faults.Set(edge.Rule{Name: "x", Kind: edge.InvalidJSON})
-	if _, body := r.get("/qrs/task"); json.Valid([]byte(body)) {
-		t.Errorf("invalid JSON is valid: %s", body)
-	}
-	faults.Clear()
-	if status, _ := r.get("/qrs/task"); status != http.StatusOK {
-		t.Errorf("after Clear: %d", status)
-	}
-}
-
-func TestServer_outageRefusesAndComesBack(t *testing.T) {
-	r := start(t, qrssim.Options{})
-	address := r.server.Addr()
-	if err := r.server.Outage(true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.client.Do(r.request(http.MethodGet, "/qrs/license", nil)); err == nil {
-		t.Error("a server that is out answers")
-	}
-	if err := r.server.Outage(false); err != nil {
-		t.Fatal(err)
-	}
-	if status, _ := r.get("/qrs/license"); status != http.StatusOK || r.server.Addr() != address {
-		t.Errorf("after the outage: %d at %s, want 200 at %s", status, r.server.Addr(), address)
-	}
-}
-
-func TestServer_wantsAClientCertificate(t *testing.T) {
-	server, err := qrssim.New(qrssim.Options{World: world.New(world.Options{})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
-	files, err := server.Authority().WriteClient(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.LoadX509KeyPair(files.Client, files.ClientKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger, err := cert.NewAuthority("stranger")
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := stranger.Client("stranger")
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreignPair, err := foreign.TLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name         string
-		certificates []tls.Certificate
-		ok           bool
-	}{
-		{"signed by the authority", []tls.Certificate{pair}, true},
-		{"none", nil, false},
-		{"signed by a stranger", []tls.Certificate{foreignPair}, false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: server.Authority().Pool(), Certificates: test.certificates}}
-			defer transport.CloseIdleConnections()
-			r := &rig{T: t, server: server, client: &http.Client{Transport: transport}}
-			for range 3 {
-				response, err := r.client.Do(r.request(http.MethodGet, "/qrs/license", nil))
-				if (err == nil) != test.ok {
-					t.Fatalf("error = %v, want success %v", err, test.ok)
-				}
-				if err == nil {
-					_, _ = io.Copy(io.Discard, response.Body)
-					response.Body.Close()
-				}
-			}
-		})
-	}
-	if load := server.Load(); load.Handshakes != 1 || load.Requests != 3 {
-		t.Errorf("load %+v, want one handshake for three requests", load)
-	}
-}
-
-func TestServer_hangEndsWhenTheClientGivesUp(t *testing.T) {
-	r := start(t, qrssim.Options{})
-	r.server.Faults().Set(edge.Rule{Name: "hang", Kind: edge.Hang})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := r.client.Do(r.request(http.MethodGet, "/qrs/license", nil).WithContext(ctx)) //nolint:bodyclose // there is no answer
-		done <- err
-	}()
-	for r.server.Load().InFlight == 0 {
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("error = %v", err)
-	}
-	request, err := r.server.Requests().Await(t.Context(), func(q qrssim.Request) bool { return q.Fault == edge.Hang })
-	if err != nil || request.Status != 0 {
-		t.Errorf("recorded %+v, %v; want a request without a status", request, err)
 	}
 }
 

@@ -2,7 +2,7 @@ package sink
 
 import (
 	"crypto/hmac"
-	"crypto/md5" //nolint:gosec // CRAM-MD5 is defined with it
+	"crypto/md5"
 	"encoding/hex"
 	"strings"
 

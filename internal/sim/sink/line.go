@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -33,7 +34,7 @@ func ParseLines(body, precision string) ([]Point, error) {
 		return nil, fmt.Errorf("invalid precision %q", precision)
 	}
 	if !utf8.ValidString(body) {
-		return nil, fmt.Errorf("the body is not UTF-8")
+		return nil, errors.New("the body is not UTF-8")
 	}
 	var out []Point
 	for rest := body; rest != ""; {
@@ -109,10 +110,10 @@ func parseLine(line string, unit time.Duration) (Point, error) {
 	}
 	ticks, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return Point{}, fmt.Errorf("bad timestamp")
+		return Point{}, errors.New("bad timestamp")
 	}
 	if ticks > math.MaxInt64/int64(unit) || ticks < math.MinInt64/int64(unit) {
-		return Point{}, fmt.Errorf("time outside range")
+		return Point{}, errors.New("time outside range")
 	}
 	point.Time = time.Unix(0, ticks*int64(unit)).UTC()
 	return point, nil
@@ -122,12 +123,12 @@ func parseKey(text string) (Point, error) {
 	parts := splitKey(text, ',')
 	point := Point{Measurement: unescape(parts[0]), Tags: make(map[string]string)}
 	if point.Measurement == "" {
-		return Point{}, fmt.Errorf("missing measurement")
+		return Point{}, errors.New("missing measurement")
 	}
 	for _, part := range parts[1:] {
 		sides := splitKey(part, '=')
 		if len(sides) != 2 || sides[0] == "" || sides[1] == "" {
-			return Point{}, fmt.Errorf("missing tag key or value")
+			return Point{}, errors.New("missing tag key or value")
 		}
 		key := unescape(sides[0])
 		if _, twice := point.Tags[key]; twice {
@@ -149,7 +150,7 @@ func parseFields(text string) (map[string]any, error) {
 			key += "=" + more
 		}
 		if !found || key == "" || value == "" {
-			return nil, fmt.Errorf("missing field key or value")
+			return nil, errors.New("missing field key or value")
 		}
 		parsed, err := parseValue(value)
 		if err != nil {
@@ -166,7 +167,7 @@ func parseFields(text string) (map[string]any, error) {
 func parseValue(text string) (any, error) {
 	if text[0] == '"' {
 		if closing := 1 + quoteEnd(text[1:]); closing != len(text)-1 {
-			return nil, fmt.Errorf("unbalanced quotes")
+			return nil, errors.New("unbalanced quotes")
 		}
 		return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text[1 : len(text)-1]), nil
 	}

@@ -182,6 +182,7 @@ func (h *hook) OnPublish(client *mqtt.Client, packet packets.Packet) (packets.Pa
 		return packet, packets.ErrRejectPacket
 	case edge.ResetAfter:
 		h.record(client, packet)
+	default:
 	}
 	edge.Reset(client.Net.Conn)
 	return packet, packets.ErrRejectPacket

@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,8 +99,7 @@ func (w *World) addTypeFields(task *Task, shape demoTask) {
 		task.SchemaPath = "UserSyncTask"
 		task.UserDirectories = []Reference{{ID: w.identity.id(kindDirectory, 0), Name: "LAB"}}
 	default:
-		app := w.buildApp(uint64(shape.app)) //nolint:gosec // not negative
-		task.App = new(app.reference())
+		task.App = new(w.appReference(uint64(shape.app)))
 		task.IsPartialReload = new(false)
 	}
 }
@@ -113,9 +113,9 @@ func (w *World) taskShape(number uint64) demoTask {
 	d.next()
 	shape := demoTask{
 		kind: typeOf(number),
-		app:  int(number % w.apps), //nolint:gosec // below the number of apps
-		name: fmt.Sprintf("%s %s – %s #%d", bulkSubjects[d.below(len(bulkSubjects))],
-			bulkPlaces[d.below(len(bulkPlaces))], bulkRhythms[d.below(len(bulkRhythms))], number),
+		app:  int(number % w.apps),
+		name: bulkSubjects[d.below(len(bulkSubjects))] + " " + bulkPlaces[d.below(len(bulkPlaces))] + " – " +
+			bulkRhythms[d.below(len(bulkRhythms))] + " #" + strconv.FormatUint(number, 10),
 		tags: []string{demoTags[d.below(len(demoTags))]},
 	}
 	if shape.kind == qlik.TaskExternalProgram {
@@ -134,39 +134,64 @@ func (w *World) nextExecution(d *dice) string {
 	return iso(w.epoch.Add(time.Duration(1+d.below(48)) * time.Hour))
 }
 
-func (w *World) buildApp(number uint64) App {
-	d := w.identity.dice(kindApp, number)
-	shape := demoApp{stream: int(number) % len(demoStreams)} //nolint:gosec // a few
+// appShape returns what a person would say of the app: from the catalogue, or made up.
+func (w *World) appShape(number uint64) demoApp {
 	if number < uint64(len(demoApps)) {
-		shape = demoApps[number]
-	} else {
-		shape.name = fmt.Sprintf("%s %s %d", bulkSubjects[d.below(len(bulkSubjects))], bulkPlaces[d.below(len(bulkPlaces))], number)
-		shape.description = "Generated app"
-		shape.owner = d.below(int(w.users)) //nolint:gosec // came from an int
-		shape.department = departments[d.below(len(departments))]
+		return demoApps[number]
 	}
+	d := w.identity.dice(kindApp, number)
+	return demoApp{
+		name:        bulkSubjects[d.below(len(bulkSubjects))] + " " + bulkPlaces[d.below(len(bulkPlaces))] + " " + strconv.FormatUint(number, 10),
+		description: "Generated app",
+		owner:       d.below(int(w.users)),
+		stream:      d.below(len(demoStreams)),
+		department:  departments[d.below(len(departments))],
+	}
+}
+
+// appReference is the short form of an app. Most readers of a task want no more,
+// so it is made without the rest of the app unless somebody edited that.
+func (w *World) appReference(number uint64) AppReference {
+	if len(edits(w, w.appEdits, number)) > 0 {
+		app := w.buildApp(number)
+		return app.reference()
+	}
+	app := w.appCore(number, w.appShape(number))
+	return app.reference()
+}
+
+// appCore fills in what the short form shows.
+func (w *World) appCore(number uint64, shape demoApp) App {
 	app := App{
 		ID:                    w.identity.id(kindApp, number),
-		CreatedDate:           iso(w.epoch.AddDate(-2, 0, -d.below(300))),
-		ModifiedDate:          iso(w.epoch.Add(-time.Duration(1+d.below(72)) * time.Hour)),
-		ModifiedByUserName:    `LAB\` + demoUsers[d.below(5)].id,
-		CustomProperties:      w.values(kindApp, number, []demoValue{{"Department", shape.department}}),
-		Owner:                 w.userReference(shape.owner),
 		Name:                  shape.name,
 		PublishTime:           qlik.NeverDate,
-		Tags:                  w.tagReferences(shape.tags),
-		Description:           shape.description,
-		FileSize:              int64(1+d.below(200)) << 19,
-		LastReloadTime:        iso(w.epoch.Add(-time.Duration(1+d.below(72*60)) * time.Minute)),
 		SavedInProductVersion: productVersion,
-		SchemaPath:            "App",
 	}
 	if shape.stream >= 0 {
-		stream := w.streams[shape.stream]
+		d := w.identity.dice(kindStream, number)
+		stream := &w.streams[shape.stream]
 		app.Published = true
 		app.PublishTime = iso(w.epoch.AddDate(-1, 0, -d.below(300)))
 		app.Stream = &Reference{ID: stream.ID, Name: stream.Name}
 	}
+	return app
+}
+
+func (w *World) buildApp(number uint64) App {
+	shape := w.appShape(number)
+	app := w.appCore(number, shape)
+	d := w.identity.dice(kindApp, number)
+	app.CreatedDate = iso(w.epoch.AddDate(-2, 0, -d.below(300)))
+	app.ModifiedDate = iso(w.epoch.Add(-time.Duration(1+d.below(72)) * time.Hour))
+	app.ModifiedByUserName = `LAB\` + demoUsers[d.below(5)].id
+	app.CustomProperties = w.values(kindApp, number, []demoValue{{"Department", shape.department}})
+	app.Owner = w.userReference(shape.owner)
+	app.Tags = w.tagReferences(shape.tags)
+	app.Description = shape.description
+	app.FileSize = int64(1+d.below(200)) << 19
+	app.LastReloadTime = iso(w.epoch.Add(-time.Duration(1+d.below(72*60)) * time.Minute))
+	app.SchemaPath = "App"
 	for _, edit := range edits(w, w.appEdits, number) {
 		edit(&app)
 	}
@@ -222,7 +247,7 @@ func (w *World) addAttributes(user *User, number uint64, kind string, values []s
 }
 
 func (w *World) userReference(number int) UserReference {
-	user := w.buildUser(uint64(number)) //nolint:gosec // not negative
+	user := w.buildUser(uint64(number))
 	return user.reference()
 }
 
@@ -271,7 +296,7 @@ func (w *World) values(owner kind, number uint64, list []demoValue) []PropertyVa
 			continue
 		}
 		value := w.PropertyValue(item.name, item.value)
-		value.ID = w.identity.id(kindPropertyValue, (uint64(owner)<<44|number<<4|uint64(i))&indexMask) //nolint:gosec // a few
+		value.ID = w.identity.id(kindPropertyValue, (uint64(owner)<<44|number<<4|uint64(i))&indexMask)
 		out = append(out, value)
 	}
 	return out

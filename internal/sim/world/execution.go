@@ -32,13 +32,13 @@ type Outcome struct {
 	ScriptLogLines int
 }
 
-// Succeed, Fail and Abort are the outcomes of every day.
+// Succeed ends in FinishedSuccess.
 func Succeed() Outcome { return Outcome{Final: qlik.StatusFinishedSuccess} }
 
 // Fail ends in FinishedFail.
 func Fail() Outcome { return Outcome{Final: qlik.StatusFinishedFail} }
 
-// Abort ends in Aborted.
+// Abort ends in Aborted, after AbortInitiated and Aborting.
 func Abort() Outcome { return Outcome{Final: qlik.StatusAborted} }
 
 // Execution names one execution and says how it will go.
@@ -201,7 +201,7 @@ func (w *World) executionOf(number uint64, r run) Execution {
 		End:         r.start.Add(r.outcome.Duration),
 	}
 	if shape.kind != qlik.TaskExternalProgram && shape.kind != qlik.TaskUserSync {
-		app := w.buildApp(uint64(shape.app)) //nolint:gosec // not negative
+		app := w.appReference(uint64(shape.app))
 		execution.AppID, execution.AppName = app.ID, app.Name
 	}
 	return execution

@@ -42,7 +42,7 @@ func (g identity) id(k kind, number uint64) string {
 	var raw [16]byte
 	high, low := g.digest(k, number)
 	binary.BigEndian.PutUint64(raw[:8], high)
-	binary.BigEndian.PutUint16(raw[8:10], uint16(low)) //nolint:gosec // the low bits are wanted
+	binary.BigEndian.PutUint16(raw[8:10], uint16(low))
 	var tail [8]byte
 	binary.BigEndian.PutUint64(tail[:], permute(number^g.key(k)))
 	copy(raw[10:], tail[2:])
@@ -117,7 +117,7 @@ func (d *dice) below(n int) int {
 	if n <= 0 {
 		return 0
 	}
-	return int(d.next() % uint64(n)) //nolint:gosec // the remainder is below n
+	return int(d.next() % uint64(n))
 }
 
 // chance is true in percent of a hundred throws.

@@ -97,7 +97,7 @@ func (w *World) access(k LicenceKind, number uint64) (AccessType, bool) {
 		ID:            id,
 		LastUsed:      iso(w.epoch.Add(-time.Duration(d.below(180*24)) * time.Hour)),
 		QuarantineEnd: qlik.NeverDate,
-		User:          w.userReference(int(number)), //nolint:gosec // below the number of users
+		User:          w.userReference(int(number)),
 		SchemaPath:    schema,
 	}
 	switch throw := d.below(100); {

@@ -89,7 +89,7 @@ func (w *World) finish(result *ExecutionResult, number uint64, r run) {
 		return
 	}
 	result.ScriptLogAvailable = true
-	result.ScriptLogSize = w.scriptLogOf(number, r).size()
+	result.ScriptLogSize = w.scriptLogSize(number, r)
 	if w.readsLeft(number, r) > 0 {
 		return
 	}
@@ -102,7 +102,7 @@ func (w *World) finish(result *ExecutionResult, number uint64, r run) {
 
 func (w *World) detail(number uint64, r run, i int, m moment) Detail {
 	key := w.runKey(number, r)
-	d := w.identity.dice(kindDetail, key<<5|uint64(i)) //nolint:gosec // a few
+	d := w.identity.dice(kindDetail, key<<5|uint64(i))
 	return Detail{
 		ID:                w.identity.id(kindDetail, d.next()&indexMask),
 		DetailsType:       2,

@@ -1,7 +1,7 @@
 package world
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,15 +23,6 @@ func (l ScriptLog) Lines() []string { return l.lines }
 // Text returns the log with every line ended by end.
 func (l ScriptLog) Text(end string) string { return strings.Join(l.lines, end) }
 
-// size counts bytes with CRLF line ends.
-func (l ScriptLog) size() int {
-	size := 2 * (len(l.lines) - 1)
-	for _, line := range l.lines {
-		size += len(line)
-	}
-	return size
-}
-
 // ScriptLog returns the script log of a task's last execution, if that is the
 // one asked for by result or file reference identifier and its log exists already.
 func (w *World) ScriptLog(taskID, resultOrFileID string) (ScriptLog, bool) {
@@ -50,28 +41,61 @@ func (w *World) ScriptLog(taskID, resultOrFileID string) (ScriptLog, bool) {
 }
 
 func (w *World) scriptLogOf(number uint64, r run) ScriptLog {
-	execution := w.executionOf(number, r)
-	stamp := func(after time.Duration, text string) string {
-		return r.start.Add(after).Format(logTime) + " " + text
-	}
-	lines := []string{
-		stamp(0, "     Execution started."),
-		stamp(0, "     Product version: "+productVersion),
-		stamp(0, "     Executing node: "+execution.Node),
-		stamp(0, "     Reload task: "+execution.TaskName),
-		stamp(0, "     App: "+execution.AppName+" ("+execution.AppID+")"),
-		stamp(0, "     Execution: "+execution.ExecutionID),
-		stamp(0, "0002 SET ThousandSep=','"),
-		stamp(0, "0003 SET DecimalSep='.'"),
-	}
+	lines := w.logBeginning(number, r)
 	for i := range r.outcome.ScriptLogLines {
 		after := r.outcome.Duration * time.Duration(i) / time.Duration(r.outcome.ScriptLogLines)
-		lines = append(lines, stamp(after, fmt.Sprintf("%04d      %d lines fetched", 10+i, 100+17*i)))
+		lines = append(lines, logLine(r.start.Add(after), loadText(i)))
 	}
 	for _, text := range logEnding(r.outcome.Final) {
-		lines = append(lines, stamp(r.outcome.Duration, text))
+		lines = append(lines, logLine(r.start.Add(r.outcome.Duration), text))
 	}
 	return ScriptLog{lines: append(lines, "")}
+}
+
+// scriptLogSize counts the bytes of a log with CRLF line ends. Every reader of a
+// task is told the size, so it is found without writing the load lines out.
+func (w *World) scriptLogSize(number uint64, r run) int {
+	size := 0
+	for _, line := range w.logBeginning(number, r) {
+		size += len(line) + 2
+	}
+	var scratch [64]byte
+	for i := range r.outcome.ScriptLogLines {
+		size += len(logTime) + 1 + len(appendLoadText(scratch[:0], i)) + 2
+	}
+	for _, text := range logEnding(r.outcome.Final) {
+		size += len(logTime) + 1 + len(text) + 2
+	}
+	return size
+}
+
+func (w *World) logBeginning(number uint64, r run) []string {
+	execution := w.executionOf(number, r)
+	texts := []string{
+		"     Execution started.",
+		"     Product version: " + productVersion,
+		"     Executing node: " + execution.Node,
+		"     Reload task: " + execution.TaskName,
+		"     App: " + execution.AppName + " (" + execution.AppID + ")",
+		"     Execution: " + execution.ExecutionID,
+		"0002 SET ThousandSep=','",
+		"0003 SET DecimalSep='.'",
+	}
+	for i, text := range texts {
+		texts[i] = logLine(r.start, text)
+	}
+	return texts
+}
+
+func logLine(at time.Time, text string) string { return at.Format(logTime) + " " + text }
+
+func loadText(i int) string { return string(appendLoadText(nil, i)) }
+
+// appendLoadText appends the i-th line about loading.
+func appendLoadText(b []byte, i int) []byte {
+	b = strconv.AppendInt(b, int64(1000+i), 10)
+	b = strconv.AppendInt(append(b, "      "...), int64(100+17*i), 10)
+	return append(b, " lines fetched"...)
 }
 
 func logEnding(final qlik.ExecutionStatus) []string {

@@ -63,9 +63,9 @@ func New(o Options) *World {
 		identity:  identity{seed: mix(o.Seed + 1)},
 		epoch:     o.Epoch.UTC(),
 		now:       o.Now,
-		tasks:     uint64(max(o.Tasks, len(demoTasks))), //nolint:gosec // not negative
-		users:     uint64(max(o.Users, len(demoUsers))), //nolint:gosec // not negative
-		apps:      uint64(max(o.Apps, len(demoApps))),   //nolint:gosec // not negative
+		tasks:     uint64(max(o.Tasks, len(demoTasks))),
+		users:     uint64(max(o.Users, len(demoUsers))),
+		apps:      uint64(max(o.Apps, len(demoApps))),
 		deleted:   make(map[string]struct{}),
 		taskEdits: make(map[uint64][]func(*Task)),
 		appEdits:  make(map[uint64][]func(*App)),
@@ -85,18 +85,18 @@ func (w *World) Now() time.Time { return w.now().UTC() }
 func (w *World) Epoch() time.Time { return w.epoch }
 
 // TaskCount counts the tasks, deleted ones included.
-func (w *World) TaskCount() int { return int(w.tasks) } //nolint:gosec // came from an int
+func (w *World) TaskCount() int { return int(w.tasks) }
 
 // TaskID returns the identifier of the n-th task; n wraps around.
 func (w *World) TaskID(n int) string {
-	return w.identity.id(kindTask, uint64(n)%w.tasks) //nolint:gosec // any number does
+	return w.identity.id(kindTask, uint64(n)%w.tasks)
 }
 
 // TaskOfType returns the n-th task of a type, counting in a way that wraps
 // around and spreads over all tasks; false if the type has none.
 func (w *World) TaskOfType(t qlik.TaskType, n int) (string, bool) {
 	for step := range len(demoTasks) + len(bulkTypes) {
-		number := (uint64(n) + uint64(step)) % w.tasks //nolint:gosec // any number does
+		number := (uint64(n) + uint64(step)) % w.tasks
 		if typeOf(number) == t {
 			return w.identity.id(kindTask, number), true
 		}
