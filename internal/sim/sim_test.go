@@ -14,8 +14,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"butler/internal/qlik"
 	"butler/internal/sim"
 	"butler/internal/sim/appender"
+	"butler/internal/sim/qrssim"
 	"butler/internal/sim/world"
 )
 
@@ -80,9 +82,10 @@ func client(t *testing.T, s *sim.Sim) *http.Client {
 }
 
 func TestSim_aTaskStartedThroughTheQRSIsAnnounced(t *testing.T) {
-	s := start(t, sim.Options{Seed: 1, Format: appender.Format{DoubleSlash: true}})
-	s2 := listen(t)
-	if err := s.Aim(s2.LocalAddr().String()); err != nil {
+	quick := func(world.Task) world.Outcome { return world.Outcome{Duration: 2 * time.Millisecond} }
+	s := start(t, sim.Options{Seed: 1, QRS: qrssim.Options{OnStart: quick}, Format: appender.Format{DoubleSlash: true}})
+	socket := listen(t)
+	if err := s.Aim(socket.LocalAddr().String()); err != nil {
 		t.Fatal(err)
 	}
 	id := s.World.TaskID(0)
@@ -100,17 +103,30 @@ func TestSim_aTaskStartedThroughTheQRSIsAnnounced(t *testing.T) {
 	if response.StatusCode != http.StatusNoContent {
 		t.Fatalf("start: %s", response.Status)
 	}
-	// The demo would wait for the task's usual duration; an abort ends it now.
-	aborted, ok := s.World.Abort(id)
-	if !ok {
-		t.Fatal("the task is not running")
+	got := receive(t, socket)
+	execution, _ := s.World.Last(id)
+	if !strings.HasPrefix(got, "/scheduler-task-success//;") || !strings.Contains(got, ";"+id+";") || !strings.Contains(got, execution.ExecutionID) {
+		t.Errorf("announced %s", got)
 	}
-	if _, err := s.Run(id, world.Outcome{Duration: time.Millisecond}); err != nil {
+}
+
+func TestSim_runsAndAnnouncesTasks(t *testing.T) {
+	s := start(t, sim.Options{Seed: 1})
+	socket := listen(t)
+	if err := s.Aim(socket.LocalAddr().String()); err != nil {
 		t.Fatal(err)
 	}
-	got := receive(t, s2)
-	if !strings.HasPrefix(got, "/scheduler-task-success//;") || !strings.Contains(got, id) || strings.Contains(got, aborted.ExecutionID) {
+	id, _ := s.World.TaskOfType(qlik.TaskExternalProgram, 0)
+	execution, err := s.Run(id, world.Outcome{Final: qlik.StatusFinishedFail, Duration: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := receive(t, socket)
+	if !strings.HasPrefix(got, "/scheduler-task-failed/;") || !strings.Contains(got, ";(null);") || !strings.Contains(got, execution.ExecutionID) {
 		t.Errorf("announced %s", got)
+	}
+	if _, err := s.Run(qlik.ZeroGUID, world.Fail()); !errors.Is(err, world.ErrNoTask) {
+		t.Errorf("an unknown task runs: %v", err)
 	}
 }
 
