@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"butler/internal/logx"
 )
 
 // lockName is the file whose lock says that a process uses the directory.
@@ -52,28 +54,53 @@ func (l *dirLock) release() error {
 	return l.file.Close()
 }
 
-// probeName is a file that is written and removed to learn whether the directory takes data.
+// How much room a probe looks for: to start a server, and to append to a disk that was full.
 const (
-	probeName = "PROBE"
-	probeSize = 64 << 10
+	roomToStart  = 64 << 10
+	roomToAppend = 8 << 20
 )
 
-// probe reports in the words of the port why nothing can be written to dir, or nil.
-func probe(dir string) error {
-	path := filepath.Join(dir, probeName)
-	err := writeSynced(path, make([]byte, probeSize))
-	err = errors.Join(err, os.Remove(path))
-	if err != nil {
+// probe reports in the words of the port why dir does not take size bytes, or nil.
+func probe(dir string, size int) error {
+	path := filepath.Join(dir, "PROBE")
+	err := writeSynced(path, size)
+	if err = errors.Join(err, os.Remove(path)); err != nil {
 		return storageError(err)
 	}
 	return nil
 }
 
-func writeSynced(path string, body []byte) error {
+// The reserve is a file that does nothing but take room. Trimming a log writes
+// before it frees, so on a full disk the reserve is given up for that, and taken
+// again afterwards.
+const (
+	reserveName = "RESERVE"
+	reserveSize = 16 << 20
+)
+
+// keepReserve takes the reserve if it is not there and there is room for it.
+func (s *Store) keepReserve() {
+	if s.lock == nil { // no directory
+		return
+	}
+	path := filepath.Join(s.opts.Dir, reserveName)
+	if info, err := os.Stat(path); err == nil && info.Size() == reserveSize {
+		return
+	}
+	if err := writeSynced(path, reserveSize); err != nil {
+		s.log.Warn("journal has no disk space in reserve", logx.Err(errors.Join(err, os.Remove(path))))
+	}
+}
+
+// dropReserve gives the reserve up. That it is missing already is as good.
+func dropReserve(dir string) { _ = os.Remove(filepath.Join(dir, reserveName)) }
+
+// writeSynced writes a file of zeros that is on disk when it returns.
+func writeSynced(path string, size int) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(body)
+	_, err = file.Write(make([]byte, size))
 	return errors.Join(err, file.Sync(), file.Close())
 }

@@ -2,11 +2,8 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,16 +38,16 @@ type engine struct {
 	broken atomic.Bool
 }
 
-func startEngine(ctx context.Context, opts Options, log *zap.Logger) (*engine, error) {
+func startEngine(opts Options, log *zap.Logger) (*engine, error) {
 	if opts.URL != "" {
 		return connect(opts, log)
 	}
-	return embed(ctx, opts, log)
+	return embed(opts, log)
 }
 
 // embed starts a server in this process.
-func embed(ctx context.Context, opts Options, log *zap.Logger) (*engine, error) {
-	if err := probe(opts.Dir); err != nil {
+func embed(opts Options, log *zap.Logger) (*engine, error) {
+	if err := probe(opts.Dir, roomToStart); err != nil {
 		return nil, err
 	}
 	srv, err := server.NewServer(&server.Options{
@@ -85,7 +82,7 @@ func embed(ctx context.Context, opts Options, log *zap.Logger) (*engine, error) 
 		eng.stop()
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
-	return eng, ctx.Err()
+	return eng, nil
 }
 
 // connect uses a server elsewhere. The client connects again by itself; while it
@@ -146,145 +143,4 @@ func (e *engine) call(ctx context.Context) (context.Context, context.CancelFunc)
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	forget := e.alarm.add(func() { time.AfterFunc(callGrace, cancel) })
 	return ctx, func() { forget(); cancel() }
-}
-
-// alarm runs what was added when it is rung, once.
-type alarm struct {
-	mu      sync.Mutex
-	last    int
-	waiting map[int]func()
-}
-
-// add registers f until the returned function is called.
-func (a *alarm) add(f func()) (forget func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.waiting == nil {
-		a.waiting = map[int]func(){}
-	}
-	a.last++
-	n := a.last
-	a.waiting[n] = f
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.waiting, n)
-	}
-}
-
-func (a *alarm) ring() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, f := range a.waiting {
-		f()
-	}
-	clear(a.waiting)
-}
-
-// Codes of JetStream API errors that have a meaning of their own here.
-const (
-	codeInsufficientResources = 10023
-	codeStorageExceeded       = 10047
-	codeMessageTooLarge       = 10054
-	codeStoreFailed           = 10077 // the limit of a stream that discards new messages
-)
-
-// explain gives err the meaning that the port defines, and notes that the
-// embedded server is broken when it no longer answers: after a write error it
-// stays silent or turns JetStream off, and only opening it again helps. ctx is
-// that of the caller.
-func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
-	if s.isClosed() {
-		return journal.ErrClosed
-	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		switch api.ErrorCode {
-		case codeInsufficientResources, codeStorageExceeded, codeStoreFailed:
-			return fmt.Errorf("%w: %s", journal.ErrFull, api.Description)
-		case codeMessageTooLarge:
-			return fmt.Errorf("%w: %s", journal.ErrTooLarge, api.Description)
-		}
-	}
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return fmt.Errorf("%w: %w", journal.ErrTooLarge, err)
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	if eng.server == nil {
-		return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
-	}
-	if !eng.broken.Swap(true) {
-		s.log.Warn("journal storage failed and will be opened again", logx.Err(err))
-	}
-	if err := probe(eng.dir); err != nil {
-		return err
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: journal server: %s", journal.ErrUnavailable, eng.lines.complaint())
-	}
-	return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
-}
-
-func (s *Store) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-// storageError turns an error of the file system into one of the port.
-func storageError(err error) error {
-	if diskFull(err) {
-		return fmt.Errorf("%w: %w", journal.ErrFull, err)
-	}
-	return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
-}
-
-// serverLog passes the lines of the server on. It never ends the process.
-type serverLog struct {
-	log *zap.Logger
-	// failed is called for every error line.
-	failed func()
-	last   atomic.Pointer[string]
-}
-
-const serverLine = "journal server"
-
-// ownChoice begins the warning about maxPayload, which is as we want it.
-const ownChoice = "Maximum payloads"
-
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(serverLine, text(format, v)) }
-func (l *serverLog) Debugf(string, ...any)           {}
-func (l *serverLog) Tracef(string, ...any)           {}
-
-func (l *serverLog) Warnf(format string, v ...any) {
-	if !strings.HasPrefix(format, ownChoice) {
-		l.log.Warn(serverLine, text(format, v))
-	}
-}
-
-func (l *serverLog) Errorf(format string, v ...any) {
-	l.complain(format, v)
-	l.failed()
-}
-
-// Fatalf is how the server says that it cannot start.
-func (l *serverLog) Fatalf(format string, v ...any) { l.complain(format, v) }
-
-func (l *serverLog) complain(format string, v []any) {
-	line := fmt.Sprintf(format, v...)
-	l.last.Store(&line)
-	l.log.Error(serverLine, zap.String("text", line))
-}
-
-// complaint returns the last error line, to tell why there is no answer.
-func (l *serverLog) complaint() string {
-	if line := l.last.Load(); line != nil {
-		return strings.TrimSpace(*line)
-	}
-	return "no answer in time"
-}
-
-func text(format string, v []any) zap.Field {
-	return zap.String("text", fmt.Sprintf(format, v...))
 }

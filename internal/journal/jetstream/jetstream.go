@@ -75,11 +75,15 @@ type Store struct {
 	mu     sync.Mutex
 	engine *engine // nil when the last attempt to start one failed
 	opened time.Time
+	full   bool // the disk, when last heard of
 	closed bool
 }
 
 // Open starts the embedded server, or connects to the external one.
 func Open(ctx context.Context, opts Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if opts.Logger == nil {
 		opts.Logger = zap.NewNop()
 	}
@@ -93,8 +97,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		if s.lock, err = lockDir(opts.Dir); err != nil {
 			return nil, fmt.Errorf("open journal: %w", err)
 		}
+		s.keepReserve()
 	}
-	if s.engine, err = startEngine(ctx, s.opts, s.log); err != nil {
+	if s.engine, err = startEngine(s.opts, s.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 	}
 	return s, nil
@@ -118,7 +123,7 @@ func (s *Store) Close() error {
 // Open returns the log called name. A limit that differs from the one the log
 // was opened with before replaces it.
 func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (journal.Log, error) {
-	eng, err := s.running(ctx)
+	eng, err := s.running(toRead)
 	if err != nil {
 		return nil, fmt.Errorf("open log %s: %w", name, err)
 	}
@@ -147,24 +152,49 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	return l, nil
 }
 
-// running returns the engine. One that broke is replaced first, though not more
-// often than reopenEvery.
-func (s *Store) running(ctx context.Context) (*engine, error) {
+// purpose is what the engine is wanted for.
+type purpose int
+
+const (
+	toAppend purpose = iota
+	toRead
+	toTrim
+)
+
+// running returns the engine. One that broke is replaced first: at once for a
+// trim, which may be the cure, else not more often than reopenEvery. While the
+// disk is full nothing is appended, so that a server which is good enough for
+// reading is not broken again and again.
+func (s *Store) running(p purpose) (*engine, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		return nil, journal.ErrClosed
-	case s.engine != nil && !s.engine.broken.Load():
+	}
+	switch {
+	case s.full && p == toTrim:
+		dropReserve(s.opts.Dir)
+	case s.full && p == toAppend:
+		if err := probe(s.opts.Dir, roomToAppend); err != nil {
+			return nil, err
+		}
+		s.full = false
+	}
+	if s.engine != nil && !s.engine.broken.Load() {
 		return s.engine, nil
-	case time.Since(s.opened) < reopenEvery:
+	}
+	if p != toTrim && time.Since(s.opened) < reopenEvery {
 		return nil, fmt.Errorf("%w: storage failed, about to open it again", journal.ErrUnavailable)
 	}
+	return s.reopenLocked()
+}
+
+func (s *Store) reopenLocked() (*engine, error) {
 	if s.engine != nil {
 		s.engine.stop()
 		s.engine = nil
 	}
-	eng, err := startEngine(ctx, s.opts, s.log)
+	eng, err := startEngine(s.opts, s.log)
 	s.opened = time.Now()
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ const recordOverhead = 60
 
 // Append implements journal.Log.
 func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq, error) {
-	eng, err := l.store.running(ctx)
+	eng, err := l.store.running(toAppend)
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +90,7 @@ func (l *log) Trim(ctx context.Context, before journal.Seq) error {
 	if before = min(before, next); before <= first {
 		return nil
 	}
-	eng, err := l.store.running(ctx)
+	eng, err := l.store.running(toTrim)
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,7 @@ func (l *log) Trim(ctx context.Context, before journal.Seq) error {
 		return fmt.Errorf("trim %s: %w", l.stream, l.store.explain(ctx, eng, err))
 	}
 	l.note(stream.CachedInfo().State)
+	l.store.keepReserve()
 	return nil
 }
 
@@ -167,7 +168,7 @@ const (
 
 // fetch returns up to n records from seq on, the first of them being the first kept one.
 func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, error) {
-	eng, err := l.store.running(ctx)
+	eng, err := l.store.running(toRead)
 	if err != nil {
 		return nil, err
 	}

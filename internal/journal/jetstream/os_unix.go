@@ -18,7 +18,5 @@ func tryLock(file *os.File) error {
 	return err
 }
 
-// diskFull reports whether err says that the disk or a quota is used up.
-func diskFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
-}
+// diskFullErrors are what the system says when the disk or a quota is used up.
+func diskFullErrors() []error { return []error{unix.ENOSPC, unix.EDQUOT} }

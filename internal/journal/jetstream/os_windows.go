@@ -20,7 +20,7 @@ func tryLock(file *os.File) error {
 	return err
 }
 
-// diskFull reports whether err says that the disk or a quota is used up.
-func diskFull(err error) bool {
-	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+// diskFullErrors are what the system says when the disk or a quota is used up.
+func diskFullErrors() []error {
+	return []error{windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, windows.ERROR_DISK_QUOTA_EXCEEDED}
 }

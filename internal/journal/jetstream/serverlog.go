@@ -1,0 +1,92 @@
+package jetstream
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+)
+
+// serverLog passes the lines of the server on. It never ends the process.
+type serverLog struct {
+	log *zap.Logger
+	// failed is called for every error line.
+	failed func()
+	last   atomic.Pointer[string]
+}
+
+const serverLine = "journal server"
+
+// ownChoice begins the warning about maxPayload, which is as we want it.
+const ownChoice = "Maximum payloads"
+
+func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(serverLine, text(format, v)) }
+func (l *serverLog) Debugf(string, ...any)           {}
+func (l *serverLog) Tracef(string, ...any)           {}
+
+func (l *serverLog) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, ownChoice) {
+		l.log.Warn(serverLine, text(format, v))
+	}
+}
+
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.complain(format, v)
+	l.failed()
+}
+
+// Fatalf is how the server says that it cannot start.
+func (l *serverLog) Fatalf(format string, v ...any) { l.complain(format, v) }
+
+func (l *serverLog) complain(format string, v []any) {
+	line := fmt.Sprintf(format, v...)
+	l.last.Store(&line)
+	l.log.Error(serverLine, zap.String("text", line))
+}
+
+// complaint returns the last error line, to tell why there is no answer.
+func (l *serverLog) complaint() string {
+	if line := l.last.Load(); line != nil {
+		return strings.TrimSpace(*line)
+	}
+	return "no answer in time"
+}
+
+func text(format string, v []any) zap.Field {
+	return zap.String("text", fmt.Sprintf(format, v...))
+}
+
+// alarm runs what was added when it is rung, once.
+type alarm struct {
+	mu      sync.Mutex
+	last    int
+	waiting map[int]func()
+}
+
+// add registers f until the returned function is called.
+func (a *alarm) add(f func()) (forget func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting == nil {
+		a.waiting = map[int]func(){}
+	}
+	a.last++
+	n := a.last
+	a.waiting[n] = f
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.waiting, n)
+	}
+}
+
+func (a *alarm) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range a.waiting {
+		f()
+	}
+	clear(a.waiting)
+}
