@@ -22,6 +22,7 @@ type Config struct {
 	merged  *viper.Viper
 	sources map[string]Source
 	seen    *findings
+	ignored []Problem
 	core    core
 }
 
@@ -29,7 +30,7 @@ type Config struct {
 func newConfig(l *loader, merged *viper.Viper, layers []layer) (*Config, error) {
 	c := &Config{
 		file: l.options.Path, baseDir: l.baseDir, root: l.root, merged: merged,
-		sources: map[string]Source{}, seen: l.seen,
+		sources: map[string]Source{}, seen: l.seen, ignored: l.problems.List,
 	}
 	for _, one := range layers {
 		for path, s := range one {
@@ -77,6 +78,9 @@ func (c *Config) Section(path string, into any) error {
 	}
 	return nil
 }
+
+// Ignored lists the problems that a lenient Load has passed over.
+func (c *Config) Ignored() []Problem { return slices.Clone(c.ignored) }
 
 // File returns the path of the configuration file as it was given, "" without one.
 func (c *Config) File() string { return c.file }

@@ -22,6 +22,9 @@ type Options struct {
 	Overrides map[string]any
 	// Schemas describe the sections of destinations.
 	Schemas []SchemaFragment
+	// Lenient loads in spite of problems: what is wrong counts as not set, and
+	// Config.Ignored tells what that was. A file that is no YAML stays an error.
+	Lenient bool
 }
 
 // Load reads the configuration from all its sources. What is wrong with it is
@@ -59,7 +62,7 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 	merged := l.merge(layers)
 	l.checkRequired(merged)
 	l.checkRules(merged)
-	if err := l.problems.orNil(); err != nil {
+	if err := l.problems.orNil(); err != nil && !o.Lenient {
 		return nil, err
 	}
 	return newConfig(l, merged, layers)

@@ -10,6 +10,7 @@
 package execution
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -73,6 +74,9 @@ func (e *execution) Receive(ctx actor.Context) {
 			e.timers[i].Stop()
 		}
 		e.gauge(0)
+	case decisionRefused:
+		// The shard rebuilds the execution, in the end with less to record.
+		actorkit.Fail(message.err)
 	default:
 		e.perform(ctx, e.machine.Handle(time.Now(), message))
 		e.gauge(e.machine.Following())
@@ -142,6 +146,9 @@ func addressed(a Ask, self messages.Ref) any {
 	}
 }
 
+// decisionRefused: the ledger will never take a decision, because of its size.
+type decisionRefused struct{ err error }
+
 // record commits a decision. Notices are handed on only when they are durable.
 func (e *execution) record(ctx actor.Context, r Record) {
 	ops := make([]journal.Op, 0, 2+2*len(r.Notices))
@@ -153,8 +160,12 @@ func (e *execution) record(ctx actor.Context, r Record) {
 		journal.Op{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State})
 	post, root, notify := e.post, ctx.ActorSystem().Root, e.opts.Notify
 	e.opts.Ledger.Commit(ops, func(err error) {
+		if errors.Is(err, journal.ErrClosed) {
+			return // the record comes again after the restart
+		}
 		if err != nil {
-			return // closing: the record comes again after the restart
+			post(decisionRefused{err})
+			return
 		}
 		if len(r.Notices) > 0 {
 			root.Send(notify, messages.NoticesRecorded{Notices: r.Notices})

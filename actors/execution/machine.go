@@ -179,9 +179,7 @@ func (m *Machine) taskFound(now time.Time, w *work, in messages.LookupTaskReply)
 		return m.lookupFailed(now, w, askTask, in.Failure)
 	}
 	w.task = in.Task
-	if in.Stale {
-		w.miss("the Qlik Repository Service is out of reach: task details may be out of date")
-	}
+	w.stale(in.Stale, "task")
 	if w.event.Family == messages.FamilyDistribute {
 		return m.routeDistribute(now, w)
 	}
@@ -278,6 +276,7 @@ func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) [
 		return m.lookupFailed(now, w, askApp, in.Failure)
 	default:
 		w.alert.App = in.App
+		w.stale(in.Stale, "app")
 		if w.needs.Owner && in.App.OwnerID != "" {
 			return []Effect{m.ask(w, askOwner, m.request(w, askOwner))}
 		}
@@ -293,13 +292,14 @@ func (m *Machine) ownerFound(now time.Time, w *work, in messages.LookupOwnerRepl
 		return m.lookupFailed(now, w, askOwner, in.Failure)
 	default:
 		w.alert.Owner = in.Owner
+		w.stale(in.Stale, "app owner")
 	}
 	return m.proceed(now, w)
 }
 
 func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecutionReply) []Effect {
 	if !in.Failure.Failed() {
-		w.alert.Execution = in.Execution
+		w.result(in.Execution)
 	}
 	if w.finalLeft > 0 {
 		return m.finalStateLooked(now, w)
@@ -329,10 +329,10 @@ func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
 
 func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScriptLogReply) []Effect {
 	if in.Execution.Known {
-		w.alert.Execution = in.Execution
+		w.result(in.Execution)
 	}
 	if !in.Failure.Failed() {
-		w.alert.ScriptLog, w.attachment = in.ScriptLog, in.Full
+		w.alert.ScriptLog, w.attachment = bounded(in.ScriptLog), in.Full
 		return m.proceed(now, w)
 	}
 	w.miss("the script log could not be fetched: " + in.Failure.Text)
@@ -570,6 +570,48 @@ func (w *work) appID() string {
 // wantsScriptLog reports whether a script log is wanted and can exist: only reloads write one.
 func (w *work) wantsScriptLog() bool {
 	return w.needs.ScriptLog() && w.task.Type == qlik.TaskReload
+}
+
+// stale notes that an older copy stands in for an answer.
+func (w *work) stale(is bool, what string) {
+	if is {
+		w.miss("the Qlik Repository Service is out of reach: " + what + " details may be out of date")
+	}
+}
+
+// clockSkew is how far the clocks of the service and the repository may be apart.
+const clockSkew = time.Minute
+
+// result takes an execution result. The QRS only knows the last one of a task,
+// which may be of a newer execution than the event's.
+func (w *work) result(e messages.Execution) {
+	w.alert.Execution = e
+	if start, ok := qlik.ParseTime(e.Start); ok && start.After(w.event.At.Add(clockSkew)) {
+		w.miss("the execution result and the script log are of a newer execution of the task")
+	}
+}
+
+// maxScriptLog is how many bytes of each end of a script log an alert carries:
+// more than any destination shows, and little enough for one journal record.
+const maxScriptLog = 128 << 10
+
+// bounded keeps the outer ends of a head and a tail that are too long.
+func bounded(s messages.ScriptLog) messages.ScriptLog {
+	left := maxScriptLog
+	for i, line := range s.Head {
+		if left -= len(line); left < 0 {
+			s.Head = s.Head[:i]
+			break
+		}
+	}
+	left = maxScriptLog
+	for i := len(s.Tail) - 1; i >= 0; i-- {
+		if left -= len(s.Tail[i]); left < 0 {
+			s.Tail = s.Tail[i+1:]
+			break
+		}
+	}
+	return s
 }
 
 // miss notes, once, what the alert goes without.

@@ -176,6 +176,36 @@ func failing[C any](kind messages.FailureKind) func(any) messages.Failure {
 	}
 }
 
+func TestMachine_saysWhenTheResultIsOfANewerExecution(t *testing.T) {
+	for start, want := range map[string]bool{"2026-05-06T14:20:00.000Z": false, "2026-05-06T14:24:00.000Z": false, "2026-05-06T14:30:00.000Z": true, qlik.NeverDate: false} {
+		repo := known(qlik.TaskReload)
+		repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Start: start} }
+		w := newWorld(t, everyKind(everything), repo.answer)
+		w.observe(0, event(messages.FamilyFailed), 0)
+		w.run(time.Hour)
+		if got := w.alert(); strings.Contains(strings.Join(got.Degraded, ""), "newer execution") != want {
+			t.Errorf("start %s: want a note %v, got %q", start, want, got.Degraded)
+		}
+	}
+}
+
+func TestMachine_marksWhatAnOlderCopyTold(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	w := newWorld(t, everyKind(everything), func(now time.Time, command any) (any, time.Duration) {
+		reply, after := repo.answer(now, command)
+		if app, ok := reply.(messages.LookupAppReply); ok {
+			app.Stale = true
+			return app, after
+		}
+		return reply, after
+	})
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	if got := w.alert(); len(got.Degraded) != 1 || !strings.Contains(got.Degraded[0], "app details may be out of date") {
+		t.Errorf("want the app's details marked, got %q", got.Degraded)
+	}
+}
+
 func TestMachine_dropsWhatTheQRSDoesNotKnow(t *testing.T) {
 	repo := known(qlik.TaskReload)
 	repo.fail = failing[messages.LookupTask](messages.FailureNotFound)
@@ -392,6 +422,19 @@ func TestMachine_decidesBareWithoutAskingAnybody(t *testing.T) {
 	w.run(time.Minute)
 	if got := w.alert(); len(w.asked) != 0 || len(got.Degraded) == 0 {
 		t.Errorf("want a degraded alert without a look-up, got %d look-ups, %q", len(w.asked), got.Degraded)
+	}
+}
+
+func TestMachine_boundsTheScriptLogOfAnAlert(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	long := strings.Repeat("x", maxScriptLog/4)
+	repo.log = messages.ScriptLog{Available: true, Head: []string{"first", long, long, long, long}, Tail: []string{long, long, long, long, "last"}}
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	got := w.alert().ScriptLog
+	if len(got.Head) != 4 || got.Head[0] != "first" || len(got.Tail) != 4 || got.Tail[3] != "last" {
+		t.Errorf("want the outer ends of head and tail, got %d and %d lines", len(got.Head), len(got.Tail))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ func (a *App) gateProps() *actor.Props {
 
 func (a *App) notifyProps() *actor.Props {
 	section := a.cfg.Delivery()
+	notify.RegisterMetrics(a.reg, a.outbox, a.integrations()...)
 	common := delivery.Options{
 		Outbox: a.outbox, Metrics: delivery.NewMetrics(a.reg), OnSettled: a.opts.OnSettled,
 		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
@@ -75,6 +77,17 @@ func (a *App) notifyProps() *actor.Props {
 			return delivery.Props(a.kit, one)
 		},
 	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
+}
+
+// integrations lists the destinations that are in use.
+func (a *App) integrations() []string {
+	var out []string
+	for _, b := range a.table.Built() {
+		if !slices.Contains(out, b.Instance.Integration) {
+			out = append(out, b.Instance.Integration)
+		}
+	}
+	return out
 }
 
 // retryLookup is the pause before a failed look-up is repeated.

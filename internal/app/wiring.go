@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"butler/actors/qrsgate"
@@ -14,6 +15,7 @@ import (
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/destination/all"
+	"butler/internal/destination/email"
 	"butler/internal/httpc"
 	"butler/internal/logx"
 	"butler/internal/metrics"
@@ -147,6 +149,9 @@ func (a *App) say() {
 	for _, line := range a.cfg.Assumed() {
 		a.log.Info("assumed", zap.String("what", line))
 	}
+	for _, p := range a.cfg.Ignored() {
+		a.log.Error("problem in the configuration is ignored, its key counts as not set", zap.String("problem", p.String()))
+	}
 	for _, line := range a.cfg.Notes() {
 		a.log.Warn("note", zap.String("what", line))
 	}
@@ -167,3 +172,23 @@ func hostPort(host string, port int) string {
 	}
 	return netJoin(host, port)
 }
+
+// SendTestMail sends one test mail with the configured server and tells the log
+// how that went.
+func (a *App) SendTestMail(ctx context.Context, to, from string) {
+	var section email.Config
+	err := a.cfg.Section("emailNotification", &section)
+	if err == nil {
+		bounded, cancel := context.WithTimeout(ctx, testMailTimeout)
+		defer cancel()
+		err = email.SendTest(bounded, section, to, from, uuid.NewString())
+	}
+	if err != nil {
+		a.log.Error("test mail could not be sent", logx.Err(err))
+		return
+	}
+	a.log.Info("test mail sent")
+}
+
+// testMailTimeout bounds the sending of the test mail.
+const testMailTimeout = 30 * time.Second

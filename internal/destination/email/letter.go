@@ -50,7 +50,9 @@ func (l letter) encode(now time.Time) ([]byte, error) {
 	}
 	m.SetBoundary(l.boundary())
 	m.SetBodyString(gomail.TypeTextPlain, l.plain)
-	m.AddAlternativeString(gomail.TypeTextHTML, l.html)
+	if l.html != "" {
+		m.AddAlternativeString(gomail.TypeTextHTML, l.html)
+	}
 	var out bytes.Buffer
 	if _, err := m.WriteTo(&out); err != nil {
 		return nil, err

@@ -48,8 +48,9 @@ type Options struct {
 	Attempts int
 	// Between is the pause between attempts; 0 means 2 s.
 	Between time.Duration
-	// BeforeDownload is the pause the QRS needs between ticket and download; 0 means 500 ms.
-	BeforeDownload time.Duration
+	// Settle is for how long a ticket may be unknown to the download after it was
+	// given: the QRS prepares the file meanwhile. 0 means 500 ms.
+	Settle time.Duration
 }
 
 // Fetcher fetches script logs. It is safe for concurrent use; what it learns
@@ -74,8 +75,8 @@ func New(opts Options) *Fetcher {
 	if opts.Between <= 0 {
 		opts.Between = 2 * time.Second
 	}
-	if opts.BeforeDownload <= 0 {
-		opts.BeforeDownload = 500 * time.Millisecond
+	if opts.Settle <= 0 {
+		opts.Settle = 500 * time.Millisecond
 	}
 	return &Fetcher{opts: opts}
 }
@@ -106,10 +107,7 @@ func (f *Fetcher) fetch(ctx context.Context, taskID string) (known messages.Exec
 			return known, text, nil
 		}
 		problem = err
-		if failure, ok := errors.AsType[interface {
-			error
-			Failure() messages.Failure
-		}](err); ok && !execution.Known && failure.Failure().Kind == messages.FailureNotFound {
+		if !execution.Known && isNotFound(err) {
 			return known, "", err // the task itself is gone
 		}
 		if err != nil {
@@ -164,11 +162,26 @@ func (f *Fetcher) byResult(ctx context.Context, taskID string, e messages.Execut
 	return text, err
 }
 
+// download takes the file behind a ticket, at once when it is ready. A ticket
+// that is not known yet is tried again while it settles, with growing pauses.
 func (f *Fetcher) download(ctx context.Context, ticket string) (string, error) {
-	if !pause(ctx, f.opts.BeforeDownload) {
-		return "", outOfTime(nil)
+	wait := f.opts.Settle / 8
+	for left := f.opts.Settle; ; left -= wait {
+		text, err := f.opts.Source.DownloadScriptLog(ctx, ticket)
+		if left <= 0 || !isNotFound(err) {
+			return text, err
+		}
+		wait = min(2*wait, left)
+		if !pause(ctx, wait) {
+			return "", outOfTime(err)
+		}
 	}
-	return f.opts.Source.DownloadScriptLog(ctx, ticket)
+}
+
+// isNotFound reports that the QRS answered, and does not know what was asked for.
+func isNotFound(err error) bool {
+	var classified interface{ Failure() messages.Failure }
+	return errors.As(err, &classified) && classified.Failure().Kind == messages.FailureNotFound
 }
 
 // outOfTime says that the caller's time is over, and what went wrong before.

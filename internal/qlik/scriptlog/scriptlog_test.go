@@ -3,6 +3,7 @@ package scriptlog
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,24 +93,22 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 		{
 			"the old way works",
 			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
-			"result, old f, download t", 4, false, 500 * time.Millisecond,
+			"result, old f, download t", 4, false, 0,
 		},
 		{
 			"no old ticket: the new way",
 			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{gone}, new: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
-			"result, old f, new r, download t", 4, false, 500 * time.Millisecond,
+			"result, old f, new r, download t", 4, false, 0,
 		},
 		{
 			"no old download: the new way",
-			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, new: []answer[string]{ok("u")}, texts: []answer[string]{gone, ok(body)}},
-			"result, old f, download t, new r, download u", 4, false, time.Second,
+			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, new: []answer[string]{ok("u")}, texts: []answer[string]{gone, gone, gone, gone, ok(body)}},
+			"result, old f, " + settling("t") + ", new r, download u", 4, false, 500 * time.Millisecond,
 		},
 		{
 			"both ways fail three times",
 			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, new: []answer[string]{ok("u")}, texts: []answer[string]{gone}},
-			strings.Join([]string{
-				"result, old f, download t, new r, download u", "result, old f, download t, new r, download u", "result, old f, download t, new r, download u",
-			}, ", "), 0, true, 7 * time.Second,
+			strings.Join(slices.Repeat([]string{"result", "old f", settling("t"), "new r", settling("u")}, 3), ", "), 0, true, 7 * time.Second,
 		},
 		{
 			"without a result ID there is no new way",
@@ -119,7 +118,7 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 		{
 			"the file reference comes late",
 			script{results: []answer[messages.Execution]{ok(result(qlik.ZeroGUID)), ok(result(qlik.ZeroGUID)), ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
-			"result, result, result, old f, download t", 4, false, 4500 * time.Millisecond,
+			"result, result, result, old f, download t", 4, false, 4 * time.Second,
 		},
 		{
 			"the file reference never comes",
@@ -134,12 +133,12 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 		{
 			"zero reference, but the result has a log: the new way",
 			script{results: []answer[messages.Execution]{ok(available)}, new: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
-			"result, new r, download t", 4, false, 500 * time.Millisecond,
+			"result, new r, download t", 4, false, 0,
 		},
 		{
 			"the result is not to be had at first",
 			script{results: []answer[messages.Execution]{down, ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
-			"result, result, old f, download t", 4, false, 2500 * time.Millisecond,
+			"result, result, old f, download t", 4, false, 2 * time.Second,
 		},
 		{
 			"the task is gone",
@@ -149,12 +148,12 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 		{
 			"an empty log is not there yet",
 			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(""), ok(body)}},
-			"result, old f, download t, result, old f, download t", 4, false, 3 * time.Second,
+			"result, old f, download t, result, old f, download t", 4, false, 2 * time.Second,
 		},
 		{
 			"a log that looks like JSON is a log",
 			script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok("17")}},
-			"result, old f, download t", 1, false, 500 * time.Millisecond,
+			"result, old f, download t", 1, false, 0,
 		},
 	}
 	for _, test := range tests {
@@ -177,13 +176,19 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 	}
 }
 
-func TestFetcher_waitsBetweenTicketAndDownload(t *testing.T) {
+// settling is the trace of a ticket that stays unknown while it settles.
+func settling(ticket string) string {
+	return strings.Join(slices.Repeat([]string{"download " + ticket}, 4), ", ")
+}
+
+func TestFetcher_downloadsAtOnceAndAgainWhileTheTicketSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{start: time.Now(), results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}}
+		gone := failing[string](messages.FailureNotFound)
+		s := &script{start: time.Now(), results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{gone, gone, ok(body)}}
 		if _, _, err := New(Options{Source: s}).ScriptLog(t.Context(), "task"); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]time.Duration{0, 0, 500 * time.Millisecond}, s.times); diff != "" {
+		if diff := cmp.Diff([]time.Duration{0, 0, 0, 125 * time.Millisecond, 375 * time.Millisecond}, s.times); diff != "" {
 			t.Errorf("times of the calls (-want +got):\n%s", diff)
 		}
 	})

@@ -1,0 +1,42 @@
+package email
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"time"
+
+	"butler/internal/destination"
+)
+
+// The one mail that is not about an alert.
+const (
+	testSubject = "Test mail from butler"
+	testText    = "This mail was sent to find out whether butler can send mail. It can.\n"
+)
+
+// SendTest sends one plain mail with the configured server. Without a sender
+// that of the first event with one is taken. id makes the mail's Message-ID.
+func SendTest(ctx context.Context, c Config, to, from, id string) error {
+	if !c.Enable {
+		return destination.Misconfigured(errors.New("mail is switched off (emailNotification.enable)"))
+	}
+	if !validAddress(to) {
+		return destination.Permanent(fmt.Errorf("%q is not a mail address", printableAddress(to)))
+	}
+	for _, e := range c.events() {
+		if from == "" {
+			from = e.FromAddress
+		}
+	}
+	sender, err := mail.ParseAddress(from)
+	if err != nil {
+		return destination.Misconfigured(fmt.Errorf("sender %q of the test mail: %w", printableAddress(from), err))
+	}
+	raw, err := letter{id: id, from: *sender, to: to, subject: testSubject, plain: testText}.encode(time.Now())
+	if err != nil {
+		return destination.Permanent(fmt.Errorf("write mail: %w", err))
+	}
+	return newServer(c.SMTP).send(ctx, sender.Address, to, raw)
+}
