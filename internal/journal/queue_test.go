@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,6 +285,7 @@ func TestQueue_losesNothingAndKeepsOrderThroughFaultsAndCrashes(t *testing.T) {
 			defer func() { d.end() }()
 			var (
 				issued  int
+				mu      sync.Mutex
 				durable = map[journal.Seq][]string{} // acknowledged to the appender
 				handled = map[journal.Seq]bool{}
 				inHand  []journal.Seq
@@ -304,6 +306,8 @@ func TestQueue_losesNothingAndKeepsOrderThroughFaultsAndCrashes(t *testing.T) {
 						issued++
 					}
 					d.Append(batch, func(seq journal.Seq, base int, err error) {
+						mu.Lock()
+						defer mu.Unlock()
 						for i, e := range batch {
 							if err == nil && base+i != len(durable[seq]) {
 								t.Errorf("entry %s: want place %d, got %d", e, len(durable[seq]), base+i)
@@ -323,6 +327,9 @@ func TestQueue_losesNothingAndKeepsOrderThroughFaultsAndCrashes(t *testing.T) {
 					if r.Seq <= last {
 						t.Fatalf("record %d comes after %d", r.Seq, last)
 					}
+					synctest.Wait() // for the callbacks of a record that came just now
+					mu.Lock()
+					defer mu.Unlock()
 					if want, ok := durable[r.Seq]; ok && !slices.Equal(want, texts(r)) {
 						t.Fatalf("record %d: want %q, got %q", r.Seq, want, texts(r))
 					}
@@ -357,6 +364,8 @@ func TestQueue_losesNothingAndKeepsOrderThroughFaultsAndCrashes(t *testing.T) {
 				"": func(t *rapid.T) {
 					synctest.Wait()
 					first := d.first()
+					mu.Lock()
+					defer mu.Unlock()
 					for seq := range durable {
 						if seq < first && !handled[seq] {
 							t.Fatalf("record %d was dropped before it was handled; the log begins at %d", seq, first)
