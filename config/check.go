@@ -127,7 +127,7 @@ func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 	n := in.child(key.Value)
 	if n == nil {
-		if !in.Extra && !(in.path == "" && strings.HasPrefix(key.Value, extensionPrefix)) {
+		if !in.Extra && (in.path != "" || !strings.HasPrefix(key.Value, extensionPrefix)) {
 			c.unknown(key, in, at)
 		}
 		return
@@ -234,7 +234,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 			return nil, false
 		}
 		var got any
-		ok := true
+		var ok bool
 		switch n.Of {
 		case ofAny:
 			continue

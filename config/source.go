@@ -35,6 +35,7 @@ func (s Source) String() string {
 		return "environment " + s.Name
 	case FromOverride:
 		return "command line"
+	default:
+		return "default"
 	}
-	return "default"
 }

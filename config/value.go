@@ -35,8 +35,9 @@ func (k kind) isText() bool {
 	switch k {
 	case kindStr, kindSecret, kindURI, kindHost, kindPath, kindEnum, kindDuration:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // quotable reports whether a value of the key may be shown in a message.
@@ -137,14 +138,13 @@ func (n *node) fromText(text string) (any, *fault) {
 		if strings.ContainsRune(text, 0) {
 			return nil, faultf("", "a path cannot hold a zero byte")
 		}
+		return text, nil
+	default:
+		return text, nil
 	}
-	return text, nil
 }
 
-var (
-	plainInt   = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*)$`)
-	plainFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
-)
+var plainFloat = regexp.MustCompile(`^[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 
 // parseNumber reads a plain decimal number.
 func parseNumber(text string) (float64, *fault) {

@@ -186,7 +186,7 @@ type intake struct {
 }
 
 // inBubble runs test against a started actor.
-func inBubble(t *testing.T, change func(*intake), test func(*intake)) {
+func inBubble(t *testing.T, change, test func(*intake)) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, logs, stats := actortest.Kit(t)
 		in := &intake{t: t, queue: &shelf{}, keeper: &keeper{}, logs: logs, reg: prometheus.NewRegistry()}

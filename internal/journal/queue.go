@@ -149,6 +149,7 @@ func (q *Queue) Next(ctx context.Context) (Record, error) {
 		case nextWait:
 			q.await(ctx, never)
 			continue
+		case nextFetch:
 		}
 		if err := q.fetch(ctx, rec.Seq); err != nil && q.ended(ctx) == nil {
 			q.pack.health.setReading(err)

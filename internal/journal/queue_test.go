@@ -59,7 +59,7 @@ func (d *desk) open() {
 func (d *desk) end() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	d.Queue.Close(ctx) //nolint:errcheck // it says that it did not wait
+	_ = d.Close(ctx) // it says that it did not wait
 	d.ledger.Close(ctx)
 }
 

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func appenderConfig(t *testing.T, host string, set AppenderSet) xmlConfig {
 	}
 	strict := xml.NewDecoder(strings.NewReader(string(file)))
 	for {
-		if _, err := strict.Token(); err == io.EOF {
+		if _, err := strict.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("not well formed: %v\n%s", err, file)

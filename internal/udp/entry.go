@@ -40,7 +40,7 @@ func AppendEntry(dst []byte, d messages.Datagram) []byte {
 		addr = addr.WithZone("")
 	}
 	dst = append(dst, entryVersion)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(d.At.UnixNano())) //nolint:gosec // two's complement, read back the same way
+	dst = binary.BigEndian.AppendUint64(dst, uint64(d.At.UnixNano()))
 	lengthAt := len(dst)
 	dst = append(dst, 0)
 	dst, _ = addr.AppendBinary(dst) // never fails
@@ -57,7 +57,7 @@ func DecodeEntry(entry []byte) (messages.Datagram, error) {
 	if entry[0] != entryVersion {
 		return messages.Datagram{}, fmt.Errorf("%w: version %d", ErrEntry, entry[0])
 	}
-	received := time.Unix(0, int64(binary.BigEndian.Uint64(entry[1:]))) //nolint:gosec // see AppendEntry
+	received := time.Unix(0, int64(binary.BigEndian.Uint64(entry[1:])))
 	rest := entry[10:]
 	length := int(entry[9])
 	if len(rest) < length+2 {

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrNoSources: source validation is on and nobody may send. Nothing is
+// ErrNoSources is returned when source validation is on and nobody may send. Nothing is
 // accepted in that state, so it is an error and not a setting.
 var ErrNoSources = errors.New("no allowed UDP source")
 

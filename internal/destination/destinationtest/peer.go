@@ -176,7 +176,6 @@ func (p *HTTPPeer) refuse(code int, retryAfter string) {
 			w.Header().Set("Retry-After", retryAfter)
 		}
 		w.WriteHeader(code)
-		//nolint:gosec // G705: sending the request back is the purpose of this answer
 		_, _ = fmt.Fprintf(w, "refused: http://%s%s\n", r.Host, r.RequestURI)
 		_ = r.Header.Write(w)
 		_, _ = w.Write(body)

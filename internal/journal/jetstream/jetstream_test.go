@@ -66,7 +66,7 @@ func eventually(t *testing.T, log journal.Log, id string) {
 		if err == nil {
 			return
 		}
-		if time.Now().After(deadline) || !(errors.Is(err, journal.ErrUnavailable) || errors.Is(err, journal.ErrFull)) {
+		if time.Now().After(deadline) || !errors.Is(err, journal.ErrUnavailable) && !errors.Is(err, journal.ErrFull) {
 			t.Fatalf("append %s: %v", id, err)
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -3,7 +3,6 @@ package qrs_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"butler/internal/qlik/qliktest"
 	"butler/internal/qlik/qrs"
@@ -43,7 +42,7 @@ func TestClient_anEventCostsThreeRequestsAndNoHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := server.Handshakes()
-	fetcher := scriptlog.New(scriptlog.Options{Source: client, BeforeDownload: time.Millisecond})
+	fetcher := scriptlog.New(scriptlog.Options{Source: client})
 	for range 3 {
 		execution, log, err := fetcher.ScriptLog(t.Context(), taskID)
 		if err != nil || execution.ResultID != resultID || log.Rows != 2 || log.Head[0] != "one" {
