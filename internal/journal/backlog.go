@@ -37,6 +37,7 @@ type backlog struct {
 	open    int // of given, not acknowledged
 	unacked int // of records
 	entries int // of unacked
+	damaged int // ever
 	// floor is the oldest record that is not acknowledged, or the next to come.
 	floor Seq
 	// memory is the size of the contents kept; holes counts the records not given
@@ -57,6 +58,7 @@ func (b *backlog) add(seq Seq, content packed, damage error, keep caching) {
 	b.unacked++
 	b.entries += p.count
 	if damage != nil {
+		b.damaged++
 		return
 	}
 	// Content is kept for an unbroken run from the next to be given: behind a
@@ -89,23 +91,23 @@ const (
 )
 
 // next gives the record that follows the last one given.
-func (b *backlog) next(credit int) (Record, nextState, error) {
+func (b *backlog) next(credit int) (Record, nextState) {
 	if b.given == len(b.records) || b.open >= credit {
-		return Record{}, nextWait, nil
+		return Record{}, nextWait
 	}
 	p := &b.records[b.given]
-	rec := Record{Seq: p.seq}
+	rec := Record{Seq: p.seq, Damage: p.damage}
 	if p.content == nil && p.damage == nil {
-		return rec, nextFetch, nil
+		return rec, nextFetch
 	}
 	if p.content != nil {
-		rec.Entries = p.content.entries
+		rec.At, rec.Entries = p.content.at, p.content.entries
 		b.memory -= p.content.size()
 		p.content = nil // the consumer has it now
 	}
 	b.given++
 	b.open++
-	return rec, nextGiven, p.damage
+	return rec, nextGiven
 }
 
 // fill takes the content of a record that was read from the log and reports whether more is wanted.
@@ -120,6 +122,7 @@ func (b *backlog) fill(seq Seq, content packed, damage error) bool {
 	if damage != nil {
 		b.records[i].damage = damage
 		b.holes--
+		b.damaged++
 		return true
 	}
 	return b.keep(i, content)
@@ -157,7 +160,7 @@ func (b *backlog) find(seq Seq) (int, bool) {
 }
 
 func (b *backlog) stats() QueueStats {
-	s := QueueStats{Pending: b.unacked, Entries: b.entries}
+	s := QueueStats{Pending: b.unacked, Entries: b.entries, Damaged: b.damaged}
 	if len(b.records) > 0 { // the first one is never acknowledged
 		s.Oldest = time.Unix(0, b.records[0].at)
 	}

@@ -28,7 +28,7 @@ const (
 
 // ledgerCounters are what Stats reports beyond the index.
 type ledgerCounters struct {
-	commits, records, moved, upkeepFailures atomic.Int64
+	commits, records, moved, missing, upkeepFailures atomic.Int64
 }
 
 // compact does one step if one is due. It runs on the packer's goroutine, the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +26,8 @@ type LedgerOptions struct {
 	// OnHealth is called when writing starts to fail (err) and when it works
 	// again (nil). It runs on the ledger's own goroutine and must not block.
 	OnHealth func(err error)
-	// Rand returns numbers in [0,1) that spread retries; nil means math/rand.
-	Rand func() float64
+	// Rand spreads retries. The ledger alone uses it; nil means a source of its own.
+	Rand *rand.Rand
 	// CompactFrom is the size up to which the log is left alone; 0 means 16 MiB.
 	CompactFrom int64
 }
@@ -41,6 +42,8 @@ type LedgerStats struct {
 	Commits, Records int64
 	// Moved counts entries that compaction wrote again to free the log before them.
 	Moved int64
+	// Missing counts the records that the log lacked when it was opened; it must be 0.
+	Missing int64
 	// Retries counts failed attempts to write, UpkeepFailures failed ones to compact.
 	Retries, UpkeepFailures int64
 }
@@ -80,8 +83,13 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 	if l.compactFrom <= 0 {
 		l.compactFrom = compactFrom
 	}
-	first, _ := log.Bounds()
-	err := log.Read(ctx, first, func(seq Seq, record []byte) error {
+	expected, next := log.Bounds()
+	missing := func(seq Seq) {
+		l.stats.missing.Add(int64(seq - expected))
+		expected = seq + 1
+	}
+	err := log.Read(ctx, expected, func(seq Seq, record []byte) error {
+		missing(seq)
 		content, err := decodeRecord(kindLedger, record)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
@@ -91,6 +99,7 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
+	missing(next)
 	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
 	l.pack = newPacker(log, kindLedger, packerHooks{
 		tell:     opts.OnHealth,
@@ -247,6 +256,7 @@ func (l *Ledger) Stats() LedgerStats {
 		Commits:        l.stats.commits.Load(),
 		Records:        l.stats.records.Load(),
 		Moved:          l.stats.moved.Load(),
+		Missing:        l.stats.missing.Load(),
 		Retries:        l.pack.retries.Load(),
 		UpkeepFailures: l.stats.upkeepFailures.Load(),
 	}

@@ -337,3 +337,42 @@ func TestLedger_refusesALogItCannotRead(t *testing.T) {
 		})
 	}
 }
+
+func TestLedger_countsRecordsThatAreMissing(t *testing.T) {
+	log, err := memory.New().Open(t.Context(), "STATE", journal.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l, err := journal.OpenLedger(t.Context(), holey{log}, journal.LedgerOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, next := log.Bounds()
+		if want := int64(next-1) / 2; l.Stats().Missing != want {
+			t.Errorf("missing of %d records: want %d, got %d", next-1, want, l.Stats().Missing)
+		}
+		for i := range 7 {
+			done := make(chan error)
+			l.Commit([]journal.Op{{Bucket: "a", Key: fmt.Sprint(i), Value: []byte("v")}}, func(err error) { done <- err })
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// holey is a log that has lost every second record.
+type holey struct{ journal.Log }
+
+func (h holey) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq, []byte) error) error {
+	return h.Log.Read(ctx, from, func(seq journal.Seq, record []byte) error {
+		if seq%2 == 0 {
+			return nil
+		}
+		return visit(seq, record)
+	})
+}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"butler/internal/backoff"
 )
 
 // Bounds of group commit. They limit a pack, not a single request: what was
@@ -23,11 +25,9 @@ const (
 )
 
 // How an append that failed is tried again.
-const (
-	attemptTimeout = 10 * time.Second
-	retryFirst     = 50 * time.Millisecond
-	retryMost      = 5 * time.Second
-)
+const attemptTimeout = 10 * time.Second
+
+var retry = backoff.Policy{Min: 20 * time.Millisecond, Base: 100 * time.Millisecond, Max: 5 * time.Second}
 
 // never is what upkeep returns when only new work makes it necessary again.
 const never time.Duration = -1
@@ -68,8 +68,8 @@ type packer struct {
 type packerHooks struct {
 	// tell is the owner's OnHealth.
 	tell func(error)
-	// rand is in [0,1) and spreads retries.
-	rand func() float64
+	// rand spreads retries; nil means a source of its own.
+	rand *rand.Rand
 	// stored is told every record that became durable, before the callbacks of its requests.
 	stored func(Seq, packed)
 	// makeRoom is asked when the log is full; true means that something was removed.
@@ -89,7 +89,7 @@ type request struct {
 // newPacker returns the group commit for log. It does nothing before start.
 func newPacker(log Log, k kind, hooks packerHooks) *packer {
 	if hooks.rand == nil {
-		hooks.rand = rand.Float64
+		hooks.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 	p := &packer{
 		log:      log,
@@ -229,7 +229,7 @@ func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 	record, content := encodeRecord(p.kind, time.Now(), entries)
 	p.written++
 	id := fmt.Sprintf("%s-%d", p.idPrefix, p.written)
-	for delay := retryFirst; ; {
+	for failures := 1; ; failures++ {
 		seq, err := p.attempt(ctx, id, record)
 		switch {
 		case err == nil:
@@ -246,8 +246,7 @@ func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 			continue
 		}
 		p.health.setWriting(err)
-		p.pause(ctx, delay)
-		delay = min(2*delay, retryMost)
+		p.pause(ctx, retry.Delay(failures, p.hooks.rand))
 	}
 }
 
@@ -257,9 +256,9 @@ func (p *packer) attempt(ctx context.Context, id string, record []byte) (Seq, er
 	return p.log.Append(ctx, id, record)
 }
 
-// pause waits half to one and a half times d, whatever else wants to be done.
+// pause waits d, whatever else wants to be done.
 func (p *packer) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d/2 + time.Duration(p.hooks.rand()*float64(d)))
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

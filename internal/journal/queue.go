@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +14,13 @@ import (
 // Record is one record of a Queue with the entries that were packed into it.
 type Record struct {
 	Seq Seq
+	// At is when the record was packed.
+	At time.Time
 	// Entries are the appended entries, in order; they may be kept.
 	Entries [][]byte
+	// Damage says why the record cannot be read, or is nil. A damaged record has
+	// no entries; it waits for Ack like any other. Its error is ErrCorrupt.
+	Damage error
 }
 
 // QueueOptions configure OpenQueue.
@@ -29,8 +35,8 @@ type QueueOptions struct {
 	// OnHealth is called when the journal starts to fail (err) and when it works
 	// again (nil). It must not block.
 	OnHealth func(err error)
-	// Rand returns numbers in [0,1) that spread retries; nil means math/rand.
-	Rand func() float64
+	// Rand spreads retries. The queue alone uses it; nil means a source of its own.
+	Rand *rand.Rand
 }
 
 // QueueStats describe a Queue at one moment.
@@ -39,6 +45,8 @@ type QueueStats struct {
 	Pending, Entries int
 	// Oldest is when the oldest of them was appended; zero when there is none.
 	Oldest time.Time
+	// Damaged counts the records that this process found unreadable.
+	Damaged int
 	// Bytes is the size of the log.
 	Bytes int64
 	// Retries counts failed attempts to write, UpkeepFailures failed ones to trim.
@@ -87,7 +95,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	q.backlog.floor = floor
 	if err := log.Read(ctx, floor, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindQueue, record)
-		q.backlog.add(seq, content, err, notCached)
+		q.backlog.add(seq, content, damaged(seq, err), notCached)
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
@@ -132,20 +140,20 @@ func (q *Queue) signal() {
 
 // Next blocks until there is a record that this process has not been given yet,
 // in order; after a restart it begins with the oldest unacknowledged one. While
-// MaxUnacked records wait for Ack it blocks too. Its error is that of ctx,
-// ErrClosed, or ErrCorrupt together with the Seq of a record that cannot be
-// read: such a record counts as given, and Ack leaves it behind.
+// MaxUnacked records wait for Ack, and while the log cannot be read, it blocks
+// too. Its error is that of ctx or ErrClosed; see Record.Damage for records that
+// are beyond reading.
 func (q *Queue) Next(ctx context.Context) (Record, error) {
-	for delay := retryFirst; ; {
+	for failures := 0; ; {
 		if err := q.ended(ctx); err != nil {
 			return Record{}, err
 		}
 		q.mu.Lock()
-		rec, state, err := q.backlog.next(q.opts.MaxUnacked)
+		rec, state := q.backlog.next(q.opts.MaxUnacked)
 		q.mu.Unlock()
 		switch state {
 		case nextGiven:
-			return rec, err
+			return rec, nil
 		case nextWait:
 			q.await(ctx, never)
 			continue
@@ -153,8 +161,8 @@ func (q *Queue) Next(ctx context.Context) (Record, error) {
 		}
 		if err := q.fetch(ctx, rec.Seq); err != nil && q.ended(ctx) == nil {
 			q.pack.health.setReading(err)
-			q.await(ctx, delay)
-			delay = min(2*delay, retryMost)
+			failures++
+			q.await(ctx, retry.Ceiling(failures))
 			continue
 		}
 		q.pack.health.setReading(nil)
@@ -194,13 +202,13 @@ func (q *Queue) fetch(ctx context.Context, from Seq) error {
 	err := q.log.Read(ctx, from, func(seq Seq, record []byte) error {
 		found = found || seq == from
 		content, err := decodeRecord(kindQueue, bytes.Clone(record))
-		if !q.fill(seq, content, err) {
+		if !q.fill(seq, content, damaged(seq, err)) {
 			return errStop
 		}
 		return nil
 	})
 	if err = ignoreStop(err); err == nil && !found {
-		q.fill(from, packed{}, fmt.Errorf("%w: record %d is missing", ErrCorrupt, from))
+		q.fill(from, packed{}, damaged(from, fmt.Errorf("%w: it is missing", ErrCorrupt)))
 	}
 	return err
 }
@@ -241,15 +249,21 @@ func (q *Queue) handledBelow() Seq {
 	return q.backlog.floor
 }
 
-// Range calls visit for every kept record from seq on, handled or not.
+// Range calls visit for every kept record from seq on, handled or not, damaged
+// ones included. It stops at the first error of visit and returns it.
 func (q *Queue) Range(ctx context.Context, from Seq, visit func(Record) error) error {
 	return q.log.Read(ctx, from, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindQueue, bytes.Clone(record))
-		if err != nil {
-			return fmt.Errorf("record %d: %w", seq, err)
-		}
-		return visit(Record{Seq: seq, Entries: content.entries})
+		return visit(Record{Seq: seq, At: content.at, Entries: content.entries, Damage: damaged(seq, err)})
 	})
+}
+
+// damaged names the record that err is about.
+func damaged(seq Seq, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("record %d: %w", seq, err)
 }
 
 // Stats describes the queue.

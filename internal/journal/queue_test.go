@@ -230,19 +230,48 @@ func TestQueue_handsOutADamagedRecordAsSuch(t *testing.T) {
 		}
 		d.push("c")
 		d.crash()
-		if r, ok := d.take(); !ok || string(r.Entries[0]) != "a" {
+		if r, ok := d.take(); !ok || string(r.Entries[0]) != "a" || !r.At.Equal(time.Now()) {
 			t.Errorf("before the damage: got %v, %v", r, ok)
 		}
-		r, err := d.Next(t.Context())
-		if !errors.Is(err, journal.ErrCorrupt) || r.Seq != 2 {
-			t.Errorf("want %v with record 2, got record %d, %v", journal.ErrCorrupt, r.Seq, err)
+		r, ok := d.take()
+		if !ok || r.Seq != 2 || r.Entries != nil || !errors.Is(r.Damage, journal.ErrCorrupt) {
+			t.Errorf("want record 2 with %v, got %+v, %v", journal.ErrCorrupt, r, ok)
 		}
 		if r, ok := d.take(); !ok || string(r.Entries[0]) != "c" {
 			t.Errorf("behind the damage: got %v, %v", r, ok)
 		}
+		var damaged []journal.Seq
+		if err := d.Range(t.Context(), 0, func(r journal.Record) error {
+			if r.Damage != nil {
+				damaged = append(damaged, r.Seq)
+			}
+			return nil
+		}); err != nil || !slices.Equal(damaged, []journal.Seq{2}) {
+			t.Errorf("range: want record 2 damaged, got %v, %v", damaged, err)
+		}
 		d.Ack(1, 2)
-		if got := d.Stats(); got.Pending != 1 || got.Entries != 1 {
+		if got := d.Stats(); got.Pending != 1 || got.Entries != 1 || got.Damaged != 1 {
 			t.Errorf("after the damage was acknowledged: got %+v", got)
+		}
+	})
+}
+
+func TestQueue_goesOnBehindRecordsThatVanished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, journal.QueueOptions{})
+		defer func() { d.end() }()
+		for _, text := range []string{"a", "b", "c"} {
+			d.push(text)
+		}
+		d.crash() // now nothing of it is in memory
+		if err := d.log.Trim(t.Context(), 3); err != nil {
+			t.Fatal(err)
+		}
+		for want := journal.Seq(1); want <= 3; want++ {
+			r, ok := d.take()
+			if !ok || r.Seq != want || errors.Is(r.Damage, journal.ErrCorrupt) != (want < 3) {
+				t.Errorf("record %d: got %+v, %v", want, r, ok)
+			}
 		}
 	})
 }

@@ -91,7 +91,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts.Prefix = defaultPrefix
 	}
 	opts.Replicas = max(opts.Replicas, 1)
-	s := &Store{opts: opts, log: opts.Logger.Named("journal")}
+	s := &Store{opts: opts, log: opts.Logger}
 	var err error
 	if opts.URL == "" {
 		if s.lock, err = lockDir(opts.Dir); err != nil {
