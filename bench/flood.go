@@ -12,8 +12,8 @@ type Flood struct {
 	Rate, Count int
 	// Type is the message type; "" is /scheduler-reload-failed/.
 	Type string
-	// Tasks is the number of distinct tasks; 0 is 50.
-	Tasks int
+	// Tasks are the IDs of the tasks that fail in turn; none means fifty that exist nowhere.
+	Tasks []string
 	// First numbers the first execution, so that floods of one run do not repeat each other.
 	First int
 }
@@ -21,19 +21,22 @@ type Flood struct {
 // line has the length of a realistic failure event, about 330 bytes, and every
 // variable part has a fixed width.
 const line = `%s;sense-node-%02d;Daily sales reload of the northern region %04d;Sales dashboard of the northern region;INTERNAL\sa_scheduler;` +
-	`%08x-b5a6-7890-1234-567890abcdef;a1b2c3d4-e5f6-7890-abcd-ef1234567890;2026-05-06 14:23:45,123;WARN;%08x-c5d4-3210-fedc-ba0987654321;Max retries reached and the task was given up`
+	`%s;a1b2c3d4-e5f6-7890-abcd-ef1234567890;2026-05-06 14:23:45,123;WARN;%08x-c5d4-3210-fedc-ba0987654321;Max retries reached and the task was given up`
 
 // Datagram returns the n-th datagram.
 func (f Flood) Datagram(n int) []byte {
-	kind, tasks := f.Type, f.Tasks
+	kind, task := f.Type, n%50
 	if kind == "" {
 		kind = "/scheduler-reload-failed/"
 	}
-	if tasks == 0 {
-		tasks = 50
+	id := ""
+	if len(f.Tasks) > 0 {
+		task = n % len(f.Tasks)
+		id = f.Tasks[task]
+	} else {
+		id = fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", task)
 	}
-	task := n % tasks
-	return fmt.Appendf(nil, line, kind, task%100, task%10_000, task, f.First+n)
+	return fmt.Appendf(nil, line, kind, task%100, task%10_000, id, f.First+n)
 }
 
 // ExecutionID returns the execution ID of the n-th datagram.

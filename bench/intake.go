@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"butler/actors/ingest"
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/internal/journal/jetstream"
+	"butler/internal/udp"
+)
+
+// Intake is the way from the socket to the durable journal, and nothing behind it.
+type Intake struct {
+	address netip.AddrPort
+	stored  atomic.Int64
+	stop    func()
+}
+
+// countingQueue counts what has become durable.
+type countingQueue struct {
+	*journal.Queue
+	stored *atomic.Int64
+}
+
+// Append implements ingest.Queue.
+func (q countingQueue) Append(entries [][]byte, done func(journal.Seq, int, error)) {
+	q.Queue.Append(entries, func(seq journal.Seq, base int, err error) {
+		if err == nil {
+			q.stored.Add(int64(len(entries)))
+		}
+		done(seq, base, err)
+	})
+}
+
+// NewIntake starts the ingest actor in front of an embedded, synchronously
+// written journal in a temporary directory.
+func NewIntake() (*Intake, error) {
+	ctx := context.Background()
+	directory, err := os.MkdirTemp("", "butler-bench-")
+	if err != nil {
+		return nil, err
+	}
+	store, err := jetstream.Open(ctx, jetstream.Options{Dir: directory})
+	if err != nil {
+		return nil, err
+	}
+	queue, ledger, err := openQueue(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	in := &Intake{}
+	kit := actorkit.New(zap.NewNop(), nil)
+	listening := make(chan netip.AddrPort, 1)
+	options := &ingest.Options{
+		Kit: kit, Log: zap.NewNop(), Metrics: ingest.NewMetrics(prometheus.NewRegistry()),
+		Queue: countingQueue{queue, &in.stored}, ReceiveBuffer: receiveBuffer,
+		Rules: ingest.Rules{MaxMessageSize: 65_507, QueueSize: 1 << 30, BackpressureThreshold: 100},
+		Listen: func(ctx context.Context) (ingest.Socket, error) {
+			return udp.Listen(ctx, udp.ListenOptions{Host: "127.0.0.1", ReceiveBuffer: receiveBuffer})
+		},
+		OnListening: func(at netip.AddrPort) { listening <- at },
+	}
+	pid := kit.System.Root.Spawn(options.Props())
+	in.address = <-listening
+	in.stop = func() {
+		_ = kit.System.Root.StopFuture(pid).Wait()
+		_ = queue.Close(ctx)
+		_ = ledger.Close(ctx)
+		_ = store.Close()
+		_ = os.RemoveAll(directory)
+	}
+	return in, nil
+}
+
+func openQueue(ctx context.Context, store journal.Store) (*journal.Queue, *journal.Ledger, error) {
+	state, err := store.Open(ctx, "ledger", journal.Limits{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	ledger, err := journal.OpenLedger(ctx, state, journal.LedgerOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	events, err := store.Open(ctx, "events", journal.Limits{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the events log: %w", err)
+	}
+	queue, err := journal.OpenQueue(ctx, "events", events, ledger, journal.QueueOptions{})
+	return queue, ledger, err
+}
+
+// Addr returns where the intake listens.
+func (i *Intake) Addr() netip.AddrPort { return i.address }
+
+// Count returns how many events are durable.
+func (i *Intake) Count() int { return int(i.stored.Load()) }
+
+// Close stops the intake and removes its journal.
+func (i *Intake) Close() error {
+	i.stop()
+	return nil
+}
+
+// Mallocs returns how many objects this process has allocated so far.
+func Mallocs() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
+}
