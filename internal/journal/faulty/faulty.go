@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -120,6 +121,14 @@ type log struct {
 	journal.Log
 	store *Store
 	name  string
+}
+
+// MaxRecord implements journal.Bounded.
+func (l *log) MaxRecord() int {
+	if b, ok := l.Log.(journal.Bounded); ok {
+		return b.MaxRecord()
+	}
+	return math.MaxInt
 }
 
 // Append implements journal.Log.

@@ -2,8 +2,10 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -99,6 +101,9 @@ func connect(opts Options, log *zap.Logger) (*engine, error) {
 		options = append(options, nats.ClientCert(opts.ClientCert, opts.ClientKey))
 	}
 	conn, err := nats.Connect(opts.URL, options...)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // the URL itself may hold a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: connect to NATS: %w", journal.ErrUnavailable, err)
 	}

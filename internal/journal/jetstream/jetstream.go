@@ -148,6 +148,9 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 		return nil, fmt.Errorf("open log %s: %w", name, s.explain(ctx, eng, err))
 	}
 	l := &log{store: s, stream: cfg.Name, subject: cfg.Subjects[0], maxRecord: eng.maxRecord()}
+	if limits.MaxBytes > 0 {
+		l.maxRecord = min(l.maxRecord, int(limits.MaxBytes)-headerRoom)
+	}
 	l.note(stream.CachedInfo().State)
 	return l, nil
 }

@@ -161,6 +161,13 @@ func TestOpen_failsWithoutTheExternalServer(t *testing.T) {
 	}
 }
 
+func TestOpen_doesNotTellThePasswordInAURL(t *testing.T) {
+	_, err := jetstream.Open(t.Context(), jetstream.Options{URL: "nats://butler:hunter2@host:not a port"})
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("want an error without the password, got %v", err)
+	}
+}
+
 func TestStore_refusesARecordThatIsTooLarge(t *testing.T) {
 	log := openLog(t, open(t, jetstream.Options{Dir: t.TempDir()}), journal.Limits{})
 	if _, err := log.Append(t.Context(), "1", make([]byte, 20<<20)); !errors.Is(err, journal.ErrTooLarge) {

@@ -26,7 +26,7 @@ type log struct {
 	bytes       int64
 }
 
-// MaxRecord returns the size up to which Append takes a record.
+// MaxRecord implements journal.Bounded.
 func (l *log) MaxRecord() int { return l.maxRecord }
 
 // Bounds implements journal.Log.
@@ -48,10 +48,11 @@ func (l *log) Bytes() int64 {
 func (l *log) note(state jetstream.StreamState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next = max(l.next, journal.Seq(state.LastSeq)+1)
+	last := journal.Seq(state.LastSeq)
+	l.next = max(l.next, last+1)
 	l.first = max(l.first, journal.Seq(state.FirstSeq), 1)
 	if state.Msgs == 0 {
-		l.first = l.next
+		l.first = max(l.first, last+1)
 	}
 	l.bytes = int64(state.Bytes)
 }
@@ -130,7 +131,7 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 			return fmt.Errorf("read %s from %d: %w", l.stream, from, err)
 		}
 		if len(records) == 0 {
-			return nil // trimmed meanwhile up to the end
+			return l.ended(from)
 		}
 		for _, r := range records {
 			if r.seq >= end {
@@ -143,6 +144,16 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 		}
 	}
 	return nil
+}
+
+// ended says what it means that the server has nothing from seq on, though it
+// took a later record: a trim meanwhile, a loss that readers notice by the gap,
+// or in a cluster a replica that lags behind the one which took it.
+func (l *log) ended(seq journal.Seq) error {
+	if first, next := l.Bounds(); l.store.opts.URL == "" || seq < first || first == next {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has not got record %d to this replica yet", journal.ErrUnavailable, l.stream, seq)
 }
 
 // fetched is one record from the server.

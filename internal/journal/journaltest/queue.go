@@ -26,6 +26,7 @@ var queueTests = []test{
 	{"keeps handled records readable", testQueueKeeps},
 	{"drops handled records by size, never others", testQueueKeepBytes},
 	{"makes room in a full log", testQueueFull},
+	{"refuses what its log can never hold", testQueueTooLarge},
 	{"ends with ErrClosed", testQueueClosed},
 }
 
@@ -339,9 +340,9 @@ func testQueueKeepBytes(t *testing.T, p *place) {
 }
 
 func testQueueFull(t *testing.T, p *place) {
-	q := p.queue(t, journal.Limits{MaxBytes: 16 << 20}, journal.QueueOptions{KeepFor: time.Hour})
+	q := p.queue(t, journal.Limits{MaxBytes: 128 << 10}, journal.QueueOptions{KeepFor: time.Hour})
 	defer q.close(t)
-	record := string(make([]byte, 1<<20))
+	record := string(make([]byte, 8<<10))
 	for range 40 { // more than twice what fits, handled at once
 		q.push(t, record)
 		q.Ack(q.next(t).Seq)
@@ -358,6 +359,20 @@ func testQueueFull(t *testing.T, p *place) {
 	eventually(t, "the queue is healthy again", func() bool { return q.Healthy() == nil })
 	if got := q.Stats(); got.Pending != 0 {
 		t.Errorf("want nothing left, got %+v", got)
+	}
+}
+
+func testQueueTooLarge(t *testing.T, p *place) {
+	q := p.queue(t, journal.Limits{MaxBytes: 128 << 10}, journal.QueueOptions{})
+	defer q.close(t)
+	done := make(chan error, 1)
+	q.Append([][]byte{make([]byte, 130<<10)}, func(_ journal.Seq, _ int, err error) { done <- err })
+	if err := <-done; !errors.Is(err, journal.ErrTooLarge) {
+		t.Errorf("want %v, got %v", journal.ErrTooLarge, err)
+	}
+	q.push(t, "small")
+	if got := q.nextText(t); !slices.Equal(got, []string{"small"}) {
+		t.Errorf("the entry behind it: got %q", got)
 	}
 }
 

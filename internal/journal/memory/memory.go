@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"butler/internal/journal"
@@ -84,6 +85,17 @@ type log struct {
 	data   *data
 	limits journal.Limits
 }
+
+// MaxRecord implements journal.Bounded.
+func (l *log) MaxRecord() int {
+	if l.limits.MaxBytes > 0 {
+		return int(l.limits.MaxBytes) - idRoom
+	}
+	return math.MaxInt
+}
+
+// idRoom is what an id may take beside its record.
+const idRoom = 64
 
 // Append implements journal.Log.
 func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq, error) {
