@@ -10,6 +10,10 @@
 // a full or broken disk is a state that is told, not an error per caller.
 //
 // It must never interpret what it stores, and never drop an unhandled event.
+//
+// Goroutines: one for each Ledger and each Queue, from its opening to its Close.
+// It runs their callbacks, one at a time and in the order of the calls; a callback
+// that blocks holds up the writes behind it.
 package journal
 
 import (
