@@ -128,6 +128,10 @@ func pump(ctx context.Context, q Queue, post func(any)) {
 
 // arrived sends every event of a record to its shard.
 func (x *executions) arrived(ctx actor.Context, record journal.Record) {
+	if record.Damage != nil {
+		x.opts.Metrics.unreadable.Inc()
+		x.opts.Log.Error("journal record is damaged, its events are lost", zap.Uint64("record", uint64(record.Seq)), logx.Err(record.Damage))
+	}
 	batches := map[int][]messages.PlacedEvent{}
 	for i, entry := range record.Entries {
 		at := messages.EventPosition{Seq: uint64(record.Seq), Index: uint32(i)}

@@ -30,6 +30,8 @@ type Kit struct {
 	System *actor.ActorSystem
 	Log    *zap.Logger
 	stats  *Stats
+	// dispatch runs the mailboxes of all actors of the kit.
+	dispatch *dispatcher
 }
 
 // New creates an actor system whose own log lines go to log at Warn and above.
@@ -45,7 +47,7 @@ func New(log *zap.Logger, stats *Stats) *Kit {
 		actor.WithDeadLetterThrottleInterval(time.Second),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	return &Kit{System: system, Log: log, stats: stats}
+	return &Kit{System: system, Log: log, stats: stats, dispatch: newDispatcher()}
 }
 
 // Props describes an actor of one kind with the kit's mailbox and middleware.
@@ -55,6 +57,7 @@ func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOpt
 	stat := k.stats.kind(kind)
 	all := append([]actor.PropsOption{
 		actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat} }),
+		actor.WithDispatcher(k.dispatch),
 		actor.WithReceiverMiddleware(k.observe(kind, stat)),
 	}, opts...)
 	return actor.PropsFromProducer(producer, all...)

@@ -70,6 +70,7 @@ type App struct {
 	closer closer
 
 	listening chan netip.AddrPort
+	deaf      chan error
 	address   netip.AddrPort
 }
 
@@ -80,7 +81,8 @@ type pids struct{ ingest, gate, notify *actor.PID }
 func New(o Options) (*App, error) {
 	a := &App{
 		opts: o, cfg: o.Config, log: o.Log, health: supervisors.NewBoard(),
-		reg: metrics.New(buildinfo.Read()), fatal: make(chan error, 1), listening: make(chan netip.AddrPort, 1),
+		reg: metrics.New(buildinfo.Read()), fatal: make(chan error, 1),
+		listening: make(chan netip.AddrPort, 1), deaf: make(chan error, 1),
 	}
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, a.closer.close(context.Background(), zap.NewNop()))
@@ -146,6 +148,8 @@ func (a *App) Start(ctx context.Context) error {
 	select {
 	case a.address = <-a.listening:
 		return nil
+	case err := <-a.deaf:
+		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)
 	case err := <-a.fatal:
 		return err
 	case <-bounded.Done():
@@ -177,32 +181,47 @@ func (a *App) OperationsAddress() string {
 // Backlog returns how many events wait for a decision and how many notices for
 // their delivery.
 func (a *App) Backlog() (events, notices int) {
-	waiting, err := a.outbox.Instances()
-	if err != nil {
-		a.log.Error("the outbox cannot be counted", logx.Err(err))
-	}
-	for _, n := range waiting {
-		notices += n
-	}
-	return a.queue.Stats().Entries, notices
+	return a.queue.Stats().Entries, a.outbox.Waiting()
 }
 
+// closeTime is what closing the journal and the servers gets at the least, even
+// where draining has used up the time: an orderly end is worth it.
+const closeTime = 3 * time.Second
+
 // Stop ends the service in order. What is not told by the end of ctx is told
-// after the next start.
+// after the next start, which is no error.
 func (a *App) Stop(ctx context.Context) error {
 	a.health.Stopping()
 	a.log.Info("stopping: the intake closes, what is on its way is finished")
-	a.closeIntake(ctx)
-	a.drainQueue(ctx)
-	a.drainDelivery(ctx)
+	for _, step := range []func(context.Context){a.closeIntake, a.drainQueue, a.drainDelivery} {
+		a.halfOf(ctx, step)
+	}
 	if a.tree != nil {
 		a.tree.Stop()
 	}
 	stats := a.queue.Stats()
-	err := a.closer.close(ctx, a.log)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
+	defer cancel()
+	err := a.closer.close(closing, a.log)
 	a.serve.Wait()
 	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
 	return err
+}
+
+// halfOf gives a step of the shutdown half of the time that is left, so that no
+// step takes the time of all that follow.
+func (a *App) halfOf(ctx context.Context, step func(context.Context)) {
+	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
+	defer cancel()
+	step(bounded)
+}
+
+// remaining returns the time until the deadline of ctx; a minute where it has none.
+func remaining(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return time.Minute
 }
 
 // drainQueue waits until every journalled event is decided. An event whose

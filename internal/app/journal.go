@@ -31,7 +31,8 @@ func (a *App) openJournal() error {
 	}
 	a.closer.add("journal store", func(context.Context) error { return a.store.Close() })
 
-	state, err := a.store.Open(ctx, logLedger, journal.Limits{MaxBytes: section.MaxBytes})
+	// The ledger has no limit of its own: it has to write in order to get smaller.
+	state, err := a.store.Open(ctx, logLedger, journal.Limits{})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}

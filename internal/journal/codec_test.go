@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +29,7 @@ func TestRecord_comesBackAsItWas(t *testing.T) {
 		{"one empty entry", [][]byte{{}}},
 		{"several", sampleEntries},
 		{"many", slicesOf(5000)},
+		{"alike, so compressed", similarEntries()},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -58,6 +61,33 @@ func slicesOf(n int) [][]byte {
 	return entries
 }
 
+// similarEntries are what a burst of events looks like.
+func similarEntries() [][]byte {
+	entries := make([][]byte, 64)
+	for i := range entries {
+		entries[i] = fmt.Appendf(nil, "/scheduler-task-failed/;node1;Daily sales;Sales;LAB\\joe;%08x-b5a6-7890-1234-567890abcdef;WARN;Max retries reached", i)
+	}
+	return entries
+}
+
+func TestRecord_isCompressedWhereThatPays(t *testing.T) {
+	small, _ := encodeRecord(kindQueue, when, sampleEntries)
+	if small[0] != recordPlain {
+		t.Errorf("want a small record left as it is, got version %d", small[0])
+	}
+	similar := similarEntries()
+	record, _ := encodeRecord(kindQueue, when, similar)
+	if record[0] != recordCompressed || len(record) > sum(similar)/3 {
+		t.Errorf("want entries that are alike in a third of their size, got version %d, %d of %d bytes", record[0], len(record), sum(similar))
+	}
+	noise := make([]byte, 4<<10)
+	rand.NewChaCha8([32]byte{1}).Read(noise)
+	random, _ := encodeRecord(kindQueue, when, [][]byte{noise})
+	if random[0] != recordPlain {
+		t.Errorf("want what does not shrink left as it is, got version %d", random[0])
+	}
+}
+
 func sum(entries [][]byte) int { return packed{entries: entries}.size() - len(entries)*sliceHeader }
 
 func TestRecord_refusesDamage(t *testing.T) {
@@ -71,13 +101,18 @@ func TestRecord_refusesDamage(t *testing.T) {
 		record, _ := encodeRecord(kindQueue, when, nil)
 		return seal(append(record[:headerSize:headerSize], body...))
 	}
+	recompressed := func(body []byte) []byte {
+		record, _ := encodeRecord(kindQueue, when, nil)
+		record[0] = recordCompressed
+		return seal(append(record[:headerSize:headerSize], body...))
+	}
 	rows := []struct {
 		name, says string
 		record     []byte
 	}{
 		{"empty", "too short", nil},
 		{"shorter than a header", "too short", good[:9]},
-		{"version of a later release", "version 2", changed(0, 2)},
+		{"version of a later release", "version 3", changed(0, 3)},
 		{"version zero", "version 0", changed(0, 0)},
 		{"flipped bit", "checksum", changed(40, good[40]^1)},
 		{"cut off", "checksum", good[:len(good)-1]},
@@ -88,6 +123,9 @@ func TestRecord_refusesDamage(t *testing.T) {
 		{"entry larger than the record", "entry 0", resealed([]byte{1, 9, 'a'})},
 		{"entry length that overflows", "entry 0", resealed(append([]byte{1}, bytes.Repeat([]byte{0xff}, 11)...))},
 		{"bytes after the last entry", "after the last", resealed([]byte{1, 1, 'a', 'b'})},
+		{"compressed, and an end is missing", "compressed entries", recompressed([]byte{0x80})},
+		{"compressed, not by us", "compressed entries", recompressed([]byte{9, 0xff, 0xff, 1})},
+		{"compressed to more than fits", "compressed entries", recompressed([]byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0})},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -154,6 +192,7 @@ var goldenRecords = []struct {
 	entries [][]byte
 }{
 	{"queue.v1.hex", kindQueue, [][]byte{[]byte("/engine-reload-failed/;node1;task"), {}, {0xff, 0}}},
+	{"queue.v2.hex", kindQueue, similarEntries()},
 	{"ledger.v1.hex", kindLedger, [][]byte{
 		encodeOp(Op{Bucket: "notice", Key: "a1b2", Value: []byte(`{"v":1}`)}),
 		encodeOp(Op{Bucket: "cursor", Key: "events"}),
@@ -216,7 +255,9 @@ func FuzzDecodeRecord(f *testing.F) {
 func FuzzDecodeRaw(f *testing.F) {
 	record, _ := encodeRecord(kindQueue, when, sampleEntries)
 	f.Add(record)
-	f.Add([]byte{recordVersion})
+	f.Add([]byte{recordPlain})
+	similar, _ := encodeRecord(kindQueue, when, similarEntries())
+	f.Add(similar)
 	f.Fuzz(func(t *testing.T, record []byte) {
 		if _, err := decodeRecord(kindQueue, record); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("want only %v, got %v", ErrCorrupt, err)

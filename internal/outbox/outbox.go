@@ -218,6 +218,9 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 	return backlog, nil
 }
 
+// Waiting counts the notices that wait for delivery.
+func (o *Outbox) Waiting() int { return o.ledger.Len(bucketNotice) }
+
 // Instances counts the waiting notices of every instance that left something
 // behind; one that has nothing but windows counts 0.
 func (o *Outbox) Instances() (map[string]int, error) {

@@ -208,7 +208,7 @@ func testCompaction(t *testing.T, p *place) {
 	for key, value := range want {
 		commit(t, l, put("x", key, value))
 	}
-	large := string(make([]byte, 1<<20))
+	large := noise(1<<20, 0)
 	for i := range 24 {
 		key := fmt.Sprint("new ", i%2)
 		want[key] = large + fmt.Sprint(i)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -238,15 +239,15 @@ func testQueueBehind(t *testing.T, p *place) {
 	q := p.queue(t, journal.Limits{}, journal.QueueOptions{})
 	defer q.close(t)
 	const n = 24
-	filler := bytes.Repeat([]byte("x"), 1<<20)
+	filler := noise(1<<20, 0)
 	var want []string
 	for i := range n {
 		want = append(want, fmt.Sprint(i))
-		q.push(t, want[i], string(filler))
+		q.push(t, want[i], filler)
 	}
 	for i := range n {
 		r := q.next(t)
-		if len(r.Entries) != 2 || string(r.Entries[0]) != want[i] || !bytes.Equal(r.Entries[1], filler) {
+		if len(r.Entries) != 2 || string(r.Entries[0]) != want[i] || !bytes.Equal(r.Entries[1], []byte(filler)) {
 			t.Fatalf("record %d: got %d entries, the first %.20q", i, len(r.Entries), r.Entries[0])
 		}
 		q.Ack(r.Seq)
@@ -325,13 +326,12 @@ func wantRange(t *testing.T, q queued, want ...string) {
 func testQueueKeepBytes(t *testing.T, p *place) {
 	q := p.queue(t, journal.Limits{}, journal.QueueOptions{KeepFor: time.Hour, KeepBytes: 64 << 10})
 	defer q.close(t)
-	record := string(make([]byte, 8<<10))
-	for range 6 {
-		q.push(t, record)
+	for i := range 6 {
+		q.push(t, noise(8<<10, i))
 		q.Ack(q.next(t).Seq)
 	}
-	for range 12 {
-		q.push(t, record)
+	for i := range 12 {
+		q.push(t, noise(8<<10, i))
 	}
 	eventually(t, "the log holds nothing handled", func() bool { first, _ := q.log.Bounds(); return first == 7 })
 	if got := q.Stats(); got.Pending != 12 {
@@ -342,13 +342,12 @@ func testQueueKeepBytes(t *testing.T, p *place) {
 func testQueueFull(t *testing.T, p *place) {
 	q := p.queue(t, journal.Limits{MaxBytes: 128 << 10}, journal.QueueOptions{KeepFor: time.Hour})
 	defer q.close(t)
-	record := string(make([]byte, 8<<10))
-	for range 40 { // more than twice what fits, handled at once
-		q.push(t, record)
+	for i := range 40 { // more than twice what fits, handled at once
+		q.push(t, noise(8<<10, i))
 		q.Ack(q.next(t).Seq)
 	}
-	for range 24 {
-		q.Append([][]byte{[]byte(record)}, func(journal.Seq, int, error) {})
+	for i := range 24 {
+		q.Append([][]byte{[]byte(noise(8<<10, i))}, func(journal.Seq, int, error) {})
 	}
 	eventually(t, "the queue says that it is full", func() bool { return errors.Is(q.Healthy(), journal.ErrFull) })
 	for got := 0; got < 24; { // handling is what makes room
@@ -391,4 +390,11 @@ func testQueueClosed(t *testing.T, p *place) {
 	if err := <-ended; !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("append: want %v, got %v", journal.ErrClosed, err)
 	}
+}
+
+// noise returns n bytes that no compression makes shorter, others for every seed.
+func noise(n, seed int) string {
+	out := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(out) // it never fails
+	return string(out)
 }

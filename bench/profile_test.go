@@ -1,0 +1,18 @@
+package bench
+
+import (
+	"io"
+	"testing"
+)
+
+// BenchmarkDecisions runs the measurement once an iteration, for a profile:
+// go test ./bench -run '^$' -bench Decisions -benchtime 1x -cpuprofile cpu.out.
+func BenchmarkDecisions(b *testing.B) {
+	for b.Loop() {
+		figures, err := Decisions(io.Discard, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(figures[0].Value, "events/s")
+	}
+}
