@@ -22,6 +22,7 @@ var (
 	errForbidden  = apiError{40301, http.StatusForbidden, "forbidden", "call from the machine that runs the service"}
 	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see the list of endpoints in the documentation"}
 	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
+	errPartly     = apiError{40901, http.StatusConflict, "not everything was done", "list what is parked, and repeat it for the rest"}
 	errInternal   = apiError{50001, http.StatusInternalServerError, "internal error", "see the log of the service"}
 	errNotReady   = apiError{50301, http.StatusServiceUnavailable, "not ready", "wait, or see /health for the reason"}
 )
@@ -34,6 +35,16 @@ func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {
 		apiError
 		Detail string `json:"detail,omitempty"`
 	}{row, detail})
+}
+
+// failPartly answers a change that worked for count things and not for the rest.
+func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
+	ctx.SetStatusCode(errPartly.Status)
+	write(ctx, struct {
+		apiError
+		Detail string `json:"detail"`
+		Count  int    `json:"count"`
+	}{errPartly, detail, count})
 }
 
 // answer sends a value as JSON.

@@ -9,13 +9,17 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fasthttp/router"
@@ -110,10 +114,10 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)
 	r.GET("/health", s.health)
-	r.GET("/admin/parked", local(s.listParked))
-	r.POST("/admin/parked/replay", local(s.changeParked(s.opts.Admin.ReplayParked)))
-	r.POST("/admin/parked/drop", local(s.changeParked(s.opts.Admin.DropParked)))
-	r.GET("/admin/quarantine", local(s.listQuarantine))
+	r.GET("/admin/parked", s.local(s.listParked))
+	r.POST("/admin/parked/replay", s.local(s.changeParked(s.opts.Admin.ReplayParked)))
+	r.POST("/admin/parked/drop", s.local(s.changeParked(s.opts.Admin.DropParked)))
+	r.GET("/admin/quarantine", s.local(s.listQuarantine))
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }
 	r.PanicHandler = func(ctx *fasthttp.RequestCtx, cause any) {
@@ -157,23 +161,52 @@ func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
 	s.respond(ctx, list, err)
 }
 
-// parkedChange is the body of a replay or drop.
+// parkedChange is the body of a replay or drop. It means notices in one of three ways.
 type parkedChange struct {
-	// Instance limits the change to one destination instance.
-	Instance string `json:"instance"`
-	// IDs are the notices; none means all (of Instance).
+	// IDs are the notices.
 	IDs []string `json:"ids"`
+	// Instance stands for all notices of one destination instance.
+	Instance string `json:"instance"`
+	// All stands for all notices. A body that names nothing must not mean everything.
+	All bool `json:"all"`
+}
+
+// read takes the body of a request, and reports what is wrong with it.
+func (c *parkedChange) read(body []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(c); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("one object is wanted, and nothing after it")
+	}
+	ways := 0
+	for _, used := range []bool{len(c.IDs) > 0, c.Instance != "", c.All} {
+		if used {
+			ways++
+		}
+	}
+	if ways != 1 || len(c.IDs) > maxList {
+		return fmt.Errorf("one of ids, instance and all is wanted, with %d ids at the most", maxList)
+	}
+	return nil
 }
 
 func (s *Server) changeParked(change func(context.Context, string, []string) (int, error)) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		var in parkedChange
-		if err := json.Unmarshal(ctx.PostBody(), &in); err != nil {
-			fail(ctx, errBadRequest, `the body must be {"instance": "...", "ids": ["..."]}: `+err.Error())
+		if err := in.read(ctx.PostBody()); err != nil {
+			fail(ctx, errBadRequest, `the body must be {"ids": ["..."]}, {"instance": "..."} or {"all": true}: `+err.Error())
 			return
 		}
 		count, err := change(ctx, in.Instance, in.IDs)
-		s.respond(ctx, map[string]int{"count": count}, err)
+		if err != nil {
+			s.opts.Log.Warn("parked notices could not all be changed", zap.String("route", string(ctx.Path())), logx.Count(count), logx.Err(err))
+			failPartly(ctx, count, err.Error())
+			return
+		}
+		answer(ctx, map[string]int{"count": count})
 	}
 }
 
@@ -199,12 +232,17 @@ func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
 	return n, true
 }
 
-// local admits a call only from this machine, and only from a program: the
-// header cannot be set by a web page of another origin.
-func local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+// local admits a call only from this machine, and only from a program: a web
+// page of another origin cannot set the header, and one whose name was pointed at
+// this machine shows that name as the host.
+func (s *Server) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if !ctx.RemoteIP().IsLoopback() {
+		if !ctx.RemoteIP().IsLoopback() && !ctx.RemoteIP().Equal(ctx.LocalIP()) {
 			fail(ctx, errForbidden, "this call is answered on the machine itself only")
+			return
+		}
+		if !s.isOwnName(string(ctx.Host())) {
+			fail(ctx, errForbidden, "call by IP address or as localhost")
 			return
 		}
 		if len(ctx.Request.Header.Peek(AdminHeader)) == 0 {
@@ -213,6 +251,23 @@ func local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		next(ctx)
 	}
+}
+
+// isOwnName reports whether the Host header of a call is an address, localhost,
+// or the name that the server was told to listen on.
+func (s *Server) isOwnName(host string) bool {
+	name := strings.ToLower(hostOf(host))
+	_, err := netip.ParseAddr(name)
+	return err == nil || name == "localhost" || name != "" && name == strings.ToLower(hostOf(s.opts.Address))
+}
+
+// hostOf returns the host of "host", "host:port" and "[host]:port".
+func hostOf(hostPort string) string {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host = hostPort
+	}
+	return strings.Trim(host, "[]")
 }
 
 // AdminHeader must be sent, with any value, with every administrative call.

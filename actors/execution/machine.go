@@ -347,7 +347,7 @@ func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure mes
 	if failure.Retryable() {
 		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
 	}
-	w.miss(fmt.Sprintf("the Qlik Repository Service refused the %s look-up: %s", requestNames[what], failure.Text))
+	w.miss(fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text))
 	if what == askTask {
 		return m.decideWithoutTask(now, w)
 	}

@@ -148,8 +148,8 @@ func TestMachine_goesOnWithoutWhatIsMissing(t *testing.T) {
 		{"app gone", failing[messages.LookupApp](messages.FailureNotFound), "the app does not exist"},
 		{"owner gone", failing[messages.LookupOwner](messages.FailureNotFound), "owner does not exist"},
 		{"script log fails", failing[messages.FetchScriptLog](messages.FailureUnavailable), "script log could not be fetched"},
-		{"look-up refused", failing[messages.LookupApp](messages.FailureRejected), "refused the app look-up"},
-		{"task look-up refused", failing[messages.LookupTask](messages.FailureRejected), "refused the task look-up"},
+		{"look-up refused", failing[messages.LookupApp](messages.FailureRejected), "app look-up was refused"},
+		{"task look-up refused", failing[messages.LookupTask](messages.FailureRejected), "task look-up was refused"},
 		{"app never answers", failing[messages.LookupApp](messages.FailureTimeout), "did not answer within 30s"},
 	}
 	for _, tt := range tests {

@@ -256,8 +256,8 @@ func TestGate_withoutAConnection(t *testing.T) {
 	onStage(t, Options{}, func(s *stage) {
 		s.ask(messages.LookupApp{AppID: guid(1)}, messages.FetchScriptLog{TaskID: guid(1)})
 		for _, r := range s.probe.All() {
-			if failureIn(r.Message) != messages.FailureUnavailable {
-				t.Errorf("%+v, want unavailable", r.Message)
+			if failureIn(r.Message) != messages.FailureRejected {
+				t.Errorf("%+v, want rejected: repeating does not help", r.Message)
 			}
 		}
 		if diff := cmp.Diff([]string{"down: no Qlik Sense connection is configured"}, s.told()); diff != "" {

@@ -79,7 +79,7 @@ const notConfigured = "no Qlik Sense connection is configured"
 func (m *machine) ask(now time.Time, q question) []effect {
 	switch {
 	case m.rules.NotConfigured:
-		return m.refuse(now, q, messages.FailureUnavailable, notConfigured)
+		return m.refuse(now, q, messages.FailureRejected, notConfigured)
 	case !qlik.IsGUID(q.key.id):
 		return m.refuse(now, q, messages.FailureRejected, "the "+operations[q.key.op].noun+" ID is not an object ID")
 	}

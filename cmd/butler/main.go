@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"butler/config"
 	"butler/internal/buildinfo"
 )
 
@@ -32,15 +34,25 @@ func main() {
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(spread(args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errReported) {
-		fmt.Fprintln(os.Stderr, "butler:", err)
-	}
+	complain(os.Stderr, err)
 	return 1
+}
+
+// complain says why a command failed. Problems of a configuration are lines of
+// their own that begin with the place, so that editors find it.
+func complain(out io.Writer, err error) {
+	if problems, ok := errors.AsType[*config.Problems](err); ok {
+		fmt.Fprintf(out, "%v\nbutler: problems in the configuration: %d\n", problems, len(problems.List)+problems.More)
+		return
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(out, "butler:", err)
+	}
 }
 
 // errReported is returned by a command that has told the user everything already.
@@ -54,7 +66,17 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "butler",
 		Short: "Alerts for Qlik Sense tasks: receives task events, tells the right people and systems, loses none",
-		Args:  cobra.NoArgs,
+		Long: `butler receives an event whenever a task of a Qlik Sense cluster fails, is aborted
+or succeeds, looks the rest up in the repository, and tells the right people and
+systems. It loses none: an event is on disk before it is worked on, and a message
+that cannot be delivered is tried again and then kept until somebody decides.
+
+See it at work:       butler demo
+Start with defaults:  butler run
+Start in earnest:     butler check butler.yaml && butler run -c butler.yaml
+
+butler -c FILE, with the options below, is the command line of the Node.js tool.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), buildinfo.Read().Version)
@@ -95,13 +117,4 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-// hostName returns the name of this machine, for events sent by hand.
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,24 +34,52 @@ type runOptions struct {
 
 func (o *runOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration file (.yaml); also "+configEnv)
-	f.StringVarP(&o.logLevel, "loglevel", "l", "", "error, warn, info, verbose, debug or silly; replaces logLevel of the file")
+	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
+	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logLevels, ", ")+"; replaces logLevel of the file")
 	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
 	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged, and its key has the default")
-	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "REST calls a minute and client; 0 means no limit")
-	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this address at the start")
-	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender of the test mail; without it that of the first configured mail")
-	f.StringSliceVar(&o.newRelicNames, "new-relic-account-name", nil, "New Relic account names; replace those of the file")
-	f.StringSliceVar(&o.newRelicKeys, "new-relic-api-key", nil, "New Relic API keys, in the same order")
-	f.StringSliceVar(&o.newRelicIDs, "new-relic-account-id", nil, "New Relic account IDs, in the same order")
+	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "accepted, without effect until there is a REST API: its calls per minute and client")
+	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
+	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
+	f.StringArrayVar(&o.newRelicNames, "new-relic-account-name", nil, "New Relic account `names`; replace those of the file")
+	f.StringArrayVar(&o.newRelicKeys, "new-relic-api-key", nil, "New Relic API `keys`, in the same order")
+	f.StringArrayVar(&o.newRelicIDs, "new-relic-account-id", nil, "New Relic account `IDs`, in the same order")
 }
+
+// listOptions take several words: --new-relic-account-name first second.
+var listOptions = []string{"--new-relic-account-name", "--new-relic-api-key", "--new-relic-account-id"}
+
+// spread repeats the name of an option that takes several words before each of
+// them, which is the form that the command line library understands.
+func spread(args []string) []string {
+	var out []string
+	list, first := "", false
+	for _, arg := range args {
+		switch {
+		case strings.HasPrefix(arg, "-"):
+			list, first = "", true
+			if slices.Contains(listOptions, arg) {
+				list = arg
+			}
+		case list != "" && !first:
+			out = append(out, list)
+		default:
+			first = false
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
+// logLevels are those of the Node.js tool.
+var logLevels = []string{"error", "warn", "info", "verbose", "debug", "silly"}
 
 // overrides returns what the options change of the configuration.
 func (o *runOptions) overrides() (map[string]any, error) {
 	out := map[string]any{}
 	if o.logLevel != "" {
-		if !slices.Contains([]string{"error", "warn", "info", "verbose", "debug", "silly"}, o.logLevel) {
-			return nil, fmt.Errorf("--loglevel %s is not one of error, warn, info, verbose, debug, silly", o.logLevel)
+		if !slices.Contains(logLevels, o.logLevel) {
+			return nil, fmt.Errorf("--loglevel %s is not one of %s", o.logLevel, strings.Join(logLevels, ", "))
 		}
 		out["logLevel"] = o.logLevel
 	}
@@ -91,9 +120,18 @@ func newRun() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run the service; without -c on embedded defaults, on this machine only",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		Short: "Run the service",
+		Long: `Runs the service until SIGINT or SIGTERM; a second signal ends it at once.
+
+Without a file it runs on built-in defaults: it receives task events from this
+machine only, logs them, and tells nobody, because it knows no destination. It
+says at its start what it assumes. Any key may also be set by an environment
+variable: BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
+		Example: `  butler run                   look around
+  butler check butler.yaml     before the first start, and after every change
+  butler run -c butler.yaml    in earnest`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.register(cmd)
 	return cmd
@@ -122,43 +160,4 @@ func run(ctx context.Context, o runOptions) error {
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Delivery().ShutdownTimeout)
 	defer cancel()
 	return errors.Join(err, service.Stop(stopping))
-}
-
-func newCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check FILE",
-		Short: "Check a configuration file and change nothing; exit code 1 when it has problems",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o := runOptions{configFile: args[0]}
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			return report(cmd, cfg)
-		},
-	}
-}
-
-// report says what a good configuration does.
-func report(cmd *cobra.Command, cfg *config.Config) error {
-	out := cmd.OutOrStdout()
-	table, err := app.Check(cfg)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "%s: no problems\n", cfg.File())
-	for _, b := range table.Built() {
-		fmt.Fprintf(out, "  sends     %s\n", b.Instance.Name)
-	}
-	if len(table.Built()) == 0 {
-		fmt.Fprintln(out, "  sends     nothing: no destination is enabled")
-	}
-	for _, line := range cfg.Notes() {
-		fmt.Fprintf(out, "  note      %s\n", line)
-	}
-	for _, key := range cfg.Pending() {
-		fmt.Fprintf(out, "  no effect %s: the feature does not exist yet\n", key)
-	}
-	return nil
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -20,38 +23,32 @@ func newSend() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send",
 		Short: "Send one task event by hand, as a Qlik Sense node would",
+		Long: `Sends one datagram, to try out a configuration: what happens then is what would
+happen if a node had sent it. Nobody answers a datagram; look at the log of the
+service, or at "butler quarantine list" when it was refused.`,
 		Example: `  butler send --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef --task-name "Daily sales"
   butler send --type /scheduler-task-success/ --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef
   butler send --raw '/scheduler-reload-failed/;host;...'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			payload := []byte(raw)
-			if raw == "" {
-				if e.ExecutionID == "" {
-					e.ExecutionID = uuid.NewString()
-				}
-				e.LogTimestamp = strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1)
-				composed, err := udp.Compose(e)
+			if !cmd.Flags().Changed("raw") {
+				composed, err := compose(e)
 				if err != nil {
 					return err
 				}
 				payload = composed
 			}
-			conn, err := new(net.Dialer).DialContext(cmd.Context(), "udp", to)
-			if err != nil {
-				return fmt.Errorf("open a socket to %s: %w", to, err)
+			if err := sendDatagram(cmd.Context(), to, payload); err != nil {
+				return err
 			}
-			defer conn.Close()
-			if _, err := conn.Write(payload); err != nil {
-				return fmt.Errorf("send to %s: %w", to, err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "sent %d bytes to %s\n%s\n", len(payload), to, payload)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sent %d bytes to %s\n%s\n", len(payload), to, payload)
 			return err
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&to, "to", "127.0.0.1:9998", "host:port of the service")
-	f.StringVar(&raw, "raw", "", "send exactly this text instead")
+	f.StringVar(&to, "to", "127.0.0.1:9998", "`host:port` of the service")
+	f.StringVar(&raw, "raw", "", "send exactly this `text` instead")
 	f.StringVar(&e.MessageType, "type", "/scheduler-task-failed/", "message type: "+strings.Join(udp.Identifiers(), " "))
 	f.StringVar(&e.HostName, "host", hostName(), "name of the node")
 	f.StringVar(&e.TaskName, "task-name", "Test task", "name of the task")
@@ -66,29 +63,50 @@ func newSend() *cobra.Command {
 	return cmd
 }
 
-func newAppender() *cobra.Command {
-	var host, set string
-	var port int
-	cmd := &cobra.Command{
-		Use:   "appender",
-		Short: "Print the log appender file that makes a Qlik Sense node send its task events",
-		Long: `Prints LocalLogConfig.xml. Put it into C:\ProgramData\Qlik\Sense\Scheduler on every
-node that runs a scheduler; the scheduler reads it without a restart.`,
-		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			xml, err := udp.AppenderXML(host, port, udp.AppenderSet(set))
-			if err != nil {
-				return err
-			}
-			_, err = cmd.OutOrStdout().Write(xml)
-			return err
-		},
+// compose returns the datagram of an event that happens now, to an execution of
+// its own where none is named.
+func compose(e messages.TaskEvent) ([]byte, error) {
+	if e.TaskID == "" && e.MessageType != engineType {
+		return nil, errors.New("--task-id is needed: the GUID of a task, as the QMC shows it")
 	}
-	f := cmd.Flags()
-	f.StringVar(&host, "host", "", "address of the machine that runs the service, as the nodes see it")
-	f.IntVar(&port, "port", 9998, "its UDP port")
-	f.StringVar(&set, "set", string(udp.AppendersAll), "which events")
-	_ = cmd.MarkFlagRequired("host")
-	return cmd
+	if e.ExecutionID == "" {
+		e.ExecutionID = uuid.NewString()
+	}
+	e.LogTimestamp = strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1)
+	return udp.Compose(e)
+}
+
+// engineType is the one message type without a task.
+const engineType = "/engine-reload-failed/"
+
+// refusalTime is how long this machine takes at the most to say that nobody
+// listens on one of its own ports.
+const refusalTime = 100 * time.Millisecond
+
+// sendDatagram sends payload, and reports it where the address is known to be deaf.
+func sendDatagram(ctx context.Context, to string, payload []byte) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", to)
+	if err != nil {
+		return fmt.Errorf("open a socket to %s: %w", to, err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(payload); err != nil {
+		return fmt.Errorf("send to %s: %w", to, err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(refusalTime)); err != nil {
+		return err
+	}
+	if _, err := conn.Read(make([]byte, 1)); nobodyListens(err) {
+		return fmt.Errorf("nobody listens on %s: does the service run there, and is udpServerConfig.enable true?", to)
+	}
+	return nil
+}
+
+// hostName returns the name of this machine, for events sent by hand.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,17 +16,28 @@ import (
 	"butler/supervisors"
 )
 
+// Checked is what a configuration describes.
+type Checked struct {
+	Table *destination.Table
+	// Absent names a file that the connection to the repository needs and that is
+	// not on this machine, nil when all are. The service does not start without it,
+	// but the configuration may be meant for another machine.
+	Absent error
+}
+
 // Check builds everything that a configuration describes and throws it away:
-// what it returns without an error, the service would start with.
-func Check(cfg *config.Config) (*destination.Table, error) {
+// what it returns without an error and with nothing absent, the service would
+// start with.
+func Check(cfg *config.Config) (Checked, error) {
 	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry()}
 	if err := a.buildTable(); err != nil {
-		return nil, err
+		return Checked{}, err
 	}
-	if err := a.buildGate(); err != nil {
-		return nil, err
+	err := a.buildGate()
+	if errors.Is(err, fs.ErrNotExist) {
+		return Checked{Table: a.table, Absent: err}, nil
 	}
-	return a.table, a.closer.close(context.Background(), a.log)
+	return Checked{Table: a.table}, errors.Join(err, a.closer.close(context.Background(), a.log))
 }
 
 // OfflineAdmin is what an operator may look at and change while the service does not run.
@@ -34,6 +47,9 @@ type OfflineAdmin struct{ admin }
 func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) error) error {
 	if cfg.Journal().InMemory {
 		return errors.New("the service does not run, and its journal is in memory: there is nothing to look at")
+	}
+	if _, err := os.Stat(cfg.Journal().Directory); err != nil {
+		return fmt.Errorf("the service does not answer, and there is no journal of it (journal.directory): %w", err)
 	}
 	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}
 	if err := a.openJournal(); err != nil {

@@ -139,7 +139,13 @@ func (a *App) ingestProps() *actor.Props {
 			default:
 			}
 		},
-		OnFailed: func(err error) { a.health.Set("ingest", supervisors.Down, err.Error()) },
+		OnFailed: func(err error) {
+			a.health.Set("ingest", supervisors.Down, err.Error())
+			select {
+			case a.deaf <- err:
+			default:
+			}
+		},
 	}
 	if section.RateLimit.Enable {
 		options.Rules.RateLimit = section.RateLimit.PerMinute

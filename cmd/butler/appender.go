@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"butler/internal/udp"
+)
+
+func newAppender() *cobra.Command {
+	var host, set string
+	var port int
+	cmd := &cobra.Command{
+		Use:   "appender",
+		Short: "Print the log appender file that makes a Qlik Sense node send its task events",
+		Long: `Prints LocalLogConfig.xml. Put it into C:\ProgramData\Qlik\Sense\Scheduler on every
+node that runs a scheduler; the scheduler reads it without a restart. A node that
+has such a file already needs both: add the appenders and loggers to yours.`,
+		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			xml, err := udp.AppenderXML(host, port, udp.AppenderSet(set))
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(xml)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&host, "host", "", "`address` of the machine that runs the service, as the nodes see it")
+	f.IntVar(&port, "port", 9998, "its UDP port")
+	f.StringVar(&set, "set", string(udp.AppendersAll), "which tasks: all of them, or reload tasks only (reload)")
+	_ = cmd.MarkFlagRequired("host")
+	return cmd
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"butler/config"
+	"butler/internal/app"
+)
+
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check a configuration file and say what it does; change nothing",
+		Long: `Reads a configuration file as the service would, with the environment variables
+that count for it, and prints either every problem as file:line:column (exit
+code 1) or which destinations it sends to and which keys have no effect.
+Without FILE it checks the one named by ` + configEnv + `.`,
+		Example: "  butler check butler.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := runOptions{configFile: os.Getenv(configEnv)}
+			if len(args) == 1 {
+				o.configFile = args[0]
+			}
+			if o.configFile == "" {
+				return errors.New("name the file to check")
+			}
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			return report(cmd, cfg)
+		},
+	}
+}
+
+// report says what a good configuration does.
+func report(cmd *cobra.Command, cfg *config.Config) error {
+	out := cmd.OutOrStdout()
+	checked, err := app.Check(cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: no problems\n", cfg.File())
+	for _, b := range checked.Table.Built() {
+		fmt.Fprintf(out, "  sends      %s\n", b.Instance.Name)
+	}
+	if len(checked.Table.Built()) == 0 {
+		fmt.Fprintln(out, "  sends      nothing: no destination is enabled")
+	}
+	if checked.Absent != nil {
+		fmt.Fprintf(out, "  missing    %v; the service does not start on this machine\n", checked.Absent)
+	}
+	for _, line := range cfg.Notes() {
+		fmt.Fprintf(out, "  note       %s\n", line)
+	}
+	for _, key := range cfg.Pending() {
+		fmt.Fprintf(out, "  no effect  %s: the feature does not exist yet\n", key)
+	}
+	return nil
+}

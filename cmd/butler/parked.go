@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"butler/internal/app"
+)
+
+// parkedOptions say which parked notices a command means.
+type parkedOptions struct {
+	adminOptions
+	instance   string
+	everything bool
+	limit      int
+}
+
+func newParked() *cobra.Command {
+	var o parkedOptions
+	cmd := &cobra.Command{
+		Use:   "parked",
+		Short: "List, send again or drop notices that could not be delivered",
+		Long: `A notice is one message to one recipient. One that a destination refuses for good,
+or has not accepted for a day, is parked: kept on disk with the reason until
+somebody decides. The commands talk to the running service; when it does not run
+they work on its journal, and what they change counts from its next start.`,
+		Example: `  butler parked list -c butler.yaml
+  butler parked replay -c butler.yaml --destination email/reload_task_failed
+  butler parked drop -c butler.yaml 0123456789abcdef0123456789abcdef`,
+		Args: cobra.NoArgs,
+	}
+	o.register(cmd)
+	cmd.PersistentFlags().StringVar(&o.instance, "destination", "", "only notices of this destination `instance`, such as email/reload_task_failed")
+	cmd.AddCommand(newParkedList(&o),
+		newParkedChange(&o, "replay", "Send parked notices again", "sent again", adminClient.ReplayParked),
+		newParkedChange(&o, "drop", "Remove parked notices for good: nobody will be told", "dropped", adminClient.DropParked))
+	return cmd
+}
+
+func newParkedList(o *parkedOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List parked notices, the oldest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.with(cmd.Context(), func(c adminClient) error {
+				found, err := c.Parked(cmd.Context(), o.instance, o.limit)
+				if err != nil {
+					return err
+				}
+				return printParked(cmd.OutOrStdout(), found, o.asJSON)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&o.limit, "limit", 100, "how many at the most")
+	return cmd
+}
+
+// newParkedChange returns a command that does act to the notices that the
+// options mean, and reports how many that were.
+func newParkedChange(o *parkedOptions, name, short, done string,
+	act func(adminClient, context.Context, string, []string) (int, error),
+) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name + " [ID ...]", Short: short,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := o.oneMeaning(ids); err != nil {
+				return err
+			}
+			return o.with(cmd.Context(), func(c adminClient) error {
+				n, err := act(c, cmd.Context(), o.instance, ids)
+				if nobodyListens(err) {
+					return err
+				}
+				return errors.Join(printCount(cmd.OutOrStdout(), n, done, o.asJSON), err)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&o.everything, "all", false, "all parked notices")
+	return cmd
+}
+
+// oneMeaning refuses a command that names nothing, or notices in two ways.
+func (o *parkedOptions) oneMeaning(ids []string) error {
+	ways := 0
+	for _, used := range []bool{len(ids) > 0, o.instance != "", o.everything} {
+		if used {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return errors.New("say which notices: their IDs, or --destination, or --all, and only one of these")
+	}
+	return nil
+}
+
+func printCount(out io.Writer, n int, done string, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, map[string]int{"count": n})
+	}
+	_, err := fmt.Fprintf(out, "%d %s\n", n, done)
+	return err
+}
+
+func printParked(out io.Writer, found any, asJSON bool) error {
+	var list []app.ParkedNotice
+	if err := convert(found, &list); err != nil || asJSON {
+		return errors.Join(err, printJSON(out, found))
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, "no notice is parked")
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tPARKED\tDESTINATION\tRECIPIENT\tALERT\tTASK\tATTEMPTS\tREASON")
+	for _, p := range list {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, p.ParkedAt.Local().Format(time.DateTime),
+			p.Destination, shown(p.Recipient), p.Alert, shown(p.TaskName), p.Attempts, shown(p.Reason))
+	}
+	return table.Flush()
+}

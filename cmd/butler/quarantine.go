@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"butler/messages"
+)
+
+func newQuarantine() *cobra.Command {
+	var o adminOptions
+	limit := 0
+	cmd := &cobra.Command{
+		Use:   "quarantine",
+		Short: "Look at datagrams that were refused, and why",
+		Long: `The service keeps the newest datagrams that it refused: an unknown type, a wrong
+number of fields, an ID that is none, a sender that is not on the list. Look here
+when a node sends and nobody is told.`,
+		Example: "  butler quarantine list -c butler.yaml",
+		Args:    cobra.NoArgs,
+	}
+	o.register(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List refused datagrams, the newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.with(cmd.Context(), func(c adminClient) error {
+				found, err := c.Quarantine(cmd.Context(), limit)
+				if err != nil {
+					return err
+				}
+				return printQuarantine(cmd.OutOrStdout(), found, o.asJSON)
+			})
+		},
+	}
+	list.Flags().IntVar(&limit, "limit", 100, "how many at the most")
+	cmd.AddCommand(list)
+	return cmd
+}
+
+func printQuarantine(out io.Writer, found any, asJSON bool) error {
+	var list []messages.QuarantinedDatagram
+	if err := convert(found, &list); err != nil || asJSON {
+		return errors.Join(err, printJSON(out, found))
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, "no datagram was refused")
+		return err
+	}
+	for _, q := range list {
+		cut := ""
+		if q.Cut {
+			cut = " ..."
+		}
+		fmt.Fprintf(out, "%s  %s  from %s, %d bytes\n  why   %s\n  text  %s%s\n", q.At.Local().Format(time.DateTime),
+			shown(q.Reason), shown(q.Source), q.Size, shown(q.Detail), shown(q.Payload), cut)
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"butler/internal/app"
+	"butler/messages"
+)
+
+// remote is the service behind its operations server.
+type remote struct{ address string }
+
+// remoteTimeout bounds one call.
+const remoteTimeout = 30 * time.Second
+
+func (r remote) Parked(ctx context.Context, instance string, limit int) (any, error) {
+	var out []app.ParkedNotice
+	query := url.Values{"instance": {instance}, "limit": {strconv.Itoa(limit)}}
+	err := r.call(ctx, http.MethodGet, "/admin/parked?"+query.Encode(), nil, &out)
+	return out, err
+}
+
+func (r remote) Quarantine(ctx context.Context, limit int) (any, error) {
+	var out []messages.QuarantinedDatagram
+	err := r.call(ctx, http.MethodGet, "/admin/quarantine?limit="+strconv.Itoa(limit), nil, &out)
+	return out, err
+}
+
+func (r remote) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
+	return r.change(ctx, "/admin/parked/replay", instance, ids)
+}
+
+func (r remote) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
+	return r.change(ctx, "/admin/parked/drop", instance, ids)
+}
+
+func (r remote) change(ctx context.Context, path, instance string, ids []string) (int, error) {
+	var out struct{ Count int }
+	in := map[string]any{"instance": instance, "ids": ids, "all": instance == "" && len(ids) == 0}
+	err := r.call(ctx, http.MethodPost, path, in, &out)
+	return out.Count, err
+}
+
+// call makes one call to the operations server of this machine. An answer with
+// an error may hold what was done in spite of it.
+func (r remote) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.address+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-Butler-Admin", "1")
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var answer json.RawMessage
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s answers %s and no JSON: is this the operations server of butler?", r.address, resp.Status)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return json.Unmarshal(answer, out)
+	}
+	var told struct{ Error, Detail, Mend string }
+	_ = json.Unmarshal(answer, &told) // what cannot be read stays empty
+	if resp.StatusCode == http.StatusConflict {
+		_ = json.Unmarshal(answer, out)
+	}
+	return fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Mend))
+}
