@@ -673,7 +673,7 @@ func TestMachine_refuses(t *testing.T) {
 
 func TestMachine_withoutAConnection(t *testing.T) {
 	b := newBench(t, Rules{NotConfigured: true})
-	want := messages.Failure{Kind: messages.FailureUnavailable, Text: "no Qlik Sense connection is configured"}
+	want := messages.Failure{Kind: messages.FailureRejected, Text: "no Qlik Sense connection is configured"}
 	if diff := cmp.Diff(want, b.task(b.ask(messages.LookupTask{TaskID: guid(1)})).Failure); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
 	}

@@ -124,10 +124,10 @@ func newRun() *cobra.Command {
 		Long: `Runs the service until SIGINT or SIGTERM; a second signal ends it at once.
 
 Without a file it runs on built-in defaults: it receives task events from this
-machine only, logs them, and tells nobody, because it knows no destination. It
-says at its start what it assumes. Any key may also be set by an environment
-variable: BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
-		Example: `  butler run                   look around
+machine only, and tells nobody, because it knows no destination. It says at its
+start what it assumes. Any key may also be set by an environment variable:
+BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
+		Example: `  butler run -l debug          look around: every event is a log line
   butler check butler.yaml     before the first start, and after every change
   butler run -c butler.yaml    in earnest`,
 		Args: cobra.NoArgs,
