@@ -18,7 +18,7 @@ import (
 func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	w.phase = phaseFollow
 	w.token++
-	clear(w.waiting)
+	w.waiting = w.waiting[:0]
 	w.failed = nil
 	w.follow = following{Since: now, ResultID: w.task.LastResultID, Status: w.task.LastStatus}
 	m.seen = m.seen.WithClass(w.event.Family)
@@ -89,7 +89,7 @@ func (m *Machine) giveUp(now time.Time, w *work) []Effect {
 	}
 	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
 	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAbandoned}}
-	clear(w.waiting)
+	w.waiting = w.waiting[:0]
 	return append(effects, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
 }
 

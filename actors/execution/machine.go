@@ -2,6 +2,7 @@ package execution
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"butler/internal/destination"
@@ -41,7 +42,7 @@ type Machine struct {
 	key      messages.ExecutionKey
 	rules    Rules
 	seen     messages.Seen
-	cases    map[int]*work
+	cases    []*work // in the order of their events
 	nextCase int
 	attempt  int
 	observed int
@@ -62,8 +63,8 @@ type work struct {
 	needs destination.Needs
 
 	deadline time.Time
-	waiting  map[int]request // outstanding look-ups by attempt
-	failed   []request       // look-ups to repeat when RetryDue comes
+	waiting  []lookup  // outstanding look-ups
+	failed   []request // look-ups to repeat when RetryDue comes
 
 	finalLeft  int
 	finalState bool
@@ -89,6 +90,12 @@ const (
 	phaseRecord
 )
 
+// lookup is one that an answer is waited for.
+type lookup struct {
+	attempt int
+	what    request
+}
+
 // request names a look-up.
 type request uint8
 
@@ -104,7 +111,7 @@ var requestNames = [...]string{"task", "app", "app owner", "execution result", "
 
 // NewMachine returns a machine for one execution.
 func NewMachine(key messages.ExecutionKey, rules Rules) *Machine {
-	return &Machine{key: key, rules: rules, cases: map[int]*work{}}
+	return &Machine{key: key, rules: rules}
 }
 
 // Handle is the whole of the machine: given the time and one input, it updates
@@ -162,8 +169,8 @@ func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect
 
 func (m *Machine) open(at messages.EventPosition, event messages.TaskEvent) *work {
 	m.nextCase++
-	w := &work{id: m.nextCase, at: at, event: event, waiting: map[int]request{}}
-	m.cases[w.id] = w
+	w := &work{id: m.nextCase, at: at, event: event}
+	m.cases = append(m.cases, w)
 	return w
 }
 
@@ -361,7 +368,7 @@ func (m *Machine) repeat(now time.Time, w *work, what request, after time.Durati
 }
 
 func (m *Machine) retry(in messages.RetryDue) []Effect {
-	w, ok := m.cases[in.Case]
+	w, ok := m.find(in.Case)
 	if !ok || w.token != in.Token || len(w.failed) == 0 {
 		return nil
 	}
@@ -376,7 +383,7 @@ func (m *Machine) retry(in messages.RetryDue) []Effect {
 
 // degrade ends the look-ups: what has not arrived by now is missing.
 func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
-	w, ok := m.cases[in.Case]
+	w, ok := m.find(in.Case)
 	if !ok || w.token != in.Token {
 		return nil
 	}
@@ -459,7 +466,7 @@ func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
 func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.Notice, without []destination.Verdict) []Effect {
 	w.phase = phaseRecord
 	w.token++
-	clear(w.waiting)
+	w.waiting = w.waiting[:0]
 	w.failed = nil
 	m.seen = m.seen.WithClass(w.event.Family)
 	m.seen.Until = now.Add(m.rules.RememberFor)
@@ -471,7 +478,7 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 
 // drop ends an event without remembering it: the same event is looked at anew if it comes again.
 func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
-	delete(m.cases, w.id)
+	m.remove(w)
 	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: o}}
 	if w.placed {
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen, Released: true}})
@@ -481,7 +488,7 @@ func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 
 // recorded follows a durable decision: the event is handled, and a followed task goes on.
 func (m *Machine) recorded(now time.Time, id int) []Effect {
-	w, ok := m.cases[id]
+	w, ok := m.find(id)
 	if !ok {
 		return nil
 	}
@@ -491,7 +498,7 @@ func (m *Machine) recorded(now time.Time, id int) []Effect {
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen}})
 	}
 	if w.phase == phaseRecord {
-		delete(m.cases, id)
+		m.remove(w)
 		effects = append(effects, m.endSuperseded(now)...)
 	}
 	return append(effects, m.finish()...)
@@ -503,11 +510,11 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		return nil
 	}
 	var effects []Effect
-	for id, w := range m.cases {
+	for _, w := range slices.Clone(m.cases) {
 		if w.phase != phaseFollow || w.placed {
 			continue
 		}
-		delete(m.cases, id)
+		m.remove(w)
 		effects = append(effects,
 			Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAlreadyAlerted},
 			Record{Key: m.key, Seen: m.seen, State: m.snapshot()})
@@ -525,23 +532,39 @@ func (m *Machine) finish() []Effect {
 // ask sends a look-up and remembers who waits for it.
 func (m *Machine) ask(w *work, what request, command any) Effect {
 	m.attempt++
-	w.waiting[m.attempt] = what
+	w.waiting = append(w.waiting, lookup{m.attempt, what})
 	return Ask{Attempt: m.attempt, Command: command}
 }
 
 // answer finds the work that waits for an attempt. Answers nobody waits for are old news.
 func (m *Machine) answer(attempt int, handle func(*work) []Effect) []Effect {
 	for _, w := range m.cases {
-		if _, ok := w.waiting[attempt]; ok {
-			delete(w.waiting, attempt)
-			return handle(w)
+		for i, l := range w.waiting {
+			if l.attempt == attempt {
+				w.waiting = slices.Delete(w.waiting, i, i+1)
+				return handle(w)
+			}
 		}
 	}
 	return nil
 }
 
+// find returns the work of a case that has not ended.
+func (m *Machine) find(id int) (*work, bool) {
+	for _, w := range m.cases {
+		if w.id == id {
+			return w, true
+		}
+	}
+	return nil, false
+}
+
+func (m *Machine) remove(w *work) {
+	m.cases = slices.DeleteFunc(m.cases, func(c *work) bool { return c == w })
+}
+
 func (m *Machine) due(id, token int, in phase, handle func(*work) []Effect) []Effect {
-	w, ok := m.cases[id]
+	w, ok := m.find(id)
 	if !ok || w.token != token || w.phase != in {
 		return nil
 	}
