@@ -62,6 +62,16 @@ type cached struct {
 	err      error
 }
 
+// Embedded returns the folder "templates" of an embedded file system, where a
+// destination keeps its built-in ones.
+func Embedded(files fs.FS) fs.FS {
+	sub, err := fs.Sub(files, "templates")
+	if err != nil {
+		panic("BUG: embedded templates: " + err.Error())
+	}
+	return sub
+}
+
 // NewSet returns the templates of one medium. builtin holds <name>.handlebars
 // and partials/<name>.handlebars; partials are further directories of the
 // operator's own partials.

@@ -13,7 +13,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"net/mail"
 	"path/filepath"
 	"strings"
@@ -35,15 +34,6 @@ var schema []byte
 //go:embed templates
 var files embed.FS
 
-// builtin holds the templates at its root.
-func builtin() fs.FS {
-	sub, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic("BUG: embedded templates: " + err.Error())
-	}
-	return sub
-}
-
 const (
 	// attemptTimeout bounds one conversation; mail servers that look up senders or scan content are slow.
 	attemptTimeout = 60 * time.Second
@@ -57,7 +47,7 @@ const (
 // Definition describes the destination "email".
 func Definition() destination.Definition {
 	return destination.Define("email", destination.Spec[Config]{
-		Section: "emailNotification", Schema: schema, Instances: instances, New: newSender, Templates: builtin(),
+		Section: "emailNotification", Schema: schema, Instances: instances, New: newSender, Templates: template.Embedded(files),
 	})
 }
 
@@ -134,7 +124,7 @@ func (e event) sender(s SMTP, d destination.Deps) (*sender, error) {
 	}
 	return &sender{
 		event: e, server: newServer(s), from: *from, log: d.Log, subject: subject,
-		templates: template.NewSet(template.HTML, builtin(), filepath.Join(d.BaseDir, "partials")),
+		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
 		source:    template.Source{Files: e.templateFiles(d.BaseDir), Builtin: template.BuiltinName(e.kind)},
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: userForm(e.kind),

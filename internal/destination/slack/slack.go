@@ -13,7 +13,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -35,19 +34,10 @@ var schema []byte
 //go:embed templates
 var files embed.FS
 
-// builtin holds the templates at its root.
-func builtin() fs.FS {
-	sub, err := fs.Sub(files, "templates")
-	if err != nil {
-		panic("BUG: embedded templates: " + err.Error())
-	}
-	return sub
-}
-
 // Definition describes the destination "slack".
 func Definition() destination.Definition {
 	return destination.Define("slack", destination.Spec[Config]{
-		Section: "slackNotification", Schema: schema, Instances: instances, New: newSlack, Templates: builtin(),
+		Section: "slackNotification", Schema: schema, Instances: instances, New: newSlack, Templates: template.Embedded(files),
 	})
 }
 
@@ -101,7 +91,7 @@ func newSlack(c Config, i destination.Instance, d destination.Deps) (destination
 	}
 	return &slack{
 		event: e, kind: kind, client: client, log: d.Log, basic: basic,
-		templates: template.NewSet(template.SlackJSON, builtin(), filepath.Join(d.BaseDir, "partials")),
+		templates: template.NewSet(template.SlackJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
 		source:    template.Source{Files: templateFiles(d.BaseDir, e.TemplateFile), Builtin: template.BuiltinName(kind)},
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
