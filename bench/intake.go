@@ -8,13 +8,14 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"butler/actors/ingest"
 	"butler/internal/actorkit"
+	"butler/internal/buildinfo"
 	"butler/internal/journal"
 	"butler/internal/journal/jetstream"
+	"butler/internal/metrics"
 	"butler/internal/udp"
 )
 
@@ -61,7 +62,7 @@ func NewIntake() (*Intake, error) {
 	kit := actorkit.New(zap.NewNop(), nil)
 	listening := make(chan netip.AddrPort, 1)
 	options := &ingest.Options{
-		Kit: kit, Log: zap.NewNop(), Metrics: ingest.NewMetrics(prometheus.NewRegistry()),
+		Kit: kit, Log: zap.NewNop(), Metrics: ingest.NewMetrics(metrics.New(buildinfo.Read())),
 		Queue: countingQueue{queue, &in.stored}, ReceiveBuffer: receiveBuffer,
 		Rules: ingest.Rules{MaxMessageSize: 65_507, QueueSize: 1 << 30, BackpressureThreshold: 100},
 		Listen: func(ctx context.Context) (ingest.Socket, error) {
