@@ -22,6 +22,9 @@ import (
 	"butler/messages"
 )
 
+// AsService sets this process up as the service sets up its own.
+func AsService() { app.TuneRuntime() }
+
 // Service is the whole service in this process, beside a simulated site whose
 // tasks are those of a Flood, with one webhook as its destination.
 type Service struct {
@@ -42,9 +45,6 @@ type ServiceOptions struct {
 	// that decisions are recorded and nothing is delivered.
 	Deaf bool
 }
-
-// floodEpoch is before every execution of a Flood.
-func floodEpoch() time.Time { return time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC) }
 
 // NewService starts it.
 func NewService(o ServiceOptions) (*Service, error) {

@@ -143,6 +143,7 @@ func run(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	app.TuneRuntime()
 	service, err := app.New(app.Options{Config: cfg, Isolated: o.isolated})
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func main() {
 	out := flag.String("out", "bench/results", "directory of the results")
 	name := flag.String("name", "baseline", "name of the result files")
 	flag.Parse()
+	bench.AsService()
 	if err := run(*out, *name); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
 		os.Exit(1)
