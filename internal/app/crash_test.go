@@ -1,0 +1,305 @@
+package app_test
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"butler/internal/demo"
+	"butler/internal/sim"
+	"butler/internal/sim/edge"
+	"butler/internal/sim/sink"
+	"butler/internal/sim/world"
+)
+
+// What a crash test may take.
+const (
+	// defaultKills is how often the service is killed unless BUTLER_CHAOS_KILLS says otherwise.
+	defaultKills = 20
+	// drainTime bounds every wait for the service.
+	drainTime = 90 * time.Second
+	// loadRate is datagrams a second.
+	loadRate = 200
+)
+
+// What one instance of a destination may have under way.
+const (
+	hooksInFlight  = 8       // delivery.maxInFlight
+	mailsInFlight  = 4       // of one kind of mail
+	pointsInFlight = 2 * 500 // two batches of one measurement
+)
+
+// rejectedAddresses are recipients whom the mail server refuses for good.
+var rejectedAddresses = []string{"j.ortiz@example.org", "zoe@example.com"}
+
+// impatient settings let a run of many failures end soon.
+const impatient = `  delivery: {retryInitial: 50ms, retryMax: 500ms, breakerOpenFor: 200ms, maxInFlight: 8}
+  qrs: {timeout: 2s, breakerOpenFor: 200ms}
+`
+
+// patient makes the service look for the final state of a success until it is
+// there: in this weather a look fails often.
+const patient = "finalStateAttempts: 100\n    finalStateInterval: 200ms\n    distributePollInterval"
+
+func kills(t *testing.T) int {
+	t.Helper()
+	if n, err := strconv.Atoi(os.Getenv("BUTLER_CHAOS_KILLS")); err == nil && n > 0 {
+		return n
+	}
+	if testing.Short() {
+		return 3
+	}
+	return defaultKills
+}
+
+var crashSeed = flag.Uint64("crash.seed", 0, "seed of the crash tests; 0 takes a new one")
+
+// seedOf returns the seed of a run and says how to repeat it.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := *crashSeed
+	if seed == 0 {
+		seed = rand.Uint64() >> 1
+	}
+	t.Logf("repeat with: go test ./internal/app -run '^%s$' -crash.seed %d", t.Name(), seed)
+	return seed
+}
+
+// crashSite starts a simulated site that remembers everything that reaches it.
+func crashSite(t *testing.T, seed uint64) *sim.Sim {
+	t.Helper()
+	const everything = 1 << 20
+	s, err := sim.New(sim.Options{
+		Seed: seed, CertDir: filepath.Join(t.TempDir(), "cert"), World: world.Options{Tasks: 40_000},
+		HTTP: sink.HTTPOptions{History: everything}, SMTP: sink.SMTPOptions{History: everything},
+		Influx: sink.InfluxOptions{History: everything},
+	})
+	must(t, err)
+	must(t, s.Start())
+	t.Cleanup(s.Stop)
+	for _, address := range rejectedAddresses {
+		s.SMTP.Reject(address, 550)
+	}
+	return s
+}
+
+// load sends in the background until the returned function is called.
+func load(t *testing.T, f *traffic, rate int) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	failed := make(chan error, 1)
+	go func() { failed <- f.run(ctx, rate) }()
+	return func() {
+		cancel()
+		must(t, <-failed)
+	}
+}
+
+// report fails the test with what the oracle has found.
+func report(t *testing.T, o *oracle) {
+	t.Helper()
+	problems := o.judge()
+	accepted := map[string]bool{}
+	for _, a := range o.accepted {
+		accepted[a.payload] = true
+	}
+	welcome := map[string]bool{}
+	for _, d := range o.sent {
+		if d.welcome {
+			welcome[string(d.payload)] = true
+		}
+	}
+	told := map[string]bool{}
+	for _, r := range o.receipts {
+		told[r.id()] = true
+	}
+	t.Logf("%d processes; %d datagrams sent, %d of %d events accepted; %d notices delivered in %d deliveries, %d parked",
+		len(o.lives), len(o.sent), len(accepted), len(welcome), len(told), len(o.receipts), len(o.parked))
+	const shown = 10
+	for i, p := range problems {
+		if i == shown {
+			t.Errorf("and %d more problems", len(problems)-shown)
+			break
+		}
+		t.Error(p)
+	}
+}
+
+// end waits until nothing is left to do, and stops the service in good order.
+func (v *service) end() {
+	v.t.Helper()
+	v.idle()
+	v.wantsNoBug()
+	if code := v.terminate(20 * time.Second); code != 0 {
+		v.t.Errorf("want exit code 0 after SIGTERM, got %d", code)
+	}
+}
+
+func TestCrash_killedUnderLoadLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
+	seed := seedOf(t)
+	s := crashSite(t, seed)
+	v := newService(t, s, demo.Settings{Off: []string{"slack", "disklog"}, PollEvery: "1s", Extra: impatient})
+	edit(t, v.config, "distributePollInterval", patient)
+	f := newTraffic(t, v, crashMix, seed)
+	w := newWeather(t, s)
+	random := rand.New(rand.NewPCG(seed, 0xdead))
+
+	v.start()
+	v.ready()
+	stop := load(t, f, loadRate)
+	w.begin(seed)
+	n := kills(t)
+	for i := range n {
+		switch throw := random.IntN(10); {
+		case i == n/2: // long enough for an intake without doubt
+			v.ready()
+			pause(t, 3*time.Second)
+		case throw < 3: // perhaps before it is ready
+			pause(t, time.Duration(random.IntN(400))*time.Millisecond)
+		case throw < 8:
+			v.ready()
+			pause(t, time.Duration(50+random.IntN(550))*time.Millisecond)
+		default:
+			v.ready()
+			pause(t, time.Duration(600+random.IntN(1400))*time.Millisecond)
+		}
+		v.kill()
+		v.start()
+	}
+	v.ready()
+	w.end()
+	pause(t, 2*time.Second)
+	stop()
+	v.end()
+	report(t, gather(t, v, f, w))
+}
+
+// pause lets the service run.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	edge.Pause(t.Context(), d)
+}
+
+func TestCrash_terminatedUnderLoadEndsInOrder(t *testing.T) {
+	seed := seedOf(t)
+	v := newService(t, crashSite(t, seed), demo.Settings{Off: []string{"slack", "disklog"}, PollEvery: "1s", Extra: impatient})
+	f := newTraffic(t, v, crashMix, seed)
+	v.start()
+	v.ready()
+	stop := load(t, f, loadRate)
+	pause(t, 1500*time.Millisecond)
+	if code := v.terminate(12 * time.Second); code != 0 {
+		t.Errorf("want exit code 0 after SIGTERM under load, got %d", code)
+	}
+	stop()
+	v.start()
+	v.ready()
+	v.end()
+	o := gather(t, v, f, nil)
+	o.lives = o.lives[:0] // nothing was killed: nothing may be told twice
+	report(t, o)
+}
+
+func TestCrash_backlogIsTakenUpAfterARestart(t *testing.T) {
+	const events = 3000
+	seed := seedOf(t)
+	s := crashSite(t, seed)
+	v := newService(t, s, demo.Settings{Off: []string{"slack", "disklog"}, PollEvery: "1s", Extra: impatient})
+	f := newTraffic(t, v, crashMix, seed)
+	w := newWeather(t, s)
+	w.down(sinkHTTP, sinkMail, sinkInflux)
+	v.start()
+	v.ready()
+	stop := load(t, f, 1000)
+	v.until("the traffic sent", func() bool { return f.count() >= events })
+	stop()
+	v.until("a large backlog", func() bool { return v.metrics()["butler_notification_queue_length"] > events/2 })
+	v.kill()
+	v.start()
+	v.ready()
+	w.end()
+	v.end()
+	report(t, gather(t, v, f, w))
+}
+
+func TestCrash_suppressionAddsUp(t *testing.T) {
+	seed := seedOf(t)
+	v := newService(t, crashSite(t, seed), demo.Settings{RateLimit: 1, Off: []string{"slack", "disklog", "email", "influxdb"}, Extra: impatient})
+	mix := crashMix[:2] // reloads that fail or are aborted
+	f := newTraffic(t, v, mix, seed)
+	random := rand.New(rand.NewPCG(seed, 0xdead))
+	v.start()
+	v.ready()
+	stop := load(t, f, loadRate)
+	for range min(kills(t), 5) {
+		v.ready()
+		pause(t, time.Duration(300+random.IntN(1000))*time.Millisecond)
+		v.kill()
+		v.start()
+	}
+	v.ready()
+	stop()
+	v.end()
+	o := gather(t, v, f, nil)
+	o.judgeSuppression()
+	for _, p := range o.problems {
+		t.Error(p)
+	}
+}
+
+func TestCrash_aFullJournalIsALoudStateThatEnds(t *testing.T) {
+	seed := seedOf(t)
+	s := crashSite(t, seed)
+	v := newService(t, s, demo.Settings{
+		Off: []string{"slack", "disklog", "email"}, DegradedAfter: "10m",
+		Extra: impatient,
+	})
+	edit(t, v.config, "journal: {", "journal: {maxBytes: 64MiB, keepBytes: 32MiB, ")
+	must(t, s.QRS.Outage(true))
+	f := newTraffic(t, v, crashMix[3:4], seed)
+	v.start()
+	v.ready()
+	f.padding = 50_000
+	v.until("the journal full", func() bool {
+		f.burst(t, 20)
+		return v.metrics()[`butler_udp_packets_rejected_total{reason="journal_unavailable"}`] > 0
+	})
+	status, body, err := v.get("/readyz")
+	if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(body, "journal") {
+		t.Errorf("want the service not ready because of the journal, got %d %q, %v", status, body, err)
+	}
+	if status, _, err = v.get("/healthz"); err != nil || status != http.StatusOK {
+		t.Errorf("want the process alive, got %d, %v", status, err)
+	}
+	must(t, s.QRS.Outage(false))
+	v.until("room again", func() bool {
+		status, _, err := v.get("/readyz")
+		return err == nil && status == http.StatusOK
+	})
+	before := v.metrics()["butler_events_received_total"]
+	f.padding = 0
+	f.burst(t, 10)
+	v.until("events accepted again", func() bool { return v.metrics()["butler_events_received_total"] > before })
+	v.end()
+	if len(v.lives) != 1 {
+		t.Errorf("want one process through it all, got %d", len(v.lives))
+	}
+}
+
+// edit changes a text in a file.
+func edit(t *testing.T, path, old, changed string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("want %q in %s", old, path)
+	}
+	must(t, os.WriteFile(path, []byte(strings.Replace(string(text), old, changed, 1)), 0o600))
+}

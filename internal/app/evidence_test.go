@@ -1,0 +1,151 @@
+package app_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/journal/jetstream"
+	"butler/internal/outbox"
+	"butler/internal/sim/sink"
+	"butler/internal/udp"
+)
+
+// gather collects what the oracle judges, after the service has ended for good.
+func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
+	t.Helper()
+	o := &oracle{
+		start: v.lives[0].began, lives: v.lives, sent: f.sent, executions: f.executions,
+		rejected: map[string]bool{}, refused: map[string]bool{},
+		inFlight: map[string]int{sinkHTTP: hooksInFlight, sinkMail: mailsInFlight, sinkInflux: pointsInFlight},
+	}
+	for _, address := range rejectedAddresses {
+		o.rejected[address] = true
+	}
+	if w != nil {
+		o.cuts, o.spans, o.lost = w.cuts, w.spans, w.lost
+	}
+	o.readJournal(t, filepath.Join(v.dir, "journal"))
+	o.readHooks(t, v.sim.HTTP.History().All())
+	o.readPoints(t, v.sim.Influx.Requests().All())
+	o.readMails(t, v.sim.SMTP.Messages().All())
+	return o
+}
+
+// readJournal opens the journal of a service that has ended.
+func (o *oracle) readJournal(t *testing.T, dir string) {
+	t.Helper()
+	ctx := t.Context()
+	store, err := jetstream.Open(ctx, jetstream.Options{Dir: dir})
+	must(t, err)
+	defer store.Close()
+	state, err := store.Open(ctx, "ledger", journal.Limits{})
+	must(t, err)
+	ledger, err := journal.OpenLedger(ctx, state, journal.LedgerOptions{})
+	must(t, err)
+	defer ledger.Close(ctx)
+	log, err := store.Open(ctx, "events", journal.Limits{})
+	must(t, err)
+	queue, err := journal.OpenQueue(ctx, "events", log, ledger, journal.QueueOptions{KeepFor: 24 * time.Hour})
+	must(t, err)
+	defer queue.Close(ctx)
+	if left := queue.Stats().Entries; left > 0 {
+		o.problem("%d events are not decided, after everything was idle", left)
+	}
+	first, _ := log.Bounds()
+	must(t, queue.Range(ctx, first, func(r journal.Record) error {
+		for _, entry := range r.Entries {
+			event, err := udp.ParseEntry(entry)
+			if err != nil {
+				return err
+			}
+			datagram, err := udp.DecodeEntry(entry)
+			if err != nil {
+				return err
+			}
+			o.accepted = append(o.accepted, acceptedEvent{
+				execution: strings.ToLower(event.ExecutionID), family: event.Family, payload: string(datagram.Payload),
+			})
+		}
+		return nil
+	}))
+	box, err := outbox.Open(ledger, outbox.Options{})
+	must(t, err)
+	o.parked, err = box.Parked(outbox.ParkedFilter{})
+	must(t, err)
+	o.waiting, o.followed = box.Waiting(), ledger.Len(outbox.BucketState)
+	o.windows = map[string]int{}
+	for _, instance := range []string{"webhook/reload_task_failed/1", "webhook/reload_task_aborted/1"} {
+		backlog, err := box.Load(instance)
+		must(t, err)
+		for key, window := range backlog.Windows {
+			task, _, _ := strings.Cut(key, "|")
+			o.windows[instance+" "+strings.ToLower(task)] += window.Suppressed
+		}
+	}
+}
+
+// hookBody is the part of a webhook's message that the oracle reads.
+type hookBody struct {
+	ExecutionID      string `json:"executionId"`
+	TaskID           string `json:"taskId"`
+	SuppressedAlerts int    `json:"suppressedAlerts"`
+}
+
+// readHooks reads what reached the webhooks.
+func (o *oracle) readHooks(t *testing.T, requests []sink.HTTPRequest) {
+	t.Helper()
+	for _, r := range requests {
+		name, hook := strings.TrimPrefix(r.Path, "/hook/"), hookBody{}
+		if name == r.Path || json.Unmarshal(r.Body, &hook) != nil {
+			continue // cut off while it was sent
+		}
+		got := receipt{
+			sink: sinkHTTP, notice: sinkHTTP + "/" + name, instance: sinkHTTP + "/" + name,
+			execution: strings.ToLower(hook.ExecutionID), at: r.At, unanswered: keptBack(r.Fault),
+			task: strings.ToLower(hook.TaskID), suppressed: hook.SuppressedAlerts,
+		}
+		switch {
+		case obeyed(r):
+			o.receipts = append(o.receipts, got)
+		case refusedForGood(r):
+			o.refused[got.id()] = true
+		}
+	}
+}
+
+// readPoints reads what reached the database.
+func (o *oracle) readPoints(t *testing.T, requests []sink.HTTPRequest) {
+	t.Helper()
+	for _, r := range requests {
+		if r.Path != "/write" || !obeyed(r) {
+			continue
+		}
+		points, err := sink.ParseLines(string(r.Body), "n")
+		must(t, err)
+		for _, p := range points {
+			execution, _ := p.Fields["execution_id"].(string)
+			notice := sinkInflux + "/" + p.Measurement
+			o.receipts = append(o.receipts, receipt{
+				sink: sinkInflux, notice: notice, instance: notice, execution: strings.ToLower(execution),
+				at: r.At, unanswered: keptBack(r.Fault),
+			})
+		}
+	}
+}
+
+// readMails reads what reached the mail server.
+func (o *oracle) readMails(t *testing.T, mails []sink.Mail) {
+	t.Helper()
+	for _, m := range mails {
+		r, ok := mailReceipt(m)
+		if !ok {
+			o.problem("a mail tells of no event: %v %q", m.Recipients, m.Subject)
+			continue
+		}
+		o.receipts = append(o.receipts, r)
+	}
+}

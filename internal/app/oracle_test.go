@@ -1,0 +1,435 @@
+package app_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/outbox"
+	"butler/internal/qlik"
+	"butler/internal/sim/edge"
+	"butler/internal/sim/sink"
+	"butler/messages"
+)
+
+// The oracle judges a run of the service from outside: from what was sent, from
+// what the journal says was accepted, and from what reached the systems around.
+// Who must be told of what it knows from the specification and the simulated
+// site, never from the service.
+type oracle struct {
+	// start is the zero of the times it tells.
+	start      time.Time
+	lives      []life
+	sent       []sentDatagram
+	executions map[string]*execution
+	// accepted are the events of the journal, with the datagrams they came as.
+	accepted []acceptedEvent
+	receipts []receipt
+	parked   []outbox.Parked
+	waiting  int
+	followed int
+	// windows are the suppressed notices that nobody was told of yet, by instance and task.
+	windows map[string]int
+	// rejected are the mail addresses that the server refuses for good, refused
+	// the notices that were refused for good now and then.
+	rejected map[string]bool
+	refused  map[string]bool
+	// cuts and spans are the times in which an answer may have been lost, by
+	// system, and lost bounds how many were where that is known.
+	cuts  map[string][]cut
+	spans map[string][]span
+	lost  map[string]int
+	// inFlight is how many notices one instance may have under way, by system.
+	inFlight map[string]int
+
+	problems []string
+}
+
+// acceptedEvent is one event of the journal.
+type acceptedEvent struct {
+	execution string
+	family    messages.Family
+	payload   string
+}
+
+// receipt is one notice that reached a system.
+type receipt struct {
+	sink string
+	// notice is what it told to whom, instance a part of it: what is in flight together.
+	notice, instance string
+	execution        string
+	at               time.Time
+	// unanswered says that its sender was not told.
+	unanswered bool
+	// task and suppressed are told by webhooks: which task, and how many notices were held back.
+	task       string
+	suppressed int
+}
+
+// id names what may arrive once only.
+func (r receipt) id() string { return r.execution + " " + r.notice }
+
+// row of the specification: who is told of a family and a type of task.
+type toldRow struct {
+	measurement, mail, hook string
+	owner                   bool
+}
+
+var toldTable = map[messages.Family]map[qlik.TaskType]toldRow{
+	messages.FamilyFailed: {
+		qlik.TaskReload:          {measurement: "reload_task_failed", mail: "reload failed", hook: "failed", owner: true},
+		qlik.TaskExternalProgram: {measurement: "external_program_task_failed"},
+		qlik.TaskUserSync:        {measurement: "user_sync_task_failed"},
+		qlik.TaskDistribute:      {measurement: "distribute_task_failed", mail: "distribution failed"},
+		qlik.TaskPreload:         {measurement: "preload_task_failed", mail: "preload failed"},
+	},
+	messages.FamilyAborted: {
+		qlik.TaskReload: {mail: "reload aborted", hook: "aborted"},
+	},
+	messages.FamilySucceeded: {
+		qlik.TaskReload:          {measurement: "reload_task_success", mail: "reload succeeded"},
+		qlik.TaskExternalProgram: {measurement: "external_program_task_success"},
+		qlik.TaskUserSync:        {measurement: "user_sync_task_success"},
+		qlik.TaskDistribute:      {measurement: "distribute_task_success", mail: "distribution succeeded"},
+		qlik.TaskPreload:         {measurement: "preload_task_success", mail: "preload succeeded"},
+	},
+}
+
+// everyRecipient is who gets every mail.
+const everyRecipient = "operations@example.com"
+
+// tells lists the notices that an event of an execution has to lead to.
+func (e execution) tells(f messages.Family) []string {
+	if !e.known {
+		return nil
+	}
+	if f == messages.FamilyDistribute {
+		f = messages.FamilyFailed
+		if e.final == qlik.StatusFinishedSuccess {
+			f = messages.FamilySucceeded
+		}
+	}
+	told := toldTable[f][e.typ]
+	var out []string
+	if told.measurement != "" {
+		out = append(out, sinkInflux+"/"+told.measurement)
+	}
+	if told.hook != "" {
+		out = append(out, sinkHTTP+"/"+told.hook)
+	}
+	if told.mail == "" {
+		return out
+	}
+	out = append(out, mailNotice(told.mail, everyRecipient))
+	if told.owner {
+		for _, address := range e.owners {
+			out = append(out, mailNotice(told.mail, address))
+		}
+	}
+	return out
+}
+
+func mailNotice(what, address string) string { return sinkMail + "/" + what + "/" + address }
+
+// judge returns everything that is wrong.
+func (o *oracle) judge() []string {
+	expected := map[string]bool{}
+	families := map[string][]messages.Family{}
+	for _, a := range o.accepted {
+		e, ok := o.executions[a.execution]
+		if !ok {
+			o.problem("the journal holds an event of execution %s, which was never sent: %.200q", a.execution, a.payload)
+			continue
+		}
+		families[a.execution] = append(families[a.execution], a.family)
+		for _, notice := range e.tells(a.family) {
+			expected[a.execution+" "+notice] = true
+		}
+	}
+	o.checkIntake()
+	told := map[string][]receipt{}
+	for _, r := range o.receipts {
+		told[r.id()] = append(told[r.id()], r)
+	}
+	o.checkEnds(expected, told, families)
+	o.checkStrangers(expected, told)
+	o.checkRepetitions(told)
+	if o.waiting > 0 || o.followed > 0 {
+		o.problem("%d notices wait for delivery and %d executions are followed, after everything was idle", o.waiting, o.followed)
+	}
+	return o.problems
+}
+
+func (o *oracle) problem(format string, args ...any) {
+	o.problems = append(o.problems, fmt.Sprintf(format, args...))
+}
+
+// settleTime is how long before and after a datagram the service must have run
+// for the datagram to be accepted without doubt.
+const settleTime = time.Second
+
+// checkIntake compares what was sent with what was accepted.
+func (o *oracle) checkIntake() {
+	accepted := map[string]int{}
+	for _, a := range o.accepted {
+		accepted[a.payload]++
+	}
+	sent := map[string]int{}
+	for _, d := range o.sent {
+		payload := string(d.payload)
+		sent[payload]++
+		if !d.welcome && accepted[payload] > 0 {
+			o.problem("a hostile datagram (%s) of %s was accepted: %.200q", d.attack, o.when(d.at), payload)
+		}
+		if d.welcome && accepted[payload] == 0 && o.servedAt(d.at) {
+			o.problem("%s event of %s was not accepted, although the service ran for more than %s before and after: %.200q; %s",
+				d.family, o.when(d.at), settleTime, payload, o.around(d.at))
+		}
+	}
+	for payload, n := range accepted {
+		if n > sent[payload] {
+			o.problem("a datagram sent %d times is %d times in the journal: %.200q", sent[payload], n, payload)
+		}
+	}
+}
+
+// servedAt reports whether a datagram of that time cannot have been missed.
+func (o *oracle) servedAt(at time.Time) bool {
+	return slices.ContainsFunc(o.lives, func(l life) bool {
+		return !l.ready.IsZero() && at.Sub(l.ready) > settleTime && l.ending.Sub(at) > settleTime
+	})
+}
+
+// checkEnds makes sure that every notice was delivered, or parked for a reason.
+func (o *oracle) checkEnds(expected map[string]bool, told map[string][]receipt, families map[string][]messages.Family) {
+	parked := o.parkedNotices()
+	for _, id := range slices.Sorted(maps.Keys(expected)) {
+		key, notice, _ := strings.Cut(id, " ")
+		address := notice[strings.LastIndex(notice, "/")+1:]
+		p, isParked := parked[id]
+		delete(parked, id)
+		switch arrived := len(told[id]) > 0; {
+		case strings.HasPrefix(notice, sinkMail) && o.rejected[address]:
+			if !isParked || arrived {
+				o.problem("want %s parked, because %s is refused for good; parked: %v, arrived: %v; %s",
+					notice, address, isParked, arrived, o.executions[key])
+			}
+		case isParked && !o.refused[id]:
+			o.problem("%s is parked, although nobody refused it: %s (%s); %s", notice, p.Reason, p.Cause, o.executions[key])
+		case !arrived && !isParked:
+			o.problem("%s was lost: accepted as %v, never told; %s; %s", notice, families[key], o.executions[key], o.story(key))
+		}
+		if isParked && (p.Cause != outbox.Rejected || p.Reason == "") {
+			o.problem("want %s parked as rejected with a reason, got %q: %q", notice, p.Cause, p.Reason)
+		}
+	}
+	for id, p := range parked {
+		o.problem("%s is parked, although nobody had to be told: %s", id, p.Reason)
+	}
+}
+
+// parkedNotices names the parked notices as receipts are named.
+func (o *oracle) parkedNotices() map[string]outbox.Parked {
+	out := map[string]outbox.Parked{}
+	for _, p := range o.parked {
+		family, typ := messages.FamilyFailed, qlik.TaskReload
+		for f, row := range toldTable {
+			for t := range row {
+				if messages.KindOf(f, t) == p.Kind {
+					family, typ = f, t
+				}
+			}
+		}
+		row := toldTable[family][typ]
+		notice := p.Instance
+		switch p.Integration {
+		case "email":
+			notice = mailNotice(row.mail, p.Recipient)
+		case "webhook":
+			notice = sinkHTTP + "/" + row.hook
+		case "influxdb":
+			notice = sinkInflux + "/" + row.measurement
+		}
+		out[strings.ToLower(string(p.Key))+" "+notice] = p
+	}
+	return out
+}
+
+// checkStrangers makes sure that nobody was told of what was not accepted.
+func (o *oracle) checkStrangers(expected map[string]bool, told map[string][]receipt) {
+	for id, all := range told {
+		if !expected[id] {
+			o.problem("%s was told at %s of execution %s, of which nothing was accepted that says so; %s",
+				all[0].notice, o.when(all[0].at), all[0].execution, o.story(all[0].execution))
+		}
+	}
+}
+
+// around a moment: how late a receipt may be seen, and how long a delivery may
+// take to be written down, on a machine that is busy with other things.
+const (
+	seenLate   = 300 * time.Millisecond
+	notedAfter = 3 * time.Second
+)
+
+// checkRepetitions makes sure that only what was in flight is told twice.
+func (o *oracle) checkRepetitions(told map[string][]receipt) {
+	inFlight := map[string]int{}
+	lost := map[string]int{}
+	for _, id := range slices.Sorted(maps.Keys(told)) {
+		all := told[id]
+		slices.SortFunc(all, func(a, b receipt) int { return a.at.Compare(b.at) })
+		for i, first := range all[:len(all)-1] {
+			switch broken, ok := o.cutBetween(first, all[i+1]); {
+			case first.unanswered:
+			case o.keptBackAt(first.sink, first.at):
+				lost[first.sink]++
+			case ok:
+				inFlight[first.instance+" when "+broken]++
+			default:
+				o.problem("%s was told twice without a reason: at %s and %s; %s; %s", first.notice,
+					o.when(first.at), o.when(all[i+1].at), o.executions[first.execution], o.around(first.at))
+			}
+		}
+	}
+	for name, n := range lost {
+		if n > o.lost[name] {
+			o.problem("%s was told %d times again for %d answers that were kept back", name, n, o.lost[name])
+		}
+	}
+	for what, n := range inFlight {
+		name, _, _ := strings.Cut(what, "/")
+		if n > o.inFlight[name] {
+			o.problem("%s: told again %d notices, more than the %d that may be in flight", what, n, o.inFlight[name])
+		}
+	}
+}
+
+// judgeSuppression makes sure that of every task's alerts to a webhook each was
+// delivered or held back and counted. The count that a message tells is of what
+// was held back before it; what nobody was told of yet is in the open window.
+func (o *oracle) judgeSuppression() {
+	accounted, accepted, delivered := map[string]int{}, map[string]map[string]bool{}, map[string]int{}
+	for _, a := range o.accepted {
+		e := o.executions[a.execution]
+		row := toldTable[a.family][e.typ]
+		instance := hookInstances[row.hook] + " " + strings.ToLower(e.taskID)
+		if accepted[instance] == nil {
+			accepted[instance] = map[string]bool{}
+		}
+		accepted[instance][a.execution] = true
+	}
+	seen := map[string]bool{}
+	for _, r := range o.receipts {
+		if seen[r.id()] {
+			continue
+		}
+		seen[r.id()] = true
+		instance := hookInstances[strings.TrimPrefix(r.notice, sinkHTTP+"/")] + " " + r.task
+		accounted[instance] += 1 + r.suppressed
+		delivered[instance]++
+	}
+	for key, n := range o.windows {
+		accounted[key] += n
+	}
+	for instance, events := range accepted {
+		if accounted[instance] != len(events) || delivered[instance] == 0 {
+			o.problem("%s: %d alerts, of which %d were delivered, and %d accounted for with those held back",
+				instance, len(events), delivered[instance], accounted[instance])
+		}
+	}
+}
+
+// hookInstances are the destination instances behind the paths of the webhooks.
+var hookInstances = map[string]string{
+	"failed": "webhook/reload_task_failed/1", "aborted": "webhook/reload_task_aborted/1",
+}
+
+// cutBetween returns what broke off the delivery of a notice before it was told again.
+func (o *oracle) cutBetween(first, again receipt) (string, bool) {
+	cuts := slices.Clone(o.cuts[first.sink])
+	for i, l := range o.lives {
+		cuts = append(cuts, cut{fmt.Sprintf("process %d was killed", i+1), l.ending, l.ended})
+	}
+	slices.SortFunc(cuts, func(a, b cut) int { return a.from.Compare(b.from) })
+	for _, c := range cuts {
+		if !first.at.After(c.to.Add(seenLate)) && !again.at.Before(c.from) {
+			return c.what + " at " + o.when(c.from), c.from.Sub(first.at) < notedAfter
+		}
+	}
+	return "", false
+}
+
+// keptBackAt reports whether answers of a system that cannot say which were kept back at that time.
+func (o *oracle) keptBackAt(name string, at time.Time) bool {
+	return name == sinkMail && slices.ContainsFunc(o.spans[name], func(s span) bool {
+		return !at.Before(s.from) && !at.After(s.to.Add(seenLate))
+	})
+}
+
+// when words a time as the seconds since the start.
+func (o *oracle) when(at time.Time) string { return fmt.Sprintf("%+.3fs", at.Sub(o.start).Seconds()) }
+
+// around tells which processes there were about a time.
+func (o *oracle) around(at time.Time) string {
+	var near []string
+	for i, l := range o.lives {
+		if l.began.Before(at.Add(notedAfter)) && l.ended.After(at.Add(-notedAfter)) {
+			near = append(near, fmt.Sprintf("process %d from %s (ready %s) to %s", i+1, o.when(l.began), o.when(l.ready), o.when(l.ending)))
+		}
+	}
+	return strings.Join(near, ", ")
+}
+
+// story tells everything that is known of one execution.
+func (o *oracle) story(key string) string {
+	var out []string
+	for _, d := range o.sent {
+		if strings.EqualFold(d.execution, key) {
+			out = append(out, fmt.Sprintf("sent %s as %s %s", o.when(d.at), d.family, cmp.Or(d.attack, "(honest)")))
+		}
+	}
+	for _, r := range o.receipts {
+		if r.execution == key {
+			out = append(out, fmt.Sprintf("%s told %s", r.notice, o.when(r.at)))
+		}
+	}
+	if len(o.sent) > 0 {
+		for _, d := range o.sent {
+			if strings.EqualFold(d.execution, key) {
+				return strings.Join(append(out, o.around(d.at)), "; ")
+			}
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// mark finds the mark of an event in a mail.
+var mark = regexp.MustCompile(`\[event of ([-0-9a-fA-F]{36})\]`)
+
+// mailReceipt reads what a mail tells.
+func mailReceipt(m sink.Mail) (receipt, bool) {
+	found := mark.FindStringSubmatch(m.HTML + m.Text)
+	if found == nil || len(m.Recipients) != 1 {
+		return receipt{}, false
+	}
+	what, _, _ := strings.Cut(m.Subject, `:`)
+	_, what, _ = strings.Cut(what, "Qlik Sense ")
+	return receipt{
+		sink: sinkMail, notice: mailNotice(what, m.Recipients[0]), instance: sinkMail + "/" + what,
+		execution: strings.ToLower(found[1]), at: m.At,
+	}, true
+}
+
+// obeyed reports whether a request did what it asked for, whatever its sender was told.
+func obeyed(r sink.HTTPRequest) bool {
+	return r.Fault == edge.Slow && r.Delivered() || keptBack(r.Fault)
+}
+
+// refusedForGood reports whether a request was answered in a way that ends all attempts.
+func refusedForGood(r sink.HTTPRequest) bool { return r.Status == http.StatusUnprocessableEntity }

@@ -1,0 +1,295 @@
+package app_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"butler/internal/demo"
+	"butler/internal/sim"
+)
+
+// programDir is where the program under test is built.
+var programDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "butler-")
+	if err != nil {
+		panic(err)
+	}
+	programDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// program builds the program once, as a user gets it.
+var program = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(programDir, "butler")
+	out, err := exec.Command("go", "build", "-o", path, "butler/cmd/butler").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// life is one process of the service, from its start to its end.
+type life struct {
+	began time.Time
+	// ready is when it was seen to take events; zero when nobody looked or it never did.
+	ready time.Time
+	// ending is when it was told to end, or killed; ended is when it was gone.
+	ending, ended time.Time
+}
+
+// service is the real program beside a simulated site, started and killed at will.
+type service struct {
+	t      *testing.T
+	sim    *sim.Sim
+	dir    string
+	binary string
+	config string
+	udp    string
+	ops    string
+	log    *os.File
+	lives  []life
+
+	process *exec.Cmd
+	exited  chan error
+}
+
+// newService writes a configuration for a started simulation. Both ports are
+// fixed, so that every process of the service is found at the same place.
+func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
+	t.Helper()
+	path, err := program()
+	must(t, err)
+	v := &service{t: t, sim: s, dir: t.TempDir(), binary: path}
+	o.Directory = v.dir
+	o.UDPPort, o.OperationsPort = freePort(t, "udp4"), freePort(t, "tcp4")
+	v.udp = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.UDPPort))
+	v.ops = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.OperationsPort))
+	v.config, err = demo.WriteConfig(s, o)
+	must(t, err)
+	v.log, err = os.Create(filepath.Join(t.ArtifactDir(), "service.log"))
+	must(t, err)
+	t.Cleanup(func() {
+		v.kill()
+		_ = v.log.Close()
+		if t.Failed() {
+			t.Logf("the end of the service's log:\n%s", v.tail(40))
+		}
+	})
+	return v
+}
+
+// freePort returns a port outside the range from which the system takes the
+// ports of connections: one of those may not be free any more at the restart.
+func freePort(t *testing.T, network string) int {
+	t.Helper()
+	for range 100 {
+		port := 20_000 + rand.IntN(12_000)
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		var held io.Closer
+		var err error
+		if network == "udp4" {
+			held, err = net.ListenPacket(network, address)
+		} else {
+			held, err = net.Listen(network, address)
+		}
+		if err == nil {
+			must(t, held.Close())
+			return port
+		}
+	}
+	t.Fatal("found no free port")
+	return 0
+}
+
+// start runs the program.
+func (v *service) start() {
+	v.t.Helper()
+	cmd := exec.Command(v.binary, "run", "-c", v.config)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
+	must(v.t, cmd.Start())
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	v.process, v.exited = cmd, exited
+	v.lives = append(v.lives, life{began: time.Now()})
+}
+
+func (v *service) now() *life { return &v.lives[len(v.lives)-1] }
+
+// ready waits until the process takes events.
+func (v *service) ready() {
+	v.t.Helper()
+	v.until("the service is ready", func() bool {
+		status, _, err := v.get("/readyz")
+		return err == nil && status == http.StatusOK
+	})
+	v.now().ready = time.Now()
+}
+
+// kill ends the process as a power cut ends it, and waits until it is gone.
+func (v *service) kill() {
+	v.t.Helper()
+	if v.process == nil {
+		return
+	}
+	v.now().ending = time.Now()
+	_ = v.process.Process.Kill()
+	v.gone(<-v.exited, syscall.SIGKILL)
+}
+
+// terminate asks the process to end and returns its exit code.
+func (v *service) terminate(within time.Duration) int {
+	v.t.Helper()
+	v.now().ending = time.Now()
+	must(v.t, v.process.Process.Signal(syscall.SIGTERM))
+	select {
+	case err := <-v.exited:
+		return v.gone(err, 0)
+	case <-time.After(within):
+		v.t.Errorf("want the service to end within %s of SIGTERM", within)
+		v.kill()
+		return -1
+	}
+}
+
+// gone notes the end of a process. One that was killed but ended by itself before is a failure.
+func (v *service) gone(err error, want syscall.Signal) int {
+	v.t.Helper()
+	v.now().ended = time.Now()
+	v.process = nil
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	switch {
+	case !failed:
+		if want != 0 {
+			v.t.Errorf("want the service alive until it was killed, it ended by itself with success")
+		}
+		return 0
+	case want != 0 && !(exit.Sys().(syscall.WaitStatus).Signaled()):
+		v.t.Errorf("want the service alive until it was killed, it ended by itself: %v", exit)
+	}
+	return exit.ExitCode()
+}
+
+// until waits for a condition, and fails when the process ends meanwhile.
+func (v *service) until(what string, done func() bool) {
+	v.t.Helper()
+	deadline := time.NewTimer(drainTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline.C:
+			v.t.Fatalf("want %s within %s; metrics: %v", what, drainTime, v.metrics())
+		case err := <-v.exited:
+			v.gone(err, 0)
+			v.t.Fatalf("want %s, but the service ended: %v", what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// get asks the operations server.
+func (v *service) get(path string) (status int, body string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.ops+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// readings are metrics by name, summed over their labels, and by name with labels.
+type readings map[string]float64
+
+// metrics reads the metrics page; nil when there is none.
+func (v *service) metrics() readings {
+	status, page, err := v.get("/metrics")
+	if err != nil || status != http.StatusOK {
+		return nil
+	}
+	out := readings{}
+	lines := bufio.NewScanner(strings.NewReader(page))
+	for lines.Scan() {
+		series, text, ok := strings.Cut(lines.Text(), " ")
+		value, err := strconv.ParseFloat(text, 64)
+		if !ok || err != nil || !strings.HasPrefix(series, "butler_") || strings.Contains(series, "_bucket{") {
+			continue
+		}
+		name, labels, _ := strings.Cut(series, "{")
+		out[name] += value
+		if labels != "" {
+			out[series] += value
+		}
+	}
+	return out
+}
+
+// idle waits until no event waits for its decision, no notice for its delivery
+// and no distribute task for its end.
+func (v *service) idle() {
+	v.t.Helper()
+	quiet := 0
+	v.until("everything that was accepted has come to its end", func() bool {
+		m := v.metrics()
+		if m == nil || m["butler_journal_unprocessed_records"]+m["butler_notification_queue_length"]+m["butler_distribute_tasks_pending"] > 0 {
+			quiet = 0
+			return false
+		}
+		quiet++
+		return quiet >= 3
+	})
+}
+
+// tail returns the last lines of the service's log.
+func (v *service) tail(lines int) string {
+	text, err := os.ReadFile(v.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.Split(bytes.TrimSpace(text), []byte{'\n'})
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte{'\n'}))
+}
+
+// wantsNoBug fails unless the last process has seen no bug, no event that was given up and no damage on disk.
+func (v *service) wantsNoBug() {
+	v.t.Helper()
+	m := v.metrics()
+	if m == nil {
+		v.t.Fatal("want metrics, got none")
+	}
+	for _, name := range []string{
+		"butler_actor_bugs_total", "butler_executions_given_up_total", "butler_journal_corrupt_records_total",
+	} {
+		if value, ok := m[name]; !ok || value != 0 {
+			v.t.Errorf("want %s = 0, got %v (%v)", name, value, ok)
+		}
+	}
+}

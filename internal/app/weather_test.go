@@ -1,0 +1,169 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"butler/internal/sim"
+	"butler/internal/sim/edge"
+)
+
+// weather makes the systems around the service fail on and off, each at its own
+// pace, and remembers what may have made a client believe that nothing arrived
+// although it did: connections that were cut, and answers that were kept back.
+type weather struct {
+	t     *testing.T
+	sinks []sinkUnderWeather
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+
+	mu    sync.Mutex
+	cuts  map[string][]cut
+	spans map[string][]span
+	lost  map[string]int
+}
+
+// sinkUnderWeather is one system, and what may happen to it.
+type sinkUnderWeather struct {
+	name   string
+	faults *edge.Faults
+	refuse func(bool) error
+	rules  []edge.Rule
+}
+
+// cut is a moment at which whatever was under way was broken off.
+type cut struct {
+	what string
+	// from and to enclose the moment.
+	from, to time.Time
+}
+
+// span is a time in which answers were kept back from who had sent something.
+type span struct{ from, to time.Time }
+
+// The names of the systems.
+const (
+	sinkHTTP   = "webhook"
+	sinkMail   = "mail"
+	sinkInflux = "influx"
+	sinkQRS    = "qrs"
+)
+
+// keptBack is the kind of fault after which a client cannot know whether it was obeyed.
+func keptBack(k edge.FaultKind) bool { return k == edge.ResetAfter || k == edge.Truncate }
+
+func newWeather(t *testing.T, s *sim.Sim) *weather {
+	return &weather{
+		t: t, cuts: map[string][]cut{}, spans: map[string][]span{}, lost: map[string]int{},
+		sinks: []sinkUnderWeather{
+			{sinkHTTP, s.HTTP.Faults(), s.HTTP.Refuse, []edge.Rule{
+				{Kind: edge.Status, Status: http.StatusServiceUnavailable},
+				{Kind: edge.Status, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Times: 1},
+				{Kind: edge.Status, Status: http.StatusUnprocessableEntity, Times: 2},
+				{Kind: edge.ResetBefore}, {Kind: edge.ResetAfter, Percent: 50}, {Kind: edge.Hang, Times: 2},
+				{Kind: edge.Slow, Delay: 60 * time.Millisecond},
+			}},
+			{sinkMail, s.SMTP.Faults(), s.SMTP.Refuse, []edge.Rule{
+				{Kind: edge.Status, Status: 421, Method: "CONNECT"}, {Kind: edge.Status, Status: 451, Method: "MAIL"},
+				{Kind: edge.Status, Status: 450, Method: "RCPT", Percent: 50}, {Kind: edge.ResetBefore, Method: "DATA"},
+				{Kind: edge.ResetAfter, Method: "DATA", Percent: 50}, {Kind: edge.Hang, Method: "MAIL", Times: 1},
+				{Kind: edge.Slow, Method: "RCPT", Delay: 60 * time.Millisecond},
+			}},
+			{sinkInflux, s.Influx.Faults(), s.Influx.Refuse, []edge.Rule{
+				{Kind: edge.Status, Status: http.StatusServiceUnavailable}, {Kind: edge.ResetBefore},
+				{Kind: edge.ResetAfter, Percent: 50}, {Kind: edge.Hang, Times: 1}, {Kind: edge.Slow, Delay: 60 * time.Millisecond},
+			}},
+			{sinkQRS, s.QRS.Faults(), s.QRS.Outage, []edge.Rule{
+				{Kind: edge.Status, Status: http.StatusServiceUnavailable}, {Kind: edge.ResetBefore},
+				{Kind: edge.WrongShape, Percent: 30}, {Kind: edge.InvalidJSON, Percent: 30}, {Kind: edge.Truncate, Percent: 50},
+				{Kind: edge.Slow, Delay: 60 * time.Millisecond},
+			}},
+		},
+	}
+}
+
+// begin lets the weather loose.
+func (w *weather) begin(seed uint64) {
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	for i, s := range w.sinks {
+		random := rand.New(rand.NewPCG(seed, uint64(i)+1))
+		w.done.Go(func() { w.play(ctx, s, random) })
+	}
+	w.t.Cleanup(w.end)
+}
+
+// play alternates between good and bad times until ctx ends.
+func (w *weather) play(ctx context.Context, s sinkUnderWeather, random *rand.Rand) {
+	for n := 0; ; n++ {
+		if !edge.Pause(ctx, time.Duration(100+random.IntN(400))*time.Millisecond) {
+			return
+		}
+		bad := time.Duration(50+random.IntN(350)) * time.Millisecond
+		choice := random.IntN(len(s.rules) + 1)
+		if choice == len(s.rules) {
+			w.refuse(ctx, s, bad)
+			continue
+		}
+		rule := s.rules[choice]
+		rule.Name = fmt.Sprintf("%s %d", rule.Kind, n)
+		from := time.Now()
+		s.faults.Set(rule)
+		edge.Pause(ctx, bad)
+		s.faults.Remove(rule.Name)
+		if keptBack(rule.Kind) {
+			w.mu.Lock()
+			w.spans[s.name] = append(w.spans[s.name], span{from, time.Now()})
+			w.lost[s.name] += s.faults.Hits(rule.Name)
+			w.mu.Unlock()
+		}
+	}
+}
+
+// refuse makes a system unreachable for a time.
+func (w *weather) refuse(ctx context.Context, s sinkUnderWeather, d time.Duration) {
+	from := time.Now()
+	err := s.refuse(true)
+	w.mu.Lock()
+	w.cuts[s.name] = append(w.cuts[s.name], cut{"the " + s.name + " went away", from, time.Now()})
+	w.mu.Unlock()
+	edge.Pause(ctx, d)
+	if err == nil {
+		err = s.refuse(false)
+	}
+	if err != nil {
+		w.t.Errorf("change the weather of %s: %v", s.name, err)
+	}
+}
+
+// end makes everything work again; what hangs is cut off.
+func (w *weather) end() {
+	if w.stop == nil {
+		return
+	}
+	w.stop()
+	w.done.Wait()
+	w.stop = nil
+	for _, s := range w.sinks {
+		s.faults.Clear()
+		w.refuse(context.Background(), s, 0)
+	}
+}
+
+// down makes systems unreachable until end is called.
+func (w *weather) down(names ...string) {
+	w.stop = func() {}
+	for _, s := range w.sinks {
+		for _, name := range names {
+			if s.name == name {
+				must(w.t, s.refuse(true))
+			}
+		}
+	}
+	w.t.Cleanup(w.end)
+}
