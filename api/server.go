@@ -148,7 +148,9 @@ func (s *Server) listParked(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	list, err := s.opts.Admin.Parked(ctx, string(ctx.QueryArgs().Peek("instance")), limit)
+	call, cancel := bounded()
+	defer cancel()
+	list, err := s.opts.Admin.Parked(call, string(ctx.QueryArgs().Peek("instance")), limit)
 	s.respond(ctx, list, err)
 }
 
@@ -157,7 +159,9 @@ func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	list, err := s.opts.Admin.Quarantine(ctx, limit)
+	call, cancel := bounded()
+	defer cancel()
+	list, err := s.opts.Admin.Quarantine(call, limit)
 	s.respond(ctx, list, err)
 }
 
@@ -200,7 +204,9 @@ func (s *Server) changeParked(change func(context.Context, string, []string) (in
 			fail(ctx, errBadRequest, `the body must be {"ids": ["..."]}, {"instance": "..."} or {"all": true}: `+err.Error())
 			return
 		}
-		count, err := change(ctx, in.Instance, in.IDs)
+		call, cancel := bounded()
+		defer cancel()
+		count, err := change(call, in.Instance, in.IDs)
 		if err != nil {
 			s.opts.Log.Warn("parked notices could not all be changed", zap.String("route", string(ctx.Path())), logx.Count(count), logx.Err(err))
 			failPartly(ctx, count, err.Error())
@@ -208,6 +214,12 @@ func (s *Server) changeParked(change func(context.Context, string, []string) (in
 		}
 		answer(ctx, map[string]int{"count": count})
 	}
+}
+
+// bounded returns the context of one call. A RequestCtx would be one, but reading
+// it races with the shutdown of its server.
+func bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), requestTimeout)
 }
 
 func (s *Server) respond(ctx *fasthttp.RequestCtx, body any, err error) {

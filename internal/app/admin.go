@@ -123,7 +123,7 @@ func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
 
 // closeIntake stops taking events and waits until what was read is on disk.
 func (a *App) closeIntake(ctx context.Context) {
-	if a.pids.ingest == nil || !a.address.IsValid() {
+	if a.pids.ingest == nil {
 		return
 	}
 	if _, err := ask[messages.CloseIntakeReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any {

@@ -125,7 +125,8 @@ func (a *App) buildLog() error {
 // startTimeout bounds how long the intake may take to open its socket.
 const startTimeout = 10 * time.Second
 
-// Start spawns the actors and returns when events are taken.
+// Start spawns the actors and returns when events are taken, or when ctx ends:
+// then the service wants to be stopped like any other.
 func (a *App) Start(ctx context.Context) error {
 	a.say()
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
@@ -143,16 +144,19 @@ func (a *App) Start(ctx context.Context) error {
 	if !a.cfg.UDP().Enable {
 		return nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+	late := time.NewTimer(startTimeout)
+	defer late.Stop()
 	select {
 	case a.address = <-a.listening:
 		return nil
 	case err := <-a.deaf:
+		a.pids.ingest = nil // there is nothing to close
 		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)
 	case err := <-a.fatal:
 		return err
-	case <-bounded.Done():
+	case <-ctx.Done():
+		return nil
+	case <-late.C:
 		return fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): no success within %s, see the log", startTimeout)
 	}
 }

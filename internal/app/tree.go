@@ -118,8 +118,12 @@ func (a *App) executionsProps() *actor.Props {
 	return shards.Props()
 }
 
+// socketComponent is the health of the UDP socket, apart from that of its actor.
+const socketComponent = "udp"
+
 func (a *App) ingestProps() *actor.Props {
 	section := a.cfg.UDP()
+	a.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
 	options := &ingest.Options{
 		Kit: a.kit, Log: a.log, Metrics: ingest.NewMetrics(a.reg), Queue: a.queue, Quarantine: a.quarantine,
 		ReceiveBuffer: section.ReceiveBuffer,
@@ -133,14 +137,14 @@ func (a *App) ingestProps() *actor.Props {
 			})
 		},
 		OnListening: func(at netip.AddrPort) {
-			a.health.Set("ingest", supervisors.Up, "")
+			a.health.Set(socketComponent, supervisors.Up, "")
 			select {
 			case a.listening <- at:
 			default:
 			}
 		},
 		OnFailed: func(err error) {
-			a.health.Set("ingest", supervisors.Down, err.Error())
+			a.health.Set(socketComponent, supervisors.Down, err.Error())
 			select {
 			case a.deaf <- err:
 			default:

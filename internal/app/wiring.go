@@ -131,6 +131,7 @@ func (a *App) listenOperations() error {
 		return err
 	}
 	a.server = server
+	a.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
 	a.closer.add("operations server", server.Shutdown)
 	return nil
 }
@@ -139,7 +140,7 @@ func (a *App) listenOperations() error {
 func (a *App) essential() []string {
 	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
 	if a.cfg.UDP().Enable {
-		names = append(names, "ingest")
+		names = append(names, "ingest", socketComponent)
 	}
 	return names
 }
