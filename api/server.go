@@ -103,8 +103,15 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown stops listening and waits for running requests until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.http.ShutdownWithContext(ctx) }
+// Shutdown stops listening and waits for running requests until ctx ends. It
+// also ends a Serve that has not begun, which the library's would not.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.ShutdownWithContext(ctx)
+	if closing := s.listener.Close(); !errors.Is(closing, net.ErrClosed) {
+		err = errors.Join(err, closing)
+	}
+	return err
+}
 
 // routes is the one table of routes.
 func (s *Server) routes() fasthttp.RequestHandler {
@@ -249,7 +256,7 @@ func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
 // this machine shows that name as the host.
 func (s *Server) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if !ctx.RemoteIP().IsLoopback() && !ctx.RemoteIP().Equal(ctx.LocalIP()) {
+		if !isOwnAddress(ctx.RemoteIP(), ctx.LocalIP()) {
 			fail(ctx, errForbidden, "this call is answered on the machine itself only")
 			return
 		}
@@ -263,6 +270,11 @@ func (s *Server) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		next(ctx)
 	}
+}
+
+// isOwnAddress reports whether a call comes from the machine that it is made to.
+func isOwnAddress(remote, local net.IP) bool {
+	return remote.IsLoopback() || !remote.IsUnspecified() && remote.Equal(local)
 }
 
 // isOwnName reports whether the Host header of a call is an address, localhost,

@@ -1,0 +1,454 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// admin is a scripted Admin that notes what it is asked.
+type admin struct {
+	calls []call
+	count int
+	err   error
+	panic bool
+}
+
+type call struct {
+	What, Instance string
+	IDs            []string
+	Limit          int
+}
+
+func (a *admin) note(c call) error {
+	a.calls = append(a.calls, c)
+	if a.panic {
+		panic("poison")
+	}
+	return a.err
+}
+
+func (a *admin) Parked(_ context.Context, instance string, limit int) (any, error) {
+	return []string{"a parked notice"}, a.note(call{What: "parked", Instance: instance, Limit: limit})
+}
+
+func (a *admin) ReplayParked(_ context.Context, instance string, ids []string) (int, error) {
+	return a.count, a.note(call{What: "replay", Instance: instance, IDs: ids})
+}
+
+func (a *admin) DropParked(_ context.Context, instance string, ids []string) (int, error) {
+	return a.count, a.note(call{What: "drop", Instance: instance, IDs: ids})
+}
+
+func (a *admin) Quarantine(_ context.Context, limit int) (any, error) {
+	return []string{"a datagram"}, a.note(call{What: "quarantine", Limit: limit})
+}
+
+// bench is a listening server with everything behind it scripted.
+type bench struct {
+	t      *testing.T
+	admin  *admin
+	server *Server
+	logs   *observer.ObservedLogs
+	ready  bool
+	reason string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
+	server, err := Listen(Options{
+		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
+		Ready:   func() (bool, string) { return b.ready, b.reason },
+		Health:  func() (string, any) { return "degraded", []string{"qrs"} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.server = server
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return b
+}
+
+// do makes a call as the commands do; header lines replace those it would send.
+func (b *bench) do(method, path, body string, header ...string) (*http.Response, string) {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.server.Address()+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set(AdminHeader, "1")
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		switch {
+		case name == "Host":
+			req.Host = value
+		case value == "":
+			req.Header.Del(name)
+		default:
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+// code returns the code of an error answer, which must be a complete row of the table.
+func (b *bench) code(resp *http.Response, body string) int {
+	b.t.Helper()
+	var row apiError
+	if err := json.Unmarshal([]byte(body), &row); err != nil {
+		b.t.Fatalf("want an error as JSON, got %q: %v", body, err)
+	}
+	if row.Status != resp.StatusCode || row.Error == "" || row.Mend == "" {
+		b.t.Errorf("want status %d, an error and how to mend it, got %+v", resp.StatusCode, row)
+	}
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
+		b.t.Errorf("want JSON, got %s", got)
+	}
+	if resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+		b.t.Error("want the answer protected from guesses at its type")
+	}
+	return row.Code
+}
+
+func TestServer_answers(t *testing.T) {
+	for _, row := range []struct {
+		name, method, path, body, want string
+	}{
+		{"it lives", "GET", "/healthz", "", "ok\n"},
+		{"it is ready", "GET", "/readyz", "", "ready\n"},
+		{"its state", "GET", "/health", "", `{"components":["qrs"],"state":"degraded"}` + "\n"},
+		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
+		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
+		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `["a datagram"]` + "\n"},
+		{"replay", "POST", "/admin/parked/replay", `{"all": true}`, `{"count":2}` + "\n"},
+		{"drop", "POST", "/admin/parked/drop", `{"ids": ["a", "b"]}`, `{"count":2}` + "\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			resp, body := b.do(row.method, row.path, row.body)
+			if resp.StatusCode != http.StatusOK || body != row.want {
+				t.Errorf("want 200 %q, got %d %q", row.want, resp.StatusCode, body)
+			}
+		})
+	}
+}
+
+func TestServer_passesOnWhatIsMeant(t *testing.T) {
+	for _, row := range []struct {
+		name, method, path, body string
+		want                     call
+	}{
+		{"all", "GET", "/admin/parked", "", call{What: "parked", Limit: defaultList}},
+		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", call{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
+		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", call{What: "quarantine", Limit: 10000}},
+		{"replay by instance", "POST", "/admin/parked/replay", `{"instance": "slack/x"}`, call{What: "replay", Instance: "slack/x"}},
+		{"drop by ID", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "", "all": false}`, call{What: "drop", IDs: []string{"a"}}},
+		{"drop all", "POST", "/admin/parked/drop", `{"all": true}`, call{What: "drop"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			b.do(row.method, row.path, row.body)
+			if diff := cmp.Diff([]call{row.want}, b.admin.calls); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestServer_refuses(t *testing.T) {
+	var tooMany strings.Builder
+	tooMany.WriteString(`{"ids": ["x"`)
+	tooMany.WriteString(strings.Repeat(`,"x"`, maxList) + "]}")
+	for _, row := range []struct {
+		name, method, path, body string
+		want                     apiError
+	}{
+		{"an unknown page", "GET", "/nothing", "", errNotFound},
+		{"a page below another", "GET", "/admin/parked/replay/all", "", errNotFound},
+		{"a path that climbs", "GET", "/admin/../../etc/passwd", "", errNotFound},
+		{"another method", "DELETE", "/admin/parked", "", errMethod},
+		{"a change by GET", "GET", "/admin/parked/drop", "", errMethod},
+		{"a limit of zero", "GET", "/admin/parked?limit=0", "", errBadRequest},
+		{"a negative limit", "GET", "/admin/parked?limit=-1", "", errBadRequest},
+		{"a limit that is too high", "GET", "/admin/quarantine?limit=10001", "", errBadRequest},
+		{"a limit that is no number", "GET", "/admin/quarantine?limit=1e3", "", errBadRequest},
+		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
+		{"no body", "POST", "/admin/parked/drop", "", errBadRequest},
+		{"a body that is no JSON", "POST", "/admin/parked/drop", "all", errBadRequest},
+		{"a body of another form", "POST", "/admin/parked/drop", `["a"]`, errBadRequest},
+		{"null", "POST", "/admin/parked/drop", `null`, errBadRequest},
+		{"nothing named", "POST", "/admin/parked/drop", `{}`, errBadRequest},
+		{"an empty list", "POST", "/admin/parked/drop", `{"ids": []}`, errBadRequest},
+		{"a misspelt key, which must not mean all", "POST", "/admin/parked/drop", `{"id": ["a"]}`, errBadRequest},
+		{"two ways at once", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "slack/x"}`, errBadRequest},
+		{"all but", "POST", "/admin/parked/replay", `{"ids": ["a"], "all": true}`, errBadRequest},
+		{"two objects", "POST", "/admin/parked/drop", `{"ids": ["a"]} {"all": true}`, errBadRequest},
+		{"IDs that are numbers", "POST", "/admin/parked/drop", `{"ids": [1]}`, errBadRequest},
+		{"too many IDs", "POST", "/admin/parked/drop", tooMany.String(), errBadRequest},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			if got := b.code(b.do(row.method, row.path, row.body)); got != row.want.Code {
+				t.Errorf("want code %d, got %d", row.want.Code, got)
+			}
+			if len(b.admin.calls) != 0 {
+				t.Errorf("want nothing done, got %v", b.admin.calls)
+			}
+		})
+	}
+}
+
+var adminRoutes = []struct{ method, path, body string }{
+	{"GET", "/admin/parked", ""},
+	{"GET", "/admin/quarantine", ""},
+	{"POST", "/admin/parked/replay", `{"all": true}`},
+	{"POST", "/admin/parked/drop", `{"all": true}`},
+}
+
+func TestAdministration_wantsAProgramOnThisMachine(t *testing.T) {
+	for _, row := range []struct {
+		name, header string
+		allowed      bool
+	}{
+		{"a command", "Accept: */*", true},
+		{"as localhost", "Host: LOCALHOST:9997", true},
+		{"by IPv6 address", "Host: [::1]:9997", true},
+		{"a web page: no header of its own", AdminHeader + ": ", false},
+		{"a web page whose name was pointed here", "Host: attacker.example.com:9997", false},
+		{"a name that only begins like an address", "Host: 127.0.0.1.example.com", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			for _, route := range adminRoutes {
+				resp, body := b.do(route.method, route.path, route.body, row.header)
+				if row.allowed && resp.StatusCode != http.StatusOK {
+					t.Errorf("%s: want it allowed, got %d %s", route.path, resp.StatusCode, body)
+				}
+				if !row.allowed && b.code(resp, body) != errForbidden.Code {
+					t.Errorf("%s: want it forbidden, got %d %s", route.path, resp.StatusCode, body)
+				}
+			}
+			if row.allowed != (len(b.admin.calls) == len(adminRoutes)) {
+				t.Errorf("calls: %v", b.admin.calls)
+			}
+		})
+	}
+}
+
+func TestAdministration_isClosedToOtherMachines(t *testing.T) {
+	b := newBench(t)
+	handler := b.server.routes()
+	for _, row := range []struct {
+		remote  string
+		allowed bool
+	}{
+		{"10.0.0.7", false},
+		{"fe80::1", false},
+		{"0.0.0.0", false},
+		{"127.0.0.1", true},
+		{"127.8.8.8", true},
+		{"::1", true},
+	} {
+		for _, route := range adminRoutes {
+			var ctx fasthttp.RequestCtx
+			var req fasthttp.Request
+			req.Header.SetMethod(route.method)
+			req.SetRequestURI("http://127.0.0.1:9997" + route.path)
+			req.Header.Set(AdminHeader, "1")
+			req.SetBodyString(route.body)
+			ctx.Init(&req, &net.TCPAddr{IP: net.ParseIP(row.remote), Port: 40000}, nil)
+			handler(&ctx)
+			if got := ctx.Response.StatusCode() == http.StatusOK; got != row.allowed {
+				t.Errorf("%s from %s: want allowed %v, got %d", route.path, row.remote, row.allowed, ctx.Response.StatusCode())
+			}
+		}
+	}
+	if want := 3 * len(adminRoutes); len(b.admin.calls) != want {
+		t.Errorf("want %d calls passed on, got %d", want, len(b.admin.calls))
+	}
+}
+
+func TestAdministration_isOpenToTheMachinesOwnAddress(t *testing.T) {
+	for _, row := range []struct {
+		name, remote, local string
+		want                bool
+	}{
+		{"its own", "192.0.2.1", "192.0.2.1", true},
+		{"its neighbour's", "192.0.2.2", "192.0.2.1", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			var ctx fasthttp.RequestCtx
+			ctx.Init2(addressed{local: row.local, remote: row.remote}, silent{}, true)
+			ctx.Request.SetRequestURI("http://192.0.2.1:9997/admin/parked")
+			ctx.Request.Header.Set(AdminHeader, "1")
+			b.server.routes()(&ctx)
+			if got := ctx.Response.StatusCode() == http.StatusOK; got != row.want {
+				t.Errorf("want allowed %v, got %d", row.want, ctx.Response.StatusCode())
+			}
+		})
+	}
+}
+
+// addressed is a connection between two addresses.
+type addressed struct {
+	net.Conn
+	local, remote string
+}
+
+func (a addressed) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.ParseIP(a.local), Port: 9997} }
+func (a addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(a.remote), Port: 40000} }
+
+func TestServer_saysWhyItIsNotReady(t *testing.T) {
+	b := newBench(t)
+	b.ready, b.reason = false, "journal/events: no space left on device"
+	resp, body := b.do("GET", "/readyz", "")
+	if got := b.code(resp, body); got != errNotReady.Code || !strings.Contains(body, b.reason) {
+		t.Errorf("want code %d with the reason, got %s", errNotReady.Code, body)
+	}
+	if resp, _ := b.do("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("want the process alive all the same, got %d", resp.StatusCode)
+	}
+}
+
+func TestServer_tellsWhatWasDoneInSpiteOfAFailure(t *testing.T) {
+	b := newBench(t)
+	b.admin.err, b.admin.count = errors.New("b: no such parked notice"), 1
+	resp, body := b.do("POST", "/admin/parked/drop", `{"ids": ["a", "b"]}`)
+	if got := b.code(resp, body); got != errPartly.Code {
+		t.Errorf("want code %d, got %d", errPartly.Code, got)
+	}
+	var told struct {
+		Count  int
+		Detail string
+	}
+	if err := json.Unmarshal([]byte(body), &told); err != nil || told.Count != 1 || told.Detail != "b: no such parked notice" {
+		t.Errorf("want the count and the failure, got %s", body)
+	}
+}
+
+func TestServer_answersAFailureAndAPanicWithoutDying(t *testing.T) {
+	b := newBench(t)
+	b.admin.err = errors.New("read the quarantine: <corrupt>")
+	resp, body := b.do("GET", "/admin/quarantine", "")
+	if got := b.code(resp, body); got != errInternal.Code || strings.Contains(body, "<") {
+		t.Errorf("want code %d and nothing that is HTML, got %s", errInternal.Code, body)
+	}
+	b.admin.panic = true
+	for _, route := range adminRoutes {
+		if got := b.code(b.do(route.method, route.path, route.body)); got != errInternal.Code {
+			t.Errorf("%s: want code %d, got %d", route.path, errInternal.Code, got)
+		}
+	}
+	if got := b.logs.FilterMessage("handler panicked").Len(); got != len(adminRoutes) {
+		t.Errorf("want every panic logged, got %d", got)
+	}
+	if resp, _ := b.do("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("want the server alive, got %d", resp.StatusCode)
+	}
+}
+
+func TestServer_refusesWhatIsTooLarge(t *testing.T) {
+	b := newBench(t)
+	for _, row := range []struct{ name, request string }{
+		{"body", "POST /admin/parked/drop HTTP/1.1\r\nHost: localhost\r\n" + AdminHeader + ": 1\r\nContent-Length: 1048577\r\n\r\n"},
+		{"header", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"},
+		{"no HTTP", "hello;there\r\n\r\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", b.server.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			go io.WriteString(conn, row.request)
+			answer := make([]byte, len("HTTP/1.1 400"))
+			if _, err := io.ReadFull(conn, answer); err == nil && string(answer) != "HTTP/1.1 400" {
+				t.Errorf("want 400 or the connection closed, got %q", answer)
+			} else if errors.Is(err, context.DeadlineExceeded) {
+				t.Error("want an answer, got none")
+			}
+		})
+	}
+	if resp, _ := b.do("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("want the server alive, got %d", resp.StatusCode)
+	}
+	if len(b.admin.calls) != 0 {
+		t.Errorf("want nothing done, got %v", b.admin.calls)
+	}
+}
+
+func TestServer_canBeShutDownBeforeItServes(t *testing.T) {
+	server, err := Listen(Options{Address: "127.0.0.1:0", Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if err := server.Serve(); err != nil {
+		t.Errorf("want Serve to end at once, got %v", err)
+	}
+}
+
+func TestListen_saysWhichSettingIsWrong(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, err = Listen(Options{Address: taken.Addr().String()})
+	if err == nil || !strings.Contains(err.Error(), "operations.port") {
+		t.Errorf("want an error that names the setting, got %v", err)
+	}
+}
+
+func TestErrors_haveCodesThatTellTheStatus(t *testing.T) {
+	seen := map[int]bool{}
+	for _, row := range []apiError{errBadRequest, errForbidden, errNotFound, errMethod, errPartly, errInternal, errNotReady} {
+		if row.Code/100 != row.Status || seen[row.Code] {
+			t.Errorf("want a code of its own that begins with the status, got %+v", row)
+		}
+		if row.Error == "" || row.Mend == "" {
+			t.Errorf("want what is wrong and how to mend it, got %+v", row)
+		}
+		seen[row.Code] = true
+	}
+}
