@@ -287,7 +287,15 @@ func TestCrash_aFullJournalIsALoudStateThatEnds(t *testing.T) {
 	f.padding = 0
 	f.burst(t, 10)
 	v.until("events accepted again", func() bool { return v.metrics()["butler_events_received_total"] > before })
+	v.idle()
+	m := v.metrics()
+	accepted := int(m["butler_events_received_total"] - m["butler_events_duplicate_total"])
 	v.end()
+	points := &oracle{}
+	points.readPoints(t, s.Influx.Requests().All())
+	if len(points.receipts) != accepted {
+		t.Errorf("want all %d accepted events told, once each, got %d", accepted, len(points.receipts))
+	}
 	if len(v.lives) != 1 {
 		t.Errorf("want one process through it all, got %d", len(v.lives))
 	}

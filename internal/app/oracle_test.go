@@ -277,26 +277,47 @@ const (
 	notedAfter = 3 * time.Second
 )
 
-// checkRepetitions makes sure that only what was in flight is told twice.
+// checkRepetitions makes sure that only what was in flight is told twice, or
+// what was told to somebody who could not know.
 func (o *oracle) checkRepetitions(told map[string][]receipt) {
-	inFlight := map[string]int{}
-	lost := map[string]int{}
+	inFlight, lost := map[string]int{}, map[string]int{}
+	var either []repetition
 	for _, id := range slices.Sorted(maps.Keys(told)) {
 		all := told[id]
 		slices.SortFunc(all, func(a, b receipt) int { return a.at.Compare(b.at) })
 		for i, first := range all[:len(all)-1] {
-			switch broken, ok := o.cutBetween(first, all[i+1]); {
+			broken, wasCut := o.cutBetween(first, all[i+1])
+			wasLost := o.keptBackAt(first.sink, first.at)
+			r := repetition{first.sink, first.instance + " when " + broken}
+			switch {
 			case first.unanswered:
-			case o.keptBackAt(first.sink, first.at):
-				lost[first.sink]++
-			case ok:
-				inFlight[first.instance+" when "+broken]++
+			case wasCut && wasLost:
+				either = append(either, r)
+			case wasCut:
+				inFlight[r.cut]++
+			case wasLost:
+				lost[r.sink]++
 			default:
 				o.problem("%s was told twice without a reason: at %s and %s; %s; %s", first.notice,
 					o.when(first.at), o.when(all[i+1].at), o.executions[first.execution], o.around(first.at))
 			}
 		}
 	}
+	for _, r := range either {
+		if inFlight[r.cut] < o.inFlight[r.sink] {
+			inFlight[r.cut]++
+			continue
+		}
+		lost[r.sink]++
+	}
+	o.checkBounds(inFlight, lost)
+}
+
+// repetition is a notice that was told again, because of a cut or of a lost answer.
+type repetition struct{ sink, cut string }
+
+// checkBounds makes sure that there were no more repetitions than can be explained.
+func (o *oracle) checkBounds(inFlight, lost map[string]int) {
 	for name, n := range lost {
 		if n > o.lost[name] {
 			o.problem("%s was told %d times again for %d answers that were kept back", name, n, o.lost[name])

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,6 +128,7 @@ func (v *service) start() {
 	v.t.Helper()
 	cmd := exec.Command(v.binary, "run", "-c", v.config)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "BUTLER_") })
 	must(v.t, cmd.Start())
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
@@ -199,7 +202,7 @@ func (v *service) until(what string, done func() bool) {
 	for !done() {
 		select {
 		case <-deadline.C:
-			v.t.Fatalf("want %s within %s; metrics: %v", what, drainTime, v.metrics())
+			v.t.Fatalf("want %s within %s; metrics:\n%s", what, drainTime, v.metrics())
 		case err := <-v.exited:
 			v.gone(err, 0)
 			v.t.Fatalf("want %s, but the service ended: %v", what, err)
@@ -229,6 +232,17 @@ func (v *service) get(path string) (status int, body string, err error) {
 // readings are metrics by name, summed over their labels, and by name with labels.
 type readings map[string]float64
 
+// String shows what is not zero, without the labels of destinations and actors.
+func (r readings) String() string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if r[name] != 0 && (!strings.Contains(name, "{") || strings.Contains(name, "_udp_")) {
+			out = append(out, fmt.Sprintf("%s %g", name, r[name]))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 // metrics reads the metrics page; nil when there is none.
 func (v *service) metrics() readings {
 	status, page, err := v.get("/metrics")
@@ -252,19 +266,21 @@ func (v *service) metrics() readings {
 	return out
 }
 
+// quietTime is how long nothing must wait until the service counts as idle: an
+// event that was just read is counted as waiting when it is on disk.
+const quietTime = 300 * time.Millisecond
+
 // idle waits until no event waits for its decision, no notice for its delivery
 // and no distribute task for its end.
 func (v *service) idle() {
 	v.t.Helper()
-	quiet := 0
+	busy := time.Now()
 	v.until("everything that was accepted has come to its end", func() bool {
 		m := v.metrics()
 		if m == nil || m["butler_journal_unprocessed_records"]+m["butler_notification_queue_length"]+m["butler_distribute_tasks_pending"] > 0 {
-			quiet = 0
-			return false
+			busy = time.Now()
 		}
-		quiet++
-		return quiet >= 3
+		return time.Since(busy) > quietTime
 	})
 }
 

@@ -26,7 +26,7 @@ type traffic struct {
 	packet net.PacketConn
 	random *rand.Rand
 	mix    []share
-	// padding is added to the message of every event, in bytes.
+	// padding is how much noise is added to the message of every event, in bytes.
 	padding int
 	pools   map[pool][]string
 	next    map[pool]int
@@ -188,7 +188,7 @@ func (f *traffic) step() error {
 	if err != nil {
 		return err
 	}
-	event := appender.EventOf(e, marked(s.family, e.ExecutionID, f.padding), time.Now())
+	event := appender.EventOf(e, f.marked(s.family, e.ExecutionID, f.padding), time.Now())
 	d := sentDatagram{at: time.Now(), family: s.family, execution: e.ExecutionID, welcome: true, payload: appender.Format{}.Append(nil, event)}
 	if f.random.IntN(100) < percentHostile {
 		names := appender.Hostile()
@@ -213,9 +213,14 @@ func (f *traffic) step() error {
 
 // marked returns the type of a message that names its execution in a way that
 // stays recognisable in a mail, which may quote the logs of other executions.
-func marked(f messages.Family, executionID string, padding int) appender.MessageType {
-	kind := appender.TypeOf(f)
-	kind.Message += " [event of " + executionID + "]" + strings.Repeat(".", padding)
+// The padding is noise, because what repeats itself takes no room in the journal.
+func (f *traffic) marked(family messages.Family, executionID string, padding int) appender.MessageType {
+	noise := make([]byte, padding)
+	for i := range noise {
+		noise[i] = byte('A' + f.random.IntN(58))
+	}
+	kind := appender.TypeOf(family)
+	kind.Message += " [event of " + executionID + "]" + string(noise)
 	return kind
 }
 
@@ -288,7 +293,7 @@ func (f *traffic) owners(appID string) []string {
 // sendLater plans a second message about an execution: the end of a distribute
 // task after its completion, or the failure that follows an abort.
 func (f *traffic) sendLater(e world.Execution, family messages.Family, at time.Time) {
-	event := appender.EventOf(e, marked(family, e.ExecutionID, 0), at)
+	event := appender.EventOf(e, f.marked(family, e.ExecutionID, 0), at)
 	f.later = append(f.later, sentDatagram{
 		at: at, family: family, execution: e.ExecutionID, welcome: true, payload: appender.Format{}.Append(nil, event),
 	})
