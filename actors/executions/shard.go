@@ -110,6 +110,7 @@ func (s *shard) begin(ctx actor.Context) {
 		s.spawn(ctx, key, s.entry(key), snapshot)
 	}
 	s.remembered.use()
+	s.count()
 	s.sweep = actorkit.After(ctx, sweepEvery, sweepDue{})
 	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index})
 }
@@ -273,6 +274,11 @@ func (s *shard) forget(ctx actor.Context) {
 		s.opts.Ledger.Commit(chunk, func(error) {})
 	}
 	s.opts.Metrics.forgotten.Add(float64(len(ops)))
-	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(len(s.known)))
+	s.count()
 	s.sweep = actorkit.After(ctx, sweepEvery, sweepDue{})
+}
+
+// count shows how much is remembered; it is brought up to date with every sweep.
+func (s *shard) count() {
+	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(len(s.known)))
 }

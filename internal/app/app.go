@@ -19,6 +19,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"butler/actors/ingest"
 	"butler/api"
@@ -105,11 +106,16 @@ func (a *App) build() error {
 }
 
 func (a *App) buildLog() error {
+	count := metrics.LogLines(a.reg)
 	if a.log != nil {
+		a.log = a.log.WithOptions(zap.Hooks(func(line zapcore.Entry) error {
+			count(line.Level.String())
+			return nil
+		}))
 		return nil
 	}
 	section := a.cfg.Log()
-	options := logx.Options{Level: section.Level, Terminal: logx.IsTerminal(), Counter: metrics.LogLines(a.reg)}
+	options := logx.Options{Level: section.Level, Terminal: logx.IsTerminal(), Counter: count}
 	if section.ToFiles {
 		options.Directory = section.Directory
 	}

@@ -1,0 +1,65 @@
+package config
+
+import "fmt"
+
+// Key describes one key of the configuration, for documentation.
+type Key struct {
+	// Section is the topmost key it belongs to, "" for a key of the root.
+	Section string
+	// Path names the key below the root; a key of a list's items is "list[].key".
+	Path string
+	// Default is what counts when the key is absent, as it is written in a file;
+	// "" where there is none.
+	Default string
+	// Doc says in one line what it means, and what may be written.
+	Doc string
+}
+
+// Keys lists every key of the service and of the given sections that has an
+// effect, in the order of the sample.
+func Keys(schemas []SchemaFragment) ([]Key, error) {
+	root, err := newSchema(schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema of the configuration: %w", err)
+	}
+	var out []Key
+	for _, n := range root.children {
+		section := ""
+		if n.isSection() || n.item != nil {
+			section = n.name
+		}
+		if out, err = n.appendKeys(out, section, n.path); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// appendKeys adds n, or the keys below it, under the path by which people know it.
+func (n *node) appendKeys(out []Key, section, path string) ([]Key, error) {
+	if n.Pending || n.Alias != "" || n.onlyAliases() {
+		return out, nil
+	}
+	below := n.children
+	if !n.isSection() {
+		value, err := n.sampleValue()
+		if err != nil {
+			return nil, err
+		}
+		if n.fallback == nil {
+			value = ""
+		}
+		out = append(out, Key{Section: section, Path: path, Default: value, Doc: n.Doc + n.remark()})
+		below = nil
+		if n.item != nil {
+			path, below = path+"[]", n.item.children
+		}
+	}
+	for _, child := range below {
+		var err error
+		if out, err = child.appendKeys(out, section, path+"."+child.name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,37 @@
+package config
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestKeys_describeWhatHasAnEffect(t *testing.T) {
+	keys, err := Keys(fragments(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(path string) (Key, bool) {
+		i := slices.IndexFunc(keys, func(k Key) bool { return k.Path == path })
+		if i < 0 {
+			return Key{}, false
+		}
+		return keys[i], true
+	}
+	for _, want := range []Key{
+		{Path: "fileLogging", Default: "false", Doc: "Also log to a file per day"},
+		{Section: "journal", Path: "journal.keepFor", Default: `"24h"`, Doc: "How long events and notices are kept after they were dealt with, to explain them"},
+		{Section: "genericUrls", Path: "genericUrls[].id", Doc: "Name by which a template picks the link (required)"},
+	} {
+		if got, ok := find(want.Path); !ok || got != want {
+			t.Errorf("want %+v, got %+v", want, got)
+		}
+	}
+	if k, ok := find("mqttConfig.enable"); ok {
+		t.Errorf("want no key of a feature that does not exist, got %+v", k)
+	}
+	for _, k := range keys {
+		if k.Doc == "" {
+			t.Errorf("%s: want a description", k.Path)
+		}
+	}
+}

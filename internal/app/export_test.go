@@ -1,0 +1,6 @@
+package app
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Gatherer returns what /metrics shows.
+func Gatherer(a *App) prometheus.Gatherer { return a.reg }
