@@ -218,7 +218,9 @@ func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 	a.report.batch(m, decided)
 	from := a.readerOf(m.Reader)
 	if len(decided.entries) == 0 {
-		release(from)
+		if from != nil {
+			from.release()
+		}
 		return
 	}
 	a.shared.storing.Add(1)
@@ -229,7 +231,9 @@ func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 			stored.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
 		}
 		a.shared.storing.Add(-1)
-		release(from)
+		if from != nil {
+			from.stored()
+		}
 		post(stored)
 	})
 }
@@ -241,12 +245,6 @@ func (a *ingest) readerOf(id uint64) *reader {
 		return a.reader
 	}
 	return nil
-}
-
-func release(r *reader) {
-	if r != nil {
-		r.release()
-	}
 }
 
 func (a *ingest) stored(ctx actor.Context, m messages.DatagramsStored) {
@@ -307,6 +305,9 @@ func (a *ingest) look(ctx actor.Context) {
 	now := time.Now()
 	a.countLoss(now)
 	a.watchBacklog(now)
+	if a.reader != nil && a.opts.Queue.Healthy() != nil {
+		a.reader.lend()
+	}
 	a.report.summaries(a.machine.lines.Due(now))
 	a.lookTimer.Stop()
 	a.lookTimer = actorkit.After(ctx, lookAfter, lookDue{})

@@ -362,6 +362,38 @@ func TestIngest_readsNoMoreThanItHasCreditFor(t *testing.T) {
 	})
 }
 
+func TestIngest_refusesThoughAllCreditWaitsForASickJournal(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		const more = 10
+		for range Credits + more {
+			in.wire().batches <- batchOf(good)
+		}
+		synctest.Wait()
+		in.queue.set(func(s *shelf) { s.health = errors.New("disk is full") })
+		in.sleep(2 * lookAfter)
+		if got := in.metric("butler_udp_packets_rejected_total", "journal_unavailable"); got != more {
+			t.Errorf("%v datagrams are refused while all credit waits, want %d", got, more)
+		}
+		in.queue.set(func(s *shelf) { s.health = nil })
+		for range Credits + more {
+			in.wire().batches <- batchOf(good)
+		}
+		synctest.Wait()
+		in.queue.finish(Credits, nil)
+		synctest.Wait()
+		if got, most := len(in.queue.open), Credits; got != most {
+			t.Errorf("%d batches wait for the journal after it has recovered, want the lent credit settled and %d", got, most)
+		}
+		in.queue.finish(Credits, nil)
+		synctest.Wait()
+		in.queue.finish(len(in.queue.open), nil)
+		synctest.Wait()
+		if got, want := in.queue.count(), 2*Credits+more; got != want {
+			t.Errorf("%d are stored, want all %d that were not refused", got, want)
+		}
+	})
+}
+
 func TestIngest_givesCreditBackForWhatIsRefused(t *testing.T) {
 	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
 		for range 3 * Credits {

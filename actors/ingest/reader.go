@@ -16,6 +16,8 @@ type reader struct {
 	socket  Socket
 	credits chan struct{}
 	done    chan struct{}
+	// lent is 1 while a credit is used that no batch has given back.
+	lent atomic.Int32
 	// closed belongs to the owner.
 	closed bool
 	// abandoned is set when the owner is gone and nobody waits for ReaderStopped.
@@ -61,6 +63,29 @@ func (r *reader) read(post func(any)) error {
 
 // release gives one credit back. It may be called from any goroutine.
 func (r *reader) release() { <-r.credits }
+
+// stored is release for a batch that took its time: if a credit was lent
+// meanwhile, this one settles it.
+func (r *reader) stored() {
+	if r.lent.CompareAndSwap(1, 0) {
+		return
+	}
+	r.release()
+}
+
+// lend allows one batch more when all credits stand for batches that the journal
+// does not take. Without it nothing would be read, and so nothing be refused and
+// counted, until the journal takes something again. It is for the owner.
+func (r *reader) lend() {
+	if len(r.credits) < cap(r.credits) || r.lent.Load() > 0 {
+		return
+	}
+	select {
+	case <-r.credits:
+		r.lent.Store(1)
+	default: // what was stored at this moment gave its credit back
+	}
+}
 
 // close makes run end. It is for the owner.
 func (r *reader) close() {
