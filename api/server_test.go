@@ -330,7 +330,8 @@ type addressed struct {
 	local, remote string
 }
 
-func (a addressed) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.ParseIP(a.local), Port: 9997} }
+func (a addressed) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(a.local), Port: 9997} }
+
 func (a addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(a.remote), Port: 40000} }
 
 func TestServer_saysWhyItIsNotReady(t *testing.T) {

@@ -29,12 +29,10 @@ func (f Flood) Datagram(n int) []byte {
 	if kind == "" {
 		kind = "/scheduler-reload-failed/"
 	}
-	id := ""
+	id := fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", task)
 	if len(f.Tasks) > 0 {
 		task = n % len(f.Tasks)
 		id = f.Tasks[task]
-	} else {
-		id = fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", task)
 	}
 	return fmt.Appendf(nil, line, kind, task%100, task%10_000, id, f.First+n)
 }

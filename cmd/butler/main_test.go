@@ -101,7 +101,9 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		body, _ := io.ReadAll(resp.Body)
 		last = resp.Status + "\n" + string(body)
 		return strconv.Itoa(resp.StatusCode) == status && want.Match(body)
-	}, func() { ts.Fatalf("%s does not match %q with status %s; last answer: %s", args[0], args[1], status, near(last, args[1])) })
+	}, func() {
+		ts.Fatalf("%s does not match %q with status %s; last answer: %s", args[0], args[1], status, near(last, args[1]))
+	})
 }
 
 // near returns the lines of a long answer that a pattern is about.

@@ -117,8 +117,11 @@ func unfolded(version byte, body []byte) ([]byte, error) {
 		return body, nil
 	}
 	size, err := s2.DecodedLen(body)
-	if err != nil || size > maxUnpacked {
-		return nil, fmt.Errorf("%w: compressed entries of %d bytes cannot be read (%v)", ErrCorrupt, size, err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: compressed entries: %w", ErrCorrupt, err)
+	}
+	if size > maxUnpacked {
+		return nil, fmt.Errorf("%w: compressed entries unfold to %d bytes", ErrCorrupt, size)
 	}
 	out, err := s2.Decode(nil, body)
 	if err != nil {
