@@ -186,7 +186,7 @@ func (v *service) gone(err error, want syscall.Signal) int {
 			v.t.Errorf("want the service alive until it was killed, it ended by itself with success")
 		}
 		return 0
-	case want != 0 && !(exit.Sys().(syscall.WaitStatus).Signaled()):
+	case want != 0 && !exit.Sys().(syscall.WaitStatus).Signaled():
 		v.t.Errorf("want the service alive until it was killed, it ended by itself: %v", exit)
 	}
 	return exit.ExitCode()
