@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"butler/internal/journal"
 	"butler/internal/journal/jetstream"
 	"butler/internal/outbox"
+	"butler/internal/sim/edge"
 	"butler/internal/sim/sink"
 	"butler/internal/udp"
 )
@@ -149,3 +152,28 @@ func (o *oracle) readMails(t *testing.T, mails []sink.Mail) {
 		o.receipts = append(o.receipts, r)
 	}
 }
+
+// mark finds the mark of an event in a mail.
+var mark = regexp.MustCompile(`\[event of ([-0-9a-fA-F]{36})\]`)
+
+// mailReceipt reads what a mail tells.
+func mailReceipt(m sink.Mail) (receipt, bool) {
+	found := mark.FindStringSubmatch(m.HTML + m.Text)
+	if found == nil || len(m.Recipients) != 1 {
+		return receipt{}, false
+	}
+	what, _, _ := strings.Cut(m.Subject, `:`)
+	_, what, _ = strings.Cut(what, "Qlik Sense ")
+	return receipt{
+		sink: sinkMail, notice: mailNotice(what, m.Recipients[0]), instance: sinkMail + "/" + what,
+		execution: strings.ToLower(found[1]), at: m.At,
+	}, true
+}
+
+// obeyed reports whether a request did what it asked for, whatever its sender was told.
+func obeyed(r sink.HTTPRequest) bool {
+	return r.Fault == edge.Slow && r.Delivered() || keptBack(r.Fault)
+}
+
+// refusedForGood reports whether a request was answered in a way that ends all attempts.
+func refusedForGood(r sink.HTTPRequest) bool { return r.Status == http.StatusUnprocessableEntity }

@@ -42,6 +42,10 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		{"told twice by one process", func(o *oracle) { o.receipts = append(o.receipts, point(6)) }, "told twice without a reason"},
 		{"told again after a kill", func(o *oracle) { o.receipts = []receipt{point(9.9), point(10.6)} }, ""},
 		{"told again after a kill that was long after", func(o *oracle) { o.receipts = []receipt{point(5), point(10.6)} }, "told twice without a reason"},
+		{"told again after an end in good order", func(o *oracle) {
+			o.receipts = []receipt{point(9.9), point(10.6)}
+			o.lives[0].killed = false
+		}, "told twice without a reason"},
 		{"told again after a connection was cut", func(o *oracle) {
 			o.receipts = append(o.receipts, point(6))
 			o.cuts = map[string][]cut{sinkInflux: {{"it went away", at(5.1), at(5.1)}}}
@@ -70,7 +74,7 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			o := &oracle{
 				start: start, inFlight: map[string]int{sinkInflux: 1},
-				lives:      []life{{began: start, ready: at(1), ending: at(10), ended: at(10.1)}, {began: at(10.5), ready: at(11), ending: at(20), ended: at(20.1)}},
+				lives:      []life{{began: start, ready: at(1), ending: at(10), ended: at(10.1), killed: true}, {began: at(10.5), ready: at(11), ending: at(20), ended: at(20.1), killed: true}},
 				sent:       []sentDatagram{{at: at(5), family: messages.FamilyFailed, execution: id, payload: []byte("event"), welcome: true}},
 				executions: map[string]*execution{id: {id: id, typ: qlik.TaskUserSync, known: true, final: qlik.StatusFinishedFail}},
 				accepted:   []acceptedEvent{{execution: id, family: messages.FamilyFailed, payload: "event"}},

@@ -4,16 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"butler/internal/outbox"
 	"butler/internal/qlik"
-	"butler/internal/sim/edge"
-	"butler/internal/sim/sink"
 	"butler/messages"
 )
 
@@ -331,51 +327,13 @@ func (o *oracle) checkBounds(inFlight, lost map[string]int) {
 	}
 }
 
-// judgeSuppression makes sure that of every task's alerts to a webhook each was
-// delivered or held back and counted. The count that a message tells is of what
-// was held back before it; what nobody was told of yet is in the open window.
-func (o *oracle) judgeSuppression() {
-	accounted, accepted, delivered := map[string]int{}, map[string]map[string]bool{}, map[string]int{}
-	for _, a := range o.accepted {
-		e := o.executions[a.execution]
-		row := toldTable[a.family][e.typ]
-		instance := hookInstances[row.hook] + " " + strings.ToLower(e.taskID)
-		if accepted[instance] == nil {
-			accepted[instance] = map[string]bool{}
-		}
-		accepted[instance][a.execution] = true
-	}
-	seen := map[string]bool{}
-	for _, r := range o.receipts {
-		if seen[r.id()] {
-			continue
-		}
-		seen[r.id()] = true
-		instance := hookInstances[strings.TrimPrefix(r.notice, sinkHTTP+"/")] + " " + r.task
-		accounted[instance] += 1 + r.suppressed
-		delivered[instance]++
-	}
-	for key, n := range o.windows {
-		accounted[key] += n
-	}
-	for instance, events := range accepted {
-		if accounted[instance] != len(events) || delivered[instance] == 0 {
-			o.problem("%s: %d alerts, of which %d were delivered, and %d accounted for with those held back",
-				instance, len(events), delivered[instance], accounted[instance])
-		}
-	}
-}
-
-// hookInstances are the destination instances behind the paths of the webhooks.
-var hookInstances = map[string]string{
-	"failed": "webhook/reload_task_failed/1", "aborted": "webhook/reload_task_aborted/1",
-}
-
 // cutBetween returns what broke off the delivery of a notice before it was told again.
 func (o *oracle) cutBetween(first, again receipt) (string, bool) {
 	cuts := slices.Clone(o.cuts[first.sink])
 	for i, l := range o.lives {
-		cuts = append(cuts, cut{fmt.Sprintf("process %d was killed", i+1), l.ending, l.ended})
+		if l.killed {
+			cuts = append(cuts, cut{fmt.Sprintf("process %d was killed", i+1), l.ending, l.ended})
+		}
 	}
 	slices.SortFunc(cuts, func(a, b cut) int { return a.from.Compare(b.from) })
 	for _, c := range cuts {
@@ -394,7 +352,12 @@ func (o *oracle) keptBackAt(name string, at time.Time) bool {
 }
 
 // when words a time as the seconds since the start.
-func (o *oracle) when(at time.Time) string { return fmt.Sprintf("%+.3fs", at.Sub(o.start).Seconds()) }
+func (o *oracle) when(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return fmt.Sprintf("%+.3fs", at.Sub(o.start).Seconds())
+}
 
 // around tells which processes there were about a time.
 func (o *oracle) around(at time.Time) string {
@@ -410,9 +373,11 @@ func (o *oracle) around(at time.Time) string {
 // story tells everything that is known of one execution.
 func (o *oracle) story(key string) string {
 	var out []string
+	near := ""
 	for _, d := range o.sent {
 		if strings.EqualFold(d.execution, key) {
 			out = append(out, fmt.Sprintf("sent %s as %s %s", o.when(d.at), d.family, cmp.Or(d.attack, "(honest)")))
+			near = o.around(d.at)
 		}
 	}
 	for _, r := range o.receipts {
@@ -420,37 +385,5 @@ func (o *oracle) story(key string) string {
 			out = append(out, fmt.Sprintf("%s told %s", r.notice, o.when(r.at)))
 		}
 	}
-	if len(o.sent) > 0 {
-		for _, d := range o.sent {
-			if strings.EqualFold(d.execution, key) {
-				return strings.Join(append(out, o.around(d.at)), "; ")
-			}
-		}
-	}
-	return strings.Join(out, "; ")
+	return strings.Join(append(out, near), "; ")
 }
-
-// mark finds the mark of an event in a mail.
-var mark = regexp.MustCompile(`\[event of ([-0-9a-fA-F]{36})\]`)
-
-// mailReceipt reads what a mail tells.
-func mailReceipt(m sink.Mail) (receipt, bool) {
-	found := mark.FindStringSubmatch(m.HTML + m.Text)
-	if found == nil || len(m.Recipients) != 1 {
-		return receipt{}, false
-	}
-	what, _, _ := strings.Cut(m.Subject, `:`)
-	_, what, _ = strings.Cut(what, "Qlik Sense ")
-	return receipt{
-		sink: sinkMail, notice: mailNotice(what, m.Recipients[0]), instance: sinkMail + "/" + what,
-		execution: strings.ToLower(found[1]), at: m.At,
-	}, true
-}
-
-// obeyed reports whether a request did what it asked for, whatever its sender was told.
-func obeyed(r sink.HTTPRequest) bool {
-	return r.Fault == edge.Slow && r.Delivered() || keptBack(r.Fault)
-}
-
-// refusedForGood reports whether a request was answered in a way that ends all attempts.
-func refusedForGood(r sink.HTTPRequest) bool { return r.Status == http.StatusUnprocessableEntity }

@@ -57,6 +57,7 @@ type life struct {
 	ready time.Time
 	// ending is when it was told to end, or killed; ended is when it was gone.
 	ending, ended time.Time
+	killed        bool
 }
 
 // service is the real program beside a simulated site, started and killed at will.
@@ -154,9 +155,9 @@ func (v *service) kill() {
 	if v.process == nil {
 		return
 	}
-	v.now().ending = time.Now()
+	v.now().ending, v.now().killed = time.Now(), true
 	_ = v.process.Process.Kill()
-	v.gone(<-v.exited, syscall.SIGKILL)
+	v.gone(<-v.exited)
 }
 
 // terminate asks the process to end and returns its exit code.
@@ -166,7 +167,7 @@ func (v *service) terminate(within time.Duration) int {
 	must(v.t, v.process.Process.Signal(syscall.SIGTERM))
 	select {
 	case err := <-v.exited:
-		return v.gone(err, 0)
+		return v.gone(err)
 	case <-time.After(within):
 		v.t.Errorf("want the service to end within %s of SIGTERM", within)
 		v.kill()
@@ -174,20 +175,18 @@ func (v *service) terminate(within time.Duration) int {
 	}
 }
 
-// gone notes the end of a process. One that was killed but ended by itself before is a failure.
-func (v *service) gone(err error, want syscall.Signal) int {
+// gone notes the end of a process and returns its exit code. One that was killed
+// but had ended by itself before is a failure.
+func (v *service) gone(err error) int {
 	v.t.Helper()
 	v.now().ended = time.Now()
 	v.process = nil
 	exit, failed := errors.AsType[*exec.ExitError](err)
-	switch {
-	case !failed:
-		if want != 0 {
-			v.t.Errorf("want the service alive until it was killed, it ended by itself with success")
-		}
+	if v.now().killed && (!failed || exit.Exited()) {
+		v.t.Errorf("want the service alive until it was killed, it ended by itself: %v", err)
+	}
+	if !failed {
 		return 0
-	case want != 0 && !exit.Sys().(syscall.WaitStatus).Signaled():
-		v.t.Errorf("want the service alive until it was killed, it ended by itself: %v", exit)
 	}
 	return exit.ExitCode()
 }
@@ -204,7 +203,7 @@ func (v *service) until(what string, done func() bool) {
 		case <-deadline.C:
 			v.t.Fatalf("want %s within %s; metrics:\n%s", what, drainTime, v.metrics())
 		case err := <-v.exited:
-			v.gone(err, 0)
+			v.gone(err)
 			v.t.Fatalf("want %s, but the service ended: %v", what, err)
 		case <-tick.C:
 		}
