@@ -13,8 +13,9 @@ func newAppender() *cobra.Command {
 		Use:   "appender",
 		Short: "Print the log appender file that makes a Qlik Sense node send its task events",
 		Long: `Prints LocalLogConfig.xml. Put it into C:\ProgramData\Qlik\Sense\Scheduler on every
-node that runs a scheduler; the scheduler reads it without a restart. A node that
-has such a file already needs both: add the appenders and loggers to yours.`,
+node that runs a scheduler. A node that has such a file already needs both: add the
+appenders and loggers to yours. A small task that runs on the node shows whether it
+works: butler_node_last_event_timestamp_seconds has a line per node that reports.`,
 		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
