@@ -109,7 +109,7 @@ func Decisions(log io.Writer, bareRate float64) ([]Figure, error) {
 	flood = Flood{Rate: limitRate, Count: count, First: 1 << 20, Tasks: flood.Tasks}
 	bursts := flood.Bursts()
 	before, began := service.Waiting(), time.Now()
-	flood.Rate = 40_000 // the intake journals faster than events are decided: the rest waits on disk
+	flood.Rate = 150_000 // the intake journals faster than events are decided: the rest waits on disk
 	if _, err := flood.Send(service.Addr(), bursts); err != nil {
 		return nil, err
 	}
