@@ -1,0 +1,268 @@
+package execution
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// The look-ups of one event: what is asked, again and again until the deadline,
+// and what an alert goes without.
+
+func (m *Machine) startLookups(w *work) []Effect {
+	var effects []Effect
+	if appID := w.appID(); appID != "" && (w.needs.App || w.needs.Owner) {
+		effects = append(effects, m.ask(w, askApp, m.request(w, askApp)))
+	}
+	switch {
+	case w.needs.FinalState:
+		w.finalLeft = m.rules.FinalAttempts
+		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+	case w.wantsScriptLog():
+		effects = append(effects, m.ask(w, askScriptLog, m.request(w, askScriptLog)))
+	case w.needs.Execution:
+		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+	}
+	return effects
+}
+
+// request builds the command of a look-up, the first time and every time again.
+func (m *Machine) request(w *work, what request) any {
+	switch what {
+	case askApp:
+		return messages.LookupApp{AppID: w.appID(), MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+	case askOwner:
+		return messages.LookupOwner{UserID: w.alert.App.OwnerID, MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+	case askExecution:
+		return messages.LookupExecution{TaskID: w.event.TaskID, TaskType: w.task.Type, Deadline: w.deadline}
+	case askScriptLog:
+		return messages.FetchScriptLog{
+			TaskID: w.event.TaskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail,
+			Full: w.needs.FullScriptLog, Deadline: w.deadline,
+		}
+	default:
+		maxAge := m.rules.CacheFor
+		if w.event.Family == messages.FamilyDistribute {
+			maxAge = 0
+		}
+		return messages.LookupTask{TaskID: w.event.TaskID, MaxAge: maxAge, Deadline: w.deadline}
+	}
+}
+
+func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) []Effect {
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the app does not exist in the Qlik Repository Service any more")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askApp, in.Failure)
+	default:
+		w.alert.App = in.App
+		w.stale(in.Stale, "app")
+		if w.needs.Owner && in.App.OwnerID != "" {
+			return []Effect{m.ask(w, askOwner, m.request(w, askOwner))}
+		}
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) ownerFound(now time.Time, w *work, in messages.LookupOwnerReply) []Effect {
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the app owner does not exist in the Qlik Repository Service any more")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askOwner, in.Failure)
+	default:
+		w.alert.Owner = in.Owner
+		w.stale(in.Stale, "app owner")
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecutionReply) []Effect {
+	if !in.Failure.Failed() {
+		w.result(in.Execution)
+	}
+	if w.finalLeft > 0 {
+		return m.finalStateLooked(now, w)
+	}
+	switch {
+	case in.Failure.Kind == messages.FailureNotFound:
+		w.miss("the Qlik Repository Service has no execution result of the task")
+	case in.Failure.Failed():
+		return m.lookupFailed(now, w, askExecution, in.Failure)
+	}
+	return m.proceed(now, w)
+}
+
+// finalStateLooked counts one look at an execution result that should become final; a failed look counts too.
+func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
+	w.finalLeft--
+	w.finalState = w.alert.Execution.FinishedSuccessfully()
+	if !w.finalState && w.finalLeft > 0 {
+		return []Effect{m.repeat(now, w, askExecution, m.rules.FinalEvery)}
+	}
+	w.finalLeft = 0
+	if w.wantsScriptLog() {
+		return []Effect{m.ask(w, askScriptLog, m.request(w, askScriptLog))}
+	}
+	return m.proceed(now, w)
+}
+
+func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScriptLogReply) []Effect {
+	if in.Execution.Known {
+		w.result(in.Execution)
+	}
+	if !in.Failure.Failed() {
+		w.alert.ScriptLog, w.attachment = bounded(in.ScriptLog), in.Full
+		return m.proceed(now, w)
+	}
+	w.miss("the script log could not be fetched: " + in.Failure.Text)
+	if !w.alert.Execution.Known && w.needs.Execution {
+		return []Effect{m.ask(w, askExecution, m.request(w, askExecution))}
+	}
+	return m.proceed(now, w)
+}
+
+// lookupFailed repeats a look-up that may succeed later, and goes on without one that cannot.
+func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure messages.Failure) []Effect {
+	if failure.Retryable() {
+		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
+	}
+	w.miss(fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text))
+	if what == askTask {
+		return m.decideWithoutTask(now, w)
+	}
+	return m.proceed(now, w)
+}
+
+// repeat queues a look-up for the next RetryDue.
+func (m *Machine) repeat(now time.Time, w *work, what request, after time.Duration) Effect {
+	w.failed = append(w.failed, what)
+	return Arm{At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
+}
+
+func (m *Machine) retry(in messages.RetryDue) []Effect {
+	w, ok := m.find(in.Case)
+	if !ok || w.token != in.Token || len(w.failed) == 0 {
+		return nil
+	}
+	again := w.failed
+	w.failed = nil
+	var effects []Effect
+	for _, what := range again {
+		effects = append(effects, m.ask(w, what, m.request(w, what)))
+	}
+	return effects
+}
+
+// degrade ends the look-ups: what has not arrived by now is missing.
+func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
+	w, ok := m.find(in.Case)
+	if !ok || w.token != in.Token {
+		return nil
+	}
+	if w.phase != phaseTask && w.phase != phaseEnrich {
+		return nil
+	}
+	w.miss(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+	if w.phase == phaseTask {
+		return m.decideWithoutTask(now, w)
+	}
+	return m.decide(now, w)
+}
+
+// proceed decides once nothing is outstanding.
+func (m *Machine) proceed(now time.Time, w *work) []Effect {
+	if len(w.waiting) > 0 || len(w.failed) > 0 {
+		return nil
+	}
+	return m.decide(now, w)
+}
+
+// ask sends a look-up and remembers who waits for it.
+func (m *Machine) ask(w *work, what request, command any) Effect {
+	m.attempt++
+	w.waiting = append(w.waiting, lookup{m.attempt, what})
+	return Ask{Attempt: m.attempt, Command: command}
+}
+
+// answer finds the work that waits for an attempt. Answers nobody waits for are old news.
+func (m *Machine) answer(attempt int, handle func(*work) []Effect) []Effect {
+	for _, w := range m.cases {
+		for i, l := range w.waiting {
+			if l.attempt == attempt {
+				w.waiting = slices.Delete(w.waiting, i, i+1)
+				return handle(w)
+			}
+		}
+	}
+	return nil
+}
+
+// appID prefers the event's app to the one in the task's metadata.
+func (w *work) appID() string {
+	if w.event.AppID != "" {
+		return w.event.AppID
+	}
+	return w.task.AppID
+}
+
+// wantsScriptLog reports whether a script log is wanted and can exist: only reloads write one.
+func (w *work) wantsScriptLog() bool {
+	return w.needs.ScriptLog() && w.task.Type == qlik.TaskReload
+}
+
+// stale notes that an older copy stands in for an answer.
+func (w *work) stale(is bool, what string) {
+	if is {
+		w.miss("the Qlik Repository Service is out of reach: " + what + " details may be out of date")
+	}
+}
+
+// clockSkew is how far the clocks of the service and the repository may be apart.
+const clockSkew = time.Minute
+
+// result takes an execution result. The QRS only knows the last one of a task,
+// which may be of a newer execution than the event's.
+func (w *work) result(e messages.Execution) {
+	w.alert.Execution = e
+	if start, ok := qlik.ParseTime(e.Start); ok && start.After(w.event.At.Add(clockSkew)) {
+		w.miss("the execution result and the script log are of a newer execution of the task")
+	}
+}
+
+// maxScriptLog is how many bytes of each end of a script log an alert carries:
+// more than any destination shows, and little enough for one journal record.
+const maxScriptLog = 128 << 10
+
+// bounded keeps the outer ends of a head and a tail that are too long.
+func bounded(s messages.ScriptLog) messages.ScriptLog {
+	left := maxScriptLog
+	for i, line := range s.Head {
+		if left -= len(line); left < 0 {
+			s.Head = s.Head[:i]
+			break
+		}
+	}
+	left = maxScriptLog
+	for i := len(s.Tail) - 1; i >= 0; i-- {
+		if left -= len(s.Tail[i]); left < 0 {
+			s.Tail = s.Tail[i+1:]
+			break
+		}
+	}
+	return s
+}
+
+// miss notes, once, what the alert goes without.
+func (w *work) miss(what string) {
+	for _, known := range w.missing {
+		if known == what {
+			return
+		}
+	}
+	w.missing = append(w.missing, what)
+}
