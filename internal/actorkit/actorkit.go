@@ -10,7 +10,6 @@
 package actorkit
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -117,16 +116,6 @@ func (f fault) Unwrap() error { return f.err }
 
 // Fail crashes the calling actor for a known reason, so that supervision rebuilds it from durable state.
 func Fail(err error) { panic(fault{err}) }
-
-// IsFault reports whether a supervision reason came from Fail.
-func IsFault(reason any) bool {
-	err, ok := reason.(error)
-	if !ok {
-		return false
-	}
-	_, ok = errors.AsType[fault](err)
-	return ok
-}
 
 // RefOf turns a PID into an address that may travel in a message.
 func RefOf(pid *actor.PID) messages.Ref {

@@ -13,9 +13,6 @@ type Pool struct{ slots chan struct{} }
 // NewPool returns a pool of size slots.
 func NewPool(size int) *Pool { return &Pool{slots: make(chan struct{}, max(size, 1))} }
 
-// InUse returns how many slots are taken.
-func (p *Pool) InUse() int { return len(p.slots) }
-
 // Effects runs an actor's blocking calls outside of it. One value belongs to
 // one actor instance; close it when the actor stops or restarts.
 type Effects struct {

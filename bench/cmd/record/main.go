@@ -87,7 +87,7 @@ func measure() ([]bench.Figure, error) {
 
 func (r report) markdown() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "# Measured\n\n`make bench` on %s, %s, revision %s, %s.\n", r.Machine, r.Go, r.Revision, r.Date)
+	fmt.Fprintf(&out, "# Measured\n\n`make bench` on %s, %s, %s.\n", r.Machine, r.Go, r.Date)
 	out.WriteString("Absolute figures are of that machine; ratios compare two things of one run.\n\n| What | Value |\n|---|---:|\n")
 	for _, f := range r.Figures {
 		fmt.Fprintf(&out, "| %s | %.4g %s |\n", f.Name, f.Value, f.Unit)
