@@ -21,11 +21,15 @@ type PlacedEvent struct {
 }
 
 // ShardStarted tells the owner of the journal consumer that a shard is empty
-// and wants every event of its partition that is not handled.
-type ShardStarted struct{ Shard int }
+// and wants every event of its partition that is not handled. A shard that was
+// restarted says so with its next life.
+type ShardStarted struct{ Shard, Life int }
 
 // EventsArrived brings a shard the events of one journal record that are its own.
 type EventsArrived struct {
+	// Life is that of the shard they are meant for. What still waits for an
+	// earlier life is sent again, and not taken twice.
+	Life int
 	// Events are in the order of the record. Frozen.
 	Events []PlacedEvent
 }

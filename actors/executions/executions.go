@@ -11,9 +11,11 @@
 package executions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +67,9 @@ type executions struct {
 	opts   *Options
 	seed   maphash.Seed
 	shards []*actor.PID
+	// lives are those the shards last announced, 0 for one that has not started:
+	// what arrives for it is sent when it has.
+	lives []int
 	// open are the events that are not handled, by shard and place; left counts them by record.
 	open   []map[messages.EventPosition]messages.PlacedEvent
 	left   map[uint64]int
@@ -84,6 +89,7 @@ func (x *executions) Receive(ctx actor.Context) {
 			x.cancel()
 		}
 	case messages.ShardStarted:
+		x.lives[message.Shard] = message.Life
 		x.resend(ctx, message.Shard)
 	case recordArrived:
 		x.arrived(ctx, message.record)
@@ -96,6 +102,7 @@ func (x *executions) begin(ctx actor.Context) {
 	x.left = map[uint64]int{}
 	x.open = make([]map[messages.EventPosition]messages.PlacedEvent, x.opts.Shards)
 	x.shards = make([]*actor.PID, x.opts.Shards)
+	x.lives = make([]int, x.opts.Shards)
 	remembered, err := load(x.opts.Ledger, x.opts.Shards, x.shardOf)
 	if err != nil {
 		actorkit.Fail(err)
@@ -153,7 +160,13 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 		return
 	}
 	for shard, events := range batches {
-		ctx.Send(x.shards[shard], messages.EventsArrived{Events: events})
+		x.send(ctx, shard, events)
+	}
+}
+
+func (x *executions) send(ctx actor.Context, shard int, events []messages.PlacedEvent) {
+	if life := x.lives[shard]; life > 0 && len(events) > 0 {
+		ctx.Send(x.shards[shard], messages.EventsArrived{Life: life, Events: events})
 	}
 }
 
@@ -172,20 +185,9 @@ func (x *executions) handled(in messages.EventHandled) {
 
 // resend gives a new shard everything of its partition that is not handled.
 func (x *executions) resend(ctx actor.Context, shard int) {
-	if len(x.open[shard]) == 0 {
-		return
-	}
-	events := make([]messages.PlacedEvent, 0, len(x.open[shard]))
-	for _, placed := range x.open[shard] {
-		events = append(events, placed)
-	}
-	slices.SortFunc(events, func(a, b messages.PlacedEvent) int {
-		if a.At.Seq != b.At.Seq {
-			return int(a.At.Seq) - int(b.At.Seq)
-		}
-		return int(a.At.Index) - int(b.At.Index)
-	})
-	ctx.Send(x.shards[shard], messages.EventsArrived{Events: events})
+	x.send(ctx, shard, slices.SortedFunc(maps.Values(x.open[shard]), func(a, b messages.PlacedEvent) int {
+		return cmp.Or(cmp.Compare(a.At.Seq, b.At.Seq), cmp.Compare(a.At.Index, b.At.Index))
+	}))
 }
 
 // keyOf names the execution an event belongs to. Without an execution ID, or

@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -34,6 +35,7 @@ type fixture struct {
 	ledger  *journal.Ledger
 	pid     *actor.PID
 	kit     kitT
+	metrics *Metrics
 	started []StartExecution
 	got     []messages.TaskEventObserved
 	handle  func(ctx actor.Context, e messages.TaskEventObserved)
@@ -62,9 +64,10 @@ func (f *fixture) start() {
 	kit, logs, stats := actortest.Kit(f.t)
 	f.kit = kitT{kit, logs, stats}
 	quiet := supervisors.NewStrategy(supervisors.Critical, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
+	f.metrics = NewMetrics(prometheus.NewRegistry())
 	opts := &Options{
 		Kit: kit, Queue: f.queue, Ledger: f.ledger, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
-		Metrics: NewMetrics(prometheus.NewRegistry()), Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
+		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
 		Decode: func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
 		NewExecution: func(s StartExecution) *actor.Props {
 			f.mu.Lock()
@@ -286,6 +289,27 @@ func TestExecutions_aShardThatCrashesIsGivenItsEventsAgain(t *testing.T) {
 		}
 		f.stop()
 	})
+}
+
+func TestExecutions_countARepetitionOnce(t *testing.T) {
+	for _, crashes := range []int{0, 3} {
+		t.Run(fmt.Sprintf("%d crashes of the shard", crashes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				f.spawnPanics = crashes
+				f.append(failed("a"), failed("a")) // it waits for the shards to start
+				f.start()
+				f.append(failed("b"), failed("b"))
+				f.append(failed("b"))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got := testutil.ToFloat64(f.metrics.duplicates.WithLabelValues("failed")); got != 3 {
+					t.Errorf("want 3 repetitions counted, got %v", got)
+				}
+				f.stop()
+			})
+		})
+	}
 }
 
 func TestExecutions_skipWhatCannotBeRead(t *testing.T) {

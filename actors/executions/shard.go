@@ -40,6 +40,7 @@ const (
 type shard struct {
 	opts    *Options
 	index   int
+	life    int
 	shardOf func(messages.ExecutionKey) int
 	// remembered is what the ledger held when the service started; a shard that
 	// starts again reads it anew.
@@ -63,10 +64,10 @@ type entry struct {
 type sweepDue struct{}
 
 func (o *Options) shardProps(index int, remembered *memories, shardOf func(messages.ExecutionKey) int) *actor.Props {
-	first := remembered
+	life := 0
 	return o.Kit.Props("shard", func() actor.Actor {
-		s := &shard{opts: o, index: index, shardOf: shardOf, remembered: first}
-		return s
+		life++
+		return &shard{opts: o, index: index, life: life, shardOf: shardOf, remembered: remembered}
 	}, actor.WithSupervisor(o.SuperviseExecution))
 }
 
@@ -79,6 +80,9 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.sweep.Stop()
 		clear(s.children) // they end with the shard: that is no crash
 	case messages.EventsArrived:
+		if message.Life != s.life {
+			return
+		}
 		for _, placed := range message.Events {
 			s.arrived(ctx, placed)
 		}
@@ -112,7 +116,7 @@ func (s *shard) begin(ctx actor.Context) {
 	s.remembered.use()
 	s.count()
 	s.sweep = actorkit.After(ctx, sweepEvery, sweepDue{})
-	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index})
+	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
 }
 
 func (s *shard) entry(key messages.ExecutionKey) *entry {
