@@ -261,17 +261,29 @@ type Alert struct {
 	Test bool `json:"test,omitempty"`
 }
 
+// NoticeHead is a notice without its alert: what is queued, recorded and handed on.
+type NoticeHead struct {
+	ID NoticeID
+	// Instance is the name of the destination instance, such as "email/reload_task_failed".
+	Instance string
+	// Recipient is a mail address, an account or "" where the instance itself says it all.
+	Recipient string
+	// SuppressBy is what the instance's suppression window counts by.
+	SuppressBy string
+	// Attached says that the full script log goes with the alert.
+	Attached bool
+	// Exempt marks a notice that an operator asked for: no window holds it back,
+	// and it opens none.
+	Exempt   bool
+	QueuedAt time.Time
+}
+
 // Notice is one alert on its way to one recipient through one destination instance.
 type Notice struct {
-	ID NoticeID `json:"id"`
-	// Instance is the name of the destination instance, such as "email/reload-failed".
-	Instance string `json:"instance"`
-	// Recipient is a mail address, an account or "" where the instance itself says it all.
-	Recipient string `json:"recipient,omitempty"`
-	Alert     Alert  `json:"-"`
-	// Attachment is the full script log, for instances that ask for it.
-	Attachment string `json:"-"`
+	NoticeHead
+	Alert Alert
+	// Attachment is the full script log of a notice that is Attached.
+	Attachment string
 	// SuppressedBefore counts the alerts of the same key that were held back since the last delivered one.
-	SuppressedBefore int       `json:"-"`
-	QueuedAt         time.Time `json:"queuedAt"`
+	SuppressedBefore int
 }

@@ -16,17 +16,12 @@ import "time"
 
 // NoticesRecorded tells the owner of the outbox that notices are durable.
 type NoticesRecorded struct {
-	// Notices carry their alert and attachment. Frozen.
-	Notices []Notice
+	// Notices are all of one alert. Frozen.
+	Notices []NoticeHead
 }
 
 // NoticeQueued hands one durable notice to the delivery of its instance.
-type NoticeQueued struct {
-	Notice Notice
-	// Exempt marks a notice that an operator asked for: no window holds it back,
-	// and it opens none.
-	Exempt bool
-}
+type NoticeQueued struct{ Notice NoticeHead }
 
 // NoticeOutcome is how a notice ended.
 type NoticeOutcome uint8

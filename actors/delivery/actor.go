@@ -16,7 +16,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -27,7 +26,6 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/backoff"
 	"butler/internal/destination"
-	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
@@ -225,50 +223,28 @@ func backlog(o Options) (Loaded, error) {
 		loaded.Notices = append(loaded.Notices, Queued{ID: id, Unreadable: why.Error()})
 	}
 	for _, w := range found.Waiting {
-		q := Queued{ID: w.ID, QueuedAt: w.QueuedAt, Attempts: w.Attempts, Panics: w.Panics}
-		if instance.Window > 0 && !w.Exempt {
-			n, err := o.Outbox.Outline(instance.Name, w.ID)
-			switch {
-			case errors.Is(err, journal.ErrCorrupt):
-				q.Unreadable = err.Error()
-			case err != nil:
-				return Loaded{}, err
-			default:
-				q.Key = keyOf(instance, n)
-			}
-		}
+		q := queuedOf(instance, w.NoticeHead)
+		q.Attempts, q.Panics = w.Attempts, w.Panics
 		loaded.Notices = append(loaded.Notices, q)
 	}
 	return loaded, nil
 }
 
-// keyOf returns what suppression counts by. A key function that crashes must not
-// take the actor with it, again and again: it is replaced by the default.
-func keyOf(i destination.Instance, n messages.Notice) (key string) {
-	byTask := n.Alert.Event.TaskID + "|" + n.Recipient
-	if i.Key == nil {
-		return byTask
+func queuedOf(i destination.Instance, n messages.NoticeHead) Queued {
+	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt}
+	if i.Window > 0 && !n.Exempt {
+		q.Key = n.SuppressBy
 	}
-	defer func() {
-		if recover() != nil {
-			key = byTask
-		}
-	}()
-	return i.Key(n)
+	return q
 }
 
 // queued takes in a notice that was announced. It may have been found in the
 // outbox, and even be settled, before the announcement arrived.
 func (d *delivery) queued(ctx actor.Context, msg messages.NoticeQueued) {
-	n := msg.Notice
-	if !d.opts.Outbox.Pending(d.opts.Built.Instance.Name, n.ID) {
-		return
+	instance := d.opts.Built.Instance
+	if d.opts.Outbox.Pending(instance.Name, msg.Notice.ID) {
+		d.step(ctx, queuedOf(instance, msg.Notice))
 	}
-	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt}
-	if d.opts.Built.Instance.Window > 0 && !msg.Exempt && !n.Alert.Test {
-		q.Key = keyOf(d.opts.Built.Instance, n)
-	}
-	d.step(ctx, q)
 }
 
 // step lets the machine decide and does what it says.

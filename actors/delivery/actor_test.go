@@ -141,19 +141,18 @@ func crashOnDemand(next actor.ReceiverFunc) actor.ReceiverFunc {
 // alert records one notice per instance, as a decision does, and announces it.
 func (f *fixture) alert(id, task string, instances ...string) {
 	f.t.Helper()
-	alert := messages.Alert{
+	alert := &messages.Alert{
 		ID: messages.AlertID("alert-" + id), Kind: messages.ReloadTaskFailed, Key: messages.ExecutionKey("x-" + id),
 		Event: messages.TaskEvent{TaskID: task, TaskName: task, ExecutionID: "x-" + id, At: time.Now()},
 	}
-	var notices []messages.Notice
+	var notices []messages.NoticeHead
 	for _, name := range instances {
-		notices = append(notices, messages.Notice{
-			ID: messages.NoticeID(id + "-" + name), Instance: "test/" + name, Alert: alert, QueuedAt: time.Now(),
+		notices = append(notices, messages.NoticeHead{
+			ID: messages.NoticeID(id + "-" + name), Instance: "test/" + name, SuppressBy: task, QueuedAt: time.Now(),
 		})
 	}
-	f.ledger.Commit(outbox.Ops(alert, notices), func(err error) {
+	f.outbox.Record(outbox.Decision{Alert: alert, Notices: notices}, nil, func(err error) {
 		must(f.t, err)
-		f.outbox.Remember(notices)
 		for _, n := range notices {
 			if pid, ok := f.actors[n.Instance]; ok {
 				f.kit.System.Root.Send(pid, messages.NoticeQueued{Notice: n})
@@ -372,9 +371,9 @@ func TestDelivery_aTestAlertIsNeverSuppressed(t *testing.T) {
 		p := &provider{}
 		f.start("a", p, func(i *destination.Instance) { i.Window = 5 * time.Minute })
 		f.alert("1", "task", "a")
-		alert := messages.Alert{ID: "probe", Test: true, Event: messages.TaskEvent{TaskID: "task"}}
-		n := messages.Notice{ID: "2-a", Instance: "test/a", Alert: alert, QueuedAt: time.Now()}
-		f.ledger.Commit(outbox.Ops(alert, []messages.Notice{n}), func(error) {
+		alert := &messages.Alert{ID: "probe", Test: true, Event: messages.TaskEvent{TaskID: "task"}}
+		n := messages.NoticeHead{ID: "2-a", Instance: "test/a", SuppressBy: "task", Exempt: true, QueuedAt: time.Now()}
+		f.outbox.Record(outbox.Decision{Alert: alert, Notices: []messages.NoticeHead{n}}, nil, func(error) {
 			f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
 		})
 		synctest.Wait()
@@ -410,7 +409,7 @@ func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
 		p := &provider{}
 		f.alert("1", "task", "a") // nobody there to hear of it
 		f.start("a", p)
-		n := messages.Notice{ID: "1-a", Instance: "test/a"}
+		n := messages.NoticeHead{ID: "1-a", Instance: "test/a"}
 		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
 		time.Sleep(time.Minute)
 		f.wantCalls(p, call{Notice: "1-a"})
@@ -575,17 +574,6 @@ func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
 		}
 		if label != "" && !slices.Contains(failureLabels(), label) {
 			t.Errorf("label %q has no series", label)
-		}
-	}
-}
-
-func TestKeyOf_aCrashingKeyFunctionIsReplaced(t *testing.T) {
-	n := messages.Notice{Recipient: "anna", Alert: messages.Alert{Event: messages.TaskEvent{TaskID: "t1"}}}
-	for name, key := range map[string]func(messages.Notice) string{
-		"none": nil, "crashing": func(messages.Notice) string { panic("nil map") },
-	} {
-		if got := keyOf(destination.Instance{Key: key}, n); got != "t1|anna" {
-			t.Errorf("%s: key is %q, want t1|anna", name, got)
 		}
 	}
 }

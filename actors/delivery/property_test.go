@@ -34,7 +34,7 @@ type world struct {
 	seed    uint64
 
 	alerts   int
-	notices  map[messages.NoticeID]messages.Notice
+	notices  map[messages.NoticeID]messages.NoticeHead
 	accepted map[messages.NoticeID]int // by the provider
 	repeats  map[messages.NoticeID]int // excused by a crash
 	told     map[messages.NoticeID]int // suppressed ones, told with the accepted notice
@@ -50,7 +50,6 @@ func newWorld(t *rapid.T) *world {
 		MaxInFlight: rapid.IntRange(1, 4).Draw(t, "max in flight"),
 		Batch:       rapid.IntRange(1, 3).Draw(t, "batch"),
 		Window:      rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "window"),
-		Key:         func(n messages.Notice) string { return n.Alert.Event.TaskID },
 	}
 	w := &world{
 		t: t, ledger: &outboxtest.Ledger{}, now: noon,
@@ -59,7 +58,7 @@ func newWorld(t *rapid.T) *world {
 			Retry:        backoff.Policy{Base: time.Second, Max: 10 * time.Minute},
 			BreakerPause: backoff.Policy{Base: 30 * time.Second, Max: 5 * time.Minute},
 		},
-		notices: map[messages.NoticeID]messages.Notice{}, accepted: map[messages.NoticeID]int{},
+		notices: map[messages.NoticeID]messages.NoticeHead{}, accepted: map[messages.NoticeID]int{},
 		repeats: map[messages.NoticeID]int{}, told: map[messages.NoticeID]int{},
 		ends: map[messages.NoticeID]messages.NoticeOutcome{},
 	}
@@ -151,14 +150,14 @@ func (w *world) checkSend(do Send) {
 	busy := map[string]bool{}
 	for _, send := range w.flights {
 		for _, n := range send.Notices {
-			busy[w.notices[n.ID].Alert.Event.TaskID] = true
+			busy[w.notices[n.ID].SuppressBy] = true
 		}
 	}
 	for _, n := range do.Notices {
 		if _, over := w.ends[n.ID]; over {
 			w.t.Fatalf("notice %s is sent after its end", n.ID)
 		}
-		key := w.notices[n.ID].Alert.Event.TaskID
+		key := w.notices[n.ID].SuppressBy
 		if w.opts.Built.Instance.Window > 0 && busy[key] {
 			w.t.Fatalf("two notices of key %s run at once", key)
 		}
@@ -171,29 +170,24 @@ func (w *world) checkSend(do Send) {
 func (w *world) record() {
 	w.alerts++
 	n := w.alerts
-	alert := messages.Alert{
+	alert := &messages.Alert{
 		ID: messages.AlertID(fmt.Sprintf("alert%04d", n)), Kind: messages.ReloadTaskFailed,
 		Event: messages.TaskEvent{TaskID: rapid.SampledFrom([]string{"t1", "t2", "t3"}).Draw(w.t, "task")},
 	}
-	var notices []messages.Notice
+	var notices []messages.NoticeHead
 	for i := range rapid.IntRange(1, 3).Draw(w.t, "recipients") {
-		notice := messages.Notice{
+		notice := messages.NoticeHead{
 			ID: messages.NoticeID(fmt.Sprintf("n%04d-%d", n, i)), Instance: "test/one",
-			Recipient: fmt.Sprint(i), Alert: alert, QueuedAt: w.now,
+			Recipient: fmt.Sprint(i), SuppressBy: alert.Event.TaskID, QueuedAt: w.now,
 		}
 		notices = append(notices, notice)
 	}
-	w.ledger.Commit(outbox.Ops(alert, notices), func(error) {
+	w.outbox.Record(outbox.Decision{Alert: alert, Notices: notices}, nil, func(error) {
 		for _, notice := range notices {
 			w.notices[notice.ID] = notice
 		}
-		w.outbox.Remember(notices)
 		for _, notice := range notices {
-			q := Queued{ID: notice.ID, QueuedAt: notice.QueuedAt}
-			if w.opts.Built.Instance.Window > 0 {
-				q.Key = keyOf(w.opts.Built.Instance, notice)
-			}
-			w.inbox = append(w.inbox, q)
+			w.inbox = append(w.inbox, queuedOf(w.opts.Built.Instance, notice))
 		}
 	})
 }

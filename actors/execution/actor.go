@@ -23,16 +23,16 @@ import (
 	"butler/messages"
 )
 
-// Ledger is where decisions are made durable; *journal.Ledger is the one in use.
-type Ledger interface {
-	Commit(ops []journal.Op, done func(error))
+// Outbox is where decisions are made durable; *outbox.Outbox is the one in use.
+type Outbox interface {
+	Record(d outbox.Decision, more []journal.Op, done func(error))
 }
 
 // Options are what every execution shares.
 type Options struct {
 	Kit     *actorkit.Kit
 	Rules   Rules
-	Ledger  Ledger
+	Outbox  Outbox
 	Log     *zap.Logger
 	Metrics *Metrics
 	// Gate is qrsgate, Notify the actor that owns the outbox.
@@ -151,15 +151,13 @@ type decisionRefused struct{ err error }
 
 // record commits a decision. Notices are handed on only when they are durable.
 func (e *execution) record(ctx actor.Context, r Record) {
-	ops := make([]journal.Op, 0, 2+2*len(r.Notices))
-	if len(r.Notices) > 0 {
-		ops = append(ops, outbox.Ops(r.Alert, r.Notices)...)
+	own := []journal.Op{
+		{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)},
+		{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State},
 	}
-	ops = append(ops,
-		journal.Op{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)},
-		journal.Op{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State})
 	post, root, notify := e.post, ctx.ActorSystem().Root, e.opts.Notify
-	e.opts.Ledger.Commit(ops, func(err error) {
+	notices, id := r.Decision.Notices, r.Case
+	e.opts.Outbox.Record(r.Decision, own, func(err error) {
 		if errors.Is(err, journal.ErrClosed) {
 			return // the record comes again after the restart
 		}
@@ -167,11 +165,11 @@ func (e *execution) record(ctx actor.Context, r Record) {
 			post(decisionRefused{err})
 			return
 		}
-		if len(r.Notices) > 0 {
-			root.Send(notify, messages.NoticesRecorded{Notices: r.Notices})
+		if len(notices) > 0 {
+			root.Send(notify, messages.NoticesRecorded{Notices: notices})
 		}
-		if r.Case != 0 {
-			post(messages.DecisionRecorded{Case: r.Case})
+		if id != 0 {
+			post(messages.DecisionRecorded{Case: id})
 		}
 	})
 }
@@ -180,7 +178,7 @@ func (e *execution) record(ctx actor.Context, r Record) {
 func (o *Options) tell(t Tell) {
 	o.Metrics.observe(t)
 	level := outcomes[t.Outcome].level
-	if len(t.Alert.Degraded) > 0 {
+	if t.degraded() {
 		level = zap.WarnLevel
 	}
 	entry := o.Log.Check(level, outcomes[t.Outcome].text)
@@ -194,10 +192,10 @@ func (o *Options) tell(t Tell) {
 	if t.Task.Known {
 		fields = append(fields, logx.TaskType(t.Task.Type))
 	}
-	if t.Alert.Kind != "" {
+	if t.Alert != nil {
 		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(t.Notices))
 	}
-	if len(t.Alert.Degraded) > 0 {
+	if t.degraded() {
 		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
 	}
 	for _, v := range t.Without {

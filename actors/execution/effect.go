@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"butler/internal/destination"
+	"butler/internal/outbox"
 	"butler/messages"
 )
 
@@ -27,12 +28,11 @@ type Arm struct {
 // Record makes a decision durable as one commit, and answers DecisionRecorded
 // when Case is not 0. State nil means that nothing has to be resumed.
 type Record struct {
-	Case    int
-	Key     messages.ExecutionKey
-	Alert   messages.Alert
-	Notices []messages.Notice
-	Seen    messages.Seen
-	State   []byte
+	Case     int
+	Key      messages.ExecutionKey
+	Decision outbox.Decision
+	Seen     messages.Seen
+	State    []byte
 }
 
 // Handled tells the shard.
@@ -43,14 +43,19 @@ type Finish struct{ messages.ExecutionFinished }
 
 // Tell says what became of an event, for the log and the counters.
 type Tell struct {
-	At      time.Time
-	Event   messages.TaskEvent
-	Task    messages.Task
-	Alert   messages.Alert
+	At    time.Time
+	Event messages.TaskEvent
+	Task  messages.Task
+	// Alert is nil for an event that led to none.
+	Alert   *messages.Alert
 	Outcome Outcome
 	Notices int
 	Without []destination.Verdict
 }
+
+func (t Tell) degraded() bool { return t.Alert != nil && len(t.Alert.Degraded) > 0 }
+
+func (t Tell) is(kind messages.AlertKind) bool { return t.Alert != nil && t.Alert.Kind == kind }
 
 func (Ask) effect()     {}
 func (Arm) effect()     {}

@@ -119,8 +119,8 @@ func (w *world) alert() messages.Alert {
 	w.t.Helper()
 	var found []messages.Alert
 	for _, r := range w.records {
-		if len(r.Notices) > 0 {
-			found = append(found, r.Alert)
+		if len(r.Decision.Notices) > 0 {
+			found = append(found, *r.Decision.Alert)
 		}
 	}
 	if len(found) != 1 {
@@ -156,12 +156,12 @@ func (r *router) Carries(kind messages.AlertKind) bool {
 	return ok
 }
 
-func (r *router) NeedsOf(a messages.Alert) destination.Needs { return r.kinds[a.Kind] }
+func (r *router) NeedsOf(a *messages.Alert) destination.Needs { return r.kinds[a.Kind] }
 
-func (r *router) Route(a messages.Alert, final bool, attachment string, now time.Time) ([]messages.Notice, []destination.Verdict) {
+func (r *router) Route(a *messages.Alert, final bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
 	r.final[a.Kind] = final
-	return []messages.Notice{{
-		ID: messages.NewNoticeID(a.ID, "test", ""), Instance: "test", Alert: a, Attachment: attachment, QueuedAt: now,
+	return []messages.NoticeHead{{
+		ID: messages.NewNoticeID(a.ID, "test", ""), Instance: "test", Attached: true, QueuedAt: now,
 	}}, nil
 }
 

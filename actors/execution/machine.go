@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"butler/internal/destination"
+	"butler/internal/outbox"
 	"butler/internal/qlik"
 	"butler/messages"
 )
@@ -13,8 +14,8 @@ import (
 // *destination.Table is the one used in production.
 type Router interface {
 	Carries(kind messages.AlertKind) bool
-	NeedsOf(a messages.Alert) destination.Needs
-	Route(a messages.Alert, finalState bool, attachment string, now time.Time) ([]messages.Notice, []destination.Verdict)
+	NeedsOf(a *messages.Alert) destination.Needs
+	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
 }
 
 // Rules are the limits an execution works within.
@@ -58,7 +59,7 @@ type work struct {
 	placed bool // the event's record waits for this work
 
 	task  messages.Task
-	alert messages.Alert
+	alert *messages.Alert // nil before its kind is known; frozen once it is decided
 	needs destination.Needs
 
 	deadline time.Time
@@ -225,10 +226,7 @@ func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effe
 		return m.settle(now, w, OutcomeNoRoute)
 	}
 	w.phase = phaseEnrich
-	w.alert = messages.Alert{
-		ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task,
-	}
-	w.alert.Execution.Status = qlik.StatusUnknown
+	w.alert = m.alert(w, kind)
 	w.needs = m.rules.Router.NeedsOf(w.alert)
 	effects := m.startLookups(w)
 	return append(effects, m.proceed(now, w)...)
@@ -258,9 +256,16 @@ func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
 		return m.settle(now, w, OutcomeNoRoute)
 	}
 	w.task = messages.Task{ID: w.event.TaskID, Name: w.event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
-	w.alert = messages.Alert{ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task}
-	w.alert.Execution.Status = qlik.StatusUnknown
+	w.alert = m.alert(w, kind)
 	return m.decide(now, w)
+}
+
+// alert begins the alert of a kind with what is known so far.
+func (m *Machine) alert(w *work, kind messages.AlertKind) *messages.Alert {
+	return &messages.Alert{
+		ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task,
+		Execution: messages.Execution{Status: qlik.StatusUnknown},
+	}
 }
 
 // decideBare is the way of last resort of an execution that keeps crashing.
@@ -277,7 +282,7 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	}
 	w.alert.DecidedAt = now
 	w.alert.Degraded = w.missing
-	notices, without := m.rules.Router.Route(w.alert, w.finalState, w.attachment, now)
+	notices, without := m.rules.Router.Route(w.alert, w.finalState, now)
 	m.seen = m.seen.WithKind(w.alert.Kind)
 	outcome := OutcomeAlerted
 	if len(notices) == 0 {
@@ -292,7 +297,7 @@ func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
 }
 
 // record makes durable what was decided.
-func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.Notice, without []destination.Verdict) []Effect {
+func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.NoticeHead, without []destination.Verdict) []Effect {
 	w.phase = phaseRecord
 	w.token++
 	w.waiting = w.waiting[:0]
@@ -301,7 +306,10 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	m.seen.Until = now.Add(m.rules.RememberFor)
 	return []Effect{
 		Tell{At: now, Event: w.event, Task: w.task, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
-		Record{Case: w.id, Key: m.key, Alert: w.alert, Notices: notices, Seen: m.seen, State: m.snapshot()},
+		Record{
+			Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot(),
+			Decision: outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices},
+		},
 	}
 }
 

@@ -49,7 +49,7 @@ func TestMachine_routesByFamilyAndTaskType(t *testing.T) {
 				t.Fatalf("want the event handled and the execution finished, got %d, %v", len(w.handled), w.finished)
 			}
 			if r.want == "" {
-				if n := len(w.records); n != 1 || len(w.records[0].Notices) != 0 {
+				if n := len(w.records); n != 1 || len(w.records[0].Decision.Notices) != 0 {
 					t.Fatalf("want no alert, got %v", w.outcomes())
 				}
 				return
@@ -364,8 +364,8 @@ func TestMachine_tellsOneOutcomeOnce(t *testing.T) {
 				w.run(time.Hour)
 				var got []messages.AlertKind
 				for _, r := range w.records {
-					if len(r.Notices) > 0 {
-						got = append(got, r.Alert.Kind)
+					if len(r.Decision.Notices) > 0 {
+						got = append(got, r.Decision.Alert.Kind)
 					}
 				}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -490,13 +490,13 @@ func TestMachine_alwaysEnds(t *testing.T) {
 		}
 		alerted := map[messages.AlertKind]bool{}
 		for _, r := range w.records {
-			if len(r.Notices) == 0 {
+			if len(r.Decision.Notices) == 0 {
 				continue
 			}
-			if alerted[r.Alert.Kind] {
-				rt.Fatalf("%s alerted twice", r.Alert.Kind)
+			if alerted[r.Decision.Alert.Kind] {
+				rt.Fatalf("%s alerted twice", r.Decision.Alert.Kind)
 			}
-			alerted[r.Alert.Kind] = true
+			alerted[r.Decision.Alert.Kind] = true
 		}
 		if w.state != nil {
 			rt.Fatal("want no state left")

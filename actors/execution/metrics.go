@@ -81,7 +81,7 @@ func (m *Metrics) observe(t Tell) {
 	}
 	m.processed.WithLabelValues(t.Event.Family.String(), t.Outcome.String()).Inc()
 	m.processing.WithLabelValues(t.Event.Family.String()).Observe(t.At.Sub(t.Event.At).Seconds())
-	if len(t.Alert.Degraded) > 0 {
+	if t.degraded() {
 		m.degraded.Inc()
 	}
 	outcome := outcomeLabel(t)
@@ -89,8 +89,8 @@ func (m *Metrics) observe(t Tell) {
 		return
 	}
 	m.executions.WithLabelValues(t.Task.Type.String(), outcome).Inc()
-	if d := t.Alert.Execution.Duration; t.Alert.Execution.Known && d > 0 {
-		m.duration.WithLabelValues(t.Task.Type.String(), outcome).Observe(d.Round(time.Millisecond).Seconds())
+	if t.Alert != nil && t.Alert.Execution.Known && t.Alert.Execution.Duration > 0 {
+		m.duration.WithLabelValues(t.Task.Type.String(), outcome).Observe(t.Alert.Execution.Duration.Round(time.Millisecond).Seconds())
 	}
 }
 
@@ -104,9 +104,9 @@ func outcomeLabel(t Tell) string {
 	switch {
 	case t.Event.Family == messages.FamilyAborted:
 		return "aborted"
-	case t.Event.Family == messages.FamilyFailed, t.Alert.Kind == messages.DistributeTaskFailed:
+	case t.Event.Family == messages.FamilyFailed, t.is(messages.DistributeTaskFailed):
 		return "failed"
-	case t.Event.Family == messages.FamilySucceeded, t.Alert.Kind == messages.DistributeTaskSucceeded:
+	case t.Event.Family == messages.FamilySucceeded, t.is(messages.DistributeTaskSucceeded):
 		return "success"
 	default:
 		return ""

@@ -56,7 +56,7 @@ type (
 	retireDue   struct{ pid *actor.PID }
 	describeDue struct{ gathering *gathering }
 	// noticeReplayed: a parked notice waits for delivery again, durably.
-	noticeReplayed struct{ notice messages.Notice }
+	noticeReplayed struct{ notice messages.NoticeHead }
 	// scanDue: settlements of instances that were there before are durable.
 	scanDue     struct{}
 	reminderDue struct{}
@@ -119,7 +119,7 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.command(ctx, msg)
 	case noticeReplayed:
 		a.log.Info("parked alert is replayed", logx.NoticeID(msg.notice.ID), logx.Destination(msg.notice.Instance))
-		a.hand(ctx, msg.notice, true)
+		a.hand(ctx, msg.notice)
 	case messages.DescribeDelivery, messages.DescribeDeliveryReply, describeDue:
 		a.describe(ctx, msg)
 	case messages.DrainDelivery:
@@ -215,19 +215,18 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 // recorded hands notices to their instances. Where there is no delivery actor
 // at present, its successor finds them in the outbox.
 func (a *notify) recorded(ctx actor.Context, msg messages.NoticesRecorded) {
-	a.opts.Outbox.Remember(msg.Notices)
 	for _, n := range msg.Notices {
-		a.hand(ctx, n, false)
+		a.hand(ctx, n)
 	}
 }
 
-func (a *notify) hand(ctx actor.Context, n messages.Notice, exempt bool) {
+func (a *notify) hand(ctx actor.Context, n messages.NoticeHead) {
 	if _, configured := a.built[n.Instance]; !configured {
 		a.requestScan(ctx) // decided by a configuration that is not in force any more
 		return
 	}
 	if c, running := a.children[n.Instance]; running {
-		ctx.Send(c.pid, messages.NoticeQueued{Notice: n, Exempt: exempt})
+		ctx.Send(c.pid, messages.NoticeQueued{Notice: n})
 	}
 }
 
@@ -237,7 +236,7 @@ func (a *notify) command(ctx actor.Context, msg any) {
 	switch msg := msg.(type) {
 	case messages.ReplayParked:
 		post := actorkit.Poster(ctx)
-		announce := func(n messages.Notice) { post(noticeReplayed{n}) }
+		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
 		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, configured, announce, msg) }) {
 			tell(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}

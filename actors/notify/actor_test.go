@@ -161,16 +161,16 @@ func (f *fixture) current(instance string) *life {
 }
 
 // record makes notices of one alert durable without announcing them.
-func (f *fixture) record(id string, instances ...string) []messages.Notice {
+func (f *fixture) record(id string, instances ...string) []messages.NoticeHead {
 	f.t.Helper()
-	alert := messages.Alert{ID: messages.AlertID(id), Event: messages.TaskEvent{TaskID: "task"}}
-	var notices []messages.Notice
+	alert := &messages.Alert{ID: messages.AlertID(id), Event: messages.TaskEvent{TaskID: "task"}}
+	var notices []messages.NoticeHead
 	for _, instance := range instances {
-		notices = append(notices, messages.Notice{
-			ID: messages.NoticeID(id + "-" + integrationOf(instance)), Instance: instance, Alert: alert, QueuedAt: time.Now(),
+		notices = append(notices, messages.NoticeHead{
+			ID: messages.NoticeID(id + "-" + integrationOf(instance)), Instance: instance, QueuedAt: time.Now(),
 		})
 	}
-	f.ledger.Commit(outbox.Ops(alert, notices), func(err error) { must(f.t, err) })
+	f.outbox.Record(outbox.Decision{Alert: alert, Notices: notices}, nil, func(err error) { must(f.t, err) })
 	synctest.Wait()
 	return notices
 }
@@ -201,7 +201,7 @@ func queuedIDs(l *life) []string {
 	var ids []string
 	for _, q := range actortest.Of[messages.NoticeQueued](&l.Probe) {
 		id := string(q.Notice.ID)
-		if q.Exempt {
+		if q.Notice.Exempt {
 			id += " exempt"
 		}
 		ids = append(ids, id)

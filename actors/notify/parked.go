@@ -89,7 +89,7 @@ type replayed struct {
 // replay puts parked notices back, and announces each when it is durable. Those
 // of an instance that is not configured stay parked.
 func replay(ctx context.Context, o *outbox.Outbox, configured func(instance string) bool,
-	announce func(messages.Notice), cmd messages.ReplayParked,
+	announce func(messages.NoticeHead), cmd messages.ReplayParked,
 ) replayed {
 	done := replayed{replyTo: cmd.ReplyTo}
 	for _, id := range cmd.IDs {

@@ -61,7 +61,7 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 // ReplayParked puts notices back among the waiting ones; the service sends them when it starts.
 func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {
-		return o.app.outbox.Replay(ctx, id, time.Now(), func(messages.Notice) {})
+		return o.app.outbox.Replay(ctx, id, time.Now(), func(messages.NoticeHead) {})
 	})
 }
 

@@ -96,7 +96,7 @@ const retryLookup = 2 * time.Second
 func (a *App) executionsProps() *actor.Props {
 	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
 	one := &execution.Options{
-		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg),
+		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg),
 		Gate: a.pids.gate, Notify: a.pids.notify, Jitter: rand.Float64,
 		Rules: execution.Rules{
 			Router: a.table, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,

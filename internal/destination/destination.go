@@ -56,10 +56,10 @@ type Instance struct {
 	Needs Needs
 	// Select says who is told of an alert, or why nobody is. Nil means: one
 	// notice without a recipient. It is pure and quick.
-	Select func(a messages.Alert) Selection
-	// Key is what suppression counts by, given the notice; nil means the task
-	// ID and the recipient.
-	Key func(n messages.Notice) string
+	Select func(a *messages.Alert) Selection
+	// SuppressBy is what suppression counts by; nil means the task ID and the
+	// recipient. It is pure and quick.
+	SuppressBy func(a *messages.Alert, recipient string) string
 	// Window is the time after a delivered notice in which further ones of its
 	// key are held back and counted. Zero means no limit.
 	Window time.Duration

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"butler/messages"
@@ -11,13 +12,13 @@ import (
 // alert kind. It is immutable and safe for concurrent use.
 type Table struct {
 	built  []Built
-	byKind map[messages.AlertKind][]Instance
+	byKind map[messages.AlertKind][]*Instance
 	needs  map[messages.AlertKind]Needs
 }
 
 // NewTable builds the table. Two instances of one name are an error.
 func NewTable(built []Built) (*Table, error) {
-	t := &Table{built: built, byKind: map[messages.AlertKind][]Instance{}, needs: map[messages.AlertKind]Needs{}}
+	t := &Table{built: built, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{}}
 	seen := map[string]bool{}
 	for _, b := range built {
 		if seen[b.Instance.Name] {
@@ -25,7 +26,7 @@ func NewTable(built []Built) (*Table, error) {
 		}
 		seen[b.Instance.Name] = true
 		for _, kind := range b.Instance.Kinds {
-			t.byKind[kind] = append(t.byKind[kind], b.Instance)
+			t.byKind[kind] = append(t.byKind[kind], &b.Instance)
 			t.needs[kind] = t.needs[kind].Or(b.Instance.Needs)
 		}
 	}
@@ -49,45 +50,62 @@ type Verdict struct {
 
 // Route returns the notices of an alert and why the other instances have none.
 // finalState reports that the execution result is final; instances that need it
-// are left out otherwise. attachment is the full script log for those that want it.
-func (t *Table) Route(a messages.Alert, finalState bool, attachment string, now time.Time) ([]messages.Notice, []Verdict) {
-	var notices []messages.Notice
+// are left out otherwise.
+func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
+	instances := t.byKind[a.Kind]
+	notices := make([]messages.NoticeHead, 0, len(instances))
 	var without []Verdict
-	for _, i := range t.byKind[a.Kind] {
-		selected := Everyone()
-		switch {
-		case i.Needs.FinalState && !finalState:
-			selected = Nobody("the execution result did not become final in time")
-		case i.Select != nil:
-			selected = i.Select(a)
-		}
+	for _, i := range instances {
+		selected := i.selects(a, finalState)
 		if len(selected.Recipients) == 0 {
 			without = append(without, Verdict{Instance: i.Name, Reason: selected.Reason})
 			continue
 		}
-		told := map[string]bool{}
-		for _, recipient := range selected.Recipients {
-			if told[recipient] {
+		for n, recipient := range selected.Recipients {
+			if slices.Contains(selected.Recipients[:n], recipient) {
 				continue
 			}
-			told[recipient] = true
-			n := messages.Notice{
+			notices = append(notices, messages.NoticeHead{
 				ID:       messages.NewNoticeID(a.ID, i.Name, recipient),
-				Instance: i.Name, Recipient: recipient, Alert: a, QueuedAt: now,
-			}
-			if i.Needs.FullScriptLog {
-				n.Attachment = attachment
-			}
-			notices = append(notices, n)
+				Instance: i.Name, Recipient: recipient, SuppressBy: i.suppressBy(a, recipient),
+				Attached: i.Needs.FullScriptLog, Exempt: a.Test, QueuedAt: now,
+			})
 		}
 	}
 	return notices, without
 }
 
+func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
+	switch {
+	case i.Needs.FinalState && !finalState:
+		return Nobody("the execution result did not become final in time")
+	case i.Select != nil:
+		return i.Select(a)
+	default:
+		return Everyone()
+	}
+}
+
+// suppressBy survives a function that crashes: it is replaced by the default,
+// because a decision must not fail for it again and again.
+func (i *Instance) suppressBy(a *messages.Alert, recipient string) (key string) {
+	defer func() {
+		if recover() != nil {
+			key = byTask(a, recipient)
+		}
+	}()
+	if i.SuppressBy == nil {
+		return byTask(a, recipient)
+	}
+	return i.SuppressBy(a, recipient)
+}
+
+func byTask(a *messages.Alert, recipient string) string { return a.Event.TaskID + "|" + recipient }
+
 // NeedsOf returns what the instances that will tell somebody of an alert want
 // looked up, judged by what is known of it so far. An instance that chooses by
 // the app owner counts, because the owner is looked up later.
-func (t *Table) NeedsOf(a messages.Alert) Needs {
+func (t *Table) NeedsOf(a *messages.Alert) Needs {
 	var needs Needs
 	for _, i := range t.byKind[a.Kind] {
 		if i.Select == nil || i.Needs.Owner || len(i.Select(a).Recipients) > 0 {

@@ -36,8 +36,8 @@ func table(tb testing.TB, instances ...destination.Instance) *destination.Table 
 }
 
 // to returns a selection of fixed recipients.
-func to(recipients ...string) func(messages.Alert) destination.Selection {
-	return func(messages.Alert) destination.Selection { return destination.Selection{Recipients: recipients} }
+func to(recipients ...string) func(*messages.Alert) destination.Selection {
+	return func(*messages.Alert) destination.Selection { return destination.Selection{Recipients: recipients} }
 }
 
 var now = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
@@ -79,12 +79,12 @@ func TestRoute_tellsEveryRecipientOnce(t *testing.T) {
 		destination.Instance{Name: "email", Kinds: []messages.AlertKind{failed}, Select: to("bo", "anna", "bo")},
 		destination.Instance{Name: "other", Kinds: []messages.AlertKind{succeeded}},
 	)
-	a := messages.Alert{ID: "alert", Kind: failed}
-	notices, without := tab.Route(a, true, "", now)
-	want := []messages.Notice{
-		{ID: messages.NewNoticeID("alert", "slack", ""), Instance: "slack", Alert: a, QueuedAt: now},
-		{ID: messages.NewNoticeID("alert", "email", "bo"), Instance: "email", Recipient: "bo", Alert: a, QueuedAt: now},
-		{ID: messages.NewNoticeID("alert", "email", "anna"), Instance: "email", Recipient: "anna", Alert: a, QueuedAt: now},
+	a := messages.Alert{ID: "alert", Kind: failed, Event: messages.TaskEvent{TaskID: "task"}}
+	notices, without := tab.Route(&a, true, now)
+	want := []messages.NoticeHead{
+		{ID: messages.NewNoticeID("alert", "slack", ""), Instance: "slack", SuppressBy: "task|", QueuedAt: now},
+		{ID: messages.NewNoticeID("alert", "email", "bo"), Instance: "email", Recipient: "bo", SuppressBy: "task|bo", QueuedAt: now},
+		{ID: messages.NewNoticeID("alert", "email", "anna"), Instance: "email", Recipient: "anna", SuppressBy: "task|anna", QueuedAt: now},
 	}
 	if diff := cmp.Diff(want, notices); diff != "" {
 		t.Error(diff)
@@ -97,12 +97,12 @@ func TestRoute_tellsEveryRecipientOnce(t *testing.T) {
 func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
 	tab := table(
 		t,
-		destination.Instance{Name: "choosy", Kinds: []messages.AlertKind{failed}, Select: func(messages.Alert) destination.Selection {
+		destination.Instance{Name: "choosy", Kinds: []messages.AlertKind{failed}, Select: func(*messages.Alert) destination.Selection {
 			return destination.Nobody("the task has no property")
 		}},
 		destination.Instance{Name: "patient", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FinalState: true}, Select: to("bo")},
 	)
-	notices, without := tab.Route(messages.Alert{Kind: failed}, false, "", now)
+	notices, without := tab.Route(&messages.Alert{Kind: failed}, false, now)
 	want := []destination.Verdict{
 		{Instance: "choosy", Reason: "the task has no property"},
 		{Instance: "patient", Reason: "the execution result did not become final in time"},
@@ -110,8 +110,25 @@ func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
 	if diff := cmp.Diff(want, without); diff != "" || len(notices) > 0 {
 		t.Errorf("%d notices, %s", len(notices), diff)
 	}
-	if notices, _ := tab.Route(messages.Alert{Kind: failed}, true, "", now); len(notices) != 1 {
+	if notices, _ := tab.Route(&messages.Alert{Kind: failed}, true, now); len(notices) != 1 {
 		t.Errorf("want the patient instance told of a final result, got %v", notices)
+	}
+}
+
+func TestRoute_suppressesByTaskAndRecipientUnlessToldOtherwise(t *testing.T) {
+	for name, row := range map[string]struct {
+		by   func(*messages.Alert, string) string
+		want string
+	}{
+		"by default":           {nil, "task|bo"},
+		"its own":              {func(a *messages.Alert, _ string) string { return a.Event.HostName }, "node1"},
+		"its own, and crashes": {func(*messages.Alert, string) string { panic("nil map") }, "task|bo"},
+	} {
+		tab := table(t, destination.Instance{Name: "email", Kinds: []messages.AlertKind{failed}, Select: to("bo"), SuppressBy: row.by})
+		notices, _ := tab.Route(&messages.Alert{Kind: failed, Event: messages.TaskEvent{TaskID: "task", HostName: "node1"}}, true, now)
+		if got := notices[0].SuppressBy; got != row.want {
+			t.Errorf("%s: want %q, got %q", name, row.want, got)
+		}
 	}
 }
 
@@ -121,9 +138,9 @@ func TestRoute_attachesTheScriptLogOnlyWhereItIsWanted(t *testing.T) {
 		destination.Instance{Name: "disk", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FullScriptLog: true}},
 		destination.Instance{Name: "slack", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{ScriptTail: 10}},
 	)
-	notices, _ := tab.Route(messages.Alert{Kind: failed}, true, "the whole log", now)
-	if notices[0].Attachment != "the whole log" || notices[1].Attachment != "" {
-		t.Errorf("got %q and %q", notices[0].Attachment, notices[1].Attachment)
+	notices, _ := tab.Route(&messages.Alert{Kind: failed}, true, now)
+	if !notices[0].Attached || notices[1].Attached {
+		t.Errorf("want it for the first alone, got %+v", notices)
 	}
 }
 
@@ -146,8 +163,8 @@ func TestRoute_givesEveryInstanceNoticesOrAReason(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := messages.Alert{ID: "alert", Kind: rapid.SampledFrom(messages.TaskKinds()).Draw(t, "kind")}
-		notices, without := tab.Route(a, rapid.Bool().Draw(t, "isFinal"), "", now)
-		again, _ := tab.Route(a, true, "", now)
+		notices, without := tab.Route(&a, rapid.Bool().Draw(t, "isFinal"), now)
+		again, _ := tab.Route(&a, true, now)
 		ids, told := map[messages.NoticeID]bool{}, map[string]bool{}
 		for _, n := range notices {
 			if ids[n.ID] {

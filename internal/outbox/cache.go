@@ -8,19 +8,10 @@ import (
 
 // entry is a decoded alert with what belongs to it.
 type entry struct {
-	alert messages.Alert
+	alert *messages.Alert // frozen
 	// attachment is only meaningful when attached.
 	attachment string
 	attached   bool
-}
-
-// notice returns the notice that a record describes.
-func (e *entry) notice(id messages.NoticeID, instance string, r noticeRecord) messages.Notice {
-	n := messages.Notice{ID: id, Instance: instance, Recipient: r.Recipient, Alert: e.alert, QueuedAt: r.QueuedAt}
-	if r.Attachment {
-		n.Attachment = e.attachment
-	}
-	return n
 }
 
 // cost is about what an entry takes in memory.
@@ -54,10 +45,9 @@ func (c *cache) get(id messages.AlertID) (entry, bool) {
 	return *at.Value.(*entry), true
 }
 
-// put keeps e; the caller must not change it any more.
-func (c *cache) put(e *entry) {
+func (c *cache) put(e entry) {
 	c.remove(e.alert.ID)
-	c.byID[e.alert.ID] = c.order.PushFront(e)
+	c.byID[e.alert.ID] = c.order.PushFront(&e)
 	c.size += e.cost()
 	for c.size > c.limit && c.order.Len() > 1 {
 		c.remove(c.order.Back().Value.(*entry).alert.ID)

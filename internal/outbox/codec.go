@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,6 +45,7 @@ type noticeRecord struct {
 	Key        messages.ExecutionKey `json:"key"`
 	TaskName   string                `json:"taskName,omitempty"`
 	Recipient  string                `json:"recipient,omitempty"`
+	SuppressBy string                `json:"suppressBy,omitempty"`
 	QueuedAt   time.Time             `json:"queuedAt"`
 	Attempts   int                   `json:"attempts,omitempty"`
 	Panics     int                   `json:"panics,omitempty"`
@@ -73,13 +75,28 @@ type windowRecord struct {
 	Suppressed int               `json:"suppressed,omitempty"`
 }
 
+// scratch is where a record is encoded before its exact size is known.
+type scratch struct {
+	buffer bytes.Buffer
+	json   *json.Encoder
+}
+
+var scratches = sync.Pool{New: func() any {
+	s := &scratch{}
+	s.json = json.NewEncoder(&s.buffer)
+	return s
+}}
+
 // encode returns the durable form of a record.
 func encode(record any) []byte {
-	body, err := json.Marshal(record)
-	if err != nil {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	s.buffer.Reset()
+	s.buffer.WriteByte(version)
+	if err := s.json.Encode(record); err != nil {
 		panic(fmt.Sprintf("BUG: outbox record %T cannot be encoded: %v", record, err))
 	}
-	return append([]byte{version}, body...)
+	return bytes.Clone(bytes.TrimSuffix(s.buffer.Bytes(), []byte("\n")))
 }
 
 // decode reads what encode wrote. Every error is journal.ErrCorrupt.
@@ -163,34 +180,45 @@ func decompress(raw []byte) (string, error) {
 	return string(text), nil
 }
 
-// Ops returns what a decision leaves on disk: the alert once, one small record
-// per notice, and the attachment, compressed, when a notice has one. They belong
-// into the one commit of the decision. No notices, no ops.
-func Ops(alert messages.Alert, notices []messages.Notice) []journal.Op {
-	if len(notices) == 0 {
+// ops returns what a decision leaves on disk: the alert once, one small record
+// per notice, and the attachment, compressed, when a notice wants it. No
+// notices, no ops. There is room for a few more.
+func (d Decision) ops() []journal.Op {
+	if len(d.Notices) == 0 {
 		return nil
 	}
-	told := make([]string, 0, len(notices))
-	ops := make([]journal.Op, 2, len(notices)+3)
-	attachment := ""
-	for _, n := range notices {
+	told := make([]string, 0, len(d.Notices))
+	ops := make([]journal.Op, 2, len(d.Notices)+6)
+	attached := false
+	for _, n := range d.Notices {
 		key := noticeKey(n.ID, n.Instance)
 		told = append(told, key)
-		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: encode(noticeRecord{
-			Alert: alert.ID, Kind: alert.Kind, Key: alert.Key, TaskName: firstBytes(alert.Event.TaskName, maxTaskName),
-			Recipient: n.Recipient, QueuedAt: n.QueuedAt, Attachment: n.Attachment != "", Exempt: alert.Test,
-		})})
-		if n.Attachment != "" {
-			attachment = n.Attachment
-		}
+		record := d.record(n)
+		attached = attached || record.Attachment
+		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: encode(record)})
 	}
-	id := string(alert.ID)
-	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: encode(alert)}
+	id := string(d.Alert.ID)
+	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: encode(d.Alert)}
 	ops[1] = journal.Op{Bucket: bucketTold, Key: id, Value: encode(told)}
-	if attachment != "" {
-		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(attachment)})
+	if attached {
+		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(d.Attachment)})
 	}
 	return ops
+}
+
+func (d Decision) record(n messages.NoticeHead) *noticeRecord {
+	return &noticeRecord{
+		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: firstBytes(d.Alert.Event.TaskName, maxTaskName),
+		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
+		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt,
+	}
+}
+
+func (r *noticeRecord) head(id messages.NoticeID, instance string) messages.NoticeHead {
+	return messages.NoticeHead{
+		ID: id, Instance: instance, Recipient: r.Recipient, SuppressBy: r.SuppressBy,
+		Attached: r.Attachment, Exempt: r.Exempt, QueuedAt: r.QueuedAt,
+	}
 }
 
 // firstBytes returns at most n bytes of text, whole runes.

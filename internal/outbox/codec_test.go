@@ -50,7 +50,7 @@ func fullAlert() messages.Alert {
 func fullNotice() noticeRecord {
 	return noticeRecord{
 		Alert: "0123456789abcdef0123456789abcdef", Kind: messages.ReloadTaskFailed, Key: "exec-1", TaskName: "Reload of Sales",
-		Recipient: "anna@example.com", QueuedAt: noon, Attempts: 5, Panics: 1, Attachment: true, Exempt: true,
+		Recipient: "anna@example.com", SuppressBy: "task-1|anna@example.com", QueuedAt: noon, Attempts: 5, Panics: 1, Attachment: true, Exempt: true,
 	}
 }
 

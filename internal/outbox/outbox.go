@@ -8,11 +8,10 @@
 // with the last of its notices. An entry that cannot be read is parked with the
 // reason and kept as found, so it neither stops a start nor disappears.
 //
-// Whoever decides an alert commits Ops together with its own state and announces
-// the notices afterwards. Everything else goes through one Outbox per ledger,
-// which is safe for concurrent use. It must never talk to a destination, decide
-// an outcome, or wait for the disk: Settle and its kin return at once and call
-// back when the change is durable.
+// Everything goes through one Outbox per ledger, which is safe for concurrent
+// use. It must never talk to a destination, decide an outcome, or wait for the
+// disk: Record, Settle and their kin return at once and call back when the
+// change is durable.
 package outbox
 
 import (
@@ -20,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"butler/internal/journal"
 	"butler/internal/ratelimit"
@@ -120,28 +118,37 @@ func (o *Outbox) sweep() error {
 	return nil
 }
 
-// Remember keeps the alerts of notices that were just recorded, so that their
+// Decision is an alert and who is told of it. The zero value tells nobody.
+type Decision struct {
+	// Alert is frozen once it is recorded.
+	Alert *messages.Alert
+	// Attachment is the full script log for the notices that are Attached, "" without one.
+	Attachment string
+	Notices    []messages.NoticeHead
+}
+
+// Record commits a decision together with what its maker has to remember. done
+// runs on the ledger's goroutine when both are durable, or can never be.
+func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
+	o.ledger.Commit(append(d.ops(), more...), func(err error) {
+		if err == nil && len(d.Notices) > 0 {
+			o.remember(d)
+		}
+		done(err)
+	})
+}
+
+// remember keeps the alert of notices that were just recorded, so that their
 // delivery reads nothing back.
-func (o *Outbox) Remember(notices []messages.Notice) {
+func (o *Outbox) remember(d Decision) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	byAlert := map[messages.AlertID]*entry{}
-	for _, n := range notices {
-		e, ok := byAlert[n.Alert.ID]
-		if !ok {
-			e = &entry{alert: n.Alert}
-			byAlert[n.Alert.ID] = e
-		}
-		if n.Attachment != "" {
-			e.attachment, e.attached = n.Attachment, true
-		}
-		if left, ok := o.left[n.Alert.ID]; ok {
+	if left, ok := o.left[d.Alert.ID]; ok {
+		for _, n := range d.Notices {
 			left[noticeKey(n.ID, n.Instance)] = struct{}{}
 		}
 	}
-	for _, e := range byAlert {
-		o.cache.put(e)
-	}
+	o.cache.put(entry{alert: d.Alert, attachment: d.Attachment, attached: true})
 }
 
 // Pending reports whether a notice waits for delivery.
@@ -156,12 +163,9 @@ func (o *Outbox) Barrier(done func(error)) { o.ledger.Commit(nil, done) }
 
 // Waiting is a notice that waits for delivery.
 type Waiting struct {
-	ID       messages.NoticeID
-	QueuedAt time.Time
+	messages.NoticeHead
 	// Attempts and Panics are what was recorded of earlier tries, at least; some may be missing.
 	Attempts, Panics int
-	// Exempt marks a notice that an operator asked for.
-	Exempt bool
 }
 
 // Backlog is what an instance finds at its start.
@@ -189,7 +193,7 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 			return true
 		}
 		backlog.Waiting = append(backlog.Waiting, Waiting{
-			ID: id, QueuedAt: n.QueuedAt, Attempts: n.Attempts, Panics: n.Panics, Exempt: n.Exempt,
+			NoticeHead: n.head(id, instance), Attempts: n.Attempts, Panics: n.Panics,
 		})
 		return true
 	})
@@ -247,25 +251,19 @@ func (o *Outbox) Instances() (map[string]int, error) {
 // Notice returns a waiting notice with its alert and attachment.
 // journal.ErrCorrupt means that it can never be read.
 func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice, error) {
-	return o.read(instance, id, true)
-}
-
-// Outline is Notice without the attachment, which can be large.
-func (o *Outbox) Outline(instance string, id messages.NoticeID) (messages.Notice, error) {
-	return o.read(instance, id, false)
-}
-
-func (o *Outbox) read(instance string, id messages.NoticeID, attachment bool) (messages.Notice, error) {
 	record, err := o.notice(instance, id)
 	if err != nil {
 		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
 	}
-	record.Attachment = record.Attachment && attachment
 	e, err := o.alert(record.Alert, record.Attachment)
 	if err != nil {
 		return messages.Notice{}, fmt.Errorf("read notice %s: %w", id, err)
 	}
-	return e.notice(id, instance, record), nil
+	n := messages.Notice{NoticeHead: record.head(id, instance), Alert: *e.alert}
+	if record.Attachment {
+		n.Attachment = e.attachment
+	}
+	return n, nil
 }
 
 // notice reads the record of a waiting notice.
@@ -300,7 +298,7 @@ func (o *Outbox) alert(id messages.AlertID, attachment bool) (entry, error) {
 		e.attached = true
 	}
 	o.mu.Lock()
-	o.cache.put(&e)
+	o.cache.put(e)
 	o.mu.Unlock()
 	return e, nil
 }
@@ -313,8 +311,8 @@ func (o *Outbox) readAlert(id messages.AlertID) (entry, error) {
 	if !ok {
 		return entry{}, fmt.Errorf("%w: alert %s is not there", journal.ErrCorrupt, id)
 	}
-	var e entry
-	if err := decode(raw, &e.alert); err != nil {
+	e := entry{alert: new(messages.Alert)}
+	if err := decode(raw, e.alert); err != nil {
 		return entry{}, fmt.Errorf("alert %s: %w", id, err)
 	}
 	return e, nil

@@ -25,16 +25,16 @@ var (
 )
 
 // decision is an alert with a notice by email, with the script log, and one to Slack.
-func decision() (messages.Alert, []messages.Notice) {
-	alert := messages.Alert{
+func decision() outbox.Decision {
+	alert := &messages.Alert{
 		ID: "alert1", Kind: messages.ReloadTaskFailed, Key: "exec1",
 		Event:     messages.TaskEvent{TaskID: "task1", TaskName: "Reload of Sales", ExecutionID: "exec1"},
 		ScriptLog: messages.ScriptLog{Tail: []string{strings.Repeat("too long to stay in memory ", 40)}},
 	}
-	return alert, []messages.Notice{
-		{ID: "n1", Instance: email.Instance, Recipient: "anna@example.com", Alert: alert, Attachment: "the whole log", QueuedAt: noon},
-		{ID: "n2", Instance: slack.Instance, Alert: alert, QueuedAt: noon},
-	}
+	return outbox.Decision{Alert: alert, Attachment: "the whole log", Notices: []messages.NoticeHead{
+		{ID: "n1", Instance: email.Instance, Recipient: "anna@example.com", SuppressBy: "task1|anna@example.com", Attached: true, QueuedAt: noon},
+		{ID: "n2", Instance: slack.Instance, SuppressBy: "task1|", QueuedAt: noon},
+	}}
 }
 
 func open(t *testing.T, l outbox.Ledger) *outbox.Outbox {
@@ -51,8 +51,7 @@ func recorded(t *testing.T) (*outboxtest.Ledger, *outbox.Outbox) {
 	t.Helper()
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
-	alert, notices := decision()
-	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
+	o.Record(decision(), nil, func(error) {})
 	return ledger, o
 }
 
@@ -81,15 +80,17 @@ func size(l outbox.Ledger) map[journal.Bucket]int {
 
 func TestOutbox_givesBackWhatWasRecorded(t *testing.T) {
 	ledger, _ := recorded(t)
-	_, want := decision()
+	recorded := decision()
 	o := open(t, ledger.Crash())
-	for _, n := range want {
-		got, err := o.Notice(n.Instance, n.ID)
+	for i, attachment := range []string{"the whole log", ""} {
+		head := recorded.Notices[i]
+		got, err := o.Notice(head.Instance, head.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(n, got); diff != "" {
-			t.Errorf("notice %s differs (-want +got):\n%s", n.ID, diff)
+		want := messages.Notice{NoticeHead: head, Alert: *recorded.Alert, Attachment: attachment}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("notice %s differs (-want +got):\n%s", head.ID, diff)
 		}
 	}
 	backlog, err := o.Load(email.Instance)
@@ -102,10 +103,15 @@ func TestOutbox_givesBackWhatWasRecorded(t *testing.T) {
 	}
 }
 
-func TestOps_withoutNoticesIsNothing(t *testing.T) {
-	alert, _ := decision()
-	if ops := outbox.Ops(alert, nil); len(ops) != 0 {
-		t.Errorf("an alert for nobody leaves %d ops, want none", len(ops))
+func TestRecord_leavesOfAnAlertForNobodyOnlyWhatItsMakerRemembers(t *testing.T) {
+	ledger := &outboxtest.Ledger{}
+	o := open(t, ledger)
+	nobody := decision()
+	nobody.Notices = nil
+	durable := false
+	o.Record(nobody, []journal.Op{{Bucket: outbox.BucketSeen, Key: "exec1", Value: []byte("seen")}}, func(err error) { durable = err == nil })
+	if !durable || len(size(ledger)) > 0 || ledger.Len(outbox.BucketSeen) != 1 {
+		t.Errorf("the commit left %v and %d marks (durable: %t), want one mark alone", size(ledger), ledger.Len(outbox.BucketSeen), durable)
 	}
 }
 
@@ -190,7 +196,7 @@ func TestSettle_remembersAttempts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]outbox.Waiting{{ID: "n1", QueuedAt: noon, Attempts: 5, Panics: 2}}, backlog.Waiting); diff != "" {
+	if diff := cmp.Diff([]outbox.Waiting{{NoticeHead: decision().Notices[0], Attempts: 5, Panics: 2}}, backlog.Waiting); diff != "" {
 		t.Errorf("backlog differs (-want +got):\n%s", diff)
 	}
 }
@@ -229,21 +235,21 @@ func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
 	o = open(t, ledger.Crash())
 
 	later := noon.Add(48 * time.Hour)
-	var announced []messages.Notice
-	announce := func(n messages.Notice) { announced = append(announced, n) }
+	var announced []messages.NoticeHead
+	announce := func(n messages.NoticeHead) { announced = append(announced, n) }
 	if err := o.Replay(t.Context(), "n1", later, announce); err != nil {
 		t.Fatal(err)
 	}
-	_, notices := decision()
-	notices[0].QueuedAt = later
-	if diff := cmp.Diff(notices[:1], announced); diff != "" {
+	replayed := decision().Notices[0]
+	replayed.QueuedAt, replayed.Exempt = later, true
+	if diff := cmp.Diff([]messages.NoticeHead{replayed}, announced); diff != "" {
 		t.Errorf("announced notice differs (-want +got):\n%s", diff)
 	}
 	if err := o.Replay(t.Context(), "n1", later, announce); !errors.Is(err, outbox.ErrNotParked) {
 		t.Errorf("second replay answers %v, want ErrNotParked", err)
 	}
 	backlog, err := o.Load(email.Instance)
-	if diff := cmp.Diff([]outbox.Waiting{{ID: "n1", QueuedAt: later, Exempt: true}}, backlog.Waiting); diff != "" || err != nil {
+	if diff := cmp.Diff([]outbox.Waiting{{NoticeHead: replayed}}, backlog.Waiting); diff != "" || err != nil {
 		t.Errorf("backlog differs (%v) (-want +got):\n%s", err, diff)
 	}
 	if len(o.ParkedCounts()) != 0 {
@@ -258,7 +264,7 @@ func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	announced := 0
-	if err := o.Replay(ctx, "n1", noon, func(messages.Notice) { announced++ }); !errors.Is(err, context.Canceled) {
+	if err := o.Replay(ctx, "n1", noon, func(messages.NoticeHead) { announced++ }); !errors.Is(err, context.Canceled) {
 		t.Errorf("replay answers %v, want context.Canceled", err)
 	}
 	ledger.Resume()
@@ -306,7 +312,7 @@ func TestLoad_namesNoticesThatCannotBeRead(t *testing.T) {
 	if raw, _, _ := ledger.Get("parked", "n1"); !strings.Contains(string(raw), `"raw":"dG9ybg=="`) {
 		t.Errorf("parked entry %s does not keep what was found", raw)
 	}
-	if err := o.Replay(t.Context(), "n1", noon, func(messages.Notice) {}); !errors.Is(err, journal.ErrCorrupt) {
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); !errors.Is(err, journal.ErrCorrupt) {
 		t.Errorf("replay answers %v, want journal.ErrCorrupt", err)
 	}
 	if got := o.ParkedCounts()[email]; got != 1 {
@@ -378,9 +384,9 @@ func (r *reads) Get(b journal.Bucket, key string) ([]byte, bool, error) {
 func TestOutbox_readsNoAlertBackOnTheUsualWay(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
 	o := open(t, ledger)
-	alert, notices := decision()
-	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
-	for _, n := range notices {
+	d := decision()
+	o.Record(d, nil, func(error) {})
+	for _, n := range d.Notices {
 		if _, err := o.Notice(n.Instance, n.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -398,12 +404,12 @@ func TestOutbox_cacheIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alert, notices := decision()
-	ledger.Commit(outbox.Ops(alert, notices), func(error) { o.Remember(notices) })
+	d := decision()
+	o.Record(d, nil, func(error) {})
 	for i := range 10 {
-		other := alert
+		other := *d.Alert
 		other.ID = messages.AlertID(strings.Repeat("x", i+1))
-		o.Remember([]messages.Notice{{ID: "other", Instance: "i", Alert: other}})
+		o.Record(outbox.Decision{Alert: &other, Notices: []messages.NoticeHead{{ID: "other", Instance: "i"}}}, nil, func(error) {})
 	}
 	if _, err := o.Notice(slack.Instance, "n2"); err != nil || ledger.alerts != 1 {
 		t.Errorf("the oldest alert was read back %d times (%v), want once", ledger.alerts, err)
@@ -427,8 +433,8 @@ func TestOutbox_overTheRealLedger(t *testing.T) {
 	durable := make(chan error)
 	ledger := openLedger()
 	o := open(t, ledger)
-	alert, notices := decision()
-	ledger.Commit(outbox.Ops(alert, notices), func(err error) { durable <- err })
+	d := decision()
+	o.Record(d, nil, func(err error) { durable <- err })
 	<-durable
 	o.Settle(email, parked("n1"), func(_ []messages.NoticeSettled, err error) { durable <- err })
 	<-durable
@@ -444,10 +450,10 @@ func TestOutbox_overTheRealLedger(t *testing.T) {
 	if err := <-durable; err != nil {
 		t.Fatal(err)
 	}
-	if got, err := o.Notice(slack.Instance, "n2"); err != nil || !cmp.Equal(got.Alert, alert) {
+	if got, err := o.Notice(slack.Instance, "n2"); err != nil || !cmp.Equal(got.Alert, *d.Alert) {
 		t.Errorf("n2 is %+v (%v), want it with its alert", got, err)
 	}
-	if err := o.Replay(t.Context(), "n1", noon, func(messages.Notice) {}); err != nil {
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
 		t.Errorf("replay of n1: %v", err)
 	}
 	for id, at := range map[messages.NoticeID]outbox.Place{"n1": email, "n2": slack} {

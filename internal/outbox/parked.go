@@ -95,25 +95,24 @@ func (o *Outbox) ParkedAt(id messages.NoticeID) (Place, error) {
 // called then, on the ledger's goroutine and even when ctx has ended before. The
 // error is ErrNotParked, journal.ErrCorrupt for a notice that can never be sent,
 // or the end of ctx, after which it still may happen.
-func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time, announce func(messages.Notice)) error {
+func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time, announce func(messages.NoticeHead)) error {
 	record, err := o.takeParked(id)
 	if err != nil {
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	n := record.Notice
-	e, err := o.alert(n.Alert, n.Attachment)
-	if err != nil {
+	if _, err := o.alert(n.Alert, n.Attachment); err != nil {
 		o.putBack(id)
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	n.Attempts, n.Panics, n.QueuedAt, n.Exempt = 0, 0, now, true
 	err = o.commit(ctx, []journal.Op{
 		{Bucket: bucketParked, Key: string(id)},
-		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(n)},
+		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(&n)},
 	}, func(err error) {
 		o.moved(id)
 		if err == nil {
-			announce(e.notice(id, record.Instance, n))
+			announce(n.head(id, record.Instance))
 		}
 	})
 	if err != nil {

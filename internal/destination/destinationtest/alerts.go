@@ -279,7 +279,10 @@ func owner() messages.Owner {
 // NoticeOf wraps an alert into the notice that an instance would get of it.
 func NoticeOf(a messages.Alert, instance, recipient string) messages.Notice {
 	return messages.Notice{
-		ID: messages.NewNoticeID(a.ID, instance, recipient), Instance: instance, Recipient: recipient,
-		Alert: a, QueuedAt: a.DecidedAt,
+		NoticeHead: messages.NoticeHead{
+			ID: messages.NewNoticeID(a.ID, instance, recipient), Instance: instance, Recipient: recipient,
+			QueuedAt: a.DecidedAt, Exempt: a.Test,
+		},
+		Alert: a,
 	}
 }

@@ -192,7 +192,7 @@ func (b *bench) checkLog(t *testing.T) {
 func notice(built destination.Built, a messages.Alert) (n messages.Notice, ok bool) {
 	recipient := ""
 	if built.Instance.Select != nil {
-		selected := built.Instance.Select(a)
+		selected := built.Instance.Select(&a)
 		if len(selected.Recipients) == 0 {
 			return messages.Notice{}, false
 		}
@@ -200,7 +200,7 @@ func notice(built destination.Built, a messages.Alert) (n messages.Notice, ok bo
 	}
 	n = NoticeOf(a, built.Instance.Name, recipient)
 	if built.Instance.Needs.FullScriptLog && a.ScriptLog.Available {
-		n.Attachment = strings.Join(a.ScriptLog.Tail, "\n")
+		n.Attached, n.Attachment = true, strings.Join(a.ScriptLog.Tail, "\n")
 	}
 	return n, true
 }

@@ -181,7 +181,7 @@ func (s *sender) Probe(ctx context.Context) error { return s.server.probe(ctx) }
 // letter composes the mail and says what made its body.
 func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	fields := template.Fields(n, s.fields)
-	who := s.event.recipientsOf(n.Alert)
+	who := s.event.recipientsOf(&n.Alert)
 	fields["emailRecipients"] = map[string]any{"taskSpecific": list(who.fromTask), "common": list(who.common)}
 	bound(fields)
 	html, from := s.body(n, fields)

@@ -62,7 +62,7 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 			if tc.degraded {
 				a = destinationtest.Degraded(kind)
 			}
-			got := event{Event: tc.event, kind: kind}.selectRecipients(a)
+			got := event{Event: tc.event, kind: kind}.selectRecipients(&a)
 			if diff := cmp.Diff(tc.want, got.Recipients); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

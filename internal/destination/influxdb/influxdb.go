@@ -78,7 +78,7 @@ func instance(c Config, r rule) destination.Instance {
 }
 
 // choose stores the events of the tasks that carry the custom property value.
-func (by ByCustomProperty) choose(a messages.Alert) destination.Selection {
+func (by ByCustomProperty) choose(a *messages.Alert) destination.Selection {
 	switch {
 	case !a.Task.Known:
 		return destination.Nobody("the custom properties of the task could not be looked up, and only tasks with %s = %s are stored", by.CustomPropertyName, by.EnabledValue)

@@ -195,7 +195,7 @@ func TestReloadSuccess_isStoredForAllOrByCustomProperty(t *testing.T) {
 			built := buildAll(t, `{influxDb: {enable: true, hostIP: localhost, reloadTaskSuccess: {enable: true, `+row.switches+`}}}`)
 			selected := destination.Everyone()
 			if choose := built["reload_task_succeeded"].Instance.Select; choose != nil {
-				selected = choose(row.alert)
+				selected = choose(&row.alert)
 			}
 			if got := len(selected.Recipients) > 0; got != row.stored || !strings.Contains(selected.Reason, row.reason) {
 				t.Errorf("stored is %t (%s), want %t (%s)", got, selected.Reason, row.stored, row.reason)
