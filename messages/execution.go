@@ -5,6 +5,7 @@ import "time"
 // Following an execution, from the journal to the recorded decision:
 //
 //	executions <--ShardStarted--- shard
+//	                              shard --ResumeExecution----> execution
 //	executions --EventsArrived--> shard --TaskEventObserved--> execution
 //	executions <--EventHandled--- shard <--EventHandled------- execution
 //	                              shard <--ExecutionFinished-- execution
@@ -32,6 +33,15 @@ type EventsArrived struct {
 	Life int
 	// Events are in the order of the record. Frozen.
 	Events []PlacedEvent
+}
+
+// ResumeExecution is the first message of an execution that goes on after a
+// restart or a crash. A new one begins with its first event.
+type ResumeExecution struct {
+	Key  ExecutionKey
+	Seen Seen
+	// Snapshot is the recorded state. Frozen.
+	Snapshot []byte
 }
 
 // Seen is what is remembered of an execution so that nobody is told twice.

@@ -41,22 +41,15 @@ type Options struct {
 	Jitter func() float64
 }
 
-// Start says how one execution begins.
-type Start struct {
-	Key  messages.ExecutionKey
-	Seen messages.Seen
-	// Snapshot is the recorded state to resume, nil for a new execution.
-	Snapshot []byte
-}
-
-// Props describes the actor of one execution.
-func (o *Options) Props(start Start) *actor.Props {
-	return o.Kit.Props("execution", func() actor.Actor { return &execution{opts: o, start: start} })
+// Props describes the actor of one execution. Its first message says which.
+func (o *Options) Props() *actor.Props {
+	return o.Kit.Props("execution", func() actor.Actor {
+		return &execution{opts: o, machine: NewMachine(o.Rules)}
+	})
 }
 
 type execution struct {
 	opts    *Options
-	start   Start
 	machine *Machine
 	post    func(any)
 	timers  []actorkit.Timer
@@ -68,12 +61,14 @@ type execution struct {
 func (e *execution) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
-		e.begin(ctx)
+		e.post = actorkit.Poster(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		for i := range e.timers {
 			e.timers[i].Stop()
 		}
 		e.gauge(0)
+	case messages.ResumeExecution:
+		e.resume(ctx, message)
 	case decisionRefused:
 		// The shard rebuilds the execution, in the end with less to record.
 		actorkit.Fail(message.err)
@@ -90,13 +85,8 @@ func (e *execution) gauge(following int) {
 	}
 }
 
-func (e *execution) begin(ctx actor.Context) {
-	e.machine = NewMachine(e.start.Key, e.opts.Rules)
-	e.post = actorkit.Poster(ctx)
-	if e.start.Snapshot == nil {
-		return
-	}
-	effects, err := e.machine.Resume(time.Now(), e.start.Seen, e.start.Snapshot, e.opts.Jitter())
+func (e *execution) resume(ctx actor.Context, r messages.ResumeExecution) {
+	effects, err := e.machine.Resume(time.Now(), r, e.opts.Jitter())
 	if err != nil {
 		actorkit.Fail(err)
 	}

@@ -129,15 +129,15 @@ func (m *Machine) snapshot() []byte {
 
 // Resume takes up a snapshot and returns what goes on. Polls begin within one
 // interval, spread by jitter in [0,1) so that a restart is no storm on the QRS.
-func (m *Machine) Resume(now time.Time, seen messages.Seen, snapshot []byte, jitter float64) ([]Effect, error) {
+func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
+	m.key, m.seen = r.Key, r.Seen
 	var s Snapshot
-	if err := json.Unmarshal(snapshot, &s); err != nil {
+	if err := json.Unmarshal(r.Snapshot, &s); err != nil {
 		return nil, fmt.Errorf("read snapshot of execution %s: %w", m.key, err)
 	}
 	if s.Version != snapshotVersion {
 		return nil, fmt.Errorf("read snapshot of execution %s: version %d is not known", m.key, s.Version)
 	}
-	m.seen = seen
 	var effects []Effect
 	for _, f := range s.Follows {
 		w := m.open(messages.EventPosition{}, f.Event)

@@ -51,7 +51,7 @@ var epoch = time.Date(2026, 5, 6, 14, 23, 45, 0, time.UTC)
 
 func newWorld(tb testing.TB, router Router, answer func(time.Time, any) (any, time.Duration)) *world {
 	tb.Helper()
-	return &world{t: tb, machine: NewMachine("exec-1", rules(router)), now: epoch, answer: answer}
+	return &world{t: tb, machine: NewMachine(rules(router)), now: epoch, answer: answer}
 }
 
 func rules(router Router) Rules {

@@ -109,10 +109,8 @@ const (
 
 var requestNames = [...]string{"task", "app", "app owner", "execution result", "script log"}
 
-// NewMachine returns a machine for one execution.
-func NewMachine(key messages.ExecutionKey, rules Rules) *Machine {
-	return &Machine{key: key, rules: rules}
-}
+// NewMachine returns a machine for one execution. Its first event, or Resume, says for which.
+func NewMachine(rules Rules) *Machine { return &Machine{rules: rules} }
 
 // Handle is the whole of the machine: given the time and one input, it updates
 // itself and returns the effects. An input that nobody waits for changes nothing.
@@ -148,6 +146,7 @@ func (m *Machine) Handle(now time.Time, input any) []Effect {
 // observe takes up a new event.
 func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect {
 	m.observed++
+	m.key = in.Key
 	m.seen.Classes |= in.Seen.Classes
 	m.seen.Kinds |= in.Seen.Kinds
 	m.seen.Seq = max(m.seen.Seq, in.At.Seq, in.Seen.Seq)

@@ -401,7 +401,7 @@ func TestMachine_resumesWhatItFollowed(t *testing.T) {
 
 	again := newWorld(t, everyKind(everything), repo.answer)
 	again.now = w.now
-	effects, err := again.machine.Resume(again.now, w.records[0].Seen, w.state, 0.5)
+	effects, err := again.machine.Resume(again.now, messages.ResumeExecution{Key: "exec-1", Seen: w.records[0].Seen, Snapshot: w.state}, 0.5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestMachine_boundsTheScriptLogOfAnAlert(t *testing.T) {
 
 func TestResume_refusesWhatItCannotRead(t *testing.T) {
 	for _, snapshot := range []string{"", "{", `{"v":99}`, "[]"} {
-		if _, err := NewMachine("k", rules(everyKind(everything))).Resume(epoch, messages.Seen{}, []byte(snapshot), 0); err == nil {
+		if _, err := NewMachine(rules(everyKind(everything))).Resume(epoch, messages.ResumeExecution{Key: "k", Snapshot: []byte(snapshot)}, 0); err == nil {
 			t.Errorf("want an error for %q", snapshot)
 		}
 	}

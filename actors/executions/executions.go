@@ -51,8 +51,8 @@ type Options struct {
 	// Deduplicate makes the execution ID the identity of an execution; otherwise
 	// every event is an execution of its own.
 	Deduplicate bool
-	// NewExecution describes the actor of one execution.
-	NewExecution func(StartExecution) *actor.Props
+	// Execution describes the actor of an execution.
+	Execution *actor.Props
 	// Supervise is the strategy for the shards and for the executions below them.
 	Supervise, SuperviseExecution actor.SupervisorStrategy
 }

@@ -36,7 +36,7 @@ type fixture struct {
 	pid     *actor.PID
 	kit     kitT
 	metrics *Metrics
-	started []StartExecution
+	resumed []messages.ResumeExecution
 	got     []messages.TaskEventObserved
 	handle  func(ctx actor.Context, e messages.TaskEventObserved)
 	// spawnPanics is how often spawning an execution crashes its shard.
@@ -68,31 +68,34 @@ func (f *fixture) start() {
 	opts := &Options{
 		Kit: kit, Queue: f.queue, Ledger: f.ledger, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
-		Decode: func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
-		NewExecution: func(s StartExecution) *actor.Props {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if f.spawnPanics > 0 {
-				f.spawnPanics--
-				panic("on purpose, in the shard")
-			}
-			f.started = append(f.started, s)
-			return kit.Props("execution", func() actor.Actor {
-				return actor.ReceiveFunc(func(ctx actor.Context) {
-					if e, ok := ctx.Message().(messages.TaskEventObserved); ok {
-						f.mu.Lock()
-						defer f.mu.Unlock()
-						f.got = append(f.got, e)
-						f.handle(ctx, e)
-					}
-				})
-			})
-		},
+		Decode:    func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
+		Execution: kit.Props("execution", f.execution),
 	}
 	pid, err := kit.System.Root.SpawnNamed(opts.Props(), "executions")
 	must(f.t, err)
 	f.pid = pid
 	synctest.Wait()
+}
+
+// execution is the scripted actor; making it may crash the shard that spawns it.
+func (f *fixture) execution() actor.Actor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.spawnPanics > 0 {
+		f.spawnPanics--
+		panic("on purpose, in the shard")
+	}
+	return actor.ReceiveFunc(func(ctx actor.Context) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		switch message := ctx.Message().(type) {
+		case messages.ResumeExecution:
+			f.resumed = append(f.resumed, message)
+		case messages.TaskEventObserved:
+			f.got = append(f.got, message)
+			f.handle(ctx, message)
+		}
+	})
 }
 
 // stop ends actors and journal in the order of the service.
@@ -269,8 +272,8 @@ func TestExecutions_resumeWhatLivesOn(t *testing.T) {
 		f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketState, Key: "d", Value: []byte("snapshot")}}, func(error) {})
 		synctest.Wait()
 		f.start()
-		if len(f.started) != 1 || f.started[0].Key != "d" || string(f.started[0].Snapshot) != "snapshot" {
-			t.Errorf("want execution d resumed, got %+v", f.started)
+		if len(f.resumed) != 1 || f.resumed[0].Key != "d" || string(f.resumed[0].Snapshot) != "snapshot" {
+			t.Errorf("want execution d resumed, got %+v", f.resumed)
 		}
 		f.stop()
 	})

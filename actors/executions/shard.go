@@ -22,14 +22,6 @@ type Ledger interface {
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 }
 
-// StartExecution says how the actor of one execution begins.
-type StartExecution struct {
-	Key  messages.ExecutionKey
-	Seen messages.Seen
-	// Snapshot is the recorded state to resume, nil for a new execution.
-	Snapshot []byte
-}
-
 // The crashes of one execution after which less is tried: first a decision from
 // the event alone, then none.
 const (
@@ -169,9 +161,12 @@ func (s *shard) observe(ctx actor.Context, e *entry, placed messages.PlacedEvent
 }
 
 func (s *shard) spawn(ctx actor.Context, key messages.ExecutionKey, e *entry, snapshot []byte) {
-	e.child = ctx.SpawnPrefix(s.opts.NewExecution(StartExecution{Key: key, Seen: e.seen, Snapshot: snapshot}), "x:")
+	e.child = ctx.SpawnPrefix(s.opts.Execution, "x:")
 	e.sent = 0
 	s.children[e.child.GetId()] = key
+	if snapshot != nil {
+		ctx.Send(e.child, messages.ResumeExecution{Key: key, Seen: e.seen, Snapshot: snapshot})
+	}
 }
 
 func (s *shard) handled(ctx actor.Context, in messages.EventHandled) {

@@ -57,9 +57,10 @@ func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOpt
 	all := append([]actor.PropsOption{
 		actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat} }),
 		actor.WithDispatcher(k.dispatch),
-		actor.WithReceiverMiddleware(k.observe(kind, stat)),
 	}, opts...)
-	return actor.PropsFromProducer(producer, all...)
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &observed{Actor: producer(), kit: k, kind: kind, stat: stat}
+	}, all...)
 }
 
 // Shedding replaces the unbounded mailbox by one of n messages that refuses the
@@ -69,30 +70,34 @@ func (k *Kit) Shedding(kind string, n int, onDrop func(message any)) actor.Props
 	return actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat, limit: n, onDrop: onDrop} })
 }
 
-// observe counts actors of a kind, and logs and counts panics before they reach supervision.
-func (k *Kit) observe(kind string, stat *kindStat) actor.ReceiverMiddleware {
-	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
-		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
-			switch envelope.Message.(type) {
-			case *actor.Started:
-				stat.actors.Add(1)
-			case *actor.Stopped:
-				stat.actors.Add(-1)
-			case *actor.Restarting:
-				stat.actors.Add(-1)
-				stat.restarts.Add(1)
-			}
-			defer func() {
-				cause := recover()
-				if cause == nil {
-					return
-				}
-				k.reportPanic(kind, stat, ctx.Self(), envelope.Message, cause)
-				panic(cause)
-			}()
-			next(ctx, envelope)
-		}
+// observed counts actors of a kind, and logs and counts panics before they reach
+// supervision. It wraps the actor, since the runtime's middleware costs an
+// envelope for every message.
+type observed struct {
+	actor.Actor
+	kit  *Kit
+	kind string
+	stat *kindStat
+}
+
+// Receive implements actor.Actor.
+func (o *observed) Receive(ctx actor.Context) {
+	switch ctx.Message().(type) {
+	case *actor.Started:
+		o.stat.actors.Add(1)
+	case *actor.Stopped:
+		o.stat.actors.Add(-1)
+	case *actor.Restarting:
+		o.stat.actors.Add(-1)
+		o.stat.restarts.Add(1)
 	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			o.kit.reportPanic(o.kind, o.stat, ctx.Self(), ctx.Message(), cause)
+			panic(cause)
+		}
+	}()
+	o.Actor.Receive(ctx)
 }
 
 func (k *Kit) reportPanic(kind string, stat *kindStat, self *actor.PID, message, cause any) {

@@ -21,6 +21,7 @@ type mailbox struct {
 
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
+	work       func() // process
 
 	mu     sync.Mutex
 	user   []any
@@ -66,7 +67,7 @@ func (m *mailbox) PostSystemMessage(message any) {
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	m.invoker, m.dispatcher = invoker, dispatcher
+	m.invoker, m.dispatcher, m.work = invoker, dispatcher, m.process
 }
 
 // Start implements actor.Mailbox.
@@ -77,7 +78,7 @@ func (m *mailbox) UserMessageCount() int { return int(m.depth.Load()) }
 
 func (m *mailbox) schedule() {
 	if m.scheduled.CompareAndSwap(false, true) {
-		m.dispatcher.Schedule(m.process)
+		m.dispatcher.Schedule(m.work)
 	}
 }
 

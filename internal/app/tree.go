@@ -111,9 +111,7 @@ func (a *App) executionsProps() *actor.Props {
 		Metrics: executions.NewMetrics(a.reg), Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},
-		NewExecution: func(s executions.StartExecution) *actor.Props {
-			return one.Props(execution.Start(s))
-		},
+		Execution:          one.Props(),
 	}
 	return shards.Props()
 }
