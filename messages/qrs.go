@@ -30,6 +30,10 @@ type LookupTaskReply struct {
 	TaskID  string
 	Attempt int
 	Task    Task
+	// App and Owner are those of the task where they are remembered and no older
+	// than MaxAge, so that nobody has to ask for them; zero otherwise.
+	App   App
+	Owner Owner
 	// Stale reports that the QRS was out of reach and Task is an older copy.
 	Stale   bool
 	Failure Failure

@@ -11,6 +11,7 @@ package execution
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -52,9 +53,16 @@ type execution struct {
 	opts    *Options
 	machine *Machine
 	post    func(any)
-	timers  []actorkit.Timer
+	timers  []armed
 	// following is what this actor has added to the gauge of followed tasks.
 	following int
+}
+
+// armed is a timer under its name.
+type armed struct {
+	id    int
+	timer timer
+	actorkit.Timer
 }
 
 // Receive implements actor.Actor.
@@ -100,7 +108,7 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 		case Ask:
 			ctx.Send(e.opts.Gate, addressed(do, actorkit.RefOf(ctx.Self())))
 		case Arm:
-			e.timers = append(e.timers, actorkit.After(ctx, time.Until(do.At), do.Message))
+			e.arm(ctx, do)
 		case Record:
 			e.record(ctx, do)
 		case Handled:
@@ -111,6 +119,17 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 			e.opts.tell(do)
 		}
 	}
+}
+
+// arm replaces the timer of the same name, if there is one.
+func (e *execution) arm(ctx actor.Context, do Arm) {
+	i := slices.IndexFunc(e.timers, func(t armed) bool { return t.id == do.Case && t.timer == do.Timer })
+	if i < 0 {
+		i = len(e.timers)
+		e.timers = append(e.timers, armed{id: do.Case, timer: do.Timer})
+	}
+	e.timers[i].Stop()
+	e.timers[i].Timer = actorkit.After(ctx, time.Until(do.At), do.Message)
 }
 
 // addressed completes a look-up with its attempt and the address of who asks.
@@ -164,28 +183,26 @@ func (e *execution) record(ctx actor.Context, r Record) {
 	})
 }
 
-// tell writes what became of an event to the log and the counters.
+// tell writes what became of an event to the log and the counters. That the QRS
+// cannot be asked is qrsgate's to warn of, once; here it would be a line an event.
 func (o *Options) tell(t Tell) {
 	o.Metrics.observe(t)
-	level := outcomes[t.Outcome].level
-	if t.degraded() {
-		level = zap.WarnLevel
-	}
-	entry := o.Log.Check(level, outcomes[t.Outcome].text)
+	entry := o.Log.Check(outcomes[t.Outcome].level, outcomes[t.Outcome].text)
 	if entry == nil {
 		return
 	}
+	event := t.Alert.Event
 	fields := []zap.Field{
-		logx.EventType(t.Event.Family), logx.ExecutionID(t.Event.ExecutionID),
-		logx.TaskID(t.Event.TaskID), logx.TaskName(t.Event.TaskName), logx.Node(t.Event.HostName),
+		logx.EventType(event.Family), logx.ExecutionID(event.ExecutionID),
+		logx.TaskID(event.TaskID), logx.TaskName(event.TaskName), logx.Node(event.HostName),
 	}
-	if t.Task.Known {
-		fields = append(fields, logx.TaskType(t.Task.Type))
+	if t.Alert.Task.Known {
+		fields = append(fields, logx.TaskType(t.Alert.Task.Type))
 	}
-	if t.Alert != nil {
+	if t.Alert.Kind != "" {
 		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(t.Notices))
 	}
-	if t.degraded() {
+	if len(t.Alert.Degraded) > 0 {
 		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
 	}
 	for _, v := range t.Without {

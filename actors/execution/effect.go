@@ -19,11 +19,23 @@ type Ask struct {
 	Command any
 }
 
-// Arm sends Message to the machine at At.
+// Arm sends Message to the machine at At. It replaces the same timer of the same case.
 type Arm struct {
+	Case    int
+	Timer   timer
 	At      time.Time
 	Message any
 }
+
+// timer names one of the timers of a case.
+type timer uint8
+
+const (
+	timerDegrade timer = iota
+	timerRetry
+	timerPoll
+	timerGiveUp
+)
 
 // Record makes a decision durable as one commit, and answers DecisionRecorded
 // when Case is not 0. State nil means that nothing has to be resumed.
@@ -43,19 +55,14 @@ type Finish struct{ messages.ExecutionFinished }
 
 // Tell says what became of an event, for the log and the counters.
 type Tell struct {
-	At    time.Time
-	Event messages.TaskEvent
-	Task  messages.Task
-	// Alert is nil for an event that led to none.
+	At time.Time
+	// Alert holds the event and what is known of the task; it has a kind only
+	// where the event led to one.
 	Alert   *messages.Alert
 	Outcome Outcome
 	Notices int
 	Without []destination.Verdict
 }
-
-func (t Tell) degraded() bool { return t.Alert != nil && len(t.Alert.Degraded) > 0 }
-
-func (t Tell) is(kind messages.AlertKind) bool { return t.Alert != nil && t.Alert.Kind == kind }
 
 func (Ask) effect()     {}
 func (Arm) effect()     {}

@@ -20,42 +20,52 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	w.token++
 	w.waiting = w.waiting[:0]
 	w.failed = nil
-	w.follow = following{Since: now, ResultID: w.task.LastResultID, Status: w.task.LastStatus}
-	m.seen = m.seen.WithClass(w.event.Family)
+	w.follow = following{Since: now, ResultID: w.alert.Task.LastResultID, Status: w.alert.Task.LastStatus}
+	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
-	effects := []Effect{
-		Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeFollowing},
-		Record{Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot()},
-	}
-	return append(effects, m.armFollow(now, w)...)
-}
-
-func (m *Machine) armFollow(now time.Time, w *work) []Effect {
 	return []Effect{
-		Arm{At: now.Add(m.rules.PollEvery), Message: messages.PollDue{Case: w.id, Token: w.token}},
-		Arm{At: w.follow.Since.Add(m.rules.FollowFor), Message: messages.GiveUpDue{Case: w.id, Token: w.token}},
+		Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing},
+		Record{Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot()},
+		m.armPoll(w, now.Add(m.rules.PollEvery)),
+		m.armGiveUp(w, w.follow.Since.Add(m.rules.FollowFor)),
 	}
 }
 
-// poll asks for the task as it is now. The next poll is armed with the answer,
-// so a slow QRS is never asked twice at once.
-func (m *Machine) poll(now time.Time, w *work) []Effect {
-	return []Effect{m.ask(w, askTask, messages.LookupTask{TaskID: w.event.TaskID, Deadline: now.Add(m.rules.DegradedAfter)})}
+// armPoll sets the time of the next poll; it replaces the one set before.
+func (m *Machine) armPoll(w *work, at time.Time) Effect {
+	w.poll++
+	return Arm{Case: w.id, Timer: timerPoll, At: at, Message: messages.PollDue{Case: w.id, Token: w.poll}}
+}
+
+func (m *Machine) armGiveUp(w *work, at time.Time) Effect {
+	return Arm{Case: w.id, Timer: timerGiveUp, At: at, Message: messages.GiveUpDue{Case: w.id, Token: w.token}}
+}
+
+// poll asks for the task as it is now. The answer sets the time of the next
+// poll. One that never comes, because whoever owed it was restarted, counts as
+// a failed one, and is ignored when it comes after all.
+func (m *Machine) poll(now time.Time, in messages.PollDue) []Effect {
+	w, ok := m.find(in.Case)
+	if !ok || w.phase != phaseFollow || w.poll != in.Token {
+		return nil
+	}
+	w.waiting = w.waiting[:0]
+	w.deadline = now.Add(m.rules.DegradedAfter)
+	return []Effect{m.ask(w, askTask), m.armPoll(w, w.deadline.Add(m.rules.PollEvery))}
 }
 
 // followed looks at the answer to a poll.
 func (m *Machine) followed(now time.Time, w *work, in messages.LookupTaskReply) []Effect {
-	again := Arm{At: now.Add(m.rules.PollEvery), Message: messages.PollDue{Case: w.id, Token: w.token}}
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
 		return m.settle(now, w, OutcomeTaskNotFound)
 	case in.Failure.Failed(), in.Stale:
-		return []Effect{again}
-	case in.Task.Type != qlik.TaskDistribute:
-		w.task = in.Task
+		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
+	}
+	w.learn(in)
+	if in.Task.Type != qlik.TaskDistribute {
 		return m.settle(now, w, OutcomeNotDistribute)
 	}
-	w.task = in.Task
 	if w.follow.ResultID == "" {
 		w.follow.ResultID = in.Task.LastResultID
 	}
@@ -70,27 +80,28 @@ func (m *Machine) followed(now time.Time, w *work, in messages.LookupTaskReply) 
 	case qlik.PhaseFailed:
 		return m.endFollowing(now, w, messages.DistributeTaskFailed)
 	default:
-		return []Effect{again}
+		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
 	}
 }
 
 func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	w.token++
-	w.deadline = now.Add(m.rules.DegradedAfter)
-	arm := Arm{At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
-	return append([]Effect{arm}, m.enrich(now, w, kind)...)
+	w.waiting = w.waiting[:0]
+	return append([]Effect{m.armDegrade(now, w)}, m.enrich(now, w, kind)...)
 }
 
 // giveUp ends a task that never became final, with an alert that says so.
-func (m *Machine) giveUp(now time.Time, w *work) []Effect {
+func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
+	w, ok := m.find(in.Case)
+	if !ok || w.phase != phaseFollow || w.token != in.Token {
+		return nil
+	}
 	state := "unknown, because the Qlik Repository Service could not be asked"
 	if w.follow.Status.Valid() {
 		state = w.follow.Status.String()
 	}
 	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
-	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAbandoned}}
-	w.waiting = w.waiting[:0]
-	return append(effects, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
+	return append([]Effect{Tell{At: now, Alert: w.alert, Outcome: OutcomeAbandoned}}, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
 }
 
 // Snapshot is what survives of an execution: the distribute tasks it follows.
@@ -112,7 +123,7 @@ func (m *Machine) snapshot() []byte {
 	var s Snapshot
 	for _, w := range m.cases {
 		if !w.follow.Since.IsZero() && w.phase != phaseRecord {
-			s.Follows = append(s.Follows, FollowedEvent{Event: w.event, Follow: w.follow})
+			s.Follows = append(s.Follows, FollowedEvent{Event: w.alert.Event, Follow: w.follow})
 		}
 	}
 	if len(s.Follows) == 0 {
@@ -129,6 +140,8 @@ func (m *Machine) snapshot() []byte {
 
 // Resume takes up a snapshot and returns what goes on. Polls begin within one
 // interval, spread by jitter in [0,1) so that a restart is no storm on the QRS.
+// A task whose time is over is given up only after one more poll: it may have
+// ended while nobody looked.
 func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
 	m.key, m.seen = r.Key, r.Seen
 	var s Snapshot
@@ -143,9 +156,11 @@ func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float
 		w := m.open(messages.EventPosition{}, f.Event)
 		w.phase, w.follow = phaseFollow, f.Follow
 		first := now.Add(time.Duration(jitter * float64(m.rules.PollEvery)))
-		effects = append(effects,
-			Arm{At: first, Message: messages.PollDue{Case: w.id, Token: w.token}},
-			Arm{At: w.follow.Since.Add(m.rules.FollowFor), Message: messages.GiveUpDue{Case: w.id, Token: w.token}})
+		giveUp := w.follow.Since.Add(m.rules.FollowFor)
+		if answered := first.Add(m.rules.DegradedAfter + time.Second); giveUp.Before(answered) {
+			giveUp = answered
+		}
+		effects = append(effects, m.armPoll(w, first), m.armGiveUp(w, giveUp))
 	}
 	return append(effects, m.finish()...), nil
 }

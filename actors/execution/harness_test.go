@@ -175,6 +175,10 @@ type repository struct {
 	full      string
 	fail      func(command any) messages.Failure
 	delay     time.Duration
+	// silent leaves a command without an answer, as a gate does that is restarted.
+	silent func(command any) bool
+	// atHand lets app and owner come along with the task.
+	atHand bool
 }
 
 func known(t qlik.TaskType) *repository {
@@ -199,13 +203,20 @@ func event(f messages.Family) messages.TaskEvent {
 }
 
 func (r *repository) answer(now time.Time, command any) (any, time.Duration) {
+	if r.silent != nil && r.silent(command) {
+		return nil, 0
+	}
 	var failure messages.Failure
 	if r.fail != nil {
 		failure = r.fail(command)
 	}
 	switch c := command.(type) {
 	case messages.LookupTask:
-		return messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: r.task, Failure: failure}, r.delay
+		reply := messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: r.task, Failure: failure}
+		if r.atHand {
+			reply.App, reply.Owner = r.app, r.owner
+		}
+		return reply, r.delay
 	case messages.LookupApp:
 		return messages.LookupAppReply{AppID: c.AppID, Attempt: c.Attempt, App: r.app, Failure: failure}, r.delay
 	case messages.LookupOwner:

@@ -12,43 +12,60 @@ import (
 // The look-ups of one event: what is asked, again and again until the deadline,
 // and what an alert goes without.
 
+// learn takes a task, with what came along of its app and the app's owner.
+func (w *work) learn(in messages.LookupTaskReply) {
+	w.alert.Task = in.Task
+	if in.App.Known && in.App.ID == w.appID() {
+		w.alert.App, w.alert.Owner = in.App, in.Owner
+	}
+}
+
 func (m *Machine) startLookups(w *work) []Effect {
 	var effects []Effect
-	if appID := w.appID(); appID != "" && (w.needs.App || w.needs.Owner) {
-		effects = append(effects, m.ask(w, askApp, m.request(w, askApp)))
+	if !w.needs.Owner {
+		w.alert.Owner = messages.Owner{}
+	}
+	switch app := &w.alert.App; {
+	case !w.needs.App && !w.needs.Owner:
+		*app = messages.App{}
+	case !app.Known && w.appID() != "":
+		effects = append(effects, m.ask(w, askApp))
+	case w.needs.Owner && !w.alert.Owner.Known && app.OwnerID != "":
+		effects = append(effects, m.ask(w, askOwner))
 	}
 	switch {
 	case w.needs.FinalState:
 		w.finalLeft = m.rules.FinalAttempts
-		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+		effects = append(effects, m.ask(w, askExecution))
 	case w.wantsScriptLog():
-		effects = append(effects, m.ask(w, askScriptLog, m.request(w, askScriptLog)))
+		effects = append(effects, m.ask(w, askScriptLog))
 	case w.needs.Execution:
-		effects = append(effects, m.ask(w, askExecution, m.request(w, askExecution)))
+		effects = append(effects, m.ask(w, askExecution))
 	}
 	return effects
 }
 
-// request builds the command of a look-up, the first time and every time again.
-func (m *Machine) request(w *work, what request) any {
+// command builds a look-up, the first time and every time again.
+func (m *Machine) command(w *work, what request) any {
+	taskID := w.alert.Event.TaskID
 	switch what {
 	case askApp:
 		return messages.LookupApp{AppID: w.appID(), MaxAge: m.rules.CacheFor, Deadline: w.deadline}
 	case askOwner:
 		return messages.LookupOwner{UserID: w.alert.App.OwnerID, MaxAge: m.rules.CacheFor, Deadline: w.deadline}
 	case askExecution:
-		return messages.LookupExecution{TaskID: w.event.TaskID, TaskType: w.task.Type, Deadline: w.deadline}
+		return messages.LookupExecution{TaskID: taskID, TaskType: w.alert.Task.Type, Deadline: w.deadline}
 	case askScriptLog:
 		return messages.FetchScriptLog{
-			TaskID: w.event.TaskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail,
+			TaskID: taskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail,
 			Full: w.needs.FullScriptLog, Deadline: w.deadline,
 		}
 	default:
 		maxAge := m.rules.CacheFor
-		if w.event.Family == messages.FamilyDistribute {
-			maxAge = 0
+		if w.alert.Event.Family == messages.FamilyDistribute {
+			maxAge = 0 // its status is what we want to know
 		}
-		return messages.LookupTask{TaskID: w.event.TaskID, MaxAge: maxAge, Deadline: w.deadline}
+		return messages.LookupTask{TaskID: taskID, MaxAge: maxAge, Deadline: w.deadline}
 	}
 }
 
@@ -62,7 +79,7 @@ func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) [
 		w.alert.App = in.App
 		w.stale(in.Stale, "app")
 		if w.needs.Owner && in.App.OwnerID != "" {
-			return []Effect{m.ask(w, askOwner, m.request(w, askOwner))}
+			return []Effect{m.ask(w, askOwner)}
 		}
 	}
 	return m.proceed(now, w)
@@ -106,7 +123,7 @@ func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
 	}
 	w.finalLeft = 0
 	if w.wantsScriptLog() {
-		return []Effect{m.ask(w, askScriptLog, m.request(w, askScriptLog))}
+		return []Effect{m.ask(w, askScriptLog)}
 	}
 	return m.proceed(now, w)
 }
@@ -121,7 +138,7 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 	}
 	w.miss("the script log could not be fetched: " + in.Failure.Text)
 	if !w.alert.Execution.Known && w.needs.Execution {
-		return []Effect{m.ask(w, askExecution, m.request(w, askExecution))}
+		return []Effect{m.ask(w, askExecution)}
 	}
 	return m.proceed(now, w)
 }
@@ -141,7 +158,7 @@ func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure mes
 // repeat queues a look-up for the next RetryDue.
 func (m *Machine) repeat(now time.Time, w *work, what request, after time.Duration) Effect {
 	w.failed = append(w.failed, what)
-	return Arm{At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
+	return Arm{Case: w.id, Timer: timerRetry, At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
 }
 
 func (m *Machine) retry(in messages.RetryDue) []Effect {
@@ -153,7 +170,7 @@ func (m *Machine) retry(in messages.RetryDue) []Effect {
 	w.failed = nil
 	var effects []Effect
 	for _, what := range again {
-		effects = append(effects, m.ask(w, what, m.request(w, what)))
+		effects = append(effects, m.ask(w, what))
 	}
 	return effects
 }
@@ -167,11 +184,31 @@ func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	if w.phase != phaseTask && w.phase != phaseEnrich {
 		return nil
 	}
-	w.miss(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+	if w.unfinished() {
+		w.miss(fmt.Sprintf("the execution result did not become final within %s", m.rules.DegradedAfter))
+	} else {
+		w.miss(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+	}
 	if w.phase == phaseTask {
 		return m.decideWithoutTask(now, w)
 	}
 	return m.decide(now, w)
+}
+
+// unfinished reports that the one thing waited for is an execution result that
+// was seen, and was not final.
+func (w *work) unfinished() bool {
+	for _, l := range w.waiting {
+		if l.what != askExecution {
+			return false
+		}
+	}
+	for _, what := range w.failed {
+		if what != askExecution {
+			return false
+		}
+	}
+	return w.finalLeft > 0 && w.alert.Execution.Known
 }
 
 // proceed decides once nothing is outstanding.
@@ -183,10 +220,16 @@ func (m *Machine) proceed(now time.Time, w *work) []Effect {
 }
 
 // ask sends a look-up and remembers who waits for it.
-func (m *Machine) ask(w *work, what request, command any) Effect {
+func (m *Machine) ask(w *work, what request) Effect {
 	m.attempt++
 	w.waiting = append(w.waiting, lookup{m.attempt, what})
-	return Ask{Attempt: m.attempt, Command: command}
+	return Ask{Attempt: m.attempt, Command: m.command(w, what)}
+}
+
+// armDegrade bounds the time of the look-ups.
+func (m *Machine) armDegrade(now time.Time, w *work) Effect {
+	w.deadline = now.Add(m.rules.DegradedAfter)
+	return Arm{Case: w.id, Timer: timerDegrade, At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
 }
 
 // answer finds the work that waits for an attempt. Answers nobody waits for are old news.
@@ -204,15 +247,15 @@ func (m *Machine) answer(attempt int, handle func(*work) []Effect) []Effect {
 
 // appID prefers the event's app to the one in the task's metadata.
 func (w *work) appID() string {
-	if w.event.AppID != "" {
-		return w.event.AppID
+	if w.alert.Event.AppID != "" {
+		return w.alert.Event.AppID
 	}
-	return w.task.AppID
+	return w.alert.Task.AppID
 }
 
 // wantsScriptLog reports whether a script log is wanted and can exist: only reloads write one.
 func (w *work) wantsScriptLog() bool {
-	return w.needs.ScriptLog() && w.task.Type == qlik.TaskReload
+	return w.needs.ScriptLog() && w.alert.Task.Type == qlik.TaskReload
 }
 
 // stale notes that an older copy stands in for an answer.
@@ -229,7 +272,7 @@ const clockSkew = time.Minute
 // which may be of a newer execution than the event's.
 func (w *work) result(e messages.Execution) {
 	w.alert.Execution = e
-	if start, ok := qlik.ParseTime(e.Start); ok && start.After(w.event.At.Add(clockSkew)) {
+	if start, ok := qlik.ParseTime(e.Start); ok && start.After(w.alert.Event.At.Add(clockSkew)) {
 		w.miss("the execution result and the script log are of a newer execution of the task")
 	}
 }

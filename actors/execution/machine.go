@@ -52,14 +52,14 @@ type Machine struct {
 type work struct {
 	id     int
 	at     messages.EventPosition
-	event  messages.TaskEvent
 	phase  phase
 	token  int
 	bare   bool
 	placed bool // the event's record waits for this work
 
-	task  messages.Task
-	alert *messages.Alert // nil before its kind is known; frozen once it is decided
+	// alert is drafted from the event on, and frozen once it is decided. Its
+	// kind comes with the task.
+	alert *messages.Alert
 	needs destination.Needs
 
 	deadline time.Time
@@ -72,6 +72,7 @@ type work struct {
 	missing    []string
 
 	follow following
+	poll   int // the newest look at a followed task
 }
 
 // following is what is remembered of a distribute task while it runs.
@@ -129,9 +130,9 @@ func (m *Machine) Handle(now time.Time, input any) []Effect {
 	case messages.FetchScriptLogReply:
 		return m.answer(in.Attempt, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
 	case messages.PollDue:
-		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.poll(now, w) })
+		return m.poll(now, in)
 	case messages.GiveUpDue:
-		return m.due(in.Case, in.Token, phaseFollow, func(w *work) []Effect { return m.giveUp(now, w) })
+		return m.giveUp(now, in)
 	case messages.RetryDue:
 		return m.retry(in)
 	case messages.DegradeDue:
@@ -155,20 +156,14 @@ func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect
 	if in.Bare {
 		return m.decideBare(now, w)
 	}
-	w.deadline = now.Add(m.rules.DegradedAfter)
-	maxAge := m.rules.CacheFor
-	if in.Event.Family == messages.FamilyDistribute {
-		maxAge = 0 // its status is what we want to know
-	}
-	return []Effect{
-		m.ask(w, askTask, messages.LookupTask{TaskID: w.event.TaskID, MaxAge: maxAge, Deadline: w.deadline}),
-		Arm{At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}},
-	}
+	return []Effect{m.armDegrade(now, w), m.ask(w, askTask)}
 }
 
 func (m *Machine) open(at messages.EventPosition, event messages.TaskEvent) *work {
 	m.nextCase++
-	w := &work{id: m.nextCase, at: at, event: event}
+	w := &work{id: m.nextCase, at: at, alert: &messages.Alert{
+		Key: m.key, Event: event, Execution: messages.Execution{Status: qlik.StatusUnknown},
+	}}
 	m.cases = append(m.cases, w)
 	return w
 }
@@ -184,15 +179,15 @@ func (m *Machine) taskFound(now time.Time, w *work, in messages.LookupTaskReply)
 	if in.Failure.Failed() {
 		return m.lookupFailed(now, w, askTask, in.Failure)
 	}
-	w.task = in.Task
+	w.learn(in)
 	w.stale(in.Stale, "task")
-	if w.event.Family == messages.FamilyDistribute {
+	if w.alert.Event.Family == messages.FamilyDistribute {
 		return m.routeDistribute(now, w)
 	}
 	if !in.Task.Type.Valid() {
 		return m.drop(now, w, OutcomeUnknownType)
 	}
-	kind := messages.KindOf(w.event.Family, in.Task.Type)
+	kind := messages.KindOf(w.alert.Event.Family, in.Task.Type)
 	if kind == "" {
 		return m.settle(now, w, OutcomeLogOnly)
 	}
@@ -201,10 +196,10 @@ func (m *Machine) taskFound(now time.Time, w *work, in messages.LookupTaskReply)
 
 // routeDistribute decides by the status of a distribute task, which its completion message does not tell.
 func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
-	if w.task.Type != qlik.TaskDistribute {
+	if w.alert.Task.Type != qlik.TaskDistribute {
 		return m.settle(now, w, OutcomeNotDistribute)
 	}
-	switch w.task.LastStatus.Phase() {
+	switch w.alert.Task.LastStatus.Phase() {
 	case qlik.PhaseSucceeded:
 		return m.enrich(now, w, messages.DistributeTaskSucceeded)
 	case qlik.PhaseFailed:
@@ -216,16 +211,25 @@ func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 	}
 }
 
-// enrich starts the look-ups that the destinations of kind want.
-func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effect {
+// name gives the alert its kind. What it returns ends the work instead: the kind
+// was alerted before, or nobody wants it.
+func (m *Machine) name(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	if m.seen.HasKind(kind) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
 	if !m.rules.Router.Carries(kind) {
 		return m.settle(now, w, OutcomeNoRoute)
 	}
+	w.alert.ID, w.alert.Kind = messages.NewAlertID(m.key, kind), kind
+	return nil
+}
+
+// enrich starts the look-ups that the destinations of kind want.
+func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effect {
+	if end := m.name(now, w, kind); end != nil {
+		return end
+	}
 	w.phase = phaseEnrich
-	w.alert = m.alert(w, kind)
 	w.needs = m.rules.Router.NeedsOf(w.alert)
 	effects := m.startLookups(w)
 	return append(effects, m.proceed(now, w)...)
@@ -236,35 +240,22 @@ func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effe
 // and the one with the most destinations. A distribute completion does not say
 // how the task ended, so it is followed until the QRS answers.
 func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
-	if w.event.Family == messages.FamilyDistribute && !w.bare {
-		w.task.LastStatus = qlik.StatusUnknown
+	event := w.alert.Event
+	w.alert.Task = messages.Task{ID: event.TaskID, Name: event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
+	kind := messages.KindOf(event.Family, qlik.TaskReload)
+	switch {
+	case event.Family == messages.FamilyDistribute && !w.bare:
 		return m.startFollowing(now, w)
-	}
-	kind := messages.KindOf(w.event.Family, qlik.TaskReload)
-	if w.event.Family == messages.FamilyDistribute {
+	case event.Family == messages.FamilyDistribute:
 		kind = messages.DistributeTaskFailed
 		w.miss("the outcome of the distribute task is not known")
-	}
-	if kind == "" {
+	case kind == "":
 		return m.settle(now, w, OutcomeLogOnly)
 	}
-	if m.seen.HasKind(kind) {
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+	if end := m.name(now, w, kind); end != nil {
+		return end
 	}
-	if !m.rules.Router.Carries(kind) {
-		return m.settle(now, w, OutcomeNoRoute)
-	}
-	w.task = messages.Task{ID: w.event.TaskID, Name: w.event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
-	w.alert = m.alert(w, kind)
 	return m.decide(now, w)
-}
-
-// alert begins the alert of a kind with what is known so far.
-func (m *Machine) alert(w *work, kind messages.AlertKind) *messages.Alert {
-	return &messages.Alert{
-		ID: messages.NewAlertID(m.key, kind), Kind: kind, Key: m.key, Event: w.event, Task: w.task,
-		Execution: messages.Execution{Status: qlik.StatusUnknown},
-	}
 }
 
 // decideBare is the way of last resort of an execution that keeps crashing.
@@ -301,10 +292,10 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	w.token++
 	w.waiting = w.waiting[:0]
 	w.failed = nil
-	m.seen = m.seen.WithClass(w.event.Family)
+	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.RememberFor)
 	return []Effect{
-		Tell{At: now, Event: w.event, Task: w.task, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
+		Tell{At: now, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
 		Record{
 			Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot(),
 			Decision: outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices},
@@ -315,7 +306,7 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 // drop ends an event without remembering it: the same event is looked at anew if it comes again.
 func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 	m.remove(w)
-	effects := []Effect{Tell{At: now, Event: w.event, Task: w.task, Outcome: o}}
+	effects := []Effect{Tell{At: now, Alert: w.alert, Outcome: o}}
 	if w.placed {
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen, Released: true}})
 	}
@@ -352,7 +343,7 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		}
 		m.remove(w)
 		effects = append(effects,
-			Tell{At: now, Event: w.event, Task: w.task, Outcome: OutcomeAlreadyAlerted},
+			Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
 			Record{Key: m.key, Seen: m.seen, State: m.snapshot()})
 	}
 	return effects
@@ -377,14 +368,6 @@ func (m *Machine) find(id int) (*work, bool) {
 
 func (m *Machine) remove(w *work) {
 	m.cases = slices.DeleteFunc(m.cases, func(c *work) bool { return c == w })
-}
-
-func (m *Machine) due(id, token int, in phase, handle func(*work) []Effect) []Effect {
-	w, ok := m.find(id)
-	if !ok || w.token != token || w.phase != in {
-		return nil
-	}
-	return handle(w)
 }
 
 // Following returns how many distribute tasks the machine follows.

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -338,6 +339,125 @@ func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
 	w.run(time.Hour)
 	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
 		t.Errorf("got %s", got.Kind)
+	}
+}
+
+func TestMachine_pollsAgainWhenAnAnswerNeverComes(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	asked := 0
+	repo.silent = func(any) bool {
+		asked++
+		return asked == 3 // the second poll
+	}
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(5 * time.Minute)
+	repo.task.LastStatus = qlik.StatusFinishedSuccess
+	w.run(5 * time.Minute)
+	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded || got.DecidedAt.Sub(epoch) > 6*time.Minute {
+		t.Errorf("want the success seen by the next poll, got %s after %s", got.Kind, got.DecidedAt.Sub(epoch))
+	}
+	if asked < 6 || asked > 12 {
+		t.Errorf("want one poll every 30s and one in flight at most, got %d look-ups in 6 minutes", asked)
+	}
+}
+
+func TestMachine_takesWhatComesAlongWithTheTask(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		needs     destination.Needs
+		app       string // of the event
+		wantAsked []string
+		wantOwner bool
+	}{
+		{"app and owner", destination.Needs{App: true, Owner: true}, appID, []string{"LookupTask"}, true},
+		{"the app alone", destination.Needs{App: true}, appID, []string{"LookupTask"}, false},
+		{"nothing that nobody wants", destination.Needs{}, appID, []string{"LookupTask"}, false},
+		{"not another app", destination.Needs{App: true, Owner: true}, "b1b2c3d4-e5f6-7890-abcd-ef1234567890", []string{"LookupTask", "LookupApp", "LookupOwner"}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			repo := known(qlik.TaskReload)
+			repo.task.AppID, repo.atHand = appID, true
+			w := newWorld(t, everyKind(row.needs), repo.answer)
+			failed := event(messages.FamilyFailed)
+			failed.AppID = row.app
+			w.observe(0, failed, 0)
+			w.run(time.Minute)
+			var asked []string
+			for _, command := range w.asked {
+				asked = append(asked, strings.TrimPrefix(fmt.Sprintf("%T", command), "messages."))
+			}
+			if diff := cmp.Diff(row.wantAsked, asked); diff != "" {
+				t.Error(diff)
+			}
+			got := w.alert()
+			if got.App.Known != row.needs.App || got.Owner.Known != row.wantOwner {
+				t.Errorf("app known: %t, owner known: %t", got.App.Known, got.Owner.Known)
+			}
+		})
+	}
+}
+
+func TestMachine_looksOnceMoreBeforeItGivesUpAfterALongStop(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		status qlik.ExecutionStatus
+		down   bool
+		want   messages.AlertKind
+		text   string
+	}{
+		{"the task ended meanwhile", qlik.StatusFinishedSuccess, false, messages.DistributeTaskSucceeded, ""},
+		{"the task still runs", qlik.StatusStarted, false, messages.DistributeTaskFailed, "its last known state is Started"},
+		{"the QRS is down", qlik.StatusFinishedSuccess, true, messages.DistributeTaskFailed, "did not reach a final state"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			repo := known(qlik.TaskDistribute)
+			repo.task.LastStatus = qlik.StatusStarted
+			w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+			w.observe(0, event(messages.FamilyDistribute), 0)
+			w.run(time.Hour)
+
+			repo.task.LastStatus = row.status
+			repo.silent = func(any) bool { return row.down }
+			again := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+			again.now = w.now.Add(50 * time.Hour)
+			effects, err := again.machine.Resume(again.now, messages.ResumeExecution{Key: "exec-1", Seen: w.records[0].Seen, Snapshot: w.state}, 0.9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.perform(effects)
+			again.run(10 * time.Minute)
+			got := again.alert()
+			if got.Kind != row.want || !strings.Contains(strings.Join(got.Degraded, " "), row.text) {
+				t.Errorf("want %s (%q), got %s %q", row.want, row.text, got.Kind, got.Degraded)
+			}
+			if row.text == "" && len(got.Degraded) > 0 {
+				t.Errorf("want a complete alert, got %q", got.Degraded)
+			}
+		})
+	}
+}
+
+func TestMachine_saysWhatDidNotHappenInTime(t *testing.T) {
+	for _, row := range []struct {
+		name, want string
+		final      bool
+		silent     func(any) bool
+	}{
+		{"no answer", "did not answer within", false, func(any) bool { return true }},
+		{"no final result", "did not become final within", true, nil},
+	} {
+		repo := known(qlik.TaskReload)
+		repo.silent = row.silent
+		repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
+		w := newWorld(t, everyKind(destination.Needs{FinalState: row.final}), repo.answer)
+		w.machine.rules.FinalAttempts = 1000
+		w.observe(0, event(messages.FamilySucceeded), 0)
+		w.run(time.Hour)
+		if got := w.alert(); len(got.Degraded) != 1 || !strings.Contains(got.Degraded[0], row.want) {
+			t.Errorf("%s: want %q, got %q", row.name, row.want, got.Degraded)
+		}
 	}
 }
 

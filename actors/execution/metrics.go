@@ -79,18 +79,18 @@ func (m *Metrics) observe(t Tell) {
 		m.abandoned.Inc()
 		return
 	}
-	m.processed.WithLabelValues(t.Event.Family.String(), t.Outcome.String()).Inc()
-	m.processing.WithLabelValues(t.Event.Family.String()).Observe(t.At.Sub(t.Event.At).Seconds())
-	if t.degraded() {
+	m.processed.WithLabelValues(t.Alert.Event.Family.String(), t.Outcome.String()).Inc()
+	m.processing.WithLabelValues(t.Alert.Event.Family.String()).Observe(t.At.Sub(t.Alert.Event.At).Seconds())
+	if len(t.Alert.Degraded) > 0 {
 		m.degraded.Inc()
 	}
 	outcome := outcomeLabel(t)
-	if !t.Task.Known || outcome == "" {
+	if !t.Alert.Task.Known || outcome == "" {
 		return
 	}
-	m.executions.WithLabelValues(t.Task.Type.String(), outcome).Inc()
-	if t.Alert != nil && t.Alert.Execution.Known && t.Alert.Execution.Duration > 0 {
-		m.duration.WithLabelValues(t.Task.Type.String(), outcome).Observe(t.Alert.Execution.Duration.Round(time.Millisecond).Seconds())
+	m.executions.WithLabelValues(t.Alert.Task.Type.String(), outcome).Inc()
+	if t.Alert.Execution.Known && t.Alert.Execution.Duration > 0 {
+		m.duration.WithLabelValues(t.Alert.Task.Type.String(), outcome).Observe(t.Alert.Execution.Duration.Round(time.Millisecond).Seconds())
 	}
 }
 
@@ -102,11 +102,11 @@ func outcomeLabel(t Tell) string {
 		return ""
 	}
 	switch {
-	case t.Event.Family == messages.FamilyAborted:
+	case t.Alert.Event.Family == messages.FamilyAborted:
 		return "aborted"
-	case t.Event.Family == messages.FamilyFailed, t.is(messages.DistributeTaskFailed):
+	case t.Alert.Event.Family == messages.FamilyFailed, t.Alert.Kind == messages.DistributeTaskFailed:
 		return "failed"
-	case t.Event.Family == messages.FamilySucceeded, t.is(messages.DistributeTaskSucceeded):
+	case t.Alert.Event.Family == messages.FamilySucceeded, t.Alert.Kind == messages.DistributeTaskSucceeded:
 		return "success"
 	default:
 		return ""

@@ -115,6 +115,8 @@ type scriptLog struct {
 // operation, or nil.
 type answer struct {
 	value   any
+	app     messages.App // of a task, where it is at hand
+	owner   messages.Owner
 	stale   bool
 	failure messages.Failure
 	at      time.Time
@@ -125,7 +127,7 @@ func (q question) reply(a answer) any {
 	switch c := q.command.(type) {
 	case messages.LookupTask:
 		task, _ := a.value.(messages.Task)
-		return messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: task, Stale: a.stale, Failure: a.failure, At: a.at}
+		return messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: task, App: a.app, Owner: a.owner, Stale: a.stale, Failure: a.failure, At: a.at}
 	case messages.LookupApp:
 		app, _ := a.value.(messages.App)
 		return messages.LookupAppReply{AppID: c.AppID, Attempt: c.Attempt, App: app, Stale: a.stale, Failure: a.failure, At: a.at}

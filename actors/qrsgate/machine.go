@@ -277,7 +277,27 @@ func (m *machine) refuse(now time.Time, q question, kind messages.FailureKind, t
 	return []effect{m.answer(q, answer{failure: messages.Failure{Kind: kind, Text: text}, at: now})}
 }
 
+// atHand returns what is remembered of a task's app and of its owner, as young
+// as the question about the task wants it.
+func (m *machine) atHand(q question, t messages.Task, now time.Time) (app messages.App, owner messages.Owner) {
+	look := func(op operation, id string) any {
+		along := q
+		along.key = keyOf(op, id)
+		if known, ok := m.recall(now, along); ok && now.Sub(known.at) <= m.believe(along, known) {
+			return known.value
+		}
+		return nil
+	}
+	if app, _ = look(opApp, t.AppID).(messages.App); app.OwnerID != "" {
+		owner, _ = look(opOwner, app.OwnerID).(messages.Owner)
+	}
+	return app, owner
+}
+
 func (m *machine) answer(q question, a answer) effect {
+	if task, ok := a.value.(messages.Task); ok && !q.fresh() {
+		a.app, a.owner = m.atHand(q, task, a.at)
+	}
 	return sendReply{To: q.replyTo, Message: q.reply(a)}
 }
 

@@ -326,6 +326,43 @@ func TestMachine_serves(t *testing.T) {
 	}
 }
 
+func TestMachine_bringsAlongWhatIsRememberedOfATasksApp(t *testing.T) {
+	task := aTask(1)
+	task.AppID = guid(2)
+	app := messages.App{Known: true, ID: guid(2), Name: "Sales", OwnerID: guid(3)}
+	owner := messages.Owner{Known: true, ID: guid(3), Name: "Anna"}
+	b := pinged(t, Rules{})
+	first := b.ask(messages.LookupTask{TaskID: guid(1), MaxAge: minute})
+	b.answer(opTask, found(task))
+	if got := b.task(first); got.App.Known || got.Owner.Known {
+		t.Errorf("app %+v and owner %+v came along before anybody asked for them", got.App, got.Owner)
+	}
+	b.ask(messages.LookupApp{AppID: guid(2), MaxAge: minute})
+	b.answer(opApp, found(app))
+	b.ask(messages.LookupOwner{UserID: guid(3), MaxAge: minute})
+	b.answer(opOwner, found(owner))
+	b.now = b.now.Add(10 * time.Second)
+	for _, row := range []struct {
+		name   string
+		maxAge time.Duration
+		app    messages.App
+		owner  messages.Owner
+	}{
+		{"to who takes a copy", minute, app, owner},
+		{"not to who wants younger ones", 5 * time.Second, messages.App{}, messages.Owner{}},
+		{"not to who wants a fresh answer", 0, messages.App{}, messages.Owner{}},
+	} {
+		again := b.ask(messages.LookupTask{TaskID: guid(1), MaxAge: row.maxAge})
+		if _, answered := b.replies[again]; !answered {
+			b.answer(opTask, found(task))
+		}
+		got := b.task(again)
+		if diff := cmp.Diff(row.app, got.App) + cmp.Diff(row.owner, got.Owner); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
+
 func TestMachine_aFreshAnswerIsAskedForAfterTheQuestion(t *testing.T) {
 	b := pinged(t, Rules{})
 	b.ask(messages.LookupExecution{TaskID: guid(1)})
