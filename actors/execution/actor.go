@@ -44,9 +44,7 @@ type Options struct {
 
 // Props describes the actor of one execution. Its first message says which.
 func (o *Options) Props() *actor.Props {
-	return o.Kit.Props("execution", func() actor.Actor {
-		return &execution{opts: o, machine: NewMachine(o.Rules)}
-	})
+	return o.Kit.Props("execution", func() actor.Actor { return &execution{opts: o} })
 }
 
 type execution struct {
@@ -69,7 +67,7 @@ type armed struct {
 func (e *execution) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
-		e.post = actorkit.Poster(ctx)
+		e.post, e.machine = actorkit.Poster(ctx), NewMachine(e.opts.Rules, actorkit.RefOf(ctx.Self()))
 	case *actor.Stopping, *actor.Restarting:
 		for i := range e.timers {
 			e.timers[i].Stop()
@@ -106,7 +104,7 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
-			ctx.Send(e.opts.Gate, addressed(do, actorkit.RefOf(ctx.Self())))
+			ctx.Send(e.opts.Gate, do.Command)
 		case Arm:
 			e.arm(ctx, do)
 		case Record:
@@ -132,37 +130,14 @@ func (e *execution) arm(ctx actor.Context, do Arm) {
 	e.timers[i].Timer = actorkit.After(ctx, time.Until(do.At), do.Message)
 }
 
-// addressed completes a look-up with its attempt and the address of who asks.
-func addressed(a Ask, self messages.Ref) any {
-	switch c := a.Command.(type) {
-	case messages.LookupTask:
-		c.Attempt, c.ReplyTo = a.Attempt, self
-		return c
-	case messages.LookupApp:
-		c.Attempt, c.ReplyTo = a.Attempt, self
-		return c
-	case messages.LookupOwner:
-		c.Attempt, c.ReplyTo = a.Attempt, self
-		return c
-	case messages.LookupExecution:
-		c.Attempt, c.ReplyTo = a.Attempt, self
-		return c
-	case messages.FetchScriptLog:
-		c.Attempt, c.ReplyTo = a.Attempt, self
-		return c
-	default:
-		return c
-	}
-}
-
 // decisionRefused: the ledger will never take a decision, because of its size.
 type decisionRefused struct{ err error }
 
 // record commits a decision. Notices are handed on only when they are durable.
 func (e *execution) record(ctx actor.Context, r Record) {
-	own := []journal.Op{
-		{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)},
-		{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State},
+	own := []journal.Op{{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)}}
+	if r.State != nil || r.HadState {
+		own = append(own, journal.Op{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State})
 	}
 	post, root, notify := e.post, ctx.ActorSystem().Root, e.opts.Notify
 	notices, id := r.Decision.Notices, r.Case

@@ -13,11 +13,8 @@ import (
 // Effect is what a machine wants done.
 type Effect interface{ effect() }
 
-// Ask sends a look-up to qrsgate. The shell fills in the attempt and the reply address.
-type Ask struct {
-	Attempt int
-	Command any
-}
+// Ask sends a look-up to qrsgate.
+type Ask struct{ Command any }
 
 // Arm sends Message to the machine at At. It replaces the same timer of the same case.
 type Arm struct {
@@ -38,13 +35,15 @@ const (
 )
 
 // Record makes a decision durable as one commit, and answers DecisionRecorded
-// when Case is not 0. State nil means that nothing has to be resumed.
+// when Case is not 0. State nil means that nothing has to be resumed; HadState
+// says that an earlier state has to be removed then.
 type Record struct {
 	Case     int
 	Key      messages.ExecutionKey
 	Decision outbox.Decision
 	Seen     messages.Seen
 	State    []byte
+	HadState bool
 }
 
 // Handled tells the shard.

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"time"
 
+	"butler/internal/outbox"
 	"butler/internal/qlik"
 	"butler/messages"
 )
@@ -25,7 +26,7 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
 	return []Effect{
 		Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing},
-		Record{Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot()},
+		m.keep(w.id, outbox.Decision{}),
 		m.armPoll(w, now.Add(m.rules.PollEvery)),
 		m.armGiveUp(w, w.follow.Since.Add(m.rules.FollowFor)),
 	}
@@ -143,7 +144,7 @@ func (m *Machine) snapshot() []byte {
 // A task whose time is over is given up only after one more poll: it may have
 // ended while nobody looked.
 func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
-	m.key, m.seen = r.Key, r.Seen
+	m.key, m.seen, m.hasState = r.Key, r.Seen, true
 	var s Snapshot
 	if err := json.Unmarshal(r.Snapshot, &s); err != nil {
 		return nil, fmt.Errorf("read snapshot of execution %s: %w", m.key, err)

@@ -51,7 +51,7 @@ var epoch = time.Date(2026, 5, 6, 14, 23, 45, 0, time.UTC)
 
 func newWorld(tb testing.TB, router Router, answer func(time.Time, any) (any, time.Duration)) *world {
 	tb.Helper()
-	return &world{t: tb, machine: NewMachine(rules(router)), now: epoch, answer: answer}
+	return &world{t: tb, machine: NewMachine(rules(router), messages.Ref{ID: "x"}), now: epoch, answer: answer}
 }
 
 func rules(router Router) Rules {
@@ -91,16 +91,17 @@ func (w *world) perform(effects []Effect) {
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
-			command := addressed(do, messages.Ref{ID: "x"})
-			w.asked = append(w.asked, command)
-			if reply, after := w.answer(w.now, command); reply != nil {
+			w.asked = append(w.asked, do.Command)
+			if reply, after := w.answer(w.now, do.Command); reply != nil {
 				w.send(after, reply)
 			}
 		case Arm:
 			w.send(max(do.At.Sub(w.now), 0), do.Message)
 		case Record:
 			w.records = append(w.records, do)
-			w.state = do.State
+			if do.State != nil || do.HadState {
+				w.state = do.State
+			}
 			if do.Case != 0 {
 				w.send(time.Millisecond, messages.DecisionRecorded{Case: do.Case})
 			}

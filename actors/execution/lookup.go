@@ -45,27 +45,29 @@ func (m *Machine) startLookups(w *work) []Effect {
 	return effects
 }
 
-// command builds a look-up, the first time and every time again.
+// command builds the newest look-up, the first time and every time again.
 func (m *Machine) command(w *work, what request) any {
-	taskID := w.alert.Event.TaskID
+	taskID, attempt, deadline := w.alert.Event.TaskID, m.attempt, w.deadline
 	switch what {
 	case askApp:
-		return messages.LookupApp{AppID: w.appID(), MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+		return messages.LookupApp{AppID: w.appID(), MaxAge: m.rules.CacheFor, Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
 	case askOwner:
-		return messages.LookupOwner{UserID: w.alert.App.OwnerID, MaxAge: m.rules.CacheFor, Deadline: w.deadline}
+		return messages.LookupOwner{
+			UserID: w.alert.App.OwnerID, MaxAge: m.rules.CacheFor, Deadline: deadline, Attempt: attempt, ReplyTo: m.self,
+		}
 	case askExecution:
-		return messages.LookupExecution{TaskID: taskID, TaskType: w.alert.Task.Type, Deadline: w.deadline}
+		return messages.LookupExecution{TaskID: taskID, TaskType: w.alert.Task.Type, Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
 	case askScriptLog:
 		return messages.FetchScriptLog{
-			TaskID: taskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail,
-			Full: w.needs.FullScriptLog, Deadline: w.deadline,
+			TaskID: taskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail, Full: w.needs.FullScriptLog,
+			Deadline: deadline, Attempt: attempt, ReplyTo: m.self,
 		}
 	default:
 		maxAge := m.rules.CacheFor
 		if w.alert.Event.Family == messages.FamilyDistribute {
 			maxAge = 0 // its status is what we want to know
 		}
-		return messages.LookupTask{TaskID: taskID, MaxAge: maxAge, Deadline: w.deadline}
+		return messages.LookupTask{TaskID: taskID, MaxAge: maxAge, Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
 	}
 }
 
@@ -223,7 +225,7 @@ func (m *Machine) proceed(now time.Time, w *work) []Effect {
 func (m *Machine) ask(w *work, what request) Effect {
 	m.attempt++
 	w.waiting = append(w.waiting, lookup{m.attempt, what})
-	return Ask{Attempt: m.attempt, Command: m.command(w, what)}
+	return Ask{m.command(w, what)}
 }
 
 // armDegrade bounds the time of the look-ups.

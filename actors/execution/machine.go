@@ -41,7 +41,9 @@ type Rules struct {
 type Machine struct {
 	key      messages.ExecutionKey
 	rules    Rules
+	self     messages.Ref
 	seen     messages.Seen
+	hasState bool    // the newest record left a state to resume
 	cases    []*work // in the order of their events
 	nextCase int
 	attempt  int
@@ -110,8 +112,9 @@ const (
 
 var requestNames = [...]string{"task", "app", "app owner", "execution result", "script log"}
 
-// NewMachine returns a machine for one execution. Its first event, or Resume, says for which.
-func NewMachine(rules Rules) *Machine { return &Machine{rules: rules} }
+// NewMachine returns a machine for one execution, which gets its answers at
+// self. Its first event, or Resume, says which execution it is.
+func NewMachine(rules Rules, self messages.Ref) *Machine { return &Machine{rules: rules, self: self} }
 
 // Handle is the whole of the machine: given the time and one input, it updates
 // itself and returns the effects. An input that nobody waits for changes nothing.
@@ -296,11 +299,15 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	m.seen.Until = now.Add(m.rules.RememberFor)
 	return []Effect{
 		Tell{At: now, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
-		Record{
-			Case: w.id, Key: m.key, Seen: m.seen, State: m.snapshot(),
-			Decision: outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices},
-		},
+		m.keep(w.id, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices}),
 	}
+}
+
+// keep makes a decision durable, together with what is to be resumed.
+func (m *Machine) keep(id int, d outbox.Decision) Effect {
+	record := Record{Case: id, Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
+	m.hasState = record.State != nil
+	return record
 }
 
 // drop ends an event without remembering it: the same event is looked at anew if it comes again.
@@ -344,7 +351,7 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		m.remove(w)
 		effects = append(effects,
 			Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
-			Record{Key: m.key, Seen: m.seen, State: m.snapshot()})
+			m.keep(0, outbox.Decision{}))
 	}
 	return effects
 }

@@ -560,7 +560,7 @@ func TestMachine_boundsTheScriptLogOfAnAlert(t *testing.T) {
 
 func TestResume_refusesWhatItCannotRead(t *testing.T) {
 	for _, snapshot := range []string{"", "{", `{"v":99}`, "[]"} {
-		if _, err := NewMachine(rules(everyKind(everything))).Resume(epoch, messages.ResumeExecution{Key: "k", Snapshot: []byte(snapshot)}, 0); err == nil {
+		if _, err := NewMachine(rules(everyKind(everything)), messages.Ref{}).Resume(epoch, messages.ResumeExecution{Key: "k", Snapshot: []byte(snapshot)}, 0); err == nil {
 			t.Errorf("want an error for %q", snapshot)
 		}
 	}

@@ -85,17 +85,17 @@ func (q question) fresh() bool { return q.maxAge <= 0 }
 func questionOf(command any) (question, bool) {
 	switch c := command.(type) {
 	case messages.LookupTask:
-		return question{command: c, key: keyOf(opTask, c.TaskID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
+		return question{command: command, key: keyOf(opTask, c.TaskID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
 	case messages.LookupApp:
-		return question{command: c, key: keyOf(opApp, c.AppID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
+		return question{command: command, key: keyOf(opApp, c.AppID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
 	case messages.LookupOwner:
-		return question{command: c, key: keyOf(opOwner, c.UserID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
+		return question{command: command, key: keyOf(opOwner, c.UserID), replyTo: c.ReplyTo, maxAge: c.MaxAge, deadline: c.Deadline}, true
 	case messages.LookupExecution:
 		k := keyOf(opExecution, c.TaskID)
 		k.taskType = c.TaskType
-		return question{command: c, key: k, replyTo: c.ReplyTo, deadline: c.Deadline}, true
+		return question{command: command, key: k, replyTo: c.ReplyTo, deadline: c.Deadline}, true
 	case messages.FetchScriptLog:
-		return question{command: c, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full}, true
+		return question{command: command, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full}, true
 	}
 	return question{}, false
 }
