@@ -5,9 +5,10 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=internal/tools/go.mod
 FUZZTIME ?= 30s
 N        ?= 20
+TAGS     ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fmt vet fix vuln fuzz chaos peers bench bench-compare cover generate check-generated check tools-update
+.PHONY: help demo build test race lint fmt vet fix vuln fuzz chaos peers bench cover generate check-generated check tools-update
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +23,7 @@ test: ## run the tests
 	$(GO) test ./...
 
 race: ## run the tests under the race detector, in random order, uncached
-	$(GO) test -race -shuffle=on -count=1 ./...
+	$(GO) test -race -shuffle=on -count=1 -timeout 20m -tags '$(TAGS)' ./...
 
 peers: ## run the tests against real InfluxDB, VictoriaMetrics and promtool (Debian packages)
 	$(GO) test -count=1 -tags peers ./...
@@ -60,7 +61,7 @@ generate: ## write what is generated from the code (docs, samples)
 check-generated: generate ## fail when something generated is out of date
 	git diff --exit-code
 
-check: vet lint race vuln ## what the build server runs
+check: vet lint race vuln ## the part of .ci/run that needs nothing installed
 
 tools-update: ## move the tools to their newest versions
 	cd internal/tools && $(GO) get -u tool && $(GO) mod tidy
