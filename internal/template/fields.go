@@ -35,7 +35,7 @@ func Fields(n messages.Notice, o FieldOptions) map[string]any {
 	}
 	a := n.Alert
 	out := map[string]any{
-		"alertKind": string(a.Kind), "alertTitle": Title(a.Kind), "alertOutcome": string(OutcomeOf(a.Kind)),
+		"alertKind": string(a.Kind), "alertTitle": TitleOf(a), "alertOutcome": string(OutcomeOf(a.Kind)),
 		"degraded": texts(a.Degraded), "suppressedAlerts": n.SuppressedBefore, "testAlert": a.Test,
 		"alertNotes": texts(notes(n)), "butlerVersion": o.Version,
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/destination/destinationtest"
+	"butler/internal/qlik"
 	"butler/internal/template"
 	"butler/internal/template/handlebars"
 	"butler/messages"
@@ -215,6 +216,17 @@ func TestPlainText_needsNoTemplate(t *testing.T) {
 		if sample.Form == destinationtest.FormDegraded && !strings.Contains(got, "Details are missing") {
 			t.Errorf("%s: not marked as degraded", sample.Name)
 		}
+	}
+}
+
+func TestTitleOf_claimsNoTypeThatCouldNotBeLookedUp(t *testing.T) {
+	a := messages.Alert{Kind: messages.ReloadTaskSucceeded, Task: messages.Task{Known: true, Type: qlik.TaskReload}}
+	if got := template.TitleOf(a); got != "Reload task succeeded" {
+		t.Errorf("a reload is called %q", got)
+	}
+	a.Task = messages.Task{Type: qlik.TaskTypeUnknown}
+	if got := template.TitleOf(a); got != "Task succeeded" {
+		t.Errorf("a task of unknown type is called %q", got)
 	}
 }
 

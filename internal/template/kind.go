@@ -1,6 +1,9 @@
 package template
 
-import "butler/messages"
+import (
+	"butler/internal/qlik"
+	"butler/messages"
+)
 
 // Outcome is how the thing that an alert is about ended.
 type Outcome string
@@ -37,6 +40,15 @@ func BuiltinName(kind messages.AlertKind) string { return kinds[kind].builtin }
 
 // Title returns what happened in three words: "Reload task failed".
 func Title(kind messages.AlertKind) string { return kinds[kind].title }
+
+// TitleOf returns the title of an alert. One whose task could not be looked up
+// was routed as a reload, and does not claim to be one.
+func TitleOf(a messages.Alert) string {
+	if a.Task.Type == qlik.TaskTypeUnknown {
+		return "Task " + string(OutcomeOf(a.Kind))
+	}
+	return Title(a.Kind)
+}
 
 // OutcomeOf returns how the task of an alert kind ended.
 func OutcomeOf(kind messages.AlertKind) Outcome { return kinds[kind].outcome }

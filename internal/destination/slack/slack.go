@@ -66,7 +66,6 @@ func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
 // slack posts the alerts of one kind to one webhook.
 type slack struct {
 	event     Event
-	kind      messages.AlertKind
 	client    *http.Client
 	log       *zap.Logger
 	basic     template.Renderer
@@ -90,7 +89,7 @@ func newSlack(c Config, i destination.Instance, d destination.Deps) (destination
 		return nil, fmt.Errorf("basicMsgTemplate: %w", err)
 	}
 	return &slack{
-		event: e, kind: kind, client: client, log: d.Log, basic: basic,
+		event: e, client: client, log: d.Log, basic: basic,
 		templates: template.NewSet(template.SlackJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
 		source:    template.Source{Files: templateFiles(d.BaseDir, e.TemplateFile), Builtin: template.BuiltinName(kind)},
 		fields: template.FieldOptions{
@@ -180,7 +179,7 @@ func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map
 func (s *slack) basicMessage(fields map[string]any) map[string]any {
 	line, err := s.basic.Render(fields)
 	if err != nil || line == "" {
-		line = fmt.Sprintf("%s: %s", template.Title(s.kind), fields["taskName"])
+		line = fmt.Sprintf("%s: %s", fields["alertTitle"], fields["taskName"])
 	}
 	return basicLayout(line, s.fields.Links)
 }
