@@ -210,7 +210,7 @@ func walk(v any, visit func(string)) {
 func TestPlainText_needsNoTemplate(t *testing.T) {
 	for _, sample := range destinationtest.Alerts() {
 		got := template.PlainText(fieldsOf(sample.Alert))
-		if !strings.HasPrefix(got, template.Title(sample.Alert.Kind)+"\n") || !strings.Contains(got, destinationtest.TaskID) {
+		if !strings.HasPrefix(got, template.TitleOf(sample.Alert)+"\n") || !strings.Contains(got, destinationtest.TaskID) {
 			t.Errorf("%s: want title and task ID, got %.200q", sample.Name, got)
 		}
 		if sample.Form == destinationtest.FormDegraded && !strings.Contains(got, "Details are missing") {
@@ -227,6 +227,10 @@ func TestTitleOf_claimsNoTypeThatCouldNotBeLookedUp(t *testing.T) {
 	a.Task = messages.Task{Type: qlik.TaskTypeUnknown}
 	if got := template.TitleOf(a); got != "Task succeeded" {
 		t.Errorf("a task of unknown type is called %q", got)
+	}
+	a.Kind = messages.DistributeTaskFailed
+	if got := template.TitleOf(a); got != "Distribution failed" {
+		t.Errorf("a distribution that told so itself is called %q", got)
 	}
 }
 

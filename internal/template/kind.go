@@ -44,8 +44,11 @@ func Title(kind messages.AlertKind) string { return kinds[kind].title }
 // TitleOf returns the title of an alert. One whose task could not be looked up
 // was routed as a reload, and does not claim to be one.
 func TitleOf(a messages.Alert) string {
-	if a.Task.Type == qlik.TaskTypeUnknown {
-		return "Task " + string(OutcomeOf(a.Kind))
+	switch a.Kind {
+	case messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded:
+		if a.Task.Type == qlik.TaskTypeUnknown {
+			return "Task " + string(OutcomeOf(a.Kind))
+		}
 	}
 	return Title(a.Kind)
 }

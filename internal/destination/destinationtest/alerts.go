@@ -158,6 +158,8 @@ func Degraded(kind messages.AlertKind) messages.Alert {
 	key := messages.ExecutionKey(ExecutionID)
 	return messages.Alert{
 		ID: messages.NewAlertID(key, kind), Kind: kind, Key: key, Event: e,
+		Task:      messages.Task{ID: e.TaskID, Name: e.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown},
+		Execution: messages.Execution{Status: qlik.StatusUnknown},
 		Degraded:  []string{"task: the Qlik repository did not answer in time", "execution result: the Qlik repository did not answer in time"},
 		DecidedAt: EventTime().Add(5 * time.Second),
 	}
