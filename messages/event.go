@@ -2,6 +2,7 @@ package messages
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -100,15 +101,18 @@ type Datagram struct {
 // Truncated reports that Payload is not all that was sent.
 func (d Datagram) Truncated() bool { return d.Size > len(d.Payload) }
 
-// QuarantinedDatagram is a refused datagram, kept for an operator to look at.
+// QuarantinedDatagram is a refused datagram, or an event that ended without a
+// decision, kept for an operator to look at.
 type QuarantinedDatagram struct {
 	// ID orders the entries: a larger one is newer.
 	ID uint64 `json:"id"`
-	// Reason is the label of the check that refused it.
+	// Reason is the label of the check that refused it, "crashed" for an event or
+	// a recorded state that was given up, "unreadable" for one of the journal that
+	// cannot be read back.
 	Reason string `json:"reason"`
 	// Detail says in words what was wrong.
 	Detail string `json:"detail"`
-	// Source is the sender's address and port.
+	// Source is the sender's address and port, as far as they are known.
 	Source string    `json:"source"`
 	At     time.Time `json:"at"`
 	// Size is how many bytes were sent.
@@ -118,4 +122,12 @@ type QuarantinedDatagram struct {
 	Payload string `json:"payload"`
 	// Cut reports that Payload is not all of it.
 	Cut bool `json:"cut,omitempty"`
+}
+
+// Show makes raw the payload, of which at most limit bytes are kept. It is
+// escaped, so that it can be shown anywhere and still says every byte.
+func (q *QuarantinedDatagram) Show(raw []byte, limit int) {
+	kept := raw[:min(len(raw), limit)]
+	escaped := strconv.Quote(string(kept))
+	q.Size, q.Payload, q.Cut = len(raw), escaped[1:len(escaped)-1], len(kept) < len(raw)
 }

@@ -31,6 +31,9 @@ type EventsArrived struct {
 	// Life is that of the shard they are meant for. What still waits for an
 	// earlier life is sent again, and not taken twice.
 	Life int
+	// Again reports that an earlier life, or an earlier process, had them too and
+	// may have ended because of one.
+	Again bool
 	// Events are in the order of the record. Frozen.
 	Events []PlacedEvent
 }
@@ -42,6 +45,9 @@ type ResumeExecution struct {
 	Seen Seen
 	// Snapshot is the recorded state. Frozen.
 	Snapshot []byte
+	// Bare asks for an end of the following, with an alert of what is known: the
+	// execution has crashed too often since it was recorded.
+	Bare bool
 }
 
 // Seen is what is remembered of an execution so that nobody is told twice.
@@ -63,6 +69,12 @@ func (s Seen) HasClass(f Family) bool { return s.Classes&(1<<f) != 0 }
 // WithClass returns s with the family added.
 func (s Seen) WithClass(f Family) Seen {
 	s.Classes |= 1 << f
+	return s
+}
+
+// WithoutClass returns s with the family removed.
+func (s Seen) WithoutClass(f Family) Seen {
+	s.Classes &^= 1 << f
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,7 @@ type fixture struct {
 	pid     *actor.PID
 	kit     kitT
 	metrics *Metrics
+	kept    []messages.QuarantinedDatagram
 	resumed []messages.ResumeExecution
 	got     []messages.TaskEventObserved
 	handle  func(ctx actor.Context, e messages.TaskEventObserved)
@@ -66,7 +68,7 @@ func (f *fixture) start() {
 	quiet := supervisors.NewStrategy(supervisors.Critical, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
 	f.metrics = NewMetrics(prometheus.NewRegistry())
 	opts := &Options{
-		Kit: kit, Queue: f.queue, Ledger: f.ledger, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
+		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
 		Decode:    func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
 		Execution: kit.Props("execution", f.execution),
@@ -75,6 +77,13 @@ func (f *fixture) start() {
 	must(f.t, err)
 	f.pid = pid
 	synctest.Wait()
+}
+
+// Keep implements Quarantine.
+func (f *fixture) Keep(d messages.QuarantinedDatagram) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept = append(f.kept, d)
 }
 
 // execution is the scripted actor; making it may crash the shard that spawns it.
@@ -289,6 +298,37 @@ func TestExecutions_aShardThatCrashesIsGivenItsEventsAgain(t *testing.T) {
 		synctest.Wait()
 		if got := f.queue.Stats().Pending; got != 0 {
 			t.Errorf("want every event handled after the crash, %d records pending; %v", got, f.families())
+		}
+		f.stop()
+	})
+}
+
+// noShard is a message that crashes the owner of the consumer.
+var noShard = messages.ShardStarted{Shard: 99}
+
+func TestExecutions_decideEverythingWhenTheOwnerOfTheConsumerCrashes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		var held []messages.TaskEventObserved
+		f.handle = func(_ actor.Context, e messages.TaskEventObserved) { held = append(held, e) }
+		f.start()
+		f.append(failed("a"))
+		f.append(failed("b"), failed("b"))
+		f.handle = f.done
+		f.kit.System.Root.Send(f.pid, noShard)
+		f.append(failed("c"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := f.queue.Stats().Pending; got != 0 || len(held) != 2 {
+			t.Errorf("want nothing pending after the crash with 2 events held, got %d with %d held", got, len(held))
+		}
+		decided := f.families()[len(held):]
+		slices.Sort(decided)
+		if diff := cmp.Diff([]string{"a/failed", "b/failed", "c/failed"}, decided); diff != "" {
+			t.Errorf("want every event decided once: %s", diff)
+		}
+		if got := testutil.ToFloat64(f.metrics.duplicates.WithLabelValues("failed")); got != 1 {
+			t.Errorf("want 1 repetition counted, got %v", got)
 		}
 		f.stop()
 	})

@@ -2,65 +2,51 @@ package executions
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
-	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
 )
 
-// Ledger is the durable memory of the shards; *journal.Ledger is the one in use.
-type Ledger interface {
-	Commit(ops []journal.Op, done func(error))
-	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
-	Get(b journal.Bucket, key string) ([]byte, bool, error)
+// sweepEvery is how often a shard forgets what it may forget.
+const sweepEvery = time.Minute
+
+// shard carries out what its machine decides about the executions of a partition.
+type shard struct {
+	opts   *Options
+	shared *shared
+	index  int
+	life   int
+	// machine is nil until the ledger has been read. What arrives before was
+	// sent by, or meant for, an earlier life.
+	machine *machine
+	// children are the live actors, keys the executions they are of.
+	children map[messages.ExecutionKey]*actor.PID
+	keys     map[string]messages.ExecutionKey
+	sweep    actorkit.Timer
 }
 
-// The crashes of one execution after which less is tried: first a decision from
-// the event alone, then none.
-const (
-	bareAfter   = 5
-	giveUpAfter = 6
+// Messages of a shard to itself; life tells them from those of an earlier one.
+type (
+	// settled: everything that was committed before this life is durable.
+	settled struct{ life int }
+	// triesRecorded: the next tries of these executions are on disk.
+	triesRecorded struct {
+		life int
+		keys []messages.ExecutionKey
+	}
+	// lookAround is the timer of sweepDue.
+	lookAround struct{}
 )
 
-type shard struct {
-	opts    *Options
-	index   int
-	life    int
-	shardOf func(messages.ExecutionKey) int
-	// remembered is what the ledger held when the service started; a shard that
-	// starts again reads it anew.
-	remembered *memories
-	known      map[messages.ExecutionKey]*entry
-	children   map[string]messages.ExecutionKey
-	sweep      actorkit.Timer
-}
-
-// entry is what a shard knows of one execution.
-type entry struct {
-	seen messages.Seen
-	// reserved are the families of events on their way, as in Seen.Classes.
-	reserved messages.Seen
-	child    *actor.PID
-	sent     int
-	crashes  int
-	pending  []messages.PlacedEvent
-}
-
-type sweepDue struct{}
-
-func (o *Options) shardProps(index int, remembered *memories, shardOf func(messages.ExecutionKey) int) *actor.Props {
-	life := 0
-	return o.Kit.Props("shard", func() actor.Actor {
-		life++
-		return &shard{opts: o, index: index, life: life, shardOf: shardOf, remembered: remembered}
-	}, actor.WithSupervisor(o.SuperviseExecution))
+func (o *Options) shardProps(index int, common *shared) *actor.Props {
+	return o.Kit.Props("shard", func() actor.Actor { return &shard{opts: o, shared: common, index: index} },
+		actor.WithSupervisor(o.SuperviseExecution))
 }
 
 // Receive implements actor.Actor.
@@ -68,216 +54,183 @@ func (s *shard) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		s.begin(ctx)
-	case *actor.Stopping, *actor.Restarting:
-		s.sweep.Stop()
-		clear(s.children) // they end with the shard: that is no crash
+		return
+	case settled:
+		s.settled(ctx, message)
+		return
+	}
+	if s.machine == nil {
+		return
+	}
+	switch message := ctx.Message().(type) {
+	case *actor.Stopping:
+		s.step(ctx, stopping{})
+		s.leave()
+	case *actor.Restarting:
+		s.leave()
 	case messages.EventsArrived:
-		if message.Life != s.life {
-			return
+		if message.Life == s.life {
+			s.step(ctx, message)
 		}
-		for _, placed := range message.Events {
-			s.arrived(ctx, placed)
-		}
-	case messages.EventHandled:
-		s.handled(ctx, message)
-	case messages.ExecutionFinished:
-		s.finished(ctx, message)
+	case messages.EventHandled, messages.ExecutionFinished:
+		s.step(ctx, message)
+	case triesRecorded:
+		s.recall(ctx, message)
 	case *actor.Terminated:
 		s.terminated(ctx, message.Who.GetId())
-	case sweepDue:
-		s.forget(ctx)
+	case lookAround:
+		s.step(ctx, sweepDue{floor: uint64(s.opts.Queue.Floor())})
+		s.rest(ctx)
 	}
 }
 
+// begin reads the ledger. A later life waits until what the executions of the
+// one before have committed is visible.
 func (s *shard) begin(ctx actor.Context) {
-	if s.remembered.used {
-		again, err := load(s.opts.Ledger, s.opts.Shards, s.shardOf)
-		if err != nil {
-			actorkit.Fail(err)
-		}
-		s.remembered = again[s.index]
+	mine := &s.shared.partitions[s.index]
+	mine.life++
+	s.life = mine.life
+	if remembered := mine.remembered; remembered != nil {
+		mine.remembered = nil
+		s.live(ctx, remembered)
+		return
 	}
-	s.known = make(map[messages.ExecutionKey]*entry, len(s.remembered.seen))
-	s.children = map[string]messages.ExecutionKey{}
-	for key, seen := range s.remembered.seen {
-		s.known[key] = &entry{seen: seen}
+	post, life := actorkit.Poster(ctx), s.life
+	s.opts.Ledger.Commit(nil, committed(func() { post(settled{life}) }))
+}
+
+func (s *shard) settled(ctx actor.Context, in settled) {
+	if in.life != s.life || s.machine != nil {
+		return
 	}
-	for key, snapshot := range s.remembered.state {
-		s.spawn(ctx, key, s.entry(key), snapshot)
+	all, err := load(s.opts.Ledger, s.opts.Shards, s.shared.shardOf)
+	if err != nil {
+		actorkit.Fail(err)
 	}
-	s.remembered.use()
-	s.count()
-	s.sweep = actorkit.After(ctx, sweepEvery, sweepDue{})
+	s.live(ctx, all[s.index])
+}
+
+func (s *shard) live(ctx actor.Context, remembered *memories) {
+	s.children = map[messages.ExecutionKey]*actor.PID{}
+	s.keys = map[string]messages.ExecutionKey{}
+	var first []effect
+	s.machine, first = newMachine(remembered)
+	s.perform(ctx, first)
+	s.rest(ctx)
 	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
 }
 
-func (s *shard) entry(key messages.ExecutionKey) *entry {
-	e, ok := s.known[key]
-	if !ok {
-		e = &entry{}
-		s.known[key] = e
-	}
-	return e
+// leave ends a life. The executions end with it: that is no crash.
+func (s *shard) leave() {
+	s.sweep.Stop()
+	clear(s.keys)
 }
 
-// arrived takes up an event, unless it repeats one.
-func (s *shard) arrived(ctx actor.Context, placed messages.PlacedEvent) {
-	e := s.entry(placed.Key)
-	if slices.ContainsFunc(e.pending, func(p messages.PlacedEvent) bool { return p.At == placed.At }) {
-		return
-	}
-	family := placed.Event.Family
-	replayed := placed.At.Seq <= e.seen.Seq
-	current := replayed || time.Now().Before(e.seen.Until)
-	if e.reserved.HasClass(family) || current && e.seen.HasClass(family) {
-		s.repeated(ctx, placed, replayed)
-		return
-	}
-	if !current {
-		e.seen = messages.Seen{}
-	}
-	e.reserved = e.reserved.WithClass(family)
-	e.pending = append(e.pending, placed)
-	if e.child == nil {
-		s.spawn(ctx, placed.Key, e, nil)
-	}
-	s.observe(ctx, e, placed)
+// rest shows how much is remembered, until the next sweep.
+func (s *shard) rest(ctx actor.Context) {
+	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(len(s.machine.known)))
+	s.sweep = actorkit.After(ctx, sweepEvery, lookAround{})
 }
 
-// repeated ends an event that was handled before: after a crash its record
-// comes again, otherwise its sender repeats itself.
-func (s *shard) repeated(ctx actor.Context, placed messages.PlacedEvent, replayed bool) {
-	if !replayed {
-		s.opts.Metrics.duplicates.WithLabelValues(placed.Event.Family.String()).Inc()
-		s.opts.Log.Debug("duplicate event dropped", logx.EventType(placed.Event.Family),
-			logx.ExecutionID(placed.Event.ExecutionID), logx.TaskID(placed.Event.TaskID))
-	}
-	ctx.Send(ctx.Parent(), messages.EventHandled{Key: placed.Key, At: placed.At})
+func (s *shard) step(ctx actor.Context, input any) {
+	s.perform(ctx, s.machine.handle(time.Now(), input))
 }
 
-func (s *shard) observe(ctx actor.Context, e *entry, placed messages.PlacedEvent) {
-	e.sent++
-	ctx.Send(e.child, messages.TaskEventObserved{PlacedEvent: placed, Seen: e.seen, Bare: e.crashes >= bareAfter})
-}
-
-func (s *shard) spawn(ctx actor.Context, key messages.ExecutionKey, e *entry, snapshot []byte) {
-	e.child = ctx.SpawnPrefix(s.opts.Execution, "x:")
-	e.sent = 0
-	s.children[e.child.GetId()] = key
-	if snapshot != nil {
-		ctx.Send(e.child, messages.ResumeExecution{Key: key, Seen: e.seen, Snapshot: snapshot})
-	}
-}
-
-func (s *shard) handled(ctx actor.Context, in messages.EventHandled) {
-	e := s.entry(in.Key)
-	for i, placed := range e.pending {
-		if placed.At != in.At {
-			continue
+func (s *shard) perform(ctx actor.Context, effects []effect) {
+	for _, one := range effects {
+		switch do := one.(type) {
+		case spawn:
+			child := ctx.SpawnPrefix(s.opts.Execution, "x:")
+			s.children[do.key], s.keys[child.GetId()] = child, do.key
+		case resume:
+			ctx.Send(s.children[do.Key], do.ResumeExecution)
+		case observe:
+			ctx.Send(s.children[do.event.Key], messages.TaskEventObserved{PlacedEvent: *do.event, Seen: do.seen, Bare: do.bare})
+		case end:
+			child := s.children[do.key]
+			s.disown(child.GetId())
+			ctx.Stop(child)
+		case tell:
+			ctx.Send(ctx.Parent(), do.EventHandled)
+		case commit:
+			s.commit(ctx, do)
+		case giveUp:
+			s.giveUp(do)
+		case count:
+			s.opts.Metrics.duplicates.WithLabelValues(do.event.Event.Family.String()).Inc()
+			s.opts.Log.Debug("duplicate event dropped", logx.EventType(do.event.Event.Family),
+				logx.ExecutionID(do.event.Event.ExecutionID), logx.TaskID(do.event.Event.TaskID))
+		case forgot:
+			s.opts.Metrics.forgotten.Add(float64(do.executions))
 		}
-		e.pending = slices.Delete(e.pending, i, i+1)
-		e.reserved.Classes &^= messages.Seen{}.WithClass(placed.Event.Family).Classes
-		break
 	}
-	if !in.Released {
-		e.seen = in.Seen
-	}
-	ctx.Send(ctx.Parent(), in)
 }
 
-// finished ends the actor of an execution, unless it has been sent more meanwhile.
-func (s *shard) finished(ctx actor.Context, in messages.ExecutionFinished) {
-	e := s.entry(in.Key)
-	if e.child == nil || in.Observed != e.sent {
+func (s *shard) commit(ctx actor.Context, do commit) {
+	if do.then == nil {
+		s.opts.Ledger.Commit(do.ops, func(error) {})
 		return
 	}
-	delete(s.children, e.child.GetId())
-	ctx.Stop(e.child)
-	e.child, e.crashes = nil, 0
-	if e.seen.Classes == 0 && len(e.pending) == 0 {
-		delete(s.known, in.Key)
-	}
+	post, message := actorkit.Poster(ctx), triesRecorded{s.life, do.then}
+	s.opts.Ledger.Commit(do.ops, committed(func() { post(message) }))
 }
 
-// terminated rebuilds an execution that ended without having finished: it crashed.
+// disown takes an actor from the live ones, and reports whether it was among them.
+func (s *shard) disown(id string) (key messages.ExecutionKey, ok bool) {
+	key, ok = s.keys[id]
+	if ok {
+		delete(s.keys, id)
+		delete(s.children, key)
+	}
+	return key, ok
+}
+
+// terminated: an actor that ended without having finished has crashed.
 func (s *shard) terminated(ctx actor.Context, id string) {
-	key, crashed := s.children[id]
-	if !crashed {
-		return
-	}
-	delete(s.children, id)
-	e := s.entry(key)
-	e.child = nil
-	e.crashes++
-	s.opts.Metrics.crashes.Inc()
-	if e.crashes >= giveUpAfter {
-		s.giveUp(ctx, key, e)
-		return
-	}
-	snapshot := s.recall(key, e)
-	if len(e.pending) == 0 && snapshot == nil {
-		return
-	}
-	s.spawn(ctx, key, e, snapshot)
-	for _, placed := range slices.Clone(e.pending) {
-		if e.seen.HasClass(placed.Event.Family) {
-			s.handled(ctx, messages.EventHandled{Key: key, At: placed.At, Seen: e.seen})
-			continue
-		}
-		s.observe(ctx, e, placed)
+	if key, ok := s.disown(id); ok {
+		s.opts.Metrics.crashes.Inc()
+		s.step(ctx, crashed{key})
 	}
 }
 
-// recall reads what the ledger knows of an execution: it may have crashed
-// between its commit and its answer.
-func (s *shard) recall(key messages.ExecutionKey, e *entry) (snapshot []byte) {
-	raw, ok, err := s.opts.Ledger.Get(outbox.BucketSeen, string(key))
+// recall reads what the ledger knows of executions that are tried again: they
+// may have crashed between their commit and their answer. A shard that cannot
+// read it must not decide.
+func (s *shard) recall(ctx actor.Context, in triesRecorded) {
+	if in.life != s.life {
+		return
+	}
+	for _, key := range in.keys {
+		seen, snapshot, err := recall(s.opts.Ledger, key)
+		if err != nil {
+			actorkit.Fail(err)
+		}
+		s.step(ctx, recalled{key, seen, snapshot})
+	}
+}
+
+// giveUp is loud, and leaves everything in the quarantine.
+func (s *shard) giveUp(do giveUp) {
+	s.opts.Metrics.lost.Inc()
+	s.opts.Log.Error("execution crashed too often, it is given up and in the quarantine",
+		zap.String("execution_key", string(do.key)), logx.Count(len(do.events)), logx.Attempt(do.crashes),
+		zap.Bool("followed", do.snapshot != nil))
+	for _, one := range do.quarantined(time.Now()) {
+		s.opts.Quarantine.Keep(one)
+	}
+}
+
+// recall reads what the ledger knows of one execution.
+func recall(ledger Ledger, key messages.ExecutionKey) (seen messages.Seen, snapshot []byte, err error) {
+	raw, ok, err := ledger.Get(outbox.BucketSeen, string(key))
 	if err == nil && ok {
-		e.seen, err = outbox.DecodeSeen(raw)
+		seen, err = outbox.DecodeSeen(raw)
 	}
 	if err == nil {
-		snapshot, _, err = s.opts.Ledger.Get(outbox.BucketState, string(key))
+		snapshot, _, err = ledger.Get(outbox.BucketState, string(key))
 	}
 	if err != nil {
-		s.opts.Log.Error("what was recorded of a crashed execution cannot be read", zap.String("execution_key", string(key)), logx.Err(err))
+		return messages.Seen{}, nil, fmt.Errorf("read what is known of execution %s: %w", key, err)
 	}
-	return snapshot
-}
-
-// giveUp is the end of an execution that crashes even without any look-up. It
-// is loud: nothing else in the service ends an event without a decision.
-func (s *shard) giveUp(ctx actor.Context, key messages.ExecutionKey, e *entry) {
-	s.opts.Metrics.lost.Inc()
-	s.opts.Log.Error("execution crashed too often, its events are given up",
-		zap.String("execution_key", string(key)), logx.Count(len(e.pending)), logx.Attempt(e.crashes), zap.Any("events", e.pending))
-	for _, placed := range slices.Clone(e.pending) {
-		s.handled(ctx, messages.EventHandled{Key: key, At: placed.At, Released: true})
-	}
-	s.opts.Ledger.Commit([]journal.Op{{Bucket: outbox.BucketState, Key: string(key)}}, func(error) {})
-	delete(s.known, key)
-}
-
-// forget drops what is remembered longer than needed: its time is over and its
-// record cannot come again.
-func (s *shard) forget(ctx actor.Context) {
-	now, floor := time.Now(), uint64(s.opts.Queue.Floor())
-	var ops []journal.Op
-	for key, e := range s.known {
-		if e.child != nil || len(e.pending) > 0 || now.Before(e.seen.Until) || e.seen.Seq >= floor {
-			continue
-		}
-		delete(s.known, key)
-		ops = append(ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(key)})
-	}
-	for chunk := range slices.Chunk(ops, 1024) {
-		s.opts.Ledger.Commit(chunk, func(error) {})
-	}
-	s.opts.Metrics.forgotten.Add(float64(len(ops)))
-	s.count()
-	s.sweep = actorkit.After(ctx, sweepEvery, sweepDue{})
-}
-
-// count shows how much is remembered; it is brought up to date with every sweep.
-func (s *shard) count() {
-	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(len(s.known)))
+	return seen, snapshot, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"butler/internal/journal"
 	"butler/messages"
@@ -26,17 +27,18 @@ type Ledger interface {
 	Healthy() error
 }
 
-// LedgerQuarantine keeps the newest refused datagrams across restarts. Put is
-// for one goroutine at a time; List may be called from any.
+// LedgerQuarantine keeps the newest refused datagrams, and what was given up
+// later on, across restarts. It is safe for concurrent use.
 type LedgerQuarantine struct {
 	ledger Ledger
-	next   uint64
+	last   atomic.Uint64 // the ID given last
 }
 
 // OpenQuarantine continues the quarantine that the ledger holds.
 func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
-	q := &LedgerQuarantine{ledger: ledger, next: 1}
+	q := &LedgerQuarantine{ledger: ledger}
 	var (
+		last    uint64
 		surplus []journal.Op
 		ids     []uint64
 	)
@@ -47,30 +49,36 @@ func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 			return true
 		}
 		ids = append(ids, id)
-		q.next = max(q.next, id+1)
+		last = max(last, id)
 		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the quarantine: %w", err)
 	}
 	for _, id := range ids {
-		if id+quarantineSize < q.next {
+		if id+quarantineSize <= last {
 			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(id)})
 		}
 	}
+	q.last.Store(last)
 	if len(surplus) > 0 {
 		ledger.Commit(surplus, func(error) {})
 	}
 	return q, nil
 }
 
-// Put keeps d under a new ID, in place of the oldest one when there are enough.
-// While the ledger cannot be written, nothing is kept.
+// Put keeps a refused datagram. While the ledger cannot be written, nothing is kept.
 func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram) {
-	if q.ledger.Healthy() != nil {
-		return
+	if q.ledger.Healthy() == nil {
+		q.Keep(d)
 	}
-	d.ID = q.next
+}
+
+// Keep keeps d under a new ID, in place of the oldest entry when there are
+// enough. A ledger that cannot be written takes it when it can again, in the
+// order of everything else that it is given.
+func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
+	d.ID = q.last.Add(1)
 	value, err := json.Marshal(d)
 	if err != nil {
 		return // a time outside the years that JSON knows, which no clock gives
@@ -79,7 +87,6 @@ func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram) {
 	if d.ID > quarantineSize {
 		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(d.ID - quarantineSize)})
 	}
-	q.next++
 	q.ledger.Commit(ops, func(error) {})
 }
 
@@ -108,18 +115,16 @@ func (q *LedgerQuarantine) List(limit int) ([]messages.QuarantinedDatagram, erro
 
 func quarantineKey(id uint64) string { return fmt.Sprintf("%020d", id) }
 
-// quarantined describes a refusal for the quarantine. The payload is escaped, so
-// that it can be shown anywhere and still says every byte.
+// quarantined describes a refusal for the quarantine.
 func quarantined(f *refusal) messages.QuarantinedDatagram {
-	payload := f.datagram.Payload[:min(len(f.datagram.Payload), quarantineBytes)]
-	escaped := strconv.Quote(string(payload))
-	return messages.QuarantinedDatagram{
-		Reason:  f.reason.String(),
-		Detail:  f.detail,
-		Source:  f.datagram.Source.String(),
-		At:      f.datagram.At,
-		Size:    f.datagram.Size,
-		Payload: escaped[1 : len(escaped)-1],
-		Cut:     len(payload) < f.datagram.Size,
+	d := messages.QuarantinedDatagram{
+		Reason: f.reason.String(),
+		Detail: f.detail,
+		Source: f.datagram.Source.String(),
+		At:     f.datagram.At,
 	}
+	d.Show(f.datagram.Payload, quarantineBytes)
+	d.Size = f.datagram.Size
+	d.Cut = d.Cut || f.datagram.Truncated()
+	return d
 }

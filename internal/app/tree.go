@@ -107,7 +107,7 @@ func (a *App) executionsProps() *actor.Props {
 	}
 	log := a.log.Named("executions")
 	shards := &executions.Options{
-		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Decode: udp.ParseEntry, Log: log,
+		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: udp.ParseEntry, Log: log,
 		Metrics: executions.NewMetrics(a.reg), Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},

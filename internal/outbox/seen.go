@@ -3,6 +3,7 @@ package outbox
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"butler/internal/journal"
@@ -15,6 +16,9 @@ const (
 	BucketSeen journal.Bucket = "seen"
 	// BucketState holds the snapshot of an execution that lives on.
 	BucketState journal.Bucket = "state"
+	// BucketTrial holds how an execution fares that is not tried for the first
+	// time, so that one which takes the process down with it is not tried for ever.
+	BucketTrial journal.Bucket = "trial"
 )
 
 // seenVersion is the first byte of a record in BucketSeen.
@@ -43,4 +47,37 @@ func DecodeSeen(raw []byte) (messages.Seen, error) {
 		Until:   time.Unix(0, int64(binary.BigEndian.Uint64(raw[4:]))).UTC(),
 		Seq:     binary.BigEndian.Uint64(raw[12:]),
 	}, nil
+}
+
+// trialVersion is the first byte of a record in BucketTrial, trialSize its
+// length: version, crashes, underway.
+const (
+	trialVersion = 1
+	trialSize    = 3
+)
+
+// Trial is what is remembered of an execution that is tried again.
+type Trial struct {
+	// Crashes counts the tries that ended in a crash.
+	Crashes int
+	// Underway reports that another one began. It has crashed, too, when this is
+	// what the next process, or the next life of the shard, finds.
+	Underway bool
+}
+
+// EncodeTrial returns the durable form of t.
+func EncodeTrial(t Trial) []byte {
+	out := []byte{trialVersion, byte(min(t.Crashes, math.MaxUint8)), 0}
+	if t.Underway {
+		out[2] = 1
+	}
+	return out
+}
+
+// DecodeTrial reads what EncodeTrial wrote; any other input is an error.
+func DecodeTrial(raw []byte) (Trial, error) {
+	if len(raw) != trialSize || raw[0] != trialVersion || raw[2] > 1 {
+		return Trial{}, fmt.Errorf("read the trial of an execution: %w", journal.ErrCorrupt)
+	}
+	return Trial{Crashes: int(raw[1]), Underway: raw[2] == 1}, nil
 }

@@ -1,0 +1,198 @@
+package executions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+// executions owns the consumer and the shards.
+type executions struct {
+	opts   *Options
+	shared *shared
+	shards []*actor.PID
+	cancel context.CancelFunc
+	// decoded and shardsOf are the events of the record in hand, reused.
+	decoded  []messages.PlacedEvent
+	shardsOf []int
+}
+
+// shared outlives a crash of the actor: the queue gives every record once.
+type shared struct {
+	book *book
+	seed maphash.Seed
+	// began is when the first instance did: what was packed before was given to
+	// an earlier process.
+	began time.Time
+	// partitions belong to the live shard of their index.
+	partitions []partition
+	// pumped is closed when the last pump has ended; nil before the first.
+	pumped chan struct{}
+}
+
+// partition is what outlives a shard.
+type partition struct {
+	life int
+	// remembered is what the ledger held when the process started, until the first life has taken it.
+	remembered *memories
+}
+
+func newShared(shards int) *shared {
+	return &shared{book: newBook(shards), seed: maphash.MakeSeed(), partitions: make([]partition, shards)}
+}
+
+// shardOf names the partition of an execution.
+func (s *shared) shardOf(key messages.ExecutionKey) int {
+	return int(maphash.String(s.seed, string(key)) % uint64(len(s.partitions)))
+}
+
+// recordArrived brings one record of the queue.
+type recordArrived struct{ record journal.Record }
+
+// Receive implements actor.Actor.
+func (x *executions) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		x.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		if x.cancel != nil {
+			x.cancel()
+		}
+	case messages.ShardStarted:
+		for _, again := range x.shared.book.started(message.Shard, message.Life) {
+			ctx.Send(x.shards[message.Shard], again)
+		}
+	case recordArrived:
+		x.arrived(ctx, message.record)
+	case messages.EventHandled:
+		if x.shared.book.handled(message.At) {
+			x.opts.Queue.Ack(journal.Seq(message.At.Seq))
+		}
+	}
+}
+
+func (x *executions) begin(ctx actor.Context) {
+	x.shared.book.restart()
+	if x.shared.began.IsZero() {
+		if err := x.remember(); err != nil {
+			actorkit.Fail(err)
+		}
+		x.shared.began = time.Now()
+	}
+	x.shards = make([]*actor.PID, x.opts.Shards)
+	for i := range x.shards {
+		pid, err := ctx.SpawnNamed(x.opts.shardProps(i, x.shared), fmt.Sprintf("shard-%02d", i))
+		if err != nil {
+			actorkit.Fail(fmt.Errorf("spawn shard %d: %w", i, err))
+		}
+		x.shards[i] = pid
+	}
+	pumping, cancel := context.WithCancel(context.Background())
+	x.cancel = cancel
+	before, ended := x.shared.pumped, make(chan struct{})
+	x.shared.pumped = ended
+	go pump(pumping, x.opts.Queue, before, ended, actorkit.Poster(ctx))
+}
+
+// remember reads the ledger for the first lives of all shards at once.
+func (x *executions) remember() error {
+	all, err := load(x.opts.Ledger, x.opts.Shards, x.shared.shardOf)
+	for i := range all {
+		x.shared.partitions[i].remembered = all[i]
+	}
+	return err
+}
+
+// pump is the one goroutine of the package: it moves records from the queue to
+// the actor until the actor stops, and begins when the one before has ended. The
+// queue's own limit of unacknowledged records is the credit.
+func pump(ctx context.Context, q Queue, before <-chan struct{}, ended chan<- struct{}, post func(any)) {
+	defer close(ended)
+	if before != nil {
+		<-before
+	}
+	for {
+		record, err := q.Next(ctx)
+		if err != nil {
+			return // stopping, or the journal is closed
+		}
+		post(recordArrived{record})
+	}
+}
+
+// arrived sends every event of a record to its shard.
+func (x *executions) arrived(ctx actor.Context, record journal.Record) {
+	if record.Damage != nil {
+		x.opts.Metrics.unreadable.Inc()
+		x.opts.Log.Error("journal record is damaged, its events are lost", zap.Uint64("record", uint64(record.Seq)), logx.Err(record.Damage))
+	}
+	x.decoded, x.shardsOf = x.decoded[:0], x.shardsOf[:0]
+	for i, entry := range record.Entries {
+		at := messages.EventPosition{Seq: uint64(record.Seq), Index: uint32(i)}
+		event, err := decode(x.opts.Decode, entry)
+		if err != nil {
+			x.unreadable(at, record.At, entry, err)
+			continue
+		}
+		placed := messages.PlacedEvent{At: at, Key: x.keyOf(event, at), Event: event}
+		x.decoded, x.shardsOf = append(x.decoded, placed), append(x.shardsOf, x.shared.shardOf(placed.Key))
+	}
+	if len(x.decoded) == 0 {
+		x.opts.Queue.Ack(record.Seq)
+		return
+	}
+	again := record.At.Before(x.shared.began)
+	for _, out := range x.shared.book.arrived(uint64(record.Seq), again, x.decoded, x.shardsOf) {
+		ctx.Send(x.shards[out.shard], out.EventsArrived)
+	}
+	clear(x.decoded)
+}
+
+// decode makes an error of a panic: no entry of the journal may stop the others.
+func decode(read Decode, entry []byte) (event messages.TaskEvent, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("BUG: decoding panicked: %v", cause)
+		}
+	}()
+	return read(entry)
+}
+
+// unreadable skips an entry, which the quarantine keeps.
+func (x *executions) unreadable(at messages.EventPosition, received time.Time, entry []byte, err error) {
+	x.opts.Metrics.unreadable.Inc()
+	x.opts.Log.Error("journalled event cannot be read, it is in the quarantine",
+		zap.Uint64("record", at.Seq), zap.Uint32("index", at.Index), logx.Err(err))
+	x.opts.Quarantine.Keep(quarantined("unreadable", received, err.Error(), entry))
+}
+
+// keyOf names the execution an event belongs to. Without an execution ID, or
+// with de-duplication off, every event is an execution of its own.
+func (x *executions) keyOf(event messages.TaskEvent, at messages.EventPosition) messages.ExecutionKey {
+	if x.opts.Deduplicate && event.ExecutionID != "" {
+		return messages.ExecutionKey(event.ExecutionID)
+	}
+	name := strconv.AppendUint([]byte("event/"), at.Seq, 10)
+	return messages.ExecutionKey(strconv.AppendUint(append(name, '/'), uint64(at.Index), 10))
+}
+
+// committed returns what to do with the end of a commit: post is called unless
+// the ledger is closed, and then everything comes again with the next process.
+func committed(post func()) func(error) {
+	return func(err error) {
+		if !errors.Is(err, journal.ErrClosed) {
+			post()
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package executions
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"butler/messages"
+)
+
+// quarantined describes, for an operator, what an execution was about.
+func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
+	var out []messages.QuarantinedDatagram
+	for _, placed := range g.events {
+		detail := fmt.Sprintf("handling the event crashed %d times, see the log; nobody was told of it", g.crashes)
+		raw, err := json.Marshal(placed.Event)
+		if err != nil { // a time outside the years that JSON knows
+			raw = fmt.Appendf(nil, "%+v", placed.Event)
+		}
+		one := quarantined("crashed", placed.Event.At, detail, raw)
+		one.Source = placed.Event.Source
+		out = append(out, one)
+	}
+	if g.snapshot != nil {
+		detail := fmt.Sprintf("following execution %s crashed %d times, see the log; this is its recorded state", g.key, g.crashes)
+		out = append(out, quarantined("crashed", now, detail, g.snapshot))
+	}
+	return out
+}
+
+// quarantined describes bytes of the journal.
+func quarantined(reason string, at time.Time, detail string, raw []byte) messages.QuarantinedDatagram {
+	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, At: at}
+	d.Show(raw, keptBytes)
+	return d
+}
+
+// keptBytes is how much of an event or a snapshot the quarantine keeps.
+const keptBytes = 64 << 10
