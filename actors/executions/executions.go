@@ -10,7 +10,8 @@
 //   - a repetition of an event within its time is counted, once, and not alerted;
 //   - an execution which crashes is tried again from the journal, the fifth time
 //     from the event alone, and no more after the sixth crash. Crashes are
-//     counted on disk, so one that ends the process counts like any other;
+//     counted on disk, and a crash of the process with them; a process that was
+//     killed blames nobody;
 //   - an event that is given up, or cannot be read back, is in the quarantine
 //     before it is let go, and a snapshot of followed tasks that cannot be
 //     resumed becomes an alert, or is in the quarantine as found. Both are errors
@@ -69,6 +70,9 @@ type Options struct {
 	// Deduplicate makes the execution ID the identity of an execution; otherwise
 	// every event is an execution of its own.
 	Deduplicate bool
+	// Crashed reports that the process before this one crashed by itself, perhaps
+	// because of an execution that was on trial.
+	Crashed bool
 	// Execution describes the actor of an execution.
 	Execution *actor.Props
 	// Supervise is the strategy for the shards and for the executions below them.

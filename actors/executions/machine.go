@@ -29,9 +29,10 @@ const trialFor = 5 * time.Minute
 // A first try is not written down, so the way of an ordinary event is free of
 // it. Only an execution that has been tried before is on trial: it crashed, it
 // is resumed from its snapshot, or its event was in the journal before this life
-// of the shard. A try counts as a crash unless its execution finished, lived for
-// trialFor, or ended in an orderly stop. Innocent executions that were in flight
-// with a crashing one are counted with it; they are told apart by finishing.
+// of the shard. A try that a process leaves behind counts as a crash only when
+// that process crashed by itself: whoever kills it or cuts its power blames
+// nobody. Innocent executions that were in flight with a crashing one are
+// counted with it then; they are told apart by finishing, or living for trialFor.
 //
 // Writing a try down is a barrier, too: what a crashed execution has committed
 // is durable, and visible, before it is looked up and tried again.
@@ -83,13 +84,13 @@ type (
 	}
 	// sweepDue: forget what is remembered longer than needed. Records before floor never come again.
 	sweepDue struct{ floor uint64 }
-	// stopping: the shard ends in order.
-	stopping struct{}
+	// stopping: this life of the shard ends, because of guilty unless that is "".
+	stopping struct{ guilty messages.ExecutionKey }
 )
 
 // newMachine returns the machine that goes on with what the ledger remembers,
 // and what it wants done first.
-func newMachine(m *memories) (*machine, []effect) {
+func newMachine(m *memories, blame blame) (*machine, []effect) {
 	x := &machine{known: make(map[messages.ExecutionKey]*entry, len(m.seen))}
 	for key, seen := range m.seen {
 		x.known[key] = &entry{seen: seen}
@@ -97,7 +98,7 @@ func newMachine(m *memories) (*machine, []effect) {
 	for key, trial := range m.trials {
 		e := x.entry(key)
 		e.onTrial, e.crashes = true, trial.Crashes
-		if trial.Underway {
+		if trial.Underway && blame == blameUnderway {
 			e.crashes++
 		}
 	}
@@ -107,6 +108,14 @@ func newMachine(m *memories) (*machine, []effect) {
 	x.flush()
 	return x, x.out
 }
+
+// blame says what to make of a try that was underway when the process before ended.
+type blame bool
+
+const (
+	blameNobody   blame = false
+	blameUnderway blame = true
+)
 
 // handle is the whole of the machine. Its answer is valid until the next call.
 func (m *machine) handle(now time.Time, input any) []effect {
@@ -127,7 +136,7 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	case sweepDue:
 		m.sweep(now, in.floor)
 	case stopping:
-		m.stop()
+		m.stop(in.guilty)
 	}
 	m.flush()
 	return m.out
@@ -328,10 +337,15 @@ func (m *machine) sweep(now time.Time, floor uint64) {
 	m.do(forgot{forgotten})
 }
 
-// stop takes back the tries that an orderly end of the shard cuts short.
-func (m *machine) stop() {
+// stop takes back the tries that the end of the shard cuts short, and counts a
+// crash of the execution that is to blame for it.
+func (m *machine) stop(guilty messages.ExecutionKey) {
 	var ops []journal.Op
 	for key, e := range m.known {
+		if key == guilty {
+			e.onTrial = true
+			e.crashes++
+		}
 		switch {
 		case !e.onTrial || e.phase == idle:
 		case e.crashes == 0:

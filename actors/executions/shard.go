@@ -28,6 +28,8 @@ type shard struct {
 	// children are the live actors, keys the executions they are of.
 	children map[messages.ExecutionKey]*actor.PID
 	keys     map[string]messages.ExecutionKey
+	// starting is the execution whose actor is being made: it is to blame for a panic.
+	starting messages.ExecutionKey
 	sweep    actorkit.Timer
 }
 
@@ -63,11 +65,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		return
 	}
 	switch message := ctx.Message().(type) {
-	case *actor.Stopping:
-		s.step(ctx, stopping{})
-		s.leave()
-	case *actor.Restarting:
-		s.leave()
+	case *actor.Stopping, *actor.Restarting:
+		s.leave(ctx)
 	case messages.EventsArrived:
 		if message.Life == s.life {
 			s.step(ctx, message)
@@ -92,7 +91,7 @@ func (s *shard) begin(ctx actor.Context) {
 	s.life = mine.life
 	if remembered := mine.remembered; remembered != nil {
 		mine.remembered = nil
-		s.live(ctx, remembered)
+		s.live(ctx, remembered, blame(s.opts.Crashed))
 		return
 	}
 	post, life := actorkit.Poster(ctx), s.life
@@ -107,23 +106,24 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 	if err != nil {
 		actorkit.Fail(err)
 	}
-	s.live(ctx, all[s.index])
+	s.live(ctx, all[s.index], blameNobody)
 }
 
-func (s *shard) live(ctx actor.Context, remembered *memories) {
+func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
 	var first []effect
-	s.machine, first = newMachine(remembered)
+	s.machine, first = newMachine(remembered, blame)
 	s.perform(ctx, first)
 	s.rest(ctx)
 	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
 }
 
 // leave ends a life. The executions end with it: that is no crash.
-func (s *shard) leave() {
+func (s *shard) leave(ctx actor.Context) {
 	s.sweep.Stop()
 	clear(s.keys)
+	s.step(ctx, stopping{guilty: s.starting})
 }
 
 // rest shows how much is remembered, until the next sweep.
@@ -140,7 +140,9 @@ func (s *shard) perform(ctx actor.Context, effects []effect) {
 	for _, one := range effects {
 		switch do := one.(type) {
 		case spawn:
+			s.starting = do.key
 			child := ctx.SpawnPrefix(s.opts.Execution, "x:")
+			s.starting = ""
 			s.children[do.key], s.keys[child.GetId()] = child, do.key
 		case resume:
 			ctx.Send(s.children[do.Key], do.ResumeExecution)

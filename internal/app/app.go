@@ -60,9 +60,11 @@ type App struct {
 	queue      *journal.Queue
 	outbox     *outbox.Outbox
 	quarantine *ingest.LedgerQuarantine
-	table      *destination.Table
-	gate       gatePort
-	server     *api.Server
+	// crashed reports that the process before this one crashed by itself.
+	crashed bool
+	table   *destination.Table
+	gate    gatePort
+	server  *api.Server
 
 	tree   *supervisors.Tree
 	pids   pids

@@ -80,6 +80,7 @@ func (a *App) openStore() error {
 		return fmt.Errorf("open the journal in %s (journal.directory): %w", section.Directory, err)
 	}
 	a.store = store
+	a.watchCrash(section.Directory)
 	a.log.Info("journal opened", logx.Path(section.Directory), zap.Duration("took", time.Since(began)))
 	return nil
 }

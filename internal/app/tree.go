@@ -109,6 +109,7 @@ func (a *App) executionsProps() *actor.Props {
 	shards := &executions.Options{
 		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: udp.ParseEntry, Log: log,
 		Metrics: executions.NewMetrics(a.reg), Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
+		Crashed:            a.crashed,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},
 		Execution:          one.Props(),

@@ -61,7 +61,7 @@ type Trial struct {
 	// Crashes counts the tries that ended in a crash.
 	Crashes int
 	// Underway reports that another one began. It has crashed, too, when this is
-	// what the next process, or the next life of the shard, finds.
+	// found after a crash of the whole process.
 	Underway bool
 }
 
