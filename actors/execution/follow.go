@@ -2,6 +2,7 @@ package execution
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -145,6 +146,9 @@ func (m *Machine) snapshot() []byte {
 // ended while nobody looked.
 func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
 	m.key, m.seen, m.hasState = r.Key, r.Seen, true
+	if r.Bare {
+		return m.resumeBare(now, r.Snapshot)
+	}
 	var s Snapshot
 	if err := json.Unmarshal(r.Snapshot, &s); err != nil {
 		return nil, fmt.Errorf("read snapshot of execution %s: %w", m.key, err)
@@ -164,4 +168,29 @@ func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float
 		effects = append(effects, m.armPoll(w, first), m.armGiveUp(w, giveUp))
 	}
 	return append(effects, m.finish()...), nil
+}
+
+// resumeBare ends the following with an alert of what can still be read of a
+// snapshot, whatever release wrote it.
+func (m *Machine) resumeBare(now time.Time, snapshot []byte) ([]Effect, error) {
+	var s struct {
+		Follows []struct {
+			Event messages.TaskEvent `json:"event"`
+		} `json:"follows"`
+	}
+	err := json.Unmarshal(snapshot, &s)
+	if err == nil && len(s.Follows) == 0 {
+		err = errors.New("it names no event")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the events in the snapshot of execution %s: %w", m.key, err)
+	}
+	var effects []Effect
+	for _, f := range s.Follows {
+		f.Event.Family = messages.FamilyDistribute // no other is followed
+		w := m.open(messages.EventPosition{}, f.Event)
+		w.bare = true
+		effects = append(effects, m.decideBare(now, w)...)
+	}
+	return effects, nil
 }

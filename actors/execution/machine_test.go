@@ -566,6 +566,36 @@ func TestResume_refusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
+func TestResume_endsBareWithAnAlertOfWhatCanStillBeRead(t *testing.T) {
+	for name, snapshot := range map[string]string{
+		"a snapshot of this release":  `{"v":1,"follows":[{"event":{"family":4,"taskId":"t","executionId":"exec-1"},"follow":{"since":"2026-05-06T14:23:45Z"}}]}`,
+		"a snapshot of a later one":   `{"v":99,"follows":[{"event":{"taskId":"t","executionId":"exec-1"},"follow":"new"}],"more":1}`,
+		"what is followed is damaged": `{"v":1,"follows":[{"event":{"taskId":"t"},"follow":{"since":"never"}}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, everyKind(everything), known(qlik.TaskDistribute).answer)
+			effects, err := w.machine.Resume(w.now, messages.ResumeExecution{Key: "exec-1", Snapshot: []byte(snapshot), Bare: true}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.perform(effects)
+			w.run(time.Minute)
+			got := w.alert()
+			if got.Kind != messages.DistributeTaskFailed || got.Event.TaskID != "t" || len(got.Degraded) == 0 {
+				t.Errorf("want a degraded alert of the followed event, got %+v", got)
+			}
+			if len(w.asked) > 0 || w.state != nil || !w.finished {
+				t.Errorf("want nobody asked and nothing followed, got %v, %s, finished %t", w.asked, w.state, w.finished)
+			}
+		})
+	}
+	for _, snapshot := range []string{"", "{", `{"v":99}`, "[]", `{"follows":[7]}`} {
+		if _, err := NewMachine(rules(everyKind(everything)), messages.Ref{}).Resume(epoch, messages.ResumeExecution{Snapshot: []byte(snapshot), Bare: true}, 0); err == nil {
+			t.Errorf("want an error for %q", snapshot)
+		}
+	}
+}
+
 // Whatever the QRS answers, and whenever: every event is handled exactly once,
 // every kind is alerted at most once, and the execution finishes.
 func TestMachine_alwaysEnds(t *testing.T) {
