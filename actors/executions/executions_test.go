@@ -3,8 +3,10 @@ package executions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,6 +43,10 @@ type fixture struct {
 	resumed []messages.ResumeExecution
 	got     []messages.TaskEventObserved
 	handle  func(ctx actor.Context, e messages.TaskEventObserved)
+	// resume is what an execution does with a snapshot; nil is nothing.
+	resume func(ctx actor.Context, r messages.ResumeExecution)
+	// crashed is how the process before ended.
+	crashed bool
 	// spawnPanics is how often spawning an execution crashes its shard.
 	spawnPanics int
 }
@@ -70,13 +76,21 @@ func (f *fixture) start() {
 	opts := &Options{
 		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
-		Decode:    func(raw []byte) (e messages.TaskEvent, err error) { return e, json.Unmarshal(raw, &e) },
-		Execution: kit.Props("execution", f.execution),
+		Decode:    decodeJSON,
+		Execution: kit.Props("execution", f.execution), Crashed: f.crashed,
 	}
 	pid, err := kit.System.Root.SpawnNamed(opts.Props(), "executions")
 	must(f.t, err)
 	f.pid = pid
 	synctest.Wait()
+}
+
+// decodeJSON reads an event, and panics over one that begins with a zero byte.
+func decodeJSON(raw []byte) (e messages.TaskEvent, err error) {
+	if raw[0] == 0 {
+		panic("on purpose")
+	}
+	return e, json.Unmarshal(raw, &e)
 }
 
 // Keep implements Quarantine.
@@ -100,6 +114,9 @@ func (f *fixture) execution() actor.Actor {
 		switch message := ctx.Message().(type) {
 		case messages.ResumeExecution:
 			f.resumed = append(f.resumed, message)
+			if f.resume != nil {
+				f.resume(ctx, message)
+			}
 		case messages.TaskEventObserved:
 			f.got = append(f.got, message)
 			f.handle(ctx, message)
@@ -113,6 +130,18 @@ func (f *fixture) stop() {
 	must(f.t, f.kit.System.Root.StopFuture(f.pid).Wait())
 	must(f.t, f.queue.Close(context.Background()))
 	must(f.t, f.ledger.Close(context.Background()))
+	synctest.Wait()
+}
+
+// kill ends the process as far as the journal can tell: nothing that happens
+// afterwards gets there.
+func (f *fixture) kill() {
+	f.t.Helper()
+	must(f.t, f.queue.Close(context.Background()))
+	must(f.t, f.ledger.Close(context.Background()))
+	if f.pid != nil {
+		must(f.t, f.kit.System.Root.StopFuture(f.pid).Wait())
+	}
 	synctest.Wait()
 }
 
@@ -269,6 +298,132 @@ func TestExecutions_rebuildACrashedExecutionAndTryLessEachTime(t *testing.T) {
 				if given := left > 0; given != tt.wantGiven {
 					t.Errorf("want given up %v, got %v", tt.wantGiven, given)
 				}
+				if kept := len(f.kept) == 1 && f.kept[0].Reason == "crashed" && strings.Contains(f.kept[0].Payload, `executionId\":\"a\"`); kept != tt.wantGiven {
+					t.Errorf("want the event in quarantine %v, got %+v", tt.wantGiven, f.kept)
+				}
+				if got := f.ledger.Len(outbox.BucketTrial); got != 0 {
+					t.Errorf("want no trial left behind, got %d", got)
+				}
+				f.stop()
+			})
+		})
+	}
+}
+
+// A process that dies without a word, again and again: what it leaves behind is
+// held against an execution when the process crashed by itself, and only then.
+func TestExecutions_countCrashesOfTheProcess(t *testing.T) {
+	for _, tt := range []struct {
+		crashed  bool
+		wantBare int // of ten processes, how many try with less
+		wantKept int
+	}{{true, 1, 1}, {false, 0, 0}} {
+		t.Run(fmt.Sprintf("crashed by itself %t", tt.crashed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, bare, kept := memory.New(), 0, 0
+				f := open(t, store)
+				f.append(failed("a"))
+				f.kill()
+				for range 10 {
+					time.Sleep(time.Second)
+					f = open(t, store)
+					f.crashed = tt.crashed
+					f.handle = func(actor.Context, messages.TaskEventObserved) {}
+					f.start()
+					for _, e := range f.got {
+						if e.Bare {
+							bare++
+						}
+					}
+					kept += len(f.kept)
+					f.kill()
+				}
+				if bare != tt.wantBare || kept != tt.wantKept {
+					t.Errorf("want %d bare tries and %d in quarantine, got %d and %d", tt.wantBare, tt.wantKept, bare, kept)
+				}
+			})
+		})
+	}
+}
+
+func TestExecutions_anOrderlyStopIsNoCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		for range 10 {
+			time.Sleep(time.Second)
+			f := open(t, store)
+			f.crashed = true
+			f.handle = func(actor.Context, messages.TaskEventObserved) {}
+			f.start()
+			if f.queue.Stats().Pending == 0 {
+				f.append(failed("a"))
+			}
+			if len(f.got) != 1 || f.got[0].Bare {
+				t.Fatalf("want one complete try in every process, got %+v", f.got)
+			}
+			f.stop()
+			if got := f.ledger.Len(outbox.BucketTrial); got != 0 {
+				t.Fatalf("want the try taken back, got %d trials", got)
+			}
+		}
+	})
+}
+
+func TestExecutions_anExecutionThatCrashesItsShardIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.spawnPanics = 99
+		f.start()
+		f.append(failed("a"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := f.queue.Stats().Pending; got != 0 || len(f.kept) != 1 {
+			t.Errorf("want the event in quarantine and nothing pending, got %d kept and %d pending", len(f.kept), got)
+		}
+		f.spawnPanics = 0
+		f.append(failed("b"))
+		if diff := cmp.Diff([]string{"b/failed"}, f.families()); diff != "" {
+			t.Errorf("want the others handled: %s", diff)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_aSnapshotThatCannotBeResumed(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		bareToo  bool // whether the bare try fails as well
+		wantKept []string
+	}{
+		{"ends bare", false, nil},
+		{"is in the quarantine as found", true, []string{`crashed snap\xff\"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketState, Key: "d", Value: []byte("snap\xff\"")}}, func(error) {})
+				synctest.Wait()
+				f.resume = func(ctx actor.Context, r messages.ResumeExecution) {
+					if !r.Bare || tt.bareToo {
+						actorkit.Fail(errors.New("on purpose"))
+					}
+					f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketState, Key: "d"}}, func(error) {})
+					ctx.Send(ctx.Parent(), messages.ExecutionFinished{Key: r.Key})
+				}
+				f.start()
+				if last := f.resumed[len(f.resumed)-1]; !last.Bare || len(f.resumed) != bareAfter+1 {
+					t.Errorf("want a bare try after %d complete ones, got %d tries, the last bare %t", bareAfter, len(f.resumed), last.Bare)
+				}
+				var kept []string
+				for _, d := range f.kept {
+					kept = append(kept, d.Reason+" "+d.Payload)
+				}
+				if diff := cmp.Diff(tt.wantKept, kept); diff != "" {
+					t.Error(diff)
+				}
+				if state, trials := f.ledger.Len(outbox.BucketState), f.ledger.Len(outbox.BucketTrial); state+trials != 0 {
+					t.Errorf("want nothing left in the ledger, got %d snapshots and %d trials", state, trials)
+				}
 				f.stop()
 			})
 		})
@@ -359,8 +514,11 @@ func TestExecutions_skipWhatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, memory.New())
 		f.start()
-		f.queue.Append([][]byte{[]byte("not json")}, func(journal.Seq, int, error) {})
+		f.queue.Append([][]byte{[]byte("not json"), []byte("\x00panic")}, func(journal.Seq, int, error) {})
 		f.append(failed("a"))
+		if len(f.kept) != 2 || f.kept[0].Reason != "unreadable" || f.kept[0].Payload != "not json" {
+			t.Errorf("want both entries in quarantine, got %+v", f.kept)
+		}
 		if len(f.got) != 1 || f.queue.Stats().Pending != 0 {
 			t.Errorf("want the readable event handled and nothing pending, got %d and %d", len(f.got), f.queue.Stats().Pending)
 		}

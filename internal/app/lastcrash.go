@@ -43,17 +43,21 @@ func (a *App) watchCrash(dir string) {
 // reportCrash returns what the process before this one wrote when it crashed,
 // nothing when it was stopped or killed, and has the runtime write to the same place.
 func reportCrash(dir string) (before []byte, err error) {
-	path := filepath.Join(dir, crashReport)
-	before, err = os.ReadFile(path)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the last crash: %w", err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	before, err = root.ReadFile(crashReport)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the last crash: %w", err)
 	}
 	if len(before) > 0 {
-		if err := os.Rename(path, filepath.Join(dir, lastReport)); err != nil {
+		if err := root.Rename(crashReport, lastReport); err != nil {
 			return before, fmt.Errorf("keep the last crash: %w", err)
 		}
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	file, err := root.OpenFile(crashReport, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return before, fmt.Errorf("make room for a crash: %w", err)
 	}
