@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -72,43 +73,53 @@ func recordSize(n, size int) int {
 	return minRecord + binary.MaxVarintLen32 + n*binary.MaxVarintLen32 + size
 }
 
-// encodeRecord packs entries. The entries of its second result are a copy that
-// stays valid.
-func encodeRecord(k kind, at time.Time, entries [][]byte) ([]byte, packed) {
-	size := 0
-	for _, e := range entries {
-		size += len(e)
-	}
-	buf := make([]byte, headerSize, recordSize(len(entries), size))
-	buf[0], buf[1] = recordPlain, byte(k)
-	binary.BigEndian.PutUint64(buf[2:], uint64(at.UnixNano()))
-	buf = binary.AppendUvarint(buf, uint64(len(entries)))
+// encoder packs records into memory that it uses again.
+type encoder struct{ plain, folded []byte }
 
-	inside := make([][]byte, len(entries))
-	for i, e := range entries {
-		buf = binary.AppendUvarint(buf, uint64(len(e)))
-		start := len(buf)
-		buf = append(buf, e...)
-		inside[i] = buf[start:len(buf):len(buf)]
+// keptScratch is how much memory an encoder keeps from one record to the next.
+const keptScratch = 4 << 20
+
+// encode packs entries. The record is valid until the next call.
+func (e *encoder) encode(k kind, at time.Time, entries [][]byte) []byte {
+	size := 0
+	for _, entry := range entries {
+		size += len(entry)
 	}
-	return seal(compressed(buf)), packed{at: at, entries: inside}
+	buf := slices.Grow(e.plain[:0], recordSize(len(entries), size))
+	buf = append(buf, recordPlain, byte(k))
+	buf = binary.BigEndian.AppendUint64(buf, uint64(at.UnixNano()))
+	buf = binary.AppendUvarint(buf, uint64(len(entries)))
+	for _, entry := range entries {
+		buf = binary.AppendUvarint(buf, uint64(len(entry)))
+		buf = append(buf, entry...)
+	}
+	e.plain = kept(buf)
+	return seal(e.compressed(buf))
 }
 
-// compressed returns the record without its checksum, in a buffer of its own,
-// as version 2 when that is smaller and as it is otherwise.
-func compressed(plain []byte) []byte {
+func kept(scratch []byte) []byte {
+	if cap(scratch) > keptScratch {
+		return nil
+	}
+	return scratch
+}
+
+// compressed returns the record without its checksum, as version 2 when that is
+// smaller and as it is otherwise.
+func (e *encoder) compressed(plain []byte) []byte {
 	body := plain[headerSize:]
 	if len(body) < worthCompressing {
 		return plain
 	}
-	out := make([]byte, headerSize+s2.MaxEncodedLen(len(body))+checksumSize)
-	packed := s2.Encode(out[headerSize:], body)
-	if len(packed) > len(body)*7/8 {
+	out := slices.Grow(e.folded[:0], headerSize+s2.MaxEncodedLen(len(body))+checksumSize)
+	e.folded = kept(out)
+	out = append(out, plain[:headerSize]...)
+	out[0] = recordCompressed
+	folded := s2.Encode(out[headerSize:cap(out)], body)
+	if len(folded) > len(body)*7/8 {
 		return plain
 	}
-	copy(out, plain[:headerSize])
-	out[0] = recordCompressed
-	return out[:headerSize+len(packed)]
+	return out[:headerSize+len(folded)]
 }
 
 // unfolded returns what stands between header and checksum, decompressed.
@@ -200,12 +211,11 @@ const (
 	opDelete byte = 2
 )
 
-func encodeOp(op Op) []byte {
+func appendOp(buf []byte, op Op) []byte {
 	what := opPut
 	if op.Value == nil {
 		what = opDelete
 	}
-	buf := make([]byte, 0, opSize(op))
 	buf = append(buf, what)
 	buf = binary.AppendUvarint(buf, uint64(len(op.Bucket)))
 	buf = append(buf, op.Bucket...)

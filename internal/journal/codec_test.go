@@ -33,7 +33,7 @@ func TestRecord_comesBackAsItWas(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			record, content := encodeRecord(kindQueue, when, row.entries)
+			record := encodeRecord(kindQueue, when, row.entries)
 			got, err := decodeRecord(kindQueue, record)
 			if err != nil {
 				t.Fatal(err)
@@ -42,14 +42,42 @@ func TestRecord_comesBackAsItWas(t *testing.T) {
 				t.Fatalf("want %d entries of %v, got %d of %v", len(row.entries), when, len(got.entries), got.at)
 			}
 			for i, want := range row.entries {
-				if !bytes.Equal(got.entries[i], want) || !bytes.Equal(content.entries[i], want) {
-					t.Errorf("entry %d: want %q, got %q and %q", i, want, got.entries[i], content.entries[i])
+				if !bytes.Equal(got.entries[i], want) {
+					t.Errorf("entry %d: want %q, got %q", i, want, got.entries[i])
 				}
 			}
 			if limit := recordSize(len(row.entries), sum(row.entries)); len(record) > limit {
 				t.Errorf("size: %d bytes are more than the predicted %d", len(record), limit)
 			}
 		})
+	}
+}
+
+func encodeRecord(k kind, at time.Time, entries [][]byte) []byte {
+	return new(encoder).encode(k, at, entries)
+}
+
+func TestEncoder_usesItsMemoryAgain(t *testing.T) {
+	var e encoder
+	for round := range 3 {
+		for _, entries := range [][][]byte{similarEntries(), nil, slicesOf(5000), sampleEntries} {
+			got, err := decodeRecord(kindQueue, e.encode(kindQueue, when, entries))
+			if err != nil || len(got.entries) != len(entries) {
+				t.Fatalf("round %d: want %d entries, got %d, %v", round, len(entries), len(got.entries), err)
+			}
+			for i, want := range entries {
+				if !bytes.Equal(got.entries[i], want) {
+					t.Errorf("round %d, entry %d: want %q, got %q", round, i, want, got.entries[i])
+				}
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { e.encode(kindQueue, when, sampleEntries) }); n != 0 {
+		t.Errorf("a record allocates %v times, want never", n)
+	}
+	e.encode(kindQueue, when, [][]byte{make([]byte, 2*keptScratch)})
+	if cap(e.plain)+cap(e.folded) > 2*keptScratch {
+		t.Errorf("after a large record %d bytes are kept", cap(e.plain)+cap(e.folded))
 	}
 }
 
@@ -71,18 +99,18 @@ func similarEntries() [][]byte {
 }
 
 func TestRecord_isCompressedWhereThatPays(t *testing.T) {
-	small, _ := encodeRecord(kindQueue, when, sampleEntries)
+	small := encodeRecord(kindQueue, when, sampleEntries)
 	if small[0] != recordPlain {
 		t.Errorf("want a small record left as it is, got version %d", small[0])
 	}
 	similar := similarEntries()
-	record, _ := encodeRecord(kindQueue, when, similar)
+	record := encodeRecord(kindQueue, when, similar)
 	if record[0] != recordCompressed || len(record) > sum(similar)/3 {
 		t.Errorf("want entries that are alike in a third of their size, got version %d, %d of %d bytes", record[0], len(record), sum(similar))
 	}
 	noise := make([]byte, 4<<10)
 	rand.NewChaCha8([32]byte{1}).Read(noise)
-	random, _ := encodeRecord(kindQueue, when, [][]byte{noise})
+	random := encodeRecord(kindQueue, when, [][]byte{noise})
 	if random[0] != recordPlain {
 		t.Errorf("want what does not shrink left as it is, got version %d", random[0])
 	}
@@ -91,18 +119,18 @@ func TestRecord_isCompressedWhereThatPays(t *testing.T) {
 func sum(entries [][]byte) int { return packed{entries: entries}.size() - len(entries)*sliceHeader }
 
 func TestRecord_refusesDamage(t *testing.T) {
-	good, _ := encodeRecord(kindQueue, when, sampleEntries)
+	good := encodeRecord(kindQueue, when, sampleEntries)
 	changed := func(at int, to byte) []byte {
 		b := bytes.Clone(good)
 		b[at] = to
 		return b
 	}
 	resealed := func(body []byte) []byte { // damage that the checksum covers
-		record, _ := encodeRecord(kindQueue, when, nil)
+		record := encodeRecord(kindQueue, when, nil)
 		return seal(append(record[:headerSize:headerSize], body...))
 	}
 	recompressed := func(body []byte) []byte {
-		record, _ := encodeRecord(kindQueue, when, nil)
+		record := encodeRecord(kindQueue, when, nil)
 		record[0] = recordCompressed
 		return seal(append(record[:headerSize:headerSize], body...))
 	}
@@ -150,7 +178,7 @@ func TestOp_comesBackAsItWas(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			entry := encodeOp(row.op)
+			entry := appendOp(nil, row.op)
 			got, err := decodeOp(entry)
 			if err != nil {
 				t.Fatal(err)
@@ -194,8 +222,8 @@ var goldenRecords = []struct {
 	{"queue.v1.hex", kindQueue, [][]byte{[]byte("/engine-reload-failed/;node1;task"), {}, {0xff, 0}}},
 	{"queue.v2.hex", kindQueue, similarEntries()},
 	{"ledger.v1.hex", kindLedger, [][]byte{
-		encodeOp(Op{Bucket: "notice", Key: "a1b2", Value: []byte(`{"v":1}`)}),
-		encodeOp(Op{Bucket: "cursor", Key: "events"}),
+		appendOp(nil, Op{Bucket: "notice", Key: "a1b2", Value: []byte(`{"v":1}`)}),
+		appendOp(nil, Op{Bucket: "cursor", Key: "events"}),
 	}},
 }
 
@@ -222,12 +250,12 @@ func TestRecord_readsEveryVersionEverWritten(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	for _, entries := range [][][]byte{nil, sampleEntries, {encodeOp(Op{Bucket: "b", Key: "k", Value: []byte("v")}), encodeOp(Op{})}} {
-		record, _ := encodeRecord(kindLedger, when, entries)
+	for _, entries := range [][][]byte{nil, sampleEntries, {appendOp(nil, Op{Bucket: "b", Key: "k", Value: []byte("v")}), appendOp(nil, Op{})}} {
+		record := encodeRecord(kindLedger, when, entries)
 		f.Add(record[headerSize : len(record)-checksumSize])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		record, _ := encodeRecord(kindLedger, when, nil)
+		record := encodeRecord(kindLedger, when, nil)
 		record = seal(append(record[:headerSize:headerSize], body...))
 		got, err := decodeRecord(kindLedger, record)
 		if err != nil {
@@ -236,7 +264,7 @@ func FuzzDecodeRecord(f *testing.F) {
 			}
 			return
 		}
-		again, _ := encodeRecord(kindLedger, got.at, got.entries)
+		again := encodeRecord(kindLedger, got.at, got.entries)
 		back, err := decodeRecord(kindLedger, again)
 		if err != nil || len(back.entries) != len(got.entries) {
 			t.Fatalf("written again: got %d entries, %v, want %d", len(back.entries), err, len(got.entries))
@@ -253,10 +281,10 @@ func FuzzDecodeRecord(f *testing.F) {
 
 // FuzzDecodeRaw gives the decoder bytes that nobody sealed.
 func FuzzDecodeRaw(f *testing.F) {
-	record, _ := encodeRecord(kindQueue, when, sampleEntries)
+	record := encodeRecord(kindQueue, when, sampleEntries)
 	f.Add(record)
 	f.Add([]byte{recordPlain})
-	similar, _ := encodeRecord(kindQueue, when, similarEntries())
+	similar := encodeRecord(kindQueue, when, similarEntries())
 	f.Add(similar)
 	f.Fuzz(func(t *testing.T, record []byte) {
 		if _, err := decodeRecord(kindQueue, record); err != nil && !errors.Is(err, ErrCorrupt) {

@@ -49,7 +49,8 @@ type Limits struct {
 type Log interface {
 	// Append makes record durable before it returns its place. A second Append
 	// with the same id, soon after one whose outcome was not learnt, adds
-	// nothing and returns the first one's place. Ids are unique per log.
+	// nothing and returns the first one's place. Ids are unique per log. The
+	// record is only valid during the call.
 	Append(ctx context.Context, id string, record []byte) (Seq, error)
 	// Read calls visit for every record from seq on, in order, up to the end at
 	// the time of the call. The slice is only valid during the call. It stops at

@@ -118,9 +118,15 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 // Commit does not block and keeps the order of calls; ops may be reused after
 // it returns. When the ledger is closed already, done runs before it returns.
 func (l *Ledger) Commit(ops []Op, done func(error)) {
-	entries := make([][]byte, len(ops))
+	size := 0
+	for _, op := range ops {
+		size += opSize(op)
+	}
+	slab, entries := make([]byte, 0, size), make([][]byte, len(ops))
 	for i, op := range ops {
-		entries[i] = encodeOp(op)
+		start := len(slab)
+		slab = appendOp(slab, op)
+		entries[i] = slab[start:len(slab):len(slab)]
 	}
 	l.pack.add(entries, func(_ Seq, _ int, err error) {
 		if err == nil {

@@ -46,10 +46,11 @@ type packer struct {
 	kind     kind
 	hooks    packerHooks
 	health   health
-	maxBytes int    // of a record
-	idPrefix string // tells this opening of the log from every other
-	written  uint64 // records, to number the ids; run only
-	lost     error  // ErrClosed once a pack had to be given up; run only
+	maxBytes int     // of a record
+	idPrefix string  // tells this opening of the log from every other
+	encoder  encoder // run only
+	written  uint64  // records, to number the ids; run only
+	lost     error   // ErrClosed once a pack had to be given up; run only
 	retries  atomic.Int64
 
 	mu      sync.Mutex
@@ -112,7 +113,7 @@ func (p *packer) start(ctx context.Context) {
 	go p.run(life)
 }
 
-// add queues entries. done always runs: at once with ErrClosed after close, else on the packer's goroutine.
+// add queues entries, which must not change any more. done always runs: at once with ErrClosed after close, else on the packer's goroutine.
 func (p *packer) add(entries [][]byte, done func(seq Seq, base int, err error)) {
 	r := request{entries: entries, done: done}
 	for _, e := range entries {
@@ -198,7 +199,11 @@ func (p *packer) take() (batch []request, closed bool) {
 
 // commit writes one pack and runs its callbacks.
 func (p *packer) commit(ctx context.Context, batch []request) {
-	var entries [][]byte
+	count := 0
+	for _, r := range batch {
+		count += len(r.entries)
+	}
+	entries := make([][]byte, 0, count)
 	for _, r := range batch {
 		entries = append(entries, r.entries...)
 	}
@@ -226,7 +231,8 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 // than the log remembers ids can do that; the copies then follow each other and
 // replay to the same state.
 func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
-	record, content := encodeRecord(p.kind, time.Now(), entries)
+	content := packed{at: time.Now(), entries: entries}
+	record := p.encoder.encode(p.kind, content.at, entries)
 	p.written++
 	id := fmt.Sprintf("%s-%d", p.idPrefix, p.written)
 	for failures := 1; ; failures++ {

@@ -116,7 +116,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 // goroutine when they are durable: entry i of the call is entry base+i of record
 // seq. Its error is ErrClosed or nil: a failing disk is retried, see Healthy; or
 // ErrTooLarge when the entries do not fit a record. Append does not block; the
-// entries must not be changed until done ran. When the queue is closed already,
+// entries are kept and must not be changed. When the queue is closed already,
 // done runs before Append returns.
 func (q *Queue) Append(entries [][]byte, done func(seq Seq, base int, err error)) {
 	q.pack.add(entries, done)
