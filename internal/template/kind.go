@@ -49,8 +49,10 @@ func TitleOf(a messages.Alert) string {
 		if a.Task.Type == qlik.TaskTypeUnknown {
 			return "Task " + string(OutcomeOf(a.Kind))
 		}
+		return Title(a.Kind)
+	default:
+		return Title(a.Kind)
 	}
-	return Title(a.Kind)
 }
 
 // OutcomeOf returns how the task of an alert kind ended.
