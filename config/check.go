@@ -230,6 +230,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 	out := make([]any, 0, min(len(y.Content), 1024))
 	for i, item := range y.Content {
 		where := fmt.Sprintf("%s[%d]", at, i)
+		c.seen.places[where] = place{line: item.Line, column: item.Column}
 		if c.visited > maxVisited {
 			return nil, false
 		}

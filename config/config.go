@@ -16,26 +16,22 @@ import (
 // Config is a loaded configuration. It is complete, checked and never changes;
 // it is safe for concurrent use.
 type Config struct {
-	file    string
-	baseDir string
-	root    *node
-	merged  *viper.Viper
-	sources map[string]Source
-	seen    *findings
-	ignored []Problem
-	core    core
+	file     string
+	baseDir  string
+	root     *node
+	merged   *viper.Viper
+	sources  map[string]Source
+	seen     *findings
+	ignored  []Problem
+	warnings []Problem
+	core     core
 }
 
 // newConfig decodes what was merged.
-func newConfig(l *loader, merged *viper.Viper, layers []layer) (*Config, error) {
+func newConfig(l *loader, merged *viper.Viper) (*Config, error) {
 	c := &Config{
 		file: l.options.Path, baseDir: l.baseDir, root: l.root, merged: merged,
-		sources: map[string]Source{}, seen: l.seen, ignored: l.problems.List,
-	}
-	for _, one := range layers {
-		for path, s := range one {
-			c.sources[path] = s.from
-		}
+		sources: l.sources, seen: l.seen,
 	}
 	if err := merged.Unmarshal(&c.core, strictly); err != nil {
 		return nil, fmt.Errorf("decode the configuration: %w", err)
@@ -81,6 +77,9 @@ func (c *Config) Section(path string, into any) error {
 
 // Ignored lists the problems that a lenient Load has passed over.
 func (c *Config) Ignored() []Problem { return slices.Clone(c.ignored) }
+
+// Warnings lists what the inspection found that the service can run with, sorted by place.
+func (c *Config) Warnings() []Problem { return slices.Clone(c.warnings) }
 
 // File returns the path of the configuration file as it was given, "" without one.
 func (c *Config) File() string { return c.file }

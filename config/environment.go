@@ -11,8 +11,11 @@ import (
 // envPrefix begins every environment variable that sets a key.
 const envPrefix = "BUTLER_"
 
-// environmentFile stands in the place of a file name in problems.
-const environmentFile = "environment"
+// These stand in the place of a file name in problems.
+const (
+	environmentFile = "environment"
+	commandLine     = "command line"
+)
 
 // EnvName returns the environment variable that sets the key at a path:
 // BUTLER_SLACKNOTIFICATION_ENABLE for slackNotification.enable. No key holds an

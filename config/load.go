@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -22,9 +23,25 @@ type Options struct {
 	Overrides map[string]any
 	// Schemas describe the sections of destinations.
 	Schemas []SchemaFragment
+	// Inspect says what else is wrong: what only the owner of a section can know.
+	// It gets a configuration in which whatever was refused before it counts as
+	// not set, and what it finds is listed with all other problems. Nil finds nothing.
+	Inspect func(*Config) []Finding
 	// Lenient loads in spite of problems: what is wrong counts as not set, and
 	// Config.Ignored tells what that was. A file that is no YAML stays an error.
 	Lenient bool
+}
+
+// Finding is what an inspection says about a key; the loader adds its place.
+type Finding struct {
+	// Path names the key below the root, list items included: "webhooks[0].url".
+	Path string
+	// Reason says what is wrong. It never holds a secret.
+	Reason string
+	// Suggestion says what to write instead; empty when nobody can know.
+	Suggestion string
+	// Warning marks what the service can run with.
+	Warning bool
 }
 
 // Load reads the configuration from all its sources. What is wrong with it is
@@ -54,6 +71,7 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 	}
 	l := &loader{
 		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
+		sources: map[string]Source{}, written: map[string]string{},
 	}
 	layers, ok := l.layers(data)
 	if !ok {
@@ -62,10 +80,20 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 	merged := l.merge(layers)
 	l.checkRequired(merged)
 	l.checkRules(merged)
+	c, err := newConfig(l, merged)
+	if err != nil {
+		return nil, errors.Join(l.problems.orNil(), err)
+	}
+	if o.Inspect != nil {
+		for _, f := range o.Inspect(c) {
+			l.reportFinding(f)
+		}
+	}
 	if err := l.problems.orNil(); err != nil && !o.Lenient {
 		return nil, err
 	}
-	return newConfig(l, merged, layers)
+	c.ignored, c.warnings = l.problems.List, l.problems.Warnings
+	return c, nil
 }
 
 // loader holds what the steps of one Load share.
@@ -75,6 +103,10 @@ type loader struct {
 	baseDir  string
 	problems *Problems
 	seen     *findings
+	// sources tell where the value of a key came from, by path.
+	sources map[string]Source
+	// written are the other names under which keys stand in the file, by path.
+	written map[string]string
 }
 
 // layers reads every source, the one of lowest rank first. It reports false when
@@ -94,9 +126,12 @@ func (l *loader) layers(data []byte) ([]layer, bool) {
 	}
 	out = append(out,
 		fromEnvironment(vars, l.options.ReservedEnv, l.root, source(environmentFile)),
-		fromOverrides(l.options.Overrides, l.root, source("command line")))
+		fromOverrides(l.options.Overrides, l.root, source(commandLine)))
 	for _, one := range out {
 		l.applyAliases(one)
+		for path, s := range one {
+			l.sources[path] = s.from
+		}
 	}
 	return out, true
 }
@@ -153,6 +188,7 @@ func (l *loader) applyAliases(values layer) {
 			delete(values, n.path)
 			if _, taken := values[n.Alias]; !taken {
 				values[n.Alias] = s
+				l.written[n.Alias] = n.path
 			}
 			if l.seen.derived[n.path] {
 				l.seen.derived[n.Alias] = true
@@ -230,15 +266,46 @@ func (l *loader) checkRequired(v *viper.Viper) {
 	}
 }
 
-// report notes a problem of a key at the place in the file that is closest to it,
-// unless the value of the key was refused already.
+// report notes a problem of a key.
 func (l *loader) report(path, reason, suggestion string) {
-	for _, p := range l.problems.List {
-		if p.Path == path || strings.HasPrefix(p.Path, path+"[") || strings.HasPrefix(p.Path, path+".") {
-			return
-		}
+	l.reportFinding(Finding{Path: path, Reason: reason, Suggestion: suggestion})
+}
+
+// reportFinding notes what is found of a key, at the place that is closest to
+// it, unless the value of the key was refused already.
+func (l *loader) reportFinding(f Finding) {
+	if slices.ContainsFunc(l.problems.List, func(p Problem) bool { return concerns(p, f.Path) }) {
+		return
 	}
-	p := Problem{File: l.options.Path, Path: path, Reason: reason, Suggestion: suggestion}
+	p := l.locate(f.Path)
+	p.Reason, p.Suggestion, p.Warning = oneLine(f.Reason, maxSentence), oneLine(f.Suggestion, maxSentence), f.Warning
+	l.problems.add(p)
+}
+
+// concerns reports whether a problem is one of the key at path, or of something in it.
+func concerns(p Problem, path string) bool {
+	if p.File == environmentFile && p.Path == EnvName(path) {
+		return true
+	}
+	shown := printable(path)
+	return p.Path == shown || strings.HasPrefix(p.Path, shown+"[") || strings.HasPrefix(p.Path, shown+".")
+}
+
+// locate returns a problem of the key at path with its place and nothing else:
+// the variable or the option that set it, or the line of the file that is closest.
+func (l *loader) locate(path string) Problem {
+	key, _, _ := strings.Cut(path, "[")
+	switch source := l.sources[key]; source.Kind {
+	case FromEnvironment:
+		return Problem{File: environmentFile, Path: source.Name + path[len(key):]}
+	case FromOverride:
+		return Problem{File: commandLine, Path: path}
+	case FromDefault, FromFile:
+	}
+	if other, ok := l.written[path]; ok {
+		path = other
+	}
+	p := Problem{File: l.options.Path, Path: path}
 	if p.File == "" {
 		p.File = environmentFile
 	}
@@ -248,7 +315,7 @@ func (l *loader) report(path, reason, suggestion string) {
 			break
 		}
 	}
-	l.problems.add(p)
+	return p
 }
 
 // parentOf returns the path of what is around a key or a list item, "" for a key of the root.

@@ -20,9 +20,12 @@ type Problem struct {
 	Reason string
 	// Suggestion says what to write instead; empty when nobody can know.
 	Suggestion string
+	// Warning marks what the service can run with.
+	Warning bool
 }
 
-// String returns the problem as one line: "file:line:column: path: reason (suggestion)".
+// String returns the problem as one line: "file:line:column: path: reason
+// (suggestion)". A warning says so before the path.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -31,6 +34,9 @@ func (p Problem) String() string {
 		if p.Column > 0 {
 			fmt.Fprintf(&b, ":%d", p.Column)
 		}
+	}
+	if p.Warning {
+		b.WriteString(": warning")
 	}
 	for _, part := range []string{p.Path, p.Reason} {
 		if part != "" {
@@ -49,16 +55,21 @@ type Problems struct {
 	List []Problem
 	// More counts the problems beyond the limit on List.
 	More int
+	// Warnings are told along with the problems.
+	Warnings []Problem
 }
 
 // maxProblems bounds what is told of one configuration; a file that is no
 // configuration at all would fill the terminal.
 const maxProblems = 100
 
-// Error returns one line per problem.
+// Count returns how many problems there are; warnings are none.
+func (p *Problems) Count() int { return len(p.List) + p.More }
+
+// Error returns one line per problem and warning, sorted by place.
 func (p *Problems) Error() string {
-	lines := make([]string, 0, len(p.List)+1)
-	for _, one := range p.List {
+	lines := make([]string, 0, len(p.List)+len(p.Warnings)+1)
+	for _, one := range byPlace(slices.Concat(p.List, p.Warnings)) {
 		lines = append(lines, one.String())
 	}
 	if p.More > 0 {
@@ -67,39 +78,56 @@ func (p *Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// add notes a problem.
+// add notes a problem or a warning.
 func (p *Problems) add(one Problem) {
-	if len(p.List) >= maxProblems {
-		p.More++
-		return
-	}
 	one.Path = printable(one.Path)
-	p.List = append(p.List, one)
+	switch {
+	case one.Warning && len(p.Warnings) < maxProblems:
+		p.Warnings = append(p.Warnings, one)
+	case one.Warning:
+	case len(p.List) >= maxProblems:
+		p.More++
+	default:
+		p.List = append(p.List, one)
+	}
 }
 
 // orNil returns p as an error, nil when there is no problem.
 func (p *Problems) orNil() error {
-	if len(p.List) == 0 {
+	p.Warnings = byPlace(p.Warnings)
+	if p.List = byPlace(p.List); len(p.List) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.List, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
 	return p
 }
 
-// maxShown bounds the text of others in a message, in characters.
-const maxShown = 80
+// byPlace sorts problems; those of one place keep their order.
+func byPlace(list []Problem) []Problem {
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return list
+}
+
+// Bounds on text of others in a message, in characters: a value or a key, and a
+// whole sentence.
+const (
+	maxShown    = 80
+	maxSentence = 300
+)
 
 // printable makes text of a file fit to be shown: one short line without control characters.
-func printable(s string) string {
+func printable(s string) string { return oneLine(s, maxShown) }
+
+// oneLine removes control characters, and what is beyond limit.
+func oneLine(s string, limit int) string {
 	count := 0
 	return strings.Map(func(r rune) rune {
 		count++
 		switch {
-		case count == maxShown+1:
+		case count == limit+1:
 			return '…'
-		case count > maxShown:
+		case count > limit:
 			return -1
 		case !unicode.IsPrint(r):
 			return '?'

@@ -14,8 +14,7 @@ type rule func(v *viper.Viper, report func(path, reason, suggestion string))
 
 // rules are all of them. Each one looks only at features that are switched on.
 var rules = []rule{
-	allowedSources, repositoryHeaders, influxVersion, smtpTLS,
-	retryOrder, journalOrder, cacheOrder, operationsAddress,
+	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress,
 }
 
 func (l *loader) checkRules(v *viper.Viper) {
@@ -57,35 +56,6 @@ func repositoryHeaders(v *viper.Viper, report func(path, reason, suggestion stri
 		}
 	}
 	report(key, "has no header "+userHeader, `add {name: X-Qlik-User, value: "UserDirectory=Internal; UserId=sa_repository"}`)
-}
-
-// influxVersion checks the login of the version in use.
-func influxVersion(v *viper.Viper, report func(path, reason, suggestion string)) {
-	if !v.GetBool("influxDb.enable") {
-		return
-	}
-	version := v.GetInt("influxDb.version")
-	needs := map[int][]string{
-		1: {"v1Config.dbName"},
-		2: {"v2Config.org", "v2Config.bucket", "v2Config.token"},
-		3: {"v3Config.database", "v3Config.token"},
-	}[version]
-	if version == 1 && v.GetBool("influxDb.v1Config.auth.enable") {
-		needs = append(needs, "v1Config.auth.username", "v1Config.auth.password")
-	}
-	for _, name := range needs {
-		if path := "influxDb." + name; v.GetString(path) == "" {
-			report(path, fmt.Sprintf("is missing for InfluxDB version %d", version), "set it, or set influxDb.enable to false")
-		}
-	}
-}
-
-func smtpTLS(v *viper.Viper, report func(path, reason, suggestion string)) {
-	const tls = "emailNotification.smtp.tls."
-	if v.GetBool("emailNotification.enable") && !v.GetBool("emailNotification.smtp.secure") &&
-		v.GetBool(tls+"ignoreTLS") && v.GetBool(tls+"requireTLS") {
-		report(tls+"ignoreTLS", "contradicts requireTLS", "set one of the two to false")
-	}
 }
 
 func retryOrder(v *viper.Viper, report func(path, reason, suggestion string)) {

@@ -34,7 +34,7 @@ func (s Source) String() string {
 	case FromEnvironment:
 		return "environment " + s.Name
 	case FromOverride:
-		return "command line"
+		return commandLine
 	default:
 		return "default"
 	}

@@ -184,14 +184,6 @@ func TestRules(t *testing.T) {
 			"influx without a host", "influxDb: {enable: true}",
 			[]string{"2:3: influxDb.hostIP: is missing (set it, or set influxDb.enable to false)"},
 		},
-		{
-			"influx 1 with a login", "influxDb: {enable: true, hostIP: db, auth: {enable: true, username: joe}}",
-			[]string{"2:3: influxDb.v1Config.auth.password: is missing for InfluxDB version 1 (set it, or set influxDb.enable to false)"},
-		},
-		{
-			"influx 3 without a token", "influxDb: {enable: true, hostIP: db, version: 3, v3Config: {database: x}}",
-			[]string{"2:52: influxDb.v3Config.token: is missing for InfluxDB version 3 (set it, or set influxDb.enable to false)"},
-		},
 		{"influx 4", "influxDb: {version: 4}", []string{"2:23: influxDb.version: is out of range (from 1 to 3)"}},
 		{
 			"email without a server", "emailNotification: {enable: true, smtp: {port: 587}}",
@@ -210,10 +202,6 @@ func TestRules(t *testing.T) {
 		},
 		{"event off needs nothing", "slackNotification: {enable: true}", nil},
 		{"destination off needs nothing", "slackNotification: {reloadTaskFailure: {enable: true}}", nil},
-		{
-			"contradicting TLS", "emailNotification: {enable: true, smtp: {host: mail, secure: false, tls: {ignoreTLS: true}}}",
-			[]string{"2:77: emailNotification.smtp.tls.ignoreTLS: contradicts requireTLS (set one of the two to false)"},
-		},
 		{
 			"webhook with a CA but no file", "webhookNotification: {reloadTaskFailure: {webhooks: [{webhookURL: 'https://a', cert: {enable: true}}]}}",
 			[]string{"2:56: webhookNotification.reloadTaskFailure.webhooks[0].cert.certCA: is missing"},

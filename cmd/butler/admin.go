@@ -47,7 +47,7 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 	if o.address != "" {
 		return use(remote{o.address})
 	}
-	cfg, err := o.run.load()
+	cfg, err := o.run.load(nil)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"butler/config"
 	"butler/internal/app"
@@ -17,7 +18,8 @@ func newCheck() *cobra.Command {
 		Short: "Check a configuration file and say what it does; change nothing",
 		Long: `Reads a configuration file as the service would, with the environment variables
 that count for it, and prints either every problem as file:line:column (exit
-code 1) or which destinations it sends to and which keys have no effect.
+code 1), or which destinations it sends to, which keys have no effect, and
+warnings of what the service could run with (exit code 0).
 Without FILE it checks the one named by ` + configEnv + `.`,
 		Example: "  butler check butler.yaml",
 		Args:    cobra.MaximumNArgs(1),
@@ -29,7 +31,7 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 			if o.configFile == "" {
 				return errors.New("name the file to check")
 			}
-			cfg, err := o.load()
+			cfg, err := o.load(app.Inspection{Elsewhere: true}.Findings)
 			if err != nil {
 				return err
 			}
@@ -41,19 +43,19 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 // report says what a good configuration does.
 func report(cmd *cobra.Command, cfg *config.Config) error {
 	out := cmd.OutOrStdout()
-	checked, err := app.Check(cfg)
+	table, err := app.Table(cfg, zap.NewNop())
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s: no problems\n", cfg.File())
-	for _, b := range checked.Table.Built() {
+	for _, b := range table.Built() {
 		fmt.Fprintf(out, "  sends      %s\n", b.Instance.Name)
 	}
-	if len(checked.Table.Built()) == 0 {
+	if len(table.Built()) == 0 {
 		fmt.Fprintln(out, "  sends      nothing: no destination is enabled")
 	}
-	if checked.Absent != nil {
-		fmt.Fprintf(out, "  missing    %v; the service does not start on this machine\n", checked.Absent)
+	for _, p := range cfg.Warnings() {
+		fmt.Fprintln(out, p)
 	}
 	for _, line := range cfg.Notes() {
 		fmt.Fprintf(out, "  note       %s\n", line)

@@ -47,7 +47,7 @@ func execute(ctx context.Context, args []string) int {
 // their own that begin with the place, so that editors find it.
 func complain(out io.Writer, err error) {
 	if problems, ok := errors.AsType[*config.Problems](err); ok {
-		fmt.Fprintf(out, "%v\nbutler: problems in the configuration: %d\n", problems, len(problems.List)+problems.More)
+		fmt.Fprintf(out, "%v\nbutler: problems in the configuration: %d\n", problems, problems.Count())
 		return
 	}
 	if !errors.Is(err, errReported) {

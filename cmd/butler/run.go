@@ -37,7 +37,7 @@ func (o *runOptions) register(cmd *cobra.Command) {
 	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logLevels, ", ")+"; replaces logLevel of the file")
 	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
-	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged, and its key has the default")
+	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
 	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "accepted, without effect until there is a REST API: its calls per minute and client")
 	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
 	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
@@ -104,15 +104,16 @@ func (o *runOptions) overrides() (map[string]any, error) {
 	return out, nil
 }
 
-// load reads the configuration with everything that the options say.
-func (o *runOptions) load() (*config.Config, error) {
+// load reads the configuration with everything that the options say. inspect
+// finds what the schema cannot know; nil looks for nothing more.
+func (o *runOptions) load(inspect func(*config.Config) []config.Finding) (*config.Config, error) {
 	overrides, err := o.overrides()
 	if err != nil {
 		return nil, err
 	}
 	return config.Load(config.Options{
 		Path: o.configFile, Environ: os.Environ(), ReservedEnv: []string{configEnv},
-		Overrides: overrides, Schemas: app.Schemas(), Lenient: o.skipVerification,
+		Overrides: overrides, Schemas: app.Schemas(), Inspect: inspect, Lenient: o.skipVerification,
 	})
 }
 
@@ -139,7 +140,7 @@ BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 
 // run is the life of the service: it ends with ctx, or when the service cannot go on.
 func run(ctx context.Context, o runOptions) error {
-	cfg, err := o.load()
+	cfg, err := o.load(app.Inspection{Isolated: o.isolated}.Findings)
 	if err != nil {
 		return err
 	}

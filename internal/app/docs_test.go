@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"butler/config"
 	"butler/internal/app"
 	"butler/internal/demo"
@@ -114,9 +116,9 @@ func everything(t *testing.T) *destination.Table {
 	must(t, err)
 	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas()})
 	must(t, err)
-	checked, err := app.Check(cfg)
+	table, err := app.Table(cfg, zap.NewNop())
 	must(t, err)
-	return checked.Table
+	return table
 }
 
 func TestDocs_destinationsPage(t *testing.T) {

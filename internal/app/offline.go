@@ -4,41 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
 	"go.uber.org/zap"
 
 	"butler/config"
-	"butler/internal/destination"
 	"butler/messages"
 	"butler/supervisors"
 )
-
-// Checked is what a configuration describes.
-type Checked struct {
-	Table *destination.Table
-	// Absent names a file that the connection to the repository needs and that is
-	// not on this machine, nil when all are. The service does not start without it,
-	// but the configuration may be meant for another machine.
-	Absent error
-}
-
-// Check builds everything that a configuration describes and throws it away:
-// what it returns without an error and with nothing absent, the service would
-// start with.
-func Check(cfg *config.Config) (Checked, error) {
-	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry()}
-	if err := a.buildTable(); err != nil {
-		return Checked{}, err
-	}
-	err := a.buildGate()
-	if errors.Is(err, fs.ErrNotExist) {
-		return Checked{Table: a.table, Absent: err}, nil
-	}
-	return Checked{Table: a.table}, errors.Join(err, a.closer.close(context.Background(), a.log))
-}
 
 // OfflineAdmin is what an operator may look at and change while the service does not run.
 type OfflineAdmin struct{ admin }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -33,9 +34,8 @@ func Schemas() []config.SchemaFragment {
 	return out
 }
 
-// Table builds the routing table of a configuration: every configured
-// destination instance, and who is told of what.
-func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
+// dependencies are what the program gives every destination.
+func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 	links := cfg.Links()
 	deps := destination.Deps{
 		Log:  log,
@@ -49,13 +49,25 @@ func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 	for _, g := range links.Generic {
 		deps.Links.Generic = append(deps.Links.Generic, template.GenericURL(g))
 	}
+	return deps
+}
+
+// Table builds the routing table of a configuration: every configured
+// destination instance, and who is told of what. What cannot work is an error,
+// but is left out of a configuration that was loaded in spite of its problems.
+func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
+	deps := dependencies(cfg, log)
 	var built []destination.Built
+	var left error
 	for _, definition := range all.Definitions() {
 		instances, err := definition.Build(cfg.Section, deps)
-		if err != nil {
-			return nil, err
-		}
-		built = append(built, instances...)
+		built, left = append(built, instances...), errors.Join(left, err)
+	}
+	if left != nil && len(cfg.Ignored()) == 0 {
+		return nil, left
+	}
+	if left != nil {
+		log.Error("destinations that cannot work as they are configured are left out", logx.Err(left))
 	}
 	return destination.NewTable(built)
 }
@@ -82,17 +94,8 @@ func (a *App) buildGate() error {
 		return nil
 	}
 	gate := a.cfg.Gate()
-	options := qrs.Options{
-		Host: section.Host, Port: section.Port, UseSSL: section.UseSSL,
-		InsecureSkipVerify: !section.RejectUnauthorized,
-		Timeout:            gate.Timeout, MaxConns: gate.MaxConcurrent, Metrics: qrs.NewMetrics(a.reg),
-	}
-	if section.UseSSL {
-		options.CertFile, options.KeyFile, options.CAFile = section.ClientCert, section.ClientKey, section.CA
-	}
-	for _, h := range section.Headers {
-		options.Headers = append(options.Headers, qrs.Header{Name: h.Name, Value: h.Value.Reveal()})
-	}
+	options := repositoryOptions(section)
+	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, qrs.NewMetrics(a.reg)
 	client, err := qrs.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)
@@ -102,6 +105,20 @@ func (a *App) buildGate() error {
 	})}
 	a.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
 	return nil
+}
+
+// repositoryOptions say where the repository is and how to log in.
+func repositoryOptions(section config.QRS) qrs.Options {
+	options := qrs.Options{
+		Host: section.Host, Port: section.Port, UseSSL: section.UseSSL, InsecureSkipVerify: !section.RejectUnauthorized,
+	}
+	if section.UseSSL {
+		options.CertFile, options.KeyFile, options.CAFile = section.ClientCert, section.ClientKey, section.CA
+	}
+	for _, h := range section.Headers {
+		options.Headers = append(options.Headers, qrs.Header{Name: h.Name, Value: h.Value.Reveal()})
+	}
+	return options
 }
 
 // port returns the QRS for the gate; nil when there is none.
@@ -151,7 +168,10 @@ func (a *App) say() {
 		a.log.Info("assumed", zap.String("what", line))
 	}
 	for _, p := range a.cfg.Ignored() {
-		a.log.Error("problem in the configuration is ignored, its key counts as not set", zap.String("problem", p.String()))
+		a.log.Error("problem in the configuration is ignored", zap.String("problem", p.String()))
+	}
+	for _, p := range a.cfg.Warnings() {
+		a.log.Warn("configuration", zap.String("problem", p.String()))
 	}
 	for _, line := range a.cfg.Notes() {
 		a.log.Warn("note", zap.String("what", line))

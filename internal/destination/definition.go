@@ -1,9 +1,11 @@
 package destination
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,6 +26,14 @@ type Deps struct {
 	BaseDir string
 }
 
+// Path makes a path of the configuration absolute. An empty path stays empty.
+func (d Deps) Path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(d.BaseDir, p)
+}
+
 // HTTPOptions describe an outgoing client.
 type HTTPOptions struct {
 	Timeout time.Duration
@@ -39,9 +49,12 @@ type Spec[C any] struct {
 	Section string
 	// Schema describes the keys of the section (embedded schema.yaml).
 	Schema []byte
+	// Check finds everything in the section that is not as it should be, as long as
+	// what it belongs to is switched on. It changes nothing and calls nobody.
+	Check func(c C, d Deps) Problems
 	// Instances lists the configured uses; none when the destination is off.
-	Instances func(c C, d Deps) ([]Instance, error)
-	// New builds the destination behind one instance.
+	Instances func(c C) []Instance
+	// New builds the destination behind one instance, with whose keys nothing is wrong.
 	New func(c C, i Instance, d Deps) (Destination, error)
 	// Templates are the built-in templates, named as a user's override would be; nil without any.
 	Templates fs.FS
@@ -52,8 +65,12 @@ type Definition struct {
 	Name    string
 	Section string
 	Schema  []byte
-	build   func(decode func(section string, into any) error, d Deps) ([]Built, error)
+	check   func(decode Decode, d Deps) (Problems, error)
+	build   func(decode Decode, d Deps) ([]Built, error)
 }
+
+// Decode reads a section of the configuration, checked against the schema, into a struct.
+type Decode func(section string, into any) error
 
 // Built is a configured instance with the destination behind it.
 type Built struct {
@@ -63,36 +80,70 @@ type Built struct {
 
 // Define erases the type of a Spec. It panics on nonsense, at start-up.
 func Define[C any](name string, s Spec[C]) Definition {
-	if name == "" || s.Section == "" || s.Instances == nil || s.New == nil || len(s.Schema) == 0 {
-		panic(fmt.Sprintf("BUG: destination %q needs a name, a section, a schema, Instances and New", name))
+	if name == "" || s.Section == "" || s.Check == nil || s.Instances == nil || s.New == nil || len(s.Schema) == 0 {
+		panic(fmt.Sprintf("BUG: destination %q needs a name, a section, a schema, Check, Instances and New", name))
 	}
 	return Definition{
 		Name: name, Section: s.Section, Schema: s.Schema,
-		build: func(decode func(string, any) error, d Deps) ([]Built, error) {
-			var c C
-			if err := decode(s.Section, &c); err != nil {
-				return nil, fmt.Errorf("read section %s: %w", s.Section, err)
-			}
-			instances, err := s.Instances(c, d)
+		check: func(decode Decode, d Deps) (Problems, error) {
+			c, err := s.read(decode)
 			if err != nil {
-				return nil, fmt.Errorf("set up %s: %w", name, err)
+				return nil, err
 			}
-			built := make([]Built, 0, len(instances))
-			for _, i := range instances {
-				i.Integration = name
-				dest, err := s.New(c, i, d)
-				if err != nil {
-					return nil, fmt.Errorf("set up %s: %w", i.Name, err)
-				}
-				built = append(built, Built{Instance: i, Destination: dest})
-			}
-			return built, nil
+			return s.Check(c, d).Below(s.Section), nil
 		},
+		build: func(decode Decode, d Deps) ([]Built, error) { return s.build(name, decode, d) },
 	}
 }
 
-// Build reads the destination's section through decode and builds every configured instance.
-func (d Definition) Build(decode func(section string, into any) error, deps Deps) ([]Built, error) {
+func (s Spec[C]) read(decode Decode) (C, error) {
+	var c C
+	if err := decode(s.Section, &c); err != nil {
+		return c, fmt.Errorf("read section %s: %w", s.Section, err)
+	}
+	return c, nil
+}
+
+func (s Spec[C]) build(name string, decode Decode, d Deps) ([]Built, error) {
+	c, err := s.read(decode)
+	if err != nil {
+		return nil, err
+	}
+	problems, instances := s.Check(c, d), s.Instances(c)
+	paths := make([]string, 0, len(instances))
+	for _, i := range instances {
+		paths = append(paths, i.Path)
+	}
+	built := make([]Built, 0, len(instances))
+	var left error
+	for _, i := range instances {
+		i.Integration = name
+		dest, err := s.one(c, i, problems, paths, d)
+		if err != nil {
+			left = errors.Join(left, fmt.Errorf("set up %s: %w", i.Name, err))
+			continue
+		}
+		built = append(built, Built{Instance: i, Destination: dest})
+	}
+	return built, left
+}
+
+// one builds the destination behind one instance, unless its configuration forbids it.
+func (s Spec[C]) one(c C, i Instance, problems Problems, paths []string, d Deps) (Destination, error) {
+	if p, wrong := problems.against(i.Path, paths); wrong {
+		return nil, p
+	}
+	return s.New(c, i, d)
+}
+
+// Check reads the destination's section through decode and lists what is wrong
+// with it. Paths begin at the root of the configuration.
+func (d Definition) Check(decode Decode, deps Deps) (Problems, error) { return d.check(decode, deps) }
+
+// Build reads the destination's section through decode and builds every
+// configured instance. One that cannot work as it is configured is left out,
+// and the error says so of each.
+func (d Definition) Build(decode Decode, deps Deps) ([]Built, error) {
 	deps.Log = deps.Log.Named(d.Name)
 	return d.build(decode, deps)
 }

@@ -48,6 +48,9 @@ type Receipt struct {
 type Instance struct {
 	// Name is unique, stable and a metric label: "email/reload_task_failed", "webhook/reload_task_failed/1".
 	Name string
+	// Path names the key below the section that configures it alone: "reloadTaskFailure",
+	// "reloadTaskFailure.webhooks[0]". What is wrong there concerns no other instance.
+	Path string
 	// Integration is the destination's name: "email", "slack", ...
 	Integration string
 	// Kinds are the alert kinds it carries.

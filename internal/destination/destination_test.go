@@ -91,15 +91,26 @@ type sampleSection struct{ Names []string }
 func sampleSpec() destination.Spec[sampleSection] {
 	return destination.Spec[sampleSection]{
 		Section: "sample", Schema: []byte("- {key: sample}"),
-		Instances: func(c sampleSection, _ destination.Deps) ([]destination.Instance, error) {
-			var out []destination.Instance
-			for _, name := range c.Names {
-				if name == "wrong" {
-					return nil, errors.New("the name is wrong")
+		Check: func(c sampleSection, _ destination.Deps) destination.Problems {
+			var p destination.Problems
+			for i, name := range c.Names {
+				switch name {
+				case "wrong":
+					p.Wrong(fmt.Sprintf("names[%d].host", i), "is no host", "write a name")
+				case "odd":
+					p.Warn(fmt.Sprintf("names[%d]", i), "is odd", "")
+				case "poison":
+					p.Wrong("server", "is missing", "")
 				}
-				out = append(out, destination.Instance{Name: "sample/" + name})
 			}
-			return out, nil
+			return p
+		},
+		Instances: func(c sampleSection) []destination.Instance {
+			var out []destination.Instance
+			for i, name := range c.Names {
+				out = append(out, destination.Instance{Name: "sample/" + name, Path: fmt.Sprintf("names[%d]", i)})
+			}
+			return out
 		},
 		New: func(_ sampleSection, i destination.Instance, _ destination.Deps) (destination.Destination, error) {
 			if i.Name == "sample/broken" {
@@ -112,7 +123,7 @@ func sampleSpec() destination.Spec[sampleSection] {
 
 func TestDefine_buildsEveryInstanceOfTheSection(t *testing.T) {
 	definition := destination.Define("sample", sampleSpec())
-	decode := func(names ...string) func(string, any) error {
+	decode := func(names ...string) destination.Decode {
 		return func(section string, into any) error {
 			if section != "sample" {
 				t.Errorf("section %q was read", section)
@@ -133,11 +144,11 @@ func TestDefine_buildsEveryInstanceOfTheSection(t *testing.T) {
 		t.Error(diff)
 	}
 	for name, row := range map[string]struct {
-		decode func(string, any) error
+		decode destination.Decode
 		want   string
 	}{
 		"unreadable section": {func(string, any) error { return errors.New("line 3 is no YAML") }, "read section sample: line 3 is no YAML"},
-		"wrong settings":     {decode("wrong"), "set up sample: the name is wrong"},
+		"wrong settings":     {decode("a", "wrong"), "set up sample/wrong: names[1].host: is no host (write a name)"},
 		"wrong instance":     {decode("a", "broken"), "set up sample/broken: no such file"},
 	} {
 		if _, err := definition.Build(row.decode, nopDeps()); err == nil || err.Error() != row.want {
@@ -146,10 +157,57 @@ func TestDefine_buildsEveryInstanceOfTheSection(t *testing.T) {
 	}
 }
 
+func TestCheck_listsEverythingBelowTheRoot(t *testing.T) {
+	definition := destination.Define("sample", sampleSpec())
+	got, err := definition.Check(names("wrong", "odd", "a", "wrong"), nopDeps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := destination.Problems{
+		{Path: "sample.names[0].host", Reason: "is no host", Suggestion: "write a name"},
+		{Path: "sample.names[1]", Reason: "is odd", Warning: true},
+		{Path: "sample.names[3].host", Reason: "is no host", Suggestion: "write a name"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestBuild_leavesOutWhatIsWrongAndNothingElse(t *testing.T) {
+	definition := destination.Define("sample", sampleSpec())
+	for name, row := range map[string]struct{ configured, built []string }{
+		"one is wrong":            {[]string{"a", "wrong", "b"}, []string{"sample/a", "sample/b"}},
+		"a warning costs nothing": {[]string{"a", "odd"}, []string{"sample/a", "sample/odd"}},
+		"what all share is wrong": {[]string{"a", "poison"}, nil},
+		"the tenth is not the first": {
+			[]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "wrong"},
+			[]string{"sample/a", "sample/b", "sample/c", "sample/d", "sample/e", "sample/f", "sample/g", "sample/h", "sample/i", "sample/j"},
+		},
+	} {
+		built, err := definition.Build(names(row.configured...), nopDeps())
+		var got []string
+		for _, b := range built {
+			got = append(got, b.Instance.Name)
+		}
+		if diff := cmp.Diff(row.built, got); diff != "" || (err == nil) != (len(got) == len(row.configured)) {
+			t.Errorf("%s: error %v, built (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+// names returns the section of the sample with these names.
+func names(list ...string) destination.Decode {
+	return func(_ string, into any) error {
+		into.(*sampleSection).Names = list
+		return nil
+	}
+}
+
 func TestDefine_panicsOnNonsense(t *testing.T) {
 	for name, spoil := range map[string]func(*destination.Spec[sampleSection]){
 		"no section":   func(s *destination.Spec[sampleSection]) { s.Section = "" },
 		"no schema":    func(s *destination.Spec[sampleSection]) { s.Schema = nil },
+		"no Check":     func(s *destination.Spec[sampleSection]) { s.Check = nil },
 		"no instances": func(s *destination.Spec[sampleSection]) { s.Instances = nil },
 		"no New":       func(s *destination.Spec[sampleSection]) { s.New = nil },
 	} {

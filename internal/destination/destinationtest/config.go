@@ -7,13 +7,15 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"go.yaml.in/yaml/v3"
+
+	"butler/internal/destination"
 )
 
 // Decoder returns a function that reads sections of a YAML text as the program
 // does: keys in any case, aliases resolved, defaults of the schema filled in,
 // keys that the schema does not know refused. The text begins at the section,
 // with or without the root key Butler.
-func Decoder(text string, schema []byte) func(section string, into any) error {
+func Decoder(text string, schema []byte) destination.Decode {
 	return func(section string, into any) error {
 		root, err := parseConfig(text)
 		if err != nil {
@@ -118,6 +120,7 @@ type schemaRow struct {
 	Default any    `yaml:"default"`
 	Alias   string `yaml:"alias"`
 	Extra   bool   `yaml:"extra"`
+	Pending bool   `yaml:"pending"`
 	Doc     string `yaml:"doc"`
 }
 

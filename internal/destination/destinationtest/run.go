@@ -27,6 +27,10 @@ type Fixture struct {
 	Config func(address string) string
 	// Secrets are texts of that configuration that must never be shown.
 	Secrets []string
+	// Mistakes is a configuration with independent mistakes, two at least where
+	// there are two keys, and the paths of what is wrong, from the root.
+	Mistakes      string
+	MistakenPaths []string
 	// Peer starts the provider; nil starts one that speaks HTTP.
 	Peer func(t *testing.T) *Peer
 	// Outcomes are what each answer of the provider means; nil means HTTPOutcomes.
@@ -103,6 +107,7 @@ func Run(t *testing.T, fx Fixture) {
 	t.Helper()
 	t.Run("schema parses and README names every key", fx.testDocumented)
 	t.Run("sample configuration builds", fx.testBuilds)
+	t.Run("mistakes are told all at once", fx.testMistakes)
 	t.Run("payloads", fx.testPayloads)
 	t.Run("outcomes", fx.testOutcomes)
 	t.Run("cancelled attempt ends at once", fx.testCancelled)
@@ -135,6 +140,9 @@ func (fx Fixture) start(t *testing.T) *bench {
 	b.log = logs
 	deps := Deps(t)
 	deps.Log = zap.New(core)
+	if problems, err := fx.Definition.Check(fx.decoder(peer.Address), deps); err != nil || len(problems) > 0 {
+		t.Fatalf("the sample configuration has problems: %v, %v", problems, err)
+	}
 	built, err := fx.Definition.Build(fx.decoder(peer.Address), deps)
 	if err != nil {
 		t.Fatalf("build the sample configuration: %v", err)
@@ -144,7 +152,7 @@ func (fx Fixture) start(t *testing.T) *bench {
 	return b
 }
 
-func (fx Fixture) decoder(address string) func(string, any) error {
+func (fx Fixture) decoder(address string) destination.Decode {
 	return Decoder(fx.Config(address), fx.Definition.Schema)
 }
 

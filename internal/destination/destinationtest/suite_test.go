@@ -45,6 +45,7 @@ type fault struct {
 	deliver func(s *sample, ctx context.Context, n messages.Notice) error
 	client  func(*http.Client)
 	section string
+	check   func(sampleConfig) destination.Problems
 	fails   string
 }
 
@@ -123,7 +124,37 @@ var faults = map[string]fault{
 	}},
 	"follows every redirect":          {fails: "redirects", client: func(c *http.Client) { c.CheckRedirect = nil }},
 	"has a key that nobody documents": {fails: "README", section: sampleSchema + `- {key: sample.hidden, type: str, doc: "Hidden"}` + "\n"},
-	"changes its message":             {fails: "complete", deliver: func(s *sample, ctx context.Context, _ messages.Notice) error { return s.send(ctx, "another text") }},
+	"tells the first mistake only": {fails: "mistakes", check: func(c sampleConfig) destination.Problems {
+		return checkSample(c)[:min(1, len(checkSample(c)))]
+	}},
+	"shows a secret in a problem": {fails: "mistakes", check: func(c sampleConfig) destination.Problems {
+		p := checkSample(c)
+		for i := range p {
+			p[i].Reason = c.Token.Reveal() + " is wrong"
+		}
+		return p
+	}},
+	"takes mistakes for warnings": {fails: "mistakes", check: func(c sampleConfig) destination.Problems {
+		p := checkSample(c)
+		for i := range p {
+			p[i].Warning = true
+		}
+		return p
+	}},
+	"names keys that do not exist": {fails: "mistakes", check: func(c sampleConfig) destination.Problems { return checkSample(c).Below("other") }},
+	"changes its message":          {fails: "complete", deliver: func(s *sample, ctx context.Context, _ messages.Notice) error { return s.send(ctx, "another text") }},
+}
+
+// checkSample is a good check: everything at once, and no secret.
+func checkSample(c sampleConfig) destination.Problems {
+	var p destination.Problems
+	if c.Enable && !strings.HasPrefix(c.URL, "http") {
+		p.Wrong("url", "is no web address", "begin with https://")
+	}
+	if strings.Contains(c.Token.Reveal(), "!") {
+		p.Wrong("token", "holds an exclamation mark", "copy it again")
+	}
+	return p
 }
 
 func sampleDefinition(f fault) destination.Definition {
@@ -133,11 +164,17 @@ func sampleDefinition(f fault) destination.Definition {
 	}
 	return destination.Define("sample", destination.Spec[sampleConfig]{
 		Section: "sample", Schema: []byte(schema),
-		Instances: func(c sampleConfig, _ destination.Deps) ([]destination.Instance, error) {
-			if !c.Enable {
-				return nil, nil
+		Check: func(c sampleConfig, _ destination.Deps) destination.Problems {
+			if f.check != nil {
+				return f.check(c)
 			}
-			return []destination.Instance{{Name: "sample/reload_task_failed", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}}, nil
+			return checkSample(c)
+		},
+		Instances: func(c sampleConfig) []destination.Instance {
+			if !c.Enable {
+				return nil
+			}
+			return []destination.Instance{{Name: "sample/reload_task_failed", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}}
 		},
 		New: func(c sampleConfig, _ destination.Instance, d destination.Deps) (destination.Destination, error) {
 			client, err := d.HTTP(destination.HTTPOptions{})
@@ -164,8 +201,10 @@ func TestSample(t *testing.T) {
 		Config: func(address string) string {
 			return fmt.Sprintf("{Butler: {SAMPLE: {Enable: true, url: %q, token: %s}}}", address, sampleToken)
 		},
-		Secrets: []string{sampleToken},
-		Limit:   limit,
+		Secrets:       []string{sampleToken},
+		Mistakes:      "{sample: {enable: true, url: ftp://example.com, token: " + sampleToken + "!}}",
+		MistakenPaths: []string{"sample.url", "sample.token"},
+		Limit:         limit,
 	})
 }
 

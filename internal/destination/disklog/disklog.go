@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,7 +44,7 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config]{
-		Section: "scriptLog", Schema: schema, Instances: instances, New: build,
+		Section: "scriptLog", Schema: schema, Check: check, Instances: instances, New: build,
 	})
 }
 
@@ -66,27 +65,41 @@ type Archive struct {
 	LogDirectory string
 }
 
-func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
+// archivePath names the key of the one archive there is.
+const archivePath = "storeOnDisk.clientManaged.reloadTaskFailure"
+
+// check lists what is wrong with the section, and what of it does nothing.
+func check(c Config, d destination.Deps) destination.Problems {
 	archive := c.StoreOnDisk.ClientManaged.ReloadTaskFailure
 	if !archive.Enable {
-		return nil, nil
+		return nil
 	}
+	const key = archivePath + ".logDirectory"
+	var p destination.Problems
 	if archive.LogDirectory == "" {
-		return nil, errors.New("scriptLog.storeOnDisk.clientManaged.reloadTaskFailure.logDirectory must be set")
+		p.Wrong(key, "is empty", "name a directory; it is made when it is missing")
+	}
+	if info, err := os.Stat(d.Path(archive.LogDirectory)); err == nil && !info.IsDir() {
+		p.Warn(key, "is not a directory, so nothing can be stored", "name a directory; it is made when it is missing")
+	}
+	return p
+}
+
+func instances(c Config) []destination.Instance {
+	if !c.StoreOnDisk.ClientManaged.ReloadTaskFailure.Enable {
+		return nil
 	}
 	return []destination.Instance{{
 		Name:        name + "/" + string(messages.ReloadTaskFailed),
+		Path:        archivePath,
 		Kinds:       []messages.AlertKind{messages.ReloadTaskFailed},
 		Needs:       destination.Needs{FullScriptLog: true},
 		MaxInFlight: maxInFlight, Timeout: timeout,
-	}}, nil
+	}}
 }
 
 func build(c Config, _ destination.Instance, d destination.Deps) (destination.Destination, error) {
-	directory := c.StoreOnDisk.ClientManaged.ReloadTaskFailure.LogDirectory
-	if !filepath.IsAbs(directory) {
-		directory = filepath.Join(d.BaseDir, directory)
-	}
+	directory := d.Path(c.StoreOnDisk.ClientManaged.ReloadTaskFailure.LogDirectory)
 	return &archive{directory: directory, zone: d.Location, log: d.Log}, nil
 }
 

@@ -30,6 +30,9 @@ func TestDiskLog(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,
+		// The section has one key that can be mistaken.
+		Mistakes:      sampleConfig(""),
+		MistakenPaths: []string{"scriptLog.storeOnDisk.clientManaged.reloadTaskFailure.logDirectory"},
 		Peer: func(t *testing.T) *destinationtest.Peer {
 			t.Helper()
 			directory := filepath.Join(t.TempDir(), "not", "there", "yet")

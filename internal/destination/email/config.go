@@ -1,13 +1,7 @@
 package email
 
 import (
-	"errors"
-	"fmt"
-	"net/mail"
-	"strings"
-
 	"butler/internal/secret"
-	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -147,40 +141,4 @@ func (e event) aboutReload() bool {
 // tellsOwner reports whether the app's owner is a recipient: never of a success.
 func (e event) tellsOwner() bool {
 	return e.AppOwnerAlert.Enable && (e.kind == messages.ReloadTaskFailed || e.kind == messages.ReloadTaskAborted)
-}
-
-// validate returns every problem at once.
-func (e event) validate() error {
-	var problems []error
-	if _, err := mail.ParseAddress(e.FromAddress); err != nil {
-		problems = append(problems, fmt.Errorf("fromAddress %q: want an address, or a name with an address in <>", e.FromAddress))
-	}
-	if _, err := template.Parse(e.Subject, template.Line); err != nil {
-		problems = append(problems, fmt.Errorf("subject: %w", err))
-	}
-	switch strings.ToLower(e.Priority) {
-	case "", "low", "normal", "high":
-	default:
-		problems = append(problems, fmt.Errorf("priority: want low, normal or high, got %q", e.Priority))
-	}
-	if e.RateLimit < 0 || e.HeadScriptLogLines < 0 || e.TailScriptLogLines < 0 {
-		problems = append(problems, errors.New("rateLimit, headScriptLogLines and tailScriptLogLines: want 0 or more"))
-	}
-	return errors.Join(problems...)
-}
-
-func (s SMTP) validate() error {
-	if s.Host == "" {
-		return errors.New("smtp.host: want the name of the mail server")
-	}
-	if s.Port < 0 || s.Port > 65535 {
-		return fmt.Errorf("smtp.port: want 1 to 65535, got %d", s.Port)
-	}
-	if s.TLS.IgnoreTLS && s.TLS.RequireTLS && !s.Secure {
-		return errors.New("smtp.tls: ignoreTLS and requireTLS contradict each other")
-	}
-	if s.Auth.Enable && s.Auth.User == "" {
-		return errors.New("smtp.auth.user: want a user when smtp.auth.enable is true")
-	}
-	return nil
 }

@@ -47,38 +47,26 @@ const (
 // Definition describes the destination "email".
 func Definition() destination.Definition {
 	return destination.Define("email", destination.Spec[Config]{
-		Section: "emailNotification", Schema: schema, Instances: instances, New: newSender, Templates: template.Embedded(files),
+		Section: "emailNotification", Schema: schema, Check: check, Instances: instances, New: newSender, Templates: template.Embedded(files),
 	})
 }
 
-func instances(c Config, d destination.Deps) ([]destination.Instance, error) {
+func instances(c Config) []destination.Instance {
 	if !c.Enable {
-		return nil, nil
-	}
-	if err := c.SMTP.validate(); err != nil {
-		return nil, err
+		return nil
 	}
 	var out []destination.Instance
 	for _, e := range c.events() {
 		if !e.Enable {
 			continue
 		}
-		if err := e.validate(); err != nil {
-			return nil, fmt.Errorf("%s: %w", e.section, err)
-		}
-		for _, address := range e.Recipients {
-			if !validAddress(address) {
-				d.Log.Warn("recipient is not a mail address and gets no mail",
-					zap.String("section", e.section), zap.String("recipient", printableAddress(address)))
-			}
-		}
 		out = append(out, destination.Instance{
-			Name: "email/" + string(e.kind), Kinds: []messages.AlertKind{e.kind}, Needs: e.needs(),
+			Name: "email/" + string(e.kind), Path: e.section, Kinds: []messages.AlertKind{e.kind}, Needs: e.needs(),
 			Select: e.selectRecipients, Window: time.Duration(e.RateLimit * float64(time.Second)),
 			MaxInFlight: maxInFlight, Timeout: attemptTimeout,
 		})
 	}
-	return out, nil
+	return out
 }
 
 func (e event) needs() destination.Needs {
@@ -125,7 +113,7 @@ func (e event) sender(s SMTP, d destination.Deps) (*sender, error) {
 	return &sender{
 		event: e, server: newServer(s), from: *from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		source:    template.Source{Files: e.templateFiles(d.BaseDir), Builtin: template.BuiltinName(e.kind)},
+		source:    template.Source{Files: e.templateFiles(d), Builtin: template.BuiltinName(e.kind)},
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: userForm(e.kind),
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
@@ -147,15 +135,11 @@ func userForm(kind messages.AlertKind) func(messages.TaskEvent) string {
 
 // templateFiles lists where the body may be: as written, and with the ending
 // that the shipped templates have. Without a directory the built-in one is meant.
-func (e event) templateFiles(base string) []string {
+func (e event) templateFiles(d destination.Deps) []string {
 	if e.BodyFileDirectory == "" || e.HTMLTemplateFile == "" {
 		return nil
 	}
-	dir := e.BodyFileDirectory
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(base, dir)
-	}
-	path := filepath.Join(dir, e.HTMLTemplateFile)
+	path := filepath.Join(d.Path(e.BodyFileDirectory), e.HTMLTemplateFile)
 	return []string{path + template.Extension, path + "-qseow" + template.Extension}
 }
 

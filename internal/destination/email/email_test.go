@@ -55,6 +55,27 @@ func TestEmail_keepsTheContractOfADestination(t *testing.T) {
 		Definition: Definition(),
 		Config:     config,
 		Secrets:    []string{password},
+		Mistakes: `
+emailNotification:
+  enable: true
+  smtp: {host: mail.example.com, secure: false, tls: {ignoreTLS: true, requireTLS: true}}
+  reloadTaskFailure:
+    enable: true
+    fromAddress: nobody
+    subject: '{{#if taskName}}'
+    bodyFileDirectory: none
+    recipients: [anna@example.com, ` + password + `]
+  reloadTaskAborted: {enable: false, fromAddress: nobody}
+  preloadTaskFailure: {enable: true, fromAddress: nobody, subject: ok}
+`,
+		MistakenPaths: []string{
+			"emailNotification.smtp.tls.ignoreTLS",
+			"emailNotification.reloadTaskFailure.fromAddress",
+			"emailNotification.reloadTaskFailure.subject",
+			"emailNotification.reloadTaskFailure.bodyFileDirectory",
+			"emailNotification.reloadTaskFailure.recipients[1]",
+			"emailNotification.preloadTaskFailure.fromAddress",
+		},
 		Peer: func(t *testing.T) *destinationtest.Peer {
 			t.Helper()
 			return startServer(t, serverOptions{mechanisms: []string{"PLAIN"}}).peer()

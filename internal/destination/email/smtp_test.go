@@ -338,27 +338,6 @@ func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
 	}
 }
 
-func TestInstances_tellWhatIsWrong(t *testing.T) {
-	for text, change := range map[string]func(string) string{
-		"fromAddress": func(c string) string { return strings.ReplaceAll(c, "<butler@example.com>", "nobody") },
-		"subject":     func(c string) string { return strings.ReplaceAll(c, "{{taskName}}", "{{#if}") },
-		"priority":    func(c string) string { return strings.ReplaceAll(c, "priority: high", "priority: urgent") },
-		"smtp.host":   func(c string) string { return strings.ReplaceAll(c, "host: 127.0.0.1", "host: ''") },
-		"contradict": func(c string) string {
-			return strings.ReplaceAll(c, "requireTLS: false", "requireTLS: true, ignoreTLS: true")
-		},
-		"smtp.auth.user":    func(c string) string { return strings.ReplaceAll(c, "user: butler", "user: ''") },
-		"rateLimit":         func(c string) string { return strings.ReplaceAll(c, "rateLimit: 600", "rateLimit: -1") },
-		"0 or more":         func(c string) string { return strings.ReplaceAll(c, "headScriptLogLines: 3", "headScriptLogLines: -3") },
-		"reloadTaskFailure": func(c string) string { return strings.Replace(c, "priority: high", "priority: urgent", 1) },
-	} {
-		_, err := Definition().Build(destinationtest.Decoder(change(config("127.0.0.1:25")), schema), destinationtest.Deps(t))
-		if err == nil || !strings.Contains(err.Error(), text) {
-			t.Errorf("want an error about %s, got %v", text, err)
-		}
-	}
-}
-
 func TestInstances_needWhatTheirPagesShow(t *testing.T) {
 	built, err := Definition().Build(destinationtest.Decoder(config("127.0.0.1:25"), schema), destinationtest.Deps(t))
 	if err != nil {

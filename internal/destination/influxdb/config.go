@@ -1,13 +1,13 @@
 package influxdb
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"regexp"
 	"strconv"
 	"time"
 
+	"butler/internal/destination"
 	"butler/internal/secret"
 	"butler/messages"
 )
@@ -166,21 +166,27 @@ func (c Config) timeout() time.Duration {
 // influxQLDuration is what may stand unquoted in a statement.
 var influxQLDuration = regexp.MustCompile(`^((\d+(ns|u|µ|ms|s|m|h|d|w))+|(?i:INF))$`)
 
-// validate reports everything that would keep every write from succeeding.
-func (c Config) validate() error {
-	var problems []error
+// check lists what would keep every write from succeeding.
+func check(c Config, _ destination.Deps) destination.Problems {
+	var p destination.Problems
+	if !c.Enable {
+		return nil
+	}
 	need := func(key, value string) {
 		if value == "" {
-			problems = append(problems, fmt.Errorf("influxDb.%s must be set for version %d", key, c.Version))
+			p.Wrong(key, fmt.Sprintf("is missing for InfluxDB version %d", c.Version), "set it, or set influxDb.enable to false")
 		}
 	}
-	need("hostIP", c.HostIP)
 	switch c.Version {
 	case 1:
 		need("v1Config.dbName", c.V1Config.DBName)
 		need("v1Config.retentionPolicy.name", c.V1Config.RetentionPolicy.Name)
-		if d := c.V1Config.RetentionPolicy.Duration; !influxQLDuration.MatchString(d) {
-			problems = append(problems, fmt.Errorf("influxDb.v1Config.retentionPolicy.duration is %q, want a duration such as 10d, 36h or INF", d))
+		if !influxQLDuration.MatchString(c.V1Config.RetentionPolicy.Duration) {
+			p.Wrong("v1Config.retentionPolicy.duration", "is no InfluxQL duration", "write it like 10d, 36h or INF")
+		}
+		if c.V1Config.Auth.Enable {
+			need("v1Config.auth.username", c.V1Config.Auth.Username)
+			need("v1Config.auth.password", c.V1Config.Auth.Password.Reveal())
 		}
 	case 2:
 		need("v2Config.org", c.V2Config.Org)
@@ -189,8 +195,6 @@ func (c Config) validate() error {
 	case 3:
 		need("v3Config.database", c.V3Config.Database)
 		need("v3Config.token", c.V3Config.Token.Reveal())
-	default:
-		problems = append(problems, fmt.Errorf("influxDb.version is %d, want 1, 2 or 3", c.Version))
 	}
-	return errors.Join(problems...)
+	return p
 }

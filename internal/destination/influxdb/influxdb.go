@@ -16,8 +16,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"butler/internal/destination"
 	"butler/messages"
 )
@@ -35,24 +33,16 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config]{
-		Section: "influxDb", Schema: schema, Instances: instances, New: build,
+		Section: "influxDb", Schema: schema, Check: check, Instances: instances, New: build,
 	})
 }
 
-func instances(c Config, d destination.Deps) ([]destination.Instance, error) {
-	enabled := c.enabled()
-	if len(enabled) == 0 {
-		return nil, nil
-	}
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	d.Log.Info("task events are stored in InfluxDB", zap.Int("version", c.Version), zap.String("address", c.address()))
-	out := make([]destination.Instance, 0, len(enabled))
-	for _, r := range enabled {
+func instances(c Config) []destination.Instance {
+	var out []destination.Instance
+	for _, r := range c.enabled() {
 		out = append(out, instance(c, r))
 	}
-	return out, nil
+	return out
 }
 
 func instance(c Config, r rule) destination.Instance {

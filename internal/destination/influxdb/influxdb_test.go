@@ -80,6 +80,19 @@ func TestInfluxDB(t *testing.T) {
 				Variant:    fmt.Sprintf("v%d", version),
 				Config:     sampleConfig(version),
 				Secrets:    []string{sampleToken, samplePassword},
+				Mistakes: fmt.Sprintf(`
+influxDb:
+  enable: true
+  hostIP: localhost
+  version: %d
+  dbName: ''
+  auth: {enable: true, username: joe}
+  retentionPolicy: {name: '', duration: '10d; drop database x'}
+  v2Config: {bucket: ''}
+  v3Config: {database: ''}
+  reloadTaskFailure: {enable: true}
+`, version),
+				MistakenPaths: mistakenPaths[version],
 				Peer: func(t *testing.T) *destinationtest.Peer {
 					t.Helper()
 					return destinationtest.NewHTTPPeer(t, databases).Peer()
@@ -210,29 +223,14 @@ func TestReloadSuccess_withBothFiltersOffHasNoInstance(t *testing.T) {
 	}
 }
 
-func TestConfig_reportsEverythingThatIsMissing(t *testing.T) {
-	rows := map[string]struct {
-		settings string
-		want     []string
-	}{
-		"no host":              {"version: 1", []string{"hostIP"}},
-		"version 1, duration":  {"hostIP: localhost, retentionPolicy: {name: p, duration: '10d; drop database x'}", []string{"duration"}},
-		"version 1, no name":   {"hostIP: localhost, dbName: '', v1Config: {retentionPolicy: {name: ''}}", []string{"v1Config.dbName", "retentionPolicy.name"}},
-		"version 2, no values": {"hostIP: localhost, version: 2, v2Config: {bucket: ''}", []string{"v2Config.org", "v2Config.bucket", "v2Config.token"}},
-		"version 3, no token":  {"hostIP: localhost, version: 3", []string{"v3Config.token"}},
-		"another version":      {"hostIP: localhost, version: 4", []string{"version is 4"}},
-	}
-	for name, row := range rows {
-		t.Run(name, func(t *testing.T) {
-			config := `{influxDb: {enable: true, reloadTaskFailure: {enable: true}, ` + row.settings + `}}`
-			_, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-			for _, want := range row.want {
-				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("want an error about %s, got %v", want, err)
-				}
-			}
-		})
-	}
+// mistakenPaths are what each version lacks.
+var mistakenPaths = map[int][]string{
+	1: {
+		"influxDb.v1Config.dbName", "influxDb.v1Config.retentionPolicy.name", "influxDb.v1Config.retentionPolicy.duration",
+		"influxDb.v1Config.auth.password",
+	},
+	2: {"influxDb.v2Config.org", "influxDb.v2Config.bucket", "influxDb.v2Config.token"},
+	3: {"influxDb.v3Config.database", "influxDb.v3Config.token"},
 }
 
 func TestRetentionDuration_isCheckedBeforeItBecomesPartOfAStatement(t *testing.T) {

@@ -1,12 +1,11 @@
 package slack
 
 import (
-	"errors"
-	"fmt"
 	"iter"
 	"net/url"
 	"strings"
 
+	"butler/internal/destination"
 	"butler/internal/secret"
 	"butler/internal/template"
 	"butler/messages"
@@ -58,11 +57,8 @@ type Service struct {
 	IconEmoji        string
 }
 
-// Message types.
-const (
-	basicType     = "basic"
-	formattedType = "formatted"
-)
+// basicType is the message type of a plain sentence.
+const basicType = "basic"
 
 // events yields the events that are switched on.
 func (c Config) events() iter.Seq2[messages.AlertKind, Event] {
@@ -93,20 +89,28 @@ func (c Config) event(kind messages.AlertKind) (Event, bool) {
 
 func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }
 
-// validate returns every problem at once. It shows no part of the webhook address.
-func (e Event) validate() error {
-	var problems []error
-	if u, err := url.Parse(e.WebhookURL.Reveal()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		problems = append(problems, errors.New("webhookURL: want the https address of an incoming webhook"))
+// check lists what is wrong with the section, and what of it does nothing.
+func check(c Config, d destination.Deps) destination.Problems {
+	var problems destination.Problems
+	for _, e := range c.events() {
+		problems = append(problems, e.check(d).Below(e.section)...)
 	}
-	if !e.basic() && e.MessageType != "" && !strings.EqualFold(e.MessageType, formattedType) {
-		problems = append(problems, fmt.Errorf("messageType: want %s or %s, got %q", basicType, formattedType, e.MessageType))
+	return problems
+}
+
+func (e Event) check(d destination.Deps) destination.Problems {
+	var p destination.Problems
+	if u, err := url.Parse(e.WebhookURL.Reveal()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		p.Wrong("webhookURL", "is no web address", "write the https address of an incoming webhook")
 	}
 	if _, err := template.Parse(e.BasicMsgTemplate, template.Line); err != nil {
-		problems = append(problems, fmt.Errorf("basicMsgTemplate: %w", err))
+		p.Wrong("basicMsgTemplate", err.Error(), "mend the template")
 	}
-	if e.RateLimit < 0 || e.HeadScriptLogLines < 0 || e.TailScriptLogLines < 0 {
-		problems = append(problems, errors.New("rateLimit, headScriptLogLines and tailScriptLogLines: want 0 or more"))
+	if e.basic() {
+		return p
 	}
-	return errors.Join(problems...)
+	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
+		p.Warn("templateFile", err.Error(), "the built-in layout is sent until the file is there and good")
+	}
+	return p
 }

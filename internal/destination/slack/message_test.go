@@ -200,20 +200,6 @@ func TestCutMarkup_splitsNothing(t *testing.T) {
 	})
 }
 
-func TestInstances_tellWhatIsWrongWithoutTheWebhook(t *testing.T) {
-	for text, change := range map[string]func(string) string{
-		"reloadTaskFailure: webhookURL": func(c string) string { return strings.ReplaceAll(c, "http://", "ftp://") },
-		"messageType":                   func(c string) string { return strings.ReplaceAll(c, "messageType: formatted", "messageType: fancy") },
-		"basicMsgTemplate":              func(c string) string { return strings.ReplaceAll(c, "{{taskName}}", "{{#if}") },
-		"rateLimit":                     func(c string) string { return strings.ReplaceAll(c, "rateLimit: 300", "rateLimit: -1") },
-	} {
-		_, err := Definition().Build(destinationtest.Decoder(change(config("http://127.0.0.1:1")), schema), destinationtest.Deps(t))
-		if err == nil || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "s3cr3t") {
-			t.Errorf("want an error about %s without the webhook, got %v", text, err)
-		}
-	}
-}
-
 func TestInstances_offMeansNone(t *testing.T) {
 	for name, text := range map[string]string{
 		"master switch": strings.Replace(config("http://127.0.0.1:1"), "enable: true", "enable: false", 1),

@@ -37,18 +37,16 @@ var files embed.FS
 // Definition describes the destination "slack".
 func Definition() destination.Definition {
 	return destination.Define("slack", destination.Spec[Config]{
-		Section: "slackNotification", Schema: schema, Instances: instances, New: newSlack, Templates: template.Embedded(files),
+		Section: "slackNotification", Schema: schema, Check: check, Instances: instances, New: newSlack, Templates: template.Embedded(files),
 	})
 }
 
-func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
+func instances(c Config) []destination.Instance {
 	var out []destination.Instance
 	for kind, e := range c.events() {
-		if err := e.validate(); err != nil {
-			return nil, fmt.Errorf("%s: %w", e.section, err)
-		}
 		out = append(out, destination.Instance{
 			Name:  "slack/" + string(kind),
+			Path:  e.section,
 			Kinds: []messages.AlertKind{kind},
 			Needs: destination.Needs{
 				Task: true, App: true, Owner: true, Execution: true,
@@ -60,7 +58,7 @@ func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
 			MaxInFlight: 2,
 		})
 	}
-	return out, nil
+	return out
 }
 
 // slack posts the alerts of one kind to one webhook.
@@ -91,7 +89,7 @@ func newSlack(c Config, i destination.Instance, d destination.Deps) (destination
 	return &slack{
 		event: e, client: client, log: d.Log, basic: basic,
 		templates: template.NewSet(template.SlackJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		source:    template.Source{Files: templateFiles(d.BaseDir, e.TemplateFile), Builtin: template.BuiltinName(kind)},
+		source:    template.Source{Files: e.templateFiles(d), Builtin: template.BuiltinName(kind)},
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
@@ -101,13 +99,11 @@ func newSlack(c Config, i destination.Instance, d destination.Deps) (destination
 
 // templateFiles lists where the template may be: as written, and with the
 // ending that the shipped templates have.
-func templateFiles(base, path string) []string {
-	if path == "" {
+func (e Event) templateFiles(d destination.Deps) []string {
+	if e.TemplateFile == "" {
 		return nil
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(base, path)
-	}
+	path := d.Path(e.TemplateFile)
 	return []string{path, strings.TrimSuffix(path, template.Extension) + "-qseow" + template.Extension}
 }
 

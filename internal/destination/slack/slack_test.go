@@ -31,7 +31,17 @@ func TestSlack_keepsTheContractOfADestination(t *testing.T) {
 		Definition: Definition(),
 		Config:     config,
 		Secrets:    []string{"s3cr3tW3bh00k", webhookPath},
-		Inspect:    inspect,
+		Mistakes: `
+slackNotification:
+  enable: true
+  reloadTaskFailure: {enable: true, webhookURL: "ftp://hooks.example.com` + webhookPath + `", basicMsgTemplate: ok, templateFile: none.handlebars}
+  reloadTaskAborted: {enable: true, webhookURL: "https:` + webhookPath + `", basicMsgTemplate: "{{#if", messageType: basic, templateFile: unused}
+`,
+		MistakenPaths: []string{
+			"slackNotification.reloadTaskFailure.webhookURL", "slackNotification.reloadTaskFailure.templateFile",
+			"slackNotification.reloadTaskAborted.webhookURL", "slackNotification.reloadTaskAborted.basicMsgTemplate",
+		},
+		Inspect: inspect,
 	})
 }
 

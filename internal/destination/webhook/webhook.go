@@ -9,14 +9,13 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +39,7 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config]{
-		Section: "webhookNotification", Schema: schema, Instances: instances, New: build,
+		Section: "webhookNotification", Schema: schema, Check: check, Instances: instances, New: build,
 	})
 }
 
@@ -79,14 +78,18 @@ type Cert struct {
 
 // event is an alert kind with its part of the configuration.
 type event struct {
-	kind messages.AlertKind
+	kind    messages.AlertKind
+	section string
 	Event
 }
 
+// path names the key of one webhook.
+func (e event) path(index int) string { return fmt.Sprintf("%s.webhooks[%d]", e.section, index) }
+
 func (c Config) events() []event {
 	return []event{
-		{messages.ReloadTaskFailed, c.ReloadTaskFailure},
-		{messages.ReloadTaskAborted, c.ReloadTaskAborted},
+		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
+		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
 	}
 }
 
@@ -94,26 +97,26 @@ func instanceName(kind messages.AlertKind, index int) string {
 	return fmt.Sprintf("%s/%s/%d", name, kind, index+1)
 }
 
-func instances(c Config, _ destination.Deps) ([]destination.Instance, error) {
+func instances(c Config) []destination.Instance {
 	if !c.Enable {
-		return nil, nil
+		return nil
 	}
 	var out []destination.Instance
 	for _, e := range c.events() {
 		for i := range e.Webhooks {
 			out = append(out, destination.Instance{
-				Name: instanceName(e.kind, i), Kinds: []messages.AlertKind{e.kind},
+				Name: instanceName(e.kind, i), Path: e.path(i), Kinds: []messages.AlertKind{e.kind},
 				Needs:  destination.Needs{App: true, Owner: true},
 				Window: time.Duration(e.RateLimit) * time.Second, Timeout: timeout,
 			})
 		}
 	}
-	return out, nil
+	return out
 }
 
-// build returns the webhook of an instance, or, when its configuration cannot
-// work, a stand-in that says so to everybody who asks: a wrong entry must not
-// keep the program from starting.
+// build returns the webhook of an instance, or, when its CA file is not there, a
+// stand-in that says so to everybody who asks: files come and go, and one that
+// is missing must not keep the program from starting.
 func build(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
 	for _, e := range c.events() {
 		for index, w := range e.Webhooks {
@@ -145,36 +148,20 @@ func newSender(w Webhook, d destination.Deps) (*sender, error) {
 		// The text of the error holds the address.
 		return nil, errors.New("webhookURL is no URL")
 	}
-	if target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
-		return nil, errors.New("webhookURL must begin with http:// or https:// and name a host")
-	}
-	method := strings.ToUpper(w.HTTPMethod)
-	if method == "" {
-		method = http.MethodPost
-	}
-	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut}, method) {
-		return nil, fmt.Errorf("httpMethod is %q, want GET, POST or PUT", httpc.Sanitise(w.HTTPMethod, 20))
-	}
-	options := destination.HTTPOptions{Timeout: timeout}
-	if w.Cert.Enable {
-		options.InsecureSkipVerify = !w.Cert.RejectUnauthorized
-		options.CAFile = absolute(w.Cert.CertCA, d.BaseDir)
-		if options.CAFile == "" && w.Cert.RejectUnauthorized {
-			return nil, errors.New("cert.certCA names no file, and cert.enable with cert.rejectUnauthorized needs one")
-		}
-	}
-	client, err := d.HTTP(options)
+	client, err := d.HTTP(w.Cert.options(d))
 	if err != nil {
 		return nil, err
 	}
-	return &sender{client: client, method: method, target: target}, nil
+	return &sender{client: client, method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}, nil
 }
 
-func absolute(path, base string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
+// options describe the client of a webhook.
+func (c Cert) options(d destination.Deps) destination.HTTPOptions {
+	out := destination.HTTPOptions{Timeout: timeout}
+	if c.Enable {
+		out.InsecureSkipVerify, out.CAFile = !c.RejectUnauthorized, d.Path(c.CertCA)
 	}
-	return filepath.Join(base, path)
+	return out
 }
 
 // Deliver implements destination.Destination.

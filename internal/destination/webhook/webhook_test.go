@@ -55,7 +55,24 @@ func TestWebhook(t *testing.T) {
 		Definition: Definition(),
 		Config:     sampleConfig,
 		Secrets:    []string{pathSecret, querySecret, url.QueryEscape(querySecret), userSecret},
-		Inspect:    inspect,
+		Mistakes: `
+webhookNotification:
+  enable: true
+  reloadTaskFailure:
+    webhooks:
+      - webhookURL: ftp://hooks.example.com/` + pathSecret + `
+      - {webhookURL: "https://hooks.example.com", cert: {enable: true, certCA: none.pem}}
+      - {webhookURL: "https://hooks.example.com"}
+  reloadTaskAborted:
+    webhooks: [{webhookURL: "http://[::1/` + pathSecret + `"}, {webhookURL: "http:///` + pathSecret + `"}]
+`,
+		MistakenPaths: []string{
+			"webhookNotification.reloadTaskFailure.webhooks[0].webhookURL",
+			"webhookNotification.reloadTaskFailure.webhooks[1].cert.certCA",
+			"webhookNotification.reloadTaskAborted.webhooks[0].webhookURL",
+			"webhookNotification.reloadTaskAborted.webhooks[1].webhookURL",
+		},
+		Inspect: inspect,
 	})
 }
 
@@ -124,45 +141,37 @@ func TestInstances_areNoneWhenSwitchedOff(t *testing.T) {
 }
 
 func TestInvalidWebhook_isReportedAndStopsNoOther(t *testing.T) {
-	peer := destinationtest.NewHTTPPeer(t, nil)
-	rows := map[string]struct{ entry, want string }{
-		"no URL":           {"webhookURL: 'http://[::1'", "webhookURL is no URL"},
-		"other scheme":     {"webhookURL: ftp://example.com/" + pathSecret, "http:// or https://"},
-		"no host":          {"webhookURL: http:///in/" + pathSecret, "name a host"},
-		"other method":     {"{webhookURL: http://example.com, httpMethod: DELETE}", `"DELETE"`},
-		"CA file missing":  {"{webhookURL: https://example.com, cert: {enable: true, certCA: none.pem}}", "none.pem"},
-		"CA file not told": {"{webhookURL: https://example.com, cert: {enable: true}}", "certCA"},
+	config := `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [{webhookURL: "ftp://x/` + pathSecret + `"}, {webhookURL: "https://x"}]}}}`
+	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
+	if len(built) != 1 || built[0].Instance.Name != "webhook/reload_task_failed/2" {
+		t.Errorf("want the second alone, got %v", built)
 	}
-	for name, row := range rows {
-		t.Run(name, func(t *testing.T) {
-			built := buildAll(t, `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [`+"\n"+
-				braced(row.entry)+`, {webhookURL: "`+peer.URL()+`"}]}}}`)
-			if len(built) != 2 {
-				t.Fatalf("want both instances, got %d", len(built))
-			}
-			n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), built[0].Instance.Name, "")
-			_, err := built[0].Destination.Deliver(t.Context(), n)
-			if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind {
-				t.Errorf("want a misconfiguration, got %v", err)
-			}
-			if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), pathSecret) {
-				t.Errorf("want an error about %s without the secret, got %v", row.want, err)
-			}
-			if probe := built[0].Destination.(destination.Prober).Probe(t.Context()); probe == nil {
-				t.Error("the probe finds nothing wrong")
-			}
-			if _, err := built[1].Destination.Deliver(t.Context(), n); err != nil {
-				t.Errorf("the other webhook: %v", err)
-			}
-		})
+	if err == nil || !strings.Contains(err.Error(), "webhooks[0].webhookURL") || strings.Contains(err.Error(), pathSecret) {
+		t.Errorf("want an error about the first without the secret, got %v", err)
 	}
 }
 
-func braced(entry string) string {
-	if strings.HasPrefix(entry, "{") {
-		return entry
+func TestMissingCAFile_isToldByTheWebhookAndStopsNoOther(t *testing.T) {
+	peer := destinationtest.NewHTTPPeer(t, nil)
+	built := buildAll(t, `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [
+{webhookURL: "https://example.com/`+pathSecret+`", cert: {enable: true, certCA: none.pem}}, {webhookURL: "`+peer.URL()+`"}]}}}`)
+	if len(built) != 2 {
+		t.Fatalf("want both instances, got %d", len(built))
 	}
-	return "{" + entry + "}"
+	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), built[0].Instance.Name, "")
+	_, err := built[0].Destination.Deliver(t.Context(), n)
+	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind {
+		t.Errorf("want a misconfiguration, got %v", err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "none.pem") || strings.Contains(err.Error(), pathSecret) {
+		t.Errorf("want an error about the file without the secret, got %v", err)
+	}
+	if probe := built[0].Destination.(destination.Prober).Probe(t.Context()); probe == nil {
+		t.Error("the probe finds nothing wrong")
+	}
+	if _, err := built[1].Destination.Deliver(t.Context(), n); err != nil {
+		t.Errorf("the other webhook: %v", err)
+	}
 }
 
 func TestPayload_userFormDependsOnTheEvent(t *testing.T) {

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"go.uber.org/zap"
+
+	"butler/config"
+	"butler/internal/destination/all"
+	"butler/internal/qlik/qrs"
+)
+
+// Inspection finds in a configuration what its schema cannot know: what the
+// destinations refuse, and files that are missing or of no use. It reads files
+// and calls nobody.
+type Inspection struct {
+	// Isolated leaves out the connection to the repository.
+	Isolated bool
+	// Elsewhere takes a certificate that is not there for a warning: the
+	// configuration may be meant for another machine.
+	Elsewhere bool
+}
+
+// Findings implements config.Options.Inspect.
+func (i Inspection) Findings(cfg *config.Config) []config.Finding {
+	deps := dependencies(cfg, zap.NewNop())
+	var out []config.Finding
+	for _, d := range all.Definitions() {
+		problems, err := d.Check(cfg.Section, deps)
+		if err != nil {
+			out = append(out, config.Finding{Path: d.Section, Reason: err.Error()})
+		}
+		for _, p := range problems {
+			out = append(out, config.Finding(p))
+		}
+	}
+	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
+		out = append(out, i.repository(section)...)
+	}
+	return out
+}
+
+// repository checks what the connection to the repository is made of, each part
+// on its own, with the client itself.
+func (i Inspection) repository(section config.QRS) []config.Finding {
+	bare := repositoryOptions(section)
+	bare.UseSSL, bare.CertFile, bare.KeyFile, bare.CAFile = false, "", "", ""
+	out := refused(bare, "configQRS.headers.static")
+	if !section.UseSSL {
+		return out
+	}
+	bare.UseSSL, bare.Headers = true, nil
+	certificate, authority := bare, bare
+	certificate.CertFile, certificate.KeyFile = section.ClientCert, section.ClientKey
+	authority.CAFile = section.CA
+
+	missing := i.unreadable("cert.clientCert", section.ClientCert)
+	missing = append(missing, i.unreadable("cert.clientCertKey", section.ClientKey)...)
+	if len(missing) == 0 {
+		out = append(out, refused(certificate, "cert.clientCert")...)
+	}
+	out = append(out, missing...)
+	if missing = i.unreadable("cert.clientCertCA", section.CA); len(missing) == 0 {
+		return append(out, refused(authority, "cert.clientCertCA")...)
+	}
+	return append(out, missing...)
+}
+
+// refused tells why there can be no client with the given options, at the key they are about.
+func refused(o qrs.Options, path string) []config.Finding {
+	client, err := qrs.New(o)
+	if err != nil {
+		return []config.Finding{{Path: path, Reason: err.Error()}}
+	}
+	client.Close()
+	return nil
+}
+
+// unreadable tells why a file cannot be read; an empty path names none.
+func (i Inspection) unreadable(path, file string) []config.Finding {
+	if file == "" {
+		return nil
+	}
+	_, err := os.ReadFile(file)
+	if err == nil {
+		return nil
+	}
+	f := config.Finding{
+		Path: path, Reason: fmt.Sprintf("cannot be read: %v", err),
+		Suggestion: "export the certificates in the QMC, or leave configQRS.host empty",
+	}
+	if i.Elsewhere && errors.Is(err, fs.ErrNotExist) {
+		f.Warning, f.Suggestion = true, "the service does not start on this machine; "+f.Suggestion
+	}
+	return []config.Finding{f}
+}

@@ -1,0 +1,87 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"butler/config"
+	"butler/internal/app"
+)
+
+// inspect writes a configuration file and loads it, inspected.
+func inspect(t *testing.T, text string, inspection app.Inspection, lenient bool) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "butler.yaml")
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	return config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: inspection.Findings, Lenient: lenient})
+}
+
+func TestInspection_looksAtTheRepositoryOnlyWhenItIsAsked(t *testing.T) {
+	for name, row := range map[string]struct {
+		text               string
+		inspection         app.Inspection
+		problems, warnings int
+	}{
+		"the service on this machine": {"configQRS: {host: sense}", app.Inspection{}, 3, 0},
+		"a check for another machine": {"configQRS: {host: sense}", app.Inspection{Elsewhere: true}, 0, 3},
+		"isolated":                    {"configQRS: {host: sense}", app.Inspection{Isolated: true}, 0, 0},
+		"no repository":               {"configQRS: {host: ''}", app.Inspection{}, 0, 0},
+		"without TLS":                 {"configQRS: {host: sense, useSSL: false}", app.Inspection{}, 0, 0},
+		"no files wanted":             {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: '', clientCertCA: ''}", app.Inspection{}, 0, 0},
+		"half a pair":                 {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: butler.yaml, clientCertCA: ''}", app.Inspection{}, 1, 0},
+		"a directory":                 {"configQRS: {host: sense}\n  cert: {clientCert: ., clientCertKey: '', clientCertCA: ''}", app.Inspection{Elsewhere: true}, 1, 0},
+		"a header that breaks HTTP": {
+			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := inspect(t, "Butler:\n  "+row.text+"\n", row.inspection, true)
+			must(t, err)
+			if len(cfg.Ignored()) != row.problems || len(cfg.Warnings()) != row.warnings {
+				t.Errorf("want %d problems and %d warnings, got %v and %v", row.problems, row.warnings, cfg.Ignored(), cfg.Warnings())
+			}
+		})
+	}
+}
+
+const twoWebhooks = `Butler:
+  webhookNotification:
+    enable: true
+    reloadTaskFailure: {webhooks: [{webhookURL: "ftp://a.example.com"}, {webhookURL: "https://b.example.com"}]}
+  slackNotification:
+    enable: true
+    reloadTaskFailure: {enable: true, webhookURL: "ftp://hooks.example.com"}
+    reloadTaskAborted: {enable: true, webhookURL: "https://hooks.example.com"}
+`
+
+func TestTable_leavesOutWhatCannotWorkOnlyWhenProblemsAreIgnored(t *testing.T) {
+	cfg, err := inspect(t, twoWebhooks, app.Inspection{}, true)
+	must(t, err)
+	table, err := app.Table(cfg, zap.NewNop())
+	must(t, err)
+	var got []string
+	for _, b := range table.Built() {
+		got = append(got, b.Instance.Name)
+	}
+	if diff := cmp.Diff([]string{"slack/reload_task_aborted", "webhook/reload_task_failed/2"}, got); diff != "" {
+		t.Errorf("built (-want +got):\n%s", diff)
+	}
+
+	_, err = inspect(t, twoWebhooks, app.Inspection{}, false)
+	if err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("want both problems, got %v", err)
+	}
+
+	path := filepath.Join(t.TempDir(), "butler.yaml")
+	must(t, os.WriteFile(path, []byte(twoWebhooks), 0o600))
+	cfg, err = config.Load(config.Options{Path: path, Schemas: app.Schemas()})
+	must(t, err)
+	if _, err := app.Table(cfg, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "slack/reload_task_failed") || !strings.Contains(err.Error(), "webhook/reload_task_failed/1") {
+		t.Errorf("want what cannot work refused by name, got %v", err)
+	}
+}

@@ -1,0 +1,35 @@
+package webhook
+
+import (
+	"net/url"
+
+	"butler/internal/destination"
+)
+
+// check lists what is wrong with the section, and what of it does nothing.
+func check(c Config, d destination.Deps) destination.Problems {
+	if !c.Enable {
+		return nil
+	}
+	var problems destination.Problems
+	for _, e := range c.events() {
+		for i, w := range e.Webhooks {
+			problems = append(problems, w.check(d).Below(e.path(i))...)
+		}
+	}
+	return problems
+}
+
+func (w Webhook) check(d destination.Deps) destination.Problems {
+	var p destination.Problems
+	target, err := url.Parse(w.WebhookURL.Reveal())
+	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
+		p.Wrong("webhookURL", "is no web address", "begin with http:// or https:// and name a host")
+	}
+	if w.Cert.Enable {
+		if _, err := d.HTTP(w.Cert.options(d)); err != nil {
+			p.Warn("cert.certCA", err.Error(), "nothing is sent to this address until the service is started with the file there")
+		}
+	}
+	return p
+}
