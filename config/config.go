@@ -111,9 +111,6 @@ func (c *Config) Log() Log {
 	return l
 }
 
-// SystemInfo reports whether facts about the host are logged at start.
-func (c *Config) SystemInfo() bool { return c.core.SystemInfo.Enable }
-
 // QRS returns the sections configQRS and cert.
 func (c *Config) QRS() QRS {
 	q := c.core.ConfigQRS
@@ -130,7 +127,6 @@ func (c *Config) QRS() QRS {
 func (c *Config) UDP() UDP {
 	u := c.core.UDPServerConfig
 	u.AllowedSources = slices.Clone(u.AllowedSources)
-	u.Metrics.InfluxDB.Tags = slices.Clone(u.Metrics.InfluxDB.Tags)
 	return u
 }
 

@@ -37,8 +37,8 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	}
 	u := c.UDP()
 	if u.Host != "0.0.0.0" || u.Port != 9998 || u.MaxMessageSize != 65507 || u.ReceiveBuffer != 8<<20 ||
-		!u.Deduplication.Enable || u.Deduplication.TTL() != 10*time.Minute || u.Metrics.Every() != 20*time.Second ||
-		u.Queue != (Queue{MaxConcurrent: 10, MaxSize: 200, BackpressurePercent: 80}) || u.RateLimit != (RateLimit{PerMinute: 600}) {
+		!u.Deduplication.Enable || u.Deduplication.TTL() != 10*time.Minute ||
+		u.Queue != (Queue{MaxSize: 200, BackpressurePercent: 80}) || u.RateLimit != (RateLimit{PerMinute: 600}) {
 		t.Errorf("the UDP server lacks defaults: %+v", u)
 	}
 	if got, want := c.Journal(), (Journal{
@@ -70,7 +70,7 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	if got, want := c.Log(), (Log{Level: "info", Directory: filepath.Join(c.BaseDir(), "log")}); got != want {
 		t.Errorf("log: want %+v, got %+v", want, got)
 	}
-	if c.Assumed() != nil || c.Notes() != nil || c.Pending() != nil || c.SystemInfo() {
+	if c.Assumed() != nil || c.Notes() != nil || c.Pending() != nil {
 		t.Errorf("want nothing to tell, got %q, %q, %q", c.Assumed(), c.Notes(), c.Pending())
 	}
 }

@@ -19,15 +19,19 @@ func TestKeys_describeWhatHasAnEffect(t *testing.T) {
 	}
 	for _, want := range []Key{
 		{Path: "fileLogging", Default: "false", Doc: "Also log to a file per day"},
-		{Section: "journal", Path: "journal.keepFor", Default: `"24h"`, Doc: "How long events and notices are kept after they were dealt with, to explain them"},
+		{Section: "journal", Path: "journal.keepFor", Default: `"24h"`, Doc: "How long an event stays in the journal after it was handled; its alerts and notices go as soon as they are settled"},
 		{Section: "genericUrls", Path: "genericUrls[].id", Doc: "Name by which a template picks the link (required)"},
 	} {
 		if got, ok := find(want.Path); !ok || got != want {
 			t.Errorf("want %+v, got %+v", want, got)
 		}
 	}
-	if k, ok := find("mqttConfig.enable"); ok {
-		t.Errorf("want no key of a feature that does not exist, got %+v", k)
+	for _, path := range []string{
+		"mqttConfig.enable", "systemInfo.enable", "udpServerConfig.messageQueue.maxConcurrent", "udpServerConfig.queueMetrics.influxdb.enable",
+	} {
+		if k, ok := find(path); ok {
+			t.Errorf("want no key of a feature that does not exist, got %+v", k)
+		}
 	}
 	for _, k := range keys {
 		if k.Doc == "" {

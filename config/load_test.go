@@ -92,7 +92,7 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 			if !slices.Contains(c.Pending(), "teamsNotification") || !slices.Contains(c.Pending(), "slackNotification.serviceStopped") {
 				t.Errorf("want the features named that do not exist yet, got %q", c.Pending())
 			}
-			if diff := cmp.Diff([]string{"configVisualisation"}, c.PendingEnabled()); diff != "" {
+			if diff := cmp.Diff([]string{"configVisualisation", "systemInfo"}, c.PendingEnabled()); diff != "" {
 				t.Errorf("switched on without effect (-want +got):\n%s", diff)
 			}
 			if q := c.QRS(); q.Host != "10.11.12.13" || filepath.Base(q.ClientCert) != "client.pem" {

@@ -55,13 +55,11 @@ type UDP struct {
 	Queue             Queue         `mapstructure:"messageQueue"`
 	RateLimit         RateLimit     `mapstructure:"rateLimit"`
 	Deduplication     Deduplication `mapstructure:"deduplication"`
-	Metrics           QueueMetrics  `mapstructure:"queueMetrics"`
 }
 
-// Queue bounds the work between receipt and decision.
+// Queue says when the work between receipt and decision piles up.
 type Queue struct {
-	MaxConcurrent int
-	MaxSize       int
+	MaxSize int
 	// BackpressurePercent of MaxSize is when a warning is given, 0 to 100.
 	BackpressurePercent float64 `mapstructure:"backpressureThreshold"`
 }
@@ -80,24 +78,6 @@ type Deduplication struct {
 
 // TTL returns the time for which an event is remembered.
 func (d Deduplication) TTL() time.Duration { return time.Duration(d.TTLMinutes * float64(time.Minute)) }
-
-// QueueMetrics says whether the state of the queue goes to InfluxDB.
-type QueueMetrics struct {
-	InfluxDB struct {
-		Enable          bool
-		WriteFrequency  int // milliseconds
-		MeasurementName string
-		Tags            []Tag // frozen
-	} `mapstructure:"influxdb"`
-}
-
-// Every returns the pause between two writes.
-func (q QueueMetrics) Every() time.Duration {
-	return time.Duration(q.InfluxDB.WriteFrequency) * time.Millisecond
-}
-
-// Tag is a name with a value.
-type Tag struct{ Name, Value string }
 
 // Links are the addresses that messages show.
 type Links struct {
@@ -162,10 +142,9 @@ type Operations struct {
 
 // core is everything above, as it is decoded.
 type core struct {
-	Log        Log `mapstructure:",squash"`
-	SystemInfo struct{ Enable bool }
-	Cert       struct{ ClientCert, ClientCertKey, ClientCertCA string }
-	ConfigQRS  struct {
+	Log       Log `mapstructure:",squash"`
+	Cert      struct{ ClientCert, ClientCertKey, ClientCertCA string }
+	ConfigQRS struct {
 		Host               string
 		Port               int
 		UseSSL             bool
