@@ -122,18 +122,35 @@ func (l *Ledger) Commit(ops []Op, done func(error)) {
 	for _, op := range ops {
 		size += opSize(op)
 	}
-	slab, entries := make([]byte, 0, size), make([][]byte, len(ops))
+	slab, entries := slabs.take(size), make([][]byte, len(ops))
 	for i, op := range ops {
-		start := len(slab)
-		slab = appendOp(slab, op)
-		entries[i] = slab[start:len(slab):len(slab)]
+		start := len(*slab)
+		*slab = appendOp(*slab, op)
+		entries[i] = (*slab)[start:]
 	}
 	l.pack.add(entries, func(_ Seq, _ int, err error) {
+		slabs.Put(slab)
 		if err == nil {
 			l.stats.commits.Add(1)
 		}
 		done(err)
 	})
+}
+
+// slabs is the memory for what waits to be written.
+var slabs slabPool
+
+// slabPool hands out memory that is used again.
+type slabPool struct{ sync.Pool }
+
+// take returns an empty slab with room for size bytes.
+func (p *slabPool) take(size int) *[]byte {
+	slab, ok := p.Get().(*[]byte)
+	if !ok {
+		slab = new([]byte)
+	}
+	*slab = slices.Grow((*slab)[:0], size)
+	return slab
 }
 
 // stored makes a durable record visible.
@@ -144,9 +161,6 @@ func (l *Ledger) stored(seq Seq, content packed) {
 	l.mu.Unlock()
 	if err != nil {
 		panic(fmt.Sprintf("BUG: ledger cannot read what it wrote: %v", err))
-	}
-	if content.size() > inlineValue { // it may hold values that the index does not
-		l.cache.put(seq, content)
 	}
 }
 

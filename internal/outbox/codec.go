@@ -75,7 +75,8 @@ type windowRecord struct {
 	Suppressed int               `json:"suppressed,omitempty"`
 }
 
-// scratch is where a record is encoded before its exact size is known.
+// scratch is memory that records are encoded into, one behind the other. What it
+// returned is valid until it goes back to its pool.
 type scratch struct {
 	buffer bytes.Buffer
 	json   *json.Encoder
@@ -87,16 +88,28 @@ var scratches = sync.Pool{New: func() any {
 	return s
 }}
 
-// encode returns the durable form of a record.
-func encode(record any) []byte {
-	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
+func newScratch() *scratch { return scratches.Get().(*scratch) }
+
+func (s *scratch) free() {
 	s.buffer.Reset()
+	scratches.Put(s)
+}
+
+// encode returns the durable form of a record.
+func (s *scratch) encode(record any) []byte {
+	start := s.buffer.Len()
 	s.buffer.WriteByte(version)
 	if err := s.json.Encode(record); err != nil {
 		panic(fmt.Sprintf("BUG: outbox record %T cannot be encoded: %v", record, err))
 	}
-	return bytes.Clone(bytes.TrimSuffix(s.buffer.Bytes(), []byte("\n")))
+	return bytes.TrimSuffix(s.buffer.Bytes()[start:], []byte("\n"))
+}
+
+// encode returns the durable form of a record, to keep.
+func encode(record any) []byte {
+	s := newScratch()
+	defer s.free()
+	return bytes.Clone(s.encode(record))
 }
 
 // decode reads what encode wrote. Every error is journal.ErrCorrupt.
@@ -183,7 +196,7 @@ func decompress(raw []byte) (string, error) {
 // ops returns what a decision leaves on disk: the alert once, one small record
 // per notice, and the attachment, compressed, when a notice wants it. No
 // notices, no ops. There is room for a few more.
-func (d Decision) ops() []journal.Op {
+func (d Decision) ops(s *scratch) []journal.Op {
 	if len(d.Notices) == 0 {
 		return nil
 	}
@@ -195,11 +208,11 @@ func (d Decision) ops() []journal.Op {
 		told = append(told, key)
 		record := d.record(n)
 		attached = attached || record.Attachment
-		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: encode(record)})
+		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: s.encode(record)})
 	}
 	id := string(d.Alert.ID)
-	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: encode(d.Alert)}
-	ops[1] = journal.Op{Bucket: bucketTold, Key: id, Value: encode(told)}
+	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: s.encode(d.Alert)}
+	ops[1] = journal.Op{Bucket: bucketTold, Key: id, Value: s.encode(told)}
 	if attached {
 		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(d.Attachment)})
 	}

@@ -130,7 +130,9 @@ type Decision struct {
 // Record commits a decision together with what its maker has to remember. done
 // runs on the ledger's goroutine when both are durable, or can never be.
 func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
-	o.ledger.Commit(append(d.ops(), more...), func(err error) {
+	s := newScratch()
+	defer s.free() // the ledger has copied what it was given
+	o.ledger.Commit(append(d.ops(s), more...), func(err error) {
 		if err == nil && len(d.Notices) > 0 {
 			o.remember(d)
 		}
