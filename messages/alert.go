@@ -248,11 +248,11 @@ type Alert struct {
 	Kind      AlertKind    `json:"kind"`
 	Key       ExecutionKey `json:"key"`
 	Event     TaskEvent    `json:"event"`
-	Task      Task         `json:"task"`
-	App       App          `json:"app"`
-	Owner     Owner        `json:"owner"`
-	Execution Execution    `json:"execution"`
-	ScriptLog ScriptLog    `json:"scriptLog"`
+	Task      Task         `json:"task,omitzero"`
+	App       App          `json:"app,omitzero"`
+	Owner     Owner        `json:"owner,omitzero"`
+	Execution Execution    `json:"execution,omitzero"`
+	ScriptLog ScriptLog    `json:"scriptLog,omitzero"`
 	// Degraded lists, in words for the reader, what could not be looked up; empty for a complete alert. Frozen.
 	Degraded []string `json:"degraded,omitempty"`
 	// DecidedAt is when the decision was made.

@@ -115,8 +115,8 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 // Commit applies ops as one: after a crash all of them are there or none. done
 // runs on the ledger's own goroutine when they are durable and visible to Get;
 // its error is ErrClosed or nil, or ErrTooLarge when they do not fit a record.
-// Commit does not block and keeps the order of calls; ops may be reused after
-// it returns. When the ledger is closed already, done runs before it returns.
+// Commit does not block and keeps the order of calls; ops and their values may be
+// used again after it returns. When the ledger is closed already, done runs before it returns.
 func (l *Ledger) Commit(ops []Op, done func(error)) {
 	size := 0
 	for _, op := range ops {

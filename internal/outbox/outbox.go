@@ -27,6 +27,7 @@ import (
 
 // Ledger is the part of journal.Ledger that the outbox stands on.
 type Ledger interface {
+	// Commit copies what it is given.
 	Commit(ops []journal.Op, done func(error))
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error

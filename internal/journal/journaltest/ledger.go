@@ -59,11 +59,15 @@ func closeAll(t *testing.T, all ...closing) {
 	}
 }
 
-// commit commits and waits.
+// commit commits and waits. Its caller's memory is used again at once.
 func commit(t *testing.T, l *journal.Ledger, ops ...journal.Op) {
 	t.Helper()
 	done := make(chan error, 1)
 	l.Commit(ops, func(err error) { done <- err })
+	for i, op := range ops {
+		clear(op.Value)
+		ops[i] = journal.Op{}
+	}
 	if err := <-done; err != nil {
 		t.Fatalf("commit: %v", err)
 	}

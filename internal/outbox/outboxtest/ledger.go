@@ -5,6 +5,7 @@
 package outboxtest
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -32,12 +33,21 @@ type commit struct {
 // Commit implements outbox.Ledger. Without Hold, done runs before it returns.
 func (l *Ledger) Commit(ops []journal.Op, done func(error)) {
 	l.mu.Lock()
-	l.waiting = append(l.waiting, commit{slices.Clone(ops), done})
+	l.waiting = append(l.waiting, commit{copies(ops), done})
 	held := l.held
 	l.mu.Unlock()
 	if !held {
 		l.Release(1)
 	}
+}
+
+// copies makes the caller free to use the memory of ops again.
+func copies(ops []journal.Op) []journal.Op {
+	ops = slices.Clone(ops)
+	for i := range ops {
+		ops[i].Value = bytes.Clone(ops[i].Value)
+	}
+	return ops
 }
 
 // Hold keeps further commits from becoming durable.
