@@ -133,8 +133,7 @@ func (c *Config) UDP() UDP {
 // Links returns the sections qlikSenseUrls and genericUrls.
 func (c *Config) Links() Links {
 	l := c.core.QlikSenseURLs
-	l.Generic = slices.Clone(c.core.GenericURLs)
-	return l
+	return Links{QMC: l.QMC, Hub: l.Hub, AppBaseURL: l.AppBaseURL, Generic: slices.Clone(c.core.GenericURLs)}
 }
 
 // Journal returns the section journal.

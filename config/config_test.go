@@ -137,7 +137,7 @@ func TestConfig_theLaterSourceWins(t *testing.T) {
 	if l := c.Log(); !l.ToFiles || l.Level != "debug" || filepath.Base(l.Directory) != "b" {
 		t.Errorf("the layers are in the wrong order: %+v", l)
 	}
-	if o := c.Operations(); o.Port != 3 || !o.AllowRemote || !o.Enable {
+	if o := c.Operations(); o.Port != 3 || !o.Enable {
 		t.Errorf("the layers are in the wrong order: %+v", o)
 	}
 	for path, want := range map[string]string{

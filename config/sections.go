@@ -136,8 +136,7 @@ type Operations struct {
 	Enable bool
 	Host   string
 	// Port is 0 for any free one.
-	Port        int
-	AllowRemote bool
+	Port int
 }
 
 // core is everything above, as it is decoded.
@@ -152,7 +151,7 @@ type core struct {
 		Headers            struct{ Static []Header }
 	}
 	UDPServerConfig UDP
-	QlikSenseURLs   Links
+	QlikSenseURLs   struct{ QMC, Hub, AppBaseURL string }
 	GenericURLs     []GenericURL
 	Journal         Journal
 	Execution       Execution

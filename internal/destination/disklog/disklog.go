@@ -54,8 +54,6 @@ type Config struct {
 		ClientManaged struct {
 			ReloadTaskFailure Archive
 		}
-		// Others are the archives whose sources do not exist yet.
-		Others map[string]any `mapstructure:",remain"`
 	}
 }
 

@@ -15,8 +15,6 @@ type Config struct {
 	DistributeTaskFailure Event
 	PreloadTaskSuccess    Event
 	PreloadTaskFailure    Event
-	ServiceStopped        Service
-	ServiceStarted        Service
 	SMTP                  SMTP `mapstructure:"smtp"`
 }
 
@@ -72,17 +70,6 @@ type Gate struct {
 // AddressProperty names the custom property whose values are further recipients.
 type AddressProperty struct {
 	CustomPropertyName string
-}
-
-// Service is how alerts about Windows services are mailed.
-type Service struct {
-	RateLimit         float64
-	Priority          string
-	Subject           string
-	BodyFileDirectory string
-	HTMLTemplateFile  string `mapstructure:"htmlTemplateFile"`
-	FromAddress       string
-	Recipients        []string
 }
 
 // SMTP is the mail server.

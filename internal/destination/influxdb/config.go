@@ -57,19 +57,18 @@ type RetentionPolicy struct {
 	Duration string
 }
 
-// V2Config are the settings of a server of version 2. Description and
-// RetentionDuration are accepted and not used: the bucket must exist.
+// V2Config are the settings of a server of version 2. The bucket must exist.
 type V2Config struct {
-	Org, Bucket, Description, RetentionDuration string
-	Token                                       secret.String
+	Org, Bucket string
+	Token       secret.String
 }
 
-// V3Config are the settings of a server of version 3; what V2Config says holds.
+// V3Config are the settings of a server of version 3. The database must exist.
 type V3Config struct {
-	Database, Description, RetentionDuration string
-	Token                                    secret.String
-	// WriteTimeout and QueryTimeout are in milliseconds; nothing is queried.
-	WriteTimeout, QueryTimeout int
+	Database string
+	Token    secret.String
+	// WriteTimeout is in milliseconds.
+	WriteTimeout int
 }
 
 // Measurement configures one kind of event. Only the reload events use all of it.
@@ -102,11 +101,7 @@ type Tags struct {
 type StaticTag struct{ Name, Value string }
 
 // Dynamic are tags named after the tags of the task and the app.
-type Dynamic struct {
-	UseAppTags, UseTaskTags bool
-	// Others are keys that older configurations carry.
-	Others map[string]any `mapstructure:",remain"`
-}
+type Dynamic struct{ UseAppTags, UseTaskTags bool }
 
 // rule is what is stored of one alert kind.
 type rule struct {

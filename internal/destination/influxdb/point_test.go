@@ -1,8 +1,10 @@
 package influxdb
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -82,6 +84,49 @@ func TestTags_tooManyDynamicOnesDoNotExceedTheSeriesKey(t *testing.T) {
 	key, _, _ := strings.Cut(line, " execution_id=")
 	if len(key) > 60_000 || !strings.Contains(key, "taskTag_nightly=true") || !strings.Contains(key, "user=CORP/anna") {
 		t.Errorf("the series key has %d bytes", len(key))
+	}
+}
+
+// failures returns n failures of one task whose events have the same time.
+func failures(n int) []messages.Alert {
+	out := make([]messages.Alert, n)
+	for i := range out {
+		out[i] = destinationtest.Complete(messages.ReloadTaskFailed)
+		out[i].Event.ExecutionID = fmt.Sprintf("4c3b2a19-0f1e-4a4b-8888-%012d", i)
+	}
+	return out
+}
+
+func TestTime_isThatOfTheEventToTheMicrosecond(t *testing.T) {
+	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
+	for _, a := range failures(100) {
+		a.Event.At = time.Date(2026, 5, 6, 12, 23, 45, 123_456_789, time.UTC)
+		got := r.point(a).at
+		if want := a.Event.At.Truncate(time.Microsecond); !got.Truncate(time.Microsecond).Equal(want) {
+			t.Errorf("%s: the time is %v, want %v and some nanoseconds", a.Event.ExecutionID, got, want)
+		}
+	}
+}
+
+func TestTime_tellsExecutionsOfOneMomentApart(t *testing.T) {
+	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
+	two := failures(2)
+	first, second := r.point(two[0]), r.point(two[1])
+	if diff := cmp.Diff(first.tags, second.tags); diff != "" {
+		t.Fatalf("want the same series: %s", diff)
+	}
+	if first.at.Equal(second.at) {
+		t.Errorf("two executions share %v, so that one overwrites the other", first.at)
+	}
+}
+
+func TestTime_staysWhenAnEventIsStoredAgain(t *testing.T) {
+	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
+	a := failures(1)[0]
+	again := a
+	again.DecidedAt, again.Event.At = a.DecidedAt.Add(time.Hour), a.Event.At.In(time.FixedZone("CEST", 2*60*60))
+	if first, second := encode(r.point(a)), encode(r.point(again)); !bytes.Equal(first, second) {
+		t.Errorf("want the same line twice, so that the point overwrites itself:\n%s\n%s", first, second)
 	}
 }
 

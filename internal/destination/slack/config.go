@@ -14,16 +14,8 @@ import (
 // Config is the section slackNotification.
 type Config struct {
 	Enable            bool
-	RestMessage       RestMessage
 	ReloadTaskFailure Event
 	ReloadTaskAborted Event
-	ServiceStopped    Service
-	ServiceStarted    Service
-}
-
-// RestMessage is for messages that are sent through the REST API.
-type RestMessage struct {
-	WebhookURL secret.String
 }
 
 // Event is how one kind of task alert is sent.
@@ -43,18 +35,6 @@ type Event struct {
 
 	// section is where the event stands in the configuration.
 	section string
-}
-
-// Service is how alerts about Windows services are sent.
-type Service struct {
-	WebhookURL       secret.String
-	Channel          string
-	MessageType      string
-	BasicMsgTemplate string
-	RateLimit        float64
-	TemplateFile     string
-	FromUser         string
-	IconEmoji        string
 }
 
 // basicType is the message type of a plain sentence.

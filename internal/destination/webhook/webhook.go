@@ -48,8 +48,6 @@ type Config struct {
 	Enable            bool
 	ReloadTaskFailure Event
 	ReloadTaskAborted Event
-	// Others are the events whose sources do not exist yet.
-	Others map[string]any `mapstructure:",remain"`
 }
 
 // Event configures the webhooks of one alert kind.
@@ -65,8 +63,6 @@ type Webhook struct {
 	WebhookURL  secret.String
 	HTTPMethod  string
 	Cert        Cert
-	// Others are keys of the operator's own.
-	Others map[string]any `mapstructure:",remain"`
 }
 
 // Cert is how the certificate of one address is verified.
