@@ -94,7 +94,7 @@ type Datagram struct {
 	Size int
 	// Source is the sender. One that speaks IPv4 has an IPv4 address, whatever the socket.
 	Source netip.AddrPort
-	// At is when it was read from the socket.
+	// At is when it was read from the socket, to the microsecond; no other datagram of the socket has it.
 	At time.Time
 }
 

@@ -6,9 +6,11 @@
 // It guarantees that no payload makes it panic or keeps more than a few
 // kilobytes alive, that a text it returns holds no control character and at
 // most 500 characters, that a datagram accepted once is accepted again when it
-// is read back from the journal, and that a socket says how large its receive
-// buffer really is and how much the kernel dropped. Everything but Socket and
-// AllowList.Resolve is pure.
+// is read back from the journal, that a socket says how large its receive
+// buffer really is and how much the kernel dropped, and that it gives no two
+// datagrams the same time: they are at least a microsecond apart, in the order
+// in which they came, unless the clock is set back by a second or more.
+// Everything but Socket and AllowList.Resolve is pure.
 //
 // It must never decide what to do with what it refuses, and never start a goroutine
 // that outlives the call.

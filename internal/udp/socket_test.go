@@ -85,6 +85,22 @@ func TestSocket_handsOutWhatWasSent(t *testing.T) {
 	}
 }
 
+func TestSocket_givesWhatWaitedTogetherDifferentTimes(t *testing.T) {
+	const waiting = 3*BatchSize + 1
+	socket := listen(t, ListenOptions{})
+	conn := dial(t, socket.Addr())
+	for range waiting {
+		send(t, conn, []byte("x"))
+	}
+	seen := map[int64]bool{}
+	for _, d := range receive(t, socket, waiting) {
+		seen[d.At.UnixMicro()] = true
+	}
+	if len(seen) != waiting {
+		t.Errorf("%d datagrams share %d microseconds", waiting, len(seen))
+	}
+}
+
 func TestSocket_batchesShareNoMemory(t *testing.T) {
 	socket := listen(t, ListenOptions{})
 	conn := dial(t, socket.Addr())

@@ -2,9 +2,10 @@
 // measured, how it is written, and how the three versions of the server differ.
 //
 // It guarantees the measurements, tags and field types that existing databases
-// have, and a timestamp that is the time of the event: writing a point twice
-// leaves one point. Points travel in batches; when a server refuses a batch,
-// the point that it refuses is found, and the others are stored.
+// have, and a timestamp that only depends on the event: writing a point twice
+// leaves one point, and two executions leave two, also of one task in one
+// moment. Points travel in batches; when a server refuses a batch, the point
+// that it refuses is found, and the others are stored.
 //
 // It must never write an integer field, and never hold a point back: the
 // delivery actor queues and retries.

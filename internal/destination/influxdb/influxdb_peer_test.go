@@ -135,7 +135,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			alerts := recent(form, 10*(i+1))
 			storeAll(t, built, alerts)
 			for i, r := range rules {
-				got := influxRow(t, address, r.measurement, alerts[i].Event.At)
+				got := influxRow(t, address, r.measurement, instant(alerts[i].Event))
 				if want := cleanName(alerts[i].Event.TaskName); got["task_name"] != want {
 					t.Errorf("%s: task_name is %q, want %q", r.measurement, got["task_name"], want)
 				}
@@ -151,13 +151,52 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			t.Errorf("want the policy 10d as the default, got %s", policies)
 		}
 	})
+	t.Run("one task in one moment", func(t *testing.T) { keepsExecutionsOfOneMoment(t, address, built) })
 	t.Run("refused point", func(t *testing.T) { refusesOnlyTheBadPoint(t, address, built) })
+}
+
+// keepsExecutionsOfOneMoment stores two failures of one task that were received
+// in the same microsecond, each of them twice: two points must be left.
+func keepsExecutionsOfOneMoment(t *testing.T, address string, built map[string]destination.Built) {
+	t.Helper()
+	b := built[string(messages.ReloadTaskFailed)]
+	var notices []messages.Notice
+	want := map[any]bool{}
+	at := time.Now().Add(-time.Hour).Truncate(time.Microsecond)
+	for _, a := range failures(2) {
+		a.Event.At = at
+		want[a.Event.ExecutionID] = true
+		n := destinationtest.NoticeOf(a, b.Instance.Name, "")
+		notices = append(notices, n, n)
+	}
+	for _, err := range b.Destination.(destination.BatchDeliverer).DeliverBatch(t.Context(), notices) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := influxRows(t, address, fmt.Sprintf("select * from reload_task_failed where time >= %d and time < %d", at.UnixNano(), at.Add(time.Microsecond).UnixNano()))
+	got := map[any]bool{}
+	for _, row := range rows {
+		got[row["execution_id"]] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(rows) != len(want) {
+		t.Errorf("%d points of these executions (-want +got):\n%s", len(rows), diff)
+	}
 }
 
 // influxRow returns the row of a measurement at a moment; there must be exactly one.
 func influxRow(t *testing.T, address, measurement string, at time.Time) map[string]any {
 	t.Helper()
-	query := fmt.Sprintf(`select * from %q where time = %d`, measurement, at.UnixNano())
+	rows := influxRows(t, address, fmt.Sprintf(`select * from %q where time = %d`, measurement, at.UnixNano()))
+	if len(rows) != 1 {
+		t.Fatalf("%s: want one row, got %d", measurement, len(rows))
+	}
+	return rows[0]
+}
+
+// influxRows returns the rows of a query, none or those of one measurement.
+func influxRows(t *testing.T, address, query string) []map[string]any {
+	t.Helper()
 	body := get(t, "http://"+address+"/query?db=butler&q="+url.QueryEscape(query))
 	var answer struct {
 		Results []struct {
@@ -170,14 +209,20 @@ func influxRow(t *testing.T, address, measurement string, at time.Time) map[stri
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	if len(answer.Results) != 1 || len(answer.Results[0].Series) != 1 || len(answer.Results[0].Series[0].Values) != 1 {
-		t.Fatalf("%s: want one row, got %.500s", measurement, body)
+	if len(answer.Results) != 1 || len(answer.Results[0].Series) > 1 {
+		t.Fatalf("%s: want one series at most, got %.500s", query, body)
 	}
-	series, row := answer.Results[0].Series[0], map[string]any{}
-	for i, column := range series.Columns {
-		row[column] = series.Values[0][i]
+	var rows []map[string]any
+	for _, series := range answer.Results[0].Series {
+		for _, values := range series.Values {
+			row := map[string]any{}
+			for i, column := range series.Columns {
+				row[column] = values[i]
+			}
+			rows = append(rows, row)
+		}
 	}
-	return row
+	return rows
 }
 
 // refusesOnlyTheBadPoint makes a measurement with a field of another type first, so that the server refuses what is written later.

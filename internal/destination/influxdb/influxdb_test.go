@@ -118,7 +118,7 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 		t.Fatalf("want one point, got %d", len(points))
 	}
 	p, a := points[0], s.Alert
-	if p.Time != a.Event.At.UnixNano() {
+	if p.Time/1000 != a.Event.At.UnixMicro() {
 		t.Errorf("the time is %d, want that of the event", p.Time)
 	}
 	if want := cut(valid(a.Event.LogMessage), maxField); p.Fields["log_message"] != want {

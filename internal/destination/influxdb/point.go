@@ -3,6 +3,7 @@ package influxdb
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type recorder struct {
 // point returns what is stored of an alert. What could not be looked up is
 // left out: a point is worth having without it.
 func (r recorder) point(a messages.Alert) point {
-	p := point{measurement: r.rule.measurement, tags: map[string]string{}, fields: map[string]any{}, at: a.Event.At}
+	p := point{measurement: r.rule.measurement, tags: map[string]string{}, fields: map[string]any{}, at: instant(a.Event)}
 	addStatic(p, r.global.Static)
 	r.addEvent(p, a)
 	if r.rule.execution {
@@ -38,6 +39,20 @@ func (r recorder) point(a messages.Alert) point {
 	r.addDynamic(p, a)
 	addStatic(p, r.own.Tag.Static)
 	return p
+}
+
+// instant returns the time of the point of an event: when the event was
+// received, to the microsecond, with nanoseconds that come from the execution.
+//
+// A server keeps one point per series and time. So the same event must always
+// have the same time, however often it is stored, and two events never: what a
+// task does twice has the same tags. Receiving gives every event of one socket a
+// microsecond of its own; the nanoseconds keep apart what two machines received
+// in the same one, or what was received before and after a clock was set back.
+func instant(e messages.TaskEvent) time.Time {
+	mark := fnv.New64a()
+	_, _ = mark.Write([]byte(e.ExecutionID)) // never fails
+	return e.At.Truncate(time.Microsecond).Add(time.Duration(mark.Sum64() % uint64(time.Microsecond)))
 }
 
 func addStatic(p point, tags []StaticTag) {

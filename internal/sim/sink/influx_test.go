@@ -208,3 +208,31 @@ func TestInflux_unpacksGzip(t *testing.T) {
 		}
 	}
 }
+
+func TestInflux_storesPointsOfEqualSeriesAndTimeAsOne(t *testing.T) {
+	s := run(t, sink.NewInflux(sink.InfluxOptions{Databases: []string{"b", "other"}}))
+	for _, w := range []struct{ database, body string }{
+		{"b", "m,a=1 f=1,log=\"first\" 10\nm,a=1 f=2 10\n"},
+		{"b", "m,a=1 f=3 11\nm,a=2 f=4 10\nn,a=1 f=5 10\nm f=6 10\n"},
+		{"other", "m,a=1 f=7 10\n"},
+		{"b", "m,a=1 g=8 10\n"},
+	} {
+		if status, body, err := send(t, nil, http.MethodPost, s.URL()+"/write?precision=n&db="+w.database, w.body); err != nil || status != http.StatusNoContent {
+			t.Fatalf("status %d, %v: %s", status, err, body)
+		}
+	}
+	at := func(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+	want := []sink.Point{
+		{Measurement: "m", Tags: map[string]string{"a": "1"}, Fields: map[string]any{"f": 2.0, "log": "first", "g": 8.0}, Time: at(10)},
+		{Measurement: "m", Tags: map[string]string{"a": "1"}, Fields: map[string]any{"f": 3.0}, Time: at(11)},
+		{Measurement: "m", Tags: map[string]string{"a": "2"}, Fields: map[string]any{"f": 4.0}, Time: at(10)},
+		{Measurement: "n", Tags: map[string]string{"a": "1"}, Fields: map[string]any{"f": 5.0}, Time: at(10)},
+		{Measurement: "m", Tags: map[string]string{}, Fields: map[string]any{"f": 6.0}, Time: at(10)},
+	}
+	if diff := cmp.Diff(want, s.Stored("b")); diff != "" {
+		t.Errorf("stored points (-want +got):\n%s", diff)
+	}
+	if got := s.Writes().All()[0].Points; len(got) != 2 || len(got[0].Fields) != 2 {
+		t.Errorf("want the writes kept as they came, got %v", got)
+	}
+}

@@ -1,0 +1,55 @@
+package udp
+
+import (
+	"testing"
+	"time"
+
+	"butler/messages"
+)
+
+// atReads hands out one batch after the other, as if each was read at a moment of the clock.
+func atReads(count int, moments ...time.Time) []messages.Datagram {
+	b := batch{memory: make([]byte, BatchSize*slotSize)}
+	var out []messages.Datagram
+	for _, b.at = range moments {
+		b.count = count
+		out = append(out, b.copy(LargestPayload)...)
+	}
+	return out
+}
+
+func TestBatch_givesEveryDatagramATimeOfItsOwn(t *testing.T) {
+	at := time.Date(2026, 5, 6, 12, 0, 0, 123_456_789, time.UTC)
+	for name, moments := range map[string][]time.Time{
+		"one read":                           {at},
+		"reads a moment apart":               {at, at.Add(5 * time.Microsecond), at.Add(time.Millisecond)},
+		"a clock that stands still":          {at, at, at},
+		"a clock that is put right a little": {at, at.Add(-400 * time.Millisecond), at.Add(-399 * time.Millisecond)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := atReads(BatchSize, moments...)
+			for i := 1; i < len(got); i++ {
+				if apart := got[i].At.Sub(got[i-1].At); apart < time.Microsecond {
+					t.Fatalf("datagram %d is %v after the one before, want a microsecond or more", i, apart)
+				}
+			}
+		})
+	}
+}
+
+func TestBatch_timesAreNotLaterThanTheRead(t *testing.T) {
+	at := time.Date(2026, 5, 6, 12, 0, 0, 123_456_789, time.UTC)
+	for _, d := range atReads(BatchSize, at) {
+		if early := at.Sub(d.At); early < 0 || early > BatchSize*time.Microsecond {
+			t.Errorf("got %v for what was read at %v", d.At, at)
+		}
+	}
+}
+
+func TestBatch_followsAClockThatIsSetBack(t *testing.T) {
+	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+	got := atReads(1, at, at.Add(-time.Hour))
+	if want := at.Add(-time.Hour); !got[1].At.Equal(want) {
+		t.Errorf("got %v after the clock was set back, want %v", got[1].At, want)
+	}
+}
