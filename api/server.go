@@ -47,6 +47,8 @@ type Options struct {
 
 // Admin is what an operator may look at and change on the machine itself.
 type Admin interface {
+	// Destinations describes the delivery through every destination instance.
+	Destinations(ctx context.Context) (any, error)
 	// Parked lists parked notices of an instance, or of all for "".
 	Parked(ctx context.Context, instance string, limit int) (any, error)
 	// ReplayParked sends parked notices again; no ids means all of instance.
@@ -121,6 +123,7 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)
 	r.GET("/health", s.health)
+	r.GET("/admin/destinations", s.local(s.listDestinations))
 	r.GET("/admin/parked", s.local(s.listParked))
 	r.POST("/admin/parked/replay", s.local(s.changeParked(s.opts.Admin.ReplayParked)))
 	r.POST("/admin/parked/drop", s.local(s.changeParked(s.opts.Admin.DropParked)))
@@ -148,6 +151,13 @@ func (s *Server) readyz(ctx *fasthttp.RequestCtx) {
 func (s *Server) health(ctx *fasthttp.RequestCtx) {
 	state, components := s.opts.Health()
 	answer(ctx, map[string]any{"state": state, "components": components})
+}
+
+func (s *Server) listDestinations(ctx *fasthttp.RequestCtx) {
+	call, cancel := bounded()
+	defer cancel()
+	list, err := s.opts.Admin.Destinations(call)
+	s.respond(ctx, list, err)
 }
 
 func (s *Server) listParked(ctx *fasthttp.RequestCtx) {

@@ -39,6 +39,10 @@ func (a *admin) note(c call) error {
 	return a.err
 }
 
+func (a *admin) Destinations(context.Context) (any, error) {
+	return []string{"a destination"}, a.note(call{What: "destinations"})
+}
+
 func (a *admin) Parked(_ context.Context, instance string, limit int) (any, error) {
 	return []string{"a parked notice"}, a.note(call{What: "parked", Instance: instance, Limit: limit})
 }
@@ -152,6 +156,7 @@ func TestServer_answers(t *testing.T) {
 		{"it is ready", "GET", "/readyz", "", "ready\n"},
 		{"its state", "GET", "/health", "", `{"components":["qrs"],"state":"degraded"}` + "\n"},
 		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
+		{"destinations", "GET", "/admin/destinations", "", `["a destination"]` + "\n"},
 		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
 		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `["a datagram"]` + "\n"},
 		{"replay", "POST", "/admin/parked/replay", `{"all": true}`, `{"count":2}` + "\n"},
@@ -233,6 +238,7 @@ func TestServer_refuses(t *testing.T) {
 }
 
 var adminRoutes = []struct{ method, path, body string }{
+	{"GET", "/admin/destinations", ""},
 	{"GET", "/admin/parked", ""},
 	{"GET", "/admin/quarantine", ""},
 	{"POST", "/admin/parked/replay", `{"all": true}`},

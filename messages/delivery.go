@@ -8,6 +8,7 @@ import "time"
 //	app -------DrainDelivery-----> notify --DrainDelivery----> delivery
 //	app <------DrainDeliveryReply- notify <-DrainDeliveryReply delivery
 //	api -------DescribeDelivery--> notify --DescribeDelivery-> delivery
+//	                               notify <-DeliveryChanged--- delivery
 //	api -------ReplayParked------> notify --NoticeQueued-----> delivery
 //	api -------DropParked--------> notify
 //
@@ -86,13 +87,46 @@ type DescribeDeliveryReply struct {
 	At     time.Time
 }
 
+// DeliveryCondition is how the delivery through one instance is, in a word.
+type DeliveryCondition string
+
+// The conditions of a delivery.
+const (
+	// Delivering: nothing is in the way.
+	Delivering DeliveryCondition = "ok"
+	// DeliveryLoading: it reads what waits on disk.
+	DeliveryLoading DeliveryCondition = "loading"
+	// DeliveryPaused: the destination asked for a pause.
+	DeliveryPaused DeliveryCondition = "paused"
+	// DeliveryBreakerOpen: the destination keeps failing and is left alone for a while.
+	DeliveryBreakerOpen DeliveryCondition = "breaker_open"
+	// DeliveryMisconfigured is an open breaker, too: the destination refuses
+	// everything until somebody mends the configuration.
+	DeliveryMisconfigured DeliveryCondition = "misconfigured"
+	// DeliveryDraining: the service is stopping.
+	DeliveryDraining DeliveryCondition = "draining"
+	// DeliveryGaveUp: its actor failed and has no successor yet.
+	DeliveryGaveUp DeliveryCondition = "gave_up"
+	// DeliveryNotResponding: its actor did not answer in time.
+	DeliveryNotResponding DeliveryCondition = "not_responding"
+)
+
+// DeliveryChanged tells notify that the way to a destination opened or closed,
+// or that notices were parked.
+type DeliveryChanged struct {
+	Instance string
+	// Condition is Delivering, DeliveryBreakerOpen or DeliveryMisconfigured.
+	Condition DeliveryCondition
+	// LastError is why it does not deliver, "" when it does.
+	LastError string
+}
+
 // DeliveryState describes the delivery through one instance at one moment.
 type DeliveryState struct {
 	Instance    string
 	Integration string
-	// Condition is "ok", "loading", "paused", "breaker_open", "draining",
-	// "degraded" or "not_responding".
-	Condition string
+	// Condition is how it is, such as Delivering.
+	Condition DeliveryCondition
 	// Until is when a pause or an open breaker is tried again; zero otherwise.
 	Until time.Time
 	// Queued counts every notice that is not settled, Retrying those among them

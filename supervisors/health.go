@@ -50,6 +50,13 @@ func (b *Board) Set(name string, state State, reason string) {
 	b.components[name] = Component{Name: name, State: state, Reason: reason, Since: since}
 }
 
+// Remove forgets a component that is not there any more.
+func (b *Board) Remove(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.components, name)
+}
+
 // Stopping marks the service as going down: it is alive and no longer ready.
 func (b *Board) Stopping() {
 	b.mu.Lock()

@@ -141,6 +141,7 @@ type delivery struct {
 	summary  actorkit.Timer
 	summing  bool // summary is armed
 	reports  *reporter
+	told     messages.DeliveryChanged // the newest that the parent was told
 	drained  []messages.Ref
 }
 
@@ -188,6 +189,7 @@ func (d *delivery) begin(ctx actor.Context) {
 	d.loading = actorkit.NewEffects(actorkit.NewPool(1))
 	d.reports = newReporter(d.log)
 	d.meter.breaker.Set(0)
+	d.announce(ctx, false)
 	post := actorkit.Poster(ctx)
 	d.opts.Outbox.Barrier(func(err error) {
 		if err == nil {
@@ -249,13 +251,14 @@ func (d *delivery) queued(ctx actor.Context, msg messages.NoticeQueued) {
 
 // step lets the machine decide and does what it says.
 func (d *delivery) step(ctx actor.Context, in Input) {
-	now := time.Now()
+	now, parked := time.Now(), false
 	for _, effect := range d.machine.Step(now, in) {
 		switch do := effect.(type) {
 		case Send:
 			d.send(ctx, do)
 		case Settle:
 			d.settle(ctx, do)
+			parked = parked || do.Settlement.Parks()
 		case Arm:
 			d.wake.Stop()
 			d.wake = actorkit.After(ctx, do.At.Sub(now), wakeDue{})
@@ -278,6 +281,17 @@ func (d *delivery) step(ctx actor.Context, in Input) {
 	}
 	d.meter.queue(d.machine.Queued(), d.machine.Oldest())
 	d.armSummary(ctx)
+	d.announce(ctx, parked)
+}
+
+// announce tells the parent how the way to the destination is, when that is new or notices were parked.
+func (d *delivery) announce(ctx actor.Context, parked bool) {
+	change := d.machine.Change()
+	change.Instance = d.opts.Built.Instance.Name
+	if change != d.told || parked {
+		d.told = change
+		tell(ctx, actorkit.RefOf(ctx.Parent()), change)
+	}
 }
 
 // armSummary makes sure that lines held back are told, too.

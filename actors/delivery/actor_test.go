@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,7 @@ type fixture struct {
 	stats  *actorkit.Stats
 	reg    *prometheus.Registry
 	probe  *actortest.Probe
+	parent *actortest.Probe
 	meters *Metrics
 
 	actors map[string]*actor.PID
@@ -94,6 +96,11 @@ func newFixture(t *testing.T, store *memory.Store) *fixture {
 	f.kit, f.logs, f.stats = actortest.Kit(t)
 	f.meters = NewMetrics(f.reg)
 	f.probe = actortest.Spawn(t, f.kit, "probe", nil)
+	f.parent = actortest.Spawn(t, f.kit, "notify", func(ctx actor.Context, message any) {
+		if do, ok := message.(spawn); ok {
+			do.spawned <- ctx.Spawn(do.props)
+		}
+	})
 	return f
 }
 
@@ -119,11 +126,17 @@ func (f *fixture) start(name string, d destination.Destination, change ...func(*
 			defer f.mu.Unlock()
 			f.ends[end.ID] = end
 		},
-	}, actor.WithReceiverMiddleware(crashOnDemand), actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
-	pid, err := f.kit.System.Root.SpawnNamed(props, name)
-	must(f.t, err)
-	f.actors["test/"+name] = pid
+	}, actor.WithReceiverMiddleware(crashOnDemand))
+	spawned := make(chan *actor.PID, 1)
+	f.kit.System.Root.Send(f.parent.PID, spawn{props, spawned})
+	f.actors["test/"+name] = <-spawned
 	synctest.Wait()
+}
+
+// spawn asks the parent for a child.
+type spawn struct {
+	props   *actor.Props
+	spawned chan *actor.PID
 }
 
 // crashNow makes the actor that handles it panic.
@@ -167,6 +180,7 @@ func (f *fixture) stop() {
 	for _, pid := range f.actors {
 		must(f.t, f.kit.System.Root.StopFuture(pid).Wait())
 	}
+	must(f.t, f.kit.System.Root.StopFuture(f.parent.PID).Wait())
 	must(f.t, f.kit.System.Root.StopFuture(f.probe.PID).Wait())
 	must(f.t, f.ledger.Close(context.Background()))
 	synctest.Wait()
@@ -511,6 +525,40 @@ func TestDelivery_repeatingFailuresAreSummarised(t *testing.T) {
 	})
 }
 
+func TestDelivery_tellsItsParentWhenTheWayOpensOrCloses(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		var trouble atomic.Value
+		trouble.Store(func() error { return errors.New("connection refused") })
+		p := &provider{answer: func(context.Context, messages.Notice) error { return trouble.Load().(func() error)() }}
+		f.start("a", p)
+		changes := func(want ...messages.DeliveryChanged) {
+			f.t.Helper()
+			for i := range want {
+				want[i].Instance = "test/a"
+			}
+			if diff := gocmp.Diff(want, actortest.Of[messages.DeliveryChanged](f.parent)); diff != "" {
+				f.t.Errorf("changes differ (-want +got):\n%s", diff)
+			}
+		}
+		up := messages.DeliveryChanged{Condition: messages.Delivering}
+		down := messages.DeliveryChanged{Condition: messages.DeliveryBreakerOpen, LastError: "connection refused"}
+		changes(up)
+		for n := range 10 {
+			f.alert(fmt.Sprint(n), fmt.Sprint(n), "a")
+		}
+		changes(up, down)
+		trouble.Store(func() error { return nil })
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		changes(up, down, up)
+
+		trouble.Store(func() error { return destination.Permanent(errors.New("550 no such user")) })
+		f.alert("parked", "parked", "a")
+		f.wantOutcomes(map[string]string{"parked-a": "parked"})
+		changes(up, down, up, up)
+	})
+}
+
 func TestDelivery_describesItself(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		t := f.t
@@ -522,7 +570,7 @@ func TestDelivery_describesItself(t *testing.T) {
 		f.kit.System.Root.Send(f.actors["test/a"], messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.probe.PID)})
 		synctest.Wait()
 		want := []messages.DescribeDeliveryReply{{At: bubbleStart, States: []messages.DeliveryState{{
-			Instance: "test/a", Integration: "test", Condition: "breaker_open", Until: bubbleStart.Add(30 * time.Second),
+			Instance: "test/a", Integration: "test", Condition: messages.DeliveryMisconfigured, Until: bubbleStart.Add(30 * time.Second),
 			Queued: 1, Retrying: 1, Oldest: bubbleStart, LastError: "401 Unauthorized",
 		}}}}
 		if diff := gocmp.Diff(want, actortest.Of[messages.DescribeDeliveryReply](f.probe)); diff != "" {

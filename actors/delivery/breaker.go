@@ -15,6 +15,7 @@ type breaker struct {
 	failures int // in a row
 	openings int // in a row
 	open     bool
+	hopeless bool // the newest failure was
 	probing  bool
 	until    time.Time
 }
@@ -52,14 +53,16 @@ func (b *breaker) finish(now time.Time, v verdict, probe bool) (moved bool) {
 	}
 	switch v {
 	case answered:
-		moved, b.open = b.open, false
+		moved, b.open, b.hopeless = b.open, false, false
 		b.failures, b.openings = 0, 0
 		return moved
 	case silent:
 		return false
 	case hopeless:
+		b.hopeless = true
 		b.failures = max(b.failures, b.threshold-1)
 	case failed:
+		b.hopeless = false
 	}
 	b.failures++
 	if b.open && !probe || b.failures < b.threshold {

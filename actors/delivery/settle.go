@@ -124,7 +124,7 @@ func later(a, b time.Time) time.Time {
 // State describes the machine.
 func (m *Machine) State(now time.Time) messages.DeliveryState {
 	s := messages.DeliveryState{
-		Condition:   "ok",
+		Condition:   m.condition(),
 		Queued:      len(m.items),
 		Attempts:    len(m.flights),
 		LastError:   m.lastErr,
@@ -138,15 +138,36 @@ func (m *Machine) State(now time.Time) messages.DeliveryState {
 	}
 	switch {
 	case !m.loaded:
-		s.Condition = "loading"
+		s.Condition = messages.DeliveryLoading
 	case m.draining:
-		s.Condition = "draining"
+		s.Condition = messages.DeliveryDraining
 	case m.breaker.open:
-		s.Condition, s.Until = "breaker_open", m.breaker.until
+		s.Until = m.breaker.until
 	case now.Before(m.paused):
-		s.Condition, s.Until = "paused", m.paused
+		s.Condition, s.Until = messages.DeliveryPaused, m.paused
 	}
 	return s
+}
+
+// condition says whether the destination accepts anything.
+func (m *Machine) condition() messages.DeliveryCondition {
+	switch {
+	case !m.breaker.open:
+		return messages.Delivering
+	case m.breaker.hopeless:
+		return messages.DeliveryMisconfigured
+	default:
+		return messages.DeliveryBreakerOpen
+	}
+}
+
+// Change is what those who watch are told of the machine: small, and equal until something changes.
+func (m *Machine) Change() messages.DeliveryChanged {
+	change := messages.DeliveryChanged{Condition: m.condition()}
+	if m.breaker.open {
+		change.LastError = m.lastErr
+	}
+	return change
 }
 
 // Queued counts the notices whose end is not durable.

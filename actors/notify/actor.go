@@ -29,6 +29,9 @@ type Options struct {
 	Outbox *outbox.Outbox
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
+	// OnHealth is told how an instance is, at the start and whenever that may
+	// have changed. It is called by the actor and must not block.
+	OnHealth func(Health)
 }
 
 const (
@@ -68,11 +71,11 @@ type (
 
 // Props describes the actor. Give it the strategy for its children with actor.WithSupervisor.
 func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Props {
-	if opts.Table == nil || opts.Outbox == nil || opts.NewDelivery == nil {
-		panic("BUG: notify needs a table, an outbox and NewDelivery")
+	if opts.Table == nil || opts.Outbox == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
+		panic("BUG: notify needs a table, an outbox, NewDelivery and OnHealth")
 	}
 	return kit.Props("notify", func() actor.Actor {
-		return &notify{opts: opts, log: kit.Log.Named("notify"), children: map[string]*child{}}
+		return &notify{opts: opts, log: kit.Log.Named("notify"), children: map[string]*child{}, health: newHealth(opts)}
 	}, more...)
 }
 
@@ -89,6 +92,7 @@ type notify struct {
 
 	built    map[string]destination.Built // of the present configuration
 	children map[string]*child
+	health   *health
 
 	commands  *actorkit.Effects
 	scans     *actorkit.Effects
@@ -122,6 +126,8 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.hand(ctx, msg.notice)
 	case messages.DescribeDelivery, messages.DescribeDeliveryReply, describeDue:
 		a.describe(ctx, msg)
+	case messages.DeliveryChanged:
+		a.health.changed(msg)
 	case messages.DrainDelivery:
 		a.drain(ctx, msg)
 	case messages.DrainDeliveryReply:
@@ -170,6 +176,7 @@ func (a *notify) configure(t *destination.Table) {
 	for _, b := range t.Built() {
 		a.built[b.Instance.Name] = b
 	}
+	a.health.configure(a.built)
 }
 
 // spawn starts the delivery of an instance, if it is configured and has none.
@@ -204,6 +211,7 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 		case c.retiring:
 			a.spawn(ctx, instance)
 		default:
+			a.health.changed(messages.DeliveryChanged{Instance: instance, Condition: messages.DeliveryGaveUp})
 			a.log.Error("delivery gave up, its notices wait on disk",
 				logx.Destination(instance), logx.Delay(respawnAfter))
 			actorkit.After(ctx, respawnAfter, respawnDue{instance})
@@ -241,12 +249,14 @@ func (a *notify) command(ctx actor.Context, msg any) {
 			tell(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case replayed:
+		a.health.recount()
 		tell(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
 	case messages.DropParked:
 		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, msg) }) {
 			tell(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case dropped:
+		a.health.recount()
 		for _, r := range msg.results {
 			if !r.Failure.Failed() {
 				a.log.Warn("parked alert is dropped by an operator", logx.NoticeID(r.ID))
@@ -301,10 +311,10 @@ func (a *notify) described(ctx actor.Context) {
 	}
 	states := a.gathering.finish(func(instance string) messages.DeliveryState {
 		state := messages.DeliveryState{
-			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: "degraded",
+			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: messages.DeliveryGaveUp,
 		}
 		if _, running := a.children[instance]; running {
-			state.Condition = "not_responding"
+			state.Condition = messages.DeliveryNotResponding
 		}
 		return state
 	})
@@ -412,6 +422,7 @@ func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
 		a.log.Error("alerts parked: their destination is not configured any more",
 			logx.Destination(instance), logx.Count(n))
 	}
+	a.health.recount()
 	a.scanning = false
 	if msg.err != nil {
 		actorkit.Fail(msg.err)

@@ -39,6 +39,8 @@ type fixture struct {
 	mu sync.Mutex // the actor spawns while the test looks
 	// lives are the delivery actors of an instance, in order.
 	lives map[string][]*life
+	// healths are what was told of every instance last.
+	healths map[string]Health
 }
 
 // life is a scripted delivery actor.
@@ -96,7 +98,7 @@ func newFixture(t *testing.T) *fixture {
 	must(t, err)
 	box, err := outbox.Open(ledger, outbox.Options{})
 	must(t, err)
-	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}}
+	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}, healths: map[string]Health{}}
 	f.kit, f.logs, _ = actortest.Kit(t)
 	f.asker = actortest.Spawn(t, f.kit, "asker", nil)
 	return f
@@ -107,6 +109,11 @@ func (f *fixture) start(instances ...string) {
 	f.t.Helper()
 	props := Props(f.kit, Options{
 		Table: table(f.t, instances...), Outbox: f.outbox,
+		OnHealth: func(h Health) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.healths[h.Instance] = h
+		},
 		NewDelivery: func(b destination.Built) *actor.Props {
 			l := &life{}
 			f.mu.Lock()
@@ -273,7 +280,7 @@ func TestNotify_replacesADeliveryThatGaveUp(t *testing.T) {
 		f.send(messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
 		sleep(2 * time.Second)
 		states := actortest.Of[messages.DescribeDeliveryReply](f.asker)[0].States
-		f.want("conditions", "degraded", states[0].Condition)
+		f.want("conditions", messages.DeliveryGaveUp, states[0].Condition)
 
 		sleep(57 * time.Second)
 		f.want("lives after 59 s", 1, len(f.all("email/failed")))
@@ -425,5 +432,58 @@ butler_dead_letters{integration="slack"} 0
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// trouble is what was told of an instance last.
+func (f *fixture) trouble(instance string) string {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	told, ok := f.healths[instance]
+	if !ok {
+		f.t.Errorf("nothing was told of %s", instance)
+	}
+	return told.Trouble
+}
+
+func TestNotify_tellsHowEveryDestinationIs(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed", "slack/failed")
+		f.want("trouble at the start", "", f.trouble("email/failed")+f.trouble("slack/failed"))
+
+		change := messages.DeliveryChanged{Instance: "email/failed", Condition: messages.DeliveryBreakerOpen, LastError: "connection refused"}
+		f.send(change)
+		f.want("trouble of a failing server", "it keeps failing and is tried again after a pause: connection refused", f.trouble("email/failed"))
+		f.want("trouble of another", "", f.trouble("slack/failed"))
+
+		change.Condition = messages.DeliveryMisconfigured
+		f.send(change)
+		f.want("trouble of a bad password", "it refuses everything until its configuration is mended: connection refused", f.trouble("email/failed"))
+
+		f.send(messages.DeliveryChanged{Instance: "email/failed", Condition: messages.Delivering})
+		f.want("trouble after it recovered", "", f.trouble("email/failed"))
+
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		f.send(messages.DeliveryChanged{Instance: "email/failed", Condition: messages.Delivering})
+		f.want("trouble with a parked notice", "1 parked, see: butler parked list", f.trouble("email/failed"))
+
+		f.send(messages.DropParked{IDs: []messages.NoticeID{"a-email"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
+		f.want("trouble after it was dropped", "", f.trouble("email/failed"))
+
+		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
+		synctest.Wait()
+		f.want("trouble without an actor", "its actor failed too often and is started again after a pause", f.trouble("email/failed"))
+	})
+}
+
+func TestNotify_tellsOfAnInstanceThatIsGoneOnlyWhileItIsInTrouble(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.record("a", "teams/gone")
+		f.start("email/failed")
+		f.want("health", Health{Instance: "teams/gone", Trouble: "1 parked, see: butler parked list"}, f.healths["teams/gone"])
+		f.send(messages.DropParked{IDs: []messages.NoticeID{"a-teams"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
+		f.want("health", Health{Instance: "teams/gone"}, f.healths["teams/gone"])
 	})
 }

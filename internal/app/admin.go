@@ -13,6 +13,37 @@ import (
 // admin is what the operations server may look at and change.
 type admin struct{ app *App }
 
+// Destinations implements api.Admin.
+func (d admin) Destinations(ctx context.Context) (any, error) {
+	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+		return messages.DescribeDelivery{ReplyTo: to}
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]DestinationState, 0, len(reply.States))
+	for _, s := range reply.States {
+		out = append(out, DestinationState(s))
+	}
+	return out, nil
+}
+
+// DestinationState is one line of a listing of destinations: a
+// messages.DeliveryState as it is shown.
+type DestinationState struct {
+	Instance    string                     `json:"destination"`
+	Integration string                     `json:"integration"`
+	Condition   messages.DeliveryCondition `json:"condition"`
+	Until       time.Time                  `json:"until,omitzero"`
+	Queued      int                        `json:"queued"`
+	Retrying    int                        `json:"retrying"`
+	Attempts    int                        `json:"attempts"`
+	Parked      int                        `json:"parked"`
+	Oldest      time.Time                  `json:"oldest,omitzero"`
+	LastSuccess time.Time                  `json:"lastSuccess,omitzero"`
+	LastError   string                     `json:"lastError,omitempty"`
+}
+
 // Parked implements api.Admin.
 func (d admin) Parked(_ context.Context, instance string, limit int) (any, error) {
 	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Instance: instance, Limit: limit})

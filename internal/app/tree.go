@@ -18,7 +18,6 @@ import (
 	"butler/actors/ingest"
 	"butler/actors/notify"
 	"butler/actors/qrsgate"
-	"butler/internal/actorkit"
 	"butler/internal/backoff"
 	"butler/internal/destination"
 	"butler/internal/udp"
@@ -67,7 +66,7 @@ func (a *App) notifyProps() *actor.Props {
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
 	}
 	return notify.Props(a.kit, notify.Options{
-		Outbox: a.outbox, Table: a.table,
+		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth,
 		NewDelivery: func(b destination.Built) *actor.Props {
 			one := common
 			one.Built = b
@@ -77,6 +76,20 @@ func (a *App) notifyProps() *actor.Props {
 			return delivery.Props(a.kit, one)
 		},
 	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
+}
+
+// destinationHealth shows how a destination instance is. None of them is
+// essential: what it does not take waits on disk.
+func (a *App) destinationHealth(h notify.Health) {
+	name := "destination/" + h.Instance
+	switch {
+	case h.Trouble != "":
+		a.health.Set(name, supervisors.Degraded, h.Trouble)
+	case h.Configured:
+		a.health.Set(name, supervisors.Up, "")
+	default:
+		a.health.Remove(name)
+	}
 }
 
 // integrations lists the destinations that are in use.
@@ -153,12 +166,8 @@ func (a *App) ingestProps() *actor.Props {
 	if section.RateLimit.Enable {
 		options.Rules.RateLimit = section.RateLimit.PerMinute
 	}
-	if section.ValidateSources {
-		list, err := udp.NewAllowList(section.AllowedSources, net.DefaultResolver)
-		if err != nil {
-			actorkit.Fail(err)
-		}
-		options.Sources = list
+	if a.sources != nil { // a nil list in the interface would be no list at all
+		options.Sources = a.sources
 	}
 	return options.Props()
 }

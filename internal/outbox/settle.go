@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"slices"
 	"time"
 
 	"butler/internal/journal"
@@ -52,6 +53,11 @@ type Settlement struct {
 	// Forgotten are keys whose window is not needed any more.
 	Forgotten []string
 	At        time.Time
+}
+
+// Parks reports whether the settlement parks anything.
+func (s Settlement) Parks() bool {
+	return slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.Ended == messages.NoticeParked })
 }
 
 // maxReason is how much of a reason is kept, in bytes.

@@ -1,0 +1,99 @@
+package notify
+
+import (
+	"fmt"
+	"strings"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// Health is how a destination instance is, for the operator.
+type Health struct {
+	Instance string
+	// Trouble says what keeps notices from being delivered, "" when nothing does.
+	Trouble string
+	// Configured is false for an instance of an earlier configuration. It is of
+	// interest as long as it is in trouble.
+	Configured bool
+}
+
+// health puts together what is known of every instance: what its delivery
+// tells, and how many of its notices are parked.
+type health struct {
+	opts       Options
+	configured map[string]destination.Built
+	changes    map[string]messages.DeliveryChanged
+	// known are the instances that were ever spoken of.
+	known map[string]struct{}
+}
+
+func newHealth(opts Options) *health {
+	return &health{opts: opts, changes: map[string]messages.DeliveryChanged{}, known: map[string]struct{}{}}
+}
+
+// configure takes in which instances there are.
+func (h *health) configure(built map[string]destination.Built) {
+	h.configured = built
+	for instance := range built {
+		h.known[instance] = struct{}{}
+	}
+	h.recount()
+}
+
+// changed takes in what a delivery tells.
+func (h *health) changed(c messages.DeliveryChanged) {
+	h.changes[c.Instance] = c
+	h.known[c.Instance] = struct{}{}
+	h.report(c.Instance, h.parked()[c.Instance])
+}
+
+// recount looks at the parked notices of all instances again.
+func (h *health) recount() {
+	parked := h.parked()
+	for instance := range parked {
+		h.known[instance] = struct{}{}
+	}
+	for instance := range h.known {
+		h.report(instance, parked[instance])
+	}
+}
+
+// parked counts the parked notices by instance.
+func (h *health) parked() map[string]int {
+	counts := map[string]int{}
+	for place, n := range h.opts.Outbox.ParkedCounts() {
+		counts[place.Instance] += n
+	}
+	return counts
+}
+
+func (h *health) report(instance string, parked int) {
+	var trouble []string
+	_, configured := h.configured[instance]
+	if change, told := h.changes[instance]; configured && told && change.Condition != messages.Delivering {
+		trouble = append(trouble, inWords(change))
+	}
+	if parked > 0 {
+		trouble = append(trouble, fmt.Sprintf("%d parked, see: butler parked list", parked))
+	}
+	h.opts.OnHealth(Health{Instance: instance, Trouble: strings.Join(trouble, "; "), Configured: configured})
+}
+
+// inWords says why an instance does not deliver.
+func inWords(c messages.DeliveryChanged) string {
+	says := "it does not deliver (" + string(c.Condition) + ")"
+	switch c.Condition {
+	case messages.DeliveryBreakerOpen:
+		says = "it keeps failing and is tried again after a pause"
+	case messages.DeliveryMisconfigured:
+		says = "it refuses everything until its configuration is mended"
+	case messages.DeliveryGaveUp:
+		says = "its actor failed too often and is started again after a pause"
+	default:
+	}
+	if c.LastError != "" {
+		says += ": " + c.LastError
+	}
+	return says
+}
