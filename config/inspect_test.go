@@ -37,7 +37,8 @@ const inspectedText = `Butler:
 `
 
 func TestInspect_findingsAreListedWithAllOtherProblemsAtTheirPlace(t *testing.T) {
-	_, path, err := inspected(t, inspectedText, false, []string{"BUTLER_SLACKNOTIFICATION_RELOADTASKFAILURE_TEMPLATEFILE=x"},
+	_, path, err := inspected(t, inspectedText, false, []string{"BUTLER_SLACKNOTIFICATION_RELOADTASKFAILURE_TEMPLATEFILE=x", "BUTLER_UDPSERVERCONFIG_ALLOWEDSOURCES=a,b"},
+		Finding{Path: "udpServerConfig.allowedSources[1]", Reason: "is no source"},
 		Finding{Path: "influxDb.v1Config.retentionPolicy.duration", Reason: "is no duration", Suggestion: "write 10d"},
 		Finding{Path: "emailNotification.reloadTaskFailure.fromAddress", Reason: "is no address"}, // refused already
 		Finding{Path: "emailNotification.reloadTaskFailure.recipients[1]", Reason: "gets no mail", Warning: true},
@@ -50,6 +51,7 @@ func TestInspect_findingsAreListedWithAllOtherProblemsAtTheirPlace(t *testing.T)
 	want := []string{
 		"command line: logLevel: is loud",
 		"environment: BUTLER_SLACKNOTIFICATION_RELOADTASKFAILURE_TEMPLATEFILE: is missing",
+		"environment: BUTLER_UDPSERVERCONFIG_ALLOWEDSOURCES[1]: is no source",
 		path + ":2:3: logLevl: unknown key (did you mean logLevel?)",
 		path + ":5:5: emailNotification.reloadTaskFailure.subject: is odd",
 		path + ":6:20: emailNotification.reloadTaskFailure.fromAddress: wants text, not a number (put it in quotes: \"7\")",
@@ -58,10 +60,9 @@ func TestInspect_findingsAreListedWithAllOtherProblemsAtTheirPlace(t *testing.T)
 		path + ":12:46: webhookNotification.reloadTaskFailure.webhooks[1].webhookURL: is no address?[31m?forged",
 		path + ":14:23: influxDb.retentionPolicy.duration: is no duration (write 10d)",
 	}
-	// Absolute paths begin with a slash and sort before words.
 	var problems *Problems
-	if !errors.As(err, &problems) || problems.Count() != 8 {
-		t.Fatalf("want 8 problems, got %v", err)
+	if !errors.As(err, &problems) || problems.Count() != 9 {
+		t.Fatalf("want 9 problems, got %v", err)
 	}
 	got := map[string]bool{}
 	for line := range strings.Lines(err.Error()) {
@@ -92,10 +93,38 @@ func TestInspect_aWarningStopsNothing(t *testing.T) {
 	}
 }
 
-func TestInspect_lenientIgnoresFindingsToo(t *testing.T) {
-	c, _, err := inspected(t, "Butler:\n  fileLogging: true\n", true, nil, Finding{Path: "fileLogging", Reason: "fills the disk"})
-	if err != nil || len(c.Ignored()) != 1 || len(c.Warnings()) != 0 {
-		t.Errorf("want one ignored problem, got %v, %v", c, err)
+func TestInspect_lenientGivesWhatIsWrongItsDefault(t *testing.T) {
+	c, _, err := inspected(t, `Butler:
+  fileLogging: true
+  logDirectory: logs
+  operations: {host: 0.0.0.0}
+  udpServerConfig: {enable: true, enableSourceValidation: true, allowedSources: [10.0.0.1, 10.0.0.256]}
+  webhookNotification: {reloadTaskFailure: {webhooks: [{webhookURL: "ftp://a"}, {webhookURL: "https://b"}]}}
+`, true, nil,
+		Finding{Path: "fileLogging", Reason: "fills the disk"},
+		Finding{Path: "logDirectory", Reason: "is far away", Warning: true},
+		Finding{Path: "webhookNotification.reloadTaskFailure.webhooks[0].webhookURL", Reason: "is no address"},
+		Finding{Path: "udpServerConfig.allowedSources[1]", Reason: "is no source"},
+		Finding{Path: "cert", Reason: "is a section"})
+	if err != nil || len(c.Ignored()) != 5 || len(c.Warnings()) != 1 {
+		t.Fatalf("want five ignored problems and a warning, got %v, %v, %v", c.Ignored(), c.Warnings(), err)
+	}
+	var rest struct {
+		Enable bool
+		Port   int
+	}
+	if err := c.Section("operations", &rest); err != nil || !rest.Enable || rest.Port != 9997 {
+		t.Errorf("want the rest of the section, got %+v, %v", rest, err)
+	}
+	if l := c.Log(); l.ToFiles || filepath.Base(l.Directory) != "logs" || c.Source("fileLogging").Kind != FromDefault {
+		t.Errorf("want the default for what is wrong and nothing else, got %+v", l)
+	}
+	if o, u := c.Operations(), c.UDP(); o.Host != "localhost" || len(u.AllowedSources) != 0 || !u.ValidateSources {
+		t.Errorf("want a refused rule to leave the service closed, got %+v and %+v", o, u)
+	}
+	var hooks struct{ Webhooks []struct{ WebhookURL string } }
+	if err := c.Section("webhookNotification.reloadTaskFailure", &hooks); err != nil || len(hooks.Webhooks) != 2 {
+		t.Errorf("want the other items of a list left alone, got %v, %v", hooks, err)
 	}
 }
 

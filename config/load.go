@@ -92,8 +92,26 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 	if err := l.problems.orNil(); err != nil && !o.Lenient {
 		return nil, err
 	}
+	if len(l.refused) > 0 {
+		if c, err = newConfig(l, l.fallBack(merged)); err != nil {
+			return nil, errors.Join(l.problems.orNil(), err)
+		}
+	}
 	c.ignored, c.warnings = l.problems.List, l.problems.Warnings
 	return c, nil
+}
+
+// fallBack returns the settings with the defaults of the keys that were refused
+// after the sources were merged, where they have one.
+func (l *loader) fallBack(merged *viper.Viper) *viper.Viper {
+	for _, path := range l.refused {
+		key, _, _ := strings.Cut(path, "[")
+		if n := l.root.find(key); n != nil && !n.isSection() && n.item == nil && n.fallback != nil {
+			merged.Set(n.path, clone(n.fallback))
+			delete(l.sources, n.path)
+		}
+	}
+	return settled(merged)
 }
 
 // loader holds what the steps of one Load share.
@@ -107,6 +125,8 @@ type loader struct {
 	sources map[string]Source
 	// written are the other names under which keys stand in the file, by path.
 	written map[string]string
+	// refused are the keys and items that were found wrong after the merge.
+	refused []string
 }
 
 // layers reads every source, the one of lowest rank first. It reports false when
@@ -223,12 +243,17 @@ func (l *loader) merge(layers []layer) *viper.Viper {
 			v.Set(path, s.value)
 		}
 	}
-	// A look-up of a section answers with its top layer only, so the layers are settled into one.
-	settled := viper.New()
-	if err := settled.MergeConfigMap(v.AllSettings()); err != nil {
+	return settled(v)
+}
+
+// settled returns the settings as one layer: a look-up of a section answers with
+// its top layer only.
+func settled(v *viper.Viper) *viper.Viper {
+	out := viper.New()
+	if err := out.MergeConfigMap(v.AllSettings()); err != nil {
 		panic(fmt.Sprintf("BUG: merge settings: %v", err))
 	}
-	return settled
+	return out
 }
 
 // clone copies a value: viper changes the keys of maps that it is given.
@@ -280,6 +305,9 @@ func (l *loader) reportFinding(f Finding) {
 	p := l.locate(f.Path)
 	p.Reason, p.Suggestion, p.Warning = oneLine(f.Reason, maxSentence), oneLine(f.Suggestion, maxSentence), f.Warning
 	l.problems.add(p)
+	if !f.Warning {
+		l.refused = append(l.refused, f.Path)
+	}
 }
 
 // concerns reports whether a problem is one of the key at path, or of something in it.

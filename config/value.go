@@ -273,6 +273,9 @@ func (n *node) word(text string) (any, *fault) {
 	return nil, faultf(suggestion, "%s is not a choice", quoted(text))
 }
 
+// numbersOnly matches what looks like an IPv4 address; no top-level domain is a number.
+var numbersOnly = regexp.MustCompile(`(^|\.)[0-9]+$`)
+
 var hostLabels = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*$`)
 
 // isHost reports whether text is a host name or an IP address, without a port.
@@ -280,7 +283,7 @@ func isHost(text string) bool {
 	if _, err := netip.ParseAddr(text); err == nil {
 		return true
 	}
-	return len(text) <= 253 && hostLabels.MatchString(text)
+	return len(text) <= 253 && hostLabels.MatchString(text) && !numbersOnly.MatchString(text)
 }
 
 // host accepts a host name, an IP address, or nothing for "not set".

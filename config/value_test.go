@@ -100,6 +100,7 @@ func TestValue_isReadStrictly(t *testing.T) {
 		{"host with scheme", address, "http://a", nil, "is not a host name (leave out the scheme and the path)"},
 		{"host with a dot at the end", address, "a.", nil, "is not a host name (leave out the last dot)"},
 		{"host with a blank", address, "a b", nil, "is not a host name"},
+		{"host that is an address out of range", address, "10.0.0.256", nil, "is not a host name"},
 		{"host that begins with a hyphen", address, "-a", nil, "is not a host name"},
 
 		{"URI", link, "https://a/b?c", "https://a/b?c", ""},

@@ -31,6 +31,7 @@ import (
 	"butler/internal/logx"
 	"butler/internal/metrics"
 	"butler/internal/outbox"
+	"butler/internal/udp"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -63,6 +64,8 @@ type App struct {
 	// crashed reports that the process before this one crashed by itself.
 	crashed bool
 	table   *destination.Table
+	// sources are who may send events, nil when anybody may.
+	sources *udp.AllowList
 	gate    gatePort
 	server  *api.Server
 
@@ -99,7 +102,7 @@ func (a *App) build() error {
 		return err
 	}
 	a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
-	for _, step := range []func() error{a.buildTable, a.buildGate, a.openJournal, a.listenOperations} {
+	for _, step := range []func() error{a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.listenOperations} {
 		if err := step(); err != nil {
 			return err
 		}

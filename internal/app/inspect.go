@@ -11,6 +11,7 @@ import (
 	"butler/config"
 	"butler/internal/destination/all"
 	"butler/internal/qlik/qrs"
+	"butler/internal/udp"
 )
 
 // Inspection finds in a configuration what its schema cannot know: what the
@@ -37,8 +38,23 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 			out = append(out, config.Finding(p))
 		}
 	}
+	out = append(out, sources(cfg.UDP().AllowedSources)...)
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
 		out = append(out, i.repository(section)...)
+	}
+	return out
+}
+
+// sources checks each entry of the allow-list as the intake reads it.
+func sources(entries []string) []config.Finding {
+	var out []config.Finding
+	for i, entry := range entries {
+		if _, err := udp.NewAllowList([]string{entry}, nil); err != nil {
+			out = append(out, config.Finding{
+				Path: fmt.Sprintf("udpServerConfig.allowedSources[%d]", i), Reason: "is no address, network or host name",
+				Suggestion: "write it like 10.0.0.5, 10.0.0.0/8, fd00::/8 or sense-1.example.com",
+			})
+		}
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func inspect(t *testing.T, text string, inspection app.Inspection, lenient bool)
 	return config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: inspection.Findings, Lenient: lenient})
 }
 
-func TestInspection_looksAtTheRepositoryOnlyWhenItIsAsked(t *testing.T) {
+func TestInspection_looksAtSourcesAndAtTheRepositoryThatIsAsked(t *testing.T) {
 	for name, row := range map[string]struct {
 		text               string
 		inspection         app.Inspection
@@ -35,6 +35,7 @@ func TestInspection_looksAtTheRepositoryOnlyWhenItIsAsked(t *testing.T) {
 		"no files wanted":             {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: '', clientCertCA: ''}", app.Inspection{}, 0, 0},
 		"half a pair":                 {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: butler.yaml, clientCertCA: ''}", app.Inspection{}, 1, 0},
 		"a directory":                 {"configQRS: {host: sense}\n  cert: {clientCert: ., clientCertKey: '', clientCertCA: ''}", app.Inspection{Elsewhere: true}, 1, 0},
+		"sources that are none":       {"udpServerConfig: {allowedSources: [10.0.0.256, 10.0.0.0/33, a b, '', 10.0.0.1, '::1', node-1]}", app.Inspection{}, 4, 0},
 		"a header that breaks HTTP": {
 			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
 		},
@@ -83,5 +84,13 @@ func TestTable_leavesOutWhatCannotWorkOnlyWhenProblemsAreIgnored(t *testing.T) {
 	must(t, err)
 	if _, err := app.Table(cfg, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "slack/reload_task_failed") || !strings.Contains(err.Error(), "webhook/reload_task_failed/1") {
 		t.Errorf("want what cannot work refused by name, got %v", err)
+	}
+}
+
+func TestNew_refusesAnAllowListThatLetsNobodyIn(t *testing.T) {
+	cfg, err := inspect(t, "Butler:\n  udpServerConfig: {enable: true, enableSourceValidation: true, allowedSources: [10.0.0.256]}\n  journal: {inMemory: true}\n", app.Inspection{}, true)
+	must(t, err)
+	if _, err := app.New(app.Options{Config: cfg, Log: zap.NewNop()}); err == nil || !strings.Contains(err.Error(), "udpServerConfig.allowedSources") {
+		t.Errorf("want the allow-list refused, got %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"butler/internal/qlik/qrs"
 	"butler/internal/qlik/scriptlog"
 	"butler/internal/template"
+	"butler/internal/udp"
 )
 
 // Schemas lists what the destinations add to the schema of the configuration.
@@ -78,6 +80,20 @@ func (a *App) buildTable() error {
 		return fmt.Errorf("set up the destinations: %w", err)
 	}
 	a.table = table
+	return nil
+}
+
+// buildSources reads the allow-list, if there is to be one.
+func (a *App) buildSources() error {
+	section := a.cfg.UDP()
+	if !section.Enable || !section.ValidateSources {
+		return nil
+	}
+	list, err := udp.NewAllowList(section.AllowedSources, net.DefaultResolver)
+	if err != nil {
+		return fmt.Errorf("set up the allow-list of sources (udpServerConfig.allowedSources): %w", err)
+	}
+	a.sources = list
 	return nil
 }
 
