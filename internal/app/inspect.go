@@ -39,10 +39,24 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 		}
 	}
 	out = append(out, sources(cfg.UDP().AllowedSources)...)
+	if section := cfg.Journal(); !section.InMemory {
+		out = append(out, directory("journal.directory", section.Directory)...)
+	}
+	if section := cfg.Log(); section.ToFiles {
+		out = append(out, directory("logDirectory", section.Directory)...)
+	}
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
 		out = append(out, i.repository(section)...)
 	}
 	return out
+}
+
+// directory refuses a path at which there is something else; what is missing is made.
+func directory(path, name string) []config.Finding {
+	if info, err := os.Stat(name); err != nil || info.IsDir() {
+		return nil
+	}
+	return []config.Finding{{Path: path, Reason: "is not a directory", Suggestion: "name a directory; it is made when it is missing"}}
 }
 
 // sources checks each entry of the allow-list as the intake reads it.

@@ -21,7 +21,7 @@ func inspect(t *testing.T, text string, inspection app.Inspection, lenient bool)
 	return config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: inspection.Findings, Lenient: lenient})
 }
 
-func TestInspection_looksAtSourcesAndAtTheRepositoryThatIsAsked(t *testing.T) {
+func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 	for name, row := range map[string]struct {
 		text               string
 		inspection         app.Inspection
@@ -35,6 +35,8 @@ func TestInspection_looksAtSourcesAndAtTheRepositoryThatIsAsked(t *testing.T) {
 		"no files wanted":             {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: '', clientCertCA: ''}", app.Inspection{}, 0, 0},
 		"half a pair":                 {"configQRS: {host: sense}\n  cert: {clientCert: '', clientCertKey: butler.yaml, clientCertCA: ''}", app.Inspection{}, 1, 0},
 		"a directory":                 {"configQRS: {host: sense}\n  cert: {clientCert: ., clientCertKey: '', clientCertCA: ''}", app.Inspection{Elsewhere: true}, 1, 0},
+		"directories that are files":  {"journal: {directory: butler.yaml}\n  logDirectory: butler.yaml\n  fileLogging: true", app.Inspection{}, 2, 0},
+		"directories nobody uses":     {"journal: {directory: butler.yaml, inMemory: true}\n  logDirectory: butler.yaml", app.Inspection{}, 0, 0},
 		"sources that are none":       {"udpServerConfig: {allowedSources: [10.0.0.256, 10.0.0.0/33, a b, '', 10.0.0.1, '::1', node-1]}", app.Inspection{}, 4, 0},
 		"a header that breaks HTTP": {
 			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
