@@ -32,7 +32,10 @@ type mailbox struct {
 	batch []any
 	next  int
 
+	// depth and orders count what user and batch, and system, hold; they go up
+	// before their queue does, so that 0 means empty without a look under the lock.
 	depth     atomic.Int64
+	orders    atomic.Int64
 	scheduled atomic.Bool
 	suspended atomic.Bool
 }
@@ -59,6 +62,7 @@ func (m *mailbox) PostUserMessage(message any) {
 
 // PostSystemMessage implements actor.Mailbox.
 func (m *mailbox) PostSystemMessage(message any) {
+	m.orders.Add(1)
 	m.mu.Lock()
 	m.system = append(m.system, message)
 	m.mu.Unlock()
@@ -93,9 +97,7 @@ func (m *mailbox) process() {
 }
 
 func (m *mailbox) pending() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.system) > 0 || !m.suspended.Load() && m.depth.Load() > 0
+	return m.orders.Load() > 0 || !m.suspended.Load() && m.depth.Load() > 0
 }
 
 // run handles messages until there is none, the mailbox is suspended, or a handler panics.
@@ -133,11 +135,15 @@ func (m *mailbox) run() {
 }
 
 func (m *mailbox) popSystem() any {
+	if m.orders.Load() == 0 {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.system) == 0 {
 		return nil
 	}
+	m.orders.Add(-1)
 	message := m.system[0]
 	m.system = m.system[1:]
 	if len(m.system) == 0 {
@@ -147,7 +153,7 @@ func (m *mailbox) popSystem() any {
 }
 
 func (m *mailbox) popUser() any {
-	if m.next == len(m.batch) && !m.refill() {
+	if m.next == len(m.batch) && (m.depth.Load() == 0 || !m.refill()) {
 		return nil
 	}
 	message := m.batch[m.next]
