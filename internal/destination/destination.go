@@ -1,6 +1,7 @@
 // Package destination owns the contract between the delivery of notices and the
-// systems they go to: what a destination is, what it needs to know of an alert,
-// who is told and who is not, and which error means what.
+// systems they go to: what a destination is, what is wrong with its configuration,
+// what it needs to know of an alert, who is told and who is not, and which error
+// means what.
 //
 // A destination makes one attempt. It guarantees that an attempt ends when its
 // context does, that a cancelled or failed attempt shows no secret, and that
@@ -28,11 +29,6 @@ type Destination interface {
 // one. It returns one error per notice, in order, nil for a delivered one.
 type BatchDeliverer interface {
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
-}
-
-// Prober is a Destination that can tell whether it is reachable, without sending anything to a person.
-type Prober interface {
-	Probe(ctx context.Context) error
 }
 
 // Receipt is what the provider answered.

@@ -203,17 +203,3 @@ func classify(err error) error {
 	}
 	return err
 }
-
-// Probe implements destination.Prober: it makes a file in the directory and removes it.
-func (a *archive) Probe(ctx context.Context) error {
-	root, err := a.open()
-	if err != nil {
-		return classify(err)
-	}
-	defer root.Close()
-	const probe = ".probe.part"
-	if err := writeFile(ctx, root, probe, "probe"); err != nil {
-		return classify(err)
-	}
-	return root.Remove(probe)
-}

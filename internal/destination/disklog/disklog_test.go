@@ -257,20 +257,6 @@ func TestDirectory_thatIsAFileIsAMisconfiguration(t *testing.T) {
 	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind {
 		t.Errorf("got %v", err)
 	}
-	if err := d.(destination.Prober).Probe(t.Context()); err == nil {
-		t.Error("the probe finds nothing wrong")
-	}
-}
-
-func TestProbe_leavesNothingBehind(t *testing.T) {
-	directory := t.TempDir()
-	d, _ := open(t, directory)
-	if err := d.(destination.Prober).Probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if files := filesBelow(t, directory); len(files) > 0 {
-		t.Errorf("left behind: %q", files)
-	}
 }
 
 func TestRelativeDirectory_isBelowTheConfiguration(t *testing.T) {

@@ -159,9 +159,6 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	return destination.Receipt{Status: "250", Detail: from}, nil
 }
 
-// Probe implements destination.Prober: it connects and logs in, and sends nothing.
-func (s *sender) Probe(ctx context.Context) error { return s.server.probe(ctx) }
-
 // letter composes the mail and says what made its body.
 func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	fields := template.Fields(n, s.fields)

@@ -80,20 +80,11 @@ var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requ
 
 // send has one conversation: one mail to one recipient. It ends with ctx.
 func (s server) send(ctx context.Context, from, to string, mail []byte) error {
-	return s.classify(ctx, func() (step, error) {
-		return s.converse(ctx, func(client *smtp.Client) (step, error) { return hand(client, from, to, mail) })
-	})
+	return s.classify(ctx, func() (step, error) { return s.converse(ctx, from, to, mail) })
 }
 
-// probe has a conversation without a mail: it connects and logs in.
-func (s server) probe(ctx context.Context) error {
-	return s.classify(ctx, func() (step, error) {
-		return s.converse(ctx, func(*smtp.Client) (step, error) { return "", nil })
-	})
-}
-
-// converse opens a conversation, lets business do its part and takes leave.
-func (s server) converse(ctx context.Context, business func(*smtp.Client) (step, error)) (step, error) {
+// converse opens a conversation, hands over the mail and takes leave.
+func (s server) converse(ctx context.Context, from, to string, mail []byte) (step, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return connecting, err
@@ -121,7 +112,7 @@ func (s server) converse(ctx context.Context, business func(*smtp.Client) (step,
 	if at, err := s.prepare(client); err != nil {
 		return at, err
 	}
-	if at, err := business(client); err != nil {
+	if at, err := hand(client, from, to, mail); err != nil {
 		return at, err
 	}
 	_ = client.Quit() // what matters is done, whatever the server says to this

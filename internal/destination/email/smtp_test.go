@@ -119,20 +119,6 @@ func wantFailure(t *testing.T, err error, kind destination.ErrorKind, text strin
 	}
 }
 
-func TestServer_probeLogsInAndSendsNothing(t *testing.T) {
-	server := startServer(t, serverOptions{mechanisms: []string{"PLAIN"}})
-	s := settings(t, server.address)
-	s.Auth.Enable = true
-	if err := newServer(s).probe(t.Context()); err != nil {
-		t.Error(err)
-	}
-	s.Auth.User = "nobody"
-	wantFailure(t, newServer(s).probe(t.Context()), destination.MisconfiguredKind, "log in")
-	if len(server.mails()) > 0 {
-		t.Error("a mail was sent")
-	}
-}
-
 // talk serves one connection at a time with a fixed script: what to say after each line.
 func talk(t *testing.T, replies ...string) string {
 	t.Helper()

@@ -96,7 +96,6 @@ func build(c Config, i destination.Instance, d destination.Deps) (destination.De
 // writer writes lines to one server. Its errors are classified and redacted.
 type writer interface {
 	write(ctx context.Context, lines []byte) error
-	ping(ctx context.Context) error
 }
 
 // store is the destination of one measurement.
@@ -149,9 +148,6 @@ func (s *store) writeAll(ctx context.Context, lines [][]byte, errs []error) {
 	s.writeAll(ctx, lines[:half], errs[:half])
 	s.writeAll(ctx, lines[half:], errs[half:])
 }
-
-// Probe implements destination.Prober.
-func (s *store) Probe(ctx context.Context) error { return s.writer.ping(ctx) }
 
 // newWriter returns the writer for the configured version.
 func newWriter(c Config, d destination.Deps) (writer, error) {

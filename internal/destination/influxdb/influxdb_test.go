@@ -470,26 +470,6 @@ func TestBatch_isOneRequestWithOneLineEach(t *testing.T) {
 	}
 }
 
-func TestProbe_asksTheServer(t *testing.T) {
-	for version := 1; version <= 2; version++ {
-		up := true
-		s := &server{answer: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
-			if !up {
-				w.WriteHeader(http.StatusServiceUnavailable)
-			}
-			return true
-		}}
-		prober := startServer(t, s, version, "").(destination.Prober)
-		if err := prober.Probe(t.Context()); err != nil {
-			t.Errorf("version %d: %v", version, err)
-		}
-		up = false
-		if err := prober.Probe(t.Context()); err == nil {
-			t.Errorf("version %d: want an error", version)
-		}
-	}
-}
-
 func TestTimeout_dependsOnTheVersion(t *testing.T) {
 	for version, want := range map[int]time.Duration{1: 30 * time.Second, 2: 10 * time.Second, 3: 1500 * time.Millisecond} {
 		c := Config{Version: version, V3Config: V3Config{WriteTimeout: 1500}}

@@ -48,11 +48,6 @@ func (w *v1) write(ctx context.Context, lines []byte) error {
 	return err
 }
 
-func (w *v1) ping(ctx context.Context) error {
-	_, err := w.call(ctx, http.MethodGet, "/ping", nil)
-	return err
-}
-
 // call makes one request. Credentials travel in a header, and only when they are configured.
 func (w *v1) call(ctx context.Context, method, target string, body []byte) (httpc.Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, w.address+target, bytes.NewReader(body))

@@ -3,7 +3,6 @@ package influxdb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -64,13 +63,4 @@ func (w *v2) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return &http.Response{StatusCode: answer.Status, Header: answer.Header, Body: http.NoBody, Request: req}, nil
-}
-
-func (w *v2) ping(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.address+"/health", nil)
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	_, err = httpc.Send(w.client, req)
-	return err
 }

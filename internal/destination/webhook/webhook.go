@@ -180,6 +180,3 @@ type unusable struct{ err error }
 func (u *unusable) Deliver(context.Context, messages.Notice) (destination.Receipt, error) {
 	return destination.Receipt{}, u.err
 }
-
-// Probe implements destination.Prober: the reason is shown before an alert needs the webhook.
-func (u *unusable) Probe(context.Context) error { return u.err }
