@@ -114,7 +114,7 @@ func (i Inspection) unreadable(path, file string) []config.Finding {
 	if file == "" {
 		return nil
 	}
-	_, err := os.ReadFile(file)
+	err := openable(file)
 	if err == nil {
 		return nil
 	}
@@ -126,4 +126,21 @@ func (i Inspection) unreadable(path, file string) []config.Finding {
 		f.Warning, f.Suggestion = true, "the service does not start on this machine; "+f.Suggestion
 	}
 	return []config.Finding{f}
+}
+
+// openable reports why a regular file cannot be opened. Anything else is refused
+// before it is touched: opening a pipe would wait for ever.
+func openable(file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", file)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -187,7 +187,7 @@ func (a *App) say() {
 		a.log.Error("problem in the configuration is ignored", zap.String("problem", p.String()))
 	}
 	for _, p := range a.cfg.Warnings() {
-		a.log.Warn("configuration", zap.String("problem", p.String()))
+		a.log.Warn("warning of the configuration", zap.String("problem", p.String()))
 	}
 	for _, line := range a.cfg.Notes() {
 		a.log.Warn("note", zap.String("what", line))
