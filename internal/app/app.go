@@ -69,11 +69,13 @@ type App struct {
 	gate    gatePort
 	server  *api.Server
 
-	tree   *supervisors.Tree
-	pids   pids
-	fatal  chan error
-	serve  sync.WaitGroup
-	closer closer
+	tree  *supervisors.Tree
+	pids  pids
+	fatal chan error
+	serve sync.WaitGroup
+	// unwatch ends what goes on beside the actors.
+	unwatch context.CancelFunc
+	closer  closer
 
 	listening chan netip.AddrPort
 	deaf      chan error
@@ -145,6 +147,9 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.unwatch = cancel
+	a.serve.Go(func() { a.watchProperties(watching) })
 	if a.server != nil {
 		a.serve.Go(func() {
 			if err := a.server.Serve(); err != nil {
@@ -207,6 +212,9 @@ const closeTime = 3 * time.Second
 // after the next start, which is no error.
 func (a *App) Stop(ctx context.Context) error {
 	a.health.Stopping()
+	if a.unwatch != nil {
+		a.unwatch()
+	}
 	a.log.Info("stopping: the intake closes, what is on its way is finished")
 	for _, step := range []func(context.Context){a.closeIntake, a.drainQueue, a.drainDelivery} {
 		a.halfOf(ctx, step)

@@ -36,14 +36,15 @@ type site struct {
 	sim     *sim.Sim
 	app     *app.App
 	dir     string
+	environ []string
 	logs    *observer.ObservedLogs
 	mu      sync.Mutex
 	settled []messages.NoticeSettled
 }
 
-func startSite(t *testing.T, o demo.Settings) *site {
+func startSite(t *testing.T, o demo.Settings, environ ...string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir()}
+	s := &site{t: t, dir: t.TempDir(), environ: environ}
 	neighbourhood, err := sim.New(sim.Options{Seed: 7, CertDir: filepath.Join(s.dir, "cert")})
 	must(t, err)
 	s.sim = neighbourhood
@@ -58,7 +59,7 @@ func (s *site) startApp(o demo.Settings) {
 	o.Directory = s.dir
 	path, err := demo.WriteConfig(s.sim, o)
 	must(s.t, err)
-	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas()})
+	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas(), Environ: s.environ})
 	must(s.t, err)
 	core, logs := observer.New(zap.DebugLevel)
 	s.logs = logs

@@ -117,7 +117,7 @@ func (s Spec[C]) build(name string, decode Decode, d Deps) ([]Built, error) {
 	built := make([]Built, 0, len(instances))
 	var left error
 	for _, i := range instances {
-		i.Integration = name
+		i.Integration, i.Properties = name, below(s.Section, i.Properties)
 		dest, err := s.one(c, i, problems, paths, d)
 		if err != nil {
 			left = errors.Join(left, fmt.Errorf("set up %s: %w", i.Name, err))
@@ -126,6 +126,16 @@ func (s Spec[C]) build(name string, decode Decode, d Deps) ([]Built, error) {
 		built = append(built, Built{Instance: i, Destination: dest})
 	}
 	return built, left
+}
+
+// below returns the properties with their paths from the root of the configuration.
+func below(section string, properties []Property) []Property {
+	var out []Property
+	for _, p := range properties {
+		p.Path = section + "." + p.Path
+		out = append(out, p)
+	}
+	return out
 }
 
 // one builds the destination behind one instance, unless its configuration forbids it.

@@ -53,6 +53,8 @@ type Instance struct {
 	Kinds []messages.AlertKind
 	// Needs says which look-ups make its notices complete.
 	Needs Needs
+	// Properties are the custom properties of reload tasks that Select looks at.
+	Properties []Property
 	// Select says who is told of an alert, or why nobody is. Nil means: one
 	// notice without a recipient. It is pure and quick.
 	Select func(a *messages.Alert) Selection
@@ -70,6 +72,15 @@ type Instance struct {
 	Batch int
 	// Timeout bounds one attempt; 0 means the default (10 s).
 	Timeout time.Duration
+}
+
+// Property is a custom property that the configuration relies on.
+type Property struct {
+	// Path names the key that names the property, below the section.
+	Path string
+	Name string
+	// Value is one that has to be possible; "" where any will do.
+	Value string
 }
 
 // Needs is what the destinations of an alert want looked up. The union over all

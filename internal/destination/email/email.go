@@ -62,11 +62,23 @@ func instances(c Config) []destination.Instance {
 		}
 		out = append(out, destination.Instance{
 			Name: "email/" + string(e.kind), Path: e.section, Kinds: []messages.AlertKind{e.kind}, Needs: e.needs(),
-			Select: e.selectRecipients, Window: time.Duration(e.RateLimit * float64(time.Second)),
+			Properties: e.properties(), Select: e.selectRecipients, Window: time.Duration(e.RateLimit * float64(time.Second)),
 			MaxInFlight: maxInFlight, Timeout: attemptTimeout,
 		})
 	}
 	return out
+}
+
+// properties lists the custom property without which nobody is told. One that
+// holds further addresses is no condition, and has a name by default.
+func (e event) properties() []destination.Property {
+	gate := e.AlertEnableByCustomProperty
+	if !e.aboutReload() || !gate.Enable {
+		return nil
+	}
+	return []destination.Property{{
+		Path: e.section + ".alertEnableByCustomProperty.customPropertyName", Name: gate.CustomPropertyName, Value: gate.EnabledValue,
+	}}
 }
 
 func (e event) needs() destination.Needs {

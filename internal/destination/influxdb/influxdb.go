@@ -64,6 +64,10 @@ func instance(c Config, r rule) destination.Instance {
 	if r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable {
 		i.Needs.Task = true
 		i.Select = m.ByCustomProperty.choose
+		i.Properties = []destination.Property{{
+			Path: "reloadTaskSuccess.byCustomProperty.customPropertyName",
+			Name: m.ByCustomProperty.CustomPropertyName, Value: m.ByCustomProperty.EnabledValue,
+		}}
 	}
 	return i
 }

@@ -1,0 +1,43 @@
+package app_test
+
+import (
+	"testing"
+
+	"butler/internal/demo"
+)
+
+func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
+	const gate = "BUTLER_EMAILNOTIFICATION_RELOADTASKFAILURE_ALERTENABLEBYCUSTOMPROPERTY_"
+	for _, row := range []struct{ name, property, value, state, reason string }{
+		{"one that exists, with a value it can have", "Butler_FailedAlertEnableEmail", "Yes", "up", ""},
+		{
+			"one that does not exist", "Butler_Failed", "Yes", "degraded",
+			`emailNotification.reloadTaskFailure.alertEnableByCustomProperty.customPropertyName: reload tasks have no custom property "Butler_Failed"`,
+		},
+		{
+			"a value that it cannot have", "Butler_FailedAlertEnableEmail", "yes", "degraded",
+			`emailNotification.reloadTaskFailure.alertEnableByCustomProperty.customPropertyName: "yes" is no value of the custom property "Butler_FailedAlertEnableEmail"`,
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := startSite(t, demo.Settings{InMemory: true},
+				gate+"ENABLE=true", gate+"CUSTOMPROPERTYNAME="+row.property, gate+"ENABLEDVALUE="+row.value)
+			s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
+			state, reason := s.component("custom_properties")
+			if state != row.state || reason != row.reason {
+				t.Errorf("want %s %q, got %s %q", row.state, row.reason, state, reason)
+			}
+			s.until("the log to say so", func() bool {
+				return (s.logs.FilterMessageSnippet("custom properties that reload tasks cannot have").Len() == 1) == (row.state == "degraded")
+			})
+		})
+	}
+}
+
+func TestHealth_doesNotLookForCustomPropertiesThatNobodyUses(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true})
+	s.until("the repository up", func() bool { state, _ := s.component("qrs"); return state == "up" })
+	if state, _ := s.component("custom_properties"); state != "" {
+		t.Errorf("want no such component, got %s", state)
+	}
+}
