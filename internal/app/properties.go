@@ -39,7 +39,7 @@ func (a *App) watchProperties(ctx context.Context) {
 	told := ""
 	for pause := time.Duration(0); wait(ctx, pause); {
 		pause = propertiesAgain
-		known, err := a.gate.Client.CustomPropertyDefinitions(ctx, "ReloadTask")
+		known, err := a.gate.CustomPropertyDefinitions(ctx, "ReloadTask")
 		if err != nil {
 			continue
 		}
