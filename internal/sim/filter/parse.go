@@ -68,47 +68,36 @@ func parse(text string, document reflect.Type) (node, error) {
 	return root, nil
 }
 
+// any reads terms of which one has to hold; all reads those that each have to.
 func (p *parser) any() (node, error) {
 	if p.depth++; p.depth > MaxDepth {
 		return nil, p.fail("the expression is nested too deeply")
 	}
 	defer func() { p.depth-- }()
-
-	first, err := p.all()
-	if err != nil {
-		return nil, err
-	}
-	parts := anyOf{first}
-	for p.skip("or") {
-		next, err := p.all()
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, next)
-	}
-	if len(parts) == 1 {
-		return first, nil
-	}
-	return parts, nil
+	return p.joined("or", p.all, func(parts []node) node { return anyOf(parts) })
 }
 
 func (p *parser) all() (node, error) {
-	first, err := p.single()
-	if err != nil {
-		return nil, err
-	}
-	parts := allOf{first}
-	for p.skip("and") {
-		next, err := p.single()
+	return p.joined("and", p.single, func(parts []node) node { return allOf(parts) })
+}
+
+// joined reads one term or several with a word between them.
+func (p *parser) joined(word string, term func() (node, error), join func([]node) node) (node, error) {
+	var parts []node
+	for {
+		next, err := term()
 		if err != nil {
 			return nil, err
 		}
 		parts = append(parts, next)
+		if !p.skip(word) {
+			break
+		}
 	}
 	if len(parts) == 1 {
-		return first, nil
+		return parts[0], nil
 	}
-	return parts, nil
+	return join(parts), nil
 }
 
 func (p *parser) single() (node, error) {
