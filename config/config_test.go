@@ -60,6 +60,7 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	}
 	if got, want := c.Delivery(), (Delivery{
 		RetryInitial: time.Second, RetryMax: 5 * time.Minute, ParkAfter: 24 * time.Hour, MaxInFlight: 8,
+		ParkedKeepFor: 720 * time.Hour, ParkedMaxBytes: 1 << 30,
 		BreakerFailures: 5, BreakerOpenFor: 30 * time.Second, ShutdownTimeout: 10 * time.Second,
 	}); got != want {
 		t.Errorf("delivery: want %+v, got %+v", want, got)

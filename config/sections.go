@@ -125,6 +125,8 @@ type Delivery struct {
 	RetryInitial    time.Duration
 	RetryMax        time.Duration
 	ParkAfter       time.Duration
+	ParkedKeepFor   time.Duration
+	ParkedMaxBytes  int64
 	MaxInFlight     int
 	BreakerFailures int
 	BreakerOpenFor  time.Duration

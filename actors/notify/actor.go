@@ -2,8 +2,9 @@
 // configured destination instance and hands each its notices.
 //
 // It guarantees that an instance always has a delivery actor, at worst again a
-// minute after the last one gave up, and that notices of an instance that is not
-// configured any more are parked with that reason instead of waiting for ever.
+// minute after the last one gave up; that notices of an instance that is not
+// configured any more are parked with that reason instead of waiting for ever;
+// and that parked notices are dropped loudly when they are to be kept no longer.
 // The outbox is the truth: what is handed on here only saves the delivery from
 // looking, so an actor that is missing for a while costs time and nothing else.
 // It must never decide who is told, send anything, or wait.
@@ -23,10 +24,13 @@ import (
 	"butler/messages"
 )
 
-// Options configure the actor. All fields are required.
+// Options configure the actor. All fields but Keep are required.
 type Options struct {
 	Table  *destination.Table
 	Outbox *outbox.Outbox
+	// Keep bounds the parked notices; the ones parked first are dropped first.
+	Keep    outbox.Keep
+	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
 	// OnHealth is told how an instance is, at the start and whenever that may
@@ -39,8 +43,6 @@ const (
 	respawnAfter = time.Minute
 	// retireAfter is how long a delivery actor of an old configuration may finish what runs.
 	retireAfter = 15 * time.Second
-	// describeAfter is how long the states of the instances are waited for.
-	describeAfter = time.Second
 	// commandTimeout bounds a command about parked notices, commands how many run at once.
 	commandTimeout = 30 * time.Second
 	commands       = 4
@@ -71,8 +73,8 @@ type (
 
 // Props describes the actor. Give it the strategy for its children with actor.WithSupervisor.
 func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Props {
-	if opts.Table == nil || opts.Outbox == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
-		panic("BUG: notify needs a table, an outbox, NewDelivery and OnHealth")
+	if opts.Table == nil || opts.Outbox == nil || opts.Metrics == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
+		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
 	return kit.Props("notify", func() actor.Actor {
 		return &notify{opts: opts, log: kit.Log.Named("notify"), children: map[string]*child{}, health: newHealth(opts)}
@@ -98,6 +100,8 @@ type notify struct {
 	scans     *actorkit.Effects
 	scanning  bool
 	scanAgain bool
+	trims     *actorkit.Effects
+	nextTrim  actorkit.Timer
 
 	gathering *gathering
 	draining  bool
@@ -114,6 +118,8 @@ func (a *notify) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		a.commands.Close()
 		a.scans.Close()
+		a.trims.Close()
+		a.nextTrim.Stop()
 		a.reminder.Stop()
 	case *actor.Terminated:
 		a.childEnded(ctx, msg.Who)
@@ -142,6 +148,10 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.scan(ctx)
 	case scanned:
 		a.scanEnded(ctx, msg)
+	case trimDue:
+		a.trim(ctx)
+	case trimmed:
+		a.trimEnded(ctx)
 	case reminderDue:
 		a.remind(ctx)
 	}
@@ -150,12 +160,14 @@ func (a *notify) Receive(ctx actor.Context) {
 func (a *notify) begin(ctx actor.Context) {
 	a.commands = actorkit.NewEffects(actorkit.NewPool(commands))
 	a.scans = actorkit.NewEffects(actorkit.NewPool(2)) // one scan at a time, and the end of the last
+	a.trims = actorkit.NewEffects(actorkit.NewPool(1))
 	a.configure(a.opts.Table)
 	for instance := range a.built {
 		a.spawn(ctx, instance)
 	}
 	a.requestScan(ctx)
 	a.remind(ctx)
+	a.trim(ctx)
 }
 
 // remind tells the operator now and then that parked notices wait for a decision.
@@ -274,57 +286,6 @@ func (a *notify) configured() func(string) bool {
 		_, ok := built[instance]
 		return ok
 	}
-}
-
-// describe asks every delivery actor how it is. Askers that come while the
-// answers are gathered share them.
-func (a *notify) describe(ctx actor.Context, msg any) {
-	switch msg := msg.(type) {
-	case messages.DescribeDelivery:
-		if a.gathering != nil {
-			a.gathering.askers = append(a.gathering.askers, msg.ReplyTo)
-			return
-		}
-		a.gathering = &gathering{askers: []messages.Ref{msg.ReplyTo}, missing: map[string]bool{}}
-		for instance := range a.built {
-			a.gathering.missing[instance] = true
-		}
-		for _, c := range a.children {
-			ctx.Send(c.pid, messages.DescribeDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
-		}
-		actorkit.After(ctx, describeAfter, describeDue{a.gathering})
-	case messages.DescribeDeliveryReply:
-		if a.gathering != nil && a.gathering.add(msg.States) {
-			a.described(ctx)
-		}
-	case describeDue:
-		if a.gathering == msg.gathering {
-			a.described(ctx)
-		}
-	}
-}
-
-func (a *notify) described(ctx actor.Context) {
-	parked := map[string]int{}
-	for place, n := range a.opts.Outbox.ParkedCounts() {
-		parked[place.Instance] += n
-	}
-	states := a.gathering.finish(func(instance string) messages.DeliveryState {
-		state := messages.DeliveryState{
-			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: messages.DeliveryGaveUp,
-		}
-		if _, running := a.children[instance]; running {
-			state.Condition = messages.DeliveryNotResponding
-		}
-		return state
-	})
-	for i := range states {
-		states[i].Parked = parked[states[i].Instance]
-	}
-	for _, asker := range a.gathering.askers {
-		tell(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
-	}
-	a.gathering = nil
 }
 
 // drain passes the wish on, and answers when all delivery actors have.

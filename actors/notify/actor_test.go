@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/actorkit"
@@ -35,6 +36,8 @@ type fixture struct {
 	logs   *observer.ObservedLogs
 	asker  *actortest.Probe
 	pid    *actor.PID
+	reg    *prometheus.Registry
+	keep   outbox.Keep
 
 	mu sync.Mutex // the actor spawns while the test looks
 	// lives are the delivery actors of an instance, in order.
@@ -98,7 +101,7 @@ func newFixture(t *testing.T) *fixture {
 	must(t, err)
 	box, err := outbox.Open(ledger, outbox.Options{})
 	must(t, err)
-	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}, healths: map[string]Health{}}
+	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}, healths: map[string]Health{}, reg: prometheus.NewRegistry()}
 	f.kit, f.logs, _ = actortest.Kit(t)
 	f.asker = actortest.Spawn(t, f.kit, "asker", nil)
 	return f
@@ -107,8 +110,9 @@ func newFixture(t *testing.T) *fixture {
 // start spawns the actor. Its children are stopped by their first failure.
 func (f *fixture) start(instances ...string) {
 	f.t.Helper()
+	t := table(f.t, instances...)
 	props := Props(f.kit, Options{
-		Table: table(f.t, instances...), Outbox: f.outbox,
+		Table: t, Outbox: f.outbox, Keep: f.keep, Metrics: NewMetrics(f.reg, f.outbox, t.Built()),
 		OnHealth: func(h Health) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -422,14 +426,14 @@ func TestParkedMetric_countsByIntegration(t *testing.T) {
 		f.park("email/failed", "a-email")
 		f.park("email/aborted", "b-email")
 		reg := prometheus.NewRegistry()
-		RegisterMetrics(reg, f.outbox, "email", "slack")
+		NewMetrics(reg, f.outbox, table(t, "email/failed", "slack/failed").Built())
 		want := `
 # HELP butler_dead_letters Parked notices that wait for an operator.
 # TYPE butler_dead_letters gauge
 butler_dead_letters{integration="email"} 2
 butler_dead_letters{integration="slack"} 0
 `
-		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "butler_dead_letters"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -485,5 +489,76 @@ func TestNotify_tellsOfAnInstanceThatIsGoneOnlyWhileItIsInTrouble(t *testing.T) 
 		f.want("health", Health{Instance: "teams/gone", Trouble: "1 parked, see: butler parked list"}, f.healths["teams/gone"])
 		f.send(messages.DropParked{IDs: []messages.NoticeID{"a-teams"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
 		f.want("health", Health{Instance: "teams/gone"}, f.healths["teams/gone"])
+	})
+}
+
+func TestNotify_dropsWhatIsParkedTooLong(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.keep = outbox.Keep{For: 48 * time.Hour}
+		f.start("email/failed", "slack/failed")
+		f.record("a", "email/failed", "slack/failed")
+		f.park("email/failed", "a-email")
+		sleep(24 * time.Hour)
+		f.park("slack/failed", "a-slack")
+		sleep(24*time.Hour - trimEvery)
+		f.want("parked before the time", []string{"a-email rejected", "a-slack rejected"}, f.parkedIDs())
+
+		sleep(trimEvery)
+		f.want("parked after the time", []string{"a-slack rejected"}, f.parkedIDs())
+		f.want("trouble of the first", "", f.trouble("email/failed"))
+		f.want("trouble of the second", "1 parked, see: butler parked list", f.trouble("slack/failed"))
+		f.want("alerts", 1, f.ledger.Len("alert"))
+
+		sleep(24 * time.Hour)
+		f.want("parked at the end", []string(nil), f.parkedIDs())
+		f.want("alerts at the end", 0, f.ledger.Len("alert"))
+	})
+}
+
+func TestNotify_dropsTheOldestOfWhatIsParkedTooMuchAndTellsOnce(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		for _, id := range []string{"a", "b", "c", "d"} {
+			f.record(id, "email/failed")
+			f.park("email/failed", messages.NoticeID(id+"-email"))
+			sleep(time.Second)
+		}
+		f.record("e", "teams/gone") // parked by the scan: its destination is not configured
+		all, err := f.outbox.Surplus(outbox.Keep{Bytes: 1}, time.Now())
+		must(f.t, err)
+		f.want("parked before the start", 4, len(all))
+		one := f.ledger.Size("parked", "a-email") + f.ledger.Size("alert", "a") + f.ledger.Size("told", "a")
+		f.keep = outbox.Keep{Bytes: int64(2*one + one/2)}
+
+		f.start("email/failed")
+		sleep(trimEvery)
+		f.want("parked", []string{"d-email rejected", "e-teams unconfigured"}, f.parkedIDs())
+		lines := f.logs.FilterMessageSnippet("are dropped for good").All()
+		told := 0
+		for _, line := range lines {
+			f.want("level", zapcore.ErrorLevel, line.Level)
+			told += int(line.ContextMap()["count"].(int64))
+		}
+		f.want("notices told of", 3, told)
+		if len(lines) > 2 {
+			f.t.Errorf("want a line for each round that dropped something, got %v", lines)
+		}
+		want := `
+# HELP butler_dead_letters_dropped_total Parked notices that were dropped because of their age or number.
+# TYPE butler_dead_letters_dropped_total counter
+butler_dead_letters_dropped_total{integration="email",receiver="email/failed"} 3
+`
+		if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "butler_dead_letters_dropped_total"); err != nil {
+			f.t.Error(err)
+		}
+	})
+}
+
+func TestNotify_keepsParkedNoticesForEverWhenToldSo(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		sleep(10000 * time.Hour)
+		f.want("parked", []string{"a-email rejected"}, f.parkedIDs())
 	})
 }

@@ -39,6 +39,7 @@ var watched = map[string]string{
 	"butler_notifications_failed_total":                   "`auth_error` needs a person now; the other reasons mend themselves when the destination does.",
 	"butler_notification_queue_length":                    "A queue that does not shrink has a destination that accepts nothing.",
 	"butler_dead_letters":                                 "Anything but 0 waits for a decision: `butler parked list`.",
+	"butler_dead_letters_dropped_total":                   "Growth means alerts that nobody was told of and nobody decided about.",
 	"butler_circuit_breaker_open":                         "1 means that the target is left alone for a while because it fails.",
 	"butler_notification_end_to_end_duration_seconds":     "Its upper quantiles are what people feel: from the event to the accepted message.",
 	"butler_actor_restarts_total":                         "Growth means that a part of the service fails and recovers; the log says why.",

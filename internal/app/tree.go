@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"butler/actors/qrsgate"
 	"butler/internal/backoff"
 	"butler/internal/destination"
+	"butler/internal/outbox"
 	"butler/internal/udp"
 	"butler/supervisors"
 )
@@ -58,7 +58,6 @@ func (a *App) gateProps() *actor.Props {
 
 func (a *App) notifyProps() *actor.Props {
 	section := a.cfg.Delivery()
-	notify.RegisterMetrics(a.reg, a.outbox, a.integrations()...)
 	common := delivery.Options{
 		Outbox: a.outbox, Metrics: delivery.NewMetrics(a.reg), OnSettled: a.opts.OnSettled,
 		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
@@ -67,6 +66,8 @@ func (a *App) notifyProps() *actor.Props {
 	}
 	return notify.Props(a.kit, notify.Options{
 		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth,
+		Keep:    outbox.Keep{For: section.ParkedKeepFor, Bytes: section.ParkedMaxBytes},
+		Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
 		NewDelivery: func(b destination.Built) *actor.Props {
 			one := common
 			one.Built = b
@@ -90,17 +91,6 @@ func (a *App) destinationHealth(h notify.Health) {
 	default:
 		a.health.Remove(name)
 	}
-}
-
-// integrations lists the destinations that are in use.
-func (a *App) integrations() []string {
-	var out []string
-	for _, b := range a.table.Built() {
-		if !slices.Contains(out, b.Instance.Integration) {
-			out = append(out, b.Instance.Integration)
-		}
-	}
-	return out
 }
 
 // retryLookup is the pause before a failed look-up is repeated.

@@ -233,14 +233,22 @@ func readRecord(ctx context.Context, log Log, k kind, seq Seq) (packed, error) {
 // Range calls visit for every key of a bucket, in no order, until it returns
 // false. It works on a snapshot of the keys; a key deleted meanwhile is skipped.
 func (l *Ledger) Range(b Bucket, visit func(key string, value []byte) bool) error {
+	return l.Select(b, func(string) bool { return true }, visit)
+}
+
+// Select is Range for the keys that want chooses. It reads no other values, so
+// looking for a few among many is cheap. want must not call the ledger.
+func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error {
 	type found struct {
 		key string
 		at  place
 	}
 	l.mu.RLock()
-	keys := make([]found, 0, len(l.index.buckets[b]))
+	var keys []found
 	for key, s := range l.index.buckets[b] {
-		keys = append(keys, found{key, s.at})
+		if want(key) {
+			keys = append(keys, found{key, s.at})
+		}
 	}
 	l.mu.RUnlock()
 	// In the order of the log, so that each record is read once.
@@ -255,6 +263,14 @@ func (l *Ledger) Range(b Bucket, visit func(key string, value []byte) bool) erro
 		}
 	}
 	return nil
+}
+
+// Size returns the size of a value without reading it, 0 when there is none.
+func (l *Ledger) Size(b Bucket, key string) int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s, _ := l.index.find(b, key)
+	return int(s.size)
 }
 
 // Len returns the number of keys in a bucket.

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -248,6 +249,55 @@ func TestLedger_keepsItsLogSmall(t *testing.T) {
 		w.store.Close()
 		w.stop()
 	})
+}
+
+func TestLedger_readsOnlyWhatIsSelected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reads := &counted{}
+		log, err := memory.New().Open(t.Context(), "STATE", journal.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reads.Log = log
+		l, err := journal.OpenLedger(t.Context(), reads, journal.LedgerOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := bytes.Repeat([]byte("x"), 5000)
+		for i := range 20 {
+			l.Commit([]journal.Op{{Bucket: "a", Key: fmt.Sprint(i), Value: large}}, func(error) {})
+			synctest.Wait() // a record for each
+		}
+		before := reads.n
+		var got []string
+		want := func(key string) bool { return key == "3" || key == "17" }
+		if err := l.Select("a", want, func(key string, value []byte) bool {
+			got = append(got, fmt.Sprintf("%s: %d", key, len(value)))
+			return true
+		}); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"3: 5000", "17: 5000"}, got); diff != "" || reads.n-before != 2 {
+			t.Errorf("selected with %d reads, want 2 (-want +got):\n%s", reads.n-before, diff)
+		}
+		if size, none := l.Size("a", "5"), l.Size("a", "none"); size != 5000 || none != 0 || reads.n-before != 2 {
+			t.Errorf("want sizes of 5000 and 0 without a read, got %d and %d with %d reads", size, none, reads.n-before-2)
+		}
+		if err := l.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// counted counts the reads of a log.
+type counted struct {
+	journal.Log
+	n int
+}
+
+func (c *counted) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq, []byte) error) error {
+	c.n++
+	return c.Log.Read(ctx, from, visit)
 }
 
 func TestLedger_tellsItsHealthOnce(t *testing.T) {

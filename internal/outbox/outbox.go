@@ -3,10 +3,11 @@
 // the notices that were parked.
 //
 // It guarantees that a notice is in exactly one place, waiting or parked, until
-// it is delivered, suppressed or dropped by an operator; that a window changes
-// in the same commit as the notice that changed it; and that an alert is removed
-// with the last of its notices. An entry that cannot be read is parked with the
-// reason and kept as found, so it neither stops a start nor disappears.
+// it is delivered, suppressed or dropped, by an operator or because it is parked
+// for longer than it is to be kept (Surplus); that a window changes in the same
+// commit as the notice that changed it; and that an alert is removed with the
+// last of its notices. An entry that cannot be read is parked with the reason
+// and kept as found, so it neither stops a start nor disappears.
 //
 // Everything goes through one Outbox per ledger, which is safe for concurrent
 // use. It must never talk to a destination, decide an outcome, or wait for the
@@ -31,6 +32,10 @@ type Ledger interface {
 	Commit(ops []journal.Op, done func(error))
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
+	// Select is Range for the keys that want chooses, and reads no others.
+	Select(b journal.Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error
+	// Size is the size of a value, 0 without one.
+	Size(b journal.Bucket, key string) int
 	Len(b journal.Bucket) int
 }
 
@@ -185,11 +190,12 @@ type Backlog struct {
 // settlements of the instance may be on their way.
 func (o *Outbox) Load(instance string) (Backlog, error) {
 	backlog := Backlog{Windows: map[string]ratelimit.Window{}, Unreadable: map[messages.NoticeID]error{}}
-	err := o.ledger.Range(bucketNotice, func(key string, value []byte) bool {
-		id, owner := splitNoticeKey(key)
-		if owner != instance {
-			return true
-		}
+	mine := func(key string) bool {
+		_, owner := splitNoticeKey(key)
+		return owner == instance
+	}
+	err := o.ledger.Select(bucketNotice, mine, func(key string, value []byte) bool {
+		id, _ := splitNoticeKey(key)
 		var n noticeRecord
 		if err := decode(value, &n); err != nil {
 			backlog.Unreadable[id] = err
@@ -204,12 +210,12 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 		return Backlog{}, fmt.Errorf("load notices of %s: %w", instance, err)
 	}
 	prefix := windowKey(instance, "")
-	err = o.ledger.Range(bucketWindow, func(key string, value []byte) bool {
-		key, mine := strings.CutPrefix(key, prefix)
+	mine = func(key string) bool { return strings.HasPrefix(key, prefix) }
+	err = o.ledger.Select(bucketWindow, mine, func(key string, value []byte) bool {
 		var w windowRecord
 		// A window that cannot be read is no window: at worst one alert too many.
-		if mine && decode(value, &w) == nil {
-			backlog.Windows[key] = ratelimit.Window(w)
+		if decode(value, &w) == nil {
+			backlog.Windows[strings.TrimPrefix(key, prefix)] = ratelimit.Window(w)
 		}
 		return true
 	})

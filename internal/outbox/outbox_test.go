@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -368,10 +369,10 @@ func TestOpen_keepsAlertsWhileARecordCannotBeRead(t *testing.T) {
 	}
 }
 
-// reads counts how often alerts are read back.
+// reads counts how often alerts are read back, and how many notices are looked at.
 type reads struct {
 	*outboxtest.Ledger
-	alerts int
+	alerts, notices int
 }
 
 func (r *reads) Get(b journal.Bucket, key string) ([]byte, bool, error) {
@@ -379,6 +380,30 @@ func (r *reads) Get(b journal.Bucket, key string) ([]byte, bool, error) {
 		r.alerts++
 	}
 	return r.Ledger.Get(b, key)
+}
+
+func (r *reads) Select(b journal.Bucket, want func(string) bool, visit func(string, []byte) bool) error {
+	return r.Ledger.Select(b, want, func(key string, value []byte) bool {
+		r.notices++
+		return visit(key, value)
+	})
+}
+
+func TestLoad_readsOnlyTheNoticesOfItsInstance(t *testing.T) {
+	ledger := &reads{Ledger: &outboxtest.Ledger{}}
+	o := open(t, ledger)
+	for i := range 50 {
+		d := decision()
+		d.Alert.ID, d.Notices = messages.AlertID(fmt.Sprint("alert", i)), []messages.NoticeHead{
+			{ID: messages.NoticeID(fmt.Sprint("e", i)), Instance: email.Instance, QueuedAt: noon.Add(time.Duration(i))},
+			{ID: messages.NoticeID(fmt.Sprint("s", i)), Instance: "slack/" + email.Instance},
+		}
+		o.Record(d, nil, func(error) {})
+	}
+	backlog, err := o.Load(email.Instance)
+	if err != nil || len(backlog.Waiting) != 50 || backlog.Waiting[49].ID != "e49" || ledger.notices != 50 {
+		t.Errorf("loaded %d notices and read %d (%v), want 50 of both", len(backlog.Waiting), ledger.notices, err)
+	}
 }
 
 func TestOutbox_readsNoAlertBackOnTheUsualWay(t *testing.T) {

@@ -145,12 +145,26 @@ func (l *Ledger) Get(b journal.Bucket, key string) ([]byte, bool, error) {
 
 // Range implements outbox.Ledger.
 func (l *Ledger) Range(b journal.Bucket, visit func(key string, value []byte) bool) error {
+	return l.Select(b, func(string) bool { return true }, visit)
+}
+
+// Select implements outbox.Ledger.
+func (l *Ledger) Select(b journal.Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error {
 	for _, key := range l.Keys(b) {
+		if !want(key) {
+			continue
+		}
 		if value, ok, _ := l.Get(b, key); ok && !visit(key, value) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// Size implements outbox.Ledger.
+func (l *Ledger) Size(b journal.Bucket, key string) int {
+	value, _, _ := l.Get(b, key)
+	return len(value)
 }
 
 // Len implements outbox.Ledger.
