@@ -22,8 +22,8 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 	t.Helper()
 	o := &oracle{
 		start: v.lives[0].began, lives: v.lives, sent: f.sent, executions: f.executions,
-		rejected: map[string]bool{}, refused: map[string]bool{},
-		inFlight: map[string]int{sinkHTTP: hooksInFlight, sinkMail: mailsInFlight, sinkInflux: pointsInFlight},
+		rejected: map[string]bool{}, refused: map[string]bool{}, logless: map[string]bool{},
+		inFlight: map[string]int{sinkHTTP: hooksInFlight, sinkSlack: slackInFlight, sinkMail: mailsInFlight, sinkInflux: pointsInFlight},
 	}
 	for _, address := range rejectedAddresses {
 		o.rejected[address] = true
@@ -32,9 +32,10 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 		o.cuts, o.spans, o.lost = w.cuts, w.spans, w.lost
 	}
 	o.readJournal(t, filepath.Join(v.dir, "journal"))
-	o.readHooks(t, v.sim.HTTP.History().All())
-	o.readPoints(t, v.sim.Influx.Requests().All())
-	o.readMails(t, v.sim.SMTP.Messages().All())
+	o.readHTTP(v.sim.HTTP.History().All())
+	o.readPoints(t, v.sim.Influx)
+	o.readMails(v.sim.SMTP.Messages().All())
+	o.readArchive(t, filepath.Join(v.dir, "scriptlogs"))
 	return o
 }
 
@@ -71,6 +72,7 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 			}
 			o.accepted = append(o.accepted, acceptedEvent{
 				execution: strings.ToLower(event.ExecutionID), family: event.Family, payload: string(datagram.Payload),
+				file: archiveName(event),
 			})
 		}
 		return nil
@@ -81,7 +83,7 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 	must(t, err)
 	o.waiting, o.followed = box.Waiting(), ledger.Len(outbox.BucketState)
 	o.windows = map[string]int{}
-	for _, instance := range []string{"webhook/reload_task_failed/1", "webhook/reload_task_aborted/1"} {
+	for _, instance := range windowed {
 		backlog, err := box.Load(instance)
 		must(t, err)
 		for key, window := range backlog.Windows {
@@ -98,51 +100,83 @@ type hookBody struct {
 	SuppressedAlerts int    `json:"suppressedAlerts"`
 }
 
-// readHooks reads what reached the webhooks.
-func (o *oracle) readHooks(t *testing.T, requests []sink.HTTPRequest) {
-	t.Helper()
+// readHTTP reads what reached the webhooks and Slack.
+func (o *oracle) readHTTP(requests []sink.HTTPRequest) {
 	for _, r := range requests {
-		name, hook := strings.TrimPrefix(r.Path, "/hook/"), hookBody{}
-		if name == r.Path || json.Unmarshal(r.Body, &hook) != nil {
-			continue // cut off while it was sent
-		}
-		got := receipt{
-			sink: sinkHTTP, notice: sinkHTTP + "/" + name, instance: sinkHTTP + "/" + name,
-			execution: strings.ToLower(hook.ExecutionID), at: r.At, unanswered: keptBack(r.Fault),
-			task: strings.ToLower(hook.TaskID), suppressed: hook.SuppressedAlerts,
+		got, ok := hookReceipt(r)
+		if strings.HasPrefix(r.Path, "/slack/") {
+			got, ok = slackReceipt(r)
 		}
 		switch {
+		case !ok: // cut off while it was sent
 		case obeyed(r):
 			o.receipts = append(o.receipts, got)
+			o.noteLogless(got.execution, string(r.Body))
 		case refusedForGood(r):
 			o.refused[got.id()] = true
 		}
 	}
 }
 
-// readPoints reads what reached the database.
-func (o *oracle) readPoints(t *testing.T, requests []sink.HTTPRequest) {
+// hookReceipt reads what a call of a webhook tells.
+func hookReceipt(r sink.HTTPRequest) (receipt, bool) {
+	var hook hookBody
+	if json.Unmarshal(r.Body, &hook) != nil {
+		return receipt{}, false
+	}
+	notice := sinkHTTP + "/" + strings.TrimPrefix(r.Path, "/hook/")
+	return receipt{
+		sink: sinkHTTP, notice: notice, instance: notice, execution: strings.ToLower(hook.ExecutionID), at: r.At,
+		unanswered: keptBack(r.Fault), task: strings.ToLower(hook.TaskID), suppressed: hook.SuppressedAlerts,
+	}, true
+}
+
+// slackTask finds the ID of the task in a message to Slack.
+var slackTask = regexp.MustCompile(`\*Task ID\*\\n([-0-9a-fA-F]{36})"`)
+
+// slackReceipt reads what a message to Slack tells.
+func slackReceipt(r sink.HTTPRequest) (receipt, bool) {
+	event, task := mark.FindSubmatch(r.Body), slackTask.FindSubmatch(r.Body)
+	if event == nil || task == nil || !json.Valid(r.Body) {
+		return receipt{}, false
+	}
+	notice := sinkSlack + "/" + strings.TrimPrefix(r.Path, "/slack/")
+	return receipt{
+		sink: sinkHTTP, notice: notice, instance: notice, execution: strings.ToLower(string(event[1])), at: r.At,
+		unanswered: keptBack(r.Fault), task: strings.ToLower(string(task[1])),
+	}, true
+}
+
+// readPoints reads what reached the database, and what it keeps of that.
+func (o *oracle) readPoints(t *testing.T, database *sink.Influx) {
 	t.Helper()
-	for _, r := range requests {
+	o.stored = map[string]bool{}
+	for _, p := range database.Stored("butler") {
+		o.stored[pointReceipt(p).id()] = true
+	}
+	for _, r := range database.Requests().All() {
 		if r.Path != "/write" || !obeyed(r) {
 			continue
 		}
 		points, err := sink.ParseLines(string(r.Body), "n")
 		must(t, err)
 		for _, p := range points {
-			execution, _ := p.Fields["execution_id"].(string)
-			notice := sinkInflux + "/" + p.Measurement
-			o.receipts = append(o.receipts, receipt{
-				sink: sinkInflux, notice: notice, instance: notice, execution: strings.ToLower(execution),
-				at: r.At, unanswered: keptBack(r.Fault),
-			})
+			got := pointReceipt(p)
+			got.at, got.unanswered = r.At, keptBack(r.Fault)
+			o.receipts = append(o.receipts, got)
 		}
 	}
 }
 
+// pointReceipt reads what a point tells.
+func pointReceipt(p sink.Point) receipt {
+	execution, _ := p.Fields["execution_id"].(string)
+	notice := sinkInflux + "/" + p.Measurement
+	return receipt{sink: sinkInflux, notice: notice, instance: notice, execution: strings.ToLower(execution)}
+}
+
 // readMails reads what reached the mail server.
-func (o *oracle) readMails(t *testing.T, mails []sink.Mail) {
-	t.Helper()
+func (o *oracle) readMails(mails []sink.Mail) {
 	for _, m := range mails {
 		r, ok := mailReceipt(m)
 		if !ok {
@@ -150,10 +184,11 @@ func (o *oracle) readMails(t *testing.T, mails []sink.Mail) {
 			continue
 		}
 		o.receipts = append(o.receipts, r)
+		o.noteLogless(r.execution, m.Text)
 	}
 }
 
-// mark finds the mark of an event in a mail.
+// mark finds the mark of an event in a message.
 var mark = regexp.MustCompile(`\[event of ([-0-9a-fA-F]{36})\]`)
 
 // mailReceipt reads what a mail tells.

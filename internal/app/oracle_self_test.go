@@ -70,6 +70,7 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 			}}
 		}, "nobody refused it"},
 		{"a notice is left", func(o *oracle) { o.waiting = 1 }, "1 notices wait"},
+		{"a point was overwritten", func(o *oracle) { o.stored = nil }, "overwritten in the database"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			o := &oracle{
@@ -79,12 +80,84 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 				executions: map[string]*execution{id: {id: id, typ: qlik.TaskUserSync, known: true, final: qlik.StatusFinishedFail}},
 				accepted:   []acceptedEvent{{execution: id, family: messages.FamilyFailed, payload: "event"}},
 				receipts:   []receipt{point(5)},
+				stored:     map[string]bool{point(5).id(): true},
 			}
 			row.change(o)
-			problems := strings.Join(o.judge(), "\n")
-			if (row.problem == "") != (problems == "") || !strings.Contains(problems, row.problem) {
-				t.Errorf("want the problem %q, got %q", row.problem, problems)
+			o.wantsProblem(t, row.problem)
+		})
+	}
+}
+
+// wantsProblem fails unless the oracle finds a problem, or none if that is "".
+func (o *oracle) wantsProblem(t *testing.T, want string) {
+	t.Helper()
+	problems := strings.Join(o.judge(), "\n")
+	if (want == "") != (problems == "") || !strings.Contains(problems, want) {
+		t.Errorf("want the problem %q, got %q", want, problems)
+	}
+}
+
+// TestOracle_findsWhatIsWrongWithAReload is about the destinations that only reloads have.
+func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
+	const (
+		id   = "5e3b0a56-0000-4000-8000-000000000002"
+		file = "2026-05-06/2026-05-06_12-00-05_appId=app_taskId=task.log"
+		text = "2026-05-06 12:00:00 Execution started.\n2026-05-06 12:00:00 App: Sales (app)\n2026-05-06 12:00:04 Execution finished.\n"
+	)
+	at := time.Date(2026, 5, 6, 12, 0, 6, 0, time.UTC)
+	told := func(name, notice string) receipt {
+		return receipt{sink: name, notice: notice, instance: notice, execution: id, at: at, task: "task"}
+	}
+	slack := told(sinkHTTP, "slack/failed")
+	for _, row := range []struct {
+		name    string
+		change  func(*oracle)
+		problem string // "" for none
+	}{
+		{"a run without a fault", func(*oracle) {}, ""},
+		{"the wrong person was told", func(o *oracle) {
+			o.receipts = append(o.receipts, told(sinkMail, mailNotice("reload failed", "somebody@example.com")))
+		}, "of which nothing was accepted"},
+		{"a script log is not on disk", func(o *oracle) { o.archive = nil }, "is not on disk"},
+		{"no script log could be fetched", func(o *oracle) {
+			o.archive, o.logless = nil, map[string]bool{id: true}
+		}, "1 script logs could not be fetched"},
+		{"a script log is not whole", func(o *oracle) { o.archive[file] = o.archive[file][:60] }, "is not the whole script log"},
+		{"a script log of another app is in its place", func(o *oracle) {
+			o.archive[file] = strings.ReplaceAll(o.archive[file], "(app)", "(other)")
+		}, "is not the whole script log"},
+		{"a half-written file is left", func(o *oracle) { o.archive[".part"] = "" }, "belongs to no failed reload"},
+		{"Slack was not told of a task", func(o *oracle) { o.receipts = o.receipts[1:] }, "1 alerts, of which 0 were delivered"},
+		{"Slack was told of what was not accepted", func(o *oracle) {
+			o.receipts = append(o.receipts, told(sinkHTTP, "slack/aborted"))
+		}, "of which nothing was accepted"},
+		{"an alert to Slack was held back and not counted", func(o *oracle) {
+			o.executions["again"] = o.executions[id]
+			o.accepted = append(o.accepted, acceptedEvent{execution: "again", family: messages.FamilyFailed, payload: "event", file: file})
+		}, "2 alerts, of which 1 were delivered, and 1 accounted for"},
+		{"a refused alert to Slack is parked", func(o *oracle) {
+			o.refused, o.receipts = map[string]bool{slack.id(): true}, o.receipts[1:]
+			o.parked = []outbox.Parked{{
+				Kind: messages.ReloadTaskFailed, Key: id, Instance: "slack/reload_task_failed", Integration: "slack",
+				Cause: outbox.Rejected, Reason: "because",
+			}}
+		}, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			o := &oracle{
+				start:      at,
+				sent:       []sentDatagram{{at: at, family: messages.FamilyFailed, execution: id, payload: []byte("event"), welcome: true}},
+				executions: map[string]*execution{id: {id: id, taskID: "task", appID: "app", typ: qlik.TaskReload, known: true, final: qlik.StatusFinishedFail}},
+				accepted:   []acceptedEvent{{execution: id, family: messages.FamilyFailed, payload: "event", file: file}},
+				receipts: []receipt{
+					slack, told(sinkHTTP, "webhook/failed"), told(sinkInflux, "influx/reload_task_failed"),
+					told(sinkMail, mailNotice("reload failed", everyRecipient)),
+				},
+				stored:  map[string]bool{id + " influx/reload_task_failed": true},
+				archive: map[string]string{file: text},
 			}
+			row.change(o)
+			o.wantsProblem(t, row.problem)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +25,12 @@ type oracle struct {
 	// accepted are the events of the journal, with the datagrams they came as.
 	accepted []acceptedEvent
 	receipts []receipt
+	// stored are the notices of which the database keeps a point.
+	stored map[string]bool
+	// archive are the script logs on disk by file name; logless are the executions
+	// of which somebody was told that the script log could not be fetched.
+	archive  map[string]string
+	logless  map[string]bool
 	parked   []outbox.Parked
 	waiting  int
 	followed int
@@ -40,7 +45,7 @@ type oracle struct {
 	cuts  map[string][]cut
 	spans map[string][]span
 	lost  map[string]int
-	// inFlight is how many notices one instance may have under way, by system.
+	// inFlight is how many notices one instance may have under way, by its first name.
 	inFlight map[string]int
 
 	problems []string
@@ -51,6 +56,8 @@ type acceptedEvent struct {
 	execution string
 	family    messages.Family
 	payload   string
+	// file is where the script log of a failed reload is archived.
+	file string
 }
 
 // receipt is one notice that reached a system.
@@ -62,7 +69,7 @@ type receipt struct {
 	at               time.Time
 	// unanswered says that its sender was not told.
 	unanswered bool
-	// task and suppressed are told by webhooks: which task, and how many notices were held back.
+	// task is told by webhooks and Slack, suppressed by webhooks: how many notices were held back.
 	task       string
 	suppressed int
 }
@@ -153,6 +160,9 @@ func (o *oracle) judge() []string {
 		told[r.id()] = append(told[r.id()], r)
 	}
 	o.checkEnds(expected, told, families)
+	o.checkStored()
+	o.checkWindows(sinkSlack)
+	o.checkArchive()
 	o.checkStrangers(expected, told)
 	o.checkRepetitions(told)
 	if o.waiting > 0 || o.followed > 0 {
@@ -220,12 +230,31 @@ func (o *oracle) checkEnds(expected map[string]bool, told map[string][]receipt, 
 		case !arrived && !isParked:
 			o.problem("%s was lost: accepted as %v, never told; %s; %s", notice, families[key], o.executions[key], o.story(key))
 		}
-		if isParked && (p.Cause != outbox.Rejected || p.Reason == "") {
-			o.problem("want %s parked as rejected with a reason, got %q: %q", notice, p.Cause, p.Reason)
+		if isParked {
+			o.checkReason(notice, p)
 		}
 	}
 	for id, p := range parked {
-		o.problem("%s is parked, although nobody had to be told: %s", id, p.Reason)
+		if !o.mayTell(id) || !o.refused[id] {
+			o.problem("%s is parked, although nobody had to be told or nobody refused it: %s", id, p.Reason)
+			continue
+		}
+		o.checkReason(id, p)
+	}
+}
+
+func (o *oracle) checkReason(notice string, p outbox.Parked) {
+	if p.Cause != outbox.Rejected || p.Reason == "" {
+		o.problem("want %s parked as rejected with a reason, got %q: %q", notice, p.Cause, p.Reason)
+	}
+}
+
+// checkStored makes sure that the database keeps what it was told.
+func (o *oracle) checkStored() {
+	for _, r := range o.receipts {
+		if r.sink == sinkInflux && !o.stored[r.id()] {
+			o.problem("%s of %s is overwritten in the database by the point of another execution", r.notice, o.executions[r.execution])
+		}
 	}
 }
 
@@ -248,6 +277,8 @@ func (o *oracle) parkedNotices() map[string]outbox.Parked {
 			notice = mailNotice(row.mail, p.Recipient)
 		case "webhook":
 			notice = sinkHTTP + "/" + row.hook
+		case "slack":
+			notice = sinkSlack + "/" + row.hook
 		case "influxdb":
 			notice = sinkInflux + "/" + row.measurement
 		}
@@ -259,7 +290,7 @@ func (o *oracle) parkedNotices() map[string]outbox.Parked {
 // checkStrangers makes sure that nobody was told of what was not accepted.
 func (o *oracle) checkStrangers(expected map[string]bool, told map[string][]receipt) {
 	for id, all := range told {
-		if !expected[id] {
+		if !expected[id] && !o.mayTell(id) {
 			o.problem("%s was told at %s of execution %s, of which nothing was accepted that says so; %s",
 				all[0].notice, o.when(all[0].at), all[0].execution, o.story(all[0].execution))
 		}
@@ -300,7 +331,7 @@ func (o *oracle) checkRepetitions(told map[string][]receipt) {
 		}
 	}
 	for _, r := range either {
-		if inFlight[r.cut] < o.inFlight[r.sink] {
+		if inFlight[r.cut] < o.mayBeInFlight(r.cut) {
 			inFlight[r.cut]++
 			continue
 		}
@@ -320,11 +351,16 @@ func (o *oracle) checkBounds(inFlight, lost map[string]int) {
 		}
 	}
 	for what, n := range inFlight {
-		name, _, _ := strings.Cut(what, "/")
-		if n > o.inFlight[name] {
-			o.problem("%s: told again %d notices, more than the %d that may be in flight", what, n, o.inFlight[name])
+		if limit := o.mayBeInFlight(what); n > limit {
+			o.problem("%s: told again %d notices, more than the %d that may be in flight", what, n, limit)
 		}
 	}
+}
+
+// mayBeInFlight returns how many notices an instance may have under way.
+func (o *oracle) mayBeInFlight(instance string) int {
+	name, _, _ := strings.Cut(instance, "/")
+	return o.inFlight[name]
 }
 
 // cutBetween returns what broke off the delivery of a notice before it was told again.
@@ -349,41 +385,4 @@ func (o *oracle) keptBackAt(name string, at time.Time) bool {
 	return name == sinkMail && slices.ContainsFunc(o.spans[name], func(s span) bool {
 		return !at.Before(s.from) && !at.After(s.to.Add(seenLate))
 	})
-}
-
-// when words a time as the seconds since the start.
-func (o *oracle) when(at time.Time) string {
-	if at.IsZero() {
-		return "never"
-	}
-	return fmt.Sprintf("%+.3fs", at.Sub(o.start).Seconds())
-}
-
-// around tells which processes there were about a time.
-func (o *oracle) around(at time.Time) string {
-	var near []string
-	for i, l := range o.lives {
-		if l.began.Before(at.Add(notedAfter)) && l.ended.After(at.Add(-notedAfter)) {
-			near = append(near, fmt.Sprintf("process %d from %s (ready %s) to %s", i+1, o.when(l.began), o.when(l.ready), o.when(l.ending)))
-		}
-	}
-	return strings.Join(near, ", ")
-}
-
-// story tells everything that is known of one execution.
-func (o *oracle) story(key string) string {
-	var out []string
-	near := ""
-	for _, d := range o.sent {
-		if strings.EqualFold(d.execution, key) {
-			out = append(out, fmt.Sprintf("sent %s as %s %s", o.when(d.at), d.family, cmp.Or(d.attack, "(honest)")))
-			near = o.around(d.at)
-		}
-	}
-	for _, r := range o.receipts {
-		if r.execution == key {
-			out = append(out, fmt.Sprintf("%s told %s", r.notice, o.when(r.at)))
-		}
-	}
-	return strings.Join(append(out, near), "; ")
 }

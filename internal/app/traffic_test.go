@@ -53,6 +53,7 @@ type sentDatagram struct {
 type execution struct {
 	id     string
 	taskID string
+	appID  string
 	typ    qlik.TaskType
 	// known says that the repository has the task.
 	known bool
@@ -188,8 +189,7 @@ func (f *traffic) step() error {
 	if err != nil {
 		return err
 	}
-	event := appender.EventOf(e, f.marked(s.family, e.ExecutionID, f.padding), time.Now())
-	d := sentDatagram{at: time.Now(), family: s.family, execution: e.ExecutionID, welcome: true, payload: appender.Format{}.Append(nil, event)}
+	d, event := f.honest(s.family, e, f.padding, time.Now())
 	if f.random.IntN(100) < percentHostile {
 		names := appender.Hostile()
 		d.attack = names[f.random.IntN(len(names))]
@@ -209,6 +209,29 @@ func (f *traffic) step() error {
 		f.sendLater(e, messages.FamilyFailed, d.at.Add(300*time.Millisecond))
 	}
 	return nil
+}
+
+// volley sends n events of one task, as fast as it can: some are received together.
+func (f *traffic) volley(t *testing.T, s share, n int) {
+	t.Helper()
+	same, datagrams := f.next[s.pool], make([]sentDatagram, n)
+	for i := range datagrams {
+		f.next[s.pool] = same
+		e, err := f.execution(s)
+		must(t, err)
+		datagrams[i], _ = f.honest(s.family, e, 0, time.Now())
+	}
+	for _, d := range datagrams {
+		f.send(d)
+	}
+}
+
+// honest returns the datagram of an event at a time, and the event.
+func (f *traffic) honest(family messages.Family, e world.Execution, padding int, at time.Time) (sentDatagram, appender.Event) {
+	event := appender.EventOf(e, f.marked(family, e.ExecutionID, padding), at)
+	return sentDatagram{
+		at: at, family: family, execution: e.ExecutionID, welcome: true, payload: appender.Format{}.Append(nil, event),
+	}, event
 }
 
 // marked returns the type of a message that names its execution in a way that
@@ -263,16 +286,20 @@ func (f *traffic) execution(s share) (world.Execution, error) {
 		return e, err
 	}
 	f.remember(&execution{
-		id: e.ExecutionID, taskID: id, typ: s.pool.typ, known: true, final: s.pool.final, owners: f.owners(e.AppID),
+		id: e.ExecutionID, taskID: id, appID: e.AppID, typ: s.pool.typ, known: true, final: s.pool.final, owners: f.owners(e.AppID),
 	})
 	return e, nil
 }
 
 func tasksAtMost(t qlik.TaskType) int {
-	if t == qlik.TaskDistribute {
+	switch t {
+	case qlik.TaskDistribute:
 		return 1 << 30
+	case qlik.TaskReload: // Slack, which is slow, is told of each
+		return 8
+	default:
+		return 40
 	}
-	return 40
 }
 
 func (f *traffic) owners(appID string) []string {
@@ -293,10 +320,8 @@ func (f *traffic) owners(appID string) []string {
 // sendLater plans a second message about an execution: the end of a distribute
 // task after its completion, or the failure that follows an abort.
 func (f *traffic) sendLater(e world.Execution, family messages.Family, at time.Time) {
-	event := appender.EventOf(e, f.marked(family, e.ExecutionID, 0), at)
-	f.later = append(f.later, sentDatagram{
-		at: at, family: family, execution: e.ExecutionID, welcome: true, payload: appender.Format{}.Append(nil, event),
-	})
+	d, _ := f.honest(family, e, 0, at)
+	f.later = append(f.later, d)
 	slices.SortStableFunc(f.later, func(a, b sentDatagram) int { return a.at.Compare(b.at) })
 }
 

@@ -46,9 +46,10 @@ type cut struct {
 // span is a time in which answers were kept back from who had sent something.
 type span struct{ from, to time.Time }
 
-// The names of the systems.
+// The names of the systems. Slack is another path of the system of the webhooks.
 const (
 	sinkHTTP   = "webhook"
+	sinkSlack  = "slack"
 	sinkMail   = "mail"
 	sinkInflux = "influx"
 	sinkQRS    = "qrs"
@@ -89,8 +90,11 @@ func newWeather(t *testing.T, s *sim.Sim) *weather {
 			{sinkQRS, s.QRS.Faults(), s.QRS.Outage, []edge.Rule{
 				{Kind: edge.Status, Status: http.StatusServiceUnavailable},
 				{Kind: edge.ResetBefore},
-				{Kind: edge.WrongShape, Percent: 30},
-				{Kind: edge.InvalidJSON, Percent: 30},
+				// A script log is any text, so only documents can be seen to be none.
+				{Kind: edge.WrongShape, PathPrefix: "/qrs/task", Percent: 30},
+				{Kind: edge.WrongShape, PathPrefix: "/qrs/reloadtask", Percent: 30},
+				{Kind: edge.InvalidJSON, PathPrefix: "/qrs/task", Percent: 30},
+				{Kind: edge.InvalidJSON, PathPrefix: "/qrs/app", Percent: 30},
 				{Kind: edge.Truncate, Percent: 50},
 				{Kind: edge.Slow, Delay: 60 * time.Millisecond},
 			}},

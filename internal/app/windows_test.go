@@ -1,0 +1,61 @@
+package app_test
+
+import "strings"
+
+// windowed are the destination instances whose suppression windows the oracle
+// looks into, by the notices that they send.
+var windowed = map[string]string{
+	sinkHTTP + "/failed": "webhook/reload_task_failed/1", sinkHTTP + "/aborted": "webhook/reload_task_aborted/1",
+	sinkSlack + "/failed": "slack/reload_task_failed", sinkSlack + "/aborted": "slack/reload_task_aborted",
+}
+
+// mayTell reports whether a notice to a system that is told once of a task is
+// about an accepted event.
+func (o *oracle) mayTell(id string) bool {
+	for _, a := range o.accepted {
+		e := o.executions[a.execution]
+		if e != nil && e.known && id == a.execution+" "+sinkSlack+"/"+toldTable[a.family][e.typ].hook {
+			return true
+		}
+	}
+	return false
+}
+
+// checkWindows makes sure that of every task's alerts to a system each was
+// delivered, refused, or held back and counted. The count that a message tells
+// is of what was held back before it; what nobody was told of yet is in the open window.
+func (o *oracle) checkWindows(system string) {
+	accepted, delivered, accounted := map[string]map[string]bool{}, map[string]int{}, map[string]int{}
+	for _, a := range o.accepted {
+		e := o.executions[a.execution]
+		if e == nil || !e.known || toldTable[a.family][e.typ].hook == "" {
+			continue
+		}
+		key := windowed[system+"/"+toldTable[a.family][e.typ].hook] + " " + strings.ToLower(e.taskID)
+		if accepted[key] == nil {
+			accepted[key] = map[string]bool{}
+		}
+		accepted[key][a.execution] = true
+	}
+	seen := map[string]bool{}
+	for _, r := range o.receipts {
+		if !strings.HasPrefix(r.notice, system+"/") || seen[r.id()] {
+			continue
+		}
+		seen[r.id()] = true
+		key := windowed[r.notice] + " " + r.task
+		delivered[key]++
+		accounted[key] += 1 + r.suppressed
+	}
+	for _, p := range o.parked {
+		if e := o.executions[strings.ToLower(string(p.Key))]; e != nil {
+			accounted[p.Instance+" "+strings.ToLower(e.taskID)]++
+		}
+	}
+	for key, executions := range accepted {
+		if n := accounted[key] + o.windows[key]; n != len(executions) || n == o.windows[key] {
+			o.problem("%s: %d alerts, of which %d were delivered, and %d accounted for with those parked and held back",
+				key, len(executions), delivered[key], n)
+		}
+	}
+}
