@@ -46,7 +46,6 @@ const (
 	// commandTimeout bounds a command about parked notices, commands how many run at once.
 	commandTimeout = 30 * time.Second
 	commands       = 4
-	scanTimeout    = 5 * time.Minute
 	// remindEvery is how often the log tells that notices are parked.
 	remindEvery = time.Hour
 )
@@ -55,20 +54,13 @@ const (
 // finish first, for a limited time.
 type TableChanged struct{ Table *destination.Table }
 
-// What the actor tells itself, beside replayed and dropped.
+// What the actor tells itself, beside what belongs to a topic of its own.
 type (
-	respawnDue  struct{ instance string }
-	retireDue   struct{ pid *actor.PID }
-	describeDue struct{ gathering *gathering }
+	respawnDue struct{ instance string }
+	retireDue  struct{ pid *actor.PID }
 	// noticeReplayed: a parked notice waits for delivery again, durably.
 	noticeReplayed struct{ notice messages.NoticeHead }
-	// scanDue: settlements of instances that were there before are durable.
-	scanDue     struct{}
-	reminderDue struct{}
-	scanned     struct {
-		parked map[string]int
-		err    error
-	}
+	reminderDue    struct{}
 )
 
 // Props describes the actor. Give it the strategy for its children with actor.WithSupervisor.
@@ -175,12 +167,25 @@ func (a *notify) remind(ctx actor.Context) {
 	a.reminder.Stop()
 	a.reminder = actorkit.After(ctx, remindEvery, reminderDue{})
 	parked := 0
-	for _, n := range a.opts.Outbox.ParkedCounts() {
+	for _, n := range a.health.parked() {
 		parked += n
 	}
 	if parked > 0 {
 		a.log.Warn("parked alerts wait for an operator to replay or drop them", logx.Count(parked))
 	}
+}
+
+// trim drops the parked notices that are not to be kept, now and then.
+func (a *notify) trim(ctx actor.Context) {
+	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, log: a.log}
+	if t.keep != (outbox.Keep{}) {
+		a.trims.Run(ctx, scanTimeout, t.run)
+	}
+}
+
+func (a *notify) trimEnded(ctx actor.Context) {
+	a.health.recount()
+	a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{})
 }
 
 func (a *notify) configure(t *destination.Table) {
@@ -286,6 +291,54 @@ func (a *notify) configured() func(string) bool {
 		_, ok := built[instance]
 		return ok
 	}
+}
+
+// describe asks every delivery actor how it is. Askers that come while the
+// answers are gathered share them.
+func (a *notify) describe(ctx actor.Context, msg any) {
+	switch msg := msg.(type) {
+	case messages.DescribeDelivery:
+		if a.gathering != nil {
+			a.gathering.askers = append(a.gathering.askers, msg.ReplyTo)
+			return
+		}
+		a.gathering = &gathering{askers: []messages.Ref{msg.ReplyTo}, missing: map[string]bool{}}
+		for instance := range a.built {
+			a.gathering.missing[instance] = true
+		}
+		for _, c := range a.children {
+			ctx.Send(c.pid, messages.DescribeDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		}
+		actorkit.After(ctx, describeAfter, describeDue{a.gathering})
+	case messages.DescribeDeliveryReply:
+		if a.gathering != nil && a.gathering.add(msg.States) {
+			a.described(ctx)
+		}
+	case describeDue:
+		if a.gathering == msg.gathering {
+			a.described(ctx)
+		}
+	}
+}
+
+func (a *notify) described(ctx actor.Context) {
+	parked := a.health.parked()
+	states := a.gathering.finish(func(instance string) messages.DeliveryState {
+		state := messages.DeliveryState{
+			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: messages.DeliveryGaveUp,
+		}
+		if _, running := a.children[instance]; running {
+			state.Condition = messages.DeliveryNotResponding
+		}
+		return state
+	})
+	for i := range states {
+		states[i].Parked = parked[states[i].Instance]
+	}
+	for _, asker := range a.gathering.askers {
+		tell(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
+	}
+	a.gathering = nil
 }
 
 // drain passes the wish on, and answers when all delivery actors have.

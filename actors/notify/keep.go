@@ -4,10 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 
-	"butler/internal/actorkit"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 )
@@ -16,24 +14,11 @@ import (
 // waited on the same disk for longer, so the bound need not be watched closely.
 const trimEvery = 10 * time.Minute
 
-// What the actor tells itself about parked notices that are kept too long.
+// What the actor tells itself about it.
 type (
 	trimDue struct{}
 	trimmed struct{}
 )
-
-// trim drops the parked notices that are not to be kept, now and then.
-func (a *notify) trim(ctx actor.Context) {
-	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, log: a.log}
-	if t.keep != (outbox.Keep{}) {
-		a.trims.Run(ctx, scanTimeout, t.run)
-	}
-}
-
-func (a *notify) trimEnded(ctx actor.Context) {
-	a.health.recount()
-	a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{})
-}
 
 // trimmer drops what is not to be kept. It tells of it by itself: the actor may
 // be gone by the time it ends.

@@ -13,8 +13,22 @@ import (
 	"butler/messages"
 )
 
-// parkAtOnce bounds the notices parked in one commit.
-const parkAtOnce = 1000
+const (
+	// parkAtOnce bounds the notices parked in one commit.
+	parkAtOnce = 1000
+	// scanTimeout bounds a look through all notices.
+	scanTimeout = 5 * time.Minute
+)
+
+// What the actor tells itself about notices of instances that are not configured.
+type (
+	// scanDue: settlements of instances that were there before are durable.
+	scanDue struct{}
+	scanned struct {
+		parked map[string]int
+		err    error
+	}
+)
 
 // parkUnconfigured parks what waits for instances that are not configured, and
 // forgets their windows. It returns how many notices that were, by instance.
