@@ -1,6 +1,7 @@
 package supervisors_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -61,7 +62,7 @@ func TestTree_restartsAFailingServiceWithAGrowingPause(t *testing.T) {
 		if state, _ := board.Report(); state != supervisors.Up {
 			t.Errorf("want the board up after the restart, got %s", state)
 		}
-		tree.Stop()
+		tree.Stop(t.Context())
 	})
 }
 
@@ -89,7 +90,7 @@ func TestTree_degradesAServiceButNeverForgetsIt(t *testing.T) {
 		if starts.Load() != 52 {
 			t.Errorf("want every crash answered by a start, got %d starts of 52", starts.Load())
 		}
-		tree.Stop()
+		tree.Stop(t.Context())
 	})
 }
 
@@ -116,7 +117,7 @@ func TestTree_endsTheServiceWhenACriticalChildIsBeyondRescue(t *testing.T) {
 		if state, _ := board.Report(); state != supervisors.Down {
 			t.Errorf("want the board down, got %s", state)
 		}
-		tree.Stop()
+		tree.Stop(t.Context())
 	})
 }
 
@@ -139,10 +140,52 @@ func TestTree_stopsInReverseOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tree.Stop()
+		tree.Stop(t.Context())
 		if diff := cmp.Diff([]string{"c", "b", "a"}, stopped); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+func TestTree_stopWaitsNoLongerThanItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, logs, _ := actortest.Kit(t)
+		release := make(chan struct{})
+		var stopped atomic.Int64
+		stuck := func(name string) supervisors.Child {
+			return supervisors.Child{Name: name, Props: func() *actor.Props {
+				return kit.Props(name, func() actor.Actor {
+					return actor.ReceiveFunc(func(ctx actor.Context) {
+						switch ctx.Message().(type) {
+						case *actor.Stopping:
+							<-release
+						case *actor.Stopped:
+							stopped.Add(1)
+						}
+					})
+				})
+			}}
+		}
+		tree, err := supervisors.Start(kit, kit.Log, supervisors.NewBoard(), []supervisors.Child{stuck("a"), stuck("b"), stuck("c")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began := time.Now()
+		tree.Stop(ctx)
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("want the stop to end with its context after 3 s, it took %s", took)
+		}
+		if told := logs.FilterMessage("actor did not stop in time").Len(); told != 3 {
+			t.Errorf("want a line for each of 3 actors, got %d", told)
+		}
+		close(release)
+		synctest.Wait()
+		if stopped.Load() != 3 {
+			t.Errorf("want every child told to stop, %d of 3 were", stopped.Load())
+		}
+		time.Sleep(10 * time.Second) // the bound of the runtime's own waits
 	})
 }
 

@@ -1,12 +1,15 @@
 package supervisors
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
+	"butler/internal/logx"
 )
 
 // Child is a row of the tree: an actor below the root.
@@ -56,12 +59,27 @@ func Start(kit *actorkit.Kit, log *zap.Logger, health *Board, children []Child, 
 }
 
 // Stop ends the children in reverse order of their start and waits for each: a
-// child finishes the message at hand and stops its own children first.
-func (t *Tree) Stop() {
-	for i := len(t.pids) - 1; i >= 0; i-- {
-		if err := t.kit.System.Root.StopFuture(t.pids[i]).Wait(); err != nil {
-			t.log.Warn("actor did not stop in time", zap.String("actor", t.pids[i].GetId()), zap.Error(err))
+// child finishes the message at hand and stops its own children first. At the
+// end of ctx, the others are told to stop as well and nobody is waited for.
+func (t *Tree) Stop(ctx context.Context) {
+	for _, pid := range slices.Backward(t.pids) {
+		if err := t.stop(ctx, pid); err != nil {
+			t.log.Warn("actor did not stop in time", logx.Actor(pid.GetId()), logx.Err(err))
 		}
 	}
 	t.pids = nil
+}
+
+// stop ends one child. The wait of the runtime is a bounded one that knows no
+// context, so it has a goroutine of its own.
+func (t *Tree) stop(ctx context.Context, pid *actor.PID) error {
+	ended := make(chan error, 1)
+	future := t.kit.System.Root.StopFuture(pid)
+	go func() { ended <- future.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

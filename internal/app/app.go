@@ -204,7 +204,7 @@ func (a *App) Backlog() (events, notices int) {
 	return a.queue.Stats().Entries, a.outbox.Waiting()
 }
 
-// closeTime is what closing the journal and the servers gets at the least, even
+// closeTime is what stopping the actors and closing the rest gets at the least, even
 // where draining has used up the time: an orderly end is worth it.
 const closeTime = 3 * time.Second
 
@@ -219,12 +219,12 @@ func (a *App) Stop(ctx context.Context) error {
 	for _, step := range []func(context.Context){a.closeIntake, a.drainQueue, a.drainDelivery} {
 		a.halfOf(ctx, step)
 	}
-	if a.tree != nil {
-		a.tree.Stop()
-	}
-	stats := a.queue.Stats()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
 	defer cancel()
+	if a.tree != nil {
+		a.halfOf(closing, a.tree.Stop)
+	}
+	stats := a.queue.Stats()
 	err := a.closer.close(closing, a.log)
 	a.serve.Wait()
 	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
