@@ -476,6 +476,13 @@ func TestNotify_tellsHowEveryDestinationIs(t *testing.T) {
 		f.send(messages.DropParked{IDs: []messages.NoticeID{"a-email"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
 		f.want("trouble after it was dropped", "", f.trouble("email/failed"))
 
+		f.record("b", "email/failed")
+		f.park("email/failed", "b-email")
+		f.send(messages.DeliveryChanged{Instance: "email/failed", Condition: messages.Delivering})
+		f.want("trouble with another parked notice", "1 parked, see: butler parked list", f.trouble("email/failed"))
+		f.send(messages.ReplayParked{IDs: []messages.NoticeID{"b-email"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
+		f.want("trouble after it was replayed", "", f.trouble("email/failed"))
+
 		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
 		synctest.Wait()
 		f.want("trouble without an actor", "its actor failed too often and is started again after a pause", f.trouble("email/failed"))

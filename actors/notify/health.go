@@ -10,6 +10,7 @@ import (
 
 // Health is how a destination instance is, for the operator.
 type Health struct {
+	// Instance is "" for parked entries that cannot be read.
 	Instance string
 	// Trouble says what keeps notices from being delivered, "" when nothing does.
 	Trouble string

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net"
@@ -82,7 +83,7 @@ func (a *App) notifyProps() *actor.Props {
 // destinationHealth shows how a destination instance is. None of them is
 // essential: what it does not take waits on disk.
 func (a *App) destinationHealth(h notify.Health) {
-	name := "destination/" + h.Instance
+	name := "destination/" + cmp.Or(h.Instance, "unknown")
 	switch {
 	case h.Trouble != "":
 		a.health.Set(name, supervisors.Degraded, h.Trouble)
