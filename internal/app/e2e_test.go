@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -22,7 +20,6 @@ import (
 	"butler/internal/sim"
 	"butler/internal/sim/appender"
 	"butler/internal/sim/edge"
-	"butler/internal/sim/sink"
 	"butler/internal/sim/world"
 	"butler/messages"
 )
@@ -109,10 +106,17 @@ func (s *site) run(typ qlik.TaskType, outcome world.Outcome, family messages.Fam
 	if !ok {
 		s.t.Fatalf("the site has no task of type %s", typ)
 	}
-	outcome.Duration = 42 * time.Second
-	execution, err := s.sim.World.Run(id, outcome, s.sim.World.Now().Add(-43*time.Second))
-	must(s.t, err)
+	execution := s.ended(id, outcome)
 	s.announce(execution, family)
+	return execution
+}
+
+// ended makes an execution of a task that took 42 seconds and ended a second ago.
+func (s *site) ended(taskID string, outcome world.Outcome) world.Execution {
+	s.t.Helper()
+	outcome.Duration = 42 * time.Second
+	execution, err := s.sim.World.Run(taskID, outcome, s.sim.World.Now().Add(-43*time.Second))
+	must(s.t, err)
 	return execution
 }
 
@@ -166,59 +170,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// row is one cell of the alert matrix: an event, and who is told of it.
-type row struct {
-	family      messages.Family
-	typ         qlik.TaskType
-	outcome     world.Outcome
-	measurement string // InfluxDB, "" for none
-	mail        string // a part of the subject, "" for none
-	slack, hook bool
-	disk        bool
-}
-
-// matrix is every family x task type with what the specification ticks.
-var matrix = []row{
-	{messages.FamilyFailed, qlik.TaskReload, world.Fail(), "reload_task_failed", "failed", true, true, true},
-	{messages.FamilyFailed, qlik.TaskExternalProgram, world.Fail(), "external_program_task_failed", "", false, false, false},
-	{messages.FamilyFailed, qlik.TaskUserSync, world.Fail(), "user_sync_task_failed", "", false, false, false},
-	{messages.FamilyFailed, qlik.TaskDistribute, world.Fail(), "distribute_task_failed", "failed", false, false, false},
-	{messages.FamilyFailed, qlik.TaskPreload, world.Fail(), "preload_task_failed", "failed", false, false, false},
-	{messages.FamilyAborted, qlik.TaskReload, world.Abort(), "", "aborted", true, true, false},
-	{messages.FamilyAborted, qlik.TaskExternalProgram, world.Abort(), "", "", false, false, false},
-	{messages.FamilyAborted, qlik.TaskUserSync, world.Abort(), "", "", false, false, false},
-	{messages.FamilyAborted, qlik.TaskDistribute, world.Abort(), "", "", false, false, false},
-	{messages.FamilyAborted, qlik.TaskPreload, world.Abort(), "", "", false, false, false},
-	{messages.FamilySucceeded, qlik.TaskReload, world.Succeed(), "reload_task_success", "succeeded", false, false, false},
-	{messages.FamilySucceeded, qlik.TaskExternalProgram, world.Succeed(), "external_program_task_success", "", false, false, false},
-	{messages.FamilySucceeded, qlik.TaskUserSync, world.Succeed(), "user_sync_task_success", "", false, false, false},
-	{messages.FamilySucceeded, qlik.TaskDistribute, world.Succeed(), "distribute_task_success", "", false, false, false},
-	{messages.FamilySucceeded, qlik.TaskPreload, world.Succeed(), "preload_task_success", "", false, false, false},
-	{messages.FamilyDistribute, qlik.TaskDistribute, world.Succeed(), "distribute_task_success", "", false, false, false},
-	{messages.FamilyDistribute, qlik.TaskDistribute, world.Fail(), "distribute_task_failed", "failed", false, false, false},
-}
-
-func TestService_tellsTheRightDestinationsOfEveryEvent(t *testing.T) {
-	for i := range matrix {
-		if matrix[i].mail == "" && (matrix[i].typ == qlik.TaskDistribute || matrix[i].typ == qlik.TaskPreload) && matrix[i].family != messages.FamilyAborted {
-			matrix[i].mail = "Qlik Sense"
-		}
-	}
-	for _, r := range matrix {
-		t.Run(r.family.String()+"/"+r.typ.String()+"/"+r.outcome.Final.String(), func(t *testing.T) {
-			t.Parallel()
-			s := startSite(t, demo.Settings{InMemory: true})
-			execution := s.run(r.typ, r.outcome, r.family)
-			s.until("the event decided", func() bool { return s.processed() == 1 })
-			s.idle(0)
-			s.checkInflux(r, execution)
-			s.checkMail(r, execution)
-			s.checkHTTP(r, execution)
-			s.checkDisk(r, execution)
-		})
-	}
-}
-
 // processed counts the events whose handling ended, from the log.
 func (s *site) processed() int {
 	n := 0
@@ -228,90 +179,6 @@ func (s *site) processed() int {
 		}
 	}
 	return n
-}
-
-func (s *site) checkInflux(r row, e world.Execution) {
-	s.t.Helper()
-	var got []sink.Point
-	for _, w := range s.sim.Influx.Writes().All() {
-		got = append(got, w.Points...)
-	}
-	if r.measurement == "" {
-		if len(got) != 0 {
-			s.t.Errorf("want no point, got %v", got)
-		}
-		return
-	}
-	if len(got) != 1 || got[0].Measurement != r.measurement {
-		s.t.Fatalf("want one point of %s, got %v", r.measurement, got)
-	}
-	task, _ := s.sim.World.Task(e.TaskID)
-	want := map[string]string{"task_id": e.TaskID, "task_name": task.Name, "host": e.Node}
-	for tag, value := range want {
-		if got[0].Tags[tag] != value {
-			s.t.Errorf("tag %s: want %q, got %q", tag, value, got[0].Tags[tag])
-		}
-	}
-	if got[0].Fields["execution_id"] != e.ExecutionID {
-		s.t.Errorf("want execution %s, got %v", e.ExecutionID, got[0].Fields["execution_id"])
-	}
-}
-
-func (s *site) checkMail(r row, e world.Execution) {
-	s.t.Helper()
-	mails := s.sim.SMTP.Messages().All()
-	if r.mail == "" {
-		if len(mails) != 0 {
-			s.t.Errorf("want no mail, got %q", mails[0].Subject)
-		}
-		return
-	}
-	if len(mails) == 0 {
-		s.t.Fatal("want a mail, got none")
-	}
-	task, _ := s.sim.World.Task(e.TaskID)
-	for _, m := range mails {
-		if len(m.Recipients) != 1 || !m.TLS {
-			s.t.Errorf("want one recipient over TLS, got %v, %v", m.Recipients, m.TLS)
-		}
-		if !strings.Contains(m.Subject, r.mail) || !strings.Contains(m.Subject, task.Name) {
-			s.t.Errorf("want %q and the task's name in the subject, got %q", r.mail, m.Subject)
-		}
-		if m.HTML == "" || !strings.Contains(m.Text, task.Name) {
-			s.t.Error("want an HTML part and a text part with the task's name")
-		}
-	}
-}
-
-func (s *site) checkHTTP(r row, e world.Execution) {
-	s.t.Helper()
-	got := map[string]bool{}
-	for _, req := range s.sim.HTTP.History().All() {
-		kind := strings.Split(req.Path, "/")[1]
-		got[kind] = true
-		if kind == "hook" && !req.Mentions(e.ExecutionID) {
-			s.t.Errorf("want the execution ID in the webhook's body, got %s", req.Body)
-		}
-	}
-	if diff := cmp.Diff([]bool{r.slack, r.hook}, []bool{got["slack"], got["hook"]}); diff != "" {
-		s.t.Errorf("slack, webhook: %s", diff)
-	}
-}
-
-func (s *site) checkDisk(r row, e world.Execution) {
-	s.t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dir, "scriptlogs", "*", "*"+e.TaskID+".log"))
-	must(s.t, err)
-	if want := map[bool]int{true: 1}[r.disk]; len(files) != want {
-		s.t.Fatalf("want %d script log on disk, got %v", want, files)
-	}
-	if r.disk {
-		text, err := os.ReadFile(files[0])
-		must(s.t, err)
-		if len(strings.Split(string(text), "\n")) < 10 {
-			s.t.Errorf("want the whole script log, got %q", text)
-		}
-	}
 }
 
 func TestService_alertsWithoutTheRepository(t *testing.T) {

@@ -77,7 +77,7 @@ func (f family) labelNames() []string { return slices.Sorted(maps.Keys(f.labels)
 func worked(t *testing.T) *site {
 	t.Helper()
 	s := startSite(t, demo.Settings{InMemory: true, RateLimit: 60, DegradedAfter: "200ms", PollEvery: "1s"})
-	for _, r := range matrix {
+	for _, r := range matrix() {
 		s.run(r.typ, r.outcome, r.family)
 	}
 	last := s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
@@ -96,7 +96,7 @@ func worked(t *testing.T) *site {
 	must(t, s.sim.QRS.Outage(true))
 	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
 	s.untilMetric("butler_enrichment_degraded_total [1-9]")
-	s.idle(len(matrix))
+	s.idle(len(matrix()))
 	return s
 }
 

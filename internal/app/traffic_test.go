@@ -286,7 +286,7 @@ func (f *traffic) execution(s share) (world.Execution, error) {
 		return e, err
 	}
 	f.remember(&execution{
-		id: e.ExecutionID, taskID: id, appID: e.AppID, typ: s.pool.typ, known: true, final: s.pool.final, owners: f.owners(e.AppID),
+		id: e.ExecutionID, taskID: id, appID: e.AppID, typ: s.pool.typ, known: true, final: s.pool.final, owners: ownerAddresses(f.world, e.AppID),
 	})
 	return e, nil
 }
@@ -302,12 +302,13 @@ func tasksAtMost(t qlik.TaskType) int {
 	}
 }
 
-func (f *traffic) owners(appID string) []string {
-	app, ok := f.world.App(appID)
+// ownerAddresses returns the mail addresses of the owner of an app.
+func ownerAddresses(w *world.World, appID string) []string {
+	app, ok := w.App(appID)
 	if !ok {
 		return nil
 	}
-	user, _ := f.world.User(app.Owner.ID)
+	user, _ := w.User(app.Owner.ID)
 	var out []string
 	for _, a := range user.Attributes {
 		if a.AttributeType == "email" {
