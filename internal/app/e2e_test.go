@@ -20,6 +20,7 @@ import (
 	"butler/internal/sim"
 	"butler/internal/sim/appender"
 	"butler/internal/sim/edge"
+	"butler/internal/sim/qrssim"
 	"butler/internal/sim/world"
 	"butler/messages"
 )
@@ -214,6 +215,54 @@ func TestService_followsADistributeTaskAcrossARestart(t *testing.T) {
 	told := s.told()
 	if told["email/distribute_task_failed"] != 1 || told["influxdb"] != 1 && told["influxdb/distribute_task_failed"] != 1 {
 		t.Errorf("want one mail and one point, got %v", told)
+	}
+}
+
+func TestService_followsADistributeTaskThroughItsStatesUntilItEnds(t *testing.T) {
+	states := []qlik.ExecutionStatus{qlik.StatusDistributionQueue, qlik.StatusDistributionRunning}
+	for _, r := range []row{
+		{outcome: world.Succeed(), measurement: "distribute_task_success", subject: "✅ Qlik Sense distribution succeeded"},
+		{outcome: world.Fail(), measurement: "distribute_task_failed", subject: "❌ Qlik Sense distribution failed"},
+	} {
+		t.Run(r.outcome.Final.String(), func(t *testing.T) {
+			t.Parallel()
+			s := startSite(t, demo.Settings{InMemory: true, PollEvery: "1s"})
+			id, _ := s.sim.World.TaskOfType(qlik.TaskDistribute, 0)
+			execution, err := s.sim.World.Start(id, world.Outcome{Final: r.outcome.Final, Through: states, Duration: 5 * time.Second})
+			must(t, err)
+			s.announce(execution, messages.FamilyDistribute)
+			s.idle(2)
+			s.checkInflux(r, execution)
+			s.checkMail(r, execution)
+			s.checkHTTP(r, execution)
+			s.wantsLooks(execution, states)
+			for _, m := range s.sim.SMTP.Messages().All() {
+				if m.At.Before(execution.End) {
+					t.Errorf("want nobody told before the end at %v, got a mail at %v", execution.End, m.At)
+				}
+			}
+		})
+	}
+}
+
+// wantsLooks fails unless the repository was asked about a task in each of the states.
+func (s *site) wantsLooks(e world.Execution, states []qlik.ExecutionStatus) {
+	s.t.Helper()
+	var entered []time.Time
+	task, _ := s.sim.World.Task(e.TaskID)
+	for _, d := range task.Operational.LastExecutionResult.Details {
+		at, err := time.Parse(time.RFC3339, d.DetailCreatedDate)
+		must(s.t, err)
+		entered = append(entered, at)
+	}
+	entered = entered[len(entered)-len(states)-1:] // the states, and the end
+	for i, state := range states {
+		looked := slices.ContainsFunc(s.sim.QRS.Requests().All(), func(r qrssim.Request) bool {
+			return strings.Contains(r.Path+r.Filter, e.TaskID) && r.At.After(entered[i]) && r.At.Before(entered[i+1])
+		})
+		if !looked {
+			s.t.Errorf("want the task looked at while it was in %s, from %v to %v", state, entered[i], entered[i+1])
+		}
 	}
 }
 
