@@ -41,7 +41,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_journal_corrupt_records_total",
-			Help: "Journalled events that could not be read back.",
+			Help: "Records of the journal and events in them that were damaged or gone when they were wanted back.",
 		}),
 	}
 	reg.MustRegister(m.duplicates, m.remembered, m.forgotten, m.crashes, m.lost, m.unreadable)
@@ -50,3 +50,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	return m
 }
+
+// Damaged counts records that were found damaged, or gone, before the actor read any.
+func (m *Metrics) Damaged(records int64) { m.unreadable.Add(float64(records)) }

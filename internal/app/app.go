@@ -28,6 +28,7 @@ import (
 	"butler/internal/buildinfo"
 	"butler/internal/destination"
 	"butler/internal/journal"
+	"butler/internal/journal/jetstream"
 	"butler/internal/logx"
 	"butler/internal/metrics"
 	"butler/internal/outbox"
@@ -57,6 +58,7 @@ type App struct {
 	kit    *actorkit.Kit
 
 	store      journal.Store
+	disk       *jetstream.Store // store, when it is on disk
 	ledger     *journal.Ledger
 	queue      *journal.Queue
 	outbox     *outbox.Outbox
@@ -150,6 +152,7 @@ func (a *App) Start(ctx context.Context) error {
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.unwatch = cancel
 	a.serve.Go(func() { a.watchProperties(watching) })
+	a.serve.Go(func() { a.watchFiles(watching) })
 	if a.server != nil {
 		a.serve.Go(func() {
 			if err := a.server.Serve(); err != nil {

@@ -41,13 +41,20 @@ func (a *App) openJournal() error {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	a.closer.add("ledger", a.ledger.Close)
+	if missing := a.ledger.Stats().Missing; missing > 0 {
+		a.log.Warn("the ledger is read without the records that were lost", zap.Int64("records", missing))
+	}
 
 	events, err := a.store.Open(ctx, logEvents, journal.Limits{MaxBytes: section.MaxBytes})
 	if err != nil {
 		return fmt.Errorf("open the events log: %w", err)
 	}
+	newest, err := a.newestRecord()
+	if err != nil {
+		return err
+	}
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
-		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, OnHealth: a.journalHealth("events"),
+		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest, OnHealth: a.journalHealth("events"),
 	})
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)
@@ -62,6 +69,16 @@ func (a *App) openJournal() error {
 	}
 	registerJournal(a.reg, a.queue, a.ledger)
 	return nil
+}
+
+// newestRecord returns the newest record of the events log that is known, where
+// the log itself may not tell. What happened to a record is remembered by its
+// place, so none is given twice, even when the newest did not survive a crash.
+func (a *App) newestRecord() (journal.Seq, error) {
+	if a.disk == nil || a.disk.Orderly() {
+		return 0, nil
+	}
+	return outbox.NewestSeen(a.ledger)
 }
 
 func (a *App) openStore() error {
@@ -79,10 +96,43 @@ func (a *App) openStore() error {
 	if err != nil {
 		return fmt.Errorf("open the journal in %s (journal.directory): %w", section.Directory, err)
 	}
-	a.store = store
+	a.store, a.disk = store, store
 	a.watchCrash(section.Directory)
 	a.log.Info("journal opened", logx.Path(section.Directory), zap.Duration("took", time.Since(began)))
 	return nil
+}
+
+// filesComponent is the health of the journal's files.
+const filesComponent = "journal/files"
+
+// filesEvery is how often is looked whether the copies of damaged files are still there.
+const filesEvery = time.Minute
+
+// watchFiles shows that files of the journal were damaged, until an operator has
+// removed the copies. The service runs on: what is whole is used.
+func (a *App) watchFiles(ctx context.Context) {
+	if a.disk == nil {
+		return
+	}
+	for pause := time.Duration(0); wait(ctx, pause); pause = filesEvery {
+		state, reason := supervisors.Up, ""
+		if kept := a.disk.Kept(); kept != "" {
+			state, reason = supervisors.Degraded, "files were damaged and events or notices may be lost; the copies are in "+kept+", remove them when you have looked"
+		}
+		a.health.Set(filesComponent, state, reason)
+	}
+}
+
+// lostRecords counts the records of the journal that were found damaged or gone.
+func (a *App) lostRecords() int64 {
+	if a.disk == nil {
+		return 0
+	}
+	sum := int64(0)
+	for _, d := range a.disk.Damage() {
+		sum += max(d.Lost, 1) // at the front of a log nobody knows how many there were
+	}
+	return sum
 }
 
 // journalHealth tells the board and the log how writing goes.

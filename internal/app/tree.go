@@ -109,10 +109,11 @@ func (a *App) executionsProps() *actor.Props {
 			RememberFor: udpSection.Deduplication.TTL(),
 		},
 	}
-	log := a.log.Named("executions")
+	log, metrics := a.log.Named("executions"), executions.NewMetrics(a.reg)
+	metrics.Damaged(a.lostRecords())
 	shards := &executions.Options{
 		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: udp.ParseEntry, Log: log,
-		Metrics: executions.NewMetrics(a.reg), Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
+		Metrics: metrics, Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
 		Crashed:            a.crashed,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},

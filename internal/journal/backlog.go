@@ -37,7 +37,6 @@ type backlog struct {
 	open    int // of given, not acknowledged
 	unacked int // of records
 	entries int // of unacked
-	damaged int // ever
 	// floor is the oldest record that is not acknowledged, or the next to come.
 	floor Seq
 	// memory is the size of the contents kept; holes counts the records not given
@@ -58,7 +57,6 @@ func (b *backlog) add(seq Seq, content packed, damage error, keep caching) {
 	b.unacked++
 	b.entries += p.count
 	if damage != nil {
-		b.damaged++
 		return
 	}
 	// Content is kept for an unbroken run from the next to be given: behind a
@@ -122,7 +120,6 @@ func (b *backlog) fill(seq Seq, content packed, damage error) bool {
 	if damage != nil {
 		b.records[i].damage = damage
 		b.holes--
-		b.damaged++
 		return true
 	}
 	return b.keep(i, content)
@@ -160,7 +157,7 @@ func (b *backlog) find(seq Seq) (int, bool) {
 }
 
 func (b *backlog) stats() QueueStats {
-	s := QueueStats{Pending: b.unacked, Entries: b.entries, Damaged: b.damaged}
+	s := QueueStats{Pending: b.unacked, Entries: b.entries}
 	if len(b.records) > 0 { // the first one is never acknowledged
 		s.Oldest = time.Unix(0, b.records[0].at)
 	}

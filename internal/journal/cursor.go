@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type cursor struct {
 
 // recall returns where the consumer has to begin.
 func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
-	first, next := q.log.Bounds()
+	first, _ := q.log.Bounds()
 	value, ok, err := ledger.Get(bucketCursor, name)
 	if err != nil || !ok {
 		return first, err
@@ -44,11 +45,29 @@ func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	if len(value) != 8 {
 		return 0, fmt.Errorf("%w: cursor has %d bytes", ErrCorrupt, len(value))
 	}
-	floor := Seq(binary.BigEndian.Uint64(value))
-	if floor > next { // the log is not the one that the cursor was written for
-		return first, nil
+	return max(Seq(binary.BigEndian.Uint64(value)), first), nil
+}
+
+// resume makes the log go on behind everything that it ever held. Places are
+// names of what happened to its records: none may be given twice because the
+// newest records, or all of them, were lost. It returns where the consumer begins.
+func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
+	_, next := q.log.Bounds()
+	want := max(floor, q.opts.After+1)
+	if r, ok := q.log.(Remembered); ok {
+		want = max(want, r.Expected())
 	}
-	return max(floor, first), nil
+	if floor >= next && want > next { // nothing waits
+		return want, q.log.Trim(ctx, want)
+	}
+	var e encoder
+	name := cryptorand.Text()
+	for ; next < want; next++ {
+		if _, err := q.log.Append(ctx, fmt.Sprintf("%s-%d", name, next), e.encode(kindQueue, time.Now(), nil)); err != nil {
+			return 0, fmt.Errorf("leave out record %d, which was lost: %w", next, err)
+		}
+	}
+	return floor, nil
 }
 
 func (c *cursor) start(ledger *Ledger, name string, floor Seq, moved func()) {

@@ -56,7 +56,8 @@ type Log interface {
 	// the time of the call. The slice is only valid during the call. It stops at
 	// the first error of visit and returns it.
 	Read(ctx context.Context, from Seq, visit func(Seq, []byte) error) error
-	// Trim removes the records before seq.
+	// Trim removes the records before seq. When that is behind the end, nothing is
+	// left and the next record gets seq.
 	Trim(ctx context.Context, before Seq) error
 	// Bounds returns the first kept record and the place the next one gets.
 	Bounds() (first, next Seq)
@@ -68,6 +69,23 @@ type Log interface {
 // because of what carries them or because no more would ever fit its limit.
 type Bounded interface {
 	MaxRecord() int
+}
+
+// Remembered is implemented by a Log that knows from elsewhere how far it
+// reached, so that the loss of its newest records does not make it give places twice.
+type Remembered interface {
+	// Expected is where the next record belongs, at least; 0 when that is not known.
+	Expected() Seq
+}
+
+// Damage is what a store found wrong with the files of a log.
+type Damage struct {
+	// Log is the name of the log.
+	Log string
+	// Lost counts the records that are known to be gone, Bytes what could not be read.
+	Lost, Bytes int64
+	// Kept is the directory with a copy of the damaged files; "" without one.
+	Kept string
 }
 
 // Store opens logs by name. A name is letters, digits and underscores. A log is

@@ -32,6 +32,8 @@ type QueueOptions struct {
 	// KeepBytes is the log size from which handled records are dropped before
 	// their time; 0 means no such size.
 	KeepBytes int64
+	// After is the newest record that is known to have been there; 0 when none is.
+	After Seq
 	// OnHealth is called when the journal starts to fail (err) and when it works
 	// again (nil). It must not block.
 	OnHealth func(err error)
@@ -45,8 +47,6 @@ type QueueStats struct {
 	Pending, Entries int
 	// Oldest is when the oldest of them was appended; zero when there is none.
 	Oldest time.Time
-	// Damaged counts the records that this process found unreadable.
-	Damaged int
 	// Bytes is the size of the log.
 	Bytes int64
 	// Retries counts failed attempts to write, UpkeepFailures failed ones to trim.
@@ -89,6 +89,9 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 		closed:  make(chan struct{}),
 	}
 	floor, err := q.recall(ledger, name)
+	if err == nil {
+		floor, err = q.resume(ctx, floor)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}

@@ -49,6 +49,22 @@ func DecodeSeen(raw []byte) (messages.Seen, error) {
 	}, nil
 }
 
+// NewestSeen returns the newest record of the events log that anything is
+// remembered of, 0 when nothing is.
+func NewestSeen(ledger Ledger) (journal.Seq, error) {
+	newest := uint64(0)
+	err := ledger.Range(BucketSeen, func(_ string, raw []byte) bool {
+		if seen, err := DecodeSeen(raw); err == nil {
+			newest = max(newest, seen.Seq)
+		}
+		return true
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read what was seen of executions: %w", err)
+	}
+	return journal.Seq(newest), nil
+}
+
 // trialVersion is the first byte of a record in BucketTrial, trialSize its
 // length: version, crashes, underway.
 const (

@@ -5,7 +5,11 @@
 // It guarantees that an embedded Append returns after its record was synced to
 // disk, unless Options.SyncInterval says otherwise, that one directory is used
 // by one process at a time, and that a server which gave up after a write error
-// is replaced by a fresh one without restarting the process.
+// is replaced by a fresh one without restarting the process. Damaged files are
+// found when the store is opened: everything in them that is whole is used, a
+// copy is kept, and what is lost is counted and told. Not found is the loss of
+// the newest records of a process that was killed, where it looks like a write
+// that was under way.
 //
 // It must never listen on a port, handle a signal or end the process, and no
 // other package may import NATS.
@@ -17,6 +21,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,6 +30,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/journal"
+	"butler/internal/logx"
 )
 
 // Options configure Open. Dir or URL is required.
@@ -72,8 +79,15 @@ type Store struct {
 	log  *zap.Logger
 	lock *dirLock // nil with an external server
 
+	// damage is what was found when the directory was opened, orderly whether the
+	// process before ended in order.
+	damage  []journal.Damage
+	orderly bool
+
 	mu     sync.Mutex
-	engine *engine // nil when the last attempt to start one failed
+	diary  diary
+	logs   map[string]*log // by stream
+	engine *engine         // nil when the last attempt to start one failed
 	opened time.Time
 	full   bool // the disk, when last heard of
 	closed bool
@@ -91,11 +105,14 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts.Prefix = defaultPrefix
 	}
 	opts.Replicas = max(opts.Replicas, 1)
-	s := &Store{opts: opts, log: opts.Logger}
+	s := &Store{opts: opts, log: opts.Logger, logs: map[string]*log{}}
 	var err error
 	if opts.URL == "" {
 		if s.lock, err = lockDir(opts.Dir); err != nil {
 			return nil, fmt.Errorf("open journal: %w", err)
+		}
+		if err := s.inspect(); err != nil {
+			return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 		}
 		s.keepReserve()
 	}
@@ -103,6 +120,40 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 	}
 	return s, nil
+}
+
+// inspect looks at what the process before has left.
+func (s *Store) inspect() error {
+	found, err := inspect(s.opts.Dir, s.opts.Prefix, s.log)
+	if err != nil {
+		return err
+	}
+	s.damage, s.diary, s.orderly = found.damage, found.diary, found.diary.Closed
+	s.diary.Closed = false
+	s.note()
+	return nil
+}
+
+// note writes the diary. Without it the next process knows less, and says so where it matters.
+func (s *Store) note() {
+	if err := s.diary.write(s.opts.Dir); err != nil {
+		s.log.Warn("journal cannot note how it ends", logx.Err(err))
+	}
+}
+
+// Damage returns what was found wrong when the store was opened, and not before.
+func (s *Store) Damage() []journal.Damage { return s.damage }
+
+// Orderly reports whether the process before closed the store.
+func (s *Store) Orderly() bool { return s.orderly }
+
+// Kept returns the directory with copies of damaged files, "" when there are none (any more).
+func (s *Store) Kept() string {
+	dir := filepath.Join(s.opts.Dir, damagedDir)
+	if files, err := os.ReadDir(dir); err != nil || len(files) == 0 {
+		return ""
+	}
+	return dir
 }
 
 // Close stops the embedded server, or the connection. Every call answers
@@ -116,6 +167,13 @@ func (s *Store) Close() error {
 	s.closed = true
 	if s.engine != nil {
 		s.engine.stop()
+	}
+	if s.lock != nil {
+		s.diary.Closed = true
+		for stream, l := range s.logs {
+			_, s.diary.Next[stream] = l.Bounds()
+		}
+		s.note()
 	}
 	return s.lock.release()
 }
@@ -152,6 +210,15 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 		l.maxRecord = min(l.maxRecord, int(limits.MaxBytes)-headerRoom)
 	}
 	l.note(stream.CachedInfo().State)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logs[l.stream] = l
+	if s.lock != nil {
+		l.expected = s.diary.Next[l.stream]
+		if err := copyMeta(streamPath(s.opts.Dir, l.stream), metaPath(s.opts.Dir, l.stream)); err != nil {
+			s.log.Warn("journal cannot keep a copy of the description of a log", logx.Err(err))
+		}
+	}
 	return l, nil
 }
 

@@ -20,6 +20,8 @@ type log struct {
 	store           *Store
 	stream, subject string
 	maxRecord       int
+	// expected is where the next record belonged when the store was closed; 0 when that is not known.
+	expected journal.Seq
 
 	mu          sync.Mutex
 	first, next journal.Seq
@@ -28,6 +30,9 @@ type log struct {
 
 // MaxRecord implements journal.Bounded.
 func (l *log) MaxRecord() int { return l.maxRecord }
+
+// Expected implements journal.Remembered.
+func (l *log) Expected() journal.Seq { return l.expected }
 
 // Bounds implements journal.Log.
 func (l *log) Bounds() (first, next journal.Seq) {
@@ -87,8 +92,7 @@ func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq
 
 // Trim implements journal.Log.
 func (l *log) Trim(ctx context.Context, before journal.Seq) error {
-	first, next := l.Bounds()
-	if before = min(before, next); before <= first {
+	if first, _ := l.Bounds(); before <= first {
 		return nil
 	}
 	eng, err := l.store.running(toTrim)

@@ -112,6 +112,7 @@ var logTests = []test{
 	{"reads up to the end at the time of the call", testReadEnd},
 	{"trims the front only", testTrim},
 	{"never gives a place twice", testTrimAll},
+	{"leaves places out when it is trimmed behind its end", testTrimBehindTheEnd},
 	{"keeps bounds over a restart", testBoundsReopened},
 	{"keeps logs apart", testTwoLogs},
 	{"takes large records", testLarge},
@@ -309,7 +310,7 @@ func testTrim(t *testing.T, p *place) {
 func testTrimAll(t *testing.T, p *place) {
 	log := p.log(t, journal.Limits{})
 	fill(t, log, 1, 3)
-	trim(t, log, 100)
+	trim(t, log, 4)
 	wantBounds(t, log, 4, 4)
 	wantRecords(t, log, 1, nil)
 	p.reopen(t)
@@ -318,6 +319,19 @@ func testTrimAll(t *testing.T, p *place) {
 	fill(t, log, 4, 2)
 	wantBounds(t, log, 4, 6)
 	wantRecords(t, log, 1, entries(4, 2))
+}
+
+func testTrimBehindTheEnd(t *testing.T, p *place) {
+	log := p.log(t, journal.Limits{})
+	fill(t, log, 1, 3)
+	trim(t, log, 100)
+	wantBounds(t, log, 100, 100)
+	wantRecords(t, log, 1, nil)
+	p.reopen(t)
+	log = p.log(t, journal.Limits{})
+	wantBounds(t, log, 100, 100)
+	fill(t, log, 100, 2)
+	wantRecords(t, log, 1, entries(100, 2))
 }
 
 func testBoundsReopened(t *testing.T, p *place) {

@@ -216,6 +216,7 @@ func (d *data) trim(before journal.Seq) {
 		d.records = d.records[1:]
 		d.first++
 	}
+	d.first = max(d.first, before)
 }
 
 var _ journal.Store = (*Store)(nil)
