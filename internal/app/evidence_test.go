@@ -46,6 +46,9 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 	store, err := jetstream.Open(ctx, jetstream.Options{Dir: dir})
 	must(t, err)
 	defer store.Close()
+	if kept := store.Kept(); kept != "" {
+		o.problem("a killed process left what looks like damage, see %s", kept)
+	}
 	state, err := store.Open(ctx, "ledger", journal.Limits{})
 	must(t, err)
 	ledger, err := journal.OpenLedger(ctx, state, journal.LedgerOptions{})
