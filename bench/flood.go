@@ -12,29 +12,32 @@ type Flood struct {
 	Rate, Count int
 	// Type is the message type; "" is /scheduler-reload-failed/.
 	Type string
-	// Tasks are the IDs of the tasks that fail in turn; none means fifty that exist nowhere.
-	Tasks []string
+	// Tasks fail in turn; none means fifty that exist nowhere.
+	Tasks []Task
 	// First numbers the first execution, so that floods of one run do not repeat each other.
 	First int
 }
 
+// Task is a reload task with the app that it reloads, both as GUIDs.
+type Task struct{ ID, AppID string }
+
 // line has the length of a realistic failure event, about 330 bytes, and every
 // variable part has a fixed width.
 const line = `%s;sense-node-%02d;Daily sales reload of the northern region %04d;Sales dashboard of the northern region;INTERNAL\sa_scheduler;` +
-	`%s;a1b2c3d4-e5f6-7890-abcd-ef1234567890;2026-05-06 14:23:45,123;WARN;%08x-c5d4-3210-fedc-ba0987654321;Max retries reached and the task was given up`
+	`%s;%s;2026-05-06 14:23:45,123;WARN;%08x-c5d4-3210-fedc-ba0987654321;Max retries reached and the task was given up`
 
 // Datagram returns the n-th datagram.
 func (f Flood) Datagram(n int) []byte {
-	kind, task := f.Type, n%50
+	kind, number := f.Type, n%50
 	if kind == "" {
 		kind = "/scheduler-reload-failed/"
 	}
-	id := fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", task)
+	task := Task{fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", number), "a1b2c3d4-e5f6-7890-abcd-ef1234567890"}
 	if len(f.Tasks) > 0 {
-		task = n % len(f.Tasks)
-		id = f.Tasks[task]
+		number = n % len(f.Tasks)
+		task = f.Tasks[number]
 	}
-	return fmt.Appendf(nil, line, kind, task%100, task%10_000, id, f.First+n)
+	return fmt.Appendf(nil, line, kind, number%100, number%10_000, task.ID, task.AppID, f.First+n)
 }
 
 // ExecutionID returns the execution ID of the n-th datagram.

@@ -100,7 +100,7 @@ func Decisions(log io.Writer, bareRate float64) ([]Figure, error) {
 		return nil, err
 	}
 	defer service.Close()
-	flood := Flood{Rate: 5_000, Count: 500, Tasks: service.TaskIDs(50)}
+	flood := Flood{Rate: 5_000, Count: 500, Tasks: service.Tasks(50)}
 	if _, err := flood.Send(service.Addr(), flood.Bursts()); err != nil { // fills the caches
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func Alerts(log io.Writer, name string, latency time.Duration, rate, count int) 
 		return nil, err
 	}
 	defer service.Close()
-	flood := Flood{Rate: rate, Count: count, Tasks: service.TaskIDs(50)}
+	flood := Flood{Rate: rate, Count: count, Tasks: service.Tasks(50)}
 	sent, err := sendOneByOne(service, flood)
 	if err != nil {
 		return nil, err

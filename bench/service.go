@@ -15,6 +15,7 @@ import (
 	"butler/config"
 	"butler/internal/app"
 	"butler/internal/demo"
+	"butler/internal/qlik"
 	"butler/internal/sim"
 	"butler/internal/sim/qrssim"
 	"butler/internal/sim/sink"
@@ -99,15 +100,17 @@ func (s *Service) onRequest(r sink.HTTPRequest) {
 	}
 }
 
-// TaskIDs returns the IDs of n reload tasks of the site.
-func (s *Service) TaskIDs(n int) []string {
-	var out []string
+// Tasks returns n reload tasks of the site.
+func (s *Service) Tasks(n int) []Task {
+	var out []Task
 	for i := 0; len(out) < n; i++ {
-		id, ok := s.site.World.TaskOfType(0, i)
+		id, ok := s.site.World.TaskOfType(qlik.TaskReload, i)
 		if !ok {
 			break
 		}
-		out = append(out, id)
+		if task, known := s.site.World.Task(id); known && task.App != nil {
+			out = append(out, Task{ID: id, AppID: task.App.ID})
+		}
 	}
 	return out
 }

@@ -38,6 +38,8 @@ type Options struct {
 	Metrics *Metrics
 	// Gate is qrsgate, Notify the actor that owns the outbox.
 	Gate, Notify *actor.PID
+	// AtHand answers a look-up without the gate, when that is possible; nil means never.
+	AtHand func(messages.LookupTask, time.Time) (messages.LookupTaskReply, bool)
 	// Jitter returns a number in [0,1), for spreading polls after a restart.
 	Jitter func() float64
 }
@@ -101,10 +103,15 @@ func (e *execution) resume(ctx actor.Context, r messages.ResumeExecution) {
 }
 
 func (e *execution) perform(ctx actor.Context, effects []Effect) {
+	var answers []messages.LookupTaskReply
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
-			ctx.Send(e.opts.Gate, do.Command)
+			if reply, ok := e.atHand(do.Command); ok {
+				answers = append(answers, reply)
+			} else {
+				ctx.Send(e.opts.Gate, do.Command)
+			}
 		case Arm:
 			e.arm(ctx, do)
 		case Record:
@@ -117,6 +124,18 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 			e.opts.tell(do)
 		}
 	}
+	for _, reply := range answers {
+		e.perform(ctx, e.machine.Handle(time.Now(), reply))
+	}
+}
+
+// atHand answers a look-up without a message.
+func (e *execution) atHand(command any) (messages.LookupTaskReply, bool) {
+	lookup, ok := command.(messages.LookupTask)
+	if !ok || e.opts.AtHand == nil {
+		return messages.LookupTaskReply{}, false
+	}
+	return e.opts.AtHand(lookup, time.Now())
 }
 
 // arm replaces the timer of the same name, if there is one.

@@ -108,6 +108,8 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 			if !e.To.IsZero() {
 				ctx.Send(actorkit.PIDOf(e.To), e.Message)
 			}
+		case shelve:
+			g.opts.Shelf.put(e.Reply)
 		case startCall:
 			g.start(ctx, e)
 		case tellHealth:

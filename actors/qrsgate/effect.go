@@ -15,6 +15,8 @@ type (
 		To      messages.Ref
 		Message any
 	}
+	// shelve lays an answer from memory on the shelf.
+	shelve struct{ Reply messages.LookupTaskReply }
 	// startCall calls the QRS; its outcome comes back with the same ID.
 	startCall struct {
 		ID       callID
@@ -38,6 +40,7 @@ type (
 )
 
 func (sendReply) isEffect()  {}
+func (shelve) isEffect()     {}
 func (startCall) isEffect()  {}
 func (tellHealth) isEffect() {}
 func (countCache) isEffect() {}

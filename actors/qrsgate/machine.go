@@ -85,7 +85,12 @@ func (m *machine) ask(now time.Time, q question) []effect {
 	}
 	known, ok := m.recall(now, q)
 	if ok && now.Sub(known.at) <= m.believe(q, known) {
-		return []effect{countCache{q.key.op, cacheHit}, m.answer(q, answerFrom(known, false, now))}
+		reply := m.answer(q, answerFrom(known, false, now))
+		effects := []effect{countCache{q.key.op, cacheHit}, reply}
+		if task, ok := reply.Message.(messages.LookupTaskReply); ok && task.Task.Known && (task.Task.AppID == "" || task.App.Known) {
+			effects = append(effects, shelve{task})
+		}
+		return effects
 	}
 	due := m.dueOf(now, q, ok)
 	switch {
@@ -294,7 +299,7 @@ func (m *machine) atHand(q question, t messages.Task, now time.Time) (app messag
 	return app, owner
 }
 
-func (m *machine) answer(q question, a answer) effect {
+func (m *machine) answer(q question, a answer) sendReply {
 	if task, ok := a.value.(messages.Task); ok && !q.fresh() {
 		a.app, a.owner = m.atHand(q, task, a.at)
 	}

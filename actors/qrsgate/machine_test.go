@@ -22,6 +22,7 @@ type bench struct {
 	calls   []startCall
 	health  []tellHealth
 	caches  map[string]int
+	shelved []messages.LookupTaskReply
 	asked   int
 }
 
@@ -65,6 +66,8 @@ func (b *bench) take(effects []effect) {
 			b.health = append(b.health, e)
 		case countCache:
 			b.caches[e.Op.String()+" "+e.Result]++
+		case shelve:
+			b.shelved = append(b.shelved, e.Reply)
 		}
 	}
 	if got := len(b.m.calls); got > b.m.rules.MaxConcurrent {

@@ -21,6 +21,8 @@ type Options struct {
 	// OnHealth is told whether the QRS is within reach, and why not: first when
 	// that is known, then on every change. It must not block. It may be nil.
 	OnHealth func(up bool, reason string)
+	// Shelf gets what may be answered without the gate; it may be nil.
+	Shelf *Shelf
 	// Rand is where jitter comes from; nil means a source of its own.
 	Rand *rand.Rand
 	Rules

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"butler/actors/ingest"
+	"butler/actors/qrsgate"
 	"butler/api"
 	"butler/config"
 	"butler/internal/actorkit"
@@ -69,6 +70,7 @@ type App struct {
 	// sources are who may send events, nil when anybody may.
 	sources *udp.AllowList
 	gate    gatePort
+	shelf   *qrsgate.Shelf
 	server  *api.Server
 
 	tree  *supervisors.Tree

@@ -40,13 +40,14 @@ func (a *App) children() []supervisors.Child {
 }
 
 func (a *App) gateProps() *actor.Props {
-	section := a.cfg.Gate()
+	section, metrics := a.cfg.Gate(), qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host)
+	rules := qrsgate.Rules{
+		TTL: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent, Timeout: section.Timeout,
+		Breaker: qrsgate.BreakerSettings{Failures: section.BreakerFailures, CoolDown: section.BreakerOpenFor},
+	}
+	a.shelf = qrsgate.NewShelf(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
-		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host), Port: a.port(),
-		Rules: qrsgate.Rules{
-			TTL: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent, Timeout: section.Timeout,
-			Breaker: qrsgate.BreakerSettings{Failures: section.BreakerFailures, CoolDown: section.BreakerOpenFor},
-		},
+		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.shelf,
 		OnHealth: func(up bool, reason string) {
 			if up {
 				a.health.Set("qrs", supervisors.Up, "")
@@ -101,7 +102,7 @@ func (a *App) executionsProps() *actor.Props {
 	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
 	one := &execution.Options{
 		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg),
-		Gate: a.pids.gate, Notify: a.pids.notify, Jitter: rand.Float64,
+		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.shelf.Task, Jitter: rand.Float64,
 		Rules: execution.Rules{
 			Router: a.table, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
 			PollEvery: section.DistributePollInterval, FollowFor: section.DistributeMaxAge,

@@ -1,0 +1,73 @@
+package qrsgate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"butler/messages"
+)
+
+func TestShelf_answersAsTheGateDidAMomentAgo(t *testing.T) {
+	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+	metrics := NewMetrics(nil, "qrs")
+	s := NewShelf(Rules{}, metrics)
+	known := messages.LookupTaskReply{
+		TaskID: guid(1), Attempt: 7, Task: messages.Task{Known: true, ID: guid(1), Name: "Daily"},
+		App: messages.App{Known: true, ID: guid(2)}, At: now,
+	}
+	s.put(known)
+	for _, row := range []struct {
+		name  string
+		query messages.LookupTask
+		after time.Duration
+		want  bool
+	}{
+		{"at once", messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute, Attempt: 3}, 0, true},
+		{"after a second", messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute, Attempt: 3}, time.Second, true},
+		{"later", messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute, Attempt: 3}, time.Second + 1, false},
+		{"to one who wants it younger", messages.LookupTask{TaskID: guid(1), MaxAge: time.Millisecond, Attempt: 3}, 2 * time.Millisecond, false},
+		{"to one who wants it fresh", messages.LookupTask{TaskID: guid(1), Attempt: 3}, 0, false},
+		{"about another task", messages.LookupTask{TaskID: guid(4), MaxAge: time.Minute, Attempt: 3}, 0, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := testutil.ToFloat64(metrics.caches.WithLabelValues("task", cacheHit))
+			got, ok := s.Task(row.query, now.Add(row.after))
+			counted := testutil.ToFloat64(metrics.caches.WithLabelValues("task", cacheHit)) - before
+			if ok != row.want || (counted == 1) != row.want {
+				t.Fatalf("want answered and counted as a hit: %v, got %v and %v", row.want, ok, counted)
+			}
+			want := known
+			want.Attempt = 3
+			if diff := cmp.Diff(want, got); row.want && diff != "" {
+				t.Errorf("answer differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMachine_shelvesWhatItRemembersWhole(t *testing.T) {
+	b := pinged(t, Rules{})
+	task := messages.Task{Known: true, ID: guid(1), AppID: guid(2)}
+	lookup := messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute}
+	b.ask(lookup)
+	b.answer(opTask, found(task))
+	b.ask(lookup)
+	if len(b.shelved) != 0 {
+		t.Errorf("want nothing shelved before the app is known, got %v", b.shelved)
+	}
+	b.ask(messages.LookupApp{AppID: guid(2), MaxAge: time.Minute})
+	b.answer(opApp, found(messages.App{Known: true, ID: guid(2)}))
+	b.ask(lookup)
+	if len(b.shelved) != 1 || b.shelved[0].Task.ID != guid(1) || b.shelved[0].App.ID != guid(2) {
+		t.Errorf("want the task shelved with its app, got %v", b.shelved)
+	}
+	b.ask(messages.LookupTask{TaskID: guid(3), MaxAge: time.Minute})
+	b.answer(opTask, outcome{})
+	b.ask(messages.LookupTask{TaskID: guid(3), MaxAge: time.Minute})
+	if len(b.shelved) != 1 {
+		t.Errorf("want a task that does not exist not shelved, got %v", b.shelved)
+	}
+}
