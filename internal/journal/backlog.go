@@ -20,6 +20,9 @@ type pending struct {
 	acked   bool
 }
 
+// weight is what the record takes of the consumer's credit.
+func (p *pending) weight() int { return max(p.count, 1) }
+
 // caching says whether a record that arrives is kept in memory.
 type caching bool
 
@@ -34,7 +37,7 @@ const (
 type backlog struct {
 	records []pending
 	given   int // of records
-	open    int // of given, not acknowledged
+	open    int // entries of given, not acknowledged; one at least for each record
 	unacked int // of records
 	entries int // of unacked
 	// floor is the oldest record that is not acknowledged, or the next to come.
@@ -104,7 +107,7 @@ func (b *backlog) next(credit int) (Record, nextState) {
 		p.content = nil // the consumer has it now
 	}
 	b.given++
-	b.open++
+	b.open += p.weight()
 	return rec, nextGiven
 }
 
@@ -132,7 +135,7 @@ func (b *backlog) ack(seq Seq) {
 		return
 	}
 	b.records[i].acked = true
-	b.open--
+	b.open -= b.records[i].weight()
 	b.unacked--
 	b.entries -= b.records[i].count
 	b.advance()

@@ -35,3 +35,20 @@ func TestBacklog_keepsAnUnbrokenRunInMemory(t *testing.T) {
 		t.Errorf("with everything given: want no memory and no holes, got %d bytes and %d", b.memory, b.holes)
 	}
 }
+
+func TestBacklog_creditIsCountedInEntries(t *testing.T) {
+	var b backlog
+	three := packed{at: when, entries: [][]byte{{1}, {2}, {3}}}
+	for seq := Seq(1); seq <= 4; seq++ {
+		b.add(seq, three, nil, cached)
+	}
+	for given, want := range []nextState{nextGiven, nextGiven, nextWait} {
+		if _, state := b.next(4); state != want {
+			t.Fatalf("after %d records of three entries, with a credit of 4: want %v, got %v", given, want, state)
+		}
+	}
+	b.ack(2)
+	if _, state := b.next(4); state != nextGiven {
+		t.Errorf("with one record acknowledged: want the next given, got %v", state)
+	}
+}

@@ -25,7 +25,8 @@ type Record struct {
 
 // QueueOptions configure OpenQueue.
 type QueueOptions struct {
-	// MaxUnacked is how many records Next hands out before it waits for Ack; 0 means 1,024.
+	// MaxUnacked is how many entries Next hands out before it waits for Ack, the
+	// rest of a record not counted; 0 means 16,384.
 	MaxUnacked int
 	// KeepFor is how long handled records stay readable for Range; 0 drops them at once.
 	KeepFor time.Duration
@@ -54,7 +55,7 @@ type QueueStats struct {
 }
 
 // defaultUnacked is the credit of the consumer unless it is configured.
-const defaultUnacked = 1024
+const defaultUnacked = 16 << 10
 
 // Queue is a durable queue of batches with one consumer. It hands a record out
 // again after a restart until it was acknowledged and the place of the consumer
@@ -143,7 +144,7 @@ func (q *Queue) signal() {
 
 // Next blocks until there is a record that this process has not been given yet,
 // in order; after a restart it begins with the oldest unacknowledged one. While
-// MaxUnacked records wait for Ack, and while the log cannot be read, it blocks
+// MaxUnacked entries wait for Ack, and while the log cannot be read, it blocks
 // too. Its error is that of ctx or ErrClosed; see Record.Damage for records that
 // are beyond reading.
 func (q *Queue) Next(ctx context.Context) (Record, error) {
