@@ -103,7 +103,7 @@ func (e *execution) resume(ctx actor.Context, r messages.ResumeExecution) {
 }
 
 func (e *execution) perform(ctx actor.Context, effects []Effect) {
-	var answers []messages.LookupTaskReply
+	var answers []any
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
@@ -130,10 +130,10 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 }
 
 // atHand answers a look-up without a message.
-func (e *execution) atHand(command any) (messages.LookupTaskReply, bool) {
+func (e *execution) atHand(command any) (reply any, ok bool) {
 	lookup, ok := command.(messages.LookupTask)
 	if !ok || e.opts.AtHand == nil {
-		return messages.LookupTaskReply{}, false
+		return nil, false
 	}
 	return e.opts.AtHand(lookup, time.Now())
 }

@@ -85,6 +85,7 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any {
 	s := &scratch{}
 	s.json = json.NewEncoder(&s.buffer)
+	s.json.SetEscapeHTML(false) // nobody puts it into a page as it is
 	return s
 }}
 
