@@ -26,23 +26,25 @@ import (
 	"butler/internal/sim"
 )
 
-// programDir is where the program under test is built.
+// programDir is where the program under test is built, "" before.
 var programDir string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "butler-")
-	if err != nil {
-		panic(err)
-	}
-	programDir = dir
 	code := m.Run()
-	_ = os.RemoveAll(dir)
+	if programDir != "" {
+		_ = os.RemoveAll(programDir)
+	}
 	os.Exit(code)
 }
 
 // program builds the program once, as a user gets it.
 var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(programDir, "butler")
+	dir, err := os.MkdirTemp("", "butler-")
+	if err != nil {
+		return "", err
+	}
+	programDir = dir
+	path := filepath.Join(dir, "butler")
 	out, err := exec.Command("go", "build", "-o", path, "butler/cmd/butler").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)

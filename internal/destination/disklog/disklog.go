@@ -1,5 +1,6 @@
 // Package disklog owns the archive of script logs: the whole log of a failed
-// reload as one file per execution, below a directory of the operator's choice.
+// reload as one file, below a directory of the operator's choice. Its name holds the
+// second, the app and the task, so that two failures of one task in one second share a file.
 //
 // It guarantees that a file is whole or not there, that storing a log twice
 // leaves one file, and that nothing of an event, which comes from the network,
