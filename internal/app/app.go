@@ -96,6 +96,7 @@ func New(o Options) (*App, error) {
 		reg: metrics.New(buildinfo.Read()), fatal: make(chan error, 1),
 		listening: make(chan netip.AddrPort, 1), deaf: make(chan error, 1),
 	}
+	a.reg.MustRegister(newComponents(a.health))
 	if err := a.build(); err != nil {
 		return nil, errors.Join(err, a.closer.close(context.Background(), zap.NewNop()))
 	}

@@ -53,7 +53,7 @@ var watched = map[string]string{
 var open = map[string]string{
 	"node": "host names as nodes tell them, 200 at the most, then `other`", "host": "the repository of the configuration",
 	"receiver": "destination instances of the configuration", "target": "`qrs` and destination instances",
-	"shard": "00, 01, ...", "version": "", "revision": "", "goversion": "",
+	"component": "parts of the service, and `destination/` with destination instances", "shard": "00, 01, ...", "version": "", "revision": "", "goversion": "",
 	"code": "HTTP statuses, `timeout`, `error`", "operation": "kinds of calls",
 }
 

@@ -25,7 +25,7 @@ const (
 
 // openJournal opens what the service remembers, and everything that stands on it.
 func (a *App) openJournal() error {
-	ctx, section := context.Background(), a.cfg.Journal()
+	ctx, section, appended := context.Background(), a.cfg.Journal(), journalAppends(a.reg)
 	if err := a.openStore(); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (a *App) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
-	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger")})
+	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger"), OnAppend: appended})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -54,7 +54,8 @@ func (a *App) openJournal() error {
 		return err
 	}
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
-		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest, OnHealth: a.journalHealth("events"),
+		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest,
+		OnHealth: a.journalHealth("events"), OnAppend: appended,
 	})
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)

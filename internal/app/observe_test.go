@@ -127,6 +127,7 @@ var closedSets = map[string]*regexp.Regexp{
 	"cache":       regexp.MustCompile(`^(task|app|owner|execution|script_log)$`),
 	"cause":       regexp.MustCompile(`^[a-z_]+$`),
 	"code":        regexp.MustCompile(`^([1-5][0-9]{2}|error|timeout)$`),
+	"component":   regexp.MustCompile(`^(qrs|[a-z]+(/[a-z_]+(/[a-z_]+(/[0-9]+)?)?)?)$`),
 	"event_type":  regexp.MustCompile(`^(failed|aborted|succeeded|distribute|engine_reload_failed)$`),
 	"goversion":   regexp.MustCompile(`^go1\.`),
 	"host":        regexp.MustCompile(`^127\.0\.0\.1$`), // of the configuration

@@ -26,6 +26,9 @@ type LedgerOptions struct {
 	// OnHealth is called when writing starts to fail (err) and when it works
 	// again (nil). It runs on the ledger's own goroutine and must not block.
 	OnHealth func(err error)
+	// OnAppend is told of every attempt to write a record: how long it took, its
+	// way to the disk included, and its error. It must not block; nil is fine.
+	OnAppend func(took time.Duration, err error)
 	// Rand spreads retries. The ledger alone uses it; nil means a source of its own.
 	Rand *rand.Rand
 	// CompactFrom is the size up to which the log is left alone; 0 means 16 MiB.
@@ -103,6 +106,7 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
 	l.pack = newPacker(log, kindLedger, packerHooks{
 		tell:     opts.OnHealth,
+		appended: opts.OnAppend,
 		rand:     opts.Rand,
 		stored:   l.stored,
 		makeRoom: l.dropDead,

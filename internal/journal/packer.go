@@ -67,6 +67,8 @@ type packer struct {
 type packerHooks struct {
 	// tell is the owner's OnHealth.
 	tell func(error)
+	// appended is the owner's OnAppend; nil means that nobody wants to know.
+	appended func(took time.Duration, err error)
 	// rand spreads retries; nil means a source of its own.
 	rand *rand.Rand
 	// stored is told every record that became durable, before the callbacks of its requests.
@@ -259,7 +261,12 @@ func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 func (p *packer) attempt(ctx context.Context, id string, record []byte) (Seq, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	return p.log.Append(ctx, id, record)
+	began := time.Now()
+	seq, err := p.log.Append(ctx, id, record)
+	if p.hooks.appended != nil {
+		p.hooks.appended(time.Since(began), err)
+	}
+	return seq, err
 }
 
 // pause waits d, whatever else wants to be done.

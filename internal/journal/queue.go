@@ -38,6 +38,8 @@ type QueueOptions struct {
 	// OnHealth is called when the journal starts to fail (err) and when it works
 	// again (nil). It must not block.
 	OnHealth func(err error)
+	// OnAppend is that of LedgerOptions.
+	OnAppend func(took time.Duration, err error)
 	// Rand spreads retries. The queue alone uses it; nil means a source of its own.
 	Rand *rand.Rand
 }
@@ -106,6 +108,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	}
 	q.pack = newPacker(log, kindQueue, packerHooks{
 		tell:     opts.OnHealth,
+		appended: opts.OnAppend,
 		rand:     opts.Rand,
 		stored:   q.stored,
 		makeRoom: q.makeRoom,
