@@ -95,14 +95,37 @@ func allocations(r receiver) (float64, error) {
 // Decisions measures the way from the socket to a decision in the outbox: the
 // destination refuses every connection, so nothing but decisions happens.
 func Decisions(log io.Writer, bareRate float64) ([]Figure, error) {
+	var rates []float64
+	lost := 0
+	for range decisionRuns {
+		rate, missing, err := decisions(log)
+		if err != nil {
+			return nil, err
+		}
+		rates, lost = append(rates, rate), lost+missing
+	}
+	slices.Sort(rates)
+	rate := rates[len(rates)/2]
+	return []Figure{
+		{"ingest to decision in the outbox, metadata cached", rate, "events/s"},
+		{"ingest to decision / bare receiver", rate / bareRate, "x"},
+		{"decisions lost", float64(lost), "events"},
+	}, nil
+}
+
+// decisionRuns is how often that is measured; the median counts, because one
+// run takes no longer than a neighbour on the machine may need it for.
+const decisionRuns = 5
+
+func decisions(log io.Writer) (rate float64, lost int, err error) {
 	service, err := NewService(ServiceOptions{Deaf: true})
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	defer service.Close()
 	flood := Flood{Rate: 5_000, Count: 500, Tasks: service.Tasks(50)}
 	if _, err := flood.Send(service.Addr(), flood.Bursts()); err != nil { // fills the caches
-		return nil, err
+		return 0, 0, err
 	}
 	settle(flood.Count, 2*time.Second, service.Waiting)
 	const count = 60_000
@@ -111,16 +134,12 @@ func Decisions(log io.Writer, bareRate float64) ([]Figure, error) {
 	before, began := service.Waiting(), time.Now()
 	flood.Rate = 150_000 // the intake journals faster than events are decided: the rest waits on disk
 	if _, err := flood.Send(service.Addr(), bursts); err != nil {
-		return nil, err
+		return 0, 0, err
 	}
 	got := settle(before+count, time.Second, service.Waiting) - before
-	rate := float64(got) / (time.Since(began) - time.Second*time.Duration(boolInt(got < count))).Seconds()
+	rate = float64(got) / (time.Since(began) - time.Second*time.Duration(boolInt(got < count))).Seconds()
 	fmt.Fprintf(log, "ingest to decision in the outbox: %d of %d at %.0f events/s\n", got, count, rate)
-	return []Figure{
-		{"ingest to decision in the outbox, metadata cached", rate, "events/s"},
-		{"ingest to decision / bare receiver", rate / bareRate, "x"},
-		{"decisions lost", float64(count - got), "events"},
-	}, nil
+	return rate, count - got, nil
 }
 
 func boolInt(b bool) int {

@@ -20,7 +20,8 @@ const (
 	// bucketAlert holds every alert that a notice still needs, by alert ID.
 	bucketAlert journal.Bucket = "alert"
 	// bucketTold holds the keys of all notices that an alert was recorded with,
-	// by alert ID: apart from the alert, because it has to be at hand.
+	// by alert ID: apart from the alert, because it has to be at hand. An alert
+	// with one notice has none; the notice says so.
 	bucketTold journal.Bucket = "told"
 	// bucketAttachment holds the full script log of an alert, compressed, by alert ID.
 	bucketAttachment journal.Bucket = "attachment"
@@ -51,6 +52,8 @@ type noticeRecord struct {
 	Panics     int                   `json:"panics,omitempty"`
 	Attachment bool                  `json:"attachment,omitempty"`
 	Exempt     bool                  `json:"exempt,omitempty"`
+	// Sole says that the alert was recorded with this notice only.
+	Sole bool `json:"sole,omitempty"`
 }
 
 // maxTaskName is how much of a task's name a notice record repeats, in bytes.
@@ -201,9 +204,10 @@ func (d Decision) ops(s *scratch) []journal.Op {
 	if len(d.Notices) == 0 {
 		return nil
 	}
-	told := make([]string, 0, len(d.Notices))
-	ops := make([]journal.Op, 2, len(d.Notices)+6)
-	attached := false
+	id := string(d.Alert.ID)
+	ops := make([]journal.Op, 1, len(d.Notices)+6)
+	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: s.encode(d.Alert)}
+	told, attached := make([]string, 0, len(d.Notices)), false
 	for _, n := range d.Notices {
 		key := noticeKey(n.ID, n.Instance)
 		told = append(told, key)
@@ -211,9 +215,9 @@ func (d Decision) ops(s *scratch) []journal.Op {
 		attached = attached || record.Attachment
 		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: s.encode(record)})
 	}
-	id := string(d.Alert.ID)
-	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: s.encode(d.Alert)}
-	ops[1] = journal.Op{Bucket: bucketTold, Key: id, Value: s.encode(told)}
+	if len(told) > 1 {
+		ops = append(ops, journal.Op{Bucket: bucketTold, Key: id, Value: s.encode(told)})
+	}
 	if attached {
 		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(d.Attachment)})
 	}
@@ -224,7 +228,7 @@ func (d Decision) record(n messages.NoticeHead) *noticeRecord {
 	return &noticeRecord{
 		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: firstBytes(d.Alert.Event.TaskName, maxTaskName),
 		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
-		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt,
+		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1,
 	}
 }
 

@@ -109,10 +109,8 @@ func (o *Outbox) sweep() error {
 		return err
 	}
 	var ops []journal.Op
-	err = o.ledger.Range(bucketTold, func(alert string, _ []byte) bool {
-		if !needed[alert] {
-			ops = append(ops, removeAlert(messages.AlertID(alert))...)
-		}
+	err = o.ledger.Select(bucketAlert, func(alert string) bool { return !needed[alert] }, func(alert string, _ []byte) bool {
+		ops = append(ops, removeAlert(messages.AlertID(alert))...)
 		return true
 	})
 	if err != nil {

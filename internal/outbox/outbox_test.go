@@ -116,6 +116,28 @@ func TestRecord_leavesOfAnAlertForNobodyOnlyWhatItsMakerRemembers(t *testing.T) 
 	}
 }
 
+func TestSettle_theOnlyNoticeTakesTheAlertWithIt(t *testing.T) {
+	ledger := &outboxtest.Ledger{}
+	o := open(t, ledger)
+	one := decision()
+	one.Notices = one.Notices[:1]
+	o.Record(one, nil, func(error) {})
+	if diff := cmp.Diff(map[journal.Bucket]int{"alert": 1, "notice": 1, "attachment": 1}, size(ledger)); diff != "" {
+		t.Errorf("one notice waits (-want +got):\n%s", diff)
+	}
+	o = open(t, ledger) // as after a restart
+	o.Settle(email, parked("n1"), ignore)
+	if diff := cmp.Diff(map[journal.Bucket]int{"alert": 1, "parked": 1, "attachment": 1}, size(ledger)); diff != "" {
+		t.Errorf("it is parked (-want +got):\n%s", diff)
+	}
+	if err := o.Drop(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("it was dropped (-want +got):\n%s", diff)
+	}
+}
+
 func TestSettle_theLastNoticeTakesTheAlertWithIt(t *testing.T) {
 	ledger, o := recorded(t)
 	var told []messages.NoticeSettled

@@ -131,7 +131,7 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
 	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
 	if record.Notice.Alert != "" {
 		o.mu.Lock()
-		ops = append(ops, o.releaseLocked(record.Notice.Alert, noticeKey(id, record.Instance))...)
+		ops = append(ops, o.releaseLocked(record.Notice, noticeKey(id, record.Instance))...)
 		o.mu.Unlock()
 	}
 	if err := o.commit(ctx, ops, func(error) { o.moved(id) }); err != nil {

@@ -120,7 +120,7 @@ func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) ([]jour
 	case messages.NoticeParked:
 		ops = o.parkLocked(at, outcome, record, raw, err, now)
 	case messages.NoticeDelivered, messages.NoticeSuppressed:
-		ops = append([]journal.Op{{Bucket: bucketNotice, Key: key}}, o.releaseLocked(record.Alert, key)...)
+		ops = append([]journal.Op{{Bucket: bucketNotice, Key: key}}, o.releaseLocked(record, key)...)
 	default:
 		if err != nil {
 			return nil, messages.NoticeSettled{}, false
@@ -152,9 +152,14 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 
 // releaseLocked notes that an alert needs to be kept for one notice less, and
 // returns what removes the alert when that was the last.
-func (o *Outbox) releaseLocked(alert messages.AlertID, key string) []journal.Op {
+func (o *Outbox) releaseLocked(record noticeRecord, key string) []journal.Op {
+	alert := record.Alert
 	left, known := o.left[alert]
-	if !known {
+	switch {
+	case known:
+	case record.Sole && o.ledger.Size(bucketTold, string(alert)) == 0:
+		left = map[string]struct{}{}
+	default:
 		if left = o.unsettled(alert); left == nil {
 			return nil // not readable: removed by the next Open, when nothing needs it
 		}
