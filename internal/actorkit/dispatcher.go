@@ -18,14 +18,14 @@ type dispatcher struct {
 	next    int
 }
 
-// perCore is how many mailboxes per core are worked on at the same time, and
-// throughput how many messages of one before others get a turn.
-const (
-	perCore    = 16
-	throughput = 300
-)
+// throughput is how many messages of one mailbox are handled before others get a turn.
+const throughput = 300
 
-func newDispatcher() *dispatcher { return &dispatcher{limit: perCore * runtime.GOMAXPROCS(0)} }
+// newDispatcher works on one mailbox per core at the same time. More would not
+// be faster, and every goroutine that is ready to run makes those that read
+// sockets wait for their turn: with sixteen a core, a burst of 150,000 datagrams
+// a second lost a quarter in the kernel (BenchmarkDecisions in bench).
+func newDispatcher() *dispatcher { return &dispatcher{limit: max(2, runtime.GOMAXPROCS(0))} }
 
 // Schedule implements actor.Dispatcher.
 func (d *dispatcher) Schedule(run func()) {
