@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,4 +53,38 @@ func TestJournal_damageIsToldAndCostsNothingElse(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(s.dir, "journal", "damaged")))
 	s.startApp(settings)
 	s.until("nothing shown when the operator has removed the copies", func() bool { state, _ := s.component("journal/files"); return state == "up" })
+}
+
+func TestJournal_tellsOfEventsThatOnlyTheLedgerKnowsOf(t *testing.T) {
+	settings := demo.Settings{Off: []string{"email", "slack", "influxdb", "disklog"}}
+	s := startSite(t, settings)
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(1)
+	s.stopApp()
+
+	dir := filepath.Join(s.dir, "journal")
+	for _, lost := range []string{"DIARY", "meta", filepath.Join("jetstream", "$G", "streams", "BUTLER_events")} {
+		must(t, os.RemoveAll(filepath.Join(dir, lost)))
+	}
+	s.startApp(settings)
+	s.until("the loss shown", func() bool { state, _ := s.component("journal/files"); return state == "degraded" })
+	s.untilMetric("butler_journal_corrupt_records_total 1")
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(2)
+}
+
+func TestJournal_alertsAgainRatherThanNotAtAllWhenTheLedgerIsLost(t *testing.T) {
+	settings := demo.Settings{Off: []string{"email", "slack", "influxdb", "disklog"}}
+	s := startSite(t, settings)
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.idle(1)
+	s.stopApp()
+
+	must(t, os.RemoveAll(filepath.Join(s.dir, "journal", "jetstream", "$G", "streams", "BUTLER_ledger")))
+	s.startApp(settings)
+	s.until("the loss shown", func() bool { state, _ := s.component("journal/files"); return state == "degraded" })
+	if code := s.get("/readyz", nil); code != http.StatusOK {
+		t.Errorf("want the service ready, got %d", code)
+	}
+	s.idle(2)
 }

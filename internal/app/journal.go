@@ -61,6 +61,9 @@ func (a *App) openJournal() error {
 		return fmt.Errorf("read the events log: %w", err)
 	}
 	a.closer.add("events log", a.queue.Close)
+	if lost := a.queue.Stats().Lost; lost > 0 && a.disk != nil {
+		a.disk.Tell(journal.Damage{Log: logEvents, Lost: lost})
+	}
 
 	if a.outbox, err = outbox.Open(a.ledger, outbox.Options{}); err != nil {
 		return fmt.Errorf("read the outbox: %w", err)

@@ -53,10 +53,12 @@ func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 // newest records, or all of them, were lost. It returns where the consumer begins.
 func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	_, next := q.log.Bounds()
-	want := max(floor, q.opts.After+1)
+	known := next
 	if r, ok := q.log.(Remembered); ok {
-		want = max(want, r.Expected())
+		known = max(known, r.Expected())
 	}
+	want := max(known, floor, q.opts.After+1)
+	q.lost = int64(want - known)
 	if floor >= next && want > next { // nothing waits
 		return want, q.log.Trim(ctx, want)
 	}

@@ -52,6 +52,9 @@ type QueueStats struct {
 	Oldest time.Time
 	// Bytes is the size of the log.
 	Bytes int64
+	// Lost counts the newest records that were gone when the queue was opened, and
+	// that the log does not know of itself; it must be 0.
+	Lost int64
 	// Retries counts failed attempts to write, UpkeepFailures failed ones to trim.
 	Retries, UpkeepFailures int64
 }
@@ -69,6 +72,7 @@ type Queue struct {
 	cursor cursor
 	opts   QueueOptions
 
+	lost           int64     // records; see QueueStats
 	nextTrim       time.Time // by the packer's goroutine only
 	upkeepFailures atomic.Int64
 
@@ -279,6 +283,7 @@ func (q *Queue) Stats() QueueStats {
 	s := q.backlog.stats()
 	q.mu.Unlock()
 	s.Bytes = q.log.Bytes()
+	s.Lost = q.lost
 	s.Retries = q.pack.retries.Load()
 	s.UpkeepFailures = q.upkeepFailures.Load()
 	return s

@@ -217,6 +217,9 @@ func TestQueue_givesNoPlaceTwiceWhenItsLogIsANewOne(t *testing.T) {
 		if r, err := q.Next(t.Context()); err != nil || r.Seq != 6 || string(r.Entries[0]) != "new" {
 			t.Errorf("want the new record behind the five of the old log, got %d, %v", r.Seq, err)
 		}
+		if lost := q.Stats().Lost; lost != 5 {
+			t.Errorf("want five lost records counted, got %d", lost)
+		}
 	})
 }
 
@@ -232,6 +235,9 @@ func TestQueue_givesNoPlaceTwiceWhenItsNewestRecordsWereLost(t *testing.T) {
 		time.Sleep(time.Second)
 		d.opts.After = 7 // there were four more
 		d.crash()
+		if lost := d.Stats().Lost; lost != 4 {
+			t.Errorf("want four lost records counted, got %d", lost)
+		}
 		d.push("new")
 		var got []string
 		for {

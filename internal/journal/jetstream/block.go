@@ -186,19 +186,24 @@ func (s spans) gaps() spans {
 	return out
 }
 
-// without returns the spans that are not among known.
-func (s spans) without(known spans) spans {
-	var out spans
-next:
-	for _, one := range s {
-		for _, k := range known {
-			if k == one {
-				continue next
-			}
-		}
-		out = append(out, one)
+// and returns the spans with the records from first to before end behind them, if there are any.
+func (s spans) and(first, end journal.Seq) spans {
+	if first < end {
+		s = append(s, span{first, end - 1})
 	}
-	return out
+	return s
+}
+
+// without returns what is left of the spans beside those in known.
+func (s spans) without(known spans) spans {
+	for _, k := range known {
+		var rest spans
+		for _, one := range s {
+			rest = rest.and(one.First, min(one.Last+1, k.First)).and(max(one.First, k.Last+1), one.Last+1)
+		}
+		s = rest
+	}
+	return s
 }
 
 func (s spans) size() (records int64) {

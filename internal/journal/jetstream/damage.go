@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -23,60 +22,10 @@ const (
 	damagedDir = "damaged"
 	// blocksDir is where the server keeps the blocks of a stream.
 	blocksDir = "msgs"
-	// diaryName is what one process tells the next: see diary.
-	diaryName = "DIARY"
 )
 
 // keptDamage bounds damagedDir. What is beyond it is not kept; the report says so.
 const keptDamage = 256 << 20
-
-// diary is written when the store opens and when it closes.
-type diary struct {
-	// Closed says that the process ended in order. Then Next is exact: where the
-	// next record of each stream belongs.
-	Closed bool                   `json:"closed"`
-	Next   map[string]journal.Seq `json:"next,omitempty"`
-	// Told are the records of each stream that are known to be missing.
-	Told map[string]spans `json:"told,omitempty"`
-}
-
-// readDiary returns an empty diary when there is none, or none that can be read.
-func readDiary(dir string) diary {
-	var d diary
-	raw, err := os.ReadFile(filepath.Join(dir, diaryName))
-	if err != nil || json.Unmarshal(raw, &d) != nil {
-		d = diary{}
-	}
-	if d.Told == nil {
-		d.Told = map[string]spans{}
-	}
-	if d.Next == nil {
-		d.Next = map[string]journal.Seq{}
-	}
-	return d
-}
-
-func (d diary) write(dir string) error {
-	raw, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	return replaceFile(filepath.Join(dir, diaryName), raw)
-}
-
-// replaceFile writes a file that is either the old or the new one after a crash.
-func replaceFile(path string, content []byte) error {
-	next := path + ".new"
-	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	return os.Rename(next, path)
-}
 
 // inspection looks at the files of all streams before the server does.
 type inspection struct {
@@ -93,24 +42,43 @@ type inspection struct {
 // block the whole records stay, and a copy of all of it is kept.
 func inspect(dir, prefix string, log *zap.Logger) (*inspection, error) {
 	i := &inspection{dir: dir, prefix: prefix, log: log, now: time.Now(), diary: readDiary(dir)}
-	streams, err := filepath.Glob(streamPath(dir, prefix+"_*"))
+	streams, err := i.streams()
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range streams {
-		if err := i.stream(path); err != nil {
-			return nil, fmt.Errorf("inspect %s: %w", path, err)
+	for _, name := range streams {
+		if err := i.stream(name); err != nil {
+			return nil, fmt.Errorf("inspect %s: %w", streamPath(dir, name), err)
 		}
 	}
 	for _, one := range i.damage {
-		i.tell(one)
+		tell(dir, log, i.now, one)
 	}
 	return i, nil
 }
 
+// streams returns the streams that are there, and those that should be.
+func (i *inspection) streams() ([]string, error) {
+	paths, err := filepath.Glob(streamPath(i.dir, i.prefix+"_*"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range paths {
+		names = append(names, filepath.Base(path))
+	}
+	for name := range i.diary.Streams {
+		if strings.HasPrefix(name, i.prefix+"_") && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // stream looks at one stream.
-func (i *inspection) stream(path string) error {
-	name := filepath.Base(path)
+func (i *inspection) stream(name string) error {
+	path := streamPath(i.dir, name)
 	found := journal.Damage{Log: strings.TrimPrefix(name, i.prefix+"_")}
 	if err := i.mendMeta(path, name); err != nil {
 		return err
@@ -129,12 +97,11 @@ func (i *inspection) stream(path string) error {
 			seqs = seqs.with(s.First).through(s.Last)
 		}
 	}
-	missing := seqs.gaps()
-	if next, told := i.diary.Next[name]; told && i.diary.Closed && len(seqs) > 0 && seqs[len(seqs)-1].Last+1 < next {
-		missing = append(missing, span{seqs[len(seqs)-1].Last + 1, next - 1})
-	}
-	found.Lost = missing.without(i.diary.Told[name]).size()
-	i.diary.Told[name] = missing
+	reach := i.diary.Streams[name]
+	missing := reach.missing(seqs)
+	found.Lost = missing.without(reach.Gaps).size()
+	reach.Gaps = missing
+	i.diary.Streams[name] = reach
 	if found.Lost > 0 || found.Bytes > 0 {
 		i.damage = append(i.damage, found)
 	}
@@ -205,10 +172,10 @@ func (i *inspection) keep(file, stream string, body []byte) error {
 		i.log.Error("no copy of a damaged file of the journal is kept, there are enough of them", logx.Path(file))
 		return nil
 	}
-	return replaceFile(filepath.Join(dir, i.stamp()+"-"+stream+"-"+filepath.Base(file)), body)
+	return replaceFile(filepath.Join(dir, stamp(i.now)+"-"+stream+"-"+filepath.Base(file)), body)
 }
 
-func (i *inspection) stamp() string { return i.now.UTC().Format("20060102T150405Z") }
+func stamp(now time.Time) string { return now.UTC().Format("20060102T150405Z") }
 
 // sizeOf returns the size of the files in a directory.
 func sizeOf(dir string) int64 {
@@ -223,17 +190,25 @@ func sizeOf(dir string) int64 {
 }
 
 // tell writes damage to the log, and into a file that stays until an operator removes it.
-func (i *inspection) tell(d journal.Damage) {
-	i.log.Error("files of the journal are damaged: what was lost was not read by anybody, the rest is used; see the handbook",
-		zap.String("log", d.Log), zap.Int64("lost_records", d.Lost), zap.Int64("damaged_bytes", d.Bytes),
-		logx.Path(filepath.Join(i.dir, damagedDir)))
-	report := fmt.Sprintf("%s: log %s: %d bytes were damaged, %d records at least are lost.\n", i.now.UTC().Format(time.RFC3339), d.Log, d.Bytes, d.Lost)
-	dir := filepath.Join(i.dir, damagedDir)
-	err := os.MkdirAll(dir, 0o700)
+func tell(dir string, log *zap.Logger, now time.Time, d journal.Damage) {
+	kept := filepath.Join(dir, damagedDir)
+	log.Error("files of the journal are damaged: what was lost was not read by anybody, the rest is used; see the handbook",
+		zap.String("log", d.Log), zap.Int64("lost_records", d.Lost), zap.Int64("damaged_bytes", d.Bytes), logx.Path(kept))
+	report := fmt.Sprintf("%s: log %s: %d bytes were damaged, %d records are lost.\n", now.UTC().Format(time.RFC3339), d.Log, d.Bytes, d.Lost)
+	err := os.MkdirAll(kept, 0o700)
 	if err == nil {
-		err = replaceFile(filepath.Join(dir, i.stamp()+"-"+d.Log+".txt"), []byte(report))
+		err = appendFile(filepath.Join(kept, stamp(now)+"-"+d.Log+".txt"), report)
 	}
 	if err != nil {
-		i.log.Warn("report of the damage cannot be written", logx.Err(err))
+		log.Warn("report of the damage cannot be written", logx.Err(err))
 	}
+}
+
+func appendFile(path, text string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Sync(), file.Close())
 }

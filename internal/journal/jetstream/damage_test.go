@@ -58,6 +58,33 @@ func (y *yard) close(s *jetstream.Store) {
 	}
 }
 
+// kill makes it look as if the last process had not closed the store.
+func (y *yard) kill() {
+	y.t.Helper()
+	y.change(filepath.Join(y.dir, "DIARY"), func(body []byte) []byte {
+		return bytes.Replace(body, []byte(`"closed":true`), []byte(`"closed":false`), 1)
+	})
+}
+
+// closeAsIfKilled leaves what the store noted while it ran.
+func (y *yard) closeAsIfKilled(s *jetstream.Store) {
+	y.t.Helper()
+	path := filepath.Join(y.dir, "DIARY")
+	noted, err := os.ReadFile(path)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	y.close(s)
+	y.change(path, func([]byte) []byte { return noted })
+}
+
+func (y *yard) remove(path string) {
+	y.t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
 func (y *yard) stream() string {
 	return filepath.Join(y.dir, "jetstream", "$G", "streams", "BUTLER_EVENTS")
 }
@@ -138,7 +165,7 @@ func TestOpen_keepsEverythingThatIsWholeInADamagedDirectory(t *testing.T) {
 		// bytes says whether something unreadable was found, and a copy kept.
 		bytes bool
 	}{
-		{"a bit of the first record", func(y *yard) { y.change(y.blocks()[0], flip(1)) }, nil, true},
+		{"a bit of the first record", func(y *yard) { y.change(y.blocks()[0], flip(1)) }, []int{1}, true},
 		{"a bit in the middle of the first block", func(y *yard) { y.change(y.blocks()[0], flip(7)) }, []int{7}, true},
 		{"bits of two records", func(y *yard) { y.change(y.blocks()[0], flip(7)); y.change(y.blocks()[0], flip(9)) }, []int{7, 9}, true},
 		{"the length of a record", func(y *yard) {
@@ -176,16 +203,12 @@ func TestOpen_keepsEverythingThatIsWholeInADamagedDirectory(t *testing.T) {
 			row.damage(y)
 			store := y.open()
 			log := openLog(t, store, journal.Limits{})
-			gone := row.gone
-			if gone == nil {
-				gone = []int{1}
-			}
-			if got, want := readable(t, log), without(records, gone...); !slices.Equal(got, want) {
-				t.Errorf("want %d records without %v, got %d", len(want), gone, len(got))
+			if got, want := readable(t, log), without(records, row.gone...); !slices.Equal(got, want) {
+				t.Errorf("want %d records without %v, got %d", len(want), row.gone, len(got))
 			}
 			damage := store.Damage()
-			if len(damage) != 1 || damage[0].Log != "EVENTS" || (damage[0].Bytes > 0) != row.bytes || row.gone != nil && damage[0].Lost != int64(len(gone)) {
-				t.Errorf("want %d lost records told, got %+v", len(gone), damage)
+			if len(damage) != 1 || damage[0].Log != "EVENTS" || (damage[0].Bytes > 0) != row.bytes || damage[0].Lost != int64(len(row.gone)) {
+				t.Errorf("want %d lost records told, got %+v", len(row.gone), damage)
 			}
 			if n := y.logs.FilterMessageSnippet("files of the journal are damaged").Len(); n != 1 {
 				t.Errorf("want one error in the log, got %d", n)
@@ -210,24 +233,102 @@ func TestOpen_keepsEverythingThatIsWholeInADamagedDirectory(t *testing.T) {
 	}
 }
 
-func TestOpen_tellsOfABlockThatIsGone(t *testing.T) {
+func TestOpen_tellsOfFilesThatAreGone(t *testing.T) {
+	const records = 600
+	// remove removes a block and returns how many records it had.
+	remove := func(y *yard, block string) int {
+		body, err := os.ReadFile(block)
+		if err == nil {
+			err = os.Remove(block)
+		}
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		return bytes.Count(body, []byte("record "))
+	}
+	for _, row := range []struct {
+		name string
+		loss func(*yard) int
+	}{
+		{"the first block", func(y *yard) int { return remove(y, y.blocks()[0]) }},
+		{"a block in the middle", func(y *yard) int { return remove(y, y.blocks()[1]) }},
+		{"the last block", func(y *yard) int { b := y.blocks(); return remove(y, b[len(b)-1]) }},
+		{"all blocks", func(y *yard) (n int) {
+			for _, b := range y.blocks() {
+				n += remove(y, b)
+			}
+			return n
+		}},
+		{"the directory of the log", func(y *yard) int { y.remove(y.stream()); return records }},
+		{"the directory of the log, and the copy of its description", func(y *yard) int {
+			y.remove(y.stream())
+			y.remove(filepath.Join(y.dir, "meta"))
+			return records
+		}},
+		{"everything of the server", func(y *yard) int { y.remove(filepath.Join(y.dir, "jetstream")); return records }},
+	} {
+		for _, end := range []string{"closed", "killed"} {
+			t.Run(row.name+" after it was "+end, func(t *testing.T) {
+				y := newYard(t, records)
+				if end == "killed" {
+					y.kill()
+				}
+				lost := row.loss(y)
+				store := y.open()
+				defer func() { y.close(store) }()
+				if damage := store.Damage(); len(damage) != 1 || damage[0].Log != "EVENTS" || damage[0].Lost != int64(lost) {
+					t.Errorf("want %d lost records told, got %+v", lost, damage)
+				}
+				log := openLog(t, store, journal.Limits{})
+				if got := readable(t, log); len(got) != records-lost {
+					t.Errorf("want the other %d records, got %d", records-lost, len(got))
+				}
+				if expected := log.(journal.Remembered).Expected(); expected != records+1 {
+					t.Errorf("want it known that the next record was %d, got %d", records+1, expected)
+				}
+				y.close(store)
+				if store = y.open(); store.Damage() != nil {
+					t.Errorf("want it told once, got %+v", store.Damage())
+				}
+			})
+		}
+	}
+}
+
+func TestOpen_tellsALossOnceAlsoWhenItIsKilledBeforeItGoesOn(t *testing.T) {
 	y := newYard(t, 600)
-	gone := y.blocks()[1]
-	body, err := os.ReadFile(gone)
-	if err != nil {
+	blocks := y.blocks()
+	y.remove(blocks[len(blocks)-1])
+	y.close(y.open())
+	y.kill()
+	store := y.open()
+	log := openLog(t, store, journal.Limits{})
+	if expected := log.(journal.Remembered).Expected(); expected != 601 {
+		t.Errorf("want the place of the next record still known, got %d", expected)
+	}
+	if _, err := log.Append(t.Context(), "more", []byte("more")); err != nil {
 		t.Fatal(err)
 	}
-	lost := bytes.Count(body, []byte("record "))
-	if err := os.Remove(gone); err != nil {
-		t.Fatal(err)
+	y.close(store)
+	y.kill()
+	store = y.open()
+	defer y.close(store)
+	if damage := store.Damage(); damage != nil {
+		t.Errorf("want nothing told again, got %+v", damage)
 	}
+}
+
+func TestStore_takesTheWordOfAReaderThatRecordsAreLost(t *testing.T) {
+	y := newYard(t, 3)
 	store := y.open()
 	defer y.close(store)
-	if damage := store.Damage(); len(damage) != 1 || damage[0].Lost != int64(lost) {
-		t.Errorf("want %d lost records told, got %+v", lost, damage)
+	lost := journal.Damage{Log: "EVENTS", Lost: 4}
+	store.Tell(lost)
+	if damage := store.Damage(); len(damage) != 1 || damage[0] != lost {
+		t.Errorf("want %+v, got %+v", lost, damage)
 	}
-	if got := readable(t, openLog(t, store, journal.Limits{})); len(got) != 600-lost {
-		t.Errorf("want the other %d records, got %d", 600-lost, len(got))
+	if n := y.logs.FilterMessageSnippet("files of the journal are damaged").Len(); n != 1 || store.Kept() == "" {
+		t.Errorf("want one error in the log and a note for the operator, got %d and %q", n, store.Kept())
 	}
 }
 
@@ -257,9 +358,7 @@ func TestOpen_putsBackTheDescriptionOfALog(t *testing.T) {
 
 func TestOpen_takesTheTornEndOfAKilledProcessForWhatItIs(t *testing.T) {
 	y := newYard(t, 10)
-	if err := os.Remove(filepath.Join(y.dir, "DIARY")); err != nil { // as if it had not closed the store
-		t.Fatal(err)
-	}
+	y.kill()
 	blocks := y.blocks()
 	y.change(blocks[len(blocks)-1], func(body []byte) []byte { return append(body, body[:100]...) })
 	store := y.open()
@@ -273,27 +372,34 @@ func TestOpen_takesTheTornEndOfAKilledProcessForWhatItIs(t *testing.T) {
 }
 
 func TestOpen_findsNothingInAJournalThatWasUsedWell(t *testing.T) {
-	y := newYard(t, 300)
-	store := y.open()
-	log := openLog(t, store, journal.Limits{})
-	for _, before := range []journal.Seq{2, 150, 299, 301, 500} {
-		if err := log.Trim(t.Context(), before); err != nil {
-			t.Fatal(err)
-		}
-		y.close(store)
-		store = y.open()
-		if damage := store.Damage(); damage != nil {
-			t.Errorf("after trimming to %d: want no damage, got %+v", before, damage)
-		}
-		log = openLog(t, store, journal.Limits{})
-	}
-	if _, err := log.Append(t.Context(), "more", []byte("more")); err != nil {
-		t.Fatal(err)
-	}
-	y.close(store)
-	store = y.open()
-	defer y.close(store)
-	if damage := store.Damage(); damage != nil || store.Kept() != "" {
-		t.Errorf("want no damage, got %+v", damage)
+	for _, end := range []struct {
+		name string
+		stop func(*yard, *jetstream.Store)
+	}{{"closed", (*yard).close}, {"killed", (*yard).closeAsIfKilled}} {
+		t.Run(end.name, func(t *testing.T) {
+			y := newYard(t, 300)
+			store := y.open()
+			log := openLog(t, store, journal.Limits{})
+			for _, before := range []journal.Seq{2, 150, 299, 301, 500} {
+				if err := log.Trim(t.Context(), before); err != nil {
+					t.Fatal(err)
+				}
+				end.stop(y, store)
+				store = y.open()
+				if damage := store.Damage(); damage != nil {
+					t.Errorf("after trimming to %d: want no damage, got %+v", before, damage)
+				}
+				log = openLog(t, store, journal.Limits{})
+			}
+			if _, err := log.Append(t.Context(), "more", []byte("more")); err != nil {
+				t.Fatal(err)
+			}
+			end.stop(y, store)
+			store = y.open()
+			defer y.close(store)
+			if damage := store.Damage(); damage != nil || store.Kept() != "" {
+				t.Errorf("want no damage, got %+v", damage)
+			}
+		})
 	}
 }

@@ -7,9 +7,10 @@
 // by one process at a time, and that a server which gave up after a write error
 // is replaced by a fresh one without restarting the process. Damaged files are
 // found when the store is opened: everything in them that is whole is used, a
-// copy is kept, and what is lost is counted and told. Not found is the loss of
-// the newest records of a process that was killed, where it looks like a write
-// that was under way.
+// copy is kept, and what is lost is counted and told, whole files included. Not
+// found is the loss of the newest records of a process that was killed, where it
+// looks like a write that was under way and the log was neither opened nor
+// trimmed since.
 //
 // It must never listen on a port, handle a signal or end the process, and no
 // other package may import NATS.
@@ -23,6 +24,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,8 +86,10 @@ type Store struct {
 	damage  []journal.Damage
 	orderly bool
 
+	diaryMu sync.Mutex // apart from mu, which nobody may hold for as long as a write takes
+	diary   diary
+
 	mu     sync.Mutex
-	diary  diary
 	logs   map[string]*log // by stream
 	engine *engine         // nil when the last attempt to start one failed
 	opened time.Time
@@ -129,20 +133,25 @@ func (s *Store) inspect() error {
 		return err
 	}
 	s.damage, s.diary, s.orderly = found.damage, found.diary, found.diary.Closed
-	s.diary.Closed = false
-	s.note()
+	s.note(func(d *diary) { d.Closed = false })
 	return nil
 }
 
-// note writes the diary. Without it the next process knows less, and says so where it matters.
-func (s *Store) note() {
-	if err := s.diary.write(s.opts.Dir); err != nil {
-		s.log.Warn("journal cannot note how it ends", logx.Err(err))
-	}
+// Damage returns what was found wrong when the store was opened, and not before,
+// and what was told since.
+func (s *Store) Damage() []journal.Damage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.damage)
 }
 
-// Damage returns what was found wrong when the store was opened, and not before.
-func (s *Store) Damage() []journal.Damage { return s.damage }
+// Tell adds a loss that a reader of a log has found: of records that others name, and that are not there.
+func (s *Store) Tell(d journal.Damage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.damage = append(s.damage, d)
+	tell(s.opts.Dir, s.log, time.Now(), d)
+}
 
 // Orderly reports whether the process before closed the store.
 func (s *Store) Orderly() bool { return s.orderly }
@@ -168,13 +177,12 @@ func (s *Store) Close() error {
 	if s.engine != nil {
 		s.engine.stop()
 	}
-	if s.lock != nil {
-		s.diary.Closed = true
+	s.note(func(d *diary) {
+		d.Closed = true
 		for stream, l := range s.logs {
-			_, s.diary.Next[stream] = l.Bounds()
+			d.Streams[stream] = d.Streams[stream].bounds(l.Bounds())
 		}
-		s.note()
-	}
+	})
 	return s.lock.release()
 }
 
@@ -214,7 +222,8 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	defer s.mu.Unlock()
 	s.logs[l.stream] = l
 	if s.lock != nil {
-		l.expected = s.diary.Next[l.stream]
+		first, next := l.Bounds()
+		l.expected = s.noteBounds(l.stream, first, next)
 		if err := copyMeta(streamPath(s.opts.Dir, l.stream), metaPath(s.opts.Dir, l.stream)); err != nil {
 			s.log.Warn("journal cannot keep a copy of the description of a log", logx.Err(err))
 		}

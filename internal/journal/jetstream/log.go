@@ -20,7 +20,7 @@ type log struct {
 	store           *Store
 	stream, subject string
 	maxRecord       int
-	// expected is where the next record belonged when the store was closed; 0 when that is not known.
+	// expected is where the next record belongs, as far as the diary tells; 0 when it does not.
 	expected journal.Seq
 
 	mu          sync.Mutex
@@ -92,13 +92,15 @@ func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq
 
 // Trim implements journal.Log.
 func (l *log) Trim(ctx context.Context, before journal.Seq) error {
-	if first, _ := l.Bounds(); before <= first {
+	first, next := l.Bounds()
+	if before <= first {
 		return nil
 	}
 	eng, err := l.store.running(toTrim)
 	if err != nil {
 		return err
 	}
+	l.store.noteBounds(l.stream, before, next)
 	call, cancel := eng.call(ctx)
 	defer cancel()
 	stream, err := eng.js.Stream(call, l.stream)

@@ -1,0 +1,114 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+
+	"butler/internal/journal"
+	"butler/internal/logx"
+)
+
+// diaryName is the file in which one process tells the next: see diary.
+const diaryName = "DIARY"
+
+// diary is written when the store and its logs are opened, before a trim, and
+// when the store is closed; never for an append.
+type diary struct {
+	// Closed says that the process ended in order.
+	Closed  bool             `json:"closed"`
+	Streams map[string]reach `json:"streams,omitempty"`
+}
+
+// reach is which records of a stream have to be there.
+type reach struct {
+	// Nothing from First on was trimmed, and the log reached Next at least. They
+	// are exact when the store was closed.
+	First journal.Seq `json:"first"`
+	Next  journal.Seq `json:"next"`
+	// Top is the highest Next there ever was, before any loss.
+	Top journal.Seq `json:"top"`
+	// Gaps are the records before Next that are known to be missing.
+	Gaps spans `json:"gaps,omitempty"`
+}
+
+// missing returns the records that should be there beside these.
+func (r reach) missing(there spans) spans {
+	last := len(there) - 1
+	switch {
+	case r.Next == 0: // nothing is known
+		return there.gaps()
+	case last < 0:
+		return spans{}.and(r.First, r.Next)
+	}
+	out := append(spans{}.and(r.First, there[0].First), there.gaps()...)
+	return out.and(there[last].Last+1, r.Next)
+}
+
+// bounds returns the reach of a log with these bounds. What is missing behind
+// its end is taken for missing no longer: the places are used again.
+func (r reach) bounds(first, next journal.Seq) reach {
+	r.Gaps = r.Gaps.without(spans{{next, math.MaxUint64 - 1}})
+	r.First, r.Next, r.Top = first, next, max(r.Top, r.Next, first, next)
+	return r
+}
+
+// readDiary returns an empty diary when there is none, or none that can be read.
+func readDiary(dir string) diary {
+	var d diary
+	raw, err := os.ReadFile(filepath.Join(dir, diaryName))
+	if err != nil || json.Unmarshal(raw, &d) != nil {
+		d = diary{}
+	}
+	if d.Streams == nil {
+		d.Streams = map[string]reach{}
+	}
+	return d
+}
+
+func (d diary) write(dir string) error {
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(dir, diaryName), raw)
+}
+
+// replaceFile writes a file that is either the old or the new one after a crash.
+func replaceFile(path string, content []byte) error {
+	next := path + ".new"
+	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	return os.Rename(next, path)
+}
+
+// note changes the diary and writes it. When that fails the next process may
+// take for lost what was trimmed, but not the other way round.
+func (s *Store) note(change func(*diary)) {
+	if s.lock == nil { // no directory
+		return
+	}
+	s.diaryMu.Lock()
+	defer s.diaryMu.Unlock()
+	change(&s.diary)
+	if err := s.diary.write(s.opts.Dir); err != nil {
+		s.log.Warn("journal cannot note how far it reaches", logx.Err(err))
+	}
+}
+
+// noteBounds notes how far a stream reaches, and returns how far it ever did.
+func (s *Store) noteBounds(stream string, first, next journal.Seq) (top journal.Seq) {
+	s.note(func(d *diary) {
+		d.Streams[stream] = d.Streams[stream].bounds(first, next)
+		top = d.Streams[stream].Top
+	})
+	return top
+}
