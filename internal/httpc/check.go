@@ -70,7 +70,14 @@ func excerpt(body io.Reader, secrets []string) string {
 	}
 	// What was read before an error is still worth showing.
 	raw, _ := io.ReadAll(io.LimitReader(body, maxExcerptBytes))
-	return Sanitise(hide(strings.ToValidUTF8(string(raw), ""), secrets), maxExcerptRunes)
+	return Excerpt(strings.ToValidUTF8(string(raw), ""), maxExcerptRunes, secrets...)
+}
+
+// Excerpt is Sanitise for text that may hold secrets: none is in what it returns.
+func Excerpt(text string, limit int, secrets ...string) string {
+	// Twice, because a character that goes may have stood inside a secret.
+	text = Sanitise(hide(text, secrets), len(text))
+	return Sanitise(hide(text, secrets), limit)
 }
 
 // Sanitise makes foreign text fit for one line: every run of white space is one

@@ -231,9 +231,9 @@ func (s server) reason(ctx context.Context, err error) string {
 		return "no answer in time"
 	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
-		return fmt.Sprintf("%d %s", reply.Code, httpc.Sanitise(httpc.RedactText(reply.Msg, secrets...), maxReply))
+		return fmt.Sprintf("%d %s", reply.Code, httpc.Excerpt(reply.Msg, maxReply, secrets...))
 	}
-	return httpc.Sanitise(httpc.RedactText(err.Error(), secrets...), maxReply)
+	return httpc.Excerpt(err.Error(), maxReply, secrets...)
 }
 
 // secrets are the forms in which a server may repeat the password.
