@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,6 +15,7 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/journal"
 	"butler/internal/logx"
+	"butler/internal/qlik"
 	"butler/messages"
 )
 
@@ -177,10 +179,11 @@ func (x *executions) unreadable(at messages.EventPosition, received time.Time, e
 	x.opts.Quarantine.Keep(quarantined("unreadable", received, err.Error(), entry))
 }
 
-// keyOf names the execution an event belongs to. Without an execution ID, or
-// with de-duplication off, every event is an execution of its own.
+// keyOf names the execution an event belongs to. Without an execution ID, which
+// a task that could not start may not have, or with de-duplication off, every
+// event is an execution of its own.
 func (x *executions) keyOf(event messages.TaskEvent, at messages.EventPosition) messages.ExecutionKey {
-	if x.opts.Deduplicate && event.ExecutionID != "" {
+	if id := strings.TrimSpace(event.ExecutionID); x.opts.Deduplicate && id != "" && id != qlik.ZeroGUID {
 		return messages.ExecutionKey(event.ExecutionID)
 	}
 	name := strconv.AppendUint([]byte("event/"), at.Seq, 10)

@@ -221,6 +221,21 @@ func TestExecutions_dropRepetitionsWithinTheirTime(t *testing.T) {
 	})
 }
 
+func TestExecutions_takeNoTwoEventsWithoutAnExecutionIDForOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.start()
+		none := []string{"", " ", "00000000-0000-0000-0000-000000000000"}
+		for _, id := range none {
+			f.append(failed(id), failed(id))
+		}
+		if got := len(f.got); got != 2*len(none) {
+			t.Errorf("want every event handled, got %d of %d", got, 2*len(none))
+		}
+		f.stop()
+	})
+}
+
 func TestExecutions_rememberDuplicatesAcrossARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()

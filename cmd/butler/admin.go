@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -47,12 +48,20 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 	if o.address != "" {
 		return use(remote{o.address})
 	}
+	// What is wrong or missing elsewhere, such as secrets that only the service
+	// has in its environment, is no reason not to find it.
+	o.run.skipVerification = true
 	cfg, err := o.run.load(nil)
 	if err != nil {
 		return err
 	}
 	offline := func() error {
-		return app.Offline(ctx, cfg, func(a app.OfflineAdmin) error { return use(a) })
+		return app.Offline(ctx, cfg, func(a app.OfflineAdmin) error {
+			for _, line := range a.Damage() {
+				fmt.Fprintln(os.Stderr, "butler:", line)
+			}
+			return use(a)
+		})
 	}
 	if operations := cfg.Operations(); operations.Enable && operations.Port != 0 {
 		if err := use(remote{addressOf(operations)}); !nobodyListens(err) {

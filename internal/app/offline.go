@@ -32,6 +32,16 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 	return errors.Join(use(OfflineAdmin{admin{a}}), a.closer.close(ctx, a.log))
 }
 
+// Damage says what was found wrong with the journal's files, which nobody else is told any more.
+func (o OfflineAdmin) Damage() []string {
+	var out []string
+	for _, d := range o.app.disk.Damage() {
+		out = append(out, fmt.Sprintf("files of the journal are damaged: log %s lost %d records, %d bytes could not be read; see %s",
+			d.Log, d.Lost, d.Bytes, o.app.disk.Kept()))
+	}
+	return out
+}
+
 // ReplayParked puts notices back among the waiting ones; the service sends them when it starts.
 func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {

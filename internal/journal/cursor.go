@@ -48,6 +48,9 @@ func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	return max(Seq(binary.BigEndian.Uint64(value)), first), nil
 }
 
+// maxLeftOut bounds the empty records that stand for lost ones.
+const maxLeftOut = 1 << 18
+
 // resume makes the log go on behind everything that it ever held. Places are
 // names of what happened to its records: none may be given twice because the
 // newest records, or all of them, were lost. It returns where the consumer begins.
@@ -62,10 +65,20 @@ func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	if floor >= next && want > next { // nothing waits
 		return want, q.log.Trim(ctx, want)
 	}
+	if want > next+maxLeftOut {
+		return 0, fmt.Errorf("%w: the log ends at record %d and is said to have had %d; restore the directory of the journal from a backup, or remove DIARY from it to go on", ErrCorrupt, next-1, want-1)
+	}
 	var e encoder
 	name := cryptorand.Text()
 	for ; next < want; next++ {
-		if _, err := q.log.Append(ctx, fmt.Sprintf("%s-%d", name, next), e.encode(kindQueue, time.Now(), nil)); err != nil {
+		id, nothing := fmt.Sprintf("%s-%d", name, next), e.encode(kindQueue, time.Now(), nil)
+		_, err := q.log.Append(ctx, id, nothing)
+		if errors.Is(err, ErrFull) { // handled records make room
+			if err = q.log.Trim(ctx, floor); err == nil {
+				_, err = q.log.Append(ctx, id, nothing)
+			}
+		}
+		if err != nil {
 			return 0, fmt.Errorf("leave out record %d, which was lost: %w", next, err)
 		}
 	}

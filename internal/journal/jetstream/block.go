@@ -77,12 +77,17 @@ func (b *block) at(offset int) (stored, bool) {
 	}
 	length := binary.LittleEndian.Uint32(rest)
 	head := blockHeader + int(binary.LittleEndian.Uint16(rest[20:]))
-	subject := head
-	if length&bitHeaders != 0 {
+	subject, headers := head, 0
+	if length&bitHeaders != 0 && head+4 <= len(rest) {
+		headers = int(binary.LittleEndian.Uint32(rest[head:]))
 		head += 4
 	}
 	size := int(length &^ bitHeaders)
-	if size > blockMost || size > len(rest) || head > size-blockChecksum {
+	if size > blockMost || size > len(rest) || head > size-blockChecksum || headers > size-blockChecksum-head {
+		return stored{}, false
+	}
+	// The lengths are not part of the checksum.
+	if got := rest[blockHeader:subject]; len(got) > 0 && !bytes.Equal(got, b.subject) {
 		return stored{}, false
 	}
 	b.hash.Reset()
@@ -122,14 +127,27 @@ type blockParts struct {
 // extent is a range of bytes.
 type extent struct{ from, to int }
 
+// mayFollow reports whether a record can be the next behind so many unreadable bytes.
+func (p *blockParts) mayFollow(next stored, skipped int) bool {
+	if next.tombstone {
+		return false
+	}
+	if len(p.seqs) == 0 {
+		return true
+	}
+	last := p.seqs[len(p.seqs)-1].Last
+	return next.seq > last && next.seq-last-1 <= journal.Seq(skipped/(blockHeader+blockChecksum))
+}
+
 // parts walks through the block. Behind something unreadable it goes on where
-// the next whole record begins.
+// the next whole record begins: one that may be next, because bytes that look
+// like a record may be what a datagram said.
 func (b *block) parts() blockParts {
 	var p blockParts
 	end := 0 // of the last whole record
 	for offset := 0; offset < len(b.body); {
 		record, ok := b.at(offset)
-		if !ok {
+		if !ok || offset > end && !p.mayFollow(record, offset-end) {
 			offset = b.after(offset)
 			continue
 		}

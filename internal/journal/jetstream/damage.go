@@ -3,6 +3,7 @@ package jetstream
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +24,6 @@ const (
 	// blocksDir is where the server keeps the blocks of a stream.
 	blocksDir = "msgs"
 )
-
-// keptDamage bounds damagedDir. What is beyond it is not kept; the report says so.
-const keptDamage = 256 << 20
 
 // inspection looks at the files of all streams before the server does.
 type inspection struct {
@@ -59,21 +57,11 @@ func inspect(dir, prefix string, log *zap.Logger) (*inspection, error) {
 
 // streams returns the streams that are there, and those that should be.
 func (i *inspection) streams() ([]string, error) {
-	paths, err := filepath.Glob(streamPath(i.dir, i.prefix+"_*"))
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, path := range paths {
-		names = append(names, filepath.Base(path))
-	}
-	for name := range i.diary.Streams {
-		if strings.HasPrefix(name, i.prefix+"_") && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
+	there, err := namesIn(filepath.Dir(streamPath(i.dir, i.prefix)))
+	names := append(there, slices.Collect(maps.Keys(i.diary.Streams))...)
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, i.prefix+"_") })
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), err
 }
 
 // stream looks at one stream.
@@ -110,10 +98,11 @@ func (i *inspection) stream(name string) error {
 
 // blockNumbers returns the numbers of the block files of a directory, in order.
 func blockNumbers(dir string) ([]int, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.blk"))
+	files, err := namesIn(dir)
 	var out []int
 	for _, file := range files {
-		if n, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(file), ".blk")); err == nil {
+		number, isBlock := strings.CutSuffix(file, ".blk")
+		if n, err := strconv.Atoi(number); isBlock && err == nil {
 			out = append(out, n)
 		}
 	}
@@ -121,10 +110,25 @@ func blockNumbers(dir string) ([]int, error) {
 	return out, err
 }
 
+func blockName(number int) string { return strconv.Itoa(number) + ".blk" }
+
+// namesIn returns what is in a directory, nothing when it is not there.
+func namesIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out, err
+}
+
 // block looks at one block. The end of the newest one may be torn by the end of
 // a process: nobody was told that such a record is on disk, and the server cuts it off.
 func (i *inspection) block(path, stream string, number int, newest bool, found *journal.Damage) (blockParts, error) {
-	file := filepath.Join(path, blocksDir, strconv.Itoa(number)+".blk")
+	file := filepath.Join(path, blocksDir, blockName(number))
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return blockParts{}, err
@@ -148,10 +152,11 @@ func (i *inspection) block(path, stream string, number int, newest bool, found *
 	for _, e := range parts.whole {
 		whole = append(whole, body[e.from:e.to]...)
 	}
-	if err := replaceFile(file, whole); err != nil {
+	// First the index: a crash between the two must not leave one of the old block.
+	if err := forgetIndex(path); err != nil {
 		return parts, err
 	}
-	return parts, forgetIndex(path)
+	return parts, replaceFile(file, whole)
 }
 
 // forgetIndex makes the server read the blocks anew.
@@ -162,32 +167,21 @@ func forgetIndex(path string) error {
 	return nil
 }
 
-// keep copies a damaged file, as long as there is room for it.
+// keep gives a damaged file a second name, which needs no room and stays when
+// the first is replaced. Where a file can have only one name, it is copied.
 func (i *inspection) keep(file, stream string, body []byte) error {
 	dir := filepath.Join(i.dir, damagedDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if sizeOf(dir)+int64(len(body)) > keptDamage {
-		i.log.Error("no copy of a damaged file of the journal is kept, there are enough of them", logx.Path(file))
+	kept := filepath.Join(dir, stamp(i.now)+"-"+stream+"-"+filepath.Base(file))
+	if os.Link(file, kept) == nil {
 		return nil
 	}
-	return replaceFile(filepath.Join(dir, stamp(i.now)+"-"+stream+"-"+filepath.Base(file)), body)
+	return replaceFile(kept, body)
 }
 
-func stamp(now time.Time) string { return now.UTC().Format("20060102T150405Z") }
-
-// sizeOf returns the size of the files in a directory.
-func sizeOf(dir string) int64 {
-	files, _ := os.ReadDir(dir)
-	sum := int64(0)
-	for _, f := range files {
-		if info, err := f.Info(); err == nil {
-			sum += info.Size()
-		}
-	}
-	return sum
-}
+func stamp(now time.Time) string { return now.UTC().Format("20060102T150405.000000Z") }
 
 // tell writes damage to the log, and into a file that stays until an operator removes it.
 func tell(dir string, log *zap.Logger, now time.Time, d journal.Damage) {

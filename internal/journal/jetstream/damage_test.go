@@ -28,7 +28,7 @@ func recordText(n int) string { return fmt.Sprintf("record %d %s", n, strings.Re
 
 func newYard(t *testing.T, records int) *yard {
 	t.Helper()
-	y := &yard{t: t, dir: t.TempDir()}
+	y := &yard{t: t, dir: filepath.Join(t.TempDir(), "journal [1]")}
 	store := y.open()
 	log := openLog(t, store, journal.Limits{})
 	for n := 1; n <= records; n++ {
@@ -92,7 +92,13 @@ func (y *yard) stream() string {
 // blocks returns the block files in order.
 func (y *yard) blocks() []string {
 	y.t.Helper()
-	files, err := filepath.Glob(filepath.Join(y.stream(), "msgs", "*.blk"))
+	entries, err := os.ReadDir(filepath.Join(y.stream(), "msgs"))
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".blk") {
+			files = append(files, filepath.Join(y.stream(), "msgs", e.Name()))
+		}
+	}
 	if err != nil || len(files) == 0 {
 		y.t.Fatalf("no blocks: %v", err)
 	}

@@ -90,18 +90,20 @@ func replaceFile(path string, content []byte) error {
 	return os.Rename(next, path)
 }
 
-// note changes the diary and writes it. When that fails the next process may
+// note changes the diary and writes it, and reports whether that worked. If not, the next process may
 // take for lost what was trimmed, but not the other way round.
-func (s *Store) note(change func(*diary)) {
+func (s *Store) note(change func(*diary)) bool {
 	if s.lock == nil { // no directory
-		return
+		return true
 	}
 	s.diaryMu.Lock()
 	defer s.diaryMu.Unlock()
 	change(&s.diary)
 	if err := s.diary.write(s.opts.Dir); err != nil {
 		s.log.Warn("journal cannot note how far it reaches", logx.Err(err))
+		return false
 	}
+	return true
 }
 
 // noteBounds notes how far a stream reaches, and returns how far it ever did.

@@ -129,11 +129,18 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 // inspect looks at what the process before has left.
 func (s *Store) inspect() error {
 	found, err := inspect(s.opts.Dir, s.opts.Prefix, s.log)
+	if err != nil && errors.Is(storageError(err), journal.ErrFull) { // what is mended has to be written
+		dropReserve(s.opts.Dir)
+		found, err = inspect(s.opts.Dir, s.opts.Prefix, s.log)
+	}
 	if err != nil {
 		return err
 	}
 	s.damage, s.diary, s.orderly = found.damage, found.diary, found.diary.Closed
-	s.note(func(d *diary) { d.Closed = false })
+	if !s.note(func(d *diary) { d.Closed = false }) {
+		// Better no diary than one that calls the end of this process orderly.
+		return os.RemoveAll(filepath.Join(s.opts.Dir, diaryName))
+	}
 	return nil
 }
 
@@ -174,11 +181,12 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	whole := s.engine != nil && !s.engine.broken.Load()
 	if s.engine != nil {
 		s.engine.stop()
 	}
 	s.note(func(d *diary) {
-		d.Closed = true
+		d.Closed = whole
 		for stream, l := range s.logs {
 			d.Streams[stream] = d.Streams[stream].bounds(l.Bounds())
 		}
@@ -220,6 +228,9 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	l.note(stream.CachedInfo().State)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, journal.ErrClosed
+	}
 	s.logs[l.stream] = l
 	if s.lock != nil {
 		first, next := l.Bounds()

@@ -28,22 +28,23 @@ func streamPath(dir, stream string) string {
 	return filepath.Join(dir, "jetstream", "$G", "streams", stream)
 }
 
-// metaIsWhole reports whether the description in path is what was written.
-func metaIsWhole(path, stream string) bool {
+// metaIsWhole reports whether the description in path is what was written. Its
+// error is that nobody knows.
+func metaIsWhole(path, stream string) (bool, error) {
 	body, err := os.ReadFile(filepath.Join(path, metaFile))
-	if err != nil {
-		return false
-	}
-	sum, err := os.ReadFile(filepath.Join(path, metaSum))
-	if err != nil {
-		return false
+	sum, missing := os.ReadFile(filepath.Join(path, metaSum))
+	if err = errors.Join(err, missing); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		return false, err
 	}
 	h, err := newHash(stream)
 	if err != nil {
-		return false
+		return false, err
 	}
 	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil)) == string(sum)
+	return hex.EncodeToString(h.Sum(nil)) == string(sum), nil
 }
 
 // copyMeta copies a description from one directory to another.
@@ -69,18 +70,39 @@ func copyMeta(from, to string) error {
 // mendMeta puts the copy of a description in the place of a damaged one.
 // Without a copy, a stream that holds nothing is removed and made anew.
 func (i *inspection) mendMeta(path, stream string) error {
-	if metaIsWhole(path, stream) {
-		return nil
+	if whole, err := metaIsWhole(path, stream); whole || err != nil {
+		return err
 	}
-	if kept := metaPath(i.dir, stream); metaIsWhole(kept, stream) {
+	kept := metaPath(i.dir, stream)
+	switch whole, err := metaIsWhole(kept, stream); {
+	case err != nil:
+		return err
+	case whole:
 		i.log.Warn("the description of a log is damaged, its copy is used", zap.String("log", stream))
 		return copyMeta(kept, path)
 	}
-	if sizeOf(filepath.Join(path, blocksDir)) > 0 {
+	empty, err := isEmpty(path)
+	if err != nil {
+		return err
+	}
+	if !empty {
 		return errors.New("its description (meta.inf) is damaged and there is no copy: restore the directory of the journal from a backup, or move it away")
 	}
 	if err := os.RemoveAll(path); err != nil {
 		return fmt.Errorf("remove what is left of a log that was never used: %w", err)
 	}
 	return nil
+}
+
+// isEmpty reports whether a stream has no record.
+func isEmpty(path string) (bool, error) {
+	dir := filepath.Join(path, blocksDir)
+	numbers, err := blockNumbers(dir)
+	for _, number := range numbers {
+		info, err := os.Stat(filepath.Join(dir, blockName(number)))
+		if err != nil || info.Size() > 0 {
+			return false, err
+		}
+	}
+	return true, err
 }
