@@ -132,7 +132,7 @@ func decisions(log io.Writer) (rate float64, lost int, err error) {
 	flood = Flood{Rate: limitRate, Count: count, First: 1 << 20, Tasks: flood.Tasks}
 	bursts := flood.Bursts()
 	before, began := service.Waiting(), time.Now()
-	flood.Rate = 150_000 // the intake journals faster than events are decided: the rest waits on disk
+	flood.Rate = 100_000 // the intake journals faster than events are decided: the rest waits on disk
 	if _, err := flood.Send(service.Addr(), bursts); err != nil {
 		return 0, 0, err
 	}
