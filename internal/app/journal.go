@@ -134,7 +134,7 @@ func (a *App) lostRecords() int64 {
 	}
 	sum := int64(0)
 	for _, d := range a.disk.Damage() {
-		sum += max(d.Lost, 1) // at the front of a log nobody knows how many there were
+		sum += max(d.Lost, 1) // without a diary nobody knows how many there were
 	}
 	return sum
 }

@@ -44,9 +44,6 @@ func Redact(err error, secrets ...string) error {
 	return &redactedError{text: hide(err.Error(), append(urlsOf(err), secrets...)), cause: err}
 }
 
-// RedactText is Redact for a text.
-func RedactText(text string, secrets ...string) string { return hide(text, secrets) }
-
 // redactedError shows a safe text. It has no Unwrap on purpose: whoever prints the
 // chain of an error must not find the secret one link further.
 type redactedError struct {

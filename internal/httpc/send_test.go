@@ -190,7 +190,7 @@ func TestRedact_keepsWhatTheErrorIsAndHidesWhatItSays(t *testing.T) {
 	if Redact(nil) != nil {
 		t.Error("nil does not stay nil")
 	}
-	if got := RedactText("see https://host/"+key+" now", key); got != "see https://host now" {
+	if got := Excerpt("see https://host/"+key+" now", 100, key); got != "see https://host now" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -84,8 +84,6 @@ type Damage struct {
 	Log string
 	// Lost counts the records that are known to be gone, Bytes what could not be read.
 	Lost, Bytes int64
-	// Kept is the directory with a copy of the damaged files; "" without one.
-	Kept string
 }
 
 // Store opens logs by name. A name is letters, digits and underscores. A log is

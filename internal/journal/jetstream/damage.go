@@ -144,7 +144,6 @@ func (i *inspection) block(path, stream string, number int, newest bool, found *
 		return parts, nil
 	}
 	found.Bytes += int64(parts.damaged + parts.torn)
-	found.Kept = filepath.Join(i.dir, damagedDir)
 	if err := i.keep(file, stream, body); err != nil {
 		return parts, err
 	}
@@ -186,7 +185,7 @@ func stamp(now time.Time) string { return now.UTC().Format("20060102T150405.0000
 // tell writes damage to the log, and into a file that stays until an operator removes it.
 func tell(dir string, log *zap.Logger, now time.Time, d journal.Damage) {
 	kept := filepath.Join(dir, damagedDir)
-	log.Error("files of the journal are damaged: what was lost was not read by anybody, the rest is used; see the handbook",
+	log.Error("files of the journal are damaged, everything in them that is whole is used; see the handbook",
 		zap.String("log", d.Log), zap.Int64("lost_records", d.Lost), zap.Int64("damaged_bytes", d.Bytes), logx.Path(kept))
 	report := fmt.Sprintf("%s: log %s: %d bytes were damaged, %d records are lost.\n", now.UTC().Format(time.RFC3339), d.Log, d.Bytes, d.Lost)
 	err := os.MkdirAll(kept, 0o700)
