@@ -24,6 +24,10 @@ import (
 	"butler/messages"
 )
 
+// DeadLetterWindow is how long the runtime counts dead letters together. It keeps
+// a timer for that long after the first one, whether or not the system is in use.
+const DeadLetterWindow = time.Second
+
 // Kit is what the actors of one system share. Build it with New.
 type Kit struct {
 	System *actor.ActorSystem
@@ -43,7 +47,7 @@ func New(log *zap.Logger, stats *Stats) *Kit {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 			return slog.New(zapslog.NewHandler(bridged.Core()))
 		}),
-		actor.WithDeadLetterThrottleInterval(time.Second),
+		actor.WithDeadLetterThrottleInterval(DeadLetterWindow),
 		actor.WithDeadLetterRequestLogging(false),
 	)
 	return &Kit{System: system, Log: log, stats: stats, dispatch: newDispatcher()}

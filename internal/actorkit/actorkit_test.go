@@ -291,3 +291,14 @@ func TestRuntime_theParentOfAStoppedChildLearnsOfItsEnd(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestRuntime_aDeadLetterKeepsATimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		gone := kit.System.Root.Spawn(kit.Props("gone", func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) }))
+		kit.System.Root.Stop(gone)
+		synctest.Wait()
+		kit.System.Root.Send(gone, "too late")
+		// Without the kit's own patience the bubble would end in a deadlock here.
+	})
+}

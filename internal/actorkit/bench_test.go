@@ -4,9 +4,9 @@ import (
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
-	"butler/internal/actorkit/actortest"
 )
 
 // hops passes a number on until it is 0.
@@ -30,7 +30,7 @@ func (h *hops) Receive(ctx actor.Context) {
 
 // BenchmarkHop is one message from an actor to another.
 func BenchmarkHop(b *testing.B) {
-	kit, _, _ := actortest.Kit(b)
+	kit := actorkit.New(zap.NewNop(), nil)
 	done := make(chan struct{})
 	one, two := spawn(b, kit, &hops{done: done}), spawn(b, kit, &hops{done: done})
 	kit.System.Root.Send(one, two)
@@ -43,7 +43,7 @@ func BenchmarkHop(b *testing.B) {
 
 // BenchmarkLife is an actor that is spawned, gets one message and is stopped.
 func BenchmarkLife(b *testing.B) {
-	kit, _, _ := actortest.Kit(b)
+	kit := actorkit.New(zap.NewNop(), nil)
 	done := make(chan struct{}, 1)
 	once := kit.Props("once", func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {

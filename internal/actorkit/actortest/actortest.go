@@ -31,9 +31,11 @@ type Probe struct {
 	received []Received
 }
 
-// Kit returns an actor kit for a test, and the lines it logs.
+// Kit returns an actor kit for a test in a bubble, and the lines it logs. The
+// bubble ends after the runtime's timer for a last dead letter.
 func Kit(tb testing.TB) (*actorkit.Kit, *observer.ObservedLogs, *actorkit.Stats) {
 	tb.Helper()
+	tb.Cleanup(func() { time.Sleep(actorkit.DeadLetterWindow + time.Nanosecond) })
 	core, logs := observer.New(zap.DebugLevel)
 	stats := actorkit.NewStats(nil)
 	return actorkit.New(zap.New(core), stats), logs, stats
