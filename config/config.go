@@ -61,16 +61,44 @@ func exactly(from, to reflect.Type, value any) (any, error) {
 }
 
 // Section decodes the section at a path, such as "slackNotification", into a
-// struct (or a slice, for a list). Fields match keys whatever their letter case;
+// struct (a list into a slice, a single key into a variable). Fields match keys whatever their letter case;
 // secret.String takes any text, time.Duration takes the duration keys. Keys
 // without a field are left alone, and every key with a default has a value.
+// "routes[].slack" is what each item of a list has at a key, one element an item.
 func (c *Config) Section(path string, into any) error {
+	if list, key, inItems := strings.Cut(path, "[]."); inItems {
+		return c.column(list, key, into)
+	}
 	n := c.root.find(path)
-	if n == nil || !n.isSection() && n.Type != kindList {
-		return fmt.Errorf("no section of the configuration is called %s", path)
+	if n == nil {
+		return fmt.Errorf("no key of the configuration is called %s", path)
 	}
 	if err := c.merged.UnmarshalKey(path, into, strictly); err != nil {
 		return fmt.Errorf("decode section %s: %w", path, err)
+	}
+	return nil
+}
+
+// column decodes what every item of a list has at a key.
+func (c *Config) column(list, key string, into any) error {
+	n := c.root.find(list)
+	if n == nil || n.item == nil || n.item.child(key) == nil {
+		return fmt.Errorf("no list of the configuration is called %s[].%s", list, key)
+	}
+	items, _ := c.merged.Get(list).([]any)
+	column := make([]any, 0, len(items))
+	for _, item := range items {
+		values, _ := item.(map[string]any)
+		column = append(column, values[key])
+	}
+	settings := &mapstructure.DecoderConfig{Result: into}
+	strictly(settings)
+	decoder, err := mapstructure.NewDecoder(settings)
+	if err == nil {
+		err = decoder.Decode(column)
+	}
+	if err != nil {
+		return fmt.Errorf("decode %s[].%s: %w", list, key, err)
 	}
 	return nil
 }

@@ -15,10 +15,9 @@ var coreSchema []byte
 //go:embed pending.yaml
 var pendingSchema []byte
 
-// SchemaFragment describes the keys of one section that its owner brings along,
-// such as a destination.
+// SchemaFragment describes the keys that an owner brings along, such as a destination.
 type SchemaFragment struct {
-	// Section is the path that all of its keys lie at or below: "slackNotification".
+	// Section names the owner in errors: "slackNotification".
 	Section string
 	// YAML is the list of rows; schema.yaml explains the columns.
 	YAML []byte
@@ -66,6 +65,7 @@ type row struct {
 	Extra    bool      `yaml:"extra"`
 	Alias    string    `yaml:"alias"`
 	Pending  bool      `yaml:"pending"`
+	Like     string    `yaml:"like"`
 	Doc      string    `yaml:"doc"`
 
 	// fallback is the parsed default; nil without one.
@@ -82,6 +82,9 @@ type node struct {
 	children []*node
 	// item describes the items of a list of objects, as a section.
 	item *node
+	// copied says that the key stands here because of a row with "like": a row of
+	// its own may still describe it.
+	copied bool
 }
 
 // isSection reports whether n holds further keys instead of a value.
@@ -152,22 +155,22 @@ func (n *node) switches() []*node {
 // that do not exist yet, and those of the given fragments.
 func newSchema(fragments []SchemaFragment) (*node, error) {
 	root := &node{row: row{Type: kindSection}}
-	if err := root.addAll(coreSchema, "", false); err != nil {
+	if err := root.addAll(coreSchema, false); err != nil {
 		return nil, fmt.Errorf("read schema.yaml: %w", err)
 	}
 	for _, f := range fragments {
-		if err := root.addAll(f.YAML, f.Section, false); err != nil {
+		if err := root.addAll(f.YAML, false); err != nil {
 			return nil, fmt.Errorf("read the schema of %s: %w", f.Section, err)
 		}
 	}
-	if err := root.addAll(pendingSchema, "", true); err != nil {
+	if err := root.addAll(pendingSchema, true); err != nil {
 		return nil, fmt.Errorf("read pending.yaml: %w", err)
 	}
 	return root, nil
 }
 
-// addAll adds the rows of one schema file, all of which lie at or below section.
-func (n *node) addAll(schema []byte, section string, pending bool) error {
+// addAll adds the rows of one schema file.
+func (n *node) addAll(schema []byte, pending bool) error {
 	var rows []row
 	dec := yaml.NewDecoder(bytes.NewReader(schema))
 	dec.KnownFields(true)
@@ -175,9 +178,6 @@ func (n *node) addAll(schema []byte, section string, pending bool) error {
 		return err
 	}
 	for _, r := range rows {
-		if section != "" && r.Key != section && !strings.HasPrefix(r.Key, section+".") {
-			return fmt.Errorf("key %s lies outside", r.Key)
-		}
 		r.Pending = r.Pending || pending
 		if err := n.add(r); err != nil {
 			return fmt.Errorf("key %s: %w", r.Key, err)
@@ -198,12 +198,15 @@ func (n *node) add(r row) error {
 			next = at.sprout(name, row{Type: kindSection})
 		}
 		if last {
-			if next.Key != "" || len(next.children) > 0 {
+			if !next.copied && (next.Key != "" || len(next.children) > 0) {
 				return fmt.Errorf("described twice, or after the keys below it")
 			}
 			r.Pending = r.Pending || at.Pending
-			next.row = r
-			return next.complete()
+			next.row, next.copied = r, false
+			if err := next.complete(); err != nil {
+				return err
+			}
+			return n.copyTo(next, r.Like)
 		}
 		if inItem {
 			if next.item == nil {
@@ -214,6 +217,53 @@ func (n *node) add(r row) error {
 		at = next
 	}
 	return nil
+}
+
+// copyTo gives a section, or the items of a list, the keys below another section.
+// What is in a list is on, so its switch is not copied.
+func (n *node) copyTo(to *node, like string) error {
+	if like == "" {
+		return nil
+	}
+	from := n
+	for name := range strings.SplitSeq(like, ".") {
+		name, inItem := strings.CutSuffix(name, "[]")
+		if from = from.child(name); from != nil && inItem {
+			from = from.item
+		}
+		if from == nil {
+			return fmt.Errorf("is to be like %s, which is not described before it", like)
+		}
+	}
+	if to.item != nil {
+		to = to.item
+	}
+	to.Extra = to.Extra || from.Extra
+	for _, c := range from.children {
+		if c.name != "enable" || !to.listItem() {
+			to.graft(c)
+		}
+	}
+	return nil
+}
+
+// listItem reports whether n describes the items of a list.
+func (n *node) listItem() bool { return strings.HasSuffix(n.path, "[]") }
+
+// graft adds a copy of a key and of everything below it.
+func (n *node) graft(original *node) {
+	c := n.sprout(original.name, original.row)
+	c.Key, c.Pending, c.copied, c.fallback = c.path, n.Pending, true, original.fallback
+	for _, child := range original.children {
+		c.graft(child)
+	}
+	if original.item != nil {
+		c.item = &node{row: original.item.row, path: c.path + "[]", parent: c}
+		c.item.Pending = n.Pending
+		for _, child := range original.item.children {
+			c.item.graft(child)
+		}
+	}
 }
 
 // sprout adds a child.

@@ -80,7 +80,7 @@ func TestSchema_refusesABrokenFragment(t *testing.T) {
 	for name, text := range map[string]string{
 		"no YAML":            "- {key: [",
 		"unknown column":     "- {key: x.a, type: bool, colour: red}",
-		"outside":            "- {key: y.a, type: bool, default: true, doc: d}",
+		"like nothing":       "- {key: x, type: section, like: y.a}",
 		"twice":              "- {key: x.a, type: bool}\n- {key: x.a, type: bool}",
 		"bad default":        "- {key: x.a, type: port, default: 0}",
 		"enum of nothing":    "- {key: x.a, type: enum}",

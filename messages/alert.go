@@ -118,6 +118,9 @@ type Task struct {
 	LastStatus qlik.ExecutionStatus `json:"lastStatus"`
 	// LastResultID is the ID of that execution result.
 	LastResultID string `json:"lastResultId,omitempty"`
+	// Metadata is the whole task object as the QRS writes it, JSON, where a
+	// destination passes it on; "" otherwise.
+	Metadata string `json:"metadata,omitempty"`
 }
 
 // HasProperty reports whether the task carries the custom property name with value; both case-sensitive.
@@ -163,6 +166,9 @@ type App struct {
 	CustomProperties []Property `json:"customProperties,omitempty"`
 	// OwnerID is the QRS user ID of the owner.
 	OwnerID string `json:"ownerId,omitempty"`
+	// Metadata is the whole app object as the QRS writes it, JSON, where a
+	// destination passes it on; "" otherwise.
+	Metadata string `json:"metadata,omitempty"`
 }
 
 // Owner is the user record of an app's owner. The zero value is an owner of whom nothing is known.
@@ -253,6 +259,10 @@ type Alert struct {
 	Owner     Owner        `json:"owner,omitzero"`
 	Execution Execution    `json:"execution,omitzero"`
 	ScriptLog ScriptLog    `json:"scriptLog,omitzero"`
+	// Service, License and Cloud are what an alert of a monitored kind is about.
+	Service Service     `json:"service,omitzero"`
+	License License     `json:"license,omitzero"`
+	Cloud   CloudReload `json:"cloud,omitzero"`
 	// Degraded lists, in words for the reader, what could not be looked up; empty for a complete alert. Frozen.
 	Degraded []string `json:"degraded,omitempty"`
 	// DecidedAt is when the decision was made.

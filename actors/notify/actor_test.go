@@ -81,7 +81,7 @@ func table(t *testing.T, instances ...string) *destination.Table {
 	for _, name := range instances {
 		built = append(built, destination.Built{Instance: destination.Instance{Name: name, Integration: integrationOf(name)}})
 	}
-	table, err := destination.NewTable(built)
+	table, err := destination.NewTable(built, nil)
 	must(t, err)
 	return table
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/config"
+	"butler/internal/destination"
 	"butler/internal/destination/all"
 	"butler/internal/qlik/qrs"
 	"butler/internal/udp"
@@ -28,15 +29,11 @@ type Inspection struct {
 // Findings implements config.Options.Inspect.
 func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	deps := dependencies(cfg, zap.NewNop())
-	var out []config.Finding
+	problems, err := destination.CheckRoutes(cfg.Section)
+	out := findings("routes", problems, err)
 	for _, d := range all.Definitions() {
 		problems, err := d.Check(cfg.Section, deps)
-		if err != nil {
-			out = append(out, config.Finding{Path: d.Section, Reason: err.Error()})
-		}
-		for _, p := range problems {
-			out = append(out, config.Finding(p))
-		}
+		out = append(out, findings(d.Section, problems, err)...)
 	}
 	out = append(out, sources(cfg.UDP().AllowedSources)...)
 	if section := cfg.Journal(); !section.InMemory {
@@ -47,6 +44,18 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	}
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
 		out = append(out, i.repository(section)...)
+	}
+	return out
+}
+
+// findings lists problems; err is why the section they are about could not be read.
+func findings(section string, problems destination.Problems, err error) []config.Finding {
+	var out []config.Finding
+	if err != nil {
+		out = append(out, config.Finding{Path: section, Reason: err.Error()})
+	}
+	for _, p := range problems {
+		out = append(out, config.Finding(p))
 	}
 	return out
 }

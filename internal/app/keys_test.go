@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -38,6 +39,14 @@ type source struct {
 	loaded map[string]*types.Package
 	// literals are the texts that the packages write down.
 	literals map[string]bool
+	// decoded are the types that sections of the configuration are decoded into,
+	// by path, with the package that does it.
+	decoded map[string]decoded
+}
+
+type decoded struct {
+	into types.Type
+	by   string
 }
 
 type listedPackage struct {
@@ -59,7 +68,7 @@ func newSource(t *testing.T, patterns ...string) *source {
 	cmd.Dir = filepath.Join("..", "..")
 	out, err := cmd.Output()
 	must(t, err)
-	s := &source{t: t, fset: token.NewFileSet(), listed: map[string]listedPackage{}, loaded: map[string]*types.Package{}, literals: map[string]bool{}}
+	s := &source{t: t, fset: token.NewFileSet(), listed: map[string]listedPackage{}, loaded: map[string]*types.Package{}, literals: map[string]bool{}, decoded: map[string]decoded{}}
 	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
 		var p listedPackage
 		must(t, dec.Decode(&p))
@@ -78,7 +87,10 @@ func (s *source) reads(into map[field]bool, path string, except ...string) {
 		must(s.t, err)
 		files = append(files, f)
 	}
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	info := &types.Info{
+		Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+		Instances: map[*ast.Ident]types.Instance{},
+	}
 	checked, err := (&types.Config{Importer: s.load}).Check(path, s.fset, files, info)
 	must(s.t, err)
 	s.loaded[path] = checked
@@ -97,6 +109,7 @@ func (s *source) reads(into map[field]bool, path string, except ...string) {
 					s.literals[text] = true
 				}
 			case *ast.CallExpr: // a conversion of a whole struct reads all of it
+				s.decodes(n, info, path)
 				if len(n.Args) == 1 && info.Types[n.Fun].IsType() {
 					if whole, ok := info.Types[n.Args[0]].Type.Underlying().(*types.Struct); ok {
 						for v := range whole.Fields() {
@@ -107,6 +120,23 @@ func (s *source) reads(into map[field]bool, path string, except ...string) {
 			}
 			return true
 		})
+	}
+}
+
+// decodes notes a call that decodes a section at a constant path, and the settings
+// of the destination that a call of Define describes.
+func (s *source) decodes(call *ast.CallExpr, info *types.Info, by string) {
+	if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Define" {
+		if args := info.Instances[f.Sel].TypeArgs; args != nil && args.Len() == 2 {
+			s.decoded["settings of "+by] = decoded{into: args.At(1), by: by}
+		}
+	}
+	if len(call.Args) != 2 {
+		return
+	}
+	into, ok := call.Args[1].(*ast.UnaryExpr)
+	if path := info.Types[call.Args[0]].Value; ok && into.Op == token.AND && path != nil && path.Kind() == constant.String {
+		s.decoded[constant.StringVal(path)] = decoded{into: info.Types[into.X].Type, by: by}
 	}
 }
 
@@ -134,6 +164,9 @@ func find(in types.Type, name string) *types.Var {
 // follow returns the field at the end of a path of keys.
 func follow(in types.Type, path string) *types.Var {
 	var at *types.Var
+	if list, ok := in.Underlying().(*types.Slice); ok {
+		in = list.Elem()
+	}
 	for name := range strings.SplitSeq(path, ".") {
 		name, item := strings.CutSuffix(name, "[]")
 		if at = find(in, name); at == nil {
@@ -170,37 +203,46 @@ func TestKeys_everyOneIsReadOrSaysThatItIsNot(t *testing.T) {
 	s.reads(inService, "butler/config", "config.go") // which hands the sections out
 	reads := map[string]map[field]bool{"": maps.Clone(inService)}
 	s.reads(reads[""], "butler/config")
-	sections := map[string]types.Type{"": s.loaded["butler/config"].Scope().Lookup("core").Type()}
+	sections := map[string]decoded{"": {into: s.loaded["butler/config"].Scope().Lookup("core").Type()}}
+	inPort := map[field]bool{}
+	s.reads(inPort, "butler/internal/destination")
 	for _, d := range all.Definitions() {
 		path := "butler/internal/destination/" + d.Name
-		reads[d.Section] = map[field]bool{}
-		s.reads(reads[d.Section], path)
-		sections[d.Section] = s.loaded[path].Scope().Lookup("Config").Type()
+		own := maps.Clone(inPort)
+		s.reads(own, path)
+		reads[path] = own
+		sections[d.Section] = decoded{into: s.loaded[path].Scope().Lookup("Config").Type(), by: path}
+		if d.Route != "" {
+			sections["routes[]."+d.Route] = s.decoded["settings of "+path]
+		}
+	}
+	reads["butler/internal/destination"] = inPort
+	for path, d := range s.decoded {
+		if strings.HasPrefix(d.by, "butler/internal/destination") {
+			sections[path] = d
+		}
 	}
 
 	keys, err := config.Keys(app.Schemas())
 	must(t, err)
-	decoded := map[field]bool{}
+	taken := map[field]bool{}
 	for _, k := range keys {
-		section, path := "", k.Path
-		if sections[k.Section] != nil {
-			section, path = k.Section, strings.TrimPrefix(k.Path, k.Section+".")
-		}
-		at := follow(sections[section], path)
+		section, path := sectionOf(sections, k.Path)
+		at := follow(sections[section].into, path)
 		switch {
-		case strings.HasPrefix(k.Doc, "Accepted"):
+		case strings.HasPrefix(k.Doc, "Accepted"), path == "":
 		case at == nil && s.literals[k.Path]: // a rule asks for it by its name
 		case at == nil:
 			t.Errorf("%s: no field takes it; read it, or move it to pending.yaml", k.Path)
-		case !reads[section][s.field(at)]:
+		case !reads[sections[section].by][s.field(at)]:
 			t.Errorf("%s: nobody reads the field %s; read it, or move it to pending.yaml", k.Path, at.Name())
 		default:
-			decoded[s.field(at)] = true
+			taken[s.field(at)] = true
 		}
 	}
-	for section, in := range sections {
-		fields(in, func(v *types.Var) {
-			if _, leads := v.Type().Underlying().(*types.Struct); !leads && !decoded[s.field(v)] {
+	for section, d := range sections {
+		fields(d.into, func(v *types.Var) {
+			if _, leads := v.Type().Underlying().(*types.Struct); !leads && !taken[s.field(v)] && !ours[v.Name()] {
 				t.Errorf("section %q: no key is decoded into the field %s", section, v.Name())
 			}
 		})
@@ -210,6 +252,26 @@ func TestKeys_everyOneIsReadOrSaysThatItIsNot(t *testing.T) {
 			t.Errorf("config/sections.go: nobody reads the field %s", v.Name())
 		}
 	}
+}
+
+// ours are fields of a decoded section that are worked out, not read.
+var ours = map[string]bool{"Kinds": true}
+
+// sectionOf returns the innermost decoded section that a key lies in, and its
+// path below that.
+func sectionOf(sections map[string]decoded, key string) (section, path string) {
+	for s := range sections {
+		rest, found := strings.CutPrefix(key, s)
+		rest, inItem := strings.CutPrefix(rest, "[]")
+		rest, below := strings.CutPrefix(rest, ".")
+		if s != "" && found && len(s) > len(section) && (rest == "" || below || inItem && below) {
+			section, path = s, rest
+		}
+	}
+	if section == "" {
+		return "", key
+	}
+	return section, path
 }
 
 // handedOut lists the fields of all sections that package config gives to others.

@@ -71,7 +71,11 @@ func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 	if left != nil {
 		log.Error("destinations that cannot work as they are configured are left out", logx.Err(left))
 	}
-	return destination.NewTable(built)
+	routes, err := destination.ReadRoutes(cfg.Section)
+	if err != nil {
+		return nil, err
+	}
+	return destination.NewTable(built, routes)
 }
 
 func (a *App) buildTable() error {

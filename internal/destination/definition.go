@@ -1,6 +1,7 @@
 package destination
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,12 +19,20 @@ type Deps struct {
 	Log *zap.Logger
 	// HTTP returns the outgoing client for the given options; see internal/httpc.
 	HTTP func(HTTPOptions) (*http.Client, error)
+	// MQTT returns the connection to the broker that the program shares.
+	MQTT func() (Publisher, error)
 	// Links are the Qlik Sense addresses and generic URLs that messages show.
 	Links template.Links
 	// Location is the time zone of local times in messages.
 	Location *time.Location
 	// BaseDir is what relative paths of the configuration are relative to.
 	BaseDir string
+}
+
+// Publisher publishes to an MQTT broker.
+type Publisher interface {
+	// Publish returns nil error only when the broker has acknowledged the message.
+	Publish(ctx context.Context, topic string, payload []byte) error
 }
 
 // Path makes a path of the configuration absolute. An empty path stays empty.
@@ -43,33 +52,58 @@ type HTTPOptions struct {
 	InsecureSkipVerify bool
 }
 
-// Spec describes a destination with a typed configuration C.
-type Spec[C any] struct {
-	// Section is the path below the root of the configuration: "slackNotification".
+// Spec describes a destination: C is its section of the configuration, S the
+// settings of one use of it.
+type Spec[C, S any] struct {
+	// Section is the path that C is decoded from: "slackNotification".
 	Section string
-	// Schema describes the keys of the section (embedded schema.yaml).
+	// Route is the key of a route that lists further uses: "slack". "" for a
+	// destination that routes cannot name.
+	Route string
+	// Schema describes the keys of the section, of "routes[].<Route>", and of
+	// other sections that are the destination's own (embedded schema.yaml).
 	Schema []byte
-	// Check finds everything in the section that is not as it should be, as long as
-	// what it belongs to is switched on. It changes nothing and calls nobody.
-	Check func(c C, d Deps) Problems
-	// Instances lists the configured uses; none when the destination is off.
-	Instances func(c C) []Instance
-	// New builds the destination behind one instance, with whose keys nothing is wrong.
-	New func(c C, i Instance, d Deps) (Destination, error)
+	// Read completes C with what stands in other sections, such as accounts and
+	// switches; nil when the section says it all.
+	Read func(decode Decode, c *C) error
+	// Enabled is the master switch, "enable" in the section. Without it routes
+	// cannot use the destination.
+	Enabled func(c C) bool
+	// Uses lists what the sections switch on.
+	Uses func(c C) []Use[S]
+	// Check finds what is wrong with the keys that all uses share, with paths from
+	// the root; CheckUse with those of one use, with paths below its own. Both are
+	// only asked about what is switched on, change nothing and call nobody. Nil
+	// means that the schema says it all.
+	Check    func(c C, d Deps) Problems
+	CheckUse func(c C, u Use[S], d Deps) Problems
+	// Expand splits a use that needs several queues, such as one per account; nil without any.
+	Expand func(c C, u Use[S]) []Use[S]
+	// Instance describes the queue of a use. Its name, path, kinds and integration
+	// are filled in from the use.
+	Instance func(c C, u Use[S]) Instance
+	// New builds the destination behind a use with which nothing is wrong.
+	New func(c C, u Use[S], d Deps) (Destination, error)
 	// Templates are the built-in templates, named as a user's override would be; nil without any.
 	Templates fs.FS
 }
 
-// Definition is a Spec without its type: what the registry holds.
+// Definition is a Spec without its types: what the registry holds.
 type Definition struct {
 	Name    string
 	Section string
-	Schema  []byte
-	check   func(decode Decode, d Deps) (Problems, error)
-	build   func(decode Decode, d Deps) ([]Built, error)
+	// Route is the key of a route that lists uses of the destination, "" without one.
+	Route  string
+	Schema []byte
+	// Templates are the built-in templates; nil without any.
+	Templates fs.FS
+	check     func(decode Decode, d Deps) (Problems, error)
+	build     func(decode Decode, d Deps) ([]Built, error)
 }
 
-// Decode reads a section of the configuration, checked against the schema, into a struct.
+// Decode reads a section of the configuration, checked against the schema, into
+// a struct, a list into a slice. "routes[].slack" is what each item of a list
+// has at a key: a slice with one element an item.
 type Decode func(section string, into any) error
 
 // Built is a configured instance with the destination behind it.
@@ -78,81 +112,60 @@ type Built struct {
 	Destination Destination
 }
 
-// Define erases the type of a Spec. It panics on nonsense, at start-up.
-func Define[C any](name string, s Spec[C]) Definition {
-	if name == "" || s.Section == "" || s.Check == nil || s.Instances == nil || s.New == nil || len(s.Schema) == 0 {
-		panic(fmt.Sprintf("BUG: destination %q needs a name, a section, a schema, Check, Instances and New", name))
+// Define erases the types of a Spec. It panics on nonsense, at start-up.
+func Define[C, S any](name string, s Spec[C, S]) Definition {
+	if name == "" || s.Section == "" || len(s.Schema) == 0 || s.Uses == nil || s.Instance == nil || s.New == nil {
+		panic(fmt.Sprintf("BUG: destination %q needs a name, a section, a schema, Uses, Instance and New", name))
+	}
+	if s.Route != "" && s.Enabled == nil {
+		panic(fmt.Sprintf("BUG: destination %q can be routed to and has no master switch", name))
 	}
 	return Definition{
-		Name: name, Section: s.Section, Schema: s.Schema,
+		Name: name, Section: s.Section, Route: s.Route, Schema: s.Schema, Templates: s.Templates,
 		check: func(decode Decode, d Deps) (Problems, error) {
-			c, err := s.read(decode)
-			if err != nil {
-				return nil, err
-			}
-			return s.Check(c, d).Below(s.Section), nil
+			_, _, problems, err := s.uses(decode, d)
+			return problems, err
 		},
 		build: func(decode Decode, d Deps) ([]Built, error) { return s.build(name, decode, d) },
 	}
 }
 
-func (s Spec[C]) read(decode Decode) (C, error) {
-	var c C
-	if err := decode(s.Section, &c); err != nil {
-		return c, fmt.Errorf("read section %s: %w", s.Section, err)
-	}
-	return c, nil
-}
-
-func (s Spec[C]) build(name string, decode Decode, d Deps) ([]Built, error) {
-	c, err := s.read(decode)
+func (s Spec[C, S]) build(name string, decode Decode, d Deps) ([]Built, error) {
+	c, uses, _, err := s.uses(decode, d)
 	if err != nil {
 		return nil, err
 	}
-	problems, instances := s.Check(c, d), s.Instances(c)
-	paths := make([]string, 0, len(instances))
-	for _, i := range instances {
-		paths = append(paths, i.Path)
-	}
-	built := make([]Built, 0, len(instances))
+	built := make([]Built, 0, len(uses))
 	var left error
-	for _, i := range instances {
-		i.Integration, i.Properties = name, below(s.Section, i.Properties)
-		dest, err := s.one(c, i, problems, paths, d)
+	for _, u := range uses {
+		b, err := s.one(name, c, u, d)
 		if err != nil {
-			left = errors.Join(left, fmt.Errorf("set up %s: %w", i.Name, err))
+			left = errors.Join(left, fmt.Errorf("set up %s/%s: %w", name, u.Name, err))
 			continue
 		}
-		built = append(built, Built{Instance: i, Destination: dest})
+		built = append(built, b)
 	}
 	return built, left
 }
 
-// below returns the properties with their paths from the root of the configuration.
-func below(section string, properties []Property) []Property {
-	var out []Property
-	for _, p := range properties {
-		p.Path = section + "." + p.Path
-		out = append(out, p)
+// one builds the destination behind one use, unless its configuration forbids it.
+func (s Spec[C, S]) one(name string, c C, u Use[S], d Deps) (Built, error) {
+	if u.broken != nil {
+		return Built{}, *u.broken
 	}
-	return out
+	i := s.Instance(c, u)
+	i.Name, i.Path, i.Kinds, i.Integration, i.route = name+"/"+u.Name, u.Path, u.Kinds, name, u.route
+	dest, err := s.New(c, u, d)
+	return Built{Instance: i, Destination: dest}, err
 }
 
-// one builds the destination behind one instance, unless its configuration forbids it.
-func (s Spec[C]) one(c C, i Instance, problems Problems, paths []string, d Deps) (Destination, error) {
-	if p, wrong := problems.against(i.Path, paths); wrong {
-		return nil, p
-	}
-	return s.New(c, i, d)
-}
-
-// Check reads the destination's section through decode and lists what is wrong
-// with it. Paths begin at the root of the configuration.
+// Check reads what the configuration has for the destination through decode and
+// lists what is wrong with it. Paths begin at the root of the configuration.
 func (d Definition) Check(decode Decode, deps Deps) (Problems, error) { return d.check(decode, deps) }
 
-// Build reads the destination's section through decode and builds every
-// configured instance. One that cannot work as it is configured is left out,
-// and the error says so of each.
+// Build reads what the configuration has for the destination through decode and
+// builds every use. One that cannot work as it is configured is left out, and
+// the error says so of each.
 func (d Definition) Build(decode Decode, deps Deps) ([]Built, error) {
 	deps.Log = deps.Log.Named(d.Name)
 	return d.build(decode, deps)

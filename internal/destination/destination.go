@@ -44,8 +44,7 @@ type Receipt struct {
 type Instance struct {
 	// Name is unique, stable and a metric label: "email/reload_task_failed", "webhook/reload_task_failed/1".
 	Name string
-	// Path names the key below the section that configures it alone: "reloadTaskFailure",
-	// "reloadTaskFailure.webhooks[0]". What is wrong there concerns no other instance.
+	// Path names the key that configures it, from the root of the configuration.
 	Path string
 	// Integration is the destination's name: "email", "slack", ...
 	Integration string
@@ -53,13 +52,16 @@ type Instance struct {
 	Kinds []messages.AlertKind
 	// Needs says which look-ups make its notices complete.
 	Needs Needs
+	// Store marks the keeping of records, such as measurements. Nobody is told by
+	// it, and no route ends it.
+	Store bool
 	// Properties are the custom properties of reload tasks that Select looks at.
 	Properties []Property
 	// Select says who is told of an alert, or why nobody is. Nil means: one
 	// notice without a recipient. It is pure and quick.
 	Select func(a *messages.Alert) Selection
-	// SuppressBy is what suppression counts by; nil means the task ID and the
-	// recipient. It is pure and quick.
+	// SuppressBy is what suppression counts by; nil means the alert's subject and
+	// the recipient. It is pure and quick.
 	SuppressBy func(a *messages.Alert, recipient string) string
 	// Window is the time after a delivered notice in which further ones of its
 	// key are held back and counted. Zero means no limit.
@@ -72,11 +74,15 @@ type Instance struct {
 	Batch int
 	// Timeout bounds one attempt; 0 means the default (10 s).
 	Timeout time.Duration
+
+	// route is the number of the route that leads here, from 1; 0 for one of the
+	// destination's own sections.
+	route int
 }
 
 // Property is a custom property that the configuration relies on.
 type Property struct {
-	// Path names the key that names the property, below the section.
+	// Path names the key that names the property, from the root of the configuration.
 	Path string
 	Name string
 	// Value is one that has to be possible; "" where any will do.
@@ -97,6 +103,8 @@ type Needs struct {
 	ScriptHead, ScriptTail int
 	// FullScriptLog asks for the whole text as Notice.Attachment.
 	FullScriptLog bool
+	// Metadata asks for the task and the app as the QRS writes them.
+	Metadata bool
 }
 
 // ScriptLog reports whether any part of the script log is needed.
@@ -108,7 +116,7 @@ func (n Needs) Or(o Needs) Needs {
 		Task: n.Task || o.Task, App: n.App || o.App, Owner: n.Owner || o.Owner,
 		Execution: n.Execution || o.Execution, FinalState: n.FinalState || o.FinalState,
 		ScriptHead: max(n.ScriptHead, o.ScriptHead), ScriptTail: max(n.ScriptTail, o.ScriptTail),
-		FullScriptLog: n.FullScriptLog || o.FullScriptLog,
+		FullScriptLog: n.FullScriptLog || o.FullScriptLog, Metadata: n.Metadata || o.Metadata,
 	}
 }
 

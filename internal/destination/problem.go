@@ -9,7 +9,7 @@ import (
 // be. Types, ranges and required keys are the schema's business; a destination
 // tells what only it can know.
 type Problem struct {
-	// Path names the key below the section, list items included: "webhooks[0].webhookURL".
+	// Path names the key, list items included: "webhooks[0].webhookURL".
 	Path string
 	// Reason says what is wrong, without the value: it may be a secret.
 	Reason string
@@ -42,28 +42,14 @@ func (p Problems) Below(key string) Problems {
 	return out
 }
 
-// against returns the first problem that keeps an instance from working: one of
-// its own keys, or of keys that all instances share. paths are those of all instances.
-func (p Problems) against(instance string, paths []string) (Problem, bool) {
-	for _, one := range p {
-		if one.Warning {
-			continue
-		}
-		owned := false
-		for _, path := range paths {
-			owned = owned || one.within(path)
-		}
-		if !owned || one.within(instance) {
-			return one, true
+// first returns the first problem that keeps something from working, or nil.
+func (p Problems) first() *Problem {
+	for i := range p {
+		if !p[i].Warning {
+			return &p[i]
 		}
 	}
-	return Problem{}, false
-}
-
-// within reports whether the problem is one of the key at path, or of something in it.
-func (p Problem) within(path string) bool {
-	rest, found := strings.CutPrefix(p.Path, path)
-	return found && path != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	return nil
 }
 
 // Error returns the problem as it follows the place in a listing.

@@ -8,17 +8,21 @@ import (
 	"butler/messages"
 )
 
-// Table is the routing table of one configuration: which instances carry which
-// alert kind. It is immutable and safe for concurrent use.
+// Table is the routing table of one configuration: which instances are told of
+// which alert. Stores come first and get every alert they carry; then the
+// operator's routes, in order; then the instances of the destinations' own
+// sections, unless a route has ended the matching. It is immutable and safe for
+// concurrent use.
 type Table struct {
 	built  []Built
+	routes []Route
 	byKind map[messages.AlertKind][]*Instance
 	needs  map[messages.AlertKind]Needs
 }
 
 // NewTable builds the table. Two instances of one name are an error.
-func NewTable(built []Built) (*Table, error) {
-	t := &Table{built: built, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{}}
+func NewTable(built []Built, routes []Route) (*Table, error) {
+	t := &Table{built: built, routes: routes, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{}}
 	seen := map[string]bool{}
 	for _, b := range built {
 		if seen[b.Instance.Name] {
@@ -28,6 +32,13 @@ func NewTable(built []Built) (*Table, error) {
 		for _, kind := range b.Instance.Kinds {
 			t.byKind[kind] = append(t.byKind[kind], &b.Instance)
 			t.needs[kind] = t.needs[kind].Or(b.Instance.Needs)
+		}
+	}
+	for _, r := range routes {
+		for _, kind := range r.Kinds {
+			if t.Carries(kind) {
+				t.needs[kind] = t.needs[kind].Or(r.Match.needs())
+			}
 		}
 	}
 	return t, nil
@@ -52,9 +63,8 @@ type Verdict struct {
 // finalState reports that the execution result is final; instances that need it
 // are left out otherwise.
 func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
-	instances := t.byKind[a.Kind]
+	instances, without := t.reached(a)
 	notices := make([]messages.NoticeHead, 0, len(instances))
-	var without []Verdict
 	for _, i := range instances {
 		selected := i.selects(a, finalState)
 		if len(selected.Recipients) == 0 {
@@ -75,6 +85,38 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 	return notices, without
 }
 
+// reached returns the instances that the routes lead an alert to, and why they do
+// not lead to the others that carry its kind. A route whose conditions cannot be
+// judged, because a look-up failed, tells its own and ends nothing: an alert is
+// rather told twice than to nobody.
+func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
+	instances := t.byKind[a.Kind]
+	if len(t.routes) == 0 {
+		return instances, nil
+	}
+	reasons := make([]string, len(t.routes)+1) // by number of the route
+	end := ""
+	for n, r := range t.routes {
+		got, why := r.matches(a)
+		if end != "" {
+			got, why = no, end
+		}
+		reasons[n+1] = why
+		if got == yes && !r.Continue {
+			end = fmt.Sprintf("route %q matched before and does not continue", r.Name)
+		}
+	}
+	reasons[0] = end
+	for _, i := range instances {
+		if reason := reasons[i.route]; reason != "" && !i.Store {
+			without = append(without, Verdict{Instance: i.Name, Reason: reason})
+			continue
+		}
+		reached = append(reached, i)
+	}
+	return reached, without
+}
+
 func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
 	switch {
 	case i.Needs.FinalState && !finalState:
@@ -91,25 +133,31 @@ func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
 func (i *Instance) suppressBy(a *messages.Alert, recipient string) (key string) {
 	defer func() {
 		if recover() != nil {
-			key = byTask(a, recipient)
+			key = bySubject(a, recipient)
 		}
 	}()
 	if i.SuppressBy == nil {
-		return byTask(a, recipient)
+		return bySubject(a, recipient)
 	}
 	return i.SuppressBy(a, recipient)
 }
 
-func byTask(a *messages.Alert, recipient string) string { return a.Event.TaskID + "|" + recipient }
+func bySubject(a *messages.Alert, recipient string) string { return a.Subject() + "|" + recipient }
 
 // NeedsOf returns what the instances that will tell somebody of an alert want
 // looked up, judged by what is known of it so far. An instance that chooses by
 // the app owner counts, because the owner is looked up later.
 func (t *Table) NeedsOf(a *messages.Alert) Needs {
 	var needs Needs
-	for _, i := range t.byKind[a.Kind] {
+	instances, _ := t.reached(a)
+	for _, i := range instances {
 		if i.Select == nil || i.Needs.Owner || len(i.Select(a).Recipients) > 0 {
 			needs = needs.Or(i.Needs)
+		}
+	}
+	for _, r := range t.routes {
+		if slices.Contains(r.Kinds, a.Kind) {
+			needs = needs.Or(r.Match.needs())
 		}
 	}
 	return needs

@@ -28,7 +28,7 @@ func table(tb testing.TB, instances ...destination.Instance) *destination.Table 
 	for _, i := range instances {
 		built = append(built, destination.Built{Instance: i})
 	}
-	out, err := destination.NewTable(built)
+	out, err := destination.NewTable(built, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -44,7 +44,7 @@ var now = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 func TestTable_refusesTwoInstancesOfOneName(t *testing.T) {
 	twice := destination.Built{Instance: destination.Instance{Name: "email/reload_task_failed"}}
-	if _, err := destination.NewTable([]destination.Built{twice, twice}); err == nil || !strings.Contains(err.Error(), "email/reload_task_failed") {
+	if _, err := destination.NewTable([]destination.Built{twice, twice}, nil); err == nil || !strings.Contains(err.Error(), "email/reload_task_failed") {
 		t.Errorf("want an error with the name, got %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func TestRoute_givesEveryInstanceNoticesOrAReason(t *testing.T) {
 			}
 			built = append(built, destination.Built{Instance: i})
 		}
-		tab, err := destination.NewTable(built)
+		tab, err := destination.NewTable(built, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package destinationtest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -35,10 +36,7 @@ func Decoder(text string, schema []byte) destination.Decode {
 		if err != nil {
 			return err
 		}
-		for _, key := range strings.Split(section, ".") {
-			inner, _ := value.(map[string]any)
-			value = inner[strings.ToLower(key)]
-		}
+		value = at(value, strings.Split(strings.ToLower(section), "."))
 		decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 			Result: into,
 			DecodeHook: mapstructure.ComposeDecodeHookFunc(
@@ -50,6 +48,24 @@ func Decoder(text string, schema []byte) destination.Decode {
 		}
 		return decoder.Decode(value)
 	}
+}
+
+// at returns the value at a path. "routes[]" stands for each item of a list.
+func at(value any, path []string) any {
+	if len(path) == 0 {
+		return value
+	}
+	inner, _ := value.(map[string]any)
+	name, isList := strings.CutSuffix(path[0], "[]")
+	if !isList {
+		return at(inner[name], path[1:])
+	}
+	items, _ := inner[name].([]any)
+	out := make([]any, 0, len(items))
+	for _, item := range items {
+		out = append(out, at(item, path[1:]))
+	}
+	return out
 }
 
 func parseConfig(text string) (map[string]any, error) {
@@ -121,6 +137,7 @@ type schemaRow struct {
 	Alias   string `yaml:"alias"`
 	Extra   bool   `yaml:"extra"`
 	Pending bool   `yaml:"pending"`
+	Like    string `yaml:"like"`
 	Doc     string `yaml:"doc"`
 }
 
@@ -140,28 +157,58 @@ type keyNode struct {
 	below map[string]*keyNode
 }
 
+// routeRows are what the program's own schema says of a route.
+var routeRows = []schemaRow{
+	{Key: "routes", Type: "list"},
+	{Key: "routes[].name"},
+	{Key: "routes[].match", Extra: true, Type: "section"},
+	{Key: "routes[].continue", Default: false},
+}
+
 func keyTree(rows []schemaRow) *keyNode {
 	root := &keyNode{below: map[string]*keyNode{}, row: schemaRow{Extra: true}}
-	for _, row := range rows {
-		at := root
-		for _, name := range strings.Split(strings.ToLower(row.Key), ".") {
-			name, isList := strings.CutSuffix(name, "[]")
-			next, ok := at.below[name]
-			if !ok {
-				next = &keyNode{below: map[string]*keyNode{}}
-				at.below[name] = next
-			}
-			next.list = next.list || isList
-			at = next
-		}
+	for _, row := range slices.Concat(routeRows, rows) {
+		at := root.reach(row.Key)
 		at.row = row
+		at.list = at.list || row.Type == "list" && row.Like != ""
+		if row.Like == "" {
+			continue
+		}
+		for name, key := range root.reach(row.Like).below {
+			if name != "enable" || !at.list {
+				at.below[name] = key.clone()
+			}
+		}
 	}
 	return root
 }
 
+// reach returns the key at a path, and makes it and those around it.
+func (n *keyNode) reach(path string) *keyNode {
+	for _, name := range strings.Split(strings.ToLower(path), ".") {
+		name, isList := strings.CutSuffix(name, "[]")
+		next, ok := n.below[name]
+		if !ok {
+			next = &keyNode{below: map[string]*keyNode{}}
+			n.below[name] = next
+		}
+		next.list = next.list || isList
+		n = next
+	}
+	return n
+}
+
+func (n *keyNode) clone() *keyNode {
+	out := &keyNode{row: n.row, list: n.list, below: map[string]*keyNode{}}
+	for name, key := range n.below {
+		out.below[name] = key.clone()
+	}
+	return out
+}
+
 // fill returns value with the defaults of the schema; path is where it stands, for the error.
 func (n *keyNode) fill(value any, path string) (any, error) {
-	if len(n.below) == 0 {
+	if len(n.below) == 0 && !(n.row.Extra && n.row.Type == "section") {
 		if value == nil {
 			return n.row.Default, nil
 		}
@@ -188,7 +235,10 @@ func (n *keyNode) fillObject(value any, path string) (any, error) {
 		return nil, fmt.Errorf("configuration key %s holds %v, want keys below it", path, value)
 	}
 	out := map[string]any{}
-	for name := range given {
+	for name, value := range given {
+		if n.row.Extra && n.below[name] == nil {
+			out[name] = value
+		}
 		if n.below[name] == nil && !n.row.Extra {
 			return nil, fmt.Errorf("configuration key %s.%s is not in the schema", path, name)
 		}

@@ -162,21 +162,22 @@ func sampleDefinition(f fault) destination.Definition {
 	if f.section != "" {
 		schema = f.section
 	}
-	return destination.Define("sample", destination.Spec[sampleConfig]{
+	return destination.Define("sample", destination.Spec[sampleConfig, struct{}]{
 		Section: "sample", Schema: []byte(schema),
 		Check: func(c sampleConfig, _ destination.Deps) destination.Problems {
 			if f.check != nil {
-				return f.check(c)
+				return f.check(c).Below("sample")
 			}
-			return checkSample(c)
+			return checkSample(c).Below("sample")
 		},
-		Instances: func(c sampleConfig) []destination.Instance {
+		Uses: func(c sampleConfig) []destination.Use[struct{}] {
 			if !c.Enable {
 				return nil
 			}
-			return []destination.Instance{{Name: "sample/reload_task_failed", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}}
+			return []destination.Use[struct{}]{{Name: "reload_task_failed", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}}
 		},
-		New: func(c sampleConfig, _ destination.Instance, d destination.Deps) (destination.Destination, error) {
+		Instance: func(sampleConfig, destination.Use[struct{}]) destination.Instance { return destination.Instance{} },
+		New: func(c sampleConfig, _ destination.Use[struct{}], d destination.Deps) (destination.Destination, error) {
 			client, err := d.HTTP(destination.HTTPOptions{})
 			if err == nil && f.client != nil {
 				f.client(client)

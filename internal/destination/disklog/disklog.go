@@ -44,8 +44,8 @@ var schema []byte
 
 // Definition describes the destination.
 func Definition() destination.Definition {
-	return destination.Define(name, destination.Spec[Config]{
-		Section: "scriptLog", Schema: schema, Check: check, Instances: instances, New: build,
+	return destination.Define(name, destination.Spec[Config, Archive]{
+		Section: "scriptLog", Schema: schema, Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
 
@@ -64,41 +64,37 @@ type Archive struct {
 	LogDirectory string
 }
 
-// archivePath names the key of the one archive there is.
-const archivePath = "storeOnDisk.clientManaged.reloadTaskFailure"
-
-// check lists what is wrong with the section, and what of it does nothing.
-func check(c Config, d destination.Deps) destination.Problems {
+// uses lists the archives that are switched on.
+func uses(c Config) []destination.Use[Archive] {
 	archive := c.StoreOnDisk.ClientManaged.ReloadTaskFailure
 	if !archive.Enable {
 		return nil
 	}
-	const key = archivePath + ".logDirectory"
+	return []destination.Use[Archive]{{
+		Name: string(messages.ReloadTaskFailed), Path: "scriptLog.storeOnDisk.clientManaged.reloadTaskFailure",
+		Kinds: []messages.AlertKind{messages.ReloadTaskFailed}, Settings: archive,
+	}}
+}
+
+// check lists what is wrong with an archive, and what of it does nothing.
+func check(_ Config, u destination.Use[Archive], d destination.Deps) destination.Problems {
+	const key = "logDirectory"
 	var p destination.Problems
-	if archive.LogDirectory == "" {
+	if u.Settings.LogDirectory == "" {
 		p.Wrong(key, "is empty", "name a directory; it is made when it is missing")
 	}
-	if info, err := os.Stat(d.Path(archive.LogDirectory)); err == nil && !info.IsDir() {
+	if info, err := os.Stat(d.Path(u.Settings.LogDirectory)); err == nil && !info.IsDir() {
 		p.Warn(key, "is not a directory, so nothing can be stored", "name a directory; it is made when it is missing")
 	}
 	return p
 }
 
-func instances(c Config) []destination.Instance {
-	if !c.StoreOnDisk.ClientManaged.ReloadTaskFailure.Enable {
-		return nil
-	}
-	return []destination.Instance{{
-		Name:        name + "/" + string(messages.ReloadTaskFailed),
-		Path:        archivePath,
-		Kinds:       []messages.AlertKind{messages.ReloadTaskFailed},
-		Needs:       destination.Needs{FullScriptLog: true},
-		MaxInFlight: maxInFlight, Timeout: timeout,
-	}}
+func instance(Config, destination.Use[Archive]) destination.Instance {
+	return destination.Instance{Store: true, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout}
 }
 
-func build(c Config, _ destination.Instance, d destination.Deps) (destination.Destination, error) {
-	directory := d.Path(c.StoreOnDisk.ClientManaged.ReloadTaskFailure.LogDirectory)
+func build(_ Config, u destination.Use[Archive], d destination.Deps) (destination.Destination, error) {
+	directory := d.Path(u.Settings.LogDirectory)
 	return &archive{directory: directory, zone: d.Location, log: d.Log}, nil
 }
 

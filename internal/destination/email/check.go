@@ -8,18 +8,9 @@ import (
 	"butler/internal/template"
 )
 
-// check lists what is wrong with the section, and what of it does nothing.
-func check(c Config, d destination.Deps) destination.Problems {
-	if !c.Enable {
-		return nil
-	}
-	problems := c.SMTP.check().Below("smtp")
-	for _, e := range c.events() {
-		if e.Enable {
-			problems = append(problems, e.check(d).Below(e.section)...)
-		}
-	}
-	return problems
+// check lists what is wrong with the mail server.
+func check(c Config, _ destination.Deps) destination.Problems {
+	return c.SMTP.check().Below("emailNotification.smtp")
 }
 
 func (s SMTP) check() destination.Problems {
@@ -30,7 +21,9 @@ func (s SMTP) check() destination.Problems {
 	return p
 }
 
-func (e event) check(d destination.Deps) destination.Problems {
+// checkUse lists what is wrong with the settings of a use, and what of it does nothing.
+func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
+	e := u.Settings
 	var p destination.Problems
 	if _, err := mail.ParseAddress(e.FromAddress); err != nil {
 		p.Wrong("fromAddress", "is no mail address", "write it like butler@example.com or Butler <butler@example.com>")

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"butler/internal/destination"
 	"butler/internal/secret"
 	"butler/messages"
 )
@@ -18,7 +19,7 @@ type Config struct {
 	SMTP                  SMTP `mapstructure:"smtp"`
 }
 
-// Event is how one kind of task alert is mailed.
+// Event is how the alerts of one section, or of an entry of a route, are mailed.
 type Event struct {
 	Enable                      bool
 	AppOwnerAlert               AppOwnerAlert
@@ -100,16 +101,16 @@ type Auth struct {
 	Password secret.String
 }
 
-// event ties an alert kind to its settings.
-type event struct {
+// section ties an alert kind to its settings.
+type section struct {
 	Event
-	kind    messages.AlertKind
-	section string
+	kind messages.AlertKind
+	name string
 }
 
-// events lists every kind with its settings, in the order of the documentation.
-func (c Config) events() []event {
-	return []event{
+// sections lists every section, in the order of the documentation.
+func (c Config) sections() []section {
+	return []section{
 		{c.ReloadTaskFailure, messages.ReloadTaskFailed, "reloadTaskFailure"},
 		{c.ReloadTaskAborted, messages.ReloadTaskAborted, "reloadTaskAborted"},
 		{c.ReloadTaskSuccess, messages.ReloadTaskSucceeded, "reloadTaskSuccess"},
@@ -120,12 +121,20 @@ func (c Config) events() []event {
 	}
 }
 
-// aboutReload reports whether the event has an app with a script log.
-func (e event) aboutReload() bool {
-	return e.kind == messages.ReloadTaskFailed || e.kind == messages.ReloadTaskAborted || e.kind == messages.ReloadTaskSucceeded
+// uses lists the sections that are switched on.
+func uses(c Config) []destination.Use[Event] {
+	var out []destination.Use[Event]
+	for _, s := range c.sections() {
+		if c.Enable && s.Enable {
+			out = append(out, destination.Use[Event]{
+				Name: string(s.kind), Path: "emailNotification." + s.name, Kinds: []messages.AlertKind{s.kind}, Settings: s.Event,
+			})
+		}
+	}
+	return out
 }
 
-// tellsOwner reports whether the app's owner is a recipient: never of a success.
-func (e event) tellsOwner() bool {
-	return e.AppOwnerAlert.Enable && (e.kind == messages.ReloadTaskFailed || e.kind == messages.ReloadTaskAborted)
+// aboutReload reports whether an alert kind has an app with a script log.
+func aboutReload(kind messages.AlertKind) bool {
+	return kind == messages.ReloadTaskFailed || kind == messages.ReloadTaskAborted || kind == messages.ReloadTaskSucceeded
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/mail"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,74 +47,57 @@ const (
 
 // Definition describes the destination "email".
 func Definition() destination.Definition {
-	return destination.Define("email", destination.Spec[Config]{
-		Section: "emailNotification", Schema: schema, Check: check, Instances: instances, New: newSender, Templates: template.Embedded(files),
+	return destination.Define("email", destination.Spec[Config, Event]{
+		Section: "emailNotification", Route: "email", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
+		Uses: uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender, Templates: template.Embedded(files),
 	})
 }
 
-func instances(c Config) []destination.Instance {
-	if !c.Enable {
-		return nil
+func instance(_ Config, u destination.Use[Event]) destination.Instance {
+	e := u.Settings
+	return destination.Instance{
+		Needs: needs(u), Properties: properties(u), Select: e.selectRecipients,
+		Window: time.Duration(e.RateLimit * float64(time.Second)), MaxInFlight: maxInFlight, Timeout: attemptTimeout,
 	}
-	var out []destination.Instance
-	for _, e := range c.events() {
-		if !e.Enable {
-			continue
-		}
-		out = append(out, destination.Instance{
-			Name: "email/" + string(e.kind), Path: e.section, Kinds: []messages.AlertKind{e.kind}, Needs: e.needs(),
-			Properties: e.properties(), Select: e.selectRecipients, Window: time.Duration(e.RateLimit * float64(time.Second)),
-			MaxInFlight: maxInFlight, Timeout: attemptTimeout,
-		})
-	}
-	return out
 }
 
 // properties lists the custom property without which nobody is told. One that
 // holds further addresses is no condition, and has a name by default.
-func (e event) properties() []destination.Property {
-	gate := e.AlertEnableByCustomProperty
-	if !e.aboutReload() || !gate.Enable {
+func properties(u destination.Use[Event]) []destination.Property {
+	gate := u.Settings.AlertEnableByCustomProperty
+	if !slices.ContainsFunc(u.Kinds, aboutReload) || !gate.Enable {
 		return nil
 	}
 	return []destination.Property{{
-		Path: e.section + ".alertEnableByCustomProperty.customPropertyName", Name: gate.CustomPropertyName, Value: gate.EnabledValue,
+		Path: u.Path + ".alertEnableByCustomProperty.customPropertyName", Name: gate.CustomPropertyName, Value: gate.EnabledValue,
 	}}
 }
 
-func (e event) needs() destination.Needs {
-	if !e.aboutReload() {
+func needs(u destination.Use[Event]) destination.Needs {
+	if !slices.ContainsFunc(u.Kinds, aboutReload) {
 		return destination.Needs{Task: true, Execution: true}
 	}
 	return destination.Needs{
 		Task: true, App: true, Owner: true, Execution: true,
-		ScriptHead: e.HeadScriptLogLines, ScriptTail: e.TailScriptLogLines,
+		ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
 	}
 }
 
-// sender mails the alerts of one kind.
+// sender mails the alerts of one use.
 type sender struct {
-	event     event
+	event     Event
 	server    server
 	from      mail.Address
 	log       *zap.Logger
 	subject   template.Renderer
 	templates *template.Set
-	source    template.Source
+	files     []string
+	builtin   func(messages.AlertKind) string
 	fields    template.FieldOptions
 }
 
-func newSender(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
-	kind := i.Kinds[0]
-	for _, e := range c.events() {
-		if e.kind == kind {
-			return e.sender(c.SMTP, d)
-		}
-	}
-	return nil, fmt.Errorf("alert kind %s is not configured", kind)
-}
-
-func (e event) sender(s SMTP, d destination.Deps) (*sender, error) {
+func newSender(c Config, u destination.Use[Event], d destination.Deps) (destination.Destination, error) {
+	e := u.Settings
 	from, err := mail.ParseAddress(e.FromAddress)
 	if err != nil {
 		return nil, fmt.Errorf("fromAddress: %w", err)
@@ -123,11 +107,11 @@ func (e event) sender(s SMTP, d destination.Deps) (*sender, error) {
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	return &sender{
-		event: e, server: newServer(s), from: *from, log: d.Log, subject: subject,
+		event: e, server: newServer(c.SMTP), from: *from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		source:    template.Source{Files: e.templateFiles(d), Builtin: template.BuiltinName(e.kind)},
+		files:     e.templateFiles(d), builtin: template.BuiltinName,
 		fields: template.FieldOptions{
-			Links: d.Links, Location: d.Location, User: userForm(e.kind),
+			Links: d.Links, Location: d.Location,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
 		},
 	}, nil
@@ -147,7 +131,7 @@ func userForm(kind messages.AlertKind) func(messages.TaskEvent) string {
 
 // templateFiles lists where the body may be: as written, and with the ending
 // that the shipped templates have. Without a directory the built-in one is meant.
-func (e event) templateFiles(d destination.Deps) []string {
+func (e Event) templateFiles(d destination.Deps) []string {
 	if e.BodyFileDirectory == "" || e.HTMLTemplateFile == "" {
 		return nil
 	}
@@ -173,7 +157,9 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 
 // letter composes the mail and says what made its body.
 func (s *sender) letter(n messages.Notice) (m letter, from string) {
-	fields := template.Fields(n, s.fields)
+	options := s.fields
+	options.User = userForm(n.Alert.Kind)
+	fields := template.Fields(n, options)
 	who := s.event.recipientsOf(&n.Alert)
 	fields["emailRecipients"] = map[string]any{"taskSpecific": list(who.fromTask), "common": list(who.common)}
 	bound(fields)
@@ -203,7 +189,7 @@ func (s *sender) subjectOf(fields map[string]any) string {
 
 // body renders the template, then the built-in one, then does without.
 func (s *sender) body(n messages.Notice, fields map[string]any) (html, from string) {
-	rendered, err := s.templates.Render(s.source, fields)
+	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
 	if rendered.Warning != nil && !rendered.Repeated {
 		s.log.Warn("template cannot be used, sending the built-in layout",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))

@@ -22,7 +22,7 @@ type recipients struct {
 }
 
 // select implements Instance.Select.
-func (e event) selectRecipients(a *messages.Alert) destination.Selection {
+func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	r := e.recipientsOf(a)
 	var told []string
 	for _, address := range slices.Concat(r.fromTask, r.common, r.owner) {
@@ -42,7 +42,7 @@ func (e event) selectRecipients(a *messages.Alert) destination.Selection {
 // recipientsOf builds the three lists. A task that could not be looked up
 // passes the gate: an alert is rather told to somebody who did not ask for it
 // than to nobody.
-func (e event) recipientsOf(a *messages.Alert) recipients {
+func (e Event) recipientsOf(a *messages.Alert) recipients {
 	var r recipients
 	if name := e.AlertEnabledByEmailAddress.CustomPropertyName; name != "" {
 		for _, value := range a.Task.PropertyValues(name) {
@@ -64,7 +64,7 @@ func (e event) recipientsOf(a *messages.Alert) recipients {
 	default:
 		r.reasons = append(r.reasons, "the task does not have "+gate.CustomPropertyName+" = "+gate.EnabledValue)
 	}
-	if e.tellsOwner() {
+	if e.AppOwnerAlert.Enable {
 		var why string
 		if r.owner, why = e.AppOwnerAlert.addresses(a.Owner); why != "" {
 			r.reasons = append(r.reasons, why)

@@ -37,11 +37,10 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 			event: Event{Recipients: global, AlertEnabledByEmailAddress: AddressProperty{"SendTo"}},
 			props: []messages.Property{{Name: "SendTo", Value: "anna@example.com"}}, want: []string{"anna@example.com", "ops@example.com"},
 		},
-		"owner":                     {event: Event{AppOwnerAlert: owner}, want: ownerMail},
-		"owner of a success is not": {event: Event{AppOwnerAlert: owner}, kind: messages.ReloadTaskSucceeded, reason: "the list of recipients is empty"},
-		"owner on the list":         {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{bo}}}}, want: ownerMail},
-		"owner not on the list":     {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{"corp", "boek"}}}}}, reason: "not on the list of included owners"},
-		"exclusion wins":            {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true, User: []Account{bo}}, ExcludeOwner: ExcludeOwner{User: []Account{bo}}}}, reason: "the owner of the app is excluded"},
+		"owner":                 {event: Event{AppOwnerAlert: owner}, want: ownerMail},
+		"owner on the list":     {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{bo}}}}, want: ownerMail},
+		"owner not on the list": {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{"corp", "boek"}}}}}, reason: "not on the list of included owners"},
+		"exclusion wins":        {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true, User: []Account{bo}}, ExcludeOwner: ExcludeOwner{User: []Account{bo}}}}, reason: "the owner of the app is excluded"},
 		"excluded owner on the global list": {
 			event: Event{Recipients: []string{"bo@example.com"}, AppOwnerAlert: AppOwnerAlert{Enable: true, ExcludeOwner: ExcludeOwner{User: []Account{bo}}}},
 			want:  []string{"bo@example.com"},
@@ -62,7 +61,7 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 			if tc.degraded {
 				a = destinationtest.Degraded(kind)
 			}
-			got := event{Event: tc.event, kind: kind}.selectRecipients(&a)
+			got := tc.event.selectRecipients(&a)
 			if diff := cmp.Diff(tc.want, got.Recipients); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -232,11 +232,11 @@ func newTestSender(t *testing.T, kind messages.AlertKind, change func(*Event, *d
 	deps.Log = zap.New(core)
 	e := Event{Subject: "{{taskName}}", FromAddress: "Qlik Sense (no-reply) <butler@example.com>", Priority: "high"}
 	change(&e, &deps)
-	s, err := event{Event: e, kind: kind}.sender(SMTP{Auth: Auth{Password: secret.String(password)}}, deps)
+	s, err := newSender(Config{SMTP: SMTP{Auth: Auth{Password: secret.String(password)}}}, destination.Use[Event]{Settings: e}, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, logs
+	return s.(*sender), logs
 }
 
 func wireForm(t *testing.T, s *sender, a messages.Alert) string {
@@ -317,7 +317,7 @@ func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
 	if logs.Len() != 1 {
 		t.Errorf("want one warning for two mails, got %d", logs.Len())
 	}
-	s.source.Builtin = "nothing"
+	s.builtin = func(messages.AlertKind) string { return "nothing" }
 	l, _ := s.letter(n)
 	if !strings.HasPrefix(l.html, "<pre>Reload task failed") {
 		t.Errorf("want plain text, got %.200s", l.html)

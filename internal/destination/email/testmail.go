@@ -25,7 +25,7 @@ func SendTest(ctx context.Context, c Config, to, from, id string) error {
 	if !validAddress(to) {
 		return destination.Permanent(fmt.Errorf("%q is not a mail address", printableAddress(to)))
 	}
-	for _, e := range c.events() {
+	for _, e := range c.sections() {
 		if from == "" {
 			from = e.FromAddress
 		}

@@ -129,14 +129,14 @@ var rules = []rule{
 	{messages.PreloadTaskSucceeded, "preload_task_success", func(c Config) Measurement { return c.PreloadTaskSuccess }, false, true, true, false},
 }
 
-// enabled returns the rules that are switched on.
-func (c Config) enabled() []rule {
-	var out []rule
+// uses lists the measurements that are switched on.
+func uses(c Config) []destination.Use[rule] {
+	var out []destination.Use[rule]
 	for _, r := range rules {
 		m := r.config(c)
 		filtered := r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable && !m.ByCustomProperty.Enable
 		if c.Enable && m.Enable && !filtered {
-			out = append(out, r)
+			out = append(out, destination.Use[rule]{Name: string(r.kind), Kinds: []messages.AlertKind{r.kind}, Settings: r})
 		}
 	}
 	return out
@@ -164,9 +164,6 @@ var influxQLDuration = regexp.MustCompile(`^((\d+(ns|u|µ|ms|s|m|h|d|w))+|(?i:IN
 // check lists what would keep every write from succeeding.
 func check(c Config, _ destination.Deps) destination.Problems {
 	var p destination.Problems
-	if !c.Enable {
-		return nil
-	}
 	need := func(key, value string) {
 		if value == "" {
 			p.Wrong(key, fmt.Sprintf("is missing for InfluxDB version %d", c.Version), "set it, or set influxDb.enable to false")
@@ -191,5 +188,5 @@ func check(c Config, _ destination.Deps) destination.Problems {
 		need("v3Config.database", c.V3Config.Database)
 		need("v3Config.token", c.V3Config.Token.Reveal())
 	}
-	return p
+	return p.Below("influxDb")
 }

@@ -15,7 +15,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 
 	"butler/internal/destination"
 	"butler/messages"
@@ -33,23 +32,16 @@ var schema []byte
 
 // Definition describes the destination.
 func Definition() destination.Definition {
-	return destination.Define(name, destination.Spec[Config]{
-		Section: "influxDb", Schema: schema, Check: check, Instances: instances, New: build,
+	return destination.Define(name, destination.Spec[Config, rule]{
+		Section: "influxDb", Schema: schema, Uses: uses, Check: check, Instance: instance, New: build,
 	})
 }
 
-func instances(c Config) []destination.Instance {
-	var out []destination.Instance
-	for _, r := range c.enabled() {
-		out = append(out, instance(c, r))
-	}
-	return out
-}
-
-func instance(c Config, r rule) destination.Instance {
+func instance(c Config, u destination.Use[rule]) destination.Instance {
+	r := u.Settings
 	m := r.config(c)
 	i := destination.Instance{
-		Name: name + "/" + string(r.kind), Kinds: []messages.AlertKind{r.kind},
+		Store: true,
 		Needs: destination.Needs{
 			// The app of a distribute or preload task is in the task's metadata.
 			Task:      m.Tag.Dynamic.UseTaskTags || r.app && !r.scriptLog,
@@ -65,7 +57,7 @@ func instance(c Config, r rule) destination.Instance {
 		i.Needs.Task = true
 		i.Select = m.ByCustomProperty.choose
 		i.Properties = []destination.Property{{
-			Path: "reloadTaskSuccess.byCustomProperty.customPropertyName",
+			Path: "influxDb.reloadTaskSuccess.byCustomProperty.customPropertyName",
 			Name: m.ByCustomProperty.CustomPropertyName, Value: m.ByCustomProperty.EnabledValue,
 		}}
 	}
@@ -83,18 +75,12 @@ func (by ByCustomProperty) choose(a *messages.Alert) destination.Selection {
 	return destination.Everyone()
 }
 
-func build(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
-	for _, r := range rules {
-		if r.kind != i.Kinds[0] {
-			continue
-		}
-		w, err := newWriter(c, d)
-		if err != nil {
-			return nil, err
-		}
-		return &store{recorder: recorder{rule: r, global: c.Tag, own: r.config(c), zone: d.Location}, writer: w}, nil
+func build(c Config, u destination.Use[rule], d destination.Deps) (destination.Destination, error) {
+	w, err := newWriter(c, d)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("BUG: no measurement for instance %q", i.Name)
+	return &store{recorder: recorder{rule: u.Settings, global: c.Tag, own: u.Settings.config(c), zone: d.Location}, writer: w}, nil
 }
 
 // writer writes lines to one server. Its errors are classified and redacted.

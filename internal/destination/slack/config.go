@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"iter"
 	"net/url"
 	"strings"
 
@@ -18,7 +17,7 @@ type Config struct {
 	ReloadTaskAborted Event
 }
 
-// Event is how one kind of task alert is sent.
+// Event is how the alerts of one section, or of an entry of a route, are sent.
 type Event struct {
 	Enable           bool
 	WebhookURL       secret.String
@@ -32,55 +31,38 @@ type Event struct {
 	TemplateFile       string
 	FromUser           string
 	IconEmoji          string
-
-	// section is where the event stands in the configuration.
-	section string
 }
 
 // basicType is the message type of a plain sentence.
 const basicType = "basic"
 
-// events yields the events that are switched on.
-func (c Config) events() iter.Seq2[messages.AlertKind, Event] {
-	return func(yield func(messages.AlertKind, Event) bool) {
-		for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskAborted} {
-			if e, on := c.event(kind); on && !yield(kind, e) {
-				return
-			}
+// uses lists the sections that are switched on.
+func uses(c Config) []destination.Use[Event] {
+	var out []destination.Use[Event]
+	for _, u := range []struct {
+		kind    messages.AlertKind
+		section string
+		event   Event
+	}{
+		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
+		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
+	} {
+		if c.Enable && u.event.Enable {
+			out = append(out, destination.Use[Event]{
+				Name: string(u.kind), Path: "slackNotification." + u.section, Kinds: []messages.AlertKind{u.kind}, Settings: u.event,
+			})
 		}
 	}
-}
-
-// event returns how alerts of kind are sent, and whether they are.
-func (c Config) event(kind messages.AlertKind) (Event, bool) {
-	var e Event
-	switch kind {
-	case messages.ReloadTaskFailed:
-		e = c.ReloadTaskFailure
-		e.section = "reloadTaskFailure"
-	case messages.ReloadTaskAborted:
-		e = c.ReloadTaskAborted
-		e.section = "reloadTaskAborted"
-	default:
-		return Event{}, false
-	}
-	return e, c.Enable && e.Enable
+	return out
 }
 
 func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }
 
-// check lists what is wrong with the section, and what of it does nothing.
-func check(c Config, d destination.Deps) destination.Problems {
-	var problems destination.Problems
-	for _, e := range c.events() {
-		problems = append(problems, e.check(d).Below(e.section)...)
-	}
-	return problems
-}
-
-func (e Event) check(d destination.Deps) destination.Problems {
+// check lists what is wrong with the settings of a use, and what of it does nothing.
+func check(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
+	e := u.Settings
 	var p destination.Problems
-	if u, err := url.Parse(e.WebhookURL.Reveal()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	if to, err := url.Parse(e.WebhookURL.Reveal()); err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" {
 		p.Wrong("webhookURL", "is no web address", "write the https address of an incoming webhook")
 	}
 	if _, err := template.Parse(e.BasicMsgTemplate, template.Line); err != nil {

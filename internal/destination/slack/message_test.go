@@ -30,7 +30,7 @@ func newTestSlack(t *testing.T, change func(*Event, *destination.Deps)) (*slack,
 		MessageType: "formatted", BasicMsgTemplate: `failed: "{{taskName}}"`, HeadScriptLogLines: 2, TailScriptLogLines: 2,
 	}
 	change(&e, &deps)
-	built, err := newSlack(Config{Enable: true, ReloadTaskFailure: e}, destination.Instance{Kinds: []messages.AlertKind{messages.ReloadTaskFailed}}, deps)
+	built, err := newSlack(Config{}, destination.Use[Event]{Settings: e}, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestMessage_templateThatFailsCostsTheLayoutOnly(t *testing.T) {
 
 func TestMessage_withoutAnyTemplateSaysWhatItCan(t *testing.T) {
 	s, _ := newTestSlack(t, func(*Event, *destination.Deps) {})
-	s.source.Builtin = "nothing"
+	s.builtin = func(messages.AlertKind) string { return "nothing" }
 	got, _ := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 	wantFits(t, got)
 	raw, err := json.Marshal(got)

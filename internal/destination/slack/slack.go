@@ -36,48 +36,39 @@ var files embed.FS
 
 // Definition describes the destination "slack".
 func Definition() destination.Definition {
-	return destination.Define("slack", destination.Spec[Config]{
-		Section: "slackNotification", Schema: schema, Check: check, Instances: instances, New: newSlack, Templates: template.Embedded(files),
+	return destination.Define("slack", destination.Spec[Config, Event]{
+		Section: "slackNotification", Route: "slack", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
+		Uses: uses, CheckUse: check, Instance: instance, New: newSlack, Templates: template.Embedded(files),
 	})
 }
 
-func instances(c Config) []destination.Instance {
-	var out []destination.Instance
-	for kind, e := range c.events() {
-		out = append(out, destination.Instance{
-			Name:  "slack/" + string(kind),
-			Path:  e.section,
-			Kinds: []messages.AlertKind{kind},
-			Needs: destination.Needs{
-				Task: true, App: true, Owner: true, Execution: true,
-				ScriptHead: e.HeadScriptLogLines, ScriptTail: e.TailScriptLogLines,
-			},
-			Window: time.Duration(e.RateLimit * float64(time.Second)),
-			// Slack takes about one message a second per webhook, with short bursts.
-			Pace:        destination.Pace{Rate: 1, Burst: 5},
-			MaxInFlight: 2,
-		})
+func instance(_ Config, u destination.Use[Event]) destination.Instance {
+	return destination.Instance{
+		Needs: destination.Needs{
+			Task: true, App: true, Owner: true, Execution: true,
+			ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
+		},
+		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)),
+		// Slack takes about one message a second per webhook, with short bursts.
+		Pace:        destination.Pace{Rate: 1, Burst: 5},
+		MaxInFlight: 2,
 	}
-	return out
 }
 
-// slack posts the alerts of one kind to one webhook.
+// slack posts alerts to one webhook.
 type slack struct {
 	event     Event
 	client    *http.Client
 	log       *zap.Logger
 	basic     template.Renderer
 	templates *template.Set
-	source    template.Source
+	files     []string
+	builtin   func(messages.AlertKind) string
 	fields    template.FieldOptions
 }
 
-func newSlack(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
-	kind := i.Kinds[0]
-	e, ok := c.event(kind)
-	if !ok {
-		return nil, fmt.Errorf("alert kind %s is not configured", kind)
-	}
+func newSlack(_ Config, u destination.Use[Event], d destination.Deps) (destination.Destination, error) {
+	e := u.Settings
 	client, err := d.HTTP(destination.HTTPOptions{})
 	if err != nil {
 		return nil, err
@@ -89,7 +80,7 @@ func newSlack(c Config, i destination.Instance, d destination.Deps) (destination
 	return &slack{
 		event: e, client: client, log: d.Log, basic: basic,
 		templates: template.NewSet(template.SlackJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		source:    template.Source{Files: e.templateFiles(d), Builtin: template.BuiltinName(kind)},
+		files:     e.templateFiles(d), builtin: template.BuiltinName,
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
@@ -152,7 +143,7 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 
 // formatted renders the template, then the built-in one, then does without.
 func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map[string]any, from string) {
-	rendered, err := s.templates.Render(s.source, fields)
+	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
 	if rendered.Warning != nil && !rendered.Repeated {
 		s.log.Warn("template cannot be used, sending the built-in layout",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))

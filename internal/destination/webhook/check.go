@@ -6,21 +6,9 @@ import (
 	"butler/internal/destination"
 )
 
-// check lists what is wrong with the section, and what of it does nothing.
-func check(c Config, d destination.Deps) destination.Problems {
-	if !c.Enable {
-		return nil
-	}
-	var problems destination.Problems
-	for _, e := range c.events() {
-		for i, w := range e.Webhooks {
-			problems = append(problems, w.check(d).Below(e.path(i))...)
-		}
-	}
-	return problems
-}
-
-func (w Webhook) check(d destination.Deps) destination.Problems {
+// check lists what is wrong with an address, and what of it does nothing.
+func check(_ Config, u destination.Use[Target], d destination.Deps) destination.Problems {
+	w := u.Settings.Webhook
 	var p destination.Problems
 	target, err := url.Parse(w.WebhookURL.Reveal())
 	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {

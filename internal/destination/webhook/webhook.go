@@ -38,8 +38,9 @@ var schema []byte
 
 // Definition describes the destination.
 func Definition() destination.Definition {
-	return destination.Define(name, destination.Spec[Config]{
-		Section: "webhookNotification", Schema: schema, Check: check, Instances: instances, New: build,
+	return destination.Define(name, destination.Spec[Config, Target]{
+		Section: "webhookNotification", Route: name, Schema: schema, Enabled: func(c Config) bool { return c.Enable },
+		Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
 
@@ -72,63 +73,56 @@ type Cert struct {
 	CertCA             string
 }
 
-// event is an alert kind with its part of the configuration.
-type event struct {
-	kind    messages.AlertKind
-	section string
-	Event
+// Target is one address with the limit on its calls.
+type Target struct {
+	Webhook `mapstructure:",squash"`
+	// RateLimit is in seconds; 0 means none.
+	RateLimit int
 }
 
-// path names the key of one webhook.
-func (e event) path(index int) string { return fmt.Sprintf("%s.webhooks[%d]", e.section, index) }
-
-func (c Config) events() []event {
-	return []event{
-		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
-		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
-	}
-}
-
-func instanceName(kind messages.AlertKind, index int) string {
-	return fmt.Sprintf("%s/%s/%d", name, kind, index+1)
-}
-
-func instances(c Config) []destination.Instance {
+// uses lists the addresses of all sections.
+func uses(c Config) []destination.Use[Target] {
 	if !c.Enable {
 		return nil
 	}
-	var out []destination.Instance
-	for _, e := range c.events() {
-		for i := range e.Webhooks {
-			out = append(out, destination.Instance{
-				Name: instanceName(e.kind, i), Path: e.path(i), Kinds: []messages.AlertKind{e.kind},
-				Needs:  destination.Needs{App: true, Owner: true},
-				Window: time.Duration(e.RateLimit) * time.Second, Timeout: timeout,
+	var out []destination.Use[Target]
+	for _, e := range []struct {
+		kind    messages.AlertKind
+		section string
+		Event
+	}{
+		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
+		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
+	} {
+		for i, w := range e.Webhooks {
+			out = append(out, destination.Use[Target]{
+				Name: fmt.Sprintf("%s/%d", e.kind, i+1), Path: fmt.Sprintf("webhookNotification.%s.webhooks[%d]", e.section, i),
+				Kinds: []messages.AlertKind{e.kind}, Settings: Target{Webhook: w, RateLimit: e.RateLimit},
 			})
 		}
 	}
 	return out
 }
 
-// build returns the webhook of an instance, or, when its CA file is not there, a
+func instance(_ Config, u destination.Use[Target]) destination.Instance {
+	return destination.Instance{
+		Needs:  destination.Needs{App: true, Owner: true},
+		Window: time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
+	}
+}
+
+// build returns the webhook of a use, or, when its CA file is not there, a
 // stand-in that says so to everybody who asks: files come and go, and one that
 // is missing must not keep the program from starting.
-func build(c Config, i destination.Instance, d destination.Deps) (destination.Destination, error) {
-	for _, e := range c.events() {
-		for index, w := range e.Webhooks {
-			if instanceName(e.kind, index) != i.Name {
-				continue
-			}
-			sender, err := newSender(w, d)
-			if err != nil {
-				err = fmt.Errorf("webhook %d of %s (%s): %w", index+1, e.kind, httpc.Sanitise(w.Description, 100), err)
-				d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(i.Name), zap.String("description", w.Description), logx.Err(err))
-				return &unusable{err: destination.Misconfigured(err)}, nil
-			}
-			return sender, nil
-		}
+func build(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
+	w := u.Settings.Webhook
+	sender, err := newSender(w, d)
+	if err != nil {
+		err = fmt.Errorf("webhook %s (%s): %w", u.Name, httpc.Sanitise(w.Description, 100), err)
+		d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(name+"/"+u.Name), zap.String("description", w.Description), logx.Err(err))
+		return &unusable{err: destination.Misconfigured(err)}, nil
 	}
-	return nil, fmt.Errorf("BUG: no webhook is called %q", i.Name)
+	return sender, nil
 }
 
 // sender delivers to one address.

@@ -1,0 +1,248 @@
+package destination
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"butler/internal/qlik"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// Route sends the alerts that match to the destinations that its entries name.
+// Routes are asked in order; one that matches ends the matching unless it continues.
+type Route struct {
+	Name     string
+	Match    Match
+	Continue bool
+	// Kinds are the alert kinds that Match.Events names. Frozen.
+	Kinds []messages.AlertKind
+}
+
+// Match is what an alert must be like. An empty list is no condition; of a list,
+// one text is enough. Texts compare exactly, node names whatever their letter case.
+type Match struct {
+	// Events are alert kinds, or an outcome: failed, aborted or succeeded, of any task.
+	Events []string
+	// TaskTypes are the names of qlik.TaskTypes.
+	TaskTypes []string
+	// Tasks and Apps are IDs or names.
+	Tasks, Apps       []string
+	TaskTags, AppTags []string
+	// Custom properties with their values.
+	TaskCustomProperties, AppCustomProperties []messages.Property
+	// Streams are names or IDs.
+	Streams []string
+	// Nodes are host names of Qlik Sense nodes.
+	Nodes []string
+}
+
+// ReadRoutes reads the section routes.
+func ReadRoutes(decode Decode) ([]Route, error) {
+	var routes []Route
+	if err := decode("routes", &routes); err != nil {
+		return nil, fmt.Errorf("read section routes: %w", err)
+	}
+	for i := range routes {
+		routes[i].Kinds = routes[i].Match.kinds()
+	}
+	return routes, nil
+}
+
+// useName names the nth entry that a route has for a destination.
+func (r Route) useName(n int) string {
+	if n == 0 {
+		return "routes/" + r.Name
+	}
+	return fmt.Sprintf("routes/%s/%d", r.Name, n+1)
+}
+
+var routeName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
+
+// CheckRoutes finds what is wrong with the routes themselves; what they hand to
+// a destination is the destination's to check.
+func CheckRoutes(decode Decode) (Problems, error) {
+	routes, err := ReadRoutes(decode)
+	if err != nil {
+		return nil, err
+	}
+	var p Problems
+	for i, r := range routes {
+		at := fmt.Sprintf("routes[%d]", i)
+		if !routeName.MatchString(r.Name) {
+			p.Wrong(at+".name", "is no name for a route", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
+		}
+		same := func(o Route) bool { return strings.EqualFold(o.Name, r.Name) }
+		if slices.IndexFunc(routes, same) < i {
+			p.Wrong(at+".name", "is the name of an earlier route, too", "give every route a name of its own")
+		}
+		for n, event := range r.Match.Events {
+			if len(kindsOf(event)) == 0 {
+				p.Wrong(fmt.Sprintf("%s.match.events[%d]", at, n), "is no event", "use failed, aborted, succeeded, or one of "+kindList())
+			}
+		}
+		for n, name := range r.Match.TaskTypes {
+			if !slices.ContainsFunc(qlik.TaskTypes(), func(t qlik.TaskType) bool { return t.String() == name }) {
+				p.Wrong(fmt.Sprintf("%s.match.taskTypes[%d]", at, n), "is no type of a task", "use one of "+typeList())
+			}
+		}
+	}
+	return p, nil
+}
+
+func kindList() string {
+	var names []string
+	for _, k := range messages.AllKinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+func typeList() string {
+	var names []string
+	for _, t := range qlik.TaskTypes() {
+		names = append(names, t.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// kindsOf returns the alert kinds that an event of a match stands for.
+func kindsOf(event string) []messages.AlertKind {
+	if slices.Contains(messages.AllKinds(), messages.AlertKind(event)) {
+		return []messages.AlertKind{messages.AlertKind(event)}
+	}
+	var out []messages.AlertKind
+	for _, k := range messages.TaskKinds() {
+		if string(template.OutcomeOf(k)) == event {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// kinds returns the alert kinds that can match.
+func (m Match) kinds() []messages.AlertKind {
+	if len(m.Events) == 0 {
+		return messages.AllKinds()
+	}
+	var out []messages.AlertKind
+	for _, event := range m.Events {
+		for _, k := range kindsOf(event) {
+			if !slices.Contains(out, k) {
+				out = append(out, k)
+			}
+		}
+	}
+	return out
+}
+
+// answer says whether an alert matches. Unknown is what a look-up that failed leaves.
+type answer uint8
+
+const (
+	no answer = iota
+	unknown
+	yes
+)
+
+// fact is one thing that a match can ask of an alert.
+type fact struct {
+	// key is the name of the condition in the configuration.
+	key    string
+	wanted func(Match) []string
+	has    func(*messages.Alert) []string
+	// of says which look-up tells it; neither for what the event itself says.
+	ofTask, ofApp bool
+	fold          bool
+}
+
+// facts is the one table of conditions, beside the events.
+var facts = []fact{
+	{key: "taskTypes", wanted: func(m Match) []string { return m.TaskTypes }, has: taskType, ofTask: true},
+	{key: "tasks", wanted: func(m Match) []string { return m.Tasks }, has: func(a *messages.Alert) []string {
+		return []string{a.Event.TaskID, a.Event.TaskName}
+	}},
+	{key: "taskTags", wanted: func(m Match) []string { return m.TaskTags }, has: func(a *messages.Alert) []string { return a.Task.Tags }, ofTask: true},
+	{
+		key: "taskCustomProperties", wanted: func(m Match) []string { return pairs(m.TaskCustomProperties) },
+		has: func(a *messages.Alert) []string { return pairs(a.Task.CustomProperties) }, ofTask: true,
+	},
+	{key: "apps", wanted: func(m Match) []string { return m.Apps }, has: func(a *messages.Alert) []string {
+		return []string{a.Event.AppID, a.Event.AppName, a.Task.AppID, a.Task.AppName, a.App.ID, a.App.Name}
+	}},
+	{key: "appTags", wanted: func(m Match) []string { return m.AppTags }, has: func(a *messages.Alert) []string { return a.App.Tags }, ofApp: true},
+	{
+		key: "appCustomProperties", wanted: func(m Match) []string { return pairs(m.AppCustomProperties) },
+		has: func(a *messages.Alert) []string { return pairs(a.App.CustomProperties) }, ofApp: true,
+	},
+	{key: "streams", wanted: func(m Match) []string { return m.Streams }, has: func(a *messages.Alert) []string {
+		return []string{a.App.StreamName, a.App.StreamID}
+	}, ofApp: true},
+	{key: "nodes", wanted: func(m Match) []string { return m.Nodes }, has: func(a *messages.Alert) []string {
+		return []string{a.Event.HostName, a.Service.Host}
+	}, fold: true},
+}
+
+func taskType(a *messages.Alert) []string {
+	if a.TaskEvent() {
+		return []string{a.Task.Type.String()}
+	}
+	return nil
+}
+
+func pairs(in []messages.Property) []string {
+	out := make([]string, 0, len(in))
+	for _, p := range in {
+		out = append(out, p.Name+"="+p.Value)
+	}
+	return out
+}
+
+// missing reports that the look-up which tells the fact is still out, or has failed.
+func (f fact) missing(a *messages.Alert) bool {
+	hasApp := a.Event.AppID != "" || a.Task.AppID != ""
+	return f.ofTask && a.TaskEvent() && !a.Task.Known || f.ofApp && hasApp && !a.App.Known
+}
+
+// asks reports whether a match has the fact as a condition.
+func (f fact) asks(m Match) bool { return len(f.wanted(m)) > 0 }
+
+func (f fact) holds(m Match, a *messages.Alert) bool {
+	has := f.has(a)
+	return slices.ContainsFunc(f.wanted(m), func(want string) bool {
+		return want != "" && slices.ContainsFunc(has, func(got string) bool {
+			return got == want || f.fold && strings.EqualFold(got, want)
+		})
+	})
+}
+
+// matches says whether the route is for an alert, and why it is not.
+func (r Route) matches(a *messages.Alert) (got answer, why string) {
+	if !slices.Contains(r.Kinds, a.Kind) {
+		return no, "the route is not for this event"
+	}
+	got = yes
+	for _, f := range facts {
+		switch {
+		case !f.asks(r.Match):
+		case f.missing(a):
+			got = unknown
+		case !f.holds(r.Match, a):
+			return no, fmt.Sprintf("the route wants match.%s to be %s", f.key, strings.Join(f.wanted(r.Match), " or "))
+		}
+	}
+	return got, ""
+}
+
+// needs is what the conditions want looked up.
+func (m Match) needs() Needs {
+	var out Needs
+	for _, f := range facts {
+		if f.asks(m) {
+			out.Task, out.App = out.Task || f.ofTask, out.App || f.ofApp
+		}
+	}
+	return out
+}

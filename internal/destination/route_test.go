@@ -1,0 +1,218 @@
+package destination_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/destination"
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// daily is the alert that the rows of the tests below look at.
+func daily() messages.Alert {
+	return messages.Alert{
+		ID: "alert", Kind: failed,
+		Event: messages.TaskEvent{TaskID: "t-1", TaskName: "Daily", AppID: "a-1", AppName: "Sales", HostName: "node1"},
+		Task: messages.Task{
+			Known: true, Type: qlik.TaskReload, Tags: []string{"night", "Finance"},
+			CustomProperties: []messages.Property{{Name: "team", Value: "BI"}, {Name: "tier", Value: "1"}},
+		},
+		App: messages.App{Known: true, ID: "a-1", StreamName: "Everyone", StreamID: "s-1", Tags: []string{"gold"},
+			CustomProperties: []messages.Property{{Name: "owner", Value: "Bo"}}},
+	}
+}
+
+// routed builds a table of one instance per route, called after it, and "section".
+func routed(t *testing.T, routes ...destination.Route) *destination.Table {
+	t.Helper()
+	var entries [][]string
+	for range routes {
+		entries = append(entries, []string{"x"})
+	}
+	decode := configured(sampleSection{Names: []string{"section"}}, routes, entries...)
+	built, err := destination.Define("sample", sampleSpec()).Build(decode, nopDeps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	built = append(built, destination.Built{Instance: destination.Instance{Name: "store", Kinds: messages.AllKinds(), Store: true}})
+	read, err := destination.ReadRoutes(decode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := destination.NewTable(built, read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// told lists the instances that are told, in order.
+func told(table *destination.Table, a messages.Alert) []string {
+	notices, _ := table.Route(&a, true, now)
+	var out []string
+	for _, n := range notices {
+		out = append(out, strings.TrimPrefix(strings.TrimPrefix(n.Instance, "sample/"), "routes/"))
+	}
+	return out
+}
+
+func TestRoute_theFirstThatMatchesCountsUnlessItContinues(t *testing.T) {
+	night := destination.Match{TaskTags: []string{"night"}}
+	day := destination.Match{TaskTags: []string{"day"}}
+	for name, row := range map[string]struct {
+		routes []destination.Route
+		want   []string
+	}{
+		"none matches":                  {[]destination.Route{{Name: "a", Match: day}}, []string{"section", "store"}},
+		"the first ends the matching":   {[]destination.Route{{Name: "a", Match: night}, {Name: "b"}}, []string{"a", "store"}},
+		"the first continues":           {[]destination.Route{{Name: "a", Match: night, Continue: true}, {Name: "b"}, {Name: "c"}}, []string{"a", "b", "store"}},
+		"all continue":                  {[]destination.Route{{Name: "a", Continue: true}, {Name: "b", Continue: true}}, []string{"section", "a", "b", "store"}},
+		"another event ends nothing":    {[]destination.Route{{Name: "a", Match: destination.Match{Events: []string{"succeeded"}}}}, []string{"section", "store"}},
+		"a later one does not undo it":  {[]destination.Route{{Name: "a", Match: night}, {Name: "b", Match: night, Continue: true}}, []string{"a", "store"}},
+		"stores are never out of reach": {[]destination.Route{{Name: "a"}}, []string{"a", "store"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(row.want, told(routed(t, row.routes...), daily())); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRoute_matchesOnWhatItNames(t *testing.T) {
+	pair := func(name, value string) []messages.Property { return []messages.Property{{Name: name, Value: value}} }
+	rows := map[string]struct {
+		match destination.Match
+		want  bool
+	}{
+		"nothing":                   {destination.Match{}, true},
+		"event":                     {destination.Match{Events: []string{"reload_task_failed"}}, true},
+		"outcome":                   {destination.Match{Events: []string{"aborted", "failed"}}, true},
+		"other event":               {destination.Match{Events: []string{"reload_task_aborted"}}, false},
+		"task type":                 {destination.Match{TaskTypes: []string{"reload"}}, true},
+		"other task type":           {destination.Match{TaskTypes: []string{"distribute", "preload"}}, false},
+		"task by name":              {destination.Match{Tasks: []string{"Daily"}}, true},
+		"task by ID":                {destination.Match{Tasks: []string{"t-0", "t-1"}}, true},
+		"other task":                {destination.Match{Tasks: []string{"daily"}}, false},
+		"task tag":                  {destination.Match{TaskTags: []string{"x", "Finance"}}, true},
+		"task tag is exact":         {destination.Match{TaskTags: []string{"finance"}}, false},
+		"app":                       {destination.Match{Apps: []string{"Sales"}}, true},
+		"app tag":                   {destination.Match{AppTags: []string{"gold"}}, true},
+		"other app tag":             {destination.Match{AppTags: []string{"night"}}, false},
+		"task property":             {destination.Match{TaskCustomProperties: pair("team", "BI")}, true},
+		"the value of another":      {destination.Match{TaskCustomProperties: pair("team", "1")}, false},
+		"app property":              {destination.Match{AppCustomProperties: pair("owner", "Bo")}, true},
+		"stream by name":            {destination.Match{Streams: []string{"Everyone"}}, true},
+		"stream by ID":              {destination.Match{Streams: []string{"s-1"}}, true},
+		"node in any letter case":   {destination.Match{Nodes: []string{"NODE1"}}, true},
+		"other node":                {destination.Match{Nodes: []string{"node2"}}, false},
+		"all conditions hold":       {destination.Match{TaskTags: []string{"night"}, Nodes: []string{"node1"}}, true},
+		"one condition of two":      {destination.Match{TaskTags: []string{"night"}, Nodes: []string{"node2"}}, false},
+		"an empty text is no match": {destination.Match{Nodes: []string{""}}, false},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			a := daily()
+			table := routed(t, destination.Route{Name: "a", Match: row.match})
+			got := told(table, a)[0] == "a"
+			if got != row.want {
+				t.Errorf("matches: %t, want %t", got, row.want)
+			}
+			notices, without := table.Route(&a, true, now)
+			if len(notices)+len(without) != 3 && row.match.Events == nil {
+				t.Errorf("want all three instances accounted for, got %v and %v", notices, without)
+			}
+		})
+	}
+}
+
+func TestRoute_saysWhyARouteIsNotTaken(t *testing.T) {
+	a := daily()
+	_, without := routed(t,
+		destination.Route{Name: "a", Match: destination.Match{TaskTags: []string{"day", "noon"}}},
+		destination.Route{Name: "b"},
+	).Route(&a, true, now)
+	want := []destination.Verdict{
+		{Instance: "sample/section", Reason: `route "b" matched before and does not continue`},
+		{Instance: "sample/routes/a", Reason: "the route wants match.taskTags to be day or noon"},
+	}
+	if diff := cmp.Diff(want, without); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An alert is rather told twice than to nobody.
+func TestRoute_tellsAndEndsNothingWhileItCannotBeJudged(t *testing.T) {
+	for name, row := range map[string]struct {
+		match destination.Match
+		alter func(*messages.Alert)
+		want  []string
+	}{
+		"the task is not known": {
+			destination.Match{TaskTags: []string{"day"}},
+			func(a *messages.Alert) { a.Task = messages.Task{} },
+			[]string{"section", "a", "store"},
+		},
+		"the app is not known": {
+			destination.Match{Streams: []string{"Nobody"}},
+			func(a *messages.Alert) { a.App = messages.App{} },
+			[]string{"section", "a", "store"},
+		},
+		"there is no app": {
+			destination.Match{Streams: []string{"Everyone"}},
+			func(a *messages.Alert) { a.App, a.Event.AppID = messages.App{}, "" },
+			[]string{"section", "store"},
+		},
+		"another condition fails": {
+			destination.Match{Streams: []string{"Everyone"}, Nodes: []string{"node2"}},
+			func(a *messages.Alert) { a.App = messages.App{} },
+			[]string{"section", "store"},
+		},
+		"what is monitored has no task": {
+			destination.Match{TaskTags: []string{"night"}},
+			func(a *messages.Alert) {
+				*a = messages.Alert{Kind: messages.ServiceStopped, Service: messages.Service{Host: "node1"}}
+			},
+			[]string{"store"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := daily()
+			row.alter(&a)
+			if diff := cmp.Diff(row.want, told(routed(t, destination.Route{Name: "a", Match: row.match}), a)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestNeedsOf_hasWhatTheConditionsLookAt(t *testing.T) {
+	table := routed(t, destination.Route{Name: "a", Match: destination.Match{Streams: []string{"Everyone"}}})
+	a := daily()
+	a.App = messages.App{}
+	if got := table.NeedsOf(&a); !got.App || got.Task {
+		t.Errorf("want the app alone, got %+v", got)
+	}
+	if got := table.Needs(failed); !got.App {
+		t.Errorf("want the app among what the event may need, got %+v", got)
+	}
+}
+
+func TestCheckRoutes_listsEveryMistake(t *testing.T) {
+	got, err := destination.CheckRoutes(configured(sampleSection{}, []destination.Route{
+		{Name: "night", Match: destination.Match{Events: []string{"failed", "reload_failed"}, TaskTypes: []string{"Reload"}}},
+		{Name: "Night"},
+		{Name: "a/b"},
+	}))
+	var paths []string
+	for _, p := range got {
+		paths = append(paths, p.Path)
+	}
+	want := []string{"routes[0].match.events[1]", "routes[0].match.taskTypes[0]", "routes[1].name", "routes[2].name"}
+	if diff := cmp.Diff(want, paths); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+}

@@ -1,0 +1,124 @@
+package destination
+
+import (
+	"fmt"
+
+	"butler/messages"
+)
+
+// Use is one place of the configuration that sends alerts through a destination:
+// a section of the destination's own, or an entry of a route.
+type Use[S any] struct {
+	// Name is unique among the uses of a destination: "reload_task_failed", "routes/night".
+	Name string
+	// Path names the key that configures it, from the root of the configuration:
+	// "slackNotification.reloadTaskFailure", "routes[0].slack[1]".
+	Path string
+	// Kinds are the alert kinds it carries.
+	Kinds []messages.AlertKind
+	// Settings are what the operator wrote there.
+	Settings S
+
+	// route is the number of the route it stands in, from 1; 0 outside of routes.
+	route int
+	// broken says that its settings cannot work.
+	broken *Problem
+}
+
+// uses lists everything that sends alerts through the destination, with what is
+// wrong with it. Warnings are among the problems, and break nothing.
+func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
+	var c C
+	if err := decode(s.Section, &c); err != nil {
+		return c, nil, nil, fmt.Errorf("read section %s: %w", s.Section, err)
+	}
+	if s.Read != nil {
+		if err := s.Read(decode, &c); err != nil {
+			return c, nil, nil, fmt.Errorf("read what section %s needs: %w", s.Section, err)
+		}
+	}
+	routed, problems, err := s.routed(c, decode)
+	if err != nil {
+		return c, nil, nil, err
+	}
+	uses := append(s.Uses(c), routed...)
+	if len(uses) == 0 {
+		return c, nil, problems, nil
+	}
+	shared, broken := s.check(c, uses, d)
+	problems = append(problems, shared...)
+	if broken != nil {
+		for i := range uses {
+			uses[i].broken = broken
+		}
+	}
+	return c, s.expand(c, uses), problems, nil
+}
+
+// check finds what is wrong with the keys that all uses share, which breaks all
+// of them, and with each use alone.
+func (s Spec[C, S]) check(c C, uses []Use[S], d Deps) (Problems, *Problem) {
+	var problems Problems
+	if s.Check != nil {
+		problems = s.Check(c, d)
+	}
+	broken := problems.first()
+	for i := range uses {
+		if s.CheckUse == nil {
+			break
+		}
+		own := s.CheckUse(c, uses[i], d).Below(uses[i].Path)
+		uses[i].broken = own.first()
+		problems = append(problems, own...)
+	}
+	return problems, broken
+}
+
+// expand splits the uses that need several queues.
+func (s Spec[C, S]) expand(c C, uses []Use[S]) []Use[S] {
+	if s.Expand == nil {
+		return uses
+	}
+	var out []Use[S]
+	for _, u := range uses {
+		if u.broken != nil {
+			out = append(out, u)
+			continue
+		}
+		for _, part := range s.Expand(c, u) {
+			part.route = u.route
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// routed lists the entries that routes have for the destination. They count
+// while the destination's master switch is on.
+func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
+	if s.Route == "" {
+		return nil, nil, nil
+	}
+	routes, err := ReadRoutes(decode)
+	if err != nil || len(routes) == 0 {
+		return nil, nil, err
+	}
+	var entries [][]S
+	if err := decode("routes[]."+s.Route, &entries); err != nil {
+		return nil, nil, fmt.Errorf("read what the routes have for %s: %w", s.Route, err)
+	}
+	var out []Use[S]
+	var problems Problems
+	for r, list := range entries {
+		path := fmt.Sprintf("routes[%d].%s", r, s.Route)
+		if len(list) > 0 && !s.Enabled(c) {
+			problems.Warn(path, fmt.Sprintf("tells nobody, because %s.enable is false", s.Section), "set "+s.Section+".enable to true")
+			continue
+		}
+		for n, settings := range list {
+			use := Use[S]{Name: routes[r].useName(n), Path: fmt.Sprintf("%s[%d]", path, n), Kinds: routes[r].Kinds, Settings: settings, route: r + 1}
+			out = append(out, use)
+		}
+	}
+	return out, problems, nil
+}

@@ -1,0 +1,121 @@
+package messages
+
+import "slices"
+
+// The alert kinds of what is watched beside the tasks. They have an alert's way
+// to the destinations, and no task event.
+const (
+	// ServiceStopped and ServiceStarted are changes of state of a Windows service.
+	ServiceStopped AlertKind = "windows_service_stopped"
+	ServiceStarted AlertKind = "windows_service_started"
+	// ServiceStatus is the state of a Windows service at every poll.
+	ServiceStatus AlertKind = "windows_service_status"
+	// LicenseStatus is the state of the server licence at every check.
+	LicenseStatus AlertKind = "server_license_status"
+	// LicenseExpiring says that the server licence ends soon, or has ended.
+	LicenseExpiring AlertKind = "server_license_expiring"
+	// CloudReloadFailed is a failed app reload in Qlik Cloud.
+	CloudReloadFailed AlertKind = "cloud_app_reload_failed"
+)
+
+// MonitoredKinds lists them, in the order of the documentation.
+func MonitoredKinds() []AlertKind {
+	return []AlertKind{ServiceStopped, ServiceStarted, ServiceStatus, LicenseStatus, LicenseExpiring, CloudReloadFailed}
+}
+
+// AllKinds lists every alert kind there is.
+func AllKinds() []AlertKind { return slices.Concat(TaskKinds(), MonitoredKinds()) }
+
+// Service is a Windows service as the monitor sees it.
+type Service struct {
+	// Host is the machine as it is configured.
+	Host string `json:"host"`
+	// Name is the service's own name, FriendlyName the operator's.
+	Name         string `json:"name"`
+	FriendlyName string `json:"friendlyName,omitempty"`
+	DisplayName  string `json:"displayName,omitempty"`
+	// StartType is Automatic, Manual or Disabled.
+	StartType string `json:"startType,omitempty"`
+	ExePath   string `json:"exePath,omitempty"`
+	// Dependencies are names of services. Frozen.
+	Dependencies []string `json:"dependencies,omitempty"`
+	// Status is STOPPED, RUNNING or another state of the service control manager;
+	// PreviousStatus is the one before.
+	Status         string `json:"status"`
+	PreviousStatus string `json:"previousStatus,omitempty"`
+}
+
+// License is the server licence at one check.
+type License struct {
+	Expired bool `json:"expired"`
+	// ExpiryDate is the text in the licence, such as "2026-12-31"; "" when it names none.
+	ExpiryDate string `json:"expiryDate,omitempty"`
+	// DaysLeft is negative after the expiry. It only counts when DaysKnown.
+	DaysLeft  int  `json:"daysLeft"`
+	DaysKnown bool `json:"daysKnown"`
+}
+
+// CloudReload is what the event of a Qlik Cloud app reload says, and what the
+// tenant knows of it. The app, its owner, the times and the script log stand
+// where those of a task do.
+type CloudReload struct {
+	TenantID string `json:"tenantId"`
+	// TenantComment, TenantURL, QMC and Hub are of the configuration.
+	TenantComment string `json:"tenantComment,omitempty"`
+	TenantURL     string `json:"tenantUrl,omitempty"`
+	QMC           string `json:"qmc,omitempty"`
+	Hub           string `json:"hub,omitempty"`
+	// UserID and UserName are of the user who started the reload.
+	UserID   string `json:"userId,omitempty"`
+	UserName string `json:"userName,omitempty"`
+	ReloadID string `json:"reloadId,omitempty"`
+	// Trigger is hub, chronos, external, automations or data-refresh.
+	Trigger          string `json:"trigger,omitempty"`
+	Source           string `json:"source,omitempty"`
+	EventType        string `json:"eventType,omitempty"`
+	EventTypeVersion string `json:"eventTypeVersion,omitempty"`
+	// EventTime is the ISO text of the event.
+	EventTime string `json:"eventTime,omitempty"`
+	// Status is the event's, ExecutionStatus the reload record's.
+	Status          string `json:"status,omitempty"`
+	ExecutionStatus string `json:"executionStatus,omitempty"`
+	ErrorCode       string `json:"errorCode,omitempty"`
+	ErrorMessage    string `json:"errorMessage,omitempty"`
+	LogMessage      string `json:"logMessage,omitempty"`
+	// UsageDuration is an ISO 8601 duration, such as "PT42S".
+	UsageDuration string `json:"usageDuration,omitempty"`
+	// Statements is opaque.
+	Statements                string `json:"statements,omitempty"`
+	EndedWithMemoryConstraint bool   `json:"endedWithMemoryConstraint"`
+	DirectQueryMode           bool   `json:"directQueryMode"`
+	PartialReload             bool   `json:"partialReload"`
+	SessionApp                bool   `json:"sessionApp"`
+	SkipStore                 bool   `json:"skipStore"`
+	// Sizes are in bytes. RowLimit is -1 without one.
+	PeakMemoryBytes int64 `json:"peakMemoryBytes"`
+	SizeMemoryBytes int64 `json:"sizeMemoryBytes"`
+	RowLimit        int64 `json:"rowLimit"`
+	// SectionAccess and Thumbnail are of the app; OwnerPicture is a web address.
+	SectionAccess bool   `json:"sectionAccess"`
+	Thumbnail     string `json:"thumbnail,omitempty"`
+	OwnerPicture  string `json:"ownerPicture,omitempty"`
+}
+
+// Subject names what an alert is about: the task, the service on its host, the
+// licence, the app in the cloud. It is what suppression counts by.
+func (a *Alert) Subject() string {
+	switch a.Kind {
+	case ServiceStopped, ServiceStarted, ServiceStatus:
+		return a.Service.Host + "|" + a.Service.Name
+	case LicenseStatus, LicenseExpiring:
+		return "license"
+	case CloudReloadFailed:
+		return a.App.ID
+	default:
+		return a.Event.TaskID
+	}
+}
+
+// TaskEvent reports whether the alert is about a task, rather than about
+// something that is monitored.
+func (a *Alert) TaskEvent() bool { return !slices.Contains(MonitoredKinds(), a.Kind) }
