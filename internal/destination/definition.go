@@ -66,8 +66,8 @@ type Spec[C, S any] struct {
 	// Read completes C with what stands in other sections, such as accounts and
 	// switches; nil when the section says it all.
 	Read func(decode Decode, c *C) error
-	// Enabled is the master switch, "enable" in the section. Without it routes
-	// cannot use the destination.
+	// Enabled is the master switch, "enable" in the section; nil without one.
+	// Routes only use a destination that is switched on.
 	Enabled func(c C) bool
 	// Uses lists what the sections switch on.
 	Uses func(c C) []Use[S]

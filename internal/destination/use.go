@@ -42,7 +42,7 @@ func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
 		return c, nil, nil, err
 	}
 	uses := append(s.Uses(c), routed...)
-	if len(uses) == 0 {
+	if len(uses) == 0 && (s.Enabled == nil || !s.Enabled(c)) {
 		return c, nil, problems, nil
 	}
 	shared, broken := s.check(c, uses, d)

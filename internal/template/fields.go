@@ -24,28 +24,37 @@ type FieldOptions struct {
 	Version string
 }
 
-// Fields returns everything that a template may show of a notice, for every
-// kind of task alert under the same names. Values are string, bool, int, int64,
-// nil, []any, map[string]any and handlebars.Named. What could not be looked up
-// is empty text, or nil where a number or a boolean would lie. Texts are valid
-// UTF-8 without control characters other than line breaks and tabs.
+// Fields returns everything that a template may show of a notice: what an alert
+// is about under the same names for every kind that has it. Values are string,
+// bool, int, int64, nil, []any, map[string]any and handlebars.Named. What could
+// not be looked up is empty text, or nil where a number or a boolean would lie.
+// Texts are valid UTF-8 without control characters other than line breaks and tabs.
 func Fields(n messages.Notice, o FieldOptions) map[string]any {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
 	a := n.Alert
 	out := map[string]any{
-		"alertKind": string(a.Kind), "alertTitle": TitleOf(a), "alertOutcome": string(OutcomeOf(a.Kind)),
+		"alertKind": string(a.Kind), "alertTitle": TitleOf(a), "alertOutcome": string(OutcomeOf(a.Kind)), "alertSubject": SubjectOf(a),
 		"degraded": texts(a.Degraded), "suppressedAlerts": n.SuppressedBefore, "testAlert": a.Test,
 		"alertNotes": texts(notes(n)), "butlerVersion": o.Version,
 	}
-	maps.Copy(out, eventFields(a, o))
-	maps.Copy(out, taskFields(a.Task))
-	maps.Copy(out, appFields(a.App))
-	maps.Copy(out, ownerFields(a.Owner))
-	maps.Copy(out, executionFields(a.Execution, o.Location))
-	maps.Copy(out, scriptLogFields(a, o))
 	maps.Copy(out, linkFields(a, o.Links))
+	switch a.Kind {
+	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
+		maps.Copy(out, serviceFields(a.Service))
+	case messages.LicenseStatus, messages.LicenseExpiring:
+		maps.Copy(out, licenseFields(a.License))
+	case messages.CloudReloadFailed:
+		maps.Copy(out, cloudFields(a, o))
+	default:
+		maps.Copy(out, eventFields(a, o))
+		maps.Copy(out, taskFields(a.Task))
+		maps.Copy(out, appFields(a.App))
+		maps.Copy(out, ownerFields(a.Owner))
+		maps.Copy(out, executionFields(a.Execution, o.Location))
+		maps.Copy(out, scriptLogFields(a, o))
+	}
 	MapTexts(out, printable)
 	return out
 }

@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,35 @@ var documented = strings.Fields(`
 	qlikSenseQMC qlikSenseHub genericUrls butlerVersion
 	appOwnerName appOwnerUserId appOwnerUserDirectory appOwnerEmail
 	degraded suppressedAlerts`)
+
+// The fields that are documented of what is monitored.
+var (
+	common            = strings.Fields(`qlikSenseQMC qlikSenseHub genericUrls butlerVersion degraded suppressedAlerts alertTitle alertSubject`)
+	documentedService = strings.Fields(`host serviceStatus servicePrevStatus serviceName serviceDisplayName serviceFriendlyName
+		serviceStartType serviceExePath`)
+	documentedLicense = strings.Fields(`licenseExpired expiryDateStr daysUntilExpiry`)
+	documentedCloud   = strings.Fields(`
+		tenantId userId tenantComment tenantUrl userName appId appName appUrl appDescription appHasSectionAccess appIsPublished
+		appPublishTime appThumbnail reloadTrigger source eventType eventTypeVersion endedWithMemoryConstraint isDirectQueryMode
+		isPartialReload isSessionApp isSkipStore peakMemoryBytes rowLimit sizeMemoryBytes appFileSize reloadId statements status
+		usageDuration errorCode errorMessage logMessage executionStatusText executionDuration executionStartTime executionStopTime
+		scriptLogSize scriptLogSizeRows scriptLogSizeCharacters scriptLogHead scriptLogTail scriptLogHeadCount scriptLogTailCount
+		appOwnerName appOwnerUserId appOwnerPicture appOwnerEmail`)
+)
+
+// documentedOf lists the documented fields of a kind.
+func documentedOf(kind messages.AlertKind) []string {
+	switch kind {
+	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
+		return slices.Concat(common, documentedService)
+	case messages.LicenseStatus, messages.LicenseExpiring:
+		return slices.Concat(common, documentedLicense)
+	case messages.CloudReloadFailed:
+		return slices.Concat(common, documentedCloud)
+	default:
+		return slices.Concat(common, documented)
+	}
+}
 
 func options() template.FieldOptions {
 	return template.FieldOptions{
@@ -63,7 +93,7 @@ func shown(t *testing.T, expression string, fields map[string]any) string {
 func TestFields_everyKindHasEveryDocumentedField(t *testing.T) {
 	for _, sample := range destinationtest.Alerts() {
 		fields := fieldsOf(sample.Alert)
-		for _, name := range documented {
+		for _, name := range documentedOf(sample.Alert.Kind) {
 			if _, ok := fields[name]; !ok {
 				t.Errorf("%s: field %s is missing", sample.Name, name)
 			}
@@ -210,10 +240,10 @@ func walk(v any, visit func(string)) {
 func TestPlainText_needsNoTemplate(t *testing.T) {
 	for _, sample := range destinationtest.Alerts() {
 		got := template.PlainText(fieldsOf(sample.Alert))
-		if !strings.HasPrefix(got, template.TitleOf(sample.Alert)+"\n") || !strings.Contains(got, destinationtest.TaskID) {
+		if !strings.HasPrefix(got, template.TitleOf(sample.Alert)+"\n") || sample.Alert.TaskEvent() && !strings.Contains(got, destinationtest.TaskID) {
 			t.Errorf("%s: want title and task ID, got %.200q", sample.Name, got)
 		}
-		if sample.Form == destinationtest.FormDegraded && !strings.Contains(got, "Details are missing") {
+		if len(sample.Alert.Degraded) > 0 && !strings.Contains(got, "Details are missing") {
 			t.Errorf("%s: not marked as degraded", sample.Name)
 		}
 	}
@@ -234,8 +264,33 @@ func TestTitleOf_claimsNoTypeThatCouldNotBeLookedUp(t *testing.T) {
 	}
 }
 
-func TestKinds_everyTaskAlertHasATitle(t *testing.T) {
-	for _, kind := range messages.TaskKinds() {
+func TestFields_aCloudReloadHasItsNumbersAsTexts(t *testing.T) {
+	fields := fieldsOf(destinationtest.Complete(messages.CloudReloadFailed))
+	for expression, want := range map[string]string{
+		"{{peakMemoryBytes}} {{rowLimit}} {{sizeMemoryBytes}} {{appFileSize}}": "123,456,789 -1 2,048 7,340,032",
+		"{{scriptLogSize}} {{scriptLogSizeRows}}":                              "60 60",
+		"{{executionDuration.minutes}}:{{executionDuration.seconds}}":          "0:42",
+		"{{appUrl}}":              "https://tenant.example.com/sense/app/" + destinationtest.AppID,
+		"{{userName}} {{status}}": "Anna Berg error",
+		"{{qlikSenseQMC}}":        "https://tenant.example.com/console",
+	} {
+		if got := shown(t, expression, fields); got != want {
+			t.Errorf("%s: want %q, got %q", expression, want, got)
+		}
+	}
+}
+
+func TestTitleOf_anExpiredLicenceIsNotAboutToExpire(t *testing.T) {
+	a := destinationtest.Complete(messages.LicenseExpiring)
+	before := template.TitleOf(a)
+	a.License.Expired = true
+	if after := template.TitleOf(a); before != "Server licence about to expire" || after != "Server licence has expired" {
+		t.Errorf("got %q, then %q", before, after)
+	}
+}
+
+func TestKinds_everyAlertHasATitle(t *testing.T) {
+	for _, kind := range messages.AllKinds() {
 		if template.Title(kind) == "" || template.OutcomeOf(kind) == "" {
 			t.Errorf("%s has no title or outcome", kind)
 		}

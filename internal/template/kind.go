@@ -1,6 +1,8 @@
 package template
 
 import (
+	"cmp"
+
 	"butler/internal/qlik"
 	"butler/messages"
 )
@@ -32,6 +34,12 @@ var kinds = map[messages.AlertKind]struct {
 	messages.ExternalProgramTaskSucceeded: {"", "External program task succeeded", Succeeded},
 	messages.UserSyncTaskFailed:           {"", "User sync task failed", Failed},
 	messages.UserSyncTaskSucceeded:        {"", "User sync task succeeded", Succeeded},
+	messages.ServiceStopped:               {"service-stopped", "Windows service stopped", Failed},
+	messages.ServiceStarted:               {"service-started", "Windows service started", Succeeded},
+	messages.ServiceStatus:                {"", "Windows service status", Succeeded},
+	messages.LicenseStatus:                {"", "Server licence status", Succeeded},
+	messages.LicenseExpiring:              {"", "Server licence about to expire", Failed},
+	messages.CloudReloadFailed:            {"failed-reload-qscloud", "App reload failed", Failed},
 }
 
 // BuiltinName returns the name of the template that ships for an alert kind,
@@ -50,8 +58,28 @@ func TitleOf(a messages.Alert) string {
 			return "Task " + string(OutcomeOf(a.Kind))
 		}
 		return Title(a.Kind)
+	case messages.LicenseExpiring:
+		if a.License.Expired {
+			return "Server licence has expired"
+		}
+		return Title(a.Kind)
 	default:
 		return Title(a.Kind)
+	}
+}
+
+// SubjectOf returns the name of what an alert is about: the task, the service
+// on its host, the app.
+func SubjectOf(a messages.Alert) string {
+	switch a.Kind {
+	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
+		return cmp.Or(a.Service.DisplayName, a.Service.Name) + " on " + a.Service.Host
+	case messages.LicenseStatus, messages.LicenseExpiring:
+		return "Qlik Sense"
+	case messages.CloudReloadFailed:
+		return cmp.Or(a.App.Name, a.App.ID)
+	default:
+		return cmp.Or(a.Event.TaskName, a.Task.Name, a.Event.TaskID)
 	}
 }
 

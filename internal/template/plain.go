@@ -19,6 +19,15 @@ var plainRows = []plainRow{
 	{"App ID", "appId"},
 	{"App owner", "appOwnerName"},
 	{"Stream", "appStreamName"},
+	{"Service", "serviceDisplayName"},
+	{"Service name", "serviceName"},
+	{"Host", "host"},
+	{"State", "serviceStatus"},
+	{"Before", "servicePrevStatus"},
+	{"Valid to", "expiryDateStr"},
+	{"Tenant", "tenantUrl"},
+	{"Reload ID", "reloadId"},
+	{"Error", "errorMessage"},
 	{"Result", "executionStatusText"},
 	{"Node", "executingNodeName"},
 	{"Reported by", "hostName"},
@@ -76,11 +85,15 @@ func notes(n messages.Notice) []string {
 	if len(n.Alert.Degraded) > 0 {
 		out = append(out, "Details are missing: "+oneLine(strings.Join(n.Alert.Degraded, "; "))+".")
 	}
+	about := ""
+	if n.Alert.TaskEvent() {
+		about = " about this task"
+	}
 	switch held := n.SuppressedBefore; {
 	case held == 1:
-		out = append(out, "One earlier alert about this task was held back by the rate limit.")
+		out = append(out, "One earlier alert"+about+" was held back by the rate limit.")
 	case held > 1:
-		out = append(out, fmt.Sprintf("%d earlier alerts about this task were held back by the rate limit.", held))
+		out = append(out, fmt.Sprintf("%d earlier alerts%s were held back by the rate limit.", held, about))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,14 +96,22 @@ var slackEntities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // jsonText returns s as the content of a JSON string. Line breaks become LF.
 func jsonText(s string) string {
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(strings.ReplaceAll(s, "\r", "")); err != nil {
+	quoted, err := EncodeJSON(strings.ReplaceAll(s, "\r", ""))
+	if err != nil {
 		return "" // a string always encodes
 	}
-	quoted := strings.TrimSuffix(out.String(), "\n")
-	return quoted[1 : len(quoted)-1]
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// EncodeJSON writes v as JSON for a messenger: & < > stay as they are.
+func EncodeJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
 }
 
 // oneLine removes line breaks and control characters; a tab becomes a space.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"butler/internal/qlik"
+	"butler/internal/samples"
 	"butler/messages"
 )
 
@@ -40,7 +40,7 @@ type Sample struct {
 // same, so golden files can be compared with them.
 func Alerts() []Sample {
 	var out []Sample
-	for _, kind := range messages.TaskKinds() {
+	for _, kind := range messages.AllKinds() {
 		out = append(out, AlertsOf(kind)...)
 	}
 	return out
@@ -58,112 +58,24 @@ func AlertsOf(kind messages.AlertKind) []Sample {
 	return out
 }
 
-// Identifiers and times of the sample alerts.
+// Identifiers of the sample alerts.
 const (
-	TaskID      = "22b106a8-e7ed-4466-b700-014f060bef16"
-	AppID       = "8f1d1ecf-97a6-4eb5-8f47-f9156300b854"
-	ExecutionID = "4c3b2a19-0f1e-4a4b-8888-111122223333"
-	resultID    = "6e0f1a2b-3c4d-4e5f-9999-444455556666"
-	ownerID     = "0a1b2c3d-4e5f-4a6b-8c7d-777788889999"
+	TaskID      = samples.TaskID
+	AppID       = samples.AppID
+	ExecutionID = samples.ExecutionID
 )
 
 // EventTime is when the sample events were received: a fixed moment.
-func EventTime() time.Time { return time.Date(2026, 5, 6, 12, 23, 45, 123_000_000, time.UTC) }
-
-// outcome is what differs between the alert kinds of the samples.
-type outcome struct {
-	family   messages.Family
-	taskType qlik.TaskType
-	status   qlik.ExecutionStatus
-	level    string
-	message  string
-	taskName string
-}
-
-var outcomes = map[messages.AlertKind]outcome{
-	messages.ReloadTaskFailed:             {messages.FamilyFailed, qlik.TaskReload, qlik.StatusFinishedFail, "WARN", "Max retries reached", "Reload of Sales"},
-	messages.ReloadTaskAborted:            {messages.FamilyAborted, qlik.TaskReload, qlik.StatusAborted, "INFO", "Execution was aborted by a user", "Reload of Sales"},
-	messages.ReloadTaskSucceeded:          {messages.FamilySucceeded, qlik.TaskReload, qlik.StatusFinishedSuccess, "INFO", "Reload complete", "Reload of Sales"},
-	messages.ExternalProgramTaskFailed:    {messages.FamilyFailed, qlik.TaskExternalProgram, qlik.StatusFinishedFail, "ERROR", "The program ended with code 3", "Run export"},
-	messages.ExternalProgramTaskSucceeded: {messages.FamilySucceeded, qlik.TaskExternalProgram, qlik.StatusFinishedSuccess, "INFO", "The program ended well", "Run export"},
-	messages.UserSyncTaskFailed:           {messages.FamilyFailed, qlik.TaskUserSync, qlik.StatusFinishedFail, "ERROR", "The directory did not answer", "Sync of AD"},
-	messages.UserSyncTaskSucceeded:        {messages.FamilySucceeded, qlik.TaskUserSync, qlik.StatusFinishedSuccess, "INFO", "Users are up to date", "Sync of AD"},
-	messages.DistributeTaskFailed:         {messages.FamilyDistribute, qlik.TaskDistribute, qlik.StatusFinishedFail, "ERROR", "Distribution ended", "Publish Sales"},
-	messages.DistributeTaskSucceeded:      {messages.FamilyDistribute, qlik.TaskDistribute, qlik.StatusFinishedSuccess, "INFO", "Distribution ended", "Publish Sales"},
-	messages.PreloadTaskFailed:            {messages.FamilyFailed, qlik.TaskPreload, qlik.StatusFinishedFail, "ERROR", "Preload did not finish", "Warm Sales"},
-	messages.PreloadTaskSucceeded:         {messages.FamilySucceeded, qlik.TaskPreload, qlik.StatusFinishedSuccess, "INFO", "Preload finished", "Warm Sales"},
-}
-
-// messageTypes are the identifiers with which the nodes announce each kind.
-var messageTypes = map[messages.AlertKind]string{
-	messages.ReloadTaskFailed:             "/scheduler-reload-failed/",
-	messages.ReloadTaskAborted:            "/scheduler-reload-aborted/",
-	messages.ReloadTaskSucceeded:          "/scheduler-reloadtask-success/",
-	messages.ExternalProgramTaskFailed:    "/scheduler-task-failed/",
-	messages.ExternalProgramTaskSucceeded: "/scheduler-task-success/",
-	messages.UserSyncTaskFailed:           "/scheduler-task-failed/",
-	messages.UserSyncTaskSucceeded:        "/scheduler-task-success/",
-	messages.DistributeTaskFailed:         "/scheduler-distribute/",
-	messages.DistributeTaskSucceeded:      "/scheduler-distribute/",
-	messages.PreloadTaskFailed:            "/scheduler-task-failed/",
-	messages.PreloadTaskSucceeded:         "/scheduler-task-success/",
-}
+func EventTime() time.Time { return samples.EventTime() }
 
 // Complete returns an alert of kind of which everything is known.
-func Complete(kind messages.AlertKind) messages.Alert {
-	a := Degraded(kind)
-	o := outcomes[kind]
-	a.Degraded = nil
-	a.Task = messages.Task{
-		Known: true, ID: TaskID, Name: o.taskName, Type: o.taskType,
-		Tags: []string{"nightly", "Finance team"},
-		CustomProperties: []messages.Property{
-			{Name: "Department", Value: "Finance"},
-			{Name: "Butler_SuccessReloadTask_InfluxDB", Value: "Yes"},
-		},
-		ManuallyTriggered: true, MaxRetries: 2, SessionTimeout: 1440,
-		ModifiedBy: `CORP\anna`, ModifiedDate: "2026-05-01T08:00:00.000Z", NextExecution: "2026-05-07T12:20:00.000Z",
-		LastStatus: o.status, LastResultID: resultID,
-	}
-	a.Execution = messages.Execution{
-		Known: true, ResultID: resultID, Node: "Central", Status: o.status,
-		Start: "2026-05-06T12:20:00.000Z", Stop: "2026-05-06T12:23:45.000Z", Duration: 225 * time.Second,
-		Details: details(o),
-	}
-	if hasApp(o.taskType) {
-		a.Task.AppID, a.Task.AppName = AppID, "Sales"
-		a.App, a.Owner = app(), owner()
-	}
-	if o.taskType == qlik.TaskReload {
-		a.Execution.ScriptLogSize, a.Execution.ScriptLogAvailable = 4711, true
-		a.ScriptLog = ScriptLog(60)
-	}
-	return a
-}
+func Complete(kind messages.AlertKind) messages.Alert { return samples.Complete(kind) }
 
-// Degraded returns an alert of kind of which only the datagram is known.
-func Degraded(kind messages.AlertKind) messages.Alert {
-	o, ok := outcomes[kind]
-	if !ok {
-		panic("BUG: no sample for alert kind " + string(kind))
-	}
-	e := messages.TaskEvent{
-		Family: o.family, MessageType: messageTypes[kind], HostName: "sense-01", TaskName: o.taskName,
-		User: `CORP\anna`, TaskID: TaskID, LogTimestamp: "2026-05-06 14:23:45,123", LogLevel: o.level,
-		ExecutionID: ExecutionID, LogMessage: o.message, Source: "10.11.12.13", At: EventTime(),
-	}
-	if o.taskType == qlik.TaskReload {
-		e.AppID, e.AppName = AppID, "Sales"
-	}
-	key := messages.ExecutionKey(ExecutionID)
-	return messages.Alert{
-		ID: messages.NewAlertID(key, kind), Kind: kind, Key: key, Event: e,
-		Task:      messages.Task{ID: e.TaskID, Name: e.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown},
-		Execution: messages.Execution{Status: qlik.StatusUnknown},
-		Degraded:  []string{"task: the Qlik repository did not answer in time", "execution result: the Qlik repository did not answer in time"},
-		DecidedAt: EventTime().Add(5 * time.Second),
-	}
-}
+// Degraded returns an alert of kind of which only what announced it is known.
+func Degraded(kind messages.AlertKind) messages.Alert { return samples.Degraded(kind) }
+
+// ScriptLog returns a script log of rows lines, all of them in Head and in Tail.
+func ScriptLog(rows int) messages.ScriptLog { return samples.ScriptLog(rows) }
 
 // hostileText is what somebody may type into the name of a task.
 const hostileText = "Nightly \"Sales\" 'all' <b>&amp;</b> <!channel> {{task}} ${env:HOME} a,b=c d;e|f`g` " +
@@ -215,6 +127,15 @@ func withText(a messages.Alert, text func(string) string) messages.Alert {
 		a.Execution.Details[i].Message = text(a.Execution.Details[i].Message)
 	}
 	a.Event.Sanitised = true
+	s, c := &a.Service, &a.Cloud
+	for _, t := range []*string{
+		&s.Host, &s.Name, &s.FriendlyName, &s.DisplayName, &s.ExePath, &a.License.ExpiryDate, &c.TenantComment, &c.UserName,
+		&c.ErrorCode, &c.ErrorMessage, &c.LogMessage, &c.Source, &c.Statements, &c.UsageDuration,
+	} {
+		if *t != "" {
+			*t = text(*t)
+		}
+	}
 	return a
 }
 
@@ -232,50 +153,6 @@ func propertiesOf(in []messages.Property, text func(string) string) []messages.P
 		out = append(out, messages.Property{Name: p.Name, Value: text(p.Value)})
 	}
 	return out
-}
-
-// ScriptLog returns a script log of rows lines, all of them in Head and in Tail.
-func ScriptLog(rows int) messages.ScriptLog {
-	log := messages.ScriptLog{Available: rows > 0, Rows: rows}
-	for i := range rows {
-		line := "2026-05-06 14:20:" + twoDigits(i%60) + "      " + "LOAD sales, line " + twoDigits(i+1)
-		log.Head = append(log.Head, line)
-		log.Characters += len(line) + len("\r\n")
-	}
-	log.Tail = append(log.Tail, log.Head...)
-	return log
-}
-
-func twoDigits(n int) string { return string([]byte{'0' + byte(n/10%10), '0' + byte(n%10)}) }
-
-func hasApp(t qlik.TaskType) bool {
-	return t == qlik.TaskReload || t == qlik.TaskDistribute || t == qlik.TaskPreload
-}
-
-func details(o outcome) []messages.ExecutionDetail {
-	last := "Changing task state from Started to " + o.status.String()
-	return []messages.ExecutionDetail{
-		{Created: "2026-05-06T12:20:00.000Z", Message: "Changing task state from Triggered to Started", Type: "2"},
-		{Created: "2026-05-06T12:23:45.000Z", Message: last, Type: "3"},
-	}
-}
-
-func app() messages.App {
-	return messages.App{
-		Known: true, ID: AppID, Name: "Sales", Description: "Sales of all regions", FileSize: 1 << 20,
-		LastReloadTime: "2026-05-05T12:23:45.000Z", ModifiedDate: "2026-05-05T12:23:45.000Z", ModifiedBy: `CORP\bo`,
-		PublishTime: "2026-01-01T00:00:00.000Z", Published: true,
-		StreamID: "5d6e7f80-1111-4222-8333-444455556666", StreamName: "Finance",
-		Tags: []string{"prod", "Core app"}, CustomProperties: []messages.Property{{Name: "Tier", Value: "1"}},
-		OwnerID: ownerID,
-	}
-}
-
-func owner() messages.Owner {
-	return messages.Owner{
-		Known: true, ID: ownerID, Directory: "CORP", UserID: "boek", Name: "Bo Ek",
-		Emails: []string{"bo@example.com", "bo.ek@example.com"},
-	}
 }
 
 // NoticeOf wraps an alert into the notice that an instance would get of it.

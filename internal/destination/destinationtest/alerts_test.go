@@ -20,7 +20,7 @@ func TestAlerts_coverEveryKindInEveryForm(t *testing.T) {
 		}
 	}
 	var want []string
-	for _, kind := range messages.TaskKinds() {
+	for _, kind := range messages.AllKinds() {
 		for _, form := range Forms() {
 			want = append(want, string(kind)+"_"+string(form))
 		}
@@ -39,6 +39,12 @@ func TestAlerts_areTheSameEveryTime(t *testing.T) {
 func TestAlerts_fitTogether(t *testing.T) {
 	for _, s := range Alerts() {
 		a := s.Alert
+		if !a.TaskEvent() {
+			if a.ID != messages.NewAlertID(a.Key, a.Kind) || a.Subject() == "" || a.DecidedAt.IsZero() {
+				t.Errorf("%s: identifiers or time are missing", s.Name)
+			}
+			continue
+		}
 		if a.ID != messages.NewAlertID(a.Key, a.Kind) || a.Event.At.IsZero() || !qlik.IsGUID(a.Event.TaskID) {
 			t.Errorf("%s: identifiers or time are missing", s.Name)
 		}

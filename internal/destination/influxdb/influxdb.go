@@ -33,7 +33,7 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, rule]{
-		Section: "influxDb", Schema: schema, Uses: uses, Check: check, Instance: instance, New: build,
+		Section: "influxDb", Schema: schema, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Instance: instance, New: build,
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
 	"butler/internal/secret"
+	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -56,7 +57,7 @@ func noticeOf(a messages.Alert) messages.Notice {
 func payload(t *testing.T, s *slack, n messages.Notice) (message map[string]any, from string) {
 	t.Helper()
 	composed, from := s.message(n)
-	raw, err := encode(composed)
+	raw, err := template.EncodeJSON(composed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package slack
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,15 +202,4 @@ func cutMarkup(text string, limit int) string {
 		return body + "…" + fence
 	}
 	return body + "…"
-}
-
-// encode writes the payload; & < > stay as they are, for Slack reads them so.
-func encode(message object) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(message); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(out.Bytes()), nil
 }

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -101,7 +100,7 @@ func (e Event) templateFiles(d destination.Deps) []string {
 // Deliver posts one message.
 func (s *slack) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
 	message, from := s.message(n)
-	body, err := encode(message)
+	body, err := template.EncodeJSON(message)
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode message: %w", err))
 	}
@@ -143,23 +142,11 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 
 // formatted renders the template, then the built-in one, then does without.
 func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map[string]any, from string) {
-	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
-	if rendered.Warning != nil && !rendered.Repeated {
-		s.log.Warn("template cannot be used, sending the built-in layout",
-			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))
+	d := s.templates.Document(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields, plainMessage)
+	if d.Warning != nil {
+		s.log.Warn("template cannot be used, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(d.Warning))
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(rendered.Text), &message)
-	}
-	if err != nil {
-		s.log.Error("built-in template cannot be used, sending plain text",
-			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(err))
-		return plainMessage(fields), "plain text, no template could be used"
-	}
-	if rendered.Warning != nil {
-		return message, rendered.Template + ", because " + rendered.Warning.Error()
-	}
-	return message, rendered.Template
+	return d.Object, d.From
 }
 
 // basicMessage is one line and two buttons.
