@@ -1,7 +1,6 @@
 package template
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,17 +100,6 @@ func jsonText(s string) string {
 		return "" // a string always encodes
 	}
 	return string(quoted[1 : len(quoted)-1])
-}
-
-// EncodeJSON writes v as JSON for a messenger: & < > stay as they are.
-func EncodeJSON(v any) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(out.Bytes()), nil
 }
 
 // oneLine removes line breaks and control characters; a tab becomes a space.

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,36 +96,6 @@ func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 		return Rendered{Warning: warning, Repeated: repeated}, errors.Join(warning, fmt.Errorf("built-in template %q: %w", source.Builtin, err))
 	}
 	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning, Repeated: repeated}, nil
-}
-
-// Document is a message that is a JSON object.
-type Document struct {
-	Object map[string]any
-	// From says what made it, for the record of the delivery.
-	From string
-	// Warning says why it is not what the operator's template makes; nil when it
-	// is, or when the last message had the same warning.
-	Warning error
-}
-
-// Document renders a message that is a JSON object. Where not even the built-in
-// template works, it is what plain makes of the fields.
-func (s *Set) Document(source Source, fields map[string]any, plain func(fields map[string]any) map[string]any) Document {
-	rendered, err := s.Render(source, fields)
-	out := Document{From: rendered.Template}
-	if !rendered.Repeated {
-		out.Warning = rendered.Warning
-	}
-	if err == nil {
-		err = json.Unmarshal([]byte(rendered.Text), &out.Object)
-	}
-	switch {
-	case err != nil:
-		return Document{Object: plain(fields), From: "plain text, no template could be used", Warning: err}
-	case rendered.Warning != nil:
-		out.From += ", because " + rendered.Warning.Error()
-	}
-	return out
 }
 
 // repeats notes a warning and reports whether it is the one that was noted before.
