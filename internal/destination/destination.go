@@ -31,6 +31,12 @@ type BatchDeliverer interface {
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
 }
 
+// Previewer is a Destination that can show what it would send.
+type Previewer interface {
+	// Preview returns the message of a notice as the provider would get it, as text.
+	Preview(n messages.Notice) (string, error)
+}
+
 // Receipt is what the provider answered.
 type Receipt struct {
 	// Status is the provider's code, such as "204" or "250".
