@@ -37,7 +37,7 @@ func Keys(schemas []SchemaFragment) ([]Key, error) {
 
 // appendKeys adds n, or the keys below it, under the path by which people know it.
 func (n *node) appendKeys(out []Key, section, path string) ([]Key, error) {
-	if n.Pending || n.Alias != "" || n.onlyAliases() {
+	if n.unsaid() {
 		return out, nil
 	}
 	below := n.children

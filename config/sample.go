@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -41,7 +42,7 @@ func Sample(schemas []SchemaFragment) ([]byte, error) {
 func writeSample(b *bytes.Buffer, section *node, depth int) error {
 	indent := strings.Repeat("  ", depth)
 	for _, n := range section.children {
-		if n.Pending || n.Alias != "" || n.onlyAliases() {
+		if n.unsaid() {
 			continue
 		}
 		if depth == 1 && (n.isSection() || n.item != nil) {
@@ -67,6 +68,16 @@ func writeSample(b *bytes.Buffer, section *node, depth int) error {
 		}
 	}
 	return nil
+}
+
+// unsaid reports whether an operator need not know of a key: it is another name
+// of one, belongs to a feature that does not exist yet, or holds only such keys.
+func (n *node) unsaid() bool {
+	if n.Pending || n.Alias != "" {
+		return true
+	}
+	said := func(c *node) bool { return !c.unsaid() }
+	return n.isSection() && len(n.children) > 0 && !slices.ContainsFunc(n.children, said)
 }
 
 // onlyAliases reports whether a section holds nothing but other names of keys.

@@ -157,17 +157,18 @@ type keyNode struct {
 	below map[string]*keyNode
 }
 
-// routeRows are what the program's own schema says of a route.
-var routeRows = []schemaRow{
+// programRows are what the program's own schema says of sections that destinations add to.
+var programRows = []schemaRow{
 	{Key: "routes", Type: "list"},
 	{Key: "routes[].name"},
 	{Key: "routes[].match", Extra: true, Type: "section"},
 	{Key: "routes[].continue", Default: false},
+	{Key: "qlikSenseCloud", Extra: true, Type: "section"},
 }
 
 func keyTree(rows []schemaRow) *keyNode {
 	root := &keyNode{below: map[string]*keyNode{}, row: schemaRow{Extra: true}}
-	for _, row := range slices.Concat(routeRows, rows) {
+	for _, row := range slices.Concat(programRows, rows) {
 		at := root.reach(row.Key)
 		at.row = row
 		at.list = at.list || row.Type == "list" && row.Like != ""
