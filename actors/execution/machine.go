@@ -275,6 +275,9 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	}
 	w.alert.DecidedAt = now
 	w.alert.Degraded = w.missing
+	if !w.needs.Metadata {
+		w.alert.Task.Metadata, w.alert.App.Metadata = "", ""
+	}
 	notices, without := m.rules.Router.Route(w.alert, w.finalState, now)
 	m.seen = m.seen.WithKind(w.alert.Kind)
 	outcome := OutcomeAlerted

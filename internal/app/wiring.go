@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -116,6 +117,7 @@ func (a *App) buildGate() error {
 	gate := a.cfg.Gate()
 	options := repositoryOptions(section)
 	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, qrs.NewMetrics(a.reg)
+	options.Metadata = slices.ContainsFunc(a.table.Built(), func(b destination.Built) bool { return b.Instance.Needs.Metadata })
 	client, err := qrs.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)

@@ -47,6 +47,7 @@ type Client struct {
 	metrics   *Metrics
 	redact    []string
 	expiry    time.Time
+	metadata  bool
 
 	// orFilter remembers whether the server understands filters joined by "or".
 	orFilter atomic.Int32
@@ -80,6 +81,7 @@ func New(opts Options) (*Client, error) {
 		metrics:       opts.Metrics,
 		redact:        opts.secrets(),
 		expiry:        expiry,
+		metadata:      opts.Metadata,
 		documentLimit: maxDocumentBytes,
 	}, nil
 }

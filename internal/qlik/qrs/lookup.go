@@ -28,14 +28,32 @@ const (
 // exist, unless there is an error: then what was found is right, and nothing is
 // known of the rest.
 func (c *Client) Tasks(ctx context.Context, ids ...string) ([]messages.Task, error) {
-	docs, err := byID[taskDoc](ctx, c, request{op: opTasks, path: "task/full"}, ids)
-	return translate(docs, taskDoc.task), err
+	r := request{op: opTasks, path: "task/full"}
+	if !c.metadata {
+		docs, err := byID[taskDoc](ctx, c, r, ids)
+		return translate(docs, taskDoc.task), err
+	}
+	docs, err := byID[original[taskDoc]](ctx, c, r, ids)
+	return translate(docs, func(o original[taskDoc]) messages.Task {
+		t := o.document.task()
+		t.Metadata = o.written
+		return t
+	}), err
 }
 
 // Apps returns the metadata of the apps that exist, under the same terms as Tasks.
 func (c *Client) Apps(ctx context.Context, ids ...string) ([]messages.App, error) {
-	docs, err := byID[appDoc](ctx, c, request{op: opApps, path: "app/full"}, ids)
-	return translate(docs, appDoc.app), err
+	r := request{op: opApps, path: "app/full"}
+	if !c.metadata {
+		docs, err := byID[appDoc](ctx, c, r, ids)
+		return translate(docs, appDoc.app), err
+	}
+	docs, err := byID[original[appDoc]](ctx, c, r, ids)
+	return translate(docs, func(o original[appDoc]) messages.App {
+		a := o.document.app()
+		a.Metadata = o.written
+		return a
+	}), err
 }
 
 // User returns a user with the mail addresses among the attributes.

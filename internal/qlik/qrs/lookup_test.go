@@ -49,6 +49,32 @@ func TestTasks_asksForManyWithOneCall(t *testing.T) {
 	}
 }
 
+func TestTasks_areKeptAsWrittenWhereThatIsWanted(t *testing.T) {
+	long := `{"id": "` + idC + `", "name": "` + strings.Repeat("x", maxMetadata) + `"}`
+	odd := "{\n  \"id\": \"" + idB + "\", \"name\": [1], \"more\": {\"a\": null}\n}"
+	documents := map[string]string{idA: task(idA), idB: odd, idC: long}
+	server := qliktest.NewServer(t, nil, qliktest.ByID(documents))
+	with, without := options(server.URL), options(server.URL)
+	with.Metadata = true
+	got, err := newClient(t, with).Tasks(t.Context(), idA, idB, idC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plainly, err := newClient(t, without).Tasks(t.Context(), idA, idB, idC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"id":"` + idB + `","name":[1],"more":{"a":null}}`; got[1].Metadata != want || got[2].Metadata != "" || got[0].Metadata == "" {
+		t.Errorf("want the first two in short form and not the long one, got %q and %q", got[0].Metadata, got[1].Metadata)
+	}
+	for i := range got {
+		got[i].Metadata = ""
+	}
+	if diff := cmp.Diff(plainly, got); diff != "" {
+		t.Errorf("what is read of them differs (-without +with):\n%s", diff)
+	}
+}
+
 func TestTasks_splitsIntoBatches(t *testing.T) {
 	docs, ids := map[string]string{}, []string{}
 	for i := range 120 {

@@ -57,6 +57,8 @@ type Options struct {
 	RetryWait time.Duration
 	// Rand is where request keys and jitter come from; nil means the system's source.
 	Rand io.Reader
+	// Metadata keeps tasks and apps as the QRS writes them, beside what is read of them.
+	Metadata bool
 	// Metrics may be nil.
 	Metrics *Metrics
 }
