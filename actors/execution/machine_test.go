@@ -89,6 +89,20 @@ func TestMachine_looksUpWhatDestinationsNeedAndNoMore(t *testing.T) {
 	}
 }
 
+func TestMachine_keepsTheOriginalMetadataOnlyForWhoPassesItOn(t *testing.T) {
+	for _, wanted := range []bool{false, true} {
+		repo := known(qlik.TaskReload)
+		repo.task.Metadata, repo.app.Metadata = `{"id":"t"}`, `{"id":"a"}`
+		w := newWorld(t, everyKind(destination.Needs{App: true, Metadata: wanted}), repo.answer)
+		w.observe(0, event(messages.FamilyFailed), 0)
+		w.run(time.Minute)
+		got := w.alert()
+		if kept := got.Task.Metadata + got.App.Metadata; (kept != "") != wanted || wanted && kept != `{"id":"t"}{"id":"a"}` {
+			t.Errorf("wanted: %t, kept %q", wanted, kept)
+		}
+	}
+}
+
 func lookups(asked []any) []string {
 	var out []string
 	for _, a := range asked {
