@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,9 @@ type ServiceOptions struct {
 	// Deaf switches the webhook's address to one that refuses connections, so
 	// that decisions are recorded and nothing is delivered.
 	Deaf bool
+	// Extra returns what is added to the configuration, for a site at an address;
+	// nil means many attempts at once.
+	Extra func(address string) string
 }
 
 // NewService starts it.
@@ -70,9 +74,13 @@ func NewService(o ServiceOptions) (*Service, error) {
 			return nil, err
 		}
 	}
+	extra := "  delivery: {maxInFlight: 64}"
+	if o.Extra != nil {
+		extra = o.Extra(s.site.HTTP.URL())
+	}
 	path, err := demo.WriteConfig(s.site, demo.Settings{
 		Directory: s.directory, LogLevel: "error", Off: []string{"email", "slack", "influxdb", "disklog"},
-		Extra: "  delivery: {maxInFlight: 64}",
+		Extra: extra,
 	})
 	if err != nil {
 		return nil, err
@@ -90,7 +98,7 @@ func NewService(o ServiceOptions) (*Service, error) {
 
 func (s *Service) onRequest(r sink.HTTPRequest) {
 	var body struct{ ExecutionID string }
-	if json.Unmarshal(r.Body, &body) != nil {
+	if !strings.HasPrefix(r.Path, "/hook/") || json.Unmarshal(r.Body, &body) != nil {
 		return
 	}
 	s.mu.Lock()

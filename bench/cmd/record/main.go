@@ -75,6 +75,7 @@ func measure() ([]bench.Figure, error) {
 		func() ([]bench.Figure, error) {
 			return bench.Alerts(os.Stderr, "failed reload to webhook, 4,400/s offered, QRS answers in 5 ms", 5*time.Millisecond, 4_400, 44_000)
 		},
+		func() ([]bench.Figure, error) { return bench.Storm(os.Stderr) },
 	} {
 		more, err := next()
 		if err != nil {
