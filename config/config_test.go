@@ -322,14 +322,14 @@ func TestConfig_namesFeaturesThatDoNotExist(t *testing.T) {
   anonTelemetry: true
   teamsNotification: {enable: true}
   scheduler: {enable: false, configFile: schedule.yaml}
-  incidentTool: {signl4: {enable: false}, newRelic: {enable: true}}
+  keyValueStore: {enable: true}
   slackNotification: {serviceStopped: {channel: a}}
 `, "BUTLER_HEARTBEAT_ENABLE=true")
-	want := []string{"heartbeat.enable", "incidentTool", "scheduler", "slackNotification.serviceStopped", "teamsNotification"}
+	want := []string{"heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.serviceStopped", "teamsNotification"}
 	if diff := cmp.Diff(want, c.Pending()); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"heartbeat.enable", "incidentTool", "teamsNotification"}, c.PendingEnabled()); diff != "" {
+	if diff := cmp.Diff([]string{"heartbeat.enable", "keyValueStore", "teamsNotification"}, c.PendingEnabled()); diff != "" {
 		t.Errorf("pending and on (-want +got):\n%s", diff)
 	}
 	if got := c.Notes(); len(got) != 3 || got[2] != "anonTelemetry is ignored: nothing is reported to third parties" {

@@ -20,6 +20,7 @@ var destinationSchemas = []struct{ section, folder string }{
 	{"emailNotification", "email"},
 	{"slackNotification", "slack"},
 	{"webhookNotification", "webhook"},
+	{"incidentTool.signl4", "signl4"},
 	{"influxDb", "influxdb"},
 	{"scriptLog", "disklog"},
 }

@@ -106,6 +106,17 @@ func labelsOf(f family) string {
 	return strings.Join(out, "<br>")
 }
 
+// beyondTheShow switches on the destinations that the simulated site has no place for.
+var beyondTheShow = []string{
+	`
+  incidentTool:
+    signl4:
+      enable: true
+      url: https://connect.signl4.com/webhook/secret
+      reloadTaskFailure: {enable: true, includeApp: {includeAll: true}}
+      reloadTaskAborted: {enable: true, includeApp: {includeAll: true}}`,
+}
+
 // everything is the routing table of a configuration with every destination on.
 func everything(t *testing.T) *destination.Table {
 	t.Helper()
@@ -113,7 +124,7 @@ func everything(t *testing.T) *destination.Table {
 	must(t, err)
 	must(t, site.Start())
 	t.Cleanup(site.Stop)
-	path, err := demo.WriteConfig(site, demo.Settings{Directory: t.TempDir(), InMemory: true})
+	path, err := demo.WriteConfig(site, demo.Settings{Directory: t.TempDir(), InMemory: true, Extra: strings.Join(beyondTheShow, "")})
 	must(t, err)
 	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas()})
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"butler/internal/destination/disklog"
 	"butler/internal/destination/email"
 	"butler/internal/destination/influxdb"
+	"butler/internal/destination/signl4"
 	"butler/internal/destination/slack"
 	"butler/internal/destination/webhook"
 )
@@ -17,6 +18,7 @@ func Definitions() []destination.Definition {
 		email.Definition(),
 		slack.Definition(),
 		webhook.Definition(),
+		signl4.Definition(),
 		influxdb.Definition(),
 		disklog.Definition(),
 	}

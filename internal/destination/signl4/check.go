@@ -1,0 +1,72 @@
+package signl4
+
+import (
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"butler/internal/destination"
+	"butler/internal/qlik"
+)
+
+// templateApp is the app ID that the configuration template of the Node.js tool
+// shows. That tool ignored it; here it would silence every other app.
+const templateApp = "47d38f73-628f-44e1-a62c-841604b123ff"
+
+// check lists what is wrong with the keys that all uses share.
+func check(c Config, _ destination.Deps) destination.Problems {
+	var p destination.Problems
+	if !isWebAddress(c.URL.Reveal()) {
+		p.Wrong("incidentTool.signl4.url", "is no web address", "write the https address of the team's webhook")
+	}
+	return p
+}
+
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
+}
+
+// checkUse lists what is wrong with one use, and what of it does nothing.
+func checkUse(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
+	var p destination.Problems
+	s := u.Settings
+	if s.URL != "" && !isWebAddress(s.URL.Reveal()) {
+		p.Wrong("url", "is no web address", "write the https address of the team's webhook, or leave it out")
+	}
+	if s.Location != "" && !validLocation(s.Location) {
+		p.Wrong("location", "is no place", `write latitude and longitude in degrees, such as "59.3293,18.0686"`)
+	}
+	return append(p, s.IncludeApp.check().Below("includeApp")...)
+}
+
+func (i IncludeApp) check() destination.Problems {
+	var p destination.Problems
+	switch {
+	case i.IncludeAll:
+		return nil
+	case len(i.AppID) == 0:
+		p.Warn("includeAll", "is false and appId lists no app, so nobody is told of any", "set includeAll to true, or list app IDs")
+	case !slices.ContainsFunc(i.AppID, func(id string) bool { return !strings.EqualFold(id, templateApp) }):
+		p.Warn("appId[0]", "is the sample app of the template, so nobody is told of your apps", "set includeAll to true, or list the IDs of your apps")
+	}
+	for n, id := range i.AppID {
+		if !qlik.IsGUID(strings.TrimSpace(id)) {
+			p.Warn("appId["+strconv.Itoa(n)+"]", "is no app ID, so it includes no app", "copy the ID from the QMC")
+		}
+	}
+	return p
+}
+
+// validLocation reports whether s is "latitude,longitude" in degrees.
+func validLocation(s string) bool {
+	lat, long, found := strings.Cut(s, ",")
+	return found && withinDegrees(lat, 90) && withinDegrees(long, 180)
+}
+
+func withinDegrees(s string, limit float64) bool {
+	degrees, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	return err == nil && math.Abs(degrees) <= limit
+}

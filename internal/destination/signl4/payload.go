@@ -1,0 +1,71 @@
+package signl4
+
+import (
+	"strings"
+
+	"butler/internal/httpc"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// Lengths in characters. SIGNL4 names no limits; these are what a person reads
+// on a telephone, with room.
+const (
+	maxTitle   = 200
+	maxMessage = 8000
+	maxID      = 200
+)
+
+// signal is the body of a call, in the order of the documentation.
+type signal struct {
+	Title      string
+	Message    string
+	Severity   int
+	Service    string `json:"X-S4-Service"`
+	ExternalID string `json:"X-S4-ExternalID"`
+	Status     string `json:"X-S4-Status"`
+	Location   string `json:"X-S4-Location,omitempty"`
+}
+
+// titles are the texts that rules in SIGNL4 may look for. Other alerts are
+// titled as in every destination.
+var titles = map[messages.AlertKind]string{
+	messages.ReloadTaskFailed:  "Qlik Sense reload task failed",
+	messages.ReloadTaskAborted: "Qlik Sense task aborted",
+}
+
+func payloadOf(n messages.Notice, s Settings) signal {
+	title, ok := titles[n.Alert.Kind]
+	if !ok {
+		title = "Qlik Sense: " + template.TitleOf(n.Alert)
+	}
+	return signal{
+		Title: httpc.Sanitise(title, maxTitle), Message: message(n), Severity: s.Severity, Service: s.ServiceName,
+		ExternalID: httpc.Sanitise(n.Alert.Subject(), maxID), Status: "new", Location: strings.ReplaceAll(s.Location, " ", ""),
+	}
+}
+
+// message says what the alert is about, and what its reader must be told:
+// that it is a test, that details are missing, that others were held back.
+func message(n messages.Notice) string {
+	lines := []string{subject(n.Alert)}
+	lines = append(lines, template.Notes(template.Fields(n, template.FieldOptions{}))...)
+	return template.CutEnd(strings.Join(lines, "\n"), maxMessage, template.Units)
+}
+
+func subject(a messages.Alert) string {
+	// The name alone is cut first, so that what follows it is always seen.
+	name := httpc.Sanitise(template.SubjectOf(a), maxMessage/2)
+	switch a.Kind {
+	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
+		return "Service: " + name + " is " + httpc.Sanitise(a.Service.Status, maxTitle)
+	case messages.LicenseStatus, messages.LicenseExpiring:
+		return "Licence: " + httpc.Sanitise(template.LicenseText(a.License), maxTitle)
+	case messages.CloudReloadFailed:
+		return "App: " + name
+	default:
+		return "Task: " + name
+	}
+}
+
+func (s signal) json() ([]byte, error) { return template.EncodeJSON(s) }
