@@ -21,12 +21,13 @@ import (
 	"butler/internal/sim/appender"
 	"butler/internal/sim/edge"
 	"butler/internal/sim/qrssim"
+	"butler/internal/sim/sink"
 	"butler/internal/sim/world"
 	"butler/messages"
 )
 
 // patience bounds every wait of an end-to-end test.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // site is a service beside a simulated Qlik Sense site.
 type site struct {
@@ -42,13 +43,20 @@ type site struct {
 
 func startSite(t *testing.T, o demo.Settings, environ ...string) *site {
 	t.Helper()
+	s := siteOf(t, environ...)
+	s.startApp(o)
+	return s
+}
+
+// siteOf starts the simulation without the service.
+func siteOf(t *testing.T, environ ...string) *site {
+	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), environ: environ}
-	neighbourhood, err := sim.New(sim.Options{Seed: 7, CertDir: filepath.Join(s.dir, "cert")})
+	neighbourhood, err := sim.New(sim.Options{Seed: 7, CertDir: filepath.Join(s.dir, "cert"), HTTP: sink.HTTPOptions{History: 1 << 17}})
 	must(t, err)
 	s.sim = neighbourhood
 	must(t, s.sim.Start())
 	t.Cleanup(s.sim.Stop)
-	s.startApp(o)
 	return s
 }
 
