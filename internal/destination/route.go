@@ -152,44 +152,54 @@ type fact struct {
 	// key is the name of the condition in the configuration.
 	key    string
 	wanted func(Match) []string
-	has    func(*messages.Alert) []string
-	// of says which look-up tells it; neither for what the event itself says.
+	is     func(a *messages.Alert, want string) bool
+	// ofTask and ofApp say which look-up tells it; neither for what the event itself says.
 	ofTask, ofApp bool
-	fold          bool
 }
 
 // facts is the one table of conditions, beside the events.
 var facts = []fact{
-	{key: "taskTypes", wanted: func(m Match) []string { return m.TaskTypes }, has: taskType, ofTask: true},
-	{key: "tasks", wanted: func(m Match) []string { return m.Tasks }, has: func(a *messages.Alert) []string {
-		return []string{a.Event.TaskID, a.Event.TaskName}
-	}},
-	{key: "taskTags", wanted: func(m Match) []string { return m.TaskTags }, has: func(a *messages.Alert) []string { return a.Task.Tags }, ofTask: true},
 	{
-		key: "taskCustomProperties", wanted: func(m Match) []string { return pairs(m.TaskCustomProperties) },
-		has: func(a *messages.Alert) []string { return pairs(a.Task.CustomProperties) }, ofTask: true,
+		key: "taskTypes", ofTask: true, wanted: func(m Match) []string { return m.TaskTypes },
+		is: func(a *messages.Alert, want string) bool { return a.TaskEvent() && want == a.Task.Type.String() },
 	},
-	{key: "apps", wanted: func(m Match) []string { return m.Apps }, has: func(a *messages.Alert) []string {
-		return []string{a.Event.AppID, a.Event.AppName, a.Task.AppID, a.Task.AppName, a.App.ID, a.App.Name}
-	}},
-	{key: "appTags", wanted: func(m Match) []string { return m.AppTags }, has: func(a *messages.Alert) []string { return a.App.Tags }, ofApp: true},
 	{
-		key: "appCustomProperties", wanted: func(m Match) []string { return pairs(m.AppCustomProperties) },
-		has: func(a *messages.Alert) []string { return pairs(a.App.CustomProperties) }, ofApp: true,
+		key: "tasks", wanted: func(m Match) []string { return m.Tasks },
+		is: func(a *messages.Alert, want string) bool { return want == a.Event.TaskID || want == a.Event.TaskName },
 	},
-	{key: "streams", wanted: func(m Match) []string { return m.Streams }, has: func(a *messages.Alert) []string {
-		return []string{a.App.StreamName, a.App.StreamID}
-	}, ofApp: true},
-	{key: "nodes", wanted: func(m Match) []string { return m.Nodes }, has: func(a *messages.Alert) []string {
-		return []string{a.Event.HostName, a.Service.Host}
-	}, fold: true},
-}
-
-func taskType(a *messages.Alert) []string {
-	if a.TaskEvent() {
-		return []string{a.Task.Type.String()}
-	}
-	return nil
+	{
+		key: "taskTags", ofTask: true, wanted: func(m Match) []string { return m.TaskTags },
+		is: func(a *messages.Alert, want string) bool { return slices.Contains(a.Task.Tags, want) },
+	},
+	{
+		key: "taskCustomProperties", ofTask: true, wanted: func(m Match) []string { return pairs(m.TaskCustomProperties) },
+		is: func(a *messages.Alert, want string) bool { return hasPair(a.Task.CustomProperties, want) },
+	},
+	{
+		key: "apps", wanted: func(m Match) []string { return m.Apps },
+		is: func(a *messages.Alert, want string) bool {
+			return want == a.Event.AppID || want == a.Event.AppName || want == a.Task.AppID || want == a.Task.AppName ||
+				want == a.App.ID || want == a.App.Name
+		},
+	},
+	{
+		key: "appTags", ofApp: true, wanted: func(m Match) []string { return m.AppTags },
+		is: func(a *messages.Alert, want string) bool { return slices.Contains(a.App.Tags, want) },
+	},
+	{
+		key: "appCustomProperties", ofApp: true, wanted: func(m Match) []string { return pairs(m.AppCustomProperties) },
+		is: func(a *messages.Alert, want string) bool { return hasPair(a.App.CustomProperties, want) },
+	},
+	{
+		key: "streams", ofApp: true, wanted: func(m Match) []string { return m.Streams },
+		is: func(a *messages.Alert, want string) bool { return want == a.App.StreamName || want == a.App.StreamID },
+	},
+	{
+		key: "nodes", wanted: func(m Match) []string { return m.Nodes },
+		is: func(a *messages.Alert, want string) bool {
+			return strings.EqualFold(want, a.Event.HostName) || strings.EqualFold(want, a.Service.Host)
+		},
+	},
 }
 
 func pairs(in []messages.Property) []string {
@@ -200,49 +210,83 @@ func pairs(in []messages.Property) []string {
 	return out
 }
 
+func hasPair(in []messages.Property, want string) bool {
+	return slices.ContainsFunc(in, func(p messages.Property) bool {
+		n := len(p.Name)
+		return len(want) == n+1+len(p.Value) && want[:n] == p.Name && want[n] == '=' && want[n+1:] == p.Value
+	})
+}
+
 // missing reports that the look-up which tells the fact is still out, or has failed.
 func (f fact) missing(a *messages.Alert) bool {
 	hasApp := a.Event.AppID != "" || a.Task.AppID != ""
 	return f.ofTask && a.TaskEvent() && !a.Task.Known || f.ofApp && hasApp && !a.App.Known
 }
 
-// asks reports whether a match has the fact as a condition.
-func (f fact) asks(m Match) bool { return len(f.wanted(m)) > 0 }
-
-func (f fact) holds(m Match, a *messages.Alert) bool {
-	has := f.has(a)
-	return slices.ContainsFunc(f.wanted(m), func(want string) bool {
-		return want != "" && slices.ContainsFunc(has, func(got string) bool {
-			return got == want || f.fold && strings.EqualFold(got, want)
-		})
-	})
+// condition is a fact with what a route wants of it, made ready once for all alerts.
+type condition struct {
+	fact
+	wants []string
+	// unless says why an alert that does not fulfil it does not take the route.
+	unless string
 }
 
-// matches says whether the route is for an alert, and why it is not.
-func (r Route) matches(a *messages.Alert) (got answer, why string) {
-	if !slices.Contains(r.Kinds, a.Kind) {
-		return no, "the route is not for this event"
-	}
-	got = yes
+// conditions returns what an alert of one of its kinds must fulfil.
+func (m Match) conditions() []condition {
+	var out []condition
 	for _, f := range facts {
+		wants := slices.DeleteFunc(slices.Clone(f.wanted(m)), func(want string) bool { return want == "" })
+		if len(f.wanted(m)) > 0 {
+			unless := fmt.Sprintf("the route wants match.%s to be %s", f.key, strings.Join(wants, " or "))
+			out = append(out, condition{fact: f, wants: wants, unless: unless})
+		}
+	}
+	return out
+}
+
+func (c condition) holds(a *messages.Alert) bool {
+	for _, want := range c.wants {
+		if c.is(a, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// path is a route as a table asks it.
+type path struct {
+	conditions []condition
+	continues  bool
+	// before is why an alert takes no later one once this one has matched.
+	before string
+}
+
+func (r Route) path() path {
+	return path{
+		conditions: r.Match.conditions(), continues: r.Continue,
+		before: fmt.Sprintf("route %q matched before and does not continue", r.Name),
+	}
+}
+
+// matches says whether the route is for an alert of one of its kinds, and why it is not.
+func (p path) matches(a *messages.Alert) (got answer, why string) {
+	got = yes
+	for _, c := range p.conditions {
 		switch {
-		case !f.asks(r.Match):
-		case f.missing(a):
+		case c.missing(a):
 			got = unknown
-		case !f.holds(r.Match, a):
-			return no, fmt.Sprintf("the route wants match.%s to be %s", f.key, strings.Join(f.wanted(r.Match), " or "))
+		case !c.holds(a):
+			return no, c.unless
 		}
 	}
 	return got, ""
 }
 
 // needs is what the conditions want looked up.
-func (m Match) needs() Needs {
+func (p path) needs() Needs {
 	var out Needs
-	for _, f := range facts {
-		if f.asks(m) {
-			out.Task, out.App = out.Task || f.ofTask, out.App || f.ofApp
-		}
+	for _, c := range p.conditions {
+		out.Task, out.App = out.Task || c.ofTask, out.App || c.ofApp
 	}
 	return out
 }

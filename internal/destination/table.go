@@ -15,14 +15,19 @@ import (
 // concurrent use.
 type Table struct {
 	built  []Built
-	routes []Route
+	paths  []path
 	byKind map[messages.AlertKind][]*Instance
 	needs  map[messages.AlertKind]Needs
+	// routes are the numbers of the routes that a kind may take, from 1, in order.
+	routes map[messages.AlertKind][]int
 }
 
 // NewTable builds the table. Two instances of one name are an error.
 func NewTable(built []Built, routes []Route) (*Table, error) {
-	t := &Table{built: built, routes: routes, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{}}
+	t := &Table{
+		built: built, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{},
+		routes: map[messages.AlertKind][]int{},
+	}
 	seen := map[string]bool{}
 	for _, b := range built {
 		if seen[b.Instance.Name] {
@@ -34,10 +39,12 @@ func NewTable(built []Built, routes []Route) (*Table, error) {
 			t.needs[kind] = t.needs[kind].Or(b.Instance.Needs)
 		}
 	}
-	for _, r := range routes {
+	for n, r := range routes {
+		t.paths = append(t.paths, r.path())
 		for _, kind := range r.Kinds {
 			if t.Carries(kind) {
-				t.needs[kind] = t.needs[kind].Or(r.Match.needs())
+				t.routes[kind] = append(t.routes[kind], n+1)
+				t.needs[kind] = t.needs[kind].Or(t.paths[n].needs())
 			}
 		}
 	}
@@ -90,20 +97,21 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 // judged, because a look-up failed, tells its own and ends nothing: an alert is
 // rather told twice than to nobody.
 func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
-	instances := t.byKind[a.Kind]
-	if len(t.routes) == 0 {
+	instances, routes := t.byKind[a.Kind], t.routes[a.Kind]
+	if len(routes) == 0 {
 		return instances, nil
 	}
-	reasons := make([]string, len(t.routes)+1) // by number of the route
+	reasons := make([]string, len(t.paths)+1) // by number of the route
 	end := ""
-	for n, r := range t.routes {
-		got, why := r.matches(a)
+	for _, n := range routes {
 		if end != "" {
-			got, why = no, end
+			reasons[n] = end
+			continue
 		}
-		reasons[n+1] = why
-		if got == yes && !r.Continue {
-			end = fmt.Sprintf("route %q matched before and does not continue", r.Name)
+		got, why := t.paths[n-1].matches(a)
+		reasons[n] = why
+		if got == yes && !t.paths[n-1].continues {
+			end = t.paths[n-1].before
 		}
 	}
 	reasons[0] = end
@@ -155,10 +163,8 @@ func (t *Table) NeedsOf(a *messages.Alert) Needs {
 			needs = needs.Or(i.Needs)
 		}
 	}
-	for _, r := range t.routes {
-		if slices.Contains(r.Kinds, a.Kind) {
-			needs = needs.Or(r.Match.needs())
-		}
+	for _, n := range t.routes[a.Kind] {
+		needs = needs.Or(t.paths[n-1].needs())
 	}
 	return needs
 }
