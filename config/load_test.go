@@ -23,6 +23,7 @@ var destinationSchemas = []struct{ section, folder string }{
 	{"incidentTool.signl4", "signl4"},
 	{"influxDb", "influxdb"},
 	{"scriptLog", "disklog"},
+	{"urlNotification", "url"},
 }
 
 // readFragments returns the schemas of all destinations.

@@ -115,6 +115,22 @@ var beyondTheShow = []string{
       url: https://connect.signl4.com/webhook/secret
       reloadTaskFailure: {enable: true, includeApp: {includeAll: true}}
       reloadTaskAborted: {enable: true, includeApp: {includeAll: true}}`,
+	`
+  urlNotification:
+    enable: true
+    targets:
+      - name: everything
+        url: ntfy://ntfy.sh/secret
+        events: [` + strings.Join(eventNames(), ", ") + `]`,
+}
+
+// eventNames lists every event under the name that configurations have for it.
+func eventNames() []string {
+	var out []string
+	for _, kind := range messages.AllKinds() {
+		out = append(out, string(kind))
+	}
+	return out
 }
 
 // everything is the routing table of a configuration with every destination on.

@@ -23,6 +23,8 @@ const (
 	SlackJSON
 	// TeamsJSON is a JSON document: {{x}} and {{{x}}} are content of a JSON string.
 	TeamsJSON
+	// Text is plain text of many lines. Nothing is escaped.
+	Text
 )
 
 // errNotJSON reports a template whose output is no JSON object.
@@ -70,6 +72,9 @@ func (m Medium) writers() (escape, raw func(string) string) {
 		return jsonText, jsonText
 	case Line:
 		return oneLine, oneLine
+	case Text:
+		same := func(s string) string { return s }
+		return same, same
 	default:
 		return handlebars.EscapeHTML, func(s string) string { return s }
 	}

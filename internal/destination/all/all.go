@@ -9,6 +9,7 @@ import (
 	"butler/internal/destination/influxdb"
 	"butler/internal/destination/signl4"
 	"butler/internal/destination/slack"
+	"butler/internal/destination/url"
 	"butler/internal/destination/webhook"
 )
 
@@ -21,5 +22,6 @@ func Definitions() []destination.Definition {
 		signl4.Definition(),
 		influxdb.Definition(),
 		disklog.Definition(),
+		url.Definition(),
 	}
 }

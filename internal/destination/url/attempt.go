@@ -1,0 +1,234 @@
+package url
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	neturl "net/url"
+	"strconv"
+	"strings"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// silent is the library's log: it would show payloads and addresses.
+var silent = log.New(io.Discard, "", 0)
+
+var (
+	// errOver ends the library's part of a failed attempt. It is none of those
+	// that the library sleeps after.
+	errOver = errors.New("the attempt is over")
+	// errPanic reports that the library crashed.
+	errPanic = errors.New("the library crashed over this message")
+)
+
+// attempt is one call of the library and, as the transport of its HTTP client,
+// everything that the call does with the network. The library hides contexts,
+// status codes and, now and then, failures; nothing passes the transport unseen.
+type attempt struct {
+	//nolint:containedctx // the library has no other way to take it along
+	ctx      context.Context
+	client   *http.Client
+	provider provider
+	url      string
+	secrets  []string
+
+	failure error
+	answers int
+	last    httpc.Answer
+	host    string
+}
+
+func newAttempt(ctx context.Context, client *http.Client, p provider, raw string) *attempt {
+	return &attempt{ctx: ctx, client: client, provider: p, url: raw, secrets: secretsOf(raw)}
+}
+
+// send hands the message to the library and says what came of it.
+func (a *attempt) send(m message) (httpc.Answer, error) {
+	// The values of parameters may be keys; the title is none.
+	for name, value := range m.params {
+		if name != types.TitleKey {
+			a.secrets = append(a.secrets, value)
+		}
+	}
+	err := a.call(m)
+	switch {
+	case errors.Is(err, errPanic):
+		return httpc.Answer{}, destination.Permanent(err)
+	case a.failure != nil:
+		return httpc.Answer{}, a.failure
+	case err != nil && a.answers > 0:
+		return httpc.Answer{}, a.refused(err)
+	case err != nil:
+		return httpc.Answer{}, destination.Misconfigured(fmt.Errorf("%s does not take the message as configured: %s", a.provider.scheme, a.innermost(err)))
+	case a.answers == 0:
+		return httpc.Answer{}, destination.Misconfigured(errors.New("the URL names nobody to send to"))
+	}
+	return a.last, nil
+}
+
+// call runs the library. A crash of it is an error like any other.
+func (a *attempt) call(m message) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanic
+		}
+	}()
+	s, err := a.provider.open(a.url, &http.Client{Transport: a})
+	if err != nil {
+		return err
+	}
+	return s.Send(m.text, &m.params)
+}
+
+// RoundTrip implements http.RoundTripper. It lets no failure through to the
+// library, which would wait and try again, and no request after one.
+func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
+	if a.failure != nil {
+		closeBody(req)
+		return nil, errOver
+	}
+	if a.provider.lookUp != "" && req.URL.Path == a.provider.lookUp {
+		closeBody(req)
+		return respond(req, httpc.Answer{Status: http.StatusNotFound}), nil
+	}
+	answer, err := httpc.Send(a.client, req.Clone(a.ctx), a.hidden(req.URL.Host)...)
+	if err != nil {
+		a.failure = err
+		return nil, errOver
+	}
+	a.answers++
+	a.last, a.host = answer, req.URL.Host
+	return respond(req, answer), nil
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+func respond(req *http.Request, answer httpc.Answer) *http.Response {
+	header := answer.Header
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		Status: strconv.Itoa(answer.Status) + " " + http.StatusText(answer.Status), StatusCode: answer.Status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Request: req,
+		Body: io.NopCloser(bytes.NewReader(answer.Body)), ContentLength: int64(len(answer.Body)),
+	}
+}
+
+// saidInBody are what services say in the body of an answer that is a success by
+// its code, and what it means. Everything else they say is about the one message.
+var saidInBody = map[string]destination.ErrorKind{
+	// Slack.
+	"ratelimited": destination.ThrottledKind, "invalid_auth": destination.MisconfiguredKind,
+	"not_authed": destination.MisconfiguredKind, "account_inactive": destination.MisconfiguredKind,
+	"token_revoked": destination.MisconfiguredKind, "token_expired": destination.MisconfiguredKind,
+	"missing_scope": destination.MisconfiguredKind, "channel_not_found": destination.MisconfiguredKind,
+	"not_in_channel": destination.MisconfiguredKind, "is_archived": destination.MisconfiguredKind,
+	// Lark.
+	"9499": destination.ThrottledKind, "11232": destination.ThrottledKind, "19001": destination.MisconfiguredKind,
+	"19021": destination.MisconfiguredKind, "19022": destination.MisconfiguredKind, "19024": destination.MisconfiguredKind,
+	// WeCom.
+	"45009": destination.ThrottledKind, "45033": destination.ThrottledKind, "93000": destination.MisconfiguredKind,
+}
+
+// refused words an answer whose code is a success and whose body is none.
+func (a *attempt) refused(err error) error {
+	var body struct {
+		Error   any `json:"error"`
+		ErrCode any `json:"errcode"`
+		Code    any `json:"code"`
+	}
+	kind := destination.PermanentKind
+	if json.Unmarshal(a.last.Body, &body) == nil {
+		for _, said := range []any{body.Error, body.ErrCode, body.Code} {
+			if known, ok := saidInBody[fmt.Sprint(said)]; ok {
+				kind = known
+			}
+		}
+	}
+	host := a.host
+	if len(hostSecrets(a.url, host)) > 0 {
+		host = a.provider.scheme
+	}
+	text := httpc.Excerpt(err.Error(), maxReason, a.hidden(a.host)...)
+	return &destination.Error{Kind: kind, Err: fmt.Errorf("%s answered %d, and refused the message: %s", host, a.last.Status, text)}
+}
+
+// maxReason bounds what is shown of the library's words.
+const maxReason = 300
+
+// innermost returns the cause of an error of the library, which is a fixed text
+// where the errors around it hold parts of the URL.
+func (a *attempt) innermost(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if many, ok := errors.AsType[interface {
+			error
+			Unwrap() []error
+		}](err); next == nil && ok {
+			causes := many.Unwrap()
+			next = causes[len(causes)-1]
+		}
+		if next == nil {
+			return httpc.Excerpt(err.Error(), maxReason, a.hidden(a.host)...)
+		}
+		err = next
+	}
+}
+
+// longValue is the length from which the value of a query may be a key; below it are words such as json.
+const longValue = 8
+
+// secretsOf returns everything in a URL that may be a key: all of it but scheme and host.
+func secretsOf(raw string) []string {
+	u, err := neturl.Parse(raw)
+	if err != nil {
+		return []string{raw}
+	}
+	out := []string{raw}
+	if _, rest, ok := strings.Cut(raw, "://"); ok {
+		out = append(out, rest)
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		out = append(out, u.User.Username(), password)
+		out = append(out, strings.FieldsFunc(u.User.Username()+":"+password, func(r rune) bool { return strings.ContainsRune(":-/,", r) })...)
+	}
+	out = append(out, strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")...)
+	for _, values := range u.Query() {
+		for _, value := range values {
+			if len(value) >= longValue {
+				out = append(out, value)
+			}
+		}
+	}
+	return append(out, u.Opaque, u.Fragment)
+}
+
+// hostSecrets returns the host of the URL where it is no host: some services
+// have their key in that place.
+func hostSecrets(raw, called string) []string {
+	u, err := neturl.Parse(raw)
+	if err != nil || u.Host == "" || strings.Contains(strings.ToLower(called), strings.ToLower(u.Hostname())) {
+		return nil
+	}
+	return []string{u.Host, u.Hostname()}
+}
+
+// hidden returns what must not be shown of what came of calling a host.
+func (a *attempt) hidden(called string) []string {
+	return append(hostSecrets(a.url, called), a.secrets...)
+}

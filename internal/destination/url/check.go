@@ -1,0 +1,193 @@
+package url
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	neturl "net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+var targetName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
+
+// check lists what is wrong with a target or with an entry of a route.
+func check(c Config, u destination.Use[Target], _ destination.Deps) destination.Problems {
+	var p destination.Problems
+	if strings.HasPrefix(u.Path, section) {
+		p = append(p, checkPlace(c, u)...)
+	}
+	p = append(p, u.Settings.checkURL()...)
+	if _, err := u.Settings.layout(); err != nil {
+		key, reason, _ := strings.Cut(err.Error(), ": ")
+		p.Wrong(key, reason, "mend the template")
+	}
+	return p
+}
+
+// checkPlace checks what only a target of the section has: its name and its events.
+func checkPlace(c Config, u destination.Use[Target]) destination.Problems {
+	var p destination.Problems
+	if !targetName.MatchString(u.Settings.Name) {
+		p.Wrong("name", "is no name for a target", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
+	}
+	for i, other := range c.Targets {
+		if targetPath(i) == u.Path {
+			break
+		}
+		if strings.EqualFold(other.Name, u.Settings.Name) {
+			p.Wrong("name", "is the name of an earlier target, too", "give every target a name of its own")
+			break
+		}
+	}
+	if len(u.Kinds) == 0 {
+		p.Wrong("events", "names no event", "name one at least, such as reload_task_failed")
+	}
+	for i, kind := range u.Kinds {
+		if !slices.Contains(messages.AllKinds(), kind) {
+			p.Wrong("events", fmt.Sprintf("item %d is no event", i+1), "write one of "+eventNames())
+		}
+	}
+	return p
+}
+
+func eventNames() string {
+	var out []string
+	for _, kind := range messages.AllKinds() {
+		out = append(out, string(kind))
+	}
+	return strings.Join(out, ", ")
+}
+
+// checkURL checks the URL with its parameters, and lets the library make a
+// request of them that goes nowhere.
+func (t Target) checkURL() destination.Problems {
+	var p destination.Problems
+	raw := t.URL.Reveal()
+	found, err := providerOf(raw)
+	switch {
+	case errors.Is(err, errScheme):
+		p.Wrong("url", err.Error(), schemeSuggestion(raw))
+		return p
+	case err != nil:
+		p.Wrong("url", err.Error(), "write scheme://..., with characters such as @ / # ? % of a key as %40 %2F %23 %3F %25")
+		return p
+	}
+	u, err := neturl.Parse(raw)
+	if err != nil {
+		p.Wrong("url", "is no URL", "write "+found.example)
+		return p
+	}
+	if reason, instead := found.forbids(u); reason != "" {
+		p.Wrong("url", reason, instead)
+		return p
+	}
+	if reason := found.dryRun(raw, nil); reason != "" {
+		p.Wrong("url", "cannot be used for "+found.scheme+": "+reason, "write "+found.example)
+		return p
+	}
+	return append(p, t.checkParams(found)...)
+}
+
+func schemeSuggestion(raw string) string {
+	scheme, _, _ := strings.Cut(raw, ":")
+	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
+	if place, ok := elsewhere[scheme]; ok {
+		return place
+	}
+	return "use one of " + strings.Join(schemes(), ", ")
+}
+
+func (t Target) checkParams(found provider) destination.Problems {
+	var p destination.Problems
+	given := types.Params{}
+	for i, one := range t.Params {
+		item := fmt.Sprintf("item %d ", i+1)
+		query := neturl.URL{RawQuery: neturl.Values{one.Name: {one.Value.Reveal()}}.Encode()}
+		switch reason, instead := found.forbids(&query); {
+		case strings.EqualFold(one.Name, types.TitleKey):
+			p.Wrong("params", item+"has a key of its own", "write it as title, beside params")
+		case reason != "":
+			p.Wrong("params", item+reason, instead)
+		case !strings.Contains(one.Value.Reveal(), "{{"):
+			given[one.Name] = one.Value.Reveal()
+		}
+	}
+	if reason := found.dryRun(t.URL.Reveal(), given); reason != "" {
+		p.Wrong("params", found.scheme+" does not take them: "+reason, "see the parameters of the service")
+	}
+	return p
+}
+
+// forbidden are parameters that would break a promise of this destination.
+var forbidden = map[string]map[string]struct {
+	// allowed are the values that do no harm.
+	allowed         []string
+	reason, instead string
+}{
+	"discord":  {"json": {no, "asks for raw JSON, which names of tasks can break", "leave the parameter json out, or use the section webhookNotification"}},
+	"generic":  {"template": {[]string{"", "json"}, "names a template that there is none of", "write template=json or leave it out"}},
+	"gotify":   {"insecureskipverify": {no, unverified, ownCA}},
+	"ntfy":     {"disabletlsverification": {no, unverified, ownCA}},
+	"telegram": {"parsemode": {[]string{"", "none"}, "asks for markup, which names of tasks can break", "leave the parameter parsemode out"}},
+}
+
+var no = []string{"", "no", "n", "false", "0"}
+
+const (
+	unverified = "asks to accept any certificate"
+	ownCA      = "leave that out, and add the CA of the server to the trust store of this machine"
+)
+
+// forbids returns why a URL, or a parameter as its query, would break a promise.
+func (p provider) forbids(u *neturl.URL) (reason, instead string) {
+	for name, values := range u.Query() {
+		rule, ok := forbidden[p.scheme][strings.ToLower(name)]
+		if ok && !slices.Contains(rule.allowed, strings.ToLower(values[0])) {
+			return rule.reason, rule.instead
+		}
+	}
+	switch {
+	case p.scheme == "matrix" && u.User.Username() != "":
+		return "has a user, whose password would open a session with every message", "write an access token: " + p.example
+	case p.scheme == "discord" && strings.HasPrefix(u.Path, "/raw"):
+		rule := forbidden["discord"]["json"]
+		return rule.reason, "leave /raw out"
+	}
+	return "", ""
+}
+
+// dryRun lets the library make a message and returns why it comes to no request.
+func (p provider) dryRun(raw string, params types.Params) (reason string) {
+	reached := false
+	nowhere := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		closeBody(req)
+		reached = true
+		return nil, errOver
+	})}
+	if params == nil {
+		params = types.Params{}
+	}
+	a := newAttempt(context.Background(), nowhere, p, raw)
+	err := a.call(p.fit(message{title: "Title", text: "Text", params: params}))
+	switch {
+	case reached:
+		return ""
+	case a.failure != nil:
+		return a.innermost(a.failure)
+	case err != nil:
+		return a.innermost(err)
+	}
+	return "it names nobody to send to"
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }

@@ -1,0 +1,102 @@
+package url
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// message is what is handed to the library: one message within the limits of its service.
+type message struct {
+	title, text string
+	params      types.Params
+}
+
+// message lays out a notice. A template that cannot be rendered costs the
+// layout, not the alert.
+func (s *sender) message(n messages.Notice) message {
+	fields := template.Fields(n, s.fields)
+	s.provider.prepare(fields)
+	render := func(what string, r template.Renderer, instead string) string {
+		text, err := r.Render(fields)
+		if err == nil {
+			return text
+		}
+		s.log.Warn("template cannot be used, sending the built-in text",
+			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(err), zap.String("key", what))
+		return instead
+	}
+	heading, plain, _ := strings.Cut(template.PlainText(fields), "\n\n")
+	m := message{title: cmp.Or(render("title", s.layout.title, heading), heading), text: plain, params: types.Params{}}
+	if s.layout.text != nil {
+		m.text = withNotes(fields, render("message", s.layout.text, plain))
+	}
+	for _, p := range s.layout.params {
+		m.params[p.name] = render("params", p.value, "")
+	}
+	return s.provider.fit(m)
+}
+
+// withNotes puts what the reader must know before a text of the operator's.
+func withNotes(fields map[string]any, text string) string {
+	return strings.Join(append(template.Notes(fields), text), "\n\n")
+}
+
+// prepare makes the fields fit, so that no single one pushes the others out,
+// and keeps names from calling people.
+func (p provider) prepare(fields map[string]any) {
+	template.MapTexts(fields, func(s string) string {
+		s = strings.ReplaceAll(s, "\r", "")
+		if p.chat {
+			s = quiet(s)
+		}
+		return s
+	})
+	for name, cut := range map[string]func(string, int, func(rune) int) string{
+		"scriptLogHead": template.CutLinesEnd, "scriptLogTail": template.CutLinesStart, "executionDetailsConcatenated": template.CutLinesStart,
+	} {
+		text, _ := fields[name].(string)
+		fields[name] = cut(text, p.limit/4, p.weigh)
+	}
+	template.CutTexts(fields, max(p.limit/4, len(template.Marker)), p.weigh)
+}
+
+// fit cuts a message to the limits of its service. A title that the service has
+// no place for becomes the first line.
+func (p provider) fit(m message) message {
+	m.text = strings.TrimSpace(m.text)
+	if p.titleLimit > 0 {
+		m.title = template.CutEnd(m.title, p.titleLimit, p.weigh)
+		m.params[types.TitleKey] = m.title
+	} else {
+		m.text = strings.TrimSpace(m.title + "\n\n" + m.text)
+	}
+	m.text = template.CutEnd(cmp.Or(m.text, m.title), p.limit, p.weigh)
+	for name, value := range p.forced {
+		m.params[name] = value
+	}
+	return m
+}
+
+var (
+	mention = regexp.MustCompile(`(^|[^\pL\pN._%+-])@([\pL\pN*_])`)
+	control = regexp.MustCompile(`<([!@#&/\pL])`)
+)
+
+// quiet keeps a text of Qlik Sense from addressing people or channels in a chat:
+// an invisible character stands between the sign and the name.
+func quiet(s string) string {
+	s = mention.ReplaceAllString(s, "$1@\u200b$2")
+	return control.ReplaceAllString(s, "<\u200b$1")
+}
+
+// inBytes weighs a character for services that count bytes.
+func inBytes(r rune) int { return utf8.RuneLen(r) }
