@@ -1,0 +1,112 @@
+package mqttconn
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+)
+
+// sieve is a connection that keeps from the library what a broker should not
+// send: messages that are too large are skipped, and packets that the library
+// would take in whole, or stumble over, end the connection.
+type sieve struct {
+	net.Conn
+	in      *bufio.Reader
+	max     int
+	skipped func(size int)
+	header  []byte // of the packet that is being read
+	left    int    // of its body
+}
+
+func newSieve(conn net.Conn, limit int, skipped func(size int)) *sieve {
+	return &sieve{Conn: conn, in: bufio.NewReader(conn), max: limit, skipped: skipped}
+}
+
+// Types of packets, in the upper half of their first byte.
+const (
+	packetPublish = 3
+	packetSuback  = 9
+)
+
+// subackLength is the length of the answer to a subscription to one filter; the
+// library trusts the broker that it is.
+const subackLength = 3
+
+// Read implements net.Conn.
+func (s *sieve) Read(p []byte) (int, error) {
+	if len(s.header) == 0 && s.left == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.header) > 0 {
+		n := copy(p, s.header)
+		s.header = s.header[n:]
+		return n, nil
+	}
+	n, err := s.in.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
+}
+
+// next reads the header of the next packet that passes.
+func (s *sieve) next() error {
+	for {
+		header, length, err := s.readHeader()
+		if err != nil {
+			return err
+		}
+		packet := header[0] >> 4
+		switch {
+		case packet == packetPublish && length > s.max:
+			s.skipped(length)
+			if _, err := io.CopyN(io.Discard, s.in, int64(length)); err != nil {
+				return err
+			}
+			continue
+		case length > s.max:
+			return fmt.Errorf("the broker sends a packet of %d bytes", length)
+		case packet == packetSuback && length != subackLength:
+			return errors.New("the broker answers a subscription that nobody asked for")
+		}
+		s.header, s.left = header, length
+		return nil
+	}
+}
+
+// maxLengthBytes is how many bytes the length of a packet has at the most.
+const maxLengthBytes = 4
+
+// readHeader reads the type of a packet and the length of its body.
+func (s *sieve) readHeader() (header []byte, length int, err error) {
+	first, err := s.in.ReadByte()
+	if err != nil {
+		return nil, 0, err
+	}
+	header = append(header, first)
+	for shift := 0; shift < 7*maxLengthBytes; shift += 7 {
+		b, err := s.in.ReadByte()
+		if err != nil {
+			return nil, 0, err
+		}
+		header = append(header, b)
+		length |= int(b&0x7f) << shift
+		if b&0x80 == 0 {
+			return header, length, nil
+		}
+	}
+	return nil, 0, errors.New("the broker sends a packet without a length")
+}
+
+func (c *Conn) countSkipped(size int) {
+	if n, due := c.skipped.add(time.Now()); due {
+		c.log.Warn("incoming MQTT messages are skipped, because they are too large", zap.Int("bytes", size), logx.Count(n))
+	}
+}
