@@ -98,6 +98,9 @@ const (
 	DeliveryLoading DeliveryCondition = "loading"
 	// DeliveryPaused: the destination asked for a pause.
 	DeliveryPaused DeliveryCondition = "paused"
+	// DeliveryThrottled: the destination has asked for a pause again and again, and
+	// has accepted nothing in between.
+	DeliveryThrottled DeliveryCondition = "throttled"
 	// DeliveryBreakerOpen: the destination keeps failing and is left alone for a while.
 	DeliveryBreakerOpen DeliveryCondition = "breaker_open"
 	// DeliveryMisconfigured is an open breaker, too: the destination refuses

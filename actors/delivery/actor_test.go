@@ -556,6 +556,17 @@ func TestDelivery_tellsItsParentWhenTheWayOpensOrCloses(t *testing.T) {
 		f.alert("parked", "parked", "a")
 		f.wantOutcomes(map[string]string{"parked-a": "parked"})
 		changes(up, down, up, up)
+
+		trouble.Store(func() error { return destination.Throttled(errors.New("429 too many requests"), time.Second) })
+		f.alert("late", "late", "a")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		changes(up, down, up, up, messages.DeliveryChanged{Condition: messages.DeliveryThrottled, LastError: "429 too many requests"})
+		trouble.Store(func() error { return nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		f.wantOutcomes(map[string]string{"late-a": "delivered"})
+		changes(up, down, up, up, messages.DeliveryChanged{Condition: messages.DeliveryThrottled, LastError: "429 too many requests"}, up)
 	})
 }
 

@@ -283,10 +283,19 @@ func (m *Machine) start() {
 		m.waiting.take()
 		m.makeReady(i)
 	}
-	for !m.draining && m.slots < m.policy.MaxInFlight && m.ready.front() != nil &&
+	for !m.draining && m.slots < m.atOnce() && m.ready.front() != nil &&
 		!m.now.Before(m.paused) && m.breaker.allows(m.now) && m.bucket.Take(m.now) {
 		m.send()
 	}
+}
+
+// atOnce is how many attempts may run: one after a provider has asked for a
+// pause, until it accepts again. All of them at once would only earn the next pause.
+func (m *Machine) atOnce() int {
+	if m.throttled > 0 {
+		return 1
+	}
+	return m.policy.MaxInFlight
 }
 
 func (m *Machine) send() {

@@ -102,7 +102,7 @@ func (m *Machine) next() time.Time {
 		next = i.due
 	}
 	probing := m.breaker.open && m.breaker.probing
-	if m.ready.front() != nil && m.slots < m.policy.MaxInFlight && !probing {
+	if m.ready.front() != nil && m.slots < m.atOnce() && !probing {
 		at := later(m.bucket.Next(m.now), m.paused)
 		if m.breaker.open {
 			at = later(at, m.breaker.until)
@@ -152,19 +152,21 @@ func (m *Machine) State(now time.Time) messages.DeliveryState {
 // condition says whether the destination accepts anything.
 func (m *Machine) condition() messages.DeliveryCondition {
 	switch {
-	case !m.breaker.open:
-		return messages.Delivering
-	case m.breaker.hopeless:
+	case m.breaker.open && m.breaker.hopeless:
 		return messages.DeliveryMisconfigured
-	default:
+	case m.breaker.open:
 		return messages.DeliveryBreakerOpen
+	case m.throttled >= m.policy.BreakerFailures:
+		return messages.DeliveryThrottled
+	default:
+		return messages.Delivering
 	}
 }
 
 // Change is what those who watch are told of the machine: small, and equal until something changes.
 func (m *Machine) Change() messages.DeliveryChanged {
 	change := messages.DeliveryChanged{Condition: m.condition()}
-	if m.breaker.open {
+	if change.Condition != messages.Delivering {
 		change.LastError = m.lastErr
 	}
 	return change

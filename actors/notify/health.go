@@ -87,6 +87,8 @@ func inWords(c messages.DeliveryChanged) string {
 	switch c.Condition {
 	case messages.DeliveryBreakerOpen:
 		says = "it keeps failing and is tried again after a pause"
+	case messages.DeliveryThrottled:
+		says = "it asks for a pause again and again"
 	case messages.DeliveryMisconfigured:
 		says = "it refuses everything until its configuration is mended"
 	case messages.DeliveryGaveUp:
