@@ -162,8 +162,9 @@ func TestDocs_destinationsPage(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(`# Destinations
 
-Which event can go where. This page is generated from the routing table of a configuration with everything switched on.
-What a destination sends, and its keys, is told on its own page: follow the head of its column.
+Which event can go where: ✔ by the destination's own section, → by a route of yours ([routes.md](routes.md)). This page is generated
+from the routing table of a configuration with everything switched on. What a destination sends, and its keys, is told on its own page:
+follow the head of its column.
 
 | Event |`)
 	definitions := all.Definitions()
@@ -174,12 +175,15 @@ What a destination sends, and its keys, is told on its own page: follow the head
 		fmt.Fprintf(&out, " [%s](../internal/destination/%s/README.md) |", d.Name, d.Name)
 	}
 	out.WriteString("\n|---|" + strings.Repeat(":-:|", len(definitions)) + "\n")
-	for _, kind := range messages.TaskKinds() {
+	for _, kind := range messages.AllKinds() {
 		fmt.Fprintf(&out, "| %s |", strings.ReplaceAll(string(kind), "_", " "))
 		for _, d := range definitions {
 			mark := " "
-			if carries[d.Name][kind] {
+			switch {
+			case carries[d.Name][kind]:
 				mark = " ✔ "
+			case d.Route != "":
+				mark = " → "
 			}
 			out.WriteString(mark + "|")
 		}
