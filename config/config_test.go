@@ -320,16 +320,16 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 func TestConfig_namesFeaturesThatDoNotExist(t *testing.T) {
 	c := mustLoad(t, `Butler:
   anonTelemetry: true
-  teamsNotification: {enable: true}
+  configVisualisation: {enable: true}
   scheduler: {enable: false, configFile: schedule.yaml}
   keyValueStore: {enable: true}
   slackNotification: {serviceStopped: {channel: a}}
 `, "BUTLER_HEARTBEAT_ENABLE=true")
-	want := []string{"heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.serviceStopped", "teamsNotification"}
+	want := []string{"configVisualisation", "heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.serviceStopped"}
 	if diff := cmp.Diff(want, c.Pending()); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"heartbeat.enable", "keyValueStore", "teamsNotification"}, c.PendingEnabled()); diff != "" {
+	if diff := cmp.Diff([]string{"configVisualisation", "heartbeat.enable", "keyValueStore"}, c.PendingEnabled()); diff != "" {
 		t.Errorf("pending and on (-want +got):\n%s", diff)
 	}
 	if got := c.Notes(); len(got) != 3 || got[2] != "anonTelemetry is ignored: nothing is reported to third parties" {

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var destinationSchemas = []struct{ section, folder string }{
 	{"emailNotification", "email"},
 	{"slackNotification", "slack"},
+	{"teamsNotification", "teams"},
 	{"webhookNotification", "webhook"},
 	{"incidentTool.signl4", "signl4"},
 	{"influxDb", "influxdb"},
@@ -91,7 +92,7 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the file has problems:\n%v", err)
 			}
-			if !slices.Contains(c.Pending(), "teamsNotification") || !slices.Contains(c.Pending(), "slackNotification.serviceStopped") {
+			if !slices.Contains(c.Pending(), "heartbeat") || !slices.Contains(c.Pending(), "slackNotification.serviceStopped") {
 				t.Errorf("want the features named that do not exist yet, got %q", c.Pending())
 			}
 			if diff := cmp.Diff([]string{"configVisualisation", "systemInfo"}, c.PendingEnabled()); diff != "" {

@@ -109,6 +109,11 @@ func labelsOf(f family) string {
 // beyondTheShow switches on the destinations that the simulated site has no place for.
 var beyondTheShow = []string{
 	`
+  teamsNotification:
+    enable: true
+    reloadTaskFailure: {enable: true, webhookURL: https://example.webhook.office.com/webhookb2/secret}
+    reloadTaskAborted: {enable: true, webhookURL: https://example.webhook.office.com/webhookb2/secret}`,
+	`
   incidentTool:
     signl4:
       enable: true

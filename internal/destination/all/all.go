@@ -9,6 +9,7 @@ import (
 	"butler/internal/destination/influxdb"
 	"butler/internal/destination/signl4"
 	"butler/internal/destination/slack"
+	"butler/internal/destination/teams"
 	"butler/internal/destination/url"
 	"butler/internal/destination/webhook"
 )
@@ -18,6 +19,7 @@ func Definitions() []destination.Definition {
 	return []destination.Definition{
 		email.Definition(),
 		slack.Definition(),
+		teams.Definition(),
 		webhook.Definition(),
 		signl4.Definition(),
 		influxdb.Definition(),

@@ -1,0 +1,228 @@
+package teams
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// general is the built-in template of the alert kinds without one of their own.
+const general = "general"
+
+// maxMessage is how long an encoded message may be, in bytes. Teams documents
+// 28 KB, counts its own form of the message, and has refused some of 20 KB.
+const maxMessage = 20_000
+
+// limits bound what goes into a message.
+type limits struct {
+	// code is for the parts of a script log and for the history, text for every
+	// other text, both in characters. items is for lists.
+	code, text, items int
+}
+
+// shrinking are the limits that are tried one after the other until a message
+// fits: first the script log and the history give way, then everything.
+var shrinking = []limits{
+	{code: 2900, text: 2000, items: 100},
+	{code: 1500, text: 2000, items: 100},
+	{code: 700, text: 1000, items: 50},
+	{code: 300, text: 400, items: 25},
+	{code: 150, text: 150, items: 10},
+	{code: 60, text: 60, items: 3},
+}
+
+const (
+	// maxNotes is for what every reader must be told; it is never shortened further.
+	maxNotes = 1000
+	// maxLink is how long a link may be that is not shortened: half a link leads nowhere.
+	maxLink = 500
+	// maxPlain is for a message without any layout.
+	maxPlain = 2500
+)
+
+// message returns the encoded message, and what made it. A template that writes
+// too much even of the shortest texts is replaced by the built-in one.
+func (t *teams) message(n messages.Notice) (body []byte, from string, err error) {
+	for _, files := range t.layouts() {
+		for _, l := range shrinking {
+			fields := t.fieldsOf(n)
+			notes := template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units)
+			shorten(fields, l)
+			card, from := t.card(n, fields, files)
+			tidy(card)
+			tell(card, notes)
+			if body, err = template.EncodeJSON(card); err != nil || len(body) <= maxMessage {
+				return body, from, err
+			}
+		}
+		t.log.Warn("template writes more than Teams takes, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
+	}
+	fields := t.fieldsOf(n)
+	body, err = template.EncodeJSON(plainCard(fields))
+	return body, "plain text, because every template writes more than Teams takes", err
+}
+
+// layouts lists the template files to try one after the other; none stands for the built-in template.
+func (t *teams) layouts() [][]string {
+	if len(t.files) == 0 || t.event.basic() {
+		return [][]string{nil}
+	}
+	return [][]string{t.files, nil}
+}
+
+func (t *teams) fieldsOf(n messages.Notice) map[string]any {
+	if t.event.BasicContentOnly {
+		n.Alert.ScriptLog = messages.ScriptLog{}
+	}
+	return template.Fields(n, t.fields)
+}
+
+// card returns the message, and what made it.
+func (t *teams) card(n messages.Notice, fields map[string]any, files []string) (card object, from string) {
+	if t.event.basic() {
+		return t.basicCard(n.Alert.Kind, fields), "basic message"
+	}
+	d := t.templates.Document(template.Source{Files: files, Builtin: cmp.Or(template.BuiltinName(n.Alert.Kind), general)}, fields, plainCard)
+	if d.Warning != nil {
+		t.log.Warn("template cannot be used, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(d.Warning))
+	}
+	return d.Object, d.From
+}
+
+// basicCard is one line and its buttons.
+func (t *teams) basicCard(kind messages.AlertKind, fields map[string]any) object {
+	line, err := t.basic.Render(fields)
+	if err != nil || line == "" {
+		line = headline(fields)
+	}
+	links := []link{{"Open QMC", text(fields["qlikSenseQMC"])}}
+	if kind != messages.CloudReloadFailed {
+		links = append(links, link{"Open Hub", text(fields["qlikSenseHub"])})
+	}
+	if t.event.connector() {
+		return connectorMessage(line, links)
+	}
+	return adaptiveMessage(heading(line), actionSet(links))
+}
+
+// shorten makes the fields obey the limits.
+func shorten(fields map[string]any, l limits) {
+	for name, v := range fields {
+		list, ok := v.([]any)
+		switch {
+		case !ok || len(list) <= l.items:
+		case name == "executionDetails": // the last steps tell how it ended
+			fields[name] = list[len(list)-l.items:]
+		default:
+			fields[name] = list[:l.items]
+		}
+	}
+	code := object{}
+	for name, cut := range codes {
+		if old, ok := fields[name].(string); ok {
+			code[name] = unlinked.Replace(cut(strings.ReplaceAll(old, "\r", ""), l.code, template.Units))
+			delete(fields, name)
+		}
+	}
+	template.MapTexts(fields, func(s string) string {
+		if len(s) <= maxLink && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) {
+			return s
+		}
+		return unlinked.Replace(template.CutEnd(s, l.text, template.Units))
+	})
+	maps.Copy(fields, code)
+}
+
+// codes are the long texts, with the side that they give way at: the beginning
+// of a log stays of its head, and the end of what happened.
+var codes = map[string]func(text string, limit int, weigh func(rune) int) string{
+	"scriptLogHead":                template.CutLinesEnd,
+	"scriptLogTail":                template.CutLinesStart,
+	"executionDetailsConcatenated": template.CutLinesStart,
+	"executionDetailsText":         template.CutLinesStart,
+}
+
+// unlinked keeps "[text](address)" in data from becoming a link.
+var unlinked = strings.NewReplacer("](", "]\u200b(")
+
+// tell adds what the reader must know whatever the template shows.
+func tell(card object, notes string) {
+	if notes == "" {
+		return
+	}
+	if content := contentOf(card); content != nil {
+		body, _ := content["body"].([]any)
+		note := object{"type": "TextBlock", "text": notes, "wrap": true, "weight": "bolder", "color": "attention"}
+		content["body"] = slices.Insert(body, min(1, len(body)), any(note))
+		return
+	}
+	// A connector's card, or one of the operator's own making.
+	card["text"] = strings.TrimSpace(text(card["text"]) + "\n\n" + notes)
+}
+
+// contentOf returns the Adaptive Card of a message: its first attachment, or the
+// message itself; nil without any.
+func contentOf(card object) object {
+	attachments, _ := card["attachments"].([]any)
+	if len(attachments) > 0 {
+		first, _ := attachments[0].(object)
+		content, _ := first["content"].(object)
+		card = content
+	}
+	if card["type"] != "AdaptiveCard" {
+		return nil
+	}
+	return card
+}
+
+// tidy removes, however deep, the buttons that lead nowhere and the sets that
+// have none left: Teams refuses a card for them.
+func tidy(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			tidy(item)
+		}
+	case object:
+		for name, below := range v {
+			if list, ok := below.([]any); ok {
+				for _, item := range list {
+					tidy(item)
+				}
+				v[name] = slices.DeleteFunc(list, useless)
+				continue
+			}
+			tidy(below)
+		}
+	}
+}
+
+// useless reports whether an element is a button without an address or a set without buttons.
+func useless(element any) bool {
+	e, _ := element.(object)
+	switch e["type"] {
+	case "Action.OpenUrl":
+		return strings.TrimSpace(text(e["url"])) == ""
+	case "ActionSet":
+		actions, isList := e["actions"].([]any)
+		return isList && len(actions) == 0
+	default:
+		return false
+	}
+}
+
+// text returns the text of a value, "" for what is none.
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
