@@ -50,10 +50,12 @@ type Options struct {
 	OnSettled func(messages.NoticeSettled)
 }
 
-// The defaults of what an instance or the options leave open.
+// DefaultTimeout bounds an attempt of an instance that leaves it open.
+const DefaultTimeout = 10 * time.Second
+
+// The defaults of what else an instance or the options leave open.
 const (
 	defaultInFlight  = 8
-	defaultTimeout   = 10 * time.Second
 	defaultParkAfter = 24 * time.Hour
 	defaultFailures  = 5
 	loadTimeout      = 5 * time.Minute
@@ -63,7 +65,7 @@ const (
 func (o Options) withDefaults() Options {
 	i := &o.Built.Instance
 	i.MaxInFlight = positive(i.MaxInFlight, defaultInFlight)
-	i.Timeout = positive(i.Timeout, defaultTimeout)
+	i.Timeout = positive(i.Timeout, DefaultTimeout)
 	i.Batch = positive(i.Batch, 1)
 	if _, ok := o.Built.Destination.(destination.BatchDeliverer); !ok {
 		i.Batch = 1

@@ -40,7 +40,27 @@ func execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	complain(os.Stderr, err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
 	return 1
+}
+
+// exitUsage is the exit code of commands that tell a command line that cannot be
+// from work that failed.
+const exitUsage = 2
+
+// usageError is a mistake in the command line of such a command.
+type usageError struct{ error }
+
+// usageArgs makes what check finds a usageError.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
 }
 
 // complain says why a command failed. Problems of a configuration are lines of
@@ -94,7 +114,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	}
 	legacy.register(root)
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
-	root.AddCommand(newRun(), newCheck(), newDemo(), newParked(), newQuarantine(), newSend(), newAppender(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newParked(), newQuarantine(), newSend(), newTestAlert(), newAppender(), newVersion())
 	return root
 }
 

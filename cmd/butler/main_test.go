@@ -49,10 +49,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE", udp)
 			e.Setenv("TASK", "f1e2d3c4-b5a6-7890-1234-567890abcdef")
 			e.Values[sinkKey{}] = new(atomic.Int64)
+			e.Values[providersKey{}] = new(providers)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"get": get, "terminate": terminate, "sink": sink, "wellformed": wellFormed, "occupy": occupy,
+			"providers": startProviders, "received": received, "exitcode": exitCode,
 		},
 	})
 }

@@ -1,0 +1,339 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/actors/delivery"
+	"butler/config"
+	"butler/internal/destination"
+	"butler/internal/samples"
+	"butler/messages"
+)
+
+// TestOptions say which destinations are tried, and with what. An empty list
+// leaves nothing out.
+type TestOptions struct {
+	// Run names the run; it is the execution ID of the test alerts.
+	Run string
+	// Destinations are instances, such as "slack/reload_task_failed", or
+	// destinations with all of their instances, such as "slack".
+	Destinations []string
+	// Routes are names of routes: what they list is tried.
+	Routes []string
+	// Kinds are the alerts to send. None means one for each instance.
+	Kinds []messages.AlertKind
+	// Recipient gets all mail instead of those who are configured; "" changes nothing.
+	Recipient string
+	// DryRun sends nothing.
+	DryRun bool
+}
+
+// ErrNothingToTest says that the configuration and the options leave nothing to try.
+var ErrNothingToTest = errors.New("nothing to test")
+
+// TestResult is how it went with one recipient.
+type TestResult string
+
+// The results.
+const (
+	// TestAccepted: the provider has taken the message.
+	TestAccepted TestResult = "accepted"
+	// TestFailed: it has not.
+	TestFailed TestResult = "failed"
+	// TestNobody: the destination tells nobody of this alert.
+	TestNobody TestResult = "nobody told"
+	// TestDry: it would be tried.
+	TestDry TestResult = "would be sent"
+)
+
+// TestAttempt is one line of the report of a run.
+type TestAttempt struct {
+	Destination string             `json:"destination"`
+	Alert       messages.AlertKind `json:"alert"`
+	Recipient   string             `json:"recipient,omitempty"`
+	Result      TestResult         `json:"result"`
+	// Status and Detail are what the provider answered.
+	Status string `json:"status,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Reason says why the attempt failed, or why nobody is told; Problem is the
+	// kind of failure in words, and Mend what to do about it.
+	Reason  string `json:"reason,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	Mend    string `json:"mend,omitempty"`
+	// Milliseconds is how long the provider took.
+	Milliseconds int64 `json:"milliseconds"`
+}
+
+// TestReport is what came of a run. Attempts are in the order of the configuration.
+type TestReport struct {
+	Run      string        `json:"executionId"`
+	Attempts []TestAttempt `json:"attempts"`
+	Accepted int           `json:"accepted"`
+	Failed   int           `json:"failed"`
+	Nobody   int           `json:"nobodyTold"`
+}
+
+// TestAlerts sends one test alert through every configured destination instance
+// that the options mean, built as the service builds it, and reports what the
+// providers answered. It needs neither the journal nor a running service, and
+// goes past suppression, queues, pacing and repetition. The error says why
+// nothing was tried.
+func TestAlerts(ctx context.Context, cfg *config.Config, o TestOptions) (TestReport, error) {
+	report := TestReport{Run: o.Run, Attempts: []TestAttempt{}}
+	table, err := Table(cfg, zap.NewNop())
+	if err != nil {
+		return report, err
+	}
+	instances, err := o.choose(cfg, table)
+	if err != nil {
+		return report, err
+	}
+	attempts := make([][]TestAttempt, len(instances))
+	var running sync.WaitGroup
+	for i, b := range instances {
+		running.Go(func() { attempts[i] = o.try(ctx, b) })
+	}
+	running.Wait()
+	for _, a := range slices.Concat(attempts...) {
+		report.add(a)
+	}
+	return report, nil
+}
+
+func (r *TestReport) add(a TestAttempt) {
+	r.Attempts = append(r.Attempts, a)
+	switch a.Result {
+	case TestAccepted:
+		r.Accepted++
+	case TestFailed:
+		r.Failed++
+	case TestNobody:
+		r.Nobody++
+	case TestDry:
+	}
+}
+
+// choose returns the instances that the options mean.
+func (o TestOptions) choose(cfg *config.Config, table *destination.Table) ([]destination.Built, error) {
+	if len(table.Built()) == 0 {
+		return nil, fmt.Errorf("%w: no destination is enabled in the configuration", ErrNothingToTest)
+	}
+	chosen := table.Built()
+	if len(o.Destinations) > 0 {
+		var err error
+		if chosen, err = named(chosen, o.Destinations); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.Routes) > 0 {
+		var err error
+		if chosen, err = routed(cfg, chosen, o.Routes); err != nil {
+			return nil, err
+		}
+	}
+	carrying := slices.DeleteFunc(slices.Clone(chosen), func(b destination.Built) bool { return len(o.kindsOf(b)) == 0 })
+	if len(carrying) == 0 {
+		return nil, fmt.Errorf("%w: no destination that was asked for carries %s", ErrNothingToTest, listed(o.Kinds))
+	}
+	return carrying, nil
+}
+
+// kindsOf returns the kinds to try with an instance.
+func (o TestOptions) kindsOf(b destination.Built) []messages.AlertKind {
+	if len(o.Kinds) == 0 {
+		return b.Instance.Kinds
+	}
+	return slices.DeleteFunc(slices.Clone(o.Kinds), func(k messages.AlertKind) bool { return !slices.Contains(b.Instance.Kinds, k) })
+}
+
+// named returns the instances of the given names, or of the destinations of these names.
+func named(all []destination.Built, names []string) ([]destination.Built, error) {
+	means := func(name string, b destination.Built) bool {
+		return name == b.Instance.Name || name == b.Instance.Integration
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(b destination.Built) bool { return means(name, b) }) {
+			return nil, fmt.Errorf("%w: no enabled destination is called %q; there are %s", ErrNothingToTest, name, listed(namesOf(all)))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return means(name, b) })
+	}), nil
+}
+
+// routed returns the instances that the named routes list.
+func routed(cfg *config.Config, all []destination.Built, names []string) ([]destination.Built, error) {
+	routes, err := destination.ReadRoutes(cfg.Section)
+	if err != nil {
+		return nil, err
+	}
+	var known, paths []string
+	for i, r := range routes {
+		known = append(known, r.Name)
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, r.Name) }) {
+			paths = append(paths, fmt.Sprintf("routes[%d].", i))
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(name, k) }) {
+			return nil, fmt.Errorf("%w: no route is called %q; there are %s", ErrNothingToTest, name, cmp.Or(listed(known), "none"))
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {
+		return !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(b.Instance.Path, p) })
+	})
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and asked for", ErrNothingToTest)
+	}
+	return out, nil
+}
+
+func namesOf(all []destination.Built) []string {
+	out := make([]string, len(all))
+	for i, b := range all {
+		out[i] = b.Instance.Name
+	}
+	return out
+}
+
+func listed[T ~string](names []T) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = string(name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// try sends the test alerts of one instance, one after the other. Where no kind
+// was asked for, the first one that tells anybody will do.
+func (o TestOptions) try(ctx context.Context, b destination.Built) []TestAttempt {
+	var tried, nobody []TestAttempt
+	for _, kind := range o.kindsOf(b) {
+		notices, why := o.notices(b, samples.Test(kind, o.Run, time.Now()))
+		for _, n := range notices {
+			tried = append(tried, o.attempt(ctx, b, n))
+		}
+		if len(notices) > 0 && len(o.Kinds) == 0 {
+			return tried
+		}
+		if len(notices) == 0 {
+			nobody = append(nobody, TestAttempt{Destination: b.Instance.Name, Alert: kind, Result: TestNobody, Reason: why})
+		}
+	}
+	if len(o.Kinds) == 0 {
+		return nobody[:1]
+	}
+	return append(tried, nobody...)
+}
+
+// mail is the destination whose recipients are addresses.
+const mail = "email"
+
+// notices returns what is to be sent, or why nobody is told. The app owner of
+// the sample does not exist, so nobody writes to that address.
+func (o TestOptions) notices(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
+	notices, why := noticesOf(b, a)
+	selected := len(notices)
+	notices = slices.DeleteFunc(notices, func(n messages.Notice) bool { return slices.Contains(a.Owner.Emails, n.Recipient) })
+	if len(notices) == 0 && selected > 0 {
+		why = "only the owner of the app would be told, and that of the sample does not exist: name somebody with --recipient"
+	}
+	if o.Recipient == "" || b.Instance.Integration != mail {
+		return notices, why
+	}
+	n := noticeOf(b, a, messages.NoticeHead{
+		ID: messages.NewNoticeID(a.ID, b.Instance.Name, o.Recipient), Instance: b.Instance.Name, Recipient: o.Recipient,
+		Exempt: true, QueuedAt: a.DecidedAt,
+	})
+	return []messages.Notice{n}, ""
+}
+
+// noticesOf returns the notices that an instance would get of an alert, with
+// what it wants to know of it, or why it tells nobody. Routes do not count.
+func noticesOf(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
+	alone, err := destination.NewTable([]destination.Built{b}, nil)
+	if err != nil {
+		return nil, err.Error()
+	}
+	heads, without := alone.Route(&a, true, a.DecidedAt)
+	if len(heads) == 0 {
+		return nil, without[0].Reason
+	}
+	notices := make([]messages.Notice, len(heads))
+	for i, head := range heads {
+		notices[i] = noticeOf(b, a, head)
+	}
+	return notices, ""
+}
+
+func noticeOf(b destination.Built, a messages.Alert, head messages.NoticeHead) messages.Notice {
+	if !b.Instance.Needs.Metadata {
+		a.Task.Metadata, a.App.Metadata = "", ""
+	}
+	n := messages.Notice{NoticeHead: head, Alert: a}
+	if head.Attached {
+		n.Attachment = strings.Join(a.ScriptLog.Head, "\r\n")
+	}
+	return n
+}
+
+// attempt sends one notice.
+func (o TestOptions) attempt(ctx context.Context, b destination.Built, n messages.Notice) TestAttempt {
+	out := TestAttempt{Destination: b.Instance.Name, Alert: n.Alert.Kind, Recipient: n.Recipient, Result: TestDry}
+	if o.DryRun {
+		return out
+	}
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(b.Instance.Timeout, delivery.DefaultTimeout))
+	defer cancel()
+	started := time.Now()
+	receipt, err := deliver(bounded, b.Destination, n)
+	out.Milliseconds = time.Since(started).Milliseconds()
+	if err == nil {
+		out.Result, out.Status, out.Detail = TestAccepted, receipt.Status, receipt.Detail
+		return out
+	}
+	out.Result, out.Reason = TestFailed, err.Error()
+	out.Problem, out.Mend = explain(err, b.Instance)
+	return out
+}
+
+// deliver makes one attempt. A crash becomes an error like any other.
+func deliver(ctx context.Context, d destination.Destination, n messages.Notice) (receipt destination.Receipt, err error) {
+	if err := ctx.Err(); err != nil {
+		return receipt, fmt.Errorf("not tried, the time was up: %w", err)
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the destination crashed, which is a bug: %v", cause)
+		}
+	}()
+	return d.Deliver(ctx, n)
+}
+
+// explain says in words what kind of failure an error is, and how to mend it.
+func explain(err error, i destination.Instance) (problem, mend string) {
+	kind, after := destination.KindOf(err)
+	switch kind {
+	case destination.ThrottledKind:
+		problem, mend = "the provider asks to wait", "try again later; the service waits and sends then"
+		if after > 0 {
+			mend = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
+		}
+	case destination.PermanentKind:
+		problem, mend = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
+	case destination.MisconfiguredKind:
+		problem, mend = "the configuration does not work", "mend the address or the credentials at or above "+i.Path
+	case destination.Transient:
+		problem, mend = "no success this time", "look whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
+	}
+	return problem, mend
+}
