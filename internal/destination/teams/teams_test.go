@@ -30,7 +30,7 @@ serviceMonitor: {enable: true, alertDestination: {teams: {enable: true}}}
 qlikSenseCloud:
   enable: true
   event: {mqtt: {tenant: {alert: {teamsNotification: {reloadAppFailure: {enable: true, webhookURL: "%[1]s",
-    headScriptLogLines: 3, tailScriptLogLines: 3, alertEnableByTag: {enable: true, tag: Butler alerts}}}}}}}
+    headScriptLogLines: 3, tailScriptLogLines: 3}}}}}}
 routes:
   - name: rest
     match: {events: [succeeded, distribute_task_failed, preload_task_failed, external_program_task_failed, user_sync_task_failed,
