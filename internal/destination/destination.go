@@ -59,7 +59,7 @@ type Instance struct {
 	// Needs says which look-ups make its notices complete.
 	Needs Needs
 	// Store marks the keeping of records, such as measurements. Nobody is told by
-	// it, and no route ends it.
+	// it, and no route keeps one of the destination's own sections from it.
 	Store bool
 	// Properties are the custom properties of reload tasks that Select looks at.
 	Properties []Property

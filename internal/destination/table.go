@@ -116,7 +116,7 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	}
 	reasons[0] = end
 	for _, i := range instances {
-		if reason := reasons[i.route]; reason != "" && !i.Store {
+		if reason := reasons[i.route]; reason != "" && !(i.Store && i.route == 0) {
 			without = append(without, Verdict{Instance: i.Name, Reason: reason})
 			continue
 		}

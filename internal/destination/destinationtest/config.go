@@ -136,6 +136,7 @@ type schemaRow struct {
 	Default any    `yaml:"default"`
 	Alias   string `yaml:"alias"`
 	Extra   bool   `yaml:"extra"`
+	Bare    bool   `yaml:"bare"`
 	Pending bool   `yaml:"pending"`
 	Like    string `yaml:"like"`
 	Doc     string `yaml:"doc"`
@@ -163,6 +164,7 @@ var programRows = []schemaRow{
 	{Key: "routes[].name"},
 	{Key: "routes[].match", Extra: true, Type: "section"},
 	{Key: "routes[].continue", Default: false},
+	{Key: "serviceMonitor", Extra: true, Type: "section"},
 	{Key: "qlikSenseCloud", Extra: true, Type: "section"},
 }
 
@@ -199,6 +201,16 @@ func (n *keyNode) reach(path string) *keyNode {
 	return n
 }
 
+// has reports whether there is a key at a path.
+func (n *keyNode) has(path string) bool {
+	for _, name := range strings.Split(strings.ToLower(path), ".") {
+		if n = n.below[name]; n == nil {
+			return false
+		}
+	}
+	return true
+}
+
 func (n *keyNode) clone() *keyNode {
 	out := &keyNode{row: n.row, list: n.list, below: map[string]*keyNode{}}
 	for name, key := range n.below {
@@ -221,13 +233,25 @@ func (n *keyNode) fill(value any, path string) (any, error) {
 	items, _ := value.([]any)
 	out := make([]any, 0, len(items))
 	for i, item := range items {
-		filled, err := n.fillObject(item, fmt.Sprintf("%s[%d]", path, i))
+		filled, err := n.fillObject(n.unfolded(item), fmt.Sprintf("%s[%d]", path, i))
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, filled)
 	}
 	return out, nil
+}
+
+// unfolded returns an item that is written as the value of its bare key alone as
+// the object that it stands for.
+func (n *keyNode) unfolded(item any) any {
+	text, isText := item.(string)
+	for name, key := range n.below {
+		if isText && key.row.Bare {
+			return map[string]any{name: text}
+		}
+	}
+	return item
 }
 
 func (n *keyNode) fillObject(value any, path string) (any, error) {

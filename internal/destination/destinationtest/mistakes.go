@@ -19,10 +19,7 @@ func (fx Fixture) testMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{}
-	for _, row := range rows {
-		known[row.Key] = true
-	}
+	keys := keyTree(rows)
 	if want := min(2, settable(rows)); len(fx.MistakenPaths) < want {
 		t.Fatalf("the fixture has %d mistakes, want %d at least", len(fx.MistakenPaths), want)
 	}
@@ -35,7 +32,7 @@ func (fx Fixture) testMistakes(t *testing.T) {
 	for _, p := range problems {
 		paths = append(paths, p.Path)
 		wrong = wrong || !p.Warning
-		if !known[itemIndex.ReplaceAllString(p.Path, "[]")] && !known[itemIndex.ReplaceAllString(p.Path, "")] {
+		if !keys.has(itemIndex.ReplaceAllString(p.Path, "")) {
 			t.Errorf("%s is no key of the schema", p.Path)
 		}
 		if p.Reason == "" || strings.HasSuffix(p.Reason, ".") {

@@ -45,7 +45,7 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Archive]{
-		Section: "scriptLog", Schema: schema, Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Section: "scriptLog", Route: "scriptLog", Schema: schema, Enabled: func(Config) bool { return true }, Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
 
@@ -90,7 +90,19 @@ func check(_ Config, u destination.Use[Archive], d destination.Deps) destination
 }
 
 func instance(Config, destination.Use[Archive]) destination.Instance {
-	return destination.Instance{Store: true, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout}
+	return destination.Instance{
+		Store: true, Select: choose, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout,
+	}
+}
+
+// choose archives the logs of reloads: nothing else writes one.
+func choose(a *messages.Alert) destination.Selection {
+	switch a.Kind {
+	case messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded:
+		return destination.Everyone()
+	default:
+		return destination.Nobody("only reloads write a script log")
+	}
 }
 
 func build(_ Config, u destination.Use[Archive], d destination.Deps) (destination.Destination, error) {

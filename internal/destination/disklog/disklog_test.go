@@ -23,16 +23,19 @@ import (
 )
 
 func sampleConfig(directory string) string {
-	return fmt.Sprintf("{scriptLog: {storeOnDisk: {clientManaged: {reloadTaskFailure: {enable: true, logDirectory: %q}}}}}", directory)
+	const text = "{scriptLog: {storeOnDisk: {clientManaged: {reloadTaskFailure: {enable: true, logDirectory: %[1]q}}}}, " +
+		"routes: [{name: night, scriptLog: [{logDirectory: %[1]q}]}]}"
+	return fmt.Sprintf(text, directory)
 }
 
 func TestDiskLog(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,
-		// The section has one key that can be mistaken.
-		Mistakes:      sampleConfig(""),
-		MistakenPaths: []string{"scriptLog.storeOnDisk.clientManaged.reloadTaskFailure.logDirectory"},
+		Mistakes:   sampleConfig(""),
+		MistakenPaths: []string{
+			"scriptLog.storeOnDisk.clientManaged.reloadTaskFailure.logDirectory", "routes[0].scriptLog[0].logDirectory",
+		},
 		Peer: func(t *testing.T) *destinationtest.Peer {
 			t.Helper()
 			directory := filepath.Join(t.TempDir(), "not", "there", "yet")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,7 +108,8 @@ type Dynamic struct{ UseAppTags, UseTaskTags bool }
 type rule struct {
 	kind        messages.AlertKind
 	measurement string
-	config      func(Config) Measurement
+	// section returns the key and the settings below influxDb; nil for what only routes store.
+	section func(Config) (string, Measurement)
 	// scriptLog, app and execution say which parts the measurement has: the
 	// script log and the app tags, the app's ID and name, the execution block.
 	scriptLog, app, execution bool
@@ -117,26 +119,65 @@ type rule struct {
 
 // rules is the one table of measurements, in the order of the documentation.
 var rules = []rule{
-	{messages.ReloadTaskFailed, "reload_task_failed", func(c Config) Measurement { return c.ReloadTaskFailure }, true, true, true, false},
-	{messages.ReloadTaskSucceeded, "reload_task_success", func(c Config) Measurement { return c.ReloadTaskSuccess }, true, true, true, true},
-	{messages.ExternalProgramTaskFailed, "external_program_task_failed", func(c Config) Measurement { return c.ExternalProgramTaskFailure }, false, false, true, false},
-	{messages.ExternalProgramTaskSucceeded, "external_program_task_success", func(c Config) Measurement { return c.ExternalProgramTaskSuccess }, false, false, true, true},
-	{messages.UserSyncTaskFailed, "user_sync_task_failed", func(c Config) Measurement { return c.UserSyncTaskFailure }, false, false, false, false},
-	{messages.UserSyncTaskSucceeded, "user_sync_task_success", func(c Config) Measurement { return c.UserSyncTaskSuccess }, false, false, true, true},
-	{messages.DistributeTaskFailed, "distribute_task_failed", func(c Config) Measurement { return c.DistributeTaskFailure }, false, true, true, false},
-	{messages.DistributeTaskSucceeded, "distribute_task_success", func(c Config) Measurement { return c.DistributeTaskSuccess }, false, true, true, false},
-	{messages.PreloadTaskFailed, "preload_task_failed", func(c Config) Measurement { return c.PreloadTaskFailure }, false, true, true, false},
-	{messages.PreloadTaskSucceeded, "preload_task_success", func(c Config) Measurement { return c.PreloadTaskSuccess }, false, true, true, false},
+	{messages.ReloadTaskFailed, "reload_task_failed", func(c Config) (string, Measurement) { return "reloadTaskFailure", c.ReloadTaskFailure }, true, true, true, false},
+	{messages.ReloadTaskAborted, "reload_task_aborted", nil, true, true, true, false},
+	{messages.ReloadTaskSucceeded, "reload_task_success", func(c Config) (string, Measurement) { return "reloadTaskSuccess", c.ReloadTaskSuccess }, true, true, true, true},
+	{messages.ExternalProgramTaskFailed, "external_program_task_failed", func(c Config) (string, Measurement) {
+		return "externalProgramTaskFailure", c.ExternalProgramTaskFailure
+	}, false, false, true, false},
+	{messages.ExternalProgramTaskSucceeded, "external_program_task_success", func(c Config) (string, Measurement) {
+		return "externalProgramTaskSuccess", c.ExternalProgramTaskSuccess
+	}, false, false, true, true},
+	{messages.UserSyncTaskFailed, "user_sync_task_failed", func(c Config) (string, Measurement) { return "userSyncTaskFailure", c.UserSyncTaskFailure }, false, false, false, false},
+	{messages.UserSyncTaskSucceeded, "user_sync_task_success", func(c Config) (string, Measurement) { return "userSyncTaskSuccess", c.UserSyncTaskSuccess }, false, false, true, true},
+	{messages.DistributeTaskFailed, "distribute_task_failed", func(c Config) (string, Measurement) { return "distributeTaskFailure", c.DistributeTaskFailure }, false, true, true, false},
+	{messages.DistributeTaskSucceeded, "distribute_task_success", func(c Config) (string, Measurement) { return "distributeTaskSuccess", c.DistributeTaskSuccess }, false, true, true, false},
+	{messages.PreloadTaskFailed, "preload_task_failed", func(c Config) (string, Measurement) { return "preloadTaskFailure", c.PreloadTaskFailure }, false, true, true, false},
+	{messages.PreloadTaskSucceeded, "preload_task_success", func(c Config) (string, Measurement) { return "preloadTaskSuccess", c.PreloadTaskSuccess }, false, true, true, false},
 }
 
 // uses lists the measurements that are switched on.
-func uses(c Config) []destination.Use[rule] {
-	var out []destination.Use[rule]
+func uses(c Config) []destination.Use[Measurement] {
+	var out []destination.Use[Measurement]
 	for _, r := range rules {
-		m := r.config(c)
-		filtered := r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable && !m.ByCustomProperty.Enable
-		if c.Enable && m.Enable && !filtered {
-			out = append(out, destination.Use[rule]{Name: string(r.kind), Kinds: []messages.AlertKind{r.kind}, Settings: r})
+		if r.section == nil || !c.Enable {
+			continue
+		}
+		key, m := r.section(c)
+		neither := r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable && !m.ByCustomProperty.Enable
+		if m.Enable && !neither {
+			out = append(out, destination.Use[Measurement]{
+				Name: string(r.kind), Path: "influxDb." + key, Kinds: []messages.AlertKind{r.kind}, Settings: m,
+			})
+		}
+	}
+	return out
+}
+
+// byMeasurement gives every measurement a queue of its own. Events without a
+// measurement are left out.
+func byMeasurement(_ Config, u destination.Use[Measurement]) []destination.Use[Measurement] {
+	var out []destination.Use[Measurement]
+	for _, r := range rulesOf(u.Kinds) {
+		one := u
+		one.Kinds = []messages.AlertKind{r.kind}
+		if len(u.Kinds) > 1 {
+			one.Name += "/" + string(r.kind)
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// filtered reports whether only the events of certain tasks are stored.
+func (m Measurement) filtered() bool { return m.ByCustomProperty.Enable && !m.AllReloadTasks.Enable }
+
+// rulesOf returns the rules of the kinds that have one.
+func rulesOf(kinds []messages.AlertKind) []rule {
+	var out []rule
+	for _, r := range rules {
+		if slices.Contains(kinds, r.kind) {
+			out = append(out, r)
 		}
 	}
 	return out

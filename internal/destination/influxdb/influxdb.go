@@ -32,36 +32,39 @@ var schema []byte
 
 // Definition describes the destination.
 func Definition() destination.Definition {
-	return destination.Define(name, destination.Spec[Config, rule]{
-		Section: "influxDb", Schema: schema, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Instance: instance, New: build,
+	return destination.Define(name, destination.Spec[Config, Measurement]{
+		Section: "influxDb", Route: "influxDb", Schema: schema, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
 	})
 }
 
-func instance(c Config, u destination.Use[rule]) destination.Instance {
-	r := u.Settings
-	m := r.config(c)
+func instance(c Config, u destination.Use[Measurement]) destination.Instance {
+	m := u.Settings
 	i := destination.Instance{
-		Store: true,
-		Needs: destination.Needs{
-			// The app of a distribute or preload task is in the task's metadata.
-			Task:      m.Tag.Dynamic.UseTaskTags || r.app && !r.scriptLog,
-			Execution: r.execution, FinalState: r.final,
-		},
-		Timeout: c.timeout(), Batch: batchSize, MaxInFlight: maxInFlight,
+		Store: true, Needs: rulesOf(u.Kinds)[0].needs(m), Timeout: c.timeout(), Batch: batchSize, MaxInFlight: maxInFlight,
 	}
-	if r.scriptLog {
-		i.Needs.App = m.Tag.Dynamic.UseAppTags
-		i.Needs.ScriptHead, i.Needs.ScriptTail = m.HeadScriptLogLines, m.TailScriptLogLines
-	}
-	if r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable {
+	if m.filtered() {
 		i.Needs.Task = true
 		i.Select = m.ByCustomProperty.choose
 		i.Properties = []destination.Property{{
-			Path: "influxDb.reloadTaskSuccess.byCustomProperty.customPropertyName",
+			Path: u.Path + ".byCustomProperty.customPropertyName",
 			Name: m.ByCustomProperty.CustomPropertyName, Value: m.ByCustomProperty.EnabledValue,
 		}}
 	}
 	return i
+}
+
+// needs is what the points of a measurement are made of.
+func (r rule) needs(m Measurement) destination.Needs {
+	needs := destination.Needs{
+		// The app of a distribute or preload task is in the task's metadata.
+		Task:      m.Tag.Dynamic.UseTaskTags || r.app && !r.scriptLog,
+		Execution: r.execution, FinalState: r.final,
+	}
+	if r.scriptLog {
+		needs.App = m.Tag.Dynamic.UseAppTags
+		needs.ScriptHead, needs.ScriptTail = m.HeadScriptLogLines, m.TailScriptLogLines
+	}
+	return needs
 }
 
 // choose stores the events of the tasks that carry the custom property value.
@@ -75,12 +78,13 @@ func (by ByCustomProperty) choose(a *messages.Alert) destination.Selection {
 	return destination.Everyone()
 }
 
-func build(c Config, u destination.Use[rule], d destination.Deps) (destination.Destination, error) {
+func build(c Config, u destination.Use[Measurement], d destination.Deps) (destination.Destination, error) {
 	w, err := newWriter(c, d)
 	if err != nil {
 		return nil, err
 	}
-	return &store{recorder: recorder{rule: u.Settings, global: c.Tag, own: u.Settings.config(c), zone: d.Location}, writer: w}, nil
+	own := recorder{rule: rulesOf(u.Kinds)[0], global: c.Tag, own: u.Settings, zone: d.Location}
+	return &store{recorder: own, writer: w}, nil
 }
 
 // writer writes lines to one server. Its errors are classified and redacted.
