@@ -42,9 +42,11 @@ type attempt struct {
 	secrets  []string
 
 	failure error
-	answers int
-	last    httpc.Answer
-	host    string
+	// taken counts the messages that were accepted; last is the last answer, and
+	// host where it came from, "" before there is one.
+	taken int
+	last  httpc.Answer
+	host  string
 }
 
 func newAttempt(ctx context.Context, client *http.Client, p provider, raw string) *attempt {
@@ -65,11 +67,11 @@ func (a *attempt) send(m message) (httpc.Answer, error) {
 		return httpc.Answer{}, destination.Permanent(err)
 	case a.failure != nil:
 		return httpc.Answer{}, a.failure
-	case err != nil && a.answers > 0:
+	case err != nil && a.host != "":
 		return httpc.Answer{}, a.refused(err)
 	case err != nil:
 		return httpc.Answer{}, destination.Misconfigured(fmt.Errorf("%s does not take the message as configured: %s", a.provider.scheme, a.innermost(err)))
-	case a.answers == 0:
+	case a.taken == 0:
 		return httpc.Answer{}, destination.Misconfigured(errors.New("the URL names nobody to send to"))
 	}
 	return a.last, nil
@@ -100,12 +102,18 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return respond(req, httpc.Answer{Status: http.StatusNotFound}), nil
 	}
-	answer, err := httpc.Send(a.client, req.Clone(a.ctx), a.hidden(req.URL.Host)...)
+	out := req.Clone(a.ctx)
+	if a.provider.mend != nil {
+		a.provider.mend(out.URL)
+	}
+	answer, err := httpc.Send(a.client, out, a.hidden(req.URL.Host)...)
 	if err != nil {
 		a.failure = err
 		return nil, errOver
 	}
-	a.answers++
+	if a.provider.carrier == "" || req.Method == a.provider.carrier {
+		a.taken++
+	}
 	a.last, a.host = answer, req.URL.Host
 	return respond(req, answer), nil
 }

@@ -1,11 +1,13 @@
 package url
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,10 +50,16 @@ func TestAttempt_isOneRequestWithTheKindOfItsAnswer(t *testing.T) {
 func TestAttempt_isTransientWithoutAnAnswer(t *testing.T) {
 	for scheme, row := range urls {
 		t.Run(scheme, func(t *testing.T) {
-			w := &wire{answer: func(*http.Request, string) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }}
-			err := deliver(t, row.url, w)
-			if kind, _ := destination.KindOf(err); err == nil || kind != destination.Transient || len(w.requests) != 1 {
-				t.Errorf("got kind %d after %d requests: %v", kind, len(w.requests), err)
+			for _, failure := range []error{io.ErrUnexpectedEOF, context.DeadlineExceeded, syscall.ECONNREFUSED} {
+				w := &wire{answer: func(*http.Request, string) (*http.Response, error) { return nil, failure }}
+				started := time.Now()
+				err := deliver(t, row.url, w)
+				if kind, _ := destination.KindOf(err); err == nil || kind != destination.Transient || len(w.requests) != 1 {
+					t.Errorf("%v: got kind %d after %d requests: %v", failure, kind, len(w.requests), err)
+				}
+				if took := time.Since(started); took > 900*time.Millisecond {
+					t.Errorf("%v: the library waited: %v", failure, took)
+				}
 			}
 		})
 	}
@@ -123,6 +131,14 @@ func TestAttempt_sendsNothingAfterAFailure(t *testing.T) {
 		if kind, _ := destination.KindOf(err); err == nil || kind != destination.Transient || len(w.requests) != 1 {
 			t.Errorf("got kind %d after %d requests: %v", kind, len(w.requests), err)
 		}
+	}
+}
+
+func TestAttempt_toNobodyIsNoDelivery(t *testing.T) {
+	w := &wire{answer: answers(http.StatusOK, nil, `{"joined_rooms":[]}`)}
+	err := deliver(t, "matrix://:syt_token12345@matrix.example.com", w)
+	if kind, _ := destination.KindOf(err); err == nil || kind != destination.MisconfiguredKind {
+		t.Errorf("got kind %d: %v", kind, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package url
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -53,6 +54,13 @@ func withNotes(fields map[string]any, text string) string {
 // prepare makes the fields fit, so that no single one pushes the others out,
 // and keeps names from calling people.
 func (p provider) prepare(fields map[string]any) {
+	for name, cut := range map[string]func(string, int, func(rune) int) string{
+		"scriptLogHead": template.CutLinesEnd, "scriptLogTail": template.CutLinesStart, "executionDetailsConcatenated": template.CutLinesStart,
+	} {
+		text, _ := fields[name].(string)
+		fields[name] = cut(text, p.limit/4, p.weigh)
+	}
+	template.CutTexts(fields, p.limit/4, p.weigh)
 	template.MapTexts(fields, func(s string) string {
 		s = strings.ReplaceAll(s, "\r", "")
 		if p.chat {
@@ -60,13 +68,6 @@ func (p provider) prepare(fields map[string]any) {
 		}
 		return s
 	})
-	for name, cut := range map[string]func(string, int, func(rune) int) string{
-		"scriptLogHead": template.CutLinesEnd, "scriptLogTail": template.CutLinesStart, "executionDetailsConcatenated": template.CutLinesStart,
-	} {
-		text, _ := fields[name].(string)
-		fields[name] = cut(text, p.limit/4, p.weigh)
-	}
-	template.CutTexts(fields, max(p.limit/4, len(template.Marker)), p.weigh)
 }
 
 // fit cuts a message to the limits of its service. A title that the service has
@@ -81,6 +82,7 @@ func (p provider) fit(m message) message {
 	}
 	m.text = template.CutEnd(cmp.Or(m.text, m.title), p.limit, p.weigh)
 	for name, value := range p.forced {
+		maps.DeleteFunc(m.params, func(other, _ string) bool { return strings.EqualFold(other, name) })
 		m.params[name] = value
 	}
 	return m

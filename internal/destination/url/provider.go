@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/http"
 	neturl "net/url"
 	"slices"
 	"strings"
@@ -63,8 +64,13 @@ type provider struct {
 	forced types.Params
 	// lookUp is the path of a request that only asks for limits, which are known here.
 	lookUp string
+	// carrier is the method of the request that carries a message, where others
+	// only prepare for it; "" where every request carries it.
+	carrier string
 	// host stands in where the URL names none; the port is 443 then or where it is missing.
 	host string
+	// mend corrects an address that the library gets wrong; nil where it does not.
+	mend func(*neturl.URL)
 	// early says that the service must have its client before it reads the URL,
 	// and loses its key when it gets another one later.
 	early bool
@@ -78,11 +84,11 @@ var providers = map[string]provider{
 	"discord":    {example: "discord://TOKEN@WEBHOOK_ID", create: func() service { return &discord.Service{} }, limit: discord.ChunkSize, titleLimit: 256, chat: true, forced: types.Params{"splitLines": "No"}},
 	"generic":    {example: "generic+https://HOST/PATH", create: func() service { return &generic.Service{} }, limit: 64 << 10, weigh: inBytes},
 	"googlechat": {example: "googlechat://chat.googleapis.com/v1/spaces/SPACE/messages?key=KEY&token=TOKEN", create: func() service { return &googlechat.Service{} }, limit: 4000, chat: true},
-	"gotify":     {example: "gotify://HOST/TOKEN", create: func() service { return &gotify.Service{} }, limit: 10_000, titleLimit: 250},
+	"gotify":     {example: "gotify://HOST/TOKEN", create: func() service { return &gotify.Service{} }, limit: 10_000, titleLimit: 250, mend: singleSlashes},
 	"ifttt":      {example: "ifttt://KEY/?events=EVENT", create: func() service { return &ifttt.Service{} }, limit: 4000},
 	"join":       {example: "join://shoutrrr:API_KEY@join/?devices=DEVICE", create: func() service { return &join.Service{} }, limit: 1500, titleLimit: 200, weigh: inBytes}, //nolint:gosec // G101: the parts in capitals stand for credentials
 	"lark":       {example: "lark://open.larksuite.com/TOKEN", create: func() service { return &lark.Service{} }, limit: 4000, titleLimit: 250, weigh: inBytes, chat: true},
-	"matrix":     {example: "matrix://:ACCESS_TOKEN@HOST/?rooms=!ROOM_ID:SERVER", create: func() service { return &matrix.Service{} }, limit: 30_000, titleLimit: 250, weigh: inBytes, chat: true},
+	"matrix":     {example: "matrix://:ACCESS_TOKEN@HOST/?rooms=!ROOM_ID:SERVER", create: func() service { return &matrix.Service{} }, limit: 30_000, titleLimit: 250, weigh: inBytes, chat: true, carrier: http.MethodPut},
 	"mattermost": {example: "mattermost://HOST/TOKEN/CHANNEL", create: func() service { return &mattermost.Service{} }, limit: 16_000, titleLimit: 250, chat: true},
 	"notifiarr":  {example: "notifiarr://API_KEY?channel=CHANNEL_ID", create: func() service { return &notifiarr.Service{} }, limit: 2000, titleLimit: 250, chat: true},
 	"ntfy":       {example: "ntfy://HOST/TOPIC", create: func() service { return &ntfy.Service{} }, limit: 4000, titleLimit: 250, weigh: inBytes},
@@ -99,6 +105,9 @@ var providers = map[string]provider{
 	"wecom":      {example: "wecom://KEY", create: func() service { return &wecom.Service{} }, limit: 2048, weigh: inBytes, chat: true},
 	"zulip":      {example: "zulip://BOT_MAIL:BOT_KEY@HOST?stream=CHANNEL", create: func() service { return &zulip.Service{} }, limit: 9500, titleLimit: 60, weigh: inBytes, chat: true, lookUp: "/api/v1/register"},
 }
+
+// singleSlashes mends the path of a server below one: "/path//message".
+func singleSlashes(u *neturl.URL) { u.Path = strings.ReplaceAll(u.Path, "//", "/") }
 
 // elsewhere says where schemes of the library that are refused have their place.
 var elsewhere = map[string]string{

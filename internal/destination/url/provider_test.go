@@ -200,6 +200,17 @@ func TestProviders_keepTheirMarks(t *testing.T) {
 	}
 }
 
+func TestDiscord_getsOneMessageWhateverTheOperatorWrites(t *testing.T) {
+	for range 20 { // the order of parameters is random
+		w := &wire{answer: answers(http.StatusNoContent, nil, "")}
+		split := target(urls["discord"].url + "?splitLines=yes")
+		split.Params = []Param{{"splitlines", "yes"}}
+		if _, err := w.sender(t, split).Deliver(t.Context(), sampleNotice(destinationtest.Complete)); err != nil || len(w.requests) != 1 {
+			t.Fatalf("got %d requests, %v", len(w.requests), err)
+		}
+	}
+}
+
 func TestQuiet_keepsNamesFromCallingPeople(t *testing.T) {
 	for text, want := range map[string]string{
 		"@channel":            "@\u200bchannel",

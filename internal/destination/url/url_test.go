@@ -2,9 +2,12 @@ package url
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
+	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
 	"butler/messages"
 )
@@ -81,6 +84,53 @@ routes:
 		},
 		Inspect: inspect,
 	})
+}
+
+func TestURL_reachesServersOfOnesOwnOverHTTP(t *testing.T) {
+	for name, row := range map[string]struct{ url, answer, method, target, header, body string }{
+		"ntfy": {
+			"ntfy://butler:T0KEN-OF-NTFY@HOST/alerts?scheme=http&priority=max", `{"id":"a","event":"message"}`,
+			"POST", "/alerts", "Title: Reload task failed: Reload of Sales", "Message:        Max retries reached",
+		},
+		"gotify": {
+			"gotify://HOST/sub/AzyoeNS.D4iJLVa?disabletls=yes&priority=8", `{"id":1}`,
+			"POST", "/sub/message?token=AzyoeNS.D4iJLVa", "Content-Type: application/json", `"priority": 8`,
+		},
+		"rooms of Mattermost": {
+			"mattermost://HOST/token123/ops?disabletls=yes", "ok",
+			"POST", "/hooks/token123", "Content-Type: application/json", `"channel": "ops"`,
+		},
+		"matrix": {
+			"matrix://:syt_token@HOST/?disableTLS=yes&rooms=!ops:example.com", `{"event_id":"$1"}`,
+			"PUT", "/_matrix/client/v3/rooms/%21ops:example.com/send/m.room.message/", "Authorization: Bearer syt_token", `"msgtype": "m.text"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []destinationtest.Request
+			peer := destinationtest.NewHTTPPeer(t, nil)
+			peer.Respond(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got = append(got, destinationtest.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body})
+				_, _ = io.WriteString(w, row.answer)
+			})
+			d, err := newSender(Config{}, destination.Use[Target]{
+				Settings: target(strings.ReplaceAll(row.url, "HOST", strings.TrimPrefix(peer.URL(), "http://"))),
+			}, destinationtest.Deps(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			receipt, err := d.Deliver(t.Context(), sampleNotice(destinationtest.Complete))
+			if err != nil || receipt.Status != "200" {
+				t.Fatalf("got %+v, %v", receipt, err)
+			}
+			text := got[len(got)-1].Golden()
+			for _, want := range []string{row.method + " " + row.target, row.header, row.body} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the request lacks %q:\n%s", want, text)
+				}
+			}
+		})
+	}
 }
 
 // inspect checks that a sample arrived as one message within the limits.
