@@ -323,9 +323,9 @@ func TestConfig_namesFeaturesThatDoNotExist(t *testing.T) {
   configVisualisation: {enable: true}
   scheduler: {enable: false, configFile: schedule.yaml}
   keyValueStore: {enable: true}
-  slackNotification: {serviceStopped: {channel: a}}
+  slackNotification: {restMessage: {webhookURL: "https://a.example.com"}}
 `, "BUTLER_HEARTBEAT_ENABLE=true")
-	want := []string{"configVisualisation", "heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.serviceStopped"}
+	want := []string{"configVisualisation", "heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.restMessage"}
 	if diff := cmp.Diff(want, c.Pending()); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}

@@ -92,7 +92,7 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the file has problems:\n%v", err)
 			}
-			if !slices.Contains(c.Pending(), "heartbeat") || !slices.Contains(c.Pending(), "slackNotification.serviceStopped") {
+			if !slices.Contains(c.Pending(), "heartbeat") || !slices.Contains(c.Pending(), "slackNotification.restMessage") {
 				t.Errorf("want the features named that do not exist yet, got %q", c.Pending())
 			}
 			if diff := cmp.Diff([]string{"configVisualisation", "systemInfo"}, c.PendingEnabled()); diff != "" {

@@ -1,20 +1,28 @@
 package slack
 
 import (
-	"net/url"
+	"errors"
+	"slices"
 	"strings"
 
 	"butler/internal/destination"
 	"butler/internal/secret"
-	"butler/internal/template"
 	"butler/messages"
 )
 
-// Config is the section slackNotification.
+// Config is the section slackNotification, and what other sections say of Slack.
 type Config struct {
 	Enable            bool
 	ReloadTaskFailure Event
 	ReloadTaskAborted Event
+	ServiceStopped    Event
+	ServiceStarted    Event
+
+	// services says that Windows services are monitored and Slack is told of them.
+	services bool
+	// cloud is how failed reloads in Qlik Cloud are sent; tenant says that there may be any.
+	cloud  Event
+	tenant bool
 }
 
 // Event is how the alerts of one section, or of an entry of a route, are sent.
@@ -24,55 +32,76 @@ type Event struct {
 	Channel          string
 	MessageType      string
 	BasicMsgTemplate string
-	// RateLimit is in seconds, per task; 0 means no limit.
+	// RateLimit is in seconds, per kind and subject of an alert; 0 means no limit.
 	RateLimit          float64
 	HeadScriptLogLines int
 	TailScriptLogLines int
 	TemplateFile       string
 	FromUser           string
 	IconEmoji          string
+	// AlertEnableByTag and BasicContentOnly are of alerts from Qlik Cloud.
+	AlertEnableByTag TagGate
+	BasicContentOnly bool
+}
+
+// TagGate lets only alerts about apps with a certain tag through.
+type TagGate struct {
+	Enable bool
+	Tag    string
 }
 
 // basicType is the message type of a plain sentence.
 const basicType = "basic"
 
-// uses lists the sections that are switched on.
+const (
+	section      = "slackNotification"
+	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.slackNotification.reloadAppFailure"
+)
+
+// read completes the configuration with the switches of the monitors and the
+// alerts of the cloud tenant.
+func read(decode destination.Decode, c *Config) error {
+	var monitored, told bool
+	err := errors.Join(
+		decode("serviceMonitor.enable", &monitored),
+		decode("serviceMonitor.alertDestination.slack.enable", &told),
+		decode("qlikSenseCloud.enable", &c.tenant),
+		decode(cloudSection, &c.cloud),
+	)
+	c.services = monitored && told
+	return err
+}
+
+// uses lists the sections that are switched on. The master switch does not
+// count for Qlik Cloud, which has its own.
 func uses(c Config) []destination.Use[Event] {
 	var out []destination.Use[Event]
 	for _, u := range []struct {
-		kind    messages.AlertKind
-		section string
-		event   Event
+		kind  messages.AlertKind
+		path  string
+		event Event
+		on    bool
 	}{
-		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
-		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
+		{messages.ReloadTaskFailed, section + ".reloadTaskFailure", c.ReloadTaskFailure, c.Enable && c.ReloadTaskFailure.Enable},
+		{messages.ReloadTaskAborted, section + ".reloadTaskAborted", c.ReloadTaskAborted, c.Enable && c.ReloadTaskAborted.Enable},
+		{messages.ServiceStopped, section + ".serviceStopped", c.ServiceStopped, c.Enable && c.services},
+		{messages.ServiceStarted, section + ".serviceStarted", c.ServiceStarted, c.Enable && c.services},
+		{messages.CloudReloadFailed, cloudSection, c.cloud, c.tenant && c.cloud.Enable},
 	} {
-		if c.Enable && u.event.Enable {
-			out = append(out, destination.Use[Event]{
-				Name: string(u.kind), Path: "slackNotification." + u.section, Kinds: []messages.AlertKind{u.kind}, Settings: u.event,
-			})
+		if u.on {
+			out = append(out, destination.Use[Event]{Name: string(u.kind), Path: u.path, Kinds: []messages.AlertKind{u.kind}, Settings: u.event})
 		}
 	}
 	return out
 }
 
-func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }
-
-// check lists what is wrong with the settings of a use, and what of it does nothing.
-func check(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
-	e := u.Settings
-	var p destination.Problems
-	if to, err := url.Parse(e.WebhookURL.Reveal()); err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" {
-		p.Wrong("webhookURL", "is no web address", "write the https address of an incoming webhook")
+// selects implements Instance.Select. An app that could not be looked up passes:
+// an alert is rather told to somebody who did not ask for it than to nobody.
+func (g TagGate) selects(a *messages.Alert) destination.Selection {
+	if a.App.Known && !slices.Contains(a.App.Tags, g.Tag) {
+		return destination.Nobody("the app does not have the tag %q", g.Tag)
 	}
-	if _, err := template.Parse(e.BasicMsgTemplate, template.Line); err != nil {
-		p.Wrong("basicMsgTemplate", err.Error(), "mend the template")
-	}
-	if e.basic() {
-		return p
-	}
-	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
-		p.Warn("templateFile", err.Error(), "the built-in layout is sent until the file is there and good")
-	}
-	return p
+	return destination.Everyone()
 }
+
+func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }

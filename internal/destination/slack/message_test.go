@@ -201,18 +201,6 @@ func TestCutMarkup_splitsNothing(t *testing.T) {
 	})
 }
 
-func TestInstances_offMeansNone(t *testing.T) {
-	for name, text := range map[string]string{
-		"master switch": strings.Replace(config("http://127.0.0.1:1"), "enable: true", "enable: false", 1),
-		"every event":   strings.ReplaceAll(config("http://127.0.0.1:1"), "{enable: true", "{enable: false"),
-	} {
-		built, err := Definition().Build(destinationtest.Decoder(text, schema), destinationtest.Deps(t))
-		if err != nil || len(built) > 0 {
-			t.Errorf("%s: want no instance, got %d, %v", name, len(built), err)
-		}
-	}
-}
-
 func TestDeliver_reportsWhichTemplateWasUsed(t *testing.T) {
 	peer := destinationtest.NewHTTPPeer(t, nil)
 	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.WebhookURL = secret.String(peer.URL()) })

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"butler/internal/template"
+	"butler/messages"
 )
 
 // Slack's limits, in characters and items. It refuses a message that exceeds one.
@@ -37,6 +38,17 @@ func weigh(r rune) int {
 	}
 }
 
+// basicContent returns an alert from Qlik Cloud without what describes the app
+// and without what the tenant tells of the reload but its ID.
+func basicContent(a messages.Alert) messages.Alert {
+	a.ScriptLog, a.Execution = messages.ScriptLog{}, messages.Execution{}
+	a.App = messages.App{ID: a.App.ID, Name: a.App.Name}
+	c := &a.Cloud
+	c.Trigger, c.ExecutionStatus, c.ErrorCode, c.ErrorMessage, c.LogMessage = "", "", "", "", ""
+	c.SectionAccess, c.Thumbnail = false, ""
+	return a
+}
+
 // prepare makes the fields fit: what templates put into code blocks is cut to
 // one block, everything else to what a text may hold, and nothing can open or
 // close a code block of its own.
@@ -49,18 +61,19 @@ func prepare(fields map[string]any) {
 		fields[name] = cut(text, maxCode, weigh)
 	}
 	code("scriptLogHead", template.CutLinesEnd)
+	code("logMessage", template.CutLinesEnd)
 	code("scriptLogTail", template.CutLinesStart)
 	code("executionDetailsConcatenated", template.CutLinesStart)
 	template.CutTexts(fields, maxText, template.Units)
 }
 
 // basicLayout is the fixed layout of a basic message. Buttons need an address.
-func basicLayout(line string, links template.Links) object {
+func basicLayout(line string, fields map[string]any) object {
 	var buttons []any
-	for _, b := range []struct{ text, url string }{{"Open QMC", links.QMC}, {"Open Hub", links.Hub}} {
-		if b.url != "" {
+	for _, b := range []struct{ text, address string }{{"Open QMC", "qlikSenseQMC"}, {"Open Hub", "qlikSenseHub"}} {
+		if address, _ := fields[b.address].(string); address != "" {
 			buttons = append(buttons, object{
-				"type": "button", "style": "primary", "url": b.url,
+				"type": "button", "style": "primary", "url": address,
 				"text": object{"type": "plain_text", "emoji": true, "text": b.text},
 			})
 		}
@@ -75,9 +88,14 @@ func basicLayout(line string, links template.Links) object {
 // plainMessage says everything without a template.
 func plainMessage(fields map[string]any) object {
 	return object{"blocks": []any{
-		header(fmt.Sprintf("%s: %s", fields["alertTitle"], fields["taskName"])),
+		header(headline(fields)),
 		object{"type": "section", "text": object{"type": "plain_text", "text": template.PlainText(fields)}},
 	}}
+}
+
+// headline says what happened to what.
+func headline(fields map[string]any) string {
+	return fmt.Sprintf("%s: %s", fields["alertTitle"], fields["alertSubject"])
 }
 
 func header(text string) object {

@@ -9,6 +9,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -36,22 +37,29 @@ var files embed.FS
 // Definition describes the destination "slack".
 func Definition() destination.Definition {
 	return destination.Define("slack", destination.Spec[Config, Event]{
-		Section: "slackNotification", Route: "slack", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
+		Section: "slackNotification", Route: "slack", Schema: schema, Read: read, Enabled: func(c Config) bool { return c.Enable },
 		Uses: uses, CheckUse: check, Instance: instance, New: newSlack, Templates: template.Embedded(files),
 	})
 }
 
 func instance(_ Config, u destination.Use[Event]) destination.Instance {
-	return destination.Instance{
-		Needs: destination.Needs{
-			Task: true, App: true, Owner: true, Execution: true,
-			ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
-		},
-		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)),
+	e := u.Settings
+	i := destination.Instance{
+		Needs: destination.Needs{Task: true, App: true, Owner: true, Execution: true},
+		// A start is not held back by the stop before it, nor a failure by an abort.
+		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
+		Window:     time.Duration(e.RateLimit * float64(time.Second)),
 		// Slack takes about one message a second per webhook, with short bursts.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		MaxInFlight: 2,
 	}
+	if !e.BasicContentOnly {
+		i.Needs.ScriptHead, i.Needs.ScriptTail = e.HeadScriptLogLines, e.TailScriptLogLines
+	}
+	if e.AlertEnableByTag.Enable {
+		i.Select = e.AlertEnableByTag.selects
+	}
+	return i
 }
 
 // slack posts alerts to one webhook.
@@ -79,12 +87,17 @@ func newSlack(_ Config, u destination.Use[Event], d destination.Deps) (destinati
 	return &slack{
 		event: e, client: client, log: d.Log, basic: basic,
 		templates: template.NewSet(template.SlackJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		files:     e.templateFiles(d), builtin: template.BuiltinName,
+		files:     e.templateFiles(d), builtin: builtinName,
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
 		},
 	}, nil
+}
+
+// builtinName returns the name of the built-in template of an alert kind.
+func builtinName(kind messages.AlertKind) string {
+	return cmp.Or(template.BuiltinName(kind), "general")
 }
 
 // templateFiles lists where the template may be: as written, and with the
@@ -99,10 +112,9 @@ func (e Event) templateFiles(d destination.Deps) []string {
 
 // Deliver posts one message.
 func (s *slack) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
-	message, from := s.message(n)
-	body, err := template.EncodeJSON(message)
+	body, from, err := s.body(n)
 	if err != nil {
-		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode message: %w", err))
+		return destination.Receipt{}, destination.Permanent(err)
 	}
 	address := s.event.WebhookURL.Reveal()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
@@ -119,8 +131,28 @@ func (s *slack) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 	return receipt, nil
 }
 
+// Preview implements destination.Previewer.
+func (s *slack) Preview(n messages.Notice) (string, error) {
+	body, _, err := s.body(n)
+	return string(body), err
+}
+
+var _ destination.Previewer = (*slack)(nil)
+
+// body returns the encoded message and what made it.
+func (s *slack) body(n messages.Notice) (body []byte, from string, err error) {
+	message, from := s.message(n)
+	if body, err = template.EncodeJSON(message); err != nil {
+		return nil, "", fmt.Errorf("encode message: %w", err)
+	}
+	return body, from, nil
+}
+
 // message returns the whole payload and what made it.
 func (s *slack) message(n messages.Notice) (message map[string]any, from string) {
+	if s.event.BasicContentOnly {
+		n.Alert = basicContent(n.Alert)
+	}
 	fields := template.Fields(n, s.fields)
 	prepare(fields)
 	if s.event.basic() {
@@ -153,7 +185,7 @@ func (s *slack) formatted(n messages.Notice, fields map[string]any) (message map
 func (s *slack) basicMessage(fields map[string]any) map[string]any {
 	line, err := s.basic.Render(fields)
 	if err != nil || line == "" {
-		line = fmt.Sprintf("%s: %s", fields["alertTitle"], fields["taskName"])
+		line = headline(fields)
 	}
-	return basicLayout(line, s.fields.Links)
+	return basicLayout(line, fields)
 }

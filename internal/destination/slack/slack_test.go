@@ -12,6 +12,7 @@ import (
 
 const webhookPath = "/services/T0001/B0002/s3cr3tW3bh00k"
 
+// config switches everything on: all sections, and a route for the events without one.
 func config(address string) string {
 	return fmt.Sprintf(`
 slackNotification:
@@ -23,6 +24,18 @@ slackNotification:
   reloadTaskAborted: {enable: true, webhookURL: %[1]s%[2]s, channel: sense-task-aborted, messageType: basic,
     basicMsgTemplate: 'Qlik Sense reload aborted: "{{taskName}}"', rateLimit: 300, headScriptLogLines: 3, tailScriptLogLines: 3,
     fromUser: Qlik Sense, iconEmoji: ":ghost:"}
+  serviceStopped: {webhookURL: %[1]s%[2]s, rateLimit: 30}
+  serviceStarted: {webhookURL: %[1]s%[2]s, rateLimit: 60}
+serviceMonitor: {enable: true, alertDestination: {slack: {enable: true}}}
+qlikSenseCloud:
+  enable: true
+  event: {mqtt: {tenant: {alert: {slackNotification: {reloadAppFailure: {enable: true, webhookURL: %[1]s%[2]s,
+    alertEnableByTag: {enable: false, tag: Butler alerts}, headScriptLogLines: 2, tailScriptLogLines: 2}}}}}}
+routes:
+  - name: rest
+    match: {events: [succeeded, external_program_task_failed, user_sync_task_failed, distribute_task_failed, preload_task_failed,
+      windows_service_status, server_license_status, server_license_expiring]}
+    slack: [{webhookURL: %[1]s%[2]s, channel: rest, headScriptLogLines: 2, tailScriptLogLines: 2}]
 `, address, webhookPath)
 }
 
@@ -36,10 +49,15 @@ slackNotification:
   enable: true
   reloadTaskFailure: {enable: true, webhookURL: "ftp://hooks.example.com` + webhookPath + `", basicMsgTemplate: ok, templateFile: none.handlebars}
   reloadTaskAborted: {enable: true, webhookURL: "https:` + webhookPath + `", basicMsgTemplate: "{{#if", messageType: basic, templateFile: unused}
+serviceMonitor: {enable: true, alertDestination: {slack: {enable: true}}}
+qlikSenseCloud: {enable: true, event: {mqtt: {tenant: {alert: {slackNotification: {reloadAppFailure: {enable: true,
+  webhookURL: "https://hooks.example.com` + webhookPath + `", alertEnableByTag: {enable: true}}}}}}}}
 `,
 		MistakenPaths: []string{
 			"slackNotification.reloadTaskFailure.webhookURL", "slackNotification.reloadTaskFailure.templateFile",
 			"slackNotification.reloadTaskAborted.webhookURL", "slackNotification.reloadTaskAborted.basicMsgTemplate",
+			"slackNotification.serviceStopped.webhookURL", "slackNotification.serviceStarted.webhookURL",
+			cloudSection + ".alertEnableByTag.tag",
 		},
 		Inspect: inspect,
 	})
