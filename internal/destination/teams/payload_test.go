@@ -210,6 +210,20 @@ func TestMessage_shortensTheLogFirst(t *testing.T) {
 	}
 }
 
+func TestMessage_keepsTheLastStepsOfALongHistory(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	a.Execution.Details = nil
+	for i := range 2000 {
+		a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{Message: fmt.Sprintf("step %04d", i)})
+	}
+	to, _ := newTestTeams(t, withTemplate(t, `{"steps": [{{#each executionDetails}}"{{message}}",{{/each}}""]}`))
+	got, _ := payload(t, to, noticeOf(a))
+	steps, _ := got["steps"].([]any)
+	if n := len(steps); n < 4 || steps[n-2] != "step 1999" || steps[0] == "step 0000" {
+		t.Errorf("want the last steps, got %v", steps)
+	}
+}
+
 func TestMessage_keepsLinksWhole(t *testing.T) {
 	a := destinationtest.Overlong(messages.ReloadTaskFailed)
 	link := "https://wiki.example.com/" + strings.Repeat("x", 400)
