@@ -1,6 +1,7 @@
 package teams
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -62,26 +63,15 @@ const (
 // read completes the configuration with the switches of the monitors and the
 // alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
-	if err := decode(cloudSection, &c.cloud); err != nil {
-		return err
-	}
-	var err error
-	if c.tenant, err = switchedOn(decode, "qlikSenseCloud"); err != nil {
-		return err
-	}
-	c.services, err = switchedOn(decode, "serviceMonitor", "serviceMonitor.alertDestination.teams")
+	var monitored, told bool
+	err := errors.Join(
+		decode("serviceMonitor.enable", &monitored),
+		decode("serviceMonitor.alertDestination.teams.enable", &told),
+		decode("qlikSenseCloud.enable", &c.tenant),
+		decode(cloudSection, &c.cloud),
+	)
+	c.services = monitored && told
 	return err
-}
-
-// switchedOn reports whether all of the sections are switched on.
-func switchedOn(decode destination.Decode, sections ...string) (bool, error) {
-	for _, section := range sections {
-		var s struct{ Enable bool }
-		if err := decode(section, &s); err != nil || !s.Enable {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // uses lists the sections that are switched on.
