@@ -237,8 +237,6 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 		var got any
 		var ok bool
 		switch n.Of {
-		case ofAny:
-			continue
 		case ofObject, ofPair:
 			got, ok = c.object(item, n.item, where)
 		default:
@@ -259,6 +257,7 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	if !c.visit(y, at) {
 		return nil, false
 	}
+	y = item.unfolded(y)
 	if y.Kind != yaml.MappingNode {
 		c.refuse(y, at, faultf("", "wants keys below it, not %s", nameOfNode(y)))
 		return nil, false
@@ -285,6 +284,17 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 		}
 	}
 	return out.nest(item.path), true
+}
+
+// unfolded returns an item that is written as the value of its bare key alone as
+// the mapping that it stands for, and any other item as it is.
+func (n *node) unfolded(y *yaml.Node) *yaml.Node {
+	at := slices.IndexFunc(n.children, func(c *node) bool { return c.Bare })
+	if at < 0 || y.Kind != yaml.ScalarNode || isNull(y) {
+		return y
+	}
+	key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: n.children[at].name, Line: y.Line, Column: y.Column}
+	return &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: y.Line, Column: y.Column, Content: []*yaml.Node{key, y}}
 }
 
 // on reports whether every switch between a key of an item and the item is on.

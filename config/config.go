@@ -192,15 +192,18 @@ func (c *Config) Pending() []string { return slices.Clone(c.seen.pending) }
 func (c *Config) PendingEnabled() []string {
 	var out []string
 	for _, path := range c.seen.pending {
-		if n := c.root.find(path); n != nil && c.switchedOn(n) {
+		if n := c.root.find(path); n != nil && c.switchedOn(n) && !slices.ContainsFunc(n.switches(), c.off) {
 			out = append(out, path)
 		}
 	}
 	return out
 }
 
+// off reports whether a switch is off.
+func (c *Config) off(s *node) bool { return !c.merged.GetBool(s.path) }
+
 // switchedOn reports whether anything at or below n has a true "enable" key that
-// no other one above it takes back.
+// no other one between the two takes back.
 func (c *Config) switchedOn(n *node) bool {
 	if !n.isSection() {
 		return n.name == "enable" && c.merged.GetBool(n.path)

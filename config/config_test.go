@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,22 @@ func TestConfig_sectionsAreDecodedStrictly(t *testing.T) {
 			t.Errorf("list (-want +got):\n%s", diff)
 		}
 	})
+	t.Run("a list whose items may be bare", func(t *testing.T) {
+		const list = "qlikSenseCloud.event.mqtt.tenant.alert.emailNotification.reloadAppFailure.appOwnerAlert.includeOwner.user"
+		c := mustLoad(t, "Butler:\n"+nested(list, "[{email: a@example.com}, b@example.com, <one address>]"))
+		var got []struct{ Email string }
+		if err := c.Section(list, &got); err != nil {
+			t.Fatal(err)
+		}
+		if want := []struct{ Email string }{{"a@example.com"}, {"b@example.com"}}; !slices.Equal(got, want) {
+			t.Errorf("want %v, got %v", want, got)
+		}
+		for _, bad := range []string{"[7]", "[[a@example.com]]", "[null]", "[{mail: a@example.com}]"} {
+			if _, err := loadText(t, t.TempDir(), "Butler:\n"+nested(list, bad)); err == nil {
+				t.Errorf("want %s refused", bad)
+			}
+		}
+	})
 	t.Run("a part of a section", func(t *testing.T) {
 		var event struct{ RateLimit int }
 		if err := c.Section("slackNotification.reloadTaskFailure", &event); err != nil || event.RateLimit != 300 {
@@ -225,6 +242,19 @@ func TestConfig_sectionsAreDecodedStrictly(t *testing.T) {
 			t.Errorf("want %q refused", path)
 		}
 	}
+}
+
+// nested writes a value at a path below the root.
+func nested(path, value string) string {
+	var out strings.Builder
+	names := strings.Split(path, ".")
+	for depth, name := range names {
+		out.WriteString(strings.Repeat("  ", depth+1) + name + ":")
+		if depth < len(names)-1 {
+			out.WriteString("\n")
+		}
+	}
+	return out.String() + " " + value + "\n"
 }
 
 func TestConfig_masksEverySecret(t *testing.T) {

@@ -112,7 +112,7 @@ func fromVariable(text string, n *node, c *checker) (any, *fault) {
 	if n.Type != kindList {
 		return target.fromText(text)
 	}
-	if n.item != nil || n.Of == ofAny {
+	if n.item != nil {
 		return nil, faultf("set it in the file", "a list of objects cannot be set by a variable")
 	}
 	element := node{row: row{Type: kind(n.Of), Hidden: target.Hidden}}

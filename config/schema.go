@@ -47,7 +47,6 @@ const (
 const (
 	ofObject = "object"
 	ofPair   = "pair"
-	ofAny    = "any"
 )
 
 // row is one line of a schema file.
@@ -62,6 +61,7 @@ type row struct {
 	Nullable bool      `yaml:"nullable"`
 	Required bool      `yaml:"required"`
 	Hidden   bool      `yaml:"hidden"`
+	Bare     bool      `yaml:"bare"`
 	Extra    bool      `yaml:"extra"`
 	Alias    string    `yaml:"alias"`
 	Pending  bool      `yaml:"pending"`

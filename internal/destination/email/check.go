@@ -34,9 +34,28 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
 		p.Warn("bodyFileDirectory", err.Error(), "the built-in layout is sent until the file is there and good")
 	}
+	if len(e.Recipients) == 0 && e.AlertEnabledByEmailAddress.CustomPropertyName == "" && !e.AppOwnerAlert.Enable {
+		p.Warn("recipients", "is empty, so nobody is told", "name somebody")
+	}
+	if e.AlertEnableByTag.Enable && e.AlertEnableByTag.Tag == "" {
+		p.Warn("alertEnableByTag.tag", "is empty, and no app has such a tag", "name a tag, or set alertEnableByTag.enable to false")
+	}
+	p = append(p, checkAccounts(e.AppOwnerAlert.IncludeOwner.User).Below("appOwnerAlert.includeOwner")...)
+	p = append(p, checkAccounts(e.AppOwnerAlert.ExcludeOwner.User).Below("appOwnerAlert.excludeOwner")...)
 	for i, address := range e.Recipients {
 		if !validAddress(address) {
 			p.Warn(fmt.Sprintf("recipients[%d]", i), "is no mail address and gets no mail", "write it like anna@example.com")
+		}
+	}
+	return p
+}
+
+// checkAccounts lists the entries that name nobody.
+func checkAccounts(accounts []Account) destination.Problems {
+	var p destination.Problems
+	for i, a := range accounts {
+		if a.Email == "" && (a.Directory == "" || a.UserID == "") {
+			p.Wrong(fmt.Sprintf("user[%d]", i), "names nobody", "give it a directory and a userId, or an email")
 		}
 	}
 	return p

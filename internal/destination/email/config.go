@@ -1,12 +1,15 @@
 package email
 
 import (
+	"errors"
+	"slices"
+
 	"butler/internal/destination"
 	"butler/internal/secret"
 	"butler/messages"
 )
 
-// Config is the section emailNotification.
+// Config is the section emailNotification, and what other sections say of emails.
 type Config struct {
 	Enable                bool
 	ReloadTaskFailure     Event
@@ -16,7 +19,15 @@ type Config struct {
 	DistributeTaskFailure Event
 	PreloadTaskSuccess    Event
 	PreloadTaskFailure    Event
+	ServiceStopped        Event
+	ServiceStarted        Event
 	SMTP                  SMTP `mapstructure:"smtp"`
+
+	// services says that Windows services are monitored and that mails tell of them.
+	services bool
+	// cloud is how failed reloads in Qlik Cloud are mailed; tenant says that there are any.
+	cloud  Event
+	tenant bool
 }
 
 // Event is how the alerts of one section, or of an entry of a route, are mailed.
@@ -24,8 +35,9 @@ type Event struct {
 	Enable                      bool
 	AppOwnerAlert               AppOwnerAlert
 	AlertEnableByCustomProperty Gate
+	AlertEnableByTag            TagGate
 	AlertEnabledByEmailAddress  AddressProperty
-	// RateLimit is in seconds, per task and recipient; 0 means no limit.
+	// RateLimit is in seconds, per subject of an alert and recipient; 0 means no limit.
 	RateLimit          float64
 	HeadScriptLogLines int
 	TailScriptLogLines int
@@ -55,10 +67,11 @@ type ExcludeOwner struct {
 	User []Account
 }
 
-// Account names a Qlik Sense user.
+// Account names a Qlik Sense user by directory and ID, or anybody by a mail address.
 type Account struct {
 	Directory string
 	UserID    string `mapstructure:"userId"`
+	Email     string
 }
 
 // Gate restricts the global recipients to tasks with a custom property value.
@@ -66,6 +79,12 @@ type Gate struct {
 	Enable             bool
 	CustomPropertyName string
 	EnabledValue       string
+}
+
+// TagGate restricts the global recipients to apps with a tag.
+type TagGate struct {
+	Enable bool
+	Tag    string
 }
 
 // AddressProperty names the custom property whose values are further recipients.
@@ -101,23 +120,48 @@ type Auth struct {
 	Password secret.String
 }
 
+// cloudSection is where the tenant's part of the configuration has emails.
+const cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.emailNotification.reloadAppFailure"
+
+// read completes the configuration with the switches of what is monitored, and
+// with the emails about the tenant.
+func read(decode destination.Decode, c *Config) error {
+	var monitored, told bool
+	err := errors.Join(
+		decode("serviceMonitor.enable", &monitored),
+		decode("serviceMonitor.alertDestination.email.enable", &told),
+		decode("qlikSenseCloud.enable", &c.tenant),
+		decode(cloudSection, &c.cloud),
+	)
+	c.services = monitored && told
+	return err
+}
+
 // section ties an alert kind to its settings.
 type section struct {
 	Event
 	kind messages.AlertKind
-	name string
+	path string
+	// on says that alerts of the kind are to be mailed.
+	on bool
 }
 
 // sections lists every section, in the order of the documentation.
 func (c Config) sections() []section {
+	of := func(e Event, kind messages.AlertKind, name string, on bool) section {
+		return section{Event: e, kind: kind, path: "emailNotification." + name, on: on}
+	}
 	return []section{
-		{c.ReloadTaskFailure, messages.ReloadTaskFailed, "reloadTaskFailure"},
-		{c.ReloadTaskAborted, messages.ReloadTaskAborted, "reloadTaskAborted"},
-		{c.ReloadTaskSuccess, messages.ReloadTaskSucceeded, "reloadTaskSuccess"},
-		{c.DistributeTaskFailure, messages.DistributeTaskFailed, "distributeTaskFailure"},
-		{c.DistributeTaskSuccess, messages.DistributeTaskSucceeded, "distributeTaskSuccess"},
-		{c.PreloadTaskFailure, messages.PreloadTaskFailed, "preloadTaskFailure"},
-		{c.PreloadTaskSuccess, messages.PreloadTaskSucceeded, "preloadTaskSuccess"},
+		of(c.ReloadTaskFailure, messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure.Enable),
+		of(c.ReloadTaskAborted, messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted.Enable),
+		of(c.ReloadTaskSuccess, messages.ReloadTaskSucceeded, "reloadTaskSuccess", c.ReloadTaskSuccess.Enable),
+		of(c.DistributeTaskFailure, messages.DistributeTaskFailed, "distributeTaskFailure", c.DistributeTaskFailure.Enable),
+		of(c.DistributeTaskSuccess, messages.DistributeTaskSucceeded, "distributeTaskSuccess", c.DistributeTaskSuccess.Enable),
+		of(c.PreloadTaskFailure, messages.PreloadTaskFailed, "preloadTaskFailure", c.PreloadTaskFailure.Enable),
+		of(c.PreloadTaskSuccess, messages.PreloadTaskSucceeded, "preloadTaskSuccess", c.PreloadTaskSuccess.Enable),
+		of(c.ServiceStopped, messages.ServiceStopped, "serviceStopped", c.services),
+		of(c.ServiceStarted, messages.ServiceStarted, "serviceStarted", c.services),
+		{Event: c.cloud, kind: messages.CloudReloadFailed, path: cloudSection, on: c.tenant && c.cloud.Enable},
 	}
 }
 
@@ -125,16 +169,24 @@ func (c Config) sections() []section {
 func uses(c Config) []destination.Use[Event] {
 	var out []destination.Use[Event]
 	for _, s := range c.sections() {
-		if c.Enable && s.Enable {
+		if c.Enable && s.on {
 			out = append(out, destination.Use[Event]{
-				Name: string(s.kind), Path: "emailNotification." + s.name, Kinds: []messages.AlertKind{s.kind}, Settings: s.Event,
+				Name: string(s.kind), Path: s.path, Kinds: []messages.AlertKind{s.kind}, Settings: s.Event,
 			})
 		}
 	}
 	return out
 }
 
-// aboutReload reports whether an alert kind has an app with a script log.
+// aboutReload reports whether an alert kind is about a reload task.
 func aboutReload(kind messages.AlertKind) bool {
 	return kind == messages.ReloadTaskFailed || kind == messages.ReloadTaskAborted || kind == messages.ReloadTaskSucceeded
 }
+
+// aboutApp reports whether an alert kind is about an app, with an owner and a script log.
+func aboutApp(kind messages.AlertKind) bool {
+	return aboutReload(kind) || kind == messages.CloudReloadFailed
+}
+
+// aboutTask reports whether an alert kind is about a task.
+func aboutTask(kind messages.AlertKind) bool { return slices.Contains(messages.TaskKinds(), kind) }

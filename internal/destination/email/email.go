@@ -10,6 +10,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -49,7 +50,7 @@ const (
 func Definition() destination.Definition {
 	return destination.Define("email", destination.Spec[Config, Event]{
 		Section: "emailNotification", Route: "email", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender, Templates: template.Embedded(files),
+		Read: read, Uses: uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender, Templates: template.Embedded(files),
 	})
 }
 
@@ -74,14 +75,19 @@ func properties(u destination.Use[Event]) []destination.Property {
 }
 
 func needs(u destination.Use[Event]) destination.Needs {
-	if !slices.ContainsFunc(u.Kinds, aboutReload) {
-		return destination.Needs{Task: true, Execution: true}
+	task, app := slices.ContainsFunc(u.Kinds, aboutTask), slices.ContainsFunc(u.Kinds, aboutApp)
+	out := destination.Needs{Task: task, Execution: task || app, App: app, Owner: app}
+	if app {
+		out.ScriptHead, out.ScriptTail = u.Settings.HeadScriptLogLines, u.Settings.TailScriptLogLines
 	}
-	return destination.Needs{
-		Task: true, App: true, Owner: true, Execution: true,
-		ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
-	}
+	return out
 }
+
+// general is the built-in template of the alert kinds that have none of their own.
+const general = "alert"
+
+// builtin names the built-in template of an alert kind.
+func builtin(kind messages.AlertKind) string { return cmp.Or(template.BuiltinName(kind), general) }
 
 // sender mails the alerts of one use.
 type sender struct {
@@ -109,7 +115,7 @@ func newSender(c Config, u destination.Use[Event], d destination.Deps) (destinat
 	return &sender{
 		event: e, server: newServer(c.SMTP), from: *from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		files:     e.templateFiles(d), builtin: template.BuiltinName,
+		files:     e.templateFiles(d), builtin: builtin,
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
@@ -141,18 +147,36 @@ func (e Event) templateFiles(d destination.Deps) []string {
 
 // Deliver sends one mail to the notice's recipient.
 func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
-	if !validAddress(n.Recipient) {
-		return destination.Receipt{}, destination.Permanent(fmt.Errorf("%q is not a mail address", printableAddress(n.Recipient)))
-	}
-	m, from := s.letter(n)
-	raw, err := m.encode(time.Now())
+	raw, from, err := s.mail(n)
 	if err != nil {
-		return destination.Receipt{}, destination.Permanent(fmt.Errorf("write mail: %w", err))
+		return destination.Receipt{}, destination.Permanent(err)
 	}
 	if err := s.server.send(ctx, s.from.Address, n.Recipient, raw); err != nil {
 		return destination.Receipt{}, err
 	}
 	return destination.Receipt{Status: "250", Detail: from}, nil
+}
+
+// Preview implements destination.Previewer. The mail is shown as it goes over
+// the wire: saved under a name that ends in .eml, mail programs open it.
+func (s *sender) Preview(n messages.Notice) (string, error) {
+	raw, _, err := s.mail(n)
+	return string(raw), err
+}
+
+var _ destination.Previewer = (*sender)(nil)
+
+// mail returns the mail of a notice in its wire form, and what made its body.
+func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
+	if !validAddress(n.Recipient) {
+		return nil, "", fmt.Errorf("%q is not a mail address", printableAddress(n.Recipient))
+	}
+	m, from := s.letter(n)
+	raw, err = m.encode(time.Now())
+	if err != nil {
+		return nil, "", fmt.Errorf("write mail: %w", err)
+	}
+	return raw, from, nil
 }
 
 // letter composes the mail and says what made its body.
@@ -182,7 +206,7 @@ func bound(fields map[string]any) {
 func (s *sender) subjectOf(fields map[string]any) string {
 	line, err := s.subject.Render(fields)
 	if err != nil || line == "" {
-		line = fmt.Sprintf("%s: %s", fields["alertTitle"], fields["taskName"])
+		line = fmt.Sprintf("%s: %s", fields["alertTitle"], fields["alertSubject"])
 	}
 	return template.CutEnd(line, maxSubject, template.Units)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"butler/internal/destination"
+	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -21,7 +22,7 @@ type recipients struct {
 	reasons []string
 }
 
-// select implements Instance.Select.
+// selectRecipients implements Instance.Select.
 func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	r := e.recipientsOf(a)
 	var told []string
@@ -39,12 +40,12 @@ func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	return destination.Selection{Recipients: told}
 }
 
-// recipientsOf builds the three lists. A task that could not be looked up
-// passes the gate: an alert is rather told to somebody who did not ask for it
+// recipientsOf builds the three lists. A task or an app that could not be looked
+// up passes its gate: an alert is rather told to somebody who did not ask for it
 // than to nobody.
 func (e Event) recipientsOf(a *messages.Alert) recipients {
 	var r recipients
-	if name := e.AlertEnabledByEmailAddress.CustomPropertyName; name != "" {
+	if name := e.AlertEnabledByEmailAddress.CustomPropertyName; name != "" && a.TaskEvent() {
 		for _, value := range a.Task.PropertyValues(name) {
 			r.fromTask = append(r.fromTask, strings.TrimSpace(value))
 		}
@@ -55,14 +56,15 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 			r.reasons = append(r.reasons, "the task has no custom property "+name)
 		}
 	}
-	gate := e.AlertEnableByCustomProperty
-	switch {
+	switch property, tag := e.AlertEnableByCustomProperty, e.AlertEnableByTag; {
 	case len(e.Recipients) == 0:
 		r.reasons = append(r.reasons, "the list of recipients is empty")
-	case !gate.Enable, !a.Task.Known, a.Task.HasProperty(gate.CustomPropertyName, gate.EnabledValue):
-		r.common = e.Recipients
+	case !property.lets(a.Task):
+		r.reasons = append(r.reasons, "the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue)
+	case !tag.lets(a.App):
+		r.reasons = append(r.reasons, "the app does not have the tag "+tag.Tag)
 	default:
-		r.reasons = append(r.reasons, "the task does not have "+gate.CustomPropertyName+" = "+gate.EnabledValue)
+		r.common = e.Recipients
 	}
 	if e.AppOwnerAlert.Enable {
 		var why string
@@ -73,9 +75,28 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 	return r
 }
 
+// lets reports whether the gate is open for a task.
+func (g Gate) lets(t messages.Task) bool {
+	return !g.Enable || !t.Known || t.HasProperty(g.CustomPropertyName, g.EnabledValue)
+}
+
+// lets reports whether the gate is open for an app.
+func (g TagGate) lets(a messages.App) bool {
+	return !g.Enable || !a.Known || slices.Contains(a.Tags, g.Tag)
+}
+
+// is reports whether the account is that of an owner. Letter case counts, but in
+// an address: nobody has two mailboxes that differ in it alone.
+func (a Account) is(owner messages.Owner) bool {
+	if a.Email != "" {
+		return slices.ContainsFunc(owner.Emails, func(address string) bool { return strings.EqualFold(address, a.Email) })
+	}
+	return a.Directory == owner.Directory && a.UserID == owner.UserID
+}
+
 // addresses returns the owner's addresses, or why the owner is not told.
 func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why string) {
-	is := func(a Account) bool { return a.Directory == owner.Directory && a.UserID == owner.UserID }
+	is := func(a Account) bool { return a.is(owner) }
 	switch {
 	case !owner.Known:
 		return nil, "the owner of the app is not known"
@@ -84,7 +105,7 @@ func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why 
 	case !o.IncludeOwner.IncludeAll && !slices.ContainsFunc(o.IncludeOwner.User, is):
 		return nil, "the owner of the app is not on the list of included owners"
 	case len(owner.Emails) == 0:
-		return nil, "the owner of the app has no mail address in Qlik Sense"
+		return nil, "the owner of the app has no mail address that Qlik Sense knows"
 	}
 	return owner.Emails, ""
 }
@@ -112,10 +133,11 @@ func validAddress(s string) bool {
 // printableAddress shows what was meant to be an address, shortened and on one line.
 func printableAddress(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return -1
 		}
 		return r
-	}, s[:min(len(s), 80)])
+	}, s)
+	return template.CutEnd(s, 80, template.Units)
 }

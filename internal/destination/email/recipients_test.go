@@ -39,7 +39,7 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 		},
 		"owner":                 {event: Event{AppOwnerAlert: owner}, want: ownerMail},
 		"owner on the list":     {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{bo}}}}, want: ownerMail},
-		"owner not on the list": {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{"corp", "boek"}}}}}, reason: "not on the list of included owners"},
+		"owner not on the list": {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{Directory: "corp", UserID: "boek"}}}}}, reason: "not on the list of included owners"},
 		"exclusion wins":        {event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true, User: []Account{bo}}, ExcludeOwner: ExcludeOwner{User: []Account{bo}}}}, reason: "the owner of the app is excluded"},
 		"excluded owner on the global list": {
 			event: Event{Recipients: []string{"bo@example.com"}, AppOwnerAlert: AppOwnerAlert{Enable: true, ExcludeOwner: ExcludeOwner{User: []Account{bo}}}},
