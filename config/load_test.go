@@ -22,6 +22,7 @@ var destinationSchemas = []struct{ section, folder string }{
 	{"teamsNotification", "teams"},
 	{"webhookNotification", "webhook"},
 	{"incidentTool.signl4", "signl4"},
+	{"incidentTool.newRelic", "newrelic"},
 	{"influxDb", "influxdb"},
 	{"scriptLog", "disklog"},
 	{"urlNotification", "url"},

@@ -119,7 +119,16 @@ var beyondTheShow = []string{
       enable: true
       url: https://connect.signl4.com/webhook/secret
       reloadTaskFailure: {enable: true, includeApp: {includeAll: true}}
-      reloadTaskAborted: {enable: true, includeApp: {includeAll: true}}`,
+      reloadTaskAborted: {enable: true, includeApp: {includeAll: true}}
+    newRelic:
+      enable: true
+      reloadTaskFailure: {destination: {event: {enable: true, sendToAccount: {always: {enable: true, account: [Operations]}}}}}
+      reloadTaskAborted: {destination: {log: {enable: true, sendToAccount: {always: {enable: true, account: [Operations]}}}}}
+      serviceMonitor:
+        destination: {event: {enable: true, sendToAccount: [Operations]}}
+        monitorServiceState: {running: {enable: true}, stopped: {enable: true}}
+  thirdPartyToolsCredentials: {newRelic: [{accountName: Operations, insertApiKey: secret-key, accountId: 1}]}
+  serviceMonitor: {alertDestination: {newRelic: {enable: true}}}`,
 	`
   urlNotification:
     enable: true

@@ -31,7 +31,12 @@ const propertiesComponent = "custom_properties"
 func (a *App) watchProperties(ctx context.Context) {
 	var used []destination.Property
 	for _, b := range a.table.Built() {
-		used = append(used, b.Instance.Properties...)
+		for _, p := range b.Instance.Properties {
+			// One key may be of several instances, such as one per account.
+			if !slices.Contains(used, p) {
+				used = append(used, p)
+			}
+		}
 	}
 	if len(used) == 0 || a.gate.Client == nil {
 		return

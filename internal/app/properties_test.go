@@ -34,6 +34,22 @@ func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
 	}
 }
 
+func TestHealth_showsACustomPropertyThatChoosesAmongAccountsOnce(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, Extra: `
+  thirdPartyToolsCredentials:
+    newRelic: [{accountName: A, insertApiKey: key-of-a, accountId: 1}, {accountName: B, insertApiKey: key-of-b, accountId: 2}]
+  incidentTool:
+    newRelic:
+      enable: true
+      reloadTaskFailure: {destination: {log: {enable: true, sendToAccount: {byCustomProperty: {enable: true, customPropertyName: NoSuch}}}}}`})
+	s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
+	state, reason := s.component("custom_properties")
+	want := `incidentTool.newRelic.reloadTaskFailure.destination.log.sendToAccount.byCustomProperty.customPropertyName: reload tasks have no custom property "NoSuch"`
+	if state != "degraded" || reason != want {
+		t.Errorf("want degraded %q, got %s %q", want, state, reason)
+	}
+}
+
 func TestHealth_doesNotLookForCustomPropertiesThatNobodyUses(t *testing.T) {
 	s := startSite(t, demo.Settings{InMemory: true})
 	s.until("the repository up", func() bool { state, _ := s.component("qrs"); return state == "up" })

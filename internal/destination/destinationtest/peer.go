@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"butler/internal/destination"
 )
 
 // Peer is a fake provider on the loopback interface. A nil function is
@@ -24,6 +26,8 @@ type Peer struct {
 	// Address is what the configuration of the destination names:
 	// "http://127.0.0.1:1234" or "127.0.0.1:2525".
 	Address string
+	// Publisher is how a destination reaches the peer over MQTT; nil for other protocols.
+	Publisher destination.Publisher
 	// Received returns what was accepted so far, in order, in the form of golden files.
 	Received func() []string
 	// Arrived yields a value for every attempt that reached the peer, whatever the answer.
@@ -51,6 +55,8 @@ type HTTPPeer struct {
 	mu       sync.Mutex
 	answer   func(http.ResponseWriter, *http.Request, []byte)
 	requests []Request
+	// shown are the requests as golden files show them, as far as somebody has asked.
+	shown []string
 
 	arrived  chan struct{}
 	released chan struct{}
@@ -91,6 +97,16 @@ func (p *HTTPPeer) Requests() []Request {
 	return slices.Clone(p.requests)
 }
 
+// received returns what was accepted so far in the form of golden files.
+func (p *HTTPPeer) received() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.requests[len(p.shown):] {
+		p.shown = append(p.shown, r.Golden())
+	}
+	return slices.Clone(p.shown)
+}
+
 // Respond answers every message from now on as it likes; nothing counts as accepted.
 func (p *HTTPPeer) Respond(answer http.HandlerFunc) {
 	p.answerWith(func(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -103,13 +119,7 @@ func (p *HTTPPeer) Respond(answer http.HandlerFunc) {
 func (p *HTTPPeer) Peer() *Peer {
 	return &Peer{
 		Address: p.URL(), Arrived: p.arrived,
-		Received: func() []string {
-			var out []string
-			for _, r := range p.Requests() {
-				out = append(out, r.Golden())
-			}
-			return out
-		},
+		Received: p.received,
 		Accept:   func() { p.answerWith(p.accept) },
 		Answer:   p.refuse,
 		Stall:    func() { p.answerWith(p.stall) },

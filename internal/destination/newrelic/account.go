@@ -1,0 +1,93 @@
+package newrelic
+
+import (
+	"slices"
+	"time"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// expand makes an instance of every kind, form and account that a use may send
+// to. An entry of a route keeps its kinds together: they share one limit anyway.
+func expand(c Config, u destination.Use[Settings]) []destination.Use[Settings] {
+	var out []destination.Use[Settings]
+	if u.Settings.form == "" {
+		for _, f := range u.Settings.forms() {
+			part := u
+			part.Settings.form = f
+			out = append(out, perAccount(c, part, u.Name+"/"+string(f))...)
+		}
+		return out
+	}
+	for _, kind := range u.Kinds {
+		part := u
+		part.Kinds = []messages.AlertKind{kind}
+		out = append(out, perAccount(c, part, string(kind)+"/"+string(u.Settings.form))...)
+	}
+	return out
+}
+
+func perAccount(c Config, u destination.Use[Settings], name string) []destination.Use[Settings] {
+	var out []destination.Use[Settings]
+	for _, account := range c.accounts {
+		if !u.Settings.byProperty && !u.Settings.always(account.AccountName) {
+			continue
+		}
+		part := u
+		part.Name, part.Settings.account = name+"/"+account.AccountName, account
+		out = append(out, part)
+	}
+	return out
+}
+
+// forms are those that an entry of a route asks for.
+func (s Settings) forms() []form {
+	var out []form
+	if s.Event {
+		out = append(out, asEvent)
+	}
+	if s.Log {
+		out = append(out, asLog)
+	}
+	return out
+}
+
+// always reports whether an account gets every alert of the use.
+func (s Settings) always(account string) bool {
+	return slices.Contains(s.Accounts, account) || slices.Contains(s.further, account)
+}
+
+func instance(_ Config, u destination.Use[Settings]) destination.Instance {
+	s := u.Settings
+	i := destination.Instance{
+		Needs:      destination.Needs{Task: true, App: true},
+		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
+		Window:     time.Duration(s.RateLimit * float64(time.Second)), Timeout: timeout,
+	}
+	if s.form == asLog {
+		i.Needs.Execution, i.Needs.ScriptTail = true, s.TailScriptLogLines
+	}
+	if !s.always(s.account.AccountName) {
+		i.Select = s.selects
+		i.Properties = []destination.Property{{Path: u.Path + ".sendToAccount.byCustomProperty.customPropertyName", Name: s.property}}
+	}
+	return i
+}
+
+// selects implements Instance.Select for an account that the task has to name.
+// When the task could not be looked up and nobody else is told, every account
+// is: an alert is rather told to somebody who did not ask for it than to nobody.
+func (s Settings) selects(a *messages.Alert) destination.Selection {
+	name := s.account.AccountName
+	switch {
+	case a.Task.HasProperty(s.property, name):
+		return destination.Everyone()
+	case a.Task.Known:
+		return destination.Nobody("the task has no custom property %s with the value %q", s.property, name)
+	case len(s.Accounts)+len(s.further) > 0:
+		return destination.Nobody("the custom properties of the task are not known, and other accounts are told")
+	default:
+		return destination.Everyone()
+	}
+}

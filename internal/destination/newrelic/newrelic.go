@@ -1,0 +1,107 @@
+// Package newrelic owns alerts to New Relic: as events, which are counted and
+// charted, and as log entries, which carry the end of the script log.
+//
+// It guarantees that every kind of alert, form and account is an instance of
+// its own, so that an account that fails delays no other; that what is sent is
+// within New Relic's limits, which answers a violation with silence; and that
+// attributes are texts and numbers, because nothing else can be queried. An
+// API key appears in no error and no log.
+//
+// It must never decide by itself which accounts exist: that is the section
+// thirdPartyToolsCredentials.
+package newrelic
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"butler/internal/buildinfo"
+	"butler/internal/destination"
+	"butler/internal/httpc"
+	"butler/messages"
+)
+
+//go:embed schema.yaml
+var schema []byte
+
+// Definition describes the destination "newrelic".
+func Definition() destination.Definition {
+	return destination.Define("newrelic", destination.Spec[Config, Settings]{
+		Section: section, Route: "newRelic", Schema: schema, Read: read, Enabled: func(c Config) bool { return c.Enable },
+		Uses: uses, Check: check, CheckUse: checkUse, Expand: expand, Instance: instance, New: newSender,
+	})
+}
+
+// form is one of the two things that an alert can become.
+type form string
+
+const (
+	asEvent form = "event"
+	asLog   form = "log"
+)
+
+// sender posts alerts in one form to one account.
+type sender struct {
+	client   *http.Client
+	address  string
+	settings Settings
+	version  string
+}
+
+func newSender(c Config, u destination.Use[Settings], d destination.Deps) (destination.Destination, error) {
+	client, err := d.HTTP(destination.HTTPOptions{Timeout: timeout})
+	if err != nil {
+		return nil, err
+	}
+	address := c.URL.Log
+	if u.Settings.form == asEvent {
+		if address, err = url.JoinPath(c.URL.Event, "v1", "accounts", strconv.Itoa(u.Settings.account.AccountID), "events"); err != nil {
+			return nil, fmt.Errorf("url.event: %w", err)
+		}
+	}
+	return &sender{client: client, address: address, settings: u.Settings, version: buildinfo.Read().Version}, nil
+}
+
+// Deliver implements destination.Destination.
+func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	body, err := s.body(n)
+	if err != nil {
+		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode the %s: %w", s.settings.form, err))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address, bytes.NewReader(body))
+	if err != nil {
+		return destination.Receipt{}, destination.Misconfigured(httpc.Redact(err, s.address))
+	}
+	secrets := s.setHeaders(req.Header)
+	answer, err := httpc.Send(s.client, req, secrets...)
+	if err != nil {
+		return destination.Receipt{}, err
+	}
+	return answer.Receipt(), nil
+}
+
+// setHeaders sets what the operator wrote, below the account's own key, and
+// returns the values that must not be shown.
+func (s *sender) setHeaders(header http.Header) (secrets []string) {
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	for _, h := range s.settings.Header {
+		header.Set(h.Name, h.Value.Reveal())
+		secrets = append(secrets, h.Value.Reveal())
+	}
+	key := s.settings.account.InsertAPIKey.Reveal()
+	header.Set("Api-Key", key)
+	return append(secrets, key)
+}
+
+// Preview implements destination.Previewer.
+func (s *sender) Preview(n messages.Notice) (string, error) {
+	body, err := s.body(n)
+	return string(body), err
+}
+
+var _ destination.Previewer = (*sender)(nil)
