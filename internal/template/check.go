@@ -9,7 +9,7 @@ func CheckFiles(files []string) error {
 		return nil
 	}
 	path := firstExisting(files)
-	if _, err := new(Set).parseFile(path); err != nil {
+	if _, err := NewSet(Text, nil).parseFile(path); err != nil {
 		return fmt.Errorf("template %s: %w", path, err)
 	}
 	return nil
