@@ -17,9 +17,6 @@ func check(_ Config, u destination.Use[Event], d destination.Deps) destination.P
 	if _, err := template.Parse(e.BasicMsgTemplate, template.Line); err != nil {
 		p.Wrong("basicMsgTemplate", err.Error(), "mend the template")
 	}
-	if e.AlertEnableByTag.Enable && e.AlertEnableByTag.Tag == "" {
-		p.Wrong("alertEnableByTag.tag", "is not set, so no app has it", "name the tag, or set alertEnableByTag.enable to false")
-	}
 	if e.basic() {
 		return p
 	}

@@ -51,13 +51,13 @@ slackNotification:
   reloadTaskAborted: {enable: true, webhookURL: "https:` + webhookPath + `", basicMsgTemplate: "{{#if", messageType: basic, templateFile: unused}
 serviceMonitor: {enable: true, alertDestination: {slack: {enable: true}}}
 qlikSenseCloud: {enable: true, event: {mqtt: {tenant: {alert: {slackNotification: {reloadAppFailure: {enable: true,
-  webhookURL: "https://hooks.example.com` + webhookPath + `", alertEnableByTag: {enable: true}}}}}}}}
+  webhookURL: "` + webhookPath + `", messageType: basic}}}}}}}
 `,
 		MistakenPaths: []string{
 			"slackNotification.reloadTaskFailure.webhookURL", "slackNotification.reloadTaskFailure.templateFile",
 			"slackNotification.reloadTaskAborted.webhookURL", "slackNotification.reloadTaskAborted.basicMsgTemplate",
 			"slackNotification.serviceStopped.webhookURL", "slackNotification.serviceStarted.webhookURL",
-			cloudSection + ".alertEnableByTag.tag",
+			cloudSection + ".webhookURL",
 		},
 		Inspect: inspect,
 	})

@@ -1,14 +1,7 @@
 package webhook
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
+	"cmp"
 	"strings"
 
 	"butler/messages"
@@ -16,164 +9,168 @@ import (
 
 // events are the texts that receivers tell the alerts apart by.
 var events = map[messages.AlertKind]string{
-	messages.ReloadTaskFailed:  "Qlik Sense reload failed",
-	messages.ReloadTaskAborted: "Qlik Sense reload aborted",
+	messages.ReloadTaskFailed:             "Qlik Sense reload failed",
+	messages.ReloadTaskAborted:            "Qlik Sense reload aborted",
+	messages.ReloadTaskSucceeded:          "Qlik Sense reload succeeded",
+	messages.ExternalProgramTaskFailed:    "Qlik Sense external program task failed",
+	messages.ExternalProgramTaskSucceeded: "Qlik Sense external program task succeeded",
+	messages.UserSyncTaskFailed:           "Qlik Sense user sync task failed",
+	messages.UserSyncTaskSucceeded:        "Qlik Sense user sync task succeeded",
+	messages.DistributeTaskFailed:         "Qlik Sense distribute task failed",
+	messages.DistributeTaskSucceeded:      "Qlik Sense distribute task succeeded",
+	messages.PreloadTaskFailed:            "Qlik Sense preload task failed",
+	messages.PreloadTaskSucceeded:         "Qlik Sense preload task succeeded",
+	messages.ServiceStopped:               "Windows service monitor",
+	messages.ServiceStarted:               "Windows service monitor",
+	messages.ServiceStatus:                "Windows service status",
+	messages.LicenseStatus:                "server license status",
+	messages.LicenseExpiring:              "server license about to expire alert",
+	messages.CloudReloadFailed:            "Qlik Sense Cloud app reload failed",
 }
 
-// payload is the message, in the order of the documentation.
-type payload struct {
-	Event                 string   `json:"event"`
-	HostName              string   `json:"hostName"`
-	User                  string   `json:"user"`
-	TaskName              string   `json:"taskName"`
-	TaskID                string   `json:"taskId"`
-	AppName               string   `json:"appName"`
-	AppID                 string   `json:"appId"`
-	AppOwnerName          *string  `json:"appOwnerName,omitempty"`
-	AppOwnerUserDirectory *string  `json:"appOwnerUserDirectory,omitempty"`
-	AppOwnerUserID        *string  `json:"appOwnerUserId,omitempty"`
-	AppOwnerEmail         *string  `json:"appOwnerEmail,omitempty"`
-	LogTimeStamp          string   `json:"logTimeStamp"`
-	LogLevel              string   `json:"logLevel"`
-	ExecutionID           string   `json:"executionId"`
-	LogMessage            string   `json:"logMessage"`
-	Degraded              []string `json:"degraded,omitempty"`
-	SuppressedAlerts      int      `json:"suppressedAlerts,omitempty"`
-	Test                  bool     `json:"test,omitempty"`
+// expired is the event text of a LicenseExpiring that is late.
+const expired = "server license has expired alert"
+
+// field is one value of a message.
+type field struct {
+	name string
+	// parameter is the name in a query, "" for the same.
+	parameter string
+	// value is a string, bool, int, []string, or nil, which is null.
+	value any
 }
 
-func payloadOf(n messages.Notice) payload {
-	a, e := n.Alert, n.Alert.Event
-	p := payload{
-		Event: events[a.Kind], HostName: e.HostName, User: e.User,
-		TaskName: e.TaskName, TaskID: e.TaskID, AppName: e.AppName, AppID: e.AppID,
-		LogTimeStamp: e.LogTimestamp, LogLevel: e.LogLevel, ExecutionID: e.ExecutionID, LogMessage: e.LogMessage,
-		Degraded: a.Degraded, SuppressedAlerts: n.SuppressedBefore, Test: a.Test,
+// message is what a webhook is told, in the order of the documentation.
+type message []field
+
+func messageOf(n messages.Notice) message {
+	a := n.Alert
+	event := events[a.Kind]
+	var out message
+	switch a.Kind {
+	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
+		out = serviceMessage(event, a)
+	case messages.LicenseStatus, messages.LicenseExpiring:
+		out = licenseMessage(event, a)
+	case messages.CloudReloadFailed:
+		out = cloudMessage(event, a)
+	default:
+		out = taskMessage(event, a)
 	}
-	if a.Kind == messages.ReloadTaskFailed {
-		p.User = e.UserSingleBackslash()
+	return append(out, marks(n)...)
+}
+
+func taskMessage(event string, a messages.Alert) message {
+	e := a.Event
+	user := e.UserSingleBackslash()
+	if a.Kind == messages.ReloadTaskAborted {
+		user = e.User
+	}
+	out := message{
+		{name: "event", value: event},
+		{name: "hostName", value: e.HostName},
+		{name: "user", value: user},
+		{name: "taskName", value: cmp.Or(e.TaskName, a.Task.Name)},
+		{name: "taskId", value: e.TaskID},
+		{name: "appName", value: cmp.Or(e.AppName, a.Task.AppName)},
+		{name: "appId", value: cmp.Or(e.AppID, a.Task.AppID)},
 	}
 	if a.Owner.Known {
-		email := a.Owner.Email()
-		p.AppOwnerName, p.AppOwnerUserDirectory = &a.Owner.Name, &a.Owner.Directory
-		p.AppOwnerUserID, p.AppOwnerEmail = &a.Owner.UserID, &email
+		out = append(out, message{
+			{name: "appOwnerName", value: a.Owner.Name},
+			{name: "appOwnerUserDirectory", value: a.Owner.Directory},
+			{name: "appOwnerUserId", value: a.Owner.UserID},
+			{name: "appOwnerEmail", value: a.Owner.Email()},
+		}...)
 	}
-	return p
+	return append(out, message{
+		{name: "logTimeStamp", value: e.LogTimestamp},
+		{name: "logLevel", value: e.LogLevel},
+		{name: "executionId", value: e.ExecutionID},
+		{name: "logMessage", value: e.LogMessage},
+	}...)
 }
 
-func (s *sender) request(ctx context.Context, n messages.Notice) (*http.Request, error) {
-	target, body := *s.target, []byte(nil)
-	if s.method == http.MethodGet {
-		target.RawQuery = mergeQuery(target.RawQuery, payloadOf(n).query())
-	} else {
-		var err error
-		if body, err = payloadOf(n).json(); err != nil {
-			return nil, err
-		}
+// serviceMessage has names of its own in a query: receivers know them in small letters.
+func serviceMessage(event string, a messages.Alert) message {
+	s := a.Service
+	out := message{
+		{name: "event", value: event},
+		{name: "host", value: s.Host},
+		{name: "serviceStatus", value: s.Status},
+		{name: "serviceName", value: s.Name},
+		{name: "serviceDisplayName", value: s.DisplayName},
+		{name: "serviceStartType", value: s.StartType},
+		{name: "prevState", value: s.PreviousStatus},
+		{name: "currState", value: s.Status},
+		{name: "stateChanged", value: a.Kind != messages.ServiceStatus},
 	}
-	req, err := http.NewRequestWithContext(ctx, s.method, target.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("Idempotency-Key", string(n.ID))
-	return req, nil
-}
-
-// json returns the message as an object, with markup characters as they are.
-func (p payload) json() ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(p); err != nil {
-		return nil, fmt.Errorf("encode the message: %w", err)
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
-// Servers refuse addresses beyond about 8,000 bytes, so every value of a query
-// has a limit, in bytes as encoded. Together they stay below it.
-const (
-	maxQueryValue   = 400
-	maxQueryMessage = 2000
-)
-
-// pair is one parameter of a query.
-type pair struct{ name, value string }
-
-func (p payload) query() []pair {
-	out := []pair{
-		{"event", p.Event},
-		{"hostName", p.HostName},
-		{"user", p.User},
-		{"taskName", p.TaskName},
-		{"taskId", p.TaskID},
-		{"appName", p.AppName},
-		{"appId", p.AppID},
-	}
-	for _, owner := range []struct {
-		name  string
-		value *string
-	}{
-		{"appOwnerName", p.AppOwnerName},
-		{"appOwnerUserDirectory", p.AppOwnerUserDirectory},
-		{"appOwnerUserId", p.AppOwnerUserID},
-		{"appOwnerEmail", p.AppOwnerEmail},
-	} {
-		if owner.value != nil {
-			out = append(out, pair{owner.name, *owner.value})
-		}
-	}
-	out = append(out,
-		pair{"logTimeStamp", p.LogTimeStamp},
-		pair{"logLevel", p.LogLevel},
-		pair{"executionId", p.ExecutionID},
-		pair{"logMessage", p.LogMessage},
-	)
-	for _, what := range p.Degraded {
-		out = append(out, pair{"degraded", what})
-	}
-	if p.SuppressedAlerts > 0 {
-		out = append(out, pair{"suppressedAlerts", strconv.Itoa(p.SuppressedAlerts)})
-	}
-	if p.Test {
-		out = append(out, pair{"test", "true"})
+	for i := range out {
+		out[i].parameter = strings.ToLower(out[i].name)
 	}
 	return out
 }
 
-// mergeQuery appends the pairs to an existing query, whose other parameters stay as they are.
-func mergeQuery(existing string, pairs []pair) string {
-	var out []string
-	for _, kept := range strings.Split(existing, "&") {
-		raw, _, _ := strings.Cut(kept, "=")
-		given, err := url.QueryUnescape(raw)
-		ours := err == nil && slices.ContainsFunc(pairs, func(p pair) bool { return p.name == given })
-		if kept != "" && !ours {
-			out = append(out, kept)
-		}
+func licenseMessage(event string, a messages.Alert) message {
+	l := a.License
+	if a.Kind == messages.LicenseExpiring && l.Expired {
+		event = expired
 	}
-	for _, p := range pairs {
-		limit := maxQueryValue
-		if p.name == "logMessage" {
-			limit = maxQueryMessage
-		}
-		out = append(out, p.name+"="+escape(p.value, limit))
+	var date, days any
+	if l.ExpiryDate != "" {
+		date = l.ExpiryDate
 	}
-	return strings.Join(out, "&")
+	if l.DaysKnown {
+		days = l.DaysLeft
+	}
+	return message{
+		{name: "event", value: event},
+		{name: "licenseExpired", value: l.Expired},
+		{name: "expiryDateStr", value: date},
+		{name: "daysUntilExpiry", value: days},
+	}
 }
 
-// escape encodes a value for a query and cuts it, between two characters, to limit bytes.
-func escape(value string, limit int) string {
-	var out strings.Builder
-	for _, r := range value {
-		encoded := url.QueryEscape(string(r))
-		if out.Len()+len(encoded) > limit {
-			break
-		}
-		out.WriteString(encoded)
+func cloudMessage(event string, a messages.Alert) message {
+	c := a.Cloud
+	out := message{
+		{name: "event", value: event},
+		{name: "tenantId", value: c.TenantID},
+		{name: "tenantComment", value: c.TenantComment},
+		{name: "tenantUrl", value: c.TenantURL},
+		{name: "appId", value: a.App.ID},
+		{name: "appName", value: a.App.Name},
 	}
-	return out.String()
+	if a.Owner.Known {
+		out = append(out, field{name: "ownerName", value: a.Owner.Name}, field{name: "ownerEmail", value: a.Owner.Email()})
+	}
+	return append(out, message{
+		{name: "userId", value: c.UserID},
+		{name: "userName", value: c.UserName},
+		{name: "reloadId", value: c.ReloadID},
+		{name: "reloadTrigger", value: c.Trigger},
+		{name: "status", value: c.Status},
+		{name: "executionStatus", value: c.ExecutionStatus},
+		{name: "errorCode", value: c.ErrorCode},
+		{name: "errorMessage", value: c.ErrorMessage},
+		{name: "logMessage", value: c.LogMessage},
+		{name: "startTime", value: a.Execution.Start},
+		{name: "stopTime", value: a.Execution.Stop},
+		{name: "eventTime", value: c.EventTime},
+	}...)
+}
+
+// marks tell what every receiver should know, where there is anything to tell.
+func marks(n messages.Notice) message {
+	var out message
+	if len(n.Alert.Degraded) > 0 {
+		out = append(out, field{name: "degraded", value: n.Alert.Degraded})
+	}
+	if n.SuppressedBefore > 0 {
+		out = append(out, field{name: "suppressedAlerts", value: n.SuppressedBefore})
+	}
+	if n.Alert.Test {
+		out = append(out, field{name: "test", value: true})
+	}
+	return out
 }

@@ -1,6 +1,8 @@
 // Package webhook owns the delivery of alerts to any HTTP address of the
 // operator's choice.
 //
+// It carries every event: each has its own text in "event", and one set of fields
+// per family (tasks, Windows services, the server licence, app reloads in Qlik Cloud).
 // It guarantees that every configured address is an instance of its own: one
 // that is down, slow or wrongly configured delays and stops none of the others.
 // The message has the same fields in a query (GET) and in a JSON object (POST,
@@ -9,6 +11,7 @@
 package webhook
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -24,7 +27,6 @@ import (
 	"butler/internal/destination"
 	"butler/internal/httpc"
 	"butler/internal/logx"
-	"butler/internal/secret"
 	"butler/messages"
 )
 
@@ -39,90 +41,41 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Target]{
-		Section: "webhookNotification", Route: name, Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Section: "webhookNotification", Route: name, Schema: schema, Read: read,
+		Enabled: func(c Config) bool { return c.Enable }, Uses: uses, CheckUse: check, Instance: instance, New: newSender,
 	})
 }
 
-// Config is the section webhookNotification.
-type Config struct {
-	Enable            bool
-	ReloadTaskFailure Event
-	ReloadTaskAborted Event
-}
-
-// Event configures the webhooks of one alert kind.
-type Event struct {
-	// RateLimit is in seconds; 0 means none.
-	RateLimit int
-	Webhooks  []Webhook
-}
-
-// Webhook is one configured address.
-type Webhook struct {
-	Description string
-	WebhookURL  secret.String
-	HTTPMethod  string
-	Cert        Cert
-}
-
-// Cert is how the certificate of one address is verified.
-type Cert struct {
-	Enable             bool
-	RejectUnauthorized bool
-	CertCA             string
-}
-
-// Target is one address with the limit on its calls.
-type Target struct {
-	Webhook `mapstructure:",squash"`
-	// RateLimit is in seconds; 0 means none.
-	RateLimit int
-}
-
-// uses lists the addresses of all sections.
-func uses(c Config) []destination.Use[Target] {
-	if !c.Enable {
-		return nil
-	}
-	var out []destination.Use[Target]
-	for _, e := range []struct {
-		kind    messages.AlertKind
-		section string
-		Event
-	}{
-		{messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure},
-		{messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted},
-	} {
-		for i, w := range e.Webhooks {
-			out = append(out, destination.Use[Target]{
-				Name: fmt.Sprintf("%s/%d", e.kind, i+1), Path: fmt.Sprintf("webhookNotification.%s.webhooks[%d]", e.section, i),
-				Kinds: []messages.AlertKind{e.kind}, Settings: Target{Webhook: w, RateLimit: e.RateLimit},
-			})
-		}
-	}
-	return out
-}
-
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
-	return destination.Instance{
-		Needs:  destination.Needs{App: true, Owner: true},
-		Window: time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
+	i := destination.Instance{
+		Needs: destination.Needs{Task: true, App: true, Owner: true},
+		// A start is not held back by the stop before it, nor a failure by an abort.
+		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
+		Window:     time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
 	}
+	if u.Settings.gate.Enable {
+		i.Select = u.Settings.gate.selects
+	}
+	return i
 }
 
-// build returns the webhook of a use, or, when its CA file is not there, a
-// stand-in that says so to everybody who asks: files come and go, and one that
-// is missing must not keep the program from starting.
-func build(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
+// newSender returns the webhook of a use. One whose CA file is not there answers
+// everybody who asks with that: files come and go, and one that is missing must
+// not keep the program from starting.
+func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
 	w := u.Settings.Webhook
-	sender, err := newSender(w, d)
+	target, err := url.Parse(w.WebhookURL.Reveal())
 	if err != nil {
+		// The text of the error holds the address.
+		return nil, errors.New("webhookURL is no URL")
+	}
+	s := &sender{method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}
+	if s.client, err = d.HTTP(w.Cert.options(d)); err != nil {
 		err = fmt.Errorf("webhook %s (%s): %w", u.Name, httpc.Sanitise(w.Description, 100), err)
 		d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(name+"/"+u.Name), zap.String("description", w.Description), logx.Err(err))
-		return &unusable{err: destination.Misconfigured(err)}, nil
+		s.broken = destination.Misconfigured(err)
 	}
-	return sender, nil
+	return s, nil
 }
 
 // sender delivers to one address.
@@ -130,32 +83,15 @@ type sender struct {
 	client *http.Client
 	method string
 	target *url.URL
-}
-
-func newSender(w Webhook, d destination.Deps) (*sender, error) {
-	target, err := url.Parse(w.WebhookURL.Reveal())
-	if err != nil {
-		// The text of the error holds the address.
-		return nil, errors.New("webhookURL is no URL")
-	}
-	client, err := d.HTTP(w.Cert.options(d))
-	if err != nil {
-		return nil, err
-	}
-	return &sender{client: client, method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}, nil
-}
-
-// options describe the client of a webhook.
-func (c Cert) options(d destination.Deps) destination.HTTPOptions {
-	out := destination.HTTPOptions{Timeout: timeout}
-	if c.Enable {
-		out.InsecureSkipVerify, out.CAFile = !c.RejectUnauthorized, d.Path(c.CertCA)
-	}
-	return out
+	// broken says why no call can be made; nil when one can.
+	broken error
 }
 
 // Deliver implements destination.Destination.
 func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	if s.broken != nil {
+		return destination.Receipt{}, s.broken
+	}
 	req, err := s.request(ctx, n)
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(httpc.Redact(err, s.target.String()))
@@ -167,10 +103,35 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	return answer.Receipt(), nil
 }
 
-// unusable stands in for a webhook whose configuration cannot work.
-type unusable struct{ err error }
-
-// Deliver implements destination.Destination.
-func (u *unusable) Deliver(context.Context, messages.Notice) (destination.Receipt, error) {
-	return destination.Receipt{}, u.err
+func (s *sender) request(ctx context.Context, n messages.Notice) (*http.Request, error) {
+	target, body, message := *s.target, []byte(nil), messageOf(n)
+	if s.method == http.MethodGet {
+		target.RawQuery = mergeQuery(target.RawQuery, message)
+	} else {
+		var err error
+		if body, err = message.json(); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, s.method, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Idempotency-Key", string(n.ID))
+	return req, nil
 }
+
+// Preview implements destination.Previewer. It shows what is sent without the
+// address: the body, or what is added to the query.
+func (s *sender) Preview(n messages.Notice) (string, error) {
+	if s.method == http.MethodGet {
+		return mergeQuery("", messageOf(n)), nil
+	}
+	body, err := messageOf(n).json()
+	return string(body), err
+}
+
+var _ destination.Previewer = (*sender)(nil)

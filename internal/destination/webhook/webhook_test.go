@@ -9,11 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
@@ -27,27 +26,42 @@ const (
 	userSecret  = "T0P-S3CRET-PASSWORD"
 )
 
+// sampleConfig switches everything on: all sections, and routes for the events without one.
 func sampleConfig(address string) string {
 	withUser := strings.Replace(address, "://", "://ops:"+userSecret+"@", 1)
-	return `
+	return strings.NewReplacer(
+		"{secret}", address+"/in/"+pathSecret, "{user}", withUser+"/in/"+pathSecret, "{address}", address,
+		"{query}", "key="+url.QueryEscape(querySecret),
+	).Replace(`
 webhookNotification:
   enable: true
   reloadTaskFailure:
     rateLimit: 300
     webhooks:
-      - description: Ticket system
-        webhookURL: ` + withUser + `/in/` + pathSecret + `?key=` + url.QueryEscape(querySecret) + `
-        httpMethod: POST
-      - description: Wall board
-        webhookURL: ` + address + `/board?key=` + url.QueryEscape(querySecret) + `&event=theirs&x=%zz
-        httpMethod: get
+      - {description: Ticket system, webhookURL: "{user}?{query}", httpMethod: POST}
+      - {description: Wall board, webhookURL: "{address}/board?{query}&event=theirs&x=%zz", httpMethod: get}
   reloadTaskAborted:
     rateLimit: 0
     webhooks:
-      - description: Ticket system
-        webhookURL: ` + address + `/in/` + pathSecret + `
-        httpMethod: Put
-`
+      - {description: Ticket system, webhookURL: "{secret}", httpMethod: Put}
+  serviceMonitor:
+    webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]
+  qlikSenseServerLicenseMonitor:
+    rateLimit: 60
+    webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]
+  qlikSenseServerLicenseExpiryAlert:
+    rateLimit: 120
+    webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]
+serviceMonitor: {enable: true, alertDestination: {webhook: {enable: true}}}
+qlikSenseLicense: {serverLicenseMonitor: {enable: true, destination: {webhook: {enable: true, sendRecurring: {enable: true}, sendAlert: {enable: true}}}}}
+qlikSenseCloud: {enable: true, event: {mqtt: {tenant: {alert: {webhookNotification: {reloadAppFailure: {enable: true, rateLimit: 30,
+  alertEnableByTag: {enable: false, tag: Butler alerts},
+  webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]}}}}}}}
+routes:
+  - name: rest
+    match: {events: [succeeded, external_program_task_failed, user_sync_task_failed, distribute_task_failed, preload_task_failed, windows_service_status]}
+    webhook: [{webhookURL: "{secret}"}]
+`)
 }
 
 func TestWebhook(t *testing.T) {
@@ -84,7 +98,7 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	}
 	head, body, _ := strings.Cut(received[0], "\n\n")
 	requestLine, _, _ := strings.Cut(head, "\n")
-	want := string([]rune(s.Alert.Event.LogMessage))
+	sent := messageOf(messages.Notice{Alert: s.Alert})
 	if method, target, _ := strings.Cut(requestLine, " "); method == http.MethodGet {
 		if len(target) > 8000 {
 			t.Errorf("the address has %d bytes", len(target))
@@ -93,9 +107,12 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := u.Query().Get("logMessage")
-		if !strings.HasPrefix(want, got) || len(url.QueryEscape(got)) < min(len(url.QueryEscape(want)), maxQueryMessage-12) {
-			t.Errorf("logMessage is %q, want the beginning of %.100q", got, want)
+		query := u.Query()
+		for _, p := range sent.pairs() {
+			got, want := query.Get(p.name), string([]rune(p.value))
+			if !slices.Contains(query[p.name], want) && (!strings.HasPrefix(want, got) || len(got) < minQueryValue) {
+				t.Errorf("%s is %q, want the beginning of %.100q", p.name, got, want)
+			}
 		}
 		return
 	}
@@ -103,8 +120,10 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatalf("the body is no JSON: %v\n%s", err, body)
 	}
-	if got["logMessage"] != want {
-		t.Errorf("logMessage is %q, want %q", got["logMessage"], want)
+	for _, f := range sent {
+		if text, ok := f.value.(string); ok && got[f.name] != string([]rune(text)) {
+			t.Errorf("%s is %q, want %q", f.name, got[f.name], text)
+		}
 	}
 }
 
@@ -116,28 +135,6 @@ func buildAll(t *testing.T, config string) []destination.Built {
 		t.Fatal(err)
 	}
 	return built
-}
-
-func TestInstances_areOnePerWebhookWithTheWindowOfTheirEvent(t *testing.T) {
-	want := map[string]time.Duration{
-		"webhook/reload_task_failed/1":  300 * time.Second,
-		"webhook/reload_task_failed/2":  300 * time.Second,
-		"webhook/reload_task_aborted/1": 0,
-	}
-	got := map[string]time.Duration{}
-	for _, b := range buildAll(t, sampleConfig("http://127.0.0.1:1")) {
-		got[b.Instance.Name] = b.Instance.Window
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestInstances_areNoneWhenSwitchedOff(t *testing.T) {
-	off := strings.Replace(sampleConfig("http://127.0.0.1:1"), "enable: true", "enable: false", 1)
-	if got := buildAll(t, off); len(got) > 0 {
-		t.Errorf("want none, got %d", len(got))
-	}
 }
 
 func TestInvalidWebhook_isReportedAndStopsNoOther(t *testing.T) {
@@ -171,52 +168,6 @@ func TestMissingCAFile_isToldByTheWebhookAndStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestPayload_userFormDependsOnTheEvent(t *testing.T) {
-	for kind, want := range map[messages.AlertKind]string{
-		messages.ReloadTaskFailed:  `CORP\anna`,
-		messages.ReloadTaskAborted: `CORP\\anna`,
-	} {
-		a := destinationtest.Complete(kind)
-		a.Event.User = `CORP\\anna`
-		if got := payloadOf(messages.Notice{Alert: a}).User; got != want {
-			t.Errorf("%s: user is %s, want %s", kind, got, want)
-		}
-	}
-}
-
-func TestPayload_ownerWithoutAddressHasAnEmptyOne(t *testing.T) {
-	a := destinationtest.Complete(messages.ReloadTaskFailed)
-	a.Owner.Emails = nil
-	text, err := payloadOf(messages.Notice{Alert: a}).json()
-	if err != nil || !strings.Contains(string(text), `"appOwnerEmail":""`) {
-		t.Errorf("want an empty address, got %s, %v", text, err)
-	}
-}
-
-func TestPayload_tellsSuppressedAlertsAndTestsOnlyWhenThereAreAny(t *testing.T) {
-	n := messages.Notice{Alert: destinationtest.Complete(messages.ReloadTaskFailed)}
-	text, _ := payloadOf(n).json()
-	if strings.Contains(string(text), "suppressedAlerts") || strings.Contains(string(text), `"test"`) {
-		t.Errorf("want neither, got %s", text)
-	}
-	n.SuppressedBefore, n.Alert.Test = 4, true
-	text, _ = payloadOf(n).json()
-	if !strings.Contains(string(text), `"suppressedAlerts":4`) || !strings.Contains(string(text), `"test":true`) {
-		t.Errorf("want both, got %s", text)
-	}
-	query := mergeQuery("", payloadOf(n).query())
-	if !strings.Contains(query, "suppressedAlerts=4") || !strings.Contains(query, "test=true") {
-		t.Errorf("want both, got %s", query)
-	}
-}
-
-func TestGET_mergesWithTheExistingQuery(t *testing.T) {
-	got := mergeQuery("b=2&event=theirs&%65vent=again&a=%zz&&c", []pair{{"event", "ours & more"}, {"x", ""}})
-	if want := "b=2&a=%zz&c&event=ours+%26+more&x="; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
 func TestCert_decidesWhomTheWebhookTrusts(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
@@ -239,7 +190,7 @@ func TestCert_decidesWhomTheWebhookTrusts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			deps := destinationtest.Deps(t)
 			deps.BaseDir = dir
-			s, err := newSender(Webhook{WebhookURL: secret.String(server.URL), Cert: row.cert}, deps)
+			s, err := newSender(Config{}, destination.Use[Target]{Settings: Target{Webhook: Webhook{WebhookURL: secret.String(server.URL), Cert: row.cert}}}, deps)
 			if err != nil {
 				t.Fatal(err)
 			}

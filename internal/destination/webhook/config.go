@@ -1,0 +1,168 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"butler/internal/destination"
+	"butler/internal/secret"
+	"butler/messages"
+)
+
+// Config is the section webhookNotification, and what other sections say of webhooks.
+type Config struct {
+	Enable                            bool
+	ReloadTaskFailure                 Event
+	ReloadTaskAborted                 Event
+	ServiceMonitor                    Event
+	QlikSenseServerLicenseMonitor     Event
+	QlikSenseServerLicenseExpiryAlert Event
+
+	// services says that Windows services are monitored and webhooks are told of them.
+	services bool
+	// licenses says the same of every check of the server licence, expiries of its end.
+	licenses, expiries bool
+	// cloud is how failed reloads in Qlik Cloud are sent; tenant says that there may be any.
+	cloud  CloudEvent
+	tenant bool
+}
+
+// Event configures the webhooks of one event.
+type Event struct {
+	// RateLimit is in seconds, per kind and subject of an alert; 0 means none.
+	RateLimit int
+	Webhooks  []Webhook
+}
+
+// CloudEvent configures the webhooks of one event of Qlik Cloud.
+type CloudEvent struct {
+	Enable           bool
+	AlertEnableByTag TagGate
+	Event            `mapstructure:",squash"`
+}
+
+// TagGate lets only alerts about apps with a certain tag through.
+type TagGate struct {
+	Enable bool
+	Tag    string
+}
+
+// Webhook is one configured address.
+type Webhook struct {
+	Description string
+	WebhookURL  secret.String
+	HTTPMethod  string
+	Cert        Cert
+}
+
+// Cert is how the certificate of one address is verified.
+type Cert struct {
+	Enable             bool
+	RejectUnauthorized bool
+	CertCA             string
+}
+
+// Target is one address with the limit on its calls.
+type Target struct {
+	Webhook `mapstructure:",squash"`
+	// RateLimit is in seconds; 0 means none.
+	RateLimit int
+
+	gate TagGate
+}
+
+const (
+	section      = "webhookNotification"
+	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.webhookNotification.reloadAppFailure"
+)
+
+// read completes the configuration with the switches of the monitors and the
+// alerts of the cloud tenant.
+func read(decode destination.Decode, c *Config) error {
+	var services, toldOfServices, licenses, toldOfLicenses, recurring, alerts bool
+	err := errors.Join(
+		decode("serviceMonitor.enable", &services),
+		decode("serviceMonitor.alertDestination.webhook.enable", &toldOfServices),
+		decode("qlikSenseLicense.serverLicenseMonitor.enable", &licenses),
+		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.enable", &toldOfLicenses),
+		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendRecurring.enable", &recurring),
+		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendAlert.enable", &alerts),
+		decode("qlikSenseCloud.enable", &c.tenant),
+		decode(cloudSection, &c.cloud),
+	)
+	c.services = services && toldOfServices
+	c.licenses = licenses && toldOfLicenses && recurring
+	c.expiries = licenses && toldOfLicenses && alerts
+	return err
+}
+
+// uses lists the addresses of all sections that are switched on. The master
+// switch does not count for Qlik Cloud, which has its own.
+func uses(c Config) []destination.Use[Target] {
+	kinds := func(list ...messages.AlertKind) []messages.AlertKind { return list }
+	var out []destination.Use[Target]
+	for _, e := range []struct {
+		// name is the beginning of the instances' names.
+		name  string
+		path  string
+		kinds []messages.AlertKind
+		Event
+		on   bool
+		gate TagGate
+	}{
+		{
+			name: string(messages.ReloadTaskFailed), path: section + ".reloadTaskFailure", kinds: kinds(messages.ReloadTaskFailed),
+			Event: c.ReloadTaskFailure, on: c.Enable,
+		},
+		{
+			name: string(messages.ReloadTaskAborted), path: section + ".reloadTaskAborted", kinds: kinds(messages.ReloadTaskAborted),
+			Event: c.ReloadTaskAborted, on: c.Enable,
+		},
+		{
+			name: "windows_service", path: section + ".serviceMonitor", kinds: kinds(messages.ServiceStopped, messages.ServiceStarted),
+			Event: c.ServiceMonitor, on: c.Enable && c.services,
+		},
+		{
+			name: string(messages.LicenseStatus), path: section + ".qlikSenseServerLicenseMonitor", kinds: kinds(messages.LicenseStatus),
+			Event: c.QlikSenseServerLicenseMonitor, on: c.Enable && c.licenses,
+		},
+		{
+			name: string(messages.LicenseExpiring), path: section + ".qlikSenseServerLicenseExpiryAlert", kinds: kinds(messages.LicenseExpiring),
+			Event: c.QlikSenseServerLicenseExpiryAlert, on: c.Enable && c.expiries,
+		},
+		{
+			name: string(messages.CloudReloadFailed), path: cloudSection, kinds: kinds(messages.CloudReloadFailed),
+			Event: c.cloud.Event, on: c.tenant && c.cloud.Enable, gate: c.cloud.AlertEnableByTag,
+		},
+	} {
+		if !e.on {
+			continue
+		}
+		for i, w := range e.Webhooks {
+			out = append(out, destination.Use[Target]{
+				Name: fmt.Sprintf("%s/%d", e.name, i+1), Path: fmt.Sprintf("%s.webhooks[%d]", e.path, i),
+				Kinds: e.kinds, Settings: Target{Webhook: w, RateLimit: e.RateLimit, gate: e.gate},
+			})
+		}
+	}
+	return out
+}
+
+// selects implements Instance.Select. An app that could not be looked up passes:
+// an alert is rather told to somebody who did not ask for it than to nobody.
+func (g TagGate) selects(a *messages.Alert) destination.Selection {
+	if a.App.Known && !slices.Contains(a.App.Tags, g.Tag) {
+		return destination.Nobody("the app does not have the tag %q", g.Tag)
+	}
+	return destination.Everyone()
+}
+
+// options describe the client of a webhook.
+func (c Cert) options(d destination.Deps) destination.HTTPOptions {
+	out := destination.HTTPOptions{Timeout: timeout}
+	if c.Enable {
+		out.InsecureSkipVerify, out.CAFile = !c.RejectUnauthorized, d.Path(c.CertCA)
+	}
+	return out
+}
