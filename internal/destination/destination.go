@@ -66,11 +66,9 @@ type Instance struct {
 	// Select says who is told of an alert, or why nobody is. Nil means: one
 	// notice without a recipient. It is pure and quick.
 	Select func(a *messages.Alert) Selection
-	// SuppressBy is what suppression counts by; nil means the alert's subject and
-	// the recipient. It is pure and quick.
-	SuppressBy func(a *messages.Alert, recipient string) string
-	// Window is the time after a delivered notice in which further ones of its
-	// key are held back and counted. Zero means no limit.
+	// Window is the time after a delivered notice in which further ones about the
+	// same event and subject, for the same recipient, are held back and counted.
+	// Zero means no limit.
 	Window time.Duration
 	// Pace bounds attempts over all keys; the zero value means no bound.
 	Pace Pace

@@ -20,8 +20,10 @@ func daily() messages.Alert {
 			Known: true, Type: qlik.TaskReload, Tags: []string{"night", "Finance"},
 			CustomProperties: []messages.Property{{Name: "team", Value: "BI"}, {Name: "tier", Value: "1"}},
 		},
-		App: messages.App{Known: true, ID: "a-1", StreamName: "Everyone", StreamID: "s-1", Tags: []string{"gold"},
-			CustomProperties: []messages.Property{{Name: "owner", Value: "Bo"}}},
+		App: messages.App{
+			Known: true, ID: "a-1", StreamName: "Everyone", StreamID: "s-1", Tags: []string{"gold"},
+			CustomProperties: []messages.Property{{Name: "owner", Value: "Bo"}},
+		},
 	}
 }
 

@@ -116,7 +116,7 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	}
 	reasons[0] = end
 	for _, i := range instances {
-		if reason := reasons[i.route]; reason != "" && !(i.Store && i.route == 0) {
+		if reason := reasons[i.route]; reason != "" && (!i.Store || i.route > 0) {
 			without = append(without, Verdict{Instance: i.Name, Reason: reason})
 			continue
 		}
@@ -136,21 +136,15 @@ func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
 	}
 }
 
-// suppressBy survives a function that crashes: it is replaced by the default,
-// because a decision must not fail for it again and again.
-func (i *Instance) suppressBy(a *messages.Alert, recipient string) (key string) {
-	defer func() {
-		if recover() != nil {
-			key = bySubject(a, recipient)
-		}
-	}()
-	if i.SuppressBy == nil {
-		return bySubject(a, recipient)
+// suppressBy is what the window counts by. Events are counted apart: a start is
+// not held back by the stop before it.
+func (i *Instance) suppressBy(a *messages.Alert, recipient string) string {
+	key := a.Subject() + "|" + recipient
+	if len(i.Kinds) > 1 {
+		key = string(a.Kind) + "|" + key
 	}
-	return i.SuppressBy(a, recipient)
+	return key
 }
-
-func bySubject(a *messages.Alert, recipient string) string { return a.Subject() + "|" + recipient }
 
 // NeedsOf returns what the instances that will tell somebody of an alert want
 // looked up, judged by what is known of it so far. An instance that chooses by

@@ -115,17 +115,20 @@ func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
 	}
 }
 
-func TestRoute_suppressesByTaskAndRecipientUnlessToldOtherwise(t *testing.T) {
+func TestRoute_suppressesByEventSubjectAndRecipient(t *testing.T) {
+	task := messages.Alert{Kind: failed, Event: messages.TaskEvent{TaskID: "task"}}
+	service := messages.Alert{Kind: messages.ServiceStopped, Service: messages.Service{Host: "node1", Name: "Engine"}}
 	for name, row := range map[string]struct {
-		by   func(*messages.Alert, string) string
-		want string
+		kinds []messages.AlertKind
+		alert messages.Alert
+		want  string
 	}{
-		"by default":           {nil, "task|bo"},
-		"its own":              {func(a *messages.Alert, _ string) string { return a.Event.HostName }, "node1"},
-		"its own, and crashes": {func(*messages.Alert, string) string { panic("nil map") }, "task|bo"},
+		"a task":              {[]messages.AlertKind{failed}, task, "task|bo"},
+		"one event of many":   {[]messages.AlertKind{failed, succeeded}, task, "reload_task_failed|task|bo"},
+		"a service on a host": {[]messages.AlertKind{messages.ServiceStopped}, service, "node1|Engine|bo"},
 	} {
-		tab := table(t, destination.Instance{Name: "email", Kinds: []messages.AlertKind{failed}, Select: to("bo"), SuppressBy: row.by})
-		notices, _ := tab.Route(&messages.Alert{Kind: failed, Event: messages.TaskEvent{TaskID: "task", HostName: "node1"}}, true, now)
+		tab := table(t, destination.Instance{Name: "email", Kinds: row.kinds, Select: to("bo")})
+		notices, _ := tab.Route(&row.alert, true, now)
 		if got := notices[0].SuppressBy; got != row.want {
 			t.Errorf("%s: want %q, got %q", name, row.want, got)
 		}

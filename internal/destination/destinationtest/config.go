@@ -221,7 +221,7 @@ func (n *keyNode) clone() *keyNode {
 
 // fill returns value with the defaults of the schema; path is where it stands, for the error.
 func (n *keyNode) fill(value any, path string) (any, error) {
-	if len(n.below) == 0 && !(n.row.Extra && n.row.Type == "section") {
+	if len(n.below) == 0 && (!n.row.Extra || n.row.Type != "section") {
 		if value == nil {
 			return n.row.Default, nil
 		}

@@ -61,9 +61,8 @@ func (s Settings) always(account string) bool {
 func instance(_ Config, u destination.Use[Settings]) destination.Instance {
 	s := u.Settings
 	i := destination.Instance{
-		Needs:      destination.Needs{Task: true, App: true},
-		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
-		Window:     time.Duration(s.RateLimit * float64(time.Second)), Timeout: timeout,
+		Needs:  destination.Needs{Task: true, App: true},
+		Window: time.Duration(s.RateLimit * float64(time.Second)), Timeout: timeout,
 	}
 	if s.form == asLog {
 		i.Needs.Execution, i.Needs.ScriptTail = true, s.TailScriptLogLines

@@ -79,10 +79,9 @@ func uses(c Config) []destination.Use[Settings] {
 func instance(_ Config, u destination.Use[Settings]) destination.Instance {
 	return destination.Instance{
 		// The task names the app of an event that does not.
-		Needs:      destination.Needs{Task: !u.Settings.IncludeApp.IncludeAll},
-		Select:     u.Settings.IncludeApp.selects,
-		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
-		Window:     time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
+		Needs:  destination.Needs{Task: !u.Settings.IncludeApp.IncludeAll},
+		Select: u.Settings.IncludeApp.selects,
+		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
 	}
 }
 

@@ -155,14 +155,6 @@ func TestIncludeApp_decidesWhoseAlertsAreSent(t *testing.T) {
 	}
 }
 
-func TestSuppression_countsKindsApart(t *testing.T) {
-	by := buildAll(t, sampleConfig("http://127.0.0.1:1"))["signl4/routes/night"].Instance.SuppressBy
-	stopped, started := destinationtest.Complete(messages.ServiceStopped), destinationtest.Complete(messages.ServiceStarted)
-	if by(&stopped, "") == by(&started, "") {
-		t.Error("a start would be held back by a stop")
-	}
-}
-
 func TestPayload_isTheDocumentedOneForACompleteReload(t *testing.T) {
 	n := messages.Notice{Alert: destinationtest.Complete(messages.ReloadTaskFailed)}
 	got, err := payloadOf(n, Settings{Severity: 1, ServiceName: "Qlik Sense"}).json()

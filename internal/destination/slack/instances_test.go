@@ -79,25 +79,6 @@ func TestWindow_everySectionHasItsOwn(t *testing.T) {
 	}
 }
 
-func TestWindow_countsBySubjectAndKind(t *testing.T) {
-	by := instances(t, config("http://127.0.0.1:1"))["slack/routes/rest"].Instance.SuppressBy
-	key := func(kind messages.AlertKind) string {
-		a := destinationtest.Complete(kind)
-		return by(&a, "")
-	}
-	if key(messages.ServiceStopped) == key(messages.ServiceStarted) {
-		t.Error("a start would be held back by the stop before it")
-	}
-	other := destinationtest.Complete(messages.ServiceStopped)
-	other.Service.Host = "sense-02"
-	if key(messages.ServiceStopped) == by(&other, "") {
-		t.Error("a service would be held back by the same one on another host")
-	}
-	if got := key(messages.CloudReloadFailed); !strings.HasSuffix(got, "|"+destinationtest.AppID) {
-		t.Errorf("want cloud alerts counted by app, got %s", got)
-	}
-}
-
 func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	open := config("http://127.0.0.1:1")
 	if instances(t, open)["slack/cloud_app_reload_failed"].Instance.Select != nil {

@@ -45,10 +45,8 @@ func Definition() destination.Definition {
 func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	e := u.Settings
 	i := destination.Instance{
-		Needs: destination.Needs{Task: true, App: true, Owner: true, Execution: true},
-		// A start is not held back by the stop before it, nor a failure by an abort.
-		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
-		Window:     time.Duration(e.RateLimit * float64(time.Second)),
+		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
+		Window: time.Duration(e.RateLimit * float64(time.Second)),
 		// Slack takes about one message a second per webhook, with short bursts.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		MaxInFlight: 2,
