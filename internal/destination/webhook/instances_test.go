@@ -84,16 +84,6 @@ func TestInstances_areOnePerWebhookWithTheWindowOfTheirEvent(t *testing.T) {
 	}
 }
 
-func TestWindow_countsBySubjectAndKind(t *testing.T) {
-	by := instances(t, sampleConfig("http://127.0.0.1:1"))["webhook/windows_service/1"].Instance.SuppressBy
-	stopped, started := destinationtest.Complete(messages.ServiceStopped), destinationtest.Complete(messages.ServiceStarted)
-	elsewhere := stopped
-	elsewhere.Service.Host = "sense-02"
-	if by(&stopped, "") == by(&started, "") || by(&stopped, "") == by(&elsewhere, "") {
-		t.Error("want a window per host, service and direction")
-	}
-}
-
 func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	open := sampleConfig("http://127.0.0.1:1")
 	if instances(t, open)["webhook/cloud_app_reload_failed/1"].Instance.Select != nil {

@@ -48,10 +48,8 @@ func Definition() destination.Definition {
 
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
 	i := destination.Instance{
-		Needs: destination.Needs{Task: true, App: true, Owner: true},
-		// A start is not held back by the stop before it, nor a failure by an abort.
-		SuppressBy: func(a *messages.Alert, _ string) string { return string(a.Kind) + "|" + a.Subject() },
-		Window:     time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
+		Needs:  destination.Needs{Task: true, App: true, Owner: true},
+		Window: time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
 	}
 	if u.Settings.gate.Enable {
 		i.Select = u.Settings.gate.selects
