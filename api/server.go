@@ -57,6 +57,8 @@ type Admin interface {
 	DropParked(ctx context.Context, instance string, ids []string) (count int, err error)
 	// Quarantine lists the newest refused datagrams.
 	Quarantine(ctx context.Context, limit int) (any, error)
+	// Alerts lists the alerts that are kept of an execution, or would follow from its events.
+	Alerts(ctx context.Context, execution string) (any, error)
 }
 
 // Server is a running HTTP server.
@@ -72,6 +74,7 @@ const (
 	maxBody        = 1 << 20
 	maxList        = 10_000
 	defaultList    = 100
+	maxID          = 200
 )
 
 // Listen binds the address. Serve starts answering.
@@ -128,6 +131,7 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	r.POST("/admin/parked/replay", s.local(s.changeParked(s.opts.Admin.ReplayParked)))
 	r.POST("/admin/parked/drop", s.local(s.changeParked(s.opts.Admin.DropParked)))
 	r.GET("/admin/quarantine", s.local(s.listQuarantine))
+	r.GET("/admin/alerts", s.local(s.listAlerts))
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }
 	r.PanicHandler = func(ctx *fasthttp.RequestCtx, cause any) {
@@ -179,6 +183,18 @@ func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
 	call, cancel := bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Quarantine(call, limit)
+	s.respond(ctx, list, err)
+}
+
+func (s *Server) listAlerts(ctx *fasthttp.RequestCtx) {
+	execution := string(ctx.QueryArgs().Peek("execution"))
+	if execution == "" || len(execution) > maxID {
+		fail(ctx, errBadRequest, fmt.Sprintf("execution must be the ID of an execution, of at most %d bytes", maxID))
+		return
+	}
+	call, cancel := bounded()
+	defer cancel()
+	list, err := s.opts.Admin.Alerts(call, execution)
 	s.respond(ctx, list, err)
 }
 

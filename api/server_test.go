@@ -55,6 +55,10 @@ func (a *admin) DropParked(_ context.Context, instance string, ids []string) (in
 	return a.count, a.note(call{What: "drop", Instance: instance, IDs: ids})
 }
 
+func (a *admin) Alerts(_ context.Context, execution string) (any, error) {
+	return []string{"an alert"}, a.note(call{What: "alerts", Instance: execution})
+}
+
 func (a *admin) Quarantine(_ context.Context, limit int) (any, error) {
 	return []string{"a datagram"}, a.note(call{What: "quarantine", Limit: limit})
 }
@@ -159,6 +163,7 @@ func TestServer_answers(t *testing.T) {
 		{"destinations", "GET", "/admin/destinations", "", `["a destination"]` + "\n"},
 		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
 		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `["a datagram"]` + "\n"},
+		{"alerts", "GET", "/admin/alerts?execution=e1", "", `["an alert"]` + "\n"},
 		{"replay", "POST", "/admin/parked/replay", `{"all": true}`, `{"count":2}` + "\n"},
 		{"drop", "POST", "/admin/parked/drop", `{"ids": ["a", "b"]}`, `{"count":2}` + "\n"},
 	} {
@@ -180,6 +185,7 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 		{"all", "GET", "/admin/parked", "", call{What: "parked", Limit: defaultList}},
 		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", call{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
 		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", call{What: "quarantine", Limit: 10000}},
+		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", call{What: "alerts", Instance: "event/7/1"}},
 		{"replay by instance", "POST", "/admin/parked/replay", `{"instance": "slack/x"}`, call{What: "replay", Instance: "slack/x"}},
 		{"drop by ID", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "", "all": false}`, call{What: "drop", IDs: []string{"a"}}},
 		{"drop all", "POST", "/admin/parked/drop", `{"all": true}`, call{What: "drop"}},
@@ -212,6 +218,8 @@ func TestServer_refuses(t *testing.T) {
 		{"a limit that is too high", "GET", "/admin/quarantine?limit=10001", "", errBadRequest},
 		{"a limit that is no number", "GET", "/admin/quarantine?limit=1e3", "", errBadRequest},
 		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
+		{"no execution", "GET", "/admin/alerts", "", errBadRequest},
+		{"an execution that is too long", "GET", "/admin/alerts?execution=" + strings.Repeat("e", 201), "", errBadRequest},
 		{"no body", "POST", "/admin/parked/drop", "", errBadRequest},
 		{"a body that is no JSON", "POST", "/admin/parked/drop", "all", errBadRequest},
 		{"a body of another form", "POST", "/admin/parked/drop", `["a"]`, errBadRequest},
@@ -241,6 +249,7 @@ var adminRoutes = []struct{ method, path, body string }{
 	{"GET", "/admin/destinations", ""},
 	{"GET", "/admin/parked", ""},
 	{"GET", "/admin/quarantine", ""},
+	{"GET", "/admin/alerts?execution=e1", ""},
 	{"POST", "/admin/parked/replay", `{"all": true}`},
 	{"POST", "/admin/parked/drop", `{"all": true}`},
 }

@@ -186,6 +186,11 @@ func (x *executions) keyOf(event messages.TaskEvent, at messages.EventPosition) 
 	if id := strings.TrimSpace(event.ExecutionID); x.opts.Deduplicate && id != "" && id != qlik.ZeroGUID {
 		return messages.ExecutionKey(event.ExecutionID)
 	}
+	return EventKey(at)
+}
+
+// EventKey names the execution of an event that is one of its own.
+func EventKey(at messages.EventPosition) messages.ExecutionKey {
 	name := strconv.AppendUint([]byte("event/"), at.Seq, 10)
 	return messages.ExecutionKey(strconv.AppendUint(append(name, '/'), uint64(at.Index), 10))
 }

@@ -41,6 +41,7 @@ type adminClient interface {
 	ReplayParked(ctx context.Context, instance string, ids []string) (int, error)
 	DropParked(ctx context.Context, instance string, ids []string) (int, error)
 	Quarantine(ctx context.Context, limit int) (any, error)
+	Alerts(ctx context.Context, execution string) (any, error)
 }
 
 // with calls use with the running service, or with the journal of one that does not run.

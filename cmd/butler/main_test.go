@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BUTLER_OPERATIONS_PORT", ops)
 			e.Setenv("BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE", udp)
 			e.Setenv("TASK", "f1e2d3c4-b5a6-7890-1234-567890abcdef")
+			e.Setenv("EXECUTION", "dcdbcace-2814-4c62-9d93-40d69f907b90")
 			e.Values[sinkKey{}] = new(atomic.Int64)
 			e.Values[providersKey{}] = new(providers)
 			return nil

@@ -33,6 +33,12 @@ func (r remote) Quarantine(ctx context.Context, limit int) (any, error) {
 	return out, err
 }
 
+func (r remote) Alerts(ctx context.Context, execution string) (any, error) {
+	var out []app.StoredAlert
+	err := r.call(ctx, http.MethodGet, "/admin/alerts?"+url.Values{"execution": {execution}}.Encode(), nil, &out)
+	return out, err
+}
+
 func (r remote) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return r.change(ctx, "/admin/parked/replay", instance, ids)
 }

@@ -265,8 +265,8 @@ func noticesOf(b destination.Built, a messages.Alert) ([]messages.Notice, string
 		return nil, err.Error()
 	}
 	heads, without := alone.Route(&a, true, a.DecidedAt)
-	if len(heads) == 0 {
-		return nil, without[0].Reason
+	for _, w := range without {
+		return nil, w.Reason
 	}
 	notices := make([]messages.Notice, len(heads))
 	for i, head := range heads {

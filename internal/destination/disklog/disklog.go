@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -139,6 +140,13 @@ func (a *archive) Deliver(ctx context.Context, n messages.Notice) (destination.R
 	}
 	return destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
 }
+
+// Preview implements destination.Previewer. It shows where the log is stored.
+func (a *archive) Preview(n messages.Notice) (string, error) {
+	return filepath.Join(a.directory, filepath.FromSlash(fileName(n.Alert.Event, a.zone))), nil
+}
+
+var _ destination.Previewer = (*archive)(nil)
 
 // store writes text to a temporary file next to its place, and moves it there when it is safely on disk.
 func (a *archive) store(ctx context.Context, file, temporary, text string) error {

@@ -106,6 +106,13 @@ func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 	return destination.Receipt{Status: "204", Detail: "stored in " + s.recorder.rule.measurement}, nil
 }
 
+// Preview implements destination.Previewer. It shows the line that is written.
+func (s *store) Preview(n messages.Notice) (string, error) {
+	return string(encode(s.recorder.point(n.Alert))), nil
+}
+
+var _ destination.Previewer = (*store)(nil)
+
 // DeliverBatch implements destination.BatchDeliverer.
 func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
 	errs := make([]error, len(notices))

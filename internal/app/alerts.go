@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"butler/actors/execution"
+	"butler/actors/executions"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// StoredAlert is an alert of an execution that the journal still knows.
+type StoredAlert struct {
+	// From says where it comes from: one of the constants below.
+	From  string         `json:"from"`
+	Alert messages.Alert `json:"alert"`
+}
+
+// Where a StoredAlert comes from.
+const (
+	// FromWaiting: a notice of it waits for its delivery.
+	FromWaiting = "waiting"
+	// FromParked: a notice of it is parked.
+	FromParked = "parked"
+	// FromEvent: it is what an event would lead to that nothing can be looked up for.
+	FromEvent = "event"
+)
+
+// maxAlerts bounds a list of stored alerts: nobody looks at more, and one may be large.
+const maxAlerts = 20
+
+// Alerts implements api.Admin.
+func (d admin) Alerts(ctx context.Context, id string) (any, error) {
+	events, err := d.eventsOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[messages.ExecutionKey]bool{}
+	for _, e := range events {
+		keys[e.Key], keys[executions.EventKey(e.At)] = true, true
+	}
+	stored, err := d.app.outbox.Alerts(func(k messages.ExecutionKey) bool { return keys[k] || strings.EqualFold(string(k), id) })
+	if err != nil {
+		return nil, err
+	}
+	out, known := []StoredAlert{}, map[messages.AlertKind]bool{}
+	for _, s := range stored {
+		from := FromWaiting
+		if s.Parked {
+			from = FromParked
+		}
+		out, known[s.Alert.Kind] = append(out, StoredAlert{From: from, Alert: s.Alert}), true
+	}
+	for _, e := range events {
+		if a, ok := unaided(e, d.app.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
+			out, known[a.Kind] = append(out, StoredAlert{From: FromEvent, Alert: a}), true
+		}
+	}
+	return out[:min(len(out), maxAlerts)], nil
+}
+
+// errEnough ends the reading of the events log.
+var errEnough = errors.New("enough events")
+
+// eventsOf returns the events of an execution that the journal still holds. One
+// without an execution ID is named by its place.
+func (d admin) eventsOf(ctx context.Context, id string) ([]messages.PlacedEvent, error) {
+	var out []messages.PlacedEvent
+	err := d.app.queue.Range(ctx, 0, func(r journal.Record) error {
+		for i, entry := range r.Entries {
+			event, err := udp.ParseEntry(entry)
+			if err != nil {
+				continue // it is in the quarantine
+			}
+			at := messages.EventPosition{Seq: uint64(r.Seq), Index: uint32(i)}
+			if strings.EqualFold(event.ExecutionID, id) || string(executions.EventKey(at)) == id {
+				out = append(out, messages.PlacedEvent{At: at, Key: messages.ExecutionKey(id), Event: event})
+			}
+			if len(out) == maxAlerts {
+				return errEnough
+			}
+		}
+		return ctx.Err()
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, fmt.Errorf("look for events of execution %s: %w", id, err)
+	}
+	return out, nil
+}
+
+// unaided returns the alert that an event leads to when the repository never
+// answers, if it leads to one. The machine of executions decides that.
+func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Alert, bool) {
+	m := execution.NewMachine(execution.Rules{Router: everybody{}, DegradedAfter: degradedAfter, FollowFor: degradedAfter}, messages.Ref{})
+	waiting := m.Handle(e.Event.At, messages.TaskEventObserved{PlacedEvent: e})
+	for len(waiting) > 0 {
+		next := waiting[0]
+		waiting = waiting[1:]
+		switch effect := next.(type) {
+		case execution.Tell:
+			if effect.Outcome == execution.OutcomeNobodyTold {
+				return *effect.Alert, true
+			}
+		case execution.Arm: // nothing but time passes; what polls is not answered
+			switch effect.Message.(type) {
+			case messages.DegradeDue, messages.GiveUpDue:
+				waiting = append(waiting, m.Handle(effect.At, effect.Message)...)
+			}
+		}
+	}
+	return messages.Alert{}, false
+}
+
+// everybody is a router that carries every alert, to nobody.
+type everybody struct{}
+
+func (everybody) Carries(messages.AlertKind) bool               { return true }
+func (everybody) NeedsOf(*messages.Alert) (n destination.Needs) { return n }
+func (everybody) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+	return nil, nil
+}

@@ -1,0 +1,189 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"butler/config"
+	"butler/internal/destination"
+	"butler/internal/destination/all"
+	"butler/internal/samples"
+	"butler/messages"
+)
+
+// PreviewOptions say what is shown.
+type PreviewOptions struct {
+	// Destination names an instance, or a destination that has only one.
+	Destination string
+	// Kind is the alert to show; "" means the first there is.
+	Kind messages.AlertKind
+	// Degraded shows the sample of an alert of which only the event is known.
+	Degraded bool
+	// Stored are alerts to show instead of a sample; nil means the sample.
+	Stored []StoredAlert
+	// Template is the absolute path of a file to use as the template, whatever is
+	// configured; "" for none.
+	Template string
+}
+
+// Preview is a message that nobody is sent.
+type Preview struct {
+	Destination string
+	Alert       messages.AlertKind
+	// Text is what the provider would get.
+	Text string
+	// Problems say why it is not what the operator's template makes.
+	Problems []string
+	// Notes say what else is different from the real thing.
+	Notes []string
+}
+
+// ShowMessage returns what would be sent through an instance. It sends nothing
+// and opens no connection.
+func ShowMessage(cfg *config.Config, o PreviewOptions) (Preview, error) {
+	i, d, err := find(cfg, o.Destination)
+	if err != nil {
+		return Preview{}, err
+	}
+	out := Preview{Destination: i.Name}
+	overlay, decode := templateOverlay{path: i.Path, file: o.Template}, destination.Decode(cfg.Section)
+	if o.Template != "" {
+		decode = overlay.over(decode)
+	}
+	built, err := d.Build(decode, dependencies(cfg, zap.New(problems{&out.Problems})))
+	at := slices.IndexFunc(built, func(b destination.Built) bool { return b.Instance.Name == i.Name })
+	switch {
+	case at < 0:
+		return out, err
+	case o.Template != "" && !overlay.applied:
+		return out, fmt.Errorf("%s has no template", i.Name)
+	}
+	shown, ok := built[at].Destination.(destination.Previewer)
+	if !ok {
+		return out, fmt.Errorf("%s has nothing to show before it is sent", i.Name)
+	}
+	n, err := o.notice(built[at], &out)
+	if err != nil {
+		return out, err
+	}
+	out.Alert = n.Alert.Kind
+	out.Text, err = shown.Preview(n)
+	return out, err
+}
+
+// find returns the instance that a name means, with the destination it is of.
+func find(cfg *config.Config, name string) (destination.Instance, destination.Definition, error) {
+	var i destination.Instance
+	var of destination.Definition
+	var names []string
+	var left error
+	deps, found := dependencies(cfg, zap.NewNop()), 0
+	for _, d := range all.Definitions() {
+		built, err := d.Build(cfg.Section, deps)
+		left = errors.Join(left, err)
+		for _, b := range built {
+			names = append(names, b.Instance.Name)
+			if b.Instance.Name == name || b.Instance.Integration == name {
+				i, of, found = b.Instance, d, found+1
+			}
+		}
+	}
+	switch {
+	case found == 1:
+		return i, of, nil
+	case found > 1:
+		return i, of, fmt.Errorf("%s has several uses, name one of %s", name, listed(slices.DeleteFunc(names, func(n string) bool {
+			return !strings.HasPrefix(n, name+"/")
+		})))
+	case len(names) == 0:
+		return i, of, errors.Join(errors.New("no destination is enabled in the configuration"), left)
+	default:
+		return i, of, errors.Join(fmt.Errorf("no enabled destination is called %q; there are %s", name, listed(names)), left)
+	}
+}
+
+// standIn gets a mail that would have no recipient, so that it can be written.
+const standIn = "somebody@example.com"
+
+// notice returns what to show. Notes tell how it came about.
+func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Notice, error) {
+	a, err := o.alert(b.Instance, out)
+	if err != nil {
+		return messages.Notice{}, err
+	}
+	notices, why := noticesOf(b, a)
+	if len(notices) > 1 {
+		out.Notes = append(out.Notes, fmt.Sprintf("this is the message to the first of %d recipients", len(notices)))
+	}
+	if len(notices) > 0 {
+		return notices[0], nil
+	}
+	out.Notes = append(out.Notes, "nobody would be told: "+why)
+	head := messages.NoticeHead{ID: messages.NewNoticeID(a.ID, b.Instance.Name, ""), Instance: b.Instance.Name, QueuedAt: a.DecidedAt}
+	if b.Instance.Integration == mail {
+		head.Recipient = standIn
+	}
+	return noticeOf(b, a, head), nil
+}
+
+// alert returns the stored alert or the sample that is meant.
+func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Alert, error) {
+	carried := func(k messages.AlertKind) bool { return slices.Contains(i.Kinds, k) && (o.Kind == "" || o.Kind == k) }
+	if o.Stored != nil {
+		var kinds []messages.AlertKind
+		for _, s := range o.Stored {
+			if carried(s.Alert.Kind) {
+				out.Notes = append(out.Notes, fromWhere[s.From])
+				return s.Alert, nil
+			}
+			kinds = append(kinds, s.Alert.Kind)
+		}
+		if len(kinds) == 0 {
+			return messages.Alert{}, errors.New("the journal knows nothing of this execution, or nothing that leads to an alert")
+		}
+		return messages.Alert{}, fmt.Errorf("the alerts of this execution are %s, and %s carries %s", listed(kinds), i.Name, listed(i.Kinds))
+	}
+	at := slices.IndexFunc(i.Kinds, carried)
+	if at < 0 {
+		return messages.Alert{}, fmt.Errorf("%s does not carry %s, but %s", i.Name, o.Kind, listed(i.Kinds))
+	}
+	if o.Degraded {
+		return samples.Degraded(i.Kinds[at]), nil
+	}
+	return samples.Complete(i.Kinds[at]), nil
+}
+
+var fromWhere = map[string]string{
+	FromWaiting: "this alert waits for its delivery",
+	FromParked:  "this alert is parked",
+	FromEvent:   "the alert itself is not kept any more: this is what its event alone leads to",
+}
+
+// problems is a log that keeps what a destination warns of, in words.
+type problems struct{ lines *[]string }
+
+func (problems) Enabled(level zapcore.Level) bool    { return level >= zapcore.WarnLevel }
+func (p problems) With([]zapcore.Field) zapcore.Core { return p }
+func (problems) Sync() error                         { return nil }
+func (p problems) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if p.Enabled(e.Level) {
+		return to.AddCore(e, p)
+	}
+	return to
+}
+
+func (p problems) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	parts := []string{e.Message}
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok {
+			parts = append(parts, err.Error())
+		}
+	}
+	*p.lines = append(*p.lines, strings.Join(parts, ": "))
+	return nil
+}

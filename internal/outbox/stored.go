@@ -1,0 +1,67 @@
+package outbox
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"butler/messages"
+)
+
+// Stored is an alert that a notice still needs.
+type Stored struct {
+	Alert messages.Alert
+	// Parked reports that no notice of it waits any more, and one is parked.
+	Parked bool
+}
+
+// Alerts returns the alerts that notices wait for or are parked with, of the
+// executions that want chooses: those that wait in front, in the order of their
+// decision. One that cannot be read is left out, and the error says so.
+func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error) {
+	parked := map[messages.AlertID]bool{}
+	note := func(n noticeRecord, isParked bool) {
+		if n.Alert != "" && want(n.Key) {
+			parked[n.Alert] = isParked // those that wait are noted last
+		}
+	}
+	err := o.ledger.Range(bucketParked, func(_ string, value []byte) bool {
+		note(readParked(value).Notice, true)
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list parked notices: %w", err)
+	}
+	err = o.ledger.Range(bucketNotice, func(_ string, value []byte) bool {
+		var n noticeRecord
+		if decode(value, &n) == nil { // what is damaged is told elsewhere
+			note(n, false)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list notices: %w", err)
+	}
+	var out []Stored
+	var left error
+	for id, isParked := range parked {
+		e, err := o.alert(id, false)
+		if err != nil {
+			left = errors.Join(left, err)
+			continue
+		}
+		out = append(out, Stored{Alert: *e.alert, Parked: isParked})
+	}
+	slices.SortFunc(out, func(a, b Stored) int {
+		switch {
+		case a.Parked == b.Parked:
+			return cmp.Or(a.Alert.DecidedAt.Compare(b.Alert.DecidedAt), cmp.Compare(a.Alert.ID, b.Alert.ID))
+		case b.Parked:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out, left
+}
