@@ -25,7 +25,7 @@ test: ## run the tests
 race: ## run the tests under the race detector, in random order, uncached
 	$(GO) test -race -shuffle=on -count=1 -timeout 20m -tags '$(TAGS)' ./...
 
-peers: ## run the tests against real InfluxDB, VictoriaMetrics and promtool (Debian packages)
+peers: ## run the tests against real InfluxDB, VictoriaMetrics, Mosquitto and promtool (Debian packages)
 	$(GO) test -count=1 -tags peers ./...
 
 chaos: ## kill -9 the real binary N times under load and count every alert

@@ -27,7 +27,7 @@ func TestKeys_describeWhatHasAnEffect(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"mqttConfig.enable", "systemInfo.enable", "udpServerConfig.messageQueue.maxConcurrent", "udpServerConfig.queueMetrics.influxdb.enable",
+		"mqttConfig.subscriptionRootTopic", "systemInfo.enable", "udpServerConfig.messageQueue.maxConcurrent", "udpServerConfig.queueMetrics.influxdb.enable",
 	} {
 		if k, ok := find(path); ok {
 			t.Errorf("want no key of a feature that does not exist, got %+v", k)

@@ -21,6 +21,7 @@ var destinationSchemas = []struct{ section, folder string }{
 	{"slackNotification", "slack"},
 	{"teamsNotification", "teams"},
 	{"webhookNotification", "webhook"},
+	{"mqttConfig", "mqtt"},
 	{"incidentTool.signl4", "signl4"},
 	{"incidentTool.newRelic", "newrelic"},
 	{"influxDb", "influxdb"},

@@ -32,6 +32,7 @@ import (
 	"butler/internal/journal/jetstream"
 	"butler/internal/logx"
 	"butler/internal/metrics"
+	"butler/internal/mqttconn"
 	"butler/internal/outbox"
 	"butler/internal/udp"
 	"butler/messages"
@@ -72,6 +73,10 @@ type App struct {
 	gate    gatePort
 	shelf   *qrsgate.Shelf
 	server  *api.Server
+	// mqtt is the connection to the broker, and listener what it is told of the
+	// intake; both nil without one.
+	mqtt     *mqttconn.Conn
+	listener *listenerNews
 
 	tree  *supervisors.Tree
 	pids  pids
@@ -147,6 +152,7 @@ const startTimeout = 10 * time.Second
 // then the service wants to be stopped like any other.
 func (a *App) Start(ctx context.Context) error {
 	a.say()
+	a.startMQTT()
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
 	a.tree = tree
 	if err != nil {
@@ -156,6 +162,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.unwatch = cancel
 	a.serve.Go(func() { a.watchProperties(watching) })
 	a.serve.Go(func() { a.watchFiles(watching) })
+	a.serve.Go(func() { a.listener.run(watching) })
 	if a.server != nil {
 		a.serve.Go(func() {
 			if err := a.server.Serve(); err != nil {

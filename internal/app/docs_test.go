@@ -128,7 +128,11 @@ var beyondTheShow = []string{
         destination: {event: {enable: true, sendToAccount: [Operations]}}
         monitorServiceState: {running: {enable: true}, stopped: {enable: true}}
   thirdPartyToolsCredentials: {newRelic: [{accountName: Operations, insertApiKey: secret-key, accountId: 1}]}
-  serviceMonitor: {alertDestination: {newRelic: {enable: true}}}`,
+  serviceMonitor: {alertDestination: {newRelic: {enable: true}, mqtt: {enable: true}}}`,
+	`
+  mqttConfig: {enable: true, brokerHost: broker.example.com}
+  qlikSenseLicense:
+    serverLicenseMonitor: {destination: {mqtt: {enable: true, sendRecurring: {enable: true}, sendAlert: {enable: true}}}}`,
 	`
   urlNotification:
     enable: true

@@ -143,6 +143,7 @@ func (a *App) ingestProps() *actor.Props {
 		},
 		OnListening: func(at netip.AddrPort) {
 			a.health.Set(socketComponent, supervisors.Up, "")
+			a.listener.set("start")
 			select {
 			case a.listening <- at:
 			default:
@@ -150,6 +151,7 @@ func (a *App) ingestProps() *actor.Props {
 		},
 		OnFailed: func(err error) {
 			a.health.Set(socketComponent, supervisors.Down, err.Error())
+			a.listener.set("error")
 			select {
 			case a.deaf <- err:
 			default:

@@ -52,6 +52,8 @@ func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 	for _, g := range links.Generic {
 		deps.Links.Generic = append(deps.Links.Generic, template.GenericURL(g))
 	}
+	alone := perMessage{cfg: cfg, deps: deps}
+	deps.MQTT = func() (destination.Publisher, error) { return alone, nil }
 	return deps
 }
 
@@ -59,7 +61,10 @@ func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 // destination instance, and who is told of what. What cannot work is an error,
 // but is left out of a configuration that was loaded in spite of its problems.
 func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
-	deps := dependencies(cfg, log)
+	return tableWith(cfg, dependencies(cfg, log))
+}
+
+func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, error) {
 	var built []destination.Built
 	var left error
 	for _, definition := range all.Definitions() {
@@ -70,7 +75,7 @@ func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 		return nil, left
 	}
 	if left != nil {
-		log.Error("destinations that cannot work as they are configured are left out", logx.Err(left))
+		deps.Log.Error("destinations that cannot work as they are configured are left out", logx.Err(left))
 	}
 	routes, err := destination.ReadRoutes(cfg.Section)
 	if err != nil {
@@ -80,7 +85,11 @@ func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 }
 
 func (a *App) buildTable() error {
-	table, err := Table(a.cfg, a.log)
+	deps := dependencies(a.cfg, a.log)
+	if err := a.buildMQTT(&deps); err != nil {
+		return fmt.Errorf("set up the MQTT connection (mqttConfig): %w", err)
+	}
+	table, err := tableWith(a.cfg, deps)
 	if err != nil {
 		return fmt.Errorf("set up the destinations: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -308,6 +309,53 @@ func (r *rig) untilLogged(message string) {
 		case <-late:
 			r.t.Fatalf("%q is never logged", message)
 		}
+	}
+}
+
+// refuse is a broker that takes messages and refuses every subscription.
+func refuse(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for {
+			packet, err := packets.ReadPacket(conn)
+			if err != nil {
+				return
+			}
+			switch packet := packet.(type) {
+			case *packets.ConnectPacket:
+				_ = packets.NewControlPacket(packets.Connack).Write(conn)
+			case *packets.SubscribePacket:
+				answer := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+				answer.MessageID, answer.ReturnCodes = packet.MessageID, []byte{0x80}
+				_ = answer.Write(conn)
+			case *packets.PublishPacket:
+				answer := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+				answer.MessageID = packet.MessageID
+				_ = answer.Write(conn)
+			}
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestSubscribe_saysThatItIsRefusedAndPublishesOn(t *testing.T) {
+	handle, _ := collect()
+	r := dial(t, refuse(t), nil, mqttconn.Subscription{Filter: "secret/#", Handle: handle})
+	if s := r.untilConnected(); !strings.Contains(s.Reason, "secret/#") {
+		t.Errorf("the reason is %q", s.Reason)
+	}
+	if err := r.send("a", "x"); err != nil {
+		t.Error(err)
 	}
 }
 

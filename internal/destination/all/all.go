@@ -7,6 +7,7 @@ import (
 	"butler/internal/destination/disklog"
 	"butler/internal/destination/email"
 	"butler/internal/destination/influxdb"
+	"butler/internal/destination/mqtt"
 	"butler/internal/destination/newrelic"
 	"butler/internal/destination/signl4"
 	"butler/internal/destination/slack"
@@ -22,6 +23,7 @@ func Definitions() []destination.Definition {
 		slack.Definition(),
 		teams.Definition(),
 		webhook.Definition(),
+		mqtt.Definition(),
 		signl4.Definition(),
 		newrelic.Definition(),
 		influxdb.Definition(),

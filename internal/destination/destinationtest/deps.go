@@ -1,6 +1,8 @@
 package destinationtest
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,13 +14,15 @@ import (
 )
 
 // Deps returns what the program gives every destination, for a test: the real
-// HTTP client, sample links, a fixed time zone two hours east of UTC, and an
-// empty directory that relative paths start from. The log is discarded.
+// HTTP client, an MQTT broker out of reach, sample links, a fixed time zone two
+// hours east of UTC, and an empty directory that relative paths start from. The
+// log is discarded.
 func Deps(tb testing.TB) destination.Deps {
 	tb.Helper()
 	return destination.Deps{
 		Log:  zap.NewNop(),
 		HTTP: httpc.New,
+		MQTT: func() (destination.Publisher, error) { return unreachable{}, nil },
 		Links: template.Links{
 			QMC: "https://sense.example.com/qmc", Hub: "https://sense.example.com/hub",
 			AppBaseURL: "https://sense.example.com/sense/app",
@@ -30,4 +34,11 @@ func Deps(tb testing.TB) destination.Deps {
 		Location: time.FixedZone("CEST", 2*60*60),
 		BaseDir:  tb.TempDir(),
 	}
+}
+
+// unreachable is an MQTT broker that is not there.
+type unreachable struct{}
+
+func (unreachable) Publish(context.Context, string, []byte) error {
+	return errors.New("not connected to the MQTT broker")
 }

@@ -140,6 +140,9 @@ func (fx Fixture) start(t *testing.T) *bench {
 	b.log = logs
 	deps := Deps(t)
 	deps.Log = zap.New(core)
+	if peer.Publisher != nil {
+		deps.MQTT = func() (destination.Publisher, error) { return peer.Publisher, nil }
+	}
 	if problems, err := fx.Definition.Check(fx.decoder(peer.Address), deps); err != nil || len(problems) > 0 {
 		t.Fatalf("the sample configuration has problems: %v, %v", problems, err)
 	}

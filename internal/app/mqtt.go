@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/config"
+	"butler/internal/destination"
+	"butler/internal/destination/mqtt"
+	"butler/internal/logx"
+	"butler/internal/mqttconn"
+	"butler/supervisors"
+)
+
+// mqttComponent is the health of the connection to the MQTT broker.
+const mqttComponent = "mqtt"
+
+// mqttStatusTopic is told of every connect.
+const mqttStatusTopic = "qliksense/butler/mqtt/status"
+
+// newMQTT returns the connection that a section describes; nobody has made it yet.
+func newMQTT(section mqtt.Config, deps destination.Deps, o mqttconn.Options) (*mqttconn.Conn, error) {
+	broker := section.Broker()
+	o.Address, o.ClientID, o.User = broker.Address, broker.ClientID, broker.User
+	o.Random, o.Log = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), deps.Log.Named("mqtt")
+	if broker.CertFile != "" {
+		o.TLS = mqttconn.ClientCertificate(deps.Path(broker.CertFile), deps.Path(broker.KeyFile))
+	}
+	return mqttconn.New(o)
+}
+
+// buildMQTT makes the connection that the destinations share, if there is to be one.
+func (a *App) buildMQTT(deps *destination.Deps) error {
+	var section mqtt.Config
+	if err := a.cfg.Section("mqttConfig", &section); err != nil || !section.Enable {
+		return err
+	}
+	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT})
+	if err != nil {
+		return err
+	}
+	a.mqtt = conn
+	a.listener = &listenerNews{broker: conn, topic: section.Broker().ListenerTopic, log: a.log.Named("mqtt"), wake: make(chan struct{}, 1)}
+	a.closer.add("MQTT connection", conn.Close)
+	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
+	return nil
+}
+
+// startMQTT connects in the background: what is not published waits on disk.
+func (a *App) startMQTT() {
+	if a.mqtt == nil {
+		return
+	}
+	a.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
+	a.mqtt.Start()
+}
+
+func (a *App) onMQTT(s mqttconn.State) {
+	if !s.Connected || s.Reason != "" {
+		a.health.Set(mqttComponent, supervisors.Degraded, s.Reason)
+	} else {
+		a.health.Set(mqttComponent, supervisors.Up, "")
+	}
+	if s.Connected {
+		a.listener.nudge()
+	}
+}
+
+// listenerNews tells subscribers whether task events can be received: "start" or
+// "error", once for each change, as soon as the broker is there. A nil one tells nobody.
+type listenerNews struct {
+	broker destination.Publisher
+	topic  string
+	log    *zap.Logger
+	state  atomic.Pointer[string]
+	wake   chan struct{}
+}
+
+// tellTimeout bounds how long the broker may take to acknowledge the news.
+const tellTimeout = 10 * time.Second
+
+// set notes how the listener is from now on.
+func (l *listenerNews) set(state string) {
+	if l != nil {
+		l.state.Store(&state)
+		l.nudge()
+	}
+}
+
+func (l *listenerNews) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run tells every change until ctx ends.
+func (l *listenerNews) run(ctx context.Context) {
+	if l == nil || l.topic == "" {
+		return
+	}
+	told := ""
+	for {
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return
+		}
+		if state := l.state.Load(); state != nil && *state != told && l.tell(ctx, *state) {
+			told = *state
+		}
+	}
+}
+
+func (l *listenerNews) tell(ctx context.Context, state string) bool {
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
+	err := l.broker.Publish(ctx, l.topic, []byte(state))
+	if err != nil && !errors.Is(err, mqttconn.ErrNotConnected) { // the next connect wakes it
+		l.log.Warn("state of the listener is not published", zap.String("state", state), logx.Err(err))
+	}
+	return err == nil
+}
+
+// perMessage publishes through a connection for each message: for commands that
+// do without the service.
+type perMessage struct {
+	cfg  *config.Config
+	deps destination.Deps
+}
+
+// Publish implements destination.Publisher.
+func (p perMessage) Publish(ctx context.Context, topic string, payload []byte) error {
+	var section mqtt.Config
+	if err := p.cfg.Section("mqttConfig", &section); err != nil {
+		return err
+	}
+	states := make(chan mqttconn.State, 1)
+	conn, err := newMQTT(section, p.deps, mqttconn.Options{OnState: func(s mqttconn.State) {
+		select {
+		case states <- s:
+		default:
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	conn.Start()
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	select {
+	case <-states: // connected or not: publishing says why not
+		return conn.Publish(ctx, topic, payload)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,156 @@
+package mqtt
+
+import (
+	"crypto/tls"
+	"net"
+	"strconv"
+
+	"butler/internal/destination"
+	"butler/internal/mqttconn/topic"
+	"butler/messages"
+)
+
+// Config is the section mqttConfig, with the switches of the monitors.
+type Config struct {
+	Enable     bool
+	BrokerHost string
+	BrokerPort int
+	// AzureEventGrid replaces the plain connection.
+	AzureEventGrid AzureEventGrid
+	// The topics of the sections. An empty one publishes nothing.
+	TaskFailureTopic, TaskFailureFullTopic                         string
+	TaskAbortedTopic, TaskAbortedFullTopic                         string
+	TaskFailureSendFull, TaskAbortedSendFull                       bool
+	TaskFailureServerStatusTopic                                   string
+	ServiceRunningTopic, ServiceStoppedTopic, ServiceStatusTopic   string
+	QlikSenseServerLicenseTopic, QlikSenseServerLicenseExpireTopic string
+	QlikSenseCloudAppReloadFailureTopic                            string
+
+	services serviceSwitch
+	license  licenseSwitches
+}
+
+// AzureEventGrid is a connection over TLS with a client certificate.
+type AzureEventGrid struct {
+	Enable         bool
+	ClientID       string
+	ClientCertFile string
+	ClientKeyFile  string
+}
+
+// Settings are what one use publishes.
+type Settings struct {
+	Topic string
+	// Full is a JSON document instead of one line of text.
+	Full bool
+
+	// perService continues the topic with the host and the service.
+	perService bool
+	// inSection says that the path of the use is that of the topic itself.
+	inSection bool
+}
+
+// serviceSwitch is what the section of the service monitor says about MQTT.
+type serviceSwitch struct{ Enable bool }
+
+// licenseSwitches are what the section of the licence monitor says about MQTT.
+type licenseSwitches struct {
+	Enable        bool
+	SendRecurring struct{ Enable bool }
+	SendAlert     struct{ Enable bool }
+}
+
+// readSwitches reads what the monitors publish.
+func readSwitches(read destination.Decode, c *Config) error {
+	if err := read("serviceMonitor.alertDestination.mqtt", &c.services); err != nil {
+		return err
+	}
+	return read("qlikSenseLicense.serverLicenseMonitor.destination.mqtt", &c.license)
+}
+
+// uses lists what the section publishes: an instance for each kind and form, so
+// that none of them waits for another.
+func uses(c Config) []destination.Use[Settings] {
+	if !c.Enable {
+		return nil
+	}
+	recurring, alert := c.license.Enable && c.license.SendRecurring.Enable, c.license.Enable && c.license.SendAlert.Enable
+	var out []destination.Use[Settings]
+	for _, u := range []struct {
+		kind     messages.AlertKind
+		form     string
+		key      string
+		on       bool
+		settings Settings
+	}{
+		{messages.ReloadTaskFailed, "", "taskFailureTopic", true, Settings{Topic: c.TaskFailureTopic}},
+		{messages.ReloadTaskFailed, "/full", "taskFailureFullTopic", c.TaskFailureSendFull, Settings{Topic: c.TaskFailureFullTopic, Full: true}},
+		{messages.ReloadTaskAborted, "", "taskAbortedTopic", true, Settings{Topic: c.TaskAbortedTopic}},
+		{messages.ReloadTaskAborted, "/full", "taskAbortedFullTopic", c.TaskAbortedSendFull, Settings{Topic: c.TaskAbortedFullTopic, Full: true}},
+		{messages.ServiceStopped, "", "serviceStoppedTopic", c.services.Enable, Settings{Topic: c.ServiceStoppedTopic, Full: true, perService: true}},
+		{messages.ServiceStarted, "", "serviceRunningTopic", c.services.Enable, Settings{Topic: c.ServiceRunningTopic, Full: true, perService: true}},
+		{messages.ServiceStatus, "", "serviceStatusTopic", c.services.Enable, Settings{Topic: c.ServiceStatusTopic, Full: true, perService: true}},
+		{messages.LicenseStatus, "", "qlikSenseServerLicenseTopic", recurring, Settings{Topic: c.QlikSenseServerLicenseTopic, Full: true}},
+		{messages.LicenseExpiring, "", "qlikSenseServerLicenseExpireTopic", alert, Settings{Topic: c.QlikSenseServerLicenseExpireTopic}},
+		{messages.CloudReloadFailed, "", "qlikSenseCloudAppReloadFailureTopic", true, Settings{Topic: c.QlikSenseCloudAppReloadFailureTopic, Full: true}},
+	} {
+		if !u.on || u.settings.Topic == "" {
+			continue
+		}
+		u.settings.inSection = true
+		out = append(out, destination.Use[Settings]{
+			Name: string(u.kind) + u.form, Path: "mqttConfig." + u.key, Kinds: []messages.AlertKind{u.kind}, Settings: u.settings,
+		})
+	}
+	return out
+}
+
+// checkBroker finds what is wrong with the connection.
+func checkBroker(c Config, d destination.Deps) destination.Problems {
+	var p destination.Problems
+	if status := c.TaskFailureServerStatusTopic; status != "" {
+		if err := topic.Check(status); err != nil {
+			p.Warn("mqttConfig.taskFailureServerStatusTopic", err.Error(), "write a topic such as qliksense/butler/task_failure_server")
+		}
+	}
+	if grid := c.AzureEventGrid; grid.Enable {
+		if _, err := tls.LoadX509KeyPair(d.Path(grid.ClientCertFile), d.Path(grid.ClientKeyFile)); err != nil {
+			p.Warn("mqttConfig.azureEventGrid.clientCertFile", err.Error(), "nothing is published until the certificate and its key are there")
+		}
+	}
+	return p
+}
+
+// checkTopic finds what is wrong with the topic of one use.
+func checkTopic(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
+	var p destination.Problems
+	key := "topic"
+	if u.Settings.inSection {
+		key = ""
+	}
+	if err := topic.Check(u.Settings.Topic); err != nil {
+		p.Wrong(key, err.Error(), "write a topic such as qliksense/task_failure")
+	}
+	return p
+}
+
+// Broker says where the program connects to, and as whom.
+type Broker struct {
+	// Address is host:port.
+	Address string
+	// ClientID is "" for any. CertFile and KeyFile are "" without TLS.
+	ClientID, User    string
+	CertFile, KeyFile string
+	// ListenerTopic is told whether task events can be received; "" for nobody.
+	ListenerTopic string
+}
+
+// Broker returns the connection that the section describes. Files are as they are written.
+func (c Config) Broker() Broker {
+	b := Broker{Address: net.JoinHostPort(c.BrokerHost, strconv.Itoa(c.BrokerPort)), ListenerTopic: c.TaskFailureServerStatusTopic}
+	if grid := c.AzureEventGrid; grid.Enable {
+		b.ClientID, b.User = grid.ClientID, grid.ClientID
+		b.CertFile, b.KeyFile = grid.ClientCertFile, grid.ClientKeyFile
+	}
+	return b
+}

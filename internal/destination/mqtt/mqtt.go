@@ -1,0 +1,88 @@
+// Package mqtt owns how alerts reach an MQTT broker: what is published, and
+// under which topic.
+//
+// It guarantees that a delivered alert is acknowledged by the broker, that a
+// message is either one line of text or valid JSON, whatever the data hold, and
+// that a host or a service never adds a level to a topic. The connection is the
+// program's. It must never connect, keep or repeat anything: the program and the
+// delivery actor do.
+package mqtt
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"butler/internal/destination"
+	"butler/internal/mqttconn/topic"
+	"butler/messages"
+)
+
+const name = "mqtt"
+
+//go:embed schema.yaml
+var schema []byte
+
+// Definition describes the destination "mqtt".
+func Definition() destination.Definition {
+	return destination.Define(name, destination.Spec[Config, Settings]{
+		Section: "mqttConfig", Route: name, Schema: schema, Enabled: func(c Config) bool { return c.Enable },
+		Read: readSwitches, Uses: uses, Check: checkBroker, CheckUse: checkTopic, Instance: instance, New: newPublisher,
+	})
+}
+
+func instance(_ Config, u destination.Use[Settings]) destination.Instance {
+	if !u.Settings.Full {
+		return destination.Instance{}
+	}
+	return destination.Instance{Needs: destination.Needs{Task: true, App: true, Metadata: true}}
+}
+
+// publisher publishes the alerts of one use.
+type publisher struct {
+	Settings
+	broker destination.Publisher
+}
+
+func newPublisher(_ Config, u destination.Use[Settings], d destination.Deps) (destination.Destination, error) {
+	broker, err := d.MQTT()
+	if err != nil {
+		return nil, fmt.Errorf("MQTT connection: %w", err)
+	}
+	return &publisher{Settings: u.Settings, broker: broker}, nil
+}
+
+// Deliver publishes one message.
+func (p *publisher) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	payload, err := p.payload(n)
+	if err != nil {
+		return destination.Receipt{}, destination.Permanent(err)
+	}
+	at := p.topic(n.Alert)
+	if err := p.broker.Publish(ctx, at, payload); err != nil {
+		return destination.Receipt{}, err
+	}
+	return destination.Receipt{Status: "acknowledged", Detail: "topic " + at}, nil
+}
+
+// Preview returns the topic and, below it, the message.
+func (p *publisher) Preview(n messages.Notice) (string, error) {
+	payload, err := p.payload(n)
+	return p.topic(n.Alert) + "\n\n" + string(payload), err
+}
+
+// topic returns where an alert is published.
+func (p *publisher) topic(a messages.Alert) string {
+	if !p.perService {
+		return p.Topic
+	}
+	return p.Topic + "/" + topic.Level(a.Service.Host) + "/" + topic.Level(a.Service.Name)
+}
+
+// payload returns the message in the form of the use.
+func (p *publisher) payload(n messages.Notice) ([]byte, error) {
+	if !p.Full {
+		return []byte(line(n)), nil
+	}
+	return document(n)
+}
