@@ -201,6 +201,29 @@ func TestCutMarkup_splitsNothing(t *testing.T) {
 	})
 }
 
+func TestCutMarkup_closesWhatItCuts(t *testing.T) {
+	for name, row := range map[string]struct{ text, want string }{
+		"link text":     {"App <https://x|Sales of all regions>", "App <https://x|Sales of …>"},
+		"address":       {"The long name of an app <https://x|Sales>", "The long name of an app …"},
+		"after a link":  {"<https://x|Sales> of all regions and shops", "<https://x|Sales> of all…"},
+		"code":          {"Log ```LOAD a, b, c FROM lib and more```", "Log ```LOAD a, b, c FROM…```"},
+		"code with a <": {"Log ```a < b, c FROM lib and more```", "Log ```a < b, c FROM lib…```"},
+		"short enough":  {"<https://x|S> &amp; ```x```", "<https://x|S> &amp; ```x```"},
+	} {
+		if got := cutMarkup(row.text, 28); got != row.want {
+			t.Errorf("%s: want %q, got %q", name, row.want, got)
+		}
+	}
+}
+
+func TestFitText_cutsPlainTextAsItIs(t *testing.T) {
+	text := map[string]any{"type": "plain_text", "text": "if a < b & ``` " + strings.Repeat("x", maxHeader)}
+	fitText(text, 20)
+	if got, want := text["text"], "if a < b & ``` xxxx…"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 func TestDeliver_reportsWhichTemplateWasUsed(t *testing.T) {
 	peer := destinationtest.NewHTTPPeer(t, nil)
 	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.WebhookURL = secret.String(peer.URL()) })

@@ -67,22 +67,19 @@ func prepare(fields map[string]any) {
 	template.CutTexts(fields, maxText, template.Units)
 }
 
-// basicLayout is the fixed layout of a basic message. Buttons need an address.
+// basicLayout is the fixed layout of a basic message; fit leaves out a button without an address.
 func basicLayout(line string, fields map[string]any) object {
-	var buttons []any
-	for _, b := range []struct{ text, address string }{{"Open QMC", "qlikSenseQMC"}, {"Open Hub", "qlikSenseHub"}} {
-		if address, _ := fields[b.address].(string); address != "" {
-			buttons = append(buttons, object{
-				"type": "button", "style": "primary", "url": address,
-				"text": object{"type": "plain_text", "emoji": true, "text": b.text},
-			})
+	button := func(text, address string) object {
+		return object{
+			"type": "button", "style": "primary", "url": fields[address],
+			"text": object{"type": "plain_text", "emoji": true, "text": text},
 		}
 	}
-	blocks := []any{header(line), object{"type": "divider"}}
-	if len(buttons) > 0 {
-		blocks = append(blocks, object{"type": "actions", "elements": buttons})
-	}
-	return object{"blocks": blocks}
+	return object{"blocks": []any{
+		header(line),
+		object{"type": "divider"},
+		object{"type": "actions", "elements": []any{button("Open QMC", "qlikSenseQMC"), button("Open Hub", "qlikSenseHub")}},
+	}}
 }
 
 // plainMessage says everything without a template.
@@ -198,12 +195,16 @@ func fitText(v any, limit int) {
 		object["text"] = "-"
 		return
 	}
+	if object["type"] == "plain_text" {
+		object["text"] = template.CutEnd(text, limit, template.Units)
+		return
+	}
 	object["text"] = cutMarkup(text, limit)
 }
 
 const fence = "```"
 
-// cutMarkup cuts markup without splitting an entity or leaving a code block open.
+// cutMarkup cuts markup without splitting an entity or leaving a code block or a link open.
 func cutMarkup(text string, limit int) string {
 	cut := template.CutEnd(text, limit, template.Units)
 	if cut == text {
@@ -216,8 +217,15 @@ func cutMarkup(text string, limit int) string {
 	}
 	// Part of a fence may be left at the end; the count below closes what stays open.
 	body = strings.TrimRight(body, "`")
-	if strings.Count(body, fence)%2 == 1 {
+	at := strings.LastIndexByte(body, '<')
+	switch {
+	case strings.Count(body, fence)%2 == 1:
 		return body + "…" + fence
+	case at < 0, strings.Contains(body[at:], ">"):
+		return body + "…"
+	case strings.Contains(body[at:], "|"):
+		return body + "…>"
+	default: // half an address leads nowhere
+		return body[:at] + "…"
 	}
-	return body + "…"
 }
