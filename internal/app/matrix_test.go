@@ -26,7 +26,8 @@ type row struct {
 	subject string
 	// owner says that the owner of the app gets the mail too.
 	owner bool
-	// chat is the path at Slack and at the webhook, "" for none.
+	// chat is the path at Slack, Teams and the webhook, "" for none. Who is told
+	// there is told everywhere: SIGNL4, New Relic, the service that a URL names.
 	chat string
 	disk bool
 }
@@ -82,7 +83,7 @@ func TestService_tellsTheRightDestinationsOfEveryEvent(t *testing.T) {
 	for _, r := range matrix() {
 		t.Run(r.family.String()+"/"+r.typ.String()+"/"+r.outcome.Final.String(), func(t *testing.T) {
 			t.Parallel()
-			s := startSite(t, demo.Settings{InMemory: true})
+			s := startSite(t, demo.Settings{InMemory: true, With: demo.Further})
 			execution := s.run(r.typ, r.outcome, r.family)
 			s.until("the event decided", func() bool { return s.processed() == 1 })
 			s.idle(0)
@@ -158,7 +159,9 @@ func (s *site) checkHTTP(r row, e world.Execution) {
 	s.t.Helper()
 	var want, got []string
 	if r.chat != "" {
-		want = []string{"/hook/" + r.chat, "/slack/" + r.chat}
+		want = []string{
+			"/hook/" + r.chat, "/newrelic/log", "/newrelic/v1/accounts/1001/events", "/pager", "/signl4", "/slack/" + r.chat, "/teams/" + r.chat,
+		}
 	}
 	for _, req := range s.sim.HTTP.History().All() {
 		got = append(got, req.Path)
@@ -168,7 +171,7 @@ func (s *site) checkHTTP(r row, e world.Execution) {
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("Slack and webhook (-want +got):\n%s", diff)
+		s.t.Errorf("who is told over HTTP (-want +got):\n%s", diff)
 	}
 }
 

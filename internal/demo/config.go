@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 
 	"butler/internal/sim"
@@ -36,14 +37,17 @@ type Settings struct {
 	OperationsPort, UDPPort int
 	// LogLevel is "info" when empty.
 	LogLevel string
-	// Off names destinations that are switched off: email, slack, webhook, influxdb, disklog.
-	Off []string
+	// Off names Destinations that are switched off, With those of Further that are on.
+	Off, With []string
 	// Extra is appended as it is, below Butler.
 	Extra string
 }
 
-// Destinations are the names that Settings.Off understands.
-var Destinations = []string{"email", "slack", "webhook", "influxdb", "disklog"}
+// The destinations of a simulated site: those that are on unless told otherwise, and the others.
+var (
+	Destinations = []string{"email", "slack", "webhook", "influxdb", "disklog"}
+	Further      = []string{"teams", "signl4", "newrelic", "url"}
+)
 
 // WriteConfig writes a configuration file that points a service at every part
 // of a started simulation, and returns its path.
@@ -64,11 +68,8 @@ func configFor(s *sim.Sim, o Settings) ([]byte, error) {
 		o.LogLevel = "info"
 	}
 	on := map[string]bool{}
-	for _, name := range Destinations {
-		on[name] = true
-	}
-	for _, name := range o.Off {
-		delete(on, name)
+	for _, name := range slices.Concat(Destinations, Further) {
+		on[name] = slices.Contains(Destinations, name) && !slices.Contains(o.Off, name) || slices.Contains(o.With, name)
 	}
 	parsed, err := template.New("butler.yaml").Funcs(template.FuncMap{"host": hostOf, "port": portOf}).Parse(configText)
 	if err != nil {

@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) error {
 
 // startService runs the service on a configuration file, as an operator would.
 func startService(ctx context.Context, site *sim.Sim, directory string, s *show) (*app.App, error) {
-	path, err := WriteConfig(site, Settings{Directory: directory, RateLimit: 6, PollEvery: "2s", LogLevel: "warn"})
+	path, err := WriteConfig(site, Settings{Directory: directory, RateLimit: 6, PollEvery: "2s", LogLevel: "warn", With: Further})
 	if err != nil {
 		return nil, err
 	}

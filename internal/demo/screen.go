@@ -68,7 +68,7 @@ butler demo: the service and a simulated Qlik Sense site, on this machine only.
   task events    udp %s     try: butler send --to %s --task-id %s
   metrics        http://%s/metrics
   repository     https://%s  (mutual TLS)
-  destinations   e-mail, Slack, a webhook, InfluxDB, script logs on disk
+  destinations   e-mail, Slack, Teams, a webhook, SIGNL4, New Relic, a pager, InfluxDB, script logs on disk
 `, service.UDPAddress(), service.UDPAddress(), s.site.World.TaskID(0), service.OperationsAddress(), s.site.QRS.Addr()))
 }
 
@@ -78,16 +78,16 @@ func (s *show) conclude() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n%d events\n\n%-38s %9s %9s %9s\n", s.events, "DESTINATION", "DELIVERED", "HELD BACK", "PARKED")
+	fmt.Fprintf(&out, "\n%d events\n\n%-46s %9s %9s %9s\n", s.events, "DESTINATION", "DELIVERED", "HELD BACK", "PARKED")
 	sum := map[messages.NoticeOutcome]int{}
 	for _, name := range slices.Sorted(maps.Keys(s.tally)) {
 		row := s.tally[name]
-		fmt.Fprintf(&out, "%-38s %9d %9d %9d\n", name, row[messages.NoticeDelivered], row[messages.NoticeSuppressed], row[messages.NoticeParked])
+		fmt.Fprintf(&out, "%-46s %9d %9d %9d\n", name, row[messages.NoticeDelivered], row[messages.NoticeSuppressed], row[messages.NoticeParked])
 		for outcome, n := range row {
 			sum[outcome] += n
 		}
 	}
-	fmt.Fprintf(&out, "%-38s %9d %9d %9d", "in all", sum[messages.NoticeDelivered], sum[messages.NoticeSuppressed], sum[messages.NoticeParked])
+	fmt.Fprintf(&out, "%-46s %9d %9d %9d", "in all", sum[messages.NoticeDelivered], sum[messages.NoticeSuppressed], sum[messages.NoticeParked])
 	s.text(out.String())
 }
 
