@@ -3,6 +3,7 @@ package email
 import (
 	"fmt"
 	"net/mail"
+	"strings"
 
 	"butler/internal/destination"
 	"butler/internal/template"
@@ -30,6 +31,9 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	}
 	if _, err := template.Parse(e.Subject, template.Line); err != nil {
 		p.Wrong("subject", err.Error(), "mend the template")
+	}
+	if u.Path == cloudSection && strings.Contains(e.Subject, "taskName") {
+		p.Warn("subject", "shows the name of a task, which an app in Qlik Cloud does not have", "write {{appName}}")
 	}
 	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
 		p.Warn("bodyFileDirectory", err.Error(), "the built-in layout is sent until the file is there and good")

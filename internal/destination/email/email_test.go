@@ -42,10 +42,28 @@ emailNotification:
 	for _, section := range []string{"distributeTaskSuccess", "distributeTaskFailure", "preloadTaskSuccess", "preloadTaskFailure"} {
 		fmt.Fprintf(&out, "  %s: {%s}\n", section, common)
 	}
+	for _, section := range []string{"serviceStopped", "serviceStarted"} {
+		fmt.Fprintf(&out, "  %s: {%s}\n", section, strings.TrimPrefix(common, "enable: true, "))
+	}
+	fmt.Fprintf(&out, monitored, common)
 	return out.String()
 }
 
-const common = `enable: true, priority: high, rateLimit: 600, recipients: [anna@example.com], subject: 'Qlik Sense: "{{taskName}}"', ` +
+// monitored is what other sections say of mail.
+const monitored = `
+serviceMonitor: {enable: true, alertDestination: {email: {enable: true}}}
+qlikSenseCloud: {enable: true, event: {mqtt: {tenant: {alert: {emailNotification: {reloadAppFailure: {
+  %s, headScriptLogLines: 3, tailScriptLogLines: 3}}}}}}}
+routes:
+  - name: rest
+    match:
+      events: [external_program_task_failed, user_sync_task_succeeded, windows_service_status, server_license_status, server_license_expiring]
+    email:
+      - fromAddress: Qlik Sense (no-reply) <butler@example.com>
+        recipients: [anna@example.com]
+`
+
+const common = `enable: true, priority: high, rateLimit: 600, recipients: [anna@example.com], subject: 'Qlik Sense: "{{alertSubject}}"', ` +
 	`fromAddress: "Qlik Sense (no-reply) <butler@example.com>"`
 
 var dateHeader = regexp.MustCompile(`(?m)^Date: .*$`)
@@ -67,6 +85,16 @@ emailNotification:
     recipients: [anna@example.com, ` + password + `]
   reloadTaskAborted: {enable: false, fromAddress: nobody}
   preloadTaskFailure: {enable: true, fromAddress: nobody, subject: ok}
+  serviceStopped: {fromAddress: butler@example.com}
+serviceMonitor: {enable: true, alertDestination: {email: {enable: true}}}
+qlikSenseCloud: {enable: true, event: {mqtt: {tenant: {alert: {emailNotification: {reloadAppFailure: {
+  enable: true, fromAddress: butler@example.com, recipients: [anna@example.com], alertEnableByTag: {enable: true},
+  subject: 'Failed: "{{taskName}}"'}}}}}}}
+routes:
+  - name: one
+    email:
+      - fromAddress: butler@example.com
+        appOwnerAlert: {enable: true, includeOwner: {user: [{directory: CORP}, {}]}, excludeOwner: {user: [bo@example.com, {userId: bo}]}}
 `,
 		MistakenPaths: []string{
 			"emailNotification.smtp.tls.ignoreTLS",
@@ -75,6 +103,14 @@ emailNotification:
 			"emailNotification.reloadTaskFailure.bodyFileDirectory",
 			"emailNotification.reloadTaskFailure.recipients[1]",
 			"emailNotification.preloadTaskFailure.fromAddress",
+			"emailNotification.serviceStopped.recipients",
+			"emailNotification.serviceStarted.fromAddress",
+			"emailNotification.serviceStarted.recipients",
+			cloudSection + ".subject",
+			cloudSection + ".alertEnableByTag.tag",
+			"routes[0].email[0].appOwnerAlert.includeOwner.user[0]",
+			"routes[0].email[0].appOwnerAlert.includeOwner.user[1]",
+			"routes[0].email[0].appOwnerAlert.excludeOwner.user[1]",
 		},
 		Peer: func(t *testing.T) *destinationtest.Peer {
 			t.Helper()
@@ -134,14 +170,14 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 		}
 	}
 	plain, page := parts(t, m)
-	if !strings.Contains(plain, "Task ID:") {
-		t.Errorf("the plain part says nothing: %.200s", plain)
+	if title := template.TitleOf(s.Alert); !strings.HasPrefix(plain, title+"\r\n") || strings.Count(plain, "\n") < 3 {
+		t.Errorf("want the plain part to tell of %q, got %.200s", title, plain)
 	}
 	wantHarmless(t, page)
 	if len(data) > 1<<20 {
 		t.Errorf("the mail has %d bytes", len(data))
 	}
-	if s.Form == destinationtest.FormDegraded && !strings.Contains(page, "Details are missing") {
+	if len(s.Alert.Degraded) > 0 && !strings.Contains(page, "Details are missing") {
 		t.Error("a degraded alert is not marked")
 	}
 }
@@ -207,10 +243,13 @@ func wantHarmless(t *testing.T, page string) []string {
 
 // Whatever stands in the fields, a built-in page keeps its elements and gets none.
 func TestPages_keepTheirStructureForAnyText(t *testing.T) {
-	// One kind for each of the three layouts.
-	for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.DistributeTaskSucceeded, messages.PreloadTaskFailed} {
+	// One kind for each layout.
+	for _, kind := range []messages.AlertKind{
+		messages.ReloadTaskFailed, messages.DistributeTaskSucceeded, messages.PreloadTaskFailed, messages.UserSyncTaskFailed,
+		messages.ServiceStopped, messages.LicenseExpiring, messages.CloudReloadFailed,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
-			s, _ := newTestSender(t, kind, func(*Event, *destination.Deps) {})
+			s, _ := newTestSender(t, func(*Event, *destination.Deps) {})
 			page := func(text string) string {
 				n := destinationtest.NoticeOf(destinationtest.Complete(kind), "email/x", "anna@example.com")
 				fields := template.Fields(n, s.fields)
@@ -238,7 +277,7 @@ func TestPages_keepTheirStructureForAnyText(t *testing.T) {
 func filled(fields map[string]any, text string) map[string]any {
 	for name, v := range fields {
 		switch name {
-		case "qlikSenseQMC", "qlikSenseHub", "appUrl", "url":
+		case "qlikSenseQMC", "qlikSenseHub", "appUrl", "url", "alertOutcome":
 		default:
 			fields[name] = fill(v, text)
 		}
@@ -262,12 +301,17 @@ func fill(v any, text string) any {
 
 // A subject and a sender's name can hold anything; the headers of the mail stay the same.
 func TestLetter_noTextAddsAHeader(t *testing.T) {
-	s, _ := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) { e.Subject = "{{{taskName}}}" })
+	s, _ := newTestSender(t, func(e *Event, _ *destination.Deps) {
+		e.Subject = "{{{alertSubject}}} {{{taskName}}}{{{host}}}{{{appName}}}"
+	})
 	rapid.Check(t, func(rt *rapid.T) {
-		a := destinationtest.Complete(messages.ReloadTaskFailed)
-		a.Event.TaskName = "x" + strings.Join(rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{
+		a := destinationtest.Complete(rapid.SampledFrom([]messages.AlertKind{
+			messages.ReloadTaskFailed, messages.ServiceStopped, messages.CloudReloadFailed,
+		}).Draw(rt, "kind"))
+		name := "x" + strings.Join(rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{
 			"\r\n", "\n", "\r", "\r\n\r\n", "Bcc: evil@example.com", "=?UTF-8?q?", "?=", "\u2028", "\x00", ": ",
 		}), rapid.String())).Draw(rt, "name"), "")
+		a.Event.TaskName, a.Service.Host, a.Service.DisplayName, a.App.Name = name, name, name, name
 		m, err := mail.ReadMessage(strings.NewReader(wireForm(t, s, a)))
 		if err != nil {
 			rt.Fatal(err)

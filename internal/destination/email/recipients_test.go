@@ -10,6 +10,7 @@ import (
 	"butler/messages"
 )
 
+// The columns "further selection" of the email rows of the firing conditions.
 func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 	global := []string{"ops@example.com", "anna@example.com"}
 	gate := Gate{Enable: true, CustomPropertyName: "Alert", EnabledValue: "Yes"}
@@ -21,6 +22,7 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 		kind     messages.AlertKind
 		props    []messages.Property
 		degraded bool
+		change   func(*messages.Alert)
 		want     []string
 		reason   string
 	}{
@@ -46,6 +48,28 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 			want:  []string{"bo@example.com"},
 		},
 		"unknown owner": {event: Event{AppOwnerAlert: owner}, degraded: true, reason: "the owner of the app is not known"},
+		"owner without an address": {
+			event: Event{Recipients: global, AppOwnerAlert: owner}, want: global,
+			change: func(a *messages.Alert) { a.Owner.Emails = nil },
+		},
+		"only an owner without an address": {
+			event: Event{AppOwnerAlert: owner}, reason: "the owner of the app has no mail address that Qlik Sense knows",
+			change: func(a *messages.Alert) { a.Owner.Emails = nil },
+		},
+		"owner on the global list gets one":  {event: Event{Recipients: []string{"bo.ek@example.com"}, AppOwnerAlert: owner}, want: []string{"bo.ek@example.com", "bo@example.com"}},
+		"services: the list":                 {kind: messages.ServiceStopped, event: Event{Recipients: global}, want: global},
+		"services: no list":                  {kind: messages.ServiceStarted, event: Event{}, reason: "the list of recipients is empty"},
+		"services: what is about tasks":      {kind: messages.ServiceStopped, event: Event{Recipients: global, AlertEnableByCustomProperty: gate, AlertEnabledByEmailAddress: AddressProperty{"SendTo"}}, want: global},
+		"services: no word of tasks":         {kind: messages.ServiceStopped, event: Event{AlertEnabledByEmailAddress: AddressProperty{"SendTo"}}, reason: "no recipient: the list of recipients is empty"},
+		"tag gate closed":                    {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}}, reason: "the app does not have the tag Finance"},
+		"tag gate needs the very name":       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "butler alerts"}}, reason: "the app does not have the tag butler alerts"},
+		"tag gate open":                      {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Butler alerts"}}, want: global},
+		"tag gate off":                       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{false, "Finance"}}, want: global},
+		"tag gate of an unknown app is open": {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}}, degraded: true, want: global},
+		"tag gate does not stop the owner":   {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}, AppOwnerAlert: owner}, want: []string{"bo@example.com"}},
+		"cloud owner on the list":            {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{Email: "Bo@Example.com"}}}}}, want: []string{"bo@example.com"}},
+		"cloud owner not on the list":        {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{bo, {Email: "x@example.com"}}}}}, reason: "not on the list of included owners"},
+		"cloud exclusion wins":               {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true}, ExcludeOwner: ExcludeOwner{User: []Account{{Email: "bo@example.com"}}}}}, reason: "the owner of the app is excluded"},
 		"no address is skipped": {
 			event: Event{Recipients: []string{"<Email address 1>", "Anna <a@b.com>", "ok@example.com"}}, want: []string{"ok@example.com"},
 		},
@@ -61,11 +85,14 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 			if tc.degraded {
 				a = destinationtest.Degraded(kind)
 			}
+			if tc.change != nil {
+				tc.change(&a)
+			}
 			got := tc.event.selectRecipients(&a)
 			if diff := cmp.Diff(tc.want, got.Recipients); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if !strings.Contains(got.Reason, tc.reason) {
+			if !strings.Contains(got.Reason, tc.reason) || (got.Reason == "") != (tc.reason == "") {
 				t.Errorf("want the reason %q, got %q", tc.reason, got.Reason)
 			}
 		})

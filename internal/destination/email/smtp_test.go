@@ -4,21 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
-
 	"butler/internal/destination"
-	"butler/internal/destination/destinationtest"
-	"butler/internal/secret"
-	"butler/messages"
 )
 
 // settings returns the settings for a server on address.
@@ -42,6 +33,7 @@ func send(t *testing.T, s SMTP, to string) error {
 	return newServer(s).send(ctx, "butler@example.com", to, []byte("Subject: x\r\n\r\n.dot\r\n"))
 }
 
+// Quirk Q4: the options of TLS have an effect.
 func TestServer_protectsTheConnectionAsConfigured(t *testing.T) {
 	all := []string{"PLAIN", "LOGIN", "CRAM-MD5"}
 	for name, tc := range map[string]struct {
@@ -205,141 +197,4 @@ func TestServer_nobodyListensIsTransient(t *testing.T) {
 	address := listener.Addr().String()
 	_ = listener.Close()
 	wantFailure(t, send(t, settings(t, address), "anna@example.com"), destination.Transient, "connect")
-}
-
-func TestSender_oneRecipientsFailureIsNotAnothers(t *testing.T) {
-	server := startServer(t, serverOptions{})
-	server.behave(func(to string) error {
-		if to == "gone@example.com" {
-			return fmt.Errorf("gone")
-		}
-		return nil
-	}, nil)
-	s := settings(t, server.address)
-	if err := send(t, s, "gone@example.com"); err == nil {
-		t.Error("want an error")
-	}
-	if err := send(t, s, "anna@example.com"); err != nil {
-		t.Error(err)
-	}
-}
-
-// newTestSender returns the sender of one kind with changed settings, and its log.
-func newTestSender(t *testing.T, kind messages.AlertKind, change func(*Event, *destination.Deps)) (*sender, *observer.ObservedLogs) {
-	t.Helper()
-	core, logs := observer.New(zap.WarnLevel)
-	deps := destinationtest.Deps(t)
-	deps.Log = zap.New(core)
-	e := Event{Subject: "{{taskName}}", FromAddress: "Qlik Sense (no-reply) <butler@example.com>", Priority: "high"}
-	change(&e, &deps)
-	s, err := newSender(Config{SMTP: SMTP{Auth: Auth{Password: secret.String(password)}}}, destination.Use[Event]{Settings: e}, deps)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.(*sender), logs
-}
-
-func wireForm(t *testing.T, s *sender, a messages.Alert) string {
-	t.Helper()
-	l, _ := s.letter(destinationtest.NoticeOf(a, "email/x", "anna@example.com"))
-	raw, err := l.encode(time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw)
-}
-
-func TestLetter_headers(t *testing.T) {
-	for priority, want := range map[string][]string{
-		"high":   {"X-Priority: 1 (Highest)\r\n", "X-MSMail-Priority: High\r\n", "Importance: High\r\n"},
-		"low":    {"X-Priority: 5 (Lowest)\r\n", "X-MSMail-Priority: Low\r\n", "Importance: Low\r\n"},
-		"normal": nil,
-	} {
-		s, _ := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) { e.Priority = priority })
-		got := wireForm(t, s, destinationtest.Complete(messages.ReloadTaskFailed))
-		want = append(want, "From: \"Qlik Sense\" <butler@example.com>\r\n", "To: <anna@example.com>\r\n", "MIME-Version: 1.0\r\n",
-			"Date: Wed, 06 May 2026 00:00:00 +0000\r\n", "@example.com>\r\n")
-		for _, line := range want {
-			if !strings.Contains(got, line) {
-				t.Errorf("%s: want %q in\n%.600s", priority, line, got)
-			}
-		}
-		if priority == "normal" && (strings.Contains(got, "Priority") || strings.Contains(got, "Importance")) {
-			t.Error("a normal mail has a priority header")
-		}
-	}
-}
-
-func TestLetter_isTheSameForARepeatedAttempt(t *testing.T) {
-	s, _ := newTestSender(t, messages.ReloadTaskFailed, func(*Event, *destination.Deps) {})
-	a := destinationtest.Complete(messages.ReloadTaskFailed)
-	first, second := wireForm(t, s, a), wireForm(t, s, a)
-	if diff := cmp.Diff(first, second); diff != "" {
-		t.Errorf("two attempts differ:\n%s", diff)
-	}
-}
-
-func TestLetter_operatorsPageIsUsedAndMarked(t *testing.T) {
-	var dir string
-	s, logs := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, d *destination.Deps) {
-		dir = d.BaseDir
-		e.BodyFileDirectory, e.HTMLTemplateFile = "pages", "failed-reload"
-	})
-	page := filepath.Join(dir, "pages", "failed-reload-qseow.handlebars")
-	if err := os.Mkdir(filepath.Dir(page), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(page, []byte("<html><body class='x'><p>{{taskName}}</p></body></html>"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	n := destinationtest.NoticeOf(destinationtest.Degraded(messages.ReloadTaskFailed), "email/x", "anna@example.com")
-	l, from := s.letter(n)
-	if from != page || logs.Len() > 0 {
-		t.Errorf("want %s without a warning, got %s", page, from)
-	}
-	head, _, _ := strings.Cut(l.html, "<p>Reload of Sales</p>")
-	if !strings.HasPrefix(head, "<html><body class='x'>\n<p style") || !strings.Contains(head, "Details are missing") {
-		t.Errorf("want the note at the top of the page, got %s", l.html)
-	}
-}
-
-func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
-	s, logs := newTestSender(t, messages.ReloadTaskFailed, func(e *Event, _ *destination.Deps) {
-		e.BodyFileDirectory, e.HTMLTemplateFile = "pages", "nowhere"
-	})
-	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "anna@example.com")
-	for range 2 {
-		l, from := s.letter(n)
-		if !strings.Contains(l.html, "<h1") || !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") {
-			t.Errorf("want the built-in page, got %s: %.200s", from, l.html)
-		}
-	}
-	if logs.Len() != 1 {
-		t.Errorf("want one warning for two mails, got %d", logs.Len())
-	}
-	s.builtin = func(messages.AlertKind) string { return "nothing" }
-	l, _ := s.letter(n)
-	if !strings.HasPrefix(l.html, "<pre>Reload task failed") {
-		t.Errorf("want plain text, got %.200s", l.html)
-	}
-}
-
-func TestInstances_needWhatTheirPagesShow(t *testing.T) {
-	built, err := Definition().Build(destinationtest.Decoder(config("127.0.0.1:25"), schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(built) != 7 {
-		t.Fatalf("want 7 instances, got %d", len(built))
-	}
-	for _, b := range built {
-		reload := strings.HasPrefix(string(b.Instance.Kinds[0]), "reload_")
-		n := b.Instance.Needs
-		if !n.Task || !n.Execution || n.App != reload || n.Owner != reload || n.ScriptLog() != reload {
-			t.Errorf("%s needs %+v", b.Instance.Name, n)
-		}
-		if b.Instance.Window != 10*time.Minute {
-			t.Errorf("%s has a window of %s", b.Instance.Name, b.Instance.Window)
-		}
-	}
 }
