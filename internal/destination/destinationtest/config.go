@@ -165,6 +165,7 @@ var programRows = []schemaRow{
 	{Key: "routes[].match", Extra: true, Type: "section"},
 	{Key: "routes[].continue", Default: false},
 	{Key: "serviceMonitor", Extra: true, Type: "section"},
+	{Key: "qlikSenseLicense.serverLicenseMonitor", Extra: true, Type: "section"},
 	{Key: "qlikSenseCloud", Extra: true, Type: "section"},
 }
 

@@ -150,12 +150,12 @@ func cloudMessage(event string, a messages.Alert) message {
 		{name: "reloadId", value: c.ReloadID},
 		{name: "reloadTrigger", value: c.Trigger},
 		{name: "status", value: c.Status},
-		{name: "executionStatus", value: c.ExecutionStatus},
+		{name: "executionStatusText", value: c.ExecutionStatus},
 		{name: "errorCode", value: c.ErrorCode},
 		{name: "errorMessage", value: c.ErrorMessage},
 		{name: "logMessage", value: c.LogMessage},
-		{name: "startTime", value: a.Execution.Start},
-		{name: "stopTime", value: a.Execution.Stop},
+		{name: "executionStartTime", value: a.Execution.Start},
+		{name: "executionStopTime", value: a.Execution.Stop},
 		{name: "eventTime", value: c.EventTime},
 	}...)
 }
