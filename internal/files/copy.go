@@ -1,0 +1,242 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// CopyRequest asks for a copy of a file or a directory.
+type CopyRequest struct {
+	From, To string
+	// Overwrite replaces files that exist. Without it they are kept, and that is
+	// no error.
+	Overwrite bool
+	// PreserveTimestamp keeps the times of access and change.
+	PreserveTimestamp bool
+	// Progress is told what has been done, from the calling goroutine; nil is fine.
+	Progress func(Progress)
+}
+
+// Progress is how far a copy has come. Files that are kept are only in the totals.
+type Progress struct {
+	Files, OfFiles int
+	Bytes, OfBytes int64
+}
+
+// Result is what was done.
+type Result struct {
+	// From and To are the paths in their one spelling.
+	From, To string
+	// Files is how many were copied; 0 for a rename.
+	Files int
+	Bytes int64
+	// Kept is how many files existed and stayed as they were.
+	Kept int
+}
+
+// Copy copies a file, or a directory with all in it into what is there already.
+// Missing directories above the destination are created. Permissions are kept,
+// but for set-user-ID and the like. A link is copied as a link, and only one that
+// does not lead out of the approved directories. When a copy of a directory ends
+// early, the files that it finished stay.
+func (a *Approved) Copy(ctx context.Context, r CopyRequest) (Result, error) {
+	result, err := a.copyBetween(ctx, r)
+	return result, explain("copy", r.From, err)
+}
+
+func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, error) {
+	e, err := a.open(a.copy, r.From, r.To)
+	if err != nil {
+		return Result{}, err
+	}
+	defer e.close()
+	found, err := survey(ctx, e.from.spot, e.to)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := e.to.makeParents(); err != nil {
+		return Result{}, err
+	}
+	c := copier{keepTimes: r.PreserveTimestamp, overwrite: r.Overwrite, report: r.Progress}
+	c.progress.OfFiles, c.progress.OfBytes = found.files, found.bytes
+	if err := c.entry(ctx, e.from.spot, e.to.spot, 0); err != nil {
+		return Result{}, err
+	}
+	return Result{From: e.from.at, To: e.to.at, Files: c.progress.Files, Bytes: c.progress.Bytes, Kept: c.kept}, nil
+}
+
+// ends are the two operands of a copy or move.
+type ends struct {
+	from, to *operand
+	// source and target are what is there; target is nil for nothing.
+	source, target fs.FileInfo
+}
+
+// open finds the pair that covers two paths, and only then looks at the disk.
+func (a *Approved) open(pairs []pair, rawFrom, rawTo string) (*ends, error) {
+	from, problem := parse(rawFrom, a.system)
+	if problem != nil {
+		return nil, problem
+	}
+	to, problem := parse(rawTo, a.system)
+	if problem != nil {
+		return nil, problem
+	}
+	approved, err := covering(pairs, from, to)
+	if err != nil {
+		return nil, err
+	}
+	e := &ends{}
+	if e.from, e.source, err = openSource(approved.from, from); err != nil {
+		return nil, err
+	}
+	if e.to, e.target, err = openTarget(approved.to, to); err != nil {
+		e.from.close()
+		return nil, err
+	}
+	if e.target != nil && os.SameFile(e.source, e.target) {
+		e.close()
+		return nil, refuse(Failed, e.to.at, "is the source itself", "choose another destination")
+	}
+	return e, nil
+}
+
+func (e *ends) close() {
+	e.from.close()
+	e.to.close()
+}
+
+// copier makes one copy.
+type copier struct {
+	overwrite, keepTimes bool
+	report               func(Progress)
+	progress             Progress
+	kept                 int
+	buffer               []byte
+}
+
+func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	info, err := from.dir.Lstat(from.name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.Mode().IsRegular():
+		return c.file(ctx, from, to, info)
+	case info.IsDir():
+		return c.directory(ctx, from, to, info, depth)
+	case isLink(info):
+		return c.link(from, to, info)
+	}
+	return changed(from) // the survey refused everything else
+}
+
+func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo, depth int) error {
+	if depth == maxDepth {
+		return tooDeep(from)
+	}
+	source, err := openDir(from, info)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, created, err := makeDir(to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	accessed := accessTime(source, ".", info)
+	names, err := list(source)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := c.entry(ctx, from.below(source, name), to.below(target, name), depth+1); err != nil {
+			return err
+		}
+	}
+	if !created {
+		return nil
+	}
+	return c.finishDir(target, info, accessed)
+}
+
+// makeDir opens a directory, and creates it for this process alone when it is missing.
+func makeDir(at spot) (dir *os.Root, created bool, err error) {
+	err = at.dir.Mkdir(at.name, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, false, err
+	}
+	created = err == nil
+	info, err := at.dir.Lstat(at.name)
+	if err != nil {
+		return nil, false, err
+	}
+	if !info.IsDir() {
+		return nil, false, mismatch(at)
+	}
+	dir, err = openDir(at, info)
+	return dir, created, err
+}
+
+// finishDir gives a directory that was created what its source has.
+func (c *copier) finishDir(dir *os.Root, info fs.FileInfo, accessed time.Time) error {
+	handle, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	if err := handle.Chmod(info.Mode().Perm()); err != nil {
+		return err
+	}
+	if c.keepTimes {
+		return dir.Chtimes(".", accessed, info.ModTime())
+	}
+	return nil
+}
+
+func (c *copier) link(from, to spot, info fs.FileInfo) error {
+	if write, err := c.mayWrite(info, to); !write {
+		return err
+	}
+	target, err := from.dir.Readlink(from.name)
+	if err != nil {
+		return err
+	}
+	temporary := temporaryName()
+	defer func() { _ = to.dir.Remove(temporary) }()
+	if err := to.dir.Symlink(target, temporary); err != nil {
+		return err
+	}
+	_, err = c.publish(to, temporary)
+	return err
+}
+
+// mayWrite reports whether a file or link may be put at a spot.
+func (c *copier) mayWrite(info fs.FileInfo, to spot) (bool, error) {
+	there, err := to.dir.Lstat(to.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, err
+	case os.SameFile(info, there):
+		return false, refuse(Failed, to.at, "is the source itself", "choose another destination")
+	case !there.Mode().IsRegular() && !isLink(there):
+		return false, mismatch(to)
+	case !c.overwrite:
+		c.kept++
+		return false, nil
+	}
+	return true, nil
+}
+
+func mismatch(at spot) error {
+	return refuse(Failed, at.at, "exists and is of another type than its source", "remove it, or choose another destination")
+}

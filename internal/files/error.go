@@ -1,0 +1,127 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// Kind says why an operation was not done.
+type Kind int
+
+// The kinds of errors.
+const (
+	// Failed is a disk that did not do it, or operands that do not fit each other.
+	Failed Kind = iota
+	// NotApproved is a path that is not approved, whether it exists or not.
+	NotApproved
+	// NotFound is a file to copy, move or delete that does not exist.
+	NotFound
+	// Exists is a destination that is there already and may not be overwritten.
+	Exists
+	// Invalid is a request that no file could satisfy.
+	Invalid
+)
+
+func (k Kind) String() string {
+	switch k {
+	case NotApproved:
+		return "not approved"
+	case NotFound:
+		return "not found"
+	case Exists:
+		return "exists"
+	case Invalid:
+		return "invalid"
+	default:
+		return "failed"
+	}
+}
+
+// Error is why an operation was not done. It names nothing but what the caller
+// sent and what lies in approved directories.
+type Error struct {
+	Kind Kind
+	// Op is what was asked for, as "copy" or "create directory".
+	Op string
+	// Path is the operand that it is about.
+	Path string
+	// What is wrong with it, and how to Mend it.
+	What, Mend string
+	// Err is the cause, if there is one.
+	Err error
+}
+
+func (e *Error) Error() string {
+	text := quoted(e.Path) + " " + e.What
+	if e.Op != "" {
+		text = e.Op + ": " + text
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text + "; " + e.Mend
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func refuse(kind Kind, path, what, mend string) *Error {
+	return &Error{Kind: kind, Path: path, What: what, Mend: mend}
+}
+
+func invalid(path, what, mend string) *Error { return refuse(Invalid, path, what, mend) }
+
+// explain turns whatever stopped op into an Error. Where nothing better is known
+// it is about subject.
+func explain(op, subject string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if known, ok := errors.AsType[*Error](err); ok {
+		known.Op = op
+		return known
+	}
+	failed := &Error{Kind: Failed, Op: op, Path: subject, What: "was not done", Mend: "see the cause", Err: err}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		failed.Mend = "send it again, with more time"
+	case errors.Is(err, fs.ErrPermission):
+		failed.Mend = "give the user that the service runs as the right to do it"
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		failed.Kind, failed.Mend = Invalid, "shorten the path"
+	case errors.Is(err, syscall.ENOSPC):
+		failed.Mend = "make room on the disk"
+	}
+	return failed
+}
+
+// confined replaces what root says about a path that leads out of it. The os
+// package does not export that error, so root is made to say it again.
+func confined(root *os.Root, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	_, outside := root.Lstat("..")
+	if sample, ok := errors.AsType[*fs.PathError](outside); ok && errors.Is(err, sample.Err) {
+		return refuse(NotApproved, path, "goes through a link that leads out of the approved directory", "use a path without that link")
+	}
+	return err
+}
+
+// missing reports whether err says that nothing is there.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// quoted shows a path that somebody sent, in one line of bounded length.
+func quoted(path string) string {
+	const most = 300
+	if len(path) > most {
+		return fmt.Sprintf("%q... (%d bytes)", path[:most], len(path))
+	}
+	return strconv.Quote(path)
+}

@@ -1,0 +1,116 @@
+// Package files owns what callers of the API may do with files: copy, move and
+// delete them and create directories, inside the directories that the operator
+// approved and nowhere else.
+//
+// It guarantees that nothing outside these directories is read, written or
+// revealed: whether a path is approved is decided from its text before the disk
+// is asked anything, and every step on the disk is taken through an os.Root, so
+// that neither a symbolic link nor one that is swapped in meanwhile leads out. A
+// file appears under its name whole and verified or not at all: it is written
+// under a temporary name beside it (".butler-*.tmp", which only a killed process
+// leaves behind), read back, compared and then renamed. A destination is replaced
+// by name, never written through, so that a hard link to it keeps its contents.
+// Calls may run at the same time. A call blocks as long as the disk does, and
+// ends early with its context wherever bytes or entries are counted.
+//
+// It must never follow a link out of an approved directory, remove the approved
+// directory that it works in, open anything but regular files and directories, or tell whether
+// something outside exists.
+package files
+
+import (
+	"runtime"
+	"slices"
+)
+
+// Options are the directories that are approved. Paths are absolute, in the
+// spelling of the system; the zero value approves nothing.
+type Options struct {
+	// Copy and Move are the pairs that copying and moving may go between.
+	Copy, Move []Pair
+	// Delete are the directories in which files may be deleted.
+	Delete []string
+	// QVD is the directory below which CreateDirQVD works; "" for none.
+	QVD string
+}
+
+// Pair approves of operations from one directory tree to another.
+type Pair struct {
+	From, To string
+}
+
+// Approved are the approved directories, and what may be done in them.
+type Approved struct {
+	system     system
+	copy, move []pair
+	delete     []location
+	// qvd is at most one directory.
+	qvd []location
+	// create is every directory that is named anywhere.
+	create   []location
+	warnings []string
+	// rename is the system's.
+	rename func(from, to *operand, how existing) error
+}
+
+type pair struct{ from, to location }
+
+// New takes the directories as they are configured. An entry that cannot be used
+// approves nothing, and Warnings tells of it.
+func New(o Options) *Approved { return newOn(host(), o) }
+
+func newOn(system system, o Options) *Approved {
+	a := &Approved{system: system, rename: rename}
+	a.copy = a.pairs("fileCopyApprovedDirectories", o.Copy)
+	a.move = a.pairs("fileMoveApprovedDirectories", o.Move)
+	for _, directory := range o.Delete {
+		if at, ok := a.directory("fileDeleteApprovedDirectories", directory); ok {
+			a.delete = append(a.delete, at)
+		}
+	}
+	if o.QVD != "" {
+		if at, ok := a.directory("configDirectories.qvdPath", o.QVD); ok {
+			a.qvd = []location{at}
+		}
+	}
+	for _, p := range slices.Concat(a.copy, a.move) {
+		a.create = append(a.create, p.from, p.to)
+	}
+	a.create = slices.Concat(a.create, a.delete, a.qvd)
+	return a
+}
+
+// Warnings tells what in the configuration approves of nothing, or of everything.
+func (a *Approved) Warnings() []string { return slices.Clone(a.warnings) }
+
+func (a *Approved) pairs(key string, configured []Pair) []pair {
+	var pairs []pair
+	for _, c := range configured {
+		from, fromOK := a.directory(key+"[].fromDirectory", c.From)
+		to, toOK := a.directory(key+"[].toDirectory", c.To)
+		if fromOK && toOK {
+			pairs = append(pairs, pair{from, to})
+		}
+	}
+	return pairs
+}
+
+func (a *Approved) directory(key, configured string) (location, bool) {
+	at, err := parse(configured, a.system)
+	if err != nil {
+		a.warnings = append(a.warnings, key+": "+quoted(configured)+" "+err.What+" and approves nothing: "+err.Mend)
+		return location{}, false
+	}
+	if len(at.names) == 0 {
+		a.warnings = append(a.warnings, key+": "+quoted(configured)+" approves of every file there: name the directories that are needed")
+	}
+	return at, true
+}
+
+// host returns whose rules hold where the process runs.
+func host() system {
+	if runtime.GOOS == "windows" {
+		return windows
+	}
+	return posix
+}

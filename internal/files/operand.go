@@ -1,0 +1,197 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// spot is a name in a directory that is held open, so that it stays there
+// whatever happens to the path that led to it.
+type spot struct {
+	dir  *os.Root
+	name string
+	// rel is the path below the approved directory.
+	rel string
+	// at is where it is, as the caller is told.
+	at string
+}
+
+// below is a spot in dir, which is the open directory s.
+func (s spot) below(dir *os.Root, name string) spot {
+	return spot{dir, name, path.Join(s.rel, name), s.at + "/" + name}
+}
+
+// operand is a spot, and the approved directory that it lies in.
+type operand struct {
+	spot
+	root *os.Root
+}
+
+func (o *operand) close() {
+	o.root.Close()
+	if o.dir != nil {
+		o.dir.Close()
+	}
+}
+
+// sibling is another name in the directory of o.
+func (o *operand) sibling(name string) *operand {
+	return &operand{spot{o.dir, name, path.Join(path.Dir(o.rel), name), strings.TrimSuffix(o.at, o.name) + name}, o.root}
+}
+
+// covering returns the first pair that covers both paths. An approved directory
+// itself is never an operand.
+func covering(pairs []pair, from, to location) (pair, error) {
+	for _, p := range pairs {
+		if _, ok := inside(from, p.from); !ok {
+			continue
+		}
+		if _, ok := inside(to, p.to); ok {
+			return p, nil
+		}
+	}
+	return pair{}, refuse(NotApproved, from.String(), "and "+quoted(to.String())+" are not covered by one pair of approved directories",
+		"have an administrator add such a pair to the configuration, or use paths below a configured pair")
+}
+
+// inside returns the path of at below directory, which it must not be itself.
+func inside(at, directory location) (rel string, ok bool) {
+	rel, ok = at.under(directory)
+	return rel, ok && rel != "."
+}
+
+// openRoot opens an approved directory. The "/." makes sure that it is one: the
+// opening of a FIFO would wait for somebody to write to it.
+func openRoot(directory location) (*os.Root, error) {
+	root, err := os.OpenRoot(directory.native() + "/.")
+	if missing(err) {
+		return nil, &Error{Kind: Failed, Path: directory.String(), What: "is approved and does not exist", Mend: "create it", Err: err}
+	}
+	return root, err
+}
+
+// openSource opens where something existing is and looks at it. As helper scripts
+// write "%23" for "#", such a name is tried both ways.
+func openSource(approved, at location) (*operand, fs.FileInfo, error) {
+	root, err := openRoot(approved)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := &operand{root: root}
+	rel, _ := inside(at, approved)
+	info, err := o.find(approved, rel)
+	if plain := strings.ReplaceAll(rel, "%23", "#"); missing(err) && plain != rel {
+		info, err = o.find(approved, plain)
+	}
+	if missing(err) {
+		err = refuse(NotFound, at.String(), "does not exist", "check the name; upper and lower case may matter")
+	}
+	if err != nil {
+		o.close()
+		return nil, nil, err
+	}
+	return o, info, nil
+}
+
+func (o *operand) find(approved location, rel string) (fs.FileInfo, error) {
+	at := join(approved, rel)
+	dir, err := o.root.OpenRoot(path.Dir(rel) + "/.")
+	if err != nil {
+		return nil, confined(o.root, at, err)
+	}
+	info, err := dir.Lstat(path.Base(rel))
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	o.spot = spot{dir, path.Base(rel), rel, at}
+	return info, nil
+}
+
+// openTarget opens the approved directory of a destination and looks at what is
+// there already, which may be nothing. It creates nothing.
+func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
+	root, err := openRoot(approved)
+	if err != nil {
+		return nil, nil, err
+	}
+	rel, _ := inside(at, approved)
+	o := &operand{spot: spot{name: path.Base(rel), rel: rel, at: join(approved, rel)}, root: root}
+	info, err := root.Lstat(rel)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.close()
+		return nil, nil, confined(root, o.at, err)
+	}
+	return o, info, nil
+}
+
+// makeParents creates the missing directories above a destination and opens it.
+func (o *operand) makeParents() error {
+	parent := path.Dir(o.rel)
+	if err := o.root.MkdirAll(parent, 0o777); err != nil {
+		return confined(o.root, o.at, err)
+	}
+	dir, err := o.root.OpenRoot(parent + "/.")
+	o.dir = dir
+	return confined(o.root, o.at, err)
+}
+
+// nearest returns the deepest directory on the way to a destination that exists.
+func (o *operand) nearest() (fs.FileInfo, error) {
+	for rel := o.rel; ; rel = path.Dir(rel) {
+		info, err := o.root.Stat(rel)
+		if err == nil || !missing(err) || rel == "." {
+			return info, confined(o.root, o.at, err)
+		}
+	}
+}
+
+// join is the path of rel below an approved directory, as the caller is told.
+func join(approved location, rel string) string {
+	return strings.TrimSuffix(approved.String(), "/") + "/" + rel
+}
+
+// changed refuses what was swapped between two looks at it.
+func changed(at spot) error {
+	return refuse(Failed, at.at, "was replaced while it was worked on", "send it again when nobody else changes it")
+}
+
+// openDir opens the directory that info was found to be.
+func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
+	dir, err := at.dir.OpenRoot(at.name + "/.")
+	if err != nil {
+		return nil, confined(at.dir, at.at, err)
+	}
+	if now, err := dir.Stat("."); err != nil || !os.SameFile(info, now) {
+		dir.Close()
+		return nil, changed(at)
+	}
+	return dir, nil
+}
+
+// openFile opens the regular file that info was found to be, without waiting for
+// whatever may have taken its place.
+func openFile(at spot, info fs.FileInfo) (*os.File, error) {
+	file, err := at.dir.OpenFile(at.name, os.O_RDONLY|nonBlocking, 0)
+	if err != nil {
+		return nil, confined(at.dir, at.at, err)
+	}
+	if now, err := file.Stat(); err != nil || !now.Mode().IsRegular() || !os.SameFile(info, now) {
+		file.Close()
+		return nil, changed(at)
+	}
+	return file, nil
+}
+
+// list returns the names in an open directory.
+func list(dir *os.Root) ([]string, error) {
+	handle, err := dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	return handle.Readdirnames(-1)
+}

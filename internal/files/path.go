@@ -1,0 +1,195 @@
+package files
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// system is whose rules for paths hold.
+type system int
+
+const (
+	posix system = iota
+	windows
+)
+
+// The longest path, in bytes, and the longest name in it.
+const (
+	maxPath = 4096
+	maxName = 255
+)
+
+// location is an absolute path in its one spelling: slashes only, none doubled,
+// and no "." or ".." left.
+type location struct {
+	system system
+	// volume is "", "C:" or "//server/share".
+	volume string
+	names  []string
+}
+
+func (l location) String() string { return l.volume + "/" + strings.Join(l.names, "/") }
+
+// native is the path as the system wants it.
+func (l location) native() string { return filepath.FromSlash(l.String()) }
+
+// under returns what of l lies below directory; "." for directory itself.
+func (l location) under(directory location) (rel string, ok bool) {
+	count := len(directory.names)
+	if len(l.names) < count || !l.same(l.volume, directory.volume) || !slices.EqualFunc(l.names[:count], directory.names, l.same) {
+		return "", false
+	}
+	return path.Join(append([]string{"."}, l.names[count:]...)...), true
+}
+
+func (l location) same(a, b string) bool {
+	if l.system == windows {
+		return strings.EqualFold(a, b)
+	}
+	return a == b
+}
+
+// parse reads an absolute path that somebody wrote. It resolves "." and ".." in
+// the text alone, as nothing may be looked up before the path is approved, and
+// takes everything else literally: "%2e%2e" is a name.
+func parse(raw string, on system) (location, *Error) {
+	if err := checkText(raw); err != nil {
+		return location{}, err
+	}
+	text := strings.ReplaceAll(raw, `\`, "/")
+	volume, rest, err := splitVolume(raw, text, on)
+	if err != nil {
+		return location{}, err
+	}
+	names, _ := clean(rest)
+	if err := checkNames(raw, names, on); err != nil {
+		return location{}, err
+	}
+	return location{system: on, volume: volume, names: names}, nil
+}
+
+// below reads a path that somebody wrote and that starts at directory.
+func below(directory location, raw string) (location, *Error) {
+	if raw == "" {
+		return directory, nil
+	}
+	if err := checkText(raw); err != nil {
+		return location{}, err
+	}
+	text := strings.ReplaceAll(raw, `\`, "/")
+	if isUNC(text) {
+		return location{}, invalid(raw, "names a network share", "send a path below the directory")
+	}
+	names, escaped := clean(text)
+	if escaped {
+		return location{}, refuse(NotApproved, raw, "leads out of the directory that it starts at", "leave out the .. in it")
+	}
+	if err := checkNames(raw, names, directory.system); err != nil {
+		return location{}, err
+	}
+	directory.names = slices.Concat(directory.names, names)
+	return directory, nil
+}
+
+func checkText(raw string) *Error {
+	switch {
+	case raw == "":
+		return invalid(raw, "is empty", "send a path")
+	case len(raw) > maxPath:
+		return invalid(raw, "is longer than 4096 bytes", "shorten it")
+	case strings.ContainsRune(raw, 0):
+		return invalid(raw, "has a NUL character in it", "take it out")
+	}
+	return nil
+}
+
+// splitVolume cuts off what an absolute path starts with.
+func splitVolume(raw, text string, on system) (volume, rest string, err *Error) {
+	switch {
+	case isUNC(text) && on != windows:
+		return "", "", invalid(raw, "is a UNC path, which only Windows knows", "send the path where the share is mounted")
+	case isUNC(text):
+		parts := strings.FieldsFunc(text, func(r rune) bool { return r == '/' })
+		if slices.ContainsFunc(parts[:2], badOnWindows) {
+			return "", "", invalid(raw, "names no server and share", `send \\server\share\... or a path with a drive`)
+		}
+		return "//" + parts[0] + "/" + parts[1], strings.Join(parts[2:], "/"), nil
+	case on != windows && text[0] == '/':
+		return "", text, nil
+	case on == windows && len(text) > 2 && isLetter(text[0]) && text[1:3] == ":/":
+		return text[:2], text[2:], nil
+	}
+	return "", "", invalid(raw, "is not an absolute path", "send the whole path, from the root or drive on")
+}
+
+// isUNC reports whether text starts with two or more slashes and two names.
+func isUNC(text string) bool {
+	if !strings.HasPrefix(text, "//") {
+		return false
+	}
+	server, share, _ := strings.Cut(strings.TrimLeft(text, "/"), "/")
+	return server != "" && strings.TrimLeft(share, "/") != ""
+}
+
+// clean splits text into names and resolves "." and "..". It reports whether a
+// ".." led above the start, where it then stays.
+func clean(text string) (names []string, escaped bool) {
+	for name := range strings.SplitSeq(text, "/") {
+		switch {
+		case name == "" || name == ".":
+		case name != "..":
+			names = append(names, name)
+		case len(names) > 0:
+			names = names[:len(names)-1]
+		default:
+			escaped = true
+		}
+	}
+	return names, escaped
+}
+
+func checkNames(raw string, names []string, on system) *Error {
+	for _, name := range names {
+		if nameLength(name, on) > maxName {
+			return invalid(raw, "has a name in it that is longer than 255 characters", "shorten it")
+		}
+		if on == windows && badOnWindows(name) {
+			return invalid(raw, "has the name "+quoted(name)+" in it, which Windows keeps for itself", "use another name")
+		}
+	}
+	return nil
+}
+
+// nameLength counts as file systems do: bytes, and UTF-16 on Windows.
+func nameLength(name string, on system) int {
+	if on == windows {
+		return len(utf16.Encode([]rune(name)))
+	}
+	return len(name)
+}
+
+// badOnWindows tells names that mean something else than a file: devices, other
+// streams of a file, patterns, and those that Windows shortens to another name.
+func badOnWindows(name string) bool {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || strings.ContainsRune(`<>:"|?*`, r) }) {
+		return true
+	}
+	if strings.TrimRight(name, ". ") != name {
+		return true
+	}
+	stem, _, _ := strings.Cut(name, ".")
+	stem = strings.ToUpper(strings.TrimRight(stem, " "))
+	switch stem {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	port, serial := strings.CutPrefix(stem, "COM")
+	port, parallel := strings.CutPrefix(port, "LPT")
+	return serial != parallel && utf8.RuneCountInString(port) == 1 && strings.ContainsAny(port, "0123456789¹²³")
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package files
+
+// renameNew renames to a name that nothing has.
+func renameNew(oldDir int, oldName string, newDir int, newName string) error {
+	return renameUnlessThere(oldDir, oldName, newDir, newName)
+}

@@ -1,0 +1,126 @@
+package files
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// maxDepth bounds how deep a tree may be; each level holds a directory open.
+const maxDepth = 200
+
+// walk visits what is at a spot and, in order, all below it. It follows no links.
+func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	info, err := at.dir.Lstat(at.name)
+	if err != nil {
+		return err
+	}
+	if err := visit(at, info); err != nil || !info.IsDir() {
+		return err
+	}
+	if depth == maxDepth {
+		return tooDeep(at)
+	}
+	dir, err := openDir(at, info)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := list(dir)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := walk(ctx, at.below(dir, name), depth+1, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isLink(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSymlink }
+
+func tooDeep(at spot) error {
+	return refuse(Failed, at.at, "is too deep a tree", fmt.Sprintf("work on parts that are at most %d directories deep", maxDepth))
+}
+
+// contents is what a file or tree holds, as far as its directories tell. Equal
+// contents were not changed in between.
+type contents struct {
+	files int
+	bytes int64
+	sum   [sha256.Size]byte
+}
+
+// surveyor looks through a source before anything is done to it.
+type surveyor struct {
+	top string
+	// target is where the source goes, below the approved directory.
+	target string
+	// nearest is the deepest directory above and at the target that exists.
+	nearest fs.FileInfo
+	found   contents
+	hash    hash.Hash
+}
+
+// survey refuses what cannot be copied or moved to target, and tells what is there.
+func survey(ctx context.Context, from spot, target *operand) (contents, error) {
+	nearest, err := target.nearest()
+	if err != nil {
+		return contents{}, err
+	}
+	s := &surveyor{top: from.rel, target: target.rel, nearest: nearest, hash: sha256.New()}
+	if err := walk(ctx, from, 0, s.visit); err != nil {
+		return contents{}, err
+	}
+	s.hash.Sum(s.found.sum[:0])
+	return s.found, nil
+}
+
+func (s *surveyor) visit(at spot, info fs.FileInfo) error {
+	var size int64
+	switch {
+	case info.Mode().IsRegular():
+		size = info.Size()
+		s.found.files++
+		s.found.bytes += size
+	case info.IsDir():
+		if os.SameFile(info, s.nearest) {
+			return refuse(Failed, at.at, "holds the destination", "a directory cannot go into itself: choose a destination outside of it")
+		}
+	case isLink(info):
+		if err := s.link(at); err != nil {
+			return err
+		}
+	default:
+		return invalid(at.at, "is neither a file nor a directory", "leave out devices, pipes and sockets")
+	}
+	fmt.Fprintf(s.hash, "%q %v %d %d\n", at.rel, info.Mode(), size, info.ModTime().UnixNano())
+	return nil
+}
+
+// link refuses a link that leads out of where it is or of where it goes. It is
+// the text that counts: what a link leads to is not looked at.
+func (s *surveyor) link(at spot) error {
+	to, err := at.dir.Readlink(at.name)
+	if err != nil {
+		return err
+	}
+	moved := path.Join(s.target, at.rel[len(s.top):])
+	for _, rel := range []string{at.rel, moved} {
+		if filepath.IsAbs(to) || !filepath.IsLocal(path.Join(path.Dir(rel), filepath.ToSlash(to))) {
+			return refuse(NotApproved, at.at, "is a link that leads out of the approved directory", "remove the link, or name the file that it leads to")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package files
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+const bufferSize = 256 << 10
+
+// temporaryName is where something is made before it gets its name.
+func temporaryName() string { return ".butler-" + strings.ToLower(rand.Text()) + ".tmp" }
+
+// file copies one file: under a temporary name first, so that it appears whole
+// and never changes what another name leads to.
+func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) error {
+	if write, err := c.mayWrite(info, to); !write {
+		return err
+	}
+	source, err := openFile(from, info)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	accessed := accessTime(from.dir, from.name, info)
+	temporary := temporaryName()
+	defer func() { _ = to.dir.Remove(temporary) }()
+	target, err := to.dir.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.fill(ctx, target, source, to), target.Chmod(info.Mode().Perm()), target.Close()); err != nil {
+		return err
+	}
+	if c.keepTimes {
+		if err := to.dir.Chtimes(temporary, accessed, info.ModTime()); err != nil {
+			return err
+		}
+	}
+	published, err := c.publish(to, temporary)
+	if published {
+		c.progress.Files++
+		c.tell()
+	}
+	return err
+}
+
+// fill writes everything of source to target, and verifies that it is there.
+func (c *copier) fill(ctx context.Context, target, source *os.File, to spot) error {
+	read := sha256.New()
+	counted := counter{ctx: ctx.Err, from: io.TeeReader(source, read), add: func(n int) {
+		c.progress.Bytes += int64(n)
+		c.tell()
+	}}
+	if err := c.stream(target, counted); err != nil {
+		return err
+	}
+	if err := target.Sync(); err != nil {
+		return err
+	}
+	if _, err := target.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	written := sha256.New()
+	if err := c.stream(written, counter{ctx: ctx.Err, from: target, add: func(int) {}}); err != nil {
+		return err
+	}
+	if !bytes.Equal(read.Sum(nil), written.Sum(nil)) {
+		return refuse(Failed, to.at, "does not hold what was written to it", "check the disk, and send it again")
+	}
+	return nil
+}
+
+func (c *copier) stream(to io.Writer, from io.Reader) error {
+	if c.buffer == nil {
+		c.buffer = make([]byte, bufferSize)
+	}
+	_, err := io.CopyBuffer(struct{ io.Writer }{to}, from, c.buffer)
+	return err
+}
+
+// counter reads until its context ends, and counts.
+type counter struct {
+	ctx  func() error
+	from io.Reader
+	add  func(int)
+}
+
+func (c counter) Read(p []byte) (int, error) {
+	if err := c.ctx(); err != nil {
+		return 0, err
+	}
+	n, err := c.from.Read(p)
+	c.add(n)
+	return n, err
+}
+
+// publish gives what is complete its name. What appeared there meanwhile is kept,
+// unless it may be overwritten.
+func (c *copier) publish(to spot, temporary string) (published bool, err error) {
+	if !c.overwrite {
+		if err := to.dir.Link(temporary, to.name); err == nil {
+			return true, nil // the caller removes the temporary name
+		}
+		if _, err := to.dir.Lstat(to.name); err == nil {
+			c.kept++
+			return false, nil
+		}
+		// Neither linked nor there: the file system knows no hard links.
+	}
+	err = to.dir.Rename(temporary, to.name)
+	return err == nil, err
+}
+
+func (c *copier) tell() {
+	if c.report != nil {
+		c.report(c.progress)
+	}
+}
