@@ -245,7 +245,7 @@ func wantHarmless(t *testing.T, page string) []string {
 func TestPages_keepTheirStructureForAnyText(t *testing.T) {
 	// One kind for each layout.
 	for _, kind := range []messages.AlertKind{
-		messages.ReloadTaskFailed, messages.DistributeTaskSucceeded, messages.PreloadTaskFailed, messages.UserSyncTaskFailed,
+		messages.ReloadTaskFailed, messages.DistributeTaskSucceeded, messages.PreloadTaskFailed,
 		messages.ServiceStopped, messages.LicenseExpiring, messages.CloudReloadFailed,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
