@@ -7,3 +7,6 @@ func Gatherer(a *App) prometheus.Gatherer { return a.reg }
 
 // Unaided is unaided, for the tests.
 var Unaided = unaided
+
+// Deliver is deliver, for the tests.
+var Deliver = deliver

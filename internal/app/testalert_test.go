@@ -1,0 +1,79 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/app"
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// gated is a route whose mails about reloads are only for tasks that the sample is none of.
+const gated = `Butler:
+  emailNotification:
+    enable: true
+    smtp: {host: mail.example.com}
+  routes:
+    - name: all
+      email:
+        - fromAddress: butler@example.com
+          recipients: [anna@example.com]
+          alertEnableByCustomProperty: {enable: true, customPropertyName: Nightly, enabledValue: "Yes"}
+`
+
+func TestTestAlerts_oneEventThatTellsSomebodyIsEnough(t *testing.T) {
+	cfg, err := inspect(t, gated, app.Inspection{}, false)
+	must(t, err)
+	for name, row := range map[string]struct {
+		kinds []messages.AlertKind
+		want  []string
+	}{
+		"any":          {nil, []string{"windows_service_stopped would be sent"}},
+		"one":          {[]messages.AlertKind{messages.ServiceStopped}, []string{"windows_service_stopped would be sent"}},
+		"one for none": {[]messages.AlertKind{messages.ReloadTaskFailed}, []string{"reload_task_failed nobody told"}},
+		"several": {
+			[]messages.AlertKind{messages.ReloadTaskFailed, messages.LicenseExpiring, messages.ServiceStopped},
+			[]string{"server_license_expiring would be sent", "windows_service_stopped would be sent", "reload_task_failed nobody told"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := app.TestAlerts(t.Context(), cfg, app.TestOptions{Run: "run", Kinds: row.kinds, DryRun: true})
+			must(t, err)
+			var got []string
+			for _, a := range report.Attempts {
+				got = append(got, fmt.Sprintf("%s %s", a.Alert, a.Result))
+			}
+			if diff := cmp.Diff(row.want, got); diff != "" {
+				t.Errorf("attempts differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// crashing is a destination with a bug.
+type crashing struct{}
+
+func (crashing) Deliver(context.Context, messages.Notice) (destination.Receipt, error) {
+	panic("a bug")
+}
+
+func TestDeliver_takesACrashForAFailure(t *testing.T) {
+	_, err := app.Deliver(t.Context(), crashing{}, messages.Notice{})
+	if err == nil || !strings.Contains(err.Error(), "a bug") {
+		t.Errorf("want an error that tells of the bug, got %v", err)
+	}
+}
+
+func TestDeliver_triesNothingWhenTheTimeIsUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := app.Deliver(ctx, crashing{}, messages.Notice{})
+	if err == nil || !strings.Contains(err.Error(), "not tried") {
+		t.Errorf("want it not to be tried, got %v", err)
+	}
+}
