@@ -23,6 +23,10 @@ func MonitoredKinds() []AlertKind {
 	return []AlertKind{ServiceStopped, ServiceStarted, ServiceStatus, LicenseStatus, LicenseExpiring, CloudReloadFailed}
 }
 
+// Reading reports whether k tells a state at regular times, rather than something
+// that has happened. Readings only go where somebody asks for them by name.
+func (k AlertKind) Reading() bool { return k == ServiceStatus || k == LicenseStatus }
+
 // AllKinds lists every alert kind there is.
 func AllKinds() []AlertKind { return slices.Concat(TaskKinds(), MonitoredKinds()) }
 

@@ -14,11 +14,9 @@ import (
 
 	"butler/config"
 	"butler/internal/app"
-	"butler/internal/demo"
 	"butler/internal/destination"
 	"butler/internal/destination/all"
 	"butler/internal/qlik"
-	"butler/internal/sim"
 	"butler/internal/udp"
 	"butler/messages"
 )
@@ -106,61 +104,10 @@ func labelsOf(f family) string {
 	return strings.Join(out, "<br>")
 }
 
-// beyondTheShow switches on the destinations that the simulated site has no place for.
-var beyondTheShow = []string{
-	`
-  teamsNotification:
-    enable: true
-    reloadTaskFailure: {enable: true, webhookURL: https://example.webhook.office.com/webhookb2/secret}
-    reloadTaskAborted: {enable: true, webhookURL: https://example.webhook.office.com/webhookb2/secret}`,
-	`
-  incidentTool:
-    signl4:
-      enable: true
-      url: https://connect.signl4.com/webhook/secret
-      reloadTaskFailure: {enable: true, includeApp: {includeAll: true}}
-      reloadTaskAborted: {enable: true, includeApp: {includeAll: true}}
-    newRelic:
-      enable: true
-      reloadTaskFailure: {destination: {event: {enable: true, sendToAccount: {always: {enable: true, account: [Operations]}}}}}
-      reloadTaskAborted: {destination: {log: {enable: true, sendToAccount: {always: {enable: true, account: [Operations]}}}}}
-      serviceMonitor:
-        destination: {event: {enable: true, sendToAccount: [Operations]}}
-        monitorServiceState: {running: {enable: true}, stopped: {enable: true}}
-  thirdPartyToolsCredentials: {newRelic: [{accountName: Operations, insertApiKey: secret-key, accountId: 1}]}
-  serviceMonitor: {alertDestination: {newRelic: {enable: true}, mqtt: {enable: true}}}`,
-	`
-  mqttConfig: {enable: true, brokerHost: broker.example.com}
-  qlikSenseLicense:
-    serverLicenseMonitor: {destination: {mqtt: {enable: true, sendRecurring: {enable: true}, sendAlert: {enable: true}}}}`,
-	`
-  urlNotification:
-    enable: true
-    targets:
-      - name: everything
-        url: ntfy://ntfy.sh/secret
-        events: [` + strings.Join(eventNames(), ", ") + `]`,
-}
-
-// eventNames lists every event under the name that configurations have for it.
-func eventNames() []string {
-	var out []string
-	for _, kind := range messages.AllKinds() {
-		out = append(out, string(kind))
-	}
-	return out
-}
-
 // everything is the routing table of a configuration with every destination on.
 func everything(t *testing.T) *destination.Table {
 	t.Helper()
-	site, err := sim.New(sim.Options{Seed: 1, CertDir: t.TempDir()})
-	must(t, err)
-	must(t, site.Start())
-	t.Cleanup(site.Stop)
-	path, err := demo.WriteConfig(site, demo.Settings{Directory: t.TempDir(), InMemory: true, Extra: strings.Join(beyondTheShow, "")})
-	must(t, err)
-	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas()})
+	cfg, err := config.Load(config.Options{Path: filepath.Join("testdata", "everything.yaml"), Schemas: app.Schemas()})
 	must(t, err)
 	table, err := app.Table(cfg, zap.NewNop())
 	must(t, err)
@@ -200,7 +147,7 @@ follow the head of its column.
 			switch {
 			case carries[d.Name][kind]:
 				mark = " ✔ "
-			case d.Route != "":
+			case slices.Contains(d.RouteKinds, kind):
 				mark = " → "
 			}
 			out.WriteString(mark + "|")

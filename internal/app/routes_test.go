@@ -60,7 +60,7 @@ func TestRoutes_leadEventsWhereTheOperatorWants(t *testing.T) {
 			s.startApp(demo.Settings{InMemory: true, Extra: fmt.Sprintf(routesConfig, s.sim.HTTP.URL(), id)})
 			execution := s.run(row.typ, row.end, row.family)
 			s.until("the event decided", func() bool { return s.processed() == 1 })
-			s.idle(0)
+			s.idle(len(row.want))
 			got := s.told()
 			for instance := range got {
 				if strings.HasPrefix(instance, "email/") {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/template"
+	"butler/messages"
 )
 
 // Deps is what the program gives every destination. Nothing here is global.
@@ -60,6 +61,8 @@ type Spec[C, S any] struct {
 	// Route is the key of a route that lists further uses: "slack". "" for a
 	// destination that routes cannot name.
 	Route string
+	// RouteKinds are what routes can send through it; nil means everything.
+	RouteKinds []messages.AlertKind
 	// Schema describes the keys of the section, of "routes[].<Route>", and of
 	// other sections that are the destination's own (embedded schema.yaml).
 	Schema []byte
@@ -93,8 +96,10 @@ type Definition struct {
 	Name    string
 	Section string
 	// Route is the key of a route that lists uses of the destination, "" without one.
-	Route  string
-	Schema []byte
+	Route string
+	// RouteKinds are what routes can send through it.
+	RouteKinds []messages.AlertKind
+	Schema     []byte
 	// Templates are the built-in templates; nil without any.
 	Templates fs.FS
 	check     func(decode Decode, d Deps) (Problems, error)
@@ -120,8 +125,11 @@ func Define[C, S any](name string, s Spec[C, S]) Definition {
 	if s.Route != "" && s.Enabled == nil {
 		panic(fmt.Sprintf("BUG: destination %q can be routed to and has no master switch", name))
 	}
+	if s.Route != "" && s.RouteKinds == nil {
+		s.RouteKinds = messages.AllKinds()
+	}
 	return Definition{
-		Name: name, Section: s.Section, Route: s.Route, Schema: s.Schema, Templates: s.Templates,
+		Name: name, Section: s.Section, Route: s.Route, RouteKinds: s.RouteKinds, Schema: s.Schema, Templates: s.Templates,
 		check: func(decode Decode, d Deps) (Problems, error) {
 			_, _, problems, err := s.uses(decode, d)
 			return problems, err

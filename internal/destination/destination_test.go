@@ -180,7 +180,7 @@ func builtOf(t *testing.T, decode destination.Decode) []string {
 func TestDefine_buildsEveryUse(t *testing.T) {
 	routes := []destination.Route{{Name: "night"}, {Name: "quiet"}, {Name: "day", Match: destination.Match{Events: []string{"failed"}}}}
 	got := builtOf(t, configured(sampleSection{Names: []string{"b", "x+y"}}, routes, []string{"one", "two"}, nil, []string{"three"}))
-	all, failures := len(messages.AllKinds()), 5
+	all, failures := len(messages.AllKinds())-2, 5 // two are readings
 	want := []string{
 		"sample/b of sample at sample.names[0] for 1 kinds",
 		"sample/x+y/x of sample at sample.names[1] for 1 kinds",
@@ -205,6 +205,22 @@ func TestDefine_aRouteNeedsTheMasterSwitch(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)
+	}
+}
+
+func TestDefine_aRouteBringsWhatTheDestinationCanCarry(t *testing.T) {
+	spec := sampleSpec()
+	spec.RouteKinds = []messages.AlertKind{failed}
+	definition := destination.Define("sample", spec)
+	routes := []destination.Route{{Name: "all"}, {Name: "other", Match: destination.Match{Events: []string{"succeeded"}}}}
+	decode := configured(sampleSection{}, routes, []string{"one"}, []string{"two"})
+	built, err := definition.Build(decode, nopDeps())
+	if err != nil || len(built) != 1 || !cmp.Equal(built[0].Instance.Kinds, spec.RouteKinds) {
+		t.Errorf("want one instance of one kind, got %+v, %v", built, err)
+	}
+	problems, err := definition.Check(decode, nopDeps())
+	if err != nil || len(problems) != 1 || problems[0].Path != "routes[1].sample" || !problems[0].Warning {
+		t.Errorf("want a warning about the second, got %v, %v", problems, err)
 	}
 }
 

@@ -122,10 +122,11 @@ func kindsOf(event string) []messages.AlertKind {
 	return out
 }
 
-// kinds returns the alert kinds that can match.
+// kinds returns the alert kinds that can match: everything that happens, unless
+// the match names events.
 func (m Match) kinds() []messages.AlertKind {
 	if len(m.Events) == 0 {
-		return messages.AllKinds()
+		return slices.DeleteFunc(messages.AllKinds(), messages.AlertKind.Reading)
 	}
 	var out []messages.AlertKind
 	for _, event := range m.Events {

@@ -2,6 +2,7 @@ package destination
 
 import (
 	"fmt"
+	"slices"
 
 	"butler/messages"
 )
@@ -115,8 +116,13 @@ func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 			problems.Warn(path, fmt.Sprintf("tells nobody, because %s.enable is false", s.Section), "set "+s.Section+".enable to true")
 			continue
 		}
+		kinds := slices.DeleteFunc(slices.Clone(routes[r].Kinds), func(k messages.AlertKind) bool { return !slices.Contains(s.RouteKinds, k) })
+		if len(list) > 0 && len(kinds) == 0 {
+			problems.Warn(path, "can carry none of the events that the route matches", "see docs/destinations.md")
+			continue
+		}
 		for n, settings := range list {
-			use := Use[S]{Name: routes[r].useName(n), Path: fmt.Sprintf("%s[%d]", path, n), Kinds: routes[r].Kinds, Settings: settings, route: r + 1}
+			use := Use[S]{Name: routes[r].useName(n), Path: fmt.Sprintf("%s[%d]", path, n), Kinds: kinds, Settings: settings, route: r + 1}
 			out = append(out, use)
 		}
 	}

@@ -46,9 +46,12 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Archive]{
-		Section: "scriptLog", Route: "scriptLog", Schema: schema, Enabled: func(Config) bool { return true }, Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema, Enabled: func(Config) bool { return true }, Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
+
+// reloads are the only events with a script log.
+var reloads = []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded}
 
 // Config is the section scriptLog.
 type Config struct {
@@ -92,17 +95,7 @@ func check(_ Config, u destination.Use[Archive], d destination.Deps) destination
 
 func instance(Config, destination.Use[Archive]) destination.Instance {
 	return destination.Instance{
-		Store: true, Select: choose, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout,
-	}
-}
-
-// choose archives the logs of reloads: nothing else writes one.
-func choose(a *messages.Alert) destination.Selection {
-	switch a.Kind {
-	case messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded:
-		return destination.Everyone()
-	default:
-		return destination.Nobody("only reloads write a script log")
+		Store: true, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout,
 	}
 }
 

@@ -35,7 +35,7 @@ type Event struct {
 	Enable                      bool
 	AppOwnerAlert               AppOwnerAlert
 	AlertEnableByCustomProperty Gate
-	AlertEnableByTag            TagGate
+	AlertEnableByTag            destination.TagGate
 	AlertEnabledByEmailAddress  AddressProperty
 	// RateLimit is in seconds, per subject of an alert and recipient; 0 means no limit.
 	RateLimit          float64
@@ -81,12 +81,6 @@ type Gate struct {
 	EnabledValue       string
 }
 
-// TagGate restricts the global recipients to apps with a tag.
-type TagGate struct {
-	Enable bool
-	Tag    string
-}
-
 // AddressProperty names the custom property whose values are further recipients.
 type AddressProperty struct {
 	CustomPropertyName string
@@ -126,57 +120,34 @@ const cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.emailNotification.r
 // read completes the configuration with the switches of what is monitored, and
 // with the emails about the tenant.
 func read(decode destination.Decode, c *Config) error {
-	var monitored, told bool
-	err := errors.Join(
-		decode("serviceMonitor.enable", &monitored),
-		decode("serviceMonitor.alertDestination.email.enable", &told),
-		decode("qlikSenseCloud.enable", &c.tenant),
+	return errors.Join(
+		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.email.enable"),
+		destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable"),
 		decode(cloudSection, &c.cloud),
 	)
-	c.services = monitored && told
-	return err
-}
-
-// section ties an alert kind to its settings.
-type section struct {
-	Event
-	kind messages.AlertKind
-	path string
-	// on says that alerts of the kind are to be mailed.
-	on bool
 }
 
 // sections lists every section, in the order of the documentation.
-func (c Config) sections() []section {
-	of := func(e Event, kind messages.AlertKind, name string, on bool) section {
-		return section{Event: e, kind: kind, path: "emailNotification." + name, on: on}
+func (c Config) sections() []destination.Section[Event] {
+	of := func(kind messages.AlertKind, name string, e Event, on bool) destination.Section[Event] {
+		return destination.Section[Event]{Kind: kind, Path: "emailNotification." + name, Settings: e, On: c.Enable && on}
 	}
-	return []section{
-		of(c.ReloadTaskFailure, messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure.Enable),
-		of(c.ReloadTaskAborted, messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted.Enable),
-		of(c.ReloadTaskSuccess, messages.ReloadTaskSucceeded, "reloadTaskSuccess", c.ReloadTaskSuccess.Enable),
-		of(c.DistributeTaskFailure, messages.DistributeTaskFailed, "distributeTaskFailure", c.DistributeTaskFailure.Enable),
-		of(c.DistributeTaskSuccess, messages.DistributeTaskSucceeded, "distributeTaskSuccess", c.DistributeTaskSuccess.Enable),
-		of(c.PreloadTaskFailure, messages.PreloadTaskFailed, "preloadTaskFailure", c.PreloadTaskFailure.Enable),
-		of(c.PreloadTaskSuccess, messages.PreloadTaskSucceeded, "preloadTaskSuccess", c.PreloadTaskSuccess.Enable),
-		of(c.ServiceStopped, messages.ServiceStopped, "serviceStopped", c.services),
-		of(c.ServiceStarted, messages.ServiceStarted, "serviceStarted", c.services),
-		{Event: c.cloud, kind: messages.CloudReloadFailed, path: cloudSection, on: c.tenant && c.cloud.Enable},
+	return []destination.Section[Event]{
+		of(messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure, c.ReloadTaskFailure.Enable),
+		of(messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted, c.ReloadTaskAborted.Enable),
+		of(messages.ReloadTaskSucceeded, "reloadTaskSuccess", c.ReloadTaskSuccess, c.ReloadTaskSuccess.Enable),
+		of(messages.DistributeTaskFailed, "distributeTaskFailure", c.DistributeTaskFailure, c.DistributeTaskFailure.Enable),
+		of(messages.DistributeTaskSucceeded, "distributeTaskSuccess", c.DistributeTaskSuccess, c.DistributeTaskSuccess.Enable),
+		of(messages.PreloadTaskFailed, "preloadTaskFailure", c.PreloadTaskFailure, c.PreloadTaskFailure.Enable),
+		of(messages.PreloadTaskSucceeded, "preloadTaskSuccess", c.PreloadTaskSuccess, c.PreloadTaskSuccess.Enable),
+		of(messages.ServiceStopped, "serviceStopped", c.ServiceStopped, c.services),
+		of(messages.ServiceStarted, "serviceStarted", c.ServiceStarted, c.services),
+		{Kind: messages.CloudReloadFailed, Path: cloudSection, Settings: c.cloud, On: c.Enable && c.tenant && c.cloud.Enable},
 	}
 }
 
 // uses lists the sections that are switched on.
-func uses(c Config) []destination.Use[Event] {
-	var out []destination.Use[Event]
-	for _, s := range c.sections() {
-		if c.Enable && s.on {
-			out = append(out, destination.Use[Event]{
-				Name: string(s.kind), Path: s.path, Kinds: []messages.AlertKind{s.kind}, Settings: s.Event,
-			})
-		}
-	}
-	return out
-}
+func uses(c Config) []destination.Use[Event] { return destination.UsesOf(c.sections()...) }
 
 // aboutReload reports whether an alert kind is about a reload task.
 func aboutReload(kind messages.AlertKind) bool {

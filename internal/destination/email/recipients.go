@@ -56,13 +56,14 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 			r.reasons = append(r.reasons, "the task has no custom property "+name)
 		}
 	}
-	switch property, tag := e.AlertEnableByCustomProperty, e.AlertEnableByTag; {
+	tagged, untagged := e.AlertEnableByTag.Passes(a)
+	switch property := e.AlertEnableByCustomProperty; {
 	case len(e.Recipients) == 0:
 		r.reasons = append(r.reasons, "the list of recipients is empty")
 	case !property.lets(a.Task):
 		r.reasons = append(r.reasons, "the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue)
-	case !tag.lets(a.App):
-		r.reasons = append(r.reasons, "the app does not have the tag "+tag.Tag)
+	case !tagged:
+		r.reasons = append(r.reasons, untagged)
 	default:
 		r.common = e.Recipients
 	}
@@ -78,11 +79,6 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 // lets reports whether the gate is open for a task.
 func (g Gate) lets(t messages.Task) bool {
 	return !g.Enable || !t.Known || t.HasProperty(g.CustomPropertyName, g.EnabledValue)
-}
-
-// lets reports whether the gate is open for an app.
-func (g TagGate) lets(a messages.App) bool {
-	return !g.Enable || !a.Known || slices.Contains(a.Tags, g.Tag)
 }
 
 // is reports whether the account is that of an owner. Letter case counts, but in

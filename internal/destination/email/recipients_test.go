@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
 	"butler/messages"
 )
@@ -61,12 +62,12 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 		"services: no list":                  {kind: messages.ServiceStarted, event: Event{}, reason: "the list of recipients is empty"},
 		"services: what is about tasks":      {kind: messages.ServiceStopped, event: Event{Recipients: global, AlertEnableByCustomProperty: gate, AlertEnabledByEmailAddress: AddressProperty{"SendTo"}}, want: global},
 		"services: no word of tasks":         {kind: messages.ServiceStopped, event: Event{AlertEnabledByEmailAddress: AddressProperty{"SendTo"}}, reason: "no recipient: the list of recipients is empty"},
-		"tag gate closed":                    {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}}, reason: "the app does not have the tag Finance"},
-		"tag gate needs the very name":       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "butler alerts"}}, reason: "the app does not have the tag butler alerts"},
-		"tag gate open":                      {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Butler alerts"}}, want: global},
-		"tag gate off":                       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{false, "Finance"}}, want: global},
-		"tag gate of an unknown app is open": {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}}, degraded: true, want: global},
-		"tag gate does not stop the owner":   {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: TagGate{true, "Finance"}, AppOwnerAlert: owner}, want: []string{"bo@example.com"}},
+		"tag gate closed":                    {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: true, Tag: "Finance"}}, reason: "the app does not have the tag \"Finance\""},
+		"tag gate needs the very name":       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: true, Tag: "butler alerts"}}, reason: "the app does not have the tag \"butler alerts\""},
+		"tag gate open":                      {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: true, Tag: "Butler alerts"}}, want: global},
+		"tag gate off":                       {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: false, Tag: "Finance"}}, want: global},
+		"tag gate of an unknown app is open": {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: true, Tag: "Finance"}}, degraded: true, want: global},
+		"tag gate does not stop the owner":   {kind: messages.CloudReloadFailed, event: Event{Recipients: global, AlertEnableByTag: destination.TagGate{Enable: true, Tag: "Finance"}, AppOwnerAlert: owner}, want: []string{"bo@example.com"}},
 		"cloud owner on the list":            {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{{Email: "Bo@Example.com"}}}}}, want: []string{"bo@example.com"}},
 		"cloud owner not on the list":        {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{User: []Account{bo, {Email: "x@example.com"}}}}}, reason: "not on the list of included owners"},
 		"cloud exclusion wins":               {kind: messages.CloudReloadFailed, event: Event{AppOwnerAlert: AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true}, ExcludeOwner: ExcludeOwner{User: []Account{{Email: "bo@example.com"}}}}}, reason: "the owner of the app is excluded"},

@@ -27,7 +27,7 @@ func SendTest(ctx context.Context, c Config, to, from, id string) error {
 	}
 	for _, e := range c.sections() {
 		if from == "" {
-			from = e.FromAddress
+			from = e.Settings.FromAddress
 		}
 	}
 	sender, err := mail.ParseAddress(from)

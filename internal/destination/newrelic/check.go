@@ -2,7 +2,6 @@ package newrelic
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,9 +19,7 @@ const maxName = 100
 func check(c Config, _ destination.Deps) destination.Problems {
 	p := c.checkAccounts()
 	for _, u := range []struct{ key, address string }{{"url.event", c.URL.Event}, {"url.log", c.URL.Log}} {
-		if !isWebAddress(u.address) {
-			p.Wrong(section+"."+u.key, "is no web address", "leave it out for the EU, or write that of New Relic's API in the US")
-		}
+		p.WebAddress(section+"."+u.key, u.address, "leave it out for the EU, or write that of New Relic's API in the US")
 	}
 	p = append(p, c.unknown(section+".destinationAccount.event", c.DestinationAccount.Event)...)
 	p = append(p, c.unknown(section+".destinationAccount.log", c.DestinationAccount.Log)...)
@@ -58,11 +55,6 @@ func (c Config) checkAccounts() destination.Problems {
 		}
 	}
 	return p
-}
-
-func isWebAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
 }
 
 // unknown finds the names in the list at a key that no account has.

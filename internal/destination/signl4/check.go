@@ -2,7 +2,6 @@ package signl4
 
 import (
 	"math"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,23 +17,16 @@ const templateApp = "47d38f73-628f-44e1-a62c-841604b123ff"
 // check lists what is wrong with the keys that all uses share.
 func check(c Config, _ destination.Deps) destination.Problems {
 	var p destination.Problems
-	if !isWebAddress(c.URL.Reveal()) {
-		p.Wrong("incidentTool.signl4.url", "is no web address", "write the https address of the team's webhook")
-	}
+	p.WebAddress("incidentTool.signl4.url", c.URL.Reveal(), "write the https address of the team's webhook")
 	return p
-}
-
-func isWebAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
 }
 
 // checkUse lists what is wrong with one use, and what of it does nothing.
 func checkUse(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	s := u.Settings
-	if s.URL != "" && !isWebAddress(s.URL.Reveal()) {
-		p.Wrong("url", "is no web address", "write the https address of the team's webhook, or leave it out")
+	if s.URL != "" {
+		p.WebAddress("url", s.URL.Reveal(), "write the https address of the team's webhook, or leave it out")
 	}
 	if s.Location != "" && !validLocation(s.Location) {
 		p.Wrong("location", "is no place", `write latitude and longitude in degrees, such as "59.3293,18.0686"`)

@@ -2,7 +2,6 @@ package slack
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"butler/internal/destination"
@@ -40,14 +39,8 @@ type Event struct {
 	FromUser           string
 	IconEmoji          string
 	// AlertEnableByTag and BasicContentOnly are of alerts from Qlik Cloud.
-	AlertEnableByTag TagGate
+	AlertEnableByTag destination.TagGate
 	BasicContentOnly bool
-}
-
-// TagGate lets only alerts about apps with a certain tag through.
-type TagGate struct {
-	Enable bool
-	Tag    string
 }
 
 // basicType is the message type of a plain sentence.
@@ -61,47 +54,26 @@ const (
 // read completes the configuration with the switches of the monitors and the
 // alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
-	var monitored, told bool
-	err := errors.Join(
-		decode("serviceMonitor.enable", &monitored),
-		decode("serviceMonitor.alertDestination.slack.enable", &told),
-		decode("qlikSenseCloud.enable", &c.tenant),
+	return errors.Join(
+		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.slack.enable"),
+		destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable"),
 		decode(cloudSection, &c.cloud),
 	)
-	c.services = monitored && told
-	return err
 }
 
 // uses lists the sections that are switched on. The master switch does not
 // count for Qlik Cloud, which has its own.
 func uses(c Config) []destination.Use[Event] {
-	var out []destination.Use[Event]
-	for _, u := range []struct {
-		kind  messages.AlertKind
-		path  string
-		event Event
-		on    bool
-	}{
-		{messages.ReloadTaskFailed, section + ".reloadTaskFailure", c.ReloadTaskFailure, c.Enable && c.ReloadTaskFailure.Enable},
-		{messages.ReloadTaskAborted, section + ".reloadTaskAborted", c.ReloadTaskAborted, c.Enable && c.ReloadTaskAborted.Enable},
-		{messages.ServiceStopped, section + ".serviceStopped", c.ServiceStopped, c.Enable && c.services},
-		{messages.ServiceStarted, section + ".serviceStarted", c.ServiceStarted, c.Enable && c.services},
-		{messages.CloudReloadFailed, cloudSection, c.cloud, c.tenant && c.cloud.Enable},
-	} {
-		if u.on {
-			out = append(out, destination.Use[Event]{Name: string(u.kind), Path: u.path, Kinds: []messages.AlertKind{u.kind}, Settings: u.event})
-		}
+	of := func(kind messages.AlertKind, name string, e Event, on bool) destination.Section[Event] {
+		return destination.Section[Event]{Kind: kind, Path: section + "." + name, Settings: e, On: c.Enable && on}
 	}
-	return out
-}
-
-// selects implements Instance.Select. An app that could not be looked up passes:
-// an alert is rather told to somebody who did not ask for it than to nobody.
-func (g TagGate) selects(a *messages.Alert) destination.Selection {
-	if a.App.Known && !slices.Contains(a.App.Tags, g.Tag) {
-		return destination.Nobody("the app does not have the tag %q", g.Tag)
-	}
-	return destination.Everyone()
+	return destination.UsesOf(
+		of(messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure, c.ReloadTaskFailure.Enable),
+		of(messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted, c.ReloadTaskAborted.Enable),
+		of(messages.ServiceStopped, "serviceStopped", c.ServiceStopped, c.services),
+		of(messages.ServiceStarted, "serviceStarted", c.ServiceStarted, c.services),
+		destination.Section[Event]{Kind: messages.CloudReloadFailed, Path: cloudSection, Settings: c.cloud, On: c.tenant && c.cloud.Enable},
+	)
 }
 
 func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }

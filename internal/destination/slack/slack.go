@@ -47,15 +47,13 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
 		Window: time.Duration(e.RateLimit * float64(time.Second)),
+		Select: e.AlertEnableByTag.Select,
 		// Slack takes about one message a second per webhook, with short bursts.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		MaxInFlight: 2,
 	}
 	if !e.BasicContentOnly {
 		i.Needs.ScriptHead, i.Needs.ScriptTail = e.HeadScriptLogLines, e.TailScriptLogLines
-	}
-	if e.AlertEnableByTag.Enable {
-		i.Select = e.AlertEnableByTag.selects
 	}
 	return i
 }

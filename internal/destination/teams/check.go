@@ -1,8 +1,6 @@
 package teams
 
 import (
-	"net/url"
-
 	"butler/internal/destination"
 	"butler/internal/template"
 )
@@ -11,12 +9,8 @@ import (
 func check(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
 	e := u.Settings
 	var p destination.Problems
-	if to, err := url.Parse(e.WebhookURL.Reveal()); err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http" {
-		p.Wrong("webhookURL", "is no web address", "write the https address of a workflow, or of an incoming webhook of a channel")
-	}
-	if _, err := template.Parse(e.BasicMsgTemplate, template.Line); err != nil {
-		p.Wrong("basicMsgTemplate", err.Error(), "mend the template")
-	}
+	p.WebAddress("webhookURL", e.WebhookURL.Reveal(), "write the https address of a workflow, or of an incoming webhook of a channel")
+	p.Template("basicMsgTemplate", e.BasicMsgTemplate)
 	if e.basic() {
 		return p
 	}

@@ -49,15 +49,13 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
 		Window: time.Duration(e.RateLimit * float64(time.Second)),
+		Select: e.AlertEnableByTag.Select,
 		// Teams takes four messages a second per address, and fewer for long.
 		Pace:        destination.Pace{Rate: 1, Burst: 4},
 		MaxInFlight: 2,
 	}
 	if !e.BasicContentOnly {
 		i.Needs.ScriptHead, i.Needs.ScriptTail = e.HeadScriptLogLines, e.TailScriptLogLines
-	}
-	if e.AlertEnableByTag.Enable {
-		i.Select = e.AlertEnableByTag.selects
 	}
 	return i
 }

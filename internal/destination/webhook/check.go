@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"net/url"
-
 	"butler/internal/destination"
 )
 
@@ -10,10 +8,7 @@ import (
 func check(_ Config, u destination.Use[Target], d destination.Deps) destination.Problems {
 	w := u.Settings.Webhook
 	var p destination.Problems
-	target, err := url.Parse(w.WebhookURL.Reveal())
-	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
-		p.Wrong("webhookURL", "is no web address", "begin with http:// or https:// and name a host")
-	}
+	p.WebAddress("webhookURL", w.WebhookURL.Reveal(), "begin with http:// or https:// and name a host")
 	if w.Cert.Enable {
 		if _, err := d.HTTP(w.Cert.options(d)); err != nil {
 			p.Warn("cert.certCA", err.Error(), "nothing is sent to this address until the service is started with the file there")

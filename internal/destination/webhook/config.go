@@ -3,7 +3,6 @@ package webhook
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"butler/internal/destination"
 	"butler/internal/secret"
@@ -38,14 +37,8 @@ type Event struct {
 // CloudEvent configures the webhooks of one event of Qlik Cloud.
 type CloudEvent struct {
 	Enable           bool
-	AlertEnableByTag TagGate
+	AlertEnableByTag destination.TagGate
 	Event            `mapstructure:",squash"`
-}
-
-// TagGate lets only alerts about apps with a certain tag through.
-type TagGate struct {
-	Enable bool
-	Tag    string
 }
 
 // Webhook is one configured address.
@@ -69,7 +62,7 @@ type Target struct {
 	// RateLimit is in seconds; 0 means none.
 	RateLimit int
 
-	gate TagGate
+	gate destination.TagGate
 }
 
 const (
@@ -80,21 +73,21 @@ const (
 // read completes the configuration with the switches of the monitors and the
 // alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
-	var services, toldOfServices, licenses, toldOfLicenses, recurring, alerts bool
-	err := errors.Join(
-		decode("serviceMonitor.enable", &services),
-		decode("serviceMonitor.alertDestination.webhook.enable", &toldOfServices),
-		decode("qlikSenseLicense.serverLicenseMonitor.enable", &licenses),
-		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.enable", &toldOfLicenses),
-		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendRecurring.enable", &recurring),
-		decode("qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendAlert.enable", &alerts),
-		decode("qlikSenseCloud.enable", &c.tenant),
+	return errors.Join(
+		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.webhook.enable"),
+		destination.AllOn(
+			decode, &c.licenses, "qlikSenseLicense.serverLicenseMonitor.enable",
+			"qlikSenseLicense.serverLicenseMonitor.destination.webhook.enable",
+			"qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendRecurring.enable",
+		),
+		destination.AllOn(
+			decode, &c.expiries, "qlikSenseLicense.serverLicenseMonitor.enable",
+			"qlikSenseLicense.serverLicenseMonitor.destination.webhook.enable",
+			"qlikSenseLicense.serverLicenseMonitor.destination.webhook.sendAlert.enable",
+		),
+		destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable"),
 		decode(cloudSection, &c.cloud),
 	)
-	c.services = services && toldOfServices
-	c.licenses = licenses && toldOfLicenses && recurring
-	c.expiries = licenses && toldOfLicenses && alerts
-	return err
 }
 
 // uses lists the addresses of all sections that are switched on. The master
@@ -109,7 +102,7 @@ func uses(c Config) []destination.Use[Target] {
 		kinds []messages.AlertKind
 		Event
 		on   bool
-		gate TagGate
+		gate destination.TagGate
 	}{
 		{
 			name: string(messages.ReloadTaskFailed), path: section + ".reloadTaskFailure", kinds: kinds(messages.ReloadTaskFailed),
@@ -147,15 +140,6 @@ func uses(c Config) []destination.Use[Target] {
 		}
 	}
 	return out
-}
-
-// selects implements Instance.Select. An app that could not be looked up passes:
-// an alert is rather told to somebody who did not ask for it than to nobody.
-func (g TagGate) selects(a *messages.Alert) destination.Selection {
-	if a.App.Known && !slices.Contains(a.App.Tags, g.Tag) {
-		return destination.Nobody("the app does not have the tag %q", g.Tag)
-	}
-	return destination.Everyone()
 }
 
 // options describe the client of a webhook.

@@ -47,14 +47,10 @@ func Definition() destination.Definition {
 }
 
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
-	i := destination.Instance{
-		Needs:  destination.Needs{Task: true, App: true, Owner: true},
+	return destination.Instance{
+		Needs: destination.Needs{Task: true, App: true, Owner: true}, Select: u.Settings.gate.Select,
 		Window: time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
 	}
-	if u.Settings.gate.Enable {
-		i.Select = u.Settings.gate.selects
-	}
-	return i
 }
 
 // newSender returns the webhook of a use. One whose CA file is not there answers
