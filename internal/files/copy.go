@@ -228,7 +228,7 @@ func (c *copier) mayWrite(info fs.FileInfo, to spot) (bool, error) {
 		return false, err
 	case os.SameFile(info, there):
 		return false, refuse(Failed, to.at, "is the source itself", "choose another destination")
-	case !there.Mode().IsRegular() && !isLink(there):
+	case there.IsDir() || isSpecial(there):
 		return false, mismatch(to)
 	case !c.overwrite:
 		c.kept++

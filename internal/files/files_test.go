@@ -57,10 +57,12 @@ func (s site) link(target, rel string) {
 }
 
 // approved approves of everything from in and out to in and out.
-func (s site) approved() *Approved {
+func (s site) approved() *Approved { return New(s.options()) }
+
+func (s site) options() Options {
 	in, out := s.path("in"), s.path("out")
 	pairs := []Pair{{in, out}, {out, in}, {in, in}}
-	return New(Options{Copy: pairs, Move: pairs, Delete: []string{in, out}, QVD: s.path("out")})
+	return Options{Copy: pairs, Move: pairs, Delete: []string{in, out}, QVD: out}
 }
 
 func (s site) copy(from, to string) (Result, error) {

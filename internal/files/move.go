@@ -47,6 +47,9 @@ func (a *Approved) moveBetween(ctx context.Context, r MoveRequest) (Result, erro
 	if e.target != nil && !r.Overwrite {
 		return Result{}, taken(e.to.spot)
 	}
+	if e.target != nil && isSpecial(e.target) {
+		return Result{}, mismatch(e.to.spot)
+	}
 	before, err := survey(ctx, e.from.spot, e.to)
 	if err != nil {
 		return Result{}, err

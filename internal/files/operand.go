@@ -122,8 +122,9 @@ func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
 	o := &operand{spot: spot{name: path.Base(rel), rel: rel, at: join(approved, rel)}, root: root}
 	info, err := root.Lstat(rel)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = confined(root, o.at, err)
 		o.close()
-		return nil, nil, confined(root, o.at, err)
+		return nil, nil, err
 	}
 	return o, info, nil
 }
@@ -139,9 +140,13 @@ func (o *operand) makeParents() error {
 	return confined(o.root, o.at, err)
 }
 
-// nearest returns the deepest directory on the way to a destination that exists.
+// nearest returns the deepest directory on the way to a destination that exists:
+// it itself, or else the one that a name will be put into.
 func (o *operand) nearest() (fs.FileInfo, error) {
-	for rel := o.rel; ; rel = path.Dir(rel) {
+	if info, err := o.root.Lstat(o.rel); err == nil && info.IsDir() {
+		return info, nil
+	}
+	for rel := path.Dir(o.rel); ; rel = path.Dir(rel) {
 		info, err := o.root.Stat(rel)
 		if err == nil || !missing(err) || rel == "." {
 			return info, confined(o.root, o.at, err)

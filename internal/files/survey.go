@@ -50,6 +50,11 @@ func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo)
 
 func isLink(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSymlink }
 
+// isSpecial tells devices, pipes and sockets.
+func isSpecial(info fs.FileInfo) bool {
+	return !info.Mode().IsRegular() && !info.IsDir() && !isLink(info)
+}
+
 func tooDeep(at spot) error {
 	return refuse(Failed, at.at, "is too deep a tree", fmt.Sprintf("work on parts that are at most %d directories deep", maxDepth))
 }
