@@ -29,9 +29,13 @@ const (
 	FailureRejected
 	// FailureInvalid: the answer could not be understood.
 	FailureInvalid
+	// FailureFull: a store has no room for anything new. Trying again helps once something was deleted.
+	FailureFull
+	// FailureConflict: the thing is not as the asker believed it to be.
+	FailureConflict
 )
 
-var failureNames = [...]string{"none", "unavailable", "timeout", "busy", "not_found", "rejected", "invalid"}
+var failureNames = [...]string{"none", "unavailable", "timeout", "busy", "not_found", "rejected", "invalid", "full", "conflict"}
 
 // String returns the label form of k.
 func (k FailureKind) String() string {

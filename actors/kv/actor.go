@@ -1,0 +1,169 @@
+package kv
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+// loadTimeout bounds reading the ledger.
+const loadTimeout = 5 * time.Minute
+
+// Props describes the actor that owns the namespaces. It takes every command of
+// the store.
+func (o Options) Props() *actor.Props {
+	if o.Kit == nil || o.Supervise == nil {
+		panic("BUG: kv needs a kit and a strategy")
+	}
+	o.Limits = o.Limits.withDefaults()
+	if o.Ledger == nil {
+		o.Ledger = volatile{}
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	return o.Kit.Props("kv", func() actor.Actor { return &front{opts: &o} }, actor.WithSupervisor(o.Supervise))
+}
+
+// front carries out what the directory decides.
+type front struct {
+	opts *Options
+	// directory is nil until the ledger has been read; early is what came before.
+	directory    *directory
+	early        []any
+	room, flying *budget
+	children     map[uint64]*actor.PID
+	loads        *actorkit.Effects
+}
+
+// What an actor tells itself; of tells it from an earlier life.
+type (
+	// settled: what was committed before is durable and visible.
+	settled struct{ of actor.Actor }
+	// loaded brings what the ledger holds.
+	loaded struct {
+		of       actor.Actor
+		all      []*memory
+		leftOver []string
+		err      error
+	}
+)
+
+// Receive implements actor.Actor.
+func (f *front) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		f.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		f.loads.Close()
+	case settled:
+		if message.of == f {
+			f.loads.Run(ctx, loadTimeout, f.load)
+		}
+	case loaded:
+		if message.of == f {
+			f.live(ctx, message)
+		}
+	default:
+		if f.directory == nil {
+			f.early = append(f.early, message)
+			return
+		}
+		f.step(ctx, message)
+	}
+}
+
+// begin waits until what the namespaces of an earlier life have committed is
+// visible, and reads the ledger then.
+func (f *front) begin(ctx actor.Context) {
+	f.room, f.flying = &budget{limit: f.opts.Limits.TotalBytes}, &budget{limit: maxFlying}
+	f.children = map[uint64]*actor.PID{}
+	f.loads = actorkit.NewEffects(actorkit.NewPool(1))
+	f.opts.Metrics.namespaces.Set(0)
+	post := actorkit.Poster(ctx)
+	f.opts.Ledger.Commit(nil, func(err error) {
+		if err == nil { // else it is closed, as everything will be
+			post(settled{f})
+		}
+	})
+}
+
+func (f *front) load(context.Context) any {
+	all, leftOver, err := loadAll(f.opts.Ledger)
+	return loaded{of: f, all: all, leftOver: leftOver, err: err}
+}
+
+// live begins with what the ledger holds. Without it nothing may be answered.
+func (f *front) live(ctx actor.Context, in loaded) {
+	if in.err != nil {
+		actorkit.Fail(fmt.Errorf("load the key-value store: %w", in.err))
+	}
+	for _, some := range removals(in.leftOver) {
+		f.opts.Ledger.Commit(some.ops, func(error) {}) // found again at the next start otherwise
+	}
+	f.directory = newDirectory(f.opts.Limits, f.room, f.flying)
+	values := 0
+	for _, held := range in.all {
+		f.directory.enter(held.id, held.name)
+		f.spawn(ctx, &tenant{id: held.id, name: held.name, remembered: held})
+		values += len(held.pairs)
+	}
+	if len(in.all) > 0 {
+		f.opts.Log.Info("key-value store is loaded", zap.Int("namespaces", len(in.all)), logx.Count(values))
+	}
+	early := f.early
+	f.early = nil
+	for _, message := range early {
+		f.step(ctx, message)
+	}
+}
+
+func (f *front) step(ctx actor.Context, input any) {
+	for _, one := range f.directory.handle(time.Now(), input) {
+		switch do := one.(type) {
+		case reply:
+			f.opts.answer(ctx, do)
+		case forward:
+			ctx.Send(f.children[do.id], do.command)
+		case spawn:
+			f.spawn(ctx, &tenant{id: do.id, name: do.name, room: account{paid: do.paid}})
+		case stop:
+			ctx.Stop(f.children[do.id])
+			delete(f.children, do.id)
+		}
+	}
+	f.opts.Metrics.namespaces.Set(float64(len(f.directory.byID)))
+}
+
+func (f *front) spawn(ctx actor.Context, t *tenant) {
+	t.room.budget, t.flying.budget = f.room, f.flying
+	props := f.opts.Kit.Props("kv_namespace", func() actor.Actor { return &namespace{opts: f.opts, tenant: t} })
+	pid, err := ctx.SpawnNamed(props, "ns-"+strconv.FormatUint(t.id, 10))
+	if err != nil {
+		actorkit.Fail(fmt.Errorf("spawn namespace %d: %w", t.id, err))
+	}
+	f.children[t.id] = pid
+}
+
+// answer sends a reply to whoever wants it.
+func (o *Options) answer(ctx actor.Context, r reply) {
+	o.Metrics.answered(r)
+	o.send(ctx, r.to, r.message)
+}
+
+func (o *Options) send(ctx actor.Context, to messages.Ref, message any) {
+	if !to.IsZero() {
+		ctx.Send(actorkit.PIDOf(to), message)
+	}
+}

@@ -1,0 +1,196 @@
+package kv
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"butler/messages"
+)
+
+// maxWaiting bounds the commands that wait for the end of one namespace.
+const maxWaiting = 1024
+
+// directory decides which namespaces there are. It is pure, as the machine is:
+// it gets the time and one input and returns what is to be done.
+//
+// A namespace is entered with its first put, whose room is paid for here, so
+// that this put is never refused and no namespace is left without one. While one
+// is being deleted, whatever comes for its name waits: a name is taken by one
+// namespace at a time, on disk as well.
+type directory struct {
+	limits Limits
+	room   *budget
+	flying *budget
+	byName map[string]*place
+	byID   map[uint64]*place
+	last   uint64 // the newest ID; like revisions, IDs are microseconds since 1970
+	out    []effect
+}
+
+// place is a namespace in the directory.
+type place struct {
+	id   uint64
+	name string
+	life int
+	// durable: it is on disk, so it may be told of.
+	durable bool
+	// leaving: it is being deleted. Those that waiting holds come after that.
+	leaving bool
+	delete  messages.DeleteNamespace
+	waiting []any
+	held    int64 // the bytes of waiting
+}
+
+func newDirectory(limits Limits, room, flying *budget) *directory {
+	return &directory{limits: limits, room: room, flying: flying, byName: map[string]*place{}, byID: map[uint64]*place{}}
+}
+
+// enter adds a namespace.
+func (d *directory) enter(id uint64, name string) *place {
+	p := &place{id: id, name: name, life: 1}
+	d.last = max(d.last, id)
+	d.byName[name], d.byID[id] = p, p
+	return p
+}
+
+// handle is the whole of the directory. Its answer is valid until the next call.
+func (d *directory) handle(now time.Time, input any) []effect {
+	clear(d.out)
+	d.out = d.out[:0]
+	switch in := input.(type) {
+	case messages.ListNamespaces:
+		d.do(reply{opListNamespaces, in.ReplyTo, messages.ListNamespacesReply{Namespaces: d.names()}, messages.FailureNone})
+	case messages.NamespaceStarted:
+		d.started(now, in)
+	case messages.NamespaceEnded:
+		d.ended(now, in.ID)
+	default:
+		d.route(now, input)
+	}
+	return d.out
+}
+
+func (d *directory) do(e effect) { d.out = append(d.out, e) }
+
+func (d *directory) refuse(command any, why messages.Failure) {
+	if answer, ok := refusal(command, why); ok {
+		d.do(answer)
+	}
+}
+
+// names returns the namespaces in the order of their creation.
+func (d *directory) names() []string {
+	places := make([]*place, 0, len(d.byID))
+	for _, p := range d.byID {
+		if p.durable {
+			places = append(places, p)
+		}
+	}
+	slices.SortFunc(places, func(a, b *place) int { return cmp.Compare(a.id, b.id) })
+	names := make([]string, len(places))
+	for i, p := range places {
+		names[i] = p.name
+	}
+	return names
+}
+
+// route passes a command on to its namespace.
+func (d *directory) route(now time.Time, command any) {
+	name, ok := namespaceOf(command)
+	if !ok {
+		return
+	}
+	put, isPut := command.(messages.PutValue)
+	if isPut {
+		if why := d.limits.refuses(put); why.Failed() {
+			d.refuse(command, why)
+			return
+		}
+	}
+	p, known := d.byName[name]
+	switch {
+	case !known && isPut:
+		d.create(now, put)
+	case !known:
+		d.refuse(command, errNoNamespace)
+	case p.leaving:
+		d.wait(p, command, pairCost(put.Key, put.Value))
+	default:
+		if in, ok := command.(messages.DeleteNamespace); ok {
+			p.leaving, p.delete = true, in
+		}
+		d.do(forward{p.id, command})
+	}
+}
+
+// wait keeps a command until the namespace is gone.
+func (d *directory) wait(p *place, command any, size int64) {
+	if len(p.waiting) >= maxWaiting || !d.flying.take(size) {
+		d.refuse(command, errBusy)
+		return
+	}
+	p.waiting = append(p.waiting, command)
+	p.held += size
+}
+
+// create begins a namespace with its first put.
+func (d *directory) create(now time.Time, put messages.PutValue) {
+	paid := namespaceCost(put.Namespace) + pairCost(put.Key, put.Value)
+	switch {
+	case put.If.Kind == messages.IfRevision:
+		d.refuse(put, errConflict)
+		return
+	case len(d.byID) >= d.limits.Namespaces:
+		d.refuse(put, errNamespacesFull)
+		return
+	case !d.room.take(paid):
+		d.refuse(put, errStoreFull)
+		return
+	}
+	p := d.enter(max(d.last+1, uint64(max(now.UnixMicro(), 0))), put.Namespace)
+	d.do(spawn{id: p.id, name: p.name, paid: paid})
+	d.do(forward{p.id, put})
+}
+
+// started: a namespace is on disk. A later life does not know of a deletion that
+// was under way; that one has not happened, or will be told by ended.
+func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
+	p, ok := d.byID[in.ID]
+	if !ok {
+		return
+	}
+	p.durable = true
+	if in.Life == p.life {
+		return
+	}
+	p.life = in.Life
+	if !p.leaving {
+		return
+	}
+	p.leaving = false
+	d.refuse(p.delete, errRestarted)
+	d.resume(now, p)
+}
+
+// ended: a namespace is not there any more.
+func (d *directory) ended(now time.Time, id uint64) {
+	p, ok := d.byID[id]
+	if !ok {
+		return
+	}
+	delete(d.byID, id)
+	delete(d.byName, p.name)
+	d.do(stop{id})
+	d.resume(now, p)
+}
+
+// resume takes up what has waited for the end of a deletion.
+func (d *directory) resume(now time.Time, p *place) {
+	waiting := p.waiting
+	d.flying.take(-p.held)
+	p.waiting, p.held = nil, 0
+	for _, command := range waiting {
+		d.route(now, command)
+	}
+}

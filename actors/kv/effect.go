@@ -1,0 +1,125 @@
+package kv
+
+import (
+	"time"
+
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+// effect is what the directory or the machine of a namespace wants done.
+type effect interface{ effect() }
+
+// reply answers a command.
+type reply struct {
+	op      operation
+	to      messages.Ref
+	message any
+	// failed is the kind of failure in message.
+	failed messages.FailureKind
+}
+
+// send tells a watcher something.
+type send struct {
+	to      messages.Ref
+	message any
+}
+
+// commit changes the ledger. When it is durable the machine gets a committed
+// with n, unless n is 0.
+type commit struct {
+	n   uint64
+	ops []journal.Op
+}
+
+// arm replaces the timer of a namespace.
+type arm struct{ at time.Time }
+
+// tell tells the owner of the namespaces about this one.
+type tell struct{ message any }
+
+// expired counts values whose time was over.
+type expired struct{ count int }
+
+// Of the directory: spawn starts the actor of a namespace whose first put it has
+// paid for, forward passes on a command, stop ends the actor.
+type (
+	spawn struct {
+		id   uint64
+		name string
+		paid int64
+	}
+	forward struct {
+		id      uint64
+		command any
+	}
+	stop struct{ id uint64 }
+)
+
+func (reply) effect()   {}
+func (send) effect()    {}
+func (commit) effect()  {}
+func (arm) effect()     {}
+func (tell) effect()    {}
+func (expired) effect() {}
+func (spawn) effect()   {}
+func (forward) effect() {}
+func (stop) effect()    {}
+
+// operation is a kind of command that is counted.
+type operation uint8
+
+const (
+	opPut operation = iota
+	opGet
+	opDelete
+	opList
+	opListNamespaces
+	opDeleteNamespace
+	opWatch
+	operationCount
+)
+
+var operationNames = [operationCount]string{"put", "get", "delete", "list", "list_namespaces", "delete_namespace", "watch"}
+
+// namespaceOf returns the namespace that a command is about.
+func namespaceOf(command any) (string, bool) {
+	switch in := command.(type) {
+	case messages.PutValue:
+		return in.Namespace, true
+	case messages.GetValue:
+		return in.Namespace, true
+	case messages.DeleteValue:
+		return in.Namespace, true
+	case messages.ListKeys:
+		return in.Namespace, true
+	case messages.DeleteNamespace:
+		return in.Namespace, true
+	case messages.WatchNamespace:
+		return in.Namespace, true
+	case messages.ConfirmChanges:
+		return in.Namespace, true
+	case messages.EndWatch:
+		return in.Namespace, true
+	}
+	return "", false
+}
+
+// refusal is the answer to a command that is not carried out; false when it wants none.
+func refusal(command any, why messages.Failure) (reply, bool) {
+	switch in := command.(type) {
+	case messages.PutValue:
+		return reply{opPut, in.ReplyTo, messages.PutValueReply{Failure: why}, why.Kind}, true
+	case messages.GetValue:
+		return reply{opGet, in.ReplyTo, messages.GetValueReply{Failure: why}, why.Kind}, true
+	case messages.DeleteValue:
+		return reply{opDelete, in.ReplyTo, messages.DeleteValueReply{Failure: why}, why.Kind}, true
+	case messages.ListKeys:
+		return reply{opList, in.ReplyTo, messages.ListKeysReply{Failure: why}, why.Kind}, true
+	case messages.DeleteNamespace:
+		return reply{opDeleteNamespace, in.ReplyTo, messages.DeleteNamespaceReply{Failure: why}, why.Kind}, true
+	case messages.WatchNamespace:
+		return reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Failure: why}, why.Kind}, true
+	}
+	return reply{}, false
+}

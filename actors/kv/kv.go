@@ -1,0 +1,159 @@
+// Package kv owns the key-value store: namespaces of string values, each with an
+// optional time to live and a revision.
+//
+// It guarantees that
+//   - an acknowledged change is on disk, and that no answer tells of a change
+//     which a crash could take back: it waits for the commit it depends on;
+//   - a value is not seen any more once its time is over, and is removed, told to
+//     watchers and counted within a second of it, by one timer per namespace;
+//     values keep their remaining time across a restart;
+//   - a namespace exists from its first accepted put until it is deleted, which
+//     takes all of its values with it or none;
+//   - revisions of a namespace only grow, so that whoever changes a value under
+//     the condition of its revision overwrites nobody;
+//   - memory is bounded: by the number of namespaces and of keys in each, the
+//     size of names, keys and values, and all of them together, by what may be on
+//     its way to the disk, and by the credit of each watcher. What does not fit is
+//     refused, never dropped in favour of something else;
+//   - a namespace that crashes is rebuilt from the ledger while the others go on.
+//
+// Without a ledger everything is kept in memory only: a restart of the process
+// loses all of it, and a crash of an actor what that one held.
+//
+// It must never block, interpret a value or write one to the log.
+//
+// The directory decides about namespaces, a machine about the values of one;
+// actors carry out. Goroutines: one for each reading of the ledger, at the start
+// of the store and after a crash, ended with the actor it is for.
+package kv
+
+import (
+	"unicode/utf8"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+// Ledger is the durable memory of the store; *journal.Ledger is the one in use.
+// A ledger of its own keeps large values from the one that alerts depend on.
+type Ledger interface {
+	// Commit copies what it is given.
+	Commit(ops []journal.Op, done func(error))
+	Get(b journal.Bucket, key string) ([]byte, bool, error)
+	Select(b journal.Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error
+}
+
+// Options configure the store. Kit and Supervise are required.
+type Options struct {
+	Kit *actorkit.Kit
+	// Ledger keeps the values; nil keeps them in memory only.
+	Ledger Ledger
+	Limits Limits
+	// Log may be nil.
+	Log *zap.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
+	// Supervise is the strategy for the namespaces.
+	Supervise actor.SupervisorStrategy
+}
+
+// Limits bound the store. Zero fields mean the defaults.
+type Limits struct {
+	// Keys is how many keys a namespace holds; 0 means 1000. Overwriting is always
+	// allowed, and what is expired does not count.
+	Keys int
+	// Namespaces is how many there may be; 0 means 1000.
+	Namespaces int
+	// NamespaceBytes, KeyBytes and ValueBytes bound the texts; 0 means 256 bytes,
+	// 1 KiB and 1 MiB.
+	NamespaceBytes, KeyBytes, ValueBytes int
+	// TotalBytes bounds everything together, with some bytes more for every key
+	// and every namespace; 0 means 256 MiB.
+	TotalBytes int64
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Keys = positive(l.Keys, 1000)
+	l.Namespaces = positive(l.Namespaces, 1000)
+	l.NamespaceBytes = positive(l.NamespaceBytes, 256)
+	l.KeyBytes = positive(l.KeyBytes, 1<<10)
+	l.ValueBytes = min(positive(l.ValueBytes, 1<<20), largestValue)
+	if l.TotalBytes <= 0 {
+		l.TotalBytes = 256 << 20
+	}
+	return l
+}
+
+func positive(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+const (
+	// largestValue is what fits a record of the journal with room to spare.
+	largestValue = 4 << 20
+	// maxFlying bounds the bytes of all changes that wait for the disk.
+	maxFlying = 64 << 20
+	// What a key and a namespace cost beside their texts, about.
+	keyOverhead, namespaceOverhead = 256, 4 << 10
+)
+
+// refuses returns why a put can never be accepted; none when it may.
+func (l Limits) refuses(in messages.PutValue) messages.Failure {
+	switch {
+	case in.Namespace == "":
+		return rejected("the namespace is empty")
+	case in.Key == "":
+		return rejected("the key is empty")
+	case len(in.Namespace) > l.NamespaceBytes:
+		return rejected("the name of the namespace is too long")
+	case len(in.Key) > l.KeyBytes:
+		return rejected("the key is too long")
+	case len(in.Value) > l.ValueBytes:
+		return rejected("the value is too long")
+	case !utf8.ValidString(in.Namespace), !utf8.ValidString(in.Key), !utf8.ValidString(in.Value):
+		return rejected("namespace, key and value have to be text in UTF-8")
+	}
+	return messages.Failure{}
+}
+
+func rejected(text string) messages.Failure {
+	return messages.Failure{Kind: messages.FailureRejected, Text: text}
+}
+
+// The other reasons for which a command is refused.
+var (
+	errNoNamespace    = messages.Failure{Kind: messages.FailureNotFound, Text: "the namespace does not exist"}
+	errNoKey          = messages.Failure{Kind: messages.FailureNotFound, Text: "the key does not exist"}
+	errConflict       = messages.Failure{Kind: messages.FailureConflict, Text: "the key is not in the expected revision"}
+	errNamespaceFull  = messages.Failure{Kind: messages.FailureFull, Text: "the namespace is full: it holds as many keys as it may"}
+	errNamespacesFull = messages.Failure{Kind: messages.FailureFull, Text: "the store is full: there are as many namespaces as there may be"}
+	errStoreFull      = messages.Failure{Kind: messages.FailureFull, Text: "the store is full: its values take as much memory as they may"}
+	errBusy           = messages.Failure{Kind: messages.FailureBusy, Text: "too much waits for the disk"}
+	errWatchers       = messages.Failure{Kind: messages.FailureBusy, Text: "the namespace has as many watchers as it can serve"}
+	errGone           = messages.Failure{Kind: messages.FailureUnavailable, Text: "the namespace is being deleted"}
+	errRestarted      = messages.Failure{Kind: messages.FailureUnavailable, Text: "the namespace was restarted before it was deleted"}
+)
+
+// pairCost is what a key takes from Limits.TotalBytes.
+func pairCost(key, value string) int64 { return int64(len(key)+len(value)) + keyOverhead }
+
+// namespaceCost is what a namespace without keys takes.
+func namespaceCost(name string) int64 { return int64(len(name)) + namespaceOverhead }
+
+// volatile is the ledger of a store that is kept in memory only.
+type volatile struct{}
+
+func (volatile) Commit(_ []journal.Op, done func(error)) { done(nil) }
+
+func (volatile) Get(journal.Bucket, string) ([]byte, bool, error) { return nil, false, nil }
+
+func (volatile) Select(journal.Bucket, func(string) bool, func(string, []byte) bool) error {
+	return nil
+}

@@ -1,0 +1,97 @@
+package kv
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"butler/internal/journal"
+)
+
+// memory is what the ledger knows of a namespace.
+type memory struct {
+	id    uint64
+	name  string
+	pairs []*pair
+}
+
+// loadAll reads every namespace, in the order of creation, and the keys of
+// values that are left over from deleted ones.
+func loadAll(ledger Ledger) (all []*memory, leftOver []string, err error) {
+	byID := map[uint64]*memory{}
+	err = each(ledger, bucketNamespace, "", func(id uint64, _ string, raw []byte) error {
+		name, err := decodeNamespace(raw)
+		byID[id] = &memory{id: id, name: name}
+		all = append(all, byID[id])
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	err = each(ledger, bucketValue, "", func(id uint64, key string, raw []byte) error {
+		m, ok := byID[id]
+		if !ok {
+			leftOver = append(leftOver, valueKey(id, key))
+			return nil
+		}
+		return m.add(key, raw)
+	})
+	slices.SortFunc(all, func(a, b *memory) int { return cmp.Compare(a.id, b.id) })
+	return all, leftOver, err
+}
+
+// loadOne reads one namespace; nil when it does not exist.
+func loadOne(ledger Ledger, id uint64) (*memory, error) {
+	raw, ok, err := ledger.Get(bucketNamespace, namespaceKey(id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	m := &memory{id: id}
+	if m.name, err = decodeNamespace(raw); err != nil {
+		return nil, err
+	}
+	err = each(ledger, bucketValue, namespaceKey(id), func(_ uint64, key string, raw []byte) error { return m.add(key, raw) })
+	return m, err
+}
+
+func (m *memory) add(key string, raw []byte) error {
+	p, err := decodeValue(key, raw)
+	m.pairs = append(m.pairs, p)
+	return err
+}
+
+// each visits the entries of a bucket whose keys begin with prefix, until visit
+// fails: a store that lacks a value nobody can read must not look complete.
+func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, key string, raw []byte) error) error {
+	var broken error
+	mine := func(key string) bool { return strings.HasPrefix(key, prefix) }
+	err := ledger.Select(b, mine, func(raw string, value []byte) bool {
+		id, key, err := splitKey(raw)
+		if err == nil {
+			err = visit(id, key, value)
+		}
+		broken = err
+		return err == nil
+	})
+	if err = cmp.Or(err, broken); err != nil {
+		return fmt.Errorf("read %s: %w", b, err)
+	}
+	return nil
+}
+
+// removalsAtOnce is how many values one commit removes.
+const removalsAtOnce = 1024
+
+// removals are the commits that remove values.
+func removals(keys []string) []commit {
+	var out []commit
+	for chunk := range slices.Chunk(keys, removalsAtOnce) {
+		ops := make([]journal.Op, len(chunk))
+		for i, key := range chunk {
+			ops[i] = journal.Op{Bucket: bucketValue, Key: key}
+		}
+		out = append(out, commit{ops: ops})
+	}
+	return out
+}

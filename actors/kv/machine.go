@@ -1,0 +1,386 @@
+package kv
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+const (
+	// purgePace is the least time between two purges that leave nothing dead, so
+	// that values which die one after the other go together.
+	purgePace = 100 * time.Millisecond
+	// purgeAtOnce is how many dead values go in one step; others get a turn in between.
+	purgeAtOnce = 4096
+	// maxHeld bounds the answers that wait for the disk, in one namespace.
+	maxHeld = 4096
+)
+
+// machine decides everything about the values of one namespace. It is pure: it
+// gets the time and one input, changes itself and returns what is to be done, in
+// order. The two accounts are all that it shares.
+//
+// A change is made at once and goes to the disk in a flight, one commit after the
+// other. Whoever is told of it waits for that flight: its author, whoever reads
+// the key meanwhile, and the watchers. So conditions are judged by the latest
+// state, and nobody sees one that a crash could take back.
+type machine struct {
+	id     uint64
+	name   string
+	limits Limits
+	life   int
+	room   *account // what is held
+	flying *account // what is on its way to the disk
+
+	pairs map[string]*pair
+	due   expiries
+	bytes int64
+	// last is the latest revision. Revisions are microseconds since 1970, or one
+	// more than the last: so they do not come again after a restart, either.
+	last uint64
+
+	flights map[uint64]*flight
+	draft   *flight // of the step
+	issued  uint64  // the latest flight
+	landed  uint64  // the latest durable one
+	written uint64  // the latest one with a change that is no expiry
+	birth   uint64  // the one that makes the namespace exist, 0 when it is on disk
+	unsure  map[string]uint64
+	held    int
+	over    bool // it is deleted, or being deleted
+
+	armed    int64 // when the timer rings, 0 when it does not
+	rest     int64 // no purge before that
+	watchers []*watcher
+	out      []effect // reused by every step
+}
+
+// flight is what one commit makes durable.
+type flight struct {
+	ops     []journal.Op
+	keys    []string
+	changes []messages.ValueChanged
+	answers []reply
+	bytes   int64
+	last    bool // nothing is left of the namespace
+}
+
+// committed is the input that says that a flight is durable.
+type committed struct{ n uint64 }
+
+// newMachine returns the machine of a namespace that does not exist before its first put.
+func newMachine(id uint64, name string, limits Limits, room, flying *account) *machine {
+	return &machine{
+		id: id, name: name, limits: limits, life: 1, room: room, flying: flying, birth: 1,
+		pairs: map[string]*pair{}, flights: map[uint64]*flight{}, unsure: map[string]uint64{},
+	}
+}
+
+// restore takes in what the ledger holds, and returns what is to be done first.
+// What has expired meanwhile is purged like anything else.
+func (m *machine) restore(now time.Time, held *memory, life int) []effect {
+	m.birth, m.life = 0, life
+	slices.SortFunc(held.pairs, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
+	for _, p := range held.pairs {
+		m.pairs[p.key] = p
+		m.bytes += p.cost()
+		m.last = max(m.last, p.revision)
+		if p.until != 0 {
+			m.due.set(p, p.until)
+		}
+	}
+	m.room.settle(m.size())
+	m.flying.settle(0)
+	m.do(tell{messages.NamespaceStarted{ID: m.id, Life: life}})
+	m.wake(now)
+	return m.out
+}
+
+// size is what the namespace takes from the budget of the store.
+func (m *machine) size() int64 { return namespaceCost(m.name) + m.bytes }
+
+// handle is the whole of the machine. Its answer is valid until the next call.
+func (m *machine) handle(now time.Time, input any) []effect {
+	clear(m.out)
+	m.out = m.out[:0]
+	if m.over {
+		m.handleOver(input)
+		return m.out
+	}
+	switch in := input.(type) {
+	case messages.PutValue:
+		m.put(now, in)
+	case messages.GetValue:
+		m.get(now, in)
+	case messages.DeleteValue:
+		m.remove(now, in)
+	case messages.ListKeys:
+		m.list(now, in)
+	case messages.DeleteNamespace:
+		m.end(in)
+	case messages.WatchNamespace:
+		m.watch(in)
+	case messages.ConfirmChanges:
+		m.confirm(in)
+	case messages.EndWatch:
+		m.unwatch(in.Watcher)
+	case messages.ExpiryDue:
+		m.expiryDue(now, in)
+	case committed:
+		m.land(in.n)
+	}
+	m.launch()
+	m.wake(now)
+	return m.out
+}
+
+// handleOver is handle for a namespace of which only the deletion is left.
+func (m *machine) handleOver(input any) {
+	if in, ok := input.(committed); ok {
+		m.land(in.n)
+		return
+	}
+	m.refuse(input, errGone)
+}
+
+func (m *machine) do(e effect) { m.out = append(m.out, e) }
+
+func (m *machine) refuse(command any, why messages.Failure) {
+	if answer, ok := refusal(command, why); ok {
+		m.do(answer)
+	}
+}
+
+// put stores a value if its condition holds and there is room.
+func (m *machine) put(now time.Time, in messages.PutValue) {
+	p := m.current(now, in.Key)
+	if why := m.mayPut(now, in, p); why.Failed() {
+		m.refuseAfter(m.dependsOn(in.Key), in, why)
+		return
+	}
+	revision, created := m.next(now), p == nil
+	if created {
+		p = &pair{key: in.Key, since: revision, index: -1}
+		m.pairs[in.Key] = p
+		m.bytes += p.cost()
+	}
+	m.bytes += pairCost(in.Key, in.Value) - p.cost()
+	p.value, p.revision = in.Value, revision
+	m.due.set(p, endOf(now, in.TTL))
+	m.record(journal.Op{Bucket: bucketValue, Key: valueKey(m.id, in.Key), Value: encodeValue(p)}, messages.ValueChanged{
+		Namespace: m.name, Key: in.Key, Change: messages.ChangePut, Value: in.Value, TTL: max(in.TTL, 0), Revision: revision, At: now,
+	})
+	m.answer(reply{opPut, in.ReplyTo, messages.PutValueReply{Revision: revision, Created: created}, messages.FailureNone})
+}
+
+// endOf returns until when a value of the given time to live lives.
+func endOf(now time.Time, ttl time.Duration) int64 {
+	if ttl <= 0 {
+		return 0
+	}
+	return now.UnixMicro() + max(ttl.Microseconds(), 1)
+}
+
+// mayPut returns why a put has to be refused, and takes the room for one that has not.
+func (m *machine) mayPut(now time.Time, in messages.PutValue, p *pair) messages.Failure {
+	cost, before := pairCost(in.Key, in.Value), int64(0)
+	if p != nil {
+		before = p.cost()
+	}
+	switch {
+	case !holds(in.If, p):
+		return errConflict
+	case p == nil && m.full(now):
+		return errNamespaceFull
+	case !m.flying.resize(m.flying.paid + cost):
+		return errBusy
+	case !m.grow(now, cost-before):
+		m.flying.settle(m.flying.paid - cost)
+		return errStoreFull
+	}
+	m.draftNow().bytes += cost
+	return messages.Failure{}
+}
+
+// full reports whether there is no room for another key, dead ones apart.
+func (m *machine) full(now time.Time) bool {
+	if len(m.pairs) >= m.limits.Keys {
+		m.purge(now, purgeAtOnce)
+	}
+	return len(m.pairs) >= m.limits.Keys
+}
+
+// grow takes n bytes from the budget of the store; what is dead gives way.
+func (m *machine) grow(now time.Time, n int64) bool {
+	return m.room.resize(m.size()+n) || m.purge(now, purgeAtOnce) && m.room.resize(m.size()+n)
+}
+
+// holds reports whether a key is as a change wants it.
+func holds(c messages.Condition, p *pair) bool {
+	switch c.Kind {
+	case messages.IfAbsent:
+		return p == nil
+	case messages.IfRevision:
+		return p != nil && p.revision == c.Revision
+	default:
+		return true
+	}
+}
+
+// remove deletes a key.
+func (m *machine) remove(now time.Time, in messages.DeleteValue) {
+	p := m.current(now, in.Key)
+	switch {
+	case !holds(in.If, p):
+		m.refuseAfter(m.dependsOn(in.Key), in, errConflict)
+	case p == nil:
+		m.refuseAfter(m.dependsOn(in.Key), in, errNoKey)
+	case !m.flying.resize(m.flying.paid + keyOverhead):
+		m.refuse(in, errBusy)
+	default:
+		m.draftNow().bytes += keyOverhead
+		m.drop(p)
+		m.record(removal(m.id, in.Key), messages.ValueChanged{
+			Namespace: m.name, Key: in.Key, Change: messages.ChangeDeleted, Revision: m.next(now), At: now,
+		})
+		m.answer(reply{opDelete, in.ReplyTo, messages.DeleteValueReply{}, messages.FailureNone})
+	}
+}
+
+// get answers with a value.
+func (m *machine) get(now time.Time, in messages.GetValue) {
+	p := m.pairs[in.Key]
+	if p == nil || p.dead(now.UnixMicro()) {
+		m.after(m.dependsOn(in.Key), in, reply{opGet, in.ReplyTo, messages.GetValueReply{}, messages.FailureNotFound})
+		return
+	}
+	found := messages.GetValueReply{Found: true, Value: p.value, Revision: p.revision}
+	if p.until != 0 { // never 0, which means for ever
+		found.TTL = time.Duration(max(p.until-now.UnixMicro(), 1)) * time.Microsecond
+	}
+	m.after(m.dependsOn(in.Key), in, reply{opGet, in.ReplyTo, found, messages.FailureNone})
+}
+
+// list answers with the keys in the order of their creation.
+func (m *machine) list(now time.Time, in messages.ListKeys) {
+	alive := make([]*pair, 0, len(m.pairs))
+	for _, p := range m.pairs {
+		if !p.dead(now.UnixMicro()) {
+			alive = append(alive, p)
+		}
+	}
+	slices.SortFunc(alive, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
+	keys := make([]string, len(alive))
+	for i, p := range alive {
+		keys[i] = p.key
+	}
+	m.after(m.written, in, reply{opList, in.ReplyTo, messages.ListKeysReply{Keys: keys}, messages.FailureNone})
+}
+
+// current returns the live pair of a key. A dead one goes at once: it gives way
+// to another, or cannot be deleted.
+func (m *machine) current(now time.Time, key string) *pair {
+	p := m.pairs[key]
+	if p != nil && p.dead(now.UnixMicro()) {
+		m.expire(now, p)
+		m.do(expired{1})
+		return nil
+	}
+	return p
+}
+
+// next returns the revision of a change.
+func (m *machine) next(now time.Time) uint64 {
+	m.last = max(m.last+1, uint64(max(now.UnixMicro(), 0)))
+	return m.last
+}
+
+// expiryDue purges what is dead. A timer that was replaced meanwhile rings in vain.
+func (m *machine) expiryDue(now time.Time, in messages.ExpiryDue) {
+	if in.At.UnixMicro() != m.armed {
+		return
+	}
+	m.armed = 0
+	m.purge(now, purgeAtOnce)
+}
+
+// purge removes up to n dead values, and reports whether there were any.
+func (m *machine) purge(now time.Time, n int) bool {
+	at, count := now.UnixMicro(), 0
+	for ; count < n && len(m.due) > 0 && m.due[0].dead(at); count++ {
+		m.expire(now, m.due[0])
+	}
+	if len(m.due) == 0 || !m.due[0].dead(at) {
+		m.rest = at + purgePace.Microseconds()
+	}
+	if count > 0 {
+		m.do(expired{count})
+	}
+	return count > 0
+}
+
+// expire removes a dead value. Nobody has to wait for the disk because of it:
+// the value is as dead after a crash.
+func (m *machine) expire(now time.Time, p *pair) {
+	m.drop(p)
+	f := m.draftNow()
+	f.ops = append(f.ops, removal(m.id, p.key))
+	f.changes = append(f.changes, messages.ValueChanged{
+		Namespace: m.name, Key: p.key, Change: messages.ChangeExpired, Revision: m.next(now), At: now,
+	})
+}
+
+// drop takes a pair out of memory.
+func (m *machine) drop(p *pair) {
+	m.due.set(p, 0)
+	delete(m.pairs, p.key)
+	m.bytes -= p.cost()
+	m.room.settle(m.size())
+}
+
+func removal(id uint64, key string) journal.Op {
+	return journal.Op{Bucket: bucketValue, Key: valueKey(id, key)}
+}
+
+// wake arms the timer for the next value that dies, if it would ring too late.
+func (m *machine) wake(now time.Time) {
+	if len(m.due) == 0 || m.over {
+		return
+	}
+	at := max(m.due[0].until+1, m.rest, now.UnixMicro())
+	if m.armed == 0 || at < m.armed {
+		m.armed = at
+		m.do(arm{time.UnixMicro(at)})
+	}
+}
+
+// end deletes the namespace: first its name, which takes everything with it, and
+// when that is durable the values.
+func (m *machine) end(in messages.DeleteNamespace) {
+	m.over = true
+	f := m.draftNow()
+	f.ops = append(f.ops, journal.Op{Bucket: bucketNamespace, Key: namespaceKey(m.id)})
+	f.last = true
+	m.answer(reply{opDeleteNamespace, in.ReplyTo, messages.DeleteNamespaceReply{}, messages.FailureNone})
+}
+
+// bury cleans up after the deletion is durable.
+func (m *machine) bury() {
+	m.endWatches(messages.WatchDeleted)
+	keys := make([]string, 0, len(m.pairs))
+	for key := range m.pairs {
+		keys = append(keys, valueKey(m.id, key))
+	}
+	slices.SortFunc(keys, strings.Compare)
+	for _, some := range removals(keys) {
+		m.do(some)
+	}
+	clear(m.pairs)
+	m.due, m.bytes = nil, 0
+	m.room.settle(0)
+	m.do(tell{messages.NamespaceEnded{ID: m.id}})
+}

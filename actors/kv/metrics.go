@@ -1,0 +1,64 @@
+package kv
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/messages"
+)
+
+// results are the label values of how a command ended.
+var results = map[messages.FailureKind]string{
+	messages.FailureNone:        "ok",
+	messages.FailureNotFound:    "not_found",
+	messages.FailureConflict:    "conflict",
+	messages.FailureFull:        "full",
+	messages.FailureRejected:    "rejected",
+	messages.FailureBusy:        "busy",
+	messages.FailureUnavailable: "unavailable",
+}
+
+// Metrics tell what the store holds and what it is asked for.
+type Metrics struct {
+	keys, namespaces, bytes prometheus.Gauge
+	expired                 prometheus.Counter
+	operations              [operationCount]map[messages.FailureKind]prometheus.Counter
+}
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		keys: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_kv_keys", Help: "Keys in the key-value store.",
+		}),
+		namespaces: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_kv_namespaces", Help: "Namespaces in the key-value store.",
+		}),
+		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_kv_size_bytes", Help: "What the key-value store holds, about: names, keys and values, and something for each.",
+		}),
+		expired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_kv_expired_total", Help: "Values of the key-value store that were removed because their time was over.",
+		}),
+	}
+	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "butler_kv_operations_total", Help: "Answered operations of the key-value store, by how they ended.",
+	}, []string{"operation", "result"})
+	for op, name := range operationNames {
+		m.operations[op] = map[messages.FailureKind]prometheus.Counter{}
+		for kind, result := range results {
+			m.operations[op][kind] = operations.WithLabelValues(name, result)
+		}
+	}
+	if reg != nil {
+		reg.MustRegister(m.keys, m.namespaces, m.bytes, m.expired, operations)
+	}
+	return m
+}
+
+func (m *Metrics) answered(r reply) { m.operations[r.op][r.failed].Inc() }
+
+// holds changes what is shown of one namespace.
+func (m *Metrics) holds(keys int, bytes int64) {
+	m.keys.Add(float64(keys))
+	m.bytes.Add(float64(bytes))
+}

@@ -1,0 +1,218 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/messages"
+)
+
+// tenant is what outlives the actor of a namespace.
+type tenant struct {
+	id   uint64
+	name string
+	life int
+	// remembered is what the ledger held when the store was loaded, until the
+	// first life has taken it; nil for a namespace that is new.
+	remembered   *memory
+	room, flying account
+}
+
+// namespace carries out what the machine decides about the values of a namespace.
+type namespace struct {
+	opts   *Options
+	tenant *tenant
+	// machine is nil until a later life has read the ledger; early is what came before.
+	machine *machine
+	early   []any
+	loads   *actorkit.Effects
+	timer   actorkit.Timer
+	// keys and bytes are what the metrics show of it.
+	keys  int
+	bytes int64
+}
+
+// landed says that the flight n of a life is durable, or can never be.
+type landed struct {
+	of  *namespace
+	n   uint64
+	err error
+}
+
+// restored brings a later life what the ledger holds of it.
+type restored struct {
+	of   *namespace
+	held *memory
+	err  error
+}
+
+// Receive implements actor.Actor.
+func (n *namespace) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		n.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		n.leave(ctx)
+	case settled:
+		if message.of == n {
+			n.loads.Run(ctx, loadTimeout, n.load)
+		}
+	case restored:
+		if message.of == n {
+			n.restored(ctx, message)
+		}
+	case landed:
+		if message.of == n {
+			n.landed(ctx, message)
+		}
+	default:
+		n.take(ctx, message)
+	}
+}
+
+// begin starts the first life from what the store knows, and a later one from
+// the ledger, behind everything that the life before has committed.
+func (n *namespace) begin(ctx actor.Context) {
+	t := n.tenant
+	t.life++
+	n.loads = actorkit.NewEffects(actorkit.NewPool(1))
+	switch held := t.remembered; {
+	case t.life > 1:
+		post := actorkit.Poster(ctx)
+		n.opts.Ledger.Commit(nil, func(err error) {
+			if err == nil {
+				post(settled{n})
+			}
+		})
+	case held != nil:
+		t.remembered = nil
+		n.live(ctx, held)
+	default:
+		n.machine = n.newMachine()
+	}
+}
+
+func (n *namespace) load(context.Context) any {
+	held, err := loadOne(n.opts.Ledger, n.tenant.id)
+	return restored{of: n, held: held, err: err}
+}
+
+// restored goes on after a crash. A namespace that is not on disk has ended with
+// it: its first put was not acknowledged, or it was deleted.
+func (n *namespace) restored(ctx actor.Context, in restored) {
+	if in.err != nil {
+		actorkit.Fail(fmt.Errorf("load a namespace of the key-value store: %w", in.err))
+	}
+	if in.held != nil {
+		n.live(ctx, in.held)
+		return
+	}
+	n.tenant.room.settle(0)
+	n.tenant.flying.settle(0)
+	n.machine = n.newMachine()
+	n.machine.over = true
+	ctx.Send(ctx.Parent(), messages.NamespaceEnded{ID: n.tenant.id})
+	n.catchUp(ctx)
+}
+
+func (n *namespace) live(ctx actor.Context, held *memory) {
+	n.machine = n.newMachine()
+	n.perform(ctx, n.machine.restore(time.Now(), held, n.tenant.life))
+	n.catchUp(ctx)
+}
+
+func (n *namespace) newMachine() *machine {
+	return newMachine(n.tenant.id, n.tenant.name, n.opts.Limits, &n.tenant.room, &n.tenant.flying)
+}
+
+// catchUp takes up what came while the ledger was read.
+func (n *namespace) catchUp(ctx actor.Context) {
+	early := n.early
+	n.early = nil
+	for _, message := range early {
+		n.take(ctx, message)
+	}
+}
+
+func (n *namespace) take(ctx actor.Context, input any) {
+	if n.machine == nil {
+		n.early = append(n.early, input)
+		return
+	}
+	n.perform(ctx, n.machine.handle(time.Now(), input))
+}
+
+// landed: a change that can never be durable must not be seen, either, so the
+// namespace begins anew without it.
+func (n *namespace) landed(ctx actor.Context, in landed) {
+	if in.err != nil {
+		actorkit.Fail(fmt.Errorf("store a change of a namespace: %w", in.err))
+	}
+	n.take(ctx, committed{in.n})
+}
+
+func (n *namespace) perform(ctx actor.Context, effects []effect) {
+	for _, one := range effects {
+		switch do := one.(type) {
+		case reply:
+			n.opts.answer(ctx, do)
+		case send:
+			n.opts.send(ctx, do.to, do.message)
+		case commit:
+			n.commit(ctx, do)
+		case arm:
+			n.timer.Stop()
+			n.timer = actorkit.After(ctx, time.Until(do.at), messages.ExpiryDue{At: do.at})
+		case tell:
+			ctx.Send(ctx.Parent(), do.message)
+		case expired:
+			n.opts.Metrics.expired.Add(float64(do.count))
+		}
+	}
+	n.show(len(n.machine.pairs), n.tenant.room.paid)
+}
+
+func (n *namespace) commit(ctx actor.Context, do commit) {
+	if do.n == 0 {
+		n.opts.Ledger.Commit(do.ops, func(error) {})
+		return
+	}
+	post := actorkit.Poster(ctx)
+	n.opts.Ledger.Commit(do.ops, func(err error) {
+		if !errors.Is(err, journal.ErrClosed) { // as everything will be
+			post(landed{of: n, n: do.n, err: err})
+		}
+	})
+}
+
+// show keeps the metrics up to date.
+func (n *namespace) show(keys int, bytes int64) {
+	if keys != n.keys || bytes != n.bytes {
+		n.opts.Metrics.holds(keys-n.keys, bytes-n.bytes)
+		n.keys, n.bytes = keys, bytes
+	}
+}
+
+// leave ends a life: what it showed is not there any more, and nobody is left
+// waiting for changes that do not come.
+func (n *namespace) leave(ctx actor.Context) {
+	n.loads.Close()
+	n.timer.Stop()
+	n.show(0, 0)
+	if n.machine == nil {
+		return
+	}
+	n.machine.out = nil
+	n.machine.endWatches(messages.WatchInterrupted)
+	for _, one := range n.machine.out {
+		if do, ok := one.(send); ok {
+			n.opts.send(ctx, do.to, do.message)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package kv
+
+import "container/heap"
+
+// pair is a key with its value.
+type pair struct {
+	key, value string
+	// since is the revision in which the key came into being: the order of keys.
+	since, revision uint64
+	// until is the last moment, in microseconds since 1970, at which it lives; 0 is for ever.
+	until int64
+	// index is its place among the expiries, -1 when it has none.
+	index int
+}
+
+func (p *pair) dead(now int64) bool { return p.until != 0 && now > p.until }
+
+func (p *pair) cost() int64 { return pairCost(p.key, p.value) }
+
+// expiries is a heap of the pairs with an end, the next one to expire first.
+type expiries []*pair
+
+// set changes the end of a pair.
+func (h *expiries) set(p *pair, until int64) {
+	p.until = until
+	switch {
+	case p.index < 0 && until != 0:
+		heap.Push(h, p)
+	case p.index >= 0 && until == 0:
+		heap.Remove(h, p.index)
+	case p.index >= 0:
+		heap.Fix(h, p.index)
+	}
+}
+
+// Len implements heap.Interface, as do the methods below.
+func (h expiries) Len() int { return len(h) }
+
+func (h expiries) Less(i, j int) bool { return h[i].until < h[j].until }
+
+func (h expiries) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *expiries) Push(x any) {
+	p := x.(*pair)
+	p.index = len(*h)
+	*h = append(*h, p)
+}
+
+// Pop implements heap.Interface.
+func (h *expiries) Pop() any {
+	last := len(*h) - 1
+	p := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	p.index = -1
+	return p
+}

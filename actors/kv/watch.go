@@ -1,0 +1,99 @@
+package kv
+
+import (
+	"slices"
+
+	"butler/messages"
+)
+
+// The bounds of watching one namespace.
+const (
+	maxWatchers = 64
+	// maxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
+	// how many bytes, unless it is one change alone.
+	maxWindow      = 256
+	maxUnconfirmed = 4 << 20
+)
+
+// watcher is one that is told of changes, as long as it has credit.
+type watcher struct {
+	ref messages.Ref
+	// since is the revision before the first change that it is told of.
+	since  uint64
+	window int
+	// unconfirmed are the changes it has been told of, bytes what they take.
+	unconfirmed []unconfirmed
+	bytes       int
+}
+
+type unconfirmed struct {
+	revision uint64
+	bytes    int
+}
+
+// watch adds a watcher.
+func (m *machine) watch(in messages.WatchNamespace) {
+	if in.ReplyTo.IsZero() {
+		return
+	}
+	m.unwatch(in.ReplyTo)
+	if len(m.watchers) >= maxWatchers || m.held >= maxHeld {
+		m.refuse(in, errWatchers)
+		return
+	}
+	window := in.Window
+	if window <= 0 || window > maxWindow {
+		window = maxWindow
+	}
+	m.watchers = append(m.watchers, &watcher{ref: in.ReplyTo, since: m.last, window: window})
+	m.after(m.birth, in, reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Revision: m.last}, messages.FailureNone})
+}
+
+// unwatch forgets a watcher.
+func (m *machine) unwatch(ref messages.Ref) {
+	m.watchers = slices.DeleteFunc(m.watchers, func(w *watcher) bool { return w.ref == ref })
+}
+
+// confirm gives a watcher its credit back.
+func (m *machine) confirm(in messages.ConfirmChanges) {
+	for _, w := range m.watchers {
+		if w.ref == in.Watcher {
+			w.confirm(in.Through)
+		}
+	}
+}
+
+func (w *watcher) confirm(through uint64) {
+	n := 0
+	for n < len(w.unconfirmed) && w.unconfirmed[n].revision <= through {
+		w.bytes -= w.unconfirmed[n].bytes
+		n++
+	}
+	w.unconfirmed = slices.Delete(w.unconfirmed, 0, n)
+}
+
+// fanOut tells all watchers of a change, and those without credit that they miss it.
+func (m *machine) fanOut(change *messages.ValueChanged) {
+	m.watchers = slices.DeleteFunc(m.watchers, func(w *watcher) bool {
+		if change.Revision <= w.since {
+			return false
+		}
+		size := len(change.Key) + len(change.Value)
+		if len(w.unconfirmed) >= w.window || len(w.unconfirmed) > 0 && w.bytes+size > maxUnconfirmed {
+			m.do(send{w.ref, messages.WatchEnded{Namespace: m.name, Reason: messages.WatchMissed}})
+			return true
+		}
+		w.unconfirmed = append(w.unconfirmed, unconfirmed{change.Revision, size})
+		w.bytes += size
+		m.do(send{w.ref, *change})
+		return false
+	})
+}
+
+// endWatches tells every watcher that there is nothing more to come.
+func (m *machine) endWatches(reason messages.WatchEnd) {
+	for _, w := range m.watchers {
+		m.do(send{w.ref, messages.WatchEnded{Namespace: m.name, Reason: reason}})
+	}
+	m.watchers = nil
+}

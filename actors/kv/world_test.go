@@ -1,0 +1,223 @@
+package kv
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"butler/internal/outbox/outboxtest"
+	"butler/messages"
+)
+
+// world runs the directory and the machines of its namespaces without actors,
+// over a ledger whose commits become durable when the test says so.
+type world struct {
+	tb       rapid.TB
+	now      time.Time
+	limits   Limits
+	ledger   *outboxtest.Ledger
+	room     *budget
+	flying   *budget
+	dir      *directory
+	spaces   map[uint64]*machine
+	accounts map[uint64]*tenant
+	timers   map[uint64]time.Time
+	asked    int
+	got      map[string]any // answers by the address that asked
+	told     []any          // what watchers were told
+	expired  int
+	issued   int // commits
+	released int
+	onAnswer func(to string, message any)
+}
+
+// start is a Tuesday.
+var start = time.Date(2031, 3, 4, 9, 0, 0, 0, time.UTC)
+
+func newWorld(tb rapid.TB, limits Limits) *world {
+	tb.Helper()
+	w := &world{tb: tb, now: start, limits: limits.withDefaults(), ledger: &outboxtest.Ledger{}, onAnswer: func(string, any) {}}
+	w.boot()
+	return w
+}
+
+// boot starts the store from what the ledger holds.
+func (w *world) boot() {
+	w.ledger.Hold()
+	w.room, w.flying = &budget{limit: w.limits.TotalBytes}, &budget{limit: maxFlying}
+	w.dir = newDirectory(w.limits, w.room, w.flying)
+	w.spaces, w.accounts, w.timers = map[uint64]*machine{}, map[uint64]*tenant{}, map[uint64]time.Time{}
+	w.got = map[string]any{}
+	w.issued, w.released = 0, 0
+	all, leftOver, err := loadAll(w.ledger)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, some := range removals(leftOver) {
+		w.commit(nil, some)
+	}
+	for _, held := range all {
+		w.dir.enter(held.id, held.name)
+		m := w.machine(held.id, held.name, 0)
+		w.perform(m, m.restore(w.now, held, 1))
+	}
+}
+
+// crash ends the process: commits that were not released never happened.
+func (w *world) crash() {
+	w.ledger = w.ledger.Crash()
+	w.boot()
+}
+
+func (w *world) machine(id uint64, name string, paid int64) *machine {
+	t := &tenant{id: id, name: name, room: account{w.room, paid}, flying: account{w.flying, 0}}
+	m := newMachine(id, name, w.limits, &t.room, &t.flying)
+	w.spaces[id], w.accounts[id] = m, t
+	return m
+}
+
+func (w *world) commit(m *machine, do commit) {
+	w.issued++
+	w.ledger.Commit(do.ops, func(error) {
+		w.released++
+		if do.n > 0 {
+			w.step(m, committed{do.n})
+		}
+	})
+}
+
+func (w *world) step(m *machine, input any) { w.perform(m, m.handle(w.now, input)) }
+
+func (w *world) direct(input any) { w.perform(nil, w.dir.handle(w.now, input)) }
+
+func (w *world) perform(m *machine, effects []effect) {
+	for _, one := range slices.Clone(effects) {
+		switch do := one.(type) {
+		case reply:
+			w.got[do.to.ID] = do.message
+			w.onAnswer(do.to.ID, do.message)
+		case send:
+			w.told = append(w.told, do.message)
+		case commit:
+			w.commit(m, do)
+		case arm:
+			w.timers[m.id] = do.at
+		case tell:
+			w.direct(do.message)
+		case expired:
+			w.expired += do.count
+		case spawn:
+			w.machine(do.id, do.name, do.paid)
+		case forward:
+			w.step(w.spaces[do.id], do.command)
+		case stop:
+			delete(w.spaces, do.id)
+			delete(w.timers, do.id)
+		}
+	}
+}
+
+// release makes the n oldest commits durable, settle all of them.
+func (w *world) release(n int) { w.ledger.Release(n) }
+
+func (w *world) settle() {
+	for w.ledger.Held() > 0 {
+		w.release(w.ledger.Held())
+	}
+}
+
+// pass lets time go by; the timers ring when they are due.
+func (w *world) pass(d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		ids := make([]uint64, 0, len(w.timers))
+		for id, at := range w.timers {
+			if !at.After(end) {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) == 0 {
+			break
+		}
+		id := slices.MinFunc(ids, func(a, b uint64) int { return cmp.Or(w.timers[a].Compare(w.timers[b]), cmp.Compare(a, b)) })
+		at := w.timers[id]
+		delete(w.timers, id)
+		if at.After(w.now) {
+			w.now = at
+		}
+		w.step(w.spaces[id], messages.ExpiryDue{At: at})
+	}
+	w.now = end
+}
+
+// ask sends a command and returns the address that it is answered to.
+func (w *world) ask(command func(to messages.Ref) any) string {
+	w.asked++
+	to := messages.Ref{ID: fmt.Sprint("asker-", w.asked)}
+	w.direct(command(to))
+	return to.ID
+}
+
+// The commands, each answered after everything is durable.
+
+func (w *world) put(ns, key, value string, more ...func(*messages.PutValue)) messages.PutValueReply {
+	w.tb.Helper()
+	return answerOf[messages.PutValueReply](w, func(to messages.Ref) any {
+		in := messages.PutValue{Namespace: ns, Key: key, Value: value, ReplyTo: to}
+		for _, change := range more {
+			change(&in)
+		}
+		return in
+	})
+}
+
+func ttl(d time.Duration) func(*messages.PutValue) { return func(in *messages.PutValue) { in.TTL = d } }
+
+func onlyIf(c messages.Condition) func(*messages.PutValue) {
+	return func(in *messages.PutValue) { in.If = c }
+}
+
+func (w *world) get(ns, key string) messages.GetValueReply {
+	w.tb.Helper()
+	return answerOf[messages.GetValueReply](w, func(to messages.Ref) any {
+		return messages.GetValue{Namespace: ns, Key: key, ReplyTo: to}
+	})
+}
+
+func (w *world) remove(ns, key string, c messages.Condition) messages.Failure {
+	w.tb.Helper()
+	return answerOf[messages.DeleteValueReply](w, func(to messages.Ref) any {
+		return messages.DeleteValue{Namespace: ns, Key: key, If: c, ReplyTo: to}
+	}).Failure
+}
+
+func (w *world) list(ns string) messages.ListKeysReply {
+	w.tb.Helper()
+	return answerOf[messages.ListKeysReply](w, func(to messages.Ref) any { return messages.ListKeys{Namespace: ns, ReplyTo: to} })
+}
+
+func (w *world) namespaces() []string {
+	w.tb.Helper()
+	return answerOf[messages.ListNamespacesReply](w, func(to messages.Ref) any { return messages.ListNamespaces{ReplyTo: to} }).Namespaces
+}
+
+func (w *world) end(ns string) messages.Failure {
+	w.tb.Helper()
+	return answerOf[messages.DeleteNamespaceReply](w, func(to messages.Ref) any {
+		return messages.DeleteNamespace{Namespace: ns, ReplyTo: to}
+	}).Failure
+}
+
+func answerOf[R any](w *world, command func(to messages.Ref) any) R {
+	w.tb.Helper()
+	id := w.ask(command)
+	w.settle()
+	answer, ok := w.got[id].(R)
+	if !ok {
+		w.tb.Fatalf("want an answer of type %T, got %#v", answer, w.got[id])
+	}
+	return answer
+}
