@@ -74,7 +74,8 @@ func cleanTags(tags map[string]string) map[string]string {
 
 func cleanFields(fields map[string]any) map[string]any {
 	out := make(map[string]any, len(fields))
-	for key, value := range fields {
+	for _, key := range slices.Sorted(maps.Keys(fields)) { // of two that clean to one name, always the same wins
+		value := fields[key]
 		number, isNumber := value.(float64)
 		if isNumber && (math.IsNaN(number) || math.IsInf(number, 0)) {
 			continue
