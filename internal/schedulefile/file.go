@@ -1,0 +1,242 @@
+// Package schedulefile owns the file with the schedules of tasks, which people
+// write by hand and older releases wrote: a YAML mapping with the list
+// butlerSchedule.
+//
+// It guarantees that an entry it cannot use is passed over with a reason and
+// never keeps the others from being read; that a change goes into the file as it
+// is at that moment, and touches nothing else in it: unknown properties,
+// comments and entries that cannot be used stay; that a file which was changed
+// by somebody else since it was read is not written, but read again; that a
+// crash leaves the old content or the new one; and that a file which is no YAML
+// is never written. It must never write unless Save is called, nor decide what
+// a schedule means.
+package schedulefile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"butler/messages"
+)
+
+// maxSize is how long the file may be, in bytes.
+const maxSize = 8 << 20
+
+// File is the schedule file at a path. It is safe for concurrent use.
+type File struct {
+	path string
+	mu   sync.Mutex // one reader or writer at a time
+}
+
+// New returns the file at path, which need not exist before the first change.
+func New(path string) *File { return &File{path: path} }
+
+// Load reads the file. One that does not exist is fs.ErrNotExist.
+func (f *File) Load(context.Context) (messages.ScheduleBook, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, err := f.readLocked()
+	if err != nil {
+		return messages.ScheduleBook{}, err
+	}
+	return c.book()
+}
+
+// Save makes a change when the file still has the revision, or does not exist
+// and the revision is "". Otherwise it changes nothing and saved is false. In
+// both cases it returns what the file holds then. The change is on disk when it
+// returns without an error.
+func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revision string) (book messages.ScheduleBook, saved bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		before, err := f.readLocked()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return book, false, err
+		}
+		if before.revision() != revision {
+			book, err := before.book()
+			return book, false, err
+		}
+		text, err := edit(before.text, change)
+		if err != nil {
+			return book, false, f.wrap("change", err)
+		}
+		if book, err = f.proof(before, text, change); err != nil {
+			return messages.ScheduleBook{}, false, err
+		}
+		replaced, err := f.replaceLocked(before, text)
+		if err != nil || replaced {
+			return book, replaced, f.wrap("write", err)
+		}
+		if err := ctx.Err(); err != nil {
+			return book, false, f.wrap("write", err)
+		}
+	}
+}
+
+// proof reads the new text before it replaces the old one: no schedule may
+// differ that the change does not name.
+func (f *File) proof(before content, text []byte, change messages.ScheduleChange) (messages.ScheduleBook, error) {
+	old, err := before.book()
+	if err != nil {
+		return old, err
+	}
+	after, err := content{path: f.path, text: text}.book()
+	if err != nil {
+		return after, err
+	}
+	if !reflect.DeepEqual(others(old, change), others(after, change)) {
+		return after, f.wrap("change", errors.New("it holds something that could not be kept; write it more simply"))
+	}
+	return after, nil
+}
+
+// others are the schedules that a change does not name.
+func others(book messages.ScheduleBook, change messages.ScheduleChange) map[string]messages.Schedule {
+	out := map[string]messages.Schedule{}
+	for _, s := range book.Schedules {
+		out[s.ID] = s
+	}
+	for _, id := range append([]string{change.Delete, change.Add.ID}, change.Switch...) {
+		delete(out, id)
+	}
+	return out
+}
+
+func (f *File) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s schedule file %s: %w", what, f.path, err)
+}
+
+// content is what a file held.
+type content struct {
+	path string
+	// info is nil when there was no file.
+	info fs.FileInfo
+	text []byte
+}
+
+// revision identifies the text. It is "" when there is no file.
+func (c content) revision() string {
+	if c.info == nil && c.text == nil {
+		return ""
+	}
+	sum := sha256.Sum256(c.text)
+	return hex.EncodeToString(sum[:])
+}
+
+func (c content) book() (messages.ScheduleBook, error) {
+	book := messages.ScheduleBook{Revision: c.revision()}
+	var err error
+	if book.Schedules, book.Refused, err = read(c.text); err != nil {
+		return messages.ScheduleBook{}, fmt.Errorf("read schedule file %s: %w", c.path, err)
+	}
+	return book, nil
+}
+
+func (f *File) readLocked() (content, error) {
+	c := content{path: f.path}
+	file, err := os.Open(f.path)
+	if err != nil {
+		return c, f.wrap("read", err)
+	}
+	defer file.Close()
+	// Before the text: a later change of the file shows as a difference.
+	info, err := file.Stat()
+	if err != nil {
+		return c, f.wrap("read", err)
+	}
+	if !info.Mode().IsRegular() {
+		return c, f.wrap("read", errors.New("it is no regular file"))
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err != nil {
+		return c, f.wrap("read", err)
+	}
+	if len(text) > maxSize {
+		return c, f.wrap("read", fmt.Errorf("it is longer than %d MiB", maxSize>>20))
+	}
+	c.info, c.text = info, text
+	return c, nil
+}
+
+// replaceLocked puts text in the place of what the file held, unless somebody
+// has changed the file in the meantime.
+func (f *File) replaceLocked(before content, text []byte) (replaced bool, err error) {
+	// A symbolic link stays one.
+	target := f.path
+	if resolved, err := filepath.EvalSymlinks(f.path); err == nil {
+		target = resolved
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
+	if err != nil {
+		return false, err
+	}
+	name := temporary.Name()
+	defer func() {
+		if !replaced {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}()
+	mode := fs.FileMode(0o644)
+	if before.info != nil {
+		mode = before.info.Mode().Perm()
+	}
+	if err := fill(temporary, mode, text); err != nil {
+		return false, err
+	}
+	switch now, err := os.Stat(target); {
+	case errors.Is(err, fs.ErrNotExist):
+		if before.info != nil {
+			return false, nil
+		}
+	case err != nil:
+		return false, err
+	case before.info == nil, !os.SameFile(now, before.info), now.Size() != before.info.Size(), !now.ModTime().Equal(before.info.ModTime()):
+		return false, nil
+	}
+	switch err := os.Rename(name, target); {
+	case errors.Is(err, syscall.EBUSY):
+		return false, fmt.Errorf("%w; in a container, mount the directory of the file instead of the file", err)
+	case err != nil:
+		return false, err
+	}
+	return true, syncDirectory(filepath.Dir(target))
+}
+
+func fill(file *os.File, mode fs.FileMode, text []byte) error {
+	_, err := file.Write(text)
+	if err == nil {
+		err = file.Chmod(mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// syncDirectory makes a rename durable. Windows has no such thing.
+func syncDirectory(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
