@@ -89,7 +89,7 @@ func (c *Config) column(list, key string, into any) error {
 	column := make([]any, 0, len(items))
 	for _, item := range items {
 		values, _ := item.(map[string]any)
-		column = append(column, values[key])
+		column = append(column, values[strings.ToLower(key)])
 	}
 	settings := &mapstructure.DecoderConfig{Result: into}
 	strictly(settings)

@@ -212,6 +212,17 @@ func TestConfig_sectionsAreDecodedStrictly(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what each item of a list has at a key, in any letter case", func(t *testing.T) {
+		c := mustLoad(t, "Butler:\n  routes:\n    - {name: a, newRelic: [{accounts: [ops, dev]}]}\n    - {name: b}\n    - {name: c, newRelic: [{}, {accounts: [qa]}]}\n")
+		var got [][]struct{ Accounts []string }
+		if err := c.Section("routes[].newRelic", &got); err != nil {
+			t.Fatal(err)
+		}
+		want := [][]struct{ Accounts []string }{{{Accounts: []string{"ops", "dev"}}}, {}, {{Accounts: []string{}}, {Accounts: []string{"qa"}}}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("column (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("a part of a section", func(t *testing.T) {
 		var event struct{ RateLimit int }
 		if err := c.Section("slackNotification.reloadTaskFailure", &event); err != nil || event.RateLimit != 300 {

@@ -2,12 +2,20 @@ package app_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
+	"butler/config"
+	"butler/internal/app"
 	"butler/internal/demo"
+	"butler/internal/destination"
+	"butler/internal/destination/all"
 	"butler/internal/qlik"
 	"butler/internal/sim/world"
 	"butler/messages"
@@ -76,5 +84,67 @@ func TestRoutes_leadEventsWhereTheOperatorWants(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// example loads the first configuration on a page below a heading, as the service would.
+func example(t *testing.T, heading string, page ...string) *config.Config {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, page...)...))
+	must(t, err)
+	_, below, found := strings.Cut("\n"+string(text), "\n"+heading+"\n")
+	_, below, inside := strings.Cut(below, "```yaml\n")
+	yaml, _, closed := strings.Cut(below, "```")
+	if !found || !inside || !closed {
+		t.Fatalf("want an example below %q", heading)
+	}
+	file := filepath.Join(t.TempDir(), "butler.yaml")
+	must(t, os.WriteFile(file, []byte(yaml), 0o600))
+	cfg, err := config.Load(config.Options{
+		Path: file, Environ: []string{"NEW_RELIC_KEY=k3y", "SLACK_FINANCE=https://hooks.slack.com/services/T0/B0/k3y"},
+		Schemas: app.Schemas(), Inspect: app.Inspection{Elsewhere: true}.Findings,
+	})
+	must(t, err)
+	return cfg
+}
+
+// checkQueues wants a queue for every entry that the routes have for a
+// destination, and returns how many there are.
+func checkQueues(t *testing.T, cfg *config.Config, d destination.Definition) int {
+	t.Helper()
+	table, err := app.Table(cfg, zap.NewNop())
+	must(t, err)
+	var entries [][]any
+	must(t, cfg.Section("routes[]."+d.Route, &entries))
+	for r, list := range entries {
+		for n := range list {
+			path := fmt.Sprintf("routes[%d].%s[%d]", r, d.Route, n)
+			if !slices.ContainsFunc(table.Built(), func(b destination.Built) bool { return b.Instance.Path == path }) {
+				t.Errorf("want a queue for %s, got none", path)
+			}
+		}
+	}
+	return len(slices.Concat(entries...))
+}
+
+// The examples of the pages are files of an operator.
+func TestRoutes_reachEveryDestinationAsItsPageShows(t *testing.T) {
+	for _, d := range all.Definitions() {
+		t.Run(d.Name, func(t *testing.T) {
+			cfg := example(t, "## In a route", "internal", "destination", d.Name, "README.md")
+			if checkQueues(t, cfg, d) == 0 {
+				t.Errorf("want entries of %s in the example, got none", d.Route)
+			}
+		})
+	}
+}
+
+func TestRoutes_leadWhereTheHandbookShows(t *testing.T) {
+	cfg, entries := example(t, "# Routes: which alert goes where", "docs", "routes.md"), 0
+	for _, d := range all.Definitions() {
+		entries += checkQueues(t, cfg, d)
+	}
+	if entries != 2 {
+		t.Errorf("want two entries, got %d", entries)
 	}
 }
