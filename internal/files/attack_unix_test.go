@@ -53,9 +53,9 @@ func TestAttack_pipesSocketsAndDevices(t *testing.T) {
 		}
 		s.wantTree("", before...)
 	}
-	a := New(Options{Copy: []Pair{{"/dev", "/dev/fd"}, {"/dev", t.TempDir()}}, Delete: []string{"/dev"}})
-	for _, path := range []string{"/dev/zero", "/dev/null", "/dev/tty"} {
-		to := a.copy[1].to.String() + "/got"
+	a := New(Options{Copy: []Pair{{"/dev", t.TempDir()}}})
+	for _, path := range []string{"/dev/zero", "/dev/null"} {
+		to := a.copy[0].to.String() + "/got"
 		_, err := a.Copy(t.Context(), CopyRequest{From: path, To: to})
 		wantKind(t, err, Invalid)
 		if _, err := os.Lstat(to); err == nil {
@@ -72,6 +72,20 @@ func TestAttack_approvedDirectoryIsAPipe(t *testing.T) {
 	a := New(Options{Delete: []string{s.path("pipe")}, QVD: s.path("pipe")})
 	wantKind(t, a.DeleteFile(t.Context(), s.path("pipe/a")), Failed)
 	wantKind(t, a.CreateDirQVD(t.Context(), "x"), Failed)
+}
+
+func TestUnlink_removesNoDirectory(t *testing.T) {
+	s := newSite(t)
+	s.mkdir("in/empty")
+	root, err := os.OpenRoot(s.path("in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := unlink(root, "empty"); err == nil {
+		t.Error("want a directory refused that took the place of a file")
+	}
+	s.wantTree("in", "empty/")
 }
 
 // What replaces a file between the look and the opening must not be waited for.

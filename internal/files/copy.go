@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -128,13 +129,21 @@ func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return c.file(ctx, from, to, info)
+		return between(from, to, c.file(ctx, from, to, info))
 	case info.IsDir():
 		return c.directory(ctx, from, to, info, depth)
 	case isLink(info):
-		return c.link(from, to, info)
+		return between(from, to, c.link(from, to, info))
 	}
 	return changed(from) // the survey refused everything else
+}
+
+// between tells which file of a tree an error is about.
+func between(from, to spot, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s to %s: %w", quoted(from.at), quoted(to.at), err)
 }
 
 func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo, depth int) error {

@@ -64,10 +64,15 @@ func TestCopy_keepsPermissionsAndOnRequestTimes(t *testing.T) {
 	s.write("in/d/a", "a")
 	accessed, changed := time.Unix(1_700_000_000, 0), time.Unix(1_600_000_000, 5000)
 	for _, rel := range []string{"in/d/a", "in/d"} {
-		if err := errors.Join(os.Chtimes(s.path(rel), accessed, changed), os.Chmod(s.path(rel), 0o4550)); err != nil {
+		if err := errors.Join(os.Chtimes(s.path(rel), accessed, changed), os.Chmod(s.path(rel), 0o550|os.ModeSetuid)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(func() { // or else only root can clear up
+		for _, rel := range []string{"in/d", "out/kept", "out/fresh"} {
+			_ = os.Chmod(s.path(rel), 0o700)
+		}
+	})
 	for _, r := range []CopyRequest{{To: s.path("out/kept"), PreserveTimestamp: true}, {To: s.path("out/fresh")}} {
 		r.From = s.path("in/d")
 		if _, err := s.approved().Copy(t.Context(), r); err != nil {
@@ -225,6 +230,17 @@ func TestCopy_verifiesWhatItWrote(t *testing.T) {
 		t.Errorf("want the damage noticed, got %v", err)
 	}
 	s.wantTree("out", "a: old")
+}
+
+func TestCopy_saysWhichFileOfATreeIsWrong(t *testing.T) {
+	s := newSite(t)
+	s.write("in/d/a", "a")
+	s.mkdir("out/d/a")
+	_, err := s.copy("in/d", "out/d")
+	wantKind(t, err, Failed)
+	if !strings.Contains(err.Error(), s.path("out/d/a")) {
+		t.Errorf("want the path of the directory that is in the way, got %v", err)
+	}
 }
 
 func TestCopy_tooDeepATreeIsRefused(t *testing.T) {

@@ -109,7 +109,7 @@ func confined(root *os.Root, path string, err error) error {
 	if sample, ok := errors.AsType[*fs.PathError](outside); ok && errors.Is(err, sample.Err) {
 		return refuse(NotApproved, path, "goes through a link that leads out of the approved directory", "use a path without that link")
 	}
-	return err
+	return fmt.Errorf("%s: %w", quoted(path), err)
 }
 
 // missing reports whether err says that nothing is there.

@@ -127,7 +127,7 @@ func (m *mover) transfer(ctx context.Context) error {
 	case errors.Is(err, errOtherDevice):
 		return m.copyThenRemove(ctx)
 	}
-	return err
+	return between(m.from.spot, m.to.spot, err)
 }
 
 // copyThenRemove moves to another disk. Until the copy is whole it has a

@@ -152,8 +152,12 @@ func TestMove_betweenDevicesCancelledChangesNothing(t *testing.T) {
 
 func TestMove_betweenDevicesKeepsASourceThatChanges(t *testing.T) {
 	changes := map[string]func(site){
-		"a file more":   func(s site) { s.write("in/d/late", "late") },
-		"other length":  func(s site) { s.write("in/d/a", "longer") },
+		"a file more":  func(s site) { s.write("in/d/late", "late") },
+		"other length": func(s site) { s.write("in/d/a", "longer") },
+		"other contents": func(s site) {
+			s.write("in/d/a", "A")
+			os.Chtimes(s.path("in/d/a"), time.Time{}, time.Unix(1_600_000_000, 0))
+		},
 		"one file less": func(s site) { os.Remove(s.path("in/d/a")) },
 	}
 	for name, change := range changes {
@@ -179,6 +183,22 @@ func TestMove_betweenDevicesKeepsWhatAppearsMeanwhile(t *testing.T) {
 	wantKind(t, err, Exists)
 	s.wantTree("in", "a: new")
 	s.wantTree("out", "a: meanwhile")
+}
+
+func TestMove_overADirectoryKeepsWhatAppearsMeanwhile(t *testing.T) {
+	s := newSite(t)
+	s.write("in/a", "new")
+	s.write("out/d/old", "old")
+	_, err := s.apart().Move(t.Context(), MoveRequest{From: s.path("in/a"), To: s.path("out/d"), Overwrite: true, Progress: func(Progress) { s.write("out/d", "meanwhile") }})
+	wantKind(t, err, Failed)
+	s.wantTree("in", "a: new")
+	got := s.tree("out")
+	if len(got) != 3 || got[2] != "d: meanwhile" || !strings.HasSuffix(got[1], "/old: old") {
+		t.Fatalf("want both the new file and the old directory, got %q", got)
+	}
+	if aside := strings.TrimSuffix(got[0], "/"); !strings.Contains(err.Error(), s.path("out/"+aside)) {
+		t.Errorf("want to be told of %s, got %v", aside, err)
+	}
 }
 
 func TestRename_replacesNothingUnlessTold(t *testing.T) {

@@ -2,6 +2,7 @@ package files
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,7 @@ func (s site) everything(a *Approved, round int) {
 	add(a.Copy(ctx, CopyRequest{From: s.path("in/tree"), To: s.path(fresh + ".tree"), Overwrite: overwrite, PreserveTimestamp: true}))
 	add(a.Copy(ctx, CopyRequest{From: s.path("in/sub"), To: s.path(fresh + ".sub"), Overwrite: overwrite}))
 	add(a.Copy(ctx, CopyRequest{From: s.path("in/a"), To: s.path("out/sub/s.txt"), Overwrite: overwrite, PreserveTimestamp: true}))
+	add(a.Copy(ctx, CopyRequest{From: s.path("in/a"), To: s.path("out/sub/" + strconv.Itoa(round) + "/x/y")}))
 	add(a.Move(ctx, MoveRequest{From: s.path("in/sub/s.txt"), To: s.path(fresh + ".moved"), Overwrite: overwrite}))
 	add(a.Move(ctx, MoveRequest{From: s.path(fresh + ".moved"), To: s.path("in/sub/s.txt"), Overwrite: overwrite}))
 	add(a.Move(ctx, MoveRequest{From: s.path("in/tree/sub"), To: s.path("out/sub/moved"), Overwrite: overwrite}))
