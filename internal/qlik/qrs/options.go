@@ -2,22 +2,20 @@ package qrs
 
 import (
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"butler/internal/qlik/identity"
 )
 
 // Header is one header that every request carries.
@@ -170,7 +168,7 @@ func (o Options) transport(secure bool) (*http.Transport, time.Time, error) {
 	if !secure {
 		return t, time.Time{}, nil
 	}
-	config, expiry, err := o.tlsConfig()
+	config, expiry, err := o.identity().TLS("QRS")
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -178,64 +176,10 @@ func (o Options) transport(secure bool) (*http.Transport, time.Time, error) {
 	return t, expiry, nil
 }
 
-func (o Options) tlsConfig() (*tls.Config, time.Time, error) {
-	config := &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		ClientSessionCache: tls.NewLRUClientSessionCache(o.MaxConns),
-		InsecureSkipVerify: o.InsecureSkipVerify, // the operator's explicit choice
+// identity returns the part of the options that says who calls.
+func (o Options) identity() identity.Files {
+	return identity.Files{
+		CertFile: o.CertFile, KeyFile: o.KeyFile, CertPEM: o.CertPEM, KeyPEM: o.KeyPEM,
+		CAFile: o.CAFile, CAPEM: o.CAPEM, InsecureSkipVerify: o.InsecureSkipVerify,
 	}
-	ca, err := fileOr(o.CAPEM, o.CAFile, "certificate authority")
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if ca != nil {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, time.Time{}, fmt.Errorf("QRS certificate authority %s: no certificate in PEM format", o.CAFile)
-		}
-	}
-	pair, err := o.clientCertificate()
-	if err != nil || pair == nil {
-		return config, time.Time{}, err
-	}
-	config.Certificates = []tls.Certificate{*pair}
-	return config, pair.Leaf.NotAfter, nil
-}
-
-// clientCertificate reads certificate and key; nil when neither is configured.
-func (o Options) clientCertificate() (*tls.Certificate, error) {
-	cert, err := fileOr(o.CertPEM, o.CertFile, "client certificate")
-	if err != nil {
-		return nil, err
-	}
-	key, err := fileOr(o.KeyPEM, o.KeyFile, "client certificate key")
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case cert == nil && key == nil:
-		return nil, nil //nolint:nilnil // no client certificate is a valid configuration
-	case cert == nil || key == nil:
-		return nil, errors.New("the QRS client certificate needs both the certificate and its key")
-	}
-	if block, _ := pem.Decode(key); block != nil && (block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "") {
-		return nil, fmt.Errorf("QRS client certificate key %s: the key is protected by a password; export it without one", o.KeyFile)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("QRS client certificate %s with key %s: %w", o.CertFile, o.KeyFile, err)
-	}
-	return &pair, nil
-}
-
-// fileOr returns the bytes given, else what the file holds, else nil.
-func fileOr(given []byte, path, what string) ([]byte, error) {
-	if len(given) > 0 || path == "" {
-		return given, nil
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the QRS %s: %w", what, err)
-	}
-	return content, nil
 }
