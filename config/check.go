@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -137,9 +138,22 @@ func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 		c.section(value, n, at, out)
 		return
 	}
-	if got, ok := c.value(value, n, at); ok {
+	problems := len(c.problems.List)
+	got, ok := c.value(value, n, at)
+	if n.Type == kindList && n.tooShort(got) && len(c.problems.List) == problems {
+		c.refuse(value, at, faultf("list what counts, or leave the key out", "holds nothing"))
+	}
+	if ok {
 		out[n.path] = setting{value: got, from: Source{Kind: FromFile, Name: c.file, Line: key.Line}}
 	}
+}
+
+// tooShort reports whether a list lacks items that it has to hold where it is
+// written. Sample values are no items.
+func (n *node) tooShort(got any) bool {
+	items, _ := got.([]any)
+	least, _ := strconv.Atoi(n.Min)
+	return len(items) < least
 }
 
 // unknown refuses a key that no row describes. Guessing what was meant is not

@@ -199,3 +199,29 @@ func TestProblem_cannotForgeALine(t *testing.T) {
 		t.Errorf("want 2 problems, got %q", got)
 	}
 }
+
+// A condition without a value would match everything, and a route that ends the
+// search with it would leave everybody untold.
+func TestLoad_refusesConditionsOfARouteThatHoldNothing(t *testing.T) {
+	for name, match := range map[string]string{
+		"null":             "{tasks: }",
+		"an empty list":    "{taskTags: []}",
+		"a sample value":   "{streams: [<your stream>]}",
+		"sample pairs":     "{taskCustomProperties: [{name: <name>, value: <value>}]}",
+		"an anchored null": "{nodes: *none}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := problemsOf(t, "x-none: &none\nButler:\n  routes:\n    - name: a\n      match: "+match+"\n")
+			if len(got) != 1 || !strings.Contains(got[0], ": holds nothing (list what counts, or leave the key out)") {
+				t.Errorf("want it refused, got %q", got)
+			}
+		})
+	}
+	for name, match := range map[string]string{"no match": "", "no conditions": "{}", "one is no sample": "{tasks: [<a task>, b]}"} {
+		t.Run(name, func(t *testing.T) {
+			if got := problemsOf(t, "Butler:\n  routes:\n    - name: a\n      match: "+match+"\n"); got != nil {
+				t.Errorf("want it accepted, got %q", got)
+			}
+		})
+	}
+}
