@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,19 +26,11 @@ const (
 const propertiesComponent = "custom_properties"
 
 // watchProperties tells the operator when a custom property that decides who is
-// told does not exist: nobody would notice before an alert is missed. The
-// service runs on, because the other alerts are wanted. That the repository
-// cannot be asked is qrsgate's to tell.
+// told does not exist, or has values that mean nothing: nobody would notice
+// before an alert is missed. The service runs on, because the other alerts are
+// wanted. That the repository cannot be asked is qrsgate's to tell.
 func (a *App) watchProperties(ctx context.Context) {
-	var used []destination.Property
-	for _, b := range a.table.Built() {
-		for _, p := range b.Instance.Properties {
-			// One key may be of several instances, such as one per account.
-			if !slices.Contains(used, p) {
-				used = append(used, p)
-			}
-		}
-	}
+	used := usedProperties(a.table.Built())
 	if len(used) == 0 || a.gate.Client == nil {
 		return
 	}
@@ -49,19 +42,45 @@ func (a *App) watchProperties(ctx context.Context) {
 			continue
 		}
 		pause = propertiesEvery
-		missing := missingProperties(used, known)
-		reason := strings.Join(missing, "; ")
+		missing, odd := missingProperties(used, known), oddValues(used, known)
+		reason := strings.Join(slices.Concat(missing, odd), "; ")
 		state := supervisors.Up
 		if len(missing) > 0 {
 			state = supervisors.Degraded
 		}
 		a.health.Set(propertiesComponent, state, reason)
-		if told != reason && reason != "" {
-			a.log.Error("the configuration names custom properties that reload tasks cannot have, alerts that depend on them reach nobody",
-				zap.Strings("missing", missing))
+		if told != reason {
+			a.tellProperties(missing, odd)
 		}
 		told = reason
 	}
+}
+
+// tellProperties writes to the log what is wrong with the custom properties.
+func (a *App) tellProperties(missing, odd []string) {
+	if len(missing) > 0 {
+		a.log.Error("the configuration names custom properties that reload tasks cannot have, alerts that depend on them reach nobody",
+			zap.Strings("missing", missing))
+	}
+	if len(odd) > 0 {
+		a.log.Warn("custom properties of reload tasks have values that the configuration does not know, tasks with them are told to nobody by them",
+			zap.Strings("properties", odd))
+	}
+}
+
+// usedProperties are those that the configuration names, each once: one key may
+// be of several instances, such as one per account.
+func usedProperties(built []destination.Built) []destination.Property {
+	var out []destination.Property
+	for _, b := range built {
+		for _, p := range b.Instance.Properties {
+			same := func(o destination.Property) bool { return o.Path == p.Path && o.Name == p.Name && o.Value == p.Value }
+			if !slices.ContainsFunc(out, same) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 // missingProperties describes the properties in use that do not exist, or can
@@ -69,15 +88,57 @@ func (a *App) watchProperties(ctx context.Context) {
 func missingProperties(used []destination.Property, known []qrs.PropertyDefinition) []string {
 	var out []string
 	for _, p := range used {
-		at := slices.IndexFunc(known, func(d qrs.PropertyDefinition) bool { return d.Name == p.Name })
+		definition, found := definitionOf(p, known)
 		switch {
-		case at < 0:
+		case !found:
 			out = append(out, fmt.Sprintf("%s: reload tasks have no custom property %q", p.Path, p.Name))
-		case p.Value != "" && len(known[at].ChoiceValues) > 0 && !slices.Contains(known[at].ChoiceValues, p.Value):
+		case p.Value != "" && len(definition.ChoiceValues) > 0 && !slices.Contains(definition.ChoiceValues, p.Value):
 			out = append(out, fmt.Sprintf("%s: %q is no value of the custom property %q", p.Path, p.Value, p.Name))
 		}
 	}
 	return out
+}
+
+// maxOddValues is how many values of one property are told.
+const maxOddValues = 5
+
+// oddValues describes the properties in use that offer values which mean
+// nothing, or none to choose from.
+func oddValues(used []destination.Property, known []qrs.PropertyDefinition) []string {
+	var out []string
+	for _, p := range used {
+		definition, found := definitionOf(p, known)
+		if !found || len(p.Values) == 0 {
+			continue
+		}
+		unmatched := slices.DeleteFunc(slices.Clone(definition.ChoiceValues), func(v string) bool { return slices.Contains(p.Values, v) })
+		switch {
+		case len(definition.ChoiceValues) == 0:
+			out = append(out, fmt.Sprintf("%s: the custom property %q offers no values to choose from", p.Path, p.Name))
+		case len(unmatched) > 0:
+			out = append(out, fmt.Sprintf("%s: the custom property %q offers %s, which the configuration does not know", p.Path, p.Name, quoted(unmatched)))
+		}
+	}
+	return out
+}
+
+func quoted(values []string) string {
+	var out []string
+	for _, v := range values[:min(len(values), maxOddValues)] {
+		out = append(out, strconv.Quote(v))
+	}
+	if more := len(values) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, ", ")
+}
+
+func definitionOf(p destination.Property, known []qrs.PropertyDefinition) (qrs.PropertyDefinition, bool) {
+	at := slices.IndexFunc(known, func(d qrs.PropertyDefinition) bool { return d.Name == p.Name })
+	if at < 0 {
+		return qrs.PropertyDefinition{}, false
+	}
+	return known[at], true
 }
 
 // wait waits, and reports whether ctx goes on.

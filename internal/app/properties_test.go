@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"testing"
 
 	"butler/internal/demo"
@@ -47,6 +48,45 @@ func TestHealth_showsACustomPropertyThatChoosesAmongAccountsOnce(t *testing.T) {
 	want := `incidentTool.newRelic.reloadTaskFailure.destination.log.sendToAccount.byCustomProperty.customPropertyName: reload tasks have no custom property "NoSuch"`
 	if state != "degraded" || reason != want {
 		t.Errorf("want degraded %q, got %s %q", want, state, reason)
+	}
+}
+
+func TestHealth_warnsOfValuesOfACustomPropertyThatAreNoAccount(t *testing.T) {
+	const at = "incidentTool.newRelic.reloadTaskFailure.destination.log.sendToAccount.byCustomProperty.customPropertyName: "
+	for _, row := range []struct{ name, property, second, always, warning string }{
+		{"every value is an account", "Butler_FailedTask_NewRelic", "Second NR account", "", ""},
+		{
+			"a value is no account", "Butler_FailedTask_NewRelic", "Third NR account", "",
+			at + `the custom property "Butler_FailedTask_NewRelic" offers "Second NR account", which the configuration does not know`,
+		},
+		{
+			"a value is no account, and others are always told", "Butler_FailedTask_NewRelic", "Third NR account", "First NR account, Third NR account",
+			at + `the custom property "Butler_FailedTask_NewRelic" offers "Second NR account", which the configuration does not know`,
+		},
+		{
+			"there are no values", "Butler_FailedAlertSendToEmail", "Second NR account", "",
+			at + `the custom property "Butler_FailedAlertSendToEmail" offers no values to choose from`,
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := startSite(t, demo.Settings{InMemory: true, Extra: fmt.Sprintf(`
+  thirdPartyToolsCredentials:
+    newRelic: [{accountName: First NR account, insertApiKey: key-of-a, accountId: 1}, {accountName: %s, insertApiKey: key-of-b, accountId: 2}]
+  incidentTool:
+    newRelic:
+      enable: true
+      reloadTaskFailure:
+        destination:
+          log: {enable: true, sendToAccount: {byCustomProperty: {enable: true, customPropertyName: %s}, always: {enable: true, account: [%s]}}}`,
+				row.second, row.property, row.always)})
+			s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
+			if state, reason := s.component("custom_properties"); state != "up" || reason != row.warning {
+				t.Errorf("want up %q, got %s %q", row.warning, state, reason)
+			}
+			s.until("the log to say so", func() bool {
+				return (s.logs.FilterMessageSnippet("values that the configuration does not know").Len() == 1) == (row.warning != "")
+			})
+		})
 	}
 }
 

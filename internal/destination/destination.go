@@ -91,6 +91,8 @@ type Property struct {
 	Name string
 	// Value is one that has to be possible; "" where any will do.
 	Value string
+	// Values are those that mean something, whatever others are possible; nil where all do.
+	Values []string
 }
 
 // Needs is what the destinations of an alert want looked up. The union over all

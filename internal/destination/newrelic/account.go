@@ -58,7 +58,7 @@ func (s Settings) always(account string) bool {
 	return slices.Contains(s.Accounts, account) || slices.Contains(s.further, account)
 }
 
-func instance(_ Config, u destination.Use[Settings]) destination.Instance {
+func instance(c Config, u destination.Use[Settings]) destination.Instance {
 	s := u.Settings
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true},
@@ -67,11 +67,24 @@ func instance(_ Config, u destination.Use[Settings]) destination.Instance {
 	if s.form == asLog {
 		i.Needs.Execution, i.Needs.ScriptTail = true, s.TailScriptLogLines
 	}
+	if s.byProperty {
+		i.Properties = []destination.Property{{
+			Path: u.Path + ".sendToAccount.byCustomProperty.customPropertyName", Name: s.property, Values: c.names(),
+		}}
+	}
 	if !s.always(s.account.AccountName) {
 		i.Select = s.selects
-		i.Properties = []destination.Property{{Path: u.Path + ".sendToAccount.byCustomProperty.customPropertyName", Name: s.property}}
 	}
 	return i
+}
+
+// names are what the accounts are called.
+func (c Config) names() []string {
+	out := make([]string, 0, len(c.accounts))
+	for _, a := range c.accounts {
+		out = append(out, a.AccountName)
+	}
+	return out
 }
 
 // selects implements Instance.Select for an account that the task has to name.

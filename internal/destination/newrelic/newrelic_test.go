@@ -320,6 +320,7 @@ func TestAccounts_thatTheTaskChoosesNeedItsCustomProperty(t *testing.T) {
 		if strings.HasPrefix(name, "newrelic/reload_task_failed/log/") {
 			want = []destination.Property{{
 				Path: "incidentTool.newRelic.reloadTaskFailure.destination.log.sendToAccount.byCustomProperty.customPropertyName", Name: "Department",
+				Values: []string{"Operations", "Finance"},
 			}}
 		}
 		if diff := cmp.Diff(want, b.Instance.Properties); diff != "" {
