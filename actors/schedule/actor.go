@@ -1,0 +1,259 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/logx"
+	"butler/messages"
+)
+
+// fileTimeout bounds a call to the file.
+const fileTimeout = 30 * time.Second
+
+// Props describes the scheduler. Calls of an instance that crashed and of its
+// successor share their pools.
+func Props(opts Options) *actor.Props {
+	if opts.Store != nil && opts.Start == nil {
+		panic("BUG: a scheduler with schedules needs a way to start tasks")
+	}
+	opts.Rules = opts.withDefaults()
+	if opts.Log == nil {
+		opts.Log = zap.NewNop()
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = NewMetrics(nil)
+	}
+	if opts.OnHealth == nil {
+		opts.OnHealth = func(bool, string) {}
+	}
+	if opts.Zone == nil {
+		opts.Zone = time.Local
+	}
+	if opts.NewID == nil {
+		opts.NewID = uuid.NewString
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	// The machine keeps to one call of the file and to MaxConcurrent starts. A call
+	// frees its slot a moment after its outcome is posted, hence the spare ones.
+	files, starts := actorkit.NewPool(4), actorkit.NewPool(2*opts.MaxConcurrent)
+	return opts.Kit.Props("schedule", func() actor.Actor { return &scheduler{opts: opts, filePool: files, startPool: starts} })
+}
+
+// What calls bring home, and what wakes the machine.
+type (
+	loadFinished struct {
+		book    messages.ScheduleBook
+		marks   map[string]mark
+		failure messages.Failure
+	}
+	saveFinished struct {
+		book    messages.ScheduleBook
+		saved   bool
+		failure messages.Failure
+	}
+	startFinished struct {
+		id      runID
+		failure messages.Failure
+	}
+	due struct{ at time.Time }
+)
+
+type scheduler struct {
+	opts                Options
+	filePool, startPool *actorkit.Pool
+	machine             *machine
+	files, starts       *actorkit.Effects
+	timer               actorkit.Timer
+	armed               time.Time
+}
+
+// Receive implements actor.Actor.
+func (s *scheduler) Receive(ctx actor.Context) {
+	// The time of the wall, since runs are due by it: the monotonic clock stands
+	// still while the machine sleeps.
+	now := time.Now().Round(0)
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		s.files, s.starts = actorkit.NewEffects(s.filePool), actorkit.NewEffects(s.startPool)
+		s.machine = newMachine(s.opts)
+		s.perform(ctx, s.machine.begin())
+	case *actor.Stopping, *actor.Restarting:
+		s.files.Close()
+		s.starts.Close()
+		s.timer.Stop()
+		return
+	case loadFinished:
+		s.perform(ctx, s.machine.read(now, message.book, message.marks, message.failure))
+	case saveFinished:
+		s.perform(ctx, s.machine.saved(now, message.book, message.saved, message.failure))
+	case startFinished:
+		s.perform(ctx, s.machine.finished(now, message.id, message.failure))
+	case due:
+		if message.at.Equal(s.armed) {
+			s.armed = time.Time{}
+		}
+		s.perform(ctx, s.machine.tick(now))
+	default:
+		s.perform(ctx, s.machine.command(now, message))
+	}
+	s.arm(ctx, now)
+	s.opts.Metrics.show(s.machine.entries)
+}
+
+// arm sets the one timer to when the machine wants to be woken.
+func (s *scheduler) arm(ctx actor.Context, now time.Time) {
+	at := s.machine.next(now)
+	if at.Equal(s.armed) {
+		return
+	}
+	s.timer.Stop()
+	if s.armed = at; !at.IsZero() {
+		s.timer = actorkit.After(ctx, time.Until(at), due{at})
+	}
+}
+
+func (s *scheduler) perform(ctx actor.Context, effects []effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case load:
+			s.file(ctx, func(bounded context.Context) any { return s.load(bounded) },
+				func(f messages.Failure) any { return loadFinished{failure: f} })
+		case save:
+			s.file(ctx, func(bounded context.Context) any { return s.save(bounded, e) },
+				func(f messages.Failure) any { return saveFinished{failure: f} })
+		case start:
+			s.start(ctx, e.Run)
+		case reply:
+			if !e.To.IsZero() {
+				ctx.Send(actorkit.PIDOf(e.To), e.Message)
+			}
+		case remember:
+			keep(s.opts.Ledger, e.Mark)
+		case forget:
+			drop(s.opts.Ledger, e.ID)
+		default:
+			s.tell(e)
+		}
+	}
+}
+
+// file makes a call to the file; failed builds the message for one that cannot be made.
+func (s *scheduler) file(ctx actor.Context, call func(context.Context) any, failed func(messages.Failure) any) {
+	running := s.files.Run(ctx, fileTimeout, func(bounded context.Context) any {
+		var message any
+		if f := guarded(s.opts.Log, func() error { message = call(bounded); return nil }); f.Failed() {
+			return failed(f)
+		}
+		return message
+	})
+	if !running {
+		ctx.Send(ctx.Self(), failed(messages.Failure{Kind: messages.FailureBusy, Text: "earlier calls to the schedule file have not ended"}))
+	}
+}
+
+func (s *scheduler) load(ctx context.Context) loadFinished {
+	marks, err := recall(s.opts.Ledger)
+	if err != nil {
+		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
+	}
+	book, err := s.opts.Store.Load(ctx)
+	return loadFinished{book: book, marks: marks, failure: failureOf(err)}
+}
+
+func (s *scheduler) save(ctx context.Context, e save) saveFinished {
+	book, saved, err := s.opts.Store.Save(ctx, e.Change, e.Revision)
+	return saveFinished{book: book, saved: saved, failure: failureOf(err)}
+}
+
+func (s *scheduler) start(ctx actor.Context, r run) {
+	if r.Attempt == 1 {
+		s.opts.Log.Info("a schedule is due", aboutRun(r)...)
+	}
+	running := s.starts.Run(ctx, s.opts.Timeout, func(bounded context.Context) any {
+		return startFinished{r.ID, guarded(s.opts.Log, func() error { return s.opts.Start(bounded, r.TaskID) })}
+	})
+	if !running {
+		ctx.Send(ctx.Self(), startFinished{r.ID, messages.Failure{Kind: messages.FailureBusy, Text: "too many tasks are being started"}})
+	}
+}
+
+// guarded makes a call. A panic in it stays an error of this one call.
+func guarded(log *zap.Logger, call func() error) (f messages.Failure) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			log.Error("a call of the scheduler panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
+		}
+	}()
+	return failureOf(call())
+}
+
+// failureOf turns an error of a port into the value that travels in a message.
+func failureOf(err error) messages.Failure {
+	if err == nil {
+		return messages.Failure{}
+	}
+	failure := messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
+	var classified interface{ Failure() messages.Failure }
+	switch plain, ok := errors.AsType[messages.Failure](err); {
+	case ok && plain.Failed():
+		failure.Kind = plain.Kind
+	case errors.As(err, &classified) && classified.Failure().Failed():
+		failure.Kind = classified.Failure().Kind
+	case errors.Is(err, context.DeadlineExceeded):
+		failure.Kind = messages.FailureTimeout
+	}
+	return failure
+}
+
+// tell writes to the log, counts and tells the health.
+func (s *scheduler) tell(e effect) {
+	log, metrics := s.opts.Log, s.opts.Metrics
+	switch e := e.(type) {
+	case booked:
+		log.Info("schedules are loaded", logx.Count(e.Count), zap.Int("running", e.Running))
+	case refused:
+		log.Error("an entry of the schedule file cannot be used", logx.Reason(e.Reason))
+	case unfit:
+		log.Error("a schedule cannot run and is stopped", scheduleID(e.ID), scheduleName(e.Name), logx.Reason(e.Problem))
+	case started:
+		metrics.ran(resultStarted, 1)
+		log.Info("a schedule started its task", append(aboutRun(e.Run), logx.Attempt(e.Run.Attempt))...)
+	case failed:
+		fields := append(aboutRun(e.Run), logx.Attempt(e.Run.Attempt), logx.Err(e.Failure))
+		if !e.RetryAt.IsZero() {
+			log.Warn("a schedule could not start its task yet", append(fields, zap.Time("retry_at", e.RetryAt))...)
+			return
+		}
+		metrics.ran(resultFailed, 1)
+		log.Error("a schedule could not start its task", fields...)
+	case missed:
+		metrics.ran(resultNotMadeUp, e.Count)
+		log.Warn("a schedule missed runs that are not made up for", scheduleID(e.ID), scheduleName(e.Name), logx.Count(e.Count), zap.Time("first", e.First))
+	case tellHealth:
+		if !e.Up {
+			log.Error("the schedule file cannot be used", logx.Reason(e.Reason))
+		}
+		s.opts.OnHealth(e.Up, e.Reason)
+	}
+}
+
+func aboutRun(r run) []zap.Field {
+	return []zap.Field{scheduleID(r.Schedule), scheduleName(r.Name), logx.TaskID(r.TaskID), zap.Time("due", r.Due)}
+}
+
+func scheduleID(id string) zap.Field { return zap.String("schedule_id", id) }
+
+func scheduleName(name string) zap.Field { return zap.String("schedule_name", name) }

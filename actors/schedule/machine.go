@@ -1,0 +1,258 @@
+package schedule
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"butler/messages"
+)
+
+// machine decides what is in the book, when a schedule is due and what becomes
+// of its runs. It is given the time, and returns effects.
+type machine struct {
+	rules Rules
+	// on says that the scheduler is switched on.
+	on     bool
+	home   *time.Location
+	newID  func() string
+	random *rand.Rand
+
+	entries  []*entry // in the order of the file
+	byID     map[string]*entry
+	revision string
+	refused  []string
+	loaded   bool
+	// early are commands that came before the file was read.
+	early []any
+	// changes wait for the file; the first is being saved when saving.
+	changes []*change
+	saving  bool
+	// health is what was told last; nil before the first time.
+	health *tellHealth
+
+	runs
+	// last is the time of the last tick.
+	last time.Time
+}
+
+// setBack is how far back the clock must jump before the due times are worked
+// out anew. Less is left to pass, so that nothing runs twice.
+const setBack = time.Hour
+
+// napLimit is the longest sleep. Timers stand still while the machine sleeps, so
+// that it would be late by as much.
+const napLimit = time.Minute
+
+func newMachine(opts Options) *machine {
+	return &machine{
+		rules: opts.Rules, on: opts.Store != nil, home: opts.Zone, newID: opts.NewID, random: opts.Rand,
+		byID: map[string]*entry{}, runs: newRuns(),
+	}
+}
+
+// begin is the first input.
+func (m *machine) begin() []effect {
+	if !m.on {
+		m.loaded = true
+		return nil
+	}
+	return []effect{load{}}
+}
+
+// read takes in what the file holds, and what is remembered of the past.
+func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[string]mark, failure messages.Failure) []effect {
+	m.loaded = true
+	effects := m.tell(!failure.Failed(), failure.Text)
+	if !failure.Failed() {
+		effects = append(effects, m.adopt(now, book, marks)...)
+		effects = append(effects, booked{Count: len(m.entries), Running: m.running()})
+		for id := range marks {
+			if m.byID[id] == nil {
+				effects = append(effects, forget{id})
+			}
+		}
+	}
+	early := m.early
+	m.early = nil
+	for _, command := range early {
+		effects = append(effects, m.command(now, command)...)
+	}
+	return append(effects, m.tick(now)...)
+}
+
+// adopt makes the book the truth. marks are what is remembered from before the
+// start; nil later on.
+func (m *machine) adopt(now time.Time, book messages.ScheduleBook, marks map[string]mark) []effect {
+	var effects []effect
+	for _, reason := range book.Refused {
+		if !slices.Contains(m.refused, reason) {
+			effects = append(effects, refused{reason})
+		}
+	}
+	before := m.byID
+	m.revision, m.refused = book.Revision, book.Refused
+	m.entries, m.byID = make([]*entry, 0, len(book.Schedules)), make(map[string]*entry, len(book.Schedules))
+	for _, s := range book.Schedules {
+		old := before[s.ID]
+		e := newEntry(s, m.home, old)
+		m.entries, m.byID[s.ID] = append(m.entries, e), e
+		if e.problem != "" && (old == nil || old.problem != e.problem) {
+			effects = append(effects, unfit{s.ID, s.Name, e.problem})
+		}
+		effects = append(effects, m.resume(now, e, old, marks[s.ID])...)
+	}
+	for id := range before {
+		if m.byID[id] == nil {
+			effects = append(effects, forget{id})
+		}
+	}
+	m.runs.drop(func(r run) bool { e := m.byID[r.Schedule]; return e == nil || !e.running() })
+	return effects
+}
+
+// resume sets when the entry is due: where it went on, or from now on.
+func (m *machine) resume(now time.Time, e, old *entry, known mark) []effect {
+	switch {
+	case !e.running():
+		return nil
+	case old != nil && old.running() && old.mark.Spec == e.mark.Spec:
+		e.due, e.mark = old.due, old.mark
+		return nil
+	case known.Spec == e.mark.Spec && !known.At.After(now.Add(setBack)):
+		e.mark, e.due = known, e.times.Next(known.At)
+		return nil
+	}
+	e.mark.At, e.due = now, e.times.Next(now)
+	return []effect{remember{e.mark}}
+}
+
+// tick does what is due.
+func (m *machine) tick(now time.Time) []effect {
+	var effects []effect
+	if now.Before(m.last.Add(-setBack)) {
+		effects = m.rewind(now)
+	}
+	m.last = now
+	for _, e := range m.entries {
+		if !e.due.IsZero() && !e.due.After(now) {
+			effects = append(effects, m.take(now, e)...)
+		}
+	}
+	return append(effects, m.runs.pump(now, m.rules.MaxConcurrent)...)
+}
+
+// rewind works everything out anew: the clock was wrong when it was done first.
+func (m *machine) rewind(now time.Time) []effect {
+	var effects []effect
+	for _, e := range m.entries {
+		if e.running() {
+			e.mark.At, e.due = now, e.times.Next(now)
+			effects = append(effects, remember{e.mark})
+		}
+	}
+	return effects
+}
+
+// maxCounted is up to how many missed runs are counted.
+const maxCounted = 1000
+
+// take moves an entry that is due on to its next run. The latest of the runs
+// that are due stands for all of them, unless it is too late.
+func (m *machine) take(now time.Time, e *entry) []effect {
+	first, horizon := e.due, now.Add(-m.rules.Grace)
+	count := 0
+	for e.due.Before(horizon) {
+		if count++; count == maxCounted {
+			e.due = e.times.Next(horizon.Add(-1))
+			break
+		}
+		e.due = e.times.Next(e.due)
+	}
+	var latest time.Time
+	for !e.due.After(now) {
+		count++
+		latest, e.due = e.due, e.times.Next(e.due)
+	}
+	var effects []effect
+	if !latest.IsZero() {
+		next := run{Schedule: e.schedule.ID, Name: e.schedule.Name, TaskID: e.schedule.TaskID, Due: latest}
+		if old, waited := m.runs.add(next); waited {
+			first = old.Due
+		} else {
+			count--
+		}
+	} else {
+		e.mark.At = now
+		effects = append(effects, remember{e.mark})
+	}
+	if count > 0 {
+		effects = append(effects, missed{ID: e.schedule.ID, Name: e.schedule.Name, Count: count, First: first})
+	}
+	return effects
+}
+
+// finished takes the outcome of an attempt to start a task.
+func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []effect {
+	r, ok := m.runs.end(id)
+	if !ok {
+		return nil
+	}
+	var effects []effect
+	e := m.byID[r.Schedule]
+	switch {
+	case !failure.Failed():
+		effects = append(effects, started{r})
+	case mayPass(failure) && r.Attempt < m.rules.Attempts && e != nil && e.running():
+		at := now.Add(m.rules.Retry.Delay(r.Attempt, m.random))
+		m.runs.again(r, at)
+		return append([]effect{failed{r, failure, at}}, m.tick(now)...)
+	default:
+		effects = append(effects, failed{Run: r, Failure: failure})
+	}
+	if e != nil && e.running() && r.Due.After(e.mark.At) {
+		e.mark.At = r.Due
+		effects = append(effects, remember{e.mark})
+	}
+	return append(effects, m.tick(now)...)
+}
+
+// mayPass reports whether the same attempt may succeed later. After a timeout
+// the task may be running, so that one is not repeated.
+func mayPass(f messages.Failure) bool {
+	return f.Kind == messages.FailureUnavailable || f.Kind == messages.FailureBusy
+}
+
+// next returns when the machine wants to be woken; zero when there is no need.
+func (m *machine) next(now time.Time) time.Time {
+	at := m.runs.next()
+	for _, e := range m.entries {
+		if !e.due.IsZero() && (at.IsZero() || e.due.Before(at)) {
+			at = e.due
+		}
+	}
+	if nap := now.Add(napLimit); at.After(nap) {
+		return nap
+	}
+	return at
+}
+
+func (m *machine) running() int {
+	n := 0
+	for _, e := range m.entries {
+		if e.running() {
+			n++
+		}
+	}
+	return n
+}
+
+// tell tells the health if it is another one.
+func (m *machine) tell(up bool, reason string) []effect {
+	now := tellHealth{up, reason}
+	if m.health != nil && *m.health == now {
+		return nil
+	}
+	m.health = &now
+	return []effect{now}
+}

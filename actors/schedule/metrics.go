@@ -1,0 +1,66 @@
+package schedule
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics tell how many schedules there are and what became of their runs.
+type Metrics struct {
+	schedules *prometheus.GaugeVec
+	runs      *prometheus.CounterVec
+	next      prometheus.Gauge
+}
+
+// The states of a schedule and the results of a run, labels from closed sets.
+const (
+	stateRunning, stateStopped, stateUnfit       = "running", "stopped", "unfit"
+	resultStarted, resultFailed, resultNotMadeUp = "started", "failed", "missed"
+)
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		schedules: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "butler_schedules", Help: "Schedules that start tasks: running, stopped, or unfit to run because of an error in them.",
+		}, []string{"state"}),
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_schedule_runs_total",
+			Help: "Runs of schedules: the task was started, could not be started, or the run was missed and not made up for.",
+		}, []string{"result"}),
+		next: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_schedule_next_run_timestamp_seconds", Help: "When a schedule is due next; 0 when none is running.",
+		}),
+	}
+	for _, state := range []string{stateRunning, stateStopped, stateUnfit} {
+		m.schedules.WithLabelValues(state)
+	}
+	for _, result := range []string{resultStarted, resultFailed, resultNotMadeUp} {
+		m.runs.WithLabelValues(result)
+	}
+	if reg != nil {
+		reg.MustRegister(m.schedules, m.runs, m.next)
+	}
+	return m
+}
+
+func (m *Metrics) ran(result string, count int) { m.runs.WithLabelValues(result).Add(float64(count)) }
+
+// show counts the entries.
+func (m *Metrics) show(entries []*entry) {
+	counts, next := map[string]int{}, int64(0)
+	for _, e := range entries {
+		switch {
+		case e.problem != "":
+			counts[stateUnfit]++
+		case e.running():
+			counts[stateRunning]++
+		default:
+			counts[stateStopped]++
+		}
+		if due := e.due.Unix(); !e.due.IsZero() && (next == 0 || due < next) {
+			next = due
+		}
+	}
+	for _, state := range []string{stateRunning, stateStopped, stateUnfit} {
+		m.schedules.WithLabelValues(state).Set(float64(counts[state]))
+	}
+	m.next.Set(float64(next))
+}

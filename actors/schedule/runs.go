@@ -1,0 +1,94 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+)
+
+type runID uint64
+
+// run is one time at which a schedule is due.
+type run struct {
+	ID             runID
+	Schedule, Name string
+	TaskID         string
+	Due            time.Time
+	// Attempt is the number of the attempt that is under way, from 1.
+	Attempt int
+}
+
+// runs are those that are not done: they wait for a turn or a retry, or an
+// attempt is under way.
+type runs struct {
+	last    runID
+	ready   []run
+	retries []retry
+	flying  map[runID]run
+}
+
+// retry is a run that failed and waits.
+type retry struct {
+	run
+	at time.Time
+}
+
+func newRuns() runs { return runs{flying: map[runID]run{}} }
+
+// add makes a run wait for its turn, in the place of one of the same schedule
+// that waits: however long Qlik Sense is out of reach, they do not pile up.
+func (r *runs) add(x run) (replaced run, ok bool) {
+	r.drop(func(old run) bool {
+		if old.Schedule == x.Schedule {
+			replaced, ok = old, true
+		}
+		return old.Schedule == x.Schedule
+	})
+	r.last++
+	x.ID = r.last
+	r.ready = append(r.ready, x)
+	return replaced, ok
+}
+
+// again makes a run wait for another attempt.
+func (r *runs) again(x run, at time.Time) { r.retries = append(r.retries, retry{x, at}) }
+
+// end takes a run whose attempt ended; false for one that is not known.
+func (r *runs) end(id runID) (run, bool) {
+	x, ok := r.flying[id]
+	delete(r.flying, id)
+	return x, ok
+}
+
+// pump begins the attempts that are due, at most limit at once.
+func (r *runs) pump(now time.Time, limit int) []effect {
+	r.retries = slices.DeleteFunc(r.retries, func(x retry) bool {
+		if x.at.After(now) {
+			return false
+		}
+		r.ready = append(r.ready, x.run)
+		return true
+	})
+	var effects []effect
+	for len(r.ready) > 0 && len(r.flying) < limit {
+		x := r.ready[0]
+		r.ready = r.ready[1:]
+		x.Attempt++
+		r.flying[x.ID] = x
+		effects = append(effects, start{x})
+	}
+	return effects
+}
+
+// drop forgets runs that have no attempt under way.
+func (r *runs) drop(unwanted func(run) bool) {
+	r.ready = slices.DeleteFunc(r.ready, unwanted)
+	r.retries = slices.DeleteFunc(r.retries, func(x retry) bool { return unwanted(x.run) })
+}
+
+// next returns when the first retry is due; zero when none is.
+func (r *runs) next() time.Time {
+	if len(r.retries) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(r.retries, func(a, b retry) int { return a.at.Compare(b.at) }).at
+}
