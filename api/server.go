@@ -66,6 +66,8 @@ type Server struct {
 	opts     Options
 	http     *fasthttp.Server
 	listener net.Listener
+	// stop ends what runs longer than a call; nil when nothing does.
+	stop func()
 }
 
 // The limits of every request.
@@ -84,17 +86,20 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("listen on %s (operations.host, operations.port): %w", o.Address, err)
 	}
 	s := &Server{opts: o, listener: listener}
-	s.http = &fasthttp.Server{
-		Name:    "butler",
-		Handler: s.routes(),
-		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
-			fail(ctx, errBadRequest, "the request is not valid HTTP or too large")
-		},
+	s.http = newHTTP(s.routes(), func(ctx *fasthttp.RequestCtx, _ error) {
+		fail(ctx, errBadRequest, "the request is not valid HTTP or too large")
+	})
+	return s, nil
+}
+
+// newHTTP returns an HTTP server within our limits. broken answers what is no request.
+func newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
+	return &fasthttp.Server{
+		Name: "butler", Handler: handler, ErrorHandler: broken,
 		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: 2 * time.Minute,
 		MaxRequestBodySize: maxBody, NoDefaultDate: false, CloseOnShutdown: true,
 		Logger: silent{},
 	}
-	return s, nil
 }
 
 // Address returns where the server listens.
@@ -111,6 +116,9 @@ func (s *Server) Serve() error {
 // Shutdown stops listening and waits for running requests until ctx ends. It
 // also ends a Serve that has not begun, which the library's would not.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s.stop != nil {
+		s.stop()
+	}
 	err := s.http.ShutdownWithContext(ctx)
 	if closing := s.listener.Close(); !errors.Is(closing, net.ErrClosed) {
 		err = errors.Join(err, closing)

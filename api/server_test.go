@@ -19,19 +19,19 @@ import (
 
 // admin is a scripted Admin that notes what it is asked.
 type admin struct {
-	calls []call
+	calls []adminCall
 	count int
 	err   error
 	panic bool
 }
 
-type call struct {
+type adminCall struct {
 	What, Instance string
 	IDs            []string
 	Limit          int
 }
 
-func (a *admin) note(c call) error {
+func (a *admin) note(c adminCall) error {
 	a.calls = append(a.calls, c)
 	if a.panic {
 		panic("poison")
@@ -40,27 +40,27 @@ func (a *admin) note(c call) error {
 }
 
 func (a *admin) Destinations(context.Context) (any, error) {
-	return []string{"a destination"}, a.note(call{What: "destinations"})
+	return []string{"a destination"}, a.note(adminCall{What: "destinations"})
 }
 
 func (a *admin) Parked(_ context.Context, instance string, limit int) (any, error) {
-	return []string{"a parked notice"}, a.note(call{What: "parked", Instance: instance, Limit: limit})
+	return []string{"a parked notice"}, a.note(adminCall{What: "parked", Instance: instance, Limit: limit})
 }
 
 func (a *admin) ReplayParked(_ context.Context, instance string, ids []string) (int, error) {
-	return a.count, a.note(call{What: "replay", Instance: instance, IDs: ids})
+	return a.count, a.note(adminCall{What: "replay", Instance: instance, IDs: ids})
 }
 
 func (a *admin) DropParked(_ context.Context, instance string, ids []string) (int, error) {
-	return a.count, a.note(call{What: "drop", Instance: instance, IDs: ids})
+	return a.count, a.note(adminCall{What: "drop", Instance: instance, IDs: ids})
 }
 
 func (a *admin) Alerts(_ context.Context, execution string) (any, error) {
-	return []string{"an alert"}, a.note(call{What: "alerts", Instance: execution})
+	return []string{"an alert"}, a.note(adminCall{What: "alerts", Instance: execution})
 }
 
 func (a *admin) Quarantine(_ context.Context, limit int) (any, error) {
-	return []string{"a datagram"}, a.note(call{What: "quarantine", Limit: limit})
+	return []string{"a datagram"}, a.note(adminCall{What: "quarantine", Limit: limit})
 }
 
 // bench is a listening server with everything behind it scripted.
@@ -180,20 +180,20 @@ func TestServer_answers(t *testing.T) {
 func TestServer_passesOnWhatIsMeant(t *testing.T) {
 	for _, row := range []struct {
 		name, method, path, body string
-		want                     call
+		want                     adminCall
 	}{
-		{"all", "GET", "/admin/parked", "", call{What: "parked", Limit: defaultList}},
-		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", call{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
-		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", call{What: "quarantine", Limit: 10000}},
-		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", call{What: "alerts", Instance: "event/7/1"}},
-		{"replay by instance", "POST", "/admin/parked/replay", `{"instance": "slack/x"}`, call{What: "replay", Instance: "slack/x"}},
-		{"drop by ID", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "", "all": false}`, call{What: "drop", IDs: []string{"a"}}},
-		{"drop all", "POST", "/admin/parked/drop", `{"all": true}`, call{What: "drop"}},
+		{"all", "GET", "/admin/parked", "", adminCall{What: "parked", Limit: defaultList}},
+		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", adminCall{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
+		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", adminCall{What: "quarantine", Limit: 10000}},
+		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", adminCall{What: "alerts", Instance: "event/7/1"}},
+		{"replay by instance", "POST", "/admin/parked/replay", `{"instance": "slack/x"}`, adminCall{What: "replay", Instance: "slack/x"}},
+		{"drop by ID", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "", "all": false}`, adminCall{What: "drop", IDs: []string{"a"}}},
+		{"drop all", "POST", "/admin/parked/drop", `{"all": true}`, adminCall{What: "drop"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			b := newBench(t)
 			b.do(row.method, row.path, row.body)
-			if diff := cmp.Diff([]call{row.want}, b.admin.calls); diff != "" {
+			if diff := cmp.Diff([]adminCall{row.want}, b.admin.calls); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})

@@ -1,0 +1,229 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// call is one request to the REST API and its answer.
+type call struct {
+	ctx        *fasthttp.RequestCtx
+	parameters map[string]string
+}
+
+// Problem is an error as the REST API tells it: the form that existing clients
+// know, and how to mend it.
+type Problem struct {
+	StatusCode int `json:"statusCode"`
+	// Code names the cause where there is a name for it.
+	Code    string `json:"code,omitempty"`
+	Reason  string `json:"error"`
+	Message string `json:"message"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Message }
+
+// problem makes an error of a status; the reason is that of the status.
+func problem(status int, code, message string, args ...any) *Problem {
+	return &Problem{StatusCode: status, Code: code, Reason: http.StatusText(status), Message: fmt.Sprintf(message, args...)}
+}
+
+// The codes that clients know.
+const (
+	codeValidation  = "FST_ERR_VALIDATION"
+	codeInvalidJSON = "FST_ERR_CTP_INVALID_JSON_BODY"
+	codeMediaType   = "FST_ERR_CTP_INVALID_MEDIA_TYPE"
+	codeTooLarge    = "FST_ERR_CTP_BODY_TOO_LARGE"
+)
+
+// unreadable tells why a request could not be read.
+func unreadable(err error) *Problem {
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		return problem(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body is too large")
+	}
+	return problem(http.StatusBadRequest, "", "the request is not valid HTTP")
+}
+
+// answer sends a value as JSON, a string as plain text, and nothing for nil.
+func (c *call) answer(status int, body any) {
+	c.ctx.SetStatusCode(status)
+	switch body := body.(type) {
+	case nil:
+		c.ctx.Response.ResetBody()
+	case string:
+		c.ctx.SetContentType("text/plain; charset=utf-8")
+		c.ctx.SetBodyString(body)
+	default:
+		write(c.ctx, body)
+	}
+}
+
+// fail sends an error. One that is no Problem is ours.
+func (c *call) fail(err error) {
+	told, ok := errors.AsType[*Problem](err)
+	if !ok {
+		told = problem(http.StatusInternalServerError, "", "%s", err.Error())
+	}
+	c.ctx.ResetBody()
+	c.ctx.SetStatusCode(told.StatusCode)
+	write(c.ctx, told)
+}
+
+// values are the members of a body or of a query, with the conversions that
+// clients rely on: load scripts send text for everything.
+type values struct {
+	// where is "body" or "querystring".
+	where   string
+	members map[string]any
+}
+
+// query returns the query of the call. A name that is given twice is a list.
+func (c *call) query() values {
+	v := values{where: "querystring", members: map[string]any{}}
+	for name, value := range c.ctx.QueryArgs().All() {
+		key, text := string(name), string(value)
+		switch earlier := v.members[key].(type) {
+		case nil:
+			v.members[key] = text
+		case []any:
+			v.members[key] = append(earlier, text)
+		default:
+			v.members[key] = []any{earlier, text}
+		}
+	}
+	return v
+}
+
+// object returns the body, which must be a JSON object. An empty one has no members.
+func (c *call) object() (values, error) {
+	v := values{where: "body", members: map[string]any{}}
+	body, err := c.json()
+	if err != nil || body == nil {
+		return v, err
+	}
+	members, ok := body.(map[string]any)
+	if !ok {
+		return v, problem(http.StatusBadRequest, codeValidation, "body must be object")
+	}
+	v.members = members
+	return v, nil
+}
+
+// json returns the body as JSON, nil for an empty one. Numbers are json.Number.
+func (c *call) json() (any, error) {
+	raw := bytes.TrimSpace(c.ctx.PostBody())
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	media, _, _ := strings.Cut(string(c.ctx.Request.Header.ContentType()), ";")
+	if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
+		return nil, problem(http.StatusUnsupportedMediaType, codeMediaType, "Unsupported Media Type: send application/json")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var body any
+	err := decoder.Decode(&body)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows it")
+		}
+	}
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, codeInvalidJSON, "Body is not valid JSON but content-type is set to 'application/json'")
+	}
+	return body, nil
+}
+
+func (v values) refuse(name, want string) error {
+	return problem(http.StatusBadRequest, codeValidation, "%s/%s must be %s", v.where, name, want)
+}
+
+// required returns the error for a member that has to be there.
+func (v values) required(name string) error {
+	return problem(http.StatusBadRequest, codeValidation, "%s must have required property '%s'", v.where, name)
+}
+
+// text returns a member as text, and whether it is there. Numbers and switches
+// become text, null becomes "", a list of one its element.
+func (v values) text(name string) (string, bool, error) {
+	member, there := v.members[name]
+	if list, ok := member.([]any); ok && len(list) == 1 {
+		member = list[0]
+	}
+	switch member := member.(type) {
+	case nil:
+		return "", there, nil
+	case string:
+		return member, true, nil
+	case json.Number:
+		return member.String(), true, nil
+	case bool:
+		return strconv.FormatBool(member), true, nil
+	default:
+		return "", true, v.refuse(name, "string")
+	}
+}
+
+// needText returns a member that must be there and hold text.
+func (v values) needText(name string) (string, error) {
+	text, there, err := v.text(name)
+	switch {
+	case err != nil:
+		return "", err
+	case !there:
+		return "", v.required(name)
+	case text == "":
+		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have fewer than 1 characters", v.where, name)
+	}
+	return text, nil
+}
+
+// number returns a member as a number, and whether it is there. Text that holds
+// one is one; a switch is 1 or 0, null is 0.
+func (v values) number(name string) (float64, bool, error) {
+	member, there := v.members[name]
+	text := ""
+	switch member := member.(type) {
+	case nil:
+		return 0, there, nil
+	case bool:
+		return map[bool]float64{true: 1}[member], true, nil
+	case json.Number:
+		text = member.String()
+	case string:
+		text = strings.TrimSpace(member)
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n-n != 0 { // infinite, or no number
+		return 0, true, v.refuse(name, "number")
+	}
+	return n, true, nil
+}
+
+// flag returns a member as a switch. "true" and "false" are ones, and so are 1, 0 and null.
+func (v values) flag(name string) (bool, error) {
+	switch member := v.members[name].(type) {
+	case nil:
+		return false, nil
+	case bool:
+		return member, nil
+	case json.Number:
+		if text := member.String(); text == "1" || text == "0" {
+			return text == "1", nil
+		}
+	case string:
+		if member == "true" || member == "false" {
+			return member == "true", nil
+		}
+	}
+	return false, v.refuse(name, "boolean")
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"net/http"
+)
+
+// Files are the file operations as the API sees them. An error that is a Problem
+// is told as it is.
+type Files interface {
+	// Copy and Move return the paths in their one spelling.
+	Copy(ctx context.Context, f FileTransfer) (from, to string, err error)
+	Move(ctx context.Context, f FileTransfer) (from, to string, err error)
+	DeleteFile(ctx context.Context, path string) error
+	CreateDir(ctx context.Context, path string) error
+	// CreateDirQVD makes a directory below the one for QVD files.
+	CreateDirQVD(ctx context.Context, path string) error
+}
+
+// FileTransfer is a file or directory to copy or move.
+type FileTransfer struct {
+	From, To  string
+	Overwrite bool
+	// PreserveTimestamp keeps the times of a copy.
+	PreserveTimestamp bool
+}
+
+// NewProblem makes an error that the API tells as it is.
+func NewProblem(status int, message string) error { return problem(status, "", "%s", message) }
+
+func transferOf(c *call) (FileTransfer, error) {
+	var f FileTransfer
+	body, err := c.object()
+	if err != nil {
+		return f, err
+	}
+	if f.From, err = body.needText("fromFile"); err != nil {
+		return f, err
+	}
+	if f.To, err = body.needText("toFile"); err != nil {
+		return f, err
+	}
+	if f.Overwrite, err = body.flag("overwrite"); err != nil {
+		return f, err
+	}
+	f.PreserveTimestamp, err = body.flag("preserveTimestamp")
+	return f, err
+}
+
+// moved is the answer to a move; a copy tells of the times as well.
+type moved struct {
+	From      string `json:"fromFile"`
+	To        string `json:"toFile"`
+	Overwrite bool   `json:"overwrite"`
+}
+
+func (r *rest) fileCopy(c *call) (int, any, error) {
+	f, err := transferOf(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	from, to, err := r.opts.Files.Copy(r.working(), f)
+	return http.StatusCreated, struct {
+		moved
+		PreserveTimestamp bool `json:"preserveTimestamp"`
+	}{moved{from, to, f.Overwrite}, f.PreserveTimestamp}, err
+}
+
+func (r *rest) fileMove(c *call) (int, any, error) {
+	f, err := transferOf(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	from, to, err := r.opts.Files.Move(r.working(), f)
+	return http.StatusCreated, moved{from, to, f.Overwrite}, err
+}
+
+func (r *rest) fileDelete(c *call) (int, any, error) {
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	path, err := body.needText("deleteFile")
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	return http.StatusNoContent, nil, r.opts.Files.DeleteFile(ctx, path)
+}
+
+// directory is a directory that was made, as it was asked for.
+type directory struct {
+	Directory string `json:"directory"`
+}
+
+func (r *rest) createDir(c *call) (int, any, error) {
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	path, err := body.needText("directory")
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	return http.StatusCreated, directory{path}, r.opts.Files.CreateDir(ctx, path)
+}
+
+// createDirQVD takes "" for the directory of QVD files itself.
+func (r *rest) createDirQVD(c *call) (int, any, error) {
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	path, there, err := body.text("directory")
+	if err == nil && !there {
+		err = body.required("directory")
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	return http.StatusCreated, directory{path}, r.opts.Files.CreateDirQVD(ctx, path)
+}

@@ -1,0 +1,220 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"butler/messages"
+)
+
+// KeyValues is the key-value store as the API sees it. An error is a failure of
+// the store itself; what it refuses is in the replies.
+type KeyValues interface {
+	Put(ctx context.Context, command messages.PutValue) (messages.PutValueReply, error)
+	Get(ctx context.Context, command messages.GetValue) (messages.GetValueReply, error)
+	Delete(ctx context.Context, command messages.DeleteValue) (messages.DeleteValueReply, error)
+	Keys(ctx context.Context, command messages.ListKeys) (messages.ListKeysReply, error)
+	Namespaces(ctx context.Context) (messages.ListNamespacesReply, error)
+	DeleteNamespace(ctx context.Context, command messages.DeleteNamespace) (messages.DeleteNamespaceReply, error)
+}
+
+// keyValue is a key with its value.
+type keyValue struct {
+	Namespace string `json:"namespace"`
+	Key       string `json:"key"`
+	Value     string `json:"value"`
+}
+
+// keyValueTTL is a key with its value and how long it lives, in milliseconds; 0 is for ever.
+type keyValueTTL struct {
+	keyValue
+	TTL int64 `json:"ttl"`
+}
+
+func (r *rest) kvNamespaces(*call) (int, any, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.KeyValues.Namespaces(ctx)
+	return http.StatusOK, append([]string{}, reply.Namespaces...), err
+}
+
+func (r *rest) kvPut(c *call) (int, any, error) {
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	key, err := body.needText("key")
+	if err != nil {
+		return 0, nil, err
+	}
+	value, there, err := body.text("value")
+	if err != nil {
+		return 0, nil, err
+	}
+	if !there {
+		return 0, nil, body.required("value")
+	}
+	ttl, err := body.ttl("ttl")
+	if err != nil {
+		return 0, nil, err
+	}
+	condition, err := c.condition()
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	namespace := c.parameters["namespace"]
+	reply, err := r.opts.KeyValues.Put(ctx, messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
+	if err == nil {
+		err = refusal(reply.Failure)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	c.revision(reply.Revision)
+	return http.StatusCreated, keyValueTTL{keyValue{namespace, key, value}, ttl.Milliseconds()}, nil
+}
+
+// kvGet finds a value; kvExists asks whether there is one.
+func (r *rest) kvGet(c *call) (int, any, error) {
+	found, reply, err := r.kvLookUp(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !reply.Found {
+		return 0, nil, problem(http.StatusBadRequest, "", "Key '%s' not found in namespace '%s'", found.Key, found.Namespace)
+	}
+	c.revision(reply.Revision)
+	return http.StatusOK, keyValueTTL{found, reply.TTL.Milliseconds()}, nil
+}
+
+func (r *rest) kvExists(c *call) (int, any, error) {
+	found, reply, err := r.kvLookUp(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer := struct {
+		KeyExists bool `json:"keyExists"`
+		KeyValue  any  `json:"keyValue"`
+	}{reply.Found, struct{}{}}
+	if reply.Found {
+		answer.KeyValue = keyValueTTL{found, reply.TTL.Milliseconds()}
+	}
+	return http.StatusOK, answer, nil
+}
+
+func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
+	query := c.query()
+	key, there, err := query.text("key")
+	if err == nil && !there {
+		err = query.required("key")
+	}
+	if err != nil {
+		return keyValue{}, messages.GetValueReply{}, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	found := keyValue{Namespace: c.parameters["namespace"], Key: key}
+	reply, err := r.opts.KeyValues.Get(ctx, messages.GetValue{Namespace: found.Namespace, Key: key})
+	if err == nil {
+		err = refusal(reply.Failure)
+	}
+	found.Value = reply.Value
+	return found, reply, err
+}
+
+func (r *rest) kvKeys(c *call) (int, any, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	namespace := c.parameters["namespace"]
+	reply, err := r.opts.KeyValues.Keys(ctx, messages.ListKeys{Namespace: namespace})
+	if err == nil {
+		err = refusal(reply.Failure)
+	}
+	type key struct {
+		Key string `json:"key"`
+	}
+	keys := make([]key, 0, len(reply.Keys))
+	for _, name := range reply.Keys {
+		keys = append(keys, key{name})
+	}
+	return http.StatusOK, map[string]any{"namespace": namespace, "keys": keys}, err
+}
+
+func (r *rest) kvDelete(c *call) (int, any, error) {
+	condition, err := c.condition()
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.KeyValues.Delete(ctx, messages.DeleteValue{
+		Namespace: c.parameters["namespace"], Key: c.parameters["key"], If: condition,
+	})
+	if err == nil {
+		err = refusal(reply.Failure)
+	}
+	return http.StatusNoContent, nil, err
+}
+
+func (r *rest) kvDeleteNamespace(c *call) (int, any, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.KeyValues.DeleteNamespace(ctx, messages.DeleteNamespace{Namespace: c.parameters["namespace"]})
+	if err == nil {
+		err = refusal(reply.Failure)
+	}
+	return http.StatusNoContent, nil, err
+}
+
+// refusal is the store's refusal as the API tells it. What is unknown is a bad
+// request, not a missing page: clients could not tell that from an endpoint that
+// is not enabled.
+func refusal(f messages.Failure) error {
+	switch {
+	case !f.Failed():
+		return nil
+	case f.Kind == messages.FailureConflict:
+		return problem(http.StatusPreconditionFailed, "", "%s", f.Text)
+	case f.Kind == messages.FailureFull:
+		return problem(http.StatusInsufficientStorage, "", "%s", f.Text)
+	case f.Kind == messages.FailureNotFound, f.Kind == messages.FailureRejected:
+		return problem(http.StatusBadRequest, "", "%s", f.Text)
+	default:
+		return fmt.Errorf("the key-value store could not do it: %s", f.Text)
+	}
+}
+
+// ttl returns a member as a time to live: whole milliseconds, 0 for none.
+func (v values) ttl(name string) (time.Duration, error) {
+	const century = 100 * 365 * 24 * time.Hour
+	ms, _, err := v.number(name)
+	return time.Duration(min(max(ms, 0), float64(century.Milliseconds()))) * time.Millisecond, err
+}
+
+// revision tells the revision of the value that was read or written.
+func (c *call) revision(n uint64) {
+	c.ctx.Response.Header.Set("ETag", `"`+strconv.FormatUint(n, 10)+`"`)
+}
+
+// condition reads If-Match, which names a revision, and If-None-Match, which can be * alone.
+func (c *call) condition() (messages.Condition, error) {
+	match, none := string(c.ctx.Request.Header.Peek("If-Match")), string(c.ctx.Request.Header.Peek("If-None-Match"))
+	switch {
+	case match == "" && none == "":
+		return messages.Condition{}, nil
+	case match == "" && none == "*":
+		return messages.Condition{Kind: messages.IfAbsent}, nil
+	}
+	revision, err := strconv.ParseUint(strings.Trim(match, `"`), 10, 64)
+	if err != nil || none != "" {
+		return messages.Condition{}, problem(http.StatusBadRequest, codeValidation,
+			`headers must be If-Match: "<revision>", the ETag of an answer, or If-None-Match: *`)
+	}
+	return messages.Condition{Kind: messages.IfRevision, Revision: revision}, nil
+}

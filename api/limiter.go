@@ -1,0 +1,60 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// maxClients bounds how many clients are remembered at once.
+const maxClients = 10_000
+
+// limiter counts the calls of every client in windows of a minute.
+type limiter struct {
+	perMinute int
+	now       func() time.Time
+
+	mu      sync.Mutex
+	ends    time.Time // of the window
+	clients map[string]int
+}
+
+func newLimiter(perMinute int, now func() time.Time) *limiter {
+	return &limiter{perMinute: perMinute, now: now, clients: map[string]int{}}
+}
+
+// admit counts a call, tells the client where it stands, and refuses what is too much.
+func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
+	if l.perMinute <= 0 {
+		return nil
+	}
+	used, left := l.count(client)
+	seconds := strconv.Itoa(int((left + time.Second - 1) / time.Second))
+	header.Set("X-RateLimit-Limit", strconv.Itoa(l.perMinute))
+	header.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, l.perMinute-used)))
+	header.Set("X-RateLimit-Reset", seconds)
+	if used <= l.perMinute {
+		return nil
+	}
+	header.Set("Retry-After", seconds)
+	return problem(http.StatusTooManyRequests, "", "Rate limit exceeded, retry in %s seconds", seconds)
+}
+
+// count returns how many calls the client has made in this window, and what is left of it.
+func (l *limiter) count(client string) (used int, left time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if !now.Before(l.ends) {
+		l.ends = now.Add(time.Minute)
+		clear(l.clients)
+	}
+	if _, known := l.clients[client]; !known && len(l.clients) >= maxClients {
+		client = "" // the rest share one count
+	}
+	l.clients[client]++
+	return l.clients[client], l.ends.Sub(now)
+}

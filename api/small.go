@@ -1,0 +1,78 @@
+package api
+
+import (
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The small endpoints: they need nothing but the call.
+
+func (r *rest) ping(*call) (int, any, error) {
+	return http.StatusOK, map[string]string{"response": "Butler reporting for duty", "butlerVersion": r.opts.Version}, nil
+}
+
+func (r *rest) enabled(*call) (int, any, error) {
+	return http.StatusOK, append([]string{}, r.opts.Endpoints...), nil
+}
+
+// maxDigits bounds a number that is converted: the work grows with its square.
+const maxDigits = 1024
+
+const (
+	digits16 = "0123456789abcdef"
+	digits62 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// conversion is a number in both bases.
+type conversion struct {
+	Base62 string `json:"base62"`
+	Base16 string `json:"base16"`
+}
+
+func base62To16(c *call) (int, any, error) {
+	given, err := digitsOf(c, "base62", digits62)
+	return http.StatusOK, conversion{Base62: given, Base16: convert(given, digits62, digits16)}, err
+}
+
+func base16To62(c *call) (int, any, error) {
+	given, err := digitsOf(c, "base16", digits16+"ABCDEF")
+	return http.StatusOK, conversion{Base16: given, Base62: convert(strings.ToLower(given), digits16, digits62)}, err
+}
+
+// digitsOf returns a number of the query, every digit of which is one of an alphabet.
+func digitsOf(c *call, name, alphabet string) (string, error) {
+	query := c.query()
+	text, there, err := query.text(name)
+	switch {
+	case err != nil:
+		return "", err
+	case !there:
+		return "", query.required(name)
+	case len(text) > maxDigits:
+		return "", problem(http.StatusBadRequest, codeValidation, "querystring/%s must NOT have more than %d characters", name, maxDigits)
+	case strings.Trim(text, alphabet) != "":
+		return "", problem(http.StatusBadRequest, codeValidation, "querystring/%s must have digits of %s only", name, name)
+	}
+	return text, nil
+}
+
+// convert writes a number of one alphabet in another, without leading zeros.
+func convert(number, from, to string) string {
+	n, base := new(big.Int), big.NewInt(int64(len(from)))
+	for _, digit := range number {
+		n.Add(n.Mul(n, base), big.NewInt(int64(strings.IndexRune(from, digit))))
+	}
+	if n.Sign() == 0 {
+		return "0"
+	}
+	base.SetInt64(int64(len(to)))
+	var out []byte
+	for digit := new(big.Int); n.Sign() > 0; {
+		n.DivMod(n, base, digit)
+		out = append(out, to[digit.Int64()])
+	}
+	slices.Reverse(out)
+	return string(out)
+}
