@@ -2,7 +2,6 @@ package qrsgate
 
 import (
 	"context"
-	"errors"
 
 	"butler/internal/qlik"
 	"butler/messages"
@@ -34,22 +33,4 @@ type Results interface {
 	// ScriptLog returns a log whose Head and Tail are both all of its lines. With
 	// an error, the execution may be known all the same.
 	ScriptLog(ctx context.Context, taskID string) (messages.Execution, messages.ScriptLog, error)
-}
-
-// failureOf turns an error of the port into the value that travels in a reply.
-func failureOf(err error) messages.Failure {
-	if err == nil {
-		return messages.Failure{}
-	}
-	failure := messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
-	var classified interface{ Failure() messages.Failure }
-	switch plain, ok := errors.AsType[messages.Failure](err); {
-	case ok && plain.Failed():
-		failure = plain
-	case errors.As(err, &classified) && classified.Failure().Failed():
-		failure.Kind = classified.Failure().Kind
-	case errors.Is(err, context.DeadlineExceeded):
-		failure.Kind = messages.FailureTimeout
-	}
-	return failure
 }

@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -169,12 +168,12 @@ func (s *scheduler) load(ctx context.Context) loadFinished {
 		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
 	}
 	book, err := s.opts.Store.Load(ctx)
-	return loadFinished{book: book, marks: marks, failure: failureOf(err)}
+	return loadFinished{book: book, marks: marks, failure: actorkit.FailureOf(err)}
 }
 
 func (s *scheduler) save(ctx context.Context, e save) saveFinished {
 	book, saved, err := s.opts.Store.Save(ctx, e.Change, e.Revision)
-	return saveFinished{book: book, saved: saved, failure: failureOf(err)}
+	return saveFinished{book: book, saved: saved, failure: actorkit.FailureOf(err)}
 }
 
 func (s *scheduler) start(ctx actor.Context, r run) {
@@ -197,25 +196,7 @@ func guarded(log *zap.Logger, call func() error) (f messages.Failure) {
 			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
 		}
 	}()
-	return failureOf(call())
-}
-
-// failureOf turns an error of a port into the value that travels in a message.
-func failureOf(err error) messages.Failure {
-	if err == nil {
-		return messages.Failure{}
-	}
-	failure := messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
-	var classified interface{ Failure() messages.Failure }
-	switch plain, ok := errors.AsType[messages.Failure](err); {
-	case ok && plain.Failed():
-		failure.Kind = plain.Kind
-	case errors.As(err, &classified) && classified.Failure().Failed():
-		failure.Kind = classified.Failure().Kind
-	case errors.Is(err, context.DeadlineExceeded):
-		failure.Kind = messages.FailureTimeout
-	}
-	return failure
+	return actorkit.FailureOf(call())
 }
 
 // tell writes to the log, counts and tells the health.
