@@ -31,7 +31,7 @@ type machine struct {
 	// health is what was told last; nil before the first time.
 	health *tellHealth
 
-	runs
+	pending runs
 	// last is the time of the last tick.
 	last time.Time
 }
@@ -47,7 +47,7 @@ const napLimit = time.Minute
 func newMachine(opts Options) *machine {
 	return &machine{
 		rules: opts.Rules, on: opts.Store != nil, home: opts.Zone, newID: opts.NewID, random: opts.Rand,
-		byID: map[string]*entry{}, runs: newRuns(),
+		byID: map[string]*entry{}, pending: newRuns(),
 	}
 }
 
@@ -107,7 +107,7 @@ func (m *machine) adopt(now time.Time, book messages.ScheduleBook, marks map[str
 			effects = append(effects, forget{id})
 		}
 	}
-	m.runs.drop(func(r run) bool { e := m.byID[r.Schedule]; return e == nil || !e.running() })
+	m.pending.drop(func(r run) bool { e := m.byID[r.Schedule]; return e == nil || !e.running() })
 	return effects
 }
 
@@ -139,7 +139,7 @@ func (m *machine) tick(now time.Time) []effect {
 			effects = append(effects, m.take(now, e)...)
 		}
 	}
-	return append(effects, m.runs.pump(now, m.rules.MaxConcurrent)...)
+	return append(effects, m.pending.pump(now, m.rules.MaxConcurrent)...)
 }
 
 // rewind works everything out anew: the clock was wrong when it was done first.
@@ -177,7 +177,7 @@ func (m *machine) take(now time.Time, e *entry) []effect {
 	var effects []effect
 	if !latest.IsZero() {
 		next := run{Schedule: e.schedule.ID, Name: e.schedule.Name, TaskID: e.schedule.TaskID, Due: latest}
-		if old, waited := m.runs.add(next); waited {
+		if old, waited := m.pending.add(next); waited {
 			first = old.Due
 		} else {
 			count--
@@ -194,7 +194,7 @@ func (m *machine) take(now time.Time, e *entry) []effect {
 
 // finished takes the outcome of an attempt to start a task.
 func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []effect {
-	r, ok := m.runs.end(id)
+	r, ok := m.pending.end(id)
 	if !ok {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []
 		effects = append(effects, started{r})
 	case mayPass(failure) && r.Attempt < m.rules.Attempts && e != nil && e.running():
 		at := now.Add(m.rules.Retry.Delay(r.Attempt, m.random))
-		m.runs.again(r, at)
+		m.pending.again(r, at)
 		return append([]effect{failed{r, failure, at}}, m.tick(now)...)
 	default:
 		effects = append(effects, failed{Run: r, Failure: failure})
@@ -225,7 +225,7 @@ func mayPass(f messages.Failure) bool {
 
 // next returns when the machine wants to be woken; zero when there is no need.
 func (m *machine) next(now time.Time) time.Time {
-	at := m.runs.next()
+	at := m.pending.next()
 	for _, e := range m.entries {
 		if !e.due.IsZero() && (at.IsZero() || e.due.Before(at)) {
 			at = e.due

@@ -212,8 +212,15 @@ func TestMachine_theLastKnownStateWins(t *testing.T) {
 		last    messages.ScheduleState
 		want    bool
 	}{
-		{"start", "", true}, {"started", "", true}, {"stop", "", false}, {"stopped", "", false}, {"later", "", false}, {"", "", false},
-		{"started", messages.ScheduleStopped, false}, {"stopped", messages.ScheduleStarted, true}, {"started", "odd", true},
+		{"start", "", true},
+		{"started", "", true},
+		{"stop", "", false},
+		{"stopped", "", false},
+		{"later", "", false},
+		{"", "", false},
+		{"started", messages.ScheduleStopped, false},
+		{"stopped", messages.ScheduleStarted, true},
+		{"started", "odd", true},
 	} {
 		s := scheduleOf("s", "* * * * *", "UTC")
 		s.StartupState, s.LastKnownState = tt.startup, tt.last
@@ -343,8 +350,12 @@ func TestMachine_triesAgainWhatMayPass(t *testing.T) {
 		kind     messages.FailureKind
 		attempts int
 	}{
-		{messages.FailureUnavailable, 5}, {messages.FailureBusy, 5},
-		{messages.FailureTimeout, 1}, {messages.FailureNotFound, 1}, {messages.FailureRejected, 1}, {messages.FailureInvalid, 1},
+		{messages.FailureUnavailable, 5},
+		{messages.FailureBusy, 5},
+		{messages.FailureTimeout, 1},
+		{messages.FailureNotFound, 1},
+		{messages.FailureRejected, 1},
+		{messages.FailureInvalid, 1},
 	}
 	for _, tt := range tests {
 		d := newDesk("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
@@ -390,8 +401,8 @@ func TestMachine_runsDoNotPileUp(t *testing.T) {
 	d := newDesk("2026-11-20 00:00:00 +0000", many...)
 	d.silent = true
 	d.until(d.now.Add(10 * time.Minute))
-	if len(d.held) != 8 || len(d.m.runs.ready) != 20 {
-		t.Errorf("want 8 attempts and a run of each waiting, got %d and %d", len(d.held), len(d.m.runs.ready))
+	if len(d.held) != 8 || len(d.m.pending.ready) != 20 {
+		t.Errorf("want 8 attempts and a run of each waiting, got %d and %d", len(d.held), len(d.m.pending.ready))
 	}
 	if !d.heard("schedule.missed") {
 		t.Error("want the replaced runs told")
