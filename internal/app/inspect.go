@@ -29,7 +29,7 @@ type Inspection struct {
 // Findings implements config.Options.Inspect.
 func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	deps := dependencies(cfg, zap.NewNop())
-	problems, err := destination.CheckRoutes(cfg.Section)
+	problems, err := destination.CheckRoutes(cfg.Section, all.Definitions()...)
 	out := findings("routes", problems, err)
 	for _, d := range all.Definitions() {
 		problems, err := d.Check(cfg.Section, deps)

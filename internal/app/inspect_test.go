@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/messages"
 )
 
 // inspect writes a configuration file and loads it, inspected.
@@ -94,5 +96,38 @@ func TestNew_refusesAnAllowListThatLetsNobodyIn(t *testing.T) {
 	must(t, err)
 	if _, err := app.New(app.Options{Config: cfg, Log: zap.NewNop()}); err == nil || !strings.Contains(err.Error(), "udpServerConfig.allowedSources") {
 		t.Errorf("want the allow-list refused, got %v", err)
+	}
+}
+
+// A route that is not as it was meant must not keep an alert from everybody.
+func TestTable_noRouteEndsTheSearchWhileProblemsOfRoutesAreIgnored(t *testing.T) {
+	for name, row := range map[string]struct {
+		routes string
+		want   []string
+	}{
+		"a condition is refused":   {"[{name: a, match: {tasks: 5}}]", []string{"slack/reload_task_failed"}},
+		"a condition is misspelt":  {"[{name: a, mach: {tasks: [x]}}]", []string{"slack/reload_task_failed"}},
+		"the destination is wrong": {"[{name: a, slack: [{webhookURL: 'ftp://a'}]}]", []string{"slack/reload_task_failed"}},
+		"two have one name": {
+			"[{name: a, slack: [{webhookURL: 'https://a'}]}, {name: a, slack: [{webhookURL: 'https://b'}]}]",
+			[]string{"slack/reload_task_failed", "slack/routes/a"},
+		},
+		"all is well": {"[{name: a, slack: [{webhookURL: 'https://a'}]}]\n  oops: 1", []string{"slack/routes/a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := "Butler:\n  slackNotification: {enable: true, reloadTaskFailure: {enable: true, webhookURL: 'https://s'}}\n  routes: " + row.routes + "\n"
+			cfg, err := inspect(t, text, app.Inspection{}, true)
+			must(t, err)
+			table, err := app.Table(cfg, zap.NewNop())
+			must(t, err)
+			notices, _ := table.Route(&messages.Alert{Kind: messages.ReloadTaskFailed}, true, time.Time{})
+			var got []string
+			for _, n := range notices {
+				got = append(got, n.Instance)
+			}
+			if diff := cmp.Diff(row.want, got); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

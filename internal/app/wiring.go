@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -81,7 +82,38 @@ func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, e
 	if err != nil {
 		return nil, err
 	}
+	if len(cfg.Ignored()) > 0 {
+		built = withoutNamesakes(built, deps.Log)
+		if left != nil || slices.ContainsFunc(cfg.Ignored(), aboutRoutes) {
+			deps.Log.Warn("no route ends the search for receivers: one that is not as it was meant could keep alerts from everybody")
+			endless(routes)
+		}
+	}
 	return destination.NewTable(built, routes)
+}
+
+// aboutRoutes reports whether a problem is one of the routes.
+func aboutRoutes(p config.Problem) bool { return strings.HasPrefix(p.Path, "routes") }
+
+// endless lets every route continue.
+func endless(routes []destination.Route) {
+	for i := range routes {
+		routes[i].Continue = true
+	}
+}
+
+// withoutNamesakes leaves out the later ones of instances with one name.
+func withoutNamesakes(built []destination.Built, log *zap.Logger) []destination.Built {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(built, func(b destination.Built) bool {
+		name := b.Instance.Name
+		if seen[name] {
+			log.Error("a destination is left out, because another one has its name", logx.Destination(name))
+		}
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
 }
 
 func (a *App) buildTable() error {

@@ -104,6 +104,8 @@ type Definition struct {
 	Templates fs.FS
 	check     func(decode Decode, d Deps) (Problems, error)
 	build     func(decode Decode, d Deps) ([]Built, error)
+	// listed counts the entries that each route has for the destination.
+	listed func(decode Decode) ([]int, error)
 }
 
 // Decode reads a section of the configuration, checked against the schema, into
@@ -135,6 +137,14 @@ func Define[C, S any](name string, s Spec[C, S]) Definition {
 			return problems, err
 		},
 		build: func(decode Decode, d Deps) ([]Built, error) { return s.build(name, decode, d) },
+		listed: func(decode Decode) ([]int, error) {
+			entries, err := s.entries(decode)
+			counts := make([]int, len(entries))
+			for i, list := range entries {
+				counts[i] = len(list)
+			}
+			return counts, err
+		},
 	}
 }
 

@@ -61,13 +61,66 @@ func (r Route) useName(n int) string {
 
 var routeName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
 
-// CheckRoutes finds what is wrong with the routes themselves; what they hand to
-// a destination is the destination's to check.
-func CheckRoutes(decode Decode) (Problems, error) {
+// CheckRoutes finds what is wrong with the routes themselves, and warns of those
+// that tell nobody; what they hand to a destination is the destination's to check.
+func CheckRoutes(decode Decode, destinations ...Definition) (Problems, error) {
 	routes, err := ReadRoutes(decode)
 	if err != nil {
 		return nil, err
 	}
+	entries, err := countEntries(decode, routes, destinations)
+	if err != nil {
+		return nil, err
+	}
+	p := mistakes(routes)
+	before := map[messages.AlertKind]string{}
+	for i, r := range routes {
+		r.warn(&p, fmt.Sprintf("routes[%d]", i), entries[i], before)
+	}
+	return p, nil
+}
+
+// countEntries returns how many entries each route has for all destinations together.
+func countEntries(decode Decode, routes []Route, destinations []Definition) ([]int, error) {
+	entries := make([]int, len(routes))
+	for _, d := range destinations {
+		listed, err := d.listed(decode)
+		if err != nil {
+			return nil, err
+		}
+		for i, count := range listed[:min(len(listed), len(entries))] {
+			entries[i] += count
+		}
+	}
+	return entries, nil
+}
+
+// warn tells of a route that changes nothing, one that keeps every alert from
+// everybody, and one that no alert gets to. ended has the kinds of which every
+// alert has found its route, with the name of that.
+func (r Route) warn(p *Problems, at string, entries int, ended map[messages.AlertKind]string) {
+	everything := len(r.Match.conditions()) == 0
+	taken := func(k messages.AlertKind) bool { return ended[k] != "" }
+	switch {
+	case len(r.Kinds) > 0 && !slices.ContainsFunc(r.Kinds, func(k messages.AlertKind) bool { return !taken(k) }):
+		p.Warn(at, fmt.Sprintf("gets no alert: route %q takes them all and does not continue", ended[r.Kinds[0]]), "move it up, or say more below match of the other")
+	case entries == 0 && r.Continue:
+		p.Warn(at, "changes nothing: it has no destination and continues", "name a destination, or leave the route out")
+	case entries == 0 && everything && len(r.Match.Events) == 0:
+		p.Warn(at, "keeps every alert from everybody: it matches all and has no destination", "name a destination, or say below match what it is to silence")
+	}
+	if !everything || r.Continue {
+		return
+	}
+	for _, k := range r.Kinds {
+		if !taken(k) {
+			ended[k] = r.Name
+		}
+	}
+}
+
+// mistakes lists what keeps routes from working.
+func mistakes(routes []Route) Problems {
 	var p Problems
 	for i, r := range routes {
 		at := fmt.Sprintf("routes[%d]", i)
@@ -89,7 +142,7 @@ func CheckRoutes(decode Decode) (Problems, error) {
 			}
 		}
 	}
-	return p, nil
+	return p
 }
 
 func kindList() string {

@@ -211,10 +211,66 @@ func TestCheckRoutes_listsEveryMistake(t *testing.T) {
 	}))
 	var paths []string
 	for _, p := range got {
-		paths = append(paths, p.Path)
+		if !p.Warning {
+			paths = append(paths, p.Path)
+		}
 	}
 	want := []string{"routes[0].match.events[1]", "routes[0].match.taskTypes[0]", "routes[1].name", "routes[2].name"}
 	if diff := cmp.Diff(want, paths); diff != "" || err != nil {
 		t.Error(err, diff)
+	}
+}
+
+func TestCheckRoutes_warnsOfRoutesThatTellNobody(t *testing.T) {
+	night, failures := destination.Match{TaskTags: []string{"night"}}, destination.Match{Events: []string{"failed"}}
+	syncs := destination.Match{Events: []string{"user_sync_task_failed"}}
+	for name, row := range map[string]struct {
+		routes  []destination.Route
+		entries []string // of each route
+		want    []string
+	}{
+		"everything is silenced": {[]destination.Route{{Name: "a"}}, nil, []string{"routes[0]: keeps every alert from everybody"}},
+		"something is silenced":  {[]destination.Route{{Name: "a", Match: night}, {Name: "b", Match: failures}}, nil, nil},
+		"nothing is changed":     {[]destination.Route{{Name: "a", Continue: true}}, nil, []string{"routes[0]: changes nothing"}},
+		"what follows the end":   {[]destination.Route{{Name: "a"}, {Name: "b", Match: night}}, []string{"x"}, []string{`routes[1]: gets no alert: route "a" takes them all`}},
+		"what follows the end of an event": {
+			[]destination.Route{{Name: "a", Match: failures}, {Name: "b", Match: syncs}, {Name: "c", Match: night}},
+			[]string{"x"},
+			[]string{`routes[1]: gets no alert: route "a"`},
+		},
+		"what follows two ends": {
+			[]destination.Route{{Name: "a", Match: syncs}, {Name: "b", Match: failures}, {Name: "c", Match: failures}},
+			[]string{"x"},
+			[]string{"routes[2]: gets no alert"},
+		},
+		"a condition leaves some":    {[]destination.Route{{Name: "a", Match: night}, {Name: "b", Match: night}}, []string{"x"}, nil},
+		"one that continues":         {[]destination.Route{{Name: "a", Continue: true}, {Name: "b"}}, []string{"x"}, nil},
+		"readings have to be named":  {[]destination.Route{{Name: "a"}, {Name: "b", Match: destination.Match{Events: []string{"server_license_status"}}}}, []string{"x"}, nil},
+		"an event that is none told": {[]destination.Route{{Name: "a"}, {Name: "b", Match: destination.Match{Events: []string{"x"}}}}, []string{"x"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var entries [][]string
+			for range row.routes {
+				entries = append(entries, row.entries)
+			}
+			got, err := destination.CheckRoutes(configured(sampleSection{}, row.routes, entries...), destination.Define("sample", sampleSpec()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var warned []string
+			for _, p := range got {
+				if p.Warning {
+					warned = append(warned, p.Error())
+				}
+			}
+			if len(warned) != len(row.want) {
+				t.Fatalf("want %q, got %q", row.want, warned)
+			}
+			for i, want := range row.want {
+				if !strings.HasPrefix(warned[i], want) {
+					t.Errorf("want %q, got %q", want, warned[i])
+				}
+			}
+		})
 	}
 }

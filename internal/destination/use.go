@@ -97,16 +97,13 @@ func (s Spec[C, S]) expand(c C, uses []Use[S]) []Use[S] {
 // routed lists the entries that routes have for the destination. They count
 // while the destination's master switch is on.
 func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
-	if s.Route == "" {
-		return nil, nil, nil
-	}
 	routes, err := ReadRoutes(decode)
 	if err != nil || len(routes) == 0 {
 		return nil, nil, err
 	}
-	var entries [][]S
-	if err := decode("routes[]."+s.Route, &entries); err != nil {
-		return nil, nil, fmt.Errorf("read what the routes have for %s: %w", s.Route, err)
+	entries, err := s.entries(decode)
+	if err != nil {
+		return nil, nil, err
 	}
 	var out []Use[S]
 	var problems Problems
@@ -127,4 +124,16 @@ func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 		}
 	}
 	return out, problems, nil
+}
+
+// entries reads what each route has for the destination.
+func (s Spec[C, S]) entries(decode Decode) ([][]S, error) {
+	if s.Route == "" {
+		return nil, nil
+	}
+	var entries [][]S
+	if err := decode("routes[]."+s.Route, &entries); err != nil {
+		return nil, fmt.Errorf("read what the routes have for %s: %w", s.Route, err)
+	}
+	return entries, nil
 }
