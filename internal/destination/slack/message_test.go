@@ -110,6 +110,7 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 	n.Alert.Test, n.SuppressedBefore = true, 3
 	for name, source := range map[string]string{
 		"blocks": `{"blocks": [{"type": "divider"}]}`, "no blocks": `{"blocks": []}`, "text": `{"text": "hi"}`,
+		"attachments": `{"attachments": [{"blocks": [{"type": "divider"}]}]}`, "nothing": `{}`,
 	} {
 		s, _ := newTestSlack(t, withTemplate(t, source))
 		got, _ := payload(t, s, n)
@@ -121,6 +122,18 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 			if !strings.Contains(string(raw), want) {
 				t.Errorf("%s: want %q in %s", name, want, raw)
 			}
+		}
+	}
+}
+
+// Slack refuses a message without content: the alert would be lost.
+func TestMessage_templateThatShowsNothingCostsTheLayoutOnly(t *testing.T) {
+	for _, source := range []string{`{}`, `{"blocks": []}`, `{"channel": "other", "text": " ", "attachments": []}`} {
+		s, _ := newTestSlack(t, withTemplate(t, source))
+		got, from := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+		wantFits(t, got)
+		if raw, err := json.Marshal(got); err != nil || !strings.Contains(string(raw), destinationtest.TaskID) || !strings.HasSuffix(from, "shows nothing, so plain text") {
+			t.Errorf("%s: want what can be said without a template, got %s from %s, %v", source, raw, from, err)
 		}
 	}
 }
@@ -178,6 +191,44 @@ func TestFit_obeysSlacksLimits(t *testing.T) {
 	wantFits(t, message)
 	fit(map[string]any{"blocks": "no list"})
 	fit(map[string]any{})
+}
+
+// A picture or a button without an address, anywhere, costs the whole message.
+func TestFit_leavesOutWhatLeadsNowhere(t *testing.T) {
+	type list = []any
+	text := object{"type": "mrkdwn", "text": "x"}
+	nowhere, somewhere := object{"type": "image", "image_url": "", "alt_text": "x"}, object{"type": "image", "image_url": "https://x", "alt_text": "x"}
+	message := object{"blocks": list{
+		nowhere, somewhere,
+		object{"type": "section", "text": text, "accessory": nowhere},
+		object{"type": "section", "text": text, "accessory": object{"type": "button", "url": ""}, "fields": list{}},
+		object{"type": "section", "text": text, "accessory": somewhere},
+		object{"type": "context", "elements": list{nowhere, text, "no element"}},
+	}}
+	fit(message)
+	want := object{"blocks": list{
+		somewhere,
+		object{"type": "section", "text": text},
+		object{"type": "section", "text": text},
+		object{"type": "section", "text": text, "accessory": somewhere},
+		object{"type": "context", "elements": list{text}},
+	}}
+	if diff := cmp.Diff(want, message); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFit_attachmentsHaveTheLimitsOfMessages(t *testing.T) {
+	long := strings.Repeat("x", 4000)
+	blocks := object{"blocks": []any{
+		object{"type": "header", "text": object{"type": "plain_text", "text": long}},
+		object{"type": "section", "text": object{"type": "mrkdwn", "text": long}, "accessory": object{"type": "button", "text": object{"type": "plain_text", "text": long}}},
+	}}
+	message := object{"attachments": []any{blocks, "no attachment", nil}}
+	fit(message)
+	wantFits(t, blocks)
+	button := blocks["blocks"].([]any)[1].(object)["accessory"].(object)
+	wantText(t, button["text"], maxButton)
 }
 
 func TestCutMarkup_splitsNothing(t *testing.T) {

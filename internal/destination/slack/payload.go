@@ -110,9 +110,16 @@ func tell(message object, notes []string) {
 		message["blocks"] = slices.Insert(blocks, min(1, len(blocks)), any(note))
 		return
 	}
-	if old, ok := message["text"].(string); ok {
-		message["text"] = old + "\n" + escape.Replace(text)
-	}
+	old, _ := message["text"].(string)
+	message["text"] = strings.TrimSpace(old + "\n" + escape.Replace(text))
+}
+
+// shows reports whether a message has anything to read. Slack refuses one that has not.
+func shows(message object) bool {
+	text, _ := message["text"].(string)
+	blocks, _ := message["blocks"].([]any)
+	attachments, _ := message["attachments"].([]any)
+	return strings.TrimSpace(text) != "" || len(blocks) > 0 || len(attachments) > 0
 }
 
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
@@ -120,7 +127,18 @@ var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // fit makes a message obey Slack's limits by cutting texts and dropping what is
 // too much, never by cutting JSON.
 func fit(message object) {
-	blocks, ok := message["blocks"].([]any)
+	fitBlocks(message)
+	attachments, _ := message["attachments"].([]any)
+	for _, a := range attachments {
+		if attachment, ok := a.(object); ok {
+			fitBlocks(attachment)
+		}
+	}
+}
+
+// fitBlocks cuts the blocks of a message or of an attachment.
+func fitBlocks(holder object) {
+	blocks, ok := holder["blocks"].([]any)
 	if !ok {
 		return
 	}
@@ -135,7 +153,7 @@ func fit(message object) {
 			object{"type": "plain_text", "text": fmt.Sprintf("%d more blocks do not fit into a message.", extra+1)},
 		}})
 	}
-	message["blocks"] = kept
+	holder["blocks"] = kept
 }
 
 // fitBlock cuts one block and reports whether anything is left of it.
@@ -144,39 +162,60 @@ func fitBlock(block object) bool {
 	case "header":
 		fitText(block["text"], maxHeader)
 	case "section":
-		fitText(block["text"], maxText)
-		fields, _ := block["fields"].([]any)
-		for _, f := range fields {
-			fitText(f, maxField)
-		}
-		if len(fields) > maxFields {
-			block["fields"] = fields[:maxFields]
-		}
-		return len(fields) > 0 || block["text"] != nil
+		return fitSection(block)
 	case "actions":
-		elements, _ := block["elements"].([]any)
-		elements = slices.DeleteFunc(elements, func(e any) bool { return !fitButton(e) })
-		block["elements"] = elements[:min(len(elements), maxElements)]
-		return len(elements) > 0
+		return fitElements(block, maxElements)
 	case "context":
-		elements, _ := block["elements"].([]any)
-		for _, e := range elements {
-			fitText(e, maxText)
-		}
-		block["elements"] = elements[:min(len(elements), maxContext)]
-		return len(elements) > 0
+		return fitElements(block, maxContext)
+	case "image":
+		return addressed(block, "image_url")
 	}
 	return true
 }
 
-// fitButton cuts a button and reports whether Slack would take it: an address may not be empty.
-func fitButton(element any) bool {
-	button, ok := element.(object)
-	if !ok || button["type"] != "button" {
+func fitSection(block object) bool {
+	fitText(block["text"], maxText)
+	if accessory, has := block["accessory"]; has && !fitElement(accessory) {
+		delete(block, "accessory")
+	}
+	fields, _ := block["fields"].([]any)
+	for _, f := range fields {
+		fitText(f, maxField)
+	}
+	if len(fields) == 0 {
+		delete(block, "fields")
+		return block["text"] != nil
+	}
+	block["fields"] = fields[:min(len(fields), maxFields)]
+	return true
+}
+
+// fitElements cuts the elements of a block and reports whether there are any left.
+func fitElements(block object, limit int) bool {
+	elements, _ := block["elements"].([]any)
+	elements = slices.DeleteFunc(elements, func(e any) bool { return !fitElement(e) })
+	block["elements"] = elements[:min(len(elements), limit)]
+	return len(elements) > 0
+}
+
+// fitElement cuts a button, an image or a text and reports whether Slack would take it.
+func fitElement(v any) bool {
+	element, ok := v.(object)
+	switch element["type"] {
+	case "button":
+		fitText(element["text"], maxButton)
+		return addressed(element, "url")
+	case "image":
+		return addressed(element, "image_url")
+	default:
+		fitText(element, maxText)
 		return ok
 	}
-	fitText(button["text"], maxButton)
-	address, has := button["url"]
+}
+
+// addressed reports whether an address, where there is one, leads somewhere: Slack takes no empty one.
+func addressed(element object, key string) bool {
+	address, has := element[key]
 	text, _ := address.(string)
 	return !has || text != "" && len(text) <= maxText
 }

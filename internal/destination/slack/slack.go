@@ -156,6 +156,9 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 	} else {
 		message, from = s.formatted(n, fields)
 	}
+	if !shows(message) {
+		message["blocks"], from = plainMessage(fields)["blocks"], from+", which shows nothing, so plain text"
+	}
 	tell(message, template.Notes(fields))
 	fit(message)
 	for key, value := range map[string]string{
