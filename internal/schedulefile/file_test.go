@@ -241,6 +241,32 @@ func TestSave_addsAndDeletes(t *testing.T) {
 	}
 }
 
+func TestSave_keepsTheRestOfAFileWithoutSchedules(t *testing.T) {
+	for before, want := range map[string]string{
+		"# head\nother: kept\n":                         "# head\nother: kept\nbutlerSchedule:\n  - id: a\n",
+		"# head\nbutlerSchedule: # none\nother: kept\n": "# head\nbutlerSchedule: # none\n  - id: a\nother: kept\n",
+	} {
+		f, path := fileWith(t, before)
+		save(t, f, messages.ScheduleChange{Add: messages.Schedule{ID: "a"}}, load(t, f).Revision)
+		if diff := cmp.Diff(want, contentOf(t, path)); diff != "" {
+			t.Errorf("file (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestSave_refusesWhatWouldChangeAnotherSchedule(t *testing.T) {
+	const shared = "butlerSchedule:\n  - &a {id: a, lastKnownState: started}\n  - {<<: *a, id: b}\n"
+	f, path := fileWith(t, shared)
+	_, saved, err := f.Save(t.Context(), messages.ScheduleChange{Switch: []string{"a"}, To: messages.ScheduleStopped}, load(t, f).Revision)
+	if saved || err == nil || !strings.Contains(err.Error(), "write it more simply") || contentOf(t, path) != shared {
+		t.Errorf("want nothing written, got %v, %v, %s", saved, err, contentOf(t, path))
+	}
+	book := save(t, f, messages.ScheduleChange{Switch: []string{"b"}, To: messages.ScheduleStopped}, load(t, f).Revision)
+	if book.Schedules[0].LastKnownState != messages.ScheduleStarted || book.Schedules[1].LastKnownState != messages.ScheduleStopped {
+		t.Errorf("want the one that refers to it changed alone, got %+v", book.Schedules)
+	}
+}
+
 func TestSave_makesANewFile(t *testing.T) {
 	f := New(filepath.Join(t.TempDir(), "schedule.yaml"))
 	book := save(t, f, messages.ScheduleChange{Add: messages.Schedule{ID: "a", Name: "n"}}, "")
