@@ -286,6 +286,8 @@ type NoticeHead struct {
 	// and it opens none.
 	Exempt   bool
 	QueuedAt time.Time
+	// Expires is when nobody has a use for the notice any more; zero means never.
+	Expires time.Time
 }
 
 // Notice is one alert on its way to one recipient through one destination instance.

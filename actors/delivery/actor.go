@@ -1,12 +1,12 @@
 // Package delivery owns the way of notices to one destination instance:
 // suppression, pace, attempts, retries, the circuit breaker, and parking.
 //
-// It guarantees that every notice it is given ends delivered, suppressed or
-// parked, and that the end is in the outbox before the slot of the attempt is
-// given to another one; that after a restart it goes on with what the outbox
-// holds, repeating at most the attempts that were running; and that whatever
-// its destination does - refuse, throttle, hang, crash - no other instance
-// notices. Delivery is at least once.
+// It guarantees that every notice it is given ends delivered, suppressed (by a
+// rate limit, or because it is outdated) or parked, and that the end is in the
+// outbox before the slot of the attempt is given to another one; that after a
+// restart it goes on with what the outbox holds, repeating at most the attempts
+// that were running; and that whatever its destination does - refuse, throttle,
+// hang, crash - no other instance notices. Delivery is at least once.
 //
 // Machine decides and is pure; the actor runs its effects. Attempts run on a
 // pool of the instance's own; one that ignores its deadline is left behind and
@@ -235,7 +235,7 @@ func backlog(o Options) (Loaded, error) {
 }
 
 func queuedOf(i destination.Instance, n messages.NoticeHead) Queued {
-	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt}
+	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt, Expires: n.Expires}
 	if i.Window > 0 && !n.Exempt {
 		q.Key = n.SuppressBy
 	}

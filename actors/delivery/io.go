@@ -24,6 +24,8 @@ type Queued struct {
 	Key              string
 	QueuedAt         time.Time
 	Attempts, Panics int
+	// Expires is when there is no use in sending it any more; zero for never.
+	Expires time.Time
 	// Unreadable says why the notice cannot be read, "" when it can.
 	Unreadable string
 }

@@ -182,7 +182,7 @@ func (m *Machine) load(in Loaded) {
 		m.enqueue(q, overdue)
 	}
 	for _, i := range early {
-		m.enqueue(Queued{ID: i.id, Key: i.key, QueuedAt: i.queuedAt}, i.overdue)
+		m.enqueue(Queued{ID: i.id, Key: i.key, QueuedAt: i.queuedAt, Expires: i.expires}, i.overdue)
 	}
 }
 
@@ -192,7 +192,7 @@ func (m *Machine) enqueue(q Queued, overdue time.Time) {
 		return
 	}
 	i := &item{
-		id: q.ID, key: q.Key, queuedAt: q.QueuedAt, overdue: overdue, attempts: q.Attempts, panics: q.Panics,
+		id: q.ID, key: q.Key, queuedAt: q.QueuedAt, overdue: overdue, expires: q.Expires, attempts: q.Attempts, panics: q.Panics,
 	}
 	m.items[q.ID] = i
 	m.arrivals = append(m.arrivals, i)
@@ -251,30 +251,39 @@ func (m *Machine) suppress(i *item) {
 	})
 }
 
-// upkeep parks what has grown too old while the destination fails, and forgets
-// windows that have ended.
+// upkeep ends what is of no use any more, parks what has grown too old while the
+// destination fails, and forgets windows that have ended.
 func (m *Machine) upkeep() {
 	if m.now.Before(m.nextUpkeep) {
 		return
 	}
 	m.nextUpkeep = m.now.Add(upkeepEvery)
 	m.ended = append(m.ended, m.windows.Forget(m.now, countKept)...)
-	if !m.breaker.open && m.throttled == 0 {
-		return
-	}
-	var overdue []*item
+	failing := m.breaker.open || m.throttled > 0
+	var late []*item
 	for _, i := range m.arrivals {
-		if i.state != settling && i.state != inFlight && !m.now.Before(i.overdue) {
-			overdue = append(overdue, i)
+		if i.state != settling && i.state != inFlight && (m.outdated(i) || failing && !m.now.Before(i.overdue)) {
+			late = append(late, i)
 		}
 	}
 	// All are marked before the first yields: none of them gets the right of way.
-	for _, i := range overdue {
-		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i)})
+	for _, i := range late {
+		m.end(i, m.tooLate(i))
 	}
-	for _, i := range overdue {
+	for _, i := range late {
 		m.yield(i)
 	}
+}
+
+// outdated reports whether nobody has a use for a notice any more.
+func (m *Machine) outdated(i *item) bool { return !i.expires.IsZero() && !m.now.Before(i.expires) }
+
+// tooLate is the end of a notice that is outdated or overdue.
+func (m *Machine) tooLate(i *item) outbox.Outcome {
+	if m.outdated(i) {
+		return outbox.Outcome{Ended: messages.NoticeSuppressed, Outdated: true, Reason: "outdated: " + m.expired(i, i.expires.Sub(i.queuedAt))}
+	}
+	return outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i, m.policy.ParkAfter)}
 }
 
 // start sends what may be sent.

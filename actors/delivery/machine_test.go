@@ -171,7 +171,7 @@ func (s *script) load(rest string) string {
 	return s.step(in)
 }
 
-// notice reads "id key=k age=1h attempts=3 unreadable=why".
+// notice reads "id key=k age=1h left=15m attempts=3 unreadable=why".
 func (s *script) notice(text string) Queued {
 	id, rest, _ := strings.Cut(text, " ")
 	q := Queued{ID: messages.NoticeID(id), QueuedAt: s.now}
@@ -181,6 +181,8 @@ func (s *script) notice(text string) Queued {
 			q.Key = value
 		case "age":
 			q.QueuedAt = s.now.Add(-s.duration(value))
+		case "left":
+			q.Expires = s.now.Add(s.duration(value))
 		case "attempts":
 			q.Attempts = s.number(value)
 		case "panics":
@@ -249,6 +251,9 @@ func (s *script) describe(e Effect) string {
 				text += fmt.Sprintf(" %s=parked/%s(%s)", o.ID, o.Cause, o.Reason)
 			default:
 				text += fmt.Sprintf(" %s=%s", o.ID, o.Ended)
+				if o.Outdated {
+					text += "(" + o.Reason + ")"
+				}
 			}
 		}
 		for _, key := range slices.Sorted(maps.Keys(e.Settlement.Windows)) {

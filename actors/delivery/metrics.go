@@ -70,22 +70,37 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 }
 
-// rateLimited is the reason of everything that delivery suppresses.
-const rateLimited = "rate_limited"
+// The reasons for which delivery suppresses.
+const (
+	rateLimited = "rate_limited"
+	outdated    = "outdated"
+)
+
+// suppressedBy returns the reason of a notice that was suppressed.
+func suppressedBy(o outbox.Outcome) string {
+	if o.Outdated {
+		return outdated
+	}
+	return rateLimited
+}
 
 // meter is the metrics of one instance, every series created.
 type meter struct {
-	notices, requests, requestsFailed, retries, suppressed prometheus.Counter
-	queued, oldest, lastSuccess, breaker                   prometheus.Gauge
-	latency, endToEnd                                      prometheus.Observer
-	failed                                                 map[string]prometheus.Counter
-	parked                                                 map[outbox.ParkCause]prometheus.Counter
+	notices, requests, requestsFailed, retries prometheus.Counter
+	queued, oldest, lastSuccess, breaker       prometheus.Gauge
+	latency, endToEnd                          prometheus.Observer
+	failed, suppressed                         map[string]prometheus.Counter
+	parked                                     map[outbox.ParkCause]prometheus.Counter
 }
 
 func (m *Metrics) of(i destination.Instance) meter {
 	failed := map[string]prometheus.Counter{}
 	for _, label := range failureLabels() {
 		failed[label] = m.failed.WithLabelValues(i.Integration, i.Name, label)
+	}
+	suppressed := map[string]prometheus.Counter{}
+	for _, reason := range []string{rateLimited, outdated} {
+		suppressed[reason] = m.suppressed.WithLabelValues(reason)
 	}
 	parked := map[outbox.ParkCause]prometheus.Counter{}
 	for _, cause := range outbox.ParkCauses() {
@@ -96,7 +111,7 @@ func (m *Metrics) of(i destination.Instance) meter {
 		requests:       m.requests.WithLabelValues(i.Integration, i.Name),
 		requestsFailed: m.requestsFailed.WithLabelValues(i.Integration, i.Name),
 		retries:        m.retries.WithLabelValues(i.Integration, i.Name),
-		suppressed:     m.suppressed.WithLabelValues(rateLimited),
+		suppressed:     suppressed,
 		queued:         m.queued.WithLabelValues(i.Integration, i.Name),
 		oldest:         m.oldest.WithLabelValues(i.Integration, i.Name),
 		lastSuccess:    m.lastSuccess.WithLabelValues(i.Integration, i.Name),
@@ -138,7 +153,7 @@ func (m meter) outcomes(s outbox.Settlement) {
 	for _, o := range s.Outcomes {
 		switch o.Ended {
 		case messages.NoticeSuppressed:
-			m.suppressed.Inc()
+			m.suppressed[suppressedBy(o)].Inc()
 		case messages.NoticeParked:
 			m.parked[o.Cause].Inc()
 		case messages.NoticeDelivered:

@@ -39,6 +39,7 @@ type world struct {
 	accepted map[messages.NoticeID]int // by the provider
 	repeats  map[messages.NoticeID]int // excused by a crash
 	told     map[messages.NoticeID]int // suppressed ones, told with the accepted notice
+	outdated map[messages.NoticeID]bool
 	ends     map[messages.NoticeID]messages.NoticeOutcome
 	held     int // suppressed, durably
 	reported int // told with a durably delivered notice
@@ -61,7 +62,7 @@ func newWorld(t *rapid.T) *world {
 		},
 		notices: map[messages.NoticeID]messages.NoticeHead{}, accepted: map[messages.NoticeID]int{},
 		repeats: map[messages.NoticeID]int{}, told: map[messages.NoticeID]int{},
-		ends: map[messages.NoticeID]messages.NoticeOutcome{},
+		ends: map[messages.NoticeID]messages.NoticeOutcome{}, outdated: map[messages.NoticeID]bool{},
 	}
 	w.begin()
 	return w
@@ -119,6 +120,12 @@ func (w *world) step(in Input) {
 
 func (w *world) settle(do Settle) {
 	machine := w.machine
+	for _, o := range do.Settlement.Outcomes {
+		if o.Outdated && w.now.Before(w.notices[o.ID].Expires) {
+			w.t.Fatalf("notice %s is called outdated before its time", o.ID)
+		}
+		w.outdated[o.ID] = o.Outdated
+	}
 	w.outbox.Settle(outbox.Place{Integration: "test", Instance: "test/one"}, do.Settlement,
 		func(ended []messages.NoticeSettled, err error) {
 			for _, e := range ended {
@@ -130,7 +137,9 @@ func (w *world) settle(do Settle) {
 				case messages.NoticeDelivered:
 					w.reported += w.told[e.ID]
 				case messages.NoticeSuppressed:
-					w.held++
+					if !w.outdated[e.ID] {
+						w.held++
+					}
 				case messages.NoticeParked:
 				}
 			}
@@ -180,6 +189,9 @@ func (w *world) record() {
 		notice := messages.NoticeHead{
 			ID: messages.NoticeID(fmt.Sprintf("n%04d-%d", n, i)), Instance: "test/one",
 			Recipient: fmt.Sprint(i), SuppressBy: alert.Event.TaskID, QueuedAt: w.now,
+		}
+		if lasts := rapid.SampledFrom([]time.Duration{0, 0, 15 * time.Minute}).Draw(w.t, "lasts"); lasts > 0 {
+			notice.Expires = w.now.Add(lasts)
 		}
 		notices = append(notices, notice)
 	}

@@ -29,6 +29,7 @@ type item struct {
 	key      string // "" when nothing limits it
 	queuedAt time.Time
 	overdue  time.Time // when a failure parks it
+	expires  time.Time // when it is of no use any more; zero for never
 	attempts int
 	panics   int
 	lastErr  string

@@ -89,8 +89,8 @@ func (r *reporter) outcomes(s outbox.Settlement) {
 	for _, o := range s.Outcomes {
 		switch o.Ended {
 		case messages.NoticeSuppressed:
-			r.once(s.At, zapcore.InfoLevel, rateLimited, "alert suppressed",
-				logx.NoticeID(o.ID), logx.Reason(rateLimited), zap.String("why", o.Reason))
+			r.once(s.At, zapcore.InfoLevel, suppressedBy(o), "alert suppressed",
+				logx.NoticeID(o.ID), logx.Reason(suppressedBy(o)), zap.String("why", o.Reason))
 		case messages.NoticeParked:
 			r.once(s.At, zapcore.ErrorLevel, string(o.Cause), "alert parked",
 				logx.NoticeID(o.ID), logx.Reason(string(o.Cause)), logx.Attempt(o.Attempts), zap.String("why", o.Reason))

@@ -79,7 +79,7 @@ func (m *Machine) result(i *item, r Result) {
 	case i.panics >= maxPanics:
 		m.park(i, outbox.Panicked, r.Err)
 	case overdue:
-		m.park(i, outbox.Expired, m.expired(i))
+		m.park(i, outbox.Expired, m.expired(i, m.policy.ParkAfter))
 	case r.Kind == Throttled:
 		m.remember(i, r)
 		i.state = ready // in its old place
@@ -108,8 +108,8 @@ func (m *Machine) park(i *item, cause outbox.ParkCause, reason string) {
 	m.yield(i)
 }
 
-func (m *Machine) expired(i *item) string {
-	return fmt.Sprintf("not accepted within %s: %s", m.policy.ParkAfter,
+func (m *Machine) expired(i *item, within time.Duration) string {
+	return fmt.Sprintf("not accepted within %s: %s", within,
 		cmp.Or(i.lastErr, m.lastErr, "the destination accepts nothing"))
 }
 

@@ -85,7 +85,7 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 			notices = append(notices, messages.NoticeHead{
 				ID:       messages.NewNoticeID(a.ID, i.Name, recipient),
 				Instance: i.Name, Recipient: recipient, SuppressBy: i.suppressBy(a, recipient),
-				Attached: i.Needs.FullScriptLog, Exempt: a.Test, QueuedAt: now,
+				Attached: i.Needs.FullScriptLog, Exempt: a.Test, QueuedAt: now, Expires: i.expires(a, now),
 			})
 		}
 	}

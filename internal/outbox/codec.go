@@ -52,6 +52,7 @@ type noticeRecord struct {
 	Panics     int                   `json:"panics,omitempty"`
 	Attachment bool                  `json:"attachment,omitempty"`
 	Exempt     bool                  `json:"exempt,omitempty"`
+	Expires    time.Time             `json:"expires,omitzero"`
 	// Sole says that the alert was recorded with this notice only.
 	Sole bool `json:"sole,omitempty"`
 }
@@ -228,14 +229,14 @@ func (d Decision) record(n messages.NoticeHead) *noticeRecord {
 	return &noticeRecord{
 		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: firstBytes(d.Alert.Event.TaskName, maxTaskName),
 		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
-		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1,
+		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1, Expires: n.Expires,
 	}
 }
 
 func (r *noticeRecord) head(id messages.NoticeID, instance string) messages.NoticeHead {
 	return messages.NoticeHead{
 		ID: id, Instance: instance, Recipient: r.Recipient, SuppressBy: r.SuppressBy,
-		Attached: r.Attachment, Exempt: r.Exempt, QueuedAt: r.QueuedAt,
+		Attached: r.Attachment, Exempt: r.Exempt, QueuedAt: r.QueuedAt, Expires: r.Expires,
 	}
 }
 

@@ -33,7 +33,7 @@ func decision() outbox.Decision {
 		ScriptLog: messages.ScriptLog{Tail: []string{strings.Repeat("too long to stay in memory ", 40)}},
 	}
 	return outbox.Decision{Alert: alert, Attachment: "the whole log", Notices: []messages.NoticeHead{
-		{ID: "n1", Instance: email.Instance, Recipient: "anna@example.com", SuppressBy: "task1|anna@example.com", Attached: true, QueuedAt: noon},
+		{ID: "n1", Instance: email.Instance, Recipient: "anna@example.com", SuppressBy: "task1|anna@example.com", Attached: true, QueuedAt: noon, Expires: noon.Add(time.Hour)},
 		{ID: "n2", Instance: slack.Instance, SuppressBy: "task1|", QueuedAt: noon},
 	}}
 }
@@ -264,7 +264,7 @@ func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	replayed := decision().Notices[0]
-	replayed.QueuedAt, replayed.Exempt = later, true
+	replayed.QueuedAt, replayed.Exempt, replayed.Expires = later, true, time.Time{}
 	if diff := cmp.Diff([]messages.NoticeHead{replayed}, announced); diff != "" {
 		t.Errorf("announced notice differs (-want +got):\n%s", diff)
 	}

@@ -90,8 +90,8 @@ func (o *Outbox) ParkedAt(id messages.NoticeID) (Place, error) {
 	return readParked(raw).place(), nil
 }
 
-// Replay puts a parked notice back among the waiting ones, with fresh attempts
-// and exempt from suppression, and waits until that is durable. announce is
+// Replay puts a parked notice back among the waiting ones, with fresh attempts,
+// exempt from suppression and without an end of its use, and waits until that is durable. announce is
 // called then, on the ledger's goroutine and even when ctx has ended before. The
 // error is ErrNotParked, journal.ErrCorrupt for a notice that can never be sent,
 // or the end of ctx, after which it still may happen.
@@ -105,7 +105,7 @@ func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time
 		o.putBack(id)
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
-	n.Attempts, n.Panics, n.QueuedAt, n.Exempt = 0, 0, now, true
+	n.Attempts, n.Panics, n.QueuedAt, n.Exempt, n.Expires = 0, 0, now, true, time.Time{}
 	err = o.commit(ctx, []journal.Op{
 		{Bucket: bucketParked, Key: string(id)},
 		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(&n)},

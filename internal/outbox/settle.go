@@ -41,6 +41,8 @@ type Outcome struct {
 	Attempts, Panics int
 	// Cause is set for a parked notice.
 	Cause ParkCause
+	// Outdated marks a notice that is suppressed because its use has ended, not by a rate limit.
+	Outdated bool
 	// Reason says in words why a notice was suppressed or parked. It holds no secret.
 	Reason string
 }
