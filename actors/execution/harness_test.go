@@ -152,8 +152,8 @@ func everyKind(needs destination.Needs) *router {
 	return r
 }
 
-func (r *router) Carries(kind messages.AlertKind) bool {
-	_, ok := r.kinds[kind]
+func (r *router) Carries(a *messages.Alert) bool {
+	_, ok := r.kinds[a.Kind]
 	return ok
 }
 

@@ -13,7 +13,7 @@ import (
 // Router answers who is told of an alert, and what they want looked up.
 // *destination.Table is the one used in production.
 type Router interface {
-	Carries(kind messages.AlertKind) bool
+	Carries(a *messages.Alert) bool
 	NeedsOf(a *messages.Alert) destination.Needs
 	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
 }
@@ -220,11 +220,12 @@ func (m *Machine) name(now time.Time, w *work, kind messages.AlertKind) []Effect
 	if m.seen.HasKind(kind) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
-	if !m.rules.Router.Carries(kind) {
-		return m.settle(now, w, OutcomeNoRoute)
-	}
 	w.alert.ID, w.alert.Kind = messages.NewAlertID(m.key, kind), kind
-	return nil
+	if m.rules.Router.Carries(w.alert) {
+		return nil
+	}
+	w.alert.ID, w.alert.Kind = "", ""
+	return m.settle(now, w, OutcomeNoRoute)
 }
 
 // enrich starts the look-ups that the destinations of kind want.

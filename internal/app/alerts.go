@@ -120,7 +120,7 @@ func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Aler
 // everybody is a router that carries every alert, to nobody.
 type everybody struct{}
 
-func (everybody) Carries(messages.AlertKind) bool               { return true }
+func (everybody) Carries(*messages.Alert) bool                  { return true }
 func (everybody) NeedsOf(*messages.Alert) (n destination.Needs) { return n }
 func (everybody) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
 	return nil, nil

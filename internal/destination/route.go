@@ -209,6 +209,8 @@ type fact struct {
 	is     func(a *messages.Alert, want string) bool
 	// ofTask and ofApp say which look-up tells it; neither for what the event itself says.
 	ofTask, ofApp bool
+	// namesApp marks what the event tells, or else the task.
+	namesApp bool
 }
 
 // facts is the one table of conditions, beside the events.
@@ -230,7 +232,7 @@ var facts = []fact{
 		is: func(a *messages.Alert, want string) bool { return hasPair(a.Task.CustomProperties, want) },
 	},
 	{
-		key: "apps", wanted: func(m Match) []string { return m.Apps },
+		key: "apps", namesApp: true, wanted: func(m Match) []string { return m.Apps },
 		is: func(a *messages.Alert, want string) bool {
 			return want == a.Event.AppID || want == a.Event.AppName || want == a.Task.AppID || want == a.Task.AppName ||
 				want == a.App.ID || want == a.App.Name
@@ -271,10 +273,12 @@ func hasPair(in []messages.Property, want string) bool {
 	})
 }
 
-// missing reports that the look-up which tells the fact is still out, or has failed.
+// missing reports that the look-up which tells the fact is still out, or has
+// failed. An event may leave it to the task which app it is about.
 func (f fact) missing(a *messages.Alert) bool {
+	noTask := a.TaskEvent() && !a.Task.Known
 	hasApp := a.Event.AppID != "" || a.Task.AppID != ""
-	return f.ofTask && a.TaskEvent() && !a.Task.Known || f.ofApp && hasApp && !a.App.Known
+	return f.ofTask && noTask || f.ofApp && !a.App.Known && (hasApp || noTask) || f.namesApp && noTask && a.Event.AppID == ""
 }
 
 // condition is a fact with what a route wants of it, made ready once for all alerts.
@@ -340,7 +344,7 @@ func (p path) matches(a *messages.Alert) (got answer, why string) {
 func (p path) needs() Needs {
 	var out Needs
 	for _, c := range p.conditions {
-		out.Task, out.App = out.Task || c.ofTask, out.App || c.ofApp
+		out.Task, out.App = out.Task || c.ofTask || c.namesApp, out.App || c.ofApp
 	}
 	return out
 }

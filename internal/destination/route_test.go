@@ -168,6 +168,23 @@ func TestRoute_tellsAndEndsNothingWhileItCannotBeJudged(t *testing.T) {
 			func(a *messages.Alert) { a.App, a.Event.AppID = messages.App{}, "" },
 			[]string{"section", "store"},
 		},
+		"nobody knows whether there is an app": {
+			destination.Match{Streams: []string{"Everyone"}},
+			func(a *messages.Alert) { a.App, a.Event.AppID, a.Task = messages.App{}, "", messages.Task{} },
+			[]string{"section", "a", "store"},
+		},
+		"the event does not name the app": {
+			destination.Match{Apps: []string{"Budget"}},
+			func(a *messages.Alert) {
+				a.App, a.Event.AppID, a.Event.AppName, a.Task = messages.App{}, "", "", messages.Task{}
+			},
+			[]string{"section", "a", "store"},
+		},
+		"the event names another app": {
+			destination.Match{Apps: []string{"Budget"}},
+			func(a *messages.Alert) { a.App, a.Task = messages.App{}, messages.Task{} },
+			[]string{"section", "store"},
+		},
 		"another condition fails": {
 			destination.Match{Streams: []string{"Everyone"}, Nodes: []string{"node2"}},
 			func(a *messages.Alert) { a.App = messages.App{} },
@@ -191,15 +208,59 @@ func TestRoute_tellsAndEndsNothingWhileItCannotBeJudged(t *testing.T) {
 	}
 }
 
+// Without its task, a failure counts as that of a reload and may be any.
+func TestRoute_tellsOfEveryEventThatItMayBe(t *testing.T) {
+	on := func(events ...string) destination.Match { return destination.Match{Events: events} }
+	unknown := daily()
+	unknown.Task = messages.Task{}
+	distribute := unknown
+	distribute.Kind, distribute.Event.Family = messages.DistributeTaskFailed, messages.FamilyDistribute
+	for name, row := range map[string]struct {
+		alert  messages.Alert
+		events destination.Match
+		want   []string
+	}{
+		"a type of task is told, and ends nothing": {unknown, on("user_sync_task_failed"), []string{"section", "a", "store"}},
+		"a reload ends nothing either":             {unknown, on("reload_task_failed"), []string{"section", "a", "store"}},
+		"all types end the search":                 {unknown, on("failed"), []string{"a", "store"}},
+		"another outcome is not told":              {unknown, on("user_sync_task_succeeded"), []string{"section", "store"}},
+		"a known type is no other":                 {daily(), on("user_sync_task_failed"), []string{"section", "store"}},
+		"only reloads are aborted":                 {messages.Alert{Kind: messages.ReloadTaskAborted}, on("aborted"), []string{"a", "store"}},
+		"a distribute task says so":                {distribute, on("distribute_task_failed"), []string{"a", "store"}},
+		"and is no user sync":                      {distribute, on("user_sync_task_failed"), []string{"store"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(row.want, told(routed(t, destination.Route{Name: "a", Match: row.events}), row.alert)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestTable_carriesWhatAnEventMayBe(t *testing.T) {
+	routes := []destination.Route{{Name: "a", Match: destination.Match{Events: []string{"user_sync_task_failed"}}}}
+	decode := configured(sampleSection{}, routes, []string{"x"})
+	built, err := destination.Define("sample", sampleSpec()).Build(decode, nopDeps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := destination.NewTable(built, routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []bool{false, true} {
+		if got := table.Carries(&messages.Alert{Kind: failed, Task: messages.Task{Known: known}}); got == known {
+			t.Errorf("task known is %t: carried is %t", known, got)
+		}
+	}
+}
+
 func TestNeedsOf_hasWhatTheConditionsLookAt(t *testing.T) {
 	table := routed(t, destination.Route{Name: "a", Match: destination.Match{Streams: []string{"Everyone"}}})
 	a := daily()
 	a.App = messages.App{}
 	if got := table.NeedsOf(&a); !got.App || got.Task {
 		t.Errorf("want the app alone, got %+v", got)
-	}
-	if got := table.Needs(failed); !got.App {
-		t.Errorf("want the app among what the event may need, got %+v", got)
 	}
 }
 

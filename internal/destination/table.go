@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -14,51 +15,92 @@ import (
 // sections, unless a route has ended the matching. It is immutable and safe for
 // concurrent use.
 type Table struct {
-	built  []Built
-	paths  []path
-	byKind map[messages.AlertKind][]*Instance
-	needs  map[messages.AlertKind]Needs
-	// routes are the numbers of the routes that a kind may take, from 1, in order.
-	routes map[messages.AlertKind][]int
+	built []Built
+	paths []path
+	// ways are the ways of the alerts of a kind; guesses those of alerts that only
+	// count as one of the kind.
+	ways, guesses map[messages.AlertKind]ways
+}
+
+// ways is where alerts can go.
+type ways struct {
+	instances []*Instance
+	// routes are those that the alerts may take, in order.
+	routes []turn
+}
+
+// turn is a route that an alert may take.
+type turn struct {
+	// route is its number, from 1.
+	route int
+	// sure says that the event of the alert is one of the route's.
+	sure bool
 }
 
 // NewTable builds the table. Two instances of one name are an error.
 func NewTable(built []Built, routes []Route) (*Table, error) {
-	t := &Table{
-		built: built, byKind: map[messages.AlertKind][]*Instance{}, needs: map[messages.AlertKind]Needs{},
-		routes: map[messages.AlertKind][]int{},
-	}
+	t := &Table{built: built, ways: map[messages.AlertKind]ways{}, guesses: map[messages.AlertKind]ways{}}
 	seen := map[string]bool{}
 	for _, b := range built {
 		if seen[b.Instance.Name] {
 			return nil, fmt.Errorf("destination instance %q is configured twice", b.Instance.Name)
 		}
 		seen[b.Instance.Name] = true
-		for _, kind := range b.Instance.Kinds {
-			t.byKind[kind] = append(t.byKind[kind], &b.Instance)
-			t.needs[kind] = t.needs[kind].Or(b.Instance.Needs)
+	}
+	for _, r := range routes {
+		t.paths = append(t.paths, r.path())
+	}
+	for _, kind := range messages.AllKinds() {
+		t.ways[kind] = waysOf(built, routes, kind, []messages.AlertKind{kind})
+		t.guesses[kind] = waysOf(built, routes, kind, mayBe(kind))
+	}
+	return t, nil
+}
+
+// mayBe returns the kinds of which an alert may be that counts as one of kind
+// because the type of its task is not known.
+func mayBe(kind messages.AlertKind) []messages.AlertKind {
+	return slices.DeleteFunc(messages.TaskKinds(), func(k messages.AlertKind) bool {
+		return template.OutcomeOf(k) != template.OutcomeOf(kind)
+	})
+}
+
+// waysOf returns where alerts can go that count as one of kind and may be of
+// any of kinds. Only routes go by what an alert may be: the sections of the
+// destinations and the stores take it for what it counts as.
+func waysOf(built []Built, routes []Route, kind messages.AlertKind, kinds []messages.AlertKind) ways {
+	among := func(k messages.AlertKind) bool { return slices.Contains(kinds, k) }
+	var out ways
+	for i := range built {
+		to := &built[i].Instance
+		if slices.Contains(to.Kinds, kind) || to.route > 0 && !to.Store && slices.ContainsFunc(to.Kinds, among) {
+			out.instances = append(out.instances, to)
 		}
 	}
 	for n, r := range routes {
-		t.paths = append(t.paths, r.path())
-		for _, kind := range r.Kinds {
-			if t.Carries(kind) {
-				t.routes[kind] = append(t.routes[kind], n+1)
-				t.needs[kind] = t.needs[kind].Or(t.paths[n].needs())
-			}
+		named := func(k messages.AlertKind) bool { return slices.Contains(r.Kinds, k) }
+		if slices.ContainsFunc(kinds, named) {
+			out.routes = append(out.routes, turn{route: n + 1, sure: !slices.ContainsFunc(kinds, func(k messages.AlertKind) bool { return !named(k) })})
 		}
 	}
-	return t, nil
+	return out
+}
+
+// of returns where an alert can go. An event of which the task is not known
+// counts as that of a reload, and may be that of any type of a task; only what
+// tells of distribute tasks says so.
+func (t *Table) of(a *messages.Alert) ways {
+	if a.TaskEvent() && !a.Task.Known && a.Event.Family != messages.FamilyDistribute {
+		return t.guesses[a.Kind]
+	}
+	return t.ways[a.Kind]
 }
 
 // Built lists every instance with its destination, in the order of configuration.
 func (t *Table) Built() []Built { return t.built }
 
-// Needs returns what the instances that carry kind want looked up together.
-func (t *Table) Needs(kind messages.AlertKind) Needs { return t.needs[kind] }
-
-// Carries reports whether any instance carries kind.
-func (t *Table) Carries(kind messages.AlertKind) bool { return len(t.byKind[kind]) > 0 }
+// Carries reports whether any instance carries what an alert is, or may be.
+func (t *Table) Carries(a *messages.Alert) bool { return len(t.of(a).instances) > 0 }
 
 // Verdict says of one instance why an alert does not go through it.
 type Verdict struct {
@@ -93,29 +135,30 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 }
 
 // reached returns the instances that the routes lead an alert to, and why they do
-// not lead to the others that carry its kind. A route whose conditions cannot be
-// judged, because a look-up failed, tells its own and ends nothing: an alert is
-// rather told twice than to nobody.
+// not lead to the others that carry its kind. A route that cannot be judged,
+// because a look-up failed, tells its own and ends nothing: an alert is rather
+// told twice than to nobody.
 func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
-	instances, routes := t.byKind[a.Kind], t.routes[a.Kind]
-	if len(routes) == 0 {
-		return instances, nil
+	ways := t.of(a)
+	if len(ways.routes) == 0 {
+		return ways.instances, nil
 	}
 	reasons := make([]string, len(t.paths)+1) // by number of the route
 	end := ""
-	for _, n := range routes {
+	for _, turn := range ways.routes {
 		if end != "" {
-			reasons[n] = end
+			reasons[turn.route] = end
 			continue
 		}
-		got, why := t.paths[n-1].matches(a)
-		reasons[n] = why
-		if got == yes && !t.paths[n-1].continues {
-			end = t.paths[n-1].before
+		path := t.paths[turn.route-1]
+		got, why := path.matches(a)
+		reasons[turn.route] = why
+		if got == yes && turn.sure && !path.continues {
+			end = path.before
 		}
 	}
 	reasons[0] = end
-	for _, i := range instances {
+	for _, i := range ways.instances {
 		if reason := reasons[i.route]; reason != "" && (!i.Store || i.route > 0) {
 			without = append(without, Verdict{Instance: i.Name, Reason: reason})
 			continue
@@ -157,8 +200,8 @@ func (t *Table) NeedsOf(a *messages.Alert) Needs {
 			needs = needs.Or(i.Needs)
 		}
 	}
-	for _, n := range t.routes[a.Kind] {
-		needs = needs.Or(t.paths[n-1].needs())
+	for _, turn := range t.of(a).routes {
+		needs = needs.Or(t.paths[turn.route-1].needs())
 	}
 	return needs
 }

@@ -60,10 +60,11 @@ func TestTable_knowsWhatAKindNeeds(t *testing.T) {
 		succeeded:                  {Task: true, ScriptTail: 25},
 		messages.PreloadTaskFailed: {},
 	} {
-		if diff := cmp.Diff(want, tab.Needs(kind)); diff != "" {
+		a := messages.Alert{Kind: kind}
+		if diff := cmp.Diff(want, tab.NeedsOf(&a)); diff != "" {
 			t.Errorf("%s: %s", kind, diff)
 		}
-		if carried := tab.Carries(kind); carried != (want != destination.Needs{}) {
+		if carried := tab.Carries(&a); carried != (want != destination.Needs{}) {
 			t.Errorf("%s: carried is %t", kind, carried)
 		}
 	}
@@ -181,8 +182,8 @@ func TestRoute_givesEveryInstanceNoticesOrAReason(t *testing.T) {
 			}
 			told[v.Instance] = true
 		}
-		if carried := len(told) > 0; carried != tab.Carries(a.Kind) {
-			t.Errorf("%d instances have an answer, carried is %t", len(told), tab.Carries(a.Kind))
+		if carried := len(told) > 0; carried != tab.Carries(&a) {
+			t.Errorf("%d instances have an answer, carried is %t", len(told), tab.Carries(&a))
 		}
 		known := map[messages.NoticeID]bool{}
 		for _, n := range again {
