@@ -54,7 +54,7 @@ type (
 	// loaded brings what the ledger holds.
 	loaded struct {
 		of       actor.Actor
-		all      []*memory
+		all      []*contents
 		leftOver []string
 		err      error
 	}
@@ -67,6 +67,7 @@ func (f *front) Receive(ctx actor.Context) {
 		f.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		f.loads.Close()
+	case *actor.Stopped, *actor.Terminated: // of a namespace that was told to end
 	case settled:
 		if message.of == f {
 			f.loads.Run(ctx, loadTimeout, f.load)

@@ -9,8 +9,8 @@ import (
 	"butler/internal/journal"
 )
 
-// memory is what the ledger knows of a namespace.
-type memory struct {
+// contents is what the ledger knows of a namespace.
+type contents struct {
 	id    uint64
 	name  string
 	pairs []*pair
@@ -18,11 +18,11 @@ type memory struct {
 
 // loadAll reads every namespace, in the order of creation, and the keys of
 // values that are left over from deleted ones.
-func loadAll(ledger Ledger) (all []*memory, leftOver []string, err error) {
-	byID := map[uint64]*memory{}
+func loadAll(ledger Ledger) (all []*contents, leftOver []string, err error) {
+	byID := map[uint64]*contents{}
 	err = each(ledger, bucketNamespace, "", func(id uint64, _ string, raw []byte) error {
 		name, err := decodeNamespace(raw)
-		byID[id] = &memory{id: id, name: name}
+		byID[id] = &contents{id: id, name: name}
 		all = append(all, byID[id])
 		return err
 	})
@@ -37,17 +37,17 @@ func loadAll(ledger Ledger) (all []*memory, leftOver []string, err error) {
 		}
 		return m.add(key, raw)
 	})
-	slices.SortFunc(all, func(a, b *memory) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(all, func(a, b *contents) int { return cmp.Compare(a.id, b.id) })
 	return all, leftOver, err
 }
 
 // loadOne reads one namespace; nil when it does not exist.
-func loadOne(ledger Ledger, id uint64) (*memory, error) {
+func loadOne(ledger Ledger, id uint64) (*contents, error) {
 	raw, ok, err := ledger.Get(bucketNamespace, namespaceKey(id))
 	if err != nil || !ok {
 		return nil, err
 	}
-	m := &memory{id: id}
+	m := &contents{id: id}
 	if m.name, err = decodeNamespace(raw); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func loadOne(ledger Ledger, id uint64) (*memory, error) {
 	return m, err
 }
 
-func (m *memory) add(key string, raw []byte) error {
+func (m *contents) add(key string, raw []byte) error {
 	p, err := decodeValue(key, raw)
 	m.pairs = append(m.pairs, p)
 	return err

@@ -15,7 +15,7 @@ const (
 	// that values which die one after the other go together.
 	purgePace = 100 * time.Millisecond
 	// purgeAtOnce is how many dead values go in one step; others get a turn in between.
-	purgeAtOnce = 4096
+	purgeAtOnce = 1024
 	// maxHeld bounds the answers that wait for the disk, in one namespace.
 	maxHeld = 4096
 )
@@ -82,7 +82,7 @@ func newMachine(id uint64, name string, limits Limits, room, flying *account) *m
 
 // restore takes in what the ledger holds, and returns what is to be done first.
 // What has expired meanwhile is purged like anything else.
-func (m *machine) restore(now time.Time, held *memory, life int) []effect {
+func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 	m.birth, m.life = 0, life
 	slices.SortFunc(held.pairs, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
 	for _, p := range held.pairs {
@@ -158,8 +158,12 @@ func (m *machine) refuse(command any, why messages.Failure) {
 // put stores a value if its condition holds and there is room.
 func (m *machine) put(now time.Time, in messages.PutValue) {
 	p := m.current(now, in.Key)
-	if why := m.mayPut(now, in, p); why.Failed() {
-		m.refuseAfter(m.dependsOn(in.Key), in, why)
+	if !holds(in.If, p) {
+		m.refuseAfter(m.dependsOn(in.Key), in, errConflict)
+		return
+	}
+	if why := m.makeRoom(now, in, p); why.Failed() {
+		m.refuse(in, why)
 		return
 	}
 	revision, created := m.next(now), p == nil
@@ -185,15 +189,13 @@ func endOf(now time.Time, ttl time.Duration) int64 {
 	return now.UnixMicro() + max(ttl.Microseconds(), 1)
 }
 
-// mayPut returns why a put has to be refused, and takes the room for one that has not.
-func (m *machine) mayPut(now time.Time, in messages.PutValue, p *pair) messages.Failure {
+// makeRoom takes the room for a put, or returns why there is none.
+func (m *machine) makeRoom(now time.Time, in messages.PutValue, p *pair) messages.Failure {
 	cost, before := pairCost(in.Key, in.Value), int64(0)
 	if p != nil {
 		before = p.cost()
 	}
 	switch {
-	case !holds(in.If, p):
-		return errConflict
 	case p == nil && m.full(now):
 		return errNamespaceFull
 	case !m.flying.resize(m.flying.paid + cost):

@@ -20,7 +20,7 @@ type tenant struct {
 	life int
 	// remembered is what the ledger held when the store was loaded, until the
 	// first life has taken it; nil for a namespace that is new.
-	remembered   *memory
+	remembered   *contents
 	room, flying account
 }
 
@@ -48,7 +48,7 @@ type landed struct {
 // restored brings a later life what the ledger holds of it.
 type restored struct {
 	of   *namespace
-	held *memory
+	held *contents
 	err  error
 }
 
@@ -59,6 +59,7 @@ func (n *namespace) Receive(ctx actor.Context) {
 		n.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		n.leave(ctx)
+	case *actor.Stopped: // it has left
 	case settled:
 		if message.of == n {
 			n.loads.Run(ctx, loadTimeout, n.load)
@@ -121,7 +122,7 @@ func (n *namespace) restored(ctx actor.Context, in restored) {
 	n.catchUp(ctx)
 }
 
-func (n *namespace) live(ctx actor.Context, held *memory) {
+func (n *namespace) live(ctx actor.Context, held *contents) {
 	n.machine = n.newMachine()
 	n.perform(ctx, n.machine.restore(time.Now(), held, n.tenant.life))
 	n.catchUp(ctx)

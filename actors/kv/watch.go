@@ -10,9 +10,11 @@ import (
 const (
 	maxWatchers = 64
 	// maxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
-	// how many bytes, unless it is one change alone.
-	maxWindow      = 256
+	// how many bytes, unless it is one change alone. What expires in one step fits.
+	maxWindow      = 2 * purgeAtOnce
 	maxUnconfirmed = 4 << 20
+	// changeOverhead is what a change takes beside its texts, about.
+	changeOverhead = 256
 )
 
 // watcher is one that is told of changes, as long as it has credit.
@@ -78,7 +80,7 @@ func (m *machine) fanOut(change *messages.ValueChanged) {
 		if change.Revision <= w.since {
 			return false
 		}
-		size := len(change.Key) + len(change.Value)
+		size := changeOverhead + len(change.Key) + len(change.Value)
 		if len(w.unconfirmed) >= w.window || len(w.unconfirmed) > 0 && w.bytes+size > maxUnconfirmed {
 			m.do(send{w.ref, messages.WatchEnded{Namespace: m.name, Reason: messages.WatchMissed}})
 			return true

@@ -1,0 +1,293 @@
+package kv
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/messages"
+)
+
+func TestPut_refusesANewKeyInAFullNamespace(t *testing.T) {
+	w := newWorld(t, Limits{Keys: 2})
+	w.put("etl", "a", "1", ttl(time.Second))
+	w.put("etl", "b", "2")
+	if got := w.put("etl", "c", "3").Failure; got != errNamespaceFull || got.Kind != messages.FailureFull {
+		t.Errorf("want the third key refused as full, got %v", got)
+	}
+	if got := w.put("etl", "b", "4").Failure; got.Failed() {
+		t.Errorf("want an overwrite accepted, got %v", got)
+	}
+	w.now = w.now.Add(2 * time.Second) // the timer has not rung
+	if got := w.put("etl", "c", "3"); got.Failure.Failed() || !got.Created {
+		t.Errorf("want the place of an expired key given away, got %v", got)
+	}
+	if diff := cmp.Diff([]string{"b", "c"}, w.list("etl").Keys); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPut_refusesWhatItsLimitsForbid(t *testing.T) {
+	limits := Limits{NamespaceBytes: 4, KeyBytes: 4, ValueBytes: 4}
+	tests := []struct {
+		name           string
+		ns, key, value string
+		wantRejected   bool
+	}{
+		{"all as long as they may be", "nsns", "keyk", "valu", false},
+		{"an empty value", "ns", "k", "", false},
+		{"names of many kinds", "a :", "%/:", "", false},
+		{"an empty namespace", "", "k", "v", true},
+		{"an empty key", "ns", "", "v", true},
+		{"a long namespace", "nsnsn", "k", "v", true},
+		{"a long key", "ns", "keyke", "v", true},
+		{"a long value", "ns", "k", "value", true},
+		{"a namespace that is no text", "\xff", "k", "v", true},
+		{"a key that is no text", "ns", "\xff", "v", true},
+		{"a value that is no text", "ns", "k", "\xff", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, limits)
+			got := w.put(tt.ns, tt.key, tt.value).Failure
+			if rejected := got.Kind == messages.FailureRejected; rejected != tt.wantRejected || got.Failed() != rejected {
+				t.Errorf("want rejected %v, got %v", tt.wantRejected, got)
+			}
+			if exists := len(w.namespaces()) == 1; exists == tt.wantRejected {
+				t.Errorf("want a namespace %v, got %v", !tt.wantRejected, exists)
+			}
+		})
+	}
+}
+
+func TestPut_boundsAllNamespacesTogether(t *testing.T) {
+	value := strings.Repeat("v", 1000)
+	w := newWorld(t, Limits{TotalBytes: 2*namespaceCost("a") + 2*pairCost("k", value) + 10})
+	w.put("a", "k", value, ttl(time.Second))
+	w.put("b", "k", value)
+	full := func(ns, key, value string) {
+		t.Helper()
+		if got := w.put(ns, key, value).Failure; got != errStoreFull {
+			t.Errorf("want the store full, got %v", got)
+		}
+	}
+	full("b", "l", "")
+	full("c", "k", "")
+	full("b", "k", value+strings.Repeat("v", 11))
+	if got := w.namespaces(); len(got) != 2 {
+		t.Errorf("want no namespace left by a refused put, got %v", got)
+	}
+	if got := w.put("b", "k", "short").Failure; got.Failed() {
+		t.Errorf("want less always accepted, got %v", got)
+	}
+	if got := w.put("b", "k", value).Failure; got.Failed() {
+		t.Errorf("want room that was given back, got %v", got)
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if got := w.put("a", "l", value).Failure; got.Failed() {
+		t.Errorf("want the room of an expired value, got %v", got)
+	}
+	if got := w.flying.used.Load(); got != 0 {
+		t.Errorf("want nothing on its way, got %d bytes", got)
+	}
+	w.end("a")
+	w.end("b")
+	if got := w.room.used.Load(); got != 0 {
+		t.Errorf("want everything given back, got %d bytes", got)
+	}
+}
+
+func TestPut_boundsTheNumberOfNamespaces(t *testing.T) {
+	w := newWorld(t, Limits{Namespaces: 1})
+	w.put("a", "k", "v")
+	if got := w.put("b", "k", "v").Failure; got != errNamespacesFull {
+		t.Errorf("want the store full, got %v", got)
+	}
+	w.end("a")
+	if got := w.put("b", "k", "v").Failure; got.Failed() {
+		t.Errorf("want room for another namespace, got %v", got)
+	}
+}
+
+func TestPut_boundsWhatWaitsForTheDisk(t *testing.T) {
+	w := newWorld(t, Limits{})
+	large := strings.Repeat("v", 1<<20)
+	put := func() string {
+		return w.ask(func(to messages.Ref) any {
+			return messages.PutValue{Namespace: "etl", Key: "a", Value: large, ReplyTo: to}
+		})
+	}
+	accepted := 0
+	for ; accepted <= maxFlying>>20; accepted++ {
+		if refused := w.got[put()]; refused != nil {
+			if diff := cmp.Diff(messages.PutValueReply{Failure: errBusy}, refused); diff != "" {
+				t.Error(diff)
+			}
+			break
+		}
+	}
+	if accepted == 0 || accepted > maxFlying>>20 {
+		t.Errorf("want some accepted and then no more, got %d", accepted)
+	}
+	w.settle()
+	if got := w.put("etl", "a", "v").Failure; got.Failed() {
+		t.Errorf("want room when the disk has caught up, got %v", got)
+	}
+}
+
+func TestGet_boundsTheAnswersThatWaitForTheDisk(t *testing.T) {
+	w := newWorld(t, Limits{})
+	get := func(key string) any {
+		return w.got[w.ask(func(to messages.Ref) any { return messages.GetValue{Namespace: "etl", Key: key, ReplyTo: to} })]
+	}
+	w.put("etl", "sure", "v")
+	w.ask(func(messages.Ref) any { return messages.PutValue{Namespace: "etl", Key: "unsure", Value: "v"} })
+	for range maxHeld - 1 {
+		if got := get("unsure"); got != nil {
+			t.Fatalf("want no answer before the value is durable, got %v", got)
+		}
+	}
+	if diff := cmp.Diff(messages.GetValueReply{Failure: errBusy}, get("unsure")); diff != "" {
+		t.Error(diff)
+	}
+	if got, ok := get("sure").(messages.GetValueReply); !ok || got.Value != "v" {
+		t.Errorf("want other keys answered while the disk is slow, got %v", got)
+	}
+	w.settle()
+	if got := w.get("etl", "unsure"); got.Value != "v" {
+		t.Errorf("want the value when it is durable, got %v", got)
+	}
+}
+
+func TestConditions_ofTwoWritersOneWins(t *testing.T) {
+	w := newWorld(t, Limits{})
+	first := w.put("etl", "a", "1", onlyIf(messages.Condition{Kind: messages.IfAbsent}))
+	same := messages.Condition{Kind: messages.IfRevision, Revision: first.Revision}
+	winner := w.put("etl", "a", "2", onlyIf(same))
+	loser := w.put("etl", "a", "3", onlyIf(same))
+	if winner.Failure.Failed() || loser.Failure.Kind != messages.FailureConflict {
+		t.Errorf("want one of two writers refused, got %v and %v", winner.Failure, loser.Failure)
+	}
+	if got := w.remove("etl", "a", same); got.Kind != messages.FailureConflict {
+		t.Errorf("want the deletion of an old revision refused, got %v", got)
+	}
+	if got := w.remove("etl", "a", messages.Condition{Kind: messages.IfRevision, Revision: winner.Revision}); got.Failed() {
+		t.Errorf("want the deletion of the present revision, got %v", got)
+	}
+	if got := w.put("new", "a", "1", onlyIf(same)); got.Failure.Kind != messages.FailureConflict || len(w.namespaces()) != 1 {
+		t.Errorf("want no namespace for a revision that cannot be there, got %v", got)
+	}
+}
+
+func TestRevisions_doNotComeAgain(t *testing.T) {
+	w := newWorld(t, Limits{})
+	before := w.put("etl", "a", "1").Revision
+	w.remove("etl", "a", messages.Condition{})
+	w.pass(time.Millisecond)
+	w.crash()
+	if after := w.put("etl", "a", "2").Revision; after <= before {
+		t.Errorf("want a revision above %d of the deleted value, got %d", before, after)
+	}
+	last := w.put("etl", "a", "3").Revision
+	w.now = w.now.Add(-time.Hour) // the clock was set back
+	w.crash()
+	if after := w.put("etl", "a", "4").Revision; after <= last {
+		t.Errorf("want a revision above %d, got %d", last, after)
+	}
+}
+
+func TestLists_keepTheirOrder(t *testing.T) {
+	w := newWorld(t, Limits{})
+	for _, ns := range []string{"p:q", "b", "a/c"} {
+		for _, key := range []string{"z", "a:b", "m"} {
+			w.put(ns, key, "1")
+		}
+	}
+	w.put("b", "z", "again")
+	w.remove("b", "a:b", messages.Condition{})
+	w.put("b", "a:b", "anew")
+	check := func(when string) {
+		t.Helper()
+		if diff := cmp.Diff([]string{"p:q", "b", "a/c"}, w.namespaces()); diff != "" {
+			t.Errorf("%s: %s", when, diff)
+		}
+		if diff := cmp.Diff([]string{"z", "m", "a:b"}, w.list("b").Keys); diff != "" {
+			t.Errorf("%s: %s", when, diff)
+		}
+	}
+	check("at first")
+	w.crash()
+	check("after a restart")
+}
+
+func TestExpiry_leavesTheNamespaceAndCountsOnce(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.put("etl", "a", "1", ttl(time.Second))
+	w.put("etl", "b", "2", ttl(1700*time.Microsecond))
+	w.pass(time.Second)
+	if got := w.get("etl", "a"); !got.Found || got.TTL != time.Microsecond {
+		t.Errorf("want the value there in its last moment, got %+v", got)
+	}
+	w.pass(time.Second)
+	w.settle()
+	if got := w.remove("etl", "a", messages.Condition{}); got != errNoKey {
+		t.Errorf("want an expired key unknown, got %v", got)
+	}
+	if diff := cmp.Diff([]string{"etl"}, w.namespaces()); diff != "" {
+		t.Errorf("want the namespace to stay: %s", diff)
+	}
+	if w.expired != 2 || w.ledger.Len(bucketValue) != 0 {
+		t.Errorf("want 2 values expired and none on disk, got %d and %d", w.expired, w.ledger.Len(bucketValue))
+	}
+}
+
+func TestExpiry_goesInStepsWhenMuchExpiresAtOnce(t *testing.T) {
+	w := newWorld(t, Limits{Keys: 3 * purgeAtOnce})
+	for i := range 2*purgeAtOnce + 1 {
+		w.put("etl", fmt.Sprint("key ", i), "", ttl(time.Minute))
+	}
+	for _, m := range w.spaces {
+		w.now = w.now.Add(time.Hour)
+		for i, want := range []int{purgeAtOnce, 2 * purgeAtOnce, 2*purgeAtOnce + 1} {
+			at := w.timers[m.id]
+			if at.After(w.now) {
+				t.Fatalf("want step %d at once, got %v later", i, at.Sub(w.now))
+			}
+			delete(w.timers, m.id)
+			w.step(m, messages.ExpiryDue{At: at})
+			if w.expired != want {
+				t.Fatalf("want %d values gone after step %d, got %d", want, i, w.expired)
+			}
+		}
+		if len(w.timers) != 0 {
+			t.Errorf("want no timer for nothing, got %v", w.timers)
+		}
+	}
+}
+
+func TestRestart_keepsTheRemainingTime(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.put("etl", "short", "1", ttl(time.Minute))
+	w.put("etl", "long", "2", ttl(time.Hour))
+	w.put("etl", "ever", "3", ttl(time.Minute))
+	w.put("etl", "ever", "4")
+	w.now = w.now.Add(10 * time.Minute) // the process is down
+	w.crash()
+	if got := w.get("etl", "long"); got.TTL != 50*time.Minute {
+		t.Errorf("want 50 minutes left, got %v", got.TTL)
+	}
+	if diff := cmp.Diff([]string{"long", "ever"}, w.list("etl").Keys); diff != "" {
+		t.Errorf("want what expired meanwhile gone: %s", diff)
+	}
+	w.pass(time.Hour)
+	w.settle()
+	if diff := cmp.Diff([]string{"ever"}, w.list("etl").Keys); diff != "" {
+		t.Error(diff)
+	}
+	if w.ledger.Len(bucketValue) != 1 {
+		t.Errorf("want the expired ones gone from the disk, got %d", w.ledger.Len(bucketValue))
+	}
+}
