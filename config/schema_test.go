@@ -33,6 +33,9 @@ func TestSchema_everyRowIsComplete(t *testing.T) {
 			if strings.HasSuffix(r.Key, ".enable") && r.Type != kindBool {
 				t.Errorf("%s: %s is no switch", name, r.Key)
 			}
+			if strings.HasSuffix(r.Key, ".rateLimit") && r.Type != kindSection && r.Type != kindNum {
+				t.Errorf("%s: %s is a time in seconds, and wants to take half of one", name, r.Key)
+			}
 		}
 	}
 }

@@ -30,7 +30,7 @@ type Config struct {
 // Event configures the webhooks of one event.
 type Event struct {
 	// RateLimit is in seconds, per kind and subject of an alert; 0 means none.
-	RateLimit int
+	RateLimit float64
 	Webhooks  []Webhook
 }
 
@@ -60,7 +60,7 @@ type Cert struct {
 type Target struct {
 	Webhook `mapstructure:",squash"`
 	// RateLimit is in seconds; 0 means none.
-	RateLimit int
+	RateLimit float64
 
 	gate destination.TagGate
 }

@@ -71,7 +71,7 @@ func TestInstances_areOnePerWebhookWithTheWindowOfTheirEvent(t *testing.T) {
 		"webhook/reload_task_aborted/1": 0,
 		"webhook/windows_service/1":     300 * time.Second, "webhook/windows_service/2": 300 * time.Second,
 		"webhook/server_license_status/1": 60 * time.Second, "webhook/server_license_status/2": 60 * time.Second,
-		"webhook/server_license_expiring/1": 120 * time.Second, "webhook/server_license_expiring/2": 120 * time.Second,
+		"webhook/server_license_expiring/1": 1500 * time.Millisecond, "webhook/server_license_expiring/2": 1500 * time.Millisecond,
 		"webhook/cloud_app_reload_failed/1": 30 * time.Second, "webhook/cloud_app_reload_failed/2": 30 * time.Second,
 		"webhook/routes/rest": 300 * time.Second,
 	}

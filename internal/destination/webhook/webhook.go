@@ -49,7 +49,7 @@ func Definition() destination.Definition {
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
 	return destination.Instance{
 		Needs: destination.Needs{Task: true, App: true, Owner: true}, Select: u.Settings.gate.Select,
-		Window: time.Duration(u.Settings.RateLimit) * time.Second, Timeout: timeout,
+		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
 	}
 }
 

@@ -50,7 +50,7 @@ webhookNotification:
     rateLimit: 60
     webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]
   qlikSenseServerLicenseExpiryAlert:
-    rateLimit: 120
+    rateLimit: 1.5
     webhooks: [{webhookURL: "{secret}"}, {webhookURL: "{secret}", httpMethod: GET}]
 serviceMonitor: {enable: true, alertDestination: {webhook: {enable: true}}}
 qlikSenseLicense: {serverLicenseMonitor: {enable: true, destination: {webhook: {enable: true, sendRecurring: {enable: true}, sendAlert: {enable: true}}}}}
