@@ -134,7 +134,7 @@ func executionFields(e messages.Execution, zone *time.Location) map[string]any {
 func scriptLogFields(a messages.Alert, o FieldOptions) map[string]any {
 	log := a.ScriptLog
 	out := map[string]any{
-		"scriptLogSize": int64(0), "scriptLogSizeRows": log.Rows, "scriptLogSizeCharacters": log.Characters,
+		"scriptLogSize": int64(0), "scriptLogSizeRows": when(log.Rows > 0, log.Rows), "scriptLogSizeCharacters": when(log.Rows > 0, log.Characters),
 		"scriptLogHead": strings.Join(log.HeadLines(o.HeadLines), "\r\n"), "scriptLogHeadCount": o.HeadLines,
 		"scriptLogTail": strings.Join(log.TailLines(o.TailLines), "\r\n"), "scriptLogTailCount": o.TailLines,
 	}

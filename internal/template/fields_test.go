@@ -159,6 +159,18 @@ func TestFields_whatIsNotKnownIsEmpty(t *testing.T) {
 	}
 }
 
+// The size of a script log that is not there is nothing, not 0 rows.
+func TestFields_aMissingScriptLogHasNoRows(t *testing.T) {
+	for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.CloudReloadFailed} {
+		a := destinationtest.Complete(kind)
+		a.ScriptLog = messages.ScriptLog{}
+		fields := fieldsOf(a)
+		if got := shown(t, "{{scriptLogSize}}[{{scriptLogSizeRows}}{{scriptLogSizeCharacters}}{{scriptLogHead}}{{scriptLogTail}}]", fields); got != "0[]" {
+			t.Errorf("%s: want a size of 0 and nothing else, got %q", kind, got)
+		}
+	}
+}
+
 func TestFields_timesInEveryForm(t *testing.T) {
 	a := destinationtest.Complete(messages.DistributeTaskSucceeded)
 	for name, tc := range map[string]struct {

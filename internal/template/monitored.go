@@ -52,10 +52,9 @@ func cloudFields(a messages.Alert, o FieldOptions) map[string]any {
 	}
 	out["executionStatusText"] = c.ExecutionStatus
 	maps.Copy(out, scriptLogFields(a, o))
-	for name, count := range map[string]int{
-		"scriptLogSize": a.ScriptLog.Rows, "scriptLogSizeRows": a.ScriptLog.Rows, "scriptLogSizeCharacters": a.ScriptLog.Characters,
-	} {
-		out[name] = thousands(int64(count))
+	out["scriptLogSize"] = thousands(int64(a.ScriptLog.Rows))
+	if a.ScriptLog.Rows > 0 {
+		out["scriptLogSizeRows"], out["scriptLogSizeCharacters"] = out["scriptLogSize"], thousands(int64(a.ScriptLog.Characters))
 	}
 	return out
 }
