@@ -7,14 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"butler/internal/filelock"
 	"butler/internal/logx"
 )
 
 // lockName is the file whose lock says that a process uses the directory.
 const lockName = "LOCK"
-
-// errLocked is what tryLock answers when another process has the lock.
-var errLocked = errors.New("locked by another process")
 
 // dirLock is the right to use a directory. It ends with the process, however that ends.
 type dirLock struct{ file *os.File }
@@ -32,10 +30,10 @@ func lockDir(dir string) (*dirLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal directory %s is not writable: %w", dir, err)
 	}
-	if err := tryLock(file); err != nil {
+	if err := filelock.Try(file); err != nil {
 		owner, _ := os.ReadFile(path)
 		file.Close()
-		if errors.Is(err, errLocked) {
+		if errors.Is(err, filelock.ErrLocked) {
 			return nil, fmt.Errorf("journal directory %s is in use by another process (%s)", dir, strings.TrimSpace(string(owner)))
 		}
 		return nil, fmt.Errorf("lock journal directory %s: %w", dir, err)

@@ -1,0 +1,120 @@
+// Package wholefile owns how small files that people edit too are read and
+// replaced: as a whole.
+//
+// It guarantees that reading ends, whatever stands at the path; that after a
+// crash a file has its old content or its new one; that what somebody else has
+// written since it was read is not overwritten; and that a file which is
+// replaced keeps its owner, as far as the system lets us, and its name where
+// that is a symbolic link. It must never keep a file open.
+package wholefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// Read returns the content of a regular file, and what the file was before it was
+// read: a later change of it shows as a difference.
+func Read(path string, most int64) ([]byte, fs.FileInfo, error) {
+	// A pipe would be waited for otherwise, until somebody writes into it.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, errors.New("it is no regular file")
+	}
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(text)) > most {
+		return nil, nil, fmt.Errorf("it is longer than %d MiB", most>>20)
+	}
+	return text, info, nil
+}
+
+// Same reports whether a file looks as it did before.
+func Same(before, now fs.FileInfo) bool {
+	return os.SameFile(now, before) && now.Size() == before.Size() &&
+		now.ModTime().Equal(before.ModTime()) && now.Mode() == before.Mode()
+}
+
+// Target returns the path itself, or where it leads when it is a symbolic link.
+func Target(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	return path
+}
+
+// Replace puts text in the place of a file. It does nothing, and reports false,
+// when the file is not what it was before; nil stands for a file that does not exist.
+func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (replaced bool, err error) {
+	target := Target(path)
+	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
+	if err != nil {
+		return false, err
+	}
+	name := temporary.Name()
+	defer func() {
+		if !replaced {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}()
+	if err := fill(temporary, before, text, mode); err != nil {
+		return false, err
+	}
+	switch now, err := os.Stat(target); {
+	case errors.Is(err, fs.ErrNotExist):
+		if before != nil {
+			return false, nil
+		}
+	case err != nil:
+		return false, err
+	case before == nil || !Same(before, now):
+		return false, nil
+	}
+	switch err := os.Rename(name, target); {
+	case errors.Is(err, syscall.EBUSY):
+		return false, fmt.Errorf("%w; in a container, mount the directory of the file instead of the file", err)
+	case err != nil:
+		return false, err
+	}
+	return true, syncDirectory(filepath.Dir(target))
+}
+
+func fill(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) error {
+	_, err := file.Write(text)
+	if err == nil {
+		keepOwner(file, before)
+		err = file.Chmod(mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// syncDirectory makes a rename durable. Windows has no such thing.
+func syncDirectory(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
