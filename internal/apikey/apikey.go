@@ -1,0 +1,204 @@
+// Package apikey owns who may call the REST API and what for: keys and client
+// certificates, the scopes that they carry, and what a scope allows.
+//
+// A key is the text butler_<id>_<secret>. The secret is 256 random bits, and
+// SHA-256 of it is all that is kept. A slow, salted hash, as passwords need it,
+// would protect nothing here: it makes every guess of a weak secret dear, and a
+// secret of 256 random bits cannot be guessed at any price. It would cost time
+// on every call, though, and give everybody who sends nonsense a way to use up
+// the processor.
+//
+// It guarantees that whoever is refused learns nothing about why, neither by the
+// text of the error nor by the time it takes, while the log can tell exactly;
+// that a text which is not letter by letter a key is none; and that what is
+// bound to tags starts nothing without them. It must never read a file, look at
+// the clock, or keep a secret.
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Scope is a part of the REST API.
+type Scope string
+
+// The scopes. Admin holds all others.
+const (
+	Read  Scope = "read"
+	Start Scope = "start"
+	KV    Scope = "kv"
+	Files Scope = "files"
+	Admin Scope = "admin"
+)
+
+// Scopes lists every scope, the least first.
+func Scopes() []Scope { return []Scope{Read, Start, KV, Files, Admin} }
+
+// Principal is who makes a call. The slices are frozen.
+type Principal struct {
+	// Name is that of the key, or the common name of the certificate.
+	Name string
+	// Credential tells the log what vouched for the name: two principals may share one.
+	Credential string
+	Scopes     []Scope
+	// Tags bind the scope start to tasks that have one of them; none bind nothing.
+	Tags []string
+}
+
+// Has reports whether a principal has a scope at all. What Tags leave of start is
+// for Allows to say, task by task.
+func (p Principal) Has(s Scope) bool {
+	return slices.Contains(p.Scopes, s) || slices.Contains(p.Scopes, Admin)
+}
+
+// Allows reports whether a principal may do what is in a scope. Tags are those of
+// the task that is to be started, as the repository has them; for other scopes
+// they mean nothing.
+func Allows(p Principal, s Scope, tags []string) bool {
+	if !p.Has(s) {
+		return false
+	}
+	if s != Start || len(p.Tags) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(p.Tags, tag) })
+}
+
+// Reason says why somebody was refused. It is for the log, never for the caller.
+type Reason string
+
+// The reasons.
+const (
+	// Missing is a call without any credentials.
+	Missing Reason = "missing"
+	// Malformed is a text that is no key of ours.
+	Malformed Reason = "malformed"
+	// Unknown is a key whose ID nobody knows.
+	Unknown Reason = "unknown"
+	// WrongSecret is a key whose ID is known and whose secret is another one.
+	WrongSecret Reason = "wrong_secret"
+	Expired     Reason = "expired"
+	Revoked     Reason = "revoked"
+	// Unverified is a certificate that no authority of ours vouches for.
+	Unverified Reason = "unverified"
+	// Unlisted is a certificate whose common name the configuration does not list.
+	Unlisted Reason = "unlisted"
+)
+
+// Reasons lists every reason.
+func Reasons() []Reason {
+	return []Reason{Missing, Malformed, Unknown, WrongSecret, Expired, Revoked, Unverified, Unlisted}
+}
+
+// Refusal is the error for credentials that are not accepted. Its text is the
+// same for every reason.
+type Refusal struct {
+	Reason Reason
+	// Credential names what was presented where that is known. It is fit for a log.
+	Credential string
+}
+
+// Error implements error.
+func (Refusal) Error() string { return "the credentials are not accepted" }
+
+// The bounds of what people choose.
+const (
+	maxName = 64
+	maxTags = 32
+	maxTag  = 256
+)
+
+// CheckName returns what is wrong with the name of a key. It stands in logs and
+// tables, so it looks like nothing else there: ASCII letters and digits, with
+// blanks and . _ @ - between them.
+func CheckName(name string) error {
+	if name == "" {
+		return errors.New("a name is needed, such as who uses the key")
+	}
+	if TidyName(name) == name {
+		return nil
+	}
+	return fmt.Errorf("the name is not made of at most %d ASCII letters and digits, with blanks and . _ @ - between them", maxName)
+}
+
+// TidyName returns the name that comes closest to a text, "" when there is none.
+func TidyName(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if b.Len() == maxName {
+			break
+		}
+		switch {
+		case isAlphanumeric(r), b.Len() > 0 && strings.ContainsRune(" ._@-", r):
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	return strings.TrimRight(b.String(), " ._@-")
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// checkGrant returns what is wrong with scopes and tags together.
+func checkGrant(scopes []Scope, tags []string) error {
+	if len(scopes) == 0 {
+		return errors.New("a scope is needed: " + scopeNames())
+	}
+	for i, s := range scopes {
+		if !slices.Contains(Scopes(), s) {
+			return fmt.Errorf("the scope %.40q is none of %s", string(s), scopeNames())
+		}
+		if slices.Contains(scopes[:i], s) {
+			return fmt.Errorf("the scope %s is there twice", s)
+		}
+	}
+	switch {
+	case len(tags) == 0:
+		return nil
+	case len(tags) > maxTags:
+		return fmt.Errorf("%d tags are more than %d", len(tags), maxTags)
+	case slices.Contains(scopes, Admin):
+		return errors.New("tags bind nothing with the scope admin, which may start every task")
+	case !slices.Contains(scopes, Start):
+		return errors.New("tags are for the scope start, which is not there")
+	}
+	for i, tag := range tags {
+		if err := checkTag(tag); err != nil {
+			return err
+		}
+		if slices.Contains(tags[:i], tag) {
+			return fmt.Errorf("the tag %q is there twice", tag)
+		}
+	}
+	return nil
+}
+
+func scopeNames() string {
+	names := make([]string, len(Scopes()))
+	for i, s := range Scopes() {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkTag refuses what is no name of a tag. Which ones exist is the repository's business.
+func checkTag(tag string) error {
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
+	switch {
+	case tag == "":
+		return errors.New("a tag is empty")
+	case len(tag) > maxTag:
+		return fmt.Errorf("the tag %.20q... is longer than %d bytes", tag, maxTag)
+	case strings.TrimSpace(tag) != tag, strings.ContainsFunc(tag, hidden):
+		return fmt.Errorf("the tag %q has blanks around it, or characters that nobody sees", tag)
+	}
+	return nil
+}
