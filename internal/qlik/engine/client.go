@@ -1,0 +1,209 @@
+// Package engine owns the conversation with the Qlik associative engine: JSON-RPC
+// over a WebSocket with mutual TLS, to list apps, dump one and reload one.
+//
+// It guarantees that every conversation is a session of its own that is closed
+// at its end, whatever became of it; that only so many run at once; that every
+// step ends when its time is up; that answers are matched by their number,
+// whatever comes between them and in whatever order; that one answer takes a
+// bounded amount of memory; and that an error says what was asked of whom,
+// never the value of a header. A Client is safe for concurrent use.
+//
+// Goroutines: one for each reload that runs, and one beside it that asks for
+// signs of life. Close stops them and waits.
+//
+// It must never decide who may do what, start tasks, repeat a call, or follow
+// the engine to another host.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"butler/messages"
+)
+
+// Client talks to one engine. Build it with New, end it with Close.
+type Client struct {
+	options   Options
+	scheme    string
+	address   string // host:port
+	header    http.Header
+	transport *http.Transport // the model of every session's transport
+	secrets   []string
+	expiry    time.Time
+	metrics   *Metrics
+
+	sessions, reloads slots
+	running           running
+}
+
+// New checks the options, reads the certificates and returns a client. It does
+// not connect.
+func New(opts Options) (*Client, error) {
+	opts = opts.withDefaults()
+	address, err := opts.address()
+	if err != nil {
+		return nil, err
+	}
+	header, err := opts.header()
+	if err != nil {
+		return nil, err
+	}
+	transport, expiry, err := opts.transport()
+	if err != nil {
+		return nil, err
+	}
+	scheme := "ws"
+	if opts.UseSSL {
+		scheme = "wss"
+	}
+	return &Client{
+		options:   opts,
+		scheme:    scheme,
+		address:   address,
+		header:    header,
+		transport: transport,
+		secrets:   opts.secrets(),
+		expiry:    expiry,
+		metrics:   opts.Metrics,
+		sessions:  make(slots, opts.MaxSessions),
+		reloads:   make(slots, opts.MaxReloads),
+		running:   running{stops: make(map[int]context.CancelCauseFunc)},
+	}, nil
+}
+
+// Address returns host:port of the engine.
+func (c *Client) Address() string { return c.address }
+
+// CertificateExpiry returns when the client certificate ends; the zero time without one.
+func (c *Client) CertificateExpiry() time.Time { return c.expiry }
+
+// App is an entry of the list of apps.
+type App struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// ListApps returns the apps that the user of the headers can see, in the order
+// of the engine; an empty list is not nil.
+func (c *Client) ListApps(ctx context.Context) (apps []App, err error) {
+	defer c.observe(opListApps, time.Now(), &err)
+	err = c.converse(ctx, c.sessions, "/", func(s *session) error {
+		apps, err = s.listApps(ctx)
+		return err
+	})
+	return apps, err
+}
+
+func (s *session) listApps(ctx context.Context) ([]App, error) {
+	result, err := s.call(ctx, globalHandle, "GetDocList")
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Docs *[]struct {
+			ID   string `json:"qDocId"`
+			Name string `json:"qDocName"`
+		} `json:"qDocList"`
+	}
+	if err := json.Unmarshal(result, &list); err != nil {
+		return nil, s.invalid("GetDocList", err)
+	}
+	if list.Docs == nil {
+		return nil, s.invalid("GetDocList", errMissing("qDocList"))
+	}
+	apps := make([]App, 0, len(*list.Docs))
+	for _, doc := range *list.Docs {
+		apps = append(apps, App{ID: doc.ID, Name: doc.Name})
+	}
+	return apps, nil
+}
+
+// converse runs one session from its place in the limit to its end.
+func (c *Client) converse(ctx context.Context, limit slots, path string, talk func(*session) error) error {
+	if err := c.enter(ctx, limit); err != nil {
+		return err
+	}
+	defer limit.leave()
+	s, err := c.dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return talk(s)
+}
+
+// maxAppID bounds the length of an app's ID; the engine's own have 36 characters.
+const maxAppID = 1024
+
+// checkAppID refuses what would be another address than that of an app.
+func (c *Client) checkAppID(id string) error {
+	if id == "" || id == "." || id == ".." || len(id) > maxAppID {
+		return c.failed("OpenDoc", messages.FailureRejected, errors.New("the app ID is empty, too long or a path"))
+	}
+	return nil
+}
+
+// slots is a limit: a place is taken by sending and given back by receiving.
+type slots chan struct{}
+
+func (l slots) leave() { <-l }
+
+// enter takes a place, waiting for it no longer than a connection may take.
+func (c *Client) enter(ctx context.Context, limit slots) error {
+	timer := time.NewTimer(c.options.ConnectTimeout)
+	defer timer.Stop()
+	select {
+	case limit <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return c.failed("connect", messages.FailureBusy, fmt.Errorf("%d sessions are open, which is the limit", cap(limit)))
+	case <-ctx.Done():
+		return c.failed("connect", kindOf(ctx.Err()), ctx.Err())
+	}
+}
+
+// running are the reloads in the background.
+type running struct {
+	mu     sync.Mutex
+	group  sync.WaitGroup
+	stops  map[int]context.CancelCauseFunc
+	last   int
+	closed bool
+}
+
+// add registers a reload and returns what ends its registration; false after Close.
+func (r *running) add(stop context.CancelCauseFunc) (end func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, false
+	}
+	r.last++
+	number := r.last
+	r.stops[number] = stop
+	r.group.Add(1)
+	return func() {
+		r.mu.Lock()
+		delete(r.stops, number)
+		r.mu.Unlock()
+		r.group.Done()
+	}, true
+}
+
+// Close stops the reloads that run, with ErrClosed as their outcome, and waits
+// for their callbacks. New reloads are refused from now on.
+func (c *Client) Close() {
+	c.running.mu.Lock()
+	c.running.closed = true
+	for _, stop := range c.running.stops {
+		stop(ErrClosed)
+	}
+	c.running.mu.Unlock()
+	c.running.group.Wait()
+}
