@@ -18,15 +18,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
-	"runtime"
 	"sync"
-	"syscall"
 
+	"butler/internal/wholefile"
 	"butler/messages"
 )
 
@@ -76,7 +72,7 @@ func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revisio
 		if book, err = f.proof(before, text, change); err != nil {
 			return messages.ScheduleBook{}, false, err
 		}
-		replaced, err := f.replaceLocked(before, text)
+		replaced, err := wholefile.Replace(f.path, before.info, text, before.mode())
 		if err != nil || replaced {
 			return book, replaced, f.wrap("write", err)
 		}
@@ -130,6 +126,14 @@ type content struct {
 	text []byte
 }
 
+// mode is that of what replaces it.
+func (c content) mode() fs.FileMode {
+	if c.info == nil {
+		return 0o644
+	}
+	return c.info.Mode().Perm()
+}
+
 // revision identifies the text. It is "" when there is no file.
 func (c content) revision() string {
 	if c.info == nil && c.text == nil {
@@ -149,94 +153,6 @@ func (c content) book() (messages.ScheduleBook, error) {
 }
 
 func (f *File) readLocked() (content, error) {
-	c := content{path: f.path}
-	file, err := os.Open(f.path)
-	if err != nil {
-		return c, f.wrap("read", err)
-	}
-	defer file.Close()
-	// Before the text: a later change of the file shows as a difference.
-	info, err := file.Stat()
-	if err != nil {
-		return c, f.wrap("read", err)
-	}
-	if !info.Mode().IsRegular() {
-		return c, f.wrap("read", errors.New("it is no regular file"))
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
-	if err != nil {
-		return c, f.wrap("read", err)
-	}
-	if len(text) > maxSize {
-		return c, f.wrap("read", fmt.Errorf("it is longer than %d MiB", maxSize>>20))
-	}
-	c.info, c.text = info, text
-	return c, nil
-}
-
-// replaceLocked puts text in the place of what the file held, unless somebody
-// has changed the file in the meantime.
-func (f *File) replaceLocked(before content, text []byte) (replaced bool, err error) {
-	// A symbolic link stays one.
-	target := f.path
-	if resolved, err := filepath.EvalSymlinks(f.path); err == nil {
-		target = resolved
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
-	if err != nil {
-		return false, err
-	}
-	name := temporary.Name()
-	defer func() {
-		if !replaced {
-			err = errors.Join(err, os.Remove(name))
-		}
-	}()
-	mode := fs.FileMode(0o644)
-	if before.info != nil {
-		mode = before.info.Mode().Perm()
-	}
-	if err := fill(temporary, mode, text); err != nil {
-		return false, err
-	}
-	switch now, err := os.Stat(target); {
-	case errors.Is(err, fs.ErrNotExist):
-		if before.info != nil {
-			return false, nil
-		}
-	case err != nil:
-		return false, err
-	case before.info == nil, !os.SameFile(now, before.info), now.Size() != before.info.Size(), !now.ModTime().Equal(before.info.ModTime()):
-		return false, nil
-	}
-	switch err := os.Rename(name, target); {
-	case errors.Is(err, syscall.EBUSY):
-		return false, fmt.Errorf("%w; in a container, mount the directory of the file instead of the file", err)
-	case err != nil:
-		return false, err
-	}
-	return true, syncDirectory(filepath.Dir(target))
-}
-
-func fill(file *os.File, mode fs.FileMode, text []byte) error {
-	_, err := file.Write(text)
-	if err == nil {
-		err = file.Chmod(mode)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
-// syncDirectory makes a rename durable. Windows has no such thing.
-func syncDirectory(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	text, info, err := wholefile.Read(f.path, maxSize)
+	return content{path: f.path, info: info, text: text}, f.wrap("read", err)
 }

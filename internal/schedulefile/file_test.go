@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/wholefile"
 	"butler/messages"
 )
 
@@ -307,13 +308,13 @@ func TestReplace_noticesAChangeAtTheLastMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path, "butlerSchedule: []\n")
-	if replaced, err := f.replaceLocked(before, []byte("lost: update\n")); replaced || err != nil {
+	if replaced, err := wholefile.Replace(path, before.info, []byte("lost: update\n"), before.mode()); replaced || err != nil {
 		t.Errorf("want the file left alone, got %v, %v", replaced, err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if replaced, err := f.replaceLocked(before, []byte("lost: update\n")); replaced || err != nil {
+	if replaced, err := wholefile.Replace(path, before.info, []byte("lost: update\n"), before.mode()); replaced || err != nil {
 		t.Errorf("want the deleted file left alone, got %v, %v", replaced, err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
