@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"butler/internal/wholefile"
 	"butler/messages"
 )
 
@@ -298,27 +297,6 @@ func TestSave_doesNotWriteAFileThatChanged(t *testing.T) {
 	}
 	if book = save(t, f, messages.ScheduleChange{Delete: "0042"}, book.Revision); ids(book) != "renamed" {
 		t.Errorf("want the change on top of the edit, got %s", ids(book))
-	}
-}
-
-func TestReplace_noticesAChangeAtTheLastMoment(t *testing.T) {
-	f, path := fileWith(t, old)
-	before, err := f.readLocked()
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, "butlerSchedule: []\n")
-	if replaced, err := wholefile.Replace(path, before.info, []byte("lost: update\n"), before.mode()); replaced || err != nil {
-		t.Errorf("want the file left alone, got %v, %v", replaced, err)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if replaced, err := wholefile.Replace(path, before.info, []byte("lost: update\n"), before.mode()); replaced || err != nil {
-		t.Errorf("want the deleted file left alone, got %v, %v", replaced, err)
-	}
-	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
-		t.Errorf("want no temporary file left, got %v", left)
 	}
 }
 
