@@ -14,6 +14,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"maps"
 	"net/mail"
 	"path/filepath"
 	"slices"
@@ -40,9 +41,10 @@ const (
 	// attemptTimeout bounds one conversation; mail servers that look up senders or scan content are slow.
 	attemptTimeout = 60 * time.Second
 	maxInFlight    = 4
-	// maxText and maxLog bound one value and one excerpt of the script log, in characters.
+	// maxText and maxLog bound one value and one text of many lines, in characters.
 	maxText    = 4 << 10
 	maxLog     = 16 << 10
+	maxSteps   = 100
 	maxSubject = 250
 )
 
@@ -195,12 +197,26 @@ func (s *sender) letter(n messages.Notice) (m letter, from string) {
 }
 
 // bound keeps a mail readable: nobody scrolls through a megabyte of script log.
+// Of the history the last steps stay, which tell how it ended.
 func bound(fields map[string]any) {
-	head, _ := fields["scriptLogHead"].(string)
-	tail, _ := fields["scriptLogTail"].(string)
+	log := map[string]any{}
+	for name, cut := range logs {
+		text, _ := fields[name].(string)
+		log[name] = cut(text, maxLog, template.Units)
+	}
+	if steps, _ := fields["executionDetails"].([]any); len(steps) > maxSteps {
+		fields["executionDetails"] = steps[len(steps)-maxSteps:]
+	}
 	template.CutTexts(fields, maxText, template.Units)
-	fields["scriptLogHead"] = template.CutLinesEnd(head, maxLog, template.Units)
-	fields["scriptLogTail"] = template.CutLinesStart(tail, maxLog, template.Units)
+	maps.Copy(fields, log)
+}
+
+// logs are the texts of many lines, with the side that they give way at.
+var logs = map[string]func(text string, limit int, weigh func(rune) int) string{
+	"scriptLogHead":                template.CutLinesEnd,
+	"scriptLogTail":                template.CutLinesStart,
+	"executionDetailsConcatenated": template.CutLinesStart,
+	"executionDetailsText":         template.CutLinesStart,
 }
 
 func (s *sender) subjectOf(fields map[string]any) string {

@@ -213,3 +213,23 @@ func TestLetter_everyKindHasAPage(t *testing.T) {
 		t.Errorf("got the warning %s", logs.All()[0].Message)
 	}
 }
+
+func TestLetter_keepsTheLastStepsOfALongHistory(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	a.Execution.Details = nil
+	for i := range 500 {
+		a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{
+			Created: "2026-05-06T12:20:00.000Z", Message: fmt.Sprintf("<step %d> ", i) + strings.Repeat("&", 2000),
+		})
+	}
+	s, _ := newTestSender(t, func(*Event, *destination.Deps) {})
+	m, from := s.letter(destinationtest.NoticeOf(a, "email/x", "anna@example.com"))
+	if from != "built-in failed-reload-qseow" {
+		t.Errorf("want the built-in page, got %s", from)
+	}
+	for part, text := range map[string]string{"page": m.html, "plain text": m.plain} {
+		if !strings.Contains(text, "step 499") || strings.Contains(text, "step 0&") || strings.Contains(text, "step 0>") {
+			t.Errorf("%s: want the end of the history without its beginning", part)
+		}
+	}
+}
