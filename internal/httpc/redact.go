@@ -120,7 +120,7 @@ func secretsOf(req *http.Request) []string {
 	if user, password, ok := req.BasicAuth(); ok {
 		out = append(out, password, base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 	}
-	return out
+	return append(out, proxySecrets(req)...)
 }
 
 // partsOf returns the whole of a path with its query and those of its parts that may be keys.

@@ -76,7 +76,8 @@ func explain(err error, req *http.Request, secrets []string) error {
 		text:  fmt.Sprintf("%s %s: %s", req.Method, RedactURL(req.URL.String()), hide(text, append(urlsOf(err), known...))),
 		cause: err,
 	}
-	if errors.Is(err, ErrRedirect) {
+	refused, byProxy := errors.AsType[*proxyError](err)
+	if errors.Is(err, ErrRedirect) || byProxy && refused.misconfigured() {
 		return destination.Misconfigured(failure)
 	}
 	return failure
@@ -87,6 +88,7 @@ func reason(err error, host string) string {
 	if errors.Is(err, context.Canceled) {
 		return "the attempt was cancelled"
 	}
+	host = notReached(err, host)
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
 			return "the host name " + dns.Name + " is not known to DNS"
