@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"butler/internal/actorkit"
 	"butler/messages"
 )
 
@@ -26,7 +25,7 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 	case opScriptLog:
 		return s.fetch(ctx, port)
 	case opPing:
-		return outcome{failure: actorkit.FailureOf(port.Ping(ctx))}
+		return outcome{failure: messages.FailureOf(port.Ping(ctx))}
 	}
 	panic("BUG: call of operation " + s.Op.String())
 }
@@ -34,7 +33,7 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 // gathered sorts the answer to several questions. Of a list, only an answer
 // without an error says that something does not exist.
 func gathered[T any](found []T, idOf func(T) string, err error) outcome {
-	got := outcome{values: make(map[string]any, len(found)), failure: actorkit.FailureOf(err)}
+	got := outcome{values: make(map[string]any, len(found)), failure: messages.FailureOf(err)}
 	if got.failure.Kind == messages.FailureNotFound {
 		got.failure.Kind = messages.FailureRejected
 	}
@@ -46,14 +45,14 @@ func gathered[T any](found []T, idOf func(T) string, err error) outcome {
 
 func (s startCall) single(value any, err error) outcome {
 	if err != nil {
-		return outcome{failure: actorkit.FailureOf(err)}
+		return outcome{failure: messages.FailureOf(err)}
 	}
 	return outcome{values: map[string]any{s.IDs[0]: value}}
 }
 
 func (s startCall) fetch(ctx context.Context, port Port) outcome {
 	execution, log, err := port.ScriptLog(ctx, s.IDs[0])
-	got := outcome{failure: actorkit.FailureOf(err)}
+	got := outcome{failure: messages.FailureOf(err)}
 	if err != nil && !execution.Known {
 		return got
 	}

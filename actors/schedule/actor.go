@@ -168,12 +168,12 @@ func (s *scheduler) load(ctx context.Context) loadFinished {
 		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
 	}
 	book, err := s.opts.Store.Load(ctx)
-	return loadFinished{book: book, marks: marks, failure: actorkit.FailureOf(err)}
+	return loadFinished{book: book, marks: marks, failure: messages.FailureOf(err)}
 }
 
 func (s *scheduler) save(ctx context.Context, e save) saveFinished {
 	book, saved, err := s.opts.Store.Save(ctx, e.Change, e.Revision)
-	return saveFinished{book: book, saved: saved, failure: actorkit.FailureOf(err)}
+	return saveFinished{book: book, saved: saved, failure: messages.FailureOf(err)}
 }
 
 func (s *scheduler) start(ctx actor.Context, r run) {
@@ -196,7 +196,7 @@ func guarded(log *zap.Logger, call func() error) (f messages.Failure) {
 			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
 		}
 	}()
-	return actorkit.FailureOf(call())
+	return messages.FailureOf(call())
 }
 
 // tell writes to the log, counts and tells the health.
