@@ -1,6 +1,9 @@
 package messages
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Keeping values for others, in namespaces:
 //
@@ -44,6 +47,16 @@ type PutValue struct {
 	TTL     time.Duration
 	If      Condition
 	ReplyTo Ref
+}
+
+// TTLOf returns the time to live of so many milliseconds: none, 0, when there are
+// none or less, and the longest there is when there are too many.
+func TTLOf(milliseconds int64) time.Duration {
+	milliseconds = max(milliseconds, 0)
+	if milliseconds > int64(math.MaxInt64/time.Millisecond) {
+		return math.MaxInt64
+	}
+	return time.Duration(milliseconds) * time.Millisecond
 }
 
 // PutValueReply answers PutValue: the value is on disk, unless the store keeps

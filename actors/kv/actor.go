@@ -23,7 +23,7 @@ func (o Options) Props() *actor.Props {
 	if o.Kit == nil || o.Supervise == nil {
 		panic("BUG: kv needs a kit and a strategy")
 	}
-	o.Limits = o.Limits.withDefaults()
+	o.Limits = o.Limits.withDefaults(o.MaxRecord)
 	if o.Ledger == nil {
 		o.Ledger = volatile{}
 	}

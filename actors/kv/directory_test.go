@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,14 +56,15 @@ func TestDirectory_boundsWhatWaitsForADeletion(t *testing.T) {
 }
 
 func TestDirectory_aDeletionIsAllOrNothing(t *testing.T) {
-	w := newWorld(t, Limits{Keys: 3 * removalsAtOnce})
-	for i := range 2*removalsAtOnce + 1 {
-		w.askPut("etl", string(rune('a'+i)), "1")
+	const keys = 3*removeAtOnce/(1<<10) + 1
+	w := newWorld(t, Limits{})
+	for i := range keys {
+		w.askPut("etl", strings.Repeat(string(rune('a'+i)), 500), "1") // two bytes a rune, most of them
 	}
 	w.settle()
 	w.askEnd("etl")
 	w.crash()
-	if got := len(w.list("etl").Keys); got != 2*removalsAtOnce+1 {
+	if got := len(w.list("etl").Keys); got != keys {
 		t.Errorf("want everything there when the deletion was not durable, got %d keys", got)
 	}
 	w.askEnd("etl")

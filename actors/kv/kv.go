@@ -52,7 +52,10 @@ type Options struct {
 	Kit *actorkit.Kit
 	// Ledger keeps the values; nil keeps them in memory only.
 	Ledger Ledger
-	Limits Limits
+	// MaxRecord is the size of the largest record that the log of the ledger takes
+	// (journal.Bounded); 0 means 16 MiB. Values are no longer than what fits it.
+	MaxRecord int
+	Limits    Limits
 	// Log may be nil.
 	Log *zap.Logger
 	// Metrics may be nil.
@@ -76,12 +79,13 @@ type Limits struct {
 	TotalBytes int64
 }
 
-func (l Limits) withDefaults() Limits {
+// withDefaults completes the limits for records of a size; 0 means the ledger's own.
+func (l Limits) withDefaults(maxRecord int) Limits {
 	l.Keys = positive(l.Keys, 1000)
 	l.Namespaces = positive(l.Namespaces, 1000)
-	l.NamespaceBytes = positive(l.NamespaceBytes, 256)
-	l.KeyBytes = positive(l.KeyBytes, 1<<10)
-	l.ValueBytes = min(positive(l.ValueBytes, 1<<20), largestValue)
+	l.NamespaceBytes = min(positive(l.NamespaceBytes, 256), largestName)
+	l.KeyBytes = min(positive(l.KeyBytes, 1<<10), largestName)
+	l.ValueBytes = min(positive(l.ValueBytes, 1<<20), largestValue, max(positive(maxRecord, 16<<20)-recordRoom, 0))
 	if l.TotalBytes <= 0 {
 		l.TotalBytes = 256 << 20
 	}
@@ -96,8 +100,11 @@ func positive(n, otherwise int) int {
 }
 
 const (
-	// largestValue is what fits a record of the journal with room to spare.
-	largestValue = 4 << 20
+	// A value and a name are never longer than that, whatever the configuration says.
+	largestValue, largestName = 4 << 20, 64 << 10
+	// recordRoom is what a commit may hold beside one value: names, and what expires
+	// in the same step.
+	recordRoom = 512 << 10
 	// maxFlying bounds the bytes of all changes that wait for the disk.
 	maxFlying = 64 << 20
 	// What a key and a namespace cost beside their texts, about.

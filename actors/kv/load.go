@@ -80,18 +80,20 @@ func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, 
 	return nil
 }
 
-// removalsAtOnce is how many values one commit removes.
-const removalsAtOnce = 1024
+// removalOverhead is what a removal takes in a record beside its key, about.
+const removalOverhead = 32
 
-// removals are the commits that remove values.
+// removals are the commits that remove values, each well within a record.
 func removals(keys []string) []commit {
 	var out []commit
-	for chunk := range slices.Chunk(keys, removalsAtOnce) {
-		ops := make([]journal.Op, len(chunk))
-		for i, key := range chunk {
-			ops[i] = journal.Op{Bucket: bucketValue, Key: key}
+	size := removeAtOnce
+	for _, key := range keys {
+		if size >= removeAtOnce {
+			out, size = append(out, commit{}), 0
 		}
-		out = append(out, commit{ops: ops})
+		last := &out[len(out)-1]
+		last.ops = append(last.ops, journal.Op{Bucket: bucketValue, Key: key})
+		size += len(key) + removalOverhead
 	}
 	return out
 }

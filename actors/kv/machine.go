@@ -14,8 +14,12 @@ const (
 	// purgePace is the least time between two purges that leave nothing dead, so
 	// that values which die one after the other go together.
 	purgePace = 100 * time.Millisecond
-	// purgeAtOnce is how many dead values go in one step; others get a turn in between.
-	purgeAtOnce = 1024
+	// purgeAtOnce is how many dead values go in one step, and removeAtOnce how many
+	// bytes of keys in one commit; others get a turn in between.
+	purgeAtOnce  = 1024
+	removeAtOnce = 128 << 10
+	// longestTTL is what a longer time to live is cut to.
+	longestTTL = 100 * 365 * 24 * time.Hour
 	// maxHeld bounds the answers that wait for the disk, in one namespace.
 	maxHeld = 4096
 )
@@ -66,6 +70,7 @@ type flight struct {
 	changes []messages.ValueChanged
 	answers []reply
 	bytes   int64
+	removed int  // the bytes of keys that expired
 	last    bool // nothing is left of the namespace
 }
 
@@ -186,7 +191,7 @@ func endOf(now time.Time, ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return 0
 	}
-	return now.UnixMicro() + max(ttl.Microseconds(), 1)
+	return now.UnixMicro() + max(min(ttl, longestTTL).Microseconds(), 1)
 }
 
 // makeRoom takes the room for a put, or returns why there is none.
@@ -313,7 +318,7 @@ func (m *machine) expiryDue(now time.Time, in messages.ExpiryDue) {
 // purge removes up to n dead values, and reports whether there were any.
 func (m *machine) purge(now time.Time, n int) bool {
 	at, count := now.UnixMicro(), 0
-	for ; count < n && len(m.due) > 0 && m.due[0].dead(at); count++ {
+	for ; count < n && m.draftNow().removed < removeAtOnce && len(m.due) > 0 && m.due[0].dead(at); count++ {
 		m.expire(now, m.due[0])
 	}
 	if len(m.due) == 0 || !m.due[0].dead(at) {
@@ -331,6 +336,7 @@ func (m *machine) expire(now time.Time, p *pair) {
 	m.drop(p)
 	f := m.draftNow()
 	f.ops = append(f.ops, removal(m.id, p.key))
+	f.removed += len(p.key) + removalOverhead
 	f.changes = append(f.changes, messages.ValueChanged{
 		Namespace: m.name, Key: p.key, Change: messages.ChangeExpired, Revision: m.next(now), At: now,
 	})

@@ -2,12 +2,14 @@ package kv
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/journal"
 	"butler/messages"
 )
 
@@ -265,6 +267,63 @@ func TestExpiry_goesInStepsWhenMuchExpiresAtOnce(t *testing.T) {
 		if len(w.timers) != 0 {
 			t.Errorf("want no timer for nothing, got %v", w.timers)
 		}
+	}
+}
+
+// A record of the journal is bounded, by a foreign NATS server to 1 MiB.
+func TestCommits_fitARecord(t *testing.T) {
+	const record = 1 << 20
+	w := newWorld(t, Limits{Keys: 2000, KeyBytes: 1 << 30, ValueBytes: 1 << 30})
+	w.limits = Limits{Keys: 600, KeyBytes: 1 << 30, NamespaceBytes: 1 << 30, ValueBytes: 1 << 30}.withDefaults(record)
+	w.boot()
+	largest := 0
+	w.onCommit = func(ops []journal.Op) {
+		size := 0
+		for _, op := range ops {
+			size += len(op.Bucket) + len(op.Key) + len(op.Value) + 8
+		}
+		largest = max(largest, size)
+	}
+	key := func(i int) string { return fmt.Sprintf("%0*d", largestName, i) }
+	ns, value := strings.Repeat("n", largestName), strings.Repeat("v", w.limits.ValueBytes)
+	for i := range 600 {
+		w.put(ns, key(i), "", ttl(time.Second))
+	}
+	w.now = w.now.Add(time.Minute)
+	if got := w.put(ns, key(599), value).Failure; got.Failed() {
+		t.Fatalf("want a value of %d bytes accepted, got %v", len(value), got)
+	}
+	w.pass(time.Minute)
+	w.settle()
+	w.end(ns)
+	if largest > record || largest < len(value) {
+		t.Errorf("want every commit to fit a record of %d bytes, got %d", record, largest)
+	}
+	if got := w.ledger.Len(bucketValue); got != 0 {
+		t.Errorf("want everything removed, got %d values", got)
+	}
+}
+
+func TestTTL_isAsLongAsItIsMeant(t *testing.T) {
+	tests := []struct {
+		name         string
+		milliseconds int64
+		want         time.Duration // 0 is for ever
+	}{
+		{"none", 0, 0},
+		{"negative", -1, 0},
+		{"the least there is", math.MinInt64, 0},
+		{"a minute", 60_000, time.Minute},
+		{"more than anybody lives to see", math.MaxInt64, longestTTL},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, Limits{})
+			w.put("etl", "a", "1", ttl(messages.TTLOf(tt.milliseconds)))
+			if got := w.get("etl", "a"); !got.Found || got.TTL != tt.want {
+				t.Errorf("want a value for %v, got %+v", tt.want, got)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"butler/internal/journal"
 	"butler/internal/outbox/outboxtest"
 	"butler/messages"
 )
@@ -32,6 +33,7 @@ type world struct {
 	issued   int // commits
 	released int
 	onAnswer func(to string, message any)
+	onCommit func(ops []journal.Op)
 }
 
 // start is a Tuesday.
@@ -39,7 +41,7 @@ var start = time.Date(2031, 3, 4, 9, 0, 0, 0, time.UTC)
 
 func newWorld(tb rapid.TB, limits Limits) *world {
 	tb.Helper()
-	w := &world{tb: tb, now: start, limits: limits.withDefaults(), ledger: &outboxtest.Ledger{}, onAnswer: func(string, any) {}}
+	w := &world{tb: tb, now: start, limits: limits.withDefaults(0), ledger: &outboxtest.Ledger{}, onAnswer: func(string, any) {}, onCommit: func([]journal.Op) {}}
 	w.boot()
 	return w
 }
@@ -81,6 +83,7 @@ func (w *world) machine(id uint64, name string, paid int64) *machine {
 
 func (w *world) commit(m *machine, do commit) {
 	w.issued++
+	w.onCommit(do.ops)
 	w.ledger.Commit(do.ops, func(error) {
 		w.released++
 		if do.n > 0 {
