@@ -185,8 +185,8 @@ func contentOf(card object) object {
 	return card
 }
 
-// tidy removes, however deep, the buttons that lead nowhere and the sets that
-// have none left: Teams refuses a card for them.
+// tidy removes, however deep, the buttons and pictures that lead nowhere and the
+// sets that have none left: Teams refuses a card for them.
 func tidy(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -195,23 +195,21 @@ func tidy(v any) {
 		}
 	case object:
 		for name, below := range v {
-			if list, ok := below.([]any); ok {
-				for _, item := range list {
-					tidy(item)
-				}
-				v[name] = slices.DeleteFunc(list, useless)
-				continue
-			}
 			tidy(below)
+			if list, ok := below.([]any); ok {
+				v[name] = slices.DeleteFunc(list, useless)
+			} else if useless(below) {
+				delete(v, name)
+			}
 		}
 	}
 }
 
-// useless reports whether an element is a button without an address or a set without buttons.
+// useless reports whether an element is a button or a picture without an address, or a set without buttons.
 func useless(element any) bool {
 	e, _ := element.(object)
 	switch e["type"] {
-	case "Action.OpenUrl":
+	case "Action.OpenUrl", "Image":
 		return strings.TrimSpace(text(e["url"])) == ""
 	case "ActionSet":
 		actions, isList := e["actions"].([]any)

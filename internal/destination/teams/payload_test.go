@@ -129,6 +129,7 @@ func TestMessage_oldTemplateStaysValidWhateverTheData(t *testing.T) {
 	}
 }
 
+// Quirk Q3: no entities, and a backslash stays one.
 func TestMessage_textsArriveAsTheyAre(t *testing.T) {
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
 	a.Event.LogMessage = "a < b & \"c\" = 'd'\tC:\\new\\temp\r\nnext"
@@ -284,15 +285,18 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 	}
 }
 
-func TestMessage_buttonsThatLeadNowhereAreLeftOut(t *testing.T) {
+func TestMessage_whatLeadsNowhereIsLeftOut(t *testing.T) {
 	to, _ := newTestTeams(t, withTemplate(t, `{"type": "AdaptiveCard", "body": [
 		{"type": "Container", "items": [{"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "{{appUrl}}"}]}, {"type": "TextBlock", "text": "x"}]},
+		{"type": "Image", "url": "{{appThumbnail}}"},
+		{"type": "Image", "url": "https://example.com/x.png", "selectAction": {"type": "Action.OpenUrl", "url": "{{appUrl}}"}},
 		{"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "{{appUrl}}"}, {"type": "Action.OpenUrl", "url": "https://example.com"}]}
 	], "actions": [{"type": "Action.OpenUrl"}]}`))
 	to.fields.Links = template.Links{}
 	got, _ := payload(t, to, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 	want := map[string]any{"type": "AdaptiveCard", "actions": []any{}, "body": []any{
 		map[string]any{"type": "Container", "items": []any{map[string]any{"type": "TextBlock", "text": "x"}}},
+		map[string]any{"type": "Image", "url": "https://example.com/x.png"},
 		map[string]any{"type": "ActionSet", "actions": []any{map[string]any{"type": "Action.OpenUrl", "url": "https://example.com"}}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

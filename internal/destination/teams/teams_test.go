@@ -133,6 +133,7 @@ func build(t *testing.T, text string) []destination.Built {
 	return built
 }
 
+// The Teams rows of the table "Firing conditions", one case a switch.
 func TestUses_eachSwitchCounts(t *testing.T) {
 	whole := config("https://example.com")
 	for name, tc := range map[string]struct {
@@ -143,6 +144,12 @@ func TestUses_eachSwitchCounts(t *testing.T) {
 			messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ServiceStopped, messages.ServiceStarted, messages.CloudReloadFailed,
 		}},
 		"master switch": {"teamsNotification:\n  enable: true", "teamsNotification:\n  enable: false", []messages.AlertKind{messages.CloudReloadFailed}},
+		"reload failed": {"reloadTaskFailure: {enable: true", "reloadTaskFailure: {enable: false", []messages.AlertKind{
+			messages.ReloadTaskAborted, messages.ServiceStopped, messages.ServiceStarted, messages.CloudReloadFailed,
+		}},
+		"reload aborted": {"reloadTaskAborted: {enable: true", "reloadTaskAborted: {enable: false", []messages.AlertKind{
+			messages.ReloadTaskFailed, messages.ServiceStopped, messages.ServiceStarted, messages.CloudReloadFailed,
+		}},
 		"monitor": {"serviceMonitor: {enable: true", "serviceMonitor: {enable: false", []messages.AlertKind{
 			messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.CloudReloadFailed,
 		}},
@@ -189,6 +196,7 @@ qlikSenseCloud:
 	return destination.Built{}
 }
 
+// Quirk Q5: the tag counts for Teams, too.
 func TestCloud_tagGateComparesExactly(t *testing.T) {
 	complete, unknown := destinationtest.Complete(messages.CloudReloadFailed), destinationtest.Degraded(messages.CloudReloadFailed)
 	untagged := complete
@@ -222,6 +230,7 @@ func TestCloud_tagGateComparesExactly(t *testing.T) {
 	}
 }
 
+// Quirk Q15: what one destination leaves out, the others show.
 func TestCloud_basicContentOnlyLeavesTheScriptLogOut(t *testing.T) {
 	alert := destinationtest.Complete(messages.CloudReloadFailed)
 	for keys, want := range map[string]bool{"basicContentOnly: false": true, "basicContentOnly: true": false} {
