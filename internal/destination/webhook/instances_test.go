@@ -84,6 +84,7 @@ func TestInstances_areOnePerWebhookWithTheWindowOfTheirEvent(t *testing.T) {
 	}
 }
 
+// Quirk Q5: the tag counts for webhooks, too.
 func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	open := sampleConfig("http://127.0.0.1:1")
 	gated := strings.Replace(open, "alertEnableByTag: {enable: false", "alertEnableByTag: {enable: true", 1)
@@ -99,6 +100,24 @@ func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 		got := gate(&messages.Alert{Kind: messages.CloudReloadFailed, App: row.app})
 		if told := len(got.Recipients) == 1; told != row.told || told == (got.Reason != "") {
 			t.Errorf("%s: want told %t, got %+v", name, row.told, got)
+		}
+	}
+}
+
+func TestInstances_needWhatTheirMessagesTell(t *testing.T) {
+	for name, b := range instances(t, sampleConfig("http://127.0.0.1:1")) {
+		want := destination.Needs{Task: true, App: true, Owner: true, Execution: strings.HasPrefix(name, "webhook/cloud_")}
+		if diff := cmp.Diff(want, b.Instance.Needs); diff != "" {
+			t.Errorf("%s needs (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestFiring_aSectionWithoutAddressesCallsNobody(t *testing.T) {
+	for _, list := range []string{"[]", "null"} {
+		config := "{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: " + list + "}}}"
+		if built := instances(t, config); len(built) > 0 {
+			t.Errorf("webhooks: %s: want nobody called, got %v", list, slices.Collect(maps.Keys(built)))
 		}
 	}
 }

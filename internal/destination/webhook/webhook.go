@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,9 @@ func Definition() destination.Definition {
 
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
 	return destination.Instance{
-		Needs: destination.Needs{Task: true, App: true, Owner: true}, Select: u.Settings.gate.Select,
+		// Only of app reloads in Qlik Cloud the message tells how they went.
+		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: slices.Contains(u.Kinds, messages.CloudReloadFailed)},
+		Select: u.Settings.gate.Select,
 		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
 	}
 }
