@@ -199,8 +199,14 @@ func (o *Options) tell(t Tell) {
 	if len(t.Alert.Degraded) > 0 {
 		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
 	}
-	for _, v := range t.Without {
+	for _, v := range t.Without[:min(len(t.Without), maxReasons)] {
 		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
+	}
+	if left := len(t.Without) - maxReasons; left > 0 {
+		fields = append(fields, zap.Int("not_others", left))
 	}
 	entry.Write(fields...)
 }
+
+// maxReasons bounds what one line says of those who are not told.
+const maxReasons = 30

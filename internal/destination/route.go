@@ -295,11 +295,32 @@ func (m Match) conditions() []condition {
 	for _, f := range facts {
 		wants := slices.DeleteFunc(slices.Clone(f.wanted(m)), func(want string) bool { return want == "" })
 		if len(f.wanted(m)) > 0 {
-			unless := fmt.Sprintf("the route wants match.%s to be %s", f.key, strings.Join(wants, " or "))
+			unless := fmt.Sprintf("the route wants match.%s to be %s", f.key, choice(wants))
 			out = append(out, condition{fact: f, wants: wants, unless: unless})
 		}
 	}
 	return out
+}
+
+// maxChoice bounds the texts in a reason; they are the operator's, and many lines show them.
+const (
+	maxChoice     = 5
+	maxCharacters = 60
+)
+
+// choice lists texts in a sentence.
+func choice(texts []string) string {
+	var out []string
+	for _, text := range texts[:min(len(texts), maxChoice)] {
+		if runes := []rune(text); len(runes) > maxCharacters {
+			text = string(runes[:maxCharacters-1]) + "…"
+		}
+		out = append(out, text)
+	}
+	if left := len(texts) - maxChoice; left > 0 {
+		out = append(out, fmt.Sprintf("one of %d more", left))
+	}
+	return strings.Join(out, " or ")
 }
 
 func (c condition) holds(a *messages.Alert) bool {

@@ -146,6 +146,19 @@ func TestRoute_saysWhyARouteIsNotTaken(t *testing.T) {
 	}
 }
 
+func TestRoute_keepsItsReasonShort(t *testing.T) {
+	a, tasks := daily(), make([]string, 1000)
+	for i := range tasks {
+		tasks[i] = strings.Repeat("é", 100)
+	}
+	_, without := routed(t, destination.Route{Name: "a", Match: destination.Match{Tasks: tasks}}).Route(&a, true, now)
+	cut := strings.Repeat("é", 59) + "…"
+	want := "the route wants match.tasks to be " + strings.Repeat(cut+" or ", 5) + "one of 995 more"
+	if len(without) != 1 || without[0].Reason != want {
+		t.Errorf("want %q, got %v", want, without)
+	}
+}
+
 // An alert is rather told twice than to nobody.
 func TestRoute_tellsAndEndsNothingWhileItCannotBeJudged(t *testing.T) {
 	for name, row := range map[string]struct {
