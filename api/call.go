@@ -173,6 +173,27 @@ func (v values) text(name string) (string, bool, error) {
 	}
 }
 
+// texts returns a member as a list of texts. A single one is a list of one.
+func (v values) texts(name string) ([]string, error) {
+	member, there := v.members[name]
+	if !there {
+		return nil, nil
+	}
+	list, ok := member.([]any)
+	if !ok {
+		list = []any{member}
+	}
+	out := make([]string, 0, len(list))
+	for i, item := range list {
+		text, _, err := (values{where: v.where + "/" + name, members: map[string]any{strconv.Itoa(i): item}}).text(strconv.Itoa(i))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, text)
+	}
+	return out, nil
+}
+
 // needText returns a member that must be there and hold text.
 func (v values) needText(name string) (string, error) {
 	text, there, err := v.text(name)

@@ -244,7 +244,7 @@ func TestContract_smallEndpoints(t *testing.T) {
 			{name: "ping by a client that only posts", method: "POST", target: "/v4/butlerping", body: "{}", header: http.Header{"X-Http-Method-Override": {"get"}}, want: 200},
 		},
 		"/v4/configfile/endpointsenabled": {
-			{name: "enabled", method: "GET", target: "/v4/configfile/endpointsenabled", want: 200, answer: `["butlerping","apiListEnabledEndpoints","base62ToBase16","base16ToBase62","fileCopy","fileMove","fileDelete","createDir","createDirQVD","keyValueStore"]`},
+			{name: "enabled", method: "GET", target: "/v4/configfile/endpointsenabled", want: 200, answer: `["butlerping","apiListEnabledEndpoints","base62ToBase16","base16ToBase62","fileCopy","fileMove","fileDelete","createDir","createDirQVD","keyValueStore","getSchedule","createNewSchedule","deleteSchedule","startSchedule","stopSchedule","getScheduleStatusAll"]`},
 		},
 		"/v4/base62tobase16": {
 			{name: "62 to 16", method: "GET", target: "/v4/base62tobase16?base62=1Z", want: 200, answer: `{"base62":"1Z","base16":"7b"}`},

@@ -35,7 +35,7 @@ func (d *disk) Move(_ context.Context, f FileTransfer) (string, string, error) {
 }
 
 func (d *disk) DeleteFile(_ context.Context, path string) error { return d.judge("delete", path) }
-func (d *disk) CreateDir(_ context.Context, path string) error { return d.judge("createdir", path) }
+func (d *disk) CreateDir(_ context.Context, path string) error  { return d.judge("createdir", path) }
 
 func (d *disk) CreateDirQVD(_ context.Context, path string) error {
 	return d.judge("qvd", "/data/"+path)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/logx"
+	"butler/messages"
 )
 
 // RESTOptions are what the REST API serves.
@@ -33,6 +34,8 @@ type RESTOptions struct {
 	KeyValues KeyValues
 	// Files are behind the endpoints for files and directories.
 	Files Files
+	// Schedules is the scheduler behind the endpoints for schedules.
+	Schedules Schedules
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -68,6 +71,14 @@ func (r *rest) endpoints() []endpoint {
 		{"GET", "/v4/keyvalues/{namespace}/keyexists", "keyValueStore", r.kvExists},
 		{"DELETE", "/v4/keyvalues/{namespace}/{key}", "keyValueStore", r.kvDelete},
 		{"GET", "/v4/keylist/{namespace}", "keyValueStore", r.kvKeys},
+		{"GET", "/v4/schedules", "getSchedule", r.scheduleList},
+		{"POST", "/v4/schedules", "createNewSchedule", r.scheduleCreate},
+		{"DELETE", "/v4/schedules/{scheduleId}", "deleteSchedule", r.scheduleDelete},
+		{"PUT", "/v4/schedules/{scheduleId}/start", "startSchedule", r.scheduleSwitch(messages.ScheduleStarted)},
+		{"PUT", "/v4/schedules/startall", "startSchedule", r.scheduleSwitchAll(messages.ScheduleStarted)},
+		{"PUT", "/v4/schedules/{scheduleId}/stop", "stopSchedule", r.scheduleSwitch(messages.ScheduleStopped)},
+		{"PUT", "/v4/schedules/stopall", "stopSchedule", r.scheduleSwitchAll(messages.ScheduleStopped)},
+		{"GET", "/v4/schedules/status", "getScheduleStatusAll", r.scheduleStatus},
 	}
 }
 

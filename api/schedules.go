@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"butler/messages"
+)
+
+// Schedules is the scheduler as the API sees it. An error is a failure of the
+// scheduler itself; what it refuses is in the replies.
+type Schedules interface {
+	List(ctx context.Context, command messages.ListSchedules) (messages.ListSchedulesReply, error)
+	Describe(ctx context.Context) (messages.DescribeSchedulesReply, error)
+	Create(ctx context.Context, command messages.CreateSchedule) (messages.CreateScheduleReply, error)
+	Delete(ctx context.Context, command messages.DeleteSchedule) (messages.DeleteScheduleReply, error)
+	Switch(ctx context.Context, command messages.SwitchSchedule) (messages.SwitchScheduleReply, error)
+	SwitchAll(ctx context.Context, command messages.SwitchAllSchedules) (messages.SwitchAllSchedulesReply, error)
+}
+
+// maxRuns bounds how many of the next runs are told.
+const maxRuns = 100
+
+// scheduled is a schedule with what the caller has asked for beside it.
+type scheduled struct {
+	messages.Schedule
+	// NextRuns are ISO times in UTC.
+	NextRuns []string `json:"nextRuns,omitempty"`
+	// Problem says why it cannot run.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (r *rest) scheduleList(c *call) (int, any, error) {
+	query := c.query()
+	id, named, err := query.text("id")
+	if err != nil {
+		return 0, nil, err
+	}
+	if named && id == "" {
+		return 0, nil, problem(http.StatusBadRequest, codeValidation, "querystring/id must NOT have fewer than 1 characters")
+	}
+	runs, _, err := query.number("runs")
+	if err != nil || runs < 0 || runs > maxRuns {
+		return 0, nil, errors.Join(problem(http.StatusBadRequest, codeValidation, "querystring/runs must be a number from 0 to %d", maxRuns), err)
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.Schedules.List(ctx, messages.ListSchedules{ID: id, Runs: int(runs)})
+	if err == nil {
+		err = scheduleRefusal(reply.Failure)
+	}
+	out := make([]scheduled, 0, len(reply.Schedules))
+	for _, s := range reply.Schedules {
+		one := scheduled{Schedule: s.Schedule, Problem: s.Problem}
+		for _, at := range s.Next {
+			one.NextRuns = append(one.NextRuns, at.UTC().Format(time.RFC3339))
+		}
+		out = append(out, one)
+	}
+	return http.StatusOK, out, err
+}
+
+func (r *rest) scheduleStatus(*call) (int, any, error) {
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.Schedules.Describe(ctx)
+	return http.StatusOK, reply.Text, err
+}
+
+func (r *rest) scheduleCreate(c *call) (int, any, error) {
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	var s messages.Schedule
+	for _, field := range []struct {
+		name string
+		into *string
+	}{
+		{"name", &s.Name},
+		{"cronSchedule", &s.Cron},
+		{"timezone", &s.Timezone},
+		{"qlikSenseTaskId", &s.TaskID},
+		{"startupState", &s.StartupState},
+	} {
+		if *field.into, err = body.needText(field.name); err != nil {
+			return 0, nil, err
+		}
+	}
+	if s.Tags, err = body.texts("tags"); err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.Schedules.Create(ctx, messages.CreateSchedule{Schedule: s})
+	if err == nil {
+		err = scheduleRefusal(reply.Failure)
+	}
+	return http.StatusCreated, reply.Schedule, err
+}
+
+func (r *rest) scheduleDelete(c *call) (int, any, error) {
+	id, err := c.scheduleID()
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	reply, err := r.opts.Schedules.Delete(ctx, messages.DeleteSchedule{ID: id})
+	if err == nil {
+		err = scheduleRefusal(reply.Failure)
+	}
+	return http.StatusNoContent, nil, err
+}
+
+// scheduleSwitch starts or stops the schedule that the path names.
+func (r *rest) scheduleSwitch(to messages.ScheduleState) func(*call) (int, any, error) {
+	return func(c *call) (int, any, error) {
+		id, err := c.scheduleID()
+		if err != nil {
+			return 0, nil, err
+		}
+		ctx, cancel := bounded()
+		defer cancel()
+		reply, err := r.opts.Schedules.Switch(ctx, messages.SwitchSchedule{ID: id, To: to})
+		if err == nil {
+			err = scheduleRefusal(reply.Failure)
+		}
+		return http.StatusOK, []messages.Schedule{reply.Schedule}, err
+	}
+}
+
+func (r *rest) scheduleSwitchAll(to messages.ScheduleState) func(*call) (int, any, error) {
+	return func(*call) (int, any, error) {
+		ctx, cancel := bounded()
+		defer cancel()
+		reply, err := r.opts.Schedules.SwitchAll(ctx, messages.SwitchAllSchedules{To: to})
+		if err == nil {
+			err = scheduleRefusal(reply.Failure)
+		}
+		return http.StatusOK, append([]messages.Schedule{}, reply.Schedules...), err
+	}
+}
+
+// scheduleID returns the schedule that the path names; an empty one is none.
+func (c *call) scheduleID() (string, error) {
+	if id := c.parameters["scheduleId"]; id != "" {
+		return id, nil
+	}
+	return "", problem(http.StatusBadRequest, codeValidation, "params/scheduleId must NOT have fewer than 1 characters")
+}
+
+// scheduleRefusal is the scheduler's refusal as the API tells it.
+func scheduleRefusal(f messages.Failure) error {
+	switch {
+	case !f.Failed():
+		return nil
+	case f.Kind == messages.FailureNotFound, f.Kind == messages.FailureRejected:
+		return problem(http.StatusBadRequest, "", "%s", f.Text)
+	case f.Kind == messages.FailureBusy:
+		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
+	default:
+		return problem(http.StatusInternalServerError, "", "%s", f.Text)
+	}
+}
