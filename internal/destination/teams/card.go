@@ -56,7 +56,7 @@ func connectorMessage(line string, links []link) object {
 func plainCard(fields map[string]any) object {
 	all := template.CutEnd(template.PlainText(fields), maxPlain, template.Units)
 	return adaptiveMessage(
-		heading(template.CutEnd(headline(fields), maxNotes, template.Units)),
+		heading(unlinked.Replace(template.CutEnd(headline(fields), maxNotes, template.Units))),
 		object{"type": "RichTextBlock", "inlines": []any{object{"type": "TextRun", "fontType": "monospace", "text": all}}},
 	)
 }

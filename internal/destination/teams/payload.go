@@ -56,7 +56,7 @@ func (t *teams) message(n messages.Notice) (body []byte, from string, err error)
 	for _, files := range t.layouts() {
 		for _, l := range shrinking {
 			fields := t.fieldsOf(n)
-			notes := template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units)
+			notes := unlinked.Replace(template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units))
 			shorten(fields, l)
 			card, from := t.card(n, fields, files)
 			tidy(card)

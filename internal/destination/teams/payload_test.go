@@ -240,6 +240,11 @@ func TestMessage_keepsLinksWhole(t *testing.T) {
 func TestMessage_dataMakesNoLinks(t *testing.T) {
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
 	a.Event.TaskName = "[harmless](https://evil.example.com)"
+	a.Degraded = []string{"task: the server said [harmless](https://evil.example.com)"}
+	bare := plainCard(template.Fields(noticeOf(a), template.FieldOptions{}))
+	if heading := elements(t, bare)[0].(object); strings.Contains(text(heading["text"]), "](") {
+		t.Errorf("without a template: the name of a task becomes a link: %s", heading["text"])
+	}
 	for _, messageType := range []string{"basic", "formatted"} {
 		to, _ := newTestTeams(t, func(e *Event, _ *destination.Deps) { e.MessageType = messageType })
 		if body, _, err := to.message(noticeOf(a)); err != nil || strings.Contains(string(body), "](") {
