@@ -208,16 +208,15 @@ func (v values) needText(name string) (string, error) {
 	return text, nil
 }
 
-// number returns a member as a number, and whether it is there. Text that holds
+// number returns a member as a number, 0 when it is not there. Text that holds
 // one is one; a switch is 1 or 0, null is 0.
-func (v values) number(name string) (float64, bool, error) {
-	member, there := v.members[name]
+func (v values) number(name string) (float64, error) {
 	text := ""
-	switch member := member.(type) {
+	switch member := v.members[name].(type) {
 	case nil:
-		return 0, there, nil
+		return 0, nil
 	case bool:
-		return map[bool]float64{true: 1}[member], true, nil
+		return map[bool]float64{true: 1}[member], nil
 	case json.Number:
 		text = member.String()
 	case string:
@@ -225,9 +224,9 @@ func (v values) number(name string) (float64, bool, error) {
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || n-n != 0 { // infinite, or no number
-		return 0, true, v.refuse(name, "number")
+		return 0, v.refuse(name, "number")
 	}
-	return n, true, nil
+	return n, nil
 }
 
 // flag returns a member as a switch. "true" and "false" are ones, and so are 1, 0 and null.

@@ -185,6 +185,8 @@ func refusal(f messages.Failure) error {
 		return problem(http.StatusInsufficientStorage, "", "%s", f.Text)
 	case f.Kind == messages.FailureNotFound, f.Kind == messages.FailureRejected:
 		return problem(http.StatusBadRequest, "", "%s", f.Text)
+	case f.Kind == messages.FailureBusy, f.Kind == messages.FailureUnavailable:
+		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
 	default:
 		return fmt.Errorf("the key-value store could not do it: %s", f.Text)
 	}
@@ -193,7 +195,7 @@ func refusal(f messages.Failure) error {
 // ttl returns a member as a time to live: whole milliseconds, 0 for none.
 func (v values) ttl(name string) (time.Duration, error) {
 	const century = 100 * 365 * 24 * time.Hour
-	ms, _, err := v.number(name)
+	ms, err := v.number(name)
 	return time.Duration(min(max(ms, 0), float64(century.Milliseconds()))) * time.Millisecond, err
 }
 

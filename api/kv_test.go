@@ -29,6 +29,8 @@ var unknown = messages.Failure{Kind: messages.FailureNotFound, Text: "the namesp
 
 func (s *store) Put(_ context.Context, c messages.PutValue) (messages.PutValueReply, error) {
 	switch {
+	case c.Namespace == "busy":
+		return messages.PutValueReply{Failure: messages.Failure{Kind: messages.FailureBusy, Text: "too much waits for the disk"}}, nil
 	case c.Namespace == "full":
 		return messages.PutValueReply{Failure: messages.Failure{Kind: messages.FailureFull, Text: "no room"}}, nil
 	case len(c.Key) > 20:
@@ -128,6 +130,7 @@ func TestContract_keyValues(t *testing.T) {
 		{values, request{name: "put of text", method: "POST", target: "/v4/keyvalues/new", body: `key=k`, header: http.Header{"Content-Type": {"text/plain"}}, want: 415}},
 		{values, request{name: "put of too long a key", method: "POST", target: "/v4/keyvalues/new", body: `{"key":"012345678901234567890","value":"v"}`, want: 400}},
 		{values, request{name: "put into a full namespace", method: "POST", target: "/v4/keyvalues/full", body: `{"key":"k","value":"v"}`, want: 507}},
+		{values, request{name: "put into a busy store", method: "POST", target: "/v4/keyvalues/busy", body: `{"key":"k","value":"v"}`, want: 503}},
 		{values, request{name: "put of the known revision", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, header: ifMatch(`"7"`), want: 201}},
 		{values, request{name: "put of another revision", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, header: ifMatch(`"6"`), want: 412}},
 		{values, request{name: "put of what exists", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, header: http.Header{"If-None-Match": {"*"}}, want: 412}},

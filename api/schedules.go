@@ -41,7 +41,7 @@ func (r *rest) scheduleList(c *call) (int, any, error) {
 	if named && id == "" {
 		return 0, nil, problem(http.StatusBadRequest, codeValidation, "querystring/id must NOT have fewer than 1 characters")
 	}
-	runs, _, err := query.number("runs")
+	runs, err := query.number("runs")
 	if err != nil || runs < 0 || runs > maxRuns {
 		return 0, nil, errors.Join(problem(http.StatusBadRequest, codeValidation, "querystring/runs must be a number from 0 to %d", maxRuns), err)
 	}
