@@ -92,7 +92,7 @@ func unknownVariable(name string, keys map[string]*node) Problem {
 		names = append(names, known)
 	}
 	slices.Sort(names)
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		p.Suggestion = "did you mean " + near + "?"
 	}
 	return p
@@ -164,7 +164,7 @@ func unknownOverride(file, path string, n, root *node) Problem {
 	for k := range root.values {
 		known = append(known, k.path)
 	}
-	if near := nearest(path, known); near != "" {
+	if near := Nearest(path, known); near != "" {
 		p.Suggestion = "did you mean " + near + "?"
 	}
 	return p

@@ -31,7 +31,7 @@ func suggestKey(in *node, name string) string {
 	for i, c := range in.children {
 		names[i] = c.name
 	}
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	var deeper []string
@@ -61,8 +61,8 @@ func (n *node) named(name string, found *[]string) {
 	}
 }
 
-// nearest returns the candidate that word is most likely a slip of the pen for, or "".
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that word is most likely a slip of the pen for, or "".
+func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/3+1
 	for _, c := range candidates {
 		if len(word) > 2*len(c)+4 {

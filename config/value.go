@@ -267,7 +267,7 @@ func (n *node) word(text string) (any, *fault) {
 	if !n.quotable() {
 		return nil, faultf(suggestion, "is not a choice")
 	}
-	if near := nearest(text, n.Values); near != "" {
+	if near := Nearest(text, n.Values); near != "" {
 		suggestion = "did you mean " + near + "? " + suggestion
 	}
 	return nil, faultf(suggestion, "%s is not a choice", quoted(text))

@@ -155,7 +155,7 @@ func TestNearest_findsASlipOfThePen(t *testing.T) {
 		{"x", ""},
 		{"", ""},
 	} {
-		if got := nearest(tt.word, candidates); got != tt.want {
+		if got := Nearest(tt.word, candidates); got != tt.want {
 			t.Errorf("%q: want %q, got %q", tt.word, tt.want, got)
 		}
 	}

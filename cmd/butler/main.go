@@ -114,7 +114,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	}
 	legacy.register(root)
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
-	root.AddCommand(newRun(), newCheck(), newDemo(), newParked(), newQuarantine(), newSend(), newTestAlert(), newTemplate(), newAppender(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newParked(), newQuarantine(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newVersion())
 	return root
 }
 

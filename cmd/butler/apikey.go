@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"butler/config"
+	"butler/internal/apikey"
+	"butler/internal/apikey/keyfile"
+)
+
+// keyOptions find the file of API keys.
+type keyOptions struct {
+	run    runOptions
+	asJSON bool
+}
+
+// lockPatience bounds the wait for another process that changes the file.
+const lockPatience = 10 * time.Second
+
+func newAPIKey() *cobra.Command {
+	var o keyOptions
+	cmd := &cobra.Command{
+		Use:   "apikey",
+		Short: "Make, list and revoke the keys of the REST API",
+		Long: `A key is what a script or another system shows to call the REST API. It has scopes:
+
+  read    ask for what there is: tasks, apps, schedules, states
+  start   start tasks; with --tag only those that have one of these tags
+  kv      read and write the key-value store
+  files   copy, move and delete files in the approved directories
+  admin   everything
+
+A key is shown once, when it is made. The file (restServerConfig.auth.keyFile)
+holds nothing from which it could be found out again. A running service notices
+every change within a second or two.`,
+		Example: `  butler apikey create -c butler.yaml --name "load scripts" --scope start,kv --tag finance --expires 90d
+  butler apikey list -c butler.yaml
+  butler apikey revoke -c butler.yaml 0123456789abcdef`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	f := cmd.PersistentFlags()
+	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` of the service; also "+configEnv)
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	cmd.AddCommand(newKeyCreate(&o), newKeyList(&o), newKeyRevoke(&o))
+	return cmd
+}
+
+// file returns the file of keys that the configuration names.
+func (o *keyOptions) file() (keyfile.File, error) {
+	o.run.skipVerification = true // what is wrong elsewhere is no reason to keep a leaked key
+	cfg, err := o.run.load(nil)
+	if err != nil {
+		return keyfile.File{}, err
+	}
+	var path string
+	if err := cfg.Section("restServerConfig.auth.keyFile", &path); err != nil {
+		return keyfile.File{}, err
+	}
+	return keyfile.New(cfg.Path(path)), nil
+}
+
+// keyChoice is what the options of create say.
+type keyChoice struct {
+	name, expires string
+	scopes, tags  []string
+}
+
+func newKeyCreate(o *keyOptions) *cobra.Command {
+	var choice keyChoice
+	cmd := &cobra.Command{
+		Use: "create", Short: "Make a key and print it, this once", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			want, err := choice.read(time.Now())
+			if err != nil {
+				return usageError{err}
+			}
+			return o.create(cmd.Context(), want, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&choice.name, "name", "", "who uses the key, for logs and the list")
+	f.StringSliceVar(&choice.scopes, "scope", nil, "what it allows: read, start, kv, files, admin; may be repeated")
+	f.StringArrayVar(&choice.tags, "tag", nil, "start only tasks with this `tag`; may be repeated")
+	f.StringVar(&choice.expires, "expires", "", "how long it counts, such as 12h, 90d, 4w; without it until it is revoked")
+	return cmd
+}
+
+// read checks what the options say.
+func (c keyChoice) read(now time.Time) (apikey.Request, error) {
+	want := apikey.Request{Name: c.name, Tags: c.tags}
+	if err := apikey.CheckName(c.name); err != nil {
+		return want, fmt.Errorf("--name: %w%s", err, meant(apikey.TidyName(c.name)))
+	}
+	for _, given := range c.scopes {
+		scope := apikey.Scope(given)
+		if all := apikey.Scopes(); !slices.Contains(all, scope) {
+			return want, fmt.Errorf("--scope %s is none of %s%s", shown(given), joined(all), meant(config.Nearest(given, texts(all))))
+		}
+		if !slices.Contains(want.Scopes, scope) {
+			want.Scopes = append(want.Scopes, scope)
+		}
+	}
+	if len(want.Scopes) == 0 {
+		return want, fmt.Errorf("--scope is needed: %s", joined(apikey.Scopes()))
+	}
+	if c.expires != "" {
+		lifetime, err := lifetimeOf(c.expires)
+		if err != nil {
+			return want, err
+		}
+		want.Expires = now.Add(lifetime)
+	}
+	return want, want.Check(now)
+}
+
+func texts(scopes []apikey.Scope) []string {
+	out := make([]string, len(scopes))
+	for i, s := range scopes {
+		out[i] = string(s)
+	}
+	return out
+}
+
+func joined(scopes []apikey.Scope) string { return strings.Join(texts(scopes), ", ") }
+
+// meant is the end of a sentence about something misspelt; "" when nobody knows.
+func meant(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", near)
+}
+
+// maxLifetime is ten years.
+const maxLifetime = 3650 * 24 * time.Hour
+
+// lifetimeOf reads a number of hours, days or weeks.
+func lifetimeOf(text string) (time.Duration, error) {
+	units := map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	digits := strings.TrimRight(text, "hdw")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	unit, ok := units[text[len(digits):]]
+	switch {
+	case err == nil && digits == text:
+		return 0, fmt.Errorf("--expires %s has no unit (did you mean %sd?)", text, text)
+	case err != nil || !ok:
+		return 0, fmt.Errorf("--expires %s is no time such as 12h, 90d or 4w", shown(text))
+	case n == 0 || time.Duration(n)*unit > maxLifetime:
+		return 0, fmt.Errorf("--expires %s is not between 1h and 3650d", text)
+	}
+	return time.Duration(n) * unit, nil
+}
+
+// create makes a key. Only the key goes to out, so that it can be piped to where it is needed.
+func (o *keyOptions) create(ctx context.Context, want apikey.Request, out, notes io.Writer) error {
+	file, err := o.file()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	key, text, err := file.Issue(ctx, rand.Reader, want)
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return printJSON(out, struct {
+			apikey.Key
+			Text string `json:"key"`
+		}{key, text.Reveal()})
+	}
+	if _, err := fmt.Fprintln(out, text.Reveal()); err != nil {
+		return err
+	}
+	fmt.Fprintf(notes, "The key %s of %s is in %s; it allows %s, %s.\nIt is shown this once: whoever needs it has to keep it.\n",
+		key.ID, key.Name, file.Path(), allows(key), until(key))
+	return nil
+}
+
+// allows says what a key is for.
+func allows(k apikey.Key) string {
+	said := joined(k.Scopes)
+	if len(k.Tags) > 0 {
+		said += fmt.Sprintf(" (tasks with the tag %s)", shown(strings.Join(k.Tags, " or ")))
+	}
+	return said
+}
+
+func until(k apikey.Key) string {
+	if k.Expires.IsZero() {
+		return "until it is revoked"
+	}
+	return "until " + k.Expires.Local().Format(time.DateTime)
+}
+
+// listedKey is a key with what it is worth now.
+type listedKey struct {
+	apikey.Key
+	// State is active, expired or revoked.
+	State string `json:"state"`
+}
+
+func newKeyList(o *keyOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the keys, the oldest first", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := o.file()
+			if err != nil {
+				return err
+			}
+			ring, err := file.Read()
+			if err != nil {
+				return err
+			}
+			list := []listedKey{}
+			for _, k := range ring.Keys() {
+				state := "active"
+				if ended := k.Ended(time.Now()); ended != "" {
+					state = string(ended)
+				}
+				list = append(list, listedKey{k, state})
+			}
+			if o.asJSON {
+				return printJSON(cmd.OutOrStdout(), list)
+			}
+			return printKeys(cmd.OutOrStdout(), list, file.Path())
+		},
+	}
+}
+
+func printKeys(out io.Writer, list []listedKey, path string) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintf(out, "no key is in %s\n", path)
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tNAME\tSTATE\tCREATED\tEXPIRES\tSCOPES\tTAGS")
+	for _, k := range list {
+		expires := "never"
+		if !k.Expires.IsZero() {
+			expires = k.Expires.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.State, k.Created.Local().Format(time.DateTime),
+			expires, joined(k.Scopes), shown(strings.Join(k.Tags, ", ")))
+	}
+	return table.Flush()
+}
+
+func newKeyRevoke(o *keyOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke ID", Short: "End a key for good", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: `Ends a key for good: calls with it are refused within a second or two. A key that
+has leaked may stand in place of its ID.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := o.file()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), lockPatience)
+			defer cancel()
+			key, err := file.Revoke(ctx, args[0])
+			if errors.Is(err, apikey.ErrNoSuchKey) {
+				return fmt.Errorf("%w%s", err, otherKey(file, args[0]))
+			}
+			if err != nil {
+				return err
+			}
+			if o.asJSON {
+				return printJSON(cmd.OutOrStdout(), key)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the key %s of %s is revoked since %s\n", key.ID, key.Name, key.Revoked.Local().Format(time.DateTime))
+			return err
+		},
+	}
+}
+
+// otherKey says which key may be meant by what is no ID.
+func otherKey(file keyfile.File, given string) string {
+	ring, err := file.Read()
+	if err != nil {
+		return ""
+	}
+	var ids, named []string
+	for _, k := range ring.Keys() {
+		ids = append(ids, k.ID)
+		if k.Name == given {
+			named = append(named, k.ID)
+		}
+	}
+	if len(named) > 0 {
+		return fmt.Sprintf("; keys of this name: %s", strings.Join(named, ", "))
+	}
+	return meant(config.Nearest(given, ids))
+}
