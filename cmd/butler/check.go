@@ -54,6 +54,13 @@ func report(cmd *cobra.Command, cfg *config.Config) error {
 	if len(table.Built()) == 0 {
 		fmt.Fprintln(out, "  sends      nothing: no destination is enabled")
 	}
+	silencing, err := app.Silencing(cfg)
+	if err != nil {
+		return err
+	}
+	for _, route := range silencing {
+		fmt.Fprintf(out, "  silences   what matches route %q\n", route)
+	}
 	for _, p := range cfg.Warnings() {
 		fmt.Fprintln(out, p)
 	}

@@ -92,6 +92,12 @@ func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, e
 	return destination.NewTable(built, routes)
 }
 
+// Silencing returns the names of the routes that tell nobody, and keep what they
+// match from everybody else.
+func Silencing(cfg *config.Config) ([]string, error) {
+	return destination.Silencing(cfg.Section, all.Definitions()...)
+}
+
 // aboutRoutes reports whether a problem is one of the routes.
 func aboutRoutes(p config.Problem) bool { return strings.HasPrefix(p.Path, "routes") }
 

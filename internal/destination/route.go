@@ -95,6 +95,23 @@ func countEntries(decode Decode, routes []Route, destinations []Definition) ([]i
 	return entries, nil
 }
 
+// Silencing returns the names of the routes that tell nobody, and keep what they
+// match from everybody else.
+func Silencing(decode Decode, destinations ...Definition) ([]string, error) {
+	routes, err := ReadRoutes(decode)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := countEntries(decode, routes, destinations)
+	var out []string
+	for i, r := range routes {
+		if err == nil && entries[i] == 0 && !r.Continue {
+			out = append(out, r.Name)
+		}
+	}
+	return out, err
+}
+
 // warn tells of a route that changes nothing, one that keeps every alert from
 // everybody, and one that no alert gets to. ended has the kinds of which every
 // alert has found its route, with the name of that.
