@@ -151,12 +151,23 @@ func TestFile_leavesRoomToRevoke(t *testing.T) {
 		tags[i] = fmt.Sprintf("%02d%s", i, strings.Repeat("<", 254)) // six bytes each in JSON
 	}
 	want := apikey.Request{Name: "sales", Scopes: []apikey.Scope{apikey.Start}, Tags: tags}
-	key, _ := issue(t, f, want)
-	var err error
-	for err == nil {
-		_, _, err = f.Issue(t.Context(), rand.Reader, want)
+	var ring apikey.Ring
+	var key apikey.Key
+	for range 20 { // of 49 KiB each
+		var err error
+		if ring, key, _, err = ring.Issue(rand.Reader, want, time.Now()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !strings.Contains(err.Error(), "longer than 1 MiB") {
+	text, err := ring.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, f.Path(), string(text))
+	if _, _, err := f.Issue(t.Context(), rand.Reader, want); err != nil {
+		t.Errorf("want room for one more, got %v", err)
+	}
+	if _, _, err := f.Issue(t.Context(), rand.Reader, want); err == nil || !strings.Contains(err.Error(), "longer than 1 MiB") {
 		t.Errorf("want the file full, got %v", err)
 	}
 	if _, err := f.Revoke(t.Context(), key.ID); err != nil {
