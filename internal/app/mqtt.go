@@ -81,8 +81,12 @@ type listenerNews struct {
 	wake   chan struct{}
 }
 
-// tellTimeout bounds how long the broker may take to acknowledge the news.
-const tellTimeout = 10 * time.Second
+const (
+	// tellTimeout bounds how long the broker may take to acknowledge the news.
+	tellTimeout = 10 * time.Second
+	// tellAgain is the pause before news that were not acknowledged are told again.
+	tellAgain = time.Minute
+)
 
 // set notes how the listener is from now on.
 func (l *listenerNews) set(state string) {
@@ -105,14 +109,22 @@ func (l *listenerNews) run(ctx context.Context) {
 		return
 	}
 	told := ""
+	var again <-chan time.Time
 	for {
 		select {
 		case <-l.wake:
+		case <-again:
 		case <-ctx.Done():
 			return
 		}
-		if state := l.state.Load(); state != nil && *state != told && l.tell(ctx, *state) {
+		again = nil
+		state := l.state.Load()
+		switch {
+		case state == nil || *state == told:
+		case l.tell(ctx, *state):
 			told = *state
+		default:
+			again = time.After(tellAgain)
 		}
 	}
 }
