@@ -103,19 +103,18 @@ func (d *dump) single(ctx context.Context) error {
 // session that is gone is no such case.
 func (d *dump) lineage(ctx context.Context) error {
 	const key, method = "lineage", "GetLineage"
-	id, err := d.session.send(ctx, d.doc, method)
-	if err != nil {
-		return err
+	result, err := d.session.call(ctx, d.doc, method)
+	if err == nil {
+		_, err = d.session.member(method, result, "qLineage")
 	}
-	result, err := d.session.next(ctx, id)
-	if err != nil && !d.session.broken {
+	switch {
+	case err == nil:
+		d.out.member(key, result)
+	case d.session.broken:
+		return err
+	default:
 		d.omitted = append(d.omitted, key)
-		return nil
 	}
-	if err != nil {
-		return err
-	}
-	d.out.member(key, result)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strconv"
@@ -103,8 +104,10 @@ func (r *rig) methods() []string {
 // ended waits until n sessions are over and returns them; none is open then.
 func (r *rig) ended(n int) []enginesim.Session {
 	r.Helper()
-	if err := r.server.Ended().AwaitTotal(r.Context(), n); err != nil {
-		r.Fatal(err)
+	ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second)
+	defer cancel()
+	if err := r.server.Ended().AwaitTotal(ctx, n); err != nil {
+		r.Fatalf("%d sessions have ended, want %d", r.server.Ended().Total(), n)
 	}
 	if open := r.server.Open(); open != 0 {
 		r.Errorf("%d sessions are open, want none", open)

@@ -138,7 +138,7 @@ func (c section) items(ctx context.Context, d *dump) ([]item, error) {
 	return c.read(d.session, "GetLayout", layout, append([]string{"qLayout"}, append(c.path, "qItems")...)...)
 }
 
-// read takes the items out of an answer. No list is an empty one.
+// read takes the items out of an answer; null is an empty list.
 func (c section) read(s *session, method string, result json.RawMessage, path ...string) ([]item, error) {
 	last := len(path) - 1
 	for _, name := range path[:last] {
@@ -147,9 +147,13 @@ func (c section) read(s *session, method string, result json.RawMessage, path ..
 			return nil, err
 		}
 	}
-	list, err := s.optional(method, result, path[last])
-	if err != nil || list == nil {
+	members, err := s.object(method, result)
+	if err != nil {
 		return nil, err
+	}
+	list, ok := members[path[last]]
+	if !ok {
+		return nil, s.invalid(method, errMissing(path[last]))
 	}
 	var raws []json.RawMessage
 	if err := json.Unmarshal(list, &raws); err != nil {

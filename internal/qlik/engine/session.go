@@ -48,6 +48,8 @@ type answer struct {
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  *rpcError       `json:"error"`
+	// Delta says that the result is a list of changes, which nobody asked for.
+	Delta bool `json:"delta"`
 }
 
 type rpcError struct {
@@ -230,7 +232,7 @@ func (s *session) result(method string, a answer) (json.RawMessage, error) {
 	if a.Error != nil {
 		return nil, s.client.refused(method, a.Error)
 	}
-	if len(a.Result) == 0 || a.Result[0] != '{' {
+	if len(a.Result) == 0 || a.Result[0] != '{' || a.Delta {
 		return nil, s.invalid(method, errMissing("result"))
 	}
 	return a.Result, nil

@@ -83,8 +83,9 @@ type Server struct {
 	open    atomic.Int64
 	last    atomic.Int64
 
-	mu    sync.Mutex
-	saved map[string]int
+	mu      sync.Mutex
+	stopped bool
+	saved   map[string]int
 }
 
 // Call is one recorded call.
@@ -176,6 +177,9 @@ func (s *Server) Start() error { return s.http.Start() }
 
 // Stop ends every session and frees the port, for good.
 func (s *Server) Stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	s.http.Stop()
 	s.running.Wait()
 }

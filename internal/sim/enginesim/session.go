@@ -71,7 +71,10 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	s.running.Add(1)
+	if !s.enter() {
+		_ = socket.CloseNow()
+		return
+	}
 	defer s.running.Done()
 	s.open.Add(1)
 	socket.SetReadLimit(maxCall)
@@ -83,6 +86,17 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	s.ended.Add(Session{
 		Number: t.number, Path: t.path, User: r.Header.Get("X-Qlik-User"), Calls: t.calls, CloseCode: code,
 	})
+}
+
+// enter counts a session in; false after Stop, which waits for those that were before.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.running.Add(1)
+	return true
 }
 
 // takenOver remembers the connection below a WebSocket, so that it can be broken.
