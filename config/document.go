@@ -33,6 +33,10 @@ func readFile(path string, problems *Problems) ([]byte, bool) {
 	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".yaml") {
 		return refuse("the name of a configuration file ends in .yaml", "rename it to "+strings.TrimSuffix(filepath.Base(path), ext)+".yaml")
 	}
+	// Opening a pipe would wait for somebody to write.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return refuse("is not a file", "name a configuration file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return refuse("cannot be opened: "+reasonOf(err), "check the path and the permissions")

@@ -106,10 +106,15 @@ func TestLoad_refusesAFileItCannotRead(t *testing.T) {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	device := filepath.Join(dir, "device.yaml")
+	if err := os.Symlink(os.DevNull, device); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ name, path, want string }{
 		{"other extension", filepath.Join(dir, "butler.yml"), " the name of a configuration file ends in .yaml (rename it to butler.yaml)"},
 		{"missing", filepath.Join(dir, "none.yaml"), " cannot be opened: no such file or directory (check the path and the permissions)"},
-		{"directory", folder, " cannot be read: is a directory"},
+		{"directory", folder, " is not a file (name a configuration file)"},
+		{"device", device, " is not a file (name a configuration file)"},
 		{"too large", big, " is larger than 4 MiB (this is no configuration file)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

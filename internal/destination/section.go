@@ -3,6 +3,7 @@ package destination
 import (
 	"net/url"
 	"slices"
+	"time"
 
 	"butler/internal/template"
 	"butler/messages"
@@ -41,6 +42,14 @@ func AllOn(decode Decode, on *bool, switches ...string) error {
 		*on = *on && one
 	}
 	return nil
+}
+
+// longest is the longest time that a configuration can ask for: for ever, in effect.
+const longest = 100 * 365 * 24 * time.Hour
+
+// Seconds returns a time that is configured in seconds.
+func Seconds(n float64) time.Duration {
+	return time.Duration(min(max(n, 0), longest.Seconds()) * float64(time.Second))
 }
 
 // TagGate lets only alerts about apps with a certain tag through.

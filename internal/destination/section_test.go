@@ -3,6 +3,7 @@ package destination_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -80,5 +81,13 @@ func TestProblems_knowAddressesAndTemplates(t *testing.T) {
 	p.Template("subject", "{{taskName")
 	if len(p) != 7 || p[0].Path != "url" || p[6].Path != "subject" {
 		t.Errorf("want all seven refused, got %v", p)
+	}
+}
+
+func TestSeconds_keepTheirSign(t *testing.T) {
+	for given, want := range map[float64]time.Duration{0: 0, 0.5: 500 * time.Millisecond, 300: 5 * time.Minute, -1: 0, 1e300: 100 * 365 * 24 * time.Hour} {
+		if got := destination.Seconds(given); got != want {
+			t.Errorf("%v seconds: want %s, got %s", given, want, got)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	e := u.Settings
 	return destination.Instance{
 		Needs: needs(u), Properties: properties(u), Select: e.selectRecipients,
-		Window: time.Duration(e.RateLimit * float64(time.Second)), MaxInFlight: maxInFlight, Timeout: attemptTimeout,
+		Window: destination.Seconds(e.RateLimit), MaxInFlight: maxInFlight, Timeout: attemptTimeout,
 	}
 }
 

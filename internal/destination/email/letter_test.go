@@ -125,7 +125,7 @@ func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
 	}
 }
 
-// Quirk Q1: a subject is no HTML.
+// A subject is no HTML.
 func TestLetter_subjectIsNotEscaped(t *testing.T) {
 	s, _ := newTestSender(t, func(e *Event, _ *destination.Deps) { e.Subject = "Failed: {{taskName}}" })
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
@@ -151,7 +151,7 @@ executionDetails:timestampLocal4 executionDetails:timestampLocal5 executionDetai
 qlikSenseQMC qlikSenseHub genericUrls:id genericUrls:linkText genericUrls:comment genericUrls:url butlerVersion
 emailRecipients.taskSpecific emailRecipients.common`
 
-// Quirk Q12: mails about distribute and preload tasks have every field that the
+// Mails about distribute and preload tasks have every field that the
 // documentation promises, whatever the outcome.
 func TestLetter_distributeAndPreloadFieldsAreFilled(t *testing.T) {
 	var page strings.Builder
@@ -181,7 +181,7 @@ func TestLetter_distributeAndPreloadFieldsAreFilled(t *testing.T) {
 	}
 }
 
-// Quirk Q17: a reload of which nothing but the event is known makes a mail all the same.
+// A reload of which nothing but the event is known makes a mail all the same.
 func TestLetter_missingAppAndScriptLogLeaveBlanks(t *testing.T) {
 	s, _ := newTestSender(t, func(*Event, *destination.Deps) {})
 	for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.CloudReloadFailed} {

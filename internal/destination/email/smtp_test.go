@@ -33,7 +33,7 @@ func send(t *testing.T, s SMTP, to string) error {
 	return newServer(s).send(ctx, "butler@example.com", to, []byte("Subject: x\r\n\r\n.dot\r\n"))
 }
 
-// Quirk Q4: the options of TLS have an effect.
+// The options of TLS have an effect.
 func TestServer_protectsTheConnectionAsConfigured(t *testing.T) {
 	all := []string{"PLAIN", "LOGIN", "CRAM-MD5"}
 	for name, tc := range map[string]struct {

@@ -2,7 +2,6 @@ package newrelic
 
 import (
 	"slices"
-	"time"
 
 	"butler/internal/destination"
 	"butler/messages"
@@ -62,7 +61,7 @@ func instance(c Config, u destination.Use[Settings]) destination.Instance {
 	s := u.Settings
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true},
-		Window: time.Duration(s.RateLimit * float64(time.Second)), Timeout: timeout,
+		Window: destination.Seconds(s.RateLimit), Timeout: timeout,
 	}
 	if s.form == asLog {
 		i.Needs.Execution, i.Needs.ScriptTail = true, s.TailScriptLogLines

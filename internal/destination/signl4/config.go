@@ -81,7 +81,7 @@ func instance(_ Config, u destination.Use[Settings]) destination.Instance {
 		// The task names the app of an event that does not.
 		Needs:  destination.Needs{Task: !u.Settings.IncludeApp.IncludeAll},
 		Select: u.Settings.IncludeApp.selects,
-		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
+		Window: destination.Seconds(u.Settings.RateLimit), Timeout: timeout,
 	}
 }
 

@@ -79,7 +79,7 @@ func TestWindow_everySectionHasItsOwn(t *testing.T) {
 	}
 }
 
-// Quirk Q5: the tag counts for Slack, too.
+// The tag counts for Slack, too.
 func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	open := config("http://127.0.0.1:1")
 	gated := strings.Replace(open, "alertEnableByTag: {enable: false", "alertEnableByTag: {enable: true", 1)
@@ -101,7 +101,7 @@ func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	}
 }
 
-// Quirk Q15: what one destination leaves out, the others show.
+// What one destination leaves out, the others show.
 func TestBasicContentOnly_leavesOutAppAndReloadHere(t *testing.T) {
 	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.BasicContentOnly = true })
 	n := noticeOf(destinationtest.Complete(messages.CloudReloadFailed))

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -46,7 +45,7 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	e := u.Settings
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
-		Window: time.Duration(e.RateLimit * float64(time.Second)),
+		Window: destination.Seconds(e.RateLimit),
 		Select: e.AlertEnableByTag.Select,
 		// Slack takes about one message a second per webhook, with short bursts.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},

@@ -129,7 +129,7 @@ func TestMessage_oldTemplateStaysValidWhateverTheData(t *testing.T) {
 	}
 }
 
-// Quirk Q3: no entities, and a backslash stays one.
+// No entities, and a backslash stays one.
 func TestMessage_textsArriveAsTheyAre(t *testing.T) {
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
 	a.Event.LogMessage = "a < b & \"c\" = 'd'\tC:\\new\\temp\r\nnext"

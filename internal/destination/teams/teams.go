@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -48,7 +47,7 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	e := u.Settings
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
-		Window: time.Duration(e.RateLimit * float64(time.Second)),
+		Window: destination.Seconds(e.RateLimit),
 		Select: e.AlertEnableByTag.Select,
 		// Teams takes four messages a second per address, and fewer for long.
 		Pace:        destination.Pace{Rate: 1, Burst: 4},

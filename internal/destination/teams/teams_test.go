@@ -196,7 +196,7 @@ qlikSenseCloud:
 	return destination.Built{}
 }
 
-// Quirk Q5: the tag counts for Teams, too.
+// The tag counts for Teams, too.
 func TestCloud_tagGateComparesExactly(t *testing.T) {
 	complete, unknown := destinationtest.Complete(messages.CloudReloadFailed), destinationtest.Degraded(messages.CloudReloadFailed)
 	untagged := complete
@@ -230,7 +230,7 @@ func TestCloud_tagGateComparesExactly(t *testing.T) {
 	}
 }
 
-// Quirk Q15: what one destination leaves out, the others show.
+// What one destination leaves out, the others show.
 func TestCloud_basicContentOnlyLeavesTheScriptLogOut(t *testing.T) {
 	alert := destinationtest.Complete(messages.CloudReloadFailed)
 	for keys, want := range map[string]bool{"basicContentOnly: false": true, "basicContentOnly: true": false} {

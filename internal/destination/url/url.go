@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -46,7 +45,7 @@ func instance(_ Config, u destination.Use[Target]) destination.Instance {
 			Task: true, App: true, Owner: true, Execution: true,
 			ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
 		},
-		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)),
+		Window: destination.Seconds(u.Settings.RateLimit),
 		// What the strictest of the services take in the long run.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		MaxInFlight: 2,

@@ -36,7 +36,7 @@ func TestFiring_everySwitchCounts(t *testing.T) {
 		want []string
 	}{
 		"all on":                           {"", []string{cloud, aborted, failed, route, expiry, status, service}},
-		"webhookNotification (Q6)":         {"webhookNotification:\n  ", []string{cloud}},
+		"webhookNotification":              {"webhookNotification:\n  ", []string{cloud}},
 		"service monitor":                  {"serviceMonitor: {", []string{cloud, aborted, failed, route, expiry, status}},
 		"service monitor, for webhooks":    {"alertDestination: {webhook: {", []string{cloud, aborted, failed, route, expiry, status}},
 		"licence monitor":                  {"serverLicenseMonitor: {", []string{cloud, aborted, failed, route, service}},
@@ -84,7 +84,7 @@ func TestInstances_areOnePerWebhookWithTheWindowOfTheirEvent(t *testing.T) {
 	}
 }
 
-// Quirk Q5: the tag counts for webhooks, too.
+// The tag counts for webhooks, too.
 func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 	open := sampleConfig("http://127.0.0.1:1")
 	gated := strings.Replace(open, "alertEnableByTag: {enable: false", "alertEnableByTag: {enable: true", 1)

@@ -52,7 +52,7 @@ func instance(_ Config, u destination.Use[Target]) destination.Instance {
 		// Only of app reloads in Qlik Cloud the message tells how they went.
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: slices.Contains(u.Kinds, messages.CloudReloadFailed)},
 		Select: u.Settings.gate.Select,
-		Window: time.Duration(u.Settings.RateLimit * float64(time.Second)), Timeout: timeout,
+		Window: destination.Seconds(u.Settings.RateLimit), Timeout: timeout,
 	}
 }
 
