@@ -166,6 +166,34 @@ func TestStore_keepsTheLastGoodKeysAndTellsOnce(t *testing.T) {
 	}
 }
 
+func TestStore_noticesThatTheSameFileIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFile(t)
+		_, text := issue(t, f, sales)
+		old := time.Now().Add(-time.Minute)
+		if err := os.Chtimes(f.Path(), old, old); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := opened(t, f)
+		if err := errors.Join(os.Rename(f.Path(), f.Path()+".away"), os.Mkdir(f.Path(), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		wantReason(t, s, text, accepted)
+		if s.Err() == nil {
+			t.Error("want a directory told")
+		}
+		if err := errors.Join(os.Remove(f.Path()), os.Rename(f.Path()+".away", f.Path())); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(lookEvery)
+		wantReason(t, s, text, accepted)
+		if s.Err() != nil {
+			t.Errorf("want it over, got %v", s.Err())
+		}
+	})
+}
+
 // What is deleted is meant to end; a key that no file vouches for is not accepted.
 func TestStore_withoutAFileAcceptsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
