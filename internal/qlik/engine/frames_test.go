@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,7 @@ func TestSession_ignoresWhatIsNotItsAnswer(t *testing.T) {
 		{"answers that nobody asked for", []string{
 			`{"id":99,"result":{"qDocList":[]}}`, `{"id":-1,"result":{}}`, `{"id":99,"error":{"code":2}}`, `{"id":1.0,"result":{}}`,
 		}},
+		{"more such answers than may be kept", slices.Repeat([]string{`{"id":99,"result":{"x":"` + strings.Repeat("x", 1<<15) + `"}}`}, 9)},
 		{"numbers that are none", []string{`{"id":"1","result":{}}`, `{"id":[1],"result":{}}`, `{"id":{"a":1},"result":{}}`}},
 		{"nothing at all", []string{`{}`, `null`, `{"id":null,"result":{}}`}},
 	}
@@ -144,8 +146,10 @@ func TestSession_endsAtAFrameThatMakesNoSense(t *testing.T) {
 		{"patches instead of a result", func(p *peer) {
 			p.text(`{"id":1,"delta":true,"result":{"qDocList":[{"op":"add","path":"/","value":[]}]}}`)
 		}, messages.FailureInvalid},
-		{"huge message", func(p *peer) { p.text(`{"id":1,"result":{"x":"` + huge + `"}}`) }, messages.FailureInvalid},
-		{"huge message that is small on the wire", func(p *peer) { p.text(strings.Repeat(" ", 10<<20)) }, messages.FailureInvalid},
+		{"huge message", func(p *peer) { p.text(`{"id":1,"result":{"qDocList":[],"x":"` + huge + `"}}`) }, messages.FailureInvalid},
+		{"huge message that is small on the wire", func(p *peer) {
+			p.text(`{"id":1,"result":{"qDocList":[]}}` + strings.Repeat(" ", 10<<20))
+		}, messages.FailureInvalid},
 		{"frame longer than there is memory", func(p *peer) {
 			p.bytes(0x81, 127, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 			p.bytes(bytes.Repeat([]byte{' '}, 1<<17)...)
