@@ -1,5 +1,5 @@
 // Package sim owns a whole simulated neighbourhood: a Qlik Sense site with its
-// repository service and log appenders on one side, and the mail server, web
+// repository service, engine and log appenders on one side, and the mail server, web
 // hooks, time series database and message broker that alerts go to on the other.
 //
 // It guarantees that everything listens on free ports of the loopback interface,
@@ -21,6 +21,7 @@ import (
 	"butler/internal/sim/appender"
 	"butler/internal/sim/cert"
 	"butler/internal/sim/edge"
+	"butler/internal/sim/enginesim"
 	"butler/internal/sim/qrssim"
 	"butler/internal/sim/sink"
 	"butler/internal/sim/world"
@@ -37,7 +38,9 @@ type Options struct {
 	World   world.Options
 	// QRS describes the repository service. Its World, Authority and (unless
 	// set) OnExecution are filled in: what a client starts is announced by the scheduler.
-	QRS    qrssim.Options
+	QRS qrssim.Options
+	// Engine describes the engine. Its World and Authority are filled in.
+	Engine enginesim.Options
 	Format appender.Format
 	HTTP   sink.HTTPOptions
 	SMTP   sink.SMTPOptions
@@ -53,6 +56,7 @@ type Sim struct {
 	World      *world.World
 	Authority  *cert.Authority
 	QRS        *qrssim.Server
+	Engine     *enginesim.Server
 	SystemInfo *edge.HTTP
 	HTTP       *sink.HTTP
 	SMTP       *sink.SMTP
@@ -84,7 +88,7 @@ func New(o Options) (*Sim, error) {
 
 // seeded hands the common seed to every part that has none.
 func (o Options) seeded() Options {
-	for _, seed := range []*uint64{&o.World.Seed, &o.QRS.Seed, &o.HTTP.Seed, &o.SMTP.Seed, &o.Influx.Seed, &o.MQTT.Seed} {
+	for _, seed := range []*uint64{&o.World.Seed, &o.QRS.Seed, &o.Engine.Seed, &o.HTTP.Seed, &o.SMTP.Seed, &o.Influx.Seed, &o.MQTT.Seed} {
 		if *seed == 0 {
 			*seed = o.Seed
 		}
@@ -110,6 +114,10 @@ func (s *Sim) build() error {
 		o.QRS.OnExecution = s.scheduler.Follow
 	}
 	if s.QRS, err = qrssim.New(o.QRS); err != nil {
+		return err
+	}
+	o.Engine.World, o.Engine.Authority = s.World, s.Authority
+	if s.Engine, err = enginesim.New(o.Engine); err != nil {
 		return err
 	}
 	if s.SystemInfo, err = qrssim.NewSystemInfo(s.World, s.Authority); err != nil {
@@ -146,7 +154,9 @@ type part interface {
 	Stop()
 }
 
-func (s *Sim) parts() []part { return []part{s.QRS, s.SystemInfo, s.HTTP, s.SMTP, s.Influx, s.MQTT} }
+func (s *Sim) parts() []part {
+	return []part{s.QRS, s.Engine, s.SystemInfo, s.HTTP, s.SMTP, s.Influx, s.MQTT}
+}
 
 // Start writes the client certificate and opens every port. After an error nothing listens.
 func (s *Sim) Start() error {

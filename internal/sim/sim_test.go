@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
 	"butler/internal/qlik"
@@ -79,6 +80,33 @@ func client(t *testing.T, s *sim.Sim) *http.Client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
+}
+
+func TestSim_theEngineKnowsTheAppsOfTheSite(t *testing.T) {
+	s := start(t, sim.Options{Seed: 1})
+	socket, _, err := websocket.Dial(t.Context(), "wss://"+s.Engine.Addr()+"/", &websocket.DialOptions{
+		HTTPClient: client(t, s), HTTPHeader: http.Header{"X-Qlik-User": {"UserDirectory=Internal;UserId=sa_repository"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.CloseNow() }()
+	if err := socket.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"handle":-1,"method":"GetDocList","params":[]}`)); err != nil {
+		t.Fatal(err)
+	}
+	var answer string
+	for !strings.Contains(answer, `"id":1`) {
+		_, text, err := socket.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer = string(text)
+	}
+	for app := range s.World.Apps() {
+		if !strings.Contains(answer, app.ID) {
+			t.Errorf("the engine does not list app %s", app.ID)
+		}
+	}
 }
 
 func TestSim_aTaskStartedThroughTheQRSIsAnnounced(t *testing.T) {
