@@ -1,0 +1,146 @@
+package starttask
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"butler/messages"
+)
+
+// The bounds of a request.
+const (
+	// MaxBytes is how long a body or a message may be.
+	MaxBytes = 1 << 20
+	// MaxSelectors is how many tasks, tags, properties and pairs it may name together.
+	MaxSelectors = 1000
+	// MaxText is how long an ID, a tag, or the name or value of a property may be,
+	// in bytes. Twice of it, encoded, is a question that the repository still takes.
+	MaxText = 512
+)
+
+// Request says which tasks are to be started: the union of what its selectors
+// find. IDs are as they were given; those that are none are told of in the answer.
+type Request struct {
+	// PathID is the ID in the address, or all that a message consists of; "" for none.
+	PathID     string
+	IDs        []string
+	Tags       []string
+	Properties []messages.Property
+	// KeyValues are stored before a task is started.
+	KeyValues []KeyValue
+	// AllTaskIDsMustExist starts no task by its ID unless all of the IDs are right.
+	AllTaskIDsMustExist bool
+	// DryRun finds out what would be started and stored, and does neither.
+	DryRun bool
+	// Wait is how long the answer may wait for the executions to end; 0 does not wait.
+	Wait time.Duration
+	Form Form
+	// Remarks are what was passed over on reading, for people.
+	Remarks []string
+}
+
+// Form is how a request is written. It decides how one that is nothing but a bad
+// ID is answered.
+type Form uint8
+
+// The forms.
+const (
+	// FormNone has no body.
+	FormNone Form = iota
+	// FormObject is a JSON object with lists of selectors.
+	FormObject
+	// FormArray is a JSON array of items with a type.
+	FormArray
+)
+
+// KeyValue is a pair to be stored.
+type KeyValue struct {
+	Namespace, Key, Value string
+	// TTL is how long it lives; 0 is for ever.
+	TTL time.Duration
+}
+
+// ids returns all IDs, that of the address first.
+func (r Request) ids() []string {
+	if r.PathID == "" {
+		return r.IDs
+	}
+	return append([]string{r.PathID}, r.IDs...)
+}
+
+// onlyPath reports whether the ID in the address is all that selects something.
+func (r Request) onlyPath() bool {
+	return r.PathID != "" && len(r.IDs)+len(r.Tags)+len(r.Properties) == 0
+}
+
+// Problem is a request that cannot be understood. It says where, what is wrong
+// there, and how to mend it.
+type Problem struct {
+	Kind ProblemKind
+	// Place is body, querystring or params, with the path within: "body/2/payload/tag".
+	Place string
+	// Reason completes the sentence that Place begins: "must be text".
+	Reason string
+	Mend   string
+}
+
+// ProblemKind is what sort of problem it is.
+type ProblemKind uint8
+
+// The kinds of problems.
+const (
+	// NotJSON: the body is no JSON at all.
+	NotJSON ProblemKind = iota
+	// NotValid: it is JSON, and means nothing here.
+	NotValid
+	// TooLarge: there is more of something than there may be.
+	TooLarge
+)
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Place + " " + p.Reason + ": " + p.Mend }
+
+// Status returns the HTTP status for the problem.
+func (p *Problem) Status() int {
+	if p.Kind == TooLarge {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+// counter adds up what a request names.
+type counter int
+
+// add counts one more thing at a place.
+func (c *counter) add(place string) error {
+	if *c++; *c <= MaxSelectors {
+		return nil
+	}
+	return &Problem{TooLarge, place, "is more than a request may name", "send several requests of at most 1000 tasks, tags, properties and pairs"}
+}
+
+// bounded refuses a text that is too long, or one that says nothing.
+func bounded(place, text, what string) error {
+	switch {
+	case text == "":
+		return &Problem{NotValid, place, "must not be empty", "give " + what + ", or leave the entry out"}
+	case len(text) > MaxText:
+		return &Problem{TooLarge, place, "must not be longer than 512 bytes", "give " + what}
+	}
+	return nil
+}
+
+// century bounds times to live.
+const century = 100 * 365 * 24 * time.Hour
+
+// clamp returns n units as a duration between nothing and a bound.
+func clamp(n float64, unit, bound time.Duration) time.Duration {
+	switch units := float64(bound / unit); {
+	case n <= 0:
+		return 0
+	case cmp.Compare(n, units) >= 0:
+		return bound
+	}
+	return time.Duration(int64(n)) * unit
+}
