@@ -59,6 +59,9 @@ influxDb:
 				text += "    allReloadTasks: {enable: true}\n"
 			}
 		}
+		if version == 1 {
+			text += "routes: [{name: aborted, match: {events: [reload_task_aborted]}, influxDb: [{tailScriptLogLines: 20}]}]\n"
+		}
 		return text
 	}
 }
@@ -152,6 +155,7 @@ func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
 	type needs = destination.Needs
 	want := map[string]needs{
 		"reload_task_failed":              {Task: true, App: true, Execution: true, ScriptTail: 20},
+		"routes/aborted":                  {Task: true, App: true, Execution: true, ScriptHead: 15, ScriptTail: 20},
 		"reload_task_succeeded":           {Task: true, App: true, Execution: true, FinalState: true, ScriptHead: 15, ScriptTail: 25},
 		"external_program_task_failed":    {Task: true, Execution: true},
 		"external_program_task_succeeded": {Task: true, Execution: true, FinalState: true},
