@@ -299,9 +299,9 @@ func TestServer_reloadsAsScripted(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := world.New(world.Options{Seed: 1})
 			id := firstApp(w).ID
-			var asked enginesim.Reload
+			asked := make(chan enginesim.Reload, 1)
 			server := start(t, enginesim.Options{World: w, PlainHTTP: true, OnReload: func(r enginesim.Reload) enginesim.ReloadResult {
-				asked = r
+				asked <- r
 				return test.result
 			}})
 			c := connect(t, server, "/app/"+id)
@@ -314,8 +314,8 @@ func TestServer_reloadsAsScripted(t *testing.T) {
 			if (err != nil) != test.lost {
 				t.Fatalf("error %v, want a lost connection: %v", err, test.lost)
 			}
-			if want := (enginesim.Reload{AppID: id, Mode: 1, Partial: true}); asked != want {
-				t.Errorf("asked %+v, want %+v", asked, want)
+			if got, want := <-asked, (enginesim.Reload{AppID: id, Mode: 1, Partial: true}); got != want {
+				t.Errorf("asked %+v, want %+v", got, want)
 			}
 			if want, isError := strings.CutPrefix(test.want, "error "); isError {
 				test.want = `"code":` + want
