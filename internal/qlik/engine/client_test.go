@@ -269,7 +269,7 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestClient_limitsItsSessions(t *testing.T) {
-	r := start(t, nil, func(o *engine.Options) { o.MaxSessions, o.ConnectTimeout = 1, 50*time.Millisecond })
+	r := start(t, nil, func(o *engine.Options) { o.MaxSessions, o.ConnectTimeout = 1, 500*time.Millisecond })
 	r.server.Faults().Set(edge.Rule{Name: "hang", Kind: edge.Hang, Method: "GetDocList", Times: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)

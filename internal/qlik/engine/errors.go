@@ -27,6 +27,7 @@ var (
 )
 
 var (
+	errLate       = errors.New("no answer in time")
 	errSilent     = errors.New("the engine gives no sign of life")
 	errTooMuch    = errors.New("the engine sent more than allowed")
 	errNotText    = errors.New("the answer is not JSON text")
@@ -91,9 +92,13 @@ func (c *Client) failed(call string, kind messages.FailureKind, cause error) err
 	if outer, ok := errors.AsType[*url.Error](cause); ok {
 		cause = outer.Err
 	}
+	shown := cause
+	if errors.Is(cause, context.DeadlineExceeded) {
+		shown = errLate
+	}
 	return &Error{
 		Kind: kind, address: c.address, call: call, cause: cause,
-		text: httpc.Excerpt(cause.Error(), maxErrorText, c.secrets...),
+		text: httpc.Excerpt(shown.Error(), maxErrorText, c.secrets...),
 	}
 }
 

@@ -106,6 +106,9 @@ func TestClient_survivesWhateverHappensAtEveryCall(t *testing.T) {
 							t.Errorf("error %v, want kind %v", err, fault.kind)
 						}
 						wantSafe(t, err)
+						if late := strings.HasSuffix(err.Error(), ": no answer in time"); late != (fault.rule.Kind == edge.Hang) {
+							t.Errorf("error %v, want one that says whether it was too late", err)
+						}
 					})
 				})
 			}
@@ -120,7 +123,7 @@ func survive(t *testing.T, s sequence, method string, rule edge.Rule, check func
 		withToken(o)
 		o.MaxMessage = 1 << 20
 		if rule.Kind == edge.Hang {
-			short := 100 * time.Millisecond
+			short := 600 * time.Millisecond
 			o.CallTimeout, o.OpenTimeout, o.ReloadTimeout = short, short, short
 		}
 	})

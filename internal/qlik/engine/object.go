@@ -35,8 +35,9 @@ func (s *session) member(method string, raw json.RawMessage, name string) (json.
 	return value, err
 }
 
-// with returns an object with some members set.
-func (s *session) with(method string, raw json.RawMessage, set map[string]json.RawMessage) (json.RawMessage, error) {
+// with returns the properties of an object with some members set.
+func (s *session) with(raw json.RawMessage, set map[string]json.RawMessage) (json.RawMessage, error) {
+	const method = "GetProperties"
 	members, err := s.object(method, raw)
 	if err != nil {
 		return nil, err

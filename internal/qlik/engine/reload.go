@@ -37,9 +37,10 @@ type ReloadOutcome struct {
 // a save when the engine calls it good.
 //
 // After an error nothing runs. Otherwise done is called once, in a goroutine of
-// its own, when the session is closed; it must not block for long. stop ends the
-// session early, with ErrStopped as the outcome; the engine then decides what
-// becomes of the reload. It may be called at any time and more than once.
+// its own, when the session is closed; it must neither block for long nor call
+// Close, which waits for it. stop ends the session early, with ErrStopped as the
+// outcome; the engine then decides what becomes of the reload. It may be called
+// at any time and more than once.
 func (c *Client) Reload(ctx context.Context, r Reload, done func(ReloadOutcome)) (stop func(), err error) {
 	start := time.Now()
 	defer func() {
@@ -53,9 +54,14 @@ func (c *Client) Reload(ctx context.Context, r Reload, done func(ReloadOutcome))
 	if err := c.enter(ctx, c.reloads); err != nil {
 		return nil, err
 	}
+	started := false
+	defer func() {
+		if !started {
+			c.reloads.leave()
+		}
+	}()
 	reload, err := c.begin(ctx, r)
 	if err != nil {
-		c.reloads.leave()
 		return nil, err
 	}
 	background, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -63,9 +69,9 @@ func (c *Client) Reload(ctx context.Context, r Reload, done func(ReloadOutcome))
 	if !ok {
 		cancel(ErrClosed)
 		reload.session.close()
-		c.reloads.leave()
 		return nil, c.failed("DoReload", messages.FailureUnavailable, ErrClosed)
 	}
+	started = true
 	go func() {
 		defer end()
 		defer cancel(nil)
@@ -87,13 +93,14 @@ type reloading struct {
 }
 
 // begin opens the app in a session that is left open.
-func (c *Client) begin(ctx context.Context, r Reload) (_ *reloading, err error) {
+func (c *Client) begin(ctx context.Context, r Reload) (*reloading, error) {
 	s, err := c.dial(ctx, "/app/"+url.PathEscape(r.AppID))
 	if err != nil {
 		return nil, err
 	}
+	opened := false
 	defer func() {
-		if err != nil {
+		if !opened {
 			s.close()
 		}
 	}()
@@ -105,6 +112,7 @@ func (c *Client) begin(ctx context.Context, r Reload) (_ *reloading, err error) 
 	if err != nil {
 		return nil, err
 	}
+	opened = true
 	if r.Mode < 0 || r.Mode > 2 {
 		r.Mode = 0
 	}

@@ -181,9 +181,9 @@ func TestReload_endsAtItsDeadline(t *testing.T) {
 func TestReload_mayTakeLongerThanACall(t *testing.T) {
 	r := start(t, func(o *enginesim.Options) {
 		o.OnReload = func(enginesim.Reload) enginesim.ReloadResult {
-			return enginesim.ReloadResult{After: 700 * time.Millisecond, Good: true}
+			return enginesim.ReloadResult{After: 1100 * time.Millisecond, Good: true}
 		}
-	}, func(o *engine.Options) { o.CallTimeout, o.PingInterval = 300*time.Millisecond, 100*time.Millisecond })
+	}, func(o *engine.Options) { o.CallTimeout, o.PingInterval = 600*time.Millisecond, 300*time.Millisecond })
 	outcome, err := r.reload(engine.Reload{AppID: r.appID()})
 	if err != nil || outcome.Err != nil {
 		t.Fatal(err, outcome.Err)
@@ -249,6 +249,33 @@ func TestReload_aPanicIsAFailure(t *testing.T) {
 	}
 }
 
+func TestReload_aPanicBeforeItBeginsLeavesNothingBehind(t *testing.T) {
+	first := true
+	r := start(t, nil, func(o *engine.Options) {
+		o.MaxReloads = 1
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			if first {
+				first = false
+				conn = &panickingConn{Conn: conn, at: 2}
+			}
+			return conn, err
+		}
+	})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the caller is not told of a bug")
+			}
+		}()
+		_, _ = r.reload(engine.Reload{AppID: r.appID()})
+	}()
+	r.ended(1)
+	if outcome, err := r.reload(engine.Reload{AppID: r.appID()}); err != nil || outcome.Err != nil {
+		t.Errorf("the next reload: %v, %v", err, outcome.Err)
+	}
+}
+
 type panickingConn struct {
 	net.Conn
 	writes, at int
@@ -262,7 +289,7 @@ func (c *panickingConn) Write(p []byte) (int, error) {
 }
 
 func TestReload_limitsHowManyRun(t *testing.T) {
-	r := start(t, nil, func(o *engine.Options) { o.MaxReloads, o.ConnectTimeout = 1, 50*time.Millisecond })
+	r := start(t, nil, func(o *engine.Options) { o.MaxReloads, o.ConnectTimeout = 1, 500*time.Millisecond })
 	r.server.Faults().Set(edge.Rule{Name: "hang", Method: "DoReload", Kind: edge.Hang})
 	done := make(chan engine.ReloadOutcome, 1)
 	stop, err := r.client.Reload(t.Context(), engine.Reload{AppID: r.appID()}, func(o engine.ReloadOutcome) { done <- o })

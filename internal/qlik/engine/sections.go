@@ -304,11 +304,11 @@ func withSelections(ctx context.Context, d *dump, o opened) (json.RawMessage, er
 		data = json.RawMessage("{}")
 	}
 	if bookmark != nil {
-		if data, err = d.session.with("GetProperties", data, map[string]json.RawMessage{"qBookMark": bookmark}); err != nil {
+		if data, err = d.session.with(data, map[string]json.RawMessage{"qBookMark": bookmark}); err != nil {
 			return nil, err
 		}
 	}
-	return d.session.with("GetProperties", o.value, map[string]json.RawMessage{"qData": data})
+	return d.session.with(o.value, map[string]json.RawMessage{"qData": data})
 }
 
 // withFlags puts what the list says of a variable into its properties.
@@ -320,5 +320,5 @@ func withFlags(_ context.Context, d *dump, o opened) (json.RawMessage, error) {
 	for _, flag := range o.flags {
 		flags[flag] = json.RawMessage("true")
 	}
-	return d.session.with("GetProperties", o.value, flags)
+	return d.session.with(o.value, flags)
 }

@@ -174,7 +174,15 @@ func (s *session) read(ctx context.Context) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if kind != websocket.MessageText || !utf8.Valid(text) {
+	if kind != websocket.MessageText {
+		return answer{}, errNotText
+	}
+	return parse(text)
+}
+
+// parse reads a message.
+func parse(text []byte) (answer, error) {
+	if !utf8.Valid(text) {
 		return answer{}, errNotText
 	}
 	var message answer
