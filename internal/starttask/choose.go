@@ -15,6 +15,9 @@ import (
 
 // choose finds the tasks that are to be started. It reports whether they may be.
 func (j *job) choose(ctx context.Context) bool {
+	if r := j.request; len(r.ids())+len(r.Tags)+len(r.Properties)+len(r.KeyValues) == 0 {
+		j.warn("the request selects no task")
+	}
 	j.chooseByID(ctx)
 	for _, g := range j.groups() {
 		if !j.chooseGroup(ctx, g) {
@@ -264,7 +267,9 @@ func explain(err error) string {
 	if status := statusOf(err); status != 0 {
 		said = fmt.Sprintf(" (HTTP %d)", status)
 	}
-	switch messages.FailureOf(err).Kind {
+	switch failure := messages.FailureOf(err); failure.Kind {
+	case messages.FailureBusy:
+		return failure.Text // a limit of our own
 	case messages.FailureNotFound:
 		return notFound + said
 	case messages.FailureRejected:

@@ -57,6 +57,8 @@ type Options struct {
 	// Audit is told what happens; it may be called from several goroutines at
 	// once, and must not block. It may be nil.
 	Audit func(Event)
+	// Metrics may be nil.
+	Metrics *Metrics
 	Limits
 }
 
@@ -73,6 +75,9 @@ type Limits struct {
 	MaxTasks int
 	// MaxWait is how long a request may wait for executions; 0 means 10 min.
 	MaxWait time.Duration
+	// MaxWatched is how many executions may be waited for at once; 0 means 10,000.
+	// A request that wants more does not wait.
+	MaxWatched int
 	// PollEvery is the pause between two look-ups of those that wait; 0 means 1 s.
 	PollEvery time.Duration
 }
@@ -84,6 +89,7 @@ func (l Limits) withDefaults() Limits {
 		Timeout:       orDefault(l.Timeout, 2*time.Minute),
 		MaxTasks:      orDefault(l.MaxTasks, 5000),
 		MaxWait:       orDefault(l.MaxWait, 10*time.Minute),
+		MaxWatched:    orDefault(l.MaxWatched, 10_000),
 		PollEvery:     orDefault(l.PollEvery, time.Second),
 	}
 }

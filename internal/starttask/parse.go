@@ -86,7 +86,7 @@ func (r *reader) query(query url.Values) error {
 	for name, values := range query {
 		lower := strings.ToLower(name)
 		if _, twice := given[lower]; twice || len(values) != 1 {
-			return &Problem{NotValid, "querystring/" + name, "must be there once", "keep one of them"}
+			return &Problem{NotValid, "querystring/" + brief(name), "must be there once", "keep one of them"}
 		}
 		given[lower] = values[0]
 	}

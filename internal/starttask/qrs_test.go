@@ -262,7 +262,7 @@ func TestQRS_tellsWhatQlikSenseAnswered(t *testing.T) {
 			if reason != tt.reason {
 				t.Errorf("want failed because %q, got %q", tt.reason, reason)
 			}
-			if n := c.server.Counts()["POST task/{id}/start"]; tt.reason != "" && n != 1 {
+			if n := c.server.Faults().Hits("fault"); tt.reason != "" && n != 1 {
 				t.Errorf("want a start to be tried once, got %d", n)
 			}
 			c.wantStarted()
@@ -286,10 +286,10 @@ func TestQRS_downAndUpAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	byID, byTag := c.rest(c.id(daily), "", ""), c.rest("-", "", `{"tag":"startTask1"}`)
-	if byID.Status != 200 || len(byID.TasksID.Invalid) != 1 || byID.Error == "" || len(byID.TasksNotFound) != 0 {
+	if byID.Status != http.StatusOK || len(byID.TasksID.Invalid) != 1 || byID.Error == "" || len(byID.TasksNotFound) != 0 {
 		t.Errorf("by ID: want 200 with the ID invalid and an error, got %+v", byID)
 	}
-	if byTag.Status != 500 || byTag.StatusCode != 500 {
+	if byTag.Status != http.StatusInternalServerError || byTag.StatusCode != byTag.Status {
 		t.Errorf("by tag: want 500, got %+v", byTag)
 	}
 	if err := c.server.Outage(false); err != nil {

@@ -23,8 +23,11 @@ func New(o Options) *Starter {
 	if o.Audit == nil {
 		o.Audit = func(Event) {}
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
 	s := &Starter{opts: o, slots: make(slots, o.MaxConcurrent)}
-	s.watch = newWatch(o.PollEvery, s.lookUp)
+	s.watch = newWatch(o, s.lookUp)
 	return s
 }
 
@@ -127,6 +130,7 @@ func (j *job) refuse(status int, kind messages.FailureKind, title, message strin
 
 func (j *job) report(e Event) {
 	e.Caller = j.caller
+	j.opts.Metrics.count(e)
 	j.opts.Audit(e)
 }
 

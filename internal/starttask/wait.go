@@ -117,6 +117,9 @@ func (e *execution) result() ExecutionResult {
 type watch struct {
 	lookUp func(ctx context.Context, ids []string) ([]messages.Task, error)
 	every  time.Duration
+	// most is how many executions may be waited for at once.
+	most    int
+	metrics *Metrics
 	// lead is held by who asks for all.
 	lead chan struct{}
 
@@ -135,9 +138,12 @@ type waiter struct {
 	wake chan struct{}
 }
 
-func newWatch(every time.Duration, lookUp func(context.Context, []string) ([]messages.Task, error)) *watch {
-	return &watch{lookUp: lookUp, every: every, lead: make(chan struct{}, 1)}
+func newWatch(o Options, lookUp func(context.Context, []string) ([]messages.Task, error)) *watch {
+	return &watch{lookUp: lookUp, every: o.PollEvery, most: o.MaxWatched, metrics: o.Metrics, lead: make(chan struct{}, 1)}
 }
+
+// errCrowded is a request that comes when too much is waited for already.
+var errCrowded = messages.Failure{Kind: messages.FailureBusy, Text: "too many executions are waited for already"}
 
 // await returns what was seen of the executions that were begun for tasks, when
 // all have ended or the context has. The error is that of the last look-up.
@@ -148,7 +154,9 @@ func (w *watch) await(ctx context.Context, tasks []messages.Task) (map[string]*e
 		all[t.ID] = newExecution(t)
 		me.open[t.ID] = all[t.ID]
 	}
-	w.join(me)
+	if !w.join(me) {
+		return all, errCrowded
+	}
 	defer w.leave(me)
 	for !w.finished(me) {
 		select {
@@ -166,16 +174,31 @@ func (w *watch) await(ctx context.Context, tasks []messages.Task) (map[string]*e
 	return all, nil
 }
 
-func (w *watch) join(me *waiter) {
+// join takes up a waiter; false when it waits for more than there is room for.
+func (w *watch) join(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.watchedLocked()+len(me.open) > w.most {
+		return false
+	}
 	w.waiting = append(w.waiting, me)
+	w.metrics.watched.Set(float64(w.watchedLocked()))
+	return true
+}
+
+func (w *watch) watchedLocked() int {
+	n := 0
+	for _, waiter := range w.waiting {
+		n += len(waiter.open)
+	}
+	return n
 }
 
 func (w *watch) leave(me *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting = slices.DeleteFunc(w.waiting, func(other *waiter) bool { return other == me })
+	w.metrics.watched.Set(float64(w.watchedLocked()))
 }
 
 func (w *watch) finished(me *waiter) bool {

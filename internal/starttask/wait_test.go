@@ -165,6 +165,15 @@ func TestWait_isGentle(t *testing.T) {
 			}
 		})
 	})
+	t.Run("more than may be waited for is not waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, begin := team(t), time.Now()
+			a := s.starter(func(o *Options) { o.MaxWatched = 1 }).Start(t.Context(), caller(), Request{Tags: []string{"nightly"}, Wait: time.Hour})
+			if took := time.Since(begin); took != 0 || a.TotalTasksStarted != 2 || a.Waiting.Error != errCrowded.Text || a.Waiting.Unfinished != 2 {
+				t.Errorf("want two started and an answer at once that says why, got it after %s: %+v", took, a.Waiting)
+			}
+		})
+	})
 	t.Run("pauses grow while nothing can be seen", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := team(t)
