@@ -11,12 +11,16 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"butler/internal/apikey"
 )
 
 // call is one request to the REST API and its answer.
 type call struct {
 	ctx        *fasthttp.RequestCtx
 	parameters map[string]string
+	// caller is the zero value where everybody may call.
+	caller apikey.Principal
 }
 
 // Problem is an error as the REST API tells it: the form that existing clients

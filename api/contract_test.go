@@ -50,7 +50,7 @@ func allEndpoints() []string {
 func newContract(t *testing.T, change func(*RESTOptions)) *contract {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	options := RESTOptions{Address: "127.0.0.1:0", Log: zap.New(core), Endpoints: allEndpoints(), Version: "1.2.3"}
+	options := RESTOptions{Address: "127.0.0.1:0", Log: zap.New(core), Audit: zap.New(core).Named("audit"), Endpoints: allEndpoints(), Version: "1.2.3"}
 	if change != nil {
 		change(&options)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/internal/apikey"
 	"butler/internal/logx"
 	"butler/messages"
 )
@@ -24,6 +25,10 @@ type RESTOptions struct {
 	// TLS serves HTTPS; nil serves HTTP.
 	TLS *tls.Config
 	Log *zap.Logger
+	// Audit gets a line for every call that may have changed something.
+	Audit *zap.Logger
+	// Access says who calls; nil lets everybody in.
+	Access Access
 	// Endpoints are the names of the enabled endpoints, in the order of the configuration.
 	Endpoints []string
 	// Version is the version of the service.
@@ -46,39 +51,44 @@ type endpoint struct {
 	// path has its parameters in braces.
 	path string
 	// name is the key below restServerEndpointsEnable that enables it.
-	name  string
+	name string
+	// scope is what a caller needs.
+	scope apikey.Scope
 	serve func(*call) (status int, body any, err error)
 }
+
+// route names the endpoint in the log.
+func (e endpoint) route() string { return e.method + " " + e.path }
 
 // endpoints is the one table of the REST API; openapi/openapi.yaml describes every row.
 func (r *rest) endpoints() []endpoint {
 	return []endpoint{
-		{"GET", "/v4/butlerping", "butlerping", r.ping},
-		{"GET", "/v4/configfile/endpointsenabled", "apiListEnabledEndpoints", r.enabled},
-		{"GET", "/v4/base62tobase16", "base62ToBase16", base62To16},
-		{"GET", "/v4/base16tobase62", "base16ToBase62", base16To62},
-		{"PUT", "/v4/filecopy", "fileCopy", r.fileCopy},
-		{"POST", "/v4/filecopy", "fileCopy", r.fileCopy},
-		{"PUT", "/v4/filemove", "fileMove", r.fileMove},
-		{"POST", "/v4/filemove", "fileMove", r.fileMove},
-		{"DELETE", "/v4/filedelete", "fileDelete", r.fileDelete},
-		{"POST", "/v4/createdir", "createDir", r.createDir},
-		{"POST", "/v4/createdirqvd", "createDirQVD", r.createDirQVD},
-		{"GET", "/v4/keyvaluesnamespaces", "keyValueStore", r.kvNamespaces},
-		{"GET", "/v4/keyvalues/{namespace}", "keyValueStore", r.kvGet},
-		{"POST", "/v4/keyvalues/{namespace}", "keyValueStore", r.kvPut},
-		{"DELETE", "/v4/keyvalues/{namespace}", "keyValueStore", r.kvDeleteNamespace},
-		{"GET", "/v4/keyvalues/{namespace}/keyexists", "keyValueStore", r.kvExists},
-		{"DELETE", "/v4/keyvalues/{namespace}/{key}", "keyValueStore", r.kvDelete},
-		{"GET", "/v4/keylist/{namespace}", "keyValueStore", r.kvKeys},
-		{"GET", "/v4/schedules", "getSchedule", r.scheduleList},
-		{"POST", "/v4/schedules", "createNewSchedule", r.scheduleCreate},
-		{"DELETE", "/v4/schedules/{scheduleId}", "deleteSchedule", r.scheduleDelete},
-		{"PUT", "/v4/schedules/{scheduleId}/start", "startSchedule", r.scheduleSwitch(messages.ScheduleStarted)},
-		{"PUT", "/v4/schedules/startall", "startSchedule", r.scheduleSwitchAll(messages.ScheduleStarted)},
-		{"PUT", "/v4/schedules/{scheduleId}/stop", "stopSchedule", r.scheduleSwitch(messages.ScheduleStopped)},
-		{"PUT", "/v4/schedules/stopall", "stopSchedule", r.scheduleSwitchAll(messages.ScheduleStopped)},
-		{"GET", "/v4/schedules/status", "getScheduleStatusAll", r.scheduleStatus},
+		{"GET", "/v4/butlerping", "butlerping", apikey.Read, r.ping},
+		{"GET", "/v4/configfile/endpointsenabled", "apiListEnabledEndpoints", apikey.Read, r.enabled},
+		{"GET", "/v4/base62tobase16", "base62ToBase16", apikey.Read, base62To16},
+		{"GET", "/v4/base16tobase62", "base16ToBase62", apikey.Read, base16To62},
+		{"PUT", "/v4/filecopy", "fileCopy", apikey.Files, r.fileCopy},
+		{"POST", "/v4/filecopy", "fileCopy", apikey.Files, r.fileCopy},
+		{"PUT", "/v4/filemove", "fileMove", apikey.Files, r.fileMove},
+		{"POST", "/v4/filemove", "fileMove", apikey.Files, r.fileMove},
+		{"DELETE", "/v4/filedelete", "fileDelete", apikey.Files, r.fileDelete},
+		{"POST", "/v4/createdir", "createDir", apikey.Files, r.createDir},
+		{"POST", "/v4/createdirqvd", "createDirQVD", apikey.Files, r.createDirQVD},
+		{"GET", "/v4/keyvaluesnamespaces", "keyValueStore", apikey.KV, r.kvNamespaces},
+		{"GET", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvGet},
+		{"POST", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvPut},
+		{"DELETE", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvDeleteNamespace},
+		{"GET", "/v4/keyvalues/{namespace}/keyexists", "keyValueStore", apikey.KV, r.kvExists},
+		{"DELETE", "/v4/keyvalues/{namespace}/{key}", "keyValueStore", apikey.KV, r.kvDelete},
+		{"GET", "/v4/keylist/{namespace}", "keyValueStore", apikey.KV, r.kvKeys},
+		{"GET", "/v4/schedules", "getSchedule", apikey.Read, r.scheduleList},
+		{"POST", "/v4/schedules", "createNewSchedule", apikey.Start, r.scheduleCreate},
+		{"DELETE", "/v4/schedules/{scheduleId}", "deleteSchedule", apikey.Start, r.scheduleDelete},
+		{"PUT", "/v4/schedules/{scheduleId}/start", "startSchedule", apikey.Start, r.scheduleSwitch(messages.ScheduleStarted)},
+		{"PUT", "/v4/schedules/startall", "startSchedule", apikey.Start, r.scheduleSwitchAll(messages.ScheduleStarted)},
+		{"PUT", "/v4/schedules/{scheduleId}/stop", "stopSchedule", apikey.Start, r.scheduleSwitch(messages.ScheduleStopped)},
+		{"PUT", "/v4/schedules/stopall", "stopSchedule", apikey.Start, r.scheduleSwitchAll(messages.ScheduleStopped)},
+		{"GET", "/v4/schedules/status", "getScheduleStatusAll", apikey.Read, r.scheduleStatus},
 	}
 }
 
@@ -189,18 +199,26 @@ func match(pattern, path string) (parameters map[string]string, ok bool) {
 
 // serve limits, logs and answers the calls of one endpoint.
 func (r *rest) serve(c *call, e endpoint) {
-	client, route := c.ctx.RemoteIP().String(), e.method+" "+e.path
+	client, route := c.ctx.RemoteIP().String(), e.route()
 	if err := r.limit.admit(client, &c.ctx.Response.Header); err != nil {
 		r.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", route))
 		c.fail(err)
 		return
 	}
-	status, body, err := e.serve(c)
-	if err != nil {
-		r.opts.Log.Info("api call failed", logx.Source(client), zap.String("route", route), logx.Err(err))
+	if err := r.admit(c, e); err != nil {
 		c.fail(err)
 		return
 	}
-	r.opts.Log.Info("api call", logx.Source(client), zap.String("route", route), zap.Int("status", status))
-	c.answer(status, body)
+	status, body, err := e.serve(c)
+	if err != nil {
+		c.fail(err)
+	} else {
+		c.answer(status, body)
+	}
+	log := r.opts.Log
+	if e.method != fasthttp.MethodGet {
+		log = r.opts.Audit
+	}
+	log.Info("api call", logx.Source(client), zap.String("caller", c.caller.Name), zap.String("credential", c.caller.Credential),
+		zap.String("route", route), zap.Any("parameters", c.parameters), zap.Int("status", c.ctx.Response.StatusCode()), logx.Err(err))
 }

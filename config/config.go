@@ -164,6 +164,37 @@ func (c *Config) Links() Links {
 	return Links{QMC: l.QMC, Hub: l.Hub, AppBaseURL: l.AppBaseURL, Generic: slices.Clone(c.core.GenericURLs)}
 }
 
+// RESTServer returns the section restServerConfig.
+func (c *Config) RESTServer() RESTServer {
+	r := c.core.RESTServerConfig
+	r.TLS.Cert, r.TLS.Key, r.TLS.CA = c.Path(r.TLS.Cert), c.Path(r.TLS.Key), c.Path(r.TLS.CA)
+	r.Auth.KeyFile = c.Path(r.Auth.KeyFile)
+	r.Auth.Certificates = slices.Clone(r.Auth.Certificates)
+	return r
+}
+
+// KeysPerNamespace returns how many keys a namespace of the key-value store may hold.
+func (c *Config) KeysPerNamespace() int { return c.core.KeyValueStore.MaxKeysPerNamespace }
+
+// Files returns the approved directories.
+func (c *Config) Files() Files {
+	pairs := func(in []DirectoryPair) []DirectoryPair {
+		var out []DirectoryPair
+		for _, p := range in {
+			out = append(out, DirectoryPair{From: c.Path(p.From), To: c.Path(p.To)})
+		}
+		return out
+	}
+	f := Files{
+		Copy: pairs(c.core.FileCopyApprovedDirectories), Move: pairs(c.core.FileMoveApprovedDirectories),
+		QVD: c.Path(c.core.ConfigDirectories.QVDPath),
+	}
+	for _, directory := range c.core.FileDeleteApprovedDirectories {
+		f.Delete = append(f.Delete, c.Path(directory))
+	}
+	return f
+}
+
 // Journal returns the section journal.
 func (c *Config) Journal() Journal {
 	j := c.core.Journal

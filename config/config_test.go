@@ -366,11 +366,11 @@ func TestConfig_namesFeaturesThatDoNotExist(t *testing.T) {
   keyValueStore: {enable: true}
   slackNotification: {restMessage: {webhookURL: "https://a.example.com"}}
 `, "BUTLER_HEARTBEAT_ENABLE=true")
-	want := []string{"configVisualisation", "heartbeat.enable", "keyValueStore", "scheduler", "slackNotification.restMessage"}
+	want := []string{"configVisualisation", "heartbeat.enable", "scheduler", "slackNotification.restMessage"}
 	if diff := cmp.Diff(want, c.Pending()); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"configVisualisation", "heartbeat.enable", "keyValueStore"}, c.PendingEnabled()); diff != "" {
+	if diff := cmp.Diff([]string{"configVisualisation", "heartbeat.enable"}, c.PendingEnabled()); diff != "" {
 		t.Errorf("pending and on (-want +got):\n%s", diff)
 	}
 	if got := c.Notes(); len(got) != 3 || got[2] != "anonTelemetry is ignored: nothing is reported to third parties" {

@@ -32,7 +32,7 @@ func FuzzLoad(f *testing.F) {
 		if _, err := json.Marshal(c.Masked()); err != nil {
 			t.Errorf("the masked configuration is no plain data: %v", err)
 		}
-		if o := c.Operations(); o.Enable && !c.merged.GetBool("operations.allowRemote") && !isLoopback(o.Host) {
+		if o := c.Operations(); o.Enable && !c.merged.GetBool("operations.allowRemote") && !IsLoopback(o.Host) {
 			t.Errorf("operations are served on %q without leave", o.Host)
 		}
 		if u := c.UDP(); u.Enable && u.ValidateSources && len(u.AllowedSources) == 0 {

@@ -74,13 +74,13 @@ func cacheOrder(v *viper.Viper, report func(path, reason, suggestion string)) {
 // operationsAddress keeps metrics and administration on this machine unless somebody has written otherwise.
 func operationsAddress(v *viper.Viper, report func(path, reason, suggestion string)) {
 	host := v.GetString("operations.host")
-	if v.GetBool("operations.enable") && !v.GetBool("operations.allowRemote") && !isLoopback(host) {
+	if v.GetBool("operations.enable") && !v.GetBool("operations.allowRemote") && !IsLoopback(host) {
 		report("operations.host", "can be reached from other machines", "use localhost, or write operations.allowRemote: true")
 	}
 }
 
-// isLoopback reports whether a listener on host is reached from this machine only.
-func isLoopback(host string) bool {
+// IsLoopback reports whether a listener on host is reached from this machine only.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -141,6 +141,54 @@ type Operations struct {
 	Port int
 }
 
+// RESTServer says where the REST API is served, and to whom.
+type RESTServer struct {
+	Enable bool
+	Host   string `mapstructure:"serverHost"`
+	// Port is 0 for any free one.
+	Port int  `mapstructure:"serverPort"`
+	TLS  TLS  `mapstructure:"tls"`
+	Auth Auth `mapstructure:"auth"`
+}
+
+// TLS are the files of an HTTPS server.
+type TLS struct {
+	Enable bool
+	// Cert and Key are PEM files. CA vouches for client certificates.
+	Cert, Key, CA string
+}
+
+// Auth says what a call has to bring.
+type Auth struct {
+	// Mode is none, keys, certificates or either.
+	Mode string
+	// KeyFile holds the API keys.
+	KeyFile string
+	// Certificates are the holders of client certificates. Frozen.
+	Certificates []CertificateHolder
+}
+
+// CertificateHolder is who a client certificate stands for.
+type CertificateHolder struct {
+	CommonName string
+	// Scopes and Tags are frozen.
+	Scopes, Tags []string
+}
+
+// Files are the directories that file operations may reach. The lists are frozen.
+type Files struct {
+	Copy, Move []DirectoryPair
+	Delete     []string
+	// QVD is the directory below which directories for QVD files are made.
+	QVD string
+}
+
+// DirectoryPair approves of operations from one directory to another.
+type DirectoryPair struct {
+	From string `mapstructure:"fromDirectory"`
+	To   string `mapstructure:"toDirectory"`
+}
+
 // core is everything above, as it is decoded.
 type core struct {
 	Log       Log `mapstructure:",squash"`
@@ -160,4 +208,12 @@ type core struct {
 	QRS             Gate
 	Delivery        Delivery
 	Operations      Operations
+
+	RESTServerConfig RESTServer
+	KeyValueStore    struct{ MaxKeysPerNamespace int }
+
+	FileCopyApprovedDirectories   []DirectoryPair
+	FileMoveApprovedDirectories   []DirectoryPair
+	FileDeleteApprovedDirectories []string
+	ConfigDirectories             struct{ QVDPath string }
 }

@@ -38,7 +38,7 @@ func (o *runOptions) register(cmd *cobra.Command) {
 	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logLevels, ", ")+"; replaces logLevel of the file")
 	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
 	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
-	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "accepted, without effect until there is a REST API: its calls per minute and client")
+	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "calls of the REST API that one client may make in a minute; 0 means no limit")
 	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
 	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
 	f.StringArrayVar(&o.newRelicNames, "new-relic-account-name", nil, "New Relic account `names`; replace those of the file")
@@ -145,7 +145,7 @@ func run(ctx context.Context, o runOptions) error {
 		return err
 	}
 	app.TuneRuntime()
-	service, err := app.New(app.Options{Config: cfg, Isolated: o.isolated})
+	service, err := app.New(app.Options{Config: cfg, Isolated: o.isolated, CallsPerMinute: o.apiRateLimit})
 	if err != nil {
 		return err
 	}

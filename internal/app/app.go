@@ -48,6 +48,8 @@ type Options struct {
 	Log *zap.Logger
 	// OnSettled is told the end of every notice; it must not block. Nil is fine.
 	OnSettled func(messages.NoticeSettled)
+	// CallsPerMinute is how many calls of the REST API one client may make; 0 means no limit.
+	CallsPerMinute int
 }
 
 // App is the service. Build it with New.
@@ -65,6 +67,8 @@ type App struct {
 	queue      *journal.Queue
 	outbox     *outbox.Outbox
 	quarantine *ingest.LedgerQuarantine
+	// appended counts what is written to the journal.
+	appended func(took time.Duration, err error)
 	// crashed reports that the process before this one crashed by itself.
 	crashed bool
 	table   *destination.Table
@@ -73,6 +77,11 @@ type App struct {
 	gate    gatePort
 	shelf   *qrsgate.Shelf
 	server  *api.Server
+	// rest is the REST API, values what its key-value store remembers and maxValues
+	// the largest record of that; nil and 0 without one.
+	rest      *api.Server
+	values    *journal.Ledger
+	maxValues int
 	// mqtt is the connection to the broker, and listener what it is told of the
 	// intake; both nil without one.
 	mqtt     *mqttconn.Conn
@@ -92,7 +101,7 @@ type App struct {
 }
 
 // pids are the actors others talk to.
-type pids struct{ ingest, gate, notify *actor.PID }
+type pids struct{ ingest, gate, notify, values *actor.PID }
 
 // New builds the service. Nothing runs yet but the journal.
 func New(o Options) (*App, error) {
@@ -114,7 +123,7 @@ func (a *App) build() error {
 		return err
 	}
 	a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
-	for _, step := range []func() error{a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.listenOperations} {
+	for _, step := range []func() error{a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildREST, a.listenOperations} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -163,6 +172,13 @@ func (a *App) Start(ctx context.Context) error {
 	a.serve.Go(func() { a.watchProperties(watching) })
 	a.serve.Go(func() { a.watchFiles(watching) })
 	a.serve.Go(func() { a.listener.run(watching) })
+	if a.rest != nil {
+		a.serve.Go(func() {
+			if err := a.rest.Serve(); err != nil {
+				a.onFatal("REST API", err)
+			}
+		})
+	}
 	if a.server != nil {
 		a.serve.Go(func() {
 			if err := a.server.Serve(); err != nil {
@@ -211,6 +227,14 @@ func (a *App) OperationsAddress() string {
 	return a.server.Address()
 }
 
+// RESTAddress returns where the REST API is served, "" when it is not.
+func (a *App) RESTAddress() string {
+	if a.rest == nil {
+		return ""
+	}
+	return a.rest.Address()
+}
+
 // Backlog returns how many events wait for a decision and how many notices for
 // their delivery.
 func (a *App) Backlog() (events, notices int) {
@@ -229,7 +253,7 @@ func (a *App) Stop(ctx context.Context) error {
 		a.unwatch()
 	}
 	a.log.Info("stopping: the intake closes, what is on its way is finished")
-	for _, step := range []func(context.Context){a.closeIntake, a.drainQueue, a.drainDelivery} {
+	for _, step := range []func(context.Context){a.closeREST, a.closeIntake, a.drainQueue, a.drainDelivery} {
 		a.halfOf(ctx, step)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))

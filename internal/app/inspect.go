@@ -42,6 +42,7 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	if section := cfg.Log(); section.ToFiles {
 		out = append(out, directory("logDirectory", section.Directory)...)
 	}
+	out = append(out, restAPI(cfg)...)
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
 		out = append(out, i.repository(section)...)
 	}
@@ -56,6 +57,37 @@ func findings(section string, problems destination.Problems, err error) []config
 	}
 	for _, p := range problems {
 		out = append(out, config.Finding(p))
+	}
+	return out
+}
+
+// restAPI finds what keeps the REST API from being served, and from being safe.
+func restAPI(cfg *config.Config) []config.Finding {
+	section := cfg.RESTServer()
+	if !section.Enable {
+		return nil
+	}
+	var out []config.Finding
+	const mode = "restServerConfig.auth.mode"
+	if section.Auth.Mode == "none" && cfg.Source(mode).Kind == config.FromDefault && !config.IsLoopback(section.Host) {
+		out = append(out, config.Finding{
+			Path: "restServerConfig.serverHost", Reason: "can be reached from other machines, and everybody may call",
+			Suggestion: "use localhost, or write " + mode + ": keys (see butler apikey), or none when that is meant",
+		})
+	}
+	if section.Auth.Mode == "certificates" && (!section.TLS.Enable || section.TLS.CA == "") {
+		out = append(out, config.Finding{Path: mode, Reason: "wants client certificates, and nothing can verify them", Suggestion: "set restServerConfig.tls.enable and restServerConfig.tls.ca"})
+	}
+	_, problems := certificateHolders(section.Auth)
+	for _, p := range problems {
+		out = append(out, config.Finding{Path: "restServerConfig.auth.certificates" + p.Path, Reason: p.Reason})
+	}
+	if section.TLS.Enable {
+		for key, file := range map[string]string{"cert": section.TLS.Cert, "key": section.TLS.Key} {
+			if err := openable(file); err != nil {
+				out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
+			}
+		}
 	}
 	return out
 }

@@ -25,7 +25,8 @@ const (
 
 // openJournal opens what the service remembers, and everything that stands on it.
 func (a *App) openJournal() error {
-	ctx, section, appended := context.Background(), a.cfg.Journal(), journalAppends(a.reg)
+	ctx, section := context.Background(), a.cfg.Journal()
+	a.appended = journalAppends(a.reg)
 	if err := a.openStore(); err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (a *App) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
-	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger"), OnAppend: appended})
+	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -55,7 +56,7 @@ func (a *App) openJournal() error {
 	}
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
 		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest,
-		OnHealth: a.journalHealth("events"), OnAppend: appended,
+		OnHealth: a.journalHealth("events"), OnAppend: a.appended,
 	})
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)

@@ -33,6 +33,9 @@ func (a *App) children() []supervisors.Child {
 		{Name: "notify", Critical: true, Props: a.notifyProps, Spawned: func(pid *actor.PID) { a.pids.notify = pid }},
 		{Name: "executions", Critical: true, Props: a.executionsProps},
 	}
+	if a.values != nil {
+		rows = append(rows, a.valuesChild())
+	}
 	if a.cfg.UDP().Enable {
 		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: a.ingestProps, Spawned: func(pid *actor.PID) { a.pids.ingest = pid }})
 	}

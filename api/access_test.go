@@ -1,0 +1,65 @@
+package api
+
+import (
+	"crypto/tls"
+	"net/http"
+	"testing"
+
+	"butler/internal/apikey"
+)
+
+// known lets three keys in.
+func known(key string, _ *tls.ConnectionState) (apikey.Principal, error) {
+	switch key {
+	case "reader":
+		return apikey.Principal{Name: "reader", Scopes: []apikey.Scope{apikey.Read}}, nil
+	case "writer":
+		return apikey.Principal{Name: "writer", Scopes: []apikey.Scope{apikey.KV}}, nil
+	case "admin":
+		return apikey.Principal{Name: "admin", Scopes: []apikey.Scope{apikey.Admin}}, nil
+	case "":
+		return apikey.Principal{}, apikey.Refusal{Reason: apikey.Missing}
+	default:
+		return apikey.Principal{}, apikey.Refusal{Reason: apikey.Malformed}
+	}
+}
+
+func withKey(key string) http.Header { return http.Header{"X-Api-Key": {key}} }
+
+func TestAccess_needsAKeyWithTheScope(t *testing.T) {
+	const ping, values = "/v4/butlerping", "/v4/keyvalues/{namespace}"
+	put := request{name: "put", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`}
+	for name, row := range map[string]struct {
+		path   string
+		header http.Header
+		want   int
+	}{
+		"no key":               {ping, nil, 401},
+		"a wrong key":          {ping, withKey("guess"), 401},
+		"a key":                {ping, withKey("reader"), 200},
+		"a bearer":             {ping, http.Header{"Authorization": {"bearer reader"}}, 200},
+		"another scheme":       {ping, http.Header{"Authorization": {"Basic reader"}}, 401},
+		"a key of another":     {values, withKey("reader"), 403},
+		"the key for it":       {values, withKey("writer"), 201},
+		"the key for all":      {values, withKey("admin"), 201},
+		"no key for a change":  {values, nil, 401},
+		"the key of the store": {ping, withKey("writer"), 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Access = newStore(), known })
+			r := put
+			if row.path == ping {
+				r = request{name: "ping", method: "GET", target: ping}
+			}
+			r.header, r.want = row.header, row.want
+			c.call(row.path, r)
+			changed := c.logs.FilterMessage("api call").FilterLoggerName("audit")
+			if (changed.Len() == 1) != (row.want == 201) {
+				t.Errorf("status %d, and the audit log has %v", row.want, changed.All())
+			}
+			if row.want == 201 && changed.All()[0].ContextMap()["caller"] == "" {
+				t.Error("the audit log does not say who it was")
+			}
+		})
+	}
+}

@@ -1,0 +1,287 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/actors/kv"
+	"butler/api"
+	"butler/config"
+	"butler/internal/apikey"
+	"butler/internal/apikey/keyfile"
+	"butler/internal/buildinfo"
+	"butler/internal/files"
+	"butler/internal/journal"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// The REST API, and what stands behind it.
+
+// logValues is the log of the key-value store: one of its own, so that large
+// values never stand before alerts.
+const logValues = "values"
+
+// endpointKeys are the switches of the endpoints that exist.
+var endpointKeys = []string{
+	"restServerEndpointsEnable.apiListEnabledEndpoints",
+	"restServerEndpointsEnable.base62ToBase16",
+	"restServerEndpointsEnable.base16ToBase62",
+	"restServerEndpointsEnable.butlerping",
+	"restServerEndpointsEnable.createDir",
+	"restServerEndpointsEnable.createDirQVD",
+	"restServerEndpointsEnable.fileDelete",
+	"restServerEndpointsEnable.fileMove",
+	"restServerEndpointsEnable.fileCopy",
+	keyValueKey,
+}
+
+const keyValueKey = "restServerEndpointsEnable.keyValueStore"
+
+// endpoints returns the names of the endpoints that are enabled, in the order in
+// which the configuration has them.
+func endpoints(cfg *config.Config) ([]string, error) {
+	var on []string
+	for _, key := range endpointKeys {
+		var enabled bool
+		if err := cfg.Section(key, &enabled); err != nil {
+			return nil, err
+		}
+		if enabled {
+			on = append(on, key)
+		}
+	}
+	slices.SortStableFunc(on, func(a, b string) int { return cmp.Compare(cfg.Source(a).Line, cfg.Source(b).Line) })
+	for i, key := range on {
+		on[i] = key[strings.LastIndexByte(key, '.')+1:]
+	}
+	return on, nil
+}
+
+// buildREST opens what the REST API needs, and its port.
+func (a *App) buildREST() error {
+	section := a.cfg.RESTServer()
+	if !section.Enable {
+		return nil
+	}
+	enabled, err := endpoints(a.cfg)
+	if err != nil {
+		return fmt.Errorf("set up the REST API (restServerEndpointsEnable): %w", err)
+	}
+	if slices.Contains(enabled, "keyValueStore") {
+		if err := a.openValues(); err != nil {
+			return err
+		}
+	}
+	certificate, err := serverTLS(section)
+	if err != nil {
+		return fmt.Errorf("set up HTTPS for the REST API (restServerConfig.tls): %w", err)
+	}
+	access, err := a.access(section.Auth)
+	if err != nil {
+		return fmt.Errorf("set up who may call the REST API (restServerConfig.auth): %w", err)
+	}
+	directories := approved(a.cfg.Files())
+	for _, warning := range directories.Warnings() {
+		a.log.Warn("an approved directory approves of nothing", zap.String("why", warning))
+	}
+	a.rest, err = api.ListenREST(api.RESTOptions{
+		Address: hostPort(section.Host, section.Port), TLS: certificate, Access: access,
+		Log: a.log.Named("rest"), Audit: a.log.Named("audit"),
+		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: a.opts.CallsPerMinute,
+		KeyValues: keyValues{a}, Files: fileOperations{directories},
+	})
+	if err != nil {
+		return err
+	}
+	a.log.Info("the REST API is served", zap.String("address", a.rest.Address()), zap.Bool("https", certificate != nil),
+		zap.String("access", section.Auth.Mode), zap.Strings("endpoints", enabled))
+	a.closer.add("REST API", a.rest.Shutdown)
+	return nil
+}
+
+// closeREST ends the REST API before the actors that it asks.
+func (a *App) closeREST(ctx context.Context) {
+	if a.rest == nil {
+		return
+	}
+	if err := a.rest.Shutdown(ctx); err != nil {
+		a.log.Warn("calls of the REST API were cut off", zap.Error(err))
+	}
+}
+
+// serverTLS returns the settings of an HTTPS server, nil for HTTP.
+func serverTLS(section config.RESTServer) (*tls.Config, error) {
+	if !section.TLS.Enable {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(section.TLS.Cert, section.TLS.Key)
+	if err != nil {
+		return nil, err
+	}
+	out := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	if section.TLS.CA == "" {
+		return out, nil
+	}
+	pem, err := os.ReadFile(section.TLS.CA)
+	if err != nil {
+		return nil, err
+	}
+	out.ClientCAs = x509.NewCertPool()
+	if !out.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", section.TLS.CA)
+	}
+	out.ClientAuth = tls.VerifyClientCertIfGiven
+	return out, nil
+}
+
+// access returns how callers are known, nil when everybody may call.
+func (a *App) access(section config.Auth) (api.Access, error) {
+	certificates, _ := certificateHolders(section) // the inspection has told of what is wrong
+	byCertificate := func(_ string, connection *tls.ConnectionState) (apikey.Principal, error) {
+		return certificates.Verify(connection, time.Now())
+	}
+	switch section.Mode {
+	case "none":
+		return nil, nil
+	case "certificates":
+		return byCertificate, nil
+	}
+	keys, err := keyfile.Open(keyfile.New(section.KeyFile), a.log.Named("apikey"))
+	if err != nil {
+		return nil, err
+	}
+	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
+		if key == "" && section.Mode == "either" {
+			return byCertificate(key, connection)
+		}
+		return keys.Verify(key)
+	}, nil
+}
+
+func certificateHolders(section config.Auth) (apikey.Certificates, []apikey.Problem) {
+	grants := make([]apikey.CertificateGrant, 0, len(section.Certificates))
+	for _, c := range section.Certificates {
+		grants = append(grants, apikey.CertificateGrant(c))
+	}
+	return apikey.NewCertificates(grants)
+}
+
+// openValues opens the ledger of the key-value store.
+func (a *App) openValues() error {
+	ctx := context.Background()
+	log, err := a.store.Open(ctx, logValues, journal.Limits{})
+	if err != nil {
+		return fmt.Errorf("open the log of the key-value store: %w", err)
+	}
+	if bounded, ok := log.(journal.Bounded); ok {
+		a.maxValues = bounded.MaxRecord()
+	}
+	a.values, err = journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues), OnAppend: a.appended})
+	if err != nil {
+		return fmt.Errorf("read the key-value store: %w", err)
+	}
+	a.closer.add("key-value store", a.values.Close)
+	return nil
+}
+
+// valuesChild is the actor of the key-value store. Alerts do not need it.
+func (a *App) valuesChild() supervisors.Child {
+	log := a.log.Named("kv")
+	options := kv.Options{
+		Kit: a.kit, Ledger: a.values, MaxRecord: a.maxValues, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
+		Log: log, Metrics: kv.NewMetrics(a.reg),
+		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
+	}
+	return supervisors.Child{Name: "kv", Props: options.Props, Spawned: func(pid *actor.PID) { a.pids.values = pid }}
+}
+
+// keyValues asks the actor of the store.
+type keyValues struct{ app *App }
+
+func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutValueReply, error) {
+	return ask[messages.PutValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
+	return ask[messages.GetValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s keyValues) Delete(ctx context.Context, c messages.DeleteValue) (messages.DeleteValueReply, error) {
+	return ask[messages.DeleteValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s keyValues) Keys(ctx context.Context, c messages.ListKeys) (messages.ListKeysReply, error) {
+	return ask[messages.ListKeysReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s keyValues) Namespaces(ctx context.Context) (messages.ListNamespacesReply, error) {
+	return ask[messages.ListNamespacesReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { return messages.ListNamespaces{ReplyTo: to} })
+}
+
+func (s keyValues) DeleteNamespace(ctx context.Context, c messages.DeleteNamespace) (messages.DeleteNamespaceReply, error) {
+	return ask[messages.DeleteNamespaceReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+// approved returns the directories that file operations may reach.
+func approved(section config.Files) *files.Approved {
+	pairs := func(in []config.DirectoryPair) []files.Pair {
+		var out []files.Pair
+		for _, p := range in {
+			out = append(out, files.Pair(p))
+		}
+		return out
+	}
+	return files.New(files.Options{Copy: pairs(section.Copy), Move: pairs(section.Move), Delete: section.Delete, QVD: section.QVD})
+}
+
+// fileOperations are the file operations under the errors of the API.
+type fileOperations struct{ approved *files.Approved }
+
+func (f fileOperations) Copy(ctx context.Context, t api.FileTransfer) (from, to string, err error) {
+	done, err := f.approved.Copy(ctx, files.CopyRequest{From: t.From, To: t.To, Overwrite: t.Overwrite, PreserveTimestamp: t.PreserveTimestamp})
+	return done.From, done.To, fileProblem(err)
+}
+
+func (f fileOperations) Move(ctx context.Context, t api.FileTransfer) (from, to string, err error) {
+	done, err := f.approved.Move(ctx, files.MoveRequest{From: t.From, To: t.To, Overwrite: t.Overwrite})
+	return done.From, done.To, fileProblem(err)
+}
+
+func (f fileOperations) DeleteFile(ctx context.Context, path string) error {
+	return fileProblem(f.approved.DeleteFile(ctx, path))
+}
+
+func (f fileOperations) CreateDir(ctx context.Context, path string) error {
+	return fileProblem(f.approved.CreateDir(ctx, path))
+}
+
+func (f fileOperations) CreateDirQVD(ctx context.Context, path string) error {
+	return fileProblem(f.approved.CreateDirQVD(ctx, path))
+}
+
+// fileStatus is what each kind of error is over HTTP; everything else is ours.
+var fileStatus = map[files.Kind]int{
+	files.NotApproved: http.StatusForbidden, files.NotFound: http.StatusNotFound,
+	files.Exists: http.StatusConflict, files.Invalid: http.StatusBadRequest,
+}
+
+func fileProblem(err error) error {
+	why, ok := errors.AsType[*files.Error](err)
+	if !ok {
+		return err
+	}
+	return api.NewProblem(cmp.Or(fileStatus[why.Kind], http.StatusInternalServerError), why.Error())
+}

@@ -1,0 +1,139 @@
+package app_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"butler/config"
+	"butler/internal/apikey"
+	"butler/internal/apikey/keyfile"
+	"butler/internal/app"
+	"butler/internal/demo"
+)
+
+// restConfig serves the endpoints that exist; %s is more of restServerConfig.
+const restConfig = `
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0%s}
+  restServerEndpointsEnable:
+    keyValueStore: true
+    butlerping: true
+    apiListEnabledEndpoints: true
+    fileCopy: true
+    fileDelete: true
+    createDirQVD: true
+  keyValueStore: {enable: true, maxKeysPerNamespace: 2}
+  fileCopyApprovedDirectories: [{fromDirectory: in, toDirectory: out}]
+  fileDeleteApprovedDirectories: [out]
+  configDirectories: {qvdPath: qvd}
+`
+
+// call makes one call of the REST API and returns its status and body.
+func (s *site) call(method, path, body string, headers ...string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.app.RESTAddress()+path, strings.NewReader(body))
+	must(s.t, err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := http.DefaultClient.Do(req)
+	must(s.t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(s.t, err)
+	return answer.StatusCode, strings.TrimSpace(string(text))
+}
+
+func (s *site) wantCall(method, path, body string, status int, want string, headers ...string) {
+	s.t.Helper()
+	if got, text := s.call(method, path, body, headers...); got != status || !strings.Contains(text, want) {
+		s.t.Errorf("%s %s: want status %d with %q, got %d with %s", method, path, status, want, got, text)
+	}
+}
+
+func TestREST_servesWhatIsEnabled(t *testing.T) {
+	settings := demo.Settings{Off: demo.Destinations, Extra: fmt.Sprintf(restConfig, "")}
+	s := startSite(t, settings)
+	for _, directory := range []string{"in", "out", "qvd"} {
+		must(t, os.MkdirAll(filepath.Join(s.dir, directory), 0o755))
+	}
+	must(t, os.WriteFile(filepath.Join(s.dir, "in", "a.qvd"), []byte("data"), 0o644))
+
+	s.wantCall("GET", "/v4/butlerping", "", 200, "Butler reporting for duty")
+	s.wantCall("GET", "/v4/configfile/endpointsenabled", "", 200, `["keyValueStore","butlerping","apiListEnabledEndpoints","fileCopy","fileDelete","createDirQVD"]`)
+	s.wantCall("GET", "/v4/base62tobase16?base62=1", "", 404, "not found")
+
+	transfer := fmt.Sprintf(`{"fromFile":%q,"toFile":%q}`, filepath.Join(s.dir, "in", "a.qvd"), filepath.Join(s.dir, "out", "b.qvd"))
+	s.wantCall("PUT", "/v4/filecopy", transfer, 201, `"overwrite":false`)
+	s.wantCall("PUT", "/v4/filecopy", `{"fromFile":"/etc/passwd","toFile":"/tmp/x"}`, 403, "not")
+	s.wantCall("DELETE", "/v4/filedelete", fmt.Sprintf(`{"deleteFile":%q}`, filepath.Join(s.dir, "out", "missing")), 404, "missing")
+	s.wantCall("POST", "/v4/createdirqvd", `{"directory":"sales/2031"}`, 201, "sales/2031")
+	for _, made := range []string{"out/b.qvd", "qvd/sales/2031"} {
+		if _, err := os.Stat(filepath.Join(s.dir, filepath.FromSlash(made))); err != nil {
+			t.Error(err)
+		}
+	}
+
+	s.wantCall("POST", "/v4/keyvalues/etl", `{"key":"run","value":"7"}`, 201, `"value":"7"`)
+	s.wantCall("POST", "/v4/keyvalues/etl", `{"key":"two","value":"2"}`, 201, "two")
+	s.wantCall("POST", "/v4/keyvalues/etl", `{"key":"three","value":"3"}`, 507, "full")
+	s.wantCall("DELETE", "/v4/keyvalues/etl/two", "", 204, "")
+	s.stopApp()
+	s.startApp(settings)
+	s.wantCall("GET", "/v4/keyvalues/etl?key=run", "", 200, `"value":"7"`)
+	s.wantCall("GET", "/v4/keylist/etl", "", 200, `[{"key":"run"}]`)
+}
+
+func TestREST_needsAKeyWhereThatIsConfigured(t *testing.T) {
+	s := siteOf(t)
+	file := keyfile.New(filepath.Join(s.dir, "apikeys.json"))
+	_, key, err := file.Issue(t.Context(), rand.Reader, apikey.Request{Name: "load scripts", Scopes: []apikey.Scope{apikey.KV}})
+	must(t, err)
+	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: fmt.Sprintf(restConfig, ", auth: {mode: keys}")})
+	const put = `{"key":"run","value":"7"}`
+	s.wantCall("POST", "/v4/keyvalues/etl", put, 401, "not accepted")
+	s.wantCall("POST", "/v4/keyvalues/etl", put, 201, "7", "X-API-Key", key.Reveal())
+	s.wantCall("PUT", "/v4/filecopy", "{}", 403, "scope files", "X-API-Key", key.Reveal())
+	audited := s.logs.FilterLoggerName("audit").FilterMessage("api call").All()
+	if len(audited) != 1 || audited[0].ContextMap()["caller"] != "load scripts" {
+		t.Errorf("want one line of the audit log about load scripts, got %v", audited)
+	}
+	for _, line := range s.logs.All() {
+		if text := fmt.Sprint(line.Message, line.ContextMap()); strings.Contains(text, key.Reveal()) {
+			t.Errorf("the key is in the log: %s", text)
+		}
+	}
+}
+
+func TestREST_isNotServedToEverybodyByAccident(t *testing.T) {
+	for name, row := range map[string]struct {
+		section string
+		refused string
+	}{
+		"this machine":              {"{enable: true, serverHost: localhost}", ""},
+		"everybody":                 {"{enable: true, serverHost: 0.0.0.0}", "restServerConfig.serverHost"},
+		"everybody, as is meant":    {"{enable: true, serverHost: 0.0.0.0, auth: {mode: none}}", ""},
+		"who has a key":             {"{enable: true, serverHost: 0.0.0.0, auth: {mode: keys}}", ""},
+		"nobody":                    {"{serverHost: 0.0.0.0}", ""},
+		"certificates without TLS":  {"{enable: true, serverHost: 0.0.0.0, auth: {mode: certificates}}", "restServerConfig.auth.mode"},
+		"a holder with odd scopes":  {"{enable: true, auth: {certificates: [{commonName: a, scopes: [everything]}]}}", "restServerConfig.auth.certificates[0].scopes"},
+		"HTTPS without certificate": {"{enable: true, tls: {enable: true, cert: none.pem, key: none.key}}", "restServerConfig.tls.cert"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "butler.yaml")
+			must(t, os.WriteFile(path, []byte("Butler:\n  restServerConfig: "+row.section+"\n"), 0o600))
+			_, err := config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: app.Inspection{}.Findings})
+			if (err != nil) != (row.refused != "") || err != nil && !strings.Contains(err.Error(), row.refused+": ") {
+				t.Errorf("want %q refused, got %v", row.refused, err)
+			}
+		})
+	}
+}
