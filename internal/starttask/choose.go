@@ -69,11 +69,10 @@ func (j *job) chooseByID(ctx context.Context) {
 		task, known := found[strings.ToLower(id)]
 		switch {
 		case !known && err != nil:
-			j.invalid(id, explain(err))
+			j.invalid(id, messages.FailureOf(err).Kind, explain(err))
 		case !known:
-			j.invalid(id, notFound)
+			j.invalid(id, messages.FailureNotFound, notFound)
 			j.answer.TasksNotFound = append(j.answer.TasksNotFound, RefusedTask{id, notFound})
-			j.failure = messages.Failure{Kind: messages.FailureNotFound, Text: notFound}
 		case !j.mayStart(task):
 			j.deny(id, notBound)
 		default:
@@ -98,7 +97,7 @@ func (j *job) allowedIDs() []string {
 		switch {
 		case seen[key]:
 		case !qlik.IsGUID(id):
-			j.invalid(id, needsAGUID)
+			j.invalid(id, messages.FailureRejected, needsAGUID)
 			j.answer.mention(invalidID, needsAGUID)
 		case !j.opts.Filter.AllowsID(id):
 			j.deny(id, notListed)
@@ -110,8 +109,9 @@ func (j *job) allowedIDs() []string {
 	return allowed
 }
 
-func (j *job) invalid(id, reason string) {
+func (j *job) invalid(id string, kind messages.FailureKind, reason string) {
 	j.answer.TasksID.Invalid = append(j.answer.TasksID.Invalid, RefusedTask{id, reason})
+	j.failure = messages.Failure{Kind: kind, Text: reason}
 	j.report(Event{Action: StartTask, Outcome: Failed, Task: messages.Task{ID: id}, Reason: reason})
 }
 

@@ -142,6 +142,7 @@ func TestStartTask_saysWhatItsErrorMeans(t *testing.T) {
 	}{
 		{"started", idOf(1), "", messages.FailureNone},
 		{"no ID", "x", "", messages.FailureRejected},
+		{"nothing at all", "", "", messages.FailureRejected},
 		{"denied", idOf(2), "", messages.FailureRejected},
 		{"unknown", idOf(9), "", messages.FailureNotFound},
 		{"not looked up", idOf(1), "ids", messages.FailureUnavailable},

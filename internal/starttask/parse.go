@@ -2,6 +2,7 @@ package starttask
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -64,7 +65,7 @@ func (n node) quoted() (string, error) {
 }
 
 func errTooLong() error {
-	return &Problem{TooLarge, "body", "must not be longer than 1 MiB", "send several requests"}
+	return &Problem{TooLarge, "body", fmt.Sprintf("must not be longer than %d bytes", MaxBytes), "send several requests"}
 }
 
 func withoutBOM(body []byte) []byte {

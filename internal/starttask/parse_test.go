@@ -136,7 +136,7 @@ func TestFromREST_saysWhatIsWrongWhereAndHowToMendIt(t *testing.T) {
 		{"a long ID", `{"taskId":"` + long + `"}`, TooLarge, "body/taskId", "512"},
 		{"many selectors", `{"tag":["a"` + strings.Repeat(`,"a"`, MaxSelectors) + `]}`, TooLarge, "body/tag/1000", "1000"},
 		{"many items", `[{}` + strings.Repeat(`,{}`, MaxSelectors) + `]`, TooLarge, "body/1000", "1000"},
-		{"a long body", `{"x":"` + strings.Repeat("x", MaxBytes) + `"}`, TooLarge, "body", "1 MiB"},
+		{"a long body", `{"x":"` + strings.Repeat("x", MaxBytes) + `"}`, TooLarge, "body", "1048576"},
 		{"a deep body", strings.Repeat("[", 20_000), NotJSON, "body", "JSON"},
 	}
 	for _, tt := range tests {

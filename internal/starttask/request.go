@@ -1,7 +1,7 @@
 package starttask
 
 import (
-	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -117,7 +117,7 @@ func (c *counter) add(place string) error {
 	if *c++; *c <= MaxSelectors {
 		return nil
 	}
-	return &Problem{TooLarge, place, "is more than a request may name", "send several requests of at most 1000 tasks, tags, properties and pairs"}
+	return &Problem{TooLarge, place, "is more than a request may name", fmt.Sprintf("send several requests of at most %d tasks, tags, properties and pairs", MaxSelectors)}
 }
 
 // bounded refuses a text that is too long, or one that says nothing.
@@ -126,7 +126,7 @@ func bounded(place, text, what string) error {
 	case text == "":
 		return &Problem{NotValid, place, "must not be empty", "give " + what + ", or leave the entry out"}
 	case len(text) > MaxText:
-		return &Problem{TooLarge, place, "must not be longer than 512 bytes", "give " + what}
+		return &Problem{TooLarge, place, fmt.Sprintf("must not be longer than %d bytes", MaxText), "give " + what}
 	}
 	return nil
 }
@@ -136,11 +136,11 @@ const century = 100 * 365 * 24 * time.Hour
 
 // clamp returns n units as a duration between nothing and a bound.
 func clamp(n float64, unit, bound time.Duration) time.Duration {
-	switch units := float64(bound / unit); {
+	switch {
 	case n <= 0:
 		return 0
-	case cmp.Compare(n, units) >= 0:
+	case n >= float64(bound/unit):
 		return bound
 	}
-	return time.Duration(int64(n)) * unit
+	return time.Duration(n) * unit
 }

@@ -42,11 +42,11 @@ func (s *Starter) Start(ctx context.Context, c Caller, r Request) Answer {
 // StartTask starts one task, for those whose request is nothing but its ID. Its
 // error is a messages.Failure: rejected when it is denied or no ID.
 func (s *Starter) StartTask(ctx context.Context, c Caller, taskID string) error {
-	j := s.run(ctx, c, Request{PathID: taskID})
-	if j.failure.Failed() {
-		return j.failure
+	j := s.run(ctx, c, Request{IDs: []string{taskID}})
+	if j.answer.TotalTasksStarted == 1 {
+		return nil
 	}
-	return nil
+	return j.failure
 }
 
 func (s *Starter) run(ctx context.Context, c Caller, r Request) *job {
@@ -77,7 +77,8 @@ type job struct {
 	// picks are the tasks to be started, in order; picked finds them by ID.
 	picks  []*pick
 	picked map[string]*pick
-	// failure is the last thing that kept the request from its aim.
+	// failure is the last thing that kept the request from its aim. Whatever keeps
+	// a task from being started sets it.
 	failure messages.Failure
 }
 
