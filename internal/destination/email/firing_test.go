@@ -141,7 +141,7 @@ func composed(b destination.Built, n messages.Notice) letter {
 	return l
 }
 
-// A service that comes back is told of, however soon (decision 7).
+// A service that comes back is told of, however soon.
 func TestFiring_limitsCountByDirectionAndSubject(t *testing.T) {
 	built := build(t, everything("[ops@example.com]"))
 	for kind, want := range map[messages.AlertKind]struct {
