@@ -344,3 +344,24 @@ func TestREST_tellsAClientThatCallsTooOften(t *testing.T) {
 		t.Error("want one line in the log")
 	}
 }
+
+func TestREST_describesWhatIsEnabled(t *testing.T) {
+	c := newContract(t, func(o *RESTOptions) { o.Endpoints, o.Access = []string{"keyValueStore"}, known })
+	page := string(c.call("", request{name: "page", method: "GET", target: "/documentation/", want: 200}))
+	for _, want := range []string{"butler API <small>1.2.3", c.url, "key-value store", "/v4/keyvalues/{namespace}", "{&#34;key&#34;:&#34;lastRun&#34;", "The body is larger than 1 MiB."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("want %q on the page, got\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "butlerping") {
+		t.Error("the page shows an endpoint that does not exist")
+	}
+	described, err := jsonObject(c.call("", request{name: "JSON", method: "GET", target: "/documentation/json", want: 200}))
+	if paths, _ := described["paths"].(map[string]any); err != nil || len(paths) != 5 {
+		t.Errorf("want the five paths of the store, got %v, %v", paths, err)
+	}
+	if text := c.call("", request{name: "YAML", method: "GET", target: "/documentation/yaml", want: 200}); !bytes.Contains(text, []byte("openapi: 3.1.0")) {
+		t.Errorf("want the description as YAML, got %.200s", text)
+	}
+	c.call("", request{name: "another page", method: "GET", target: "/documentation/static", want: 404})
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -97,6 +98,7 @@ type rest struct {
 	opts  RESTOptions
 	on    []endpoint
 	limit *limiter
+	docs  *documentation
 	// working lasts as long as the server: a large file takes longer than a call
 	// should, and is not left half done.
 	working func() context.Context
@@ -119,8 +121,13 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		stop()
 		return nil, fmt.Errorf("listen on %s (restServerConfig.serverHost, restServerConfig.serverPort): %w", o.Address, err)
 	}
+	scheme := "http://"
 	if o.TLS != nil {
-		listener = tls.NewListener(listener, o.TLS)
+		listener, scheme = tls.NewListener(listener, o.TLS), "https://"
+	}
+	if r.docs, err = newDocumentation(o.Endpoints, o.Version, scheme+listener.Addr().String()); err != nil {
+		stop()
+		return nil, errors.Join(err, listener.Close())
 	}
 	broken := func(ctx *fasthttp.RequestCtx, err error) { (&call{ctx: ctx}).fail(unreadable(err)) }
 	return &Server{listener: listener, http: newHTTP(r.handle, broken), stop: stop}, nil
@@ -149,6 +156,9 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 				return
 			}
 		}
+	}
+	if method == fasthttp.MethodGet && r.docs.serve(ctx, path) {
+		return
 	}
 	c.fail(problem(404, "", "Route %s:%s not found", method, path))
 }
