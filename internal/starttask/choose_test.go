@@ -49,7 +49,8 @@ func TestStart_allowsWhatTheFilterListsPerSelector(t *testing.T) {
 		starts  []string
 		denied  []string
 	}{
-		{"an ID in another case", filter, Request{PathID: idOf(3)}, []string{idOf(3)}, nil},
+		{"an ID that is listed in another case", filter, Request{PathID: idOf(3)}, []string{idOf(3)}, nil},
+		{"an ID that is given in another case", filter, Request{PathID: strings.ToUpper(idOf(3))}, []string{idOf(3)}, nil},
 		{"a task by its ID that may be started by its tag alone", filter, Request{IDs: []string{idOf(2)}}, nil, []string{idOf(2)}},
 		{"by its tag", filter, Request{Tags: []string{"sales"}}, []string{idOf(2)}, nil},
 		{"by both", filter, Request{IDs: []string{idOf(2)}, Tags: []string{"sales"}}, []string{idOf(2)}, []string{idOf(2)}},

@@ -66,6 +66,10 @@ func TestWait_tellsWhichExecutionItIs(t *testing.T) {
 			s.edit(idOf(1), func(t *messages.Task) { t.LastStatus = qlik.StatusStarted })
 			s.becomes(8*time.Second, idOf(1), "before-Load HR", qlik.StatusAborted)
 		}, "Load HR: failed Aborted"},
+		{"a task that was running when it was started, and ends before anybody looks", func(s *site) {
+			s.edit(idOf(1), func(t *messages.Task) { t.LastStatus = qlik.StatusStarted })
+			s.becomes(time.Millisecond, idOf(1), "before-Load HR", qlik.StatusFinishedSuccess)
+		}, "Load HR: succeeded FinishedSuccess"},
 		{"one that never ran", func(s *site) {
 			s.edit(idOf(1), func(t *messages.Task) { t.LastResultID, t.LastStatus = "", qlik.StatusUnknown })
 			s.becomes(8*time.Second, idOf(1), "new", qlik.StatusFinishedSuccess)
@@ -162,6 +166,20 @@ func TestWait_isGentle(t *testing.T) {
 			}
 			if most != batch || len(polls) > 93 {
 				t.Errorf("want look-ups of at most %d tasks and at most 93 of them, got %d and %d", batch, most, len(polls))
+			}
+		})
+	})
+	t.Run("those that run for long do not keep others from being looked up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t)
+			for i := range batch + 10 {
+				s.tasks = append(s.tasks, task(idOf(i), idOf(i), "all"))
+			}
+			last := idOf(batch + 9)
+			s.becomes(5*time.Second, last, "new", qlik.StatusFinishedSuccess)
+			a := s.starter().Start(t.Context(), caller(), Request{Tags: []string{"all"}, Wait: 10 * time.Second})
+			if got := a.TasksStarted[batch+9].Execution; a.Waiting.Succeeded != 1 || got.Outcome != outcomeSucceeded {
+				t.Errorf("want the end of %s seen, got %+v", last, got)
 			}
 		})
 	})
