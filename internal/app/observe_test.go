@@ -76,7 +76,10 @@ func (f family) labelNames() []string { return slices.Sorted(maps.Keys(f.labels)
 // everything: good events, repeated ones, hostile ones, with and without a repository.
 func worked(t *testing.T) *site {
 	t.Helper()
-	s := startSite(t, demo.Settings{InMemory: true, RateLimit: 60, DegradedAfter: "200ms", PollEvery: "1s"})
+	s := startSite(t, demo.Settings{
+		InMemory: true, RateLimit: 60, DegradedAfter: "200ms", PollEvery: "1s", With: demo.Further, Extra: fmt.Sprintf(restConfig, ""),
+	})
+	s.wantCall("POST", "/v4/keyvalues/etl", `{"key":"run","value":"7"}`, http.StatusCreated, "7")
 	for _, r := range matrix() {
 		s.run(r.typ, r.outcome, r.family)
 	}
@@ -121,29 +124,32 @@ func TestMetrics_areThoseOfTheGoldenList(t *testing.T) {
 	}
 }
 
+// instancePattern is what the names of destination instances look like.
+const instancePattern = `[a-z0-9]+/[a-z_]+(/[0-9]+|/(event|log)/[A-Za-z]+)?`
+
 // closedSets is every label that a metric may have, and what its values look
 // like. Whoever adds a label has to say here what bounds it.
 var closedSets = map[string]*regexp.Regexp{
 	"cache":       regexp.MustCompile(`^(task|app|owner|execution|script_log)$`),
 	"cause":       regexp.MustCompile(`^[a-z_]+$`),
 	"code":        regexp.MustCompile(`^([1-5][0-9]{2}|error|timeout)$`),
-	"component":   regexp.MustCompile(`^(qrs|[a-z]+(/[a-z_]+(/[a-z_]+(/[0-9]+)?)?)?)$`),
+	"component":   regexp.MustCompile(`^(qrs|[a-z]+(/[a-z_]+)?|destination/` + instancePattern + `)$`),
 	"event_type":  regexp.MustCompile(`^(failed|aborted|succeeded|distribute|engine_reload_failed)$`),
 	"goversion":   regexp.MustCompile(`^go1\.`),
 	"host":        regexp.MustCompile(`^127\.0\.0\.1$`), // of the configuration
-	"integration": regexp.MustCompile(`^(email|slack|webhook|influxdb|disklog)$`),
-	"kind":        regexp.MustCompile(`^(asker|delivery|execution|executions|ingest|notify|qrsgate|shard)$`),
+	"integration": regexp.MustCompile(`^(email|slack|teams|webhook|signl4|newrelic|url|influxdb|disklog)$`),
+	"kind":        regexp.MustCompile(`^(asker|delivery|execution|executions|ingest|kv|kv_namespace|notify|qrsgate|shard)$`),
 	"level":       regexp.MustCompile(`^(debug|info|warn|error)$`),
 	"node":        regexp.MustCompile(`^[\pL\pN\pP\pS ]{1,500}$`), // of the network: 200 of them, then "other"
 	"operation":   regexp.MustCompile(`^[a-z_]+$`),
 	"outcome":     regexp.MustCompile(`^(success|failed|aborted)$`),
 	"reason":      regexp.MustCompile(`^[a-z_]+$`),
 	"queue":       regexp.MustCompile(`^[a-z_]+$`),
-	"receiver":    regexp.MustCompile(`^[a-z]+/[a-z_]+(/[0-9]+)?$`), // an instance of the configuration
+	"receiver":    regexp.MustCompile(`^` + instancePattern + `$`), // an instance of the configuration
 	"result":      regexp.MustCompile(`^[a-z_]+$`),
 	"revision":    regexp.MustCompile(`^([0-9a-f]{12}|unknown)$`),
 	"shard":       regexp.MustCompile(`^[0-9]{1,4}$`),
-	"target":      regexp.MustCompile(`^(qrs|[a-z]+/[a-z_]+(/[0-9]+)?)$`),
+	"target":      regexp.MustCompile(`^(qrs|` + instancePattern + `)$`),
 	"task_type":   regexp.MustCompile(`^(reload|external_program|user_sync|distribute|preload)$`),
 	"transport":   regexp.MustCompile(`^udp$`),
 	"version":     regexp.MustCompile(`^[0-9A-Za-z.+-]+$`),
