@@ -68,8 +68,22 @@ type AlertID string
 
 // NewAlertID derives the ID: 128 bits of SHA-256 in hexadecimal.
 func NewAlertID(key ExecutionKey, kind AlertKind) AlertID {
-	sum := sha256.Sum256([]byte(string(kind) + "\x00" + string(key)))
-	return AlertID(hex.EncodeToString(sum[:16]))
+	return AlertID(digest(string(kind), string(key)))
+}
+
+// digest is 128 bits of SHA-256 of texts with a zero byte between them, in hexadecimal.
+func digest(texts ...string) string {
+	room := make([]byte, 0, 256)
+	for i, text := range texts {
+		if i > 0 {
+			room = append(room, 0)
+		}
+		room = append(room, text...)
+	}
+	sum := sha256.Sum256(room)
+	var out [32]byte
+	hex.Encode(out[:], sum[:16])
+	return string(out[:])
 }
 
 // NoticeID names one notice: one alert for one recipient through one destination instance.
@@ -77,8 +91,7 @@ type NoticeID string
 
 // NewNoticeID derives the ID, so that recording a notice twice is harmless.
 func NewNoticeID(alert AlertID, instance, recipient string) NoticeID {
-	sum := sha256.Sum256([]byte(string(alert) + "\x00" + instance + "\x00" + recipient))
-	return NoticeID(hex.EncodeToString(sum[:16]))
+	return NoticeID(digest(string(alert), instance, recipient))
 }
 
 // Property is a custom property value of a task or app.
@@ -248,6 +261,26 @@ func (s ScriptLog) TailLines(n int) []string {
 	return s.Tail[len(s.Tail)-min(max(n, 0), len(s.Tail)):]
 }
 
+// Bounded returns the log with the outer ends of a head and a tail that are
+// larger than limit bytes each.
+func (s ScriptLog) Bounded(limit int) ScriptLog {
+	left := limit
+	for i, line := range s.Head {
+		if left -= len(line); left < 0 {
+			s.Head = s.Head[:i]
+			break
+		}
+	}
+	left = limit
+	for i := len(s.Tail) - 1; i >= 0; i-- {
+		if left -= len(s.Tail[i]); left < 0 {
+			s.Tail = s.Tail[i+1:]
+			break
+		}
+	}
+	return s
+}
+
 // Alert is one decided alert with everything its destinations may show.
 type Alert struct {
 	ID        AlertID      `json:"id"`
@@ -263,6 +296,10 @@ type Alert struct {
 	Service Service     `json:"service,omitzero"`
 	License License     `json:"license,omitzero"`
 	Cloud   CloudReload `json:"cloud,omitzero"`
+	// Usage is what an alert of kind ProcessUsage found.
+	Usage Usage `json:"usage,omitzero"`
+	// Points are what an alert of another measured kind found. Frozen.
+	Points []Point `json:"points,omitempty"`
 	// Degraded lists, in words for the reader, what could not be looked up; empty for a complete alert. Frozen.
 	Degraded []string `json:"degraded,omitempty"`
 	// DecidedAt is when the decision was made.

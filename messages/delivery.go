@@ -4,12 +4,12 @@ import "time"
 
 // Telling people, and what an operator does about what could not be told:
 //
-//	execution --NoticesRecorded--> notify --NoticeQueued-----> delivery
+//	execution --NoticesRecorded--> notify --NoticesQueued----> delivery
 //	app -------DrainDelivery-----> notify --DrainDelivery----> delivery
 //	app <------DrainDeliveryReply- notify <-DrainDeliveryReply delivery
 //	api -------DescribeDelivery--> notify --DescribeDelivery-> delivery
 //	                               notify <-DeliveryChanged--- delivery
-//	api -------ReplayParked------> notify --NoticeQueued-----> delivery
+//	api -------ReplayParked------> notify --NoticesQueued----> delivery
 //	api -------DropParked--------> notify
 //
 // Everything that names a notice here is durable already: a message that is lost
@@ -17,12 +17,15 @@ import "time"
 
 // NoticesRecorded tells the owner of the outbox that notices are durable.
 type NoticesRecorded struct {
-	// Notices are all of one alert. Frozen.
+	// Notices are of alerts that were recorded together. Frozen.
 	Notices []NoticeHead
 }
 
-// NoticeQueued hands one durable notice to the delivery of its instance.
-type NoticeQueued struct{ Notice NoticeHead }
+// NoticesQueued hands durable notices to the delivery of their instance.
+type NoticesQueued struct {
+	// Notices are all of one instance. Frozen.
+	Notices []NoticeHead
+}
 
 // NoticeOutcome is how a notice ended.
 type NoticeOutcome uint8

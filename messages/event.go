@@ -86,6 +86,21 @@ func (e TaskEvent) UserWithSlash() string { return strings.ReplaceAll(e.User, `\
 // form of reload mails, webhooks and full MQTT messages.
 func (e TaskEvent) UserSingleBackslash() string { return strings.ReplaceAll(e.User, `\\`, `\`) }
 
+// logForms are the forms of LogTimestamp with what may follow the seconds: a
+// fraction after a comma or a point, which time.Parse takes by itself, and a zone.
+var logForms = [...]string{time.DateTime, time.DateTime + "Z07:00", "2006-01-02T15:04:05", time.RFC3339}
+
+// LoggedAt reads LogTimestamp, as a local time of zone where it names none
+// itself. It is false for a text that is no time.
+func (e TaskEvent) LoggedAt(zone *time.Location) (time.Time, bool) {
+	for _, form := range logForms {
+		if at, err := time.ParseInLocation(form, e.LogTimestamp, zone); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Datagram is one UDP payload as it arrived.
 type Datagram struct {
 	// Payload is what was sent, cut at the largest size that is accepted. Frozen.
@@ -96,6 +111,8 @@ type Datagram struct {
 	Source netip.AddrPort
 	// At is when it was read from the socket, to the microsecond; no other datagram of the socket has it.
 	At time.Time
+	// Entry is the form under which it is journalled, where that is made already. Frozen.
+	Entry []byte
 }
 
 // Truncated reports that Payload is not all that was sent.

@@ -7,12 +7,15 @@ import "time"
 //	executions <--ShardStarted--- shard
 //	                              shard --ResumeExecution----> execution
 //	executions --EventsArrived--> shard --TaskEventObserved--> execution
-//	executions <--EventHandled--- shard <--EventHandled------- execution
+//	executions <--EventsHandled-- shard <--EventHandled------- execution
+//	                              shard <--ExecutionAsleep---- execution
 //	                              shard <--ExecutionFinished-- execution
 //	execution --NoticesRecorded--> notify            (see delivery.go)
 //
 // An event is handled when what was decided about it is durable, or when it was
-// found to need no decision. Only then is its record acknowledged.
+// found to need no decision. Only then is its record acknowledged. An execution of
+// one event that waits for nothing but answers is decided by its shard, without an
+// actor; the shard asks qrsgate itself then (see qrs.go).
 
 // PlacedEvent is an event with its place in the journal.
 type PlacedEvent struct {
@@ -48,6 +51,12 @@ type ResumeExecution struct {
 	// Bare asks for an end of the following, with an alert of what is known: the
 	// execution has crashed too often since it was recorded.
 	Bare bool
+	// Due says that the time of the next poll has come, so that it need not be
+	// spread any more.
+	Due bool
+	// Slept is when the execution fell asleep, and the snapshot what it left then.
+	// It is zero for a snapshot that was recorded.
+	Slept time.Time
 }
 
 // Seen is what is remembered of an execution so that nobody is told twice.
@@ -69,12 +78,6 @@ func (s Seen) HasClass(f Family) bool { return s.Classes&(1<<f) != 0 }
 // WithClass returns s with the family added.
 func (s Seen) WithClass(f Family) Seen {
 	s.Classes |= 1 << f
-	return s
-}
-
-// WithoutClass returns s with the family removed.
-func (s Seen) WithoutClass(f Family) Seen {
-	s.Classes &^= 1 << f
 	return s
 }
 
@@ -104,6 +107,29 @@ type TaskEventObserved struct {
 	// Bare asks for a decision from the event alone, without any look-up: the
 	// execution has crashed too often on the way of a complete one.
 	Bare bool
+	// Since is when the event was taken up first; zero means now. The time for its
+	// look-ups began then.
+	Since time.Time
+}
+
+// Verdict says what has become of an execution at the desk of its shard.
+type Verdict uint8
+
+const (
+	// VerdictLeft is for one that takes an actor. Nothing has happened.
+	VerdictLeft Verdict = iota
+	// VerdictWaits is for one that waits for an answer or a time.
+	VerdictWaits
+	// VerdictDecided is for one that is decided, and ready to be recorded.
+	VerdictDecided
+)
+
+// Ruling is what a desk says of an execution.
+type Ruling struct {
+	Key     ExecutionKey
+	Verdict Verdict
+	// Seen is what is remembered of a decided one, once it is recorded.
+	Seen Seen
 }
 
 // EventHandled tells the shard that an event needs no more attention.
@@ -117,12 +143,38 @@ type EventHandled struct {
 	Released bool
 }
 
+// EventsHandled tells the owner of the journal consumer that events need no more attention.
+type EventsHandled struct {
+	// At is where they are. Frozen.
+	At []EventPosition
+}
+
 // ExecutionFinished offers the shard to end the execution's actor.
 type ExecutionFinished struct {
 	Key ExecutionKey
 	// Observed counts the events the actor has been given; the shard keeps the
 	// actor when it has sent more.
 	Observed int
+	// Seen is what is to be remembered of the execution, already durable: the
+	// outcome of a followed task comes long after its event was handled.
+	Seen Seen
+}
+
+// ExecutionAsleep offers the shard to end the execution's actor until there is
+// something to do: it follows distribute tasks, and nothing is under way. Until its
+// next event the actor does nothing more.
+type ExecutionAsleep struct {
+	Key ExecutionKey
+	// Observed and Seen are those of ExecutionFinished.
+	Observed int
+	Seen     Seen
+	// At is when it fell asleep, Poll when a task is to be looked at next, and
+	// GiveUp when one is not followed any longer.
+	At, Poll, GiveUp time.Time
+	// Tasks is how many are followed.
+	Tasks int
+	// Snapshot is what the execution goes on from, in this process alone. Frozen.
+	Snapshot []byte
 }
 
 // PollDue tells an execution to look at its distribute task again.

@@ -1,6 +1,10 @@
 package messages
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // The alert kinds of what is watched beside the tasks. They have an alert's way
 // to the destinations, and no task event.
@@ -18,16 +22,38 @@ const (
 	CloudReloadFailed AlertKind = "cloud_app_reload_failed"
 )
 
+// The alert kinds of what is measured. They go to where measurements are kept,
+// and no route names them.
+const (
+	// AccessLicenseStatus is the use of the access licences at every check.
+	AccessLicenseStatus AlertKind = "access_license_status"
+	// LicenseReleased is an access licence that was taken from its user.
+	LicenseReleased AlertKind = "license_released"
+	// SenseVersion is the version of Qlik Sense at every check.
+	SenseVersion AlertKind = "sense_version"
+	// ProcessUsage is the memory that this process uses, and for how long it runs.
+	ProcessUsage AlertKind = "process_usage"
+	// UDPQueue is how the intake of task events does.
+	UDPQueue AlertKind = "udp_queue"
+)
+
 // MonitoredKinds lists them, in the order of the documentation.
 func MonitoredKinds() []AlertKind {
 	return []AlertKind{ServiceStopped, ServiceStarted, ServiceStatus, LicenseStatus, LicenseExpiring, CloudReloadFailed}
 }
 
+// MeasuredKinds lists those of measurements.
+func MeasuredKinds() []AlertKind {
+	return []AlertKind{AccessLicenseStatus, LicenseReleased, SenseVersion, ProcessUsage, UDPQueue}
+}
+
 // Reading reports whether k tells a state at regular times, rather than something
 // that has happened. Readings only go where somebody asks for them by name.
-func (k AlertKind) Reading() bool { return k == ServiceStatus || k == LicenseStatus }
+func (k AlertKind) Reading() bool {
+	return k == ServiceStatus || k == LicenseStatus || slices.Contains(MeasuredKinds(), k) && k != LicenseReleased
+}
 
-// AllKinds lists every alert kind there is.
+// AllKinds lists every alert kind that somebody can be told of.
 func AllKinds() []AlertKind { return slices.Concat(TaskKinds(), MonitoredKinds()) }
 
 // Service is a Windows service as the monitor sees it.
@@ -38,7 +64,8 @@ type Service struct {
 	Name         string `json:"name"`
 	FriendlyName string `json:"friendlyName,omitempty"`
 	DisplayName  string `json:"displayName,omitempty"`
-	// StartType is Automatic, Manual or Disabled.
+	// StartType is "Automatic", "Automatic (delayed start)", "Manual", "Disabled",
+	// or the name that Windows has for another one.
 	StartType string `json:"startType,omitempty"`
 	ExePath   string `json:"exePath,omitempty"`
 	// Dependencies are names of services. Frozen.
@@ -57,6 +84,22 @@ type License struct {
 	// DaysLeft is negative after the expiry. It only counts when DaysKnown.
 	DaysLeft  int  `json:"daysLeft"`
 	DaysKnown bool `json:"daysKnown"`
+}
+
+// Usage is what this process uses, sizes in bytes.
+type Usage struct {
+	// HeapTotal is what the heap has of the operating system, HeapUsed how much of
+	// it is in use. External is what the process has beside the heap.
+	HeapUsed  int64 `json:"heapUsed"`
+	HeapTotal int64 `json:"heapTotal"`
+	External  int64 `json:"external"`
+	// Process is what the process holds in memory; 0 where the system does not tell.
+	Process int64 `json:"process,omitempty"`
+	// Uptime is for how long the service runs, Interval the time from one report to the next.
+	Uptime   time.Duration `json:"uptime"`
+	Interval time.Duration `json:"interval"`
+	// Version is that of the service.
+	Version string `json:"version"`
 }
 
 // CloudReload is what the event of a Qlik Cloud app reload says, and what the
@@ -115,11 +158,24 @@ func (a *Alert) Subject() string {
 		return "license"
 	case CloudReloadFailed:
 		return a.App.ID
+	case AccessLicenseStatus, LicenseReleased, SenseVersion, ProcessUsage, UDPQueue:
+		return string(a.Kind)
 	default:
 		return a.Event.TaskID
 	}
 }
 
 // TaskEvent reports whether the alert is about a task, rather than about
-// something that is monitored.
-func (a *Alert) TaskEvent() bool { return !slices.Contains(MonitoredKinds(), a.Kind) }
+// something that is monitored or measured.
+func (a *Alert) TaskEvent() bool {
+	return !slices.Contains(MonitoredKinds(), a.Kind) && !slices.Contains(MeasuredKinds(), a.Kind)
+}
+
+// Observed returns the alert as what a monitor saw at a moment: with its time,
+// and with an ID of its own. nth tells apart what it saw of one thing at once.
+func (a Alert) Observed(at time.Time, nth int) Alert {
+	a.DecidedAt = at
+	a.Key = ExecutionKey(fmt.Sprintf("monitor:%s|%s|%d", a.Subject(), at.UTC().Format(time.RFC3339Nano), nth))
+	a.ID = NewAlertID(a.Key, a.Kind)
+	return a
+}

@@ -10,9 +10,23 @@ import (
 //
 //	execution --LookupTask, LookupApp, LookupOwner, LookupExecution, FetchScriptLog--> qrsgate
 //	execution <--...Reply--------------------------------------------------------- qrsgate
+//	shard     --Lookups--> qrsgate
+//	shard     <--Answers-- qrsgate
 //
 // qrsgate answers every command exactly once: with the value, or with a Failure
 // when the QRS says no, is out of reach, or did not answer by Deadline.
+
+// Lookups are commands of one asker, who gets what is answered at one time as Answers.
+type Lookups struct {
+	// Commands are frozen.
+	Commands []any
+}
+
+// Answers are the replies to commands that came as Lookups.
+type Answers struct {
+	// Replies are frozen.
+	Replies []any
+}
 
 // LookupTask asks for the metadata of a task (task/full).
 type LookupTask struct {
@@ -38,6 +52,8 @@ type LookupTaskReply struct {
 	Stale   bool
 	Failure Failure
 	At      time.Time
+	// AsOf is when the QRS has said so; zero for a failure.
+	AsOf time.Time
 }
 
 // LookupApp asks for the metadata of an app (app/full).
@@ -57,6 +73,8 @@ type LookupAppReply struct {
 	Stale   bool
 	Failure Failure
 	At      time.Time
+	// AsOf is that of LookupTaskReply.
+	AsOf time.Time
 }
 
 // LookupOwner asks for the user record of an app's owner (user/{id}).
@@ -76,6 +94,8 @@ type LookupOwnerReply struct {
 	Stale   bool
 	Failure Failure
 	At      time.Time
+	// AsOf is that of LookupTaskReply.
+	AsOf time.Time
 }
 
 // LookupExecution asks for the last execution result of a task, always fresh
@@ -105,7 +125,10 @@ type FetchScriptLog struct {
 	HeadLines int
 	TailLines int
 	// Full asks for the whole text in addition.
-	Full     bool
+	Full bool
+	// Result is that of the execution when it was looked up already, and is final;
+	// it is not read again then.
+	Result   Execution
 	Deadline time.Time
 	Attempt  int
 	ReplyTo  Ref
@@ -121,5 +144,25 @@ type FetchScriptLogReply struct {
 	// Full is the whole text when it was asked for, lines joined by LF.
 	Full    string
 	Failure Failure
-	At      time.Time
+	// Exhausted says of a failure that the QRS was within reach and asked as often
+	// as it is worth. Without it the same question may be answered later.
+	Exhausted bool
+	At        time.Time
+}
+
+// AttemptOf returns the Attempt of the command that a reply answers, 0 for what is no reply.
+func AttemptOf(reply any) int {
+	switch r := reply.(type) {
+	case LookupTaskReply:
+		return r.Attempt
+	case LookupAppReply:
+		return r.Attempt
+	case LookupOwnerReply:
+		return r.Attempt
+	case LookupExecutionReply:
+		return r.Attempt
+	case FetchScriptLogReply:
+		return r.Attempt
+	}
+	return 0
 }

@@ -5,6 +5,8 @@ package messages
 type Ref struct {
 	Address string
 	ID      string
+	// Request tells apart those who wait for an answer at one address; 0 is for an actor.
+	Request uint32
 }
 
 // IsZero reports whether r addresses nobody.

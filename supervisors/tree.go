@@ -28,34 +28,59 @@ type Child struct {
 // Tree is the whole supervision tree as data, in order of start. It is stopped
 // in reverse order.
 type Tree struct {
-	kit    *actorkit.Kit
-	log    *zap.Logger
-	pids   []*actor.PID
-	health *Board
+	kit               *actorkit.Kit
+	log               *zap.Logger
+	pids              []*actor.PID
+	health            *Board
+	critical, service *Strategy
 }
 
 // Start spawns the children in order. onFatal is called when a critical child is beyond rescue.
 func Start(kit *actorkit.Kit, log *zap.Logger, health *Board, children []Child, onFatal func(child string, reason any)) (*Tree, error) {
 	t := &Tree{kit: kit, log: log, health: health}
-	critical := NewStrategy(Critical, log, health, onFatal)
-	service := NewStrategy(Service, log, health, onFatal)
+	t.critical = NewStrategy(Critical, log, health, onFatal)
+	t.service = NewStrategy(Service, log, health, onFatal)
 	for _, c := range children {
-		strategy := service
-		if c.Critical {
-			strategy = critical
-		}
-		props := c.Props().Clone(actor.WithGuardian(strategy))
-		pid, err := kit.System.Root.SpawnNamed(props, c.Name)
-		if err != nil {
-			return t, fmt.Errorf("spawn %s: %w", c.Name, err)
-		}
-		health.Set(c.Name, Up, "")
-		t.pids = append(t.pids, pid)
-		if c.Spawned != nil {
-			c.Spawned(pid)
+		if err := t.Add(c); err != nil {
+			return t, err
 		}
 	}
 	return t, nil
+}
+
+// Add spawns one more child, the first to be stopped. It may have the name of one
+// that was removed: whoever has its address reaches the new one.
+func (t *Tree) Add(c Child) error {
+	strategy := t.service
+	if c.Critical {
+		strategy = t.critical
+	}
+	props := c.Props().Clone(actor.WithGuardian(strategy))
+	pid, err := t.kit.System.Root.SpawnNamed(props, c.Name)
+	if err != nil {
+		return fmt.Errorf("spawn %s: %w", c.Name, err)
+	}
+	t.health.Set(c.Name, Up, "")
+	t.pids = append(t.pids, pid)
+	if c.Spawned != nil {
+		c.Spawned(pid)
+	}
+	return nil
+}
+
+// Remove ends the child of that name, if there is one, and waits for it as Stop does.
+func (t *Tree) Remove(ctx context.Context, name string) error {
+	at := slices.IndexFunc(t.pids, func(pid *actor.PID) bool { return pid.GetId() == name })
+	if at < 0 {
+		return nil
+	}
+	err := t.stop(ctx, t.pids[at])
+	t.pids = slices.Delete(t.pids, at, at+1)
+	t.health.Remove(name)
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	return nil
 }
 
 // Stop ends the children in reverse order of their start and waits for each: a

@@ -28,6 +28,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 	BreakerPause backoff.Policy
 	// Rand spreads the retries. It is used by this actor alone; nil means one with a seed of its own.
 	Rand *rand.Rand
+	// Trail notes attempts, and notices that are not delivered; nil notes nothing.
+	Trail *trail.Trail
 	// OnSettled is told every end, on the ledger's goroutine; it must not block. Nil is fine.
 	OnSettled func(messages.NoticeSettled)
 }
@@ -145,6 +148,11 @@ type delivery struct {
 	reports  *reporter
 	told     messages.DeliveryChanged // the newest that the parent was told
 	drained  []messages.Ref
+	arrived  []Queued  // of the announcement in hand, reused
+	loadedAt time.Time // by when the backlog was read; zero before
+	// early is what was announced before. Until the settlements of an earlier life
+	// are durable, nobody knows which of it has ended.
+	early []messages.NoticesQueued
 }
 
 // Receive implements actor.Actor.
@@ -160,12 +168,13 @@ func (d *delivery) Receive(ctx actor.Context) {
 		if msg.err != nil {
 			actorkit.Fail(fmt.Errorf("load backlog: %w", msg.err))
 		}
-		d.step(ctx, msg.loaded)
-	case messages.NoticeQueued:
+		d.loaded(ctx, msg.loaded)
+	case messages.NoticesQueued:
 		d.queued(ctx, msg)
 	case attempted:
 		d.meter.attempt(msg)
 		d.reports.attempt(msg)
+		d.noteAttempt(msg)
 		d.step(ctx, SendFinished{Serial: msg.serial, Results: msg.results})
 	case settlementRecorded:
 		d.step(ctx, Settled{Serial: msg.serial})
@@ -215,6 +224,17 @@ func (d *delivery) load(ctx actor.Context) {
 	})
 }
 
+// loaded begins the work: with what the outbox held, in the order of the disk,
+// and then with what was announced meanwhile.
+func (d *delivery) loaded(ctx actor.Context, backlog Loaded) {
+	d.loadedAt = time.Now()
+	d.step(ctx, backlog)
+	for _, announced := range d.early {
+		d.queued(ctx, announced)
+	}
+	d.early = nil
+}
+
 // backlog reads what waits for the instance.
 func backlog(o Options) (Loaded, error) {
 	instance := o.Built.Instance
@@ -227,14 +247,14 @@ func backlog(o Options) (Loaded, error) {
 		loaded.Notices = append(loaded.Notices, Queued{ID: id, Unreadable: why.Error()})
 	}
 	for _, w := range found.Waiting {
-		q := queuedOf(instance, w.NoticeHead)
+		q := queuedOf(&instance, &w.NoticeHead)
 		q.Attempts, q.Panics = w.Attempts, w.Panics
 		loaded.Notices = append(loaded.Notices, q)
 	}
 	return loaded, nil
 }
 
-func queuedOf(i destination.Instance, n messages.NoticeHead) Queued {
+func queuedOf(i *destination.Instance, n *messages.NoticeHead) Queued {
 	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt, Expires: n.Expires}
 	if i.Window > 0 && !n.Exempt {
 		q.Key = n.SuppressBy
@@ -242,12 +262,24 @@ func queuedOf(i destination.Instance, n messages.NoticeHead) Queued {
 	return q
 }
 
-// queued takes in a notice that was announced. It may have been found in the
-// outbox, and even be settled, before the announcement arrived.
-func (d *delivery) queued(ctx actor.Context, msg messages.NoticeQueued) {
-	instance := d.opts.Built.Instance
-	if d.opts.Outbox.Pending(instance.Name, msg.Notice.ID) {
-		d.step(ctx, queuedOf(instance, msg.Notice))
+// queued takes in notices that were announced. They may have been found in the
+// outbox, and even be settled, before the announcement arrived; those that were
+// decided after the outbox was read cannot.
+func (d *delivery) queued(ctx actor.Context, msg messages.NoticesQueued) {
+	if d.loadedAt.IsZero() {
+		d.early = append(d.early, msg)
+		return
+	}
+	instance := &d.opts.Built.Instance
+	d.arrived = d.arrived[:0]
+	for i := range msg.Notices {
+		n := &msg.Notices[i]
+		if n.QueuedAt.After(d.loadedAt) || d.opts.Outbox.Pending(instance.Name, n.ID) {
+			d.arrived = append(d.arrived, queuedOf(instance, n))
+		}
+	}
+	if len(d.arrived) > 0 {
+		d.step(ctx, Arrived{Notices: d.arrived})
 	}
 }
 
@@ -319,14 +351,15 @@ func (d *delivery) send(ctx actor.Context, do Send) {
 func (d *delivery) settle(ctx actor.Context, do Settle) {
 	d.meter.outcomes(do.Settlement)
 	d.reports.outcomes(do.Settlement)
-	post, onSettled, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Built.Instance
+	post, onSettled, steps, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
 	d.opts.Outbox.Settle(place, do.Settlement, func(ended []messages.NoticeSettled, err error) {
 		if err != nil {
 			return // closing: what is not recorded comes again after the restart
 		}
-		if onSettled != nil {
-			for _, end := range ended {
+		for _, end := range ended {
+			noteEnd(steps, end)
+			if onSettled != nil {
 				onSettled(end)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 	"butler/internal/actorkit/actortest"
 	"butler/internal/destination"
 	"butler/internal/journal"
+	"butler/internal/journal/faulty"
 	"butler/internal/journal/memory"
 	"butler/internal/metrics"
 	"butler/internal/outbox"
@@ -65,7 +66,6 @@ func (p *provider) seen() []call {
 // fixture is delivery actors over the real ledger in a bubble.
 type fixture struct {
 	t      *testing.T
-	store  *memory.Store
 	ledger *journal.Ledger
 	outbox *outbox.Outbox
 	kit    *actorkit.Kit
@@ -81,7 +81,7 @@ type fixture struct {
 	ends   map[messages.NoticeID]messages.NoticeSettled
 }
 
-func newFixture(t *testing.T, store *memory.Store) *fixture {
+func newFixture(t *testing.T, store journal.Store) *fixture {
 	t.Helper()
 	log, err := store.Open(t.Context(), "ledger", journal.Limits{})
 	must(t, err)
@@ -90,7 +90,7 @@ func newFixture(t *testing.T, store *memory.Store) *fixture {
 	box, err := outbox.Open(ledger, outbox.Options{})
 	must(t, err)
 	f := &fixture{
-		t: t, store: store, ledger: ledger, outbox: box, reg: prometheus.NewRegistry(),
+		t: t, ledger: ledger, outbox: box, reg: prometheus.NewRegistry(),
 		actors: map[string]*actor.PID{}, ends: map[messages.NoticeID]messages.NoticeSettled{},
 	}
 	f.kit, f.logs, f.stats = actortest.Kit(t)
@@ -168,7 +168,7 @@ func (f *fixture) alert(id, task string, instances ...string) {
 		must(f.t, err)
 		for _, n := range notices {
 			if pid, ok := f.actors[n.Instance]; ok {
-				f.kit.System.Root.Send(pid, messages.NoticeQueued{Notice: n})
+				f.kit.System.Root.Send(pid, messages.NoticesQueued{Notices: []messages.NoticeHead{n}})
 			}
 		}
 	})
@@ -388,7 +388,7 @@ func TestDelivery_aTestAlertIsNeverSuppressed(t *testing.T) {
 		alert := &messages.Alert{ID: "probe", Test: true, Event: messages.TaskEvent{TaskID: "task"}}
 		n := messages.NoticeHead{ID: "2-a", Instance: "test/a", SuppressBy: "task", Exempt: true, QueuedAt: time.Now()}
 		f.outbox.Record(outbox.Decision{Alert: alert, Notices: []messages.NoticeHead{n}}, nil, func(error) {
-			f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
+			f.kit.System.Root.Send(f.actors["test/a"], messages.NoticesQueued{Notices: []messages.NoticeHead{n}})
 		})
 		synctest.Wait()
 		f.wantCalls(p, call{Notice: "1-a"}, call{Notice: "2-a"})
@@ -424,9 +424,30 @@ func TestDelivery_anAnnouncementThatComesLateIsNotSentAgain(t *testing.T) {
 		f.alert("1", "task", "a") // nobody there to hear of it
 		f.start("a", p)
 		n := messages.NoticeHead{ID: "1-a", Instance: "test/a"}
-		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticeQueued{Notice: n})
+		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticesQueued{Notices: []messages.NoticeHead{n}})
 		time.Sleep(time.Minute)
 		f.wantCalls(p, call{Notice: "1-a"})
+	})
+}
+
+func TestDelivery_anAnnouncementWhileItStartsAgainIsNotCountedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk, p := faulty.Wrap(memory.New(), 1), &provider{}
+		f := newFixture(t, disk)
+		f.start("a", p, func(i *destination.Instance) { i.Window = time.Minute })
+		f.alert("1", "task", "a")
+		disk.SetRules(faulty.Rules{Latency: 2 * time.Second})
+		f.alert("2", "task", "a")
+		time.Sleep(3 * time.Second) // its end is on the way to the disk
+		f.kit.System.Root.Send(f.actors["test/a"], crashNow{})
+		again := messages.NoticeHead{ID: "2-a", Instance: "test/a", SuppressBy: "task", QueuedAt: time.Now()}
+		f.kit.System.Root.Send(f.actors["test/a"], messages.NoticesQueued{Notices: []messages.NoticeHead{again}})
+		time.Sleep(time.Minute)
+		disk.SetRules(faulty.Rules{})
+		f.alert("3", "task", "a")
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "suppressed", "3-a": "delivered"})
+		f.wantCalls(p, call{Notice: "1-a"}, call{At: 63 * time.Second, Notice: "3-a", Held: 1})
+		f.stop()
 	})
 }
 

@@ -53,8 +53,7 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 		labels:  make([]string, len(effect.Notices)),
 		notices: make([]messages.Notice, len(effect.Notices)),
 	}
-	var batch []messages.Notice
-	var places []int // of the batch in the attempt
+	places := make([]int, 0, len(effect.Notices)) // of those that could be read
 	for i, sending := range effect.Notices {
 		n, err := s.outbox.Notice(s.built.Instance.Name, sending.ID)
 		if err != nil {
@@ -63,12 +62,12 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 		}
 		n.SuppressedBefore = sending.SuppressedBefore
 		a.notices[i] = n
-		batch, places = append(batch, n), append(places, i)
+		places = append(places, i)
 	}
 	started := time.Now()
-	if len(batch) > 0 {
+	if len(places) > 0 {
 		a.called = true
-		for i, err := range s.bounded(ctx, batch) {
+		for i, err := range s.bounded(ctx, picked(a.notices, places)) {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
 			if crashed, ok := errors.AsType[crash](err); ok {
 				a.stack = crashed.stack
@@ -78,6 +77,18 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 	a.at = time.Now()
 	a.took = a.at.Sub(started)
 	return a
+}
+
+// picked returns the notices at some places, which are in order: mostly all.
+func picked(notices []messages.Notice, places []int) []messages.Notice {
+	if len(places) == len(notices) {
+		return notices
+	}
+	out := make([]messages.Notice, 0, len(places))
+	for _, i := range places {
+		out = append(out, notices[i])
+	}
+	return out
 }
 
 // refused is the answer to a Send that could not even be started.

@@ -11,13 +11,17 @@ import (
 // Input is what a Machine can be told.
 type Input interface{ input() }
 
-// Loaded brings what the outbox holds for the instance. Nothing is sent before it.
+// Loaded brings what the outbox holds for the instance. It is the first input of
+// a life.
 type Loaded struct {
 	Notices []Queued
 	Windows map[string]ratelimit.Window
 }
 
-// Queued brings one notice that is durable. One that is known already is ignored.
+// Arrived brings notices that are durable. One that is known already is ignored.
+type Arrived struct{ Notices []Queued }
+
+// Queued is a notice that is durable.
 type Queued struct {
 	ID messages.NoticeID
 	// Key is what suppression counts by; "" exempts the notice.
@@ -46,7 +50,7 @@ type Due struct{}
 type Drain struct{}
 
 func (Loaded) input()       {}
-func (Queued) input()       {}
+func (Arrived) input()      {}
 func (SendFinished) input() {}
 func (Settled) input()      {}
 func (Due) input()          {}

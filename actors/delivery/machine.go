@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"butler/internal/backoff"
+	"butler/internal/keyed"
 	"butler/internal/outbox"
 	"butler/internal/ratelimit"
 	"butler/messages"
@@ -63,7 +64,7 @@ type Machine struct {
 	policy Policy
 	random *rand.Rand
 
-	items   map[messages.NoticeID]*item
+	items   keyed.Table[*item]
 	lanes   map[string]*lane
 	ready   *line
 	waiting *line
@@ -116,7 +117,6 @@ func NewMachine(p Policy, random *rand.Rand) *Machine {
 	return &Machine{
 		policy:  p,
 		random:  random,
-		items:   map[messages.NoticeID]*item{},
 		lanes:   map[string]*lane{},
 		ready:   newReadyLine(),
 		waiting: newWaitingLine(),
@@ -136,8 +136,10 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	switch in := in.(type) {
 	case Loaded:
 		m.load(in)
-	case Queued:
-		m.enqueue(in, in.QueuedAt.Add(m.policy.ParkAfter))
+	case Arrived:
+		for _, q := range in.Notices {
+			m.enqueue(q, q.QueuedAt.Add(m.policy.ParkAfter))
+		}
 	case SendFinished:
 		m.finish(in)
 	case Settled:
@@ -154,7 +156,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	m.commit()
 	if m.draining && !m.drained && m.slots == 0 && len(m.records) == 0 {
 		m.drained = true
-		m.emit(Drained{Left: len(m.items)})
+		m.emit(Drained{Left: m.items.Len()})
 	}
 	m.arm()
 	return m.out
@@ -171,9 +173,6 @@ func (m *Machine) load(in Loaded) {
 		}
 		m.windows.Restore(key, window)
 	}
-	// What was announced meanwhile is on disk too, mostly: the order of the disk goes first.
-	early := m.arrivals
-	m.arrivals, m.items = nil, map[messages.NoticeID]*item{}
 	for _, q := range in.Notices {
 		overdue := q.QueuedAt.Add(m.policy.ParkAfter)
 		if grace := m.now.Add(min(restartGrace, m.policy.ParkAfter)); overdue.Before(grace) {
@@ -181,23 +180,20 @@ func (m *Machine) load(in Loaded) {
 		}
 		m.enqueue(q, overdue)
 	}
-	for _, i := range early {
-		m.enqueue(Queued{ID: i.id, Key: i.key, QueuedAt: i.queuedAt, Expires: i.expires}, i.overdue)
-	}
 }
 
 // enqueue adds a notice that is not known yet.
 func (m *Machine) enqueue(q Queued, overdue time.Time) {
-	if _, known := m.items[q.ID]; known {
+	at, fresh := m.items.Place(string(q.ID))
+	if !fresh {
 		return
 	}
 	i := &item{
 		id: q.ID, key: q.Key, queuedAt: q.QueuedAt, overdue: overdue, expires: q.Expires, attempts: q.Attempts, panics: q.Panics,
 	}
-	m.items[q.ID] = i
+	*at = i
 	m.arrivals = append(m.arrivals, i)
 	switch {
-	case !m.loaded: // load sorts it in
 	case q.Unreadable != "":
 		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: q.Unreadable})
 	case q.Key == "" || !m.windows.Limits():
@@ -262,7 +258,7 @@ func (m *Machine) upkeep() {
 	failing := m.breaker.open || m.throttled > 0
 	var late []*item
 	for _, i := range m.arrivals {
-		if i.state != settling && i.state != inFlight && (m.outdated(i) || failing && !m.now.Before(i.overdue)) {
+		if i.state.open() && (m.outdated(i) || failing && !m.now.Before(i.overdue)) {
 			late = append(late, i)
 		}
 	}

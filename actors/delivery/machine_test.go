@@ -136,7 +136,7 @@ func (s *script) input(line string) string {
 	case "load":
 		return s.load(rest)
 	case "queue":
-		return s.step(s.notice(rest))
+		return s.step(Arrived{Notices: []Queued{s.notice(rest)}})
 	case "finish":
 		return s.finish(rest)
 	case "settled":

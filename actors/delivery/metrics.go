@@ -123,6 +123,15 @@ func (m *Metrics) of(i destination.Instance) meter {
 	}
 }
 
+// Forget ends what is shown of the present of an instance that is gone. What was
+// counted stays.
+func (m *Metrics) Forget(instance string) {
+	for _, shown := range []*prometheus.GaugeVec{m.queued, m.oldest, m.lastSuccess} {
+		shown.DeletePartialMatch(prometheus.Labels{"receiver": instance})
+	}
+	m.breakers.DeleteLabelValues(instance)
+}
+
 // attempt counts one attempt and what it did to its notices.
 func (m meter) attempt(a attempted) {
 	if !a.called {

@@ -200,7 +200,7 @@ func (w *world) record() {
 			w.notices[notice.ID] = notice
 		}
 		for _, notice := range notices {
-			w.inbox = append(w.inbox, queuedOf(w.opts.Built.Instance, notice))
+			w.inbox = append(w.inbox, Arrived{Notices: []Queued{queuedOf(&w.opts.Built.Instance, &notice)}})
 		}
 	})
 }
@@ -227,7 +227,7 @@ func (w *world) deliver() {
 	for len(w.inbox) > 0 {
 		in := w.inbox[0]
 		w.inbox = w.inbox[1:]
-		if q, ok := in.(Queued); ok && !w.outbox.Pending("test/one", q.ID) {
+		if a, ok := in.(Arrived); ok && !w.outbox.Pending("test/one", a.Notices[0].ID) {
 			continue
 		}
 		w.step(in)

@@ -21,7 +21,12 @@ const (
 	waiting
 	// settling: it has ended and the ledger is being told.
 	settling
+	// gone: the ledger has been told.
+	gone
 )
+
+// open reports that an item waits for an attempt.
+func (s state) open() bool { return s == behind || s == ready || s == waiting }
 
 // item is a notice in the queue. It is small on purpose: the alert stays in the outbox.
 type item struct {
@@ -38,6 +43,9 @@ type item struct {
 	order uint64
 	due   time.Time
 }
+
+// Name implements keyed.Named.
+func (i *item) Name() string { return string(i.id) }
 
 // line is a priority queue of items in one state. An item that left the state
 // stays until it comes to the front, and is passed over then.

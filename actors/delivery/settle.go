@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -57,7 +56,9 @@ func (m *Machine) settled(in Settled) {
 	}
 	delete(m.records, in.Serial)
 	for _, id := range done.ended {
-		delete(m.items, id)
+		if i, ok := m.items.Remove(string(id)); ok {
+			i.state = gone
+		}
 	}
 	if done.slot {
 		m.slots--
@@ -68,11 +69,10 @@ func (m *Machine) settled(in Settled) {
 // tidy drops settled notices from the arrivals: those in front, and all of them
 // when they have become the most.
 func (m *Machine) tidy() {
-	gone := func(i *item) bool { return m.items[i.id] != i }
-	if len(m.arrivals) > 2*len(m.items)+64 {
-		m.arrivals = slices.Clip(slices.DeleteFunc(m.arrivals, gone))
+	if len(m.arrivals) > 2*m.items.Len()+64 {
+		m.arrivals = slices.Clip(slices.DeleteFunc(m.arrivals, func(i *item) bool { return i.state == gone }))
 	}
-	for len(m.arrivals) > 0 && gone(m.arrivals[0]) {
+	for len(m.arrivals) > 0 && m.arrivals[0].state == gone {
 		m.arrivals[0] = nil
 		m.arrivals = m.arrivals[1:]
 	}
@@ -125,14 +125,14 @@ func later(a, b time.Time) time.Time {
 func (m *Machine) State(now time.Time) messages.DeliveryState {
 	s := messages.DeliveryState{
 		Condition:   m.condition(),
-		Queued:      len(m.items),
+		Queued:      m.items.Len(),
 		Attempts:    len(m.flights),
 		LastError:   m.lastErr,
 		LastSuccess: m.lastSuccess,
 		Oldest:      m.Oldest(),
 	}
-	for i := range maps.Values(m.items) {
-		if i.state == waiting {
+	for i := range m.items.All() {
+		if (*i).state == waiting {
 			s.Retrying++
 		}
 	}
@@ -173,7 +173,7 @@ func (m *Machine) Change() messages.DeliveryChanged {
 }
 
 // Queued counts the notices whose end is not durable.
-func (m *Machine) Queued() int { return len(m.items) }
+func (m *Machine) Queued() int { return m.items.Len() }
 
 // Oldest is when the oldest of them was queued; zero when there is none.
 func (m *Machine) Oldest() time.Time {

@@ -21,25 +21,32 @@ import (
 	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
 // Outbox is where decisions are made durable; *outbox.Outbox is the one in use.
 type Outbox interface {
-	Record(d outbox.Decision, more []journal.Op, done func(error))
+	Commit(b *outbox.Batch, done func(error))
 }
 
 // Options are what every execution shares.
 type Options struct {
-	Kit     *actorkit.Kit
-	Rules   Rules
+	Kit *actorkit.Kit
+	// Rules are asked for once by every execution, when it begins.
+	Rules   func() Rules
 	Outbox  Outbox
 	Log     *zap.Logger
 	Metrics *Metrics
+	// Tasks tell of single tasks; nil tells of none.
+	Tasks *TaskMetrics
 	// Gate is qrsgate, Notify the actor that owns the outbox.
 	Gate, Notify *actor.PID
-	// AtHand answers a look-up without the gate, when that is possible; nil means never.
-	AtHand func(messages.LookupTask, time.Time) (messages.LookupTaskReply, bool)
+	// AtHand answers a look-up without the gate, when that is possible; nil means
+	// never. Its answer is shared, names no attempt, and must not be changed.
+	AtHand func(messages.LookupTask, time.Time) (*messages.LookupTaskReply, bool)
+	// Trail notes what becomes of events; nil notes nothing.
+	Trail *trail.Trail
 	// Jitter returns a number in [0,1), for spreading polls after a restart.
 	Jitter func() float64
 }
@@ -69,12 +76,13 @@ type armed struct {
 func (e *execution) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
-		e.post, e.machine = actorkit.Poster(ctx), NewMachine(e.opts.Rules, actorkit.RefOf(ctx.Self()))
+		e.post, e.machine = actorkit.Poster(ctx), NewMachine(e.opts.Rules(), actorkit.RefOf(ctx.Self()))
 	case *actor.Stopping, *actor.Restarting:
 		for i := range e.timers {
 			e.timers[i].Stop()
 		}
 		e.gauge(0)
+	case *actor.Stopped: // the machine has no word in it
 	case messages.ResumeExecution:
 		e.resume(ctx, message)
 	case decisionRefused:
@@ -107,21 +115,23 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
-			if reply, ok := e.atHand(do.Command); ok {
+			if reply, ok := e.opts.answer(do.Command, time.Now()); ok {
 				answers = append(answers, reply)
 			} else {
 				ctx.Send(e.opts.Gate, do.Command)
 			}
 		case Arm:
 			e.arm(ctx, do)
-		case Record:
-			e.record(ctx, do)
+		case *Record:
+			e.record(do)
 		case Handled:
 			ctx.Send(ctx.Parent(), do.EventHandled)
 		case Finish:
 			ctx.Send(ctx.Parent(), do.ExecutionFinished)
-		case Tell:
-			e.opts.tell(do)
+		case Sleep:
+			ctx.Send(ctx.Parent(), do.ExecutionAsleep)
+		case *Tell:
+			e.opts.tell(do, new(trail.Decision))
 		}
 	}
 	for _, reply := range answers {
@@ -129,13 +139,32 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 	}
 }
 
-// atHand answers a look-up without a message.
-func (e *execution) atHand(command any) (reply any, ok bool) {
-	lookup, ok := command.(messages.LookupTask)
-	if !ok || e.opts.AtHand == nil {
+// atHand answers a look-up of a task without the gate.
+func (o *Options) atHand(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
+	if o.AtHand == nil {
 		return nil, false
 	}
-	return e.opts.AtHand(lookup, time.Now())
+	return o.AtHand(q, now)
+}
+
+// answer is atHand for any look-up, and answers as the gate does.
+func (o *Options) answer(command any, now time.Time) (reply any, ok bool) {
+	lookup, ok := command.(messages.LookupTask)
+	if !ok {
+		return nil, false
+	}
+	known, ok := o.atHand(lookup, now)
+	if !ok {
+		return nil, false
+	}
+	mine := *known
+	mine.TaskID, mine.Attempt = lookup.TaskID, lookup.Attempt
+	return mine, true
+}
+
+// ask sends the look-ups of a desk to the gate, as one message.
+func (o *Options) ask(commands []any) {
+	o.Kit.System.Root.Send(o.Gate, messages.Lookups{Commands: commands})
 }
 
 // arm replaces the timer of the same name, if there is one.
@@ -152,40 +181,51 @@ func (e *execution) arm(ctx actor.Context, do Arm) {
 // decisionRefused: the ledger will never take a decision, because of its size.
 type decisionRefused struct{ err error }
 
-// record commits a decision. Notices are handed on only when they are durable.
-func (e *execution) record(ctx actor.Context, r Record) {
-	own := []journal.Op{{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)}}
-	if r.State != nil || r.HadState {
-		own = append(own, journal.Op{Bucket: outbox.BucketState, Key: string(r.Key), Value: r.State})
-	}
-	post, root, notify := e.post, ctx.ActorSystem().Root, e.opts.Notify
-	notices, id := r.Decision.Notices, r.Case
-	e.opts.Outbox.Record(r.Decision, own, func(err error) {
-		if errors.Is(err, journal.ErrClosed) {
-			return // the record comes again after the restart
-		}
-		if err != nil {
+// record commits a decision.
+func (e *execution) record(r *Record) {
+	post, id := e.post, r.Case
+	var decision outbox.Batch
+	r.add(&decision)
+	e.opts.commit(&decision, func(err error) {
+		switch {
+		case err != nil:
 			post(decisionRefused{err})
-			return
-		}
-		if len(notices) > 0 {
-			root.Send(notify, messages.NoticesRecorded{Notices: notices})
-		}
-		if id != 0 {
+		case id != 0:
 			post(messages.DecisionRecorded{Case: id})
 		}
 	})
 }
 
+// commit records decisions as one. Notices are handed on only when they are
+// durable. A ledger that is closed calls nobody: the events come again after the
+// restart.
+func (o *Options) commit(decisions *outbox.Batch, done func(error)) {
+	notices := decisions.Notices()
+	o.Outbox.Commit(decisions, func(err error) {
+		if errors.Is(err, journal.ErrClosed) {
+			return
+		}
+		if err == nil && len(notices) > 0 {
+			o.Kit.System.Root.Send(o.Notify, messages.NoticesRecorded{Notices: notices})
+		}
+		done(err)
+	})
+}
+
 // tell writes what became of an event to the log and the counters. That the QRS
 // cannot be asked is qrsgate's to warn of, once; here it would be a line an event.
-func (o *Options) tell(t Tell) {
+// step is memory for what the trail is told.
+func (o *Options) tell(t *Tell, step *trail.Decision) {
 	o.Metrics.observe(t)
+	o.Tasks.observe(t)
+	if o.Trail != nil {
+		o.Trail.Write(t.step(step))
+	}
 	entry := o.Log.Check(outcomes[t.Outcome].level, outcomes[t.Outcome].text)
 	if entry == nil {
 		return
 	}
-	event := t.Alert.Event
+	event := &t.Alert.Event
 	fields := []zap.Field{
 		logx.EventType(event.Family), logx.ExecutionID(event.ExecutionID),
 		logx.TaskID(event.TaskID), logx.TaskName(event.TaskName), logx.Node(event.HostName),
@@ -194,7 +234,7 @@ func (o *Options) tell(t Tell) {
 		fields = append(fields, logx.TaskType(t.Alert.Task.Type))
 	}
 	if t.Alert.Kind != "" {
-		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(t.Notices))
+		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(len(t.Notices)))
 	}
 	if len(t.Alert.Degraded) > 0 {
 		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))

@@ -7,6 +7,7 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -52,6 +53,9 @@ type Handled struct{ messages.EventHandled }
 // Finish offers the shard to end this actor.
 type Finish struct{ messages.ExecutionFinished }
 
+// Sleep offers the shard to end this actor until there is something to do.
+type Sleep struct{ messages.ExecutionAsleep }
+
 // Tell says what became of an event, for the log and the counters.
 type Tell struct {
 	At time.Time
@@ -59,16 +63,21 @@ type Tell struct {
 	// where the event led to one.
 	Alert   *messages.Alert
 	Outcome Outcome
-	Notices int
+	// Notices and Without are who is told, and who is not.
+	Notices []messages.NoticeHead
 	Without []destination.Verdict
+	// Place is that of the event, Lookups what was asked about it.
+	Place   messages.EventPosition
+	Lookups []trail.Lookup
 }
 
 func (Ask) effect()     {}
 func (Arm) effect()     {}
-func (Record) effect()  {}
+func (*Record) effect() {}
 func (Handled) effect() {}
 func (Finish) effect()  {}
-func (Tell) effect()    {}
+func (Sleep) effect()   {}
+func (*Tell) effect()   {}
 
 // Outcome says what became of an event.
 type Outcome uint8

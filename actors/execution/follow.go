@@ -20,14 +20,15 @@ import (
 func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	w.phase = phaseFollow
 	w.token++
+	looked := w.lookups()
 	w.waiting = w.waiting[:0]
 	w.failed = nil
 	w.follow = following{Since: now, ResultID: w.alert.Task.LastResultID, Status: w.alert.Task.LastStatus}
 	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
 	return []Effect{
-		Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing},
-		m.keep(w.id, outbox.Decision{}),
+		&Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing, Place: w.at, Lookups: looked},
+		new(m.keep(w.id, outbox.Decision{})),
 		m.armPoll(w, now.Add(m.rules.PollEvery)),
 		m.armGiveUp(w, w.follow.Since.Add(m.rules.FollowFor)),
 	}
@@ -36,10 +37,12 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 // armPoll sets the time of the next poll; it replaces the one set before.
 func (m *Machine) armPoll(w *work, at time.Time) Effect {
 	w.poll++
+	w.pollAt = at
 	return Arm{Case: w.id, Timer: timerPoll, At: at, Message: messages.PollDue{Case: w.id, Token: w.poll}}
 }
 
 func (m *Machine) armGiveUp(w *work, at time.Time) Effect {
+	w.giveUpAt = at
 	return Arm{Case: w.id, Timer: timerGiveUp, At: at, Message: messages.GiveUpDue{Case: w.id, Token: w.token}}
 }
 
@@ -51,13 +54,17 @@ func (m *Machine) poll(now time.Time, in messages.PollDue) []Effect {
 	if !ok || w.phase != phaseFollow || w.poll != in.Token {
 		return nil
 	}
+	return m.look(now, w)
+}
+
+func (m *Machine) look(now time.Time, w *work) []Effect {
 	w.waiting = w.waiting[:0]
 	w.deadline = now.Add(m.rules.DegradedAfter)
 	return []Effect{m.ask(w, askTask), m.armPoll(w, w.deadline.Add(m.rules.PollEvery))}
 }
 
 // followed looks at the answer to a poll.
-func (m *Machine) followed(now time.Time, w *work, in messages.LookupTaskReply) []Effect {
+func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply) []Effect {
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
 		return m.settle(now, w, OutcomeTaskNotFound)
@@ -98,12 +105,16 @@ func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
 	if !ok || w.phase != phaseFollow || w.token != in.Token {
 		return nil
 	}
+	return m.abandon(now, w)
+}
+
+func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	state := "unknown, because the Qlik Repository Service could not be asked"
 	if w.follow.Status.Valid() {
 		state = w.follow.Status.String()
 	}
 	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
-	return append([]Effect{Tell{At: now, Alert: w.alert, Outcome: OutcomeAbandoned}}, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
+	return append([]Effect{&Tell{At: now, Alert: w.alert, Outcome: OutcomeAbandoned, Place: w.at, Lookups: w.lookups()}}, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
 }
 
 // Snapshot is what survives of an execution: the distribute tasks it follows.
@@ -145,7 +156,10 @@ func (m *Machine) snapshot() []byte {
 // A task whose time is over is given up only after one more poll: it may have
 // ended while nobody looked.
 func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
-	m.key, m.seen, m.hasState = r.Key, r.Seen, true
+	m.key, m.seen, m.hasState, m.now = r.Key, r.Seen, true, now
+	if !r.Slept.IsZero() {
+		return m.wake(now, r)
+	}
 	if r.Bare {
 		return m.resumeBare(now, r.Snapshot)
 	}
@@ -158,16 +172,19 @@ func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float
 	}
 	var effects []Effect
 	for _, f := range s.Follows {
-		w := m.open(messages.EventPosition{}, f.Event)
+		w := m.open(messages.EventPosition{}, &f.Event)
 		w.phase, w.follow = phaseFollow, f.Follow
-		first := now.Add(time.Duration(jitter * float64(m.rules.PollEvery)))
+		first := now
+		if !r.Due {
+			first = now.Add(time.Duration(jitter * float64(m.rules.PollEvery)))
+		}
 		giveUp := w.follow.Since.Add(m.rules.FollowFor)
 		if answered := first.Add(m.rules.DegradedAfter + time.Second); giveUp.Before(answered) {
 			giveUp = answered
 		}
-		effects = append(effects, m.armPoll(w, first), m.armGiveUp(w, giveUp))
+		effects = append(effects, m.goOn(now, w, first, giveUp)...)
 	}
-	return append(effects, m.finish()...), nil
+	return m.rest(append(effects, m.finish()...)), nil
 }
 
 // resumeBare ends the following with an alert of what can still be read of a
@@ -188,7 +205,7 @@ func (m *Machine) resumeBare(now time.Time, snapshot []byte) ([]Effect, error) {
 	var effects []Effect
 	for _, f := range s.Follows {
 		f.Event.Family = messages.FamilyDistribute // no other is followed
-		w := m.open(messages.EventPosition{}, f.Event)
+		w := m.open(messages.EventPosition{}, &f.Event)
 		w.bare = true
 		effects = append(effects, m.decideBare(now, w)...)
 	}

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"container/heap"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ type world struct {
 	machine *Machine
 	now     time.Time
 	inputs  inputs
+	sent    int // inputs so far: those of one time come in this order
 	answer  func(now time.Time, command any) (reply any, after time.Duration)
 
 	asked    []any
@@ -24,13 +26,23 @@ type world struct {
 	handled  []messages.EventHandled
 	tells    []Tell
 	finished bool
+	left     messages.Seen // what is to be remembered of a finished execution
 	state    []byte
+
+	// stays keeps the machine when it falls asleep; otherwise it is made anew, as by its shard.
+	stays  bool
+	asleep *messages.ExecutionAsleep
+	naps   int // how often it fell asleep
 }
+
+// alarm is the time to wake a machine up.
+type alarm struct{}
 
 type input struct {
 	at      time.Time
 	seq     int
 	message any
+	nap     int // after which it was sent; an event is for whoever comes
 }
 
 type inputs []input
@@ -62,7 +74,8 @@ func rules(router Router) Rules {
 }
 
 func (w *world) send(after time.Duration, message any) {
-	heap.Push(&w.inputs, input{at: w.now.Add(after), seq: len(w.inputs) + len(w.asked)*1000, message: message})
+	w.sent++
+	heap.Push(&w.inputs, input{at: w.now.Add(after), seq: w.sent, message: message, nap: w.naps})
 }
 
 func (w *world) observe(after time.Duration, e messages.TaskEvent, index uint32) {
@@ -83,8 +96,39 @@ func (w *world) run(limit time.Duration) {
 			return
 		}
 		w.now = next.at
-		w.perform(w.machine.Handle(w.now, next.message))
+		_, event := next.message.(messages.TaskEventObserved)
+		if next.nap != w.naps && !event {
+			continue // it was meant for an actor that has ended
+		}
+		_, due := next.message.(alarm)
+		if w.asleep != nil {
+			w.rouse(due)
+		}
+		if !due {
+			w.perform(w.machine.Handle(w.now, next.message))
+		}
 	}
+}
+
+// rouse makes a machine of what the one before has left.
+func (w *world) rouse(due bool) {
+	w.t.Helper()
+	left := *w.asleep
+	w.asleep = nil
+	w.machine = NewMachine(w.machine.rules, messages.Ref{ID: "x"})
+	effects, err := w.machine.Resume(w.now, messages.ResumeExecution{
+		Key: left.Key, Seen: left.Seen, Snapshot: left.Snapshot, Due: due, Slept: left.At,
+	}, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !due { // there is an event, so its shard does not let it sleep
+		effects = slices.DeleteFunc(effects, func(e Effect) bool {
+			_, offer := e.(Sleep)
+			return offer
+		})
+	}
+	w.perform(effects)
 }
 
 func (w *world) perform(effects []Effect) {
@@ -97,8 +141,8 @@ func (w *world) perform(effects []Effect) {
 			}
 		case Arm:
 			w.send(max(do.At.Sub(w.now), 0), do.Message)
-		case Record:
-			w.records = append(w.records, do)
+		case *Record:
+			w.records = append(w.records, *do)
 			if do.State != nil || do.HadState {
 				w.state = do.State
 			}
@@ -108,9 +152,31 @@ func (w *world) perform(effects []Effect) {
 		case Handled:
 			w.handled = append(w.handled, do.EventHandled)
 		case Finish:
-			w.finished = true
-		case Tell:
-			w.tells = append(w.tells, do)
+			w.finished, w.left = true, do.Seen
+		case Sleep:
+			if w.stays { // the timers that stir arms anew take the place of those before
+				w.inputs = slices.DeleteFunc(w.inputs, func(i input) bool {
+					switch i.message.(type) {
+					case messages.PollDue, messages.GiveUpDue:
+						return true
+					}
+					return false
+				})
+				heap.Init(&w.inputs)
+				w.perform(w.machine.stir())
+				continue
+			}
+			w.naps++
+			w.asleep = &do.ExecutionAsleep
+			next := do.Poll
+			if do.GiveUp.Before(next) {
+				next = do.GiveUp
+			}
+			w.send(next.Sub(w.now), alarm{})
+		case *Tell:
+			told, alert := *do, *do.Alert
+			told.Alert, told.Lookups = &alert, slices.Clone(do.Lookups)
+			w.tells = append(w.tells, told)
 		}
 	}
 }
@@ -176,6 +242,8 @@ type repository struct {
 	full      string
 	fail      func(command any) messages.Failure
 	delay     time.Duration
+	// exhausted says that a failed script log was asked for often enough.
+	exhausted bool
 	// silent leaves a command without an answer, as a gate does that is restarted.
 	silent func(command any) bool
 	// atHand lets app and owner come along with the task.
@@ -229,7 +297,7 @@ func (r *repository) answer(now time.Time, command any) (any, time.Duration) {
 		}
 		return reply, r.delay
 	case messages.FetchScriptLog:
-		reply := messages.FetchScriptLogReply{TaskID: c.TaskID, Attempt: c.Attempt, Failure: failure}
+		reply := messages.FetchScriptLogReply{TaskID: c.TaskID, Attempt: c.Attempt, Failure: failure, Exhausted: r.exhausted && failure.Failed()}
 		if !failure.Failed() {
 			reply.Execution, reply.ScriptLog = r.execution(now), r.log
 			if c.Full {

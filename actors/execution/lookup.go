@@ -13,7 +13,7 @@ import (
 // and what an alert goes without.
 
 // learn takes a task, with what came along of its app and the app's owner.
-func (w *work) learn(in messages.LookupTaskReply) {
+func (w *work) learn(in *messages.LookupTaskReply) {
 	w.alert.Task = in.Task
 	if in.App.Known && in.App.ID == w.appID() {
 		w.alert.App, w.alert.Owner = in.App, in.Owner
@@ -58,17 +58,26 @@ func (m *Machine) command(w *work, what request) any {
 	case askExecution:
 		return messages.LookupExecution{TaskID: taskID, TaskType: w.alert.Task.Type, Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
 	case askScriptLog:
+		var result messages.Execution
+		if w.finalState {
+			result = w.alert.Execution
+		}
 		return messages.FetchScriptLog{
+			Result: result,
 			TaskID: taskID, HeadLines: w.needs.ScriptHead, TailLines: w.needs.ScriptTail, Full: w.needs.FullScriptLog,
 			Deadline: deadline, Attempt: attempt, ReplyTo: m.self,
 		}
 	default:
-		maxAge := m.rules.CacheFor
-		if w.alert.Event.Family == messages.FamilyDistribute {
-			maxAge = 0 // its status is what we want to know
-		}
-		return messages.LookupTask{TaskID: taskID, MaxAge: maxAge, Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
+		return messages.LookupTask{TaskID: taskID, MaxAge: m.maxAge(&w.alert.Event), Deadline: deadline, Attempt: attempt, ReplyTo: m.self}
 	}
+}
+
+// maxAge is how old the metadata of a task may be for an event.
+func (m *Machine) maxAge(e *messages.TaskEvent) time.Duration {
+	if e.Family == messages.FamilyDistribute {
+		return 0 // its status is what we want to know
+	}
+	return m.rules.CacheFor
 }
 
 func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) []Effect {
@@ -135,8 +144,11 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 		w.result(in.Execution)
 	}
 	if !in.Failure.Failed() {
-		w.alert.ScriptLog, w.attachment = bounded(in.ScriptLog), in.Full
+		w.alert.ScriptLog, w.attachment = in.ScriptLog.Bounded(maxScriptLog), in.Full
 		return m.proceed(now, w)
+	}
+	if in.Failure.Retryable() && !in.Exhausted {
+		return m.lookupFailed(now, w, askScriptLog, in.Failure)
 	}
 	w.miss("the script log could not be fetched: " + in.Failure.Text)
 	if !w.alert.Execution.Known && w.needs.Execution {
@@ -224,22 +236,23 @@ func (m *Machine) proceed(now time.Time, w *work) []Effect {
 // ask sends a look-up and remembers who waits for it.
 func (m *Machine) ask(w *work, what request) Effect {
 	m.attempt++
-	w.waiting = append(w.waiting, lookup{m.attempt, what})
+	w.waiting = append(w.waiting, lookup{m.attempt, what, m.now})
 	return Ask{m.command(w, what)}
 }
 
-// armDegrade bounds the time of the look-ups.
-func (m *Machine) armDegrade(now time.Time, w *work) Effect {
-	w.deadline = now.Add(m.rules.DegradedAfter)
+// armDegrade bounds the time of the look-ups, which has begun at since.
+func (m *Machine) armDegrade(since time.Time, w *work) Effect {
+	w.deadline = since.Add(m.rules.DegradedAfter)
 	return Arm{Case: w.id, Timer: timerDegrade, At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
 }
 
 // answer finds the work that waits for an attempt. Answers nobody waits for are old news.
-func (m *Machine) answer(attempt int, handle func(*work) []Effect) []Effect {
+func (m *Machine) answer(attempt int, s said, handle func(*work) []Effect) []Effect {
 	for _, w := range m.cases {
 		for i, l := range w.waiting {
 			if l.attempt == attempt {
 				w.waiting = slices.Delete(w.waiting, i, i+1)
+				w.note(l, m.now, s)
 				return handle(w)
 			}
 		}
@@ -282,25 +295,6 @@ func (w *work) result(e messages.Execution) {
 // maxScriptLog is how many bytes of each end of a script log an alert carries:
 // more than any destination shows, and little enough for one journal record.
 const maxScriptLog = 128 << 10
-
-// bounded keeps the outer ends of a head and a tail that are too long.
-func bounded(s messages.ScriptLog) messages.ScriptLog {
-	left := maxScriptLog
-	for i, line := range s.Head {
-		if left -= len(line); left < 0 {
-			s.Head = s.Head[:i]
-			break
-		}
-	}
-	left = maxScriptLog
-	for i := len(s.Tail) - 1; i >= 0; i-- {
-		if left -= len(s.Tail[i]); left < 0 {
-			s.Tail = s.Tail[i+1:]
-			break
-		}
-	}
-	return s
-}
 
 // miss notes, once, what the alert goes without.
 func (w *work) miss(what string) {

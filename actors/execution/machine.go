@@ -7,6 +7,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/outbox"
 	"butler/internal/qlik"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -48,6 +49,18 @@ type Machine struct {
 	nextCase int
 	attempt  int
 	observed int
+	now      time.Time // of the input in hand
+	asleep   bool      // until the next event there is nothing to do
+	memory   *memory   // nil for a machine of one execution
+}
+
+// memory is what a machine decides in about one execution after the other. An
+// actor has none: its executions are many at once, and live for long.
+type memory struct {
+	work    *work // of the execution before
+	tell    Tell
+	record  Record
+	effects [2]Effect
 }
 
 // work is one event on its way to a decision.
@@ -65,8 +78,9 @@ type work struct {
 	needs destination.Needs
 
 	deadline time.Time
-	waiting  []lookup  // outstanding look-ups
-	failed   []request // look-ups to repeat when RetryDue comes
+	waiting  []lookup       // outstanding look-ups
+	failed   []request      // look-ups to repeat when RetryDue comes
+	looked   []trail.Lookup // what was answered, for the trail
 
 	finalLeft  int
 	finalState bool
@@ -75,6 +89,8 @@ type work struct {
 
 	follow following
 	poll   int // the newest look at a followed task
+	// pollAt is when the task is looked at next, giveUpAt when it is not followed any longer.
+	pollAt, giveUpAt time.Time
 }
 
 // following is what is remembered of a distribute task while it runs.
@@ -97,6 +113,7 @@ const (
 type lookup struct {
 	attempt int
 	what    request
+	asked   time.Time
 }
 
 // request names a look-up.
@@ -119,19 +136,30 @@ func NewMachine(rules Rules, self messages.Ref) *Machine { return &Machine{rules
 // Handle is the whole of the machine: given the time and one input, it updates
 // itself and returns the effects. An input that nobody waits for changes nothing.
 func (m *Machine) Handle(now time.Time, input any) []Effect {
+	m.now = now
+	if m.asleep {
+		if _, ok := input.(messages.TaskEventObserved); !ok {
+			return nil
+		}
+		return m.rest(append(m.stir(), m.handle(now, input)...))
+	}
+	return m.rest(m.handle(now, input))
+}
+
+func (m *Machine) handle(now time.Time, input any) []Effect {
 	switch in := input.(type) {
 	case messages.TaskEventObserved:
 		return m.observe(now, in)
 	case messages.LookupTaskReply:
-		return m.answer(in.Attempt, func(w *work) []Effect { return m.taskFound(now, w, in) })
+		return m.answer(in.Attempt, saidOf(&in), func(w *work) []Effect { return m.taskFound(now, w, &in) })
 	case messages.LookupAppReply:
-		return m.answer(in.Attempt, func(w *work) []Effect { return m.appFound(now, w, in) })
+		return m.answer(in.Attempt, said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.appFound(now, w, in) })
 	case messages.LookupOwnerReply:
-		return m.answer(in.Attempt, func(w *work) []Effect { return m.ownerFound(now, w, in) })
+		return m.answer(in.Attempt, said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.ownerFound(now, w, in) })
 	case messages.LookupExecutionReply:
-		return m.answer(in.Attempt, func(w *work) []Effect { return m.executionFound(now, w, in) })
+		return m.answer(in.Attempt, said{failure: in.Failure}, func(w *work) []Effect { return m.executionFound(now, w, in) })
 	case messages.FetchScriptLogReply:
-		return m.answer(in.Attempt, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
+		return m.answer(in.Attempt, said{failure: in.Failure}, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
 	case messages.PollDue:
 		return m.poll(now, in)
 	case messages.GiveUpDue:
@@ -147,32 +175,89 @@ func (m *Machine) Handle(now time.Time, input any) []Effect {
 	}
 }
 
+// Again makes the machine one for another execution, with the rules of now, which
+// gets its answers at self. Its look-ups are counted from attempt on. What it has
+// returned must not be used any more.
+func (m *Machine) Again(rules Rules, self messages.Ref, attempt int) {
+	again := m.memory
+	if again == nil {
+		again = &memory{}
+	}
+	if len(m.cases) > 0 {
+		again.work = m.cases[0]
+	}
+	*m = Machine{rules: rules, self: self, cases: m.cases[:0], attempt: attempt, memory: again}
+}
+
+// Question is what a machine asks first about an event.
+func (m *Machine) Question(e *messages.TaskEvent) messages.LookupTask {
+	return messages.LookupTask{TaskID: e.TaskID, MaxAge: m.maxAge(e)}
+}
+
+// HandleKnown is Handle for an event together with the answer to its Question.
+func (m *Machine) HandleKnown(now time.Time, in *messages.TaskEventObserved, known *messages.LookupTaskReply) []Effect {
+	m.now = now
+	w := m.take(in)
+	m.attempt++
+	w.deadline = now.Add(m.rules.DegradedAfter)
+	w.note(lookup{m.attempt, askTask, now}, now, saidOf(known))
+	effects := m.taskFound(now, w, known)
+	if w.phase != phaseEnrich {
+		return effects
+	}
+	return append(effects, m.armDegrade(now, w))
+}
+
 // observe takes up a new event.
 func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect {
+	w := m.take(&in)
+	if in.Bare {
+		return m.decideBare(now, w)
+	}
+	since := now
+	if !in.Since.IsZero() {
+		since = in.Since
+	}
+	return []Effect{m.armDegrade(since, w), m.ask(w, askTask)}
+}
+
+// take opens the work on a new event.
+func (m *Machine) take(in *messages.TaskEventObserved) *work {
 	m.observed++
 	m.key = in.Key
 	m.seen.Classes |= in.Seen.Classes
 	m.seen.Kinds |= in.Seen.Kinds
 	m.seen.Seq = max(m.seen.Seq, in.At.Seq, in.Seen.Seq)
-	w := m.open(in.At, in.Event)
-	w.bare, w.placed = in.Bare, true
-	if in.Bare {
-		return m.decideBare(now, w)
+	if in.Seen.Until.After(m.seen.Until) {
+		m.seen.Until = in.Seen.Until
 	}
-	return []Effect{m.armDegrade(now, w), m.ask(w, askTask)}
+	w := m.open(in.At, &in.Event)
+	w.bare, w.placed = in.Bare, true
+	return w
 }
 
-func (m *Machine) open(at messages.EventPosition, event messages.TaskEvent) *work {
+func (m *Machine) open(at messages.EventPosition, event *messages.TaskEvent) *work {
 	m.nextCase++
-	w := &work{id: m.nextCase, at: at, alert: &messages.Alert{
-		Key: m.key, Event: event, Execution: messages.Execution{Status: qlik.StatusUnknown},
-	}}
+	w := m.memory.take()
+	*w = work{id: m.nextCase, at: at, alert: w.alert, looked: w.looked[:0]}
+	*w.alert = messages.Alert{}
+	w.alert.Key, w.alert.Event, w.alert.Execution.Status = m.key, *event, qlik.StatusUnknown
 	m.cases = append(m.cases, w)
 	return w
 }
 
+// take returns the work of the execution before, once, or a new one.
+func (m *memory) take() *work {
+	if m == nil || m.work == nil {
+		return &work{alert: new(messages.Alert)}
+	}
+	w := m.work
+	m.work = nil
+	return w
+}
+
 // taskFound routes by message family and task type.
-func (m *Machine) taskFound(now time.Time, w *work, in messages.LookupTaskReply) []Effect {
+func (m *Machine) taskFound(now time.Time, w *work, in *messages.LookupTaskReply) []Effect {
 	if w.phase == phaseFollow {
 		return m.followed(now, w, in)
 	}
@@ -236,6 +321,9 @@ func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effe
 	w.phase = phaseEnrich
 	w.needs = m.rules.Router.NeedsOf(w.alert)
 	effects := m.startLookups(w)
+	if len(effects) == 0 {
+		return m.proceed(now, w)
+	}
 	return append(effects, m.proceed(now, w)...)
 }
 
@@ -244,7 +332,7 @@ func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effe
 // and the one with the most destinations. A distribute completion does not say
 // how the task ended, so it is followed until the QRS answers.
 func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
-	event := w.alert.Event
+	event := &w.alert.Event
 	w.alert.Task = messages.Task{ID: event.TaskID, Name: event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
 	kind := messages.KindOf(event.Family, qlik.TaskReload)
 	switch {
@@ -297,18 +385,23 @@ func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
 func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.NoticeHead, without []destination.Verdict) []Effect {
 	w.phase = phaseRecord
 	w.token++
+	looked := w.lookups()
 	w.waiting = w.waiting[:0]
 	w.failed = nil
 	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.RememberFor)
-	return []Effect{
-		Tell{At: now, Alert: w.alert, Outcome: o, Notices: len(notices), Without: without},
-		m.keep(w.id, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices}),
+	out := m.memory
+	if out == nil {
+		out = &memory{}
 	}
+	out.tell = Tell{At: now, Alert: w.alert, Outcome: o, Notices: notices, Without: without, Place: w.at, Lookups: looked}
+	out.record = m.keep(w.id, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
+	out.effects = [...]Effect{&out.tell, &out.record}
+	return out.effects[:]
 }
 
 // keep makes a decision durable, together with what is to be resumed.
-func (m *Machine) keep(id int, d outbox.Decision) Effect {
+func (m *Machine) keep(id int, d outbox.Decision) Record {
 	record := Record{Case: id, Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
 	m.hasState = record.State != nil
 	return record
@@ -317,7 +410,7 @@ func (m *Machine) keep(id int, d outbox.Decision) Effect {
 // drop ends an event without remembering it: the same event is looked at anew if it comes again.
 func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 	m.remove(w)
-	effects := []Effect{Tell{At: now, Alert: w.alert, Outcome: o}}
+	effects := []Effect{&Tell{At: now, Alert: w.alert, Outcome: o, Place: w.at, Lookups: w.lookups()}}
 	if w.placed {
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen, Released: true}})
 	}
@@ -354,8 +447,8 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		}
 		m.remove(w)
 		effects = append(effects,
-			Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
-			m.keep(0, outbox.Decision{}))
+			&Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
+			new(m.keep(0, outbox.Decision{})))
 	}
 	return effects
 }
@@ -364,7 +457,7 @@ func (m *Machine) finish() []Effect {
 	if len(m.cases) > 0 {
 		return nil
 	}
-	return []Effect{Finish{messages.ExecutionFinished{Key: m.key, Observed: m.observed}}}
+	return []Effect{Finish{messages.ExecutionFinished{Key: m.key, Observed: m.observed, Seen: m.seen}}}
 }
 
 // find returns the work of a case that has not ended.

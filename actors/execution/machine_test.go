@@ -2,6 +2,7 @@ package execution
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,20 +138,41 @@ func TestMachine_alertsDegradedWhenQRSIsSilent(t *testing.T) {
 }
 
 func TestMachine_repeatsFailedLookupsUntilTheDeadline(t *testing.T) {
-	repo := known(qlik.TaskReload)
-	failures := 4
-	repo.fail = func(command any) messages.Failure {
-		if _, ok := command.(messages.LookupTask); ok && failures > 0 {
-			failures--
-			return messages.Failure{Kind: messages.FailureUnavailable, Text: "connection refused"}
-		}
-		return messages.Failure{}
+	for name, fail := range map[string]func(any) messages.Failure{
+		"task":       failing[messages.LookupTask](messages.FailureUnavailable),
+		"app":        failing[messages.LookupApp](messages.FailureTimeout),
+		"script log": failing[messages.FetchScriptLog](messages.FailureUnavailable),
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo := known(qlik.TaskReload)
+			failures := 4
+			repo.fail = func(command any) messages.Failure {
+				failure := fail(command)
+				if failures == 0 || !failure.Failed() {
+					return messages.Failure{}
+				}
+				failures--
+				return failure
+			}
+			w := newWorld(t, everyKind(everything), repo.answer)
+			w.observe(0, event(messages.FamilyFailed), 0)
+			w.run(time.Hour)
+			if got := w.alert(); len(got.Degraded) != 0 || got.DecidedAt.Sub(epoch) != 8*time.Second {
+				t.Errorf("want a complete alert after four pauses of 2s, got %v after %s", got.Degraded, got.DecidedAt.Sub(epoch))
+			}
+		})
 	}
+}
+
+func TestMachine_aScriptLogAskedForOftenEnoughIsDoneWithout(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	repo.exhausted, repo.fail = true, failing[messages.FetchScriptLog](messages.FailureUnavailable)
 	w := newWorld(t, everyKind(everything), repo.answer)
 	w.observe(0, event(messages.FamilyFailed), 0)
 	w.run(time.Hour)
-	if got := w.alert(); len(got.Degraded) != 0 || got.DecidedAt.Sub(epoch) != 8*time.Second {
-		t.Errorf("want a complete alert after four pauses of 2s, got %v after %s", got.Degraded, got.DecidedAt.Sub(epoch))
+	got := w.alert()
+	if want := []string{"the script log could not be fetched: because"}; !slices.Equal(got.Degraded, want) || !got.DecidedAt.Equal(epoch) {
+		t.Errorf("want an alert at once that says %q, got %q after %s", want, got.Degraded, got.DecidedAt.Sub(epoch))
 	}
 }
 
@@ -162,7 +184,8 @@ func TestMachine_goesOnWithoutWhatIsMissing(t *testing.T) {
 	}{
 		{"app gone", failing[messages.LookupApp](messages.FailureNotFound), "the app does not exist"},
 		{"owner gone", failing[messages.LookupOwner](messages.FailureNotFound), "owner does not exist"},
-		{"script log fails", failing[messages.FetchScriptLog](messages.FailureUnavailable), "script log could not be fetched"},
+		{"script log refused", failing[messages.FetchScriptLog](messages.FailureRejected), "script log could not be fetched"},
+		{"script log never within reach", failing[messages.FetchScriptLog](messages.FailureUnavailable), "did not answer within 30s"},
 		{"look-up refused", failing[messages.LookupApp](messages.FailureRejected), "app look-up was refused"},
 		{"task look-up refused", failing[messages.LookupTask](messages.FailureRejected), "task look-up was refused"},
 		{"app never answers", failing[messages.LookupApp](messages.FailureTimeout), "did not answer within 30s"},
@@ -267,6 +290,10 @@ func TestMachine_waitsForTheFinalStateOfASuccess(t *testing.T) {
 				t.Errorf("want final %v after %s, got %v after %s", tt.wantFinal, tt.wantAfter,
 					r.final[messages.ReloadTaskSucceeded], got.DecidedAt.Sub(epoch))
 			}
+			fetch, ok := w.asked[len(w.asked)-1].(messages.FetchScriptLog)
+			if !ok || fetch.Result.Known != tt.wantFinal {
+				t.Errorf("want the script log asked for last, and the result read again unless it is final, got %+v", w.asked[len(w.asked)-1])
+			}
 		})
 	}
 }
@@ -288,6 +315,9 @@ func TestMachine_followsADistributeTaskThroughEveryState(t *testing.T) {
 				w.run(time.Hour)
 				if got := w.alert(); got.Kind != messages.DistributeTaskFailed || !w.finished || w.state != nil {
 					t.Errorf("want a failure alert and no state left, got %s, %v", got.Kind, w.finished)
+				}
+				if !w.left.HasKind(messages.DistributeTaskFailed) || w.left != w.records[len(w.records)-1].Seen {
+					t.Errorf("want the outcome remembered as it was recorded, got %+v", w.left)
 				}
 			case qlik.PhaseSucceeded:
 				if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,38 +10,68 @@ import (
 	"butler/messages"
 )
 
+// A log time that lies further from the receipt of its event says more about
+// clocks and time zones than about the way of the event.
+const (
+	maxSourceDelay = 15 * time.Minute
+	maxClockSkew   = time.Second
+)
+
 // Metrics count what becomes of events.
 type Metrics struct {
-	processed  *prometheus.CounterVec
-	executions *prometheus.CounterVec
-	duration   *prometheus.HistogramVec
-	processing *prometheus.HistogramVec
-	degraded   prometheus.Counter
-	following  prometheus.Gauge
-	abandoned  prometheus.Counter
+	// processed and processing are by family, executions by type of task and outcome.
+	processed  map[messages.Family]*[len(outcomes)]prometheus.Counter
+	processing map[messages.Family]prometheus.Observer
+	executions map[ended]prometheus.Counter
+	// sourceDelay reads log times as local ones of zone.
+	sourceDelay prometheus.Histogram
+	zone        *time.Location
+	duration    *prometheus.HistogramVec
+	degraded    prometheus.Counter
+	following   prometheus.Gauge
+	abandoned   prometheus.Counter
+}
+
+// How executions end, labels from a closed set.
+const outcomeSuccess, outcomeFailed, outcomeAborted = "success", "failed", "aborted"
+
+// ended is how an execution of a task ended.
+type ended struct {
+	typ     qlik.TaskType
+	outcome string
 }
 
 // NewMetrics registers the metrics with reg and creates every series that is known beforehand.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
+	processed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "butler_events_processed_total",
+		Help: "Events whose handling ended, by what became of them.",
+	}, []string{"event_type", "result"})
+	executions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "butler_task_executions_total",
+		Help: "Task executions that ended, by task type and outcome.",
+	}, []string{"task_type", "outcome"})
+	processing := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "butler_event_processing_duration_seconds",
+		Help:    "Time from the receipt of an event to the decision about it.",
+		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, []string{"event_type"})
 	m := &Metrics{
-		processed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_events_processed_total",
-			Help: "Events whose handling ended, by what became of them.",
-		}, []string{"event_type", "result"}),
-		executions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_task_executions_total",
-			Help: "Task executions that ended, by task type and outcome.",
-		}, []string{"task_type", "outcome"}),
+		processed:  map[messages.Family]*[len(outcomes)]prometheus.Counter{},
+		processing: map[messages.Family]prometheus.Observer{},
+		executions: map[ended]prometheus.Counter{},
+		zone:       time.Local,
+		sourceDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "butler_event_source_delay_seconds",
+			Help: "Time from the log time of an event to its receipt. Takes clock and time zone of the nodes to be those of this machine, " +
+				"and leaves out what is no time, in the future by a second or older than 15 minutes.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 900},
+		}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "butler_task_execution_duration_seconds",
 			Help:    "Duration of task executions whose result was looked up.",
 			Buckets: []float64{1, 5, 15, 60, 300, 900, 3600, 4 * 3600},
 		}, []string{"task_type", "outcome"}),
-		processing: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "butler_event_processing_duration_seconds",
-			Help:    "Time from the receipt of an event to the decision about it.",
-			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-		}, []string{"event_type"}),
 		degraded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_enrichment_degraded_total",
 			Help: "Alerts decided without everything their destinations wanted looked up.",
@@ -54,24 +85,28 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Distribute tasks that never ended within the time they are followed.",
 		}),
 	}
-	reg.MustRegister(m.processed, m.executions, m.duration, m.processing, m.degraded, m.following, m.abandoned)
+	reg.MustRegister(processed, executions, m.duration, processing, m.sourceDelay, m.degraded, m.following, m.abandoned)
 	for _, f := range messages.Families() {
+		m.processed[f] = new([len(outcomes)]prometheus.Counter)
 		for o := range outcomes {
-			m.processed.WithLabelValues(f.String(), Outcome(o).String())
+			m.processed[f][o] = processed.WithLabelValues(f.String(), Outcome(o).String())
 		}
-		m.processing.WithLabelValues(f.String())
+		m.processing[f] = processing.WithLabelValues(f.String())
 	}
 	for _, t := range qlik.TaskTypes() {
-		for _, outcome := range []string{"success", "failed", "aborted"} {
-			m.executions.WithLabelValues(t.String(), outcome)
+		for _, outcome := range []string{outcomeSuccess, outcomeFailed, outcomeAborted} {
+			m.executions[ended{t, outcome}] = executions.WithLabelValues(t.String(), outcome)
 			m.duration.WithLabelValues(t.String(), outcome)
 		}
 	}
 	return m
 }
 
+// Asleep counts tasks that are followed by executions whose actors have ended.
+func (m *Metrics) Asleep(more int) { m.following.Add(float64(more)) }
+
 // observe counts one Tell.
-func (m *Metrics) observe(t Tell) {
+func (m *Metrics) observe(t *Tell) {
 	if t.Outcome == OutcomeFollowing {
 		return // its end is counted
 	}
@@ -79,23 +114,37 @@ func (m *Metrics) observe(t Tell) {
 		m.abandoned.Inc()
 		return
 	}
-	m.processed.WithLabelValues(t.Alert.Event.Family.String(), t.Outcome.String()).Inc()
-	m.processing.WithLabelValues(t.Alert.Event.Family.String()).Observe(t.At.Sub(t.Alert.Event.At).Seconds())
+	family := t.Alert.Event.Family
+	if m.processed[family] == nil {
+		return // no family of events
+	}
+	m.processed[family][t.Outcome].Inc()
+	m.processing[family].Observe(t.At.Sub(t.Alert.Event.At).Seconds())
+	m.onTheWay(&t.Alert.Event)
 	if len(t.Alert.Degraded) > 0 {
 		m.degraded.Inc()
 	}
 	outcome := outcomeLabel(t)
-	if !t.Alert.Task.Known || outcome == "" {
+	how := ended{t.Alert.Task.Type, outcome}
+	if !t.Alert.Task.Known || m.executions[how] == nil {
 		return
 	}
-	m.executions.WithLabelValues(t.Alert.Task.Type.String(), outcome).Inc()
+	m.executions[how].Inc()
 	if t.Alert.Execution.Known && t.Alert.Execution.Duration > 0 {
 		m.duration.WithLabelValues(t.Alert.Task.Type.String(), outcome).Observe(t.Alert.Execution.Duration.Round(time.Millisecond).Seconds())
 	}
 }
 
+// onTheWay notes how long an event took from the log of its node to here.
+func (m *Metrics) onTheWay(e *messages.TaskEvent) {
+	logged, ok := e.LoggedAt(m.zone)
+	if took := e.At.Sub(logged); ok && took > -maxClockSkew && took < maxSourceDelay {
+		m.sourceDelay.Observe(max(took, 0).Seconds())
+	}
+}
+
 // outcomeLabel tells how the execution ended; "" where that is not known or was counted before.
-func outcomeLabel(t Tell) string {
+func outcomeLabel(t *Tell) string {
 	switch t.Outcome {
 	case OutcomeAlerted, OutcomeNobodyTold, OutcomeNoRoute, OutcomeLogOnly:
 	default:
@@ -103,12 +152,107 @@ func outcomeLabel(t Tell) string {
 	}
 	switch {
 	case t.Alert.Event.Family == messages.FamilyAborted:
-		return "aborted"
+		return outcomeAborted
 	case t.Alert.Event.Family == messages.FamilyFailed, t.Alert.Kind == messages.DistributeTaskFailed:
-		return "failed"
+		return outcomeFailed
 	case t.Alert.Event.Family == messages.FamilySucceeded, t.Alert.Kind == messages.DistributeTaskSucceeded:
-		return "success"
+		return outcomeSuccess
 	default:
 		return ""
 	}
 }
+
+// TaskMetrics tell of single tasks, which an operator has chosen. They begin empty.
+type TaskMetrics struct {
+	mu     sync.Mutex
+	series taskSeries // guarded by mu
+	// noRoom counts what could not be told.
+	noRoom prometheus.Counter
+
+	info, ended, succeeded, well, failures, took *prometheus.Desc
+}
+
+// NewTaskMetrics registers the metrics with reg. Nothing is watched yet.
+func NewTaskMetrics(reg prometheus.Registerer) *TaskMetrics {
+	desc := func(name, help string, more ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, append([]string{"task_id"}, more...), nil)
+	}
+	m := &TaskMetrics{
+		series: taskSeries{tasks: map[string]*watchedTask{}},
+		noRoom: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_task_series_limit_reached_total",
+			Help: "Executions of tasks that are to be watched one by one, and for which operations.taskMetrics.maxTasks leaves no room.",
+		}),
+		info:      desc("butler_task_info", "1 for a task that is watched by itself.", "task_name", "app_name", "task_type"),
+		ended:     desc("butler_task_last_execution_timestamp_seconds", "When word came of the last execution of the task."),
+		succeeded: desc("butler_task_last_success_timestamp_seconds", "When word came of the last execution of the task that succeeded."),
+		well:      desc("butler_task_last_execution_success", "1 when the last execution of the task succeeded, else 0."),
+		failures:  desc("butler_task_consecutive_failures", "Executions of the task that failed since one succeeded; one that was aborted does not count."),
+		took:      desc("butler_task_last_execution_duration_seconds", "Duration of the last execution of the task, where its result was looked up."),
+	}
+	reg.MustRegister(m, m.noRoom)
+	return m
+}
+
+// Watch chooses the tasks. What is known of those that are chosen again stays.
+func (m *TaskMetrics) Watch(w TaskWatch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.series.change(w)
+}
+
+// observe takes one Tell.
+func (m *TaskMetrics) observe(t *Tell) {
+	outcome := outcomeLabel(t)
+	if m == nil || outcome == "" {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.series.take(t.Alert, outcome) {
+		m.noRoom.Inc()
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *TaskMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.info, m.ended, m.succeeded, m.well, m.failures, m.took} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *TaskMetrics) Collect(out chan<- prometheus.Metric) {
+	for id, task := range m.now() {
+		gauge := func(d *prometheus.Desc, value float64, more ...string) {
+			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{id}, more...)...)
+		}
+		gauge(m.info, 1, task.name, task.app, task.typ.String())
+		gauge(m.ended, seconds(task.ended))
+		gauge(m.failures, float64(task.failures))
+		well := 0.0
+		if task.well {
+			well = 1
+		}
+		gauge(m.well, well)
+		if !task.succeeded.IsZero() {
+			gauge(m.succeeded, seconds(task.succeeded))
+		}
+		if task.took > 0 {
+			gauge(m.took, task.took.Seconds())
+		}
+	}
+}
+
+// now copies what is known, so that a slow reader delays no decision.
+func (m *TaskMetrics) now() map[string]watchedTask {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[string]watchedTask, len(m.series.tasks))
+	for id, task := range m.series.tasks {
+		out[id] = *task
+	}
+	return out
+}
+
+func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }

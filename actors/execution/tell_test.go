@@ -9,15 +9,16 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/destination"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
 // told returns the fields of the one line that is written about a decision.
-func told(t *testing.T, decision Tell) map[string]any {
+func told(t *testing.T, decision *Tell) map[string]any {
 	t.Helper()
 	core, lines := observer.New(zap.InfoLevel)
 	o := Options{Log: zap.New(core), Metrics: NewMetrics(prometheus.NewRegistry())}
-	o.tell(decision)
+	o.tell(decision, new(trail.Decision))
 	if lines.Len() != 1 {
 		t.Fatalf("want one line, got %d", lines.Len())
 	}
@@ -25,7 +26,7 @@ func told(t *testing.T, decision Tell) map[string]any {
 }
 
 func TestTell_saysWhyNobodyIsTold(t *testing.T) {
-	got := told(t, Tell{
+	got := told(t, &Tell{
 		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold,
 		Without: []destination.Verdict{{Instance: "slack/routes/night", Reason: `route "quiet" matched before and does not continue`}},
 	})
@@ -42,7 +43,7 @@ func TestTell_boundsWhatOneLineSays(t *testing.T) {
 	for i := range 1000 {
 		without = append(without, destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"})
 	}
-	got := told(t, Tell{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
+	got := told(t, &Tell{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
 	if len(got) > 50 || got["not_others"] != int64(970) || got["not_slack/routes/29"] != "no" {
 		t.Errorf("want 30 reasons and the number of the others, got %d fields", len(got))
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -41,6 +42,8 @@ type shared struct {
 	partitions []partition
 	// pumped is closed when the last pump has ended; nil before the first.
 	pumped chan struct{}
+	// ahead is how many events were pumped that no shard has taken up yet.
+	ahead atomic.Int64
 }
 
 // partition is what outlives a shard.
@@ -73,19 +76,22 @@ func (x *executions) Receive(ctx actor.Context) {
 		}
 	case messages.ShardStarted:
 		for _, again := range x.shared.book.started(message.Shard, message.Life) {
-			ctx.Send(x.shards[message.Shard], again)
+			x.send(ctx, message.Shard, again)
 		}
 	case recordArrived:
 		x.arrived(ctx, message.record)
-	case messages.EventHandled:
-		if x.shared.book.handled(message.At) {
-			x.opts.Queue.Ack(journal.Seq(message.At.Seq))
+	case messages.EventsHandled:
+		for _, at := range message.At {
+			if x.shared.book.handled(at) {
+				x.opts.Queue.Ack(journal.Seq(at.Seq))
+			}
 		}
 	}
 }
 
 func (x *executions) begin(ctx actor.Context) {
 	x.shared.book.restart()
+	x.shared.ahead.Store(0) // what the shards had before them ended with them
 	if x.shared.began.IsZero() {
 		if err := x.remember(); err != nil {
 			actorkit.Fail(err)
@@ -104,7 +110,13 @@ func (x *executions) begin(ctx actor.Context) {
 	x.cancel = cancel
 	before, ended := x.shared.pumped, make(chan struct{})
 	x.shared.pumped = ended
-	go pump(pumping, x.opts.Queue, before, ended, actorkit.Poster(ctx))
+	go func() {
+		defer close(ended)
+		if before != nil {
+			<-before
+		}
+		x.opts.pump(pumping, &x.shared.ahead, actorkit.Poster(ctx))
+	}()
 }
 
 // remember reads the ledger for the first lives of all shards at once.
@@ -119,18 +131,53 @@ func (x *executions) remember() error {
 // pump is the one goroutine of the package: it moves records from the queue to
 // the actor until the actor stops, and begins when the one before has ended. The
 // queue's own limit of unacknowledged records is the credit.
-func pump(ctx context.Context, q Queue, before <-chan struct{}, ended chan<- struct{}, post func(any)) {
-	defer close(ended)
-	if before != nil {
-		<-before
-	}
+func (o *Options) pump(ctx context.Context, ahead *atomic.Int64, post func(any)) {
 	for {
-		record, err := q.Next(ctx)
+		record, err := o.Queue.Next(ctx)
 		if err != nil {
 			return // stopping, or the journal is closed
 		}
+		o.giveWay(ctx, ahead)
+		ahead.Add(int64(len(record.Entries)))
 		post(recordArrived{record})
 	}
+}
+
+const (
+	// enoughAhead is how many events may wait for the processor before the next
+	// record does. It is what stands before the intake when a rush begins.
+	enoughAhead = 1024
+	// giveWayFor is how long a record waits for the intake: it is what a flood
+	// without end leaves to decisions, which go on, and their backlog is on disk.
+	giveWayFor = 40 * time.Millisecond
+	// giveWayEvery is how often it is looked whether there is anything to wait for.
+	giveWayEvery = time.Millisecond
+)
+
+// giveWay waits while the shards have enough before them, and while the intake is in a rush.
+func (o *Options) giveWay(ctx context.Context, ahead *atomic.Int64) {
+	begun := time.Now()
+	wait := func() bool {
+		return ahead.Load() >= enoughAhead || o.Rush != nil && o.Rush() && time.Since(begun) < giveWayFor
+	}
+	if !wait() {
+		return
+	}
+	look := time.NewTicker(giveWayEvery)
+	defer look.Stop()
+	for wait() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// send gives events to a shard.
+func (x *executions) send(ctx actor.Context, shard int, events messages.EventsArrived) {
+	x.shared.ahead.Add(int64(len(events.Events)))
+	ctx.Send(x.shards[shard], events)
 }
 
 // arrived sends every event of a record to its shard.
@@ -139,6 +186,7 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 		x.opts.Metrics.unreadable.Inc()
 		x.opts.Log.Error("journal record is damaged, its events are lost", zap.Uint64("record", uint64(record.Seq)), logx.Err(record.Damage))
 	}
+	defer x.shared.ahead.Add(-int64(len(record.Entries))) // from here on they count with their shards
 	x.decoded, x.shardsOf = x.decoded[:0], x.shardsOf[:0]
 	for i, entry := range record.Entries {
 		at := messages.EventPosition{Seq: uint64(record.Seq), Index: uint32(i)}
@@ -156,7 +204,7 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 	}
 	again := record.At.Before(x.shared.began)
 	for _, out := range x.shared.book.arrived(uint64(record.Seq), again, x.decoded, x.shardsOf) {
-		ctx.Send(x.shards[out.shard], out.EventsArrived)
+		x.send(ctx, out.shard, out.EventsArrived)
 	}
 	clear(x.decoded)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,13 +48,24 @@ type fixture struct {
 	resume func(ctx actor.Context, r messages.ResumeExecution)
 	// crashed is how the process before ended.
 	crashed bool
+	// desk decides nothing unless a test puts another one there.
+	desk Desk
+	// alone is set for one shard instead of several; shard is the newest.
+	alone bool
+	shard messages.Ref
+	// rush is whether the intake is in a rush; nil is never.
+	rush func() bool
+	// spread is how long after a start a followed execution is looked at.
+	spread time.Duration
+	// asleep is how many tasks are followed without an actor.
+	asleep atomic.Int64
 	// spawnPanics is how often spawning an execution crashes its shard.
 	spawnPanics int
 }
 
 func open(t *testing.T, store *memory.Store) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: store}
+	f := &fixture{t: t, store: store, desk: closedDesk{}}
 	ctx := context.Background()
 	events, err := store.Open(ctx, "events", journal.Limits{})
 	must(t, err)
@@ -73,17 +85,37 @@ func (f *fixture) start() {
 	f.kit = kitT{kit, logs, stats}
 	quiet := supervisors.NewStrategy(supervisors.Critical, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
 	f.metrics = NewMetrics(prometheus.NewRegistry())
+	shards := 4
+	if f.alone {
+		shards = 1
+	}
 	opts := &Options{
-		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: 4, Deduplicate: true, Log: zap.NewNop(),
+		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: shards, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
-		Decode:    decodeJSON,
-		Execution: kit.Props("execution", f.execution), Crashed: f.crashed,
+		Decode: decodeJSON, Desk: f.newDesk,
+		Execution: kit.Props("execution", f.execution), Crashed: f.crashed, Rush: f.rush,
+		PollsAtOnce: 2, Spread: func() time.Duration { return f.spread }, Asleep: func(more int) { f.asleep.Add(int64(more)) },
 	}
 	pid, err := kit.System.Root.SpawnNamed(opts.Props(), "executions")
 	must(f.t, err)
 	f.pid = pid
 	synctest.Wait()
 }
+
+// closedDesk leaves everything to actors.
+type closedDesk struct{}
+
+func (closedDesk) Decide(_ time.Time, first *messages.TaskEventObserved) messages.Ruling {
+	return messages.Ruling{Key: first.Key}
+}
+
+func (closedDesk) Answer(time.Time, any) (messages.Ruling, bool) { return messages.Ruling{}, false }
+func (closedDesk) Tick(time.Time, func(messages.Ruling))         {}
+func (closedDesk) Next() time.Time                               { return time.Time{} }
+func (closedDesk) Withdraw(messages.ExecutionKey)                {}
+func (closedDesk) Ask()                                          {}
+
+func (closedDesk) Record(func(error)) { panic("nothing was decided") }
 
 // decodeJSON reads an event, and panics over one that begins with a zero byte.
 func decodeJSON(raw []byte) (e messages.TaskEvent, err error) {
@@ -98,6 +130,20 @@ func (f *fixture) Keep(d messages.QuarantinedDatagram) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept = append(f.kept, d)
+}
+
+// newDesk notes which shard the desk is for.
+func (f *fixture) newDesk(shard messages.Ref, _ int) Desk {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shard = shard
+	return f.desk
+}
+
+// answer brings the desk of the only shard replies.
+func (f *fixture) answer(replies ...any) {
+	f.kit.System.Root.Send(actorkit.PIDOf(f.shard), messages.Answers{Replies: replies})
+	synctest.Wait()
 }
 
 // execution is the scripted actor; making it may crash the shard that spawns it.
@@ -231,6 +277,31 @@ func TestExecutions_takeNoTwoEventsWithoutAnExecutionIDForOne(t *testing.T) {
 		}
 		if got := len(f.got); got != 2*len(none) {
 			t.Errorf("want every event handled, got %d of %d", got, 2*len(none))
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_rememberTheOutcomeOfWhatWasFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
+			parent, root := ctx.Parent(), ctx.ActorSystem().Root
+			seen := e.Seen.WithClass(e.Event.Family)
+			seen.Seq, seen.Until = e.At.Seq, time.Now().Add(6*time.Hour)
+			root.Send(parent, messages.EventHandled{Key: e.Key, At: e.At, Seen: seen})
+			if e.Event.Family == messages.FamilyDistribute {
+				time.AfterFunc(time.Hour, func() {
+					root.Send(parent, messages.ExecutionFinished{Key: e.Key, Observed: 1, Seen: seen.WithKind(messages.DistributeTaskSucceeded)})
+				})
+			}
+		}
+		f.start()
+		f.append(messages.TaskEvent{Family: messages.FamilyDistribute, ExecutionID: "a"})
+		time.Sleep(2 * time.Hour)
+		f.append(messages.TaskEvent{Family: messages.FamilySucceeded, ExecutionID: "a"})
+		if len(f.got) != 2 || !f.got[1].Seen.HasKind(messages.DistributeTaskSucceeded) {
+			t.Errorf("want the later event to come with the outcome, got %+v", f.got)
 		}
 		f.stop()
 	})

@@ -2,9 +2,11 @@ package executions
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"butler/internal/journal"
+	"butler/internal/keyed"
 	"butler/internal/outbox"
 	"butler/messages"
 )
@@ -24,6 +26,9 @@ const trialFor = 5 * time.Minute
 // started, tried again with less, and given up. It is pure: it gets the time and
 // one input, changes itself and returns what is to be done, in order.
 //
+// The first event of an execution is offered to the desk. Most executions are
+// over with that, some once what the desk asks is answered; the others get an actor.
+//
 // Crashes are counted on disk, and for that a try has to be written down before
 // it begins: an execution that takes the process with it leaves nothing else.
 // A first try is not written down, so the way of an ordinary event is free of
@@ -34,20 +39,24 @@ const trialFor = 5 * time.Minute
 // nobody. Innocent executions that were in flight with a crashing one are
 // counted with it then; they are told apart by finishing, or living for trialFor.
 //
+// An execution that only waits for its next look at a distribute task sleeps: it
+// has no actor until then. Not more are woken to look at once than there is room for.
+//
 // Writing a try down is a barrier, too: what a crashed execution has committed
 // is durable, and visible, before it is looked up and tried again.
 type machine struct {
-	known map[messages.ExecutionKey]*entry
+	known keyed.Table[*entry]
 	// trying are the executions whose next try the current step has begun.
 	trying []messages.ExecutionKey
 	out    []effect // reused by every step
+
+	sleepers sleepers
 }
 
 // entry is what a shard knows of one execution.
 type entry struct {
+	key  messages.ExecutionKey
 	seen messages.Seen
-	// reserved are the families of the pending events, as in Seen.Classes.
-	reserved messages.Seen
 	// pending are the events that are not handled, in order.
 	pending []*messages.PlacedEvent
 	phase   phase
@@ -57,8 +66,15 @@ type entry struct {
 	// onTrial is set while the ledger has a trial of the execution; since is when
 	// the present try began.
 	onTrial bool
-	since   time.Time
+	// polls is set while it has a place among those that were woken to poll.
+	polls bool
+	since time.Time
+	// asleep is set in the phase of that name.
+	asleep *sleeper
 }
+
+// Name implements keyed.Named.
+func (e *entry) Name() string { return string(e.key) }
 
 // phase is where an execution is.
 type phase uint8
@@ -66,14 +82,27 @@ type phase uint8
 const (
 	// idle: remembered, and nothing else.
 	idle phase = iota
+	// deciding: what the desk has decided is on its way to the disk; events wait.
+	deciding
+	// asking: the desk waits for an answer.
+	asking
 	// recording: the next try is being written down; events wait.
 	recording
 	// running: there is an actor.
 	running
+	// asleep: there will be an actor when it is time, or when an event arrives.
+	asleep
 )
 
 // Inputs of the machine beside messages.EventsArrived, EventHandled and ExecutionFinished.
 type (
+	// ruled says what the desk makes of an execution. What it has decided about one
+	// is not on disk yet.
+	ruled struct{ messages.Ruling }
+	// recorded: what the desk has decided is on disk.
+	recorded struct{ rulings []ruling }
+	// refused: what the desk has decided can never be recorded.
+	refused struct{ rulings []ruling }
 	// crashed: the actor of an execution ended without having finished.
 	crashed struct{ key messages.ExecutionKey }
 	// recalled follows a try that was written down: what the ledger knows now.
@@ -84,37 +113,10 @@ type (
 	}
 	// sweepDue: forget what is remembered longer than needed. Records before floor never come again.
 	sweepDue struct{ floor uint64 }
+	// wakeDue: the time of a sleeper has come.
+	wakeDue struct{}
 	// stopping: this life of the shard ends, because of guilty unless that is "".
 	stopping struct{ guilty messages.ExecutionKey }
-)
-
-// newMachine returns the machine that goes on with what the ledger remembers,
-// and what it wants done first.
-func newMachine(m *memories, blame blame) (*machine, []effect) {
-	x := &machine{known: make(map[messages.ExecutionKey]*entry, len(m.seen))}
-	for key, seen := range m.seen {
-		x.known[key] = &entry{seen: seen}
-	}
-	for key, trial := range m.trials {
-		e := x.entry(key)
-		e.onTrial, e.crashes = true, trial.Crashes
-		if trial.Underway && blame == blameUnderway {
-			e.crashes++
-		}
-	}
-	for _, key := range m.followed {
-		x.try(key, x.entry(key))
-	}
-	x.flush()
-	return x, x.out
-}
-
-// blame says what to make of a try that was underway when the process before ended.
-type blame bool
-
-const (
-	blameNobody   blame = false
-	blameUnderway blame = true
 )
 
 // handle is the whole of the machine. Its answer is valid until the next call.
@@ -129,6 +131,18 @@ func (m *machine) handle(now time.Time, input any) []effect {
 		m.handled(in)
 	case messages.ExecutionFinished:
 		m.finished(in)
+	case messages.ExecutionAsleep:
+		m.asleep(in)
+	case wakeDue:
+		m.sleepers.last = now.Sub(m.sleepers.began)
+	case ruled:
+		m.ruled(now, in.Ruling)
+	case recorded:
+		m.recorded(now, in.rulings)
+	case refused:
+		for _, one := range in.rulings {
+			m.crashed(one.event.Key)
+		}
 	case crashed:
 		m.crashed(in.key)
 	case recalled:
@@ -137,7 +151,9 @@ func (m *machine) handle(now time.Time, input any) []effect {
 		m.sweep(now, in.floor)
 	case stopping:
 		m.stop(in.guilty)
+		return m.out
 	}
+	m.rouse(now)
 	m.flush()
 	return m.out
 }
@@ -145,36 +161,70 @@ func (m *machine) handle(now time.Time, input any) []effect {
 func (m *machine) do(e effect) { m.out = append(m.out, e) }
 
 func (m *machine) entry(key messages.ExecutionKey) *entry {
-	e, ok := m.known[key]
-	if !ok {
-		e = &entry{}
-		m.known[key] = e
+	e, fresh := m.known.Place(string(key))
+	if fresh {
+		// The key may be a part of its event's text, and is kept for longer.
+		*e = &entry{key: messages.ExecutionKey(strings.Clone(string(key)))}
 	}
-	return e
+	return *e
 }
 
 // arrived takes up an event, unless it repeats one.
 func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again bool) {
 	e := m.entry(placed.Key)
-	if e.reserved.HasClass(placed.Event.Family) || e.repeats(now, placed) {
+	if e.expects(placed.Event.Family) || e.repeats(now, placed) {
 		// After a crash its record comes again, otherwise its sender repeats itself.
 		if placed.At.Seq > e.seen.Seq {
 			m.do(count{placed})
 		}
-		m.do(tell{messages.EventHandled{Key: placed.Key, At: placed.At}})
+		m.do(tell{placed.At})
 		return
 	}
-	e.reserved = e.reserved.WithClass(placed.Event.Family)
 	e.pending = append(e.pending, placed)
 	switch {
 	case e.phase == running:
-		m.observe(e, placed)
-	case e.phase == recording: // it goes out with the try
+		m.observe(e, placed, now)
+	case e.phase == asking:
+		m.hire(now, e)
+	case e.phase == asleep && !again:
+		m.wake(now, e, false)
+	case e.phase == asleep:
+		m.sleepers.rise(e)
+		m.try(placed.Key, e)
+	case e.phase == recording, e.phase == deciding: // it goes out with the try, or has its turn after the decision
 	case again || e.crashes > 0:
 		m.try(placed.Key, e)
 	default:
-		m.start(now, placed.Key, e, nil)
+		e.phase, e.since = deciding, now
+		m.do(decide{event: placed, entry: e})
 	}
+}
+
+// ruled takes up what the desk makes of an execution. It sees to one event: another
+// one that has arrived takes an actor.
+func (m *machine) ruled(now time.Time, r messages.Ruling) {
+	e := m.entry(r.Key)
+	switch {
+	case r.Verdict == messages.VerdictDecided:
+		e.phase = deciding
+	case r.Verdict == messages.VerdictLeft:
+		m.start(now, e.key, e, nil)
+	case len(e.pending) > 1:
+		m.hire(now, e)
+	default:
+		e.phase = asking
+	}
+}
+
+// hire gives an execution that waits at the desk an actor instead.
+func (m *machine) hire(now time.Time, e *entry) {
+	m.do(withdraw{e.key})
+	m.start(now, e.key, e, nil)
+}
+
+// expects reports whether an event of the family is pending.
+func (e *entry) expects(f messages.Family) bool {
+	return slices.ContainsFunc(e.pending, func(p *messages.PlacedEvent) bool { return p.Event.Family == f })
 }
 
 // repeats reports whether an event was handled before. What was seen is
@@ -187,21 +237,43 @@ func (e *entry) repeats(now time.Time, placed *messages.PlacedEvent) bool {
 	return e.seen.HasClass(placed.Event.Family)
 }
 
-// start begins with an actor for the pending events and the snapshot.
-func (m *machine) start(now time.Time, key messages.ExecutionKey, e *entry, snapshot []byte) {
+// start begins with an actor for the pending events and what it goes on from, nil
+// for nothing. The first of them may have waited at the desk, and has so much less time.
+func (m *machine) start(now time.Time, key messages.ExecutionKey, e *entry, from *messages.ResumeExecution) {
+	since := now
+	if e.phase == asking {
+		since = e.since
+	}
 	e.phase, e.sent, e.since = running, 0, now
 	m.do(spawn{key})
-	if snapshot != nil {
-		m.do(resume{messages.ResumeExecution{Key: key, Seen: e.seen, Snapshot: snapshot, Bare: e.crashes >= bareAfter}})
+	if from != nil {
+		m.do(resume{*from})
 	}
 	for _, placed := range e.pending {
-		m.observe(e, placed)
+		m.observe(e, placed, since)
+		since = now
 	}
 }
 
-func (m *machine) observe(e *entry, placed *messages.PlacedEvent) {
+func (m *machine) observe(e *entry, placed *messages.PlacedEvent, since time.Time) {
 	e.sent++
-	m.do(observe{event: placed, seen: e.seen, bare: e.crashes >= bareAfter})
+	m.do(observe{event: placed, seen: e.seen, bare: e.crashes >= bareAfter, since: since})
+}
+
+// recorded ends the executions that the desk has decided about. What has arrived
+// for one meanwhile takes an actor.
+func (m *machine) recorded(now time.Time, rulings []ruling) {
+	for _, one := range rulings {
+		e := one.entry
+		e.drop(one.event.At)
+		e.seen = one.seen
+		m.do(tell{one.event.At})
+		if len(e.pending) > 0 {
+			m.start(now, one.event.Key, e, nil)
+			continue
+		}
+		m.settle(one.event.Key, e)
+	}
 }
 
 // try begins another try of an execution, as soon as that is on disk.
@@ -215,7 +287,7 @@ func (m *machine) flush() {
 	for keys := range slices.Chunk(m.trying, commitAtOnce) {
 		ops := make([]journal.Op, 0, len(keys))
 		for _, key := range keys {
-			ops = append(ops, trialOp(key, outbox.Trial{Crashes: m.known[key].crashes, Underway: true}))
+			ops = append(ops, trialOp(key, outbox.Trial{Crashes: m.entry(key).crashes, Underway: true}))
 		}
 		m.do(commit{ops: ops, then: slices.Clone(keys)})
 	}
@@ -229,7 +301,7 @@ func (m *machine) handled(in messages.EventHandled) {
 	if !in.Released {
 		e.seen = in.Seen
 	}
-	m.do(tell{in})
+	m.do(tell{in.At})
 }
 
 // drop takes an event from the pending ones.
@@ -238,7 +310,6 @@ func (e *entry) drop(at messages.EventPosition) {
 	if i < 0 {
 		return
 	}
-	e.reserved = e.reserved.WithoutClass(e.pending[i].Event.Family)
 	e.pending = slices.Delete(e.pending, i, i+1)
 }
 
@@ -246,6 +317,9 @@ func (e *entry) drop(at messages.EventPosition) {
 func (m *machine) finished(in messages.ExecutionFinished) {
 	e := m.entry(in.Key)
 	if e.phase == running && in.Observed == e.sent {
+		if in.Seen.Classes != 0 {
+			e.seen = in.Seen
+		}
 		m.do(end{in.Key})
 		m.settle(in.Key, e)
 	}
@@ -254,9 +328,10 @@ func (m *machine) finished(in messages.ExecutionFinished) {
 // settle leaves nothing of an execution but what was seen.
 func (m *machine) settle(key messages.ExecutionKey, e *entry) {
 	e.phase = idle
+	m.sleepers.release(e)
 	m.acquit(key, e)
 	if e.seen.Classes == 0 && len(e.pending) == 0 {
-		delete(m.known, key)
+		m.known.Remove(string(key))
 	}
 }
 
@@ -271,6 +346,7 @@ func (m *machine) acquit(key messages.ExecutionKey, e *entry) {
 
 func (m *machine) crashed(key messages.ExecutionKey) {
 	e := m.entry(key)
+	m.sleepers.release(e)
 	e.crashes++
 	m.try(key, e)
 }
@@ -286,7 +362,7 @@ func (m *machine) recalled(now time.Time, in recalled) {
 	for _, placed := range slices.Clone(e.pending) {
 		if e.repeats(now, placed) {
 			e.drop(placed.At)
-			m.do(tell{messages.EventHandled{Key: in.key, At: placed.At}})
+			m.do(tell{placed.At})
 		}
 	}
 	switch {
@@ -294,8 +370,13 @@ func (m *machine) recalled(now time.Time, in recalled) {
 		m.settle(in.key, e)
 	case e.crashes >= giveUpAfter:
 		m.giveUp(in, e)
+	case in.snapshot == nil:
+		m.sleepers.release(e)
+		m.start(now, in.key, e, nil)
 	default:
-		m.start(now, in.key, e, in.snapshot)
+		m.start(now, in.key, e, &messages.ResumeExecution{
+			Key: in.key, Seen: e.seen, Snapshot: in.snapshot, Bare: e.crashes >= bareAfter, Due: e.polls,
+		})
 	}
 }
 
@@ -307,9 +388,9 @@ func (m *machine) giveUp(in recalled, e *entry) {
 		m.do(commit{ops: []journal.Op{{Bucket: outbox.BucketState, Key: string(in.key)}}})
 	}
 	for _, placed := range e.pending {
-		m.do(tell{messages.EventHandled{Key: in.key, At: placed.At, Released: true}})
+		m.do(tell{placed.At})
 	}
-	e.pending, e.reserved = nil, messages.Seen{}
+	e.pending = nil
 	m.settle(in.key, e)
 }
 
@@ -317,46 +398,26 @@ func (m *machine) giveUp(in recalled, e *entry) {
 // cannot come again, and the crashes of one that has lived long enough.
 func (m *machine) sweep(now time.Time, floor uint64) {
 	var ops []journal.Op
-	forgotten := 0
-	for key, e := range m.known {
-		switch {
-		case e.phase == running && e.onTrial && now.Sub(e.since) >= trialFor:
-			m.acquit(key, e)
+	var over []*entry
+	for at := range m.known.All() {
+		switch e := *at; {
+		case (e.phase == running || e.phase == asleep) && e.onTrial && now.Sub(e.since) >= trialFor:
+			m.acquit(e.key, e)
 		case e.phase == idle && !now.Before(e.seen.Until) && e.seen.Seq < floor:
-			delete(m.known, key)
-			forgotten++
-			ops = append(ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(key)})
-			if e.onTrial { // it finished, and the process ended before that was on disk
-				ops = append(ops, journal.Op{Bucket: outbox.BucketTrial, Key: string(key)})
-			}
+			over = append(over, e)
+		}
+	}
+	for _, e := range over {
+		m.known.Remove(string(e.key))
+		ops = append(ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(e.key)})
+		if e.onTrial { // it finished, and the process ended before that was on disk
+			ops = append(ops, journal.Op{Bucket: outbox.BucketTrial, Key: string(e.key)})
 		}
 	}
 	for chunk := range slices.Chunk(ops, commitAtOnce) {
 		m.do(commit{ops: chunk})
 	}
-	m.do(forgot{forgotten})
-}
-
-// stop takes back the tries that the end of the shard cuts short, and counts a
-// crash of the execution that is to blame for it.
-func (m *machine) stop(guilty messages.ExecutionKey) {
-	var ops []journal.Op
-	for key, e := range m.known {
-		if key == guilty {
-			e.onTrial = true
-			e.crashes++
-		}
-		switch {
-		case !e.onTrial || e.phase == idle:
-		case e.crashes == 0:
-			ops = append(ops, journal.Op{Bucket: outbox.BucketTrial, Key: string(key)})
-		default:
-			ops = append(ops, trialOp(key, outbox.Trial{Crashes: e.crashes}))
-		}
-	}
-	for chunk := range slices.Chunk(ops, commitAtOnce) {
-		m.do(commit{ops: chunk})
-	}
+	m.do(forgot{len(over)})
 }
 
 func trialOp(key messages.ExecutionKey, t outbox.Trial) journal.Op {

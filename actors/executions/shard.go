@@ -10,6 +10,7 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -31,6 +32,23 @@ type shard struct {
 	// starting is the execution whose actor is being made: it is to blame for a panic.
 	starting messages.ExecutionKey
 	sweep    actorkit.Timer
+	// alarm comes at alarmAt, when a sleeper has to be woken; zero for not at all.
+	alarm   actorkit.Timer
+	alarmAt time.Time
+	// shown is how many tasks of sleepers are counted as followed.
+	shown int
+
+	desk Desk
+	// first is what the desk is asked about, in memory that is used again.
+	first messages.TaskEventObserved
+
+	// What the current step has collected: decisions to record, what the machine has
+	// to be told of the desk, and events that need no more attention.
+	rulings []ruling
+	said    []messages.Ruling
+	handled []messages.EventPosition
+	// spare is the memory of rulings that are over.
+	spare []ruling
 }
 
 // Messages of a shard to itself; life tells them from those of an earlier one.
@@ -41,6 +59,12 @@ type (
 	triesRecorded struct {
 		life int
 		keys []messages.ExecutionKey
+	}
+	// decisionsRecorded: what the desk has decided is durable, or can never be.
+	decisionsRecorded struct {
+		life    int
+		rulings []ruling
+		err     error
 	}
 	// lookAround is the timer of sweepDue.
 	lookAround struct{}
@@ -60,6 +84,8 @@ func (s *shard) Receive(ctx actor.Context) {
 	case settled:
 		s.settled(ctx, message)
 		return
+	case messages.EventsArrived:
+		s.shared.ahead.Add(-int64(len(message.Events)))
 	}
 	if s.machine == nil {
 		return
@@ -71,10 +97,18 @@ func (s *shard) Receive(ctx actor.Context) {
 		if message.Life == s.life {
 			s.step(ctx, message)
 		}
-	case messages.EventHandled, messages.ExecutionFinished:
+	case messages.EventHandled, messages.ExecutionFinished, messages.ExecutionAsleep:
+		s.step(ctx, message)
+	case messages.Answers:
+		s.answered(ctx, message.Replies)
+	case wakeDue:
+		s.alarmAt = time.Time{}
+		s.desk.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, r) })
 		s.step(ctx, message)
 	case triesRecorded:
 		s.recall(ctx, message)
+	case decisionsRecorded:
+		s.recorded(ctx, message)
 	case *actor.Terminated:
 		s.terminated(ctx, message.Who.GetId())
 	case lookAround:
@@ -112,9 +146,12 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
+	s.desk = s.opts.Desk(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
-	s.machine, first = newMachine(remembered, blame)
-	s.perform(ctx, first)
+	now := time.Now()
+	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread})
+	s.perform(ctx, now, first)
+	s.watch(ctx)
 	s.rest(ctx)
 	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
 }
@@ -124,19 +161,69 @@ func (s *shard) leave(ctx actor.Context) {
 	s.sweep.Stop()
 	clear(s.keys)
 	s.step(ctx, stopping{guilty: s.starting})
+	s.alarm.Stop()
+	s.opts.Asleep(-s.shown)
+	s.shown = 0
+}
+
+// watch sets the one timer of all that wait for a time, and counts the tasks that
+// sleepers follow.
+func (s *shard) watch(ctx actor.Context) {
+	if tasks := s.machine.sleepers.tasks; tasks != s.shown {
+		s.opts.Asleep(tasks - s.shown)
+		s.shown = tasks
+	}
+	at, ok := s.machine.sleepers.alarm()
+	if next := s.desk.Next(); !next.IsZero() && (!ok || next.Before(at)) {
+		at, ok = next, true
+	}
+	if !ok || !s.alarmAt.IsZero() && !at.Before(s.alarmAt) {
+		return
+	}
+	s.alarm.Stop()
+	s.alarm, s.alarmAt = actorkit.After(ctx, time.Until(at), wakeDue{}), at
 }
 
 // rest shows how much is remembered, until the next sweep.
 func (s *shard) rest(ctx actor.Context) {
-	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(len(s.machine.known)))
+	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(s.machine.known.Len()))
 	s.sweep = actorkit.After(ctx, sweepEvery, lookAround{})
 }
 
 func (s *shard) step(ctx actor.Context, input any) {
-	s.perform(ctx, s.machine.handle(time.Now(), input))
+	now := time.Now()
+	s.perform(ctx, now, s.machine.handle(now, input))
+	s.finish(ctx, now)
 }
 
-func (s *shard) perform(ctx actor.Context, effects []effect) {
+// answered gives the desk what it has asked for.
+func (s *shard) answered(ctx actor.Context, replies []any) {
+	now := time.Now()
+	for _, reply := range replies {
+		if r, ok := s.desk.Answer(now, reply); ok {
+			s.rule(ctx, r)
+		}
+	}
+	s.finish(ctx, now)
+}
+
+// finish does what a step has collected.
+func (s *shard) finish(ctx actor.Context, now time.Time) {
+	said := s.said
+	s.said = nil // a spawn that panics is not tried again by the end of this life
+	for _, r := range said {
+		s.perform(ctx, now, s.machine.handle(now, ruled{r}))
+	}
+	s.desk.Ask()
+	s.record(ctx)
+	s.watch(ctx)
+	if len(s.handled) > 0 {
+		ctx.Send(ctx.Parent(), messages.EventsHandled{At: s.handled})
+		s.handled = nil
+	}
+}
+
+func (s *shard) perform(ctx actor.Context, now time.Time, effects []effect) {
 	for _, one := range effects {
 		switch do := one.(type) {
 		case spawn:
@@ -147,24 +234,76 @@ func (s *shard) perform(ctx actor.Context, effects []effect) {
 		case resume:
 			ctx.Send(s.children[do.Key], do.ResumeExecution)
 		case observe:
-			ctx.Send(s.children[do.event.Key], messages.TaskEventObserved{PlacedEvent: *do.event, Seen: do.seen, Bare: do.bare})
+			ctx.Send(s.children[do.event.Key], messages.TaskEventObserved{PlacedEvent: *do.event, Seen: do.seen, Bare: do.bare, Since: do.since})
+		case decide:
+			s.first.PlacedEvent, s.first.Seen = *do.event, do.entry.seen
+			s.rule(ctx, s.desk.Decide(now, &s.first))
+		case withdraw:
+			s.desk.Withdraw(do.key)
 		case end:
 			child := s.children[do.key]
 			s.disown(child.GetId())
 			ctx.Stop(child)
 		case tell:
-			ctx.Send(ctx.Parent(), do.EventHandled)
+			s.handled = append(s.handled, do.at)
 		case commit:
 			s.commit(ctx, do)
 		case giveUp:
 			s.giveUp(do)
 		case count:
 			s.opts.Metrics.duplicates.WithLabelValues(do.event.Event.Family.String()).Inc()
+			s.opts.Trail.Write(duplicate(now, do.event))
 			s.opts.Log.Debug("duplicate event dropped", logx.EventType(do.event.Event.Family),
 				logx.ExecutionID(do.event.Event.ExecutionID), logx.TaskID(do.event.Event.TaskID))
 		case forgot:
 			s.opts.Metrics.forgotten.Add(float64(do.executions))
 		}
+	}
+}
+
+// duplicate is what the trail keeps of a repetition.
+func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
+	return &trail.Duplicate{
+		Head:  trail.Head{Key: p.Key, ExecutionID: p.Event.ExecutionID, At: now},
+		Place: p.At, Family: p.Event.Family, Received: p.Event.At, Source: p.Event.Source,
+	}
+}
+
+// rule takes up what the desk makes of an execution.
+func (s *shard) rule(ctx actor.Context, r messages.Ruling) {
+	e := s.machine.entry(r.Key)
+	if r.Verdict != messages.VerdictDecided || e.phase == asking {
+		s.said = append(s.said, r)
+	}
+	if r.Verdict != messages.VerdictDecided {
+		return
+	}
+	s.rulings = append(s.rulings, ruling{e.pending[0], e, r.Seen})
+	if len(s.rulings) >= decideAtOnce {
+		s.record(ctx)
+	}
+}
+
+// record makes durable what the desk has decided since the last time.
+func (s *shard) record(ctx actor.Context) {
+	if len(s.rulings) == 0 {
+		return
+	}
+	post, life, rulings := actorkit.Poster(ctx), s.life, s.rulings
+	s.desk.Record(func(err error) { post(decisionsRecorded{life, rulings, err}) })
+	s.rulings, s.spare = s.spare, nil
+}
+
+func (s *shard) recorded(ctx actor.Context, in decisionsRecorded) {
+	switch {
+	case in.life != s.life: // its events come again
+	case in.err != nil:
+		s.opts.Log.Warn("decisions cannot be recorded, the actors of the executions decide again", logx.Err(in.err))
+		s.step(ctx, refused{in.rulings})
+	default:
+		s.step(ctx, recorded{in.rulings})
+		clear(in.rulings)
+		s.spare = in.rulings[:0]
 	}
 }
 

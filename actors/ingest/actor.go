@@ -22,6 +22,9 @@ const (
 	lookAfter = time.Second
 	// openWithin bounds the look-ups and the bind that open a socket.
 	openWithin = 30 * time.Second
+	// LingerFor is how long a replaced socket is read: what the kernel holds for it
+	// is not lost, and senders have time to learn of the new one.
+	LingerFor = 10 * time.Second
 	// resolveEvery is the default of Options.ResolveEvery.
 	resolveEvery = 5 * time.Minute
 )
@@ -41,6 +44,9 @@ type ingest struct {
 	// reader is nil while there is no socket; listened is set from the first one on.
 	reader   *reader
 	listened bool
+	// former reads a socket that a new configuration has replaced, until nobody
+	// should send there any more; nil when there is none.
+	former   *reader
 	failures int
 	// closing is set by CloseIntake, waiting is who wants to know when it is done.
 	closing bool
@@ -57,6 +63,8 @@ type shared struct {
 	storing atomic.Int64
 	// sources is who may send. Only the live instance touches it.
 	sources *udp.Set
+	// opts are those of the last configuration. Only the live instance touches them.
+	opts *Options
 }
 
 // Timers and answers of the actor to itself.
@@ -64,6 +72,8 @@ type (
 	lookDue    struct{}
 	openDue    struct{}
 	resolveDue struct{}
+	// lingerDue: a former socket was read for long enough.
+	lingerDue struct{ reader uint64 }
 	// opened is a socket, with who may send to it, or why there is none.
 	opened struct {
 		socket  Socket
@@ -71,6 +81,7 @@ type (
 		err     error
 	}
 	sourcesResolved struct {
+		from    Sources
 		sources *udp.Set
 		err     error
 	}
@@ -78,11 +89,11 @@ type (
 
 // Props describes the actor. Rules must be valid.
 func (o *Options) Props() *actor.Props {
-	var common shared
+	common := shared{opts: o}
 	told := report{log: o.Log.Named("ingest"), metrics: o.Metrics, quarantine: o.Quarantine}
 	return o.Kit.Props("ingest", func() actor.Actor {
-		return &ingest{opts: o, report: told, shared: &common}
-	})
+		return &ingest{opts: common.opts, report: told, shared: &common}
+	}, actorkit.Apart())
 }
 
 // Receive implements actor.Actor.
@@ -108,6 +119,12 @@ func (a *ingest) Receive(ctx actor.Context) {
 		a.open(ctx)
 	case opened:
 		a.opened(ctx, message)
+	case Changed:
+		a.change(ctx, message)
+	case lingerDue:
+		if a.former != nil && a.former.id == message.reader {
+			a.former.close()
+		}
 	case resolveDue:
 		a.resolve(ctx)
 	case sourcesResolved:
@@ -132,6 +149,9 @@ func (a *ingest) stop() {
 		a.countLoss(time.Now())
 		a.reader.abandon()
 	}
+	if a.former != nil {
+		a.former.abandon()
+	}
 }
 
 // open looks up who may send and opens the socket, outside of the actor.
@@ -139,9 +159,9 @@ func (a *ingest) open(ctx actor.Context) {
 	if a.closing || a.reader != nil {
 		return
 	}
-	last := a.shared.sources
+	last, opts := a.shared.sources, a.opts
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
-		return a.opts.open(bounded, last)
+		return opts.open(bounded, last)
 	})
 	if !started {
 		a.retry(ctx)
@@ -189,13 +209,55 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 	if a.opts.Sources != nil {
 		a.resolveAgain(ctx)
 	}
+	a.read(ctx, m.socket)
+}
+
+// read starts the reader of a socket.
+func (a *ingest) read(ctx actor.Context, socket Socket) {
 	a.machine.loss.reopened()
-	a.reader = newReader(a.shared.readers.Add(1), m.socket)
+	a.reader = newReader(a.shared.readers.Add(1), socket, a.opts.OnRush)
 	go a.reader.run(actorkit.Poster(ctx))
-	a.report.listening(m.socket.Addr(), m.socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
+	a.report.listening(socket.Addr(), socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
 	if a.opts.OnListening != nil {
-		a.opts.OnListening(m.socket.Addr())
+		a.opts.OnListening(socket.Addr())
 	}
+}
+
+// change takes up a new configuration between two batches.
+func (a *ingest) change(ctx actor.Context, c Changed) {
+	if a.closing {
+		if c.Socket != nil {
+			c.Socket.Close()
+		}
+		return
+	}
+	next := *a.opts // others may still read the old ones
+	next.Rules, next.Sources = c.Rules, c.Sources
+	if c.Socket != nil {
+		next.Listen, next.ReceiveBuffer = c.Listen, c.ReceiveBuffer
+	}
+	a.opts, a.shared.opts = &next, &next
+	a.machine.change(time.Now(), c.Rules)
+	a.report.metrics.capacity(c.Rules.QueueSize)
+	a.use(c.Allowed)
+	a.resolveTimer.Stop()
+	if c.Sources != nil {
+		a.resolveAgain(ctx)
+	}
+	if c.Socket == nil {
+		return
+	}
+	a.openTimer.Stop()
+	if a.reader != nil {
+		a.countLoss(time.Now())
+		if a.former != nil {
+			a.former.close() // its end is that of a reader unknown by then
+		}
+		a.former = a.reader
+		actorkit.After(ctx, LingerFor, lingerDue{a.former.id})
+	}
+	a.listened, a.failures = true, 0
+	a.read(ctx, c.Socket)
 }
 
 func (a *ingest) failed(err error) {
@@ -241,8 +303,10 @@ func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 // readerOf returns the reader of that number if it is still the one in use. A
 // batch of an earlier one is stored all the same; nobody waits for its credit.
 func (a *ingest) readerOf(id uint64) *reader {
-	if a.reader != nil && a.reader.id == id {
-		return a.reader
+	for _, r := range []*reader{a.reader, a.former} {
+		if r != nil && r.id == id {
+			return r
+		}
 	}
 	return nil
 }
@@ -260,7 +324,12 @@ func (a *ingest) stored(ctx actor.Context, m messages.DatagramsStored) {
 
 // readerStopped is the last word of a reader: closed on purpose, or the socket is broken.
 func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
-	if a.readerOf(m.Reader) == nil {
+	switch ended := a.readerOf(m.Reader); ended {
+	case nil:
+		return
+	case a.former:
+		a.former = nil
+		a.finishClosing(ctx)
 		return
 	}
 	a.countLoss(m.At)
@@ -287,12 +356,15 @@ func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 		a.countLoss(time.Now())
 		a.reader.close()
 	}
+	if a.former != nil {
+		a.former.close()
+	}
 	a.finishClosing(ctx)
 }
 
 // finishClosing tells whoever waits for it that everything read is stored.
 func (a *ingest) finishClosing(ctx actor.Context) {
-	if !a.closing || a.reader != nil || a.shared.storing.Load() > 0 {
+	if !a.closing || a.reader != nil || a.former != nil || a.shared.storing.Load() > 0 {
 		return
 	}
 	for _, who := range a.waiting {
@@ -307,6 +379,9 @@ func (a *ingest) look(ctx actor.Context) {
 	a.watchBacklog(now)
 	if a.reader != nil && a.opts.Queue.Healthy() != nil {
 		a.reader.lend()
+	}
+	if a.former != nil && a.opts.Queue.Healthy() != nil {
+		a.former.lend()
 	}
 	a.report.summaries(a.machine.lines.Due(now))
 	a.lookTimer.Stop()
@@ -329,7 +404,7 @@ func (a *ingest) resolve(ctx actor.Context) {
 	sources, last := a.opts.Sources, a.shared.sources
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
 		set, err := sources.Resolve(bounded, last)
-		return sourcesResolved{set, err}
+		return sourcesResolved{sources, set, err}
 	})
 	if !started {
 		a.resolveAgain(ctx)
@@ -338,7 +413,7 @@ func (a *ingest) resolve(ctx actor.Context) {
 
 // resolved takes over a new set of sources; when there is none, the last one stays.
 func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
-	if a.closing {
+	if a.closing || m.from != a.opts.Sources { // those of an earlier configuration
 		return
 	}
 	if m.err != nil {

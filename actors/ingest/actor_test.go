@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -720,9 +721,24 @@ func TestIngest_closesASocketThatComesTooLate(t *testing.T) {
 func TestMetrics_boundTheNodes(t *testing.T) {
 	m := NewMetrics(prometheus.NewRegistry())
 	for i := range 3 * maxNodes {
-		m.event(&messages.TaskEvent{Family: messages.FamilyFailed, HostName: strings.Repeat("n", i), At: epoch})
+		m.event(&accepted{family: messages.FamilyFailed, host: strings.Repeat("n", i)})
 	}
 	if got := len(m.lastEventByNode); got != maxNodes {
 		t.Errorf("%d nodes have a series, want %d", got, maxNodes)
 	}
+}
+
+func TestIngest_tellsOfARushWhenAReadBringsAllItCan(t *testing.T) {
+	var rushes atomic.Int64
+	inBubble(t, func(in *intake) { in.opts.OnRush = func() { rushes.Add(1) } }, func(in *intake) {
+		full := batchOf(slices.Repeat([]string{good}, udp.BatchSize)...)
+		in.receive(full[1:]...)
+		if got := rushes.Load(); got != 0 {
+			t.Errorf("want no rush while a read brings less, got %d", got)
+		}
+		in.receive(full...)
+		if got := rushes.Load(); got != 1 {
+			t.Errorf("want one rush told, got %d", got)
+		}
+	})
 }

@@ -78,10 +78,27 @@ type Options struct {
 	ReceiveBuffer int
 	// Quarantine is nil when nothing is kept.
 	Quarantine Quarantine
+	// OnRush, if set, is called when a read has brought as much as it can, so that
+	// more may wait. It runs on the goroutine that reads and must not block.
+	OnRush func()
 	// OnListening, if set, is called with the address whenever the socket is open. It must not block.
 	OnListening func(netip.AddrPort)
 	// OnFailed, if set, is called when the socket cannot be opened or is lost. It must not block.
 	OnFailed func(error)
+}
+
+// Changed brings a new configuration. Kit, Queue, Metrics and Quarantine stay.
+type Changed struct {
+	Rules   Rules
+	Sources Sources
+	// Allowed is what Sources has just resolved to, nil without Sources.
+	Allowed *udp.Set
+	// Socket is open already; nil keeps the one in use. What still comes in
+	// through that one is read for a while.
+	Socket Socket
+	// Listen and ReceiveBuffer replace those of Options together with the socket.
+	Listen        func(ctx context.Context) (Socket, error)
+	ReceiveBuffer int
 }
 
 // Rules are what the configuration says about a datagram.

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"butler/internal/logx"
@@ -35,7 +34,9 @@ type machine struct {
 	lines      *logx.Repeated
 	allowances []*ratelimit.Bucket
 	counts     messages.IngestSnapshot
-	sender     sender
+	sender     udp.Sender
+	checker    udp.Checker
+	host       string // of the last event
 	// decided is the memory of the last admission, used again for the next.
 	decided admission
 }
@@ -55,16 +56,33 @@ func newMachine(now time.Time, rules Rules) *machine {
 	return m
 }
 
+// change takes up new rules. The counts stay; the rate window begins anew when
+// its limit changes.
+func (m *machine) change(now time.Time, rules Rules) {
+	if rules.RateLimit != m.rules.RateLimit {
+		m.window = window{limit: rules.RateLimit, start: now}
+	}
+	m.pressure.size, m.pressure.threshold = rules.QueueSize, rules.BackpressureThreshold
+	m.rules = rules
+}
+
 // admission is what becomes of one batch.
 type admission struct {
-	// entries are to be journalled, in the order of arrival. They share memory
-	// that is not used again.
+	// entries are to be journalled, in the order of arrival.
 	entries [][]byte
 	// events are what was accepted: the entries' and those of the engine.
-	events []messages.TaskEvent
+	events []accepted
 	// sanitised are accepted datagrams with text that had to be changed, as far as they are to be told.
 	sanitised []messages.Datagram
 	refusals  []refusal
+}
+
+// accepted is one datagram that is an event.
+type accepted struct {
+	datagram  messages.Datagram
+	family    messages.Family
+	host      string
+	sanitised bool
 }
 
 // refusal is one datagram that was not accepted.
@@ -82,7 +100,6 @@ type refusal struct {
 func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error) *admission {
 	out := &m.decided
 	*out = admission{events: out.events[:0], sanitised: out.sanitised[:0], refusals: out.refusals[:0]}
-	var slab []byte
 	for i, d := range batch {
 		event, reason, cause := m.judge(now, d, journal)
 		if reason != udp.ReasonNone {
@@ -91,8 +108,7 @@ func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error)
 		}
 		m.counts.Received++
 		m.counts.Queued++
-		event.Source, event.At = m.sender.name(d.Source.Addr()), d.At
-		out.events = append(out.events, event)
+		out.events = append(out.events, accepted{d, event.Family, m.nameOf(event.Host), event.Sanitised})
 		if event.Sanitised && m.lines.First(now, m.lineKey(sanitisedLine, d)) {
 			out.sanitised = append(out.sanitised, d)
 		}
@@ -100,34 +116,39 @@ func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error)
 			m.counts.Processed++
 			continue
 		}
-		if slab == nil {
-			slab = make([]byte, 0, entriesSize(batch[i:]))
+		if out.entries == nil {
 			out.entries = make([][]byte, 0, len(batch)-i)
 		}
-		start := len(slab)
-		slab = udp.AppendEntry(slab, d)
-		out.entries = append(out.entries, slab[start:len(slab):len(slab)])
+		out.entries = append(out.entries, udp.EncodeEntry(d))
 	}
 	return out
 }
 
+// nameOf returns the name of a host: events come in runs.
+func (m *machine) nameOf(host []byte) string {
+	if m.host != string(host) {
+		m.host = string(host)
+	}
+	return m.host
+}
+
 // judge makes the checks in their order and returns the first that fails.
-func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (messages.TaskEvent, udp.Reason, error) {
+func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (udp.Checked, udp.Reason, error) {
 	if m.sources != nil && !m.sources.Contains(d.Source.Addr()) {
-		return messages.TaskEvent{}, udp.ReasonSource, nil
+		return udp.Checked{}, udp.ReasonSource, nil
 	}
 	if d.Size > m.rules.MaxMessageSize {
-		return messages.TaskEvent{}, udp.ReasonOversize, nil
+		return udp.Checked{}, udp.ReasonOversize, nil
 	}
 	if !m.window.take(now) {
-		return messages.TaskEvent{}, udp.ReasonRateLimit, nil
+		return udp.Checked{}, udp.ReasonRateLimit, nil
 	}
-	event, rejection := udp.Parse(d.Payload, udp.ParseOptions{RecoverSemicolons: m.rules.RecoverSemicolons})
+	event, rejection := m.checker.Check(d.Payload, udp.ParseOptions{RecoverSemicolons: m.rules.RecoverSemicolons})
 	if rejection != nil {
-		return messages.TaskEvent{}, rejection.Reason, rejection
+		return udp.Checked{}, rejection.Reason, rejection
 	}
 	if event.Family != messages.FamilyEngine && journal != nil {
-		return messages.TaskEvent{}, udp.ReasonJournalUnavailable, journal
+		return udp.Checked{}, udp.ReasonJournalUnavailable, journal
 	}
 	return event, udp.ReasonNone, nil
 }
@@ -183,34 +204,13 @@ func (m *machine) explain(d messages.Datagram, reason udp.Reason, cause error) s
 	}
 }
 
-// sender remembers the last sender by name: datagrams come in runs.
-type sender struct {
-	addr netip.Addr
-	text string
-}
-
-func (s *sender) name(addr netip.Addr) string {
-	if s.text == "" || s.addr != addr {
-		s.addr, s.text = addr, addr.String()
-	}
-	return s.text
-}
-
 // sanitisedLine is the key of lines about changed text, beside the reasons.
 const sanitisedLine = "sanitised"
 
 // lineKey is what log lines about datagrams are summed up by: what, and from
 // whom. A space divides the two.
 func (m *machine) lineKey(what string, d messages.Datagram) string {
-	return what + " " + m.sender.name(d.Source.Addr())
-}
-
-func entriesSize(batch []messages.Datagram) int {
-	total := 0
-	for _, d := range batch {
-		total += udp.EntrySize(d)
-	}
-	return total
+	return what + " " + m.sender.Name(d.Source.Addr())
 }
 
 // snapshot describes the machine; the shell adds what it knows of the socket.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"butler/internal/qlik"
 	"butler/internal/udp"
 	"butler/messages"
 )
@@ -12,6 +13,9 @@ import (
 // maxNodes is how many host names get a series of their own; the rest share "other".
 // The names come from the network, so there is no telling how many there are.
 const maxNodes = 200
+
+// maxNodeName is how many characters of a name are shown.
+const maxNodeName = 100
 
 // Metrics count what comes in. They belong to one actor at a time.
 type Metrics struct {
@@ -105,12 +109,12 @@ func (m *Metrics) received(batch []messages.Datagram) {
 
 func (m *Metrics) refused(reason udp.Reason) { m.refusals[reason].Inc() }
 
-func (m *Metrics) event(e *messages.TaskEvent) {
-	m.events[e.Family].Inc()
-	if e.Sanitised {
+func (m *Metrics) event(a *accepted) {
+	m.events[a.family].Inc()
+	if a.sanitised {
 		m.sanitised.Inc()
 	}
-	m.node(e.HostName).Set(float64(e.At.UnixMilli()) / 1000)
+	m.node(a.host).Set(float64(a.datagram.At.UnixMilli()) / 1000)
 }
 
 func (m *Metrics) node(name string) prometheus.Gauge {
@@ -121,7 +125,7 @@ func (m *Metrics) node(name string) prometheus.Gauge {
 	if len(m.lastEventByNode) >= maxNodes {
 		return m.lastEvent.WithLabelValues("other")
 	}
-	series = m.lastEvent.WithLabelValues(name)
+	series = m.lastEvent.WithLabelValues(qlik.Line(name, maxNodeName))
 	m.lastEventByNode[name] = series
 	return series
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"butler/internal/udp"
 	"butler/messages"
 )
 
@@ -14,6 +15,7 @@ import (
 type reader struct {
 	id      uint64
 	socket  Socket
+	onRush  func()
 	credits chan struct{}
 	done    chan struct{}
 	// lent is 1 while a credit is used that no batch has given back.
@@ -24,8 +26,8 @@ type reader struct {
 	abandoned atomic.Bool
 }
 
-func newReader(id uint64, socket Socket) *reader {
-	return &reader{id: id, socket: socket, credits: make(chan struct{}, Credits), done: make(chan struct{})}
+func newReader(id uint64, socket Socket, onRush func()) *reader {
+	return &reader{id: id, socket: socket, onRush: onRush, credits: make(chan struct{}, Credits), done: make(chan struct{})}
 }
 
 // run posts batches until the socket is closed or cannot be read, and
@@ -56,6 +58,9 @@ func (r *reader) read(post func(any)) error {
 		}
 		if err != nil {
 			return err
+		}
+		if r.onRush != nil && len(batch) == udp.BatchSize {
+			r.onRush()
 		}
 		post(messages.DatagramsReceived{Reader: r.id, Datagrams: batch, At: time.Now()})
 	}

@@ -39,14 +39,20 @@ func (r *report) batch(m messages.DatagramsReceived, decided *admission) {
 	}
 }
 
-func (r *report) event(e *messages.TaskEvent) {
-	r.metrics.event(e)
-	if entry := r.log.Check(zapcore.DebugLevel, "event received"); entry != nil {
-		entry.Write(
-			logx.EventType(e.Family), logx.Node(e.HostName), logx.TaskName(e.TaskName), logx.TaskID(e.TaskID),
-			logx.AppID(e.AppID), logx.ExecutionID(e.ExecutionID), zap.String("user", e.User), logx.Source(e.Source),
-			zap.String("log_message", e.LogMessage))
+func (r *report) event(a *accepted) {
+	r.metrics.event(a)
+	entry := r.log.Check(zapcore.DebugLevel, "event received")
+	if entry == nil {
+		return
 	}
+	e, err := udp.ParseEntry(udp.EncodeEntry(a.datagram)) // as whoever decides about it will read it
+	if err != nil {
+		return
+	}
+	entry.Write(
+		logx.EventType(e.Family), logx.Node(e.HostName), logx.TaskName(e.TaskName), logx.TaskID(e.TaskID),
+		logx.AppID(e.AppID), logx.ExecutionID(e.ExecutionID), zap.String("user", e.User), logx.Source(e.Source),
+		zap.String("log_message", e.LogMessage))
 }
 
 func (r *report) refusal(f *refusal) {

@@ -134,7 +134,7 @@ func (f *front) step(ctx actor.Context, input any) {
 	for _, one := range f.directory.handle(time.Now(), input) {
 		switch do := one.(type) {
 		case reply:
-			f.opts.answer(ctx, do)
+			f.opts.answer(do)
 		case forward:
 			ctx.Send(f.children[do.id], do.command)
 		case spawn:
@@ -158,13 +158,13 @@ func (f *front) spawn(ctx actor.Context, t *tenant) {
 }
 
 // answer sends a reply to whoever wants it.
-func (o *Options) answer(ctx actor.Context, r reply) {
+func (o *Options) answer(r reply) {
 	o.Metrics.answered(r)
-	o.send(ctx, r.to, r.message)
+	o.send(r.to, r.message)
 }
 
-func (o *Options) send(ctx actor.Context, to messages.Ref, message any) {
+func (o *Options) send(to messages.Ref, message any) {
 	if !to.IsZero() {
-		ctx.Send(actorkit.PIDOf(to), message)
+		o.Kit.Answer(to, message)
 	}
 }

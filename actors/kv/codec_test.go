@@ -1,45 +1,32 @@
 package kv
 
 import (
-	"encoding/hex"
 	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/journal"
+	"butler/internal/journal/journaltest"
 )
 
-// The entries of version 1, as every later release has to read them.
-const (
-	namespaceV1 = "01" + "65746c3a61"
-	valueV1     = "01" + "0000000000000007" + "0000000000000009" + "0006db94fee10c00" + "323033312d30312d3035"
-)
-
-func unhex(t *testing.T, text string) []byte {
-	t.Helper()
-	raw, err := hex.DecodeString(text)
-	must(t, err)
-	return raw
+func TestCodec_readsEveryVersion(t *testing.T) {
+	const key = "last run"
+	journaltest.Record[pair]{
+		Name: "value", Version: version, Want: pair{key: key, value: "2031-01-05", since: 7, revision: 9, until: 1930282838068224, index: -1},
+		Write: func(p pair) []byte { return encodeValue(&p) },
+		Read: func(raw []byte) (pair, error) {
+			p, err := decodeValue(key, raw)
+			if err != nil {
+				return pair{}, err
+			}
+			return *p, nil
+		},
+	}.Test(t, cmp.AllowUnexported(pair{}))
+	journaltest.Record[string]{Name: "namespace", Version: version, Want: "etl:a", Write: encodeNamespace, Read: decodeNamespace}.Test(t)
 }
 
-func TestCodec_readsAndWritesVersion1(t *testing.T) {
-	value := pair{key: "last run", value: "2031-01-05", since: 7, revision: 9, until: 1930282838068224, index: -1}
-	got, err := decodeValue("last run", unhex(t, valueV1))
-	must(t, err)
-	if diff := cmp.Diff(value, *got, cmp.AllowUnexported(pair{})); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(valueV1, hex.EncodeToString(encodeValue(&value))); diff != "" {
-		t.Error(diff)
-	}
-	name, err := decodeNamespace(unhex(t, namespaceV1))
-	if err != nil || name != "etl:a" {
-		t.Errorf("want etl:a, got %q, %v", name, err)
-	}
-	if diff := cmp.Diff(namespaceV1, hex.EncodeToString(encodeNamespace(name))); diff != "" {
-		t.Error(diff)
-	}
+func TestCodec_takesKeysApart(t *testing.T) {
 	id, key, err := splitKey(valueKey(7, "a\x00b"))
 	if err != nil || id != 7 || key != "a\x00b" {
 		t.Errorf("want key a\\x00b of 7, got %q of %d, %v", key, id, err)
@@ -47,12 +34,13 @@ func TestCodec_readsAndWritesVersion1(t *testing.T) {
 }
 
 func TestCodec_refusesWhatItCannotRead(t *testing.T) {
-	for name, raw := range map[string][]byte{"nothing": nil, "another version": unhex(t, "02"+valueV1[2:]), "half of it": unhex(t, valueV1)[:valueHead-1]} {
+	value := encodeValue(&pair{})
+	for name, raw := range map[string][]byte{"nothing": nil, "another version": append([]byte{version + 1}, value[1:]...), "half of it": value[:valueHead-1]} {
 		if _, err := decodeValue("k", raw); !errors.Is(err, journal.ErrCorrupt) {
 			t.Errorf("value of %s: want ErrCorrupt, got %v", name, err)
 		}
 	}
-	for name, raw := range map[string][]byte{"nothing": nil, "another version": unhex(t, "02")} {
+	for name, raw := range map[string][]byte{"nothing": nil, "another version": {version + 1}} {
 		if _, err := decodeNamespace(raw); !errors.Is(err, journal.ErrCorrupt) {
 			t.Errorf("namespace of %s: want ErrCorrupt, got %v", name, err)
 		}

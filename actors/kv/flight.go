@@ -8,7 +8,7 @@ import (
 // draftNow returns the flight that the step at hand fills.
 func (m *machine) draftNow() *flight {
 	if m.draft == nil {
-		m.draft = &flight{}
+		m.draft = newFlight()
 	}
 	return m.draft
 }
@@ -51,14 +51,17 @@ func (m *machine) launch() {
 	f.ops = nil // the ledger has them
 }
 
-// land takes note that a flight is durable: now it is told.
+// land takes note that the flights up to n are durable: now they are told.
 func (m *machine) land(n uint64) {
-	f, ok := m.flights[n]
-	if !ok {
-		return
+	for m.landed < n {
+		m.landed++
+		m.landNext(m.landed)
 	}
+}
+
+func (m *machine) landNext(n uint64) {
+	f := m.flights[n]
 	delete(m.flights, n)
-	m.landed = n
 	m.held -= len(f.answers)
 	m.flying.settle(m.flying.paid - f.bytes)
 	for _, key := range f.keys {

@@ -50,7 +50,7 @@ type machine struct {
 	flights map[uint64]*flight
 	draft   *flight // of the step
 	issued  uint64  // the latest flight
-	landed  uint64  // the latest durable one
+	landed  uint64  // the latest durable one, which is no more than issued
 	written uint64  // the latest one with a change that is no expiry
 	birth   uint64  // the one that makes the namespace exist, 0 when it is on disk
 	unsure  map[string]uint64
@@ -72,9 +72,23 @@ type flight struct {
 	bytes   int64
 	removed int  // the bytes of keys that expired
 	last    bool // nothing is left of the namespace
+
+	// single is room for what most flights are: one change, and its answer.
+	single struct {
+		op     [1]journal.Op
+		key    [1]string
+		change [1]messages.ValueChanged
+		answer [1]reply
+	}
 }
 
-// committed is the input that says that a flight is durable.
+func newFlight() *flight {
+	f := &flight{}
+	f.ops, f.keys, f.changes, f.answers = f.single.op[:0], f.single.key[:0], f.single.change[:0], f.single.answer[:0]
+	return f
+}
+
+// committed is the input that says that a flight is durable, and all before it.
 type committed struct{ n uint64 }
 
 // newMachine returns the machine of a namespace that does not exist before its first put.
@@ -88,7 +102,8 @@ func newMachine(id uint64, name string, limits Limits, room, flying *account) *m
 // restore takes in what the ledger holds, and returns what is to be done first.
 // What has expired meanwhile is purged like anything else.
 func (m *machine) restore(now time.Time, held *contents, life int) []effect {
-	m.birth, m.life = 0, life
+	// A revision that a crash took back, or that is deleted, is never given again.
+	m.birth, m.life, m.last = 0, life, uint64(max(now.UnixMicro(), 0))
 	slices.SortFunc(held.pairs, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
 	for _, p := range held.pairs {
 		m.pairs[p.key] = p

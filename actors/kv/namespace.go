@@ -2,14 +2,12 @@ package kv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"butler/internal/actorkit"
-	"butler/internal/journal"
 	"butler/messages"
 )
 
@@ -31,6 +29,7 @@ type namespace struct {
 	// machine is nil until a later life has read the ledger; early is what came before.
 	machine *machine
 	early   []any
+	landing *landing
 	loads   *actorkit.Effects
 	timer   actorkit.Timer
 	// keys and bytes are what the metrics show of it.
@@ -38,10 +37,9 @@ type namespace struct {
 	bytes int64
 }
 
-// landed says that the flight n of a life is durable, or can never be.
+// landed says that flights of a life are durable, or why one can never be.
 type landed struct {
-	of  *namespace
-	n   uint64
+	of  *landing
 	err error
 }
 
@@ -58,7 +56,7 @@ func (n *namespace) Receive(ctx actor.Context) {
 	case *actor.Started:
 		n.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		n.leave(ctx)
+		n.leave()
 	case *actor.Stopped: // it has left
 	case settled:
 		if message.of == n {
@@ -69,7 +67,7 @@ func (n *namespace) Receive(ctx actor.Context) {
 			n.restored(ctx, message)
 		}
 	case landed:
-		if message.of == n {
+		if message.of == n.landing {
 			n.landed(ctx, message)
 		}
 	default:
@@ -83,6 +81,7 @@ func (n *namespace) begin(ctx actor.Context) {
 	t := n.tenant
 	t.life++
 	n.loads = actorkit.NewEffects(actorkit.NewPool(1))
+	n.landing = &landing{post: actorkit.Poster(ctx)}
 	switch held := t.remembered; {
 	case t.life > 1:
 		post := actorkit.Poster(ctx)
@@ -155,18 +154,18 @@ func (n *namespace) landed(ctx actor.Context, in landed) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("store a change of a namespace: %w", in.err))
 	}
-	n.take(ctx, committed{in.n})
+	n.take(ctx, committed{n.landing.read()})
 }
 
 func (n *namespace) perform(ctx actor.Context, effects []effect) {
 	for _, one := range effects {
 		switch do := one.(type) {
 		case reply:
-			n.opts.answer(ctx, do)
+			n.opts.answer(do)
 		case send:
-			n.opts.send(ctx, do.to, do.message)
+			n.opts.send(do.to, do.message)
 		case commit:
-			n.commit(ctx, do)
+			n.commit(do)
 		case arm:
 			n.timer.Stop()
 			n.timer = actorkit.After(ctx, time.Until(do.at), messages.ExpiryDue{At: do.at})
@@ -179,17 +178,13 @@ func (n *namespace) perform(ctx actor.Context, effects []effect) {
 	n.show(len(n.machine.pairs), n.tenant.room.paid)
 }
 
-func (n *namespace) commit(ctx actor.Context, do commit) {
+func (n *namespace) commit(do commit) {
 	if do.n == 0 {
 		n.opts.Ledger.Commit(do.ops, func(error) {})
 		return
 	}
-	post := actorkit.Poster(ctx)
-	n.opts.Ledger.Commit(do.ops, func(err error) {
-		if !errors.Is(err, journal.ErrClosed) { // as everything will be
-			post(landed{of: n, n: do.n, err: err})
-		}
-	})
+	landing, number := n.landing, do.n
+	n.opts.Ledger.Commit(do.ops, func(err error) { landing.report(number, err) })
 }
 
 // show keeps the metrics up to date.
@@ -202,7 +197,7 @@ func (n *namespace) show(keys int, bytes int64) {
 
 // leave ends a life: what it showed is not there any more, and nobody is left
 // waiting for changes that do not come.
-func (n *namespace) leave(ctx actor.Context) {
+func (n *namespace) leave() {
 	n.loads.Close()
 	n.timer.Stop()
 	n.show(0, 0)
@@ -213,7 +208,7 @@ func (n *namespace) leave(ctx actor.Context) {
 	n.machine.endWatches(messages.WatchInterrupted)
 	for _, one := range n.machine.out {
 		if do, ok := one.(send); ok {
-			n.opts.send(ctx, do.to, do.message)
+			n.opts.send(do.to, do.message)
 		}
 	}
 }

@@ -9,9 +9,9 @@ import (
 // The bounds of watching one namespace.
 const (
 	maxWatchers = 64
-	// maxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
+	// MaxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
 	// how many bytes, unless it is one change alone. What expires in one step fits.
-	maxWindow      = 2 * purgeAtOnce
+	MaxWindow      = 2 * purgeAtOnce
 	maxUnconfirmed = 4 << 20
 	// changeOverhead is what a change takes beside its texts, about.
 	changeOverhead = 256
@@ -44,8 +44,8 @@ func (m *machine) watch(in messages.WatchNamespace) {
 		return
 	}
 	window := in.Window
-	if window <= 0 || window > maxWindow {
-		window = maxWindow
+	if window <= 0 || window > MaxWindow {
+		window = MaxWindow
 	}
 	m.watchers = append(m.watchers, &watcher{ref: in.ReplyTo, since: m.last, window: window})
 	m.after(m.birth, in, reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Revision: m.last}, messages.FailureNone})

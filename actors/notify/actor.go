@@ -12,6 +12,7 @@ package notify
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,7 +25,7 @@ import (
 	"butler/messages"
 )
 
-// Options configure the actor. All fields but Keep are required.
+// Options configure the actor. All fields but Keep and OnGone are required.
 type Options struct {
 	Table  *destination.Table
 	Outbox *outbox.Outbox
@@ -33,6 +34,9 @@ type Options struct {
 	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
+	// OnGone is told of an instance that is not configured any more, when its
+	// delivery has ended. It must not block. Nil is fine.
+	OnGone func(instance string)
 	// OnHealth is told how an instance is, at the start and whenever that may
 	// have changed. It is called by the actor and must not block.
 	OnHealth func(Health)
@@ -41,18 +45,16 @@ type Options struct {
 const (
 	// respawnAfter is the pause before a delivery actor that gave up gets a successor.
 	respawnAfter = time.Minute
-	// retireAfter is how long a delivery actor of an old configuration may finish what runs.
+	// retireAfter is how long a delivery actor of an old configuration may finish
+	// what runs, or as long as an attempt may take and retireLead longer.
 	retireAfter = 15 * time.Second
+	retireLead  = time.Second
 	// commandTimeout bounds a command about parked notices, commands how many run at once.
 	commandTimeout = 30 * time.Second
 	commands       = 4
 	// remindEvery is how often the log tells that notices are parked.
 	remindEvery = time.Hour
 )
-
-// TableChanged brings a new configuration. Running attempts of the old one
-// finish first, for a limited time.
-type TableChanged struct{ Table *destination.Table }
 
 // What the actor tells itself, beside what belongs to a topic of its own.
 type (
@@ -69,22 +71,27 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
 	return kit.Props("notify", func() actor.Actor {
-		return &notify{opts: opts, log: kit.Log.Named("notify"), children: map[string]*child{}, health: newHealth(opts)}
+		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, health: newHealth(opts)}
 	}, more...)
 }
 
 // child is a delivery actor.
 type child struct {
 	pid *actor.PID
+	// timeout bounds an attempt of it.
+	timeout time.Duration
 	// retiring: it belongs to an old configuration and will be stopped.
 	retiring bool
 }
 
 type notify struct {
-	opts Options
+	// opts outlives a crash of the actor; only the live one touches it.
+	opts *Options
 	log  *zap.Logger
 
-	built    map[string]destination.Built // of the present configuration
+	built map[string]destination.Built // of the present configuration
+	// known is built for the scans, which run beside the actor.
+	known    atomic.Pointer[map[string]destination.Built]
 	children map[string]*child
 	health   *health
 
@@ -121,7 +128,7 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.command(ctx, msg)
 	case noticeReplayed:
 		a.log.Info("parked alert is replayed", logx.NoticeID(msg.notice.ID), logx.Destination(msg.notice.Instance))
-		a.hand(ctx, msg.notice)
+		a.hand(ctx, []messages.NoticeHead{msg.notice})
 	case messages.DescribeDelivery, messages.DescribeDeliveryReply, describeDue:
 		a.describe(ctx, msg)
 	case messages.DeliveryChanged:
@@ -131,7 +138,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case messages.DrainDeliveryReply:
 		a.childDrained(ctx, msg)
 	case TableChanged:
-		a.reconfigure(ctx, msg.Table)
+		a.reconfigure(ctx, msg)
 	case respawnDue:
 		a.spawn(ctx, msg.instance)
 	case retireDue:
@@ -193,6 +200,8 @@ func (a *notify) configure(t *destination.Table) {
 	for _, b := range t.Built() {
 		a.built[b.Instance.Name] = b
 	}
+	a.known.Store(&a.built)
+	a.opts.Metrics.expect(t.Built())
 	a.health.configure(a.built)
 }
 
@@ -208,7 +217,7 @@ func (a *notify) spawn(ctx actor.Context, instance string) {
 		actorkit.After(ctx, respawnAfter, respawnDue{instance})
 		return
 	}
-	a.children[instance] = &child{pid: pid}
+	a.children[instance] = &child{pid: pid, timeout: built.Instance.Timeout}
 }
 
 // childEnded replaces a delivery actor that is gone. One that was not told to go
@@ -224,6 +233,7 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 		case a.draining:
 			a.childDrained(ctx, messages.DrainDeliveryReply{Instance: instance})
 		case !configured:
+			a.gone(instance)
 			a.requestScan(ctx)
 		case c.retiring:
 			a.spawn(ctx, instance)
@@ -237,21 +247,29 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 	}
 }
 
-// recorded hands notices to their instances. Where there is no delivery actor
-// at present, its successor finds them in the outbox.
-func (a *notify) recorded(ctx actor.Context, msg messages.NoticesRecorded) {
-	for _, n := range msg.Notices {
-		a.hand(ctx, n)
+func (a *notify) gone(instance string) {
+	if a.opts.OnGone != nil {
+		a.opts.OnGone(instance)
 	}
 }
 
-func (a *notify) hand(ctx actor.Context, n messages.NoticeHead) {
-	if _, configured := a.built[n.Instance]; !configured {
+// recorded hands notices to their instances. Where there is no delivery actor
+// at present, its successor finds them in the outbox.
+func (a *notify) recorded(ctx actor.Context, msg messages.NoticesRecorded) {
+	for _, notices := range byInstance(msg.Notices) {
+		a.hand(ctx, notices)
+	}
+}
+
+// hand gives notices of one instance to its delivery.
+func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
+	instance := notices[0].Instance
+	if _, configured := a.built[instance]; !configured {
 		a.requestScan(ctx) // decided by a configuration that is not in force any more
 		return
 	}
-	if c, running := a.children[n.Instance]; running {
-		ctx.Send(c.pid, messages.NoticeQueued{Notice: n})
+	if c, running := a.children[instance]; running {
+		ctx.Send(c.pid, messages.NoticesQueued{Notices: notices})
 	}
 }
 
@@ -339,112 +357,6 @@ func (a *notify) described(ctx actor.Context) {
 		tell(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
 	}
 	a.gathering = nil
-}
-
-// drain passes the wish on, and answers when all delivery actors have.
-func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
-	a.drainers = append(a.drainers, msg.ReplyTo)
-	if !a.draining {
-		a.draining, a.drained = true, map[string]int{}
-		for _, c := range a.children {
-			ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
-		}
-	}
-	a.answerDrain(ctx)
-}
-
-func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply) {
-	if a.draining {
-		a.drained[msg.Instance] = max(msg.Left, a.drained[msg.Instance])
-		a.answerDrain(ctx)
-		return
-	}
-	if c, ok := a.children[msg.Instance]; ok && c.retiring {
-		ctx.Stop(c.pid)
-	}
-}
-
-func (a *notify) answerDrain(ctx actor.Context) {
-	for instance := range a.children {
-		if _, ok := a.drained[instance]; !ok {
-			return
-		}
-	}
-	left := 0
-	for _, n := range a.drained {
-		left += n
-	}
-	for _, asker := range a.drainers {
-		tell(ctx, asker, messages.DrainDeliveryReply{Left: left})
-	}
-	a.drainers = nil
-}
-
-// reconfigure replaces every delivery actor: the old ones finish what runs, and
-// each successor starts when its predecessor has ended.
-func (a *notify) reconfigure(ctx actor.Context, t *destination.Table) {
-	a.opts.Table = t
-	a.configure(t)
-	for _, c := range a.children {
-		c.retiring = true
-		ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
-		actorkit.After(ctx, retireAfter, retireDue{c.pid})
-	}
-	for instance := range a.built {
-		a.spawn(ctx, instance)
-	}
-	a.requestScan(ctx)
-}
-
-// requestScan looks for notices of instances that are not configured, as soon
-// as everything that was settled before is durable.
-func (a *notify) requestScan(ctx actor.Context) {
-	if a.scanning {
-		a.scanAgain = true
-		return
-	}
-	a.scanning = true
-	post := actorkit.Poster(ctx)
-	a.opts.Outbox.Barrier(func(err error) {
-		if err == nil {
-			post(scanDue{})
-		}
-	})
-}
-
-// scan parks what belongs to no configured instance. A delivery actor of an old
-// configuration that still runs settles its own notices; its end asks for another scan.
-func (a *notify) scan(ctx actor.Context) {
-	o, known := a.opts.Outbox, map[string]bool{}
-	for instance := range a.built {
-		known[instance] = true
-	}
-	for instance := range a.children {
-		known[instance] = true
-	}
-	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
-		parked, err := parkUnconfigured(o, func(instance string) bool { return known[instance] }, time.Now())
-		return scanned{parked: parked, err: err}
-	})
-	if !started {
-		a.scanning = false
-	}
-}
-
-func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
-	for instance, n := range msg.parked {
-		a.log.Error("alerts parked: their destination is not configured any more",
-			logx.Destination(instance), logx.Count(n))
-	}
-	a.health.recount()
-	a.scanning = false
-	if msg.err != nil {
-		actorkit.Fail(msg.err)
-	}
-	if a.scanAgain {
-		a.scanAgain = false
-		a.requestScan(ctx)
-	}
 }
 
 func tell(ctx actor.Context, to messages.Ref, message any) {

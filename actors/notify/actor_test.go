@@ -44,6 +44,14 @@ type fixture struct {
 	lives map[string][]*life
 	// healths are what was told of every instance last.
 	healths map[string]Health
+	// gone are the instances that it told to be gone.
+	gone []string
+}
+
+func (f *fixture) goneOnes() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.gone)
 }
 
 // life is a scripted delivery actor.
@@ -117,6 +125,11 @@ func (f *fixture) start(instances ...string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.healths[h.Instance] = h
+		},
+		OnGone: func(instance string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.gone = append(f.gone, instance)
 		},
 		NewDelivery: func(b destination.Built) *actor.Props {
 			l := &life{}
@@ -210,12 +223,14 @@ func (f *fixture) parkedIDs() []string {
 
 func queuedIDs(l *life) []string {
 	var ids []string
-	for _, q := range actortest.Of[messages.NoticeQueued](&l.Probe) {
-		id := string(q.Notice.ID)
-		if q.Notice.Exempt {
-			id += " exempt"
+	for _, q := range actortest.Of[messages.NoticesQueued](&l.Probe) {
+		for _, n := range q.Notices {
+			id := string(n.ID)
+			if n.Exempt {
+				id += " exempt"
+			}
+			ids = append(ids, id)
 		}
-		ids = append(ids, id)
 	}
 	return ids
 }
@@ -379,7 +394,7 @@ func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 		t := f.t
 		f.start("email/failed", "slack/failed")
 		f.record("a", "email/failed", "slack/failed")
-		f.send(TableChanged{table(t, "email/failed", "teams/failed")})
+		f.send(TableChanged{Table: table(t, "email/failed", "teams/failed")})
 		f.want("Teams lives", 1, len(f.all("teams/failed")))
 		f.want("email lives", 1, len(f.all("email/failed")))
 		f.want("drain commands", 1, len(actortest.Of[messages.DrainDelivery](&f.current("email/failed").Probe)))
@@ -387,12 +402,25 @@ func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 
 		f.send(messages.DrainDeliveryReply{Instance: "email/failed"})
 		f.want("email lives", 2, len(f.all("email/failed")))
+		f.want("gone", []string(nil), f.goneOnes())
 
 		// The one that never finishes is stopped, and what it leaves is parked.
 		sleep(retireAfter + time.Second)
+		f.want("gone", []string{"slack/failed"}, f.goneOnes())
 		f.want("Slack stopped", true, f.current("slack/failed").stopped.Load())
 		f.want("parked notices", []string{"a-slack unconfigured"}, f.parkedIDs())
 		f.want("email lives", 2, len(f.all("email/failed")))
+	})
+}
+
+func TestNotify_tellsOfAnInstanceThatIsGoneWhileItHadNoDelivery(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed", "slack/failed")
+		f.kit.System.Root.Send(f.current("slack/failed").pid.Load(), giveUp{})
+		synctest.Wait()
+		f.send(TableChanged{Table: table(f.t, "email/failed")})
+		f.send(messages.DrainDeliveryReply{Instance: "email/failed"})
+		f.want("gone", []string{"slack/failed"}, f.goneOnes())
 	})
 }
 

@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"butler/internal/destination"
@@ -10,7 +12,8 @@ import (
 // Metrics count parked notices.
 type Metrics struct {
 	outbox       *outbox.Outbox
-	integrations []string
+	mu           sync.Mutex
+	integrations map[string]struct{} // guarded by mu
 	parked       *prometheus.Desc
 	dropped      *prometheus.CounterVec
 }
@@ -19,7 +22,7 @@ type Metrics struct {
 // have a series from the start.
 func NewMetrics(reg prometheus.Registerer, o *outbox.Outbox, built []destination.Built) *Metrics {
 	m := &Metrics{
-		outbox: o,
+		outbox: o, integrations: map[string]struct{}{},
 		parked: prometheus.NewDesc("butler_dead_letters",
 			"Parked notices that wait for an operator.", []string{"integration"}, nil),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -27,12 +30,19 @@ func NewMetrics(reg prometheus.Registerer, o *outbox.Outbox, built []destination
 			Help: "Parked notices that were dropped because of their age or number.",
 		}, []string{"integration", "receiver"}),
 	}
-	for _, b := range built {
-		m.integrations = append(m.integrations, b.Instance.Integration)
-		m.dropped.WithLabelValues(b.Instance.Integration, b.Instance.Name)
-	}
+	m.expect(built)
 	reg.MustRegister(m, m.dropped)
 	return m
+}
+
+// expect gives the destinations their series.
+func (m *Metrics) expect(built []destination.Built) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range built {
+		m.integrations[b.Instance.Integration] = struct{}{}
+		m.dropped.WithLabelValues(b.Instance.Integration, b.Instance.Name)
+	}
 }
 
 // Describe implements prometheus.Collector.
@@ -41,9 +51,11 @@ func (m *Metrics) Describe(out chan<- *prometheus.Desc) { out <- m.parked }
 // Collect implements prometheus.Collector: it counts the parked notices when it is asked to.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	counts := map[string]int{}
-	for _, name := range m.integrations {
+	m.mu.Lock()
+	for name := range m.integrations {
 		counts[name] = 0
 	}
+	m.mu.Unlock()
 	for place, n := range m.outbox.ParkedCounts() {
 		counts[place.Integration] += n
 	}

@@ -46,6 +46,9 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		if err != nil {
 			return parked, err
 		}
+		if configured(instance) { // since a moment, and with it what was loaded
+			continue
+		}
 		var outcomes []outbox.Outcome
 		for _, w := range backlog.Waiting {
 			outcomes = append(outcomes, unconfigured(instance, w.ID, w.Attempts))

@@ -34,7 +34,19 @@ func Props(opts Options) *actor.Props {
 	// The machine keeps to MaxConcurrent. A call frees its slot a moment after
 	// its outcome is posted, hence the spare ones.
 	pool := actorkit.NewPool(2 * opts.MaxConcurrent)
-	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: opts, pool: pool} })
+	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: &opts, pool: pool} })
+}
+
+// Changed brings a new way to the QRS, and new rules. Calls under way end on the
+// old way and are answers still. MaxConcurrent stays as it was.
+type Changed struct {
+	// Port is nil for no QRS.
+	Port Port
+	// Host is its name.
+	Host  string
+	Rules Rules
+	// Elsewhere says that this is another QRS: what the old one said is forgotten.
+	Elsewhere bool
 }
 
 // callFinished brings the outcome of a call home.
@@ -53,12 +65,15 @@ type complaintsDue struct{}
 const complaintWindow = time.Minute
 
 type gate struct {
-	opts    Options
+	// opts outlives a crash of the actor; only the live one touches it.
+	opts    *Options
 	pool    *actorkit.Pool
 	machine *machine
 	effects *actorkit.Effects
 	timer   actorkit.Timer
 	armed   time.Time
+	// answers are the replies of the step in hand to those who want them together.
+	answers map[messages.Ref][]any
 
 	complaints *logx.Repeated
 	counting   bool
@@ -70,7 +85,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	now := time.Now()
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
-		g.effects = actorkit.NewEffects(g.pool)
+		g.effects, g.answers = actorkit.NewEffects(g.pool), map[messages.Ref][]any{}
 		g.complaints = logx.NewRepeated(complaintWindow, operationCount*8)
 		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64)
 		g.perform(ctx, g.machine.begin(now))
@@ -87,9 +102,13 @@ func (g *gate) Receive(ctx actor.Context) {
 			g.armed = time.Time{}
 		}
 		g.perform(ctx, g.machine.tick(now))
+	case Changed:
+		g.change(ctx, now, message)
 	case complaintsDue:
 		g.summarise(now)
 		return
+	case messages.Lookups:
+		g.perform(ctx, g.machine.ask(now, questionsOf(message)...))
 	default:
 		q, ok := questionOf(message)
 		if !ok {
@@ -97,15 +116,34 @@ func (g *gate) Receive(ctx actor.Context) {
 		}
 		g.perform(ctx, g.machine.ask(now, q))
 	}
+	g.reply(ctx)
 	g.arm(ctx)
 	g.opts.Metrics.load(len(g.machine.deadlines), len(g.machine.calls))
+}
+
+// change takes up a new way to the QRS.
+func (g *gate) change(ctx actor.Context, now time.Time, c Changed) {
+	rules := c.Rules.withDefaults()
+	rules.MaxConcurrent, rules.NotConfigured = g.opts.MaxConcurrent, c.Port == nil
+	g.opts.Port, g.opts.Rules = c.Port, rules
+	if c.Host != g.opts.Metrics.host {
+		g.opts.Metrics.asks(c.Host)
+	}
+	if c.Elsewhere {
+		g.opts.Shelf.clear(now)
+	}
+	g.perform(ctx, g.machine.change(now, rules, c.Elsewhere))
 }
 
 func (g *gate) perform(ctx actor.Context, effects []effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case sendReply:
-			if !e.To.IsZero() {
+			switch {
+			case e.To.IsZero():
+			case e.Together:
+				g.answers[e.To] = append(g.answers[e.To], e.Message)
+			default:
 				ctx.Send(actorkit.PIDOf(e.To), e.Message)
 			}
 		case shelve:
@@ -118,6 +156,14 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 			g.opts.Metrics.cache(e)
 		}
 	}
+}
+
+// reply sends the answers that are wanted together.
+func (g *gate) reply(ctx actor.Context) {
+	for to, replies := range g.answers {
+		ctx.Send(actorkit.PIDOf(to), messages.Answers{Replies: replies})
+	}
+	clear(g.answers)
 }
 
 // arm sets the one timer to when the machine wants to be woken.

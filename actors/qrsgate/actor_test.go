@@ -112,6 +112,40 @@ func taking(d time.Duration) func(context.Context, qliktest.Call) error {
 
 func everyTask(id string) (messages.Task, bool) { return messages.Task{Known: true, ID: id}, true }
 
+func TestGate_answersTogetherWhatIsAskedTogether(t *testing.T) {
+	port := &qliktest.Port{
+		Task:   everyTask,
+		Result: func(string, qlik.TaskType) (messages.Execution, error) { return messages.Execution{Known: true}, nil },
+		Before: taking(time.Second),
+	}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		var commands []any
+		for i, id := range []string{guid(1), guid(2), "no object ID", guid(3)} {
+			commands = append(commands, s.addressed(messages.LookupExecution{TaskID: id, TaskType: qlik.TaskReload, Attempt: i + 1}))
+		}
+		s.ask(messages.Lookups{Commands: append(commands, "no question")}, messages.LookupTask{TaskID: guid(4)})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		var got [][]int
+		for _, answers := range actortest.Of[messages.Answers](s.probe) {
+			var attempts []int
+			for _, reply := range answers.Replies {
+				attempts = append(attempts, reply.(messages.LookupExecutionReply).Attempt)
+			}
+			got = append(got, attempts)
+		}
+		if diff := cmp.Diff([][]int{{3}, {1, 2, 4}}, got); diff != "" {
+			t.Errorf("answers differ (-want +got):\n%s", diff)
+		}
+		if got := port.Count("Executions"); got != 1 {
+			t.Errorf("want one call for what is asked together, got %d", got)
+		}
+		if got := actortest.Of[messages.LookupTaskReply](s.probe); len(got) != 1 {
+			t.Errorf("want a single question answered as such, got %+v", got)
+		}
+	})
+}
+
 func TestGate_answersEveryKindOfQuestion(t *testing.T) {
 	port := &qliktest.Port{
 		Task:   everyTask,

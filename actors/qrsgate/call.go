@@ -2,8 +2,12 @@ package qrsgate
 
 import (
 	"context"
+	"errors"
+	"iter"
+	"maps"
 	"strings"
 
+	"butler/internal/qlik"
 	"butler/messages"
 )
 
@@ -20,8 +24,8 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 		owner, err := port.User(ctx, s.IDs[0])
 		return s.single(owner, err)
 	case opExecution:
-		execution, err := port.Execution(ctx, s.IDs[0], s.TaskType)
-		return s.single(execution, err)
+		executions, err := port.Executions(ctx, s.TaskType, s.IDs...)
+		return sorted(maps.All(executions), len(executions), err)
 	case opScriptLog:
 		return s.fetch(ctx, port)
 	case opPing:
@@ -30,15 +34,26 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 	panic("BUG: call of operation " + s.Op.String())
 }
 
-// gathered sorts the answer to several questions. Of a list, only an answer
-// without an error says that something does not exist.
+// gathered sorts the answer to several questions.
 func gathered[T any](found []T, idOf func(T) string, err error) outcome {
-	got := outcome{values: make(map[string]any, len(found)), failure: messages.FailureOf(err)}
+	return sorted(func(yield func(string, T) bool) {
+		for _, value := range found {
+			if !yield(strings.ToLower(idOf(value)), value) {
+				return
+			}
+		}
+	}, len(found), err)
+}
+
+// sorted is the outcome of several questions. Of a list, only an answer without
+// an error says that something does not exist.
+func sorted[T any](found iter.Seq2[string, T], count int, err error) outcome {
+	got := outcome{values: make(map[string]any, count), failure: messages.FailureOf(err)}
 	if got.failure.Kind == messages.FailureNotFound {
 		got.failure.Kind = messages.FailureRejected
 	}
-	for _, value := range found {
-		got.values[strings.ToLower(idOf(value))] = value
+	for id, value := range found {
+		got.values[id] = value
 	}
 	return got
 }
@@ -51,8 +66,11 @@ func (s startCall) single(value any, err error) outcome {
 }
 
 func (s startCall) fetch(ctx context.Context, port Port) outcome {
-	execution, log, err := port.ScriptLog(ctx, s.IDs[0])
+	execution, log, err := port.ScriptLog(ctx, qlik.LogFetch{TaskID: s.IDs[0], Attempt: s.Attempt, Began: s.Began}, s.Result)
 	got := outcome{failure: messages.FailureOf(err)}
+	if later, ok := errors.AsType[qlik.NotYet](err); ok {
+		got = outcome{again: later.After}
+	}
 	if err != nil && !execution.Known {
 		return got
 	}

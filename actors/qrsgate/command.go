@@ -39,7 +39,7 @@ var operations = [operationCount]struct {
 	opTask:      {name: "task", noun: "task", batch: 50, lanes: 2, cached: true},
 	opApp:       {name: "app", noun: "app", batch: 50, lanes: 2, cached: true},
 	opOwner:     {name: "owner", noun: "app owner", batch: 1, cached: true},
-	opExecution: {name: "execution", noun: "execution result", batch: 1},
+	opExecution: {name: "execution", noun: "execution result", batch: 50, lanes: 2},
 	opScriptLog: {name: "script_log", noun: "script log", batch: 1, lanes: halfLanes},
 	opPing:      {name: "ping", noun: "ping", batch: 1, lanes: 1},
 }
@@ -74,8 +74,11 @@ type question struct {
 	replyTo  messages.Ref
 	maxAge   time.Duration
 	deadline time.Time
-	// full says that the whole script log is wanted.
-	full bool
+	// full says that the whole script log is wanted, result is what is known of its execution.
+	full   bool
+	result messages.Execution
+	// together says that the asker wants the answers of one time as one message.
+	together bool
 }
 
 // fresh reports that the answer must be younger than the question.
@@ -95,9 +98,21 @@ func questionOf(command any) (question, bool) {
 		k.taskType = c.TaskType
 		return question{command: command, key: k, replyTo: c.ReplyTo, deadline: c.Deadline}, true
 	case messages.FetchScriptLog:
-		return question{command: command, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full}, true
+		return question{command: command, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full, result: c.Result}, true
 	}
 	return question{}, false
+}
+
+// questionsOf reads commands that want their answers together.
+func questionsOf(in messages.Lookups) []question {
+	var out []question
+	for _, command := range in.Commands {
+		if q, ok := questionOf(command); ok {
+			q.together = true
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 func keyOf(op operation, id string) key { return key{op: op, id: strings.ToLower(id)} }
@@ -119,7 +134,10 @@ type answer struct {
 	owner   messages.Owner
 	stale   bool
 	failure messages.Failure
-	at      time.Time
+	// exhausted says that the failure of a script log is the last word of a QRS within reach.
+	exhausted bool
+	at        time.Time
+	asOf      time.Time // when the QRS has said so
 }
 
 // reply builds the message that answers the question.
@@ -127,13 +145,13 @@ func (q question) reply(a answer) any {
 	switch c := q.command.(type) {
 	case messages.LookupTask:
 		task, _ := a.value.(messages.Task)
-		return messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: task, App: a.app, Owner: a.owner, Stale: a.stale, Failure: a.failure, At: a.at}
+		return messages.LookupTaskReply{TaskID: c.TaskID, Attempt: c.Attempt, Task: task, App: a.app, Owner: a.owner, Stale: a.stale, Failure: a.failure, At: a.at, AsOf: a.asOf}
 	case messages.LookupApp:
 		app, _ := a.value.(messages.App)
-		return messages.LookupAppReply{AppID: c.AppID, Attempt: c.Attempt, App: app, Stale: a.stale, Failure: a.failure, At: a.at}
+		return messages.LookupAppReply{AppID: c.AppID, Attempt: c.Attempt, App: app, Stale: a.stale, Failure: a.failure, At: a.at, AsOf: a.asOf}
 	case messages.LookupOwner:
 		owner, _ := a.value.(messages.Owner)
-		return messages.LookupOwnerReply{UserID: c.UserID, Attempt: c.Attempt, Owner: owner, Stale: a.stale, Failure: a.failure, At: a.at}
+		return messages.LookupOwnerReply{UserID: c.UserID, Attempt: c.Attempt, Owner: owner, Stale: a.stale, Failure: a.failure, At: a.at, AsOf: a.asOf}
 	case messages.LookupExecution:
 		execution, _ := a.value.(messages.Execution)
 		return messages.LookupExecutionReply{TaskID: c.TaskID, Attempt: c.Attempt, Execution: execution, Failure: a.failure, At: a.at}
@@ -141,7 +159,7 @@ func (q question) reply(a answer) any {
 		fetched, _ := a.value.(scriptLog)
 		reply := messages.FetchScriptLogReply{
 			TaskID: c.TaskID, Attempt: c.Attempt, Execution: fetched.Execution,
-			ScriptLog: cut(fetched.Log, c.HeadLines, c.TailLines), Failure: a.failure, At: a.at,
+			ScriptLog: cut(fetched.Log, c.HeadLines, c.TailLines), Failure: a.failure, Exhausted: a.exhausted, At: a.at,
 		}
 		if c.Full {
 			reply.Full = fetched.Full

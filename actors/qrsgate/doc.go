@@ -4,15 +4,18 @@
 // It guarantees that every command is answered exactly once, at its deadline at
 // the latest; that no more than a fixed number of calls run at once; that equal
 // questions share a call and questions of one kind share a request while they
-// wait (up to fifty tasks or apps); that a call for a fresh answer begins after
+// wait (up to fifty tasks, apps, or results of one type of task); that a call for a fresh answer begins after
 // the question; and that "does not exist" is only said when the QRS said so.
 // When the QRS is out of reach, a circuit breaker answers at once - with an
 // older copy, marked stale, where there is one and the asker did not insist on a
 // fresh answer - until a ping succeeds. A crash loses the waiting commands;
 // their askers have deadlines of their own and ask again.
 //
-// It must never block, and never repeat a call by itself: the client repeats
-// what may be repeated, the asker decides about the rest. Calls run on
+// A script log that is not there yet is asked for again after the pause that the
+// port names, and holds no call meanwhile.
+//
+// It must never block, and never repeat any other call by itself: the client
+// repeats what may be repeated, the asker decides about the rest. Calls run on
 // goroutines of actorkit.Effects, named after nothing but bounded by a pool,
 // and end with the actor.
 package qrsgate

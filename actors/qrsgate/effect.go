@@ -10,10 +10,12 @@ import (
 // The effects, in the order they are to be performed.
 type (
 	effect interface{ isEffect() }
-	// sendReply answers a command.
+	// sendReply answers a command. Together says that the asker wants what is answered
+	// at one time as one message.
 	sendReply struct {
-		To      messages.Ref
-		Message any
+		To       messages.Ref
+		Message  any
+		Together bool
 	}
 	// shelve lays an answer from memory on the shelf.
 	shelve struct{ Reply messages.LookupTaskReply }
@@ -23,8 +25,13 @@ type (
 		Op       operation
 		IDs      []string
 		TaskType qlik.TaskType
+		// Attempt counts the calls of this look-up, the first of which was at Began.
+		Attempt int
+		Began   time.Time
 		// Full asks for the whole script log as one text.
-		Full    bool
+		Full bool
+		// Result is what everybody who waits for the script log knows of its execution.
+		Result  messages.Execution
 		Timeout time.Duration
 	}
 	// tellHealth tells that the QRS came within reach, or went out of it.

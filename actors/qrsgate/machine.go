@@ -1,7 +1,6 @@
 package qrsgate
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -23,9 +22,12 @@ type machine struct {
 	// it is held back until that is finished.
 	waiting map[key]*entry
 	queues  [operationCount][]*entry
-	// calls are under way, at most one for a key; running finds it.
-	calls     map[callID]*call
-	running   map[key]*entry
+	// calls are under way, at most one for a key.
+	calls map[callID]*call
+	// running is what is being looked up: by a call, or between two attempts.
+	running map[key]*entry
+	// resting is what must not be asked for again yet, the one that may be first on top.
+	resting   []*entry
 	lanes     [operationCount]int
 	deadlines deadlines
 
@@ -34,6 +36,8 @@ type machine struct {
 	// told is the health that was told last; nil before the first time.
 	told    *bool
 	problem string
+	// since is when the present QRS became the one to ask; what was learnt before is of another.
+	since time.Time
 }
 
 type callID uint64
@@ -43,6 +47,8 @@ type callID uint64
 type outcome struct {
 	values  map[string]any
 	failure messages.Failure
+	// again is the pause after which to ask again, 0 when this is the last word.
+	again time.Duration
 }
 
 // notFoundFor is how long it is believed that something does not exist.
@@ -73,10 +79,33 @@ func (m *machine) begin(now time.Time) []effect {
 	return m.schedule(now)
 }
 
+// change takes up new rules. The breaker begins anew: nothing is known of the new way.
+func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
+	m.rules, m.breaker, m.told, m.problem = rules, newBreaker(now, rules.Breaker), nil, ""
+	if elsewhere {
+		m.since = now
+	}
+	effects := m.begin(now)
+	if rules.NotConfigured {
+		m.problem = notConfigured
+		effects = append(effects, m.flush(now)...)
+	}
+	return effects
+}
+
 const notConfigured = "no Qlik Sense connection is configured"
 
-// ask takes up a question.
-func (m *machine) ask(now time.Time, q question) []effect {
+// ask takes up questions, and then makes the calls that they need.
+func (m *machine) ask(now time.Time, questions ...question) []effect {
+	var effects []effect
+	for _, q := range questions {
+		effects = append(effects, m.hear(now, q)...)
+	}
+	return append(effects, m.schedule(now)...)
+}
+
+// hear answers a question that needs no call, and queues any other one.
+func (m *machine) hear(now time.Time, q question) []effect {
 	switch {
 	case m.rules.NotConfigured:
 		return m.refuse(now, q, messages.FailureRejected, notConfigured)
@@ -99,9 +128,8 @@ func (m *machine) ask(now time.Time, q question) []effect {
 	case !now.Before(due):
 		return m.unanswered(now, q, tooLate(q))
 	}
-	effects := m.countMiss(q)
 	m.enqueue(now, &waiter{question: q, due: due})
-	return append(effects, m.schedule(now)...)
+	return m.countMiss(q)
 }
 
 // recall returns the copy that may serve the question in some way.
@@ -110,7 +138,7 @@ func (m *machine) recall(now time.Time, q question) (copyOf, bool) {
 		return copyOf{}, false
 	}
 	known, ok := m.caches[q.key.op].get(q.key)
-	return known, ok && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
+	return known, ok && !known.at.Before(m.since) && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
 }
 
 // believe returns the age up to which a copy is as good as an answer.
@@ -151,12 +179,12 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 	m.lanes[c.op]--
 	effects := m.heard(now, c.op, got)
 	for _, e := range c.entries {
-		delete(m.running, e.key)
-		effects = append(effects, m.settle(now, e, got)...)
-		if next := m.waiting[e.key]; next != nil {
-			next.held = false
-			m.queue(next)
+		if got.again > 0 && e.live > 0 {
+			m.rest(now, e, got)
+			continue
 		}
+		effects = append(effects, m.settle(now, e, got)...)
+		m.release(e)
 	}
 	if m.breaker.open {
 		effects = append(effects, m.flush(now)...)
@@ -169,6 +197,8 @@ func (m *machine) heard(now time.Time, op operation, got outcome) []effect {
 	failure := got.failure
 	unreachable := failure.Kind == messages.FailureUnavailable || failure.Kind == messages.FailureTimeout
 	switch {
+	case got.again > 0:
+		return nil // the last attempt tells
 	case op == opPing && failure.Kind == messages.FailureBusy:
 		m.breaker.cool(now, m.random())
 		return nil
@@ -191,7 +221,11 @@ func (m *machine) heard(now time.Time, op operation, got outcome) []effect {
 // settle answers everybody who waits for an entry.
 func (m *machine) settle(now time.Time, e *entry, got outcome) []effect {
 	value, found := got.values[e.key.id]
-	result := answer{value: value, at: now}
+	exhausted := found && got.failure.Failed()
+	if !found && e.known.Execution.Known {
+		value, found = e.known, true
+	}
+	result := answer{value: value, exhausted: exhausted, at: now, asOf: now}
 	if !found || e.key.op == opScriptLog {
 		result.failure = got.failure
 	}
@@ -230,28 +264,36 @@ func (m *machine) remember(e *entry, a answer) {
 
 // flush answers everything that waits for a call, because none will be made.
 func (m *machine) flush(now time.Time) []effect {
-	entries := slices.SortedFunc(maps.Values(m.waiting), func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
+	entries := slices.Collect(maps.Values(m.waiting))
+	for _, e := range m.running {
+		if e.idle {
+			entries = append(entries, e)
+			delete(m.running, e.key)
+		}
+	}
+	slices.SortFunc(entries, bySeq)
 	clear(m.waiting)
 	clear(m.queues[:])
+	m.resting = nil
 	var effects []effect
 	for _, e := range entries {
 		for _, w := range e.waiters {
 			if m.leave(w) {
-				effects = append(effects, m.unanswered(now, w.question, m.outOfReach())...)
+				effects = append(effects, m.unmet(now, w, m.outOfReach())...)
 			}
 		}
 	}
 	return effects
 }
 
-// tick answers who cannot wait any longer, and pings when it is time.
+// tick answers who cannot wait any longer, and asks again and pings when it is time.
 func (m *machine) tick(now time.Time) []effect {
 	var effects []effect
 	for len(m.deadlines) > 0 && !now.Before(m.deadlines[0].due) {
 		w := m.deadlines[0]
 		m.leave(w)
-		effects = append(effects, m.unanswered(now, w.question, tooLate(w.question))...)
-		if w.entry.live == 0 && m.waiting[w.key] == w.entry {
+		effects = append(effects, m.unmet(now, w, tooLate(w.question))...)
+		if w.entry.live == 0 {
 			m.forget(w.entry)
 		}
 	}
@@ -303,12 +345,12 @@ func (m *machine) answer(q question, a answer) sendReply {
 	if task, ok := a.value.(messages.Task); ok && !q.fresh() {
 		a.app, a.owner = m.atHand(q, task, a.at)
 	}
-	return sendReply{To: q.replyTo, Message: q.reply(a)}
+	return sendReply{To: q.replyTo, Message: q.reply(a), Together: q.together}
 }
 
 // answerFrom makes an answer of a copy.
 func answerFrom(known copyOf, stale bool, now time.Time) answer {
-	a := answer{value: known.value, stale: stale, at: now}
+	a := answer{value: known.value, stale: stale, at: now, asOf: known.at}
 	if known.value == nil {
 		a.failure = notFound(known.key)
 	}
@@ -335,6 +377,9 @@ func (m *machine) next() time.Time {
 	}
 	if len(m.deadlines) > 0 && (at.IsZero() || m.deadlines[0].due.Before(at)) {
 		at = m.deadlines[0].due
+	}
+	if len(m.resting) > 0 && (at.IsZero() || m.resting[0].notBefore.Before(at)) {
+		at = m.resting[0].notBefore
 	}
 	return at
 }

@@ -55,7 +55,7 @@ func (b *bench) take(effects []effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case sendReply:
-			attempt := attemptOf(e.Message)
+			attempt := messages.AttemptOf(e.Message)
 			if before, twice := b.replies[attempt]; twice {
 				b.t.Fatalf("question %d is answered twice: %+v, then %+v", attempt, before, e.Message)
 			}
@@ -149,22 +149,6 @@ func withAttempt(command any, attempt int) any {
 	return command
 }
 
-func attemptOf(reply any) int {
-	switch r := reply.(type) {
-	case messages.LookupTaskReply:
-		return r.Attempt
-	case messages.LookupAppReply:
-		return r.Attempt
-	case messages.LookupOwnerReply:
-		return r.Attempt
-	case messages.LookupExecutionReply:
-		return r.Attempt
-	case messages.FetchScriptLogReply:
-		return r.Attempt
-	}
-	return 0
-}
-
 func failureIn(reply any) messages.FailureKind {
 	switch r := reply.(type) {
 	case messages.LookupTaskReply:
@@ -225,7 +209,7 @@ func TestMachine_sharesACallForEqualQuestions(t *testing.T) {
 		t.Fatalf("calls (-want +got):\n%s", diff)
 	}
 	b.answer(opTask, found(aTask(1)))
-	want := messages.LookupTaskReply{TaskID: guid(1), Attempt: one, Task: aTask(1), At: b.now}
+	want := messages.LookupTaskReply{TaskID: guid(1), Attempt: one, Task: aTask(1), At: b.now, AsOf: b.now}
 	if diff := cmp.Diff(want, b.task(one)); diff != "" {
 		t.Errorf("first reply (-want +got):\n%s", diff)
 	}
@@ -247,6 +231,35 @@ func TestMachine_collectsQuestionsWhileTheLanesAreBusy(t *testing.T) {
 	b.answer(opTask, found(aTask(1)))
 	if diff := cmp.Diff([]string{"task 50", "task 18"}, b.running()); diff != "" {
 		t.Errorf("calls afterwards (-want +got):\n%s", diff)
+	}
+}
+
+func TestMachine_asksForResultsOfOneTypeTogether(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1})
+	types := []qlik.TaskType{qlik.TaskReload, qlik.TaskUserSync}
+	var asked []int
+	for n := range 120 {
+		asked = append(asked, b.ask(messages.LookupExecution{TaskID: guid(n), TaskType: types[n%2]}))
+	}
+	var calls []string
+	for len(b.calls) > 0 {
+		c := b.calls[0]
+		calls = append(calls, fmt.Sprintf("%v %d", c.TaskType, len(c.IDs)))
+		values := map[string]any{}
+		for _, id := range c.IDs {
+			values[id] = messages.Execution{Known: true, ResultID: id}
+		}
+		b.answer(opExecution, outcome{values: values})
+	}
+	want := []string{"reload 1", "user_sync 50", "reload 50", "user_sync 10", "reload 9"}
+	if diff := cmp.Diff(want, calls); diff != "" {
+		t.Errorf("type and size of each call (-want +got):\n%s", diff)
+	}
+	for n, attempt := range asked {
+		reply, _ := b.replies[attempt].(messages.LookupExecutionReply)
+		if reply.TaskID != guid(n) || reply.Execution.ResultID != guid(n) {
+			t.Errorf("question about task %d got %+v", n, reply)
+		}
 	}
 }
 
@@ -680,8 +693,8 @@ func TestMachine_aFailedScriptLogBringsTheExecutionAlong(t *testing.T) {
 	known := scriptLog{Execution: messages.Execution{Known: true}}
 	call := b.answer(opScriptLog, outcome{values: map[string]any{guid(1): known}, failure: failed(messages.FailureTimeout).failure})
 	reply := b.replies[asked].(messages.FetchScriptLogReply)
-	if !reply.Execution.Known || reply.Failure.Kind != messages.FailureTimeout {
-		t.Errorf("reply = %+v, want the execution beside the failure", reply)
+	if !reply.Execution.Known || reply.Failure.Kind != messages.FailureTimeout || !reply.Exhausted {
+		t.Errorf("reply = %+v, want the execution beside the failure, which is the last word", reply)
 	}
 	if want := 19 * time.Second; call.Timeout != want {
 		t.Errorf("the fetch may take %v, want %v: it ends before its asker gives up", call.Timeout, want)
@@ -746,5 +759,32 @@ func TestCache_keepsTheMostRecentlyUsed(t *testing.T) {
 	c.put(copyOf{key: keyOf(opTask, guid(2)), value: "older", at: at.Add(-time.Second)})
 	if got, _ := c.get(keyOf(opTask, guid(2))); got.value != 2 {
 		t.Errorf("an older answer replaced a newer one: %v", got.value)
+	}
+}
+
+// Somebody who does not know the result wants one that is younger than the question.
+func TestMachine_aKnownResultIsOfUseOnlyWhenEverybodyHasOne(t *testing.T) {
+	result := func(id string) messages.Execution { return messages.Execution{Known: true, ResultID: id} }
+	for _, row := range []struct {
+		name string
+		with []messages.Execution
+		want messages.Execution
+	}{
+		{"nobody", []messages.Execution{{}}, messages.Execution{}},
+		{"everybody, the newest", []messages.Execution{result("1"), result("2")}, result("2")},
+		{"some", []messages.Execution{{}, result("2")}, messages.Execution{}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := pinged(t, Rules{MaxConcurrent: 2}) // one script log at a time
+			b.ask(messages.FetchScriptLog{TaskID: guid(1)})
+			for _, known := range row.with {
+				b.ask(messages.FetchScriptLog{TaskID: guid(2), Result: known})
+			}
+			b.answer(opScriptLog, outcome{failure: messages.Failure{Kind: messages.FailureRejected}})
+			got := b.answer(opScriptLog, outcome{failure: messages.Failure{Kind: messages.FailureRejected}})
+			if diff := cmp.Diff(row.want, got.Result); diff != "" {
+				t.Errorf("result (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -8,7 +8,8 @@ import (
 
 // Metrics tell whether the QRS is within reach and how the caches do.
 type Metrics struct {
-	up      prometheus.Gauge
+	up      *prometheus.GaugeVec
+	host    string
 	breaker prometheus.Gauge
 	caches  *prometheus.CounterVec
 	waiting prometheus.Gauge
@@ -19,10 +20,9 @@ type Metrics struct {
 // is the host name of the QRS, "" when none is configured.
 func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 	m := &Metrics{
-		up: prometheus.NewGauge(prometheus.GaugeOpts{
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "butler_qrs_up", Help: "Whether the Qlik Repository Service is within reach.",
-			ConstLabels: prometheus.Labels{"host": host},
-		}),
+		}, []string{"host"}),
 		breaker: metrics.Breakers(reg).WithLabelValues("qrs"),
 		caches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_qrs_cache_requests_total",
@@ -43,14 +43,22 @@ func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 			m.caches.WithLabelValues(op.String(), result)
 		}
 	}
+	m.asks(host)
 	if reg != nil {
 		reg.MustRegister(m.up, m.caches, m.waiting, m.running)
 	}
 	return m
 }
 
+// asks notes which host is asked from now on.
+func (m *Metrics) asks(host string) {
+	m.up.Reset()
+	m.host = host
+	m.up.WithLabelValues(host).Set(0)
+}
+
 func (m *Metrics) health(up, open bool) {
-	m.up.Set(truth(up))
+	m.up.WithLabelValues(m.host).Set(truth(up))
 	m.breaker.Set(truth(open))
 }
 

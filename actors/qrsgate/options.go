@@ -35,7 +35,7 @@ type Rules struct {
 	TTL time.Duration
 	// StaleFor is the age up to which a copy is better than no answer; 0 means 24 h.
 	StaleFor time.Duration
-	// CacheSize is how many tasks, apps and owners are kept, each; 0 means 4096.
+	// CacheSize is how many tasks, apps and owners are kept, each; 0 means 8192.
 	CacheSize int
 	// MaxConcurrent is how many calls run at once; 0 means 8.
 	MaxConcurrent int
@@ -56,7 +56,7 @@ func (r Rules) withDefaults() Rules {
 		r.StaleFor = 24 * time.Hour
 	}
 	if r.CacheSize <= 0 {
-		r.CacheSize = 4096
+		r.CacheSize = 8192
 	}
 	if r.MaxConcurrent <= 0 {
 		r.MaxConcurrent = 8

@@ -27,10 +27,15 @@ type Metadata interface {
 	User(ctx context.Context, id string) (messages.Owner, error)
 }
 
-// Results tells how the last execution of a task went.
+// Results tells how the last executions of tasks went.
 type Results interface {
-	Execution(ctx context.Context, taskID string, t qlik.TaskType) (messages.Execution, error)
-	// ScriptLog returns a log whose Head and Tail are both all of its lines. With
-	// an error, the execution may be known all the same.
-	ScriptLog(ctx context.Context, taskID string) (messages.Execution, messages.ScriptLog, error)
+	// Executions returns the results of tasks of one type by their lower-case IDs.
+	// What is not in it does not exist, unless there is an error: then what it
+	// returns is right, and nothing is known of the rest.
+	Executions(ctx context.Context, t qlik.TaskType, taskIDs ...string) (map[string]messages.Execution, error)
+	// ScriptLog makes one attempt, and does not wait for the next: an error that is
+	// a qlik.NotYet says when that is due. The log that it returns has all of its
+	// lines as Head and as Tail. With an error, the execution may be known all the same.
+	// A result that is known is not read again by the first attempt.
+	ScriptLog(ctx context.Context, f qlik.LogFetch, known messages.Execution) (messages.Execution, messages.ScriptLog, error)
 }

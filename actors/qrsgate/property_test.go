@@ -1,6 +1,7 @@
 package qrsgate
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,11 @@ func TestMachine_answersEverythingOnce(t *testing.T) {
 			"answer": w.answerSomething,
 			"wait":   func(t *rapid.T) { w.wait(time.Duration(rapid.IntRange(1, 8000).Draw(t, "ms")) * time.Millisecond) },
 		})
-		for len(w.calls) > 0 {
+		for len(w.calls) > 0 || len(w.m.resting) > 0 {
+			if len(w.calls) == 0 {
+				w.wait(w.m.resting[0].notBefore.Sub(w.now))
+				continue
+			}
 			w.finish(t, 0)
 		}
 		w.wait(time.Hour)
@@ -100,6 +105,9 @@ func (w *world) finish(t *rapid.T, index int) {
 			opScriptLog: scriptLog{Execution: messages.Execution{Known: true, Node: stamp}},
 		}[c.Op]
 	}
+	if c.Op == opScriptLog && rapid.Bool().Draw(t, "not yet") {
+		got.failure, got.again = messages.Failure{}, time.Duration(rapid.IntRange(1, 3).Draw(t, "pause"))*time.Second
+	}
 	w.take(w.m.finished(w.now, c.ID, got))
 }
 
@@ -128,6 +136,16 @@ func (w *world) check(t *rapid.T) {
 			t.Fatalf("a call of %v asks %d questions", c.op, len(c.entries))
 		}
 	}
+	for _, e := range w.m.resting {
+		if asking[e.key] || !e.idle || e.live == 0 || w.m.running[e.key] != e || !w.now.Before(e.notBefore) {
+			t.Fatalf("%v rests until %v with %d waiting, idle %v, called %v", e.key, e.notBefore, e.live, e.idle, asking[e.key])
+		}
+	}
+	for op, queue := range w.m.queues {
+		if !slices.IsSortedFunc(queue, bySeq) {
+			t.Fatalf("the questions for %v do not wait in the order they came", operation(op))
+		}
+	}
 	for op, n := range lanes {
 		if n > operation(op).laneLimit(w.m.rules.MaxConcurrent) || n != w.m.lanes[op] {
 			t.Fatalf("%d calls of %v run, the machine counts %d", n, operation(op), w.m.lanes[op])
@@ -135,6 +153,9 @@ func (w *world) check(t *rapid.T) {
 	}
 	for attempt := range w.asked {
 		w.checkAnswer(t, attempt+1)
+	}
+	if next := w.m.next(); len(w.m.resting) > 0 && next.After(w.m.resting[0].notBefore) {
+		t.Fatalf("it wants to be woken at %v, something may be asked for again at %v", next, w.m.resting[0].notBefore)
 	}
 	if next := w.m.next(); len(w.m.deadlines) > 0 && next.After(w.m.deadlines[0].due) {
 		t.Fatalf("it wants to be woken at %v, after the first deadline %v", next, w.m.deadlines[0].due)

@@ -1,9 +1,12 @@
 package qrsgate
 
 import (
+	"cmp"
 	"container/heap"
 	"slices"
 	"time"
+
+	"butler/messages"
 )
 
 // What waits for a call, and which call is made next.
@@ -14,9 +17,17 @@ type entry struct {
 	seq     uint64
 	held    bool
 	waiters []*waiter
-	started time.Time
 	// live counts the waiters that are not answered yet.
 	live int
+	// began is when the first attempt was made, started when the last one was.
+	began, started time.Time
+	attempt        int
+	// idle says that an attempt was made, and none is under way.
+	idle bool
+	// notBefore is when the next attempt may be made.
+	notBefore time.Time
+	// known is what the attempts so far have brought.
+	known scriptLog
 }
 
 // waiter is a question that is not answered yet.
@@ -56,15 +67,21 @@ func (m *machine) enqueue(now time.Time, w *waiter) {
 	heap.Push(&m.deadlines, w)
 }
 
-// queue lets an entry wait for a slot, unless it is held back.
+// queue lets an entry wait for a slot, unless it is held back. Its place is that of its oldest question.
 func (m *machine) queue(e *entry) {
-	if !e.held {
-		m.queues[e.key.op] = append(m.queues[e.key.op], e)
+	if e.held {
+		return
 	}
+	queue := &m.queues[e.key.op]
+	at, _ := slices.BinarySearchFunc(*queue, e, bySeq)
+	*queue = slices.Insert(*queue, at, e)
 }
+
+func bySeq(a, b *entry) int { return cmp.Compare(a.seq, b.seq) }
 
 // schedule starts calls while there are slots and lanes for them, in the order of the oldest question.
 func (m *machine) schedule(now time.Time) []effect {
+	m.wake(now)
 	var effects []effect
 	if m.pingDue(now) {
 		effects = append(effects, m.start(now, opPing, nil))
@@ -74,10 +91,7 @@ func (m *machine) schedule(now time.Time) []effect {
 		if !ok {
 			break
 		}
-		queue := m.queues[op]
-		batch := queue[:min(len(queue), operations[op].batch)]
-		m.queues[op] = queue[len(batch):]
-		effects = append(effects, m.start(now, op, batch))
+		effects = append(effects, m.start(now, op, m.nextBatch(op)))
 	}
 	return effects
 }
@@ -104,34 +118,76 @@ func (m *machine) nextOperation() (operation, bool) {
 	return best, found
 }
 
+// lookAhead is how many times a batch the questions are among which those for it are
+// looked for: a long queue is not gone through for every call.
+const lookAhead = 4
+
+// nextBatch takes the oldest question from its queue, and those that can be asked
+// along: the QRS keeps the results of each type of task in a place of its own.
+func (m *machine) nextBatch(op operation) []*entry {
+	queue, most := m.queues[op], operations[op].batch
+	near := queue[:min(len(queue), lookAhead*most)]
+	var batch, left []*entry
+	for _, e := range near {
+		if len(batch) < most && e.key.taskType == queue[0].key.taskType {
+			batch = append(batch, e)
+		} else {
+			left = append(left, e)
+		}
+	}
+	copy(near[len(batch):], left)
+	m.queues[op] = queue[len(batch):]
+	return batch
+}
+
 func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
 	m.lastCall++
 	m.lanes[op]++
 	m.calls[m.lastCall] = &call{op: op, entries: batch}
 	start := startCall{ID: m.lastCall, Op: op, Timeout: m.patience(now, op, batch)}
 	for _, e := range batch {
-		delete(m.waiting, e.key)
+		if !e.idle {
+			delete(m.waiting, e.key)
+			e.began = now
+		}
 		m.running[e.key] = e
-		e.started = now
+		e.started, e.idle = now, false
+		e.attempt++
 		start.IDs = append(start.IDs, e.key.id)
-		start.TaskType = e.key.taskType
+		start.TaskType, start.Attempt, start.Began = e.key.taskType, e.attempt, e.began
 		for _, w := range e.waiters {
 			start.Full = start.Full || w.full
 		}
+		start.Result = e.result()
 	}
 	return start
 }
 
+// result returns the newest result that those who wait for a script log know. Unless
+// all know one somebody wants a newer one than that.
+func (e *entry) result() messages.Execution {
+	for _, w := range e.waiters {
+		if !w.result.Known {
+			return messages.Execution{}
+		}
+	}
+	return e.waiters[len(e.waiters)-1].result
+}
+
 // patience returns how long a call may take. A script log is worth nothing
 // after the last asker is gone, and what is known of the execution is wanted
-// while there is still time for it.
+// while there is still time for it. All attempts share the time for one.
 func (m *machine) patience(now time.Time, op operation, batch []*entry) time.Duration {
 	limit := m.rules.timeout(op)
 	if op != opScriptLog {
 		return limit
 	}
+	e := batch[0]
+	if e.idle {
+		limit -= now.Sub(e.began)
+	}
 	var longest time.Duration
-	for _, w := range batch[0].waiters {
+	for _, w := range e.waiters {
 		longest = max(longest, w.due.Sub(now))
 	}
 	if longest > 2*replyLead {
@@ -149,13 +205,6 @@ func (m *machine) leave(w *waiter) bool {
 	heap.Remove(&m.deadlines, w.place)
 	w.entry.live--
 	return true
-}
-
-// forget drops an entry for which nobody waits any more.
-func (m *machine) forget(e *entry) {
-	delete(m.waiting, e.key)
-	queue := &m.queues[e.key.op]
-	*queue = slices.DeleteFunc(*queue, func(other *entry) bool { return other == e })
 }
 
 // deadlines is a heap of waiters, the one that is due first on top.

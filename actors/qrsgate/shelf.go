@@ -9,7 +9,19 @@ import (
 
 // shelfLife is how much older an answer from the shelf may be than one from the
 // gate itself: long enough to serve a burst of events, and no more.
-const shelfLife = time.Second
+const shelfLife = 5 * time.Second
+
+// An answer is asked for anew from the age of shelfRenew on, by one every renewEvery.
+const (
+	shelfRenew = shelfLife / 2
+	renewEvery = shelfLife / 10
+)
+
+// shelved is an answer, with when it was last asked for anew.
+type shelved struct {
+	reply   messages.LookupTaskReply
+	renewed time.Time
+}
 
 // Shelf holds what the gate has just answered from memory about tasks, for
 // others to look at without a message each. It is safe for concurrent use.
@@ -18,6 +30,7 @@ type Shelf struct {
 
 	mu      sync.Mutex
 	answers *cache
+	since   time.Time // older answers are those of another QRS
 }
 
 // NewShelf returns an empty shelf for as many tasks as the gate remembers.
@@ -32,22 +45,39 @@ func (s *Shelf) put(reply messages.LookupTaskReply) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers.put(copyOf{key: keyOf(opTask, reply.TaskID), value: reply, at: reply.At})
+	s.answers.put(copyOf{key: keyOf(opTask, reply.TaskID), value: &shelved{reply: reply}, at: reply.At})
 }
 
-// Task answers as the gate would, when it can.
-func (s *Shelf) Task(q messages.LookupTask, now time.Time) (messages.LookupTaskReply, bool) {
-	if q.MaxAge <= 0 {
-		return messages.LookupTaskReply{}, false
+// clear forgets what was answered before now. A nil shelf has nothing to forget.
+func (s *Shelf) clear(now time.Time) {
+	if s == nil {
+		return
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.since = now
+}
+
+// Task answers as the gate would, when it can. The answer is shared and frozen:
+// its attempt is that of whom the gate has told.
+//
+// Now and then it has none though it could, so that somebody asks the gate and
+// the answer is laid down anew before it is too old for all the others.
+func (s *Shelf) Task(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
+	if q.MaxAge <= 0 {
+		return nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	known, ok := s.answers.get(keyOf(opTask, q.TaskID))
-	s.mu.Unlock()
-	if !ok || now.Sub(known.at) > min(shelfLife, q.MaxAge) {
-		return messages.LookupTaskReply{}, false
+	if !ok || known.at.Before(s.since) || now.Sub(known.at) > min(shelfLife, q.MaxAge) {
+		return nil, false
+	}
+	it := known.value.(*shelved)
+	if now.Sub(known.at) > shelfRenew && now.Sub(it.renewed) > renewEvery {
+		it.renewed = now
+		return nil, false
 	}
 	s.metrics.cache(countCache{opTask, cacheHit})
-	reply := known.value.(messages.LookupTaskReply)
-	reply.TaskID, reply.Attempt = q.TaskID, q.Attempt
-	return reply, true
+	return &it.reply, true
 }

@@ -2,9 +2,7 @@ package schedule
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,6 +16,9 @@ import (
 
 // fileTimeout bounds a call to the file.
 const fileTimeout = 30 * time.Second
+
+// aCall names a call of the scheduler in the log.
+const aCall = "a call of the scheduler"
 
 // Props describes the scheduler. Calls of an instance that crashed and of its
 // successor share their pools.
@@ -152,7 +153,7 @@ func (s *scheduler) perform(ctx actor.Context, effects []effect) {
 func (s *scheduler) file(ctx actor.Context, call func(context.Context) any, failed func(messages.Failure) any) {
 	running := s.files.Run(ctx, fileTimeout, func(bounded context.Context) any {
 		var message any
-		if f := guarded(s.opts.Log, func() error { message = call(bounded); return nil }); f.Failed() {
+		if f := actorkit.Guard(s.opts.Log, aCall, func() error { message = call(bounded); return nil }); f.Failed() {
 			return failed(f)
 		}
 		return message
@@ -181,22 +182,11 @@ func (s *scheduler) start(ctx actor.Context, r run) {
 		s.opts.Log.Info("a schedule is due", aboutRun(r)...)
 	}
 	running := s.starts.Run(ctx, s.opts.Timeout, func(bounded context.Context) any {
-		return startFinished{r.ID, guarded(s.opts.Log, func() error { return s.opts.Start(bounded, r.TaskID) })}
+		return startFinished{r.ID, actorkit.Guard(s.opts.Log, aCall, func() error { return s.opts.Start(bounded, r.Schedule, r.TaskID) })}
 	})
 	if !running {
 		ctx.Send(ctx.Self(), startFinished{r.ID, messages.Failure{Kind: messages.FailureBusy, Text: "too many tasks are being started"}})
 	}
-}
-
-// guarded makes a call. A panic in it stays an error of this one call.
-func guarded(log *zap.Logger, call func() error) (f messages.Failure) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			log.Error("a call of the scheduler panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
-		}
-	}()
-	return messages.FailureOf(call())
 }
 
 // tell writes to the log, counts and tells the health.
@@ -211,6 +201,7 @@ func (s *scheduler) tell(e effect) {
 		log.Error("a schedule cannot run and is stopped", scheduleID(e.ID), scheduleName(e.Name), logx.Reason(e.Problem))
 	case started:
 		metrics.ran(resultStarted, 1)
+		metrics.delay.Observe(e.Late.Seconds())
 		log.Info("a schedule started its task", append(aboutRun(e.Run), logx.Attempt(e.Run.Attempt))...)
 	case failed:
 		fields := append(aboutRun(e.Run), logx.Attempt(e.Run.Attempt), logx.Err(e.Failure))

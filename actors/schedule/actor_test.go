@@ -60,7 +60,10 @@ func onStage(t *testing.T, file string, play func(*stage)) {
 		s.opts = Options{
 			Kit: s.kit, Store: schedulefile.New(s.path), Ledger: s.ledger, Log: s.kit.Log, Zone: time.UTC, Metrics: NewMetrics(s.reg),
 			NewID: func() string { return "new" },
-			Start: func(ctx context.Context, taskID string) error {
+			Start: func(ctx context.Context, scheduleID, taskID string) error {
+				if scheduleID == "" {
+					t.Error("want to know which schedule starts the task")
+				}
 				s.mu.Lock()
 				s.starts = append(s.starts, time.Now().UTC().Format("02 15:04:05 ")+taskID[:8])
 				answer := s.answer
@@ -173,6 +176,22 @@ butler_schedule_next_run_timestamp_seconds 9.466866e+08
 butler_schedule_runs_total{result="failed"} 0
 butler_schedule_runs_total{result="missed"} 0
 butler_schedule_runs_total{result="started"} 3
+# HELP butler_schedule_start_delay_seconds Time from when a run of a schedule was due until Qlik Sense had taken the start of its task, retries included.
+# TYPE butler_schedule_start_delay_seconds histogram
+butler_schedule_start_delay_seconds_bucket{le="0.1"} 3
+butler_schedule_start_delay_seconds_bucket{le="0.25"} 3
+butler_schedule_start_delay_seconds_bucket{le="0.5"} 3
+butler_schedule_start_delay_seconds_bucket{le="1"} 3
+butler_schedule_start_delay_seconds_bucket{le="2.5"} 3
+butler_schedule_start_delay_seconds_bucket{le="5"} 3
+butler_schedule_start_delay_seconds_bucket{le="15"} 3
+butler_schedule_start_delay_seconds_bucket{le="60"} 3
+butler_schedule_start_delay_seconds_bucket{le="300"} 3
+butler_schedule_start_delay_seconds_bucket{le="900"} 3
+butler_schedule_start_delay_seconds_bucket{le="3600"} 3
+butler_schedule_start_delay_seconds_bucket{le="+Inf"} 3
+butler_schedule_start_delay_seconds_sum 0
+butler_schedule_start_delay_seconds_count 3
 # HELP butler_schedules Schedules that start tasks: running, stopped, or unfit to run because of an error in them.
 # TYPE butler_schedules gauge
 butler_schedules{state="running"} 2

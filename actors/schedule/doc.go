@@ -49,10 +49,10 @@ type Options struct {
 	// Store holds the schedules; nil switches the scheduler off: there are no
 	// schedules then, and changes are refused.
 	Store Store
-	// Start starts a task. Its errors say what they mean: they are a
+	// Start starts the task of a schedule. Its errors say what they mean: they are a
 	// messages.Failure, or have a method that returns one; any other error means
 	// that Qlik Sense is out of reach.
-	Start func(ctx context.Context, taskID string) error
+	Start func(ctx context.Context, scheduleID, taskID string) error
 	// Ledger remembers which runs are done; without it, none are made up for
 	// after a restart. *journal.Ledger is the one in use.
 	Ledger Ledger

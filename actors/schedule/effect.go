@@ -36,10 +36,13 @@ type (
 	refused struct{ Reason string }
 	// unfit tells of a schedule that cannot run.
 	unfit struct{ ID, Name, Problem string }
-	// started tells of a task that was started, failed of one that was not. After
-	// a failure that is not the last one, RetryAt is set.
-	started struct{ Run run }
-	failed  struct {
+	// started tells of a task that was started, Late after its run was due; failed
+	// of one that was not. After a failure that is not the last one, RetryAt is set.
+	started struct {
+		Run  run
+		Late time.Duration
+	}
+	failed struct {
 		Run     run
 		Failure messages.Failure
 		RetryAt time.Time

@@ -202,7 +202,7 @@ func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []
 	e := m.byID[r.Schedule]
 	switch {
 	case !failure.Failed():
-		effects = append(effects, started{r})
+		effects = append(effects, started{Run: r, Late: max(now.Sub(r.Due), 0)})
 	case mayPass(failure) && r.Attempt < m.rules.Attempts && e != nil && e.running():
 		at := now.Add(m.rules.Retry.Delay(r.Attempt, m.random))
 		m.pending.again(r, at)

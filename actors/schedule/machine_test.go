@@ -416,3 +416,23 @@ func TestMachine_runsDoNotPileUp(t *testing.T) {
 		t.Errorf("want an unknown outcome ignored, got %v", effects)
 	}
 }
+
+func TestMachine_tellsHowLateATaskWasStarted(t *testing.T) {
+	d := newDesk("2026-05-06 10:00:00 +0000", scheduleOf("a", "5 10 * * *", "UTC"))
+	d.silent = true
+	d.now = when("2026-05-06 10:05:02 +0000")
+	d.do(d.m.tick(d.now))
+	if len(d.held) != 1 {
+		t.Fatalf("want one start under way, got %v", d.held)
+	}
+	d.now = when("2026-05-06 10:05:05 +0000")
+	for _, e := range d.m.finished(d.now, d.held[0].ID, messages.Failure{}) {
+		if told, ok := e.(started); ok {
+			if told.Late != 5*time.Second {
+				t.Errorf("want the time since the run was due, 5s, got %v", told.Late)
+			}
+			return
+		}
+	}
+	t.Error("want it told that the task was started")
+}

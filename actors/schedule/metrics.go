@@ -7,6 +7,7 @@ type Metrics struct {
 	schedules *prometheus.GaugeVec
 	runs      *prometheus.CounterVec
 	next      prometheus.Gauge
+	delay     prometheus.Histogram
 }
 
 // The states of a schedule and the results of a run, labels from closed sets.
@@ -28,6 +29,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		next: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "butler_schedule_next_run_timestamp_seconds", Help: "When a schedule is due next; 0 when none is running.",
 		}),
+		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "butler_schedule_start_delay_seconds",
+			Help:    "Time from when a run of a schedule was due until Qlik Sense had taken the start of its task, retries included.",
+			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 15, 60, 300, 900, 3600},
+		}),
 	}
 	for _, state := range []string{stateRunning, stateStopped, stateUnfit} {
 		m.schedules.WithLabelValues(state)
@@ -36,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.runs.WithLabelValues(result)
 	}
 	if reg != nil {
-		reg.MustRegister(m.schedules, m.runs, m.next)
+		reg.MustRegister(m.schedules, m.runs, m.next, m.delay)
 	}
 	return m
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
-	"go.uber.org/zap/zapcore"
 
 	"butler/internal/logx"
 	"butler/messages"
@@ -35,6 +34,7 @@ type Kit struct {
 	stats  *Stats
 	// dispatch runs the mailboxes of all actors of the kit.
 	dispatch *dispatcher
+	replies  *replies
 }
 
 // New creates an actor system whose own log lines go to log at Warn and above.
@@ -42,15 +42,15 @@ func New(log *zap.Logger, stats *Stats) *Kit {
 	if stats == nil {
 		stats = NewStats(nil)
 	}
-	bridged := log.Named("runtime").WithOptions(zap.IncreaseLevel(zapcore.WarnLevel))
+	bridged := warnings{log.Named("runtime").Core()}
 	system := actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-			return slog.New(zapslog.NewHandler(bridged.Core()))
+			return slog.New(zapslog.NewHandler(bridged))
 		}),
 		actor.WithDeadLetterThrottleInterval(DeadLetterWindow),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	return &Kit{System: system, Log: log, stats: stats, dispatch: newDispatcher()}
+	return &Kit{System: system, Log: log, stats: stats, dispatch: newDispatcher(), replies: newReplies(system)}
 }
 
 // Props describes an actor of one kind with the kit's mailbox and middleware.
@@ -73,6 +73,11 @@ func (k *Kit) Shedding(kind string, n int, onDrop func(message any)) actor.Props
 	stat := k.stats.kind(kind)
 	return actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat, limit: n, onDrop: onDrop} })
 }
+
+// Apart gives an actor a goroutine of its own, so that it does not wait for its
+// turn among the actors of the kit. It is for the intake, which must not stand
+// behind what is done with the events it took in.
+func Apart() actor.PropsOption { return actor.WithDispatcher(&dispatcher{limit: 1}) }
 
 // observed counts actors of a kind, and logs and counts panics before they reach
 // supervision. It wraps the actor, since the runtime's middleware costs an
@@ -131,11 +136,13 @@ func RefOf(pid *actor.PID) messages.Ref {
 	if pid == nil {
 		return messages.Ref{}
 	}
-	return messages.Ref{Address: pid.GetAddress(), ID: pid.GetId()}
+	return messages.Ref{Address: pid.GetAddress(), ID: pid.GetId(), Request: pid.GetRequestId()}
 }
 
 // PIDOf turns an address back into a PID.
-func PIDOf(ref messages.Ref) *actor.PID { return actor.NewPID(ref.Address, ref.ID) }
+func PIDOf(ref messages.Ref) *actor.PID {
+	return &actor.PID{Address: ref.Address, Id: ref.ID, RequestId: ref.Request}
+}
 
 // Poster returns a function that sends a message to the actor of ctx from any
 // goroutine. Take it while handling a message; it stays valid afterwards.

@@ -3,6 +3,7 @@ package actorkit_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +88,38 @@ func TestMailbox_shedsTheNewest(t *testing.T) {
 		if diff := cmp.Diff([]int{5, 6, 7, 8, 9}, shed); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+func TestApart_waitsForNoOtherActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		gate := make(chan struct{})
+		busy := kit.Props("busy", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(int); ok {
+					<-gate
+				}
+			})
+		})
+		for range max(2, runtime.GOMAXPROCS(0)) { // every turn there is
+			kit.System.Root.Send(kit.System.Root.Spawn(busy), 0)
+		}
+		got := 0
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(int); ok {
+					got++
+				}
+			})
+		}, actorkit.Apart()))
+		kit.System.Root.Send(pid, 0)
+		synctest.Wait()
+		if got != 1 {
+			t.Errorf("want the message handled while all others are busy, got %d", got)
+		}
+		close(gate)
+		synctest.Wait()
 	})
 }
 

@@ -21,11 +21,12 @@ type dispatcher struct {
 // throughput is how many messages of one mailbox are handled before others get a turn.
 const throughput = 300
 
-// newDispatcher works on one mailbox per core at the same time. More would not
+// newDispatcher works on one mailbox per core at the same time, which is one less than
+// there may be threads: that one is the intake's, see app.TuneRuntime. More would not
 // be faster, and every goroutine that is ready to run makes those that read
 // sockets wait for their turn: with sixteen a core, a burst of 150,000 datagrams
-// a second lost a quarter in the kernel (BenchmarkDecisions in bench).
-func newDispatcher() *dispatcher { return &dispatcher{limit: max(2, runtime.GOMAXPROCS(0))} }
+// a second lost a quarter in the kernel (make bench BENCH=decisions).
+func newDispatcher() *dispatcher { return &dispatcher{limit: max(2, runtime.GOMAXPROCS(0)-1)} }
 
 // Schedule implements actor.Dispatcher.
 func (d *dispatcher) Schedule(run func()) {

@@ -33,11 +33,13 @@ const (
 	Start Scope = "start"
 	KV    Scope = "kv"
 	Files Scope = "files"
-	Admin Scope = "admin"
+	// Events is bringing events of Qlik Cloud, and nothing else.
+	Events Scope = "events"
+	Admin  Scope = "admin"
 )
 
 // Scopes lists every scope, the least first.
-func Scopes() []Scope { return []Scope{Read, Start, KV, Files, Admin} }
+func Scopes() []Scope { return []Scope{Read, Start, KV, Files, Events, Admin} }
 
 // Principal is who makes a call. The slices are frozen.
 type Principal struct {

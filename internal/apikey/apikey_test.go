@@ -78,7 +78,7 @@ func TestCheckGrant_scopesAndTagsThatMeanSomething(t *testing.T) {
 		"one scope":                 {[]Scope{Read}, nil, ""},
 		"every scope":               {Scopes(), nil, ""},
 		"tags for start":            {[]Scope{KV, Start}, []string{"finance", "økonomi 2"}, ""},
-		"no scope":                  {nil, nil, "a scope is needed: read, start, kv, files, admin"},
+		"no scope":                  {nil, nil, "a scope is needed: read, start, kv, files, events, admin"},
 		"an unknown scope":          {[]Scope{"write"}, nil, `"write" is none of read, start`},
 		"another letter case":       {[]Scope{"Admin"}, nil, `"Admin" is none of`},
 		"a scope twice":             {[]Scope{KV, KV}, nil, "kv is there twice"},

@@ -74,8 +74,8 @@ func TestCertificates_sayWhatIsWrongWithAGrant(t *testing.T) {
 	})
 	want := []Problem{
 		{"[1].commonName", "the common name of the certificate is needed"},
-		{"[2].scopes", `the scope "root" is none of read, start, kv, files, admin`},
-		{"[3].scopes", "a scope is needed: read, start, kv, files, admin"},
+		{"[2].scopes", `the scope "root" is none of read, start, kv, files, events, admin`},
+		{"[3].scopes", "a scope is needed: read, start, kv, files, events, admin"},
 		{"[4].commonName", "the same common name is there twice"},
 		{"[5].scopes", "tags are for the scope start, which is not there"},
 	}

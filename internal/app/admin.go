@@ -152,9 +152,15 @@ func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
 	return list, err
 }
 
+// reloadNow reloads for a caller of the operations server.
+func (a *App) reloadNow() (answer any, applied bool) {
+	result := a.Reload(ByAPI)
+	return result, result.Applied
+}
+
 // closeIntake stops taking events and waits until what was read is on disk.
 func (a *App) closeIntake(ctx context.Context) {
-	if a.pids.ingest == nil {
+	if a.pids.ingest == nil || a.neverListened {
 		return
 	}
 	if _, err := ask[messages.CloseIntakeReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any {

@@ -2,16 +2,12 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"butler/actors/execution"
 	"butler/actors/executions"
 	"butler/internal/destination"
-	"butler/internal/journal"
-	"butler/internal/udp"
 	"butler/messages"
 )
 
@@ -37,9 +33,13 @@ const maxAlerts = 20
 
 // Alerts implements api.Admin.
 func (d admin) Alerts(ctx context.Context, id string) (any, error) {
-	events, err := d.eventsOf(ctx, id)
+	found, err := d.received(ctx, []string{id}, maxAlerts)
 	if err != nil {
 		return nil, err
+	}
+	events := make([]messages.PlacedEvent, 0, len(found.received))
+	for _, r := range found.received {
+		events = append(events, messages.PlacedEvent{At: r.Place, Key: messages.ExecutionKey(id), Event: r.Event})
 	}
 	keys := map[messages.ExecutionKey]bool{}
 	for _, e := range events {
@@ -65,35 +65,6 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 	return out[:min(len(out), maxAlerts)], nil
 }
 
-// errEnough ends the reading of the events log.
-var errEnough = errors.New("enough events")
-
-// eventsOf returns the events of an execution that the journal still holds. One
-// without an execution ID is named by its place.
-func (d admin) eventsOf(ctx context.Context, id string) ([]messages.PlacedEvent, error) {
-	var out []messages.PlacedEvent
-	err := d.app.queue.Range(ctx, 0, func(r journal.Record) error {
-		for i, entry := range r.Entries {
-			event, err := udp.ParseEntry(entry)
-			if err != nil {
-				continue // it is in the quarantine
-			}
-			at := messages.EventPosition{Seq: uint64(r.Seq), Index: uint32(i)}
-			if strings.EqualFold(event.ExecutionID, id) || string(executions.EventKey(at)) == id {
-				out = append(out, messages.PlacedEvent{At: at, Key: messages.ExecutionKey(id), Event: event})
-			}
-			if len(out) == maxAlerts {
-				return errEnough
-			}
-		}
-		return ctx.Err()
-	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, fmt.Errorf("look for events of execution %s: %w", id, err)
-	}
-	return out, nil
-}
-
 // unaided returns the alert that an event leads to when the repository never
 // answers, if it leads to one. The machine of executions decides that.
 func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Alert, bool) {
@@ -103,7 +74,7 @@ func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Aler
 		next := waiting[0]
 		waiting = waiting[1:]
 		switch effect := next.(type) {
-		case execution.Tell:
+		case *execution.Tell:
 			if effect.Outcome == execution.OutcomeNobodyTold {
 				return *effect.Alert, true
 			}

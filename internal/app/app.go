@@ -13,28 +13,26 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"butler/actors/ingest"
-	"butler/actors/qrsgate"
 	"butler/api"
 	"butler/config"
 	"butler/internal/actorkit"
 	"butler/internal/buildinfo"
 	"butler/internal/destination"
-	"butler/internal/journal"
-	"butler/internal/journal/jetstream"
 	"butler/internal/logx"
 	"butler/internal/metrics"
 	"butler/internal/mqttconn"
-	"butler/internal/outbox"
+	"butler/internal/qlik/qrs"
+	"butler/internal/starttask"
 	"butler/internal/udp"
+	"butler/internal/winsvc"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -50,80 +48,114 @@ type Options struct {
 	OnSettled func(messages.NoticeSettled)
 	// CallsPerMinute is how many calls of the REST API one client may make; 0 means no limit.
 	CallsPerMinute int
+	// Load reads the configuration again, with everything that was said of it at the
+	// start; nil means that it cannot be reloaded.
+	Load func() (*config.Config, error)
+	// OnReload is told that the configuration is read again, and what it returns is
+	// told how that went. Neither may block. Nil is fine.
+	OnReload func() (ended func(Reloaded))
+	// LookEvery is how often the files of the configuration are looked at; 0 means 2 s.
+	LookEvery time.Duration
+	// Services answers for Windows services; nil means those of Windows, where the
+	// process runs on it.
+	Services winsvc.Manager
 }
 
-// App is the service. Build it with New.
+// App is the service under one configuration: a generation. Build the first with
+// New; a changed configuration makes another one, beside the same core. Whatever
+// is asked of the service is answered by the generation in force.
 type App struct {
-	opts   Options
-	cfg    *config.Config
-	log    *zap.Logger
-	reg    *prometheus.Registry
-	health *supervisors.Board
-	kit    *actorkit.Kit
+	*core
+	cfg *config.Config
+	// before is the generation that this one is to replace, and changed how their
+	// configurations differ; both only while it is built.
+	before  *App
+	changed changes
+	// certificates tell whether those for Qlik Sense are the same.
+	certificates string
 
-	store      journal.Store
-	disk       *jetstream.Store // store, when it is on disk
-	ledger     *journal.Ledger
-	queue      *journal.Queue
-	outbox     *outbox.Outbox
-	quarantine *ingest.LedgerQuarantine
-	// appended counts what is written to the journal.
-	appended func(took time.Duration, err error)
-	// crashed reports that the process before this one crashed by itself.
-	crashed bool
-	table   *destination.Table
+	table *destination.Table
 	// sources are who may send events, nil when anybody may.
 	sources *udp.AllowList
 	gate    gatePort
-	shelf   *qrsgate.Shelf
 	server  *api.Server
-	// rest is the REST API, values what its key-value store remembers and maxValues
-	// the largest record of that; nil and 0 without one.
-	rest      *api.Server
-	values    *journal.Ledger
-	maxValues int
+	// rest is the REST API, nil without one.
+	rest *api.Server
+	// volatile says that the key-value store keeps nothing on disk.
+	volatile bool
+	// tellKeys shows how the file of API keys is; nil without one.
+	tellKeys func()
+	// pages are further servers, for people and for container engines.
+	pages []page
+	// starter starts tasks on somebody's behalf; nil without a repository.
+	// startFilter is what it may start.
+	starter     *starttask.Starter
+	startFilter starttask.Filter
+	// apps are those of the engine; nil without a REST API.
+	apps *apps
 	// mqtt is the connection to the broker, and listener what it is told of the
 	// intake; both nil without one.
 	mqtt     *mqttconn.Conn
 	listener *listenerNews
+	// inbound handles what the broker sends, nil when nothing is subscribed to;
+	// startTopic is the topic whose messages start tasks, "" for none.
+	inbound    *inbound
+	startTopic string
 
-	tree  *supervisors.Tree
-	pids  pids
-	fatal chan error
+	// monitors are what is watched.
+	monitors   []runningMonitor
+	qrsMetrics *qrs.Metrics
+	// cloud takes events of Qlik Cloud, nil when no tenant is watched.
+	cloud *cloudIntake
+
 	serve sync.WaitGroup
-	// unwatch ends what goes on beside the actors.
-	unwatch context.CancelFunc
-	closer  closer
-
-	listening chan netip.AddrPort
-	deaf      chan error
-	address   netip.AddrPort
+	// unwatch ends watching, which goes on beside the actors.
+	unwatch  context.CancelFunc
+	watching sync.WaitGroup
+	closer   closer
 }
 
 // pids are the actors others talk to.
-type pids struct{ ingest, gate, notify, values *actor.PID }
+type pids struct{ ingest, gate, notify, values, schedules *actor.PID }
+
+// first notes the PID of an actor. That of a successor is the same.
+func first(pid **actor.PID) func(*actor.PID) {
+	return func(spawned *actor.PID) {
+		if *pid == nil {
+			*pid = spawned
+		}
+	}
+}
 
 // New builds the service. Nothing runs yet but the journal.
 func New(o Options) (*App, error) {
-	a := &App{
-		opts: o, cfg: o.Config, log: o.Log, health: supervisors.NewBoard(),
-		reg: metrics.New(buildinfo.Read()), fatal: make(chan error, 1),
+	working, stop := context.WithCancel(context.Background())
+	c := &core{
+		opts: o, first: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
+		reg: metrics.New(buildinfo.Read()), known: map[reflect.Type]any{}, fatal: make(chan error, 1),
 		listening: make(chan netip.AddrPort, 1), deaf: make(chan error, 1),
+		working: func() context.Context { return working }, stopWork: stop,
 	}
-	a.reg.MustRegister(newComponents(a.health))
-	if err := a.build(); err != nil {
-		return nil, errors.Join(err, a.closer.close(context.Background(), zap.NewNop()))
+	c.reg.MustRegister(newComponents(c.health))
+	a := &App{core: c, cfg: o.Config}
+	c.current.Store(a)
+	err := a.buildLog()
+	if err == nil {
+		c.kit = actorkit.New(c.log, actorkit.NewStats(c.reg))
+		err = a.build()
 	}
+	if err != nil {
+		stop()
+		ctx, quiet := context.Background(), zap.NewNop()
+		return nil, errors.Join(err, a.closer.close(ctx, quiet), c.foundation.close(ctx, quiet))
+	}
+	c.reloads.begin(c)
 	return a, nil
 }
 
-// build runs the steps of the assembly, each of which adds its own end to closer.
+// build runs the steps of the assembly, each of which adds its own end to a closer.
 func (a *App) build() error {
-	if err := a.buildLog(); err != nil {
-		return err
-	}
-	a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
-	for _, step := range []func() error{a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildREST, a.listenOperations} {
+	for _, step := range []func() error{a.readCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues, a.buildStarter, a.buildCloud, a.buildREST, a.noteCertificates, a.listenOperations, a.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -141,7 +173,7 @@ func (a *App) buildLog() error {
 		return nil
 	}
 	section := a.cfg.Log()
-	options := logx.Options{Level: section.Level, Terminal: logx.IsTerminal(), Counter: count}
+	options := logx.Options{Level: section.Level, Adjust: &a.level, Terminal: logx.IsTerminal(), Counter: count}
 	if section.ToFiles {
 		options.Directory = section.Directory
 	}
@@ -150,7 +182,8 @@ func (a *App) buildLog() error {
 		return err
 	}
 	a.log = log
-	a.closer.add("log", func(context.Context) error { return closeFiles() })
+	a.foundation.add("log", func(context.Context) error { return closeFiles() })
+	a.logged = len(a.foundation)
 	return nil
 }
 
@@ -160,42 +193,29 @@ const startTimeout = 10 * time.Second
 // Start spawns the actors and returns when events are taken, or when ctx ends:
 // then the service wants to be stopped like any other.
 func (a *App) Start(ctx context.Context) error {
+	a.began = time.Now()
 	a.say()
-	a.startMQTT()
+	a.sayHost()
+	a.rules.Store(a.executionRules())
+	a.watchTasks()
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
 	a.tree = tree
 	if err != nil {
 		return err
 	}
-	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a.unwatch = cancel
-	a.serve.Go(func() { a.watchProperties(watching) })
-	a.serve.Go(func() { a.watchFiles(watching) })
-	a.serve.Go(func() { a.listener.run(watching) })
-	if a.rest != nil {
-		a.serve.Go(func() {
-			if err := a.rest.Serve(); err != nil {
-				a.onFatal("REST API", err)
-			}
-		})
-	}
-	if a.server != nil {
-		a.serve.Go(func() {
-			if err := a.server.Serve(); err != nil {
-				a.onFatal("operations server", err)
-			}
-		})
-	}
+	a.background.Go(func() { a.watchFiles(a.working()) })
+	a.background.Go(func() { a.watchConfiguration(a.working()) })
+	a.open()
 	if !a.cfg.UDP().Enable {
 		return nil
 	}
 	late := time.NewTimer(startTimeout)
 	defer late.Stop()
 	select {
-	case a.address = <-a.listening:
+	case <-a.listening:
 		return nil
 	case err := <-a.deaf:
-		a.pids.ingest = nil // there is nothing to close
+		a.neverListened = true
 		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)
 	case err := <-a.fatal:
 		return err
@@ -203,6 +223,32 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	case <-late.C:
 		return fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): no success within %s, see the log", startTimeout)
+	}
+}
+
+// open begins what a generation does beside its actors: it connects, watches and serves.
+func (a *App) open() {
+	a.startMQTT()
+	if a.before == nil || a.before.cloud != a.cloud {
+		a.cloud.connect()
+	}
+	watching, cancel := context.WithCancel(a.working())
+	a.unwatch = cancel
+	a.watching.Go(func() { a.watchProperties(watching) })
+	if a.rest != nil {
+		a.serve.Go(func() {
+			if err := a.rest.Serve(); err != nil {
+				a.onFatal("REST API", err)
+			}
+		})
+	}
+	a.servePages()
+	if a.server != nil {
+		a.serve.Go(func() {
+			if err := a.server.Serve(); err != nil {
+				a.onFatal("operations server", err)
+			}
+		})
 	}
 }
 
@@ -217,108 +263,36 @@ func (a *App) onFatal(who string, reason any) {
 }
 
 // UDPAddress returns where events are received, once Start has returned.
-func (a *App) UDPAddress() netip.AddrPort { return a.address }
+func (a *App) UDPAddress() netip.AddrPort {
+	if at := a.address.Load(); at != nil {
+		return *at
+	}
+	return netip.AddrPort{}
+}
 
 // OperationsAddress returns where metrics and health are served, "" when they are not.
 func (a *App) OperationsAddress() string {
-	if a.server == nil {
-		return ""
+	if server := a.current.Load().server; server != nil {
+		return server.Address()
 	}
-	return a.server.Address()
+	return ""
+}
+
+// ShutdownTimeout returns how long an orderly end may take.
+func (a *App) ShutdownTimeout() time.Duration {
+	return a.current.Load().cfg.Delivery().ShutdownTimeout
 }
 
 // RESTAddress returns where the REST API is served, "" when it is not.
 func (a *App) RESTAddress() string {
-	if a.rest == nil {
-		return ""
+	if server := a.current.Load().rest; server != nil {
+		return server.Address()
 	}
-	return a.rest.Address()
+	return ""
 }
 
 // Backlog returns how many events wait for a decision and how many notices for
 // their delivery.
 func (a *App) Backlog() (events, notices int) {
 	return a.queue.Stats().Entries, a.outbox.Waiting()
-}
-
-// closeTime is what stopping the actors and closing the rest gets at the least, even
-// where draining has used up the time: an orderly end is worth it.
-const closeTime = 3 * time.Second
-
-// Stop ends the service in order. What is not told by the end of ctx is told
-// after the next start, which is no error.
-func (a *App) Stop(ctx context.Context) error {
-	a.health.Stopping()
-	if a.unwatch != nil {
-		a.unwatch()
-	}
-	a.log.Info("stopping: the intake closes, what is on its way is finished")
-	for _, step := range []func(context.Context){a.closeREST, a.closeIntake, a.drainQueue, a.drainDelivery} {
-		a.halfOf(ctx, step)
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
-	defer cancel()
-	if a.tree != nil {
-		a.halfOf(closing, a.tree.Stop)
-	}
-	stats := a.queue.Stats()
-	err := a.closer.close(closing, a.log)
-	a.serve.Wait()
-	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
-	return err
-}
-
-// halfOf gives a step of the shutdown half of the time that is left, so that no
-// step takes the time of all that follow.
-func (a *App) halfOf(ctx context.Context, step func(context.Context)) {
-	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
-	defer cancel()
-	step(bounded)
-}
-
-// remaining returns the time until the deadline of ctx; a minute where it has none.
-func remaining(ctx context.Context) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return time.Until(deadline)
-	}
-	return time.Minute
-}
-
-// drainQueue waits until every journalled event is decided. An event whose
-// look-ups are slow may outlast the deadline; it is decided after the next start.
-func (a *App) drainQueue(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for a.queue.Stats().Pending > 0 && a.queue.Healthy() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// closer is the stack of what has to be closed, the last opened first.
-type closer []struct {
-	name string
-	end  func(context.Context) error
-}
-
-func (c *closer) add(name string, end func(context.Context) error) {
-	*c = append(*c, struct {
-		name string
-		end  func(context.Context) error
-	}{name, end})
-}
-
-func (c *closer) close(ctx context.Context, log *zap.Logger) error {
-	var all error
-	for i := len(*c) - 1; i >= 0; i-- {
-		if err := (*c)[i].end(ctx); err != nil {
-			log.Warn("closing was not clean", zap.String("what", (*c)[i].name), logx.Err(err))
-			all = errors.Join(all, fmt.Errorf("close %s: %w", (*c)[i].name, err))
-		}
-	}
-	*c = nil
-	return all
 }

@@ -17,14 +17,26 @@ import (
 )
 
 // archiveName returns where the script log of an event belongs, below the
-// archive's directory. Two failures of a task in one second share a name.
+// archive's directory. Two failures of a task in one second share a name. An
+// event whose time leads nowhere has the time at which it came.
 func archiveName(e messages.TaskEvent) string {
+	at, ok := timeOf(e)
+	if !ok {
+		at = e.At.Local()
+	}
+	return path.Join(at.Format("2006-01-02"), at.Format("2006-01-02_15-04-05")+archiveEnd(e))
+}
+
+// archiveEnd is the part of the name that does not depend on a clock.
+func archiveEnd(e messages.TaskEvent) string {
+	return "_appId=" + e.AppID + "_taskId=" + e.TaskID + ".log"
+}
+
+// timeOf reads the time that an event tells; a text from the network may tell none.
+func timeOf(e messages.TaskEvent) (time.Time, bool) {
 	const second = "2006-01-02 15:04:05"
 	at, err := time.Parse(second, e.LogTimestamp[:min(len(second), len(e.LogTimestamp))])
-	if err != nil {
-		at = e.At.Local() // a text from the network leads nowhere
-	}
-	return path.Join(at.Format("2006-01-02"), at.Format("2006-01-02_15-04-05")+"_appId="+e.AppID+"_taskId="+e.TaskID+".log")
+	return at, err == nil
 }
 
 // readArchive reads the script logs on disk; no directory holds none.
@@ -62,16 +74,38 @@ const mayBeLogless = 10
 
 // checkArchive makes sure that the script log of every failed reload is on disk,
 // whole and in its place, unless somebody was told that it could not be fetched.
+// An event whose time leads nowhere is named by when it came: of one that came
+// twice, either name will do, and one that came together with another failure of
+// its task shares the other's name.
 func (o *oracle) checkArchive() {
 	belongs := map[string]*execution{}
+	names := map[string][]string{}  // of the script log of an execution
+	nameless := map[string]string{} // the end of its name, where its time is not known
 	for _, a := range o.accepted {
 		e := o.executions[a.execution]
 		if e == nil || !e.known || a.family != messages.FamilyFailed || e.typ != qlik.TaskReload {
 			continue
 		}
+		if a.timeless != "" {
+			nameless[a.execution] = a.timeless
+			continue
+		}
 		belongs[a.file] = e
-		if _, archived := o.archive[a.file]; !archived && !o.logless[a.execution] {
-			o.problem("%s, the script log of %s, is not on disk; %s", a.file, e, o.story(a.execution))
+		names[a.execution] = append(names[a.execution], a.file)
+	}
+	for _, execution := range slices.Sorted(maps.Keys(names)) {
+		archived := func(name string) bool { _, found := o.archive[name]; return found }
+		if !slices.ContainsFunc(names[execution], archived) && !o.logless[execution] {
+			o.problem("%s, the script log of %s, is not on disk; %s", names[execution][0], o.executions[execution], o.story(execution))
+		}
+	}
+	for _, execution := range slices.Sorted(maps.Keys(nameless)) {
+		name := o.ownOrShared(belongs, execution, nameless[execution])
+		switch {
+		case name != "":
+			belongs[name] = o.executions[execution]
+		case names[execution] == nil && !o.logless[execution]:
+			o.problem("no script log of %s is on disk; %s", o.executions[execution], o.story(execution))
 		}
 	}
 	if n := len(o.logless); n > len(belongs)/mayBeLogless {
@@ -86,4 +120,36 @@ func (o *oracle) checkArchive() {
 			o.problem("%s is not the whole script log of %s: %.300q", name, e, text)
 		}
 	}
+}
+
+// ownOrShared returns a script log on disk whose name ends like this and that belongs to
+// nobody yet, or else to an execution that was told of in the same second.
+func (o *oracle) ownOrShared(belongs map[string]*execution, execution, end string) (shared string) {
+	for _, name := range slices.Sorted(maps.Keys(o.archive)) {
+		if !strings.HasSuffix(name, end) {
+			continue
+		}
+		switch owner := belongs[name]; {
+		case owner == nil:
+			return name
+		case o.sentWithin(time.Second, execution, owner.id):
+			shared = name
+		}
+	}
+	return shared
+}
+
+// sentWithin reports whether datagrams of two executions were sent so close together.
+func (o *oracle) sentWithin(d time.Duration, one, other string) bool {
+	for _, a := range o.sent {
+		if !strings.EqualFold(a.execution, one) {
+			continue
+		}
+		for _, b := range o.sent {
+			if strings.EqualFold(b.execution, other) && a.at.Sub(b.at).Abs() <= d {
+				return true
+			}
+		}
+	}
+	return false
 }

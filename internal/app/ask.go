@@ -22,25 +22,25 @@ func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question 
 	if to == nil {
 		return none, fmt.Errorf("ask: the actor does not run")
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+	}
 	replies := make(chan R, 1)
-	asker := kit.System.Root.Spawn(kit.Props("asker", func() actor.Actor {
-		return actor.ReceiveFunc(func(c actor.Context) {
-			if reply, ok := c.Message().(R); ok {
-				select {
-				case replies <- reply:
-				default:
-				}
-			}
-		})
-	}))
-	defer kit.System.Root.Stop(asker)
-	kit.System.Root.Send(to, question(actorkit.RefOf(asker)))
+	replyTo := kit.Expect(func(message any) bool { // which is called no more when it has taken one
+		reply, ok := message.(R)
+		if ok {
+			replies <- reply
+		}
+		return ok
+	})
+	kit.System.Root.Send(to, question(replyTo))
 	select {
-	case reply := <-replies:
+	case reply := <-replies: // with which the address is forgotten
 		return reply, nil
 	case <-ctx.Done():
+		kit.Forget(replyTo)
 		return none, fmt.Errorf("ask %s: %w", to.GetId(), ctx.Err())
 	}
 }

@@ -66,6 +66,11 @@ var crashSeed = flag.Uint64("crash.seed", 0, "seed of the crash tests; 0 takes a
 func seedOf(t *testing.T) uint64 {
 	t.Helper()
 	seed := *crashSeed
+	if text := os.Getenv("BUTLER_CHAOS_SEED"); seed == 0 && text != "" {
+		var err error
+		seed, err = strconv.ParseUint(text, 10, 64)
+		must(t, err)
+	}
 	if seed == 0 {
 		seed = rand.Uint64() >> 1
 	}
@@ -89,11 +94,23 @@ func crashService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 // crashSite starts a simulated site that remembers everything that reaches it.
 func crashSite(t *testing.T, seed uint64) *sim.Sim {
 	t.Helper()
+	return crashSiteOf(t, seed, 40_000)
+}
+
+// tasksFor is how many tasks a site needs for crashMix: a distribute task runs
+// once, and one task in 40 is one of those that succeed.
+func tasksFor(rate int, length time.Duration) int {
+	return max(40_000, 3*rate*int(length/time.Second))
+}
+
+// crashSiteOf starts a site of many tasks.
+func crashSiteOf(t *testing.T, seed uint64, tasks int) *sim.Sim {
+	t.Helper()
 	const everything = 1 << 20
 	s, err := sim.New(sim.Options{
-		Seed: seed, CertDir: filepath.Join(t.TempDir(), "cert"), World: world.Options{Tasks: 40_000},
+		Seed: seed, CertDir: filepath.Join(t.TempDir(), "cert"), World: world.Options{Tasks: tasks},
 		HTTP: sink.HTTPOptions{History: everything}, SMTP: sink.SMTPOptions{History: everything},
-		Influx: sink.InfluxOptions{History: everything},
+		Influx: sink.InfluxOptions{History: everything}, MQTT: sink.MQTTOptions{History: everything},
 	})
 	must(t, err)
 	must(t, s.Start())
@@ -134,8 +151,8 @@ func report(t *testing.T, o *oracle) {
 	for _, r := range o.receipts {
 		told[r.id()] = true
 	}
-	t.Logf("%d processes; %d datagrams sent, %d of %d events accepted; %d notices delivered in %d deliveries, %d parked; %d script logs archived, %d not fetched",
-		len(o.lives), len(o.sent), len(accepted), len(welcome), len(told), len(o.receipts), len(o.parked), len(o.archive), len(o.logless))
+	t.Logf("%d processes; %d datagrams sent, %d of %d events accepted, %d seen decided; %d notices delivered in %d deliveries, %d parked; %d script logs archived, %d not fetched",
+		len(o.lives), len(o.sent), len(accepted), len(welcome), len(o.decided), len(told), len(o.receipts), len(o.parked), len(o.archive), len(o.logless))
 	const shown = 10
 	for i, p := range problems {
 		if i == shown {

@@ -43,16 +43,30 @@ var watched = map[string]string{
 	"butler_actor_restarts_total":                         "Growth means that a part of the service fails and recovers; the log says why.",
 	"butler_actor_bugs_total":                             "Anything but 0 is a bug: please report it with the log.",
 	"butler_executions_given_up_total":                    "Anything but 0 is an event that ended without a decision, and a bug.",
+	"butler_monitor_last_success_timestamp_seconds":       "Its age says whether a monitor still sees what it watches; compare it with the frequency.",
+	"butler_windows_service_running":                      "0 is a service that somebody should start.",
+	"butler_qlik_license_expiry_timestamp_seconds":        "Nobody can work in Qlik Sense when it has passed.",
+	"butler_certificate_expiry_timestamp_seconds":         "The service loses what a certificate is for when it has passed.",
+	"butler_mqtt_messages_dropped_total":                  "Growth means lost events and starts: let the broker keep them, with `cleanSession: false`.",
+	"butler_mqtt_connected":                               "0 means that messages to the broker wait.",
+	"butler_component_up":                                 "0 of a monitor, `probe/...`, means that nobody watches in its place.",
 	"butler_task_executions_total":                        "The share of `failed` tells of trouble in the site itself.",
+	"butler_task_consecutive_failures":                    "For tasks that you [watch one by one](operations.md#watch-single-tasks): 3 and more is a task that somebody should mend.",
+	"butler_task_last_success_timestamp_seconds":          "For the same tasks: its age is how old the data is.",
+	"butler_task_series_limit_reached_total":              "Growth means that tasks which you want to watch are left out.",
+	"butler_cloud_events_total":                           "`refused` is an event that is not the tenant's; `busy` one that has to come again because it could not be written.",
+	"butler_cloud_lookups_total":                          "`refused` needs a person: the token is not accepted or may not see enough.",
+	"butler_template_errors_total":                        "Growth means that a template of yours cannot be used; of a file the log says why.",
 	"butler_distribute_tasks_abandoned_total":             "Distribute tasks that never ended: the site may be stuck.",
 }
 
 // open are labels whose values depend on the site; of all others the page lists the values.
 var open = map[string]string{
-	"node": "host names as nodes tell them, 200 at the most, then `other`", "host": "the repository of the configuration",
+	"node": "host names as nodes tell them, 200 at the most, then `other`", "host": "hosts of the configuration",
 	"receiver": "destination instances of the configuration", "target": "`qrs` and destination instances",
-	"component": "parts of the service, and `destination/` with destination instances", "shard": "00, 01, ...", "version": "", "revision": "", "goversion": "",
-	"code": "HTTP statuses, `timeout`, `error`", "operation": "kinds of calls",
+	"monitor": "monitors that are switched on, such as server_license", "component": "parts of the service, and `destination/` with destination instances", "shard": "00, 01, ...", "version": "", "revision": "", "goversion": "",
+	"code": "HTTP statuses or their classes, `timeout`, `error`", "handler": "endpoints of the REST API, `none`", "service": "services of the configuration", "operation": "kinds of calls",
+	"task_id": "tasks that `operations.taskMetrics` chooses", "task_name": "", "app_name": "",
 }
 
 func TestDocs_metricsPage(t *testing.T) {
@@ -61,7 +75,8 @@ func TestDocs_metricsPage(t *testing.T) {
 	out.WriteString(`# Metrics
 
 Served in Prometheus' text format at ` + "`/metrics`" + ` of the operations server (` + "`operations.host`, `operations.port`" + `; by default
-http://localhost:9997/metrics). No metric has a label with an ID, a task's name or a recipient. The alert rules are in
+http://localhost:9997/metrics). No metric has a label with a recipient, and none one with an ID or
+the name of a task but for tasks that [you choose](operations.md#watch-single-tasks). The alert rules are in
 [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml), and what to do about each in
 [operations.md](operations.md#alert-rules). This page is generated from a running service.
 
@@ -140,7 +155,7 @@ follow the head of its column.
 		fmt.Fprintf(&out, " [%s](../internal/destination/%s/README.md) |", d.Name, d.Name)
 	}
 	out.WriteString("\n|---|" + strings.Repeat(":-:|", len(definitions)) + "\n")
-	for _, kind := range messages.AllKinds() {
+	for _, kind := range slices.Concat(messages.AllKinds(), messages.MeasuredKinds()) {
 		fmt.Fprintf(&out, "| %s |", strings.ReplaceAll(string(kind), "_", " "))
 		for _, d := range definitions {
 			mark := " "
@@ -259,7 +274,7 @@ func TestDocs_everyAlertRuleHasItsPlaceInTheHandbook(t *testing.T) {
 			t.Errorf("want existing metrics in the rules and the handbook, got %s", name)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(reason|outcome|result)=~?"([^"]+)"`).FindAllStringSubmatch(rules, -1) {
+	for _, m := range regexp.MustCompile(`(reason|outcome|result|state|code)=~?"([^"]+)"`).FindAllStringSubmatch(rules, -1) {
 		for v := range strings.SplitSeq(m[2], "|") {
 			if !values[m[1]+"="+v] {
 				t.Errorf("want existing label values in the rules, got %s=%s", m[1], v)

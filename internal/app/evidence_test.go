@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"butler/internal/sim/edge"
 	"butler/internal/sim/sink"
 	"butler/internal/udp"
+	"butler/messages"
 )
 
 // gather collects what the oracle judges, after the service has ended for good.
@@ -22,8 +24,9 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 	t.Helper()
 	o := &oracle{
 		start: v.lives[0].began, lives: v.lives, sent: f.sent, executions: f.executions,
+		freezes:  v.freezes,
 		rejected: map[string]bool{}, refused: map[string]bool{}, logless: map[string]bool{},
-		inFlight: map[string]int{sinkHTTP: hooksInFlight, sinkSlack: slackInFlight, sinkMail: mailsInFlight, sinkInflux: pointsInFlight},
+		inFlight: map[string]int{sinkHTTP: hooksInFlight, sinkSlack: slackInFlight, sinkMail: mailsInFlight, sinkInflux: pointsInFlight, sinkMQTT: hooksInFlight},
 	}
 	for _, address := range rejectedAddresses {
 		o.rejected[address] = true
@@ -31,12 +34,34 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 	if w != nil {
 		o.cuts, o.spans, o.lost = w.cuts, w.spans, w.lost
 	}
-	o.readJournal(t, filepath.Join(v.dir, "journal"))
+	o.readJournal(t, v.journal)
 	o.readHTTP(v.sim.HTTP.History().All())
 	o.readPoints(t, v.sim.Influx)
 	o.readMails(v.sim.SMTP.Messages().All())
 	o.readArchive(t, filepath.Join(v.dir, "scriptlogs"))
+	o.readLog(t, v.log.Name())
 	return o
+}
+
+// readLog reads what the processes said.
+func (o *oracle) readLog(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	o.decided = map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		var said struct {
+			Msg         string
+			EventType   string `json:"event_type"`
+			ExecutionID string `json:"execution_id"`
+		}
+		if !strings.Contains(line, "alert decided") || json.Unmarshal([]byte(line), &said) != nil { // cut off by a kill
+			continue
+		}
+		if strings.HasPrefix(said.Msg, "alert decided") {
+			o.decided[strings.ToLower(said.ExecutionID)+" "+said.EventType] = true
+		}
+	}
 }
 
 // readJournal opens the journal of a service that has ended.
@@ -46,8 +71,8 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 	store, err := jetstream.Open(ctx, jetstream.Options{Dir: dir})
 	must(t, err)
 	defer store.Close()
-	if kept := store.Kept(); kept != "" {
-		o.problem("a killed process left what looks like damage, see %s", kept)
+	if store.Kept() != "" {
+		o.problem("the processes left what looks like damage: %+v", store.Damage())
 	}
 	state, err := store.Open(ctx, "ledger", journal.Limits{})
 	must(t, err)
@@ -63,6 +88,7 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 		o.problem("%d events are not decided, after everything was idle", left)
 	}
 	first, _ := log.Bounds()
+	o.trimmed = first > 1
 	must(t, queue.Range(ctx, first, func(r journal.Record) error {
 		for _, entry := range r.Entries {
 			event, err := udp.ParseEntry(entry)
@@ -73,10 +99,7 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 			if err != nil {
 				return err
 			}
-			o.accepted = append(o.accepted, acceptedEvent{
-				execution: strings.ToLower(event.ExecutionID), family: event.Family, payload: string(datagram.Payload),
-				file: archiveName(event),
-			})
+			o.accepted = append(o.accepted, acceptedAs(event, datagram.Payload))
 		}
 		return nil
 	}))
@@ -93,6 +116,13 @@ func (o *oracle) readJournal(t *testing.T, dir string) {
 			task, _, _ := strings.Cut(key, "|")
 			o.windows[instance+" "+strings.ToLower(task)] += window.Suppressed
 		}
+	}
+}
+
+// acceptedAs returns what an accepted event is to the oracle.
+func acceptedAs(event messages.TaskEvent, payload []byte) acceptedEvent {
+	return acceptedEvent{
+		execution: strings.ToLower(event.ExecutionID), family: event.Family, payload: string(payload), file: archiveName(event),
 	}
 }
 

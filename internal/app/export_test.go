@@ -1,6 +1,12 @@
 package app
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/internal/apikey"
+)
 
 // Gatherer returns what /metrics shows.
 func Gatherer(a *App) prometheus.Gatherer { return a.reg }
@@ -8,5 +14,13 @@ func Gatherer(a *App) prometheus.Gatherer { return a.reg }
 // Unaided is unaided, for the tests.
 var Unaided = unaided
 
+// LicenceOptions is licenceOptions, for the tests.
+var LicenceOptions = licenceOptions
+
 // Deliver is deliver, for the tests.
 var Deliver = deliver
+
+// Publish publishes on behalf of a caller of the REST API.
+func Publish(ctx context.Context, a *App, caller apikey.Principal, topic, message string) error {
+	return publications{a}.Publish(ctx, caller, topic, message)
+}

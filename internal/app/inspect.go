@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -43,8 +44,17 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 		out = append(out, directory("logDirectory", section.Directory)...)
 	}
 	out = append(out, restAPI(cfg)...)
+	out = append(out, monitorFindings(cfg, i.Isolated)...)
+	out = append(out, cloudFindings(cfg)...)
+	out = append(out, exposed(cfg.Page())...)
+	out = append(out, startFilterFindings(cfg)...)
+	out = append(out, schedulerFindings(cfg.Scheduler())...)
+	out = append(out, serviceFindings(cfg.ServiceMonitor())...)
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {
 		out = append(out, i.repository(section)...)
+	}
+	if !i.Isolated {
+		out = append(out, i.engine(cfg)...)
 	}
 	return out
 }
@@ -78,6 +88,17 @@ func restAPI(cfg *config.Config) []config.Finding {
 	if section.Auth.Mode == "certificates" && (!section.TLS.Enable || section.TLS.CA == "") {
 		out = append(out, config.Finding{Path: mode, Reason: "wants client certificates, and nothing can verify them", Suggestion: "set restServerConfig.tls.enable and restServerConfig.tls.ca"})
 	}
+	for i, host := range section.AllowedHosts {
+		if host == "" || strings.ContainsAny(host, "/:*? ") {
+			out = append(out, config.Finding{
+				Path: fmt.Sprintf("restServerConfig.allowedHosts[%d]", i), Reason: fmt.Sprintf("%q is no host name", host),
+				Suggestion: "write the name alone, like butler.example.com, without scheme, port and wildcards",
+			})
+		}
+	}
+	enabled, err := endpoints(cfg)
+	out = append(out, findings("restServerEndpointsEnable", nil, err)...)
+	out = append(out, postFindings(cfg, enabled)...)
 	_, problems := certificateHolders(section.Auth)
 	for _, p := range problems {
 		out = append(out, config.Finding{Path: "restServerConfig.auth.certificates" + p.Path, Reason: p.Reason})
@@ -116,18 +137,25 @@ func sources(entries []string) []config.Finding {
 
 // repository checks what the connection to the repository is made of, each part
 // on its own, with the client itself.
-func (i Inspection) repository(section config.QRS) []config.Finding {
+func (i Inspection) repository(section config.QlikServer) []config.Finding {
 	bare := repositoryOptions(section)
 	bare.UseSSL, bare.CertFile, bare.KeyFile, bare.CAFile = false, "", "", ""
 	out := refused(bare, "configQRS.headers.static")
 	if !section.UseSSL {
 		return out
 	}
-	bare.UseSSL, bare.Headers = true, nil
+	return append(out, i.certificates(section)...)
+}
+
+// certificates checks the files by which this service is known to a server of
+// Qlik Sense, each on its own.
+func (i Inspection) certificates(section config.QlikServer) []config.Finding {
+	bare := qrs.Options{Host: section.Host, UseSSL: true}
 	certificate, authority := bare, bare
 	certificate.CertFile, certificate.KeyFile = section.ClientCert, section.ClientKey
 	authority.CAFile = section.CA
 
+	var out []config.Finding
 	missing := i.unreadable("cert.clientCert", section.ClientCert)
 	missing = append(missing, i.unreadable("cert.clientCertKey", section.ClientKey)...)
 	if len(missing) == 0 {

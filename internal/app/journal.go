@@ -24,15 +24,37 @@ const (
 )
 
 // openJournal opens what the service remembers, and everything that stands on it.
+// It outlives a change of the configuration.
 func (a *App) openJournal() error {
-	ctx, section := context.Background(), a.cfg.Journal()
+	if a.store != nil {
+		return nil
+	}
+	ctx := context.Background()
 	a.appended = journalAppends(a.reg)
 	if err := a.openStore(); err != nil {
 		return err
 	}
-	a.closer.add("journal store", func(context.Context) error { return a.store.Close() })
+	a.foundation.add("journal store", func(context.Context) error { return a.store.Close() })
+	if err := a.openLedger(ctx); err != nil {
+		return err
+	}
+	if err := a.openQueue(ctx); err != nil {
+		return err
+	}
+	var err error
+	if a.outbox, err = outbox.Open(a.ledger, outbox.Options{}); err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	if a.quarantine, err = ingest.OpenQuarantine(a.ledger); err != nil {
+		return fmt.Errorf("read the quarantine: %w", err)
+	}
+	registerJournal(a.reg, a.queue, a.ledger)
+	return a.openTrail(ctx)
+}
 
-	// The ledger has no limit of its own: it has to write in order to get smaller.
+// openLedger opens what is remembered of executions and messages. It has no limit
+// of its own: it has to write in order to get smaller.
+func (a *App) openLedger(ctx context.Context) error {
 	state, err := a.store.Open(ctx, logLedger, journal.Limits{})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
@@ -41,11 +63,16 @@ func (a *App) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
-	a.closer.add("ledger", a.ledger.Close)
+	a.foundation.add("ledger", a.ledger.Close)
 	if missing := a.ledger.Stats().Missing; missing > 0 {
 		a.log.Warn("the ledger is read without the records that were lost", zap.Int64("records", missing))
 	}
+	return nil
+}
 
+// openQueue opens the events that were accepted.
+func (a *App) openQueue(ctx context.Context) error {
+	section := a.cfg.Journal()
 	events, err := a.store.Open(ctx, logEvents, journal.Limits{MaxBytes: section.MaxBytes})
 	if err != nil {
 		return fmt.Errorf("open the events log: %w", err)
@@ -61,18 +88,10 @@ func (a *App) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)
 	}
-	a.closer.add("events log", a.queue.Close)
+	a.foundation.add("events log", a.queue.Close)
 	if lost := a.queue.Stats().Lost; lost > 0 && a.disk != nil {
 		a.disk.Tell(journal.Damage{Log: logEvents, Lost: lost})
 	}
-
-	if a.outbox, err = outbox.Open(a.ledger, outbox.Options{}); err != nil {
-		return fmt.Errorf("read the outbox: %w", err)
-	}
-	if a.quarantine, err = ingest.OpenQuarantine(a.ledger); err != nil {
-		return fmt.Errorf("read the quarantine: %w", err)
-	}
-	registerJournal(a.reg, a.queue, a.ledger)
 	return nil
 }
 

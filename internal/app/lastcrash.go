@@ -33,7 +33,7 @@ func (a *App) watchCrash(dir string) {
 	if err != nil {
 		a.log.Warn("a crash of the process will not be remembered", logx.Path(dir), logx.Err(err))
 	}
-	a.closer.add("crash report", func(context.Context) error { return debug.SetCrashOutput(nil, debug.CrashOptions{}) })
+	a.foundation.add("crash report", func(context.Context) error { return debug.SetCrashOutput(nil, debug.CrashOptions{}) })
 	if a.crashed = len(report) > 0; a.crashed {
 		a.log.Error("the last process crashed, please report it", logx.Path(filepath.Join(dir, lastReport)),
 			zap.ByteString("report", report[:min(len(report), crashShown)]))

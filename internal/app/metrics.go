@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,12 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 	gauge := func(name, help string, read func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
 	}
-	reg.MustRegister(
+	replayed := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "butler_journal_replayed_records_total",
+		Help: "Events of an earlier process that were not decided when it ended, and are read from the journal again.",
+	})
+	replayed.Add(float64(queue.Stats().Entries))
+	reg.MustRegister(replayed,
 		gauge("butler_journal_size_bytes", "Size of the events log on disk.", func() float64 { return float64(queue.Stats().Bytes) }),
 		gauge("butler_journal_unprocessed_records", "Events that are journalled and not decided.", func() float64 { return float64(queue.Stats().Entries) }),
 		gauge("butler_journal_oldest_unprocessed_timestamp_seconds", "When the oldest of them was journalled; 0 when there is none.", func() float64 {
@@ -32,6 +38,18 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 		gauge("butler_ledger_keys", "Keys of the ledger.", func() float64 { return float64(ledger.Stats().Keys) }),
 		gauge("butler_ledger_live_bytes", "Size of what the ledger holds.", func() float64 { return float64(ledger.Stats().LiveBytes) }),
 		gauge("butler_ledger_size_bytes", "Size of the ledger's log on disk.", func() float64 { return float64(ledger.Stats().LogBytes) }),
+	)
+}
+
+// registerTrail shows the notes that explanations are made of.
+func registerTrail(reg prometheus.Registerer, notes *journal.Notes) {
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "butler_trail_size_bytes", Help: "Size on disk of what butler explain tells of.",
+		}, func() float64 { return float64(notes.Stats().Bytes) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "butler_trail_dropped_total", Help: "Steps that butler explain cannot tell of, because they could not be written in time.",
+		}, func() float64 { return float64(notes.Stats().Dropped) }),
 	)
 }
 
@@ -58,6 +76,31 @@ func journalAppends(reg prometheus.Registerer) func(took time.Duration, err erro
 	}
 }
 
+// templateErrors counts templates that could not be used.
+type templateErrors struct{ *prometheus.CounterVec }
+
+func newTemplateErrors(reg prometheus.Registerer) *templateErrors {
+	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "butler_template_errors_total",
+		Help: "Templates of the operator that could not be used for a message, repetitions included; it went out in another layout.",
+	}, []string{"integration"})
+	reg.MustRegister(failed)
+	return &templateErrors{failed}
+}
+
+// of returns what counts for one integration, which has a series from then on.
+func (t *templateErrors) of(integration string) func() { return t.WithLabelValues(integration).Inc }
+
+// newCertificateExpiry tells when certificates end.
+func newCertificateExpiry(reg prometheus.Registerer) *prometheus.GaugeVec {
+	expiry := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "butler_certificate_expiry_timestamp_seconds",
+		Help: "When the first of the certificates ends that the service uses for a purpose, as they were read last.",
+	}, []string{"purpose"})
+	reg.MustRegister(expiry)
+	return expiry
+}
+
 // components exposes the health board: 1 for a component that is up.
 type components struct {
 	board *supervisors.Board
@@ -82,6 +125,122 @@ func (c *components) Collect(out chan<- prometheus.Metric) {
 		}
 		out <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up, one.Name)
 	}
+}
+
+// measured is what all series of a metric say together, by the name of the metric.
+type measured map[string]histogram
+
+// histogram is the sum of some histograms with the same buckets; a counter or a
+// gauge only has a sum.
+type histogram struct {
+	count, sum float64
+	// bounds are the upper ones, and below counts what is not above each.
+	bounds, below []float64
+}
+
+// measure reads all metrics.
+func measure(reg prometheus.Gatherer) (measured, error) {
+	families, err := reg.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics: %w", err)
+	}
+	out := measured{}
+	for _, f := range families {
+		var all histogram
+		for _, m := range f.GetMetric() {
+			h := m.GetHistogram()
+			all.sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + h.GetSampleSum()
+			all.count += float64(h.GetSampleCount())
+			for i, b := range h.GetBucket() {
+				if i == len(all.bounds) {
+					all.bounds, all.below = append(all.bounds, b.GetUpperBound()), append(all.below, 0)
+				}
+				all.below[i] += float64(b.GetCumulativeCount())
+			}
+		}
+		out[f.GetName()] = all
+	}
+	return out, nil
+}
+
+func (m measured) total(name string) float64       { return m[name].sum }
+func (m measured) histogram(name string) histogram { return m[name] }
+
+// since returns what has come since an earlier reading.
+func (h histogram) since(was histogram) histogram {
+	out := histogram{count: h.count - was.count, sum: h.sum - was.sum, bounds: h.bounds}
+	for i, n := range h.below {
+		if i < len(was.below) {
+			n -= was.below[i]
+		}
+		out.below = append(out.below, n)
+	}
+	return out
+}
+
+func (h histogram) mean() float64 {
+	if h.count == 0 {
+		return 0
+	}
+	return h.sum / h.count
+}
+
+// quantile returns the upper bound of the bucket in which the quantile lies, the
+// last bound for what is beyond, and 0 for nothing.
+func (h histogram) quantile(q float64) float64 {
+	if h.count == 0 || len(h.bounds) == 0 {
+		return 0
+	}
+	for i, n := range h.below {
+		if n >= q*h.count {
+			return h.bounds[i]
+		}
+	}
+	return h.bounds[len(h.bounds)-1]
+}
+
+// reloadMetrics tell how the last reload of the configuration went.
+type reloadMetrics struct {
+	successful, at prometheus.Gauge
+	reloads        *prometheus.CounterVec
+}
+
+// newReloadMetrics registers the metrics; the configuration was taken at the given time.
+func newReloadMetrics(reg prometheus.Registerer, taken time.Time) *reloadMetrics {
+	m := &reloadMetrics{
+		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_config_last_reload_successful", Help: "Whether the last configuration that was read is in force.",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was taken.",
+		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_config_reloads_total", Help: "Reloads of the configuration, by trigger and by how they ended.",
+		}, []string{"trigger", "result"}),
+	}
+	for _, trigger := range []Trigger{BySignal, ByFile, ByAPI} {
+		for _, result := range []string{reloadApplied, reloadRefused} {
+			m.reloads.WithLabelValues(string(trigger), result)
+		}
+	}
+	m.successful.Set(1)
+	m.at.Set(float64(taken.Unix()))
+	reg.MustRegister(m.successful, m.at, m.reloads)
+	return m
+}
+
+// The results of a reload, labels from a closed set.
+const reloadApplied, reloadRefused = "applied", "refused"
+
+func (m *reloadMetrics) observe(r Reloaded) {
+	if !r.Applied {
+		m.successful.Set(0)
+		m.reloads.WithLabelValues(string(r.Trigger), reloadRefused).Inc()
+		return
+	}
+	m.successful.Set(1)
+	m.at.Set(float64(r.At.Unix()))
+	m.reloads.WithLabelValues(string(r.Trigger), reloadApplied).Inc()
 }
 
 // discardRegistry returns a registry that nobody reads.

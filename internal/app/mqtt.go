@@ -26,10 +26,11 @@ const mqttStatusTopic = "qliksense/butler/mqtt/status"
 // newMQTT returns the connection that a section describes; nobody has made it yet.
 func newMQTT(section mqtt.Config, deps destination.Deps, o mqttconn.Options) (*mqttconn.Conn, error) {
 	broker := section.Broker()
-	o.Address, o.ClientID, o.User = broker.Address, broker.ClientID, broker.User
+	o.Address, o.ClientID, o.KeepSession = broker.Address, broker.ClientID, broker.KeepSession
+	o.User, o.Password, o.WebSocket = broker.User, broker.Password, broker.WebSocket
 	o.Random, o.Log = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), deps.Log.Named("mqtt")
-	if broker.CertFile != "" {
-		o.TLS = mqttconn.ClientCertificate(deps.Path(broker.CertFile), deps.Path(broker.KeyFile))
+	if broker.TLS {
+		o.TLS = mqttconn.TLSFiles{CA: deps.Path(broker.CA), Cert: deps.Path(broker.CertFile), Key: deps.Path(broker.KeyFile)}.Settings
 	}
 	return mqttconn.New(o)
 }
@@ -40,22 +41,53 @@ func (a *App) buildMQTT(deps *destination.Deps) error {
 	if err := a.cfg.Section("mqttConfig", &section); err != nil || !section.Enable {
 		return err
 	}
-	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT})
+	if a.keepMQTT(deps) {
+		return nil
+	}
+	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT, Metrics: once(a.core, mqttconn.NewMetrics)})
 	if err != nil {
+		return err
+	}
+	if err := a.receiveMQTT(conn, section); err != nil {
 		return err
 	}
 	a.mqtt = conn
 	a.listener = &listenerNews{broker: conn, topic: section.Broker().ListenerTopic, log: a.log.Named("mqtt"), wake: make(chan struct{}, 1)}
-	a.closer.add("MQTT connection", conn.Close)
+	working, stop := context.WithCancel(a.working())
+	a.listener.working = func() context.Context { return working }
+	a.closer.add(mqttConnection, func(ctx context.Context) error {
+		stop()
+		return conn.Close(ctx)
+	})
 	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
 	return nil
 }
 
-// startMQTT connects in the background: what is not published waits on disk.
+// mqttConnection names the closing of the connection.
+const mqttConnection = "MQTT connection"
+
+// keepMQTT takes over the connection of the generation before, with what it has
+// under way, when nothing about it has changed.
+func (a *App) keepMQTT(deps *destination.Deps) bool {
+	if a.before == nil || a.before.mqtt == nil || a.changed.touch("mqttConfig") {
+		return false
+	}
+	a.mqtt, a.listener, a.inbound, a.startTopic = a.before.mqtt, a.before.listener, a.before.inbound, a.before.startTopic
+	conn := a.mqtt
+	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
+	return true
+}
+
+// startMQTT connects in the background: what is not published waits on disk. The
+// actors are there, so what comes in finds who handles it.
 func (a *App) startMQTT() {
-	if a.mqtt == nil {
+	if a.mqtt == nil || a.before != nil && a.before.mqtt == a.mqtt {
 		return
 	}
+	if a.before != nil && a.UDPAddress().IsValid() { // the broker is a new one, and the socket is open already
+		a.listener.set("start")
+	}
+	a.background.Go(func() { a.listener.run(a.listener.working()) })
 	a.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
 	a.mqtt.Start()
 }
@@ -79,6 +111,8 @@ type listenerNews struct {
 	log    *zap.Logger
 	state  atomic.Pointer[string]
 	wake   chan struct{}
+	// working lasts as long as the connection is in use.
+	working func() context.Context
 }
 
 const (
@@ -148,17 +182,13 @@ type perMessage struct {
 
 // Publish implements destination.Publisher.
 func (p perMessage) Publish(ctx context.Context, topic string, payload []byte) error {
-	var section mqtt.Config
-	if err := p.cfg.Section("mqttConfig", &section); err != nil {
-		return err
-	}
 	states := make(chan mqttconn.State, 1)
-	conn, err := newMQTT(section, p.deps, mqttconn.Options{OnState: func(s mqttconn.State) {
+	conn, err := p.connection(func(s mqttconn.State) {
 		select {
 		case states <- s:
 		default:
 		}
-	}})
+	})
 	if err != nil {
 		return err
 	}
@@ -170,4 +200,16 @@ func (p perMessage) Publish(ctx context.Context, topic string, payload []byte) e
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// connection returns one that is not made yet, and never the one of the service.
+func (p perMessage) connection(onState func(mqttconn.State)) (*mqttconn.Conn, error) {
+	var section mqtt.Config
+	if err := p.cfg.Section("mqttConfig", &section); err != nil {
+		return nil, err
+	}
+	if !section.AzureEventGrid.Enable { // the broker would end the connection of the service
+		section.ClientID, section.CleanSession = "", true
+	}
+	return newMQTT(section, p.deps, mqttconn.Options{OnState: onState})
 }

@@ -25,11 +25,11 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 	if _, err := os.Stat(cfg.Journal().Directory); err != nil {
 		return fmt.Errorf("the service does not answer, and there is no journal of it (journal.directory): %w", err)
 	}
-	a := &App{cfg: cfg, log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}
+	a := &App{cfg: cfg, core: &core{log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}}
 	if err := a.openJournal(); err != nil {
-		return errors.Join(fmt.Errorf("the service does not answer, and its journal cannot be opened: %w", err), a.closer.close(ctx, a.log))
+		return errors.Join(fmt.Errorf("the service does not answer, and its journal cannot be opened: %w", err), a.foundation.close(ctx, a.log))
 	}
-	return errors.Join(use(OfflineAdmin{admin{a}}), a.closer.close(ctx, a.log))
+	return errors.Join(use(OfflineAdmin{admin{a}}), a.foundation.close(ctx, a.log))
 }
 
 // Damage says what was found wrong with the journal's files, which nobody else is told any more.

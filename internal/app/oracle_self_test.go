@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,10 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		}, ""},
 		{"a hostile datagram was accepted", func(o *oracle) { o.sent[0].welcome = false }, "hostile"},
 		{"accepted more often than sent", func(o *oracle) { o.accepted = append(o.accepted, o.accepted[0]) }, "2 times in the journal"},
+		{"decided and not accepted", func(o *oracle) {
+			o.decided = map[string]bool{id + " " + messages.FamilyFailed.String(): true}
+			o.accepted, o.receipts, o.lives = nil, nil, nil
+		}, "which is not in its journal"},
 		{"accepted and never sent", func(o *oracle) { delete(o.executions, id) }, "never sent"},
 		{"told twice by one process", func(o *oracle) { o.receipts = append(o.receipts, point(6)) }, "told twice without a reason"},
 		{"told again after a kill", func(o *oracle) { o.receipts = []receipt{point(9.9), point(10.6)} }, ""},
@@ -109,6 +115,25 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 		return receipt{sink: name, notice: notice, instance: notice, execution: id, at: at, task: "task"}
 	}
 	slack := told(sinkHTTP, "slack/failed")
+	parked := []outbox.Parked{{
+		Kind: messages.ReloadTaskFailed, Key: id, Instance: "slack/reload_task_failed", Integration: "slack",
+		Cause: outbox.Rejected, Reason: "because",
+	}}
+	// overtaken: of two failures of a task Slack was told, and the first is held back as well.
+	overtaken := func(o *oracle) {
+		const again = "5e3b0a56-0000-4000-8000-000000000003"
+		second := *o.executions[id]
+		second.id = again
+		o.executions[again] = &second
+		o.accepted = append(o.accepted, acceptedEvent{execution: again, family: messages.FamilyFailed, payload: "again", file: file})
+		o.sent = append(o.sent, sentDatagram{at: at, family: messages.FamilyFailed, execution: again, payload: []byte("again"), welcome: true})
+		for _, r := range slices.Clone(o.receipts) {
+			r.execution, r.at = again, at.Add(5*time.Second)
+			o.receipts = append(o.receipts, r)
+		}
+		o.stored[again+" influx/reload_task_failed"] = true
+		o.windows = map[string]int{"slack/reload_task_failed task": 1}
+	}
 	for _, row := range []struct {
 		name    string
 		change  func(*oracle)
@@ -119,6 +144,25 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 			o.receipts = append(o.receipts, told(sinkMail, mailNotice("reload failed", "somebody@example.com")))
 		}, "of which nothing was accepted"},
 		{"a script log is not on disk", func(o *oracle) { o.archive = nil }, "is not on disk"},
+		{"an event came twice, and its time leads nowhere", func(o *oracle) {
+			second := o.accepted[0]
+			second.file = "2026-05-06/2026-05-06_12-00-09_appId=app_taskId=task.log"
+			o.accepted, o.sent = append(o.accepted, second), append(o.sent, o.sent[0])
+		}, ""},
+		{"a script log has a name from a clock that jumped", func(o *oracle) {
+			o.accepted[0].timeless = "_appId=app_taskId=task.log"
+		}, ""},
+		{"a script log with a name from a clock that jumped is not on disk", func(o *oracle) {
+			o.accepted[0].timeless, o.archive = "_appId=app_taskId=task.log", nil
+		}, "no script log of execution"},
+		{"a script log without a time shares the name of another failure of its task", func(o *oracle) {
+			overtaken(o)
+			o.windows, o.accepted[1].timeless = nil, "_appId=app_taskId=task.log"
+		}, ""},
+		{"a script log without a time cannot be that of another failure of its task", func(o *oracle) {
+			overtaken(o)
+			o.windows, o.accepted[1].timeless, o.sent[1].at = nil, "_appId=app_taskId=task.log", at.Add(2*time.Second)
+		}, "no script log of execution"},
 		{"no script log could be fetched", func(o *oracle) {
 			o.archive, o.logless = nil, map[string]bool{id: true}
 		}, "1 script logs could not be fetched"},
@@ -136,12 +180,20 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 			o.accepted = append(o.accepted, acceptedEvent{execution: "again", family: messages.FamilyFailed, payload: "event", file: file})
 		}, "2 alerts, of which 1 were delivered, and 1 accounted for"},
 		{"a refused alert to Slack is parked", func(o *oracle) {
-			o.refused, o.receipts = map[string]bool{slack.id(): true}, o.receipts[1:]
-			o.parked = []outbox.Parked{{
-				Kind: messages.ReloadTaskFailed, Key: id, Instance: "slack/reload_task_failed", Integration: "slack",
-				Cause: outbox.Rejected, Reason: "because",
-			}}
+			o.refused, o.receipts, o.parked = map[string]bool{slack.id(): true}, o.receipts[1:], parked
 		}, ""},
+		{"an alert to Slack without an answer is refused when it is repeated", func(o *oracle) {
+			o.refused, o.parked = map[string]bool{slack.id(): true}, parked
+			o.receipts[0].unanswered = true
+		}, ""},
+		{"an alert to Slack is told and parked", func(o *oracle) {
+			o.refused, o.parked = map[string]bool{slack.id(): true}, parked
+		}, "1 alerts, of which 1 were delivered, and 2 accounted for"},
+		{"an alert to Slack is told when the process is killed, and held back after it by another", func(o *oracle) {
+			overtaken(o)
+			o.lives = []life{{killed: true, ending: at.Add(time.Second), ended: at.Add(2 * time.Second)}}
+		}, ""},
+		{"an alert to Slack is told, and held back later by another", overtaken, "2 alerts, of which 2 were delivered, and 3 accounted for"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			o := &oracle{
@@ -159,5 +211,28 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 			row.change(o)
 			o.wantsProblem(t, row.problem)
 		})
+	}
+}
+
+// TestOracle_blamesWhatHasRoom is about what was seen so late that it may be of either process.
+func TestOracle_blamesWhatHasRoom(t *testing.T) {
+	first, second := "influxdb/a when process 1 was killed", "influxdb/a when process 2 was killed"
+	either, one, lost := repetition{sink: sinkInflux, cuts: []string{first, second}}, repetition{sink: sinkInflux, cuts: []string{first}},
+		repetition{sink: sinkInflux, cuts: []string{first, second}, lost: true}
+	for _, row := range []struct {
+		all      []repetition
+		inFlight map[string]int
+		lost     int
+	}{
+		{[]repetition{either, one}, map[string]int{first: 1, second: 1}, 0},
+		{[]repetition{lost, either, one}, map[string]int{first: 1, second: 1}, 1},
+		{[]repetition{one, one, either}, map[string]int{first: 2, second: 1}, 0},
+		{[]repetition{either, either, either}, map[string]int{first: 2, second: 1}, 0},
+	} {
+		o := &oracle{inFlight: map[string]int{"influxdb": 1}}
+		inFlight, answers := o.blame(row.all)
+		if !maps.Equal(inFlight, row.inFlight) || answers[sinkInflux] != row.lost {
+			t.Errorf("%v: want %v in flight and %d lost answers, got %v and %v", row.all, row.inFlight, row.lost, inFlight, answers)
+		}
 	}
 }

@@ -45,6 +45,20 @@ type oracle struct {
 	cuts  map[string][]cut
 	spans map[string][]span
 	lost  map[string]int
+	// broker says that alerts go to the broker, too.
+	broker bool
+	// trimmed says that the journal gave up handled events to make room; forgotten
+	// is how many of those may have been accepted without a trace.
+	trimmed   bool
+	forgotten int
+	// acknowledged is how many datagrams an onlooker saw accepted, at least. decided
+	// are the events, by execution and family, about which the service said that it
+	// had decided: nobody decides about an event that is not on disk.
+	acknowledged int
+	decided      map[string]bool
+	// blocked are the times in which the service may have missed a datagram, and
+	// freezes those in which its process stood still.
+	blocked, freezes []span
 	// inFlight is how many notices one instance may have under way, by its first name.
 	inFlight map[string]int
 
@@ -56,9 +70,13 @@ type acceptedEvent struct {
 	execution string
 	family    messages.Family
 	payload   string
-	// file is where the script log of a failed reload is archived.
-	file string
+	// file is where the script log of a failed reload is archived. timeless is the
+	// end of its name when nobody knows any more at what time of a clock that jumps it came.
+	file, timeless string
 }
+
+// id names the event among all.
+func (a acceptedEvent) id() string { return a.execution + " " + a.family.String() }
 
 // receipt is one notice that reached a system.
 type receipt struct {
@@ -137,6 +155,15 @@ func (e execution) tells(f messages.Family) []string {
 	return out
 }
 
+// tells lists the notices that an event has to lead to in this run.
+func (o *oracle) tells(e *execution, f messages.Family) []string {
+	out := e.tells(f)
+	if hook := toldTable[f][e.typ].hook; o.broker && e.known && hook != "" {
+		out = append(out, sinkMQTT+"/"+hook)
+	}
+	return out
+}
+
 func mailNotice(what, address string) string { return sinkMail + "/" + what + "/" + address }
 
 // judge returns everything that is wrong.
@@ -150,7 +177,7 @@ func (o *oracle) judge() []string {
 			continue
 		}
 		families[a.execution] = append(families[a.execution], a.family)
-		for _, notice := range e.tells(a.family) {
+		for _, notice := range o.tells(e, a.family) {
 			expected[a.execution+" "+notice] = true
 		}
 	}
@@ -181,9 +208,19 @@ const settleTime = time.Second
 
 // checkIntake compares what was sent with what was accepted.
 func (o *oracle) checkIntake() {
-	accepted := map[string]int{}
+	if n := len(o.accepted) + o.forgotten; n < o.acknowledged {
+		o.problem("%d events are in the journal, and an onlooker saw %d accepted", n, o.acknowledged)
+	}
+	accepted, kept := map[string]int{}, map[string]bool{}
 	for _, a := range o.accepted {
 		accepted[a.payload]++
+		kept[a.id()] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(o.decided)) {
+		if !kept[id] {
+			key, _, _ := strings.Cut(id, " ")
+			o.problem("the service decided about %s, which is not in its journal; %s", id, o.story(key))
+		}
 	}
 	sent := map[string]int{}
 	for _, d := range o.sent {
@@ -206,6 +243,9 @@ func (o *oracle) checkIntake() {
 
 // servedAt reports whether a datagram of that time cannot have been missed.
 func (o *oracle) servedAt(at time.Time) bool {
+	if slices.ContainsFunc(o.blocked, func(s span) bool { return s.touches(at, at, settleTime) }) {
+		return false
+	}
 	return slices.ContainsFunc(o.lives, func(l life) bool {
 		return !l.ready.IsZero() && at.Sub(l.ready) > settleTime && l.ending.Sub(at) > settleTime
 	})
@@ -307,41 +347,60 @@ const (
 // checkRepetitions makes sure that only what was in flight is told twice, or
 // what was told to somebody who could not know.
 func (o *oracle) checkRepetitions(told map[string][]receipt) {
-	inFlight, lost := map[string]int{}, map[string]int{}
-	var either []repetition
+	var all []repetition
 	for _, id := range slices.Sorted(maps.Keys(told)) {
-		all := told[id]
-		slices.SortFunc(all, func(a, b receipt) int { return a.at.Compare(b.at) })
-		for i, first := range all[:len(all)-1] {
-			broken, wasCut := o.cutBetween(first, all[i+1])
-			wasLost := o.keptBackAt(first.sink, first.at)
-			r := repetition{first.sink, first.instance + " when " + broken}
+		receipts := told[id]
+		slices.SortFunc(receipts, func(a, b receipt) int { return a.at.Compare(b.at) })
+		for i, first := range receipts[:len(receipts)-1] {
+			r := repetition{sink: first.sink, lost: o.keptBackAt(first.sink, first.at)}
+			for _, broken := range o.cutsBetween(first, receipts[i+1]) {
+				r.cuts = append(r.cuts, first.instance+" when "+broken)
+			}
 			switch {
 			case first.unanswered:
-			case wasCut && wasLost:
-				either = append(either, r)
-			case wasCut:
-				inFlight[r.cut]++
-			case wasLost:
-				lost[r.sink]++
+			case r.causes() > 0:
+				all = append(all, r)
 			default:
 				o.problem("%s was told twice without a reason: at %s and %s; %s; %s", first.notice,
-					o.when(first.at), o.when(all[i+1].at), o.executions[first.execution], o.around(first.at))
+					o.when(first.at), o.when(receipts[i+1].at), o.executions[first.execution], o.around(first.at))
 			}
 		}
 	}
-	for _, r := range either {
-		if inFlight[r.cut] < o.mayBeInFlight(r.cut) {
-			inFlight[r.cut]++
-			continue
-		}
-		lost[r.sink]++
-	}
-	o.checkBounds(inFlight, lost)
+	o.checkBounds(o.blame(all))
 }
 
-// repetition is a notice that was told again, because of a cut or of a lost answer.
-type repetition struct{ sink, cut string }
+// repetition is a notice that was told again, because of one of the cuts, or of a lost answer.
+type repetition struct {
+	sink string
+	cuts []string
+	lost bool
+}
+
+func (r repetition) causes() int {
+	if r.lost {
+		return len(r.cuts) + 1
+	}
+	return len(r.cuts)
+}
+
+// blame finds a cause for every repetition: what was seen late may be of a process or
+// of the next. Those that leave no choice go first, and a cut explains what it can.
+func (o *oracle) blame(all []repetition) (inFlight, lost map[string]int) {
+	inFlight, lost = map[string]int{}, map[string]int{}
+	slices.SortStableFunc(all, func(a, b repetition) int { return a.causes() - b.causes() })
+	for _, r := range all {
+		room := slices.IndexFunc(r.cuts, func(cut string) bool { return inFlight[cut] < o.mayBeInFlight(cut) })
+		switch {
+		case room >= 0:
+			inFlight[r.cuts[room]]++
+		case r.lost:
+			lost[r.sink]++
+		default:
+			inFlight[r.cuts[0]]++
+		}
+	}
+	return inFlight, lost
+}
 
 // checkBounds makes sure that there were no more repetitions than can be explained.
 func (o *oracle) checkBounds(inFlight, lost map[string]int) {
@@ -363,21 +422,25 @@ func (o *oracle) mayBeInFlight(instance string) int {
 	return o.inFlight[name]
 }
 
-// cutBetween returns what broke off the delivery of a notice before it was told again.
-func (o *oracle) cutBetween(first, again receipt) (string, bool) {
+// cutsBetween returns what may have broken off the delivery of a notice before it was told again.
+func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
 	cuts := slices.Clone(o.cuts[first.sink])
 	for i, l := range o.lives {
 		if l.killed {
 			cuts = append(cuts, cut{fmt.Sprintf("process %d was killed", i+1), l.ending, l.ended})
 		}
 	}
+	for i, s := range o.freezes {
+		cuts = append(cuts, cut{fmt.Sprintf("the process stood still (%d)", i+1), s.from, s.to})
+	}
 	slices.SortFunc(cuts, func(a, b cut) int { return a.from.Compare(b.from) })
 	for _, c := range cuts {
-		if !first.at.After(c.to.Add(seenLate)) && !again.at.Before(c.from) {
-			return c.what + " at " + o.when(c.from), c.from.Sub(first.at) < notedAfter
+		between := !first.at.After(c.to.Add(seenLate)) && !again.at.Before(c.from)
+		if between && c.from.Sub(first.at) < notedAfter+o.blockedBetween(first.at, c.to) {
+			broken = append(broken, c.what+" at "+o.when(c.from))
 		}
 	}
-	return "", false
+	return broken
 }
 
 // keptBackAt reports whether answers of a system that cannot say which were kept back at that time.
@@ -385,4 +448,14 @@ func (o *oracle) keptBackAt(name string, at time.Time) bool {
 	return name == sinkMail && slices.ContainsFunc(o.spans[name], func(s span) bool {
 		return !at.Before(s.from) && !at.After(s.to.Add(seenLate))
 	})
+}
+
+// blockedBetween returns how long something held up the service between two times.
+func (o *oracle) blockedBetween(from, to time.Time) (d time.Duration) {
+	for _, s := range o.blocked {
+		if s.touches(from, to, 0) {
+			d += s.to.Sub(s.from)
+		}
+	}
+	return d
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 
 	"butler/actors/kv"
@@ -45,7 +44,25 @@ var endpointKeys = []string{
 	"restServerEndpointsEnable.fileDelete",
 	"restServerEndpointsEnable.fileMove",
 	"restServerEndpointsEnable.fileCopy",
+	"restServerEndpointsEnable.senseListApps",
+	"restServerEndpointsEnable.senseAppDump",
+	"restServerEndpointsEnable.senseAppReload",
+	"restServerEndpointsEnable.slackPostMessage",
+	"restServerEndpointsEnable.newRelic.postNewRelicEvent",
+	"restServerEndpointsEnable.newRelic.postNewRelicMetric",
 	keyValueKey,
+	"restServerEndpointsEnable.mqttPublishMessage",
+	"restServerEndpointsEnable.udpQueueStatus",
+	"restServerEndpointsEnable.qlikCloudEvent",
+	"restServerEndpointsEnable.explain",
+	"restServerEndpointsEnable.senseStartTask",
+	"restServerEndpointsEnable.scheduler.createNewSchedule",
+	"restServerEndpointsEnable.scheduler.getSchedule",
+	"restServerEndpointsEnable.scheduler.getScheduleStatusAll",
+	"restServerEndpointsEnable.scheduler.updateSchedule",
+	"restServerEndpointsEnable.scheduler.deleteSchedule",
+	"restServerEndpointsEnable.scheduler.startSchedule",
+	"restServerEndpointsEnable.scheduler.stopSchedule",
 }
 
 const keyValueKey = "restServerEndpointsEnable.keyValueStore"
@@ -80,11 +97,6 @@ func (a *App) buildREST() error {
 	if err != nil {
 		return fmt.Errorf("set up the REST API (restServerEndpointsEnable): %w", err)
 	}
-	if slices.Contains(enabled, "keyValueStore") {
-		if err := a.openValues(); err != nil {
-			return err
-		}
-	}
 	certificate, err := serverTLS(section)
 	if err != nil {
 		return fmt.Errorf("set up HTTPS for the REST API (restServerConfig.tls): %w", err)
@@ -93,17 +105,35 @@ func (a *App) buildREST() error {
 	if err != nil {
 		return fmt.Errorf("set up who may call the REST API (restServerConfig.auth): %w", err)
 	}
-	directories := approved(a.cfg.Files())
+	if err := a.buildApps(enabled); err != nil {
+		return err
+	}
+	posts, err := a.openPosts()
+	if err != nil {
+		return fmt.Errorf("set up the messages of the REST API (slackNotification.restMessage, restServerEndpointsConfig): %w", err)
+	}
+	directories := approved(a.cfg.Files(), once(a.core, files.NewMetrics))
 	for _, warning := range directories.Warnings() {
 		a.log.Warn("an approved directory approves of nothing", zap.String("why", warning))
 	}
-	a.rest, err = api.ListenREST(api.RESTOptions{
-		Address: hostPort(section.Host, section.Port), TLS: certificate, Access: access,
-		Log: a.log.Named("rest"), Audit: a.log.Named("audit"),
+	options := api.RESTOptions{
+		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
+		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: once(a.core, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: a.opts.CallsPerMinute,
-		KeyValues: keyValues{a}, Files: fileOperations{directories},
-	})
-	if err != nil {
+		KeyValues: keyValues{a}, Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},
+		Slack: slackPosts{posts}, NewRelic: newRelicPosts{posts},
+		CloudEvents: cloudEvents{a},
+	}
+	if a.starter != nil { // a nil starter in the interface would be one
+		options.Starter = a.starter
+	}
+	if a.mqtt != nil {
+		options.MQTT = publications{a}
+	}
+	if a.cfg.UDP().Enable {
+		options.UDPQueue = udpQueue{a}
+	}
+	if a.rest, err = api.ListenREST(options); err != nil {
 		return err
 	}
 	a.log.Info("the REST API is served", zap.String("address", a.rest.Address()), zap.Bool("https", certificate != nil),
@@ -163,12 +193,28 @@ func (a *App) access(section config.Auth) (api.Access, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.tellKeys = func() { a.keysHealth(keys) }
+	a.tellKeys()
 	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		if key == "" && section.Mode == "either" {
 			return byCertificate(key, connection)
 		}
+		defer a.tellKeys()
 		return keys.Verify(key)
 	}, nil
+}
+
+// keysComponent is the health of the file of API keys.
+const keysComponent = "api keys"
+
+// keysHealth shows whether the file of API keys can be read. Calls are what looks
+// at it, so every one of them tells.
+func (a *App) keysHealth(keys *keyfile.Store) {
+	if err := keys.Err(); err != nil {
+		a.health.Set(keysComponent, supervisors.Degraded, err.Error())
+		return
+	}
+	a.health.Set(keysComponent, supervisors.Up, "")
 }
 
 func certificateHolders(section config.Auth) (apikey.Certificates, []apikey.Problem) {
@@ -179,8 +225,21 @@ func certificateHolders(section config.Auth) (apikey.Certificates, []apikey.Prob
 	return apikey.NewCertificates(grants)
 }
 
-// openValues opens the ledger of the key-value store.
+// openValues opens the ledger of the key-value store, if it can be reached and is
+// not to forget everything.
 func (a *App) openValues() error {
+	var enabled, inMemory bool
+	if err := errors.Join(a.cfg.Section(keyValueKey, &enabled), a.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
+		return fmt.Errorf("set up the key-value store (%s, keyValueStore): %w", keyValueKey, err)
+	}
+	a.volatile = inMemory
+	if !enabled || !a.cfg.RESTServer().Enable {
+		return nil
+	}
+	a.hasValues = true
+	if inMemory || a.values != nil {
+		return nil
+	}
 	ctx := context.Background()
 	log, err := a.store.Open(ctx, logValues, journal.Limits{})
 	if err != nil {
@@ -189,11 +248,12 @@ func (a *App) openValues() error {
 	if bounded, ok := log.(journal.Bounded); ok {
 		a.maxValues = bounded.MaxRecord()
 	}
-	a.values, err = journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues), OnAppend: a.appended})
+	values, err := journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the key-value store: %w", err)
 	}
-	a.closer.add("key-value store", a.values.Close)
+	a.values = values
+	a.foundation.add("key-value store", a.values.Close)
 	return nil
 }
 
@@ -201,11 +261,14 @@ func (a *App) openValues() error {
 func (a *App) valuesChild() supervisors.Child {
 	log := a.log.Named("kv")
 	options := kv.Options{
-		Kit: a.kit, Ledger: a.values, MaxRecord: a.maxValues, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
-		Log: log, Metrics: kv.NewMetrics(a.reg),
+		Kit: a.kit, MaxRecord: a.maxValues, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
+		Log: log, Metrics: once(a.core, kv.NewMetrics),
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
 	}
-	return supervisors.Child{Name: "kv", Props: options.Props, Spawned: func(pid *actor.PID) { a.pids.values = pid }}
+	if !a.volatile && a.values != nil { // a nil ledger in the interface would be one
+		options.Ledger = a.values
+	}
+	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: first(&a.pids.values)}
 }
 
 // keyValues asks the actor of the store.
@@ -236,7 +299,7 @@ func (s keyValues) DeleteNamespace(ctx context.Context, c messages.DeleteNamespa
 }
 
 // approved returns the directories that file operations may reach.
-func approved(section config.Files) *files.Approved {
+func approved(section config.Files, metrics *files.Metrics) *files.Approved {
 	pairs := func(in []config.DirectoryPair) []files.Pair {
 		var out []files.Pair
 		for _, p := range in {
@@ -244,19 +307,41 @@ func approved(section config.Files) *files.Approved {
 		}
 		return out
 	}
-	return files.New(files.Options{Copy: pairs(section.Copy), Move: pairs(section.Move), Delete: section.Delete, QVD: section.QVD})
+	return files.New(files.Options{Copy: pairs(section.Copy), Move: pairs(section.Move), Delete: section.Delete, QVD: section.QVD, Metrics: metrics})
 }
 
 // fileOperations are the file operations under the errors of the API.
-type fileOperations struct{ approved *files.Approved }
+type fileOperations struct {
+	approved *files.Approved
+	log      *zap.Logger
+}
 
-func (f fileOperations) Copy(ctx context.Context, t api.FileTransfer) (from, to string, err error) {
-	done, err := f.approved.Copy(ctx, files.CopyRequest{From: t.From, To: t.To, Overwrite: t.Overwrite, PreserveTimestamp: t.PreserveTimestamp})
-	return done.From, done.To, fileProblem(err)
+func (f fileOperations) Copy(ctx context.Context, t api.FileTransfer) (api.FileCopied, error) {
+	done, err := f.approved.Copy(ctx, files.CopyRequest{
+		From: t.From, To: t.To, Overwrite: t.Overwrite, PreserveTimestamp: t.PreserveTimestamp, Progress: f.progress(t),
+	})
+	return api.FileCopied{From: done.From, To: done.To, SHA256: done.SHA256}, fileProblem(err)
+}
+
+// progressEvery is how often a long copy tells the log how far it is.
+const progressEvery = 10 * time.Second
+
+// progress returns what tells the log of a copy that takes long, as a move to
+// another device is one.
+func (f fileOperations) progress(t api.FileTransfer) func(files.Progress) {
+	last := time.Now()
+	return func(p files.Progress) {
+		if time.Since(last) < progressEvery {
+			return
+		}
+		last = time.Now()
+		f.log.Info("copying", zap.String("from_file", t.From), zap.String("to_file", t.To), zap.Int("files", p.Files), zap.Int("of_files", p.OfFiles),
+			zap.Int64("bytes", p.Bytes), zap.Int64("of_bytes", p.OfBytes))
+	}
 }
 
 func (f fileOperations) Move(ctx context.Context, t api.FileTransfer) (from, to string, err error) {
-	done, err := f.approved.Move(ctx, files.MoveRequest{From: t.From, To: t.To, Overwrite: t.Overwrite})
+	done, err := f.approved.Move(ctx, files.MoveRequest{From: t.From, To: t.To, Overwrite: t.Overwrite, Progress: f.progress(t)})
 	return done.From, done.To, fileProblem(err)
 }
 

@@ -27,6 +27,7 @@ const restConfig = `
     fileCopy: true
     fileDelete: true
     createDirQVD: true
+    senseListApps: true
   keyValueStore: {enable: true, maxKeysPerNamespace: 2}
   fileCopyApprovedDirectories: [{fromDirectory: in, toDirectory: out}]
   fileDeleteApprovedDirectories: [out]
@@ -44,7 +45,7 @@ func (s *site) call(method, path, body string, headers ...string) (int, string) 
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := client.Do(req)
 	must(s.t, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
@@ -68,7 +69,7 @@ func TestREST_servesWhatIsEnabled(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(s.dir, "in", "a.qvd"), []byte("data"), 0o644))
 
 	s.wantCall("GET", "/v4/butlerping", "", 200, "Butler reporting for duty")
-	s.wantCall("GET", "/v4/configfile/endpointsenabled", "", 200, `["keyValueStore","butlerping","apiListEnabledEndpoints","fileCopy","fileDelete","createDirQVD"]`)
+	s.wantCall("GET", "/v4/configfile/endpointsenabled", "", 200, `["keyValueStore","butlerping","apiListEnabledEndpoints","fileCopy","fileDelete","createDirQVD","senseListApps"]`)
 	s.wantCall("GET", "/v4/base62tobase16?base62=1", "", 404, "not found")
 
 	transfer := fmt.Sprintf(`{"fromFile":%q,"toFile":%q}`, filepath.Join(s.dir, "in", "a.qvd"), filepath.Join(s.dir, "out", "b.qvd"))
@@ -113,6 +114,28 @@ func TestREST_needsAKeyWhereThatIsConfigured(t *testing.T) {
 	}
 }
 
+func TestREST_showsInHealthThatItsKeysCannotBeRead(t *testing.T) {
+	s := siteOf(t)
+	file := filepath.Join(s.dir, "apikeys.json")
+	_, key, err := keyfile.New(file).Issue(t.Context(), rand.Reader, apikey.Request{Name: "load scripts", Scopes: []apikey.Scope{apikey.Read}})
+	must(t, err)
+	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: fmt.Sprintf(restConfig, ", auth: {mode: keys}")})
+	health := func(want string) func() bool {
+		return func() bool {
+			s.wantCall("GET", "/v4/butlerping", "", 200, "", "X-API-Key", key.Reveal()) // the last good keys stay
+			state, _ := s.component("api keys")
+			return state == want
+		}
+	}
+	s.until("the keys up in /health", health("up"))
+	good, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, []byte("{"), 0o600))
+	s.until("the keys degraded in /health", health("degraded"))
+	must(t, os.WriteFile(file, good, 0o600))
+	s.until("the keys up again in /health", health("up"))
+}
+
 func TestREST_isNotServedToEverybodyByAccident(t *testing.T) {
 	for name, row := range map[string]struct {
 		section string
@@ -136,4 +159,42 @@ func TestREST_isNotServedToEverybodyByAccident(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Values may be what must not lie on a disk; alerts have to.
+func TestREST_servesNobodyByANameThatIsNotItsOwn(t *testing.T) {
+	s := siteOf(t)
+	settings := demo.Settings{InMemory: true, Off: demo.Destinations, Extra: strings.Replace(fmt.Sprintf(restConfig, ", allowedHosts: [etl.example.com]"), "127.0.0.1", "localhost", 1)}
+	s.startApp(settings)
+	for host, want := range map[string]int{"localhost:8080": 200, "ETL.example.com": 200, "evil.example.com": 421} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.app.RESTAddress()+"/v4/butlerping", http.NoBody)
+		must(t, err)
+		req.Host = host
+		answer, err := client.Do(req)
+		must(t, err)
+		must(t, answer.Body.Close())
+		if answer.StatusCode != want {
+			t.Errorf("%s: want %d, got %d", host, want, answer.StatusCode)
+		}
+	}
+}
+
+func TestREST_keepsValuesInMemoryAloneWhereThatIsConfigured(t *testing.T) {
+	settings := demo.Settings{Off: demo.Destinations, Extra: strings.Replace(fmt.Sprintf(restConfig, ""), "keyValueStore: {", "keyValueStore: {inMemory: true, ", 1)}
+	s := startSite(t, settings)
+	s.wantCall("POST", "/v4/keyvalues/etl", `{"key":"run","value":"not-for-a-disk"}`, 201, "not-for-a-disk")
+	s.wantCall("GET", "/v4/keyvalues/etl?key=run", "", 200, "not-for-a-disk")
+	s.stopApp()
+	must(t, filepath.WalkDir(s.dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), "not-for-a-disk") {
+			t.Errorf("the value is in %s", entry.Name())
+		}
+		return err
+	}))
+	s.startApp(settings)
+	s.wantCall("GET", "/v4/keyvalues/etl?key=run", "", 400, "does not exist")
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -18,11 +17,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"butler/internal/demo"
+	"butler/internal/porttest"
 	"butler/internal/sim"
 )
 
@@ -74,6 +75,15 @@ type service struct {
 	log    *os.File
 	lives  []life
 
+	// journal is where its journal is; env is added to its environment, flags to
+	// its command line.
+	journal    string
+	env, flags []string
+	// freezes are the times in which the process was stopped and went on.
+	freezes []span
+	// pid is of the process that runs, for who watches.
+	pid atomic.Int64
+
 	process *exec.Cmd
 	exited  chan error
 }
@@ -85,8 +95,8 @@ func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	path, err := program()
 	must(t, err)
 	v := &service{t: t, sim: s, dir: t.TempDir(), binary: path}
-	o.Directory = v.dir
-	o.UDPPort, o.OperationsPort = freePort(t, "udp4"), freePort(t, "tcp4")
+	o.Directory, v.journal = v.dir, filepath.Join(v.dir, "journal")
+	o.UDPPort, o.OperationsPort = porttest.Of(t, "udp"), porttest.Of(t, "tcp")
 	v.udp = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.UDPPort))
 	v.ops = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.OperationsPort))
 	v.config, err = demo.WriteConfig(s, o)
@@ -103,36 +113,15 @@ func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	return v
 }
 
-// freePort returns a port outside the range from which the system takes the
-// ports of connections: one of those may not be free any more at the restart.
-func freePort(t *testing.T, network string) int {
-	t.Helper()
-	for range 100 {
-		port := 20_000 + rand.IntN(12_000)
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		var held io.Closer
-		var err error
-		if network == "udp4" {
-			held, err = net.ListenPacket(network, address)
-		} else {
-			held, err = net.Listen(network, address)
-		}
-		if err == nil {
-			must(t, held.Close())
-			return port
-		}
-	}
-	t.Fatal("found no free port")
-	return 0
-}
-
 // start runs the program.
 func (v *service) start() {
 	v.t.Helper()
-	cmd := exec.Command(v.binary, "run", "-c", v.config)
+	cmd := exec.Command(v.binary, append([]string{"run", "-c", v.config}, v.flags...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "BUTLER_") })
+	cmd.Env = append(cmd.Env, v.env...)
 	must(v.t, cmd.Start())
+	v.pid.Store(int64(cmd.Process.Pid))
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	v.process, v.exited = cmd, exited
@@ -148,7 +137,9 @@ func (v *service) ready() {
 		status, _, err := v.get("/readyz")
 		return err == nil && status == http.StatusOK
 	})
-	v.now().ready = time.Now()
+	if v.now().ready.IsZero() {
+		v.now().ready = time.Now()
+	}
 }
 
 // kill ends the process as a power cut ends it, and waits until it is gone.
@@ -220,7 +211,6 @@ func (v *service) get(path string) (status int, body string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err

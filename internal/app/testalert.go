@@ -93,6 +93,7 @@ func TestAlerts(ctx context.Context, cfg *config.Config, o TestOptions) (TestRep
 	if err != nil {
 		return report, err
 	}
+	defer table.Close()
 	instances, err := o.choose(cfg, table)
 	if err != nil {
 		return report, err

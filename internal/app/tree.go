@@ -22,32 +22,69 @@ import (
 	"butler/internal/destination"
 	"butler/internal/outbox"
 	"butler/internal/udp"
+	"butler/messages"
 	"butler/supervisors"
 )
 
-// children is the supervision tree: what is asked comes before who asks, so the
-// intake starts last and stops first.
+// children is the supervision tree: what is asked comes before who asks, from the
+// first message on.
 func (a *App) children() []supervisors.Child {
 	rows := []supervisors.Child{
 		{Name: "qrsgate", Props: a.gateProps, Spawned: func(pid *actor.PID) { a.pids.gate = pid }},
 		{Name: "notify", Critical: true, Props: a.notifyProps, Spawned: func(pid *actor.PID) { a.pids.notify = pid }},
 		{Name: "executions", Critical: true, Props: a.executionsProps},
 	}
-	if a.values != nil {
-		rows = append(rows, a.valuesChild())
-	}
+	rows = append(rows, a.partChildren()...)
 	if a.cfg.UDP().Enable {
 		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: a.ingestProps, Spawned: func(pid *actor.PID) { a.pids.ingest = pid }})
+	}
+	return append(rows, a.monitorChildren()...) // one of them asks the intake
+}
+
+// ownChildren are the rows that a changed configuration may add, replace and
+// remove; all others are told of it.
+func (a *App) ownChildren() []supervisors.Child {
+	return append(a.partChildren(), a.monitorChildren()...)
+}
+
+// partChildren are those of them that are there before the intake is; monitors come after it.
+func (a *App) partChildren() []supervisors.Child {
+	var rows []supervisors.Child
+	if a.hasValues {
+		rows = append(rows, a.valuesChild())
+	}
+	if a.cfg.Scheduler().Enable || a.rest != nil {
+		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: a.scheduleProps, Spawned: first(&a.pids.schedules)})
+	}
+	if a.inbound != nil {
+		rows = append(rows, a.inboundChild(linkActor, a.inbound))
+	}
+	if a.cloud != nil {
+		rows = append(rows, a.cloudChildren()...)
 	}
 	return rows
 }
 
-func (a *App) gateProps() *actor.Props {
-	section, metrics := a.cfg.Gate(), qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host)
-	rules := qrsgate.Rules{
+// The names of actors that a configuration may leave out.
+const (
+	valuesActor    = "kv"
+	scheduleActor  = "schedule"
+	linkActor      = "mqttlink"
+	cloudActor     = "cloud"
+	cloudLinkActor = "cloudlink"
+)
+
+// gateRules are the numbers of the configuration for the gate.
+func (a *App) gateRules() qrsgate.Rules {
+	section := a.cfg.Gate()
+	return qrsgate.Rules{
 		TTL: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent, Timeout: section.Timeout,
 		Breaker: qrsgate.BreakerSettings{Failures: section.BreakerFailures, CoolDown: section.BreakerOpenFor},
 	}
+}
+
+func (a *App) gateProps() *actor.Props {
+	rules, metrics := a.gateRules(), qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host)
 	a.shelf = qrsgate.NewShelf(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
 		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.shelf,
@@ -62,26 +99,30 @@ func (a *App) gateProps() *actor.Props {
 }
 
 func (a *App) notifyProps() *actor.Props {
+	keep, newDelivery := a.deliveries()
+	return notify.Props(a.kit, notify.Options{
+		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: once(a.core, delivery.NewMetrics).Forget,
+		Keep: keep, NewDelivery: newDelivery, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
+	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
+}
+
+// deliveries say how notices are sent, and what is kept of those that could not be.
+func (a *App) deliveries() (outbox.Keep, func(destination.Built) *actor.Props) {
 	section := a.cfg.Delivery()
 	common := delivery.Options{
-		Outbox: a.outbox, Metrics: delivery.NewMetrics(a.reg), OnSettled: a.opts.OnSettled,
+		Outbox: a.outbox, Metrics: once(a.core, delivery.NewMetrics), OnSettled: a.opts.OnSettled, Trail: a.trail,
 		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
 		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
 	}
-	return notify.Props(a.kit, notify.Options{
-		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth,
-		Keep:    outbox.Keep{For: section.ParkedKeepFor, Bytes: section.ParkedMaxBytes},
-		Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
-		NewDelivery: func(b destination.Built) *actor.Props {
-			one := common
-			one.Built = b
-			if one.Built.Instance.MaxInFlight == 0 {
-				one.Built.Instance.MaxInFlight = section.MaxInFlight
-			}
-			return delivery.Props(a.kit, one)
-		},
-	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
+	return outbox.Keep{For: section.ParkedKeepFor, Bytes: section.ParkedMaxBytes}, func(b destination.Built) *actor.Props {
+		one := common
+		one.Built = b
+		if one.Built.Instance.MaxInFlight == 0 {
+			one.Built.Instance.MaxInFlight = section.MaxInFlight
+		}
+		return delivery.Props(a.kit, one)
+	}
 }
 
 // destinationHealth shows how a destination instance is. None of them is
@@ -101,27 +142,43 @@ func (a *App) destinationHealth(h notify.Health) {
 // retryLookup is the pause before a failed look-up is repeated.
 const retryLookup = 2 * time.Second
 
+// executionRules are what the configuration says about executions.
+func (a *App) executionRules() *execution.Rules {
+	section := a.cfg.Execution()
+	return &execution.Rules{
+		Router: liveRouter{a.core}, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
+		PollEvery: section.DistributePollInterval, FollowFor: section.DistributeMaxAge,
+		FinalAttempts: section.FinalStateAttempts, FinalEvery: section.FinalStateInterval,
+		RememberFor: a.cfg.UDP().Deduplication.TTL(),
+	}
+}
+
+// pollsAtOnce is how many followed executions look at their tasks at once: four times
+// what the calls for tasks take that the gate makes at once, so that none of them is
+// half empty, and little enough that an event's own look-up is soon in turn.
+const pollsAtOnce = 400
+
 func (a *App) executionsProps() *actor.Props {
 	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
 	one := &execution.Options{
-		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg),
-		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.shelf.Task, Jitter: rand.Float64,
-		Rules: execution.Rules{
-			Router: a.table, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
-			PollEvery: section.DistributePollInterval, FollowFor: section.DistributeMaxAge,
-			FinalAttempts: section.FinalStateAttempts, FinalEvery: section.FinalStateInterval,
-			RememberFor: udpSection.Deduplication.TTL(),
-		},
+		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg), Tasks: a.taskMetrics(),
+		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.shelf.Task, Jitter: rand.Float64, Trail: a.trail,
+		Rules: func() execution.Rules { return *a.rules.Load() },
 	}
 	log, metrics := a.log.Named("executions"), executions.NewMetrics(a.reg)
 	metrics.Damaged(a.lostRecords())
 	shards := &executions.Options{
-		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: udp.ParseEntry, Log: log,
+		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: new(udp.EntryParser).Parse, Log: log,
 		Metrics: metrics, Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
 		Crashed:            a.crashed,
+		Trail:              a.trail,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},
-		Execution:          one.Props(),
+		Execution:          one.Props(), Desk: func(shard messages.Ref, life int) executions.Desk { return one.Desk(shard, life) }, Rush: a.rush.on,
+		PollsAtOnce: max(pollsAtOnce/section.Shards, 1), Asleep: one.Metrics.Asleep,
+		Spread: func() time.Duration {
+			return time.Duration(rand.Float64() * float64(a.rules.Load().PollEvery))
+		},
 	}
 	return shards.Props()
 }
@@ -129,24 +186,41 @@ func (a *App) executionsProps() *actor.Props {
 // socketComponent is the health of the UDP socket, apart from that of its actor.
 const socketComponent = "udp"
 
+// intake is what the configuration says about datagrams. What the socket is made
+// with stays as it was at the start.
+func (a *App) intake() ingest.Changed {
+	section, first := a.cfg.UDP(), a.first.UDP()
+	out := ingest.Changed{
+		Rules: ingest.Rules{
+			MaxMessageSize: first.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
+			QueueSize: section.Queue.MaxSize, BackpressureThreshold: section.Queue.BackpressurePercent,
+		},
+		ReceiveBuffer: first.ReceiveBuffer,
+		Listen: func(ctx context.Context) (ingest.Socket, error) {
+			return udp.Listen(ctx, udp.ListenOptions{
+				Host: section.Host, Port: section.Port, ReceiveBuffer: first.ReceiveBuffer, MaxMessageSize: first.MaxMessageSize,
+			})
+		},
+	}
+	if section.RateLimit.Enable {
+		out.Rules.RateLimit = section.RateLimit.PerMinute
+	}
+	if a.sources != nil { // a nil list in the interface would be no list at all
+		out.Sources = a.sources
+	}
+	return out
+}
+
 func (a *App) ingestProps() *actor.Props {
-	section := a.cfg.UDP()
+	section := a.intake()
 	a.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
 	options := &ingest.Options{
 		Kit: a.kit, Log: a.log, Metrics: ingest.NewMetrics(a.reg), Queue: a.queue, Quarantine: a.quarantine,
-		ReceiveBuffer: section.ReceiveBuffer,
-		Rules: ingest.Rules{
-			MaxMessageSize: section.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
-			QueueSize: section.Queue.MaxSize, BackpressureThreshold: section.Queue.BackpressurePercent,
-		},
-		Listen: func(ctx context.Context) (ingest.Socket, error) {
-			return udp.Listen(ctx, udp.ListenOptions{
-				Host: section.Host, Port: section.Port, ReceiveBuffer: section.ReceiveBuffer, MaxMessageSize: section.MaxMessageSize,
-			})
-		},
+		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnRush: a.rush.seen,
 		OnListening: func(at netip.AddrPort) {
 			a.health.Set(socketComponent, supervisors.Up, "")
-			a.listener.set("start")
+			a.address.Store(&at)
+			a.current.Load().listener.set("start")
 			select {
 			case a.listening <- at:
 			default:
@@ -154,18 +228,12 @@ func (a *App) ingestProps() *actor.Props {
 		},
 		OnFailed: func(err error) {
 			a.health.Set(socketComponent, supervisors.Down, err.Error())
-			a.listener.set("error")
+			a.current.Load().listener.set("error")
 			select {
 			case a.deaf <- err:
 			default:
 			}
 		},
-	}
-	if section.RateLimit.Enable {
-		options.Rules.RateLimit = section.RateLimit.PerMinute
-	}
-	if a.sources != nil { // a nil list in the interface would be no list at all
-		options.Sources = a.sources
 	}
 	return options.Props()
 }

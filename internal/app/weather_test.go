@@ -46,6 +46,11 @@ type cut struct {
 // span is a time in which answers were kept back from who had sent something.
 type span struct{ from, to time.Time }
 
+// touches reports whether the span and the time between two moments are less than d apart.
+func (s span) touches(from, to time.Time, d time.Duration) bool {
+	return !s.to.Add(d).Before(from) && !s.from.Add(-d).After(to)
+}
+
 // The names of the systems. Slack is another path of the system of the webhooks.
 const (
 	sinkHTTP   = "webhook"

@@ -23,6 +23,7 @@ import (
 	"butler/internal/httpc"
 	"butler/internal/logx"
 	"butler/internal/metrics"
+	"butler/internal/qlik/identity"
 	"butler/internal/qlik/qrs"
 	"butler/internal/qlik/scriptlog"
 	"butler/internal/template"
@@ -124,6 +125,7 @@ func withoutNamesakes(built []destination.Built, log *zap.Logger) []destination.
 
 func (a *App) buildTable() error {
 	deps := dependencies(a.cfg, a.log)
+	deps.HTTP, deps.BadTemplates = a.client, once(a.core, newTemplateErrors).of
 	if err := a.buildMQTT(&deps); err != nil {
 		return fmt.Errorf("set up the MQTT connection (mqttConfig): %w", err)
 	}
@@ -132,7 +134,17 @@ func (a *App) buildTable() error {
 		return fmt.Errorf("set up the destinations: %w", err)
 	}
 	a.table = table
+	a.closer.add("connections of destinations", func(context.Context) error { table.Close(); return nil })
 	return nil
+}
+
+// client makes an HTTP client whose connections end with the generation.
+func (a *App) client(o destination.HTTPOptions) (*http.Client, error) {
+	client, err := httpc.New(o)
+	if err == nil {
+		a.closer.add("HTTP connections", func(context.Context) error { client.CloseIdleConnections(); return nil })
+	}
+	return client, err
 }
 
 // buildSources reads the allow-list, if there is to be one.
@@ -162,22 +174,23 @@ func (a *App) buildGate() error {
 		return nil
 	}
 	gate := a.cfg.Gate()
+	a.qrsMetrics = once(a.core, qrs.NewMetrics)
 	options := repositoryOptions(section)
-	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, qrs.NewMetrics(a.reg)
+	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, a.qrsMetrics
 	options.Metadata = slices.ContainsFunc(a.table.Built(), func(b destination.Built) bool { return b.Instance.Needs.Metadata })
 	client, err := qrs.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)
 	}
 	a.gate = gatePort{client, scriptlog.New(scriptlog.Options{
-		Source: client, Log: a.log.Named("scriptlog"), Metrics: scriptlog.NewMetrics(a.reg),
+		Source: client, Log: a.log.Named("scriptlog"), Metrics: once(a.core, scriptlog.NewMetrics),
 	})}
 	a.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
 	return nil
 }
 
 // repositoryOptions say where the repository is and how to log in.
-func repositoryOptions(section config.QRS) qrs.Options {
+func repositoryOptions(section config.QlikServer) qrs.Options {
 	options := qrs.Options{
 		Host: section.Host, Port: section.Port, UseSSL: section.UseSSL, InsecureSkipVerify: !section.RejectUnauthorized,
 	}
@@ -185,7 +198,7 @@ func repositoryOptions(section config.QRS) qrs.Options {
 		options.CertFile, options.KeyFile, options.CAFile = section.ClientCert, section.ClientKey, section.CA
 	}
 	for _, h := range section.Headers {
-		options.Headers = append(options.Headers, qrs.Header{Name: h.Name, Value: h.Value.Reveal()})
+		options.Headers = append(options.Headers, identity.Header{Name: h.Name, Value: h.Value.Reveal()})
 	}
 	return options
 }
@@ -205,8 +218,8 @@ func (a *App) listenOperations() error {
 		return nil
 	}
 	server, err := api.Listen(api.Options{
-		Address: hostPort(section.Host, section.Port), Log: a.log.Named("api"),
-		Metrics: metrics.Handler(a.reg), Admin: admin{a},
+		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"),
+		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
 		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
 		Health: func() (string, any) {
 			state, components := a.health.Report()
@@ -225,7 +238,7 @@ func (a *App) listenOperations() error {
 // essential lists the components without which no event is taken.
 func (a *App) essential() []string {
 	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
-	if a.cfg.UDP().Enable {
+	if a.first.UDP().Enable {
 		names = append(names, "ingest", socketComponent)
 	}
 	return names
@@ -233,6 +246,16 @@ func (a *App) essential() []string {
 
 // say writes what an operator should know at the start.
 func (a *App) say() {
+	a.sayConfiguration()
+	var names []string
+	for _, b := range a.table.Built() {
+		names = append(names, b.Instance.Name)
+	}
+	a.log.Info("starting", logx.Path(a.cfg.File()), zap.Strings("destinations", names))
+}
+
+// sayConfiguration writes what an operator should know of a configuration.
+func (a *App) sayConfiguration() {
 	for _, line := range a.cfg.Assumed() {
 		a.log.Info("assumed", zap.String("what", line))
 	}
@@ -245,15 +268,6 @@ func (a *App) say() {
 	for _, line := range a.cfg.Notes() {
 		a.log.Warn("note", zap.String("what", line))
 	}
-	if pending := a.cfg.Pending(); len(pending) > 0 {
-		a.log.Info("keys of features that do not exist yet are accepted and have no effect",
-			zap.Strings("keys", pending), zap.Strings("switched_on", a.cfg.PendingEnabled()))
-	}
-	var names []string
-	for _, b := range a.table.Built() {
-		names = append(names, b.Instance.Name)
-	}
-	a.log.Info("starting", logx.Path(a.cfg.File()), zap.Strings("destinations", names))
 }
 
 func hostPort(host string, port int) string {

@@ -4,6 +4,8 @@
 package buildinfo
 
 import (
+	"cmp"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -42,4 +44,10 @@ func Read() Info {
 		}
 	}
 	return out
+}
+
+// Describe returns the description for people, on several lines.
+func (i Info) Describe() string {
+	return fmt.Sprintf("butler %s\n  revision  %s\n  built of  %s\n  with      %s\n  for       %s\n",
+		i.Version, i.Revision, cmp.Or(i.Time, "unknown"), i.GoVersion, i.Platform)
 }

@@ -29,6 +29,12 @@ type Timetable interface {
 	Next(after time.Time) time.Time
 }
 
+// Every is due again and again, each time that much later. It must be positive.
+type Every time.Duration
+
+// Next implements Timetable.
+func (e Every) Next(after time.Time) time.Time { return after.Add(time.Duration(e)) }
+
 // Preview returns the next n times after the given one, fewer when there are no more.
 func Preview(t Timetable, after time.Time, n int) []time.Time {
 	var out []time.Time

@@ -37,11 +37,25 @@ func runs(t Timetable, from time.Time, zone *time.Location, n int) []string {
 	return out
 }
 
+// example is a schedule, and the times that follow another.
+type example struct {
+	name, text, zone, from string
+	want                   []string
+}
+
+func (e example) check(t *testing.T) {
+	z := zone(t, e.zone)
+	s, err := Parse(e.text, z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e.want, runs(s, at(t, e.from), z, len(e.want))); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", e.text, diff)
+	}
+}
+
 func TestSchedule_examples(t *testing.T) {
-	tests := []struct {
-		name, text, zone, from string
-		want                   []string
-	}{
+	for _, e := range []example{
 		{
 			"half hours of weekday mornings", "0,30 6-9 * * 1-5", "Europe/Oslo", "2026-11-20 09:00:00 +0100",
 			[]string{"2026-11-20 09:30:00 +0100", "2026-11-23 06:00:00 +0100", "2026-11-23 06:30:00 +0100"},
@@ -110,26 +124,13 @@ func TestSchedule_examples(t *testing.T) {
 			"blanks of any kind and number", "  0\t12   *  * * ", "UTC", "2026-11-20 00:00:00 +0000",
 			[]string{"2026-11-20 12:00:00 +0000"},
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			z := zone(t, tt.zone)
-			s, err := Parse(tt.text, z)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, runs(s, at(t, tt.from), z, len(tt.want))); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tt.text, diff)
-			}
-		})
+	} {
+		t.Run(e.name, e.check)
 	}
 }
 
 func TestSchedule_whenClocksAreSet(t *testing.T) {
-	tests := []struct {
-		name, text, zone, from string
-		want                   []string
-	}{
+	for _, e := range []example{
 		{
 			"a missing time moves to the first valid instant", "30 2 * * *", "Europe/Oslo", "2026-03-28 12:00:00 +0100",
 			[]string{"2026-03-29 03:00:00 +0200", "2026-03-30 02:30:00 +0200"},
@@ -158,18 +159,8 @@ func TestSchedule_whenClocksAreSet(t *testing.T) {
 			"a whole day is missing", "0 12 * * *", "Pacific/Apia", "2011-12-29 00:00:00 -1000",
 			[]string{"2011-12-29 12:00:00 -1000", "2011-12-31 00:00:00 +1400", "2011-12-31 12:00:00 +1400"},
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			z := zone(t, tt.zone)
-			s, err := Parse(tt.text, z)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, runs(s, at(t, tt.from), z, len(tt.want))); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tt.text, diff)
-			}
-		})
+	} {
+		t.Run(e.name, e.check)
 	}
 }
 

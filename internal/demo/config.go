@@ -77,7 +77,7 @@ func configFor(s *sim.Sim, o Settings) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	err = parsed.Execute(&out, map[string]any{
-		"o": o, "on": on, "cert": s.Certificates(), "qrs": s.QRS.Addr(), "http": s.HTTP.URL(),
+		"o": o, "on": on, "cert": s.Certificates(), "qrs": s.QRS.Addr(), "engine": s.Engine.Addr(), "http": s.HTTP.URL(),
 		"smtp": s.SMTP.Addr(), "influx": s.Influx.Addr(),
 	})
 	if err != nil {

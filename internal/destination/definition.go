@@ -28,6 +28,20 @@ type Deps struct {
 	Location *time.Location
 	// BaseDir is what relative paths of the configuration are relative to.
 	BaseDir string
+	// BadTemplates returns what counts, for one integration, templates that could
+	// not be used. Nil counts for nobody.
+	BadTemplates func(integration string) (count func())
+
+	integration string
+}
+
+// BadTemplate returns what a destination calls whenever a template of the
+// operator's cannot be used, and a message goes out in another layout.
+func (d Deps) BadTemplate() (count func()) {
+	if d.BadTemplates == nil {
+		return func() {}
+	}
+	return d.BadTemplates(d.integration)
 }
 
 // Publisher publishes to an MQTT broker.
@@ -51,6 +65,8 @@ type HTTPOptions struct {
 	CAFile string
 	// InsecureSkipVerify accepts any server certificate.
 	InsecureSkipVerify bool
+	// MaxBody is how many bytes of an answer can be read; 0 means 1 MiB.
+	MaxBody int64
 }
 
 // Spec describes a destination: C is its section of the configuration, S the
@@ -185,6 +201,6 @@ func (d Definition) Check(decode Decode, deps Deps) (Problems, error) { return d
 // builds every use. One that cannot work as it is configured is left out, and
 // the error says so of each.
 func (d Definition) Build(decode Decode, deps Deps) ([]Built, error) {
-	deps.Log = deps.Log.Named(d.Name)
+	deps.Log, deps.integration = deps.Log.Named(d.Name), d.Name
 	return d.build(decode, deps)
 }

@@ -7,7 +7,8 @@
 // context does, that a cancelled or failed attempt shows no secret, and that
 // text is cut to the provider's limits instead of being refused. It must never
 // queue, retry, limit, sleep or start a goroutine that outlives the attempt:
-// the delivery actor owns all of that.
+// the delivery actor owns all of that. A connection may wait for the next
+// attempt, as a Closer says.
 package destination
 
 import (
@@ -29,6 +30,13 @@ type Destination interface {
 // one. It returns one error per notice, in order, nil for a delivered one.
 type BatchDeliverer interface {
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
+}
+
+// Closer is a Destination that keeps connections between attempts.
+type Closer interface {
+	// Close ends them. It is quick; attempts under way and later ones are still
+	// made, and leave nothing open.
+	Close()
 }
 
 // Previewer is a Destination that can show what it would send.

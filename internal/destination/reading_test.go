@@ -18,7 +18,9 @@ func TestRoute_readingsAreOfUseForAWhile(t *testing.T) {
 	}{
 		{"the state of a service", messages.Alert{Kind: messages.ServiceStatus}, false, quarter},
 		{"the state of the licence", messages.Alert{Kind: messages.LicenseStatus}, false, quarter},
-		{"a reading that is kept", messages.Alert{Kind: messages.ServiceStatus}, true, time.Time{}},
+		{"a reading that is kept", messages.Alert{Kind: messages.ServiceStatus}, true, quarter},
+		{"a measurement", messages.Alert{Kind: messages.UDPQueue}, true, quarter},
+		{"a licence that was released", messages.Alert{Kind: messages.LicenseReleased}, true, time.Time{}},
 		{"a test", messages.Alert{Kind: messages.ServiceStatus, Test: true}, false, time.Time{}},
 		{"a service that has stopped", messages.Alert{Kind: messages.ServiceStopped}, false, time.Time{}},
 		{"a licence that ends soon", messages.Alert{Kind: messages.LicenseExpiring}, false, time.Time{}},

@@ -3,6 +3,7 @@ package destination
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"butler/internal/template"
@@ -50,7 +51,7 @@ func NewTable(built []Built, routes []Route) (*Table, error) {
 	for _, r := range routes {
 		t.paths = append(t.paths, r.path())
 	}
-	for _, kind := range messages.AllKinds() {
+	for _, kind := range slices.Concat(messages.AllKinds(), messages.MeasuredKinds()) {
 		t.ways[kind] = waysOf(built, routes, kind, []messages.AlertKind{kind})
 		t.guesses[kind] = waysOf(built, routes, kind, mayBe(kind))
 	}
@@ -99,6 +100,17 @@ func (t *Table) of(a *messages.Alert) ways {
 // Built lists every instance with its destination, in the order of configuration.
 func (t *Table) Built() []Built { return t.built }
 
+// Close ends the connections that destinations keep between attempts.
+func (t *Table) Close() {
+	var ending sync.WaitGroup
+	for _, b := range t.built {
+		if c, ok := b.Destination.(Closer); ok {
+			ending.Go(c.Close)
+		}
+	}
+	ending.Wait()
+}
+
 // Carries reports whether any instance carries what an alert is, or may be.
 func (t *Table) Carries(a *messages.Alert) bool { return len(t.of(a).instances) > 0 }
 
@@ -127,7 +139,7 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 			notices = append(notices, messages.NoticeHead{
 				ID:       messages.NewNoticeID(a.ID, i.Name, recipient),
 				Instance: i.Name, Recipient: recipient, SuppressBy: i.suppressBy(a, recipient),
-				Attached: i.Needs.FullScriptLog, Exempt: a.Test, QueuedAt: now, Expires: i.expires(a, now),
+				Attached: i.Needs.FullScriptLog, Exempt: a.Test, QueuedAt: now, Expires: expires(a, now),
 			})
 		}
 	}

@@ -1,8 +1,10 @@
 package destination_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +48,30 @@ func TestTable_refusesTwoInstancesOfOneName(t *testing.T) {
 	twice := destination.Built{Instance: destination.Instance{Name: "email/reload_task_failed"}}
 	if _, err := destination.NewTable([]destination.Built{twice, twice}, nil); err == nil || !strings.Contains(err.Error(), "email/reload_task_failed") {
 		t.Errorf("want an error with the name, got %v", err)
+	}
+}
+
+// keeper is a destination that keeps connections.
+type keeper struct{ closed atomic.Int32 }
+
+func (k *keeper) Deliver(context.Context, messages.Notice) (destination.Receipt, error) {
+	return destination.Receipt{}, nil
+}
+func (k *keeper) Close() { k.closed.Add(1) }
+
+func TestTable_closeEndsTheConnectionsOfEveryDestinationThatKeepsAny(t *testing.T) {
+	one, two := &keeper{}, &keeper{}
+	tab, err := destination.NewTable([]destination.Built{
+		{Instance: destination.Instance{Name: "a"}, Destination: one},
+		{Instance: destination.Instance{Name: "b"}, Destination: struct{ destination.Destination }{two}}, // keeps none that it shows
+		{Instance: destination.Instance{Name: "c"}, Destination: two},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab.Close()
+	if one.closed.Load() != 1 || two.closed.Load() != 1 {
+		t.Errorf("want each closed once, got %d and %d", one.closed.Load(), two.closed.Load())
 	}
 }
 

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,8 @@ type Result struct {
 	Bytes int64
 	// Kept is how many files existed and stayed as they were.
 	Kept int
+	// SHA256 is that of a copy of one file, in hexadecimal digits; "" for anything else.
+	SHA256 string
 }
 
 // Copy copies a file, or a directory with all in it into what is there already.
@@ -44,8 +47,9 @@ type Result struct {
 // does not lead out of the approved directories. When a copy of a directory ends
 // early, the files that it finished stay.
 func (a *Approved) Copy(ctx context.Context, r CopyRequest) (Result, error) {
+	ended := a.metrics.begin(opCopy)
 	result, err := a.copyBetween(ctx, r)
-	return result, explain("copy", r.From, err)
+	return result, ended(result.Bytes, explain("copy", r.From, err))
 }
 
 func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, error) {
@@ -66,7 +70,11 @@ func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, erro
 	if err := c.entry(ctx, e.from.spot, e.to.spot, 0); err != nil {
 		return Result{}, err
 	}
-	return Result{From: e.from.at, To: e.to.at, Files: c.progress.Files, Bytes: c.progress.Bytes, Kept: c.kept}, nil
+	result := Result{From: e.from.at, To: e.to.at, Files: c.progress.Files, Bytes: c.progress.Bytes, Kept: c.kept}
+	if e.source.Mode().IsRegular() && c.progress.Files == 1 {
+		result.SHA256 = hex.EncodeToString(c.sum)
+	}
+	return result, nil
 }
 
 // ends are the two operands of a copy or move.
@@ -117,6 +125,8 @@ type copier struct {
 	progress             Progress
 	kept                 int
 	buffer               []byte
+	// sum is the SHA-256 of the last file.
+	sum []byte
 }
 
 func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {

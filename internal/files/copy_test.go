@@ -16,7 +16,7 @@ func TestCopy_file(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Result{From: s.path("in/a.qvd"), To: s.path("out/new/deep/b.qvd"), Files: 1, Bytes: 8}
+	want := Result{From: s.path("in/a.qvd"), To: s.path("out/new/deep/b.qvd"), Files: 1, Bytes: 8, SHA256: "d1b2a59fbea7e20077af9f91b27e95e865061b270be03ff539ab3b73587882e8"}
 	if result != want {
 		t.Errorf("want %+v, got %+v", want, result)
 	}

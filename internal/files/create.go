@@ -5,7 +5,8 @@ import "context"
 // CreateDir creates a directory and what is missing above it, below any directory
 // that is approved for something. One that exists is a success.
 func (a *Approved) CreateDir(ctx context.Context, path string) error {
-	return explain("create directory", path, a.createDir(ctx, path))
+	ended := a.metrics.begin(opCreateDir)
+	return ended(0, explain("create directory", path, a.createDir(ctx, path)))
 }
 
 func (a *Approved) createDir(ctx context.Context, raw string) error {
@@ -24,7 +25,8 @@ func (a *Approved) createDir(ctx context.Context, raw string) error {
 // CreateDirQVD creates a directory below the one for QVD files, and what is
 // missing above it. "" stands for that directory itself.
 func (a *Approved) CreateDirQVD(ctx context.Context, path string) error {
-	return explain("create QVD directory", path, a.createDirQVD(ctx, path))
+	ended := a.metrics.begin(opCreateDirQVD)
+	return ended(0, explain("create QVD directory", path, a.createDirQVD(ctx, path)))
 }
 
 func (a *Approved) createDirQVD(ctx context.Context, raw string) error {

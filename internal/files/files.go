@@ -32,6 +32,8 @@ type Options struct {
 	Delete []string
 	// QVD is the directory below which CreateDirQVD works; "" for none.
 	QVD string
+	// Metrics count what is done; nil counts for nobody.
+	Metrics *Metrics
 }
 
 // Pair approves of operations from one directory tree to another.
@@ -49,6 +51,7 @@ type Approved struct {
 	// create is every directory that is named anywhere.
 	create   []location
 	warnings []string
+	metrics  *Metrics
 	// rename is the system's.
 	rename func(from, to *operand, how existing) error
 }
@@ -60,7 +63,10 @@ type pair struct{ from, to location }
 func New(o Options) *Approved { return newOn(host(), o) }
 
 func newOn(system system, o Options) *Approved {
-	a := &Approved{system: system, rename: rename}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	a := &Approved{system: system, rename: rename, metrics: o.Metrics}
 	a.copy = a.pairs("fileCopyApprovedDirectories", o.Copy)
 	a.move = a.pairs("fileMoveApprovedDirectories", o.Move)
 	for _, directory := range o.Delete {

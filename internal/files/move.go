@@ -34,8 +34,9 @@ var errOtherDevice = errors.New("the destination is on another device")
 // when that has not changed since. Missing directories above the destination are
 // created. Links are treated as by Copy.
 func (a *Approved) Move(ctx context.Context, r MoveRequest) (Result, error) {
+	ended := a.metrics.begin(opMove)
 	result, err := a.moveBetween(ctx, r)
-	return result, explain("move", r.From, err)
+	return result, ended(result.Bytes, explain("move", r.From, err))
 }
 
 func (a *Approved) moveBetween(ctx context.Context, r MoveRequest) (Result, error) {

@@ -5,7 +5,8 @@ import "context"
 // DeleteFile removes a file, or a link and not what it leads to. It never removes
 // a directory.
 func (a *Approved) DeleteFile(ctx context.Context, path string) error {
-	return explain("delete", path, a.deleteFile(ctx, path))
+	ended := a.metrics.begin(opDelete)
+	return ended(0, explain("delete", path, a.deleteFile(ctx, path)))
 }
 
 func (a *Approved) deleteFile(ctx context.Context, raw string) error {

@@ -71,7 +71,8 @@ func (c *copier) fill(ctx context.Context, target, source *os.File, to spot) err
 	if err := c.stream(written, counter{ctx: ctx.Err, from: target, add: func(int) {}}); err != nil {
 		return err
 	}
-	if !bytes.Equal(read.Sum(nil), written.Sum(nil)) {
+	c.sum = read.Sum(nil)
+	if !bytes.Equal(c.sum, written.Sum(nil)) {
 		return refuse(Failed, to.at, "does not hold what was written to it", "check the disk, and send it again")
 	}
 	return nil

@@ -1,7 +1,6 @@
 package httpc
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +20,15 @@ const (
 	maxExcerptRunes = 300
 )
 
+// StatusError is an answer that is not of the 2xx class.
+type StatusError struct {
+	Code int
+	text string
+}
+
+// Error implements error.
+func (e *StatusError) Error() string { return e.text }
+
 // Check returns nil for an answer of the 2xx class, and an error of the kind
 // that the status code stands for otherwise. Its text holds the host, the code
 // and the beginning of the body, without anything of the request that may be
@@ -34,7 +42,7 @@ func Check(resp *http.Response) error {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return nil
 	}
-	err := errors.New(describe(resp))
+	err := error(&StatusError{Code: resp.StatusCode, text: describe(resp)})
 	after, asked := retryAfter(resp)
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable && asked:

@@ -154,3 +154,20 @@ func FuzzCheck_neverShowsTheRequest(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a provider writes into its headers, the delay that is taken over is
+// within its bounds, belongs to an answer that may ask for one, and stays out of the text.
+func FuzzCheck_takesOverNoDelayOutOfBounds(f *testing.F) {
+	f.Add("120", "", 429)
+	f.Fuzz(func(t *testing.T, after, date string, code int) {
+		code = 300 + (code%300+300)%300
+		err := Check(response(t, code, http.Header{"Retry-After": {after}, "Date": {date}}, ""))
+		kind, delay := destination.KindOf(err)
+		if delay < 0 || delay > MaxRetryAfter || delay > 0 && kind != destination.ThrottledKind {
+			t.Errorf("Retry-After %q, Date %q with %d: got a delay of %v and kind %d", after, date, code, delay, kind)
+		}
+		if plain := Check(response(t, code, nil, "")); err.Error() != plain.Error() {
+			t.Errorf("want the text %q, got %q", plain, err)
+		}
+	})
+}

@@ -12,6 +12,7 @@
 package httpc
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -31,7 +32,8 @@ import (
 const (
 	// DefaultTimeout bounds a call from dialling to the last byte of the answer.
 	DefaultTimeout = 10 * time.Second
-	// MaxBody is how many bytes of an answer can be read; reading on fails with ErrBodyTooLong.
+	// MaxBody is how many bytes of an answer can be read unless a client is made
+	// for more; reading on fails with ErrBodyTooLong.
 	MaxBody = 1 << 20
 
 	maxRedirects = 5
@@ -40,7 +42,7 @@ const (
 )
 
 var (
-	// ErrBodyTooLong reports an answer of more than MaxBody bytes.
+	// ErrBodyTooLong reports an answer of more than the client can read.
 	ErrBodyTooLong = errors.New("the answer is too long")
 	// ErrRedirect reports a redirect that was not followed, because the message
 	// would go to another host, in clear text, or without its body.
@@ -92,7 +94,7 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &cappedBody{ReadCloser: resp.Body, left: MaxBody}
+	resp.Body = &cappedBody{ReadCloser: resp.Body, left: cmp.Or(p.options.MaxBody, MaxBody)}
 	return resp, nil
 }
 

@@ -38,22 +38,50 @@ const maxAnswer = 64 << 10
 // networks mend; a URL that cannot be called and a refused redirect are
 // misconfigured. Send closes the body and leaves the connection usable.
 func Send(client *http.Client, req *http.Request, secrets ...string) (Answer, error) {
+	resp, err := call(client, req, secrets)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	// The provider has accepted the message: an answer that breaks off changes nothing.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// Fetch is Send for a call whose answer is all that matters: it reads the whole
+// body, and one that breaks off or is longer than the client can read is an error.
+func Fetch(client *http.Client, req *http.Request, secrets ...string) ([]byte, error) {
+	resp, err := call(client, req, secrets)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case errors.Is(err, ErrBodyTooLong):
+		return nil, destination.Permanent(fmt.Errorf("%s %s: %w", req.Method, RedactURL(req.URL.String()), err))
+	case err != nil:
+		return nil, explain(err, req, secrets)
+	}
+	return body, nil
+}
+
+// call makes one call. What it returns is an answer of the 2xx class.
+func call(client *http.Client, req *http.Request, secrets []string) (*http.Response, error) {
 	if req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Hostname() == "" {
-		return Answer{}, destination.Misconfigured(fmt.Errorf("the address needs http or https and a host, it is %s", RedactURL(req.URL.String())))
+		return nil, destination.Misconfigured(fmt.Errorf("the address needs http or https and a host, it is %s", RedactURL(req.URL.String())))
 	}
 	//nolint:gosec // G704: to call what the operator configured is the purpose
 	resp, err := client.Do(req)
 	if err != nil {
-		return Answer{}, explain(err, req, secrets)
+		return nil, explain(err, req, secrets)
 	}
-	defer resp.Body.Close()
 	if err := Check(resp); err != nil {
 		drain(resp.Body)
-		return Answer{}, mask(err, secrets)
+		_ = resp.Body.Close()
+		return nil, mask(err, secrets)
 	}
-	// The provider has accepted the message: an answer that breaks off changes nothing.
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+	return resp, nil
 }
 
 // drain reads the rest of a short body, so that the connection is used again.

@@ -13,7 +13,7 @@ import (
 // A record of version 1, integers big endian:
 //
 //	byte 0       version, 1
-//	byte 1       kind: 1 queue, 2 ledger
+//	byte 1       kind: 1 queue, 2 ledger, 3 notes
 //	bytes 2-9    when it was packed, Unix nanoseconds
 //	uvarint      number of entries
 //	per entry    uvarint length, then its bytes
@@ -46,6 +46,7 @@ type kind byte
 const (
 	kindQueue  kind = 1
 	kindLedger kind = 2
+	kindNotes  kind = 3
 )
 
 // packed is one record, decoded.

@@ -1,17 +1,20 @@
 // Package journal owns what the service remembers across a crash: the port to
-// an append-only durable log, the record codec, and the two structures that the
-// actors use on top of it, Queue (events waiting for a decision) and Ledger
-// (keyed state: live executions, notices, marks of what was handled).
+// an append-only durable log, the record codec, and the structures that the
+// actors use on top of it: Queue (events waiting for a decision), Ledger (keyed
+// state: live executions, notices, marks of what was handled), and Notes (what is
+// told of the past, and may be lost).
 //
 // It guarantees that a write is on disk before its callback runs, that what is
 // written per event is packed into few records by group commit, and that a
 // process killed at any instant finds every acknowledged write again and never
 // half of one. Writes are retried until they succeed or the journal is closed:
-// a full or broken disk is a state that is told, not an error per caller.
+// a full or broken disk is a state that is told, not an error per caller. Notes
+// alone are written a moment later, all of that time in one record, and left out
+// rather than waited for.
 //
 // It must never interpret what it stores, and never drop an unhandled event.
 //
-// Goroutines: one for each Ledger and each Queue, from its opening to its Close.
+// Goroutines: one for each Ledger, Queue and Notes, from its opening to its Close.
 // It runs their callbacks, one at a time and in the order of the calls; a callback
 // that blocks holds up the writes behind it.
 package journal

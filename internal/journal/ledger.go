@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -112,7 +113,7 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 		makeRoom: l.dropDead,
 		upkeep:   l.compact,
 	})
-	l.pack.start(ctx)
+	l.pack.start(ctx, l.pack.run)
 	return l, nil
 }
 
@@ -133,7 +134,7 @@ func (l *Ledger) Commit(ops []Op, done func(error)) {
 		entries[i] = (*slab)[start:]
 	}
 	l.pack.add(entries, func(_ Seq, _ int, err error) {
-		slabs.Put(slab)
+		slabs.put(slab)
 		if err == nil {
 			l.stats.commits.Add(1)
 		}
@@ -144,18 +145,27 @@ func (l *Ledger) Commit(ops []Op, done func(error)) {
 // slabs is the memory for what waits to be written.
 var slabs slabPool
 
-// slabPool hands out memory that is used again.
-type slabPool struct{ sync.Pool }
+// slabPool hands out memory that is used again, by its size: the power of two that
+// holds it. What one decision leaves and what many leave would wear out each
+// other's memory.
+type slabPool [bits.UintSize + 1]sync.Pool
+
+// smallestSlab is the least that is handed out.
+const smallestSlab = 1 << 10
 
 // take returns an empty slab with room for size bytes.
 func (p *slabPool) take(size int) *[]byte {
-	slab, ok := p.Get().(*[]byte)
-	if !ok {
-		slab = new([]byte)
+	class := bits.Len(uint(max(size, smallestSlab) - 1))
+	if slab, ok := p[class].Get().(*[]byte); ok {
+		*slab = (*slab)[:0]
+		return slab
 	}
-	*slab = slices.Grow((*slab)[:0], size)
-	return slab
+	slab := make([]byte, 0, 1<<class)
+	return &slab
 }
+
+// put takes back a slab that nobody needs any more.
+func (p *slabPool) put(slab *[]byte) { p[bits.Len(uint(cap(*slab)-1))].Put(slab) }
 
 // stored makes a durable record visible.
 func (l *Ledger) stored(seq Seq, content packed) {
@@ -171,44 +181,50 @@ func (l *Ledger) stored(seq Seq, content packed) {
 // Get returns a value. The slice must not be changed.
 func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 	for {
-		l.mu.RLock()
-		s, ok := l.index.find(b, key)
-		l.mu.RUnlock()
+		s, ok := l.find(b, key)
 		if !ok {
 			return nil, false, nil
 		}
 		if s.size <= inlineValue {
-			return []byte(s.inline), true, nil
+			return []byte(s.inline()), true, nil
 		}
-		value, err := l.load(s)
+		value, err := l.load(s.at())
 		if err == nil {
 			return value, true, nil
 		}
-		l.mu.RLock()
-		now, still := l.index.find(b, key)
-		l.mu.RUnlock()
-		if still && now.at == s.at { // else it moved while we were reading: look again
+		now, still := l.find(b, key)
+		if still && now.at() == s.at() { // else it moved while we were reading: look again
 			return nil, false, fmt.Errorf("read %s %q: %w", b, key, err)
 		}
 	}
 }
 
+// find returns what the index knows of a live key.
+func (l *Ledger) find(b Bucket, key string) (slot, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if s := l.index.find(b, key); s != nil {
+		return *s, true
+	}
+	return slot{}, false
+}
+
 // load reads a value that is not kept in memory.
-func (l *Ledger) load(s slot) ([]byte, error) {
-	content, ok := l.cache.get(s.at.seq)
+func (l *Ledger) load(at place) ([]byte, error) {
+	content, ok := l.cache.get(at.seq)
 	if !ok {
 		ctx, cancel := context.WithTimeout(l.life, readTimeout)
 		defer cancel()
 		var err error
-		if content, err = readRecord(ctx, l.log, kindLedger, s.at.seq); err != nil {
+		if content, err = readRecord(ctx, l.log, kindLedger, at.seq); err != nil {
 			return nil, err
 		}
-		l.cache.put(s.at.seq, content)
+		l.cache.put(at.seq, content)
 	}
-	if int(s.at.entry) >= len(content.entries) {
-		return nil, fmt.Errorf("%w: record %d has no entry %d", ErrCorrupt, s.at.seq, s.at.entry)
+	if int(at.entry) >= len(content.entries) {
+		return nil, fmt.Errorf("%w: record %d has no entry %d", ErrCorrupt, at.seq, at.entry)
 	}
-	op, err := decodeOp(content.entries[s.at.entry])
+	op, err := decodeOp(content.entries[at.entry])
 	return op.value, err
 }
 
@@ -249,11 +265,11 @@ func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key str
 	}
 	l.mu.RLock()
 	var keys []found
-	for key, s := range l.index.buckets[b] {
+	l.index.each(b, func(key string, at place) {
 		if want(key) {
-			keys = append(keys, found{key, s.at})
+			keys = append(keys, found{key, at})
 		}
-	}
+	})
 	l.mu.RUnlock()
 	// In the order of the log, so that each record is read once.
 	slices.SortFunc(keys, func(x, y found) int { return x.at.compare(y.at) })
@@ -271,9 +287,7 @@ func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key str
 
 // Size returns the size of a value without reading it, 0 when there is none.
 func (l *Ledger) Size(b Bucket, key string) int {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	s, _ := l.index.find(b, key)
+	s, _ := l.find(b, key)
 	return int(s.size)
 }
 
@@ -281,7 +295,7 @@ func (l *Ledger) Size(b Bucket, key string) int {
 func (l *Ledger) Len(b Bucket) int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return len(l.index.buckets[b])
+	return l.index.size(b)
 }
 
 // Stats describes the ledger.

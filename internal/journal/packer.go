@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,9 +58,7 @@ type packer struct {
 	waiting []request
 	closed  bool
 
-	wake     chan struct{} // one slot
-	abandon  context.CancelFunc
-	finished chan struct{}
+	worker
 }
 
 // packerHooks are where the ledger and the queue differ. All but rand and tell
@@ -99,20 +98,12 @@ func newPacker(log Log, k kind, hooks packerHooks) *packer {
 		health:   health{tell: hooks.tell},
 		maxBytes: maxRecord,
 		idPrefix: cryptorand.Text(),
-		wake:     make(chan struct{}, 1),
-		finished: make(chan struct{}),
+		worker:   newWorker(),
 	}
 	if b, ok := log.(Bounded); ok {
 		p.maxBytes = min(p.maxBytes, b.MaxRecord())
 	}
 	return p
-}
-
-// start begins writing. That ends with close, not with ctx.
-func (p *packer) start(ctx context.Context) {
-	life, abandon := context.WithCancel(context.WithoutCancel(ctx))
-	p.abandon = abandon
-	go p.run(life)
 }
 
 // add queues entries, which must not change any more. done always runs: at once with ErrClosed after close, else on the packer's goroutine.
@@ -137,39 +128,24 @@ func (p *packer) add(entries [][]byte, done func(seq Seq, base int, err error)) 
 	p.nudge()
 }
 
-// nudge makes run look for work and do its upkeep.
-func (p *packer) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
 // close refuses new requests, waits for the queued ones until ctx ends and abandons the rest.
 func (p *packer) close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.nudge()
-	select {
-	case <-p.finished:
-		return nil
-	case <-ctx.Done():
-	}
-	p.abandon()
-	<-p.finished
-	return fmt.Errorf("wait for queued journal writes: %w", context.Cause(ctx))
+	return p.stop(ctx, "queued journal writes")
 }
 
 func (p *packer) run(ctx context.Context) {
-	defer close(p.finished)
-	defer p.abandon()
 	for {
 		batch, closed := p.take()
 		if len(batch) == 0 && closed {
 			return
 		}
 		p.commit(ctx, batch)
+		if len(batch) > 1 {
+			runtime.Gosched() // who is ready to write more is in the next pack, at no delay where nobody is
+		}
 		wait := p.hooks.upkeep(ctx)
 		if len(batch) == 0 && wait != 0 {
 			p.sleep(ctx, wait)
@@ -275,21 +251,6 @@ func (p *packer) pause(ctx context.Context, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// sleep waits for work, and for d unless it is never.
-func (p *packer) sleep(ctx context.Context, d time.Duration) {
-	var due <-chan time.Time
-	if d != never {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		due = timer.C
-	}
-	select {
-	case <-p.wake:
-	case <-due:
 	case <-ctx.Done():
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -72,9 +71,8 @@ type Queue struct {
 	cursor cursor
 	opts   QueueOptions
 
-	lost           int64     // records; see QueueStats
-	nextTrim       time.Time // by the packer's goroutine only
-	upkeepFailures atomic.Int64
+	lost   int64     // records; see QueueStats
+	retain retention // of the handled ones; by the packer's goroutine only
 
 	mu      sync.Mutex
 	backlog backlog
@@ -92,6 +90,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	q := &Queue{
 		log:     log,
 		opts:    opts,
+		retain:  retention{log: log, kind: kindQueue, keepFor: opts.KeepFor, keepBytes: opts.KeepBytes},
 		arrived: make(chan struct{}, 1),
 		closed:  make(chan struct{}),
 	}
@@ -115,11 +114,11 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 		appended: opts.OnAppend,
 		rand:     opts.Rand,
 		stored:   q.stored,
-		makeRoom: q.makeRoom,
-		upkeep:   q.trimHandled,
+		makeRoom: func(ctx context.Context) bool { return q.retain.makeRoom(ctx, q.handledBelow()) },
+		upkeep:   func(ctx context.Context) time.Duration { return q.retain.trim(ctx, q.cursor.durable()) },
 	})
 	q.cursor.start(ledger, name, floor, q.pack.nudge)
-	q.pack.start(ctx)
+	q.pack.start(ctx, q.pack.run)
 	return q, nil
 }
 
@@ -285,7 +284,7 @@ func (q *Queue) Stats() QueueStats {
 	s.Bytes = q.log.Bytes()
 	s.Lost = q.lost
 	s.Retries = q.pack.retries.Load()
-	s.UpkeepFailures = q.upkeepFailures.Load()
+	s.UpkeepFailures = q.retain.failures.Load()
 	return s
 }
 

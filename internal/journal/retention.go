@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"sort"
+	"sync/atomic"
 	"time"
 )
 
-// Retention: handled records stay readable until KeepFor has passed or the log
-// has grown beyond KeepBytes. Their times are found by bisection in the log, so
-// that a long history costs no memory.
+// Retention: records that are only kept to be read stay until keepFor has passed
+// or the log has grown beyond keepBytes. Their times are found by bisection in the
+// log, so that a long history costs no memory.
 const (
 	// trimDepth is the part of KeepBytes, in percent, to which a trim goes down,
 	// so that a log at its limit is not trimmed for every record.
@@ -22,65 +23,75 @@ const (
 	trimPause = 5 * time.Second
 )
 
-// trimHandled drops the handled records that need not be kept any longer. It
-// runs on the packer's goroutine and returns when it has to run again.
-func (q *Queue) trimHandled(ctx context.Context) time.Duration {
-	first, next := q.log.Bounds()
-	floor := q.cursor.durable()
-	if floor <= first {
+// retention drops the oldest records of a log. One goroutine at a time uses it.
+type retention struct {
+	log       Log
+	kind      kind
+	keepFor   time.Duration // 0 drops at once
+	keepBytes int64         // 0 means no such size
+	nextTrim  time.Time
+	// failures counts what could not be trimmed.
+	failures atomic.Int64
+}
+
+// trim drops those records before end that need not be kept any longer, and
+// returns when to come again.
+func (r *retention) trim(ctx context.Context, end Seq) time.Duration {
+	first, next := r.log.Bounds()
+	if end <= first {
 		return never
 	}
 	now := time.Now()
-	cut, wait, err := q.expired(ctx, now, first, floor)
-	cut = max(cut, q.oversize(first, floor, next))
+	cut, wait, err := r.expired(ctx, now, first, end)
+	cut = max(cut, r.oversize(first, end, next))
 	if err == nil && cut > first {
-		err = q.log.Trim(ctx, cut)
+		err = r.log.Trim(ctx, cut)
 	}
 	if err != nil {
-		q.upkeepFailures.Add(1)
-		q.nextTrim = now.Add(trimPause)
+		r.failures.Add(1)
+		r.nextTrim = now.Add(trimPause)
 		return trimPause
 	}
 	return wait
 }
 
-// expired returns before which record everything handled is older than KeepFor,
-// and when to look again.
-func (q *Queue) expired(ctx context.Context, now time.Time, first, floor Seq) (Seq, time.Duration, error) {
-	if q.opts.KeepFor <= 0 {
-		return floor, never, nil
+// expired returns before which record everything up to end is older than
+// keepFor, and when to look again.
+func (r *retention) expired(ctx context.Context, now time.Time, first, end Seq) (Seq, time.Duration, error) {
+	if r.keepFor <= 0 {
+		return end, never, nil
 	}
-	if wait := q.nextTrim.Sub(now); wait > 0 {
+	if wait := r.nextTrim.Sub(now); wait > 0 {
 		return first, wait, nil
 	}
 	var failed error
-	kept := sort.Search(int(floor-first), func(i int) bool {
-		at, err := q.packedAt(ctx, first+Seq(i))
+	kept := sort.Search(int(end-first), func(i int) bool {
+		at, err := r.packedAt(ctx, first+Seq(i))
 		failed = errors.Join(failed, err)
-		return err == nil && now.Sub(at) < q.opts.KeepFor
+		return err == nil && now.Sub(at) < r.keepFor
 	})
 	if failed != nil {
 		return first, trimPause, failed
 	}
-	cut, wait := first+Seq(kept), q.opts.KeepFor
-	if cut < floor {
-		at, err := q.packedAt(ctx, cut)
+	cut, wait := first+Seq(kept), r.keepFor
+	if cut < end {
+		at, err := r.packedAt(ctx, cut)
 		if err != nil {
 			return first, trimPause, err
 		}
-		wait = at.Add(q.opts.KeepFor).Sub(now)
+		wait = at.Add(r.keepFor).Sub(now)
 	}
-	wait = max(wait, trimEvery, q.opts.KeepFor/trimSlices)
-	q.nextTrim = now.Add(wait)
+	wait = max(wait, trimEvery, r.keepFor/trimSlices)
+	r.nextTrim = now.Add(wait)
 	return cut, wait, nil
 }
 
 // packedAt returns when the first record from seq on was packed. One that
 // cannot be read counts as very old.
-func (q *Queue) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
+func (r *retention) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
 	var at time.Time
-	err := q.log.Read(ctx, seq, func(_ Seq, record []byte) error {
-		if content, err := decodeRecord(kindQueue, record); err == nil {
+	err := r.log.Read(ctx, seq, func(_ Seq, record []byte) error {
+		if content, err := decodeRecord(r.kind, record); err == nil {
 			at = content.at
 		}
 		return errStop
@@ -88,28 +99,27 @@ func (q *Queue) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
 	return at, ignoreStop(err)
 }
 
-// oversize returns before which record everything handled has to go to bring
-// the log below KeepBytes, supposing that records are of one size.
-func (q *Queue) oversize(first, floor, next Seq) Seq {
-	size := q.log.Bytes()
-	if q.opts.KeepBytes <= 0 || size <= q.opts.KeepBytes {
+// oversize returns before which record everything up to end has to go to bring
+// the log below keepBytes, supposing that records are of one size.
+func (r *retention) oversize(first, end, next Seq) Seq {
+	size := r.log.Bytes()
+	if r.keepBytes <= 0 || size <= r.keepBytes {
 		return first
 	}
-	excess := size - q.opts.KeepBytes*trimDepth/100
+	excess := size - r.keepBytes*trimDepth/100
 	each := max(size/int64(next-first), 1)
-	return min(floor, first+Seq(excess/each)+1)
+	return min(end, first+Seq(excess/each)+1)
 }
 
-// makeRoom drops a quarter of the handled records of a full log, whatever their
-// age, and reports whether there were any.
-func (q *Queue) makeRoom(ctx context.Context) bool {
-	first, _ := q.log.Bounds()
-	floor := q.handledBelow()
-	if floor <= first {
+// makeRoom drops a quarter of the records before end of a full log, whatever
+// their age, and reports whether there were any.
+func (r *retention) makeRoom(ctx context.Context, end Seq) bool {
+	first, _ := r.log.Bounds()
+	if end <= first {
 		return false
 	}
-	if err := q.log.Trim(ctx, first+(floor-first+3)/4); err != nil {
-		q.upkeepFailures.Add(1)
+	if err := r.log.Trim(ctx, first+(end-first+3)/4); err != nil {
+		r.failures.Add(1)
 		return false
 	}
 	return true

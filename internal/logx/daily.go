@@ -13,6 +13,9 @@ import (
 // keepDays is how long daily files are kept.
 const keepDays = 30
 
+// FilePattern matches the names of the daily files.
+const FilePattern = dailyPrefix + "*" + dailySuffix
+
 const (
 	dailyPrefix = "butler."
 	dailySuffix = ".log"

@@ -14,6 +14,8 @@ type Options struct {
 	// Level is one of error, warn, info, verbose, debug, silly. The last three
 	// show the same lines: there is one level of detail below info.
 	Level string
+	// Adjust is set to Level, and what is logged follows it from then on; nil keeps to Level.
+	Adjust *zap.AtomicLevel
 	// Directory receives daily files butler.YYYY-MM-DD.log; "" writes none.
 	Directory string
 	// Output is where lines go; nil means standard output.
@@ -30,23 +32,37 @@ var levels = map[string]zapcore.Level{
 	"verbose": zap.DebugLevel, "debug": zap.DebugLevel, "silly": zap.DebugLevel,
 }
 
+// LevelOf returns the level that a name in the configuration stands for.
+func LevelOf(name string) (zapcore.Level, error) {
+	level, ok := levels[name]
+	if !ok {
+		return 0, fmt.Errorf("log level %q is not one of error, warn, info, verbose, debug, silly", name)
+	}
+	return level, nil
+}
+
 // New returns a logger and the function that flushes and closes its files.
 func New(o Options) (*zap.Logger, func() error, error) {
-	level, ok := levels[o.Level]
-	if !ok {
-		return nil, nil, fmt.Errorf("log level %q is not one of error, warn, info, verbose, debug, silly", o.Level)
+	level, err := LevelOf(o.Level)
+	if err != nil {
+		return nil, nil, err
+	}
+	var enabled zapcore.LevelEnabler = level
+	if o.Adjust != nil {
+		o.Adjust.SetLevel(level)
+		enabled = o.Adjust
 	}
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
-	cores := []zapcore.Core{zapcore.NewCore(encoder(o.Terminal), zapcore.Lock(zapcore.AddSync(o.Output)), level)}
+	cores := []zapcore.Core{zapcore.NewCore(encoder(o.Terminal), zapcore.Lock(zapcore.AddSync(o.Output)), enabled)}
 	closeFiles := func() error { return nil }
 	if o.Directory != "" {
 		file, err := openDaily(o.Directory)
 		if err != nil {
 			return nil, nil, err
 		}
-		cores = append(cores, zapcore.NewCore(encoder(false), file, level))
+		cores = append(cores, zapcore.NewCore(encoder(false), file, enabled))
 		closeFiles = file.Close
 	}
 	var hooks []zap.Option
@@ -66,12 +82,12 @@ func encoder(terminal bool) zapcore.Encoder {
 	c.EncodeDuration = zapcore.StringDurationEncoder
 	if !terminal {
 		c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-		return zapcore.NewJSONEncoder(c)
+		return inert{zapcore.NewJSONEncoder(c)}
 	}
 	c.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 	c.EncodeLevel = zapcore.CapitalColorLevelEncoder
 	c.ConsoleSeparator = "  "
-	return zapcore.NewConsoleEncoder(c)
+	return inert{zapcore.NewConsoleEncoder(c)}
 }
 
 // IsTerminal reports whether standard output is a terminal.

@@ -28,6 +28,22 @@ func New(info buildinfo.Info) *prometheus.Registry {
 	return reg
 }
 
+// ResidentMemory returns what reads how much memory the process holds, in bytes;
+// 0 where the system does not tell.
+func ResidentMemory() func() int64 {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return func() int64 {
+		families, _ := reg.Gather() // what could be read is there all the same
+		for _, f := range families {
+			if f.GetName() == "process_resident_memory_bytes" {
+				return int64(f.GetMetric()[0].GetGauge().GetValue())
+			}
+		}
+		return 0
+	}
+}
+
 // Handler serves the registry in the formats that Prometheus asks for.
 func Handler(reg *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

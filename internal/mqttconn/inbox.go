@@ -2,6 +2,8 @@ package mqttconn
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,49 +13,239 @@ import (
 	"butler/internal/mqttconn/topic"
 )
 
-// maxInbox is how many messages of a subscription wait for their handler.
-const maxInbox = 128
+const (
+	// Window is how many messages a receiver has that it has not settled.
+	Window = 32
+	// maxInbox is how many messages there may be that are not settled, those that
+	// wait for the window included.
+	maxInbox = 128
+)
 
-// inbox keeps the messages of one subscription for its handler, so that a slow
-// one never holds up the connection.
+// inbox keeps what a broker sent until it is settled. Messages are handed out in
+// the order of arrival and acknowledged in the same order, as the protocol asks.
 type inbox struct {
-	Subscription
-	log     *zap.Logger
-	queue   chan Message
-	dropped dropCount
+	receiver Receiver
+	log      *zap.Logger
+	dropped  dropCount
+	wake     chan struct{}
+
+	mu   sync.Mutex
+	last uint64
+	held []*held
 }
 
-func newInbox(s Subscription, log *zap.Logger) *inbox {
-	return &inbox{Subscription: s, log: log, queue: make(chan Message, maxInbox)}
+// held is a message that is not acknowledged.
+type held struct {
+	Message
+	state state
+	// from is the connection that it came by, nil after its loss.
+	from *link
+	ack  func()
 }
 
-// put takes a message, or drops it: one whose topic is no text, and any while the inbox is full.
-func (in *inbox) put(m Message) {
+type state uint8
+
+const (
+	waiting state = iota
+	handed
+	settled
+)
+
+func newInbox(r Receiver, log *zap.Logger) *inbox {
+	if r.Metrics == nil {
+		r.Metrics = NewReceiverMetrics(nil)
+	}
+	r.Metrics.expect(r.Name)
+	return &inbox{receiver: r, log: log, wake: make(chan struct{}, 1)}
+}
+
+// put takes a message that came by a connection. What cannot be taken is dropped,
+// unless the broker keeps it: then the connection ends, and it comes again.
+func (in *inbox) put(l *link, m Message, ack func()) {
 	if topic.Check(m.Topic) != nil {
-		in.drop("its topic is no text")
+		in.drop(l, m, ack, badTopic)
 		return
 	}
-	select {
-	case in.queue <- m:
-	default:
-		in.drop("too many wait")
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if m.again && in.returned(l, m, ack) {
+		return
 	}
-}
-
-func (in *inbox) drop(why string) {
-	if n, due := in.dropped.add(time.Now()); due {
-		in.log.Warn("incoming MQTT messages are dropped", zap.String("filter", in.Filter), logx.Reason(why), logx.Count(n))
+	if len(in.held) >= maxInbox {
+		in.forget()
 	}
-}
-
-// run hands messages to the handler until ctx ends.
-func (in *inbox) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case m := <-in.queue:
-			in.Handle(ctx, m)
-		case <-ctx.Done():
+	if len(in.held) >= maxInbox {
+		if m.packet != 0 && l.keeps {
+			l.end(errOverrun)
+			return
 		}
+		in.drop(l, m, ack, tooMany)
+		return
+	}
+	in.last++
+	m.ID = in.last
+	h := &held{Message: m, from: l, ack: ack}
+	if l.isLost() {
+		h.cut(l)
+	}
+	in.held = append(in.held, h)
+	in.nudge()
+}
+
+// cut notes that the connection of a message is lost. A broker that keeps nothing
+// for the client will not send it again: it is handled all the same.
+func (h *held) cut(l *link) {
+	h.from, h.ack = nil, nil
+	if !l.keeps {
+		h.packet = 0
+	}
+}
+
+// forget makes room: what is settled and was never sent again will not be.
+func (in *inbox) forget() {
+	in.held = slices.DeleteFunc(in.held, func(h *held) bool { return h.from == nil && h.state == settled })
+}
+
+// returned recognises a message that the broker sends once more because its
+// acknowledgement was lost with a connection, so that it is not handled twice.
+func (in *inbox) returned(l *link, m Message, ack func()) bool {
+	for i, h := range in.held {
+		if h.from != nil || h.packet != m.packet || h.Topic != m.Topic || string(h.Payload) != string(m.Payload) {
+			continue
+		}
+		h.from, h.ack = l, ack
+		in.held = append(slices.Delete(in.held, i, i+1), h) // the place of its new arrival
+		in.release()
+		return true
+	}
+	return false
+}
+
+// settle notes that a message is handled.
+func (in *inbox) settle(id uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, h := range in.held {
+		if h.ID == id && h.state == handed {
+			h.state = settled
+			in.release()
+			in.nudge()
+			return
+		}
+	}
+}
+
+// release acknowledges what is settled and has nothing unsettled before it. What
+// came by a lost connection is kept as long as the broker may send it again.
+func (in *inbox) release() {
+	kept, blocked := in.held[:0:0], false
+	for _, h := range in.held {
+		switch {
+		case h.from == nil && (h.state != settled || h.packet != 0):
+			kept = append(kept, h)
+		case h.from == nil:
+		case blocked || h.state != settled:
+			blocked = true
+			kept = append(kept, h)
+		default:
+			h.from.acknowledge(h.ack)
+		}
+	}
+	in.held = kept
+}
+
+// lost cuts the messages of a connection off, which has ended.
+func (in *inbox) lost(l *link) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, h := range in.held {
+		if h.from == l {
+			h.cut(l)
+		}
+	}
+	in.release()
+}
+
+// fresh notes that the broker knows nothing of earlier connections.
+func (in *inbox) fresh() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, h := range in.held {
+		if h.from == nil {
+			h.packet = 0
+		}
+	}
+	in.release()
+}
+
+// resume hands everything out once more that is not settled, under new IDs.
+func (in *inbox) resume() (first uint64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	first = in.last + 1
+	for _, h := range in.held {
+		if h.state == handed {
+			h.state = waiting
+		}
+		if h.state == waiting {
+			in.last++
+			h.ID = in.last
+		}
+	}
+	in.nudge()
+	return first
+}
+
+func (in *inbox) nudge() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run hands messages out until ctx ends.
+func (in *inbox) run(ctx context.Context) {
+	for {
+		select {
+		case <-in.wake:
+		case <-ctx.Done():
+			return
+		}
+		for _, m := range in.due() {
+			in.receiver.Take(m)
+		}
+	}
+}
+
+// due returns the messages that there is room for in the window.
+func (in *inbox) due() (out []Message) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	free := Window
+	for _, h := range in.held {
+		if h.state == handed {
+			free--
+		}
+	}
+	for _, h := range in.held {
+		if h.state == waiting && free > 0 {
+			free--
+			h.state = handed
+			out = append(out, h.Message)
+		}
+	}
+	return out
+}
+
+// drop refuses a message. One that waits for an acknowledgement gets it: it would
+// come again for ever.
+func (in *inbox) drop(l *link, m Message, ack func(), why dropReason) {
+	in.receiver.Metrics.drop(in.receiver.Name, why)
+	if m.packet != 0 {
+		l.acknowledge(ack)
+	}
+	if n, due := in.dropped.add(time.Now()); due {
+		in.log.Warn("incoming MQTT messages are dropped", logx.Reason(dropReasons[why]), logx.Count(n))
 	}
 }
 

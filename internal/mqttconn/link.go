@@ -2,7 +2,6 @@ package mqttconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,15 +21,19 @@ type link struct {
 	ended  chan struct{}
 	once   sync.Once
 	why    error // set before ended is closed
+	// keeps says that the broker keeps messages for the client while it is away.
+	keeps bool
 	// waiting counts the publications without an acknowledgement.
 	waiting atomic.Int32
+	// acks are the acknowledgements of what was received that are to be sent.
+	acks chan func()
 }
 
 const (
 	// qosPublish asks the broker for an acknowledgement.
 	qosPublish = 1
-	// qosSubscribe asks for each message once at the most.
-	qosSubscribe = 0
+	// qosSubscribe asks for each message until it is acknowledged.
+	qosSubscribe = 1
 	// protocolVersion is MQTT 3.1.1.
 	protocolVersion = 4
 	// writeTimeout bounds how long the network may take a packet.
@@ -38,6 +41,8 @@ const (
 	// maxWaiting is how many publications may wait for an acknowledgement. A
 	// broker that owes more is given up, because it seems to have lost them.
 	maxWaiting = 256
+	// maxAcks is how many acknowledgements may wait to be sent.
+	maxAcks = 4096
 	// leaveTimeout is how long taking leave of the broker may take.
 	leaveTimeout = 250 * time.Millisecond
 )
@@ -46,18 +51,20 @@ var (
 	errRefused = errors.New("the broker refuses it")
 	errLost    = errors.New("the connection was lost")
 	errLeft    = errors.New("the connection is closed")
+	errOverrun = errors.New("more messages came in than may wait; the broker will send them again")
 )
 
 // open makes one attempt to connect.
 func (c *Conn) open(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.ConnectTimeout)
 	defer cancel()
-	l := &link{ended: make(chan struct{})}
+	l := &link{ended: make(chan struct{}), keeps: c.o.KeepSession, acks: make(chan func(), maxAcks)}
 	var release func() bool // after it, the end of ctx leaves the connection alone
 	o := paho.NewClientOptions().
 		AddBroker("tcp://" + c.o.Address).SetClientID(c.o.ClientID).SetProtocolVersion(protocolVersion).
 		SetUsername(c.o.User).SetPassword(c.o.Password.Reveal()).
-		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).
+		SetCleanSession(!c.o.KeepSession).SetAutoReconnect(false).SetConnectRetry(false).
+		SetOrderMatters(true).SetAutoAckDisabled(true).SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { c.received(l, m) }).
 		SetKeepAlive(c.o.KeepAlive).SetConnectTimeout(c.o.ConnectTimeout).SetWriteTimeout(writeTimeout).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { l.end(fmt.Errorf("%w: %w", errLost, err)) }).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
@@ -69,23 +76,65 @@ func (c *Conn) open(ctx context.Context) (*link, error) {
 			return newSieve(conn, MaxIncoming, c.countSkipped), nil
 		})
 	l.client = paho.NewClient(o)
-	token := l.client.Connect()
+	token, _ := l.client.Connect().(*paho.ConnectToken)
 	<-token.Done()
 	if err := token.Error(); err != nil {
 		return nil, err
 	}
 	if !release() {
 		l.leave()
+		c.lost(l)
 		return nil, ctx.Err()
+	}
+	if c.inbox != nil && !token.SessionPresent() {
+		c.inbox.fresh()
 	}
 	return l, nil
 }
 
-func (c *Conn) dial(ctx context.Context) (net.Conn, error) {
-	if c.o.TLS == nil {
-		return new(net.Dialer).DialContext(ctx, "tcp", c.o.Address)
+// lost tells the receiver that a connection has ended.
+func (c *Conn) lost(l *link) {
+	if c.inbox != nil {
+		c.inbox.lost(l)
 	}
-	return (&tls.Dialer{Config: c.o.TLS}).DialContext(ctx, "tcp", c.o.Address)
+}
+
+func (l *link) isLost() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// received takes what the broker sent. Without a receiver nothing was asked for.
+func (c *Conn) received(l *link, m paho.Message) {
+	if c.inbox == nil {
+		return
+	}
+	c.inbox.put(l, Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained(), again: m.Duplicate(), packet: m.MessageID()}, m.Ack)
+}
+
+// acknowledge sends an acknowledgement soon. The library may block on it.
+func (l *link) acknowledge(ack func()) {
+	select {
+	case l.acks <- ack:
+	default:
+		l.end(errors.New("the broker does not take acknowledgements"))
+	}
+}
+
+// sendAcks sends acknowledgements, in order, until the connection is gone.
+func (l *link) sendAcks() {
+	for {
+		select {
+		case ack := <-l.acks:
+			ack()
+		case <-l.ended:
+			return
+		}
+	}
 }
 
 // end notes that the connection is gone, and why. Only the first reason counts.
@@ -134,13 +183,11 @@ func (l *link) publish(ctx context.Context, name string, payload []byte) error {
 	}
 }
 
-// subscribe asks for the messages of one subscription.
-func (l *link) subscribe(ctx context.Context, in *inbox) error {
+// subscribe asks for the messages of one filter.
+func (l *link) subscribe(ctx context.Context, filter string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	token := l.client.Subscribe(in.Filter, qosSubscribe, func(_ paho.Client, m paho.Message) {
-		in.put(Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained()})
-	})
+	token := l.client.Subscribe(filter, qosSubscribe, nil)
 	select {
 	case <-token.Done():
 	case <-l.ended:
@@ -151,7 +198,7 @@ func (l *link) subscribe(ctx context.Context, in *inbox) error {
 	if err := token.Error(); err != nil {
 		return err
 	}
-	if subscribed, ok := token.(*paho.SubscribeToken); ok && subscribed.Result()[in.Filter] == refusedCode {
+	if subscribed, ok := token.(*paho.SubscribeToken); ok && subscribed.Result()[filter] == refusedCode {
 		return errRefused
 	}
 	return nil

@@ -3,108 +3,29 @@
 package mqttconn_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"butler/internal/mqttconn"
+	"butler/internal/mqttconn/mosquittotest"
 	"butler/internal/secret"
 	"butler/internal/sim/cert"
 )
 
-// These tests talk to a real broker: Debian's package mosquitto. Each test
-// starts its own on a free port and stops it.
-
-// mosquitto is a broker that can be stopped and started again at its address.
-type mosquitto struct {
-	t       *testing.T
-	address string
-	config  string
-	process *exec.Cmd
-	ended   chan struct{}
-	output  bytes.Buffer
-}
-
-// startMosquitto starts a broker with further lines of its configuration.
-func startMosquitto(t *testing.T, lines ...string) *mosquitto {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &mosquitto{t: t, address: listener.Addr().String(), config: filepath.Join(t.TempDir(), "mosquitto.conf")}
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(m.address)
-	text := fmt.Sprintf("listener %s 127.0.0.1\npersistence false\nlog_dest stderr\nlog_type all\nuser root\n%s\n", port, strings.Join(lines, "\n"))
-	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.start()
-	t.Cleanup(m.stop)
-	return m
-}
-
-func (m *mosquitto) start() {
-	m.t.Helper()
-	m.output.Reset()
-	m.process, m.ended = exec.CommandContext(context.WithoutCancel(m.t.Context()), program(m.t), "-c", m.config), make(chan struct{})
-	m.process.Stdout, m.process.Stderr = &m.output, &m.output
-	if err := m.process.Start(); err != nil {
-		m.t.Fatalf("start mosquitto: %v", err)
-	}
-	go func(process *exec.Cmd, ended chan struct{}) {
-		_ = process.Wait()
-		close(ended)
-	}(m.process, m.ended)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(patience); ; {
-		select {
-		case <-m.ended:
-			m.t.Fatalf("mosquitto ended:\n%s", m.output.String())
-		case <-late:
-			m.t.Fatal("mosquitto is not ready")
-		case <-tick.C:
-			if conn, err := net.Dial("tcp", m.address); err == nil {
-				_ = conn.Close()
-				return
-			}
-		}
-	}
-}
-
-func (m *mosquitto) stop() {
-	_ = m.process.Process.Kill()
-	<-m.ended
-}
-
-// program finds the broker, which Debian installs outside of the path of users.
-func program(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatal("mosquitto is not installed (its Debian package is needed)")
-	return ""
-}
+// These tests talk to a real broker. Each test starts its own on a free port.
 
 func TestMosquitto_acknowledgesAndHandsOut(t *testing.T) {
-	m := startMosquitto(t, "allow_anonymous true")
-	handle, got := collect()
-	r := dial(t, m.address, func(o *mqttconn.Options) { o.StatusTopic = "qliksense/butler/mqtt/status" },
-		mqttconn.Subscription{Filter: "qliksense/#", Handle: handle})
+	m := mosquittotest.Start(t, "allow_anonymous true")
+	r := dial(t, m.Address, func(o *mqttconn.Options) { o.StatusTopic = "qliksense/butler/mqtt/status" },
+		"qliksense/#")
 	r.untilConnected()
-	if status := receive(t, got); status.Topic != "qliksense/butler/mqtt/status" || !strings.Contains(string(status.Payload), m.address) {
+	if status := r.receive(); status.Topic != "qliksense/butler/mqtt/status" || !strings.Contains(string(status.Payload), m.Address) {
 		t.Errorf("want the status text, got %q on %s", status.Payload, status.Topic)
 	}
 	large := strings.Repeat("ä", mqttconn.MaxIncoming/2-100)
@@ -112,7 +33,7 @@ func TestMosquitto_acknowledgesAndHandsOut(t *testing.T) {
 		if err := r.send("qliksense/task_failure", payload); err != nil {
 			t.Fatal(err)
 		}
-		if m := receive(t, got); m.Topic != "qliksense/task_failure" || string(m.Payload) != payload || m.Retained {
+		if m := r.receive(); m.Topic != "qliksense/task_failure" || string(m.Payload) != payload || m.Retained {
 			t.Errorf("want %d bytes, got %d on %s, retained %v", len(payload), len(m.Payload), m.Topic, m.Retained)
 		}
 	}
@@ -123,24 +44,23 @@ func TestMosquitto_acknowledgesAndHandsOut(t *testing.T) {
 }
 
 func TestMosquitto_comesBackWithTheSubscriptions(t *testing.T) {
-	m := startMosquitto(t, "allow_anonymous true")
-	handle, got := collect()
-	r := dial(t, m.address, nil, mqttconn.Subscription{Filter: "qliksense/start_task", Handle: handle})
+	m := mosquittotest.Start(t, "allow_anonymous true")
+	r := dial(t, m.Address, nil, "qliksense/start_task")
 	for round := range 3 {
 		r.untilConnected()
 		text := fmt.Sprintf("round %d", round)
 		if err := r.send("qliksense/start_task", text); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(receive(t, got).Payload); got != text {
+		if got := string(r.receive().Payload); got != text {
 			t.Errorf("want %q, got %q", text, got)
 		}
-		m.stop()
+		m.Kill()
 		r.untilLost()
 		if err := r.send("qliksense/start_task", "lost"); err == nil {
 			t.Error("a message is acknowledged by nobody")
 		}
-		m.start()
+		m.Start()
 	}
 }
 
@@ -150,7 +70,7 @@ func TestMosquitto_refusesCredentials(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "mosquitto_passwd", "-b", "-c", passwords, "butler", "right").CombinedOutput(); err != nil {
 		t.Fatalf("mosquitto_passwd: %v\n%s", err, out)
 	}
-	m := startMosquitto(t, "allow_anonymous false", "password_file "+passwords)
+	m := mosquittotest.Start(t, "allow_anonymous false", "password_file "+passwords)
 	for _, row := range []struct {
 		name, user, password string
 		accepted             bool
@@ -160,7 +80,7 @@ func TestMosquitto_refusesCredentials(t *testing.T) {
 		{"none", "", "", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			r := dial(t, m.address, func(o *mqttconn.Options) { o.User, o.Password = row.user, secret.String(row.password) })
+			r := dial(t, m.Address, func(o *mqttconn.Options) { o.User, o.Password = row.user, secret.String(row.password) })
 			if row.accepted {
 				r.untilConnected()
 				return
@@ -195,32 +115,114 @@ func TestMosquitto_takesAClientCertificateForTheUser(t *testing.T) {
 		}
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
-	m := startMosquitto(t, "allow_anonymous false", "require_certificate true", "use_identity_as_username true",
+	m := mosquittotest.Start(t, "allow_anonymous false", "require_certificate true", "use_identity_as_username true",
 		"cafile "+at("ca.pem"), "certfile "+at("server.pem"), "keyfile "+at("server_key.pem"))
-	device := func(o *mqttconn.Options, settings *tls.Config) {
-		o.ClientID, o.User, o.TLS = "butler-device", "butler-device", settings
+	device := func(files mqttconn.TLSFiles) func(*mqttconn.Options) {
+		return func(o *mqttconn.Options) {
+			o.ClientID, o.User, o.TLS = "butler-device", "butler-device", files.Settings
+		}
 	}
-	trusting := func(settings *tls.Config) *tls.Config {
-		settings.RootCAs = authority.Pool()
-		return settings
-	}
-
-	r := dial(t, m.address, func(o *mqttconn.Options) {
-		device(o, trusting(mqttconn.ClientCertificate(at("client.pem"), at("client_key.pem"))))
-	})
+	files := mqttconn.TLSFiles{CA: at("ca.pem"), Cert: at("client.pem"), Key: at("client_key.pem")}
+	r := dial(t, m.Address, device(files))
 	r.untilConnected()
 	if err := r.send("qliksense/task_failure", "over TLS"); err != nil {
 		t.Error(err)
 	}
-	for name, settings := range map[string]*tls.Config{
-		"no certificate":                trusting(&tls.Config{MinVersion: tls.VersionTLS12}),
-		"a certificate that is missing": trusting(mqttconn.ClientCertificate(at("none.pem"), at("none_key.pem"))),
-		"a broker nobody vouches for":   mqttconn.ClientCertificate(at("client.pem"), at("client_key.pem")),
+	for name, files := range map[string]mqttconn.TLSFiles{
+		"no certificate":                {CA: files.CA},
+		"a certificate that is missing": {CA: files.CA, Cert: at("none.pem"), Key: at("none_key.pem")},
+		"a CA that is missing":          {CA: at("none.pem"), Cert: files.Cert, Key: files.Key},
+		"a CA file without one":         {CA: files.Key, Cert: files.Cert, Key: files.Key},
+		"a broker nobody vouches for":   {Cert: files.Cert, Key: files.Key},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if s := dial(t, m.address, func(o *mqttconn.Options) { device(o, settings) }).untilLost(); s.Reason == "" {
+			if s := dial(t, m.Address, device(files)).untilLost(); s.Reason == "" {
 				t.Error("want a reason")
 			}
 		})
+	}
+}
+
+func TestMosquitto_keepsMessagesWhileTheProcessIsAway(t *testing.T) {
+	m := mosquittotest.Start(t, "allow_anonymous true")
+	named := func(o *mqttconn.Options) { o.ClientID, o.KeepSession = "butler-1", true }
+	first := hold(t, m.Address, named, "qliksense/#")
+	first.untilConnected()
+	sender := dial(t, m.Address, nil)
+	sender.untilConnected()
+	tell := func(text string) {
+		t.Helper()
+		if err := sender.send("qliksense/start_task", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("settled")
+	first.Settle(first.receive().ID)
+	tell("not settled")
+	first.receive()
+	first.close()
+	tell("while it was away")
+
+	second := hold(t, m.Address, named, "qliksense/#")
+	for _, want := range []string{"not settled", "while it was away"} {
+		if got := second.receive(); string(got.Payload) != want {
+			t.Errorf("want %q, got %q", want, got.Payload)
+		}
+	}
+}
+
+func TestMosquitto_losesNothingWhenItIsRestarted(t *testing.T) {
+	m := mosquittotest.Start(t, "allow_anonymous true", "persistence true", "persistence_location "+t.TempDir()+"/")
+	r := hold(t, m.Address, func(o *mqttconn.Options) { o.ClientID, o.KeepSession = "butler-1", true }, "qliksense/#")
+	r.untilConnected()
+	sender := dial(t, m.Address, func(o *mqttconn.Options) { o.ClientID = "sender" })
+	sender.untilConnected()
+	const count = 10
+	for n := range count {
+		if err := sender.send("qliksense/start_task", strconv.Itoa(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []uint64
+	for range count {
+		ids = append(ids, r.receive().ID)
+	}
+	r.Settle(ids[0])
+	m.Quit()
+	r.untilLost()
+	for _, id := range ids[1:5] { // their acknowledgements have nowhere to go yet
+		r.Settle(id)
+	}
+	m.Start()
+	r.untilConnected()
+	for _, id := range ids[5:] {
+		r.Settle(id)
+	}
+	sender.untilConnected()
+	if err := sender.send("qliksense/start_task", "the next"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.receive(); string(got.Payload) != "the next" {
+		t.Errorf("%q is handed out twice", got.Payload)
+	}
+}
+
+func TestMosquitto_overWebSocket(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(address)
+	mosquittotest.Start(t, "allow_anonymous true", "listener "+port+" 127.0.0.1", "protocol websockets")
+	r := dial(t, address, func(o *mqttconn.Options) { o.WebSocket = "mqtt" }, "qliksense/#")
+	r.untilConnected()
+	large := strings.Repeat("x", mqttconn.MaxIncoming-100)
+	if err := r.send("qliksense/start_task", large); err != nil {
+		t.Fatal(err)
+	}
+	if m := r.receive(); string(m.Payload) != large {
+		t.Errorf("got %d bytes", len(m.Payload))
 	}
 }

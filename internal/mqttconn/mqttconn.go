@@ -5,9 +5,15 @@
 // It guarantees that a publication without an error is acknowledged by the
 // broker (QoS 1); that one which cannot be made now fails at once, so that
 // whoever publishes keeps it; and that what goes out and what a broker sends is
-// bounded in size and number. Publish may be called by many at a time. The
-// handler of a subscription is called with one message at a time, in order; what
-// comes faster than it takes them is dropped and counted.
+// bounded in size and number. Publish may be called by many at a time.
+//
+// Messages are received with QoS 1 and acknowledged when the receiver has settled
+// them, in the order of arrival. It has at most Window of them at a time. One
+// whose acknowledgement was lost with a connection is recognised when it comes
+// again; so a message is handed out twice only if it was settled by another
+// process, or its acknowledgement was lost on the way. With Options.KeepSession
+// the broker keeps what is not acknowledged while the process is away, and what
+// finds no room here is sent again; without, such messages are dropped and counted.
 //
 // It must never decide what a message means, keep messages for a connection that
 // is not there, or show a password.
@@ -21,6 +27,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,15 +48,23 @@ type Options struct {
 	// ClientID identifies the process to the broker; "" means "butler-" and eight
 	// random hexadecimal digits.
 	ClientID string
+	// KeepSession asks the broker to keep the subscriptions and what is not
+	// acknowledged while the client is away. It wants a ClientID.
+	KeepSession bool
 	// User and Password log in; "" means without.
 	User     string
 	Password secret.String
-	// TLS protects the connection; nil means plain TCP. See ClientCertificate.
-	TLS *tls.Config
+	// TLS returns the settings that protect the connection; nil means none. It is
+	// asked before each attempt, so renewed files count without a restart.
+	TLS func() (*tls.Config, error)
+	// WebSocket is the path of the broker's WebSocket, such as /mqtt; "" means TCP.
+	WebSocket string
 	// StatusTopic gets a text after each connect; "" for none.
 	StatusTopic string
 	// OnState is told of every connect, failed attempt and loss, in order. It must not block. Nil is fine.
 	OnState func(State)
+	// Metrics count what goes out; nil counts for nobody.
+	Metrics *Metrics
 	// Random is where client IDs and the spread of the pauses come from. It is
 	// used by this connection alone from now on.
 	Random *rand.Rand
@@ -70,16 +85,28 @@ type State struct {
 // Message is one that a broker sent. Its topic is sane text, its payload is
 // anything of at most MaxIncoming bytes.
 type Message struct {
+	// ID is for Settle. IDs grow.
+	ID       uint64
 	Topic    string
 	Payload  []byte
 	Retained bool
+
+	// again says that the broker has sent it before, packet names it to the broker
+	// until it is acknowledged; 0 when nobody waits for that.
+	again  bool
+	packet uint16
 }
 
-// Subscription asks for the messages of a topic filter, with QoS 0.
-type Subscription struct {
-	Filter string
-	// Handle takes one message. It may block; its context ends with Close.
-	Handle func(ctx context.Context, m Message)
+// Receiver is who gets what a broker sends.
+type Receiver struct {
+	// Filters are what is subscribed to after each connect.
+	Filters []string
+	// Take is called with one message after the other, in order, and must not block.
+	// Each has to be settled.
+	Take func(Message)
+	// Name is the label of the connection in Metrics, which count for nobody when nil.
+	Name    string
+	Metrics *ReceiverMetrics
 }
 
 // Limits of what goes out and comes in.
@@ -94,7 +121,7 @@ const (
 type Conn struct {
 	o       Options
 	log     *zap.Logger
-	inboxes []*inbox
+	inbox   *inbox // nil without a receiver
 	skipped dropCount
 
 	mu   sync.Mutex
@@ -121,24 +148,50 @@ func New(o Options) (*Conn, error) {
 	if o.OnState == nil {
 		o.OnState = func(State) {}
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	if o.WebSocket != "" && !strings.HasPrefix(o.WebSocket, "/") {
+		o.WebSocket = "/" + o.WebSocket
+	}
 	return &Conn{o: o, log: o.Log, why: "the first attempt has not ended"}, nil
 }
 
-// Subscribe adds a subscription, which is made anew after each connect. Call it before Start.
-func (c *Conn) Subscribe(s Subscription) error {
-	if err := topic.CheckFilter(s.Filter); err != nil {
-		return fmt.Errorf("topic filter %w", err)
+// Receive sets who gets what the broker sends. Call it before Start.
+func (c *Conn) Receive(r Receiver) error {
+	for _, filter := range r.Filters {
+		if err := topic.CheckFilter(filter); err != nil {
+			return fmt.Errorf("topic filter %w", err)
+		}
 	}
-	c.inboxes = append(c.inboxes, newInbox(s, c.log))
+	c.inbox = newInbox(r, c.log)
 	return nil
+}
+
+// Settle says that a message is handled: it may be acknowledged. It does not
+// block. An ID that is not known means nothing.
+func (c *Conn) Settle(id uint64) {
+	if c.inbox != nil {
+		c.inbox.settle(id)
+	}
+}
+
+// Resume says that the receiver begins anew: whatever it has not settled is handed
+// out again, under IDs from first on; smaller ones mean nothing any more.
+func (c *Conn) Resume() (first uint64) {
+	if c.inbox == nil {
+		return 0
+	}
+	return c.inbox.resume()
 }
 
 // Start connects in the background until Close.
 func (c *Conn) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
-	for _, in := range c.inboxes {
-		c.running.Go(func() { in.run(ctx) })
+	c.o.Metrics.connection(false)
+	if c.inbox != nil {
+		c.running.Go(func() { c.inbox.run(ctx) })
 	}
 	c.running.Go(func() { c.run(ctx) })
 }
@@ -167,6 +220,12 @@ func (c *Conn) Close(ctx context.Context) error {
 // A message that no broker takes is a permanent error; without a connection the
 // error is at once, and worth another attempt.
 func (c *Conn) Publish(ctx context.Context, name string, payload []byte) error {
+	err := c.publish(ctx, name, payload)
+	c.o.Metrics.published(err)
+	return err
+}
+
+func (c *Conn) publish(ctx context.Context, name string, payload []byte) error {
 	if err := topic.Check(name); err != nil {
 		return destination.Permanent(fmt.Errorf("MQTT topic %w", err))
 	}
@@ -190,6 +249,7 @@ func (c *Conn) use(l *link, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link, c.why = l, why
+	c.o.Metrics.connection(l != nil)
 }
 
 // maxReason bounds, in characters, what is told of a failure: a broker's certificate may be in it.
@@ -226,12 +286,15 @@ func (c *Conn) run(ctx context.Context) {
 
 // serve lets everybody use a connection until it is lost or ctx ends.
 func (c *Conn) serve(ctx context.Context, l *link) error {
+	c.running.Go(l.sendAcks)
+	defer c.lost(l)
 	refused, err := c.subscribe(ctx, l)
 	if err != nil {
 		l.end(err)
 		return err
 	}
 	c.use(l, "")
+	c.o.Metrics.connects.Inc()
 	c.log.Info("connected to the MQTT broker", zap.String("broker", c.o.Address), zap.String("client_id", c.o.ClientID))
 	c.o.OnState(State{Connected: true, Reason: refused})
 	c.greet(ctx, l)
@@ -249,15 +312,18 @@ func (c *Conn) serve(ctx context.Context, l *link) error {
 // subscribe asks for everything that was subscribed to. A broker may refuse that
 // and still take messages: the first refusal is told, in words.
 func (c *Conn) subscribe(ctx context.Context, l *link) (refused string, err error) {
-	for _, in := range c.inboxes {
-		err := l.subscribe(ctx, in)
+	if c.inbox == nil {
+		return "", nil
+	}
+	for _, filter := range c.inbox.receiver.Filters {
+		err := l.subscribe(ctx, filter)
 		if errors.Is(err, errRefused) {
-			c.log.Error("MQTT subscription is refused", zap.String("filter", in.Filter))
-			refused = cmp.Or(refused, "the broker refuses the subscription to "+in.Filter)
+			c.log.Error("MQTT subscription is refused", zap.String("filter", filter))
+			refused = cmp.Or(refused, "the broker refuses the subscription to "+filter)
 			continue
 		}
 		if err != nil {
-			return "", fmt.Errorf("subscribe to %s: %w", in.Filter, err)
+			return "", fmt.Errorf("subscribe to %s: %w", filter, err)
 		}
 	}
 	return refused, nil
@@ -275,21 +341,5 @@ func (c *Conn) greet(ctx context.Context, l *link) {
 	text := fmt.Sprintf("Connected to MQTT broker %s with client ID %s", c.o.Address, c.o.ClientID)
 	if err := l.publish(bounded, c.o.StatusTopic, []byte(text)); err != nil && ctx.Err() == nil {
 		c.log.Warn("MQTT status text is not published", logx.Err(err))
-	}
-}
-
-// ClientCertificate returns TLS settings with which a client shows the
-// certificate in two PEM files. They are read for each connection, so a renewed
-// certificate counts without a restart.
-func ClientCertificate(certFile, keyFile string) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-			if err != nil {
-				return nil, fmt.Errorf("client certificate: %w", err)
-			}
-			return &pair, nil
-		},
 	}
 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -32,15 +36,40 @@ type rig struct {
 	*mqttconn.Conn
 	t      *testing.T
 	states chan mqttconn.State
+	got    chan mqttconn.Message // what the broker sent
 	log    *observer.ObservedLogs
-	lines  chan string // what is logged, as it comes
+	reg    *prometheus.Registry // with the metrics of what it receives
+	lines  chan string          // what is logged, as it comes
 }
 
-// dial starts a connection that tries again at once.
-func dial(t *testing.T, address string, change func(*mqttconn.Options), subscriptions ...mqttconn.Subscription) *rig {
+// dial starts a connection that tries again at once. What it receives is settled.
+func dial(t *testing.T, address string, change func(*mqttconn.Options), filters ...string) *rig {
+	t.Helper()
+	var r *rig
+	r = prepare(t, address, change, func(m mqttconn.Message) {
+		r.got <- m
+		r.Settle(m.ID)
+	}, filters...)
+	r.Start()
+	t.Cleanup(r.close)
+	return r
+}
+
+// hold starts a connection like dial; what it receives is left to the test to settle.
+func hold(t *testing.T, address string, change func(*mqttconn.Options), filters ...string) *rig {
+	t.Helper()
+	var r *rig
+	r = prepare(t, address, change, func(m mqttconn.Message) { r.got <- m }, filters...)
+	r.Start()
+	t.Cleanup(r.close)
+	return r
+}
+
+// prepare returns a connection that is not started.
+func prepare(t *testing.T, address string, change func(*mqttconn.Options), take func(mqttconn.Message), filters ...string) *rig {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	r := &rig{t: t, states: make(chan mqttconn.State, 1024), log: logs, lines: make(chan string, 1024)}
+	r := &rig{t: t, reg: prometheus.NewRegistry(), states: make(chan mqttconn.State, 1024), got: make(chan mqttconn.Message, 1024), log: logs, lines: make(chan string, 1024)}
 	tell := func(e zapcore.Entry) error { r.lines <- e.Message; return nil }
 	o := mqttconn.Options{
 		Address: address, Random: rand.New(rand.NewPCG(1, 1)), Log: zap.New(core, zap.Hooks(tell)), Retry: backoff.Policy{Base: 20 * time.Millisecond},
@@ -54,14 +83,32 @@ func dial(t *testing.T, address string, change func(*mqttconn.Options), subscrip
 		t.Fatal(err)
 	}
 	r.Conn = conn
-	for _, s := range subscriptions {
-		if err := conn.Subscribe(s); err != nil {
-			t.Fatal(err)
+	if err := conn.Receive(mqttconn.Receiver{Filters: filters, Take: take, Name: "main", Metrics: mqttconn.NewReceiverMetrics(r.reg)}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// untilDropped waits until as many messages were dropped for a reason, and none for another.
+func (r *rig) untilDropped(reason string, want int) {
+	r.t.Helper()
+	counts := map[string]int{"bad_topic": 0, "too_large": 0, "too_many": 0, reason: want}
+	text := "# HELP butler_mqtt_messages_dropped_total Messages of an MQTT broker that are lost: more waited than are taken and the broker keeps none (cleanSession), too large, or of a topic that is no text.\n" +
+		"# TYPE butler_mqtt_messages_dropped_total counter\n"
+	for _, label := range slices.Sorted(maps.Keys(counts)) {
+		text += fmt.Sprintf("butler_mqtt_messages_dropped_total{connection=\"main\",reason=%q} %d\n", label, counts[label])
+	}
+	for late := time.After(patience); ; {
+		err := testutil.GatherAndCompare(r.reg, strings.NewReader(text))
+		if err == nil {
+			return
+		}
+		select {
+		case <-late:
+			r.t.Fatal(err)
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	conn.Start()
-	t.Cleanup(r.close)
-	return r
 }
 
 func (r *rig) close() {
@@ -115,19 +162,13 @@ func broker(t *testing.T, o sink.MQTTOptions) *sink.MQTT {
 	return b
 }
 
-// collect returns a handler, and what it was called with.
-func collect() (func(context.Context, mqttconn.Message), <-chan mqttconn.Message) {
-	got := make(chan mqttconn.Message, 1024)
-	return func(_ context.Context, m mqttconn.Message) { got <- m }, got
-}
-
-func receive(t *testing.T, from <-chan mqttconn.Message) mqttconn.Message {
-	t.Helper()
+func (r *rig) receive() mqttconn.Message {
+	r.t.Helper()
 	select {
-	case m := <-from:
+	case m := <-r.got:
 		return m
 	case <-time.After(patience):
-		t.Fatal("no message comes")
+		r.t.Fatal("no message comes")
 		return mqttconn.Message{}
 	}
 }
@@ -166,7 +207,8 @@ func TestPublish_failsAtOnceWithoutAConnection(t *testing.T) {
 	if err := b.Refuse(true); err != nil {
 		t.Fatal(err)
 	}
-	r := dial(t, b.Addr(), nil)
+	reg := prometheus.NewRegistry()
+	r := dial(t, b.Addr(), func(o *mqttconn.Options) { o.Metrics = mqttconn.NewMetrics(reg) })
 	r.untilLost()
 	began := time.Now()
 	err := r.send("a", "lost")
@@ -182,6 +224,20 @@ func TestPublish_failsAtOnceWithoutAConnection(t *testing.T) {
 	r.untilConnected()
 	if err := r.send("a", "told"); err != nil {
 		t.Fatal(err)
+	}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP butler_mqtt_connected 1 while the MQTT broker is connected.
+# TYPE butler_mqtt_connected gauge
+butler_mqtt_connected 1
+# HELP butler_mqtt_connects_total Connections made to the MQTT broker, the first one included.
+# TYPE butler_mqtt_connects_total counter
+butler_mqtt_connects_total 1
+# HELP butler_mqtt_messages_published_total Messages for the MQTT broker: acknowledged by it, or failed; those of alerts are tried again.
+# TYPE butler_mqtt_messages_published_total counter
+butler_mqtt_messages_published_total{result="acknowledged"} 1
+butler_mqtt_messages_published_total{result="failed"} 1
+`)); err != nil {
+		t.Error(err)
 	}
 	for _, p := range b.Publications().All() {
 		if string(p.Payload) == "lost" {
@@ -247,15 +303,14 @@ func TestPublish_givesABrokerUpThatLosesAcknowledgements(t *testing.T) {
 
 func TestSubscribe_outlivesTheConnection(t *testing.T) {
 	b := broker(t, sink.MQTTOptions{})
-	handle, got := collect()
-	r := dial(t, b.Addr(), nil, mqttconn.Subscription{Filter: "qliksense/#", Handle: handle})
+	r := dial(t, b.Addr(), nil, "qliksense/#")
 	for round := range 3 {
 		r.untilConnected()
 		want := fmt.Sprintf("round %d", round)
 		if err := b.Publish("qliksense/start_task", []byte(want)); err != nil {
 			t.Fatal(err)
 		}
-		if m := receive(t, got); m.Topic != "qliksense/start_task" || string(m.Payload) != want {
+		if m := r.receive(); m.Topic != "qliksense/start_task" || string(m.Payload) != want {
 			t.Errorf("want %q, got %q on %s", want, m.Payload, m.Topic)
 		}
 		if err := errors.Join(b.Refuse(true), b.Refuse(false)); err != nil {
@@ -264,37 +319,68 @@ func TestSubscribe_outlivesTheConnection(t *testing.T) {
 	}
 }
 
-func TestSubscribe_refusesWhatIsNoFilter(t *testing.T) {
+func TestReceive_refusesWhatIsNoFilter(t *testing.T) {
 	conn, err := mqttconn.New(mqttconn.Options{Address: "127.0.0.1:1883", Random: rand.New(rand.NewPCG(1, 1)), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conn.Subscribe(mqttconn.Subscription{Filter: "a/#/b"}); err == nil {
+	if err := conn.Receive(mqttconn.Receiver{Filters: []string{"a/#/b"}}); err == nil {
 		t.Error("want an error")
 	}
+	conn.Settle(1) // of nobody
 	if err := conn.Close(t.Context()); err != nil {
 		t.Errorf("close what was never started: %v", err)
 	}
 }
 
-func TestSubscribe_dropsWhatASlowHandlerCannotTakeAndPublishesOn(t *testing.T) {
+func TestReceive_handsOutAWindowAndPublishesOn(t *testing.T) {
 	b := broker(t, sink.MQTTOptions{})
-	var handled atomic.Int32
-	stuck := func(ctx context.Context, _ mqttconn.Message) { handled.Add(1); <-ctx.Done() }
-	r := dial(t, b.Addr(), nil, mqttconn.Subscription{Filter: "in/#", Handle: stuck})
+	r := hold(t, b.Addr(), nil, "in/#")
 	r.untilConnected()
-	for range 1000 {
-		if err := b.Publish("in/x", []byte("x")); err != nil {
+	const sent, taken = 1000, 128
+	for n := range sent {
+		if err := b.Publish("in/x", []byte(strconv.Itoa(n))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.untilLogged("incoming MQTT messages are dropped")
+	r.untilDropped("too_many", sent-taken)
 	if err := r.send("out", "x"); err != nil {
 		t.Error(err)
 	}
-	r.close()
-	if n := handled.Load(); n > 2 {
-		t.Errorf("the handler was called %d times, although it never returned", n)
+	for n := range mqttconn.Window {
+		if m := r.receive(); string(m.Payload) != strconv.Itoa(n) {
+			t.Fatalf("want message %d, got %s", n, m.Payload)
+		}
+	}
+	select {
+	case m := <-r.got:
+		t.Errorf("message %s is out of the window", m.Payload)
+	default:
+	}
+	r.Settle(5)
+	if m := r.receive(); string(m.Payload) != strconv.Itoa(mqttconn.Window) {
+		t.Errorf("want the message after the window, got %s", m.Payload)
+	}
+}
+
+func TestResume_handsOutAgainWhatIsNotSettled(t *testing.T) {
+	b := broker(t, sink.MQTTOptions{})
+	r := hold(t, b.Addr(), nil, "in/#")
+	r.untilConnected()
+	for _, text := range []string{"a", "b", "c"} {
+		if err := b.Publish("in/x", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		r.receive()
+	}
+	r.Settle(2)
+	first := r.Resume()
+	r.Settle(1) // the receiver of before
+	for _, want := range []string{"a", "c"} {
+		if m := r.receive(); string(m.Payload) != want || m.ID < first {
+			t.Errorf("want %s under an ID from %d on, got %s under %d", want, first, m.Payload, m.ID)
+		}
 	}
 }
 
@@ -349,8 +435,7 @@ func refuse(t *testing.T) (address string) {
 }
 
 func TestSubscribe_saysThatItIsRefusedAndPublishesOn(t *testing.T) {
-	handle, _ := collect()
-	r := dial(t, refuse(t), nil, mqttconn.Subscription{Filter: "secret/#", Handle: handle})
+	r := dial(t, refuse(t), nil, "secret/#")
 	if s := r.untilConnected(); !strings.Contains(s.Reason, "secret/#") {
 		t.Errorf("the reason is %q", s.Reason)
 	}
@@ -361,18 +446,18 @@ func TestSubscribe_saysThatItIsRefusedAndPublishesOn(t *testing.T) {
 
 func TestReceive_skipsWhatIsTooLarge(t *testing.T) {
 	b := broker(t, sink.MQTTOptions{})
-	handle, got := collect()
-	r := dial(t, b.Addr(), nil, mqttconn.Subscription{Filter: "in/#", Handle: handle})
+	r := dial(t, b.Addr(), nil, "in/#")
 	r.untilConnected()
 	for _, payload := range []string{strings.Repeat("x", 2*mqttconn.MaxIncoming), "small"} {
 		if err := b.Publish("in/x", []byte(payload)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if m := receive(t, got); string(m.Payload) != "small" {
+	if m := r.receive(); string(m.Payload) != "small" {
 		t.Errorf("got %d bytes", len(m.Payload))
 	}
 	r.untilLogged("incoming MQTT messages are skipped, because they are too large")
+	r.untilDropped("too_large", 1)
 }
 
 func TestConn_saysThatTheLoginIsRefusedAndNotWhatItWas(t *testing.T) {

@@ -2,6 +2,7 @@ package mqttconn
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ func newSieve(conn net.Conn, limit int, skipped func(size int)) *sieve {
 // Types of packets, in the upper half of their first byte.
 const (
 	packetPublish = 3
+	packetPuback  = 4
 	packetSuback  = 9
 )
 
@@ -67,7 +69,7 @@ func (s *sieve) next() error {
 		switch {
 		case packet == packetPublish && length > s.max:
 			s.skipped(length)
-			if _, err := io.CopyN(io.Discard, s.in, int64(length)); err != nil {
+			if err := s.skip(header[0], length); err != nil {
 				return err
 			}
 			continue
@@ -79,6 +81,39 @@ func (s *sieve) next() error {
 		s.header, s.left = header, length
 		return nil
 	}
+}
+
+// skip passes over the body of a message. One that waits for an acknowledgement
+// gets it: it would come again for ever.
+func (s *sieve) skip(first byte, length int) error {
+	if qos := first >> 1 & 3; qos != 1 {
+		return s.discard(length)
+	}
+	var number [2]byte
+	if _, err := io.ReadFull(s.in, number[:]); err != nil {
+		return err
+	}
+	name := int(binary.BigEndian.Uint16(number[:]))
+	rest := length - len(number) - name - len(number)
+	if rest < 0 {
+		return errors.New("the broker sends a message that is shorter than its topic")
+	}
+	if err := s.discard(name); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(s.in, number[:]); err != nil {
+		return err
+	}
+	if err := s.discard(rest); err != nil {
+		return err
+	}
+	_, err := s.Write([]byte{packetPuback << 4, byte(len(number)), number[0], number[1]})
+	return err
+}
+
+func (s *sieve) discard(n int) error {
+	_, err := io.CopyN(io.Discard, s.in, int64(n))
+	return err
 }
 
 // maxLengthBytes is how many bytes the length of a packet has at the most.
@@ -106,6 +141,9 @@ func (s *sieve) readHeader() (header []byte, length int, err error) {
 }
 
 func (c *Conn) countSkipped(size int) {
+	if c.inbox != nil {
+		c.inbox.receiver.Metrics.drop(c.inbox.receiver.Name, tooLarge)
+	}
 	if n, due := c.skipped.add(time.Now()); due {
 		c.log.Warn("incoming MQTT messages are skipped, because they are too large", zap.Int("bytes", size), logx.Count(n))
 	}

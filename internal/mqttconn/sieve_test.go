@@ -8,17 +8,20 @@ import (
 	"testing/iotest"
 )
 
-// stream is a connection that reads from a text and knows nothing else.
+// stream is a connection that reads from a text and keeps what is written.
 type stream struct {
 	net.Conn
 	io.Reader
+	written *bytes.Buffer
 }
+
+func (s stream) Write(p []byte) (int, error) { return s.written.Write(p) }
 
 func (s stream) Read(p []byte) (int, error) { return s.Reader.Read(p) }
 
 // sift returns what passes, byte by byte, and the sizes that were skipped.
 func sift(in []byte, limit int) (out []byte, skipped []int, err error) {
-	s := newSieve(stream{Reader: bytes.NewReader(in)}, limit, func(size int) { skipped = append(skipped, size) })
+	s := newSieve(stream{Reader: bytes.NewReader(in), written: new(bytes.Buffer)}, limit, func(size int) { skipped = append(skipped, size) })
 	out, err = io.ReadAll(iotest.OneByteReader(s))
 	return out, skipped, err
 }
@@ -55,6 +58,33 @@ func TestSieve_letsThroughWhatABrokerMaySend(t *testing.T) {
 			}
 			if (err != nil) != row.broken || len(skipped) != row.skipped {
 				t.Errorf("want an error %v and %d skipped, got %v and %d", row.broken, row.skipped, err, len(skipped))
+			}
+		})
+	}
+}
+
+func TestSieve_acknowledgesWhatItSkips(t *testing.T) {
+	message := func(first, length byte, topic string) []byte {
+		out := append([]byte{first, length | 0x80, 1, 0, byte(len(topic))}, topic...)
+		return append(append(out, 0x12, 0x34), bytes.Repeat([]byte{'x'}, 300)...)[:3+int(length)+128]
+	}
+	for _, row := range []struct {
+		name   string
+		in     []byte
+		want   []byte
+		broken bool
+	}{
+		{"with QoS 1", message(0x32, 0x49, "a/b"), []byte{0x40, 2, 0x12, 0x34}, false},
+		{"with QoS 0", message(0x30, 0x49, "a/b"), nil, false},
+		{"whose topic does not end", append([]byte{0x32, 0xc9, 0x01, 0xff, 0xff}, bytes.Repeat([]byte{'x'}, 199)...), nil, true},
+		{"that does not end", message(0x32, 0x49, "a/b")[:100], nil, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			written := new(bytes.Buffer)
+			s := newSieve(stream{Reader: bytes.NewReader(row.in), written: written}, 200, func(int) {})
+			_, err := io.ReadAll(s)
+			if !bytes.Equal(written.Bytes(), row.want) || (err != nil) != row.broken {
+				t.Errorf("want % x and an error %v, got % x and %v", row.want, row.broken, written.Bytes(), err)
 			}
 		})
 	}

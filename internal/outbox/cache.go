@@ -6,17 +6,31 @@ import (
 	"butler/messages"
 )
 
-// entry is a decoded alert with what belongs to it.
+// entry is an alert with what belongs to it. It is never changed: who knows more
+// puts another one in its place.
 type entry struct {
-	alert *messages.Alert // frozen
+	id messages.AlertID
+	// raw is its durable form, until somebody has read it.
+	raw   []byte
+	alert *messages.Alert // frozen; nil before
 	// attachment is only meaningful when attached.
 	attachment string
 	attached   bool
 }
 
+// What an entry takes in memory beside its texts.
+const (
+	entryCost   = 512
+	decodedCost = 4096
+)
+
 // cost is about what an entry takes in memory.
 func (e *entry) cost() int {
-	size := 4096 + len(e.attachment)
+	size := entryCost + len(e.raw) + len(e.attachment)
+	if e.alert == nil {
+		return size
+	}
+	size += decodedCost
 	for _, lines := range [][]string{e.alert.ScriptLog.Head, e.alert.ScriptLog.Tail} {
 		for _, line := range lines {
 			size += len(line) + 16
@@ -25,10 +39,14 @@ func (e *entry) cost() int {
 	return size
 }
 
-// cache keeps the entries used last, up to a bound of bytes. Its owner locks.
+// cache keeps alerts up to a bound of bytes, in the order in which they are
+// wanted: those used last in front, and behind them those that wait for their
+// first use, the earliest in front. Of a backlog that does not fit, what is sent
+// next is kept, and what was recorded last is read back from disk when its time
+// has come. Its owner locks.
 type cache struct {
 	limit, size int
-	order       *list.List // of *entry, used last in front
+	order       *list.List // of *entry
 	byID        map[messages.AlertID]*list.Element
 }
 
@@ -36,29 +54,53 @@ func newCache(limit int) *cache {
 	return &cache{limit: limit, order: list.New(), byID: map[messages.AlertID]*list.Element{}}
 }
 
-func (c *cache) get(id messages.AlertID) (entry, bool) {
+func (c *cache) get(id messages.AlertID) (*entry, bool) {
 	at, ok := c.byID[id]
 	if !ok {
-		return entry{}, false
+		return nil, false
 	}
 	c.order.MoveToFront(at)
-	return *at.Value.(*entry), true
+	return at.Value.(*entry), true
 }
 
-func (c *cache) put(e entry) {
-	c.remove(e.alert.ID)
-	c.byID[e.alert.ID] = c.order.PushFront(&e)
+// full reports whether there is no room for an alert that waits for its first
+// use: others do, and come first.
+func (c *cache) full() bool {
+	return c.size >= c.limit && c.order.Back().Value.(*entry).alert == nil
+}
+
+// record takes in an alert that was just recorded and waits for its first use. A
+// nil entry forgets what was known of it.
+func (c *cache) record(id messages.AlertID, e *entry) {
+	c.remove(id)
+	if e == nil || c.full() {
+		return
+	}
+	for c.size+e.cost() > c.limit && c.order.Len() > 0 && c.order.Back().Value.(*entry).alert != nil {
+		c.drop(c.order.Back())
+	}
+	c.byID[id] = c.order.PushBack(e)
+	c.size += e.cost()
+}
+
+// put keeps an alert that is in use.
+func (c *cache) put(e *entry) {
+	c.remove(e.id)
+	c.byID[e.id] = c.order.PushFront(e)
 	c.size += e.cost()
 	for c.size > c.limit && c.order.Len() > 1 {
-		c.remove(c.order.Back().Value.(*entry).alert.ID)
+		c.drop(c.order.Back())
 	}
 }
 
 func (c *cache) remove(id messages.AlertID) {
-	at, ok := c.byID[id]
-	if !ok {
-		return
+	if at, ok := c.byID[id]; ok {
+		c.drop(at)
 	}
-	delete(c.byID, id)
-	c.size -= c.order.Remove(at).(*entry).cost()
+}
+
+func (c *cache) drop(at *list.Element) {
+	e := c.order.Remove(at).(*entry)
+	delete(c.byID, e.id)
+	c.size -= e.cost()
 }

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +10,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/gzip"
+
 	"butler/internal/journal"
+	"butler/internal/wire"
 	"butler/messages"
 )
 
@@ -33,10 +35,15 @@ const (
 	bucketWindow journal.Bucket = "window"
 )
 
-// version is the first byte of every value; the rest is JSON of the record
-// types below. A release that changes them takes the next version and keeps
-// reading the older ones: testdata holds an entry of every version ever written.
-const version = 1
+// The first byte of every value is its version. A release that changes a record
+// takes the next one and keeps reading the older ones: testdata holds an entry of
+// every version ever written.
+const (
+	// versionJSON is followed by the JSON of a record, or by a compressed script log.
+	versionJSON = 1
+	// versionBinary is followed by the fields of a layout.
+	versionBinary = 2
+)
 
 // noticeRecord is a notice that waits for delivery. Its ID and instance are in
 // the key. It says enough of its alert that settling and listing need not read it.
@@ -84,6 +91,9 @@ type windowRecord struct {
 type scratch struct {
 	buffer bytes.Buffer
 	json   *json.Encoder
+	// wire and notice are what is being encoded, here so that it is not made anew each time.
+	wire   wire.Wire
+	notice noticeRecord
 }
 
 var scratches = sync.Pool{New: func() any {
@@ -103,7 +113,13 @@ func (s *scratch) free() {
 // encode returns the durable form of a record.
 func (s *scratch) encode(record any) []byte {
 	start := s.buffer.Len()
-	s.buffer.WriteByte(version)
+	if l := layoutOf(record); l != nil {
+		s.wire = wire.Writer(append(s.buffer.AvailableBuffer(), versionBinary))
+		l.lay(&s.wire)
+		s.buffer.Write(s.wire.Bytes())
+		return s.buffer.Bytes()[start:]
+	}
+	s.buffer.WriteByte(versionJSON)
 	if err := s.json.Encode(record); err != nil {
 		panic(fmt.Sprintf("BUG: outbox record %T cannot be encoded: %v", record, err))
 	}
@@ -117,18 +133,29 @@ func encode(record any) []byte {
 	return bytes.Clone(s.encode(record))
 }
 
-// decode reads what encode wrote. Every error is journal.ErrCorrupt.
+// decode reads what encode wrote, in this release or an earlier one. Every error
+// is journal.ErrCorrupt.
 func decode(raw []byte, into any) error {
 	if len(raw) == 0 {
 		return fmt.Errorf("%w: empty entry", journal.ErrCorrupt)
 	}
-	if raw[0] != version {
-		return fmt.Errorf("%w: entry has version %d, this release reads %d", journal.ErrCorrupt, raw[0], version)
+	l := layoutOf(into)
+	switch {
+	case raw[0] == versionBinary && l != nil:
+		w := wire.Reader(raw[1:])
+		l.lay(&w)
+		if err := w.Finish(); err != nil {
+			return fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
+		}
+		return nil
+	case raw[0] == versionJSON:
+		if err := json.Unmarshal(raw[1:], into); err != nil {
+			return fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
+		}
+		return nil
+	default:
+		return fmt.Errorf("%w: entry has version %d, which this release does not read", journal.ErrCorrupt, raw[0])
 	}
-	if err := json.Unmarshal(raw[1:], into); err != nil {
-		return fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
-	}
-	return nil
 }
 
 // noticeKey is the key of a notice: the instance follows the ID, so that one
@@ -173,17 +200,23 @@ func lastBytes(text string, keep int) string {
 	return fmt.Sprintf("[the first %d bytes of this log are left out]\n%s", cut, text[cut:])
 }
 
+// compressors are used again: one takes most of a megabyte of memory.
+var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 func gzipped(text string) []byte {
 	var out bytes.Buffer
-	out.WriteByte(version)
-	w := gzip.NewWriter(&out)
+	out.WriteByte(versionJSON)
+	w := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(w)
+	w.Reset(&out)
 	_, _ = io.WriteString(w, text) // a bytes.Buffer takes everything
 	_ = w.Close()
+	w.Reset(nil) // so that it does not keep what it wrote
 	return out.Bytes()
 }
 
 func decompress(raw []byte) (string, error) {
-	if len(raw) == 0 || raw[0] != version {
+	if len(raw) == 0 || raw[0] != versionJSON {
 		return "", fmt.Errorf("%w: attachment of an unknown version", journal.ErrCorrupt)
 	}
 	r, err := gzip.NewReader(bytes.NewReader(raw[1:]))
@@ -198,25 +231,26 @@ func decompress(raw []byte) (string, error) {
 	return string(text), nil
 }
 
-// ops returns what a decision leaves on disk: the alert once, one small record
+// appendOps adds what a decision leaves on disk: the alert once, one small record
 // per notice, and the attachment, compressed, when a notice wants it. No
-// notices, no ops. There is room for a few more.
-func (d Decision) ops(s *scratch) []journal.Op {
+// notices, no ops.
+func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 	if len(d.Notices) == 0 {
-		return nil
+		return ops
 	}
 	id := string(d.Alert.ID)
-	ops := make([]journal.Op, 1, len(d.Notices)+6)
-	ops[0] = journal.Op{Bucket: bucketAlert, Key: id, Value: s.encode(d.Alert)}
-	told, attached := make([]string, 0, len(d.Notices)), false
+	ops = append(ops, journal.Op{Bucket: bucketAlert, Key: id, Value: s.encode(d.Alert)})
+	first, attached := len(ops), false
 	for _, n := range d.Notices {
-		key := noticeKey(n.ID, n.Instance)
-		told = append(told, key)
-		record := d.record(n)
-		attached = attached || record.Attachment
-		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: key, Value: s.encode(record)})
+		s.notice = d.record(n)
+		attached = attached || s.notice.Attachment
+		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: noticeKey(n.ID, n.Instance), Value: s.encode(&s.notice)})
 	}
-	if len(told) > 1 {
+	if notices := ops[first:]; len(notices) > 1 {
+		told := make([]string, len(notices))
+		for i, op := range notices {
+			told[i] = op.Key
+		}
 		ops = append(ops, journal.Op{Bucket: bucketTold, Key: id, Value: s.encode(told)})
 	}
 	if attached {
@@ -225,8 +259,8 @@ func (d Decision) ops(s *scratch) []journal.Op {
 	return ops
 }
 
-func (d Decision) record(n messages.NoticeHead) *noticeRecord {
-	return &noticeRecord{
+func (d Decision) record(n messages.NoticeHead) noticeRecord {
+	return noticeRecord{
 		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: firstBytes(d.Alert.Event.TaskName, maxTaskName),
 		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
 		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1, Expires: n.Expires,

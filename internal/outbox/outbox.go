@@ -124,7 +124,6 @@ func (o *Outbox) sweep() error {
 
 // Decision is an alert and who is told of it. The zero value tells nobody.
 type Decision struct {
-	// Alert is frozen once it is recorded.
 	Alert *messages.Alert
 	// Attachment is the full script log for the notices that are Attached, "" without one.
 	Attachment string
@@ -134,33 +133,48 @@ type Decision struct {
 // Record commits a decision together with what its maker has to remember. done
 // runs on the ledger's goroutine when both are durable, or can never be.
 func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
-	s := newScratch()
-	defer s.free() // the ledger has copied what it was given
-	o.ledger.Commit(append(d.ops(s), more...), func(err error) {
-		if err == nil && len(d.Notices) > 0 {
-			o.remember(d)
+	var b Batch
+	b.Add(d, more...)
+	o.Commit(&b, done)
+}
+
+// Commit makes what was added to a batch durable as one, and empties the batch.
+// done is that of Record.
+func (o *Outbox) Commit(b *Batch, done func(error)) {
+	o.mu.Lock()
+	keep := !o.cache.full()
+	o.mu.Unlock()
+	alerts := b.recorded(keep)
+	o.ledger.Commit(b.ops, func(err error) {
+		if err == nil {
+			o.remember(alerts)
 		}
 		done(err)
 	})
+	b.reset() // the ledger has copied what it was given
 }
 
-// remember keeps the alert of notices that were just recorded, so that their
-// delivery reads nothing back.
-func (o *Outbox) remember(d Decision) {
+// remember keeps the alerts of notices that were just recorded, as long as there is
+// room, so that their delivery reads nothing back.
+func (o *Outbox) remember(alerts []recorded) {
+	if len(alerts) == 0 {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if left, ok := o.left[d.Alert.ID]; ok {
-		for _, n := range d.Notices {
-			left[noticeKey(n.ID, n.Instance)] = struct{}{}
+	for _, a := range alerts {
+		if left, ok := o.left[a.id]; ok {
+			for _, n := range a.notices {
+				left[noticeKey(n.ID, n.Instance)] = struct{}{}
+			}
 		}
+		o.cache.record(a.id, a.entry)
 	}
-	o.cache.put(entry{alert: d.Alert, attachment: d.Attachment, attached: true})
 }
 
 // Pending reports whether a notice waits for delivery.
 func (o *Outbox) Pending(instance string, id messages.NoticeID) bool {
-	_, ok, err := o.ledger.Get(bucketNotice, noticeKey(id, instance))
-	return ok && err == nil
+	return o.ledger.Size(bucketNotice, noticeKey(id, instance)) > 0
 }
 
 // Barrier calls done, on the ledger's goroutine, when everything committed
@@ -286,21 +300,21 @@ func (o *Outbox) notice(instance string, id messages.NoticeID) (noticeRecord, er
 	return record, decode(raw, &record)
 }
 
-// alert returns an alert from the cache or the ledger.
-func (o *Outbox) alert(id messages.AlertID, attachment bool) (entry, error) {
+// alert returns an alert from the cache or the ledger. The entry must not be changed.
+func (o *Outbox) alert(id messages.AlertID, attachment bool) (*entry, error) {
 	o.mu.Lock()
 	cached, ok := o.cache.get(id)
 	o.mu.Unlock()
-	if ok && (cached.attached || !attachment) {
+	if ok && cached.alert != nil && (cached.attached || !attachment) {
 		return cached, nil
 	}
-	e, err := o.readAlert(id)
+	e, err := o.read(id, cached)
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
-	if attachment {
+	if attachment && !e.attached {
 		if e.attachment, err = o.readAttachment(id); err != nil {
-			return entry{}, err
+			return nil, err
 		}
 		e.attached = true
 	}
@@ -310,19 +324,33 @@ func (o *Outbox) alert(id messages.AlertID, attachment bool) (entry, error) {
 	return e, nil
 }
 
-func (o *Outbox) readAlert(id messages.AlertID) (entry, error) {
+// read decodes an alert that the cache knows in part, or not at all (nil).
+func (o *Outbox) read(id messages.AlertID, cached *entry) (*entry, error) {
+	e := &entry{id: id, alert: new(messages.Alert)}
+	switch {
+	case cached == nil:
+	case cached.alert != nil:
+		e.alert = cached.alert
+		return e, nil
+	default:
+		e.attachment, e.attached = cached.attachment, cached.attached
+		return e, decodeAlert(id, cached.raw, e.alert)
+	}
 	raw, ok, err := o.ledger.Get(bucketAlert, string(id))
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
 	if !ok {
-		return entry{}, fmt.Errorf("%w: alert %s is not there", journal.ErrCorrupt, id)
+		return nil, fmt.Errorf("%w: alert %s is not there", journal.ErrCorrupt, id)
 	}
-	e := entry{alert: new(messages.Alert)}
-	if err := decode(raw, e.alert); err != nil {
-		return entry{}, fmt.Errorf("alert %s: %w", id, err)
+	return e, decodeAlert(id, raw, e.alert)
+}
+
+func decodeAlert(id messages.AlertID, raw []byte, into *messages.Alert) error {
+	if err := decode(raw, into); err != nil {
+		return fmt.Errorf("alert %s: %w", id, err)
 	}
-	return e, nil
+	return nil
 }
 
 func (o *Outbox) readAttachment(id messages.AlertID) (string, error) {

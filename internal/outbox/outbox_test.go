@@ -445,20 +445,61 @@ func TestOutbox_readsNoAlertBackOnTheUsualWay(t *testing.T) {
 	}
 }
 
-func TestOutbox_cacheIsBounded(t *testing.T) {
+// record records an alert with one notice, both called name.
+func record(t *testing.T, o *outbox.Outbox, name, task string) {
+	t.Helper()
+	alert := *decision().Alert
+	alert.ID, alert.Event.TaskName = messages.AlertID(name), task
+	o.Record(outbox.Decision{Alert: &alert, Notices: []messages.NoticeHead{{ID: messages.NoticeID(name), Instance: "i"}}}, nil, ignoreError)
+}
+
+func ignoreError(error) {}
+
+func TestOutbox_keepsTheAlertsThatAreSentNextInMemory(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
-	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 20_000})
+	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 6_000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := decision()
-	o.Record(d, nil, func(error) {})
-	for i := range 10 {
-		other := *d.Alert
-		other.ID = messages.AlertID(strings.Repeat("x", i+1))
-		o.Record(outbox.Decision{Alert: &other, Notices: []messages.NoticeHead{{ID: "other", Instance: "i"}}}, nil, func(error) {})
+	send := func(name, task string, want int) {
+		t.Helper()
+		got, err := o.Notice("i", messages.NoticeID(name))
+		if err != nil || got.Alert.Event.TaskName != task || ledger.alerts != want {
+			t.Fatalf("%s is of task %q (%v), %d alerts read back, want %q and %d", name, got.Alert.Event.TaskName, err, ledger.alerts, task, want)
+		}
 	}
-	if _, err := o.Notice(slack.Instance, "n2"); err != nil || ledger.alerts != 1 {
+	names := strings.Split("abcdefghijklmnopqrst", "")
+	for _, name := range names {
+		record(t, o, name, "first")
+	}
+	send("a", "first", 0)
+	send("t", "first", 1) // those recorded last found no room
+	send("t", "first", 1)
+
+	record(t, o, "a", "again")
+	send("a", "again", 1) // what is known of an alert is never old
+
+	for _, name := range names { // none of them waits any more
+		o.Settle(outbox.Place{Instance: "i"}, delivered(messages.NoticeID(name)), ignore)
+	}
+	record(t, o, "new", "first")
+	send("new", "first", 1)
+}
+
+func TestOutbox_keepsAnAlertInMemoryRatherThanOneThatWasSentBefore(t *testing.T) {
+	ledger := &reads{Ledger: &outboxtest.Ledger{}}
+	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 12_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 { // of a destination that takes nothing
+		name := strings.Repeat("x", i+1)
+		record(t, o, name, "")
+		if _, err := o.Notice("i", messages.NoticeID(name)); err != nil || ledger.alerts != 0 {
+			t.Fatalf("alert %d: %d alerts read back (%v), want none", i, ledger.alerts, err)
+		}
+	}
+	if _, err := o.Notice("i", "x"); err != nil || ledger.alerts != 1 {
 		t.Errorf("the oldest alert was read back %d times (%v), want once", ledger.alerts, err)
 	}
 }

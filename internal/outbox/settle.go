@@ -127,7 +127,7 @@ func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) ([]jour
 		if err != nil {
 			return nil, messages.NoticeSettled{}, false
 		}
-		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(record)}}, messages.NoticeSettled{}, false
+		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(&record)}}, messages.NoticeSettled{}, false
 	}
 	return ops, messages.NoticeSettled{
 		ID: outcome.ID, Alert: record.Alert, Kind: record.Kind, Key: record.Key, TaskName: record.TaskName,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"butler/messages"
 )
@@ -64,4 +65,38 @@ func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error)
 		}
 	})
 	return out, left
+}
+
+// OpenNotice is a notice that waits for delivery, for people who ask.
+type OpenNotice struct {
+	ID                  messages.NoticeID
+	Kind                messages.AlertKind
+	Key                 messages.ExecutionKey
+	Instance, Recipient string
+	QueuedAt            time.Time
+	// Attempts is what was recorded of them, at least.
+	Attempts int
+}
+
+// WaitingOf lists the waiting notices of the executions that want chooses, the
+// one queued first in front. One that cannot be read is left out.
+func (o *Outbox) WaitingOf(want func(messages.ExecutionKey) bool) ([]OpenNotice, error) {
+	var out []OpenNotice
+	err := o.ledger.Range(bucketNotice, func(key string, value []byte) bool {
+		var n noticeRecord
+		if decode(value, &n) == nil && want(n.Key) {
+			id, instance := splitNoticeKey(key)
+			out = append(out, OpenNotice{
+				ID: id, Kind: n.Kind, Key: n.Key, Instance: instance, Recipient: n.Recipient, QueuedAt: n.QueuedAt, Attempts: n.Attempts,
+			})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list notices: %w", err)
+	}
+	slices.SortFunc(out, func(a, b OpenNotice) int {
+		return cmp.Or(a.QueuedAt.Compare(b.QueuedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return out, nil
 }

@@ -129,7 +129,7 @@ const NeverDate = "1753-01-01T00:00:00.000Z"
 
 // IsGUID reports whether s has the form 8-4-4-4-12 of hexadecimal digits in any
 // case. Version and variant are not looked at: the all-zero GUID passes.
-func IsGUID(s string) bool {
+func IsGUID[S ~string | ~[]byte](s S) bool {
 	if len(s) != 36 {
 		return false
 	}

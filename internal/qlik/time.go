@@ -12,4 +12,10 @@ func ParseTime(text string) (time.Time, bool) {
 	return at, true
 }
 
+// IsNever reports whether a text is the date that means never.
+func IsNever(text string) bool {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	return err == nil && at.Year() == neverYear
+}
+
 const neverYear = 1753

@@ -18,10 +18,14 @@ func monitored(kind messages.AlertKind) (messages.Alert, bool) {
 		a.Service = service("RUNNING", "")
 	case messages.LicenseStatus, messages.LicenseExpiring:
 		a.License = messages.License{ExpiryDate: "2026-06-15", DaysLeft: 40, DaysKnown: true}
+	case messages.ProcessUsage:
+		a.Usage = usage()
 	case messages.CloudReloadFailed:
 		a = cloud(a)
 	default:
-		return messages.Alert{}, false
+		if a.Points = points(kind); a.Points == nil {
+			return messages.Alert{}, false
+		}
 	}
 	a.Key = messages.ExecutionKey("sample:" + a.Subject())
 	a.ID = messages.NewAlertID(a.Key, kind)

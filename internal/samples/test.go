@@ -40,6 +40,9 @@ func Test(kind messages.AlertKind, run string, now time.Time) messages.Alert {
 		a.Execution.Details[i].Created = later.iso(a.Execution.Details[i].Created)
 	}
 	a.ScriptLog.Head, a.ScriptLog.Tail = later.lines(a.ScriptLog.Head), later.lines(a.ScriptLog.Tail)
+	for i, p := range a.Points {
+		a.Points[i] = p.Tag("test", "true")
+	}
 	if a.Service.Name != "" {
 		a.Service.Host, a.Service.FriendlyName = TestHost, TestPrefix+a.Service.FriendlyName
 	}

@@ -12,7 +12,6 @@ package sim
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -104,7 +103,7 @@ func (s *Sim) build() error {
 	if s.Authority, err = cert.NewAuthority("Simulated Qlik Sense CA"); err != nil {
 		return err
 	}
-	server, err := s.serverTLS()
+	server, err := s.Authority.ServerTLS()
 	if err != nil {
 		return err
 	}
@@ -134,18 +133,6 @@ func (s *Sim) build() error {
 	}
 	s.HTTP, s.SMTP, s.Influx, s.MQTT = sink.NewHTTP(o.HTTP), sink.NewSMTP(o.SMTP), sink.NewInflux(o.Influx), sink.NewMQTT(o.MQTT)
 	return nil
-}
-
-func (s *Sim) serverTLS() (*tls.Config, error) {
-	pair, err := s.Authority.Server()
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := pair.TLS()
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
 }
 
 // part is anything that listens.

@@ -13,6 +13,8 @@ import (
 type Answer struct {
 	// Status is the HTTP status.
 	Status int `json:"-"`
+	// unreached is the call that found Qlik Sense out of reach.
+	unreached messages.Failure
 	// StatusCode and Message are only there when the request as a whole came to
 	// nothing; Error and Details also when a part of it did.
 	StatusCode int    `json:"statusCode,omitempty"`
@@ -39,6 +41,16 @@ type Answer struct {
 	KeyValues []StoredPair `json:"keyValues,omitempty"`
 	Waiting   *Waiting     `json:"wait,omitempty"`
 	Warnings  []string     `json:"warnings,omitempty"`
+}
+
+// Postponed returns why the request came to nothing, if that may pass and nothing
+// was done that another attempt would repeat; nil otherwise. Storing pairs again
+// changes nothing.
+func (a Answer) Postponed() error {
+	if !a.unreached.Failed() || len(a.TasksStarted)+len(a.TasksFailed) > 0 {
+		return nil
+	}
+	return a.unreached
 }
 
 // TasksByID is what became of the IDs of a request.

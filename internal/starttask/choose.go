@@ -239,6 +239,9 @@ func (j *job) failed(e Event, title string) {
 	e.Outcome, e.Reason = Failed, explain(e.Err)
 	j.failure = messages.Failure{Kind: messages.FailureOf(e.Err).Kind, Text: e.Reason}
 	j.answer.mention(title, e.Reason)
+	if !answered(e.Err) {
+		j.answer.unreached = j.failure
+	}
 	j.report(e)
 }
 

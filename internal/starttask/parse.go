@@ -334,6 +334,10 @@ func (r *reader) pair(n node) error {
 		}
 	}
 	ttl, err := members["ttl"].number()
+	if err != nil && r.Form == FormArray { // load scripts send whatever they have
+		r.remark(n.place + "/ttl is no number of milliseconds; the value does not expire")
+		ttl, err = 0, nil
+	}
 	if err != nil {
 		return err
 	}

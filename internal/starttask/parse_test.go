@@ -75,6 +75,12 @@ func TestFromREST_readsBothForms(t *testing.T) {
 			}},
 		},
 		{
+			"a load script's time to live in words is none", "-", `[{"type":"keyvaluestore","payload":{"namespace":"n","key":"k","value":"v","ttl":"soon"}}]`,
+			Request{Form: FormArray, KeyValues: []KeyValue{{"n", "k", "v", 0}}, Remarks: []string{
+				"body/0/payload/ttl is no number of milliseconds; the value does not expire",
+			}},
+		},
+		{
 			"a pair with something empty is passed over", "-", `[{"type":"keyvaluestore","payload":{"namespace":"","key":"k","value":"v"}}]`,
 			Request{Form: FormArray, Remarks: []string{"body/0/payload has an empty namespace, key or value and was not stored"}},
 		},
@@ -250,8 +256,8 @@ func TestFromMessage_isAnIDOrJSON(t *testing.T) {
 	}
 }
 
-// FuzzFromREST: whatever comes, a request is within its bounds or there is a Problem.
-func FuzzFromREST(f *testing.F) {
+// FuzzRequest: whatever comes over REST or MQTT, a request is within its bounds or there is a Problem.
+func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "[]", "{}", `{"taskId":"x","tag":["a"],"customProperty":{"name":"n","value":"v"}}`,
 		`[{"type":"keyvaluestore","payload":{"namespace":"n","key":"k","value":"v","ttl":"1"}}]`, `[{"type":"starttaskid","payload":{"taskId":["x"]}}]`,

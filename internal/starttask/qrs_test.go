@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"butler/internal/apikey"
+	"butler/internal/qlik/identity"
 	"butler/internal/qlik/qrs"
 	"butler/internal/sim/edge"
 	"butler/internal/sim/qrssim"
@@ -58,7 +59,7 @@ func newCluster(t *testing.T, change ...func(*starttask.Options, *qrssim.Options
 	client, err := qrs.New(qrs.Options{
 		BaseURL: server.URL() + "/qrs/", RetryWait: time.Millisecond,
 		CAPEM: server.Authority().RootPEM(), CertPEM: pair.Certificate, KeyPEM: pair.Key,
-		Headers: []qrs.Header{{Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}},
+		Headers: identity.Headers{{Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}},
 	})
 	if err != nil {
 		t.Fatal(err)

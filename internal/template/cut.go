@@ -70,10 +70,12 @@ func MapTexts(fields map[string]any, f func(string) string) {
 	}
 }
 
-func mapText(v any, f func(string) string) any {
-	switch v := v.(type) {
+func mapText(value any, f func(string) string) any {
+	switch v := value.(type) {
 	case string:
-		return f(v)
+		if mapped := f(v); mapped != v {
+			return mapped
+		}
 	case []any:
 		for i := range v {
 			v[i] = mapText(v[i], f)
@@ -84,7 +86,7 @@ func mapText(v any, f func(string) string) any {
 		MapTexts(v.Fields, f)
 		return handlebars.Named{Text: f(v.Text), Fields: v.Fields}
 	}
-	return v
+	return value // as it was: to wrap a text again would be memory for every field of every message
 }
 
 // prefix returns how many bytes of s weigh at most room, and whether all of s weighs at most limit.

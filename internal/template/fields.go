@@ -184,7 +184,7 @@ func properties(in []messages.Property) []any {
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n', r == '\r', r == '\t':
+		case ' ' <= r && r <= '~', r == '\n', r == '\r', r == '\t': // almost every text is nothing else
 			return r
 		case unicode.IsControl(r), r == unicode.ReplacementChar, unicode.Is(unicode.Bidi_Control, r):
 			return -1

@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,21 +26,38 @@ func orNever(iso string) string {
 	return iso
 }
 
-// timeFields returns a time of the repository under the keys prefix+"UTC" and
-// prefix+"Local1" to "Local5". Never is "-" everywhere; a text that is no time
-// is shown as it came.
-func timeFields(prefix, iso string, zone *time.Location) map[string]any {
-	forms := [6]string{iso, iso, iso, iso, iso, iso}
+// TimeForms are the forms of a time of the repository: as it came, and local ones.
+type TimeForms struct {
+	UTC   string
+	Local [5]string
+}
+
+// Times returns the forms of a time. Never is "-" everywhere; a text that is no
+// time is shown as it came. Without a zone, local times are UTC.
+func Times(iso string, zone *time.Location) TimeForms {
 	if isNever(iso) {
-		forms = [6]string{"-", "-", "-", "-", "-", "-"}
-	} else if at, err := time.Parse(time.RFC3339Nano, iso); err == nil {
-		at = at.In(zone)
-		full := at.Format(local4) + zoneName(at)
-		forms = [6]string{iso, at.Format(local1), at.Format(local2), at.Format(local3), full, full}
+		return TimeForms{"-", [5]string{"-", "-", "-", "-", "-"}}
 	}
-	out := map[string]any{prefix + "UTC": forms[0]}
-	for i, text := range forms[1:] {
-		out[fmt.Sprintf("%sLocal%d", prefix, i+1)] = text
+	at, err := time.Parse(time.RFC3339Nano, iso)
+	if err != nil {
+		return TimeForms{iso, [5]string{iso, iso, iso, iso, iso}}
+	}
+	if zone == nil {
+		zone = time.UTC
+	}
+	at = at.In(zone)
+	full := at.Format(local4) + zoneName(at)
+	return TimeForms{iso, [5]string{at.Format(local1), at.Format(local2), at.Format(local3), full, full}}
+}
+
+// timeFields returns a time of the repository under the keys prefix+"UTC" and
+// prefix+"Local1" to "Local5".
+func timeFields(prefix, iso string, zone *time.Location) map[string]any {
+	forms := Times(iso, zone)
+	out := make(map[string]any, 1+len(forms.Local))
+	out[prefix+"UTC"] = forms.UTC
+	for i, text := range forms.Local {
+		out[prefix+"Local"+strconv.Itoa(i+1)] = text
 	}
 	return out
 }

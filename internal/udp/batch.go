@@ -46,24 +46,27 @@ func (b *batch) begin() time.Time {
 	return begin
 }
 
-// copy hands the batch out in memory of its own: one slab for all payloads,
-// each cut at limit.
+// copy hands the batch out in memory of its own: one slab for all journal
+// entries, in which the payloads lie, each cut at limit.
 func (b *batch) copy(limit int) []messages.Datagram {
 	total := 0
 	for i := range b.count {
-		total += min(b.slots[i].size, limit, slotSize)
+		total += EntrySize(min(b.slots[i].size, limit, slotSize))
 	}
 	begin, slab := b.begin(), make([]byte, 0, total)
 	out := make([]messages.Datagram, b.count)
 	for i := range b.count {
 		size, start := b.slots[i].size, len(slab)
-		slab = append(slab, b.room(i)[:min(size, limit, slotSize)]...)
-		out[i] = messages.Datagram{
-			Payload: slab[start:len(slab):len(slab)],
+		d := messages.Datagram{
+			Payload: b.room(i)[:min(size, limit, slotSize)],
 			Size:    size,
 			Source:  b.slots[i].source,
 			At:      begin.Add(time.Duration(i) * apart),
 		}
+		slab = AppendEntry(slab, d)
+		d.Entry = slab[start:len(slab):len(slab)]
+		d.Payload = d.Entry[len(d.Entry)-len(d.Payload):]
+		out[i] = d
 	}
 	return out
 }

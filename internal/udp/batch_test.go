@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"bytes"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -51,5 +53,20 @@ func TestBatch_followsAClockThatIsSetBack(t *testing.T) {
 	got := atReads(1, at, at.Add(-time.Hour))
 	if want := at.Add(-time.Hour); !got[1].At.Equal(want) {
 		t.Errorf("got %v after the clock was set back, want %v", got[1].At, want)
+	}
+}
+
+func TestBatch_handsOutEveryDatagramWithItsEntry(t *testing.T) {
+	b := batch{memory: make([]byte, BatchSize*slotSize), count: 2, at: time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)}
+	for i, payload := range []string{"first", ""} {
+		copy(b.room(i), payload)
+		b.slots[i] = slot{size: len(payload), source: netip.MustParseAddrPort("10.1.2.3:4000")}
+	}
+	for i, d := range b.copy(3) { // "first" is cut
+		made := EncodeEntry(d)
+		want := EncodeEntry(messages.Datagram{Payload: d.Payload, Size: d.Size, Source: d.Source, At: d.At})
+		if !bytes.Equal(made, want) || string(d.Payload) != [...]string{"fir", ""}[i] {
+			t.Errorf("entry of %q is %x, want %x", d.Payload, made, want)
+		}
 	}
 }

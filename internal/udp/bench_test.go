@@ -17,8 +17,9 @@ func BenchmarkParse(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(payload)))
+			var checker Checker
 			for b.Loop() {
-				Parse(payload, ParseOptions{})
+				checker.parse(payload, ParseOptions{})
 			}
 		})
 	}
@@ -26,7 +27,7 @@ func BenchmarkParse(b *testing.B) {
 
 func BenchmarkAppendEntry(b *testing.B) {
 	d := datagram("10.11.12.13:4096", string(scheduler("/scheduler-task-failed/", nil)))
-	room := make([]byte, 0, EntrySize(d))
+	room := make([]byte, 0, EntrySize(len(d.Payload)))
 	b.ReportAllocs()
 	for b.Loop() {
 		room = AppendEntry(room[:0], d)
@@ -49,11 +50,21 @@ func BenchmarkSetContains(b *testing.B) {
 	}
 }
 
-// TestParse_allocatesOnce guards the ingest path: one allocation holds all texts of an event.
-func TestParse_allocatesOnce(t *testing.T) {
-	payload := scheduler("/scheduler-task-failed/", nil)
+// TestEntryParser_allocatesOnce guards the way of an event: one allocation holds all its texts.
+func TestEntryParser_allocatesOnce(t *testing.T) {
+	entry := EncodeEntry(datagram("10.11.12.13:4096", string(scheduler("/scheduler-task-failed/", nil))))
+	var parser EntryParser
 	var event messages.TaskEvent
-	if got := testing.AllocsPerRun(100, func() { event, _ = Parse(payload, ParseOptions{}) }); got > 1 {
+	if got := testing.AllocsPerRun(100, func() { event, _ = parser.Parse(entry) }); got > 1 {
 		t.Errorf("%v allocations, want 1 (%s)", got, event.MessageType)
+	}
+}
+
+// TestChecker_allocatesNothing guards the same way.
+func TestChecker_allocatesNothing(t *testing.T) {
+	payload := scheduler("/scheduler-task-failed/", nil)
+	var checker Checker
+	if got := testing.AllocsPerRun(100, func() { _, _ = checker.Check(payload, ParseOptions{}) }); got > 0 {
+		t.Errorf("%v allocations, want none", got)
 	}
 }

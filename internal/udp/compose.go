@@ -96,7 +96,7 @@ func (f field) check() error {
 		return errors.New("a semicolon separates the fields and cannot be part of one")
 	}
 	if _, changed := Sanitise([]byte(f.value)); changed {
-		return fmt.Errorf("control characters, invalid UTF-8 and more than %d characters do not arrive", maxCharacters)
+		return fmt.Errorf("control characters, invalid UTF-8 and more than %d characters do not arrive", MaxCharacters)
 	}
 	if f.id == idNone || f.id == idOptional && f.value == "" || qlik.IsGUID(f.value) {
 		return nil

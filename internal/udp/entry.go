@@ -24,19 +24,25 @@ const entryVersion = 1
 // entryOverhead is the size of an entry without address and payload.
 const entryOverhead = 1 + 8 + 1 + 2
 
+// maxAddress is the size of an address without a zone.
+const maxAddress = 16
+
 // EncodeEntry returns the form under which a datagram is journalled: as it
 // arrived, so that a later parser can read it again.
 func EncodeEntry(d messages.Datagram) []byte {
-	return AppendEntry(make([]byte, 0, EntrySize(d)), d)
+	if d.Entry != nil {
+		return d.Entry
+	}
+	return AppendEntry(make([]byte, 0, EntrySize(len(d.Payload))), d)
 }
 
-// EntrySize returns a size that the entry of d does not exceed, unless its source has a zone.
-func EntrySize(d messages.Datagram) int { return entryOverhead + 16 + len(d.Payload) }
+// EntrySize returns a size that an entry does not exceed, unless its source has a zone.
+func EntrySize(payload int) int { return entryOverhead + maxAddress + payload }
 
 // AppendEntry appends the entry of d to dst.
 func AppendEntry(dst []byte, d messages.Datagram) []byte {
 	addr := d.Source.Addr()
-	if len(addr.Zone()) > math.MaxUint8-16 {
+	if len(addr.Zone()) > math.MaxUint8-maxAddress {
 		addr = addr.WithZone("")
 	}
 	dst = append(dst, entryVersion)
@@ -76,19 +82,44 @@ func DecodeEntry(entry []byte) (messages.Datagram, error) {
 	}, nil
 }
 
-// ParseEntry reads the event of a journalled datagram, with Source and At set.
+// Sender remembers the last sender by name: datagrams come in runs. Its zero value
+// is ready for use, by one goroutine at a time.
+type Sender struct {
+	addr netip.Addr
+	text string
+}
+
+// Name returns the name of a sender.
+func (s *Sender) Name(addr netip.Addr) string {
+	if s.text == "" || s.addr != addr {
+		s.addr, s.text = addr, addr.String()
+	}
+	return s.text
+}
+
+// ParseEntry is Parse of an EntryParser for a single entry.
+func ParseEntry(entry []byte) (messages.TaskEvent, error) { return new(EntryParser).Parse(entry) }
+
+// EntryParser reads events out of journalled datagrams. Its zero value is ready
+// for use, by one goroutine at a time.
+type EntryParser struct {
+	sender  Sender
+	checker Checker
+}
+
+// Parse reads the event of a journalled datagram, with Source and At set.
 // Recovery of semicolons is always on here: what was accepted without it reads
 // the same, and what was accepted with it must not depend on today's configuration.
 // An error wraps ErrEntry or is a *Rejection.
-func ParseEntry(entry []byte) (messages.TaskEvent, error) {
+func (p *EntryParser) Parse(entry []byte) (messages.TaskEvent, error) {
 	datagram, err := DecodeEntry(entry)
 	if err != nil {
 		return messages.TaskEvent{}, err
 	}
-	event, rejection := Parse(datagram.Payload, ParseOptions{RecoverSemicolons: true})
+	event, rejection := p.checker.parse(datagram.Payload, ParseOptions{RecoverSemicolons: true})
 	if rejection != nil {
 		return messages.TaskEvent{}, rejection
 	}
-	event.Source, event.At = datagram.Source.Addr().String(), datagram.At
+	event.Source, event.At = p.sender.Name(datagram.Source.Addr()), datagram.At
 	return event, nil
 }

@@ -59,22 +59,64 @@ type fieldList [schedulerFields][]byte
 // shares no memory with payload; Source and At are left to the caller. A
 // payload that is no event gives a Rejection instead.
 func Parse(payload []byte, opts ParseOptions) (messages.TaskEvent, *Rejection) {
+	return new(Checker).parse(payload, opts)
+}
+
+// Checker is Parse for those who want to know of an event whether it is one, and
+// little else: it keeps no text. Its zero value is ready for use, by one goroutine
+// at a time.
+type Checker struct{ room []byte }
+
+// Checked is what a Checker tells of an event. Host is valid until the next one.
+type Checked struct {
+	Family    messages.Family
+	Host      []byte
+	Sanitised bool
+}
+
+// Check accepts and refuses what Parse does.
+func (k *Checker) Check(payload []byte, opts ParseOptions) (Checked, *Rejection) {
+	c, rejection := k.check(payload, opts)
+	if rejection != nil {
+		return Checked{}, rejection
+	}
+	return Checked{Family: c.kind.family, Host: c.text(1), Sanitised: c.sanitised}, nil
+}
+
+func (k *Checker) parse(payload []byte, opts ParseOptions) (messages.TaskEvent, *Rejection) {
+	c, rejection := k.check(payload, opts)
+	if rejection != nil {
+		return messages.TaskEvent{}, rejection
+	}
+	return c.event(), nil
+}
+
+// checked is a payload that is an event: its texts one behind the other, sanitised.
+type checked struct {
+	kind      messageType
+	joined    []byte
+	ends      [schedulerFields]int
+	sanitised bool
+}
+
+// check reads a payload into the memory of the one before.
+func (k *Checker) check(payload []byte, opts ParseOptions) (checked, *Rejection) {
 	if len(payload) == 0 {
-		return messages.TaskEvent{}, &Rejection{Reason: ReasonEmpty}
+		return checked{}, &Rejection{Reason: ReasonEmpty}
 	}
 	fields, count := split(payload)
 	kind, known := identify(fields[0])
 	if !known {
-		return messages.TaskEvent{}, &Rejection{Reason: ReasonUnknownType, Detail: Excerpt(fields[0], detailCharacters)}
+		return checked{}, &Rejection{Reason: ReasonUnknownType, Detail: Excerpt(fields[0], detailCharacters)}
 	}
-	event, rejection := kind.read(&fields, count)
+	c, rejection := k.read(kind, &fields, count)
 	if rejection == nil || !opts.RecoverSemicolons || kind.fields != schedulerFields || count <= schedulerFields {
-		return event, rejection
+		return c, rejection
 	}
 	if recovered, ok := recoverFields(payload); ok {
-		return kind.read(&recovered, schedulerFields)
+		return k.read(kind, &recovered, schedulerFields)
 	}
-	return event, rejection
+	return c, rejection
 }
 
 // split cuts payload at the semicolons. It returns the fields that can matter
@@ -98,8 +140,8 @@ var semicolon = []byte{';'}
 // identify finds the message type of a first field: in any case, with one or
 // more trailing slashes, not trimmed.
 func identify(field []byte) (messageType, bool) {
-	if !isPlain(field) || len(field) > maxCharacters {
-		field, _ = appendSanitised(nil, field, maxCharacters)
+	if !isPlain(field) || len(field) > MaxCharacters {
+		field, _ = appendSanitised(nil, field, MaxCharacters)
 	}
 	end := len(field)
 	for end > 1 && field[end-1] == '/' && field[end-2] == '/' {
@@ -119,78 +161,80 @@ func identify(field []byte) (messageType, bool) {
 	return kind, known
 }
 
-// read checks the number of fields, sanitises them and builds the event.
-func (t messageType) read(fields *fieldList, count int) (messages.TaskEvent, *Rejection) {
+// read checks the number of fields, sanitises them and checks those of a known form.
+func (k *Checker) read(t messageType, fields *fieldList, count int) (checked, *Rejection) {
 	if count < t.fields || count > t.fields && !t.more {
-		return messages.TaskEvent{}, &Rejection{
+		return checked{}, &Rejection{
 			Reason: ReasonFieldCount, Expected: t.fields, Actual: count, AtLeast: t.more,
 		}
 	}
-	texts, sanitised := sanitiseAll(fields[:t.fields])
-	event := messages.TaskEvent{MessageType: t.name, Family: t.family, HostName: texts[1], Sanitised: sanitised}
-	if t.family == messages.FamilyEngine {
-		return readEngine(event, &texts)
+	c := checked{kind: t, joined: k.room[:0]}
+	for i, field := range fields[:t.fields] {
+		var changed bool
+		c.joined, changed = appendSanitised(c.joined, field, MaxCharacters)
+		c.sanitised = c.sanitised || changed
+		c.ends[i] = len(c.joined)
 	}
-	return readScheduler(event, &texts)
+	k.room = c.joined
+	appID := c.text(6)
+	if t.family == messages.FamilyEngine {
+		appID = c.text(2)
+	} else if taskID := c.text(5); !qlik.IsGUID(taskID) {
+		return checked{}, badID(ReasonBadTaskID, taskID)
+	}
+	if !isNone(appID) && !qlik.IsGUID(appID) {
+		return checked{}, badID(ReasonBadAppID, appID)
+	}
+	return c, nil
 }
 
-func readScheduler(event messages.TaskEvent, texts *[schedulerFields]string) (messages.TaskEvent, *Rejection) {
+// text returns a field, sanitised.
+func (c *checked) text(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = c.ends[i-1]
+	}
+	return c.joined[start:c.ends[i]]
+}
+
+// event returns the event, whose texts share one allocation.
+func (c *checked) event() messages.TaskEvent {
+	var texts [schedulerFields]string
+	all, start := string(c.joined), 0
+	for i := range c.kind.fields {
+		texts[i], start = all[start:c.ends[i]], c.ends[i]
+	}
+	event := messages.TaskEvent{MessageType: c.kind.name, Family: c.kind.family, HostName: texts[1], Sanitised: c.sanitised}
+	if event.Family == messages.FamilyEngine {
+		event.AppID, event.SessionID = orNone(texts[2]), texts[3]
+		event.User = texts[4] + `\` + texts[5]
+		event.LogTimestamp, event.LogLevel, event.LogMessage = texts[6], texts[7], texts[8]
+		return event
+	}
 	event.TaskName, event.AppName, event.User = texts[2], texts[3], texts[4]
 	event.TaskID, event.AppID = texts[5], orNone(texts[6])
 	event.LogTimestamp, event.LogLevel = texts[7], texts[8]
 	event.ExecutionID, event.LogMessage = orNone(texts[9]), texts[10]
-	if !qlik.IsGUID(event.TaskID) {
-		return messages.TaskEvent{}, badID(ReasonBadTaskID, event.TaskID)
-	}
 	if event.AppID == "" {
 		event.AppName = orNone(event.AppName)
-		return event, nil
 	}
-	if !qlik.IsGUID(event.AppID) {
-		return messages.TaskEvent{}, badID(ReasonBadAppID, event.AppID)
-	}
-	return event, nil
+	return event
 }
 
-func readEngine(event messages.TaskEvent, texts *[schedulerFields]string) (messages.TaskEvent, *Rejection) {
-	event.AppID, event.SessionID = orNone(texts[2]), texts[3]
-	event.User = texts[4] + `\` + texts[5]
-	event.LogTimestamp, event.LogLevel, event.LogMessage = texts[6], texts[7], texts[8]
-	if event.AppID != "" && !qlik.IsGUID(event.AppID) {
-		return messages.TaskEvent{}, badID(ReasonBadAppID, event.AppID)
-	}
-	return event, nil
+// isNone reports whether text is empty or one of the two ways in which a log
+// appender writes "no value".
+func isNone[S ~string | ~[]byte](text S) bool {
+	return len(text) == 0 || string(text) == "-" || string(text) == "(null)"
 }
 
-// sanitiseAll sanitises fields into strings that share one allocation.
-func sanitiseAll(fields [][]byte) (texts [schedulerFields]string, sanitised bool) {
-	var (
-		onStack [512]byte
-		ends    [schedulerFields]int
-		joined  = onStack[:0]
-	)
-	for i, field := range fields {
-		var changed bool
-		joined, changed = appendSanitised(joined, field, maxCharacters)
-		sanitised = sanitised || changed
-		ends[i] = len(joined)
-	}
-	all, start := string(joined), 0
-	for i := range fields {
-		texts[i] = all[start:ends[i]]
-		start = ends[i]
-	}
-	return texts, sanitised
-}
-
-// orNone returns "" for the two ways in which a log appender writes "no value".
+// orNone returns "" for what is no value.
 func orNone(text string) string {
-	if text == "-" || text == "(null)" {
+	if isNone(text) {
 		return ""
 	}
 	return text
 }
 
-func badID(reason Reason, value string) *Rejection {
-	return &Rejection{Reason: reason, Detail: Excerpt([]byte(value), detailCharacters)}
+func badID(reason Reason, value []byte) *Rejection {
+	return &Rejection{Reason: reason, Detail: Excerpt(value, detailCharacters)}
 }

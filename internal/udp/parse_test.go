@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"butler/messages"
@@ -296,6 +297,12 @@ func checkParse(t fataler, payload []byte) {
 	if !bytes.Equal(before, payload) {
 		t.Fatalf("Parse changed its input")
 	}
+	var checker Checker
+	checked, refused := checker.Check(payload, ParseOptions{RecoverSemicolons: true})
+	if want := (Checked{lenient.Family, []byte(lenient.HostName), lenient.Sanitised}); !cmp.Equal(refused, lenientRejection) ||
+		refused == nil && !cmp.Equal(checked, want, cmpopts.EquateEmpty()) {
+		t.Fatalf("Check tells %+v, %v, Parse %+v, %v", checked, refused, lenient, lenientRejection)
+	}
 	if rejection == nil && (lenientRejection != nil || lenient != event) {
 		t.Fatalf("recovery changes an event that is accepted without it: %+v, %v", lenient, lenientRejection)
 	}
@@ -313,9 +320,9 @@ func checkParse(t fataler, payload []byte) {
 		"app ID": lenient.AppID, "timestamp": lenient.LogTimestamp, "level": lenient.LogLevel,
 		"execution ID": lenient.ExecutionID, "message": lenient.LogMessage, "session": lenient.SessionID,
 	} {
-		checkText(t, name, text, maxCharacters)
+		checkText(t, name, text, MaxCharacters)
 	}
-	checkText(t, "user", lenient.User, 2*maxCharacters+1)
+	checkText(t, "user", lenient.User, 2*MaxCharacters+1)
 	if lenient.Family == messages.FamilyUnknown || lenient.Family != messages.FamilyEngine && len(lenient.TaskID) != 36 {
 		t.Fatalf("accepted without family or task ID: %+v", lenient)
 	}

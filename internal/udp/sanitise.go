@@ -1,10 +1,14 @@
 package udp
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 const (
-	// maxCharacters is how many characters of a field are kept.
-	maxCharacters = 500
+	// MaxCharacters is how many characters of a field are kept.
+	MaxCharacters = 500
 	// detailCharacters is how many characters of an offending text are told.
 	detailCharacters = 200
 )
@@ -13,8 +17,15 @@ const (
 // U+007F are deleted, invalid UTF-8 becomes U+FFFD, and the first 500 characters
 // are kept. It reports whether that changed anything.
 func Sanitise(text []byte) (string, bool) {
-	out, changed := appendSanitised(nil, text, maxCharacters)
+	out, changed := appendSanitised(nil, text, MaxCharacters)
 	return string(out), changed
+}
+
+// IsClean reports whether every field of a payload is kept as it was sent, or as
+// the beginning of that: where it is not, a text that was sanitised may be nowhere
+// in the payload.
+func IsClean(payload []byte) bool {
+	return isPlain(payload) || utf8.Valid(payload) && !bytes.ContainsFunc(payload, isControl)
 }
 
 // Excerpt returns at most n characters of text, sanitised, for a log line.
@@ -49,6 +60,14 @@ func appendSanitised(dst, text []byte, limit int) ([]byte, bool) {
 
 // isPlain reports whether text is printable ASCII, the case that needs no decoding.
 func isPlain(text []byte) bool {
+	// Eight bytes at a time: the top bit of a byte is set where it is below 0x20 or
+	// above 0x7e. What one byte carries into the next it only does when it is such a one.
+	for ; len(text) >= 8; text = text[8:] {
+		word := binary.LittleEndian.Uint64(text)
+		if ((word-0x20*lowBits)|(word+lowBits)|word)&(0x80*lowBits) != 0 {
+			return false
+		}
+	}
 	for _, c := range text {
 		if c-0x20 >= 0x7f-0x20 {
 			return false
@@ -56,5 +75,8 @@ func isPlain(text []byte) bool {
 	}
 	return true
 }
+
+// lowBits has the lowest bit of every byte set.
+const lowBits = 0x0101010101010101
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -48,9 +49,12 @@ func TestSanitise_isStableAndTellsTheTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 1200), rapid.Map(rapid.String(), func(s string) []byte { return []byte(s) })).Draw(t, "in")
 		once, changed := Sanitise(in)
-		checkText(t, "text", once, maxCharacters)
+		checkText(t, "text", once, MaxCharacters)
 		if changed == (once == string(in)) {
 			t.Fatalf("changed is %v for %q -> %q", changed, in, once)
+		}
+		if clean := IsClean(in); changed && clean && !strings.HasPrefix(string(in), once) || !changed && !clean {
+			t.Fatalf("clean is %v for %q -> %q", clean, in, once)
 		}
 		if twice, again := Sanitise([]byte(once)); twice != once || again {
 			t.Fatalf("a second pass gives %q", twice)
@@ -80,5 +84,22 @@ func TestParse_saysWhetherTextWasChanged(t *testing.T) {
 				t.Errorf("Sanitised is %v, want %v", got.Sanitised, row.want)
 			}
 		})
+	}
+}
+
+// Every byte is looked at, wherever it stands and whatever is around it.
+func TestIsPlain_findsEveryByteThatIsNot(t *testing.T) {
+	for _, around := range []byte{' ', 'a', '~'} {
+		for length := range 18 {
+			for at := range length {
+				text := bytes.Repeat([]byte{around}, length)
+				for c := range 256 {
+					text[at] = byte(c)
+					if got, want := isPlain(text), c >= 0x20 && c < 0x7f; got != want {
+						t.Fatalf("%q: want %v, got %v", text, want, got)
+					}
+				}
+			}
+		}
 	}
 }

@@ -52,6 +52,14 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// dated makes a file as old as if it had been written then.
+func dated(t *testing.T, path string, at time.Time) {
+	t.Helper()
+	if err := os.Chtimes(path, at, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFile_keepsKeysForTheirOwnerAlone(t *testing.T) {
 	f := newFile(t)
 	key, text := issue(t, f, sales)

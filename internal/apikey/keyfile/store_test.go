@@ -80,9 +80,7 @@ func TestStore_readsOnlyWhatHasChanged(t *testing.T) {
 		f := newFile(t)
 		_, text := issue(t, f, sales)
 		old := time.Now().Add(-time.Minute)
-		if err := os.Chtimes(f.Path(), old, old); err != nil {
-			t.Fatal(err)
-		}
+		dated(t, f.Path(), old)
 		s, logs := opened(t, f)
 		before := s.ring.Load()
 		time.Sleep(lookEvery)
@@ -93,7 +91,8 @@ func TestStore_readsOnlyWhatHasChanged(t *testing.T) {
 		// The same length and the same time, another file.
 		replaced := strings.ReplaceAll(contentOf(t, f.Path()), "sales", "saleS")
 		write(t, f.Path()+".new", replaced)
-		if err := errors.Join(os.Chtimes(f.Path()+".new", old, old), os.Rename(f.Path()+".new", f.Path())); err != nil {
+		dated(t, f.Path()+".new", old)
+		if err := os.Rename(f.Path()+".new", f.Path()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(lookEvery)
@@ -112,14 +111,10 @@ func TestStore_readsAFreshFileAgain(t *testing.T) {
 		f := newFile(t)
 		_, text := issue(t, f, sales)
 		fresh := time.Now().Add(-time.Second)
-		if err := os.Chtimes(f.Path(), fresh, fresh); err != nil {
-			t.Fatal(err)
-		}
+		dated(t, f.Path(), fresh)
 		s, _ := opened(t, f)
 		write(t, f.Path(), strings.ReplaceAll(contentOf(t, f.Path()), "sales", "saleS"))
-		if err := os.Chtimes(f.Path(), fresh, fresh); err != nil {
-			t.Fatal(err)
-		}
+		dated(t, f.Path(), fresh)
 		time.Sleep(lookEvery)
 		if who, err := s.Verify(text); err != nil || who.Name != "saleS" {
 			t.Errorf("want the change noticed, got %v, %v", who, err)
@@ -171,9 +166,7 @@ func TestStore_noticesThatTheSameFileIsBack(t *testing.T) {
 		f := newFile(t)
 		_, text := issue(t, f, sales)
 		old := time.Now().Add(-time.Minute)
-		if err := os.Chtimes(f.Path(), old, old); err != nil {
-			t.Fatal(err)
-		}
+		dated(t, f.Path(), old)
 		s, _ := opened(t, f)
 		if err := errors.Join(os.Rename(f.Path(), f.Path()+".away"), os.Mkdir(f.Path(), 0o700)); err != nil {
 			t.Fatal(err)

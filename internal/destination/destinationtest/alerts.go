@@ -130,13 +130,29 @@ func withText(a messages.Alert, text func(string) string) messages.Alert {
 	s, c := &a.Service, &a.Cloud
 	for _, t := range []*string{
 		&s.Host, &s.Name, &s.FriendlyName, &s.DisplayName, &s.ExePath, &a.License.ExpiryDate, &c.TenantComment, &c.UserName,
-		&c.ErrorCode, &c.ErrorMessage, &c.LogMessage, &c.Source, &c.Statements, &c.UsageDuration,
+		&c.ErrorCode, &c.ErrorMessage, &c.LogMessage, &c.Source, &c.Statements, &c.UsageDuration, &a.Usage.Version,
 	} {
 		if *t != "" {
 			*t = text(*t)
 		}
 	}
+	a.Points = pointsOf(a.Points, text)
 	return a
+}
+
+func pointsOf(in []messages.Point, text func(string) string) []messages.Point {
+	var out []messages.Point
+	for _, p := range in {
+		q := messages.Point{Tags: propertiesOf(p.Tags, text)}
+		for _, f := range p.Fields {
+			if f.Type == messages.TextField {
+				f.Text = text(f.Text)
+			}
+			q.Fields = append(q.Fields, f)
+		}
+		out = append(out, q)
+	}
+	return out
 }
 
 func textsOf(in []string, text func(string) string) []string {

@@ -294,6 +294,19 @@ func (fx Fixture) testConcurrent(t *testing.T) {
 	}
 }
 
+func (fx Fixture) testClosed(t *testing.T) {
+	b := fx.start(t)
+	built, n := b.plain(t)
+	keeper, ok := built.Destination.(destination.Closer)
+	if !ok {
+		return
+	}
+	for range 3 {
+		wantOutcome(t, Outcome{Delivered: true}, b.attempt(t, built, n))
+		keeper.Close()
+	}
+}
+
 func (fx Fixture) testBatch(t *testing.T) {
 	b := fx.start(t)
 	built, n := b.plain(t)

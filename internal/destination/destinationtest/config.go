@@ -137,7 +137,6 @@ type schemaRow struct {
 	Alias   string `yaml:"alias"`
 	Extra   bool   `yaml:"extra"`
 	Bare    bool   `yaml:"bare"`
-	Pending bool   `yaml:"pending"`
 	Like    string `yaml:"like"`
 	Doc     string `yaml:"doc"`
 }

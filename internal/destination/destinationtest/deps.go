@@ -36,6 +36,13 @@ func Deps(tb testing.TB) destination.Deps {
 	}
 }
 
+// BadTemplates counts the templates that what is built with d cannot use.
+func BadTemplates(d *destination.Deps) *int {
+	count := new(int)
+	d.BadTemplates = func(string) func() { return func() { *count++ } }
+	return count
+}
+
 // unreachable is an MQTT broker that is not there.
 type unreachable struct{}
 

@@ -169,6 +169,9 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 func (p *HTTPPeer) accept(w http.ResponseWriter, r *http.Request, body []byte) {
+	if idle := len(body) == 0 && r.Method == http.MethodPost; r.Method == http.MethodHead || idle || r.URL.Path == "/ping" {
+		return // a look at the way, not a message
+	}
 	p.mu.Lock()
 	p.requests = append(p.requests, Request{Method: r.Method, Target: r.RequestURI, Header: r.Header.Clone(), Body: body})
 	p.mu.Unlock()

@@ -116,7 +116,9 @@ func Run(t *testing.T, fx Fixture) {
 	t.Run("redirects do not leak the message", fx.testRedirect)
 	t.Run("provider out of reach is tried again", fx.testUnreachable)
 	t.Run("concurrent attempts", fx.testConcurrent)
+	t.Run("connections end and begin again", fx.testClosed)
 	t.Run("batches", fx.testBatch)
+	t.Run("probes", fx.testProbe)
 }
 
 // bench is a built destination with its fake provider.

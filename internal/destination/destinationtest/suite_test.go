@@ -63,6 +63,9 @@ func (s *sample) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	return destination.Receipt{}, s.send(ctx, n.Alert.Event.LogMessage)
 }
 
+// Probe implements destination.Prober.
+func (s *sample) Probe() destination.Probe { return httpc.Probe(s.client, s.config.URL) }
+
 func (s *sample) request(ctx context.Context, text string) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.URL+"/"+s.config.Token.Reveal(), strings.NewReader(strings.ToValidUTF8(text, "")))
 	if err != nil {

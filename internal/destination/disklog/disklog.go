@@ -34,6 +34,8 @@ const name = "disklog"
 const (
 	timeout     = 30 * time.Second
 	maxInFlight = 2
+	// batch is how many logs are stored at once: they share the sync of their directory.
+	batch = 8
 	// fewRows is the length below which a script log is suspiciously short.
 	fewRows = 10
 	// chunk is how much is written between two looks at the context.
@@ -46,12 +48,12 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Archive]{
-		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema, Enabled: func(Config) bool { return true }, Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema, Enabled: func(Config) bool { return true }, Read: readSwitch, Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
 
 // reloads are the only events with a script log.
-var reloads = []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded}
+var reloads = []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded, messages.CloudReloadFailed}
 
 // Config is the section scriptLog.
 type Config struct {
@@ -59,7 +61,16 @@ type Config struct {
 		ClientManaged struct {
 			ReloadTaskFailure Archive
 		}
+		QSCloud struct {
+			AppReloadFailure Archive
+		}
 	}
+	// tenant says that there may be reloads in Qlik Cloud.
+	tenant bool
+}
+
+func readSwitch(decode destination.Decode, c *Config) error {
+	return destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable")
 }
 
 // Archive configures one archive.
@@ -70,14 +81,15 @@ type Archive struct {
 
 // uses lists the archives that are switched on.
 func uses(c Config) []destination.Use[Archive] {
-	archive := c.StoreOnDisk.ClientManaged.ReloadTaskFailure
-	if !archive.Enable {
-		return nil
+	var out []destination.Use[Archive]
+	add := func(on bool, kind messages.AlertKind, path string, archive Archive) {
+		if on && archive.Enable {
+			out = append(out, destination.Use[Archive]{Name: string(kind), Path: "scriptLog.storeOnDisk." + path, Kinds: []messages.AlertKind{kind}, Settings: archive})
+		}
 	}
-	return []destination.Use[Archive]{{
-		Name: string(messages.ReloadTaskFailed), Path: "scriptLog.storeOnDisk.clientManaged.reloadTaskFailure",
-		Kinds: []messages.AlertKind{messages.ReloadTaskFailed}, Settings: archive,
-	}}
+	add(true, messages.ReloadTaskFailed, "clientManaged.reloadTaskFailure", c.StoreOnDisk.ClientManaged.ReloadTaskFailure)
+	add(c.tenant, messages.CloudReloadFailed, "qsCloud.appReloadFailure", c.StoreOnDisk.QSCloud.AppReloadFailure)
+	return out
 }
 
 // check lists what is wrong with an archive, and what of it does nothing.
@@ -95,7 +107,7 @@ func check(_ Config, u destination.Use[Archive], d destination.Deps) destination
 
 func instance(Config, destination.Use[Archive]) destination.Instance {
 	return destination.Instance{
-		Store: true, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Timeout: timeout,
+		Store: true, Needs: destination.Needs{FullScriptLog: true}, MaxInFlight: maxInFlight, Batch: batch, Timeout: timeout,
 	}
 }
 
@@ -111,19 +123,70 @@ type archive struct {
 	log       *zap.Logger
 }
 
-// Deliver implements destination.Destination. An event without a script log
-// leaves nothing to store: that is told, and is no failure.
+// Deliver implements destination.Destination.
 func (a *archive) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	receipts, errs := a.storeAll(ctx, []messages.Notice{n})
+	return receipts[0], errs[0]
+}
+
+// DeliverBatch implements destination.BatchDeliverer.
+func (a *archive) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
+	_, errs := a.storeAll(ctx, notices)
+	return errs
+}
+
+var _ destination.BatchDeliverer = (*archive)(nil)
+
+// storeAll stores the logs of notices. Those of one directory are safe with one sync of it.
+func (a *archive) storeAll(ctx context.Context, notices []messages.Notice) ([]destination.Receipt, []error) {
+	receipts, errs := make([]destination.Receipt, len(notices)), make([]error, len(notices))
+	fail := func(i int, err error) {
+		receipts[i], errs[i] = destination.Receipt{}, classify(fmt.Errorf("store script log below %s: %w", a.directory, err))
+	}
+	root, err := a.open()
+	if err != nil {
+		for i := range notices {
+			fail(i, err)
+		}
+		return receipts, errs
+	}
+	defer root.Close()
+	stored := map[string][]int{} // by directory
+	for i, n := range notices {
+		file, receipt, err := a.store(ctx, root, n)
+		if receipts[i] = receipt; err != nil {
+			fail(i, err)
+		} else if file != "" {
+			stored[path.Dir(file)] = append(stored[path.Dir(file)], i)
+		}
+	}
+	for directory, of := range stored {
+		if err := syncDirectory(root, directory); err != nil {
+			for _, i := range of {
+				fail(i, err)
+			}
+		}
+	}
+	return receipts, errs
+}
+
+// store stores the log of a notice in a file whose name is safe once its directory
+// is synced. An event without a script log leaves nothing to store, and no file:
+// that is told, and is no failure.
+func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (file string, _ destination.Receipt, _ error) {
 	event := n.Alert.Event
 	about := a.log.With(logx.TaskID(event.TaskID), logx.AppID(event.AppID), logx.ExecutionID(event.ExecutionID))
+	if n.Alert.Kind == messages.CloudReloadFailed {
+		about = a.log.With(logx.AppID(n.Alert.App.ID), zap.String("reload_id", n.Alert.Cloud.ReloadID))
+	}
 	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
 	if text == "" {
 		about.Warn("no script log to store")
-		return destination.Receipt{Status: "skipped", Detail: "no script log"}, nil
+		return "", destination.Receipt{Status: "skipped", Detail: "no script log"}, nil
 	}
-	file := fileName(event, a.zone)
-	if err := a.store(ctx, file, "."+string(n.ID)+".part", text); err != nil {
-		return destination.Receipt{}, classify(fmt.Errorf("store script log below %s: %w", a.directory, err))
+	file = fileName(&n.Alert, a.zone)
+	if err := place(ctx, root, file, "."+string(n.ID)+".part", text); err != nil {
+		return "", destination.Receipt{}, err
 	}
 	rows := strings.Count(text, "\n") + 1
 	if rows < fewRows {
@@ -131,23 +194,18 @@ func (a *archive) Deliver(ctx context.Context, n messages.Notice) (destination.R
 	} else {
 		about.Debug("script log stored", logx.Path(file), zap.Int("rows", rows))
 	}
-	return destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
+	return file, destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
 }
 
 // Preview implements destination.Previewer. It shows where the log is stored.
 func (a *archive) Preview(n messages.Notice) (string, error) {
-	return filepath.Join(a.directory, filepath.FromSlash(fileName(n.Alert.Event, a.zone))), nil
+	return filepath.Join(a.directory, filepath.FromSlash(fileName(&n.Alert, a.zone))), nil
 }
 
 var _ destination.Previewer = (*archive)(nil)
 
-// store writes text to a temporary file next to its place, and moves it there when it is safely on disk.
-func (a *archive) store(ctx context.Context, file, temporary, text string) error {
-	root, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+// place writes text to a temporary file next to its place, and moves it there when it is safely on disk.
+func place(ctx context.Context, root *os.Root, file, temporary, text string) error {
 	if err := root.MkdirAll(path.Dir(file), 0o750); err != nil {
 		return err
 	}
@@ -161,7 +219,7 @@ func (a *archive) store(ctx context.Context, file, temporary, text string) error
 		_ = root.Remove(temporary)
 		return err
 	}
-	return syncDirectory(root, path.Dir(file))
+	return nil
 }
 
 // open returns the archive's directory, which is made when it is missing.

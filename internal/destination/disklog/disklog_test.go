@@ -121,7 +121,7 @@ func TestFileName_comesFromTheEventAndStaysInItsForm(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			e := messages.TaskEvent{LogTimestamp: row.timestamp, AppID: row.appID, TaskID: row.taskID, At: destinationtest.EventTime()}
-			if got := fileName(e, zone); got != row.want {
+			if got := fileName(&messages.Alert{Event: e}, zone); got != row.want {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
@@ -135,10 +135,33 @@ func TestFileName_isSafeForAnyEvent(t *testing.T) {
 			LogTimestamp: rapid.OneOf(rapid.String(), rapid.StringMatching(`[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}.{0,9}`)).Draw(t, "timestamp"),
 			AppID:        rapid.String().Draw(t, "appID"), TaskID: rapid.String().Draw(t, "taskID"), At: destinationtest.EventTime(),
 		}
-		if got := fileName(e, time.UTC); !form.MatchString(got) {
+		if got := fileName(&messages.Alert{Event: e}, time.UTC); !form.MatchString(got) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+func TestFileName_ofACloudReloadHasItsTimeAndStaysInItsForm(t *testing.T) {
+	for name, row := range map[string]struct{ at, app, reload, want string }{
+		"as it comes": {"2031-05-02T08:15:30.25Z", destinationtest.AppID, "66aa00", "2031-05-02/2031-05-02T08-15-30_appId=" + destinationtest.AppID + "_reloadId=66aa00.log"},
+		"hostile":     {"../../x", "../..", "a/../b", "2026-05-06/2026-05-06T12-23-46_appId=______reloadId=a____b.log"},
+	} {
+		a := messages.Alert{Kind: messages.CloudReloadFailed, DecidedAt: destinationtest.EventTime().Add(time.Second), App: messages.App{ID: row.app}}
+		a.Cloud.EventTime, a.Cloud.ReloadID = row.at, row.reload
+		if got := fileName(&a, time.UTC); got != row.want {
+			t.Errorf("%s: want %s, got %s", name, row.want, got)
+		}
+	}
+}
+
+func TestUses_cloudReloadsWantTheTenantSwitchedOn(t *testing.T) {
+	const both = "{scriptLog: {storeOnDisk: {qsCloud: {appReloadFailure: {enable: true, logDirectory: logs}}}}, qlikSenseCloud: {enable: %v}}"
+	for on, want := range map[bool]int{true: 1, false: 0} {
+		built, err := Definition().Build(destinationtest.Decoder(fmt.Sprintf(both, on), schema), destinationtest.Deps(t))
+		if err != nil || len(built) != want {
+			t.Errorf("%v: %d archives, %v", on, len(built), err)
+		}
+	}
 }
 
 func TestDeliver_writesTheWholeLogWithLineFeeds(t *testing.T) {
@@ -272,6 +295,33 @@ func TestRelativeDirectory_isBelowTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files := filesBelow(t, filepath.Join(deps.BaseDir, "logs")); len(files) != 1 {
+		t.Errorf("got %q", files)
+	}
+}
+
+func TestDeliverBatch_storesWhatItCanOfSeveralLogs(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	var notices []messages.Notice
+	for i, text := range []string{"first", "second", "", "third"} {
+		n := noticeWith(text)
+		n.ID += messages.NoticeID(fmt.Sprint(i))
+		n.Alert.Event.AppID = fmt.Sprintf("%d0000000-0000-0000-0000-000000000000", i)
+		notices = append(notices, n)
+	}
+	file := func(i int) string {
+		return strings.ReplaceAll(sampleFile, "8f1d1ecf-97a6-4eb5-8f47-f9156300b854", notices[i].Alert.Event.AppID)
+	}
+	if err := os.MkdirAll(filepath.Join(directory, file(1), "in the way"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	errs := d.(destination.BatchDeliverer).DeliverBatch(t.Context(), notices)
+	for i, err := range errs {
+		if (err != nil) != (i == 1) {
+			t.Errorf("log %d: %v", i, err)
+		}
+	}
+	if files := filesBelow(t, directory); len(files) != 2 || files[file(0)] != "first" || files[file(3)] != "third" {
 		t.Errorf("got %q", files)
 	}
 }

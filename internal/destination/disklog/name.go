@@ -22,9 +22,27 @@ const (
 //
 // The time is the scheduler's local one, from the datagram. A text that is no
 // time is not used; the time of reception in zone stands instead.
-func fileName(e messages.TaskEvent, zone *time.Location) string {
+//
+// A reload in Qlik Cloud has the time of its event, in UTC, and its ID:
+//
+//	2031-05-02/2031-05-02T08-15-30_appId=0f9a2d0c-…_reloadId=66aa00.log
+func fileName(a *messages.Alert, zone *time.Location) string {
+	if a.Kind == messages.CloudReloadFailed {
+		return cloudName(a)
+	}
+	e := a.Event
 	at := eventAt(e, zone)
 	file := at.Format("2006-01-02_15-04-05") + "_appId=" + safeID(e.AppID) + "_taskId=" + safeID(e.TaskID) + ".log"
+	return path.Join(at.Format("2006-01-02"), file)
+}
+
+func cloudName(a *messages.Alert) string {
+	at, err := time.Parse(time.RFC3339Nano, a.Cloud.EventTime)
+	if err != nil {
+		at = a.DecidedAt
+	}
+	at = at.UTC()
+	file := at.Format("2006-01-02T15-04-05") + "_appId=" + safeID(a.App.ID) + "_reloadId=" + safeID(a.Cloud.ReloadID) + ".log"
 	return path.Join(at.Format("2006-01-02"), file)
 }
 

@@ -1,12 +1,14 @@
 // Package email owns how alerts reach people by mail: who is told, what the
-// mail looks like, and one SMTP conversation per recipient.
+// mail looks like, and the SMTP sessions, in each of which one mail follows
+// the other to one recipient each.
 //
 // It guarantees that text from outside can neither add a header or a recipient
 // nor break the page, that a broken template costs the layout and not the
 // alert, and that a repeated attempt carries the same Message-ID, so that
 // mailboxes can drop the second copy. A mail counts as delivered when the
-// server has taken it. It must never retry, keep a connection between attempts,
-// or show the password.
+// server has taken it. No more sessions are open than attempts run at once, and
+// one that nobody uses ends by itself within seconds, or with Close. It must never
+// retry a mail that a server may have taken, or show the password.
 package email
 
 import (
@@ -40,7 +42,6 @@ var files embed.FS
 const (
 	// attemptTimeout bounds one conversation; mail servers that look up senders or scan content are slow.
 	attemptTimeout = 60 * time.Second
-	maxInFlight    = 4
 	// maxText and maxLog bound one value and one text of many lines, in characters.
 	maxText    = 4 << 10
 	maxLog     = 16 << 10
@@ -60,7 +61,7 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	e := u.Settings
 	return destination.Instance{
 		Needs: needs(u), Properties: properties(u), Select: e.selectRecipients,
-		Window: destination.Seconds(e.RateLimit), MaxInFlight: maxInFlight, Timeout: attemptTimeout,
+		Window: destination.Seconds(e.RateLimit), Timeout: attemptTimeout,
 	}
 }
 
@@ -94,7 +95,7 @@ func builtin(kind messages.AlertKind) string { return cmp.Or(template.BuiltinNam
 // sender mails the alerts of one use.
 type sender struct {
 	event     Event
-	server    server
+	post      *post
 	from      mail.Address
 	log       *zap.Logger
 	subject   template.Renderer
@@ -102,6 +103,8 @@ type sender struct {
 	files     []string
 	builtin   func(messages.AlertKind) string
 	fields    template.FieldOptions
+	// badTemplate counts a template that could not be used.
+	badTemplate func()
 }
 
 func newSender(c Config, u destination.Use[Event], d destination.Deps) (destination.Destination, error) {
@@ -115,9 +118,9 @@ func newSender(c Config, u destination.Use[Event], d destination.Deps) (destinat
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	return &sender{
-		event: e, server: newServer(c.SMTP), from: *from, log: d.Log, subject: subject,
+		event: e, post: newPost(c.SMTP), from: *from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		files:     e.templateFiles(d), builtin: builtin,
+		files:     e.templateFiles(d), builtin: builtin, badTemplate: d.BadTemplate(),
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location,
 			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
@@ -153,11 +156,16 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(err)
 	}
-	if err := s.server.send(ctx, s.from.Address, n.Recipient, raw); err != nil {
+	if err := s.post.send(ctx, envelope{from: s.from.Address, to: n.Recipient, mail: raw}); err != nil {
 		return destination.Receipt{}, err
 	}
 	return destination.Receipt{Status: "250", Detail: from}, nil
 }
+
+// Close implements destination.Closer.
+func (s *sender) Close() { s.post.close() }
+
+var _ destination.Closer = (*sender)(nil)
 
 // Preview implements destination.Previewer. The mail is shown as it goes over
 // the wire: saved under a name that ends in .eml, mail programs open it.
@@ -221,6 +229,9 @@ var logs = map[string]func(text string, limit int, weigh func(rune) int) string{
 
 func (s *sender) subjectOf(fields map[string]any) string {
 	line, err := s.subject.Render(fields)
+	if err != nil {
+		s.badTemplate()
+	}
 	if err != nil || line == "" {
 		line = fmt.Sprintf("%s: %s", fields["alertTitle"], fields["alertSubject"])
 	}
@@ -230,6 +241,9 @@ func (s *sender) subjectOf(fields map[string]any) string {
 // body renders the template, then the built-in one, then does without.
 func (s *sender) body(n messages.Notice, fields map[string]any) (html, from string) {
 	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
+	if rendered.Warning != nil || err != nil {
+		s.badTemplate()
+	}
 	if rendered.Warning != nil && !rendered.Repeated {
 		s.log.Warn("template cannot be used, sending the built-in layout",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(rendered.Warning))

@@ -105,8 +105,10 @@ func writePage(t *testing.T, e *Event, d *destination.Deps, page string) string 
 }
 
 func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
-	s, logs := newTestSender(t, func(e *Event, _ *destination.Deps) {
+	var bad *int
+	s, logs := newTestSender(t, func(e *Event, d *destination.Deps) {
 		e.BodyFileDirectory, e.HTMLTemplateFile = "pages", "nowhere"
+		bad = destinationtest.BadTemplates(d)
 	})
 	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "anna@example.com")
 	for range 2 {
@@ -115,13 +117,25 @@ func TestLetter_brokenPageCostsTheLayoutOnly(t *testing.T) {
 			t.Errorf("want the built-in page, got %s: %.200s", from, l.html)
 		}
 	}
-	if logs.Len() != 1 {
-		t.Errorf("want one warning for two mails, got %d", logs.Len())
+	if logs.Len() != 1 || *bad != 2 {
+		t.Errorf("want one warning and a count of 2 for two mails, got %d and %d", logs.Len(), *bad)
 	}
 	s.builtin = func(messages.AlertKind) string { return "nothing" }
 	l, _ := s.letter(n)
 	if !strings.HasPrefix(l.html, "<pre>Reload task failed") {
 		t.Errorf("want plain text, got %.200s", l.html)
+	}
+}
+
+func TestLetter_brokenSubjectIsReplacedAndCounted(t *testing.T) {
+	var bad *int
+	s, _ := newTestSender(t, func(e *Event, d *destination.Deps) {
+		e.Subject = "{{shout taskName}}"
+		bad = destinationtest.BadTemplates(d)
+	})
+	l, _ := s.letter(destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "anna@example.com"))
+	if l.subject != "Reload task failed: Reload of Sales" || *bad != 1 {
+		t.Errorf("want a subject that says what happened, and a count of 1, got %q and %d", l.subject, *bad)
 	}
 }
 

@@ -41,7 +41,10 @@ type mailServer struct {
 	mu       sync.Mutex
 	refuse   func(recipient string) error
 	onRcpt   func(c *smtp.Conn)
+	onMail   func(c *smtp.Conn) error
+	onData   func(c *smtp.Conn) error
 	accepted []accepted
+	begun    int
 
 	arrived  chan struct{}
 	released chan struct{}
@@ -64,7 +67,7 @@ type serverOptions struct {
 func startServer(t *testing.T, o serverOptions) *mailServer {
 	t.Helper()
 	m := &mailServer{mechanisms: o.mechanisms, arrived: make(chan struct{}, 4096), released: make(chan struct{})}
-	s := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: m, conn: c}, nil }))
+	s := smtp.NewServer(smtp.BackendFunc(m.begin))
 	s.Domain, s.AllowInsecureAuth, s.ErrorLog = "mail.example.com", true, silence{}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12}
 	if o.starttls {
@@ -89,6 +92,21 @@ func startServer(t *testing.T, o serverOptions) *mailServer {
 		<-done
 	})
 	return m
+}
+
+// begin starts a conversation. With STARTTLS there are two of them in a connection.
+func (m *mailServer) begin(c *smtp.Conn) (smtp.Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.begun++
+	return &dialogue{server: m, conn: c}, nil
+}
+
+// conversations counts those that were begun.
+func (m *mailServer) conversations() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begun
 }
 
 type silence struct{}
@@ -165,16 +183,16 @@ func (m *mailServer) peer() *destinationtest.Peer {
 	}
 }
 
-// session is one conversation with the server.
-type session struct {
+// dialogue is one conversation with the server.
+type dialogue struct {
 	server *mailServer
 	conn   *smtp.Conn
 	mail   accepted
 }
 
-func (s *session) AuthMechanisms() []string { return s.server.mechanisms }
+func (s *dialogue) AuthMechanisms() []string { return s.server.mechanisms }
 
-func (s *session) Auth(mechanism string) (sasl.Server, error) {
+func (s *dialogue) Auth(mechanism string) (sasl.Server, error) {
 	check := func(name, secret string) error {
 		if name != user || secret != password {
 			return &smtp.SMTPError{Code: 535, Message: "wrong password: " + secret}
@@ -193,12 +211,18 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	return nil, smtp.ErrAuthUnknownMechanism
 }
 
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *dialogue) Mail(from string, _ *smtp.MailOptions) error {
 	s.mail.from = from
+	s.server.mu.Lock()
+	act := s.server.onMail
+	s.server.mu.Unlock()
+	if act != nil {
+		return act(s.conn)
+	}
 	return nil
 }
 
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (s *dialogue) Rcpt(to string, _ *smtp.RcptOptions) error {
 	select {
 	case s.server.arrived <- struct{}{}:
 	default:
@@ -217,7 +241,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-func (s *session) Data(r io.Reader) error {
+func (s *dialogue) Data(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -227,11 +251,14 @@ func (s *session) Data(r io.Reader) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	s.server.accepted = append(s.server.accepted, s.mail)
+	if s.server.onData != nil {
+		return s.server.onData(s.conn)
+	}
 	return nil
 }
 
-func (s *session) Reset()        { s.mail = accepted{loggedIn: s.mail.loggedIn} }
-func (s *session) Logout() error { return nil }
+func (s *dialogue) Reset()        { s.mail = accepted{loggedIn: s.mail.loggedIn} }
+func (s *dialogue) Logout() error { return nil }
 
 // loginServer asks for user and password one after the other.
 type loginServer struct {

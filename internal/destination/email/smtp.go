@@ -72,51 +72,52 @@ const (
 	authenticating step = "log in"
 	fromStep       step = "name the sender"
 	toStep         step = "name the recipient"
+	beginning      step = "begin the mail"
 	sending        step = "send the mail"
 )
 
 // errNoTLS is a server that cannot protect the connection although that is required.
 var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requireTLS is on")
 
-// send has one conversation: one mail to one recipient. It ends with ctx.
-func (s server) send(ctx context.Context, from, to string, mail []byte) error {
-	return s.classify(ctx, func() (step, error) { return s.converse(ctx, from, to, mail) })
-}
-
-// converse opens a conversation, hands over the mail and takes leave.
-func (s server) converse(ctx context.Context, from, to string, mail []byte) (step, error) {
+// open begins a conversation: it connects, protects the connection and logs in.
+func (s server) open(ctx context.Context) (*session, step, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return connecting, err
+		return nil, connecting, err
 	}
-	defer conn.Close()
-	// A deadline in the past ends every read and write at once.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer interrupt(ctx, conn)()
+	client, at, err := s.greet(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, at, err
+	}
+	return &session{conn: conn, client: client}, "", nil
+}
+
+// interrupt ends every read and write on conn when ctx ends, until it is stopped.
+func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// greet is the conversation up to the first mail.
+func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, step, error) {
 	if s.settings.Secure {
 		secured := tls.Client(conn, s.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
-			return securing, err
+			return nil, securing, err
 		}
 		conn = secured
 	}
 	client, err := smtp.NewClient(conn, s.name)
 	if err != nil {
-		return greeting, err
+		return nil, greeting, err
 	}
-	defer client.Close()
 	client.SkipSMTPUTF8(true) // addresses and headers are ASCII
 	if err := client.Hello(s.hello); err != nil {
-		return greeting, err
+		return nil, greeting, err
 	}
-	if at, err := s.prepare(client); err != nil {
-		return at, err
-	}
-	if at, err := hand(client, from, to, mail); err != nil {
-		return at, err
-	}
-	_ = client.Quit() // what matters is done, whatever the server says to this
-	return "", nil
+	at, err := s.prepare(client)
+	return client, at, err
 }
 
 // prepare protects the connection and logs in, as far as that is configured.
@@ -157,24 +158,6 @@ func (s server) mechanism(offered string) smtp.Auth {
 	return smtp.PlainAuth("", user, password, s.name, true)
 }
 
-// hand gives the mail to the server.
-func hand(client *smtp.Client, from, to string, mail []byte) (step, error) {
-	if err := client.Mail("<" + from + ">"); err != nil {
-		return fromStep, err
-	}
-	if err := client.Rcpt("<" + to + ">"); err != nil {
-		return toStep, err
-	}
-	body, err := client.Data()
-	if err != nil {
-		return sending, err
-	}
-	if _, err := body.Write(mail); err != nil {
-		return sending, err
-	}
-	return sending, body.Close()
-}
-
 // classify makes an attempt, words its failure and says what may mend it.
 //
 //	4xx, a broken or silent connection      transient
@@ -193,7 +176,7 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 		switch {
 		case reply.Code < 500:
 			return failure
-		case at == toStep || at == sending:
+		case at == toStep || at == beginning || at == sending:
 			return destination.Permanent(failure)
 		}
 		return destination.Misconfigured(failure)

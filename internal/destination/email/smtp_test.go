@@ -30,7 +30,14 @@ func send(t *testing.T, s SMTP, to string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	return newServer(s).send(ctx, "butler@example.com", to, []byte("Subject: x\r\n\r\n.dot\r\n"))
+	p := newPost(s)
+	defer p.close()
+	return p.send(ctx, mailTo(to))
+}
+
+// mailTo is a mail for one recipient.
+func mailTo(to string) envelope {
+	return envelope{from: "butler@example.com", to: to, mail: []byte("Subject: x\r\n\r\n.dot\r\n")}
 }
 
 // The options of TLS have an effect.
@@ -168,8 +175,8 @@ func TestServer_classifiesByStep(t *testing.T) {
 		"sender later":     {[]string{"220 hi", "250 hi", "451 later"}, destination.Transient, "451 later"},
 		"greylisted":       {[]string{"220 hi", "250 hi", "250 ok", "450 come back"}, destination.Transient, "450 come back"},
 		"no such mailbox":  {[]string{"220 hi", "250 hi", "250 ok", "550 5.1.1 unknown\x07 user"}, destination.PermanentKind, "name the recipient"},
-		"mail refused":     {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "send the mail"},
-		"content too long": {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "552 too big"},
+		"mail refused":     {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "begin the mail"},
+		"content too long": {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "send the mail at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantFailure(t, send(t, settings(t, talk(t, tc.replies...)), "anna@example.com"), tc.kind, tc.text)
@@ -181,10 +188,10 @@ func TestServer_silenceAtAnyStepEndsWithTheAttempt(t *testing.T) {
 	script := []string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go"}
 	for said := range len(script) + 1 {
 		t.Run(fmt.Sprintf("after %d replies", said), func(t *testing.T) {
-			s := newServer(settings(t, talk(t, script[:said]...)))
+			p := newPost(settings(t, talk(t, script[:said]...)))
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			wantFailure(t, s.send(ctx, "butler@example.com", "anna@example.com", []byte("x")), destination.Transient, "no answer in time")
+			wantFailure(t, p.send(ctx, mailTo("anna@example.com")), destination.Transient, "no answer in time")
 		})
 	}
 }

@@ -38,5 +38,7 @@ func SendTest(ctx context.Context, c Config, to, from, id string) error {
 	if err != nil {
 		return destination.Permanent(fmt.Errorf("write mail: %w", err))
 	}
-	return newServer(c.SMTP).send(ctx, sender.Address, to, raw)
+	post := newPost(c.SMTP)
+	defer post.close()
+	return post.send(ctx, envelope{from: sender.Address, to: to, mail: raw})
 }

@@ -36,6 +36,8 @@ type Config struct {
 	DistributeTaskSuccess      Measurement
 	PreloadTaskFailure         Measurement
 	PreloadTaskSuccess         Measurement
+
+	readings readings
 }
 
 // V1Config are the settings of a server of version 1.
@@ -151,12 +153,15 @@ func uses(c Config) []destination.Use[Measurement] {
 			})
 		}
 	}
-	return out
+	return append(out, readingUses(c)...)
 }
 
 // byMeasurement gives every measurement a queue of its own. Events without a
 // measurement are left out.
-func byMeasurement(_ Config, u destination.Use[Measurement]) []destination.Use[Measurement] {
+func byMeasurement(c Config, u destination.Use[Measurement]) []destination.Use[Measurement] {
+	if _, ok := readingOf(c, u); ok {
+		return []destination.Use[Measurement]{u}
+	}
 	var out []destination.Use[Measurement]
 	for _, r := range rulesOf(u.Kinds) {
 		one := u
@@ -229,5 +234,9 @@ func check(c Config, _ destination.Deps) destination.Problems {
 		need("v3Config.database", c.V3Config.Database)
 		need("v3Config.token", c.V3Config.Token.Reveal())
 	}
-	return p.Below("influxDb")
+	p = p.Below("influxDb")
+	if q := c.readings.queue; q.Enable && q.MeasurementName == "" {
+		p.Wrong(queueSection+".measurementName", "is empty", "name the measurement, such as butler_udp_queue")
+	}
+	return p
 }

@@ -1,8 +1,8 @@
-// Package influxdb owns the storage of task events in InfluxDB: what is
-// measured, how it is written, and how the three versions of the server differ.
+// Package influxdb owns the storage of task events and of what the monitors read
+// in InfluxDB: what is measured, how it is written, and how the three versions of the server differ.
 //
 // It guarantees the measurements, tags and field types that existing databases
-// have, and a timestamp that only depends on the event: writing a point twice
+// have, and a timestamp that only depends on the event or reading: writing a point twice
 // leaves one point, and two executions leave two, also of one task in one
 // moment. Points travel in batches; when a server refuses a batch, the point
 // that it refuses is found, and the others are stored.
@@ -15,8 +15,10 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"strings"
 
 	"butler/internal/destination"
+	"butler/internal/httpc"
 	"butler/messages"
 )
 
@@ -33,15 +35,17 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Measurement]{
-		Section: "influxDb", Route: "influxDb", RouteKinds: messages.TaskKinds(), Schema: schema, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
+		Section: "influxDb", Route: "influxDb", RouteKinds: messages.TaskKinds(), Schema: schema, Read: readSwitches, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
 	})
 }
 
 func instance(c Config, u destination.Use[Measurement]) destination.Instance {
 	m := u.Settings
-	i := destination.Instance{
-		Store: true, Needs: rulesOf(u.Kinds)[0].needs(m), Timeout: c.timeout(), Batch: batchSize, MaxInFlight: maxInFlight,
+	i := destination.Instance{Store: true, Timeout: c.timeout(), Batch: batchSize, MaxInFlight: maxInFlight}
+	if _, ok := readingOf(c, u); ok {
+		return i
 	}
+	i.Needs = rulesOf(u.Kinds)[0].needs(m)
 	if m.filtered() {
 		i.Needs.Task = true
 		i.Select = m.ByCustomProperty.choose
@@ -83,19 +87,38 @@ func build(c Config, u destination.Use[Measurement], d destination.Deps) (destin
 	if err != nil {
 		return nil, err
 	}
+	if r, ok := readingOf(c, u); ok {
+		points := func(a messages.Alert) []point { return r.points(c.Tag.Static, a) }
+		return &store{measurement: r.measurement, points: points, writer: w}, nil
+	}
 	own := recorder{rule: rulesOf(u.Kinds)[0], global: c.Tag, own: u.Settings, zone: d.Location}
-	return &store{recorder: own, writer: w}, nil
+	points := func(a messages.Alert) []point { return []point{own.point(a)} }
+	return &store{measurement: own.rule.measurement, points: points, writer: w}, nil
 }
 
 // writer writes lines to one server. Its errors are classified and redacted.
 type writer interface {
 	write(ctx context.Context, lines []byte) error
+	// ask makes a call that writes nothing, with credentials.
+	ask(ctx context.Context, method, target string) (httpc.Answer, error)
+	// target is where lines are written, below the address of the server.
+	target() string
 }
 
 // store is the destination of one measurement.
 type store struct {
-	recorder recorder
-	writer   writer
+	measurement string
+	// points returns what is stored of an alert.
+	points func(messages.Alert) []point
+	writer writer
+}
+
+// appendLines appends the lines of an alert; none when it has nothing to store.
+func (s *store) appendLines(dst []byte, a messages.Alert) []byte {
+	for _, p := range s.points(a) {
+		dst = appendPoint(dst, p)
+	}
+	return dst
 }
 
 // Deliver implements destination.Destination.
@@ -103,51 +126,62 @@ func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 	if err := s.DeliverBatch(ctx, []messages.Notice{n})[0]; err != nil {
 		return destination.Receipt{}, err
 	}
-	return destination.Receipt{Status: "204", Detail: "stored in " + s.recorder.rule.measurement}, nil
+	return destination.Receipt{Status: "204", Detail: "stored in " + s.measurement}, nil
 }
 
-// Preview implements destination.Previewer. It shows the line that is written.
+// Preview implements destination.Previewer. It shows the lines that are written.
 func (s *store) Preview(n messages.Notice) (string, error) {
-	return string(encode(s.recorder.point(n.Alert))), nil
+	return strings.TrimSuffix(string(s.appendLines(nil, n.Alert)), "\n"), nil
 }
 
 var _ destination.Previewer = (*store)(nil)
 
 // DeliverBatch implements destination.BatchDeliverer.
 func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
-	errs := make([]error, len(notices))
-	lines := make([][]byte, len(notices))
-	for i, n := range notices {
-		lines[i] = encode(s.recorder.point(n.Alert))
+	body := batch{lines: make([]byte, 0, len(notices)*usualLine), starts: make([]int, 1, len(notices)+1)}
+	for i := range notices {
+		body.lines = s.appendLines(body.lines, notices[i].Alert)
+		body.starts = append(body.starts, len(body.lines))
 	}
-	s.writeAll(ctx, lines, errs)
+	errs := make([]error, len(notices))
+	s.writeAll(ctx, body, errs)
 	return errs
 }
 
-// writeAll writes lines and sets the error of each. A refused batch is written
-// again in halves until the refused line stands alone: one bad point must not
-// cost the others, and a point that is written twice is one point.
-func (s *store) writeAll(ctx context.Context, lines [][]byte, errs []error) {
-	var body []byte
-	for _, line := range lines {
-		if len(line) > 0 {
-			body = append(append(body, line...), '\n')
-		}
-	}
+// usualLine is what a point without a script log takes, in bytes.
+const usualLine = 2 << 10
+
+// batch is the lines of several notices, one after the other.
+type batch struct {
+	lines []byte
+	// starts are where those of each notice begin, and where the last ones end.
+	starts []int
+}
+
+// part returns the lines of the notices from one to before another.
+func (b batch) part(from, to int) batch { return batch{lines: b.lines, starts: b.starts[from : to+1]} }
+
+func (b batch) body() []byte { return b.lines[b.starts[0]:b.starts[len(b.starts)-1]] }
+
+// writeAll writes lines and sets the error of each notice. A refused batch is
+// written again in halves until the refused lines stand alone: one bad point must
+// not cost the others, and a point that is written twice is one point.
+func (s *store) writeAll(ctx context.Context, b batch, errs []error) {
+	body := b.body()
 	if len(body) == 0 {
 		return
 	}
 	err := s.writer.write(ctx, body)
 	kind, _ := destination.KindOf(err)
-	if err == nil || kind != destination.PermanentKind || len(lines) == 1 {
+	if err == nil || kind != destination.PermanentKind || len(errs) == 1 {
 		for i := range errs {
 			errs[i] = err
 		}
 		return
 	}
-	half := len(lines) / 2
-	s.writeAll(ctx, lines[:half], errs[:half])
-	s.writeAll(ctx, lines[half:], errs[half:])
+	half := len(errs) / 2
+	s.writeAll(ctx, b.part(0, half), errs[:half])
+	s.writeAll(ctx, b.part(half, len(errs)), errs[half:])
 }
 
 // newWriter returns the writer for the configured version.

@@ -3,16 +3,10 @@
 package influxdb
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,72 +15,12 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
+	"butler/internal/peertest"
 	"butler/messages"
 )
 
 // These tests write to real servers: Debian's packages influxdb (1.6) and
 // victoria-metrics. Each test starts its own on free ports and stops it.
-
-// freeAddress returns a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// startProcess runs a server until the test ends, and waits until ready answers.
-func startProcess(t *testing.T, ready, program string, args ...string) {
-	t.Helper()
-	var output bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v (its Debian package is needed)", program, err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	})
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); ; {
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", program, err, output.String())
-		case <-deadline:
-			t.Fatalf("%s is not ready", program)
-		case <-tick.C:
-			if resp, err := http.Get(ready); err == nil {
-				_ = resp.Body.Close()
-				if resp.StatusCode < 300 {
-					return
-				}
-			}
-		}
-	}
-}
-
-// get returns the body of an answer.
-func get(t *testing.T, address string) string {
-	t.Helper()
-	resp, err := http.Get(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v\n%s", address, resp.Status, err, body)
-	}
-	return string(body)
-}
 
 // recent returns the alerts of every stored kind, a second apart and some
 // minutes old: the servers drop what is older than their retention.
@@ -119,17 +53,10 @@ func storeAll(t *testing.T, built map[string]destination.Built, alerts []message
 }
 
 func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
-	dir := t.TempDir()
-	address, backup := freeAddress(t), freeAddress(t)
-	config := filepath.Join(dir, "influxdb.conf")
-	text := fmt.Sprintf("reporting-disabled = true\nbind-address = %q\n[meta]\n dir = %q\n[data]\n dir = %q\n wal-dir = %q\n[http]\n bind-address = %q\n",
-		backup, filepath.Join(dir, "meta"), filepath.Join(dir, "data"), filepath.Join(dir, "wal"), address)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	startProcess(t, "http://"+address+"/ping", "influxd", "-config", config)
+	address := peertest.InfluxDB(t)
 	settings := strings.Replace(sampleConfig(1)("http://"+address), "enable: true, username", "enable: false, username", 1)
 	built := buildAll(t, settings)
+	seesOnTheWay(t, built, "the database is made before the first point")
 
 	for i, form := range []func(messages.AlertKind) messages.Alert{
 		destinationtest.Complete, destinationtest.Degraded, destinationtest.Hostile, destinationtest.Overlong,
@@ -138,7 +65,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			alerts := recent(form, 10*(i+1))
 			storeAll(t, built, alerts)
 			for i, r := range rules {
-				got := influxRow(t, address, r.measurement, instant(alerts[i].Event))
+				got := influxRow(t, address, r.measurement, instant(alerts[i].Event.At, alerts[i].Event.ExecutionID))
 				if want := cleanName(alerts[i].Event.TaskName); got["task_name"] != want {
 					t.Errorf("%s: task_name is %q, want %q", r.measurement, got["task_name"], want)
 				}
@@ -148,14 +75,24 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			}
 		})
 	}
+	seesOnTheWay(t, built, "takes points")
 	t.Run("retention policy", func(t *testing.T) {
-		policies := get(t, "http://"+address+"/query?q="+url.QueryEscape(`show retention policies on "butler"`))
+		policies := peertest.Get(t, "http://"+address+"/query?q="+url.QueryEscape(`show retention policies on "butler"`))
 		if !strings.Contains(policies, `["10d","240h0m0s","24h0m0s",1,true]`) {
 			t.Errorf("want the policy 10d as the default, got %s", policies)
 		}
 	})
 	t.Run("one task in one moment", func(t *testing.T) { keepsExecutionsOfOneMoment(t, address, built) })
 	t.Run("refused point", func(t *testing.T) { refusesOnlyTheBadPoint(t, address, built) })
+}
+
+// seesOnTheWay looks at the way to the server, which writes nothing.
+func seesOnTheWay(t *testing.T, built map[string]destination.Built, want string) {
+	t.Helper()
+	seen, err := built[string(messages.ReloadTaskFailed)].Destination.(destination.Prober).Probe().Look(t.Context())
+	if err != nil || !strings.Contains(seen.Detail, want) {
+		t.Errorf("a look at the server: want %q, got %+v, %v", want, seen, err)
+	}
 }
 
 // keepsExecutionsOfOneMoment stores two failures of one task that were received
@@ -200,7 +137,7 @@ func influxRow(t *testing.T, address, measurement string, at time.Time) map[stri
 // influxRows returns the rows of a query, none or those of one measurement.
 func influxRows(t *testing.T, address, query string) []map[string]any {
 	t.Helper()
-	body := get(t, "http://"+address+"/query?db=butler&q="+url.QueryEscape(query))
+	body := peertest.Get(t, "http://"+address+"/query?db=butler&q="+url.QueryEscape(query))
 	var answer struct {
 		Results []struct {
 			Series []struct {
@@ -256,8 +193,8 @@ func refusesOnlyTheBadPoint(t *testing.T, address string, built map[string]desti
 }
 
 func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
-	address := freeAddress(t)
-	startProcess(t, "http://"+address+"/health", "victoria-metrics",
+	address := peertest.Address(t)
+	peertest.Start(t, "http://"+address+"/health", "victoria-metrics",
 		"-httpListenAddr="+address, "-storageDataPath="+t.TempDir(), "-retentionPeriod=1", "-search.latencyOffset=0s", "-influx.maxLineSize=1MB")
 	// This server ends a point at every line break, also within a text, so only points without one are tried.
 	plain := strings.NewReplacer("\r", " ", "\n", " ")
@@ -272,7 +209,7 @@ func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
 			want[cleanName(a.Event.TaskName)] = true
 		}
 	}
-	_ = get(t, "http://"+address+"/internal/force_flush")
+	_ = peertest.Get(t, "http://"+address+"/internal/force_flush")
 	// What is flushed becomes visible to queries a moment later.
 	got := map[string]bool{}
 	for deadline := time.Now().Add(15 * time.Second); len(got) < len(want) && time.Now().Before(deadline); {
@@ -286,7 +223,7 @@ func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
 // taskNames returns the values of the tag task_name of one stored field.
 func taskNames(t *testing.T, address string) map[string]bool {
 	t.Helper()
-	body := get(t, "http://"+address+"/api/v1/series?start=-2h&match[]="+url.QueryEscape(`{__name__="distribute_task_success_task_executionDuration_sec"}`))
+	body := peertest.Get(t, "http://"+address+"/api/v1/series?start=-2h&match[]="+url.QueryEscape(`{__name__="distribute_task_success_task_executionDuration_sec"}`))
 	var answer struct{ Data []map[string]string }
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatal(err)

@@ -60,11 +60,25 @@ influxDb:
 			}
 		}
 		if version == 1 {
+			text += readingSections
 			text += "routes: [{name: aborted, match: {events: [reload_task_aborted]}, influxDb: [{tailScriptLogLines: 20}]}]\n"
 		}
 		return text
 	}
 }
+
+// readingSections switches on what the monitors store. Tags of the operator try to
+// replace built-in ones everywhere.
+const readingSections = `
+serviceMonitor: {alertDestination: {influxDb: {enable: true}}}
+uptimeMonitor: {storeInInfluxdb: {enable: true}}
+qlikSenseVersion: {versionMonitor: {destination: {influxDb: {enable: true, tag: {static: [{name: env, value: prod}]}}}}}
+qlikSenseLicense:
+  serverLicenseMonitor: {destination: {influxDb: {enable: true, tag: {static: [{name: env, value: prod}]}}}}
+  licenseMonitor: {destination: {influxDb: {enable: true, tag: {static: [{name: env, value: prod}, {name: license_type, value: FIXED}]}}}}
+  licenseRelease: {destination: {influxDb: {enable: true, tag: {static: [{name: env, value: prod}, {name: license_type, value: FIXED}]}}}}
+udpServerConfig: {queueMetrics: {influxdb: {enable: true, measurementName: my queue, tags: [{name: env, value: prod}, {name: host, value: FIXED}]}}}
+`
 
 // databases answers look-ups of version 1: the database exists.
 func databases(w http.ResponseWriter, r *http.Request) bool {
@@ -117,6 +131,10 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !s.Alert.TaskEvent() {
+		inspectReading(t, s.Alert, points)
+		return
+	}
 	if len(points) != 1 {
 		t.Fatalf("want one point, got %d", len(points))
 	}
@@ -137,15 +155,32 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	}
 }
 
+// inspectReading checks that every row of a reading is a point of its time.
+func inspectReading(t *testing.T, a messages.Alert, points []parsed) {
+	t.Helper()
+	if want := max(len(a.Points), 1); len(points) != want {
+		t.Fatalf("want %d points, got %d", want, len(points))
+	}
+	for _, p := range points {
+		if p.Time/1000 != a.DecidedAt.UnixMicro() {
+			t.Errorf("the time is %d, want that of the reading", p.Time)
+		}
+		if p.Tags["butler_instance"] != "prod-1" {
+			t.Errorf("want the tag of all points, got %v", p.Tags)
+		}
+		for name, value := range p.Fields {
+			if text, ok := value.(string); ok && len(text) > maxField {
+				t.Errorf("%s has %d bytes", name, len(text))
+			}
+		}
+	}
+}
+
 // buildAll builds the destinations of a configuration.
 func buildAll(t *testing.T, config string) map[string]destination.Built {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]destination.Built{}
-	for _, b := range built {
+	for _, b := range destinationtest.Built(t, Definition(), config) {
 		out[strings.TrimPrefix(b.Instance.Name, "influxdb/")] = b
 	}
 	return out
@@ -165,6 +200,9 @@ func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
 		"distribute_task_succeeded":       {Task: true, Execution: true},
 		"preload_task_failed":             {Task: true, Execution: true},
 		"preload_task_succeeded":          {Task: true, Execution: true},
+	}
+	for _, kind := range append(messages.MeasuredKinds(), messages.ServiceStatus, messages.LicenseStatus) {
+		want[string(kind)] = needs{}
 	}
 	got := map[string]needs{}
 	for name, b := range buildAll(t, sampleConfig(1)("http://127.0.0.1:1")) {
@@ -301,8 +339,7 @@ func TestVersion1_makesAMissingDatabaseOnceBeforeTheFirstWrite(t *testing.T) {
 	}
 	want := []string{
 		`GET show databases`,
-		`POST create database "my \"db\""`,
-		`POST create retention policy "ten\\days" on "my \"db\"" duration 10d replication 1 default`,
+		`POST create database "my \"db\"" with duration 10d replication 1 name "ten\\days"`,
 	}
 	if diff := cmp.Diff(want, s.statements); diff != "" {
 		t.Error(diff)
@@ -363,6 +400,54 @@ func TestVersion1_writesEvenIfItMayNotLook(t *testing.T) {
 	}
 }
 
+func TestVersion1_tellsTheOperatorOfAnAnswerThatIsNone(t *testing.T) {
+	s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if r.URL.Path == "/query" {
+			_, _ = io.WriteString(w, "<html><h1>It works!</h1>")
+		}
+		return r.URL.Path == "/query"
+	}}
+	err := deliver(t, startServer(t, s, 1, ""))
+	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind || len(s.bodies) > 0 {
+		t.Fatalf("want a matter of the configuration and no write, got %v and %d writes", err, len(s.bodies))
+	}
+	for _, want := range []string{"show databases", "http://127.0.0.1:", "It works!", "influxDb.hostIP", "influxDb.hostPort", "influxDb.version"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q in %q", want, err)
+		}
+	}
+}
+
+func TestVersion1_readsALongListOfDatabases(t *testing.T) {
+	s := &server{names: strings.Repeat(`["another database of the same server"],`, 5000) + `["butler"]`}
+	if err := deliver(t, startServer(t, s, 1, "")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"GET show databases"}, s.statements); diff != "" || len(s.bodies) != 1 {
+		t.Errorf("want one write and no new database, got %d writes and %s", len(s.bodies), diff)
+	}
+}
+
+func TestVersion1_asksAgainForAListThatBreaksOff(t *testing.T) {
+	broken := true
+	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if broken && r.URL.Path == "/query" {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"results":[{"ser`)
+			return true
+		}
+		return false
+	}}
+	d := startServer(t, s, 1, "")
+	if kind, _ := destination.KindOf(deliver(t, d)); kind != destination.Transient || len(s.bodies) > 0 {
+		t.Errorf("want a transient failure without a write, got kind %d and %d writes", kind, len(s.bodies))
+	}
+	broken = false
+	if err := deliver(t, d); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestVersion1_triesTheDatabaseAgainWhenTheServerDidNotAnswer(t *testing.T) {
 	down := true
 	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
@@ -402,7 +487,7 @@ func TestVersion1_makesADroppedDatabaseAgain(t *testing.T) {
 	if err := deliver(t, d); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.statements) != 4 {
+	if len(s.statements) != 3 {
 		t.Errorf("want it looked up again and made, got %q", s.statements)
 	}
 }

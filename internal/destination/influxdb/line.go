@@ -27,61 +27,80 @@ type point struct {
 	at     time.Time
 }
 
-// encode returns the line protocol of p, without a line break. Tags and fields
-// are sorted. Empty tags and numbers that are none are left out; a point that
-// has no field is no line.
-func encode(p point) []byte {
-	line := []byte(escapeMeasurement(p.measurement))
-	tags := cleanTags(p.tags)
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		line = append(line, ',')
-		line = append(line, escapeKey(key)...)
-		line = append(line, '=')
-		line = append(line, escapeKey(tags[key])...)
-	}
+// appendPoint appends p in line protocol, with the line break at its end. Tags and
+// fields are sorted. Empty tags and numbers that are none are left out; a point
+// that has no field is no line.
+func appendPoint(dst []byte, p point) []byte {
 	fields := cleanFields(p.fields)
 	if len(fields) == 0 {
-		return nil
+		return dst
+	}
+	dst = appendEscaped(dst, cleanName(p.measurement), ", ")
+	for _, t := range cleanTags(p.tags) {
+		dst = appendKey(append(dst, ','), t.name)
+		dst = appendKey(append(dst, '='), t.value)
 	}
 	separator := byte(' ')
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		line = append(line, separator)
-		line = append(line, escapeKey(key)...)
-		line = append(line, '=')
-		line = appendValue(line, fields[key])
+	for _, f := range fields {
+		dst = appendKey(append(dst, separator), f.name)
+		dst = appendValue(append(dst, '='), f.value)
 		separator = ','
 	}
-	line = append(line, ' ')
-	return strconv.AppendInt(line, p.at.UnixNano(), 10)
+	return append(strconv.AppendInt(append(dst, ' '), p.at.UnixNano(), 10), '\n')
 }
 
 // reservedTags are names that servers refuse or drop as a tag.
 var reservedTags = []string{"time", "_field", "_measurement"}
 
-// cleanTags returns the tags as they can be written. Two names that become one
-// are one tag: a line with a name twice is refused.
-func cleanTags(tags map[string]string) map[string]string {
-	out := make(map[string]string, len(tags))
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
+// named is a tag or a field with a name that can be written.
+type named[T any] struct {
+	name  string
+	value T
+}
+
+// cleanTags returns the tags as they can be written, sorted.
+func cleanTags(tags map[string]string) []named[string] {
+	out := make([]named[string], 0, len(tags))
+	for _, key := range sortedKeys(tags) {
 		name, value := cleanName(key), cleanName(tags[key])
 		if name == "" || value == "" || slices.Contains(reservedTags, name) {
 			continue
 		}
-		out[name] = value
+		out = append(out, named[string]{name, value})
 	}
-	return out
+	return unique(out)
 }
 
-func cleanFields(fields map[string]any) map[string]any {
-	out := make(map[string]any, len(fields))
-	for _, key := range slices.Sorted(maps.Keys(fields)) { // of two that clean to one name, always the same wins
+// cleanFields returns the fields as they can be written, sorted.
+func cleanFields(fields map[string]any) []named[any] {
+	out := make([]named[any], 0, len(fields))
+	for _, key := range sortedKeys(fields) {
 		value := fields[key]
 		number, isNumber := value.(float64)
 		if isNumber && (math.IsNaN(number) || math.IsInf(number, 0)) {
 			continue
 		}
 		if name := cleanName(key); name != "" {
-			out[name] = value
+			out = append(out, named[any]{name, value})
+		}
+	}
+	return unique(out)
+}
+
+func sortedKeys[T any](of map[string]T) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(of)), maps.Keys(of))
+	slices.Sort(keys)
+	return keys
+}
+
+// unique sorts by name. Of two that clean to one name only the last is left,
+// always the same one: a line with a name twice is refused.
+func unique[T any](list []named[T]) []named[T] {
+	slices.SortStableFunc(list, func(a, b named[T]) int { return strings.Compare(a.name, b.name) })
+	out := list[:0]
+	for i, n := range list {
+		if i+1 == len(list) || list[i+1].name != n.name {
+			out = append(out, n)
 		}
 	}
 	return out
@@ -91,6 +110,9 @@ func cleanFields(fields map[string]any) map[string]any {
 // line break, which would begin the next point, is a space, and a backslash at
 // the end, which would escape what follows, is gone.
 func cleanName(s string) string {
+	if isClean(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
@@ -100,14 +122,33 @@ func cleanName(s string) string {
 	return strings.TrimRight(cut(s, maxName), `\`)
 }
 
-var (
-	keyEscaper         = strings.NewReplacer(",", `\,`, "=", `\=`, " ", `\ `)
-	measurementEscaper = strings.NewReplacer(",", `\,`, " ", `\ `)
-	stringEscaper      = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
-)
+// isClean is the quick look at a name that is fit as it is, as nearly all are.
+func isClean(s string) bool {
+	if len(s) > maxName {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return !strings.HasSuffix(s, `\`)
+}
 
-func escapeKey(s string) string         { return keyEscaper.Replace(s) }
-func escapeMeasurement(s string) string { return measurementEscaper.Replace(cleanName(s)) }
+// appendKey appends the name of a tag or field, or the value of a tag.
+func appendKey(dst []byte, s string) []byte { return appendEscaped(dst, s, ",= ") }
+
+// appendEscaped appends s with a backslash before each special byte.
+func appendEscaped(dst []byte, s, special string) []byte {
+	for {
+		i := strings.IndexAny(s, special)
+		if i < 0 {
+			return append(dst, s...)
+		}
+		dst = append(append(dst, s[:i]...), '\\', s[i])
+		s = s[i+1:]
+	}
+}
 
 func appendValue(dst []byte, value any) []byte {
 	switch v := value.(type) {
@@ -116,8 +157,7 @@ func appendValue(dst []byte, value any) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		dst = append(dst, '"')
-		dst = append(dst, stringEscaper.Replace(cut(valid(v), maxField))...)
+		dst = appendEscaped(append(dst, '"'), cut(valid(v), maxField), `"\`)
 		return append(dst, '"')
 	}
 	panic("BUG: a field of a point is neither number, text nor boolean")

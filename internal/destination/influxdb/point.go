@@ -27,7 +27,10 @@ type recorder struct {
 // point returns what is stored of an alert. What could not be looked up is
 // left out: a point is worth having without it.
 func (r recorder) point(a messages.Alert) point {
-	p := point{measurement: r.rule.measurement, tags: map[string]string{}, fields: map[string]any{}, at: instant(a.Event)}
+	p := point{
+		measurement: r.rule.measurement, tags: make(map[string]string, usualTags), fields: make(map[string]any, usualFields),
+		at: instant(a.Event.At, a.Event.ExecutionID),
+	}
 	addStatic(p, r.global.Static)
 	r.addEvent(p, a)
 	if r.rule.execution {
@@ -41,18 +44,25 @@ func (r recorder) point(a messages.Alert) point {
 	return p
 }
 
-// instant returns the time of the point of an event: when the event was
-// received, to the microsecond, with nanoseconds that come from the execution.
+// What a point has room for at once: the built-in tags and a few more, and the fields of every measurement.
+const (
+	usualTags   = 28
+	usualFields = 14
+)
+
+// instant returns the time of a point: when its event was received, or what it
+// holds was read, to the microsecond, with nanoseconds that come from the name
+// of the execution or the reading.
 //
 // A server keeps one point per series and time. So the same event must always
 // have the same time, however often it is stored, and two events never: what a
 // task does twice has the same tags. Receiving gives every event of one socket a
 // microsecond of its own; the nanoseconds keep apart what two machines received
 // in the same one, or what was received before and after a clock was set back.
-func instant(e messages.TaskEvent) time.Time {
+func instant(at time.Time, name string) time.Time {
 	mark := fnv.New64a()
-	_, _ = mark.Write([]byte(e.ExecutionID)) // never fails
-	return e.At.Truncate(time.Microsecond).Add(time.Duration(mark.Sum64() % uint64(time.Microsecond)))
+	_, _ = mark.Write([]byte(name)) // never fails
+	return at.Truncate(time.Microsecond).Add(time.Duration(mark.Sum64() % uint64(time.Microsecond)))
 }
 
 func addStatic(p point, tags []StaticTag) {
@@ -111,12 +121,8 @@ func (r recorder) addExecution(p point, e messages.Execution) {
 	p.fields["task_executionDuration_sec"] = float64(seconds)
 	p.fields["task_executionDuration_min"] = float64(hours*60+minutes) + float64(rest)/60
 	p.fields["task_executionDuration_h"] = float64(hours) + float64(minutes)/60 + float64(rest)/3600
-	times := template.Fields(
-		messages.Notice{Alert: messages.Alert{Execution: messages.Execution{Start: e.Start, Stop: e.Stop}}},
-		template.FieldOptions{Location: r.zone},
-	)
-	p.fields["task_executionStartTime_json"] = jsonText(times["executionStartTime"])
-	p.fields["task_executionStopTime_json"] = jsonText(times["executionStopTime"])
+	p.fields["task_executionStartTime_json"] = timeText("startTime", e.Start, r.zone)
+	p.fields["task_executionStopTime_json"] = timeText("stopTime", e.Stop, r.zone)
 }
 
 // addStatus writes the name of the status under both keys: existing databases
@@ -127,12 +133,32 @@ func addStatus(p point, node string, status qlik.ExecutionStatus, text string) {
 	p.tags["task_executionStatusText"], p.tags["task_exeuctionStatusText"] = text, text
 }
 
-func jsonText(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic("BUG: a time is no JSON: " + err.Error())
+// timeText returns the forms of a time as one JSON object.
+func timeText(prefix, iso string, zone *time.Location) string {
+	times := template.Times(iso, zone)
+	text := make([]byte, 0, 400)
+	separator := byte('{')
+	for i, local := range times.Local {
+		text = append(text, separator, '"')
+		text = append(append(text, prefix...), "Local"...)
+		text = append(strconv.AppendInt(text, int64(i+1), 10), `":`...)
+		text = appendJSON(text, local)
+		separator = ','
 	}
-	return string(text)
+	text = append(append(append(text, `,"`...), prefix...), `UTC":`...)
+	return string(append(appendJSON(text, times.UTC), '}'))
+}
+
+// appendJSON appends a text as JSON.
+func appendJSON(dst []byte, s string) []byte {
+	if isClean(s) && !strings.ContainsAny(s, `"\<>&`) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic("BUG: a text is no JSON: " + err.Error())
+	}
+	return append(dst, text...)
 }
 
 // addScriptLog adds the script log of a reload, with the details of its execution before it.

@@ -80,7 +80,7 @@ func TestTags_tooManyDynamicOnesDoNotExceedTheSeriesKey(t *testing.T) {
 		a.Task.Tags = append(a.Task.Tags, strings.Repeat("x", 500)+string(rune('a'+i%26))+strings.Repeat("y", i))
 	}
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true}}})
-	line := string(encode(r.point(a)))
+	line := string(lineOf(r.point(a)))
 	key, _, _ := strings.Cut(line, " execution_id=")
 	if len(key) > 60_000 || !strings.Contains(key, "taskTag_nightly=true") || !strings.Contains(key, "user=CORP/anna") {
 		t.Errorf("the series key has %d bytes", len(key))
@@ -125,7 +125,7 @@ func TestTime_staysWhenAnEventIsStoredAgain(t *testing.T) {
 	a := failures(1)[0]
 	again := a
 	again.DecidedAt, again.Event.At = a.DecidedAt.Add(time.Hour), a.Event.At.In(time.FixedZone("CEST", 2*60*60))
-	if first, second := encode(r.point(a)), encode(r.point(again)); !bytes.Equal(first, second) {
+	if first, second := lineOf(r.point(a)), lineOf(r.point(again)); !bytes.Equal(first, second) {
 		t.Errorf("want the same line twice, so that the point overwrites itself:\n%s\n%s", first, second)
 	}
 }

@@ -39,8 +39,7 @@ func (w *v1) write(ctx context.Context, lines []byte) error {
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
-	query := "db=" + url.QueryEscape(w.config.DBName) + "&precision=n&rp="
-	_, err := w.call(ctx, http.MethodPost, "/write?"+query, lines)
+	_, err := w.call(ctx, http.MethodPost, w.target(), lines)
 	if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind {
 		// Somebody may have dropped the database: look again before the next write.
 		w.forget(ctx)
@@ -48,20 +47,38 @@ func (w *v1) write(ctx context.Context, lines []byte) error {
 	return err
 }
 
-// call makes one request. Credentials travel in a header, and only when they are configured.
+func (w *v1) target() string {
+	return "/write?db=" + url.QueryEscape(w.config.DBName) + "&precision=n&rp="
+}
+
+func (w *v1) ask(ctx context.Context, method, target string) (httpc.Answer, error) {
+	return w.call(ctx, method, target, nil)
+}
+
+// call makes one request.
 func (w *v1) call(ctx context.Context, method, target string, body []byte) (httpc.Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, w.address+target, bytes.NewReader(body))
+	req, err := w.request(ctx, method, target, body)
 	if err != nil {
-		return httpc.Answer{}, fmt.Errorf("make request: %w", err)
-	}
-	if w.config.Auth.Enable {
-		req.SetBasicAuth(w.config.Auth.Username, w.config.Auth.Password.Reveal())
+		return httpc.Answer{}, err
 	}
 	return httpc.Send(w.client, req)
 }
 
+// request returns a request. Credentials travel in a header, and only when they are configured.
+func (w *v1) request(ctx context.Context, method, target string, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, w.address+target, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if w.config.Auth.Enable {
+		req.SetBasicAuth(w.config.Auth.Username, w.config.Auth.Password.Reveal())
+	}
+	return req, nil
+}
+
 // prepare makes the database before the first write, once. A server that does
-// not answer is an error, to be tried again. A server that refuses is not: an
+// not answer is an error, to be tried again, and one that answers what no InfluxDB
+// does is for the operator: nothing is written to it. A server that refuses is not: an
 // account that may write need not be allowed to look or to create, and the
 // write itself tells best.
 func (w *v1) prepare(ctx context.Context) error {
@@ -105,14 +122,12 @@ func (w *v1) createMissing(ctx context.Context) error {
 	if slices.Contains(existing, w.config.DBName) {
 		return nil
 	}
-	database, policy := identifier(w.config.DBName), w.config.RetentionPolicy
-	for _, statement := range []string{
-		"create database " + database,
-		"create retention policy " + identifier(policy.Name) + " on " + database + " duration " + policy.Duration + " replication 1 default",
-	} {
-		if _, err := w.query(ctx, http.MethodPost, statement); err != nil {
-			return err
-		}
+	// One statement: another destination must not write between the database and its
+	// policy, because what it wrote would be in a policy that nobody looks at.
+	policy := w.config.RetentionPolicy
+	statement := "create database " + identifier(w.config.DBName) + " with duration " + policy.Duration + " replication 1 name " + identifier(policy.Name)
+	if _, err := w.query(ctx, http.MethodPost, statement); err != nil {
+		return err
 	}
 	w.log.Info("database created", zap.String("database", w.config.DBName), zap.String("retention", policy.Duration))
 	return nil
@@ -128,9 +143,14 @@ type queryAnswer struct {
 	} `json:"results"`
 }
 
-// query runs one statement and returns the texts in the first column.
+// query runs one statement and returns the texts in the first column. A list that
+// breaks off is no answer; one that is too long to read counts as a refusal to show it.
 func (w *v1) query(ctx context.Context, method, statement string) ([]string, error) {
-	answer, err := w.call(ctx, method, "/query?q="+url.QueryEscape(statement), nil)
+	req, err := w.request(ctx, method, "/query?q="+url.QueryEscape(statement), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := httpc.Fetch(w.client, req)
 	if err != nil {
 		if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind || kind == destination.PermanentKind {
 			return nil, &refusalError{err: err}
@@ -138,13 +158,15 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 		return nil, err
 	}
 	var parsed queryAnswer
-	if err := json.Unmarshal(answer.Body, &parsed); err != nil {
-		return nil, fmt.Errorf("read the answer to %q: %w", firstWords(statement), err)
+	if json.Unmarshal(answer, &parsed) != nil {
+		return nil, destination.Misconfigured(fmt.Errorf(
+			"%s answers %q with what no InfluxDB of version 1 does: %q; let influxDb.hostIP and influxDb.hostPort name the database itself, and influxDb.version its version",
+			w.address, firstWords(statement), httpc.Excerpt(string(answer), maxShown, w.config.Auth.Password.Reveal())))
 	}
 	var out []string
 	for _, result := range parsed.Results {
 		if result.Error != "" {
-			return nil, &refusalError{err: fmt.Errorf("%s: %s", firstWords(statement), httpc.Sanitise(result.Error, 200))}
+			return nil, &refusalError{err: fmt.Errorf("%s: %s", firstWords(statement), httpc.Excerpt(result.Error, maxShown, w.config.Auth.Password.Reveal()))}
 		}
 		for _, series := range result.Series {
 			for _, row := range series.Values {
@@ -163,6 +185,9 @@ func first(row []any) any {
 	}
 	return row[0]
 }
+
+// maxShown bounds what is told of an answer, in characters.
+const maxShown = 200
 
 // firstWords names a statement in an error.
 func firstWords(statement string) string {

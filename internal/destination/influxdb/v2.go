@@ -26,11 +26,13 @@ type v2 struct {
 	small, large api.WriteAPIBlocking
 	client       *http.Client
 	address      string
+	org, bucket  string
+	token        secret.String
 	secrets      []string
 }
 
 func newV2(client *http.Client, address, org, bucket string, token secret.String) *v2 {
-	w := &v2{client: client, address: address, secrets: []string{token.Reveal()}}
+	w := &v2{client: client, address: address, org: org, bucket: bucket, token: token, secrets: []string{token.Reveal()}}
 	service := influxhttp.NewService(address, "Token "+token.Reveal(), influxhttp.DefaultOptions().SetHTTPDoer(w))
 	options := func(gzip bool) *influxwrite.Options {
 		return influxwrite.DefaultOptions().SetPrecision(time.Nanosecond).SetUseGZip(gzip).SetMaxRetries(0)

@@ -1,12 +1,9 @@
 package mqtt
 
 import (
-	"crypto/tls"
-	"net"
-	"strconv"
-
 	"butler/internal/destination"
 	"butler/internal/mqttconn/topic"
+	"butler/internal/secret"
 	"butler/messages"
 )
 
@@ -15,8 +12,19 @@ type Config struct {
 	Enable     bool
 	BrokerHost string
 	BrokerPort int
-	// AzureEventGrid replaces the plain connection.
+	// ClientID is "" for a random one.
+	ClientID string
+	// CleanSession false asks the broker to keep messages while the program is away.
+	CleanSession bool
+	Username     string
+	Password     secret.String
+	TLS          TLS
+	WebSocket    WebSocket
+	// AzureEventGrid replaces how the program logs in.
 	AzureEventGrid AzureEventGrid
+	// SubscriptionRootTopic is the filter that is subscribed to, TaskStartTopic the
+	// topic below it that starts tasks. An empty one receives nothing.
+	SubscriptionRootTopic, TaskStartTopic string
 	// The topics of the sections. An empty one publishes nothing.
 	TaskFailureTopic, TaskFailureFullTopic                         string
 	TaskAbortedTopic, TaskAbortedFullTopic                         string
@@ -36,6 +44,18 @@ type AzureEventGrid struct {
 	ClientID       string
 	ClientCertFile string
 	ClientKeyFile  string
+}
+
+// TLS protects the connection.
+type TLS struct {
+	Enable        bool
+	CA, Cert, Key string
+}
+
+// WebSocket speaks MQTT over a WebSocket.
+type WebSocket struct {
+	Enable bool
+	Path   string
 }
 
 // Settings are what one use publishes.
@@ -105,22 +125,6 @@ func uses(c Config) []destination.Use[Settings] {
 	return out
 }
 
-// checkBroker finds what is wrong with the connection.
-func checkBroker(c Config, d destination.Deps) destination.Problems {
-	var p destination.Problems
-	if status := c.TaskFailureServerStatusTopic; status != "" {
-		if err := topic.Check(status); err != nil {
-			p.Warn("mqttConfig.taskFailureServerStatusTopic", err.Error(), "write a topic such as qliksense/butler/task_failure_server")
-		}
-	}
-	if grid := c.AzureEventGrid; grid.Enable {
-		if _, err := tls.LoadX509KeyPair(d.Path(grid.ClientCertFile), d.Path(grid.ClientKeyFile)); err != nil {
-			p.Warn("mqttConfig.azureEventGrid.clientCertFile", err.Error(), "nothing is published until the certificate and its key are there")
-		}
-	}
-	return p
-}
-
 // checkTopic finds what is wrong with the topic of one use.
 func checkTopic(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
 	var p destination.Problems
@@ -132,25 +136,4 @@ func checkTopic(_ Config, u destination.Use[Settings], _ destination.Deps) desti
 		p.Wrong(key, err.Error(), "write a topic such as qliksense/task_failure")
 	}
 	return p
-}
-
-// Broker says where the program connects to, and as whom.
-type Broker struct {
-	// Address is host:port.
-	Address string
-	// ClientID is "" for any. CertFile and KeyFile are "" without TLS.
-	ClientID, User    string
-	CertFile, KeyFile string
-	// ListenerTopic is told whether task events can be received; "" for nobody.
-	ListenerTopic string
-}
-
-// Broker returns the connection that the section describes. Files are as they are written.
-func (c Config) Broker() Broker {
-	b := Broker{Address: net.JoinHostPort(c.BrokerHost, strconv.Itoa(c.BrokerPort)), ListenerTopic: c.TaskFailureServerStatusTopic}
-	if grid := c.AzureEventGrid; grid.Enable {
-		b.ClientID, b.User = grid.ClientID, grid.ClientID
-		b.CertFile, b.KeyFile = grid.ClientCertFile, grid.ClientKeyFile
-	}
-	return b
 }

@@ -154,12 +154,8 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 // names lists the instances of a configuration.
 func names(t *testing.T, config string) []string {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := []string{}
-	for _, b := range built {
+	for _, b := range destinationtest.Built(t, Definition(), config) {
 		out = append(out, strings.TrimPrefix(b.Instance.Name, "mqtt/"))
 	}
 	return out
@@ -292,17 +288,67 @@ func TestLine_saysHowALicenceIs(t *testing.T) {
 	}
 }
 
-func TestBroker_isPlainOrAzureEventGrid(t *testing.T) {
-	c := Config{
-		BrokerHost: "::1", BrokerPort: 8883, TaskFailureServerStatusTopic: "status",
-		AzureEventGrid: AzureEventGrid{ClientID: "butler", ClientCertFile: "c.pem", ClientKeyFile: "k.pem"},
+func TestBroker_isWhatTheSectionDescribes(t *testing.T) {
+	plain := Config{BrokerHost: "::1", BrokerPort: 8883, CleanSession: true, TaskFailureServerStatusTopic: "status"}
+	full := plain
+	full.ClientID, full.CleanSession, full.Username, full.Password = "butler-1", false, "anna", "T0P"
+	full.TLS = TLS{Enable: true, CA: "ca.pem", Cert: "own.pem", Key: "own_key.pem"}
+	full.WebSocket = WebSocket{Enable: true, Path: "/mqtt"}
+	grid := full
+	grid.AzureEventGrid = AzureEventGrid{Enable: true, ClientID: "butler", ClientCertFile: "c.pem", ClientKeyFile: "k.pem"}
+	off := full
+	off.TLS.Enable, off.WebSocket.Enable = false, false
+	for _, row := range []struct {
+		name string
+		c    Config
+		want Broker
+	}{
+		{"plain", plain, Broker{}},
+		{"with everything", full, Broker{
+			ClientID: "butler-1", KeepSession: true, User: "anna", Password: "T0P",
+			TLS: true, CA: "ca.pem", CertFile: "own.pem", KeyFile: "own_key.pem", WebSocket: "/mqtt",
+		}},
+		{"switched off", off, Broker{ClientID: "butler-1", KeepSession: true, User: "anna", Password: "T0P"}},
+		{"Azure Event Grid", grid, Broker{
+			ClientID: "butler", KeepSession: true, User: "butler", TLS: true, CA: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", WebSocket: "/mqtt",
+		}},
+	} {
+		row.want.Address, row.want.ListenerTopic = "[::1]:8883", "status"
+		if diff := cmp.Diff(row.want, row.c.Broker()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
 	}
-	if diff := cmp.Diff(Broker{Address: "[::1]:8883", ListenerTopic: "status"}, c.Broker()); diff != "" {
-		t.Error(diff)
-	}
-	c.AzureEventGrid.Enable = true
-	want := Broker{Address: "[::1]:8883", ClientID: "butler", User: "butler", CertFile: "c.pem", KeyFile: "k.pem", ListenerTopic: "status"}
-	if diff := cmp.Diff(want, c.Broker()); diff != "" {
-		t.Error(diff)
+}
+
+func TestCheck_tellsWhatKeepsMessagesFromComing(t *testing.T) {
+	good := Config{CleanSession: true, SubscriptionRootTopic: "qliksense/#", TaskStartTopic: "qliksense/start_task"}
+	for name, row := range map[string]struct {
+		change  func(*Config)
+		path    string // "" for none
+		warning bool
+	}{
+		"good":                           {func(*Config) {}, "", false},
+		"nothing is received":            {func(c *Config) { c.SubscriptionRootTopic, c.TaskStartTopic = "", "" }, "", false},
+		"a session of nobody":            {func(c *Config) { c.CleanSession = false }, "mqttConfig.cleanSession", false},
+		"a session of somebody":          {func(c *Config) { c.CleanSession, c.ClientID = false, "butler-1" }, "", false},
+		"no filter":                      {func(c *Config) { c.SubscriptionRootTopic = "a/#/b" }, "mqttConfig.subscriptionRootTopic", false},
+		"a start topic that is a filter": {func(c *Config) { c.TaskStartTopic = "qliksense/+" }, "mqttConfig.taskStartTopic", false},
+		"a start topic elsewhere":        {func(c *Config) { c.TaskStartTopic = "other/start" }, "mqttConfig.taskStartTopic", true},
+		"no path of the WebSocket":       {func(c *Config) { c.WebSocket.Enable = true }, "mqttConfig.webSocket.path", false},
+		"no CA":                          {func(c *Config) { c.TLS = TLS{Enable: true, CA: "none.pem"} }, "mqttConfig.tls.ca", true},
+		"no certificate":                 {func(c *Config) { c.TLS = TLS{Enable: true, Cert: "none.pem"} }, "mqttConfig.tls.cert", true},
+		"no certificate for Azure": {func(c *Config) {
+			c.AzureEventGrid = AzureEventGrid{Enable: true, ClientID: "x", ClientCertFile: "none.pem", ClientKeyFile: "none.pem"}
+		}, "mqttConfig.azureEventGrid.clientCertFile", true},
+	} {
+		c := good
+		row.change(&c)
+		got := checkBroker(c, destination.Deps{BaseDir: t.TempDir()})
+		switch {
+		case row.path == "" && len(got) > 0:
+			t.Errorf("%s: want no problem, got %v", name, got)
+		case row.path != "" && (len(got) != 1 || got[0].Path != row.path || got[0].Warning != row.warning || got[0].Suggestion == ""):
+			t.Errorf("%s: want one about %s, got %v", name, row.path, got)
+		}
 	}
 }

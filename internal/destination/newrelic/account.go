@@ -59,6 +59,9 @@ func (s Settings) always(account string) bool {
 
 func instance(c Config, u destination.Use[Settings]) destination.Instance {
 	s := u.Settings
+	if s.form == asMetric {
+		return destination.Instance{Timeout: timeout}
+	}
 	i := destination.Instance{
 		Needs:  destination.Needs{Task: true, App: true},
 		Window: destination.Seconds(s.RateLimit), Timeout: timeout,

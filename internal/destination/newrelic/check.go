@@ -18,6 +18,9 @@ const maxName = 100
 // check lists what is wrong with the keys that all uses share.
 func check(c Config, _ destination.Deps) destination.Problems {
 	p := c.checkAccounts()
+	if !c.Enable {
+		return p
+	}
 	for _, u := range []struct{ key, address string }{{"url.event", c.URL.Event}, {"url.log", c.URL.Log}} {
 		p.WebAddress(section+"."+u.key, u.address, "leave it out for the EU, or write that of New Relic's API in the US")
 	}
@@ -101,6 +104,9 @@ func checkUse(c Config, u destination.Use[Settings], _ destination.Deps) destina
 		return c.checkEntry(s)
 	}
 	p := c.unknown(s.accountsAt, s.Accounts)
+	if s.form == asMetric {
+		p = append(p, c.usage.check()...)
+	}
 	by := "sendToAccount.byCustomProperty."
 	switch {
 	case !s.byProperty && len(s.Accounts)+len(s.further) == 0:

@@ -27,9 +27,10 @@ type Config struct {
 	ReloadTaskAborted  Reload
 	ServiceMonitor     Services
 
-	// accounts and servicesOn are of other sections.
+	// accounts, servicesOn and usage are of other sections.
 	accounts   []Account
 	servicesOn bool
+	usage      Usage
 }
 
 // Account is one account at New Relic, under the name that the configuration uses.
@@ -130,6 +131,8 @@ type Settings struct {
 	property   string
 	byProperty bool
 
+	// metrics are those of a use in that form.
+	metrics metrics
 	// form and account are of one instance, see expand.
 	form    form
 	account Account
@@ -145,7 +148,7 @@ func read(decode destination.Decode, c *Config) error {
 		return err
 	}
 	c.servicesOn = monitor.Enable
-	return nil
+	return decode("uptimeMonitor.storeNewRelic", &c.usage)
 }
 
 // ServiceMonitor is the switch that the section serviceMonitor has for New Relic.
@@ -153,10 +156,11 @@ type ServiceMonitor struct{ Enable bool }
 
 // uses lists what the section switches on.
 func uses(c Config) []destination.Use[Settings] {
+	out := c.usage.uses()
 	if !c.Enable {
-		return nil
+		return out
 	}
-	out := c.ReloadTaskFailure.uses(c, messages.ReloadTaskFailed, "reloadTaskFailure")
+	out = append(out, c.ReloadTaskFailure.uses(c, messages.ReloadTaskFailed, "reloadTaskFailure")...)
 	out = append(out, c.ReloadTaskAborted.uses(c, messages.ReloadTaskAborted, "reloadTaskAborted")...)
 	if c.servicesOn {
 		out = append(out, c.ServiceMonitor.uses()...)

@@ -1,5 +1,6 @@
 // Package newrelic owns alerts to New Relic: as events, which are counted and
-// charted, and as log entries, which carry the end of the script log.
+// charted, and as log entries, which carry the end of the script log; and what
+// this process uses, as metrics.
 //
 // It guarantees that every kind of alert, form and account is an instance of
 // its own, so that an account that fails delays no other; that what is sent is
@@ -37,12 +38,14 @@ func Definition() destination.Definition {
 	})
 }
 
-// form is one of the two things that an alert can become.
+// form is one of the things that an alert can become.
 type form string
 
 const (
 	asEvent form = "event"
 	asLog   form = "log"
+	// asMetric is for what the process uses only.
+	asMetric form = "metric"
 )
 
 // sender posts alerts in one form to one account.
@@ -58,9 +61,14 @@ func newSender(c Config, u destination.Use[Settings], d destination.Deps) (desti
 	if err != nil {
 		return nil, err
 	}
-	address := c.URL.Log
-	if u.Settings.form == asEvent {
-		if address, err = url.JoinPath(c.URL.Event, "v1", "accounts", strconv.Itoa(u.Settings.account.AccountID), "events"); err != nil {
+	var address string
+	switch u.Settings.form {
+	case asLog:
+		address = c.URL.Log
+	case asMetric:
+		address = c.usage.URL
+	case asEvent:
+		if address, err = eventAddress(c.URL.Event, u.Settings.account); err != nil {
 			return nil, fmt.Errorf("url.event: %w", err)
 		}
 	}
@@ -73,29 +81,34 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode the %s: %w", s.settings.form, err))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address, bytes.NewReader(body))
-	if err != nil {
-		return destination.Receipt{}, destination.Misconfigured(httpc.Redact(err, s.address))
-	}
-	secrets := s.setHeaders(req.Header)
-	answer, err := httpc.Send(s.client, req, secrets...)
+	answer, err := post(ctx, s.client, s.address, body, s.settings.account, s.settings.Header)
 	if err != nil {
 		return destination.Receipt{}, err
 	}
 	return answer.Receipt(), nil
 }
 
-// setHeaders sets what the operator wrote, below the account's own key, and
-// returns the values that must not be shown.
-func (s *sender) setHeaders(header http.Header) (secrets []string) {
-	header.Set("Content-Type", "application/json; charset=utf-8")
-	for _, h := range s.settings.Header {
-		header.Set(h.Name, h.Value.Reveal())
+// post sends a body for an account: with what the operator wrote as headers,
+// below the account's own key.
+func post(ctx context.Context, client *http.Client, address string, body []byte, account Account, headers []Header) (httpc.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return httpc.Answer{}, destination.Misconfigured(httpc.Redact(err, address))
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	key := account.InsertAPIKey.Reveal()
+	secrets := []string{key}
+	for _, h := range headers {
+		req.Header.Set(h.Name, h.Value.Reveal())
 		secrets = append(secrets, h.Value.Reveal())
 	}
-	key := s.settings.account.InsertAPIKey.Reveal()
-	header.Set("Api-Key", key)
-	return append(secrets, key)
+	req.Header.Set("Api-Key", key)
+	return httpc.Send(client, req, secrets...)
+}
+
+// eventAddress returns where the events of an account go.
+func eventAddress(base string, account Account) (string, error) {
+	return url.JoinPath(base, "v1", "accounts", strconv.Itoa(account.AccountID), "events")
 }
 
 // Preview implements destination.Previewer.

@@ -60,6 +60,14 @@ incidentTool:
       destination:
         event: {enable: true, sendToAccount: [Operations], attribute: {dynamic: {serviceName: false}}}
         log: {enable: true, sendToAccount: [Operations]}
+uptimeMonitor:
+  storeNewRelic:
+    enable: true
+    url: "` + address + `/metric/v1"
+    destinationAccount: [Operations, Finance]
+    header: [{name: X-Team, value: ` + headerSecret + `}]
+    metric: {dynamic: {butlerMemoryUsage: {enable: true}, butlerUptime: {enable: true}}}
+    attribute: {static: [{name: service, value: butler}], dynamic: {butlerVersion: {enable: true}}}
 routes:
   - name: all
     newRelic: [{accounts: [Finance], event: true, log: true, tailScriptLogLines: 1}]
@@ -89,6 +97,8 @@ incidentTool:
 routes:
   - name: all
     newRelic: [{accounts: [D], event: false}, {header: [{name: "", value: x}]}]
+uptimeMonitor:
+  storeNewRelic: {enable: true, url: "mailto:x", destinationAccount: [E], header: [{name: "", value: x}]}
 `,
 		MistakenPaths: []string{
 			"thirdPartyToolsCredentials.newRelic[0].accountName",
@@ -101,6 +111,10 @@ routes:
 			"incidentTool.newRelic.destinationAccount.log[0]",
 			"incidentTool.newRelic.reloadTaskFailure.sharedSettings.header[0]",
 			"incidentTool.newRelic.reloadTaskFailure.sharedSettings.header[0]",
+			"uptimeMonitor.storeNewRelic.destinationAccount[0]",
+			"uptimeMonitor.storeNewRelic.header[0]",
+			"uptimeMonitor.storeNewRelic.url",
+			"uptimeMonitor.storeNewRelic.metric.dynamic",
 			"incidentTool.newRelic.reloadTaskFailure.destination.event.sendToAccount.always.account[1]",
 			"routes[0].newRelic[0].accounts[0]",
 			"routes[0].newRelic[0].event",
@@ -121,10 +135,60 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 		t.Fatalf("want one request, got %d", len(received))
 	}
 	_, body, _ := strings.Cut(received[0], "\n\n")
+	if s.Alert.Kind == messages.ProcessUsage {
+		wantMetrics(t, []byte(body))
+		return
+	}
 	got := sent(t, []byte(body))
 	wantWithinLimits(t, got.attributes)
 	if missing := strings.Join(s.Alert.Degraded, "; "); missing != "" && got.attributes["butler_degraded"] != missing {
 		t.Errorf("want the attributes to tell that %q, got %v", missing, got.attributes["butler_degraded"])
+	}
+}
+
+// wantMetrics finds all of them in a body.
+func wantMetrics(t *testing.T, body []byte) {
+	t.Helper()
+	var list []struct {
+		Common struct {
+			Timestamp  int64
+			Interval   int64 `json:"interval.ms"`
+			Attributes map[string]any
+		}
+		Metrics []gauge
+	}
+	if err := json.Unmarshal(body, &list); err != nil || len(list) != 1 {
+		t.Fatalf("the body is no list with one object: %v\n%.500s", err, body)
+	}
+	want := []gauge{
+		{"qs_butlerHeapUsed", "gauge", 66_080_768},
+		{"qs_butlerHeapTotal", "gauge", 74_973_184},
+		{"qs_butlerExternalMem", "gauge", 4_414_505},
+		{"qs_butlerProcessMem", "gauge", 135_004_160},
+		{"qs_butlerUptimeMillisec", "gauge", 5_400_000},
+	}
+	if diff := cmp.Diff(want, list[0].Metrics); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+	if list[0].Common.Interval != 900_000 || list[0].Common.Timestamp < 1_600_000_000_000 {
+		t.Errorf("want milliseconds, got %+v", list[0].Common)
+	}
+	wantWithinLimits(t, list[0].Common.Attributes)
+}
+
+func TestUsage_needsNoAlertsToNewRelic(t *testing.T) {
+	built := buildAll(t, accounts+"uptimeMonitor: {storeNewRelic: {enable: true, destinationAccount: [Finance], metric: {dynamic: {butlerUptime: {enable: true}}}}}")
+	if diff := cmp.Diff([]string{"process_usage/metric/Finance"}, names(built)); diff != "" {
+		t.Fatalf("instances (-want +got):\n%s", diff)
+	}
+	body, err := built["newrelic/process_usage/metric/Finance"].Destination.(*sender).Preview(
+		destinationtest.NoticeOf(destinationtest.Complete(messages.ProcessUsage), "x", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"common":{"attributes":{},"interval.ms":900000,"timestamp":1778070226123},"metrics":[{"name":"qs_butlerUptimeMillisec","type":"gauge","value":5400000}]}]`
+	if body != want {
+		t.Errorf("want only what is switched on:\n%s\ngot\n%s", want, body)
 	}
 }
 
@@ -177,15 +241,7 @@ func wantWithinLimits(t *testing.T, got map[string]any) {
 
 func buildAll(t *testing.T, config string) map[string]destination.Built {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]destination.Built{}
-	for _, b := range built {
-		out[b.Instance.Name] = b
-	}
-	return out
+	return destinationtest.BuiltByName(t, Definition(), config)
 }
 
 func names(built map[string]destination.Built) []string {
@@ -199,6 +255,8 @@ func names(built map[string]destination.Built) []string {
 
 func TestInstances_areOnePerKindFormAndAccount(t *testing.T) {
 	want := []string{
+		"process_usage/metric/Finance",
+		"process_usage/metric/Operations",
 		"reload_task_aborted/log/Finance",
 		"reload_task_failed/event/Operations",
 		"reload_task_failed/log/Finance",
@@ -223,8 +281,8 @@ func TestInstances_everySwitchCounts(t *testing.T) {
 		}
 		return names(buildAll(t, strings.Replace(on, old, replacement, 1)))
 	}
-	if got := without("newRelic:\n    enable: true", "newRelic:\n    enable: false"); len(got) != 0 {
-		t.Errorf("master switch off: want none, got %v", got)
+	if got := without("newRelic:\n    enable: true", "newRelic:\n    enable: false"); slices.ContainsFunc(got, func(s string) bool { return !strings.HasPrefix(s, "process_usage/") }) {
+		t.Errorf("master switch off: want no alerts, got %v", got)
 	}
 	for what, got := range map[string][]string{
 		"serviceMonitor.alertDestination.newRelic": without("{newRelic: {enable: true}}", "{newRelic: {enable: false}}"),

@@ -20,6 +20,9 @@ var shorter = []int{maxValue, 1024, 256, 64}
 // body returns the request of a notice. It is measured: what does not fit is
 // taken from the oldest lines of the script log first, then from every value.
 func (s *sender) body(n messages.Notice) ([]byte, error) {
+	if s.settings.form == asMetric {
+		return s.metricBody(n)
+	}
 	var body []byte
 	var err error
 	for _, limit := range shorter {

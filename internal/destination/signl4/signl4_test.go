@@ -94,15 +94,7 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 
 func buildAll(t *testing.T, config string) map[string]destination.Built {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]destination.Built{}
-	for _, b := range built {
-		out[b.Instance.Name] = b
-	}
-	return out
+	return destinationtest.BuiltByName(t, Definition(), config)
 }
 
 func TestInstances_haveTheWindowOfTheirEvent(t *testing.T) {

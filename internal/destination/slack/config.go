@@ -2,49 +2,21 @@ package slack
 
 import (
 	"errors"
-	"strings"
 
 	"butler/internal/destination"
-	"butler/internal/secret"
-	"butler/messages"
+	"butler/internal/destination/chat"
 )
 
 // Config is the section slackNotification, and what other sections say of Slack.
-type Config struct {
-	Enable            bool
-	ReloadTaskFailure Event
-	ReloadTaskAborted Event
-	ServiceStopped    Event
-	ServiceStarted    Event
-
-	// services says that Windows services are monitored and Slack is told of them.
-	services bool
-	// cloud is how failed reloads in Qlik Cloud are sent; tenant says that there may be any.
-	cloud  Event
-	tenant bool
-}
+type Config = chat.Config[Event]
 
 // Event is how the alerts of one section, or of an entry of a route, are sent.
 type Event struct {
-	Enable           bool
-	WebhookURL       secret.String
-	Channel          string
-	MessageType      string
-	BasicMsgTemplate string
-	// RateLimit is in seconds, per kind and subject of an alert; 0 means no limit.
-	RateLimit          float64
-	HeadScriptLogLines int
-	TailScriptLogLines int
-	TemplateFile       string
-	FromUser           string
-	IconEmoji          string
-	// AlertEnableByTag and BasicContentOnly are of alerts from Qlik Cloud.
-	AlertEnableByTag destination.TagGate
-	BasicContentOnly bool
+	chat.Settings `mapstructure:",squash"`
+	Channel       string
+	FromUser      string
+	IconEmoji     string
 }
-
-// basicType is the message type of a plain sentence.
-const basicType = "basic"
 
 const (
 	section      = "slackNotification"
@@ -55,25 +27,7 @@ const (
 // alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
 	return errors.Join(
-		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.slack.enable"),
-		destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable"),
-		decode(cloudSection, &c.cloud),
+		c.ReadSwitches(decode, "serviceMonitor.alertDestination.slack.enable"),
+		decode(cloudSection, &c.Cloud),
 	)
 }
-
-// uses lists the sections that are switched on. The master switch does not
-// count for Qlik Cloud, which has its own.
-func uses(c Config) []destination.Use[Event] {
-	of := func(kind messages.AlertKind, name string, e Event, on bool) destination.Section[Event] {
-		return destination.Section[Event]{Kind: kind, Path: section + "." + name, Settings: e, On: c.Enable && on}
-	}
-	return destination.UsesOf(
-		of(messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure, c.ReloadTaskFailure.Enable),
-		of(messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted, c.ReloadTaskAborted.Enable),
-		of(messages.ServiceStopped, "serviceStopped", c.ServiceStopped, c.services),
-		of(messages.ServiceStarted, "serviceStarted", c.ServiceStarted, c.services),
-		destination.Section[Event]{Kind: messages.CloudReloadFailed, Path: cloudSection, Settings: c.cloud, On: c.tenant && c.cloud.Enable},
-	)
-}
-
-func (e Event) basic() bool { return strings.EqualFold(e.MessageType, basicType) }

@@ -17,15 +17,7 @@ import (
 // instances builds a configuration and returns its instances by name.
 func instances(t *testing.T, text string) map[string]destination.Built {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(text, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]destination.Built{}
-	for _, b := range built {
-		out[b.Instance.Name] = b
-	}
-	return out
+	return destinationtest.BuiltByName(t, Definition(), text)
 }
 
 // The Slack rows of the table "Firing conditions", one case a switch.
@@ -105,10 +97,11 @@ func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 func TestBasicContentOnly_leavesOutAppAndReloadHere(t *testing.T) {
 	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.BasicContentOnly = true })
 	n := noticeOf(destinationtest.Complete(messages.CloudReloadFailed))
-	got, err := s.Preview(n)
+	body, _, err := s.Compose(n)
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := string(body)
 	for text, want := range map[string]bool{
 		n.Alert.App.ID: true, n.Alert.App.Name: true, n.Alert.Cloud.ReloadID: true,
 		n.Alert.App.Description: false, n.Alert.App.Tags[0]: false, n.Alert.Cloud.ErrorMessage: false,

@@ -14,8 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"butler/internal/destination"
+	"butler/internal/destination/chat"
 	"butler/internal/destination/destinationtest"
-	"butler/internal/secret"
 	"butler/internal/template"
 	"butler/messages"
 )
@@ -23,19 +23,24 @@ import (
 // newTestSlack returns the destination for failed reloads with changed settings, and its log.
 func newTestSlack(t *testing.T, change func(*Event, *destination.Deps)) (*slack, *observer.ObservedLogs) {
 	t.Helper()
+	return newTestSlackOf(t, service(), change)
+}
+
+func newTestSlackOf(t *testing.T, of chat.Service, change func(*Event, *destination.Deps)) (*slack, *observer.ObservedLogs) {
+	t.Helper()
 	core, logs := observer.New(zap.WarnLevel)
 	deps := destinationtest.Deps(t)
 	deps.Log = zap.New(core)
-	e := Event{
-		Enable: true, WebhookURL: "https://hooks.example.com/services/x", Channel: "ops", FromUser: "Qlik Sense", IconEmoji: ":ghost:",
+	e := Event{Channel: "ops", FromUser: "Qlik Sense", IconEmoji: ":ghost:", Settings: chat.Settings{
+		Enable: true, WebhookURL: "https://hooks.example.com/services/x",
 		MessageType: "formatted", BasicMsgTemplate: `failed: "{{taskName}}"`, HeadScriptLogLines: 2, TailScriptLogLines: 2,
-	}
+	}}
 	change(&e, &deps)
-	built, err := newSlack(Config{}, destination.Use[Event]{Settings: e}, deps)
+	room, err := chat.NewRoom(of, e.Settings, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return built.(*slack), logs
+	return &slack{event: e, room: room}, logs
 }
 
 // withTemplate writes the operator's template.
@@ -84,19 +89,24 @@ func TestMessage_templateThatFailsCostsTheLayoutOnly(t *testing.T) {
 		"no JSON": "hello", "a list": "[]", "trailing comma": `{"blocks": [],}`, "syntax": "{{#if}", "helper": `{"a":"{{shout taskName}}"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, logs := newTestSlack(t, withTemplate(t, source))
+			var bad *int
+			s, logs := newTestSlack(t, func(e *Event, d *destination.Deps) {
+				withTemplate(t, source)(e, d)
+				bad = destinationtest.BadTemplates(d)
+			})
 			got, from := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 			wantFits(t, got)
-			if !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") || logs.Len() != 1 {
-				t.Errorf("got %s, %d warnings", from, logs.Len())
+			if !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") || logs.Len() != 1 || *bad != 1 {
+				t.Errorf("got %s, %d warnings, %d counted", from, logs.Len(), *bad)
 			}
 		})
 	}
 }
 
 func TestMessage_withoutAnyTemplateSaysWhatItCan(t *testing.T) {
-	s, _ := newTestSlack(t, func(*Event, *destination.Deps) {})
-	s.builtin = func(messages.AlertKind) string { return "nothing" }
+	bare := service()
+	bare.Templates = nil
+	s, _ := newTestSlackOf(t, bare, func(*Event, *destination.Deps) {})
 	got, _ := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 	wantFits(t, got)
 	raw, err := json.Marshal(got)
@@ -129,11 +139,18 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 // Slack refuses a message without content: the alert would be lost.
 func TestMessage_templateThatShowsNothingCostsTheLayoutOnly(t *testing.T) {
 	for _, source := range []string{`{}`, `{"blocks": []}`, `{"channel": "other", "text": " ", "attachments": []}`} {
-		s, _ := newTestSlack(t, withTemplate(t, source))
+		var bad *int
+		s, _ := newTestSlack(t, func(e *Event, d *destination.Deps) {
+			withTemplate(t, source)(e, d)
+			bad = destinationtest.BadTemplates(d)
+		})
 		got, from := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 		wantFits(t, got)
 		if raw, err := json.Marshal(got); err != nil || !strings.Contains(string(raw), destinationtest.TaskID) || !strings.HasSuffix(from, "shows nothing, so plain text") {
 			t.Errorf("%s: want what can be said without a template, got %s from %s, %v", source, raw, from, err)
+		}
+		if *bad != 1 {
+			t.Errorf("%s: want a bad template counted, got %d", source, *bad)
 		}
 	}
 }
@@ -272,15 +289,6 @@ func TestFitText_cutsPlainTextAsItIs(t *testing.T) {
 	fitText(text, 20)
 	if got, want := text["text"], "if a < b & ``` xxxx…"; got != want {
 		t.Errorf("want %q, got %q", want, got)
-	}
-}
-
-func TestDeliver_reportsWhichTemplateWasUsed(t *testing.T) {
-	peer := destinationtest.NewHTTPPeer(t, nil)
-	s, _ := newTestSlack(t, func(e *Event, _ *destination.Deps) { e.WebhookURL = secret.String(peer.URL()) })
-	receipt, err := s.Deliver(t.Context(), noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
-	if err != nil || receipt.Status != "200" || receipt.Detail != "built-in failed-reload-qseow" {
-		t.Errorf("got %+v, %v", receipt, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"butler/internal/destination/chat"
 	"butler/internal/template"
 	"butler/messages"
 )
@@ -85,14 +86,9 @@ func basicLayout(line string, fields map[string]any) object {
 // plainMessage says everything without a template.
 func plainMessage(fields map[string]any) object {
 	return object{"blocks": []any{
-		header(headline(fields)),
+		header(chat.Headline(fields)),
 		object{"type": "section", "text": object{"type": "plain_text", "text": template.PlainText(fields)}},
 	}}
-}
-
-// headline says what happened to what.
-func headline(fields map[string]any) string {
-	return fmt.Sprintf("%s: %s", fields["alertTitle"], fields["alertSubject"])
 }
 
 func header(text string) object {

@@ -1,12 +1,12 @@
 package slack
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf16"
 
 	"butler/internal/destination"
+	"butler/internal/destination/chat"
 	"butler/internal/destination/destinationtest"
 	"butler/internal/template"
 	"butler/messages"
@@ -144,23 +144,9 @@ func TestTemplates_everyKindHasABuiltInLayout(t *testing.T) {
 			s, logs := newTestSlack(t, func(*Event, *destination.Deps) {})
 			got, from := payload(t, s, noticeOf(sample.Alert))
 			wantFits(t, got)
-			if from != "built-in "+builtinName(kind) || logs.Len() > 0 {
+			if from != "built-in "+chat.Builtin(kind) || logs.Len() > 0 {
 				t.Errorf("%s: got %s, %d warnings", sample.Name, from, logs.Len())
 			}
 		}
-	}
-}
-
-func TestPreview_isWhatIsSent(t *testing.T) {
-	s, _ := newTestSlack(t, func(*Event, *destination.Deps) {})
-	n := noticeOf(destinationtest.Complete(messages.ServiceStopped))
-	n.SuppressedBefore = 2
-	shown, err := s.Preview(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got map[string]any
-	if err := json.Unmarshal([]byte(shown), &got); err != nil || got["channel"] != "ops" || !strings.Contains(shown, "2 earlier alerts") {
-		t.Errorf("got %s, %v", shown, err)
 	}
 }

@@ -1,16 +1,12 @@
 package teams
 
 import (
+	"butler/internal/destination/chat"
 	"butler/internal/template"
 )
 
 // link is a button.
 type link struct{ title, url string }
-
-// headline says in one line what an alert is about.
-func headline(fields map[string]any) string {
-	return text(fields["alertTitle"]) + ": " + text(fields["alertSubject"])
-}
 
 // adaptiveMessage wraps the elements of an Adaptive Card.
 func adaptiveMessage(body ...any) object {
@@ -56,7 +52,7 @@ func connectorMessage(line string, links []link) object {
 func plainCard(fields map[string]any) object {
 	all := template.CutEnd(template.PlainText(fields), maxPlain, template.Units)
 	return adaptiveMessage(
-		heading(unlinked.Replace(template.CutEnd(headline(fields), maxNotes, template.Units))),
+		heading(unlinked.Replace(template.CutEnd(chat.Headline(fields), maxNotes, template.Units))),
 		object{"type": "RichTextBlock", "inlines": []any{object{"type": "TextRun", "fontType": "monospace", "text": all}}},
 	)
 }

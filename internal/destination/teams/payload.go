@@ -1,7 +1,6 @@
 package teams
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -15,9 +14,6 @@ import (
 
 // object is a JSON object.
 type object = map[string]any
-
-// general is the built-in template of the alert kinds without one of their own.
-const general = "general"
 
 // maxMessage is how long an encoded message may be, in bytes. Teams documents
 // 28 KB, counts its own form of the message, and has refused some of 20 KB.
@@ -50,22 +46,30 @@ const (
 	maxPlain = 2500
 )
 
-// message returns the encoded message, and what made it. A template that writes
-// too much even of the shortest texts is replaced by the built-in one.
-func (t *teams) message(n messages.Notice) (body []byte, from string, err error) {
+// Compose implements chat.Composer. A template that writes too much even of the
+// shortest texts is replaced by the built-in one.
+func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error) {
+	bad := false
+	defer func() {
+		if bad {
+			t.room.Unusable()
+		}
+	}()
 	for _, files := range t.layouts() {
 		for _, l := range shrinking {
 			fields := t.fieldsOf(n)
 			notes := unlinked.Replace(template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units))
 			shorten(fields, l)
-			card, from := t.card(n, fields, files)
+			card, from, instead := t.card(n, fields, files)
+			bad = bad || instead
 			tidy(card)
 			tell(card, notes)
 			if body, err = template.EncodeJSON(card); err != nil || len(body) <= maxMessage {
 				return body, from, err
 			}
 		}
-		t.log.Warn("template writes more than Teams takes, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
+		bad = true
+		t.room.Log.Warn("template writes more than Teams takes, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
 	}
 	fields := t.fieldsOf(n)
 	body, err = template.EncodeJSON(plainCard(fields))
@@ -74,37 +78,31 @@ func (t *teams) message(n messages.Notice) (body []byte, from string, err error)
 
 // layouts lists the template files to try one after the other; none stands for the built-in template.
 func (t *teams) layouts() [][]string {
-	if len(t.files) == 0 || t.event.basic() {
+	if len(t.room.Files) == 0 || t.room.Basic {
 		return [][]string{nil}
 	}
-	return [][]string{t.files, nil}
+	return [][]string{t.room.Files, nil}
 }
 
 func (t *teams) fieldsOf(n messages.Notice) map[string]any {
 	if t.event.BasicContentOnly {
 		n.Alert.ScriptLog = messages.ScriptLog{}
 	}
-	return template.Fields(n, t.fields)
+	return t.room.Fields(n)
 }
 
-// card returns the message, and what made it.
-func (t *teams) card(n messages.Notice, fields map[string]any, files []string) (card object, from string) {
-	if t.event.basic() {
-		return t.basicCard(n.Alert.Kind, fields), "basic message"
+// card returns the message, what made it, and whether that is something instead
+// of the operator's template.
+func (t *teams) card(n messages.Notice, fields map[string]any, files []string) (card object, from string, instead bool) {
+	if t.room.Basic {
+		return t.basicCard(n.Alert.Kind, fields), "basic message", false
 	}
-	d := t.templates.Document(template.Source{Files: files, Builtin: cmp.Or(template.BuiltinName(n.Alert.Kind), general)}, fields, plainCard)
-	if d.Warning != nil {
-		t.log.Warn("template cannot be used, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(d.Warning))
-	}
-	return d.Object, d.From
+	return t.room.Formatted(n, fields, files)
 }
 
 // basicCard is one line and its buttons.
 func (t *teams) basicCard(kind messages.AlertKind, fields map[string]any) object {
-	line, err := t.basic.Render(fields)
-	if err != nil || line == "" {
-		line = headline(fields)
-	}
+	line := t.room.Line(fields)
 	links := []link{{"Open QMC", text(fields["qlikSenseQMC"])}}
 	if kind != messages.CloudReloadFailed {
 		links = append(links, link{"Open Hub", text(fields["qlikSenseHub"])})

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"butler/internal/destination"
+	"butler/internal/destination/chat"
 	"butler/internal/destination/destinationtest"
 	"butler/internal/template"
 	"butler/messages"
@@ -43,19 +44,24 @@ const oldTemplate = `{"type": "message", "attachments": [{"contentType": "applic
 // newTestTeams returns the destination for failed reloads with changed settings, and its log.
 func newTestTeams(t *testing.T, change func(*Event, *destination.Deps)) (*teams, *observer.ObservedLogs) {
 	t.Helper()
+	return newTestTeamsOf(t, service(), change)
+}
+
+func newTestTeamsOf(t *testing.T, of chat.Service, change func(*Event, *destination.Deps)) (*teams, *observer.ObservedLogs) {
+	t.Helper()
 	core, logs := observer.New(zap.WarnLevel)
 	deps := destinationtest.Deps(t)
 	deps.Log = zap.New(core)
-	e := Event{
+	e := Event{Settings: chat.Settings{
 		Enable: true, WebhookURL: "https://example.com/x", MessageType: "formatted", BasicMsgTemplate: `failed: "{{taskName}}"`,
 		HeadScriptLogLines: 20, TailScriptLogLines: 20,
-	}
+	}}
 	change(&e, &deps)
-	built, err := newTeams(Config{}, destination.Use[Event]{Settings: e}, deps)
+	room, err := chat.NewRoom(of, e.Settings, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return built.(*teams), logs
+	return &teams{event: e, room: room}, logs
 }
 
 func asIs(*Event, *destination.Deps) {}
@@ -78,7 +84,7 @@ func noticeOf(a messages.Alert) messages.Notice {
 // payload returns the message as Teams would decode it.
 func payload(t *testing.T, to *teams, n messages.Notice) (message map[string]any, from string) {
 	t.Helper()
-	body, from, err := to.message(n)
+	body, from, err := to.Compose(n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,18 +157,23 @@ func TestMessage_templateThatFailsCostsTheLayoutOnly(t *testing.T) {
 		"no JSON": "hello", "a list": "[]", "trailing comma": `{"body": [],}`, "syntax": "{{#if}", "helper": `{"a":"{{shout taskName}}"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			to, logs := newTestTeams(t, withTemplate(t, source))
+			var bad *int
+			to, logs := newTestTeams(t, func(e *Event, d *destination.Deps) {
+				withTemplate(t, source)(e, d)
+				bad = destinationtest.BadTemplates(d)
+			})
 			got, from := payload(t, to, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
-			if len(elements(t, got)) == 0 || !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") || logs.Len() != 1 {
-				t.Errorf("got %s, %d warnings", from, logs.Len())
+			if len(elements(t, got)) == 0 || !strings.HasPrefix(from, "built-in failed-reload-qseow, because template ") || logs.Len() != 1 || *bad != 1 {
+				t.Errorf("got %s, %d warnings, %d counted", from, logs.Len(), *bad)
 			}
 		})
 	}
 }
 
 func TestMessage_withoutAnyTemplateSaysWhatItCan(t *testing.T) {
-	to, _ := newTestTeams(t, asIs)
-	to.templates = template.NewSet(template.TeamsJSON, nil)
+	bare := service()
+	bare.Templates = nil
+	to, _ := newTestTeamsOf(t, bare, asIs)
 	for _, kind := range messages.AllKinds() {
 		got, _ := payload(t, to, noticeOf(destinationtest.Overlong(kind)))
 		if len(elements(t, got)) != 2 {
@@ -172,10 +183,14 @@ func TestMessage_withoutAnyTemplateSaysWhatItCan(t *testing.T) {
 }
 
 func TestMessage_templateThatWritesTooMuchIsReplaced(t *testing.T) {
-	to, logs := newTestTeams(t, withTemplate(t, `{"text": "`+strings.Repeat("x", 30_000)+`"}`))
+	var bad *int
+	to, logs := newTestTeams(t, func(e *Event, d *destination.Deps) {
+		withTemplate(t, `{"text": "`+strings.Repeat("x", 30_000)+`"}`)(e, d)
+		bad = destinationtest.BadTemplates(d)
+	})
 	got, from := payload(t, to, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
-	if len(elements(t, got)) == 0 || from != "built-in failed-reload-qseow" || logs.Len() != 1 {
-		t.Errorf("want the built-in template and a warning, got %s, %d warnings", from, logs.Len())
+	if len(elements(t, got)) == 0 || from != "built-in failed-reload-qseow" || logs.Len() != 1 || *bad != 1 {
+		t.Errorf("want the built-in template, a warning and a count, got %s, %d warnings, %d counted", from, logs.Len(), *bad)
 	}
 	to, _ = newTestTeams(t, func(_ *Event, d *destination.Deps) { // so do the operator's links
 		d.Links.Generic = []template.GenericURL{{LinkText: "x", URL: "https://example.com/" + strings.Repeat("x", 20_000)}}
@@ -198,7 +213,7 @@ func TestMessage_shortensTheLogFirst(t *testing.T) {
 	}
 	a.Event.LogMessage = strings.Repeat("m", 1500)
 	to, _ := newTestTeams(t, asIs)
-	body, _, err := to.message(noticeOf(a))
+	body, _, err := to.Compose(noticeOf(a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +246,7 @@ func TestMessage_keepsLinksWhole(t *testing.T) {
 	to, _ := newTestTeams(t, func(_ *Event, d *destination.Deps) {
 		d.Links.Generic = []template.GenericURL{{ID: "a", LinkText: "a", URL: link}}
 	})
-	body, _, err := to.message(noticeOf(a))
+	body, _, err := to.Compose(noticeOf(a))
 	if err != nil || !strings.Contains(string(body), `"`+link+`"`) {
 		t.Errorf("want the whole link, got %s, %v", body, err)
 	}
@@ -247,7 +262,7 @@ func TestMessage_dataMakesNoLinks(t *testing.T) {
 	}
 	for _, messageType := range []string{"basic", "formatted"} {
 		to, _ := newTestTeams(t, func(e *Event, _ *destination.Deps) { e.MessageType = messageType })
-		if body, _, err := to.message(noticeOf(a)); err != nil || strings.Contains(string(body), "](") {
+		if body, _, err := to.Compose(noticeOf(a)); err != nil || strings.Contains(string(body), "](") {
 			t.Errorf("%s: the name of a task becomes a link: %s, %v", messageType, body, err)
 		}
 	}
@@ -277,7 +292,7 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 			to, _ := newTestTeams(t, change)
 			n := noticeOf(destinationtest.Degraded(messages.ReloadTaskFailed))
 			n.Alert.Test, n.SuppressedBefore = true, 3
-			body, from, err := to.message(n)
+			body, from, err := to.Compose(n)
 			if err != nil || strings.HasPrefix(from, "built-in") {
 				t.Fatal(from, err)
 			}
@@ -291,13 +306,18 @@ func TestMessage_tellsWhatEveryReaderMustKnow(t *testing.T) {
 }
 
 func TestMessage_whatLeadsNowhereIsLeftOut(t *testing.T) {
-	to, _ := newTestTeams(t, withTemplate(t, `{"type": "AdaptiveCard", "body": [
+	linkless := func(change func(*Event, *destination.Deps)) func(*Event, *destination.Deps) {
+		return func(e *Event, d *destination.Deps) {
+			change(e, d)
+			d.Links = template.Links{}
+		}
+	}
+	to, _ := newTestTeams(t, linkless(withTemplate(t, `{"type": "AdaptiveCard", "body": [
 		{"type": "Container", "items": [{"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "{{appUrl}}"}]}, {"type": "TextBlock", "text": "x"}]},
 		{"type": "Image", "url": "{{appThumbnail}}"},
 		{"type": "Image", "url": "https://example.com/x.png", "selectAction": {"type": "Action.OpenUrl", "url": "{{appUrl}}"}},
 		{"type": "ActionSet", "actions": [{"type": "Action.OpenUrl", "url": "{{appUrl}}"}, {"type": "Action.OpenUrl", "url": "https://example.com"}]}
-	], "actions": [{"type": "Action.OpenUrl"}]}`))
-	to.fields.Links = template.Links{}
+	], "actions": [{"type": "Action.OpenUrl"}]}`)))
 	got, _ := payload(t, to, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 	want := map[string]any{"type": "AdaptiveCard", "actions": []any{}, "body": []any{
 		map[string]any{"type": "Container", "items": []any{map[string]any{"type": "TextBlock", "text": "x"}}},
@@ -337,12 +357,8 @@ func TestTemplateFiles_findsTheShippedNameOfOldConfigurations(t *testing.T) {
 func TestTemplates_everyKindHasOne(t *testing.T) {
 	to, logs := newTestTeams(t, asIs)
 	for _, kind := range messages.AllKinds() {
-		want := template.BuiltinName(kind)
-		if want == "" {
-			want = general
-		}
-		if _, from := payload(t, to, noticeOf(destinationtest.Overlong(kind))); from != "built-in "+want {
-			t.Errorf("%s: want the built-in template %s, got %s", kind, want, from)
+		if _, from := payload(t, to, noticeOf(destinationtest.Overlong(kind))); from != "built-in "+chat.Builtin(kind) {
+			t.Errorf("%s: want the built-in template %s, got %s", kind, chat.Builtin(kind), from)
 		}
 	}
 	if logs.Len() > 0 {

@@ -3,30 +3,24 @@
 // or by the built-in one.
 //
 // It guarantees that a message fits Teams' size and is valid JSON whatever the
-// data and the template hold, that a broken template costs the layout and not
-// the alert, and that the address, which is a credential, appears in no error.
-// It must never retry or limit: the delivery actor does.
+// data and the template hold. What it shares with other chat services, above all
+// the way to the address, is in package chat, with its guarantees.
 package teams
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 
-	"go.uber.org/zap"
-
-	"butler/internal/buildinfo"
 	"butler/internal/destination"
+	"butler/internal/destination/chat"
 	"butler/internal/httpc"
 	"butler/internal/template"
-	"butler/messages"
 )
 
 //go:embed schema.yaml
@@ -37,89 +31,33 @@ var files embed.FS
 
 // Definition describes the destination "teams".
 func Definition() destination.Definition {
-	return destination.Define("teams", destination.Spec[Config, Event]{
-		Section: "teamsNotification", Route: "teams", Schema: schema, Read: read, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, CheckUse: check, Instance: instance, New: newTeams, Templates: template.Embedded(files),
-	})
+	return destination.Define("teams", chat.Spec(service(), read, compose))
 }
 
-func instance(_ Config, u destination.Use[Event]) destination.Instance {
-	e := u.Settings
-	i := destination.Instance{
-		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: true},
-		Window: destination.Seconds(e.RateLimit),
-		Select: e.AlertEnableByTag.Select,
+func service() chat.Service {
+	return chat.Service{
+		Section: section, CloudSection: cloudSection, Route: "teams", Schema: schema,
 		// Teams takes four messages a second per address, and fewer for long.
 		Pace:        destination.Pace{Rate: 1, Burst: 4},
-		MaxInFlight: 2,
+		Address:     "the https address of a workflow, or of an incoming webhook of a channel",
+		ContentType: "application/json",
+		Medium:      template.TeamsJSON, Templates: template.Embedded(files), ShippedName: shippedName, Plain: plainCard,
+		Refusal: refusal,
 	}
-	if !e.BasicContentOnly {
-		i.Needs.ScriptHead, i.Needs.ScriptTail = e.HeadScriptLogLines, e.TailScriptLogLines
-	}
-	return i
 }
 
-// teams posts alerts to one address.
+// shippedName takes away the "-workflow" of old sample configurations.
+func shippedName(path string) string {
+	return strings.ReplaceAll(path, "-workflow"+template.Extension, template.Extension)
+}
+
+// teams composes cards for one address.
 type teams struct {
-	event     Event
-	client    *http.Client
-	log       *zap.Logger
-	basic     template.Renderer
-	templates *template.Set
-	files     []string
-	fields    template.FieldOptions
+	event Event
+	room  *chat.Room
 }
 
-func newTeams(_ Config, u destination.Use[Event], d destination.Deps) (destination.Destination, error) {
-	e := u.Settings
-	client, err := d.HTTP(destination.HTTPOptions{})
-	if err != nil {
-		return nil, err
-	}
-	basic, err := template.Parse(e.BasicMsgTemplate, template.Line)
-	if err != nil {
-		return nil, fmt.Errorf("basicMsgTemplate: %w", err)
-	}
-	return &teams{
-		event: e, client: client, log: d.Log, basic: basic,
-		templates: template.NewSet(template.TeamsJSON, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
-		files:     e.templateFiles(d),
-		fields: template.FieldOptions{
-			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
-			HeadLines: e.HeadScriptLogLines, TailLines: e.TailScriptLogLines, Version: buildinfo.Read().Version,
-		},
-	}, nil
-}
-
-// Deliver posts one message.
-func (t *teams) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
-	body, from, err := t.message(n)
-	if err != nil {
-		return destination.Receipt{}, destination.Permanent(fmt.Errorf("encode message: %w", err))
-	}
-	address := t.event.WebhookURL.Reveal()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return destination.Receipt{}, destination.Misconfigured(httpc.Redact(fmt.Errorf("webhookURL: %w", err), address))
-	}
-	req.Header.Set("Content-Type", "application/json")
-	answer, err := httpc.Send(t.client, req, address)
-	if err == nil {
-		err = refusal(answer, req)
-	}
-	if err != nil {
-		return destination.Receipt{}, err
-	}
-	receipt := answer.Receipt()
-	receipt.Detail = from
-	return receipt, nil
-}
-
-// Preview implements destination.Previewer.
-func (t *teams) Preview(n messages.Notice) (string, error) {
-	body, _, err := t.message(n)
-	return string(body), err
-}
+func compose(e Event, r *chat.Room) chat.Composer { return &teams{event: e, room: r} }
 
 var (
 	refused     = []byte("Webhook message delivery failed")

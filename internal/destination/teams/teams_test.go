@@ -126,11 +126,7 @@ func wantShown(t *testing.T, v any) {
 
 func build(t *testing.T, text string) []destination.Built {
 	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(text, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return built
+	return destinationtest.Built(t, Definition(), text)
 }
 
 // The Teams rows of the table "Firing conditions", one case a switch.

@@ -31,6 +31,7 @@ func (s *sender) message(n messages.Notice) message {
 		if err == nil {
 			return text
 		}
+		s.badTemplate()
 		s.log.Warn("template cannot be used, sending the built-in text",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(err), zap.String("key", what))
 		return instead

@@ -42,7 +42,7 @@ var urls = map[string]struct{ url, host, answer string }{
 	"slack":      {"slack://hook:WNA3PBYV6-F20DUQND3RQ-Webc4MAvoacrpPakR8phF0zi@webhook", "hooks.slack.com", "ok"},
 	"teams":      {"teams://?host=" + url.QueryEscape("https://prod-00.westus.logic.azure.com:443/workflows/abc123/triggers/manual/paths/invoke?api-version=1&sig=SIGSIGSIG"), "prod-00.westus.logic.azure.com", ""},
 	"telegram":   {"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=-1001234567", "api.telegram.org", `{"ok":true,"result":{"message_id":1}}`},
-	"twilio":     {"twilio://ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:authtoken1234@+15551234567/+15559876543", "api.twilio.com", `{"sid":"SM1"}`},
+	"twilio":     {"twilio://AC0123456789abcdef0123456789abcdef:authtoken1234@+15551234567/+15559876543", "api.twilio.com", `{"sid":"SM1"}`},
 	"wecom":      {"wecom://693axxx6-7aoc-4bc4-97a0-0ec2sifa5aaa", "qyapi.weixin.qq.com", `{"errcode":0}`},
 	"zulip":      {"zulip://bot%40example.com:apikey12345@zulip.example.com?stream=ops", "zulip.example.com", `{"result":"success"}`},
 }
@@ -224,5 +224,21 @@ func TestQuiet_keepsNamesFromCallingPeople(t *testing.T) {
 		if got := quiet(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestTemplates_thatCannotBeUsedCostTheirPartAndAreCounted(t *testing.T) {
+	deps := destinationtest.Deps(t)
+	bad := destinationtest.BadTemplates(&deps)
+	use := destination.Use[Target]{Name: "x", Settings: Target{
+		URL: "ntfy://ntfy.example.com/ops", Title: "{{taskName}}", Message: "{{shout taskName}}",
+	}}
+	d, err := newSender(Config{}, use, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := d.(destination.Previewer).Preview(sampleNotice(destinationtest.Complete))
+	if err != nil || !strings.Contains(shown, destinationtest.TaskID) || *bad != 1 {
+		t.Errorf("want what can be said without a template, and a count of 1, got %q, %v and %d", shown, err, *bad)
 	}
 }

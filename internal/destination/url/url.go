@@ -60,6 +60,8 @@ type sender struct {
 	log      *zap.Logger
 	layout   layout
 	fields   template.FieldOptions
+	// badTemplate counts a template that could not be used.
+	badTemplate func()
 }
 
 func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
@@ -77,7 +79,7 @@ func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destina
 		return nil, err
 	}
 	return &sender{
-		target: t, provider: p, client: client, log: d.Log, layout: layout,
+		target: t, provider: p, client: client, log: d.Log, layout: layout, badTemplate: d.BadTemplate(),
 		fields: template.FieldOptions{
 			Links: d.Links, Location: d.Location, User: messages.TaskEvent.UserWithSlash,
 			HeadLines: t.HeadScriptLogLines, TailLines: t.TailScriptLogLines, Version: buildinfo.Read().Version,

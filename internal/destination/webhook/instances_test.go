@@ -18,11 +18,7 @@ import (
 // instances builds a configuration and returns its instances by name.
 func instances(t *testing.T, config string) map[string]destination.Built {
 	t.Helper()
-	out := map[string]destination.Built{}
-	for _, b := range buildAll(t, config) {
-		out[b.Instance.Name] = b
-	}
-	return out
+	return destinationtest.BuiltByName(t, Definition(), config)
 }
 
 // The webhook rows of the table "Firing conditions", one case a switch.

@@ -127,16 +127,6 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	}
 }
 
-// build builds the destinations of a configuration.
-func buildAll(t *testing.T, config string) []destination.Built {
-	t.Helper()
-	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return built
-}
-
 func TestInvalidWebhook_isReportedAndStopsNoOther(t *testing.T) {
 	config := `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [{webhookURL: "ftp://x/` + pathSecret + `"}, {webhookURL: "https://x"}]}}}`
 	built, err := Definition().Build(destinationtest.Decoder(config, schema), destinationtest.Deps(t))
@@ -150,7 +140,7 @@ func TestInvalidWebhook_isReportedAndStopsNoOther(t *testing.T) {
 
 func TestMissingCAFile_isToldByTheWebhookAndStopsNoOther(t *testing.T) {
 	peer := destinationtest.NewHTTPPeer(t, nil)
-	built := buildAll(t, `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [
+	built := destinationtest.Built(t, Definition(), `{webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [
 {webhookURL: "https://example.com/`+pathSecret+`", cert: {enable: true, certCA: none.pem}}, {webhookURL: "`+peer.URL()+`"}]}}}`)
 	if len(built) != 2 {
 		t.Fatalf("want both instances, got %d", len(built))

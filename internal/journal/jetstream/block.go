@@ -67,9 +67,11 @@ type stored struct {
 	// tombstone marks a note that another record was removed.
 	tombstone bool
 	size      int
+	// subject is where the subject ends, content where headers and message begin.
+	subject, content int
 }
 
-// at returns the record that begins at offset, if there is a whole one.
+// at returns what may be a record, if one can begin at offset.
 func (b *block) at(offset int) (stored, bool) {
 	rest := b.body[offset:]
 	if len(rest) < blockHeader+blockChecksum {
@@ -90,15 +92,23 @@ func (b *block) at(offset int) (stored, bool) {
 	if got := rest[blockHeader:subject]; len(got) > 0 && !bytes.Equal(got, b.subject) {
 		return stored{}, false
 	}
+	seq := binary.LittleEndian.Uint64(rest[4:])
+	return stored{
+		seq: journal.Seq(seq &^ (bitErased | bitTombstone)), tombstone: seq&bitTombstone != 0,
+		size: size, subject: subject, content: head,
+	}, true
+}
+
+// isWhole reports whether what may be a record at offset has its checksum. It
+// reads all of it: what cannot be there anyway is to be left out before.
+func (b *block) isWhole(offset int, record stored) bool {
+	body := b.body[offset : offset+record.size]
+	end := record.size - blockChecksum
 	b.hash.Reset()
-	for _, part := range [][]byte{rest[4:20], rest[blockHeader:subject], rest[head : size-blockChecksum]} {
+	for _, part := range [][]byte{body[4:20], body[blockHeader:record.subject], body[record.content:end]} {
 		b.hash.Write(part)
 	}
-	if b.hash.Sum64() != binary.LittleEndian.Uint64(rest[size-blockChecksum:]) {
-		return stored{}, false
-	}
-	seq := binary.LittleEndian.Uint64(rest[4:])
-	return stored{seq: journal.Seq(seq &^ (bitErased | bitTombstone)), tombstone: seq&bitTombstone != 0, size: size}, true
+	return b.hash.Sum64() == binary.LittleEndian.Uint64(body[end:])
 }
 
 // after returns where the next record with a subject may begin, or the end.
@@ -139,15 +149,32 @@ func (p *blockParts) mayFollow(next stored, skipped int) bool {
 	return next.seq > last && next.seq-last-1 <= journal.Seq(skipped/(blockHeader+blockChecksum))
 }
 
+// readingsOfAByte is how often a byte may be read in vain, on average.
+const readingsOfAByte = 64
+
+// worthReading reports whether a record behind something unreadable may be read for
+// its checksum, after so many bytes were read in vain. Somebody who knows the
+// sequences may fill datagrams with beginnings of long records. Reading them costs a bounded time,
+// and no records but perhaps those within and close behind.
+func worthReading(offset int, record stored, inVain int) bool {
+	return inVain+record.size <= blockMost+readingsOfAByte*offset
+}
+
 // parts walks through the block. Behind something unreadable it goes on where
 // the next whole record begins: one that may be next, because bytes that look
 // like a record may be what a datagram said.
 func (b *block) parts() blockParts {
 	var p blockParts
 	end := 0 // of the last whole record
+	inVain := 0
 	for offset := 0; offset < len(b.body); {
 		record, ok := b.at(offset)
-		if !ok || offset > end && !p.mayFollow(record, offset-end) {
+		if !ok || offset > end && (!p.mayFollow(record, offset-end) || !worthReading(offset, record, inVain)) {
+			offset = b.after(offset)
+			continue
+		}
+		if !b.isWhole(offset, record) {
+			inVain += record.size
 			offset = b.after(offset)
 			continue
 		}

@@ -43,6 +43,8 @@ func runChild() bool {
 	switch os.Getenv(childMode) {
 	case "append":
 		err = appendForever(os.Getenv(childDir), os.Getenv(childRun))
+	case "flicker":
+		err = flicker(os.Getenv(childDir), os.Getenv(childRun))
 	case "starve":
 		err = starve(os.Getenv(childDir))
 	default:

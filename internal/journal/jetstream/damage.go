@@ -75,6 +75,11 @@ func (i *inspection) stream(name string) error {
 	if err != nil {
 		return err
 	}
+	if !i.diary.Closed {
+		if err := forgetIndex(path); err != nil {
+			return err
+		}
+	}
 	var seqs spans
 	for n, number := range numbers {
 		parts, err := i.block(path, name, number, n == len(numbers)-1, &found)

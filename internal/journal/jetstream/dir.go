@@ -93,12 +93,18 @@ func (s *Store) keepReserve() {
 // dropReserve gives the reserve up. That it is missing already is as good.
 func dropReserve(dir string) { _ = os.Remove(filepath.Join(dir, reserveName)) }
 
+// zerosAtOnce bounds the memory of a file of zeros.
+const zerosAtOnce = 256 << 10
+
 // writeSynced writes a file of zeros that is on disk when it returns.
 func writeSynced(path string, size int) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(make([]byte, size))
+	zeros := make([]byte, min(size, zerosAtOnce))
+	for left := size; left > 0 && err == nil; left -= len(zeros) {
+		_, err = file.Write(zeros[:min(left, len(zeros))])
+	}
 	return errors.Join(err, file.Sync(), file.Close())
 }

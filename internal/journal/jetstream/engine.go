@@ -26,6 +26,8 @@ const (
 	// memoryStreams is what streams in memory may use; we have none.
 	memoryStreams = 1 << 20
 	readyTimeout  = 30 * time.Second
+	// stopTimeout is how long a server has to stop before it is left behind.
+	stopTimeout = 5 * time.Second
 )
 
 // engine is a connection and, when embedded, the server behind it.
@@ -33,7 +35,8 @@ type engine struct {
 	server *server.Server // nil when external
 	conn   *nats.Conn
 	js     jetstream.JetStream
-	dir    string
+	way    string // of the server to its files, "" when external
+	log    *zap.Logger
 	lines  *serverLog
 	alarm  alarm
 	// broken is set when the embedded server has to be replaced.
@@ -52,12 +55,16 @@ func embed(opts Options, log *zap.Logger) (*engine, error) {
 	if err := probe(opts.Dir, roomToStart); err != nil {
 		return nil, err
 	}
+	way, err := openWay(opts.Dir)
+	if err != nil {
+		return nil, storageError(err)
+	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName:         "butler",
 		DontListen:         true,
 		NoSigs:             true,
 		JetStream:          true,
-		StoreDir:           opts.Dir,
+		StoreDir:           way,
 		SyncAlways:         opts.SyncInterval == 0,
 		SyncInterval:       opts.SyncInterval,
 		MaxPayload:         maxPayload,
@@ -66,10 +73,11 @@ func embed(opts Options, log *zap.Logger) (*engine, error) {
 		JetStreamMaxStore: math.MaxInt64 / 2,
 	})
 	if err != nil {
+		closeWay(way)
 		return nil, fmt.Errorf("prepare journal server: %w", err)
 	}
-	eng := &engine{server: srv, dir: opts.Dir}
-	eng.lines = &serverLog{log: log, failed: eng.alarm.ring}
+	eng := &engine{server: srv, way: way, log: log}
+	eng.lines = &serverLog{log: log, way: way, dir: opts.Dir, failed: eng.alarm.ring}
 	srv.SetLoggerV2(eng.lines, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(readyTimeout) || !srv.JetStreamEnabled() {
@@ -129,14 +137,29 @@ func callbacks(log *zap.Logger) []nats.Option {
 	}
 }
 
+// stop ends the server. One that waits for itself for ever, as after a write error
+// in the middle of a purge, is left behind without a way to the files.
 func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
 	}
-	if e.server != nil {
+	if e.server == nil {
+		return
+	}
+	stopped := make(chan struct{})
+	go func() {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
+		close(stopped)
+	}()
+	late := time.NewTimer(stopTimeout)
+	defer late.Stop()
+	select {
+	case <-stopped:
+	case <-late.C:
+		e.log.Error("journal server does not stop and is left behind; its memory is free again when butler restarts")
 	}
+	closeWay(e.way)
 }
 
 func (e *engine) maxRecord() int { return int(e.conn.MaxPayload()) - headerRoom }

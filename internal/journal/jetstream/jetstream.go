@@ -280,18 +280,35 @@ func (s *Store) running(p purpose) (*engine, error) {
 }
 
 func (s *Store) reopenLocked() (*engine, error) {
+	defer func() { s.opened = time.Now() }()
 	if s.engine != nil {
 		s.engine.stop()
 		s.engine = nil
 	}
+	if err := s.forgetIndexes(); err != nil {
+		return nil, storageError(err)
+	}
 	eng, err := startEngine(s.opts, s.log)
-	s.opened = time.Now()
 	if err != nil {
 		return nil, err
 	}
 	s.log.Info("journal storage opened again")
 	s.engine = eng
 	return eng, nil
+}
+
+// forgetIndexes makes the server read every block anew. The index of one that failed
+// may tell of a record that never got to disk, and the next one would leave its place empty.
+func (s *Store) forgetIndexes() error {
+	if s.lock == nil { // no directory
+		return nil
+	}
+	for stream := range s.logs {
+		if err := forgetIndex(streamPath(s.opts.Dir, stream)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var _ journal.Store = (*Store)(nil)

@@ -12,6 +12,8 @@ import (
 // serverLog passes the lines of the server on. It never ends the process.
 type serverLog struct {
 	log *zap.Logger
+	// way is what the server calls the directory dir.
+	way, dir string
 	// failed is called for every error line.
 	failed func()
 	last   atomic.Pointer[string]
@@ -22,13 +24,15 @@ const serverLine = "journal server"
 // ownChoice begins the warning about maxPayload, which is as we want it.
 const ownChoice = "Maximum payloads"
 
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(serverLine, text(format, v)) }
-func (l *serverLog) Debugf(string, ...any)           {}
-func (l *serverLog) Tracef(string, ...any)           {}
+func (l *serverLog) Noticef(format string, v ...any) {
+	l.log.Debug(serverLine, zap.String("text", l.text(format, v)))
+}
+func (l *serverLog) Debugf(string, ...any) {}
+func (l *serverLog) Tracef(string, ...any) {}
 
 func (l *serverLog) Warnf(format string, v ...any) {
 	if !strings.HasPrefix(format, ownChoice) {
-		l.log.Warn(serverLine, text(format, v))
+		l.log.Warn(serverLine, zap.String("text", l.text(format, v)))
 	}
 }
 
@@ -41,7 +45,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 func (l *serverLog) Fatalf(format string, v ...any) { l.complain(format, v) }
 
 func (l *serverLog) complain(format string, v []any) {
-	line := fmt.Sprintf(format, v...)
+	line := l.text(format, v)
 	l.last.Store(&line)
 	l.log.Error(serverLine, zap.String("text", line))
 }
@@ -54,8 +58,8 @@ func (l *serverLog) complaint() string {
 	return "no answer in time"
 }
 
-func text(format string, v []any) zap.Field {
-	return zap.String("text", fmt.Sprintf(format, v...))
+func (l *serverLog) text(format string, v []any) string {
+	return strings.ReplaceAll(fmt.Sprintf(format, v...), l.way, l.dir)
 }
 
 // alarm runs what was added when it is rung, once.

@@ -38,6 +38,24 @@ func CheckFilter(filter string) error {
 	return checkText(filter)
 }
 
+// Matches reports whether a filter asks for what is published under a name. What
+// begins with $ belongs to the broker and is not asked for by wildcards.
+func Matches(filter, name string) bool {
+	if strings.HasPrefix(name, "$") && strings.ContainsAny(filter[:min(len(filter), 1)], "+#") {
+		return false
+	}
+	levels := strings.Split(name, "/")
+	for i, want := range strings.Split(filter, "/") {
+		if want == "#" {
+			return true
+		}
+		if i >= len(levels) || want != "+" && want != levels[i] {
+			return false
+		}
+	}
+	return strings.Count(filter, "/") == len(levels)-1
+}
+
 func checkText(s string) error {
 	switch {
 	case s == "":

@@ -70,3 +70,30 @@ func FuzzLevel_isAlwaysALevel(f *testing.F) {
 		}
 	})
 }
+
+func TestMatches_isWhatABrokerDoes(t *testing.T) {
+	for _, row := range []struct {
+		filter, name string
+		want         bool
+	}{
+		{"qliksense/#", "qliksense/start_task", true},
+		{"qliksense/#", "qliksense", true},
+		{"qliksense/#", "qliksense2/start_task", false},
+		{"#", "a/b", true},
+		{"#", "$SYS/uptime", false},
+		{"+/uptime", "$SYS/uptime", false},
+		{"$SYS/#", "$SYS/uptime", true},
+		{"+/b", "a/b", true},
+		{"+/b", "a/b/c", false},
+		{"a/+", "a/", true},
+		{"a/+", "a", false},
+		{"a/b", "a/b", true},
+		{"a/b/c", "a/b", false},
+		{"a", "a/b", false},
+		{"", "a", false},
+	} {
+		if got := topic.Matches(row.filter, row.name); got != row.want {
+			t.Errorf("%q asks for %q: got %v", row.filter, row.name, got)
+		}
+	}
+}

@@ -17,8 +17,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -68,7 +66,7 @@ func New(opts Options) (*Client, error) {
 		address:   address,
 		header:    header,
 		transport: transport,
-		secrets:   opts.secrets(),
+		secrets:   opts.Headers.Secrets(),
 		expiry:    expiry,
 		metrics:   opts.Metrics,
 		sessions:  make(slots, opts.MaxSessions),
@@ -82,6 +80,12 @@ func (c *Client) Address() string { return c.address }
 
 // CertificateExpiry returns when the client certificate ends; the zero time without one.
 func (c *Client) CertificateExpiry() time.Time { return c.expiry }
+
+// Ping opens a session and closes it: that needs the network, the certificates
+// and a header that the engine accepts. No app is opened.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.converse(ctx, c.sessions, "/", func(*session) error { return nil })
+}
 
 // App is an entry of the list of apps.
 type App struct {
@@ -100,26 +104,29 @@ func (c *Client) ListApps(ctx context.Context) (apps []App, err error) {
 	return apps, err
 }
 
+// doc is an App as the engine writes it.
+type doc struct {
+	ID   string `json:"qDocId"`
+	Name string `json:"qDocName"`
+}
+
 func (s *session) listApps(ctx context.Context) ([]App, error) {
-	result, err := s.call(ctx, globalHandle, "GetDocList")
+	const method = "GetDocList"
+	result, err := s.call(ctx, globalHandle, method)
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Docs *[]struct {
-			ID   string `json:"qDocId"`
-			Name string `json:"qDocName"`
-		} `json:"qDocList"`
+	value, err := s.member(method, result, "qDocList")
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(result, &list); err != nil {
-		return nil, s.invalid("GetDocList", err)
+	list, err := elements[doc](s, method, value)
+	if err != nil {
+		return nil, err
 	}
-	if list.Docs == nil {
-		return nil, s.invalid("GetDocList", errMissing("qDocList"))
-	}
-	apps := make([]App, 0, len(*list.Docs))
-	for _, doc := range *list.Docs {
-		apps = append(apps, App{ID: doc.ID, Name: doc.Name})
+	apps := make([]App, 0, len(list))
+	for _, d := range list {
+		apps = append(apps, App(d))
 	}
 	return apps, nil
 }
@@ -144,7 +151,7 @@ const maxAppID = 1024
 // checkAppID refuses what would be another address than that of an app.
 func (c *Client) checkAppID(id string) error {
 	if id == "" || id == "." || id == ".." || len(id) > maxAppID {
-		return c.failed("OpenDoc", messages.FailureRejected, errors.New("the app ID is empty, too long or a path"))
+		return c.failed("OpenDoc", messages.FailureRejected, ErrAppID)
 	}
 	return nil
 }
@@ -194,6 +201,22 @@ func (r *running) add(stop context.CancelCauseFunc) (end func(), ok bool) {
 		r.mu.Unlock()
 		r.group.Done()
 	}, true
+}
+
+// Drain refuses new reloads and waits for those that run, until ctx ends.
+func (c *Client) Drain(ctx context.Context) {
+	c.running.mu.Lock()
+	c.running.closed = true
+	c.running.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.running.group.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // Close stops the reloads that run, with ErrClosed as their outcome, and waits

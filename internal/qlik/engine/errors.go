@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,9 @@ var (
 	ErrClosed = errors.New("the service stops")
 )
 
+// ErrAppID says that a text is not the ID of an app, whatever apps there are.
+var ErrAppID = errors.New("the app ID is empty, too long or a path")
+
 var (
 	errLate       = errors.New("no answer in time")
 	errSilent     = errors.New("the engine gives no sign of life")
@@ -37,6 +41,11 @@ var (
 )
 
 func errMissing(member string) error { return errors.New("the answer has no " + member) }
+
+// errNot names what is wanted by its first character.
+func errNot(begin json.Delim) error {
+	return fmt.Errorf("the answer has something else where %s is wanted", map[json.Delim]string{'{': "an object", '[': "a list"}[begin])
+}
 
 // Codes of the engine that say more than that it refuses.
 const (

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"butler/internal/qlik/engine"
+	"butler/internal/qlik/identity"
 	"butler/internal/sim/edge"
 	"butler/internal/sim/enginesim"
 	"butler/messages"
@@ -19,7 +20,7 @@ import (
 const token = `Bearer s3cr3t-"t0ken"`
 
 func withToken(o *engine.Options) {
-	o.Headers = append(o.Headers, engine.Header{Name: "Authorization", Value: token})
+	o.Headers = append(o.Headers, identity.Header{Name: "Authorization", Value: token})
 }
 
 // wantSafe fails when an error shows the value of a header or more than a line.
@@ -278,7 +279,7 @@ func TestClient_verifiesBothSides(t *testing.T) {
 }
 
 func TestNew_refusesWhatCannotWork(t *testing.T) {
-	user := []engine.Header{{Name: "x-qlik-user", Value: user}}
+	user := identity.Headers{{Name: "x-qlik-user", Value: user}}
 	tests := []struct {
 		name    string
 		options engine.Options
@@ -288,8 +289,8 @@ func TestNew_refusesWhatCannotWork(t *testing.T) {
 		{"host with a path", engine.Options{Host: "a/b", Headers: user}, "host"},
 		{"port out of range", engine.Options{Host: "a", Port: 70000, Headers: user}, "70000"},
 		{"no user", engine.Options{Host: "a"}, "X-Qlik-User"},
-		{"header name", engine.Options{Host: "a", Headers: append(user, engine.Header{Name: "a b"})}, "a b"},
-		{"header value", engine.Options{Host: "a", Headers: append(user, engine.Header{Name: "x", Value: "s3cr3t\n"})}, "header x"},
+		{"header name", engine.Options{Host: "a", Headers: append(user, identity.Header{Name: "a b"})}, "a b"},
+		{"header value", engine.Options{Host: "a", Headers: append(user, identity.Header{Name: "x", Value: "s3cr3t\n"})}, "header x"},
 		{"certificate file", func() engine.Options {
 			o := engine.Options{Host: "a", UseSSL: true, Headers: user}
 			o.Identity.CertFile, o.Identity.KeyFile = "nix.pem", "nix_key.pem"

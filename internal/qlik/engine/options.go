@@ -10,16 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"butler/internal/qlik/identity"
 )
-
-// Header is one header that every handshake carries.
-type Header struct {
-	Name  string
-	Value string
-}
 
 // Options configure a Client. Host and a header X-Qlik-User are required; the
 // zero value of everything else is usable.
@@ -31,7 +23,7 @@ type Options struct {
 	// Identity is used with UseSSL only.
 	Identity identity.Files
 	// Headers are added to every handshake. X-Qlik-User belongs here.
-	Headers   []Header
+	Headers   identity.Headers
 	UserAgent string
 
 	// ConnectTimeout bounds the wait for a free session, and then the
@@ -115,28 +107,13 @@ func (o Options) address() (string, error) {
 // header returns the headers that every handshake has in common.
 func (o Options) header() (http.Header, error) {
 	header := http.Header{"User-Agent": {o.UserAgent}}
-	for _, h := range o.Headers {
-		if !httpguts.ValidHeaderFieldName(h.Name) {
-			return nil, fmt.Errorf("the engine header name %q is not valid", h.Name)
-		}
-		if !httpguts.ValidHeaderFieldValue(h.Value) {
-			return nil, fmt.Errorf("the value of the engine header %s is not valid", h.Name)
-		}
-		header.Set(h.Name, h.Value)
+	if err := o.Headers.Set(header, "engine"); err != nil {
+		return nil, err
 	}
 	if header.Get(userHeader) == "" {
 		return nil, errors.New("the engine needs a header " + userHeader)
 	}
 	return header, nil
-}
-
-// secrets lists the texts that no error may show.
-func (o Options) secrets() []string {
-	out := make([]string, 0, len(o.Headers))
-	for _, h := range o.Headers {
-		out = append(out, h.Value)
-	}
-	return out
 }
 
 // transport returns the model of every session's transport, and when the client

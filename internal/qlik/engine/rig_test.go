@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"butler/internal/qlik/engine"
+	"butler/internal/qlik/identity"
 	"butler/internal/sim/enginesim"
 	"butler/internal/sim/world"
 	"butler/messages"
@@ -59,7 +60,7 @@ func newClient(t *testing.T, address string, change func(*engine.Options)) *engi
 		t.Fatal(err)
 	}
 	o := engine.Options{
-		Host: host, Port: number, Headers: []engine.Header{{Name: "X-Qlik-User", Value: user}},
+		Host: host, Port: number, Headers: identity.Headers{{Name: "X-Qlik-User", Value: user}},
 		ConnectTimeout: 10 * time.Second, CallTimeout: 10 * time.Second,
 	}
 	if change != nil {

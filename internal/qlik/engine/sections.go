@@ -155,9 +155,9 @@ func (c section) read(s *session, method string, result json.RawMessage, path ..
 	if !ok {
 		return nil, s.invalid(method, errMissing(path[last]))
 	}
-	var raws []json.RawMessage
-	if err := json.Unmarshal(list, &raws); err != nil {
-		return nil, s.invalid(method, err)
+	raws, err := elements[json.RawMessage](s, method, list)
+	if err != nil {
+		return nil, err
 	}
 	items := make([]item, 0, len(raws))
 	for _, raw := range raws {

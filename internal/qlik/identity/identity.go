@@ -1,5 +1,5 @@
 // Package identity owns who this service is to a Qlik Sense server: the client
-// certificate and its key, and whom it trusts in turn. The repository service
+// certificate and its key, the headers of every call, and whom it trusts in turn. The repository service
 // and the engine are told the same.
 //
 // It guarantees that what cannot work is said when it is read, with the name of

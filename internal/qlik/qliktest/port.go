@@ -121,22 +121,29 @@ func (p *Port) User(ctx context.Context, id string) (messages.Owner, error) {
 	return p.Owner(id)
 }
 
-// Execution returns what Result says.
-func (p *Port) Execution(ctx context.Context, id string, t qlik.TaskType) (messages.Execution, error) {
-	end, err := p.begin(ctx, "Execution", id)
+// Executions returns what Result says of each, up to the first failure that is not ErrNotFound.
+func (p *Port) Executions(ctx context.Context, t qlik.TaskType, ids ...string) (map[string]messages.Execution, error) {
+	end, err := p.begin(ctx, "Executions", ids...)
 	defer end()
-	if err != nil {
-		return messages.Execution{}, err
+	if err != nil || p.Result == nil {
+		return nil, err
 	}
-	if p.Result == nil {
-		return messages.Execution{}, ErrNotFound
+	out := map[string]messages.Execution{}
+	for _, id := range ids {
+		execution, err := p.Result(id, t)
+		switch {
+		case err == nil:
+			out[strings.ToLower(id)] = execution
+		case messages.FailureOf(err).Kind != messages.FailureNotFound:
+			return out, err
+		}
 	}
-	return p.Result(id, t)
+	return out, nil
 }
 
 // ScriptLog returns what Script says.
-func (p *Port) ScriptLog(ctx context.Context, id string) (messages.Execution, messages.ScriptLog, error) {
-	end, err := p.begin(ctx, "ScriptLog", id)
+func (p *Port) ScriptLog(ctx context.Context, f qlik.LogFetch, _ messages.Execution) (messages.Execution, messages.ScriptLog, error) {
+	end, err := p.begin(ctx, "ScriptLog", f.TaskID)
 	defer end()
 	if err != nil {
 		return messages.Execution{}, messages.ScriptLog{}, err
@@ -144,7 +151,7 @@ func (p *Port) ScriptLog(ctx context.Context, id string) (messages.Execution, me
 	if p.Script == nil {
 		return messages.Execution{}, messages.ScriptLog{}, ErrNotFound
 	}
-	return p.Script(id)
+	return p.Script(f.TaskID)
 }
 
 // Ping fails only as Before says.

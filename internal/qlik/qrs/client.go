@@ -45,7 +45,7 @@ type Client struct {
 	retryWait time.Duration
 	random    *random
 	metrics   *Metrics
-	redact    []string
+	secrets   []string
 	expiry    time.Time
 	metadata  bool
 
@@ -79,7 +79,7 @@ func New(opts Options) (*Client, error) {
 		retryWait:     opts.RetryWait,
 		random:        &random{source: opts.Rand},
 		metrics:       opts.Metrics,
-		redact:        opts.secrets(),
+		secrets:       opts.Headers.Secrets(),
 		expiry:        expiry,
 		metadata:      opts.Metadata,
 		documentLimit: maxDocumentBytes,
@@ -114,6 +114,10 @@ type request struct {
 	limit  int64 // of the answer's body; 0 means the client's document limit
 	// single says that the path names one object, so that 404 means it does not exist.
 	single bool
+	// keyless leaves the request key out, for what is not the QRS itself.
+	keyless bool
+	// seen is told of an answer before it is read; nil is fine.
+	seen func(*http.Response)
 }
 
 func (r request) verb() string {
@@ -169,6 +173,9 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 		return nil, c.transportError(r, key, err)
 	}
 	defer resp.Body.Close()
+	if r.seen != nil {
+		r.seen(resp)
+	}
 	limit := r.limit
 	if limit == 0 {
 		limit = c.documentLimit
@@ -189,10 +196,13 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 
 func (c *Client) build(ctx context.Context, r request, key string) (*http.Request, error) {
 	query := r.query()
-	if query != "" {
-		query += "&"
+	if !r.keyless {
+		query = strings.TrimPrefix(query+"&xrfkey="+key, "&")
 	}
-	target := c.base.String() + r.path + "?" + query + "xrfkey=" + key
+	target := c.base.String() + r.path
+	if query != "" {
+		target += "?" + query
+	}
 	var body io.Reader
 	if r.body != "" {
 		body = strings.NewReader(r.body)
@@ -202,7 +212,9 @@ func (c *Client) build(ctx context.Context, r request, key string) (*http.Reques
 		return nil, errors.New("the address of the call is malformed")
 	}
 	req.Header = c.header.Clone()
-	req.Header.Set("X-Qlik-Xrfkey", key)
+	if !r.keyless {
+		req.Header.Set("X-Qlik-Xrfkey", key)
+	}
 	return req, nil
 }
 

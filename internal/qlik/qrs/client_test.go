@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/qlik/identity"
 	"butler/internal/qlik/qliktest"
 	"butler/messages"
 )
@@ -29,7 +31,7 @@ const (
 const userHeader = "UserDirectory=Internal; UserId=sa_repository"
 
 func options(url string) Options {
-	return Options{BaseURL: url, RetryWait: time.Millisecond, Headers: []Header{{"X-Qlik-User", userHeader}}}
+	return Options{BaseURL: url, RetryWait: time.Millisecond, Headers: identity.Headers{{Name: "X-Qlik-User", Value: userHeader}}}
 }
 
 func newClient(t *testing.T, opts Options) *Client {
@@ -166,8 +168,8 @@ func TestNew_explainsWhatIsWrong(t *testing.T) {
 		{"key with a password", Options{Host: "s", UseSSL: true, CertFile: cert, KeyFile: locked}, "protected by a password"},
 		{"authority is no PEM", Options{Host: "s", UseSSL: true, CAFile: text}, "no certificate in PEM"},
 		{"missing authority", Options{Host: "s", UseSSL: true, CAFile: filepath.Join(dir, "root.pem")}, "root.pem"},
-		{"header name", Options{Host: "s", Headers: []Header{{"X Bad", "v"}}}, "X Bad"},
-		{"header value with a line break", Options{Host: "s", Headers: []Header{{"X-Secret", "hush\r\nX: y"}}}, "X-Secret"},
+		{"header name", Options{Host: "s", Headers: identity.Headers{{Name: "X Bad", Value: "v"}}}, "X Bad"},
+		{"header value with a line break", Options{Host: "s", Headers: identity.Headers{{Name: "X-Secret", Value: "hush\r\nX: y"}}}, "X-Secret"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -223,7 +225,7 @@ func TestNew_buildsTheAddress(t *testing.T) {
 func TestClient_sendsTheHeadersOfTheContract(t *testing.T) {
 	server := qliktest.NewServer(t, nil, always(qliktest.Response{Body: "[]"}))
 	opts := options(server.URL)
-	opts.Headers = append(opts.Headers, Header{"accept", "text/x"}, Header{"x-qlik-xrfkey", "fixedfixedfixed1"})
+	opts.Headers = append(opts.Headers, identity.Header{Name: "accept", Value: "text/x"}, identity.Header{Name: "x-qlik-xrfkey", Value: "fixedfixedfixed1"})
 	c := newClient(t, opts)
 	for range 2 {
 		if err := c.Ping(t.Context()); err != nil {
@@ -387,6 +389,19 @@ func TestError_hasTheFormOfTheContract(t *testing.T) {
 				zeroGUID, c.base.Port(), test.want)
 			if diff := cmp.Diff(want, err.Error()); diff != "" {
 				t.Errorf("error text (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestError_neverShowsHeadersHoweverTheyAreWritten(t *testing.T) {
+	split := userHeader[:5] + "\u200b" + userHeader[5:] // what goes from a log line must not make it whole
+	for name, written := range map[string]string{"in a URL": url.QueryEscape(userHeader), "with a character that is dropped": split} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := plain(t, always(qliktest.Response{Status: 400, Body: "no " + written}))
+			text := c.Ping(t.Context()).Error()
+			if strings.Contains(text, userHeader) || strings.Contains(text, url.QueryEscape(userHeader)) || !strings.Contains(text, "no ***") {
+				t.Errorf("want the header masked, got %q", text)
 			}
 		})
 	}

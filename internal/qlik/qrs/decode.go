@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Documents are read leniently: the QRS of another version may leave a field
@@ -74,6 +75,15 @@ type sequence[T any] []T
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *sequence[T]) UnmarshalJSON(raw []byte) error {
+	// A list with fewer commas than that is no longer than it may be, and nearly
+	// every list is understood at once.
+	if bytes.Count(raw, []byte(",")) < maxListLength {
+		var all []T
+		if err := json.Unmarshal(raw, &all); err == nil {
+			*l = append(*l, all...)
+			return nil
+		}
+	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if start, _ := decoder.Token(); start != json.Delim('[') {
 		return nil
@@ -95,6 +105,10 @@ type text string
 func (t *text) UnmarshalJSON(raw []byte) error {
 	switch raw[0] {
 	case '"':
+		if isPlain(raw) {
+			*t = text(raw[1 : len(raw)-1])
+			return nil
+		}
 		var s string
 		err := json.Unmarshal(raw, &s)
 		*t = text(s)
@@ -106,6 +120,9 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	}
 	return nil
 }
+
+// isPlain reports whether a JSON string stands for what is between its quotes.
+func isPlain(raw []byte) bool { return bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) }
 
 func (t text) line(limit int) string  { return line(string(t), limit) }
 func (t text) prose(limit int) string { return prose(string(t), limit) }

@@ -41,6 +41,12 @@ type taskDoc struct {
 	Operational        operationalDoc        `json:"operational"`
 }
 
+// outcomeDoc is a task as far as its last execution is concerned.
+type outcomeDoc struct {
+	entityDoc
+	Operational operationalDoc `json:"operational"`
+}
+
 type operationalDoc struct {
 	NextExecution       text       `json:"nextExecution"`
 	LastExecutionResult *resultDoc `json:"lastExecutionResult"`

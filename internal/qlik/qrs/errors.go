@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"butler/internal/httpc"
+	"butler/internal/qlik"
 	"butler/messages"
 )
 
@@ -160,16 +162,13 @@ func (c *Client) rejected(r request, err error) error {
 	return &Error{Kind: messages.FailureRejected, client: c, request: r, err: err}
 }
 
+// maxErrorText bounds what is shown of an answer, in characters.
+const maxErrorText = 1000
+
 // clean makes a text of the other side fit for a log line: one line, without
 // the request key and the values of our headers.
 func (c *Client) clean(text, key string) string {
-	if key != "" {
-		text = strings.ReplaceAll(text, key, "***")
-	}
-	for _, value := range c.redact {
-		text = strings.ReplaceAll(text, value, "***")
-	}
-	return line(text, 1000)
+	return httpc.Excerpt(text, maxErrorText, append([]string{key}, c.secrets...)...)
 }
 
 // previewLength is how much of an unwanted text is shown, in characters.
@@ -199,7 +198,7 @@ func summary(body []byte) string {
 
 func textSummary(text string) string {
 	if n := len([]rune(text)); n > previewLength {
-		return "bodyLength: " + strconv.Itoa(n) + ", bodyPreview: " + shorten(text, previewLength) + "..."
+		return "bodyLength: " + strconv.Itoa(n) + ", bodyPreview: " + qlik.Shorten(text, previewLength) + "..."
 	}
 	return "body: " + text
 }
@@ -210,7 +209,7 @@ func objectSummary(object map[string]any) string {
 	for _, name := range []string{"message", "error", "details", "code"} {
 		switch v := object[name].(type) {
 		case string:
-			parts = append(parts, "body."+name+": "+shorten(v, previewLength))
+			parts = append(parts, "body."+name+": "+qlik.Shorten(v, previewLength))
 		case float64, bool:
 			parts = append(parts, fmt.Sprintf("body.%s: %v", name, v))
 		}

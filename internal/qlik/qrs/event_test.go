@@ -4,9 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"butler/internal/qlik"
+	"butler/internal/qlik/identity"
 	"butler/internal/qlik/qliktest"
 	"butler/internal/qlik/qrs"
 	"butler/internal/qlik/scriptlog"
+	"butler/messages"
 )
 
 // The bar for one event with its metadata cached: at most four requests, and no TLS handshake.
@@ -32,7 +35,7 @@ func TestClient_anEventCostsThreeRequestsAndNoHandshake(t *testing.T) {
 	})
 	client, err := qrs.New(qrs.Options{
 		BaseURL: server.URL, CAPEM: authority.CA, CertPEM: authority.Cert, KeyPEM: authority.Key,
-		Headers: []qrs.Header{{Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}},
+		Headers: identity.Headers{{Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +47,7 @@ func TestClient_anEventCostsThreeRequestsAndNoHandshake(t *testing.T) {
 	before := server.Handshakes()
 	fetcher := scriptlog.New(scriptlog.Options{Source: client})
 	for range 3 {
-		execution, log, err := fetcher.ScriptLog(t.Context(), taskID)
+		execution, log, err := fetcher.ScriptLog(t.Context(), qlik.LogFetch{TaskID: taskID, Attempt: 1}, messages.Execution{})
 		if err != nil || execution.ResultID != resultID || log.Rows != 2 || log.Head[0] != "one" {
 			t.Fatalf("script log: %+v, %+v, %v", execution, log, err)
 		}

@@ -43,10 +43,12 @@ func (c *Client) License(ctx context.Context) (License, error) {
 // QRS does not mention is not enabled.
 type AccessOverview struct {
 	TotalTokens, AvailableTokens int64
-	User                         UserAccess
-	Login                        LoginAccess
-	Professional, Analyzer       SeatAccess
-	AnalyzerTime                 TimeAccess
+	// TokensEnabled says that the two count.
+	TokensEnabled          bool
+	User                   UserAccess
+	Login                  LoginAccess
+	Professional, Analyzer SeatAccess
+	AnalyzerTime           TimeAccess
 }
 
 // UserAccess is the use of tokens for named users.
@@ -102,6 +104,7 @@ func (c *Client) AccessOverview(ctx context.Context) (AccessOverview, error) {
 	var doc struct {
 		TotalTokens        integer   `json:"totalTokens"`
 		AvailableTokens    integer   `json:"availableTokens"`
+		TokensEnabled      flag      `json:"tokensEnabled"`
 		UserAccess         accessDoc `json:"userAccess"`
 		LoginAccess        accessDoc `json:"loginAccess"`
 		ProfessionalAccess accessDoc `json:"professionalAccess"`
@@ -113,7 +116,7 @@ func (c *Client) AccessOverview(ctx context.Context) (AccessOverview, error) {
 	}
 	user, login, minutes := doc.UserAccess, doc.LoginAccess, doc.AnalyzerTimeAccess
 	return AccessOverview{
-		TotalTokens: doc.TotalTokens.or(0), AvailableTokens: doc.AvailableTokens.or(0),
+		TotalTokens: doc.TotalTokens.or(0), AvailableTokens: doc.AvailableTokens.or(0), TokensEnabled: bool(doc.TokensEnabled),
 		User: UserAccess{
 			bool(user.Enabled), user.TokenCost.or(0), user.AllocatedTokens.or(0), user.UsedTokens.or(0), user.QuarantinedTokens.or(0),
 		},
@@ -160,6 +163,8 @@ type Allocation struct {
 	ID string
 	// LastUsed is the ISO text of the QRS; a year of 1753 means never.
 	LastUsed string
+	// Created and Modified are ISO texts, "" where the QRS does not say.
+	Created, Modified string
 	// Quarantined is also true when the QRS does not say that it is not: what is
 	// not understood must not be released.
 	Quarantined bool
@@ -170,6 +175,8 @@ type Allocation struct {
 type allocationDoc struct {
 	entityDoc
 	LastUsed    text  `json:"lastUsed"`
+	Created     text  `json:"createdDate"`
+	Modified    text  `json:"modifiedDate"`
 	Quarantined *bool `json:"quarantined"`
 	User        struct {
 		entityDoc
@@ -180,8 +187,9 @@ type allocationDoc struct {
 
 func (d allocationDoc) allocation() Allocation {
 	return Allocation{
-		ID: d.key(), LastUsed: d.LastUsed.line(maxStamp), Quarantined: d.Quarantined == nil || *d.Quarantined,
-		Owner: d.User.key(), UserID: d.User.UserID.line(maxName), UserDirectory: d.User.UserDirectory.line(maxName),
+		ID: d.key(), LastUsed: d.LastUsed.line(maxStamp), Created: d.Created.line(maxStamp), Modified: d.Modified.line(maxStamp),
+		Quarantined: d.Quarantined == nil || *d.Quarantined,
+		Owner:       d.User.key(), UserID: d.User.UserID.line(maxName), UserDirectory: d.User.UserDirectory.line(maxName),
 		UserName: d.User.Name.line(maxName),
 	}
 }

@@ -92,7 +92,7 @@ func (c *Client) Execution(ctx context.Context, taskID string, taskType qlik.Tas
 	case !qlik.IsGUID(taskID):
 		return messages.Execution{}, c.rejected(r, errors.New("the task ID is not an object ID"))
 	}
-	task, err := object[taskDoc](ctx, c, r)
+	task, err := object[outcomeDoc](ctx, c, r)
 	if err != nil {
 		return messages.Execution{}, err
 	}
@@ -104,6 +104,39 @@ func (c *Client) Execution(ctx context.Context, taskID string, taskType qlik.Tas
 		}
 	}
 	return result.execution(), nil
+}
+
+// Executions returns the last execution results of tasks of one type by the
+// lower-case IDs of the tasks, asking for up to fifty with one call. A task that
+// is not in it never ran or does not exist, unless there is an error: then what
+// was found is right, and nothing is known of the rest.
+func (c *Client) Executions(ctx context.Context, taskType qlik.TaskType, taskIDs ...string) (map[string]messages.Execution, error) {
+	if kind, ok := resultEntities[taskType]; ok && len(taskIDs) > 1 {
+		docs, err := byID[outcomeDoc](ctx, c, request{op: kind.op, path: kind.entity + "/full"}, taskIDs)
+		return outcomes(docs), err
+	}
+	found := map[string]messages.Execution{}
+	for _, id := range taskIDs {
+		execution, err := c.Execution(ctx, id, taskType)
+		switch failed, _ := errors.AsType[*Error](err); {
+		case err == nil:
+			found[strings.ToLower(id)] = execution
+		case failed == nil || failed.Kind != messages.FailureNotFound:
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// outcomes returns the results among the documents.
+func outcomes(docs []outcomeDoc) map[string]messages.Execution {
+	out := make(map[string]messages.Execution, len(docs))
+	for _, d := range docs {
+		if result := d.Operational.LastExecutionResult; result != nil {
+			out[d.key()] = result.execution()
+		}
+	}
+	return out
 }
 
 // object gets one document.
@@ -213,19 +246,25 @@ func matching[T interface{ key() string }](ctx context.Context, c *Client, r req
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]bool, len(ids))
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
 	return slices.DeleteFunc(docs, func(d T) bool {
-		unwanted := seen[d.key()] || !slices.Contains(ids, d.key())
-		seen[d.key()] = true
-		return unwanted
+		key := d.key()
+		first := wanted[key]
+		delete(wanted, key)
+		return !first
 	}), nil
 }
 
 // without returns the IDs that no document has.
 func without[T interface{ key() string }](ids []string, docs []T) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-		return slices.ContainsFunc(docs, func(d T) bool { return d.key() == id })
-	})
+	found := make(map[string]bool, len(docs))
+	for _, d := range docs {
+		found[d.key()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return found[id] })
 }
 
 func translate[From, To any](docs []From, into func(From) To) []To {

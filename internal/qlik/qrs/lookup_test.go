@@ -256,6 +256,46 @@ func TestExecution_ofATaskThatNeverRan(t *testing.T) {
 	}
 }
 
+func TestExecutions_asksForManyWithOneCall(t *testing.T) {
+	body := fmt.Sprintf(`[{"id":%q,"operational":{"lastExecutionResult":{"id":"r","status":7}}},{"id":%q,"operational":{}}]`, strings.ToUpper(idB), idA)
+	c, server := plain(t, always(qliktest.Response{Body: body}))
+	got, err := c.Executions(t.Context(), qlik.TaskPreload, idA, idB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[idB].ResultID != "r" || got[idB].Status != qlik.StatusFinishedSuccess {
+		t.Errorf("want the result of the task that ran, got %+v", got)
+	}
+	requests := server.Requests()
+	if len(requests) != 1 || requests[0].Path != "reloadtask/full" {
+		t.Errorf("want one call to reloadtask/full, got %+v", requests)
+	}
+}
+
+func TestExecutions_ofOneTaskAsksForThatTask(t *testing.T) {
+	c, server := plain(t, always(qliktest.Response{Status: http.StatusNotFound}))
+	got, err := c.Executions(t.Context(), qlik.TaskUserSync, idA)
+	if err != nil || len(got) != 0 {
+		t.Errorf("a task that does not exist has no result and is no error, got %+v, %v", got, err)
+	}
+	if path := server.Requests()[0].Path; path != "usersynctask/"+idA {
+		t.Errorf("path = %s", path)
+	}
+}
+
+func TestExecutions_reportsWhatItFoundBesideAnError(t *testing.T) {
+	c, _ := plain(t, func(r qliktest.Request) qliktest.Response {
+		if r.Filter == "id eq "+idA {
+			return qliktest.Response{Body: `[{"id":"` + idA + `","operational":{"lastExecutionResult":{"id":"r"}}}]`}
+		}
+		return qliktest.Response{Status: http.StatusBadRequest}
+	})
+	got, err := c.Executions(t.Context(), qlik.TaskReload, idA, idB)
+	if len(got) != 1 || kindOf(t, err) != messages.FailureRejected {
+		t.Errorf("want one result and a refusal, got %+v, %v", got, err)
+	}
+}
+
 func TestTasksByCustomProperty_verifiesThePair(t *testing.T) {
 	property := func(name, value string) string {
 		return fmt.Sprintf(`{"value":%q,"definition":{"name":%q}}`, value, name)

@@ -30,6 +30,7 @@ const (
 	opDefinitions       Operation = "property_definitions"
 	opLicence           Operation = "licence"
 	opLicenceRelease    Operation = "licence_release"
+	opSystemInfo        Operation = "system_info"
 )
 
 // Operations lists every operation, for tables and dashboards.
@@ -37,7 +38,7 @@ func Operations() []Operation {
 	return []Operation{
 		opPing, opTasks, opApps, opUser, opReloadResult, opExternalResult, opUserSyncResult,
 		opScriptLogTicket, opScriptLogDownload, opTasksByTag, opTasksByProperty, opStartTask,
-		opDefinitions, opLicence, opLicenceRelease,
+		opDefinitions, opLicence, opLicenceRelease, opSystemInfo,
 	}
 }
 

@@ -8,21 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"butler/internal/qlik/identity"
 )
-
-// Header is one header that every request carries.
-type Header struct {
-	Name  string
-	Value string
-}
 
 // Options configure a Client. The zero value of everything but the address is usable.
 type Options struct {
@@ -45,7 +36,7 @@ type Options struct {
 
 	// Headers are added to every request and may replace the usual ones, the
 	// request key excepted. X-Qlik-User belongs here.
-	Headers   []Header
+	Headers   identity.Headers
 	UserAgent string
 	// Timeout bounds one request; 0 means 30 s.
 	Timeout time.Duration
@@ -125,28 +116,7 @@ func (o Options) header() (http.Header, error) {
 	header.Set("Content-Type", "application/json")
 	header.Set("Accept", "application/json, text/plain, */*")
 	header.Set("User-Agent", o.UserAgent)
-	for _, h := range o.Headers {
-		if !httpguts.ValidHeaderFieldName(h.Name) {
-			return nil, fmt.Errorf("the QRS header name %q is not valid", h.Name)
-		}
-		if !httpguts.ValidHeaderFieldValue(h.Value) {
-			return nil, fmt.Errorf("the value of the QRS header %s is not valid", h.Name)
-		}
-		header.Set(h.Name, h.Value)
-	}
-	return header, nil
-}
-
-// secrets lists the texts that no error may show, longest first.
-func (o Options) secrets() []string {
-	var out []string
-	for _, h := range o.Headers {
-		if len(h.Value) >= 4 {
-			out = append(out, h.Value)
-		}
-	}
-	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
-	return out
+	return header, o.Headers.Set(header, "QRS")
 }
 
 // transport returns the pooled transport and when the client certificate ends.

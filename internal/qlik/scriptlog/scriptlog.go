@@ -7,10 +7,10 @@
 // comparing Execution.Start (qlik.ParseTime) with the time of the event, and
 // should tell the reader.
 //
-// It guarantees that a fetch ends when its context does, at most three attempts
-// and fifteen calls after it began, and that what is known of the execution is
-// returned also when the log is not. It must never write files or decide who
-// gets the log.
+// It guarantees that an attempt ends when its context does, that the third is the
+// last, and that what is known of the execution is returned also when the log is
+// not. It must never wait for the next attempt - a call that waits keeps others
+// from being made - nor write files or decide who gets the log.
 package scriptlog
 
 import (
@@ -53,7 +53,7 @@ type Options struct {
 	Settle time.Duration
 }
 
-// Fetcher fetches script logs. It is safe for concurrent use; what it learns
+// Fetcher fetches script logs, attempt by attempt. It is safe for concurrent use; what it learns
 // about the server holds for every later fetch.
 type Fetcher struct {
 	opts Options
@@ -81,45 +81,54 @@ func New(opts Options) *Fetcher {
 	return &Fetcher{opts: opts}
 }
 
-// ScriptLog fetches the log of the last execution of a reload task, and the
-// execution result along with it. Head and Tail of the log are both all of its
-// lines. A log that is not there, or is empty, is no error: Available is false.
-// With an error, the execution is what the newest answer said, if there was one.
-func (f *Fetcher) ScriptLog(ctx context.Context, taskID string) (messages.Execution, messages.ScriptLog, error) {
-	start := time.Now()
-	execution, text, err := f.fetch(ctx, taskID)
+// ScriptLog makes one attempt at the log of the last execution of a reload task,
+// and returns the execution result along with it. Head and Tail of the log are
+// both all of its lines. The error is a qlik.NotYet while another attempt may
+// find the log and the context leaves time for it. After the last attempt a log
+// that is not there, or is empty, is no error: Available is false. With an error,
+// the execution is what the QRS said in this attempt, if it did. An execution result
+// that is known is read again only by later attempts.
+func (f *Fetcher) ScriptLog(ctx context.Context, fetch qlik.LogFetch, known messages.Execution) (messages.Execution, messages.ScriptLog, error) {
+	if fetch.Attempt > 1 {
+		known = messages.Execution{}
+	}
+	execution, text, problem := f.attempt(ctx, fetch.TaskID, known)
+	err := f.verdict(ctx, fetch, execution, text, problem)
+	if _, again := errors.AsType[qlik.NotYet](err); again {
+		return execution, messages.ScriptLog{}, err
+	}
 	log := Parse(text)
-	f.opts.Metrics.fetched(log.Available, len(text), err, time.Since(start))
+	f.opts.Metrics.fetched(log.Available, len(text), err, time.Since(fetch.Began))
 	return execution, log, err
 }
 
-// fetch makes the attempts. The text is empty when there is no log.
-func (f *Fetcher) fetch(ctx context.Context, taskID string) (known messages.Execution, text string, problem error) {
-	for attempt := 1; attempt <= f.opts.Attempts; attempt++ {
-		if attempt > 1 && !pause(ctx, f.opts.Between) {
-			return known, "", outOfTime(problem)
-		}
-		execution, text, err := f.attempt(ctx, taskID)
-		if execution.Known {
-			known = execution
-		}
-		if text != "" {
-			return known, text, nil
-		}
-		problem = err
-		if !execution.Known && isNotFound(err) {
-			return known, "", err // the task itself is gone
-		}
-		if err != nil {
-			f.opts.Log.Warn("script log not obtained", logx.TaskID(taskID), logx.Attempt(attempt), logx.Err(err))
-		}
+// verdict returns what an attempt comes to: nil, what went wrong, or that there is to be another one.
+func (f *Fetcher) verdict(ctx context.Context, fetch qlik.LogFetch, e messages.Execution, text string, problem error) error {
+	switch {
+	case text != "":
+		return nil
+	case !e.Known && isNotFound(problem):
+		return problem // the task itself is gone
 	}
-	return known, "", problem
+	if problem != nil {
+		f.opts.Log.Warn("script log not obtained", logx.TaskID(fetch.TaskID), logx.Attempt(fetch.Attempt), logx.Err(problem))
+	}
+	switch end, bounded := ctx.Deadline(); {
+	case fetch.Attempt >= f.opts.Attempts:
+		return problem
+	case ctx.Err() != nil, bounded && time.Until(end) <= f.opts.Between:
+		return outOfTime(problem)
+	}
+	return qlik.NotYet{After: f.opts.Between}
 }
 
-// attempt reads the execution result and then the log, if there is one yet.
-func (f *Fetcher) attempt(ctx context.Context, taskID string) (messages.Execution, string, error) {
-	execution, err := f.opts.Source.Execution(ctx, taskID, qlik.TaskReload)
+// attempt reads the execution result, unless it is known, and then the log, if
+// there is one yet.
+func (f *Fetcher) attempt(ctx context.Context, taskID string, known messages.Execution) (_ messages.Execution, _ string, err error) {
+	execution := known
+	if !known.Known {
+		execution, err = f.opts.Source.Execution(ctx, taskID, qlik.TaskReload)
+	}
 	if err != nil {
 		return messages.Execution{}, "", fmt.Errorf("read the execution result: %w", err)
 	}

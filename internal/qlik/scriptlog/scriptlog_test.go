@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -68,6 +69,19 @@ func (s *script) ScriptLogTicketByResult(_ context.Context, _, id string) (strin
 
 func (s *script) DownloadScriptLog(_ context.Context, ticket string) (string, error) {
 	return next(s, "download "+ticket, &s.texts)
+}
+
+// fetch asks until it is told that there is no point in asking again.
+func fetch(ctx context.Context, f *Fetcher) (messages.Execution, messages.ScriptLog, error) {
+	began := time.Now()
+	for attempt := 1; ; attempt++ {
+		execution, log, err := f.ScriptLog(ctx, qlik.LogFetch{TaskID: "task", Attempt: attempt, Began: began}, messages.Execution{})
+		later, again := errors.AsType[qlik.NotYet](err)
+		if !again {
+			return execution, log, err
+		}
+		time.Sleep(later.After)
+	}
 }
 
 func result(file string) messages.Execution {
@@ -161,7 +175,7 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				test.source.start = start
-				_, log, err := New(Options{Source: &test.source}).ScriptLog(t.Context(), "task")
+				_, log, err := fetch(t.Context(), New(Options{Source: &test.source}))
 				if diff := cmp.Diff(test.trace, strings.Join(test.source.trace, ", ")); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
@@ -185,7 +199,7 @@ func TestFetcher_downloadsAtOnceAndAgainWhileTheTicketSettles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := failing[string](messages.FailureNotFound)
 		s := &script{start: time.Now(), results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{gone, gone, ok(body)}}
-		if _, _, err := New(Options{Source: s}).ScriptLog(t.Context(), "task"); err != nil {
+		if _, _, err := fetch(t.Context(), New(Options{Source: s})); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]time.Duration{0, 0, 0, 125 * time.Millisecond, 375 * time.Millisecond}, s.times); diff != "" {
@@ -200,7 +214,7 @@ func TestFetcher_remembersTheNewWay(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		f := New(Options{Source: s, Log: zap.New(core)})
 		for range 2 {
-			if _, _, err := f.ScriptLog(t.Context(), "task"); err != nil {
+			if _, _, err := fetch(t.Context(), f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -215,31 +229,88 @@ func TestFetcher_remembersTheNewWay(t *testing.T) {
 }
 
 func TestFetcher_returnsTheExecutionWithoutTheLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &script{
-			results: []answer[messages.Execution]{ok(result("f")), failing[messages.Execution](messages.FailureUnavailable)},
-			old:     []answer[string]{failing[string](messages.FailureNotFound)}, new: []answer[string]{failing[string](messages.FailureNotFound)},
-		}
-		execution, _, err := New(Options{Source: s}).ScriptLog(t.Context(), "task")
+	for attempt := 1; attempt <= 3; attempt++ {
+		gone := failing[string](messages.FailureNotFound)
+		s := &script{results: []answer[messages.Execution]{ok(result("f"))}, old: []answer[string]{gone}, new: []answer[string]{gone}}
+		execution, _, err := New(Options{Source: s}).ScriptLog(t.Context(), qlik.LogFetch{TaskID: "task", Attempt: attempt}, messages.Execution{})
 		if err == nil || !execution.Known || execution.Status != qlik.StatusFinishedFail {
-			t.Errorf("execution %+v, %v; want the one of the first attempt and an error", execution, err)
+			t.Errorf("attempt %d: execution %+v, %v; want the execution and an error", attempt, execution, err)
+		}
+		if _, again := errors.AsType[qlik.NotYet](err); again != (attempt < 3) {
+			t.Errorf("attempt %d: %v", attempt, err)
+		}
+	}
+}
+
+func TestFetcher_readsAResultThatIsKnownOnlyForLaterAttempts(t *testing.T) {
+	for attempt, want := range map[int]string{1: "old f, download t", 2: "result, old g, download t"} {
+		s := &script{
+			results: []answer[messages.Execution]{ok(result("g"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)},
+		}
+		_, log, err := New(Options{Source: s}).ScriptLog(t.Context(), qlik.LogFetch{TaskID: "task", Attempt: attempt}, result("f"))
+		if err != nil || !log.Available {
+			t.Errorf("attempt %d: %+v, %v", attempt, log, err)
+		}
+		if diff := cmp.Diff(want, strings.Join(s.trace, ", ")); diff != "" {
+			t.Errorf("calls of attempt %d (-want +got):\n%s", attempt, diff)
+		}
+	}
+}
+
+// The pause is the asker's: it holds no call meanwhile.
+func TestFetcher_doesNotWaitForTheNextAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{results: []answer[messages.Execution]{ok(result(qlik.ZeroGUID))}}
+		start := time.Now()
+		_, _, err := New(Options{Source: s}).ScriptLog(t.Context(), qlik.LogFetch{TaskID: "task", Attempt: 1}, messages.Execution{})
+		if diff := cmp.Diff(error(qlik.NotYet{After: 2 * time.Second}), err); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
 
-func TestFetcher_endsWithItsContext(t *testing.T) {
+func TestFetcher_countsAFetchOnceAndTimesItFromItsFirstAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		s := &script{results: []answer[messages.Execution]{ok(result(qlik.ZeroGUID)), ok(result("f"))}, old: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}}
+		if _, _, err := fetch(t.Context(), New(Options{Source: s, Metrics: NewMetrics(reg)})); err != nil {
+			t.Fatal(err)
+		}
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				got[f.GetName()] += m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+			}
+		}
+		want := map[string]float64{
+			"butler_script_log_fetches_total": 1, "butler_script_log_fetch_duration_seconds": 2, "butler_script_log_size_bytes": float64(len(body)),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("metrics (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFetcher_saysSoWhenThereIsNoTimeForAnotherAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{results: []answer[messages.Execution]{ok(result(qlik.ZeroGUID))}}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		execution, _, err := New(Options{Source: s}).ScriptLog(ctx, "task")
+		execution, _, err := fetch(ctx, New(Options{Source: s}))
 		failure, isFailure := errors.AsType[messages.Failure](err)
 		if !isFailure || failure.Kind != messages.FailureTimeout || !execution.Known {
 			t.Errorf("execution known %v, %v; want a timeout beside the known execution", execution.Known, err)
 		}
-		if took := time.Since(start); took != 3*time.Second {
-			t.Errorf("it took %v, want 3s", took)
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("it took %v, want the two attempts that fit", took)
 		}
 	})
 }

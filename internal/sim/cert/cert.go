@@ -83,6 +83,30 @@ func (a *Authority) Server(names ...string) (Pair, error) {
 	})
 }
 
+// ServerTLS returns the configuration of a server with a certificate of its own
+// for the names that Server signs.
+func (a *Authority) ServerTLS(names ...string) (*tls.Config, error) {
+	pair, err := a.Server(names...)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := pair.TLS()
+	if err != nil {
+		return nil, fmt.Errorf("load server certificate: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
+}
+
+// MutualTLS is ServerTLS for a server that wants a client certificate of a.
+func (a *Authority) MutualTLS(names ...string) (*tls.Config, error) {
+	config, err := a.ServerTLS(names...)
+	if err != nil {
+		return nil, err
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, a.Pool()
+	return config, nil
+}
+
 // Client signs a client certificate.
 func (a *Authority) Client(name string) (Pair, error) {
 	return a.issue(name, x509.ExtKeyUsageClientAuth, func(*x509.Certificate) {})

@@ -92,6 +92,13 @@ func (d *Door) Addr() string {
 // Accepted counts the connections since the beginning.
 func (d *Door) Accepted() int64 { return d.accepted.Load() }
 
+// Connected counts the connections that are open.
+func (d *Door) Connected() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.conns)
+}
+
 // admit registers a connection; false when the door was shut meanwhile.
 func (d *Door) admit(l net.Listener, c *doorConn) bool {
 	d.mu.Lock()

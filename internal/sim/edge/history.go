@@ -16,6 +16,7 @@ type History[T any] struct {
 	limit   int
 	total   int
 	changed chan struct{}
+	told    func(T)
 }
 
 // NewHistory returns an empty history of at most limit entries (DefaultHistory when limit <= 0).
@@ -26,8 +27,22 @@ func NewHistory[T any](limit int) *History[T] {
 	return &History[T]{limit: limit, changed: make(chan struct{})}
 }
 
+// Tell names a function that is told of every entry from now on, when it is
+// added; calls may overlap. It must not use the history.
+func (h *History[T]) Tell(told func(T)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = told
+}
+
 // Add appends an entry, and drops the oldest when the history is full.
 func (h *History[T]) Add(entry T) {
+	if told := h.add(entry); told != nil {
+		told(entry)
+	}
+}
+
+func (h *History[T]) add(entry T) (told func(T)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.total++
@@ -39,6 +54,7 @@ func (h *History[T]) Add(entry T) {
 	}
 	close(h.changed)
 	h.changed = make(chan struct{})
+	return h.told
 }
 
 // All returns a copy of the kept entries, oldest first.

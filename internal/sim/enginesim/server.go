@@ -17,7 +17,6 @@ package enginesim
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -156,20 +155,7 @@ func (s *Server) secure() (*tls.Config, error) {
 		}
 		s.authority = authority
 	}
-	pair, err := s.authority.Server()
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := pair.TLS()
-	if err != nil {
-		return nil, fmt.Errorf("load server certificate: %w", err)
-	}
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{certificate},
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ClientCAs:    s.authority.Pool(),
-	}, nil
+	return s.authority.MutualTLS()
 }
 
 // Start listens on a free port of 127.0.0.1.

@@ -327,6 +327,26 @@ func TestServer_reloadsAsScripted(t *testing.T) {
 	}
 }
 
+func TestServer_endsWhatIsAtWorkWhenTheClientLeaves(t *testing.T) {
+	w := world.New(world.Options{Seed: 1})
+	id, begun := firstApp(w).ID, make(chan struct{})
+	server := start(t, enginesim.Options{World: w, PlainHTTP: true, OnReload: func(enginesim.Reload) enginesim.ReloadResult {
+		close(begun)
+		return enginesim.ReloadResult{Good: true, After: time.Hour}
+	}})
+	c := connect(t, server, "/app/"+id)
+	c.call(-1, "OpenDoc", `["`+id+`","","","",false]`)
+	c.send(1, "DoReload", `[0,false]`)
+	<-begun
+	_ = c.socket.Close(websocket.StatusNormalClosure, "")
+	if err := server.Ended().AwaitTotal(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if ended := server.Ended().All()[0]; ended.CloseCode != 1000 || server.Open() != 0 {
+		t.Errorf("want a session that ended with its farewell, and none open, got %+v and %d", ended, server.Open())
+	}
+}
+
 func TestServer_countsSaves(t *testing.T) {
 	w := world.New(world.Options{Seed: 1})
 	id := firstApp(w).ID

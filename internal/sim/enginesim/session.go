@@ -112,80 +112,72 @@ func (t *takenOver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err
 }
 
-// received is what the reading side of a session got.
-type received struct {
-	call call
-	err  error
-}
-
 // serve answers calls until the session ends, and returns how the client ended it.
+// What is at work when the client leaves ends with it.
 func (t *session) serve(ctx context.Context) int {
-	ctx, cancel := context.WithCancel(ctx)
-	calls, read := make(chan received), make(chan struct{})
+	ctx, leave := context.WithCancelCause(ctx)
+	calls, read := make(chan call), make(chan struct{})
 	go func() {
 		defer close(read)
-		t.read(ctx, calls)
+		t.read(ctx, calls, leave)
 	}()
 	defer func() {
-		cancel()
+		leave(nil)
 		<-read
 	}()
 	if t.notify(ctx, "OnConnected", map[string]any{"qSessionState": "SESSION_CREATED"}) != nil {
 		return -1
 	}
-	for {
-		batch, err := t.next(ctx, calls)
+	for ctx.Err() == nil {
+		batch := t.next(ctx, calls)
 		for i := range batch {
 			if t.server.options.Shuffle {
 				i = len(batch) - 1 - i
 			}
 			if !t.answer(ctx, batch[i]) {
-				return -1
+				return int(websocket.CloseStatus(context.Cause(ctx)))
 			}
 		}
-		if err != nil {
-			return int(websocket.CloseStatus(err))
-		}
 	}
+	return int(websocket.CloseStatus(context.Cause(ctx)))
 }
 
-// read passes calls on, so that pings are answered while a call is at work.
-func (t *session) read(ctx context.Context, calls chan<- received) {
+// read passes calls on, so that pings are answered while a call is at work, and
+// tells why there are no more.
+func (t *session) read(ctx context.Context, calls chan<- call, leave context.CancelCauseFunc) {
 	for {
 		_, text, err := t.socket.Read(ctx)
 		var c call
 		if err == nil {
 			err = json.Unmarshal(text, &c)
 		}
-		select {
-		case calls <- received{c, err}:
-		case <-ctx.Done():
+		if err != nil {
+			leave(err)
 			return
 		}
-		if err != nil {
+		select {
+		case calls <- c:
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
 // next returns the next call, and those that come with it when they are shuffled.
-func (t *session) next(ctx context.Context, calls <-chan received) (batch []call, err error) {
+func (t *session) next(ctx context.Context, calls <-chan call) (batch []call) {
 	var wait <-chan time.Time
 	for {
 		select {
-		case got := <-calls:
-			if got.err != nil {
-				return batch, got.err
-			}
-			batch = append(batch, got.call)
+		case c := <-calls:
+			batch = append(batch, c)
 			if !t.server.options.Shuffle {
-				return batch, nil
+				return batch
 			}
 			wait = time.After(together)
 		case <-wait:
-			return batch, nil
+			return batch
 		case <-ctx.Done():
-			return batch, ctx.Err()
+			return batch
 		}
 	}
 }

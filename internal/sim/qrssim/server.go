@@ -14,7 +14,6 @@ package qrssim
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -126,20 +125,7 @@ func mutualTLS(authority *cert.Authority, w *world.World) (*tls.Config, error) {
 	for _, node := range w.Nodes() {
 		names = append(names, node.HostName, node.Name)
 	}
-	pair, err := authority.Server(names...)
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := pair.TLS()
-	if err != nil {
-		return nil, fmt.Errorf("load server certificate: %w", err)
-	}
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{certificate},
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ClientCAs:    authority.Pool(),
-	}, nil
+	return authority.MutualTLS(names...)
 }
 
 // Start listens on a free port of 127.0.0.1.

@@ -41,15 +41,11 @@ func serverTLS(t *testing.T) (server, client *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := authority.Server()
+	server, err = authority.ServerTLS()
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, err := pair.TLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}}, &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost"}
+	return server, &tls.Config{RootCAs: authority.Pool(), ServerName: "localhost"}
 }
 
 // send makes one request on a connection of its own.

@@ -143,8 +143,9 @@ func (s *Influx) showDatabases(w http.ResponseWriter) {
 
 // The two statements that create something; identifiers may be quoted.
 var (
-	createDatabase = regexp.MustCompile(`(?i)^\s*create\s+database\s+("(?:[^"\\]|\\.)+"|\w+)\s*$`)
-	createPolicy   = regexp.MustCompile(`(?i)^\s*create\s+retention\s+policy\s+("(?:[^"\\]|\\.)+"|\w+)\s+on\s+("(?:[^"\\]|\\.)+"|\w+)` +
+	createDatabase = regexp.MustCompile(`(?i)^\s*create\s+database\s+("(?:[^"\\]|\\.)+"|\w+)` +
+		`(?:\s+with\s+duration\s+\w+\s+replication\s+\d+\s+name\s+("(?:[^"\\]|\\.)+"|\w+))?\s*$`)
+	createPolicy = regexp.MustCompile(`(?i)^\s*create\s+retention\s+policy\s+("(?:[^"\\]|\\.)+"|\w+)\s+on\s+("(?:[^"\\]|\\.)+"|\w+)` +
 		`\s+duration\s+(inf|(?:\d+(?:ns|u|µ|ms|s|m|h|d|w))+)\s+replication\s+\d+(\s+default)?\s*$`)
 )
 
@@ -155,6 +156,9 @@ func (s *Influx) create(w http.ResponseWriter, method, statement string) {
 	}
 	if found := createDatabase.FindStringSubmatch(statement); found != nil {
 		s.addDatabase(identifier(found[1]))
+		if found[2] != "" {
+			s.addPolicy(identifier(found[1]), identifier(found[2]), statement)
+		}
 		answerJSON(w, http.StatusOK, emptyResult)
 		return
 	}

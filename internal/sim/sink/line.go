@@ -26,6 +26,11 @@ var units = map[string]time.Duration{
 	"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
 }
 
+var (
+	textUnescaper = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
+	keyUnescaper  = strings.NewReplacer(`\,`, ",", `\=`, "=", `\ `, " ")
+)
+
 // ParseLines reads a body of line protocol. Empty lines and comments are
 // skipped; the first bad line is the error.
 func ParseLines(body, precision string) ([]Point, error) {
@@ -169,7 +174,7 @@ func parseValue(text string) (any, error) {
 		if closing := 1 + quoteEnd(text[1:]); closing != len(text)-1 {
 			return nil, errors.New("unbalanced quotes")
 		}
-		return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text[1 : len(text)-1]), nil
+		return textUnescaper.Replace(text[1 : len(text)-1]), nil
 	}
 	switch text {
 	case "t", "T", "true", "True", "TRUE":
@@ -227,5 +232,5 @@ func unescape(text string) string {
 	if !strings.Contains(text, `\`) {
 		return text
 	}
-	return strings.NewReplacer(`\,`, ",", `\=`, "=", `\ `, " ").Replace(text)
+	return keyUnescaper.Replace(text)
 }

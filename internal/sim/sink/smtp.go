@@ -119,6 +119,9 @@ func (s *SMTP) Addr() string { return s.door.Addr() }
 // Connections counts the connections so far.
 func (s *SMTP) Connections() int64 { return s.door.Accepted() }
 
+// Connected counts the connections that are open.
+func (s *SMTP) Connected() int { return s.door.Connected() }
+
 // Faults returns the rules by which sessions go wrong.
 func (s *SMTP) Faults() *edge.Faults { return s.faults }
 

@@ -1,9 +1,6 @@
 package handlebars
 
-import (
-	"maps"
-	"strings"
-)
+import "strings"
 
 // run is one rendering.
 type run struct {
@@ -17,6 +14,9 @@ type run struct {
 // scope is where a path starts: the value called this, and what surrounds it.
 type scope struct {
 	this any
+	// over are named arguments of partials, laid over the fields of this: to copy
+	// those for every line of a table would be most of the work for a page.
+	over *variable
 	up   *scope
 	data *frame
 	vars *variable
@@ -28,20 +28,51 @@ type frame struct {
 	up     *frame
 }
 
-// variable is a block parameter; the innermost of a name wins.
+// variable is a block parameter or a named argument; the innermost of a name wins.
 type variable struct {
 	name  string
 	value any
 	up    *variable
 }
 
-func (s *scope) variable(name string) (any, bool) {
-	for v := s.vars; v != nil; v = v.up {
+func (v *variable) find(name string) (any, bool) {
+	for ; v != nil; v = v.up {
 		if v.name == name {
 			return v.value, true
 		}
 	}
 	return nil, false
+}
+
+// dig follows a path from the value called this.
+func (s *scope) dig(parts []string) any {
+	if len(parts) == 0 {
+		return s.whole()
+	}
+	if v, ok := s.over.find(parts[0]); ok {
+		return dig(v, parts[1:])
+	}
+	return dig(s.this, parts)
+}
+
+// whole returns the value called this with what is laid over it.
+func (s *scope) whole() any {
+	if s.over == nil {
+		return s.this
+	}
+	out := map[string]any{}
+	for v := s.over; v != nil; v = v.up {
+		if _, hidden := out[v.name]; !hidden {
+			out[v.name] = v.value
+		}
+	}
+	fields, _ := s.this.(map[string]any)
+	for name, value := range fields {
+		if _, hidden := out[name]; !hidden {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // enter returns the scope of a block about value.
@@ -110,7 +141,7 @@ func (v *verbatim) render(r *run, s *scope) error {
 
 func (b *block) render(r *run, s *scope) error {
 	name := b.call.simpleName()
-	if _, local := s.variable(name); !local {
+	if _, local := s.vars.find(name); !local {
 		if helper := blockHelperNamed(name); helper != nil {
 			return helper(r, b, s)
 		}
@@ -180,32 +211,29 @@ func (p *partial) find(r *run, s *scope) (*Template, error) {
 // scope returns where the partial's paths start: its context, with the named
 // arguments laid over it.
 func (p *partial) scope(r *run, s *scope) (*scope, error) {
-	this := s.this
+	if len(p.args.args) == 0 && len(p.args.named) == 0 {
+		return s, nil
+	}
+	inner := s.enter(s.this, nil, nil)
+	inner.over = s.over
 	if len(p.args.args) == 1 {
 		v, err := p.args.args[0].value(r, s)
 		if err != nil {
 			return nil, err
 		}
-		this = v
+		inner.this, inner.over = v, nil
 	}
-	if len(p.args.named) > 0 {
-		merged := map[string]any{}
-		if fields, ok := this.(map[string]any); ok {
-			maps.Copy(merged, fields)
+	if _, object := inner.this.(map[string]any); !object && len(p.args.named) > 0 {
+		inner.this = nil // nothing else has fields to lay arguments over
+	}
+	for _, arg := range p.args.named {
+		v, err := arg.value.value(r, s)
+		if err != nil {
+			return nil, err
 		}
-		for _, arg := range p.args.named {
-			v, err := arg.value.value(r, s)
-			if err != nil {
-				return nil, err
-			}
-			merged[arg.name] = v
-		}
-		this = merged
+		inner.over = &variable{name: arg.name, value: v, up: inner.over}
 	}
-	if len(p.args.args) == 0 && len(p.args.named) == 0 {
-		return s, nil
-	}
-	return s.enter(this, nil, nil), nil
+	return inner, nil
 }
 
 // indentLines puts indent before every line but an empty last one.
@@ -226,7 +254,7 @@ func (p *path) value(r *run, s *scope) (any, error) {
 		return p.private(r, s), nil
 	}
 	if !p.explicit && len(p.parts) > 0 {
-		if v, ok := s.variable(p.parts[0]); ok {
+		if v, ok := s.vars.find(p.parts[0]); ok {
 			return dig(v, p.parts[1:]), nil
 		}
 	}
@@ -236,7 +264,7 @@ func (p *path) value(r *run, s *scope) (any, error) {
 			return nil, nil
 		}
 	}
-	return dig(at.this, p.parts), nil
+	return at.dig(p.parts), nil
 }
 
 // private looks up @root and the data of the iterations around s.
@@ -268,7 +296,7 @@ func (c *call) value(r *run, s *scope) (any, error) {
 		return nil, err
 	}
 	name := c.simpleName()
-	if _, local := s.variable(name); !local {
+	if _, local := s.vars.find(name); !local {
 		if helper, ok := helpers[name]; ok {
 			return c.run(helper, r, s)
 		}

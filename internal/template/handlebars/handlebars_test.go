@@ -179,3 +179,48 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+// Named arguments of a partial hide the fields of its context, and nothing else
+// of what a path can reach.
+func TestRender_laysNamedArgumentsOverTheContext(t *testing.T) {
+	data := map[string]any{
+		"a": "A", "b": "B", "o": map[string]any{"a": "oa"}, "list": []any{"x", "y"}, "text": "word",
+	}
+	partials := map[string]string{
+		"ab":     "{{a}}{{b}}{{c}}",
+		"nested": "{{> ab b='2'}}|{{b}}",
+		"deep":   "{{> nested a='1' b='n'}}|{{a}}",
+		"fresh":  "{{> ab o c='3'}}",
+		"fresh2": "{{> ab}}",
+		"whole":  "{{#each .}}{{@key}}={{this}};{{/each}}",
+		"wholes": "{{> whole o a='1' z='9'}}|{{> whole2 o z='9'}}",
+		"whole2": "{{> whole a='2'}}",
+		"up":     "{{#each list}}{{this}}{{../a}}{{../b}} {{/each}}",
+		"outer":  "{{../a}}{{a}}",
+		"length": "[{{length}}{{a}}]",
+		"object": "{{o.a}}",
+	}
+	for name, tc := range map[string]struct{ template, want string }{
+		"hides a field":                    {"{{> ab a='1'}}", "1B"},
+		"adds a field":                     {"{{> ab c='3'}}", "AB3"},
+		"over those of the partial around": {"{{> deep}}", "12|n|A"},
+		"seen by partials without any":     {"{{#with o}}{{> fresh2 b='2'}}{{/with}}", "oa2"},
+		"not over another context":         {"{{> fresh b='hidden' o=o}}", "oa3"},
+		"in the whole":                     {"{{> wholes}}", "a=1;z=9;|a=2;z=9;"},
+		"from an inner block":              {"{{> up a='1'}}", "x1B y1B "},
+		"not outside":                      {"{{> outer a='1'}}", "A1"},
+		"no fields of a text":              {"{{> length text a='1'}}{{> length text}}", "[1][4]"},
+		"of an object":                     {"{{> object o=o}}{{> object o='none'}}", "oa"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parsed, err := Parse(tc.template)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := parsed.Render(data, Options{Partial: func(name string) (*Template, error) { return Parse(partials[name]) }})
+			if err != nil || got != tc.want {
+				t.Errorf("want %q, got %q, %v", tc.want, got, err)
+			}
+		})
+	}
+}

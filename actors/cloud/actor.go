@@ -1,0 +1,345 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/journal"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/internal/trail"
+	"butler/messages"
+)
+
+// Options configure the actor. All but OnHealth and Trail are required.
+type Options struct {
+	Kit        *actorkit.Kit
+	Tenant     Tenant
+	Ledger     Ledger
+	Outbox     Outbox
+	Quarantine Quarantine
+	// Notify is the actor that owns the outbox.
+	Notify  *actor.PID
+	Log     *zap.Logger
+	Metrics *Metrics
+	// Trail notes what was decided; nil notes nothing.
+	Trail *trail.Trail
+	// OnHealth is told when the tenant stops to answer, and when it answers again.
+	// It must not block. Nil is fine.
+	OnHealth func(up bool, reason string)
+	Rules
+}
+
+// Props describes the actor.
+func Props(o Options) *actor.Props {
+	o.Rules = o.withDefaults()
+	if o.OnHealth == nil {
+		o.OnHealth = func(bool, string) {}
+	}
+	// The machine keeps to MaxCalls. A call frees its slot a moment after its answer
+	// is posted, hence the spare ones.
+	common := &shared{crashes: map[string]int{}, pool: actorkit.NewPool(2 * o.MaxCalls)}
+	return o.Kit.Props("cloud", func() actor.Actor { return &cloud{opts: &o, shared: common} })
+}
+
+// shared outlives a crash of the actor.
+type shared struct {
+	pool *actorkit.Pool
+	life int
+	// inHand is the event that is being handled: it is to blame for a panic.
+	inHand  string
+	crashes map[string]int
+}
+
+type cloud struct {
+	opts   *Options
+	shared *shared
+	life   int
+	// machine is nil until the ledger has been read; early is what came before.
+	machine *machine
+	early   []messages.AcceptCloudEvent
+	calls   *actorkit.Effects
+	post    func(any)
+	timer   actorkit.Timer
+	armed   time.Time
+}
+
+// own is a message of a life to itself; those of an earlier one are old news.
+type own struct {
+	life  int
+	input any
+}
+
+// settled: everything that was committed before this life is durable.
+type settled struct{}
+
+// maxEarly is how many events may wait until the ledger has been read.
+const maxEarly = 1000
+
+// Receive implements actor.Actor.
+func (c *cloud) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		c.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		c.calls.Close()
+		c.timer.Stop()
+	case messages.AcceptCloudEvent:
+		c.accept(ctx, message)
+	case own:
+		if message.life != c.life {
+			return
+		}
+		if _, first := message.input.(settled); first {
+			c.resume(ctx)
+			return
+		}
+		c.step(ctx, message.input)
+	}
+}
+
+// begin waits until what an earlier life has committed is visible.
+func (c *cloud) begin(ctx actor.Context) {
+	c.shared.life++
+	c.life = c.shared.life
+	if guilty := c.shared.inHand; guilty != "" {
+		c.shared.crashes[guilty]++
+		c.shared.inHand = ""
+	}
+	post, life := actorkit.Poster(ctx), c.life
+	c.post = func(input any) { post(own{life, input}) }
+	c.calls = actorkit.NewEffects(c.shared.pool)
+	c.opts.Ledger.Commit(nil, c.committed(func() { c.post(settled{}) }, nil))
+}
+
+// committed returns what to do with the end of a commit. When the ledger is
+// closed, everything comes again with the next process.
+func (c *cloud) committed(durable, refused func()) func(error) {
+	return func(err error) {
+		switch {
+		case err == nil:
+			durable()
+		case errors.Is(err, journal.ErrClosed):
+		case refused != nil:
+			refused()
+		}
+	}
+}
+
+func (c *cloud) resume(ctx actor.Context) {
+	f, lost, err := recall(c.opts.Ledger)
+	if err != nil {
+		actorkit.Fail(err)
+	}
+	for _, d := range lost {
+		c.opts.Log.Error("a journalled event of Qlik Cloud cannot be read, it is in the quarantine", zap.String("reload_id", d.key), logx.Err(d.err))
+		c.quarantine("unreadable", d.key, d.err.Error(), d.value, time.Now())
+		c.opts.Ledger.Commit([]journal.Op{{Bucket: bucketOpen, Key: d.key}}, func(error) {})
+	}
+	for i := range f.open {
+		f.open[i].crashes = c.shared.crashes[f.open[i].key]
+	}
+	c.machine = newMachine(c.opts.Rules, func(key string) { c.shared.inHand = key })
+	c.perform(ctx, c.machine.resume(time.Now(), f))
+	c.rest(ctx)
+	early := c.early
+	c.early = nil
+	for _, in := range early {
+		c.accept(ctx, in)
+	}
+}
+
+func (c *cloud) accept(ctx actor.Context, in messages.AcceptCloudEvent) {
+	switch err := c.opts.Ledger.Healthy(); {
+	case err != nil:
+		c.reply(ctx, reply{in.ReplyTo, busy("the journal cannot be written: " + err.Error())})
+	case c.machine != nil:
+		c.step(ctx, in)
+	case len(c.early) < maxEarly:
+		c.early = append(c.early, in)
+	default:
+		c.reply(ctx, reply{in.ReplyTo, busy("the service is starting")})
+	}
+}
+
+// step gives the machine an input.
+func (c *cloud) step(ctx actor.Context, input any) {
+	if c.machine == nil {
+		return
+	}
+	if _, woken := input.(tick); woken {
+		c.armed = time.Time{}
+	}
+	c.perform(ctx, c.machine.handle(time.Now(), input))
+	c.rest(ctx)
+}
+
+// rest sets the one timer to when the machine wants to be woken.
+func (c *cloud) rest(ctx actor.Context) {
+	c.shared.inHand = ""
+	c.opts.Metrics.open.Set(float64(len(c.machine.open)))
+	at := c.machine.next()
+	if at.Equal(c.armed) {
+		return
+	}
+	c.timer.Stop()
+	c.armed = at
+	c.timer = actorkit.After(ctx, time.Until(at), own{c.life, tick{}})
+}
+
+func (c *cloud) perform(ctx actor.Context, effects []effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case store:
+			c.store(e)
+		case reply:
+			c.reply(ctx, e)
+		case ask:
+			c.ask(ctx, e)
+		case record:
+			c.record(ctx, e)
+		case abandon:
+			c.abandon(e)
+		case forget:
+			ops := make([]journal.Op, 0, len(e.keys))
+			for _, key := range e.keys {
+				delete(c.shared.crashes, key)
+				ops = append(ops, journal.Op{Bucket: bucketDone, Key: key})
+			}
+			c.opts.Ledger.Commit(ops, func(error) {}) // found again at the next start otherwise
+		case told:
+			c.tell(e)
+		case called:
+			c.opts.Metrics.called(e)
+		case health:
+			c.health(e)
+		}
+	}
+}
+
+func (c *cloud) store(e store) {
+	value, err := encodeOpen(e.event)
+	if err != nil {
+		actorkit.Fail(err)
+	}
+	post := c.post
+	c.opts.Ledger.Commit([]journal.Op{{Bucket: bucketOpen, Key: e.key, Value: value}},
+		c.committed(func() { post(stored{e.key}) }, nil)) // an event is far smaller than a record
+}
+
+func (c *cloud) reply(ctx actor.Context, r reply) {
+	if !r.to.IsZero() {
+		ctx.Send(actorkit.PIDOf(r.to), r.AcceptCloudEventReply)
+	}
+}
+
+// ask makes a look-up. A panic in it is an answer that cannot be understood.
+func (c *cloud) ask(ctx actor.Context, a ask) {
+	life := c.life
+	running := c.calls.Run(ctx, a.timeout, func(bounded context.Context) (message any) {
+		out := answered{key: a.key, what: a.what}
+		defer func() {
+			if cause := recover(); cause != nil {
+				c.opts.Log.Error("a look-up in Qlik Cloud panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+				out.failure = messages.Failure{Kind: messages.FailureRejected, Text: fmt.Sprint("a panic: ", cause)}
+				message = own{life, out}
+			}
+		}()
+		var err error
+		out.answer, err = c.look(bounded, a)
+		out.failure = messages.FailureOf(err)
+		var pause interface{ RetryAfter() time.Duration }
+		if errors.As(err, &pause) {
+			out.after = pause.RetryAfter()
+		}
+		return own{life, out}
+	})
+	if !running {
+		c.post(answered{key: a.key, what: a.what, failure: messages.Failure{Kind: messages.FailureBusy, Text: "earlier calls have not ended"}})
+	}
+}
+
+func (c *cloud) look(ctx context.Context, a ask) (any, error) {
+	e, tenant := a.event, c.opts.Tenant
+	switch a.what {
+	case askScriptLog:
+		return tenant.ScriptLog(ctx, e.AppID, e.Reload.ReloadID)
+	case askRecord:
+		return tenant.Record(ctx, e.Reload.ReloadID)
+	case askApp:
+		return tenant.App(ctx, e.AppID)
+	case askItem:
+		return tenant.Item(ctx, e.AppID)
+	case askOwner:
+		return tenant.User(ctx, e.OwnerID)
+	default:
+		return tenant.User(ctx, e.Reload.UserID)
+	}
+}
+
+// record commits a decision. Notices are handed on only when they are durable.
+func (c *cloud) record(ctx actor.Context, r record) {
+	post, root, notify := c.post, ctx.ActorSystem().Root, c.opts.Notify
+	decision := outbox.Decision{Alert: r.alert, Attachment: r.attachment, Notices: r.notices}
+	c.opts.Outbox.Record(decision, done(r.key, r.until), c.committed(func() {
+		if len(r.notices) > 0 {
+			root.Send(notify, messages.NoticesRecorded{Notices: r.notices})
+		}
+		post(recorded{r.key})
+	}, func() { post(tooLarge{r.key}) }))
+}
+
+// abandon lets an event go that crashes the actor even without any look-up.
+func (c *cloud) abandon(a abandon) {
+	c.opts.Metrics.decisions.WithLabelValues(outcomeAbandoned).Inc()
+	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID))
+	raw, _ := encodeOpen(a.event)
+	c.quarantine("crashed", a.event.Source, fmt.Sprintf("handling the event crashed %d times, see the log; nobody was told of it", giveUpAfter), raw[1:], a.event.At)
+	post := c.post
+	c.opts.Ledger.Commit(done(a.key, a.until), c.committed(func() { post(recorded{a.key}) }, nil))
+}
+
+func (c *cloud) quarantine(reason, source, detail string, raw []byte, at time.Time) {
+	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, Source: source, At: at}
+	d.Show(raw, 64<<10)
+	c.opts.Quarantine.Keep(d)
+}
+
+func (c *cloud) health(h health) {
+	if h.up {
+		c.opts.Log.Info("the tenant of Qlik Cloud answers again")
+	} else {
+		c.opts.Log.Warn("the tenant of Qlik Cloud does not answer as it should: alerts go out with what is known", zap.String("why", h.reason))
+	}
+	c.opts.OnHealth(h.up, h.reason)
+}
+
+// tell writes what was decided to the log, the counters and the trail.
+func (c *cloud) tell(t told) {
+	c.opts.Metrics.decisions.WithLabelValues(t.outcome).Inc()
+	if len(t.alert.Degraded) > 0 {
+		c.opts.Metrics.degraded.Inc()
+	}
+	fields := []zap.Field{
+		logx.Alert(t.alert.Kind), logx.AppID(t.alert.App.ID), zap.String("app_name", t.alert.App.Name),
+		zap.String("reload_id", t.alert.Cloud.ReloadID), zap.String("outcome", t.outcome), logx.Count(len(t.notices)),
+	}
+	if len(t.alert.Degraded) > 0 {
+		fields = append(fields, zap.Strings("degraded", t.alert.Degraded))
+	}
+	for _, v := range t.without[:min(len(t.without), maxReasons)] {
+		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
+	}
+	c.opts.Log.Info("a failed app reload in Qlik Cloud is decided", fields...)
+	c.opts.Trail.Write(t.step(time.Now()))
+}
+
+// maxReasons bounds what one line says of those who are not told.
+const maxReasons = 30

@@ -1,0 +1,137 @@
+package cloud
+
+import (
+	"slices"
+	"time"
+
+	"butler/messages"
+)
+
+// What the machine asks the tenant about an event, and what it learns from the answers.
+
+// lookup is one that the work waits for.
+type lookup struct {
+	what    question
+	running bool
+	notTill time.Time
+	why     string // why it did not succeed so far
+}
+
+// maxScriptLog is how many bytes of each end of a script log an alert carries.
+const maxScriptLog = 128 << 10
+
+// start asks what there is room for, the oldest events first.
+func (m *machine) start(now time.Time) []effect {
+	var out []effect
+	for _, w := range m.queue {
+		for i := range w.lookups {
+			l := &w.lookups[i]
+			if m.calls >= m.rules.MaxCalls {
+				return out
+			}
+			if w.phase != phaseLook || l.running || now.Before(l.notTill) {
+				continue
+			}
+			l.running = true
+			m.calls++
+			out = append(out, ask{w.key, l.what, w.event, min(m.rules.CallTimeout, w.deadline.Sub(now))})
+		}
+	}
+	return out
+}
+
+// answered takes what a look-up has found. One that may succeed later is
+// repeated until the time of the work is over.
+func (m *machine) answered(now time.Time, in answered) []effect {
+	m.calls--
+	out := append([]effect{called{in.what, in.failure}}, m.judge(in)...)
+	if in.after > 0 {
+		m.pausedUntil = now.Add(in.after)
+	}
+	w := m.in(in.key, phaseLook)
+	if w == nil {
+		return out
+	}
+	i := slices.IndexFunc(w.lookups, func(l lookup) bool { return l.what == in.what })
+	if i < 0 {
+		return out
+	}
+	if in.failure.Retryable() {
+		w.lookups[i].running, w.lookups[i].why = false, in.failure.Text
+		w.lookups[i].notTill = now.Add(max(m.rules.RetryEvery, in.after))
+		return out
+	}
+	w.lookups = slices.Delete(w.lookups, i, i+1)
+	if in.failure.Failed() {
+		w.without(in.what, in.failure.Text)
+		return out
+	}
+	m.learn(w, in)
+	return out
+}
+
+// judge notes how the tenant is. That something does not exist is an answer like another.
+func (m *machine) judge(in answered) []effect {
+	why := in.failure.Text
+	if !in.failure.Failed() || in.failure.Kind == messages.FailureNotFound {
+		why = ""
+	}
+	if (why == "") == (m.down == "") {
+		return nil
+	}
+	m.down = why
+	return []effect{health{up: why == "", reason: why}}
+}
+
+// learn completes the alert.
+func (m *machine) learn(w *work, in answered) {
+	m.hand(w.key)
+	a := w.alert
+	switch found := in.answer.(type) {
+	case messages.CloudScriptLog:
+		needs := m.rules.Router.NeedsOf(a)
+		a.ScriptLog = found.ScriptLog
+		a.ScriptLog.Head, a.ScriptLog.Tail = found.HeadLines(needs.ScriptHead), found.TailLines(needs.ScriptTail)
+		a.ScriptLog = a.ScriptLog.Bounded(maxScriptLog)
+		if needs.FullScriptLog {
+			w.attachment = found.Full
+		}
+	case messages.CloudRecord:
+		a.Cloud.Trigger, a.Cloud.ExecutionStatus = found.Trigger, found.Status
+		a.Cloud.ErrorCode, a.Cloud.ErrorMessage, a.Cloud.LogMessage = found.ErrorCode, found.ErrorMessage, found.Log
+		a.Execution.Known, a.Execution.Start, a.Execution.Stop, a.Execution.Duration = true, found.Start, found.Stop, found.Duration
+	case messages.CloudApp:
+		a.App.Description, a.App.Published, a.App.PublishTime = found.Description, found.Published, found.PublishTime
+		a.Cloud.SectionAccess, a.Cloud.Thumbnail = found.SectionAccess, found.Thumbnail
+	case messages.CloudItem:
+		// Only now the tags are known, which gates go by.
+		a.App.Known, a.App.FileSize, a.App.Tags = true, found.FileSize, found.Tags
+	case messages.CloudUser:
+		m.learnUser(w, in.what, found)
+	}
+}
+
+func (m *machine) learnUser(w *work, what question, u messages.CloudUser) {
+	if what == askUser || w.event.Reload.UserID == w.event.OwnerID {
+		w.alert.Cloud.UserName = u.Name
+	}
+	if what != askOwner {
+		return
+	}
+	w.alert.Owner = messages.Owner{Known: true, ID: u.ID, UserID: u.ID, Name: u.Name}
+	w.alert.Cloud.OwnerPicture = u.Picture
+	if u.Email != "" {
+		w.alert.Owner.Emails = []string{u.Email}
+	}
+}
+
+// without notes what the alert goes without, and why.
+func (w *work) without(what question, why string) {
+	w.miss(questions[what].text + " could not be had from Qlik Cloud: " + why)
+}
+
+func (w *work) miss(what string) {
+	if !slices.Contains(w.missing, what) {
+		w.missing = append(w.missing, what)
+	}
+}

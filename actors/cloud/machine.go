@@ -1,0 +1,330 @@
+package cloud
+
+import (
+	"slices"
+	"time"
+
+	"butler/internal/qlik"
+	"butler/messages"
+)
+
+// machine decides what becomes of the events. It is pure: it gets the time and
+// one input, changes itself and returns what is to be done.
+type machine struct {
+	rules Rules
+	open  map[string]*work
+	// queue is open in the order of arrival.
+	queue []*work
+	// done are the reloads that were decided, and until when that is remembered.
+	done map[string]time.Time
+	// calls counts the look-ups that run.
+	calls int
+	// pausedUntil is when the tenant may be asked again.
+	pausedUntil time.Time
+	sweepAt     time.Time
+	down        string // why the tenant does not answer, "" when it does
+	// hand shows the event that is being worked at, should the actor crash.
+	hand func(key string)
+}
+
+// work is one event on its way to a decision.
+type work struct {
+	key     string
+	event   messages.CloudEvent
+	phase   phase
+	waiting []messages.Ref // who waits until the event is on disk
+
+	alert      *messages.Alert
+	attachment string
+	lookups    []lookup
+	deadline   time.Time
+	missing    []string
+}
+
+type phase uint8
+
+const (
+	phaseStore phase = iota
+	phaseLook
+	phaseRecord
+)
+
+// found is what the journal remembers at the start.
+type found struct {
+	open []openEvent
+	done map[string]time.Time
+}
+
+// openEvent is an event without a decision.
+type openEvent struct {
+	key   string
+	event messages.CloudEvent
+	// crashes counts how often handling it has crashed the actor.
+	crashes int
+}
+
+const (
+	// bareAfter is the number of crashes after which an event gets no look-ups.
+	bareAfter = 2
+	// giveUpAfter is the number of crashes after which it is not tried again.
+	giveUpAfter = 4
+	// sweepEvery is how often marks that are over are looked for.
+	sweepEvery = 10 * time.Minute
+)
+
+func newMachine(rules Rules, hand func(key string)) *machine {
+	return &machine{rules: rules.withDefaults(), hand: hand, open: map[string]*work{}, done: map[string]time.Time{}}
+}
+
+// resume takes up what an earlier life has left.
+func (m *machine) resume(now time.Time, f found) []effect {
+	m.done, m.sweepAt = f.done, now
+	var out []effect
+	for _, o := range f.open {
+		w := m.add(o.key, o.event)
+		m.hand(w.key)
+		switch {
+		case o.crashes >= giveUpAfter:
+			w.phase = phaseRecord
+			out = append(out, abandon{key: w.key, event: w.event, until: now.Add(m.rules.RememberFor)})
+		case o.crashes >= bareAfter:
+			m.draft(w)
+			w.miss("details were left out because handling the event failed repeatedly; see the log")
+			out = append(out, m.decide(now, w)...)
+		default:
+			out = append(out, m.begin(now, w)...)
+		}
+	}
+	return append(out, m.proceed(now)...)
+}
+
+// handle is the whole of the machine. An input that nobody waits for changes nothing.
+func (m *machine) handle(now time.Time, input any) []effect {
+	var out []effect
+	switch in := input.(type) {
+	case messages.AcceptCloudEvent:
+		out = m.accept(now, in)
+	case stored:
+		if w := m.in(in.key, phaseStore); w != nil {
+			out = m.stored(now, w)
+		}
+	case answered:
+		out = m.answered(now, in)
+	case recorded:
+		if w := m.in(in.key, phaseRecord); w != nil {
+			m.end(now, w)
+		}
+	case tooLarge:
+		if w := m.in(in.key, phaseRecord); w != nil {
+			out = m.smaller(now, w)
+		}
+	}
+	return append(out, m.proceed(now)...)
+}
+
+// in returns the work of a key that is in a phase, or nil.
+func (m *machine) in(key string, p phase) *work {
+	if w := m.open[key]; w != nil && w.phase == p {
+		return w
+	}
+	return nil
+}
+
+func (m *machine) accept(now time.Time, in messages.AcceptCloudEvent) []effect {
+	key := in.Event.Reload.ReloadID
+	answer := func(o messages.CloudOutcome) []effect {
+		return []effect{reply{in.ReplyTo, messages.AcceptCloudEventReply{Outcome: o}}}
+	}
+	if until, known := m.done[key]; known && now.Before(until) {
+		return answer(messages.CloudDuplicate)
+	}
+	switch w := m.open[key]; {
+	case w != nil && w.phase == phaseStore:
+		w.waiting = append(w.waiting, in.ReplyTo)
+		return nil
+	case w != nil:
+		return answer(messages.CloudDuplicate)
+	case len(m.open) >= m.rules.MaxOpen:
+		return []effect{reply{in.ReplyTo, busy("too many events of Qlik Cloud wait for a decision")}}
+	}
+	w := m.add(key, in.Event)
+	w.waiting = append(w.waiting, in.ReplyTo)
+	return []effect{store{key, in.Event}}
+}
+
+func busy(why string) messages.AcceptCloudEventReply {
+	return messages.AcceptCloudEventReply{
+		Outcome: messages.CloudBusy, Failure: messages.Failure{Kind: messages.FailureBusy, Text: why},
+	}
+}
+
+func (m *machine) add(key string, event messages.CloudEvent) *work {
+	w := &work{key: key, event: event}
+	m.open[key] = w
+	m.queue = append(m.queue, w)
+	return w
+}
+
+// stored answers who has waited, the first with the news, and begins.
+func (m *machine) stored(now time.Time, w *work) []effect {
+	var out []effect
+	outcome := messages.CloudAccepted
+	for _, to := range w.waiting {
+		out = append(out, reply{to, messages.AcceptCloudEventReply{Outcome: outcome}})
+		outcome = messages.CloudDuplicate
+	}
+	w.waiting = nil
+	return append(out, m.begin(now, w)...)
+}
+
+// draft makes the alert from the event alone.
+func (m *machine) draft(w *work) {
+	key := messages.ExecutionKey("cloud/" + w.event.Reload.ReloadID)
+	c := w.event.Reload
+	own := m.rules.Configured
+	c.TenantComment, c.TenantURL, c.QMC, c.Hub = own.TenantComment, own.TenantURL, own.QMC, own.Hub
+	w.alert = &messages.Alert{
+		ID: messages.NewAlertID(key, messages.CloudReloadFailed), Key: key, Kind: messages.CloudReloadFailed,
+		App: messages.App{ID: w.event.AppID, Name: w.event.AppName, OwnerID: w.event.OwnerID}, Cloud: c,
+		Execution: messages.Execution{Status: qlik.StatusUnknown},
+	}
+}
+
+// begin starts the look-ups, unless nobody wants to be told.
+func (m *machine) begin(now time.Time, w *work) []effect {
+	m.hand(w.key)
+	m.draft(w)
+	if !m.rules.Router.Carries(w.alert) {
+		return m.settle(now, w, nil, told{outcome: outcomeNoRoute})
+	}
+	w.phase, w.deadline = phaseLook, now.Add(m.rules.DegradedAfter)
+	want := []question{askRecord, askItem, askApp}
+	if m.rules.Router.NeedsOf(w.alert).ScriptLog() {
+		want = append([]question{askScriptLog}, want...)
+	}
+	if w.event.OwnerID != "" {
+		want = append(want, askOwner)
+	} else {
+		w.miss("the event does not say whose app it is")
+	}
+	if id := w.event.Reload.UserID; id != "" && id != w.event.OwnerID {
+		want = append(want, askUser)
+	}
+	for _, what := range want {
+		w.lookups = append(w.lookups, lookup{what: what})
+	}
+	return nil
+}
+
+// proceed decides what can be decided, starts the look-ups that there is room
+// for, the oldest first, and sweeps.
+func (m *machine) proceed(now time.Time) []effect {
+	var out []effect
+	for _, w := range slices.Clone(m.queue) {
+		if w.phase == phaseLook && (len(w.lookups) == 0 || !now.Before(w.deadline)) {
+			out = append(out, m.decide(now, w)...)
+		}
+	}
+	if !now.Before(m.pausedUntil) {
+		out = append(out, m.start(now)...)
+	}
+	return append(out, m.sweep(now)...)
+}
+
+// decide ends the look-ups and says who is told.
+func (m *machine) decide(now time.Time, w *work) []effect {
+	for _, l := range w.lookups {
+		why := l.why
+		if why == "" {
+			why = "no answer in time"
+		}
+		w.without(l.what, why)
+	}
+	w.lookups = nil
+	return m.route(now, w)
+}
+
+// route says who is told of the alert as it is.
+func (m *machine) route(now time.Time, w *work) []effect {
+	m.hand(w.key)
+	w.alert.DecidedAt, w.alert.Degraded = now, slices.Clone(w.missing)
+	notices, without := m.rules.Router.Route(w.alert, true, now)
+	outcome := outcomeAlerted
+	if len(notices) == 0 {
+		outcome = outcomeNobodyTold
+	}
+	return m.settle(now, w, notices, told{outcome: outcome, notices: notices, without: without})
+}
+
+// settle makes durable what was decided.
+func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, t told) []effect {
+	w.phase, t.alert = phaseRecord, w.alert
+	return []effect{t, record{
+		key: w.key, alert: w.alert, attachment: w.attachment, notices: notices, until: now.Add(m.rules.RememberFor),
+	}}
+}
+
+// smaller decides again with less, when the journal cannot take the alert: what
+// is large of it is the script log.
+func (m *machine) smaller(now time.Time, w *work) []effect {
+	alert := *w.alert
+	alert.ScriptLog, alert.Cloud.Statements, alert.Cloud.LogMessage = messages.ScriptLog{}, "", ""
+	w.alert, w.attachment = &alert, ""
+	w.miss("the script log was left out because it is too large for the journal")
+	return m.route(now, w)
+}
+
+// end forgets the work of a durable decision.
+func (m *machine) end(now time.Time, w *work) {
+	delete(m.open, w.key)
+	m.queue = slices.DeleteFunc(m.queue, func(q *work) bool { return q == w })
+	m.done[w.key] = now.Add(m.rules.RememberFor)
+}
+
+func (m *machine) sweep(now time.Time) []effect {
+	if now.Before(m.sweepAt) {
+		return nil
+	}
+	m.sweepAt = now.Add(sweepEvery)
+	var over []string
+	for key, until := range m.done {
+		if !now.Before(until) {
+			over = append(over, key)
+			delete(m.done, key)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	slices.Sort(over)
+	return []effect{forget{over}}
+}
+
+// next returns when the machine wants to be woken.
+func (m *machine) next() time.Time {
+	at := m.sweepAt
+	sooner := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	for _, w := range m.queue {
+		if w.phase != phaseLook {
+			continue
+		}
+		sooner(w.deadline)
+		for _, l := range w.lookups {
+			if !l.running && m.calls < m.rules.MaxCalls {
+				sooner(later(l.notTill, m.pausedUntil))
+			}
+		}
+	}
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,78 @@
+package cloud
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/messages"
+)
+
+// Metrics tell what became of events of Qlik Cloud, and how the tenant answers.
+type Metrics struct {
+	events    *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+	calls     *prometheus.CounterVec
+	degraded  prometheus.Counter
+	open      prometheus.Gauge
+}
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_cloud_events_total",
+			Help: "Events of Qlik Cloud, by what became of them: accepted, duplicate, ignored, refused, or busy when they have to be sent again.",
+		}, []string{"result"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_cloud_reloads_decided_total",
+			Help: "Failed app reloads in Qlik Cloud: alerted, nobody_told, no_route, or abandoned, which must be 0.",
+		}, []string{"result"}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_cloud_lookups_total", Help: "Look-ups in the tenant of Qlik Cloud, by what was asked and how it ended.",
+		}, []string{"operation", "result"}),
+		degraded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "butler_cloud_alerts_degraded_total", Help: "Alerts about Qlik Cloud that went out without something that was wanted.",
+		}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_cloud_events_open", Help: "Events of Qlik Cloud without a decision.",
+		}),
+	}
+	for _, o := range messages.CloudOutcomes() {
+		m.events.WithLabelValues(string(o))
+	}
+	for _, o := range []string{outcomeAlerted, outcomeNobodyTold, outcomeNoRoute, outcomeAbandoned} {
+		m.decisions.WithLabelValues(o)
+	}
+	for _, q := range questions {
+		for _, r := range []string{resultOK, resultNotFound, resultRefused, resultFailed} {
+			m.calls.WithLabelValues(q.label, r)
+		}
+	}
+	if reg != nil {
+		reg.MustRegister(m.events, m.decisions, m.calls, m.degraded, m.open)
+	}
+	return m
+}
+
+// Count counts an event, whoever has decided what becomes of it.
+func (m *Metrics) Count(o messages.CloudOutcome) { m.events.WithLabelValues(string(o)).Inc() }
+
+// The results of a look-up.
+const (
+	resultOK       = "ok"
+	resultNotFound = "not_found"
+	resultRefused  = "refused"
+	resultFailed   = "failed"
+)
+
+func (m *Metrics) called(c called) {
+	result := resultFailed
+	switch {
+	case !c.failure.Failed():
+		result = resultOK
+	case c.failure.Kind == messages.FailureNotFound:
+		result = resultNotFound
+	case !c.failure.Retryable():
+		result = resultRefused
+	}
+	m.calls.WithLabelValues(questions[c.what].label, result).Inc()
+}

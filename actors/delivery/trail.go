@@ -1,0 +1,37 @@
+package delivery
+
+import (
+	"butler/internal/trail"
+	"butler/messages"
+)
+
+// noteAttempt tells the trail how an attempt went. Readings, which are taken
+// again and again, are nobody's story.
+func (d *delivery) noteAttempt(a attempted) {
+	if d.opts.Trail == nil {
+		return
+	}
+	for i := range a.notices {
+		n := &a.notices[i]
+		if n.Alert.Key == "" || n.Alert.Kind.Reading() {
+			continue
+		}
+		d.opts.Trail.Write(&trail.Attempt{
+			Head:   trail.Head{Key: n.Alert.Key, ExecutionID: n.Alert.Event.ExecutionID, At: a.at},
+			Notice: n.ID, Instance: n.Instance, Number: a.sent[i].Attempt, Took: a.took,
+			Failure: a.labels[i], Err: a.results[i].Err,
+		})
+	}
+}
+
+// noteEnd tells the trail of the end of a notice. That of a delivered one is the
+// attempt that was accepted.
+func noteEnd(steps *trail.Trail, end messages.NoticeSettled) {
+	if end.Outcome == messages.NoticeDelivered || end.Kind.Reading() {
+		return
+	}
+	steps.Write(&trail.End{
+		Head: trail.Head{Key: end.Key, At: end.At}, Notice: end.ID, Instance: end.Instance, Recipient: end.Recipient,
+		Alert: end.Kind, Outcome: end.Outcome, Attempts: end.Attempts, Reason: end.Reason,
+	})
+}

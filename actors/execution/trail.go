@@ -1,0 +1,93 @@
+package execution
+
+import (
+	"slices"
+	"time"
+
+	"butler/internal/trail"
+	"butler/messages"
+)
+
+// What is told of an event to somebody who asks about it later.
+
+// said is what an answer says of itself.
+type said struct {
+	// asOf is when the QRS has said so; zero where an answer is always a fresh one.
+	asOf    time.Time
+	stale   bool
+	along   string
+	failure messages.Failure
+}
+
+func saidOf(in *messages.LookupTaskReply) said {
+	return said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure, along: alongOf(in)}
+}
+
+// alongOf names what came along with a task.
+func alongOf(in *messages.LookupTaskReply) string {
+	switch {
+	case in.Owner.Known:
+		return "app and app owner"
+	case in.App.Known:
+		return "app"
+	default:
+		return ""
+	}
+}
+
+// note remembers an answer. The same one as before counts as another look.
+func (w *work) note(l lookup, now time.Time, s said) {
+	look := trail.Lookup{
+		What: requestNames[l.what], Asked: l.asked, Answered: now, Times: 1,
+		Memory: !s.asOf.IsZero() && s.asOf.Before(l.asked), Stale: s.stale, Along: s.along, Failure: s.failure.Text,
+	}
+	if s.failure.Failed() && look.Failure == "" {
+		look.Failure = s.failure.Kind.String()
+	}
+	if look.Memory {
+		look.AsOf = s.asOf
+	}
+	if n := len(w.looked) - 1; n >= 0 && repeats(w.looked[n], look) {
+		w.looked[n].Times++
+		w.looked[n].Answered = now
+		return
+	}
+	w.looked = append(w.looked, look)
+}
+
+// repeats reports whether a look had the same answer as the one before it.
+func repeats(before, look trail.Lookup) bool {
+	return before.What == look.What && before.Failure == look.Failure && before.Stale == look.Stale && !look.Memory && !before.Memory
+}
+
+// lookups returns what was looked up so far, with what is not answered at the end.
+func (w *work) lookups() []trail.Lookup {
+	out := slices.Clip(w.looked)
+	for _, l := range w.waiting {
+		out = append(out, trail.Lookup{What: requestNames[l.what], Asked: l.asked, Times: 1})
+	}
+	return out
+}
+
+// step makes d what the trail keeps of t. It uses the memory of d again.
+func (t *Tell) step(d *trail.Decision) *trail.Decision {
+	event := &t.Alert.Event
+	told, without := d.Told[:0], d.NotTold[:0]
+	*d = trail.Decision{
+		Head:  trail.Head{Key: t.Alert.Key, ExecutionID: event.ExecutionID, At: t.At},
+		Place: t.Place, Family: event.Family, Received: event.At, Source: event.Source, Host: event.HostName,
+		TaskID: event.TaskID, TaskName: event.TaskName, AppName: event.AppName,
+		TaskKnown: t.Alert.Task.Known, TaskType: t.Alert.Task.Type,
+		Outcome: t.Outcome.String(), Text: outcomes[t.Outcome].text, Alert: t.Alert.Kind,
+		Lookups: t.Lookups, Degraded: slices.Clone(t.Alert.Degraded),
+	}
+	for i := range t.Notices {
+		n := &t.Notices[i]
+		told = append(told, trail.Told{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
+	}
+	for _, v := range t.Without {
+		without = append(without, trail.NotTold(v))
+	}
+	d.Told, d.NotTold = told, without
+	return d
+}

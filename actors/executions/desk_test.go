@@ -1,0 +1,388 @@
+package executions
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"butler/internal/journal"
+	"butler/internal/journal/memory"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// openDesk decides about every first event, and records it in the ledger of a
+// fixture when it is let.
+type openDesk struct {
+	closedDesk
+	fixture *fixture
+	decided []string
+	ops     []journal.Op
+	// hold keeps what is to be recorded until release; refuse refuses it.
+	hold    bool
+	refuse  error
+	release []func()
+	// waits lets every execution wait for an answer first, which is a Ruling; at is
+	// when it is decided without one.
+	waits     bool
+	at        time.Time
+	waiting   []messages.TaskEventObserved
+	withdrawn []messages.ExecutionKey
+}
+
+func (d *openDesk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	if d.waits {
+		d.waiting = append(d.waiting, *in)
+		return messages.Ruling{Key: in.Key, Verdict: messages.VerdictWaits}
+	}
+	return d.decide(now, in)
+}
+
+func (d *openDesk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	said := reply.(messages.Ruling)
+	i := slices.IndexFunc(d.waiting, func(in messages.TaskEventObserved) bool { return in.Key == said.Key })
+	if i < 0 {
+		return messages.Ruling{}, false
+	}
+	if said.Verdict != messages.VerdictDecided {
+		return said, true
+	}
+	in := d.waiting[i]
+	d.waiting = slices.Delete(d.waiting, i, i+1)
+	return d.decide(now, &in), true
+}
+
+func (d *openDesk) Next() time.Time { return d.at }
+
+func (d *openDesk) Tick(now time.Time, rule func(messages.Ruling)) {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	if d.at.IsZero() || now.Before(d.at) {
+		return
+	}
+	d.at = time.Time{}
+	for i := range d.waiting {
+		rule(d.decide(now, &d.waiting[i]))
+	}
+}
+
+func (d *openDesk) Withdraw(key messages.ExecutionKey) {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	d.withdrawn = append(d.withdrawn, key)
+	d.waiting = slices.DeleteFunc(d.waiting, func(in messages.TaskEventObserved) bool { return in.Key == key })
+}
+
+func (d *openDesk) decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+	d.decided = append(d.decided, string(in.Key)+"/"+in.Event.Family.String())
+	seen := in.Seen.WithClass(in.Event.Family)
+	seen.Seq, seen.Until = in.At.Seq, now.Add(10*time.Minute)
+	d.ops = append(d.ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(in.Key), Value: outbox.EncodeSeen(seen)})
+	return messages.Ruling{Key: in.Key, Verdict: messages.VerdictDecided, Seen: seen}
+}
+
+func (d *openDesk) Record(done func(error)) {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	if d.refuse != nil {
+		go done(d.refuse)
+		return
+	}
+	ops := d.ops
+	d.ops = nil
+	commit := func() { d.fixture.ledger.Commit(ops, done) }
+	if d.hold {
+		d.release = append(d.release, commit)
+		return
+	}
+	commit()
+}
+
+func (d *openDesk) count() int {
+	d.fixture.mu.Lock()
+	defer d.fixture.mu.Unlock()
+	return len(d.decided)
+}
+
+func withDesk(t *testing.T) (*fixture, *openDesk) {
+	t.Helper()
+	f := open(t, memory.New())
+	desk := &openDesk{fixture: f}
+	f.desk = desk
+	return f, desk
+}
+
+func TestExecutions_whatTheDeskDecidesTakesNoActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		f.start()
+		f.append(failed("a"), failed("b"), failed("a"))
+		f.append(failed("a"))
+		if diff := cmp.Diff([]string{"a/failed", "b/failed"}, slices.Sorted(slices.Values(desk.decided))); diff != "" {
+			t.Error(diff)
+		}
+		if got, pending := len(f.got), f.queue.Stats().Pending; got != 0 || pending != 0 {
+			t.Errorf("want no actor and nothing pending, got %d events at actors and %d records", got, pending)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_anEventWaitsForTheDecisionBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		desk.hold = true
+		f.start()
+		f.append(failed("a"))
+		f.append(aborted("a"))
+		if got := len(f.got); got != 0 || len(desk.decided) != 1 {
+			t.Fatalf("want the second event to wait, got %d at actors and %v decided", got, desk.decided)
+		}
+		if got := f.queue.Stats().Pending; got != 2 {
+			t.Errorf("want both records pending, got %d", got)
+		}
+		desk.release[0]()
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a/aborted"}, f.families()); diff != "" {
+			t.Error(diff)
+		}
+		if !f.got[0].Seen.HasClass(messages.FamilyFailed) {
+			t.Error("the actor does not know what was decided before")
+		}
+		if got := f.queue.Stats().Pending; got != 0 {
+			t.Errorf("want nothing pending, got %d", got)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_aDecisionThatCannotBeRecordedIsLeftToAnActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		desk.refuse = errors.New("too large")
+		f.start()
+		f.append(failed("a"))
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a/failed"}, f.families()); diff != "" {
+			t.Error(diff)
+		}
+		if got := f.queue.Stats().Pending; got != 0 {
+			t.Errorf("want nothing pending, got %d", got)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_aDecisionThatWasNotRecordedIsMadeAgainAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		desk.hold = true
+		f.start()
+		f.append(failed("a"))
+		f.kill()
+
+		again := open(t, f.store)
+		again.start()
+		if diff := cmp.Diff([]string{"a/failed"}, again.families()); diff != "" {
+			t.Error(diff)
+		}
+		again.stop()
+	})
+}
+
+func TestExecutions_whoWaitsAtTheDeskIsDecidedByTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		desk.waits, f.alone = true, true
+		f.start()
+		f.append(failed("a"))
+		f.append(failed("a"))
+		if got, pending := desk.count(), f.queue.Stats().Pending; got != 0 || pending == 0 {
+			t.Fatalf("want the execution to wait, got %d decisions and %d pending records", got, pending)
+		}
+		answer := messages.Ruling{Key: "a", Verdict: messages.VerdictDecided}
+		f.answer(messages.Ruling{Key: "nobody"}, answer)
+		f.append(failed("a"))
+		f.answer(answer)
+		if diff := cmp.Diff([]string{"a/failed"}, desk.decided); diff != "" {
+			t.Error(diff)
+		}
+		if got, pending := len(f.got), f.queue.Stats().Pending; got != 0 || pending != 0 {
+			t.Errorf("want no actor and nothing pending, got %d events at actors and %d records", got, pending)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_whoWaitsAtTheDeskTooLongIsDecidedByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		f.alone, desk.waits, desk.at = true, true, time.Now().Add(30*time.Second)
+		f.start()
+		f.append(failed("a"))
+		time.Sleep(30*time.Second - time.Nanosecond)
+		synctest.Wait()
+		if desk.count() != 0 {
+			t.Error("decided before the time")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if got, pending := desk.count(), f.queue.Stats().Pending; got != 1 || pending != 0 {
+			t.Errorf("want one decision and nothing pending, got %d and %d", got, pending)
+		}
+		f.stop()
+	})
+}
+
+// The actor has no more time for the event than the desk has left.
+func TestExecutions_whoWaitsAtTheDeskGetsAnActor(t *testing.T) {
+	rows := []struct {
+		name     string
+		then     func(*fixture)
+		families []string
+	}{
+		{"because another event arrives", func(f *fixture) { f.append(aborted("a")) }, []string{"a/failed", "a/aborted"}},
+		{"because the answer is nothing for a desk", func(f *fixture) { f.answer(messages.Ruling{Key: "a"}) }, []string{"a/failed"}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, desk := withDesk(t)
+				desk.waits, f.alone = true, true
+				f.start()
+				began := time.Now()
+				f.append(failed("a"))
+				time.Sleep(time.Second)
+				row.then(f)
+				synctest.Wait()
+				if diff := cmp.Diff(row.families, f.families()); diff != "" {
+					t.Fatal(diff)
+				}
+				for i, want := range []time.Time{began, began.Add(time.Second)}[:len(f.got)] {
+					if !f.got[i].Since.Equal(want) {
+						t.Errorf("want event %d taken up at %s, got %s", i, want, f.got[i].Since)
+					}
+				}
+				if another := len(row.families) > 1; another != (len(desk.withdrawn) > 0) {
+					t.Errorf("want the execution withdrawn when the desk waits for it, got %v", desk.withdrawn)
+				}
+				if got := f.queue.Stats().Pending; got != 0 {
+					t.Errorf("want nothing pending, got %d", got)
+				}
+				f.stop()
+			})
+		})
+	}
+}
+
+func TestExecutions_twoEventsOfOneRecordThatHaveToWaitGetAnActor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, desk := withDesk(t)
+		desk.waits, f.alone = true, true
+		f.start()
+		f.append(failed("a"), aborted("a"))
+		if diff := cmp.Diff([]string{"a/failed", "a/aborted"}, f.families()); diff != "" {
+			t.Error(diff)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		lasts, want time.Duration
+	}{
+		{"no rush", 0, 0},
+		{"a short one", giveWayFor / 2, giveWayFor / 2},
+		{"one without end", time.Hour, giveWayFor},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, desk := withDesk(t)
+				began := time.Now()
+				f.rush = func() bool { return time.Since(began) < row.lasts }
+				f.start()
+				f.append(failed("a"))
+				if row.want > 0 {
+					time.Sleep(row.want - giveWayEvery)
+					synctest.Wait()
+					if desk.count() != 0 {
+						t.Error("a record did not wait for the intake")
+					}
+					time.Sleep(giveWayEvery)
+					synctest.Wait()
+				}
+				if desk.count() != 1 {
+					t.Errorf("want the event decided after %s, got %d decisions", row.want, desk.count())
+				}
+				f.stop()
+			})
+		})
+	}
+}
+
+func TestExecutions_aRecordWaitsWhileTheShardsHaveEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		ahead.Store(enoughAhead)
+		gone := false
+		go func() {
+			new(Options).giveWay(t.Context(), &ahead)
+			gone = true
+		}()
+		time.Sleep(time.Hour)
+		if gone {
+			t.Fatal("a record did not wait for the shards")
+		}
+		ahead.Add(-1)
+		time.Sleep(giveWayEvery)
+		synctest.Wait()
+		if !gone {
+			t.Error("want the record to go on as soon as the shards have less")
+		}
+	})
+}
+
+func TestExecutions_nothingIsAheadForEver(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		upset func(f *fixture)
+	}{
+		{"not after what cannot be read", func(f *fixture) {
+			f.queue.Append(make([][]byte, 2*enoughAhead), func(journal.Seq, int, error) {})
+		}},
+		{"not after repetitions", func(f *fixture) {
+			f.append(slices.Repeat([]messages.TaskEvent{failed("again")}, 2*enoughAhead)...)
+		}},
+		{"not after a shard has crashed", func(f *fixture) {
+			f.spawnPanics = 3
+			f.append(slices.Repeat([]messages.TaskEvent{failed("crash")}, 2*enoughAhead)...)
+			time.Sleep(time.Minute)
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				f.start()
+				row.upset(f)
+				f.append(failed("a"))
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if got := f.families(); len(got) == 0 || got[len(got)-1] != "a/failed" {
+					t.Errorf("want the next event handled, got %d others", len(got))
+				}
+				f.stop()
+			})
+		})
+	}
+}

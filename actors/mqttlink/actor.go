@@ -1,0 +1,157 @@
+package mqttlink
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/internal/actorkit"
+	"butler/internal/logx"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// Props describes the actor of one broker.
+func Props(o Options) *actor.Props {
+	o = o.withDefaults()
+	o.Metrics.expect(o.Name, o.Rows)
+	size := 0
+	for _, r := range o.Rows {
+		size += 2 * r.Concurrency // the handlers of an instance that crashed may still run
+	}
+	pool := actorkit.NewPool(size)
+	return o.Kit.Props("mqttlink", func() actor.Actor { return &link{opts: o, pool: pool} })
+}
+
+type link struct {
+	opts    Options
+	pool    *actorkit.Pool
+	effects *actorkit.Effects
+	machine *machine
+	timer   actorkit.Timer
+	armed   time.Time
+}
+
+// What handlers bring home, and what wakes the machine.
+type (
+	handleFinished struct {
+		lane    int
+		job     job
+		failure messages.Failure
+	}
+	retryDue struct{}
+)
+
+// Receive implements actor.Actor.
+func (l *link) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		l.effects = actorkit.NewEffects(l.pool)
+		l.waits(waits{})
+		l.machine = newMachine(l.opts, l.opts.Connection.Resume())
+	case *actor.Stopping, *actor.Restarting:
+		l.effects.Close()
+		l.opts.Metrics.waiting.WithLabelValues(l.opts.Name).Set(0) // the broker has them
+		l.timer.Stop()
+		return
+	case messages.MQTTMessageArrived:
+		l.perform(ctx, l.machine.arrived(message))
+	case handleFinished:
+		l.perform(ctx, l.machine.finished(time.Now(), message.lane, message.job, message.failure))
+	case retryDue:
+		l.armed = time.Time{}
+		l.perform(ctx, l.machine.tick(time.Now()))
+	}
+	l.arm(ctx)
+}
+
+// arm sets the one timer to when the machine wants to be woken.
+func (l *link) arm(ctx actor.Context) {
+	at := l.machine.next()
+	if at.Equal(l.armed) {
+		return
+	}
+	l.timer.Stop()
+	if l.armed = at; !at.IsZero() {
+		l.timer = actorkit.After(ctx, time.Until(at), retryDue{})
+	}
+}
+
+func (l *link) perform(ctx actor.Context, effects []any) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case handle:
+			l.handle(ctx, e)
+		case settle:
+			l.opts.Connection.Settle(e.id)
+		case tell:
+			l.tell(e)
+		case waits:
+			l.waits(e)
+		}
+	}
+}
+
+// waits passes on what waits for another attempt. The reason stays until nothing does.
+func (l *link) waits(w waits) {
+	l.opts.Metrics.waiting.WithLabelValues(l.opts.Name).Set(float64(w.count))
+	if w.count == 0 || w.why != "" {
+		l.opts.OnWaiting(w.why)
+	}
+}
+
+func (l *link) handle(ctx actor.Context, e handle) {
+	l.opts.Log.Debug("MQTT message received", zap.String("connection", l.opts.Name), zap.String("topic", e.job.Topic),
+		zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Attempt(e.job.Attempt))
+	running := l.effects.Run(ctx, l.opts.Rows[e.lane].Timeout, func(bounded context.Context) any {
+		f := l.guarded(bounded, e)
+		if !f.Failed() {
+			l.opts.Connection.Settle(e.job.ID) // even when the actor is gone: it is done
+		}
+		return handleFinished{e.lane, e.job, f}
+	})
+	if !running {
+		ctx.Send(ctx.Self(), handleFinished{e.lane, e.job, messages.Failure{Kind: messages.FailureBusy, Text: "handlers of before have not ended"}})
+	}
+}
+
+// guarded calls a handler. A panic in it stays an error of this one message.
+func (l *link) guarded(ctx context.Context, e handle) (f messages.Failure) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.opts.Log.Error("the handler of an MQTT message panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
+		}
+	}()
+	return messages.FailureOf(l.opts.Rows[e.lane].Handle(ctx, e.job.MQTTMessageArrived))
+}
+
+// textInLog is how many characters of a message a log line shows.
+const textInLog = 200
+
+// tell writes to the log and counts.
+func (l *link) tell(e tell) {
+	l.opts.Metrics.count(l.opts.Name, e.row, e.result)
+	log := l.opts.Log.With(zap.String("connection", l.opts.Name), zap.String("topic", e.job.Topic))
+	switch e.result {
+	case handled:
+	case ignored:
+		log.Debug("MQTT message that nobody handles", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)))
+	case retained:
+		log.Warn("retained MQTT message is ignored: it would be handled again with every connect; publish without retain")
+	case refused:
+		log.Warn("MQTT message is refused", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Err(e.failure))
+	case retried:
+		level := zap.WarnLevel
+		if e.job.Attempt > 1 {
+			level = zap.DebugLevel
+		}
+		log.Log(level, "MQTT message could not be handled yet", logx.Attempt(e.job.Attempt), zap.Time("retry_at", e.retryAt), logx.Err(e.failure))
+	case failed:
+		log.Error("MQTT message is given up", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Attempt(e.job.Attempt), logx.Err(e.failure))
+	}
+}

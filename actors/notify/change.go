@@ -1,0 +1,150 @@
+package notify
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/internal/actorkit"
+	"butler/internal/destination"
+	"butler/internal/logx"
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// What happens when the configuration changes or the service ends: delivery actors
+// are told to finish what runs, and what belongs to none of them is parked.
+
+// TableChanged brings a new configuration. Running attempts of the old one
+// finish first, for a limited time.
+type TableChanged struct {
+	Table *destination.Table
+	// Keep and NewDelivery replace those of Options; a nil NewDelivery leaves both.
+	Keep        outbox.Keep
+	NewDelivery func(destination.Built) *actor.Props
+	// ReplyTo gets a TableChangedReply as soon as notices of the new instances are
+	// known for what they are. Zero means nobody.
+	ReplyTo messages.Ref
+}
+
+// TableChangedReply says that notices of the new configuration may be recorded.
+type TableChangedReply struct{}
+
+// reconfigure replaces every delivery actor: the old ones finish what runs, and
+// each successor starts when its predecessor has ended.
+func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
+	a.opts.Table = msg.Table
+	if msg.NewDelivery != nil {
+		a.opts.Keep, a.opts.NewDelivery = msg.Keep, msg.NewDelivery
+	}
+	before := a.built
+	a.configure(msg.Table)
+	for instance := range before {
+		_, configured := a.built[instance]
+		if _, running := a.children[instance]; !configured && !running {
+			a.gone(instance)
+		}
+	}
+	tell(ctx, msg.ReplyTo, TableChangedReply{})
+	for _, c := range a.children {
+		c.retiring = true
+		ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		actorkit.After(ctx, max(retireAfter, c.timeout+retireLead), retireDue{c.pid})
+	}
+	for instance := range a.built {
+		a.spawn(ctx, instance)
+	}
+	a.requestScan(ctx)
+}
+
+// drain passes the wish on, and answers when all delivery actors have.
+func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
+	a.drainers = append(a.drainers, msg.ReplyTo)
+	if !a.draining {
+		a.draining, a.drained = true, map[string]int{}
+		for _, c := range a.children {
+			ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
+		}
+	}
+	a.answerDrain(ctx)
+}
+
+func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply) {
+	if a.draining {
+		a.drained[msg.Instance] = max(msg.Left, a.drained[msg.Instance])
+		a.answerDrain(ctx)
+		return
+	}
+	if c, ok := a.children[msg.Instance]; ok && c.retiring {
+		ctx.Stop(c.pid)
+	}
+}
+
+func (a *notify) answerDrain(ctx actor.Context) {
+	for instance := range a.children {
+		if _, ok := a.drained[instance]; !ok {
+			return
+		}
+	}
+	left := 0
+	for _, n := range a.drained {
+		left += n
+	}
+	for _, asker := range a.drainers {
+		tell(ctx, asker, messages.DrainDeliveryReply{Left: left})
+	}
+	a.drainers = nil
+}
+
+// requestScan looks for notices of instances that are not configured, as soon
+// as everything that was settled before is durable.
+func (a *notify) requestScan(ctx actor.Context) {
+	if a.scanning {
+		a.scanAgain = true
+		return
+	}
+	a.scanning = true
+	post := actorkit.Poster(ctx)
+	a.opts.Outbox.Barrier(func(err error) {
+		if err == nil {
+			post(scanDue{})
+		}
+	})
+}
+
+// scan parks what belongs to no configured instance. A delivery actor of an old
+// configuration that still runs settles its own notices; its end asks for another scan.
+func (a *notify) scan(ctx actor.Context) {
+	o, running := a.opts.Outbox, map[string]bool{}
+	for instance := range a.children {
+		running[instance] = true
+	}
+	known := func(instance string) bool { // a configuration that comes meanwhile counts
+		_, configured := (*a.known.Load())[instance]
+		return configured || running[instance]
+	}
+	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
+		parked, err := parkUnconfigured(o, known, time.Now())
+		return scanned{parked: parked, err: err}
+	})
+	if !started {
+		a.scanning = false
+	}
+}
+
+func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
+	for instance, n := range msg.parked {
+		a.log.Error("alerts parked: their destination is not configured any more",
+			logx.Destination(instance), logx.Count(n))
+	}
+	a.health.recount()
+	a.scanning = false
+	if msg.err != nil {
+		actorkit.Fail(msg.err)
+	}
+	if a.scanAgain {
+		a.scanAgain = false
+		a.requestScan(ctx)
+	}
+}

@@ -1,0 +1,207 @@
+//go:build linux
+
+package app_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"butler/internal/demo"
+	"butler/internal/sim/edge"
+	"butler/internal/sim/sink"
+)
+
+// The chaos run: everything goes wrong around a service under load, by a plan
+// that its seed alone decides, and an oracle outside the process counts.
+
+// calamity is one thing that happens to the service itself. What happens to the
+// systems around it meanwhile is the weather.
+type calamity struct {
+	// calm passes before it.
+	calm time.Duration
+	kind string
+	// lasts is how long it goes on, where it does.
+	lasts time.Duration
+	// shift is where the wall clock is after it.
+	shift time.Duration
+}
+
+func (c calamity) String() string {
+	out := fmt.Sprintf("after %4dms %s", c.calm.Milliseconds(), c.kind)
+	if c.kind == "clock jump" {
+		return out + " to " + c.shift.String()
+	}
+	if c.lasts > 0 {
+		out += fmt.Sprintf(" for %dms", c.lasts.Milliseconds())
+	}
+	return out
+}
+
+// What may happen. Each is in a plan at least once when there is time for it.
+const (
+	killed             = "kill -9"
+	killedTwice        = "kill -9, and again while it starts"
+	terminated         = "SIGTERM"
+	frozen             = "SIGSTOP"
+	frozenKilled       = "SIGSTOP, kill -9"
+	diskFull           = "full disk"
+	diskFullKilled     = "full disk, kill -9, start"
+	diskReadOnly       = "read-only disk"
+	diskReadOnlyKilled = "read-only disk, kill -9, start"
+	clockJump          = "clock jump"
+)
+
+var calamities = []string{
+	killed, frozen, diskFull, diskReadOnly, killedTwice, terminated, frozenKilled, diskFullKilled, diskReadOnlyKilled, clockJump,
+}
+
+// chaosPlan returns what happens in a run, about as long as it may take: a
+// function of the seed and nothing else.
+func chaosPlan(seed uint64, length time.Duration, kinds []string) []calamity {
+	random := rand.New(rand.NewPCG(seed, 0xca1a))
+	between := func(low, high int) time.Duration {
+		return time.Duration(low+random.IntN(high-low)) * time.Millisecond
+	}
+	var plan []calamity
+	var bag []string
+	for planned := time.Duration(0); planned < length; {
+		if len(bag) == 0 { // a bag, so that nothing is left out by chance
+			for _, i := range random.Perm(len(kinds)) {
+				bag = append(bag, kinds[i])
+			}
+		}
+		c := calamity{kind: bag[0], calm: between(300, 4000), lasts: between(200, 4000)}
+		bag = bag[1:]
+		switch c.kind {
+		case killed, terminated, clockJump:
+			c.lasts = 0
+		case killedTwice:
+			c.lasts = between(10, 800)
+		}
+		if c.kind == clockJump {
+			c.shift = time.Duration(random.IntN(101)-50) * time.Minute
+		}
+		plan = append(plan, c)
+		planned += c.calm + c.lasts + time.Second
+	}
+	return plan
+}
+
+func TestChaosPlan_isAFunctionOfTheSeed(t *testing.T) {
+	one, again, other := fmt.Sprint(chaosPlan(7, time.Hour, calamities)), fmt.Sprint(chaosPlan(7, time.Hour, calamities)), fmt.Sprint(chaosPlan(8, time.Hour, calamities))
+	if one != again || one == other {
+		t.Errorf("want one plan for one seed, got\n%s\n%s\n%s", one, again, other)
+	}
+	for _, kind := range calamities {
+		if !strings.Contains(fmt.Sprint(chaosPlan(1, time.Minute, calamities)), kind) {
+			t.Errorf("want everything in a minute, got no %s", kind)
+		}
+	}
+}
+
+// How long and how hard a run is.
+const (
+	// shortChaos is the length of a run that nobody asked for.
+	shortChaos = 12 * time.Second
+	// chaosRate is datagrams a second.
+	chaosRate = 100
+)
+
+// chaosLength is how long to go on, from BUTLER_CHAOS_MINUTES.
+func chaosLength(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("BUTLER_CHAOS_MINUTES")
+	if text == "" {
+		return shortChaos
+	}
+	minutes, err := strconv.ParseFloat(text, 64)
+	if err != nil || minutes <= 0 {
+		t.Fatalf("BUTLER_CHAOS_MINUTES is %q, want a number of minutes", text)
+	}
+	return time.Duration(minutes * float64(time.Minute))
+}
+
+// chaosConfig forgets nothing while the clock jumps about.
+const chaosConfig = `  mqttConfig:
+    enable: true
+    brokerHost: 127.0.0.1
+    brokerPort: %s
+    clientId: butler-chaos
+    taskFailureSendFull: true
+    taskFailureTopic: ""
+    taskFailureFullTopic: chaos/failed
+    taskAbortedSendFull: true
+    taskAbortedTopic: ""
+    taskAbortedFullTopic: chaos/aborted
+`
+
+func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
+	seed, length := seedOf(t), chaosLength(t)
+	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length)) // getting ready again takes its time, too
+	_, port, _ := strings.Cut(s.MQTT.Addr(), ":")
+	v := crashService(t, s, demo.Settings{PollEvery: "1s"})
+	edit(t, v.config, "distributePollInterval", patient)
+	edit(t, v.config, "portTaskFailure:", "deduplication: {ttlMinutes: 600}, portTaskFailure:")
+	for range 2 { // Slack is told once of a task, also when the clock jumps
+		edit(t, v.config, "rateLimit: 3600,", "rateLimit: 86400,")
+	}
+	appendTo(t, v.config, fmt.Sprintf(chaosConfig, port))
+	c := newCalamitous(t, v, length > shortChaos)
+	f := newTraffic(t, v, crashMix, seed)
+	w := newWeather(t, s)
+	w.addBroker(s.MQTT)
+
+	v.start()
+	v.ready()
+	stop := load(t, f, chaosRate)
+	w.begin(seed)
+	watch := v.observe()
+	kinds := calamities
+	if only := os.Getenv("BUTLER_CHAOS_ONLY"); only != "" {
+		kinds = strings.Split(only, ";")
+	}
+	plan := chaosPlan(seed, length, kinds)
+	for i, what := range plan {
+		pause(t, what.calm)
+		t.Logf("%3d %s %s", i+1, c.clock(), what)
+		c.befall(what)
+	}
+	v.ready()
+	w.end()
+	pause(t, 2*time.Second)
+	stop()
+	drained := time.Now()
+	v.idle()
+	t.Logf("everything drained in %s", time.Since(drained).Round(time.Millisecond))
+	seen := watch()
+	v.end()
+	o := gather(t, v, f, w)
+	o.broker = true
+	o.readPublications(s.MQTT.Publications().All())
+	o.acknowledged, o.blocked = seen.accepted, c.blocked
+	must(t, o.recallTrimmed())
+	report(t, o)
+	seen.wantsFlatMemory(t)
+}
+
+// appendTo adds lines to a file.
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteString(text)
+	must(t, err)
+	must(t, file.Close())
+}
+
+// addBroker lets the broker restart now and then.
+func (w *weather) addBroker(broker *sink.MQTT) {
+	w.sinks = append(w.sinks, sinkUnderWeather{sinkMQTT, broker.Faults(), broker.Refuse, []edge.Rule{
+		{Kind: edge.Slow, Method: "PUBLISH", Delay: 60 * time.Millisecond},
+	}})
+}

@@ -1,0 +1,192 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"butler/actors/cloud"
+	"butler/api"
+	"butler/config"
+	"butler/internal/cloudevent"
+	"butler/internal/logx"
+	tenant "butler/internal/qlik/cloud"
+	"butler/internal/qlik/scriptlog"
+	"butler/internal/secret"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// Qlik Cloud: the events of a tenant, on their way to the actor that alerts.
+
+// cloudTenant is the part of the configuration that says which tenant is watched.
+type cloudTenant struct {
+	ID        string
+	TenantURL string
+	AuthType  string
+	Auth      struct{ JWT struct{ Token secret.String } }
+	CAFile    string
+
+	QlikSenseURLs struct{ QMC, Hub string }
+	Comment       string
+}
+
+// options say where the tenant is and how to log in.
+func (t cloudTenant) options(cfg *config.Config) tenant.Options {
+	o := tenant.Options{URL: t.TenantURL, CAFile: t.CAFile}
+	if o.CAFile != "" {
+		o.CAFile = cfg.Path(o.CAFile)
+	}
+	if t.AuthType == "jwt" {
+		o.Token = t.Auth.JWT.Token
+	}
+	return o
+}
+
+// readCloud reads which tenant is watched, if one is.
+func readCloud(cfg *config.Config) (t cloudTenant, enabled bool, err error) {
+	if err = cfg.Section("qlikSenseCloud.enable", &enabled); err != nil {
+		return t, false, err
+	}
+	return t, enabled, cfg.Section("qlikSenseCloud.event.mqtt.tenant", &t)
+}
+
+// cloudComponent is the health of the tenant. It is not essential: alerts go out without it.
+const cloudComponent = "qlikcloud"
+
+// cloudIntake takes events of a tenant, wherever they come from.
+type cloudIntake struct {
+	app     *App
+	tenant  cloudTenant
+	secret  secret.String
+	metrics *cloud.Metrics
+	client  *tenant.Client
+	pid     *actor.PID
+	// forwarded are the events that a broker has, nil without one.
+	forwarded *inbound
+}
+
+// cloudConnections and forwardConnection name the closing of what belongs to a tenant.
+const (
+	cloudConnections  = "Qlik Cloud connections"
+	forwardConnection = "MQTT connection for Qlik Cloud"
+)
+
+// buildCloud makes the client of the tenant, if one is watched.
+func (a *App) buildCloud() error {
+	section, enabled, err := readCloud(a.cfg)
+	if err != nil || !enabled {
+		return err
+	}
+	if a.before != nil && a.before.cloud != nil && !a.changed.touch("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
+		a.cloud = a.before.cloud
+		return nil
+	}
+	in := &cloudIntake{app: a, tenant: section, metrics: once(a.core, cloud.NewMetrics)}
+	if err := a.cfg.Section("qlikSenseCloud.event.webhook.secret", &in.secret); err != nil {
+		return err
+	}
+	if in.client, err = tenant.New(section.options(a.cfg)); err != nil {
+		return fmt.Errorf("set up the tenant of Qlik Cloud (qlikSenseCloud.event.mqtt.tenant): %w", err)
+	}
+	a.closer.add(cloudConnections, func(context.Context) error { in.client.Close(); return nil })
+	a.cloud = in
+	return in.buildForward()
+}
+
+// cloudChildren are the actor of the tenant's events, and the one that receives
+// them from a broker. Alerts about tasks do not need them.
+func (a *App) cloudChildren() []supervisors.Child {
+	rows := []supervisors.Child{a.cloudChild()}
+	if a.cloud.forwarded != nil {
+		rows = append(rows, a.inboundChild(cloudLinkActor, a.cloud.forwarded))
+	}
+	return rows
+}
+
+func (a *App) cloudChild() supervisors.Child {
+	in := a.cloud
+	return supervisors.Child{Name: cloudActor, Spawned: func(pid *actor.PID) { in.pid = pid }, Props: func() *actor.Props {
+		urls := in.tenant.QlikSenseURLs
+		return cloud.Props(cloud.Options{
+			Kit: a.kit, Tenant: cloudLookups{in.client}, Ledger: a.ledger, Outbox: a.outbox, Quarantine: a.quarantine,
+			Notify: a.pids.notify, Log: a.log.Named("cloud"), Metrics: in.metrics, Trail: a.trail,
+			OnHealth: func(up bool, reason string) {
+				state := supervisors.Degraded
+				if up {
+					state = supervisors.Up
+				}
+				a.health.Set(cloudComponent, state, reason)
+			},
+			Rules: cloud.Rules{
+				Router: liveRouter{a.core}, DegradedAfter: a.cfg.Execution().DegradedAfter,
+				Configured: messages.CloudReload{
+					TenantComment: in.tenant.Comment, TenantURL: in.tenant.TenantURL, QMC: urls.QMC, Hub: urls.Hub,
+				},
+			},
+		})
+	}}
+}
+
+// cloudLookups is the tenant as the actor wants it: the client, with script logs in lines.
+type cloudLookups struct{ *tenant.Client }
+
+func (l cloudLookups) ScriptLog(ctx context.Context, appID, reloadID string) (messages.CloudScriptLog, error) {
+	text, err := l.Client.ScriptLog(ctx, appID, reloadID)
+	return messages.CloudScriptLog{ScriptLog: scriptlog.Parse(text), Full: text}, err
+}
+
+// take checks an event and has it journalled. Why says why it is not.
+func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) (outcome messages.CloudOutcome, why string) {
+	if in == nil {
+		return messages.CloudIgnored, "qlikSenseCloud.enable is false"
+	}
+	defer func() { in.metrics.Count(outcome) }()
+	log := in.app.log.Named("cloud").With(logx.Source(source))
+	event, ignored, err := cloudevent.Parse(payload, in.tenant.ID)
+	switch {
+	case err != nil:
+		log.Warn("an event of Qlik Cloud is refused, it is in the quarantine", logx.Err(err))
+		in.quarantine(payload, source, err)
+		return messages.CloudRefused, err.Error()
+	case ignored != "":
+		log.Debug("an event of Qlik Cloud needs no attention", zap.String("why", ignored))
+		return messages.CloudIgnored, ignored
+	}
+	event.Source, event.At = source, time.Now()
+	reply, err := ask[messages.AcceptCloudEventReply](ctx, in.app.kit, in.pid, func(to messages.Ref) any {
+		return messages.AcceptCloudEvent{Event: event, ReplyTo: to}
+	})
+	if err != nil {
+		return messages.CloudBusy, err.Error()
+	}
+	log.Info("an event of Qlik Cloud is taken", logx.AppID(event.AppID), zap.String("reload_id", event.Reload.ReloadID), zap.String("outcome", string(reply.Outcome)))
+	return reply.Outcome, reply.Failure.Text
+}
+
+// refusedBytes is how much of a refused event the quarantine keeps.
+const refusedBytes = 2 << 10
+
+func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
+	d := messages.QuarantinedDatagram{Reason: "cloud_event", Detail: why.Error(), Source: source, At: time.Now()}
+	d.Show(payload, refusedBytes)
+	in.app.quarantine.Put(d)
+}
+
+// cloudEvents takes events from webhooks.
+type cloudEvents struct{ app *App }
+
+func (e cloudEvents) Accept(ctx context.Context, event []byte, signature, source string) (messages.CloudOutcome, string, error) {
+	in := e.app.current.Load().cloud // a call to a server that is replaced has nobody else to ask
+	if in != nil && in.secret.IsSet() && !cloudevent.Signed(in.secret.Reveal(), event, signature) {
+		in.metrics.Count(messages.CloudRefused)
+		in.app.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))
+		return "", "", api.NewProblem(http.StatusUnauthorized, "the header "+cloudevent.Signature+" is not the signature of this body")
+	}
+	outcome, why := in.take(ctx, event, source)
+	return outcome, why, nil
+}

@@ -1,0 +1,226 @@
+package app_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"butler/config"
+	"butler/internal/app"
+	"butler/internal/demo"
+	"butler/internal/doctor"
+	"butler/internal/porttest"
+	"butler/internal/sim"
+	"butler/internal/sim/edge"
+	"butler/internal/sim/sink"
+)
+
+// diagnosed runs the doctor on a configuration, as the command does.
+func diagnosed(t *testing.T, path string, o doctor.Options) doctor.Report {
+	t.Helper()
+	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: app.Inspection{}.Findings, Lenient: true})
+	must(t, err)
+	report := app.Diagnose(t.Context(), cfg, o)
+	for _, l := range report.Lines {
+		for _, secret := range []string{"0123456789abcdef0123", "s3cret"} {
+			if text := l.Subject + l.Evidence + l.Mend; strings.Contains(text, secret) {
+				t.Errorf("a secret is told: %s", text)
+			}
+		}
+	}
+	return report
+}
+
+// wantLine looks for a line that begins with the verdict and the check and holds a text.
+func wantLine(t *testing.T, report doctor.Report, verdict doctor.Verdict, check, text string) doctor.Line {
+	t.Helper()
+	var seen []string
+	for _, l := range report.Lines {
+		told := fmt.Sprintf("%s %s: %s", l.Verdict, l.Subject, l.Evidence)
+		if l.Check == check && l.Verdict == verdict && strings.Contains(told, text) {
+			if verdict != doctor.OK && verdict != doctor.Skipped && l.Mend == "" {
+				t.Errorf("%s: nothing to do about %q", check, told)
+			}
+			return l
+		}
+		if l.Check == check {
+			seen = append(seen, told)
+		}
+	}
+	t.Errorf("%s: want %s with %q, got:\n%s", check, verdict, text, strings.Join(seen, "\n"))
+	return doctor.Line{}
+}
+
+// forDoctor switches on what else the doctor can look at.
+const forDoctor = `
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerEndpointsEnable: {senseListApps: true, senseStartTask: true}
+`
+
+func TestDoctor_findsNothingWrongWithAHealthySite(t *testing.T) {
+	s := siteOf(t)
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir, With: demo.Further, Extra: brokerConfig(t, s) + forDoctor})
+	must(t, err)
+	report := diagnosed(t, path, doctor.Options{})
+	for _, l := range report.Lines {
+		// The certificates of the simulation last for days, and what is on loopback is not always encrypted.
+		if l.Verdict == doctor.Problem {
+			t.Errorf("%+v", l)
+		}
+	}
+	for check, text := range map[string]string{
+		"configuration": "is valid", "service": "does not run", "qrs": "rights: start tasks: is not refused", "engine": "opens a session",
+		"udp": "loop-back: a datagram arrives", "journal": "disk speed: a record is on the disk", "email": "TLS 1.3, no login is configured",
+		"slack": "answers", "webhook": "answers", "teams": "answers", "signl4": "answers", "newrelic": "answers", "url": "answers",
+		"influxdb": "takes points", "disklog": "is made with the first script log",
+		"mqtt": "the broker accepts the client", "time zones": "are known",
+	} {
+		wantLine(t, report, doctor.OK, check, text)
+	}
+	wantLine(t, report, doctor.Warning, "certificates", "cert.clientCert: ends in 29 days") // those of the simulation are short
+	for _, text := range []string{"127.0.0.1 answers in", "TLS: TLS 1.3, the certificate is trusted", "clock: the clocks agree", "rights: tasks: the user sees", "rights: apps: the user sees", "rights: users: the user sees", "rights: script logs: may be read"} {
+		wantLine(t, report, doctor.OK, "qrs", text)
+	}
+	if n := s.sim.SMTP.Messages().Total() + s.sim.MQTT.Publications().Total(); n > 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+	for _, r := range s.sim.HTTP.History().All() {
+		if r.Method != http.MethodHead || r.Path != "/" {
+			t.Errorf("a web service was asked for more than its start page: %s %s", r.Method, r.Path)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "journal")); !os.IsNotExist(err) {
+		t.Errorf("the journal was made: %v", err)
+	}
+}
+
+func TestDoctor_worksBesideTheRunningService(t *testing.T) {
+	s := siteOf(t)
+	o := demo.Settings{Directory: s.dir, OperationsPort: porttest.Of(t, "tcp"), UDPPort: porttest.Of(t, "udp")}
+	s.startApp(o)
+	path := filepath.Join(s.dir, "butler.yaml")
+	report := diagnosed(t, path, doctor.Options{})
+	wantLine(t, report, doctor.OK, "service", "runs, and is")
+	wantLine(t, report, doctor.OK, "ports", "is taken, and the service runs")
+	wantLine(t, report, doctor.OK, "udp", "the service receives task events on it")
+	wantLine(t, report, doctor.OK, "udp", "loop-back: a datagram arrives")
+	wantLine(t, report, doctor.OK, "journal", "can be written")
+	if len(s.ends()) > 0 {
+		t.Errorf("the service has told somebody: %+v", s.ends())
+	}
+}
+
+func TestDoctor_leavesTheNetworkAloneOffline(t *testing.T) {
+	s := siteOf(t)
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir, Extra: forDoctor})
+	must(t, err)
+	report := diagnosed(t, path, doctor.Options{Offline: true})
+	for _, check := range []string{"qrs", "engine", "email", "slack", "influxdb"} {
+		wantLine(t, report, doctor.Skipped, check, "--offline")
+	}
+	wantLine(t, report, doctor.OK, "disklog", "is made")
+	wantLine(t, report, doctor.OK, "udp", "loop-back")
+	if n := s.sim.QRS.Requests().Total() + s.sim.HTTP.History().Total(); n > 0 {
+		t.Errorf("%d calls were made", n)
+	}
+}
+
+func TestDoctor_saysWhatIsWrongWithPeers(t *testing.T) {
+	for name, row := range map[string]struct {
+		spoil func(*testing.T, *sim.Sim)
+		extra string
+		check string
+		want  string
+	}{
+		"the QRS hangs": {func(_ *testing.T, s *sim.Sim) { s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Hang}) }, "", "qrs", "timeout"},
+		"the QRS sends nonsense": {func(_ *testing.T, s *sim.Sim) {
+			s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.InvalidJSON})
+		}, "", "qrs", "endpoint: about"},
+		"the QRS does not listen": {func(t *testing.T, s *sim.Sim) { t.Helper(); s.QRS.Stop() }, "", "qrs", "ECONNREFUSED"},
+		"the user may not read tasks": {func(_ *testing.T, s *sim.Sim) {
+			s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/task/count"})
+		}, "", "qrs", "rights: tasks"},
+		"the user may not read script logs": {func(_ *testing.T, s *sim.Sim) {
+			s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/reloadtask/00000000-0000-0000-0000-000000000000/scriptlog"})
+		}, "", "qrs", "rights: script logs"},
+		"the user may not start tasks": {func(_ *testing.T, s *sim.Sim) {
+			s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, Method: "POST"})
+		}, forDoctor, "qrs", "rights: start tasks"},
+		"the engine is gone":       {func(_ *testing.T, s *sim.Sim) { s.Engine.Stop() }, forDoctor, "engine", "127.0.0.1"},
+		"the mail server hangs":    {func(_ *testing.T, s *sim.Sim) { s.SMTP.Stop() }, "", "email", "connect at"},
+		"the web server is silent": {func(_ *testing.T, s *sim.Sim) { s.HTTP.Faults().Set(edge.Rule{Name: "x", Kind: edge.Hang}) }, "", "slack", "did not answer in time"},
+		"the database is gone":     {func(_ *testing.T, s *sim.Sim) { s.Influx.Stop() }, "", "influxdb", "refuses connections"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := siteOf(t)
+			path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir, Extra: row.extra})
+			must(t, err)
+			row.spoil(t, s.sim)
+			began := time.Now()
+			report := diagnosed(t, path, doctor.Options{Timeout: 2 * time.Second})
+			wantLine(t, report, doctor.Problem, row.check, row.want)
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestDoctor_tellsOfTheCredentialsThatAreRefused(t *testing.T) {
+	s := siteWith(t, sim.Options{Influx: sink.InfluxOptions{User: "joe", Password: "right-one"}})
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir})
+	must(t, err)
+	wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Problem, "influxdb", "401")
+}
+
+func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
+	dir := t.TempDir()
+	file, keys := filepath.Join(dir, "file"), filepath.Join(dir, "keys.json")
+	must(t, os.WriteFile(file, nil, 0o600))
+	must(t, os.WriteFile(keys, []byte("{}"), 0o600))
+	must(t, os.Chmod(keys, 0o666))
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer web.Close()
+	path := filepath.Join(dir, "butler.yaml")
+	must(t, os.WriteFile(path, fmt.Appendf(nil, `Butler:
+  journal: {directory: file/below}
+  nonsense: 1
+  operations: {host: 127.0.0.1, port: %d}
+  udpServerConfig: {enable: true, serverHost: 127.0.0.1, portTaskFailure: %d}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, auth: {mode: keys, keyFile: keys.json}}
+  configQRS: {host: 127.0.0.1, port: 1}
+  cert: {clientCert: file, clientCertKey: file, clientCertCA: file}
+  scheduler: {enable: true, configfile: file/schedule.yaml}
+  qlikSenseLicense: {licenseRelease: {enable: true, reportDirectory: file/reports}}
+`, web.Addr().(*net.TCPAddr).Port, taken.LocalAddr().(*net.UDPAddr).Port), 0o600))
+	report := diagnosed(t, path, doctor.Options{Timeout: 3 * time.Second})
+	for check, want := range map[string]string{
+		"configuration": "butler.yaml:3:3: nonsense: unknown key", "udp": "cannot be opened", "ports": "cannot be opened",
+		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no such file", "qrs": "certificate",
+	} {
+		wantLine(t, report, doctor.Problem, check, want)
+	}
+	wantLine(t, report, doctor.OK, "udp", "loop-back: a datagram arrives")
+	wantLine(t, report, doctor.Warning, "configuration", "nobody is told")
+	if report.Verdict() != doctor.Problem {
+		t.Errorf("the verdict is %s", report.Verdict())
+	}
+}
+
+func TestUndiagnosed_tellsOfAFileThatCannotBeRead(t *testing.T) {
+	_, err := config.Load(config.Options{Path: filepath.Join(t.TempDir(), "missing.yaml"), Schemas: app.Schemas(), Lenient: true})
+	if err == nil {
+		t.Fatal("it was read")
+	}
+	wantLine(t, app.Undiagnosed(t.Context(), err), doctor.Problem, "configuration", "missing.yaml")
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/destination"
+	"butler/internal/destination/mqtt"
+	"butler/internal/doctor"
+)
+
+// What `butler doctor` finds out about the systems that are told. Nothing is sent.
+
+// wayOut is a way to a provider, and who goes it.
+type wayOut struct {
+	probe destination.Probe
+	// first is one of the instances, count how many there are; of the broker of
+	// messages there may be none.
+	first destination.Instance
+	count int
+}
+
+// destinationChecks look once at every provider, whatever the number of its instances.
+func destinationChecks(p *patient) []doctor.Check {
+	var ways []*wayOut
+	known := map[string]*wayOut{}
+	add := func(probe destination.Probe, i destination.Instance, count int) {
+		key := i.Integration + " " + probe.Key
+		if w, ok := known[key]; ok {
+			w.count += count
+			return
+		}
+		known[key] = &wayOut{probe, i, count}
+		ways = append(ways, known[key])
+	}
+	var broker mqtt.Config
+	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable {
+		probe := perMessage{p.cfg, dependencies(p.cfg, zap.NewNop())}.Probe()
+		if look := probe.Look; broker.AzureEventGrid.Enable {
+			probe.Look = func(ctx context.Context) (destination.Sight, error) {
+				if _, runs := p.service(); runs {
+					return destination.Sight{Detail: "not looked at, because the service has this client ID in use; /health tells of its connection"}, nil
+				}
+				return look(ctx)
+			}
+		}
+		add(probe, destination.Instance{Name: "mqtt", Path: "mqttConfig", Integration: "mqtt"}, 0)
+	}
+	for _, b := range p.built {
+		if prober, ok := b.Destination.(destination.Prober); ok {
+			add(prober.Probe(), b.Instance, 1)
+		}
+	}
+	checks := make([]doctor.Check, len(ways))
+	for i, w := range ways {
+		checks[i] = doctor.Check{Name: w.first.Integration, Network: !w.probe.Local, Run: w.findings}
+	}
+	return checks
+}
+
+func (w *wayOut) findings(ctx context.Context) []doctor.Finding {
+	before := time.Now()
+	seen, err := w.probe.Look(ctx)
+	after := time.Now()
+	users := fmt.Sprintf("for %d instances", w.count)
+	if w.count <= 1 {
+		users = "for " + w.first.Name
+	}
+	if err != nil {
+		_, mend := explain(err, w.first)
+		return []doctor.Finding{doctor.Bad("", err.Error()+", "+users, mend)}
+	}
+	address := cmp.Or(seen.Address, w.first.Name)
+	out := []doctor.Finding{doctor.Good(address, "%s, in %d ms, %s", seen.Detail, after.Sub(before).Milliseconds(), users)}
+	if seen.Doubt != "" {
+		out = append(out, doctor.Doubt(address, seen.Doubt, seen.Mend))
+	}
+	// What is well is not worth a line for each of many providers.
+	for _, judged := range []struct {
+		known   bool
+		finding func() doctor.Finding
+	}{
+		{!seen.CertificateEnds.IsZero(), func() doctor.Finding {
+			return doctor.Certificate(address+" certificate", seen.CertificateEnds, after, "tell whoever runs it to renew the certificate")
+		}},
+		{!seen.Clock.IsZero(), func() doctor.Finding { return doctor.Clock(address+" clock", seen.Clock, before, after) }},
+	} {
+		if !judged.known {
+			continue
+		}
+		if f := judged.finding(); f.Verdict != doctor.OK {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Probe implements destination.Prober: a connection of its own, under a name of its own.
+func (p perMessage) Probe() destination.Probe {
+	conn, err := p.connection(nil)
+	if err != nil {
+		return destination.Probe{Key: "mqtt", Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err }}
+	}
+	return conn.Probe()
+}
+
+var _ destination.Prober = perMessage{}

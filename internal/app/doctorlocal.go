@@ -1,0 +1,309 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"butler/internal/apikey/keyfile"
+	"butler/internal/destination/mqtt"
+	"butler/internal/disk"
+	"butler/internal/doctor"
+	"butler/internal/udp"
+)
+
+// What `butler doctor` finds out on this machine.
+
+// certificateChecks read the certificates by which the service is known.
+func certificateChecks(p *patient) []doctor.Check {
+	type one struct{ key, file, mend string }
+	var files []one
+	if section := p.cfg.QRS(); section.Enabled() && section.UseSSL {
+		const mend = "export the certificates again in the QMC, for this machine"
+		files = append(files, one{"cert.clientCert", section.ClientCert, mend}, one{"cert.clientCertCA", section.CA, mend})
+	}
+	if section := p.cfg.RESTServer(); section.Enable && section.TLS.Enable {
+		files = append(files, one{"restServerConfig.tls.cert", section.TLS.Cert, "renew it; callers of the REST API refuse it from then on"})
+	}
+	var broker mqtt.Config
+	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable {
+		files = append(files, one{"client certificate of mqttConfig", p.cfg.Path(broker.Broker().CertFile), "renew it; the broker refuses it from then on"})
+	}
+	files = slices.DeleteFunc(files, func(f one) bool { return f.file == "" })
+	if len(files) == 0 {
+		return nil
+	}
+	return []doctor.Check{{Name: "certificates", Run: func(context.Context) []doctor.Finding {
+		var out []doctor.Finding
+		for _, f := range files {
+			ends, err := certificateEnd(f.file)
+			if err != nil {
+				out = append(out, doctor.Bad(f.key, err.Error(), "name a PEM file that this user may read"))
+				continue
+			}
+			out = append(out, doctor.Certificate(f.key, ends, time.Now(), f.mend))
+		}
+		return out
+	}}}
+}
+
+// certificateEnd returns when the first certificate of a PEM file ends.
+func certificateEnd(file string) (time.Time, error) {
+	if err := openable(file); err != nil {
+		return time.Time{}, err
+	}
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		parsed, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("%s: %w", file, err)
+		}
+		return parsed.NotAfter, nil
+	}
+	return time.Time{}, fmt.Errorf("%s holds no certificate", file)
+}
+
+// udpChecks look at the way of task events into the service.
+func udpChecks(p *patient) []doctor.Check {
+	if !p.cfg.UDP().Enable {
+		return []doctor.Check{{Name: "udp", Run: func(context.Context) []doctor.Finding {
+			return []doctor.Finding{doctor.Doubt("", "no task events are received", "set udpServerConfig.enable to true")}
+		}}}
+	}
+	return []doctor.Check{{Name: "udp", Run: p.udpFindings}}
+}
+
+func (p *patient) udpFindings(ctx context.Context) []doctor.Finding {
+	section := p.cfg.UDP()
+	subject := fmt.Sprintf("port %d", section.Port)
+	options := udp.ListenOptions{Host: section.Host, Port: section.Port, ReceiveBuffer: section.ReceiveBuffer, MaxMessageSize: section.MaxMessageSize}
+	socket, err := udp.Listen(ctx, options)
+	var out []doctor.Finding
+	switch state, runs := p.service(); {
+	case err == nil:
+		out = append(out, doctor.Good(subject, "is free"))
+	case runs && state.component(socketComponent) == "up":
+		out = append(out, doctor.Good(subject, "the service receives task events on it"))
+	default:
+		out = append(out, doctor.Bad(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out who has it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
+	}
+	if err != nil { // the rest is the same on any port
+		options.Port = 0
+		if socket, err = udp.Listen(ctx, options); err != nil {
+			return append(out, doctor.Bad("loop-back", err.Error(), "look at udpServerConfig.serverHost: it has to be an address of this machine"))
+		}
+	}
+	defer socket.Close()
+	return append(out, roundTrip(ctx, socket), buffer(socket.ReceiveBuffer(), section.ReceiveBuffer))
+}
+
+// roundTripTimeout bounds how long a datagram may take to this machine itself.
+const roundTripTimeout = 2 * time.Second
+
+// roundTrip sends a datagram to a socket of this process.
+func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
+	const subject = "loop-back"
+	const mend = "look at the firewall of this machine (nft list ruleset, Windows Defender Firewall)"
+	ctx, cancel := context.WithTimeout(ctx, roundTripTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = socket.Close() })
+	defer stop()
+	token := "butler doctor " + rand.Text()
+	began := time.Now()
+	_, port, _ := net.SplitHostPort(socket.Addr().String())
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(reachable(socket.Addr().Addr().String()), port))
+	if err != nil {
+		return doctor.Bad(subject, err.Error(), mend)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(token)); err != nil {
+		return doctor.Bad(subject, err.Error(), mend)
+	}
+	for {
+		batch, err := socket.ReadBatch()
+		if err != nil {
+			return doctor.Bad(subject, fmt.Sprintf("a datagram to %s did not arrive within %s", conn.RemoteAddr(), roundTripTimeout), mend)
+		}
+		for _, d := range batch {
+			if string(d.Payload) == token {
+				return doctor.Good(subject, "a datagram arrives after %d µs", time.Since(began).Microseconds())
+			}
+		}
+	}
+}
+
+// enoughBuffer rides out bursts at the rate that one socket can take at all; the
+// default of Linux loses datagrams from about 50,000 a second.
+const enoughBuffer = 1 << 20
+
+// buffer judges the receive buffer that the kernel has granted.
+func buffer(granted, wanted int) doctor.Finding {
+	wanted = cmp.Or(wanted, udp.DefaultReceiveBuffer)
+	limit := lineOf("/proc/sys/net/core/rmem_max", "")
+	evidence := fmt.Sprintf("%s granted of %s", megabytes(uint64(granted)), megabytes(uint64(wanted)))
+	if limit != "" {
+		evidence += fmt.Sprintf(" (net.core.rmem_max is %s)", limit)
+	}
+	if most, err := strconv.Atoi(limit); err == nil && most < granted {
+		evidence += ", which does not bind this user; it may bind that of the service"
+	}
+	if granted >= wanted {
+		return doctor.Good("receive buffer", "%s", evidence)
+	}
+	mend := fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and the same line in /etc/sysctl.d/90-butler.conf; then restart the service", wanted)
+	if granted < enoughBuffer {
+		evidence += "; a burst of task events may be lost"
+	}
+	return doctor.Doubt("receive buffer", evidence, mend)
+}
+
+func megabytes(n uint64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	if n < 10<<30 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d GiB", n>>30)
+}
+
+// How fast and how large a disk has to be. A record of the journal holds 128
+// events and is on the disk before they count: a local SSD takes 0.2 to 1 ms for
+// one, a magnetic disk about 10 ms.
+const (
+	eventsARecord = 128
+	fsyncs        = 9
+	slowDisk      = 20 * time.Millisecond
+	badDisk       = 200 * time.Millisecond
+	littleRoom    = 1 << 30
+	noRoom        = 100 << 20
+)
+
+// diskChecks look at the directories that the service writes to.
+func diskChecks(p *patient) []doctor.Check {
+	var out []doctor.Check
+	if section := p.cfg.Journal(); section.InMemory {
+		out = append(out, doctor.Check{Name: "journal", Run: func(context.Context) []doctor.Finding {
+			return []doctor.Finding{doctor.Doubt("", "is in memory: what is not told yet is lost with the process", "set journal.inMemory to false")}
+		}})
+	} else {
+		out = append(out, doctor.Check{Name: "journal", Run: func(ctx context.Context) []doctor.Finding {
+			return append(directoryFindings(ctx, section.Directory, "journal.directory"), speedFinding(ctx, section.Directory))
+		}})
+	}
+	if section := p.cfg.Log(); section.ToFiles {
+		out = append(out, doctor.Check{Name: "log", Run: func(ctx context.Context) []doctor.Finding {
+			return directoryFindings(ctx, section.Directory, "logDirectory")
+		}})
+	}
+	written := func(name, directory, key string) {
+		out = append(out, doctor.Check{Name: name, Run: func(ctx context.Context) []doctor.Finding {
+			return []doctor.Finding{writableFinding(ctx, directory, key)}
+		}})
+	}
+	if section := p.cfg.LicenseRelease(); section.Enable {
+		written("licence reports", section.ReportDirectory, "qlikSenseLicense.licenseRelease.reportDirectory")
+	}
+	if section := p.cfg.Scheduler(); section.Enable {
+		written("schedules", filepath.Dir(section.ConfigFile), "scheduler.configfile")
+	}
+	return out
+}
+
+// writableFinding says whether the service can write to a directory.
+func writableFinding(ctx context.Context, directory, key string) doctor.Finding {
+	at := disk.Nearest(directory)
+	if _, err := disk.Try(ctx, at, 1); err != nil {
+		return doctor.Bad("directory", err.Error(), "let the user of the service write there, or change "+key)
+	}
+	if at != directory {
+		return doctor.Good("directory", "%s is made when it is needed", directory)
+	}
+	return doctor.Good("directory", "%s can be written", directory)
+}
+
+// directoryFindings say whether a directory can be written and has room.
+func directoryFindings(ctx context.Context, directory, key string) []doctor.Finding {
+	at := disk.Nearest(directory)
+	out := []doctor.Finding{writableFinding(ctx, directory, key)}
+	free, err := disk.Free(at)
+	switch {
+	case err != nil:
+		out = append(out, doctor.Doubt("room", err.Error(), ""))
+	case free < noRoom:
+		out = append(out, doctor.Bad("room", megabytes(free)+" are free", "make room now: without any, no event is taken"))
+	case free < littleRoom:
+		out = append(out, doctor.Doubt("room", megabytes(free)+" are free", "make room, or move "+key+" to a larger disk"))
+	default:
+		out = append(out, doctor.Good("room", "%s are free", megabytes(free)))
+	}
+	return out
+}
+
+// speedFinding measures how long it takes until a record is on the disk.
+func speedFinding(ctx context.Context, directory string) doctor.Finding {
+	const subject, mend = "disk speed", "put journal.directory on a local SSD, not on a network share"
+	speed, err := disk.Try(ctx, disk.Nearest(directory), fsyncs)
+	if err != nil {
+		return doctor.Bad(subject, err.Error(), "see the directory")
+	}
+	median := max(speed.Median, time.Microsecond)
+	evidence := fmt.Sprintf("a record is on the disk after %s (slowest of %d: %s), good for %d events a second",
+		median.Round(10*time.Microsecond), fsyncs, speed.Slowest.Round(10*time.Microsecond), int64(eventsARecord*time.Second/median))
+	switch {
+	case median > badDisk:
+		return doctor.Bad(subject, evidence, mend)
+	case median > slowDisk:
+		return doctor.Doubt(subject, evidence, mend)
+	}
+	return doctor.Good(subject, "%s", evidence)
+}
+
+// accessChecks look at the keys of the REST API.
+func accessChecks(p *patient) []doctor.Check {
+	section := p.cfg.RESTServer()
+	if !section.Enable || section.Auth.Mode != "keys" && section.Auth.Mode != "either" {
+		return nil
+	}
+	return []doctor.Check{{Name: "api keys", Run: func(context.Context) []doctor.Finding {
+		ring, err := keyfile.New(section.Auth.KeyFile).Read()
+		if err != nil {
+			return []doctor.Finding{doctor.Bad("", err.Error(), "let the user of the service read restServerConfig.auth.keyFile, and nobody write it but its owner")}
+		}
+		now := time.Now()
+		var out []doctor.Finding
+		good := 0
+		for _, k := range ring.Keys() {
+			switch {
+			case k.Ended(now) != "":
+			case !k.Expires.IsZero() && k.Ended(now.AddDate(0, 0, keySoon)) != "":
+				out = append(out, doctor.Certificate("key of "+k.Name, k.Expires, now, "make another one with butler apikey create"))
+				good++
+			default:
+				good++
+			}
+		}
+		if good == 0 && section.Auth.Mode == "keys" {
+			return []doctor.Finding{doctor.Doubt("", "no key is valid, so nobody can call the REST API", "make one with butler apikey create")}
+		}
+		return append([]doctor.Finding{doctor.Good("", "%d are valid", good)}, out...)
+	}}}
+}
+
+// keySoon is how many days before its end a key is told of.
+const keySoon = 30

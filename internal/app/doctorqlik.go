@@ -1,0 +1,202 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/destination"
+	"butler/internal/destination/mqtt"
+	"butler/internal/doctor"
+	"butler/internal/qlik"
+	tenant "butler/internal/qlik/cloud"
+	"butler/internal/qlik/engine"
+	"butler/internal/qlik/qrs"
+	"butler/messages"
+)
+
+// What `butler doctor` asks Qlik Sense.
+
+// nobody is the ID of what cannot exist: a question about it needs the right to
+// ask, and does nothing.
+const nobody = "00000000-0000-0000-0000-000000000000"
+
+const (
+	// qrsCheckTimeout bounds all questions to the repository, qrsCallTimeout one.
+	qrsCheckTimeout = 20 * time.Second
+	qrsCallTimeout  = 5 * time.Second
+)
+
+// qrsChecks ask the repository, when there is one.
+func qrsChecks(p *patient) []doctor.Check {
+	if !p.cfg.QRS().Enabled() {
+		return []doctor.Check{{Name: "qrs", Run: func(context.Context) []doctor.Finding {
+			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what their event tells, and no task can be started", "set configQRS.host")}
+		}}}
+	}
+	return []doctor.Check{{Name: "qrs", Network: true, Timeout: qrsCheckTimeout, Run: p.qrsFindings}}
+}
+
+func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
+	section := p.cfg.QRS()
+	options := repositoryOptions(section)
+	options.Timeout = min(cmp.Or(p.cfg.Gate().Timeout, qrsCallTimeout), qrsCallTimeout)
+	client, err := qrs.New(options)
+	if err != nil {
+		return []doctor.Finding{doctor.Bad("", err.Error(), "mend configQRS and cert")}
+	}
+	defer client.Close()
+	before := time.Now()
+	seen, err := client.Look(ctx)
+	after := time.Now()
+	out := qrsConnection(seen, section.RejectUnauthorized, before, after)
+	if err != nil {
+		return append(out, qrsUnreachable(err))
+	}
+	out = append([]doctor.Finding{doctor.Good("", "%s answers in %d ms, version %s", client.Host(), after.Sub(before).Milliseconds(), cmp.Or(seen.Version, "unknown"))}, out...)
+	return append(out, p.rights(ctx, client)...)
+}
+
+func qrsUnreachable(err error) doctor.Finding {
+	mend := "look whether configQRS.host and port are right, and whether a firewall lets this machine through to that port"
+	if failed, ok := errors.AsType[*qrs.Error](err); ok && failed.Status() != 0 {
+		mend = "look whether configQRS is the repository itself, and whether X-Qlik-User in configQRS.headers.static names a user that it knows"
+	} else if strings.Contains(err.Error(), "certificate") {
+		mend = "export the certificates again in the QMC (client.pem, client_key.pem, root.pem), write the host as its certificate names it, or see configQRS.rejectUnauthorized"
+	}
+	return doctor.Bad("", err.Error(), mend)
+}
+
+// qrsConnection judges certificate and clock of the repository.
+func qrsConnection(seen qrs.Sight, verified bool, before, after time.Time) []doctor.Finding {
+	var out []doctor.Finding
+	if seen.TLS != "" {
+		switch {
+		case verified:
+			out = append(out, doctor.Good("TLS", "%s, the certificate is trusted", seen.TLS))
+		case seen.Untrusted == nil:
+			out = append(out, doctor.Doubt("TLS", seen.TLS+", the certificate is not verified, and could be", "set configQRS.rejectUnauthorized to true"))
+		default:
+			out = append(out, doctor.Doubt("TLS", seen.TLS+", the certificate is not verified, and would not be trusted: "+seen.Untrusted.Error(),
+				"set cert.clientCertCA to the root.pem of this site and write configQRS.host as the certificate names it; then set configQRS.rejectUnauthorized to true"))
+		}
+		out = append(out, doctor.Certificate("server certificate", seen.CertificateEnds, after, "renew the certificates of Qlik Sense"))
+	}
+	if !seen.Clock.IsZero() {
+		out = append(out, doctor.Clock("clock", seen.Clock, before, after))
+	}
+	return out
+}
+
+// rights tells what the user of the service may do, as far as the configuration wants it.
+func (p *patient) rights(ctx context.Context, client *qrs.Client) []doctor.Finding {
+	var needs destination.Needs
+	for _, b := range p.built {
+		needs = needs.Or(b.Instance.Needs)
+	}
+	out := []doctor.Finding{visible(ctx, client, "tasks", "task")}
+	if needs.App {
+		out = append(out, visible(ctx, client, "apps", "app"))
+	}
+	if needs.Owner {
+		out = append(out, visible(ctx, client, "users", "user"))
+	}
+	if needs.Execution || needs.FinalState {
+		_, err := client.Execution(ctx, nobody, qlik.TaskReload)
+		out = append(out, allowed("execution results", "may be read", "a security rule that may read reload tasks", err))
+	}
+	if needs.ScriptLog() {
+		_, err := client.ScriptLogTicketByFile(ctx, nobody, nobody)
+		out = append(out, allowed("script logs", "may be read", "the role RootAdmin, or a security rule for script logs", err))
+	}
+	if p.startsTasks() {
+		err := client.StartTask(ctx, nobody)
+		out = append(out, allowed("start tasks", "is not refused to this user; asked with an ID that no task has", "a security rule that may read and update tasks", err))
+	}
+	return out
+}
+
+const userMend = "give the user of configQRS.headers.static (X-Qlik-User) "
+
+func visible(ctx context.Context, client *qrs.Client, subject, kind string) doctor.Finding {
+	n, err := client.Count(ctx, kind)
+	switch {
+	case err != nil:
+		return doctor.Bad("rights: "+subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+subject)
+	case n == 0:
+		return doctor.Doubt("rights: "+subject, "the user sees none", userMend+"the role RootAdmin, or a security rule that may read "+subject+"; fine when there are none yet")
+	}
+	return doctor.Good("rights: "+subject, "the user sees %d", n)
+}
+
+// allowed judges the answer to a question about what cannot exist.
+func allowed(subject, good, right string, err error) doctor.Finding {
+	failed, ok := errors.AsType[*qrs.Error](err)
+	answered := ok && failed.Status() != 0 && failed.Status() < http.StatusInternalServerError
+	if err == nil || answered && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, failed.Status()) {
+		return doctor.Good("rights: "+subject, "%s", good)
+	}
+	return doctor.Bad("rights: "+subject, err.Error(), userMend+right)
+}
+
+// startsTasks reports whether anybody can start tasks through the service.
+func (p *patient) startsTasks() bool {
+	if p.cfg.Scheduler().Enable {
+		return true
+	}
+	var broker mqtt.Config
+	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable && broker.TaskStartTopic != "" {
+		return true
+	}
+	enabled, err := endpoints(p.cfg)
+	return err == nil && p.cfg.RESTServer().Enable && slices.Contains(enabled, "senseStartTask")
+}
+
+// engineChecks open a session of the engine, where an endpoint needs one.
+func engineChecks(p *patient) []doctor.Check {
+	enabled, err := endpoints(p.cfg)
+	section := p.cfg.Engine()
+	if err != nil || !p.cfg.RESTServer().Enable || !wantsEngine(enabled) || !section.Server.Enabled() {
+		return nil
+	}
+	return []doctor.Check{{Name: "engine", Network: true, Run: func(ctx context.Context) []doctor.Finding {
+		const mend = "look at configEngine and cert, and whether a firewall lets this machine through to port 4747"
+		client, err := engine.New(engineOptions(section))
+		if err != nil {
+			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+		}
+		defer client.Close()
+		began := time.Now()
+		if err := client.Ping(ctx); err != nil {
+			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+		}
+		return []doctor.Finding{doctor.Good("", "%s opens a session in %d ms", client.Address(), time.Since(began).Milliseconds())}
+	}}}
+}
+
+// cloudChecks ask the tenant of Qlik Cloud about a reload that does not exist.
+func cloudChecks(p *patient) []doctor.Check {
+	section, enabled, err := readCloud(p.cfg)
+	if err != nil || !enabled {
+		return nil
+	}
+	return []doctor.Check{{Name: "qlik cloud", Network: true, Run: func(ctx context.Context) []doctor.Finding {
+		const mend = "look at qlikSenseCloud.event.mqtt.tenant: tenantUrl and auth.jwt.token"
+		client, err := tenant.New(section.options(p.cfg))
+		if err != nil {
+			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+		}
+		defer client.Close()
+		began := time.Now()
+		_, err = client.Record(ctx, nobody)
+		if failed, ok := errors.AsType[*tenant.Error](err); err != nil && (!ok || failed.Failure().Kind != messages.FailureNotFound) {
+			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+		}
+		return []doctor.Finding{doctor.Good("", "%s", fmt.Sprintf("the tenant accepts the token, in %d ms", time.Since(began).Milliseconds()))}
+	}}}
+}

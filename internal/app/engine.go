@@ -1,0 +1,322 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"butler/api"
+	"butler/config"
+	"butler/internal/logx"
+	"butler/internal/qlik/engine"
+	"butler/internal/qlik/identity"
+	"butler/internal/starttask"
+	"butler/messages"
+)
+
+// The apps of the Qlik engine: lists, dumps, and reloads with the tasks that follow.
+
+// maxDumps is how many dumps are made or sent at once. Each is a file meanwhile.
+const maxDumps = 4
+
+// apps are the apps of the engine under the errors of the API.
+type apps struct {
+	// client is nil without an engine.
+	client *engine.Client
+	// starter returns what starts tasks now; nil without a repository to start them in.
+	starter func() *starttask.Starter
+	log     *zap.Logger
+	dumps   chan struct{}
+	// following lasts until no task may follow any more, which is what stop says.
+	following func() context.Context
+	stop      context.CancelFunc
+}
+
+// wantsEngine reports whether an endpoint is enabled behind which the engine stands.
+func wantsEngine(endpoints []string) bool {
+	return slices.ContainsFunc(endpoints, func(name string) bool {
+		return name == "senseListApps" || name == "senseAppDump" || name == "senseAppReload"
+	})
+}
+
+// buildApps makes the engine client, if an endpoint needs it and there is an engine.
+func (a *App) buildApps(endpoints []string) error {
+	if a.keepApps(endpoints) {
+		return nil
+	}
+	following, stop := context.WithCancel(context.Background())
+	a.apps = &apps{
+		log: a.log.Named("engine"), dumps: make(chan struct{}, maxDumps),
+		following: func() context.Context { return following }, stop: stop,
+		starter: func() *starttask.Starter { return a.current.Load().starter },
+	}
+	section := a.cfg.Engine()
+	if !wantsEngine(endpoints) || !section.Server.Enabled() || a.opts.Isolated {
+		return nil
+	}
+	options := engineOptions(section)
+	options.Metrics = once(a.core, engine.NewMetrics)
+	client, err := engine.New(options)
+	if err != nil {
+		return fmt.Errorf("set up the connection to the Qlik engine (configEngine, cert): %w", err)
+	}
+	a.apps.client = client
+	a.closer.add(engineSessions, func(context.Context) error { client.Close(); return nil })
+	return nil
+}
+
+// engineSessions names the closing of the engine client.
+const engineSessions = "engine sessions"
+
+// keepApps takes over the apps of the generation before, with the reloads that
+// run, when nothing about the engine has changed.
+func (a *App) keepApps(endpoints []string) bool {
+	if a.before == nil || a.before.apps == nil || !a.sameCertificates() || a.changed.touch("configEngine", "cert") ||
+		wantsEngine(endpoints) != (a.before.apps.client != nil) {
+		return false
+	}
+	a.apps = a.before.apps
+	return true
+}
+
+// engineOptions say where the engine is, how to log in, and how much is asked of it.
+func engineOptions(section config.Engine) engine.Options {
+	server := section.Server
+	options := engine.Options{
+		Host: server.Host, Port: server.Port, UseSSL: server.UseSSL,
+		MaxReloads: section.MaxReloads, ReloadTimeout: section.ReloadTimeout,
+		DumpTimeout: section.DumpTimeout, MaxDump: section.MaxDumpBytes,
+		Identity: identity.Files{
+			CertFile: server.ClientCert, KeyFile: server.ClientKey, CAFile: server.CA, InsecureSkipVerify: !server.RejectUnauthorized,
+		},
+	}
+	for _, h := range server.Headers {
+		options.Headers = append(options.Headers, identity.Header{Name: h.Name, Value: h.Value.Reveal()})
+	}
+	return options
+}
+
+// errNoEngine is why there are no apps without an engine.
+var errNoEngine = api.NewProblem(http.StatusServiceUnavailable, "the service is not connected to a Qlik engine; set Butler.configEngine.host")
+
+// engine finds what keeps endpoints of the REST API from reaching the engine.
+func (i Inspection) engine(cfg *config.Config) []config.Finding {
+	enabled, err := endpoints(cfg)
+	if err != nil || !cfg.RESTServer().Enable || !wantsEngine(enabled) {
+		return findings("restServerEndpointsEnable", nil, err)
+	}
+	section := cfg.Engine()
+	if !section.Server.Enabled() {
+		return []config.Finding{{
+			Path: "configEngine.host", Reason: "is empty, and endpoints for apps are enabled (senseListApps, senseAppDump, senseAppReload)",
+			Suggestion: "name a node of Qlik Sense, or switch them off",
+		}}
+	}
+	var out []config.Finding
+	bare := engineOptions(section)
+	bare.Identity = identity.Files{}
+	if _, err := engine.New(bare); err != nil {
+		out = append(out, config.Finding{
+			Path: "configEngine.headers.static", Reason: err.Error(),
+			Suggestion: `add {name: X-Qlik-User, value: "UserDirectory=Internal;UserId=sa_repository"}`,
+		})
+	}
+	if repository := cfg.QRS(); section.Server.UseSSL && (!repository.Enabled() || !repository.UseSSL) {
+		out = append(out, i.certificates(section.Server)...) // otherwise they have been checked for the repository
+	}
+	return out
+}
+
+// List implements api.Apps.
+func (s *apps) List(ctx context.Context) ([]api.App, error) {
+	if s.client == nil {
+		return nil, errNoEngine
+	}
+	list, err := s.client.ListApps(ctx)
+	if err != nil {
+		return nil, engineProblem(ctx, "", err)
+	}
+	out := make([]api.App, 0, len(list))
+	for _, app := range list {
+		out = append(out, api.App(app))
+	}
+	return out, nil
+}
+
+// Dump implements api.Apps. The document is made in a file: its status comes
+// before it, and a slow client holds no session of the engine.
+func (s *apps) Dump(ctx context.Context, appID string) (api.Document, error) {
+	if s.client == nil {
+		return api.Document{}, errNoEngine
+	}
+	select {
+	case s.dumps <- struct{}{}:
+	default:
+		return api.Document{}, api.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("%d apps are being dumped, which is the limit; try again later", cap(s.dumps)))
+	}
+	file, err := newScratch(func() { <-s.dumps })
+	if err != nil {
+		return api.Document{}, fmt.Errorf("make a file for the dump: %w", err)
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			_ = file.Close() // nobody wants it any more
+		}
+	}()
+	summary, err := s.client.Dump(ctx, appID, file)
+	if err != nil {
+		return api.Document{}, engineProblem(ctx, appID, err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return api.Document{}, fmt.Errorf("read the dump: %w", err)
+	}
+	kept = true
+	s.log.Info("app dumped", logx.AppID(appID), zap.Int64("bytes", summary.Bytes), zap.Strings("without", summary.Omitted))
+	return api.Document{ReadCloser: file, Size: summary.Bytes}, nil
+}
+
+// Reload implements api.Apps.
+func (s *apps) Reload(ctx context.Context, r api.AppReload) error {
+	if s.client == nil {
+		return errNoEngine
+	}
+	_, err := s.client.Reload(ctx, engine.Reload{AppID: r.AppID, Mode: r.Mode, Partial: r.Partial}, func(o engine.ReloadOutcome) { s.ended(r, o) })
+	if err != nil {
+		return engineProblem(ctx, r.AppID, err)
+	}
+	s.log.Info("app reload begins", logx.AppID(r.AppID), zap.Int("mode", r.Mode), zap.Bool("partial", r.Partial), zap.String("caller", r.Caller.Name), logx.Source(r.Caller.From))
+	return nil
+}
+
+// ended starts what follows a reload. One that was cut off because the service
+// stops has no outcome yet, so nothing follows it.
+func (s *apps) ended(r api.AppReload, o engine.ReloadOutcome) {
+	log := s.log.With(logx.AppID(r.AppID), zap.Duration("took", o.Took), zap.String("engine", o.EngineVersion))
+	defer func() {
+		if reason := recover(); reason != nil {
+			log.Error("BUG: the end of an app reload panicked", zap.Any("panic", reason), zap.Stack("stack"))
+		}
+	}()
+	switch {
+	case o.Err == nil:
+		log.Info("app reloaded and saved")
+		s.follow(log, r, r.OnSuccess)
+	case errors.Is(o.Err, engine.ErrClosed):
+		log.Warn("app reload cut off, because the service stops; no task follows it",
+			zap.Strings("on_success", r.OnSuccess), zap.Strings("on_failure", r.OnFailure))
+	case errors.Is(o.Err, engine.ErrNotReloaded):
+		log.Warn("app reload failed, nothing was saved", logx.Err(o.Err))
+		s.follow(log, r, r.OnFailure)
+	default:
+		log.Error("app reload broke off, and counts as failed", logx.Err(o.Err))
+		s.follow(log, r, r.OnFailure)
+	}
+}
+
+// follow starts tasks in their order. The starter audits each of them.
+func (s *apps) follow(log *zap.Logger, r api.AppReload, tasks []string) {
+	starter := s.starter()
+	switch {
+	case len(tasks) == 0:
+	case starter == nil:
+		log.Error("tasks that follow an app reload were not started, there is no repository; set configQRS.host", zap.Strings("tasks", tasks))
+	default:
+		answer := starter.Start(s.following(), r.Caller, starttask.Request{IDs: tasks})
+		log.Info("tasks that follow an app reload", zap.Strings("tasks", tasks), zap.Int("started", answer.TotalTasksStarted), logx.Reason(answer.Details))
+	}
+}
+
+// closeApps cuts off the reloads that run and waits for what follows those that
+// have ended. What has not begun when ctx ends does not begin.
+func (a *App) closeApps(ctx context.Context) {
+	if a.apps == nil || a.apps.client == nil {
+		return
+	}
+	defer a.apps.stop()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		a.apps.client.Close()
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		a.log.Warn("tasks that follow an app reload are still being started")
+	}
+}
+
+// engineStatus is what each kind of failure is over HTTP; everything else is ours.
+var engineStatus = map[messages.FailureKind]int{
+	messages.FailureNotFound: http.StatusUnprocessableEntity, messages.FailureBusy: http.StatusServiceUnavailable,
+}
+
+// engineProblem tells a client what went wrong without telling where the engine
+// is and what it said. The log gets both.
+func engineProblem(ctx context.Context, appID string, err error) error {
+	why, ok := errors.AsType[*engine.Error](err)
+	switch {
+	case errors.Is(err, engine.ErrAppID):
+		return api.NewProblem(http.StatusBadRequest, engine.ErrAppID.Error())
+	case ctx.Err() != nil, errors.Is(err, engine.ErrClosed):
+		return fmt.Errorf("%w: %w", api.NewProblem(http.StatusServiceUnavailable, "the service stops"), err)
+	case !ok:
+		return err
+	}
+	status := cmp.Or(engineStatus[why.Kind], http.StatusInternalServerError)
+	return fmt.Errorf("%w: %w", api.NewProblem(status, engineReason(appID, why)), err)
+}
+
+// engineReasons is what a client is told of each kind of failure.
+var engineReasons = map[messages.FailureKind]string{
+	messages.FailureBusy:        "too much is asked of the Qlik engine at once; try again later",
+	messages.FailureUnavailable: "the Qlik engine cannot be reached, or not open the app now; the log of the service says why",
+	messages.FailureTimeout:     "the Qlik engine did not answer in time",
+	messages.FailureInvalid:     "the Qlik engine answered what cannot be used, or too much; the log of the service says why",
+}
+
+func engineReason(appID string, why *engine.Error) string {
+	switch {
+	case why.Kind == messages.FailureNotFound:
+		return fmt.Sprintf("there is no app %s, or the user of configEngine may not see it", appID)
+	case why.Code() != 0 && why.Kind == messages.FailureRejected:
+		return fmt.Sprintf("the Qlik engine refuses with its code %d; the log of the service says why", why.Code())
+	}
+	return cmp.Or(engineReasons[why.Kind], "the Qlik engine refuses; the log of the service says why")
+}
+
+// scratch is a file that is gone when it is closed.
+type scratch struct {
+	*os.File
+	closed func()
+	once   sync.Once
+}
+
+// newScratch makes a file that nobody else can read. closed is called once, also after an error.
+func newScratch(closed func()) (*scratch, error) {
+	file, err := os.CreateTemp("", "butler-dump-*.json")
+	if err != nil {
+		closed()
+		return nil, err
+	}
+	_ = os.Remove(file.Name()) // an open file needs no name; Windows wants it closed first
+	return &scratch{File: file, closed: closed}, nil
+}
+
+// Close implements io.Closer.
+func (s *scratch) Close() (err error) {
+	s.once.Do(func() {
+		err = s.File.Close()
+		_ = os.Remove(s.Name()) // where it was not possible before
+		s.closed()
+	})
+	return err
+}

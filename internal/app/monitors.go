@@ -1,0 +1,186 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/actors/monitor"
+	"butler/config"
+	"butler/internal/cron"
+	"butler/supervisors"
+)
+
+// monitorRow is a monitor as the configuration wants it.
+type monitorRow struct {
+	// name is a metric label and part of the name in /health. Where several
+	// monitors share one, of tells them apart there.
+	name, of string
+	// path is the section of the configuration. Its key frequency is the schedule
+	// text, unless schedule is there.
+	path     string
+	on       bool
+	every    string
+	schedule cron.Timetable
+	// atStart runs the probe at the start as well.
+	atStart bool
+	// timeout bounds one probe; 0 means a minute.
+	timeout time.Duration
+	// repository says that the probe asks Qlik Sense: without one it does not run.
+	repository bool
+	// probe makes the probe; nil means that it cannot run here. Nothing runs yet.
+	probe func(*App) (monitor.Probe, error)
+}
+
+// monitorTable lists the monitors. Adding one is a line here and a file that
+// returns its row.
+var monitorTable = []func(*config.Config) monitorRow{
+	senseVersionMonitor, serverLicenseMonitor, accessLicenseMonitor, licenseReleaseMonitor,
+	heartbeatMonitor, uptimeMonitor, queueMonitor,
+}
+
+// timetable returns when the probes of a row are due.
+func (r monitorRow) timetable() (cron.Timetable, error) {
+	if r.schedule != nil {
+		return r.schedule, nil
+	}
+	return cron.ParseText(r.every)
+}
+
+// monitorRows returns the rows of the monitors that are switched on.
+func monitorRows(cfg *config.Config) []monitorRow {
+	var rows []monitorRow
+	for _, read := range monitorTable {
+		if row := read(cfg); row.on {
+			rows = append(rows, row)
+		}
+	}
+	return append(rows, serviceMonitors(cfg)...)
+}
+
+// component is what actors and /health call the monitor.
+func (r monitorRow) component() string {
+	if r.of == "" {
+		return r.name
+	}
+	return r.name + "/" + r.of
+}
+
+// actorName is the name of the actor, probeComponent that of its probe in /health.
+func (r monitorRow) actorName() string      { return "monitor/" + r.component() }
+func (r monitorRow) probeComponent() string { return "probe/" + r.component() }
+
+// monitorFindings finds what keeps monitors from running.
+func monitorFindings(cfg *config.Config, isolated bool) []config.Finding {
+	var out []config.Finding
+	for _, r := range monitorRows(cfg) {
+		if _, err := r.timetable(); err != nil {
+			out = append(out, config.Finding{Path: r.path + ".frequency", Reason: err.Error(), Suggestion: `write it like "every 30 seconds" or "at 07:30"`})
+		}
+		if r.repository && !isolated && !cfg.QRS().Enabled() {
+			out = append(out, config.Finding{
+				Path: r.path + ".enable", Reason: "needs the Qlik Sense repository, and there is none",
+				Suggestion: "set configQRS.host, or switch the monitor off",
+			})
+		}
+	}
+	return slices.Compact(out)
+}
+
+// runningMonitor is a monitor with everything that its actor needs.
+type runningMonitor struct {
+	monitorRow
+	// closer ends what the probe uses; kept says that it ran before, and goes on.
+	closer    closer
+	kept      bool
+	timetable cron.Timetable
+	probe     monitor.Probe
+}
+
+// buildMonitors makes the probes of the monitors that are switched on.
+func (a *App) buildMonitors() error {
+	for _, row := range monitorRows(a.cfg) {
+		if row.repository && a.gate.Client == nil {
+			a.log.Warn("a monitor does not run, because there is no Qlik Sense to ask", monitorName(row.name))
+			continue
+		}
+		if m, ok := a.keepMonitor(row); ok {
+			a.monitors = append(a.monitors, m)
+			continue
+		}
+		m := runningMonitor{monitorRow: row}
+		var err error
+		own := len(a.closer)
+		if m.timetable, err = row.timetable(); err != nil {
+			return fmt.Errorf("set up the monitor %s (%s.frequency): %w", row.name, row.path, err)
+		}
+		if m.probe, err = row.probe(a); err != nil {
+			return fmt.Errorf("set up the monitor %s (%s): %w", row.name, row.path, err)
+		}
+		m.closer = a.closer.cut(own)
+		if m.probe != nil {
+			a.monitors = append(a.monitors, m)
+		}
+	}
+	return nil
+}
+
+// keepMonitor returns the monitor of the generation before, with what it
+// remembers, when nothing that it depends on has changed.
+func (a *App) keepMonitor(row monitorRow) (runningMonitor, bool) {
+	if a.before == nil || a.changed.touch(row.path) || row.repository && (a.changed.touch("configQRS", "cert", "qrs") || !a.sameCertificates()) {
+		return runningMonitor{}, false
+	}
+	at := slices.IndexFunc(a.before.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
+	if at < 0 {
+		return runningMonitor{}, false
+	}
+	kept := a.before.monitors[at]
+	kept.kept = true
+	return kept, true
+}
+
+// closeMonitors ends what the probes use that are not kept by next.
+func (a *App) closeMonitors(ctx context.Context, next *App) error {
+	var all error
+	for _, m := range a.monitors {
+		if next == nil || !slices.ContainsFunc(next.monitors, func(n runningMonitor) bool { return n.kept && n.component() == m.component() }) {
+			all = errors.Join(all, m.closer.close(ctx, a.log))
+		}
+	}
+	return all
+}
+
+// monitorChildren are the actors of the monitors.
+func (a *App) monitorChildren() []supervisors.Child {
+	names := make([]string, len(a.monitors))
+	for i, m := range a.monitors {
+		names[i] = m.name
+	}
+	metrics := once(a.core, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
+	metrics.Expect(slices.Compact(names)...)
+	rows := make([]supervisors.Child, len(a.monitors))
+	for i, m := range a.monitors {
+		rows[i] = supervisors.Child{Name: m.actorName(), Props: func() *actor.Props { return a.monitorProps(m, metrics) }}
+	}
+	return rows
+}
+
+func (a *App) monitorProps(m runningMonitor, metrics *monitor.Metrics) *actor.Props {
+	return monitor.Props(monitor.Options{
+		Name: m.name, Schedule: m.timetable, AtStart: m.atStart, Timeout: m.timeout, Probe: m.probe,
+		Kit: a.kit, Router: liveRouter{a.core}, Outbox: a.outbox, Notify: a.pids.notify, Log: a.log.Named("monitor"), Metrics: metrics,
+		OnHealth: func(up bool, reason string) {
+			state := supervisors.Up
+			if !up {
+				state = supervisors.Degraded
+			}
+			a.health.Set(m.probeComponent(), state, reason)
+		},
+	})
+}

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/actors/schedule"
+	"butler/config"
+	"butler/internal/schedulefile"
+	"butler/internal/starttask"
+	"butler/messages"
+	"butler/supervisors"
+)
+
+// Starting tasks by the clock.
+
+// schedulesComponent is the health of the schedule file, apart from that of its actor.
+const schedulesComponent = "schedules/file"
+
+// scheduleProps describes the scheduler. One that is switched off knows no file:
+// it refuses every change.
+func (a *App) scheduleProps() *actor.Props {
+	options := schedule.Options{
+		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("schedule"), Metrics: once(a.core, schedule.NewMetrics),
+		Start: func(ctx context.Context, scheduleID, taskID string) error {
+			return a.current.Load().startTask(ctx, onBehalf(starttask.BySchedule, scheduleID), taskID)
+		},
+		OnHealth: func(up bool, reason string) {
+			if up {
+				a.health.Set(schedulesComponent, supervisors.Up, "")
+				return
+			}
+			a.health.Set(schedulesComponent, supervisors.Degraded, reason)
+		},
+	}
+	if section := a.cfg.Scheduler(); section.Enable {
+		options.Store = schedulefile.New(section.ConfigFile)
+	}
+	return schedule.Props(options)
+}
+
+// schedules asks the scheduler.
+type schedules struct{ app *App }
+
+func (s schedules) List(ctx context.Context, c messages.ListSchedules) (messages.ListSchedulesReply, error) {
+	return ask[messages.ListSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s schedules) Describe(ctx context.Context) (messages.DescribeSchedulesReply, error) {
+	return ask[messages.DescribeSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { return messages.DescribeSchedules{ReplyTo: to} })
+}
+
+// Create refuses what the filter would keep from ever starting.
+func (s schedules) Create(ctx context.Context, c messages.CreateSchedule) (messages.CreateScheduleReply, error) {
+	if !s.app.startFilter.AllowsID(c.Schedule.TaskID) {
+		return messages.CreateScheduleReply{Failure: messages.Failure{
+			Kind: messages.FailureRejected, Text: "qlikSenseTaskId: the start-task filter does not allow it; add it to Butler.startTaskFilter.allowTask.taskId",
+		}}, nil
+	}
+	return ask[messages.CreateScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s schedules) Delete(ctx context.Context, c messages.DeleteSchedule) (messages.DeleteScheduleReply, error) {
+	return ask[messages.DeleteScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s schedules) Switch(ctx context.Context, c messages.SwitchSchedule) (messages.SwitchScheduleReply, error) {
+	return ask[messages.SwitchScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+func (s schedules) SwitchAll(ctx context.Context, c messages.SwitchAllSchedules) (messages.SwitchAllSchedulesReply, error) {
+	return ask[messages.SwitchAllSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+}
+
+// schedulerFindings tells of a schedule file that cannot be read. The service
+// runs without it, and with one that is made later.
+func schedulerFindings(section config.Scheduler) []config.Finding {
+	if !section.Enable {
+		return nil
+	}
+	err := openable(section.ConfigFile)
+	if err == nil {
+		_, err = schedulefile.New(section.ConfigFile).Load(context.Background())
+	}
+	if err == nil {
+		return nil
+	}
+	suggestion := "name a file with the list butlerSchedule"
+	if errors.Is(err, fs.ErrNotExist) {
+		suggestion = "leave it if schedules are to be made over REST; the first one makes the file, in a directory that is there"
+	}
+	return []config.Finding{{
+		Warning: true, Path: "scheduler.configfile", Reason: fmt.Sprintf("there are no schedules: %v", err), Suggestion: suggestion,
+	}}
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"butler/actors/monitor"
+	"butler/config"
+	"butler/internal/winsvc"
+	"butler/internal/winsvc/scm"
+)
+
+// The monitor of Windows services. Every host has one of its own, so that one
+// that is slow or gone never holds up the news of another.
+
+// serviceMonitors returns the rows of the hosts.
+func serviceMonitors(cfg *config.Config) []monitorRow {
+	section := cfg.ServiceMonitor()
+	if !section.Enable {
+		return nil
+	}
+	var rows []monitorRow
+	for _, host := range serviceHosts(section.Hosts) {
+		rows = append(rows, monitorRow{
+			name: "windows_services", of: host.Host, path: "serviceMonitor", on: true,
+			every: section.Frequency, atStart: true, timeout: section.Timeout,
+			probe: func(a *App) (monitor.Probe, error) {
+				manager := a.opts.Services
+				if manager == nil {
+					native, ok := scm.Native()
+					if !ok {
+						return nil, nil // the inspection has said so
+					}
+					manager = native
+				}
+				return newServiceProbe(host, manager, winsvc.Damping(section.FlapDamping), a.log.Named("services"), a.serviceGauges(), &a.services).look, nil
+			},
+		})
+	}
+	return rows
+}
+
+// serviceGauges returns the metrics that the monitors of all hosts share.
+func (a *App) serviceGauges() *winsvc.Metrics {
+	return once(a.core, winsvc.NewMetrics)
+}
+
+// serviceHosts returns every host once, with each of its services once: it is
+// nobody's loss when a file says something twice. What has no proper name is left
+// out; the inspection has said so.
+func serviceHosts(section []config.ServiceHost) []config.ServiceHost {
+	var out []config.ServiceHost
+	at, seen := map[string]int{}, map[string]bool{}
+	for _, h := range section {
+		host := strings.ToLower(h.Host)
+		if winsvc.CheckHost(h.Host) != nil {
+			continue
+		}
+		i, known := at[host]
+		for _, s := range h.Services {
+			key := host + "|" + strings.ToLower(s.Name)
+			if winsvc.CheckService(s.Name) != nil || seen[key] {
+				continue
+			}
+			seen[key] = true
+			if !known {
+				i, known = len(out), true
+				at[host] = i
+				out = append(out, config.ServiceHost{Host: h.Host})
+			}
+			out[i].Services = append(out[i].Services, s)
+		}
+	}
+	return out
+}
+
+// serviceFindings finds what is wrong with the section serviceMonitor.
+func serviceFindings(section config.ServiceMonitor) []config.Finding {
+	if !section.Enable {
+		return nil
+	}
+	var out []config.Finding
+	if _, native := scm.Native(); !native {
+		out = append(out, config.Finding{
+			Path: "serviceMonitor.enable", Warning: true, Reason: "has no effect here: Windows services can only be watched from Windows",
+			Suggestion: "run butler on a Windows machine, or set it to false",
+		})
+	}
+	if len(serviceHosts(section.Hosts)) == 0 {
+		out = append(out, config.Finding{
+			Path: "serviceMonitor.monitor", Warning: true, Reason: "names no service, so none is watched",
+			Suggestion: "write - {host: localhost, services: [{name: QlikSenseEngineService}]}",
+		})
+	}
+	for i, h := range section.Hosts {
+		path := fmt.Sprintf("serviceMonitor.monitor[%d]", i)
+		if err := winsvc.CheckHost(h.Host); err != nil {
+			out = append(out, config.Finding{Path: path + ".host", Reason: err.Error(), Suggestion: "write the name of a machine, such as sense-1"})
+		}
+		for j, s := range h.Services {
+			if err := winsvc.CheckService(s.Name); err != nil {
+				out = append(out, config.Finding{
+					Path: fmt.Sprintf("%s.services[%d].name", path, j), Reason: err.Error(),
+					Suggestion: "write the service name that services.msc shows in the properties of the service",
+				})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+)
+
+// The orderly end of the service: first what comes in, then what is on its way,
+// then what was opened, the last first.
+
+// closeTime is what stopping the actors and closing the rest gets at the least, even
+// where draining has used up the time: an orderly end is worth it.
+const closeTime = 3 * time.Second
+
+// Stop ends the service in order. What is not told by the end of ctx is told
+// after the next start, which is no error.
+func (a *App) Stop(ctx context.Context) error {
+	a.health.Stopping()
+	a.stopWork()
+	defer a.reloads.stop()() // a reload under way ends first
+	return a.current.Load().stop(ctx)
+}
+
+func (a *App) stop(ctx context.Context) error {
+	a.log.Info("stopping: the intake closes, what is on its way is finished")
+	for _, step := range []func(context.Context){a.closeREST, a.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
+		a.halfOf(ctx, step)
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
+	defer cancel()
+	if a.tree != nil {
+		a.halfOf(closing, a.tree.Stop)
+	}
+	stats := a.queue.Stats()
+	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
+	if a.unwatch != nil {
+		a.unwatch()
+	}
+	a.watching.Wait()
+	a.serve.Wait()
+	a.background.Wait()
+	state := a.foundation.cut(min(a.logged, len(a.foundation)))
+	err = errors.Join(err, state.close(closing, a.log))
+	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
+	return errors.Join(err, a.foundation.close(closing, a.log))
+}
+
+// halfOf gives a step of the shutdown half of the time that is left, so that no
+// step takes the time of all that follow.
+func (a *App) halfOf(ctx context.Context, step func(context.Context)) {
+	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
+	defer cancel()
+	step(bounded)
+}
+
+// remaining returns the time until the deadline of ctx; a minute where it has none.
+func remaining(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return time.Minute
+}
+
+// drainQueue waits until every journalled event is decided. An event whose
+// look-ups are slow may outlast the deadline; it is decided after the next start.
+func (a *App) drainQueue(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for a.queue.Stats().Pending > 0 && a.queue.Healthy() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// closer is the stack of what has to be closed, the last opened first.
+type closer []struct {
+	name string
+	end  func(context.Context) error
+}
+
+func (c *closer) add(name string, end func(context.Context) error) {
+	*c = append(*c, struct {
+		name string
+		end  func(context.Context) error
+	}{name, end})
+}
+
+// take moves what was added under a name to another stack.
+func (c *closer) take(name string, to *closer) {
+	for i, one := range slices.Backward(*c) {
+		if one.name == name {
+			*to, *c = append(*to, one), slices.Delete(*c, i, i+1)
+		}
+	}
+}
+
+// cut takes what was added since there were n, as a stack of its own.
+func (c *closer) cut(n int) closer {
+	out := slices.Clone((*c)[n:])
+	*c = (*c)[:n]
+	return out
+}
+
+func (c *closer) close(ctx context.Context, log *zap.Logger) error {
+	var all error
+	for i := len(*c) - 1; i >= 0; i-- {
+		if err := (*c)[i].end(ctx); err != nil {
+			log.Warn("closing was not clean", zap.String("what", (*c)[i].name), logx.Err(err))
+			all = errors.Join(all, fmt.Errorf("close %s: %w", (*c)[i].name, err))
+		}
+	}
+	*c = nil
+	return all
+}

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"butler/api"
+	"butler/messages"
+)
+
+// udpQueue tells the REST API how task events come in.
+type udpQueue struct{ app *App }
+
+// Status implements api.UDPQueue.
+func (q udpQueue) Status(ctx context.Context) (api.UDPQueueStatus, error) {
+	a := q.app
+	reply, err := ask[messages.InspectIngestReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any { return messages.InspectIngest{ReplyTo: to} })
+	if err != nil {
+		return api.UDPQueueStatus{}, err
+	}
+	duplicates, err := a.total("butler_events_duplicate_total")
+	if err != nil {
+		return api.UDPQueueStatus{}, err
+	}
+	decided, err := a.total("butler_events_processed_total")
+	if err != nil {
+		return api.UDPQueueStatus{}, err
+	}
+	i := reply.Ingest
+	status := api.UDPQueueStatus{
+		Listening: i.Listening, Address: i.Address,
+		MessagesReceived: i.Received, MessagesQueued: i.Queued, MessagesStored: i.Stored, MessagesProcessed: i.Processed + decided,
+		MessagesFailed: i.Failed, MessagesDroppedTotal: i.Dropped + duplicates, MessagesDroppedRateLimit: i.DroppedRateLimit,
+		MessagesDroppedQueueFull: i.DroppedQueueFull, MessagesDroppedSize: i.DroppedSize, MessagesDroppedDuplicate: duplicates,
+		MessagesRefusedSource: i.RefusedSource, MessagesDroppedKernel: i.KernelDropped,
+		QueueSize: i.Backlog, QueueMaxSize: i.QueueMaxSize, RateLimitCurrent: i.RateLimitCurrent, BackpressureActive: i.BackpressureActive,
+	}
+	if i.QueueMaxSize > 0 {
+		status.QueueUtilizationPct = rounded(100 * float64(i.Backlog) / float64(i.QueueMaxSize))
+	}
+	if oldest := a.queue.Stats().Oldest; i.Backlog > 0 && !oldest.IsZero() {
+		status.OldestWaitingSeconds = rounded(max(0, time.Since(oldest).Seconds()))
+	}
+	return status, nil
+}
+
+// rounded keeps one decimal.
+func rounded(n float64) float64 { return math.Round(10*n) / 10 }
+
+// total returns the sum of the series of a counter.
+func (a *App) total(name string) (uint64, error) {
+	families, err := a.reg.Gather()
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue()
+		}
+	}
+	return uint64(sum), nil
+}

@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"butler/actors/monitor"
+	"butler/config"
+	"butler/internal/buildinfo"
+	"butler/internal/cron"
+	"butler/internal/destination"
+	"butler/internal/httpc"
+	"butler/internal/logx"
+	"butler/internal/metrics"
+	"butler/messages"
+)
+
+// What the service tells of itself at regular times: that it lives (heartbeat),
+// what it uses (uptime) and how its intake does (queue).
+
+// heartbeatTimeout bounds one call.
+const heartbeatTimeout = 10 * time.Second
+
+// heartbeatMonitor calls an address, so that whoever watches it learns when no call comes.
+func heartbeatMonitor(cfg *config.Config) monitorRow {
+	section := cfg.Heartbeat()
+	return monitorRow{
+		name: "heartbeat", path: "heartbeat", on: section.Enable, every: section.Frequency, atStart: true, timeout: heartbeatTimeout,
+		probe: func(a *App) (monitor.Probe, error) { return heartbeat(section, a.log.Named("heartbeat")) },
+	}
+}
+
+func heartbeat(section config.Heartbeat, log *zap.Logger) (monitor.Probe, error) {
+	client, err := httpc.New(destination.HTTPOptions{Timeout: heartbeatTimeout})
+	if err != nil {
+		return nil, err
+	}
+	address := section.RemoteURL.Reveal() // its path says whose heartbeat it is
+	return func(ctx context.Context, _ time.Time) (monitor.Report, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+		if err != nil {
+			return monitor.Report{}, httpc.Redact(err, address)
+		}
+		answer, err := httpc.Send(client, req, address, req.URL.Path)
+		if err == nil {
+			log.Debug("heartbeat", zap.String("answer", answer.Receipt().Status))
+		}
+		return monitor.Report{}, err
+	}, nil
+}
+
+// uptimeMonitor writes a line about what the process uses, and tells who stores it.
+func uptimeMonitor(cfg *config.Config) monitorRow {
+	section := cfg.UptimeMonitor()
+	return monitorRow{
+		name: "uptime", path: "uptimeMonitor", on: section.Enable, every: section.Frequency,
+		probe: func(a *App) (monitor.Probe, error) {
+			schedule, err := cron.ParseText(section.Frequency)
+			if err != nil {
+				return nil, err
+			}
+			level, err := logx.LevelOf(section.LogLevel)
+			return a.uptime(schedule, level), err
+		},
+	}
+}
+
+func (a *App) uptime(schedule cron.Timetable, level zapcore.Level) monitor.Probe {
+	log, resident, version, iteration := a.log.Named("uptime"), metrics.ResidentMemory(), buildinfo.Read().Version, 0
+	return func(_ context.Context, at time.Time) (monitor.Report, error) {
+		iteration++
+		next := schedule.Next(at)
+		usage := usageNow(resident())
+		usage.Uptime, usage.Interval, usage.Version = time.Since(a.began), schedule.Next(next).Sub(next), version
+		log.Log(level, "uptime and memory", zap.Int("iteration", iteration), zap.String("uptime", spoken(usage.Uptime)),
+			mebibytes("heap_used", usage.HeapUsed), mebibytes("heap_total", usage.HeapTotal),
+			mebibytes("external", usage.External), mebibytes("process_memory", usage.Process))
+		return monitor.Report{Alerts: []messages.Alert{{Kind: messages.ProcessUsage, Usage: usage}}}, nil
+	}
+}
+
+// usageNow reads what the process uses; resident is what the system says of it.
+func usageNow(resident int64) messages.Usage {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	size := func(n uint64) int64 { return int64(n) } // no process has 8 EiB
+	return messages.Usage{
+		HeapUsed: size(stats.HeapAlloc), HeapTotal: size(stats.HeapSys), External: size(stats.Sys - stats.HeapSys), Process: resident,
+	}
+}
+
+func mebibytes(name string, bytes int64) zap.Field {
+	return zap.String(name, strconv.FormatFloat(float64(bytes)/(1<<20), 'f', 2, 64)+" MiB")
+}
+
+// spoken writes a duration in words: "1 day 2 hours 5 seconds". Days have no
+// larger unit, since months differ.
+func spoken(d time.Duration) string {
+	left := int64(d / time.Second)
+	var words []string
+	for _, u := range []struct {
+		name    string
+		seconds int64
+	}{{"day", 86_400}, {"hour", 3600}, {"minute", 60}, {"second", 1}} {
+		n := left / u.seconds
+		left %= u.seconds
+		if n == 1 {
+			words = append(words, "1 "+u.name)
+		} else if n > 1 {
+			words = append(words, fmt.Sprintf("%d %ss", n, u.name))
+		}
+	}
+	if len(words) == 0 {
+		return "0 seconds"
+	}
+	return strings.Join(words, " ")
+}

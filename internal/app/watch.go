@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/actors/kv"
+	"butler/api"
+	"butler/internal/actorkit"
+	"butler/messages"
+)
+
+// Watch makes an actor that hands on what a namespace tells it. The namespace has
+// credit for so many changes, and the channel has room for all of them.
+func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (api.Watch, error) {
+	root := s.app.kit.System.Root
+	events, replies := make(chan any, kv.MaxWindow+1), make(chan messages.WatchNamespaceReply, 1)
+	pid := root.Spawn(s.app.kit.Props("watcher", func() actor.Actor {
+		return actor.ReceiveFunc(func(c actor.Context) {
+			switch message := c.Message().(type) {
+			case messages.WatchNamespaceReply:
+				offer(replies, message)
+			case messages.ValueChanged, messages.WatchEnded:
+				offer(events, message)
+			}
+		})
+	}))
+	self := actorkit.RefOf(pid)
+	end := func() {
+		root.Send(s.app.pids.values, messages.EndWatch{Namespace: command.Namespace, Watcher: self})
+		root.Stop(pid)
+	}
+	command.ReplyTo, command.Window = self, kv.MaxWindow
+	root.Send(s.app.pids.values, command)
+	select {
+	case reply := <-replies:
+		if reply.Failure.Failed() {
+			root.Stop(pid)
+		}
+		confirm := func(through uint64) {
+			root.Send(s.app.pids.values, messages.ConfirmChanges{Namespace: command.Namespace, Watcher: self, Through: through})
+		}
+		return api.Watch{Reply: reply, Events: events, Confirm: confirm, End: end}, nil
+	case <-ctx.Done():
+		end()
+		return api.Watch{}, ctx.Err()
+	}
+}
+
+// offer puts a value into a channel that has room.
+func offer[T any](into chan<- T, value T) {
+	select {
+	case into <- value:
+	default:
+	}
+}

@@ -1,0 +1,114 @@
+package chat
+
+import (
+	"errors"
+	"strings"
+
+	"butler/internal/destination"
+	"butler/internal/secret"
+	"butler/internal/template"
+	"butler/messages"
+)
+
+// Settings are how the alerts of one section, or of an entry of a route, are
+// sent, whatever the service.
+type Settings struct {
+	Enable           bool
+	WebhookURL       secret.String
+	MessageType      string
+	BasicMsgTemplate string
+	// RateLimit is in seconds, per kind and subject of an alert; 0 means no limit.
+	RateLimit          float64
+	HeadScriptLogLines int
+	TailScriptLogLines int
+	TemplateFile       string
+	// AlertEnableByTag and BasicContentOnly are of alerts from Qlik Cloud.
+	AlertEnableByTag destination.TagGate
+	BasicContentOnly bool
+}
+
+// event is Settings with what the service has besides.
+type event interface{ common() Settings }
+
+func (s Settings) common() Settings { return s }
+
+// Config is the section of a service, and what other sections say of it. Who
+// reads it reads Cloud and calls ReadSwitches, too.
+type Config[E event] struct {
+	Enable            bool
+	ReloadTaskFailure E
+	ReloadTaskAborted E
+	ServiceStopped    E
+	ServiceStarted    E
+	// Cloud is how failed reloads in Qlik Cloud are sent.
+	Cloud E `mapstructure:"-"`
+
+	// services says that Windows services are monitored and the room is told of
+	// them, tenant that there may be alerts of Qlik Cloud.
+	services, tenant bool
+}
+
+// ReadSwitches reads the switches of the monitors; ofServices is what the
+// service monitor has for the destination.
+func (c *Config[E]) ReadSwitches(decode destination.Decode, ofServices string) error {
+	return errors.Join(
+		destination.AllOn(decode, &c.services, "serviceMonitor.enable", ofServices),
+		destination.AllOn(decode, &c.tenant, "qlikSenseCloud.enable"),
+	)
+}
+
+// uses lists the sections that are switched on. The master switch does not
+// count for Qlik Cloud, which has its own.
+func (c Config[E]) uses(s Service) []destination.Use[E] {
+	of := func(kind messages.AlertKind, name string, e E, on bool) destination.Section[E] {
+		return destination.Section[E]{Kind: kind, Path: s.Section + "." + name, Settings: e, On: c.Enable && on}
+	}
+	return destination.UsesOf(
+		of(messages.ReloadTaskFailed, "reloadTaskFailure", c.ReloadTaskFailure, c.ReloadTaskFailure.common().Enable),
+		of(messages.ReloadTaskAborted, "reloadTaskAborted", c.ReloadTaskAborted, c.ReloadTaskAborted.common().Enable),
+		of(messages.ServiceStopped, "serviceStopped", c.ServiceStopped, c.services),
+		of(messages.ServiceStarted, "serviceStarted", c.ServiceStarted, c.services),
+		destination.Section[E]{Kind: messages.CloudReloadFailed, Path: s.CloudSection, Settings: c.Cloud, On: c.tenant && c.Cloud.common().Enable},
+	)
+}
+
+// basic reports whether messages are one line.
+func (s Settings) basic() bool { return strings.EqualFold(s.MessageType, "basic") }
+
+// instance describes the queue of a room.
+func (s Settings) instance(of Service) destination.Instance {
+	i := destination.Instance{
+		Needs:       destination.Needs{Task: true, App: true, Owner: true, Execution: true},
+		Window:      destination.Seconds(s.RateLimit),
+		Select:      s.AlertEnableByTag.Select,
+		Pace:        of.Pace,
+		MaxInFlight: 2,
+	}
+	if !s.BasicContentOnly {
+		i.Needs.ScriptHead, i.Needs.ScriptTail = s.HeadScriptLogLines, s.TailScriptLogLines
+	}
+	return i
+}
+
+// check lists what is wrong with the settings, and what of them does nothing.
+func (s Settings) check(of Service, d destination.Deps) destination.Problems {
+	var p destination.Problems
+	p.WebAddress("webhookURL", s.WebhookURL.Reveal(), "write "+of.Address)
+	p.Template("basicMsgTemplate", s.BasicMsgTemplate)
+	if s.basic() {
+		return p
+	}
+	if err := template.CheckFiles(s.templateFiles(of, d)); err != nil {
+		p.Warn("templateFile", err.Error(), "the built-in layout is sent until the file is there and good")
+	}
+	return p
+}
+
+// templateFiles lists where the template may be: as written, and under its shipped name.
+func (s Settings) templateFiles(of Service, d destination.Deps) []string {
+	if s.TemplateFile == "" {
+		return nil
+	}
+	path := d.Path(s.TemplateFile)
+	return []string{path, of.ShippedName(path)}
+}

@@ -1,0 +1,27 @@
+package disklog
+
+import (
+	"context"
+
+	"butler/internal/destination"
+	"butler/internal/disk"
+)
+
+// Probe implements destination.Prober: a file is made in the archive, or where
+// the archive is going to be made, and removed.
+func (a *archive) Probe() destination.Probe {
+	return destination.Probe{Key: name + " " + a.directory, Local: true, Look: func(ctx context.Context) (destination.Sight, error) {
+		seen := destination.Sight{Address: a.directory, Detail: "can be written"}
+		at := disk.Nearest(a.directory)
+		if at != a.directory {
+			seen.Detail = "is made with the first script log"
+		}
+		_, err := disk.Try(ctx, at, 1)
+		if err != nil {
+			return destination.Sight{}, destination.Misconfigured(err)
+		}
+		return seen, nil
+	}}
+}
+
+var _ destination.Prober = (*archive)(nil)

@@ -1,0 +1,48 @@
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"butler/internal/destination"
+)
+
+// Probe implements destination.Prober: a conversation without a mail.
+func (s *sender) Probe() destination.Probe {
+	// The settings are the same for every use of the section.
+	return destination.Probe{Key: "smtp " + s.post.address, Look: s.post.look}
+}
+
+var _ destination.Prober = (*sender)(nil)
+
+// look connects, protects the connection and logs in as for a mail, and takes leave.
+func (s server) look(ctx context.Context) (destination.Sight, error) {
+	seen := destination.Sight{Address: s.address}
+	err := s.classify(ctx, func() (step, error) {
+		opened, at, err := s.open(ctx)
+		if err != nil {
+			return at, err
+		}
+		defer opened.leave()
+		state, protected := opened.client.TLSConnectionState()
+		seen.Detail = "not encrypted"
+		if protected {
+			seen.Detail = tls.VersionName(state.Version)
+			seen.CertificateEnds = state.PeerCertificates[0].NotAfter
+		}
+		return "", nil
+	})
+	if err != nil {
+		return destination.Sight{}, err
+	}
+	if !s.settings.Auth.Enable {
+		seen.Detail += ", no login is configured"
+		return seen, nil
+	}
+	if seen.CertificateEnds.IsZero() {
+		seen.Doubt, seen.Mend = "the password goes over the network in clear text", "let the server offer STARTTLS, and set smtp.tls.requireTLS to true"
+	}
+	seen.Detail = fmt.Sprintf("%s, logged in", seen.Detail)
+	return seen, nil
+}

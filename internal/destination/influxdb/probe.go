@@ -1,0 +1,66 @@
+package influxdb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// Probe implements destination.Prober. A write without a point changes nothing,
+// and is refused like any other where the credentials, or the database or bucket,
+// are not good for one.
+func (s *store) Probe() destination.Probe {
+	return destination.Probe{
+		Key:  name + " " + s.writer.target(),
+		Look: func(ctx context.Context) (destination.Sight, error) { return look(ctx, s.writer) },
+	}
+}
+
+var _ destination.Prober = (*store)(nil)
+
+func look(ctx context.Context, w writer) (destination.Sight, error) {
+	answer, err := w.ask(ctx, http.MethodGet, "/ping")
+	if err != nil {
+		return destination.Sight{}, err
+	}
+	version := httpc.Sanitise(cmp.Or(answer.Header.Get("X-Influxdb-Version"), "of unknown version"), maxVersion)
+	seen := destination.Sight{Detail: "InfluxDB " + version + " takes points"}
+	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		seen.Clock = date
+	}
+	_, err = w.ask(ctx, http.MethodPost, w.target())
+	status, answered := errors.AsType[*httpc.StatusError](err)
+	_, makes := w.(*v1)
+	switch {
+	case err == nil:
+	case answered && status.Code == http.StatusNotFound && makes:
+		seen.Detail = fmt.Sprintf("InfluxDB %s answers; the database is made before the first point", version)
+	case answered && status.Code == http.StatusBadRequest:
+		// Version 2 refuses an empty write after everything else was good.
+	default:
+		return destination.Sight{}, err
+	}
+	return seen, nil
+}
+
+// maxVersion bounds what is shown of a version, in characters.
+const maxVersion = 40
+
+func (w *v2) target() string {
+	return "/api/v2/write?" + url.Values{"org": {w.org}, "bucket": {w.bucket}, "precision": {"ns"}}.Encode()
+}
+
+func (w *v2) ask(ctx context.Context, method, target string) (httpc.Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, w.address+target, http.NoBody)
+	if err != nil {
+		return httpc.Answer{}, destination.Misconfigured(httpc.Redact(err, w.secrets...))
+	}
+	req.Header.Set("Authorization", "Token "+w.token.Reveal())
+	return httpc.Send(w.client, req, w.secrets...)
+}

@@ -1,0 +1,182 @@
+package influxdb
+
+import (
+	"errors"
+	"maps"
+	"math"
+	"slices"
+
+	"butler/internal/destination"
+	"butler/messages"
+)
+
+// readings are the switches of what is measured beside the tasks. They stand in
+// the sections of the monitors.
+type readings struct {
+	services, usage                                 Switch
+	version, serverLicense, accessLicenses, release storing
+	queue                                           queueStoring
+}
+
+// storing is what the section of a monitor says about InfluxDB.
+type storing struct {
+	Enable bool
+	Tag    struct{ Static []StaticTag }
+}
+
+// queueStoring is what the section of the UDP server says about InfluxDB.
+type queueStoring struct {
+	Enable          bool
+	MeasurementName string
+	Tags            []StaticTag
+}
+
+// readSwitches reads what the monitors store.
+func readSwitches(read destination.Decode, c *Config) error {
+	return errors.Join(
+		read("serviceMonitor.alertDestination.influxDb", &c.readings.services),
+		read("uptimeMonitor.storeInInfluxdb", &c.readings.usage),
+		read("qlikSenseVersion.versionMonitor.destination.influxDb", &c.readings.version),
+		read("qlikSenseLicense.serverLicenseMonitor.destination.influxDb", &c.readings.serverLicense),
+		read("qlikSenseLicense.licenseMonitor.destination.influxDb", &c.readings.accessLicenses),
+		read("qlikSenseLicense.licenseRelease.destination.influxDb", &c.readings.release),
+		read("udpServerConfig.queueMetrics.influxdb", &c.readings.queue),
+	)
+}
+
+// queueSection is the one in which the measurement is named by the operator.
+const queueSection = "udpServerConfig.queueMetrics.influxdb"
+
+// reading is the measurement of one kind of reading.
+type reading struct {
+	kind        messages.AlertKind
+	measurement string
+	// path is the section that switches it on.
+	path string
+	on   bool
+	// own are the tags that the operator gives this measurement.
+	own []StaticTag
+	// builtInLast says that no tag of the operator replaces those of the measurement.
+	builtInLast bool
+}
+
+// readingsOf is the one table of them, in the order of the documentation.
+func readingsOf(c Config) []reading {
+	r := c.readings
+	return []reading{
+		{messages.ServiceStatus, "win_service_state", "serviceMonitor.alertDestination.influxDb", r.services.Enable, nil, true},
+		{messages.ProcessUsage, "butler_memory_usage", "uptimeMonitor.storeInInfluxdb", r.usage.Enable, nil, true},
+		{messages.SenseVersion, "qlik_sense_version", "qlikSenseVersion.versionMonitor.destination.influxDb", r.version.Enable, r.version.Tag.Static, false},
+		{messages.LicenseStatus, "qlik_sense_server_license", "qlikSenseLicense.serverLicenseMonitor.destination.influxDb", r.serverLicense.Enable, r.serverLicense.Tag.Static, false},
+		{messages.AccessLicenseStatus, "qlik_sense_license", "qlikSenseLicense.licenseMonitor.destination.influxDb", r.accessLicenses.Enable, r.accessLicenses.Tag.Static, true},
+		{messages.LicenseReleased, "qlik_sense_license_release", "qlikSenseLicense.licenseRelease.destination.influxDb", r.release.Enable, r.release.Tag.Static, false},
+		{messages.UDPQueue, r.queue.MeasurementName, queueSection, r.queue.Enable, r.queue.Tags, false},
+	}
+}
+
+// readingUses lists the readings that are switched on.
+func readingUses(c Config) []destination.Use[Measurement] {
+	var out []destination.Use[Measurement]
+	for _, r := range readingsOf(c) {
+		if r.on && c.Enable {
+			out = append(out, destination.Use[Measurement]{Name: string(r.kind), Path: r.path, Kinds: []messages.AlertKind{r.kind}})
+		}
+	}
+	return out
+}
+
+// readingOf returns the reading of a use, if it is the use of one.
+func readingOf(c Config, u destination.Use[Measurement]) (reading, bool) {
+	all := readingsOf(c)
+	if i := slices.IndexFunc(all, func(r reading) bool { return slices.Equal(u.Kinds, []messages.AlertKind{r.kind}) }); i >= 0 {
+		return all[i], true
+	}
+	return reading{}, false
+}
+
+// points returns what is stored of a reading: one point, or one for each row.
+func (r reading) points(global []StaticTag, a messages.Alert) []point {
+	rows := a.Points
+	switch r.kind {
+	case messages.ServiceStatus:
+		rows = []messages.Point{serviceRow(a.Service)}
+	case messages.LicenseStatus:
+		rows = []messages.Point{licenseRow(a.License)}
+	case messages.ProcessUsage:
+		rows = []messages.Point{usageRow(a.Usage)}
+	default: // the points of the reading say it all
+	}
+	out := make([]point, 0, len(rows))
+	for _, row := range rows {
+		p := point{measurement: r.measurement, tags: map[string]string{}, fields: map[string]any{}, at: instant(a.DecidedAt, string(a.ID))}
+		builtIn := map[string]string{}
+		for _, t := range row.Tags {
+			builtIn[t.Name] = t.Value
+		}
+		addStatic(p, global)
+		maps.Copy(p.tags, builtIn)
+		addStatic(p, r.own)
+		if r.builtInLast {
+			maps.Copy(p.tags, builtIn)
+		}
+		addFields(p, row.Fields)
+		out = append(out, p)
+	}
+	return out
+}
+
+func addFields(p point, fields []messages.Field) {
+	for _, f := range fields {
+		switch f.Type {
+		case messages.NumberField:
+			p.fields[f.Name] = f.Number
+		case messages.TextField:
+			p.fields[f.Name] = f.Text
+		case messages.TruthField:
+			p.fields[f.Name] = f.Truth
+		}
+	}
+}
+
+// stateNumbers and startNumbers are the numbers of what the service control
+// manager says. Anything else is -1.
+var (
+	stateNumbers = map[string]float64{
+		"STOPPED": 1, "START_PENDING": 2, "STOP_PENDING": 3, "RUNNING": 4, "CONTINUE_PENDING": 5, "PAUSE_PENDING": 6, "PAUSED": 7,
+	}
+	startNumbers = map[string]float64{"Automatic": 0, "Automatic (delayed start)": 1, "Manual": 2, "Disabled": 3}
+)
+
+func numberOf(numbers map[string]float64, text string) float64 {
+	if n, known := numbers[text]; known {
+		return n
+	}
+	return -1
+}
+
+func serviceRow(s messages.Service) messages.Point {
+	return messages.Point{}.
+		Tag("host", s.Host).Tag("service_name", s.Name).Tag("display_name", s.DisplayName).Tag("friendly_name", s.FriendlyName).
+		Number("state_num", numberOf(stateNumbers, s.Status)).Text("state_text", s.Status).
+		Number("startup_mode_num", numberOf(startNumbers, s.StartType)).Text("startup_mode_text", s.StartType)
+}
+
+func usageRow(u messages.Usage) messages.Point {
+	row := messages.Point{}.Tag("version", u.Version).
+		Number("heap_used", mebibytes(u.HeapUsed)).Number("heap_total", mebibytes(u.HeapTotal)).Number("external", mebibytes(u.External))
+	if u.Process > 0 {
+		row = row.Number("process_memory", mebibytes(u.Process))
+	}
+	return row
+}
+
+// mebibytes rounds to two decimals, as existing databases have it.
+func mebibytes(bytes int64) float64 { return math.Round(float64(bytes)/(1<<20)*100) / 100 }
+
+func licenseRow(l messages.License) messages.Point {
+	row := messages.Point{}.Truth("license_expired", l.Expired).Text("expiry_date", l.ExpiryDate)
+	if l.DaysKnown {
+		row = row.Number("days_until_expiry", float64(l.DaysLeft))
+	}
+	return row
+}

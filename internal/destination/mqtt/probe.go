@@ -1,0 +1,20 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+
+	"butler/internal/destination"
+)
+
+// Probe implements destination.Prober, where the connection can be looked at.
+func (p *publisher) Probe() destination.Probe {
+	if broker, ok := p.broker.(destination.Prober); ok {
+		return broker.Probe()
+	}
+	return destination.Probe{Key: name, Look: func(context.Context) (destination.Sight, error) {
+		return destination.Sight{}, errors.New("this connection to the MQTT broker can only be used, not looked at")
+	}}
+}
+
+var _ destination.Prober = (*publisher)(nil)

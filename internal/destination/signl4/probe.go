@@ -1,0 +1,11 @@
+package signl4
+
+import (
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// Probe implements destination.Prober.
+func (s *sender) Probe() destination.Probe { return httpc.Probe(s.client, s.url) }
+
+var _ destination.Prober = (*sender)(nil)

@@ -1,0 +1,62 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"butler/internal/destination"
+	"butler/internal/secret"
+	"butler/internal/template"
+)
+
+// Webhook is where messages go that callers of the REST API write.
+type Webhook struct{ WebhookURL secret.String }
+
+// restKey is where it is configured.
+const restKey = "slackNotification.restMessage.webhookURL"
+
+// ReadWebhook reads it.
+func ReadWebhook(decode destination.Decode) (w Webhook, err error) {
+	err = decode("slackNotification.restMessage", &w)
+	return w, err
+}
+
+// Check lists what is wrong with it.
+func (w Webhook) Check() destination.Problems {
+	var p destination.Problems
+	if !w.WebhookURL.IsSet() {
+		p.Warn(restKey, "is empty, so no message is sent", "write the https address of an incoming webhook")
+		return p
+	}
+	p.WebAddress(restKey, w.WebhookURL.Reveal(), "write the https address of an incoming webhook")
+	return p
+}
+
+// Message is one that somebody else has written, with Slack's formatting.
+type Message struct{ Channel, From, Text, Emoji string }
+
+// Post sends a message, cut to Slack's limits. What is empty is left to the webhook.
+func (w Webhook) Post(ctx context.Context, client *http.Client, m Message) error {
+	if !w.WebhookURL.IsSet() {
+		return errors.New("no webhook is configured: set " + restKey)
+	}
+	body, err := template.EncodeJSON(m.payload())
+	if err != nil {
+		return fmt.Errorf("encode message: %w", err)
+	}
+	_, err = service().Post(ctx, client, w.WebhookURL, body)
+	return err
+}
+
+func (m Message) payload() object {
+	out := object{"blocks": []any{object{"type": "section", "text": object{"type": "mrkdwn", "text": m.Text}}}}
+	fit(out)
+	for key, value := range map[string]string{"username": m.From, "channel": m.Channel, "icon_emoji": m.Emoji} {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	return out
+}

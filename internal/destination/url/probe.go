@@ -1,0 +1,57 @@
+package url
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	neturl "net/url"
+
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// Probe implements destination.Prober. Only the library knows which host a
+// service is at: it is handed a message, and its first request is kept from going out.
+func (s *sender) Probe() destination.Probe {
+	way := &scout{}
+	// What comes of it does not matter: the request tells.
+	_ = way.call(s.provider, s.target.URL.Reveal())
+	if way.host == nil {
+		return destination.Probe{Key: s.target.URL.Reveal(), Look: func(context.Context) (destination.Sight, error) {
+			return destination.Sight{}, destination.Misconfigured(errors.New("the URL names nobody to send to"))
+		}}
+	}
+	return httpc.Probe(s.client, way.host.String())
+}
+
+var _ destination.Prober = (*sender)(nil)
+
+// scout is a transport that finds out where a request would go.
+type scout struct{ host *neturl.URL }
+
+// RoundTrip implements http.RoundTripper.
+func (s *scout) RoundTrip(req *http.Request) (*http.Response, error) {
+	closeBody(req)
+	if s.host == nil {
+		s.host = &neturl.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
+	}
+	return nil, errOver
+}
+
+func (s *scout) call(p provider, raw string) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanic
+		}
+	}()
+	service, err := p.open(raw, &http.Client{Transport: s})
+	if err != nil {
+		return err
+	}
+	params := types.Params{}
+	maps.Copy(params, p.forced)
+	return service.Send("probe", &params)
+}

@@ -1,0 +1,21 @@
+package webhook
+
+import (
+	"context"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// Probe implements destination.Prober.
+func (s *sender) Probe() destination.Probe {
+	if s.broken != nil {
+		return destination.Probe{
+			Key:  s.target.String(),
+			Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, s.broken },
+		}
+	}
+	return httpc.Probe(s.client, s.target.String())
+}
+
+var _ destination.Prober = (*sender)(nil)

@@ -1,0 +1,38 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Text tells the report to people: the findings of each check, below them what
+// to do, and the sum.
+func (r Report) Text() string {
+	var out strings.Builder
+	last := ""
+	for _, l := range r.Lines {
+		if l.Check != last {
+			last = l.Check
+			fmt.Fprintf(&out, "%s\n", l.Check)
+		}
+		what := l.Evidence
+		if l.Subject != "" {
+			what = l.Subject + ": " + what
+		}
+		fmt.Fprintf(&out, "  %-8s %s\n", l.Verdict, what)
+		if l.Mend != "" {
+			fmt.Fprintf(&out, "           what to do: %s\n", l.Mend)
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		count int
+		what  string
+	}{{r.OK, "ok"}, {r.Skipped, "skipped"}, {r.Warnings, "warnings"}, {r.Problems, "problems"}} {
+		if part.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.what))
+		}
+	}
+	fmt.Fprintf(&out, "\n%s\n", strings.Join(parts, ", "))
+	return out.String()
+}

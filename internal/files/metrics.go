@@ -1,0 +1,84 @@
+package files
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics count the operations on files, by how they ended.
+type Metrics struct {
+	operations *prometheus.CounterVec
+	bytes      *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+}
+
+// The operations and the results that are not a Kind, labels from closed sets.
+const (
+	opCopy         = "copy"
+	opMove         = "move"
+	opDelete       = "delete"
+	opCreateDir    = "create_dir"
+	opCreateDirQVD = "create_dir_qvd"
+
+	resultDone = "done"
+)
+
+// results are the labels of the kinds of errors.
+var results = map[Kind]string{
+	Failed: "failed", NotApproved: "not_approved", NotFound: "not_found", Exists: "exists", Invalid: "invalid",
+}
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_file_operations_total", Help: "Operations on files that the REST API was asked for, by how they ended.",
+		}, []string{"operation", "result"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_file_operation_bytes_total",
+			Help: "What copies and moves that were done have written. A move within a disk only renames, and writes nothing.",
+		}, []string{"operation"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "butler_file_operation_duration_seconds",
+			Help:    "Time that an operation on files took, those that failed included.",
+			Buckets: []float64{.001, .01, .1, 1, 5, 15, 60, 300, 1800},
+		}, []string{"operation"}),
+	}
+	for _, op := range []string{opCopy, opMove, opDelete, opCreateDir, opCreateDirQVD} {
+		m.operations.WithLabelValues(op, resultDone)
+		for _, result := range results {
+			m.operations.WithLabelValues(op, result)
+		}
+		m.duration.WithLabelValues(op)
+	}
+	for _, op := range []string{opCopy, opMove} {
+		m.bytes.WithLabelValues(op)
+	}
+	if reg != nil {
+		reg.MustRegister(m.operations, m.bytes, m.duration)
+	}
+	return m
+}
+
+// begin returns what counts an operation that ends with an error or nil, and
+// hands the error on.
+func (m *Metrics) begin(op string) (ended func(bytes int64, err error) error) {
+	began := time.Now()
+	return func(bytes int64, err error) error {
+		result := resultDone
+		if err != nil {
+			result = results[Failed]
+			if why, ok := errors.AsType[*Error](err); ok {
+				result = results[why.Kind]
+			}
+		}
+		m.operations.WithLabelValues(op, result).Inc()
+		m.duration.WithLabelValues(op).Observe(time.Since(began).Seconds())
+		if bytes > 0 {
+			m.bytes.WithLabelValues(op).Add(float64(bytes))
+		}
+		return err
+	}
+}

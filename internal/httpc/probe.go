@@ -1,0 +1,77 @@
+package httpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"butler/internal/destination"
+)
+
+// Probe returns a look at the way to an address: name, proxy, connection,
+// certificates and an answer. It asks for the head of the start page of the host,
+// so neither path, query nor credentials of the address go there, and nothing
+// happens to what is behind them.
+func Probe(client *http.Client, address string) destination.Probe {
+	target, err := url.Parse(address)
+	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
+		broken := destination.Misconfigured(fmt.Errorf("the address needs http or https and a host, it is %s", RedactURL(address)))
+		return destination.Probe{Key: address, Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, broken }}
+	}
+	start := (&url.URL{Scheme: target.Scheme, Host: target.Host, Path: "/"}).String()
+	key := start
+	if pool, ok := client.Transport.(*pool); ok {
+		key = fmt.Sprintf("%s %s %t", start, pool.options.CAFile, pool.options.InsecureSkipVerify)
+	}
+	return destination.Probe{Key: key, Look: func(ctx context.Context) (destination.Sight, error) { return look(ctx, client, start) }}
+}
+
+// look asks for the head of a page. Every answer will do.
+func look(ctx context.Context, client *http.Client, start string) (destination.Sight, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, start, http.NoBody)
+	if err != nil {
+		return destination.Sight{}, destination.Misconfigured(Redact(err))
+	}
+	once := *client
+	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := once.Do(req)
+	if err != nil {
+		return destination.Sight{}, explain(err, req, nil)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return destination.Sight{}, Check(resp)
+	}
+	s := destination.Sight{Address: req.URL.Host, Detail: strings.Join(way(resp), ", ")}
+	if resp.StatusCode >= http.StatusInternalServerError {
+		s.Doubt = fmt.Sprintf("it answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+		s.Mend = "ask whoever runs it, or the gateway in front of it"
+	}
+	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
+		s.CertificateEnds = resp.TLS.PeerCertificates[0].NotAfter
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		s.Clock = date
+	}
+	return s, nil
+}
+
+// way says how an answer came here.
+func way(resp *http.Response) []string {
+	out := []string{"answers"}
+	switch {
+	case resp.TLS == nil:
+		out = append(out, "not encrypted")
+	case len(resp.TLS.VerifiedChains) == 0:
+		out = append(out, tls.VersionName(resp.TLS.Version), "certificate not verified, as configured")
+	default:
+		out = append(out, tls.VersionName(resp.TLS.Version))
+	}
+	if proxy, err := http.ProxyFromEnvironment(resp.Request); err == nil && proxy != nil {
+		out = append(out, "through the proxy "+RedactURL(proxy.String()))
+	}
+	return out
+}

@@ -1,0 +1,47 @@
+package jetstream
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// StreamFiles is what the files of a stream tell from outside.
+type StreamFiles struct {
+	Stream string
+	// First and Next bound its records; exact when the process before has ended in order.
+	First, Next uint64
+	// Missing is how many records in between are known to be lost.
+	Missing int64
+	Blocks  int
+	Bytes   int64
+}
+
+// Survey says what is in the directory of a journal, and whether the last process
+// ended in order. It opens nothing, changes nothing, and may be used beside a
+// running service.
+func Survey(dir string) (streams []StreamFiles, orderly bool, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, false, err
+	}
+	d := readDiary(dir)
+	for stream, r := range d.Streams {
+		s := StreamFiles{Stream: stream, First: uint64(r.First), Next: uint64(r.Next), Missing: r.Gaps.size()}
+		blocks := filepath.Join(streamPath(dir, stream), blocksDir)
+		numbers, err := blockNumbers(blocks)
+		if err != nil {
+			return nil, false, err
+		}
+		s.Blocks = len(numbers)
+		for _, number := range numbers {
+			// One that was removed in the meantime counts for nothing.
+			if info, err := os.Stat(filepath.Join(blocks, blockName(number))); err == nil {
+				s.Bytes += info.Size()
+			}
+		}
+		streams = append(streams, s)
+	}
+	slices.SortFunc(streams, func(a, b StreamFiles) int { return strings.Compare(a.Stream, b.Stream) })
+	return streams, d.Closed, nil
+}

@@ -1,0 +1,296 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	cryptorand "crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Notes is a log of what is told of the past. Nothing depends on it, so it costs
+// those who write next to nothing: entries wait in memory and become one record a
+// moment later. A process that is killed loses that moment. While the log cannot
+// be written, what does not fit the memory is left out and counted. Methods are
+// safe for concurrent use.
+type Notes struct {
+	log    Log
+	opts   NotesOptions
+	retain retention
+	// pack is how many bytes make a record of their own.
+	pack     int
+	idPrefix string
+	dropped  atomic.Int64
+	failures atomic.Int64
+
+	mu      sync.Mutex
+	waiting []pile       // each no larger than a record, in order
+	size    int          // of what waits
+	spare   pile         // the memory of one that was written
+	asked   []chan error // by Flush
+	closed  bool
+
+	worker
+
+	// Of run only: the pile that is being written, its record, and the number of
+	// records to name them by.
+	writing pile
+	record  []byte
+	encoder encoder
+	written uint64
+}
+
+// NotesOptions configure OpenNotes.
+type NotesOptions struct {
+	// KeepFor is how long entries stay readable, KeepBytes the size of the log from
+	// which the oldest go before their time; 0 means no such size.
+	KeepFor   time.Duration
+	KeepBytes int64
+	// Every is how long entries wait for company; 0 means a second.
+	Every time.Duration
+	// MaxWaiting is how many bytes may wait in memory; 0 means 16 MiB.
+	MaxWaiting int
+}
+
+// NotesStats describe Notes at one moment.
+type NotesStats struct {
+	// Bytes is the size of the log.
+	Bytes int64
+	// Dropped counts entries that were left out, Failures attempts to write or to
+	// trim that failed.
+	Dropped, Failures int64
+}
+
+const (
+	notesEvery   = time.Second
+	notesWaiting = 16 << 20
+	// notesPack is the most that one record of notes holds.
+	notesPack = 2 << 20
+)
+
+// pile is entries one behind the other.
+type pile struct {
+	data []byte
+	ends []int
+}
+
+func (p *pile) add(entry []byte) {
+	p.data = append(p.data, entry...)
+	p.ends = append(p.ends, len(p.data))
+}
+
+// entries returns the entries, which lie in the pile.
+func (p *pile) entries() [][]byte {
+	out, from := make([][]byte, len(p.ends)), 0
+	for i, end := range p.ends {
+		out[i], from = p.data[from:end:end], end
+	}
+	return out
+}
+
+// OpenNotes opens the notes that log holds.
+func OpenNotes(ctx context.Context, log Log, opts NotesOptions) *Notes {
+	if opts.Every <= 0 {
+		opts.Every = notesEvery
+	}
+	if opts.MaxWaiting <= 0 {
+		opts.MaxWaiting = notesWaiting
+	}
+	n := &Notes{
+		log: log, opts: opts, pack: notesPack, idPrefix: cryptorand.Text(),
+		retain: retention{log: log, kind: kindNotes, keepFor: opts.KeepFor, keepBytes: opts.KeepBytes},
+		worker: newWorker(),
+	}
+	if b, ok := log.(Bounded); ok {
+		n.pack = min(n.pack, b.MaxRecord()/packShare)
+	}
+	n.start(ctx, n.run)
+	return n
+}
+
+// Add notes an entry, of which it keeps a copy. It does not block.
+func (n *Notes) Add(entry []byte) {
+	n.mu.Lock()
+	if n.closed || len(entry) > n.pack || n.size+len(entry) > n.opts.MaxWaiting {
+		n.mu.Unlock()
+		n.dropped.Add(1)
+		return
+	}
+	last := len(n.waiting) - 1
+	full := last >= 0 && len(n.waiting[last].data)+len(entry) > n.pack
+	if last < 0 || full {
+		n.waiting = append(n.waiting, n.spare)
+		n.spare = pile{}
+		last++
+	}
+	n.waiting[last].add(entry)
+	first := n.size == 0
+	n.size += len(entry)
+	n.mu.Unlock()
+	if first || full {
+		n.nudge()
+	}
+}
+
+// Flush waits until what was added before is written, which makes it readable.
+func (n *Notes) Flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return ErrClosed
+	}
+	n.asked = append(n.asked, done)
+	n.mu.Unlock()
+	n.nudge()
+	select {
+	case err := <-done:
+		return err
+	case <-n.finished:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("write notes: %w", context.Cause(ctx))
+	}
+}
+
+// Range calls visit for every record that is kept, the oldest first, damaged ones
+// included. It stops at the first error of visit and returns it.
+func (n *Notes) Range(ctx context.Context, visit func(Record) error) error {
+	return n.log.Read(ctx, 0, func(seq Seq, record []byte) error {
+		content, err := decodeRecord(kindNotes, bytes.Clone(record))
+		return visit(Record{Seq: seq, At: content.at, Entries: content.entries, Damage: damaged(seq, err)})
+	})
+}
+
+// Stats describes the notes.
+func (n *Notes) Stats() NotesStats {
+	return NotesStats{Bytes: n.log.Bytes(), Dropped: n.dropped.Load(), Failures: n.failures.Load() + n.retain.failures.Load()}
+}
+
+// Close writes what waits, once, and waits for that until ctx ends.
+func (n *Notes) Close(ctx context.Context) error {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	return n.stop(ctx, "notes to be written")
+}
+
+// run is the goroutine of the notes, until Close.
+func (n *Notes) run(ctx context.Context) {
+	for wait := n.retain.trim(ctx, n.end()); ; {
+		n.sleep(ctx, wait)
+		all := n.linger(ctx)
+		ended, err := n.write(ctx, all)
+		if ended || ctx.Err() != nil {
+			return
+		}
+		wait = n.retain.trim(ctx, n.end())
+		switch {
+		case err != nil:
+			wait = trimPause
+		case !all: // what was left has nobody else to wake us
+			wait = n.opts.Every
+		}
+	}
+}
+
+// end is behind the newest record: all of them are only kept to be read.
+func (n *Notes) end() Seq {
+	_, next := n.log.Bounds()
+	return next
+}
+
+// linger lets entries come together, unless somebody waits for them, and reports
+// whether all of them are to be written, or only what fills a record.
+func (n *Notes) linger(ctx context.Context) (all bool) {
+	late := time.NewTimer(n.opts.Every)
+	defer late.Stop()
+	for {
+		n.mu.Lock()
+		urgent, full := n.closed || len(n.asked) > 0, len(n.waiting) > 1
+		n.mu.Unlock()
+		if urgent || full {
+			return urgent
+		}
+		select {
+		case <-n.wake:
+		case <-late.C:
+			return true
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// write makes records of all that waits, or of what fills one, and answers those who asked for
+// it. It reports whether the notes are closed and nothing is tried any more.
+func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
+	for err == nil && n.take(all) {
+		if err = n.append(ctx); err == nil {
+			n.recycle()
+		}
+	}
+	n.mu.Lock()
+	ended = n.closed && (err != nil || n.size == 0)
+	var asked []chan error
+	if err != nil || n.size == 0 { // else they asked for what has come meanwhile
+		asked, n.asked = n.asked, nil
+	}
+	n.mu.Unlock()
+	for _, done := range asked {
+		done <- err
+	}
+	return ended, err
+}
+
+// recycle keeps the memory of the pile that was written for another one.
+func (n *Notes) recycle() {
+	n.mu.Lock()
+	n.spare = pile{kept(n.writing.data)[:0], n.writing.ends[:0]}
+	n.mu.Unlock()
+	n.writing = pile{}
+}
+
+// take makes the oldest pile the one to write, unless one is left over, and the
+// newest only with all the others. It
+// reports whether there is one. Its record keeps its name through all attempts.
+func (n *Notes) take(all bool) bool {
+	if len(n.writing.ends) > 0 {
+		return true
+	}
+	n.mu.Lock()
+	if len(n.waiting) > 1 || all && len(n.waiting) > 0 {
+		n.writing, n.waiting = n.waiting[0], n.waiting[1:]
+		n.size -= len(n.writing.data)
+	}
+	n.mu.Unlock()
+	if len(n.writing.ends) == 0 {
+		return false
+	}
+	n.record = n.encoder.encode(kindNotes, time.Now(), n.writing.entries())
+	n.written++
+	return true
+}
+
+// append writes the record, which a full log makes room for.
+func (n *Notes) append(ctx context.Context) error {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		_, err := n.log.Append(attempt, fmt.Sprintf("%s-%d", n.idPrefix, n.written), n.record)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrTooLarge):
+			n.dropped.Add(int64(len(n.writing.ends)))
+			return nil
+		case errors.Is(err, ErrFull) && n.retain.makeRoom(ctx, n.end()):
+			continue
+		}
+		n.failures.Add(1)
+		return err
+	}
+}

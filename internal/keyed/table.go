@@ -1,0 +1,178 @@
+// Package keyed owns a table of values that know their own key.
+//
+// It guarantees what a map from text does, and that it grows without reading a
+// key: its cells hold the hashes of the keys. A map reads all its keys anew to
+// grow, wherever in memory they are, and one that remembers something of every
+// event does that over and over. It must never know what a value is. A Table is
+// not safe for concurrent use.
+package keyed
+
+import (
+	"hash/maphash"
+	"iter"
+)
+
+// Named is a value that knows its key, which stays the same while a table holds it.
+type Named interface{ Name() string }
+
+// Table holds values by their keys. The zero value is empty.
+type Table[V Named] struct {
+	seed maphash.Seed
+	// cells are a power of two. A key is in the cell of its hash, or in one of those
+	// behind it, up to the first empty one.
+	cells []cell
+	// chunks hold the values side by side, free the places of those that were removed.
+	chunks [][]V
+	free   []uint32
+	used   int
+}
+
+// cell says where the value of a key with this hash is.
+type cell struct {
+	hash uint32
+	// at is one more than the place of the value; 0 in an empty cell.
+	at uint32
+}
+
+const (
+	// fewest cells are made at first, and never more than three quarters are used.
+	fewest = 8
+	// chunkSize is how many values of a large table lie side by side.
+	chunkSize = 1 << 10
+)
+
+// Len returns how many values there are.
+func (t *Table[V]) Len() int { return t.used }
+
+// Find returns the value of a key, nil without one. It is valid until a value is
+// placed or removed.
+func (t *Table[V]) Find(key string) *V {
+	if t.used == 0 {
+		return nil
+	}
+	at, ok := t.look(t.hash(key), key)
+	if !ok {
+		return nil
+	}
+	return t.value(t.cells[at].at - 1)
+}
+
+// Place returns the value of a key, which is fresh where it had none: that one has
+// to be filled, with a value of this key, before the table is asked for anything
+// else. It is valid as long as that of Find.
+func (t *Table[V]) Place(key string) (value *V, fresh bool) {
+	if t.used >= len(t.cells)/4*3 {
+		t.grow()
+	}
+	hash := t.hash(key)
+	at, ok := t.look(hash, key)
+	if ok {
+		return t.value(t.cells[at].at - 1), false
+	}
+	place := t.take()
+	t.cells[at] = cell{hash, place + 1}
+	t.used++
+	return t.value(place), true
+}
+
+// Remove takes the value of a key out, and returns what it was, or false.
+func (t *Table[V]) Remove(key string) (old V, ok bool) {
+	if t.used == 0 {
+		return old, false
+	}
+	at, ok := t.look(t.hash(key), key)
+	if !ok {
+		return old, false
+	}
+	place := t.cells[at].at - 1
+	value := t.value(place)
+	var none V
+	old, *value = *value, none
+	t.free = append(t.free, place)
+	t.used--
+	t.vacate(at)
+	if t.used == 0 && len(t.chunks) > 1 {
+		*t = Table[V]{} // it was large, and may never be again
+	}
+	return old, true
+}
+
+// All yields every value, in no order. The table must not change meanwhile.
+func (t *Table[V]) All() iter.Seq[*V] {
+	return func(yield func(*V) bool) {
+		for _, c := range t.cells {
+			if c.at != 0 && !yield(t.value(c.at-1)) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Table[V]) hash(key string) uint32 { return uint32(maphash.String(t.seed, key)) }
+
+func (t *Table[V]) value(place uint32) *V { return &t.chunks[place/chunkSize][place%chunkSize] }
+
+// look returns the cell of a key, or the empty one where it belongs.
+func (t *Table[V]) look(hash uint32, key string) (at uint32, ok bool) {
+	mask := uint32(len(t.cells) - 1)
+	for at = hash & mask; ; at = (at + 1) & mask {
+		switch c := t.cells[at]; {
+		case c.at == 0:
+			return at, false
+		case c.hash == hash && (*t.value(c.at - 1)).Name() == key:
+			return at, true
+		}
+	}
+}
+
+// grow doubles the cells.
+func (t *Table[V]) grow() {
+	before := t.cells
+	if before == nil {
+		t.seed = maphash.MakeSeed()
+	}
+	t.cells = make([]cell, max(fewest, 2*len(before)))
+	mask := uint32(len(t.cells) - 1)
+	for _, c := range before {
+		if c.at == 0 {
+			continue
+		}
+		at := c.hash & mask
+		for t.cells[at].at != 0 {
+			at = (at + 1) & mask
+		}
+		t.cells[at] = c
+	}
+}
+
+// vacate empties a cell, and moves up those behind it that belong there.
+func (t *Table[V]) vacate(at uint32) {
+	mask := uint32(len(t.cells) - 1)
+	for next := (at + 1) & mask; t.cells[next].at != 0; next = (next + 1) & mask {
+		if home := t.cells[next].hash & mask; (next-home)&mask >= (next-at)&mask {
+			t.cells[at], at = t.cells[next], next
+		}
+	}
+	t.cells[at] = cell{}
+}
+
+// take returns a place that is free.
+func (t *Table[V]) take() uint32 {
+	if last := len(t.free) - 1; last >= 0 {
+		place := t.free[last]
+		t.free = t.free[:last]
+		return place
+	}
+	last := len(t.chunks) - 1
+	if last < 0 || len(t.chunks[last]) == chunkSize {
+		var chunk []V // the first one grows: most tables are small
+		if last >= 0 {
+			chunk = make([]V, 0, chunkSize)
+		}
+		t.chunks = append(t.chunks, chunk)
+		last++
+	}
+	var none V
+	t.chunks[last] = append(t.chunks[last], none)
+	return uint32(last*chunkSize + len(t.chunks[last]) - 1)
+}

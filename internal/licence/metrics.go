@@ -1,0 +1,84 @@
+package licence
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/internal/qlik/qrs"
+	"butler/messages"
+)
+
+// Metrics tell of the licences what the monitors found out last.
+type Metrics struct {
+	expiry, expired    prometheus.Gauge
+	assigned, capacity *prometheus.GaugeVec
+	released           *prometheus.CounterVec
+}
+
+// The ways in which licences are released.
+const live, dryRun = "live", "dry_run"
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		expiry: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_qlik_license_expiry_timestamp_seconds", Help: "When the server licence of Qlik Sense ends; 0 while that is not known.",
+		}),
+		expired: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "butler_qlik_license_expired", Help: "1 when Qlik Sense says that its server licence has ended.",
+		}),
+		assigned: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "butler_qlik_license_assigned", Help: "Access licences that users have.",
+		}, []string{"license_type"}),
+		capacity: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "butler_qlik_license_capacity", Help: "Access licences that there are.",
+		}, []string{"license_type"}),
+		released: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_qlik_licenses_released_total", Help: "Access licences that were released, or would have been in a dry run.",
+		}, []string{"license_type", "mode"}),
+	}
+	for _, t := range []qrs.AccessType{qrs.Professional, qrs.Analyzer} {
+		m.seats(t, qrs.SeatAccess{})
+		m.released.WithLabelValues(t.String(), live)
+		m.released.WithLabelValues(t.String(), dryRun)
+	}
+	if reg != nil {
+		reg.MustRegister(m.expiry, m.expired, m.assigned, m.capacity, m.released)
+	}
+	return m
+}
+
+// Server notes what the server licence is.
+func (m *Metrics) Server(l messages.License) {
+	m.expired.Set(0)
+	if l.Expired {
+		m.expired.Set(1)
+	}
+	m.expiry.Set(0)
+	if end, known := lastDay(l.ExpiryDate); known {
+		m.expiry.Set(float64(end.UnixMilli()) / float64(time.Second/time.Millisecond))
+	}
+}
+
+// Usage notes how the access licences are used.
+func (m *Metrics) Usage(o qrs.AccessOverview) {
+	m.seats(qrs.Professional, o.Professional)
+	m.seats(qrs.Analyzer, o.Analyzer)
+}
+
+func (m *Metrics) seats(t qrs.AccessType, s qrs.SeatAccess) {
+	m.assigned.WithLabelValues(t.String()).Set(float64(s.Allocated))
+	m.capacity.WithLabelValues(t.String()).Set(float64(s.Total))
+}
+
+// Decided counts a licence that was released, or would have been.
+func (m *Metrics) Decided(of string, e Entry) {
+	switch e.Action {
+	case ActionReleased:
+		m.released.WithLabelValues(of, live).Inc()
+	case ActionPlanned:
+		m.released.WithLabelValues(of, dryRun).Inc()
+	default: // nobody loses it
+	}
+}

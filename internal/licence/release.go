@@ -1,0 +1,140 @@
+package licence
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"butler/internal/qlik/qrs"
+)
+
+// Repository is where the licences are; *qrs.Client is the one in use.
+type Repository interface {
+	UnusedSince(ctx context.Context, t qrs.AccessType, moment time.Time) ([]qrs.Allocation, error)
+	Account(ctx context.Context, id string) (qrs.Account, error)
+	Release(ctx context.Context, t qrs.AccessType, id string) error
+}
+
+// Options configure Run. All fields are required.
+type Options struct {
+	Rules      Rules
+	Repository Repository
+	// FirstSeen returns since when a licence that was never used is known, at now
+	// for the first time.
+	FirstSeen func(now time.Time, id string) time.Time
+	// Write keeps the report. It is called with the plan before anything is
+	// released, and once more at the end.
+	Write func(Report) error
+	// Decided is told of every licence, when what happens to it is certain.
+	Decided func(of string, e Entry)
+}
+
+// Run looks for licences that nobody uses, releases those that the rules allow,
+// and reports on all of them. The error says what kept it from some; what the
+// report says is done all the same.
+func (o Options) Run(ctx context.Context, now time.Time) (Report, error) {
+	r := Report{Began: now.UTC(), DryRun: o.Rules.DryRun, Limit: o.Rules.Limit}
+	for _, t := range o.Rules.Types {
+		r.Types = append(r.Types, o.plan(ctx, now, t))
+	}
+	r.allot(o.Rules.Limit)
+	if err := o.Write(r); err != nil {
+		return r, fmt.Errorf("nothing is released, because the report cannot be written: %w", err)
+	}
+	if !o.Rules.DryRun {
+		for i := range r.Types {
+			o.release(ctx, &r.Types[i])
+		}
+	}
+	for _, t := range r.Types {
+		for _, e := range t.Entries {
+			if e.Action != ActionReleased && e.Action != ActionFailed {
+				o.Decided(t.Type, e)
+			}
+		}
+	}
+	if o.Rules.DryRun || !r.planned() {
+		return r, r.err()
+	}
+	if err := o.Write(r); err != nil {
+		return r, errors.Join(r.err(), fmt.Errorf("write the report: %w", err))
+	}
+	return r, r.err()
+}
+
+// plan decides about the licences of one type. A failure leaves it without a
+// candidate: what is not known must not be released.
+func (o Options) plan(ctx context.Context, now time.Time, rules TypeRules) TypeReport {
+	limit := cutoff(now, rules.Days)
+	out := TypeReport{Type: rules.Type.String(), access: rules.Type, Days: rules.Days, UnusedSince: limit.UTC()}
+	listed, err := o.Repository.UnusedSince(ctx, rules.Type, limit)
+	if err != nil {
+		out.Error = fmt.Sprintf("list the %s licences: %v", out.Type, err)
+		return out
+	}
+	for _, l := range listed {
+		entry, err := o.judge(ctx, now, limit, l)
+		if err != nil {
+			out.Entries, out.Error = nil, fmt.Sprintf("look up the user of %s licence %s, nothing of this type is released: %v", out.Type, l.ID, err)
+			return out
+		}
+		out.Entries = append(out.Entries, entry)
+	}
+	slices.SortStableFunc(out.Entries, func(a, b Entry) int { return cmp.Compare(b.DaysUnused, a.DaysUnused) })
+	return out
+}
+
+// judge decides about one licence.
+func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocation) (Entry, error) {
+	e := Entry{ID: l.ID, User: l.UserDirectory + `\` + l.UserID, LastUsed: l.LastUsed, Action: ActionKept}
+	since, used, known := idleSince(l, func(id string) time.Time { return o.FirstSeen(now, id) })
+	if e.NeverUsed = known && !used; known {
+		e.DaysUnused = int(now.Sub(since) / (24 * time.Hour))
+	}
+	switch {
+	case l.Quarantined:
+		e.Reason = "it is in quarantine"
+		return e, nil
+	case !known:
+		e.Reason = "it cannot be told when it was used last"
+		return e, nil
+	case since.After(limit) && !used:
+		e.Reason = "it was never used, and its user has not had it for long enough"
+		return e, nil
+	case since.After(limit):
+		e.Reason = "it was used since"
+		return e, nil
+	}
+	account, err := o.Repository.Account(ctx, l.Owner)
+	if err != nil {
+		return e, err
+	}
+	if e.Reason = o.Rules.Never.protects(l, account); e.Reason != "" {
+		return e, nil
+	}
+	e.Action, e.Reason = ActionPlanned, fmt.Sprintf("not used for %d days", e.DaysUnused)
+	return e, nil
+}
+
+// release takes the licences that are planned, one after the other.
+func (o Options) release(ctx context.Context, t *TypeReport) {
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Action != ActionPlanned {
+			continue
+		}
+		if ctx.Err() != nil {
+			e.Action, e.Reason = ActionKept, "the time of the run was over"
+			t.Error = "the time of the run was over before all " + t.Type + " licences were released"
+			continue
+		}
+		e.Action = ActionReleased
+		if err := o.Repository.Release(ctx, t.access, e.ID); err != nil {
+			e.Action, e.Reason = ActionFailed, err.Error()
+		}
+		o.Decided(t.Type, *e)
+	}
+}

@@ -1,0 +1,45 @@
+package logx
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"go.uber.org/zap/buffer"
+	"go.uber.org/zap/zapcore"
+
+	"butler/internal/qlik"
+)
+
+// inert is an encoder whose lines can do nothing but be read. The encoders of zap
+// escape the control characters of ASCII; those beyond it, and what overrides the
+// direction of text, they leave to the terminal. Nothing is lost: a character is
+// written as JSON may write it.
+type inert struct{ zapcore.Encoder }
+
+// Clone implements zapcore.Encoder.
+func (e inert) Clone() zapcore.Encoder { return inert{e.Encoder.Clone()} }
+
+// EncodeEntry implements zapcore.Encoder.
+func (e inert) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	line, err := e.Encoder.EncodeEntry(entry, fields)
+	if err != nil || bytes.IndexFunc(line.Bytes(), acts) < 0 {
+		return line, err
+	}
+	text := bytes.Clone(line.Bytes())
+	line.Reset()
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if acts(r) {
+			_, _ = fmt.Fprintf(line, `\u%04x`, r) // a buffer does not fail
+		} else {
+			_, _ = line.Write(text[:size])
+		}
+		text = text[size:]
+	}
+	return line, nil
+}
+
+// acts reports whether r is hostile and comes from a value: what is below are the
+// encoder's own line ends and colours.
+func acts(r rune) bool { return r >= 0x7f && qlik.IsHostile(r) }

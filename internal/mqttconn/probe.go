@@ -1,0 +1,47 @@
+package mqttconn
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+)
+
+// Probe implements destination.Prober: it connects, logs in and takes leave. That
+// is a connection of its own, and as long as it lasts the broker may end another
+// one of the same client ID.
+func (c *Conn) Probe() destination.Probe {
+	return destination.Probe{Key: "mqtt " + c.o.Address + c.o.WebSocket, Look: c.look}
+}
+
+var _ destination.Prober = (*Conn)(nil)
+
+func (c *Conn) look(ctx context.Context) (destination.Sight, error) {
+	seen := destination.Sight{Address: c.o.Address, Detail: "not encrypted"}
+	once := &Conn{o: c.o, log: c.log}
+	if c.o.TLS != nil {
+		once.o.TLS = func() (*tls.Config, error) {
+			settings, err := c.o.TLS()
+			if err != nil {
+				return nil, err
+			}
+			settings.VerifyConnection = func(state tls.ConnectionState) error {
+				seen.Detail, seen.CertificateEnds = tls.VersionName(state.Version), state.PeerCertificates[0].NotAfter
+				return nil
+			}
+			return settings, nil
+		}
+	}
+	began := time.Now()
+	l, err := once.open(ctx)
+	if err != nil {
+		return destination.Sight{}, fmt.Errorf("connect to %s: %s", c.o.Address, httpc.Sanitise(err.Error(), maxReason))
+	}
+	took := time.Since(began)
+	l.leave()
+	seen.Detail += fmt.Sprintf(", the broker accepts the client after %d ms", took.Milliseconds())
+	return seen, nil
+}

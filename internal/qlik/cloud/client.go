@@ -1,0 +1,168 @@
+// Package cloud owns how a tenant of Qlik Cloud is asked about an app reload.
+//
+// It guarantees that a call ends with its context, that an answer is bounded and
+// its texts sane, that a message of the tenant which cannot be understood is an
+// error and one that lacks a detail is not, and that the token is in no error.
+// An error says what it means (Failure) and how long the tenant wants to be left
+// alone (RetryAfter). A Client is safe for concurrent use.
+//
+// It must never retry, wait, cache or log: its caller decides.
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"butler/internal/destination"
+	"butler/internal/httpc"
+	"butler/internal/qlik"
+	"butler/internal/secret"
+	"butler/messages"
+)
+
+// Options describe a tenant. URL and Token are required.
+type Options struct {
+	// URL is https://<tenant>; a trailing slash does not matter.
+	URL   string
+	Token secret.String
+	// CAFile replaces the platform's trust store when set.
+	CAFile string
+	// Timeout bounds a call; 0 means 30 s.
+	Timeout time.Duration
+}
+
+// Client asks a tenant.
+type Client struct {
+	base  *url.URL
+	token secret.String
+	http  *http.Client
+}
+
+const (
+	defaultTimeout = 30 * time.Second
+	// maxScriptLog is the largest script log that is read.
+	maxScriptLog = 16 << 20
+	// maxDocument is the largest document that is read.
+	maxDocument = 1 << 20
+
+	maxName        = 500
+	maxDescription = 4000
+	maxStamp       = 64
+	maxTags        = 200
+)
+
+// New returns a client. An address that is not HTTPS is refused unless it is of
+// this machine, since the token goes with every call.
+func New(o Options) (*Client, error) {
+	base, err := url.Parse(strings.TrimRight(o.URL, "/"))
+	if err != nil || base.Hostname() == "" || base.User != nil || base.RawQuery != "" {
+		return nil, errors.New("the address of the tenant is not like https://tenant.eu.qlikcloud.com")
+	}
+	if base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
+		return nil, errors.New("the address of the tenant has to begin with https://")
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	client, err := httpc.New(destination.HTTPOptions{Timeout: o.Timeout, CAFile: o.CAFile, MaxBody: maxScriptLog})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{base: base, token: o.Token, http: client}, nil
+}
+
+func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
+
+// Close lets idle connections go.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Error is a call that did not work.
+type Error struct {
+	kind  messages.FailureKind
+	after time.Duration
+	text  string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.text }
+
+// Failure says what the error means.
+func (e *Error) Failure() messages.Failure { return messages.Failure{Kind: e.kind, Text: e.text} }
+
+// RetryAfter is how long the tenant wants to be left alone; 0 when it did not say.
+func (e *Error) RetryAfter() time.Duration { return e.after }
+
+func invalid(format string, args ...any) error {
+	return &Error{kind: messages.FailureInvalid, text: fmt.Sprintf(format, args...)}
+}
+
+// get makes one call. Path segments are escaped here, whatever the caller has checked.
+func (c *Client) get(ctx context.Context, query url.Values, segments ...string) ([]byte, error) {
+	target := c.base.JoinPath("api", "v1")
+	for _, s := range segments {
+		target = target.JoinPath(url.PathEscape(s))
+	}
+	target.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
+	if err != nil {
+		return nil, invalid("the address of the call is broken")
+	}
+	token := c.token.Reveal()
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json, text/plain")
+	body, err := httpc.Fetch(c.http, req, token)
+	if err != nil {
+		return nil, classify(ctx, err)
+	}
+	return body, nil
+}
+
+// classify says what the failure of a call means.
+func classify(ctx context.Context, err error) error {
+	out := &Error{kind: messages.FailureUnavailable, text: qlik.Line(err.Error(), maxName)}
+	if errors.Is(err, httpc.ErrBodyTooLong) {
+		out.kind = messages.FailureRejected
+		return out
+	}
+	kind, after := destination.KindOf(err)
+	switch kind {
+	case destination.ThrottledKind:
+		out.kind, out.after = messages.FailureBusy, max(after, time.Second)
+	case destination.PermanentKind, destination.MisconfiguredKind:
+		out.kind = messages.FailureRejected
+		if status, ok := errors.AsType[*httpc.StatusError](err); ok && (status.Code == http.StatusNotFound || status.Code == http.StatusGone) {
+			out.kind = messages.FailureNotFound
+		}
+	default:
+		if ctx.Err() != nil {
+			out.kind = messages.FailureTimeout
+		}
+	}
+	return out
+}
+
+// document makes a call and decodes its answer. A member of another type than
+// expected is left out; anything that is not the expected object is an error.
+func (c *Client) document(ctx context.Context, into any, query url.Values, segments ...string) error {
+	body, err := c.get(ctx, query, segments...)
+	if err != nil {
+		return err
+	}
+	if len(body) > maxDocument {
+		return invalid("%s: the answer has %d bytes, more than %d", c.base.Host, len(body), maxDocument)
+	}
+	err = json.Unmarshal(body, into)
+	if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && odd.Field != "" {
+		err = nil
+	}
+	if err != nil {
+		return invalid("%s: the answer is not the JSON that it should be: %s", c.base.Host, qlik.Line(err.Error(), maxName))
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package qrs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"time"
+)
+
+// Sight is what a look at the QRS shows.
+type Sight struct {
+	// Version is what the QRS says of itself; "" when it does not say.
+	Version string
+	// Clock is the time it told; the zero time when it told none.
+	Clock time.Time
+	// TLS is the version of the protocol, "" without TLS.
+	TLS string
+	// CertificateEnds is when its certificate ends; the zero time without TLS.
+	CertificateEnds time.Time
+	// Untrusted is why its certificate is not the one of this host, signed by whom
+	// this client trusts; nil when it is. With InsecureSkipVerify nobody else asks.
+	Untrusted error
+}
+
+// Look asks the QRS what it is, once. What was seen is returned even when the
+// answer is an error.
+func (c *Client) Look(ctx context.Context) (Sight, error) {
+	var seen Sight
+	r := request{op: opPing, path: "about", seen: func(resp *http.Response) { seen = c.sightOf(resp) }}
+	body, err := c.attempt(ctx, r)
+	if err != nil {
+		return seen, err
+	}
+	var about struct {
+		Version text `json:"buildVersion"`
+	}
+	if err := decodeObject(body, &about); err != nil {
+		return seen, c.invalid(r, "%w", err)
+	}
+	seen.Version = about.Version.line(maxName)
+	return seen, nil
+}
+
+func (c *Client) sightOf(resp *http.Response) Sight {
+	var seen Sight
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		seen.Clock = date
+	}
+	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
+		return seen
+	}
+	shown := resp.TLS.PeerCertificates
+	seen.TLS, seen.CertificateEnds = tls.VersionName(resp.TLS.Version), shown[0].NotAfter
+	options := x509.VerifyOptions{DNSName: c.Host(), Intermediates: x509.NewCertPool()}
+	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.TLSClientConfig != nil {
+		options.Roots = transport.TLSClientConfig.RootCAs
+	}
+	for _, between := range shown[1:] {
+		options.Intermediates.AddCert(between)
+	}
+	_, seen.Untrusted = shown[0].Verify(options)
+	return seen
+}
+
+// Count returns how many objects of a kind, such as "task", the user of the
+// headers can see. The QRS hides what a user may not see rather than refuse.
+func (c *Client) Count(ctx context.Context, kind string) (int64, error) {
+	r := request{op: opPing, path: kind + "/count"}
+	body, err := c.send(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	var doc struct {
+		Value integer `json:"value"`
+	}
+	if err := decodeObject(body, &doc); err != nil {
+		return 0, c.invalid(r, "%w", err)
+	}
+	return doc.Value.amount(), nil
+}

@@ -1,0 +1,133 @@
+package support
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"butler/internal/secret"
+)
+
+// Scrubber takes secrets out of text: those that it knows, however they are
+// escaped, and what looks like one.
+type Scrubber struct{ known *strings.Replacer }
+
+// shortest is how long a known secret has to be: shorter ones would take letters
+// out of every word, and say nothing.
+const shortest = 4
+
+// NewScrubber returns a scrubber that knows these secrets.
+func NewScrubber(secrets []string) Scrubber {
+	var forms []string
+	for _, s := range secrets {
+		if s = strings.TrimSpace(s); len(s) < shortest {
+			continue
+		}
+		for _, line := range strings.FieldsFunc(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			if len(line) >= shortest {
+				forms = append(forms, escaped(line)...)
+			}
+		}
+		forms = append(forms, escaped(s)...)
+	}
+	// The longest first: what holds another secret goes as a whole.
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, form := range slices.Compact(forms) {
+		pairs = append(pairs, form, secret.Mask)
+	}
+	return Scrubber{known: strings.NewReplacer(pairs...)}
+}
+
+// escaped returns the forms in which a text turns up in logs and answers.
+func escaped(text string) []string {
+	out := []string{
+		text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text),
+		base64.StdEncoding.EncodeToString([]byte(text)), base64.URLEncoding.EncodeToString([]byte(text)),
+	}
+	var plain strings.Builder
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(text); err == nil {
+		out = append(out, strings.Trim(strings.TrimSpace(plain.String()), `"`))
+	}
+	if careful, err := json.Marshal(text); err == nil {
+		out = append(out, strings.Trim(string(careful), `"`))
+	}
+	return out
+}
+
+// looks are what secrets look like, and what is left of them: secrets of a
+// configuration that was replaced are known to nobody any more. A line without
+// any of the hints is not looked at further.
+var looks = []struct {
+	hints   []string // in small letters
+	pattern *regexp.Regexp
+	left    string
+}{
+	{[]string{"bearer", "basic"}, regexp.MustCompile(`(?i)\b(bearer|basic) +[a-z0-9+/=._~-]{16,}`), "$1 " + secret.Mask},
+	{
+		[]string{"passw", "passphrase", "secret", "token", "key", "authorization", "cookie", "jwt", "sig"},
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api[-_]?key|authorization|cookie|\bjwt|\bsig)\\?["']?\s*[:=]\s*\\?["']?(?:(?:bearer|basic) +)?)[^\s"'\\,;&}\])]+`),
+		"${1}" + secret.Mask,
+	},
+	{[]string{"://"}, regexp.MustCompile(`(://)[^\s/@"']+@`), "${1}" + secret.Mask + "@"},
+	{[]string{"eyj"}, regexp.MustCompile(`\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`), secret.Mask},
+	{[]string{"butler_"}, regexp.MustCompile(`\bbutler_[A-Za-z0-9]+_[0-9a-f]{64}`), secret.Mask},
+	{
+		[]string{"hooks.slack.com/", ".office.com/", ".logic.azure.com", "/api/webhooks/", "connect.signl4.com/"},
+		regexp.MustCompile(`(?i)(hooks\.slack\.com|[a-z0-9.-]*\.office\.com|[a-z0-9.-]*\.logic\.azure\.com(?::443)?|discord(?:app)?\.com/api/webhooks|connect\.signl4\.com)/[^\s"'\\]+`),
+		"${1}/" + secret.Mask,
+	},
+}
+
+// privateKey is a key in PEM, on lines of its own or with escaped line ends.
+var privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
+
+// maxLine bounds a line, in bytes.
+const maxLine = 16 << 10
+
+// Scrub returns text without secrets, control characters and lines without end.
+func (s Scrubber) Scrub(text string) string {
+	text = strings.ToValidUTF8(s.known.Replace(text), "?")
+	if strings.Contains(text, "PRIVATE KEY") {
+		text = privateKey.ReplaceAllString(text, secret.Mask)
+	}
+	var out strings.Builder
+	out.Grow(len(text))
+	for line := range strings.Lines(text) {
+		body := strings.TrimRight(line, "\r\n")
+		if len(body) > maxLine {
+			body = strings.ToValidUTF8(body[:maxLine], "") + " … cut"
+		}
+		out.WriteString(strings.Map(visible, withoutLooks(body)))
+		if strings.HasSuffix(line, "\n") {
+			out.WriteByte('\n')
+		}
+	}
+	return out.String()
+}
+
+// withoutLooks masks what looks like a secret in a line.
+func withoutLooks(line string) string {
+	small := strings.ToLower(line)
+	for _, look := range looks {
+		if slices.ContainsFunc(look.hints, func(hint string) bool { return strings.Contains(small, hint) }) {
+			line = look.pattern.ReplaceAllString(line, look.left)
+		}
+	}
+	return line
+}
+
+// visible keeps a character from moving the cursor or turning text around.
+func visible(r rune) rune {
+	if r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
+}

@@ -1,0 +1,82 @@
+package trail
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judge says how it stands, in a word and a sentence.
+func (t *teller) judge() {
+	s := &t.story
+	for _, state := range []State{Parked, Waiting, Unclear, Dropped, Delivered, Suppressed} {
+		if slices.ContainsFunc(s.Notices, func(n Notice) bool { return n.State == state }) {
+			s.State = state
+			s.Summary = fmt.Sprintf("of %d to be told: %s; %d destinations not told", len(s.Notices), counted(s.Notices), len(s.NotTold))
+			return
+		}
+	}
+	undecided := slices.ContainsFunc(t.known.Received, func(r Received) bool {
+		return !t.settled.HasClass(r.Event.Family) && !t.known.Seen.HasClass(r.Event.Family)
+	})
+	switch {
+	case t.known.Followed:
+		s.State, s.Summary = Following, "its distribute task has not ended yet; who is told is decided then"
+	case undecided:
+		s.State, s.Summary = Deciding, "it is looked up, and not decided yet"
+	case t.decided != nil:
+		s.State, s.Summary = Silent, t.decided.Text
+	case t.known.Seen.Kinds != 0:
+		s.State, s.Summary = Unclear, "it was decided, and nothing of it waits any more: whoever was to be told was told or suppressed, and how is not known any more"
+	case t.known.Seen.Classes != 0:
+		s.State, s.Summary = Silent, "it was handled and led to no alert; why is not known any more"
+	case len(t.known.Refused) > 0:
+		s.State, s.Summary = Refused, "what arrived was refused: "+t.known.Refused[0].Reason
+	default:
+		s.State, s.Summary = Unknown, "nothing is known of it"
+	}
+}
+
+// hint says what may be missing, and for an unknown execution what the reasons may be.
+func (t *teller) hint() {
+	r := t.known.Reach
+	hint := func(format string, args ...any) {
+		t.story.Hints = append(t.story.Hints, fmt.Sprintf(format, args...))
+	}
+	for _, trouble := range r.Trouble {
+		hint("%s", trouble)
+	}
+	if t.story.State == Unclear {
+		hint("the last steps are missing: a process that is killed loses those of its last second, and old ones go (journal.trailFor, journal.trailBytes)")
+	}
+	if t.story.State != Unknown {
+		return
+	}
+	if len(r.OfTask) > 0 {
+		hint("this is the ID of a task; its latest executions are %s", strings.Join(r.OfTask, ", "))
+		return
+	}
+	if r.Events.IsZero() {
+		hint("it may never have arrived: no datagram at all is in the journal")
+	} else {
+		hint("it may be too old: datagrams are kept since %s (journal.keepFor, journal.keepBytes)", day(r.Events))
+	}
+	switch {
+	case r.NoSteps:
+		hint("no steps are noted (journal.trailFor is 0s)")
+	case r.Steps.IsZero():
+		hint("no step of any execution is kept yet")
+	default:
+		hint("what was done about events is kept since %s (journal.trailFor, journal.trailBytes)", day(r.Steps))
+	}
+	if r.KernelDrops > 0 {
+		hint("%d datagrams were lost since the start of the service before it could read them; see the receive buffer (udpServerConfig.receiveBufferBytes)", r.KernelDrops)
+	}
+	if r.Quarantined > 0 {
+		hint("%d refused datagrams are kept, none of which names it: butler quarantine list", r.Quarantined)
+	}
+	hint("if none of that: the node did not send it here; look at its log appender, the address and port in it, and the firewall")
+}
+
+func day(at time.Time) string { return at.UTC().Format(time.DateTime) + " UTC" }

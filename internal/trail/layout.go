@@ -1,0 +1,120 @@
+package trail
+
+import (
+	"time"
+	"unicode/utf8"
+
+	"butler/internal/wire"
+	"butler/messages"
+)
+
+func (h *Head) head() *Head { return h }
+
+func (d *Decision) sort() byte  { return sortDecision }
+func (d *Duplicate) sort() byte { return sortDuplicate }
+func (a *Attempt) sort() byte   { return sortAttempt }
+func (e *End) sort() byte       { return sortEnd }
+
+func (d *Decision) lay(w *wire.Wire) {
+	LayPlace(w, &d.Place)
+	wire.Number(w, &d.Family)
+	layTime(w, &d.Received)
+	layTexts(w, &d.Source, &d.Host, &d.TaskID, &d.TaskName, &d.AppName)
+	wire.Flags(w, &d.TaskKnown)
+	wire.Number(w, &d.TaskType)
+	layTexts(w, &d.Outcome, &d.Text)
+	wire.Text(w, &d.Alert)
+	layItems(w, &d.Lookups, &d.More, LayLookup)
+	layItems(w, &d.Degraded, &d.More, layText)
+	layItems(w, &d.Told, &d.More, layTold)
+	layItems(w, &d.NotTold, &d.More, layNotTold)
+	wire.Number(w, &d.More)
+}
+
+// LayLookup lays out a look-up.
+func LayLookup(w *wire.Wire, l *Lookup) {
+	layTexts(w, &l.What, &l.Along, &l.Failure)
+	layTime(w, &l.Asked)
+	layTime(w, &l.Answered)
+	layTime(w, &l.AsOf)
+	wire.Number(w, &l.Times)
+	wire.Flags(w, &l.Memory, &l.Stale)
+}
+
+func layTold(w *wire.Wire, t *Told) {
+	wire.Text(w, &t.ID)
+	layTexts(w, &t.Instance, &t.Recipient)
+}
+
+func layNotTold(w *wire.Wire, n *NotTold) { layTexts(w, &n.Instance, &n.Reason) }
+
+func (d *Duplicate) lay(w *wire.Wire) {
+	LayPlace(w, &d.Place)
+	wire.Number(w, &d.Family)
+	layTime(w, &d.Received)
+	layTexts(w, &d.Source)
+}
+
+func (a *Attempt) lay(w *wire.Wire) {
+	wire.Text(w, &a.Notice)
+	layTexts(w, &a.Instance)
+	wire.Number(w, &a.Number)
+	wire.Number(w, &a.Took)
+	layTexts(w, &a.Failure, &a.Err)
+}
+
+func (e *End) lay(w *wire.Wire) {
+	wire.Text(w, &e.Notice)
+	layTexts(w, &e.Instance, &e.Recipient)
+	wire.Text(w, &e.Alert)
+	wire.Number(w, &e.Outcome)
+	wire.Number(w, &e.Attempts)
+	layTexts(w, &e.Reason)
+}
+
+// layTime lays out a time as it is shown: in UTC, to the microsecond.
+func layTime(w *wire.Wire, field *time.Time) {
+	var micros int64
+	if !field.IsZero() {
+		micros = field.UnixMicro()
+	}
+	wire.Number(w, &micros)
+	*field = time.Time{}
+	if micros != 0 {
+		*field = time.UnixMicro(micros).UTC()
+	}
+}
+
+// LayPlace lays out the place of an event.
+func LayPlace(w *wire.Wire, p *messages.EventPosition) {
+	seq, index := int64(p.Seq), int64(p.Index)
+	wire.Number(w, &seq)
+	wire.Number(w, &index)
+	p.Seq, p.Index = uint64(seq), uint32(index)
+}
+
+// layTexts lays out texts, of which the beginning is kept.
+func layTexts(w *wire.Wire, fields ...*string) {
+	for _, field := range fields {
+		layText(w, field)
+	}
+}
+
+func layText(w *wire.Wire, field *string) {
+	if len(*field) > maxText {
+		end := maxText
+		for end > 0 && !utf8.RuneStart((*field)[end]) {
+			end--
+		}
+		*field = (*field)[:end]
+	}
+	wire.Text(w, field)
+}
+
+// layItems lays out the first items of a slice and counts the others in more.
+func layItems[T any](w *wire.Wire, field *[]T, more *int, item func(*wire.Wire, *T)) {
+	if left := len(*field) - maxItems; left > 0 {
+		*field, *more = (*field)[:maxItems], *more+left
+	}
+	wire.Items(w, field, item)
+}

@@ -1,0 +1,53 @@
+package trail_test
+
+import (
+	"strings"
+	"testing"
+
+	"butler/internal/outbox"
+	"butler/internal/trail"
+	"butler/messages"
+)
+
+func TestTell_letsTheLedgerSayHowItStands(t *testing.T) {
+	const id, at = messages.NoticeID("1f0c5a2c7d9e4b6f8a01"), "webhook/reload_task_failed/1"
+	head := trail.Head{Key: "key", At: noon}
+	failed := &trail.Attempt{Head: head, Notice: id, Instance: at, Number: 1, Failure: "server_error", Err: "503"}
+	accepted := &trail.Attempt{Head: head, Notice: id, Instance: at, Number: 2}
+	ended := &trail.End{Head: head, Notice: id, Instance: at, Outcome: messages.NoticeParked, Reason: "400"}
+	waiting := []outbox.OpenNotice{{ID: id, Instance: at}}
+	parked := []outbox.Parked{{ID: id, Instance: at, Reason: "400"}}
+	received := []trail.Received{{Event: messages.TaskEvent{Family: messages.FamilyFailed}}}
+	seen := messages.Seen{}.WithClass(messages.FamilyFailed)
+	for name, row := range map[string]struct {
+		known trail.Evidence
+		want  trail.State
+	}{
+		"an attempt was accepted":              {trail.Evidence{Entries: []trail.Entry{decision("key"), failed, accepted}}, trail.Delivered},
+		"its end is on its way to the disk":    {trail.Evidence{Entries: []trail.Entry{decision("key"), accepted}, Waiting: waiting}, trail.Delivered},
+		"it is tried again":                    {trail.Evidence{Entries: []trail.Entry{decision("key"), failed}, Waiting: waiting}, trail.Waiting},
+		"its steps are lost, and it waits":     {trail.Evidence{Waiting: waiting}, trail.Waiting},
+		"it is parked":                         {trail.Evidence{Entries: []trail.Entry{decision("key"), failed, ended}, Parked: parked}, trail.Parked},
+		"its steps are lost, and it is parked": {trail.Evidence{Parked: parked}, trail.Parked},
+		"it was parked, and dropped":           {trail.Evidence{Entries: []trail.Entry{decision("key"), failed, ended}}, trail.Dropped},
+		"it was parked, and replayed":          {trail.Evidence{Entries: []trail.Entry{decision("key"), ended, accepted}}, trail.Delivered},
+		"how it ended is lost":                 {trail.Evidence{Entries: []trail.Entry{decision("key")}}, trail.Unclear},
+		"all but the memory is lost":           {trail.Evidence{Received: received, Seen: seen.WithKind(messages.ReloadTaskFailed)}, trail.Unclear},
+		"it was handled without an alert":      {trail.Evidence{Received: received, Seen: seen}, trail.Silent},
+		"it is looked up":                      {trail.Evidence{Received: received}, trail.Deciding},
+		"its task runs on":                     {trail.Evidence{Received: received, Followed: true}, trail.Following},
+		"it was refused":                       {trail.Evidence{Refused: []messages.QuarantinedDatagram{{Reason: "size"}}}, trail.Refused},
+		"nobody has heard of it":               {trail.Evidence{}, trail.Unknown},
+	} {
+		if got := trail.Tell(row.known); got.State != row.want || got.Summary == "" {
+			t.Errorf("%s: want %s, got %s: %s", name, row.want, got.State, got.Summary)
+		}
+	}
+}
+
+func TestTell_saysThatStepsAreMissing(t *testing.T) {
+	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{decision("key")}, Reach: trail.Reach{Trouble: []string{"the log was damaged"}}})
+	if hints := strings.Join(got.Hints, "\n"); !strings.Contains(hints, "the log was damaged") || !strings.Contains(hints, "journal.trailFor") {
+		t.Errorf("want hints about what is missing, got %q", got.Hints)
+	}
+}

@@ -1,0 +1,284 @@
+// Package trail owns what is told of an execution when somebody asks why people
+// were alerted, or not: the steps that the actors note on the way (Trail), and
+// the story that they make together with what is in the journal (Tell).
+//
+// It guarantees that noting a step neither waits nor fails, that an entry is
+// bounded in size whatever came over the network, and that a story never claims
+// an end that the ledger contradicts. Steps may be missing, because the process
+// was killed a moment later or because they were kept for long enough; the story
+// says so. It must never decide anything: nothing reads a trail but people.
+package trail
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/qlik"
+	"butler/internal/wire"
+	"butler/messages"
+)
+
+// Notes is where steps are kept; *journal.Notes is the one in use.
+type Notes interface {
+	Add(entry []byte)
+	Flush(ctx context.Context) error
+	Range(ctx context.Context, visit func(journal.Record) error) error
+}
+
+// Trail notes steps. A nil Trail notes nothing. It is safe for concurrent use.
+type Trail struct{ notes Notes }
+
+// New returns a trail in notes.
+func New(notes Notes) *Trail { return &Trail{notes} }
+
+// Entry is one step: *Decision, *Duplicate, *Attempt or *End.
+type Entry interface {
+	head() *Head
+	sort() byte
+	lay(w *wire.Wire)
+}
+
+// Head says what a step is about.
+type Head struct {
+	Key messages.ExecutionKey
+	// ExecutionID is the scheduler's name of the execution where that is not its key.
+	ExecutionID string
+	At          time.Time
+}
+
+// Decision is what became of an event.
+type Decision struct {
+	Head
+	// Place is that of the event in the journal; zero for a task that was followed over a restart.
+	Place    messages.EventPosition
+	Family   messages.Family
+	Received time.Time
+	Source   string
+	Host     string
+	TaskID   string
+	TaskName string
+	AppName  string
+	// TaskType counts where TaskKnown.
+	TaskKnown bool
+	TaskType  qlik.TaskType
+	// Outcome is the label of what became of it, Text the same in words.
+	Outcome, Text string
+	// Alert is the kind of the alert, "" without one.
+	Alert    messages.AlertKind
+	Lookups  []Lookup
+	Degraded []string
+	Told     []Told
+	NotTold  []NotTold
+	// More counts those that Told and NotTold leave out.
+	More int
+}
+
+// Lookup is something that was asked before a decision, as often as it had the same answer.
+type Lookup struct {
+	What string
+	// Asked is when it was asked first, Answered when it was last answered; zero without an answer.
+	Asked, Answered time.Time
+	Times           int
+	// Memory reports that nobody was asked; the answer was of AsOf.
+	Memory bool
+	AsOf   time.Time
+	// Stale reports that the answer is old because the repository was out of reach.
+	Stale bool
+	// Along names what came along with the answer.
+	Along   string
+	Failure string
+}
+
+// Told is a notice of a decision.
+type Told struct {
+	ID                  messages.NoticeID
+	Instance, Recipient string
+}
+
+// NotTold is a destination without a notice.
+type NotTold struct{ Instance, Reason string }
+
+// Duplicate is an event that repeats one.
+type Duplicate struct {
+	Head
+	Place    messages.EventPosition
+	Family   messages.Family
+	Received time.Time
+	Source   string
+}
+
+// Attempt is one try to deliver a notice. Its time is that of the answer.
+type Attempt struct {
+	Head
+	Notice   messages.NoticeID
+	Instance string
+	Number   int
+	Took     time.Duration
+	// Failure is the class of the failure, "" when the destination has accepted it; Err is what went wrong.
+	Failure, Err string
+}
+
+// End is the end of a notice that was not delivered.
+type End struct {
+	Head
+	Notice    messages.NoticeID
+	Instance  string
+	Recipient string
+	Alert     messages.AlertKind
+	Outcome   messages.NoticeOutcome
+	Attempts  int
+	Reason    string
+}
+
+// How much of a step is kept.
+const (
+	maxText  = 300
+	maxItems = 100
+)
+
+// version begins every entry, followed by the sort of step, the key and the
+// execution ID. A release that changes the layout takes the next one and reads both.
+const version = 1
+
+const (
+	sortDecision byte = 1 + iota
+	sortDuplicate
+	sortAttempt
+	sortEnd
+)
+
+// scratch is the memory an entry is encoded in.
+type scratch struct{ wire wire.Wire }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// Write notes a step, and takes it over: what is too long in it is cut.
+func (t *Trail) Write(e Entry) {
+	if t == nil {
+		return
+	}
+	s := scratches.Get().(*scratch)
+	s.wire = wire.Writer(append(s.wire.Bytes()[:0], version, e.sort()))
+	head := e.head()
+	wire.Text(&s.wire, &head.Key)
+	if head.ExecutionID == string(head.Key) {
+		head.ExecutionID = ""
+	}
+	wire.Text(&s.wire, &head.ExecutionID)
+	layTime(&s.wire, &head.At)
+	e.lay(&s.wire)
+	t.notes.Add(s.wire.Bytes())
+	scratches.Put(s)
+}
+
+// Found is what a search has found.
+type Found struct {
+	// Entries are in the order in which they were noted.
+	Entries []Entry
+	// Since is when the oldest record was written; zero without any.
+	Since time.Time
+	// Unreadable counts records and entries that are damaged or of a later release.
+	Unreadable int
+	// More reports that there is more than limit.
+	More bool
+}
+
+var errEnough = errors.New("enough entries")
+
+// Find returns at most limit steps of the executions that are named in names, by
+// key or by execution ID, whatever the case.
+func (t *Trail) Find(ctx context.Context, names []string, limit int) (Found, error) {
+	var out Found
+	if t == nil {
+		return out, nil
+	}
+	// What cannot be written now is missing, and told by the health of the journal.
+	_ = t.notes.Flush(ctx)
+	wanted := make([][]byte, len(names))
+	for i, name := range names {
+		wanted[i] = []byte(name)
+	}
+	err := t.notes.Range(ctx, func(r journal.Record) error {
+		if out.Since.IsZero() {
+			out.Since = r.At
+		}
+		if r.Damage != nil {
+			out.Unreadable++
+		}
+		for _, raw := range r.Entries {
+			if !about(raw, wanted) {
+				continue
+			}
+			entry, err := decode(raw)
+			switch {
+			case err != nil:
+				out.Unreadable++
+			case len(out.Entries) == limit:
+				out.More = true
+				return errEnough
+			default:
+				out.Entries = append(out.Entries, entry)
+			}
+		}
+		return ctx.Err()
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return out, fmt.Errorf("read the trail: %w", err)
+	}
+	return out, nil
+}
+
+// about reports whether an entry names one of the executions, without decoding it.
+func about(raw []byte, names [][]byte) bool {
+	if len(raw) < 2 {
+		return false
+	}
+	rest := raw[2:]
+	for range 2 { // the key, the execution ID
+		size, n := binary.Uvarint(rest)
+		if n <= 0 || size > uint64(len(rest)-n) {
+			return false
+		}
+		text := rest[n : n+int(size)]
+		rest = rest[n+int(size):]
+		for _, name := range names {
+			if len(text) == len(name) && bytes.EqualFold(text, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// decode reads what Write wrote.
+func decode(raw []byte) (Entry, error) {
+	if len(raw) < 2 || raw[0] != version {
+		return nil, errors.New("entry of a version that this release does not read")
+	}
+	var e Entry
+	switch raw[1] {
+	case sortDecision:
+		e = &Decision{}
+	case sortDuplicate:
+		e = &Duplicate{}
+	case sortAttempt:
+		e = &Attempt{}
+	case sortEnd:
+		e = &End{}
+	default:
+		return nil, fmt.Errorf("entry of an unknown sort %d", raw[1])
+	}
+	w := wire.Reader(raw[2:])
+	head := e.head()
+	wire.Text(&w, &head.Key)
+	wire.Text(&w, &head.ExecutionID)
+	layTime(&w, &head.At)
+	e.lay(&w)
+	return e, w.Finish()
+}

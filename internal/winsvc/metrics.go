@@ -1,0 +1,59 @@
+package winsvc
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"butler/messages"
+)
+
+// Metrics tell which of the watched services run. The labels are the hosts and
+// services of the configuration.
+type Metrics struct {
+	running     *prometheus.GaugeVec
+	transitions *prometheus.CounterVec
+}
+
+// changes names the changes that are told.
+var changes = map[messages.AlertKind]string{messages.ServiceStarted: "started", messages.ServiceStopped: "stopped"}
+
+// NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	labels := []string{"host", "service"}
+	m := &Metrics{
+		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "butler_windows_service_running",
+			Help: "1 while a watched Windows service runs, 0 while it is in any other state; gone while its state is not known.",
+		}, labels),
+		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "butler_windows_service_transitions_total", Help: "Windows services that stopped or started, as far as it was told.",
+		}, append(labels, "to")),
+	}
+	if reg != nil {
+		reg.MustRegister(m.running, m.transitions)
+	}
+	return m
+}
+
+// Expect creates the series of a service.
+func (m *Metrics) Expect(host, service string) {
+	for _, to := range changes {
+		m.transitions.WithLabelValues(host, service, to)
+	}
+}
+
+// Seen notes the state of a service.
+func (m *Metrics) Seen(host, service string, s State) {
+	running := 0.0
+	if s == Running {
+		running = 1
+	}
+	m.running.WithLabelValues(host, service).Set(running)
+}
+
+// Unknown notes that nobody knows the state of a service.
+func (m *Metrics) Unknown(host, service string) { m.running.DeleteLabelValues(host, service) }
+
+// Changed counts a change that is told.
+func (m *Metrics) Changed(host, service string, kind messages.AlertKind) {
+	m.transitions.WithLabelValues(host, service, changes[kind]).Inc()
+}

@@ -1,0 +1,108 @@
+// Package winsvctest has service control managers for tests.
+package winsvctest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"butler/internal/winsvc"
+)
+
+// ErrUnreachable is what a host that is down is answered with.
+var ErrUnreachable = errors.New("open the service control manager: the RPC server is unavailable")
+
+// Hosts is a set of hosts whose services a test decides on. It is safe for
+// concurrent use; the zero value has no host that can be reached.
+type Hosts struct {
+	mu       sync.Mutex
+	services map[string]map[string]winsvc.Service
+	refused  map[string]error
+	hanging  map[string]bool
+	asked    map[string]int
+}
+
+// Set gives a host a service, or another state of it.
+func (h *Hosts) Set(host, name string, s winsvc.Service) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.services == nil {
+		h.services = map[string]map[string]winsvc.Service{}
+	}
+	if h.services[host] == nil {
+		h.services[host] = map[string]winsvc.Service{}
+	}
+	h.services[host][name] = s
+	delete(h.refused, host+"|"+name)
+}
+
+// Remove takes a service from a host.
+func (h *Hosts) Remove(host, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.services[host], name)
+}
+
+// Refuse lets a host answer an error for one service.
+func (h *Hosts) Refuse(host, name string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refused == nil {
+		h.refused = map[string]error{}
+	}
+	h.refused[host+"|"+name] = err
+}
+
+// Down takes a host off the network; what it had is forgotten.
+func (h *Hosts) Down(host string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.services, host)
+}
+
+// Hang lets a host keep everybody waiting, or end that.
+func (h *Hosts) Hang(host string, on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hanging == nil {
+		h.hanging = map[string]bool{}
+	}
+	h.hanging[host] = on
+}
+
+// Asked counts the questions that a host was asked.
+func (h *Hosts) Asked(host string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[host]
+}
+
+// Query implements winsvc.Manager.
+func (h *Hosts) Query(ctx context.Context, host string, names []string) ([]winsvc.Answer, error) {
+	h.mu.Lock()
+	if h.asked == nil {
+		h.asked = map[string]int{}
+	}
+	h.asked[host]++
+	hanging := h.hanging[host]
+	h.mu.Unlock()
+	if hanging {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known, up := h.services[host]
+	if !up {
+		return nil, ErrUnreachable
+	}
+	var answers []winsvc.Answer
+	for _, name := range names {
+		answer := winsvc.Answer{Name: name, Err: winsvc.ErrNoSuchService}
+		if s, ok := known[name]; ok {
+			answer.Service, answer.Err = s, h.refused[host+"|"+name]
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
