@@ -1,8 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"butler/internal/apikey"
@@ -17,6 +22,8 @@ func known(key string, _ *tls.ConnectionState) (apikey.Principal, error) {
 		return apikey.Principal{Name: "writer", Scopes: []apikey.Scope{apikey.KV}}, nil
 	case "admin":
 		return apikey.Principal{Name: "admin", Scopes: []apikey.Scope{apikey.Admin}}, nil
+	case "revoked":
+		return apikey.Principal{}, apikey.Refusal{Reason: apikey.Revoked, Credential: "key 17"}
 	case "":
 		return apikey.Principal{}, apikey.Refusal{Reason: apikey.Missing}
 	default:
@@ -57,9 +64,55 @@ func TestAccess_needsAKeyWithTheScope(t *testing.T) {
 			if (changed.Len() == 1) != (row.want == 201) {
 				t.Errorf("status %d, and the audit log has %v", row.want, changed.All())
 			}
-			if row.want == 201 && changed.All()[0].ContextMap()["caller"] == "" {
+			if row.want != 201 {
+				return
+			}
+			line := changed.All()[0].ContextMap()
+			if line["caller"] == "" {
 				t.Error("the audit log does not say who it was")
 			}
+			if line["namespace"] != "etl" || line["key"] != "k" || line["value"] != nil {
+				t.Errorf("want the audit log to name the key and not the value, got %v", line)
+			}
 		})
+	}
+}
+
+// Everything in the table asks who calls, whatever it does.
+func TestContract_everyOperationWantsAKeyWithItsScope(t *testing.T) {
+	c := newContract(t, func(o *RESTOptions) { o.Access = known })
+	for _, e := range (&rest{}).endpoints() {
+		target := strings.NewReplacer("{", "", "}", "").Replace(e.path)
+		other := "writer"
+		if e.scope == apikey.KV {
+			other = "reader"
+		}
+		c.call(e.path, request{name: "nobody: " + newRoute(e).title, method: e.method, target: target, want: 401})
+		c.call(e.path, request{name: "somebody else: " + newRoute(e).title, method: e.method, target: target, header: withKey(other), want: 403})
+	}
+}
+
+// What is too large is refused before anybody looks at it, and described.
+func TestContract_everyBodyIsBounded(t *testing.T) {
+	c := newContract(t, nil)
+	for _, e := range (&rest{}).endpoints() {
+		if dig(c.doc, "paths", e.path, strings.ToLower(e.method), "requestBody") == nil {
+			continue
+		}
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", e.method, e.path, maxBody+1)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: want status 413, got %d, %v", newRoute(e).title, answer.StatusCode, err)
+		}
+		c.check(newRoute(e).title, e.path, strings.ToLower(e.method), answer, body)
+		conn.Close()
 	}
 }

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
 
 	"butler/internal/apikey"
 )
@@ -18,9 +22,14 @@ import (
 // call is one request to the REST API and its answer.
 type call struct {
 	ctx        *fasthttp.RequestCtx
-	parameters map[string]string
+	parameters parameters
+	began      time.Time
+	// meter counts the call.
+	meter *meter
 	// caller is the zero value where everybody may call.
 	caller apikey.Principal
+	// body are the members of the body, once it was read as an object.
+	body map[string]any
 }
 
 // Problem is an error as the REST API tells it: the form that existing clients
@@ -54,10 +63,17 @@ func unreadable(err error) *Problem {
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
 		return problem(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body is too large")
 	}
+	if _, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
+		return problem(http.StatusRequestHeaderFieldsTooLarge, "", "the headers are larger than %d bytes", maxHead)
+	}
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		return problem(http.StatusRequestTimeout, "", "the request did not arrive within %s", requestTimeout)
+	}
 	return problem(http.StatusBadRequest, "", "the request is not valid HTTP")
 }
 
-// answer sends a value as JSON, a string as plain text, and nothing for nil.
+// answer sends a value as JSON, a string as plain text, a document and a
+// watch as they come, and nothing for nil.
 func (c *call) answer(status int, body any) {
 	c.ctx.SetStatusCode(status)
 	switch body := body.(type) {
@@ -66,6 +82,10 @@ func (c *call) answer(status int, body any) {
 	case string:
 		c.ctx.SetContentType("text/plain; charset=utf-8")
 		c.ctx.SetBodyString(body)
+	case watched:
+		c.watch(body)
+	case Document:
+		c.stream(body)
 	default:
 		write(c.ctx, body)
 	}
@@ -80,6 +100,14 @@ func (c *call) fail(err error) {
 	c.ctx.ResetBody()
 	c.ctx.SetStatusCode(told.StatusCode)
 	write(c.ctx, told)
+}
+
+// rescue answers for a handler that panicked. It is to be deferred.
+func (c *call) rescue(log *zap.Logger) {
+	if cause := recover(); cause != nil {
+		log.Error("handler panicked", zap.String("route", string(c.ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
+		c.fail(problem(http.StatusInternalServerError, "", "the service could not answer; its log says why"))
+	}
 }
 
 // values are the members of a body or of a query, with the conversions that
@@ -107,6 +135,26 @@ func (c *call) query() values {
 	return v
 }
 
+// asked returns a text of the query that must be there, once. It is what most
+// questions consist of, and takes no map of the others.
+func (c *call) asked(name string) (string, error) {
+	query, text, times := values{where: "querystring"}, "", 0
+	for key, value := range c.ctx.QueryArgs().All() {
+		if string(key) == name {
+			text = string(value)
+			times++
+		}
+	}
+	switch times {
+	case 0:
+		return "", query.required(name)
+	case 1:
+		return text, nil
+	default:
+		return "", query.refuse(name, "string")
+	}
+}
+
 // object returns the body, which must be a JSON object. An empty one has no members.
 func (c *call) object() (values, error) {
 	v := values{where: "body", members: map[string]any{}}
@@ -118,12 +166,12 @@ func (c *call) object() (values, error) {
 	if !ok {
 		return v, problem(http.StatusBadRequest, codeValidation, "body must be object")
 	}
-	v.members = members
+	v.members, c.body = members, members
 	return v, nil
 }
 
-// json returns the body as JSON, nil for an empty one. Numbers are json.Number.
-func (c *call) json() (any, error) {
+// raw returns the body, which must be announced as JSON unless there is none.
+func (c *call) raw() ([]byte, error) {
 	raw := bytes.TrimSpace(c.ctx.PostBody())
 	if len(raw) == 0 {
 		return nil, nil
@@ -132,17 +180,34 @@ func (c *call) json() (any, error) {
 	if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
 		return nil, problem(http.StatusUnsupportedMediaType, codeMediaType, "Unsupported Media Type: send application/json")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var body any
-	err := decoder.Decode(&body)
-	if err == nil {
-		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something follows it")
-		}
+	return raw, nil
+}
+
+// json returns the body as JSON, nil for an empty one. Numbers are json.Number.
+func (c *call) json() (any, error) {
+	raw, err := c.raw()
+	if err != nil || raw == nil {
+		return nil, err
 	}
+	if texts, ok := textObject(raw); ok {
+		return texts, nil
+	}
+	body, err := decodeJSON(raw)
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, codeInvalidJSON, "Body is not valid JSON but content-type is set to 'application/json'")
+	}
+	return body, nil
+}
+
+// decodeJSON reads one value, which nothing may follow.
+func decodeJSON(raw []byte) (body any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(&body); err != nil {
+		return nil, err
+	}
+	if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+		return nil, errors.New("something follows it")
 	}
 	return body, nil
 }
@@ -208,6 +273,21 @@ func (v values) needText(name string) (string, error) {
 		return "", v.required(name)
 	case text == "":
 		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have fewer than 1 characters", v.where, name)
+	}
+	return text, nil
+}
+
+// given returns a member that must be there, and may be empty; limit is in
+// characters, 0 for none.
+func (v values) given(name string, limit int) (string, error) {
+	text, there, err := v.text(name)
+	switch {
+	case err != nil:
+		return "", err
+	case !there:
+		return "", v.required(name)
+	case limit > 0 && utf8.RuneCountInString(text) > limit:
+		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have more than %d characters", v.where, name, limit)
 	}
 	return text, nil
 }

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,13 @@ import (
 
 	"butler/api/openapi"
 )
+
+// client makes each call over a connection of its own: one that is kept may lead to
+// a server that is gone, or hold up its end.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// patience bounds the wait for what a server does, however busy the machine is.
+const patience = 30 * time.Second
 
 // contract is a served API that holds every answer against its description.
 type contract struct {
@@ -47,6 +56,15 @@ func allEndpoints() []string {
 	return out
 }
 
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	raw, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func newContract(t *testing.T, change func(*RESTOptions)) *contract {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
@@ -68,7 +86,7 @@ func newContract(t *testing.T, change func(*RESTOptions)) *contract {
 			t.Error(err)
 		}
 	})
-	c := &contract{t: t, url: "http://" + server.Address(), logs: logs, seen: map[string][]int{}, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	c := &contract{t: t, url: "http://" + server.Address(), logs: logs, seen: map[string][]int{}, client: client}
 	document, err := openapi.Read()
 	if err != nil {
 		t.Fatal(err)
@@ -96,8 +114,10 @@ func jsonObject(raw []byte) (map[string]any, error) {
 // request is one call and the status that it has to have.
 type request struct {
 	name, method, target, body string
-	header                     http.Header
-	want                       int
+	// host is what the header Host says; "" is the address.
+	host   string
+	header http.Header
+	want   int
 	// answer is what the answer must be, as JSON; "" for anything that the description allows.
 	answer string
 }
@@ -110,6 +130,7 @@ func (c *contract) call(path string, r request) []byte {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	req.Host = r.host
 	maps.Copy(req.Header, r.header)
 	if r.body != "" && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -244,7 +265,7 @@ func TestContract_smallEndpoints(t *testing.T) {
 			{name: "ping by a client that only posts", method: "POST", target: "/v4/butlerping", body: "{}", header: http.Header{"X-Http-Method-Override": {"get"}}, want: 200},
 		},
 		"/v4/configfile/endpointsenabled": {
-			{name: "enabled", method: "GET", target: "/v4/configfile/endpointsenabled", want: 200, answer: `["butlerping","apiListEnabledEndpoints","base62ToBase16","base16ToBase62","fileCopy","fileMove","fileDelete","createDir","createDirQVD","keyValueStore","getSchedule","createNewSchedule","deleteSchedule","startSchedule","stopSchedule","getScheduleStatusAll"]`},
+			{name: "enabled", method: "GET", target: "/v4/configfile/endpointsenabled", want: 200, answer: asJSON(t, allEndpoints())},
 		},
 		"/v4/base62tobase16": {
 			{name: "62 to 16", method: "GET", target: "/v4/base62tobase16?base62=1Z", want: 200, answer: `{"base62":"1Z","base16":"7b"}`},
@@ -305,7 +326,7 @@ func TestREST_refusesABodyThatIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /v4/butlerping HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", maxBody+1)
+	fmt.Fprintf(conn, "POST /v4/butlerping HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", maxBody+1)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -357,11 +378,50 @@ func TestREST_describesWhatIsEnabled(t *testing.T) {
 		t.Error("the page shows an endpoint that does not exist")
 	}
 	described, err := jsonObject(c.call("", request{name: "JSON", method: "GET", target: "/documentation/json", want: 200}))
-	if paths, _ := described["paths"].(map[string]any); err != nil || len(paths) != 5 {
-		t.Errorf("want the five paths of the store, got %v, %v", paths, err)
+	if paths, _ := described["paths"].(map[string]any); err != nil || len(paths) != 6 {
+		t.Errorf("want the six paths of the store, got %v, %v", paths, err)
 	}
 	if text := c.call("", request{name: "YAML", method: "GET", target: "/documentation/yaml", want: 200}); !bytes.Contains(text, []byte("openapi: 3.1.0")) {
 		t.Errorf("want the description as YAML, got %.200s", text)
 	}
 	c.call("", request{name: "another page", method: "GET", target: "/documentation/static", want: 404})
+	c.call("", request{name: "its head", method: "HEAD", target: "/documentation", want: 200})
+}
+
+func TestREST_countsItsDescriptionAsACall(t *testing.T) {
+	c := newContract(t, func(o *RESTOptions) { o.CallsPerMinute = 1 })
+	c.call("", request{name: "first", method: "GET", target: "/documentation/json", want: 200})
+	c.call("", request{name: "second", method: "GET", target: "/documentation", want: 429})
+	c.call("/v4/butlerping", request{name: "third", method: "GET", target: "/v4/butlerping", want: 429})
+}
+
+// The table of errors in the handbook has a row for every status that a call may
+// have, and for every code.
+func TestDocs_everyErrorIsInTheTable(t *testing.T) {
+	handbook, err := os.ReadFile("../docs/rest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := openapi.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := document.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"408", "431"} // which a request has that is no call
+	for _, status := range regexp.MustCompile(`"([45]\d\d)":`).FindAllSubmatch(raw, -1) {
+		want = append(want, string(status[1]))
+	}
+	for _, status := range want {
+		if !strings.Contains(string(handbook), "\n| "+status) {
+			t.Errorf("want a row for status %s", status)
+		}
+	}
+	for _, code := range []string{codeValidation, codeInvalidJSON, codeMediaType, codeTooLarge} {
+		if !strings.Contains(string(handbook), "`"+code+"`") {
+			t.Errorf("want a row for the code %s", code)
+		}
+	}
 }

@@ -17,6 +17,9 @@ import (
 //go:embed documentation.html
 var documentationPage string
 
+// documentationPath is where it is served.
+const documentationPath = "/documentation"
+
 // documentation is the description of what is enabled, ready to be served.
 type documentation struct{ json, yaml, page []byte }
 
@@ -50,11 +53,11 @@ func (d *documentation) serve(ctx *fasthttp.RequestCtx, path string) bool {
 	var media string
 	var body []byte
 	switch strings.TrimSuffix(path, "/") {
-	case "/documentation":
+	case documentationPath:
 		media, body = "text/html; charset=utf-8", d.page
-	case "/documentation/json":
+	case documentationPath + "/json":
 		media, body = "application/json; charset=utf-8", d.json
-	case "/documentation/yaml":
+	case documentationPath + "/yaml":
 		media, body = "application/yaml; charset=utf-8", d.yaml
 	default:
 		return false

@@ -22,7 +22,10 @@ var (
 	errForbidden  = apiError{40301, http.StatusForbidden, "forbidden", "call from the machine that runs the service"}
 	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see the list of endpoints in the documentation"}
 	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
+	errTooSlow    = apiError{40801, http.StatusRequestTimeout, "request too slow", "send the whole request within 30 seconds"}
 	errPartly     = apiError{40901, http.StatusConflict, "not everything was done", "list what is parked, and repeat it for the rest"}
+	errTooLarge   = apiError{41301, http.StatusRequestEntityTooLarge, "body too large", "send 1 MiB at the most"}
+	errHeaders    = apiError{43101, http.StatusRequestHeaderFieldsTooLarge, "headers too large", "send 16 KiB of headers at the most"}
 	errInternal   = apiError{50001, http.StatusInternalServerError, "internal error", "see the log of the service"}
 	errNotReady   = apiError{50301, http.StatusServiceUnavailable, "not ready", "wait, or see /health for the reason"}
 )
@@ -50,9 +53,14 @@ func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 // answer sends a value as JSON.
 func answer(ctx *fasthttp.RequestCtx, body any) { write(ctx, body) }
 
-func write(ctx *fasthttp.RequestCtx, body any) {
+// head says that JSON follows.
+func head(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType("application/json; charset=utf-8")
 	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+}
+
+func write(ctx *fasthttp.RequestCtx, body any) {
+	head(ctx)
 	encoder := json.NewEncoder(ctx)
 	encoder.SetEscapeHTML(true)
 	_ = encoder.Encode(body) // the writer is the response buffer: it does not fail

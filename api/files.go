@@ -8,8 +8,8 @@ import (
 // Files are the file operations as the API sees them. An error that is a Problem
 // is told as it is.
 type Files interface {
-	// Copy and Move return the paths in their one spelling.
-	Copy(ctx context.Context, f FileTransfer) (from, to string, err error)
+	Copy(ctx context.Context, f FileTransfer) (FileCopied, error)
+	// Move returns the paths in their one spelling.
 	Move(ctx context.Context, f FileTransfer) (from, to string, err error)
 	DeleteFile(ctx context.Context, path string) error
 	CreateDir(ctx context.Context, path string) error
@@ -23,6 +23,13 @@ type FileTransfer struct {
 	Overwrite bool
 	// PreserveTimestamp keeps the times of a copy.
 	PreserveTimestamp bool
+}
+
+// FileCopied is what was copied, with the paths in their one spelling.
+type FileCopied struct {
+	From, To string
+	// SHA256 is that of a single file which was copied, in hexadecimal digits.
+	SHA256 string
 }
 
 // NewProblem makes an error that the API tells as it is.
@@ -59,11 +66,12 @@ func (r *rest) fileCopy(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	from, to, err := r.opts.Files.Copy(r.working(), f)
+	done, err := r.opts.Files.Copy(r.working(), f)
 	return http.StatusCreated, struct {
 		moved
-		PreserveTimestamp bool `json:"preserveTimestamp"`
-	}{moved{from, to, f.Overwrite}, f.PreserveTimestamp}, err
+		PreserveTimestamp bool   `json:"preserveTimestamp"`
+		SHA256            string `json:"sha256,omitempty"`
+	}{moved{done.From, done.To, f.Overwrite}, f.PreserveTimestamp, done.SHA256}, err
 }
 
 func (r *rest) fileMove(c *call) (int, any, error) {
@@ -114,10 +122,7 @@ func (r *rest) createDirQVD(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	path, there, err := body.text("directory")
-	if err == nil && !there {
-		err = body.required("directory")
-	}
+	path, err := body.given("directory", 0)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -23,8 +23,8 @@ func (d *disk) judge(op, path string) error {
 	return nil
 }
 
-func (d *disk) Copy(_ context.Context, f FileTransfer) (string, string, error) {
-	return f.From, strings.ReplaceAll(f.To, "//", "/"), d.judge("copy", f.From)
+func (d *disk) Copy(_ context.Context, f FileTransfer) (FileCopied, error) {
+	return FileCopied{f.From, strings.ReplaceAll(f.To, "//", "/"), strings.Repeat("0f", 32)}, d.judge("copy", f.From)
 }
 
 func (d *disk) Move(_ context.Context, f FileTransfer) (string, string, error) {
@@ -47,8 +47,8 @@ func TestContract_files(t *testing.T) {
 		path string
 		request
 	}{
-		{"/v4/filecopy", request{name: "copy as load scripts do", method: "POST", target: "/v4/filecopy", header: asPut, body: `{"fromFile":"/data/a","toFile":"/data//b","overwrite":"true","preserveTimestamp":"false"}`, want: 201, answer: `{"fromFile":"/data/a","toFile":"/data/b","overwrite":true,"preserveTimestamp":false}`}},
-		{"/v4/filecopy", request{name: "copy by POST", method: "POST", target: "/v4/filecopy", body: `{"fromFile":"/data/a","toFile":"/data/b"}`, want: 201, answer: `{"fromFile":"/data/a","toFile":"/data/b","overwrite":false,"preserveTimestamp":false}`}},
+		{"/v4/filecopy", request{name: "copy as load scripts do", method: "POST", target: "/v4/filecopy", header: asPut, body: `{"fromFile":"/data/a","toFile":"/data//b","overwrite":"true","preserveTimestamp":"false"}`, want: 201, answer: `{"fromFile":"/data/a","toFile":"/data/b","overwrite":true,"preserveTimestamp":false,"sha256":"` + strings.Repeat("0f", 32) + `"}`}},
+		{"/v4/filecopy", request{name: "copy by POST", method: "POST", target: "/v4/filecopy", body: `{"fromFile":"/data/a","toFile":"/data/b"}`, want: 201, answer: `{"fromFile":"/data/a","toFile":"/data/b","overwrite":false,"preserveTimestamp":false,"sha256":"` + strings.Repeat("0f", 32) + `"}`}},
 		{"/v4/filecopy", request{name: "copy of what is not approved", method: "PUT", target: "/v4/filecopy", body: `{"fromFile":"/etc/passwd","toFile":"/data/b"}`, want: 403}},
 		{"/v4/filecopy", request{name: "copy of nothing", method: "PUT", target: "/v4/filecopy", body: `{"fromFile":"/data/missing","toFile":"/data/b"}`, want: 404}},
 		{"/v4/filecopy", request{name: "copy to a full disk", method: "PUT", target: "/v4/filecopy", body: `{"fromFile":"/data/broken","toFile":"/data/b"}`, want: 500}},

@@ -18,8 +18,15 @@ type KeyValues interface {
 	Get(ctx context.Context, command messages.GetValue) (messages.GetValueReply, error)
 	Delete(ctx context.Context, command messages.DeleteValue) (messages.DeleteValueReply, error)
 	Keys(ctx context.Context, command messages.ListKeys) (messages.ListKeysReply, error)
+	KeyNamespaces
+}
+
+// KeyNamespaces are the namespaces of the store.
+type KeyNamespaces interface {
 	Namespaces(ctx context.Context) (messages.ListNamespacesReply, error)
 	DeleteNamespace(ctx context.Context, command messages.DeleteNamespace) (messages.DeleteNamespaceReply, error)
+	// Watch ignores the window and the address of the command.
+	Watch(ctx context.Context, command messages.WatchNamespace) (Watch, error)
 }
 
 // keyValue is a key with its value.
@@ -51,12 +58,9 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	value, there, err := body.text("value")
+	value, err := body.given("value", 0)
 	if err != nil {
 		return 0, nil, err
-	}
-	if !there {
-		return 0, nil, body.required("value")
 	}
 	ttl, err := body.ttl("ttl")
 	if err != nil {
@@ -66,10 +70,8 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
-	defer cancel()
-	namespace := c.parameters["namespace"]
-	reply, err := r.opts.KeyValues.Put(ctx, messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
+	namespace := c.parameters.get("namespace")
+	reply, err := r.opts.KeyValues.Put(r.moments.now(), messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
 	if err == nil {
 		err = refusal(reply.Failure)
 	}
@@ -109,18 +111,12 @@ func (r *rest) kvExists(c *call) (int, any, error) {
 }
 
 func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
-	query := c.query()
-	key, there, err := query.text("key")
-	if err == nil && !there {
-		err = query.required("key")
-	}
+	key, err := c.asked("key")
 	if err != nil {
 		return keyValue{}, messages.GetValueReply{}, err
 	}
-	ctx, cancel := bounded()
-	defer cancel()
-	found := keyValue{Namespace: c.parameters["namespace"], Key: key}
-	reply, err := r.opts.KeyValues.Get(ctx, messages.GetValue{Namespace: found.Namespace, Key: key})
+	found := keyValue{Namespace: c.parameters.get("namespace"), Key: key}
+	reply, err := r.opts.KeyValues.Get(r.moments.now(), messages.GetValue{Namespace: found.Namespace, Key: key})
 	if err == nil {
 		err = refusal(reply.Failure)
 	}
@@ -131,7 +127,7 @@ func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
 func (r *rest) kvKeys(c *call) (int, any, error) {
 	ctx, cancel := bounded()
 	defer cancel()
-	namespace := c.parameters["namespace"]
+	namespace := c.parameters.get("namespace")
 	reply, err := r.opts.KeyValues.Keys(ctx, messages.ListKeys{Namespace: namespace})
 	if err == nil {
 		err = refusal(reply.Failure)
@@ -151,10 +147,8 @@ func (r *rest) kvDelete(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
-	defer cancel()
-	reply, err := r.opts.KeyValues.Delete(ctx, messages.DeleteValue{
-		Namespace: c.parameters["namespace"], Key: c.parameters["key"], If: condition,
+	reply, err := r.opts.KeyValues.Delete(r.moments.now(), messages.DeleteValue{
+		Namespace: c.parameters.get("namespace"), Key: c.parameters.get("key"), If: condition,
 	})
 	if err == nil {
 		err = refusal(reply.Failure)
@@ -165,7 +159,7 @@ func (r *rest) kvDelete(c *call) (int, any, error) {
 func (r *rest) kvDeleteNamespace(c *call) (int, any, error) {
 	ctx, cancel := bounded()
 	defer cancel()
-	reply, err := r.opts.KeyValues.DeleteNamespace(ctx, messages.DeleteNamespace{Namespace: c.parameters["namespace"]})
+	reply, err := r.opts.KeyValues.DeleteNamespace(ctx, messages.DeleteNamespace{Namespace: c.parameters.get("namespace")})
 	if err == nil {
 		err = refusal(reply.Failure)
 	}
@@ -201,7 +195,8 @@ func (v values) ttl(name string) (time.Duration, error) {
 
 // revision tells the revision of the value that was read or written.
 func (c *call) revision(n uint64) {
-	c.ctx.Response.Header.Set("ETag", `"`+strconv.FormatUint(n, 10)+`"`)
+	var room [24]byte
+	c.ctx.Response.Header.SetBytesV("ETag", append(strconv.AppendUint(append(room[:0], '"'), n, 10), '"'))
 }
 
 // condition reads If-Match, which names a revision, and If-None-Match, which can be * alone.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,10 @@ type store struct {
 	names  []string
 	values map[string]map[string]messages.GetValueReply
 	err    error
+	// events are what a watch yields, confirmed up to where, ended how many watches.
+	events    chan any
+	confirmed atomic.Uint64
+	ended     atomic.Int64
 }
 
 func newStore() *store {
@@ -167,4 +172,17 @@ func TestREST_aStoreThatFailsIsNotTheClientsFault(t *testing.T) {
 	c := newContract(t, func(o *RESTOptions) { o.KeyValues = broken })
 	c.call("", request{name: "get", method: "GET", target: "/v4/keyvalues/etl?key=lastRun", want: 500})
 	c.call("", request{name: "put", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, want: 500})
+}
+
+// Watch tells what a script says of a namespace, and ends.
+func (s *store) Watch(_ context.Context, c messages.WatchNamespace) (Watch, error) {
+	if s.values[c.Namespace] == nil {
+		return Watch{Reply: messages.WatchNamespaceReply{Failure: unknown}}, nil
+	}
+	if s.events == nil {
+		s.events = make(chan any, 1)
+		s.events <- messages.WatchEnded{Reason: messages.WatchDeleted}
+	}
+	confirm := func(through uint64) { s.confirmed.Store(through) }
+	return Watch{Reply: messages.WatchNamespaceReply{Revision: 7}, Events: s.events, Confirm: confirm, End: func() { s.ended.Add(1) }}, s.err
 }

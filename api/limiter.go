@@ -26,11 +26,11 @@ func newLimiter(perMinute int, now func() time.Time) *limiter {
 	return &limiter{perMinute: perMinute, now: now, clients: map[string]int{}}
 }
 
+// limits reports whether there is a limit at all.
+func (l *limiter) limits() bool { return l.perMinute > 0 }
+
 // admit counts a call, tells the client where it stands, and refuses what is too much.
 func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
-	if l.perMinute <= 0 {
-		return nil
-	}
 	used, left := l.count(client)
 	seconds := strconv.Itoa(int((left + time.Second - 1) / time.Second))
 	header.Set("X-RateLimit-Limit", strconv.Itoa(l.perMinute))

@@ -1,35 +1,39 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
-	"butler/internal/apikey"
 	"butler/internal/logx"
-	"butler/messages"
 )
 
 // RESTOptions are what the REST API serves.
 type RESTOptions struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
+	// Sockets are shared with other servers; nil shares none.
+	Sockets *Sockets
 	// TLS serves HTTPS; nil serves HTTP.
 	TLS *tls.Config
 	Log *zap.Logger
 	// Audit gets a line for every call that may have changed something.
 	Audit *zap.Logger
+	// Metrics count the calls; nil counts for nobody.
+	Metrics *Metrics
 	// Access says who calls; nil lets everybody in.
 	Access Access
+	// Hosts are names by which callers know the server, beside that in Address. They
+	// count while it listens on a loopback address without Access.
+	Hosts []string
 	// Endpoints are the names of the enabled endpoints, in the order of the configuration.
 	Endpoints []string
 	// Version is the version of the service.
@@ -42,63 +46,43 @@ type RESTOptions struct {
 	Files Files
 	// Schedules is the scheduler behind the endpoints for schedules.
 	Schedules Schedules
+	// Starter starts tasks; nil where there is nothing to start them in.
+	Starter Starter
+	// Apps are behind the endpoints for apps.
+	Apps Apps
+	// Slack is behind slackPostMessage, NewRelic behind postNewRelicEvent and postNewRelicMetric.
+	Slack    Slack
+	NewRelic NewRelic
+	// Heartbeat is how often a watch without changes shows that it lives; 0 means 15 s.
+	Heartbeat time.Duration
+	// MQTT is behind mqttPublishMessage, nil without a broker; UDPQueue is behind
+	// udpQueueStatus, nil without task events.
+	MQTT     MQTT
+	UDPQueue UDPQueue
+	// CloudEvents is behind the endpoint for events of Qlik Cloud.
+	CloudEvents CloudEvents
+	// Explainer is behind explain.
+	Explainer Explainer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// endpoint is one row of the table of the REST API.
-type endpoint struct {
-	method string
-	// path has its parameters in braces.
-	path string
-	// name is the key below restServerEndpointsEnable that enables it.
-	name string
-	// scope is what a caller needs.
-	scope apikey.Scope
-	serve func(*call) (status int, body any, err error)
-}
-
-// route names the endpoint in the log.
-func (e endpoint) route() string { return e.method + " " + e.path }
-
-// endpoints is the one table of the REST API; openapi/openapi.yaml describes every row.
-func (r *rest) endpoints() []endpoint {
-	return []endpoint{
-		{"GET", "/v4/butlerping", "butlerping", apikey.Read, r.ping},
-		{"GET", "/v4/configfile/endpointsenabled", "apiListEnabledEndpoints", apikey.Read, r.enabled},
-		{"GET", "/v4/base62tobase16", "base62ToBase16", apikey.Read, base62To16},
-		{"GET", "/v4/base16tobase62", "base16ToBase62", apikey.Read, base16To62},
-		{"PUT", "/v4/filecopy", "fileCopy", apikey.Files, r.fileCopy},
-		{"POST", "/v4/filecopy", "fileCopy", apikey.Files, r.fileCopy},
-		{"PUT", "/v4/filemove", "fileMove", apikey.Files, r.fileMove},
-		{"POST", "/v4/filemove", "fileMove", apikey.Files, r.fileMove},
-		{"DELETE", "/v4/filedelete", "fileDelete", apikey.Files, r.fileDelete},
-		{"POST", "/v4/createdir", "createDir", apikey.Files, r.createDir},
-		{"POST", "/v4/createdirqvd", "createDirQVD", apikey.Files, r.createDirQVD},
-		{"GET", "/v4/keyvaluesnamespaces", "keyValueStore", apikey.KV, r.kvNamespaces},
-		{"GET", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvGet},
-		{"POST", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvPut},
-		{"DELETE", "/v4/keyvalues/{namespace}", "keyValueStore", apikey.KV, r.kvDeleteNamespace},
-		{"GET", "/v4/keyvalues/{namespace}/keyexists", "keyValueStore", apikey.KV, r.kvExists},
-		{"DELETE", "/v4/keyvalues/{namespace}/{key}", "keyValueStore", apikey.KV, r.kvDelete},
-		{"GET", "/v4/keylist/{namespace}", "keyValueStore", apikey.KV, r.kvKeys},
-		{"GET", "/v4/schedules", "getSchedule", apikey.Read, r.scheduleList},
-		{"POST", "/v4/schedules", "createNewSchedule", apikey.Start, r.scheduleCreate},
-		{"DELETE", "/v4/schedules/{scheduleId}", "deleteSchedule", apikey.Start, r.scheduleDelete},
-		{"PUT", "/v4/schedules/{scheduleId}/start", "startSchedule", apikey.Start, r.scheduleSwitch(messages.ScheduleStarted)},
-		{"PUT", "/v4/schedules/startall", "startSchedule", apikey.Start, r.scheduleSwitchAll(messages.ScheduleStarted)},
-		{"PUT", "/v4/schedules/{scheduleId}/stop", "stopSchedule", apikey.Start, r.scheduleSwitch(messages.ScheduleStopped)},
-		{"PUT", "/v4/schedules/stopall", "stopSchedule", apikey.Start, r.scheduleSwitchAll(messages.ScheduleStopped)},
-		{"GET", "/v4/schedules/status", "getScheduleStatusAll", apikey.Read, r.scheduleStatus},
-	}
-}
-
 // rest is the API that load scripts and other systems call.
 type rest struct {
-	opts  RESTOptions
-	on    []endpoint
-	limit *limiter
-	docs  *documentation
+	opts RESTOptions
+	on   []route
+	// unmatched counts the calls that belong to none of them.
+	unmatched *meter
+	limit     *limiter
+	docs      *documentation
+	// named says that the host of a call has to be one of our names; known is the
+	// latest one that was.
+	named bool
+	known atomic.Pointer[string]
+	// moments are for the calls that ask the key-value store for one key.
+	moments moments
+	// streams are the watches that are served.
+	streams streams
 	// working lasts as long as the server: a large file takes longer than a call
 	// should, and is not left half done.
 	working func() context.Context
@@ -109,18 +93,28 @@ func ListenREST(o RESTOptions) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	o.Heartbeat = cmp.Or(o.Heartbeat, heartbeat)
 	working, stop := context.WithCancel(context.Background())
-	r := &rest{opts: o, limit: newLimiter(o.CallsPerMinute, o.Now), working: func() context.Context { return working }}
+	r := &rest{
+		opts: o, unmatched: o.Metrics.meter(endpoint{name: "none", method: "other"}),
+		limit: newLimiter(o.CallsPerMinute, o.Now), working: func() context.Context { return working },
+	}
 	for _, e := range r.endpoints() {
 		if slices.Contains(o.Endpoints, e.name) {
-			r.on = append(r.on, e)
+			one := newRoute(e)
+			one.meter = o.Metrics.meter(e)
+			r.on = append(r.on, one)
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", o.Address)
+	listener, err := o.Sockets.listen(o.Address, "restServerConfig.serverHost, restServerConfig.serverPort", o.Log)
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("listen on %s (restServerConfig.serverHost, restServerConfig.serverPort): %w", o.Address, err)
+		return nil, err
 	}
+	r.named = o.Access == nil && onLoopback(listener)
 	scheme := "http://"
 	if o.TLS != nil {
 		listener, scheme = tls.NewListener(listener, o.TLS), "https://"
@@ -130,49 +124,61 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	broken := func(ctx *fasthttp.RequestCtx, err error) { (&call{ctx: ctx}).fail(unreadable(err)) }
-	return &Server{listener: listener, http: newHTTP(r.handle, broken), stop: stop}, nil
+	return newServer(listener, r.handle, broken, stop), nil
 }
 
 // handle answers one request. Endpoints that are not enabled do not exist.
 func (r *rest) handle(ctx *fasthttp.RequestCtx) {
-	c := &call{ctx: ctx}
-	defer func() {
-		if cause := recover(); cause != nil {
-			r.opts.Log.Error("handler panicked", zap.String("route", string(ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
-			c.fail(problem(500, "", "the service could not answer; its log says why"))
-		}
-	}()
+	c := &call{ctx: ctx, meter: r.unmatched, began: r.opts.Now()}
+	r.opts.Metrics.running.Inc()
+	defer r.measure(c)
+	defer c.rescue(r.opts.Log)
+	if err := r.misdirected(c); err != nil {
+		c.fail(err)
+		return
+	}
 	method, err := methodOf(ctx)
 	if err != nil {
 		c.fail(err)
 		return
 	}
 	path := string(ctx.URI().PathOriginal())
-	for _, e := range r.on {
-		if e.method == method || e.method == fasthttp.MethodGet && method == fasthttp.MethodHead {
-			if parameters, ok := match(e.path, path); ok {
-				c.parameters = parameters
-				r.serve(c, e)
-				return
-			}
+	var room [commonSegments]string
+	segments := slices.AppendSeq(room[:0], strings.SplitSeq(path, "/"))
+	for i := range r.on {
+		if r.on[i].match(method, segments, &c.parameters) {
+			c.meter = r.on[i].meter
+			r.serve(c, &r.on[i])
+			return
 		}
 	}
-	if method == fasthttp.MethodGet && r.docs.serve(ctx, path) {
+	if (method == fasthttp.MethodGet || method == fasthttp.MethodHead) && r.docs.serve(ctx, path) {
+		if err := r.limited(c, "GET "+documentationPath); err != nil {
+			c.fail(err)
+		}
 		return
 	}
 	c.fail(problem(404, "", "Route %s:%s not found", method, path))
 }
 
+// measure counts a call that is answered.
+func (r *rest) measure(c *call) {
+	c.meter.answered(c.ctx, r.opts.Now().Sub(c.began))
+	r.opts.Metrics.running.Dec()
+}
+
 // methodOf returns the method of a request. A POST may stand for another one,
 // for clients that know only GET and POST.
 func methodOf(ctx *fasthttp.RequestCtx) (string, error) {
-	given := string(ctx.Method())
-	if !ctx.IsPost() {
-		return given, nil
+	switch {
+	case ctx.IsGet():
+		return fasthttp.MethodGet, nil
+	case !ctx.IsPost():
+		return string(ctx.Method()), nil
 	}
 	switch method := strings.ToUpper(string(ctx.Request.Header.Peek("X-HTTP-Method-Override"))); method {
 	case "":
-		return given, nil
+		return fasthttp.MethodPost, nil
 	case fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodDelete, fasthttp.MethodPost:
 		return method, nil
 	default:
@@ -180,43 +186,29 @@ func methodOf(ctx *fasthttp.RequestCtx) (string, error) {
 	}
 }
 
-// match compares a raw path with one of the table and decodes its parameters,
-// segment by segment: an encoded slash is no separator, and a segment may be empty.
-func match(pattern, path string) (parameters map[string]string, ok bool) {
-	wants, got := strings.Split(pattern, "/"), strings.Split(path, "/")
-	if len(wants) != len(got) {
-		return nil, false
+// limited counts a call, and returns why it is one too many.
+func (r *rest) limited(c *call, route string) error {
+	if !r.limit.limits() {
+		return nil
 	}
-	for i, want := range wants {
-		name, isParameter := strings.CutPrefix(want, "{")
-		if !isParameter {
-			if want != got[i] {
-				return nil, false
-			}
-			continue
-		}
-		value, err := url.PathUnescape(got[i])
-		if err != nil {
-			return nil, false
-		}
-		if parameters == nil {
-			parameters = map[string]string{}
-		}
-		parameters[strings.TrimSuffix(name, "}")] = value
+	client := c.ctx.RemoteIP().String()
+	err := r.limit.admit(client, &c.ctx.Response.Header)
+	if err != nil {
+		r.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", route))
+		r.opts.Metrics.limited.Inc()
 	}
-	return parameters, true
+	return err
 }
 
 // serve limits, logs and answers the calls of one endpoint.
-func (r *rest) serve(c *call, e endpoint) {
-	client, route := c.ctx.RemoteIP().String(), e.route()
-	if err := r.limit.admit(client, &c.ctx.Response.Header); err != nil {
-		r.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", route))
+func (r *rest) serve(c *call, e *route) {
+	if err := r.limited(c, e.title); err != nil {
 		c.fail(err)
 		return
 	}
 	if err := r.admit(c, e); err != nil {
 		c.fail(err)
+		r.opts.Metrics.refused(c.ctx.Response.StatusCode())
 		return
 	}
 	status, body, err := e.serve(c)
@@ -225,10 +217,16 @@ func (r *rest) serve(c *call, e endpoint) {
 	} else {
 		c.answer(status, body)
 	}
-	log := r.opts.Log
-	if e.method != fasthttp.MethodGet {
-		log = r.opts.Audit
+	if line := r.logOf(e).Check(zap.InfoLevel, "api call"); line != nil {
+		line.Write(append(e.about(c), logx.Source(c.ctx.RemoteIP().String()), zap.String("caller", c.caller.Name), zap.String("credential", c.caller.Credential),
+			zap.String("route", e.title), zap.Int("status", c.ctx.Response.StatusCode()), logx.Err(err))...)
 	}
-	log.Info("api call", logx.Source(client), zap.String("caller", c.caller.Name), zap.String("credential", c.caller.Credential),
-		zap.String("route", route), zap.Any("parameters", c.parameters), zap.Int("status", c.ctx.Response.StatusCode()), logx.Err(err))
+}
+
+// logOf returns where the calls of an endpoint are told: those that may change something to the audit.
+func (r *rest) logOf(e *route) *zap.Logger {
+	if e.method == fasthttp.MethodGet {
+		return r.opts.Log
+	}
+	return r.opts.Audit
 }

@@ -32,6 +32,17 @@ type scheduled struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// unbound keeps callers that are bound to tags from changing schedules: those
+// start their tasks on behalf of the service, whatever tags a task has.
+func unbound(serve func(*call) (int, any, error)) func(*call) (int, any, error) {
+	return func(c *call) (int, any, error) {
+		if len(c.caller.Tags) > 0 {
+			return 0, nil, problem(http.StatusForbidden, "", "the credentials are bound to tags, and a schedule is not; use a key without tags")
+		}
+		return serve(c)
+	}
+}
+
 func (r *rest) scheduleList(c *call) (int, any, error) {
 	query := c.query()
 	id, named, err := query.text("id")
@@ -146,7 +157,7 @@ func (r *rest) scheduleSwitchAll(to messages.ScheduleState) func(*call) (int, an
 
 // scheduleID returns the schedule that the path names; an empty one is none.
 func (c *call) scheduleID() (string, error) {
-	if id := c.parameters["scheduleId"]; id != "" {
+	if id := c.parameters.get("scheduleId"); id != "" {
 		return id, nil
 	}
 	return "", problem(http.StatusBadRequest, codeValidation, "params/scheduleId must NOT have fewer than 1 characters")
@@ -161,7 +172,7 @@ func scheduleRefusal(f messages.Failure) error {
 		return problem(http.StatusBadRequest, "", "%s", f.Text)
 	case f.Kind == messages.FailureBusy:
 		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
-	default:
-		return problem(http.StatusInternalServerError, "", "%s", f.Text)
+	default: // the text names paths of the machine, and is for the log
+		return problem(http.StatusInternalServerError, "", "the schedule file could not be written, nothing has changed; /health and the log of the service say why")
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestContract_schedules(t *testing.T) {
 	const wish = `{"name":"Nightly","cronSchedule":"0 0 2 * * *","timezone":"Europe/Oslo","qlikSenseTaskId":"5b0c1f0e-7a55-4e0b-9a40-3d1f6a2b9c77",` +
 		`"startupState":"stopped","tags":["n"],"id":"mine","more":1}`
 	off := messages.Failure{Kind: messages.FailureBusy, Text: "the scheduler is switched off"}
-	broken := messages.Failure{Kind: messages.FailureUnavailable, Text: "the schedule file could not be written"}
+	broken := messages.Failure{Kind: messages.FailureUnavailable, Text: "write /srv/plans/schedule.yaml: read-only file system"}
 	for _, row := range []struct {
 		path    string
 		failure messages.Failure
@@ -109,7 +110,30 @@ func TestContract_schedules(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := newContract(t, func(o *RESTOptions) { o.Schedules = &scheduler{failure: row.failure} })
-			c.call(row.path, row.request)
+			if body := c.call(row.path, row.request); strings.Contains(string(body), "/srv") {
+				t.Errorf("the answer names a path of the machine: %s", body)
+			}
 		})
 	}
+}
+
+func TestSchedules_areNotChangedByWhoIsBoundToTags(t *testing.T) {
+	const wish = `{"name":"a","cronSchedule":"* * * * *","timezone":"UTC","qlikSenseTaskId":"x","startupState":"start"}`
+	c := newContract(t, func(o *RESTOptions) { o.Schedules, o.Access = &scheduler{}, startKeys })
+	for _, row := range []struct{ path, method, target, body string }{
+		{"/v4/schedules", "POST", "/v4/schedules", wish},
+		{"/v4/schedules/{scheduleId}", "DELETE", "/v4/schedules/s-1", ""},
+		{"/v4/schedules/{scheduleId}/start", "PUT", "/v4/schedules/s-1/start", ""},
+		{"/v4/schedules/{scheduleId}/stop", "PUT", "/v4/schedules/s-1/stop", ""},
+		{"/v4/schedules/startall", "PUT", "/v4/schedules/startall", ""},
+		{"/v4/schedules/stopall", "PUT", "/v4/schedules/stopall", ""},
+	} {
+		r := request{name: row.method + " " + row.target, method: row.method, target: row.target, body: row.body, header: withKey("hr"), want: 403}
+		c.call(row.path, r)
+		r.header = withKey("reader")
+		c.call(row.path, r)
+		r.header, r.want = nil, 401
+		c.call(row.path, r)
+	}
+	c.call("/v4/schedules", request{name: "a key without tags", method: "POST", target: "/v4/schedules", body: wish, header: withKey("starter"), want: 201})
 }

@@ -9,17 +9,16 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fasthttp/router"
@@ -34,6 +33,8 @@ import (
 type Options struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
+	// Sockets are shared with other servers; nil shares none.
+	Sockets *Sockets
 	Log     *zap.Logger
 	// Metrics serves the metrics page.
 	Metrics http.Handler
@@ -43,6 +44,10 @@ type Options struct {
 	Health func() (state string, components any)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
+	// Explainer tells why somebody was told of an execution, or not.
+	Explainer Explainer
+	// Reload reads the configuration again. It is applied, or the answer says why not.
+	Reload func() (answer any, applied bool)
 }
 
 // Admin is what an operator may look at and change on the machine itself.
@@ -67,38 +72,71 @@ type Server struct {
 	http     *fasthttp.Server
 	listener net.Listener
 	// stop ends what runs longer than a call; nil when nothing does.
-	stop func()
+	stop   func()
+	handle fasthttp.RequestHandler
+	// leaving: every connection ends with its next answer, which is that of next
+	// where there is one.
+	leaving atomic.Bool
+	next    atomic.Pointer[Server]
 }
 
 // The limits of every request.
 const (
 	requestTimeout = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHead        = 16 << 10
 	maxBody        = 1 << 20
 	maxList        = 10_000
 	defaultList    = 100
-	maxID          = 200
 )
 
 // Listen binds the address. Serve starts answering.
 func Listen(o Options) (*Server, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", o.Address)
+	listener, err := o.Sockets.listen(o.Address, "operations.host, operations.port", o.Log)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s (operations.host, operations.port): %w", o.Address, err)
+		return nil, err
 	}
 	s := &Server{opts: o, listener: listener}
-	s.http = newHTTP(s.routes(), func(ctx *fasthttp.RequestCtx, _ error) {
-		fail(ctx, errBadRequest, "the request is not valid HTTP or too large")
+	s.http = s.newHTTP(s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
+		switch told := unreadable(err); told.StatusCode {
+		case http.StatusRequestEntityTooLarge:
+			fail(ctx, errTooLarge, told.Message)
+		case http.StatusRequestHeaderFieldsTooLarge:
+			fail(ctx, errHeaders, told.Message)
+		case http.StatusRequestTimeout:
+			fail(ctx, errTooSlow, told.Message)
+		default:
+			fail(ctx, errBadRequest, told.Message)
+		}
 	})
 	return s, nil
 }
 
-// newHTTP returns an HTTP server within our limits. broken answers what is no request.
-func newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
+// newServer returns a server for a handler; broken answers what is no request, and
+// stop ends what runs longer than a call.
+func newServer(listener net.Listener, handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error), stop func()) *Server {
+	s := &Server{listener: listener, stop: stop}
+	s.http = s.newHTTP(handler, broken)
+	return s
+}
+
+// newHTTP returns an HTTP server within our limits.
+func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
+	s.handle = handler
+	last := func(ctx *fasthttp.RequestCtx) {
+		s.latest().handle(ctx)
+		if s.leaving.Load() {
+			ctx.SetConnectionClose()
+		}
+	}
 	return &fasthttp.Server{
-		Name: "butler", Handler: handler, ErrorHandler: broken,
-		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: 2 * time.Minute,
-		MaxRequestBodySize: maxBody, NoDefaultDate: false, CloseOnShutdown: true,
-		Logger: silent{},
+		Name: "butler", Handler: last, ErrorHandler: broken,
+		// The first bounds a request from its first byte to its last, however it trickles.
+		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
+		ReadBufferSize: maxHead, MaxRequestBodySize: maxBody, CloseOnShutdown: true,
+		// Nobody sends forms: their parts are not worth a parser.
+		DisablePreParseMultipartForm: true,
+		Logger:                       silent{},
 	}
 }
 
@@ -113,17 +151,33 @@ func (s *Server) Serve() error {
 	return nil
 }
 
+// HandOver has the server take no further connection. Those that it has are
+// served on until Shutdown, each for one more call, which next answers unless it is
+// nil: the client learns from the answer to connect again, and never loses a call
+// to a connection that is closed.
+func (s *Server) HandOver(next *Server) error {
+	if next != nil {
+		s.next.Store(next)
+	}
+	s.leaving.Store(true)
+	return s.listener.Close()
+}
+
+// latest returns the server that answers for this one.
+func (s *Server) latest() *Server {
+	for next := s.next.Load(); next != nil; next = s.next.Load() {
+		s = next
+	}
+	return s
+}
+
 // Shutdown stops listening and waits for running requests until ctx ends. It
 // also ends a Serve that has not begun, which the library's would not.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.stop != nil {
 		s.stop()
 	}
-	err := s.http.ShutdownWithContext(ctx)
-	if closing := s.listener.Close(); !errors.Is(closing, net.ErrClosed) {
-		err = errors.Join(err, closing)
-	}
-	return err
+	return errors.Join(s.http.ShutdownWithContext(ctx), s.listener.Close())
 }
 
 // routes is the one table of routes.
@@ -140,6 +194,8 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	r.POST("/admin/parked/drop", s.local(s.changeParked(s.opts.Admin.DropParked)))
 	r.GET("/admin/quarantine", s.local(s.listQuarantine))
 	r.GET("/admin/alerts", s.local(s.listAlerts))
+	r.GET("/admin/explain", s.local(s.explain))
+	r.POST("/admin/config/reload", s.local(s.reload))
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }
 	r.PanicHandler = func(ctx *fasthttp.RequestCtx, cause any) {
@@ -172,17 +228,6 @@ func (s *Server) listDestinations(ctx *fasthttp.RequestCtx) {
 	s.respond(ctx, list, err)
 }
 
-func (s *Server) listParked(ctx *fasthttp.RequestCtx) {
-	limit, ok := limitOf(ctx)
-	if !ok {
-		return
-	}
-	call, cancel := bounded()
-	defer cancel()
-	list, err := s.opts.Admin.Parked(call, string(ctx.QueryArgs().Peek("instance")), limit)
-	s.respond(ctx, list, err)
-}
-
 func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
 	limit, ok := limitOf(ctx)
 	if !ok {
@@ -196,8 +241,8 @@ func (s *Server) listQuarantine(ctx *fasthttp.RequestCtx) {
 
 func (s *Server) listAlerts(ctx *fasthttp.RequestCtx) {
 	execution := string(ctx.QueryArgs().Peek("execution"))
-	if execution == "" || len(execution) > maxID {
-		fail(ctx, errBadRequest, fmt.Sprintf("execution must be the ID of an execution, of at most %d bytes", maxID))
+	if !nameable(execution) {
+		fail(ctx, errBadRequest, errNoExecution)
 		return
 	}
 	call, cancel := bounded()
@@ -206,55 +251,12 @@ func (s *Server) listAlerts(ctx *fasthttp.RequestCtx) {
 	s.respond(ctx, list, err)
 }
 
-// parkedChange is the body of a replay or drop. It means notices in one of three ways.
-type parkedChange struct {
-	// IDs are the notices.
-	IDs []string `json:"ids"`
-	// Instance stands for all notices of one destination instance.
-	Instance string `json:"instance"`
-	// All stands for all notices. A body that names nothing must not mean everything.
-	All bool `json:"all"`
-}
-
-// read takes the body of a request, and reports what is wrong with it.
-func (c *parkedChange) read(body []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(c); err != nil {
-		return err
+func (s *Server) reload(ctx *fasthttp.RequestCtx) {
+	body, applied := s.opts.Reload()
+	if !applied {
+		ctx.SetStatusCode(http.StatusUnprocessableEntity)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("one object is wanted, and nothing after it")
-	}
-	ways := 0
-	for _, used := range []bool{len(c.IDs) > 0, c.Instance != "", c.All} {
-		if used {
-			ways++
-		}
-	}
-	if ways != 1 || len(c.IDs) > maxList {
-		return fmt.Errorf("one of ids, instance and all is wanted, with %d ids at the most", maxList)
-	}
-	return nil
-}
-
-func (s *Server) changeParked(change func(context.Context, string, []string) (int, error)) fasthttp.RequestHandler {
-	return func(ctx *fasthttp.RequestCtx) {
-		var in parkedChange
-		if err := in.read(ctx.PostBody()); err != nil {
-			fail(ctx, errBadRequest, `the body must be {"ids": ["..."]}, {"instance": "..."} or {"all": true}: `+err.Error())
-			return
-		}
-		call, cancel := bounded()
-		defer cancel()
-		count, err := change(call, in.Instance, in.IDs)
-		if err != nil {
-			s.opts.Log.Warn("parked notices could not all be changed", zap.String("route", string(ctx.Path())), logx.Count(count), logx.Err(err))
-			failPartly(ctx, count, err.Error())
-			return
-		}
-		answer(ctx, map[string]int{"count": count})
-	}
+	answer(ctx, body)
 }
 
 // bounded returns the context of one call. A RequestCtx would be one, but reading
@@ -294,7 +296,7 @@ func (s *Server) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			fail(ctx, errForbidden, "this call is answered on the machine itself only")
 			return
 		}
-		if !s.isOwnName(string(ctx.Host())) {
+		if !isOwnName(string(ctx.Host()), s.opts.Address) {
 			fail(ctx, errForbidden, "call by IP address or as localhost")
 			return
 		}
@@ -312,11 +314,18 @@ func isOwnAddress(remote, local net.IP) bool {
 }
 
 // isOwnName reports whether the Host header of a call is an address, localhost,
-// or the name that the server was told to listen on.
-func (s *Server) isOwnName(host string) bool {
+// the name in the address that the server was told to listen on, or one of more.
+func isOwnName(host, address string, more ...string) bool {
 	name := strings.ToLower(hostOf(host))
 	_, err := netip.ParseAddr(name)
-	return err == nil || name == "localhost" || name != "" && name == strings.ToLower(hostOf(s.opts.Address))
+	return err == nil || name == "localhost" || name != "" && name == strings.ToLower(hostOf(address)) ||
+		slices.ContainsFunc(more, func(other string) bool { return name != "" && strings.EqualFold(name, other) })
+}
+
+// onLoopback reports whether a server is reached from its own machine only.
+func onLoopback(listener net.Listener) bool {
+	at, err := netip.ParseAddrPort(listener.Addr().String())
+	return err == nil && at.Addr().IsLoopback()
 }
 
 // hostOf returns the host of "host", "host:port" and "[host]:port".

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +17,20 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"butler/internal/udp"
 )
+
+// longestID is an ID that no datagram exceeds.
+var longestID = strings.Repeat("🦊", udp.MaxCharacters)
 
 // admin is a scripted Admin that notes what it is asked.
 type admin struct {
-	calls []adminCall
-	count int
-	err   error
-	panic bool
+	calls   []adminCall
+	count   int
+	err     error
+	panic   bool
+	reloads int
 }
 
 type adminCall struct {
@@ -55,6 +63,11 @@ func (a *admin) DropParked(_ context.Context, instance string, ids []string) (in
 	return a.count, a.note(adminCall{What: "drop", Instance: instance, IDs: ids})
 }
 
+func (a *admin) Reload() (answer any, applied bool) {
+	a.reloads++
+	return map[string]bool{"applied": a.reloads == 1}, a.reloads == 1
+}
+
 func (a *admin) Alerts(_ context.Context, execution string) (any, error) {
 	return []string{"an alert"}, a.note(adminCall{What: "alerts", Instance: execution})
 }
@@ -78,7 +91,7 @@ func newBench(t *testing.T) *bench {
 	core, logs := observer.New(zap.DebugLevel)
 	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
 	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin,
+		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin, Reload: b.admin.Reload,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
 		Ready:   func() (bool, string) { return b.ready, b.reason },
 		Health:  func() (string, any) { return "degraded", []string{"qrs"} },
@@ -90,7 +103,7 @@ func newBench(t *testing.T) *bench {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -121,7 +134,7 @@ func (b *bench) do(method, path, body string, header ...string) (*http.Response,
 			req.Header.Set(name, value)
 		}
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -186,6 +199,7 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", adminCall{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
 		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", adminCall{What: "quarantine", Limit: 10000}},
 		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", adminCall{What: "alerts", Instance: "event/7/1"}},
+		{"the longest ID", "GET", "/admin/alerts?execution=" + url.QueryEscape(longestID), "", adminCall{What: "alerts", Instance: longestID}},
 		{"replay by instance", "POST", "/admin/parked/replay", `{"instance": "slack/x"}`, adminCall{What: "replay", Instance: "slack/x"}},
 		{"drop by ID", "POST", "/admin/parked/drop", `{"ids": ["a"], "instance": "", "all": false}`, adminCall{What: "drop", IDs: []string{"a"}}},
 		{"drop all", "POST", "/admin/parked/drop", `{"all": true}`, adminCall{What: "drop"}},
@@ -219,7 +233,8 @@ func TestServer_refuses(t *testing.T) {
 		{"a limit that is no number", "GET", "/admin/quarantine?limit=1e3", "", errBadRequest},
 		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
 		{"no execution", "GET", "/admin/alerts", "", errBadRequest},
-		{"an execution that is too long", "GET", "/admin/alerts?execution=" + strings.Repeat("e", 201), "", errBadRequest},
+		{"an execution that is too long", "GET", "/admin/alerts?execution=" + strings.Repeat("e", udp.MaxCharacters+1), "", errBadRequest},
+		{"an explanation of an execution that is too long", "GET", "/admin/explain?execution=" + strings.Repeat("e", udp.MaxCharacters+1), "", errBadRequest},
 		{"no body", "POST", "/admin/parked/drop", "", errBadRequest},
 		{"a body that is no JSON", "POST", "/admin/parked/drop", "all", errBadRequest},
 		{"a body of another form", "POST", "/admin/parked/drop", `["a"]`, errBadRequest},
@@ -400,10 +415,10 @@ func TestServer_answersAFailureAndAPanicWithoutDying(t *testing.T) {
 
 func TestServer_refusesWhatIsTooLarge(t *testing.T) {
 	b := newBench(t)
-	for _, row := range []struct{ name, request string }{
-		{"body", "POST /admin/parked/drop HTTP/1.1\r\nHost: localhost\r\n" + AdminHeader + ": 1\r\nContent-Length: 1048577\r\n\r\n"},
-		{"header", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"},
-		{"no HTTP", "hello;there\r\n\r\n"},
+	for _, row := range []struct{ name, want, request string }{
+		{"body", "413", "POST /admin/parked/drop HTTP/1.1\r\nHost: localhost\r\n" + AdminHeader + ": 1\r\nContent-Length: 1048577\r\n\r\n"},
+		{"header", "431", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\n\r\n"},
+		{"no HTTP", "400", "hello;there\r\n\r\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", b.server.Address())
@@ -411,14 +426,14 @@ func TestServer_refusesWhatIsTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			go io.WriteString(conn, row.request)
 			answer := make([]byte, len("HTTP/1.1 400"))
-			if _, err := io.ReadFull(conn, answer); err == nil && string(answer) != "HTTP/1.1 400" {
-				t.Errorf("want 400 or the connection closed, got %q", answer)
-			} else if errors.Is(err, context.DeadlineExceeded) {
+			if _, err := io.ReadFull(conn, answer); err == nil && string(answer) != "HTTP/1.1 "+row.want {
+				t.Errorf("want %s or the connection closed, got %q", row.want, answer)
+			} else if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("want an answer, got none")
 			}
 		})

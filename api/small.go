@@ -43,13 +43,10 @@ func base16To62(c *call) (int, any, error) {
 
 // digitsOf returns a number of the query, every digit of which is one of an alphabet.
 func digitsOf(c *call, name, alphabet string) (string, error) {
-	query := c.query()
-	text, there, err := query.text(name)
+	text, err := c.asked(name)
 	switch {
 	case err != nil:
 		return "", err
-	case !there:
-		return "", query.required(name)
 	case len(text) > maxDigits:
 		return "", problem(http.StatusBadRequest, codeValidation, "querystring/%s must NOT have more than %d characters", name, maxDigits)
 	case strings.Trim(text, alphabet) != "":

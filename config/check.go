@@ -20,8 +20,6 @@ type layer map[string]setting
 
 // findings is what the check of a source notices beside its problems.
 type findings struct {
-	// pending are the topmost keys of features that do not exist yet.
-	pending []string
 	// samples are the paths of values that are left over from the template.
 	samples []string
 	// derived are the keys, as in the schema, with a value from behind a reference.
@@ -133,7 +131,7 @@ func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 		}
 		return
 	}
-	c.notice(n, key, at)
+	c.notice(key, at)
 	if n.isSection() {
 		c.section(value, n, at, out)
 		return
@@ -166,12 +164,9 @@ func (c *checker) unknown(key *yaml.Node, in *node, at string) {
 	c.refuse(key, at, f)
 }
 
-// notice remembers where a key stands and whether its feature exists.
-func (c *checker) notice(n *node, key *yaml.Node, at string) {
+// notice remembers where a key stands.
+func (c *checker) notice(key *yaml.Node, at string) {
 	c.seen.places[at] = place{line: key.Line, column: key.Column}
-	if n.Pending && (n.parent == nil || !n.parent.Pending) {
-		c.seen.pending = append(c.seen.pending, at)
-	}
 }
 
 // value checks the value of a key. It reports false for "not set" and for a problem alike.

@@ -24,6 +24,7 @@ type Config struct {
 	seen     *findings
 	ignored  []Problem
 	warnings []Problem
+	files    []string
 	core     core
 }
 
@@ -31,13 +32,11 @@ type Config struct {
 func newConfig(l *loader, merged *viper.Viper) (*Config, error) {
 	c := &Config{
 		file: l.options.Path, baseDir: l.baseDir, root: l.root, merged: merged,
-		sources: l.sources, seen: l.seen,
+		sources: l.sources, seen: l.seen, files: l.problems.Files,
 	}
 	if err := merged.Unmarshal(&c.core, strictly); err != nil {
 		return nil, fmt.Errorf("decode the configuration: %w", err)
 	}
-	slices.Sort(c.seen.pending)
-	c.seen.pending = slices.Compact(c.seen.pending)
 	return c, nil
 }
 
@@ -140,9 +139,20 @@ func (c *Config) Log() Log {
 }
 
 // QRS returns the sections configQRS and cert.
-func (c *Config) QRS() QRS {
-	q := c.core.ConfigQRS
-	return QRS{
+func (c *Config) QRS() QlikServer { return c.server(c.core.ConfigQRS) }
+
+// Engine returns the sections configEngine and cert.
+func (c *Config) Engine() Engine {
+	e := c.core.ConfigEngine
+	return Engine{
+		Server: c.server(e.Server), MaxReloads: e.MaxReloads,
+		ReloadTimeout: e.ReloadTimeout, DumpTimeout: e.DumpTimeout, MaxDumpBytes: e.MaxDumpBytes,
+	}
+}
+
+// server adds the certificates, which all servers of Qlik Sense share.
+func (c *Config) server(q qlikServer) QlikServer {
+	return QlikServer{
 		Host: q.Host, Port: q.Port, UseSSL: q.UseSSL, RejectUnauthorized: q.RejectUnauthorized,
 		Headers:    slices.Clone(q.Headers.Static),
 		ClientCert: c.Path(c.core.Cert.ClientCert),
@@ -169,6 +179,7 @@ func (c *Config) RESTServer() RESTServer {
 	r := c.core.RESTServerConfig
 	r.TLS.Cert, r.TLS.Key, r.TLS.CA = c.Path(r.TLS.Cert), c.Path(r.TLS.Key), c.Path(r.TLS.CA)
 	r.Auth.KeyFile = c.Path(r.Auth.KeyFile)
+	r.AllowedHosts = slices.Clone(r.AllowedHosts)
 	r.Auth.Certificates = slices.Clone(r.Auth.Certificates)
 	return r
 }
@@ -195,6 +206,19 @@ func (c *Config) Files() Files {
 	return f
 }
 
+// StartFilter returns the section startTaskFilter.
+func (c *Config) StartFilter() StartFilter { return c.core.StartTaskFilter }
+
+// Scheduler returns the section scheduler.
+func (c *Config) Scheduler() Scheduler {
+	s := c.core.Scheduler
+	s.ConfigFile = c.Path(s.ConfigFile)
+	return s
+}
+
+// ServiceMonitor returns the section serviceMonitor.
+func (c *Config) ServiceMonitor() ServiceMonitor { return c.core.ServiceMonitor }
+
 // Journal returns the section journal.
 func (c *Config) Journal() Journal {
 	j := c.core.Journal
@@ -214,36 +238,20 @@ func (c *Config) Delivery() Delivery { return c.core.Delivery }
 // Operations returns the section operations.
 func (c *Config) Operations() Operations { return c.core.Operations }
 
-// Pending lists the keys that are set and belong to features that do not exist
-// yet: the topmost ones, sorted. They were checked and have no effect.
-func (c *Config) Pending() []string { return slices.Clone(c.seen.pending) }
+// Page returns the section configVisualisation.
+func (c *Config) Page() Page { return c.core.ConfigVisualisation }
 
-// PendingEnabled lists those of Pending that would do something: the feature is
-// switched on, so somebody may be waiting for it.
-func (c *Config) PendingEnabled() []string {
-	var out []string
-	for _, path := range c.seen.pending {
-		if n := c.root.find(path); n != nil && c.switchedOn(n) && !slices.ContainsFunc(n.switches(), c.off) {
-			out = append(out, path)
-		}
-	}
-	return out
-}
+// HealthCheck returns the section dockerHealthCheck.
+func (c *Config) HealthCheck() HealthCheck { return c.core.DockerHealthCheck }
 
-// off reports whether a switch is off.
-func (c *Config) off(s *node) bool { return !c.merged.GetBool(s.path) }
+// Heartbeat returns the section heartbeat.
+func (c *Config) Heartbeat() Heartbeat { return c.core.Heartbeat }
 
-// switchedOn reports whether anything at or below n has a true "enable" key that
-// no other one between the two takes back.
-func (c *Config) switchedOn(n *node) bool {
-	if !n.isSection() {
-		return n.name == "enable" && c.merged.GetBool(n.path)
-	}
-	if e := n.child("enable"); e != nil {
-		return c.merged.GetBool(e.path)
-	}
-	return slices.ContainsFunc(n.children, c.switchedOn)
-}
+// UptimeMonitor returns the section uptimeMonitor.
+func (c *Config) UptimeMonitor() UptimeMonitor { return c.core.UptimeMonitor }
+
+// SystemInfo reports whether facts about the host are to be logged.
+func (c *Config) SystemInfo() bool { return c.core.SystemInfo.Enable }
 
 // Assumed says in words what the service assumes because there is no file; nil with one.
 func (c *Config) Assumed() []string {
@@ -277,6 +285,9 @@ func (c *Config) Notes() []string {
 	if c.merged.GetBool("anonTelemetry") {
 		lines = append(lines, "anonTelemetry is ignored: nothing is reported to third parties")
 	}
+	if c.merged.GetBool("restServerApiDocGenerate") {
+		lines = append(lines, "restServerApiDocGenerate is ignored: the REST API describes itself at /documentation")
+	}
 	if samples := c.samplesInUse(); len(samples) > 0 {
 		lines = append(lines, "sample values of the template count as not set: "+strings.Join(samples, ", "))
 	}
@@ -291,7 +302,7 @@ func (c *Config) samplesInUse() []string {
 		key, _, _ := strings.Cut(path, "[")
 		n := c.root.find(key)
 		off := func(s *node) bool { return !c.merged.GetBool(s.path) }
-		if n == nil || n.Pending || slices.ContainsFunc(n.switches(), off) {
+		if n == nil || slices.ContainsFunc(n.switches(), off) {
 			continue
 		}
 		if c.sources[key].Kind <= FromFile && !slices.Contains(out, key) {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +25,7 @@ const sixLines = `Butler:
 func TestConfig_sixLinesAreEnough(t *testing.T) {
 	c := mustLoad(t, sixLines)
 	q := c.QRS()
-	wantQRS := QRS{
+	wantQRS := QlikServer{
 		Host: "sense.example.com", Port: 4242, UseSSL: true,
 		Headers:    []Header{{Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}},
 		ClientCert: filepath.Join(c.BaseDir(), "client.pem"),
@@ -44,6 +43,7 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	}
 	if got, want := c.Journal(), (Journal{
 		Directory: filepath.Join(c.BaseDir(), "data"), MaxBytes: 10 << 30, KeepFor: 24 * time.Hour, KeepBytes: 1 << 30,
+		TrailFor: 168 * time.Hour, TrailBytes: 256 << 20,
 	}); got != want {
 		t.Errorf("journal: want %+v, got %+v", want, got)
 	}
@@ -66,14 +66,15 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	}); got != want {
 		t.Errorf("delivery: want %+v, got %+v", want, got)
 	}
-	if got, want := c.Operations(), (Operations{Enable: true, Host: "localhost", Port: 9997}); got != want {
-		t.Errorf("operations: want %+v, got %+v", want, got)
+	operations := Operations{Enable: true, Host: "localhost", Port: 9997, TaskMetrics: TaskMetrics{Tasks: []string{}, TaskTags: []string{}, MaxTasks: 500}}
+	if diff := cmp.Diff(operations, c.Operations()); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
 	}
 	if got, want := c.Log(), (Log{Level: "info", Directory: filepath.Join(c.BaseDir(), "log")}); got != want {
 		t.Errorf("log: want %+v, got %+v", want, got)
 	}
-	if c.Assumed() != nil || c.Notes() != nil || c.Pending() != nil {
-		t.Errorf("want nothing to tell, got %q, %q, %q", c.Assumed(), c.Notes(), c.Pending())
+	if c.Assumed() != nil || c.Notes() != nil {
+		t.Errorf("want nothing to tell, got %q, %q", c.Assumed(), c.Notes())
 	}
 }
 
@@ -268,52 +269,6 @@ func nested(path, value string) string {
 	return out.String() + " " + value + "\n"
 }
 
-func TestConfig_masksEverySecret(t *testing.T) {
-	c := mustLoad(t, `Butler:
-  slackNotification:
-    reloadTaskFailure: {webhookURL: "https://hooks.slack.com/services/T0/B0/k3y"}
-  emailNotification:
-    reloadTaskFailure: {recipients: ["${env:BOSS}"]}
-    smtp: {host: "${env:MAIL}", auth: {user: joe, password: hunter2}}
-  webhookNotification:
-    reloadTaskFailure:
-      webhooks:
-        - {webhookURL: "<sample>"}
-        - {webhookURL: "https://u:hunter2@hooks.example.com?key=hunter2#hunter2", description: "${env:MAIL}", cert: {certCA: ca.pem}}
-  qlikSenseUrls: {qmc: "https://u:hunter2@sense.example.com/qmc?token=hunter2", hub: "https://sense.example.com/hub"}
-  configQRS: {headers: {static: [{name: X-Qlik-User, value: hunter2}]}}
-  influxDb: {auth: {password: hunter2}}
-  thirdPartyToolsCredentials: {newRelic: [{accountName: a, insertApiKey: hunter2, accountId: 1}]}
-  udpServerConfig: {portTaskFailure: "${env:PORT}"}
-`, "MAIL=hunter2", "BOSS=hunter2@example.com", "PORT=4711")
-	masked := c.Masked()
-	text, err := json.Marshal(masked)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, secret := range []string{"hunter2", "k3y", "4711"} {
-		if strings.Contains(string(text), secret) {
-			t.Errorf("%q is shown", secret)
-		}
-	}
-	slack := masked["slackNotification"].(map[string]any)["reloadTaskFailure"].(map[string]any)
-	if got := slack["webhookURL"]; got != "https://hooks.slack.com/***" {
-		t.Errorf("want the host only, got %v", got)
-	}
-	links := masked["qlikSenseUrls"].(map[string]any)
-	if links["qmc"] != "https://***@sense.example.com/qmc?***" || links["hub"] != "https://sense.example.com/hub" {
-		t.Errorf("want credentials and query hidden, got %v", links)
-	}
-	hooks := masked["webhookNotification"].(map[string]any)["reloadTaskFailure"].(map[string]any)["webhooks"].([]any)
-	want := []any{map[string]any{
-		"webhookURL": "https://***@hooks.example.com?***#***", "description": "***", "httpMethod": "POST",
-		"cert": map[string]any{"enable": false, "rejectUnauthorized": true, "certCA": "ca.pem"},
-	}}
-	if diff := cmp.Diff(want, hooks); diff != "" {
-		t.Errorf("webhooks (-want +got):\n%s", diff)
-	}
-}
-
 func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 	c := mustLoad(t, `Butler:
   emailNotification:
@@ -358,24 +313,19 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 	}
 }
 
-func TestConfig_namesFeaturesThatDoNotExist(t *testing.T) {
-	c := mustLoad(t, `Butler:
-  anonTelemetry: true
-  configVisualisation: {enable: true}
-  scheduler: {enable: false, configFile: schedule.yaml}
-  keyValueStore: {enable: true}
-  slackNotification: {restMessage: {webhookURL: "https://a.example.com"}}
-`, "BUTLER_HEARTBEAT_ENABLE=true")
-	want := []string{"configVisualisation", "heartbeat.enable", "scheduler", "slackNotification.restMessage"}
-	if diff := cmp.Diff(want, c.Pending()); diff != "" {
-		t.Errorf("pending (-want +got):\n%s", diff)
+func TestConfig_saysWhatItIgnores(t *testing.T) {
+	c := mustLoad(t, "Butler: {anonTelemetry: true, restServerApiDocGenerate: true}\n")
+	want := []string{
+		"anonTelemetry is ignored: nothing is reported to third parties",
+		"restServerApiDocGenerate is ignored: the REST API describes itself at /documentation",
 	}
-	if diff := cmp.Diff([]string{"configVisualisation", "heartbeat.enable"}, c.PendingEnabled()); diff != "" {
-		t.Errorf("pending and on (-want +got):\n%s", diff)
+	if got := c.Notes(); len(got) < 2 || !slices.Equal(got[len(got)-2:], want) {
+		t.Errorf("want a note on each, got %q", got)
 	}
-	if got := c.Notes(); len(got) != 3 || got[2] != "anonTelemetry is ignored: nothing is reported to third parties" {
-		t.Errorf("want a note on telemetry, got %q", got)
-	}
+}
+
+func TestConfig_takesTheOtherSpellingOfAKey(t *testing.T) {
+	c := mustLoad(t, "Butler: {scheduler: {enable: false, configFile: schedule.yaml}}\n")
 	var scheduler struct{ ConfigFile string }
 	if err := c.Section("scheduler", &scheduler); err != nil || scheduler.ConfigFile != "schedule.yaml" {
 		t.Errorf("want the other spelling to count, got %q, %v", scheduler.ConfigFile, err)
@@ -414,8 +364,9 @@ func TestConfig_isSafeForConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			c.Masked()
-			c.PendingEnabled()
+			if _, err := c.Shown(MaskPrivate); err != nil {
+				t.Error(err)
+			}
 			c.Notes()
 			if err := c.Section("slackNotification", &struct{ Enable bool }{}); err != nil {
 				t.Error(err)

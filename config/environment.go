@@ -77,9 +77,6 @@ func fromEnvironment(vars map[string]string, reserved []string, root *node, c *c
 			continue
 		}
 		out[n.path] = setting{value: got, from: Source{Kind: FromEnvironment, Name: name}}
-		if n.Pending {
-			c.seen.pending = append(c.seen.pending, n.path)
-		}
 	}
 	return out
 }

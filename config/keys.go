@@ -13,10 +13,12 @@ type Key struct {
 	Default string
 	// Doc says in one line what it means, and what may be written.
 	Doc string
+	// Secret says that its text is a secret, or an address that is one.
+	Secret bool
 }
 
-// Keys lists every key of the service and of the given sections that has an
-// effect, in the order of the sample.
+// Keys lists every key of the service and of the given sections, in the order of
+// the sample.
 func Keys(schemas []SchemaFragment) ([]Key, error) {
 	root, err := newSchema(schemas)
 	if err != nil {
@@ -49,7 +51,7 @@ func (n *node) appendKeys(out []Key, section, path string) ([]Key, error) {
 		if n.fallback == nil {
 			value = ""
 		}
-		out = append(out, Key{Section: section, Path: path, Default: value, Doc: n.Doc + n.remark()})
+		out = append(out, Key{Section: section, Path: path, Default: value, Doc: n.Doc + n.remark(), Secret: n.Type == kindSecret || n.Type == kindURI && n.Hidden})
 		below = nil
 		if n.item != nil {
 			path, below = path+"[]", n.item.children

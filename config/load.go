@@ -134,7 +134,7 @@ type loader struct {
 func (l *loader) layers(data []byte) ([]layer, bool) {
 	vars := environment(l.options.Environ)
 	source := func(file string) *checker {
-		return &checker{file: file, problems: l.problems, seen: l.seen, refs: references{environment: vars, baseDir: l.baseDir}}
+		return &checker{file: file, problems: l.problems, seen: l.seen, refs: references{environment: vars, baseDir: l.baseDir, files: &l.problems.Files}}
 	}
 	var out []layer
 	if l.options.Path != "" {
@@ -280,7 +280,7 @@ func (l *loader) checkRequired(v *viper.Viper) {
 	for n := range l.root.values {
 		switches := n.switches()
 		off := func(s *node) bool { return !v.GetBool(s.path) }
-		if !n.Required || n.Pending || len(switches) == 0 || slices.ContainsFunc(switches, off) || !unset(v.Get(n.path)) {
+		if !n.Required || len(switches) == 0 || slices.ContainsFunc(switches, off) || !unset(v.Get(n.path)) {
 			continue
 		}
 		reason := "is missing"

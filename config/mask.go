@@ -1,87 +1,88 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"butler/internal/secret"
 )
 
-// Masked returns the whole effective configuration as nested maps with the keys
-// as they are written in a file, fit to be shown: secrets, whatever came from
-// behind a reference, credentials and queries of URIs, and the paths of webhook
-// URIs are masked.
-func (c *Config) Masked() map[string]any { return c.maskSection(c.root) }
+// Masking says how much of a configuration may be seen.
+type Masking uint8
 
-func (c *Config) maskSection(n *node) map[string]any {
-	out := map[string]any{}
-	for _, child := range n.children {
-		switch {
-		case child.onlyAliases():
-		case child.isSection():
-			out[child.name] = c.maskSection(child)
-		case child.Alias == "":
-			if v := c.merged.Get(child.path); v != nil {
-				out[child.name] = c.maskValue(v, child)
-			}
-		}
-	}
-	return out
-}
+// Secrets are masked always.
+const (
+	// MaskPrivate also masks who and where: hosts, web addresses, users, recipients and accounts.
+	MaskPrivate Masking = iota
+	// MaskSecrets masks secrets only.
+	MaskSecrets
+)
 
-func (c *Config) maskValue(v any, n *node) any {
-	if list, ok := v.([]any); ok {
-		out := make([]any, len(list))
-		for i, item := range list {
-			if fields, isMap := item.(map[string]any); isMap && n.item != nil {
-				out[i] = c.maskItem(fields, n.item)
-				continue
-			}
-			out[i] = c.maskScalar(item, n)
-		}
-		return out
-	}
-	return c.maskScalar(v, n)
-}
+// secretName and privateName match the last part of keys. They come on top of
+// what the types of the schema say, so that a new key is safe before anybody
+// has thought of it.
+var (
+	secretName  = regexp.MustCompile(`(?i)(password|passphrase|secret|token|api-?key|jwt)$`)
+	privateName = regexp.MustCompile(`(?i)^(.*user(name|id|dir|directory)?|.*recipients?|.*email|.*address|.*host|account-?id|client-?id|nodes|allowedSources)$`)
+	// privatePath matches the keys whose values name a certificate or its key.
+	privatePath = regexp.MustCompile(`(?i)^(cert|key|ca)$`)
+)
 
-// maskItem masks one item of a list of objects.
-func (c *Config) maskItem(fields map[string]any, item *node) map[string]any {
-	out := map[string]any{}
-	for _, child := range item.children {
-		v, ok := fields[strings.ToLower(child.name)]
-		switch {
-		case !ok:
-		case child.isSection():
-			if below, isMap := v.(map[string]any); isMap {
-				out[child.name] = c.maskItem(below, child)
-			}
-		default:
-			out[child.name] = c.maskValue(v, child)
-		}
-	}
-	return out
-}
-
-func (c *Config) maskScalar(v any, n *node) any {
-	text, isText := v.(string)
+// private reports whether a key says who somebody or where something is.
+func (n *node) private() bool {
 	switch {
-	case isText && text == "":
-		return ""
-	case n.Type == kindSecret, c.seen.derived[n.path]:
-		return secret.Mask
-	case isText && n.Type == kindURI:
-		return maskURI(text, n.Hidden)
+	case n.Type == kindHost, privateName.MatchString(n.name):
+		return true
+	case n.Type == kindPath:
+		return privatePath.MatchString(n.name)
+	case n.Type == kindStr && n.parent != nil:
+		// The ID of a tenant, and the directory of a user.
+		return n.name == "id" && n.parent.name == "tenant" || n.name == "directory" && n.parent.listItem()
 	}
-	return v
+	return false
 }
 
-// maskURI hides the credentials and the query of a URI, and its path too when that is the secret.
-func maskURI(text string, path bool) string {
+// mask returns what may be seen of a value, and whether that is all of it.
+func (c *Config) mask(v any, n *node, m Masking) (shown any, whole bool) {
+	text, isText := v.(string)
+	if isText && text == "" {
+		return v, true
+	}
+	_, isSwitch := v.(bool)
+	switch {
+	case n.Type == kindSecret, c.seen.derived[n.path], !isSwitch && secretName.MatchString(n.name):
+		return secret.Mask, false
+	case n.Type == kindURI, isText && strings.Contains(text, "://"):
+		shown := maskURI(text, n.Hidden, m)
+		return shown, shown == text
+	case m == MaskPrivate && !isSwitch && n.private():
+		return begin(fmt.Sprint(v)), false
+	}
+	return v, true
+}
+
+// shownBegin is how much is left of a private text, for people who know it.
+const shownBegin = 3
+
+// begin returns the start of a text, and as many stars whatever its length.
+func begin(text string) string {
+	runes := []rune(text)
+	return string(runes[:min(shownBegin, len(runes)/2)]) + strings.Repeat("*", 10)
+}
+
+// maskURI hides the credentials and the query of a URI, its path too when that
+// is the secret, and what it leads to where that is private.
+func maskURI(text string, path bool, m Masking) string {
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return secret.Mask
 	}
 	shown := u.Scheme + "://"
+	if m == MaskPrivate {
+		return shown + begin(u.Host)
+	}
 	if u.User != nil {
 		shown += secret.Mask + "@"
 	}

@@ -57,6 +57,8 @@ type Problems struct {
 	More int
 	// Warnings are told along with the problems.
 	Warnings []Problem
+	// Files are those that values refer to, with absolute paths.
+	Files []string
 }
 
 // maxProblems bounds what is told of one configuration; a file that is no

@@ -19,6 +19,8 @@ const maxReferencedBytes = 64 << 10
 type references struct {
 	environment map[string]string
 	baseDir     string
+	// files collects the files that are referred to; nil collects nothing.
+	files *[]string
 }
 
 // expand replaces every reference in text. used reports that there was one: the
@@ -59,6 +61,9 @@ func (r references) file(name string) (string, *fault) {
 	path := name
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.baseDir, path)
+	}
+	if r.files != nil {
+		*r.files = append(*r.files, path)
 	}
 	refuse := func(why string) (string, *fault) {
 		return "", faultf("check the path and the permissions", "refers to the file %s: %s", printable(name), why)

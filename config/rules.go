@@ -1,10 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"butler/internal/qlik"
 )
 
 // rule is a condition that ties several keys together.
@@ -12,7 +15,7 @@ type rule func(v *viper.Viper, report func(path, reason, suggestion string))
 
 // rules are all of them. Each one looks only at features that are switched on.
 var rules = []rule{
-	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress,
+	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress, watchedTasks,
 }
 
 func (l *loader) checkRules(v *viper.Viper) {
@@ -83,4 +86,18 @@ func operationsAddress(v *viper.Viper, report func(path, reason, suggestion stri
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// watchedTasks are named by ID, and fit.
+func watchedTasks(v *viper.Viper, report func(path, reason, suggestion string)) {
+	const tasks, most = "operations.taskMetrics.tasks", "operations.taskMetrics.maxTasks"
+	named := v.GetStringSlice(tasks)
+	for i, id := range named {
+		if !qlik.IsGUID(id) {
+			report(fmt.Sprintf("%s[%d]", tasks, i), "is no task ID", "copy the ID from the column ID of the task list in the QMC, or choose tasks by operations.taskMetrics.taskTags")
+		}
+	}
+	if limit := v.GetInt(most); len(named) > limit {
+		report(tasks, fmt.Sprintf("names %d tasks, more than %s, %d", len(named), most, limit), "name fewer, or raise "+most)
+	}
 }

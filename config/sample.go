@@ -12,7 +12,7 @@ import (
 // sampleHead begins the sample.
 const sampleHead = `# Every key of butler with its default and what it means. Copy the keys that
 # you need to change; all others may be left out. A list or a text that is empty
-# here is "not set". Keys of features that do not exist yet are left out.
+# here is "not set".
 #
 # Any key may also be set by an environment variable: BUTLER_LOGLEVEL for
 # logLevel, BUTLER_SLACKNOTIFICATION_ENABLE for slackNotification.enable. A list of
@@ -71,9 +71,9 @@ func writeSample(b *bytes.Buffer, section *node, depth int) error {
 }
 
 // unsaid reports whether an operator need not know of a key: it is another name
-// of one, belongs to a feature that does not exist yet, or holds only such keys.
+// of one, or holds only such keys.
 func (n *node) unsaid() bool {
-	if n.Pending || n.Alias != "" {
+	if n.Alias != "" {
 		return true
 	}
 	said := func(c *node) bool { return !c.unsaid() }

@@ -12,9 +12,6 @@ import (
 //go:embed schema.yaml
 var coreSchema []byte
 
-//go:embed pending.yaml
-var pendingSchema []byte
-
 // SchemaFragment describes the keys that an owner brings along, such as a destination.
 type SchemaFragment struct {
 	// Section names the owner in errors: "slackNotification".
@@ -64,7 +61,6 @@ type row struct {
 	Bare     bool      `yaml:"bare"`
 	Extra    bool      `yaml:"extra"`
 	Alias    string    `yaml:"alias"`
-	Pending  bool      `yaml:"pending"`
 	Like     string    `yaml:"like"`
 	Doc      string    `yaml:"doc"`
 
@@ -151,26 +147,23 @@ func (n *node) switches() []*node {
 	return out
 }
 
-// newSchema builds the tree of all keys: those of the service, those of features
-// that do not exist yet, and those of the given fragments.
+// newSchema builds the tree of all keys: those of the service and those of the
+// given fragments.
 func newSchema(fragments []SchemaFragment) (*node, error) {
 	root := &node{row: row{Type: kindSection}}
-	if err := root.addAll(coreSchema, false); err != nil {
+	if err := root.addAll(coreSchema); err != nil {
 		return nil, fmt.Errorf("read schema.yaml: %w", err)
 	}
 	for _, f := range fragments {
-		if err := root.addAll(f.YAML, false); err != nil {
+		if err := root.addAll(f.YAML); err != nil {
 			return nil, fmt.Errorf("read the schema of %s: %w", f.Section, err)
 		}
-	}
-	if err := root.addAll(pendingSchema, true); err != nil {
-		return nil, fmt.Errorf("read pending.yaml: %w", err)
 	}
 	return root, nil
 }
 
 // addAll adds the rows of one schema file.
-func (n *node) addAll(schema []byte, pending bool) error {
+func (n *node) addAll(schema []byte) error {
 	var rows []row
 	dec := yaml.NewDecoder(bytes.NewReader(schema))
 	dec.KnownFields(true)
@@ -178,7 +171,6 @@ func (n *node) addAll(schema []byte, pending bool) error {
 		return err
 	}
 	for _, r := range rows {
-		r.Pending = r.Pending || pending
 		if err := n.add(r); err != nil {
 			return fmt.Errorf("key %s: %w", r.Key, err)
 		}
@@ -201,7 +193,6 @@ func (n *node) add(r row) error {
 			if !next.copied && (next.Key != "" || len(next.children) > 0) {
 				return fmt.Errorf("described twice, or after the keys below it")
 			}
-			r.Pending = r.Pending || at.Pending
 			next.row, next.copied = r, false
 			if err := next.complete(); err != nil {
 				return err
@@ -253,13 +244,12 @@ func (n *node) listItem() bool { return strings.HasSuffix(n.path, "[]") }
 // graft adds a copy of a key and of everything below it.
 func (n *node) graft(original *node) {
 	c := n.sprout(original.name, original.row)
-	c.Key, c.Pending, c.copied, c.fallback = c.path, n.Pending, true, original.fallback
+	c.Key, c.copied, c.fallback = c.path, true, original.fallback
 	for _, child := range original.children {
 		c.graft(child)
 	}
 	if original.item != nil {
 		c.item = &node{row: original.item.row, path: c.path + "[]", parent: c}
-		c.item.Pending = n.Pending
 		for _, child := range original.item.children {
 			c.item.graft(child)
 		}
@@ -268,7 +258,6 @@ func (n *node) graft(original *node) {
 
 // sprout adds a child.
 func (n *node) sprout(name string, r row) *node {
-	r.Pending = r.Pending || n.Pending
 	c := &node{row: r, name: name, path: name, parent: n}
 	if n.path != "" {
 		c.path = n.path + "." + name
@@ -285,7 +274,7 @@ func (n *node) complete() error {
 	case n.Type == kindEnum && len(n.Values) == 0:
 		return fmt.Errorf("an enum without values")
 	case n.Type == kindList && (n.Of == ofObject || n.Of == ofPair):
-		n.item = &node{row: row{Type: kindSection, Extra: n.Extra, Pending: n.Pending}, path: n.path + "[]", parent: n}
+		n.item = &node{row: row{Type: kindSection, Extra: n.Extra}, path: n.path + "[]", parent: n}
 		if n.Of == ofPair {
 			value := row{Type: kindStr, Required: true}
 			if n.Hidden {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSchema_everyRowIsComplete(t *testing.T) {
-	files := map[string][]byte{"schema.yaml": coreSchema, "pending.yaml": pendingSchema}
+	files := map[string][]byte{"schema.yaml": coreSchema}
 	for _, f := range fragments(t) {
 		files[f.Section] = f.YAML
 	}
@@ -27,7 +27,7 @@ func TestSchema_everyRowIsComplete(t *testing.T) {
 				t.Errorf("%s: %s wants one line of documentation without a full stop, has %q", name, r.Key, r.Doc)
 			}
 			inItem := strings.Contains(r.Key, "[]")
-			if r.Type != kindSection && r.Default.IsZero() && r.Alias == "" && (!inItem || !r.Required && name != "pending.yaml") {
+			if r.Type != kindSection && r.Default.IsZero() && r.Alias == "" && (!inItem || !r.Required) {
 				t.Errorf("%s: %s has no default", name, r.Key)
 			}
 			if strings.HasSuffix(r.Key, ".enable") && r.Type != kindBool {

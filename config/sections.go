@@ -24,9 +24,9 @@ type Header struct {
 	Value secret.String
 }
 
-// QRS says where the Qlik Sense repository is and how to log in.
-type QRS struct {
-	// Host is empty when no repository is configured.
+// QlikServer says where a server of Qlik Sense is and how to log in.
+type QlikServer struct {
+	// Host is empty when no such server is configured.
 	Host               string
 	Port               int
 	UseSSL             bool
@@ -37,8 +37,18 @@ type QRS struct {
 	ClientCert, ClientKey, CA string
 }
 
-// Enabled reports whether there is a repository to ask.
-func (q QRS) Enabled() bool { return q.Host != "" }
+// Enabled reports whether there is a server to ask.
+func (q QlikServer) Enabled() bool { return q.Host != "" }
+
+// Engine says where the Qlik engine is, and how much is asked of it.
+type Engine struct {
+	Server QlikServer
+	// MaxReloads is how many apps are reloaded at once.
+	MaxReloads    int
+	ReloadTimeout time.Duration
+	DumpTimeout   time.Duration
+	MaxDumpBytes  int64
+}
 
 // UDP says where events arrive and which are accepted.
 type UDP struct {
@@ -97,7 +107,10 @@ type Journal struct {
 	MaxBytes  int64
 	KeepFor   time.Duration
 	KeepBytes int64
-	InMemory  bool
+	// TrailFor and TrailBytes bound what is kept to explain what was done.
+	TrailFor   time.Duration
+	TrailBytes int64
+	InMemory   bool
 }
 
 // Execution says how an event becomes alerts.
@@ -138,7 +151,49 @@ type Operations struct {
 	Enable bool
 	Host   string
 	// Port is 0 for any free one.
+	Port        int
+	TaskMetrics TaskMetrics
+}
+
+// TaskMetrics choose the tasks that have metrics of their own: none, unless some
+// are named. The lists are frozen.
+type TaskMetrics struct {
+	// Tasks are IDs.
+	Tasks, TaskTags []string
+	MaxTasks        int
+}
+
+// Page says where the page of the configuration is served.
+type Page struct {
+	Enable bool
+	Host   string
+	// Port is 0 for any free one.
 	Port int
+	// Obfuscate masks who and where, too.
+	Obfuscate bool
+}
+
+// Heartbeat says whom to tell that the service lives, and when.
+type Heartbeat struct {
+	Enable    bool
+	RemoteURL secret.String
+	// Frequency is a schedule text.
+	Frequency string
+}
+
+// UptimeMonitor says when uptime and memory are reported.
+type UptimeMonitor struct {
+	Enable bool
+	// Frequency is a schedule text.
+	Frequency string
+	// LogLevel is one of those of Log.
+	LogLevel string
+}
+
+// HealthCheck says where health checks of containers are answered, on this machine.
+type HealthCheck struct {
+	Enable bool
+	Port   int
 }
 
 // RESTServer says where the REST API is served, and to whom.
@@ -146,9 +201,11 @@ type RESTServer struct {
 	Enable bool
 	Host   string `mapstructure:"serverHost"`
 	// Port is 0 for any free one.
-	Port int  `mapstructure:"serverPort"`
-	TLS  TLS  `mapstructure:"tls"`
-	Auth Auth `mapstructure:"auth"`
+	Port int `mapstructure:"serverPort"`
+	TLS  TLS `mapstructure:"tls"`
+	// AllowedHosts are names of the server beside its own. Frozen.
+	AllowedHosts []string
+	Auth         Auth `mapstructure:"auth"`
 }
 
 // TLS are the files of an HTTPS server.
@@ -189,16 +246,66 @@ type DirectoryPair struct {
 	To   string `mapstructure:"toDirectory"`
 }
 
+// StartFilter is what may be started from outside (section startTaskFilter). The lists are frozen.
+type StartFilter struct {
+	Enable    bool
+	AllowTask struct {
+		TaskID, Tag    []string
+		CustomProperty []Property
+	}
+}
+
+// Scheduler starts tasks by the clock.
+type Scheduler struct {
+	Enable bool
+	// ConfigFile holds the schedules.
+	ConfigFile string
+}
+
+// Property is a value of a custom property.
+type Property struct{ Name, Value string }
+
+// ServiceMonitor says which Windows services are watched, and how.
+type ServiceMonitor struct {
+	Enable bool
+	// Frequency is a schedule text.
+	Frequency string
+	// Timeout is how long one host may take to answer.
+	Timeout     time.Duration
+	FlapDamping FlapDamping
+	// Hosts are in the order of the file. Frozen.
+	Hosts []ServiceHost `mapstructure:"monitor"`
+}
+
+// FlapDamping says when a service starts and stops too often to be told of.
+type FlapDamping struct {
+	// Changes is how many within Within are told; 0 means all.
+	Changes int
+	Within  time.Duration
+	// Quiet is how long its state has to be the same before it counts again.
+	Quiet time.Duration
+}
+
+// ServiceHost is a host with the services on it that are watched.
+type ServiceHost struct {
+	Host     string
+	Services []NamedService
+}
+
+// NamedService is a service with the operator's own name for it.
+type NamedService struct{ Name, FriendlyName string }
+
 // core is everything above, as it is decoded.
 type core struct {
-	Log       Log `mapstructure:",squash"`
-	Cert      struct{ ClientCert, ClientCertKey, ClientCertCA string }
-	ConfigQRS struct {
-		Host               string
-		Port               int
-		UseSSL             bool
-		RejectUnauthorized bool
-		Headers            struct{ Static []Header }
+	Log          Log `mapstructure:",squash"`
+	Cert         struct{ ClientCert, ClientCertKey, ClientCertCA string }
+	ConfigQRS    qlikServer
+	ConfigEngine struct {
+		Server        qlikServer `mapstructure:",squash"`
+		MaxReloads    int
+		ReloadTimeout time.Duration
+		DumpTimeout   time.Duration
+		MaxDumpBytes  int64
 	}
 	UDPServerConfig UDP
 	QlikSenseURLs   struct{ QMC, Hub, AppBaseURL string }
@@ -208,12 +315,39 @@ type core struct {
 	QRS             Gate
 	Delivery        Delivery
 	Operations      Operations
+	Reload          struct{ OnFileChange bool }
+
+	ConfigVisualisation Page
+	DockerHealthCheck   HealthCheck
+	SystemInfo          struct{ Enable bool }
+	Heartbeat           Heartbeat
+	UptimeMonitor       UptimeMonitor
 
 	RESTServerConfig RESTServer
 	KeyValueStore    struct{ MaxKeysPerNamespace int }
+
+	StartTaskFilter StartFilter
+	Scheduler       Scheduler
+	ServiceMonitor  ServiceMonitor
+
+	QlikSenseVersion struct{ VersionMonitor VersionMonitor }
+	QlikSenseLicense struct {
+		ServerLicenseMonitor LicenseMonitor
+		LicenseMonitor       Poll
+		LicenseRelease       LicenseRelease
+	}
 
 	FileCopyApprovedDirectories   []DirectoryPair
 	FileMoveApprovedDirectories   []DirectoryPair
 	FileDeleteApprovedDirectories []string
 	ConfigDirectories             struct{ QVDPath string }
+}
+
+// qlikServer is a QlikServer as it is decoded.
+type qlikServer struct {
+	Host               string
+	Port               int
+	UseSSL             bool
+	RejectUnauthorized bool
+	Headers            struct{ Static []Header }
 }

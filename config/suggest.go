@@ -48,12 +48,9 @@ func suggestKey(in *node, name string) string {
 // maxPlaces is how many keys may share a name before it says nothing about what was meant.
 const maxPlaces = 6
 
-// named appends the path of every key of that name below n whose feature exists.
+// named appends the path of every key of that name below n.
 func (n *node) named(name string, found *[]string) {
 	for _, c := range n.children {
-		if c.Pending {
-			continue
-		}
 		if strings.EqualFold(c.name, name) {
 			*found = append(*found, c.path)
 		}

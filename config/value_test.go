@@ -234,6 +234,15 @@ func TestRules(t *testing.T) {
 			"operations for everybody", "operations: {host: 0.0.0.0}",
 			[]string{"2:16: operations.host: can be reached from other machines (use localhost, or write operations.allowRemote: true)"},
 		},
+		{"tasks to watch", "operations: {taskMetrics: {tasks: [0d815a99-5b47-4f4a-8b0c-6c6d9a4d3b11], maxTasks: 1}}", nil},
+		{
+			"a task to watch by name", "operations: {taskMetrics: {tasks: [0d815a99-5b47-4f4a-8b0c-6c6d9a4d3b11, Nightly]}}",
+			[]string{"2:76: operations.taskMetrics.tasks[1]: is no task ID (copy the ID from the column ID of the task list in the QMC, or choose tasks by operations.taskMetrics.taskTags)"},
+		},
+		{
+			"more tasks to watch than there is room for", "operations: {taskMetrics: {tasks: [0d815a99-5b47-4f4a-8b0c-6c6d9a4d3b11, 0d815a99-5b47-4f4a-8b0c-6c6d9a4d3b12], maxTasks: 1}}",
+			[]string{"2:30: operations.taskMetrics.tasks: names 2 tasks, more than operations.taskMetrics.maxTasks, 1 (name fewer, or raise operations.taskMetrics.maxTasks)"},
+		},
 		{"schedule of a feature that does not exist", "heartbeat: {frequency: whenever}", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,10 @@
 package openapi
 
-import "testing"
+import (
+	"net/http"
+	"slices"
+	"testing"
+)
 
 func TestFor_showsWhatIsEnabled(t *testing.T) {
 	d, err := Read()
@@ -16,4 +20,25 @@ func TestFor_showsWhatIsEnabled(t *testing.T) {
 	if whole, _ := d["paths"].(Document); len(whole) < 4 {
 		t.Errorf("the description itself was changed: %d paths are left", len(whole))
 	}
+}
+
+func TestOperations_haveTheParametersOfTheirPathToo(t *testing.T) {
+	d, err := Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range d.Operations() {
+		if o.Method != http.MethodDelete || o.Path != "/v4/keyvalues/{namespace}/{key}" {
+			continue
+		}
+		var got []string
+		for _, p := range o.Parameters {
+			got = append(got, p.In+" "+p.Name)
+		}
+		if want := []string{"path namespace", "path key", "header If-Match"}; !slices.Equal(got, want) {
+			t.Errorf("want %q, got %q", want, got)
+		}
+		return
+	}
+	t.Error("want the call that deletes a key")
 }

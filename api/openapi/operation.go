@@ -19,9 +19,21 @@ type Operation struct {
 	// EnabledBy is the endpoint it belongs to.
 	EnabledBy            string
 	Summary, Description string
+	// Parameters are those of the path, the query and the headers.
+	Parameters []Parameter
 	// Body is an example of what it is sent, as JSON; "" without one.
 	Body    string
 	Answers []Answer
+}
+
+// Parameter is a part of a call beside its body.
+type Parameter struct {
+	Name string
+	// In says where it stands: path, query or header.
+	In string
+	// Description is "" where the name says it all.
+	Description string
+	Required    bool
 }
 
 // Answer is one status that an operation may answer.
@@ -35,7 +47,9 @@ func (d Document) Operations() []Operation {
 		of, _ := operations.(Document)
 		for method, operation := range of {
 			if endpoint, ok := EnabledBy(operation); ok {
-				out = append(out, d.operation(path, method, endpoint, operation.(Document)))
+				o := d.operation(path, method, endpoint, operation.(Document))
+				o.Parameters = append(d.parameters(of["parameters"]), o.Parameters...)
+				out = append(out, o)
 			}
 		}
 	}
@@ -55,6 +69,7 @@ func (d Document) operation(path, method, endpoint string, details Document) Ope
 	}
 	o.Summary, _ = details["summary"].(string)
 	o.Description, _ = details["description"].(string)
+	o.Parameters = d.parameters(details["parameters"])
 	content := d.at(details["requestBody"], "content", "application/json")
 	example := d.at(content, "example")
 	if example == nil {
@@ -69,6 +84,21 @@ func (d Document) operation(path, method, endpoint string, details Document) Ope
 		o.Answers = append(o.Answers, Answer{Status: status, Description: text})
 	}
 	return o
+}
+
+// parameters reads a list of them.
+func (d Document) parameters(list any) []Parameter {
+	var out []Parameter
+	all, _ := list.([]any)
+	for _, one := range all {
+		details, _ := d.at(one).(Document)
+		name, _ := details["name"].(string)
+		in, _ := details["in"].(string)
+		text, _ := details["description"].(string)
+		required, _ := details["required"].(bool)
+		out = append(out, Parameter{Name: name, In: in, Description: text, Required: required})
+	}
+	return out
 }
 
 // at returns what lies at a path of keys below a value; references are followed.

@@ -42,6 +42,7 @@ type adminClient interface {
 	DropParked(ctx context.Context, instance string, ids []string) (int, error)
 	Quarantine(ctx context.Context, limit int) (any, error)
 	Alerts(ctx context.Context, execution string) (any, error)
+	Explain(ctx context.Context, execution string) (any, error)
 }
 
 // with calls use with the running service, or with the journal of one that does not run.
@@ -49,10 +50,7 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 	if o.address != "" {
 		return use(remote{o.address})
 	}
-	// What is wrong or missing elsewhere, such as secrets that only the service
-	// has in its environment, is no reason not to find it.
-	o.run.skipVerification = true
-	cfg, err := o.run.load(nil)
+	cfg, err := o.readable()
 	if err != nil {
 		return err
 	}
@@ -70,6 +68,32 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		}
 	}
 	return offline()
+}
+
+// errNoOperations is why a running service cannot be asked.
+var errNoOperations = errors.New("the service cannot be asked: operations.enable is false, or operations.port is 0; say --address")
+
+// running returns the running service, where it can only be done by that.
+func (o *adminOptions) running() (remote, error) {
+	if o.address != "" {
+		return remote{o.address}, nil
+	}
+	cfg, err := o.readable()
+	if err != nil {
+		return remote{}, err
+	}
+	operations := cfg.Operations()
+	if !operations.Enable || operations.Port == 0 {
+		return remote{}, errNoOperations
+	}
+	return remote{addressOf(operations)}, nil
+}
+
+// readable returns the configuration. What is wrong or missing elsewhere, such as
+// secrets that only the service has in its environment, is no reason not to find it.
+func (o *adminOptions) readable() (*config.Config, error) {
+	o.run.skipVerification = true
+	return o.run.load(nil)
 }
 
 // addressOf returns where this machine reaches the operations server: an

@@ -40,6 +40,7 @@ func newAPIKey() *cobra.Command {
   start   start tasks; with --tag only those that have one of these tags
   kv      read and write the key-value store
   files   copy, move and delete files in the approved directories
+  events  bring events of Qlik Cloud
   admin   everything
 
 A key is shown once, when it is made. The file (restServerConfig.auth.keyFile)
@@ -92,7 +93,7 @@ func newKeyCreate(o *keyOptions) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&choice.name, "name", "", "who uses the key, for logs and the list")
-	f.StringSliceVar(&choice.scopes, "scope", nil, "what it allows: read, start, kv, files, admin; may be repeated")
+	f.StringSliceVar(&choice.scopes, "scope", nil, "what it allows: read, start, kv, files, events, admin; may be repeated")
 	f.StringArrayVar(&choice.tags, "tag", nil, "start only tasks with this `tag`; may be repeated")
 	f.StringVar(&choice.expires, "expires", "", "how long it counts, such as 12h, 90d, 4w; without it until it is revoked")
 	return cmd

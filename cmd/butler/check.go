@@ -18,8 +18,8 @@ func newCheck() *cobra.Command {
 		Short: "Check a configuration file and say what it does; change nothing",
 		Long: `Reads a configuration file as the service would, with the environment variables
 that count for it, and prints either every problem as file:line:column (exit
-code 1), or which destinations it sends to, which keys have no effect, and
-warnings of what the service could run with (exit code 0).
+code 1), or which destinations it sends to, which routes keep everything from
+everybody, and warnings of what the service could run with (exit code 0).
 Without FILE it checks the one named by ` + configEnv + `.`,
 		Example: "  butler check butler.yaml",
 		Args:    cobra.MaximumNArgs(1),
@@ -66,9 +66,6 @@ func report(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	for _, line := range cfg.Notes() {
 		fmt.Fprintf(out, "  note       %s\n", line)
-	}
-	for _, key := range cfg.Pending() {
-		fmt.Fprintf(out, "  no effect  %s: the feature does not exist yet\n", key)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ import (
 )
 
 func main() {
+	if code, ok := supervised(func(ctx context.Context) int { return execute(ctx, os.Args[1:]) }); ok {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
@@ -40,6 +43,9 @@ func execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	complain(os.Stderr, err)
+	if code, ok := errors.AsType[endsWith](err); ok {
+		return int(code)
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
@@ -114,7 +120,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	}
 	legacy.register(root)
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
-	root.AddCommand(newRun(), newCheck(), newDemo(), newParked(), newQuarantine(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newReload(), newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newService(), newSupportBundle(), newVersion())
 	return root
 }
 
@@ -124,17 +130,8 @@ func newVersion() *cobra.Command {
 		Short: "Print what this binary is",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := buildinfo.Read()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "butler %s\n  revision  %s\n  built of  %s\n  with      %s\n  for       %s\n",
-				b.Version, b.Revision, orUnknown(b.Time), b.GoVersion, b.Platform)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), buildinfo.Read().Describe())
 			return err
 		},
 	}
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

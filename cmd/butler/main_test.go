@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"butler/internal/porttest"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -36,10 +38,16 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			ops, udp, err := freePorts()
-			if err != nil {
-				return err
+			var ports [2]string
+			for i, network := range []string{"tcp", "udp"} {
+				port, release, err := porttest.Reserve(network)
+				if err != nil {
+					return err
+				}
+				e.Defer(release)
+				ports[i] = strconv.Itoa(port)
 			}
+			ops, udp := ports[0], ports[1]
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // hundreds of short processes
 			e.Setenv("REPO", repository)
 			e.Setenv("OPS", "127.0.0.1:"+ops)
@@ -51,36 +59,23 @@ func TestScripts(t *testing.T) {
 			e.Setenv("EXECUTION", "dcdbcace-2814-4c62-9d93-40d69f907b90")
 			e.Values[sinkKey{}] = new(atomic.Int64)
 			e.Values[providersKey{}] = new(providers)
+			e.Values[notifyKey{}] = new(*net.UnixConn)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"get": get, "terminate": terminate, "sink": sink, "wellformed": wellFormed, "occupy": occupy,
 			"providers": startProviders, "received": received, "exitcode": exitCode,
+			"notifysocket": notifySocket, "notified": notified, "unpack": unpack,
 		},
 	})
 }
 
-// freePorts returns a TCP and a UDP port of loopback that nobody uses.
-func freePorts() (string, string, error) {
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer tcp.Close()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer udp.Close()
-	port := func(a net.Addr) string {
-		_, p, _ := net.SplitHostPort(a.String())
-		return p
-	}
-	return port(tcp.Addr()), port(udp.LocalAddr()), nil
-}
-
 // patience bounds the wait for something that the service does on its own.
-const patience = 20 * time.Second
+const patience = time.Minute
+
+// client makes each call over a connection of its own: the service may be another
+// one by the next call.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
 // get asks the operations server until its answer matches: get /path regexp [status].
 func get(ts *testscript.TestScript, neg bool, args []string) {
@@ -95,7 +90,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	last := ""
 	eventually(ts, func() bool {
-		resp, err := http.Get("http://" + ts.Getenv("OPS") + args[0])
+		resp, err := client.Get("http://" + ts.Getenv("OPS") + args[0])
 		if err != nil {
 			last = err.Error()
 			return false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"butler/internal/app"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -39,12 +40,25 @@ func (r remote) Alerts(ctx context.Context, execution string) (any, error) {
 	return out, err
 }
 
+func (r remote) Explain(ctx context.Context, execution string) (any, error) {
+	var out trail.Story
+	err := r.call(ctx, http.MethodGet, "/admin/explain?"+url.Values{"execution": {execution}}.Encode(), nil, &out)
+	return out, err
+}
+
 func (r remote) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return r.change(ctx, "/admin/parked/replay", instance, ids)
 }
 
 func (r remote) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return r.change(ctx, "/admin/parked/drop", instance, ids)
+}
+
+// Reload has the service read its configuration again. A refusal is a result, too.
+func (r remote) Reload(ctx context.Context) (app.Reloaded, error) {
+	var out app.Reloaded
+	err := r.call(ctx, http.MethodPost, "/admin/config/reload", nil, &out)
+	return out, err
 }
 
 func (r remote) change(ctx context.Context, path, instance string, ids []string) (int, error) {
@@ -77,7 +91,7 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return fmt.Errorf("%s answers %s and no JSON: is this the operations server of butler?", r.address, resp.Status)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnprocessableEntity {
 		return json.Unmarshal(answer, out)
 	}
 	var told struct{ Error, Detail, Mend string }

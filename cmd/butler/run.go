@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/internal/systemd"
 )
 
 // configEnv names the configuration file for a container, where a command line is awkward.
@@ -140,26 +144,80 @@ BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 
 // run is the life of the service: it ends with ctx, or when the service cannot go on.
 func run(ctx context.Context, o runOptions) error {
-	cfg, err := o.load(app.Inspection{Isolated: o.isolated}.Findings)
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP) // without this one would end the process
+	defer signal.Stop(hangUps)
+	load := func() (*config.Config, error) { return o.load(app.Inspection{Isolated: o.isolated}.Findings) }
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
 	app.TuneRuntime()
-	service, err := app.New(app.Options{Config: cfg, Isolated: o.isolated, CallsPerMinute: o.apiRateLimit})
+	manager := systemd.New(os.Getenv(systemd.SocketEnv))
+	var service *app.App
+	service, err = app.New(app.Options{
+		Config: cfg, Isolated: o.isolated, CallsPerMinute: o.apiRateLimit, Load: load,
+		OnReload: func() func(app.Reloaded) {
+			told(manager.Reloading())
+			return func(r app.Reloaded) { told(manager.Ready(reloaded(service, r))) }
+		},
+	})
 	if err != nil {
 		return err
 	}
 	err = service.Start(ctx)
 	if err == nil {
+		told(manager.Ready(doing(service)))
 		if o.testEmail != "" {
 			service.SendTestMail(ctx, o.testEmail, o.testEmailFrom)
 		}
-		select {
-		case <-ctx.Done():
-		case err = <-service.Fatal():
-		}
+		err = live(ctx, service, hangUps)
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Delivery().ShutdownTimeout)
+	limit := service.ShutdownTimeout()
+	told(manager.Stopping(limit + stopMargin))
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	return errors.Join(err, service.Stop(stopping))
+}
+
+// live waits for the end, and reads the configuration again at every hang-up.
+func live(ctx context.Context, service *app.App, hangUps <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangUps:
+			service.Reload(app.BySignal) // the log tells how it went
+		case <-ctx.Done():
+			return nil
+		case err := <-service.Fatal():
+			return err
+		}
+	}
+}
+
+// stopMargin is what an orderly end may take beyond delivery.shutdownTimeout:
+// closing what has been drained, and the end of the process.
+const stopMargin = 10 * time.Second
+
+// told says that the service manager could not be told: the service itself is
+// none the worse for it.
+func told(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "butler:", err)
+	}
+}
+
+// reloaded says in one line what the service does after a reload.
+func reloaded(service *app.App, r app.Reloaded) string {
+	if r.Applied {
+		return doing(service)
+	}
+	return doing(service) + "; the changed configuration is refused: " + r.Reason
+}
+
+// doing says in one line what a service that has started does.
+func doing(service *app.App) string {
+	if at := service.UDPAddress(); at.IsValid() {
+		return "receives task events at " + at.String()
+	}
+	return "runs; task events are not received (udpServerConfig.enable)"
 }

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"butler/internal/logx"
+)
+
+// The limits of the connections of every server. A client that opens some
+// thousands and says nothing keeps only its own share of them.
+const (
+	maxConnections          = 1024
+	maxConnectionsPerClient = 256
+	// tellEvery is how often the log says that connections are refused.
+	tellEvery = time.Minute
+	// maxPause bounds the wait after a connection that could not be accepted.
+	maxPause = time.Second
+)
+
+// listen binds an address behind a guard; keys name it in the configuration.
+func listen(address, keys string, log *zap.Logger) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (%s): %w", address, keys, err)
+	}
+	return newGuard(listener, log), nil
+}
+
+// guard is a listener that limits the connections, in all and of one client,
+// and that outlives the moments in which the system has none to give. What it
+// refuses it closes unread and unanswered: nothing that a client does can hold
+// up the next one. It counts below TLS, before any handshake.
+type guard struct {
+	net.Listener
+	log    *zap.Logger
+	closed chan struct{}
+	close  func() error
+
+	mu      sync.Mutex
+	open    int
+	clients map[netip.Prefix]int
+	refused int
+	told    time.Time
+}
+
+func newGuard(listener net.Listener, log *zap.Logger) *guard {
+	g := &guard{Listener: listener, log: log, closed: make(chan struct{}), clients: map[netip.Prefix]int{}}
+	g.close = sync.OnceValue(func() error {
+		close(g.closed)
+		return listener.Close()
+	})
+	return g
+}
+
+// Close ends an Accept that waits.
+func (g *guard) Close() error { return g.close() }
+
+// Accept returns the next connection within the limits. It fails only when the
+// listener is closed.
+func (g *guard) Accept() (net.Conn, error) {
+	pause := 5 * time.Millisecond
+	for {
+		conn, err := g.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		if err != nil {
+			g.tell("connections cannot be accepted", err)
+			if !g.wait(pause) {
+				return nil, net.ErrClosed
+			}
+			pause = min(2*pause, maxPause)
+			continue
+		}
+		pause = 5 * time.Millisecond
+		client := clientOf(conn.RemoteAddr())
+		if g.enter(client) {
+			return newGuarded(conn, sync.OnceFunc(func() { g.leave(client) })), nil
+		}
+		g.tell("connections are refused, there are too many", nil, zap.Stringer("client", client))
+		_ = conn.Close()
+	}
+}
+
+// wait reports whether the guard is still open after a pause.
+func (g *guard) wait(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-g.closed:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (g *guard) enter(client netip.Prefix) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open >= maxConnections || g.clients[client] >= maxConnectionsPerClient {
+		return false
+	}
+	g.open++
+	g.clients[client]++
+	return true
+}
+
+func (g *guard) leave(client netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open--
+	if g.clients[client]--; g.clients[client] == 0 {
+		delete(g.clients, client)
+	}
+}
+
+// tell logs the first connection that is lost, and from then on how many.
+func (g *guard) tell(what string, err error, fields ...zap.Field) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refused++
+	if !g.told.IsZero() && time.Since(g.told) < tellEvery {
+		return
+	}
+	g.log.Warn(what, append(fields, zap.String("address", g.Addr().String()), logx.Count(g.refused), logx.Err(err))...)
+	g.refused, g.told = 0, time.Now()
+}
+
+// clientOf returns who has connected. An IPv6 client commands a whole network.
+func clientOf(remote net.Addr) netip.Prefix {
+	at, err := netip.ParseAddrPort(remote.String())
+	if err != nil {
+		return netip.Prefix{} // those whose address is none share one count
+	}
+	address := at.Addr().Unmap().WithZone("")
+	bits := 32
+	if address.Is6() {
+		bits = 64
+	}
+	prefix, _ := address.Prefix(bits) // both fit their family
+	return prefix
+}

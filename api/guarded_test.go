@@ -1,0 +1,100 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestGuarded_waitsUntilTheDeadlineThatWasSetLast(t *testing.T) {
+	in := func(d time.Duration) func(*testing.T, net.Conn) {
+		return func(t *testing.T, c net.Conn) {
+			t.Helper()
+			if err := c.SetDeadline(time.Now().Add(d)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		set  []func(*testing.T, net.Conn)
+		want time.Duration
+	}{
+		"one":                      {set: []func(*testing.T, net.Conn){in(time.Minute)}, want: time.Minute},
+		"moved to a later time":    {set: []func(*testing.T, net.Conn){in(time.Second), in(time.Minute), in(time.Hour)}, want: time.Hour},
+		"moved to an earlier time": {set: []func(*testing.T, net.Conn){in(time.Hour), in(time.Minute)}, want: time.Minute},
+		"moved to and fro":         {set: []func(*testing.T, net.Conn){in(time.Minute), in(time.Hour), in(2 * time.Minute)}, want: 2 * time.Minute},
+		"over already":             {set: []func(*testing.T, net.Conn){in(time.Minute), in(-time.Second)}, want: 0},
+	} {
+		for way, use := range map[string]func(net.Conn, []byte) (int, error){"read": net.Conn.Read, "write": net.Conn.Write} {
+			t.Run(way+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					conn, other := pipe()
+					defer other.Close()
+					for _, set := range tt.set {
+						set(t, conn)
+					}
+					began := time.Now()
+					n, err := use(conn, make([]byte, 1))
+					if took := time.Since(began); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || took != tt.want {
+						t.Errorf("want an end after %s, got %d bytes and %v after %s", tt.want, n, err, took)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestGuarded_goesOnWhenADeadlineIsOverThatWasMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, other := pipe()
+		defer other.Close()
+		deadline := func(to time.Time) {
+			if err := conn.SetDeadline(to); err != nil {
+				t.Error(err)
+			}
+		}
+		deadline(time.Now().Add(time.Second))
+		time.Sleep(time.Minute)
+		deadline(time.Now().Add(time.Hour))
+		go func() {
+			half := make([]byte, 2)
+			_, _ = io.ReadFull(other, half) // the rest of what is written has to wait
+			time.Sleep(time.Minute)
+			_, _ = io.ReadFull(other, half)
+			_, _ = other.Write([]byte("answer"))
+		}()
+		if n, err := conn.Write([]byte("call")); n != 4 || err != nil {
+			t.Errorf("want 4 bytes written, got %d, %v", n, err)
+		}
+		deadline(time.Time{})
+		answer := make([]byte, 6)
+		if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "answer" {
+			t.Errorf("want the answer, got %q, %v", answer, err)
+		}
+	})
+}
+
+func TestGuarded_isWokenByAnEarlierDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, other := pipe()
+		defer other.Close()
+		if err := errors.Join(conn.SetReadDeadline(time.Now().Add(time.Minute)), conn.SetReadDeadline(time.Now().Add(time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { _ = conn.SetReadDeadline(time.Now()) })
+		began := time.Now()
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("want an end after a second, got %v after %s", err, time.Since(began))
+		}
+	})
+}
+
+// pipe returns a guarded connection and its other end.
+func pipe() (conn, other net.Conn) {
+	here, there := net.Pipe()
+	return newGuarded(here, func() {}), there
+}

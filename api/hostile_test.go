@@ -1,0 +1,249 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// servers starts every server of this package, changed before it serves.
+func servers(t *testing.T, change func(*fasthttp.Server)) map[string]string {
+	t.Helper()
+	log := zap.NewNop()
+	fine := func() (bool, string) { return true, "" }
+	addresses := map[string]string{}
+	start := func(name, path string, server *Server, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(server.http)
+		served := make(chan error, 1)
+		go func() { served <- server.Serve() }()
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		addresses[name] = server.Address() + path
+	}
+	operations, err := Listen(Options{Address: "127.0.0.1:0", Log: log, Admin: &admin{}, Metrics: http.NotFoundHandler(), Ready: fine})
+	start("operations", "/healthz", operations, err)
+	rest, err := ListenREST(RESTOptions{Address: "127.0.0.1:0", Log: log, Audit: log, Endpoints: []string{"butlerping", "keyValueStore"}, KeyValues: newStore()})
+	start("REST API", "/v4/butlerping", rest, err)
+	page, err := ListenConfiguration(ConfigurationOptions{Address: "127.0.0.1:0", Log: log, View: shownConfiguration})
+	start("configuration page", "/", page, err)
+	liveness, err := ListenLiveness(nil, "127.0.0.1:0", fine)
+	start("liveness", "/health", liveness, err)
+	return addresses
+}
+
+// intruder is a connection that a test writes byte by byte.
+type intruder struct {
+	net.Conn
+	t *testing.T
+}
+
+func intrude(t *testing.T, address string) *intruder {
+	t.Helper()
+	host, _, _ := strings.Cut(address, "/")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	return &intruder{conn, t}
+}
+
+// flood writes a beginning, and then the same again and again until the server
+// ends it or most bytes are written, and returns how many.
+func (i *intruder) flood(begin, again string, most int) (written int) {
+	n, err := io.WriteString(i, begin)
+	for written = n; err == nil && again != "" && written < most; written += n {
+		n, err = io.WriteString(i, again)
+	}
+	return written
+}
+
+// status reads an answer; 0 when there is none but the end of the connection.
+func (i *intruder) status() int {
+	i.t.Helper()
+	answer, err := http.ReadResponse(bufio.NewReader(i), nil)
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		i.t.Errorf("the server neither answered nor ended the connection")
+	}
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		i.t.Errorf("the answer is not complete: %v", err)
+	}
+	return answer.StatusCode
+}
+
+// wantServed fails unless the server answers somebody else.
+func wantServed(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(req)
+	if err != nil {
+		t.Errorf("want others served meanwhile: %v", err)
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("want others served meanwhile, got %s", answer.Status)
+	}
+}
+
+func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
+	const most = 8 << 20
+	addresses := servers(t, func(*fasthttp.Server) {})
+	const chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, row := range []struct {
+		name, begin, again string
+		want               []int // of the status; 0 stands for the end without an answer
+	}{
+		{"headers that never end", "GET / HTTP/1.1\r\nHost: localhost\r\n", "X-A: " + strings.Repeat("a", 1000) + "\r\n", []int{431, 0}},
+		{"header that never ends", "GET / HTTP/1.1\r\nX: ", strings.Repeat("a", 1000), []int{431, 0}},
+		{"address that never ends", "GET /", strings.Repeat("a", 1000), []int{431, 400, 0}},
+		{"body announced too large", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n", "", []int{413}},
+		{"body announced without measure", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", "", []int{400}},
+		{"body of less than nothing", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", "", []int{400}},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", "", []int{400}},
+		{"chunks that never end", chunked, "400\r\n" + strings.Repeat("a", 1024) + "\r\n", []int{413, 0}},
+		{"chunk without measure", chunked + "7fffffffffffffff\r\n", strings.Repeat("a", 1024), []int{413, 400, 0}},
+		{"chunk size that never ends", chunked, strings.Repeat("0", 1024), []int{400, 0}},
+		{"trailer that never ends", chunked + "0\r\n", "X-A: " + strings.Repeat("a", 1000) + "\r\n", []int{431, 400, 0}},
+		{"form of many parts", "POST /v4/keyvalues/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 900000\r\n\r\n" +
+			strings.Repeat("--b\r\n\r\n\r\n", 100_000), "", []int{415, 405, 404}},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", []int{400, 404, 405, 0}},
+		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "", []int{400}},
+		{"noise", "\x00\xff\x1b[31m\r\n\r\n", "", []int{400}},
+	} {
+		for name, url := range addresses {
+			t.Run(row.name+"/"+name, func(t *testing.T) {
+				i := intrude(t, url)
+				if written := i.flood(row.begin, row.again, most); written >= most {
+					t.Errorf("the server read %d bytes and went on", written)
+				}
+				if got := i.status(); !slices.Contains(row.want, got) {
+					t.Errorf("status %d, want one of %v", got, row.want)
+				}
+				wantServed(t, url)
+			})
+		}
+	}
+}
+
+func TestServers_boundWhatEveryClientMayTake(t *testing.T) {
+	seen := 0
+	servers(t, func(s *fasthttp.Server) {
+		seen++
+		if s.ReadTimeout != requestTimeout || s.WriteTimeout != requestTimeout || s.IdleTimeout != idleTimeout ||
+			s.ReadBufferSize != maxHead || s.MaxRequestBodySize != maxBody || !s.DisablePreParseMultipartForm {
+			t.Errorf("limits are missing: %+v", s)
+		}
+	})
+	if seen != 4 {
+		t.Errorf("%d servers, want 4", seen)
+	}
+}
+
+// A request has one deadline from its first byte to its last: one that trickles
+// is ended like one that stops.
+func TestServers_endARequestThatTrickles(t *testing.T) {
+	for name, url := range servers(t, func(s *fasthttp.Server) { s.ReadTimeout, s.IdleTimeout = time.Second, time.Second }) {
+		for what, begin := range map[string]string{
+			"nothing":  "",
+			"headers":  "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+			"body":     "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+			"chunks":   "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+			"remark":   "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+			"silence":  "GET / HTTP/1.1\r\nHost: localhost\r\n",
+			"promised": "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n\r\n",
+		} {
+			t.Run(what+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				i := intrude(t, url)
+				_, _ = io.WriteString(i, begin)
+				stop := make(chan struct{})
+				trickled := make(chan struct{})
+				go func() {
+					defer close(trickled)
+					tick := time.NewTicker(50 * time.Millisecond)
+					defer tick.Stop()
+					for what != "nothing" && what != "silence" {
+						select {
+						case <-stop:
+							return
+						case <-tick.C:
+							_, _ = io.WriteString(i, "a")
+						}
+					}
+				}()
+				begun := time.Now()
+				_, err := io.Copy(io.Discard, i)
+				close(stop)
+				<-trickled
+				if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+					t.Errorf("the connection was open after %s", time.Since(begun))
+				}
+				wantServed(t, url)
+			})
+		}
+	}
+}
+
+// One client that opens whatever it can takes nothing from another.
+func TestServers_limitConnections(t *testing.T) {
+	for name, url := range servers(t, func(*fasthttp.Server) {}) {
+		t.Run(name, func(t *testing.T) {
+			var flood []*intruder
+			for range maxConnectionsPerClient {
+				flood = append(flood, intrude(t, url))
+			}
+			beyond := intrude(t, url)
+			if n, err := beyond.Read(make([]byte, 1)); n != 0 || err == nil {
+				t.Errorf("want the connection beyond the limit closed, got %d bytes, %v", n, err)
+			}
+			if late, ok := errors.AsType[net.Error](func() error { _, err := beyond.Read(make([]byte, 1)); return err }()); ok && late.Timeout() {
+				t.Error("want the connection beyond the limit closed, it is open")
+			}
+			for _, i := range flood[:2] {
+				_ = i.Close()
+			}
+			deadline := time.Now().Add(patience)
+			for {
+				i := intrude(t, url)
+				_, path, _ := strings.Cut(url, "/")
+				fmt.Fprintf(i, "GET /%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path)
+				if i.status() == http.StatusOK {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatal("want a place free again when others have left")
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+)
+
+// Liveness is the answer to a health check, in the form that its clients know.
+type Liveness struct {
+	StatusCode int    `json:"statusCode"`
+	Status     string `json:"status"`
+	// Reason says what is wrong.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ListenLiveness binds the address at which GET /health says whether the service
+// does its work. alive is asked at every call, and says why not. Serve starts answering.
+func ListenLiveness(sockets *Sockets, address string, alive func() (bool, string)) (*Server, error) {
+	listener, err := sockets.listen(address, "dockerHealthCheck.port", zap.NewNop())
+	if err != nil {
+		return nil, err
+	}
+	handle := func(ctx *fasthttp.RequestCtx) {
+		c := &call{ctx: ctx}
+		switch {
+		case string(ctx.Path()) != "/health":
+			c.fail(problem(http.StatusNotFound, "", "Route %s:%s not found", ctx.Method(), ctx.Path()))
+		case !ctx.IsGet() && !ctx.IsHead():
+			c.fail(problem(http.StatusMethodNotAllowed, "", "use GET"))
+		default:
+			answer := Liveness{StatusCode: http.StatusOK, Status: "ok"}
+			if ok, reason := alive(); !ok {
+				answer = Liveness{StatusCode: http.StatusInternalServerError, Status: "ko", Reason: reason}
+			}
+			c.answer(answer.StatusCode, answer)
+		}
+	}
+	broken := func(ctx *fasthttp.RequestCtx, err error) { (&call{ctx: ctx}).fail(unreadable(err)) }
+	return newServer(listener, handle, broken, nil), nil
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestLiveness_answersInTheKnownForm(t *testing.T) {
+	alive, reason := true, ""
+	server, err := ListenLiveness(nil, "127.0.0.1:0", func() (bool, string) { return alive, reason })
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, row := range []struct {
+		name, method, path string
+		alive              bool
+		want               int
+		body               string
+	}{
+		{"alive", "GET", "/health", true, 200, `{"statusCode":200,"status":"ok"}`},
+		{"dead", "GET", "/health", false, 500, `{"statusCode":500,"status":"ko","reason":"udp: closed"}`},
+		{"head", "HEAD", "/health", true, 200, ""},
+		{"elsewhere", "GET", "/", true, 404, `{"statusCode":404,"error":"Not Found","message":"Route GET:/ not found"}`},
+		{"method", "POST", "/health", true, 405, `{"statusCode":405,"error":"Method Not Allowed","message":"use GET"}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if alive, reason = row.alive, ""; !alive {
+				reason = "udp: closed"
+			}
+			req, err := http.NewRequestWithContext(t.Context(), row.method, "http://"+server.Address()+row.path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != row.want || strings.TrimSpace(string(body)) != row.body {
+				t.Errorf("want %d %s, got %s %s", row.want, row.body, resp.Status, body)
+			}
+		})
+	}
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"butler/internal/apikey"
+	"butler/internal/mqttconn/topic"
+)
+
+// MQTT publishes messages that callers write.
+type MQTT interface {
+	// Publish returns nil when the broker has acknowledged the message. What the
+	// caller may not have published, and a broker that is not there, are a Problem.
+	Publish(ctx context.Context, caller apikey.Principal, topic, message string) error
+}
+
+// mqttPublish publishes one message and answers with what it was sent. A message
+// may start tasks, so a caller that is bound to those of some tags sends none.
+func (r *rest) mqttPublish(c *call) (int, any, error) {
+	if len(c.caller.Tags) > 0 {
+		return 0, nil, problem(http.StatusForbidden, "", "the credentials are bound to tags, and a message is not; use a key without tags")
+	}
+	body, err := c.object()
+	if err != nil {
+		return 0, nil, err
+	}
+	name, err := body.needText("topic")
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := topic.Check(name); err != nil {
+		return 0, nil, problem(http.StatusBadRequest, codeValidation, "body/topic %s", err)
+	}
+	message, there, err := body.text("message")
+	if err != nil {
+		return 0, nil, err
+	}
+	if !there {
+		return 0, nil, body.required("message")
+	}
+	if r.opts.MQTT == nil {
+		return 0, nil, problem(http.StatusServiceUnavailable, "", "MQTT is not enabled; set Butler.mqttConfig.enable")
+	}
+	ctx, cancel := bounded()
+	defer cancel()
+	if err := r.opts.MQTT.Publish(ctx, r.starting(c).Principal, name, message); err != nil {
+		return 0, nil, err
+	}
+	raw, err := c.raw()
+	return http.StatusCreated, json.RawMessage(raw), err
+}

@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+)
+
+// named is a server that says its name when it is asked whether it is ready; one
+// of those that share sockets.
+func named(t *testing.T, sockets *Sockets, name func() string) *Server {
+	t.Helper()
+	server, err := Listen(Options{
+		Address: "127.0.0.1:0", Sockets: sockets, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler(),
+		Ready: func() (bool, string) { return false, name() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown of %s: %v", name(), err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return server
+}
+
+// ask asks over a connection of its own and returns the answer.
+func ask(t *testing.T, server *Server) string {
+	t.Helper()
+	return askOver(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, server)
+}
+
+// askOver asks over a connection of the client.
+func askOver(t *testing.T, client *http.Client, server *Server) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Address()+"/readyz", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestSockets_whoConnectsAfterAServerHasLeftReachesItsSuccessor(t *testing.T) {
+	var sockets Sockets
+	current := named(t, &sockets, func() string { return "a" })
+	for _, name := range []string{"b", "c", "d", "e"} {
+		next := named(t, &sockets, func() string { return name })
+		if next.Address() != current.Address() {
+			t.Fatalf("want both at %s, got %s", current.Address(), next.Address())
+		}
+		if err := current.HandOver(nil); err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			if got := ask(t, next); !strings.Contains(got, `"detail":"`+name+`"`) {
+				t.Fatalf("want the answer of %s, got %s", name, got)
+			}
+		}
+		current = next
+	}
+}
+
+func TestSockets_aServerThatHasLeftFinishesItsCalls(t *testing.T) {
+	var sockets Sockets
+	begun, goOn := make(chan bool), make(chan bool)
+	first := true
+	old := named(t, &sockets, func() string {
+		if first {
+			first = false
+			close(begun)
+			<-goOn
+		}
+		return "old"
+	})
+	answered := make(chan string, 1)
+	go func() { answered <- ask(t, old) }()
+	<-begun
+	next := named(t, &sockets, func() string { return "next" })
+	if err := old.HandOver(nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, next); !strings.Contains(got, `"detail":"next"`) {
+		t.Errorf("want the successor to answer meanwhile, got %s", got)
+	}
+	close(goOn)
+	if got := <-answered; !strings.Contains(got, `"detail":"old"`) {
+		t.Errorf("want the call that was under way answered, got %s", got)
+	}
+}
+
+func TestSockets_aConnectionEndsWithItsNextAnswerWhenItsServerHasLeft(t *testing.T) {
+	var sockets Sockets
+	old := named(t, &sockets, func() string { return "old" })
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	post := func() (last bool) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+old.Address()+"/healthz", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp.Close
+	}
+	if post() {
+		t.Error("want the connection kept")
+	}
+	if err := old.HandOver(nil); err != nil {
+		t.Fatal(err)
+	}
+	if !post() {
+		t.Error("want the connection closed with the answer")
+	}
+}
+
+func TestSockets_sayWhenItIsTheServiceItselfThatHasThePort(t *testing.T) {
+	var sockets Sockets
+	server := named(t, &sockets, func() string { return "old" })
+	_, port, err := net.SplitHostPort(server.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets.open[place{"localhost:" + port, "operations.host, operations.port"}] = &socket{} // as it was asked for
+	_, err = Listen(Options{Address: "0.0.0.0:" + port, Sockets: &sockets, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler()})
+	want := "this service itself has localhost:" + port + " (operations.host, operations.port); choose another port, or restart the service"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want %q, got %v", want, err)
+	}
+}
+
+func TestSockets_aCallOverAConnectionFromBeforeIsAnsweredByTheSuccessor(t *testing.T) {
+	var sockets Sockets
+	old := named(t, &sockets, func() string { return "old" })
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	get := func() string { return askOver(t, client, old) }
+	get()
+	next := named(t, &sockets, func() string { return "next" })
+	newest := named(t, &sockets, func() string { return "newest" })
+	for _, handed := range []struct{ from, to *Server }{{old, next}, {next, newest}} {
+		if err := handed.from.HandOver(handed.to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if answer := get(); !strings.Contains(answer, `"detail":"newest"`) {
+		t.Errorf("want the newest server to answer, got %s", answer)
+	}
+}

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"butler/internal/apikey"
+	"butler/internal/starttask"
+)
+
+// Starter starts tasks; *starttask.Starter is the one in use.
+type Starter interface {
+	// Start returns when every start is answered, and what was to be waited for has ended.
+	Start(ctx context.Context, c starttask.Caller, r starttask.Request) starttask.Answer
+}
+
+// startTasks starts what the path, the query and the body name together. It
+// answers when that is done, however long the caller wants to wait.
+func (r *rest) startTasks(c *call) (int, any, error) {
+	body, err := c.raw()
+	if err != nil {
+		return 0, nil, err
+	}
+	query := url.Values{}
+	for name, value := range c.ctx.QueryArgs().All() {
+		query.Add(string(name), string(value))
+	}
+	request, err := starttask.FromREST(c.parameters.get("taskId"), query, body)
+	if err != nil {
+		return 0, nil, startProblem(err)
+	}
+	if r.opts.Starter == nil {
+		return 0, nil, problem(http.StatusServiceUnavailable, "", "tasks cannot be started: the service does not know a Qlik Sense; set Butler.configQRS.host")
+	}
+	answer := r.opts.Starter.Start(r.working(), r.starting(c), request)
+	return answer.Status, answer, nil
+}
+
+// starting is on whose behalf a call starts tasks.
+func (r *rest) starting(c *call) starttask.Caller {
+	caller := starttask.Caller{Principal: c.caller, Way: starttask.ByREST, From: c.ctx.RemoteIP().String()}
+	if r.opts.Access == nil { // everybody may do everything
+		caller.Scopes = []apikey.Scope{apikey.Start, apikey.KV}
+	}
+	return caller
+}
+
+// startProblem tells why a request is not understood, under the codes that clients know.
+func startProblem(err error) error {
+	why, ok := errors.AsType[*starttask.Problem](err)
+	if !ok {
+		return err
+	}
+	code := map[starttask.ProblemKind]string{
+		starttask.NotJSON: codeInvalidJSON, starttask.NotValid: codeValidation, starttask.TooLarge: codeTooLarge,
+	}[why.Kind]
+	return problem(why.Status(), code, "%s", why.Error())
+}

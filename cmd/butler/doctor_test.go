@@ -1,0 +1,12 @@
+package main
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestEndsWith_hasBeenTold(t *testing.T) {
+	if err := error(endsWith(2)); !errors.Is(err, errReported) {
+		t.Error("the program would say it again")
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"butler/internal/trail"
+)
+
+func newExplain() *cobra.Command {
+	var o adminOptions
+	cmd := &cobra.Command{
+		Use:   "explain <executionId>",
+		Short: "Tell why somebody was told of an execution, or not",
+		Long: `Everything that is known of one execution of a task, from the datagram to the
+last attempt: what arrived and was refused or dropped as a repetition, what was
+looked up, who is told, who is not and why, what every destination answered, and
+how it stands. The ID is in the log of the scheduler, in the log of this service,
+and in most alerts. Where the service does not run, its journal is read.`,
+		Example: "  butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.with(cmd.Context(), func(c adminClient) error {
+				found, err := c.Explain(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return printStory(cmd.OutOrStdout(), found, o.asJSON)
+			})
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+// errUnknown ends the command when there is nothing to explain.
+var errUnknown = errors.New("nothing is known of this execution")
+
+// printStory prints a story. That of an unknown execution is an error, too.
+func printStory(out io.Writer, found any, asJSON bool) error {
+	var s trail.Story
+	err := convert(found, &s)
+	switch {
+	case err != nil:
+	case asJSON:
+		err = printJSON(out, found)
+	default:
+		tellStory(out, s)
+	}
+	if err == nil && s.State == trail.Unknown {
+		err = errUnknown
+	}
+	return err
+}
+
+func tellStory(out io.Writer, s trail.Story) {
+	fmt.Fprintf(out, "execution %s: %s\n  %s\n", shown(s.ExecutionID), s.State, shown(s.Summary))
+	for _, line := range [][2]string{{"task", s.TaskName}, {"task ID", s.TaskID}, {"type", s.TaskType}, {"app", s.AppName}, {"node", s.Node}} {
+		if line[1] != "" {
+			fmt.Fprintf(out, "  %-8s %s\n", line[0], shown(line[1]))
+		}
+	}
+	if len(s.Steps) > 0 {
+		fmt.Fprintf(out, "\nwhat happened (%s)\n", s.Steps[0].At.Local().Format("2006-01-02 MST"))
+	}
+	for _, step := range s.Steps {
+		text := step.Text
+		if step.Destination != "" {
+			text = step.Destination + ": " + text
+		}
+		fmt.Fprintf(out, "  %s  %-10s  %s\n", step.At.Local().Format("15:04:05.000"), strings.ReplaceAll(step.What, "_", " "), shown(text))
+		if step.Payload != "" {
+			fmt.Fprintf(out, "  %26s%s\n", "", shown(step.Payload))
+		}
+	}
+	if len(s.Notices)+len(s.NotTold) > 0 {
+		fmt.Fprint(out, "\nwho is told, and who is not\n")
+	}
+	for _, n := range s.Notices {
+		tellDestination(out, string(n.State), n.Destination, n.Recipient, n.Reason)
+	}
+	for _, v := range s.NotTold {
+		tellDestination(out, "not told", v.Destination, "", v.Reason)
+	}
+	if len(s.Hints) > 0 {
+		fmt.Fprint(out, "\n")
+	}
+	for _, hint := range s.Hints {
+		fmt.Fprintf(out, "- %s\n", shown(hint))
+	}
+}
+
+// tellDestination prints one line about one receiver.
+func tellDestination(out io.Writer, state, destination, recipient, reason string) {
+	said := slices.DeleteFunc([]string{destination, recipient, reason}, func(part string) bool { return part == "" })
+	fmt.Fprintf(out, "  %-10s  %s\n", state, shown(strings.Join(said, ": ")))
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// healthTimeout bounds the whole question.
+const healthTimeout = 2 * time.Second
+
+func newHealth() *cobra.Command {
+	var o runOptions
+	var port int
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the running service whether it does its work; for containers",
+		Long: `Asks the service on this machine, at dockerHealthCheck.port of its configuration,
+whether it does its work. The exit code is 0 when it does, and 1 when it does not,
+does not answer within two seconds, or dockerHealthCheck.enable is not set.`,
+		Example: `  butler health -c butler.yaml
+  HEALTHCHECK CMD ["butler", "health"]      in a container file, with ` + configEnv + ` set`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if port == 0 {
+				found, err := o.healthPort()
+				if err != nil {
+					return err
+				}
+				port = found
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
+			defer cancel()
+			return askHealth(ctx, port, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` of the service; also "+configEnv)
+	cmd.Flags().IntVar(&port, "port", 0, "ask at this `port` instead of the one of the configuration")
+	return cmd
+}
+
+// healthPort returns the port that the configuration names.
+func (o *runOptions) healthPort() (int, error) {
+	o.skipVerification = true // what is wrong elsewhere is the business of the service
+	cfg, err := o.load(nil)
+	if err != nil {
+		return 0, err
+	}
+	section := cfg.HealthCheck()
+	if !section.Enable {
+		return 0, errors.New("nobody answers: set dockerHealthCheck.enable to true")
+	}
+	return section.Port, nil
+}
+
+// maxHealthAnswer bounds what is read of an answer.
+const maxHealthAnswer = 64 << 10
+
+// askHealth prints what the service says, and returns an error unless it is well.
+func askHealth(ctx context.Context, port int, out io.Writer) error {
+	address := net.JoinHostPort("localhost", strconv.Itoa(port))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the service: %w", err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Status, Reason string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxHealthAnswer)).Decode(&answer); err != nil {
+		return fmt.Errorf("%s answers %s and no JSON: is this the health check of butler?", address, resp.Status)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the service is %s: %s", shown(answer.Status), shown(answer.Reason))
+	}
+	_, err = fmt.Fprintln(out, shown(answer.Status))
+	return err
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"butler/internal/app"
+)
+
+// reloadOptions say which service is to reload.
+type reloadOptions struct {
+	adminOptions
+	pid int
+}
+
+func newReload() *cobra.Command {
+	var o reloadOptions
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the running service take up its changed configuration",
+		Long: `Has the running service on this machine read its configuration, certificates and
+templates again, waits, and tells how that went. A configuration that cannot be put
+in force changes nothing; the reason is printed and the exit code is 1.
+
+The service is asked at its operations server. Where that is off, or has another
+address in the file than in force, --pid names the process that gets SIGHUP instead;
+its log tells how that went.`,
+		Example: `  butler reload -c butler.yaml
+  butler check butler.yaml && butler reload -c butler.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.reload(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	o.register(cmd)
+	cmd.Flags().IntVar(&o.pid, "pid", 0, "send SIGHUP to this `process` when the operations server does not answer")
+	return cmd
+}
+
+func (o *reloadOptions) reload(ctx context.Context, out io.Writer) error {
+	service, err := o.running()
+	if err == nil {
+		var result app.Reloaded
+		if result, err = service.Reload(ctx); err == nil {
+			return printReloaded(out, result, o.asJSON)
+		}
+	}
+	if o.pid <= 0 || !nobodyListens(err) && !errors.Is(err, errNoOperations) {
+		return err
+	}
+	return o.hangUp(out, err)
+}
+
+// hangUp has the process reload that cannot be asked because of why.
+func (o *reloadOptions) hangUp(out io.Writer, why error) error {
+	process, err := os.FindProcess(o.pid)
+	if err == nil {
+		err = process.Signal(syscall.SIGHUP)
+	}
+	if err != nil {
+		return errors.Join(why, fmt.Errorf("send SIGHUP to process %d: %w", o.pid, err))
+	}
+	_, err = fmt.Fprintf(out, "process %d is told to reload; its log says how that went (%v)\n", o.pid, why)
+	return err
+}
+
+// printReloaded tells how a reload went. One that was refused is an error.
+func printReloaded(out io.Writer, r app.Reloaded, asJSON bool) error {
+	var err error
+	switch {
+	case asJSON:
+		err = printJSON(out, r)
+	case r.Applied:
+		_, err = io.WriteString(out, summary(r))
+	}
+	if !r.Applied {
+		return errors.Join(err, errors.New("the changed configuration is refused, the one before stays in force: "+r.Reason))
+	}
+	return err
+}
+
+// summary says in words what a reload has changed.
+func summary(r app.Reloaded) string {
+	text := "reloaded, nothing in the file has changed\n"
+	if len(r.Changed) > 0 {
+		text = "reloaded, changed: " + shown(strings.Join(r.Changed, ", ")) + "\n"
+	}
+	if len(r.NeedsRestart) > 0 {
+		text += "takes effect with the next start only: " + shown(strings.Join(r.NeedsRestart, ", ")) + "\n"
+	}
+	return text
+}

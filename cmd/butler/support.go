@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"butler/config"
+	"butler/internal/app"
+)
+
+func newSupportBundle() *cobra.Command {
+	var o adminOptions
+	var target string
+	var options app.SupportOptions
+	var logs []string
+	cmd := &cobra.Command{
+		Use:   "support-bundle",
+		Short: "Write a zip file for somebody who is to help, without secrets",
+		Long: `Writes what somebody needs who is to find out what is wrong here: version, machine,
+the configuration in effect with everything private masked, what the running
+service says of itself, the newest lines of its log, its certificates, the files
+of its journal, and what butler doctor finds. Its README.txt says what is in it.
+It works whether the service runs or not, and changes nothing.
+
+Secrets are masked: those of the configuration wherever they turn up, and whatever
+looks like one. Run it with the environment of the service, so that it knows what
+${env:...} stands for.`,
+		Example: `  butler support-bundle -c butler.yaml
+  journalctl -u butler -o cat --since -1d | butler support-bundle -c /etc/butler/butler.yaml --log -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path := target
+			if path == "" {
+				path = "butler-support-" + time.Now().UTC().Format("20060102T150405Z") + ".zip"
+			}
+			return o.bundle(cmd, path, logs, options)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` of the service; also "+configEnv)
+	f.StringVar(&o.address, "address", "", "`host:port` of the service's operations server, instead of that of the configuration")
+	f.StringVarP(&target, "output", "o", "", "`file` to write; it must not exist yet")
+	f.BoolVar(&options.Offline, "offline", false, "leave out what asks other machines")
+	f.StringArrayVar(&logs, "log", nil, "add the end of this log `file` of somewhere else, too; - is standard input")
+	return cmd
+}
+
+// bundle writes the bundle to a file that only its owner may read.
+func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, options app.SupportOptions) (err error) {
+	options.Config, options.Problem = o.whatCanBeLoaded()
+	service := remote{o.address}
+	if o.address == "" && options.Config != nil {
+		if operations := options.Config.Operations(); operations.Enable {
+			service.address = addressOf(operations)
+		}
+	}
+	options.Ask = service.text
+	for _, name := range logs {
+		from := cmd.InOrStdin()
+		if name != "-" {
+			file, err := os.Open(name)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			from = file
+		}
+		options.Logs = append(options.Logs, app.SupportLog{Name: fmt.Sprintf("further-%d.log", len(options.Logs)+1), From: from})
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(app.WriteSupportBundle(cmd.Context(), file, options), file.Close())
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s written; secrets are masked, names of tasks and machines are not: see its README.txt\n", filepath.Clean(path))
+	return err
+}
+
+// whatCanBeLoaded returns the configuration in spite of its problems, nil where
+// there is none to be had, and what is wrong.
+func (o *adminOptions) whatCanBeLoaded() (*config.Config, error) {
+	o.run.skipVerification = true
+	return o.run.load(app.Inspection{Elsewhere: true}.Findings)
+}
+
+// supportTimeout bounds one question to the service, maxSupportAnswer its answer.
+const (
+	supportTimeout   = 10 * time.Second
+	maxSupportAnswer = 8 << 20
+)
+
+// text returns what the operations server answers, whatever the status.
+func (r remote) text(ctx context.Context, path string) (string, error) {
+	if r.address == "" {
+		return "", errors.New("the service answers nowhere: operations.enable is false, or the configuration cannot be read; --address names the service")
+	}
+	ctx, cancel := context.WithTimeout(ctx, supportTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+path, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("X-Butler-Admin", "1")
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSupportAnswer))
+	if resp.StatusCode != http.StatusOK && err == nil {
+		err = fmt.Errorf("the service answered %s", resp.Status)
+	}
+	var lines bytes.Buffer
+	if json.Indent(&lines, body, "", " ") == nil {
+		body = lines.Bytes() // long lines are cut in the bundle
+	}
+	return string(body) + "\n", err
+}

@@ -1,0 +1,92 @@
+// Command butlerbench measures a program that receives task events and tells
+// people of them: how fast, and whether anything is lost or repeated. It knows
+// the program by its addresses, its configuration file and its process.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"butler/bench"
+	"butler/bench/bare"
+	"butler/bench/report"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newRoot().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "butlerbench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "butlerbench",
+		Short:         "Measure an event processor over the wire",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newRun(), newList(), newCompare(), newBare())
+	return root
+}
+
+func newList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the scenarios",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := bench.Scenarios()
+			if err != nil {
+				return err
+			}
+			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, s := range all {
+				fmt.Fprintf(out, "%s\t%s\t%s\n", s.Name, s.Set, s.What)
+			}
+			return out.Flush()
+		},
+	}
+}
+
+// bareCommand is the command that is the handler which a target is compared with.
+const bareCommand = "bare-handler"
+
+func newBare() *cobra.Command {
+	return &cobra.Command{
+		Use:    bareCommand,
+		Short:  "Answer HTTP calls, and do nothing else, until the input ends",
+		Hidden: true, // a run starts it
+		Args:   cobra.NoArgs,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return bare.Serve(cmd.InOrStdin(), cmd.OutOrStdout()) },
+	}
+}
+
+func newCompare() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare baseline.json run.json",
+		Short: "Show a run beside an earlier one, as ratios",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			earlier, err := report.Load(args[0])
+			if err != nil {
+				return err
+			}
+			later, err := report.Load(args[1])
+			if err != nil {
+				return err
+			}
+			later.Compare(earlier)
+			return report.Table(cmd.OutOrStdout(), later)
+		},
+	}
+}

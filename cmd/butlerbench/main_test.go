@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"butler/bench"
+	"butler/bench/report"
+)
+
+func execute(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	root := newRoot()
+	root.SetOut(&out)
+	root.SetArgs(args)
+	err := root.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestList_namesEveryScenario(t *testing.T) {
+	out, err := execute(t, "list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := bench.Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if !strings.Contains(out, s.Name+" ") || !strings.Contains(out, s.What) {
+			t.Errorf("want %s in the list:\n%s", s.Name, out)
+		}
+	}
+}
+
+func TestCompare_showsRatios(t *testing.T) {
+	run := func(name string, p50 float64) string {
+		path := filepath.Join(t.TempDir(), name)
+		r := bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{{Name: "p50", Value: p50, Unit: "ms", Better: "lower"}}}}}
+		if err := report.Save(path, r); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	out, err := execute(t, "compare", run("old.json", 10), run("new.json", 5))
+	if err != nil || !strings.Contains(out, "0.50 x baseline, better") {
+		t.Errorf("want the ratio, got %v\n%s", err, out)
+	}
+}
+
+func TestRun_checksWhatItIsToldTo(t *testing.T) {
+	zero, five := 0.0, 5.0
+	report := func(lost, p50 float64) bench.Report {
+		return bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{
+			{Name: "lost", Value: lost, Bar: &bench.Bar{Max: &zero}}, {Name: "p50", Value: p50, Bar: &bench.Bar{Max: &five}},
+		}}}}
+	}
+	for _, test := range []struct {
+		name, check string
+		report      bench.Report
+		want        string
+	}{
+		{"nothing", "", report(1, 9), ""},
+		{"everything", checkAll, report(1, 9), "a: lost; a: p50"},
+		{"what must not happen, and it did", checkZeros, report(1, 9), "have to be: a: lost"},
+		{"what must not happen, on a slow machine", checkZeros, report(0, 9), ""},
+		{"what must not happen, and it was not counted", checkZeros, bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{
+			{Name: "lost", Bar: &bench.Bar{Max: &zero}, Unmeasured: true},
+		}}}}, "a: lost"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := (&runOptions{check: test.check}).judge(test.report)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasSuffix(err.Error(), test.want)) {
+				t.Errorf("want %q, got %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestRun_refusesWhatItCannotRun(t *testing.T) {
+	for _, test := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"a scenario that does not exist", `no scenario "burts"`, []string{"burts"}},
+		{"a set that does not exist", `no scenario in the set "short"`, []string{"--set", "short"}},
+		{"a scenario file that does not exist", "missing.yaml", []string{"--scenario-file", "missing.yaml"}},
+		{"a scale of nothing", "scale 0", []string{"burst", "--scale", "0"}},
+		{"a check that does not exist", `--check "lost": all or zeros`, []string{"burst", "--check=lost"}},
+		{"a target that does not exist", "missing.yaml", []string{"burst", "--target", "missing.yaml"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := execute(t, append([]string{"run", "--out", t.TempDir()}, test.args...)...); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("want an error with %q, got %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestDocs_everyCommandShownExists(t *testing.T) {
+	shown := regexp.MustCompile("(?m)(?:^|`|bin/)butlerbench ([a-z][^`|&#\n]*)")
+	option := regexp.MustCompile(`--([a-z-]+)`)
+	scenarios, err := bench.Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, page := range []string{"docs/performance.md", "bench/README.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range shown.FindAllStringSubmatch(string(text), -1) {
+			command, rest, err := newRoot().Find(strings.Fields(m[1]))
+			if err != nil || !command.HasParent() {
+				continue // a sentence, such as "butlerbench measures"
+			}
+			checked++
+			for _, o := range option.FindAllStringSubmatch(m[1], -1) {
+				if command.Flag(o[1]) == nil {
+					t.Errorf("%s: butlerbench %s: there is no option --%s", page, m[1], o[1])
+				}
+			}
+			isNamed := func(s bench.Scenario) bool { return s.Name == rest[0] }
+			if command.Name() == "run" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && !slices.ContainsFunc(scenarios, isNamed) {
+				t.Errorf("%s: butlerbench %s: there is no scenario %s", page, m[1], rest[0])
+			}
+		}
+	}
+	if checked < 6 {
+		t.Errorf("want the commands of the pages, got %d", checked)
+	}
+}

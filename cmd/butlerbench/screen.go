@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"butler/bench"
+)
+
+// screen shows how far a run is: one line that changes on a terminal, and one
+// line a scenario elsewhere.
+type screen struct {
+	mu       sync.Mutex
+	out      io.Writer
+	terminal bool
+	// shown is the length of the line that changes.
+	shown int
+}
+
+func newScreen(out *os.File) *screen {
+	info, err := out.Stat()
+	return &screen{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+// Write implements io.Writer: whole lines, which stay.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clearLocked()
+	return s.out.Write(p)
+}
+
+// progress replaces the line that changes.
+func (s *screen) progress(p bench.Progress) {
+	if !s.terminal {
+		return
+	}
+	text := fmt.Sprintf("  %s  %5.1f s  sent %d  received %d  missing %d", p.Title, p.At, p.Sent, p.Received, p.Missing)
+	if p.Pending >= 0 {
+		text += fmt.Sprintf("  undecided %.0f", p.Pending)
+	}
+	if p.Queued >= 0 {
+		text += fmt.Sprintf("  undelivered %.0f", p.Queued)
+	}
+	if p.RSS >= 0 {
+		text += fmt.Sprintf("  %.0f MiB  %.2f cores", p.RSS, max(0, p.CPU))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clearLocked()
+	s.shown = len(text)
+	fmt.Fprint(s.out, text)
+}
+
+func (s *screen) clearLocked() {
+	if s.shown > 0 {
+		fmt.Fprint(s.out, "\r"+strings.Repeat(" ", s.shown)+"\r")
+		s.shown = 0
+	}
+}

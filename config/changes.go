@@ -1,0 +1,31 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// ReloadOnFileChange reports whether a changed file is taken up by itself.
+func (c *Config) ReloadOnFileChange() bool { return c.core.Reload.OnFileChange }
+
+// SourceFiles lists the files that this configuration was read from, those that its
+// values refer to included, as paths that can be opened.
+func (c *Config) SourceFiles() []string {
+	var out []string
+	if c.file != "" {
+		out = append(out, c.file)
+	}
+	return append(out, slices.Compact(slices.Sorted(slices.Values(c.files)))...)
+}
+
+// ChangedSince lists the keys whose values differ from those of an earlier
+// configuration, in the order of the schema. A list is one key.
+func (c *Config) ChangedSince(before *Config) []string {
+	out := []string{}
+	for n := range c.root.values {
+		if n.Alias == "" && !reflect.DeepEqual(c.merged.Get(n.path), before.merged.Get(n.path)) {
+			out = append(out, n.path)
+		}
+	}
+	return out
+}
