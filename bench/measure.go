@@ -1,214 +1,252 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
-	"net/netip"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"butler/bench/bare"
+	"butler/bench/target"
 )
 
-// Figure is one measured number.
-type Figure struct {
-	// Name is stable: baselines are compared by it.
-	Name string `json:"name"`
-	// Value is in Unit. A ratio has the unit "x" and says what of in Name.
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
-}
-
-// receiver is anything that a flood can be sent to and counted at.
-type receiver interface {
-	Addr() netip.AddrPort
-	Count() int
-	Close() error
-}
-
-// The rates between which the highest one is looked for, and how long one trial is.
-const (
-	fromRate  = 20_000
-	limitRate = 2_000_000
-	trialTime = time.Second
-	quiet     = 300 * time.Millisecond
-)
-
-// capacity returns the highest rate at which r loses nothing.
-func capacity(r receiver, from int) (int, error) {
-	sent := 0
-	return HighestRate(from, limitRate, func(rate int) (int, error) {
-		flood := Flood{Rate: rate, Count: int(float64(rate) * trialTime.Seconds()), First: sent}
-		before := r.Count()
-		if _, err := flood.Send(r.Addr(), flood.Bursts()); err != nil {
-			return 0, err
-		}
-		sent += flood.Count
-		return flood.Count - (settle(before+flood.Count, quiet, r.Count) - before), nil
-	})
-}
-
-// Ingest compares the way to the durable journal with a bare receiver.
-func Ingest(log io.Writer) ([]Figure, error) {
-	bare, err := NewBare()
+// measureEvents sends events and sees what becomes of them.
+func measureEvents(ctx context.Context, r *Runner, v Variant) (Result, error) {
+	s, err := r.open(ctx, v, nil)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
-	defer bare.Close()
-	bareRate, err := capacity(bare, fromRate)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(log, "bare receiver: %d datagrams/s without loss\n", bareRate)
-	intake, err := NewIntake()
-	if err != nil {
-		return nil, err
-	}
-	defer intake.Close()
-	rate, err := capacity(intake, fromRate)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(log, "ingest to durable journal: %d events/s without loss\n", rate)
-	mallocs, err := allocations(intake)
-	if err != nil {
-		return nil, err
-	}
-	return []Figure{
-		{"bare receiver, no loss", float64(bareRate), "datagrams/s"},
-		{"ingest to durable journal, no loss", float64(rate), "events/s"},
-		{"ingest to durable journal / bare receiver", float64(rate) / float64(bareRate), "x"},
-		{"allocations from socket to durable journal", mallocs, "objects/event"},
-	}, nil
-}
-
-// allocations counts what the whole process allocates for an event at a moderate rate.
-func allocations(r receiver) (float64, error) {
-	flood := Flood{Rate: 50_000, Count: 100_000, First: 1 << 28}
-	bursts := flood.Bursts()
-	before, mallocs := r.Count(), Mallocs()
-	if _, err := flood.Send(r.Addr(), bursts); err != nil {
-		return 0, err
-	}
-	got := settle(before+flood.Count, quiet, r.Count) - before
-	return float64(Mallocs()-mallocs) / float64(max(got, 1)), nil
-}
-
-// Decisions measures the way from the socket to a decision in the outbox: the
-// destination refuses every connection, so nothing but decisions happens.
-func Decisions(log io.Writer, bareRate float64) ([]Figure, error) {
-	var rates []float64
-	lost := 0
-	for range decisionRuns {
-		rate, missing, err := decisions(log)
-		if err != nil {
-			return nil, err
-		}
-		rates, lost = append(rates, rate), lost+missing
-	}
-	slices.Sort(rates)
-	rate := rates[len(rates)/2]
-	return []Figure{
-		{"ingest to decision in the outbox, metadata cached", rate, "events/s"},
-		{"ingest to decision / bare receiver", rate / bareRate, "x"},
-		{"decisions lost", float64(lost), "events"},
-	}, nil
-}
-
-// decisionRuns is how often that is measured; the median counts, because one
-// run takes no longer than a neighbour on the machine may need it for.
-const decisionRuns = 5
-
-func decisions(log io.Writer) (rate float64, lost int, err error) {
-	service, err := NewService(ServiceOptions{Deaf: true})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer service.Close()
-	flood := Flood{Rate: 5_000, Count: 500, Tasks: service.Tasks(50)}
-	if _, err := flood.Send(service.Addr(), flood.Bursts()); err != nil { // fills the caches
-		return 0, 0, err
-	}
-	settle(flood.Count, 2*time.Second, service.Waiting)
-	const count = 60_000
-	flood = Flood{Rate: limitRate, Count: count, First: 1 << 20, Tasks: flood.Tasks}
-	bursts := flood.Bursts()
-	before, began := service.Waiting(), time.Now()
-	flood.Rate = 100_000 // the intake journals faster than events are decided: the rest waits on disk
-	if _, err := flood.Send(service.Addr(), bursts); err != nil {
-		return 0, 0, err
-	}
-	got := settle(before+count, time.Second, service.Waiting) - before
-	rate = float64(got) / (time.Since(began) - time.Second*time.Duration(boolInt(got < count))).Seconds()
-	fmt.Fprintf(log, "ingest to decision in the outbox: %d of %d at %.0f events/s\n", got, count, rate)
-	return rate, count - got, nil
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// Alerts measures failed reloads until their webhook is called.
-func Alerts(log io.Writer, name string, latency time.Duration, rate, count int) ([]Figure, error) {
-	service, err := NewService(ServiceOptions{Latency: latency})
-	if err != nil {
-		return nil, err
-	}
-	defer service.Close()
-	flood := Flood{Rate: rate, Count: count, Tasks: service.Tasks(50)}
-	sent, err := sendOneByOne(service, flood)
-	if err != nil {
-		return nil, err
-	}
-	got := settle(count, 3*time.Second, service.Count)
-	var took []time.Duration
-	for n, at := range sent {
-		if received, ok := service.Received(flood.ExecutionID(n)); ok {
-			took = append(took, received.Sub(at))
+	defer s.close()
+	if v.Warm > 0 {
+		if _, err := s.run(ctx, v.WarmRate, v.Warm, v.Drain); err != nil {
+			return Result{}, fmt.Errorf("warm up: %w", err)
 		}
 	}
-	slices.Sort(took)
-	figures := []Figure{
-		{name + ", p50", milliseconds(quantile(took, 0.50)), "ms"},
-		{name + ", p99", milliseconds(quantile(took, 0.99)), "ms"},
-		{name + ", lost", float64(count - got), "alerts"},
-	}
-	if len(took) > 1 {
-		last, _ := service.Received(flood.ExecutionID(len(sent) - 1))
-		figures = append(figures, Figure{name + ", rate", float64(got) / last.Sub(sent[0]).Seconds(), "alerts/s"})
-	}
-	fmt.Fprintf(log, "%s: %d of %d alerts, p50 %s, p99 %s\n", name, got, count, quantile(took, 0.5), quantile(took, 0.99))
-	return figures, nil
-}
-
-// sendOneByOne sends a flood open-loop and returns when each datagram was sent.
-func sendOneByOne(s *Service, f Flood) ([]time.Time, error) {
-	sender, err := NewSender(s.Addr(), len(f.Datagram(0)))
+	p, err := s.run(ctx, v.Rate, v.Count, v.Drain)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
-	defer sender.Close()
-	sent := make([]time.Time, f.Count)
-	began := time.Now()
-	for n := range f.Count {
-		due := began.Add(time.Duration(float64(n) / float64(f.Rate) * float64(time.Second)))
-		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
-		}
-		sent[n] = time.Now()
-		if err := sender.Send(f.Datagram(n)); err != nil {
-			return nil, fmt.Errorf("send datagram %d: %w", n, err)
-		}
-	}
-	return sent, nil
+	return p.result(), nil
 }
 
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
+// windowWidth is how finely latencies are shown over time.
+const windowWidth = 500 * time.Millisecond
+
+// result makes the figures of a phase.
+func (p *phase) result() Result {
+	out := Result{Deliveries: p.ledger.Deliveries(), Calls: map[string]int{}}
+	p.mu.Lock()
+	out.Samples = p.samples
+	p.mu.Unlock()
+	out.addDeliveries()
+	if len(out.Deliveries) > 0 {
+		out.Windows = p.ledger.Windows(windowWidth)
 	}
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	if p.before.readings.Decided >= 0 {
+		out.add("events not decided", float64(max(0, p.count-p.decided)), "events", "lower")
+	}
+	if p.decidedIn > 0 {
+		out.add("decided", rate(p.count, p.decidedIn), "events/s", "higher")
+	}
+	p.addProcess(&out)
+	calls := 0
+	for operation, n := range p.after.calls {
+		if n -= p.before.calls[operation]; n > 0 {
+			out.Calls[operation] = n
+			calls += n
+		}
+	}
+	tasks := min(p.count, p.session.variant.Tasks*len(p.session.variant.mix()))
+	out.add("QRS calls", float64(calls), "calls", "lower")
+	out.add("QRS calls an event", float64(calls)/float64(p.count), "calls", "lower")
+	out.add("QRS calls a task", float64(calls)/float64(tasks), "calls", "lower")
+	metadata, results := callsOf(out.Calls)
+	out.add("QRS metadata calls a task", float64(metadata)/float64(tasks), "calls", "lower")
+	out.add("QRS result calls an event", float64(results)/float64(p.count), "calls", "lower")
+	out.add("TLS handshakes with QRS", float64(p.after.handshakes-p.before.handshakes), "handshakes", "lower")
+	out.add("datagrams refused while the target was down", float64(p.sender.Refused), "datagrams", "lower")
+	out.add("sender late at most", float64(p.sender.Late.Microseconds())/1000, "ms", "lower")
+	return out
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// callsOf returns how many calls ask for what a task, its app or its owner is, and
+// how many for how an execution went. Calls for script logs are neither.
+func callsOf(calls map[string]int) (metadata, results int) {
+	for operation, n := range calls {
+		_, path, _ := strings.Cut(operation, " ")
+		collection, rest, _ := strings.Cut(path, "/")
+		switch {
+		case strings.Contains(rest, "scriptlog"):
+		case slices.Contains([]string{"task", "app", "user"}, collection):
+			metadata += n
+		case slices.Contains([]string{"reloadtask", "executionresult", "executionsession"}, collection):
+			results += n
+		}
+	}
+	return metadata, results
+}
+
+// addDeliveries adds what the destinations have in common: the sums of what went
+// wrong, and the worst of them.
+func (r *Result) addDeliveries() {
+	if len(r.Deliveries) == 0 {
+		return
+	}
+	var lost, duplicates int
+	var p50, p99, largest float64
+	slowest := r.Deliveries[0].Rate
+	for _, d := range r.Deliveries {
+		lost, duplicates = lost+d.Lost, duplicates+d.Duplicates+d.Foreign
+		p50, p99, largest, slowest = max(p50, d.P50), max(p99, d.P99), max(largest, d.Max), min(slowest, d.Rate)
+	}
+	r.add("p50", p50, "ms", "lower")
+	r.add("p99", p99, "ms", "lower")
+	r.add("max", largest, "ms", "lower")
+	r.add("lost", float64(lost), "messages", "lower")
+	r.add("duplicates", float64(duplicates), "messages", "lower")
+	r.add("delivered", slowest, "events/s", "higher")
+}
+
+func (p *phase) addProcess(out *Result) {
+	if p.after.used && p.before.used {
+		spent := p.after.usage.CPU - p.before.usage.CPU
+		out.add("CPU an event", float64(spent.Microseconds())/float64(p.count), "us", "lower")
+		out.add("peak memory", mebibytes(p.after.usage.Peak), "MiB", "lower")
+	}
+	if p.after.dropsKnown && p.before.dropsKnown {
+		out.add("kernel drops", float64(p.after.drops-p.before.drops), "datagrams", "lower")
+	}
+}
+
+// measureStart watches a target start and do nothing else, perhaps with events
+// in its journal.
+func measureStart(ctx context.Context, r *Runner, v Variant) (Result, error) {
+	var fill func(string) error
+	if v.Pending > 0 {
+		if r.Spec.Journal == "" {
+			return Result{}, fmt.Errorf("a journal that can be filled: %w", errCannot)
+		}
+		fill = func(directory string) error {
+			return bare.Fill(ctx, filepath.Join(directory, r.Spec.Journal), v.Pending)
+		}
+	}
+	if r.Spec.Command == "" {
+		return Result{}, fmt.Errorf("a command to start it: %w", errCannot)
+	}
+	s, err := r.open(ctx, v, fill)
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.close()
+	var out Result
+	out.add("start to ready", s.ready.Seconds(), "s", "lower")
+	if pending := s.target.Read(ctx).Pending; pending >= 0 && v.Pending > 0 {
+		out.add("pending after the start", pending, "events", "")
+	}
+	before := s.read(ctx)
+	if err := wait(ctx, v.Duration); err != nil {
+		return out, err
+	}
+	if after := s.read(ctx); after.used {
+		out.add("memory", mebibytes(after.usage.RSS), "MiB", "lower")
+		out.add("CPU while idle", (after.usage.CPU-before.usage.CPU).Seconds()/after.at.Sub(before.at).Seconds()*100, "% of a core", "lower")
+	}
+	return out, nil
+}
+
+// measureHTTP compares calls of the REST API with a bare handler.
+func measureHTTP(ctx context.Context, r *Runner, v Variant) (Result, error) {
+	if r.Spec.REST == "" {
+		return Result{}, fmt.Errorf("a REST API: %w", errCannot)
+	}
+	s, err := r.open(ctx, v, nil)
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.close()
+	handler, err := bare.StartHandler(ctx, r.Handler...)
+	if err != nil {
+		return Result{}, err
+	}
+	const rounds = 5
+	address, _ := s.target.REST()
+	rates, err := bare.Calls(address, handler, []bare.Call{
+		{Name: "key-value put", Method: "POST", Target: "/v4/keyvalues/etl", Body: `{"key":"lastRun","value":"2031-01-05","ttl":"600000"}`},
+		{Name: "key-value get", Method: "GET", Target: "/v4/keyvalues/etl?key=lastRun"},
+		{Name: "ping", Method: "GET", Target: "/v4/butlerping"},
+	}, v.Duration, rounds)
+	err = errors.Join(err, handler.Close())
+	var out Result
+	for _, rate := range rates {
+		out.add(rate.Name, rate.Rate, "calls/s", "higher")
+		out.add(rate.Name+" / bare handler", rate.Ratio, "x", "higher")
+	}
+	return out, err
+}
+
+func followed(r target.Readings) float64 { return r.Followed }
+
+// measureFollow has executions followed that do not end, and restarts the target among them.
+func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
+	if len(r.Spec.Series.Followed) == 0 || r.Spec.Command == "" {
+		return Result{}, fmt.Errorf("a count of the executions that are followed: %w", errCannot)
+	}
+	s, err := r.open(ctx, v, nil)
+	if err != nil {
+		return Result{}, err
+	}
+	defer s.close()
+	var out Result
+	const noDrain = 0 // what is followed is not decided: nothing but their number is waited for
+	if _, err := s.run(ctx, v.Rate, v.Count, noDrain); err != nil {
+		return out, err
+	}
+	out.addFollowed("", v.Count, s.reach(ctx, v.Count, v.Drain, followed))
+	if err := wait(ctx, v.Duration); err != nil {
+		return out, err
+	}
+	if usage, ok := s.target.Usage(); ok {
+		out.add("memory", mebibytes(usage.RSS), "MiB", "lower")
+		out.add("peak memory", mebibytes(usage.Peak), "MiB", "lower")
+	}
+	if err := s.target.Kill(); err != nil {
+		return out, err
+	}
+	took, err := s.target.Launch(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.add("start to ready after kill -9", took.Seconds(), "s", "lower")
+	out.addFollowed(" after kill -9", v.Count, s.reach(ctx, v.Count, v.Drain, followed))
+	if usage, ok := s.target.Usage(); ok {
+		out.add("memory after kill -9", mebibytes(usage.RSS), "MiB", "lower")
+	}
+	out.add("QRS calls at once, at most", float64(s.site.QRS.Load().MaxInFlight), "calls", "lower")
+	out.Calls = s.site.QRS.Counts()
+	return out, nil
+}
+
+// addFollowed adds how many of count executions are followed at a time.
+func (r *Result) addFollowed(when string, count int, now float64) {
+	out := max(0, now)
+	r.add("followed"+when, out, "executions", "higher")
+	r.add("not followed"+when, max(0, float64(count)-out), "executions", "lower")
+}
+
+// reach waits until a reading is what is wanted, or stands still for drain, and
+// returns it.
+func (s *session) reach(ctx context.Context, want int, drain time.Duration, of func(target.Readings) float64) float64 {
+	last, since := -1.0, time.Now()
+	for last < float64(want) && time.Since(since) < drain {
+		if now := of(s.target.Read(ctx)); now != last {
+			last, since = now, time.Now()
+		}
+		if wait(ctx, askEvery) != nil {
+			break
+		}
+	}
+	return last
+}

@@ -1,11 +1,9 @@
-package bench
+package bare
 
 import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -19,11 +17,12 @@ import (
 	"butler/internal/udp"
 )
 
-// Intake is the way from the socket to the durable journal, and nothing behind it.
-type Intake struct {
+// intake is the way from the socket to the durable journal, and nothing behind
+// it: what fills a journal as the service itself does.
+type intake struct {
 	address netip.AddrPort
 	stored  atomic.Int64
-	stop    func()
+	close   func()
 }
 
 // countingQueue counts what has become durable.
@@ -42,14 +41,10 @@ func (q countingQueue) Append(entries [][]byte, done func(journal.Seq, int, erro
 	})
 }
 
-// NewIntake starts the ingest actor in front of an embedded, synchronously
-// written journal in a temporary directory.
-func NewIntake() (*Intake, error) {
+// openIntake starts the ingest actor in front of an embedded, synchronously
+// written journal in a directory, which stays.
+func openIntake(directory string) (*intake, error) {
 	ctx := context.Background()
-	directory, err := os.MkdirTemp("", "butler-bench-")
-	if err != nil {
-		return nil, err
-	}
 	store, err := jetstream.Open(ctx, jetstream.Options{Dir: directory})
 	if err != nil {
 		return nil, err
@@ -58,7 +53,7 @@ func NewIntake() (*Intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Intake{}
+	in := &intake{}
 	kit := actorkit.New(zap.NewNop(), nil)
 	listening := make(chan netip.AddrPort, 1)
 	options := &ingest.Options{
@@ -72,12 +67,11 @@ func NewIntake() (*Intake, error) {
 	}
 	pid := kit.System.Root.Spawn(options.Props())
 	in.address = <-listening
-	in.stop = func() {
+	in.close = func() {
 		_ = kit.System.Root.StopFuture(pid).Wait()
 		_ = queue.Close(ctx)
 		_ = ledger.Close(ctx)
 		_ = store.Close()
-		_ = os.RemoveAll(directory)
 	}
 	return in, nil
 }
@@ -99,21 +93,5 @@ func openQueue(ctx context.Context, store journal.Store) (*journal.Queue, *journ
 	return queue, ledger, err
 }
 
-// Addr returns where the intake listens.
-func (i *Intake) Addr() netip.AddrPort { return i.address }
-
-// Count returns how many events are durable.
-func (i *Intake) Count() int { return int(i.stored.Load()) }
-
-// Close stops the intake and removes its journal.
-func (i *Intake) Close() error {
-	i.stop()
-	return nil
-}
-
-// Mallocs returns how many objects this process has allocated so far.
-func Mallocs() uint64 {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.Mallocs
-}
+// count returns how many events are durable.
+func (i *intake) count() int { return int(i.stored.Load()) }

@@ -1,7 +1,8 @@
-package bench
+package load
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -13,7 +14,10 @@ import (
 // bottleneck of what it measures.
 type Sender struct {
 	fd      int
+	size    int
 	control []byte
+	// last is how many datagrams left with the last call.
+	last int
 }
 
 // NewSender returns a sender to an IPv4 address; every datagram has size bytes.
@@ -28,7 +32,7 @@ func NewSender(to netip.AddrPort, size int) (*Sender, error) {
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to, err)
 	}
-	s := &Sender{fd: fd, control: make([]byte, unix.CmsgSpace(2))}
+	s := &Sender{fd: fd, size: size, control: make([]byte, unix.CmsgSpace(2))}
 	header := s.control[:unix.CmsgLen(0)]
 	binary.NativeEndian.PutUint64(header[0:], uint64(unix.CmsgLen(2)))
 	binary.NativeEndian.PutUint32(header[8:], unix.IPPROTO_UDP)
@@ -40,10 +44,21 @@ func NewSender(to netip.AddrPort, size int) (*Sender, error) {
 // MaxBurst is how many datagrams of a size one call can carry.
 func MaxBurst(size int) int { return min(64, 65_000/size) }
 
-// Send sends a burst: datagrams of the sender's size, one behind the other.
-func (s *Sender) Send(burst []byte) error {
-	return unix.Sendmsg(s.fd, burst, s.control, nil, 0)
+// Send sends a burst: datagrams of the sender's size, one behind the other. It
+// returns how many datagrams it has learned of that nobody listened to.
+func (s *Sender) Send(burst []byte) (refused int, err error) {
+	if err = s.send(burst); errors.Is(err, unix.ECONNREFUSED) {
+		// That is the answer to the burst before, and this one has not left.
+		refused, err = s.last, s.send(burst)
+	}
+	s.last = len(burst) / s.size
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return refused + s.last, nil
+	}
+	return refused, err
 }
+
+func (s *Sender) send(burst []byte) error { return unix.Sendmsg(s.fd, burst, s.control, nil, 0) }
 
 // Close closes the socket.
 func (s *Sender) Close() error { return unix.Close(s.fd) }

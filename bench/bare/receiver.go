@@ -1,17 +1,21 @@
-package bench
+package bare
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/ipv4"
+
+	"butler/bench/load"
 )
 
-// Bare is a batched receiver that only counts: what the service is compared with.
-type Bare struct {
+// Receiver is a batched receiver that only counts: what the service is compared with.
+type Receiver struct {
 	conn  *net.UDPConn
 	count atomic.Int64
 	done  chan struct{}
@@ -20,8 +24,8 @@ type Bare struct {
 // receiveBuffer is what every receiver of a comparison asks for.
 const receiveBuffer = 8 << 20
 
-// NewBare starts a bare receiver on a free port of the loopback interface.
-func NewBare() (*Bare, error) {
+// NewReceiver starts a bare receiver on a free port of the loopback interface.
+func NewReceiver() (*Receiver, error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -29,12 +33,12 @@ func NewBare() (*Bare, error) {
 	if err := conn.SetReadBuffer(receiveBuffer); err != nil {
 		return nil, fmt.Errorf("set the receive buffer: %w", err)
 	}
-	b := &Bare{conn: conn, done: make(chan struct{})}
+	b := &Receiver{conn: conn, done: make(chan struct{})}
 	go b.read()
 	return b, nil
 }
 
-func (b *Bare) read() {
+func (b *Receiver) read() {
 	defer close(b.done)
 	batch := make([]ipv4.Message, 128)
 	for i := range batch {
@@ -51,13 +55,25 @@ func (b *Bare) read() {
 }
 
 // Addr returns where the receiver listens.
-func (b *Bare) Addr() netip.AddrPort { return b.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+func (b *Receiver) Addr() netip.AddrPort { return b.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// quiet is how long nothing may arrive before what is missing is lost.
+const quiet = 300 * time.Millisecond
+
+// Try sends a load to the receiver and returns how many of its datagrams were lost.
+func (b *Receiver) Try(ctx context.Context, l load.Load) (lost int, err error) {
+	before := b.Count()
+	if _, err := l.Send(ctx, b.Addr()); err != nil {
+		return 0, err
+	}
+	return before + l.Count - settle(before+l.Count, quiet, b.Count), nil
+}
 
 // Count returns how many datagrams have arrived.
-func (b *Bare) Count() int { return int(b.count.Load()) }
+func (b *Receiver) Count() int { return int(b.count.Load()) }
 
 // Close ends the receiver.
-func (b *Bare) Close() error {
+func (b *Receiver) Close() error {
 	err := b.conn.Close()
 	<-b.done
 	if errors.Is(err, net.ErrClosed) {

@@ -1,11 +1,13 @@
 //go:build !linux
 
-package bench
+package load
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // Sender sends datagrams of one size in bursts.
@@ -26,14 +28,21 @@ func NewSender(to netip.AddrPort, size int) (*Sender, error) {
 // MaxBurst is how many datagrams of a size one call of Send carries.
 func MaxBurst(int) int { return 64 }
 
-// Send sends a burst: datagrams of the sender's size, one behind the other.
-func (s *Sender) Send(burst []byte) error {
+// Send sends a burst: datagrams of the sender's size, one behind the other. It
+// returns how many datagrams it has learned of that nobody listened to.
+func (s *Sender) Send(burst []byte) (refused int, err error) {
 	for ; len(burst) >= s.size; burst = burst[s.size:] {
-		if _, err := s.conn.Write(burst[:s.size]); err != nil {
-			return err
+		_, err := s.conn.Write(burst[:s.size])
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			// That is the answer to the datagram before, and this one has not left.
+			refused++
+			_, err = s.conn.Write(burst[:s.size])
+		}
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+			return refused, err
 		}
 	}
-	return nil
+	return refused, nil
 }
 
 // Close closes the socket.

@@ -1,0 +1,134 @@
+package bare
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// callers is how many connections stay open, each with one call at a time, as
+// wrk would call.
+const callers = 64
+
+// Call is one call of an HTTP interface that is made again and again.
+type Call struct {
+	Name           string
+	Method, Target string
+	Body           string
+}
+
+// Rate is how often a call was answered in a second, and how many times as often
+// as a handler that only answers did, with the same method.
+type Rate struct {
+	Name        string
+	Rate, Ratio float64
+}
+
+// Calls compares calls of a server with a handler that does nothing but answer:
+// the same library, the same clients, in turns of a length. Who is first changes
+// from round to round. The medians of the rates and of the ratios of two turns
+// that follow each other count: what else the machine does changes slowly beside them.
+func Calls(address string, handler *Handler, calls []Call, turn time.Duration, rounds int) ([]Rate, error) {
+	rates, ratios := make([][]float64, len(calls)), make([][]float64, len(calls))
+	sides := [2]string{handler.Address(), address}
+	for round := range rounds {
+		for i, c := range calls {
+			var rate [len(sides)]float64
+			for n := range sides {
+				side := (n + round) % len(sides)
+				var err error
+				if rate[side], err = c.repeat(sides[side], turn); err != nil {
+					return nil, fmt.Errorf("%s: %w", c.Name, err)
+				}
+			}
+			rates[i], ratios[i] = append(rates[i], rate[1]), append(ratios[i], rate[1]/rate[0])
+		}
+	}
+	out := make([]Rate, len(calls))
+	for i, c := range calls {
+		out[i] = Rate{Name: c.Name, Rate: median(rates[i]), Ratio: median(ratios[i])}
+	}
+	return out, nil
+}
+
+// median is the lower one of two in the middle.
+func median(of []float64) float64 {
+	of = slices.Sorted(slices.Values(of))
+	return of[(len(of)-1)/2]
+}
+
+// request returns what is sent for a call, to a server that answers by no other
+// name than its address.
+func (c Call) request(address string) []byte {
+	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		c.Method, c.Target, address, len(c.Body), c.Body)
+}
+
+// repeat makes the call on all connections for a time and returns how many were
+// answered in a second.
+func (c Call) repeat(address string, d time.Duration) (float64, error) {
+	request := c.request(address)
+	var calls atomic.Int64
+	var clients sync.WaitGroup
+	failed := make([]error, callers)
+	began := time.Now()
+	until := began.Add(d)
+	for i := range failed {
+		clients.Go(func() { failed[i] = client(address, request, until, &calls) })
+	}
+	clients.Wait()
+	return float64(calls.Load()) / time.Since(began).Seconds(), errors.Join(failed...)
+}
+
+func client(address string, request []byte, until time.Time, calls *atomic.Int64) error {
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for time.Now().Before(until) {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		if err := readAnswer(answers); err != nil {
+			return err
+		}
+		calls.Add(1)
+	}
+	return nil
+}
+
+var lengthHeader = []byte("Content-Length: ") //nolint:gochecknoglobals // a constant
+
+// readAnswer reads one answer of the 2xx class.
+func readAnswer(from *bufio.Reader) error {
+	line, err := from.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(line, []byte("HTTP/1.1 2")) {
+		return fmt.Errorf("answered %s", bytes.TrimSpace(line))
+	}
+	length := 0
+	for len(bytes.TrimSpace(line)) > 0 {
+		if line, err = from.ReadSlice('\n'); err != nil {
+			return err
+		}
+		if value, ok := bytes.CutPrefix(line, lengthHeader); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = from.Discard(length)
+	return err
+}

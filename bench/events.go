@@ -1,0 +1,151 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"butler/bench/load"
+	"butler/internal/qlik"
+	"butler/internal/sim/appender"
+	"butler/internal/sim/world"
+	"butler/messages"
+)
+
+// stream makes the events of a scenario about the tasks of a site.
+type stream struct {
+	site   *site
+	ledger *Ledger
+	// rounds is one round of the mix, and tasks are the distinct ones of each kind in it.
+	rounds []kind
+	// first numbers the first execution among all of the run.
+	first int
+	// known makes the repository know the executions.
+	known bool
+	size  int
+}
+
+// kind is one kind of event.
+type kind struct {
+	family       messages.Family
+	destinations []string
+	outcome      func() world.Outcome
+	events       []appender.Event
+}
+
+// realistic is the least length of a datagram: shorter ones are filled up, and
+// all have one length, which is what lets a burst go out in one system call.
+const realistic = 330
+
+// newStream returns the stream; first numbers its first execution.
+func newStream(s *site, sc Scenario, first int) (*stream, error) {
+	out := &stream{site: s, first: first, known: sc.Executions, size: realistic}
+	for _, share := range sc.mix() {
+		k, err := s.kind(share, sc)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range k.events {
+			e.ExecutionID = s.World.ExecutionID(0)
+			out.size = max(out.size, len(appender.Format{}.Append(nil, e)))
+		}
+		for range max(1, share.Of) {
+			out.rounds = append(out.rounds, k)
+		}
+	}
+	return out, nil
+}
+
+func (s *site) kind(share Share, sc Scenario) (kind, error) {
+	family, typ, err := share.kind()
+	if err != nil {
+		return kind{}, err
+	}
+	out := kind{family: family, destinations: sc.Destinations, outcome: outcomeOf(family)}
+	if share.To != nil {
+		out.destinations = share.To
+	}
+	last := ""
+	for n := 0; len(out.events) < sc.Tasks && n < s.World.TaskCount(); n++ {
+		id, ok := s.World.TaskOfType(typ, n)
+		if !ok || id == last {
+			continue
+		}
+		last = id
+		task, _ := s.World.Task(id)
+		e := world.Execution{TaskID: id, TaskName: task.Name, TaskType: typ, Node: fmt.Sprintf("sense-node-%02d", n%4+1)}
+		if task.App != nil {
+			e.AppID, e.AppName = task.App.ID, task.App.Name
+		}
+		out.events = append(out.events, appender.EventOf(e, appender.TypeOf(family), time.Now()))
+	}
+	if len(out.events) < sc.Tasks {
+		return out, fmt.Errorf("the site has %d tasks of type %s, and %d are wanted", len(out.events), typ, sc.Tasks)
+	}
+	return out, nil
+}
+
+// outcomeOf is how an execution went that such an event tells of. A distribution
+// is still running when its message comes.
+func outcomeOf(f messages.Family) func() world.Outcome {
+	switch f {
+	case messages.FamilyAborted:
+		return world.Abort
+	case messages.FamilyFailed:
+		return world.Fail
+	case messages.FamilyDistribute:
+		return func() world.Outcome {
+			return world.Outcome{Final: qlik.StatusFinishedSuccess, Duration: 24 * time.Hour}
+		}
+	default:
+		return world.Succeed
+	}
+}
+
+// event returns the kind of the n-th event and what it says, without its execution.
+func (s *stream) event(n int) (*kind, *appender.Event) {
+	k := &s.rounds[n%len(s.rounds)]
+	return k, &k.events[n/len(s.rounds)%len(k.events)]
+}
+
+// expect enters all events in the ledger whose executions only datagrams know.
+func (s *stream) expect(l *Ledger, count int) {
+	s.ledger = l
+	if s.known {
+		return
+	}
+	for n := range count {
+		k, e := s.event(n)
+		l.Expect(n, s.executionID(n), e.TaskID, k.destinations)
+	}
+}
+
+func (s *stream) executionID(n int) string { return s.site.World.ExecutionID(uint64(s.first + n)) }
+
+// append is the datagram of the n-th event.
+func (s *stream) append(b []byte, n int) []byte {
+	k, template := s.event(n)
+	e := *template
+	e.At = time.Now()
+	if s.known {
+		outcome := k.outcome()
+		took := min(outcome.Duration, time.Minute)
+		execution, err := s.site.World.Run(e.TaskID, outcome, e.At.Add(-max(took, time.Minute)))
+		if err != nil {
+			panic("BUG: a task of the site is not in it: " + e.TaskID)
+		}
+		e.ExecutionID = execution.ExecutionID
+		s.ledger.Expect(n, e.ExecutionID, e.TaskID, k.destinations)
+	} else {
+		e.ExecutionID = s.executionID(n)
+	}
+	start := len(b)
+	b = appender.Format{}.Append(b, e)
+	return append(b, strings.Repeat(".", s.size-(len(b)-start))...)
+}
+
+// load returns the first count events as a load at a rate.
+func (s *stream) load(rate float64, count int) load.Load {
+	const fast = 20_000 // from here on datagrams are made beforehand
+	return load.Load{Rate: rate, Count: count, Size: s.size, Append: s.append, Prepared: rate > fast && !s.known, Sent: s.ledger.Sent}
+}

@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"butler/bench/load"
+	"butler/bench/target"
+)
+
+// phase is a load with everything that is known about it.
+type phase struct {
+	session *session
+	count   int
+	ledger  *Ledger
+	before  meters
+	sender  load.Report
+	// decidedIn is the time from the first event to the last decision, 0 when
+	// not all were decided or nothing counts them.
+	decidedIn time.Duration
+	decided   int
+	after     meters
+
+	mu      sync.Mutex
+	samples []Sample
+}
+
+// meters are the readings of everything that only ever counts up.
+type meters struct {
+	at         time.Time
+	usage      target.Usage
+	used       bool
+	drops      int
+	dropsKnown bool
+	readings   target.Readings
+	calls      map[string]int
+	handshakes int64
+}
+
+func (s *session) read(ctx context.Context) meters {
+	m := meters{at: time.Now(), readings: s.target.Read(ctx), calls: s.site.QRS.Counts(), handshakes: s.site.QRS.Load().Handshakes}
+	m.usage, m.used = s.target.Usage()
+	m.drops, m.dropsKnown = s.target.Drops()
+	return m
+}
+
+const (
+	sampleEvery = 250 * time.Millisecond
+	// askEvery is how often it is looked whether everything is dealt with: often
+	// enough to be exact, and seldom enough not to be work.
+	askEvery = 50 * time.Millisecond
+	// lateDuplicates is for how long repetitions are waited for at the end.
+	lateDuplicates = 300 * time.Millisecond
+)
+
+// run sends count events at a rate and waits until they are dealt with, or
+// nothing has happened for drain.
+func (s *session) run(ctx context.Context, rate float64, count int, drain time.Duration) (*phase, error) {
+	events, err := newStream(s.site, s.variant.Scenario, s.sent)
+	if err != nil {
+		return nil, err
+	}
+	s.sent += count
+	p := &phase{session: s, count: count, before: s.read(ctx)}
+	p.ledger = NewLedger(count, time.Now())
+	events.expect(p.ledger, count)
+	s.site.ledger.Store(p.ledger)
+	sampling, stop := context.WithCancel(ctx)
+	var sampler sync.WaitGroup
+	sampler.Go(func() { p.sample(sampling) })
+	defer sampler.Wait()
+	defer stop()
+	if p.sender, err = events.load(rate, count).Send(ctx, s.target.Addr()); err != nil {
+		return p, err
+	}
+	if err := p.settle(ctx, drain); err != nil {
+		return p, err
+	}
+	p.after = s.read(ctx)
+	return p, wait(ctx, lateDuplicates)
+}
+
+// settle waits for the end of everything that was sent.
+func (p *phase) settle(ctx context.Context, drain time.Duration) error {
+	last, since := -1, time.Now()
+	for {
+		missing := p.ledger.Missing()
+		decided := p.askDecided(ctx)
+		if missing == 0 && (decided < 0 || decided >= p.count) {
+			return nil
+		}
+		if now := decided - missing; now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > drain {
+			return nil
+		}
+		if err := wait(ctx, askEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// askDecided returns how many events were decided in this phase, -1 when nothing counts them.
+func (p *phase) askDecided(ctx context.Context) int {
+	if p.before.readings.Decided < 0 {
+		return -1
+	}
+	now := p.session.target.Read(ctx)
+	p.decided = max(p.decided, int(now.Decided-p.before.readings.Decided))
+	if p.decided >= p.count && p.decidedIn == 0 {
+		p.decidedIn = time.Since(p.ledger.First())
+	}
+	return p.decided
+}
+
+// sample looks at everything again and again until ctx ends.
+func (p *phase) sample(ctx context.Context) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	before, at := p.before.usage, p.before.at
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s, usage := p.look(ctx, now)
+			if p.before.used {
+				s.CPU = (usage.CPU - before.CPU).Seconds() / max(now.Sub(at).Seconds(), 0.001)
+			}
+			before, at = usage, now
+			p.mu.Lock()
+			p.samples = append(p.samples, s)
+			p.mu.Unlock()
+			if told := p.session.runner.Progress; told != nil {
+				told(Progress{Title: titleOf(p.session.variant.Scenario.Name, p.session.variant.Name), Sample: s, Missing: p.ledger.Missing()})
+			}
+		}
+	}
+}
+
+func (p *phase) look(ctx context.Context, now time.Time) (Sample, target.Usage) {
+	sent, received := p.ledger.Counts()
+	readings := p.session.target.Read(ctx)
+	s := Sample{
+		At: now.Sub(p.before.at).Seconds(), Sent: sent, Received: received, Pending: readings.Pending, Queued: readings.Queued, RSS: -1, CPU: -1,
+	}
+	usage, ok := p.session.target.Usage()
+	if ok {
+		s.RSS = mebibytes(usage.RSS)
+	}
+	return s, usage
+}
+
+func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+// wait waits for d; the error is that of ctx.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,184 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"butler/bench/target"
+)
+
+// Runner measures one program.
+type Runner struct {
+	Spec target.Spec
+	// PID is the process of a target that somebody else starts, 0 when it is not known.
+	PID int
+	// Handler is the command that calls bare.Serve, for the scenarios that compare
+	// with it.
+	Handler []string
+	// Log is told in a line what happens, Progress how far a scenario is, if set.
+	Log      io.Writer
+	Progress func(Progress)
+	// Revision is what the target says that it was built from, once it has run.
+	Revision string
+	// Configured, if set, is told the configuration file of a target that
+	// somebody else starts.
+	Configured func(path string)
+}
+
+// Progress is how far a scenario is.
+type Progress struct {
+	Title string
+	Sample
+	Missing int
+}
+
+// measures are the ways to measure.
+var measures = map[string]func(context.Context, *Runner, Variant) (Result, error){ //nolint:gochecknoglobals // a table
+	"events": measureEvents, "compare": measureCompare, "start": measureStart, "follow": measureFollow, "http": measureHTTP,
+}
+
+// Run measures scenario after scenario. What a target cannot do is skipped; any
+// other error ends the run, and what was measured until then is returned.
+func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error) {
+	var out []Result
+	for i, s := range scenarios {
+		fmt.Fprintf(r.Log, "[%d/%d] %s: %s\n", i+1, len(scenarios), s.Name, s.What)
+		variants, err := s.Expand()
+		if err != nil {
+			return out, err
+		}
+		for _, v := range variants {
+			result, err := r.one(ctx, v)
+			if err != nil {
+				return out, fmt.Errorf("%s: %w", result.Title(), err)
+			}
+			out = append(out, result)
+		}
+		out = append(out, r.compare(s, out)...)
+	}
+	return out, nil
+}
+
+// one measures a scenario or a variant of it.
+func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
+	began := time.Now()
+	result, err := measures[v.Measure](ctx, r, v)
+	result.Scenario, result.Variant, result.What, result.Took = v.Scenario.Name, v.Name, v.What, time.Since(began).Seconds()
+	if errors.Is(err, errCannot) || errors.Is(err, target.ErrNoExtras) {
+		result.Skipped, err = err.Error(), nil
+		fmt.Fprintf(r.Log, "%s: skipped: %s\n", result.Title(), result.Skipped)
+	}
+	if err != nil || result.Skipped != "" {
+		return result, err
+	}
+	bars, _ := v.bars()
+	for _, name := range result.judge(bars) {
+		fmt.Fprintf(r.Log, "%s: %q was not measured, which misses its bar\n", result.Title(), name)
+	}
+	return result, nil
+}
+
+// errCannot says that a target lacks what a scenario needs.
+var errCannot = errors.New("this target has no such thing")
+
+// compare adds the ratios of a scenario, as a result of its own. There are none
+// of one that was skipped.
+func (r *Runner) compare(s Scenario, results []Result) []Result {
+	if !slices.ContainsFunc(results, func(r Result) bool { return r.Scenario == s.Name && r.Skipped == "" }) {
+		return nil
+	}
+	out := Result{Scenario: s.Name, Variant: "ratios", What: s.What}
+	for _, ratio := range s.Ratios {
+		of, known := find(results, titleOf(s.Name, ratio.Of)+": "+ratio.Figure)
+		address := ratio.Against
+		if address == "" {
+			address = titleOf(s.Name, ratio.To) + ": " + ratio.Figure
+		}
+		to, alsoKnown := find(results, address)
+		if !known || !alsoKnown || to.Value == 0 {
+			fmt.Fprintf(r.Log, "%s: %s: not both figures were measured\n", s.Name, ratio.Name)
+			continue
+		}
+		out.add(ratio.Name, of.Value/to.Value, "x", of.Better)
+	}
+	_, bars := s.bars()
+	out.judge(bars)
+	if len(out.Figures) == 0 {
+		return nil
+	}
+	return []Result{out}
+}
+
+func titleOf(scenario, variant string) string {
+	return Result{Scenario: scenario, Variant: variant}.Title()
+}
+
+// session is a target at work beside a site of its own.
+type session struct {
+	runner    *Runner
+	variant   Variant
+	directory string
+	site      *site
+	target    *target.Target
+	// ready is how long the target took to start.
+	ready time.Duration
+	// sent counts the executions that were announced so far.
+	sent int
+}
+
+// open starts a site and a target. prepare, if set, is given the directory of
+// the target before that starts.
+func (r *Runner) open(ctx context.Context, v Variant, prepare func(directory string) error) (*session, error) {
+	directory, err := os.MkdirTemp("", "butlerbench-")
+	if err != nil {
+		return nil, err
+	}
+	s := &session{runner: r, variant: v, directory: directory}
+	if err := s.start(ctx, prepare); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) start(ctx context.Context, prepare func(directory string) error) error {
+	var err error
+	if s.site, err = newSite(s.variant.Scenario, s.runner.Spec.ByTask, s.directory); err != nil {
+		return err
+	}
+	at, err := s.site.describe(s.directory, s.variant.Scenario)
+	if err != nil {
+		return err
+	}
+	if prepare != nil {
+		if err := prepare(s.directory); err != nil {
+			return err
+		}
+	}
+	r := s.runner
+	s.target, s.ready, err = target.Start(ctx, target.Options{
+		Spec: r.Spec, Site: at, Extra: s.variant.Config, PID: r.PID, Configured: r.Configured,
+	})
+	if err == nil && r.Revision == "" {
+		r.Revision = s.target.Revision(ctx)
+	}
+	return err
+}
+
+// close ends the target and the site and removes what they left.
+func (s *session) close() {
+	if s.target != nil {
+		if err := s.target.Stop(); err != nil {
+			fmt.Fprintln(s.runner.Log, err)
+		}
+	}
+	if s.site != nil {
+		s.site.Stop()
+	}
+	_ = os.RemoveAll(s.directory)
+}

@@ -1,0 +1,41 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"net"
+)
+
+// FreePorts returns n ports of the loopback interface that nobody used a moment
+// ago, for UDP and for TCP.
+func FreePorts(n int) ([]int, error) {
+	var out []int
+	for range n {
+		port, release, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		defer release() // all are held until all are found: no port is found twice
+		out = append(out, port)
+	}
+	return out, nil
+}
+
+// tries is how many ports are tried that are free for TCP and not for UDP.
+const tries = 20
+
+func freePort() (port int, release func(), err error) {
+	var config net.ListenConfig
+	for range tries {
+		var tcp net.Listener
+		if tcp, err = config.Listen(context.Background(), "tcp4", "127.0.0.1:0"); err != nil {
+			break
+		}
+		var udp net.PacketConn
+		if udp, err = config.ListenPacket(context.Background(), "udp4", tcp.Addr().String()); err == nil {
+			return tcp.Addr().(*net.TCPAddr).Port, func() { _, _ = tcp.Close(), udp.Close() }, nil
+		}
+		tcp.Close()
+	}
+	return 0, nil, fmt.Errorf("find a free port: %w", err)
+}
