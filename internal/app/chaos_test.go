@@ -185,7 +185,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	o.readPublications(s.MQTT.Publications().All())
 	o.acknowledged, o.blocked = seen.accepted, c.blocked
 	must(t, o.recallTrimmed())
-	report(t, o)
+	report(t, v, o)
 	seen.wantsFlatMemory(t)
 }
 

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -31,8 +32,7 @@ const (
 
 // What one instance of a destination may have under way.
 const (
-	hooksInFlight  = 8 // delivery.maxInFlight
-	mailsInFlight  = 4 // of one kind of mail
+	usualInFlight  = 8 // delivery.maxInFlight: webhooks, mails of one kind, messages to the broker
 	slackInFlight  = 2
 	pointsInFlight = 2 * 500 // two batches of one measurement
 )
@@ -41,9 +41,9 @@ const (
 var rejectedAddresses = []string{"j.ortiz@example.org", "zoe@example.com"}
 
 // impatient settings let a run of many failures end soon.
-const impatient = `  delivery: {retryInitial: 50ms, retryMax: 500ms, breakerOpenFor: 200ms, maxInFlight: 8}
+var impatient = fmt.Sprintf(`  delivery: {retryInitial: 50ms, retryMax: 500ms, breakerOpenFor: 200ms, maxInFlight: %d}
   qrs: {timeout: 2s, breakerOpenFor: 200ms}
-`
+`, usualInFlight)
 
 // patient makes the service look for the final state of a success until it is
 // there: in this weather a look fails often.
@@ -134,7 +134,7 @@ func load(t *testing.T, f *traffic, rate int) (stop func()) {
 }
 
 // report fails the test with what the oracle has found.
-func report(t *testing.T, o *oracle) {
+func report(t *testing.T, v *service, o *oracle) {
 	t.Helper()
 	problems := o.judge()
 	accepted := map[string]bool{}
@@ -153,13 +153,22 @@ func report(t *testing.T, o *oracle) {
 	}
 	t.Logf("%d processes; %d datagrams sent, %d of %d events accepted, %d seen decided; %d notices delivered in %d deliveries, %d parked; %d script logs archived, %d not fetched",
 		len(o.lives), len(o.sent), len(accepted), len(welcome), len(o.decided), len(told), len(o.receipts), len(o.parked), len(o.archive), len(o.logless))
+	v.complain(problems)
+}
+
+// complain fails the test with problems, the first of them in full.
+func (v *service) complain(problems []string) {
+	v.t.Helper()
+	if len(problems) > 0 {
+		v.tell()
+	}
 	const shown = 10
 	for i, p := range problems {
 		if i == shown {
-			t.Errorf("and %d more problems", len(problems)-shown)
+			v.t.Errorf("and %d more problems", len(problems)-shown)
 			break
 		}
-		t.Error(p)
+		v.t.Error(p)
 	}
 }
 
@@ -209,7 +218,7 @@ func TestCrash_killedUnderLoadLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testi
 	pause(t, 2*time.Second)
 	stop()
 	v.end()
-	report(t, gather(t, v, f, w))
+	report(t, v, gather(t, v, f, w))
 }
 
 // pause lets the service run.
@@ -233,7 +242,7 @@ func TestCrash_terminatedUnderLoadEndsInOrder(t *testing.T) {
 	v.start()
 	v.ready()
 	v.end()
-	report(t, gather(t, v, f, nil))
+	report(t, v, gather(t, v, f, nil))
 }
 
 func TestCrash_backlogIsTakenUpAfterARestart(t *testing.T) {
@@ -256,7 +265,7 @@ func TestCrash_backlogIsTakenUpAfterARestart(t *testing.T) {
 	v.ready()
 	w.end()
 	v.end()
-	report(t, gather(t, v, f, w))
+	report(t, v, gather(t, v, f, w))
 }
 
 func TestCrash_suppressionAddsUp(t *testing.T) {
@@ -280,9 +289,7 @@ func TestCrash_suppressionAddsUp(t *testing.T) {
 	o := gather(t, v, f, nil)
 	o.checkWindows(sinkHTTP)
 	o.checkWindows(sinkSlack)
-	for _, p := range o.problems {
-		t.Error(p)
-	}
+	v.complain(o.problems)
 }
 
 func TestCrash_aFullJournalIsALoudStateThatEnds(t *testing.T) {

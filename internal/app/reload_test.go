@@ -347,7 +347,7 @@ func TestReload_underLoadLosesNothingAndRepeatsNothing(t *testing.T) {
 		pause(t, 400*time.Millisecond)
 		switch i % 3 {
 		case 0: // a limit that changes nobody's alerts
-			edit(t, v.config, fmt.Sprintf("maxInFlight: %d", hooksInFlight-i/3), fmt.Sprintf("maxInFlight: %d", hooksInFlight-i/3-1))
+			edit(t, v.config, fmt.Sprintf("maxInFlight: %d", usualInFlight-i/3), fmt.Sprintf("maxInFlight: %d", usualInFlight-i/3-1))
 		case 1:
 			edit(t, v.config, "logLevel: info", "logLevel: [")
 		case 2:
@@ -370,7 +370,7 @@ func TestReload_underLoadLosesNothingAndRepeatsNothing(t *testing.T) {
 	if len(v.lives) != 1 {
 		t.Errorf("want one process through it all, got %d", len(v.lives))
 	}
-	report(t, gather(t, v, f, nil))
+	report(t, v, gather(t, v, f, nil))
 }
 
 func TestReload_changesTheLogLevel(t *testing.T) {

@@ -86,6 +86,8 @@ type service struct {
 
 	process *exec.Cmd
 	exited  chan error
+	// told is whether the end of its log was shown.
+	told bool
 }
 
 // newService writes a configuration for a started simulation. Both ports are
@@ -107,7 +109,7 @@ func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 		v.kill()
 		_ = v.log.Close()
 		if t.Failed() {
-			t.Logf("the end of the service's log:\n%s", v.tail(40))
+			v.tell()
 		}
 	})
 	return v
@@ -194,9 +196,11 @@ func (v *service) until(what string, done func() bool) {
 	for !done() {
 		select {
 		case <-deadline.C:
+			v.tell()
 			v.t.Fatalf("want %s within %s; metrics:\n%s", what, drainTime, v.metrics())
 		case err := <-v.exited:
 			v.gone(err)
+			v.tell()
 			v.t.Fatalf("want %s, but the service ended: %v", what, err)
 		case <-tick.C:
 		}
@@ -273,6 +277,16 @@ func (v *service) idle() {
 		}
 		return time.Since(busy) > quietTime
 	})
+}
+
+// tell shows the end of the service's log, once. Who fails a test calls it first,
+// so that the verdict comes last and is not lost where output is cut.
+func (v *service) tell() {
+	v.t.Helper()
+	if !v.told {
+		v.told = true
+		v.t.Logf("the end of the service's log:\n%s", v.tail(40))
+	}
 }
 
 // tail returns the last lines of the service's log.
