@@ -39,7 +39,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		packets:         counter("butler_udp_packets_received_total", "Datagrams read from the socket."),
 		bytes:           counter("butler_udp_bytes_received_total", "Payload bytes read from the socket."),
-		kernelDropped:   counter("butler_udp_kernel_dropped_packets_total", "Datagrams the kernel threw away because the receive buffer was full (Linux)."),
+		kernelDropped:   counter("butler_udp_kernel_dropped_packets_total", "Datagrams the kernel threw away because the receive buffer was full (Linux); those of one sender that came together count as one."),
 		receiveBuffer:   gauge("butler_udp_receive_buffer_bytes", "Receive buffer of the socket as granted by the kernel.", nil),
 		sanitised:       counter("butler_events_sanitized_total", "Events with text that was cut or had characters removed."),
 		quarantined:     counter("butler_events_quarantined_total", "Refused datagrams that were kept for inspection."),

@@ -7,13 +7,12 @@ import (
 	"butler/messages"
 )
 
-// batch is the room into which the platform's read puts datagrams. Every read
-// overwrites the one before.
+// batch is what the platform's read hands out at once. Every read overwrites the
+// one before.
 type batch struct {
 	platformBatch
-	memory []byte
-	slots  [BatchSize]slot
-	count  int
+	slots [BatchSize]slot
+	count int
 	// at is when the batch was read, last the time of the last datagram handed out.
 	at, last time.Time
 }
@@ -26,13 +25,19 @@ const (
 	standstill = time.Second
 )
 
-// slot describes one received datagram; its bytes are in the memory of the batch.
+// slot describes one received datagram.
 type slot struct {
-	size   int
-	source netip.AddrPort
+	// payload is what there is of it, in memory of the platform's; size is how large it was.
+	payload []byte
+	size    int
+	source  netip.AddrPort
 }
 
-func (b *batch) room(i int) []byte { return b.memory[i*slotSize : (i+1)*slotSize] }
+// add takes a datagram into the batch, which has room.
+func (b *batch) add(payload []byte, size int, source netip.AddrPort) {
+	b.slots[b.count] = slot{payload: payload, size: size, source: source}
+	b.count++
+}
 
 // begin returns the time of the first datagram. The others follow it, so that
 // the last has the time of the read, and all are later than those of the batch before.
@@ -51,16 +56,16 @@ func (b *batch) begin() time.Time {
 func (b *batch) copy(limit int) []messages.Datagram {
 	total := 0
 	for i := range b.count {
-		total += EntrySize(min(b.slots[i].size, limit, slotSize))
+		total += EntrySize(min(len(b.slots[i].payload), limit))
 	}
 	begin, slab := b.begin(), make([]byte, 0, total)
 	out := make([]messages.Datagram, b.count)
 	for i := range b.count {
-		size, start := b.slots[i].size, len(slab)
+		from, start := &b.slots[i], len(slab)
 		d := messages.Datagram{
-			Payload: b.room(i)[:min(size, limit, slotSize)],
-			Size:    size,
-			Source:  b.slots[i].source,
+			Payload: from.payload[:min(len(from.payload), limit)],
+			Size:    from.size,
+			Source:  from.source,
 			At:      begin.Add(time.Duration(i) * apart),
 		}
 		slab = AppendEntry(slab, d)

@@ -11,7 +11,7 @@ import (
 
 // atReads hands out one batch after the other, as if each was read at a moment of the clock.
 func atReads(count int, moments ...time.Time) []messages.Datagram {
-	b := batch{memory: make([]byte, BatchSize*slotSize)}
+	var b batch
 	var out []messages.Datagram
 	for _, b.at = range moments {
 		b.count = count
@@ -57,10 +57,9 @@ func TestBatch_followsAClockThatIsSetBack(t *testing.T) {
 }
 
 func TestBatch_handsOutEveryDatagramWithItsEntry(t *testing.T) {
-	b := batch{memory: make([]byte, BatchSize*slotSize), count: 2, at: time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)}
-	for i, payload := range []string{"first", ""} {
-		copy(b.room(i), payload)
-		b.slots[i] = slot{size: len(payload), source: netip.MustParseAddrPort("10.1.2.3:4000")}
+	b := batch{at: time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)}
+	for _, payload := range []string{"first", ""} {
+		b.add([]byte(payload), len(payload), netip.MustParseAddrPort("10.1.2.3:4000"))
 	}
 	for i, d := range b.copy(3) { // "first" is cut
 		made := EncodeEntry(d)

@@ -139,11 +139,12 @@ func (s *Socket) ReceiveBuffer() int { return s.granted }
 
 // Dropped returns how many datagrams the kernel has thrown away because the
 // receive buffer was full, since the socket was opened; 0 where the kernel does not tell.
+// Those of one sender that came together count as one.
 func (s *Socket) Dropped() uint64 { return s.drops.total() }
 
 // ReadBatch waits for at least one datagram and returns all that are there, at
 // most BatchSize. They share one piece of memory that nobody else uses. After
-// Close it returns an error that wraps net.ErrClosed.
+// Close it returns what is left of the last read, and then an error that wraps net.ErrClosed.
 func (s *Socket) ReadBatch() ([]messages.Datagram, error) {
 	if err := s.batch.read(); err != nil {
 		return nil, fmt.Errorf("read udp %s: %w", s.addr, err)

@@ -18,22 +18,38 @@ type message struct {
 	length uint32
 }
 
+// sizeOfSegment is the control data of a message that the kernel has put together
+// of several datagrams (UDP GRO): how large each of them is but the last, which
+// may be smaller.
+type sizeOfSegment struct {
+	header unix.Cmsghdr
+	size   int32
+	_      int32
+}
+
 // platformBatch is what recvmmsg needs, laid out once. The kernel writes into
 // memory that headers point to, so a batch lives on the heap and never moves.
+//
+// A message is one datagram, or several of one sender that came together: those
+// it hands out in as many batches as they need.
 type platformBatch struct {
 	raw      syscall.RawConn
+	memory   []byte
 	messages [BatchSize]message
 	vectors  [BatchSize]unix.Iovec
+	segments [BatchSize]sizeOfSegment
 	// sources are large enough for both families.
 	sources [BatchSize]unix.RawSockaddrInet6
+	// received messages were read last. All before next are handed out, and so are
+	// the first bytes of that one.
+	received, next, begun int
 	// receive is the method value of tryReceive, kept so that a read does not allocate.
 	receive func(fd uintptr) bool
 	errno   syscall.Errno
 }
 
 func newBatch(_ *net.UDPConn, raw syscall.RawConn) *batch {
-	b := &batch{memory: make([]byte, BatchSize*slotSize)}
-	b.raw = raw
+	b := &batch{platformBatch: platformBatch{raw: raw, memory: make([]byte, BatchSize*slotSize)}}
 	b.receive = b.tryReceive
 	for i := range b.messages {
 		b.vectors[i].Base = &b.room(i)[0]
@@ -42,31 +58,75 @@ func newBatch(_ *net.UDPConn, raw syscall.RawConn) *batch {
 		header.Iov = &b.vectors[i]
 		header.SetIovlen(1)
 		header.Name = (*byte)(unsafe.Pointer(&b.sources[i]))
+		header.Control = (*byte)(unsafe.Pointer(&b.segments[i]))
 	}
+	// A kernel that cannot put datagrams together hands each out by itself.
+	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) })
 	return b
 }
 
+func (b *platformBatch) room(i int) []byte { return b.memory[i*slotSize : (i+1)*slotSize] }
+
 // read fills the batch with what is waiting, or with the first that comes.
 func (b *batch) read() error {
-	b.count, b.errno = 0, 0
+	b.count = 0
+	if b.next == b.received {
+		if err := b.receiveMessages(); err != nil {
+			return err
+		}
+	}
+	b.at = time.Now()
+	for ; b.next < b.received; b.next, b.begun = b.next+1, 0 {
+		if !b.handOut(b.next) {
+			break
+		}
+	}
+	return nil
+}
+
+// handOut adds what is left of a message to the batch, and reports whether that was all of it.
+func (b *batch) handOut(i int) bool {
+	size, source := int(b.messages[i].length), addrPort(&b.sources[i])
+	for {
+		if b.count == BatchSize {
+			return false
+		}
+		end := min(b.begun+b.sizeOf(i), size)
+		b.add(b.room(i)[min(b.begun, slotSize):min(end, slotSize)], end-b.begun, source)
+		if b.begun = end; end == size {
+			return true
+		}
+	}
+}
+
+// sizeOf returns the size of the datagrams of a message.
+func (b *platformBatch) sizeOf(i int) int {
+	s := &b.segments[i]
+	told := uintptr(b.messages[i].header.Controllen) >= unsafe.Offsetof(s.size)+unsafe.Sizeof(s.size)
+	if told && s.header.Level == unix.SOL_UDP && s.header.Type == unix.UDP_GRO && s.size > 0 {
+		return int(s.size)
+	}
+	return int(b.messages[i].length)
+}
+
+// receiveMessages waits for messages.
+func (b *platformBatch) receiveMessages() error {
+	b.received, b.next, b.begun, b.errno = 0, 0, 0, 0
 	if err := b.raw.Read(b.receive); err != nil {
 		return err
 	}
 	if b.errno != 0 {
 		return os.NewSyscallError("recvmmsg", b.errno)
 	}
-	b.at = time.Now()
-	for i := range b.count {
-		b.slots[i] = slot{size: int(b.messages[i].length), source: addrPort(&b.sources[i])}
-	}
 	return nil
 }
 
 // tryReceive makes one attempt and reports false when there is nothing to read yet.
-func (b *batch) tryReceive(fd uintptr) bool {
+func (b *platformBatch) tryReceive(fd uintptr) bool {
 	for i := range b.messages {
-		// The kernel overwrote it with the length of the last source.
+		// The kernel overwrote them with what it had to say.
 		b.messages[i].header.Namelen = unix.SizeofSockaddrInet6
+		b.messages[i].header.SetControllen(int(unsafe.Sizeof(b.segments[i])))
 	}
 	for {
 		// MSG_TRUNC makes the kernel tell the true length of what does not fit.
@@ -80,7 +140,7 @@ func (b *batch) tryReceive(fd uintptr) bool {
 		}
 		b.errno = errno
 		if errno == 0 {
-			b.count = int(n)
+			b.received = int(n)
 		}
 		return true
 	}

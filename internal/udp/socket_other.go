@@ -10,24 +10,24 @@ import (
 )
 
 // platformBatch reads one datagram at a time.
-type platformBatch struct{ conn *net.UDPConn }
+type platformBatch struct {
+	conn   *net.UDPConn
+	memory [slotSize]byte
+}
 
 func newBatch(conn *net.UDPConn, _ syscall.RawConn) *batch {
-	b := &batch{memory: make([]byte, slotSize)}
-	b.conn = conn
-	return b
+	return &batch{platformBatch: platformBatch{conn: conn}}
 }
 
 // read waits for one datagram.
 func (b *batch) read() error {
 	b.count = 0
-	size, source, err := b.conn.ReadFromUDPAddrPort(b.room(0))
+	size, source, err := b.conn.ReadFromUDPAddrPort(b.memory[:])
 	if err != nil {
 		return err
 	}
 	b.at = time.Now()
-	b.slots[0] = slot{size, netip.AddrPortFrom(source.Addr().Unmap(), source.Port())}
-	b.count = 1
+	b.add(b.memory[:size], size, netip.AddrPortFrom(source.Addr().Unmap(), source.Port()))
 	return nil
 }
 
