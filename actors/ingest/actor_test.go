@@ -162,10 +162,11 @@ type keeper struct {
 	kept []messages.QuarantinedDatagram
 }
 
-func (k *keeper) Put(d messages.QuarantinedDatagram) {
+func (k *keeper) Put(d messages.QuarantinedDatagram, kept func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.kept = append(k.kept, d)
+	kept()
 }
 
 // intake is the actor in a bubble with everything around it.
@@ -695,7 +696,7 @@ func TestIngest_anInstanceAfterACrashStoresWhatTheLastOneRead(t *testing.T) {
 // bomb crashes the actor once, for a known reason.
 type bomb struct{ once sync.Once }
 
-func (b *bomb) Put(messages.QuarantinedDatagram) {
+func (b *bomb) Put(messages.QuarantinedDatagram, func()) {
 	b.once.Do(func() { actorkit.Fail(errors.New("boom")) })
 }
 

@@ -56,9 +56,10 @@ type Sources interface {
 }
 
 // Quarantine keeps refused datagrams for an operator; *LedgerQuarantine is the
-// one in use. Put does not block.
+// one in use. Put does not block; it calls kept from another goroutine when the
+// datagram is on disk, and never when it is not kept.
 type Quarantine interface {
-	Put(messages.QuarantinedDatagram)
+	Put(d messages.QuarantinedDatagram, kept func())
 }
 
 // Options configure the actor.

@@ -67,17 +67,20 @@ func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	return q, nil
 }
 
-// Put keeps a refused datagram. While the ledger cannot be written, nothing is kept.
-func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram) {
+// Put keeps a refused datagram, and calls kept when it is on disk. While the
+// ledger cannot be written, nothing is kept.
+func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 	if q.ledger.Healthy() == nil {
-		q.Keep(d)
+		q.keep(d, kept)
 	}
 }
 
 // Keep keeps d under a new ID, in place of the oldest entry when there are
 // enough. A ledger that cannot be written takes it when it can again, in the
 // order of everything else that it is given.
-func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
+func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) { q.keep(d, func() {}) }
+
+func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, kept func()) {
 	d.ID = q.last.Add(1)
 	value, err := json.Marshal(d)
 	if err != nil {
@@ -87,7 +90,11 @@ func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
 	if d.ID > quarantineSize {
 		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(d.ID - quarantineSize)})
 	}
-	q.ledger.Commit(ops, func(error) {})
+	q.ledger.Commit(ops, func(err error) {
+		if err == nil {
+			kept()
+		}
+	})
 }
 
 // List returns at most limit entries, the newest first. An entry that cannot be

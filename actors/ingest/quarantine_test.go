@@ -70,11 +70,11 @@ func TestQuarantine_keepsTheNewestAcrossARestart(t *testing.T) {
 	disk := newCabinet()
 	q := open(t, disk)
 	for i := range quarantineSize {
-		q.Put(messages.QuarantinedDatagram{Detail: fmt.Sprint(i)})
+		q.Keep(messages.QuarantinedDatagram{Detail: fmt.Sprint(i)})
 	}
 	q = open(t, disk)
 	for i := range 10 {
-		q.Put(messages.QuarantinedDatagram{Detail: fmt.Sprint(quarantineSize + i)})
+		q.Keep(messages.QuarantinedDatagram{Detail: fmt.Sprint(quarantineSize + i)})
 	}
 	if got := len(disk.values); got != quarantineSize {
 		t.Errorf("%d are kept, want %d", got, quarantineSize)
@@ -106,18 +106,24 @@ func TestQuarantine_throwsOutWhatIsTooOldOrUnreadable(t *testing.T) {
 	if got := list(t, q, 10); len(got) != 1 || got[0].ID != 5000 {
 		t.Errorf("got %+v, want entry 5000 alone", got)
 	}
-	if q.Put(messages.QuarantinedDatagram{}); list(t, q, 1)[0].ID != 5001 {
+	if q.Keep(messages.QuarantinedDatagram{}); list(t, q, 1)[0].ID != 5001 {
 		t.Error("IDs do not go on where they were")
 	}
 }
 
-func TestQuarantine_putsNothingOnASickDisk(t *testing.T) {
-	disk := newCabinet()
+func TestQuarantine_tellsWhatItKeeps(t *testing.T) {
+	disk, kept := newCabinet(), 0
 	q := open(t, disk)
+	note := func() {
+		if kept++; len(disk.values) != kept {
+			t.Error("told before the entry can be read")
+		}
+	}
+	q.Put(messages.QuarantinedDatagram{}, note)
 	disk.health = errors.New("disk is full")
-	q.Put(messages.QuarantinedDatagram{})
-	if len(disk.values) != 0 {
-		t.Error("an entry was committed")
+	q.Put(messages.QuarantinedDatagram{}, note)
+	if len(disk.values) != 1 || kept != 1 {
+		t.Errorf("want what a sick disk is spared neither kept nor told, got %d kept, %d told", len(disk.values), kept)
 	}
 }
 

@@ -63,8 +63,7 @@ func (r *report) refusal(f *refusal) {
 			zap.Int("bytes", f.datagram.Size), zap.String("text", udp.Excerpt(f.datagram.Payload, textInLog)))
 	}
 	if f.keep && r.quarantine != nil {
-		r.metrics.quarantined.Inc()
-		r.quarantine.Put(quarantined(f))
+		r.quarantine.Put(quarantined(f), r.metrics.quarantined.Inc)
 	}
 }
 
