@@ -16,7 +16,7 @@ import (
 
 //go:generate go test -run TestDocs -count 1 . -update
 
-var update = flag.Bool("update", false, "rewrite what the README and docs/performance.md say of the committed results")
+var update = flag.Bool("update", false, "rewrite what the README and pages of docs say of the committed results")
 
 // The lines of a page between which stands what is made of the committed results.
 const (
