@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error
 		}
 		for _, v := range variants {
 			result, err := r.one(ctx, v)
-			if err != nil {
+			if err = cmp.Or(err, ctx.Err()); err != nil {
 				return out, fmt.Errorf("%s: %w", result.Title(), err)
 			}
 			out = append(out, result)

@@ -43,7 +43,7 @@ type Scenario struct {
 	Rate  float64 `yaml:"rate"`
 	Count int     `yaml:"count"`
 	// Tasks is the number of distinct tasks that the events are about, Known that
-	// of all tasks of the site; 0 means just enough.
+	// of all tasks of the site; 0 means just enough. Without Tasks there are fifty.
 	Tasks int `yaml:"tasks"`
 	Known int `yaml:"known"`
 	// Mix is what the events are; without one all are failed reloads.
@@ -247,6 +247,9 @@ func (s Scenario) validate() error {
 	}
 	if s.Measure == "events" && (s.Rate <= 0 || s.Count <= 0) {
 		problem("rate and count must be above 0")
+	}
+	if s.Tasks <= 0 {
+		problem("tasks must be above 0")
 	}
 	if s.Set != "standard" && s.Set != "long" {
 		problem("set %q is not standard or long", s.Set)

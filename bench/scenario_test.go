@@ -43,6 +43,7 @@ func TestParseScenario_saysWhatIsWrong(t *testing.T) {
 		{"a key that does not exist", good + "destination: webhook\n", "destination"},
 		{"the same in a variant", good + "variants: [{name: x, rat: 2}]\n", "rat"},
 		{"nothing to send", "name: a\n", "rate and count"},
+		{"events about nothing", good + "tasks: 0\n", "tasks must be above 0"},
 		{"a measure that does not exist", good + "measure: guess\n", "measure \"guess\""},
 		{"an event that does not exist", good + "mix: [{family: failed, type: tea}]\n", "\"tea\""},
 		{"a fault that does not exist", good + "qrs: {faults: [{kind: rain}]}\n", "\"rain\""},

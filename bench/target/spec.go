@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
@@ -64,10 +65,26 @@ func ParseSpec(text []byte) (Spec, error) {
 	if err := decoder.Decode(&s); err != nil {
 		return s, fmt.Errorf("read the description of a target: %w", err)
 	}
-	if s.Name == "" || s.Config == "" {
-		return s, errors.New("read the description of a target: name and config are required")
+	if err := s.Validate(); err != nil {
+		return s, fmt.Errorf("read the description of a target: %w", err)
 	}
 	return s, nil
+}
+
+// Validate says what is wrong with the description.
+func (s Spec) Validate() error {
+	var problems []error
+	if s.Name == "" || s.Config == "" {
+		problems = append(problems, errors.New("name and config are required"))
+	}
+	if s.Command != "" && strings.TrimSpace(s.Command) == "" {
+		problems = append(problems, errors.New("command has no word"))
+	}
+	// The directory is emptied between trials, and filled before a start.
+	if s.Journal != "" && (!filepath.IsLocal(s.Journal) || filepath.Clean(s.Journal) == ".") {
+		problems = append(problems, fmt.Errorf("journal %q must be a directory below that of the run, such as journal", s.Journal))
+	}
+	return errors.Join(problems...)
 }
 
 // Site is what a configuration file can say about the simulated site.

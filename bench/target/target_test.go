@@ -64,6 +64,24 @@ func TestSpec_refusesWhatATargetDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestSpec_refusesACommandWithoutAWord(t *testing.T) {
+	if _, err := ParseSpec([]byte(description + "command: '  '\n")); err == nil || !strings.Contains(err.Error(), "command") {
+		t.Errorf("want an error about the command, got %v", err)
+	}
+}
+
+// What is not below the directory of the run would be removed with all that is in it.
+func TestSpec_refusesAJournalElsewhere(t *testing.T) {
+	for _, journal := range []string{"..", ".", "./", "x/..", "a/../..", "/var/lib/journal"} {
+		if _, err := ParseSpec([]byte(description + "journal: " + journal + "\n")); err == nil || !strings.Contains(err.Error(), "journal") {
+			t.Errorf("%s: want an error about the journal, got %v", journal, err)
+		}
+	}
+	if _, err := ParseSpec([]byte(description + "journal: data/journal\n")); err != nil {
+		t.Errorf("want a directory below accepted, got %v", err)
+	}
+}
+
 func TestSite_placesPorts(t *testing.T) {
 	got := Site{Dir: "/d", UDPPort: 1, OperationsPort: 2, RESTPort: 3}.place("x -c {config} {dir} {udpPort} {operationsPort} {restPort} {other}", "/d/c.yaml")
 	if want := "x -c /d/c.yaml /d 1 2 3 {other}"; got != want {

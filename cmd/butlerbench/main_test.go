@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -94,12 +95,42 @@ func TestRun_refusesWhatItCannotRun(t *testing.T) {
 		{"a scale of nothing", "scale 0", []string{"burst", "--scale", "0"}},
 		{"a check that does not exist", `--check "lost": all or zeros`, []string{"burst", "--check=lost"}},
 		{"a target that does not exist", "missing.yaml", []string{"burst", "--target", "missing.yaml"}},
+		{"a command without a word", "command has no word", []string{"burst", "--command", "  "}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := execute(t, append([]string{"run", "--out", t.TempDir()}, test.args...)...); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("want an error with %q, got %v", test.want, err)
 			}
 		})
+	}
+}
+
+// write puts a file into a directory of the test and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What a run that failed has measured must not take the place of a baseline.
+func TestRun_keepsEarlierResultsWhenItFails(t *testing.T) {
+	baseline := write(t, "baseline.json", "{}")
+	out := filepath.Dir(baseline)
+	_, err := execute(t, "run", "--out", out, "--name", "baseline",
+		"--target", write(t, "target.yaml", "name: absent\ncommand: /no/such/program\nconfig: nothing\n"),
+		"--scenario-file", write(t, "skipped.yaml", "name: skipped\nmeasure: http\nduration: 1s\n"),
+		"--scenario-file", write(t, "failing.yaml", "name: failing\nrate: 1\ncount: 1\n"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("want an error of the target that cannot be started, got %v", err)
+	}
+	if kept, err := os.ReadFile(baseline); err != nil || string(kept) != "{}" {
+		t.Errorf("want the earlier results kept, got %s, %v", kept, err)
+	}
+	if partial, err := report.Load(filepath.Join(out, "baseline.partial.json")); err != nil || len(partial.Results) != 1 {
+		t.Errorf("want the one result beside it, got %+v, %v", partial.Results, err)
 	}
 }
 

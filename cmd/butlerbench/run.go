@@ -98,8 +98,16 @@ func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) err
 	if len(result.Results) == 0 {
 		return err
 	}
-	return errors.Join(err, o.show(out, result))
+	base := filepath.Join(o.out, o.name)
+	if err != nil {
+		base += partial
+	}
+	return errors.Join(err, o.show(out, result, base))
 }
+
+// partial is behind the name of the results of a run that did not end well: those of
+// an earlier one, which may be a baseline, stay.
+const partial = ".partial"
 
 // scenarios returns those that were named, or those of the set.
 func (o *runOptions) scenarios(names []string) ([]bench.Scenario, error) {
@@ -162,11 +170,11 @@ func (o *runOptions) target() (target.Spec, error) {
 	if spec.Command == "" {
 		return spec, errors.New("the target has no command: give --command, or --external to start it yourself")
 	}
-	return spec, nil
+	return spec, spec.Validate()
 }
 
-// show compares, prints and writes a run.
-func (o *runOptions) show(out io.Writer, r bench.Report) error {
+// show compares and prints a run, and writes it to files whose names begin with base.
+func (o *runOptions) show(out io.Writer, r bench.Report, base string) error {
 	if o.baseline != "" {
 		earlier, err := report.Load(o.baseline)
 		switch {
@@ -182,7 +190,6 @@ func (o *runOptions) show(out io.Writer, r bench.Report) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	base := filepath.Join(o.out, o.name)
 	if err := report.Save(base+".json", r); err != nil {
 		return err
 	}
