@@ -6,6 +6,6 @@
 // configuration file and its process alone. It guarantees that every event
 // carries a marker, so that loss, repetition and latency are known per event and
 // destination and never assumed; that a load is open-loop and bounded; and that
-// nothing leaves the machine. It must never link in what it measures over the
+// nothing leaves the machine unless a scenario configures the target so. It must never link in what it measures over the
 // wire: only package bare below it may, for its comparisons.
 package bench

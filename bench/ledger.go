@@ -175,12 +175,13 @@ type Delivery struct {
 	Duplicates  int    `json:"duplicates"`
 	// Foreign are events that this destination should not have been told of.
 	Foreign int `json:"foreign,omitempty"`
-	// The quantiles and the largest of the times from send to receipt, in milliseconds.
-	P50  float64 `json:"p50"`
-	P90  float64 `json:"p90"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p999"`
-	Max  float64 `json:"max"`
+	// The quantiles and the largest of the times from send to receipt, in
+	// milliseconds; without a receipt there are none.
+	P50  float64 `json:"p50,omitempty"`
+	P90  float64 `json:"p90,omitempty"`
+	P99  float64 `json:"p99,omitempty"`
+	P999 float64 `json:"p999,omitempty"`
+	Max  float64 `json:"max,omitempty"`
 	// Rate is receipts a second, from the first send to the last receipt.
 	Rate float64 `json:"rate"`
 }

@@ -46,10 +46,10 @@ func (p *phase) result() Result {
 		out.Windows = p.ledger.Windows(windowWidth)
 	}
 	if p.before.readings.Decided >= 0 {
-		out.add("events not decided", float64(max(0, p.count-p.decided)), "events", "lower")
+		out.add("events not decided", float64(max(0, p.count-p.decided)))
 	}
 	if p.decidedIn > 0 {
-		out.add("decided", rate(p.count, p.decidedIn), "events/s", "higher")
+		out.add("decided", rate(p.count, p.decidedIn))
 	}
 	p.addProcess(&out)
 	calls := 0
@@ -60,15 +60,15 @@ func (p *phase) result() Result {
 		}
 	}
 	tasks := min(p.count, p.session.variant.Tasks*len(p.session.variant.mix()))
-	out.add("QRS calls", float64(calls), "calls", "lower")
-	out.add("QRS calls an event", float64(calls)/float64(p.count), "calls", "lower")
-	out.add("QRS calls a task", float64(calls)/float64(tasks), "calls", "lower")
+	out.add("QRS calls", float64(calls))
+	out.add("QRS calls an event", float64(calls)/float64(p.count))
+	out.add("QRS calls a task", float64(calls)/float64(tasks))
 	metadata, results := callsOf(out.Calls)
-	out.add("QRS metadata calls a task", float64(metadata)/float64(tasks), "calls", "lower")
-	out.add("QRS result calls an event", float64(results)/float64(p.count), "calls", "lower")
-	out.add("TLS handshakes with QRS", float64(p.after.handshakes-p.before.handshakes), "handshakes", "lower")
-	out.add("datagrams refused while the target was down", float64(p.sender.Refused), "datagrams", "lower")
-	out.add("sender late at most", float64(p.sender.Late.Microseconds())/1000, "ms", "lower")
+	out.add("QRS metadata calls a task", float64(metadata)/float64(tasks))
+	out.add("QRS result calls an event", float64(results)/float64(p.count))
+	out.add("TLS handshakes with QRS", float64(p.after.handshakes-p.before.handshakes))
+	out.add("datagrams refused while the target was down", float64(p.sender.Refused))
+	out.add("sender late at most", float64(p.sender.Late.Microseconds())/1000)
 	return out
 }
 
@@ -97,27 +97,29 @@ func (r *Result) addDeliveries() {
 	}
 	var lost, duplicates int
 	var p50, p99, largest float64
-	slowest := r.Deliveries[0].Rate
+	slowest, received := r.Deliveries[0].Rate, 0
 	for _, d := range r.Deliveries {
-		lost, duplicates = lost+d.Lost, duplicates+d.Duplicates+d.Foreign
+		lost, duplicates, received = lost+d.Lost, duplicates+d.Duplicates+d.Foreign, received+d.Received
 		p50, p99, largest, slowest = max(p50, d.P50), max(p99, d.P99), max(largest, d.Max), min(slowest, d.Rate)
 	}
-	r.add("p50", p50, "ms", "lower")
-	r.add("p99", p99, "ms", "lower")
-	r.add("max", largest, "ms", "lower")
-	r.add("lost", float64(lost), "messages", "lower")
-	r.add("duplicates", float64(duplicates), "messages", "lower")
-	r.add("delivered", slowest, "events/s", "higher")
+	if received > 0 { // what never came was neither fast nor slow
+		r.add("p50", p50)
+		r.add("p99", p99)
+		r.add("max", largest)
+	}
+	r.add("lost", float64(lost))
+	r.add("duplicates", float64(duplicates))
+	r.add("delivered", slowest)
 }
 
 func (p *phase) addProcess(out *Result) {
 	if p.after.used && p.before.used {
 		spent := p.after.usage.CPU - p.before.usage.CPU
-		out.add("CPU an event", float64(spent.Microseconds())/float64(p.count), "us", "lower")
-		out.add("peak memory", mebibytes(p.after.usage.Peak), "MiB", "lower")
+		out.add("CPU an event", float64(spent.Microseconds())/float64(p.count))
+		out.add("peak memory", mebibytes(p.after.usage.Peak))
 	}
 	if p.after.dropsKnown && p.before.dropsKnown {
-		out.add("kernel drops", float64(p.after.drops-p.before.drops), "datagrams", "lower")
+		out.add("kernel drops", float64(p.after.drops-p.before.drops))
 	}
 }
 
@@ -142,17 +144,17 @@ func measureStart(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	}
 	defer s.close()
 	var out Result
-	out.add("start to ready", s.ready.Seconds(), "s", "lower")
+	out.add("start to ready", s.ready.Seconds())
 	if pending := s.target.Read(ctx).Pending; pending >= 0 && v.Pending > 0 {
-		out.add("pending after the start", pending, "events", "")
+		out.add("pending after the start", pending)
 	}
 	before := s.read(ctx)
 	if err := wait(ctx, v.Duration); err != nil {
 		return out, err
 	}
 	if after := s.read(ctx); after.used {
-		out.add("memory", mebibytes(after.usage.RSS), "MiB", "lower")
-		out.add("CPU while idle", (after.usage.CPU-before.usage.CPU).Seconds()/after.at.Sub(before.at).Seconds()*100, "% of a core", "lower")
+		out.add("memory", mebibytes(after.usage.RSS))
+		out.add("CPU while idle", (after.usage.CPU-before.usage.CPU).Seconds()/after.at.Sub(before.at).Seconds()*100)
 	}
 	return out, nil
 }
@@ -181,8 +183,8 @@ func measureHTTP(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	err = errors.Join(err, handler.Close())
 	var out Result
 	for _, rate := range rates {
-		out.add(rate.Name, rate.Rate, "calls/s", "higher")
-		out.add(rate.Name+" / bare handler", rate.Ratio, "x", "higher")
+		out.add(rate.Name, rate.Rate)
+		out.add(rate.Name+" / bare handler", rate.Ratio)
 	}
 	return out, err
 }
@@ -209,8 +211,8 @@ func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 		return out, err
 	}
 	if usage, ok := s.target.Usage(); ok {
-		out.add("memory", mebibytes(usage.RSS), "MiB", "lower")
-		out.add("peak memory", mebibytes(usage.Peak), "MiB", "lower")
+		out.add("memory", mebibytes(usage.RSS))
+		out.add("peak memory", mebibytes(usage.Peak))
 	}
 	if err := s.target.Kill(); err != nil {
 		return out, err
@@ -219,12 +221,12 @@ func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	if err != nil {
 		return out, err
 	}
-	out.add("start to ready after kill -9", took.Seconds(), "s", "lower")
+	out.add("start to ready after kill -9", took.Seconds())
 	out.addFollowed(" after kill -9", v.Count, s.reach(ctx, v.Count, v.Drain, followed))
 	if usage, ok := s.target.Usage(); ok {
-		out.add("memory after kill -9", mebibytes(usage.RSS), "MiB", "lower")
+		out.add("memory after kill -9", mebibytes(usage.RSS))
 	}
-	out.add("QRS calls at once, at most", float64(s.site.QRS.Load().MaxInFlight), "calls", "lower")
+	out.add("QRS calls at once, at most", float64(s.site.QRS.Load().MaxInFlight))
 	out.Calls = s.site.QRS.Counts()
 	return out, nil
 }
@@ -232,8 +234,8 @@ func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 // addFollowed adds how many of count executions are followed at a time.
 func (r *Result) addFollowed(when string, count int, now float64) {
 	out := max(0, now)
-	r.add("followed"+when, out, "executions", "higher")
-	r.add("not followed"+when, max(0, float64(count)-out), "executions", "lower")
+	r.add("followed"+when, out)
+	r.add("not followed"+when, max(0, float64(count)-out))
 }
 
 // reach waits until a reading is what is wanted, or stands still for drain, and

@@ -74,15 +74,15 @@ func (s *session) run(ctx context.Context, rate float64, count int, drain time.D
 	if p.sender, err = events.load(rate, count).Send(ctx, s.target.Addr()); err != nil {
 		return p, err
 	}
-	if err := p.settle(ctx, drain); err != nil {
+	if err := p.await(ctx, drain); err != nil {
 		return p, err
 	}
 	p.after = s.read(ctx)
 	return p, wait(ctx, lateDuplicates)
 }
 
-// settle waits for the end of everything that was sent.
-func (p *phase) settle(ctx context.Context, drain time.Duration) error {
+// await waits for the end of everything that was sent.
+func (p *phase) await(ctx context.Context, drain time.Duration) error {
 	last, since := -1, time.Now()
 	for {
 		missing := p.ledger.Missing()

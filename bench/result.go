@@ -83,10 +83,6 @@ func (r Result) Figure(name string) (Figure, bool) {
 	return r.Figures[at], true
 }
 
-func (r *Result) add(name string, value float64, unit, better string) {
-	r.Figures = append(r.Figures, Figure{Name: name, Value: value, Unit: unit, Better: better})
-}
-
 // judge puts bars on the figures. A bar without a figure is one of a figure that
 // was not measured: it is added as such, and returned by name.
 func (r *Result) judge(bars map[string]Bar) (unmeasured []string) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"butler/bench/target"
@@ -40,12 +41,15 @@ type Progress struct {
 
 // measures are the ways to measure.
 var measures = map[string]func(context.Context, *Runner, Variant) (Result, error){ //nolint:gochecknoglobals // a table
-	"events": measureEvents, "compare": measureCompare, "start": measureStart, "follow": measureFollow, "http": measureHTTP,
+	measuresEvents: measureEvents, measuresIntake: measureIntake, measuresStart: measureStart, measuresFollow: measureFollow, measuresHTTP: measureHTTP,
 }
 
 // Run measures scenario after scenario. What a target cannot do is skipped; any
 // other error ends the run, and what was measured until then is returned.
 func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error) {
+	if err := r.knowsDestinations(scenarios); err != nil {
+		return nil, err
+	}
 	var out []Result
 	for i, s := range scenarios {
 		fmt.Fprintf(r.Log, "[%d/%d] %s: %s\n", i+1, len(scenarios), s.Name, s.What)
@@ -60,15 +64,46 @@ func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error
 			}
 			out = append(out, result)
 		}
-		out = append(out, r.compare(s, out)...)
+		out = append(out, r.ratios(s, out)...)
 	}
 	return out, nil
+}
+
+// knowsDestinations says which destinations of the scenarios are neither of the
+// target nor of this service: they are misspelled. One that another target
+// lacks is none of its faults: the scenario is skipped.
+func (r *Runner) knowsDestinations(scenarios []Scenario) error {
+	ours, err := Butler()
+	problems := []error{err}
+	for _, s := range scenarios {
+		variants, err := s.Expand()
+		problems = append(problems, err)
+		for _, v := range variants {
+			for _, name := range lacking(ours, v, lacking(r.Spec, v, slices.Concat(v.told(), v.Unmeasured))) {
+				problems = append(problems, fmt.Errorf("%s: there is no destination %q: %s", titleOf(s.Name, v.Name), name,
+					strings.Join(r.Spec.Destinations(v.Config), ", ")))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// lacking returns those of the destinations that a target does not know.
+func lacking(spec target.Spec, v Variant, names []string) []string {
+	known := spec.Destinations(v.Config)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(known, name) })
 }
 
 // one measures a scenario or a variant of it.
 func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 	began := time.Now()
-	result, err := measures[v.Measure](ctx, r, v)
+	var result Result
+	var err error
+	if names := lacking(r.Spec, v, v.told()); len(names) > 0 {
+		err = fmt.Errorf("destinations %s: %w", strings.Join(names, ", "), errCannot)
+	} else {
+		result, err = measures[v.Measure](ctx, r, v)
+	}
 	result.Scenario, result.Variant, result.What, result.Took = v.Scenario.Name, v.Name, v.What, time.Since(began).Seconds()
 	if errors.Is(err, errCannot) || errors.Is(err, target.ErrNoExtras) {
 		result.Skipped, err = err.Error(), nil
@@ -87,9 +122,9 @@ func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 // errCannot says that a target lacks what a scenario needs.
 var errCannot = errors.New("this target has no such thing")
 
-// compare adds the ratios of a scenario, as a result of its own. There are none
+// ratios returns the ratios of a scenario, as a result of its own. There are none
 // of one that was skipped.
-func (r *Runner) compare(s Scenario, results []Result) []Result {
+func (r *Runner) ratios(s Scenario, results []Result) []Result {
 	if !slices.ContainsFunc(results, func(r Result) bool { return r.Scenario == s.Name && r.Skipped == "" }) {
 		return nil
 	}
@@ -105,7 +140,7 @@ func (r *Runner) compare(s Scenario, results []Result) []Result {
 			fmt.Fprintf(r.Log, "%s: %s: not both figures were measured\n", s.Name, ratio.Name)
 			continue
 		}
-		out.add(ratio.Name, of.Value/to.Value, "x", of.Better)
+		out.Figures = append(out.Figures, Figure{Name: ratio.Name, Value: of.Value / to.Value, Unit: "x", Better: of.Better})
 	}
 	_, bars := s.bars()
 	out.judge(bars)

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func TestRunner_measuresTheIntakeOfTheTargetItself(t *testing.T) {
 	spec := fakeSpec("-most 50")
 	spec.Metrics, spec.Ready = "http://127.0.0.1:{operationsPort}/", "http://127.0.0.1:{operationsPort}/"
 	spec.Series.Durable = []string{"stored"}
-	r := measure(t, spec, "measure: compare\nduration: 5ms\ndrain: 60ms\n")
+	r := measure(t, spec, "measure: intake\nduration: 5ms\ndrain: 60ms\n")
 	if durable := figure(t, r, "socket to durable journal, no loss"); durable < 9_500 || durable > 10_500 {
 		t.Errorf("want about 10,000/s of a target that keeps no more, got %v", durable)
 	}
@@ -123,7 +124,7 @@ func TestRunner_seesWhatIsFollowedAfterACrash(t *testing.T) {
 func TestRunner_missesTheBarOfWhatWasNotMeasured(t *testing.T) {
 	s, err := bench.ParseScenario([]byte("name: test\n" + events + `
 bars: {lost: {max: 0}, events not decided: {max: 0}, decided / bare: {min: 0.5}}
-ratios: [{name: decided / bare, figure: decided, against: "intake: bare"}]
+ratios: [{name: decided / bare, figure: decided, against: "intake: bare receiver, no loss"}]
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -140,19 +141,46 @@ ratios: [{name: decided / bare, figure: decided, against: "intake: bare"}]
 }
 
 func TestRunner_skipsWhatATargetCannotDo(t *testing.T) {
-	const barred = "bars: {nothing: {max: 0}, a / b: {max: 0}}\nratios: [{name: a / b, figure: a, against: 'b: c'}]\n"
-	for name, scenario := range map[string]string{
-		"no configuration of its own": events + "config: 'Butler: {}'\n",
-		"no REST API":                 "measure: http\n",
-		"no journal":                  "measure: start\npending: 5\n",
-		"nothing is followed":         "measure: follow\n",
-		"no count of durable events":  "measure: compare\nduration: 5ms\n",
+	const barred = "bars: {%s: {max: 0}, a / b: {max: 0}}\nratios: [{name: a / b, figure: %[1]s, against: 'b: p50'}]\n"
+	for name, test := range map[string]struct{ scenario, figure string }{
+		"no configuration of its own":     {events + "config: 'Butler: {}'\n", "p50"},
+		"a destination that we know":      {"rate: 1\ncount: 1\ndestinations: [webhook, slack]\n", "p50"},
+		"the same for some of the events": {"rate: 1\ncount: 1\nmix: [{family: failed, type: reload, to: [email]}]\n", "p50"},
+		"no REST API":                     {"measure: http\nduration: 1s\nunmeasured: [rest]\n", "ping"},
+		"no journal":                      {"measure: start\npending: 5\nduration: 1s\n", "start to ready"},
+		"nothing is followed":             {"measure: follow\nrate: 1\ncount: 1\n", "followed"},
+		"no count of durable events":      {"measure: intake\nduration: 5ms\n", "'bare receiver, no loss'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if r := measure(t, fakeSpec(""), scenario+barred); r.Skipped == "" || len(r.Figures) > 0 {
+			if r := measure(t, fakeSpec(""), test.scenario+fmt.Sprintf(barred, test.figure)); r.Skipped == "" || len(r.Figures) > 0 {
 				t.Errorf("want it skipped with a reason, got %+v", r)
 			}
 		})
+	}
+}
+
+func TestRunner_refusesADestinationThatNobodyKnows(t *testing.T) {
+	s, err := bench.ParseScenario([]byte("name: test\nrate: 1\ncount: 1\ndestinations: [webhok]\nunmeasured: [slick]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner := bench.Runner{Spec: fakeSpec(""), Log: t.Output()}
+	_, err = runner.Run(t.Context(), []bench.Scenario{s})
+	for _, want := range []string{`test: there is no destination "webhok": webhook`, `"slick"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// Nothing arrives: that took no time at all, and was not fast.
+func TestRunner_knowsNoLatencyOfWhatNeverCame(t *testing.T) {
+	r := measure(t, fakeSpec("-lose 1"), "rate: 400\ncount: 20\ndestinations: [webhook]\ndrain: 200ms\nbars: {p50: {max: 5}}\n")
+	if f, ok := r.Figure("p50"); !ok || !f.Unmeasured || f.Met() {
+		t.Errorf("want its bar missed, got %+v", f)
+	}
+	if lost := figure(t, r, "lost"); lost != 20 {
+		t.Errorf("want all lost, got %v", lost)
 	}
 }
 
@@ -176,8 +204,8 @@ func TestRunner_saysThatTheCommandOfATargetIsNone(t *testing.T) {
 	spec := fakeSpec("")
 	spec.Command = "/no/such/command"
 	runner := bench.Runner{Spec: spec, Log: t.Output()}
-	if _, err = runner.Run(t.Context(), []bench.Scenario{s}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("want that it does not exist, got %v", err)
+	if _, err = runner.Run(t.Context(), []bench.Scenario{s}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("want that it does not exist and how to build ours, got %v", err)
 	}
 }
 

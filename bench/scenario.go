@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -36,10 +35,11 @@ type Scenario struct {
 	What string `yaml:"what"`
 	// Set is the set it belongs to: standard, or long for what takes minutes.
 	Set string `yaml:"set"`
-	// Measure is what is done: events (the default), compare, start, follow or http.
+	// Measure is what is done: events (the default), intake, start, follow or http.
 	Measure string `yaml:"measure"`
 
-	// Rate is in events a second, Count how many there are.
+	// Rate is in events a second, Count how many there are. Measure events takes
+	// a Duration instead.
 	Rate  float64 `yaml:"rate"`
 	Count int     `yaml:"count"`
 	// Tasks is the number of distinct tasks that the events are about, Known that
@@ -70,7 +70,8 @@ type Scenario struct {
 	Config string `yaml:"config"`
 	// Pending is how many events wait in the journal at the start.
 	Pending int `yaml:"pending"`
-	// Duration is how long an idle target is watched, or one turn of a comparison.
+	// Duration is for how long events are sent, an idle target or one that follows
+	// executions is watched, or one turn of a comparison takes.
 	Duration time.Duration `yaml:"duration"`
 
 	// Bars are what the figures have to be, by their name.
@@ -81,6 +82,8 @@ type Scenario struct {
 
 	// scale multiplies the number of events, tasks and executions.
 	scale float64
+	// given are the keys that the file has.
+	given map[string]bool
 }
 
 // Share is a part of the events.
@@ -165,13 +168,15 @@ func Scenarios() ([]Scenario, error) {
 
 // ParseScenario reads a scenario and says everything that is wrong with it.
 func ParseScenario(text []byte) (Scenario, error) {
-	s := Scenario{Measure: "events", Drain: 5 * time.Second, WarmRate: 2000, Tasks: 50, Set: "standard"}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&s); err != nil {
+	s := Scenario{Measure: measuresEvents, Drain: 5 * time.Second, WarmRate: 2000, Tasks: 50, Set: "standard"}
+	if err := target.Decode(text, &s); err != nil {
 		return s, err
 	}
-	_, err := s.Expand()
+	var err error
+	if s.given, err = keysOf(func(into any) error { return yaml.Unmarshal(text, into) }); err != nil {
+		return s, err
+	}
+	_, err = s.Expand()
 	return s, err
 }
 
@@ -183,11 +188,19 @@ type Variant struct {
 
 // Scale multiplies the number of events and tasks, to try a scenario out.
 func (s *Scenario) Scale(by float64) error {
-	if by <= 0 {
-		return fmt.Errorf("scale %g must be above 0", by)
+	if !finite(by) || by <= 0 {
+		return fmt.Errorf("scale %g must be a number above 0", by)
 	}
 	s.scale = by
 	return nil
+}
+
+// counted returns the scenario with the count that follows from a duration.
+func (s Scenario) counted() Scenario {
+	if s.Measure == measuresEvents && s.Count == 0 {
+		s.Count = int(s.Rate * s.Duration.Seconds())
+	}
+	return s
 }
 
 // scaled returns the scenario with its numbers multiplied.
@@ -203,68 +216,46 @@ func (s Scenario) scaled() Scenario {
 	return s
 }
 
-// Expand returns the variants, or the scenario itself when it has none.
+// Expand returns the variants, or the scenario itself when it has none. The error
+// is everything that is wrong with them.
 func (s Scenario) Expand() ([]Variant, error) {
-	if len(s.Variants) == 0 {
-		return []Variant{{Scenario: s.scaled()}}, s.validate()
+	variants, problems := []Variant{{Scenario: s}}, []error{s.validate()}
+	if len(s.Variants) > 0 {
+		variants = nil
 	}
-	var out []Variant
 	for _, node := range s.Variants {
-		v := Variant{Scenario: s}
-		v.Scenario.Name, v.Bars = "", maps.Clone(s.Bars)
-		if err := decodeStrictly(&node, &v.Scenario); err != nil {
-			return nil, err
+		v, err := s.variant(node)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("variant %q: %w", v.Name, err))
 		}
-		v.Name, v.Scenario.Name = v.Scenario.Name, s.Name
+		variants = append(variants, v)
+	}
+	for i, v := range variants {
+		v.Scenario = v.counted()
 		if err := v.validate(); err != nil {
-			return nil, fmt.Errorf("variant %q: %w", v.Name, err)
-		}
-		v.Scenario = v.scaled()
-		out = append(out, v)
-	}
-	return out, nil
-}
-
-// decodeStrictly is node.Decode that refuses unknown keys.
-func decodeStrictly(node *yaml.Node, into any) error {
-	text, err := yaml.Marshal(node)
-	if err != nil {
-		return err
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	return decoder.Decode(into)
-}
-
-func (s Scenario) validate() error {
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if s.Name == "" || strings.ContainsAny(s.Name, "/: ") {
-		problem("name %q must be a word", s.Name)
-	}
-	if _, known := measures[s.Measure]; !known {
-		problem("measure %q is not one of events, compare, start, follow, http", s.Measure)
-	}
-	if s.Measure == "events" && (s.Rate <= 0 || s.Count <= 0) {
-		problem("rate and count must be above 0")
-	}
-	if s.Tasks <= 0 {
-		problem("tasks must be above 0")
-	}
-	if s.Set != "standard" && s.Set != "long" {
-		problem("set %q is not standard or long", s.Set)
-	}
-	for _, share := range s.Mix {
-		if _, _, err := share.kind(); err != nil {
+			if v.Name != "" {
+				err = fmt.Errorf("variant %q: %w", v.Name, err)
+			}
 			problems = append(problems, err)
 		}
+		variants[i].Scenario = v.scaled()
 	}
-	for _, f := range slices.Concat(s.Sinks, s.QRS.Faults) {
-		if _, known := faultKinds[f.Kind]; !known {
-			problem("fault %q is not one of slow, reset, status, hang, truncate", f.Kind)
-		}
+	return variants, errors.Join(append(problems, ratiosFit(s.Ratios, variants))...)
+}
+
+// variant returns the scenario with what a variant replaces.
+func (s Scenario) variant(node yaml.Node) (Variant, error) {
+	v := Variant{Scenario: s}
+	v.Scenario.Name, v.Bars, v.given = "", maps.Clone(s.Bars), maps.Clone(s.given)
+	text, err := yaml.Marshal(&node)
+	if err == nil {
+		err = target.Decode(text, &v.Scenario)
 	}
-	return errors.Join(problems...)
+	if keys, keysErr := keysOf(node.Decode); keysErr == nil {
+		maps.Copy(v.given, keys)
+	}
+	v.Name, v.Scenario.Name = v.Scenario.Name, s.Name
+	return v, err
 }
 
 // bars returns those of the figures and those of the ratios, which are judged
@@ -286,6 +277,15 @@ func (s Scenario) mix() []Share {
 		return []Share{{Family: "failed", Type: "reload"}}
 	}
 	return s.Mix
+}
+
+// told are the destinations that are told of events.
+func (s Scenario) told() []string {
+	out := slices.Clone(s.Destinations)
+	for _, share := range s.Mix {
+		out = append(out, share.To...)
+	}
+	return out
 }
 
 // kind returns the family and the type of task of a share.

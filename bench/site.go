@@ -32,10 +32,7 @@ const tasksPerTask = 21
 
 // newSite starts a site for a scenario, with certificates in a directory.
 func newSite(s Scenario, byTask []string, directory string) (*site, error) {
-	out := &site{names: s.Destinations, byTask: byTask}
-	for _, share := range s.Mix {
-		out.names = append(slices.Clone(out.names), share.To...)
-	}
+	out := &site{names: s.told(), byTask: byTask}
 	var err error
 	out.Sim, err = sim.New(sim.Options{
 		Seed: 1, CertDir: directory,

@@ -21,11 +21,16 @@ type Sender struct {
 }
 
 // NewSender returns a sender to an IPv4 address; every datagram has size bytes.
-func NewSender(to netip.AddrPort, size int) (*Sender, error) {
+func NewSender(to netip.AddrPort, size int) (_ *Sender, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			_ = unix.Close(fd)
+		}
+	}()
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20); err != nil {
 		return nil, fmt.Errorf("set the send buffer: %w", err)
 	}

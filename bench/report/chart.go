@@ -20,24 +20,24 @@ type point struct{ x, y float64 }
 
 // The size of a chart and the room for its labels.
 const (
-	width, height             = 460.0, 190.0
-	left, right, top, bottom  = 56.0, 10.0, 26.0, 24.0
-	gridLines                 = 4
-	plotWidth, plotHeight     = width - left - right, height - top - bottom
-	legendWidth, legendMargin = 70.0, 0.0
+	width, height            = 460.0, 190.0
+	left, right, top, bottom = 56.0, 10.0, 26.0, 24.0
+	gridLines                = 4
+	plotWidth, plotHeight    = width - left - right, height - top - bottom
+	legendWidth              = 70.0
 )
 
 // chart draws curves over seconds as SVG; nothing when there is nothing to draw.
 func chart(title, unit string, lines ...line) template.HTML {
-	maxX, maxY, any := 0.0, 0.0, false
+	maxX, maxY, drawn := 0.0, 0.0, false
 	for _, l := range lines {
 		for _, p := range l.points {
 			if !math.IsNaN(p.y) {
-				maxX, maxY, any = max(maxX, p.x), max(maxY, p.y), true
+				maxX, maxY, drawn = max(maxX, p.x), max(maxY, p.y), true
 			}
 		}
 	}
-	if !any {
+	if !drawn {
 		return ""
 	}
 	maxX, maxY = max(maxX, 0.001), nice(maxY)
@@ -54,7 +54,7 @@ func chart(title, unit string, lines ...line) template.HTML {
 	for i, l := range lines {
 		fmt.Fprintf(&out, `<polyline class="%s" points="%s"/>`, l.class, path(l.points, maxX, maxY))
 		if len(lines) > 1 {
-			x := width - right - legendWidth*float64(len(lines)-i) + legendMargin
+			x := width - right - legendWidth*float64(len(lines)-i)
 			fmt.Fprintf(&out, `<text class="n %s-text" x="%g" y="14">%s</text>`, l.class, x, template.HTMLEscapeString(l.name))
 		}
 	}

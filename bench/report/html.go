@@ -17,7 +17,7 @@ var page string
 // HTML writes a run as one page that needs nothing but itself.
 func HTML(w io.Writer, r bench.Report) error {
 	parsed, err := template.New("report").Funcs(template.FuncMap{
-		"number": number, "value": value, "verdict": verdict, "ratio": ratio, "describe": describe, "charts": charts,
+		"number": number, "quantile": quantile, "value": value, "verdict": verdict, "ratio": ratio, "describe": describe, "charts": charts,
 		"met":        bench.Figure.Met,
 		"date":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
 		"seconds":    func(s float64) string { return time.Duration(s * float64(time.Second)).Round(time.Second).String() },

@@ -26,7 +26,7 @@ func run(p50 float64) bench.Report {
 				{Name: "delivered", Value: 123_456, Unit: "events/s", Better: "higher"},
 				{Name: "lost", Value: 0, Unit: "messages", Better: "lower", Bar: &bench.Bar{Max: &zero}},
 			},
-			Deliveries: []bench.Delivery{{Destination: "slack", Expected: 10, Received: 9, Lost: 1}, {Destination: "webhook", Expected: 10, Received: 10}},
+			Deliveries: []bench.Delivery{{Destination: "slack", Expected: 10, Received: 9, Lost: 1}, {Destination: "webhook", Expected: 10, Received: 10}, {Destination: "mqtt", Expected: 5, Lost: 5}},
 			Windows:    []bench.Window{{At: 0, P50: 1, P99: 2, Max: 3, Sent: 5, Received: 5}, {At: 0.5, P50: 2, P99: 3, Max: 4, Sent: 5, Received: 5}},
 			Samples:    []bench.Sample{{At: 0.25, Sent: 5, Received: 4, Pending: 1, Queued: -1, RSS: 50, CPU: -1}, {At: 0.5, Sent: 10, Received: 9, Queued: -1, RSS: 60, CPU: -1}},
 			Calls:      map[string]int{"GET task/full": 3},
@@ -44,7 +44,7 @@ func TestTable_showsFiguresBarsAndTheBaseline(t *testing.T) {
 	text := regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
 	for _, want := range []string{
 		"p50 30 ms MISSED (<= 20) 3.00 x baseline, worse", "delivered 123,456 events/s 1.00 x baseline",
-		"lost 0 messages ok (<= 0)", "slack 9 of 10 1 / 0",
+		"lost 0 messages ok (<= 0)", "slack 9 of 10 1 / 0 0 / 0 / 0", "mqtt 0 of 5 5 / 0 - / - / -",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)
@@ -99,13 +99,15 @@ func TestHTML_isOneSafePageWithCharts(t *testing.T) {
 	}
 }
 
-func TestMarkdown_namesTheMachine(t *testing.T) {
+func TestMarkdown_namesTheMachineAndEveryDestination(t *testing.T) {
 	var out strings.Builder
 	if err := Markdown(&out, run(3)); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); !strings.Contains(text, "2 cores of Some CPU") || !strings.Contains(text, "| p50 | 3 ms | ok (<= 20) |") {
-		t.Errorf("want the machine and the figures, got\n%s", text)
+	for _, want := range []string{"2 cores of Some CPU", "| p50 | 3 ms | ok (<= 20) |", "| slack | 9 of 10 | 1 | 0 | 0 | 0 | 0 |", "| mqtt | 0 of 5 | 5 | 0 | - | - | - |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want %q in\n%s", want, out.String())
+		}
 	}
 }
 

@@ -31,11 +31,19 @@ func Table(w io.Writer, r bench.Report) error {
 			fmt.Fprintf(out, "  \treceived\tlost / repeated\tp50 / p99 / max ms\n")
 			for _, d := range result.Deliveries {
 				fmt.Fprintf(out, "  %s\t%d of %d\t%d / %d\t%s / %s / %s\n", d.Destination, d.Received, d.Expected, d.Lost, d.Duplicates+d.Foreign,
-					number(d.P50), number(d.P99), number(d.Max))
+					quantile(d, d.P50), quantile(d, d.P99), quantile(d, d.Max))
 			}
 		}
 	}
 	return out.Flush()
+}
+
+// quantile shows a latency of a destination, which has none without a receipt.
+func quantile(d bench.Delivery, ms float64) string {
+	if d.Received == 0 {
+		return "-"
+	}
+	return number(ms)
 }
 
 // value is the figure with its unit.
@@ -130,6 +138,13 @@ func Markdown(w io.Writer, r bench.Report) error {
 		out.WriteString("| What | Figure | Bar |\n|---|---:|---|\n")
 		for _, f := range result.Figures {
 			fmt.Fprintf(&out, "| %s | %s | %s |\n", f.Name, value(f), verdict(f))
+		}
+		if len(result.Deliveries) > 1 {
+			out.WriteString("\n| Destination | Received | Lost | Repeated | p50 ms | p99 ms | max ms |\n|---|---:|---:|---:|---:|---:|---:|\n")
+			for _, d := range result.Deliveries {
+				fmt.Fprintf(&out, "| %s | %d of %d | %d | %d | %s | %s | %s |\n", d.Destination, d.Received, d.Expected, d.Lost, d.Duplicates+d.Foreign,
+					quantile(d, d.P50), quantile(d, d.P99), quantile(d, d.Max))
+			}
 		}
 	}
 	_, err := io.WriteString(w, out.String())

@@ -92,10 +92,10 @@ func (t *Target) Launch(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer output.Close()
-	process := exec.Command(words[0], words[1:]...) //nolint:noctx // it outlives the call, and ends with Stop
+	process := exec.Command(program(words[0]), words[1:]...) //nolint:noctx // it outlives the call, and ends with Stop
 	process.Stdout, process.Stderr = output, output
 	if err := process.Start(); err != nil {
-		return 0, fmt.Errorf("start %s: %w", words[0], err)
+		return 0, fmt.Errorf("start %s: %w (make build builds this service; --command starts another)", words[0], err)
 	}
 	t.process, t.pid, t.ended = process, process.Process.Pid, make(chan error, 1)
 	go func(p *exec.Cmd, ended chan<- error) { ended <- p.Wait() }(t.process, t.ended)
@@ -104,6 +104,19 @@ func (t *Target) Launch(ctx context.Context) (time.Duration, error) {
 		err = fmt.Errorf("%w; it wrote:\n%s", errors.Join(err, t.Kill()), t.lastWords())
 	}
 	return took, err
+}
+
+// program returns where a program is: as it is named, or beside this one.
+func program(name string) string {
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	if self, err := os.Executable(); err == nil {
+		if beside, err := exec.LookPath(filepath.Join(filepath.Dir(self), filepath.Base(name))); err == nil {
+			return beside
+		}
+	}
+	return name
 }
 
 func (t *Target) logPath() string { return filepath.Join(t.site.Dir, "target.log") }

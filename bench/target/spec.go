@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -60,9 +62,7 @@ type Series struct {
 // ParseSpec reads the description of a program.
 func ParseSpec(text []byte) (Spec, error) {
 	var s Spec
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&s); err != nil {
+	if err := Decode(text, &s); err != nil {
 		return s, fmt.Errorf("read the description of a target: %w", err)
 	}
 	if err := s.Validate(); err != nil {
@@ -85,6 +85,30 @@ func (s Spec) Validate() error {
 		problems = append(problems, fmt.Errorf("journal %q must be a directory below that of the run, such as journal", s.Journal))
 	}
 	return errors.Join(problems...)
+}
+
+// How a configuration shows the names of destinations: those that it asks for and
+// those that it calls by their path.
+var (
+	asked  = regexp.MustCompile(`\.On\s+"([^"]+)"`)
+	called = regexp.MustCompile(`\.HTTP\s*-?}}/([\w./-]+)`)
+)
+
+// Destinations are the names of those that the program can be told of, with
+// the configuration of a scenario. A topic of MQTT is only known by {{.On "topic"}}.
+func (s Spec) Destinations(extra string) []string {
+	text := s.Config + "\n" + extra
+	var out []string
+	for _, m := range slices.Concat(asked.FindAllStringSubmatch(text, -1), called.FindAllStringSubmatch(text, -1)) {
+		out = append(out, strings.TrimRight(m[1], "/"))
+	}
+	for name, field := range map[string]string{"email": ".SMTP", "influxdb": ".Influx"} {
+		if strings.Contains(text, field) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Site is what a configuration file can say about the simulated site.

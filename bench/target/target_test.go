@@ -3,9 +3,13 @@ package target
 import (
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const description = `
@@ -132,5 +136,62 @@ func TestBound_seesASocket(t *testing.T) {
 	}
 	if drops, known := dropsOf(port); runtime.GOOS == "linux" && (!known || drops != 0) {
 		t.Errorf("want no drops, got %d, %v", drops, known)
+	}
+}
+
+func TestDecode_namesTheKeyAndGivesAnExample(t *testing.T) {
+	type inner struct {
+		Of    int      `yaml:"of"`
+		Names []string `yaml:"names"`
+	}
+	var into struct {
+		Drain time.Duration    `yaml:"drain"`
+		Count int              `yaml:"count"`
+		List  []inner          `yaml:"list"`
+		Map   map[string]inner `yaml:"map"`
+	}
+	for _, test := range []struct{ name, text, want string }{
+		{"nothing", "", "the file is empty"},
+		{"remarks alone", "# later\n", "the file is empty"},
+		{"a second document", "count: 1\n---\ncount: 2\n", "second document"},
+		{"a number for a time", "count: 1\ndrain: 5\n", `drain: "5" is not of the kind that is wanted, such as 5s`},
+		{"a long text for a number", "count: a very long text\n", `count: "a very ..." is not of the kind that is wanted, such as 200`},
+		{"a key that does not exist", "cuont: 1\n", "cuont: there is no such key"},
+		{"one further below", "list: [{of: 1}, {off: 2}]\n", "list[2].off: there is no such key"},
+		{"two that may be meant", "{count: x, drain: x}\n", "count or drain"},
+		{"a text for a list", "list: [{names: webhook}]\n", `list[1].names: "webhook" is not of the kind that is wanted, such as [webhook, email]`},
+		{"a list for keys", "map: [1]\n", "map: that is not of the kind that is wanted, which has keys of its own"},
+		{"all of it", "cuont: 1\ndrain: 5\n", "such key\ndrain"},
+		{"no YAML", "a: b: c\n", "mapping values"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := Decode([]byte(test.text), &into); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("want %q, got %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestSpec_knowsDestinationsByItsConfiguration(t *testing.T) {
+	s := Spec{Config: `{{.On "slack"}} {{if .On  "mqtt"}} url: "{{.HTTP}}/newrelic/log" {{.SMTP.Host}} {{ .HTTP }}/webhook`}
+	got := s.Destinations("a: {{$.HTTP}}/route/\nb: {{.HTTP}}/webhook")
+	if want := []string{"email", "mqtt", "newrelic/log", "route", "slack", "webhook"}; !slices.Equal(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
+}
+
+func TestProgram_isLookedForBesideTheHarness(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		filepath.Join("no", "such", filepath.Base(self)): self,
+		self:       self,
+		"no/such/": "no/such/",
+	} {
+		if got := program(name); got != want {
+			t.Errorf("%s: want %s, got %s", name, want, got)
+		}
 	}
 }

@@ -40,7 +40,8 @@ func newRun() *cobra.Command {
 		Short: "Measure, and write a table, JSON, Markdown and an HTML page",
 		Long: `Runs scenarios, by default the standard set, against a program that it starts
 with a configuration file of its own, beside a simulated Qlik Sense repository
-and sinks for every kind of message. Nothing leaves this machine.`,
+and sinks for every kind of message. Nothing leaves this machine unless the
+config of a scenario says so.`,
 		Example: `  butlerbench run                                   the standard set
   butlerbench run webhook-200 burst                 two scenarios of it
   butlerbench run --command "/opt/other -c {config}" --target other.yaml

@@ -16,9 +16,9 @@ import (
 // standard set under ten minutes on a slow machine, too.
 var intakeSearch = bare.Search{From: 20_000, Limit: 4_000_000, Rounds: 3, Most: time.Minute} //nolint:gochecknoglobals // a constant
 
-// measureCompare looks for the highest rates without loss of a bare receiver and
+// measureIntake looks for the highest rates without loss of a bare receiver and
 // of the target's way to its journal, in turns, with the same datagrams.
-func measureCompare(ctx context.Context, r *Runner, v Variant) (Result, error) {
+func measureIntake(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	var out Result
 	if len(r.Spec.Series.Durable) == 0 || r.Spec.Command == "" {
 		return out, fmt.Errorf("a count of durable events, and a command to start it: %w", errCannot)
@@ -35,30 +35,30 @@ func measureCompare(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	defer receiver.Close()
 	best, err := intakeSearch.Highest(ctx,
 		func(ctx context.Context, rate int) (int, error) {
-			flood, err := s.turn(rate)
+			turn, err := s.turn(rate)
 			if err != nil {
 				return 0, err
 			}
-			return receiver.Try(ctx, flood)
+			return receiver.Try(ctx, turn)
 		}, s.take)
 	if err != nil {
 		return out, err
 	}
-	out.add("bare receiver, no loss", float64(best[0]), "datagrams/s", "")
-	out.add("socket to durable journal, no loss", float64(best[1]), "events/s", "higher")
+	out.add("bare receiver, no loss", float64(best[0]))
+	out.add("socket to durable journal, no loss", float64(best[1]))
 	if best[0] > 0 {
-		out.add("socket to durable journal / bare receiver", float64(best[1])/float64(best[0]), "x", "higher")
+		out.add("socket to durable journal / bare receiver", float64(best[1])/float64(best[0]))
 	}
 	return out, nil
 }
 
 // turn is a load of events at a rate for one turn of a comparison.
 func (s *session) turn(rate int) (load.Load, error) {
-	return s.flood(float64(rate), max(1, int(float64(rate)*s.variant.Duration.Seconds())))
+	return s.unfollowed(float64(rate), max(1, int(float64(rate)*s.variant.Duration.Seconds())))
 }
 
-// flood is a load of events of the site whose way nobody follows one by one.
-func (s *session) flood(rate float64, count int) (load.Load, error) {
+// unfollowed is a load of events of the site whose way nobody follows one by one.
+func (s *session) unfollowed(rate float64, count int) (load.Load, error) {
 	events, err := newStream(s.site, s.variant.Scenario, s.sent)
 	if err != nil {
 		return load.Load{}, err
@@ -67,14 +67,14 @@ func (s *session) flood(rate float64, count int) (load.Load, error) {
 	return load.Load{Rate: rate, Count: count, Size: events.size, Append: events.append, Prepared: true}, nil
 }
 
-// take floods the target and returns how many events did not become durable. It
+// take sends the target a load and returns how many events did not become durable. It
 // is started anew, with an empty journal, so that what one trial left to do is not
 // work of the next, and has dealt with some events before.
 func (s *session) take(ctx context.Context, rate int) (lost int, err error) {
 	if err := s.again(ctx); err != nil {
 		return 0, err
 	}
-	warm, err := s.flood(s.variant.WarmRate, s.variant.Warm)
+	warm, err := s.unfollowed(s.variant.WarmRate, s.variant.Warm)
 	if err != nil {
 		return 0, err
 	}
@@ -83,12 +83,12 @@ func (s *session) take(ctx context.Context, rate int) (lost int, err error) {
 		return 0, err
 	}
 	s.reach(ctx, 0, s.variant.Drain, func(r target.Readings) float64 { return -r.Pending })
-	flood, err := s.turn(rate)
+	turn, err := s.turn(rate)
 	if err != nil {
 		return 0, err
 	}
-	durable, err := s.endure(ctx, flood, warmed)
-	return flood.Count - (durable - warmed), err
+	durable, err := s.endure(ctx, turn, warmed)
+	return turn.Count - (durable - warmed), err
 }
 
 // endure sends a load to a target that has made before events durable, and
