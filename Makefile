@@ -44,11 +44,11 @@ peers: ## run the tests against real InfluxDB, VictoriaMetrics, Mosquitto and Pr
 chaos: ## for MINUTES, break what can break around the real binary under load, and count every alert (SEED repeats a run)
 	BUTLER_CHAOS_MINUTES=$(MINUTES) BUTLER_CHAOS_SEED=$(SEED) $(GO) test -count=1 -v -timeout 24h -run 'TestChaos' ./internal/app
 
-soak: ## run the real binary under a steady load for SOAK and see that nothing grows
-	BUTLER_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 25h -run 'TestSoak' ./internal/app
+soak: ## run the real binary under a steady load for SOAK and see that nothing grows (SEED repeats a run)
+	BUTLER_SOAK=$(SOAK) BUTLER_CHAOS_SEED=$(SEED) $(GO) test -count=1 -v -timeout 25h -run 'TestSoak' ./internal/app
 
-crash: ## kill -9 the real binary N times under load and count every alert
-	BUTLER_CHAOS_KILLS=$(N) $(GO) test -count=1 -timeout 60m -run 'TestCrash' ./internal/app/...
+crash: ## kill -9 the real binary N times under load and count every alert (SEED repeats a run)
+	BUTLER_CHAOS_KILLS=$(N) BUTLER_CHAOS_SEED=$(SEED) $(GO) test -count=1 -timeout 60m -run 'TestCrash' ./internal/app/...
 
 fuzz: ## fuzz every parser of foreign bytes for FUZZTIME each
 	cd internal/tools && $(GO) run ./fuzzall -dir ../.. -time $(FUZZTIME)

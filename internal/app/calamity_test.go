@@ -86,6 +86,8 @@ func (c *calamitous) befall(what calamity) {
 		}
 	case clockJump:
 		c.jump(what.shift)
+	default:
+		c.t.Fatalf("BUG: a calamity that nobody can make: %q", what.kind)
 	}
 	c.v.ready()
 	c.blocked = append(c.blocked, span{begin, time.Now()})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,6 +105,34 @@ func TestChaosPlan_isAFunctionOfTheSeed(t *testing.T) {
 	}
 }
 
+// chaosKinds returns the calamities that a list separated by semicolons names, all of them for "".
+func chaosKinds(only string) ([]string, error) {
+	if only == "" {
+		return calamities, nil
+	}
+	kinds := strings.Split(only, ";")
+	for _, kind := range kinds {
+		if !slices.Contains(calamities, kind) {
+			return nil, fmt.Errorf("BUTLER_CHAOS_ONLY names %q, want some of %q", kind, calamities)
+		}
+	}
+	return kinds, nil
+}
+
+func TestChaosKinds_areThoseThatCanBefall(t *testing.T) {
+	if kinds, err := chaosKinds(diskFull + ";" + clockJump); err != nil || !slices.Equal(kinds, []string{diskFull, clockJump}) {
+		t.Errorf("want the two calamities named, got %q, %v", kinds, err)
+	}
+	if kinds, err := chaosKinds(""); err != nil || len(kinds) != len(calamities) {
+		t.Errorf("want all calamities, got %q, %v", kinds, err)
+	}
+	for _, only := range []string{"ful disk", diskFull + ";", "full disk; kill -9"} {
+		if kinds, err := chaosKinds(only); err == nil {
+			t.Errorf("want %q refused, got %q", only, kinds)
+		}
+	}
+}
+
 // How long and how hard a run is.
 const (
 	// shortChaos is the length of a run that nobody asked for.
@@ -142,6 +171,8 @@ const chaosConfig = `  mqttConfig:
 
 func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	seed, length := seedOf(t), chaosLength(t)
+	kinds, err := chaosKinds(os.Getenv("BUTLER_CHAOS_ONLY"))
+	must(t, err)
 	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length)) // getting ready again takes its time, too
 	_, port, _ := strings.Cut(s.MQTT.Addr(), ":")
 	v := crashService(t, s, demo.Settings{PollEvery: "1s"})
@@ -161,10 +192,6 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	stop := load(t, f, chaosRate)
 	w.begin(seed)
 	watch := v.observe()
-	kinds := calamities
-	if only := os.Getenv("BUTLER_CHAOS_ONLY"); only != "" {
-		kinds = strings.Split(only, ";")
-	}
 	plan := chaosPlan(seed, length, kinds)
 	for i, what := range plan {
 		pause(t, what.calm)
@@ -183,7 +210,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	o := gather(t, v, f, w)
 	o.broker = true
 	o.readPublications(s.MQTT.Publications().All())
-	o.acknowledged, o.blocked = seen.accepted, c.blocked
+	o.watched, o.acknowledged, o.blocked = true, seen.accepted, c.blocked
 	must(t, o.recallTrimmed())
 	report(t, v, o)
 	seen.wantsFlatMemory(t)

@@ -35,15 +35,18 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		{"told of what was not accepted", func(o *oracle) { o.accepted = nil; o.lives = nil }, "of which nothing was accepted"},
 		{"not accepted in spite of a healthy service", func(o *oracle) { o.accepted, o.receipts = nil, nil }, "was not accepted"},
 		{"not accepted while the service was down", func(o *oracle) {
-			o.accepted, o.receipts = nil, nil
+			o.accepted, o.receipts, o.decided = nil, nil, nil
 			o.sent[0].at = at(10.2)
 		}, ""},
 		{"a hostile datagram was accepted", func(o *oracle) { o.sent[0].welcome = false }, "hostile"},
 		{"accepted more often than sent", func(o *oracle) { o.accepted = append(o.accepted, o.accepted[0]) }, "2 times in the journal"},
 		{"decided and not accepted", func(o *oracle) {
-			o.decided = map[string]bool{id + " " + messages.FamilyFailed.String(): true}
 			o.accepted, o.receipts, o.lives = nil, nil, nil
 		}, "which is not in its journal"},
+		{"no decision was seen", func(o *oracle) { o.decided = map[string]bool{} }, "the log tells of no decision"},
+		{"an onlooker saw nothing", func(o *oracle) { o.watched = true }, "the onlooker saw none acknowledged"},
+		{"an onlooker saw all", func(o *oracle) { o.watched, o.acknowledged = true, 1 }, ""},
+		{"an onlooker saw more than the journal has", func(o *oracle) { o.watched, o.acknowledged = true, 2 }, "an onlooker saw 2 accepted"},
 		{"accepted and never sent", func(o *oracle) { delete(o.executions, id) }, "never sent"},
 		{"told twice by one process", func(o *oracle) { o.receipts = append(o.receipts, point(6)) }, "told twice without a reason"},
 		{"told again after a kill", func(o *oracle) { o.receipts = []receipt{point(9.9), point(10.6)} }, ""},
@@ -85,6 +88,7 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 				sent:       []sentDatagram{{at: at(5), family: messages.FamilyFailed, execution: id, payload: []byte("event"), welcome: true}},
 				executions: map[string]*execution{id: {id: id, typ: qlik.TaskUserSync, known: true, final: qlik.StatusFinishedFail}},
 				accepted:   []acceptedEvent{{execution: id, family: messages.FamilyFailed, payload: "event"}},
+				decided:    map[string]bool{id + " " + messages.FamilyFailed.String(): true},
 				receipts:   []receipt{point(5)},
 				stored:     map[string]bool{point(5).id(): true},
 			}
@@ -201,6 +205,7 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 				sent:       []sentDatagram{{at: at, family: messages.FamilyFailed, execution: id, payload: []byte("event"), welcome: true}},
 				executions: map[string]*execution{id: {id: id, taskID: "task", appID: "app", typ: qlik.TaskReload, known: true, final: qlik.StatusFinishedFail}},
 				accepted:   []acceptedEvent{{execution: id, family: messages.FamilyFailed, payload: "event", file: file}},
+				decided:    map[string]bool{id + " " + messages.FamilyFailed.String(): true},
 				receipts: []receipt{
 					slack, told(sinkHTTP, "webhook/failed"), told(sinkInflux, "influx/reload_task_failed"),
 					told(sinkMail, mailNotice("reload failed", everyRecipient)),

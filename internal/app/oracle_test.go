@@ -51,9 +51,11 @@ type oracle struct {
 	// is how many of those may have been accepted without a trace.
 	trimmed   bool
 	forgotten int
-	// acknowledged is how many datagrams an onlooker saw accepted, at least. decided
+	// watched says that there was an onlooker; acknowledged is how many datagrams it
+	// saw accepted, at least. decided
 	// are the events, by execution and family, about which the service said that it
 	// had decided: nobody decides about an event that is not on disk.
+	watched      bool
 	acknowledged int
 	decided      map[string]bool
 	// blocked are the times in which the service may have missed a datagram, and
@@ -206,8 +208,15 @@ func (o *oracle) problem(format string, args ...any) {
 // for the datagram to be accepted without doubt.
 const settleTime = time.Second
 
-// checkIntake compares what was sent with what was accepted.
+// checkIntake compares what was sent with what was accepted. A witness who saw nothing
+// looked at the wrong place: the name of a metric or the words of the log have changed.
 func (o *oracle) checkIntake() {
+	if len(o.accepted) > 0 && len(o.decided) == 0 {
+		o.problem("%d events were accepted, and the log tells of no decision", len(o.accepted))
+	}
+	if len(o.accepted) > 0 && o.watched && o.acknowledged == 0 {
+		o.problem("%d events were accepted, and the onlooker saw none acknowledged", len(o.accepted))
+	}
 	if n := len(o.accepted) + o.forgotten; n < o.acknowledged {
 		o.problem("%d events are in the journal, and an onlooker saw %d accepted", n, o.acknowledged)
 	}
