@@ -17,8 +17,11 @@ import (
 // Runner measures one program.
 type Runner struct {
 	Spec target.Spec
-	// PID is the process of a target that somebody else starts, 0 when it is not known.
+	// PID is the process of a target that somebody else starts; 0 for the one that
+	// has its UDP port open.
 	PID int
+	// Ports are those of the target for UDP, operations and REST, 0 or none for free ones.
+	Ports []int
 	// Handler is the command that calls bare.Serve, for the scenarios that compare
 	// with it.
 	Handler []string
@@ -27,9 +30,6 @@ type Runner struct {
 	Progress func(Progress)
 	// Revision is what the target says that it was built from, once it has run.
 	Revision string
-	// Configured, if set, is told the configuration file of a target that
-	// somebody else starts.
-	Configured func(path string)
 }
 
 // Progress is how far a scenario is.
@@ -187,7 +187,7 @@ func (s *session) start(ctx context.Context, prepare func(directory string) erro
 	if s.site, err = newSite(s.variant.Scenario, s.runner.Spec.ByTask, s.directory); err != nil {
 		return err
 	}
-	at, err := s.site.describe(s.directory, s.variant.Scenario)
+	at, err := s.site.describe(s.directory, s.variant.Scenario, s.runner.Ports)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (s *session) start(ctx context.Context, prepare func(directory string) erro
 	}
 	r := s.runner
 	s.target, s.ready, err = target.Start(ctx, target.Options{
-		Spec: r.Spec, Site: at, Extra: s.variant.Config, PID: r.PID, Configured: r.Configured,
+		Spec: r.Spec, Site: at, Extra: s.variant.Config, PID: r.PID, Log: r.Log,
 	})
 	if err == nil && r.Revision == "" {
 		r.Revision = s.target.Revision(ctx)
@@ -215,6 +215,10 @@ func (s *session) close() {
 	}
 	if s.site != nil {
 		s.site.Stop()
+	}
+	if s.target != nil && s.runner.Spec.Command == "" {
+		fmt.Fprintf(s.runner.Log, "%s stays, since the target uses it still\n", s.directory)
+		return
 	}
 	_ = os.RemoveAll(s.directory)
 }

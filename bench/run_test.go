@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -242,5 +245,64 @@ bars:
 	}
 	if f, _ := results[0].Figure("lost"); f.Bar == nil || !f.Met() {
 		t.Errorf("want the bar of the scenario on its variants, got %+v", f)
+	}
+}
+
+// starter starts the fake as soon as it is told with which file, in place of the one before.
+type starter struct {
+	t       *testing.T
+	running *exec.Cmd
+	log     strings.Builder
+}
+
+func (s *starter) Write(line []byte) (int, error) {
+	s.log.Write(line)
+	if _, config, told := strings.Cut(string(line), "start the target with "); told {
+		s.stop()
+		s.running = exec.Command(os.Args[0], fakeTarget, "-c", strings.TrimSpace(config))
+		if err := s.running.Start(); err != nil {
+			s.t.Error(err)
+		}
+		s.t.Cleanup(func() { os.RemoveAll(filepath.Dir(strings.TrimSpace(config))) })
+	}
+	return len(line), nil
+}
+
+func (s *starter) stop() {
+	if s.running != nil {
+		_, _ = s.running.Process.Kill(), s.running.Wait()
+	}
+}
+
+// The second scenario must not take the program of the first for its own.
+func TestRunner_waitsForATargetThatSomebodyElseStarts(t *testing.T) {
+	ports, err := target.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, somebody := fakeSpec(""), &starter{t: t}
+	spec.Command = ""
+	defer somebody.stop()
+	runner := bench.Runner{Spec: spec, Ports: ports, Log: somebody}
+	s, err := bench.ParseScenario([]byte("name: test\n" + events + "variants: [{name: first}, {name: second}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := runner.Run(t.Context(), []bench.Scenario{s})
+	if err != nil || len(results) != 2 {
+		t.Fatalf("got %d results, error %v", len(results), err)
+	}
+	for _, r := range results {
+		if lost := figure(t, r, "lost"); lost != 0 {
+			t.Errorf("%s: want nothing lost, got %v", r.Title(), lost)
+		}
+		if _, known := r.Figure("peak memory"); !known && runtime.GOOS == "linux" {
+			t.Errorf("%s: want the process found", r.Title())
+		}
+	}
+	for _, want := range []string{fmt.Sprintf("UDP port %d: start the target with ", ports[0]), "stop what listens there already, and start the target with"} {
+		if !strings.Contains(somebody.log.String(), want) {
+			t.Errorf("want %q, got %s", want, somebody.log.String())
+		}
 	}
 }

@@ -124,11 +124,15 @@ func pointTexts(points []sink.Point) [][]byte {
 	return out
 }
 
-// describe returns what a configuration file can say about the site.
-func (s *site) describe(directory string, sc Scenario) (target.Site, error) {
+// describe returns what a configuration file can say about the site. fixed are
+// the first of the ports of the target; 0 is any.
+func (s *site) describe(directory string, sc Scenario, fixed []int) (target.Site, error) {
 	ports, err := target.FreePorts(3)
 	if err != nil {
 		return target.Site{}, err
+	}
+	for i, port := range fixed {
+		ports[i] = cmp.Or(port, ports[i])
 	}
 	files := s.Certificates()
 	out := target.Site{

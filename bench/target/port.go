@@ -39,3 +39,6 @@ func freePort() (port int, release func(), err error) {
 	}
 	return 0, nil, fmt.Errorf("find a free port: %w", err)
 }
+
+// Bound reports whether a UDP port is open on this machine.
+func Bound(port int) bool { return boundBy(port) != "" }

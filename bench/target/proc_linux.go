@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -49,30 +50,62 @@ func kibibytes(status []byte, key string) int64 {
 	return 0
 }
 
-// Bound reports whether a UDP port is open on this machine.
-func Bound(port int) bool {
-	_, ok := dropsOf(port)
-	return ok
+// socket is an open UDP socket of this machine.
+type socket struct {
+	inode string
+	drops int
 }
 
-// dropsOf reads the last column of the sockets that are bound to a port.
-func dropsOf(port int) (int, bool) {
-	drops, found := 0, false
+// socketsOf returns the sockets that are bound to a port.
+func socketsOf(port int) []socket {
+	var out []socket
 	for _, path := range []string{"/proc/net/udp", "/proc/net/udp6"} {
 		table, err := os.ReadFile(path)
 		if err != nil {
 			continue
 		}
 		for line := range strings.Lines(string(table)) {
+			const inode, drops, columns = 9, 12, 13
 			fields := strings.Fields(line)
-			if len(fields) < 13 || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
+			if len(fields) < columns || !strings.HasSuffix(fields[1], fmt.Sprintf(":%04X", port)) {
 				continue
 			}
-			n, err := strconv.Atoi(fields[len(fields)-1])
-			if err == nil {
-				drops, found = drops+n, true
+			if n, err := strconv.Atoi(fields[drops]); err == nil {
+				out = append(out, socket{fields[inode], n})
 			}
 		}
 	}
-	return drops, found
+	return out
+}
+
+// boundBy tells one socket at a port from a later one; "" when there is none.
+func boundBy(port int) string {
+	for _, s := range socketsOf(port) {
+		return s.inode
+	}
+	return ""
+}
+
+// dropsOf adds up what the sockets of a port have dropped.
+func dropsOf(port int) (int, bool) {
+	drops, sockets := 0, socketsOf(port)
+	for _, s := range sockets {
+		drops += s.drops
+	}
+	return drops, len(sockets) > 0
+}
+
+// processAt returns the process with a socket at a port, 0 when there is none or
+// it is not ours to look into.
+func processAt(port int) int {
+	for _, s := range socketsOf(port) {
+		files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+		for _, file := range files {
+			if to, err := os.Readlink(file); err == nil && to == "socket:["+s.inode+"]" {
+				pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+				return pid
+			}
+		}
+	}
+	return 0
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -32,11 +33,11 @@ type Options struct {
 	Site Site
 	// Extra is the configuration of the scenario.
 	Extra string
-	// PID is the process of a target that somebody else starts, 0 when it is not known.
+	// PID is the process of a target that somebody else starts; 0 for the one that
+	// has its UDP port open.
 	PID int
-	// Configured, if set, is told the path of the configuration file of a
-	// target that somebody else starts.
-	Configured func(path string)
+	// Log is told, in lines, what has to be done for a target that somebody else starts.
+	Log io.Writer
 }
 
 // Usage is what a process has used.
@@ -53,6 +54,8 @@ const (
 	startTime = 2 * time.Minute
 	patience  = 10 * time.Minute
 	stopTime  = 20 * time.Second
+	// lookEvery is how often it is looked whether a target is ready.
+	lookEvery = 2 * time.Millisecond
 )
 
 // Start writes the configuration, starts the program if it has a command, and
@@ -71,10 +74,7 @@ func Start(ctx context.Context, o Options) (*Target, time.Duration, error) {
 		return nil, 0, fmt.Errorf("write the configuration of the target: %w", err)
 	}
 	if o.Spec.Command == "" {
-		if o.Configured != nil {
-			o.Configured(t.config)
-		}
-		took, err := t.await(ctx, patience)
+		took, err := t.attach(ctx, o.Log)
 		return t, took, err
 	}
 	took, err := t.Launch(ctx)
@@ -106,6 +106,39 @@ func (t *Target) Launch(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
+// attach waits for a program that somebody else starts with the configuration.
+// One that has the UDP port open before knows nothing of it.
+func (t *Target) attach(ctx context.Context, log io.Writer) (time.Duration, error) {
+	before := boundBy(t.site.UDPPort)
+	what := "start the target"
+	if before != "" {
+		what = "stop what listens there already, and start the target"
+	}
+	fmt.Fprintf(log, "UDP port %d: %s with %s\n", t.site.UDPPort, what, t.config)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for before != "" && boundBy(t.site.UDPPort) == before {
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%s was not started anew: %w", t.spec.Name, ctx.Err())
+		case <-time.After(lookEvery):
+		}
+	}
+	took, err := t.await(ctx, patience)
+	if err != nil {
+		return took, err
+	}
+	if t.pid == 0 {
+		t.pid = processAt(t.site.UDPPort)
+	}
+	if _, known := t.Usage(); known {
+		fmt.Fprintf(log, "%s is ready, as process %d\n", t.spec.Name, t.pid)
+	} else {
+		fmt.Fprintf(log, "%s is ready; its process cannot be seen, so its CPU time and memory are not measured (--pid)\n", t.spec.Name)
+	}
+	return took, nil
+}
+
 // program returns where a program is: as it is named, or beside this one.
 func program(name string) string {
 	if _, err := exec.LookPath(name); err == nil {
@@ -135,7 +168,7 @@ func (t *Target) lastWords() string {
 func (t *Target) await(ctx context.Context, most time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	began, tick := time.Now(), time.NewTicker(2*time.Millisecond)
+	began, tick := time.Now(), time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for !t.ready(ctx) {
 		select {

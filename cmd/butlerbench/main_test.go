@@ -94,6 +94,10 @@ func TestRun_refusesWhatItCannotRun(t *testing.T) {
 		{"a scenario file that does not exist", "missing.yaml", []string{"--scenario-file", "missing.yaml"}},
 		{"a scale of nothing", "scale 0", []string{"burst", "--scale", "0"}},
 		{"a check that does not exist", `--check "lost": all or zeros`, []string{"burst", "--check=lost"}},
+		{"a set and a scenario", "--set chooses when no scenario is named", []string{"burst", "--set", "bogus"}},
+		{"a process of a target that it starts", "--pid is for a target that you start", []string{"burst", "--pid", "1"}},
+		{"a command for a target that it does not start", "give one of them", []string{"burst", "--external", "--command", "x"}},
+		{"a port that does not exist", "--ports [70000]", []string{"burst", "--ports", "70000"}},
 		{"a target that does not exist", "missing.yaml", []string{"burst", "--target", "missing.yaml"}},
 		{"a command without a word", "command has no word", []string{"burst", "--command", "  "}},
 	} {

@@ -27,6 +27,7 @@ type runOptions struct {
 	command   string
 	external  bool
 	pid       int
+	ports     []int
 	out, name string
 	baseline  string
 	check     string
@@ -45,16 +46,22 @@ config of a scenario says so.`,
 		Example: `  butlerbench run                                   the standard set
   butlerbench run webhook-200 burst                 two scenarios of it
   butlerbench run --command "/opt/other -c {config}" --target other.yaml
-  butlerbench run webhook-200 --external --pid 4711 against a program that you start`,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args, cmd.OutOrStdout()) },
+  butlerbench run webhook-200 --external            against a program that you start`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(args, cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), args, cmd.OutOrStdout())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.set, "set", "standard", "which `set` to run when no scenario is named: standard, long or all")
 	f.StringArrayVar(&o.files, "scenario-file", nil, "scenario `file` to run as well; may be given several times")
 	f.StringVar(&o.spec, "target", "", "`file` that describes the target; without it, this service")
 	f.StringVar(&o.command, "command", "", "`command` line that starts the target, with {config}, {dir}, {udpPort}, {operationsPort} and {restPort}; replaces that of its description")
-	f.BoolVar(&o.external, "external", false, "start nothing: say where the configuration file is and wait until the target is there")
-	f.IntVar(&o.pid, "pid", 0, "`process` of an external target, to measure its CPU time and memory")
+	f.BoolVar(&o.external, "external", false, "start nothing: say where the configuration file is, for every scenario anew, and wait until the target is there")
+	f.IntVar(&o.pid, "pid", 0, "`process` of an external target whose CPU time and memory are measured; without it, the one that has the UDP port open (Linux)")
+	f.IntSliceVar(&o.ports, "ports", nil, "`ports` of the target for UDP, operations and REST, such as 9998,8081,8080; without them, or for a 0, free ones")
 	f.StringVar(&o.out, "out", ".bench", "`directory` of the results")
 	f.StringVar(&o.name, "name", "run", "`name` of the result files")
 	f.StringVar(&o.baseline, "baseline", "", "earlier results (JSON) to compare with, if the `file` exists")
@@ -64,10 +71,25 @@ config of a scenario says so.`,
 	return cmd
 }
 
-func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) error {
-	if o.check != "" && o.check != checkAll && o.check != checkZeros {
+// validate says which options do not go together.
+func (o *runOptions) validate(names []string, given func(option string) bool) error {
+	const most, highest = 3, 1<<16 - 1
+	switch {
+	case o.check != "" && o.check != checkAll && o.check != checkZeros:
 		return fmt.Errorf("--check %q: %s or %s", o.check, checkAll, checkZeros)
+	case given("set") && len(names)+len(o.files) > 0:
+		return errors.New("--set chooses when no scenario is named: leave it out, or the scenarios")
+	case given("pid") && !o.external:
+		return errors.New("--pid is for a target that you start: give --external, too")
+	case given("command") && o.external:
+		return errors.New("--command starts the target, and --external leaves that to you: give one of them")
+	case len(o.ports) > most || slices.ContainsFunc(o.ports, func(port int) bool { return port < 0 || port > highest }):
+		return fmt.Errorf("--ports %v: up to three from 0 to %d, for UDP, operations and REST", o.ports, highest)
 	}
+	return nil
+}
+
+func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) error {
 	scenarios, err := o.scenarios(names)
 	if err != nil {
 		return err
@@ -83,8 +105,7 @@ func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) err
 	result := bench.Report{Target: spec.Name, Machine: bench.ThisMachine(), Began: time.Now()}
 	live := newScreen(os.Stderr)
 	runner := bench.Runner{
-		Spec: spec, PID: o.pid, Handler: []string{self, bareCommand}, Log: live, Progress: live.progress,
-		Configured: func(path string) { fmt.Fprintf(live, "start the target now, with %s\n", path) },
+		Spec: spec, PID: o.pid, Ports: o.ports, Handler: []string{self, bareCommand}, Log: live, Progress: live.progress,
 	}
 	if warning := result.Machine.Warning(); warning != "" {
 		fmt.Fprintf(live, "WARNING: %s\n", warning)
