@@ -41,6 +41,7 @@ func fake(args []string) error {
 	sleep := options.Bool("sleep", false, "never read the socket")
 	most := options.Int("most", 0, "serve a count of events, and call nobody; no more than n are counted")
 	quit := options.Int("quit", 0, "end after n events")
+	fail := options.Int("fail", 0, "end with an error after n events")
 	crash := options.Bool("crash", false, "end at once")
 	if err := options.Parse(args); err != nil {
 		return err
@@ -71,6 +72,9 @@ func fake(args []string) error {
 		}
 		const executionID = 9
 		body := []byte(`{"id":"` + strings.Split(string(datagram[:size]), ";")[executionID] + `"}`)
+		if n == *fail {
+			return os.ErrPermission
+		}
 		if n == *quit {
 			return conn.Close()
 		}

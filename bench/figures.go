@@ -13,6 +13,13 @@ const (
 	measuresStart  = "start"
 	measuresFollow = "follow"
 	measuresHTTP   = "http"
+	measuresAll    = measuresEvents + " " + measuresIntake + " " + measuresStart + " " + measuresFollow + " " + measuresHTTP
+)
+
+// How the processes of the target ended, which is judged in every scenario.
+const (
+	endedBadly    = "ended with an error"
+	hadToBeKilled = "killed at the stop"
 )
 
 // definition is what is known of a figure before it is measured.
@@ -70,6 +77,9 @@ var figures = map[string]definition{ //nolint:gochecknoglobals // a table
 	"key-value put / bare handler": {"x", "higher", measuresHTTP},
 	"key-value get / bare handler": {"x", "higher", measuresHTTP},
 	"ping / bare handler":          {"x", "higher", measuresHTTP},
+
+	endedBadly:    {"processes", "lower", measuresAll},
+	hadToBeKilled: {"processes", "lower", measuresAll},
 }
 
 // isFigure reports whether a measure has a figure.

@@ -15,8 +15,16 @@ type Machine struct {
 	Memory string `json:"memory,omitempty"`
 	System string `json:"system"`
 	Go     string `json:"go"`
-	// Load is the load average of the minute before the run.
-	Load float64 `json:"load"`
+	// Load is the load average of the minute before the run, LoadAfter that of its
+	// last minute, in which the run itself is the most of it.
+	Load      float64 `json:"load"`
+	LoadAfter float64 `json:"loadAfter,omitempty"`
+}
+
+// same reports whether two descriptions are of one kind of machine.
+func (m Machine) same(other Machine) bool {
+	m.Load, m.LoadAfter = other.Load, other.LoadAfter
+	return m == other
 }
 
 // busy is the load average above which others were measured as well.
@@ -42,11 +50,19 @@ func ThisMachine() Machine {
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += " " + strings.TrimSpace(string(release))
 	}
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		first, _, _ := strings.Cut(string(load), " ")
-		m.Load, _ = strconv.ParseFloat(first, 64)
-	}
+	m.Load = LoadNow()
 	return m
+}
+
+// LoadNow is the load average of the last minute, 0 where that is not known.
+func LoadNow() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	return load
 }
 
 // valueOf returns what stands behind the first key of a file of /proc.

@@ -33,7 +33,9 @@ func measureIntake(ctx context.Context, r *Runner, v Variant) (Result, error) {
 		return out, err
 	}
 	defer receiver.Close()
-	best, err := intakeSearch.Highest(ctx,
+	search := intakeSearch
+	search.Most = v.shortened(search.Most)
+	best, err := search.Highest(ctx,
 		func(ctx context.Context, rate int) (int, error) {
 			turn, err := s.turn(rate)
 			if err != nil {

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -105,6 +107,8 @@ type Report struct {
 	Revision string    `json:"revision,omitempty"`
 	Machine  Machine   `json:"machine"`
 	Began    time.Time `json:"began"`
+	// Scale is what the numbers of the scenarios were multiplied by, 0 for 1.
+	Scale float64 `json:"scale,omitempty"`
 	// Took is in seconds.
 	Took    float64  `json:"took"`
 	Results []Result `json:"results"`
@@ -116,11 +120,28 @@ type Report struct {
 type Baseline struct {
 	Began   time.Time `json:"began"`
 	Machine Machine   `json:"machine"`
+	Scale   float64   `json:"scale,omitempty"`
+	// Common is how many figures both runs have.
+	Common int `json:"common"`
+}
+
+// Warnings say what makes a comparison doubtful.
+func (r Report) Warnings() []string {
+	var out []string
+	if a := r.Against; a != nil {
+		if mine, other := cmp.Or(r.Scale, 1), cmp.Or(a.Scale, 1); mine != other {
+			out = append(out, fmt.Sprintf("the scales differ: %g here, %g of the baseline", mine, other))
+		}
+		if !r.Machine.same(a.Machine) {
+			out = append(out, "the machines differ: compare ratios only")
+		}
+	}
+	return out
 }
 
 // Compare puts the figures of an earlier run beside those of this one.
 func (r *Report) Compare(earlier Report) {
-	r.Against = &Baseline{Began: earlier.Began, Machine: earlier.Machine}
+	r.Against = &Baseline{Began: earlier.Began, Machine: earlier.Machine, Scale: earlier.Scale}
 	for i := range r.Results {
 		at := slices.IndexFunc(earlier.Results, func(e Result) bool { return e.Title() == r.Results[i].Title() })
 		if at < 0 {
@@ -128,16 +149,17 @@ func (r *Report) Compare(earlier Report) {
 		}
 		for k, f := range r.Results[i].Figures {
 			if old, ok := earlier.Results[at].Figure(f.Name); ok && !old.Unmeasured {
+				r.Against.Common++
 				r.Results[i].Figures[k].Baseline = &old.Value
 			}
 		}
 	}
 }
 
-// MustBeZero reports whether the figure counts what must not happen at all, be the
-// machine as slow and the run as short as they may: what is lost or told twice.
-func (f Figure) MustBeZero() bool {
-	return f.Bar != nil && f.Bar.Max != nil && *f.Bar.Max == 0
+// HoldsAnywhere reports whether the figure has to be what it has to be on any
+// machine: it counts what must not happen at all, or is marked so.
+func (f Figure) HoldsAnywhere() bool {
+	return f.Bar != nil && (f.Bar.Anywhere || f.Bar.Max != nil && *f.Bar.Max == 0)
 }
 
 // Missed returns the figures that are not what they have to be, by title: those

@@ -30,6 +30,9 @@ type Runner struct {
 	Progress func(Progress)
 	// Revision is what the target says that it was built from, once it has run.
 	Revision string
+
+	// ends is how the processes of the scenario of the moment ended.
+	ends target.Ends
 }
 
 // Progress is how far a scenario is.
@@ -97,6 +100,7 @@ func lacking(spec target.Spec, v Variant, names []string) []string {
 // one measures a scenario or a variant of it.
 func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 	began := time.Now()
+	r.ends = target.Ends{}
 	var result Result
 	var err error
 	if names := lacking(r.Spec, v, v.told()); len(names) > 0 {
@@ -113,6 +117,14 @@ func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 		return result, err
 	}
 	bars, _ := v.bars()
+	if r.Spec.Command != "" {
+		result.add(endedBadly, float64(r.ends.Failed))
+		result.add(hadToBeKilled, float64(r.ends.Killed))
+		none := 0.0
+		for _, name := range []string{endedBadly, hadToBeKilled} {
+			bars[name] = Bar{Max: &none}
+		}
+	}
 	for _, name := range result.judge(bars) {
 		fmt.Fprintf(r.Log, "%s: %q was not measured, which misses its bar\n", result.Title(), name)
 	}
@@ -212,6 +224,9 @@ func (s *session) close() {
 		if err := s.target.Stop(); err != nil {
 			fmt.Fprintln(s.runner.Log, err)
 		}
+		ends := s.target.Ends()
+		s.runner.ends.Failed += ends.Failed
+		s.runner.ends.Killed += ends.Killed
 	}
 	if s.site != nil {
 		s.site.Stop()

@@ -103,6 +103,16 @@ func TestRunner_measuresTheIntakeOfTheTargetItself(t *testing.T) {
 	}
 }
 
+func TestRunner_judgesHowTheTargetEnded(t *testing.T) {
+	for options, want := range map[string][]string{"": nil, "-fail 100": {"test: ended with an error"}} {
+		r := measure(t, fakeSpec(options), events)
+		missed := (bench.Report{Results: []bench.Result{r}}).Missed(bench.Figure.HoldsAnywhere)
+		if !slices.Equal(missed, want) {
+			t.Errorf("%q: want %v missed, got %v", options, want, missed)
+		}
+	}
+}
+
 func TestRunner_goesOnWhenTheTargetEnds(t *testing.T) {
 	r := measure(t, fakeSpec("-quit 100"), events)
 	if lost, refused := figure(t, r, "lost"), figure(t, r, "datagrams refused while the target was down"); lost < 100 || refused == 0 {

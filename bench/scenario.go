@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -80,7 +81,8 @@ type Scenario struct {
 	Variants []yaml.Node `yaml:"variants"`
 	Ratios   []Ratio     `yaml:"ratios"`
 
-	// scale multiplies the number of events, tasks and executions.
+	// scale multiplies the number of events, tasks and executions, and shortens
+	// what takes its time whatever they are.
 	scale float64
 	// given are the keys that the file has.
 	given map[string]bool
@@ -120,6 +122,9 @@ type Fault struct {
 type Bar struct {
 	Min *float64 `yaml:"min" json:"min,omitempty"`
 	Max *float64 `yaml:"max" json:"max,omitempty"`
+	// Anywhere marks a bar that holds on any machine, be it as slow and the run as
+	// short as they may. One of at most 0 holds so in any case.
+	Anywhere bool `yaml:"anywhere" json:"anywhere,omitempty"`
 }
 
 // Ratio divides a figure of one variant by that of another, or by a figure of
@@ -213,7 +218,15 @@ func (s Scenario) scaled() Scenario {
 			*n = max(1, int(float64(*n)*s.scale))
 		}
 	}
+	if s.Measure == measuresFollow {
+		s.Duration = s.shortened(s.Duration)
+	}
 	return s
+}
+
+// shortened is a time at a scale below 1.
+func (s Scenario) shortened(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * min(1, cmp.Or(s.scale, 1)))
 }
 
 // Expand returns the variants, or the scenario itself when it has none. The error
@@ -261,7 +274,8 @@ func (s Scenario) variant(node yaml.Node) (Variant, error) {
 // bars returns those of the figures and those of the ratios, which are judged
 // when they are made.
 func (s Scenario) bars() (figures, ratios map[string]Bar) {
-	figures, ratios = maps.Clone(s.Bars), map[string]Bar{}
+	figures, ratios = map[string]Bar{}, map[string]Bar{}
+	maps.Copy(figures, s.Bars)
 	for _, r := range s.Ratios {
 		if bar, has := figures[r.Name]; has {
 			ratios[r.Name] = bar

@@ -19,7 +19,7 @@ func HTML(w io.Writer, r bench.Report) error {
 	parsed, err := template.New("report").Funcs(template.FuncMap{
 		"number": number, "quantile": quantile, "value": value, "verdict": verdict, "ratio": ratio, "describe": describe, "charts": charts,
 		"met":        bench.Figure.Met,
-		"date":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+		"date":       date,
 		"seconds":    func(s float64) string { return time.Duration(s * float64(time.Second)).Round(time.Second).String() },
 		"operations": func(calls map[string]int) []string { return slices.Sorted(maps.Keys(calls)) },
 	}).Parse(page)

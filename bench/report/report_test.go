@@ -80,6 +80,26 @@ func TestReport_warnsOfABusyMachine(t *testing.T) {
 	}
 }
 
+func TestTable_isNoWayToTheTerminal(t *testing.T) {
+	r := run(3)
+	r.Results[0].Scenario = "a\x1b[31mred"
+	var out strings.Builder
+	if err := Table(&out, r); err != nil || strings.Contains(out.String(), "\x1b") || !strings.Contains(out.String(), "[31mred") {
+		t.Errorf("want the name without its escape, got %v\n%q", err, out.String())
+	}
+}
+
+func TestReport_tellsTheLoadAtTheEnd(t *testing.T) {
+	r := run(3)
+	r.Machine.Load, r.Machine.LoadAfter = 0.25, 1.5
+	for name, write := range map[string]func(io.Writer, bench.Report) error{"Markdown": Markdown, "HTML": HTML} {
+		var out strings.Builder
+		if err := write(&out, r); err != nil || !strings.Contains(out.String(), "load average 0.25 before the run, 1.50 at its end") {
+			t.Errorf("%s: want both, got %v\n%s", name, err, out.String())
+		}
+	}
+}
+
 func TestHTML_isOneSafePageWithCharts(t *testing.T) {
 	var out strings.Builder
 	if err := HTML(&out, run(30)); err != nil {

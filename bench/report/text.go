@@ -9,16 +9,34 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"butler/bench"
 )
 
+// Plain replaces what would control a terminal: names come from files of others.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // Table writes the figures of a run for a person at a terminal.
 func Table(w io.Writer, r bench.Report) error {
+	var text strings.Builder
 	if warning := r.Machine.Warning(); warning != "" {
-		fmt.Fprintf(w, "\nWARNING: %s\n", warning)
+		fmt.Fprintf(&text, "\nWARNING: %s\n", warning)
 	}
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if a := r.Against; a != nil {
+		fmt.Fprintf(&text, "\nthis run: %s, %s\nbaseline: %s, %s\nfigures in common: %d\n", date(r.Began), describe(r.Machine), date(a.Began), describe(a.Machine), a.Common)
+	}
+	for _, warning := range r.Warnings() {
+		fmt.Fprintf(&text, "WARNING: %s\n", warning)
+	}
+	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, result := range r.Results {
 		fmt.Fprintf(out, "\n%s\t\t\t\n", result.Title())
 		if result.Skipped != "" {
@@ -35,8 +53,14 @@ func Table(w io.Writer, r bench.Report) error {
 			}
 		}
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, Plain(text.String()))
+	return err
 }
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // quantile shows a latency of a destination, which has none without a receipt.
 func quantile(d bench.Delivery, ms float64) string {
@@ -152,7 +176,11 @@ func Markdown(w io.Writer, r bench.Report) error {
 }
 
 func describe(m bench.Machine) string {
-	return fmt.Sprintf("%d cores of %s, %s, %s, %s (load average %.2f before the run)", m.Cores, m.CPU, m.Memory, m.System, m.Go, m.Load)
+	after := ""
+	if m.LoadAfter > 0 {
+		after = fmt.Sprintf(", %.2f at its end", m.LoadAfter)
+	}
+	return fmt.Sprintf("%d cores of %s, %s, %s, %s (load average %.2f before the run%s)", m.Cores, m.CPU, m.Memory, m.System, m.Go, m.Load, after)
 }
 
 // Save writes the run as JSON.

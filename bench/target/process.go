@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,10 @@ type Target struct {
 	ended   chan error
 	pid     int
 	client  *http.Client
+	log     io.Writer
+	ends    Ends
+	// stopTime is how long a process may take to end that was told to.
+	stopTime time.Duration
 }
 
 // Options say how a target is run.
@@ -36,7 +41,8 @@ type Options struct {
 	// PID is the process of a target that somebody else starts; 0 for the one that
 	// has its UDP port open.
 	PID int
-	// Log is told, in lines, what has to be done for a target that somebody else starts.
+	// Log is told, in lines, how the target ended when not well, and what has to
+	// be done for one that somebody else starts.
 	Log io.Writer
 }
 
@@ -66,7 +72,7 @@ func Start(ctx context.Context, o Options) (*Target, time.Duration, error) {
 		return nil, 0, err
 	}
 	t := &Target{
-		spec: o.Spec, site: o.Site, config: filepath.Join(o.Site.Dir, "butler.yaml"), pid: o.PID,
+		spec: o.Spec, site: o.Site, config: filepath.Join(o.Site.Dir, "butler.yaml"), pid: o.PID, log: o.Log, stopTime: stopTime,
 		// The page is asked for often: compressing it would be work of the target's that nobody measures.
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableCompression: true}},
 	}
@@ -74,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Target, time.Duration, error) {
 		return nil, 0, fmt.Errorf("write the configuration of the target: %w", err)
 	}
 	if o.Spec.Command == "" {
-		took, err := t.attach(ctx, o.Log)
+		took, err := t.attach(ctx)
 		return t, took, err
 	}
 	took, err := t.Launch(ctx)
@@ -108,13 +114,13 @@ func (t *Target) Launch(ctx context.Context) (time.Duration, error) {
 
 // attach waits for a program that somebody else starts with the configuration.
 // One that has the UDP port open before knows nothing of it.
-func (t *Target) attach(ctx context.Context, log io.Writer) (time.Duration, error) {
+func (t *Target) attach(ctx context.Context) (time.Duration, error) {
 	before := boundBy(t.site.UDPPort)
 	what := "start the target"
 	if before != "" {
 		what = "stop what listens there already, and start the target"
 	}
-	fmt.Fprintf(log, "UDP port %d: %s with %s\n", t.site.UDPPort, what, t.config)
+	fmt.Fprintf(t.log, "UDP port %d: %s with %s\n", t.site.UDPPort, what, t.config)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for before != "" && boundBy(t.site.UDPPort) == before {
@@ -132,9 +138,9 @@ func (t *Target) attach(ctx context.Context, log io.Writer) (time.Duration, erro
 		t.pid = processAt(t.site.UDPPort)
 	}
 	if _, known := t.Usage(); known {
-		fmt.Fprintf(log, "%s is ready, as process %d\n", t.spec.Name, t.pid)
+		fmt.Fprintf(t.log, "%s is ready, as process %d\n", t.spec.Name, t.pid)
 	} else {
-		fmt.Fprintf(log, "%s is ready; its process cannot be seen, so its CPU time and memory are not measured (--pid)\n", t.spec.Name)
+		fmt.Fprintf(t.log, "%s is ready; its process cannot be seen, so its CPU time and memory are not measured (--pid)\n", t.spec.Name)
 	}
 	return took, nil
 }
@@ -208,35 +214,56 @@ func (t *Target) Usage() (Usage, bool) { return usageOf(t.pid) }
 // them, since its socket was opened; false when that is not known.
 func (t *Target) Drops() (int, bool) { return dropsOf(t.site.UDPPort) }
 
+// Ends counts how the processes ended that were started here.
+type Ends struct {
+	// Failed ended with an error that nobody asked them for, Killed did not end
+	// when they were told to.
+	Failed, Killed int
+}
+
+// Ends returns how the processes of the target ended so far.
+func (t *Target) Ends() Ends { return t.ends }
+
 // Kill ends the process at once, as a crash does.
 func (t *Target) Kill() error { return t.end(syscall.SIGKILL) }
 
 // Stop ends a process that was started here, and only such a one.
-func (t *Target) Stop() error { return t.end(os.Interrupt) }
+func (t *Target) Stop() error { return t.end(syscall.SIGINT) }
 
-func (t *Target) end(by os.Signal) error {
+func (t *Target) end(by syscall.Signal) error {
 	if t.process == nil {
 		return nil
 	}
 	running := t.process
 	t.process = nil
-	if err := running.Process.Signal(by); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	err := running.Process.Signal(by)
+	gone := errors.Is(err, os.ErrProcessDone)
+	if err != nil && !gone { // Windows has no such signal
+		by = syscall.SIGKILL
 		_ = running.Process.Kill()
 	}
 	select {
-	case err := <-t.ended:
-		return exitOf(err)
-	case <-time.After(stopTime):
+	case err = <-t.ended:
+	case <-time.After(t.stopTime):
 		_ = running.Process.Kill()
-		return errors.Join(fmt.Errorf("%s did not end within %s and was killed", t.spec.Name, stopTime), exitOf(<-t.ended))
+		t.ends.Killed++
+		fmt.Fprintf(t.log, "%s did not end within %s and was killed\n", t.spec.Name, t.stopTime)
+		by, err = syscall.SIGKILL, <-t.ended
 	}
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	if !failed {
+		return err
+	}
+	if gone || !endedBy(exit, by) {
+		t.ends.Failed++
+		fmt.Fprintf(t.log, "%s ended with an error: %v; it wrote:\n%s\n", t.spec.Name, exit, t.lastWords())
+	}
+	return nil
 }
 
-// exitOf is the error of waiting for a process. How a process ended that was
-// told to end is no error.
-func exitOf(err error) error {
-	if _, ended := errors.AsType[*exec.ExitError](err); ended {
-		return nil
-	}
-	return err
+// endedBy reports whether a process has ended since it got a signal. Where it
+// cannot be seen, one that was killed has.
+func endedBy(exit *exec.ExitError, by syscall.Signal) bool {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signal() == by || runtime.GOOS == "windows" && by == syscall.SIGKILL
 }

@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := newRoot().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "butlerbench:", err)
+		fmt.Fprintln(os.Stderr, "butlerbench:", report.Plain(err.Error()))
 		stop()
 		os.Exit(1)
 	}
@@ -86,7 +86,13 @@ func newCompare() *cobra.Command {
 				return err
 			}
 			later.Compare(earlier)
-			return report.Table(cmd.OutOrStdout(), later)
+			if err := report.Table(cmd.OutOrStdout(), later); err != nil {
+				return err
+			}
+			if later.Against.Common == 0 {
+				return fmt.Errorf("%s and %s have no figure in common", args[0], args[1])
+			}
+			return nil
 		},
 	}
 }

@@ -40,18 +40,51 @@ func TestList_namesEveryScenario(t *testing.T) {
 	}
 }
 
-func TestCompare_showsRatios(t *testing.T) {
-	run := func(name string, p50 float64) string {
+func TestCompare_showsRatiosAndWhatDiffers(t *testing.T) {
+	run := func(name, scenario, cpu string, scale, p50 float64) string {
 		path := filepath.Join(t.TempDir(), name)
-		r := bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{{Name: "p50", Value: p50, Unit: "ms", Better: "lower"}}}}}
+		r := bench.Report{Machine: bench.Machine{CPU: cpu}, Scale: scale, Results: []bench.Result{
+			{Scenario: scenario, Figures: []bench.Figure{{Name: "p50", Value: p50, Unit: "ms", Better: "lower"}}},
+		}}
 		if err := report.Save(path, r); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
-	out, err := execute(t, "compare", run("old.json", 10), run("new.json", 5))
-	if err != nil || !strings.Contains(out, "0.50 x baseline, better") {
-		t.Errorf("want the ratio, got %v\n%s", err, out)
+	before := run("old.json", "a", "Old", 0, 10)
+	for _, test := range []struct {
+		name, after string
+		want        []string
+		not, failed string
+	}{
+		{"one machine", run("new.json", "a", "Old", 1, 5), []string{"0.50 x baseline, better", "figures in common: 1"}, "differ", ""},
+		{"another machine", run("new.json", "a", "New", 1, 5), []string{"of Old", "of New", "the machines differ"}, "scales", ""},
+		{"another scale", run("new.json", "a", "Old", 0.1, 5), []string{"the scales differ: 0.1 here, 1 of the baseline"}, "machines differ", ""},
+		{"another scenario", run("new.json", "b", "Old", 1, 5), []string{"figures in common: 0"}, "x baseline", "no figure in common"},
+		{"nothing", write(t, "empty.json", "{}"), nil, "x baseline", "no figure in common"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, err := execute(t, "compare", before, test.after)
+			for _, want := range test.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("want %q in\n%s", want, out)
+				}
+			}
+			if strings.Contains(out, test.not) {
+				t.Errorf("want no %q in\n%s", test.not, out)
+			}
+			if (test.failed == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), test.failed) {
+				t.Errorf("want the error %q, got %v", test.failed, err)
+			}
+		})
+	}
+}
+
+func TestScreen_showsNoControlCharacters(t *testing.T) {
+	var out bytes.Buffer
+	s := screen{out: &out, terminal: true}
+	if _, err := s.Write([]byte("a \x1b[2J\u009bb\n")); err != nil || out.String() != "a \ufffd[2J\ufffdb\n" {
+		t.Errorf("want them replaced, got %q, %v", out.String(), err)
 	}
 }
 
@@ -71,6 +104,9 @@ func TestRun_checksWhatItIsToldTo(t *testing.T) {
 		{"everything", checkAll, report(1, 9), "a: lost; a: p50"},
 		{"what must not happen, and it did", checkZeros, report(1, 9), "have to be: a: lost"},
 		{"what must not happen, on a slow machine", checkZeros, report(0, 9), ""},
+		{"what holds anywhere, and did not", checkZeros, bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{
+			{Name: "calls", Value: 9, Bar: &bench.Bar{Max: &five, Anywhere: true}},
+		}}}}, "a: calls"},
 		{"what must not happen, and it was not counted", checkZeros, bench.Report{Results: []bench.Result{{Scenario: "a", Figures: []bench.Figure{
 			{Name: "lost", Bar: &bench.Bar{Max: &zero}, Unmeasured: true},
 		}}}}, "a: lost"},
@@ -92,6 +128,7 @@ func TestRun_refusesWhatItCannotRun(t *testing.T) {
 		{"a scenario that does not exist", `no scenario "burts"`, []string{"burts"}},
 		{"a set that does not exist", `no scenario in the set "short"`, []string{"--set", "short"}},
 		{"a scenario file that does not exist", "missing.yaml", []string{"--scenario-file", "missing.yaml"}},
+		{"a scenario file with the name of another", `another scenario "burst"`, []string{"--scenario-file", write(t, "burst.yaml", "name: burst\nrate: 1\ncount: 1\n")}},
 		{"a scale of nothing", "scale 0", []string{"burst", "--scale", "0"}},
 		{"a check that does not exist", `--check "lost": all or zeros`, []string{"burst", "--check=lost"}},
 		{"a set and a scenario", "--set chooses when no scenario is named", []string{"burst", "--set", "bogus"}},

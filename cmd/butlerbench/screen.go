@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"butler/bench"
+	"butler/bench/report"
 )
 
 // screen shows how far a run is: one line that changes on a terminal, and one
@@ -30,7 +31,10 @@ func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clearLocked()
-	return s.out.Write(p)
+	if _, err := io.WriteString(s.out, report.Plain(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // progress replaces the line that changes.
@@ -52,7 +56,7 @@ func (s *screen) progress(p bench.Progress) {
 	defer s.mu.Unlock()
 	s.clearLocked()
 	s.shown = len(text)
-	fmt.Fprint(s.out, text)
+	fmt.Fprint(s.out, report.Plain(text))
 }
 
 func (s *screen) clearLocked() {
