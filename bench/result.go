@@ -125,11 +125,18 @@ type Baseline struct {
 	Common int `json:"common"`
 }
 
-// Warnings say what makes a comparison doubtful.
+// Warnings say what makes the run doubtful, or its comparison with another.
 func (r Report) Warnings() []string {
 	var out []string
+	if warning := r.Machine.Warning(); warning != "" {
+		out = append(out, warning)
+	}
+	mine := cmp.Or(r.Scale, 1)
+	if mine != 1 {
+		out = append(out, fmt.Sprintf("the numbers of the scenarios were multiplied by %g: speeds mean nothing", mine))
+	}
 	if a := r.Against; a != nil {
-		if mine, other := cmp.Or(r.Scale, 1), cmp.Or(a.Scale, 1); mine != other {
+		if other := cmp.Or(a.Scale, 1); mine != other {
 			out = append(out, fmt.Sprintf("the scales differ: %g here, %g of the baseline", mine, other))
 		}
 		if !r.Machine.same(a.Machine) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"butler/bench"
 	"butler/bench/target"
@@ -101,6 +102,21 @@ func TestScenario_aDurationIsACount(t *testing.T) {
 	}
 	if v, err := s.Expand(); err != nil || v[0].Count != 150 || v[1].Count != 300 {
 		t.Errorf("want half of 300 and of 600 events, got %+v, %v", v, err)
+	}
+}
+
+func TestScenario_watchesForLessAtASmallerScale(t *testing.T) {
+	s, err := bench.ParseScenario([]byte("name: a\nmeasure: follow\nrate: 1\ncount: 100\nduration: 60s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scale, want := range map[float64]time.Duration{0.05: 3 * time.Second, 1: time.Minute, 2: time.Minute} {
+		if err := s.Scale(scale); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.Expand(); err != nil || v[0].Duration != want {
+			t.Errorf("scale %g: want %s, got %s, %v", scale, want, v[0].Duration, err)
+		}
 	}
 }
 

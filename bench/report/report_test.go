@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -66,16 +65,20 @@ func TestTable_saysWhatWasNotMeasured(t *testing.T) {
 	}
 }
 
-func TestReport_warnsOfABusyMachine(t *testing.T) {
-	quiet, busy := run(3), run(3)
-	quiet.Machine.Load, busy.Machine.Load = 0.5, 1.2
+func TestReport_warnsOfABusyMachineAndOfAnotherScale(t *testing.T) {
+	quiet, busy, small := run(3), run(3), run(3)
+	quiet.Machine.Load, quiet.Scale, busy.Machine.Load, small.Scale = 0.5, 1, 1.2, 0.05
 	for name, write := range map[string]func(io.Writer, bench.Report) error{"table": Table, "Markdown": Markdown, "HTML": HTML} {
-		var calm, loud strings.Builder
-		if err := errors.Join(write(&calm, quiet), write(&loud, busy)); err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(calm.String(), "machine was busy") || !strings.Contains(loud.String(), "machine was busy before the run (load average 1.20)") {
-			t.Errorf("%s: want a warning of the busy one alone, got\n%s\n%s", name, calm.String(), loud.String())
+		for want, r := range map[string]bench.Report{
+			"": quiet, "machine was busy before the run (load average 1.20)": busy, "scenarios were multiplied by 0.05": small,
+		} {
+			var out strings.Builder
+			if err := write(&out, r); err != nil {
+				t.Fatal(err)
+			}
+			if warned := strings.Contains(strings.ToLower(out.String()), "warning"); warned != (want != "") || !strings.Contains(out.String(), want) {
+				t.Errorf("%s: want the warning %q, got\n%s", name, want, out.String())
+			}
 		}
 	}
 }

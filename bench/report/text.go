@@ -27,14 +27,11 @@ func Plain(text string) string {
 // Table writes the figures of a run for a person at a terminal.
 func Table(w io.Writer, r bench.Report) error {
 	var text strings.Builder
-	if warning := r.Machine.Warning(); warning != "" {
-		fmt.Fprintf(&text, "\nWARNING: %s\n", warning)
-	}
 	if a := r.Against; a != nil {
 		fmt.Fprintf(&text, "\nthis run: %s, %s\nbaseline: %s, %s\nfigures in common: %d\n", date(r.Began), describe(r.Machine), date(a.Began), describe(a.Machine), a.Common)
 	}
 	for _, warning := range r.Warnings() {
-		fmt.Fprintf(&text, "WARNING: %s\n", warning)
+		fmt.Fprintf(&text, "\nWARNING: %s\n", warning)
 	}
 	out := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, result := range r.Results {
@@ -150,7 +147,7 @@ func Markdown(w io.Writer, r bench.Report) error {
 	if r.Revision != "" {
 		fmt.Fprintf(&out, "Revision: %s.\n", r.Revision)
 	}
-	if warning := r.Machine.Warning(); warning != "" {
+	for _, warning := range r.Warnings() {
 		fmt.Fprintf(&out, "\n**Warning**: %s.\n", warning)
 	}
 	for _, result := range r.Results {
