@@ -112,11 +112,11 @@ func ratiosFit(ratios []Ratio, variants []Variant) error {
 }
 
 // validate says what is wrong with what a variant does, or a scenario without variants.
-func (v Variant) validate() error {
+func (v Variant) validate() problems {
 	var p problems
 	if _, known := measures[v.Measure]; !known {
 		p.add(true, "measure %q is not one of %s", v.Measure, strings.Join(slices.Sorted(maps.Keys(measures)), ", "))
-		return errors.Join(p...)
+		return p
 	}
 	for _, key := range slices.Sorted(maps.Keys(v.given)) {
 		users, limited := usedBy[key]
@@ -146,7 +146,7 @@ func (v Variant) validate() error {
 		p.add(bar.Min != nil && !finite(*bar.Min) || bar.Max != nil && !finite(*bar.Max), "bars: min and max of %q must be numbers", name)
 		p.add(bar.Min != nil && bar.Max != nil && *bar.Min > *bar.Max, "bars: min of %q is above max", name)
 	}
-	return errors.Join(p...)
+	return p
 }
 
 func (v Variant) validateNumbers(p *problems) {

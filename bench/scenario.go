@@ -245,7 +245,7 @@ func (s Scenario) Expand() ([]Variant, error) {
 	}
 	for i, v := range variants {
 		v.Scenario = v.counted()
-		if err := v.validate(); err != nil {
+		for _, err := range v.validate() {
 			if v.Name != "" {
 				err = fmt.Errorf("variant %q: %w", v.Name, err)
 			}

@@ -68,6 +68,7 @@ func TestParseScenario_saysWhatIsWrong(t *testing.T) {
 		{"a fault of more than all", good + "qrs: {faults: [{kind: hang, percent: 120}]}\n", "percent 120"},
 		{"a status that does not exist", good + "sinks: [{kind: status}]\n", "status 0"},
 		{"a variant with a wrong value", good + "variants: [{name: x, count: 0}]\n", `variant "x": count`},
+		{"a variant with two", good + "variants: [{name: x, count: 0, drain: 0s}]\n", "\nvariant \"x\": drain"},
 		{"a variant without a name", good + "variants: [{count: 2}]\n", "one has no name"},
 		{"two variants of one name", good + "variants: [{name: x}, {name: x}]\n", `two are called "x"`},
 		{"a variant with ratios", good + "variants: [{name: x, ratios: []}]\n", `ratios of "x"`},
