@@ -3,6 +3,7 @@
 package app_test
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,9 +82,7 @@ func (c *calamitous) befall(what calamity) {
 		c.disk.spoil(what.kind) // the limit of a process is not that of the next
 		c.sufferedStart(what.lasts)
 		c.disk.mend()
-		if c.v.process == nil {
-			c.v.start()
-		}
+		c.startAgain()
 	case clockJump:
 		c.jump(what.shift)
 	default:
@@ -108,20 +107,42 @@ func (c *calamitous) freeze(d time.Duration, kill bool) {
 	c.v.freezes = append(c.v.freezes, span{from, time.Now()})
 }
 
-// sufferedStart gives a process time on a spoilt disk. It may say so and end; a
-// supervisor starts it again.
+// sufferedStart gives a process time on a spoilt disk. It may say so and end.
 func (c *calamitous) sufferedStart(d time.Duration) {
 	c.t.Helper()
 	select {
 	case err := <-c.v.exited:
-		c.v.now().ending = time.Now()
-		if code := c.v.gone(err); code == 0 {
-			c.t.Error("want a failure told by a process that could not start, got exit code 0")
-		}
-		c.v.now().killed = true // nobody asked it to end
-		c.t.Logf("    it did not start: %s", c.v.tail(1))
+		c.startFailed(err)
 	case <-time.After(d):
 	}
+}
+
+// startFailed notes the end of a process that could not start.
+func (c *calamitous) startFailed(err error) {
+	c.t.Helper()
+	c.v.now().ending = time.Now()
+	if code := c.v.gone(err); code == 0 {
+		c.t.Error("want a failure told by a process that could not start, got exit code 0")
+	}
+	c.v.now().killed = true // nobody asked it to end
+	c.t.Logf("    it did not start: %s", c.v.tail(1))
+}
+
+// startAgain does what a supervisor does when the disk is mended: it starts the
+// process that ended. One that saw the spoilt disk last may be about to end.
+func (c *calamitous) startAgain() {
+	c.t.Helper()
+	for c.v.process != nil {
+		select {
+		case err := <-c.v.exited:
+			c.startFailed(err)
+		case <-time.After(5 * time.Millisecond):
+			if status, _, err := c.v.get("/readyz"); err == nil && status == http.StatusOK {
+				return
+			}
+		}
+	}
+	c.v.start()
 }
 
 // jump moves the wall clock of the process.

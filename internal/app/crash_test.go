@@ -24,8 +24,8 @@ import (
 const (
 	// defaultKills is how often the service is killed unless BUTLER_CHAOS_KILLS says otherwise.
 	defaultKills = 20
-	// drainTime bounds every wait for the service.
-	drainTime = 90 * time.Second
+	// drainTime bounds every wait for the service, on a machine that is busy with other things.
+	drainTime = 3 * time.Minute
 	// loadRate is datagrams a second.
 	loadRate = 200
 )

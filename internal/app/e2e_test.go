@@ -29,7 +29,7 @@ import (
 )
 
 // patience bounds every wait of an end-to-end test.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // client makes each call over a connection of its own: one that is kept may lead to
 // a server that is gone.

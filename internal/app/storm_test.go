@@ -16,7 +16,7 @@ import (
 )
 
 // stormSize is how many reloads fail at once in the test below.
-const stormSize = 5_000
+const stormSize = 2_000
 
 // stormConfig sends everything to three more webhooks, and lets them recover quickly.
 const stormConfig = `  delivery: {maxInFlight: 32, retryInitial: 100ms, retryMax: 1s, breakerOpenFor: 1s}
