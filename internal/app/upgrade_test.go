@@ -2,13 +2,20 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/demo"
 	"butler/internal/qlik"
@@ -21,14 +28,58 @@ import (
 // journals holds the directory of a journal for each version of its records,
 // as a service of that time left it, with one file that names the executions
 // that nobody was told of yet, and one that names those of distribute tasks that
-// were followed. A change of a record adds one: run this test with
-// -update where the directory of the new version is missing. None is ever changed.
+// were followed, and one with the versions of all records of that time. A new version
+// of a record adds one: name it here, and run this test with -update. None is ever changed.
 const (
 	journals      = "testdata/journals"
 	newestJournal = "outbox-2-state-1"
 	waitingList   = "waiting.txt"
 	followedList  = "followed.txt"
+	versionsList  = "versions.txt"
 )
+
+// recordVersions lists every record with the newest version that it has an example of.
+// Each package has a test that demands the example of the version that is written.
+func recordVersions(t *testing.T) string {
+	t.Helper()
+	newest := map[string]int{}
+	note := func(version, name string) {
+		n, err := strconv.Atoi(version)
+		must(t, err)
+		newest[name] = max(newest[name], n)
+	}
+	for _, root := range []string{"actors", "internal"} {
+		files, err := filepath.Glob("../../" + root + "/*/testdata/v*/*")
+		must(t, err)
+		for _, file := range files {
+			parts := strings.Split(filepath.ToSlash(file), "/") // .. .. root package testdata v1 name
+			note(strings.TrimPrefix(parts[5], "v"), path.Join(root, parts[3], parts[6]))
+		}
+	}
+	files, err := filepath.Glob("../../internal/journal/testdata/*.v*.hex")
+	must(t, err)
+	for _, file := range files {
+		name, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".hex"), ".v")
+		note(version, "internal/journal/"+name)
+	}
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		fmt.Fprintf(&out, "%s %d\n", name, newest[name])
+	}
+	return out.String()
+}
+
+func TestUpgrade_aNewVersionOfARecordHasAJournal(t *testing.T) {
+	got, err := os.ReadFile(filepath.Join(journals, newestJournal, versionsList))
+	must(t, err)
+	want := recordVersions(t)
+	if strings.Count(want, "\n") < 15 {
+		t.Fatalf("want the examples of all records found, got\n%s", want)
+	}
+	if diff := cmp.Diff(want, strings.ReplaceAll(string(got), "\r", "")); diff != "" {
+		t.Errorf("a record has a version that no whole journal was written with: name a new one in newestJournal, and run TestUpgrade with -update\n%s", diff)
+	}
+}
 
 // upgradeSettings are of the service that wrote the journals and of the one that reads them.
 var upgradeSettings = demo.Settings{
@@ -52,6 +103,7 @@ func wantsUpgrade(t *testing.T, from string) {
 	t.Helper()
 	s := siteOf(t)
 	must(t, os.CopyFS(filepath.Join(s.dir, "journal"), os.DirFS(from)))
+	must(t, os.RemoveAll(filepath.Join(s.dir, "journal", versionsList)))
 	waiting, followed := listIn(t, filepath.Join(s.dir, "journal", waitingList)), listIn(t, filepath.Join(s.dir, "journal", followedList))
 	settings := upgradeSettings
 	// The site of that time is gone: what was not decided goes out with what is known,
@@ -129,6 +181,7 @@ func writeJournal(t *testing.T, to string) {
 	for _, name := range []string{"RESERVE", "LOCK", "crash.txt"} { // made anew
 		must(t, os.RemoveAll(filepath.Join(to, name)))
 	}
+	must(t, os.WriteFile(filepath.Join(to, versionsList), []byte(recordVersions(t)), 0o600))
 	must(t, os.WriteFile(filepath.Join(to, waitingList), []byte(strings.Join(waiting, "\n")+"\n"), 0o600))
 	must(t, os.WriteFile(filepath.Join(to, followedList), []byte(followed.ExecutionID+"\n"), 0o600))
 }
