@@ -238,6 +238,12 @@ func (r readings) String() string {
 	return strings.Join(out, "\n")
 }
 
+// liveHeap is what the collector found in use when it last ran, in bytes: it waits
+// until the heap is so many percent larger. 0 when there are no metrics.
+func (r readings) liveHeap() int64 {
+	return int64(r["go_memstats_next_gc_bytes"] / (1 + r["go_gc_gogc_percent"]/100))
+}
+
 // metrics reads the metrics page; nil when there is none.
 func (v *service) metrics() readings {
 	status, page, err := v.get("/metrics")
@@ -249,7 +255,7 @@ func (v *service) metrics() readings {
 	for lines.Scan() {
 		series, text, ok := strings.Cut(lines.Text(), " ")
 		value, err := strconv.ParseFloat(text, 64)
-		if !ok || err != nil || !strings.HasPrefix(series, "butler_") || strings.Contains(series, "_bucket{") {
+		if !ok || err != nil || !strings.HasPrefix(series, "butler_") && !strings.HasPrefix(series, "go_gc_gogc") && series != "go_memstats_next_gc_bytes" || strings.Contains(series, "_bucket{") {
 			continue
 		}
 		name, labels, _ := strings.Cut(series, "{")
