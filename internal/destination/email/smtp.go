@@ -101,6 +101,7 @@ func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 
 // greet is the conversation up to the first mail.
 func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, step, error) {
+	conn = &bounded{Conn: conn}
 	if s.settings.Secure {
 		secured := tls.Client(conn, s.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {

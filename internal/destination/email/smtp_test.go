@@ -196,6 +196,34 @@ func TestServer_silenceAtAnyStepEndsWithTheAttempt(t *testing.T) {
 	}
 }
 
+func TestServer_anAnswerThatNeverEndsEndsTheAttempt(t *testing.T) {
+	for name, line := range map[string]string{"one line": "a", "many lines": "250-a\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			here, there := net.Pipe()
+			said := make(chan int, 1)
+			go func() {
+				for all := 0; ; {
+					n, err := there.Write([]byte(strings.Repeat(line, 1000)))
+					if all += n; err != nil {
+						said <- all
+						return
+					}
+				}
+			}()
+			s := newServer(SMTP{Host: "mail.example.com"})
+			err := s.classify(t.Context(), func() (step, error) {
+				_, at, err := s.greet(t.Context(), here)
+				return at, err
+			})
+			_ = here.Close()
+			wantFailure(t, err, destination.Transient, "greet")
+			if n := <-said; n > 2*maxAnswer {
+				t.Errorf("want the answer ended after %d bytes, %d were taken", maxAnswer, n)
+			}
+		})
+	}
+}
+
 func TestServer_nobodyListensIsTransient(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
