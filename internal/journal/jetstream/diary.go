@@ -57,9 +57,17 @@ func (r reach) bounds(first, next journal.Seq) reach {
 
 // readDiary returns an empty diary when there is none, or none that can be read.
 func readDiary(dir string) diary {
-	var d diary
 	raw, err := os.ReadFile(filepath.Join(dir, diaryName))
-	if err != nil || json.Unmarshal(raw, &d) != nil {
+	if err != nil {
+		raw = nil
+	}
+	return parseDiary(raw)
+}
+
+// parseDiary returns an empty diary for what is none.
+func parseDiary(raw []byte) diary {
+	var d diary
+	if json.Unmarshal(raw, &d) != nil {
 		d = diary{}
 	}
 	if d.Streams == nil {
