@@ -123,8 +123,9 @@ func (e *encoder) compressed(plain []byte) []byte {
 	return out[:headerSize+len(folded)]
 }
 
-// unfolded returns what stands between header and checksum, decompressed.
-func unfolded(version byte, body []byte) ([]byte, error) {
+// unfolded returns what stands between header and checksum, decompressed, in the
+// memory of scratch where it fits.
+func unfolded(scratch []byte, version byte, body []byte) ([]byte, error) {
 	if version == recordPlain {
 		return body, nil
 	}
@@ -135,7 +136,7 @@ func unfolded(version byte, body []byte) ([]byte, error) {
 	if size > maxUnpacked {
 		return nil, fmt.Errorf("%w: compressed entries unfold to %d bytes", ErrCorrupt, size)
 	}
-	out, err := s2.Decode(nil, body)
+	out, err := s2.Decode(scratch[:cap(scratch)], body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: compressed entries: %w", ErrCorrupt, err)
 	}
@@ -150,6 +151,18 @@ func seal(body []byte) []byte {
 // decodeRecord unpacks a record; the entries may lie inside it.
 // Every error is ErrCorrupt and names what is wrong.
 func decodeRecord(k kind, record []byte) (packed, error) {
+	var d decoder
+	return d.decode(k, record)
+}
+
+// decoder unpacks records into memory that it uses again. The zero value is ready.
+type decoder struct {
+	plain   []byte
+	entries [][]byte
+}
+
+// decode is decodeRecord; what it returns is valid until the next call.
+func (d *decoder) decode(k kind, record []byte) (packed, error) {
 	if len(record) < minRecord {
 		return packed{}, fmt.Errorf("%w: %d bytes are too short", ErrCorrupt, len(record))
 	}
@@ -164,15 +177,19 @@ func decodeRecord(k kind, record []byte) (packed, error) {
 		return packed{}, fmt.Errorf("%w: kind is %d, want %d", ErrCorrupt, got, k)
 	}
 	at := time.Unix(0, int64(binary.BigEndian.Uint64(body[2:headerSize])))
-	rest, err := unfolded(record[0], body[headerSize:])
+	rest, err := unfolded(d.plain, record[0], body[headerSize:])
 	if err != nil {
 		return packed{}, err
 	}
-	entries, err := decodeEntries(rest)
-	return packed{at: at, entries: entries}, err
+	if record[0] == recordCompressed {
+		d.plain = rest
+	}
+	d.entries, err = decodeEntries(d.entries, rest)
+	return packed{at: at, entries: d.entries}, err
 }
 
-func decodeEntries(rest []byte) ([][]byte, error) {
+// decodeEntries cuts the entries out of rest, into the memory of entries where it suffices.
+func decodeEntries(entries [][]byte, rest []byte) ([][]byte, error) {
 	count, n := binary.Uvarint(rest)
 	if n <= 0 {
 		return nil, fmt.Errorf("%w: entry count is cut off", ErrCorrupt)
@@ -181,7 +198,7 @@ func decodeEntries(rest []byte) ([][]byte, error) {
 	if count > uint64(len(rest)) { // every entry takes a byte at least
 		return nil, fmt.Errorf("%w: %d entries in %d bytes", ErrCorrupt, count, len(rest))
 	}
-	entries := make([][]byte, 0, count)
+	entries = slices.Grow(entries[:0], int(count))
 	for i := range count {
 		entry, after, ok := cutBytes(rest)
 		if !ok {

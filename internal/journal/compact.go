@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -20,11 +19,28 @@ const (
 	compactFactor = 4
 	// compactRest is the part of that size, in percent, at which it rests again.
 	compactRest = 75
-	// A step writes and reads these parts of compactFrom, about.
-	compactWrites, compactReads = 32, 2
+	// A step writes this part of compactFrom, about, or reads and finds these: what
+	// is found at once is written in several steps, because a Log fetches some
+	// megabytes whatever is used of them.
+	compactWrites, compactReads, compactFinds = 32, 2, 4
 	// compactPause is how long a compaction that failed rests.
 	compactPause = 5 * time.Second
 )
+
+// compaction is what one step leaves to the next; all of it goes while it rests.
+type compaction struct {
+	running bool
+	// found are live entries that have to be written again, the oldest in front.
+	// Some may not be live any more when their turn comes.
+	found   []movable
+	decoder decoder
+}
+
+// movable is a copy of an entry, and where it lies.
+type movable struct {
+	entry []byte
+	at    place
+}
 
 // ledgerCounters are what Stats reports beyond the index.
 type ledgerCounters struct {
@@ -32,11 +48,15 @@ type ledgerCounters struct {
 }
 
 // compact does one step if one is due. It runs on the packer's goroutine, the
-// only one that changes the index, so what it finds live stays so until its own
+// only one that changes the index, so what a step finds live stays so until its own
 // record is written.
 func (l *Ledger) compact(ctx context.Context) time.Duration {
 	if !l.crowded() {
+		l.compaction = compaction{}
 		return never
+	}
+	if entries := l.nextMoves(); len(entries) > 0 {
+		return l.move(ctx, entries)
 	}
 	if l.dropDead(ctx) {
 		return 0
@@ -44,16 +64,12 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 	if len(l.index.records) == 0 {
 		return never
 	}
-	entries, err := l.oldestLive(ctx)
-	if err == nil && len(entries) > 0 {
-		_, err = l.pack.write(ctx, entries)
-	}
-	if err != nil {
+	if err := l.findMovable(ctx); err != nil {
+		l.compaction.found = nil
 		l.stats.upkeepFailures.Add(1)
 		return compactPause
 	}
-	l.stats.moved.Add(int64(len(entries)))
-	if len(entries) == 0 {
+	if len(l.compaction.found) == 0 {
 		return compactPause // nothing to gain: the size is an estimate
 	}
 	return 0
@@ -63,11 +79,11 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 // large until it is well below.
 func (l *Ledger) crowded() bool {
 	limit := max(l.compactFrom, compactFactor*l.index.liveBytes)
-	if l.compacting {
+	if l.compaction.running {
 		limit = limit * compactRest / 100
 	}
-	l.compacting = l.log.Bytes() > limit
-	return l.compacting
+	l.compaction.running = l.log.Bytes() > limit
+	return l.compaction.running
 }
 
 // dropDead trims the records at the front that hold nothing live.
@@ -87,13 +103,41 @@ func (l *Ledger) dropDead(ctx context.Context) bool {
 	return true
 }
 
-// oldestLive returns copies of the oldest live entries, as many as one step writes.
-func (l *Ledger) oldestLive(ctx context.Context) ([][]byte, error) {
+// nextMoves takes as many of the found entries as one step writes, without those
+// that have been changed or deleted since.
+func (l *Ledger) nextMoves() [][]byte {
 	var entries [][]byte
+	var size int64
+	found := l.compaction.found
+	for len(found) > 0 && len(entries) < packEntries && (size == 0 || size+int64(len(found[0].entry)) <= l.compactFrom/compactWrites) {
+		if op, err := decodeOp(found[0].entry); err == nil && l.index.live(op, found[0].at) {
+			entries = append(entries, found[0].entry)
+			size += int64(len(found[0].entry))
+		}
+		found = found[1:]
+	}
+	l.compaction.found = found
+	return entries
+}
+
+// move writes entries again.
+func (l *Ledger) move(ctx context.Context, entries [][]byte) time.Duration {
+	if _, err := l.pack.write(ctx, entries); err != nil {
+		l.compaction.found = nil
+		l.stats.upkeepFailures.Add(1)
+		return compactPause
+	}
+	l.stats.moved.Add(int64(len(entries)))
+	return 0
+}
+
+// findMovable reads the oldest live entries.
+func (l *Ledger) findMovable(ctx context.Context) error {
+	var found []movable
 	var size, scanned int64
 	from := l.index.records[l.index.dead()].seq
 	err := l.log.Read(ctx, from, func(seq Seq, record []byte) error {
-		content, err := decodeRecord(kindLedger, record)
+		content, err := l.compaction.decoder.decode(kindLedger, record)
 		if err != nil {
 			return err
 		}
@@ -102,23 +146,17 @@ func (l *Ledger) oldestLive(ctx context.Context) ([][]byte, error) {
 			if err != nil {
 				return err
 			}
-			if !l.index.live(op, place{seq: seq, entry: uint32(i)}) {
-				continue
+			if at := (place{seq: seq, entry: uint32(i)}); l.index.live(op, at) {
+				found = append(found, movable{slices.Clone(entry), at})
+				size += int64(len(entry))
 			}
-			size += int64(len(entry))
-			if len(entries) > 0 && (size > l.compactFrom/compactWrites || len(entries) == packEntries) {
-				return errStop
-			}
-			entries = append(entries, slices.Clone(entry))
 		}
 		scanned += int64(len(record))
-		if len(entries) > 0 && scanned > l.compactFrom/compactReads {
+		if len(found) > 0 && (size >= l.compactFrom/compactFinds || scanned > l.compactFrom/compactReads) {
 			return errStop
 		}
 		return nil
 	})
-	if errors.Is(err, errStop) {
-		err = nil
-	}
-	return entries, err
+	l.compaction.found = found
+	return ignoreStop(err)
 }

@@ -21,25 +21,29 @@ type recordInfo struct {
 // index is the live state of a ledger. It is filled by applying records in the
 // order of the log, both when opening and when writing. It is not safe for concurrent use.
 type index struct {
-	buckets map[Bucket]*keyed.Table[slot]
+	buckets map[Bucket]*keyed.Packed
 	// records are those in the log, in order, to know which can go.
 	records   []recordInfo
 	keys      int
 	liveBytes int64
-	// ops are those of the record in hand, text a key and its value; reused.
-	ops  []entryOp
-	text []byte
+	// ops are those of the record in hand; reused, as scratch is.
+	ops     []entryOp
+	scratch [slotHead + inlineValue]byte
 }
 
-func newIndex() index { return index{buckets: map[Bucket]*keyed.Table[slot]{}} }
+func newIndex() index { return index{buckets: map[Bucket]*keyed.Packed{}} }
 
-// find returns what is known of a live key. It is valid until the index changes.
-func (x *index) find(b Bucket, key string) *slot {
+// find returns what is known of a live key, or false. It is valid until the index changes.
+func (x *index) find(b Bucket, key []byte) (slot, bool) {
 	bucket, ok := x.buckets[b]
 	if !ok {
-		return nil
+		return slot{}, false
 	}
-	return bucket.Find(key)
+	raw, ok := bucket.Find(key)
+	if !ok {
+		return slot{}, false
+	}
+	return readSlot(raw), true
 }
 
 // size returns the number of live keys in a bucket.
@@ -54,8 +58,9 @@ func (x *index) size(b Bucket) int {
 // each calls visit for every live key of a bucket.
 func (x *index) each(b Bucket, visit func(key string, at place)) {
 	if bucket, ok := x.buckets[b]; ok {
-		for s := range bucket.All() {
-			visit(s.Name(), s.at())
+		for key, raw := range bucket.All() {
+			s := readSlot(raw)
+			visit(string(key), s.at())
 		}
 	}
 }
@@ -89,22 +94,16 @@ func (x *index) apply(seq Seq, entries [][]byte) error {
 func (x *index) put(op *entryOp, at place) {
 	bucket, ok := x.buckets[Bucket(op.bucket)]
 	if !ok {
-		bucket = &keyed.Table[slot]{}
+		bucket = &keyed.Packed{}
 		x.buckets[Bucket(op.bucket)] = bucket
 	}
-	x.text = append(x.text[:0], op.key...)
-	if len(op.value) <= inlineValue {
-		x.text = append(x.text, op.value...)
+	if raw, ok := bucket.Find(op.key); ok {
+		x.release(op, readSlot(raw))
 	}
-	text := string(x.text)
-	s, fresh := bucket.Place(text[:len(op.key)])
-	if !fresh {
-		x.release(op, s)
-	}
-	*s = slot{text: text, seq: at.seq, entry: at.entry, size: uint32(len(op.value)), key: uint32(len(op.key))}
+	bucket.Put(op.key, appendSlot(x.scratch[:0], at, op.value))
 	x.records[len(x.records)-1].live++
 	x.keys++
-	x.liveBytes += liveSize(op, s)
+	x.liveBytes += liveSize(op, len(op.value))
 }
 
 func (x *index) remove(op *entryOp) {
@@ -112,23 +111,23 @@ func (x *index) remove(op *entryOp) {
 	if !ok {
 		return
 	}
-	old, ok := bucket.Remove(string(op.key))
+	raw, ok := bucket.Remove(op.key)
 	if !ok {
 		return
 	}
-	x.release(op, &old)
+	x.release(op, readSlot(raw))
 	if bucket.Len() == 0 {
-		delete(x.buckets, Bucket(op.bucket)) // tables do not shrink: let it go
+		delete(x.buckets, Bucket(op.bucket))
 	}
 }
 
 // release takes a slot that is about to go out of the counts.
-func (x *index) release(op *entryOp, old *slot) {
+func (x *index) release(op *entryOp, old slot) {
 	if i, ok := x.record(old.seq); ok {
 		x.records[i].live--
 	}
 	x.keys--
-	x.liveBytes -= liveSize(op, old)
+	x.liveBytes -= liveSize(op, int(old.size))
 }
 
 // record finds a record that is still in the log.
@@ -143,8 +142,8 @@ func (x *index) live(op entryOp, at place) bool {
 	if !op.put {
 		return false
 	}
-	s := x.find(Bucket(op.bucket), string(op.key))
-	return s != nil && s.at() == at
+	s, ok := x.find(Bucket(op.bucket), op.key)
+	return ok && s.at() == at
 }
 
 // dead returns how many records at the front of the log hold nothing live.
@@ -160,7 +159,7 @@ func (x *index) dead() int {
 // forget removes the first n records from the books.
 func (x *index) forget(n int) { x.records = x.records[n:] }
 
-// liveSize is what a live key takes in the log.
-func liveSize(op *entryOp, s *slot) int64 {
-	return int64(1 + len(op.bucket) + len(op.key) + int(s.size) + 4)
+// liveSize is what a live key with a value of so many bytes takes in the log.
+func liveSize(op *entryOp, value int) int64 {
+	return int64(1 + len(op.bucket) + len(op.key) + value + 4)
 }

@@ -77,7 +77,7 @@ type Ledger struct {
 	stats ledgerCounters
 
 	compactFrom int64
-	compacting  bool // by the packer's goroutine only
+	compaction  compaction // by the packer's goroutine only
 }
 
 // OpenLedger reads the log and returns the ledger it holds. It fails with
@@ -186,7 +186,7 @@ func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 			return nil, false, nil
 		}
 		if s.size <= inlineValue {
-			return []byte(s.inline()), true, nil
+			return s.inline, true, nil
 		}
 		value, err := l.load(s.at())
 		if err == nil {
@@ -199,14 +199,13 @@ func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 	}
 }
 
-// find returns what the index knows of a live key.
+// find returns what the index knows of a live key, with a copy of its value.
 func (l *Ledger) find(b Bucket, key string) (slot, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if s := l.index.find(b, key); s != nil {
-		return *s, true
-	}
-	return slot{}, false
+	s, ok := l.index.find(b, []byte(key))
+	s.inline = slices.Clone(s.inline)
+	return s, ok
 }
 
 // load reads a value that is not kept in memory.
@@ -287,7 +286,9 @@ func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key str
 
 // Size returns the size of a value without reading it, 0 when there is none.
 func (l *Ledger) Size(b Bucket, key string) int {
-	s, _ := l.find(b, key)
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s, _ := l.index.find(b, []byte(key))
 	return int(s.size)
 }
 

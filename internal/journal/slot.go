@@ -1,18 +1,37 @@
 package journal
 
-// slot is what the index knows of a live key.
+import "encoding/binary"
+
+// slot is what the index knows of a live key. It is kept as bytes: sequence, entry and
+// size (uvarint), and behind them the value when size <= inlineValue.
 type slot struct {
-	// text is the key, and behind it the value when size <= inlineValue: both
-	// share one piece of memory and go with the slot.
-	text  string
 	seq   Seq
 	entry uint32
 	size  uint32 // of the value
-	key   uint32 // the length of the key
+	// inline is a part of the index.
+	inline []byte
 }
 
-func (s *slot) at() place      { return place{s.seq, s.entry} }
-func (s *slot) inline() string { return s.text[s.key:] }
+func (s *slot) at() place { return place{s.seq, s.entry} }
 
-// Name implements keyed.Named.
-func (s slot) Name() string { return s.text[:s.key] }
+// slotHead bounds what stands before the value.
+const slotHead = binary.MaxVarintLen64 + 2*binary.MaxVarintLen32
+
+// appendSlot appends a slot for a value at a place.
+func appendSlot(buf []byte, at place, value []byte) []byte {
+	buf = binary.AppendUvarint(buf, uint64(at.seq))
+	buf = binary.AppendUvarint(buf, uint64(at.entry))
+	buf = binary.AppendUvarint(buf, uint64(len(value)))
+	if len(value) <= inlineValue {
+		buf = append(buf, value...)
+	}
+	return buf
+}
+
+// readSlot reads what appendSlot wrote.
+func readSlot(raw []byte) slot {
+	seq, n := binary.Uvarint(raw)
+	entry, m := binary.Uvarint(raw[n:])
+	size, k := binary.Uvarint(raw[n+m:])
+	return slot{seq: Seq(seq), entry: uint32(entry), size: uint32(size), inline: raw[n+m+k:]}
+}

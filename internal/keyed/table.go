@@ -1,10 +1,11 @@
-// Package keyed owns a table of values that know their own key.
+// Package keyed owns tables from text: a Table of values that know their own key,
+// and Packed, which holds bytes and has no pointer to any of them.
 //
-// It guarantees what a map from text does, and that it grows without reading a
-// key: its cells hold the hashes of the keys. A map reads all its keys anew to
+// They guarantee what a map from text does, and that they grow without reading a
+// key: their cells hold the hashes of the keys. A map reads all its keys anew to
 // grow, wherever in memory they are, and one that remembers something of every
-// event does that over and over. It must never know what a value is. A Table is
-// not safe for concurrent use.
+// event does that over and over. They must never know what a value is. Neither is
+// safe for concurrent use.
 package keyed
 
 import (
@@ -20,12 +21,15 @@ type Table[V Named] struct {
 	seed maphash.Seed
 	// cells are a power of two. A key is in the cell of its hash, or in one of those
 	// behind it, up to the first empty one.
-	cells []cell
+	cells cells
 	// chunks hold the values side by side, free the places of those that were removed.
 	chunks [][]V
 	free   []uint32
 	used   int
 }
+
+// cells are those of a table.
+type cells []cell
 
 // cell says where the value of a key with this hash is.
 type cell struct {
@@ -61,7 +65,7 @@ func (t *Table[V]) Find(key string) *V {
 // to be filled, with a value of this key, before the table is asked for anything
 // else. It is valid as long as that of Find.
 func (t *Table[V]) Place(key string) (value *V, fresh bool) {
-	if t.used >= len(t.cells)/4*3 {
+	if t.cells.full(t.used) {
 		t.grow()
 	}
 	hash := t.hash(key)
@@ -90,7 +94,7 @@ func (t *Table[V]) Remove(key string) (old V, ok bool) {
 	old, *value = *value, none
 	t.free = append(t.free, place)
 	t.used--
-	t.vacate(at)
+	t.cells.vacate(at)
 	if t.used == 0 && len(t.chunks) > 1 {
 		*t = Table[V]{} // it was large, and may never be again
 	}
@@ -127,33 +131,10 @@ func (t *Table[V]) look(hash uint32, key string) (at uint32, ok bool) {
 
 // grow doubles the cells.
 func (t *Table[V]) grow() {
-	before := t.cells
-	if before == nil {
+	if t.cells == nil {
 		t.seed = maphash.MakeSeed()
 	}
-	t.cells = make([]cell, max(fewest, 2*len(before)))
-	mask := uint32(len(t.cells) - 1)
-	for _, c := range before {
-		if c.at == 0 {
-			continue
-		}
-		at := c.hash & mask
-		for t.cells[at].at != 0 {
-			at = (at + 1) & mask
-		}
-		t.cells[at] = c
-	}
-}
-
-// vacate empties a cell, and moves up those behind it that belong there.
-func (t *Table[V]) vacate(at uint32) {
-	mask := uint32(len(t.cells) - 1)
-	for next := (at + 1) & mask; t.cells[next].at != 0; next = (next + 1) & mask {
-		if home := t.cells[next].hash & mask; (next-home)&mask >= (next-at)&mask {
-			t.cells[at], at = t.cells[next], next
-		}
-	}
-	t.cells[at] = cell{}
+	t.cells = t.cells.doubled()
 }
 
 // take returns a place that is free.
@@ -175,4 +156,35 @@ func (t *Table[V]) take() uint32 {
 	var none V
 	t.chunks[last] = append(t.chunks[last], none)
 	return uint32(last*chunkSize + len(t.chunks[last]) - 1)
+}
+
+// full reports whether there are too many values for one more.
+func (c cells) full(used int) bool { return used >= len(c)/4*3 }
+
+// doubled returns twice as many cells with the same content.
+func (c cells) doubled() cells {
+	out := make(cells, max(fewest, 2*len(c)))
+	mask := uint32(len(out) - 1)
+	for _, one := range c {
+		if one.at == 0 {
+			continue
+		}
+		at := one.hash & mask
+		for out[at].at != 0 {
+			at = (at + 1) & mask
+		}
+		out[at] = one
+	}
+	return out
+}
+
+// vacate empties a cell, and moves up those behind it that belong there.
+func (c cells) vacate(at uint32) {
+	mask := uint32(len(c) - 1)
+	for next := (at + 1) & mask; c[next].at != 0; next = (next + 1) & mask {
+		if home := c[next].hash & mask; (next-home)&mask >= (next-at)&mask {
+			c[at], at = c[next], next
+		}
+	}
+	c[at] = cell{}
 }

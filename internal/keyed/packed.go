@@ -1,0 +1,250 @@
+package keyed
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"iter"
+	"math/bits"
+)
+
+// Packed holds a value of some bytes for each key. Keys and values lie side by side in
+// pages of bytes, so a collection of garbage has nothing to look at, however many
+// there are. The zero value is empty.
+type Packed struct {
+	seed maphash.Seed
+	// cells are those of Table; the place in one is that of a record.
+	cells cells
+	pages []page
+	// open are the pages with room, by the size of their places, spare the numbers
+	// of those that hold nothing.
+	open  map[int][]uint32
+	spare []uint32
+	used  int
+}
+
+// page holds records in places of one size. A record is the lengths of its key and its
+// value (uvarint), and then both.
+type page struct {
+	bytes []byte
+	size  int // of a place; 0 of a page without memory
+	used  int
+	// free is one more than the first free place, 0 without one. A free place begins
+	// with that of the next.
+	free uint16
+}
+
+// pageBits say how many places a page has at most, which are a power of two.
+const (
+	pageBits   = 8
+	pagePlaces = 1 << pageBits
+	// fewestPlaces are what a page has at first.
+	fewestPlaces = 8
+)
+
+// Len returns how many keys there are.
+func (t *Packed) Len() int { return t.used }
+
+// Find returns the value of a key, or false. It is valid until the table changes.
+func (t *Packed) Find(key []byte) (value []byte, ok bool) {
+	if t.used == 0 {
+		return nil, false
+	}
+	at, ok := t.look(t.hash(key), key)
+	if !ok {
+		return nil, false
+	}
+	_, value = split(t.record(t.cells[at].at - 1))
+	return value, true
+}
+
+// Put gives a key a value. Both are copied, and must not be parts of the table.
+func (t *Packed) Put(key, value []byte) {
+	if t.cells.full(t.used) {
+		t.grow()
+	}
+	hash, size := t.hash(key), placeFor(recordSize(key, value))
+	at, ok := t.look(hash, key)
+	if place := t.cells[at].at - 1; ok && t.pages[place>>pageBits].size == size {
+		write(t.record(place), key, value)
+		return
+	}
+	if ok {
+		t.release(t.cells[at].at - 1)
+	} else {
+		t.used++
+	}
+	place := t.take(size)
+	write(t.record(place), key, value)
+	t.cells[at] = cell{hash, place + 1}
+}
+
+// Remove takes a key out, and returns what its value was, or false. It is valid as long
+// as that of Find.
+func (t *Packed) Remove(key []byte) (old []byte, ok bool) {
+	if t.used == 0 {
+		return nil, false
+	}
+	at, ok := t.look(t.hash(key), key)
+	if !ok {
+		return nil, false
+	}
+	place := t.cells[at].at - 1
+	_, old = split(t.record(place))
+	t.release(place)
+	t.cells.vacate(at)
+	t.used--
+	if t.used == 0 {
+		*t = Packed{} // it may have been large, and may never be again
+	}
+	return old, true
+}
+
+// All yields every key with its value, in no order, valid for one turn. The table must not change meanwhile.
+func (t *Packed) All() iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for _, c := range t.cells {
+			if c.at != 0 && !yield(split(t.record(c.at-1))) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Packed) hash(key []byte) uint32 { return uint32(maphash.Bytes(t.seed, key)) }
+
+// record returns the bytes of a place.
+func (t *Packed) record(place uint32) []byte {
+	p := &t.pages[place>>pageBits]
+	at := int(place%pagePlaces) * p.size
+	return p.bytes[at : at+p.size]
+}
+
+// look is that of Table.
+func (t *Packed) look(hash uint32, key []byte) (at uint32, ok bool) {
+	mask := uint32(len(t.cells) - 1)
+	for at = hash & mask; ; at = (at + 1) & mask {
+		c := t.cells[at]
+		if c.at == 0 {
+			return at, false
+		}
+		if c.hash == hash {
+			if have, _ := split(t.record(c.at - 1)); string(have) == string(key) {
+				return at, true
+			}
+		}
+	}
+}
+
+func (t *Packed) grow() {
+	if t.cells == nil {
+		t.seed = maphash.MakeSeed()
+		t.open = map[int][]uint32{}
+	}
+	t.cells = t.cells.doubled()
+}
+
+// take returns a free place of a size.
+func (t *Packed) take(size int) uint32 {
+	open := t.open[size]
+	if len(open) == 0 {
+		open = append(open, t.addPage(size))
+		t.open[size] = open
+	}
+	number := open[len(open)-1]
+	p := &t.pages[number]
+	at := p.take()
+	if p.full() {
+		t.open[size] = open[:len(open)-1]
+	}
+	return number<<pageBits | at
+}
+
+// addPage returns the number of a page without records.
+func (t *Packed) addPage(size int) uint32 {
+	if last := len(t.spare) - 1; last >= 0 {
+		number := t.spare[last]
+		t.spare = t.spare[:last]
+		t.pages[number].size = size
+		return number
+	}
+	t.pages = append(t.pages, page{size: size})
+	return uint32(len(t.pages) - 1)
+}
+
+// release frees a place. A page that holds nothing any more gives its memory back.
+func (t *Packed) release(place uint32) {
+	number := place >> pageBits
+	p := &t.pages[number]
+	wasFull := p.full()
+	p.release(uint16(place % pagePlaces))
+	switch {
+	case p.used == 0:
+		open := t.open[p.size]
+		for i, one := range open {
+			if one == number {
+				open[i] = open[len(open)-1]
+				t.open[p.size] = open[:len(open)-1]
+				break
+			}
+		}
+		*p = page{}
+		t.spare = append(t.spare, number)
+	case wasFull:
+		t.open[p.size] = append(t.open[p.size], number)
+	}
+}
+
+func (p *page) full() bool { return p.used == pagePlaces }
+
+// take returns a free place of a page that has one.
+func (p *page) take() uint32 {
+	p.used++
+	if p.free > 0 {
+		at := int(p.free - 1)
+		p.free = binary.LittleEndian.Uint16(p.bytes[at*p.size:])
+		return uint32(at)
+	}
+	end := len(p.bytes)
+	if end == cap(p.bytes) {
+		bytes := make([]byte, end, min(max(fewestPlaces*p.size, 2*end), pagePlaces*p.size))
+		copy(bytes, p.bytes)
+		p.bytes = bytes
+	}
+	p.bytes = p.bytes[:end+p.size]
+	return uint32(end / p.size)
+}
+
+// release frees a place. What lies in it stays readable but for its lengths.
+func (p *page) release(at uint16) {
+	binary.LittleEndian.PutUint16(p.bytes[int(at)*p.size:], p.free)
+	p.free = at + 1
+	p.used--
+}
+
+// recordSize is what a record takes.
+func recordSize(key, value []byte) int {
+	return uvarintSize(len(key)) + uvarintSize(len(value)) + len(key) + len(value)
+}
+
+func uvarintSize(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
+
+// placeFor returns the size of the places for records of a size: up to an eighth more,
+// so that there are few sizes.
+func placeFor(size int) int {
+	step := max(8, 1<<bits.Len(uint(size))>>4)
+	return (size + step - 1) / step * step
+}
+
+func write(record, key, value []byte) {
+	at := binary.PutUvarint(record, uint64(len(key)))
+	at += binary.PutUvarint(record[at:], uint64(len(value)))
+	at += copy(record[at:], key)
+	copy(record[at:], value)
+}
+
+func split(record []byte) (key, value []byte) {
+	keyLen, at := binary.Uvarint(record)
+	valueLen, n := binary.Uvarint(record[at:])
+	middle := at + n + int(keyLen)
+	return record[at+n : middle : middle], record[middle : middle+int(valueLen) : middle+int(valueLen)]
+}
