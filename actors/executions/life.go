@@ -14,9 +14,12 @@ import (
 // newMachine returns the machine that goes on with what the ledger remembers,
 // and what it wants done first.
 func newMachine(now time.Time, m *memories, blame blame, limits limits) (*machine, []effect) {
-	x := &machine{sleepers: sleepers{began: now, room: max(limits.polls, 1), last: -wakeEvery}}
+	x := &machine{
+		remembered: remembered{began: now},
+		sleepers:   sleepers{began: now, room: max(limits.polls, 1), last: -wakeEvery},
+	}
 	for key, seen := range m.seen {
-		x.entry(key).seen = seen
+		x.remembered.keep(key, seen)
 	}
 	for key, trial := range m.trials {
 		e := x.entry(key)

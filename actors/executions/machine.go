@@ -45,7 +45,9 @@ const trialFor = 5 * time.Minute
 // Writing a try down is a barrier, too: what a crashed execution has committed
 // is durable, and visible, before it is looked up and tried again.
 type machine struct {
-	known keyed.Table[*entry]
+	// known are the executions that something is to be done for, remembered the others.
+	known      keyed.Table[*entry]
+	remembered remembered
 	// trying are the executions whose next try the current step has begun.
 	trying []messages.ExecutionKey
 	out    []effect // reused by every step
@@ -53,7 +55,7 @@ type machine struct {
 	sleepers sleepers
 }
 
-// entry is what a shard knows of one execution.
+// entry is what a shard knows of one execution that something is to be done for.
 type entry struct {
 	key  messages.ExecutionKey
 	seen messages.Seen
@@ -164,7 +166,7 @@ func (m *machine) entry(key messages.ExecutionKey) *entry {
 	e, fresh := m.known.Place(string(key))
 	if fresh {
 		// The key may be a part of its event's text, and is kept for longer.
-		*e = &entry{key: messages.ExecutionKey(strings.Clone(string(key)))}
+		*e = &entry{key: messages.ExecutionKey(strings.Clone(string(key))), seen: m.remembered.take(key)}
 	}
 	return *e
 }
@@ -178,6 +180,7 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 			m.do(count{placed})
 		}
 		m.do(tell{placed.At})
+		m.retire(e)
 		return
 	}
 	e.pending = append(e.pending, placed)
@@ -330,9 +333,7 @@ func (m *machine) settle(key messages.ExecutionKey, e *entry) {
 	e.phase = idle
 	m.sleepers.release(e)
 	m.acquit(key, e)
-	if e.seen.Classes == 0 && len(e.pending) == 0 {
-		m.known.Remove(string(key))
-	}
+	m.retire(e)
 }
 
 // acquit forgets the crashes of an execution.
@@ -392,32 +393,6 @@ func (m *machine) giveUp(in recalled, e *entry) {
 	}
 	e.pending = nil
 	m.settle(in.key, e)
-}
-
-// sweep forgets what is over: an execution whose time is over and whose record
-// cannot come again, and the crashes of one that has lived long enough.
-func (m *machine) sweep(now time.Time, floor uint64) {
-	var ops []journal.Op
-	var over []*entry
-	for at := range m.known.All() {
-		switch e := *at; {
-		case (e.phase == running || e.phase == asleep) && e.onTrial && now.Sub(e.since) >= trialFor:
-			m.acquit(e.key, e)
-		case e.phase == idle && !now.Before(e.seen.Until) && e.seen.Seq < floor:
-			over = append(over, e)
-		}
-	}
-	for _, e := range over {
-		m.known.Remove(string(e.key))
-		ops = append(ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(e.key)})
-		if e.onTrial { // it finished, and the process ended before that was on disk
-			ops = append(ops, journal.Op{Bucket: outbox.BucketTrial, Key: string(e.key)})
-		}
-	}
-	for chunk := range slices.Chunk(ops, commitAtOnce) {
-		m.do(commit{ops: chunk})
-	}
-	m.do(forgot{len(over)})
 }
 
 func trialOp(key messages.ExecutionKey, t outbox.Trial) journal.Op {

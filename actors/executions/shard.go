@@ -186,7 +186,7 @@ func (s *shard) watch(ctx actor.Context) {
 
 // rest shows how much is remembered, until the next sweep.
 func (s *shard) rest(ctx actor.Context) {
-	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(s.machine.known.Len()))
+	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(s.machine.known.Len() + s.machine.remembered.len()))
 	s.sweep = actorkit.After(ctx, sweepEvery, lookAround{})
 }
 

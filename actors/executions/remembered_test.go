@@ -1,0 +1,94 @@
+package executions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"butler/internal/outbox"
+	"butler/messages"
+)
+
+// decided is the end of what an arrival has begun, remembered for ten minutes.
+func (n *night) decided(key messages.ExecutionKey, after time.Duration, event messages.EventsArrived) {
+	n.t.Helper()
+	n.want("the first event", n.at(after, event), "decide "+event.Events[0].Event.Family.String())
+	seen := messages.Seen{Kinds: 5, Until: n.began.Add(after + 10*time.Minute), Seq: event.Events[0].At.Seq}.WithClass(event.Events[0].Event.Family)
+	n.want("its decision", n.at(after, recorded{[]ruling{{&event.Events[0], n.machine.entry(key), seen}}}), "tell")
+}
+
+// holds fails unless so many executions are busy, and so many remembered.
+func (n *night) holds(what string, busy, remembered int) {
+	n.t.Helper()
+	if got := n.machine.known.Len(); got != busy || n.machine.remembered.len() != remembered {
+		n.t.Fatalf("%s: want %d executions to be busy and %d remembered, got %d and %d", what, busy, remembered, got, n.machine.remembered.len())
+	}
+}
+
+func TestMachine_keepsOfADecidedExecutionWhatWasSeenAndNothingElse(t *testing.T) {
+	n := newNight(t)
+	n.decided("a", time.Second, arrives("a", 1, messages.FamilyFailed, false))
+	n.holds("decided", 0, 1)
+
+	n.want("a repetition", n.at(2*time.Second, arrives("a", 2, messages.FamilyFailed, false)), "tell")
+	n.holds("repeated", 0, 1)
+
+	n.want("another event", n.at(3*time.Second, arrives("a", 3, messages.FamilySucceeded, false)), "decide succeeded")
+	n.holds("busy again", 1, 0)
+	want := messages.Seen{Kinds: 5, Until: n.began.Add(time.Second + 10*time.Minute), Seq: 1}.WithClass(messages.FamilyFailed)
+	got := n.machine.entry("a").seen
+	if !got.Until.Equal(want.Until) || got.Seq != want.Seq || got.Classes != want.Classes || got.Kinds != want.Kinds {
+		t.Errorf("want %+v, got %+v", want, got)
+	}
+}
+
+func TestMachine_remembersForTheTimeThatWasSaidAndUntilItsRecordCannotComeAgain(t *testing.T) {
+	n := newNight(t)
+	n.decided("a", 0, arrives("a", 7, messages.FamilyFailed, false))
+	for _, row := range []struct {
+		what  string
+		after time.Duration
+		floor uint64
+		left  int
+	}{
+		{"its time is not over", 10*time.Minute - 1, 8, 1},
+		{"its record may come again", 10 * time.Minute, 7, 1},
+		{"it is over", 10 * time.Minute, 8, 0},
+	} {
+		effects := slices.Clone(n.machine.handle(n.began.Add(row.after), sweepDue{row.floor}))
+		n.holds(row.what, 0, row.left)
+		deleted := strings.Contains(fmt.Sprintf("%+v", effects), "Bucket:seen Key:a")
+		if deleted != (row.left == 0) {
+			t.Errorf("%s: it is deleted from the ledger: %v", row.what, deleted)
+		}
+	}
+}
+
+// A trial that a process left behind ends with the execution, which is not kept for it.
+func TestMachine_forgetsATrialThatWasLeftBehind(t *testing.T) {
+	n := newNight(t)
+	m := &memories{
+		seen:   map[messages.ExecutionKey]messages.Seen{"a": {Classes: 1, Until: n.began.Add(time.Minute), Seq: 3}, "b": {Classes: 1, Until: n.began.Add(time.Hour), Seq: 4}},
+		trials: map[messages.ExecutionKey]outbox.Trial{"a": {Crashes: 2}},
+	}
+	n.machine, _ = newMachine(n.began, m, blameNobody, limits{polls: 1})
+	n.holds("at the start", 1, 1)
+	n.machine.handle(n.began.Add(30*time.Second), sweepDue{5})
+	n.holds("while it may come again", 1, 1)
+	effects := n.machine.handle(n.began.Add(time.Minute), sweepDue{5})
+	n.holds("when it is over", 0, 1)
+	var deleted []string
+	for _, one := range effects {
+		if c, ok := one.(commit); ok {
+			for _, op := range c.ops {
+				deleted = append(deleted, string(op.Bucket)+" "+op.Key)
+			}
+		}
+	}
+	slices.Sort(deleted)
+	if want := []string{string(outbox.BucketSeen) + " a", string(outbox.BucketTrial) + " a"}; !slices.Equal(deleted, want) {
+		t.Errorf("want %v to be deleted, got %v", want, deleted)
+	}
+}
