@@ -35,7 +35,7 @@ func (r *remembered) keep(key messages.ExecutionKey, seen messages.Seen) {
 	buf = binary.BigEndian.AppendUint16(buf, seen.Kinds)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(seen.Until.Sub(r.began)))
 	buf = binary.BigEndian.AppendUint64(buf, seen.Seq)
-	r.byKey.Put([]byte(key), buf)
+	r.byKey.Put([]byte(key), buf, nil)
 }
 
 // take takes an execution out, and returns what was seen of it: nothing when it is not known.

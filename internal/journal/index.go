@@ -97,10 +97,7 @@ func (x *index) put(op *entryOp, at place) {
 		bucket = &keyed.Packed{}
 		x.buckets[Bucket(op.bucket)] = bucket
 	}
-	if raw, ok := bucket.Find(op.key); ok {
-		x.release(op, readSlot(raw))
-	}
-	bucket.Put(op.key, appendSlot(x.scratch[:0], at, op.value))
+	bucket.Put(op.key, appendSlot(x.scratch[:0], at, op.value), func(old []byte) { x.release(op, readSlot(old)) })
 	x.records[len(x.records)-1].live++
 	x.keys++
 	x.liveBytes += liveSize(op, len(op.value))

@@ -57,13 +57,19 @@ func (t *Packed) Find(key []byte) (value []byte, ok bool) {
 	return value, true
 }
 
-// Put gives a key a value. Both are copied, and must not be parts of the table.
-func (t *Packed) Put(key, value []byte) {
+// Put gives a key a value, and calls replaced with the one that it had, if it had one,
+// which is valid until replaced returns; nil is fine. Key and value are copied, and
+// must not be parts of the table.
+func (t *Packed) Put(key, value []byte, replaced func(old []byte)) {
 	if t.cells.full(t.used) {
 		t.grow()
 	}
 	hash, size := t.hash(key), placeFor(recordSize(key, value))
 	at, ok := t.look(hash, key)
+	if ok && replaced != nil {
+		_, old := split(t.record(t.cells[at].at - 1))
+		replaced(old)
+	}
 	if place := t.cells[at].at - 1; ok && t.pages[place>>pageBits].size == size {
 		write(t.record(place), key, value)
 		return
@@ -145,9 +151,13 @@ func (t *Packed) grow() {
 
 // take returns a free place of a size.
 func (t *Packed) take(size int) uint32 {
-	open := t.open[size]
+	open, used := t.open[size]
 	if len(open) == 0 {
-		open = append(open, t.addPage(size))
+		number := t.addPage(size)
+		if used { // a page of this size was full: it grows no more
+			t.pages[number].bytes = make([]byte, 0, pagePlaces*size)
+		}
+		open = append(open, number)
 		t.open[size] = open
 	}
 	number := open[len(open)-1]

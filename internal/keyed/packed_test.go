@@ -32,7 +32,16 @@ func TestPacked_isAMap(t *testing.T) {
 	var table Packed
 	want := map[string]string{}
 	put := func(key, value string) {
-		table.Put([]byte(key), []byte(value))
+		old, there := want[key]
+		table.Put([]byte(key), []byte(value), func(was []byte) {
+			if !there || string(was) != old {
+				t.Fatalf("%s replaces %q, want %q, %v", key, was, old, there)
+			}
+			there = false
+		})
+		if there {
+			t.Fatalf("%s replaces nothing, want %q", key, old)
+		}
 		want[key] = value
 	}
 	remove := func(key string) {
@@ -80,7 +89,7 @@ func TestPacked_isAMapForKeysAndValuesOfEverySize(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				k, v := key.Draw(t, "key"), rapid.StringN(0, 200, 600).Draw(t, "value")
-				table.Put([]byte(k), []byte(v))
+				table.Put([]byte(k), []byte(v), nil)
 				want[k] = v
 			},
 			"remove": func(t *rapid.T) {
@@ -107,7 +116,7 @@ func TestPacked_isEmptyAtFirst(t *testing.T) {
 func TestPacked_usesThePlacesOfWhatWasRemoved(t *testing.T) {
 	var table Packed
 	for i := range 100_000 {
-		table.Put(fmt.Append(nil, "key-", i), []byte("value"))
+		table.Put(fmt.Append(nil, "key-", i), []byte("value"), nil)
 		if i >= 4 {
 			table.Remove(fmt.Append(nil, "key-", i-4))
 		}
@@ -122,7 +131,7 @@ func TestPacked_givesBackThePagesThatHoldNothing(t *testing.T) {
 	key := func(i int) []byte { return fmt.Appendf(nil, "%036d", i) }
 	const keys = 100 * pagePlaces
 	for i := range keys {
-		table.Put(key(i), nil)
+		table.Put(key(i), nil, nil)
 	}
 	for i := 1; i < keys; i++ {
 		table.Remove(key(i))
@@ -155,7 +164,7 @@ func TestPacked_isFewObjects(t *testing.T) {
 	before := objects()
 	var table Packed
 	for i := range keys {
-		table.Put(fmt.Appendf(nil, "%036d", i), []byte("20 bytes of a value."))
+		table.Put(fmt.Appendf(nil, "%036d", i), []byte("20 bytes of a value."), nil)
 	}
 	if made := int64(objects() - before); made > 2*keys/pagePlaces {
 		t.Errorf("%d objects for %d keys", made, keys)
