@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -146,5 +147,24 @@ func TestScenario_variantsReplaceWhatTheyName(t *testing.T) {
 	}
 	if *v[0].Bars["lost"].Max != 0 || *v[1].Bars["lost"].Max != 5 {
 		t.Error("want the bar of one variant to leave the other alone")
+	}
+}
+
+func TestReadme_showsASoundScenarioAndTarget(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]string{}
+	for _, block := range strings.Split(string(page), "```yaml\n")[1:] {
+		text, _, _ := strings.Cut(block, "```")
+		name, _, _ := strings.Cut(strings.TrimPrefix(text, "name: "), "\n")
+		shown[name] = text
+	}
+	if _, err := bench.ParseScenario([]byte(shown["mine"])); err != nil {
+		t.Errorf("scenario: %v", err)
+	}
+	if _, err := target.ParseSpec([]byte(shown["other"])); err != nil {
+		t.Errorf("target: %v", err)
 	}
 }
