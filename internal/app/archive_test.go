@@ -69,7 +69,7 @@ var lastWords = map[qlik.ExecutionStatus]string{
 }
 
 // mayBeLogless is the share, one in so many, of script logs that may be impossible
-// to fetch. The repository is never gone for long, and asking again is allowed.
+// to fetch while the repository is never gone for long: asking again is allowed.
 const mayBeLogless = 10
 
 // checkArchive makes sure that the script log of every failed reload is on disk,
@@ -95,7 +95,7 @@ func (o *oracle) checkArchive() {
 	}
 	for _, execution := range slices.Sorted(maps.Keys(names)) {
 		archived := func(name string) bool { _, found := o.archive[name]; return found }
-		if !slices.ContainsFunc(names[execution], archived) && !o.logless[execution] {
+		if !slices.ContainsFunc(names[execution], archived) && !o.logless[execution] && !o.poorer[execution] {
 			o.problem("%s, the script log of %s, is not on disk; %s", names[execution][0], o.executions[execution], o.story(execution))
 		}
 	}
@@ -104,11 +104,13 @@ func (o *oracle) checkArchive() {
 		switch {
 		case name != "":
 			belongs[name] = o.executions[execution]
-		case names[execution] == nil && !o.logless[execution]:
+		case names[execution] == nil && !o.logless[execution] && !o.poorer[execution]:
 			o.problem("no script log of %s is on disk; %s", o.executions[execution], o.story(execution))
 		}
 	}
-	if n := len(o.logless); n > len(belongs)/mayBeLogless {
+	logless := maps.Clone(o.logless)
+	maps.DeleteFunc(logless, func(execution string, _ bool) bool { return o.poorer[execution] })
+	if n := len(logless); n > len(belongs)/mayBeLogless {
 		o.problem("%d script logs could not be fetched, and %d have a place on disk", n, len(belongs))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.archive)) {

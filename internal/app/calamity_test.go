@@ -18,6 +18,8 @@ type calamitous struct {
 	t    *testing.T
 	v    *service
 	disk *disk
+	// weather is around the service.
+	weather *weather
 	// wall is the file that tells the process how far its wall clock is off, "" when it cannot be.
 	wall string
 	// blocked are the times in which a datagram may be missed.
@@ -85,6 +87,9 @@ func (c *calamitous) befall(what calamity) {
 		c.startAgain()
 	case clockJump:
 		c.jump(what.shift)
+	case qrsAway:
+		c.weather.repositoryAway(c.t.Context(), what.lasts)
+		return // no datagram may be missed
 	default:
 		c.t.Fatalf("BUG: a calamity that nobody can make: %q", what.kind)
 	}

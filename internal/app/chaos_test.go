@@ -55,6 +55,16 @@ const (
 	diskReadOnly       = "read-only disk"
 	diskReadOnlyKilled = "read-only disk, kill -9, start"
 	clockJump          = "clock jump"
+	// qrsAway is for longer than execution.degradedAfter, which begins anew in every
+	// process: nothing happens to this one meanwhile. It is in long plans, now and then.
+	qrsAway = "repository away"
+)
+
+const (
+	// chaosDegraded is execution.degradedAfter.
+	chaosDegraded = 20 * time.Second
+	// awayFirst and awayOne are at which place in a plan the repository goes away.
+	awayFirst, awayOne = 10, 25
 )
 
 var calamities = []string{
@@ -77,7 +87,11 @@ func chaosPlan(seed uint64, length time.Duration, kinds []string) []calamity {
 			}
 		}
 		c := calamity{kind: bag[0], calm: between(300, 4000), lasts: between(200, 4000)}
-		bag = bag[1:]
+		if length > shortChaos && len(plan)%awayOne == awayFirst {
+			c.kind, c.lasts = qrsAway, chaosDegraded+between(2000, 8000)
+		} else {
+			bag = bag[1:]
+		}
 		switch c.kind {
 		case killed, terminated, clockJump:
 			c.lasts = 0
@@ -98,9 +112,9 @@ func TestChaosPlan_isAFunctionOfTheSeed(t *testing.T) {
 	if one != again || one == other {
 		t.Errorf("want one plan for one seed, got\n%s\n%s\n%s", one, again, other)
 	}
-	for _, kind := range calamities {
-		if !strings.Contains(fmt.Sprint(chaosPlan(1, time.Minute, calamities)), kind) {
-			t.Errorf("want everything in a minute, got no %s", kind)
+	for _, kind := range append(slices.Clone(calamities), qrsAway) {
+		if !strings.Contains(fmt.Sprint(chaosPlan(1, 2*time.Minute, calamities)), kind) {
+			t.Errorf("want everything in two minutes, got no %s", kind)
 		}
 	}
 }
@@ -175,7 +189,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	must(t, err)
 	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length)) // getting ready again takes its time, too
 	_, port, _ := strings.Cut(s.MQTT.Addr(), ":")
-	v := crashService(t, s, demo.Settings{PollEvery: "1s"})
+	v := crashService(t, s, demo.Settings{PollEvery: "1s", DegradedAfter: chaosDegraded.String()})
 	edit(t, v.config, "distributePollInterval", patient)
 	edit(t, v.config, "portTaskFailure:", "deduplication: {ttlMinutes: 600}, portTaskFailure:")
 	for range 2 { // Slack is told once of a task, also when the clock jumps
@@ -186,6 +200,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	f := newTraffic(t, v, crashMix, seed)
 	w := newWeather(t, s)
 	w.addBroker(s.MQTT)
+	w.stormy, c.weather = length > shortChaos, w
 
 	v.start()
 	v.ready()
@@ -213,6 +228,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	o.watched, o.acknowledged, o.blocked = true, seen.accepted, c.blocked
 	must(t, o.recallTrimmed())
 	report(t, v, o)
+	t.Logf("of %d executions the service gave up looking for what it did not know; %d of unknown tasks were told of as reloads", len(o.gaveUp), o.asReloads())
 	seen.wantsFlatMemory(t)
 }
 
@@ -230,5 +246,6 @@ func appendTo(t *testing.T, path, text string) {
 func (w *weather) addBroker(broker *sink.MQTT) {
 	w.sinks = append(w.sinks, sinkUnderWeather{sinkMQTT, broker.Faults(), broker.Refuse, []edge.Rule{
 		{Kind: edge.Slow, Method: "PUBLISH", Delay: 60 * time.Millisecond},
+		{Kind: edge.Hang, Method: "PUBLISH", Times: 2},
 	}})
 }

@@ -32,7 +32,7 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 		o.rejected[address] = true
 	}
 	if w != nil {
-		o.cuts, o.spans, o.lost = w.cuts, w.spans, w.lost
+		o.cuts, o.spans, o.lost, o.away = w.cuts, w.spans, w.lost, w.away
 	}
 	o.readJournal(t, v.journal)
 	o.readHTTP(v.sim.HTTP.History().All())
@@ -48,18 +48,23 @@ func (o *oracle) readLog(t *testing.T, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	must(t, err)
-	o.decided = map[string]bool{}
+	o.decided, o.gaveUp = map[string]bool{}, map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		var said struct {
 			Msg         string
 			EventType   string `json:"event_type"`
 			ExecutionID string `json:"execution_id"`
+			Degraded    []string
 		}
 		if !strings.Contains(line, "alert decided") || json.Unmarshal([]byte(line), &said) != nil { // cut off by a kill
 			continue
 		}
 		if strings.HasPrefix(said.Msg, "alert decided") {
-			o.decided[strings.ToLower(said.ExecutionID)+" "+said.EventType] = true
+			execution := strings.ToLower(said.ExecutionID)
+			o.decided[execution+" "+said.EventType] = true
+			if missing := waitedInVain(said.Degraded); missing != "" {
+				o.gaveUp[execution] = missing
+			}
 		}
 	}
 }

@@ -45,6 +45,9 @@ type oracle struct {
 	cuts  map[string][]cut
 	spans map[string][]span
 	lost  map[string]int
+	// away are the long times in which something was wrong with the repository: what
+	// happened then may be told with what is known.
+	away []span
 	// broker says that alerts go to the broker, too.
 	broker bool
 	// trimmed says that the journal gave up handled events to make room; forgotten
@@ -58,6 +61,12 @@ type oracle struct {
 	watched      bool
 	acknowledged int
 	decided      map[string]bool
+	// poorer are the executions of which may be told with what is known, reload those
+	// of them that were told of as reloads, and optional the notices that such an
+	// event may lead to and need not.
+	poorer, reload, optional map[string]bool
+	// gaveUp says what the service went without after waiting for it, by execution.
+	gaveUp map[string]string
 	// blocked are the times in which the service may have missed a datagram, and
 	// freezes those in which its process stood still.
 	blocked, freezes []span
@@ -171,6 +180,7 @@ func mailNotice(what, address string) string { return sinkMail + "/" + what + "/
 // judge returns everything that is wrong.
 func (o *oracle) judge() []string {
 	expected := map[string]bool{}
+	o.notePoorer()
 	families := map[string][]messages.Family{}
 	for _, a := range o.accepted {
 		e, ok := o.executions[a.execution]
@@ -179,7 +189,7 @@ func (o *oracle) judge() []string {
 			continue
 		}
 		families[a.execution] = append(families[a.execution], a.family)
-		for _, notice := range o.tells(e, a.family) {
+		for _, notice := range o.owes(a, e) {
 			expected[a.execution+" "+notice] = true
 		}
 	}
@@ -189,6 +199,7 @@ func (o *oracle) judge() []string {
 		told[r.id()] = append(told[r.id()], r)
 	}
 	o.checkEnds(expected, told, families)
+	o.checkPoorer()
 	o.checkStored()
 	o.checkWindows(sinkSlack)
 	o.checkArchive()
@@ -284,7 +295,7 @@ func (o *oracle) checkEnds(expected map[string]bool, told map[string][]receipt, 
 		}
 	}
 	for id, p := range parked {
-		if !o.mayTell(id) || !o.refused[id] {
+		if !o.mayTell(id) || !o.refused[id] && !o.rejected[id[strings.LastIndex(id, "/")+1:]] {
 			o.problem("%s is parked, although nobody had to be told or nobody refused it: %s", id, p.Reason)
 			continue
 		}

@@ -60,7 +60,7 @@ func (o *oracle) toldOf(a acceptedEvent, told map[string]bool) bool {
 	if e == nil {
 		return false
 	}
-	for _, notice := range o.tells(e, a.family) {
+	for _, notice := range append(o.tells(e, a.family), o.tells(e.unknown(), a.family)...) {
 		if told[a.execution+" "+notice] {
 			return true
 		}

@@ -22,8 +22,13 @@ type weather struct {
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 
-	mu    sync.Mutex
-	cuts  map[string][]cut
+	// stormy lets a bad time last long now and then, instead of a blink.
+	stormy bool
+
+	mu   sync.Mutex
+	cuts map[string][]cut
+	// away are the long times in which something was wrong with the repository.
+	away  []span
 	spans map[string][]span
 	lost  map[string]int
 }
@@ -101,9 +106,51 @@ func newWeather(t *testing.T, s *sim.Sim) *weather {
 				{Kind: edge.InvalidJSON, PathPrefix: "/qrs/task", Percent: 30},
 				{Kind: edge.InvalidJSON, PathPrefix: "/qrs/app", Percent: 30},
 				{Kind: edge.Truncate, Percent: 50},
+				{Kind: edge.Hang, Times: 2},
 				{Kind: edge.Slow, Delay: 60 * time.Millisecond},
 			}},
 		},
+	}
+}
+
+// stormOne is how often a bad time is a storm: one in so many. It lasts so long that
+// the breakers open and close again and again.
+const stormOne = 100
+
+// spell is a time in which something is wrong with a system: one of its rules,
+// or, with the number after the last of them, it is gone.
+type spell struct {
+	choice int
+	lasts  time.Duration
+	storm  bool
+}
+
+// spell draws a bad time.
+func (w *weather) spell(s sinkUnderWeather, random *rand.Rand) spell {
+	bad := spell{lasts: time.Duration(50+random.IntN(350)) * time.Millisecond, choice: random.IntN(len(s.rules) + 1)}
+	if w.stormy && random.IntN(stormOne) == 0 {
+		bad.storm, bad.lasts = true, time.Duration(5000+random.IntN(25_000))*time.Millisecond
+	}
+	return bad
+}
+
+func TestWeather_hasStormsOnlyWhereAskedFor(t *testing.T) {
+	qrs := sinkUnderWeather{name: sinkQRS, rules: make([]edge.Rule, 3)}
+	for _, stormy := range []bool{false, true} {
+		w, random := &weather{stormy: stormy}, rand.New(rand.NewPCG(1, 1))
+		storms := 0
+		for range 10 * stormOne {
+			bad := w.spell(qrs, random)
+			if bad.storm != (bad.lasts > time.Second) || bad.lasts > time.Minute {
+				t.Errorf("want blinks and storms, got %+v", bad)
+			}
+			if bad.storm {
+				storms++
+			}
+		}
+		if stormy != (storms > 5) {
+			t.Errorf("stormy %v: got %d storms in %d bad times", stormy, storms, 10*stormOne)
+		}
 	}
 }
 
@@ -124,18 +171,21 @@ func (w *weather) play(ctx context.Context, s sinkUnderWeather, random *rand.Ran
 		if !edge.Pause(ctx, time.Duration(100+random.IntN(400))*time.Millisecond) {
 			return
 		}
-		bad := time.Duration(50+random.IntN(350)) * time.Millisecond
-		choice := random.IntN(len(s.rules) + 1)
-		if choice == len(s.rules) {
-			w.refuse(ctx, s, bad)
+		bad, from := w.spell(s, random), time.Now()
+		if bad.choice == len(s.rules) {
+			w.refuse(ctx, s, bad.lasts)
+			w.passed(s, bad, "refuse", from)
 			continue
 		}
-		rule := s.rules[choice]
+		rule := s.rules[bad.choice]
 		rule.Name = fmt.Sprintf("%s %d", rule.Kind, n)
-		from := time.Now()
+		if bad.storm && rule.Kind == edge.Hang {
+			rule.Times = 0
+		}
 		s.faults.Set(rule)
-		edge.Pause(ctx, bad)
+		edge.Pause(ctx, bad.lasts)
 		s.faults.Remove(rule.Name)
+		w.passed(s, bad, rule.Kind.String(), from)
 		if keptBack(rule.Kind) {
 			w.mu.Lock()
 			w.spans[s.name] = append(w.spans[s.name], span{from, time.Now()})
@@ -143,6 +193,37 @@ func (w *weather) play(ctx context.Context, s sinkUnderWeather, random *rand.Ran
 			w.mu.Unlock()
 		}
 	}
+}
+
+// passed remembers a storm.
+func (w *weather) passed(s sinkUnderWeather, bad spell, what string, from time.Time) {
+	if !bad.storm {
+		return
+	}
+	w.t.Logf("    %s: %s for %s", s.name, what, time.Since(from).Round(time.Millisecond))
+	if s.name == sinkQRS {
+		w.noteAway(from)
+	}
+}
+
+// noteAway remembers that something was wrong with the repository since from.
+func (w *weather) noteAway(from time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = append(w.away, span{from, time.Now()})
+}
+
+// repositoryAway makes the repository answer nothing for a time, whatever else is wrong with it.
+func (w *weather) repositoryAway(ctx context.Context, d time.Duration) {
+	from := time.Now()
+	for _, s := range w.sinks {
+		if s.name == sinkQRS {
+			s.faults.Set(edge.Rule{Name: "away", Kind: edge.Status, Status: http.StatusServiceUnavailable})
+			edge.Pause(ctx, d)
+			s.faults.Remove("away")
+		}
+	}
+	w.noteAway(from)
 }
 
 // refuse makes a system unreachable for a time.

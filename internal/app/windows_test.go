@@ -15,9 +15,15 @@ var windowed = map[string]string{
 // mayTell reports whether a notice to a system that is told once of a task is
 // about an accepted event.
 func (o *oracle) mayTell(id string) bool {
+	if o.optional[id] {
+		return true
+	}
+	execution, notice, _ := strings.Cut(id, " ")
 	for _, a := range o.accepted {
-		e := o.executions[a.execution]
-		if e != nil && e.known && id == a.execution+" "+sinkSlack+"/"+toldTable[a.family][e.typ].hook {
+		if a.execution != execution {
+			continue
+		}
+		if e := o.toldAs(a); e != nil && e.known && notice == sinkSlack+"/"+toldTable[a.family][e.typ].hook {
 			return true
 		}
 	}
@@ -34,7 +40,7 @@ func (o *oracle) mayTell(id string) bool {
 func (o *oracle) checkWindows(system string) {
 	accepted, delivered, accounted := map[string]map[string]bool{}, map[string]int{}, map[string]int{}
 	for _, a := range o.accepted {
-		e := o.executions[a.execution]
+		e := o.toldAs(a)
 		if e == nil || !e.known || toldTable[a.family][e.typ].hook == "" {
 			continue
 		}
