@@ -122,8 +122,8 @@ type Fault struct {
 type Bar struct {
 	Min *float64 `yaml:"min" json:"min,omitempty"`
 	Max *float64 `yaml:"max" json:"max,omitempty"`
-	// Anywhere marks a bar that holds on any machine, be it as slow and the run as
-	// short as they may. One of at most 0 holds so in any case.
+	// Anywhere marks a bar that holds on any machine, as slow as it may be. One of
+	// at most 0 does so in any case.
 	Anywhere bool `yaml:"anywhere" json:"anywhere,omitempty"`
 }
 

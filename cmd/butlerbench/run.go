@@ -65,7 +65,7 @@ config of a scenario says so.`,
 	f.StringVar(&o.out, "out", ".bench", "`directory` of the results")
 	f.StringVar(&o.name, "name", "run", "`name` of the result files")
 	f.StringVar(&o.baseline, "baseline", "", "earlier results (JSON) to compare with, if the `file` exists")
-	f.StringVar(&o.check, "check", "", "exit with 1 when a figure misses its bar; with `which` zeros only one that holds on any machine and at any scale: what must be 0, such as lost, or is marked anywhere")
+	f.StringVar(&o.check, "check", "", "exit with 1 when a figure misses its bar; with `which` zeros only one that holds on any machine: what must be 0, such as lost, or is marked anywhere")
 	f.Lookup("check").NoOptDefVal = checkAll
 	f.Float64Var(&o.scale, "scale", 1, "multiply the number of events and tasks, to try a scenario out; the figures then mean nothing")
 	return cmd
