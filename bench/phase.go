@@ -103,9 +103,13 @@ func (p *phase) await(ctx context.Context, drain time.Duration) error {
 }
 
 // askDecided returns how many events were decided in this phase, -1 when nothing counts them.
+// When all are, it asks no more: the page is work for the target, which still delivers.
 func (p *phase) askDecided(ctx context.Context) int {
 	if p.before.readings.Decided < 0 {
 		return -1
+	}
+	if p.decidedIn > 0 {
+		return p.decided
 	}
 	now := p.session.target.Read(ctx)
 	p.decided = max(p.decided, int(now.Decided-p.before.readings.Decided))

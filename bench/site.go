@@ -108,16 +108,22 @@ func queryText(query url.Values) []byte {
 
 // pointTexts returns where a point may name an execution.
 func pointTexts(points []sink.Point) [][]byte {
-	var out [][]byte
+	const usual = 4 // the execution, the task, its app, and one more
+	room := make([]byte, 0, usual*guidLength*len(points))
+	out := make([][]byte, 0, usual*len(points))
+	add := func(text string) {
+		if len(text) == guidLength {
+			room = append(room, text...)
+			out = append(out, room[len(room)-guidLength:])
+		}
+	}
 	for _, p := range points {
 		for _, value := range p.Tags {
-			if len(value) == guidLength {
-				out = append(out, []byte(value))
-			}
+			add(value)
 		}
 		for _, value := range p.Fields {
-			if text, ok := value.(string); ok && len(text) == guidLength {
-				out = append(out, []byte(text))
+			if text, ok := value.(string); ok {
+				add(text)
 			}
 		}
 	}

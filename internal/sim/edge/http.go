@@ -169,7 +169,7 @@ func (h *HTTP) serveHTTP(plain http.ResponseWriter, r *http.Request) {
 	}()
 
 	// The body is read first: only then does net/http notice a client that gave up.
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
+	body, err := readBody(w, r)
 	exchange.Body = body
 	if err != nil {
 		http.Error(w, "request body too large or broken", http.StatusRequestEntityTooLarge)
@@ -184,6 +184,16 @@ func (h *HTTP) serveHTTP(plain http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.answer(w, r, verdict.Fault)
+}
+
+// readBody reads a body whose length is mostly known at once.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var body bytes.Buffer
+	if 0 < r.ContentLength && r.ContentLength <= maxRequestBody {
+		body.Grow(int(r.ContentLength) + bytes.MinRead) // that many are asked for behind the end
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBody))
+	return body.Bytes(), err
 }
 
 func (h *HTTP) answer(w http.ResponseWriter, r *http.Request, fault Rule) {

@@ -255,12 +255,14 @@ func (s *Influx) accept(w http.ResponseWriter, r *http.Request, write Write, ref
 		}
 		body, write.Gzip = unpacked, true
 	}
-	text, err := io.ReadAll(io.LimitReader(body, maxWrite))
+	var text strings.Builder
+	text.Grow(int(min(max(r.ContentLength, 0), maxWrite)))
+	_, err := io.Copy(&text, io.LimitReader(body, maxWrite))
 	if err != nil {
 		refuse(fmt.Errorf("read the body: %w", err))
 		return
 	}
-	if write.Points, err = ParseLines(string(text), r.URL.Query().Get("precision")); err != nil {
+	if write.Points, err = ParseLines(text.String(), r.URL.Query().Get("precision")); err != nil {
 		refuse(err)
 		return
 	}

@@ -26,9 +26,10 @@ var units = map[string]time.Duration{
 	"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
 }
 
-var (
-	textUnescaper = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
-	keyUnescaper  = strings.NewReplacer(`\,`, ",", `\=`, "=", `\ `, " ")
+// What a backslash takes its meaning from, in a text field and in a key or tag value.
+const (
+	textSpecial = `"\`
+	keySpecial  = ",= "
 )
 
 // ParseLines reads a body of line protocol. Empty lines and comments are
@@ -84,15 +85,14 @@ func keyEnd(text string) int {
 // fieldsEnd returns where the first stop outside quotes is. Among the fields a
 // backslash takes the byte after it along.
 func fieldsEnd(text string, stop byte) int {
-	quoted := false
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == stop && !quoted:
+		switch text[i] {
+		case stop:
 			return i
+		case '\\':
+			i++
+		case '"':
+			i += 1 + quoteEnd(text[i+1:])
 		}
 	}
 	return len(text)
@@ -124,28 +124,33 @@ func parseLine(line string, unit time.Duration) (Point, error) {
 	return point, nil
 }
 
+// usualPairs is how many tags or fields a point has room for at once.
+const usualPairs = 16
+
 func parseKey(text string) (Point, error) {
-	parts := splitKey(text, ',')
-	point := Point{Measurement: unescape(parts[0]), Tags: make(map[string]string)}
+	measurement, rest, more := cutKey(text, ',')
+	point := Point{Measurement: unescape(measurement, keySpecial), Tags: make(map[string]string, usualPairs)}
 	if point.Measurement == "" {
 		return Point{}, errors.New("missing measurement")
 	}
-	for _, part := range parts[1:] {
-		sides := splitKey(part, '=')
-		if len(sides) != 2 || sides[0] == "" || sides[1] == "" {
+	for more {
+		var tag string
+		tag, rest, more = cutKey(rest, ',')
+		key, value, found := cutKey(tag, '=')
+		if _, _, again := cutKey(value, '='); !found || again || key == "" || value == "" {
 			return Point{}, errors.New("missing tag key or value")
 		}
-		key := unescape(sides[0])
+		key = unescape(key, keySpecial)
 		if _, twice := point.Tags[key]; twice {
 			return Point{}, fmt.Errorf("duplicate tag %q", key)
 		}
-		point.Tags[key] = unescape(sides[1])
+		point.Tags[key] = unescape(value, keySpecial)
 	}
 	return point, nil
 }
 
 func parseFields(text string) (map[string]any, error) {
-	fields := make(map[string]any)
+	fields := make(map[string]any, usualPairs)
 	for {
 		end := fieldsEnd(text, ',')
 		key, value, found := strings.Cut(text[:end], "=")
@@ -161,7 +166,7 @@ func parseFields(text string) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields[unescape(key)] = parsed
+		fields[unescape(key, keySpecial)] = parsed
 		if end == len(text) {
 			return fields, nil
 		}
@@ -174,7 +179,7 @@ func parseValue(text string) (any, error) {
 		if closing := 1 + quoteEnd(text[1:]); closing != len(text)-1 {
 			return nil, errors.New("unbalanced quotes")
 		}
-		return textUnescaper.Replace(text[1 : len(text)-1]), nil
+		return unescape(text[1:len(text)-1], textSpecial), nil
 	}
 	switch text {
 	case "t", "T", "true", "True", "TRUE":
@@ -214,23 +219,37 @@ func quoteEnd(text string) int {
 	return len(text)
 }
 
-// splitKey cuts text at the separators that have no backslash before them.
-func splitKey(text string, separator byte) []string {
-	var out []string
-	start := 0
-	for i := range len(text) {
-		if text[i] == separator && (i == 0 || text[i-1] != '\\') {
-			out = append(out, text[start:i])
-			start = i + 1
+// cutKey cuts text at the first separator that has no backslash before it.
+func cutKey(text string, separator byte) (before, after string, found bool) {
+	for from := 0; ; {
+		i := strings.IndexByte(text[from:], separator)
+		if i < 0 {
+			return text, "", false
 		}
+		i += from
+		if i == 0 || text[i-1] != '\\' {
+			return text[:i], text[i+1:], true
+		}
+		from = i + 1
 	}
-	return append(out, text[start:])
 }
 
-// unescape takes the backslash off what must be escaped in keys and tag values.
-func unescape(text string) string {
-	if !strings.Contains(text, `\`) {
+// unescape takes the backslash off the special bytes.
+func unescape(text, special string) string {
+	at := strings.IndexByte(text, '\\')
+	if at < 0 {
 		return text
 	}
-	return keyUnescaper.Replace(text)
+	out := make([]byte, 0, len(text))
+	for ; at >= 0 && at+1 < len(text); at = strings.IndexByte(text, '\\') {
+		out = append(out, text[:at]...)
+		text = text[at+1:]
+		if strings.IndexByte(special, text[0]) < 0 {
+			out = append(out, '\\')
+			continue
+		}
+		out = append(out, text[0])
+		text = text[1:]
+	}
+	return string(append(out, text...))
 }

@@ -42,6 +42,9 @@ func (w *World) ScriptLog(taskID, resultOrFileID string) (ScriptLog, bool) {
 
 func (w *World) scriptLogOf(number uint64, r run) ScriptLog {
 	lines := w.logBeginning(number, r)
+	for i, text := range lines {
+		lines[i] = logLine(r.start, text)
+	}
 	for i := range r.outcome.ScriptLogLines {
 		after := r.outcome.Duration * time.Duration(i) / time.Duration(r.outcome.ScriptLogLines)
 		lines = append(lines, logLine(r.start.Add(after), loadText(i)))
@@ -56,8 +59,8 @@ func (w *World) scriptLogOf(number uint64, r run) ScriptLog {
 // task is told the size, so it is found without writing the load lines out.
 func (w *World) scriptLogSize(number uint64, r run) int {
 	size := 0
-	for _, line := range w.logBeginning(number, r) {
-		size += len(line) + 2
+	for _, text := range w.logBeginning(number, r) {
+		size += len(logTime) + 1 + len(text) + 2
 	}
 	var scratch [64]byte
 	for i := range r.outcome.ScriptLogLines {
@@ -69,9 +72,10 @@ func (w *World) scriptLogSize(number uint64, r run) int {
 	return size
 }
 
+// logBeginning returns the first lines, without their times.
 func (w *World) logBeginning(number uint64, r run) []string {
 	execution := w.executionOf(number, r)
-	texts := []string{
+	return []string{
 		"     Execution started.",
 		"     Product version: " + productVersion,
 		"     Executing node: " + execution.Node,
@@ -81,10 +85,6 @@ func (w *World) logBeginning(number uint64, r run) []string {
 		"0002 SET ThousandSep=','",
 		"0003 SET DecimalSep='.'",
 	}
-	for i, text := range texts {
-		texts[i] = logLine(r.start, text)
-	}
-	return texts
 }
 
 func logLine(at time.Time, text string) string { return at.Format(logTime) + " " + text }
