@@ -23,32 +23,50 @@ const (
 	maxListLength = 5_000
 )
 
+// reading is a document that reads itself from front to back, which takes a
+// fraction of the time: for those that there are as many of as events.
+type reading interface{ read(c *cursor) }
+
 // decodeList reads a JSON array of documents and hands them to keep one by one.
 func decodeList[T any](body []byte, keep func(T) error) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	start, err := decoder.Token()
-	if err != nil {
-		return errors.New("the answer is not JSON")
-	}
-	if start != json.Delim('[') {
+	c := &cursor{text: body}
+	if c.next() != '[' {
+		if c.value(); c.bad {
+			return errors.New("the answer is not JSON")
+		}
 		return errors.New("the answer is not a list")
 	}
-	for count := 0; decoder.More(); count++ {
-		if count == maxDocuments {
-			return fmt.Errorf("the answer lists more than %d objects", maxDocuments)
+	count := 0
+	var problem error
+	c.elements(func() {
+		if count++; count > maxDocuments {
+			problem = fmt.Errorf("the answer lists more than %d objects", maxDocuments)
+		} else {
+			problem = decodeNext(c, keep)
 		}
-		var document T
-		if err := decoder.Decode(&document); err != nil && !isTolerable(err) {
-			return errors.New("the answer holds an object that is not understood")
+		if problem != nil {
+			c.fail()
 		}
-		if err := keep(document); err != nil {
-			return err
-		}
-	}
-	if _, err := decoder.Token(); err != nil {
+	})
+	if problem == nil && c.bad {
 		return errors.New("the answer is not JSON")
 	}
-	return nil
+	return problem
+}
+
+// decodeNext reads a document and hands it to keep.
+func decodeNext[T any](c *cursor, keep func(T) error) error {
+	var document T
+	var err error
+	if self, ok := any(&document).(reading); ok && c.next() == '{' {
+		self.read(c)
+	} else {
+		err = json.Unmarshal(c.value(), &document)
+	}
+	if c.bad || err != nil && !isTolerable(err) {
+		return errors.New("the answer holds an object that is not understood")
+	}
+	return keep(document)
 }
 
 // decodeObject reads one JSON object.
@@ -124,6 +142,8 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 // isPlain reports whether a JSON string stands for what is between its quotes.
 func isPlain(raw []byte) bool { return bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) }
 
+func (t *text) read(c *cursor) { _ = t.UnmarshalJSON(c.value()) }
+
 func (t text) line(limit int) string  { return line(string(t), limit) }
 func (t text) prose(limit int) string { return prose(string(t), limit) }
 
@@ -148,6 +168,8 @@ func (n *integer) UnmarshalJSON(raw []byte) error {
 	}
 	return nil
 }
+
+func (n *integer) read(c *cursor) { _ = n.UnmarshalJSON(c.value()) }
 
 // or returns the number, or instead when there is none.
 func (n integer) or(instead int64) int64 {
