@@ -55,13 +55,13 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 	}
 	places := make([]int, 0, len(effect.Notices)) // of those that could be read
 	for i, sending := range effect.Notices {
-		n, err := s.outbox.Notice(s.built.Instance.Name, sending.ID)
-		if err != nil {
+		n := &a.notices[i]
+		if err := s.outbox.Read(s.built.Instance.Name, sending.ID, n); err != nil {
+			*n = messages.Notice{}
 			a.results[i], a.labels[i] = unreadable(err), "other"
 			continue
 		}
 		n.SuppressedBefore = sending.SuppressedBefore
-		a.notices[i] = n
 		places = append(places, i)
 	}
 	started := time.Now()

@@ -58,7 +58,7 @@ func (r *reporter) attempt(a attempted) {
 		if result.Kind != Accepted {
 			continue
 		}
-		n := a.notices[i]
+		n := &a.notices[i]
 		r.log.Info("alert delivered",
 			logx.ExecutionID(n.Alert.Event.ExecutionID), logx.TaskName(n.Alert.Event.TaskName),
 			logx.Alert(n.Alert.Kind), logx.NoticeID(n.ID), logx.Attempt(a.sent[i].Attempt),

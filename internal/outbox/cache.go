@@ -6,13 +6,15 @@ import (
 	"butler/messages"
 )
 
-// entry is an alert with what belongs to it. It is never changed: who knows more
-// puts another one in its place.
+// entry is an alert with what belongs to it. It is never changed, but for what the
+// cache notes in it: who knows more puts another one in its place.
 type entry struct {
 	id messages.AlertID
-	// raw is its durable form, until somebody has read it.
+	// raw is its durable form, until somebody has decoded it for others as well.
 	raw   []byte
 	alert *messages.Alert // frozen; nil before
+	// used says that it has been read. It is the cache's.
+	used bool
 	// attachment is only meaningful when attached.
 	attachment string
 	attached   bool
@@ -60,13 +62,15 @@ func (c *cache) get(id messages.AlertID) (*entry, bool) {
 		return nil, false
 	}
 	c.order.MoveToFront(at)
-	return at.Value.(*entry), true
+	e := at.Value.(*entry)
+	e.used = true
+	return e, true
 }
 
 // full reports whether there is no room for an alert that waits for its first
 // use: others do, and come first.
 func (c *cache) full() bool {
-	return c.size >= c.limit && c.order.Back().Value.(*entry).alert == nil
+	return c.size >= c.limit && !c.order.Back().Value.(*entry).used
 }
 
 // record takes in an alert that was just recorded and waits for its first use. A
@@ -76,7 +80,7 @@ func (c *cache) record(id messages.AlertID, e *entry) {
 	if e == nil || c.full() {
 		return
 	}
-	for c.size+e.cost() > c.limit && c.order.Len() > 0 && c.order.Back().Value.(*entry).alert != nil {
+	for c.size+e.cost() > c.limit && c.order.Len() > 0 && c.order.Back().Value.(*entry).used {
 		c.drop(c.order.Back())
 	}
 	c.byID[id] = c.order.PushBack(e)
@@ -86,6 +90,7 @@ func (c *cache) record(id messages.AlertID, e *entry) {
 // put keeps an alert that is in use.
 func (c *cache) put(e *entry) {
 	c.remove(e.id)
+	e.used = true
 	c.byID[e.id] = c.order.PushFront(e)
 	c.size += e.cost()
 	for c.size > c.limit && c.order.Len() > 1 {

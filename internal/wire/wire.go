@@ -20,7 +20,10 @@ import (
 // Wire is a record on its way to or from its binary form.
 type Wire struct {
 	// data is what is left to be read, or what has been written.
-	data    []byte
+	data []byte
+	// text is all that there was to be read: the texts within are parts of it, so
+	// that all of them take one piece of memory.
+	text    string
 	reading bool
 	err     error
 }
@@ -33,8 +36,9 @@ var (
 // Writer returns a wire that appends to buf.
 func Writer(buf []byte) Wire { return Wire{data: buf} }
 
-// Reader returns a wire that reads raw.
-func Reader(raw []byte) Wire { return Wire{data: raw, reading: true} }
+// Reader returns a wire that reads raw. As long as one of the texts that it reads is
+// kept, all of them are.
+func Reader(raw []byte) Wire { return Wire{data: raw, text: string(raw), reading: true} }
 
 // Bytes returns what has been written, behind what Writer was given.
 func (w *Wire) Bytes() []byte { return w.data }
@@ -100,7 +104,8 @@ func Text[S ~string](w *Wire, field *S) {
 	}
 	var n uint64
 	w.size(&n)
-	*field = S(w.take(n))
+	length, end := len(w.take(n)), len(w.text)-len(w.data)
+	*field = S(w.text[end-length : end])
 }
 
 // Number lays out a whole number.
