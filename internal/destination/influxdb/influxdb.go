@@ -88,11 +88,15 @@ func build(c Config, u destination.Use[Measurement], d destination.Deps) (destin
 		return nil, err
 	}
 	if r, ok := readingOf(c, u); ok {
-		points := func(a messages.Alert) []point { return r.points(c.Tag.Static, a) }
+		points := func(a *messages.Alert, _ point, write func(point)) {
+			for _, p := range r.points(c.Tag.Static, *a) {
+				write(p)
+			}
+		}
 		return &store{measurement: r.measurement, points: points, writer: w}, nil
 	}
 	own := recorder{rule: rulesOf(u.Kinds)[0], global: c.Tag, own: u.Settings, zone: d.Location}
-	points := func(a messages.Alert) []point { return []point{own.point(a)} }
+	points := func(a *messages.Alert, room point, write func(point)) { write(own.point(room, a)) }
 	return &store{measurement: own.rule.measurement, points: points, writer: w}, nil
 }
 
@@ -108,16 +112,16 @@ type writer interface {
 // store is the destination of one measurement.
 type store struct {
 	measurement string
-	// points returns what is stored of an alert.
-	points func(messages.Alert) []point
+	// points writes what is stored of an alert, and may use an empty point for it.
+	points func(a *messages.Alert, room point, write func(point))
 	writer writer
 }
 
 // appendLines appends the lines of an alert; none when it has nothing to store.
-func (s *store) appendLines(dst []byte, a messages.Alert) []byte {
-	for _, p := range s.points(a) {
-		dst = appendPoint(dst, p)
-	}
+func (s *store) appendLines(c *composer, dst []byte, a *messages.Alert) []byte {
+	clear(c.room.tags)
+	clear(c.room.fields)
+	s.points(a, c.room, func(p point) { dst = c.line(dst, p) })
 	return dst
 }
 
@@ -131,7 +135,7 @@ func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 
 // Preview implements destination.Previewer. It shows the lines that are written.
 func (s *store) Preview(n messages.Notice) (string, error) {
-	return strings.TrimSuffix(string(s.appendLines(nil, n.Alert)), "\n"), nil
+	return strings.TrimSuffix(string(s.appendLines(newComposer(), nil, &n.Alert)), "\n"), nil
 }
 
 var _ destination.Previewer = (*store)(nil)
@@ -139,8 +143,9 @@ var _ destination.Previewer = (*store)(nil)
 // DeliverBatch implements destination.BatchDeliverer.
 func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
 	body := batch{lines: make([]byte, 0, len(notices)*usualLine), starts: make([]int, 1, len(notices)+1)}
+	c := newComposer()
 	for i := range notices {
-		body.lines = s.appendLines(body.lines, notices[i].Alert)
+		body.lines = s.appendLines(c, body.lines, &notices[i].Alert)
 		body.starts = append(body.starts, len(body.lines))
 	}
 	errs := make([]error, len(notices))

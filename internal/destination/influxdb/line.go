@@ -1,7 +1,6 @@
 package influxdb
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,21 +26,32 @@ type point struct {
 	at     time.Time
 }
 
-// appendPoint appends p in line protocol, with the line break at its end. Tags and
-// fields are sorted. Empty tags and numbers that are none are left out; a point
-// that has no field is no line.
-func appendPoint(dst []byte, p point) []byte {
-	fields := cleanFields(p.fields)
-	if len(fields) == 0 {
+// composer writes points. What one needs serves the next: a batch has one.
+type composer struct {
+	// room is an empty point whenever one is made.
+	room   point
+	tags   []named[string]
+	fields []named[any]
+}
+
+func newComposer() *composer { return &composer{room: newPoint()} }
+
+// line appends p in line protocol, with the line break at its end. Tags and fields
+// are sorted. Empty tags and numbers that are none are left out; a point that has no
+// field is no line.
+func (c *composer) line(dst []byte, p point) []byte {
+	c.fields = cleanFields(c.fields[:0], p.fields)
+	if len(c.fields) == 0 {
 		return dst
 	}
-	dst = appendEscaped(dst, cleanName(p.measurement), ", ")
-	for _, t := range cleanTags(p.tags) {
+	c.tags = cleanTags(c.tags[:0], p.tags)
+	dst = appendEscaped(dst, cleanName(p.measurement), inMeasurement)
+	for _, t := range c.tags {
 		dst = appendKey(append(dst, ','), t.name)
 		dst = appendKey(append(dst, '='), t.value)
 	}
 	separator := byte(' ')
-	for _, f := range fields {
+	for _, f := range c.fields {
 		dst = appendKey(append(dst, separator), f.name)
 		dst = appendValue(append(dst, '='), f.value)
 		separator = ','
@@ -52,51 +62,47 @@ func appendPoint(dst []byte, p point) []byte {
 // reservedTags are names that servers refuse or drop as a tag.
 var reservedTags = []string{"time", "_field", "_measurement"}
 
-// named is a tag or a field with a name that can be written.
+// named is a tag or a field with a name that can be written, and the one that it was given.
 type named[T any] struct {
-	name  string
-	value T
+	name, given string
+	value       T
 }
 
-// cleanTags returns the tags as they can be written, sorted.
-func cleanTags(tags map[string]string) []named[string] {
-	out := make([]named[string], 0, len(tags))
-	for _, key := range sortedKeys(tags) {
-		name, value := cleanName(key), cleanName(tags[key])
+// cleanTags appends the tags as they can be written, sorted.
+func cleanTags(out []named[string], tags map[string]string) []named[string] {
+	for key, tag := range tags {
+		name, value := cleanName(key), cleanName(tag)
 		if name == "" || value == "" || slices.Contains(reservedTags, name) {
 			continue
 		}
-		out = append(out, named[string]{name, value})
+		out = append(out, named[string]{name, key, value})
 	}
 	return unique(out)
 }
 
-// cleanFields returns the fields as they can be written, sorted.
-func cleanFields(fields map[string]any) []named[any] {
-	out := make([]named[any], 0, len(fields))
-	for _, key := range sortedKeys(fields) {
-		value := fields[key]
+// cleanFields appends the fields as they can be written, sorted.
+func cleanFields(out []named[any], fields map[string]any) []named[any] {
+	for key, value := range fields {
 		number, isNumber := value.(float64)
 		if isNumber && (math.IsNaN(number) || math.IsInf(number, 0)) {
 			continue
 		}
 		if name := cleanName(key); name != "" {
-			out = append(out, named[any]{name, value})
+			out = append(out, named[any]{name, key, value})
 		}
 	}
 	return unique(out)
 }
 
-func sortedKeys[T any](of map[string]T) []string {
-	keys := slices.AppendSeq(make([]string, 0, len(of)), maps.Keys(of))
-	slices.Sort(keys)
-	return keys
-}
-
-// unique sorts by name. Of two that clean to one name only the last is left,
-// always the same one: a line with a name twice is refused.
+// unique sorts by name. Of two that clean to one name only the one whose given name
+// is the last is left, always the same one: a line with a name twice is refused.
 func unique[T any](list []named[T]) []named[T] {
-	slices.SortStableFunc(list, func(a, b named[T]) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b named[T]) int {
+		if order := strings.Compare(a.name, b.name); order != 0 {
+			return order
+		}
+		return strings.Compare(a.given, b.given)
+	})
 	out := list[:0]
 	for i, n := range list {
 		if i+1 == len(list) || list[i+1].name != n.name {
@@ -135,19 +141,38 @@ func isClean(s string) bool {
 	return !strings.HasSuffix(s, `\`)
 }
 
+// special says which bytes take a backslash before them.
+type special [256]bool
+
+func specialOf(text string) *special {
+	var out special
+	for i := range len(text) {
+		out[text[i]] = true
+	}
+	return &out
+}
+
+// What is special in a measurement, in the name of a tag or field or the value of a
+// tag, and in a text.
+var (
+	inMeasurement = specialOf(", ")
+	inKey         = specialOf(",= ")
+	inText        = specialOf(`"\`)
+)
+
 // appendKey appends the name of a tag or field, or the value of a tag.
-func appendKey(dst []byte, s string) []byte { return appendEscaped(dst, s, ",= ") }
+func appendKey(dst []byte, s string) []byte { return appendEscaped(dst, s, inKey) }
 
 // appendEscaped appends s with a backslash before each special byte.
-func appendEscaped(dst []byte, s, special string) []byte {
-	for {
-		i := strings.IndexAny(s, special)
-		if i < 0 {
-			return append(dst, s...)
+func appendEscaped(dst []byte, s string, in *special) []byte {
+	from := 0
+	for i := range len(s) {
+		if in[s[i]] {
+			dst = append(append(dst, s[from:i]...), '\\')
+			from = i
 		}
-		dst = append(append(dst, s[:i]...), '\\', s[i])
-		s = s[i+1:]
 	}
+	return append(dst, s[from:]...)
 }
 
 func appendValue(dst []byte, value any) []byte {
@@ -157,7 +182,7 @@ func appendValue(dst []byte, value any) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		dst = appendEscaped(append(dst, '"'), cut(valid(v), maxField), `"\`)
+		dst = appendEscaped(append(dst, '"'), cut(valid(v), maxField), inText)
 		return append(dst, '"')
 	}
 	panic("BUG: a field of a point is neither number, text nor boolean")

@@ -13,7 +13,7 @@ import (
 )
 
 // lineOf returns a point in line protocol, without its line break.
-func lineOf(p point) []byte { return bytes.TrimSuffix(appendPoint(nil, p), []byte("\n")) }
+func lineOf(p point) []byte { return bytes.TrimSuffix(new(composer).line(nil, p), []byte("\n")) }
 
 func TestLine_encodesToTheByte(t *testing.T) {
 	at := time.Unix(0, 1778070225123000000)
@@ -132,10 +132,10 @@ func TestLine_hostileNamesRoundTripOrAreNeutralised(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := parsed{Measurement: "m", Tags: map[string]string{}, Fields: map[string]any{}, Time: p.at.UnixNano()}
-		for _, tag := range cleanTags(p.tags) {
+		for _, tag := range cleanTags(nil, p.tags) {
 			want.Tags[tag.name] = tag.value
 		}
-		for _, field := range cleanFields(p.fields) {
+		for _, field := range cleanFields(nil, p.fields) {
 			key, value := field.name, field.value
 			if text, ok := value.(string); ok {
 				value = valid(text)

@@ -24,13 +24,15 @@ type recorder struct {
 	zone   *time.Location
 }
 
-// point returns what is stored of an alert. What could not be looked up is
-// left out: a point is worth having without it.
-func (r recorder) point(a messages.Alert) point {
-	p := point{
-		measurement: r.rule.measurement, tags: make(map[string]string, usualTags), fields: make(map[string]any, usualFields),
-		at: instant(a.Event.At, a.Event.ExecutionID),
-	}
+// newPoint returns a point with room for the usual tags and fields.
+func newPoint() point {
+	return point{tags: make(map[string]string, usualTags), fields: make(map[string]any, usualFields)}
+}
+
+// point makes an empty point what is stored of an alert. What could not be looked up
+// is left out: a point is worth having without it.
+func (r recorder) point(p point, a *messages.Alert) point {
+	p.measurement, p.at = r.rule.measurement, instant(a.Event.At, a.Event.ExecutionID)
 	addStatic(p, r.global.Static)
 	r.addEvent(p, a)
 	if r.rule.execution {
@@ -72,8 +74,8 @@ func addStatic(p point, tags []StaticTag) {
 }
 
 // addEvent adds what the datagram said, and the app that a distribute or preload task is about.
-func (r recorder) addEvent(p point, a messages.Alert) {
-	e := a.Event
+func (r recorder) addEvent(p point, a *messages.Alert) {
+	e := &a.Event
 	p.tags["host"], p.tags["user"] = e.HostName, e.UserWithSlash()
 	p.tags["task_id"], p.tags["task_name"], p.tags["log_level"] = e.TaskID, e.TaskName, e.LogLevel
 	p.fields["log_timestamp"], p.fields["execution_id"], p.fields["log_message"] = e.LogTimestamp, e.ExecutionID, e.LogMessage
@@ -90,7 +92,7 @@ func (r recorder) addEvent(p point, a messages.Alert) {
 // very many tags is stored with the first of them instead of being refused.
 const maxDynamic = 32_000
 
-func (r recorder) addDynamic(p point, a messages.Alert) {
+func (r recorder) addDynamic(p point, a *messages.Alert) {
 	room := maxDynamic
 	add := func(prefix string, names []string) {
 		for _, name := range names {
@@ -162,7 +164,7 @@ func appendJSON(dst []byte, s string) []byte {
 }
 
 // addScriptLog adds the script log of a reload, with the details of its execution before it.
-func (r recorder) addScriptLog(p point, a messages.Alert) {
+func (r recorder) addScriptLog(p point, a *messages.Alert) {
 	head, tail := r.own.HeadScriptLogLines, r.own.TailScriptLogLines
 	success := r.rule.final
 	size, text := float64(a.Execution.ScriptLogSize), ""
@@ -200,12 +202,12 @@ const (
 	maxHead    = 25_000
 )
 
-func failureText(a messages.Alert, tail int) string {
+func failureText(a *messages.Alert, tail int) string {
 	begin := detailsText(a.Execution) + newLine + strings.Repeat("-", 31) + newLine + newLine
 	return begin + cutFront(linesText(a.ScriptLog.TailLines(tail)), maxField-len(begin))
 }
 
-func successText(a messages.Alert, head, tail int) string {
+func successText(a *messages.Alert, head, tail int) string {
 	begin := detailsText(a.Execution) + newLine +
 		fmt.Sprintf("---------- SCRIPT LOG HEAD (%d lines) ----------", head) + newLine +
 		cut(linesText(a.ScriptLog.HeadLines(head)), maxHead) + newLine + newLine +

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,13 +44,16 @@ func recorderOf(t *testing.T, kind messages.AlertKind, own Measurement) recorder
 	return recorder{}
 }
 
+// pointOf returns the point of an alert.
+func (r recorder) pointOf(a messages.Alert) point { return r.point(newPoint(), &a) }
+
 func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{
 		Static:  []StaticTag{{"env", "own"}, {"taskTag_nightly", "fixed"}, {"host", "own"}},
 		Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true},
 	}})
 	r.global.Static = []StaticTag{{"env", "global"}, {"log_level", "global"}, {"site", "global"}}
-	got := r.point(destinationtest.Complete(messages.ReloadTaskFailed)).tags
+	got := r.pointOf(destinationtest.Complete(messages.ReloadTaskFailed)).tags
 	for name, want := range map[string]string{
 		"env": "own", "site": "global", "log_level": "WARN", "host": "own",
 		"taskTag_nightly": "fixed", "taskTag_Finance team": "true", "appTag_prod": "true", "appTag_Core app": "true",
@@ -64,7 +68,7 @@ func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
 func TestTags_dynamicOnesAreWrittenForEveryMeasurement(t *testing.T) {
 	own := Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true}}}
 	for _, rule := range rules {
-		got := recorderOf(t, rule.kind, own).point(destinationtest.Complete(rule.kind)).tags
+		got := recorderOf(t, rule.kind, own).pointOf(destinationtest.Complete(rule.kind)).tags
 		if got["taskTag_nightly"] != "true" {
 			t.Errorf("%s has no task tags", rule.measurement)
 		}
@@ -80,7 +84,7 @@ func TestTags_tooManyDynamicOnesDoNotExceedTheSeriesKey(t *testing.T) {
 		a.Task.Tags = append(a.Task.Tags, strings.Repeat("x", 500)+string(rune('a'+i%26))+strings.Repeat("y", i))
 	}
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true}}})
-	line := string(lineOf(r.point(a)))
+	line := string(lineOf(r.pointOf(a)))
 	key, _, _ := strings.Cut(line, " execution_id=")
 	if len(key) > 60_000 || !strings.Contains(key, "taskTag_nightly=true") || !strings.Contains(key, "user=CORP/anna") {
 		t.Errorf("the series key has %d bytes", len(key))
@@ -101,7 +105,7 @@ func TestTime_isThatOfTheEventToTheMicrosecond(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
 	for _, a := range failures(100) {
 		a.Event.At = time.Date(2026, 5, 6, 12, 23, 45, 123_456_789, time.UTC)
-		got := r.point(a).at
+		got := r.pointOf(a).at
 		if want := a.Event.At.Truncate(time.Microsecond); !got.Truncate(time.Microsecond).Equal(want) {
 			t.Errorf("%s: the time is %v, want %v and some nanoseconds", a.Event.ExecutionID, got, want)
 		}
@@ -111,7 +115,7 @@ func TestTime_isThatOfTheEventToTheMicrosecond(t *testing.T) {
 func TestTime_tellsExecutionsOfOneMomentApart(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
 	two := failures(2)
-	first, second := r.point(two[0]), r.point(two[1])
+	first, second := r.pointOf(two[0]), r.pointOf(two[1])
 	if diff := cmp.Diff(first.tags, second.tags); diff != "" {
 		t.Fatalf("want the same series: %s", diff)
 	}
@@ -125,7 +129,7 @@ func TestTime_staysWhenAnEventIsStoredAgain(t *testing.T) {
 	a := failures(1)[0]
 	again := a
 	again.DecidedAt, again.Event.At = a.DecidedAt.Add(time.Hour), a.Event.At.In(time.FixedZone("CEST", 2*60*60))
-	if first, second := lineOf(r.point(a)), lineOf(r.point(again)); !bytes.Equal(first, second) {
+	if first, second := lineOf(r.pointOf(a)), lineOf(r.pointOf(again)); !bytes.Equal(first, second) {
 		t.Errorf("want the same line twice, so that the point overwrites itself:\n%s\n%s", first, second)
 	}
 }
@@ -139,7 +143,7 @@ func TestDuration_isSplitWithoutDaysAndRounding(t *testing.T) {
 	} {
 		a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
 		a.Execution.Duration = duration
-		fields := recorderOf(t, a.Kind, Measurement{}).point(a).fields
+		fields := recorderOf(t, a.Kind, Measurement{}).pointOf(a).fields
 		got := map[string]any{}
 		for unit := range want {
 			got[unit] = fields["task_executionDuration_"+unit]
@@ -153,7 +157,7 @@ func TestDuration_isSplitWithoutDaysAndRounding(t *testing.T) {
 func TestTimes_haveTheFormsOfTheDocumentation(t *testing.T) {
 	a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
 	a.Execution.Stop = qlik.NeverDate
-	fields := recorderOf(t, a.Kind, Measurement{}).point(a).fields
+	fields := recorderOf(t, a.Kind, Measurement{}).pointOf(a).fields
 	var start, stop map[string]string
 	if err := json.Unmarshal([]byte(fields["task_executionStartTime_json"].(string)), &start); err != nil {
 		t.Fatal(err)
@@ -178,7 +182,7 @@ func TestTimes_haveTheFormsOfTheDocumentation(t *testing.T) {
 func TestStatusText_isWrittenUnderBothSpellings(t *testing.T) {
 	a := destinationtest.Complete(messages.DistributeTaskSucceeded)
 	a.Execution.Status = qlik.StatusDistributionRunning
-	tags := recorderOf(t, a.Kind, Measurement{}).point(a).tags
+	tags := recorderOf(t, a.Kind, Measurement{}).pointOf(a).tags
 	if tags["task_executionStatusText"] != "DistributionRunning" || tags["task_exeuctionStatusText"] != "DistributionRunning" || tags["task_executionStatusNum"] != "14" {
 		t.Errorf("got %v", tags)
 	}
@@ -218,7 +222,7 @@ func TestScriptLog_ofAFailure(t *testing.T) {
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: row.tail}).point(row.alert)
+			p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: row.tail}).pointOf(row.alert)
 			if diff := cmp.Diff(row.want, scriptLogFields(p)); diff != "" {
 				t.Error(diff)
 			}
@@ -227,7 +231,7 @@ func TestScriptLog_ofAFailure(t *testing.T) {
 }
 
 func TestScriptLog_placeholdersStandWhereNothingIsKnownOfTheExecution(t *testing.T) {
-	p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: 20}).point(destinationtest.Degraded(messages.ReloadTaskFailed))
+	p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: 20}).pointOf(destinationtest.Degraded(messages.ReloadTaskFailed))
 	for name, want := range map[string]string{
 		"task_executingNodeName": "unknown", "task_executionStatusNum": "-1",
 		"task_executionStatusText": "Script log not available", "task_exeuctionStatusText": "Script log not available",
@@ -250,7 +254,7 @@ func TestScriptLog_ofASuccess(t *testing.T) {
 		"2026-05-06T12:23:45.000Z\tChanging task state from Started to FinishedSuccess\n"
 	text := details + "\r\n---------- SCRIPT LOG HEAD (2 lines) ----------\r\nrow1\r\nrow2\r\n\r\n" +
 		"---------- SCRIPT LOG TAIL (1 lines) ----------\r\nrow4"
-	p := recorderOf(t, a.Kind, Measurement{HeadScriptLogLines: 2, TailScriptLogLines: 1}).point(a)
+	p := recorderOf(t, a.Kind, Measurement{HeadScriptLogLines: 2, TailScriptLogLines: 1}).pointOf(a)
 	want := map[string]any{
 		"scriptLog": text, "reload_log": text,
 		"task_scriptLogSize": 4711.0, "task_scriptLogHeadCount": 2.0, "task_scriptLogTailCount": 1.0,
@@ -258,7 +262,7 @@ func TestScriptLog_ofASuccess(t *testing.T) {
 	if diff := cmp.Diff(want, scriptLogFields(p)); diff != "" {
 		t.Error(diff)
 	}
-	none := recorderOf(t, a.Kind, Measurement{}).point(a)
+	none := recorderOf(t, a.Kind, Measurement{}).pointOf(a)
 	want = map[string]any{"task_scriptLogSize": 4711.0, "task_scriptLogHeadCount": 0.0, "task_scriptLogTailCount": 0.0}
 	if diff := cmp.Diff(want, scriptLogFields(none)); diff != "" {
 		t.Errorf("no lines wanted: %s", diff)
@@ -277,7 +281,7 @@ func TestScriptLog_longOneLosesTheBeginningOfItsTail(t *testing.T) {
 		for range 1000 {
 			a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{Message: line})
 		}
-		p := recorderOf(t, kind, Measurement{HeadScriptLogLines: 200, TailScriptLogLines: 200}).point(a)
+		p := recorderOf(t, kind, Measurement{HeadScriptLogLines: 200, TailScriptLogLines: 200}).pointOf(a)
 		text := p.fields["scriptLog"].(string)
 		if len(text) > maxField || len(text) < maxField-3 || !utf8.ValidString(text) {
 			t.Errorf("%s: the text has %d bytes, UTF-8 is %t", kind, len(text), utf8.ValidString(text))
@@ -297,4 +301,30 @@ func scriptLogFields(p point) map[string]any {
 		}
 	}
 	return out
+}
+
+func TestComposer_letsNothingOfOnePointIntoTheNext(t *testing.T) {
+	s := buildAll(t, sampleConfig(1)("http://127.0.0.1:1"))[string(messages.ReloadTaskFailed)].Destination.(*store)
+	full, empty := destinationtest.Complete(messages.ReloadTaskFailed), messages.Alert{Kind: messages.ReloadTaskFailed}
+	var want []byte
+	shared, got := newComposer(), []byte(nil)
+	for _, a := range []messages.Alert{full, empty, destinationtest.Degraded(messages.ReloadTaskFailed), full} {
+		want = s.appendLines(newComposer(), want, &a)
+		got = s.appendLines(shared, got, &a)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("lines (-each alone +with one composer):\n%s", diff)
+	}
+}
+
+func BenchmarkPoints(b *testing.B) {
+	r := recorder{rule: rules[slices.IndexFunc(rules, func(r rule) bool { return r.kind == messages.ReloadTaskSucceeded })]}
+	a := destinationtest.Complete(messages.ReloadTaskSucceeded)
+	s := store{points: func(a *messages.Alert, room point, write func(point)) { write(r.point(room, a)) }}
+	c, line := newComposer(), []byte(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		line = s.appendLines(c, line[:0], &a)
+	}
+	b.SetBytes(int64(len(line)))
 }
