@@ -74,11 +74,16 @@ type question struct {
 	replyTo  messages.Ref
 	maxAge   time.Duration
 	deadline time.Time
-	// full says that the whole script log is wanted, result is what is known of its execution.
-	full   bool
-	result messages.Execution
+	// full says that the whole script log is wanted.
+	full bool
 	// together says that the asker wants the answers of one time as one message.
 	together bool
+}
+
+// result is what is known of the execution whose script log is wanted.
+func (q question) result() messages.Execution {
+	fetch, _ := q.command.(messages.FetchScriptLog)
+	return fetch.Result
 }
 
 // fresh reports that the answer must be younger than the question.
@@ -98,14 +103,14 @@ func questionOf(command any) (question, bool) {
 		k.taskType = c.TaskType
 		return question{command: command, key: k, replyTo: c.ReplyTo, deadline: c.Deadline}, true
 	case messages.FetchScriptLog:
-		return question{command: command, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full, result: c.Result}, true
+		return question{command: command, key: keyOf(opScriptLog, c.TaskID), replyTo: c.ReplyTo, deadline: c.Deadline, full: c.Full}, true
 	}
 	return question{}, false
 }
 
 // questionsOf reads commands that want their answers together.
 func questionsOf(in messages.Lookups) []question {
-	var out []question
+	out := make([]question, 0, len(in.Commands))
 	for _, command := range in.Commands {
 		if q, ok := questionOf(command); ok {
 			q.together = true

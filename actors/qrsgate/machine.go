@@ -97,7 +97,7 @@ const notConfigured = "no Qlik Sense connection is configured"
 
 // ask takes up questions, and then makes the calls that they need.
 func (m *machine) ask(now time.Time, questions ...question) []effect {
-	var effects []effect
+	effects := make([]effect, 0, len(questions))
 	for _, q := range questions {
 		effects = append(effects, m.hear(now, q)...)
 	}

@@ -158,7 +158,9 @@ func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
 		for _, w := range e.waiters {
 			start.Full = start.Full || w.full
 		}
-		start.Result = e.result()
+		if op == opScriptLog {
+			start.Result = e.result()
+		}
 	}
 	return start
 }
@@ -167,11 +169,11 @@ func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
 // all know one somebody wants a newer one than that.
 func (e *entry) result() messages.Execution {
 	for _, w := range e.waiters {
-		if !w.result.Known {
+		if !w.result().Known {
 			return messages.Execution{}
 		}
 	}
-	return e.waiters[len(e.waiters)-1].result
+	return e.waiters[len(e.waiters)-1].result()
 }
 
 // patience returns how long a call may take. A script log is worth nothing
