@@ -43,6 +43,8 @@ const (
 	versionJSON = 1
 	// versionBinary is followed by the fields of a layout.
 	versionBinary = 2
+	// versionSections is an alert without the sections that are empty.
+	versionSections = 3
 )
 
 // noticeRecord is a notice that waits for delivery. Its ID and instance are in
@@ -113,8 +115,8 @@ func (s *scratch) free() {
 // encode returns the durable form of a record.
 func (s *scratch) encode(record any) []byte {
 	start := s.buffer.Len()
-	if l := layoutOf(record); l != nil {
-		s.wire = wire.Writer(append(s.buffer.AvailableBuffer(), versionBinary))
+	if l, version := layoutOf(record); l != nil {
+		s.wire = wire.Writer(append(s.buffer.AvailableBuffer(), version))
 		l.lay(&s.wire)
 		s.buffer.Write(s.wire.Bytes())
 		return s.buffer.Bytes()[start:]
@@ -139,9 +141,9 @@ func decode(raw []byte, into any) error {
 	if len(raw) == 0 {
 		return fmt.Errorf("%w: empty entry", journal.ErrCorrupt)
 	}
-	l := layoutOf(into)
+	l := layoutOfVersion(into, raw[0])
 	switch {
-	case raw[0] == versionBinary && l != nil:
+	case l != nil:
 		w := wire.Reader(raw[1:])
 		l.lay(&w)
 		if err := w.Finish(); err != nil {

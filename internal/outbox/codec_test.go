@@ -13,6 +13,7 @@ import (
 	"butler/internal/journal"
 	"butler/internal/journal/journaltest"
 	"butler/internal/qlik"
+	"butler/internal/wire"
 	"butler/messages"
 )
 
@@ -55,7 +56,7 @@ func fullNotice() noticeRecord {
 // TestCodec_readsEveryVersion reads what earlier releases wrote.
 func TestCodec_readsEveryVersion(t *testing.T) {
 	journaltest.Record[messages.Alert]{
-		Name: "alert", Version: versionBinary, Want: fullAlert(), Write: func(a messages.Alert) []byte { return encode(&a) }, Read: read[messages.Alert],
+		Name: "alert", Version: versionSections, Want: fullAlert(), Write: func(a messages.Alert) []byte { return encode(&a) }, Read: read[messages.Alert],
 	}.Test(t)
 	journaltest.Record[[]string]{
 		Name: "told", Version: versionJSON, Want: []string{"n1@email/reload_task_failed", "n2@slack/reload_task_failed"}, Write: write[[]string], Read: read[[]string],
@@ -135,6 +136,45 @@ func fill(v reflect.Value, n *int) {
 	}
 }
 
+func TestLayout_readsEverySectionOfVersion2(t *testing.T) {
+	var want, got messages.Alert
+	n := 0
+	fill(reflect.ValueOf(&want).Elem(), &n)
+	w := wire.Writer([]byte{versionBinary})
+	wholeAlert{&want}.lay(&w)
+	if err := decode(w.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+}
+
+// TestLayout_keepsAFieldThatIsAlone gives an alert one field after the other, so that
+// a section with something in it is never taken for an empty one.
+func TestLayout_keepsAFieldThatIsAlone(t *testing.T) {
+	var alone func(place func(*messages.Alert) reflect.Value, name string)
+	alone = func(place func(*messages.Alert) reflect.Value, name string) {
+		var want, got messages.Alert
+		v := place(&want)
+		if v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]() {
+			for i := range v.NumField() {
+				alone(func(a *messages.Alert) reflect.Value { return place(a).Field(i) }, name+"."+v.Type().Field(i).Name)
+			}
+			return
+		}
+		n := 0
+		fill(v, &n)
+		if err := decode(encode(&want), &got); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s is lost (-want +got):\n%s", name, diff)
+		}
+	}
+	alone(func(a *messages.Alert) reflect.Value { return reflect.ValueOf(a).Elem() }, "alert")
+}
+
 func TestLayout_keepsTheZoneOfATime(t *testing.T) {
 	want := noticeRecord{QueuedAt: time.Date(2026, 5, 6, 14, 0, 0, 1, time.FixedZone("", 2*60*60))}
 	var got noticeRecord
@@ -156,6 +196,7 @@ func TestDecode_refusesWhatItDoesNotKnow(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"empty":           nil,
 		"a later version": append([]byte{versionBinary + 1}, "{}"...),
+		"of an alert":     encode(new(fullAlert())),
 		"torn":            encode(new(fullNotice()))[:20],
 		"another shape":   append([]byte{versionJSON}, "[1]"...),
 	} {

@@ -8,22 +8,89 @@ import (
 // layout is a record that has a binary form.
 type layout interface{ lay(w *wire.Wire) }
 
-// layoutOf returns the layout of a record, nil for one that is kept as JSON.
-func layoutOf(record any) layout {
+// layoutOf returns the layout in which a record is written today and its version,
+// nil for one that is kept as JSON.
+func layoutOf(record any) (l layout, version byte) {
 	switch record := record.(type) {
 	case *messages.Alert:
-		return alertLayout{record}
+		return alertLayout{record}, versionSections
 	case *noticeRecord:
-		return record
+		return record, versionBinary
 	default:
-		return nil
+		return nil, versionJSON
 	}
 }
 
-// alertLayout is the layout of an alert.
+// layoutOfVersion returns the layout in which a record of a version was written,
+// nil for one that never was.
+func layoutOfVersion(record any, version byte) layout {
+	l, today := layoutOf(record)
+	if a, ok := record.(*messages.Alert); ok && version == versionBinary {
+		return wholeAlert{a}
+	}
+	if version != today {
+		return nil
+	}
+	return l
+}
+
+// alertLayout is the layout of an alert: what every alert of a task has, and then the
+// sections that it has something in. Most have none of them.
 type alertLayout struct{ *messages.Alert }
 
 func (a alertLayout) lay(w *wire.Wire) {
+	wire.Text(w, &a.ID)
+	wire.Text(w, &a.Kind)
+	wire.Text(w, &a.Key)
+	LaySubject(w, a.Alert)
+	layExecution(w, &a.Execution)
+	wire.Moment(w, &a.DecidedAt)
+	wire.Flags(w, &a.Test)
+	filled := sectionsOf(a.Alert)
+	wire.Number(w, &filled)
+	for i, lay := range sections {
+		if filled&(1<<i) != 0 {
+			lay(w, a.Alert)
+		}
+	}
+}
+
+// sections are the parts of an alert that may be empty, in the order of the bits
+// that say which are not. A new one takes the next bit.
+var sections = [...]func(*wire.Wire, *messages.Alert){
+	func(w *wire.Wire, a *messages.Alert) { layScriptLog(w, &a.ScriptLog) },
+	func(w *wire.Wire, a *messages.Alert) { layService(w, &a.Service) },
+	func(w *wire.Wire, a *messages.Alert) { layLicense(w, &a.License) },
+	func(w *wire.Wire, a *messages.Alert) { layCloud(w, &a.Cloud) },
+	func(w *wire.Wire, a *messages.Alert) { wire.Items(w, &a.Points, layPoint) },
+	func(w *wire.Wire, a *messages.Alert) { wire.Items(w, &a.Degraded, wire.Text) },
+	func(w *wire.Wire, a *messages.Alert) { layUsage(w, &a.Usage) },
+}
+
+// sectionsOf returns a bit for every section that has something in it.
+func sectionsOf(a *messages.Alert) (filled int) {
+	log, service := &a.ScriptLog, &a.Service
+	for i, has := range [len(sections)]bool{
+		log.Available || log.Rows != 0 || log.Characters != 0 || len(log.Head) > 0 || len(log.Tail) > 0,
+		len(service.Host)+len(service.Name)+len(service.FriendlyName)+len(service.DisplayName)+len(service.StartType)+
+			len(service.ExePath)+len(service.Status)+len(service.PreviousStatus)+len(service.Dependencies) > 0,
+		a.License != (messages.License{}),
+		a.Cloud != (messages.CloudReload{}),
+		len(a.Points) > 0,
+		len(a.Degraded) > 0,
+		a.Usage != (messages.Usage{}),
+	} {
+		if has {
+			filled |= 1 << i
+		}
+	}
+	return filled
+}
+
+// wholeAlert is the layout of an alert of version 2, with every section.
+type wholeAlert struct{ *messages.Alert }
+
+func (a wholeAlert) lay(w *wire.Wire) {
 	wire.Text(w, &a.ID)
 	wire.Text(w, &a.Kind)
 	wire.Text(w, &a.Key)

@@ -96,19 +96,26 @@ func LayPlace(w *wire.Wire, p *messages.EventPosition) {
 // layTexts lays out texts, of which the beginning is kept.
 func layTexts(w *wire.Wire, fields ...*string) {
 	for _, field := range fields {
-		layText(w, field)
+		cut(field)
 	}
+	wire.Texts(w, fields...)
 }
 
 func layText(w *wire.Wire, field *string) {
-	if len(*field) > maxText {
-		end := maxText
-		for end > 0 && !utf8.RuneStart((*field)[end]) {
-			end--
-		}
-		*field = (*field)[:end]
-	}
+	cut(field)
 	wire.Text(w, field)
+}
+
+// cut leaves the beginning of a text that is long, whole runes.
+func cut(field *string) {
+	if len(*field) <= maxText {
+		return
+	}
+	end := maxText
+	for end > 0 && !utf8.RuneStart((*field)[end]) {
+		end--
+	}
+	*field = (*field)[:end]
 }
 
 // layItems lays out the first items of a slice and counts the others in more.

@@ -87,9 +87,21 @@ func (w *Wire) size(n *uint64) {
 
 // Texts lays out fields that are text.
 func Texts(w *Wire, fields ...*string) {
-	for _, field := range fields {
-		Text(w, field)
+	if w.reading {
+		for _, field := range fields {
+			Text(w, field)
+		}
+		return
 	}
+	data := w.data
+	for _, field := range fields {
+		if text := *field; len(text) < 0x80 {
+			data = append(append(data, byte(len(text))), text...)
+		} else {
+			data = append(binary.AppendUvarint(data, uint64(len(text))), text...)
+		}
+	}
+	w.data = data
 }
 
 // Text lays out a field that is text.
