@@ -29,7 +29,7 @@ type Notes struct {
 	mu      sync.Mutex
 	waiting []pile       // each no larger than a record, in order
 	size    int          // of what waits
-	spare   pile         // the memory of one that was written
+	spare   []pile       // the memory of some that were written
 	asked   []chan error // by Flush
 	closed  bool
 
@@ -69,6 +69,9 @@ const (
 	notesWaiting = 16 << 20
 	// notesPack is the most that one record of notes holds.
 	notesPack = 2 << 20
+	// sparePiles is how many piles are kept for others: in a flood one is filled while
+	// one is packed and some wait for the disk.
+	sparePiles = 4
 )
 
 // pile is entries one behind the other.
@@ -122,8 +125,7 @@ func (n *Notes) Add(entry []byte) {
 	last := len(n.waiting) - 1
 	full := last >= 0 && len(n.waiting[last].data)+len(entry) > n.pack
 	if last < 0 || full {
-		n.waiting = append(n.waiting, n.spare)
-		n.spare = pile{}
+		n.waiting = append(n.waiting, n.emptyLocked(full))
 		last++
 	}
 	n.waiting[last].add(entry)
@@ -133,6 +135,20 @@ func (n *Notes) Add(entry []byte) {
 	if first || full {
 		n.nudge()
 	}
+}
+
+// emptyLocked returns memory for a pile. One that follows a full one will be full,
+// too: it need not grow.
+func (n *Notes) emptyLocked(follows bool) pile {
+	if last := len(n.spare) - 1; last >= 0 {
+		empty := n.spare[last]
+		n.spare = n.spare[:last]
+		return empty
+	}
+	if follows {
+		return pile{data: make([]byte, 0, n.pack)}
+	}
+	return pile{}
 }
 
 // Flush waits until what was added before is written, which makes it readable.
@@ -249,7 +265,9 @@ func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 // recycle keeps the memory of the pile that was written for another one.
 func (n *Notes) recycle() {
 	n.mu.Lock()
-	n.spare = pile{kept(n.writing.data)[:0], n.writing.ends[:0]}
+	if len(n.spare) < sparePiles {
+		n.spare = append(n.spare, pile{n.writing.data[:0], n.writing.ends[:0]})
+	}
 	n.mu.Unlock()
 	n.writing = pile{}
 }

@@ -183,3 +183,29 @@ func TestNotes_makeRecordsOfABoundedSize(t *testing.T) {
 		t.Errorf("read %d notes, want 50", len(got))
 	}
 }
+
+// In a flood several records wait for the disk, and the memory of each serves another one.
+func TestNotes_keepsEveryEntryOfAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, log := openNotes(t, memory.New(), journal.NotesOptions{KeepFor: time.Hour})
+		var want []string
+		for round := range 3 {
+			log.failing.Store(round == 1)
+			for i := range 100 { // 10 MB are five records
+				want = append(want, fmt.Sprintf("round %d entry %d %s", round, i, strings.Repeat("x", 100_000)))
+				n.Add([]byte(want[len(want)-1]))
+				synctest.Wait()
+			}
+			log.failing.Store(false)
+			for n.Flush(t.Context()) != nil {
+				time.Sleep(time.Second)
+			}
+		}
+		if got := noted(t, n); !slices.Equal(got, want) {
+			t.Errorf("%d entries are kept, want %d, each as it was added", len(got), len(want))
+		}
+		if err := n.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
