@@ -47,8 +47,8 @@ type shard struct {
 	rulings []ruling
 	said    []messages.Ruling
 	handled []messages.EventPosition
-	// spare is the memory of rulings that are over.
-	spare []ruling
+	// spare is the memory of rulings that are over: several commits may be under way.
+	spare [][]ruling
 }
 
 // Messages of a shard to itself; life tells them from those of an earlier one.
@@ -103,7 +103,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.answered(ctx, message.Replies)
 	case wakeDue:
 		s.alarmAt = time.Time{}
-		s.desk.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, r) })
+		s.desk.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
 		s.step(ctx, message)
 	case triesRecorded:
 		s.recall(ctx, message)
@@ -201,7 +201,7 @@ func (s *shard) answered(ctx actor.Context, replies []any) {
 	now := time.Now()
 	for _, reply := range replies {
 		if r, ok := s.desk.Answer(now, reply); ok {
-			s.rule(ctx, r)
+			s.rule(ctx, s.machine.entry(r.Key), r)
 		}
 	}
 	s.finish(ctx, now)
@@ -237,7 +237,7 @@ func (s *shard) perform(ctx actor.Context, now time.Time, effects []effect) {
 			ctx.Send(s.children[do.event.Key], messages.TaskEventObserved{PlacedEvent: *do.event, Seen: do.seen, Bare: do.bare, Since: do.since})
 		case decide:
 			s.first.PlacedEvent, s.first.Seen = *do.event, do.entry.seen
-			s.rule(ctx, s.desk.Decide(now, &s.first))
+			s.rule(ctx, do.entry, s.desk.Decide(now, &s.first))
 		case withdraw:
 			s.desk.Withdraw(do.key)
 		case end:
@@ -269,9 +269,8 @@ func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
 	}
 }
 
-// rule takes up what the desk makes of an execution.
-func (s *shard) rule(ctx actor.Context, r messages.Ruling) {
-	e := s.machine.entry(r.Key)
+// rule takes up what the desk makes of the execution of an entry.
+func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
 	if r.Verdict != messages.VerdictDecided || e.phase == asking {
 		s.said = append(s.said, r)
 	}
@@ -291,7 +290,10 @@ func (s *shard) record(ctx actor.Context) {
 	}
 	post, life, rulings := actorkit.Poster(ctx), s.life, s.rulings
 	s.desk.Record(func(err error) { post(decisionsRecorded{life, rulings, err}) })
-	s.rulings, s.spare = s.spare, nil
+	s.rulings = nil
+	if last := len(s.spare) - 1; last >= 0 {
+		s.rulings, s.spare = s.spare[last], s.spare[:last]
+	}
 }
 
 func (s *shard) recorded(ctx actor.Context, in decisionsRecorded) {
@@ -303,7 +305,7 @@ func (s *shard) recorded(ctx actor.Context, in decisionsRecorded) {
 	default:
 		s.step(ctx, recorded{in.rulings})
 		clear(in.rulings)
-		s.spare = in.rulings[:0]
+		s.spare = append(s.spare, in.rulings[:0])
 	}
 }
 
