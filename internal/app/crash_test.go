@@ -200,7 +200,7 @@ func TestCrash_killedUnderLoadLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testi
 		switch throw := random.IntN(10); {
 		case i == n/2: // long enough for an intake without doubt
 			v.ready()
-			pause(t, 3*time.Second)
+			pause(t, storeTime+2*settleTime)
 		case throw < 3: // perhaps before it is ready
 			pause(t, time.Duration(random.IntN(400))*time.Millisecond)
 		case throw < 8:

@@ -42,7 +42,7 @@ func (a *App) buildPages() error {
 
 func (a *App) addPage(name string, server *api.Server) {
 	a.pages = append(a.pages, page{name, server})
-	a.closer.add(name, server.Shutdown)
+	a.addServer(name, server)
 	a.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
 }
 

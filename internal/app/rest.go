@@ -138,7 +138,7 @@ func (a *App) buildREST() error {
 	}
 	a.log.Info("the REST API is served", zap.String("address", a.rest.Address()), zap.Bool("https", certificate != nil),
 		zap.String("access", section.Auth.Mode), zap.Strings("endpoints", enabled))
-	a.closer.add("REST API", a.rest.Shutdown)
+	a.addServer("REST API", a.rest)
 	return nil
 }
 

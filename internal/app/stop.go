@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"butler/api"
 	"butler/internal/logx"
 )
 
@@ -31,12 +32,12 @@ func (a *App) Stop(ctx context.Context) error {
 func (a *App) stop(ctx context.Context) error {
 	a.log.Info("stopping: the intake closes, what is on its way is finished")
 	for _, step := range []func(context.Context){a.closeREST, a.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
-		a.halfOf(ctx, step)
+		halfOf(ctx, step)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
 	defer cancel()
 	if a.tree != nil {
-		a.halfOf(closing, a.tree.Stop)
+		halfOf(closing, a.tree.Stop)
 	}
 	stats := a.queue.Stats()
 	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
@@ -54,7 +55,7 @@ func (a *App) stop(ctx context.Context) error {
 
 // halfOf gives a step of the shutdown half of the time that is left, so that no
 // step takes the time of all that follow.
-func (a *App) halfOf(ctx context.Context, step func(context.Context)) {
+func halfOf(ctx context.Context, step func(context.Context)) {
 	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
 	defer cancel()
 	step(bounded)
@@ -111,14 +112,30 @@ func (c *closer) cut(n int) closer {
 	return out
 }
 
+// close closes everything, each in half of the time that is left.
 func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	var all error
-	for i := len(*c) - 1; i >= 0; i-- {
-		if err := (*c)[i].end(ctx); err != nil {
-			log.Warn("closing was not clean", zap.String("what", (*c)[i].name), logx.Err(err))
-			all = errors.Join(all, fmt.Errorf("close %s: %w", (*c)[i].name, err))
-		}
+	for _, one := range slices.Backward(*c) {
+		halfOf(ctx, func(bounded context.Context) {
+			if err := one.end(bounded); err != nil {
+				log.Warn("closing was not clean", zap.String("what", one.name), logx.Err(err))
+				all = errors.Join(all, fmt.Errorf("close %s: %w", one.name, err))
+			}
+		})
 	}
 	*c = nil
 	return all
+}
+
+// addServer adds the end of a server. What its clients have not ended by then is
+// cut off: no client can make the end of the service a failure.
+func (a *App) addServer(name string, server *api.Server) {
+	a.closer.add(name, func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			a.log.Warn("connections were cut off", zap.String("server", name))
+			return nil
+		}
+		return err
+	})
 }

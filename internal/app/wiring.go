@@ -231,7 +231,7 @@ func (a *App) listenOperations() error {
 	}
 	a.server = server
 	a.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
-	a.closer.add("operations server", server.Shutdown)
+	a.addServer("operations server", server)
 	return nil
 }
 
