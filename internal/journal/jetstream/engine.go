@@ -84,7 +84,7 @@ func embed(opts Options, log *zap.Logger) (*engine, error) {
 		eng.stop()
 		return nil, fmt.Errorf("%w: journal server does not start: %s", journal.ErrUnavailable, eng.lines.complaint())
 	}
-	if eng.conn, err = nats.Connect("", append(callbacks(log), nats.InProcessServer(srv), nats.NoReconnect())...); err != nil {
+	if eng.conn, err = nats.Connect("", append(callbacks(log), nats.InProcessServer(srv), nats.NoReconnect(), nats.Timeout(readyTimeout))...); err != nil {
 		eng.stop()
 		return nil, fmt.Errorf("connect to the journal server: %w", err)
 	}
