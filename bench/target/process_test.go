@@ -1,3 +1,5 @@
+//go:build unix
+
 package target
 
 import (
@@ -5,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +15,6 @@ import (
 // launch starts a shell script as a target, which is ready when there is a file called up.
 func launch(t *testing.T, script string) (*Target, *strings.Builder) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("there are no signals")
-	}
 	directory, log := t.TempDir(), &strings.Builder{}
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := os.Stat(filepath.Join(directory, "up")); err != nil {
