@@ -23,10 +23,6 @@ const (
 	maxListLength = 5_000
 )
 
-// reading is a document that reads itself from front to back, which takes a
-// fraction of the time: for those that there are as many of as events.
-type reading interface{ read(c *cursor) }
-
 // decodeList reads a JSON array of documents and hands them to keep one by one.
 func decodeList[T any](body []byte, keep func(T) error) error {
 	c := &cursor{text: body}
@@ -57,13 +53,7 @@ func decodeList[T any](body []byte, keep func(T) error) error {
 // decodeNext reads a document and hands it to keep.
 func decodeNext[T any](c *cursor, keep func(T) error) error {
 	var document T
-	var err error
-	if self, ok := any(&document).(reading); ok && c.next() == '{' {
-		self.read(c)
-	} else {
-		err = json.Unmarshal(c.value(), &document)
-	}
-	if c.bad || err != nil && !isTolerable(err) {
+	if err := understand(c, &document); c.bad || err != nil {
 		return errors.New("the answer holds an object that is not understood")
 	}
 	return keep(document)
@@ -114,6 +104,19 @@ func (l *sequence[T]) UnmarshalJSON(raw []byte) error {
 		*l = append(*l, item)
 	}
 	return nil
+}
+
+// read reads a list as UnmarshalJSON does, its elements with a reader of theirs.
+func (l *sequence[T]) read(c *cursor, readElement func(*T, *cursor)) {
+	c.elements(func() {
+		if first := c.next(); first != '{' && first != 'n' || len(*l) == maxListLength {
+			c.value()
+			return
+		}
+		var element T
+		readElement(&element, c)
+		*l = append(*l, element)
+	})
 }
 
 // text is a JSON string, number or truth value as text; anything else is empty.
@@ -190,3 +193,5 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	*f = flag(bytes.Equal(raw, []byte("true")))
 	return nil
 }
+
+func (f *flag) read(c *cursor) { _ = f.UnmarshalJSON(c.value()) }

@@ -20,7 +20,7 @@ func (o *original[T]) UnmarshalJSON(raw []byte) error {
 	if len(raw) <= maxMetadata && json.Compact(&compact, raw) == nil {
 		o.written = compact.String()
 	}
-	return json.Unmarshal(raw, &o.document)
+	return understand(&cursor{text: raw}, &o.document)
 }
 
 func (o original[T]) key() string { return o.document.key() }
