@@ -1,0 +1,218 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/internal/actorkit"
+	"butler/internal/backoff"
+	"butler/internal/logx"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// The life of a socket: opened, read, replaced by another one, lost, closed.
+
+const (
+	// openWithin bounds the look-ups and the bind that open a socket.
+	openWithin = 30 * time.Second
+	// LingerFor is how long a replaced socket is read: what the kernel holds for it
+	// is not lost, and senders have time to learn of the new one.
+	LingerFor = 10 * time.Second
+)
+
+// reopen says how long a lost socket stays closed.
+var reopen = backoff.Policy{Base: 250 * time.Millisecond, Max: 30 * time.Second}
+
+// open looks up who may send and opens the socket, outside of the actor.
+func (a *ingest) open(ctx actor.Context) {
+	if a.closing || a.reader != nil {
+		return
+	}
+	last, opts := a.shared.sources, a.opts
+	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
+		return opts.open(bounded, last)
+	})
+	if !started {
+		a.retry(ctx)
+	}
+}
+
+// open looks up the sources and opens the socket. It blocks.
+func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
+	if o.Sources != nil {
+		if result.sources, result.err = o.Sources.Resolve(ctx, last); result.err != nil {
+			return result
+		}
+	}
+	socket, err := o.Listen(ctx)
+	if err != nil {
+		return opened{err: err}
+	}
+	if ctx.Err() != nil {
+		// Too late: nobody will take the socket.
+		return opened{err: errors.Join(ctx.Err(), socket.Close())}
+	}
+	result.socket = socket
+	return result
+}
+
+// opened starts the reader. A service that never had its socket must not look
+// alive, so then a failure is fatal; a socket that was lost is tried for ever.
+func (a *ingest) opened(ctx actor.Context, m opened) {
+	if a.closing || a.reader != nil {
+		if m.socket != nil {
+			m.socket.Close()
+		}
+		return
+	}
+	if m.err != nil {
+		a.failed(m.err)
+		if !a.listened {
+			actorkit.Fail(fmt.Errorf("start the UDP server: %w", m.err))
+		}
+		a.retry(ctx)
+		return
+	}
+	a.listened, a.failures = true, 0
+	a.use(m.sources)
+	if a.opts.Sources != nil {
+		a.resolveAgain(ctx)
+	}
+	a.read(ctx, m.socket)
+}
+
+// read starts the reader of a socket.
+func (a *ingest) read(ctx actor.Context, socket Socket) {
+	a.machine.loss.reopened()
+	a.reader = newReader(a.shared.readers.Add(1), socket, a.opts.OnRush)
+	go a.reader.run(actorkit.Poster(ctx))
+	a.report.listening(socket.Addr(), socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
+	if a.opts.OnListening != nil {
+		a.opts.OnListening(socket.Addr())
+	}
+}
+
+// change takes up a new configuration between two batches.
+func (a *ingest) change(ctx actor.Context, c Changed) {
+	if a.closing {
+		if c.Socket != nil {
+			c.Socket.Close()
+		}
+		return
+	}
+	next := *a.opts // others may still read the old ones
+	next.Rules, next.Sources = c.Rules, c.Sources
+	if c.Socket != nil {
+		next.Listen, next.ReceiveBuffer = c.Listen, c.ReceiveBuffer
+	}
+	a.opts, a.shared.opts = &next, &next
+	a.machine.change(time.Now(), c.Rules)
+	a.report.metrics.capacity(c.Rules.QueueSize)
+	a.use(c.Allowed)
+	a.resolveTimer.Stop()
+	if c.Sources != nil {
+		a.resolveAgain(ctx)
+	}
+	if c.Socket == nil {
+		return
+	}
+	a.openTimer.Stop()
+	if a.reader != nil {
+		a.countLoss(time.Now())
+		if a.former != nil {
+			a.former.close() // its end is that of a reader unknown by then
+		}
+		a.former = a.reader
+		actorkit.After(ctx, LingerFor, lingerDue{a.former.id})
+	}
+	a.listened, a.failures = true, 0
+	a.read(ctx, c.Socket)
+}
+
+func (a *ingest) failed(err error) {
+	if a.opts.OnFailed != nil {
+		a.opts.OnFailed(err)
+	}
+}
+
+func (a *ingest) retry(ctx actor.Context) {
+	a.failures++
+	delay := reopen.Ceiling(a.failures)
+	a.report.log.Warn("UDP socket is closed, opening it again", logx.Attempt(a.failures), logx.Delay(delay))
+	a.openTimer = actorkit.After(ctx, delay, openDue{})
+}
+
+// readerOf returns the reader of that number if it is still the one in use. A
+// batch of an earlier one is stored all the same; nobody waits for its credit.
+func (a *ingest) readerOf(id uint64) *reader {
+	for _, r := range []*reader{a.reader, a.former} {
+		if r != nil && r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// readerStopped is the last word of a reader: closed on purpose, or the socket is broken.
+func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
+	switch ended := a.readerOf(m.Reader); ended {
+	case nil:
+		return
+	case a.former:
+		a.former = nil
+		a.finishClosing(ctx)
+		return
+	}
+	a.countLoss(m.At)
+	a.reader = nil
+	if m.Failure.Failed() {
+		err := fmt.Errorf("receive datagrams: %w", m.Failure)
+		a.report.log.Error("UDP socket failed", logx.Err(err))
+		a.failed(err)
+	}
+	if !a.closing {
+		a.retry(ctx)
+	}
+	a.finishClosing(ctx)
+}
+
+// closeIntake closes the socket. What was read is in the mailbox before the
+// reader's ReaderStopped, so nothing of it is left behind.
+func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
+	a.waiting = append(a.waiting, a.asker(ctx, m.ReplyTo))
+	a.closing = true
+	a.openTimer.Stop()
+	a.resolveTimer.Stop()
+	if a.reader != nil {
+		a.countLoss(time.Now())
+		a.reader.close()
+	}
+	if a.former != nil {
+		a.former.close()
+	}
+	a.finishClosing(ctx)
+}
+
+// finishClosing tells whoever waits for it that everything read is stored.
+func (a *ingest) finishClosing(ctx actor.Context) {
+	if !a.closing || a.reader != nil || a.former != nil || a.shared.storing.Load() > 0 {
+		return
+	}
+	for _, who := range a.waiting {
+		a.reply(ctx, who, messages.CloseIntakeReply{})
+	}
+	a.waiting = nil
+}
+
+func (a *ingest) countLoss(now time.Time) {
+	if a.reader != nil {
+		fresh, tell := a.machine.loss.observe(now, a.reader.socket.Dropped())
+		a.machine.counts.KernelDropped += fresh
+		a.report.kernelDrops(fresh, tell)
+	}
+}
