@@ -60,6 +60,7 @@ type (
 	// opened is a socket, with who may send to it, or why there is none.
 	opened struct {
 		socket  Socket
+		from    Sources
 		sources *udp.Set
 		err     error
 	}

@@ -37,6 +37,8 @@ type wire struct {
 	broken  chan error
 	closed  chan struct{}
 	once    sync.Once
+	// rest is what a closed socket still has.
+	rest chan []messages.Datagram
 
 	mu    sync.Mutex
 	drops uint64
@@ -44,13 +46,21 @@ type wire struct {
 }
 
 func newWire() *wire {
-	return &wire{batches: make(chan []messages.Datagram, 1000), broken: make(chan error, 1), closed: make(chan struct{})}
+	return &wire{
+		batches: make(chan []messages.Datagram, 1000), rest: make(chan []messages.Datagram, 1000),
+		broken: make(chan error, 1), closed: make(chan struct{}),
+	}
 }
 
 func (w *wire) ReadBatch() ([]messages.Datagram, error) {
 	select {
 	case <-w.closed:
-		return nil, net.ErrClosed
+		select {
+		case batch := <-w.rest:
+			return batch, nil
+		default:
+			return nil, net.ErrClosed
+		}
 	case err := <-w.broken:
 		return nil, err
 	case batch := <-w.batches:
@@ -587,6 +597,22 @@ func TestIngest_closesWhenEverythingReadIsStored(t *testing.T) {
 		in.sleep(time.Hour)
 		if in.sockets() != 1 || in.snapshot().Listening {
 			t.Error("it opened the socket again")
+		}
+	})
+}
+
+func TestIngest_storesWhatAClosedSocketStillHas(t *testing.T) {
+	inBubble(t, func(in *intake) { in.queue.hold = true }, func(in *intake) {
+		for range Credits {
+			in.receive(batchOf(good)...)
+		}
+		in.wire().rest <- batchOf(good, good)
+		in.wire().rest <- batchOf(good)
+		in.closeIntake()
+		in.queue.finish(Credits+2, nil)
+		synctest.Wait()
+		if got := in.queue.count(); in.closedReplies() != 1 || got != Credits+3 {
+			t.Errorf("%d answers, %d stored, want 1 and %d", in.closedReplies(), got, Credits+3)
 		}
 	})
 }

@@ -41,7 +41,8 @@ type Queue interface {
 }
 
 // Socket is where datagrams come from; *udp.Socket is the one in use. ReadBatch
-// belongs to the reader, Close ends it.
+// belongs to the reader. After Close it returns what was already taken from the
+// kernel, and then net.ErrClosed.
 type Socket interface {
 	ReadBatch() ([]messages.Datagram, error)
 	Addr() netip.AddrPort

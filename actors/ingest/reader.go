@@ -11,7 +11,8 @@ import (
 )
 
 // reader reads one socket on a goroutine of its own. Every batch costs a credit;
-// without one it does not read, and the kernel's buffer holds what comes.
+// without one it does not read, and the kernel's buffer holds what comes. What is
+// left in a closed socket is read whether there is credit or not.
 type reader struct {
 	id      uint64
 	socket  Socket
@@ -49,8 +50,7 @@ func (r *reader) read(post func(any)) error {
 	for {
 		select {
 		case r.credits <- struct{}{}:
-		case <-r.done:
-			return nil
+		case <-r.done: // the socket is closed: what it still has is little, and would be lost
 		}
 		batch, err := r.socket.ReadBatch()
 		if errors.Is(err, net.ErrClosed) {
@@ -66,8 +66,13 @@ func (r *reader) read(post func(any)) error {
 	}
 }
 
-// release gives one credit back. It may be called from any goroutine.
-func (r *reader) release() { <-r.credits }
+// release gives one credit back, if the batch had one. It may be called from any goroutine.
+func (r *reader) release() {
+	select {
+	case <-r.credits:
+	default:
+	}
+}
 
 // stored is release for a batch that took its time: if a credit was lent
 // meanwhile, this one settles it.

@@ -44,6 +44,7 @@ func (a *ingest) open(ctx actor.Context) {
 
 // open looks up the sources and opens the socket. It blocks.
 func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
+	result.from = o.Sources
 	if o.Sources != nil {
 		if result.sources, result.err = o.Sources.Resolve(ctx, last); result.err != nil {
 			return result
@@ -79,7 +80,9 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 		return
 	}
 	a.listened, a.failures = true, 0
-	a.use(m.sources)
+	if m.from == a.opts.Sources { // or a change has brought its own meanwhile
+		a.use(m.sources)
+	}
 	if a.opts.Sources != nil {
 		a.resolveAgain(ctx)
 	}
