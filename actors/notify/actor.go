@@ -59,7 +59,10 @@ const (
 // What the actor tells itself, beside what belongs to a topic of its own.
 type (
 	respawnDue struct{ instance string }
-	retireDue  struct{ pid *actor.PID }
+	retireDue  struct {
+		instance string
+		child    *child
+	}
 	// noticeReplayed: a parked notice waits for delivery again, durably.
 	noticeReplayed struct{ notice messages.NoticeHead }
 	reminderDue    struct{}
@@ -142,7 +145,9 @@ func (a *notify) Receive(ctx actor.Context) {
 	case respawnDue:
 		a.spawn(ctx, msg.instance)
 	case retireDue:
-		ctx.Stop(msg.pid)
+		if a.children[msg.instance] == msg.child { // its address is that of the one after it, too
+			ctx.Stop(msg.child.pid)
+		}
 	case scanDue:
 		a.scan(ctx)
 	case scanned:

@@ -410,6 +410,7 @@ func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 		f.want("Slack stopped", true, f.current("slack/failed").stopped.Load())
 		f.want("parked notices", []string{"a-slack unconfigured"}, f.parkedIDs())
 		f.want("email lives", 2, len(f.all("email/failed")))
+		f.want("the new email stopped", false, f.current("email/failed").stopped.Load())
 	})
 }
 

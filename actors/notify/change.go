@@ -47,10 +47,10 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 		}
 	}
 	tell(ctx, msg.ReplyTo, TableChangedReply{})
-	for _, c := range a.children {
+	for instance, c := range a.children {
 		c.retiring = true
 		ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
-		actorkit.After(ctx, max(retireAfter, c.timeout+retireLead), retireDue{c.pid})
+		actorkit.After(ctx, max(retireAfter, c.timeout+retireLead), retireDue{instance, c})
 	}
 	for instance := range a.built {
 		a.spawn(ctx, instance)
