@@ -34,7 +34,8 @@ func Props(opts Options) *actor.Props {
 	// The machine keeps to MaxConcurrent. A call frees its slot a moment after
 	// its outcome is posted, hence the spare ones.
 	pool := actorkit.NewPool(2 * opts.MaxConcurrent)
-	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: &opts, pool: pool} })
+	last := new(callID)
+	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: &opts, pool: pool, lastCall: last} })
 }
 
 // Changed brings a new way to the QRS, and new rules. Calls under way end on the
@@ -65,13 +66,14 @@ type complaintsDue struct{}
 const complaintWindow = time.Minute
 
 type gate struct {
-	// opts outlives a crash of the actor; only the live one touches it.
-	opts    *Options
-	pool    *actorkit.Pool
-	machine *machine
-	effects *actorkit.Effects
-	timer   actorkit.Timer
-	armed   time.Time
+	// opts and lastCall outlive a crash of the actor; only the live one touches them.
+	opts     *Options
+	lastCall *callID
+	pool     *actorkit.Pool
+	machine  *machine
+	effects  *actorkit.Effects
+	timer    actorkit.Timer
+	armed    time.Time
 	// answers are the replies of the step in hand to those who want them together.
 	answers map[messages.Ref][]any
 
@@ -87,7 +89,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	case *actor.Started:
 		g.effects, g.answers = actorkit.NewEffects(g.pool), map[messages.Ref][]any{}
 		g.complaints = logx.NewRepeated(complaintWindow, operationCount*8)
-		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64)
+		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64, g.lastCall)
 		g.perform(ctx, g.machine.begin(now))
 	case *actor.Stopping, *actor.Restarting:
 		g.effects.Close()

@@ -34,6 +34,8 @@ type stage struct {
 
 	mu     sync.Mutex
 	health []string
+	// onHealth is called by the gate itself, after it has told its health.
+	onHealth func()
 }
 
 func onStage(t *testing.T, opts Options, play func(*stage)) {
@@ -46,6 +48,9 @@ func onStage(t *testing.T, opts Options, play func(*stage)) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.health = append(s.health, map[bool]string{true: "up", false: "down: " + reason}[up])
+			if s.onHealth != nil {
+				s.onHealth()
+			}
 		}
 		s.gate = s.kit.System.Root.Spawn(Props(opts))
 		s.probe = actortest.Spawn(t, s.kit, "asker", nil)
@@ -310,6 +315,36 @@ func TestGate_survivesAPortThatPanics(t *testing.T) {
 		}
 		if s.logs.FilterMessageSnippet("panicked").Len() != 1 {
 			t.Errorf("log: %v", s.logs.All())
+		}
+	})
+}
+
+func TestGate_aCallOfAnEarlierLifeAnswersNothing(t *testing.T) {
+	port := &qliktest.Port{Task: everyTask, Before: func(ctx context.Context, c qliktest.Call) error {
+		if c.Method == "Ping" {
+			return taking(time.Second)(ctx, c)
+		}
+		return taking(2*time.Second)(ctx, c)
+	}}
+	onStage(t, Options{Port: port}, func(s *stage) {
+		crashes := 1
+		s.onHealth = func() {
+			if crashes--; crashes < 0 {
+				return
+			}
+			// The question, and then the outcome of the call for the first one, wait for the next life.
+			s.kit.System.Root.Send(s.gate, s.addressed(messages.LookupTask{TaskID: guid(2)}))
+			time.Sleep(2 * time.Second)
+			actorkit.Fail(errors.New("the gate is to crash"))
+		}
+		s.ask(messages.LookupTask{TaskID: guid(1)})
+		time.Sleep(time.Minute)
+		if crashes >= 0 {
+			t.Fatal("the gate did not crash")
+		}
+		got := actortest.Of[messages.LookupTaskReply](s.probe)
+		if len(got) != 1 || got[0].Task.ID != guid(2) || got[0].Failure.Failed() {
+			t.Errorf("after the crash: %+v, want task %s", got, guid(2))
 		}
 	})
 }

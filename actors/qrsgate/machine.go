@@ -31,7 +31,8 @@ type machine struct {
 	lanes     [operationCount]int
 	deadlines deadlines
 
-	lastCall  callID
+	// lastCall outlives a crash of the gate: the outcome of an earlier life's call names none of this one.
+	lastCall  *callID
 	lastEntry uint64
 	// told is the health that was told last; nil before the first time.
 	told    *bool
@@ -58,9 +59,9 @@ const notFoundFor = 10 * time.Second
 // it asked for: an answer at the deadline comes too late to be of use.
 const replyLead = time.Second
 
-func newMachine(now time.Time, rules Rules, random func() float64) *machine {
+func newMachine(now time.Time, rules Rules, random func() float64, last *callID) *machine {
 	m := &machine{
-		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker),
+		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker), lastCall: last,
 		caches: map[operation]*cache{}, waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
 	}
 	for op := range operation(operationCount) {

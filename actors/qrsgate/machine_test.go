@@ -35,7 +35,7 @@ type tester interface {
 
 func newBench(t tester, rules Rules) *bench {
 	b := &bench{t: t, now: time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC), replies: map[int]any{}, caches: map[string]int{}}
-	b.m = newMachine(b.now, rules.withDefaults(), func() float64 { return 1 })
+	b.m = newMachine(b.now, rules.withDefaults(), func() float64 { return 1 }, new(callID))
 	b.take(b.m.begin(b.now))
 	return b
 }

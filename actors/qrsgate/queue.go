@@ -141,10 +141,10 @@ func (m *machine) nextBatch(op operation) []*entry {
 }
 
 func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
-	m.lastCall++
+	*m.lastCall++
 	m.lanes[op]++
-	m.calls[m.lastCall] = &call{op: op, entries: batch}
-	start := startCall{ID: m.lastCall, Op: op, Timeout: m.patience(now, op, batch)}
+	m.calls[*m.lastCall] = &call{op: op, entries: batch}
+	start := startCall{ID: *m.lastCall, Op: op, Timeout: m.patience(now, op, batch)}
 	for _, e := range batch {
 		if !e.idle {
 			delete(m.waiting, e.key)
