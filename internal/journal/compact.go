@@ -58,10 +58,13 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 	if entries := l.nextMoves(); len(entries) > 0 {
 		return l.move(ctx, entries)
 	}
-	if l.dropDead(ctx) {
+	dropped, err := l.dropDead(ctx)
+	switch {
+	case err != nil:
+		return compactPause // what is written again frees nothing while the log cannot be trimmed
+	case dropped:
 		return 0
-	}
-	if len(l.index.records) == 0 {
+	case len(l.index.records) == 0:
 		return never
 	}
 	if err := l.findMovable(ctx); err != nil {
@@ -86,21 +89,28 @@ func (l *Ledger) crowded() bool {
 	return l.compaction.running
 }
 
-// dropDead trims the records at the front that hold nothing live.
-func (l *Ledger) dropDead(ctx context.Context) bool {
+// dropDead trims the records at the front that hold nothing live, and reports
+// whether there were any.
+func (l *Ledger) dropDead(ctx context.Context) (bool, error) {
 	n := l.index.dead()
 	if n == 0 {
-		return false
+		return false, nil
 	}
 	before := l.index.records[n-1].seq + 1
 	if err := l.log.Trim(ctx, before); err != nil {
 		l.stats.upkeepFailures.Add(1)
-		return false
+		return false, err
 	}
 	l.mu.Lock()
 	l.index.forget(n)
 	l.mu.Unlock()
-	return true
+	return true, nil
+}
+
+// makeRoom is asked when the log is full.
+func (l *Ledger) makeRoom(ctx context.Context) bool {
+	dropped, err := l.dropDead(ctx)
+	return err == nil && dropped
 }
 
 // nextMoves takes as many of the found entries as one step writes, without those

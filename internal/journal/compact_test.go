@@ -78,3 +78,50 @@ func TestLedger_movesNothingThatHasChangedMeanwhile(t *testing.T) {
 		w.stop()
 	})
 }
+
+// Nothing is written again for a log that cannot be trimmed: that only makes it larger.
+func TestLedger_restsWhileTheLogCannotBeTrimmed(t *testing.T) {
+	rows := []struct {
+		name    string
+		staying int
+	}{
+		{"nothing in it is live", 0},
+		{"something in it is live", 50},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				untrimmed := faulty.Rules{Trim: 1, Latency: time.Millisecond}
+				w.faults.SetRules(untrimmed)
+				for i := range row.staying {
+					w.commit([]journal.Op{
+						{Bucket: "a", Key: fmt.Sprint("staying ", i), Value: []byte("a value")},
+						{Bucket: "a", Key: "passing", Value: make([]byte, 300)},
+					})
+					time.Sleep(time.Second)
+				}
+				for range 10 {
+					w.commit([]journal.Op{{Bucket: "a", Key: "passing", Value: make([]byte, 900)}})
+					w.commit([]journal.Op{{Bucket: "a", Key: "passing"}})
+					time.Sleep(time.Second)
+				}
+				s := w.ledger.Stats()
+				if most := int64(2 * row.staying); s.UpkeepFailures == 0 || s.Moved > most {
+					t.Errorf("%d failures to compact and %d entries moved, want some and at most %d", s.UpkeepFailures, s.Moved, most)
+				}
+				time.Sleep(time.Minute)
+				if more := w.ledger.Stats(); more.Moved > s.Moved || more.UpkeepFailures-s.UpkeepFailures > 15 {
+					t.Errorf("in a minute of rest %d entries are moved and %d attempts fail, want none and at most 15",
+						more.Moved-s.Moved, more.UpkeepFailures-s.UpkeepFailures)
+				}
+				w.wait()
+				if s := w.ledger.Stats(); s.LogBytes > 2*smallLog {
+					t.Errorf("the log can be trimmed again and has %d bytes, want at most %d", s.LogBytes, 2*smallLog)
+				}
+				w.store.Close()
+				w.stop()
+			})
+		})
+	}
+}

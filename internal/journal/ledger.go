@@ -110,7 +110,7 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 		appended: opts.OnAppend,
 		rand:     opts.Rand,
 		stored:   l.stored,
-		makeRoom: l.dropDead,
+		makeRoom: l.makeRoom,
 		upkeep:   l.compact,
 	})
 	l.pack.start(ctx, l.pack.run)
