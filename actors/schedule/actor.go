@@ -164,12 +164,15 @@ func (s *scheduler) file(ctx actor.Context, call func(context.Context) any, fail
 }
 
 func (s *scheduler) load(ctx context.Context) loadFinished {
+	book, err := s.opts.Store.Load(ctx)
+	if err != nil {
+		return loadFinished{failure: messages.FailureOf(err)}
+	}
 	marks, err := recall(s.opts.Ledger)
 	if err != nil {
 		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
 	}
-	book, err := s.opts.Store.Load(ctx)
-	return loadFinished{book: book, marks: marks, failure: messages.FailureOf(err)}
+	return loadFinished{book: book, marks: marks}
 }
 
 func (s *scheduler) save(ctx context.Context, e save) saveFinished {

@@ -331,6 +331,21 @@ func TestScheduler_withoutAFile(t *testing.T) {
 	})
 }
 
+func TestScheduler_readsTheFileOnceItIsMended(t *testing.T) {
+	onStage(t, oldFile[:40]+"\t: {", func(s *stage) {
+		s.wait(5 * time.Minute)
+		if lines := s.logs.FilterMessage("the schedule file cannot be used").Len(); lines != 1 || len(s.health) != 1 {
+			t.Errorf("want it told once, got %d lines and %v", lines, s.health)
+		}
+		s.must(os.WriteFile(s.path, []byte(oldFile), 0o600))
+		s.wait(6 * time.Minute)
+		want(t, s.started(), "01 00:10:00 5b0c1f0e")
+		if len(s.health) != 2 || s.health[1] != "up" {
+			t.Errorf("want it told that the file is mended, got %v", s.health)
+		}
+	})
+}
+
 func TestScheduler_thatIsSwitchedOffNeitherWritesNorStarts(t *testing.T) {
 	onStage(t, oldFile, func(s *stage) {
 		s.stop()

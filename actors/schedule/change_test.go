@@ -240,7 +240,7 @@ func TestLoad_thatFailsLeavesNoSchedules(t *testing.T) {
 
 func TestLoad_tellsWhatItRefused(t *testing.T) {
 	d := newDesk(noon)
-	d.told = nil
+	d.told, d.m.known = nil, false
 	book := messages.ScheduleBook{Refused: []string{"entry 2"}}
 	d.do(d.m.read(d.now, book, nil, messages.Failure{}))
 	d.do(d.m.adopt(d.now, book, nil))

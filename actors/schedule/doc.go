@@ -4,7 +4,8 @@
 //
 // It guarantees that a change is answered when it is in the file and not before,
 // and that changes happen one after the other; that a file which somebody has
-// edited is read again, and the change made on top of it; that a schedule which
+// edited is read again, and the change made on top of it; that one which cannot
+// be read at the start is read again until it can be; that a schedule which
 // cannot run is kept, stopped and told of, and stops no other; that the state a
 // schedule had last counts after a restart, or else its startup state; and that
 // nothing is written, and no task started, when the scheduler is switched off.

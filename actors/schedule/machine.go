@@ -22,7 +22,13 @@ type machine struct {
 	byID     map[string]*entry
 	revision string
 	refused  []string
-	loaded   bool
+	// loaded: the file was read, or could not be.
+	loaded bool
+	// known: the book is what the file held when it was last read or written.
+	known bool
+	// reloadAt is when a file that could not be read is read again; zero when it is
+	// being read, or known.
+	reloadAt time.Time
 	// early are commands that came before the file was read.
 	early []any
 	// changes wait for the file; the first is being saved when saving.
@@ -44,6 +50,9 @@ const setBack = time.Hour
 // that it would be late by as much.
 const napLimit = time.Minute
 
+// reloadEvery is the pause before a file that could not be read is read again.
+const reloadEvery = time.Minute
+
 func newMachine(opts Options) *machine {
 	return &machine{
 		rules: opts.Rules, on: opts.Store != nil, home: opts.Zone, newID: opts.NewID, random: opts.Rand,
@@ -60,11 +69,17 @@ func (m *machine) begin() []effect {
 	return []effect{load{}}
 }
 
-// read takes in what the file holds, and what is remembered of the past.
+// read takes in what the file holds, and what is remembered of the past. What a
+// change has learnt meanwhile is newer.
 func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[string]mark, failure messages.Failure) []effect {
+	if m.known {
+		return nil
+	}
 	m.loaded = true
 	effects := m.tell(!failure.Failed(), failure.Text)
-	if !failure.Failed() {
+	if failure.Failed() {
+		m.reloadAt = now.Add(reloadEvery)
+	} else {
 		effects = append(effects, m.adopt(now, book, marks)...)
 		effects = append(effects, booked{Count: len(m.entries), Running: m.running()})
 		for id := range marks {
@@ -91,6 +106,7 @@ func (m *machine) adopt(now time.Time, book messages.ScheduleBook, marks map[str
 		}
 	}
 	before := m.byID
+	m.known, m.reloadAt = true, time.Time{}
 	m.revision, m.refused = book.Revision, book.Refused
 	m.entries, m.byID = make([]*entry, 0, len(book.Schedules)), make(map[string]*entry, len(book.Schedules))
 	for _, s := range book.Schedules {
@@ -134,6 +150,10 @@ func (m *machine) tick(now time.Time) []effect {
 		effects = m.rewind(now)
 	}
 	m.last = now
+	if !m.reloadAt.IsZero() && !m.reloadAt.After(now) {
+		m.reloadAt = time.Time{}
+		effects = append(effects, load{})
+	}
 	for _, e := range m.entries {
 		if !e.due.IsZero() && !e.due.After(now) {
 			effects = append(effects, m.take(now, e)...)
@@ -145,6 +165,9 @@ func (m *machine) tick(now time.Time) []effect {
 // rewind works everything out anew: the clock was wrong when it was done first.
 func (m *machine) rewind(now time.Time) []effect {
 	var effects []effect
+	if !m.reloadAt.IsZero() {
+		m.reloadAt = now
+	}
 	for _, e := range m.entries {
 		if e.running() {
 			e.mark.At, e.due = now, e.times.Next(now)
@@ -226,10 +249,14 @@ func mayPass(f messages.Failure) bool {
 // next returns when the machine wants to be woken; zero when there is no need.
 func (m *machine) next(now time.Time) time.Time {
 	at := m.pending.next()
-	for _, e := range m.entries {
-		if !e.due.IsZero() && (at.IsZero() || e.due.Before(at)) {
-			at = e.due
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
 		}
+	}
+	sooner(m.reloadAt)
+	for _, e := range m.entries {
+		sooner(e.due)
 	}
 	if nap := now.Add(napLimit); at.After(nap) {
 		return nap

@@ -436,3 +436,49 @@ func TestMachine_tellsHowLateATaskWasStarted(t *testing.T) {
 	}
 	t.Error("want it told that the task was started")
 }
+
+func TestMachine_readsAFileAgainThatCouldNotBeReadAtTheStart(t *testing.T) {
+	d := newDesk("2026-11-20 01:59:30 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d.unreadable = "the share is away"
+	d.restart()
+	d.told = nil
+	d.until(when("2026-11-20 02:03:30 +0000"))
+	if len(d.told) != 0 || len(d.starts) != 0 {
+		t.Errorf("want it told once what is wrong, got %v more, and nothing started, got %v", d.told, d.starts)
+	}
+	d.unreadable = ""
+	d.until(when("2026-11-20 02:04:30 +0000"))
+	want(t, d.starts, "20 02:04:30 s")
+	if !d.heard("tellHealth{Up:true") || !d.heard("booked{Count:1 Running:1}") {
+		t.Errorf("want it told that the file is read, got %v", d.told)
+	}
+	d.told = nil
+	d.until(when("2026-11-21 02:00:00 +0000"))
+	want(t, d.starts, "20 02:04:30 s", "21 02:00:00 s")
+	if d.heard("booked") {
+		t.Errorf("want the file read once, got %v", d.told)
+	}
+}
+
+func TestMachine_readsAFileAgainWhenTheClockIsSetBack(t *testing.T) {
+	d := newDesk("2036-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d.unreadable = "the share is away"
+	d.restart()
+	d.unreadable, d.now = "", when("2026-11-20 01:30:00 +0000")
+	d.do(d.m.tick(d.now))
+	d.until(when("2026-11-20 03:00:00 +0000"))
+	want(t, d.starts, "20 02:00:00 s")
+}
+
+func TestMachine_aChangeIsFasterThanTheNextReading(t *testing.T) {
+	d := newDesk("2026-11-20 01:00:00 +0000", scheduleOf("old", "30 1 * * *", "UTC"))
+	before := d.book()
+	d.unreadable = "the share is away"
+	d.restart()
+	d.do(d.m.command(d.now, messages.CreateSchedule{Schedule: scheduleOf("", "0 2 * * *", "UTC")}))
+	if effects := d.m.read(d.now, before, nil, messages.Failure{}); effects != nil {
+		t.Errorf("want what was read before the change ignored, got %v", effects)
+	}
+	d.until(when("2026-11-20 02:30:00 +0000"))
+	want(t, d.starts, "20 01:30:00 old", "20 02:00:00 new")
+}
