@@ -62,11 +62,13 @@ type Strategy struct {
 
 	mu     sync.Mutex
 	failed map[string][]time.Time
+	// due are the restarts to come, by child.
+	due map[string]*time.Timer
 }
 
 // NewStrategy returns a strategy. onFatal is called, once per exhausted child, under Escalate.
 func NewStrategy(p Policy, log *zap.Logger, health *Board, onFatal func(child string, reason any)) *Strategy {
-	return &Strategy{policy: p, log: log, health: health, onFatal: onFatal, failed: map[string][]time.Time{}}
+	return &Strategy{policy: p, log: log, health: health, onFatal: onFatal, failed: map[string][]time.Time{}, due: map[string]*time.Timer{}}
 }
 
 // HandleFailure implements actor.SupervisorStrategy. The child is suspended
@@ -84,10 +86,30 @@ func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervis
 	}
 	s.health.Set(child.GetId(), Degraded, "restarting after a failure")
 	s.log.Warn("actor is restarted after a failure", name, logx.Delay(delay), zap.Bool("degraded", exhausted), zap.Any("panic", reason))
-	time.AfterFunc(delay, func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due[child.GetId()] = time.AfterFunc(delay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if _, awaited := s.due[child.GetId()]; !awaited {
+			return
+		}
+		delete(s.due, child.GetId())
 		s.health.Set(child.GetId(), Up, "")
 		supervisor.RestartChildren(child)
 	})
+}
+
+// forget drops what is known of a child that is no more: its address may become
+// that of another one, which nothing that was due must restart.
+func (s *Strategy) forget(child string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if due := s.due[child]; due != nil {
+		due.Stop()
+	}
+	delete(s.due, child)
+	delete(s.failed, child)
 }
 
 // decide counts a failure and returns the pause, and whether the budget is spent.

@@ -66,6 +66,32 @@ func TestTree_restartsAFailingServiceWithAGrowingPause(t *testing.T) {
 	})
 }
 
+func TestTree_aRestartThatIsDueIsNotThatOfASuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		board := supervisors.NewBoard()
+		var first, second atomic.Int64
+		tree, err := supervisors.Start(kit, zap.NewNop(), board, []supervisors.Child{crasher(kit, "svc", &first)}, func(string, any) { t.Error("want no end of the service") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		kit.System.Root.Send(actor.NewPID("nonhost", "svc"), "crash")
+		synctest.Wait()
+		if err := tree.Remove(t.Context(), "svc"); err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Add(crasher(kit, "svc", &second)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if first.Load() != 1 || second.Load() != 1 {
+			t.Errorf("started %d and %d times, want once each", first.Load(), second.Load())
+		}
+		tree.Stop(t.Context())
+	})
+}
+
 func TestTree_degradesAServiceButNeverForgetsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)

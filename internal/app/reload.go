@@ -280,7 +280,11 @@ func (a *App) keeps(name string) bool {
 
 // replaceActors stops the actors that only the generation before has, and
 // starts those that are new. One that is replaced keeps its address.
+// An actor that does not stop would leave the service without the one that follows
+// it, so this has time of its own, whatever the reload has used up before.
 func (a *App) replaceActors(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
+	defer cancel()
 	running := map[string]bool{}
 	for _, row := range a.before.ownChildren() {
 		if running[row.Name] = a.keeps(row.Name); running[row.Name] || a.fresh(row.Name) {
