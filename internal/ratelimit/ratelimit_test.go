@@ -85,6 +85,42 @@ func TestWindows_forgetsWhatEndedAndKeepsUntoldCounts(t *testing.T) {
 	}
 }
 
+// A window is restored after its length was made shorter, or from under a clock
+// that was ahead.
+func TestWindows_holdNothingForLongerThanTheirLength(t *testing.T) {
+	const length = 5 * time.Minute
+	rows := []struct {
+		name string
+		left time.Duration
+		want bool
+	}{
+		{"opened by this configuration", length, true},
+		{"opened by one with windows of a day", 23 * time.Hour, false},
+		{"about to end, whoever opened it", time.Minute, true},
+		{"opened a year ahead", 365 * 24 * time.Hour, false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			w := NewWindows(length)
+			w.Restore("told", Window{OpenedBy: "n1", Until: noon.Add(row.left)})
+			w.Restore("untold", Window{OpenedBy: "n2", Until: noon.Add(row.left), Suppressed: 3})
+			if got := w.Holds("told", "n3", noon); got != row.want {
+				t.Errorf("holds is %t, want %t", got, row.want)
+			}
+			want := []string{"told"}
+			if row.want {
+				want = nil
+			}
+			if got := w.Forget(noon, 24*time.Hour); !slices.Equal(got, want) {
+				t.Errorf("forgot %v, want %v", got, want)
+			}
+			if got := w.Get("untold").Suppressed; got != 3 {
+				t.Errorf("%d held back are known, want all 3: nobody was told of them", got)
+			}
+		})
+	}
+}
+
 func TestBucket_allowsTheBurstAndThenTheRate(t *testing.T) {
 	b := NewBucket(2, 3)
 	for n := range 3 {

@@ -47,8 +47,16 @@ func (w *Windows) Restore(key string, was Window) {
 
 // Holds reports whether a notice of key has to be held back now.
 func (w *Windows) Holds(key string, id messages.NoticeID, now time.Time) bool {
-	open, ok := w.byKey[key]
-	return ok && now.Before(open.Until) && open.OpenedBy != id
+	was, ok := w.byKey[key]
+	return ok && w.open(was, now) && was.OpenedBy != id
+}
+
+// open reports whether a window holds anything back. One that ends later than any
+// of this length can was opened with another configuration, or by a wrong clock:
+// rather one alert too many than none.
+func (w *Windows) open(was Window, now time.Time) bool {
+	left := was.Until.Sub(now)
+	return 0 < left && left <= w.length
 }
 
 // Suppress counts one notice of key that was held back.
@@ -70,12 +78,9 @@ func (w *Windows) Deliver(key string, id messages.NoticeID, now time.Time) {
 // count that nobody was told of is kept for longer, by keepCount.
 func (w *Windows) Forget(now time.Time, keepCount time.Duration) []string {
 	var ended []string
-	for key, open := range w.byKey {
-		until := open.Until
-		if open.Suppressed > 0 {
-			until = until.Add(keepCount)
-		}
-		if !now.Before(until) {
+	for key, was := range w.byKey {
+		untold := was.Suppressed > 0 && now.Before(was.Until.Add(keepCount))
+		if !untold && !w.open(was, now) {
 			ended = append(ended, key)
 			delete(w.byKey, key)
 		}
