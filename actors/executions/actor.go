@@ -121,11 +121,12 @@ func (x *executions) begin(ctx actor.Context) {
 
 // remember reads the ledger for the first lives of all shards at once.
 func (x *executions) remember() error {
-	all, err := load(x.opts.Ledger, x.opts.Shards, x.shared.shardOf)
-	for i := range all {
-		x.shared.partitions[i].remembered = all[i]
+	for i := range x.shared.partitions {
+		x.shared.partitions[i].remembered = newMemories()
 	}
-	return err
+	return x.opts.load(func(key messages.ExecutionKey) *memories {
+		return x.shared.partitions[x.shared.shardOf(key)].remembered
+	})
 }
 
 // pump is the one goroutine of the package: it moves records from the queue to

@@ -612,6 +612,75 @@ func TestExecutions_skipWhatCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestExecutions_passOverMemoriesThatCannotBeRead(t *testing.T) {
+	for _, from := range []journal.Bucket{outbox.BucketSeen, outbox.BucketTrial} {
+		t.Run(string(from), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				f.ledger.Commit([]journal.Op{{Bucket: from, Key: "later", Value: []byte("of a later release")}}, func(err error) { must(t, err) })
+				f.start()
+				f.append(failed("b"))
+				if raw, ok, err := f.ledger.Get(from, "later"); err != nil || !ok || string(raw) != "of a later release" {
+					t.Errorf("want the record kept, got %q, %v, %v", raw, ok, err)
+				}
+				f.append(failed("later"))
+				if diff := cmp.Diff([]string{"b/failed", "later/failed"}, f.families()); diff != "" {
+					t.Error(diff)
+				}
+				if got := testutil.ToFloat64(f.metrics.unreadable); got != 1 {
+					t.Errorf("want 1 record counted, got %v", got)
+				}
+				f.stop()
+			})
+		})
+	}
+}
+
+func TestExecutions_aShardThatBeginsAnewReadsItsOwnMemories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const records = 64
+		f := open(t, memory.New())
+		for i := range records { // each is told of by whoever reads it
+			f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketSeen, Key: fmt.Sprint(i), Value: []byte("damaged")}}, func(err error) { must(t, err) })
+		}
+		f.spawnPanics = 1
+		f.start()
+		f.append(failed("a"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := testutil.ToFloat64(f.metrics.unreadable); got <= records || got >= 2*records {
+			t.Errorf("want %d records read by all shards, and some by the one that crashed, got %v", records, got)
+		}
+		f.stop()
+	})
+}
+
+func TestExecutions_tryAgainThoughWhatWasSeenCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		crashes := 1
+		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
+			if crashes--; crashes < 0 {
+				f.done(ctx, e)
+				return
+			}
+			f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketSeen, Key: string(e.Key), Value: []byte("damaged")}}, func(error) {})
+			panic("on purpose")
+		}
+		f.start()
+		f.append(failed("a"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a/failed", "a/failed"}, f.families()); diff != "" {
+			t.Error(diff)
+		}
+		if got := testutil.ToFloat64(f.metrics.unreadable); got != 1 || f.queue.Stats().Pending != 0 {
+			t.Errorf("want 1 record counted and nothing pending, got %v and %d", got, f.queue.Stats().Pending)
+		}
+		f.stop()
+	})
+}
+
 func TestExecutions_forgetWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, memory.New())

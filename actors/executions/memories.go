@@ -3,7 +3,10 @@ package executions
 import (
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"butler/internal/journal"
+	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
 )
@@ -16,50 +19,79 @@ type memories struct {
 	followed []messages.ExecutionKey
 }
 
-// load reads what was seen, what is on trial and what lives on, by shard.
-func load(ledger Ledger, shards int, shardOf func(messages.ExecutionKey) int) ([]*memories, error) {
-	out := make([]*memories, shards)
-	for i := range out {
-		out[i] = &memories{seen: map[messages.ExecutionKey]messages.Seen{}, trials: map[messages.ExecutionKey]outbox.Trial{}}
-	}
-	owner := func(key messages.ExecutionKey) *memories { return out[shardOf(key)] }
-	err := each(ledger, outbox.BucketSeen, outbox.DecodeSeen, func(key messages.ExecutionKey, seen messages.Seen) {
-		owner(key).seen[key] = seen
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what was seen of executions: %w", err)
-	}
-	err = each(ledger, outbox.BucketTrial, outbox.DecodeTrial, func(key messages.ExecutionKey, trial outbox.Trial) {
-		owner(key).trials[key] = trial
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the trials of executions: %w", err)
-	}
-	err = ledger.Range(outbox.BucketState, func(key string, _ []byte) bool {
-		mine := owner(messages.ExecutionKey(key))
-		mine.followed = append(mine.followed, messages.ExecutionKey(key))
-		return true
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the executions that live on: %w", err)
-	}
-	return out, nil
+func newMemories() *memories {
+	return &memories{seen: map[messages.ExecutionKey]messages.Seen{}, trials: map[messages.ExecutionKey]outbox.Trial{}}
 }
 
-// each visits the records of a bucket until one cannot be read.
-func each[T any](ledger Ledger, b journal.Bucket, decode func([]byte) (T, error), visit func(messages.ExecutionKey, T)) error {
-	var broken error
-	err := ledger.Range(b, func(key string, value []byte) bool {
-		record, err := decode(value)
-		if err != nil {
-			broken = fmt.Errorf("execution %s: %w", key, err)
-			return false
+// load reads what was seen, what is on trial and what lives on into the memories
+// that owner names for an execution; nil leaves it out.
+func (o *Options) load(owner func(messages.ExecutionKey) *memories) error {
+	err := each(o, outbox.BucketSeen, owner, outbox.DecodeSeen, func(mine *memories, key messages.ExecutionKey, seen messages.Seen) {
+		mine.seen[key] = seen
+	})
+	if err != nil {
+		return fmt.Errorf("read what was seen of executions: %w", err)
+	}
+	err = each(o, outbox.BucketTrial, owner, outbox.DecodeTrial, func(mine *memories, key messages.ExecutionKey, trial outbox.Trial) {
+		mine.trials[key] = trial
+	})
+	if err != nil {
+		return fmt.Errorf("read the trials of executions: %w", err)
+	}
+	err = o.Ledger.Range(outbox.BucketState, func(key string, _ []byte) bool {
+		if mine := owner(messages.ExecutionKey(key)); mine != nil {
+			mine.followed = append(mine.followed, messages.ExecutionKey(key))
 		}
-		visit(messages.ExecutionKey(key), record)
 		return true
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("read the executions that live on: %w", err)
 	}
-	return broken
+	return nil
+}
+
+// each visits the records of a bucket that have an owner and can be read.
+func each[T any](o *Options, b journal.Bucket, owner func(messages.ExecutionKey) *memories, decode func([]byte) (T, error),
+	visit func(*memories, messages.ExecutionKey, T),
+) error {
+	return o.Ledger.Range(b, func(key string, value []byte) bool {
+		mine := owner(messages.ExecutionKey(key))
+		if mine == nil {
+			return true
+		}
+		record, err := decode(value)
+		if err != nil {
+			o.passOver(key, err)
+			return true
+		}
+		visit(mine, messages.ExecutionKey(key), record)
+		return true
+	})
+}
+
+// passOver tells of a record of the ledger that cannot be read, and stays there. It
+// costs a repetition that is alerted, or crashes that are not counted; without it
+// no event would be decided.
+func (o *Options) passOver(key string, err error) {
+	o.Metrics.unreadable.Inc()
+	o.Log.Error("record of an execution cannot be read, it is passed over",
+		zap.String("execution_key", key), logx.Err(err))
+}
+
+// recall reads what the ledger knows of one execution.
+func (o *Options) recall(key messages.ExecutionKey) (seen messages.Seen, snapshot []byte, err error) {
+	raw, ok, err := o.Ledger.Get(outbox.BucketSeen, string(key))
+	if err == nil && ok {
+		var broken error
+		if seen, broken = outbox.DecodeSeen(raw); broken != nil {
+			o.passOver(string(key), broken)
+		}
+	}
+	if err == nil {
+		snapshot, _, err = o.Ledger.Get(outbox.BucketState, string(key))
+	}
+	if err != nil {
+		return messages.Seen{}, nil, fmt.Errorf("read what is known of execution %s: %w", key, err)
+	}
+	return seen, snapshot, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"butler/internal/actorkit"
 	"butler/internal/logx"
-	"butler/internal/outbox"
 	"butler/internal/trail"
 	"butler/messages"
 )
@@ -136,11 +135,17 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 	if in.life != s.life || s.machine != nil {
 		return
 	}
-	all, err := load(s.opts.Ledger, s.opts.Shards, s.shared.shardOf)
+	mine := newMemories()
+	err := s.opts.load(func(key messages.ExecutionKey) *memories {
+		if s.shared.shardOf(key) != s.index {
+			return nil
+		}
+		return mine
+	})
 	if err != nil {
 		actorkit.Fail(err)
 	}
-	s.live(ctx, all[s.index], blameNobody)
+	s.live(ctx, mine, blameNobody)
 }
 
 func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
@@ -344,7 +349,7 @@ func (s *shard) recall(ctx actor.Context, in triesRecorded) {
 		return
 	}
 	for _, key := range in.keys {
-		seen, snapshot, err := recall(s.opts.Ledger, key)
+		seen, snapshot, err := s.opts.recall(key)
 		if err != nil {
 			actorkit.Fail(err)
 		}
@@ -361,19 +366,4 @@ func (s *shard) giveUp(do giveUp) {
 	for _, one := range do.quarantined(time.Now()) {
 		s.opts.Quarantine.Keep(one)
 	}
-}
-
-// recall reads what the ledger knows of one execution.
-func recall(ledger Ledger, key messages.ExecutionKey) (seen messages.Seen, snapshot []byte, err error) {
-	raw, ok, err := ledger.Get(outbox.BucketSeen, string(key))
-	if err == nil && ok {
-		seen, err = outbox.DecodeSeen(raw)
-	}
-	if err == nil {
-		snapshot, _, err = ledger.Get(outbox.BucketState, string(key))
-	}
-	if err != nil {
-		return messages.Seen{}, nil, fmt.Errorf("read what is known of execution %s: %w", key, err)
-	}
-	return seen, snapshot, nil
 }
