@@ -189,5 +189,5 @@ type DegradeDue struct{ Case, Token int }
 // RetryDue tells an execution to repeat a look-up that failed.
 type RetryDue struct{ Case, Token int }
 
-// DecisionRecorded tells an execution that its decision is durable.
-type DecisionRecorded struct{ Case int }
+// DecisionRecorded tells an execution that a decision is durable; Token says which.
+type DecisionRecorded struct{ Case, Token int }

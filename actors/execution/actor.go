@@ -183,15 +183,15 @@ type decisionRefused struct{ err error }
 
 // record commits a decision.
 func (e *execution) record(r *Record) {
-	post, id := e.post, r.Case
+	post, done := e.post, messages.DecisionRecorded{Case: r.Case, Token: r.Token}
 	var decision outbox.Batch
 	r.add(&decision)
 	e.opts.commit(&decision, func(err error) {
 		switch {
 		case err != nil:
 			post(decisionRefused{err})
-		case id != 0:
-			post(messages.DecisionRecorded{Case: id})
+		case done.Case != 0:
+			post(done)
 		}
 	})
 }

@@ -80,14 +80,18 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 		out = &memory{}
 	}
 	out.tell = Tell{At: now, Alert: w.alert, Outcome: o, Notices: notices, Without: without, Place: w.at, Lookups: looked}
-	out.record = m.keep(w.id, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
+	out.record = m.keep(w, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
 	out.effects = [...]Effect{&out.tell, &out.record}
 	return out.effects[:]
 }
 
-// keep makes a decision durable, together with what is to be resumed.
-func (m *Machine) keep(id int, d outbox.Decision) Record {
-	record := Record{Case: id, Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
+// keep makes a decision durable, together with what is to be resumed. The work
+// that waits for it may be nil.
+func (m *Machine) keep(w *work, d outbox.Decision) Record {
+	record := Record{Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
+	if w != nil {
+		record.Case, record.Token = w.id, w.token
+	}
 	m.hasState = record.State != nil
 	return record
 }
@@ -102,9 +106,11 @@ func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 	return append(effects, m.finish()...)
 }
 
-// recorded follows a durable decision: the event is handled, and a followed task goes on.
-func (m *Machine) recorded(now time.Time, id int) []Effect {
-	w, ok := m.find(id)
+// recorded follows a durable decision: the event is handled, and a followed task
+// goes on. It may have ended before that was durable which is remembered of it: only the
+// newest record ends the work.
+func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect {
+	w, ok := m.find(in.Case)
 	if !ok {
 		return nil
 	}
@@ -113,7 +119,7 @@ func (m *Machine) recorded(now time.Time, id int) []Effect {
 		w.placed = false
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen}})
 	}
-	if w.phase == phaseRecord {
+	if w.phase == phaseRecord && w.token == in.Token {
 		m.remove(w)
 		effects = append(effects, m.endSuperseded(now)...)
 	}
@@ -133,7 +139,7 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		m.remove(w)
 		effects = append(effects,
 			&Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
-			new(m.keep(0, outbox.Decision{})))
+			new(m.keep(nil, outbox.Decision{})))
 	}
 	return effects
 }

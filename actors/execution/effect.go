@@ -36,10 +36,11 @@ const (
 )
 
 // Record makes a decision durable as one commit, and answers DecisionRecorded
-// when Case is not 0. State nil means that nothing has to be resumed; HadState
-// says that an earlier state has to be removed then.
+// with Case and Token when Case is not 0. State nil means that nothing has to be
+// resumed; HadState says that an earlier state has to be removed then.
 type Record struct {
 	Case     int
+	Token    int
 	Key      messages.ExecutionKey
 	Decision outbox.Decision
 	Seen     messages.Seen

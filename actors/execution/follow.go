@@ -28,7 +28,7 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
 	return []Effect{
 		&Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing, Place: w.at, Lookups: looked},
-		new(m.keep(w.id, outbox.Decision{})),
+		new(m.keep(w, outbox.Decision{})),
 		m.armPoll(w, now.Add(m.rules.PollEvery)),
 		m.armGiveUp(w, w.follow.Since.Add(m.rules.FollowFor)),
 	}

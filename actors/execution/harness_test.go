@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"container/heap"
 	"slices"
 	"testing"
@@ -28,6 +29,9 @@ type world struct {
 	finished bool
 	left     messages.Seen // what is to be remembered of a finished execution
 	state    []byte
+
+	// durable is how long a record takes; 0 is a millisecond.
+	durable time.Duration
 
 	// stays keeps the machine when it falls asleep; otherwise it is made anew, as by its shard.
 	stays  bool
@@ -147,7 +151,7 @@ func (w *world) perform(effects []Effect) {
 				w.state = do.State
 			}
 			if do.Case != 0 {
-				w.send(time.Millisecond, messages.DecisionRecorded{Case: do.Case})
+				w.send(cmp.Or(w.durable, time.Millisecond), messages.DecisionRecorded{Case: do.Case, Token: do.Token})
 			}
 		case Handled:
 			w.handled = append(w.handled, do.EventHandled)

@@ -101,7 +101,7 @@ func (m *Machine) handle(now time.Time, input any) []Effect {
 	case messages.DegradeDue:
 		return m.degrade(now, in)
 	case messages.DecisionRecorded:
-		return m.recorded(now, in.Case)
+		return m.recorded(now, in)
 	default:
 		return nil
 	}

@@ -336,6 +336,25 @@ func TestMachine_followsADistributeTaskThroughEveryState(t *testing.T) {
 	}
 }
 
+func TestMachine_staysUntilItsNewestDecisionIsDurable(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusDistributionRunning
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.durable = 40 * time.Second // and after 30 the task is looked at
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Second)
+	repo.task.LastStatus = qlik.StatusError
+	w.run(49 * time.Second)
+	if w.alert(); len(w.records) != 2 || len(w.handled) != 1 || w.finished {
+		t.Fatalf("want the event handled with the first record, and the second one waited for, got %d records, %d handled, finished %v",
+			len(w.records), len(w.handled), w.finished)
+	}
+	w.run(time.Minute)
+	if !w.finished || len(w.handled) != 1 {
+		t.Errorf("want the end with the second record, got finished %v, %d handled", w.finished, len(w.handled))
+	}
+}
+
 func TestMachine_givesUpOnADistributeTaskWithAnAlert(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	repo.task.LastStatus = qlik.StatusDistributionRunning
