@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"time"
 
@@ -165,14 +167,17 @@ func (s *scheduler) file(ctx actor.Context, call func(context.Context) any, fail
 
 func (s *scheduler) load(ctx context.Context) loadFinished {
 	book, err := s.opts.Store.Load(ctx)
-	if err != nil {
-		return loadFinished{failure: messages.FailureOf(err)}
+	failure := messages.FailureOf(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		failure.Kind = messages.FailureNotFound
+	} else if err != nil {
+		return loadFinished{failure: failure}
 	}
 	marks, err := recall(s.opts.Ledger)
 	if err != nil {
 		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
 	}
-	return loadFinished{book: book, marks: marks}
+	return loadFinished{book: book, marks: marks, failure: failure}
 }
 
 func (s *scheduler) save(ctx context.Context, e save) saveFinished {
@@ -217,6 +222,8 @@ func (s *scheduler) tell(e effect) {
 	case missed:
 		metrics.ran(resultNotMadeUp, e.Count)
 		log.Warn("a schedule missed runs that are not made up for", scheduleID(e.ID), scheduleName(e.Name), logx.Count(e.Count), zap.Time("first", e.First))
+	case noFile:
+		log.Info("there is no schedule file yet; the first schedule that is created makes it")
 	case tellHealth:
 		if !e.Up {
 			log.Error("the schedule file cannot be used", logx.Reason(e.Reason))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -318,14 +319,14 @@ func TestScheduler_thatCrashesRepeatsTheRunRatherThanLoseIt(t *testing.T) {
 
 func TestScheduler_withoutAFile(t *testing.T) {
 	onStage(t, "", func(s *stage) {
-		if len(s.health) != 1 || !strings.HasPrefix(s.health[0], "down: read schedule file") {
-			t.Errorf("want it told that there is none, got %v", s.health)
+		if lines := s.logs.FilterMessageSnippet("no schedule file yet").Len(); lines != 1 || !slices.Equal(s.health, []string{"up"}) {
+			t.Errorf("want it told that there is none, got %d lines, %v", lines, s.health)
 		}
 		created := ask[messages.CreateScheduleReply](s, func(to messages.Ref) any {
 			return messages.CreateSchedule{Schedule: messages.Schedule{Name: "n", Cron: "5 0 * * *", Timezone: "UTC", TaskID: task, StartupState: "start"}, ReplyTo: to}
 		})
 		s.wait(6 * time.Minute)
-		if created.Failure.Failed() || len(s.started()) != 1 || len(s.health) != 2 {
+		if created.Failure.Failed() || len(s.started()) != 1 || len(s.health) != 1 {
 			t.Errorf("want a new file, got %+v, %v, %v", created, s.started(), s.health)
 		}
 	})

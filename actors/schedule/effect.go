@@ -32,6 +32,8 @@ type (
 
 	// booked tells of the schedules that were read.
 	booked struct{ Count, Running int }
+	// noFile tells that there is no file yet.
+	noFile struct{}
 	// refused tells of an entry of the file that is no schedule.
 	refused struct{ Reason string }
 	// unfit tells of a schedule that cannot run.
@@ -68,6 +70,7 @@ func (start) isEffect()      {}
 func (remember) isEffect()   {}
 func (forget) isEffect()     {}
 func (booked) isEffect()     {}
+func (noFile) isEffect()     {}
 func (refused) isEffect()    {}
 func (unfit) isEffect()      {}
 func (started) isEffect()    {}

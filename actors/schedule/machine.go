@@ -76,7 +76,15 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 		return nil
 	}
 	m.loaded = true
-	effects := m.tell(!failure.Failed(), failure.Text)
+	var effects []effect
+	switch {
+	case failure.Kind == messages.FailureNotFound && len(marks) == 0: // nor was there ever one
+		if effects = m.tell(true, ""); len(effects) > 0 {
+			effects = append(effects, noFile{})
+		}
+	default:
+		effects = m.tell(!failure.Failed(), failure.Text)
+	}
 	if failure.Failed() {
 		m.reloadAt = now.Add(reloadEvery)
 	} else {

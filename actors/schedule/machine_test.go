@@ -37,7 +37,9 @@ type desk struct {
 	disk func(*desk)
 	// unreadable and readOnly make the file fail.
 	unreadable, readOnly string
-	marks                map[string]mark
+	// absent is a file that is not there yet.
+	absent bool
+	marks  map[string]mark
 	// answer is that of Qlik Sense; nil is success.
 	answer func(run) messages.Failure
 	// silent holds outcomes back.
@@ -83,6 +85,9 @@ func (d *desk) do(effects []effect) {
 			f := messages.Failure{}
 			if d.unreadable != "" {
 				f = messages.Failure{Kind: messages.FailureUnavailable, Text: d.unreadable}
+			}
+			if d.absent {
+				f = messages.Failure{Kind: messages.FailureNotFound, Text: "no such file"}
 			}
 			marks := map[string]mark{}
 			for id, m := range d.marks {
@@ -457,6 +462,34 @@ func TestMachine_readsAFileAgainThatCouldNotBeReadAtTheStart(t *testing.T) {
 	want(t, d.starts, "20 02:04:30 s", "21 02:00:00 s")
 	if d.heard("booked") {
 		t.Errorf("want the file read once, got %v", d.told)
+	}
+}
+
+func TestMachine_isWellWithoutAFileThatNeverWas(t *testing.T) {
+	d := &desk{
+		now: when("2026-11-20 01:59:30 +0000"), file: []messages.Schedule{scheduleOf("s", "0 2 * * *", "UTC")},
+		marks: map[string]mark{}, absent: true,
+	}
+	d.restart()
+	if !d.heard("tellHealth{Up:true") || !d.heard("noFile") {
+		t.Errorf("want it told that there is none, got %v", d.told)
+	}
+	d.told = nil
+	d.until(when("2026-11-20 02:03:30 +0000"))
+	if len(d.told) != 0 {
+		t.Errorf("want it told once, got %v more", d.told)
+	}
+	d.absent = false
+	d.until(when("2026-11-20 02:04:30 +0000"))
+	if !d.heard("booked{Count:1 Running:1}") {
+		t.Errorf("want one that somebody puts there read, got %v", d.told)
+	}
+	// One that was there is missed.
+	d.marks["s"] = mark{ID: "s"}
+	d.absent = true
+	d.restart()
+	if !d.heard("tellHealth{Up:false Reason:no such file}") {
+		t.Errorf("want it told that it is gone, got %v", d.told)
 	}
 }
 

@@ -91,7 +91,7 @@ func schedulerFindings(section config.Scheduler) []config.Finding {
 	}
 	suggestion := "name a file with the list butlerSchedule"
 	if errors.Is(err, fs.ErrNotExist) {
-		suggestion = "leave it if schedules are to be made over REST; the first one makes the file, in a directory that is there"
+		suggestion = "leave it if schedules are to be made over REST; the first one makes the file"
 	}
 	return []config.Finding{{
 		Warning: true, Path: "scheduler.configfile", Reason: fmt.Sprintf("there are no schedules: %v", err), Suggestion: suggestion,

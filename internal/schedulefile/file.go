@@ -19,6 +19,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
 	"sync"
 
@@ -71,6 +73,11 @@ func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revisio
 		}
 		if book, err = f.proof(before, text, change); err != nil {
 			return messages.ScheduleBook{}, false, err
+		}
+		if before.info == nil {
+			if err := os.MkdirAll(filepath.Dir(wholefile.Target(f.path)), 0o750); err != nil {
+				return messages.ScheduleBook{}, false, f.wrap("make the directory of", err)
+			}
 		}
 		replaced, err := wholefile.Replace(f.path, before.info, text, before.mode())
 		if err != nil || replaced {

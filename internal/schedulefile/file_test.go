@@ -315,11 +315,13 @@ func TestSave_keepsASymbolicLink(t *testing.T) {
 	}
 }
 
-func TestSave_intoADirectoryThatIsMissing(t *testing.T) {
+func TestSave_makesADirectoryThatIsMissing(t *testing.T) {
 	f := New(filepath.Join(t.TempDir(), "none", "schedule.yaml"))
-	_, saved, err := f.Save(t.Context(), messages.ScheduleChange{Add: messages.Schedule{ID: "a"}}, "")
-	if saved || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("want an error, got %v, %v", saved, err)
+	if _, saved, err := f.Save(t.Context(), messages.ScheduleChange{Add: messages.Schedule{ID: "a"}}, ""); !saved || err != nil {
+		t.Fatalf("want the directory made, got %v, %v", saved, err)
+	}
+	if got := ids(load(t, f)); got != "a" {
+		t.Errorf("want what was saved, got %q", got)
 	}
 }
 
