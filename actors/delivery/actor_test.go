@@ -506,6 +506,55 @@ func TestDelivery_sendsABacklogInBatches(t *testing.T) {
 	})
 }
 
+// brittle crashes on a batch with a bad or an odd notice, and on a bad one alone.
+type brittle struct{ provider }
+
+func (b *brittle) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
+	receipt, err := b.provider.Deliver(ctx, n)
+	if strings.HasPrefix(string(n.ID), "bad") {
+		panic("cannot do " + string(n.ID))
+	}
+	return receipt, err
+}
+
+func (b *brittle) DeliverBatch(_ context.Context, notices []messages.Notice) []error {
+	for _, n := range notices {
+		if strings.HasPrefix(string(n.ID), "bad") || strings.HasPrefix(string(n.ID), "odd") {
+			panic("cannot do them all")
+		}
+	}
+	return make([]error, len(notices))
+}
+
+func TestDelivery_aNoticeThatCrashesItsBatchTakesNoOtherWithIt(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		for _, id := range []string{"1", "2", "bad", "4", "5"} {
+			f.alert(id, "task", "a")
+		}
+		b := &brittle{}
+		f.start("a", b, func(i *destination.Instance) { i.Batch, i.MaxInFlight = 5, 1 })
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "delivered", "bad-a": "open", "4-a": "delivered", "5-a": "delivered"})
+		time.Sleep(time.Hour)
+		f.wantOutcomes(map[string]string{"bad-a": "parked"})
+		if calls := len(b.seen()); calls != 4+maxPanics {
+			t.Errorf("%d calls for one notice, want one for each of the others and %d for the bad one", calls, maxPanics)
+		}
+	})
+}
+
+func TestDelivery_tellsOfABatchThatCrashedThoughEveryNoticeArrived(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		t := f.t
+		f.alert("1", "task", "a")
+		f.alert("odd", "task", "a")
+		f.start("a", &brittle{}, func(i *destination.Instance) { i.Batch, i.MaxInFlight = 5, 1 })
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "odd-a": "delivered"})
+		if n := f.logs.FilterMessage("destination panicked").Len(); n != 1 {
+			t.Errorf("%d lines about the crash, want one", n)
+		}
+	})
+}
+
 func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		t := f.t

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -67,12 +68,11 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 	started := time.Now()
 	if len(places) > 0 {
 		a.called = true
-		for i, err := range s.bounded(ctx, picked(a.notices, places)) {
+		got := s.bounded(ctx, picked(a.notices, places))
+		for i, err := range got.errs {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
-			if crashed, ok := errors.AsType[crash](err); ok {
-				a.stack = crashed.stack
-			}
 		}
+		a.stack = got.stack
 	}
 	a.at = time.Now()
 	a.took = a.at.Sub(started)
@@ -108,68 +108,96 @@ func unreadable(err error) Result {
 	return Result{Kind: Transient, Err: err.Error()}
 }
 
+// answer is what came of calling the destination.
+type answer struct {
+	// errs are one per notice, nil for an accepted one.
+	errs []error
+	// stack is where the destination crashed, "" when it did not.
+	stack string
+}
+
 // bounded calls the destination and comes back when ctx has ended, even if the
 // destination does not. Such a call is counted as stuck until it returns, and
 // when as many are stuck as may run at once the destination is not called any more.
-func (s *sender) bounded(ctx context.Context, batch []messages.Notice) []error {
+func (s *sender) bounded(ctx context.Context, batch []messages.Notice) answer {
 	if stuck := s.stuck.Load(); stuck >= s.limit {
 		return repeated(len(batch), fmt.Errorf("%d earlier attempts ignore their timeout and are still running", stuck))
 	}
-	answer := make(chan []error, 1)
+	answered := make(chan answer, 1)
 	var settled atomic.Bool // by whoever is first: the call, or giving it up
 	go func() {
-		errs := s.call(ctx, batch)
+		got := s.call(ctx, batch)
 		if !settled.CompareAndSwap(false, true) {
 			s.stuck.Add(-1)
 		}
-		answer <- errs
+		answered <- got
 	}()
 	select {
-	case errs := <-answer:
-		return errs
+	case got := <-answered:
+		return got
 	case <-ctx.Done():
 	}
 	patience := time.NewTimer(graceOfAttempt)
 	defer patience.Stop()
 	select {
-	case errs := <-answer:
-		return errs
+	case got := <-answered:
+		return got
 	case <-patience.C:
 	}
 	s.stuck.Add(1)
 	if !settled.CompareAndSwap(false, true) {
 		s.stuck.Add(-1)
-		return <-answer
+		return <-answered
 	}
 	return repeated(len(batch), fmt.Errorf("destination ignores its timeout: %w", context.Cause(ctx)))
 }
 
 // call calls the destination. A crash becomes an error like any other.
-func (s *sender) call(ctx context.Context, batch []messages.Notice) (errs []error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			errs = repeated(len(batch), crash{cause: cause, stack: string(debug.Stack())})
-		}
-	}()
-	if many, ok := s.built.Destination.(destination.BatchDeliverer); ok && len(batch) > 1 {
-		errs = many.DeliverBatch(ctx, batch)
-		if len(errs) != len(batch) {
-			return repeated(len(batch), fmt.Errorf("destination answered %d results for %d notices", len(errs), len(batch)))
-		}
-		return errs
+//
+// That of a batch does not say which notice is to blame, so each has a call of
+// its own then. What the destination had accepted before the crash comes to it
+// twice, as after a crash of the process: delivery is at least once, and a
+// BatchDeliverer keeps what it gets twice once.
+func (s *sender) call(ctx context.Context, batch []messages.Notice) (a answer) {
+	many, ok := s.built.Destination.(destination.BatchDeliverer)
+	if ok && len(batch) > 1 && a.together(ctx, many, batch) == nil {
+		return a
 	}
-	for _, n := range batch {
-		_, err := s.built.Destination.Deliver(ctx, n)
-		errs = append(errs, err)
+	a.errs = make([]error, len(batch))
+	for i, n := range batch {
+		if a.errs[i] = context.Cause(ctx); a.errs[i] == nil {
+			a.errs[i] = a.single(ctx, s.built.Destination, n)
+		}
 	}
-	return errs
+	return a
+}
+
+// together makes one call for all notices. It returns no error but a crash.
+func (a *answer) together(ctx context.Context, to destination.BatchDeliverer, batch []messages.Notice) (err error) {
+	defer a.recovered(&err)
+	a.errs = to.DeliverBatch(ctx, batch)
+	if len(a.errs) != len(batch) {
+		*a = repeated(len(batch), fmt.Errorf("destination answered %d results for %d notices", len(a.errs), len(batch)))
+	}
+	return nil
+}
+
+// single makes a call for one notice.
+func (a *answer) single(ctx context.Context, to destination.Destination, n messages.Notice) (err error) {
+	defer a.recovered(&err)
+	_, err = to.Deliver(ctx, n)
+	return err
+}
+
+// recovered is deferred: it turns a crash into an error, and notes where it was.
+func (a *answer) recovered(err *error) {
+	if cause := recover(); cause != nil {
+		*err, a.stack = crash{cause}, string(debug.Stack())
+	}
 }
 
 // crash is a panic of a destination or a template.
-type crash struct {
-	cause any
-	stack string
-}
+type crash struct{ cause any }
 
 func (c crash) Error() string { return fmt.Sprintf("panic: %v", c.cause) }
 
@@ -213,10 +241,5 @@ func failureLabels() []string {
 	}
 }
 
-func repeated(n int, err error) []error {
-	errs := make([]error, n)
-	for i := range errs {
-		errs[i] = err
-	}
-	return errs
-}
+// repeated is the same error for n notices.
+func repeated(n int, err error) answer { return answer{errs: slices.Repeat([]error{err}, n)} }

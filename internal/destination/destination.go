@@ -27,7 +27,9 @@ type Destination interface {
 }
 
 // BatchDeliverer is a Destination that delivers several notices at the price of
-// one. It returns one error per notice, in order, nil for a delivered one.
+// one. It returns one error per notice, in order, nil for a delivered one. What it
+// is given twice it keeps once, as points and files do: after a crash in the midst of
+// a batch each notice of it is delivered on its own.
 type BatchDeliverer interface {
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
 }
