@@ -20,7 +20,7 @@ type apiError struct {
 var (
 	errBadRequest = apiError{40001, http.StatusBadRequest, "bad request", "correct the request and send it again"}
 	errForbidden  = apiError{40301, http.StatusForbidden, "forbidden", "call from the machine that runs the service"}
-	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see the list of endpoints in the documentation"}
+	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see / for the pages that are there"}
 	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
 	errTooSlow    = apiError{40801, http.StatusRequestTimeout, "request too slow", "send the whole request within 30 seconds"}
 	errPartly     = apiError{40901, http.StatusConflict, "not everything was done", "list what is parked, and repeat it for the rest"}

@@ -184,6 +184,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) routes() fasthttp.RequestHandler {
 	r := router.New()
 	r.HandleMethodNotAllowed = true
+	r.GET("/", s.index)
 	r.GET("/metrics", fasthttpadaptor.NewFastHTTPHandler(s.opts.Metrics))
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)

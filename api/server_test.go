@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,26 @@ func TestServer_answers(t *testing.T) {
 				t.Errorf("want 200 %q, got %d %q", row.want, resp.StatusCode, body)
 			}
 		})
+	}
+}
+
+func TestServer_hasAnIndexOfItsPages(t *testing.T) {
+	b := newBench(t)
+	resp, page := b.do("GET", "/", "", AdminHeader+": ")
+	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/html") {
+		t.Fatalf("want a page, got %d %s", resp.StatusCode, got)
+	}
+	if got := resp.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("want a page that runs and fetches nothing, got the policy %q", got)
+	}
+	links := regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(page, -1)
+	if len(links) != 4 {
+		t.Errorf("want the four pages for browsers, got %v", links)
+	}
+	for _, link := range links {
+		if resp, _ := b.do("GET", link[1], "", AdminHeader+": "); resp.StatusCode != http.StatusOK {
+			t.Errorf("want %s to be there, got %d", link[1], resp.StatusCode)
+		}
 	}
 }
 

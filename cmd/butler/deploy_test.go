@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -30,6 +32,10 @@ type manifest struct {
 						ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
 						AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
 					} `yaml:"securityContext"`
+					VolumeMounts []struct {
+						MountPath string `yaml:"mountPath"`
+						ReadOnly  bool   `yaml:"readOnly"`
+					} `yaml:"volumeMounts"`
 				}
 			}
 		}
@@ -66,6 +72,18 @@ func TestManifests_runWithoutRightsOnAConfigurationThatLoads(t *testing.T) {
 		t.Fatalf("want one pod with one container that is not root, got %+v", set)
 	}
 	c := pod.Containers[0]
+	writable := map[string]bool{}
+	for _, m := range c.VolumeMounts {
+		writable[m.MountPath] = !m.ReadOnly
+	}
+	if want := map[string]bool{"/etc/butler": false, "/var/lib/butler": true, "/tmp": true}; !maps.Equal(writable, want) {
+		t.Errorf("want these places, and whether they can be written: %v, got %v", want, writable)
+	}
+	for _, file := range []string{cfg.RESTServer().Auth.KeyFile, cfg.Scheduler().ConfigFile} {
+		if !strings.HasPrefix(filepath.ToSlash(file), "/var/lib/butler/") {
+			t.Errorf("want %s where it can be written", file)
+		}
+	}
 	if c.SecurityContext.AllowPrivilegeEscalation == nil || *c.SecurityContext.AllowPrivilegeEscalation || !c.SecurityContext.ReadOnlyRootFilesystem {
 		t.Errorf("want a container without rights, got %+v", c)
 	}

@@ -109,7 +109,7 @@ func cell(text string) string {
 
 // commandLine matches one of ours in a page: from its name to the end of the
 // line, of the code, or of the part before a pipe.
-var commandLine = regexp.MustCompile("(?m)(?:^ *|[`$|&] ?|sudo |-u butler |\\\\butler> |bin/)butler(?:\\.exe)? ([^`|&#>\\n]+)")
+var commandLine = regexp.MustCompile("(?m)(?:^ *|[`$|&] ?|sudo |-u butler |\\\\(?:butler|src)> \\.\\\\|bin/)butler(?:\\.exe)? ([^`|&#>\\n]+)")
 
 func TestDocs_everyCommandShownExists(t *testing.T) {
 	checked := 0

@@ -14,6 +14,7 @@ import (
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/internal/demo"
 	"butler/internal/destination"
 	"butler/internal/destination/all"
 	"butler/internal/qlik"
@@ -70,7 +71,7 @@ var open = map[string]string{
 }
 
 func TestDocs_metricsPage(t *testing.T) {
-	families := familiesOf(t, worked(t).app)
+	families := merged(familiesOf(t, worked(t).app), familiesOf(t, connected(t).app))
 	var out strings.Builder
 	out.WriteString(`# Metrics
 
@@ -102,6 +103,38 @@ the name of a task but for tasks that [you choose](operations.md#watch-single-ta
 		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", f.name, f.typ, labelsOf(f), strings.ReplaceAll(f.help, "|", `\|`))
 	}
 	golden(t, "docs/metrics.md", out.String())
+}
+
+// connected starts a service with what the others need not have: alerts to a broker,
+// events of Qlik Cloud from another one, and a REST API over HTTPS.
+func connected(t *testing.T) *site {
+	t.Helper()
+	s := siteOf(t)
+	_, brokers := gatewayBroker(t, s)
+	s.startApp(demo.Settings{
+		InMemory: true, Off: demo.Destinations,
+		Extra: fmt.Sprintf(restConfig, fmt.Sprintf(", tls: {enable: true, cert: %q, key: %q}", s.sim.Certificates().Client, s.sim.Certificates().ClientKey)) +
+			brokers + watchedTenant,
+	})
+	return s
+}
+
+// merged returns the families of one service with the label values that another has as well.
+func merged(families, more []family) []family {
+	for _, f := range families {
+		at := slices.IndexFunc(more, func(other family) bool { return other.name == f.name })
+		if at < 0 {
+			continue
+		}
+		for label, values := range more[at].labels {
+			for _, v := range values {
+				if !slices.Contains(f.labels[label], v) {
+					f.labels[label] = append(f.labels[label], v)
+				}
+			}
+		}
+	}
+	return families
 }
 
 // labelsOf names the labels of a family with their values.

@@ -59,7 +59,7 @@ func (a *App) openLedger(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
-	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth("ledger"), OnAppend: a.appended})
+	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth(logLedger, "nothing is decided and nobody is told of anything new"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -83,7 +83,7 @@ func (a *App) openQueue(ctx context.Context) error {
 	}
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
 		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest,
-		OnHealth: a.journalHealth("events"), OnAppend: a.appended,
+		OnHealth: a.journalHealth(logEvents, "new events are refused"), OnAppend: a.appended,
 	})
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)
@@ -159,8 +159,9 @@ func (a *App) lostRecords() int64 {
 	return sum
 }
 
-// journalHealth tells the board and the log how writing goes.
-func (a *App) journalHealth(which string) func(error) {
+// journalHealth tells the board and the log how writing goes, and what does not
+// happen until it does. Nothing that is on its way is lost: it waits.
+func (a *App) journalHealth(which, until string) func(error) {
 	name := "journal/" + which
 	a.health.Set(name, supervisors.Up, "")
 	return func(err error) {
@@ -170,7 +171,6 @@ func (a *App) journalHealth(which string) func(error) {
 			return
 		}
 		a.health.Set(name, supervisors.Down, err.Error())
-		a.log.Error("journal cannot be written: new events are refused until it can; look at the disk",
-			zap.String("log", which), logx.Err(err))
+		a.log.Error("journal cannot be written: "+until+" until it can; look at the disk", zap.String("log", which), logx.Err(err))
 	}
 }

@@ -248,7 +248,7 @@ func (a *App) openValues() error {
 	if bounded, ok := log.(journal.Bounded); ok {
 		a.maxValues = bounded.MaxRecord()
 	}
-	values, err := journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues), OnAppend: a.appended})
+	values, err := journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues, "changes of key-values are not confirmed"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the key-value store: %w", err)
 	}

@@ -1,0 +1,22 @@
+package api
+
+import (
+	_ "embed"
+
+	"github.com/valyala/fasthttp"
+)
+
+//go:embed operations.html
+var operationsPage string
+
+// operationsPolicy lets the page style itself, and nothing else.
+const operationsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// index says what a browser finds here. It is the same for everybody and holds
+// nothing of this service.
+func (s *Server) index(ctx *fasthttp.RequestCtx) {
+	secure(&ctx.Response.Header)
+	ctx.Response.Header.Set("Content-Security-Policy", operationsPolicy)
+	ctx.SetContentType("text/html; charset=utf-8")
+	ctx.SetBodyString(operationsPage)
+}
