@@ -3,7 +3,6 @@ package qrsgate
 import (
 	"context"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -193,14 +192,15 @@ func (g *gate) start(ctx actor.Context, s startCall) {
 
 // call makes the call. A panic in the port stays an error of this one call.
 func (s startCall) call(ctx context.Context, port Port, log *zap.Logger) (got outcome) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			log.Error("a call to the Qlik Repository Service panicked", zap.Stringer("operation", s.Op),
-				zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			got = outcome{failure: messages.Failure{Kind: messages.FailureInvalid, Text: "the answer of the Qlik Repository Service could not be handled"}}
-		}
-	}()
-	return s.ask(ctx, port)
+	panicked := actorkit.Guard(log, "a call to the Qlik Repository Service for "+s.Op.String(), func() error {
+		got = s.ask(ctx, port)
+		return nil
+	})
+	if panicked.Failed() {
+		panicked.Text = "the answer of the Qlik Repository Service could not be handled"
+		return outcome{failure: panicked}
+	}
+	return got
 }
 
 func (g *gate) tell(e tellHealth) {

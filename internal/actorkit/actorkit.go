@@ -4,8 +4,9 @@
 //
 // It guarantees that an actor built with Kit.Props handles one message at a
 // time in the order of arrival, that a panic in it is logged with its stack and
-// counted before supervision sees it, and that whatever a call or a timer
-// yields comes back as an ordinary message. It must never decide anything about
+// counted before supervision sees it, that a panic in a call of an actor is one
+// of the actor, and that whatever else a call or a timer yields comes back as an
+// ordinary message. It must never decide anything about
 // the domain, and nothing in it blocks the caller.
 package actorkit
 
@@ -106,20 +107,40 @@ func (o *observed) Receive(ctx actor.Context) {
 			panic(cause)
 		}
 	}()
+	if call, ok := ctx.Message().(panicked); ok {
+		o.crash(ctx, call)
+		return
+	}
 	o.Actor.Receive(ctx)
+}
+
+// crash is the end of an actor whose call has panicked. A call of an earlier life
+// is told of, and nothing else.
+func (o *observed) crash(ctx actor.Context, call panicked) {
+	if call.life.ctx.Err() == nil {
+		panic(call)
+	}
+	o.kit.reportPanic(o.kind, o.stat, ctx.Self(), ctx.Message(), call)
 }
 
 func (k *Kit) reportPanic(kind string, stat *kindStat, self *actor.PID, message, cause any) {
 	fields := []zap.Field{
 		zap.String("kind", kind), logx.Actor(self.GetId()), zap.String("message", fmt.Sprintf("%T", message)),
 	}
+	var stack []byte
+	if call, ok := cause.(panicked); ok {
+		cause, stack = call.cause, call.stack
+	}
 	if fault, ok := cause.(fault); ok {
 		stat.faults.Add(1)
 		k.Log.Warn("actor gave up on a known fault", append(fields, logx.Err(fault.err))...)
 		return
 	}
+	if stack == nil {
+		stack = debug.Stack()
+	}
 	stat.bugs.Add(1)
-	k.Log.Error("actor panicked", append(fields, zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))...)
+	k.Log.Error("actor panicked", append(fields, zap.Any("panic", cause), zap.ByteString("stack", stack))...)
 }
 
 // fault is a known cause to crash for: supervision restarts, nobody calls it a bug.

@@ -3,7 +3,9 @@ package actorkit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +208,49 @@ func TestEffects_dropAnswersAfterClose(t *testing.T) {
 		if got := actortest.Of[string](probe); len(got) != 1 {
 			t.Errorf("want nothing but the command, got %v", got)
 		}
+	})
+}
+
+func TestEffects_aPanicCrashesTheActorWhoseCallItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, logs, stats := actortest.Kit(t)
+		pool, lives := actorkit.NewPool(2), 0
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			var effects *actorkit.Effects
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch m := ctx.Message().(type) {
+				case *actor.Started:
+					lives++
+					effects = actorkit.NewEffects(pool)
+				case *actor.Restarting:
+					effects.Close()
+				case time.Duration:
+					if !effects.Run(ctx, time.Minute, func(context.Context) any {
+						time.Sleep(m)
+						panic("on purpose")
+					}) {
+						t.Error("a call that panicked has kept its slot")
+					}
+				}
+			})
+		}, restarting()))
+		for _, after := range []time.Duration{time.Second, time.Minute} {
+			kit.System.Root.Send(pid, after)
+		}
+		time.Sleep(2 * time.Second)
+		if lives != 2 || stats.Bugs() != 1 {
+			t.Errorf("want one bug, and a second life, got %d and %d lives", stats.Bugs(), lives)
+		}
+		told := logs.FilterMessage("actor panicked").All()
+		if len(told) != 1 || told[0].ContextMap()["panic"] != "on purpose" || !strings.Contains(fmt.Sprint(told[0].ContextMap()["stack"]), "aPanicCrashesTheActor") {
+			t.Errorf("want the cause and the stack of the call, got %v", told)
+		}
+		time.Sleep(time.Minute)
+		if lives != 2 || stats.Bugs() != 2 {
+			t.Errorf("want a call of an earlier life counted, and no crash for it, got %d bugs and %d lives", stats.Bugs(), lives)
+		}
+		kit.System.Root.Send(pid, time.Duration(0))
+		synctest.Wait()
 	})
 }
 

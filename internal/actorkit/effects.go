@@ -2,6 +2,8 @@ package actorkit
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,7 +31,9 @@ func NewEffects(pool *Pool) *Effects {
 
 // Run calls call on a goroutine of its own with a deadline of timeout from now,
 // and posts what it returns to the actor of ctx as an ordinary message; nil
-// posts nothing. It reports false, and calls nothing, when the pool is full.
+// posts nothing. It reports false, and calls nothing, when the pool is full. A
+// panic in call crashes the actor, so that supervision rebuilds it; where it has to
+// be a failure of this one call, make that with Guard.
 func (e *Effects) Run(ctx actor.Context, timeout time.Duration, call func(context.Context) any) bool {
 	select {
 	case e.pool.slots <- struct{}{}:
@@ -41,12 +45,27 @@ func (e *Effects) Run(ctx actor.Context, timeout time.Duration, call func(contex
 		defer func() { <-e.pool.slots }()
 		bounded, cancel := context.WithTimeout(e.ctx, timeout)
 		defer cancel()
+		defer func() {
+			if cause := recover(); cause != nil {
+				post(panicked{life: e, cause: cause, stack: debug.Stack()})
+			}
+		}()
 		if message := call(bounded); message != nil && e.ctx.Err() == nil {
 			post(message)
 		}
 	}()
 	return true
 }
+
+// panicked brings a panic in a call to the actor that made it, under which it counts.
+type panicked struct {
+	life  *Effects
+	cause any
+	stack []byte
+}
+
+// Error says what a panic of the actor would.
+func (p panicked) Error() string { return fmt.Sprint(p.cause) }
 
 // Close cancels every running call. Their answers are dropped.
 func (e *Effects) Close() { e.cancel() }
