@@ -49,8 +49,9 @@ const (
 	// what runs, or as long as an attempt may take and retireLead longer.
 	retireAfter = 15 * time.Second
 	retireLead  = time.Second
-	// commandTimeout bounds a command about parked notices, commands how many run at once.
-	commandTimeout = 30 * time.Second
+	// commandTimeout bounds a command about parked notices: less than the 30 s that
+	// the API waits for it, which is told what was done. commands is how many run at once.
+	commandTimeout = 25 * time.Second
 	commands       = 4
 	// remindEvery is how often the log tells that notices are parked.
 	remindEvery = time.Hour
@@ -190,13 +191,15 @@ func (a *notify) remind(ctx actor.Context) {
 // trim drops the parked notices that are not to be kept, now and then.
 func (a *notify) trim(ctx actor.Context) {
 	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, log: a.log}
-	if t.keep != (outbox.Keep{}) {
-		a.trims.Run(ctx, scanTimeout, t.run)
+	a.nextTrim.Stop()
+	if t.keep != (outbox.Keep{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
+		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the one before has not ended
 	}
 }
 
 func (a *notify) trimEnded(ctx actor.Context) {
 	a.health.recount()
+	a.nextTrim.Stop()
 	a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{})
 }
 

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"butler/internal/actorkit/actortest"
 	"butler/internal/destination"
 	"butler/internal/journal"
+	"butler/internal/journal/faulty"
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
 	"butler/messages"
@@ -30,6 +32,7 @@ import (
 // fixture is the actor with probes for delivery actors, over the real ledger in a bubble.
 type fixture struct {
 	t      *testing.T
+	disk   *faulty.Store
 	ledger *journal.Ledger
 	outbox *outbox.Outbox
 	kit    *actorkit.Kit
@@ -103,13 +106,14 @@ func must(t *testing.T, err error) {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	log, err := memory.New().Open(t.Context(), "ledger", journal.Limits{})
+	disk := faulty.Wrap(memory.New(), 1)
+	log, err := disk.Open(t.Context(), "ledger", journal.Limits{})
 	must(t, err)
 	ledger, err := journal.OpenLedger(t.Context(), log, journal.LedgerOptions{})
 	must(t, err)
 	box, err := outbox.Open(ledger, outbox.Options{})
 	must(t, err)
-	f := &fixture{t: t, ledger: ledger, outbox: box, lives: map[string][]*life{}, healths: map[string]Health{}, reg: prometheus.NewRegistry()}
+	f := &fixture{t: t, disk: disk, ledger: ledger, outbox: box, lives: map[string][]*life{}, healths: map[string]Health{}, reg: prometheus.NewRegistry()}
 	f.kit, f.logs, _ = actortest.Kit(t)
 	f.asker = actortest.Spawn(t, f.kit, "asker", nil)
 	return f
@@ -334,6 +338,53 @@ func TestNotify_replaysParkedNotices(t *testing.T) {
 		f.want("notices by email", []string{"a-email exempt"}, queuedIDs(f.current("email/failed")))
 		f.want("parked notices", []string{"b-slack rejected"}, f.parkedIDs())
 	})
+}
+
+func TestParkedCommands_tellWhatTheyDidBeforeTheAskerGivesUp(t *testing.T) {
+	const parked, asked = 40, 30 * time.Second
+	var ids []messages.NoticeID
+	for n := range parked {
+		ids = append(ids, messages.NoticeID(fmt.Sprintf("a%02d-email", n)))
+	}
+	for name, command := range map[string]func(messages.Ref) any{
+		"replay": func(to messages.Ref) any { return messages.ReplayParked{IDs: ids, ReplyTo: to} },
+		"drop":   func(to messages.Ref) any { return messages.DropParked{IDs: ids, ReplyTo: to} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(f *fixture) {
+				f.start("email/failed")
+				for _, id := range ids {
+					f.record(strings.TrimSuffix(string(id), "-email"), "email/failed")
+					f.park("email/failed", id)
+				}
+				f.disk.SetRules(faulty.Rules{Latency: time.Second})
+				f.send(command(actorkit.RefOf(f.asker.PID)))
+				sleep(asked - time.Second)
+				var results []messages.ParkedResult
+				for _, r := range actortest.Of[messages.ReplayParkedReply](f.asker) {
+					results = r.Results
+				}
+				for _, r := range actortest.Of[messages.DropParkedReply](f.asker) {
+					results = r.Results
+				}
+				f.want("results", parked, len(results))
+				done := 0
+				for _, r := range results {
+					switch {
+					case !r.Failure.Failed():
+						done++
+					case r.Failure.Kind != messages.FailureTimeout:
+						t.Errorf("%s: want it told that the time was over, got %+v", r.ID, r.Failure)
+					}
+				}
+				sleep(time.Hour)
+				if left := len(f.parkedIDs()); done < 20 || left != parked-done && left != parked-done-1 { // one may be on its way
+					t.Errorf("%d are told to be done, and %d of %d are left", done, left, parked)
+				}
+				f.disk.SetRules(faulty.Rules{})
+			})
+		})
+	}
 }
 
 func TestNotify_dropsParkedNotices(t *testing.T) {
@@ -586,6 +637,30 @@ butler_dead_letters_dropped_total{integration="email",receiver="email/failed"} 3
 		if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "butler_dead_letters_dropped_total"); err != nil {
 			f.t.Error(err)
 		}
+	})
+}
+
+func TestNotify_dropsWhatIsParkedTooLongOnceANewConfigurationSaysSo(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed")
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		sleep(24 * time.Hour)
+		mute := func(destination.Built) *actor.Props {
+			return f.kit.Props("delivery", func() actor.Actor { return &life{} })
+		}
+		for range 2 { // the second comes while what the first has begun may run
+			f.send(TableChanged{Table: table(f.t, "email/failed"), Keep: outbox.Keep{For: 25 * time.Hour}, NewDelivery: mute})
+		}
+		f.want("parked before the time", []string{"a-email rejected"}, f.parkedIDs())
+		sleep(time.Hour + trimEvery)
+		f.want("parked after the time", []string(nil), f.parkedIDs())
+
+		f.record("b", "email/failed")
+		f.park("email/failed", "b-email")
+		f.send(TableChanged{Table: table(f.t, "email/failed"), NewDelivery: mute})
+		sleep(1000 * time.Hour)
+		f.want("parked when it is to be kept for ever", []string{"b-email rejected"}, f.parkedIDs())
 	})
 }
 

@@ -37,6 +37,7 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 	a.opts.Table = msg.Table
 	if msg.NewDelivery != nil {
 		a.opts.Keep, a.opts.NewDelivery = msg.Keep, msg.NewDelivery
+		a.trim(ctx)
 	}
 	before := a.built
 	a.configure(msg.Table)

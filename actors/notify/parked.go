@@ -108,38 +108,43 @@ type replayed struct {
 func replay(ctx context.Context, o *outbox.Outbox, configured func(instance string) bool,
 	announce func(messages.NoticeHead), cmd messages.ReplayParked,
 ) replayed {
-	done := replayed{replyTo: cmd.ReplyTo}
-	for _, id := range cmd.IDs {
-		result := messages.ParkedResult{ID: id}
+	return replayed{replyTo: cmd.ReplyTo, results: each(ctx, cmd.IDs, func(id messages.NoticeID) messages.Failure {
 		at, err := o.ParkedAt(id)
 		if err == nil && !configured(at.Instance) {
-			result.Failure = messages.Failure{
+			return messages.Failure{
 				Kind: messages.FailureRejected,
 				Text: fmt.Sprintf("destination instance %s is not configured", at.Instance),
 			}
-		} else if err == nil {
+		}
+		if err == nil {
 			err = o.Replay(ctx, id, time.Now(), announce)
 		}
-		if err != nil {
-			result.Failure = failure(err)
-		}
-		done.results = append(done.results, result)
-	}
-	return done
+		return failure(err)
+	})}
 }
 
 // drop removes parked notices for good.
 func drop(ctx context.Context, o *outbox.Outbox, cmd messages.DropParked) dropped {
-	done := dropped{replyTo: cmd.ReplyTo}
-	for _, id := range cmd.IDs {
-		result := messages.ParkedResult{ID: id}
-		if err := o.Drop(ctx, id); err != nil {
-			result.Failure = failure(err)
-		}
-		done.results = append(done.results, result)
-	}
-	return done
+	return dropped{replyTo: cmd.ReplyTo, results: each(ctx, cmd.IDs, func(id messages.NoticeID) messages.Failure {
+		return failure(o.Drop(ctx, id))
+	})}
 }
+
+// each does something to one notice after the other. Those that there is no time
+// for are left alone: who has asked is told that nothing was done to them.
+func each(ctx context.Context, ids []messages.NoticeID, do func(messages.NoticeID) messages.Failure) []messages.ParkedResult {
+	results := make([]messages.ParkedResult, 0, len(ids))
+	for _, id := range ids {
+		result := messages.ParkedResult{ID: id, Failure: errNoTime}
+		if ctx.Err() == nil {
+			result.Failure = do(id)
+		}
+		results = append(results, result)
+	}
+	return results
+}
+
+var errNoTime = messages.Failure{Kind: messages.FailureTimeout, Text: "it is left as it is: there was no time for it"}
 
 // dropped is what came of a drop.
 type dropped struct {
@@ -149,6 +154,9 @@ type dropped struct {
 
 // failure tells the caller what an error of the outbox means.
 func failure(err error) messages.Failure {
+	if err == nil {
+		return messages.Failure{}
+	}
 	f := messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
 	switch {
 	case errors.Is(err, outbox.ErrNotParked):
