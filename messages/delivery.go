@@ -111,8 +111,6 @@ const (
 	DeliveryMisconfigured DeliveryCondition = "misconfigured"
 	// DeliveryDraining: the service is stopping.
 	DeliveryDraining DeliveryCondition = "draining"
-	// DeliveryGaveUp: its actor failed and has no successor yet.
-	DeliveryGaveUp DeliveryCondition = "gave_up"
 	// DeliveryNotResponding: its actor did not answer in time.
 	DeliveryNotResponding DeliveryCondition = "not_responding"
 )

@@ -1,8 +1,8 @@
 // Package notify owns who delivers what: it keeps one delivery actor per
 // configured destination instance and hands each its notices.
 //
-// It guarantees that an instance always has a delivery actor, at worst again a
-// minute after the last one gave up; that notices of an instance that is not
+// It guarantees that an instance always has a delivery actor, which its supervisor
+// restarts however often it fails; that notices of an instance that is not
 // configured any more are parked with that reason instead of waiting for ever;
 // and that parked notices are dropped loudly when they are to be kept no longer.
 // The outbox is the truth: what is handed on here only saves the delivery from
@@ -43,7 +43,7 @@ type Options struct {
 }
 
 const (
-	// respawnAfter is the pause before a delivery actor that gave up gets a successor.
+	// respawnAfter is the pause before a delivery actor that could not be started is tried again.
 	respawnAfter = time.Minute
 	// retireAfter is how long a delivery actor of an old configuration may finish
 	// what runs, or as long as an attempt may take and retireLead longer.
@@ -69,13 +69,14 @@ type (
 	reminderDue    struct{}
 )
 
-// Props describes the actor. Give it the strategy for its children with actor.WithSupervisor.
+// Props describes the actor. Give it the strategy for its children with
+// actor.WithSupervisor: one that restarts them, and stops none.
 func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Props {
 	if opts.Table == nil || opts.Outbox == nil || opts.Metrics == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
 		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
 	return kit.Props("notify", func() actor.Actor {
-		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, health: newHealth(opts)}
+		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drained: map[string]int{}, health: newHealth(opts)}
 	}, more...)
 }
 
@@ -119,6 +120,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
+		a.draining = true // its deliveries end with it, and have no successors
 		a.commands.Close()
 		a.scans.Close()
 		a.trims.Close()
@@ -228,8 +230,7 @@ func (a *notify) spawn(ctx actor.Context, instance string) {
 	a.children[instance] = &child{pid: pid, timeout: built.Instance.Timeout}
 }
 
-// childEnded replaces a delivery actor that is gone. One that was not told to go
-// gave up: its successor waits a while.
+// childEnded replaces a delivery actor that is gone.
 func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 	for instance, c := range a.children {
 		if !c.pid.Equal(who) {
@@ -243,13 +244,8 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 		case !configured:
 			a.gone(instance)
 			a.requestScan(ctx)
-		case c.retiring:
-			a.spawn(ctx, instance)
 		default:
-			a.health.changed(messages.DeliveryChanged{Instance: instance, Condition: messages.DeliveryGaveUp})
-			a.log.Error("delivery gave up, its notices wait on disk",
-				logx.Destination(instance), logx.Delay(respawnAfter))
-			actorkit.After(ctx, respawnAfter, respawnDue{instance})
+			a.spawn(ctx, instance)
 		}
 		return
 	}
@@ -350,13 +346,9 @@ func (a *notify) describe(ctx actor.Context, msg any) {
 func (a *notify) described(ctx actor.Context) {
 	parked := a.health.parked()
 	states := a.gathering.finish(func(instance string) messages.DeliveryState {
-		state := messages.DeliveryState{
-			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: messages.DeliveryGaveUp,
+		return messages.DeliveryState{
+			Instance: instance, Integration: a.built[instance].Instance.Integration, Condition: messages.DeliveryNotResponding,
 		}
-		if _, running := a.children[instance]; running {
-			state.Condition = messages.DeliveryNotResponding
-		}
-		return state
 	})
 	for i := range states {
 		states[i].Parked = parked[states[i].Instance]

@@ -70,8 +70,6 @@ func (l *life) Receive(ctx actor.Context) {
 		l.pid.Store(ctx.Self())
 	case *actor.Stopping:
 		l.stopped.Store(true)
-	case giveUp:
-		panic("out of luck")
 	case messages.DescribeDelivery:
 		instance := strings.TrimPrefix(ctx.Self().GetId(), "notify/d:")
 		if instance != "email/mute" {
@@ -82,9 +80,6 @@ func (l *life) Receive(ctx actor.Context) {
 	}
 	l.Probe.Receive(ctx)
 }
-
-// giveUp makes a delivery actor fail for good.
-type giveUp struct{}
 
 func table(t *testing.T, instances ...string) *destination.Table {
 	t.Helper()
@@ -119,7 +114,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// start spawns the actor. Its children are stopped by their first failure.
+// start spawns the actor.
 func (f *fixture) start(instances ...string) {
 	f.t.Helper()
 	t := table(f.t, instances...)
@@ -142,8 +137,7 @@ func (f *fixture) start(instances ...string) {
 			f.lives[b.Instance.Name] = append(f.lives[b.Instance.Name], l)
 			return f.kit.Props("delivery", func() actor.Actor { return l })
 		},
-	}, actor.WithSupervisor(actor.NewOneForOneStrategy(0, time.Second, func(any) actor.Directive { return actor.StopDirective })),
-		actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
+	}, actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
 	var err error
 	f.pid, err = f.kit.System.Root.SpawnNamed(props, "notify")
 	must(f.t, err)
@@ -186,6 +180,22 @@ func (f *fixture) current(instance string) *life {
 		f.t.Fatalf("%s has no delivery actor", instance)
 	}
 	return all[len(all)-1]
+}
+
+// end stops the delivery actor of an instance.
+func (f *fixture) end(instance string) {
+	f.t.Helper()
+	must(f.t, f.kit.System.Root.StopFuture(f.current(instance).pid.Load()).Wait())
+	synctest.Wait()
+}
+
+// occupy takes the name that the delivery actor of an instance is to have.
+func (f *fixture) occupy(instance string) *actor.PID {
+	f.t.Helper()
+	nobody := actor.PropsFromFunc(func(actor.Context) {})
+	pid, err := f.kit.System.Root.SpawnNamed(nobody, "notify/d:"+instance)
+	must(f.t, err)
+	return pid
 }
 
 // record makes notices of one alert durable without announcing them.
@@ -291,30 +301,35 @@ func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
 	})
 }
 
-func TestNotify_replacesADeliveryThatGaveUp(t *testing.T) {
+func TestNotify_replacesADeliveryThatEnded(t *testing.T) {
 	bubble(t, func(f *fixture) {
-		t := f.t
-		f.start("email/failed", "slack/failed")
-		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
-		synctest.Wait()
-		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed", "slack/failed")})
-		f.want("notices to Slack", []string{"a-slack"}, queuedIDs(f.current("slack/failed")))
+		f.start("email/failed")
+		f.end("email/failed")
+		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
+		f.want("lives", 2, len(f.all("email/failed")))
+		f.want("notices by email", []string{"a-email"}, queuedIDs(f.current("email/failed")))
+	})
+}
 
+func TestNotify_startsADeliveryLaterThatCannotBeStarted(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		squatter := f.occupy("email/failed")
+		f.start("email/failed")
+		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
 		f.send(messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
 		sleep(2 * time.Second)
 		states := actortest.Of[messages.DescribeDeliveryReply](f.asker)[0].States
-		f.want("conditions", messages.DeliveryGaveUp, states[0].Condition)
+		f.want("condition", messages.DeliveryNotResponding, states[0].Condition)
 
-		sleep(57 * time.Second)
-		f.want("lives after 59 s", 1, len(f.all("email/failed")))
-		sleep(2 * time.Second)
-		f.want("lives after 61 s", 2, len(f.all("email/failed")))
+		must(f.t, f.kit.System.Root.StopFuture(squatter).Wait())
+		sleep(respawnAfter)
+		if l := f.current("email/failed"); l.pid.Load() == nil {
+			f.t.Error("it has no delivery actor after a minute")
+		}
 		if !f.outbox.Pending("email/failed", "a-email") {
-			t.Error("the notice does not wait for the successor")
+			f.t.Error("the notice does not wait for it")
 		}
-		if n := f.logs.FilterMessage("delivery gave up, its notices wait on disk").Len(); n != 1 {
-			t.Errorf("%d lines tell of it, want 1", n)
-		}
+		f.want("lines", 1, f.logs.FilterMessage("delivery cannot be started, trying again").Len())
 	})
 }
 
@@ -433,9 +448,8 @@ func TestNotify_drainWaitsForEveryDelivery(t *testing.T) {
 		f.send(messages.DrainDeliveryReply{Instance: "email/failed", Left: 2})
 		f.send(messages.DrainDeliveryReply{Instance: "slack/failed", Left: 1})
 		f.want("answers", 0, len(f.asker.All()))
-		// One that fails meanwhile has nothing on its way either.
-		f.kit.System.Root.Send(f.current("teams/failed").pid.Load(), giveUp{})
-		synctest.Wait()
+		// One that ends meanwhile has nothing on its way either.
+		f.end("teams/failed")
 		f.want("answers", []messages.DrainDeliveryReply{{Left: 3}}, actortest.Of[messages.DrainDeliveryReply](f.asker))
 	})
 }
@@ -467,12 +481,12 @@ func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 
 func TestNotify_tellsOfAnInstanceThatIsGoneWhileItHadNoDelivery(t *testing.T) {
 	bubble(t, func(f *fixture) {
+		squatter := f.occupy("slack/failed")
 		f.start("email/failed", "slack/failed")
-		f.kit.System.Root.Send(f.current("slack/failed").pid.Load(), giveUp{})
-		synctest.Wait()
 		f.send(TableChanged{Table: table(f.t, "email/failed")})
 		f.send(messages.DrainDeliveryReply{Instance: "email/failed"})
 		f.want("gone", []string{"slack/failed"}, f.goneOnes())
+		must(f.t, f.kit.System.Root.StopFuture(squatter).Wait())
 	})
 }
 
@@ -482,6 +496,7 @@ func TestNotify_survivesItsOwnRestart(t *testing.T) {
 		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
 		f.send(scanned{err: errors.New("disk is gone")}) // fails the actor
 		sleep(time.Second)
+		f.want("lines about its deliveries, which end with it", 0, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len())
 		f.want("email lives", 2, len(f.all("email/failed")))
 		f.send(messages.NoticesRecorded{Notices: f.record("b", "email/failed")})
 		f.want("notices by email", []string{"b-email"}, queuedIDs(f.current("email/failed")))
@@ -562,10 +577,6 @@ func TestNotify_tellsHowEveryDestinationIs(t *testing.T) {
 		f.want("trouble with another parked notice", "1 parked, see: butler parked list", f.trouble("email/failed"))
 		f.send(messages.ReplayParked{IDs: []messages.NoticeID{"b-email"}, ReplyTo: actorkit.RefOf(f.asker.PID)})
 		f.want("trouble after it was replayed", "", f.trouble("email/failed"))
-
-		f.kit.System.Root.Send(f.current("email/failed").pid.Load(), giveUp{})
-		synctest.Wait()
-		f.want("trouble without an actor", "its actor failed too often and is started again after a pause", f.trouble("email/failed"))
 	})
 }
 

@@ -63,7 +63,7 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
 	a.drainers = append(a.drainers, msg.ReplyTo)
 	if !a.draining {
-		a.draining, a.drained = true, map[string]int{}
+		a.draining = true
 		for _, c := range a.children {
 			ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
 		}

@@ -91,8 +91,6 @@ func inWords(c messages.DeliveryChanged) string {
 		says = "it asks for a pause again and again"
 	case messages.DeliveryMisconfigured:
 		says = "it refuses everything until its configuration is mended"
-	case messages.DeliveryGaveUp:
-		says = "its actor failed too often and is started again after a pause"
 	default:
 	}
 	if c.LastError != "" {
