@@ -40,6 +40,15 @@ func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {
 	}{row, detail})
 }
 
+// PartlyError is why a change was not made for every thing it was meant for.
+type PartlyError struct{ Err error }
+
+// Error implements error.
+func (e PartlyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong with the things.
+func (e PartlyError) Unwrap() error { return e.Err }
+
 // failPartly answers a change that worked for count things and not for the rest.
 func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 	ctx.SetStatusCode(errPartly.Status)

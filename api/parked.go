@@ -74,11 +74,11 @@ func (s *Server) changeParked(change func(context.Context, string, []string) (in
 		call, cancel := bounded()
 		defer cancel()
 		count, err := change(call, in.Instance, in.IDs)
-		if err != nil {
+		if _, partly := errors.AsType[PartlyError](err); partly {
 			s.opts.Log.Warn("parked notices could not all be changed", zap.String("route", string(ctx.Path())), logx.Count(count), logx.Err(err))
 			failPartly(ctx, count, err.Error())
 			return
 		}
-		answer(ctx, map[string]int{"count": count})
+		s.respond(ctx, map[string]int{"count": count}, err)
 	}
 }

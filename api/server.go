@@ -56,9 +56,10 @@ type Admin interface {
 	Destinations(ctx context.Context) (any, error)
 	// Parked lists parked notices of an instance, or of all for "".
 	Parked(ctx context.Context, instance string, limit int) (any, error)
-	// ReplayParked sends parked notices again; no ids means all of instance.
+	// ReplayParked sends parked notices again; no ids means all of instance. What
+	// could not be done for some of them is a PartlyError.
 	ReplayParked(ctx context.Context, instance string, ids []string) (count int, err error)
-	// DropParked removes parked notices for good; no ids means all of instance.
+	// DropParked removes parked notices for good, in the same way.
 	DropParked(ctx context.Context, instance string, ids []string) (count int, err error)
 	// Quarantine lists the newest refused datagrams.
 	Quarantine(ctx context.Context, limit int) (any, error)

@@ -399,7 +399,7 @@ func TestServer_saysWhyItIsNotReady(t *testing.T) {
 
 func TestServer_tellsWhatWasDoneInSpiteOfAFailure(t *testing.T) {
 	b := newBench(t)
-	b.admin.err, b.admin.count = errors.New("b: no such parked notice"), 1
+	b.admin.err, b.admin.count = PartlyError{errors.New("b: no such parked notice")}, 1
 	resp, body := b.do("POST", "/admin/parked/drop", `{"ids": ["a", "b"]}`)
 	if got := b.code(resp, body); got != errPartly.Code {
 		t.Errorf("want code %d, got %d", errPartly.Code, got)
@@ -410,6 +410,17 @@ func TestServer_tellsWhatWasDoneInSpiteOfAFailure(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(body), &told); err != nil || told.Count != 1 || told.Detail != "b: no such parked notice" {
 		t.Errorf("want the count and the failure, got %s", body)
+	}
+}
+
+func TestServer_tellsAFailureForWhatItIsWhenNothingWasDone(t *testing.T) {
+	for _, what := range []string{"replay", "drop"} {
+		b := newBench(t)
+		b.admin.err = errors.New("ask notify: context deadline exceeded")
+		resp, body := b.do("POST", "/admin/parked/"+what, `{"all": true}`)
+		if got := b.code(resp, body); got != errInternal.Code || !strings.Contains(body, "ask notify") {
+			t.Errorf("%s: want code %d with the reason, got %s", what, errInternal.Code, body)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"butler/api"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
@@ -128,7 +129,8 @@ func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, erro
 	return out, err
 }
 
-// count returns how many of the results are good, and the failures of the rest.
+// count returns how many of the results are good, and the failures of the rest as
+// an api.PartlyError.
 func (d admin) count(what string, results []messages.ParkedResult) (int, error) {
 	done := 0
 	var failed error
@@ -140,7 +142,10 @@ func (d admin) count(what string, results []messages.ParkedResult) (int, error) 
 		done++
 	}
 	d.app.log.Info(what, logx.Count(done), logx.Err(failed))
-	return done, failed
+	if failed != nil {
+		return done, api.PartlyError{Err: failed}
+	}
+	return done, nil
 }
 
 // Quarantine implements api.Admin.
