@@ -112,6 +112,9 @@ func (m *machine) arrived(a messages.MQTTMessageArrived) []any {
 
 // finished takes the outcome of an attempt.
 func (m *machine) finished(now time.Time, lane int, j job, f messages.Failure) []any {
+	if j.ID < m.first {
+		return nil // of an instance that crashed: the message is done with, or comes again
+	}
 	l := m.lanes[lane]
 	l.running--
 	out := tell{row: l.row.Name, result: handled, job: j, failure: f}
