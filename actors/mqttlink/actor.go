@@ -105,8 +105,7 @@ func (l *link) waits(w waits) {
 }
 
 func (l *link) handle(ctx actor.Context, e handle) {
-	l.opts.Log.Debug("MQTT message received", zap.String("connection", l.opts.Name), zap.String("topic", e.job.Topic),
-		zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Attempt(e.job.Attempt))
+	l.received(e.job)
 	running := l.effects.Run(ctx, l.opts.Rows[e.lane].Timeout, func(bounded context.Context) any {
 		f := l.guarded(bounded, e)
 		if !f.Failed() {
@@ -116,6 +115,13 @@ func (l *link) handle(ctx actor.Context, e handle) {
 	})
 	if !running {
 		ctx.Send(ctx.Self(), handleFinished{e.lane, e.job, messages.Failure{Kind: messages.FailureBusy, Text: "handlers of before have not ended"}})
+	}
+}
+
+// received writes a line about a message that is handed to its handler.
+func (l *link) received(j job) {
+	if entry := l.opts.Log.Check(zap.DebugLevel, "MQTT message received"); entry != nil {
+		entry.Write(zap.String("connection", l.opts.Name), zap.String("topic", j.Topic), excerpt(j), logx.Attempt(j.Attempt))
 	}
 }
 
@@ -133,18 +139,23 @@ func (l *link) guarded(ctx context.Context, e handle) (f messages.Failure) {
 // textInLog is how many characters of a message a log line shows.
 const textInLog = 200
 
+func excerpt(j job) zap.Field { return zap.String("text", udp.Excerpt([]byte(j.Payload), textInLog)) }
+
 // tell writes to the log and counts.
 func (l *link) tell(e tell) {
 	l.opts.Metrics.count(l.opts.Name, e.row, e.result)
+	if e.result == handled || e.result == ignored && !l.opts.Log.Core().Enabled(zap.DebugLevel) {
+		return // before anything is made for a line
+	}
 	log := l.opts.Log.With(zap.String("connection", l.opts.Name), zap.String("topic", e.job.Topic))
 	switch e.result {
 	case handled:
 	case ignored:
-		log.Debug("MQTT message that nobody handles", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)))
+		log.Debug("MQTT message that nobody handles", excerpt(e.job))
 	case retained:
 		log.Warn("retained MQTT message is ignored: it would be handled again with every connect; publish without retain")
 	case refused:
-		log.Warn("MQTT message is refused", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Err(e.failure))
+		log.Warn("MQTT message is refused", excerpt(e.job), logx.Err(e.failure))
 	case retried:
 		level := zap.WarnLevel
 		if e.job.Attempt > 1 {
@@ -152,6 +163,6 @@ func (l *link) tell(e tell) {
 		}
 		log.Log(level, "MQTT message could not be handled yet", logx.Attempt(e.job.Attempt), zap.Time("retry_at", e.retryAt), logx.Err(e.failure))
 	case failed:
-		log.Error("MQTT message is given up", zap.String("text", udp.Excerpt([]byte(e.job.Payload), textInLog)), logx.Attempt(e.job.Attempt), logx.Err(e.failure))
+		log.Error("MQTT message is given up", excerpt(e.job), logx.Attempt(e.job.Attempt), logx.Err(e.failure))
 	}
 }

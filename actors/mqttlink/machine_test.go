@@ -1,6 +1,7 @@
 package mqttlink
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +33,17 @@ func TestMachine_ignoresOutcomesOfAttemptsBeforeACrash(t *testing.T) {
 				t.Errorf("want %d handled at a time, got %d", o.Rows[0].Concurrency, handles)
 			}
 		})
+	}
+}
+
+func TestLink_makesNothingForALineThatIsNotWritten(t *testing.T) {
+	l := &link{opts: Options{Name: "main"}.withDefaults()}
+	j := job{MQTTMessageArrived: messages.MQTTMessageArrived{Topic: "start", Payload: strings.Repeat("x", 1000)}}
+	if got := testing.AllocsPerRun(100, func() {
+		l.received(j)
+		l.tell(tell{row: otherRow, result: ignored, job: j})
+		l.tell(tell{row: "start_task", result: handled, job: j})
+	}); got > 0 {
+		t.Errorf("want nothing allocated for a message, got %v times", got)
 	}
 }
