@@ -338,7 +338,7 @@ func (c *cloud) tell(t told) {
 		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
 	}
 	c.opts.Log.Info("a failed app reload in Qlik Cloud is decided", fields...)
-	c.opts.Trail.Write(t.step(time.Now()))
+	c.opts.Trail.Write(t.step())
 }
 
 // maxReasons bounds what one line says of those who are not told.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -484,6 +486,40 @@ func TestCloud_anEventThatCannotBeReadBackIsKept(t *testing.T) {
 		s.restart()
 		if len(s.kept) != 1 {
 			t.Errorf("kept again: %+v", s.kept)
+		}
+	})
+}
+
+// narrow is an outbox whose journal takes no script log.
+type narrow struct{ Outbox }
+
+func (n narrow) Record(d outbox.Decision, more []journal.Op, done func(error)) {
+	if d.Attachment != "" {
+		done(journal.ErrTooLarge)
+		return
+	}
+	n.Outbox.Record(d, more, done)
+}
+
+func TestCloud_tellsOnceOfAnAlertThatIsTooLarge(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.stop()
+		s.openJournal()
+		reg := prometheus.NewRegistry()
+		s.opts.Metrics, s.opts.Ledger, s.opts.Outbox = NewMetrics(reg), s.ledger, narrow{s.outbox}
+		s.pid = s.kit.System.Root.Spawn(Props(s.opts))
+		synctest.Wait()
+		s.send(event("r-1"))
+		alerts := s.alerts()
+		if len(alerts) != 1 || alerts[0].Attachment != "" || len(alerts[0].Alert.Degraded) != 1 {
+			t.Fatalf("want one alert without its script log, got %+v", alerts)
+		}
+		lines := s.logs.FilterMessage("a failed app reload in Qlik Cloud is decided").All()
+		if len(lines) != 1 || lines[0].ContextMap()["degraded"] == nil {
+			t.Errorf("want one line, about the alert as it went out, got %+v", lines)
+		}
+		if n := testutil.ToFloat64(s.opts.Metrics.decisions.WithLabelValues(outcomeAlerted)); n != 1 {
+			t.Errorf("want one decision counted, got %v", n)
 		}
 	})
 }

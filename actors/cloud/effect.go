@@ -51,8 +51,9 @@ type abandon struct {
 // forget removes marks that are over.
 type forget struct{ keys []string }
 
-// told says what was decided, for the log, the counters and the trail.
+// told says what was decided, and when, for the log, the counters and the trail.
 type told struct {
+	at      time.Time
 	alert   *messages.Alert
 	outcome string
 	notices []messages.NoticeHead

@@ -39,6 +39,8 @@ type work struct {
 	lookups    []lookup
 	deadline   time.Time
 	missing    []string
+	// decided is what was decided, told when it is durable: the journal may refuse it.
+	decided *told
 }
 
 type phase uint8
@@ -112,7 +114,7 @@ func (m *machine) handle(now time.Time, input any) []effect {
 		out = m.answered(now, in)
 	case recorded:
 		if w := m.in(in.key, phaseRecord); w != nil {
-			m.end(now, w)
+			out = m.end(now, w)
 		}
 	case tooLarge:
 		if w := m.in(in.key, phaseRecord); w != nil {
@@ -258,8 +260,9 @@ func (m *machine) route(now time.Time, w *work) []effect {
 
 // settle makes durable what was decided.
 func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, t told) []effect {
-	w.phase, t.alert = phaseRecord, w.alert
-	return []effect{t, record{
+	t.alert, t.at = w.alert, now
+	w.phase, w.decided = phaseRecord, &t
+	return []effect{record{
 		key: w.key, alert: w.alert, attachment: w.attachment, notices: notices, until: now.Add(m.rules.RememberFor),
 	}}
 }
@@ -274,11 +277,15 @@ func (m *machine) smaller(now time.Time, w *work) []effect {
 	return m.route(now, w)
 }
 
-// end forgets the work of a durable decision.
-func (m *machine) end(now time.Time, w *work) {
+// end forgets the work of a durable decision, and tells of it.
+func (m *machine) end(now time.Time, w *work) []effect {
 	delete(m.open, w.key)
 	m.queue = slices.DeleteFunc(m.queue, func(q *work) bool { return q == w })
 	m.done[w.key] = now.Add(m.rules.RememberFor)
+	if w.decided == nil {
+		return nil // given up, which is told already
+	}
+	return []effect{*w.decided}
 }
 
 func (m *machine) sweep(now time.Time) []effect {

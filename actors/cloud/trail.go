@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"slices"
-	"time"
 
 	"butler/internal/trail"
 )
@@ -15,9 +14,9 @@ var outcomes = map[string]string{
 }
 
 // step is what the trail keeps of a decision.
-func (t told) step(now time.Time) *trail.Decision {
+func (t told) step() *trail.Decision {
 	d := &trail.Decision{
-		Head:    trail.Head{Key: t.alert.Key, ExecutionID: t.alert.Cloud.ReloadID, At: now},
+		Head:    trail.Head{Key: t.alert.Key, ExecutionID: t.alert.Cloud.ReloadID, At: t.at},
 		AppName: t.alert.App.Name, Outcome: t.outcome, Text: outcomes[t.outcome], Alert: t.alert.Kind,
 		Degraded: slices.Clone(t.alert.Degraded),
 	}
