@@ -11,33 +11,45 @@ import (
 
 // lookup is one that the work waits for.
 type lookup struct {
+	what question
+	why  string // why it did not succeed so far
+}
+
+// attempt is one that is to be made for a work, which may be decided by then.
+type attempt struct {
+	of      *work
 	what    question
-	running bool
 	notTill time.Time
-	why     string // why it did not succeed so far
 }
 
 // maxScriptLog is how many bytes of each end of a script log an alert carries.
 const maxScriptLog = 128 << 10
 
-// start asks what there is room for, the oldest events first.
+// start asks what there is room for, unless the tenant wants to be left alone:
+// what failed before goes first, since it is about older events.
 func (m *machine) start(now time.Time) []effect {
 	var out []effect
-	for _, w := range m.queue {
-		for i := range w.lookups {
-			l := &w.lookups[i]
-			if m.calls >= m.rules.MaxCalls {
-				return out
-			}
-			if w.phase != phaseLook || l.running || now.Before(l.notTill) {
-				continue
-			}
-			l.running = true
+	for _, waiting := range [...]*[]attempt{&m.retries, &m.fresh} {
+		*waiting = skim(*waiting)
+		for len(*waiting) > 0 && m.calls < m.rules.MaxCalls && !now.Before(later((*waiting)[0].notTill, m.pausedUntil)) {
+			a := (*waiting)[0]
+			(*waiting)[0] = attempt{}
+			*waiting = skim((*waiting)[1:])
 			m.calls++
-			out = append(out, ask{w.key, l.what, w.event, min(m.rules.CallTimeout, w.deadline.Sub(now))})
+			out = append(out, ask{a.of.key, a.what, a.of.event, min(m.rules.CallTimeout, a.of.deadline.Sub(now))})
 		}
 	}
 	return out
+}
+
+// skim drops the attempts in front whose work is decided. Works are decided in
+// the order of their deadlines, or have nothing left to ask, so few are behind others.
+func skim(waiting []attempt) []attempt {
+	for len(waiting) > 0 && waiting[0].of.phase != phaseLook {
+		waiting[0] = attempt{}
+		waiting = waiting[1:]
+	}
+	return waiting
 }
 
 // answered takes what a look-up has found. One that may succeed later is
@@ -46,7 +58,7 @@ func (m *machine) answered(now time.Time, in answered) []effect {
 	m.calls--
 	out := append([]effect{called{in.what, in.failure}}, m.judge(in)...)
 	if in.after > 0 {
-		m.pausedUntil = now.Add(in.after)
+		m.pausedUntil = later(m.pausedUntil, now.Add(in.after))
 	}
 	w := m.in(in.key, phaseLook)
 	if w == nil {
@@ -57,17 +69,22 @@ func (m *machine) answered(now time.Time, in answered) []effect {
 		return out
 	}
 	if in.failure.Retryable() {
-		w.lookups[i].running, w.lookups[i].why = false, in.failure.Text
-		w.lookups[i].notTill = now.Add(max(m.rules.RetryEvery, in.after))
+		w.lookups[i].why = in.failure.Text
+		m.retries = append(m.retries, attempt{w, in.what, now.Add(m.rules.RetryEvery)})
 		return out
 	}
 	w.lookups = slices.Delete(w.lookups, i, i+1)
 	if in.failure.Failed() {
 		w.without(in.what, in.failure.Text)
+	} else {
+		m.learn(w, in)
+	}
+	if len(w.lookups) > 0 {
 		return out
 	}
-	m.learn(w, in)
-	return out
+	at := slices.Index(m.looking, w) // near the front: the oldest are asked for first
+	m.looking = slices.Delete(m.looking, at, at+1)
+	return append(out, m.decide(now, w)...)
 }
 
 // judge notes how the tenant is. That something does not exist is an answer like another.

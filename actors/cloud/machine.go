@@ -13,8 +13,12 @@ import (
 type machine struct {
 	rules Rules
 	open  map[string]*work
-	// queue is open in the order of arrival.
-	queue []*work
+	// looking are those of open that wait for look-ups, the one with the next
+	// deadline in front.
+	looking []*work
+	// fresh are look-ups that were not made yet, retries those that failed in a way
+	// that may pass; both the one whose turn is next in front.
+	fresh, retries []attempt
 	// done are the reloads that were decided, and until when that is remembered.
 	done map[string]time.Time
 	// calls counts the look-ups that run.
@@ -163,7 +167,6 @@ func busy(why string) messages.AcceptCloudEventReply {
 func (m *machine) add(key string, event messages.CloudEvent) *work {
 	w := &work{key: key, event: event}
 	m.open[key] = w
-	m.queue = append(m.queue, w)
 	return w
 }
 
@@ -200,6 +203,7 @@ func (m *machine) begin(now time.Time, w *work) []effect {
 		return m.settle(now, w, nil, told{outcome: outcomeNoRoute})
 	}
 	w.phase, w.deadline = phaseLook, now.Add(m.rules.DegradedAfter)
+	m.looking = append(m.looking, w)
 	want := []question{askRecord, askItem, askApp}
 	if m.rules.Router.NeedsOf(w.alert).ScriptLog() {
 		want = append([]question{askScriptLog}, want...)
@@ -214,22 +218,21 @@ func (m *machine) begin(now time.Time, w *work) []effect {
 	}
 	for _, what := range want {
 		w.lookups = append(w.lookups, lookup{what: what})
+		m.fresh = append(m.fresh, attempt{of: w, what: what})
 	}
 	return nil
 }
 
-// proceed decides what can be decided, starts the look-ups that there is room
-// for, the oldest first, and sweeps.
+// proceed decides what cannot wait any longer, starts the look-ups that there is
+// room for, and sweeps.
 func (m *machine) proceed(now time.Time) []effect {
 	var out []effect
-	for _, w := range slices.Clone(m.queue) {
-		if w.phase == phaseLook && (len(w.lookups) == 0 || !now.Before(w.deadline)) {
-			out = append(out, m.decide(now, w)...)
-		}
+	for len(m.looking) > 0 && !now.Before(m.looking[0].deadline) {
+		w := m.looking[0]
+		m.looking[0], m.looking = nil, m.looking[1:]
+		out = append(out, m.decide(now, w)...)
 	}
-	if !now.Before(m.pausedUntil) {
-		out = append(out, m.start(now)...)
-	}
+	out = append(out, m.start(now)...)
 	return append(out, m.sweep(now)...)
 }
 
@@ -280,7 +283,6 @@ func (m *machine) smaller(now time.Time, w *work) []effect {
 // end forgets the work of a durable decision, and tells of it.
 func (m *machine) end(now time.Time, w *work) []effect {
 	delete(m.open, w.key)
-	m.queue = slices.DeleteFunc(m.queue, func(q *work) bool { return q == w })
 	m.done[w.key] = now.Add(m.rules.RememberFor)
 	if w.decided == nil {
 		return nil // given up, which is told already
@@ -315,14 +317,13 @@ func (m *machine) next() time.Time {
 			at = t
 		}
 	}
-	for _, w := range m.queue {
-		if w.phase != phaseLook {
-			continue
-		}
-		sooner(w.deadline)
-		for _, l := range w.lookups {
-			if !l.running && m.calls < m.rules.MaxCalls {
-				sooner(later(l.notTill, m.pausedUntil))
+	if len(m.looking) > 0 {
+		sooner(m.looking[0].deadline)
+	}
+	if m.calls < m.rules.MaxCalls {
+		for _, waiting := range [...][]attempt{m.retries, m.fresh} {
+			if len(waiting) > 0 {
+				sooner(later(waiting[0].notTill, m.pausedUntil))
 			}
 		}
 	}
