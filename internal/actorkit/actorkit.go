@@ -68,13 +68,6 @@ func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOpt
 	}, all...)
 }
 
-// Shedding replaces the unbounded mailbox by one of n messages that refuses the
-// newest and calls onDrop for it. It is for views, which may lose everything.
-func (k *Kit) Shedding(kind string, n int, onDrop func(message any)) actor.PropsOption {
-	stat := k.stats.kind(kind)
-	return actor.WithMailbox(func() actor.Mailbox { return &mailbox{stat: stat, limit: n, onDrop: onDrop} })
-}
-
 // Apart gives an actor a goroutine of its own, so that it does not wait for its
 // turn among the actors of the kit. It is for the intake, which must not stand
 // behind what is done with the events it took in.

@@ -65,34 +65,6 @@ func TestMailbox_keepsWhatStandsBehindACrash(t *testing.T) {
 	})
 }
 
-func TestMailbox_shedsTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		kit, _, _ := actortest.Kit(t)
-		var got, shed []int
-		gate := make(chan struct{})
-		pid := kit.System.Root.Spawn(kit.Props("view", func() actor.Actor {
-			return actor.ReceiveFunc(func(ctx actor.Context) {
-				if n, ok := ctx.Message().(int); ok {
-					<-gate
-					got = append(got, n)
-				}
-			})
-		}, kit.Shedding("view", 4, func(m any) { shed = append(shed, m.(int)) })))
-		for n := range 10 {
-			kit.System.Root.Send(pid, n)
-			synctest.Wait()
-		}
-		close(gate)
-		synctest.Wait()
-		if diff := cmp.Diff([]int{0, 1, 2, 3, 4}, got); diff != "" {
-			t.Error(diff)
-		}
-		if diff := cmp.Diff([]int{5, 6, 7, 8, 9}, shed); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
 func TestApart_waitsForNoOtherActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
@@ -280,8 +252,8 @@ func TestStats_exposeEveryFamily(t *testing.T) {
 	stats := actorkit.NewStats(reg)
 	stats.Mailboxes("shard")
 	n, err := testutil.GatherAndCount(reg)
-	if err != nil || n != 6 {
-		t.Errorf("want six families for one kind, got %d, %v", n, err)
+	if err != nil || n != 5 {
+		t.Errorf("want five families for one kind, got %d, %v", n, err)
 	}
 }
 

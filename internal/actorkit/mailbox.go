@@ -8,16 +8,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// mailbox is our mailbox: a user queue, unbounded or shedding the newest, and a
-// system queue that goes first. It exists for three reasons: the runtime's
-// bounded mailboxes spin when full, its depth counters drift when a handler
-// panics, and it delivers batches twice.
+// mailbox is our mailbox: an unbounded user queue, and a system queue that goes
+// first. It exists for two reasons: the runtime's depth counters drift when a
+// handler panics, and it delivers batches twice.
 //
 // Messages behind one whose handler panicked are kept and handled after the restart.
 type mailbox struct {
-	stat   *kindStat
-	limit  int
-	onDrop func(any)
+	stat *kindStat
 
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
@@ -45,13 +42,6 @@ const keepCapacity = 64
 
 // PostUserMessage implements actor.Mailbox.
 func (m *mailbox) PostUserMessage(message any) {
-	if m.limit > 0 && m.depth.Load() >= int64(m.limit) {
-		m.stat.shed.Add(1)
-		if m.onDrop != nil {
-			m.onDrop(message)
-		}
-		return
-	}
 	m.depth.Add(1)
 	m.stat.mailbox.Add(1)
 	m.mu.Lock()

@@ -14,7 +14,7 @@ type Stats struct {
 }
 
 type kindStat struct {
-	actors, mailbox, restarts, faults, bugs, shed atomic.Int64
+	actors, mailbox, restarts, faults, bugs atomic.Int64
 }
 
 // NewStats returns statistics that reg exposes; a nil reg exposes nothing.
@@ -66,7 +66,6 @@ var families = []struct {
 	{desc("butler_actor_restarts_total", "Restarts by supervision."), prometheus.CounterValue, func(k *kindStat) int64 { return k.restarts.Load() }},
 	{desc("butler_actor_panics_total", "Panics, known faults and bugs."), prometheus.CounterValue, func(k *kindStat) int64 { return k.faults.Load() + k.bugs.Load() }},
 	{desc("butler_actor_bugs_total", "Panics nobody announced; always 0 in a correct program."), prometheus.CounterValue, func(k *kindStat) int64 { return k.bugs.Load() }},
-	{desc("butler_actor_messages_shed_total", "Messages refused by a full shedding mailbox."), prometheus.CounterValue, func(k *kindStat) int64 { return k.shed.Load() }},
 }
 
 // Describe implements prometheus.Collector.
