@@ -339,6 +339,7 @@ func TestGate_aCallOfAnEarlierLifeAnswersNothing(t *testing.T) {
 		}
 		s.ask(messages.LookupTask{TaskID: guid(1)})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if crashes >= 0 {
 			t.Fatal("the gate did not crash")
 		}

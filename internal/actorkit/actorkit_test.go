@@ -119,6 +119,39 @@ func TestFail_isAKnownFaultAndNoBug(t *testing.T) {
 	})
 }
 
+func TestMailbox_othersHaveTheirTurnWhileOneNeverEmpties(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		const messages = 10_000
+		handled, before := 0, 0
+		one := actorkit.Apart() // one goroutine for both
+		other := kit.System.Root.Spawn(kit.Props("other", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if ctx.Message() == "turn" {
+					before = handled
+				}
+			})
+		}, one))
+		busy := kit.System.Root.Spawn(kit.Props("busy", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if left, ok := ctx.Message().(int); ok && left > 0 {
+					handled++
+					ctx.Send(ctx.Self(), left-1)
+				}
+				if handled == 1 {
+					ctx.Send(other, "turn")
+				}
+			})
+		}, one))
+		synctest.Wait()
+		kit.System.Root.Send(busy, messages)
+		synctest.Wait()
+		if handled != messages || before == 0 || before > messages/10 {
+			t.Errorf("want the other's turn early among the %d messages, got it after %d of %d", messages, before, handled)
+		}
+	})
+}
+
 func TestEffects_answerAsAnOrdinaryMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
@@ -210,6 +243,7 @@ func TestEffects_aPanicCrashesTheActorWhoseCallItIs(t *testing.T) {
 			kit.System.Root.Send(pid, after)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if lives != 2 || stats.Bugs() != 1 {
 			t.Errorf("want one bug, and a second life, got %d and %d lives", stats.Bugs(), lives)
 		}
@@ -218,6 +252,7 @@ func TestEffects_aPanicCrashesTheActorWhoseCallItIs(t *testing.T) {
 			t.Errorf("want the cause and the stack of the call, got %v", told)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if lives != 2 || stats.Bugs() != 2 {
 			t.Errorf("want a call of an earlier life counted, and no crash for it, got %d bugs and %d lives", stats.Bugs(), lives)
 		}

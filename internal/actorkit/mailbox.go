@@ -76,22 +76,25 @@ func (m *mailbox) schedule() {
 	}
 }
 
+// process is one turn: until nothing is left to do, or others have to have theirs.
 func (m *mailbox) process() {
-	for {
-		m.run()
+	for !m.run() {
 		m.scheduled.Store(false)
 		if !m.pending() || !m.scheduled.CompareAndSwap(false, true) {
 			return
 		}
 	}
+	runtime.Gosched()
+	m.dispatcher.Schedule(m.work)
 }
 
 func (m *mailbox) pending() bool {
 	return m.orders.Load() > 0 || !m.suspended.Load() && m.depth.Load() > 0
 }
 
-// run handles messages until there is none, the mailbox is suspended, or a handler panics.
-func (m *mailbox) run() {
+// run handles messages until there is none, the mailbox is suspended, or a handler
+// panics. It reports whether the turn is over before that.
+func (m *mailbox) run() (over bool) {
 	var message any
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -100,8 +103,7 @@ func (m *mailbox) run() {
 	}()
 	for handled := 0; ; handled++ {
 		if handled >= m.dispatcher.Throughput() {
-			handled = 0
-			runtime.Gosched()
+			return true
 		}
 		if message = m.popSystem(); message != nil {
 			switch message.(type) {
@@ -115,10 +117,10 @@ func (m *mailbox) run() {
 			continue
 		}
 		if m.suspended.Load() {
-			return
+			return false
 		}
 		if message = m.popUser(); message == nil {
-			return
+			return false
 		}
 		m.invoker.InvokeUserMessage(message)
 	}
