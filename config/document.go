@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -100,10 +102,41 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	}
 	p.Line, _ = strconv.Atoi(m[1])
 	p.Reason += ": " + printable(m[2])
-	if indentedWithTab(data, p.Line) {
+	misplaced := strings.HasPrefix(m[2], "did not find expected key") || strings.HasPrefix(m[2], "did not find expected '-'")
+	switch {
+	case indentedWithTab(data, p.Line):
 		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
+	case misplaced:
+		var indentation bool
+		if p.Line, indentation = firstMisplaced(data, err); indentation {
+			p.Suggestion = "indent it like the keys around it"
+		}
 	}
 	return p
+}
+
+// firstMisplaced returns the first line with which the reader says that something
+// else was expected, where its own place is only the beginning of the section, and
+// whether that is because of its indentation.
+func firstMisplaced(data []byte, says error) (line int, indentation bool) {
+	lines := slices.Collect(bytes.Lines(data))
+	wrong := func(lines ...[]byte) bool {
+		var doc yaml.Node
+		dec := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines, nil)))
+		err := dec.Decode(&doc)
+		if err == nil {
+			err = dec.Decode(&doc) // it may be in a second document
+		}
+		return err != nil && err.Error() == says.Error()
+	}
+	line = 1 + sort.Search(len(lines)-1, func(i int) bool { return wrong(lines[:i+1]...) })
+	before, last := lines[:line-1], lines[line-1]
+	bare := bytes.TrimLeft(last, " ")
+	entry := "key:\n"
+	if bytes.HasPrefix(bare, []byte("-")) {
+		entry = "- item\n"
+	}
+	return line, wrong(append(slices.Clone(before), append(slices.Clone(last[:len(last)-len(bare)]), entry...))...)
 }
 
 // indentedWithTab reports whether the line or a neighbour of it begins with a

@@ -83,6 +83,23 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 			"tab", "Butler:\n\tlogLevel: info\n",
 			[]string{"2: is not valid YAML: found character that cannot start any token (indent with spaces; YAML does not allow tabs there)"},
 		},
+		{
+			"key outdented by one", "Butler:\n  journal:\n    keepFor: 1h\n  operations:\n    enable: true\n    # why\n   port: 1\n",
+			[]string{"7: is not valid YAML: did not find expected key (indent it like the keys around it)"},
+		},
+		{
+			"key outdented after text of several lines", "Butler:\n  emailNotification:\n    a: |\n        x\n         y\n    b: [1,\n  2]\n   c: 1\n  d: 1\n",
+			[]string{"8: is not valid YAML: did not find expected key (indent it like the keys around it)"},
+		},
+		{
+			"item indented like none", "Butler:\n  routes:\n    - name: a\n      continue: true\n   - name: b\n",
+			[]string{"5: is not valid YAML: did not find expected key (indent it like the keys around it)"},
+		},
+		{
+			"key outdented in a second document", "Butler: {}\n---\na:\n  b: 1\n c: 1\n",
+			[]string{"5: is not valid YAML: did not find expected key (indent it like the keys around it)"},
+		},
+		{"text after a value", "Butler:\n  logLevel: \"info\" warn\n  fileLogging: true\n", []string{"2: is not valid YAML: did not find expected key"}},
 		{"unclosed", "Butler: {logLevel: info\n", []string{"1: is not valid YAML: did not find expected ',' or '}'"}},
 		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced"}},
 		{"not UTF-8", "Butler: \xff\xfe\n", []string{" is not valid YAML: invalid leading UTF-8 octet"}},
