@@ -29,14 +29,25 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	if err != nil {
 		return destination.Sight{}, err
 	}
-	version := httpc.Sanitise(cmp.Or(answer.Header.Get("X-Influxdb-Version"), "of unknown version"), maxVersion)
+	told := answer.Header.Get("X-Influxdb-Version")
+	version := httpc.Sanitise(cmp.Or(told, "of unknown version"), maxVersion)
 	seen := destination.Sight{Detail: "InfluxDB " + version + " takes points"}
+	if told == "" {
+		seen.Doubt, seen.Mend = "tells no version, as every InfluxDB does", "look whether influxDb.hostIP and influxDb.hostPort name the database itself"
+	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		seen.Clock = date
 	}
+	old, makes := w.(*v1)
+	if makes {
+		// The service asks this before its first point, and goes on only when it is answered or refused.
+		_, err := old.databases(ctx)
+		if _, refused := errors.AsType[*refusalError](err); err != nil && !refused {
+			return destination.Sight{}, err
+		}
+	}
 	_, err = w.ask(ctx, http.MethodPost, w.target())
 	status, answered := errors.AsType[*httpc.StatusError](err)
-	_, makes := w.(*v1)
 	switch {
 	case err == nil:
 	case answered && status.Code == http.StatusNotFound && makes:

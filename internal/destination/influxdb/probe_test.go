@@ -1,6 +1,8 @@
 package influxdb
 
 import (
+	"io"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -61,5 +63,26 @@ func TestProbe_findsOutWhetherPointsWouldBeTaken(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A web server that answers everything is none: the service writes nothing to it.
+func TestProbe_asksWhatTheServiceAsksFirst(t *testing.T) {
+	says := "<html><h1>It works!</h1>"
+	s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if r.URL.Path == "/query" {
+			_, _ = io.WriteString(w, says)
+		}
+		return true
+	}}
+	d := startServer(t, s, 1, "")
+	seen, err := d.(destination.Prober).Probe().Look(t.Context())
+	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind || !strings.Contains(err.Error(), "show databases") {
+		t.Errorf("want a matter of the configuration, got %+v, %v", seen, err)
+	}
+	says = `{"results": [{}]}`
+	seen, err = d.(destination.Prober).Probe().Look(t.Context())
+	if err != nil || !strings.Contains(seen.Doubt, "no version") || seen.Mend == "" {
+		t.Errorf("want doubts about one without a version, got %+v, %v", seen, err)
 	}
 }

@@ -115,7 +115,7 @@ type refusalError struct{ err error }
 func (r *refusalError) Error() string { return r.err.Error() }
 
 func (w *v1) createMissing(ctx context.Context) error {
-	existing, err := w.query(ctx, http.MethodGet, "show databases")
+	existing, err := w.databases(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,6 +131,11 @@ func (w *v1) createMissing(ctx context.Context) error {
 	}
 	w.log.Info("database created", zap.String("database", w.config.DBName), zap.String("retention", policy.Duration))
 	return nil
+}
+
+// databases lists those that the server shows to this account.
+func (w *v1) databases(ctx context.Context) ([]string, error) {
+	return w.query(ctx, http.MethodGet, "show databases")
 }
 
 // queryAnswer is the part of an answer of /query that matters: the first column of every row, or an error.
