@@ -21,6 +21,7 @@ var (
 	errBadRequest = apiError{40001, http.StatusBadRequest, "bad request", "correct the request and send it again"}
 	errForbidden  = apiError{40301, http.StatusForbidden, "forbidden", "call from the machine that runs the service"}
 	errNotFound   = apiError{40401, http.StatusNotFound, "no such page", "see / for the pages that are there"}
+	errUnknown    = apiError{40402, http.StatusNotFound, "no such destination", "name an instance, or the destination that it is one of"}
 	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
 	errTooSlow    = apiError{40801, http.StatusRequestTimeout, "request too slow", "send the whole request within 30 seconds"}
 	errPartly     = apiError{40901, http.StatusConflict, "not everything was done", "list what is parked, and repeat it for the rest"}
@@ -29,6 +30,13 @@ var (
 	errInternal   = apiError{50001, http.StatusInternalServerError, "internal error", "see the log of the service"}
 	errNotReady   = apiError{50301, http.StatusServiceUnavailable, "not ready", "wait, or see /health for the reason"}
 )
+
+// DestinationError is what an Admin says of a name that means no destination.
+type DestinationError struct{ Err error }
+
+func (e DestinationError) Error() string { return e.Err.Error() }
+
+func (e DestinationError) Unwrap() error { return e.Err }
 
 // fail answers with a row of the table and what is special about this case.
 func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,10 +30,21 @@ const (
 // listen binds an address behind a guard; keys name it in the configuration.
 func listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if InUse(err) {
+		err = fmt.Errorf("%w (somebody has the port; choose another %s)", err, keys[strings.LastIndex(keys, " ")+1:])
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (%s): %w", address, keys, err)
 	}
 	return newGuard(listener, log), nil
+}
+
+// addressInUse is what Windows says where others say EADDRINUSE (WSAEADDRINUSE).
+const addressInUse syscall.Errno = 10048
+
+// InUse reports whether a port could not be opened because somebody has it.
+func InUse(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, addressInUse)
 }
 
 // guard is a listener that limits the connections, in all and of one client,

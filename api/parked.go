@@ -25,6 +25,10 @@ func (s *Server) listParked(ctx *fasthttp.RequestCtx) {
 	call, cancel := bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Parked(call, string(ctx.QueryArgs().Peek("instance")), limit)
+	if _, ok := errors.AsType[DestinationError](err); ok {
+		fail(ctx, errUnknown, err.Error())
+		return
+	}
 	s.respond(ctx, list, err)
 }
 
@@ -35,7 +39,7 @@ const maxRefusal = 200
 type parkedChange struct {
 	// IDs are the notices.
 	IDs []string `json:"ids"`
-	// Instance stands for all notices of one destination instance.
+	// Instance stands for all notices of one destination instance, or of all instances of a destination.
 	Instance string `json:"instance"`
 	// All stands for all notices. A body that names nothing must not mean everything.
 	All bool `json:"all"`
@@ -74,6 +78,10 @@ func (s *Server) changeParked(change func(context.Context, string, []string) (in
 		call, cancel := bounded()
 		defer cancel()
 		count, err := change(call, in.Instance, in.IDs)
+		if _, ok := errors.AsType[DestinationError](err); ok {
+			fail(ctx, errUnknown, err.Error())
+			return
+		}
 		if _, partly := errors.AsType[PartlyError](err); partly {
 			s.opts.Log.Warn("parked notices could not all be changed", zap.String("route", string(ctx.Path())), logx.Count(count), logx.Err(err))
 			failPartly(ctx, count, err.Error())

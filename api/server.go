@@ -54,7 +54,8 @@ type Options struct {
 type Admin interface {
 	// Destinations describes the delivery through every destination instance.
 	Destinations(ctx context.Context) (any, error)
-	// Parked lists parked notices of an instance, or of all for "".
+	// Parked lists parked notices of an instance, of all instances of a destination,
+	// or of all for "". A name that means none is a DestinationError.
 	Parked(ctx context.Context, instance string, limit int) (any, error)
 	// ReplayParked sends parked notices again; no ids means all of instance. What
 	// could not be done for some of them is a PartlyError.

@@ -48,7 +48,11 @@ type adminClient interface {
 // with calls use with the running service, or with the journal of one that does not run.
 func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) error {
 	if o.address != "" {
-		return use(remote{o.address})
+		err := use(remote{o.address})
+		if nobodyListens(err) {
+			return fmt.Errorf("the service does not run, or not at this address: name another with --address, or its file with -c, whose journal is read: %w", err)
+		}
+		return err
 	}
 	cfg, err := o.readable()
 	if err != nil {

@@ -262,7 +262,7 @@ func printKeys(out io.Writer, list []listedKey, path string) error {
 
 func newKeyRevoke(o *keyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "End a key for good", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "revoke ID", Short: "End a key for good", Args: usageArgs(one("the ID of a key, see butler apikey list")),
 		Long: `Ends a key for good: calls with it are refused within a second or two. A key that
 has leaked may stand in place of its ID.`,
 		RunE: func(cmd *cobra.Command, args []string) error {

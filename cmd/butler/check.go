@@ -49,7 +49,11 @@ func report(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	fmt.Fprintf(out, "%s: no problems\n", cfg.File())
 	for _, b := range table.Built() {
-		fmt.Fprintf(out, "  sends      %s\n", b.Instance.Name)
+		off := app.SwitchedOff(cfg, b.Instance)
+		if off != "" {
+			off = " (" + off + " is off)"
+		}
+		fmt.Fprintf(out, "  sends      %s%s\n", b.Instance.Name, off)
 	}
 	if len(table.Built()) == 0 {
 		fmt.Fprintln(out, "  sends      nothing: no destination is enabled")

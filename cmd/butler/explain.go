@@ -23,7 +23,7 @@ looked up, who is told, who is not and why, what every destination answered, and
 how it stands. The ID is in the log of the scheduler, in the log of this service,
 and in most alerts. Where the service does not run, its journal is read.`,
 		Example: "  butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10",
-		Args:    cobra.ExactArgs(1),
+		Args:    one("the ID of an execution, or of a task for its latest executions"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
 				found, err := c.Explain(cmd.Context(), args[0])
@@ -41,7 +41,8 @@ and in most alerts. Where the service does not run, its journal is read.`,
 // errUnknown ends the command when there is nothing to explain.
 var errUnknown = errors.New("nothing is known of this execution")
 
-// printStory prints a story. That of an unknown execution is an error, too.
+// printStory prints a story, or the executions of the task that was named. That
+// of an unknown execution is an error, too.
 func printStory(out io.Writer, found any, asJSON bool) error {
 	var s trail.Story
 	err := convert(found, &s)
@@ -49,10 +50,12 @@ func printStory(out io.Writer, found any, asJSON bool) error {
 	case err != nil:
 	case asJSON:
 		err = printJSON(out, found)
+	case len(s.OfTask) > 0:
+		_, err = fmt.Fprintf(out, "task %s: its latest executions are\n  %s\n", shown(s.ExecutionID), shown(strings.Join(s.OfTask, ", ")))
 	default:
 		tellStory(out, s)
 	}
-	if err == nil && s.State == trail.Unknown {
+	if err == nil && s.State == trail.Unknown && len(s.OfTask) == 0 {
 		err = errUnknown
 	}
 	return err

@@ -73,6 +73,9 @@ func askHealth(ctx context.Context, port int, out io.Writer) error {
 		return err
 	}
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if nobodyListens(err) {
+		return fmt.Errorf("the service does not run, or not with this file or at this port: name another with -c or --port: %w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("ask the service: %w", err)
 	}

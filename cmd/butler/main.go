@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,27 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// noSuchCommand refuses a word that is no command, and says which one may be meant.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	err := cobra.NoArgs(cmd, args)
+	if err != nil {
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+		}
+	}
+	return err
+}
+
+// one wants one argument, and says what is missing.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return errors.New("say which: " + what)
+		}
+		return cobra.ExactArgs(1)(cmd, args)
+	}
+}
+
 // complain says why a command failed. Problems of a configuration are lines of
 // their own that begin with the place, so that editors find it.
 func complain(out io.Writer, err error) {
@@ -102,7 +124,7 @@ Start with defaults:  butler run
 Start in earnest:     butler check butler.yaml && butler run -c butler.yaml
 
 butler -c FILE, with the options below, is the command line of the Node.js tool.`,
-		Args: cobra.NoArgs,
+		Args: noSuchCommand, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), buildinfo.Read().Version)

@@ -50,6 +50,9 @@ func (o *reloadOptions) reload(ctx context.Context, out io.Writer) error {
 			return printReloaded(out, result, o.asJSON)
 		}
 	}
+	if o.pid <= 0 && nobodyListens(err) {
+		return fmt.Errorf("the service does not run, or not with this file or at this address: name another with -c or --address, or its process with --pid: %w", err)
+	}
 	if o.pid <= 0 || !nobodyListens(err) && !errors.Is(err, errNoOperations) {
 		return err
 	}

@@ -173,6 +173,9 @@ func run(ctx context.Context, o runOptions) error {
 		}
 		err = live(ctx, service, hangUps)
 	}
+	if err != nil {
+		service.NoteFailure(err)
+	}
 	limit := service.ShutdownTimeout()
 	told(manager.Stopping(limit + stopMargin))
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -35,7 +36,8 @@ func newService() *cobra.Command {
 		Short: "Install the service; it starts with the machine from then on",
 		Long: `Checks the configuration, and installs a service that runs this program with it.
 
-On Linux it is a hardened unit of systemd; --print shows it. On Windows it runs as
+On Linux it is a hardened unit of systemd; --print shows it. The check knows the
+variables of the file that the unit names, /etc/butler/secrets.env. On Windows it runs as
 LocalSystem, is restarted after a failure, and a stop of it is an orderly end.`,
 		Args: cobra.NoArgs,
 	}
@@ -79,14 +81,22 @@ LocalSystem, is restarted after a failure, and a stop of it is an orderly end.`,
 
 // install checks what is to run before anything is installed.
 func (o serviceOptions) install(cmd *cobra.Command) error {
-	_, err := config.Load(config.Options{
-		Path: o.configFile, Environ: os.Environ(), ReservedEnv: []string{configEnv}, Schemas: app.Schemas(),
-		Inspect: app.Inspection{}.Findings,
-	})
+	unit, err := o.unit()
 	if err != nil {
 		return err
 	}
-	unit, err := o.unit()
+	environ := os.Environ()
+	if runtime.GOOS == "linux" {
+		secrets, err := environmentFiles(unit)
+		if err != nil {
+			return err
+		}
+		environ = append(environ, secrets...)
+	}
+	_, err = config.Load(config.Options{
+		Path: o.configFile, Environ: environ, ReservedEnv: []string{configEnv}, Schemas: app.Schemas(),
+		Inspect: app.Inspection{}.Findings,
+	})
 	if err != nil {
 		return err
 	}
@@ -150,6 +160,43 @@ func unitFor(program, configFile, account string) (string, error) {
 	return strings.NewReplacer(
 		"/usr/local/bin/butler", quotedForUnit(program), "/etc/butler/butler.yaml", quotedForUnit(configFile), "User=butler", "User="+account,
 	).Replace(deploy.Unit), nil
+}
+
+// environmentFiles returns the variables that the files of a unit set: the service
+// has them, while sudo hands over hardly any of those of the shell. A file that is
+// not there sets none.
+func environmentFiles(unit string) ([]string, error) {
+	var out []string
+	for line := range strings.Lines(unit) {
+		file, ok := strings.CutPrefix(strings.TrimSpace(line), "EnvironmentFile=-")
+		if !ok {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read the variables of the service: %w", err)
+		}
+		out = append(out, variables(string(text))...)
+	}
+	return out, nil
+}
+
+// variables reads lines of NAME=value as systemd does: a value may be in quotes,
+// and a line that begins with # or ; is a comment.
+func variables(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok || strings.ContainsAny(name[:min(1, len(name))], "#;") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if end := len(value) - 1; end > 0 && value[0] == value[end] && strings.ContainsAny(value[:1], `"'`) {
+			value = value[1:end]
+		}
+		out = append(out, strings.TrimSpace(name)+"="+value)
+	}
+	return out
 }
 
 // quotedForUnit quotes a word of a command line of systemd where it has to be.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +33,28 @@ func TestUnitFor_fillsInTheHardenedUnit(t *testing.T) {
 		if _, err := unitFor(bad[0], bad[1], bad[2]); err == nil {
 			t.Errorf("want %q refused", bad)
 		}
+	}
+}
+
+func TestEnvironmentFiles_areReadAsSystemdReadsThem(t *testing.T) {
+	if got, want := strings.Count(deploy.Unit, "\nEnvironmentFile=-/etc/butler/secrets.env\n"), 1; got != want {
+		t.Errorf("want %d file in the form that is read here, got %d", want, got)
+	}
+	file := filepath.Join(t.TempDir(), "secrets.env")
+	unit := "[Service]\nEnvironmentFile=-" + file + "\n"
+	if got, err := environmentFiles(unit); err != nil || len(got) != 0 {
+		t.Errorf("want nothing of a file that is not there, got %q, %v", got, err)
+	}
+	text := "# of the service\n; and\n\nSLACK_WEBHOOK=https://hooks.example.com/a=b\n QUOTED = \"a b\" \nSINGLE='#x'\nEMPTY=\nnothing\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"SLACK_WEBHOOK=https://hooks.example.com/a=b", "QUOTED=a b", "SINGLE=#x", "EMPTY="}
+	if got, err := environmentFiles(unit); err != nil || !slices.Equal(want, got) {
+		t.Errorf("want %q, got %q, %v", want, got, err)
+	}
+	if _, err := environmentFiles("EnvironmentFile=-" + t.TempDir()); err == nil {
+		t.Error("want a file that cannot be read told")
 	}
 }
 

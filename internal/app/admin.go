@@ -3,7 +3,11 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
+
+	"go.uber.org/zap"
 
 	"butler/api"
 	"butler/internal/logx"
@@ -47,11 +51,44 @@ type DestinationState struct {
 
 // Parked implements api.Admin.
 func (d admin) Parked(_ context.Context, instance string, limit int) (any, error) {
-	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Instance: instance, Limit: limit})
+	parked, err := d.parkedOf(instance, limit)
 	if err != nil {
 		return nil, err
 	}
 	return ParkedList(parked), nil
+}
+
+// parkedOf lists the parked notices of an instance, of all instances of a
+// destination, or of all for "". A name that means none of those that are
+// configured, or have something parked, is an error.
+func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
+	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Destination: name, Limit: limit})
+	if err != nil || name == "" || len(parked) > 0 {
+		return parked, err
+	}
+	table := d.app.table
+	if table == nil { // the service does not run
+		if len(d.app.cfg.Ignored()) > 0 {
+			return nil, nil // it may be one that cannot be built without the secrets of the service
+		}
+		if table, err = Table(d.app.cfg, zap.NewNop()); err != nil {
+			return nil, err
+		}
+		defer table.Close()
+	}
+	known := slices.Collect(maps.Keys(d.app.outbox.ParkedCounts()))
+	for _, b := range table.Built() {
+		known = append(known, outbox.Place{Integration: b.Instance.Integration, Instance: b.Instance.Name})
+	}
+	names := []string{}
+	for _, place := range known {
+		if place.Named(name) {
+			return nil, nil
+		}
+		names = append(names, place.Instance)
+	}
+	slices.Sort(names)
+	return nil, api.DestinationError{Err: notCalled(name, slices.Compact(names))}
 }
 
 // ParkedNotice is one line of a listing of parked notices.
@@ -113,7 +150,7 @@ func (d admin) DropParked(ctx context.Context, instance string, ids []string) (i
 }
 
 // targets turns a request into the notices it means: the named ones, or all of
-// an instance, or all.
+// an instance or a destination, or all.
 func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, error) {
 	var out []messages.NoticeID
 	for _, id := range ids {
@@ -122,7 +159,7 @@ func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, erro
 	if len(out) > 0 {
 		return out, nil
 	}
-	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Instance: instance})
+	parked, err := d.parkedOf(instance, 0)
 	for _, p := range parked {
 		out = append(out, p.ID)
 	}

@@ -146,6 +146,7 @@ func New(o Options) (*App, error) {
 	}
 	if err != nil {
 		stop()
+		a.NoteFailure(err)
 		ctx, quiet := context.Background(), zap.NewNop()
 		return nil, errors.Join(err, a.closer.close(ctx, quiet), c.foundation.close(ctx, quiet))
 	}
@@ -178,6 +179,9 @@ func (a *App) buildLog() error {
 		options.Directory = section.Directory
 	}
 	log, closeFiles, err := logx.New(options)
+	if err != nil && section.ToFiles {
+		return fmt.Errorf("open the log (logDirectory): %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -216,6 +220,9 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	case err := <-a.deaf:
 		a.neverListened = true
+		if api.InUse(err) {
+			err = fmt.Errorf("%w (somebody has the port; choose another udpServerConfig.portTaskFailure)", err)
+		}
 		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)
 	case err := <-a.fatal:
 		return err
@@ -249,6 +256,14 @@ func (a *App) open() {
 				a.onFatal("operations server", err)
 			}
 		})
+	}
+}
+
+// NoteFailure writes to the log why the service ends: where nobody sees the
+// standard error of the process, nothing else tells it.
+func (a *App) NoteFailure(err error) {
+	if a.log != nil {
+		a.log.Error("the service ends, because something has failed", logx.Err(err))
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
+	"butler/api"
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/doctor"
@@ -85,7 +85,11 @@ func configurationChecks(p *patient) []doctor.Check {
 			out = append(out, doctor.Bad("", p.unbuilt.Error(), "mend it; the service does not start"))
 		}
 		if len(out) == 0 {
-			out = append(out, doctor.Good("", "%s is valid, %d destination instances", p.cfg.File(), len(p.built)))
+			what := "the built-in defaults are"
+			if file := p.cfg.File(); file != "" {
+				what = file + " is"
+			}
+			out = append(out, doctor.Good("", "%s valid, %d destination instances", what, len(p.built)))
 		}
 		if p.unbuilt == nil && len(p.built) == 0 {
 			out = append(out, doctor.Doubt("", "no destination is enabled, so nobody is told", "see docs/destinations.md"))
@@ -97,10 +101,11 @@ func configurationChecks(p *patient) []doctor.Check {
 func configurationFinding(p config.Problem) doctor.Finding {
 	mend := cmp.Or(p.Suggestion, "see docs/configuration.md")
 	p.Suggestion, p.Path = "", strings.TrimSpace(p.Path)
-	f := doctor.Finding{Verdict: doctor.Problem, Evidence: p.String(), Mend: mend}
+	f := doctor.Finding{Verdict: doctor.Problem, Mend: mend}
 	if p.Warning {
-		f.Verdict = doctor.Warning
+		f.Verdict, p.Warning = doctor.Warning, false // which the line says already
 	}
+	f.Evidence = p.String()
 	return f
 }
 
@@ -215,7 +220,7 @@ func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
 		_ = socket.Close()
 		return doctor.Good(subject, "is free")
 	}
-	if _, runs := p.service(); runs && inUse(err) {
+	if _, runs := p.service(); runs && api.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
 	return doctor.Bad(subject, "cannot be opened: "+qlik.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))
@@ -227,14 +232,6 @@ func whoHas(protocol rune, port int) string {
 		return fmt.Sprintf("netstat -ano | findstr :%d", port)
 	}
 	return fmt.Sprintf("ss -l%cnp 'sport = :%d'", protocol, port)
-}
-
-// addressInUse is what Windows says where others say EADDRINUSE (WSAEADDRINUSE).
-const addressInUse syscall.Errno = 10048
-
-// inUse reports whether a port could not be opened because somebody has it.
-func inUse(err error) bool {
-	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, addressInUse)
 }
 
 // timeZoneChecks look for the time zone database, without which schedules have UTC alone.

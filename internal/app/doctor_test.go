@@ -198,6 +198,8 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
   operations: {host: 127.0.0.1, port: %d}
   udpServerConfig: {enable: true, serverHost: 127.0.0.1, portTaskFailure: %d}
   restServerConfig: {enable: true, serverHost: 127.0.0.1, auth: {mode: keys, keyFile: keys.json}}
+  restServerEndpointsEnable: {senseListApps: true}
+  configEngine: {host: 127.0.0.1, port: 1}
   configQRS: {host: 127.0.0.1, port: 1}
   cert: {clientCert: file, clientCertKey: file, clientCertCA: file}
   scheduler: {enable: true, configfile: file/schedule.yaml}
@@ -206,15 +208,28 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 	report := diagnosed(t, path, doctor.Options{Timeout: 3 * time.Second})
 	for check, want := range map[string]string{
 		"configuration": "butler.yaml:3:3: nonsense: unknown key", "udp": "cannot be opened", "ports": "cannot be opened",
-		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no such file", "qrs": "certificate",
+		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no such file",
 	} {
 		wantLine(t, report, doctor.Problem, check, want)
+	}
+	for _, check := range []string{"qrs", "engine"} {
+		wantLine(t, report, doctor.Skipped, check, "not tried: the certificates cannot be read")
 	}
 	wantLine(t, report, doctor.OK, "udp", "loop-back: a datagram arrives")
 	wantLine(t, report, doctor.Warning, "configuration", "nobody is told")
 	if report.Verdict() != doctor.Problem {
 		t.Errorf("the verdict is %s", report.Verdict())
 	}
+}
+
+func TestDoctor_saysAWarningOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "butler.yaml")
+	must(t, os.WriteFile(path, []byte("Butler:\n  startTaskFilter: {enable: true, allowTask: {taskId: [none]}}\n"), 0o600))
+	l := wantLine(t, diagnosed(t, path, doctor.Options{Offline: true}), doctor.Warning, "configuration", "is no task ID")
+	if strings.Contains(l.Evidence, "warning") {
+		t.Errorf("want the place and the reason alone, got %q", l.Evidence)
+	}
+	wantLine(t, diagnosed(t, "", doctor.Options{Offline: true}), doctor.OK, "configuration", "the built-in defaults are valid, 0 destination instances")
 }
 
 func TestUndiagnosed_tellsOfAFileThatCannotBeRead(t *testing.T) {

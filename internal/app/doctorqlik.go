@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/destination/mqtt"
 	"butler/internal/doctor"
@@ -44,6 +45,9 @@ func qrsChecks(p *patient) []doctor.Check {
 
 func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 	section := p.cfg.QRS()
+	if untried := withoutCertificates(section); untried != nil {
+		return untried
+	}
 	options := repositoryOptions(section)
 	options.Timeout = min(cmp.Or(p.cfg.Gate().Timeout, qrsCallTimeout), qrsCallTimeout)
 	client, err := qrs.New(options)
@@ -60,6 +64,15 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 	}
 	out = append([]doctor.Finding{doctor.Good("", "%s answers in %d ms, version %s", client.Host(), after.Sub(before).Milliseconds(), cmp.Or(seen.Version, "unknown"))}, out...)
 	return append(out, p.rights(ctx, client)...)
+}
+
+// withoutCertificates tells that a server of Qlik Sense is not asked, where the files
+// that this service is known by are of no use; what is wrong with them is told already.
+func withoutCertificates(section config.QlikServer) []doctor.Finding {
+	if !section.UseSSL || len(Inspection{}.certificates(section)) == 0 {
+		return nil
+	}
+	return []doctor.Finding{{Verdict: doctor.Skipped, Evidence: "not tried: the certificates cannot be read"}}
 }
 
 func qrsUnreachable(err error) doctor.Finding {
@@ -166,6 +179,9 @@ func engineChecks(p *patient) []doctor.Check {
 	}
 	return []doctor.Check{{Name: "engine", Network: true, Run: func(ctx context.Context) []doctor.Finding {
 		const mend = "look at configEngine and cert, and whether a firewall lets this machine through to port 4747"
+		if untried := withoutCertificates(section.Server); untried != nil {
+			return untried
+		}
 		client, err := engine.New(engineOptions(section))
 		if err != nil {
 			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}

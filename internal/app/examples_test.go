@@ -49,7 +49,9 @@ func problemsOf(err error) []string {
 	if err == nil {
 		return nil
 	}
-	return slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(line string) bool { return strings.Contains(line, "cannot be read: stat") })
+	return slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(line string) bool {
+		return strings.Contains(line, "cannot be read: stat") || strings.Contains(line, "is approved and does not exist")
+	})
 }
 
 // secretsOf provides what an example refers to, and the site and the tenant that the rest of the file names.

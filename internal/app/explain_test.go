@@ -118,8 +118,8 @@ func TestExplain_ofRefusedDroppedAndUnknownExecutions(t *testing.T) {
 	wantStory(t, story, trail.Silent, "received", "looked_up  task: failed", "decided  event dropped, the task does not exist")
 
 	story = s.explain("{" + strings.ToUpper(execution.TaskID) + "}") // as the QMC and others write it
-	if want := []string{"this is the ID of a task; its latest executions are " + gone}; story.State != trail.Unknown || !slices.Equal(want, story.Hints) {
-		t.Errorf("want %q, got %s %q", want, story.State, story.Hints)
+	if want := []string{"this is the ID of a task; its latest executions are " + gone}; story.State != trail.Unknown || !slices.Equal(want, story.Hints) || !slices.Equal([]string{gone}, story.OfTask) {
+		t.Errorf("want %q, got %s %q, %q", want, story.State, story.Hints, story.OfTask)
 	}
 	story = s.explain(unknown)
 	hints := strings.Join(story.Hints, "\n")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -98,6 +99,7 @@ func restAPI(cfg *config.Config) []config.Finding {
 	}
 	enabled, err := endpoints(cfg)
 	out = append(out, findings("restServerEndpointsEnable", nil, err)...)
+	out = append(out, approvedFindings(cfg.Files(), enabled)...)
 	out = append(out, postFindings(cfg, enabled)...)
 	_, problems := certificateHolders(section.Auth)
 	for _, p := range problems {
@@ -109,6 +111,41 @@ func restAPI(cfg *config.Config) []config.Finding {
 				out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
 			}
 		}
+	}
+	return out
+}
+
+// approvedFindings tells of approved directories that are not there: every call
+// for something in them fails.
+func approvedFindings(section config.Files, enabled []string) []config.Finding {
+	wanted := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(enabled, name) })
+	}
+	var out []config.Finding
+	look := func(path, directory string) {
+		if _, err := os.Stat(directory); directory != "" && errors.Is(err, fs.ErrNotExist) {
+			out = append(out, config.Finding{Warning: true, Path: path, Reason: fmt.Sprintf("%q is approved and does not exist", directory), Suggestion: "create it"})
+		}
+	}
+	pairs := func(path string, list []config.DirectoryPair) {
+		for i, p := range list {
+			look(fmt.Sprintf("%s[%d].fromDirectory", path, i), p.From)
+			look(fmt.Sprintf("%s[%d].toDirectory", path, i), p.To)
+		}
+	}
+	if wanted("fileCopy", "createDir") {
+		pairs("fileCopyApprovedDirectories", section.Copy)
+	}
+	if wanted("fileMove", "createDir") {
+		pairs("fileMoveApprovedDirectories", section.Move)
+	}
+	if wanted("fileDelete", "createDir") {
+		for i, directory := range section.Delete {
+			look(fmt.Sprintf("fileDeleteApprovedDirectories[%d]", i), directory)
+		}
+	}
+	if wanted("createDirQVD") {
+		look("configDirectories.qvdPath", section.QVD)
 	}
 	return out
 }

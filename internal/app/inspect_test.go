@@ -46,6 +46,12 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 		"a filter with odd IDs":        {"startTaskFilter: {enable: true, allowTask: {taskId: [a, 5b0c1f0e-7a55-4e0b-9a40-3d1f6a2b9c77, b]}}", app.Inspection{}, 0, 2},
 		"a filter that is off":         {"startTaskFilter: {allowTask: {taskId: [a]}}", app.Inspection{}, 0, 0},
 		"hosts that are no names":      {"restServerConfig: {enable: true, allowedHosts: [a.example.com, 'https://b', 'c:80', '*.d', '']}", app.Inspection{}, 4, 0},
+		"approved directories that are not there": {
+			"restServerConfig: {enable: true}\n  restServerEndpointsEnable: {fileCopy: true, fileDelete: true, createDirQVD: true}\n" +
+				"  fileCopyApprovedDirectories: [{fromDirectory: none, toDirectory: .}]\n  fileMoveApprovedDirectories: [{fromDirectory: none, toDirectory: none}]\n" +
+				"  fileDeleteApprovedDirectories: [., none]\n  configDirectories: {qvdPath: none}", app.Inspection{}, 0, 3,
+		},
+		"approved directories that nobody uses": {"restServerConfig: {enable: true}\n  fileDeleteApprovedDirectories: [none]", app.Inspection{}, 0, 0},
 		"a header that breaks HTTP": {
 			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
 		},

@@ -103,7 +103,7 @@ func find(cfg *config.Config, name string) (destination.Instance, destination.De
 	case len(names) == 0:
 		return i, of, errors.Join(errors.New("no destination is enabled in the configuration"), left)
 	default:
-		return i, of, errors.Join(fmt.Errorf("no enabled destination is called %q; there are %s", name, listed(names)), left)
+		return i, of, errors.Join(notCalled(name, names), left)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -158,15 +159,25 @@ func (a *App) readAgain() (*config.Config, error) {
 
 // whenMended is what to do about a refused configuration. A name that was not found
 // or a certificate that was not there is no change of a file that would be seen.
-const whenMended = "when that is mended, `butler reload` or SIGHUP tries again"
+func whenMended(trigger Trigger, system string) string {
+	again := "`butler reload` or SIGHUP tries again"
+	if system == "windows" {
+		again = "`butler reload` tries again"
+	}
+	if trigger == ByFile {
+		return "mend and save the file; it is taken up by itself. After something else is mended, " + again
+	}
+	return "when that is mended, " + again
+}
 
 // told tells everybody how a reload went.
 func (a *App) told(r Reloaded) {
 	a.reloads.metrics.observe(r)
 	trigger := zap.String("trigger", string(r.Trigger))
 	if !r.Applied {
-		a.health.Set(configurationComponent, supervisors.Degraded, "the changed configuration is refused, the one before is in force: "+r.Reason+"; "+whenMended)
-		a.log.Error("the changed configuration is refused, the one before stays in force", trigger, logx.Reason(r.Reason), zap.String("next", whenMended))
+		next := whenMended(r.Trigger, runtime.GOOS)
+		a.health.Set(configurationComponent, supervisors.Degraded, "the changed configuration is refused, the one before is in force: "+r.Reason+"; "+next)
+		a.log.Error("the changed configuration is refused, the one before stays in force", trigger, logx.Reason(r.Reason), zap.String("next", next))
 		return
 	}
 	waiting := ""

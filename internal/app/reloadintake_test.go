@@ -63,3 +63,20 @@ func TestReload_anotherHostAtThePortInUseIsToldAsSuch(t *testing.T) {
 		t.Errorf("want to be told who has the port, got %v", err)
 	}
 }
+
+func TestReload_saysWhatTakesUpTheMendedFile(t *testing.T) {
+	for _, row := range []struct {
+		trigger Trigger
+		system  string
+		want    string
+	}{
+		{ByFile, "linux", "mend and save the file; it is taken up by itself. After something else is mended, `butler reload` or SIGHUP tries again"},
+		{ByFile, "windows", "mend and save the file; it is taken up by itself. After something else is mended, `butler reload` tries again"},
+		{BySignal, "linux", "when that is mended, `butler reload` or SIGHUP tries again"},
+		{ByAPI, "windows", "when that is mended, `butler reload` tries again"},
+	} {
+		if got := whenMended(row.trigger, row.system); got != row.want {
+			t.Errorf("%s on %s: want %q, got %q", row.trigger, row.system, row.want, got)
+		}
+	}
+}

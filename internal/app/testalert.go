@@ -163,7 +163,7 @@ func named(all []destination.Built, names []string) ([]destination.Built, error)
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(b destination.Built) bool { return means(name, b) }) {
-			return nil, fmt.Errorf("%w: no enabled destination is called %q; there are %s", ErrNothingToTest, name, listed(namesOf(all)))
+			return nil, fmt.Errorf("%w: %w", ErrNothingToTest, notCalled(name, namesOf(all)))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {
@@ -196,6 +196,11 @@ func routed(cfg *config.Config, all []destination.Built, names []string) ([]dest
 		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and asked for", ErrNothingToTest)
 	}
 	return out, nil
+}
+
+// notCalled is why a name means no destination.
+func notCalled(name string, known []string) error {
+	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(listed(known), "none"))
 }
 
 func namesOf(all []destination.Built) []string {

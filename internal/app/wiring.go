@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"butler/actors/qrsgate"
 	"butler/api"
 	"butler/config"
+	"butler/internal/buildinfo"
 	"butler/internal/destination"
 	"butler/internal/destination/all"
 	"butler/internal/destination/email"
@@ -28,6 +30,7 @@ import (
 	"butler/internal/qlik/scriptlog"
 	"butler/internal/template"
 	"butler/internal/udp"
+	"butler/messages"
 )
 
 // Schemas lists what the destinations add to the schema of the configuration.
@@ -97,6 +100,35 @@ func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, e
 // match from everybody else.
 func Silencing(cfg *config.Config) ([]string, error) {
 	return destination.Silencing(cfg.Section, all.Definitions()...)
+}
+
+// SwitchedOff returns the section without which nothing is ever sent through an
+// instance, where that is off; "" where something may be sent.
+func SwitchedOff(cfg *config.Config, i destination.Instance) string {
+	off := map[messages.AlertKind]string{}
+	if !cfg.ServiceMonitor().Enable {
+		for _, kind := range []messages.AlertKind{messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus} {
+			off[kind] = "serviceMonitor"
+		}
+	}
+	if _, enabled, err := readCloud(cfg); err == nil && !enabled {
+		off[messages.CloudReloadFailed] = "qlikSenseCloud"
+	}
+	for kind, read := range map[messages.AlertKind]func(*config.Config) monitorRow{
+		messages.LicenseStatus: serverLicenseMonitor, messages.LicenseExpiring: serverLicenseMonitor,
+		messages.AccessLicenseStatus: accessLicenseMonitor, messages.LicenseReleased: licenseReleaseMonitor, messages.SenseVersion: senseVersionMonitor,
+	} {
+		if row := read(cfg); !row.on {
+			off[kind] = row.path
+		}
+	}
+	section := ""
+	for _, kind := range i.Kinds {
+		if section = off[kind]; section == "" {
+			return ""
+		}
+	}
+	return section
 }
 
 // aboutRoutes reports whether a problem is one of the routes.
@@ -251,7 +283,9 @@ func (a *App) say() {
 	for _, b := range a.table.Built() {
 		names = append(names, b.Instance.Name)
 	}
-	a.log.Info("starting", logx.Path(a.cfg.File()), zap.Strings("destinations", names))
+	build := buildinfo.Read()
+	a.log.Info("starting", zap.String("version", build.Version), zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()),
+		logx.Path(a.cfg.File()), zap.Strings("destinations", names))
 }
 
 // sayConfiguration writes what an operator should know of a configuration.

@@ -66,6 +66,9 @@ type Outbox struct {
 // Place names a destination instance and what it belongs to.
 type Place struct{ Integration, Instance string }
 
+// Named reports whether a name is that of the instance, or of what it belongs to.
+func (p Place) Named(name string) bool { return name == p.Instance || name == p.Integration }
+
 // Open returns the outbox that ledger holds. It removes alerts that no notice needs.
 func Open(ledger Ledger, opts Options) (*Outbox, error) {
 	if opts.CacheBytes <= 0 {

@@ -236,14 +236,14 @@ func TestParked_isListedWithItsReason(t *testing.T) {
 		Cause: outbox.Rejected, Reason: "550 no such user", Attempts: 7, QueuedAt: noon, ParkedAt: noon.Add(time.Hour),
 	}}
 	for name, f := range map[string]outbox.ParkedFilter{
-		"all": {}, "by instance": {Instance: email.Instance}, "by execution": {Key: "exec1"}, "by cause": {Cause: outbox.Rejected},
+		"all": {}, "by instance": {Destination: email.Instance}, "by destination": {Destination: email.Integration}, "by execution": {Key: "exec1"}, "by cause": {Cause: outbox.Rejected},
 	} {
 		got, err := o.Parked(f)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: list differs (%v) (-want +got):\n%s", name, err, diff)
 		}
 	}
-	if got, err := o.Parked(outbox.ParkedFilter{Instance: slack.Instance}); err != nil || len(got) != 0 {
+	if got, err := o.Parked(outbox.ParkedFilter{Destination: slack.Instance}); err != nil || len(got) != 0 {
 		t.Errorf("list of another instance is %v (%v), want nothing", got, err)
 	}
 	if diff := cmp.Diff(map[outbox.Place]int{email: 1}, o.ParkedCounts()); diff != "" {

@@ -37,15 +37,16 @@ type Parked struct {
 
 // ParkedFilter selects parked notices. The zero value selects all.
 type ParkedFilter struct {
-	Instance string
-	Key      messages.ExecutionKey
-	Cause    ParkCause
+	// Destination is an instance, or an integration for all of its instances.
+	Destination string
+	Key         messages.ExecutionKey
+	Cause       ParkCause
 	// Limit bounds the answer to the ones parked first; 0 means no limit.
 	Limit int
 }
 
 func (f ParkedFilter) selects(p Parked) bool {
-	return (f.Instance == "" || f.Instance == p.Instance) &&
+	return (f.Destination == "" || Place{p.Integration, p.Instance}.Named(f.Destination)) &&
 		(f.Key == "" || f.Key == p.Key) &&
 		(f.Cause == "" || f.Cause == p.Cause)
 }

@@ -54,6 +54,7 @@ func (t *teller) hint() {
 		return
 	}
 	if len(r.OfTask) > 0 {
+		t.story.OfTask = r.OfTask
 		hint("this is the ID of a task; its latest executions are %s", strings.Join(r.OfTask, ", "))
 		return
 	}

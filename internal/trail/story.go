@@ -91,6 +91,8 @@ type Story struct {
 	NotTold []Verdict `json:"notTold"`
 	// Hints say what may be missing, and where to look on.
 	Hints []string `json:"hints"`
+	// OfTask are the latest executions of the task whose ID was asked for instead.
+	OfTask []string `json:"ofTask,omitempty"`
 }
 
 // Step is something that has happened.
