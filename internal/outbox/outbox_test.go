@@ -251,6 +251,37 @@ func TestParked_isListedWithItsReason(t *testing.T) {
 	}
 }
 
+// The notices of an event that comes again have the IDs of the first time.
+func TestParked_countsANoticeThatIsParkedAgainOnce(t *testing.T) {
+	ledger, o := recorded(t)
+	count := func(when string, want int) {
+		t.Helper()
+		if got := o.ParkedCounts()[email]; got != want {
+			t.Errorf("%s: %d are counted, want %d", when, got, want)
+		}
+	}
+	o.Settle(email, parked("n1"), ignore)
+	o.Record(decision(), nil, ignoreError)
+	o.Settle(email, parked("n1"), ignore)
+	count("parked twice", 1)
+
+	o.Record(decision(), nil, ignoreError)
+	ledger.Hold()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := o.Drop(gone, "n1"); !errors.Is(err, context.Canceled) {
+		t.Fatalf("drop answers %v, want context.Canceled", err)
+	}
+	o.Settle(email, parked("n1"), ignore)
+	ledger.Resume()
+	count("parked while the first is dropped", ledger.Len("parked"))
+
+	if err := o.Drop(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	count("dropped", 0)
+}
+
 func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)

@@ -145,7 +145,12 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	if unreadable != nil {
 		parked.Notice, parked.Raw = noticeRecord{}, raw
 	}
-	o.parked[at]++
+	// An event that comes again, long after, has the same notices: one that is
+	// parked once more takes the place of the first.
+	_, moving := o.moving[outcome.ID] // counted as gone
+	if moving || o.ledger.Size(bucketParked, string(outcome.ID)) == 0 {
+		o.countParkedLocked(at, 1)
+	}
 	return []journal.Op{
 		{Bucket: bucketNotice, Key: noticeKey(outcome.ID, at.Instance)},
 		{Bucket: bucketParked, Key: string(outcome.ID), Value: encode(parked)},
