@@ -49,6 +49,11 @@ type Options struct {
 type Outbox struct {
 	ledger Ledger
 
+	// settling is held by whoever finds out what a notice that goes leaves behind,
+	// so that they do it one after the other. It is taken before mu, and may be held
+	// for a read from the disk, as mu, which every record needs, may not.
+	settling sync.Mutex
+
 	mu    sync.Mutex
 	cache *cache
 	// left are the unsettled notices of alerts of which some are settled

@@ -442,6 +442,77 @@ func (r *reads) Select(b journal.Bucket, want func(string) bool, visit func(stri
 	})
 }
 
+// slow is a ledger that calls during each time it reads from a bucket, when it
+// knows the answer.
+type slow struct {
+	*outboxtest.Ledger
+	bucket journal.Bucket
+	during func()
+}
+
+func (s *slow) Get(b journal.Bucket, key string) ([]byte, bool, error) {
+	value, ok, err := s.Ledger.Get(b, key)
+	if b == s.bucket {
+		s.during()
+	}
+	return value, ok, err
+}
+
+// While it is read who was told of an alert, that alert comes again, with a third notice.
+func TestSettle_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
+	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "told"}
+	o := open(t, ledger)
+	again := decision()
+	again.Notices = append(again.Notices, messages.NoticeHead{ID: "n3", Instance: "teams", QueuedAt: noon})
+	reads := 0
+	ledger.during = func() {
+		reads++
+		if o.Locked() {
+			t.Error("every record waits for this read")
+			return
+		}
+		again.Notices = again.Notices[1:] // the first one is about to go
+		o.Record(again, nil, ignoreError)
+	}
+	o.Record(decision(), nil, ignoreError)
+	o.Settle(email, delivered("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	if t.Failed() {
+		return
+	}
+	if _, err := o.Notice("teams", "n3"); err != nil || reads != 1 {
+		t.Errorf("%d reads, and of the third notice: %v; want one read and its alert", reads, err)
+	}
+	o.Settle(outbox.Place{Instance: "teams"}, delivered("n3"), ignore)
+	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
+		t.Errorf("nothing is left (-want +got):\n%s", diff)
+	}
+}
+
+// While it is read what is parked, somebody else drops it.
+func TestDrop_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
+	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "parked", during: func() {}}
+	o := open(t, ledger)
+	o.Record(decision(), nil, ignoreError)
+	o.Settle(email, parked("n1"), ignore)
+	ledger.during = func() {
+		ledger.during = func() {}
+		if o.Locked() {
+			t.Error("every record waits for this read")
+			return
+		}
+		if err := o.Drop(t.Context(), "n1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := o.Drop(t.Context(), "n1"); !t.Failed() && !errors.Is(err, outbox.ErrNotParked) {
+		t.Errorf("the second drop answers %v, want ErrNotParked", err)
+	}
+	if got := o.ParkedCounts()[email]; got != 0 {
+		t.Errorf("%d count as parked, want none", got)
+	}
+}
+
 func TestLoad_readsOnlyTheNoticesOfItsInstance(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
 	o := open(t, ledger)

@@ -131,9 +131,9 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
 	}
 	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
 	if record.Notice.Alert != "" {
-		o.mu.Lock()
-		ops = append(ops, o.releaseLocked(record.Notice, noticeKey(id, record.Instance))...)
-		o.mu.Unlock()
+		o.settling.Lock()
+		ops = append(ops, o.release(record.Notice.departed(id, record.Instance))...)
+		o.settling.Unlock()
 	}
 	if err := o.commit(ctx, ops, func(error) { o.moved(id) }); err != nil {
 		return fmt.Errorf("drop %s: %w", id, err)
@@ -144,13 +144,14 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
 // takeParked reads a parked notice and keeps others from moving it until moved
 // or putBack is called.
 func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	raw, ok, err := o.ledger.Get(bucketParked, string(id))
+	raw, ok, err := o.ledger.Get(bucketParked, string(id)) // maybe from the disk: nobody waits for it
 	if err != nil {
 		return parkedRecord{}, err
 	}
-	if _, taken := o.moving[id]; !ok || taken {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	still := o.ledger.Size(bucketParked, string(id)) > 0
+	if _, taken := o.moving[id]; !ok || !still || taken {
 		return parkedRecord{}, ErrNotParked
 	}
 	record := readParked(raw)

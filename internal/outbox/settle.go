@@ -70,21 +70,7 @@ const maxReason = 500
 // journal.ErrClosed or nil. A notice that does not wait any more, or whose end is
 // on its way to the disk already, is passed over.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
-	var ops []journal.Op
-	var ended []messages.NoticeSettled
-	o.mu.Lock()
-	for _, outcome := range s.Outcomes {
-		if _, underway := o.ending[outcome.ID]; underway {
-			continue
-		}
-		changes, settled, ok := o.outcomeLocked(at, outcome, s.At)
-		ops = append(ops, changes...)
-		if ok {
-			ended = append(ended, settled)
-			o.ending[outcome.ID] = struct{}{}
-		}
-	}
-	o.mu.Unlock()
+	ops, ended := o.outcomes(at, s)
 	for key, window := range s.Windows {
 		ops = append(ops, journal.Op{
 			Bucket: bucketWindow, Key: windowKey(at.Instance, key), Value: encode(windowRecord(window)),
@@ -103,37 +89,63 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	})
 }
 
-// outcomeLocked returns the changes for one outcome, and what to tell those who
-// watch when it ended the notice.
-func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) ([]journal.Op, messages.NoticeSettled, bool) {
+// outcomes returns the changes for the outcomes of a settlement, and what to tell
+// those who watch of the notices that it ended.
+func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, ended []messages.NoticeSettled) {
+	o.settling.Lock()
+	defer o.settling.Unlock()
+	var gone []departed
+	o.mu.Lock()
+	for _, outcome := range s.Outcomes {
+		if _, underway := o.ending[outcome.ID]; underway {
+			continue
+		}
+		changes, record, ok := o.outcomeLocked(at, outcome, s.At)
+		ops = append(ops, changes...)
+		if !ok {
+			continue
+		}
+		o.ending[outcome.ID] = struct{}{}
+		ended = append(ended, messages.NoticeSettled{
+			ID: outcome.ID, Alert: record.Alert, Kind: record.Kind, Key: record.Key, TaskName: record.TaskName,
+			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
+			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
+		})
+		if outcome.Ended != messages.NoticeParked {
+			gone = append(gone, record.departed(outcome.ID, at.Instance))
+		}
+	}
+	o.mu.Unlock()
+	for _, n := range gone {
+		ops = append(ops, o.release(n)...)
+	}
+	return ops, ended
+}
+
+// outcomeLocked returns the changes for one outcome, with what is known of the
+// notice when it has ended.
+func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) (ops []journal.Op, record noticeRecord, ended bool) {
 	key := noticeKey(outcome.ID, at.Instance)
 	raw, ok, err := o.ledger.Get(bucketNotice, key)
 	if !ok && err == nil {
-		return nil, messages.NoticeSettled{}, false
+		return nil, record, false
 	}
-	var record noticeRecord
 	if err == nil {
 		err = decode(raw, &record)
 	}
 	record.Attempts, record.Panics = outcome.Attempts, outcome.Panics
 
-	var ops []journal.Op
 	switch outcome.Ended {
 	case messages.NoticeParked:
-		ops = o.parkLocked(at, outcome, record, raw, err, now)
+		return o.parkLocked(at, outcome, record, raw, err, now), record, true
 	case messages.NoticeDelivered, messages.NoticeSuppressed:
-		ops = append([]journal.Op{{Bucket: bucketNotice, Key: key}}, o.releaseLocked(record, key)...)
+		return []journal.Op{{Bucket: bucketNotice, Key: key}}, record, true
 	default:
 		if err != nil {
-			return nil, messages.NoticeSettled{}, false
+			return nil, record, false
 		}
-		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(&record)}}, messages.NoticeSettled{}, false
+		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(&record)}}, record, false
 	}
-	return ops, messages.NoticeSettled{
-		ID: outcome.ID, Alert: record.Alert, Kind: record.Kind, Key: record.Key, TaskName: record.TaskName,
-		Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
-		Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: now,
-	}, true
 }
 
 // parkLocked moves a notice from the waiting to the parked ones.
@@ -157,49 +169,68 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	}
 }
 
-// releaseLocked notes that an alert needs to be kept for one notice less, and
-// returns what removes the alert when that was the last.
-func (o *Outbox) releaseLocked(record noticeRecord, key string) []journal.Op {
-	alert := record.Alert
-	left, known := o.left[alert]
-	switch {
-	case known:
-	case record.Sole && o.ledger.Size(bucketTold, string(alert)) == 0:
+// departed is a notice that neither waits nor is parked any more.
+type departed struct {
+	alert messages.AlertID
+	key   string
+	sole  bool
+}
+
+func (r *noticeRecord) departed(id messages.NoticeID, instance string) departed {
+	return departed{alert: r.Alert, key: noticeKey(id, instance), sole: r.Sole}
+}
+
+// release notes that an alert needs to be kept for one notice less, and returns
+// what removes the alert when that was the last. The caller holds settling.
+//
+// Who else an alert was recorded with may have to be read from the disk, for which
+// nobody who records waits. What is recorded meanwhile is not lost: remember adds
+// to a set from the moment at which it is there, however incomplete.
+func (o *Outbox) release(n departed) []journal.Op {
+	o.mu.Lock()
+	left, known := o.left[n.alert]
+	if !known {
 		left = map[string]struct{}{}
-	default:
-		if left = o.unsettled(alert); left == nil {
-			return nil // not readable: removed by the next Open, when nothing needs it
-		}
-		o.left[alert] = left
+		o.left[n.alert] = left
 	}
-	delete(left, key)
+	o.mu.Unlock()
+	var others []string
+	readable := true
+	if alone := n.sole && o.ledger.Size(bucketTold, string(n.alert)) == 0; !known && !alone {
+		others, readable = o.unsettled(n.alert)
+	}
+
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !readable {
+		delete(o.left, n.alert)
+		return nil // removed by the next Open, when nothing needs it
+	}
+	for _, key := range others {
+		left[key] = struct{}{}
+	}
+	delete(left, n.key)
 	if len(left) > 0 {
 		return nil
 	}
-	delete(o.left, alert)
-	o.cache.remove(alert)
-	ops := removeAlert(alert)
+	delete(o.left, n.alert)
+	o.cache.remove(n.alert)
+	ops := removeAlert(n.alert)
 	if o.ledger.Len(bucketAttachment) == 0 {
 		ops = ops[:len(ops)-1]
 	}
 	return ops
 }
 
-// unsettled returns the keys of an alert's notices that wait or are parked, nil
+// unsettled returns the keys of an alert's notices that wait or are parked, false
 // when they cannot be told.
-func (o *Outbox) unsettled(alert messages.AlertID) map[string]struct{} {
+func (o *Outbox) unsettled(alert messages.AlertID) ([]string, bool) {
 	raw, ok, err := o.ledger.Get(bucketTold, string(alert))
 	var told []string
 	if !ok || err != nil || decode(raw, &told) != nil {
-		return nil
+		return nil, false
 	}
-	left := make(map[string]struct{}, len(told))
-	for _, key := range told {
-		if o.kept(key) {
-			left[key] = struct{}{}
-		}
-	}
-	return left
+	return slices.DeleteFunc(told, func(key string) bool { return !o.kept(key) }), true
 }
 
 // kept reports whether a notice waits or is parked. It looks at the waiting ones
@@ -210,7 +241,7 @@ func (o *Outbox) kept(key string) bool {
 		bucket journal.Bucket
 		key    string
 	}{{bucketNotice, key}, {bucketParked, string(id)}, {bucketNotice, key}} {
-		if _, ok, err := o.ledger.Get(place.bucket, place.key); ok || err != nil {
+		if o.ledger.Size(place.bucket, place.key) > 0 {
 			return true
 		}
 	}
