@@ -24,8 +24,9 @@ import (
 type Desk struct {
 	opts *Options
 	self messages.Ref
-	// waiting are the cases that wait, by their number.
+	// waiting are the cases that wait, by their number, and numbers are theirs.
 	waiting map[int]*deskCase
+	numbers map[messages.ExecutionKey]int
 	last    int // number
 	// next is when the first of all timers may be due, and rest is until when Tick rests.
 	next, rest time.Time
@@ -62,7 +63,7 @@ var overCases = sync.Pool{New: func() any { return &deskCase{machine: NewMachine
 
 // Desk returns a desk of these options for a life of the shard at self.
 func (o *Options) Desk(self messages.Ref, life int) *Desk {
-	return &Desk{opts: o, self: self, waiting: map[int]*deskCase{}, last: life * casesOfLife}
+	return &Desk{opts: o, self: self, waiting: map[int]*deskCase{}, numbers: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
 }
 
 // Decide takes up the first event of an execution. What has to become durable is
@@ -121,11 +122,8 @@ func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
 
 // Withdraw forgets an execution that waits.
 func (d *Desk) Withdraw(key messages.ExecutionKey) {
-	for number, c := range d.waiting {
-		if c.key == key {
-			delete(d.waiting, number)
-		}
-	}
+	delete(d.waiting, d.numbers[key])
+	delete(d.numbers, key)
 }
 
 // Ask asks what was to be asked since the last time.
@@ -163,12 +161,12 @@ func (d *Desk) goOn(c *deskCase, step func() []Effect) (said messages.Ruling) {
 		}
 		switch said.Verdict {
 		case messages.VerdictWaits:
-			d.waiting[c.number] = c
+			d.waiting[c.number], d.numbers[c.key] = c, c.number
 		case messages.VerdictLeft:
 			d.questions = d.questions[:asked]
-			delete(d.waiting, c.number)
+			d.Withdraw(c.key)
 		case messages.VerdictDecided:
-			delete(d.waiting, c.number)
+			d.Withdraw(c.key)
 			overCases.Put(c)
 		}
 	}()

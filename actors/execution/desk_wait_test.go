@@ -165,8 +165,8 @@ func TestDesk_tellsAnswersApart(t *testing.T) {
 	if _, ok := o.Answer(o.now, earlier); ok {
 		t.Error("an answer to an earlier life is used")
 	}
-	if !o.Next().IsZero() {
-		t.Error("want no time to wait for when nobody waits")
+	if !o.Next().IsZero() || len(o.numbers) != 0 {
+		t.Errorf("want no time to wait for, and nobody known, when nobody waits, got %s and %v", o.Next(), o.numbers)
 	}
 }
 
