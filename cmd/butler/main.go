@@ -142,7 +142,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	}
 	legacy.register(root)
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
-	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newReload(), newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newService(), newSupportBundle(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newStatus(), newReload(), newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newService(), newSupportBundle(), newVersion())
 	return root
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"butler/internal/app"
+	"butler/messages"
+)
+
+func newStatus() *cobra.Command {
+	var o adminOptions
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show at a glance how the running service is and what waits",
+		Long: `Shows whether the running service on this machine is well, every component that is
+not and why, and for every destination what waits, since when, and what it answered
+last. With --json it shows every component. The exit code tells only whether the
+service answered; 'butler health' tells by its exit code how it is.`,
+		Example: "  butler status -c butler.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			service, err := o.running()
+			if err != nil {
+				return err
+			}
+			now, err := service.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.asJSON {
+				return printJSON(cmd.OutOrStdout(), now)
+			}
+			return now.print(cmd.OutOrStdout())
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+// status is how the service is.
+type status struct {
+	State        string                 `json:"state"`
+	Components   []component            `json:"components"`
+	Destinations []app.DestinationState `json:"destinations"`
+}
+
+// component is how one part of it is.
+type component struct {
+	Name   string    `json:"name"`
+	State  string    `json:"state"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+func (r remote) Status(ctx context.Context) (status, error) {
+	var out status
+	err := r.call(ctx, http.MethodGet, "/health", nil, &out)
+	if err == nil {
+		err = r.call(ctx, http.MethodGet, "/admin/destinations", nil, &out.Destinations)
+	}
+	return out, err
+}
+
+func (s status) print(out io.Writer) error {
+	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
+	fmt.Fprintf(out, "%s: %d of %d components are well\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
+	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations))
+}
+
+func printComponents(out io.Writer, list []component) error {
+	if len(list) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "\nSTATE\tSINCE\tCOMPONENT\tREASON")
+	for _, c := range list {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", shown(c.State), moment(c.Since), shown(c.Name), shown(c.Reason))
+	}
+	return table.Flush()
+}
+
+func printDestinations(out io.Writer, list []app.DestinationState) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, "\nno destination is configured")
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "\nDESTINATION\tCONDITION\tWAITING\tSINCE\tPARKED\tDELIVERED LAST\tLAST ERROR")
+	for _, d := range list {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\t%s\n", shown(d.Instance), condition(d), d.Queued, moment(d.Oldest),
+			d.Parked, moment(d.LastSuccess), shown(d.LastError))
+	}
+	return table.Flush()
+}
+
+// condition is how a delivery is, and until when.
+func condition(d app.DestinationState) string {
+	text := shown(string(d.Condition))
+	if d.Condition != messages.Delivering && !d.Until.IsZero() {
+		text += " until " + moment(d.Until)
+	}
+	return text
+}
+
+// moment is a time on the clock of this machine, or a dash for none.
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.Local().Format(time.DateTime)
+}

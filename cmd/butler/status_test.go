@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// operations is an operations server that answers with what it holds by path.
+func operations(t *testing.T, answers map[string]string) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Butler-Admin") == "" {
+			t.Errorf("want the header of the commands at %s", r.URL.Path)
+		}
+		_, _ = io.WriteString(w, answers[r.URL.Path])
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+func statusOf(t *testing.T, health, destinations string, args ...string) string {
+	t.Helper()
+	cmd := newStatus()
+	var out strings.Builder
+	cmd.SetOut(&out)
+	cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{"/health": health, "/admin/destinations": destinations})}, args...))
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
+	at := func(text string) string {
+		parsed, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return moment(parsed)
+	}
+	got := statusOf(t,
+		`{"state":"degraded","components":[{"name":"ingest","state":"up","since":"2026-11-21T09:00:00Z"},
+			{"name":"qrs","state":"degraded","reason":"no\u001b[31m answer","since":"2026-11-21T09:39:11Z"}]}`,
+		`[{"destination":"email/reload_task_failed","condition":"ok","lastSuccess":"2026-11-21T09:38:00Z"},
+			{"destination":"slack/reload_task_failed","condition":"breaker_open","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`)
+	for _, line := range [][]string{
+		{"degraded: 1 of 2 components are well"},
+		{"degraded", at("2026-11-21T09:39:11Z"), "qrs", "no?[31m answer"},
+		{"email/reload_task_failed", "ok", "0", "-", "0", at("2026-11-21T09:38:00Z")},
+		{"slack/reload_task_failed", "breaker_open until " + at("2026-11-21T09:39:42Z"), "6", at("2026-11-21T09:39:12Z"), "2", "-", "refused"},
+	} {
+		if !strings.Contains(squeezed(got), strings.Join(line, " ")+"\n") {
+			t.Errorf("want the line %q in:\n%s", line, got)
+		}
+	}
+	if strings.Contains(got, "ingest") {
+		t.Errorf("a component that is well is shown:\n%s", got)
+	}
+}
+
+func TestStatus_ofAServiceThatIsWell(t *testing.T) {
+	got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`)
+	if want := "up: 1 of 1 components are well\n\nno destination is configured\n"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	if got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, "--json"); !strings.Contains(got, `"name": "ingest"`) {
+		t.Errorf("want every component in JSON, got %s", got)
+	}
+}
+
+// squeezed leaves one space between the columns of a table.
+func squeezed(table string) string {
+	var out strings.Builder
+	for line := range strings.Lines(table) {
+		out.WriteString(strings.Join(strings.Fields(line), " ") + "\n")
+	}
+	return out.String()
+}
