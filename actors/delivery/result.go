@@ -108,7 +108,15 @@ func (m *Machine) park(i *item, cause outbox.ParkCause, reason string) {
 	m.yield(i)
 }
 
+// expired says why a notice has ended late. One without an attempt waited for the
+// pace, or behind others, whatever the destination accepts.
 func (m *Machine) expired(i *item, within time.Duration) string {
+	switch {
+	case i.attempts == 0 && m.lastErr == "":
+		return fmt.Sprintf("not delivered within %s: it waited for its turn", within)
+	case i.attempts == 0:
+		return fmt.Sprintf("not delivered within %s: it waited for its turn, and the destination failed last: %s", within, m.lastErr)
+	}
 	return fmt.Sprintf("not accepted within %s: %s", within,
 		cmp.Or(i.lastErr, m.lastErr, "the destination accepts nothing"))
 }
