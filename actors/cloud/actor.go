@@ -296,12 +296,13 @@ func (c *cloud) record(ctx actor.Context, r record) {
 	}, func() { post(tooLarge{r.key}) }))
 }
 
-// abandon lets an event go that crashes the actor even without any look-up.
+// abandon lets an event go that nothing can be made of: it crashes the actor even
+// without any look-up, or the journal does not take it even without its script log.
 func (c *cloud) abandon(a abandon) {
 	c.opts.Metrics.decisions.WithLabelValues(outcomeAbandoned).Inc()
-	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID))
+	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID), logx.Reason(a.detail))
 	raw, _ := encodeOpen(a.event)
-	c.quarantine("crashed", a.event.Source, fmt.Sprintf("handling the event crashed %d times, see the log; nobody was told of it", giveUpAfter), raw[1:], a.event.At)
+	c.quarantine(a.reason, a.event.Source, a.detail+"; nobody was told of it", raw[1:], a.event.At)
 	post := c.post
 	c.opts.Ledger.Commit(done(a.key, a.until), c.committed(func() { post(recorded{a.key}) }, nil))
 }

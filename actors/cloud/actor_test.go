@@ -490,11 +490,14 @@ func TestCloud_anEventThatCannotBeReadBackIsKept(t *testing.T) {
 	})
 }
 
-// narrow is an outbox whose journal takes no script log.
-type narrow struct{ Outbox }
+// narrow is an outbox whose journal takes no script log, or no alert at all.
+type narrow struct {
+	Outbox
+	closed bool
+}
 
 func (n narrow) Record(d outbox.Decision, more []journal.Op, done func(error)) {
-	if d.Attachment != "" {
+	if d.Attachment != "" || n.closed {
 		done(journal.ErrTooLarge)
 		return
 	}
@@ -506,7 +509,7 @@ func TestCloud_tellsOnceOfAnAlertThatIsTooLarge(t *testing.T) {
 		s.stop()
 		s.openJournal()
 		reg := prometheus.NewRegistry()
-		s.opts.Metrics, s.opts.Ledger, s.opts.Outbox = NewMetrics(reg), s.ledger, narrow{s.outbox}
+		s.opts.Metrics, s.opts.Ledger, s.opts.Outbox = NewMetrics(reg), s.ledger, narrow{Outbox: s.outbox}
 		s.pid = s.kit.System.Root.Spawn(Props(s.opts))
 		synctest.Wait()
 		s.send(event("r-1"))
@@ -520,6 +523,24 @@ func TestCloud_tellsOnceOfAnAlertThatIsTooLarge(t *testing.T) {
 		}
 		if n := testutil.ToFloat64(s.opts.Metrics.decisions.WithLabelValues(outcomeAlerted)); n != 1 {
 			t.Errorf("want one decision counted, got %v", n)
+		}
+	})
+}
+
+func TestCloud_givesUpAnAlertThatIsTooLargeWithoutItsScriptLog(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.stop()
+		s.openJournal()
+		s.opts.Ledger, s.opts.Outbox = s.ledger, narrow{Outbox: s.outbox, closed: true}
+		s.pid = s.kit.System.Root.Spawn(Props(s.opts))
+		synctest.Wait()
+		s.send(event("r-1"))
+		if len(s.kept) != 1 || s.kept[0].Reason != "too_large" {
+			t.Errorf("want the event kept in quarantine, got %+v", s.kept)
+		}
+		s.restart()
+		if len(s.kept) != 1 {
+			t.Errorf("want it done with, got %+v", s.kept)
 		}
 	})
 }

@@ -46,6 +46,8 @@ type abandon struct {
 	key   string
 	event messages.CloudEvent
 	until time.Time
+	// reason is that of the quarantine, detail says it in words.
+	reason, detail string
 }
 
 // forget removes marks that are over.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ type work struct {
 
 	alert      *messages.Alert
 	attachment string
+	small      bool // what is large was left out
 	lookups    []lookup
 	deadline   time.Time
 	missing    []string
@@ -91,8 +93,7 @@ func (m *machine) resume(now time.Time, f found) []effect {
 		m.hand(w.key)
 		switch {
 		case o.crashes >= giveUpAfter:
-			w.phase = phaseRecord
-			out = append(out, abandon{key: w.key, event: w.event, until: now.Add(m.rules.RememberFor)})
+			out = append(out, m.abandon(now, w, "crashed", fmt.Sprintf("handling the event crashed %d times, see the log", giveUpAfter)))
 		case o.crashes >= bareAfter:
 			m.draft(w)
 			w.miss("details were left out because handling the event failed repeatedly; see the log")
@@ -273,11 +274,21 @@ func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, 
 // smaller decides again with less, when the journal cannot take the alert: what
 // is large of it is the script log.
 func (m *machine) smaller(now time.Time, w *work) []effect {
+	if w.small {
+		return []effect{m.abandon(now, w, "too_large", "the alert is too large for the journal, without the script log, too")}
+	}
+	w.small = true
 	alert := *w.alert
 	alert.ScriptLog, alert.Cloud.Statements, alert.Cloud.LogMessage = messages.ScriptLog{}, "", ""
 	w.alert, w.attachment = &alert, ""
 	w.miss("the script log was left out because it is too large for the journal")
 	return m.route(now, w)
+}
+
+// abandon gives an event up.
+func (m *machine) abandon(now time.Time, w *work, reason, detail string) effect {
+	w.phase, w.decided = phaseRecord, nil
+	return abandon{key: w.key, event: w.event, until: now.Add(m.rules.RememberFor), reason: reason, detail: detail}
 }
 
 // end forgets the work of a durable decision, and tells of it.
