@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"butler/internal/outbox"
+	"butler/internal/qlik"
 	"butler/messages"
 )
 
@@ -65,7 +66,7 @@ func (m *Machine) result(i *item, r Result) {
 		m.deliver(i)
 		return
 	}
-	i.lastErr = firstBytes(r.Err, keptError)
+	i.lastErr = qlik.FirstBytes(r.Err, keptError)
 	m.lastErr = i.lastErr
 	if r.Kind == Panicked {
 		i.panics++

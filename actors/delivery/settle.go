@@ -182,13 +182,3 @@ func (m *Machine) Oldest() time.Time {
 	}
 	return m.arrivals[0].queuedAt
 }
-
-func firstBytes(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && text[n]&0xC0 == 0x80 { // not the first byte of a rune
-		n--
-	}
-	return text[:n]
-}

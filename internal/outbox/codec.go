@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"butler/internal/journal"
+	"butler/internal/qlik"
 	"butler/internal/wire"
 	"butler/messages"
 )
@@ -263,7 +264,7 @@ func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 
 func (d Decision) record(n messages.NoticeHead) noticeRecord {
 	return noticeRecord{
-		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: firstBytes(d.Alert.Event.TaskName, maxTaskName),
+		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: qlik.FirstBytes(d.Alert.Event.TaskName, maxTaskName),
 		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
 		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1, Expires: n.Expires,
 	}
@@ -274,15 +275,4 @@ func (r *noticeRecord) head(id messages.NoticeID, instance string) messages.Noti
 		ID: id, Instance: instance, Recipient: r.Recipient, SuppressBy: r.SuppressBy,
 		Attached: r.Attachment, Exempt: r.Exempt, QueuedAt: r.QueuedAt, Expires: r.Expires,
 	}
-}
-
-// firstBytes returns at most n bytes of text, whole runes.
-func firstBytes(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"butler/internal/journal"
+	"butler/internal/qlik"
 	"butler/internal/ratelimit"
 	"butler/messages"
 )
@@ -152,7 +153,7 @@ func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) (ops []
 func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw []byte, unreadable error, now time.Time) []journal.Op {
 	parked := parkedRecord{
 		Notice: record, Instance: at.Instance, Integration: at.Integration,
-		Cause: outcome.Cause, Reason: firstBytes(outcome.Reason, maxReason), ParkedAt: now,
+		Cause: outcome.Cause, Reason: qlik.FirstBytes(outcome.Reason, maxReason), ParkedAt: now,
 	}
 	if unreadable != nil {
 		parked.Notice, parked.Raw = noticeRecord{}, raw

@@ -56,3 +56,14 @@ func Shorten(s string, limit int) string {
 	}
 	return s
 }
+
+// FirstBytes returns the beginning of s, at most limit bytes that end between two characters.
+func FirstBytes(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

@@ -30,3 +30,14 @@ func TestProse_keepsItsLines(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestFirstBytes_areWholeCharacters(t *testing.T) {
+	for limit, want := range []string{"", "a", "a", "aå", "aå", "aå", "aå€", "aå€"} {
+		if got := qlik.FirstBytes("aå€", limit); got != want {
+			t.Errorf("%d bytes: want %q, got %q", limit, want, got)
+		}
+	}
+	if got := qlik.FirstBytes("\x80\x80\x80", 2); got != "" {
+		t.Errorf("of no characters: want none, got %q", got)
+	}
+}

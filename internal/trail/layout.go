@@ -2,8 +2,8 @@ package trail
 
 import (
 	"time"
-	"unicode/utf8"
 
+	"butler/internal/qlik"
 	"butler/internal/wire"
 	"butler/messages"
 )
@@ -108,14 +108,9 @@ func layText(w *wire.Wire, field *string) {
 
 // cut leaves the beginning of a text that is long, whole runes.
 func cut(field *string) {
-	if len(*field) <= maxText {
-		return
+	if len(*field) > maxText {
+		*field = qlik.FirstBytes(*field, maxText)
 	}
-	end := maxText
-	for end > 0 && !utf8.RuneStart((*field)[end]) {
-		end--
-	}
-	*field = (*field)[:end]
 }
 
 // layItems lays out the first items of a slice and counts the others in more.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"butler/internal/qlik"
 )
 
 // Limits of an InfluxDB server that a hostile or careless name could exceed:
@@ -125,7 +127,7 @@ func cleanName(s string) string {
 		}
 		return r
 	}, valid(s))
-	return strings.TrimRight(cut(s, maxName), `\`)
+	return strings.TrimRight(qlik.FirstBytes(s, maxName), `\`)
 }
 
 // isClean is the quick look at a name that is fit as it is, as nearly all are.
@@ -182,7 +184,7 @@ func appendValue(dst []byte, value any) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		dst = appendEscaped(append(dst, '"'), cut(valid(v), maxField), inText)
+		dst = appendEscaped(append(dst, '"'), qlik.FirstBytes(valid(v), maxField), inText)
 		return append(dst, '"')
 	}
 	panic("BUG: a field of a point is neither number, text nor boolean")
@@ -190,17 +192,6 @@ func appendValue(dst []byte, value any) []byte {
 
 // valid returns s with every byte that is no UTF-8 replaced.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-// cut returns the first bytes of s, at most limit of them, ending between two characters.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
 
 // cutFront returns the last bytes of s, at most limit of them, beginning between two characters.
 func cutFront(s string, limit int) string {

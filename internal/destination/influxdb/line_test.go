@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"butler/internal/qlik"
 )
 
 // lineOf returns a point in line protocol, without its line break.
@@ -161,7 +163,7 @@ func FuzzLine_isOnePointForAnyText(f *testing.F) {
 		if len(got) != 1 {
 			t.Fatalf("want one point, got %d", len(got))
 		}
-		if want := cut(valid(text), maxField); got[0].Fields["log_message"] != want {
+		if want := qlik.FirstBytes(valid(text), maxField); got[0].Fields["log_message"] != want {
 			t.Errorf("the text is %q, want %q", got[0].Fields["log_message"], want)
 		}
 	})
