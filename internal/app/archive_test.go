@@ -99,8 +99,9 @@ func (o *oracle) checkArchive() {
 			o.problem("%s, the script log of %s, is not on disk; %s", names[execution][0], o.executions[execution], o.story(execution))
 		}
 	}
+	sent, onDisk := o.sentTimes(), slices.Sorted(maps.Keys(o.archive))
 	for _, execution := range slices.Sorted(maps.Keys(nameless)) {
-		name := o.ownOrShared(belongs, execution, nameless[execution])
+		name := ownOrShared(onDisk, belongs, execution, nameless[execution], sent)
 		switch {
 		case name != "":
 			belongs[name] = o.executions[execution]
@@ -113,7 +114,7 @@ func (o *oracle) checkArchive() {
 	if n := len(logless); n > len(belongs)/mayBeLogless {
 		o.problem("%d script logs could not be fetched, and %d have a place on disk", n, len(belongs))
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.archive)) {
+	for _, name := range onDisk {
 		switch e, text := belongs[name], o.archive[name]; {
 		case e == nil:
 			o.problem("%s is on disk and belongs to no failed reload", name)
@@ -126,32 +127,36 @@ func (o *oracle) checkArchive() {
 
 // ownOrShared returns a script log on disk whose name ends like this and that belongs to
 // nobody yet, or else to an execution that was told of in the same second.
-func (o *oracle) ownOrShared(belongs map[string]*execution, execution, end string) (shared string) {
-	for _, name := range slices.Sorted(maps.Keys(o.archive)) {
+func ownOrShared(onDisk []string, belongs map[string]*execution, execution, end string, sent sentTimes) (shared string) {
+	for _, name := range onDisk {
 		if !strings.HasSuffix(name, end) {
 			continue
 		}
 		switch owner := belongs[name]; {
 		case owner == nil:
 			return name
-		case o.sentWithin(time.Second, execution, owner.id):
+		case sent.within(time.Second, execution, owner.id):
 			shared = name
 		}
 	}
 	return shared
 }
 
-// sentWithin reports whether datagrams of two executions were sent so close together.
-func (o *oracle) sentWithin(d time.Duration, one, other string) bool {
-	for _, a := range o.sent {
-		if !strings.EqualFold(a.execution, one) {
-			continue
-		}
-		for _, b := range o.sent {
-			if strings.EqualFold(b.execution, other) && a.at.Sub(b.at).Abs() <= d {
-				return true
-			}
-		}
+// sentTimes are the times at which datagrams of an execution were sent.
+type sentTimes map[string][]time.Time
+
+func (o *oracle) sentTimes() sentTimes {
+	out := sentTimes{}
+	for _, d := range o.sent {
+		execution := strings.ToLower(d.execution)
+		out[execution] = append(out[execution], d.at)
 	}
-	return false
+	return out
+}
+
+// within reports whether datagrams of two executions were sent so close together.
+func (s sentTimes) within(d time.Duration, one, other string) bool {
+	return slices.ContainsFunc(s[strings.ToLower(one)], func(a time.Time) bool {
+		return slices.ContainsFunc(s[strings.ToLower(other)], func(b time.Time) bool { return a.Sub(b).Abs() <= d })
+	})
 }

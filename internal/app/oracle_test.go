@@ -24,7 +24,9 @@ type oracle struct {
 	executions map[string]*execution
 	// accepted are the events of the journal, with the datagrams they came as.
 	accepted []acceptedEvent
-	receipts []receipt
+	// byExecution are they by their execution, once somebody has asked.
+	byExecution map[string][]acceptedEvent
+	receipts    []receipt
 	// stored are the notices of which the database keeps a point.
 	stored map[string]bool
 	// archive are the script logs on disk by file name; logless are the executions
@@ -45,6 +47,8 @@ type oracle struct {
 	cuts  map[string][]cut
 	spans map[string][]span
 	lost  map[string]int
+	// ordered are all cuts of a system, whatever was cut, in their order.
+	ordered map[string][]cut
 	// away are the long times in which something was wrong with the repository: what
 	// happened then may be told with what is known.
 	away []span
@@ -448,7 +452,28 @@ func (o *oracle) mayBeInFlight(instance string) int {
 
 // cutsBetween returns what may have broken off the delivery of a notice before it was told again.
 func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
-	cuts := slices.Clone(o.cuts[first.sink])
+	atMost := notedAfter + o.blockedBetween(first.at, endOfTime)
+	for _, c := range o.cutsOf(first.sink) {
+		later := c.from.Sub(first.at)
+		if c.from.After(again.at) || later >= atMost {
+			break
+		}
+		if first.at.After(c.to.Add(seenLate)) {
+			continue
+		}
+		if later < notedAfter || later < notedAfter+o.blockedBetween(first.at, c.to) {
+			broken = append(broken, c.what+" at "+o.when(c.from))
+		}
+	}
+	return broken
+}
+
+// cutsOf returns all that may have broken off deliveries to a system, in order.
+func (o *oracle) cutsOf(system string) []cut {
+	if cuts, known := o.ordered[system]; known {
+		return cuts
+	}
+	cuts := slices.Clone(o.cuts[system])
 	for i, l := range o.lives {
 		if l.killed {
 			cuts = append(cuts, cut{fmt.Sprintf("process %d was killed", i+1), l.ending, l.ended})
@@ -458,13 +483,11 @@ func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
 		cuts = append(cuts, cut{fmt.Sprintf("the process stood still (%d)", i+1), s.from, s.to})
 	}
 	slices.SortFunc(cuts, func(a, b cut) int { return a.from.Compare(b.from) })
-	for _, c := range cuts {
-		between := !first.at.After(c.to.Add(seenLate)) && !again.at.Before(c.from)
-		if between && c.from.Sub(first.at) < notedAfter+o.blockedBetween(first.at, c.to) {
-			broken = append(broken, c.what+" at "+o.when(c.from))
-		}
+	if o.ordered == nil {
+		o.ordered = map[string][]cut{}
 	}
-	return broken
+	o.ordered[system] = cuts
+	return cuts
 }
 
 // keptBackAt reports whether answers of a system that cannot say which were kept back at that time.

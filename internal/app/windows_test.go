@@ -19,15 +19,23 @@ func (o *oracle) mayTell(id string) bool {
 		return true
 	}
 	execution, notice, _ := strings.Cut(id, " ")
-	for _, a := range o.accepted {
-		if a.execution != execution {
-			continue
-		}
+	for _, a := range o.acceptedOf(execution) {
 		if e := o.toldAs(a); e != nil && e.known && notice == sinkSlack+"/"+toldTable[a.family][e.typ].hook {
 			return true
 		}
 	}
 	return false
+}
+
+// acceptedOf returns the accepted events of an execution.
+func (o *oracle) acceptedOf(execution string) []acceptedEvent {
+	if o.byExecution == nil {
+		o.byExecution = map[string][]acceptedEvent{}
+		for _, a := range o.accepted {
+			o.byExecution[a.execution] = append(o.byExecution[a.execution], a)
+		}
+	}
+	return o.byExecution[execution]
 }
 
 // checkWindows makes sure that of every task's alerts to a system each was
