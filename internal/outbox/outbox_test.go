@@ -282,6 +282,22 @@ func TestParked_countsANoticeThatIsParkedAgainOnce(t *testing.T) {
 	count("dropped", 0)
 }
 
+func TestParked_keepsItsAlertThoughTheEventCameAgain(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	o.Record(decision(), nil, ignoreError)
+	o.Settle(email, delivered("n1"), ignore)
+	o.Settle(slack, delivered("n2"), ignore)
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
+		t.Fatalf("what was parked the first time cannot be sent again: %v", err)
+	}
+	o.Settle(email, delivered("n1"), ignore)
+	if left := size(ledger); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
+
 func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)

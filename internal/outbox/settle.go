@@ -112,7 +112,8 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, ended []mes
 			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
 			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
 		})
-		if outcome.Ended != messages.NoticeParked {
+		parkedToo := o.ledger.Size(bucketParked, string(outcome.ID)) > 0 // the first time its event came
+		if outcome.Ended != messages.NoticeParked && !parkedToo {
 			gone = append(gone, record.departed(outcome.ID, at.Instance))
 		}
 	}
