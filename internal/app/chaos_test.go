@@ -192,7 +192,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	v := crashService(t, s, demo.Settings{PollEvery: "1s", DegradedAfter: chaosDegraded.String()})
 	edit(t, v.config, "distributePollInterval", patient)
 	edit(t, v.config, "portTaskFailure:", "deduplication: {ttlMinutes: 600}, portTaskFailure:")
-	for range 2 { // Slack is told once of a task, also when the clock jumps
+	for range 2 { // Slack is told once of a task, and once more when the clock jumps back
 		edit(t, v.config, "rateLimit: 3600,", "rateLimit: 86400,")
 	}
 	appendTo(t, v.config, fmt.Sprintf(chaosConfig, port))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,9 @@ func hookReceipt(r sink.HTTPRequest) (receipt, bool) {
 // slackTask finds the ID of the task in a message to Slack.
 var slackTask = regexp.MustCompile(`\*Task ID\*\\n([-0-9a-fA-F]{36})"`)
 
+// slackHeldBack finds how many alerts were held back before a message to Slack.
+var slackHeldBack = regexp.MustCompile(`(One|\d+) earlier alerts? about this task (?:was|were) held back`)
+
 // slackReceipt reads what a message to Slack tells.
 func slackReceipt(r sink.HTTPRequest) (receipt, bool) {
 	event, task := mark.FindSubmatch(r.Body), slackTask.FindSubmatch(r.Body)
@@ -181,8 +185,20 @@ func slackReceipt(r sink.HTTPRequest) (receipt, bool) {
 	notice := sinkSlack + "/" + strings.TrimPrefix(r.Path, "/slack/")
 	return receipt{
 		sink: sinkHTTP, notice: notice, instance: notice, execution: strings.ToLower(string(event[1])), at: r.At,
-		unanswered: keptBack(r.Fault), task: strings.ToLower(string(task[1])),
+		unanswered: keptBack(r.Fault), task: strings.ToLower(string(task[1])), suppressed: heldBack(r.Body),
 	}, true
+}
+
+func heldBack(body []byte) int {
+	switch found := slackHeldBack.FindSubmatch(body); {
+	case found == nil:
+		return 0
+	case string(found[1]) == "One":
+		return 1
+	default:
+		n, _ := strconv.Atoi(string(found[1]))
+		return n
+	}
 }
 
 // readPoints reads what reached the database, and what it keeps of that.

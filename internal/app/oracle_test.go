@@ -102,7 +102,7 @@ type receipt struct {
 	at               time.Time
 	// unanswered says that its sender was not told.
 	unanswered bool
-	// task is told by webhooks and Slack, suppressed by webhooks: how many notices were held back.
+	// task is told by webhooks and Slack, and suppressed: how many notices were held back.
 	task       string
 	suppressed int
 }
