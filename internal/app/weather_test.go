@@ -206,11 +206,14 @@ func (w *weather) passed(s sinkUnderWeather, bad spell, what string, from time.T
 	}
 }
 
-// noteAway remembers that something was wrong with the repository since from.
+// noteAway remembers that something was wrong with the repository since from. The
+// service looks after it again in pauses that double, so the one that has begun by
+// then is hardly longer than it was away.
 func (w *weather) noteAway(from time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.away = append(w.away, span{from, time.Now()})
+	now := time.Now()
+	w.away = append(w.away, span{from, now.Add(now.Sub(from))})
 }
 
 // repositoryAway makes the repository answer nothing for a time, whatever else is wrong with it.
