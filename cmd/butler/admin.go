@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
@@ -142,4 +143,12 @@ func shown(text string) string {
 		}
 		return '?'
 	}, text)
+}
+
+// moment is a time on the clock of this machine, or a dash for none.
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.Local().Format(time.DateTime)
 }

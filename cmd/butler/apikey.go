@@ -204,7 +204,7 @@ func until(k apikey.Key) string {
 	if k.Expires.IsZero() {
 		return "until it is revoked"
 	}
-	return "until " + k.Expires.Local().Format(time.DateTime)
+	return "until " + moment(k.Expires)
 }
 
 // listedKey is a key with what it is worth now.
@@ -252,9 +252,9 @@ func printKeys(out io.Writer, list []listedKey, path string) error {
 	for _, k := range list {
 		expires := "never"
 		if !k.Expires.IsZero() {
-			expires = k.Expires.Local().Format(time.DateTime)
+			expires = moment(k.Expires)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.State, k.Created.Local().Format(time.DateTime),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.State, moment(k.Created),
 			expires, joined(k.Scopes), shown(strings.Join(k.Tags, ", ")))
 	}
 	return table.Flush()
@@ -282,7 +282,7 @@ has leaked may stand in place of its ID.`,
 			if o.asJSON {
 				return printJSON(cmd.OutOrStdout(), key)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the key %s of %s is revoked since %s\n", key.ID, key.Name, key.Revoked.Local().Format(time.DateTime))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the key %s of %s is revoked since %s\n", key.ID, key.Name, moment(key.Revoked))
 			return err
 		},
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -118,7 +117,7 @@ func printParked(out io.Writer, found any, asJSON bool) error {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tPARKED\tDESTINATION\tRECIPIENT\tALERT\tTASK\tATTEMPTS\tREASON")
 	for _, p := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, p.ParkedAt.Local().Format(time.DateTime),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, moment(p.ParkedAt),
 			p.Destination, shown(p.Recipient), p.Alert, shown(p.TaskName), p.Attempts, shown(p.Reason))
 	}
 	return table.Flush()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +54,7 @@ func printQuarantine(out io.Writer, found any, asJSON bool) error {
 		if q.Cut {
 			cut = " ..."
 		}
-		fmt.Fprintf(out, "%s  %s  from %s, %d bytes\n  why   %s\n  text  %s%s\n", q.At.Local().Format(time.DateTime),
+		fmt.Fprintf(out, "%s  %s  from %s, %d bytes\n  why   %s\n  text  %s%s\n", moment(q.At),
 			shown(q.Reason), shown(q.Source), q.Size, shown(q.Detail), shown(q.Payload), cut)
 	}
 	return nil

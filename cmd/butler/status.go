@@ -110,11 +110,3 @@ func condition(d app.DestinationState) string {
 	}
 	return text
 }
-
-// moment is a time on the clock of this machine, or a dash for none.
-func moment(at time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return at.Local().Format(time.DateTime)
-}
