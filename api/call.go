@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -23,7 +22,8 @@ import (
 type call struct {
 	ctx        *fasthttp.RequestCtx
 	parameters parameters
-	began      time.Time
+	// room is for those that most paths have.
+	room [1]parameter
 	// meter counts the call.
 	meter *meter
 	// caller is the zero value where everybody may call.

@@ -70,10 +70,18 @@ func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 // answer sends a value as JSON.
 func answer(ctx *fasthttp.RequestCtx, body any) { write(ctx, body) }
 
+// Headers of most answers, as they are written: Set would work that out for each.
+var (
+	typeJSON          = []byte("application/json; charset=utf-8")
+	headerTypeOptions = []byte("X-Content-Type-Options")
+	headerETag        = []byte("Etag")
+	noSniff           = []byte("nosniff")
+)
+
 // head says that JSON follows.
 func head(ctx *fasthttp.RequestCtx) {
-	ctx.SetContentType("application/json; charset=utf-8")
-	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+	ctx.SetContentTypeBytes(typeJSON)
+	ctx.Response.Header.SetCanonical(headerTypeOptions, noSniff)
 }
 
 func write(ctx *fasthttp.RequestCtx, body any) {

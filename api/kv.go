@@ -29,17 +29,12 @@ type KeyNamespaces interface {
 	Watch(ctx context.Context, command messages.WatchNamespace) (Watch, error)
 }
 
-// keyValue is a key with its value.
+// keyValue is a key with its value and how long it lives, in milliseconds; 0 is for ever.
 type keyValue struct {
 	Namespace string `json:"namespace"`
 	Key       string `json:"key"`
 	Value     string `json:"value"`
-}
-
-// keyValueTTL is a key with its value and how long it lives, in milliseconds; 0 is for ever.
-type keyValueTTL struct {
-	keyValue
-	TTL int64 `json:"ttl"`
+	TTL       int64  `json:"ttl"`
 }
 
 func (r *rest) kvNamespaces(*call) (int, any, error) {
@@ -79,7 +74,7 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	c.revision(reply.Revision)
-	return http.StatusCreated, keyValueTTL{keyValue{namespace, key, value}, ttl.Milliseconds()}, nil
+	return http.StatusCreated, keyValue{namespace, key, value, ttl.Milliseconds()}, nil
 }
 
 // kvGet finds a value; kvExists asks whether there is one.
@@ -92,7 +87,7 @@ func (r *rest) kvGet(c *call) (int, any, error) {
 		return 0, nil, problem(http.StatusBadRequest, "", "Key '%s' not found in namespace '%s'", found.Key, found.Namespace)
 	}
 	c.revision(reply.Revision)
-	return http.StatusOK, keyValueTTL{found, reply.TTL.Milliseconds()}, nil
+	return http.StatusOK, found, nil
 }
 
 func (r *rest) kvExists(c *call) (int, any, error) {
@@ -105,7 +100,7 @@ func (r *rest) kvExists(c *call) (int, any, error) {
 		KeyValue  any  `json:"keyValue"`
 	}{reply.Found, struct{}{}}
 	if reply.Found {
-		answer.KeyValue = keyValueTTL{found, reply.TTL.Milliseconds()}
+		answer.KeyValue = found
 	}
 	return http.StatusOK, answer, nil
 }
@@ -120,7 +115,7 @@ func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
 	if err == nil {
 		err = refusal(reply.Failure)
 	}
-	found.Value = reply.Value
+	found.Value, found.TTL = reply.Value, reply.TTL.Milliseconds()
 	return found, reply, err
 }
 
@@ -196,7 +191,7 @@ func (v values) ttl(name string) (time.Duration, error) {
 // revision tells the revision of the value that was read or written.
 func (c *call) revision(n uint64) {
 	var room [24]byte
-	c.ctx.Response.Header.SetBytesV("ETag", append(strconv.AppendUint(append(room[:0], '"'), n, 10), '"'))
+	c.ctx.Response.Header.SetCanonical(headerETag, append(strconv.AppendUint(append(room[:0], '"'), n, 10), '"'))
 }
 
 // condition reads If-Match, which names a revision, and If-None-Match, which can be * alone.

@@ -42,7 +42,7 @@ func TestKeyValues_everyCallMayWaitInFullWhateverTheClockOfTheServerSays(t *test
 				for range 50 {
 					var ctx fasthttp.RequestCtx
 					ctx.Request.SetRequestURI("/v4/keyvalues/etl?key=lastRun")
-					c := &call{ctx: &ctx, began: r.opts.Now(), parameters: parameters{{"namespace", "etl"}}}
+					c := &call{ctx: &ctx, parameters: parameters{{"namespace", "etl"}}}
 					if _, _, err := r.kvLookUp(c); err != nil {
 						t.Fatalf("after %d calls: %v", len(asked.left), err)
 					}

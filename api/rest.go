@@ -129,7 +129,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 
 // handle answers one request. Endpoints that are not enabled do not exist.
 func (r *rest) handle(ctx *fasthttp.RequestCtx) {
-	c := &call{ctx: ctx, meter: r.unmatched, began: r.opts.Now()}
+	c := &call{ctx: ctx, meter: r.unmatched}
 	r.opts.Metrics.running.Inc()
 	defer r.measure(c)
 	defer c.rescue(r.opts.Log)
@@ -146,7 +146,7 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 	var room [commonSegments]string
 	segments := slices.AppendSeq(room[:0], strings.SplitSeq(path, "/"))
 	for i := range r.on {
-		if r.on[i].match(method, segments, &c.parameters) {
+		if r.on[i].match(method, segments, c) {
 			c.meter = r.on[i].meter
 			r.serve(c, &r.on[i])
 			return
@@ -163,7 +163,7 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 
 // measure counts a call that is answered.
 func (r *rest) measure(c *call) {
-	c.meter.answered(c.ctx, r.opts.Now().Sub(c.began))
+	c.meter.answered(c.ctx, time.Since(c.ctx.Time()))
 	r.opts.Metrics.running.Dec()
 }
 

@@ -144,9 +144,9 @@ func (p parameters) get(name string) string {
 }
 
 // match compares the segments of a raw path with those of the route, and decodes
-// its parameters: an encoded slash is no separator, and a segment may be empty.
+// its parameters into the call: an encoded slash is no separator, and a segment may be empty.
 // Whoever may GET may ask for the HEAD.
-func (r *route) match(method string, path []string, into *parameters) bool {
+func (r *route) match(method string, path []string, into *call) bool {
 	if len(path) != len(r.segments) || r.method != method && (r.method != fasthttp.MethodGet || method != fasthttp.MethodHead) {
 		return false
 	}
@@ -155,7 +155,7 @@ func (r *route) match(method string, path []string, into *parameters) bool {
 			return false
 		}
 	}
-	var found parameters
+	found := parameters(into.room[:0])
 	for i, want := range r.segments {
 		if want.parameter == "" {
 			continue
@@ -166,6 +166,6 @@ func (r *route) match(method string, path []string, into *parameters) bool {
 		}
 		found = append(found, parameter{want.parameter, value})
 	}
-	*into = found
+	into.parameters = found
 	return true
 }
