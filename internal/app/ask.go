@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"butler/api"
 	"butler/internal/actorkit"
 	"butler/messages"
 )
@@ -14,13 +16,19 @@ import (
 // askTimeout bounds a question whose context has no end.
 const askTimeout = 10 * time.Second
 
+// What the API tells of a question without an answer. Another one may have it.
+var (
+	errNoActor  = api.NewProblem(http.StatusServiceUnavailable, "the part of the service that would do it does not run; /health says why")
+	errNoAnswer = api.NewProblem(http.StatusServiceUnavailable, "there was no answer in time; what was asked for may be done all the same, and /health says what is wrong")
+)
+
 // ask sends a question to an actor and waits for the reply of type R. It is the
 // one place where a goroutine waits for an actor: an HTTP handler or the
 // shutdown, never another actor. question gets the address to reply to.
 func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question func(replyTo messages.Ref) any) (R, error) {
 	var none R
 	if to == nil {
-		return none, fmt.Errorf("ask: the actor does not run")
+		return none, fmt.Errorf("ask: %w", errNoActor)
 	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
@@ -41,6 +49,6 @@ func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question 
 		return reply, nil
 	case <-ctx.Done():
 		kit.Forget(replyTo)
-		return none, fmt.Errorf("ask %s: %w", to.GetId(), ctx.Err())
+		return none, fmt.Errorf("ask %s: %w: %w", to.GetId(), errNoAnswer, ctx.Err())
 	}
 }

@@ -274,28 +274,47 @@ func (a *App) valuesChild() supervisors.Child {
 // keyValues asks the actor of the store.
 type keyValues struct{ app *App }
 
+// errValuesDisk is why the store does not answer while its log cannot be written:
+// changes wait for that, and so does whoever reads what they have changed.
+var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
+	"the disk takes no key-values now; a change that was asked for may count when it does again, and /health says what is wrong with it")
+
+// unanswered tells of the disk where that is to blame for an answer that did not come.
+func (s keyValues) unanswered(err error) error {
+	if err != nil && s.app.values != nil && s.app.values.Healthy() != nil {
+		return fmt.Errorf("%w: %w", errValuesDisk, err)
+	}
+	return err
+}
+
+// askValues is ask for the store.
+func askValues[R any](ctx context.Context, s keyValues, command func(replyTo messages.Ref) any) (R, error) {
+	reply, err := ask[R](ctx, s.app.kit, s.app.pids.values, command)
+	return reply, s.unanswered(err)
+}
+
 func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutValueReply, error) {
-	return ask[messages.PutValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return askValues[messages.PutValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
-	return ask[messages.GetValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s keyValues) Delete(ctx context.Context, c messages.DeleteValue) (messages.DeleteValueReply, error) {
-	return ask[messages.DeleteValueReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return askValues[messages.DeleteValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s keyValues) Keys(ctx context.Context, c messages.ListKeys) (messages.ListKeysReply, error) {
-	return ask[messages.ListKeysReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return askValues[messages.ListKeysReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s keyValues) Namespaces(ctx context.Context) (messages.ListNamespacesReply, error) {
-	return ask[messages.ListNamespacesReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { return messages.ListNamespaces{ReplyTo: to} })
+	return askValues[messages.ListNamespacesReply](ctx, s, func(to messages.Ref) any { return messages.ListNamespaces{ReplyTo: to} })
 }
 
 func (s keyValues) DeleteNamespace(ctx context.Context, c messages.DeleteNamespace) (messages.DeleteNamespaceReply, error) {
-	return ask[messages.DeleteNamespaceReply](ctx, s.app.kit, s.app.pids.values, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return askValues[messages.DeleteNamespaceReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 // approved returns the directories that file operations may reach.

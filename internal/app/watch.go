@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -44,7 +45,7 @@ func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (
 		return api.Watch{Reply: reply, Events: events, Confirm: confirm, End: end}, nil
 	case <-ctx.Done():
 		end()
-		return api.Watch{}, ctx.Err()
+		return api.Watch{}, s.unanswered(fmt.Errorf("watch: %w: %w", errNoAnswer, ctx.Err()))
 	}
 }
 

@@ -57,6 +57,8 @@ func storeStatus(f messages.Failure) int {
 		return http.StatusInsufficientStorage
 	case messages.FailureRejected:
 		return http.StatusBadRequest
+	case messages.FailureBusy, messages.FailureTimeout, messages.FailureUnavailable:
+		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError
 	}
@@ -64,8 +66,12 @@ func storeStatus(f messages.Failure) int {
 
 // storeReason passes on what the store refuses; how it broke is for the log.
 func storeReason(f messages.Failure) string {
-	if f.Kind == messages.FailureFull || f.Kind == messages.FailureRejected {
+	switch f.Kind {
+	case messages.FailureFull, messages.FailureRejected, messages.FailureBusy:
 		return f.Text
+	case messages.FailureTimeout:
+		return "the key-value store did not answer in time; the pair may be stored all the same"
+	default:
+		return "the key-value store could not do it"
 	}
-	return "the key-value store could not do it"
 }

@@ -3,6 +3,7 @@ package starttask
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,7 +34,10 @@ func TestStart_startsNothingWhenAPairCannotBeStored(t *testing.T) {
 	}{
 		{"the store is full", refusal{messages.FailureFull, "the namespace has 1000 keys"}, http.StatusInsufficientStorage, "1000 keys"},
 		{"the key is too long", refusal{messages.FailureRejected, "the key is too long"}, http.StatusBadRequest, "too long"},
-		{"the store is broken", answerError{messages.FailureUnavailable, 0}, http.StatusInternalServerError, "could not do it"},
+		{"too much waits for the disk", refusal{messages.FailureBusy, "too much waits for the disk"}, http.StatusServiceUnavailable, "too much waits for the disk"},
+		{"the store is out of reach", answerError{messages.FailureUnavailable, 0}, http.StatusServiceUnavailable, "could not do it"},
+		{"the disk takes nothing", fmt.Errorf("ask kv: %w", context.DeadlineExceeded), http.StatusServiceUnavailable, "may be stored all the same"},
+		{"the store is broken", answerError{messages.FailureInvalid, 0}, http.StatusInternalServerError, "could not do it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
