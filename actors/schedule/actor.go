@@ -170,8 +170,6 @@ func (s *scheduler) load(ctx context.Context) loadFinished {
 	failure := messages.FailureOf(err)
 	if errors.Is(err, fs.ErrNotExist) {
 		failure.Kind = messages.FailureNotFound
-	} else if err != nil {
-		return loadFinished{failure: failure}
 	}
 	marks, err := recall(s.opts.Ledger)
 	if err != nil {

@@ -347,6 +347,27 @@ func TestScheduler_readsTheFileOnceItIsMended(t *testing.T) {
 	})
 }
 
+func TestScheduler_makesUpForWhatItMissedWhenAChangeFindsTheFileMended(t *testing.T) {
+	onStage(t, oldFile, func(s *stage) {
+		s.wait(9 * time.Minute)
+		s.stop()
+		s.must(os.WriteFile(s.path, []byte("butlerSchedule: ["), 0o600))
+		s.wait(3 * time.Minute)
+		s.start()
+		s.must(os.WriteFile(s.path, []byte(oldFile), 0o600))
+		created := ask[messages.CreateScheduleReply](s, func(to messages.Ref) any {
+			return messages.CreateSchedule{Schedule: messages.Schedule{Name: "n", Cron: "0 12 * * *", Timezone: "UTC", TaskID: task, StartupState: "start"}, ReplyTo: to}
+		})
+		if created.Failure.Failed() {
+			t.Fatal(created.Failure)
+		}
+		want(t, s.started(), "01 00:12:00 5b0c1f0e")
+		if s.logs.FilterMessage("schedules are loaded").Len() != 2 {
+			t.Errorf("want it told that the file is known, got %v", s.logs.All())
+		}
+	})
+}
+
 func TestScheduler_thatIsSwitchedOffNeitherWritesNorStarts(t *testing.T) {
 	onStage(t, oldFile, func(s *stage) {
 		s.stop()

@@ -93,7 +93,7 @@ func (m *machine) saved(now time.Time, book messages.ScheduleBook, done bool, fa
 	m.saving = false
 	effects := m.tell(!failure.Failed(), failure.Text)
 	if !failure.Failed() {
-		effects = append(effects, m.adopt(now, book, nil)...)
+		effects = append(effects, m.adopt(now, book)...)
 	}
 	c := m.changes[0]
 	if c.races++; !done && !failure.Failed() && c.races >= maxRaces {

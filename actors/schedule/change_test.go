@@ -243,7 +243,7 @@ func TestLoad_tellsWhatItRefused(t *testing.T) {
 	d.told, d.m.known = nil, false
 	book := messages.ScheduleBook{Refused: []string{"entry 2"}}
 	d.do(d.m.read(d.now, book, nil, messages.Failure{}))
-	d.do(d.m.adopt(d.now, book, nil))
+	d.do(d.m.adopt(d.now, book))
 	want(t, d.told, "schedule.refused{Reason:entry 2}", "schedule.booked{Count:0 Running:0}")
 }
 

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -26,6 +27,8 @@ type machine struct {
 	loaded bool
 	// known: the book is what the file held when it was last read or written.
 	known bool
+	// marks are what is remembered from before the start, until the book is known.
+	marks map[string]mark
 	// reloadAt is when a file that could not be read is read again; zero when it is
 	// being read, or known.
 	reloadAt time.Time
@@ -75,7 +78,7 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 	if m.known {
 		return nil
 	}
-	m.loaded = true
+	m.loaded, m.marks = true, marks
 	var effects []effect
 	switch {
 	case failure.Kind == messages.FailureNotFound && len(marks) == 0: // nor was there ever one
@@ -88,13 +91,7 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 	if failure.Failed() {
 		m.reloadAt = now.Add(reloadEvery)
 	} else {
-		effects = append(effects, m.adopt(now, book, marks)...)
-		effects = append(effects, booked{Count: len(m.entries), Running: m.running()})
-		for id := range marks {
-			if m.byID[id] == nil {
-				effects = append(effects, forget{id})
-			}
-		}
+		effects = append(effects, m.adopt(now, book)...)
 	}
 	early := m.early
 	m.early = nil
@@ -104,10 +101,11 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 	return append(effects, m.tick(now)...)
 }
 
-// adopt makes the book the truth. marks are what is remembered from before the
-// start; nil later on.
-func (m *machine) adopt(now time.Time, book messages.ScheduleBook, marks map[string]mark) []effect {
+// adopt makes the book the truth.
+func (m *machine) adopt(now time.Time, book messages.ScheduleBook) []effect {
 	var effects []effect
+	first, marks := !m.known, m.marks
+	m.marks = nil
 	for _, reason := range book.Refused {
 		if !slices.Contains(m.refused, reason) {
 			effects = append(effects, refused{reason})
@@ -126,10 +124,13 @@ func (m *machine) adopt(now time.Time, book messages.ScheduleBook, marks map[str
 		}
 		effects = append(effects, m.resume(now, e, old, marks[s.ID])...)
 	}
-	for id := range before {
+	for _, id := range slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(marks)) {
 		if m.byID[id] == nil {
 			effects = append(effects, forget{id})
 		}
+	}
+	if first {
+		effects = append(effects, booked{Count: len(m.entries), Running: m.running()})
 	}
 	m.pending.drop(func(r run) bool { e := m.byID[r.Schedule]; return e == nil || !e.running() })
 	return effects
