@@ -3,8 +3,6 @@ package cloud
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -240,24 +238,23 @@ func (c *cloud) reply(ctx actor.Context, r reply) {
 	}
 }
 
-// ask makes a look-up. A panic in it is an answer that cannot be understood.
+// ask makes a look-up. One that panics is not repeated: it would do so again.
 func (c *cloud) ask(ctx actor.Context, a ask) {
 	life := c.life
-	running := c.calls.Run(ctx, a.timeout, func(bounded context.Context) (message any) {
+	running := c.calls.Run(ctx, a.timeout, func(bounded context.Context) any {
 		out := answered{key: a.key, what: a.what}
-		defer func() {
-			if cause := recover(); cause != nil {
-				c.opts.Log.Error("a look-up in Qlik Cloud panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-				out.failure = messages.Failure{Kind: messages.FailureRejected, Text: fmt.Sprint("a panic: ", cause)}
-				message = own{life, out}
+		panicked := actorkit.Guard(c.opts.Log, "a look-up in Qlik Cloud", func() error {
+			var err error
+			out.answer, err = c.look(bounded, a)
+			out.failure = messages.FailureOf(err)
+			var pause interface{ RetryAfter() time.Duration }
+			if errors.As(err, &pause) {
+				out.after = pause.RetryAfter()
 			}
-		}()
-		var err error
-		out.answer, err = c.look(bounded, a)
-		out.failure = messages.FailureOf(err)
-		var pause interface{ RetryAfter() time.Duration }
-		if errors.As(err, &pause) {
-			out.after = pause.RetryAfter()
+			return nil
+		})
+		if panicked.Failed() {
+			out.failure = messages.Failure{Kind: messages.FailureRejected, Text: panicked.Text}
 		}
 		return own{life, out}
 	})

@@ -462,6 +462,25 @@ func TestCloud_anEventThatCrashesIsTriedBareAndThenGivenUp(t *testing.T) {
 	}
 }
 
+func TestCloud_aLookUpThatPanicsIsNotRepeated(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.fail = func(what string) error {
+			if what == "item" {
+				panic("on purpose")
+			}
+			return nil
+		}
+		s.send(event("r-1"))
+		alerts := s.alerts()
+		if len(alerts) != 1 || len(alerts[0].Alert.Degraded) != 1 || !strings.Contains(alerts[0].Alert.Degraded[0], "tags and size of the app") {
+			t.Errorf("want one alert at once that lacks the tags, got %+v", alerts)
+		}
+		if s.logs.FilterMessage("a look-up in Qlik Cloud panicked").Len() != 1 {
+			t.Errorf("want it told once, got %v", s.logs.All())
+		}
+	})
+}
+
 func TestCloud_tellsHowTheTenantIs(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.fail = func(string) error {

@@ -2,8 +2,6 @@ package mqttlink
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -107,7 +105,9 @@ func (l *link) waits(w waits) {
 func (l *link) handle(ctx actor.Context, e handle) {
 	l.received(e.job)
 	running := l.effects.Run(ctx, l.opts.Rows[e.lane].Timeout, func(bounded context.Context) any {
-		f := l.guarded(bounded, e)
+		f := actorkit.Guard(l.opts.Log, "the handler of an MQTT message", func() error {
+			return l.opts.Rows[e.lane].Handle(bounded, e.job.MQTTMessageArrived)
+		})
 		if !f.Failed() {
 			l.opts.Connection.Settle(e.job.ID) // even when the actor is gone: it is done
 		}
@@ -123,17 +123,6 @@ func (l *link) received(j job) {
 	if entry := l.opts.Log.Check(zap.DebugLevel, "MQTT message received"); entry != nil {
 		entry.Write(zap.String("connection", l.opts.Name), zap.String("topic", j.Topic), excerpt(j), logx.Attempt(j.Attempt))
 	}
-}
-
-// guarded calls a handler. A panic in it stays an error of this one message.
-func (l *link) guarded(ctx context.Context, e handle) (f messages.Failure) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			l.opts.Log.Error("the handler of an MQTT message panicked", zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			f = messages.Failure{Kind: messages.FailureInvalid, Text: fmt.Sprint("a panic: ", cause)}
-		}
-	}()
-	return messages.FailureOf(l.opts.Rows[e.lane].Handle(ctx, e.job.MQTTMessageArrived))
 }
 
 // textInLog is how many characters of a message a log line shows.
