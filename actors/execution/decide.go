@@ -126,9 +126,14 @@ func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect
 	return append(effects, m.finish()...)
 }
 
+// toldDistribute reports that it is told how the distribute task ended.
+func (m *Machine) toldDistribute() bool {
+	return m.seen.HasKind(messages.DistributeTaskFailed) || m.seen.HasKind(messages.DistributeTaskSucceeded)
+}
+
 // endSuperseded ends following a task whose outcome another event has told.
 func (m *Machine) endSuperseded(now time.Time) []Effect {
-	if !m.seen.HasKind(messages.DistributeTaskFailed) && !m.seen.HasKind(messages.DistributeTaskSucceeded) {
+	if !m.toldDistribute() {
 		return nil
 	}
 	var effects []Effect

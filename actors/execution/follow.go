@@ -18,6 +18,9 @@ import (
 // startFollowing makes the work durable first: its event's record is
 // acknowledged then, and the snapshot alone brings it back.
 func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
+	if m.toldDistribute() {
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
 	w.phase = phaseFollow
 	w.token++
 	looked := w.lookups()
@@ -79,6 +82,9 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 		w.follow.ResultID = in.Task.LastResultID
 	}
 	if w.follow.ResultID != in.Task.LastResultID {
+		if m.hasEnded() {
+			return m.settle(now, w, OutcomeAlreadyAlerted)
+		}
 		w.miss("a newer execution of the task started before the outcome of this one was seen")
 		return m.endFollowing(now, w, messages.DistributeTaskFailed)
 	}
@@ -96,7 +102,16 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	w.token++
 	w.waiting = w.waiting[:0]
+	if m.toldDistribute() { // the process ended before that ended the following
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
 	return append([]Effect{m.armDegrade(now, w)}, m.enrich(now, w, kind)...)
+}
+
+// hasEnded reports that another event has said how the execution ended, whoever
+// wanted to hear of it: that nobody saw its outcome is no news then.
+func (m *Machine) hasEnded() bool {
+	return m.seen.HasClass(messages.FamilySucceeded) || m.seen.HasClass(messages.FamilyFailed)
 }
 
 // giveUp ends a task that never became final, with an alert that says so.
@@ -109,6 +124,9 @@ func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
 }
 
 func (m *Machine) abandon(now time.Time, w *work) []Effect {
+	if m.hasEnded() {
+		return m.settle(now, w, OutcomeAlreadyAlerted)
+	}
 	state := "unknown, because the Qlik Repository Service could not be asked"
 	if w.follow.Status.Valid() {
 		state = w.follow.Status.String()

@@ -575,6 +575,80 @@ func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
 	}
 }
 
+// Whoever has heard how a distribute task ended is not told of a failure because
+// nobody saw it end.
+func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
+	replaced := func(repo *repository) { repo.task.LastResultID = "r2" }
+	silent := func(repo *repository) { repo.fail = failing[messages.LookupTask](messages.FailureUnavailable) }
+	success := []messages.AlertKind{messages.DistributeTaskSucceeded}
+	for _, tt := range []struct {
+		name   string
+		events []messages.Family
+		// unwanted is what nobody is to be told of.
+		unwanted messages.AlertKind
+		before   func(*repository)
+		after    func(*repository)
+		want     []messages.AlertKind
+	}{
+		{"told before, then replaced", []messages.Family{messages.FamilySucceeded, messages.FamilyDistribute}, "", nil, replaced, success},
+		{"told before, and never final", []messages.Family{messages.FamilySucceeded, messages.FamilyDistribute}, "", nil, nil, success},
+		{"of no interest, then replaced", []messages.Family{messages.FamilyDistribute, messages.FamilySucceeded}, messages.DistributeTaskSucceeded, nil, replaced, nil},
+		{"of no interest, and never final", []messages.Family{messages.FamilySucceeded, messages.FamilyDistribute}, messages.DistributeTaskSucceeded, nil, nil, nil},
+		{"told as that of a reload, and never seen", []messages.Family{messages.FamilyDistribute, messages.FamilyFailed}, "", silent, nil, []messages.AlertKind{messages.ReloadTaskFailed}},
+		{"not known from elsewhere", []messages.Family{messages.FamilyDistribute, messages.FamilyAborted}, "", nil, replaced, []messages.AlertKind{messages.DistributeTaskFailed}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := known(qlik.TaskDistribute)
+			repo.task.LastStatus = qlik.StatusStarted
+			if tt.before != nil {
+				tt.before(repo)
+			}
+			to := everyKind(destination.Needs{})
+			delete(to.kinds, tt.unwanted)
+			w := newWorld(t, to, repo.answer)
+			for i, family := range tt.events {
+				w.observe(0, event(family), uint32(i))
+				w.run(5 * time.Second)
+			}
+			if tt.after != nil {
+				tt.after(repo)
+			}
+			w.run(10 * time.Hour)
+			var got []messages.AlertKind
+			for _, r := range w.records {
+				if len(r.Decision.Notices) > 0 {
+					got = append(got, r.Decision.Alert.Kind)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || w.state != nil || !w.finished {
+				t.Errorf("state %s, finished %v, alerts (-want +got):\n%s", w.state, w.finished, diff)
+			}
+		})
+	}
+}
+
+func TestMachine_resumesNothingOfWhichTheEndIsTold(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(everything), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Hour)
+
+	again := newWorld(t, everyKind(everything), repo.answer)
+	again.now = w.now
+	repo.task.LastStatus = qlik.StatusError
+	seen := w.records[0].Seen.WithKind(messages.DistributeTaskSucceeded)
+	effects, err := again.machine.Resume(again.now, messages.ResumeExecution{Key: "exec-1", Seen: seen, Snapshot: w.state}, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.perform(effects)
+	again.run(time.Hour)
+	if got := again.outcomes(); !slices.Equal(got, []string{"already_alerted"}) || !again.finished || again.state != nil {
+		t.Errorf("want the following ended without a word, got %v, finished %v, state %s", got, again.finished, again.state)
+	}
+}
+
 func TestMachine_resumesWhatItFollowed(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	repo.task.LastStatus = qlik.StatusStarted
