@@ -233,6 +233,9 @@ func (o *Options) tell(t *Tell, step *trail.Decision) {
 	if t.Alert.Task.Known {
 		fields = append(fields, logx.TaskType(t.Alert.Task.Type))
 	}
+	if found := t.found(); found != "" {
+		fields = append(fields, zap.String("found", found))
+	}
 	if t.Alert.Kind != "" {
 		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(len(t.Notices)))
 	}

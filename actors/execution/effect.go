@@ -1,12 +1,14 @@
 package execution
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap/zapcore"
 
 	"butler/internal/destination"
 	"butler/internal/outbox"
+	"butler/internal/qlik"
 	"butler/internal/trail"
 	"butler/messages"
 )
@@ -129,3 +131,28 @@ var outcomes = [...]struct {
 
 // String returns the label form.
 func (o Outcome) String() string { return outcomes[o].label }
+
+// found says what was found in place of what an event of its kind leads to expect;
+// "" where it was that.
+func (t *Tell) found() string {
+	task := &t.Alert.Task
+	switch t.Outcome {
+	case OutcomeUnknownType:
+		if task.Type == qlik.TaskTypeUnknown {
+			return "its type cannot be read"
+		}
+		return fmt.Sprintf("its type is %d", int(task.Type))
+	case OutcomeNotDistribute:
+		if task.TypeMissing {
+			return "it has no type"
+		}
+		return "it is of type " + task.Type.String()
+	case OutcomeUnexpectedStatus:
+		if task.LastStatus == qlik.StatusUnknown {
+			return "it has no execution result that can be read"
+		}
+		return "its state is " + task.LastStatus.String()
+	default:
+		return ""
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/destination"
+	"butler/internal/qlik"
 	"butler/internal/trail"
 	"butler/messages"
 )
@@ -46,5 +47,33 @@ func TestTell_boundsWhatOneLineSays(t *testing.T) {
 	got := told(t, &Tell{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
 	if len(got) > 50 || got["not_others"] != int64(970) || got["not_slack/routes/29"] != "no" {
 		t.Errorf("want 30 reasons and the number of the others, got %d fields", len(got))
+	}
+}
+
+// Who is to find out why an event was dropped needs to know what was found.
+func TestTell_saysWhatWasFound(t *testing.T) {
+	for _, row := range []struct {
+		outcome Outcome
+		task    messages.Task
+		want    string
+	}{
+		{OutcomeUnknownType, messages.Task{Known: true, Type: 7}, "its type is 7"},
+		{OutcomeUnknownType, messages.Task{Known: true, Type: qlik.TaskTypeUnknown}, "its type cannot be read"},
+		{OutcomeNotDistribute, messages.Task{Known: true, Type: qlik.TaskPreload}, "it is of type preload"},
+		{OutcomeNotDistribute, messages.Task{Known: true, TypeMissing: true}, "it has no type"},
+		{OutcomeUnexpectedStatus, messages.Task{Known: true, Type: qlik.TaskDistribute, LastStatus: qlik.StatusSkipped}, "its state is Skipped"},
+		{OutcomeUnexpectedStatus, messages.Task{Known: true, Type: qlik.TaskDistribute, LastStatus: qlik.StatusUnknown}, "it has no execution result that can be read"},
+	} {
+		decision := &Tell{Alert: &messages.Alert{Task: row.task}, Outcome: row.outcome}
+		if got := told(t, decision)["found"]; got != row.want {
+			t.Errorf("%s: want the line to say %q, got %v", row.outcome, row.want, got)
+		}
+		want := outcomes[row.outcome].text + ": " + row.want
+		if got := decision.step(new(trail.Decision)).Text; got != want {
+			t.Errorf("%s: want the trail to say %q, got %q", row.outcome, want, got)
+		}
+	}
+	if got, ok := told(t, &Tell{Alert: &messages.Alert{}, Outcome: OutcomeLogOnly})["found"]; ok {
+		t.Errorf("want nothing where nothing is odd, got %v", got)
 	}
 }

@@ -71,14 +71,17 @@ func (w *work) lookups() []trail.Lookup {
 
 // step makes d what the trail keeps of t. It uses the memory of d again.
 func (t *Tell) step(d *trail.Decision) *trail.Decision {
-	event := &t.Alert.Event
+	event, text := &t.Alert.Event, outcomes[t.Outcome].text
+	if found := t.found(); found != "" {
+		text += ": " + found
+	}
 	told, without := d.Told[:0], d.NotTold[:0]
 	*d = trail.Decision{
 		Head:  trail.Head{Key: t.Alert.Key, ExecutionID: event.ExecutionID, At: t.At},
 		Place: t.Place, Family: event.Family, Received: event.At, Source: event.Source, Host: event.HostName,
 		TaskID: event.TaskID, TaskName: event.TaskName, AppName: event.AppName,
 		TaskKnown: t.Alert.Task.Known, TaskType: t.Alert.Task.Type,
-		Outcome: t.Outcome.String(), Text: outcomes[t.Outcome].text, Alert: t.Alert.Kind,
+		Outcome: t.Outcome.String(), Text: text, Alert: t.Alert.Kind,
 		Lookups: t.Lookups, Degraded: slices.Clone(t.Alert.Degraded),
 	}
 	for i := range t.Notices {
