@@ -31,6 +31,8 @@ type ingest struct {
 	// should send there any more; nil when there is none.
 	former   *reader
 	failures int
+	// unresolved counts the look-ups in a row that left a name without an answer.
+	unresolved int
 	// closing is set by CloseIntake, waiting is who wants to know when it is done.
 	closing bool
 	waiting []messages.Ref

@@ -685,6 +685,96 @@ func TestIngest_refusesForeignSourcesAndFollowsTheList(t *testing.T) {
 	})
 }
 
+// dns answers for one name once it works, and is silent until then.
+type dns struct {
+	mu    sync.Mutex
+	works bool
+	asked int
+}
+
+func (d *dns) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	d.mu.Lock()
+	works := d.works
+	d.asked++
+	d.mu.Unlock()
+	if works {
+		return []netip.Addr{node.Addr()}, nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (d *dns) set(works bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.works = works
+}
+
+// allowed is an allow-list of one address that sends nothing here, and of a name.
+func allowed(t *testing.T, resolver udp.Resolver) *udp.AllowList {
+	t.Helper()
+	list, err := udp.NewAllowList([]string{"10.77.77.77", "sense-01"}, resolver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestIngest_startsWithoutANameOfWhichNothingIsHeard(t *testing.T) {
+	resolver := &dns{}
+	inBubble(t, func(in *intake) { in.opts.Sources = allowed(t, resolver) }, func(in *intake) {
+		in.sleep(ResolveWithin)
+		if in.sockets() != 1 || len(in.failures) != 0 {
+			t.Fatalf("%d sockets after %s, failures %v; want one for the address that is known", in.sockets(), ResolveWithin, in.failures)
+		}
+		in.receive(from(node, good))
+		if got := in.snapshot(); got.RefusedSource != 1 {
+			t.Errorf("%d refused, want 1 while the name has no address", got.RefusedSource)
+		}
+		resolver.set(true)
+		in.sleep(time.Minute) // not the five of a list that is complete
+		in.receive(from(node, good))
+		if got := in.snapshot(); got.Stored != 1 {
+			t.Errorf("%d stored, want 1 once the name has an address", got.Stored)
+		}
+		before := resolver.asked
+		in.sleep(resolveEvery - time.Minute)
+		if more := resolver.asked - before; more > 1 {
+			t.Errorf("looked up %d times in five minutes although the list is complete", more)
+		}
+	})
+}
+
+func TestIngest_asksSeldomerForANameThatStaysWithoutAnAnswer(t *testing.T) {
+	resolver := &dns{}
+	inBubble(t, func(in *intake) { in.opts.Sources = allowed(t, resolver) }, func(in *intake) {
+		in.sleep(time.Hour)
+		if resolver.asked < 12 || resolver.asked > 20 {
+			t.Errorf("looked up %d times in an hour", resolver.asked)
+		}
+	})
+}
+
+func TestIngest_aChangeForgetsNoAddressOfANameWithoutAnAnswer(t *testing.T) {
+	resolver := &dns{works: true}
+	list := allowed(t, resolver)
+	inBubble(t, func(in *intake) { in.opts.Sources = list }, func(in *intake) {
+		resolver.set(false)
+		bounded, cancel := context.WithTimeout(in.t.Context(), ResolveWithin)
+		defer cancel()
+		set, err := list.Resolve(bounded, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.opts.Kit.System.Root.Send(in.pid, Changed{Rules: rules(), Sources: list, Allowed: set})
+		synctest.Wait()
+		in.receive(from(node, good))
+		if got := in.snapshot(); got.Stored != 1 || got.RefusedSource != 0 {
+			t.Errorf("%d stored, %d refused; want the node let in as before", got.Stored, got.RefusedSource)
+		}
+	})
+}
+
 func TestIngest_failsClosedWithoutAnySource(t *testing.T) {
 	who := &names{err: udp.ErrNoSources}
 	inBubble(t, func(in *intake) { in.opts.Sources = who }, func(in *intake) {

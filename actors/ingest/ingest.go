@@ -74,7 +74,8 @@ type Options struct {
 	Listen func(ctx context.Context) (Socket, error)
 	// Sources is nil when every source is accepted.
 	Sources Sources
-	// ResolveEvery is how often host names of Sources are looked up again; 0 is five minutes.
+	// ResolveEvery is how often host names of Sources are looked up again; 0 is five
+	// minutes. One without an answer is looked up sooner.
 	ResolveEvery time.Duration
 	// ReceiveBuffer is the size that Listen asks for, in bytes; a smaller one is warned about.
 	ReceiveBuffer int
@@ -93,7 +94,8 @@ type Options struct {
 type Changed struct {
 	Rules   Rules
 	Sources Sources
-	// Allowed is what Sources has just resolved to, nil without Sources.
+	// Allowed is what Sources has just resolved to, nil without Sources. A name that
+	// had no answer keeps the addresses it had.
 	Allowed *udp.Set
 	// Socket is open already; nil keeps the one in use. What still comes in
 	// through that one is read for a while.

@@ -46,7 +46,10 @@ func (a *ingest) open(ctx actor.Context) {
 func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 	result.from = o.Sources
 	if o.Sources != nil {
-		if result.sources, result.err = o.Sources.Resolve(ctx, last); result.err != nil {
+		bounded, cancel := context.WithTimeout(ctx, ResolveWithin)
+		result.sources, result.err = o.Sources.Resolve(bounded, last)
+		cancel()
+		if result.err != nil {
 			return result
 		}
 	}
@@ -84,7 +87,7 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 		a.use(m.sources)
 	}
 	if a.opts.Sources != nil {
-		a.resolveAgain(ctx)
+		a.resolveLater(ctx)
 	}
 	a.read(ctx, m.socket)
 }
@@ -116,10 +119,10 @@ func (a *ingest) change(ctx actor.Context, c Changed) {
 	a.opts, a.shared.opts = &next, &next
 	a.machine.change(time.Now(), c.Rules)
 	a.report.metrics.capacity(c.Rules.QueueSize)
-	a.use(c.Allowed)
+	a.use(c.Allowed.After(a.shared.sources))
 	a.resolveTimer.Stop()
 	if c.Sources != nil {
-		a.resolveAgain(ctx)
+		a.resolveLater(ctx)
 	}
 	if c.Socket == nil {
 		return

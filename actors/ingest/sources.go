@@ -7,14 +7,24 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"butler/internal/actorkit"
+	"butler/internal/backoff"
 	"butler/internal/logx"
 	"butler/internal/udp"
 )
 
 // Who may send: names are looked up again from time to time.
 
-// resolveEvery is the default of Options.ResolveEvery.
-const resolveEvery = 5 * time.Minute
+const (
+	// resolveEvery is the default of Options.ResolveEvery.
+	resolveEvery = 5 * time.Minute
+	// ResolveWithin bounds a look-up that something waits for, such as the first socket.
+	// A name about which the resolver is silent must not keep the others from sending.
+	ResolveWithin = 5 * time.Second
+)
+
+// resolveAgain says how soon a name is looked up again that has no answer: until
+// then its node is refused.
+var resolveAgain = backoff.Policy{Base: 5 * time.Second, Max: resolveEvery}
 
 func (a *ingest) resolve(ctx actor.Context) {
 	sources, last := a.opts.Sources, a.shared.sources
@@ -23,7 +33,7 @@ func (a *ingest) resolve(ctx actor.Context) {
 		return sourcesResolved{sources, set, err}
 	})
 	if !started {
-		a.resolveAgain(ctx)
+		a.resolveLater(ctx)
 	}
 }
 
@@ -37,7 +47,7 @@ func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
 	} else {
 		a.use(m.sources)
 	}
-	a.resolveAgain(ctx)
+	a.resolveLater(ctx)
 }
 
 func (a *ingest) use(sources *udp.Set) {
@@ -45,10 +55,16 @@ func (a *ingest) use(sources *udp.Set) {
 	a.shared.sources, a.machine.sources = sources, sources
 }
 
-func (a *ingest) resolveAgain(ctx actor.Context) {
+func (a *ingest) resolveLater(ctx actor.Context) {
 	every := a.opts.ResolveEvery
 	if every <= 0 {
 		every = resolveEvery
+	}
+	if a.shared.sources.Complete() {
+		a.unresolved = 0
+	} else {
+		a.unresolved++
+		every = min(every, resolveAgain.Ceiling(a.unresolved))
 	}
 	a.resolveTimer.Stop()
 	a.resolveTimer = actorkit.After(ctx, every, resolveDue{})

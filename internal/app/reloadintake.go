@@ -28,7 +28,9 @@ func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
 	}
 	var err error
 	if intake.Sources != nil {
-		if intake.Allowed, err = intake.Sources.Resolve(ctx, nil); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, ingest.ResolveWithin)
+		defer cancel()
+		if intake.Allowed, err = intake.Sources.Resolve(bounded, nil); err != nil {
 			return intake, fmt.Errorf("look up who may send events (udpServerConfig.allowedSources): %w", err)
 		}
 	}

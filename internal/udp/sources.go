@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -142,6 +143,29 @@ func (s *Set) Contains(addr netip.Addr) bool {
 
 // Len returns the number of addresses and networks.
 func (s *Set) Len() int { return len(s.addrs) + len(s.nets) }
+
+// Complete reports whether every host name has an answer of its own. A nil set has none to want.
+func (s *Set) Complete() bool { return s == nil || len(s.Unresolved) == 0 }
+
+// After returns s with the addresses that names without an answer had in last: what
+// Resolve makes of s for whoever knew last. Either may be nil.
+func (s *Set) After(last *Set) *Set {
+	if s.Complete() {
+		return s
+	}
+	out := *s
+	out.addrs, out.byHost = maps.Clone(s.addrs), maps.Clone(s.byHost)
+	for host, found := range s.byHost {
+		if len(found) > 0 {
+			continue
+		}
+		out.byHost[host] = last.of(host)
+		for _, addr := range out.byHost[host] {
+			out.addrs[canonical(addr)] = struct{}{}
+		}
+	}
+	return &out
+}
 
 func (s *Set) of(host string) []netip.Addr {
 	if s == nil {
