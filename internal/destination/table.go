@@ -68,15 +68,26 @@ func mayBe(kind messages.AlertKind) []messages.AlertKind {
 
 // waysOf returns where alerts can go that count as one of kind and may be of
 // any of kinds. Only routes go by what an alert may be: the sections of the
-// destinations and the stores take it for what it counts as.
+// destinations and the stores take it for what it counts as. But a failure of
+// which nobody would hear goes to the sections for what it may be, too.
 func waysOf(built []Built, routes []Route, kind messages.AlertKind, kinds []messages.AlertKind) ways {
 	among := func(k messages.AlertKind) bool { return slices.Contains(kinds, k) }
 	var out ways
+	var others []*Instance
+	heard := kind != messages.ReloadTaskFailed // as which every such failure counts
 	for i := range built {
 		to := &built[i].Instance
-		if slices.Contains(to.Kinds, kind) || to.route > 0 && !to.Store && slices.ContainsFunc(to.Kinds, among) {
+		may := !to.Store && slices.ContainsFunc(to.Kinds, among)
+		switch {
+		case slices.Contains(to.Kinds, kind) || to.route > 0 && may:
 			out.instances = append(out.instances, to)
+			heard = heard || !to.Store
+		case may:
+			others = append(others, to)
 		}
+	}
+	if !heard {
+		out.instances = append(out.instances, others...)
 	}
 	for n, r := range routes {
 		named := func(k messages.AlertKind) bool { return slices.Contains(r.Kinds, k) }

@@ -162,6 +162,34 @@ func TestRoute_suppressesByEventSubjectAndRecipient(t *testing.T) {
 	}
 }
 
+// Without its task, a failure counts as that of a reload. Where nobody hears of
+// those, whoever hears of other failures is told rather than nobody.
+func TestRoute_tellsOfAFailureThatMayBeAnyWhereNobodyHearsOfReloads(t *testing.T) {
+	instance := func(name string, kind messages.AlertKind) destination.Instance {
+		return destination.Instance{Name: name, Kinds: []messages.AlertKind{kind}}
+	}
+	store := destination.Instance{Name: "store", Kinds: messages.TaskKinds(), Store: true}
+	preload, reload := instance("preload", messages.PreloadTaskFailed), instance("reload", failed)
+	ended := instance("ended", messages.PreloadTaskSucceeded)
+	for name, row := range map[string]struct {
+		instances []destination.Instance
+		alert     messages.Alert
+		want      []string
+	}{
+		"nobody hears of reloads":   {[]destination.Instance{preload, ended, store}, messages.Alert{Kind: failed}, []string{"store", "preload"}},
+		"somebody does":             {[]destination.Instance{preload, reload, store}, messages.Alert{Kind: failed}, []string{"reload", "store"}},
+		"the task is known":         {[]destination.Instance{preload, store}, messages.Alert{Kind: failed, Task: messages.Task{Known: true}}, []string{"store"}},
+		"a success may stay unsaid": {[]destination.Instance{ended, preload, store}, messages.Alert{Kind: succeeded}, []string{"store"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			row.alert.ID = "alert"
+			if diff := cmp.Diff(row.want, told(table(t, row.instances...), row.alert)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestRoute_attachesTheScriptLogOnlyWhereItIsWanted(t *testing.T) {
 	tab := table(
 		t,
