@@ -187,7 +187,7 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	seed, length := seedOf(t), chaosLength(t)
 	kinds, err := chaosKinds(os.Getenv("BUTLER_CHAOS_ONLY"))
 	must(t, err)
-	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length)) // getting ready again takes its time, too
+	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length), wholeHistory) // getting ready again takes its time, too
 	_, port, _ := strings.Cut(s.MQTT.Addr(), ":")
 	v := crashService(t, s, demo.Settings{PollEvery: "1s", DegradedAfter: chaosDegraded.String()})
 	edit(t, v.config, "distributePollInterval", patient)

@@ -94,7 +94,7 @@ func crashService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 // crashSite starts a simulated site that remembers everything that reaches it.
 func crashSite(t *testing.T, seed uint64) *sim.Sim {
 	t.Helper()
-	return crashSiteOf(t, seed, 40_000)
+	return crashSiteOf(t, seed, 40_000, wholeHistory)
 }
 
 // tasksFor is how many tasks a site needs for crashMix: a distribute task runs
@@ -103,14 +103,20 @@ func tasksFor(rate int, length time.Duration) int {
 	return max(40_000, 3*rate*int(length/time.Second))
 }
 
-// crashSiteOf starts a site of many tasks.
-func crashSiteOf(t *testing.T, seed uint64, tasks int) *sim.Sim {
+// How many messages each sink of a site remembers: all that a run can bring, for the
+// books, or some, where nobody reads them.
+const (
+	wholeHistory = 1 << 20
+	shortHistory = 100
+)
+
+// crashSiteOf starts a site of many tasks, whose sinks remember so many messages.
+func crashSiteOf(t *testing.T, seed uint64, tasks, history int) *sim.Sim {
 	t.Helper()
-	const everything = 1 << 20
 	s, err := sim.New(sim.Options{
 		Seed: seed, CertDir: filepath.Join(t.TempDir(), "cert"), World: world.Options{Tasks: tasks},
-		HTTP: sink.HTTPOptions{History: everything}, SMTP: sink.SMTPOptions{History: everything},
-		Influx: sink.InfluxOptions{History: everything}, MQTT: sink.MQTTOptions{History: everything},
+		HTTP: sink.HTTPOptions{History: history}, SMTP: sink.SMTPOptions{History: history},
+		Influx: sink.InfluxOptions{History: history}, MQTT: sink.MQTTOptions{History: history},
 	})
 	must(t, err)
 	must(t, s.Start())

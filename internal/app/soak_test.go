@@ -111,7 +111,7 @@ func TestSoak_staysFlat(t *testing.T) {
 		must(t, err)
 	}
 	seed := seedOf(t)
-	s := crashSiteOf(t, seed, tasksFor(soakRate, length))
+	s := crashSiteOf(t, seed, tasksFor(soakRate, length), shortHistory)
 	v := crashService(t, s, demo.Settings{PollEvery: "1s", LogLevel: "warn"})
 	v.flags = []string{"--api-rate-limit", "0"}
 	port := porttest.Of(t, "tcp")
