@@ -27,19 +27,18 @@ const (
 
 // inspection looks at the files of all streams before the server does.
 type inspection struct {
-	dir    string // of the journal
-	prefix string
-	log    *zap.Logger
-	now    time.Time
-	diary  diary
+	dir   string // of the journal
+	log   *zap.Logger
+	now   time.Time
+	diary diary
 	// damage is what was found and not told before.
 	damage []journal.Damage
 }
 
 // inspect mends what is damaged in a directory that no server uses: of a damaged
 // block the whole records stay, and a copy of all of it is kept.
-func inspect(dir, prefix string, log *zap.Logger) (*inspection, error) {
-	i := &inspection{dir: dir, prefix: prefix, log: log, now: time.Now(), diary: readDiary(dir)}
+func inspect(dir string, log *zap.Logger) (*inspection, error) {
+	i := &inspection{dir: dir, log: log, now: time.Now(), diary: readDiary(dir)}
 	streams, err := i.streams()
 	if err != nil {
 		return nil, err
@@ -57,9 +56,9 @@ func inspect(dir, prefix string, log *zap.Logger) (*inspection, error) {
 
 // streams returns the streams that are there, and those that should be.
 func (i *inspection) streams() ([]string, error) {
-	there, err := namesIn(filepath.Dir(streamPath(i.dir, i.prefix)))
+	there, err := namesIn(filepath.Dir(streamPath(i.dir, prefix)))
 	names := append(there, slices.Collect(maps.Keys(i.diary.Streams))...)
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, i.prefix+"_") })
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix+"_") })
 	slices.Sort(names)
 	return slices.Compact(names), err
 }
@@ -67,7 +66,7 @@ func (i *inspection) streams() ([]string, error) {
 // stream looks at one stream.
 func (i *inspection) stream(name string) error {
 	path := streamPath(i.dir, name)
-	found := journal.Damage{Log: strings.TrimPrefix(name, i.prefix+"_")}
+	found := journal.Damage{Log: strings.TrimPrefix(name, prefix+"_")}
 	if err := i.mendMeta(path, name); err != nil {
 		return err
 	}
@@ -138,7 +137,7 @@ func (i *inspection) block(path, stream string, number int, newest bool, found *
 	if err != nil {
 		return blockParts{}, err
 	}
-	subject := i.prefix + "." + strings.TrimPrefix(stream, i.prefix+"_")
+	subject := prefix + "." + strings.TrimPrefix(stream, prefix+"_")
 	b, err := newBlock(stream, subject, number, body)
 	if err != nil {
 		return blockParts{}, err

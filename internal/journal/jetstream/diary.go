@@ -101,9 +101,6 @@ func replaceFile(path string, content []byte) error {
 // note changes the diary and writes it, and reports whether that worked. If not, the next process may
 // take for lost what was trimmed, but not the other way round.
 func (s *Store) note(change func(*diary)) bool {
-	if s.lock == nil { // no directory
-		return true
-	}
 	s.diaryMu.Lock()
 	defer s.diaryMu.Unlock()
 	change(&s.diary)

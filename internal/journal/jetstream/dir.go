@@ -44,13 +44,8 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{file: file}, nil
 }
 
-// release gives the lock back. A nil lock has nothing to give.
-func (l *dirLock) release() error {
-	if l == nil {
-		return nil
-	}
-	return l.file.Close()
-}
+// release gives the lock back.
+func (l *dirLock) release() error { return l.file.Close() }
 
 // How much room a probe looks for: to start a server, and to append to a disk that was full.
 const (
@@ -78,9 +73,6 @@ const (
 
 // keepReserve takes the reserve if it is not there and there is room for it.
 func (s *Store) keepReserve() {
-	if s.lock == nil { // no directory
-		return
-	}
 	path := filepath.Join(s.opts.Dir, reserveName)
 	if info, err := os.Stat(path); err == nil && info.Size() == reserveSize {
 		return

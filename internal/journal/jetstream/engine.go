@@ -2,10 +2,8 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -30,28 +28,21 @@ const (
 	stopTimeout = 5 * time.Second
 )
 
-// engine is a connection and, when embedded, the server behind it.
+// engine is a server and the connection to it.
 type engine struct {
-	server *server.Server // nil when external
+	server *server.Server
 	conn   *nats.Conn
 	js     jetstream.JetStream
-	way    string // of the server to its files, "" when external
+	way    string // of the server to its files
 	log    *zap.Logger
 	lines  *serverLog
 	alarm  alarm
-	// broken is set when the embedded server has to be replaced.
+	// broken is set when the server has to be replaced.
 	broken atomic.Bool
 }
 
+// startEngine starts a server in this process.
 func startEngine(opts Options, log *zap.Logger) (*engine, error) {
-	if opts.URL != "" {
-		return connect(opts, log)
-	}
-	return embed(opts, log)
-}
-
-// embed starts a server in this process.
-func embed(opts Options, log *zap.Logger) (*engine, error) {
 	if err := probe(opts.Dir, roomToStart); err != nil {
 		return nil, err
 	}
@@ -84,7 +75,15 @@ func embed(opts Options, log *zap.Logger) (*engine, error) {
 		eng.stop()
 		return nil, fmt.Errorf("%w: journal server does not start: %s", journal.ErrUnavailable, eng.lines.complaint())
 	}
-	if eng.conn, err = nats.Connect("", append(callbacks(log), nats.InProcessServer(srv), nats.NoReconnect(), nats.Timeout(readyTimeout))...); err != nil {
+	if eng.conn, err = nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect(), nats.Timeout(readyTimeout),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("journal connection reports an error", logx.Err(err))
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("journal connection lost", logx.Err(err))
+			}
+		})); err != nil {
 		eng.stop()
 		return nil, fmt.Errorf("connect to the journal server: %w", err)
 	}
@@ -95,56 +94,11 @@ func embed(opts Options, log *zap.Logger) (*engine, error) {
 	return eng, nil
 }
 
-// connect uses a server elsewhere. The client connects again by itself; while it
-// is disconnected a call fails at once instead of being kept in memory.
-func connect(opts Options, log *zap.Logger) (*engine, error) {
-	options := append(callbacks(log), nats.Name("butler"), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
-	if opts.CredentialsFile != "" {
-		options = append(options, nats.UserCredentials(opts.CredentialsFile))
-	}
-	if len(opts.RootCAs) > 0 {
-		options = append(options, nats.RootCAs(opts.RootCAs...))
-	}
-	if opts.ClientCert != "" {
-		options = append(options, nats.ClientCert(opts.ClientCert, opts.ClientKey))
-	}
-	conn, err := nats.Connect(opts.URL, options...)
-	if bad, ok := errors.AsType[*url.Error](err); ok {
-		err = bad.Err // the URL itself may hold a password
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: connect to NATS: %w", journal.ErrUnavailable, err)
-	}
-	js, err := jetstream.New(conn)
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("use JetStream: %w", err)
-	}
-	return &engine{conn: conn, js: js}, nil
-}
-
-func callbacks(log *zap.Logger) []nats.Option {
-	return []nats.Option{
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Warn("journal connection lost", logx.Err(err))
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("journal connection is back") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("journal connection reports an error", logx.Err(err))
-		}),
-	}
-}
-
 // stop ends the server. One that waits for itself for ever, as after a write error
 // in the middle of a purge, is left behind without a way to the files.
 func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
-	}
-	if e.server == nil {
-		return
 	}
 	stopped := make(chan struct{})
 	go func() {
@@ -164,7 +118,7 @@ func (e *engine) stop() {
 
 func (e *engine) maxRecord() int { return int(e.conn.MaxPayload()) - headerRoom }
 
-// call bounds a call to the server. After a write error an embedded server says
+// call bounds a call to the server. After a write error a server says
 // so in its log but leaves the caller without an answer, so an error line
 // shortens the wait of the calls that are under way.
 func (e *engine) call(ctx context.Context) (context.Context, context.CancelFunc) {

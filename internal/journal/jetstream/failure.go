@@ -43,13 +43,11 @@ func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
 		return fmt.Errorf("%w: %w", journal.ErrTooLarge, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
-	case eng.server == nil:
-		return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
 	}
 	return s.broke(eng, err)
 }
 
-// broke notes that the embedded server has to be opened again and returns why.
+// broke notes that the server has to be opened again and returns why.
 func (s *Store) broke(eng *engine, err error) error {
 	why := err.Error()
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -1,9 +1,7 @@
 // Package jetstream keeps journal logs in NATS JetStream: an embedded server
-// without a listening port by default, or the streams of an external cluster.
-// Each log is a stream with one subject.
+// without a listening port. Each log is a stream with one subject.
 //
-// It guarantees that an embedded Append returns after its record was synced to
-// disk, unless Options.SyncInterval says otherwise, that one directory is used
+// It guarantees that Append returns after its record was synced to disk, unless Options.SyncInterval says otherwise, that one directory is used
 // by one process at a time, and that a server which gave up after a write error
 // is replaced by a fresh one without restarting the process. Damaged files are
 // found when the store is opened: everything in them that is whole is used, a
@@ -35,35 +33,21 @@ import (
 	"butler/internal/logx"
 )
 
-// Options configure Open. Dir or URL is required.
+// Options configure Open. Dir is required.
 type Options struct {
-	// Dir is where the embedded server keeps its files; it is created with mode
-	// 0700. It is not used together with URL.
+	// Dir is where the server keeps its files; it is created with mode 0700.
 	Dir string
-	// SyncInterval trades durability for CPU time in the embedded server: 0 syncs
+	// SyncInterval trades durability for CPU time: 0 syncs
 	// before every acknowledgement, anything else survives the death of the
 	// process but may lose that much to a power failure.
 	SyncInterval time.Duration
-
-	// URL selects an external NATS server or cluster (comma-separated URLs)
-	// instead of the embedded one.
-	URL string
-	// CredentialsFile, RootCAs, ClientCert and ClientKey are file names for the
-	// connection to URL; each may be empty.
-	CredentialsFile, ClientCert, ClientKey string
-	RootCAs                                []string
-	// Replicas is how many servers of a cluster keep each log; 0 means 1.
-	Replicas int
-	// Prefix begins the names of streams and subjects; empty means BUTLER. Two
-	// services that share a cluster need two prefixes.
-	Prefix string
-
 	// Logger gets what the server and the connection have to tell; nil drops it.
 	Logger *zap.Logger
 }
 
 const (
-	defaultPrefix = "BUTLER"
+	// prefix begins the names of streams and subjects.
+	prefix = "BUTLER"
 	// dedupWindow is how long an id is remembered: longer than two attempts of
 	// one append can be apart. Every record costs memory for that long.
 	dedupWindow = 30 * time.Second
@@ -79,7 +63,7 @@ const (
 type Store struct {
 	opts Options
 	log  *zap.Logger
-	lock *dirLock // nil with an external server
+	lock *dirLock
 
 	// damage is what was found when the directory was opened, orderly whether the
 	// process before ended in order.
@@ -97,7 +81,7 @@ type Store struct {
 	closed bool
 }
 
-// Open starts the embedded server, or connects to the external one.
+// Open starts the server.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -105,21 +89,15 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = zap.NewNop()
 	}
-	if opts.Prefix == "" {
-		opts.Prefix = defaultPrefix
-	}
-	opts.Replicas = max(opts.Replicas, 1)
 	s := &Store{opts: opts, log: opts.Logger, logs: map[string]*log{}}
 	var err error
-	if opts.URL == "" {
-		if s.lock, err = lockDir(opts.Dir); err != nil {
-			return nil, fmt.Errorf("open journal: %w", err)
-		}
-		if err := s.inspect(); err != nil {
-			return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
-		}
-		s.keepReserve()
+	if s.lock, err = lockDir(opts.Dir); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	if err := s.inspect(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
+	}
+	s.keepReserve()
 	if s.engine, err = startEngine(s.opts, s.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 	}
@@ -128,10 +106,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // inspect looks at what the process before has left.
 func (s *Store) inspect() error {
-	found, err := inspect(s.opts.Dir, s.opts.Prefix, s.log)
+	found, err := inspect(s.opts.Dir, s.log)
 	if err != nil && errors.Is(storageError(err), journal.ErrFull) { // what is mended has to be written
 		dropReserve(s.opts.Dir)
-		found, err = inspect(s.opts.Dir, s.opts.Prefix, s.log)
+		found, err = inspect(s.opts.Dir, s.log)
 	}
 	if err != nil {
 		return err
@@ -172,7 +150,7 @@ func (s *Store) Kept() string {
 	return dir
 }
 
-// Close stops the embedded server, or the connection. Every call answers
+// Close stops the server. Every call answers
 // journal.ErrClosed from then on.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -202,14 +180,13 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 		return nil, fmt.Errorf("open log %s: %w", name, err)
 	}
 	cfg := jetstream.StreamConfig{
-		Name:        s.opts.Prefix + "_" + name,
-		Subjects:    []string{s.opts.Prefix + "." + name},
+		Name:        prefix + "_" + name,
+		Subjects:    []string{prefix + "." + name},
 		Storage:     jetstream.FileStorage,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
 		MaxBytes:    -1,
 		Duplicates:  dedupWindow,
-		Replicas:    s.opts.Replicas,
 		AllowDirect: true,
 	}
 	if limits.MaxBytes > 0 {
@@ -232,12 +209,10 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 		return nil, journal.ErrClosed
 	}
 	s.logs[l.stream] = l
-	if s.lock != nil {
-		first, next := l.Bounds()
-		l.expected = s.noteBounds(l.stream, first, next)
-		if err := copyMeta(streamPath(s.opts.Dir, l.stream), metaPath(s.opts.Dir, l.stream)); err != nil {
-			s.log.Warn("journal cannot keep a copy of the description of a log", logx.Err(err))
-		}
+	first, next := l.Bounds()
+	l.expected = s.noteBounds(l.stream, first, next)
+	if err := copyMeta(streamPath(s.opts.Dir, l.stream), metaPath(s.opts.Dir, l.stream)); err != nil {
+		s.log.Warn("journal cannot keep a copy of the description of a log", logx.Err(err))
 	}
 	return l, nil
 }
@@ -300,9 +275,6 @@ func (s *Store) reopenLocked() (*engine, error) {
 // forgetIndexes makes the server read every block anew. The index of one that failed
 // may tell of a record that never got to disk, and the next one would leave its place empty.
 func (s *Store) forgetIndexes() error {
-	if s.lock == nil { // no directory
-		return nil
-	}
 	for stream := range s.logs {
 		if err := forgetIndex(streamPath(s.opts.Dir, stream)); err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -74,16 +73,9 @@ func eventually(t *testing.T, log journal.Log, id string) {
 }
 
 func TestStore_conforms(t *testing.T) {
-	t.Run("embedded", func(t *testing.T) {
-		journaltest.Run(t, journaltest.Home{New: func(t *testing.T) func() journal.Store {
-			return opener(t, jetstream.Options{Dir: t.TempDir()})
-		}})
-	})
-	t.Run("external", func(t *testing.T) {
-		journaltest.Run(t, journaltest.Home{New: func(t *testing.T) func() journal.Store {
-			return opener(t, jetstream.Options{URL: external(t), Prefix: "TEST"})
-		}})
-	})
+	journaltest.Run(t, journaltest.Home{New: func(t *testing.T) func() journal.Store {
+		return opener(t, jetstream.Options{Dir: t.TempDir()})
+	}})
 }
 
 func opener(t *testing.T, opts jetstream.Options) func() journal.Store {
@@ -94,24 +86,6 @@ func opener(t *testing.T, opts jetstream.Options) func() journal.Store {
 		}
 		return s
 	}
-}
-
-// external starts a server as an operator would run it, and returns its URL.
-func external(t *testing.T) string {
-	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 17 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("server is not ready")
-	}
-	return srv.ClientURL()
 }
 
 func TestOpen_saysWhatIsWrongWithTheDirectory(t *testing.T) {
@@ -151,20 +125,6 @@ func TestOpen_makesAPrivateDirectory(t *testing.T) {
 	}
 	if got := info.Mode().Perm(); got != 0o700 {
 		t.Errorf("mode: want 0700, got %o", got)
-	}
-}
-
-func TestOpen_failsWithoutTheExternalServer(t *testing.T) {
-	_, err := jetstream.Open(t.Context(), jetstream.Options{URL: "nats://127.0.0.1:1"})
-	if !errors.Is(err, journal.ErrUnavailable) {
-		t.Errorf("want %v, got %v", journal.ErrUnavailable, err)
-	}
-}
-
-func TestOpen_doesNotTellThePasswordInAURL(t *testing.T) {
-	_, err := jetstream.Open(t.Context(), jetstream.Options{URL: "nats://butler:hunter2@host:not a port"})
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("want an error without the password, got %v", err)
 	}
 }
 

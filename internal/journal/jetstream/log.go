@@ -137,7 +137,7 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 			return fmt.Errorf("read %s from %d: %w", l.stream, from, err)
 		}
 		if len(records) == 0 {
-			return l.ended(from)
+			return nil // a trim meanwhile, or a loss that readers notice by the gap
 		}
 		for _, r := range records {
 			if r.seq >= end {
@@ -150,16 +150,6 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 		}
 	}
 	return nil
-}
-
-// ended says what it means that the server has nothing from seq on, though it
-// took a later record: a trim meanwhile, a loss that readers notice by the gap,
-// or in a cluster a replica that lags behind the one which took it.
-func (l *log) ended(seq journal.Seq) error {
-	if first, next := l.Bounds(); l.store.opts.URL == "" || seq < first || first == next {
-		return nil
-	}
-	return fmt.Errorf("%w: %s has not got record %d to this replica yet", journal.ErrUnavailable, l.stream, seq)
 }
 
 // fetched is one record from the server.
