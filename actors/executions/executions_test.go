@@ -618,6 +618,7 @@ func TestExecutions_passOverMemoriesThatCannotBeRead(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := open(t, memory.New())
 				f.ledger.Commit([]journal.Op{{Bucket: from, Key: "later", Value: []byte("of a later release")}}, func(err error) { must(t, err) })
+				synctest.Wait() // the ledger is read by the start
 				f.start()
 				f.append(failed("b"))
 				if raw, ok, err := f.ledger.Get(from, "later"); err != nil || !ok || string(raw) != "of a later release" {
