@@ -108,14 +108,14 @@ func (x *executions) begin(ctx actor.Context) {
 	}
 	pumping, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
-	before, ended := x.shared.pumped, make(chan struct{})
+	before, ended, post := x.shared.pumped, make(chan struct{}), actorkit.Poster(ctx)
 	x.shared.pumped = ended
 	go func() {
 		defer close(ended)
 		if before != nil {
 			<-before
 		}
-		x.opts.pump(pumping, &x.shared.ahead, actorkit.Poster(ctx))
+		x.opts.pump(pumping, &x.shared.ahead, post)
 	}()
 }
 
@@ -129,8 +129,7 @@ func (x *executions) remember() error {
 	})
 }
 
-// pump is the one goroutine of the package: it moves records from the queue to
-// the actor until the actor stops, and begins when the one before has ended. The
+// pump moves records from the queue to the actor until the actor stops. The
 // queue's own limit of unacknowledged records is the credit.
 func (o *Options) pump(ctx context.Context, ahead *atomic.Int64, post func(any)) {
 	for {

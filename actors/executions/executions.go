@@ -20,6 +20,9 @@
 //     resumed becomes an alert, or is in the quarantine as found. Both are errors
 //     in the log and in a metric that must stay 0.
 //
+// One goroutine, the pump, waits for the records of the queue. It ends when the
+// owner of the consumer stops, and that of its successor begins after that.
+//
 // It must never decide what an event means, and never look anything up. The
 // machine of a shard and the book of its parent decide; actors carry out.
 package executions
