@@ -43,7 +43,6 @@ type ReaderStopped struct {
 // CloseIntake closes the socket for good. The reply comes when everything that
 // was read before is decided and stored.
 type CloseIntake struct {
-	// ReplyTo is who is told; the sender when it is zero.
 	ReplyTo Ref
 }
 
@@ -52,7 +51,6 @@ type CloseIntakeReply struct{}
 
 // InspectIngest asks for the state of the intake.
 type InspectIngest struct {
-	// ReplyTo gets the answer; the sender when it is zero.
 	ReplyTo Ref
 }
 

@@ -65,8 +65,7 @@ type cloud struct {
 	early   []messages.AcceptCloudEvent
 	calls   *actorkit.Effects
 	post    func(any)
-	timer   actorkit.Timer
-	armed   time.Time
+	alarm   actorkit.Alarm
 }
 
 // own is a message of a life to itself; those of an earlier one are old news.
@@ -88,7 +87,7 @@ func (c *cloud) Receive(ctx actor.Context) {
 		c.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		c.calls.Close()
-		c.timer.Stop()
+		c.alarm.Stop()
 	case messages.AcceptCloudEvent:
 		c.accept(ctx, message)
 	case own:
@@ -157,13 +156,13 @@ func (c *cloud) resume(ctx actor.Context) {
 func (c *cloud) accept(ctx actor.Context, in messages.AcceptCloudEvent) {
 	switch err := c.opts.Ledger.Healthy(); {
 	case err != nil:
-		c.reply(ctx, reply{in.ReplyTo, busy("the journal cannot be written: " + err.Error())})
+		actorkit.Reply(ctx, in.ReplyTo, busy("the journal cannot be written: "+err.Error()))
 	case c.machine != nil:
 		c.step(ctx, in)
 	case len(c.early) < maxEarly:
 		c.early = append(c.early, in)
 	default:
-		c.reply(ctx, reply{in.ReplyTo, busy("the service is starting")})
+		actorkit.Reply(ctx, in.ReplyTo, busy("the service is starting"))
 	}
 }
 
@@ -173,23 +172,17 @@ func (c *cloud) step(ctx actor.Context, input any) {
 		return
 	}
 	if _, woken := input.(tick); woken {
-		c.armed = time.Time{}
+		c.alarm.Stop()
 	}
 	c.perform(ctx, c.machine.handle(time.Now(), input))
 	c.rest(ctx)
 }
 
-// rest sets the one timer to when the machine wants to be woken.
+// rest waits until the machine wants to be woken.
 func (c *cloud) rest(ctx actor.Context) {
 	c.shared.inHand = ""
 	c.opts.Metrics.open.Set(float64(len(c.machine.open)))
-	at := c.machine.next()
-	if at.Equal(c.armed) {
-		return
-	}
-	c.timer.Stop()
-	c.armed = at
-	c.timer = actorkit.After(ctx, time.Until(at), own{c.life, tick{}})
+	c.alarm.Set(ctx, c.machine.next(), own{c.life, tick{}})
 }
 
 func (c *cloud) perform(ctx actor.Context, effects []effect) {
@@ -198,7 +191,7 @@ func (c *cloud) perform(ctx actor.Context, effects []effect) {
 		case store:
 			c.store(e)
 		case reply:
-			c.reply(ctx, e)
+			actorkit.Reply(ctx, e.to, e.AcceptCloudEventReply)
 		case ask:
 			c.ask(ctx, e)
 		case record:
@@ -230,12 +223,6 @@ func (c *cloud) store(e store) {
 	post := c.post
 	c.opts.Ledger.Commit([]journal.Op{{Bucket: bucketOpen, Key: e.key, Value: value}},
 		c.committed(func() { post(stored{e.key}) }, nil)) // an event is far smaller than a record
-}
-
-func (c *cloud) reply(ctx actor.Context, r reply) {
-	if !r.to.IsZero() {
-		ctx.Send(actorkit.PIDOf(r.to), r.AcceptCloudEventReply)
-	}
 }
 
 // ask makes a look-up. One that panics is not repeated: it would do so again.

@@ -308,7 +308,7 @@ func (d *delivery) step(ctx actor.Context, in Input) {
 			d.reports.pause(now, do)
 		case Drained:
 			for _, asker := range d.drained {
-				tell(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name, Left: do.Left})
+				actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name, Left: do.Left})
 			}
 			d.drained = nil
 		}
@@ -324,7 +324,7 @@ func (d *delivery) announce(ctx actor.Context, parked bool) {
 	change.Instance = d.opts.Built.Instance.Name
 	if change != d.told || parked {
 		d.told = change
-		tell(ctx, actorkit.RefOf(ctx.Parent()), change)
+		actorkit.Reply(ctx, actorkit.RefOf(ctx.Parent()), change)
 	}
 }
 
@@ -371,11 +371,5 @@ func (d *delivery) describe(ctx actor.Context, msg messages.DescribeDelivery) {
 	now := time.Now()
 	state := d.machine.State(now)
 	state.Instance, state.Integration = d.opts.Built.Instance.Name, d.opts.Built.Instance.Integration
-	tell(ctx, msg.ReplyTo, messages.DescribeDeliveryReply{States: []messages.DeliveryState{state}, At: now})
-}
-
-func tell(ctx actor.Context, to messages.Ref, message any) {
-	if !to.IsZero() {
-		ctx.Send(actorkit.PIDOf(to), message)
-	}
+	actorkit.Reply(ctx, msg.ReplyTo, messages.DescribeDeliveryReply{States: []messages.DeliveryState{state}, At: now})
 }

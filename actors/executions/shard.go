@@ -31,9 +31,8 @@ type shard struct {
 	// starting is the execution whose actor is being made: it is to blame for a panic.
 	starting messages.ExecutionKey
 	sweep    actorkit.Timer
-	// alarm comes at alarmAt, when a sleeper has to be woken; zero for not at all.
-	alarm   actorkit.Timer
-	alarmAt time.Time
+	// alarm comes when a sleeper has to be woken, or before.
+	alarm actorkit.Alarm
 	// shown is how many tasks of sleepers are counted as followed.
 	shown int
 
@@ -101,7 +100,7 @@ func (s *shard) Receive(ctx actor.Context) {
 	case messages.Answers:
 		s.answered(ctx, message.Replies)
 	case wakeDue:
-		s.alarmAt = time.Time{}
+		s.alarm.Stop()
 		s.desk.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
 		s.step(ctx, message)
 	case triesRecorded:
@@ -171,8 +170,9 @@ func (s *shard) leave(ctx actor.Context) {
 	s.shown = 0
 }
 
-// watch sets the one timer of all that wait for a time, and counts the tasks that
-// sleepers follow.
+// watch sets the alarm of all that wait for a time, and counts the tasks that
+// sleepers follow. One that comes for nobody any more costs less than to set it
+// with every event.
 func (s *shard) watch(ctx actor.Context) {
 	if tasks := s.machine.sleepers.tasks; tasks != s.shown {
 		s.opts.Asleep(tasks - s.shown)
@@ -182,11 +182,9 @@ func (s *shard) watch(ctx actor.Context) {
 	if next := s.desk.Next(); !next.IsZero() && (!ok || next.Before(at)) {
 		at, ok = next, true
 	}
-	if !ok || !s.alarmAt.IsZero() && !at.Before(s.alarmAt) {
-		return
+	if set := s.alarm.At(); ok && (set.IsZero() || at.Before(set)) {
+		s.alarm.Set(ctx, at, wakeDue{})
 	}
-	s.alarm.Stop()
-	s.alarm, s.alarmAt = actorkit.After(ctx, time.Until(at), wakeDue{}), at
 }
 
 // rest shows how much is remembered, until the next sweep.

@@ -96,7 +96,7 @@ func (a *ingest) Receive(ctx actor.Context) {
 	case messages.ReaderStopped:
 		a.readerStopped(ctx, message)
 	case messages.InspectIngest:
-		a.reply(ctx, a.asker(ctx, message.ReplyTo), messages.InspectIngestReply{Ingest: a.snapshot()})
+		actorkit.Reply(ctx, message.ReplyTo, messages.InspectIngestReply{Ingest: a.snapshot()})
 	case messages.CloseIntake:
 		a.closeIntake(ctx, message)
 	case lookDue:
@@ -203,17 +203,4 @@ func (a *ingest) snapshot() messages.IngestSnapshot {
 		s.Listening, s.Address = true, a.reader.socket.Addr().String()
 	}
 	return s
-}
-
-func (a *ingest) asker(ctx actor.Context, given messages.Ref) messages.Ref {
-	if given.IsZero() {
-		return actorkit.RefOf(ctx.Sender())
-	}
-	return given
-}
-
-func (a *ingest) reply(ctx actor.Context, to messages.Ref, message any) {
-	if !to.IsZero() {
-		ctx.Send(actorkit.PIDOf(to), message)
-	}
 }

@@ -190,7 +190,7 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 // closeIntake closes the socket. What was read is in the mailbox before the
 // reader's ReaderStopped, so nothing of it is left behind.
 func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
-	a.waiting = append(a.waiting, a.asker(ctx, m.ReplyTo))
+	a.waiting = append(a.waiting, m.ReplyTo)
 	a.closing = true
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
@@ -210,7 +210,7 @@ func (a *ingest) finishClosing(ctx actor.Context) {
 		return
 	}
 	for _, who := range a.waiting {
-		a.reply(ctx, who, messages.CloseIntakeReply{})
+		actorkit.Reply(ctx, who, messages.CloseIntakeReply{})
 	}
 	a.waiting = nil
 }

@@ -74,7 +74,7 @@ type shared struct {
 
 // What the actor tells itself.
 type (
-	due      struct{ at time.Time }
+	due      struct{}
 	finished struct {
 		attempt attempt
 		at      time.Time
@@ -89,8 +89,7 @@ type monitor struct {
 	shared  *shared
 	machine *machine
 	probes  *actorkit.Effects
-	timer   actorkit.Timer
-	armed   time.Time
+	alarm   actorkit.Alarm
 	// failing is why the last probe failed, "" when it did not.
 	failing string
 }
@@ -109,30 +108,17 @@ func (m *monitor) Receive(ctx actor.Context) {
 		m.perform(ctx, m.machine.begin(now, first && m.opts.AtStart))
 	case *actor.Stopping, *actor.Restarting:
 		m.probes.Close()
-		m.timer.Stop()
+		m.alarm.Stop()
 		return
 	case due:
-		if message.at.Equal(m.armed) {
-			m.armed = time.Time{}
-		}
+		m.alarm.Stop()
 		m.perform(ctx, m.machine.tick(now))
 	case finished:
 		m.took(ctx, message)
 	default:
 		return
 	}
-	m.arm(ctx, now)
-}
-
-// arm sets the one timer to when the machine wants to be woken.
-func (m *monitor) arm(ctx actor.Context, now time.Time) {
-	if !m.armed.IsZero() && !m.machine.due.Before(m.armed) {
-		return // woken before that, and again from there
-	}
-	m.timer.Stop()
-	if m.armed = m.machine.wake(now); !m.armed.IsZero() {
-		m.timer = actorkit.After(ctx, time.Until(m.armed), due{m.armed})
-	}
+	m.alarm.Set(ctx, m.machine.wake(now), due{})
 }
 
 func (m *monitor) perform(ctx actor.Context, effects []effect) {

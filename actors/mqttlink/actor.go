@@ -30,8 +30,7 @@ type link struct {
 	pool    *actorkit.Pool
 	effects *actorkit.Effects
 	machine *machine
-	timer   actorkit.Timer
-	armed   time.Time
+	alarm   actorkit.Alarm
 }
 
 // What handlers bring home, and what wakes the machine.
@@ -54,29 +53,17 @@ func (l *link) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		l.effects.Close()
 		l.opts.Metrics.waiting.WithLabelValues(l.opts.Name).Set(0) // the broker has them
-		l.timer.Stop()
+		l.alarm.Stop()
 		return
 	case messages.MQTTMessageArrived:
 		l.perform(ctx, l.machine.arrived(message))
 	case handleFinished:
 		l.perform(ctx, l.machine.finished(time.Now(), message.lane, message.job, message.failure))
 	case retryDue:
-		l.armed = time.Time{}
+		l.alarm.Stop()
 		l.perform(ctx, l.machine.tick(time.Now()))
 	}
-	l.arm(ctx)
-}
-
-// arm sets the one timer to when the machine wants to be woken.
-func (l *link) arm(ctx actor.Context) {
-	at := l.machine.next()
-	if at.Equal(l.armed) {
-		return
-	}
-	l.timer.Stop()
-	if l.armed = at; !at.IsZero() {
-		l.timer = actorkit.After(ctx, time.Until(at), retryDue{})
-	}
+	l.alarm.Set(ctx, l.machine.next(), retryDue{})
 }
 
 func (l *link) perform(ctx actor.Context, effects []any) {

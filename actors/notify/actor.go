@@ -285,14 +285,14 @@ func (a *notify) command(ctx actor.Context, msg any) {
 		post := actorkit.Poster(ctx)
 		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
 		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, configured, announce, msg) }) {
-			tell(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
+			actorkit.Reply(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case replayed:
 		a.health.recount()
-		tell(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
+		actorkit.Reply(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
 	case messages.DropParked:
 		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, msg) }) {
-			tell(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
+			actorkit.Reply(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case dropped:
 		a.health.recount()
@@ -301,7 +301,7 @@ func (a *notify) command(ctx actor.Context, msg any) {
 				a.log.Warn("parked alert is dropped by an operator", logx.NoticeID(r.ID))
 			}
 		}
-		tell(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
+		actorkit.Reply(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
 	}
 }
 
@@ -354,13 +354,7 @@ func (a *notify) described(ctx actor.Context) {
 		states[i].Parked = parked[states[i].Instance]
 	}
 	for _, asker := range a.gathering.askers {
-		tell(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
+		actorkit.Reply(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})
 	}
 	a.gathering = nil
-}
-
-func tell(ctx actor.Context, to messages.Ref, message any) {
-	if !to.IsZero() {
-		ctx.Send(actorkit.PIDOf(to), message)
-	}
 }

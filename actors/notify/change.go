@@ -47,7 +47,7 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 			a.gone(instance)
 		}
 	}
-	tell(ctx, msg.ReplyTo, TableChangedReply{})
+	actorkit.Reply(ctx, msg.ReplyTo, TableChangedReply{})
 	for instance, c := range a.children {
 		c.retiring = true
 		ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
@@ -93,7 +93,7 @@ func (a *notify) answerDrain(ctx actor.Context) {
 		left += n
 	}
 	for _, asker := range a.drainers {
-		tell(ctx, asker, messages.DrainDeliveryReply{Left: left})
+		actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Left: left})
 	}
 	a.drainers = nil
 }

@@ -57,7 +57,7 @@ type callFinished struct {
 }
 
 // due wakes the machine.
-type due struct{ at time.Time }
+type due struct{}
 
 // complaintsDue ends the window in which equal log lines are counted.
 type complaintsDue struct{}
@@ -71,8 +71,7 @@ type gate struct {
 	pool     *actorkit.Pool
 	machine  *machine
 	effects  *actorkit.Effects
-	timer    actorkit.Timer
-	armed    time.Time
+	alarm    actorkit.Alarm
 	// answers are the replies of the step in hand to those who want them together.
 	answers map[messages.Ref][]any
 
@@ -92,16 +91,14 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.perform(ctx, g.machine.begin(now))
 	case *actor.Stopping, *actor.Restarting:
 		g.effects.Close()
-		g.timer.Stop()
+		g.alarm.Stop()
 		g.summaries.Stop()
 		return
 	case callFinished:
 		g.complain(ctx, now, message)
 		g.perform(ctx, g.machine.finished(now, message.id, message.got))
 	case due:
-		if message.at.Equal(g.armed) {
-			g.armed = time.Time{}
-		}
+		g.alarm.Stop()
 		g.perform(ctx, g.machine.tick(now))
 	case Changed:
 		g.change(ctx, now, message)
@@ -118,7 +115,7 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.perform(ctx, g.machine.ask(now, q))
 	}
 	g.reply(ctx)
-	g.arm(ctx)
+	g.alarm.Set(ctx, g.machine.next(), due{})
 	g.opts.Metrics.load(len(g.machine.deadlines), len(g.machine.calls))
 }
 
@@ -140,12 +137,10 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case sendReply:
-			switch {
-			case e.To.IsZero():
-			case e.Together:
+			if e.Together {
 				g.answers[e.To] = append(g.answers[e.To], e.Message)
-			default:
-				ctx.Send(actorkit.PIDOf(e.To), e.Message)
+			} else {
+				actorkit.Reply(ctx, e.To, e.Message)
 			}
 		case shelve:
 			g.opts.Shelf.put(e.Reply)
@@ -162,21 +157,9 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 // reply sends the answers that are wanted together.
 func (g *gate) reply(ctx actor.Context) {
 	for to, replies := range g.answers {
-		ctx.Send(actorkit.PIDOf(to), messages.Answers{Replies: replies})
+		actorkit.Reply(ctx, to, messages.Answers{Replies: replies})
 	}
 	clear(g.answers)
-}
-
-// arm sets the one timer to when the machine wants to be woken.
-func (g *gate) arm(ctx actor.Context) {
-	at := g.machine.next()
-	if at.Equal(g.armed) {
-		return
-	}
-	g.timer.Stop()
-	if g.armed = at; !at.IsZero() {
-		g.timer = actorkit.After(ctx, time.Until(at), due{at})
-	}
 }
 
 func (g *gate) start(ctx actor.Context, s startCall) {

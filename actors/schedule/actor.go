@@ -69,7 +69,7 @@ type (
 		id      runID
 		failure messages.Failure
 	}
-	due struct{ at time.Time }
+	due struct{}
 )
 
 type scheduler struct {
@@ -77,8 +77,7 @@ type scheduler struct {
 	filePool, startPool *actorkit.Pool
 	machine             *machine
 	files, starts       *actorkit.Effects
-	timer               actorkit.Timer
-	armed               time.Time
+	alarm               actorkit.Alarm
 }
 
 // Receive implements actor.Actor.
@@ -94,7 +93,7 @@ func (s *scheduler) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		s.files.Close()
 		s.starts.Close()
-		s.timer.Stop()
+		s.alarm.Stop()
 		return
 	case loadFinished:
 		s.perform(ctx, s.machine.read(now, message.book, message.marks, message.failure))
@@ -103,27 +102,13 @@ func (s *scheduler) Receive(ctx actor.Context) {
 	case startFinished:
 		s.perform(ctx, s.machine.finished(now, message.id, message.failure))
 	case due:
-		if message.at.Equal(s.armed) {
-			s.armed = time.Time{}
-		}
+		s.alarm.Stop()
 		s.perform(ctx, s.machine.tick(now))
 	default:
 		s.perform(ctx, s.machine.command(now, message))
 	}
-	s.arm(ctx, now)
+	s.alarm.Set(ctx, s.machine.next(now), due{})
 	s.opts.Metrics.show(s.machine.entries)
-}
-
-// arm sets the one timer to when the machine wants to be woken.
-func (s *scheduler) arm(ctx actor.Context, now time.Time) {
-	at := s.machine.next(now)
-	if at.Equal(s.armed) {
-		return
-	}
-	s.timer.Stop()
-	if s.armed = at; !at.IsZero() {
-		s.timer = actorkit.After(ctx, time.Until(at), due{at})
-	}
 }
 
 func (s *scheduler) perform(ctx actor.Context, effects []effect) {
@@ -138,9 +123,7 @@ func (s *scheduler) perform(ctx actor.Context, effects []effect) {
 		case start:
 			s.start(ctx, e.Run)
 		case reply:
-			if !e.To.IsZero() {
-				ctx.Send(actorkit.PIDOf(e.To), e.Message)
-			}
+			actorkit.Reply(ctx, e.To, e.Message)
 		case remember:
 			keep(s.opts.Ledger, e.Mark)
 		case forget:

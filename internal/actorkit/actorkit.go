@@ -158,27 +158,17 @@ func PIDOf(ref messages.Ref) *actor.PID {
 	return &actor.PID{Address: ref.Address, Id: ref.ID, RequestId: ref.Request}
 }
 
+// Reply sends message to whoever asked, if it wants a reply: the zero address is
+// that of nobody.
+func Reply(ctx actor.Context, to messages.Ref, message any) {
+	if !to.IsZero() {
+		ctx.Send(PIDOf(to), message)
+	}
+}
+
 // Poster returns a function that sends a message to the actor of ctx from any
 // goroutine. Take it while handling a message; it stays valid afterwards.
 func Poster(ctx actor.Context) func(message any) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	return func(message any) { root.Send(self, message) }
-}
-
-// Timer is one armed timer. The zero value is disarmed.
-type Timer struct{ timer *time.Timer }
-
-// After arms a timer that sends message to the actor of ctx after d.
-func After(ctx actor.Context, d time.Duration, message any) Timer {
-	post := Poster(ctx)
-	return Timer{time.AfterFunc(max(d, 0), func() { post(message) })}
-}
-
-// Stop disarms the timer. A message that is already in the mailbox still
-// arrives: carry an attempt or a due time in it and ignore the late one.
-func (t *Timer) Stop() {
-	if t.timer != nil {
-		t.timer.Stop()
-		t.timer = nil
-	}
 }

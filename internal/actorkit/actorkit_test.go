@@ -282,6 +282,43 @@ func TestTimer_stopsAndFires(t *testing.T) {
 	})
 }
 
+func TestAlarm_wakesOnceAndWhenItIsSetForLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, _ := actortest.Kit(t)
+		var alarm actorkit.Alarm
+		woken := 0
+		start := time.Now()
+		in := func(d time.Duration) time.Time { return start.Add(d) }
+		probe := actortest.Spawn(t, kit, "probe", func(ctx actor.Context, m any) {
+			switch m := m.(type) {
+			case []time.Time:
+				for _, at := range m {
+					alarm.Set(ctx, at, "came")
+				}
+			case string:
+				alarm.Stop()
+				if woken++; woken == 1 {
+					alarm.Set(ctx, in(time.Minute), "came") // which is now, again
+				} else if woken == 2 {
+					alarm.Set(ctx, in(2*time.Hour), "came")
+				}
+			}
+		})
+		kit.System.Root.Send(probe.PID, []time.Time{in(3 * time.Minute), in(time.Minute), in(time.Minute), {}, in(time.Minute)})
+		time.Sleep(4 * time.Hour)
+		synctest.Wait()
+		var came []time.Duration
+		for _, r := range probe.All() {
+			if r.Message == any("came") {
+				came = append(came, r.At.Sub(start))
+			}
+		}
+		if diff := cmp.Diff([]time.Duration{time.Minute, time.Minute, 2 * time.Hour}, came); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestStats_exposeEveryFamily(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	stats := actorkit.NewStats(reg)
