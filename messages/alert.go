@@ -261,6 +261,10 @@ func (s ScriptLog) TailLines(n int) []string {
 	return s.Tail[len(s.Tail)-min(max(n, 0), len(s.Tail)):]
 }
 
+// MaxScriptLog is how many bytes of each end of a script log an alert carries:
+// more than any destination shows, and little enough for one journal record.
+const MaxScriptLog = 128 << 10
+
 // Bounded returns the log with the outer ends of a head and a tail that are
 // larger than limit bytes each.
 func (s ScriptLog) Bounded(limit int) ScriptLog {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
+	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
@@ -319,12 +320,6 @@ func (c *cloud) tell(t told) {
 	if len(t.alert.Degraded) > 0 {
 		fields = append(fields, zap.Strings("degraded", t.alert.Degraded))
 	}
-	for _, v := range t.without[:min(len(t.without), maxReasons)] {
-		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
-	}
-	c.opts.Log.Info("a failed app reload in Qlik Cloud is decided", fields...)
+	c.opts.Log.Info("a failed app reload in Qlik Cloud is decided", destination.AppendFields(fields, t.without)...)
 	c.opts.Trail.Write(t.step())
 }
-
-// maxReasons bounds what one line says of those who are not told.
-const maxReasons = 30

@@ -22,9 +22,6 @@ type attempt struct {
 	notTill time.Time
 }
 
-// maxScriptLog is how many bytes of each end of a script log an alert carries.
-const maxScriptLog = 128 << 10
-
 // start asks what there is room for, unless the tenant wants to be left alone:
 // what failed before goes first, since it is about older events.
 func (m *machine) start(now time.Time) []effect {
@@ -109,7 +106,7 @@ func (m *machine) learn(w *work, in answered) {
 		needs := m.rules.Router.NeedsOf(a)
 		a.ScriptLog = found.ScriptLog
 		a.ScriptLog.Head, a.ScriptLog.Tail = found.HeadLines(needs.ScriptHead), found.TailLines(needs.ScriptTail)
-		a.ScriptLog = a.ScriptLog.Bounded(maxScriptLog)
+		a.ScriptLog = a.ScriptLog.Bounded(messages.MaxScriptLog)
 		if needs.FullScriptLog {
 			w.attachment = found.Full
 		}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
+	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
@@ -242,14 +243,5 @@ func (o *Options) tell(t *Tell, step *trail.Decision) {
 	if len(t.Alert.Degraded) > 0 {
 		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
 	}
-	for _, v := range t.Without[:min(len(t.Without), maxReasons)] {
-		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
-	}
-	if left := len(t.Without) - maxReasons; left > 0 {
-		fields = append(fields, zap.Int("not_others", left))
-	}
-	entry.Write(fields...)
+	entry.Write(destination.AppendFields(fields, t.Without)...)
 }
-
-// maxReasons bounds what one line says of those who are not told.
-const maxReasons = 30

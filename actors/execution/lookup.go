@@ -144,7 +144,7 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 		w.result(in.Execution)
 	}
 	if !in.Failure.Failed() {
-		w.alert.ScriptLog, w.attachment = in.ScriptLog.Bounded(maxScriptLog), in.Full
+		w.alert.ScriptLog, w.attachment = in.ScriptLog.Bounded(messages.MaxScriptLog), in.Full
 		return m.proceed(now, w)
 	}
 	if in.Failure.Retryable() && !in.Exhausted {
@@ -291,10 +291,6 @@ func (w *work) result(e messages.Execution) {
 		w.miss("the execution result and the script log are of a newer execution of the task")
 	}
 }
-
-// maxScriptLog is how many bytes of each end of a script log an alert carries:
-// more than any destination shows, and little enough for one journal record.
-const maxScriptLog = 128 << 10
 
 // miss notes, once, what the alert goes without.
 func (w *work) miss(what string) {

@@ -684,7 +684,7 @@ func TestMachine_decidesBareWithoutAskingAnybody(t *testing.T) {
 
 func TestMachine_boundsTheScriptLogOfAnAlert(t *testing.T) {
 	repo := known(qlik.TaskReload)
-	long := strings.Repeat("x", maxScriptLog/4)
+	long := strings.Repeat("x", messages.MaxScriptLog/4)
 	repo.log = messages.ScriptLog{Available: true, Head: []string{"first", long, long, long, long}, Tail: []string{long, long, long, long, "last"}}
 	w := newWorld(t, everyKind(everything), repo.answer)
 	w.observe(0, event(messages.FamilyFailed), 0)

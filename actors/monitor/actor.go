@@ -10,6 +10,7 @@ import (
 
 	"butler/internal/actorkit"
 	"butler/internal/cron"
+	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
@@ -186,10 +187,7 @@ func (m *monitor) tell(ctx actor.Context, a messages.Alert) {
 		level = zap.DebugLevel
 	}
 	fields := []zap.Field{monitorName(m.opts.Name), logx.Alert(a.Kind), zap.String("subject", a.Subject()), logx.Count(len(notices))}
-	for _, v := range without[:min(len(without), maxReasons)] {
-		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
-	}
-	m.opts.Log.Log(level, "a monitor has something to tell", fields...)
+	m.opts.Log.Log(level, "a monitor has something to tell", destination.AppendFields(fields, without)...)
 	m.opts.Metrics.told(m.opts.Name, len(notices) > 0)
 	if len(notices) == 0 {
 		return
@@ -204,8 +202,5 @@ func (m *monitor) tell(ctx actor.Context, a messages.Alert) {
 		}
 	})
 }
-
-// maxReasons bounds what one line says of those who are not told.
-const maxReasons = 30
 
 func monitorName(name string) zap.Field { return zap.String("monitor", name) }

@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +233,31 @@ func TestMonitor_thatCrashesGoesOnAtItsTime(t *testing.T) {
 		s.want("probes", &s.probed, "00:00:00 00:00:30")
 		if s.stats.Bugs() != 1 || len(actortest.Of[messages.NoticesRecorded](s.notify)) != 1 {
 			t.Errorf("want one crash and one reading, got %d crashes", s.stats.Bugs())
+		}
+	})
+}
+
+// reluctant is a router that leads everything nowhere.
+type reluctant struct{ without []destination.Verdict }
+
+func (r reluctant) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+	return nil, r.without
+}
+
+func TestMonitor_saysHowManyMoreAreNotTold(t *testing.T) {
+	onStage(t, "every 30 seconds", func(s *stage) {
+		without := make([]destination.Verdict, 40)
+		for i := range without {
+			without[i] = destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"}
+		}
+		s.opts.Router = reluctant{without}
+		s.answerWith(func(context.Context) (Report, error) {
+			return Report{Alerts: []messages.Alert{{Kind: messages.ServiceStopped}}}, nil
+		})
+		s.start()
+		lines := s.logs.FilterMessage("a monitor has something to tell").All()
+		if len(lines) != 1 || lines[0].ContextMap()["not_slack/routes/29"] != "no" || lines[0].ContextMap()["not_others"] != int64(10) {
+			t.Errorf("want 30 reasons and the number of the others, got %+v", lines)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"butler/internal/template"
 	"butler/messages"
 )
@@ -129,6 +131,21 @@ func (t *Table) Carries(a *messages.Alert) bool { return len(t.of(a).instances) 
 type Verdict struct {
 	Instance string
 	Reason   string
+}
+
+// maxVerdicts bounds what one line says of those who are not told.
+const maxVerdicts = 30
+
+// AppendFields adds to the fields of a log line why the first of those who are
+// not told are not, and how many others there are.
+func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
+	for _, v := range without[:min(len(without), maxVerdicts)] {
+		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
+	}
+	if left := len(without) - maxVerdicts; left > 0 {
+		fields = append(fields, zap.Int("not_others", left))
+	}
+	return fields
 }
 
 // Route returns the notices of an alert and why the other instances have none.
