@@ -160,8 +160,7 @@ func (m *machine) refuse(now time.Time, d messages.Datagram, reason udp.Reason, 
 		datagram: d,
 		reason:   reason,
 		tell:     m.lines.First(now, m.lineKey(reason.String(), d)),
-		// What the journal cannot take, the quarantine beside it cannot either.
-		keep: reason != udp.ReasonJournalUnavailable && m.allowances[reason].Take(now),
+		keep:     m.allowances[reason].Take(now),
 	}
 	if r.tell || r.keep {
 		r.detail = m.explain(d, reason, cause)

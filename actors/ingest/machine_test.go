@@ -249,11 +249,11 @@ func TestMachine_keepsABoundedNumberPerReason(t *testing.T) {
 	}
 }
 
-func TestMachine_keepsNothingWhenTheDiskIsTheProblem(t *testing.T) {
+func TestMachine_tellsAndKeepsWhatTheDiskDoesNotTake(t *testing.T) {
 	m := newMachine(epoch, rules())
 	refusals := m.admit(epoch, batchOf(good), errors.New("disk is full")).refusals
-	if len(refusals) != 1 || refusals[0].keep || !refusals[0].tell || refusals[0].detail != "disk is full" {
-		t.Errorf("got %+v, want it told and not kept", refusals)
+	if len(refusals) != 1 || !refusals[0].keep || !refusals[0].tell || refusals[0].detail != "disk is full" {
+		t.Errorf("got %+v, want it told and kept", refusals)
 	}
 }
 

@@ -24,14 +24,14 @@ const (
 type Ledger interface {
 	Commit(ops []journal.Op, done func(error))
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
-	Healthy() error
 }
 
 // LedgerQuarantine keeps the newest refused datagrams, and what was given up
 // later on, across restarts. It is safe for concurrent use.
 type LedgerQuarantine struct {
-	ledger Ledger
-	last   atomic.Uint64 // the ID given last
+	ledger  Ledger
+	last    atomic.Uint64 // the ID given last
+	waiting atomic.Int64  // refused datagrams on their way to disk
 }
 
 // OpenQuarantine continues the quarantine that the ledger holds.
@@ -67,34 +67,38 @@ func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	return q, nil
 }
 
-// Put keeps a refused datagram, and calls kept when it is on disk. While the
-// ledger cannot be written, nothing is kept.
+// Put keeps a refused datagram, and calls kept when it is on disk. The first ones
+// wait in memory for a ledger that cannot be written; of the others nothing is kept.
 func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
-	if q.ledger.Healthy() == nil {
-		q.keep(d, kept)
+	if q.waiting.Add(1) > quarantineSize {
+		q.waiting.Add(-1)
+		return
 	}
+	q.keep(d, func(err error) {
+		q.waiting.Add(-1)
+		if err == nil {
+			kept()
+		}
+	})
 }
 
 // Keep keeps d under a new ID, in place of the oldest entry when there are
 // enough. A ledger that cannot be written takes it when it can again, in the
 // order of everything else that it is given.
-func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) { q.keep(d, func() {}) }
+func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) { q.keep(d, func(error) {}) }
 
-func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, kept func()) {
+func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, done func(error)) {
 	d.ID = q.last.Add(1)
 	value, err := json.Marshal(d)
 	if err != nil {
+		done(err)
 		return // a time outside the years that JSON knows, which no clock gives
 	}
 	ops := []journal.Op{{Bucket: quarantineBucket, Key: quarantineKey(d.ID), Value: value}}
 	if d.ID > quarantineSize {
 		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(d.ID - quarantineSize)})
 	}
-	q.ledger.Commit(ops, func(err error) {
-		if err == nil {
-			kept()
-		}
-	})
+	q.ledger.Commit(ops, done)
 }
 
 // List returns at most limit entries, the newest first. An entry that cannot be

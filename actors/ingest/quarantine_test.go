@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,12 +15,18 @@ import (
 // cabinet is a ledger in memory.
 type cabinet struct {
 	values map[string][]byte
-	health error
+	// stuck ledgers keep for later what they are given.
+	stuck bool
+	later []func()
 }
 
 func newCabinet() *cabinet { return &cabinet{values: map[string][]byte{}} }
 
 func (c *cabinet) Commit(ops []journal.Op, done func(error)) {
+	if c.stuck {
+		c.later = append(c.later, func() { c.Commit(ops, done) })
+		return
+	}
 	for _, op := range ops {
 		if op.Bucket != quarantineBucket {
 			panic("foreign bucket " + op.Bucket)
@@ -43,8 +48,6 @@ func (c *cabinet) Range(_ journal.Bucket, visit func(string, []byte) bool) error
 	}
 	return nil
 }
-
-func (c *cabinet) Healthy() error { return c.health }
 
 var _ Ledger = (*journal.Ledger)(nil)
 
@@ -120,10 +123,30 @@ func TestQuarantine_tellsWhatItKeeps(t *testing.T) {
 		}
 	}
 	q.Put(messages.QuarantinedDatagram{}, note)
-	disk.health = errors.New("disk is full")
-	q.Put(messages.QuarantinedDatagram{}, note)
 	if len(disk.values) != 1 || kept != 1 {
-		t.Errorf("want what a sick disk is spared neither kept nor told, got %d kept, %d told", len(disk.values), kept)
+		t.Errorf("want one kept and told, got %d kept, %d told", len(disk.values), kept)
+	}
+}
+
+func TestQuarantine_keepsTheFirstOfAnOutageForLater(t *testing.T) {
+	disk, kept := newCabinet(), 0
+	q := open(t, disk)
+	for range 2 { // the room is there again after the first outage
+		disk.stuck = true
+		for range quarantineSize + 50 {
+			q.Put(messages.QuarantinedDatagram{Reason: "journal_unavailable"}, func() { kept++ })
+		}
+		if len(disk.later) != quarantineSize || kept%quarantineSize != 0 {
+			t.Errorf("in the outage: want %d to wait, got %d, and %d told", quarantineSize, len(disk.later), kept)
+		}
+		disk.stuck = false
+		for _, commit := range disk.later {
+			commit()
+		}
+		disk.later = nil
+	}
+	if len(disk.values) != quarantineSize || kept != 2*quarantineSize {
+		t.Errorf("after both: want %d told and the newest %d kept, got %d and %d", 2*quarantineSize, quarantineSize, kept, len(disk.values))
 	}
 }
 

@@ -22,8 +22,8 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show at a glance how the running service is and what waits",
 		Long: `Shows whether the running service on this machine is well, every component that is
-not and why, and for every destination what waits, since when, and what it answered
-last. With --json it shows every component. The exit code tells only whether the
+not and why, for every destination what waits, since when, and what it answered
+last, and the newest datagram that was refused. With --json it shows every component. The exit code tells only whether the
 service answered; 'butler health' tells by its exit code how it is.`,
 		Example: "  butler status -c butler.yaml",
 		Args:    cobra.NoArgs,
@@ -51,6 +51,8 @@ type status struct {
 	State        string                 `json:"state"`
 	Components   []component            `json:"components"`
 	Destinations []app.DestinationState `json:"destinations"`
+	// Refused is the newest datagram that was refused, if any is kept.
+	Refused []messages.QuarantinedDatagram `json:"refused"`
 }
 
 // component is how one part of it is.
@@ -67,13 +69,26 @@ func (r remote) Status(ctx context.Context) (status, error) {
 	if err == nil {
 		err = r.call(ctx, http.MethodGet, "/admin/destinations", nil, &out.Destinations)
 	}
+	if err == nil {
+		err = r.call(ctx, http.MethodGet, "/admin/quarantine?limit=1", nil, &out.Refused)
+	}
 	return out, err
 }
 
 func (s status) print(out io.Writer) error {
 	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
 	fmt.Fprintf(out, "%s: %d of %d components are well\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
-	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations))
+	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused))
+}
+
+// printRefused tells when something was refused: it may have been an alert.
+func printRefused(out io.Writer, newest []messages.QuarantinedDatagram) error {
+	if len(newest) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\na datagram was refused at %s, from %s: %s; see butler quarantine list\n",
+		moment(newest[0].At), shown(newest[0].Source), shown(newest[0].Reason))
+	return err
 }
 
 func printComponents(out io.Writer, list []component) error {

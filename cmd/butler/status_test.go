@@ -22,12 +22,14 @@ func operations(t *testing.T, answers map[string]string) (address string) {
 	return server.Listener.Addr().String()
 }
 
-func statusOf(t *testing.T, health, destinations string, args ...string) string {
+func statusOf(t *testing.T, health, destinations, refused string, args ...string) string {
 	t.Helper()
 	cmd := newStatus()
 	var out strings.Builder
 	cmd.SetOut(&out)
-	cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{"/health": health, "/admin/destinations": destinations})}, args...))
+	cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{
+		"/health": health, "/admin/destinations": destinations, "/admin/quarantine": refused,
+	})}, args...))
 	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,12 +48,14 @@ func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
 		`{"state":"degraded","components":[{"name":"ingest","state":"up","since":"2026-11-21T09:00:00Z"},
 			{"name":"qrs","state":"degraded","reason":"no\u001b[31m answer","since":"2026-11-21T09:39:11Z"}]}`,
 		`[{"destination":"email/reload_task_failed","condition":"ok","lastSuccess":"2026-11-21T09:38:00Z"},
-			{"destination":"slack/reload_task_failed","condition":"breaker_open","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`)
+			{"destination":"slack/reload_task_failed","condition":"breaker_open","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`,
+		`[{"reason":"source","source":"10.0.0.9:50000","at":"2026-11-21T09:31:00Z"}]`)
 	for _, line := range [][]string{
 		{"degraded: 1 of 2 components are well"},
 		{"degraded", at("2026-11-21T09:39:11Z"), "qrs", "no?[31m answer"},
 		{"email/reload_task_failed", "ok", "0", "-", "0", at("2026-11-21T09:38:00Z")},
 		{"slack/reload_task_failed", "breaker_open until " + at("2026-11-21T09:39:42Z"), "6", at("2026-11-21T09:39:12Z"), "2", "-", "refused"},
+		{"a datagram was refused at " + at("2026-11-21T09:31:00Z") + ", from 10.0.0.9:50000: source; see butler quarantine list"},
 	} {
 		if !strings.Contains(squeezed(got), strings.Join(line, " ")+"\n") {
 			t.Errorf("want the line %q in:\n%s", line, got)
@@ -63,11 +67,11 @@ func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
 }
 
 func TestStatus_ofAServiceThatIsWell(t *testing.T) {
-	got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`)
+	got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, `[]`)
 	if want := "up: 1 of 1 components are well\n\nno destination is configured\n"; got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
-	if got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, "--json"); !strings.Contains(got, `"name": "ingest"`) {
+	if got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, `[]`, "--json"); !strings.Contains(got, `"name": "ingest"`) {
 		t.Errorf("want every component in JSON, got %s", got)
 	}
 }
