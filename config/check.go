@@ -100,7 +100,7 @@ func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 		return
 	}
 	if y.Kind != yaml.MappingNode {
-		c.refuse(y, path, faultf("", "wants keys below it, not %s", nameOfNode(y)))
+		c.refuse(y, path, in.wantsKeys(y))
 		return
 	}
 	first := map[string]int{}
@@ -121,6 +121,21 @@ func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 		c.key(key, e.value, in, at, out)
 	}
 }
+
+// wantsKeys refuses what stands in place of a section, and names the first keys
+// of the section; those of the root say nothing to anybody.
+func (n *node) wantsKeys(y *yaml.Node) *fault {
+	var names []string
+	for i, c := range n.children {
+		if n.path != "" && i < maxNamed {
+			names = append(names, c.name)
+		}
+	}
+	return faultf(strings.Join(names, ", "), "wants keys below it, not %s", nameOfNode(y))
+}
+
+// maxNamed is how many keys of a section are named.
+const maxNamed = 4
 
 // key checks one key of a section.
 func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
@@ -193,7 +208,7 @@ func (c *checker) value(y *yaml.Node, n *node, at string) (any, bool) {
 		c.refuse(y, at, f)
 		return nil, false
 	}
-	if text, isText := got.(string); isText && n.Type != kindEnum && isPlaceholder(text) {
+	if text, isText := got.(string); isText && n.isSample(text) {
 		c.seen.samples = append(c.seen.samples, at)
 		return nil, false
 	}
@@ -205,7 +220,7 @@ func (c *checker) scalar(y *yaml.Node, n *node) (any, *fault) {
 	if y.ShortTag() != "!!str" {
 		return n.fromScalar(y)
 	}
-	if n.Type.isText() && isPlaceholder(y.Value) {
+	if n.isSample(y.Value) {
 		return y.Value, nil // is nothing of the kind, and not meant either
 	}
 	text, used, f := c.refs.expand(y.Value)
@@ -230,7 +245,10 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 	}
 	if y.Kind != yaml.SequenceNode {
 		f := faultf("", "wants a list, not %s", nameOfNode(y))
-		if y.Kind == yaml.ScalarNode && n.item == nil && n.quotable() {
+		switch {
+		case n.item != nil:
+			f.suggestion = "begin each entry with a dash: - " + n.item.children[0].name + ": ..."
+		case y.Kind == yaml.ScalarNode && n.quotable():
 			f.suggestion = "write [" + printable(y.Value) + "]"
 		}
 		c.refuse(y, at, f)
@@ -268,7 +286,7 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	}
 	y = item.unfolded(y)
 	if y.Kind != yaml.MappingNode {
-		c.refuse(y, at, faultf("", "wants keys below it, not %s", nameOfNode(y)))
+		c.refuse(y, at, item.wantsKeys(y))
 		return nil, false
 	}
 	samples, problems := len(c.seen.samples), len(c.problems.List)

@@ -315,7 +315,7 @@ func concerns(p Problem, path string) bool {
 	if p.File == environmentFile && p.Path == EnvName(path) {
 		return true
 	}
-	shown := printable(path)
+	shown := printablePath(path)
 	return p.Path == shown || strings.HasPrefix(p.Path, shown+"[") || strings.HasPrefix(p.Path, shown+".")
 }
 

@@ -82,7 +82,7 @@ func (p *Problems) Error() string {
 
 // add notes a problem or a warning.
 func (p *Problems) add(one Problem) {
-	one.Path = printable(one.Path)
+	one.Path = printablePath(one.Path)
 	switch {
 	case one.Warning && len(p.Warnings) < maxProblems:
 		p.Warnings = append(p.Warnings, one)
@@ -111,15 +111,19 @@ func byPlace(list []Problem) []Problem {
 	return list
 }
 
-// Bounds on text of others in a message, in characters: a value or a key, and a
-// whole sentence.
+// Bounds on text of others in a message, in characters: a value, the path of a
+// key, which has room for the longest one that there is, and a whole sentence.
 const (
 	maxShown    = 80
+	maxPath     = 160
 	maxSentence = 300
 )
 
 // printable makes text of a file fit to be shown: one short line without control characters.
 func printable(s string) string { return oneLine(s, maxShown) }
+
+// printablePath makes the path of a key fit to be shown.
+func printablePath(s string) string { return oneLine(s, maxPath) }
 
 // oneLine removes control characters, and what is beyond limit.
 func oneLine(s string, limit int) string {

@@ -8,7 +8,35 @@ import (
 // renamed lists names that documents or older files use for a key that is
 // called something else; "*" stands for any text.
 var renamed = []struct{ pattern, use string }{
-	{"influxDb.instanceTag", `use an entry of influxDb.tag.static with the name "butler_instance"`},
+	{"influxDb.instanceTag", useInstanceTag},
+	{"uptimeMonitor.storeInInfluxdb.instanceTag", useInstanceTag},
+	{"uptimeMonitor.storeInInfluxdb.hostIP", useInfluxDB},
+	{"uptimeMonitor.storeInInfluxdb.hostPort", useInfluxDB},
+	{"uptimeMonitor.storeInInfluxdb.auth", useInfluxDB},
+	{"uptimeMonitor.storeInInfluxdb.dbName", useInfluxDB},
+	{"uptimeMonitor.storeInInfluxdb.retentionPolicy", useInfluxDB},
+	{"configQRS.headerKey", useHeaders},
+	{"configQRS.headerValue", useHeaders},
+	{"config*.headers.X-*", useHeaders},
+	{"configEngine.server", "it is called host"},
+	{"configEngine.serverPort", "it is called port"},
+	{"configEngine.isSecure", "it is called useSSL"},
+	{"config*.cert", "it belongs at cert.clientCert"},
+	{"config*.key", "it belongs at cert.clientCertKey"},
+	{"config*.ca", "it belongs at cert.clientCertCA"},
+	{"*ServerConfig.serverIP", "it is called serverHost"},
+	{"mqttConfig.brokerIP", "it is called brokerHost"},
+	{"slackConfig", "it is called slackNotification, with a section for each event"},
+	{"teamsConfig", "it is called teamsNotification, with a section for each event"},
+	{"qlikSenseLicense.licenseRelease.neverReleaseUsers", "it is called neverRelease.user"},
+	{"incidentTool.newRelic.reloadTaskFailure.attribute", "it belongs at incidentTool.newRelic.reloadTaskFailure.sharedSettings.attribute"},
+	{"incidentTool.newRelic.reloadTaskAborted.attribute", "it belongs at incidentTool.newRelic.reloadTaskAborted.sharedSettings.attribute"},
+	{"*Notification.userSessionEvents", noSessions},
+	{"mqttConfig.session*Topic", noSessions},
+	{"mqttConfig.connection*Topic", noSessions},
+	{"mqttConfig.activeUser*Topic", noSessions},
+	{"udpServerConfig.portSessionConnectionEvents", noSessions},
+	{"restServerEndpointsEnable.activeUser*", noSessions},
 	{"restServerEndpointsEnable.apiListEnbledEndpoints", "it is called apiListEnabledEndpoints"},
 	{"emailNotification.*.alertEnableByEmailAddress", "it is called alertEnabledByEmailAddress"},
 	{"mqttConfig.serviceStartedTopic", "it is called serviceRunningTopic"},
@@ -17,6 +45,14 @@ var renamed = []struct{ pattern, use string }{
 	{"udpServerConfig.deduplicationTtlMinutes", "it is called deduplication.ttlMinutes"},
 	{"*enabled", "it is called enable"},
 }
+
+// What is said of several of them.
+const (
+	useInstanceTag = `use an entry of influxDb.tag.static with the name "butler_instance"`
+	useInfluxDB    = "remove it: the database is the one of influxDb"
+	useHeaders     = `write an entry of headers.static instead: {name: X-Qlik-User, value: "UserDirectory=...; UserId=..."}`
+	noSessions     = "remove it: user sessions are not followed"
+)
 
 // suggestKey says what somebody who wrote an unknown key below a section meant;
 // empty when that cannot be guessed.
@@ -61,6 +97,9 @@ func (n *node) named(name string, found *[]string) {
 // Nearest returns the candidate that word is most likely a slip of the pen for, or "".
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/3+1
+	if len(word) <= 4 {
+		bestDistance = 1 // two slips would leave little of it
+	}
 	for _, c := range candidates {
 		if len(word) > 2*len(c)+4 {
 			continue

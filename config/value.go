@@ -320,6 +320,18 @@ func uri(text string) (any, *fault) {
 	return text, nil
 }
 
+// isSample reports whether text is a stand-in of the template where the key has its value.
+func (n *node) isSample(text string) bool {
+	switch {
+	case isPlaceholder(text):
+		return true
+	case n.Type == kindURI || n.Type == kindPath:
+		_, rest, found := strings.Cut(text, ">")
+		return found && text[0] == '<' && strings.HasPrefix(rest, "/") || strings.Contains(text, "://host.my.domain:port/")
+	}
+	return false
+}
+
 // isPlaceholder reports whether text is one of the stand-ins of the template
 // file, such as "<your password>" or "/path/to/file", which nobody means.
 func isPlaceholder(text string) bool {

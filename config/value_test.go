@@ -152,6 +152,7 @@ func TestNearest_findsASlipOfThePen(t *testing.T) {
 		{"ratelimit", "rateLimit"},
 		{"chanel", "channel"},
 		{"colour", ""},
+		{"enale", "enable"},
 		{"x", ""},
 		{"", ""},
 	} {
