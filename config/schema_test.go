@@ -146,3 +146,13 @@ func TestSchema_coversTheCompleteFiles(t *testing.T) {
 		t.Errorf("want a complete file, got %d keys", count)
 	}
 }
+
+// A sample that counts where a key is absent would end up in a message.
+func TestSchema_noDefaultIsASample(t *testing.T) {
+	for n := range schema(t).values {
+		text, _ := n.fallback.(string)
+		if n.isSample(text) || strings.Contains(text, "mytenant") || strings.Contains(text, "mycompany") {
+			t.Errorf("%s: the default %q is a sample", n.path, text)
+		}
+	}
+}

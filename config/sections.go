@@ -202,7 +202,9 @@ type RESTServer struct {
 	Host   string `mapstructure:"serverHost"`
 	// Port is 0 for any free one.
 	Port int `mapstructure:"serverPort"`
-	TLS  TLS `mapstructure:"tls"`
+	// MaxCallsPerMinute is how many calls one client may make; 0 means no limit.
+	MaxCallsPerMinute int
+	TLS               TLS `mapstructure:"tls"`
 	// AllowedHosts are names of the server beside its own. Frozen.
 	AllowedHosts []string
 	Auth         Auth `mapstructure:"auth"`

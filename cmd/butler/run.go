@@ -22,6 +22,9 @@ import (
 // configEnv names the configuration file for a container, where a command line is awkward.
 const configEnv = "BUTLER_CONFIG"
 
+// apiRateLimit is the option that limits the calls of the REST API.
+const apiRateLimit = "api-rate-limit"
+
 // runOptions are the options of the service. They are those of the Node.js tool.
 type runOptions struct {
 	configFile       string
@@ -34,15 +37,18 @@ type runOptions struct {
 	newRelicNames    []string
 	newRelicKeys     []string
 	newRelicIDs      []string
+	// given reports whether an option stands on the command line.
+	given func(option string) bool
 }
 
 func (o *runOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
+	o.given = f.Changed
 	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logLevels, ", ")+"; replaces logLevel of the file")
 	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
 	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
-	f.IntVar(&o.apiRateLimit, "api-rate-limit", 100, "calls of the REST API that one client may make in a minute; 0 means no limit")
+	f.IntVar(&o.apiRateLimit, apiRateLimit, 100, "calls of the REST API that one client may make in a minute; 0 means no limit; replaces restServerConfig.maxCallsPerMinute of the file")
 	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
 	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
 	f.StringArrayVar(&o.newRelicNames, "new-relic-account-name", nil, "New Relic account `names`; replace those of the file")
@@ -87,8 +93,11 @@ func (o *runOptions) overrides() (map[string]any, error) {
 		}
 		out["logLevel"] = o.logLevel
 	}
-	if o.apiRateLimit < 0 {
+	switch {
+	case o.apiRateLimit < 0:
 		return nil, errors.New("--api-rate-limit must be 0 or more")
+	case o.given != nil && o.given(apiRateLimit):
+		out["restServerConfig.maxCallsPerMinute"] = o.apiRateLimit
 	}
 	n := len(o.newRelicNames)
 	if n != len(o.newRelicKeys) || n != len(o.newRelicIDs) {
@@ -156,7 +165,7 @@ func run(ctx context.Context, o runOptions) error {
 	manager := systemd.New(os.Getenv(systemd.SocketEnv))
 	var service *app.App
 	service, err = app.New(app.Options{
-		Config: cfg, Isolated: o.isolated, CallsPerMinute: o.apiRateLimit, Load: load,
+		Config: cfg, Isolated: o.isolated, Load: load,
 		OnReload: func() func(app.Reloaded) {
 			told(manager.Reloading())
 			return func(r app.Reloaded) { told(manager.Ready(reloaded(service, r))) }

@@ -46,8 +46,6 @@ type Options struct {
 	Log *zap.Logger
 	// OnSettled is told the end of every notice; it must not block. Nil is fine.
 	OnSettled func(messages.NoticeSettled)
-	// CallsPerMinute is how many calls of the REST API one client may make; 0 means no limit.
-	CallsPerMinute int
 	// Load reads the configuration again, with everything that was said of it at the
 	// start; nil means that it cannot be reloaded.
 	Load func() (*config.Config, error)

@@ -53,7 +53,7 @@ func simulatedTenant(t *testing.T) *cloudsim.Server {
 
 // cloudConfig watches a tenant; %s are its address, the destinations and further sections.
 const cloudConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: %d}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: %d, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {qlikCloudEvent: true}
   qlikSenseCloud:
     enable: true

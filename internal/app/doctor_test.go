@@ -58,7 +58,7 @@ func wantLine(t *testing.T, report doctor.Report, verdict doctor.Verdict, check,
 
 // forDoctor switches on what else the doctor can look at.
 const forDoctor = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {senseListApps: true, senseStartTask: true}
 `
 

@@ -27,7 +27,7 @@ import (
 
 // appsConfig serves the endpoints for apps; %s is more of the file.
 const appsConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {senseListApps: true, senseAppDump: true, senseAppReload: true}%s
 `
 

@@ -23,7 +23,7 @@ import (
 // one by one; here they meet what decodes and reports them.
 
 const attackConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {fileCopy: true, fileMove: true, fileDelete: true, createDir: true, createDirQVD: true}
   fileCopyApprovedDirectories: [{fromDirectory: yard/in, toDirectory: yard/out}]
   fileMoveApprovedDirectories: [{fromDirectory: yard/in, toDirectory: yard/out}]

@@ -105,14 +105,54 @@ func restAPI(cfg *config.Config) []config.Finding {
 	for _, p := range problems {
 		out = append(out, config.Finding{Path: "restServerConfig.auth.certificates" + p.Path, Reason: p.Reason})
 	}
-	if section.TLS.Enable {
-		for key, file := range map[string]string{"cert": section.TLS.Cert, "key": section.TLS.Key} {
-			if err := openable(file); err != nil {
-				out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
-			}
+	out = append(out, httpsFindings(section)...)
+	return append(out, keyValueFindings(cfg, enabled)...)
+}
+
+// httpsFindings tells of files with which HTTPS cannot be served. One that is not
+// named is told by the schema, where it has to be.
+func httpsFindings(section config.RESTServer) []config.Finding {
+	files := section.TLS
+	if !files.Enable {
+		return nil
+	}
+	var out []config.Finding
+	look := func(key, file string) {
+		if file == "" {
+			return
+		}
+		if err := openable(file); err != nil {
+			out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
 		}
 	}
+	look("cert", files.Cert)
+	look("key", files.Key)
+	look("ca", files.CA)
+	if len(out) > 0 || files.Cert == "" || files.Key == "" {
+		return out
+	}
+	if _, err := serverTLS(section); err != nil {
+		out = append(out, config.Finding{Path: "restServerConfig.tls", Reason: err.Error(), Suggestion: "name a certificate with its own key, and a CA where clients have certificates, as PEM files"})
+	}
 	return out
+}
+
+// keyValueFindings tells of a switch of the key-value store that does not say how
+// it is: the one of its endpoint alone counts.
+func keyValueFindings(cfg *config.Config, enabled []string) []config.Finding {
+	const key = "keyValueStore.enable"
+	var on bool
+	if err := cfg.Section(key, &on); err != nil {
+		return findings(key, nil, err)
+	}
+	served := slices.Contains(enabled, "keyValueStore")
+	if on == served || cfg.Source(key).Kind == config.FromDefault {
+		return nil
+	}
+	return []config.Finding{{
+		Path: key, Reason: fmt.Sprintf("has no effect: %s is %t", keyValueKey, served),
+		Suggestion: fmt.Sprintf("set that to %t, or this to %t", on, served), Warning: true,
+	}}
 }
 
 // approvedFindings tells of approved directories that are not there: every call

@@ -46,6 +46,13 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 		"a filter with odd IDs":        {"startTaskFilter: {enable: true, allowTask: {taskId: [a, 5b0c1f0e-7a55-4e0b-9a40-3d1f6a2b9c77, b]}}", app.Inspection{}, 0, 2},
 		"a filter that is off":         {"startTaskFilter: {allowTask: {taskId: [a]}}", app.Inspection{}, 0, 0},
 		"hosts that are no names":      {"restServerConfig: {enable: true, allowedHosts: [a.example.com, 'https://b', 'c:80', '*.d', '']}", app.Inspection{}, 4, 0},
+		"a store that is switched off in vain": {
+			"restServerConfig: {enable: true}\n  restServerEndpointsEnable: {keyValueStore: true}\n  keyValueStore: {enable: false}", app.Inspection{}, 0, 1,
+		},
+		"a store that is switched on in vain": {"restServerConfig: {enable: true}\n  keyValueStore: {enable: true}", app.Inspection{}, 0, 1},
+		"a store that is switched on":         {"restServerConfig: {enable: true}\n  restServerEndpointsEnable: {keyValueStore: true}\n  keyValueStore: {enable: true}", app.Inspection{}, 0, 0},
+		"a store with the endpoint alone":     {"restServerConfig: {enable: true}\n  restServerEndpointsEnable: {keyValueStore: true}", app.Inspection{}, 0, 0},
+		"a store that is off without REST":    {"keyValueStore: {enable: true}", app.Inspection{}, 0, 0},
 		"approved directories that are not there": {
 			"restServerConfig: {enable: true}\n  restServerEndpointsEnable: {fileCopy: true, fileDelete: true, createDirQVD: true}\n" +
 				"  fileCopyApprovedDirectories: [{fromDirectory: none, toDirectory: .}]\n  fileMoveApprovedDirectories: [{fromDirectory: none, toDirectory: none}]\n" +

@@ -26,7 +26,7 @@ import (
 // the answer: what of it the sub, or the script around it, reads.
 
 const loadScriptConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable:
     keyValueStore: true
     butlerping: true

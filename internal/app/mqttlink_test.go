@@ -78,7 +78,7 @@ func TestREST_publishesMessagesThatMayStartTasks(t *testing.T) {
 	listed, _ := s.sim.World.TaskOfType(qlik.TaskReload, 0)
 	other, _ := s.sim.World.TaskOfType(qlik.TaskReload, 1)
 	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: brokerConfig(t, s) +
-		"  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}\n" +
+		"  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}\n" +
 		"  restServerEndpointsEnable: {mqttPublishMessage: true}\n" +
 		fmt.Sprintf("  startTaskFilter: {enable: true, allowTask: {taskId: [%s]}}\n", listed)})
 	s.subscribed()
@@ -120,7 +120,7 @@ func TestREST_publishesNoKeyValuesForCallersThatMayNotStoreThem(t *testing.T) {
 
 func TestREST_tellsHowTaskEventsComeIn(t *testing.T) {
 	s := startSite(t, demo.Settings{InMemory: true, Off: demo.Destinations, Extra: `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {udpQueueStatus: true}
 `})
 	e := s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)

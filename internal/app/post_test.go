@@ -13,7 +13,7 @@ import (
 
 // postConfig serves the endpoints for messages; %s is where they go.
 const postConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {slackPostMessage: true, newRelic: {postNewRelicEvent: true, postNewRelicMetric: true}}
   restServerEndpointsConfig:
     newRelic:

@@ -19,7 +19,7 @@ import (
 
 // restConfig serves the endpoints that exist; %s is more of restServerConfig.
 const restConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0%s}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0%s}
   restServerEndpointsEnable:
     keyValueStore: true
     butlerping: true
@@ -149,19 +149,32 @@ func TestREST_isNotServedToEverybodyByAccident(t *testing.T) {
 		"certificates without TLS":  {"{enable: true, serverHost: 0.0.0.0, auth: {mode: certificates}}", "restServerConfig.auth.mode"},
 		"a holder with odd scopes":  {"{enable: true, auth: {certificates: [{commonName: a, scopes: [everything]}]}}", "restServerConfig.auth.certificates[0].scopes"},
 		"HTTPS without certificate": {"{enable: true, tls: {enable: true, cert: none.pem, key: none.key}}", "restServerConfig.tls.cert"},
+		"HTTPS with the sample":     {"{enable: true, tls: {enable: true, cert: /path/to/cert/certfile.pem, key: /path/to/cert/keyfile.pem}}", "restServerConfig.tls.key: still has the sample value of the template"},
+		"HTTPS with what is none":   {"{enable: true, tls: {enable: true, cert: butler.yaml, key: butler.yaml}}", "restServerConfig.tls"},
+		"HTTPS with an odd CA":      {"{enable: true, tls: {enable: true, cert: butler.yaml, key: butler.yaml, ca: none.pem}}", "restServerConfig.tls.ca"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "butler.yaml")
 			must(t, os.WriteFile(path, []byte("Butler:\n  restServerConfig: "+row.section+"\n"), 0o600))
 			_, err := config.Load(config.Options{Path: path, Schemas: app.Schemas(), Inspect: app.Inspection{}.Findings})
-			if (err != nil) != (row.refused != "") || err != nil && !strings.Contains(err.Error(), row.refused+": ") {
+			if (err != nil) != (row.refused != "") || err != nil && !strings.Contains(err.Error(), row.refused) {
 				t.Errorf("want %q refused, got %v", row.refused, err)
 			}
 		})
 	}
 }
 
-// Values may be what must not lie on a disk; alerts have to.
+func TestREST_limitsTheCallsOfAClient(t *testing.T) {
+	s, file := reloadSite(t, strings.Replace(fmt.Sprintf(restConfig, ""), "maxCallsPerMinute: 0", "maxCallsPerMinute: 1", 1))
+	s.wantCall("GET", "/v4/butlerping", "", 200, "")
+	s.wantCall("GET", "/v4/butlerping", "", 429, "")
+	edit(t, file, "maxCallsPerMinute: 1", "maxCallsPerMinute: 0")
+	if got := s.reload(); len(got.NeedsRestart) > 0 {
+		t.Errorf("want the limit changed without a restart, got %+v", got)
+	}
+	s.wantCall("GET", "/v4/butlerping", "", 200, "")
+}
+
 func TestREST_servesNobodyByANameThatIsNotItsOwn(t *testing.T) {
 	s := siteOf(t)
 	settings := demo.Settings{InMemory: true, Off: demo.Destinations, Extra: strings.Replace(fmt.Sprintf(restConfig, ", allowedHosts: [etl.example.com]"), "127.0.0.1", "localhost", 1)}
@@ -179,6 +192,7 @@ func TestREST_servesNobodyByANameThatIsNotItsOwn(t *testing.T) {
 	}
 }
 
+// Values may be what must not lie on a disk; alerts have to.
 func TestREST_keepsValuesInMemoryAloneWhereThatIsConfigured(t *testing.T) {
 	settings := demo.Settings{Off: demo.Destinations, Extra: strings.Replace(fmt.Sprintf(restConfig, ""), "keyValueStore: {", "keyValueStore: {inMemory: true, ", 1)}
 	s := startSite(t, settings)

@@ -15,7 +15,7 @@ import (
 
 // scheduleConfig serves schedules; %[1]s is the scheduler, %[2]s what stands beside it.
 const scheduleConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0}
   restServerEndpointsEnable:
     apiListEnabledEndpoints: true
     scheduler:

@@ -27,7 +27,7 @@ const (
 )
 
 // soakConfig serves keys and schedules beside the alerts.
-const soakConfig = `  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: %d}
+const soakConfig = `  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: %d, maxCallsPerMinute: 0}
   restServerEndpointsEnable: {keyValueStore: true, scheduler: {getSchedule: true, getScheduleStatusAll: true}}
   scheduler: {enable: true, configfile: schedule.yaml}
 `
@@ -113,7 +113,6 @@ func TestSoak_staysFlat(t *testing.T) {
 	seed := seedOf(t)
 	s := crashSiteOf(t, seed, tasksFor(soakRate, length), shortHistory)
 	v := crashService(t, s, demo.Settings{PollEvery: "1s", LogLevel: "warn"})
-	v.flags = []string{"--api-rate-limit", "0"}
 	port := porttest.Of(t, "tcp")
 	// Little is kept, so that what is kept reaches its steady size soon.
 	edit(t, v.config, "journal: {", "journal: {keepFor: 20s, trailFor: 30s, ")

@@ -25,7 +25,7 @@ import (
 // startConfig serves the endpoint that starts tasks; %[1]s is more of
 // restServerConfig, %[2]s what stands beside it.
 const startConfig = `
-  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0%[1]s}
+  restServerConfig: {enable: true, serverHost: 127.0.0.1, serverPort: 0, maxCallsPerMinute: 0%[1]s}
   restServerEndpointsEnable: {senseStartTask: true, keyValueStore: true}
 %[2]s`
 
