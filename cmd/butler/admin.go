@@ -78,6 +78,9 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 // errNoOperations is why a running service cannot be asked.
 var errNoOperations = errors.New("the service cannot be asked: operations.enable is false, or operations.port is 0; say --address")
 
+// elsewhere says that nobody answers where the service would, and what else to name.
+const elsewhere = "the service does not run, or not with this file or at this address: name another with -c or --address"
+
 // running returns the running service, where it can only be done by that.
 func (o *adminOptions) running() (remote, error) {
 	if o.address != "" {

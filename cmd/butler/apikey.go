@@ -49,9 +49,9 @@ every change within a second or two.`,
 		Example: `  butler apikey create -c butler.yaml --name "load scripts" --scope start,kv --tag finance --expires 90d
   butler apikey list -c butler.yaml
   butler apikey revoke -c butler.yaml 0123456789abcdef`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: usageArgs(noSuchCommand), RunE: showHelp,
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(usageOption)
 	f := cmd.PersistentFlags()
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` of the service; also "+configEnv)
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")

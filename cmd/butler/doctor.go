@@ -43,7 +43,7 @@ a command line that cannot be.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.diagnose(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(usageOption)
 	f := cmd.Flags()
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.BoolVar(&o.Offline, "offline", false, "leave out what asks other machines")

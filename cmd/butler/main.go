@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"butler/config"
 	"butler/internal/buildinfo"
@@ -74,12 +75,51 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	err := cobra.NoArgs(cmd, args)
 	if err != nil {
+		cmd.SuggestionsMinimumDistance = max(cmd.SuggestionsMinimumDistance, 2)
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			return fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
 		}
 	}
 	return err
 }
+
+// showHelp is what a command does that only holds others.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// newHelp explains a command, and refuses a word that is none.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, words []string) error {
+			about, rest, err := cmd.Root().Find(words)
+			if err == nil {
+				err = noSuchCommand(about, rest)
+			}
+			if err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// noSuchOption says which option may be meant by one that does not exist.
+func noSuchOption(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
+}
+
+// usageOption is noSuchOption for a command with an exit code for its command line.
+func usageOption(cmd *cobra.Command, err error) error { return usageError{noSuchOption(cmd, err)} }
 
 // one wants one argument, and says what is missing.
 func one(what string) cobra.PositionalArgs {
@@ -124,7 +164,7 @@ Start with defaults:  butler run
 Start in earnest:     butler check butler.yaml && butler run -c butler.yaml
 
 butler -c FILE, with the options below, is the command line of the Node.js tool.`,
-		Args: noSuchCommand, SuggestionsMinimumDistance: 2,
+		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), buildinfo.Read().Version)
@@ -141,6 +181,8 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	legacy.register(root)
+	root.SetFlagErrorFunc(noSuchOption)
+	root.SetHelpCommand(newHelp())
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
 	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newStatus(), newReload(), newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newService(), newSupportBundle(), newVersion())
 	return root

@@ -32,7 +32,7 @@ they work on its journal, and what they change counts from its next start.`,
 		Example: `  butler parked list -c butler.yaml
   butler parked replay -c butler.yaml --destination email/reload_task_failed
   butler parked drop -c butler.yaml 0123456789abcdef0123456789abcdef`,
-		Args: cobra.NoArgs,
+		Args: noSuchCommand, RunE: showHelp,
 	}
 	o.register(cmd)
 	cmd.PersistentFlags().StringVar(&o.instance, "destination", "", "only notices of this destination: an `instance` such as email/reload_task_failed, or all of email")

@@ -20,7 +20,8 @@ func newQuarantine() *cobra.Command {
 number of fields, an ID that is none, a sender that is not on the list. Look here
 when a node sends and nobody is told.`,
 		Example: "  butler quarantine list -c butler.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noSuchCommand,
+		RunE:    showHelp,
 	}
 	o.register(cmd)
 	list := &cobra.Command{

@@ -51,7 +51,7 @@ func (o *reloadOptions) reload(ctx context.Context, out io.Writer) error {
 		}
 	}
 	if o.pid <= 0 && nobodyListens(err) {
-		return fmt.Errorf("the service does not run, or not with this file or at this address: name another with -c or --address, or its process with --pid: %w", err)
+		return fmt.Errorf("%s, or its process with --pid: %w", elsewhere, err)
 	}
 	if o.pid <= 0 || !nobodyListens(err) && !errors.Is(err, errNoOperations) {
 		return err

@@ -29,6 +29,7 @@ func newService() *cobra.Command {
 		Short: "Install, start, stop and remove butler as a service of systemd or Windows",
 		Example: `  sudo butler service install -c /etc/butler/butler.yaml
   sudo butler service start`,
+		Args: noSuchCommand, RunE: showHelp,
 	}
 	cmd.PersistentFlags().StringVar(&o.name, "name", "butler", "`name` of the service")
 	install := &cobra.Command{

@@ -33,6 +33,9 @@ service answered; 'butler health' tells by its exit code how it is.`,
 				return err
 			}
 			now, err := service.Status(cmd.Context())
+			if nobodyListens(err) {
+				err = fmt.Errorf("%s: %w", elsewhere, err)
+			}
 			if err != nil {
 				return err
 			}

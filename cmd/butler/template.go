@@ -37,7 +37,8 @@ func newTemplate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "template",
 		Short: "See what messages look like before anybody gets them",
-		Args:  cobra.NoArgs,
+		Args:  noSuchCommand,
+		RunE:  showHelp,
 	}
 	cmd.AddCommand(newPreview())
 	return cmd
@@ -65,7 +66,7 @@ message are on standard error.`,
 			return o.show(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(usageOption)
 	f := cmd.Flags()
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVar(&o.address, "address", "", "`host:port` of the service's operations server, for --execution")

@@ -51,7 +51,7 @@ was not or there was nothing to try, and 2 for a command line that cannot be.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.send(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(usageOption)
 	f := cmd.Flags()
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringArrayVar(&o.events, "event", nil, "alert `kind` to send, such as reload_task_failed; may be repeated")
