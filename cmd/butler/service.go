@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/kardianos/service"
@@ -94,12 +95,21 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 		}
 		environ = append(environ, secrets...)
 	}
-	_, err = config.Load(config.Options{
+	cfg, err := config.Load(config.Options{
 		Path: o.configFile, Environ: environ, ReservedEnv: []string{configEnv}, Schemas: app.Schemas(),
-		Inspect: app.Inspection{}.Findings,
+		Inspect: func(cfg *config.Config) []config.Finding {
+			found := app.Inspection{}.Findings(cfg)
+			if runtime.GOOS == "linux" {
+				found = append(found, confined(cfg)...)
+			}
+			return found
+		},
 	})
 	if err != nil {
 		return err
+	}
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintln(cmd.ErrOrStderr(), warning)
 	}
 	if runtime.GOOS == "linux" {
 		if _, err := user.Lookup(o.user); err != nil {
@@ -113,8 +123,52 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("install the service %s: %w", o.name, err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s installed; start it with: butler service start\n", o.name)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s installed; start it with: butler service start --name %s\n", o.name, o.name)
 	return err
+}
+
+// Where the unit of systemd lets the service write, and what it hides from it.
+const stateDirectory = "/var/lib/butler"
+
+var hiddenDirectories = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp"}
+
+// confined warns of what the unit keeps from the service: files that it does not
+// see, and directories that it cannot write to. The unit may be changed, so none
+// of it is a problem.
+func confined(cfg *config.Config) []config.Finding {
+	var out []config.Finding
+	warn := func(path, reason, suggestion string) {
+		out = append(out, config.Finding{Path: path, Reason: reason, Suggestion: suggestion, Warning: true})
+	}
+	if hidden(cfg.BaseDir()) {
+		warn("", "the service does not see this file: its unit hides "+strings.Join(hiddenDirectories, ", "), "move it, to /etc/butler say")
+	}
+	writes := func(key, path string) {
+		if path != "" && !below(stateDirectory, path) {
+			warn(key, fmt.Sprintf("the service cannot write to %s: its unit lets it write to %s alone", path, stateDirectory),
+				"name a place there, or add this one to ReadWritePaths of the unit")
+		}
+	}
+	if section := cfg.Journal(); !section.InMemory {
+		writes("journal.directory", section.Directory)
+	}
+	if section := cfg.Log(); section.ToFiles {
+		writes("logDirectory", section.Directory)
+	}
+	if section := cfg.Scheduler(); section.Enable {
+		writes("scheduler.configfile", section.ConfigFile)
+	}
+	return out
+}
+
+// hidden reports whether the service does not see a path.
+func hidden(path string) bool {
+	return slices.ContainsFunc(hiddenDirectories, func(d string) bool { return below(d, path) })
+}
+
+// below reports whether a path is a directory or in it.
+func below(directory, path string) bool {
+	return path == directory || strings.HasPrefix(path, directory+"/")
 }
 
 // service describes the service to the system.
