@@ -107,12 +107,31 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	case indentedWithTab(data, p.Line):
 		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
 	case misplaced:
+		p.Suggestion = "put the whole text in quotes"
 		var indentation bool
 		if p.Line, indentation = firstMisplaced(data, err); indentation {
 			p.Suggestion = "indent it like the keys around it"
 		}
+	default:
+		for _, s := range slips {
+			if strings.HasPrefix(m[2], s.says) {
+				p.Suggestion = s.mend
+			}
+		}
 	}
 	return p
+}
+
+// singleQuotes mends a path of Windows in double quotes.
+const singleQuotes = `put a path with backslashes in single quotes: 'C:\butler\client.pem'`
+
+// slips are what people mostly did where the reader says something, and how to mend it.
+var slips = []struct{ says, mend string }{
+	{"found unknown escape character", singleQuotes},
+	{"mapping values are not allowed", "put a text that holds a colon in quotes"},
+	{"found character that cannot start any token", "put a text that begins with @, % or ` in quotes"},
+	{"could not find expected ':'", "write a key with a colon and a space after it"},
+	{"unknown anchor", "put a text that begins with * in quotes, or name an anchor that there is"},
 }
 
 // firstMisplaced returns the first line with which the reader says that something

@@ -99,9 +99,32 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 			"key outdented in a second document", "Butler: {}\n---\na:\n  b: 1\n c: 1\n",
 			[]string{"5: is not valid YAML: did not find expected key (indent it like the keys around it)"},
 		},
-		{"text after a value", "Butler:\n  logLevel: \"info\" warn\n  fileLogging: true\n", []string{"2: is not valid YAML: did not find expected key"}},
+		{
+			"text after a value", "Butler:\n  logLevel: \"info\" warn\n  fileLogging: true\n",
+			[]string{"2: is not valid YAML: did not find expected key (put the whole text in quotes)"},
+		},
+		{
+			"text that begins with a field", "Butler:\n  a:\n    subject: {{taskName}} failed\n    b: 1\n",
+			[]string{"3: is not valid YAML: did not find expected key (put the whole text in quotes)"},
+		},
+		{
+			"text with a colon", "Butler:\n  subject: Failed: {{taskName}}\n",
+			[]string{"2: is not valid YAML: mapping values are not allowed in this context (put a text that holds a colon in quotes)"},
+		},
+		{
+			"text that begins with a sign", "Butler:\n  password: @secret\n",
+			[]string{"2: is not valid YAML: found character that cannot start any token (put a text that begins with @, % or ` in quotes)"},
+		},
+		{
+			"backslashes in double quotes", "Butler:\n  cert: {clientCert: \"C:\\cert\\client.pem\"}\n",
+			[]string{`2: is not valid YAML: found unknown escape character (put a path with backslashes in single quotes: 'C:\butler\client.pem')`},
+		},
+		{
+			"no space after a colon", "Butler:\n  fileLogging: true\n  logLevel:info\n",
+			[]string{"3: is not valid YAML: could not find expected ':' (write a key with a colon and a space after it)"},
+		},
 		{"unclosed", "Butler: {logLevel: info\n", []string{"1: is not valid YAML: did not find expected ',' or '}'"}},
-		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced"}},
+		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced (put a text that begins with * in quotes, or name an anchor that there is)"}},
 		{"not UTF-8", "Butler: \xff\xfe\n", []string{" is not valid YAML: invalid leading UTF-8 octet"}},
 		{"key is a list", "Butler:\n  [a, b]: 1\n", []string{"2:3: a key must be a word"}},
 	} {

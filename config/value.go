@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -135,8 +136,8 @@ func (n *node) fromText(text string) (any, *fault) {
 	case kindURI:
 		return uri(text)
 	case kindPath:
-		if strings.ContainsRune(text, 0) {
-			return nil, faultf("", "a path cannot hold a zero byte")
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return nil, faultf(singleQuotes, "a path cannot hold control characters") // those that \t and \n of C:\temp\new are
 		}
 		return text, nil
 	default:

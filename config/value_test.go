@@ -91,7 +91,9 @@ func TestValue_isReadStrictly(t *testing.T) {
 		{"number for a secret", hidden, "12345", nil, "wants text, not a number (put it in quotes)"},
 		{"tagged text", text, "!!str 12", "12", ""},
 		{"foreign tag", text, "!password x", nil, `wants text, not a value with the tag !password (put it in quotes: "x")`},
-		{"zero byte in a path", path, `"a\0b"`, nil, "a path cannot hold a zero byte"},
+		{"zero byte in a path", path, `"a\0b"`, nil, "a path cannot hold control characters (put a path with backslashes in single quotes: 'C:\\butler\\client.pem')"},
+		{"backslashes that are escapes", path, `"C:\temp\new.pem"`, nil, "a path cannot hold control characters (put a path with backslashes in single quotes: 'C:\\butler\\client.pem')"},
+		{"backslashes in single quotes", path, `'C:\temp\new.pem'`, `C:\temp\new.pem`, ""},
 
 		{"host name", address, "sense_1.Example.com", "sense_1.Example.com", ""},
 		{"IPv4", address, "10.0.0.1", "10.0.0.1", ""},
