@@ -61,7 +61,9 @@ const maxZone = 64
 type Schedule struct {
 	// Sets of values, as bits. Months count from 0.
 	second, minute, hour, day, month, weekday uint64
-	zone                                      *time.Location
+	// last is for the last day of the month, whichever that is.
+	last bool
+	zone *time.Location
 }
 
 // horizon is how many years ahead a time is looked for. The longest pause is
@@ -104,7 +106,7 @@ func (s Schedule) following(wall time.Time) time.Time {
 }
 
 func (s Schedule) onDay(t time.Time) bool {
-	day, weekday := has(s.day, t.Day()), has(s.weekday, int(t.Weekday()))
+	day, weekday := has(s.day, t.Day()) || s.last && t.AddDate(0, 0, 1).Day() == 1, has(s.weekday, int(t.Weekday()))
 	if s.day == dayOfMonth.all() || s.weekday == dayOfWeek.all() {
 		return day && weekday
 	}

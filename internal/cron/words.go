@@ -29,6 +29,10 @@ func readText(text string) (clauses, error) {
 			err = r.at(&c)
 		case r.accept("on"):
 			err = r.on(&c)
+		case r.accept("after"):
+			err = r.bound(&c.from)
+		case r.accept("before"):
+			err = r.bound(&c.until)
 		default:
 			err = unknown(r.peek())
 		}
@@ -163,7 +167,20 @@ func (r *reader) timeOfDay() ([2]int, error) {
 	return [2]int{hours, minutes}, nil
 }
 
+// bound reads the time of day after or before which something is due, once.
+func (r *reader) bound(minutes *int) error {
+	if *minutes > 0 {
+		return errMixed
+	}
+	t, err := r.timeOfDay()
+	*minutes = t[0]*60 + t[1]
+	return err
+}
+
 func (r *reader) on(c *clauses) error {
+	if r.accept("the") {
+		return r.monthDays(c)
+	}
 	first, err := r.weekday()
 	if err != nil {
 		return err
@@ -187,6 +204,38 @@ func (r *reader) on(c *clauses) error {
 		set |= 1 << day
 	}
 	return c.restrict(set)
+}
+
+// monthDays reads first, last, 15 or 15th, one or several, and what they are days of.
+func (r *reader) monthDays(c *clauses) error {
+	if c.dated() {
+		return errMixed
+	}
+	for again := true; again; again = r.accept("and", ",") {
+		word := r.next()
+		n, err := number(word)
+		switch {
+		case word == "last":
+			c.last = true
+		case word == "first":
+			c.days |= 1 << 1
+		case err != nil || n < 1 || n > 31:
+			return unknown(word)
+		default:
+			r.accept("st", "nd", "rd", "th")
+			c.days |= 1 << n
+		}
+	}
+	if !r.accept("day", "days") {
+		return unknown(r.peek())
+	}
+	if r.accept("of") {
+		r.accept("the")
+		if !r.accept("month") {
+			return unknown(r.peek())
+		}
+	}
+	return nil
 }
 
 // weekday reads the name of a day, whole or its first three letters or more.
