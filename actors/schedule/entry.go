@@ -66,6 +66,12 @@ func timesOf(s messages.Schedule, home *time.Location) (cron.Schedule, error) {
 	return times, errors.Join(problems...)
 }
 
+// Fit returns why a schedule of a file could not run, nil when it could.
+func Fit(s messages.Schedule) error {
+	_, err := timesOf(s, time.UTC)
+	return err
+}
+
 // running reports whether the schedule is to run, and can.
 func (e *entry) running() bool {
 	return e.problem == "" && e.schedule.Wanted() == messages.ScheduleStarted

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -76,24 +77,34 @@ func (s schedules) SwitchAll(ctx context.Context, c messages.SwitchAllSchedules)
 	return ask[messages.SwitchAllSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
-// schedulerFindings tells of a schedule file that cannot be read. The service
-// runs without it, and with one that is made later.
+// schedulerFindings tells of a schedule file that cannot be read, and of schedules
+// in it that cannot run. The service runs without them, and with a file that is made later.
 func schedulerFindings(section config.Scheduler) []config.Finding {
 	if !section.Enable {
 		return nil
 	}
+	var out []config.Finding
+	warn := func(reason, suggestion string) {
+		out = append(out, config.Finding{Warning: true, Path: "scheduler.configfile", Reason: reason, Suggestion: suggestion})
+	}
 	err := openable(section.ConfigFile)
+	var book messages.ScheduleBook
 	if err == nil {
-		_, err = schedulefile.New(section.ConfigFile).Load(context.Background())
+		book, err = schedulefile.New(section.ConfigFile).Load(context.Background())
 	}
-	if err == nil {
-		return nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		warn(fmt.Sprintf("there are no schedules: %v", err), "leave it if schedules are to be made over REST; the first one makes the file")
+	case err != nil:
+		warn(fmt.Sprintf("there are no schedules: %v", err), "name a file with the list butlerSchedule")
 	}
-	suggestion := "name a file with the list butlerSchedule"
-	if errors.Is(err, fs.ErrNotExist) {
-		suggestion = "leave it if schedules are to be made over REST; the first one makes the file"
+	for _, reason := range book.Refused {
+		warn(reason, "it is left out until that is mended")
 	}
-	return []config.Finding{{
-		Warning: true, Path: "scheduler.configfile", Reason: fmt.Sprintf("there are no schedules: %v", err), Suggestion: suggestion,
-	}}
+	for _, s := range book.Schedules {
+		if err := schedule.Fit(s); err != nil {
+			warn(fmt.Sprintf("the schedule %s cannot run: %s", s.ID, strings.ReplaceAll(err.Error(), "\n", "; ")), "it is stopped until that is mended")
+		}
+	}
+	return out
 }

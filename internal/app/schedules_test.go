@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/starttask"
 	"butler/messages"
@@ -159,4 +160,31 @@ func TestSchedules_startNothingThatTheFilterDoesNotList(t *testing.T) {
 	wish := fmt.Sprintf(`{"name":"a","cronSchedule":"* * * * *","timezone":"UTC","qlikSenseTaskId":%q,"startupState":"start"}`, s.taskID(userSync))
 	s.wantCall("POST", "/v4/schedules", wish, 400, "startTaskFilter")
 	s.wantStarted("nothing is started")
+}
+
+func TestSchedules_thatCannotRunAreToldBeforeTheStart(t *testing.T) {
+	const file = `butlerSchedule:
+  - {id: 7, name: fine, cronSchedule: "0 6 * * *", timezone: Europe/Oslo, qlikSenseTaskId: c54e79e9-b90b-4720-9300-ac55520af2cc, startupState: started}
+  - {id: nightly, name: odd, cronSchedule: "0 25 * * *", timezone: Mars, qlikSenseTaskId: none, startupState: started}
+  - {name: nobody}
+`
+	path := filepath.Join(t.TempDir(), "schedule.yaml")
+	must(t, os.WriteFile(path, []byte(file), 0o600))
+	cfg, err := inspect(t, fmt.Sprintf("Butler:\n  scheduler: {enable: true, configfile: %q}\n", path), app.Inspection{}, false)
+	must(t, err)
+	want := []string{"entry 3 (line 4): ", "the schedule nightly cannot run: timezone: "}
+	got := cfg.Warnings()
+	if len(got) != len(want) {
+		t.Fatalf("want a warning of each of %q, got %v", want, got)
+	}
+	for i, w := range got {
+		if w.Path != "scheduler.configfile" || !strings.HasPrefix(w.Reason, want[i]) {
+			t.Errorf("want %q told, got %v", want[i], w)
+		}
+	}
+	for _, part := range []string{"timezone: ", "; cronSchedule: ", "; qlikSenseTaskId: "} {
+		if !strings.Contains(got[1].Reason, part) {
+			t.Errorf("want %q told, too, got %s", part, got[1].Reason)
+		}
+	}
 }
