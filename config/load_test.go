@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -97,6 +98,22 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 				t.Errorf("want the host of the file and the default certificate, got %+v", q)
 			}
 		})
+	}
+}
+
+// The tool lets further keys by in some sections, so files may hold them.
+func TestLoad_letsByWhatTheToolLetsBy(t *testing.T) {
+	for _, section := range []string{
+		"uptimeMonitor.storeNewRelic.attribute", "influxDb.reloadTaskFailure.tag.dynamic", "influxDb.preloadTaskSuccess.tag.dynamic",
+		"scriptLog.storeOnDisk.qsCloud", "qlikSenseLicense.licenseRelease.destination.influxDb",
+		"incidentTool.newRelic.reloadTaskFailure.destination.log.attribute.dynamic", "incidentTool.newRelic.reloadTaskAborted.destination",
+		"qlikSenseCloud", "configDirectories",
+	} {
+		names := strings.Split(section, ".")
+		text := "Butler: {" + strings.Join(names, ": {") + ": {further: 1}" + strings.Repeat("}", len(names)) + "\n"
+		if got := problemsOf(t, text); len(got) > 0 {
+			t.Errorf("%s: want a further key let by, got %q", section, got)
+		}
 	}
 }
 
