@@ -1,8 +1,10 @@
 package execution
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"butler/internal/qlik"
@@ -15,8 +17,23 @@ import (
 // learn takes a task, with what came along of its app and the app's owner.
 func (w *work) learn(in *messages.LookupTaskReply) {
 	w.alert.Task = in.Task
+	w.nameWhatIsUnnamed()
 	if in.App.Known && in.App.ID == w.appID() {
 		w.alert.App, w.alert.Owner = in.App, in.Owner
+	}
+}
+
+// nameWhatIsUnnamed lets the task name itself and its app where the event does not:
+// a logger of the scheduler does not have every property.
+func (w *work) nameWhatIsUnnamed() {
+	event, task := &w.alert.Event, &w.alert.Task
+	event.TaskName = cmp.Or(event.TaskName, task.Name)
+	if task.Type != qlik.TaskReload { // an app of another task is not in its events
+		return
+	}
+	event.AppID = cmp.Or(event.AppID, task.AppID)
+	if strings.EqualFold(event.AppID, task.AppID) {
+		event.AppName = cmp.Or(event.AppName, task.AppName)
 	}
 }
 

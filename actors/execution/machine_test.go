@@ -227,6 +227,33 @@ func TestMachine_saysWhenTheResultIsOfANewerExecution(t *testing.T) {
 	}
 }
 
+func TestMachine_takesNamesFromTheTaskThatTheEventLacks(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		typ  qlik.TaskType
+		said messages.TaskEvent
+		want messages.TaskEvent
+	}{
+		{"nothing is named", qlik.TaskReload, messages.TaskEvent{}, messages.TaskEvent{TaskName: "Daily", AppID: appID, AppName: "Sales"}},
+		{"all is named", qlik.TaskReload, messages.TaskEvent{TaskName: "Old", AppID: appID, AppName: "Older"}, messages.TaskEvent{TaskName: "Old", AppID: appID, AppName: "Older"}},
+		{"the name of the app alone is missing", qlik.TaskReload, messages.TaskEvent{AppID: strings.ToUpper(appID)}, messages.TaskEvent{TaskName: "Daily", AppID: strings.ToUpper(appID), AppName: "Sales"}},
+		{"of another app", qlik.TaskReload, messages.TaskEvent{AppID: taskID}, messages.TaskEvent{TaskName: "Daily", AppID: taskID}},
+		{"another type of task", qlik.TaskPreload, messages.TaskEvent{}, messages.TaskEvent{TaskName: "Daily"}},
+	} {
+		repo := known(row.typ)
+		repo.task.AppID, repo.task.AppName = appID, "Sales"
+		w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+		e := event(messages.FamilyFailed)
+		e.TaskName, e.AppID, e.AppName = row.said.TaskName, row.said.AppID, row.said.AppName
+		w.observe(0, e, 0)
+		w.run(time.Hour)
+		got := w.alert().Event
+		if diff := cmp.Diff(row.want, messages.TaskEvent{TaskName: got.TaskName, AppID: got.AppID, AppName: got.AppName}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
+
 func TestMachine_marksWhatAnOlderCopyTold(t *testing.T) {
 	repo := known(qlik.TaskReload)
 	w := newWorld(t, everyKind(everything), func(now time.Time, command any) (any, time.Duration) {

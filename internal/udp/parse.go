@@ -211,7 +211,7 @@ func (c *checked) event() messages.TaskEvent {
 		event.LogTimestamp, event.LogLevel, event.LogMessage = texts[6], texts[7], texts[8]
 		return event
 	}
-	event.TaskName, event.AppName, event.User = texts[2], texts[3], texts[4]
+	event.TaskName, event.AppName, event.User = orUnset(texts[2]), orUnset(texts[3]), orUnset(texts[4])
 	event.TaskID, event.AppID = texts[5], orNone(texts[6])
 	event.LogTimestamp, event.LogLevel = texts[7], texts[8]
 	event.ExecutionID, event.LogMessage = orNone(texts[9]), texts[10]
@@ -224,12 +224,23 @@ func (c *checked) event() messages.TaskEvent {
 // isNone reports whether text is empty or one of the two ways in which a log
 // appender writes "no value".
 func isNone[S ~string | ~[]byte](text S) bool {
-	return len(text) == 0 || string(text) == "-" || string(text) == "(null)"
+	return len(text) == 0 || string(text) == "-" || string(text) == unset
 }
 
 // orNone returns "" for what is no value.
 func orNone(text string) string {
 	if isNone(text) {
+		return ""
+	}
+	return text
+}
+
+// unset is what log4net writes for a property that nobody has set.
+const unset = "(null)"
+
+// orUnset returns "" for a name that log4net does not know. A dash may be a name.
+func orUnset(text string) string {
+	if text == unset {
 		return ""
 	}
 	return text

@@ -216,8 +216,13 @@ func TestParse_readsNoValueAsEmpty(t *testing.T) {
 			t.Errorf("%q gives app %q (%q), execution %q, want nothing", none, event.AppID, event.AppName, event.ExecutionID)
 		}
 	}
-	if event := accept(t, scheduler("/scheduler-task-failed/", map[int]string{4: "-"}), ParseOptions{}); event.AppName != "-" {
-		t.Errorf("an app that is there and called - became %q", event.AppName)
+	event := accept(t, scheduler("/scheduler-task-failed/", map[int]string{3: "-", 4: "-"}), ParseOptions{})
+	if event.TaskName != "-" || event.AppName != "-" {
+		t.Errorf("what is there and called - became %q and %q", event.TaskName, event.AppName)
+	}
+	event = accept(t, scheduler("/scheduler-distribute/", map[int]string{3: "(null)", 4: "(null)", 5: "(null)"}), ParseOptions{})
+	if event.TaskName != "" || event.AppName != "" || event.User != "" {
+		t.Errorf("what log4net does not know became task %q, app %q, user %q", event.TaskName, event.AppName, event.User)
 	}
 }
 
