@@ -2,11 +2,13 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"butler/internal/journal"
+	"butler/messages"
 	"butler/supervisors"
 )
 
@@ -128,7 +130,11 @@ func (c *components) Collect(out chan<- prometheus.Metric) {
 }
 
 // measured is what all series of a metric say together, by the name of the metric.
+// What those about the end of distribute tasks say is there by ofDistribute, too.
 type measured map[string]histogram
+
+// ofDistribute names the part of a metric that is about the end of distribute tasks.
+func ofDistribute(name string) string { return name + "/" + messages.FamilyDistribute.String() }
 
 // histogram is the sum of some histograms with the same buckets; a counter or a
 // gauge only has a sum.
@@ -146,21 +152,37 @@ func measure(reg prometheus.Gatherer) (measured, error) {
 	}
 	out := measured{}
 	for _, f := range families {
-		var all histogram
+		name := f.GetName()
 		for _, m := range f.GetMetric() {
 			h := m.GetHistogram()
-			all.sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + h.GetSampleSum()
-			all.count += float64(h.GetSampleCount())
-			for i, b := range h.GetBucket() {
-				if i == len(all.bounds) {
-					all.bounds, all.below = append(all.bounds, b.GetUpperBound()), append(all.below, 0)
+			one := histogram{count: float64(h.GetSampleCount()), sum: m.GetCounter().GetValue() + m.GetGauge().GetValue() + h.GetSampleSum()}
+			for _, b := range h.GetBucket() {
+				one.bounds, one.below = append(one.bounds, b.GetUpperBound()), append(one.below, float64(b.GetCumulativeCount()))
+			}
+			out[name] = out[name].with(one)
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "event_type" && l.GetValue() == messages.FamilyDistribute.String() {
+					out[ofDistribute(name)] = one
 				}
-				all.below[i] += float64(b.GetCumulativeCount())
 			}
 		}
-		out[f.GetName()] = all
 	}
 	return out, nil
+}
+
+// with adds up two histograms; one of nothing has no buckets.
+func (h histogram) with(other histogram) histogram {
+	out := histogram{count: h.count + other.count, sum: h.sum + other.sum, bounds: h.bounds, below: slices.Clone(h.below)}
+	if len(out.bounds) < len(other.bounds) {
+		out.bounds = other.bounds
+	}
+	for i, n := range other.below {
+		if i == len(out.below) {
+			out.below = append(out.below, 0)
+		}
+		out.below[i] += n
+	}
+	return out
 }
 
 func (m measured) total(name string) float64       { return m[name].sum }

@@ -83,7 +83,7 @@ func (q *queueReader) look(ctx context.Context, _ time.Time) (monitor.Report, er
 func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages.Point {
 	was := q.toldIntake
 	duplicates := since(read.total(metricDuplicates), q.toldMetrics.total(metricDuplicates))
-	times := read.histogram(metricProcessing).since(q.toldMetrics.histogram(metricProcessing))
+	times := processing(read).since(processing(q.toldMetrics))
 	grown := func(field func(messages.IngestSnapshot) uint64) float64 {
 		return since(float64(field(now)), float64(field(was)))
 	}
@@ -111,6 +111,12 @@ func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages
 		Number("processing_time_avg_ms", 1000*times.mean()).Number("processing_time_p95_ms", 1000*times.quantile(0.95)).
 		Number("processing_time_max_ms", 1000*times.quantile(1)).
 		Number("rate_limit_current", float64(now.RateLimitCurrent)).Number("backpressure_active", pressure)
+}
+
+// processing is the time that events took here. That of a distribute task which is
+// followed is the task's own.
+func processing(m measured) histogram {
+	return m.histogram(metricProcessing).since(m.histogram(ofDistribute(metricProcessing)))
 }
 
 // since returns by how much a counter has grown; one that was reset began at zero.

@@ -102,6 +102,31 @@ func TestQueueReader_tellsWhatHasComeSinceTheLastPoint(t *testing.T) {
 	want("after a restart of the intake", map[string]float64{"messages_received": 2, "messages_queued": 2})
 }
 
+// A distribute task is followed for hours: how long it took says nothing of the intake.
+func TestQueueReader_leavesOutHowLongDistributeTasksTake(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: metricProcessing, Help: "Time.", Buckets: []float64{1, 10, 3600}}, []string{"event_type"})
+	reg.MustRegister(took)
+	took.WithLabelValues(messages.FamilyFailed.String()).Observe(0.5)
+	took.WithLabelValues(messages.FamilyDistribute.String()).Observe(3000)
+	q := &queueReader{
+		intake:  func(context.Context) (messages.IngestSnapshot, error) { return messages.IngestSnapshot{}, nil },
+		metrics: func() (measured, error) { return measure(reg) },
+	}
+	for _, want := range []map[string]float64{
+		{"processing_time_avg_ms": 500, "processing_time_p95_ms": 1000, "processing_time_max_ms": 1000},
+		{"processing_time_avg_ms": 0, "processing_time_p95_ms": 0, "processing_time_max_ms": 0},
+	} {
+		got := numbers(t, q)
+		for name, n := range want {
+			if got[name] != n {
+				t.Errorf("%s: want %v, got %v", name, n, got[name])
+			}
+		}
+		took.WithLabelValues(messages.FamilyDistribute.String()).Observe(20)
+	}
+}
+
 func TestQueueReader_countsAgainWhatCouldNotBeRead(t *testing.T) {
 	var trouble error
 	intake := messages.IngestSnapshot{Received: 1}
