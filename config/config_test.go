@@ -313,6 +313,19 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 	}
 }
 
+func TestConfig_saysThatRepetitionsAreTold(t *testing.T) {
+	const note = "udpServerConfig.deduplication.enable is false: an event that comes twice is told twice"
+	for text, want := range map[string]bool{
+		"{enable: true, deduplication: {enable: false}}": true,
+		"{enable: true}": false,
+		"{enable: false, deduplication: {enable: false}}": false,
+	} {
+		if got := slices.Contains(mustLoad(t, "Butler: {udpServerConfig: "+text+"}\n").Notes(), note); got != want {
+			t.Errorf("%s: the note is there: %t, want %t", text, got, want)
+		}
+	}
+}
+
 func TestConfig_saysWhatItIgnores(t *testing.T) {
 	c := mustLoad(t, "Butler: {anonTelemetry: true, restServerApiDocGenerate: true}\n")
 	want := []string{
