@@ -54,8 +54,25 @@ func NewRoom(s Service, e Settings, d destination.Deps) (*Room, error) {
 	}, nil
 }
 
-// Fields returns what templates can show of a notice.
-func (r *Room) Fields(n messages.Notice) map[string]any { return template.Fields(n, r.fields) }
+// Fields returns what templates can show of a notice in this room.
+func (r *Room) Fields(n messages.Notice) map[string]any {
+	if r.settings.BasicContentOnly {
+		n.Alert = basicContent(n.Alert)
+	}
+	return template.Fields(n, r.fields)
+}
+
+// basicContent returns an alert from Qlik Cloud without what describes the app
+// and without what the tenant tells of the reload but its ID: part of that is
+// what the script wrote.
+func basicContent(a messages.Alert) messages.Alert {
+	a.ScriptLog, a.Execution = messages.ScriptLog{}, messages.Execution{}
+	a.App = messages.App{ID: a.App.ID, Name: a.App.Name}
+	c := &a.Cloud
+	c.Trigger, c.ExecutionStatus, c.ErrorCode, c.ErrorMessage, c.LogMessage = "", "", "", "", ""
+	c.SectionAccess, c.Thumbnail = false, ""
+	return a
+}
 
 // Line returns the line of a basic message.
 func (r *Room) Line(fields map[string]any) string {

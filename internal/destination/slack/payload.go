@@ -7,7 +7,6 @@ import (
 
 	"butler/internal/destination/chat"
 	"butler/internal/template"
-	"butler/messages"
 )
 
 // Slack's limits, in characters and items. It refuses a message that exceeds one.
@@ -37,17 +36,6 @@ func weigh(r rune) int {
 	default:
 		return template.Units(r)
 	}
-}
-
-// basicContent returns an alert from Qlik Cloud without what describes the app
-// and without what the tenant tells of the reload but its ID.
-func basicContent(a messages.Alert) messages.Alert {
-	a.ScriptLog, a.Execution = messages.ScriptLog{}, messages.Execution{}
-	a.App = messages.App{ID: a.App.ID, Name: a.App.Name}
-	c := &a.Cloud
-	c.Trigger, c.ExecutionStatus, c.ErrorCode, c.ErrorMessage, c.LogMessage = "", "", "", "", ""
-	c.SectionAccess, c.Thumbnail = false, ""
-	return a
 }
 
 // prepare makes the fields fit: what templates put into code blocks is cut to

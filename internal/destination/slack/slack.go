@@ -60,9 +60,6 @@ func (s *slack) Compose(n messages.Notice) (body []byte, from string, err error)
 
 // message returns the whole payload and what made it.
 func (s *slack) message(n messages.Notice) (message map[string]any, from string) {
-	if s.event.BasicContentOnly {
-		n.Alert = basicContent(n.Alert)
-	}
 	fields := s.room.Fields(n)
 	prepare(fields)
 	instead := false

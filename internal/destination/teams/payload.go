@@ -57,7 +57,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 	}()
 	for _, files := range t.layouts() {
 		for _, l := range shrinking {
-			fields := t.fieldsOf(n)
+			fields := t.room.Fields(n)
 			notes := unlinked.Replace(template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units))
 			shorten(fields, l)
 			card, from, instead := t.card(n, fields, files)
@@ -71,7 +71,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 		bad = true
 		t.room.Log.Warn("template writes more than Teams takes, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
 	}
-	fields := t.fieldsOf(n)
+	fields := t.room.Fields(n)
 	body, err = template.EncodeJSON(plainCard(fields))
 	return body, "plain text, because every template writes more than Teams takes", err
 }
@@ -82,13 +82,6 @@ func (t *teams) layouts() [][]string {
 		return [][]string{nil}
 	}
 	return [][]string{t.room.Files, nil}
-}
-
-func (t *teams) fieldsOf(n messages.Notice) map[string]any {
-	if t.event.BasicContentOnly {
-		n.Alert.ScriptLog = messages.ScriptLog{}
-	}
-	return t.room.Fields(n)
 }
 
 // card returns the message, what made it, and whether that is something instead

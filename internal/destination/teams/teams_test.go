@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
 	"butler/messages"
@@ -227,7 +229,7 @@ func TestCloud_tagGateComparesExactly(t *testing.T) {
 }
 
 // What one destination leaves out, the others show.
-func TestCloud_basicContentOnlyLeavesTheScriptLogOut(t *testing.T) {
+func TestCloud_basicContentOnlyLeavesOutAppAndReload(t *testing.T) {
 	alert := destinationtest.Complete(messages.CloudReloadFailed)
 	for keys, want := range map[string]bool{"basicContentOnly: false": true, "basicContentOnly: true": false} {
 		b := cloudInstance(t, keys)
@@ -235,15 +237,22 @@ func TestCloud_basicContentOnlyLeavesTheScriptLogOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(shown, "script log"); got != want {
-			t.Errorf("%s: want the script log shown %v, got %v", keys, want, got)
+		for _, always := range []string{alert.App.ID, alert.App.Name, alert.Cloud.ReloadID} {
+			if !strings.Contains(shown, always) {
+				t.Errorf("%s: want %q shown in %s", keys, always, shown)
+			}
+		}
+		for _, detail := range []string{"script log", alert.App.Description, alert.App.Tags[0], alert.Cloud.ErrorMessage, alert.Cloud.Trigger} {
+			if got := strings.Contains(shown, detail); got != want {
+				t.Errorf("%s: want %q shown %v, got %v", keys, detail, want, got)
+			}
 		}
 		if b.Instance.Needs.ScriptLog() != want {
 			t.Errorf("%s: want the script log looked up %v", keys, want)
 		}
 	}
-	if !alert.ScriptLog.Available {
-		t.Error("the alert that others get has lost its script log")
+	if diff := cmp.Diff(destinationtest.Complete(messages.CloudReloadFailed), alert); diff != "" {
+		t.Errorf("the alert that others get has changed (-want +got):\n%s", diff)
 	}
 }
 
