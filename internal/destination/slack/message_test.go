@@ -2,11 +2,13 @@ package slack
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -16,7 +18,6 @@ import (
 	"butler/internal/destination"
 	"butler/internal/destination/chat"
 	"butler/internal/destination/destinationtest"
-	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -61,8 +62,7 @@ func noticeOf(a messages.Alert) messages.Notice {
 // payload returns the message as Slack would decode it.
 func payload(t *testing.T, s *slack, n messages.Notice) (message map[string]any, from string) {
 	t.Helper()
-	composed, from := s.message(n)
-	raw, err := template.EncodeJSON(composed)
+	raw, from, err := s.Compose(n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,4 +314,39 @@ func TestMessage_keepsItsStructureForAnyText(t *testing.T) {
 			rt.Errorf("want 12 blocks, got %d", len(blocks))
 		}
 	})
+}
+
+// Slack takes 3000 characters in a block, and refuses fifty blocks of 3000.
+func TestMessage_fitsAsAWhole(t *testing.T) {
+	code := `{"type": "section", "text": {"type": "mrkdwn", "text": "` + "```{{{%s}}}```" + `"}},`
+	var blocks strings.Builder
+	for _, field := range []string{"scriptLogHead", "executionDetailsConcatenated", "appDescription", "logMessage", "scriptLogTail"} {
+		blocks.WriteString(strings.Replace(code, "%s", field, 1))
+	}
+	s, _ := newTestSlack(t, func(e *Event, d *destination.Deps) {
+		withTemplate(t, `{"blocks": [`+blocks.String()+`{"type": "actions", "elements": [{"type": "button",
+			"text": {"type": "plain_text", "text": "App"}, "url": "{{{appUrl}}}"}]}]}`)(e, d)
+		d.Links.AppBaseURL = "https://sense.example.com/" + strings.Repeat("proxy/", 200)
+		e.HeadScriptLogLines, e.TailScriptLogLines = 40, 40
+	})
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	long := strings.Repeat("LOAD * FROM sales; ", 10)
+	a.App.Description, a.Event.LogMessage = strings.Repeat(long, 20), strings.Repeat(long, 20)
+	for i := range 40 {
+		a.ScriptLog.Head, a.ScriptLog.Tail = append(a.ScriptLog.Head, long), append(a.ScriptLog.Tail, long)
+		a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{Created: fmt.Sprintf("2026-05-06T12:%02d:00.000Z", i), Message: long})
+	}
+	a.ScriptLog.Tail = append(a.ScriptLog.Tail, "the last line")
+	body, from, err := s.Compose(noticeOf(a))
+	if err != nil || !strings.HasSuffix(from, "mine.handlebars") {
+		t.Fatalf("want the operator's template, got %s, %v", from, err)
+	}
+	if n := utf8.RuneCount(body); n > maxMessage || n < maxMessage/2 {
+		t.Errorf("want at most %d characters, and not many less, got %d", maxMessage, n)
+	}
+	for _, want := range []string{"the last line", `"` + s.room.Fields(noticeOf(a))["appUrl"].(string) + `"`} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("want %q in %s", want, body)
+		}
+	}
 }

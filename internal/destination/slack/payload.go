@@ -2,6 +2,7 @@ package slack
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,9 +20,18 @@ const (
 	maxButton   = 75
 	maxElements = 25
 	maxContext  = 10
-	// maxCode is what of a long text fits into one block with code fences and a label around it.
-	maxCode = 2900
+	// maxMessage is for the whole message as JSON. Slack documents no limit for all
+	// blocks together, and refuses them from about 13,200 characters on.
+	maxMessage = 12_500
 )
+
+// limits bound what goes into a message: code is for the parts of a script log,
+// for the history and for what the engine says, text for every other text.
+type limits struct{ code, text int }
+
+// shrinking are the limits that are tried one after the other until a message
+// fits. 2900 leaves room in a block for code fences and a label.
+var shrinking = []limits{{2900, maxText}, {2900, 500}, {1800, 500}, {900, 200}, {300, 100}, {100, 60}}
 
 // object is a JSON object.
 type object = map[string]any
@@ -38,22 +48,31 @@ func weigh(r rune) int {
 	}
 }
 
-// prepare makes the fields fit: what templates put into code blocks is cut to
-// one block, everything else to what a text may hold, and nothing can open or
-// close a code block of its own.
-func prepare(fields map[string]any) {
+// prepare makes the fields obey the limits: what templates put into code blocks
+// is cut to a part of one block, everything else to what a text may hold, and
+// nothing can open or close a code block of its own. An address stays whole:
+// half of one leads nowhere.
+func prepare(fields map[string]any, l limits) {
 	template.MapTexts(fields, func(s string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "``", "`\u200b`")
 	})
+	long := object{}
 	code := func(name string, cut func(string, int, func(rune) int) string) {
 		text, _ := fields[name].(string)
-		fields[name] = cut(text, maxCode, weigh)
+		long[name] = cut(text, l.code, weigh)
+		delete(fields, name)
 	}
 	code("scriptLogHead", template.CutLinesEnd)
 	code("logMessage", template.CutLinesEnd)
 	code("scriptLogTail", template.CutLinesStart)
 	code("executionDetailsConcatenated", template.CutLinesStart)
-	template.CutTexts(fields, maxText, template.Units)
+	template.MapTexts(fields, func(s string) string {
+		if len(s) <= maxText && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) {
+			return s
+		}
+		return template.CutEnd(s, l.text, template.Units)
+	})
+	maps.Copy(fields, long)
 }
 
 // basicLayout is the fixed layout of a basic message; fit leaves out a button without an address.

@@ -9,6 +9,7 @@ package slack
 import (
 	"embed"
 	"strings"
+	"unicode/utf8"
 
 	"butler/internal/destination"
 	"butler/internal/destination/chat"
@@ -51,18 +52,30 @@ type slack struct {
 
 func compose(e Event, r *chat.Room) chat.Composer { return &slack{event: e, room: r} }
 
-// Compose implements chat.Composer.
+// Compose implements chat.Composer. A template that writes too much even of the
+// shortest texts is sent all the same: Slack has the last word.
 func (s *slack) Compose(n messages.Notice) (body []byte, from string, err error) {
-	message, from := s.message(n)
-	body, err = template.EncodeJSON(message)
+	instead := false
+	defer func() {
+		if instead {
+			s.room.Unusable()
+		}
+	}()
+	for _, l := range shrinking {
+		var message object
+		message, from, instead = s.message(n, l)
+		if body, err = template.EncodeJSON(message); err != nil || utf8.RuneCount(body) <= maxMessage {
+			break
+		}
+	}
 	return body, from, err
 }
 
-// message returns the whole payload and what made it.
-func (s *slack) message(n messages.Notice) (message map[string]any, from string) {
+// message returns the whole payload within limits, what made it, and whether that
+// is something instead of the operator's template.
+func (s *slack) message(n messages.Notice, l limits) (message object, from string, instead bool) {
 	fields := s.room.Fields(n)
-	prepare(fields)
-	instead := false
+	prepare(fields, l)
 	if s.room.Basic {
 		message, from = basicLayout(s.room.Line(fields), fields), "basic message"
 	} else {
@@ -71,9 +84,6 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 	if !shows(message) {
 		instead = true
 		message["blocks"], from = plainMessage(fields)["blocks"], from+", which shows nothing, so plain text"
-	}
-	if instead {
-		s.room.Unusable()
 	}
 	tell(message, template.Notes(fields))
 	fit(message)
@@ -84,5 +94,5 @@ func (s *slack) message(n messages.Notice) (message map[string]any, from string)
 			message[key] = value
 		}
 	}
-	return message, from
+	return message, from, instead
 }

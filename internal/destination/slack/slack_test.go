@@ -1,11 +1,13 @@
 package slack
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"butler/internal/destination/destinationtest"
 )
@@ -71,6 +73,13 @@ func inspect(t *testing.T, _ destinationtest.Sample, received []string) {
 		var message map[string]any
 		if err := json.Unmarshal([]byte(body), &message); err != nil {
 			t.Fatalf("the payload is not JSON: %v", err)
+		}
+		var sent bytes.Buffer
+		if err := json.Compact(&sent, []byte(body)); err != nil { // the bench shows it indented
+			t.Fatal(err)
+		}
+		if n := utf8.RuneCount(sent.Bytes()); n > maxMessage {
+			t.Errorf("want at most %d characters, got %d", maxMessage, n)
 		}
 		wantFits(t, message)
 	}
