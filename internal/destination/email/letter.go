@@ -35,7 +35,8 @@ func (l letter) encode(now time.Time) ([]byte, error) {
 	m.SetDateWithValue(now)
 	m.FromMailAddress(&l.from)
 	m.ToMailAddress(&mail.Address{Address: l.to})
-	m.Subject(l.subject)
+	// A name that looks like an encoded word would be decoded by who reads the mail.
+	m.Subject(strings.ReplaceAll(l.subject, "=?", "=\u200b?"))
 	// Keeps out-of-office replies away from the sender's mailbox.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	switch l.priority {

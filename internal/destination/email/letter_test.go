@@ -2,6 +2,8 @@ package email
 
 import (
 	"fmt"
+	"mime"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,6 +169,23 @@ emailRecipients.taskSpecific emailRecipients.common`
 
 // Mails about distribute and preload tasks have every field that the
 // documentation promises, whatever the outcome.
+// A mail program decodes what looks like an encoded word, whoever wrote it.
+func TestLetter_subjectShowsWhatTheTaskIsCalled(t *testing.T) {
+	s, _ := newTestSender(t, func(*Event, *destination.Deps) {})
+	for _, name := range []string{"=?utf-8?Q?Everything_is_fine=E2=80=AE?=", "a =?=?utf-8?b?T0s=?= b", "åäö =?utf-8?q?=0D=0ABcc:_x?="} {
+		a := destinationtest.Complete(messages.ReloadTaskFailed)
+		a.Event.TaskName = name
+		m, err := mail.ReadMessage(strings.NewReader(wireForm(t, s, a)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+		if err != nil || strings.ReplaceAll(got, "\u200b", "") != name {
+			t.Errorf("want %q, got %q, %v", name, got, err)
+		}
+	}
+}
+
 func TestLetter_distributeAndPreloadFieldsAreFilled(t *testing.T) {
 	var page strings.Builder
 	for name := range strings.FieldsSeq(promised) {
