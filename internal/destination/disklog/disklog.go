@@ -1,4 +1,4 @@
-// Package disklog owns the archive of script logs: the whole log of a failed
+// Package disklog owns the archive of script logs: the log of a failed
 // reload as one file, below a directory of the operator's choice. Its name holds the
 // second, the app and the task, so that two failures of one task in one second share a file.
 //

@@ -27,7 +27,8 @@ import (
 	"butler/messages"
 )
 
-// Bounds of an answer's body, in bytes. A larger answer is an error.
+// Bounds of an answer's body, in bytes. A larger answer is an error, and a longer
+// script log is cut.
 const (
 	maxDocumentBytes  = 32 << 20
 	maxScriptLogBytes = 16 << 20
@@ -112,6 +113,8 @@ type request struct {
 	params string // further encoded parameters, such as "skip=0&take=10"
 	body   string
 	limit  int64 // of the answer's body; 0 means the client's document limit
+	// ends says that a body beyond the limit is text that keeps its ends.
+	ends bool
 	// single says that the path names one object, so that 404 means it does not exist.
 	single bool
 	// keyless leaves the request key out, for what is not the QRS itself.
@@ -180,11 +183,15 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 	if limit == 0 {
 		limit = c.documentLimit
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	read := readUpTo
+	if r.ends {
+		read = readEnds
+	}
+	body, err := read(resp.Body, limit)
 	if err != nil {
 		return nil, c.transportError(r, key, err)
 	}
-	if int64(len(body)) > limit {
+	if !r.ends && int64(len(body)) > limit {
 		return nil, &Error{Kind: messages.FailureInvalid, request: r, client: c, err: errTooLarge, status: resp.StatusCode}
 	}
 	body = withoutBOM(body)

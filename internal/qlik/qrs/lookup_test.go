@@ -2,13 +2,17 @@ package qrs
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"butler/internal/qlik"
 	"butler/internal/qlik/qliktest"
@@ -398,6 +402,65 @@ func TestScriptLog_ticketAndDownload(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
+	}
+}
+
+// A loop in a load script writes logs of any length, and the reason for a failure is at the end.
+func TestScriptLog_keepsBothEndsOfALongOne(t *testing.T) {
+	const rows = 300_000
+	var long strings.Builder
+	for i := range rows {
+		fmt.Fprintf(&long, "%06d LOAD * FROM [lib://årsbokslut/part.qvd] (qvd); // a line like all the others\r\n", i)
+	}
+	c, server := plain(t, always(qliktest.Response{Body: "\uFEFF" + long.String() + "Execution Failed"}))
+	got, err := c.DownloadScriptLog(t.Context(), "ticket-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(server.Requests()); n != 1 {
+		t.Errorf("want one call, got %d", n)
+	}
+	if len(got) > maxScriptLogBytes+100 || len(got) < maxScriptLogBytes*9/10 {
+		t.Errorf("want about %d bytes, got %d", maxScriptLogBytes, len(got))
+	}
+	lines := strings.Split(got, "\r\n")
+	gaps := 0
+	for i, line := range lines[:len(lines)-1] {
+		if left, ok := strings.CutPrefix(line, "["); ok {
+			gaps++
+			if want := fmt.Sprint(long.Len()+len("Execution Failed")-len(got)+len(line)+2, " bytes of this log are left out]"); left != want {
+				t.Errorf("want [%s, got %s", want, line)
+			}
+			continue
+		}
+		if !strings.HasSuffix(line, " // a line like all the others") || !strings.Contains(line, "årsbokslut") {
+			t.Fatalf("line %d is not whole: %q", i, line)
+		}
+	}
+	if gaps != 1 || !strings.HasPrefix(got, "000000 LOAD") || !strings.HasSuffix(got, fmt.Sprintf("%06d", rows-1)+strings.TrimPrefix(lines[0], "000000")+"\r\nExecution Failed") {
+		t.Errorf("want the beginning, one gap and the end, got %d gaps, %.60q and %q", gaps, got, got[len(got)-100:])
+	}
+}
+
+func TestReadEnds_ofAnyText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("ab\r\n\n")), 0, 300, -1).Draw(t, "text")
+		limit := rapid.Int64Range(2, 64).Draw(t, "limit")
+		raw, err := readEnds(iotest.OneByteReader(strings.NewReader(text)), limit)
+		got := string(raw)
+		if int64(len(text)) <= limit && got != text {
+			t.Fatalf("want a short text as it is, got %q", got)
+		}
+		head, rest, gap := strings.Cut(got, "[")
+		left, tail, _ := strings.Cut(rest, " bytes of this log are left out]")
+		tail = strings.TrimPrefix(strings.TrimPrefix(tail, "\r"), "\n")
+		dropped, _ := strconv.Atoi(left)
+		if err != nil || !strings.HasPrefix(text, head) || gap && (!strings.HasSuffix(text, tail) || len(head)+dropped+len(tail) != len(text)) {
+			t.Fatalf("want both ends and how much is between them, got %q, %v", got, err)
+		}
+	})
+	if _, err := readEnds(io.MultiReader(strings.NewReader(strings.Repeat("x", 100)), iotest.ErrReader(io.ErrUnexpectedEOF)), 10); err == nil {
+		t.Error("want an error for a text that breaks off")
 	}
 }
 

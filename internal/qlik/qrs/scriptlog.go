@@ -57,11 +57,12 @@ func isTicket(s string) bool {
 }
 
 // DownloadScriptLog returns the text that a ticket stands for, as it is:
-// whatever its form, it is never read as JSON.
+// whatever its form, it is never read as JSON. Of a very long one both ends are
+// there: how the reload began, and why it failed.
 func (c *Client) DownloadScriptLog(ctx context.Context, ticket string) (string, error) {
 	r := request{
 		op: opScriptLogDownload, path: "download/reloadtask/" + escape(ticket, "-._~") + "/scriptlog.txt",
-		limit: maxScriptLogBytes, single: true,
+		limit: maxScriptLogBytes, ends: true, single: true,
 	}
 	if !isTicket(ticket) {
 		return "", c.rejected(r, errors.New("the script log ticket is not usable"))

@@ -1,0 +1,53 @@
+package qrs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// readUpTo reads a body, and one byte beyond limit of one that is longer.
+func readUpTo(body io.Reader, limit int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(body, limit+1))
+}
+
+// readEnds reads a text. Of one beyond limit it returns the beginning and the end,
+// in whole lines where there are any, with a line between them that tells how much
+// is left out.
+func readEnds(body io.Reader, limit int64) ([]byte, error) {
+	text, err := readUpTo(body, limit)
+	if err != nil || int64(len(text)) <= limit {
+		return text, err
+	}
+	half := int(limit / 2)
+	head, tail := text[:half], bytes.Clone(text[half:])
+	total := int64(len(text))
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(chunk)
+		total += int64(n)
+		if tail = append(tail, chunk[:n]...); len(tail) > 2*half+len(chunk) {
+			tail = append(tail[:0], tail[len(tail)-half:]...)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	tail = tail[len(tail)-half:]
+	if at := bytes.LastIndexByte(head, '\n'); at >= 0 {
+		head = head[:at+1]
+	}
+	if at := bytes.IndexByte(tail, '\n'); at >= 0 {
+		tail = tail[at+1:]
+	}
+	end := "\n"
+	if bytes.Contains(head, []byte("\r\n")) {
+		end = "\r\n"
+	}
+	gap := fmt.Sprintf("[%d bytes of this log are left out]%s", total-int64(len(head)+len(tail)), end)
+	return append(append(bytes.Clone(head), gap...), tail...), nil
+}
