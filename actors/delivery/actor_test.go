@@ -691,6 +691,7 @@ func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
 		{plain, Transient, "server_error"},
 		{fmt.Errorf("post: %w", context.DeadlineExceeded), Transient, "timeout"},
 		{context.Canceled, Transient, "canceled"},
+		{destination.Deferred(plain), Deferred, "server_error"},
 		{destination.Permanent(plain), Permanent, "client_error"},
 		{destination.Misconfigured(plain), Misconfigured, "auth_error"},
 		{fmt.Errorf("send: %w", destination.Throttled(plain, time.Minute)), Throttled, "rate_limited"},

@@ -212,6 +212,9 @@ func classify(err error) (Result, string) {
 	kind, after := destination.KindOf(err)
 	r := Result{After: after, Err: err.Error()}
 	switch kind {
+	case destination.DeferredKind:
+		r.Kind = Deferred
+		return r, "server_error"
 	case destination.ThrottledKind:
 		r.Kind = Throttled
 		return r, "rate_limited"

@@ -64,6 +64,8 @@ type ResultKind uint8
 const (
 	Accepted ResultKind = iota
 	Transient
+	// Deferred: the destination is there, and may accept the notice later.
+	Deferred
 	Throttled
 	Permanent
 	Misconfigured
@@ -85,7 +87,7 @@ type Result struct {
 // verdict is what the result says of the destination.
 func (r Result) verdict() verdict {
 	switch r.Kind {
-	case Accepted, Throttled, Permanent:
+	case Accepted, Deferred, Throttled, Permanent:
 		return answered
 	case Transient:
 		return failed

@@ -214,7 +214,7 @@ func (s *script) finish(rest string) string {
 }
 
 var kindNames = []string{
-	"accepted", "transient", "throttled", "permanent", "misconfigured", "panicked", "unreadable",
+	"accepted", "transient", "deferred", "throttled", "permanent", "misconfigured", "panicked", "unreadable",
 }
 
 func (s *script) step(in Input) string {

@@ -334,6 +334,8 @@ func explain(err error, i destination.Instance) (problem, mend string) {
 		if after > 0 {
 			mend = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
 		}
+	case destination.DeferredKind:
+		problem, mend = "the provider does not take this message now", "look at its answer, and at the recipient below "+i.Path+"; the service tries again by itself"
 	case destination.PermanentKind:
 		problem, mend = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
 	case destination.MisconfiguredKind:

@@ -164,6 +164,10 @@ type ErrorKind uint8
 const (
 	// Transient means to try again with back-off. Every error without a kind is transient.
 	Transient ErrorKind = iota
+	// DeferredKind means that the provider is there, and does not take this notice now,
+	// such as one for a mailbox that is full: try it again with back-off, and let
+	// others pass.
+	DeferredKind
 	// ThrottledKind means that the provider asks to come back after a delay.
 	ThrottledKind
 	// PermanentKind means that this notice will never be accepted; park it.
@@ -184,6 +188,9 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
+
+// Deferred marks err as about one notice that the provider may accept later.
+func Deferred(err error) error { return &Error{Kind: DeferredKind, Err: err} }
 
 // Permanent marks err as one that trying again does not mend.
 func Permanent(err error) error { return &Error{Kind: PermanentKind, Err: err} }

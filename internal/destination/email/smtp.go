@@ -161,7 +161,8 @@ func (s server) mechanism(offered string) smtp.Auth {
 
 // classify makes an attempt, words its failure and says what may mend it.
 //
-//	4xx, a broken or silent connection      transient
+//	4xx to the recipient but 421            deferred: a full mailbox, a first mail to somebody
+//	other 4xx, a broken or silent connection  transient
 //	5xx to the recipient or to the mail     permanent
 //	5xx to anything before, no TLS          misconfigured
 func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
@@ -175,6 +176,8 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		switch {
+		case at == toStep && reply.Code < 500 && reply.Code != closing:
+			return destination.Deferred(failure)
 		case reply.Code < 500:
 			return failure
 		case at == toStep || at == beginning || at == sending:
