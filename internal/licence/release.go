@@ -98,6 +98,9 @@ func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocati
 	case l.Quarantined:
 		e.Reason = "it is in quarantine"
 		return e, nil
+	case l.UserDirectory == "" || l.UserID == "":
+		e.Reason = "it cannot be told whose it is"
+		return e, nil
 	case !known:
 		e.Reason = "it cannot be told when it was used last"
 		return e, nil

@@ -163,7 +163,14 @@ func TestRun_keepsWhatIsProtected(t *testing.T) {
 		Users: []User{{"lab", "LISTED"}}, Tags: []string{"keep"}, Properties: []messages.Property{{Name: "p", Value: "v"}},
 		Directories: []string{"admin"}, Inactive: "yes", Blocked: "no", RemovedOutside: "ignore",
 	}
-	blocked := qrs.Account{Blocked: true}
+	yes, no := new(true), new(false)
+	state := func(inactive, blocked, removed *bool) qrs.Account {
+		return qrs.Account{Inactive: inactive, Blocked: blocked, RemovedExternally: removed}
+	}
+	with := func(tag string, properties ...messages.Property) qrs.Account {
+		return qrs.Account{Inactive: no, Blocked: yes, Tags: []string{"x", tag}, Properties: properties}
+	}
+	blocked := state(no, yes, no)
 	for name, row := range map[string]struct {
 		licence qrs.Allocation
 		account qrs.Account
@@ -171,18 +178,26 @@ func TestRun_keepsWhatIsProtected(t *testing.T) {
 	}{
 		"nothing speaks for it":   {used("a", 40), blocked, ""},
 		"a listed user":           {used("Listed", 40), blocked, "the user is on the list of users"},
-		"a tag":                   {used("a", 40), qrs.Account{Blocked: true, Tags: []string{"x", "keep"}}, `the user has the tag "keep"`},
-		"a tag in another case":   {used("a", 40), qrs.Account{Blocked: true, Tags: []string{"KEEP"}}, ""},
-		"a custom property":       {used("a", 40), qrs.Account{Blocked: true, Properties: never.Properties}, "the user has the custom property p = v"},
+		"a tag":                   {used("a", 40), with("keep"), `the user has the tag "keep"`},
+		"a tag in another case":   {used("a", 40), with("KEEP"), `the user has the tag "KEEP"`},
+		"another tag":             {used("a", 40), with("keeper"), ""},
+		"a custom property":       {used("a", 40), with("y", never.Properties...), "the user has the custom property p = v"},
+		"one in another case":     {used("a", 40), with("y", messages.Property{Name: "P", Value: "V"}), "the user has the custom property P = V"},
+		"another value of it":     {used("a", 40), with("y", messages.Property{Name: "p", Value: "w"}), ""},
 		"a directory":             {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "ADMIN", UserID: "x"}, blocked, "the user directory is on the list"},
-		"an inactive user":        {used("a", 40), qrs.Account{Blocked: true, Inactive: true}, "users with inactive = yes are kept"},
-		"a user who may log in":   {used("a", 40), qrs.Account{}, "users with blocked = no are kept"},
-		"removed externally":      {used("a", 40), qrs.Account{Blocked: true, RemovedExternally: true}, ""},
-		"in quarantine":           {qrs.Allocation{ID: "a", LastUsed: ago(40), Quarantined: true}, blocked, "it is in quarantine"},
+		"an inactive user":        {used("a", 40), state(yes, yes, no), "users with inactive = yes are kept"},
+		"perhaps inactive":        {used("a", 40), state(nil, yes, no), "it is not known whether the user is inactive"},
+		"a user who may log in":   {used("a", 40), state(no, no, no), "users with blocked = no are kept"},
+		"perhaps blocked":         {used("a", 40), state(no, nil, no), "it is not known whether the user is blocked"},
+		"removed externally":      {used("a", 40), state(no, yes, yes), ""},
+		"perhaps removed":         {used("a", 40), state(no, yes, nil), ""},
+		"whose it is is unclear":  {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "LAB"}, blocked, "it cannot be told whose it is"},
+		"its directory, too":      {qrs.Allocation{ID: "a", LastUsed: ago(40), UserID: "a"}, blocked, "it cannot be told whose it is"},
+		"in quarantine":           {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "LAB", UserID: "a", Quarantined: true}, blocked, "it is in quarantine"},
 		"used a week ago":         {used("a", 7), blocked, "it was used since"},
 		"used 30 days ago, today": {used("a", 30), blocked, ""},
-		"last use is unclear":     {qrs.Allocation{ID: "a", LastUsed: "a while ago"}, blocked, "it cannot be told when it was used last"},
-		"last use is missing":     {qrs.Allocation{ID: "a"}, blocked, "it cannot be told when it was used last"},
+		"last use is unclear":     {qrs.Allocation{ID: "a", LastUsed: "a while ago", UserDirectory: "LAB", UserID: "a"}, blocked, "it cannot be told when it was used last"},
+		"last use is missing":     {qrs.Allocation{ID: "a", UserDirectory: "LAB", UserID: "a"}, blocked, "it cannot be told when it was used last"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(Rules{Never: never}, []qrs.Allocation{row.licence}, nil)
@@ -200,7 +215,9 @@ func TestRun_keepsWhatIsProtected(t *testing.T) {
 }
 
 func TestRun_neverUsedLicencesHaveTheSameGrace(t *testing.T) {
-	fresh := func(id string) qrs.Allocation { return qrs.Allocation{ID: id, LastUsed: qlik.NeverDate, Owner: "u"} }
+	fresh := func(id string) qrs.Allocation {
+		return qrs.Allocation{ID: id, LastUsed: qlik.NeverDate, Owner: "u", UserDirectory: "LAB", UserID: id}
+	}
 	given, long := fresh("given"), fresh("long")
 	given.Created, long.Created = ago(3), ago(31)
 	changed := fresh("changed")

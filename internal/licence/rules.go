@@ -1,6 +1,7 @@
 package licence
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +31,8 @@ type TypeRules struct {
 	Days int
 }
 
-// Never lists whose licences are kept. Users and directories are compared
-// without regard to case, as Qlik Sense does.
+// Never lists whose licences are kept. Texts are compared without regard to case:
+// Qlik Sense does so with users, and elsewhere it can only protect more of them.
 type Never struct {
 	Users          []User
 	Tags           []string
@@ -48,8 +49,17 @@ type User struct{ Directory, ID string }
 // When says which state of an account keeps its licence: "yes", "no", or anything else for neither.
 type When string
 
-func (w When) protects(state bool) bool {
-	return w == "yes" && state || w == "no" && !state
+// protects returns why a user in a state keeps the licence, "" when that does not matter.
+func (w When) protects(name string, state *bool) string {
+	switch {
+	case w != "yes" && w != "no":
+		return ""
+	case state == nil:
+		return "it is not known whether the user is " + name
+	case *state == (w == "yes"):
+		return fmt.Sprintf("users with %s = %s are kept", name, w)
+	}
+	return ""
 }
 
 // protects returns why the licence of a user is kept, "" when it may go.
@@ -59,28 +69,20 @@ func (n Never) protects(l qrs.Allocation, a qrs.Account) string {
 		return "the user is on the list of users"
 	}
 	for _, tag := range a.Tags {
-		if slices.Contains(n.Tags, tag) {
+		if slices.ContainsFunc(n.Tags, func(kept string) bool { return same(kept, tag) }) {
 			return fmt.Sprintf("the user has the tag %q", tag)
 		}
 	}
 	for _, p := range a.Properties {
-		if slices.Contains(n.Properties, p) {
+		if slices.ContainsFunc(n.Properties, func(kept messages.Property) bool { return same(kept.Name, p.Name) && same(kept.Value, p.Value) }) {
 			return fmt.Sprintf("the user has the custom property %s = %s", p.Name, p.Value)
 		}
 	}
 	if slices.ContainsFunc(n.Directories, func(d string) bool { return same(d, l.UserDirectory) }) {
 		return "the user directory is on the list"
 	}
-	for _, state := range []struct {
-		name string
-		when When
-		is   bool
-	}{{"inactive", n.Inactive, a.Inactive}, {"blocked", n.Blocked, a.Blocked}, {"removed externally", n.RemovedOutside, a.RemovedExternally}} {
-		if state.when.protects(state.is) {
-			return fmt.Sprintf("users with %s = %s are kept", state.name, state.when)
-		}
-	}
-	return ""
+	return cmp.Or(n.Inactive.protects("inactive", a.Inactive), n.Blocked.protects("blocked", a.Blocked),
+		n.RemovedOutside.protects("removed externally", a.RemovedExternally))
 }
 
 // cutoff returns the last moment of use at which a licence may be released: the

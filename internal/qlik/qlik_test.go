@@ -110,9 +110,15 @@ func TestParseTime(t *testing.T) {
 	if want := time.Date(2026, 5, 6, 12, 20, 0, 123e6, time.UTC); !ok || !at.Equal(want) {
 		t.Errorf("ParseTime = %v, %v; want %v", at, ok, want)
 	}
-	for _, s := range []string{"", "yesterday", qlik.NeverDate, "1753-01-01T00:00:00Z", "2026-05-06 12:20:00"} {
-		if at, ok := qlik.ParseTime(s); ok {
-			t.Errorf("ParseTime(%q) = %v, want never", s, at)
+	for s, never := range map[string]bool{
+		"": false, "yesterday": false, "2026-05-06 12:20:00": false, qlik.NeverDate: true, "1753-01-01T00:00:00Z": true,
+		"1752-12-31T23:00:00.000Z": true, "0001-01-01T00:00:00Z": true, // the same in another zone, and what .NET has for it
+	} {
+		if at, ok := qlik.ParseTime(s); ok || qlik.IsNever(s) != never {
+			t.Errorf("%q: want no time, and that it means never: %v; got %v, %v", s, never, at, qlik.IsNever(s))
 		}
+	}
+	if qlik.IsNever("2026-05-06T12:20:00.123Z") {
+		t.Error("a time that is one means never")
 	}
 }

@@ -215,8 +215,9 @@ func (c *Client) Release(ctx context.Context, t AccessType, id string) error {
 type Account struct {
 	Tags       []string
 	Properties []messages.Property
-	// Inactive, Blocked and RemovedExternally are states of the account.
-	Inactive, Blocked, RemovedExternally bool
+	// Inactive, Blocked and RemovedExternally are states of the account, nil where
+	// the QRS does not say.
+	Inactive, Blocked, RemovedExternally *bool
 }
 
 // Account returns the account of a user, by its object ID. An account with
@@ -233,7 +234,7 @@ func (c *Client) Account(ctx context.Context, id string) (Account, error) {
 	if len(doc.Tags) == maxListLength || len(doc.CustomProperties) == maxListLength {
 		return Account{}, c.invalid(r, "the user has more tags or custom properties than can be looked at")
 	}
-	a := Account{Inactive: bool(doc.Inactive), Blocked: bool(doc.Blacklisted), RemovedExternally: bool(doc.RemovedExternally)}
+	a := Account{Inactive: doc.Inactive.is, Blocked: doc.Blacklisted.is, RemovedExternally: doc.RemovedExternally.is}
 	for _, tag := range doc.Tags {
 		a.Tags = append(a.Tags, tag.Name.line(maxName))
 	}
@@ -247,7 +248,18 @@ type accountDoc struct {
 	entityDoc
 	Tags              sequence[entityDoc]   `json:"tags"`
 	CustomProperties  sequence[propertyDoc] `json:"customProperties"`
-	Inactive          flag                  `json:"inactive"`
-	Blacklisted       flag                  `json:"blacklisted"`
-	RemovedExternally flag                  `json:"removedExternally"`
+	Inactive          state                 `json:"inactive"`
+	Blacklisted       state                 `json:"blacklisted"`
+	RemovedExternally state                 `json:"removedExternally"`
+}
+
+// state is a switch of which it matters whether it is there.
+type state struct{ is *bool }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *state) UnmarshalJSON(raw []byte) error {
+	if on := string(raw) == "true"; on || string(raw) == "false" {
+		s.is = &on
+	}
+	return nil
 }

@@ -76,9 +76,13 @@ func TestAccount(t *testing.T) {
 	c, _ := plain(t, always(qliktest.Response{Body: `{"id":"` + idC + `","inactive":true,"blacklisted":true,"removedExternally":false,
 		"tags":[{"name":"keep"}],"customProperties":[{"value":"keep","definition":{"name":"LicencePolicy"}}]}`}))
 	got, err := c.Account(t.Context(), idC)
-	want := Account{Tags: []string{"keep"}, Properties: []messages.Property{{Name: "LicencePolicy", Value: "keep"}}, Inactive: true, Blocked: true}
+	want := Account{Tags: []string{"keep"}, Properties: []messages.Property{{Name: "LicencePolicy", Value: "keep"}}, Inactive: new(true), Blocked: new(true), RemovedExternally: new(false)}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("account (-want +got):\n%s\n%v", diff, err)
+	}
+	c, _ = plain(t, always(qliktest.Response{Body: `{"id":"` + idC + `","inactive":null,"blacklisted":"true"}`}))
+	if got, err := c.Account(t.Context(), idC); err != nil || got.Inactive != nil || got.Blocked != nil || got.RemovedExternally != nil {
+		t.Errorf("want nothing known of an account whose states are missing or no switches, got %+v, %v", got, err)
 	}
 	many := strings.TrimSuffix(strings.Repeat(`{"name":"t"},`, maxListLength+1), ",")
 	c, _ = plain(t, always(qliktest.Response{Body: `{"id":"` + idC + `","tags":[` + many + `]}`}))
