@@ -116,6 +116,7 @@ func connected(t *testing.T) *site {
 		Extra: fmt.Sprintf(restConfig, fmt.Sprintf(", tls: {enable: true, cert: %q, key: %q}", s.sim.Certificates().Client, s.sim.Certificates().ClientKey)) +
 			brokers + watchedTenant,
 	})
+	s.untilMetric(`butler_notification_queue_length{integration="mqtt",receiver="mqtt/reload_task_failed"} 0`)
 	return s
 }
 
