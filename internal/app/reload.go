@@ -20,6 +20,7 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/logx"
 	"butler/internal/mqttconn"
+	"butler/internal/qlik/qrs"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -337,7 +338,7 @@ func (a *App) inherit(ctx context.Context) {
 	_ = errors.Join(old.close(ctx, a.log), a.before.closeMonitors(ctx, a)) // both have told the log
 }
 
-// forget removes from the health board what is not there any more.
+// forget removes from the health board and the metrics what is not watched any more.
 func (a *App) forget() {
 	forwards := a.cloud != nil && a.cloud.forwarded != nil
 	gone := map[string]bool{
@@ -356,6 +357,12 @@ func (a *App) forget() {
 		once(a.core, mqttconn.NewMetrics).Gone()
 	}
 	a.services.keep(a.cfg.ServiceMonitor(), a.serviceGauges())
+	if gone[serverLicenseMonitor(a.cfg).probeComponent()] {
+		a.licenceGauges().Server(messages.License{})
+	}
+	if gone[accessLicenseMonitor(a.cfg).probeComponent()] {
+		a.licenceGauges().Usage(qrs.AccessOverview{})
+	}
 	if a.tellKeys != nil {
 		a.tellKeys()
 	}

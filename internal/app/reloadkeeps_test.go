@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"butler/internal/demo"
 	"butler/internal/qlik"
 	"butler/internal/sim/world"
 	"butler/internal/trail"
@@ -133,4 +135,25 @@ func TestReload_keepsTheTenantOfQlikCloudOrTakesTheNewOne(t *testing.T) {
 	if state, _ := s.component("qlikcloud"); state != "" {
 		t.Errorf("want nothing said of the tenant, got %s", state)
 	}
+}
+
+func TestReload_nothingIsShownOfALicenceThatIsNotWatchedAnyMore(t *testing.T) {
+	s := siteOf(t)
+	s.sim.World.SetLicenceEnd(time.Now().UTC().AddDate(0, 0, 10).Truncate(24 * time.Hour))
+	s.startApp(demo.Settings{Off: demo.Destinations, Extra: `
+  qlikSenseLicense:
+    serverLicenseMonitor: {enable: true}
+    licenseMonitor: {enable: true}
+`})
+	ends, seats := "butler_qlik_license_expiry_timestamp_seconds ", `butler_qlik_license_capacity{license_type="professional"} `
+	s.untilMetric(ends + "[1-9]")
+	s.untilMetric(seats + "[1-9]")
+	file := filepath.Join(s.dir, "butler.yaml")
+	edit(t, file, "serverLicenseMonitor: {enable: true", "serverLicenseMonitor: {enable: false")
+	s.reload()
+	s.untilMetric(ends + "0")
+	s.untilMetric(seats + "[1-9]")
+	edit(t, file, "licenseMonitor: {enable: true", "licenseMonitor: {enable: false")
+	s.reload()
+	s.untilMetric(seats + "0")
 }
