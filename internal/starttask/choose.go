@@ -69,7 +69,7 @@ func (j *job) chooseByID(ctx context.Context) {
 		task, known := found[strings.ToLower(id)]
 		switch {
 		case !known && err != nil:
-			j.invalid(id, messages.FailureOf(err).Kind, explain(err))
+			j.invalid(id, kindOf(err), explain(err))
 		case !known:
 			j.invalid(id, messages.FailureNotFound, notFound)
 			j.answer.TasksNotFound = append(j.answer.TasksNotFound, RefusedTask{id, notFound})
@@ -237,12 +237,21 @@ func (j *job) denyGroup(g group, reason string) {
 // failed reports a call that did not work, and mentions it in the answer.
 func (j *job) failed(e Event, title string) {
 	e.Outcome, e.Reason = Failed, explain(e.Err)
-	j.failure = messages.Failure{Kind: messages.FailureOf(e.Err).Kind, Text: e.Reason}
+	j.failure = messages.Failure{Kind: kindOf(e.Err), Text: e.Reason}
 	j.answer.mention(title, e.Reason)
 	if !answered(e.Err) {
 		j.answer.unreached = j.failure
 	}
 	j.report(e)
+}
+
+// kindOf returns the kind of a look-up that did not work. A slow one is out of
+// reach: nothing was started, so it may be tried again.
+func kindOf(err error) messages.FailureKind {
+	if kind := messages.FailureOf(err).Kind; kind != messages.FailureTimeout {
+		return kind
+	}
+	return messages.FailureUnavailable
 }
 
 // statusOf returns the HTTP status of the answer that an error tells of, 0 for none.

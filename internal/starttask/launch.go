@@ -96,7 +96,7 @@ func (j *job) tell() {
 
 func startKind(err error) messages.FailureKind {
 	if errors.Is(err, errNotBegun) {
-		return messages.FailureTimeout
+		return messages.FailureUnavailable
 	}
 	return messages.FailureOf(err).Kind
 }

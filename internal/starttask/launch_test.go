@@ -138,22 +138,25 @@ func TestStartTask_saysWhatItsErrorMeans(t *testing.T) {
 	tests := []struct {
 		name, id string
 		fail     string
+		err      error
 		want     messages.FailureKind
 	}{
-		{"started", idOf(1), "", messages.FailureNone},
-		{"no ID", "x", "", messages.FailureRejected},
-		{"nothing at all", "", "", messages.FailureRejected},
-		{"denied", idOf(2), "", messages.FailureRejected},
-		{"unknown", idOf(9), "", messages.FailureNotFound},
-		{"not looked up", idOf(1), "ids", messages.FailureUnavailable},
-		{"not started", idOf(1), "start", messages.FailureUnavailable},
+		{"started", idOf(1), "", nil, messages.FailureNone},
+		{"no ID", "x", "", nil, messages.FailureRejected},
+		{"nothing at all", "", "", nil, messages.FailureRejected},
+		{"denied", idOf(2), "", nil, messages.FailureRejected},
+		{"unknown", idOf(9), "", nil, messages.FailureNotFound},
+		{"not looked up", idOf(1), "ids", errDown, messages.FailureUnavailable},
+		{"not looked up in time, so not started", idOf(1), "ids", context.DeadlineExceeded, messages.FailureUnavailable},
+		{"not started", idOf(1), "start", errDown, messages.FailureUnavailable},
+		{"perhaps started", idOf(1), "start", context.DeadlineExceeded, messages.FailureTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := team(t)
 			s.fail = func(_ context.Context, call string) error {
 				if tt.fail != "" && strings.HasPrefix(call, tt.fail) {
-					return errDown
+					return tt.err
 				}
 				return nil
 			}
@@ -163,4 +166,26 @@ func TestStartTask_saysWhatItsErrorMeans(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStartTask_whoseTurnNeverComesMayBeTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := team(t)
+		starter := s.starter(func(o *Options) { o.MaxConcurrent, o.Timeout = 1, 20*time.Second })
+		s.fail = func(ctx context.Context, call string) error {
+			if strings.HasPrefix(call, "ids "+idOf(2)) {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			time.Sleep(time.Second)
+			return nil
+		}
+		mine := make(chan error, 1)
+		go func() { mine <- starter.StartTask(t.Context(), caller(), idOf(1)) }()
+		time.Sleep(time.Second / 2)
+		_ = starter.StartTask(t.Context(), caller(), idOf(2)) // takes the only slot between the look-up and the start
+		if err := <-mine; messages.FailureOf(err).Kind != messages.FailureUnavailable || len(s.starts()) != 0 {
+			t.Errorf("want it to be tried again, got %v and %q", err, s.starts())
+		}
+	})
 }

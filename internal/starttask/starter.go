@@ -40,7 +40,8 @@ func (s *Starter) Start(ctx context.Context, c Caller, r Request) Answer {
 }
 
 // StartTask starts one task, for those whose request is nothing but its ID. Its
-// error is a messages.Failure: rejected when it is denied or no ID.
+// error is a messages.Failure: rejected when it is denied or no ID, and of kind
+// timeout only when nobody knows whether the task was started.
 func (s *Starter) StartTask(ctx context.Context, c Caller, taskID string) error {
 	j := s.run(ctx, c, Request{IDs: []string{taskID}})
 	if j.answer.TotalTasksStarted == 1 {
