@@ -275,8 +275,21 @@ func TestMessages_ofATestAndAfterSuppressionSaySo(t *testing.T) {
 	}
 }
 
+func TestDocument_hasNullForWhatNobodyKnowsOfALicence(t *testing.T) {
+	for want, l := range map[string]messages.License{
+		`"licenseExpired":false,"expiryDateStr":"2026-06-15","daysUntilExpiry":0,`: {ExpiryDate: "2026-06-15", DaysKnown: true},
+		`"licenseExpired":true,"expiryDateStr":null,"daysUntilExpiry":null,`:       {Expired: true},
+	} {
+		got, err := document(messages.Notice{Alert: messages.Alert{Kind: messages.LicenseStatus, License: l}})
+		if err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("want %s in it, got %s, %v", want, got, err)
+		}
+	}
+}
+
 func TestLine_saysHowALicenceIs(t *testing.T) {
 	for want, l := range map[string]messages.License{
+		"Qlik Sense server license expired":                                      {Expired: true},
 		"Qlik Sense server license expired on 2026-06-15":                        {Expired: true, ExpiryDate: "2026-06-15", DaysLeft: -3, DaysKnown: true},
 		"Qlik Sense server license is about to expire in 40 days, on 2026-06-15": {ExpiryDate: "2026-06-15", DaysLeft: 40, DaysKnown: true},
 		"Qlik Sense server license has no known end":                             {},

@@ -59,6 +59,8 @@ func subject(a messages.Alert) string {
 
 func licenseLine(l messages.License) string {
 	switch {
+	case l.Expired && l.ExpiryDate == "":
+		return "Qlik Sense server license expired"
 	case l.Expired:
 		return "Qlik Sense server license expired on " + l.ExpiryDate
 	case !l.DaysKnown:
@@ -177,14 +179,18 @@ func serviceOf(a messages.Alert, m marks) service {
 }
 
 type license struct {
-	Expired         bool   `json:"licenseExpired"`
-	ExpiryDate      string `json:"expiryDateStr"`
-	DaysUntilExpiry *int   `json:"daysUntilExpiry"`
+	Expired         bool    `json:"licenseExpired"`
+	ExpiryDate      *string `json:"expiryDateStr"`
+	DaysUntilExpiry *int    `json:"daysUntilExpiry"`
 	marks
 }
 
 func licenseOf(l messages.License, m marks) license {
-	out := license{Expired: l.Expired, ExpiryDate: text(l.ExpiryDate), marks: m}
+	out := license{Expired: l.Expired, marks: m}
+	if l.ExpiryDate != "" {
+		date := text(l.ExpiryDate)
+		out.ExpiryDate = &date
+	}
 	if l.DaysKnown {
 		out.DaysUntilExpiry = &l.DaysLeft
 	}
