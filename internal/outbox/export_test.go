@@ -8,3 +8,13 @@ func (o *Outbox) Locked() bool {
 	}
 	return !free
 }
+
+// Leaving reports whether somebody hands over that an alert goes, for which who
+// records one has to wait.
+func (o *Outbox) Leaving() bool {
+	free := o.order.TryRLock()
+	if free {
+		o.order.RUnlock()
+	}
+	return !free
+}

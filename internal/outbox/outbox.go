@@ -54,8 +54,15 @@ type Outbox struct {
 	// for a read from the disk, as mu, which every record needs, may not.
 	settling sync.Mutex
 
+	// order is held by whoever hands a commit with an alert to the ledger, and alone by
+	// whoever finds that an alert goes, until that is with the ledger, too. It is taken
+	// before mu, and never held for a read.
+	order sync.RWMutex
+
 	mu    sync.Mutex
 	cache *cache
+	// recording counts the commits by which an alert is on its way to the disk.
+	recording map[messages.AlertID]int
 	// left are the unsettled notices of alerts of which some are settled
 	// already. It sees a settlement before the ledger does, so two settled at
 	// the same moment agree on which of them was the last.
@@ -80,12 +87,13 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 		opts.CacheBytes = 64 << 20
 	}
 	o := &Outbox{
-		ledger: ledger,
-		cache:  newCache(opts.CacheBytes),
-		left:   map[messages.AlertID]map[string]struct{}{},
-		parked: map[Place]int{},
-		ending: map[messages.NoticeID]struct{}{},
-		moving: map[messages.NoticeID]Place{},
+		ledger:    ledger,
+		cache:     newCache(opts.CacheBytes),
+		recording: map[messages.AlertID]int{},
+		left:      map[messages.AlertID]map[string]struct{}{},
+		parked:    map[Place]int{},
+		ending:    map[messages.NoticeID]struct{}{},
+		moving:    map[messages.NoticeID]Place{},
 	}
 	if err := o.sweep(); err != nil {
 		return nil, fmt.Errorf("open outbox: %w", err)
@@ -151,29 +159,64 @@ func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
 func (o *Outbox) Commit(b *Batch, done func(error)) {
 	o.mu.Lock()
 	keep := !o.cache.full()
+	for _, a := range b.alerts {
+		o.recording[a.id]++
+	}
 	o.mu.Unlock()
 	alerts := b.recorded(keep)
+	for _, a := range alerts {
+		b.ops = append(b.ops, o.earlier(a)...)
+	}
+	o.order.RLock()
 	o.ledger.Commit(b.ops, func(err error) {
-		if err == nil {
-			o.remember(alerts)
-		}
+		o.remember(alerts, err)
 		done(err)
 	})
+	o.order.RUnlock()
 	b.reset() // the ledger has copied what it was given
+}
+
+// earlier returns what an alert that comes again needs on disk, so that it is kept
+// for those that it was recorded with before, and who are not told this time. It
+// reads who they are, for which nobody waits but who records it.
+func (o *Outbox) earlier(a recorded) []journal.Op {
+	if o.ledger.Size(bucketAlert, string(a.id)) == 0 {
+		return nil
+	}
+	var keys []string
+	for _, n := range a.notices {
+		keys = append(keys, noticeKey(n.ID, n.Instance))
+	}
+	others := slices.DeleteFunc(o.unsettled(a.id), func(key string) bool { return slices.Contains(keys, key) })
+	if o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.kept) {
+		others = nil // it was recorded with one notice, and that is one of these
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return []journal.Op{{Bucket: bucketTold, Key: string(a.id), Value: encode(append(keys, others...))}}
 }
 
 // remember keeps the alerts of notices that were just recorded, as long as there is
 // room, so that their delivery reads nothing back.
-func (o *Outbox) remember(alerts []recorded) {
+func (o *Outbox) remember(alerts []recorded, failed error) {
 	if len(alerts) == 0 {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, a := range alerts {
+		if o.recording[a.id]--; o.recording[a.id] == 0 {
+			delete(o.recording, a.id)
+		}
+		if failed != nil {
+			continue
+		}
 		if left, ok := o.left[a.id]; ok {
 			for _, n := range a.notices {
-				left[noticeKey(n.ID, n.Instance)] = struct{}{}
+				if _, ends := o.ending[n.ID]; !ends { // of the first time, and this one with it
+					left[noticeKey(n.ID, n.Instance)] = struct{}{}
+				}
 			}
 		}
 		o.cache.record(a.id, a.entry)

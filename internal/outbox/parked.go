@@ -110,7 +110,7 @@ func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time
 	err = o.commit(ctx, []journal.Op{
 		{Bucket: bucketParked, Key: string(id)},
 		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(&n)},
-	}, func(err error) {
+	}, nil, func(err error) {
 		o.moved(id)
 		if err == nil {
 			announce(n.head(id, record.Instance))
@@ -130,12 +130,15 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
 		return fmt.Errorf("drop %s: %w", id, err)
 	}
 	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
-	if record.Notice.Alert != "" {
-		o.settling.Lock()
-		ops = append(ops, o.release(record.Notice.departed(id, record.Instance))...)
-		o.settling.Unlock()
+	var gone []departed
+	waits := o.Pending(record.Instance, id) // its event came again
+	if record.Notice.Alert != "" && !waits {
+		gone = append(gone, record.Notice.departed(id, record.Instance))
 	}
-	if err := o.commit(ctx, ops, func(error) { o.moved(id) }); err != nil {
+	o.settling.Lock()
+	o.learn(gone)
+	o.settling.Unlock()
+	if err := o.commit(ctx, ops, gone, func(error) { o.moved(id) }); err != nil {
 		return fmt.Errorf("drop %s: %w", id, err)
 	}
 	return nil
@@ -179,10 +182,11 @@ func (o *Outbox) countParkedLocked(at Place, change int) {
 	}
 }
 
-// commit waits for a commit until ctx ends. then runs when it is durable, also later than that.
-func (o *Outbox) commit(ctx context.Context, ops []journal.Op, then func(error)) error {
+// commit waits for changes by which notices go, until ctx ends. then runs when they
+// are durable, also later than that.
+func (o *Outbox) commit(ctx context.Context, ops []journal.Op, gone []departed, then func(error)) error {
 	durable := make(chan error, 1)
-	o.ledger.Commit(ops, func(err error) {
+	o.letGo(ops, gone, func(err error) {
 		then(err)
 		durable <- err
 	})

@@ -71,7 +71,7 @@ const maxReason = 500
 // journal.ErrClosed or nil. A notice that does not wait any more, or whose end is
 // on its way to the disk already, is passed over.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
-	ops, ended := o.outcomes(at, s)
+	ops, gone, ended := o.outcomes(at, s)
 	for key, window := range s.Windows {
 		ops = append(ops, journal.Op{
 			Bucket: bucketWindow, Key: windowKey(at.Instance, key), Value: encode(windowRecord(window)),
@@ -80,7 +80,7 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	for _, key := range s.Forgotten {
 		ops = append(ops, journal.Op{Bucket: bucketWindow, Key: windowKey(at.Instance, key)})
 	}
-	o.ledger.Commit(ops, func(err error) {
+	o.letGo(ops, gone, func(err error) {
 		o.mu.Lock()
 		for _, settled := range ended {
 			delete(o.ending, settled.ID)
@@ -90,12 +90,11 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	})
 }
 
-// outcomes returns the changes for the outcomes of a settlement, and what to tell
-// those who watch of the notices that it ended.
-func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, ended []messages.NoticeSettled) {
+// outcomes returns the changes for the outcomes of a settlement, the notices that
+// are gone with them, and what to tell those who watch of the notices that it ended.
+func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []departed, ended []messages.NoticeSettled) {
 	o.settling.Lock()
 	defer o.settling.Unlock()
-	var gone []departed
 	o.mu.Lock()
 	for _, outcome := range s.Outcomes {
 		if _, underway := o.ending[outcome.ID]; underway {
@@ -118,10 +117,8 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, ended []mes
 		}
 	}
 	o.mu.Unlock()
-	for _, n := range gone {
-		ops = append(ops, o.release(n)...)
-	}
-	return ops, ended
+	o.learn(gone)
+	return ops, gone, ended
 }
 
 // outcomeLocked returns the changes for one outcome, with what is known of the
@@ -182,40 +179,59 @@ func (r *noticeRecord) departed(id messages.NoticeID, instance string) departed 
 	return departed{alert: r.Alert, key: noticeKey(id, instance), sole: r.Sole}
 }
 
-// release notes that an alert needs to be kept for one notice less, and returns
-// what removes the alert when that was the last. The caller holds settling.
+// learn finds out who else the alerts of notices that go are kept for. The caller
+// holds settling.
 //
-// Who else an alert was recorded with may have to be read from the disk, for which
+// Who an alert was recorded with may have to be read from the disk, for which
 // nobody who records waits. What is recorded meanwhile is not lost: remember adds
 // to a set from the moment at which it is there, however incomplete.
-func (o *Outbox) release(n departed) []journal.Op {
-	o.mu.Lock()
-	left, known := o.left[n.alert]
-	if !known {
-		left = map[string]struct{}{}
-		o.left[n.alert] = left
+func (o *Outbox) learn(gone []departed) {
+	for _, n := range gone {
+		o.mu.Lock()
+		left, known := o.left[n.alert]
+		if !known {
+			left = map[string]struct{}{}
+			o.left[n.alert] = left
+		}
+		o.mu.Unlock()
+		if alone := n.sole && o.ledger.Size(bucketTold, string(n.alert)) == 0; known || alone {
+			continue
+		}
+		others := o.unsettled(n.alert)
+		o.mu.Lock()
+		for _, key := range others {
+			left[key] = struct{}{}
+		}
+		o.mu.Unlock()
 	}
-	o.mu.Unlock()
-	var others []string
-	readable := true
-	if alone := n.sole && o.ledger.Size(bucketTold, string(n.alert)) == 0; !known && !alone {
-		others, readable = o.unsettled(n.alert)
-	}
+}
 
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !readable {
-		delete(o.left, n.alert)
-		return nil // removed by the next Open, when nothing needs it
+// letGo commits changes by which notices go, and with the last of its notices the
+// alert. One that is on its way to the disk again stays: its notices are about to come.
+func (o *Outbox) letGo(ops []journal.Op, gone []departed, done func(error)) {
+	if len(gone) > 0 {
+		o.order.Lock()
+		defer o.order.Unlock()
+		o.mu.Lock()
+		for _, n := range gone {
+			ops = append(ops, o.releaseLocked(n)...)
+		}
+		o.mu.Unlock()
 	}
-	for _, key := range others {
-		left[key] = struct{}{}
-	}
-	delete(left, n.key)
-	if len(left) > 0 {
+	o.ledger.Commit(ops, done)
+}
+
+// releaseLocked notes that an alert needs to be kept for one notice less, and
+// returns what removes the alert when that was the last.
+func (o *Outbox) releaseLocked(n departed) []journal.Op {
+	left, known := o.left[n.alert]
+	if delete(left, n.key); !known || len(left) > 0 {
 		return nil
 	}
 	delete(o.left, n.alert)
+	if o.recording[n.alert] > 0 {
+		return nil
+	}
 	o.cache.remove(n.alert)
 	ops := removeAlert(n.alert)
 	if o.ledger.Len(bucketAttachment) == 0 {
@@ -224,20 +240,26 @@ func (o *Outbox) release(n departed) []journal.Op {
 	return ops
 }
 
-// unsettled returns the keys of an alert's notices that wait or are parked, false
-// when they cannot be told.
-func (o *Outbox) unsettled(alert messages.AlertID) ([]string, bool) {
+// unsettled returns the keys of an alert's notices that wait or are parked.
+func (o *Outbox) unsettled(alert messages.AlertID) []string {
 	raw, ok, err := o.ledger.Get(bucketTold, string(alert))
 	var told []string
 	if !ok || err != nil || decode(raw, &told) != nil {
-		return nil, false
+		return []string{somebody}
 	}
-	return slices.DeleteFunc(told, func(key string) bool { return !o.kept(key) }), true
+	return slices.DeleteFunc(told, func(key string) bool { return !o.kept(key) })
 }
+
+// somebody stands for notices of an alert that are not known: it is kept for them
+// until the next Open, which looks at all notices.
+const somebody = "?"
 
 // kept reports whether a notice waits or is parked. It looks at the waiting ones
 // twice, because a replay may move it from the parked ones between two looks.
 func (o *Outbox) kept(key string) bool {
+	if key == somebody {
+		return true
+	}
 	id, _ := splitNoticeKey(key)
 	for _, place := range []struct {
 		bucket journal.Bucket
