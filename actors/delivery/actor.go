@@ -115,8 +115,9 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	log := kit.Log.Named("delivery").With(logx.Destination(opts.Built.Instance.Name))
 	send := &sender{built: opts.Built, outbox: opts.Outbox, limit: int64(opts.Built.Instance.MaxInFlight)}
 	meter := opts.Metrics.of(opts.Built.Instance)
+	wish := &drain{}
 	return kit.Props("delivery", func() actor.Actor {
-		return &delivery{opts: opts, log: log, sender: send, meter: meter}
+		return &delivery{opts: opts, log: log, sender: send, meter: meter, drain: wish}
 	}, more...)
 }
 
@@ -147,12 +148,19 @@ type delivery struct {
 	summing  bool // summary is armed
 	reports  *reporter
 	told     messages.DeliveryChanged // the newest that the parent was told
-	drained  []messages.Ref
+	drain    *drain
 	arrived  []Queued  // of the announcement in hand, reused
 	loadedAt time.Time // by when the backlog was read; zero before
 	// early is what was announced before. Until the settlements of an earlier life
 	// are durable, nobody knows which of it has ended.
 	early []messages.NoticesQueued
+}
+
+// drain is the wish that nothing is begun any more. It outlives a crash of the
+// actor, of which those who asked know nothing.
+type drain struct {
+	wanted bool
+	askers []messages.Ref
 }
 
 // Receive implements actor.Actor.
@@ -185,7 +193,7 @@ func (d *delivery) Receive(ctx actor.Context) {
 		d.reports.summarise(time.Now())
 		d.armSummary(ctx)
 	case messages.DrainDelivery:
-		d.drained = append(d.drained, msg.ReplyTo)
+		d.drain.wanted, d.drain.askers = true, append(d.drain.askers, msg.ReplyTo)
 		d.step(ctx, Drain{})
 	case messages.DescribeDelivery:
 		d.describe(ctx, msg)
@@ -201,6 +209,9 @@ func (d *delivery) begin(ctx actor.Context) {
 	d.reports = newReporter(d.log)
 	d.meter.breaker.Set(0)
 	d.announce(ctx, false)
+	if d.drain.wanted {
+		d.step(ctx, Drain{})
+	}
 	post := actorkit.Poster(ctx)
 	d.opts.Outbox.Barrier(func(err error) {
 		if err == nil {
@@ -307,10 +318,10 @@ func (d *delivery) step(ctx actor.Context, in Input) {
 		case Paused:
 			d.reports.pause(now, do)
 		case Drained:
-			for _, asker := range d.drained {
+			for _, asker := range d.drain.askers {
 				actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name, Left: do.Left})
 			}
-			d.drained = nil
+			d.drain.askers = nil
 		}
 	}
 	d.meter.queue(d.machine.Queued(), d.machine.Oldest())

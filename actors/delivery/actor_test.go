@@ -474,6 +474,35 @@ func TestDelivery_drainLetsRunningAttemptsFinish(t *testing.T) {
 	})
 }
 
+// The wish to drain is that of somebody who does not know of the crash.
+func TestDelivery_drainsThoughItCrashesMeanwhile(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		hang := true
+		p := &provider{}
+		p.answer = func(ctx context.Context, _ messages.Notice) error {
+			if hang {
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}
+		f.start("a", p, func(i *destination.Instance) { i.MaxInFlight = 1 })
+		f.alert("1", "t1", "a")
+		f.alert("2", "t2", "a")
+		f.kit.System.Root.Send(f.actors["test/a"], messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.probe.PID)})
+		synctest.Wait()
+		hang = false
+		for range 2 {
+			f.kit.System.Root.Send(f.actors["test/a"], crashNow{})
+			time.Sleep(time.Minute)
+			if got := len(actortest.Of[messages.DrainDeliveryReply](f.probe)); got != 1 {
+				f.t.Errorf("%d answers, want one", got)
+			}
+		}
+		f.wantCalls(p, call{Notice: "1-a"}) // nothing is started any more
+		f.wantOutcomes(map[string]string{"1-a": "open", "2-a": "open"})
+	})
+}
+
 // batches is a provider that takes several notices at once.
 type batches struct {
 	provider

@@ -75,8 +75,9 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	if opts.Table == nil || opts.Outbox == nil || opts.Metrics == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
 		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
+	wish := &drain{left: map[string]int{}}
 	return kit.Props("notify", func() actor.Actor {
-		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drained: map[string]int{}, health: newHealth(opts)}
+		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drain: wish, health: newHealth(opts)}
 	}, more...)
 }
 
@@ -108,10 +109,10 @@ type notify struct {
 	nextTrim  actorkit.Timer
 
 	gathering *gathering
-	draining  bool
-	drainers  []messages.Ref
-	drained   map[string]int // notices left, by instance
-	reminder  actorkit.Timer
+	// drain outlives a crash of the actor.
+	drain    *drain
+	ending   bool // its deliveries end with it, and have no successors
+	reminder actorkit.Timer
 }
 
 // Receive implements actor.Actor.
@@ -120,7 +121,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		a.draining = true // its deliveries end with it, and have no successors
+		a.ending = true
 		a.commands.Close()
 		a.scans.Close()
 		a.trims.Close()
@@ -140,7 +141,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case messages.DeliveryChanged:
 		a.health.changed(msg)
 	case messages.DrainDelivery:
-		a.drain(ctx, msg)
+		a.drainAll(ctx, msg)
 	case messages.DrainDeliveryReply:
 		a.childDrained(ctx, msg)
 	case TableChanged:
@@ -172,6 +173,7 @@ func (a *notify) begin(ctx actor.Context) {
 	for instance := range a.built {
 		a.spawn(ctx, instance)
 	}
+	a.answerDrain(ctx)
 	a.requestScan(ctx)
 	a.remind(ctx)
 	a.trim(ctx)
@@ -218,7 +220,7 @@ func (a *notify) configure(t *destination.Table) {
 // spawn starts the delivery of an instance, if it is configured and has none.
 func (a *notify) spawn(ctx actor.Context, instance string) {
 	built, configured := a.built[instance]
-	if _, running := a.children[instance]; running || !configured || a.draining {
+	if _, running := a.children[instance]; running || !configured || a.ending || a.drain.wanted {
 		return
 	}
 	pid, err := ctx.SpawnNamed(a.opts.NewDelivery(built), "d:"+instance)
@@ -239,7 +241,8 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 		delete(a.children, instance)
 		_, configured := a.built[instance]
 		switch {
-		case a.draining:
+		case a.ending:
+		case a.drain.wanted:
 			a.childDrained(ctx, messages.DrainDeliveryReply{Instance: instance})
 		case !configured:
 			a.gone(instance)

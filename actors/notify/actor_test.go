@@ -454,6 +454,18 @@ func TestNotify_drainWaitsForEveryDelivery(t *testing.T) {
 	})
 }
 
+func TestNotify_drainsThoughItCrashesMeanwhile(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("email/failed")
+		f.send(messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
+		f.send(messages.DrainDeliveryReply{Instance: "slack/failed", Left: 2}) // one that has gone
+		f.send(scanned{err: errors.New("disk is gone")})                       // fails the actor
+		sleep(time.Second)
+		f.want("email lives", 1, len(f.all("email/failed")))
+		f.want("answers", []messages.DrainDeliveryReply{{Left: 2}}, actortest.Of[messages.DrainDeliveryReply](f.asker))
+	})
+}
+
 func TestNotify_aNewConfigurationLetsTheOldOneFinish(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		t := f.t

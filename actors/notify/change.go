@@ -59,11 +59,18 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 	a.requestScan(ctx)
 }
 
-// drain passes the wish on, and answers when all delivery actors have.
-func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
-	a.drainers = append(a.drainers, msg.ReplyTo)
-	if !a.draining {
-		a.draining = true
+// drain is the wish that nothing is begun any more.
+type drain struct {
+	wanted bool
+	askers []messages.Ref
+	left   map[string]int // notices, by instance that has drained
+}
+
+// drainAll passes the wish on, and answers when all delivery actors have.
+func (a *notify) drainAll(ctx actor.Context, msg messages.DrainDelivery) {
+	a.drain.askers = append(a.drain.askers, msg.ReplyTo)
+	if !a.drain.wanted {
+		a.drain.wanted = true
 		for _, c := range a.children {
 			ctx.Send(c.pid, messages.DrainDelivery{ReplyTo: actorkit.RefOf(ctx.Self())})
 		}
@@ -72,8 +79,8 @@ func (a *notify) drain(ctx actor.Context, msg messages.DrainDelivery) {
 }
 
 func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply) {
-	if a.draining {
-		a.drained[msg.Instance] = max(msg.Left, a.drained[msg.Instance])
+	if a.drain.wanted {
+		a.drain.left[msg.Instance] = max(msg.Left, a.drain.left[msg.Instance])
 		a.answerDrain(ctx)
 		return
 	}
@@ -84,18 +91,18 @@ func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply
 
 func (a *notify) answerDrain(ctx actor.Context) {
 	for instance := range a.children {
-		if _, ok := a.drained[instance]; !ok {
+		if _, ok := a.drain.left[instance]; !ok {
 			return
 		}
 	}
 	left := 0
-	for _, n := range a.drained {
+	for _, n := range a.drain.left {
 		left += n
 	}
-	for _, asker := range a.drainers {
+	for _, asker := range a.drain.askers {
 		actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Left: left})
 	}
-	a.drainers = nil
+	a.drain.askers = nil
 }
 
 // requestScan looks for notices of instances that are not configured, as soon
