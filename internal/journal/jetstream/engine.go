@@ -116,6 +116,9 @@ func (e *engine) stop() {
 	closeWay(e.way)
 }
 
+// unread counts the files that the server could not read.
+func (e *engine) unread() int64 { return e.lines.unread.Load() }
+
 func (e *engine) maxRecord() int { return int(e.conn.MaxPayload()) - headerRoom }
 
 // call bounds a call to the server. After a write error a server says

@@ -8,7 +8,8 @@
 // copy is kept, and what is lost is counted and told, whole files included. Not
 // found is the loss of the newest records of a process that was killed, where it
 // looks like a write that was under way and the log was neither opened nor
-// trimmed since.
+// trimmed since. A file that cannot be read later on is tried again for minutes
+// before what is in it counts as lost.
 //
 // It must never listen on a port, handle a signal or end the process, and no
 // other package may import NATS.

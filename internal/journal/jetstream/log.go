@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,6 +27,7 @@ type log struct {
 	mu          sync.Mutex
 	first, next journal.Seq
 	bytes       int64
+	outage      outage
 }
 
 // MaxRecord implements journal.Bounded.
@@ -181,9 +183,18 @@ func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, err
 	}
 	call, cancel := eng.call(ctx)
 	defer cancel()
+	unread := eng.unread()
 	records, err := request(call, eng.conn, "$JS.API.DIRECT.GET."+l.stream, batchRequest{Seq: uint64(seq), Batch: n, MaxBytes: fetchBytes})
 	if err != nil {
 		return nil, l.store.explain(ctx, eng, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case len(records) > 0:
+		l.outage.read(records[len(records)-1].seq)
+	case eng.unread() != unread && l.outage.goesOn(time.Now(), seq):
+		return nil, fmt.Errorf("%w: %s", journal.ErrUnavailable, *eng.lines.why.Load())
 	}
 	return records, nil
 }

@@ -17,9 +17,16 @@ type serverLog struct {
 	// failed is called for every error line.
 	failed func()
 	last   atomic.Pointer[string]
+	// unread counts the files that could not be read, and why is the newest reason.
+	unread atomic.Int64
+	why    atomic.Pointer[string]
 }
 
 const serverLine = "journal server"
+
+// cannotRead is in the warning about a file that cannot be read. It is the only
+// sign of that: who asks for a record is told that there is none.
+const cannotRead = "loadBlock error"
 
 // ownChoice begins the warning about maxPayload, which is as we want it.
 const ownChoice = "Maximum payloads"
@@ -31,8 +38,14 @@ func (l *serverLog) Debugf(string, ...any) {}
 func (l *serverLog) Tracef(string, ...any) {}
 
 func (l *serverLog) Warnf(format string, v ...any) {
-	if !strings.HasPrefix(format, ownChoice) {
-		l.log.Warn(serverLine, zap.String("text", l.text(format, v)))
+	if strings.HasPrefix(format, ownChoice) {
+		return
+	}
+	line := l.text(format, v)
+	l.log.Warn(serverLine, zap.String("text", line))
+	if strings.Contains(format, cannotRead) {
+		l.why.Store(&line)
+		l.unread.Add(1)
 	}
 }
 
