@@ -47,7 +47,8 @@ const (
 	countKept = 30 * 24 * time.Hour
 	// upkeepEvery is the least time between two looks for overdue notices and ended windows.
 	upkeepEvery = time.Minute
-	// settleAtOnce bounds the outcomes in one commit.
+	// settleAtOnce bounds the outcomes in one commit, and the windows that it forgets:
+	// one that is too large for the journal would be waited for in vain.
 	settleAtOnce = 1000
 	// keptError is how much of an error a waiting notice remembers, in bytes.
 	keptError = 200

@@ -54,6 +54,39 @@ func TestMachine_followsTheScripts(t *testing.T) {
 	}
 }
 
+// A commit that is too large for the journal is never durable.
+func TestMachine_forgetsManyWindowsInSeveralCommits(t *testing.T) {
+	m := NewMachine(testPolicy(), rand.New(rand.NewPCG(1, 2))) // without windows
+	many := map[string]ratelimit.Window{}
+	for i := range 5 * settleAtOnce / 2 {
+		many[strconv.Itoa(i)] = ratelimit.Window{Until: noon}
+	}
+	torn := []Queued{{ID: "n1", QueuedAt: noon, Unreadable: "torn"}}
+	var serials []uint64
+	forgotten := map[string]bool{}
+	for _, e := range m.Step(noon, Loaded{Notices: torn, Windows: many}) {
+		if do, ok := e.(Settle); ok {
+			serials = append(serials, do.Serial)
+			if n := len(do.Settlement.Forgotten); n > settleAtOnce {
+				t.Errorf("%d windows are forgotten in one commit, at most %d are to be", n, settleAtOnce)
+			}
+			for _, key := range do.Settlement.Forgotten {
+				forgotten[key] = true
+			}
+		}
+	}
+	if len(forgotten) != len(many) {
+		t.Errorf("%d of %d windows are forgotten", len(forgotten), len(many))
+	}
+	m.Step(noon, Drain{})
+	for _, serial := range serials {
+		m.Step(noon, Settled{Serial: serial})
+	}
+	if m.Queued() != 0 || !m.drained {
+		t.Errorf("%d notices are left when all of it is durable, drained is %t", m.Queued(), m.drained)
+	}
+}
+
 // script runs a machine by text. Serials are told as #1, #2, ... in the order of
 // their effects, times as the time since the start.
 type script struct {

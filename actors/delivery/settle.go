@@ -19,10 +19,10 @@ func (m *Machine) add(o outbox.Outcome) {
 
 // commit settles what the step has collected.
 func (m *Machine) commit() {
-	if len(m.outcomes) > 0 || len(m.touched) > 0 || len(m.ended) > 0 || m.keepSlot {
+	for len(m.outcomes) > 0 || len(m.touched) > 0 || len(m.ended) > 0 || m.keepSlot {
 		m.settle(m.keepSlot)
+		m.keepSlot = false
 	}
-	m.keepSlot = false
 }
 
 // settle emits what was collected so far as one commit. The windows go with the
@@ -34,14 +34,15 @@ func (m *Machine) settle(slot bool) {
 			done.ended = append(done.ended, o.ID)
 		}
 	}
-	s := outbox.Settlement{Outcomes: m.outcomes, Forgotten: m.ended, At: m.now}
+	over := min(len(m.ended), settleAtOnce)
+	s := outbox.Settlement{Outcomes: m.outcomes, Forgotten: m.ended[:over:over], At: m.now}
 	if len(m.touched) > 0 {
 		s.Windows = make(map[string]ratelimit.Window, len(m.touched))
 		for key := range m.touched {
 			s.Windows[key] = m.windows.Get(key)
 		}
 	}
-	m.outcomes, m.ended = nil, nil
+	m.outcomes, m.ended = nil, m.ended[over:]
 	clear(m.touched)
 	m.serial++
 	m.records[m.serial] = done

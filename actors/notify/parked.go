@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	// parkAtOnce bounds the notices parked in one commit.
+	// parkAtOnce bounds the notices parked, or the windows forgotten, in one commit.
 	parkAtOnce = 1000
 	// scanTimeout bounds a look through all notices.
 	scanTimeout = 5 * time.Minute
@@ -65,8 +66,8 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
 			settle(outbox.Settlement{Outcomes: chunk})
 		}
-		if len(backlog.Windows) > 0 {
-			settle(outbox.Settlement{Forgotten: keysOf(backlog)})
+		for chunk := range slices.Chunk(slices.Collect(maps.Keys(backlog.Windows)), parkAtOnce) {
+			settle(outbox.Settlement{Forgotten: chunk})
 		}
 		if len(outcomes) > 0 {
 			parked[instance] = len(outcomes)
@@ -87,14 +88,6 @@ func unconfigured(instance string, id messages.NoticeID, attempts int) outbox.Ou
 func integrationOf(instance string) string {
 	integration, _, _ := strings.Cut(instance, "/")
 	return integration
-}
-
-func keysOf(b outbox.Backlog) []string {
-	keys := make([]string, 0, len(b.Windows))
-	for key := range b.Windows {
-		keys = append(keys, key)
-	}
-	return keys
 }
 
 // replayed is what came of a replay.

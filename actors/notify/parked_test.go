@@ -1,0 +1,41 @@
+package notify
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/outbox"
+	"butler/internal/outbox/outboxtest"
+	"butler/internal/ratelimit"
+	"butler/messages"
+)
+
+// largest notes how many changes the largest commit made.
+type largest struct {
+	*outboxtest.Ledger
+	changes int
+}
+
+func (l *largest) Commit(ops []journal.Op, done func(error)) {
+	l.changes = max(l.changes, len(ops))
+	l.Ledger.Commit(ops, done)
+}
+
+// A commit that is too large for the journal would change nothing, at no scan.
+func TestParkUnconfigured_forgetsManyWindowsInSeveralCommits(t *testing.T) {
+	ledger := &largest{Ledger: &outboxtest.Ledger{}}
+	o, err := outbox.Open(ledger, outbox.Options{})
+	must(t, err)
+	const many = 5 * parkAtOnce / 2
+	for i := range many {
+		o.Settle(outbox.Place{Instance: "slack/gone"}, outbox.Settlement{
+			Windows: map[string]ratelimit.Window{fmt.Sprint(i): {}},
+		}, func([]messages.NoticeSettled, error) {})
+	}
+	_, err = parkUnconfigured(o, func(string) bool { return false }, time.Now())
+	if left := ledger.Len("window"); err != nil || left > 0 || ledger.changes > parkAtOnce {
+		t.Errorf("%d windows are left, and a commit made %d changes (%v); want none, and %d at most", left, ledger.changes, err, parkAtOnce)
+	}
+}
