@@ -3,18 +3,22 @@ package ingest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"butler/internal/journal"
+	"butler/internal/udp"
 	"butler/messages"
 )
 
 const (
 	// quarantineBucket is where the quarantine is in the ledger.
 	quarantineBucket journal.Bucket = "quarantine"
-	// quarantineSize is how many refused datagrams are kept, the newest.
+	// quarantineSize is how many refused datagrams are kept, the newest, and as many
+	// of what was accepted and given up: no flood of the ones flushes out the others.
 	quarantineSize = 1000
 	// quarantineBytes is how much of a payload is kept.
 	quarantineBytes = 2 << 10
@@ -30,41 +34,59 @@ type Ledger interface {
 // later on, across restarts. It is safe for concurrent use.
 type LedgerQuarantine struct {
 	ledger  Ledger
-	last    atomic.Uint64 // the ID given last
-	waiting atomic.Int64  // refused datagrams on their way to disk
+	waiting atomic.Int64 // refused datagrams on their way to disk
+
+	mu              sync.Mutex
+	last            uint64 // the ID given last
+	refused, others tray
+}
+
+// tray is the IDs of what is kept, the oldest in front.
+type tray []uint64
+
+// put adds an ID, and returns those that have to go for it.
+func (s *tray) put(id uint64) (over []uint64) {
+	*s = append(*s, id)
+	n := max(len(*s)-quarantineSize, 0)
+	over, *s = (*s)[:n], (*s)[n:]
+	return over
 }
 
 // OpenQuarantine continues the quarantine that the ledger holds.
 func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	q := &LedgerQuarantine{ledger: ledger}
-	var (
-		last    uint64
-		surplus []journal.Op
-		ids     []uint64
-	)
-	err := ledger.Range(quarantineBucket, func(key string, _ []byte) bool {
+	var surplus []journal.Op
+	trays := map[uint64]*tray{}
+	err := ledger.Range(quarantineBucket, func(key string, value []byte) bool {
 		id, err := strconv.ParseUint(key, 10, 64)
 		if err != nil {
 			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: key})
 			return true
 		}
-		ids = append(ids, id)
-		last = max(last, id)
+		trays[id] = &q.others
+		var d messages.QuarantinedDatagram
+		if json.Unmarshal(value, &d) != nil || isRefusal(d.Reason) {
+			trays[id] = &q.refused
+		}
 		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the quarantine: %w", err)
 	}
-	for _, id := range ids {
-		if id+quarantineSize <= last {
-			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(id)})
+	for _, id := range slices.Sorted(maps.Keys(trays)) {
+		q.last = id
+		for _, over := range trays[id].put(id) {
+			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(over)})
 		}
 	}
-	q.last.Store(last)
 	if len(surplus) > 0 {
 		ledger.Commit(surplus, func(error) {})
 	}
 	return q, nil
+}
+
+func isRefusal(reason string) bool {
+	return slices.ContainsFunc(udp.Reasons(), func(r udp.Reason) bool { return r.String() == reason })
 }
 
 // Put keeps a refused datagram, and calls kept when it is on disk. The first ones
@@ -74,7 +96,7 @@ func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 		q.waiting.Add(-1)
 		return
 	}
-	q.keep(d, func(err error) {
+	q.keep(d, &q.refused, func(err error) {
 		q.waiting.Add(-1)
 		if err == nil {
 			kept()
@@ -82,21 +104,27 @@ func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 	})
 }
 
-// Keep keeps d under a new ID, in place of the oldest entry when there are
-// enough. A ledger that cannot be written takes it when it can again, in the
-// order of everything else that it is given.
-func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) { q.keep(d, func(error) {}) }
+// Keep keeps d, which was given up, under a new ID, in place of the oldest such entry
+// when there are enough. A ledger that cannot be written takes it when it can again,
+// in the order of everything else that it is given.
+func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
+	q.keep(d, &q.others, func(error) {})
+}
 
-func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, done func(error)) {
-	d.ID = q.last.Add(1)
+func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, on *tray, done func(error)) {
+	q.mu.Lock()
+	q.last++
+	d.ID = q.last
+	over := on.put(d.ID)
+	q.mu.Unlock()
 	value, err := json.Marshal(d)
 	if err != nil {
 		done(err)
 		return // a time outside the years that JSON knows, which no clock gives
 	}
 	ops := []journal.Op{{Bucket: quarantineBucket, Key: quarantineKey(d.ID), Value: value}}
-	if d.ID > quarantineSize {
-		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(d.ID - quarantineSize)})
+	for _, id := range over {
+		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(id)})
 	}
 	q.ledger.Commit(ops, done)
 }

@@ -93,21 +93,42 @@ func TestQuarantine_keepsTheNewestAcrossARestart(t *testing.T) {
 	}
 }
 
-func TestQuarantine_throwsOutWhatIsTooOldOrUnreadable(t *testing.T) {
+// What was accepted and given up is kept nowhere else.
+func TestQuarantine_aFloodOfRefusalsFlushesOutNothingThatWasAccepted(t *testing.T) {
+	disk := newCabinet()
+	q := open(t, disk)
+	q.Keep(messages.QuarantinedDatagram{Reason: "crashed"})
+	for i := range 2 * quarantineSize {
+		if i == quarantineSize/2 {
+			q = open(t, disk)
+		}
+		q.Put(messages.QuarantinedDatagram{Reason: udp.ReasonFieldCount.String()}, func() {})
+	}
+	all := list(t, q, 1<<20)
+	if oldest := all[len(all)-1]; len(all) != quarantineSize+1 || oldest.Reason != "crashed" {
+		t.Errorf("%d are kept, the oldest because of %q; want %d refusals and the event that was given up", len(all), oldest.Reason, quarantineSize)
+	}
+}
+
+func TestQuarantine_throwsOutWhatIsTooMuchOrUnreadable(t *testing.T) {
 	disk := newCabinet()
 	disk.values["not a number"] = []byte("{}")
-	disk.values[quarantineKey(1)] = []byte(`{"id":1}`)
-	disk.values[quarantineKey(5000)] = []byte(`{"id":5000}`)
+	for id := range uint64(quarantineSize) {
+		disk.values[quarantineKey(1000+id)] = []byte(`{"reason":"source"}`)
+	}
+	disk.values[quarantineKey(5000)] = []byte(`{"id":5000,"reason":"source"}`)
 	disk.values[quarantineKey(4999)] = []byte(`broken`)
 	q := open(t, disk)
 	if _, left := disk.values["not a number"]; left {
 		t.Error("a foreign key stays")
 	}
-	if _, left := disk.values[quarantineKey(1)]; left {
-		t.Error("an entry beyond the bound stays")
+	for id, want := range map[uint64]bool{1000: false, 1001: false, 1002: true} {
+		if _, left := disk.values[quarantineKey(id)]; left != want {
+			t.Errorf("entry %d is left: %t", id, left)
+		}
 	}
-	if got := list(t, q, 10); len(got) != 1 || got[0].ID != 5000 {
-		t.Errorf("got %+v, want entry 5000 alone", got)
+	if got := list(t, q, 1<<20); len(got) != quarantineSize-1 || got[0].ID != 5000 {
+		t.Errorf("got %d entries, the newest %d; want all but the broken one", len(got), got[0].ID)
 	}
 	if q.Keep(messages.QuarantinedDatagram{}); list(t, q, 1)[0].ID != 5001 {
 		t.Error("IDs do not go on where they were")
