@@ -26,6 +26,8 @@ type batched struct {
 	attachment string
 	// until is where its notices end among those of the batch.
 	until int
+	// again says that it is on its way to the disk already.
+	again bool
 }
 
 // roomForDecision is what most decisions need, so that memory seldom moves while one is added.
@@ -44,7 +46,7 @@ func (b *Batch) Add(d Decision, more ...journal.Op) {
 		}
 		raw := ops[len(b.ops)].Value
 		b.notices = append(b.notices, d.Notices...)
-		b.alerts = append(b.alerts, batched{d.Alert.ID, raw, d.Attachment, len(b.notices)})
+		b.alerts = append(b.alerts, batched{id: d.Alert.ID, raw: raw, attachment: d.Attachment, until: len(b.notices)})
 	}
 	b.ops = append(ops, more...)
 }
@@ -61,6 +63,7 @@ type recorded struct {
 	notices []messages.NoticeHead
 	// entry is nil where the alert is not kept in memory.
 	entry *entry
+	again bool
 }
 
 // recorded returns the alerts that somebody is told of, those that are to be kept in
@@ -68,7 +71,7 @@ type recorded struct {
 func (b *Batch) recorded(keep bool) []recorded {
 	out, from := make([]recorded, len(b.alerts)), 0
 	for i, a := range b.alerts {
-		out[i] = recorded{id: a.id, notices: b.notices[from:a.until]}
+		out[i] = recorded{id: a.id, notices: b.notices[from:a.until], again: a.again}
 		if keep {
 			out[i].entry = &entry{id: a.id, raw: bytes.Clone(a.raw), attachment: a.attachment, attached: true}
 		}

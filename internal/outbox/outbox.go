@@ -159,7 +159,9 @@ func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
 func (o *Outbox) Commit(b *Batch, done func(error)) {
 	o.mu.Lock()
 	keep := !o.cache.full()
-	for _, a := range b.alerts {
+	for i := range b.alerts {
+		a := &b.alerts[i]
+		a.again = o.recording[a.id] > 0
 		o.recording[a.id]++
 	}
 	o.mu.Unlock()
@@ -180,7 +182,7 @@ func (o *Outbox) Commit(b *Batch, done func(error)) {
 // for those that it was recorded with before, and who are not told this time. It
 // reads who they are, for which nobody waits but who records it.
 func (o *Outbox) earlier(a recorded) []journal.Op {
-	if o.ledger.Size(bucketAlert, string(a.id)) == 0 {
+	if !a.again && o.ledger.Size(bucketAlert, string(a.id)) == 0 {
 		return nil
 	}
 	var keys []string
@@ -188,7 +190,10 @@ func (o *Outbox) earlier(a recorded) []journal.Op {
 		keys = append(keys, noticeKey(n.ID, n.Instance))
 	}
 	others := slices.DeleteFunc(o.unsettled(a.id), func(key string) bool { return slices.Contains(keys, key) })
-	if o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.kept) {
+	switch {
+	case a.again: // for whom, the ledger does not know yet
+		others = append(others, somebody)
+	case o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.kept):
 		others = nil // it was recorded with one notice, and that is one of these
 	}
 	if len(others) == 0 {
