@@ -33,9 +33,6 @@ type ingest struct {
 	failures int
 	// unresolved counts the look-ups in a row that left a name without an answer.
 	unresolved int
-	// closing is set by CloseIntake, waiting is who wants to know when it is done.
-	closing bool
-	waiting []messages.Ref
 
 	lookTimer, openTimer, resolveTimer actorkit.Timer
 }
@@ -50,6 +47,10 @@ type shared struct {
 	sources *udp.Set
 	// opts are those of the last configuration. Only the live instance touches them.
 	opts *Options
+	// closing is set by CloseIntake, waiting is who wants to know when it is done.
+	// Only the live instance touches them.
+	closing bool
+	waiting []messages.Ref
 }
 
 // Timers and answers of the actor to itself.
@@ -189,6 +190,7 @@ func (a *ingest) look(ctx actor.Context) {
 		a.former.lend()
 	}
 	a.report.summaries(a.machine.lines.Due(now))
+	a.finishClosing(ctx) // after a crash no reader tells of its end
 	a.lookTimer.Stop()
 	a.lookTimer = actorkit.After(ctx, lookAfter, lookDue{})
 }
@@ -199,7 +201,7 @@ func (a *ingest) watchBacklog(now time.Time) {
 
 func (a *ingest) snapshot() messages.IngestSnapshot {
 	s := a.machine.snapshot(time.Now(), a.opts.Queue.Stats().Entries)
-	if a.reader != nil && !a.closing {
+	if a.reader != nil && !a.shared.closing {
 		s.Listening, s.Address = true, a.reader.socket.Addr().String()
 	}
 	return s

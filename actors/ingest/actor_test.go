@@ -809,6 +809,36 @@ func TestIngest_anInstanceAfterACrashStoresWhatTheLastOneRead(t *testing.T) {
 	})
 }
 
+func TestIngest_staysClosedThoughItCrashesMeanwhile(t *testing.T) {
+	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
+		in.queue.set(func(s *shelf) { s.hold = true })
+		in.receive(batchOf(good)...)
+		in.closeIntake()
+		in.opts.Kit.System.Root.Send(in.pid, messages.DatagramsReceived{Datagrams: batchOf("nonsense"), At: time.Now()})
+		in.sleep(time.Second)
+		if in.closedReplies() != 0 || in.sockets() != 1 {
+			t.Errorf("%d answers and %d sockets before what was read is stored, want none and the first", in.closedReplies(), in.sockets())
+		}
+		in.queue.finish(1, nil)
+		synctest.Wait()
+		if in.closedReplies() != 1 || in.sockets() != 1 {
+			t.Errorf("%d answers and %d sockets, want one of each", in.closedReplies(), in.sockets())
+		}
+	})
+}
+
+func TestIngest_endsClosingThoughItCrashesBeforeItsReaderHasEnded(t *testing.T) {
+	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
+		root, asker := in.opts.Kit.System.Root, messages.Ref{Address: in.probe.PID.Address, ID: in.probe.PID.Id}
+		root.Send(in.pid, messages.CloseIntake{ReplyTo: asker})
+		root.Send(in.pid, messages.DatagramsReceived{Datagrams: batchOf("nonsense"), At: time.Now()})
+		in.sleep(3 * time.Second)
+		if in.closedReplies() != 1 || in.sockets() != 1 {
+			t.Errorf("%d answers and %d sockets, want one of each", in.closedReplies(), in.sockets())
+		}
+	})
+}
+
 // bomb crashes the actor once, for a known reason.
 type bomb struct{ once sync.Once }
 

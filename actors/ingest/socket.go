@@ -30,7 +30,7 @@ var reopen = backoff.Policy{Base: 250 * time.Millisecond, Max: 30 * time.Second}
 
 // open looks up who may send and opens the socket, outside of the actor.
 func (a *ingest) open(ctx actor.Context) {
-	if a.closing || a.reader != nil {
+	if a.shared.closing || a.reader != nil {
 		return
 	}
 	last, opts := a.shared.sources, a.opts
@@ -68,7 +68,7 @@ func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 // opened starts the reader. A service that never had its socket must not look
 // alive, so then a failure is fatal; a socket that was lost is tried for ever.
 func (a *ingest) opened(ctx actor.Context, m opened) {
-	if a.closing || a.reader != nil {
+	if a.shared.closing || a.reader != nil {
 		if m.socket != nil {
 			m.socket.Close()
 		}
@@ -105,7 +105,7 @@ func (a *ingest) read(ctx actor.Context, socket Socket) {
 
 // change takes up a new configuration between two batches.
 func (a *ingest) change(ctx actor.Context, c Changed) {
-	if a.closing {
+	if a.shared.closing {
 		if c.Socket != nil {
 			c.Socket.Close()
 		}
@@ -181,7 +181,7 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 		a.report.log.Error("UDP socket failed", logx.Err(err))
 		a.failed(err)
 	}
-	if !a.closing {
+	if !a.shared.closing {
 		a.retry(ctx)
 	}
 	a.finishClosing(ctx)
@@ -190,8 +190,8 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 // closeIntake closes the socket. What was read is in the mailbox before the
 // reader's ReaderStopped, so nothing of it is left behind.
 func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
-	a.waiting = append(a.waiting, m.ReplyTo)
-	a.closing = true
+	a.shared.waiting = append(a.shared.waiting, m.ReplyTo)
+	a.shared.closing = true
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
 	if a.reader != nil {
@@ -206,13 +206,13 @@ func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 
 // finishClosing tells whoever waits for it that everything read is stored.
 func (a *ingest) finishClosing(ctx actor.Context) {
-	if !a.closing || a.reader != nil || a.former != nil || a.shared.storing.Load() > 0 {
+	if !a.shared.closing || a.reader != nil || a.former != nil || a.shared.storing.Load() > 0 {
 		return
 	}
-	for _, who := range a.waiting {
+	for _, who := range a.shared.waiting {
 		actorkit.Reply(ctx, who, messages.CloseIntakeReply{})
 	}
-	a.waiting = nil
+	a.shared.waiting = nil
 }
 
 func (a *ingest) countLoss(now time.Time) {

@@ -39,7 +39,7 @@ func (a *ingest) resolve(ctx actor.Context) {
 
 // resolved takes over a new set of sources; when there is none, the last one stays.
 func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
-	if a.closing || m.from != a.opts.Sources { // those of an earlier configuration
+	if a.shared.closing || m.from != a.opts.Sources { // those of an earlier configuration
 		return
 	}
 	if m.err != nil {
