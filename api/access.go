@@ -11,7 +11,7 @@ import (
 
 	"butler/internal/apikey"
 	"butler/internal/logx"
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // Access says who a call comes from. An error is why nobody known makes it: one
@@ -81,7 +81,7 @@ func (r *rest) misdirected(c *call) error {
 	if err := r.limited(c, "another host"); err != nil {
 		return err
 	}
-	host = qlik.Line(host, maxHost)
+	host = text.Line(host, maxHost)
 	r.opts.Log.Warn("call refused", logx.Source(c.ctx.RemoteIP().String()), zap.String("host", host), logx.Reason("another host"))
 	return problem(http.StatusMisdirectedRequest, "",
 		"%q is none of the names of this service; call by IP address or as localhost, or add the name to restServerConfig.allowedHosts", host)

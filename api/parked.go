@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/logx"
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // The calls about parked notices: what is kept, sent again or dropped.
@@ -51,7 +51,7 @@ func (c *parkedChange) read(body []byte) error {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(c); err != nil {
 		// The text may hold what the body holds.
-		return errors.New(qlik.Shorten(err.Error(), maxRefusal))
+		return errors.New(text.Shorten(err.Error(), maxRefusal))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("one object is wanted, and nothing after it")

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
+
+	"butler/internal/text"
 )
 
 // Problem is one thing that is wrong with the configuration.
@@ -125,7 +126,7 @@ func printable(s string) string { return oneLine(s, maxShown) }
 // printablePath makes the path of a key fit to be shown.
 func printablePath(s string) string { return oneLine(s, maxPath) }
 
-// oneLine removes control characters, and what is beyond limit.
+// oneLine shows that there is what cannot be printed, and cuts what is beyond limit.
 func oneLine(s string, limit int) string {
 	count := 0
 	return strings.Map(func(r rune) rune {
@@ -135,10 +136,8 @@ func oneLine(s string, limit int) string {
 			return '…'
 		case count > limit:
 			return -1
-		case !unicode.IsPrint(r):
-			return '?'
 		}
-		return r
+		return text.Visible(r)
 	}, s)
 }
 

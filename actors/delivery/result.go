@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"butler/internal/outbox"
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -66,7 +66,7 @@ func (m *Machine) result(i *item, r Result) {
 		m.deliver(i)
 		return
 	}
-	i.lastErr = qlik.FirstBytes(r.Err, keptError)
+	i.lastErr = text.FirstBytes(r.Err, keptError)
 	m.lastErr = i.lastErr
 	if r.Kind == Panicked {
 		i.panics++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -96,8 +97,8 @@ const maxTaskText = 200
 
 // describe takes up what the task is called.
 func (t *watchedTask) describe(a *messages.Alert) {
-	t.name = qlik.Line(cmp.Or(a.Task.Name, a.Event.TaskName), maxTaskText)
-	t.app = qlik.Line(cmp.Or(a.App.Name, a.Task.AppName, a.Event.AppName), maxTaskText)
+	t.name = text.Line(cmp.Or(a.Task.Name, a.Event.TaskName), maxTaskText)
+	t.app = text.Line(cmp.Or(a.App.Name, a.Task.AppName, a.Event.AppName), maxTaskText)
 	if a.Task.Known {
 		t.typ = a.Task.Type
 	}

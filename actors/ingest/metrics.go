@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/internal/udp"
 	"butler/messages"
 )
@@ -125,7 +125,7 @@ func (m *Metrics) node(name string) prometheus.Gauge {
 	if len(m.lastEventByNode) >= maxNodes {
 		return m.lastEvent.WithLabelValues("other")
 	}
-	series = m.lastEvent.WithLabelValues(qlik.Line(name, maxNodeName))
+	series = m.lastEvent.WithLabelValues(text.Line(name, maxNodeName))
 	m.lastEventByNode[name] = series
 	return series
 }

@@ -11,6 +11,7 @@ import (
 
 	"butler/internal/cron"
 	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -141,11 +142,4 @@ func statusText(entries []*entry) string {
 	return b.String()
 }
 
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
+func oneLine(s string) string { return text.Line(s, len(s)) }

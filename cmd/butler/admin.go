@@ -13,12 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/internal/text"
 )
 
 // adminOptions find what a command is about: the running service, or its
@@ -139,14 +139,7 @@ func printJSON(out io.Writer, body any) error {
 
 // shown makes text that came over the network fit for a terminal: it stays on
 // its line and cannot move the cursor.
-func shown(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, text)
-}
+func shown(s string) string { return strings.Map(text.Visible, s) }
 
 // moment is a time on the clock of this machine, or a dash for none.
 func moment(at time.Time) string {

@@ -21,7 +21,7 @@ import (
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/doctor"
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // What `butler doctor` checks. internal/doctor runs it.
@@ -223,7 +223,7 @@ func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
 	if _, runs := p.service(); runs && api.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
-	return doctor.Bad(subject, "cannot be opened: "+qlik.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))
+	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))
 }
 
 // whoHas returns the command that shows whose a port is; the protocol is 't' or 'u'.

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"butler/internal/qlik"
 	"butler/internal/sim/world"
+	"butler/internal/text"
 )
 
 // told is what one receiver was told, once.
@@ -201,7 +201,7 @@ var (
 )
 
 // activeIn says what a text is more than text for those who are told it.
-func activeIn(place, text string) string {
+func activeIn(place, told string) string {
 	hostile := func(r rune) bool {
 		switch {
 		case strings.ContainsRune("\r\n\t", r):
@@ -209,14 +209,14 @@ func activeIn(place, text string) string {
 		case slices.Contains(exact, place):
 			return r < ' ' || r == 0x7F
 		}
-		return qlik.IsHostile(r)
+		return text.IsHostile(r)
 	}
 	switch {
-	case place != documents && strings.ContainsFunc(text, hostile):
+	case place != documents && strings.ContainsFunc(told, hostile):
 		return "what can do more than be read"
-	case strings.HasPrefix(place, "/slack") && strings.Contains(text, forged) && strings.ContainsAny(ourLink.ReplaceAllString(text, "$1"), "<>"):
+	case strings.HasPrefix(place, "/slack") && strings.Contains(told, forged) && strings.ContainsAny(ourLink.ReplaceAllString(told, "$1"), "<>"):
 		return "markup of Slack"
-	case strings.HasPrefix(place, "/teams") && strings.Contains(text, "]("):
+	case strings.HasPrefix(place, "/teams") && strings.Contains(told, "]("):
 		return "a link"
 	}
 	return ""

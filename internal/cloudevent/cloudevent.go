@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -78,16 +79,16 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 	}
 	var d document
 	if err := json.Unmarshal(bytes.TrimPrefix(payload, []byte("\uFEFF")), &d); err != nil {
-		return event, "", fmt.Errorf("the event is not the JSON that it should be: %s", qlik.Line(err.Error(), maxName))
+		return event, "", fmt.Errorf("the event is not the JSON that it should be: %s", text.Line(err.Error(), maxName))
 	}
 	if d.EventType != Type {
-		return event, fmt.Sprintf("it is of type %q", qlik.Line(d.EventType, 100)), nil
+		return event, fmt.Sprintf("it is of type %q", text.Line(d.EventType, 100)), nil
 	}
 	if err := d.check(tenantID); err != nil {
 		return event, "", err
 	}
 	if d.Data.Status != "error" {
-		return event, fmt.Sprintf("the reload did not fail, its status is %q", qlik.Line(d.Data.Status, 100)), nil
+		return event, fmt.Sprintf("the reload did not fail, its status is %q", text.Line(d.Data.Status, 100)), nil
 	}
 	return d.event(), "", nil
 }
@@ -98,14 +99,14 @@ var identifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 func (d *document) check(tenantID string) error {
 	switch {
 	case d.Extensions.TenantID != tenantID:
-		return fmt.Errorf("the event is of the tenant %q, not of the one that is configured", qlik.Line(d.Extensions.TenantID, 100))
+		return fmt.Errorf("the event is of the tenant %q, not of the one that is configured", text.Line(d.Extensions.TenantID, 100))
 	case !qlik.IsGUID(d.Extensions.TopLevelResourceID):
-		return fmt.Errorf("extensions.topLevelResourceId, the app, is no GUID: %q", qlik.Line(d.Extensions.TopLevelResourceID, 100))
+		return fmt.Errorf("extensions.topLevelResourceId, the app, is no GUID: %q", text.Line(d.Extensions.TopLevelResourceID, 100))
 	case !identifier.MatchString(d.Data.ReloadID):
-		return fmt.Errorf("data.reloadId is not made of letters, digits, _ and -: %q", qlik.Line(d.Data.ReloadID, 100))
+		return fmt.Errorf("data.reloadId is not made of letters, digits, _ and -: %q", text.Line(d.Data.ReloadID, 100))
 	}
 	if _, err := time.Parse(time.RFC3339Nano, d.EventTime); err != nil {
-		return fmt.Errorf("eventTime is no ISO time: %q", qlik.Line(d.EventTime, 100))
+		return fmt.Errorf("eventTime is no ISO time: %q", text.Line(d.EventTime, 100))
 	}
 	return nil
 }
@@ -114,10 +115,10 @@ func (d *document) event() messages.CloudEvent {
 	r := &d.Data
 	at, _ := time.Parse(time.RFC3339Nano, d.EventTime) // checked
 	return messages.CloudEvent{
-		AppID: d.Extensions.TopLevelResourceID, AppName: qlik.Line(r.Name, maxName), OwnerID: idOrNone(d.Extensions.OwnerID),
+		AppID: d.Extensions.TopLevelResourceID, AppName: text.Line(r.Name, maxName), OwnerID: idOrNone(d.Extensions.OwnerID),
 		Reload: messages.CloudReload{
 			TenantID: d.Extensions.TenantID, UserID: idOrNone(d.Extensions.UserID), ReloadID: r.ReloadID,
-			Source: qlik.Line(d.Source, maxName), EventType: Type, EventTypeVersion: qlik.Line(d.EventTypeVersion, 100),
+			Source: text.Line(d.Source, maxName), EventType: Type, EventTypeVersion: text.Line(d.EventTypeVersion, 100),
 			EventTime: at.UTC().Format(time.RFC3339Nano), Status: r.Status,
 			UsageDuration: r.Duration.text(100), Statements: r.Statements.text(maxStatements),
 			EndedWithMemoryConstraint: r.EndedWithMemoryConstraint.truth(), DirectQueryMode: r.IsDirectQueryMode.truth(),
@@ -151,9 +152,9 @@ func (l loose) text(limit int) string {
 	case len(l) == 0, string(l) == "null", string(l) == "[]":
 		return ""
 	case json.Unmarshal(l, &s) == nil:
-		return qlik.Line(s, limit)
+		return text.Line(s, limit)
 	}
-	return qlik.Line(string(l), limit)
+	return text.Line(string(l), limit)
 }
 
 func (l loose) truth() bool { return strings.Trim(string(l), `"`) == "true" }

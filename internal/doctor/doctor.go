@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // Verdict is what a finding means.
@@ -154,8 +154,8 @@ func (c Check) lines(ctx context.Context, o Options) []Line {
 	out := make([]Line, len(findings))
 	for i, f := range findings {
 		out[i] = Line{
-			Check: qlik.Line(c.Name, maxText), Subject: qlik.Line(f.Subject, maxText), Verdict: f.Verdict,
-			Evidence: qlik.Line(f.Evidence, maxText), Mend: qlik.Line(f.Mend, maxText), Milliseconds: took,
+			Check: text.Line(c.Name, maxText), Subject: text.Line(f.Subject, maxText), Verdict: f.Verdict,
+			Evidence: text.Line(f.Evidence, maxText), Mend: text.Line(f.Mend, maxText), Milliseconds: took,
 		}
 	}
 	return out

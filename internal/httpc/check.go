@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"butler/internal/destination"
+	"butler/internal/text"
 )
 
 const (
@@ -81,31 +81,11 @@ func excerpt(body io.Reader, secrets []string) string {
 	return Excerpt(strings.ToValidUTF8(string(raw), ""), maxExcerptRunes, secrets...)
 }
 
-// Excerpt is Sanitise for text that may hold secrets: none is in what it returns.
-func Excerpt(text string, limit int, secrets ...string) string {
+// Excerpt is text.Excerpt for what may hold secrets: none is in what it returns.
+func Excerpt(s string, limit int, secrets ...string) string {
 	// Twice, because a character that goes may have stood inside a secret.
-	text = Sanitise(hide(text, secrets), len(text))
-	return Sanitise(hide(text, secrets), limit)
-}
-
-// Sanitise makes foreign text fit for one line: every run of white space is one
-// space, control and format characters are gone, and it has at most limit
-// runes, the last of which is an ellipsis where something was cut.
-func Sanitise(s string, limit int) string {
-	kept := strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsGraphic(r) || r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
-	runes := []rune(strings.Join(strings.Fields(kept), " "))
-	if len(runes) > limit {
-		runes = append(runes[:max(limit-1, 0)], '…')
-	}
-	return string(runes)
+	s = text.Excerpt(hide(s, secrets), len(s))
+	return text.Excerpt(hide(s, secrets), limit)
 }
 
 // retryAfter returns the delay that the answer asks for, and whether it asks for any.

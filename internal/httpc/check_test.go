@@ -7,10 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
-
-	"pgregory.net/rapid"
 
 	"butler/internal/destination"
 )
@@ -116,26 +113,6 @@ func TestCheck_boundsTheExcerpt(t *testing.T) {
 	err := Check(response(t, 500, nil, strings.Repeat("日本語 ", 1<<20)))
 	if n := utf8.RuneCountInString(err.Error()); n > 400 || !strings.HasSuffix(err.Error(), "…") {
 		t.Errorf("the error has %d runes", n)
-	}
-}
-
-func TestSanitise_isOneShortGraphicLine(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(1, 50).Draw(t, "limit")
-		got := Sanitise(rapid.String().Draw(t, "text"), limit)
-		if utf8.RuneCountInString(got) > limit {
-			t.Errorf("%q has more than %d runes", got, limit)
-		}
-		for _, r := range got {
-			if !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) {
-				t.Errorf("%q holds %U", got, r)
-			}
-		}
-	})
-	for text, want := range map[string]string{"abcde": "abcde", "abcdef": "abcd…", " a \r\n\t b ": "a b", "": ""} {
-		if got := Sanitise(text, 5); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
 	}
 }
 

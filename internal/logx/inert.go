@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // inert is an encoder whose lines can do nothing but be read. The encoders of zap
@@ -42,4 +42,4 @@ func (e inert) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer
 
 // acts reports whether r is hostile and comes from a value: what is below are the
 // encoder's own line ends and colours.
-func acts(r rune) bool { return r >= 0x7f && qlik.IsHostile(r) }
+func acts(r rune) bool { return r >= 0x7f && text.IsHostile(r) }

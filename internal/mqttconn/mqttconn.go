@@ -35,10 +35,10 @@ import (
 
 	"butler/internal/backoff"
 	"butler/internal/destination"
-	"butler/internal/httpc"
 	"butler/internal/logx"
 	"butler/internal/mqttconn/topic"
 	"butler/internal/secret"
+	"butler/internal/text"
 )
 
 // Options describe a connection. Address, Random and Log are required.
@@ -273,7 +273,7 @@ func (c *Conn) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		pause, why := c.o.Retry.Delay(failures, c.o.Random), httpc.Sanitise(err.Error(), maxReason)
+		pause, why := c.o.Retry.Delay(failures, c.o.Random), text.Excerpt(err.Error(), maxReason)
 		c.use(nil, why)
 		c.log.Warn("not connected to the MQTT broker", zap.String("broker", c.o.Address), logx.Attempt(failures), logx.Delay(pause), logx.Reason(why))
 		c.o.OnState(State{Reason: why})

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"butler/internal/destination"
-	"butler/internal/httpc"
+	"butler/internal/text"
 )
 
 // Probe implements destination.Prober: it connects, logs in and takes leave. That
@@ -38,7 +38,7 @@ func (c *Conn) look(ctx context.Context) (destination.Sight, error) {
 	began := time.Now()
 	l, err := once.open(ctx)
 	if err != nil {
-		return destination.Sight{}, fmt.Errorf("connect to %s: %s", c.o.Address, httpc.Sanitise(err.Error(), maxReason))
+		return destination.Sight{}, fmt.Errorf("connect to %s: %s", c.o.Address, text.Excerpt(err.Error(), maxReason))
 	}
 	took := time.Since(began)
 	l.leave()

@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"butler/internal/journal"
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/internal/wire"
 	"butler/messages"
 )
@@ -264,7 +264,7 @@ func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 
 func (d Decision) record(n messages.NoticeHead) noticeRecord {
 	return noticeRecord{
-		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: qlik.FirstBytes(d.Alert.Event.TaskName, maxTaskName),
+		Alert: d.Alert.ID, Kind: d.Alert.Kind, Key: d.Alert.Key, TaskName: text.FirstBytes(d.Alert.Event.TaskName, maxTaskName),
 		Recipient: n.Recipient, SuppressBy: n.SuppressBy, QueuedAt: n.QueuedAt,
 		Attachment: n.Attached && d.Attachment != "", Exempt: n.Exempt, Sole: len(d.Notices) == 1, Expires: n.Expires,
 	}

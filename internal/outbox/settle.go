@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"butler/internal/journal"
-	"butler/internal/qlik"
 	"butler/internal/ratelimit"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -151,7 +151,7 @@ func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) (ops []
 func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw []byte, unreadable error, now time.Time) []journal.Op {
 	parked := parkedRecord{
 		Notice: record, Instance: at.Instance, Integration: at.Integration,
-		Cause: outcome.Cause, Reason: qlik.FirstBytes(outcome.Reason, maxReason), ParkedAt: now,
+		Cause: outcome.Cause, Reason: text.FirstBytes(outcome.Reason, maxReason), ParkedAt: now,
 	}
 	if unreadable != nil {
 		parked.Notice, parked.Raw = noticeRecord{}, raw

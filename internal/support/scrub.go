@@ -8,9 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"butler/internal/secret"
+	"butler/internal/text"
 )
 
 // Scrubber takes secrets out of text: those that it knows, however they are
@@ -126,8 +126,8 @@ func withoutLooks(line string) string {
 
 // visible keeps a character from moving the cursor or turning text around.
 func visible(r rune) rune {
-	if r == '\t' || unicode.IsPrint(r) {
+	if r == '\t' {
 		return r
 	}
-	return '?'
+	return text.Visible(r)
 }

@@ -49,7 +49,8 @@ func (n Notifier) Stopping(atMost time.Duration) error {
 // message of more than 4096.
 const maxStatus = 1000
 
-// oneLine keeps a text from being an assignment of its own, and from being too long.
+// oneLine keeps a text from being an assignment of its own, and from being too
+// long, both as systemd counts: in lines and bytes.
 func oneLine(text string) string {
 	text = strings.NewReplacer("\n", " ", "\r", " ").Replace(text)
 	return strings.ToValidUTF8(text[:min(len(text), maxStatus)], "")

@@ -180,7 +180,8 @@ func properties(in []messages.Property) []any {
 
 // printable drops what no medium shows and what changes how text around it
 // reads: bytes that are no UTF-8, control characters but line breaks and tabs,
-// and marks that turn the direction of writing.
+// and marks that turn the direction of writing. Unlike text.Prose it leaves no mark
+// where it dropped something, keeps line ends as they are, and cuts nothing.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -107,7 +107,8 @@ func jsonText(s string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// oneLine removes line breaks and control characters; a tab becomes a space.
+// oneLine removes line breaks and control characters; a tab becomes a space. It is
+// for what the operator wrote: values come without what is hostile, see printable.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

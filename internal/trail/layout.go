@@ -3,7 +3,7 @@ package trail
 import (
 	"time"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/internal/wire"
 	"butler/messages"
 )
@@ -109,7 +109,7 @@ func layText(w *wire.Wire, field *string) {
 // cut leaves the beginning of a text that is long, whole runes.
 func cut(field *string) {
 	if len(*field) > maxText {
-		*field = qlik.FirstBytes(*field, maxText)
+		*field = text.FirstBytes(*field, maxText)
 	}
 }
 

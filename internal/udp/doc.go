@@ -4,8 +4,9 @@
 // Sense node send at all.
 //
 // It guarantees that no payload makes it panic or keeps more than a few
-// kilobytes alive, that a text it returns holds no control character and at
-// most 500 characters, that a datagram accepted once is accepted again when it
+// kilobytes alive, that a text it returns holds none of U+0000 to U+001F
+// and U+007F and at most 500 characters (others that can drive a terminal, U+0080 to
+// U+009F, are kept, as the format has it: who shows a text takes them out), that a datagram accepted once is accepted again when it
 // is read back from the journal, that a socket says how large its receive
 // buffer really is and how much the kernel dropped, and that it gives no two
 // datagrams the same time: they are at least a microsecond apart, in the order

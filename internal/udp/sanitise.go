@@ -13,7 +13,8 @@ const (
 	detailCharacters = 200
 )
 
-// Sanitise applies the rules for text from the network: U+0000 to U+001F and
+// Sanitise applies the rules for text from the network, which are those of the
+// format and not of package text: U+0000 to U+001F and
 // U+007F are deleted, invalid UTF-8 becomes U+FFFD, and the first 500 characters
 // are kept. It reports whether that changed anything.
 func Sanitise(text []byte) (string, bool) {

@@ -16,7 +16,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
 	"butler/internal/peertest"
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -70,7 +70,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 				if want := cleanName(alerts[i].Event.TaskName); got["task_name"] != want {
 					t.Errorf("%s: task_name is %q, want %q", r.measurement, got["task_name"], want)
 				}
-				if want := qlik.FirstBytes(valid(alerts[i].Event.LogMessage), maxField); got["log_message"] != want {
+				if want := text.FirstBytes(valid(alerts[i].Event.LogMessage), maxField); got["log_message"] != want {
 					t.Errorf("%s: log_message is %.200q, want %.200q", r.measurement, got["log_message"], want)
 				}
 			}

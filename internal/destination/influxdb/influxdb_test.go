@@ -15,7 +15,7 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/destination/destinationtest"
-	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -143,7 +143,7 @@ func inspect(t *testing.T, s destinationtest.Sample, received []string) {
 	if p.Time/1000 != a.Event.At.UnixMicro() {
 		t.Errorf("the time is %d, want that of the event", p.Time)
 	}
-	if want := qlik.FirstBytes(valid(a.Event.LogMessage), maxField); p.Fields["log_message"] != want {
+	if want := text.FirstBytes(valid(a.Event.LogMessage), maxField); p.Fields["log_message"] != want {
 		t.Errorf("log_message is %.100q, want %.100q", p.Fields["log_message"], want)
 	}
 	if want := cleanName(a.Event.TaskName); p.Tags["task_name"] != want {

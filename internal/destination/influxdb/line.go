@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // Limits of an InfluxDB server that a hostile or careless name could exceed:
@@ -127,7 +127,7 @@ func cleanName(s string) string {
 		}
 		return r
 	}, valid(s))
-	return strings.TrimRight(qlik.FirstBytes(s, maxName), `\`)
+	return strings.TrimRight(text.FirstBytes(s, maxName), `\`)
 }
 
 // isClean is the quick look at a name that is fit as it is, as nearly all are.
@@ -184,7 +184,7 @@ func appendValue(dst []byte, value any) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case string:
-		dst = appendEscaped(append(dst, '"'), qlik.FirstBytes(valid(v), maxField), inText)
+		dst = appendEscaped(append(dst, '"'), text.FirstBytes(valid(v), maxField), inText)
 		return append(dst, '"')
 	}
 	panic("BUG: a field of a point is neither number, text nor boolean")

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // lineOf returns a point in line protocol, without its line break.
@@ -154,8 +154,8 @@ func FuzzLine_isOnePointForAnyText(f *testing.F) {
 	f.Add("Reload of Sales", `CORP\anna`, "done")
 	f.Add("a,b=c d\\", "x\ny", "\"quoted\"\\\r\nsecond")
 	f.Add("\xff\xfe", `\`, "")
-	f.Fuzz(func(t *testing.T, key, tag, text string) {
-		p := point{"m", map[string]string{key: tag, "task_name": tag}, map[string]any{"log_message": text}, time.Unix(0, 1)}
+	f.Fuzz(func(t *testing.T, key, tag, message string) {
+		p := point{"m", map[string]string{key: tag, "task_name": tag}, map[string]any{"log_message": message}, time.Unix(0, 1)}
 		got, err := parseLines(string(lineOf(p)))
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func FuzzLine_isOnePointForAnyText(f *testing.F) {
 		if len(got) != 1 {
 			t.Fatalf("want one point, got %d", len(got))
 		}
-		if want := qlik.FirstBytes(valid(text), maxField); got[0].Fields["log_message"] != want {
+		if want := text.FirstBytes(valid(message), maxField); got[0].Fields["log_message"] != want {
 			t.Errorf("the text is %q, want %q", got[0].Fields["log_message"], want)
 		}
 	})

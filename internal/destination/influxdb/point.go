@@ -10,6 +10,7 @@ import (
 
 	"butler/internal/qlik"
 	"butler/internal/template"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -210,7 +211,7 @@ func failureText(a *messages.Alert, tail int) string {
 func successText(a *messages.Alert, head, tail int) string {
 	begin := detailsText(a.Execution) + newLine +
 		fmt.Sprintf("---------- SCRIPT LOG HEAD (%d lines) ----------", head) + newLine +
-		qlik.FirstBytes(linesText(a.ScriptLog.HeadLines(head)), maxHead) + newLine + newLine +
+		text.FirstBytes(linesText(a.ScriptLog.HeadLines(head)), maxHead) + newLine + newLine +
 		fmt.Sprintf("---------- SCRIPT LOG TAIL (%d lines) ----------", tail) + newLine
 	return begin + cutFront(linesText(a.ScriptLog.TailLines(tail)), maxField-len(begin))
 }
@@ -220,7 +221,7 @@ func detailsText(e messages.Execution) string {
 	for _, d := range e.Details {
 		out.WriteString(valid(d.Created) + "\t" + valid(d.Message) + "\n")
 	}
-	return qlik.FirstBytes(out.String(), maxDetails)
+	return text.FirstBytes(out.String(), maxDetails)
 }
 
 func linesText(lines []string) string { return valid(strings.Join(lines, newLine)) }

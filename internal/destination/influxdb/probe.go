@@ -10,6 +10,7 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/httpc"
+	"butler/internal/text"
 )
 
 // Probe implements destination.Prober. A write without a point changes nothing,
@@ -30,7 +31,7 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 		return destination.Sight{}, err
 	}
 	told := answer.Header.Get("X-Influxdb-Version")
-	version := httpc.Sanitise(cmp.Or(told, "of unknown version"), maxVersion)
+	version := text.Excerpt(cmp.Or(told, "of unknown version"), maxVersion)
 	seen := destination.Sight{Detail: "InfluxDB " + version + " takes points"}
 	if told == "" {
 		seen.Doubt, seen.Mend = "tells no version, as every InfluxDB does", "look whether influxDb.hostIP and influxDb.hostPort name the database itself"

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"butler/internal/destination"
-	"butler/internal/httpc"
+	"butler/internal/text"
 )
 
 // maxName is how long the name of an account may be: it is part of metrics and logs.
@@ -45,7 +45,7 @@ func (c Config) checkAccounts() destination.Problems {
 		at := fmt.Sprintf("%s[%d].", accountsKey, i)
 		same := func(o Account) bool { return o.AccountName == a.AccountName }
 		switch {
-		case a.AccountName == "" || httpc.Sanitise(a.AccountName, maxName) != a.AccountName:
+		case a.AccountName == "" || text.Excerpt(a.AccountName, maxName) != a.AccountName:
 			p.Wrong(at+"accountName", "is no name for an account", "use 1 to 100 visible characters")
 		case slices.IndexFunc(c.accounts, same) < i:
 			p.Wrong(at+"accountName", "is the name of an earlier account, too", "give every account a name of its own")

@@ -3,8 +3,8 @@ package signl4
 import (
 	"strings"
 
-	"butler/internal/httpc"
 	"butler/internal/template"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -40,8 +40,8 @@ func payloadOf(n messages.Notice, s Settings) signal {
 		title = "Qlik Sense: " + template.TitleOf(n.Alert)
 	}
 	return signal{
-		Title: httpc.Sanitise(title, maxTitle), Message: message(n), Severity: s.Severity, Service: s.ServiceName,
-		ExternalID: httpc.Sanitise(n.Alert.Subject(), maxID), Status: "new", Location: strings.ReplaceAll(s.Location, " ", ""),
+		Title: text.Excerpt(title, maxTitle), Message: message(n), Severity: s.Severity, Service: s.ServiceName,
+		ExternalID: text.Excerpt(n.Alert.Subject(), maxID), Status: "new", Location: strings.ReplaceAll(s.Location, " ", ""),
 	}
 }
 
@@ -55,12 +55,12 @@ func message(n messages.Notice) string {
 
 func subject(a messages.Alert) string {
 	// The name alone is cut first, so that what follows it is always seen.
-	name := httpc.Sanitise(template.SubjectOf(a), maxMessage/2)
+	name := text.Excerpt(template.SubjectOf(a), maxMessage/2)
 	switch a.Kind {
 	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:
-		return "Service: " + name + " is " + httpc.Sanitise(a.Service.Status, maxTitle)
+		return "Service: " + name + " is " + text.Excerpt(a.Service.Status, maxTitle)
 	case messages.LicenseStatus, messages.LicenseExpiring:
-		return "Licence: " + httpc.Sanitise(template.LicenseText(a.License), maxTitle)
+		return "Licence: " + text.Excerpt(template.LicenseText(a.License), maxTitle)
 	case messages.CloudReloadFailed:
 		return "App: " + name
 	default:

@@ -28,6 +28,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/httpc"
 	"butler/internal/logx"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -68,7 +69,7 @@ func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destina
 	}
 	s := &sender{method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}
 	if s.client, err = d.HTTP(w.Cert.options(d)); err != nil {
-		err = fmt.Errorf("webhook %s (%s): %w", u.Name, httpc.Sanitise(w.Description, 100), err)
+		err = fmt.Errorf("webhook %s (%s): %w", u.Name, text.Excerpt(w.Description, 100), err)
 		d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(name+"/"+u.Name), zap.String("description", w.Description), logx.Err(err))
 		s.broken = destination.Misconfigured(err)
 	}

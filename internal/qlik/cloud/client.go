@@ -21,8 +21,8 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/httpc"
-	"butler/internal/qlik"
 	"butler/internal/secret"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -125,7 +125,7 @@ func (c *Client) get(ctx context.Context, query url.Values, segments ...string) 
 
 // classify says what the failure of a call means.
 func classify(ctx context.Context, err error) error {
-	out := &Error{kind: messages.FailureUnavailable, text: qlik.Line(err.Error(), maxName)}
+	out := &Error{kind: messages.FailureUnavailable, text: text.Line(err.Error(), maxName)}
 	if errors.Is(err, httpc.ErrBodyTooLong) {
 		out.kind = messages.FailureRejected
 		return out
@@ -162,7 +162,7 @@ func (c *Client) document(ctx context.Context, into any, query url.Values, segme
 		err = nil
 	}
 	if err != nil {
-		return invalid("%s: the answer is not the JSON that it should be: %s", c.base.Host, qlik.Line(err.Error(), maxName))
+		return invalid("%s: the answer is not the JSON that it should be: %s", c.base.Host, text.Line(err.Error(), maxName))
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"butler/internal/qlik"
 	"butler/internal/secret"
+	"butler/internal/text"
 )
 
 // FuzzClient answers every question with the same bytes: what comes of them is
@@ -32,7 +32,7 @@ func FuzzClient(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer = body
 		for what, err := range every(t.Context(), c) {
-			if told, ok := errors.AsType[*Error](err); err != nil && (!ok || qlik.Line(told.Error(), 4096) != told.Error()) {
+			if told, ok := errors.AsType[*Error](err); err != nil && (!ok || text.Line(told.Error(), 4096) != told.Error()) {
 				t.Errorf("%s: error %q", what, err)
 			}
 		}
@@ -41,7 +41,7 @@ func FuzzClient(f *testing.F) {
 			t.Errorf("%+v", item)
 		}
 		record, err := c.Record(t.Context(), "r-1")
-		if err == nil && (record.Duration < 0 || qlik.Line(record.Status, maxStamp) != record.Status || qlik.Prose(record.ErrorMessage, maxDescription) != record.ErrorMessage) {
+		if err == nil && (record.Duration < 0 || text.Line(record.Status, maxStamp) != record.Status || text.Prose(record.ErrorMessage, maxDescription) != record.ErrorMessage) {
 			t.Errorf("%+v", record)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"butler/internal/qlik"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -30,9 +31,9 @@ func (c *Client) Record(ctx context.Context, reloadID string) (messages.CloudRec
 		return messages.CloudRecord{}, err
 	}
 	r := messages.CloudRecord{
-		Trigger: qlik.Line(d.Type, maxStamp), Status: qlik.Line(d.Status, maxStamp), ErrorCode: qlik.Line(d.ErrorCode, maxName),
-		ErrorMessage: qlik.Prose(d.ErrorMessage, maxDescription), Log: qlik.Prose(d.Log, maxDescription),
-		Start: qlik.Line(d.StartTime, maxStamp), Stop: qlik.Line(d.EndTime, maxStamp),
+		Trigger: text.Line(d.Type, maxStamp), Status: text.Line(d.Status, maxStamp), ErrorCode: text.Line(d.ErrorCode, maxName),
+		ErrorMessage: text.Prose(d.ErrorMessage, maxDescription), Log: text.Prose(d.Log, maxDescription),
+		Start: text.Line(d.StartTime, maxStamp), Stop: text.Line(d.EndTime, maxStamp),
 	}
 	start, began := qlik.ParseTime(r.Start)
 	stop, ended := qlik.ParseTime(r.Stop)
@@ -58,8 +59,8 @@ func (c *Client) App(ctx context.Context, appID string) (messages.CloudApp, erro
 	}
 	a := d.Attributes
 	return messages.CloudApp{
-		Description: qlik.Prose(a.Description, maxDescription), PublishTime: qlik.Line(a.PublishTime, maxStamp),
-		Thumbnail: qlik.Line(a.Thumbnail, maxName), Published: a.Published, SectionAccess: a.HasSectionAccess,
+		Description: text.Prose(a.Description, maxDescription), PublishTime: text.Line(a.PublishTime, maxStamp),
+		Thumbnail: text.Line(a.Thumbnail, maxName), Published: a.Published, SectionAccess: a.HasSectionAccess,
 	}, nil
 }
 
@@ -96,7 +97,7 @@ func (c *Client) Item(ctx context.Context, appID string) (messages.CloudItem, er
 	const largest = 1 << 53
 	out := messages.CloudItem{FileSize: int64(min(max(match[0].ResourceSize.AppFile, 0), largest))}
 	for _, t := range match[0].Meta.Tags[:min(len(match[0].Meta.Tags), maxTags)] {
-		out.Tags = append(out.Tags, qlik.Line(t.Name, maxName))
+		out.Tags = append(out.Tags, text.Line(t.Name, maxName))
 	}
 	return out, nil
 }
@@ -113,6 +114,6 @@ func (c *Client) User(ctx context.Context, userID string) (messages.CloudUser, e
 		return messages.CloudUser{}, err
 	}
 	return messages.CloudUser{
-		ID: qlik.Line(d.ID, maxName), Name: qlik.Line(d.Name, maxName), Email: qlik.Line(d.Email, maxName), Picture: qlik.Line(d.Picture, maxDescription),
+		ID: text.Line(d.ID, maxName), Name: text.Line(d.Name, maxName), Email: text.Line(d.Email, maxName), Picture: text.Line(d.Picture, maxDescription),
 	}, nil
 }

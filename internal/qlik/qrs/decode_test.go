@@ -250,7 +250,7 @@ func checkText(t *testing.T, s string, limit int, multiline bool) {
 	}
 	for _, r := range s {
 		kept := multiline && (r == '\n' || r == '\t')
-		if qlik.Line(string(r), 1) != string(r) && !kept {
+		if line(string(r), 1) != string(r) && !kept {
 			t.Errorf("text holds %U", r)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"butler/internal/httpc"
-	"butler/internal/qlik"
 	"butler/messages"
 )
 
@@ -198,7 +197,7 @@ func summary(body []byte) string {
 
 func textSummary(text string) string {
 	if n := len([]rune(text)); n > previewLength {
-		return "bodyLength: " + strconv.Itoa(n) + ", bodyPreview: " + qlik.Shorten(text, previewLength) + "..."
+		return "bodyLength: " + strconv.Itoa(n) + ", bodyPreview: " + shorten(text, previewLength) + "..."
 	}
 	return "body: " + text
 }
@@ -209,7 +208,7 @@ func objectSummary(object map[string]any) string {
 	for _, name := range []string{"message", "error", "details", "code"} {
 		switch v := object[name].(type) {
 		case string:
-			parts = append(parts, "body."+name+": "+qlik.Shorten(v, previewLength))
+			parts = append(parts, "body."+name+": "+shorten(v, previewLength))
 		case float64, bool:
 			parts = append(parts, fmt.Sprintf("body.%s: %v", name, v))
 		}

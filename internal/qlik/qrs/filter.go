@@ -41,7 +41,7 @@ func IDs(ids ...string) (Filter, error) {
 	parts := make([]string, len(ids))
 	for i, id := range ids {
 		if !qlik.IsGUID(id) {
-			return Filter{}, fmt.Errorf("%q is not an object ID", qlik.Shorten(id, 60))
+			return Filter{}, fmt.Errorf("%q is not an object ID", shorten(id, 60))
 		}
 		parts[i] = "id eq " + id
 	}

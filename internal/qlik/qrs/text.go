@@ -1,6 +1,6 @@
 package qrs
 
-import "butler/internal/qlik"
+import clean "butler/internal/text" // a text is a type here
 
 // Bounds of what is kept of a document: characters and entries.
 const (
@@ -11,6 +11,8 @@ const (
 	maxDetails     = 500
 )
 
-func line(s string, limit int) string { return qlik.Line(s, limit) }
+func line(s string, limit int) string { return clean.Line(s, limit) }
 
-func prose(s string, limit int) string { return qlik.Prose(s, limit) }
+func prose(s string, limit int) string { return clean.Prose(s, limit) }
+
+func shorten(s string, limit int) string { return clean.Shorten(s, limit) }

@@ -26,7 +26,8 @@ const maxLines = 1 << 20
 
 // Lines splits a log at CRLF. A log without any CRLF is split at LF. The end of
 // the last line is no line of its own. Control characters other than the tab are
-// dropped, for the lines end up in mails, chats and terminals.
+// dropped, for the lines end up in mails, chats and terminals; whatever else a
+// script has written stays, tabs too, so that a line is found again in the log.
 func Lines(text string) []string {
 	end := "\n"
 	if strings.Contains(text, "\r\n") {

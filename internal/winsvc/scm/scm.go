@@ -18,7 +18,7 @@ import (
 	"sync"
 	"unicode/utf16"
 
-	"butler/internal/httpc"
+	"butler/internal/text"
 	"butler/internal/winsvc"
 )
 
@@ -120,10 +120,10 @@ const (
 
 // cleaned returns what a host says fit for logs and messages.
 func cleaned(s winsvc.Service) winsvc.Service {
-	s.DisplayName, s.ExePath = httpc.Sanitise(s.DisplayName, maxText), httpc.Sanitise(s.ExePath, maxText)
+	s.DisplayName, s.ExePath = text.Excerpt(s.DisplayName, maxText), text.Excerpt(s.ExePath, maxText)
 	var dependencies []string
 	for _, d := range s.Dependencies[:min(len(s.Dependencies), maxDependencies)] {
-		if d = httpc.Sanitise(d, maxText); d != "" {
+		if d = text.Excerpt(d, maxText); d != "" {
 			dependencies = append(dependencies, d)
 		}
 	}

@@ -1,4 +1,10 @@
-package qlik
+// Package text owns what becomes of text that somebody else wrote before it is
+// shown: it stays on its line, moves no cursor, turns nothing around, and ends.
+//
+// It guarantees that what it returns is valid UTF-8 wherever it looks at
+// characters, and that text which needs nothing is returned as it is. It must
+// never escape for a medium, which is its own to do, and never look for secrets.
+package text
 
 import (
 	"strings"
@@ -34,6 +40,35 @@ func clean(s string, limit int, keep string) string {
 
 func needsCleaning(s string) bool {
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, IsHostile)
+}
+
+// Excerpt returns foreign text for a message: every run of white space is one
+// space, control and format characters are gone, and it has at most limit
+// characters, the last of which is an ellipsis where something was cut.
+func Excerpt(s string, limit int) string {
+	kept := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r) || r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(kept), " "))
+	if len(runes) > limit {
+		runes = append(runes[:max(limit-1, 0)], '…')
+	}
+	return string(runes)
+}
+
+// Visible returns r, or a question mark for what cannot be printed: for text of
+// which is to be seen that something is odd. Give it to strings.Map.
+func Visible(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
 }
 
 // IsHostile reports whether r can do more to a reader than be read: control
