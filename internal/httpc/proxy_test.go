@@ -36,16 +36,17 @@ func TestProxy_isThatOfTheEnvironment(t *testing.T) {
 	defer proxy.Close()
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
+	transient, misconfigured := fmt.Sprintf("kind %d: ", destination.Transient), fmt.Sprintf("kind %d: ", destination.MisconfiguredKind)
 	for _, row := range []struct {
 		name, target, proxy string
 		status              int32
 		want                string
 	}{
 		{"it is asked", "http://sink.example/hook", proxy.Listener.Addr().String(), 200, "accepted with 200: sink.example says: Basic " + credentials + ", " + password + ", POST"},
-		{"it refuses, and repeats the credentials", "http://sink.example/hook", proxy.Listener.Addr().String(), 407, "kind 3: sink.example answered 407 Proxy Authentication Required: sink.example says: Basic ***, ***, POST"},
-		{"it wants other credentials for a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 407, "kind 3: POST https://sink.example: the proxy answered 407 Proxy Authentication Required"},
-		{"it cannot make a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 502, "kind 0: POST https://sink.example: the proxy answered 502 Bad Gateway"},
-		{"it is away", "https://sink.example/hook", away.Listener.Addr().String(), 0, "kind 0: POST https://sink.example: the proxy on the way to sink.example refuses connections"},
+		{"it refuses, and repeats the credentials", "http://sink.example/hook", proxy.Listener.Addr().String(), 407, misconfigured + "sink.example answered 407 Proxy Authentication Required: sink.example says: Basic ***, ***, POST"},
+		{"it wants other credentials for a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 407, misconfigured + "POST https://sink.example: the proxy answered 407 Proxy Authentication Required"},
+		{"it cannot make a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 502, transient + "POST https://sink.example: the proxy answered 502 Bad Gateway"},
+		{"it is away", "https://sink.example/hook", away.Listener.Addr().String(), 0, transient + "POST https://sink.example: the proxy on the way to sink.example refuses connections"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			status.Store(row.status)
