@@ -36,6 +36,8 @@ type Options struct {
 	// Sockets are shared with other servers; nil shares none.
 	Sockets *Sockets
 	Log     *zap.Logger
+	// Configuration is the absolute path of the file that the service runs with, "" without one.
+	Configuration string
 	// Metrics serves the metrics page.
 	Metrics http.Handler
 	// Ready reports whether the service takes events, and why not.
@@ -305,6 +307,10 @@ func (s *Server) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		if len(ctx.Request.Header.Peek(AdminHeader)) == 0 {
 			fail(ctx, errForbidden, "send the header "+AdminHeader+": 1")
+			return
+		}
+		if s.sayConfiguration(ctx); !s.isMeant(ctx) {
+			fail(ctx, errOther, "this service runs with the configuration "+s.configuration())
 			return
 		}
 		next(ctx)

@@ -93,9 +93,10 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
 	server, err := Listen(Options{
 		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin, Reload: b.admin.Reload,
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
-		Ready:   func() (bool, string) { return b.ready, b.reason },
-		Health:  func() (string, any) { return "degraded", []string{"qrs"} },
+		Configuration: "/srv/production/butler.yaml",
+		Metrics:       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
+		Ready:         func() (bool, string) { return b.ready, b.reason },
+		Health:        func() (string, any) { return "degraded", []string{"qrs"} },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -513,5 +514,21 @@ func TestErrors_haveCodesThatTellTheStatus(t *testing.T) {
 			t.Errorf("want what is wrong and how to mend it, got %+v", row)
 		}
 		seen[row.Code] = true
+	}
+}
+
+func TestAdmin_ofAnotherConfigurationIsNotChanged(t *testing.T) {
+	b := newBench(t)
+	for _, path := range []string{"/admin/parked/drop", "/admin/parked/replay", "/admin/config/reload"} {
+		resp, body := b.do(http.MethodPost, path, `{"all": true}`, ConfigurationHeader+": "+EncodeConfiguration("/srv/tëst/butler.yaml"))
+		if code := b.code(resp, body); code != errOther.Code || !strings.Contains(body, "/srv/production/butler.yaml") {
+			t.Errorf("%s: want a refusal that names the configuration in force, got %d %s", path, code, body)
+		}
+	}
+	if len(b.admin.calls) > 0 || b.admin.reloads > 0 {
+		t.Errorf("want nothing changed, got %v and %d reloads", b.admin.calls, b.admin.reloads)
+	}
+	if resp, body := b.do(http.MethodPost, "/admin/parked/drop", `{"all": true}`, ConfigurationHeader+": "+EncodeConfiguration("/srv/production/butler.yaml")); resp.StatusCode != http.StatusOK {
+		t.Errorf("want a call that is meant for this service done, got %s %s", resp.Status, body)
 	}
 }

@@ -111,6 +111,14 @@ func (c *Config) Warnings() []Problem { return slices.Clone(c.warnings) }
 // File returns the path of the configuration file as it was given, "" without one.
 func (c *Config) File() string { return c.file }
 
+// AbsoluteFile returns the absolute path of the configuration file, "" without one.
+func (c *Config) AbsoluteFile() string {
+	if c.file == "" {
+		return ""
+	}
+	return filepath.Join(c.baseDir, filepath.Base(c.file))
+}
+
 // BaseDir returns the absolute directory that relative paths start from: that of
 // the configuration file, or the working directory without one.
 func (c *Config) BaseDir() string { return c.baseDir }

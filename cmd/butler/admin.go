@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,7 +50,7 @@ type adminClient interface {
 // with calls use with the running service, or with the journal of one that does not run.
 func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) error {
 	if o.address != "" {
-		err := use(remote{o.address})
+		err := use(remote{address: o.address})
 		if nobodyListens(err) {
 			return fmt.Errorf("the service does not run, or not at this address: name another with --address, or its file with -c, whose journal is read: %w", err)
 		}
@@ -68,7 +69,7 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		})
 	}
 	if operations := cfg.Operations(); operations.Enable && operations.Port != 0 {
-		if err := use(remote{addressOf(operations)}); !nobodyListens(err) {
+		if err := use(o.service(cfg)); !nobodyListens(err) {
 			return err
 		}
 	}
@@ -84,7 +85,7 @@ const elsewhere = "the service does not run, or not with this file or at this ad
 // running returns the running service, where it can only be done by that.
 func (o *adminOptions) running() (remote, error) {
 	if o.address != "" {
-		return remote{o.address}, nil
+		return remote{address: o.address}, nil
 	}
 	cfg, err := o.readable()
 	if err != nil {
@@ -94,14 +95,25 @@ func (o *adminOptions) running() (remote, error) {
 	if !operations.Enable || operations.Port == 0 {
 		return remote{}, errNoOperations
 	}
-	return remote{addressOf(operations)}, nil
+	return o.service(cfg), nil
+}
+
+// service returns the service that runs with a configuration. Without a file of its
+// own that is whichever answers.
+func (o *adminOptions) service(cfg *config.Config) remote {
+	return remote{address: addressOf(cfg.Operations()), meant: cfg.AbsoluteFile(), once: new(sync.Once)}
 }
 
 // readable returns the configuration. What is wrong or missing elsewhere, such as
 // secrets that only the service has in its environment, is no reason not to find it.
 func (o *adminOptions) readable() (*config.Config, error) {
 	o.run.skipVerification = true
-	return o.run.load(nil)
+	cfg, err := o.run.load(nil)
+	if err != nil {
+		return nil, withHint{err, "a running service is asked without its file, too: --address host:port, " +
+			"which is operations.host and operations.port of what it runs with"}
+	}
+	return cfg, nil
 }
 
 // addressOf returns where this machine reaches the operations server: an

@@ -136,12 +136,21 @@ func one(what string) cobra.PositionalArgs {
 func complain(out io.Writer, err error) {
 	if problems, ok := errors.AsType[*config.Problems](err); ok {
 		fmt.Fprintf(out, "%v\nbutler: problems in the configuration: %d\n", problems, problems.Count())
-		return
-	}
-	if !errors.Is(err, errReported) {
+	} else if !errors.Is(err, errReported) {
 		fmt.Fprintln(out, "butler:", err)
 	}
+	if further, ok := errors.AsType[withHint](err); ok {
+		fmt.Fprintln(out, "butler:", further.hint)
+	}
 }
+
+// withHint is an error with another way to what was wanted.
+type withHint struct {
+	error
+	hint string
+}
+
+func (h withHint) Unwrap() error { return h.error }
 
 // errReported is returned by a command that has told the user everything already.
 var errReported = errors.New("reported")

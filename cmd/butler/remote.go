@@ -5,18 +5,29 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"sync"
 	"time"
 
+	"butler/api"
 	"butler/internal/app"
 	"butler/internal/trail"
 	"butler/messages"
 )
 
 // remote is the service behind its operations server.
-type remote struct{ address string }
+type remote struct {
+	address string
+	// meant is the configuration file of the service that is meant, "" for whichever
+	// answers.
+	meant string
+	// once tells of another service that answers; wanted where one is meant.
+	once *sync.Once
+}
 
 // remoteTimeout bounds one call.
 const remoteTimeout = 30 * time.Second
@@ -81,12 +92,18 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	req.Header.Set("X-Butler-Admin", "1")
+	req.Header.Set(api.AdminHeader, "1")
+	if r.meant != "" {
+		req.Header.Set(api.ConfigurationHeader, api.EncodeConfiguration(r.meant))
+	}
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		r.tellOther(os.Stderr, resp.Header)
+	}
 	var answer json.RawMessage
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return fmt.Errorf("%s answers %s and no JSON: is this the operations server of butler?", r.address, resp.Status)
@@ -100,4 +117,15 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 		_ = json.Unmarshal(answer, out)
 	}
 	return fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Mend))
+}
+
+// tellOther says that what is shown is of another service than the one that is
+// meant. A change is refused by that service itself.
+func (r remote) tellOther(out io.Writer, answer http.Header) {
+	if other := api.OtherConfiguration(answer, r.meant); other != "" {
+		r.once.Do(func() {
+			fmt.Fprintf(out, "butler: at %s another service answers, with the configuration %s and not %s; what is shown is of that one\n",
+				r.address, shown(other), shown(r.meant))
+		})
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"butler/api"
 	"butler/config"
 	"butler/internal/app"
 )
@@ -58,10 +59,10 @@ ${env:...} stands for.`,
 // bundle writes the bundle to a file that only its owner may read.
 func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, options app.SupportOptions) (err error) {
 	options.Config, options.Problem = o.whatCanBeLoaded()
-	service := remote{o.address}
+	service := remote{address: o.address}
 	if o.address == "" && options.Config != nil {
 		if operations := options.Config.Operations(); operations.Enable {
-			service.address = addressOf(operations)
+			service = o.service(options.Config)
 		}
 	}
 	options.Ask = service.text
@@ -113,12 +114,13 @@ func (r remote) text(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("X-Butler-Admin", "1")
+	req.Header.Set(api.AdminHeader, "1")
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close()
+	r.tellOther(os.Stderr, resp.Header)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSupportAnswer))
 	if resp.StatusCode != http.StatusOK && err == nil {
 		err = fmt.Errorf("the service answered %s", resp.Status)

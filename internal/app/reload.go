@@ -54,6 +54,10 @@ type Reloaded struct {
 	NeedsRestart []string `json:"needsRestart"`
 }
 
+// inOneLine returns the reason for where a line is all that there is room for: every
+// problem of a file has one of its own otherwise.
+func (r Reloaded) inOneLine() string { return strings.ReplaceAll(r.Reason, "\n", "; ") }
+
 // configurationComponent is the health of the file as compared with what is in force.
 const configurationComponent = "configuration"
 
@@ -177,7 +181,7 @@ func (a *App) told(r Reloaded) {
 	trigger := zap.String("trigger", string(r.Trigger))
 	if !r.Applied {
 		next := whenMended(r.Trigger, runtime.GOOS)
-		a.health.Set(configurationComponent, supervisors.Degraded, "the changed configuration is refused, the one before is in force: "+r.Reason+"; "+next)
+		a.health.Set(configurationComponent, supervisors.Degraded, "the changed configuration is refused, the one before is in force: "+r.inOneLine()+"; "+next)
 		a.log.Error("the changed configuration is refused, the one before stays in force", trigger, logx.Reason(r.Reason), zap.String("next", next))
 		return
 	}

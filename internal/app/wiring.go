@@ -250,7 +250,7 @@ func (a *App) listenOperations() error {
 		return nil
 	}
 	server, err := api.Listen(api.Options{
-		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"),
+		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
 		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
 		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
 		Health: func() (string, any) {
