@@ -100,9 +100,10 @@ func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervis
 	})
 }
 
-// forget drops what is known of a child that is no more: its address may become
-// that of another one, which nothing that was due must restart.
-func (s *Strategy) forget(child string) {
+// Forget drops what is known of a child that is no more, its health too: its address
+// may become that of another one, which nothing that was due must restart.
+func (s *Strategy) Forget(child string) {
+	s.health.Remove(child)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if due := s.due[child]; due != nil {

@@ -75,10 +75,9 @@ func (t *Tree) Remove(ctx context.Context, name string) error {
 		return nil
 	}
 	err := t.stop(ctx, t.pids[at])
-	t.critical.forget(name)
-	t.service.forget(name)
+	t.critical.Forget(name)
+	t.service.Forget(name)
 	t.pids = slices.Delete(t.pids, at, at+1)
-	t.health.Remove(name)
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", name, err)
 	}

@@ -25,7 +25,7 @@ import (
 	"butler/messages"
 )
 
-// Options configure the actor. All fields but Keep and OnGone are required.
+// Options configure the actor. All fields but Keep, OnGone and OnEnded are required.
 type Options struct {
 	Table  *destination.Table
 	Outbox *outbox.Outbox
@@ -37,6 +37,9 @@ type Options struct {
 	// OnGone is told of an instance that is not configured any more, when its
 	// delivery has ended. It must not block. Nil is fine.
 	OnGone func(instance string)
+	// OnEnded is told the ID of a delivery actor that has ended, before another one gets
+	// its address. It must not block. Nil is fine.
+	OnEnded func(id string)
 	// OnHealth is told how an instance is, at the start and whenever that may
 	// have changed. It is called by the actor and must not block.
 	OnHealth func(Health)
@@ -239,6 +242,9 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(a.children, instance)
+		if a.opts.OnEnded != nil {
+			a.opts.OnEnded(who.GetId())
+		}
 		_, configured := a.built[instance]
 		switch {
 		case a.ending:

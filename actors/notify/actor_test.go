@@ -48,7 +48,8 @@ type fixture struct {
 	// healths are what was told of every instance last.
 	healths map[string]Health
 	// gone are the instances that it told to be gone.
-	gone []string
+	gone  []string
+	ended []string // the delivery actors that have ended, and how many of email had lived then
 }
 
 func (f *fixture) goneOnes() []string {
@@ -129,6 +130,11 @@ func (f *fixture) start(instances ...string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.gone = append(f.gone, instance)
+		},
+		OnEnded: func(id string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.ended = append(f.ended, fmt.Sprintf("%s after %d", id, len(f.lives["email/failed"])))
 		},
 		NewDelivery: func(b destination.Built) *actor.Props {
 			l := &life{}
@@ -305,6 +311,7 @@ func TestNotify_replacesADeliveryThatEnded(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.start("email/failed")
 		f.end("email/failed")
+		f.want("ended, before there was another one", []string{"notify/d:email/failed after 1"}, f.ended)
 		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
 		f.want("lives", 2, len(f.all("email/failed")))
 		f.want("notices by email", []string{"a-email"}, queuedIDs(f.current("email/failed")))

@@ -100,10 +100,11 @@ func (a *App) gateProps() *actor.Props {
 
 func (a *App) notifyProps() *actor.Props {
 	keep, newDelivery := a.deliveries()
+	supervise := supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)
 	return notify.Props(a.kit, notify.Options{
-		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: once(a.core, delivery.NewMetrics).Forget,
+		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: once(a.core, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
 		Keep: keep, NewDelivery: newDelivery, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
-	}, actor.WithSupervisor(supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)))
+	}, actor.WithSupervisor(supervise))
 }
 
 // deliveries say how notices are sent, and what is kept of those that could not be.
