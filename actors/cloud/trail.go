@@ -24,7 +24,7 @@ func (t told) step() *trail.Decision {
 		d.Told = append(d.Told, trail.Told{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
 	}
 	for _, v := range t.without {
-		d.NotTold = append(d.NotTold, trail.NotTold(v))
+		d.NotTold = append(d.NotTold, trail.NotTold{Instance: v.Instance, Reason: v.Names()})
 	}
 	return d
 }

@@ -39,6 +39,20 @@ func TestTell_saysWhyNobodyIsTold(t *testing.T) {
 	}
 }
 
+// The log travels further than the journal: it has no addresses of people.
+func TestTell_saysHowManyAreLeftOutAndNotWho(t *testing.T) {
+	got := told(t, &Tell{
+		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed},
+		Without: []destination.Verdict{{Instance: "email/a", LeftOut: []destination.LeftOut{
+			{Recipients: []string{"emma@example.com", "joe@example.com"}, Reason: "the task does not have Alert = Yes"},
+			{Reason: "the owner of the app is not known"},
+		}}},
+	})
+	if want := "2 recipients are left out: the task does not have Alert = Yes; the owner of the app is not known"; got["not_email/a"] != want {
+		t.Errorf("want %q, got %v", want, got["not_email/a"])
+	}
+}
+
 func TestTell_boundsWhatOneLineSays(t *testing.T) {
 	var without []destination.Verdict
 	for i := range 1000 {

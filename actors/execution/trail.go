@@ -89,7 +89,7 @@ func (t *Tell) step(d *trail.Decision) *trail.Decision {
 		told = append(told, trail.Told{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
 	}
 	for _, v := range t.Without {
-		without = append(without, trail.NotTold(v))
+		without = append(without, trail.NotTold{Instance: v.Instance, Reason: v.Names()})
 	}
 	d.Told, d.NotTold = told, without
 	return d

@@ -251,7 +251,7 @@ func (o TestOptions) notices(b destination.Built, a messages.Alert) ([]messages.
 	selected := len(notices)
 	notices = slices.DeleteFunc(notices, func(n messages.Notice) bool { return slices.Contains(a.Owner.Emails, n.Recipient) })
 	if len(notices) == 0 && selected > 0 {
-		why = "only the owner of the app would be told, and that of the sample does not exist: name somebody with --recipient"
+		why = strings.TrimSuffix("only the owner of the app would be told, and that of the sample does not exist: name somebody with --recipient; "+why, "; ")
 	}
 	if o.Recipient == "" || b.Instance.Integration != mail {
 		return notices, why
@@ -264,21 +264,23 @@ func (o TestOptions) notices(b destination.Built, a messages.Alert) ([]messages.
 }
 
 // noticesOf returns the notices that an instance would get of an alert, with
-// what it wants to know of it, or why it tells nobody. Routes do not count.
+// what it wants to know of it, and why it tells nobody or leaves somebody out.
+// Routes do not count.
 func noticesOf(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
 	alone, err := destination.NewTable([]destination.Built{b}, nil)
 	if err != nil {
 		return nil, err.Error()
 	}
 	heads, without := alone.Route(&a, true, a.DecidedAt)
+	why := ""
 	for _, w := range without {
-		return nil, w.Reason
+		why = w.Names()
 	}
 	notices := make([]messages.Notice, len(heads))
 	for i, head := range heads {
 		notices[i] = noticeOf(b, a, head)
 	}
-	return notices, ""
+	return notices, why
 }
 
 func noticeOf(b destination.Built, a messages.Alert, head messages.NoticeHead) messages.Notice {

@@ -55,6 +55,21 @@ func TestTestAlerts_oneEventThatTellsSomebodyIsEnough(t *testing.T) {
 	}
 }
 
+// ownersOnly is a route whose mails go to the owner of an app alone where the task is not a marked one.
+const ownersOnly = gated + `          appOwnerAlert: {enable: true, includeOwner: {includeAll: true}}
+`
+
+func TestTestAlerts_sayWhyOnlyTheOwnerWouldBeTold(t *testing.T) {
+	cfg, err := inspect(t, ownersOnly, app.Inspection{}, false)
+	must(t, err)
+	report, err := app.TestAlerts(t.Context(), cfg, app.TestOptions{Run: "run", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}, DryRun: true})
+	must(t, err)
+	got := report.Attempts[0]
+	if want := "anna@example.com: the task does not have Nightly = Yes"; got.Result != app.TestNobody || !strings.Contains(got.Reason, want) {
+		t.Errorf("want nobody told and %q, got %+v", want, got)
+	}
+}
+
 // crashing is a destination with a bug.
 type crashing struct{}
 

@@ -142,6 +142,16 @@ type Selection struct {
 	Recipients []string
 	// Reason says in words why Recipients is empty.
 	Reason string
+	// LeftOut are those who would be told, but for a rule, where others are.
+	LeftOut []LeftOut
+}
+
+// LeftOut is somebody whom an instance does not tell although it tells others.
+type LeftOut struct {
+	// Recipients are who; none where Reason says it all.
+	Recipients []string
+	// Reason says in words why, and names nobody of Recipients.
+	Reason string
 }
 
 // Everyone selects one notice without a recipient.

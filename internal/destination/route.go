@@ -325,15 +325,21 @@ const (
 	maxCharacters = 60
 )
 
-// choice lists texts in a sentence.
-func choice(texts []string) string {
+// shortened returns texts at a length that a sentence can take.
+func shortened(texts []string) []string {
 	var out []string
-	for _, text := range texts[:min(len(texts), maxChoice)] {
+	for _, text := range texts {
 		if runes := []rune(text); len(runes) > maxCharacters {
 			text = string(runes[:maxCharacters-1]) + "…"
 		}
 		out = append(out, text)
 	}
+	return out
+}
+
+// choice lists texts in a sentence.
+func choice(texts []string) string {
+	out := shortened(texts[:min(len(texts), maxChoice)])
 	if left := len(texts) - maxChoice; left > 0 {
 		out = append(out, fmt.Sprintf("one of %d more", left))
 	}

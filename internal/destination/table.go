@@ -3,6 +3,7 @@ package destination
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,10 +128,12 @@ func (t *Table) Close() {
 // Carries reports whether any instance carries what an alert is, or may be.
 func (t *Table) Carries(a *messages.Alert) bool { return len(t.of(a).instances) > 0 }
 
-// Verdict says of one instance why an alert does not go through it.
+// Verdict says of one instance why an alert does not go through it, or not to everybody.
 type Verdict struct {
 	Instance string
-	Reason   string
+	// Reason says why nobody is told; "" where others are told than those who are left out.
+	Reason  string
+	LeftOut []LeftOut
 }
 
 // maxVerdicts bounds what one line says of those who are not told.
@@ -140,7 +143,7 @@ const maxVerdicts = 30
 // not told are not, and how many others there are.
 func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	for _, v := range without[:min(len(without), maxVerdicts)] {
-		fields = append(fields, zap.String("not_"+v.Instance, v.Reason))
+		fields = append(fields, zap.String("not_"+v.Instance, v.Summary()))
 	}
 	if left := len(without) - maxVerdicts; left > 0 {
 		fields = append(fields, zap.Int("not_others", left))
@@ -148,7 +151,46 @@ func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	return fields
 }
 
-// Route returns the notices of an alert and why the other instances have none.
+// Summary words the verdict for the log, which tells how many are left out and not who.
+func (v Verdict) Summary() string {
+	return v.text(func(recipients []string) string {
+		if len(recipients) == 1 {
+			return "1 recipient is left out"
+		}
+		return fmt.Sprintf("%d recipients are left out", len(recipients))
+	})
+}
+
+// Names words the verdict for the operator who asks, with those who are left out.
+func (v Verdict) Names() string {
+	return v.text(func(recipients []string) string {
+		shown := shortened(recipients[:min(len(recipients), maxNames)])
+		if left := len(recipients) - maxNames; left > 0 {
+			shown = append(shown, fmt.Sprintf("%d more", left))
+		}
+		return strings.Join(shown, ", ")
+	})
+}
+
+// maxNames bounds the recipients in a verdict, which has a reason to tell, too.
+const maxNames = 4
+
+func (v Verdict) text(who func(recipients []string) string) string {
+	if len(v.LeftOut) == 0 {
+		return v.Reason
+	}
+	parts := make([]string, 0, len(v.LeftOut))
+	for _, l := range v.LeftOut {
+		if len(l.Recipients) == 0 {
+			parts = append(parts, l.Reason)
+			continue
+		}
+		parts = append(parts, who(l.Recipients)+": "+l.Reason)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Route returns the notices of an alert, and why other instances have none, or leave somebody out.
 // finalState reports that the execution result is final; instances that need it
 // are left out otherwise.
 func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
@@ -159,6 +201,9 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 		if len(selected.Recipients) == 0 {
 			without = append(without, Verdict{Instance: i.Name, Reason: selected.Reason})
 			continue
+		}
+		if len(selected.LeftOut) > 0 {
+			without = append(without, Verdict{Instance: i.Name, LeftOut: selected.LeftOut})
 		}
 		for n, recipient := range selected.Recipients {
 			if slices.Contains(selected.Recipients[:n], recipient) {
@@ -208,15 +253,17 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	return reached, without
 }
 
+// selects says who is told. An instance that wants nothing of the alert comes
+// before one that does not get it in time: for the former nobody has waited.
 func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
-	switch {
-	case i.Needs.FinalState && !finalState:
-		return Nobody("the execution result did not become final in time")
-	case i.Select != nil:
-		return i.Select(a)
-	default:
-		return Everyone()
+	selected := Everyone()
+	if i.Select != nil {
+		selected = i.Select(a)
 	}
+	if i.Needs.FinalState && !finalState && len(selected.Recipients) > 0 {
+		return Nobody("the execution result did not become final in time")
+	}
+	return selected
 }
 
 // suppressBy is what the window counts by. Events are counted apart: a start is

@@ -128,17 +128,40 @@ func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
 			return destination.Nobody("the task has no property")
 		}},
 		destination.Instance{Name: "patient", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FinalState: true}, Select: to("bo")},
+		destination.Instance{Name: "choosy and patient", Kinds: []messages.AlertKind{failed}, Needs: destination.Needs{FinalState: true}, Select: func(*messages.Alert) destination.Selection {
+			return destination.Nobody("the task has no property, so nobody has waited")
+		}},
 	)
 	notices, without := tab.Route(&messages.Alert{Kind: failed}, false, now)
 	want := []destination.Verdict{
 		{Instance: "choosy", Reason: "the task has no property"},
 		{Instance: "patient", Reason: "the execution result did not become final in time"},
+		{Instance: "choosy and patient", Reason: "the task has no property, so nobody has waited"},
 	}
 	if diff := cmp.Diff(want, without); diff != "" || len(notices) > 0 {
 		t.Errorf("%d notices, %s", len(notices), diff)
 	}
 	if notices, _ := tab.Route(&messages.Alert{Kind: failed}, true, now); len(notices) != 1 {
 		t.Errorf("want the patient instance told of a final result, got %v", notices)
+	}
+}
+
+func TestRoute_saysWhoIsLeftOutWhereOthersAreTold(t *testing.T) {
+	left := []destination.LeftOut{
+		{Recipients: []string{"a@b.cd", "c@b.cd", "d@b.cd", "e@b.cd", "f@b.cd", "g@b.cd"}, Reason: "no property"}, {Reason: "no owner"},
+	}
+	tab := table(t, destination.Instance{Name: "email", Kinds: []messages.AlertKind{failed}, Select: func(*messages.Alert) destination.Selection {
+		return destination.Selection{Recipients: []string{"bo"}, LeftOut: left}
+	}})
+	notices, without := tab.Route(&messages.Alert{Kind: failed}, true, now)
+	if diff := cmp.Diff([]destination.Verdict{{Instance: "email", LeftOut: left}}, without); diff != "" || len(notices) != 1 {
+		t.Fatalf("%d notices, %s", len(notices), diff)
+	}
+	if want, got := "a@b.cd, c@b.cd, d@b.cd, e@b.cd, 2 more: no property; no owner", without[0].Names(); got != want {
+		t.Errorf("want %q for the operator, got %q", want, got)
+	}
+	if want, got := "6 recipients are left out: no property; no owner", without[0].Summary(); got != want {
+		t.Errorf("want %q for the log, got %q", want, got)
 	}
 }
 

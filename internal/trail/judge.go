@@ -13,7 +13,7 @@ func (t *teller) judge() {
 	for _, state := range []State{Parked, Waiting, Unclear, Dropped, Delivered, Suppressed} {
 		if slices.ContainsFunc(s.Notices, func(n Notice) bool { return n.State == state }) {
 			s.State = state
-			s.Summary = fmt.Sprintf("of %d to be told: %s; %d destinations not told", len(s.Notices), counted(s.Notices), len(s.NotTold))
+			s.Summary = fmt.Sprintf("of %d to be told: %s; %s", len(s.Notices), counted(s.Notices), t.others())
 			return
 		}
 	}
@@ -36,6 +36,23 @@ func (t *teller) judge() {
 	default:
 		s.State, s.Summary = Unknown, "nothing is known of it"
 	}
+}
+
+// others counts those who are not told.
+func (t *teller) others() string {
+	none, some := 0, 0
+	for _, v := range t.story.NotTold {
+		if slices.ContainsFunc(t.story.Notices, func(n Notice) bool { return n.Destination == v.Destination }) {
+			some++
+		} else {
+			none++
+		}
+	}
+	text := fmt.Sprintf("%d destinations not told", none)
+	if some > 0 {
+		text += fmt.Sprintf(", %d tell not everybody", some)
+	}
+	return text
 }
 
 // hint says what may be missing, and for an unknown execution what the reasons may be.

@@ -45,6 +45,19 @@ func TestTell_letsTheLedgerSayHowItStands(t *testing.T) {
 	}
 }
 
+func TestTell_countsADestinationThatTellsNotEverybodyApart(t *testing.T) {
+	told := &trail.Decision{
+		Head: trail.Head{Key: "key", At: noon}, Alert: messages.ReloadTaskFailed,
+		Told:    []trail.Told{{ID: "1", Instance: "email/a", Recipient: "bo@example.com"}},
+		NotTold: []trail.NotTold{{Instance: "email/a", Reason: "emma@example.com: no property"}, {Instance: "slack/a", Reason: "no tag"}},
+	}
+	accepted := &trail.Attempt{Head: told.Head, Notice: "1", Instance: "email/a", Number: 1}
+	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{told, accepted}})
+	if want := "of 1 to be told: 1 delivered; 1 destinations not told, 1 tell not everybody"; got.Summary != want {
+		t.Errorf("want %q, got %q", want, got.Summary)
+	}
+}
+
 func TestTell_saysThatStepsAreMissing(t *testing.T) {
 	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{decision("key")}, Reach: trail.Reach{Trouble: []string{"the log was damaged"}}})
 	if hints := strings.Join(got.Hints, "\n"); !strings.Contains(hints, "the log was damaged") || !strings.Contains(hints, "journal.trailFor") {

@@ -20,6 +20,14 @@ type recipients struct {
 	owner []string
 	// reasons say why one of the lists is empty.
 	reasons []string
+	// leftOut are those of whom a rule keeps the alert.
+	leftOut []destination.LeftOut
+}
+
+// leave notes that a rule keeps the alert from somebody.
+func (r *recipients) leave(why string, who ...string) {
+	r.reasons = append(r.reasons, why)
+	r.leftOut = append(r.leftOut, destination.LeftOut{Recipients: who, Reason: why})
 }
 
 // selectRecipients implements Instance.Select.
@@ -30,6 +38,7 @@ func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 		switch {
 		case !validAddress(address):
 			r.reasons = append(r.reasons, "not a mail address: "+printableAddress(address))
+			r.leftOut = append(r.leftOut, destination.LeftOut{Recipients: []string{printableAddress(address)}, Reason: "not a mail address"})
 		case !slices.Contains(told, address):
 			told = append(told, address)
 		}
@@ -37,7 +46,20 @@ func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	if len(told) == 0 {
 		return destination.Nobody("no recipient: %s", strings.Join(r.reasons, "; "))
 	}
-	return destination.Selection{Recipients: told}
+	return destination.Selection{Recipients: told, LeftOut: leftOut(r.leftOut, told)}
+}
+
+// leftOut returns those who are not told for another reason either.
+func leftOut(all []destination.LeftOut, told []string) []destination.LeftOut {
+	var out []destination.LeftOut
+	for _, l := range all {
+		named := len(l.Recipients) > 0
+		l.Recipients = slices.DeleteFunc(slices.Clone(l.Recipients), func(who string) bool { return slices.Contains(told, who) })
+		if !named || len(l.Recipients) > 0 {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // recipientsOf builds the three lists. A task or an app that could not be looked
@@ -61,16 +83,16 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 	case len(e.Recipients) == 0:
 		r.reasons = append(r.reasons, "the list of recipients is empty")
 	case !property.lets(a.Task):
-		r.reasons = append(r.reasons, "the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue)
+		r.leave("the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue, e.Recipients...)
 	case !tagged:
-		r.reasons = append(r.reasons, untagged)
+		r.leave(untagged, e.Recipients...)
 	default:
 		r.common = e.Recipients
 	}
 	if e.AppOwnerAlert.Enable {
 		var why string
 		if r.owner, why = e.AppOwnerAlert.addresses(a.Owner); why != "" {
-			r.reasons = append(r.reasons, why)
+			r.leave(why, a.Owner.Emails...)
 		}
 	}
 	return r

@@ -100,6 +100,40 @@ func TestSelect_tellsWhoShouldBeTold(t *testing.T) {
 	}
 }
 
+func TestSelect_saysWhoIsLeftOutWhereOthersAreTold(t *testing.T) {
+	gate := Gate{Enable: true, CustomPropertyName: "Alert", EnabledValue: "Yes"}
+	owner := AppOwnerAlert{Enable: true, IncludeOwner: IncludeOwner{IncludeAll: true}}
+	closed := "the task does not have Alert = Yes"
+	for name, row := range map[string]struct {
+		event Event
+		want  []destination.LeftOut
+	}{
+		"behind the gate": {
+			Event{Recipients: []string{"emma@example.com", "joe@example.com"}, AlertEnableByCustomProperty: gate, AppOwnerAlert: owner},
+			[]destination.LeftOut{{Recipients: []string{"emma@example.com", "joe@example.com"}, Reason: closed}},
+		},
+		"but for the owner, who is told": {
+			Event{Recipients: []string{"bo@example.com", "joe@example.com"}, AlertEnableByCustomProperty: gate, AppOwnerAlert: owner},
+			[]destination.LeftOut{{Recipients: []string{"joe@example.com"}, Reason: closed}},
+		},
+		"nobody": {Event{Recipients: []string{"bo@example.com", "bo.ek@example.com"}, AlertEnableByCustomProperty: gate, AppOwnerAlert: owner}, nil},
+		"the owner": {
+			Event{Recipients: []string{"joe@example.com"}, AppOwnerAlert: AppOwnerAlert{Enable: true}},
+			[]destination.LeftOut{{Recipients: []string{"bo@example.com", "bo.ek@example.com"}, Reason: "the owner of the app is not on the list of included owners"}},
+		},
+		"who has no address": {
+			Event{Recipients: []string{"joe@example.com", "emma\n"}},
+			[]destination.LeftOut{{Recipients: []string{"emma"}, Reason: "not a mail address"}},
+		},
+	} {
+		a := destinationtest.Complete(messages.ReloadTaskFailed)
+		got := row.event.selectRecipients(&a)
+		if diff := cmp.Diff(row.want, got.LeftOut); diff != "" || len(got.Recipients) == 0 {
+			t.Errorf("%s: %d told (-want +got):\n%s", name, len(got.Recipients), diff)
+		}
+	}
+}
+
 func TestValidAddress(t *testing.T) {
 	for _, good := range []string{"a@b.co", "first.last+tag@sub.example.com", "x!#$%&'*/=?^_`{|}~-@example.museum", "A-1@1a.example.COM"} {
 		if !validAddress(good) {
