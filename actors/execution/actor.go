@@ -222,7 +222,7 @@ func (o *Options) tell(t *Tell, step *trail.Decision) {
 	if o.Trail != nil {
 		o.Trail.Write(t.step(step))
 	}
-	entry := o.Log.Check(outcomes[t.Outcome].level, outcomes[t.Outcome].text)
+	entry := o.Log.Check(t.level(), outcomes[t.Outcome].text)
 	if entry == nil {
 		return
 	}

@@ -118,7 +118,7 @@ var outcomes = [...]struct {
 }{
 	OutcomeAlerted:          {"alerted", "alert decided", zapcore.InfoLevel},
 	OutcomeNobodyTold:       {"nobody_told", "alert decided, nobody is told", zapcore.InfoLevel},
-	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.DebugLevel},
+	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.InfoLevel},
 	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task", zapcore.InfoLevel},
 	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before", zapcore.DebugLevel},
 	OutcomeFollowing:        {"following", "distribute task is followed until it ends", zapcore.InfoLevel},
@@ -131,6 +131,17 @@ var outcomes = [...]struct {
 
 // String returns the label form.
 func (o Outcome) String() string { return outcomes[o].label }
+
+// level is the log level of the line about t. Where no destination wants successes,
+// as mostly, each of them would be a line that nobody misses.
+func (t *Tell) level() zapcore.Level {
+	succeeded := t.Alert.Event.Family == messages.FamilySucceeded ||
+		t.Alert.Event.Family == messages.FamilyDistribute && t.Alert.Task.LastStatus.Phase() == qlik.PhaseSucceeded
+	if t.Outcome == OutcomeNoRoute && succeeded {
+		return zapcore.DebugLevel
+	}
+	return outcomes[t.Outcome].level
+}
 
 // found says what was found in place of what an event of its kind leads to expect;
 // "" where it was that.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/destination"
@@ -50,6 +51,30 @@ func TestTell_saysHowManyAreLeftOutAndNotWho(t *testing.T) {
 	})
 	if want := "2 recipients are left out: the task does not have Alert = Yes; the owner of the app is not known"; got["not_email/a"] != want {
 		t.Errorf("want %q, got %v", want, got["not_email/a"])
+	}
+}
+
+// Who sends a failure by hand looks for its line; every success that nobody wants is no news.
+func TestTell_aFailureThatNobodyCarriesIsALine(t *testing.T) {
+	for _, row := range []struct {
+		family messages.Family
+		status qlik.ExecutionStatus
+		want   zapcore.Level
+	}{
+		{messages.FamilyFailed, qlik.StatusUnknown, zap.InfoLevel},
+		{messages.FamilyAborted, qlik.StatusUnknown, zap.InfoLevel},
+		{messages.FamilySucceeded, qlik.StatusUnknown, zap.DebugLevel},
+		{messages.FamilyDistribute, qlik.StatusFinishedFail, zap.InfoLevel},
+		{messages.FamilyDistribute, qlik.StatusFinishedSuccess, zap.DebugLevel},
+	} {
+		core, lines := observer.New(zap.DebugLevel)
+		o := Options{Log: zap.New(core), Metrics: NewMetrics(prometheus.NewRegistry())}
+		o.tell(&Tell{Alert: &messages.Alert{
+			Event: messages.TaskEvent{Family: row.family}, Task: messages.Task{Known: true, LastStatus: row.status},
+		}, Outcome: OutcomeNoRoute}, new(trail.Decision))
+		if got := lines.All()[0].Level; got != row.want {
+			t.Errorf("%s, %s: want a line of level %s, got %s", row.family, row.status, row.want, got)
+		}
 	}
 }
 
