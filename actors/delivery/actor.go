@@ -129,9 +129,13 @@ type (
 		loaded Loaded
 		err    error
 	}
-	settlementRecorded struct{ serial uint64 }
-	wakeDue            struct{}
-	summaryDue         struct{}
+	settlementRecorded struct {
+		serial     uint64
+		settlement outbox.Settlement
+		ended      []messages.NoticeSettled
+	}
+	wakeDue    struct{}
+	summaryDue struct{}
 )
 
 type delivery struct {
@@ -150,6 +154,7 @@ type delivery struct {
 	told     messages.DeliveryChanged // the newest that the parent was told
 	drain    *drain
 	arrived  []Queued  // of the announcement in hand, reused
+	latest   attempted // the attempt whose results are in hand
 	loadedAt time.Time // by when the backlog was read; zero before
 	// early is what was announced before. Until the settlements of an earlier life
 	// are durable, nobody knows which of it has ended.
@@ -183,8 +188,11 @@ func (d *delivery) Receive(ctx actor.Context) {
 		d.meter.attempt(msg)
 		d.reports.attempt(msg)
 		d.noteAttempt(msg)
+		d.latest = msg
 		d.step(ctx, SendFinished{Serial: msg.serial, Results: msg.results})
+		d.latest = attempted{}
 	case settlementRecorded:
+		d.reports.ended(msg.settlement, msg.ended)
 		d.step(ctx, Settled{Serial: msg.serial})
 	case wakeDue:
 		d.step(ctx, Due{})
@@ -311,7 +319,7 @@ func (d *delivery) step(ctx actor.Context, in Input) {
 			d.wake.Stop()
 		case Retry:
 			d.meter.retries.Inc()
-			d.reports.retry(now, do)
+			d.reports.retry(now, do, &d.latest)
 		case BreakerMoved:
 			d.meter.setBreaker(do.Open)
 			d.reports.breaker(now, do)
@@ -361,7 +369,6 @@ func (d *delivery) send(ctx actor.Context, do Send) {
 
 func (d *delivery) settle(ctx actor.Context, do Settle) {
 	d.meter.outcomes(do.Settlement)
-	d.reports.outcomes(do.Settlement)
 	post, onSettled, steps, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
 	d.opts.Outbox.Settle(place, do.Settlement, func(ended []messages.NoticeSettled, err error) {
@@ -374,7 +381,7 @@ func (d *delivery) settle(ctx actor.Context, do Settle) {
 				onSettled(end)
 			}
 		}
-		post(settlementRecorded{serial: do.Serial})
+		post(settlementRecorded{serial: do.Serial, settlement: do.Settlement, ended: ended})
 	})
 }
 

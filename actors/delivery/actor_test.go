@@ -17,6 +17,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/actorkit"
@@ -598,8 +599,67 @@ func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
 		f.outbox, _ = outbox.Open(f.ledger, outbox.Options{}) // forgets what it remembers
 		f.start("a", &provider{}, func(i *destination.Instance) { i.Window = time.Minute })
 		f.wantOutcomes(map[string]string{"1-a": "parked", "2-a": "parked"})
-		if n := f.logs.FilterMessage("alert parked").Len(); n != 1 {
-			t.Errorf("%d lines about parked alerts, want one and a summary", n)
+		if n := f.logs.FilterMessage("alert parked").Len(); n != 2 {
+			t.Errorf("%d lines about parked alerts, want one for each", n)
+		}
+	})
+}
+
+func TestDelivery_everyLineSaysWhatItIsAbout(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		p := &provider{answer: func(_ context.Context, n messages.Notice) error {
+			if n.Alert.Key == "x-2" {
+				return errors.New("connection refused")
+			}
+			return nil
+		}}
+		f.start("a", p, func(i *destination.Instance) { i.Window = time.Minute })
+		f.alert("1", "sales", "a")
+		f.alert("2", "stock", "a")
+		f.alert("3", "sales", "a")
+		for message, want := range map[string]map[string]any{
+			"attempt failed, trying again": {"execution_id": "x-2", "task_id": "stock", "task_name": "stock", "alert": "reload_task_failed", "notice_id": "2-a"},
+			"alert suppressed":             {"execution_id": "x-3", "task_name": "sales", "alert": "reload_task_failed", "notice_id": "3-a"},
+		} {
+			lines := f.logs.FilterMessage(message).All()
+			if len(lines) == 0 {
+				f.t.Errorf("no line %q", message)
+				continue
+			}
+			for field, text := range want {
+				if got := lines[0].ContextMap()[field]; got != text {
+					f.t.Errorf("%s: want %s %q, got %v", message, field, text, got)
+				}
+			}
+		}
+	})
+}
+
+// What is parked waits for an operator: no execution hides behind another one.
+func TestDelivery_everyExecutionThatIsParkedIsALine(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		p := &provider{answer: func(context.Context, messages.Notice) error { return destination.Permanent(errors.New("refused")) }}
+		f.start("a", p)
+		const executions = parkedKeys + 3
+		for n := range executions {
+			f.alert(fmt.Sprint(n), "task "+fmt.Sprint(n%2), "a")
+		}
+		time.Sleep(2 * summaryEvery)
+		synctest.Wait()
+		lines := f.logs.FilterMessage("alert parked").All()
+		if len(lines) != parkedKeys+1 {
+			f.t.Fatalf("want a line for each of %d executions and one for the others, got %d", parkedKeys, len(lines))
+		}
+		got := lines[1].ContextMap()
+		for field, want := range map[string]any{"execution_id": "x-1", "task_name": "task 1", "alert": "reload_task_failed", "notice_id": "1-a", "reason": "rejected"} {
+			if got[field] != want {
+				f.t.Errorf("want %s %q, got %v", field, want, got[field])
+			}
+		}
+		summary := f.logs.FilterMessage("repeated").All()
+		if len(summary) != 1 || summary[0].Level != zap.ErrorLevel || summary[0].ContextMap()["count"] != int64(2) ||
+			!strings.Contains(summary[0].ContextMap()["line"].(string), "butler parked list") {
+			f.t.Errorf("want an error that counts the 2 others, got %v", summary)
 		}
 	})
 }

@@ -127,7 +127,8 @@ type Arm struct{ At time.Time }
 // Disarm takes back Arm.
 type Disarm struct{}
 
-// Retry says that a notice failed and is tried again after Delay.
+// Retry says that a notice failed and is tried again after Delay at the soonest: when
+// it is due, and when a pause or the breaker lets anything through.
 type Retry struct {
 	ID      messages.NoticeID
 	Attempt int

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,6 +16,9 @@ import (
 const (
 	summaryEvery = time.Minute
 	summaryKeys  = 32
+	// parkedKeys is how many executions have a line of their own in a minute when their
+	// alerts are parked; butler parked list has them all.
+	parkedKeys = 200
 )
 
 // reporter writes the log of one instance. What repeats is written once and then
@@ -21,21 +26,30 @@ const (
 type reporter struct {
 	log      *zap.Logger
 	repeated *logx.Repeated
-	held     int
+	// parked is for alerts that are parked: that of one execution does not hide that of another.
+	parked *logx.Repeated
+	held   int
 }
 
 func newReporter(log *zap.Logger) *reporter {
-	return &reporter{log: log, repeated: logx.NewRepeated(summaryEvery, summaryKeys)}
+	return &reporter{log: log, repeated: logx.NewRepeated(summaryEvery, summaryKeys), parked: logx.NewRepeated(summaryEvery, parkedKeys)}
+}
+
+// first reports whether a line is written now, and not one of its kind was lately.
+func (r *reporter) first(now time.Time, in *logx.Repeated, key string) bool {
+	r.summarise(now) // a window that ended long ago must not hold this line back
+	if in.First(now, key) {
+		return true
+	}
+	r.held++
+	return false
 }
 
 // once writes a line, unless one of the same message and label was written lately.
 func (r *reporter) once(now time.Time, level zapcore.Level, label, message string, fields ...zap.Field) {
-	r.summarise(now) // a window that ended long ago must not hold this line back
-	if !r.repeated.First(now, message+": "+label) {
-		r.held++
-		return
+	if r.first(now, r.repeated, message+": "+label) {
+		r.log.Log(level, message, fields...)
 	}
-	r.log.Log(level, message, fields...)
 }
 
 // holdsBack reports whether a summary has something to tell.
@@ -43,10 +57,20 @@ func (r *reporter) holdsBack() bool { return r.held > 0 }
 
 // summarise tells how often lines were held back.
 func (r *reporter) summarise(now time.Time) {
-	for _, s := range r.repeated.Due(now) {
-		r.held -= s.Count
-		r.log.Warn("repeated", zap.String("line", s.Key), logx.Count(s.Count), zap.Time("since", s.Since))
+	tell := func(level zapcore.Level, summaries []logx.Summary) {
+		for _, s := range summaries {
+			r.held -= s.Count
+			r.log.Log(level, "repeated", zap.String("line", s.Key), logx.Count(s.Count), zap.Time("since", s.Since))
+		}
 	}
+	tell(zapcore.WarnLevel, r.repeated.Due(now))
+	parked := r.parked.Due(now)
+	for i := range parked {
+		if parked[i].Key == logx.OtherKeys {
+			parked[i].Key = "alert parked: further executions, butler parked list names them"
+		}
+	}
+	tell(zapcore.ErrorLevel, parked)
 }
 
 // attempt tells what was delivered, and where the destination crashed.
@@ -66,9 +90,26 @@ func (r *reporter) attempt(a attempted) {
 	}
 }
 
-func (r *reporter) retry(now time.Time, do Retry) {
-	r.once(now, zapcore.WarnLevel, do.Result.Err, "attempt failed, trying again",
-		logx.NoticeID(do.ID), logx.Attempt(do.Attempt), logx.Delay(do.Delay), zap.String("err", do.Result.Err))
+// retry tells that a notice of an attempt is tried again.
+func (r *reporter) retry(now time.Time, do Retry, a *attempted) {
+	const message = "attempt failed, trying again"
+	if r.first(now, r.repeated, message+": "+do.Result.Err) {
+		r.log.Warn(message, append(a.about(do.ID),
+			logx.NoticeID(do.ID), logx.Attempt(do.Attempt), logx.Delay(do.Delay), zap.String("err", do.Result.Err))...)
+	}
+}
+
+// about says what a notice of the attempt is about, as far as it could be read.
+func (a *attempted) about(id messages.NoticeID) []zap.Field {
+	for i := range a.notices {
+		if n := &a.notices[i]; n.ID == id {
+			return []zap.Field{
+				logx.ExecutionID(n.Alert.Event.ExecutionID), logx.TaskID(n.Alert.Event.TaskID),
+				logx.TaskName(n.Alert.Event.TaskName), logx.Alert(n.Alert.Kind),
+			}
+		}
+	}
+	return nil
 }
 
 func (r *reporter) pause(now time.Time, do Paused) {
@@ -84,17 +125,42 @@ func (r *reporter) breaker(now time.Time, do BreakerMoved) {
 		logx.Delay(do.Until.Sub(now)), zap.String("err", do.Err))
 }
 
-// outcomes tells what was not delivered.
-func (r *reporter) outcomes(s outbox.Settlement) {
-	for _, o := range s.Outcomes {
+// ended tells what was not delivered, of the notices that a settlement has ended.
+func (r *reporter) ended(s outbox.Settlement, ended []messages.NoticeSettled) {
+	for i := range s.Outcomes {
+		o := &s.Outcomes[i]
+		if len(ended) == 0 || ended[0].ID != o.ID {
+			continue // it goes on waiting, or has ended before
+		}
+		end := &ended[0]
+		ended = ended[1:]
 		switch o.Ended {
 		case messages.NoticeSuppressed:
-			r.once(s.At, zapcore.InfoLevel, suppressedBy(o), "alert suppressed",
-				logx.NoticeID(o.ID), logx.Reason(suppressedBy(o)), zap.String("why", o.Reason))
+			r.once(s.At, zapcore.InfoLevel, suppressedBy(*o), "alert suppressed",
+				append(aboutEnd(end), logx.Reason(suppressedBy(*o)), zap.String("why", o.Reason))...)
 		case messages.NoticeParked:
-			r.once(s.At, zapcore.ErrorLevel, string(o.Cause), "alert parked",
-				logx.NoticeID(o.ID), logx.Reason(string(o.Cause)), logx.Attempt(o.Attempts), zap.String("why", o.Reason))
+			r.park(s.At, o, end)
 		case messages.NoticeDelivered:
 		}
+	}
+}
+
+// park tells that somebody is not told until an operator decides.
+func (r *reporter) park(now time.Time, o *outbox.Outcome, end *messages.NoticeSettled) {
+	const message = "alert parked"
+	if r.first(now, r.parked, fmt.Sprintf("%s: %s: %s %s", message, o.Cause, cmp.Or(string(end.Key), string(end.ID)), end.TaskName)) {
+		r.log.Error(message, append(aboutEnd(end),
+			logx.Reason(string(o.Cause)), logx.Attempt(o.Attempts), zap.String("why", o.Reason))...)
+	}
+}
+
+// aboutEnd says what a notice was about that has ended; an entry that cannot be
+// read tells nothing but its ID.
+func aboutEnd(end *messages.NoticeSettled) []zap.Field {
+	if end.Key == "" {
+		return []zap.Field{logx.NoticeID(end.ID)}
+	}
+	return []zap.Field{
+		logx.ExecutionID(string(end.Key)), logx.TaskName(end.TaskName), logx.Alert(end.Kind), logx.NoticeID(end.ID),
 	}
 }

@@ -90,8 +90,17 @@ func (m *Machine) result(i *item, r Result) {
 		delay := m.policy.Retry.Delay(i.attempts, m.random)
 		i.state, i.due = waiting, m.now.Add(delay)
 		m.waiting.join(i)
-		m.emit(Retry{ID: i.id, Attempt: i.attempts, Delay: delay, Result: r})
+		m.emit(Retry{ID: i.id, Attempt: i.attempts, Delay: max(delay, m.held()), Result: r})
 	}
+}
+
+// held is how long nothing at all is sent.
+func (m *Machine) held() time.Duration {
+	until := m.paused
+	if m.breaker.open {
+		until = later(until, m.breaker.until)
+	}
+	return max(until.Sub(m.now), 0)
 }
 
 func (m *Machine) deliver(i *item) {

@@ -26,7 +26,10 @@ type Summary struct {
 	Since time.Time
 }
 
-// NewRepeated returns a policy that remembers at most limit keys; further keys share the key "other".
+// OtherKeys is the key that those share for which there is no room.
+const OtherKeys = "other"
+
+// NewRepeated returns a policy that remembers at most limit keys; further keys share OtherKeys.
 func NewRepeated(window time.Duration, limit int) *Repeated {
 	return &Repeated{window: window, limit: max(limit, 1), open: map[string]*repetition{}}
 }
@@ -34,7 +37,7 @@ func NewRepeated(window time.Duration, limit int) *Repeated {
 // First notes one occurrence of key and reports whether its line is written now.
 func (r *Repeated) First(now time.Time, key string) bool {
 	if _, known := r.open[key]; !known && len(r.open) >= r.limit {
-		key = "other"
+		key = OtherKeys
 	}
 	seen, ok := r.open[key]
 	if !ok {
