@@ -22,6 +22,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
+	// Trail notes what parked notices are dropped; nil notes nothing.
+	Trail *trail.Trail
 	// OnGone is told of an instance that is not configured any more, when its
 	// delivery has ended. It must not block. Nil is fine.
 	OnGone func(instance string)
@@ -197,7 +200,7 @@ func (a *notify) remind(ctx actor.Context) {
 
 // trim drops the parked notices that are not to be kept, now and then.
 func (a *notify) trim(ctx actor.Context) {
-	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, log: a.log}
+	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log}
 	a.nextTrim.Stop()
 	if t.keep != (outbox.Keep{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
 		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the one before has not ended
@@ -288,7 +291,7 @@ func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
 
 // command runs what an operator asks for about parked notices.
 func (a *notify) command(ctx actor.Context, msg any) {
-	o, configured := a.opts.Outbox, a.configured()
+	o, steps, configured := a.opts.Outbox, a.opts.Trail, a.configured()
 	switch msg := msg.(type) {
 	case messages.ReplayParked:
 		post := actorkit.Poster(ctx)
@@ -300,15 +303,16 @@ func (a *notify) command(ctx actor.Context, msg any) {
 		a.health.recount()
 		actorkit.Reply(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
 	case messages.DropParked:
-		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, msg) }) {
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, steps, msg) }) {
 			actorkit.Reply(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case dropped:
 		a.health.recount()
-		for _, r := range msg.results {
-			if !r.Failure.Failed() {
-				a.log.Warn("parked alert is dropped by an operator", logx.NoticeID(r.ID))
-			}
+		for i := range msg.gone {
+			p := &msg.gone[i]
+			a.log.Warn("parked alert is dropped by an operator",
+				logx.ExecutionID(string(p.Key)), logx.TaskName(p.TaskName), logx.Alert(p.Kind),
+				logx.NoticeID(p.ID), logx.Destination(p.Instance))
 		}
 		actorkit.Reply(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
 	}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"butler/internal/journal/faulty"
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -41,6 +43,7 @@ type fixture struct {
 	pid    *actor.PID
 	reg    *prometheus.Registry
 	keep   outbox.Keep
+	steps  steps
 
 	mu sync.Mutex // the actor spawns while the test looks
 	// lives are the delivery actors of an instance, in order.
@@ -50,6 +53,40 @@ type fixture struct {
 	// gone are the instances that it told to be gone.
 	gone  []string
 	ended []string // the delivery actors that have ended, and how many of email had lived then
+}
+
+// steps is where the trail is kept.
+type steps struct {
+	mu      sync.Mutex
+	entries [][]byte
+}
+
+func (s *steps) Add(entry []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, bytes.Clone(entry))
+}
+
+func (s *steps) Flush(context.Context) error { return nil }
+
+func (s *steps) Range(_ context.Context, visit func(journal.Record) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return visit(journal.Record{Seq: 1, Entries: s.entries})
+}
+
+// dropped says how the parked notices of an execution were dropped, as the trail has it.
+func (f *fixture) dropped(execution string) []string {
+	f.t.Helper()
+	found, err := trail.New(&f.steps).Find(f.t.Context(), []string{execution}, 10)
+	must(f.t, err)
+	var out []string
+	for _, entry := range found.Entries {
+		if drop, ok := entry.(*trail.Drop); ok {
+			out = append(out, fmt.Sprintf("%s %s: %s", drop.Instance, drop.Notice, drop.Why))
+		}
+	}
+	return out
 }
 
 func (f *fixture) goneOnes() []string {
@@ -120,7 +157,7 @@ func (f *fixture) start(instances ...string) {
 	f.t.Helper()
 	t := table(f.t, instances...)
 	props := Props(f.kit, Options{
-		Table: t, Outbox: f.outbox, Keep: f.keep, Metrics: NewMetrics(f.reg, f.outbox, t.Built()),
+		Table: t, Outbox: f.outbox, Keep: f.keep, Trail: trail.New(&f.steps), Metrics: NewMetrics(f.reg, f.outbox, t.Built()),
 		OnHealth: func(h Health) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -207,7 +244,9 @@ func (f *fixture) occupy(instance string) *actor.PID {
 // record makes notices of one alert durable without announcing them.
 func (f *fixture) record(id string, instances ...string) []messages.NoticeHead {
 	f.t.Helper()
-	alert := &messages.Alert{ID: messages.AlertID(id), Event: messages.TaskEvent{TaskID: "task"}}
+	alert := &messages.Alert{
+		ID: messages.AlertID(id), Kind: messages.ReloadTaskFailed, Key: messages.ExecutionKey("x-" + id), Event: messages.TaskEvent{TaskID: "task", TaskName: "Sales"},
+	}
 	var notices []messages.NoticeHead
 	for _, instance := range instances {
 		notices = append(notices, messages.NoticeHead{
@@ -423,6 +462,16 @@ func TestNotify_dropsParkedNotices(t *testing.T) {
 		if n := f.ledger.Len("alert") + f.ledger.Len("parked"); n != 0 {
 			t.Errorf("%d entries are left, want none", n)
 		}
+		lines := f.logs.FilterMessage("parked alert is dropped by an operator").All()
+		if len(lines) != 1 {
+			t.Fatalf("want one line, got %v", lines)
+		}
+		for field, want := range map[string]any{
+			"execution_id": "x-a", "task_name": "Sales", "alert": "reload_task_failed", "notice_id": "a-email", "destination": "email/failed",
+		} {
+			f.want(field, want, lines[0].ContextMap()[field])
+		}
+		f.want("the trail", []string{"email/failed a-email: " + trail.ByOperator}, f.dropped("x-a"))
 	})
 }
 
@@ -656,6 +705,7 @@ func TestNotify_dropsTheOldestOfWhatIsParkedTooMuchAndTellsOnce(t *testing.T) {
 			told += int(line.ContextMap()["count"].(int64))
 		}
 		f.want("notices told of", 3, told)
+		f.want("the trail", []string{"email/failed b-email: " + trail.ByAge}, f.dropped("x-b"))
 		if len(lines) > 2 {
 			f.t.Errorf("want a line for each round that dropped something, got %v", lines)
 		}

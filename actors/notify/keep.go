@@ -8,6 +8,7 @@ import (
 
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 )
 
 // trimEvery is how often parked notices are looked through. What is parked has
@@ -26,6 +27,7 @@ type trimmer struct {
 	outbox  *outbox.Outbox
 	keep    outbox.Keep
 	metrics *Metrics
+	trail   *trail.Trail
 	log     *zap.Logger
 }
 
@@ -37,9 +39,10 @@ func (t trimmer) run(ctx context.Context) any {
 		if ctx.Err() != nil {
 			break // the next round goes on
 		}
-		if t.outbox.Drop(ctx, p.ID) != nil {
+		if _, err := t.outbox.Drop(ctx, p.ID); err != nil {
 			continue // an operator was faster, or the next round tries again
 		}
+		t.trail.Write(trail.NewDrop(&p, time.Now(), trail.ByAge))
 		t.metrics.dropped.WithLabelValues(p.Integration, p.Instance).Inc()
 		dropped[p.Instance]++
 		total++

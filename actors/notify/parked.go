@@ -11,6 +11,7 @@ import (
 
 	"butler/internal/journal"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -117,10 +118,17 @@ func replay(ctx context.Context, o *outbox.Outbox, configured func(instance stri
 }
 
 // drop removes parked notices for good.
-func drop(ctx context.Context, o *outbox.Outbox, cmd messages.DropParked) dropped {
-	return dropped{replyTo: cmd.ReplyTo, results: each(ctx, cmd.IDs, func(id messages.NoticeID) messages.Failure {
-		return failure(o.Drop(ctx, id))
-	})}
+func drop(ctx context.Context, o *outbox.Outbox, steps *trail.Trail, cmd messages.DropParked) dropped {
+	out := dropped{replyTo: cmd.ReplyTo}
+	out.results = each(ctx, cmd.IDs, func(id messages.NoticeID) messages.Failure {
+		was, err := o.Drop(ctx, id)
+		if err == nil {
+			out.gone = append(out.gone, was)
+			steps.Write(trail.NewDrop(&was, time.Now(), trail.ByOperator))
+		}
+		return failure(err)
+	})
+	return out
 }
 
 // each does something to one notice after the other. Those that there is no time
@@ -142,6 +150,8 @@ var errNoTime = messages.Failure{Kind: messages.FailureTimeout, Text: "it is lef
 // dropped is what came of a drop.
 type dropped struct {
 	results []messages.ParkedResult
+	// gone are the notices that were dropped.
+	gone    []outbox.Parked
 	replyTo messages.Ref
 }
 

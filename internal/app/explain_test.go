@@ -33,16 +33,22 @@ func (s *site) explain(id string) trail.Story {
 // explainOffline reads the journal of the service, which does not run.
 func (s *site) explainOffline(id string) (story trail.Story) {
 	s.t.Helper()
-	cfg, err := config.Load(config.Options{Path: s.dir + "/butler.yaml", Schemas: app.Schemas(), Environ: s.environ})
-	must(s.t, err)
-	must(s.t, app.Offline(s.t.Context(), cfg, func(a app.OfflineAdmin) error {
+	s.offline(func(a app.OfflineAdmin) error {
 		found, err := a.Explain(context.Background(), id)
 		if err == nil {
 			story = found.(trail.Story)
 		}
 		return err
-	}))
+	})
 	return story
+}
+
+// offline uses the journal of the service, which does not run.
+func (s *site) offline(use func(app.OfflineAdmin) error) {
+	s.t.Helper()
+	cfg, err := config.Load(config.Options{Path: s.dir + "/butler.yaml", Schemas: app.Schemas(), Environ: s.environ})
+	must(s.t, err)
+	must(s.t, app.Offline(s.t.Context(), cfg, use))
 }
 
 // wantStory fails unless a story has a state, and steps with these texts in this order.
@@ -93,6 +99,12 @@ func TestExplain_ofDeliveredSuppressedParkedAndRepeatedExecutions(t *testing.T) 
 	check("from its journal", s.explainOffline)
 	s.startApp(settings)
 	check("after a restart", s.explain)
+	s.stopApp()
+	s.offline(func(a app.OfflineAdmin) error {
+		_, err := a.DropParked(t.Context(), "webhook", nil)
+		return err
+	})
+	wantStory(t, s.explainOffline(parked.ExecutionID), trail.Dropped, "parked webhook/reload_task_aborted/1", "dropped webhook/reload_task_aborted/1 "+trail.ByOperator)
 }
 
 func TestExplain_ofRefusedDroppedAndUnknownExecutions(t *testing.T) {

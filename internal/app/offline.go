@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/config"
+	"butler/internal/trail"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -51,7 +52,13 @@ func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []s
 
 // DropParked removes notices for good.
 func (o OfflineAdmin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
-	return o.each(instance, ids, func(id messages.NoticeID) error { return o.app.outbox.Drop(ctx, id) })
+	return o.each(instance, ids, func(id messages.NoticeID) error {
+		was, err := o.app.outbox.Drop(ctx, id)
+		if err == nil {
+			o.app.trail.Write(trail.NewDrop(&was, time.Now(), trail.ByOperator))
+		}
+		return err
+	})
 }
 
 func (o OfflineAdmin) each(instance string, ids []string, act func(messages.NoticeID) error) (int, error) {

@@ -103,7 +103,7 @@ func (a *App) notifyProps() *actor.Props {
 	supervise := supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)
 	return notify.Props(a.kit, notify.Options{
 		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: once(a.core, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
-		Keep: keep, NewDelivery: newDelivery, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
+		Keep: keep, NewDelivery: newDelivery, Trail: a.trail, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
 	}, actor.WithSupervisor(supervise))
 }
 

@@ -130,7 +130,7 @@ func TestSettle_theOnlyNoticeTakesTheAlertWithIt(t *testing.T) {
 	if diff := cmp.Diff(map[journal.Bucket]int{"alert": 1, "parked": 1, "attachment": 1}, size(ledger)); diff != "" {
 		t.Errorf("it is parked (-want +got):\n%s", diff)
 	}
-	if err := o.Drop(t.Context(), "n1"); err != nil {
+	if _, err := o.Drop(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
@@ -269,14 +269,14 @@ func TestParked_countsANoticeThatIsParkedAgainOnce(t *testing.T) {
 	ledger.Hold()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := o.Drop(gone, "n1"); !errors.Is(err, context.Canceled) {
+	if _, err := o.Drop(gone, "n1"); !errors.Is(err, context.Canceled) {
 		t.Fatalf("drop answers %v, want context.Canceled", err)
 	}
 	o.Settle(email, parked("n1"), ignore)
 	ledger.Resume()
 	count("parked while the first is dropped", ledger.Len("parked"))
 
-	if err := o.Drop(t.Context(), "n1"); err != nil {
+	if _, err := o.Drop(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
 	count("dropped", 0)
@@ -357,7 +357,7 @@ func TestRecord_keepsItsAlertFromANoticeThatGoesMeanwhile(t *testing.T) {
 		o.Record(told("n1", "n2"), nil, ignoreError)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := o.Drop(gone, "n2"); !errors.Is(err, context.Canceled) {
+		if _, err := o.Drop(gone, "n2"); !errors.Is(err, context.Canceled) {
 			t.Errorf("drop answers %v, want context.Canceled", err)
 		}
 		ledger.Resume()
@@ -420,7 +420,7 @@ func TestDrop_leavesTheAlertToTheSameNoticeThatWaitsAgain(t *testing.T) {
 	o.Record(told("n1"), nil, ignoreError)
 	o.Settle(slack, parked("n1"), ignore)
 	o.Record(told("n1"), nil, ignoreError)
-	if err := o.Drop(t.Context(), "n1"); err != nil {
+	if _, err := o.Drop(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
 	sendable(t, ledger, "n1")
@@ -522,13 +522,13 @@ func TestDrop_removesTheNoticeAndItsAlert(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	o.Settle(slack, delivered("n2"), ignore)
-	if err := o.Drop(t.Context(), "n1"); err != nil {
+	if _, err := o.Drop(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
 		t.Errorf("nothing is left (-want +got):\n%s", diff)
 	}
-	if err := o.Drop(t.Context(), "n1"); !errors.Is(err, outbox.ErrNotParked) {
+	if _, err := o.Drop(t.Context(), "n1"); !errors.Is(err, outbox.ErrNotParked) {
 		t.Errorf("second drop answers %v, want ErrNotParked", err)
 	}
 }
@@ -563,7 +563,7 @@ func TestLoad_namesNoticesThatCannotBeRead(t *testing.T) {
 	if got := o.ParkedCounts()[email]; got != 1 {
 		t.Errorf("%d notices count as parked after a refused replay, want 1", got)
 	}
-	if err := o.Drop(t.Context(), "n1"); err != nil {
+	if _, err := o.Drop(t.Context(), "n1"); err != nil {
 		t.Errorf("drop answers %v", err)
 	}
 }
@@ -576,7 +576,7 @@ func TestParked_listsEvenAnEntryThatCannotBeRead(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].ID != "n9" || list[0].Cause != outbox.Unreadable {
 		t.Errorf("list is %+v (%v), want n9 unreadable", list, err)
 	}
-	if err := o.Drop(t.Context(), "n9"); err != nil || ledger.Len("parked") != 0 {
+	if _, err := o.Drop(t.Context(), "n9"); err != nil || ledger.Len("parked") != 0 {
 		t.Errorf("drop answers %v and leaves %d entries", err, ledger.Len("parked"))
 	}
 }
@@ -694,11 +694,11 @@ func TestDrop_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
 			t.Error("every record waits for this read")
 			return
 		}
-		if err := o.Drop(t.Context(), "n1"); err != nil {
+		if _, err := o.Drop(t.Context(), "n1"); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := o.Drop(t.Context(), "n1"); !t.Failed() && !errors.Is(err, outbox.ErrNotParked) {
+	if _, err := o.Drop(t.Context(), "n1"); !t.Failed() && !errors.Is(err, outbox.ErrNotParked) {
 		t.Errorf("the second drop answers %v, want ErrNotParked", err)
 	}
 	if got := o.ParkedCounts()[email]; got != 0 {

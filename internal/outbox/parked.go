@@ -122,12 +122,12 @@ func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time
 	return nil
 }
 
-// Drop removes a parked notice for good and waits until that is durable. The
-// error is ErrNotParked or the end of ctx; after the latter it may have happened.
-func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
+// Drop removes a parked notice for good, waits until that is durable and returns what
+// it was. The error is ErrNotParked or the end of ctx; after the latter it may have happened.
+func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error) {
 	record, err := o.takeParked(id)
 	if err != nil {
-		return fmt.Errorf("drop %s: %w", id, err)
+		return Parked{}, fmt.Errorf("drop %s: %w", id, err)
 	}
 	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
 	var gone []departed
@@ -139,9 +139,9 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) error {
 	o.learn(gone)
 	o.settling.Unlock()
 	if err := o.commit(ctx, ops, gone, func(error) { o.moved(id) }); err != nil {
-		return fmt.Errorf("drop %s: %w", id, err)
+		return Parked{}, fmt.Errorf("drop %s: %w", id, err)
 	}
-	return nil
+	return record.listed(id), nil
 }
 
 // takeParked reads a parked notice and keeps others from moving it until moved

@@ -43,7 +43,7 @@ func TestOutbox_aNoticeOnDiskHasItsAlert(t *testing.T) {
 			"try": func() {
 				o.Settle(slack, outbox.Settlement{Outcomes: []outbox.Outcome{{ID: one.Draw(t, "notice"), Attempts: 5}}}, ignore)
 			},
-			"drop":   func() { _ = o.Drop(nobodyWaits, one.Draw(t, "notice")) },
+			"drop":   func() { _, _ = o.Drop(nobodyWaits, one.Draw(t, "notice")) },
 			"replay": func() { _ = o.Replay(nobodyWaits, one.Draw(t, "notice"), noon, func(messages.NoticeHead) {}) },
 			"write": func() {
 				ledger.Release(1)
@@ -67,7 +67,7 @@ func TestOutbox_aNoticeOnDiskHasItsAlert(t *testing.T) {
 		ledger.Resume()
 		for _, id := range []messages.NoticeID{"n1", "n2", "n3"} {
 			o.Settle(slack, delivered(id), ignore)
-			_ = o.Drop(t.Context(), id)
+			_, _ = o.Drop(t.Context(), id)
 		}
 		reopened()
 		for _, bucket := range []journal.Bucket{"alert", "told", "attachment", "notice", "parked"} {

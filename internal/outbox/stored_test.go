@@ -38,7 +38,7 @@ func TestAlerts_areThereUntilTheLastNoticeIsGone(t *testing.T) {
 		{"one of two is parked", func() { o.Settle(email, parked("n1"), ignore) }, "alert1 waiting"},
 		{"the other is delivered", func() { o.Settle(slack, delivered("n2"), ignore) }, "alert1 parked"},
 		{"the parked one is dropped", func() {
-			if err := o.Drop(t.Context(), "n1"); err != nil {
+			if _, err := o.Drop(t.Context(), "n1"); err != nil {
 				t.Fatal(err)
 			}
 		}, ""},

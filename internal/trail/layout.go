@@ -14,6 +14,7 @@ func (d *Decision) sort() byte  { return sortDecision }
 func (d *Duplicate) sort() byte { return sortDuplicate }
 func (a *Attempt) sort() byte   { return sortAttempt }
 func (e *End) sort() byte       { return sortEnd }
+func (d *Drop) sort() byte      { return sortDrop }
 
 func (d *Decision) lay(w *wire.Wire) {
 	LayPlace(w, &d.Place)
@@ -70,6 +71,11 @@ func (e *End) lay(w *wire.Wire) {
 	wire.Number(w, &e.Outcome)
 	wire.Number(w, &e.Attempts)
 	layTexts(w, &e.Reason)
+}
+
+func (d *Drop) lay(w *wire.Wire) {
+	wire.Text(w, &d.Notice)
+	layTexts(w, &d.Instance, &d.Recipient, &d.Why)
 }
 
 // layTime lays out a time as it is shown: in UTC, to the microsecond.

@@ -42,6 +42,7 @@ func TestEntry_readsEveryVersion(t *testing.T) {
 			Head: head, Notice: "n1", Instance: "email/reload_task_failed", Recipient: "anna@example.com", Alert: messages.ReloadTaskFailed,
 			Outcome: messages.NoticeParked, Attempts: 9, Reason: "550 no such user",
 		},
+		"drop": &Drop{Head: head, Notice: "n1", Instance: "email/reload_task_failed", Recipient: "anna@example.com", Why: ByOperator},
 	} {
 		write := func(e Entry) []byte {
 			var p page

@@ -98,7 +98,7 @@ type Story struct {
 // Step is something that has happened.
 type Step struct {
 	At time.Time `json:"at"`
-	// What is a word: received, refused, duplicate, looked_up, decided, attempt, suppressed, parked.
+	// What is a word: received, refused, duplicate, looked_up, decided, attempt, suppressed, parked, dropped.
 	What        string  `json:"what"`
 	Text        string  `json:"text"`
 	Destination string  `json:"destination,omitempty"`
@@ -183,6 +183,10 @@ func (t *teller) entry(entry Entry) {
 		n := t.notice(e.Notice, e.Instance, e.Recipient)
 		n.State, n.Reason, n.Attempts, n.Alert = stateOf(e.Outcome), e.Reason, e.Attempts, e.Alert
 		t.step(Step{At: e.At, What: e.Outcome.String(), Destination: e.Instance, Text: to(e.Recipient) + e.Reason})
+	case *Drop:
+		n := t.notice(e.Notice, e.Instance, e.Recipient)
+		n.State, n.Reason = Dropped, strings.TrimSuffix(fmt.Sprintf("parked, and %s at %s: %s", e.Why, day(e.At), n.Reason), ": ")
+		t.step(Step{At: e.At, What: "dropped", Destination: e.Instance, Text: to(e.Recipient) + e.Why})
 	}
 }
 

@@ -3,6 +3,7 @@ package trail_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"butler/internal/outbox"
 	"butler/internal/trail"
@@ -42,6 +43,22 @@ func TestTell_letsTheLedgerSayHowItStands(t *testing.T) {
 		if got := trail.Tell(row.known); got.State != row.want || got.Summary == "" {
 			t.Errorf("%s: want %s, got %s: %s", name, row.want, got.State, got.Summary)
 		}
+	}
+}
+
+func TestTell_saysWhoDroppedWhatWasParkedAndWhen(t *testing.T) {
+	parked := &trail.End{Head: trail.Head{Key: "key", At: noon}, Notice: "1", Instance: "email/a", Recipient: "bo@example.com", Outcome: messages.NoticeParked, Reason: "550 no such user"}
+	drop := trail.NewDrop(&outbox.Parked{ID: "1", Key: "key", Instance: "email/a", Recipient: "bo@example.com"}, noon.Add(time.Hour), trail.ByOperator)
+	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{parked, drop}})
+	want := trail.Notice{
+		ID: "1", Destination: "email/a", Recipient: "bo@example.com", State: trail.Dropped,
+		Reason: "parked, and dropped by an operator at " + noon.Add(time.Hour).UTC().Format(time.DateTime) + " UTC: 550 no such user",
+	}
+	if len(got.Notices) != 1 || got.Notices[0] != want {
+		t.Errorf("want %+v, got %+v", want, got.Notices)
+	}
+	if last := got.Steps[len(got.Steps)-1]; last.What != "dropped" || last.Text != "bo@example.com: dropped by an operator" {
+		t.Errorf("want a step that says who dropped it, got %+v", last)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"butler/internal/journal"
+	"butler/internal/outbox"
 	"butler/internal/qlik"
 	"butler/internal/wire"
 	"butler/messages"
@@ -37,7 +38,7 @@ type Trail struct{ notes Notes }
 // New returns a trail in notes.
 func New(notes Notes) *Trail { return &Trail{notes} }
 
-// Entry is one step: *Decision, *Duplicate, *Attempt or *End.
+// Entry is one step: *Decision, *Duplicate, *Attempt, *End or *Drop.
 type Entry interface {
 	head() *Head
 	sort() byte
@@ -136,6 +137,27 @@ type End struct {
 	Reason    string
 }
 
+// Drop is the end of a notice that was parked before.
+type Drop struct {
+	Head
+	Notice    messages.NoticeID
+	Instance  string
+	Recipient string
+	// Why says who or what has dropped it.
+	Why string
+}
+
+// Why a parked notice is dropped.
+const (
+	ByOperator = "dropped by an operator"
+	ByAge      = "dropped because it was older than delivery.parkedKeepFor, or more was parked than delivery.parkedMaxBytes"
+)
+
+// NewDrop is the step of a parked notice that is dropped at a time, ByOperator or ByAge.
+func NewDrop(p *outbox.Parked, at time.Time, why string) *Drop {
+	return &Drop{Head: Head{Key: p.Key, At: at}, Notice: p.ID, Instance: p.Instance, Recipient: p.Recipient, Why: why}
+}
+
 // How much of a step is kept.
 const (
 	maxText  = 300
@@ -151,6 +173,7 @@ const (
 	sortDuplicate
 	sortAttempt
 	sortEnd
+	sortDrop
 )
 
 // scratch is the memory an entry is encoded in.
@@ -271,6 +294,8 @@ func decode(raw []byte) (Entry, error) {
 		e = &Attempt{}
 	case sortEnd:
 		e = &End{}
+	case sortDrop:
+		e = &Drop{}
 	default:
 		return nil, fmt.Errorf("entry of an unknown sort %d", raw[1])
 	}

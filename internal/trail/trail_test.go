@@ -61,6 +61,7 @@ func TestTrail_findsWhatWasNoted(t *testing.T) {
 		&trail.Duplicate{Head: head, Place: messages.EventPosition{Seq: 8}, Family: messages.FamilyFailed, Received: noon, Source: "10.0.0.6"},
 		&trail.Attempt{Head: head, Notice: "n1", Instance: "email/x", Number: 2, Took: time.Second, Failure: "timeout", Err: "no answer"},
 		&trail.End{Head: head, Notice: "n1", Instance: "email/x", Recipient: "a@b", Alert: messages.ReloadTaskFailed, Outcome: messages.NoticeParked, Attempts: 3, Reason: "no"},
+		&trail.Drop{Head: head, Notice: "n1", Instance: "email/x", Recipient: "a@b", Why: trail.ByOperator},
 	}
 	for _, e := range written {
 		steps.Write(e)
