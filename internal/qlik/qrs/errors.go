@@ -69,7 +69,7 @@ func (e *Error) Error() string {
 func (e *Error) endpoint() string {
 	text := e.request.path
 	if !e.request.filter.IsZero() {
-		text += "?filter=" + e.request.filter.String()
+		text += "?filter=" + e.request.filter.summary()
 	}
 	return line(text, 400)
 }

@@ -12,7 +12,11 @@ const zeroGUID = qlik.ZeroGUID
 // Filter is a filter of the QRS, built from parts that cannot change its
 // meaning: fields come from a closed set, texts are quoted, identifiers are
 // checked. The zero value is no filter.
-type Filter struct{ text string }
+type Filter struct {
+	text string
+	// objects is how many IDs it names, where it does nothing else.
+	objects int
+}
 
 // Field is something that a filter can compare.
 type Field uint8
@@ -45,7 +49,7 @@ func IDs(ids ...string) (Filter, error) {
 		}
 		parts[i] = "id eq " + id
 	}
-	return Filter{strings.Join(parts, " or ")}, nil
+	return Filter{text: strings.Join(parts, " or "), objects: len(ids)}, nil
 }
 
 // Equal matches objects whose field is value, an arbitrary text.
@@ -55,12 +59,12 @@ func Equal(f Field, value string) Filter { return compare(f, "eq", value) }
 func AtMost(f Field, value string) Filter { return compare(f, "le", value) }
 
 func compare(f Field, operator, value string) Filter {
-	return Filter{fieldPaths[f] + " " + operator + " '" + strings.ReplaceAll(value, "'", "''") + "'"}
+	return Filter{text: fieldPaths[f] + " " + operator + " '" + strings.ReplaceAll(value, "'", "''") + "'"}
 }
 
 // And matches objects that both filters match.
 func (f Filter) And(other Filter) Filter {
-	return Filter{"(" + f.text + ") and (" + other.text + ")"}
+	return Filter{text: "(" + f.text + ") and (" + other.text + ")"}
 }
 
 // IsZero reports whether f is no filter.
@@ -68,6 +72,15 @@ func (f Filter) IsZero() bool { return f.text == "" }
 
 // String returns the filter as the QRS reads it.
 func (f Filter) String() string { return f.text }
+
+// summary says what is asked for. Whoever asks for one object need not read that
+// many others were asked for together with it, and which.
+func (f Filter) summary() string {
+	if f.objects > 1 {
+		return fmt.Sprintf("id eq one of %d", f.objects)
+	}
+	return f.text
+}
 
 // Encode returns the filter as a query value: everything but letters, digits,
 // parentheses and "-._~" is percent-encoded, a space as %20.

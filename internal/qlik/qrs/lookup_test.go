@@ -573,3 +573,15 @@ func TestRandom_isReproducibleAndDetectsAFailingSource(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks for one task is told of a failure without those that were asked for together with it.
+func TestTasks_aFailureNamesNoOtherTask(t *testing.T) {
+	c, _ := plain(t, always(qliktest.Response{Status: http.StatusServiceUnavailable}))
+	_, err := c.Tasks(t.Context(), idA, idB, idC)
+	if err == nil || strings.Contains(err.Error(), idA) || strings.Contains(err.Error(), idB) || !strings.Contains(err.Error(), "task/full?filter=id eq one of 3,") {
+		t.Errorf("want an error that says how many were asked for and not which, got %v", err)
+	}
+	if _, err = c.Tasks(t.Context(), idA); err == nil || !strings.Contains(err.Error(), "task/full?filter=id eq "+idA) {
+		t.Errorf("want an error that names the one task, got %v", err)
+	}
+}
