@@ -31,6 +31,7 @@ var plainRows = []plainRow{
 	{"Result", "executionStatusText"},
 	{"Node", "executingNodeName"},
 	{"Reported by", "hostName"},
+	{"Execution ID", "executionId"},
 	{"Log time", "logTimeStamp"},
 	{"User", "user"},
 	{"Next execution", "taskNextExecution"},
