@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 	"butler/internal/journal/memory"
 	"butler/internal/metrics"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -76,10 +78,31 @@ type fixture struct {
 	probe  *actortest.Probe
 	parent *actortest.Probe
 	meters *Metrics
+	steps  steps
 
 	actors map[string]*actor.PID
 	mu     sync.Mutex
 	ends   map[messages.NoticeID]messages.NoticeSettled
+}
+
+// steps is where the trail is kept.
+type steps struct {
+	mu      sync.Mutex
+	entries [][]byte
+}
+
+func (s *steps) Add(entry []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, bytes.Clone(entry))
+}
+
+func (s *steps) Flush(context.Context) error { return nil }
+
+func (s *steps) Range(_ context.Context, visit func(journal.Record) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return visit(journal.Record{Seq: 1, Entries: s.entries})
 }
 
 func newFixture(t *testing.T, store journal.Store) *fixture {
@@ -120,7 +143,7 @@ func (f *fixture) start(name string, d destination.Destination, change ...func(*
 		c(&i)
 	}
 	props := Props(f.kit, Options{
-		Built: destination.Built{Instance: i, Destination: d}, Outbox: f.outbox, Metrics: f.meters,
+		Built: destination.Built{Instance: i, Destination: d}, Outbox: f.outbox, Metrics: f.meters, Trail: trail.New(&f.steps),
 		Rand: rand.New(rand.NewPCG(1, 2)),
 		OnSettled: func(end messages.NoticeSettled) {
 			f.mu.Lock()
@@ -631,6 +654,32 @@ func TestDelivery_everyLineSaysWhatItIsAbout(t *testing.T) {
 					f.t.Errorf("%s: want %s %q, got %v", message, field, text, got)
 				}
 			}
+		}
+	})
+}
+
+// lazy has nothing to do for any notice.
+type lazy struct{ *provider }
+
+func (lazy) Idle(*messages.Notice) string { return "no script log to store" }
+
+func TestDelivery_saysThatThereWasNothingToDo(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("a", lazy{&provider{}})
+		f.alert("1", "sales", "a")
+		f.wantOutcomes(map[string]string{"1-a": "delivered"})
+		lines := f.logs.FilterMessage("alert delivered").All()
+		if len(lines) != 1 || lines[0].ContextMap()["nothing_done"] != "no script log to store" {
+			f.t.Errorf("want a line that says so, got %v", lines)
+		}
+		found, err := trail.New(&f.steps).Find(f.t.Context(), []string{"x-1"}, 10)
+		must(f.t, err)
+		story := trail.Tell(trail.Evidence{ID: "x-1", Entries: found.Entries})
+		if n := len(story.Notices); n != 1 || story.Notices[0].State != trail.Delivered || story.Notices[0].Reason != "no script log to store" {
+			f.t.Errorf("want a notice that says so, got %+v", story.Notices)
+		}
+		if step := story.Steps[len(story.Steps)-1]; step.Text != "attempt 1: no script log to store" {
+			f.t.Errorf("want a step that says so, got %+v", step)
 		}
 	})
 }

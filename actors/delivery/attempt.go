@@ -35,6 +35,8 @@ type attempted struct {
 	sent    []Sending
 	// labels say for the metrics why a result is a failure, "" for an accepted one.
 	labels []string
+	// idle says of accepted notices why there was nothing to do; nil where there always is.
+	idle []string
 	// notices are those that could be read; the others are zero.
 	notices []messages.Notice
 	// called reports that the destination was called at all.
@@ -73,10 +75,24 @@ func (s *sender) send(ctx context.Context, effect Send) attempted {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
 		}
 		a.stack = got.stack
+		a.idle = idle(s.built.Destination, a.notices)
 	}
 	a.at = time.Now()
 	a.took = a.at.Sub(started)
 	return a
+}
+
+// idle asks a destination for which notices there was nothing to do.
+func idle(d destination.Destination, notices []messages.Notice) []string {
+	idler, ok := d.(destination.Idler)
+	if !ok {
+		return nil
+	}
+	out := make([]string, len(notices))
+	for i := range notices {
+		out[i] = idler.Idle(&notices[i])
+	}
+	return out
 }
 
 // picked returns the notices at some places, which are in order: mostly all.

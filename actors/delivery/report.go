@@ -83,10 +83,15 @@ func (r *reporter) attempt(a attempted) {
 			continue
 		}
 		n := &a.notices[i]
-		r.log.Info("alert delivered",
+		fields := []zap.Field{
 			logx.ExecutionID(n.Alert.Event.ExecutionID), logx.TaskName(n.Alert.Event.TaskName),
 			logx.Alert(n.Alert.Kind), logx.NoticeID(n.ID), logx.Attempt(a.sent[i].Attempt),
-			zap.Duration("latency", a.took), zap.Int("suppressed_before", n.SuppressedBefore))
+			zap.Duration("latency", a.took), zap.Int("suppressed_before", n.SuppressedBefore),
+		}
+		if a.idle != nil && a.idle[i] != "" {
+			fields = append(fields, zap.String("nothing_done", a.idle[i]))
+		}
+		r.log.Info("alert delivered", fields...)
 	}
 }
 

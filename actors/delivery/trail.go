@@ -16,10 +16,14 @@ func (d *delivery) noteAttempt(a attempted) {
 		if n.Alert.Key == "" || n.Alert.Kind.Reading() {
 			continue
 		}
+		said := a.results[i].Err
+		if a.labels[i] == "" && a.idle != nil {
+			said = a.idle[i]
+		}
 		d.opts.Trail.Write(&trail.Attempt{
 			Head:   trail.Head{Key: n.Alert.Key, ExecutionID: n.Alert.Event.ExecutionID, At: a.at},
 			Notice: n.ID, Instance: n.Instance, Number: a.sent[i].Attempt, Took: a.took,
-			Failure: a.labels[i], Err: a.results[i].Err,
+			Failure: a.labels[i], Err: said,
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,7 @@ func printStory(out io.Writer, found any, asJSON bool) error {
 	case asJSON:
 		err = printJSON(out, found)
 	case len(s.OfTask) > 0:
-		_, err = fmt.Fprintf(out, "task %s: its latest executions are\n  %s\n", shown(s.ExecutionID), shown(strings.Join(s.OfTask, ", ")))
+		err = listExecutions(out, s)
 	default:
 		tellStory(out, s)
 	}
@@ -59,6 +60,24 @@ func printStory(out io.Writer, found any, asJSON bool) error {
 		err = errUnknown
 	}
 	return err
+}
+
+// listExecutions prints the latest executions of a task, the newest first, and what else is known.
+func listExecutions(out io.Writer, s trail.Story) error {
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(table, "task %s: its latest executions are\n", shown(s.ExecutionID))
+	for _, b := range slices.Backward(s.OfTask) {
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", moment(b.At), shown(b.ExecutionID), b.State, shown(b.Summary))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, hint := range s.Hints {
+		if !strings.HasPrefix(hint, trail.HintOfTask) {
+			fmt.Fprintf(out, "- %s\n", shown(hint))
+		}
+	}
+	return nil
 }
 
 func tellStory(out io.Writer, s trail.Story) {

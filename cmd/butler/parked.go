@@ -115,10 +115,10 @@ func printParked(out io.Writer, found any, asJSON bool) error {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tPARKED\tDESTINATION\tRECIPIENT\tALERT\tTASK\tATTEMPTS\tREASON")
+	fmt.Fprintln(table, "ID\tPARKED\tDESTINATION\tRECIPIENT\tALERT\tTASK\tEXECUTION\tATTEMPTS\tREASON")
 	for _, p := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, moment(p.ParkedAt),
-			p.Destination, shown(p.Recipient), p.Alert, shown(p.TaskName), p.Attempts, shown(p.Reason))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, moment(p.ParkedAt),
+			p.Destination, shown(p.Recipient), p.Alert, shown(p.TaskName), shown(p.ExecutionID), p.Attempts, shown(p.Reason))
 	}
 	return table.Flush()
 }

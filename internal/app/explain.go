@@ -68,7 +68,7 @@ func (d admin) explain(ctx context.Context, id string) (trail.Story, error) {
 		}
 	}
 	events, err := d.received(ctx, asked, maxReceived)
-	known.Received, known.Reach.Events, known.Reach.OfTask = events.received, events.since, events.ofTask
+	known.Received, known.Reach.Events = events.received, events.since
 	trouble("not all datagrams of the journal could be searched", err)
 
 	names := newNames(asked)
@@ -79,19 +79,53 @@ func (d admin) explain(ctx context.Context, id string) (trail.Story, error) {
 		names.add(r.Event.ExecutionID)
 		names.add(string(executions.EventKey(r.Place)))
 	}
-	found, err := d.steps(ctx, names)
+	wanted := newNames(names.list)
+	for _, x := range events.ofTask {
+		wanted.addAll(x.names())
+	}
+	found, err := d.steps(ctx, wanted)
 	trouble("not all notes of what was done could be searched", err)
-	known.Entries, known.Reach.Steps = found.Entries, found.Since
+	known.Reach.Steps = found.Since
+	known.Entries = entriesOf(names, found.Entries)
 	if found.More {
 		trouble("more was done about it than is told here", fmt.Errorf("the first %d steps are shown", maxSteps))
 	}
 	if found.Unreadable > 0 {
 		trouble("notes of what was done are damaged", fmt.Errorf("%d cannot be read", found.Unreadable))
 	}
-	if err := d.ledgerOf(names, &known); err != nil {
+	if err := errors.Join(d.ledgerOf(names, &known), d.refusedOf(&known)); err != nil {
 		return trail.Story{}, err
 	}
+	for _, x := range events.ofTask {
+		brief, err := d.brief(x, found.Entries)
+		if err != nil {
+			return trail.Story{}, err
+		}
+		known.Reach.OfTask = append(known.Reach.OfTask, brief)
+	}
 	return trail.Tell(known), ctx.Err()
+}
+
+// brief tells how it stands with an execution of a task.
+func (d admin) brief(x taskExecution, entries []trail.Entry) (trail.Brief, error) {
+	names := x.names()
+	known := trail.Evidence{ID: x.id, Received: x.received, Entries: entriesOf(names, entries)}
+	if err := d.ledgerOf(names, &known); err != nil {
+		return trail.Brief{}, err
+	}
+	story := trail.Tell(known)
+	return trail.Brief{ExecutionID: x.id, At: x.received[0].Event.At, State: story.State, Summary: story.Summary}, nil
+}
+
+// entriesOf returns the steps of one execution, whose decisions may add to its names.
+func entriesOf(n *names, entries []trail.Entry) []trail.Entry {
+	is := func(name string) bool { return n.known[strings.ToLower(name)] }
+	for _, entry := range trail.Of(entries, is) {
+		if decision, ok := entry.(*trail.Decision); ok {
+			n.add(string(decision.Key))
+		}
+	}
+	return trail.Of(entries, is)
 }
 
 // names are what one execution is called.
@@ -130,6 +164,12 @@ func (n *names) add(name string) bool {
 	return true
 }
 
+func (n *names) addAll(of *names) {
+	for _, name := range of.list {
+		n.add(name)
+	}
+}
+
 func (n *names) has(key messages.ExecutionKey) bool { return n.known[strings.ToLower(string(key))] }
 
 // steps finds what was noted. Without de-duplication an execution is known under
@@ -164,16 +204,6 @@ func (d admin) ledgerOf(n *names, known *trail.Evidence) (err error) {
 			known.Parked = append(known.Parked, p)
 		}
 	}
-	refused, err := d.app.quarantine.List(maxList)
-	if err != nil {
-		return err
-	}
-	known.Reach.Quarantined = len(refused)
-	for _, q := range refused {
-		if strings.Contains(strings.ToLower(q.Payload), strings.ToLower(known.ID)) {
-			known.Refused = append(known.Refused, q)
-		}
-	}
 	for _, name := range n.list {
 		raw, ok, err := d.app.ledger.Get(outbox.BucketSeen, name)
 		if err != nil {
@@ -188,6 +218,21 @@ func (d admin) ledgerOf(n *names, known *trail.Evidence) (err error) {
 			return fmt.Errorf("read the state of execution %s: %w", name, err)
 		}
 		known.Followed = known.Followed || followed
+	}
+	return nil
+}
+
+// refusedOf adds the refused datagrams that name what was asked for.
+func (d admin) refusedOf(known *trail.Evidence) error {
+	refused, err := d.app.quarantine.List(maxList)
+	if err != nil {
+		return err
+	}
+	known.Reach.Quarantined = len(refused)
+	for _, q := range refused {
+		if strings.Contains(strings.ToLower(q.Payload), strings.ToLower(known.ID)) {
+			known.Refused = append(known.Refused, q)
+		}
 	}
 	return nil
 }
@@ -213,14 +258,36 @@ type found struct {
 	// since is when the first datagram of all came that it holds.
 	since time.Time
 	// ofTask are the latest executions of a task with the ID that was asked for.
-	ofTask []string
+	ofTask []taskExecution
 }
 
-// add notes an execution of the task, in place of the oldest when there are many.
-func (f *found) add(execution string) {
-	if !slices.Contains(f.ofTask, execution) {
-		f.ofTask = append(f.ofTask[max(0, len(f.ofTask)+1-maxOfTask):], execution)
+// taskExecution is an execution of a task that was asked for.
+type taskExecution struct {
+	id       string
+	received []trail.Received
+}
+
+// names are what the execution is called.
+func (x taskExecution) names() *names {
+	n := newNames([]string{x.id})
+	for _, r := range x.received {
+		n.add(string(executions.EventKey(r.Place)))
 	}
+	return n
+}
+
+// add notes an event of an execution of the task, which takes the place of the
+// oldest when there are many.
+func (f *found) add(execution string, r trail.Received) {
+	for i := range f.ofTask {
+		if x := &f.ofTask[i]; strings.EqualFold(x.id, execution) {
+			if len(x.received) < maxReceived {
+				x.received = append(x.received, r)
+			}
+			return
+		}
+	}
+	f.ofTask = append(f.ofTask[max(0, len(f.ofTask)+1-maxOfTask):], taskExecution{execution, []trail.Received{r}})
 }
 
 // received returns the datagrams of an execution, whose ID is one of ids, that the
@@ -248,7 +315,7 @@ func (d admin) received(ctx context.Context, ids []string, limit int) (out found
 			case isOne(event.ExecutionID) || isOne(place):
 				out.received = append(out.received, shown(at, event, entry))
 			case isOne(event.TaskID):
-				out.add(cmp.Or(event.ExecutionID, place))
+				out.add(cmp.Or(event.ExecutionID, place), shown(at, event, entry))
 			}
 			if len(out.received) == limit {
 				return errEnough

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/url"
 	"slices"
@@ -102,7 +103,8 @@ func TestExplain_ofDeliveredSuppressedParkedAndRepeatedExecutions(t *testing.T) 
 	s.stopApp()
 	s.offline(func(a app.OfflineAdmin) error {
 		_, err := a.DropParked(t.Context(), "webhook", nil)
-		return err
+		_, also := a.DropParked(t.Context(), "slack", nil)
+		return errors.Join(err, also)
 	})
 	wantStory(t, s.explainOffline(parked.ExecutionID), trail.Dropped, "parked webhook/reload_task_aborted/1", "dropped webhook/reload_task_aborted/1 "+trail.ByOperator)
 }
@@ -129,13 +131,24 @@ func TestExplain_ofRefusedDroppedAndUnknownExecutions(t *testing.T) {
 	story := s.explain(gone)
 	wantStory(t, story, trail.Silent, "received", "looked_up  task: failed", "decided  event dropped, the task does not exist")
 
+	// A datagram of the task that was refused is not what became of its executions.
+	_, err = connection.Write([]byte("/scheduler-reload-failed/;too;short;" + execution.TaskID))
+	must(t, err)
+	s.until("a second datagram refused", func() bool { return strings.Contains(strings.Join(s.explain(unknown).Hints, "\n"), "2 refused") })
 	story = s.explain("{" + strings.ToUpper(execution.TaskID) + "}") // as the QMC and others write it
-	if want := []string{"this is the ID of a task; its latest executions are " + gone}; story.State != trail.Unknown || !slices.Equal(want, story.Hints) || !slices.Equal([]string{gone}, story.OfTask) {
-		t.Errorf("want %q, got %s %q, %q", want, story.State, story.Hints, story.OfTask)
+	hints := strings.Join(story.Hints, "\n")
+	if story.State != trail.Unknown || len(story.Steps) != 0 || !strings.Contains(hints, trail.HintOfTask) || !strings.Contains(hints, "1 refused datagrams that name it") {
+		t.Errorf("want the executions of the task and one that was refused, got %s %q, %v", story.State, story.Hints, story.Steps)
+	}
+	if len(story.OfTask) != 1 {
+		t.Fatalf("want one execution, got %v", story.OfTask)
+	}
+	if got := story.OfTask[0]; got.ExecutionID != gone || got.State != trail.Silent || got.Summary != "event dropped, the task does not exist" || got.At.IsZero() {
+		t.Errorf("want %s with its time and outcome, got %+v", gone, got)
 	}
 	story = s.explain(unknown)
-	hints := strings.Join(story.Hints, "\n")
-	for _, want := range []string{"journal.keepFor", "journal.trailFor", "1 refused datagrams", "log appender"} {
+	hints = strings.Join(story.Hints, "\n")
+	for _, want := range []string{"journal.keepFor", "journal.trailFor", "2 refused datagrams", "log appender"} {
 		if story.State != trail.Unknown || !strings.Contains(hints, want) {
 			t.Errorf("want a hint about %s, got %s: %s", want, story.State, hints)
 		}

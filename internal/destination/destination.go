@@ -34,6 +34,12 @@ type BatchDeliverer interface {
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
 }
 
+// Idler is a Destination that has nothing to do for some notices, which count as delivered.
+type Idler interface {
+	// Idle says why there is nothing to do for a notice, "" when there is. It is pure and quick.
+	Idle(n *messages.Notice) string
+}
+
 // Closer is a Destination that keeps connections between attempts.
 type Closer interface {
 	// Close ends them. It is quick; attempts under way and later ones are still

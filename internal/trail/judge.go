@@ -31,7 +31,7 @@ func (t *teller) judge() {
 		s.State, s.Summary = Unclear, "it was decided, and nothing of it waits any more: whoever was to be told was told or suppressed, and how is not known any more"
 	case t.known.Seen.Classes != 0:
 		s.State, s.Summary = Silent, "it was handled and led to no alert; why is not known any more"
-	case len(t.known.Refused) > 0:
+	case len(t.known.Refused) > 0 && !t.ofTask():
 		s.State, s.Summary = Refused, "what arrived was refused: "+t.known.Refused[0].Reason
 	default:
 		s.State, s.Summary = Unknown, "nothing is known of it"
@@ -55,6 +55,9 @@ func (t *teller) others() string {
 	return text
 }
 
+// HintOfTask begins the hint that it was asked for a task.
+const HintOfTask = "this is the ID of a task"
+
 // hint says what may be missing, and for an unknown execution what the reasons may be.
 func (t *teller) hint() {
 	r := t.known.Reach
@@ -70,9 +73,22 @@ func (t *teller) hint() {
 	if t.story.State != Unknown {
 		return
 	}
-	if len(r.OfTask) > 0 {
+	if t.ofTask() {
 		t.story.OfTask = r.OfTask
-		hint("this is the ID of a task; its latest executions are %s", strings.Join(r.OfTask, ", "))
+		var latest []string
+		for _, b := range r.OfTask {
+			latest = append(latest, fmt.Sprintf("%s (%s, %s)", b.ExecutionID, day(b.At), b.State))
+		}
+		hint(HintOfTask+"; its latest executions are %s", strings.Join(latest, ", "))
+		if n := len(t.known.Refused); n > 0 {
+			last := t.known.Refused[0]
+			for _, q := range t.known.Refused {
+				if q.At.After(last.At) {
+					last = q
+				}
+			}
+			hint("%d refused datagrams that name it are kept, the last of %s (%s): butler quarantine list", n, day(last.At), last.Reason)
+		}
 		return
 	}
 	if r.Events.IsZero() {

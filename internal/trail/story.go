@@ -38,8 +38,8 @@ type Reach struct {
 	// service has started, Quarantined the refused ones that are kept.
 	KernelDrops uint64
 	Quarantined int
-	// OfTask are the latest executions of the task whose ID was asked for instead.
-	OfTask []string
+	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
+	OfTask []Brief
 	// Trouble says what could not be looked at.
 	Trouble []string
 }
@@ -91,8 +91,17 @@ type Story struct {
 	NotTold []Verdict `json:"notTold"`
 	// Hints say what may be missing, and where to look on.
 	Hints []string `json:"hints"`
-	// OfTask are the latest executions of the task whose ID was asked for instead.
-	OfTask []string `json:"ofTask,omitempty"`
+	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
+	OfTask []Brief `json:"ofTask,omitempty"`
+}
+
+// Brief is the shortest form of a story.
+type Brief struct {
+	ExecutionID string `json:"executionId"`
+	// At is when the first datagram about it came.
+	At      time.Time `json:"at"`
+	State   State     `json:"state"`
+	Summary string    `json:"summary"`
 }
 
 // Step is something that has happened.
@@ -160,9 +169,17 @@ func (t *teller) datagrams() {
 			Text: fmt.Sprintf("task %s, said by %s (%s)", r.Event.Family, r.Event.HostName, r.Source),
 		})
 	}
+	if t.ofTask() {
+		return // what was refused is told in short
+	}
 	for _, q := range t.known.Refused {
 		t.step(Step{At: q.At, What: "refused", Payload: q.Payload, Text: fmt.Sprintf("%s from %s: %s", q.Reason, q.Source, q.Detail)})
 	}
+}
+
+// ofTask reports that it was asked for a task, of which there is no story.
+func (t *teller) ofTask() bool {
+	return len(t.known.Reach.OfTask) > 0 && len(t.known.Received)+len(t.known.Entries) == 0
 }
 
 func (t *teller) about(id, name, app, node string) {
@@ -254,8 +271,11 @@ func (l Lookup) step() Step {
 func (t *teller) attempt(a *Attempt) {
 	n := t.notice(a.Notice, a.Instance, "")
 	n.Attempts = max(n.Attempts, a.Number)
-	n.State, n.Reason = Delivered, ""
+	n.State, n.Reason = Delivered, a.Err
 	text := fmt.Sprintf("%sattempt %d accepted in %s", to(n.Recipient), a.Number, rounded(a.Took))
+	if a.Err != "" {
+		text = fmt.Sprintf("%sattempt %d: %s", to(n.Recipient), a.Number, a.Err)
+	}
 	if a.Failure != "" {
 		n.State, n.Reason = Unclear, a.Err
 		text = fmt.Sprintf("%sattempt %d failed after %s (%s): %s", to(n.Recipient), a.Number, rounded(a.Took), a.Failure, a.Err)

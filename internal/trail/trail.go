@@ -121,7 +121,8 @@ type Attempt struct {
 	Instance string
 	Number   int
 	Took     time.Duration
-	// Failure is the class of the failure, "" when the destination has accepted it; Err is what went wrong.
+	// Failure is the class of the failure, "" when the destination has accepted it; Err is
+	// what went wrong, or why there was nothing to do for one that is accepted.
 	Failure, Err string
 }
 
@@ -255,6 +256,17 @@ func (t *Trail) Find(ctx context.Context, names []string, limit int) (Found, err
 		return out, fmt.Errorf("read the trail: %w", err)
 	}
 	return out, nil
+}
+
+// Of returns those of entries that are about an execution, by key or by execution ID.
+func Of(entries []Entry, is func(name string) bool) []Entry {
+	var out []Entry
+	for _, e := range entries {
+		if head := e.head(); is(string(head.Key)) || head.ExecutionID != "" && is(head.ExecutionID) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // about reports whether an entry names one of the executions, without decoding it.

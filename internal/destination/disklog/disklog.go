@@ -179,11 +179,11 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	if n.Alert.Kind == messages.CloudReloadFailed {
 		about = a.log.With(logx.AppID(n.Alert.App.ID), zap.String("reload_id", n.Alert.Cloud.ReloadID))
 	}
-	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
-	if text == "" {
-		about.Warn("no script log to store")
-		return "", destination.Receipt{Status: "skipped", Detail: "no script log"}, nil
+	if why := a.Idle(&n); why != "" {
+		about.Warn(why)
+		return "", destination.Receipt{Status: "skipped", Detail: why}, nil
 	}
+	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
 	file = fileName(&n.Alert, a.zone)
 	if err := place(ctx, root, file, "."+string(n.ID)+".part", text); err != nil {
 		return "", destination.Receipt{}, err
@@ -196,6 +196,16 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	}
 	return file, destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
 }
+
+// Idle implements destination.Idler.
+func (a *archive) Idle(n *messages.Notice) string {
+	if n.Attachment == "" {
+		return "no script log to store"
+	}
+	return ""
+}
+
+var _ destination.Idler = (*archive)(nil)
 
 // Preview implements destination.Previewer. It shows where the log is stored.
 func (a *archive) Preview(n messages.Notice) (string, error) {
