@@ -38,6 +38,7 @@ func keyOf(ctx *fasthttp.RequestCtx) string {
 // access control everybody may, but not the pages that somebody's browser shows.
 func (r *rest) admit(c *call, e *route) error {
 	if e.method != fasthttp.MethodGet && foreign(&c.ctx.Request.Header) {
+		r.opts.Metrics.refused(foreignOrigin)
 		return r.refuse(c, e, "a web page of another origin",
 			problem(http.StatusForbidden, "", "web pages of another origin may change nothing; call from a program, without the header Origin"))
 	}
@@ -49,6 +50,7 @@ func (r *rest) admit(c *call, e *route) error {
 	if refusal, ok := errors.AsType[apikey.Refusal](err); ok {
 		c.caller.Credential = refusal.Credential // for the log alone
 		c.ctx.Response.Header.Set("WWW-Authenticate", "Bearer")
+		r.opts.Metrics.refused(unknownCaller)
 		return r.refuse(c, e, string(refusal.Reason),
 			problem(http.StatusUnauthorized, "", "%s; send an API key in the header %s", err, keyHeader))
 	}
@@ -56,6 +58,7 @@ func (r *rest) admit(c *call, e *route) error {
 		return err
 	}
 	if !c.caller.Has(e.scope) {
+		r.opts.Metrics.refused(missingScope)
 		return r.refuse(c, e, "scope", problem(http.StatusForbidden, "", "this call needs the scope %s", e.scope))
 	}
 	return nil

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +32,7 @@ var codes = [...]string{"2xx", "3xx", "4xx", "5xx"}
 const (
 	unknownCaller = "unknown_caller"
 	missingScope  = "missing_scope"
+	foreignOrigin = "foreign_origin"
 )
 
 // NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
@@ -53,14 +53,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "butler_http_requests_in_flight", Help: "Calls of the REST API that are being answered.",
 		}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_http_auth_failures_total", Help: "Calls of the REST API whose caller is not known, or lacks the scope for it.",
+			Name: "butler_http_auth_failures_total",
+			Help: "Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.",
 		}, []string{"reason"}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_http_rate_limited_total", Help: "Calls of the REST API that were refused because a client calls too often.",
 		}),
 	}
-	m.denied.WithLabelValues(unknownCaller)
-	m.denied.WithLabelValues(missingScope)
+	for _, reason := range []string{unknownCaller, missingScope, foreignOrigin} {
+		m.denied.WithLabelValues(reason)
+	}
 	if reg != nil {
 		reg.MustRegister(m.requests, m.duration, m.requestSize, m.responseSize, m.running, m.denied, m.limited)
 	}
@@ -99,11 +101,4 @@ func sizes(name, help string) *prometheus.HistogramVec {
 }
 
 // refused counts a caller who was not let in.
-func (m *Metrics) refused(status int) {
-	switch status {
-	case http.StatusUnauthorized:
-		m.denied.WithLabelValues(unknownCaller).Inc()
-	case http.StatusForbidden:
-		m.denied.WithLabelValues(missingScope).Inc()
-	}
-}
+func (m *Metrics) refused(reason string) { m.denied.WithLabelValues(reason).Inc() }

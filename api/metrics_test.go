@@ -29,8 +29,9 @@ func TestMetrics_countCallsByEndpointAndEnd(t *testing.T) {
 		_ = answer.Body.Close()
 	}
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP butler_http_auth_failures_total Calls of the REST API whose caller is not known, or lacks the scope for it.
+# HELP butler_http_auth_failures_total Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.
 # TYPE butler_http_auth_failures_total counter
+butler_http_auth_failures_total{reason="foreign_origin"} 0
 butler_http_auth_failures_total{reason="missing_scope"} 1
 butler_http_auth_failures_total{reason="unknown_caller"} 2
 # HELP butler_http_rate_limited_total Calls of the REST API that were refused because a client calls too often.
@@ -50,6 +51,25 @@ butler_http_requests_total{code="4xx",handler="none",method="other"} 1
 butler_http_requests_total{code="5xx",handler="butlerping",method="GET"} 0
 butler_http_requests_total{code="5xx",handler="none",method="other"} 0
 `), "butler_http_auth_failures_total", "butler_http_rate_limited_total", "butler_http_requests_in_flight", "butler_http_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMetrics_tellAPageOfAnotherOriginFromALackOfRights(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Access, o.Metrics = newStore(), known, NewMetrics(reg) })
+	header := withKey("writer")
+	header.Set("Sec-Fetch-Site", "cross-site")
+	c.call("/v4/keyvalues/{namespace}", request{
+		name: "a page", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, header: header, want: 403,
+	})
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP butler_http_auth_failures_total Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.
+# TYPE butler_http_auth_failures_total counter
+butler_http_auth_failures_total{reason="foreign_origin"} 1
+butler_http_auth_failures_total{reason="missing_scope"} 0
+butler_http_auth_failures_total{reason="unknown_caller"} 0
+`), "butler_http_auth_failures_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -208,7 +208,6 @@ func (r *rest) serve(c *call, e *route) {
 	}
 	if err := r.admit(c, e); err != nil {
 		c.fail(err)
-		r.opts.Metrics.refused(c.ctx.Response.StatusCode())
 		return
 	}
 	status, body, err := e.serve(c)
