@@ -1,11 +1,21 @@
-// Package api owns the HTTP server: routes, handlers, the table of errors and
-// who may call what.
+// Package api owns the two HTTP servers: routes, handlers, the tables of errors
+// and who may call what.
 //
-// It guarantees that every answer is complete and has a bound in size and time,
-// that a call which changes something comes from this machine, and that an
-// error says what is wrong and how to mend it. It talks to the rest of the
-// service through the functions in Options and must never reach an actor, the
-// journal or the QRS by itself.
+// The operations server (Listen) shows metrics and health to whoever reaches it.
+// It guarantees that what else is asked of it, and every change, comes from a
+// program on this machine, and ends within 30 seconds, save for a reload of the
+// configuration.
+//
+// The REST API (ListenREST) takes calls, and changes, from any host: with access
+// control from those whose credential has the scope, without it from everybody
+// but the web pages of other origins. Work on files, apps and tasks lasts for as
+// long as it takes, a watch for as long as its client takes what it gets; every
+// other call ends within 30 seconds.
+//
+// Both bound what they read of a request, in size and time, and their errors say
+// what is wrong and how to mend it. They talk to the rest of the service through
+// the functions in their options and must never reach an actor, the journal or
+// the QRS by themselves.
 package api
 
 import (
