@@ -6,10 +6,11 @@ import "time"
 //
 //	socket reader --DatagramsReceived, ReaderStopped--> ingest
 //	journal       --DatagramsStored-------------------> ingest
-//	console, app  --InspectIngest, CloseIntake--------> ingest --InspectIngestReply, CloseIntakeReply--> asker
+//	app           --InspectIngest, CloseIntake--------> ingest --InspectIngestReply, CloseIntakeReply--> asker
 //
-// The reader owns a fixed number of credits. Reading a batch costs one, and
-// DatagramsStored gives it back, so at most that many batches are in flight.
+// Every reader has a fixed number of credits. Reading a batch costs one; it comes
+// back, without a message, when the batch is on disk or nothing of it is to be
+// stored. So about that many batches are in flight, and no more.
 
 // DatagramsReceived is one batch from the socket.
 type DatagramsReceived struct {

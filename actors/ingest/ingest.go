@@ -2,11 +2,11 @@
 // reader, the checks in their order, the refusals and what is told of them.
 //
 // It guarantees that an accepted datagram is on disk before anything depends on
-// it, that at most Credits batches are between socket and disk - beyond that the
-// kernel's buffer has to hold them, and what it drops is counted -, and that
-// every refused datagram is counted by reason, told in the log (the first at
-// once, the rest as a sum) and, up to a bound, kept in quarantine. A long
-// backlog is told and slows nothing down: it waits on disk.
+// it, that no more than about Credits batches of an open socket are between it
+// and the disk - beyond that the kernel's buffer has to hold them, and what it
+// drops is counted -, and that every refused datagram is counted by reason, told
+// in the log (the first at once, the rest as a sum) and, up to a bound, kept in
+// quarantine. A long backlog is told and slows nothing down: it waits on disk.
 //
 // It must never drop an event because others are slow, never block, and never
 // decide what an event means. De-duplication is not here: copies that come in
@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -30,7 +29,9 @@ import (
 	"butler/messages"
 )
 
-// Credits is how many batches may be read and not yet stored.
+// Credits is how many batches of one socket may be read and not yet stored. One
+// more is lent while the journal takes nothing, and what a closed socket still has
+// costs none.
 const Credits = 64
 
 // Queue is the durable queue of events; *journal.Queue is the one in use.
@@ -74,9 +75,6 @@ type Options struct {
 	Listen func(ctx context.Context) (Socket, error)
 	// Sources is nil when every source is accepted.
 	Sources Sources
-	// ResolveEvery is how often host names of Sources are looked up again; 0 is five
-	// minutes. One without an answer is looked up sooner.
-	ResolveEvery time.Duration
 	// ReceiveBuffer is the size that Listen asks for, in bytes; a smaller one is warned about.
 	ReceiveBuffer int
 	// Quarantine is nil when nothing is kept.

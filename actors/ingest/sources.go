@@ -15,7 +15,8 @@ import (
 // Who may send: names are looked up again from time to time.
 
 const (
-	// resolveEvery is the default of Options.ResolveEvery.
+	// resolveEvery is how often names are looked up again. One without an answer is
+	// looked up sooner.
 	resolveEvery = 5 * time.Minute
 	// ResolveWithin bounds a look-up that something waits for, such as the first socket.
 	// A name about which the resolver is silent must not keep the others from sending.
@@ -56,10 +57,7 @@ func (a *ingest) use(sources *udp.Set) {
 }
 
 func (a *ingest) resolveLater(ctx actor.Context) {
-	every := a.opts.ResolveEvery
-	if every <= 0 {
-		every = resolveEvery
-	}
+	every := resolveEvery
 	if a.shared.sources.Complete() {
 		a.unresolved = 0
 	} else {
