@@ -23,6 +23,7 @@ import (
 	"butler/internal/buildinfo"
 	"butler/internal/files"
 	"butler/internal/journal"
+	"butler/internal/logx"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -148,7 +149,7 @@ func (a *App) closeREST(ctx context.Context) {
 		return
 	}
 	if err := a.rest.Shutdown(ctx); err != nil {
-		a.log.Warn("calls of the REST API were cut off", zap.Error(err))
+		a.log.Warn("calls of the REST API were cut off", logx.Err(err))
 	}
 }
 

@@ -49,7 +49,7 @@ func (a *App) stop(ctx context.Context) error {
 	a.background.Wait()
 	state := a.foundation.cut(min(a.logged, len(a.foundation)))
 	err = errors.Join(err, state.close(closing, a.log))
-	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Error(err))
+	a.log.Info("stopped", zap.Int("events_left", stats.Entries), logx.Err(err))
 	return errors.Join(err, a.foundation.close(closing, a.log))
 }
 

@@ -55,7 +55,8 @@ func Delay(d time.Duration) zap.Field { return zap.Duration("delay", d) }
 // Count is a number of things, named by the message.
 func Count(n int) zap.Field { return zap.Int("count", n) }
 
-// Reason is a label from a closed set.
+// Reason says why, as a word from a closed set where lines are counted by it, and
+// else in a sentence.
 func Reason(r string) zap.Field { return zap.String("reason", r) }
 
 // Path is a file or directory.
