@@ -1,7 +1,7 @@
 // Package executions owns the way from the journal to the executions: one
-// consumer of the events log, sixteen shards that know what was seen, and the
-// execution actors below them. An execution that need not wait for anything is
-// decided at a desk and gets no actor.
+// consumer of the events log, shards that know what was seen, and the execution
+// actors below them. An execution that need not wait for anything is decided at a
+// desk and gets no actor.
 //
 // It guarantees that
 //   - an event's record is acknowledged only when every event in it is handled,

@@ -1,6 +1,7 @@
 // Package metrics owns the registry: which collectors every process has, and
 // how the registry is served. Each package constructs its own metrics from a
-// prometheus.Registerer; the golden list of all names is tested here.
+// prometheus.Registerer. The golden list of all names is in testdata; the tests of
+// internal/app, which knows every package, compare it.
 //
 // It must never use the library's global registry.
 package metrics
