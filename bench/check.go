@@ -15,7 +15,7 @@ import (
 
 // usedBy names the measures for which a key means something. A key that is not
 // here means something for all.
-var usedBy = map[string]string{ //nolint:gochecknoglobals // a table
+var usedBy = map[string]string{
 	"rate":       measuresEvents + " " + measuresFollow,
 	"count":      measuresEvents + " " + measuresFollow,
 	"tasks":      measuresEvents + " " + measuresFollow + " " + measuresIntake,
@@ -28,7 +28,7 @@ var usedBy = map[string]string{ //nolint:gochecknoglobals // a table
 }
 
 // once are the keys that a variant cannot replace.
-var once = []string{"set", "variants", "ratios"} //nolint:gochecknoglobals // a table
+var once = []string{"set", "variants", "ratios"}
 
 // keysOf returns the keys of a document, or of a part of it.
 func keysOf(unmarshal func(into any) error) (map[string]bool, error) {

@@ -30,7 +30,7 @@ type definition struct {
 }
 
 // figures are all that are measured, by name; only ratios are named by their scenario.
-var figures = map[string]definition{ //nolint:gochecknoglobals // a table
+var figures = map[string]definition{
 	"p50":                {"ms", "lower", measuresEvents},
 	"p99":                {"ms", "lower", measuresEvents},
 	"max":                {"ms", "lower", measuresEvents},

@@ -14,7 +14,7 @@ import (
 
 // intakeSearch is how the highest rates are looked for. Its bound keeps the
 // standard set under ten minutes on a slow machine, too.
-var intakeSearch = bare.Search{From: 20_000, Limit: 4_000_000, Rounds: 3, Most: time.Minute} //nolint:gochecknoglobals // a constant
+var intakeSearch = bare.Search{From: 20_000, Limit: 4_000_000, Rounds: 3, Most: time.Minute}
 
 // measureIntake looks for the highest rates without loss of a bare receiver and
 // of the target's way to its journal, in turns, with the same datagrams.

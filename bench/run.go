@@ -43,7 +43,7 @@ type Progress struct {
 }
 
 // measures are the ways to measure.
-var measures = map[string]func(context.Context, *Runner, Variant) (Result, error){ //nolint:gochecknoglobals // a table
+var measures = map[string]func(context.Context, *Runner, Variant) (Result, error){
 	measuresEvents: measureEvents, measuresIntake: measureIntake, measuresStart: measureStart, measuresFollow: measureFollow, measuresHTTP: measureHTTP,
 }
 

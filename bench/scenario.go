@@ -138,7 +138,7 @@ type Ratio struct {
 	Against string `yaml:"against"`
 }
 
-var faultKinds = map[string]edge.FaultKind{ //nolint:gochecknoglobals // a table
+var faultKinds = map[string]edge.FaultKind{
 	"slow": edge.Slow, "reset": edge.ResetBefore, "status": edge.Status, "hang": edge.Hang, "truncate": edge.Truncate,
 }
 

@@ -107,7 +107,7 @@ func client(address string, request []byte, until time.Time, calls *atomic.Int64
 	return nil
 }
 
-var lengthHeader = []byte("Content-Length: ") //nolint:gochecknoglobals // a constant
+var lengthHeader = []byte("Content-Length: ")
 
 // readAnswer reads one answer of the 2xx class.
 func readAnswer(from *bufio.Reader) error {

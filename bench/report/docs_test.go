@@ -87,7 +87,7 @@ func isGenerated(t *testing.T, path, text string) {
 }
 
 // readmeRows are the figures that the README shows, of scenarios without variants.
-var readmeRows = []struct { //nolint:gochecknoglobals // a table
+var readmeRows = []struct {
 	what, scenario string
 	figures        []string
 }{

@@ -9,7 +9,7 @@ import (
 )
 
 // sizingRows are the rates of docs/sizing.md, each of a scenario, or of a variant of one.
-var sizingRows = []struct{ what, title, memory string }{ //nolint:gochecknoglobals // a table
+var sizingRows = []struct{ what, title, memory string }{
 	{"nothing", "idle", "memory"},
 	{"1 a second, one webhook", "webhook-1", peak},
 	{"1 a second with its script log, every destination but InfluxDB", "every-1", peak},

@@ -41,7 +41,7 @@ var (
 )
 
 // examples are values by the name of their type in Go.
-var examples = map[string]string{ //nolint:gochecknoglobals // a table
+var examples = map[string]string{
 	"time.Duration": "5s", "float64": "200", "int": "200", "bool": "true", "string": "webhook", "[]string": "[webhook, email]",
 }
 

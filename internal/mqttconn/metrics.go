@@ -56,7 +56,7 @@ const (
 )
 
 // dropReasons are all, with what the log says.
-var dropReasons = map[dropReason]string{ //nolint:gochecknoglobals // a table
+var dropReasons = map[dropReason]string{
 	tooMany: "too many wait", tooLarge: "it is too large", badTopic: "its topic is no text",
 }
 
