@@ -183,9 +183,8 @@ func refusal(f messages.Failure) error {
 
 // ttl returns a member as a time to live: whole milliseconds, 0 for none.
 func (v values) ttl(name string) (time.Duration, error) {
-	const century = 100 * 365 * 24 * time.Hour
 	ms, err := v.number(name)
-	return time.Duration(min(max(ms, 0), float64(century.Milliseconds()))) * time.Millisecond, err
+	return time.Duration(min(max(ms, 0), float64(messages.LongestTTL.Milliseconds()))) * time.Millisecond, err
 }
 
 // revision tells the revision of the value that was read or written.

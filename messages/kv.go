@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"math"
 	"time"
 )
 
@@ -39,24 +38,18 @@ const (
 	IfRevision
 )
 
+// LongestTTL is what a longer time to live is cut to.
+const LongestTTL = 100 * 365 * 24 * time.Hour
+
 // PutValue stores a value, in a namespace that comes into being if need be. It
 // replaces an earlier one together with its time to live.
 type PutValue struct {
 	Namespace, Key, Value string
-	// TTL is how long the value lives, from the moment it is taken up; 0 and less mean for ever.
+	// TTL is how long the value lives, from the moment it is taken up; 0 and less
+	// mean for ever, and more than LongestTTL that.
 	TTL     time.Duration
 	If      Condition
 	ReplyTo Ref
-}
-
-// TTLOf returns the time to live of so many milliseconds: none, 0, when there are
-// none or less, and the longest there is when there are too many.
-func TTLOf(milliseconds int64) time.Duration {
-	milliseconds = max(milliseconds, 0)
-	if milliseconds > int64(math.MaxInt64/time.Millisecond) {
-		return math.MaxInt64
-	}
-	return time.Duration(milliseconds) * time.Millisecond
 }
 
 // PutValueReply answers PutValue: the value is on disk, unless the store keeps

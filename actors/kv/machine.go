@@ -18,8 +18,6 @@ const (
 	// bytes of keys in one commit; others get a turn in between.
 	purgeAtOnce  = 1024
 	removeAtOnce = 128 << 10
-	// longestTTL is what a longer time to live is cut to.
-	longestTTL = 100 * 365 * 24 * time.Hour
 	// maxHeld bounds the answers that wait for the disk, in one namespace.
 	maxHeld = 4096
 )
@@ -206,7 +204,7 @@ func endOf(now time.Time, ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return 0
 	}
-	return now.UnixMicro() + max(min(ttl, longestTTL).Microseconds(), 1)
+	return now.UnixMicro() + max(min(ttl, messages.LongestTTL).Microseconds(), 1)
 }
 
 // makeRoom takes the room for a put, or returns why there is none.

@@ -306,20 +306,19 @@ func TestCommits_fitARecord(t *testing.T) {
 
 func TestTTL_isAsLongAsItIsMeant(t *testing.T) {
 	tests := []struct {
-		name         string
-		milliseconds int64
-		want         time.Duration // 0 is for ever
+		name      string
+		ttl, want time.Duration // 0 is for ever
 	}{
 		{"none", 0, 0},
 		{"negative", -1, 0},
 		{"the least there is", math.MinInt64, 0},
-		{"a minute", 60_000, time.Minute},
-		{"more than anybody lives to see", math.MaxInt64, longestTTL},
+		{"a minute", time.Minute, time.Minute},
+		{"more than anybody lives to see", math.MaxInt64, messages.LongestTTL},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, Limits{})
-			w.put("etl", "a", "1", ttl(messages.TTLOf(tt.milliseconds)))
+			w.put("etl", "a", "1", ttl(tt.ttl))
 			if got := w.get("etl", "a"); !got.Found || got.TTL != tt.want {
 				t.Errorf("want a value for %v, got %+v", tt.want, got)
 			}

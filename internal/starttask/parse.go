@@ -345,7 +345,7 @@ func (r *reader) pair(n node) error {
 		r.remark(n.place + " has an empty namespace, key or value and was not stored")
 		return nil
 	}
-	kv.TTL = clamp(ttl, time.Millisecond, century)
+	kv.TTL = clamp(ttl, time.Millisecond, messages.LongestTTL)
 	r.KeyValues = append(r.KeyValues, kv)
 	return nil
 }

@@ -71,7 +71,7 @@ func TestFromREST_readsBothForms(t *testing.T) {
 			"times to live", "-", `{"keyValueStore":[{"namespace":"n","key":"a","value":1,"ttl":"5000"},{"namespace":"n","key":"b","value":"v","ttl":""},
 			{"namespace":"n","key":"c","value":"v","ttl":-1},{"namespace":"n","key":"d","value":"v","ttl":1.7},{"namespace":"n","key":"e","value":"v","ttl":1e300}]}`,
 			Request{Form: FormObject, KeyValues: []KeyValue{
-				{"n", "a", "1", 5 * time.Second}, {"n", "b", "v", 0}, {"n", "c", "v", 0}, {"n", "d", "v", time.Millisecond}, {"n", "e", "v", century},
+				{"n", "a", "1", 5 * time.Second}, {"n", "b", "v", 0}, {"n", "c", "v", 0}, {"n", "d", "v", time.Millisecond}, {"n", "e", "v", messages.LongestTTL},
 			}},
 		},
 		{

@@ -131,9 +131,6 @@ func bounded(place, text, what string) error {
 	return nil
 }
 
-// century bounds times to live.
-const century = 100 * 365 * 24 * time.Hour
-
 // clamp returns n units as a duration between nothing and a bound.
 func clamp(n float64, unit, bound time.Duration) time.Duration {
 	switch {
