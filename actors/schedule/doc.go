@@ -12,7 +12,7 @@
 //
 // Of the runs that were missed because the process was down, the machine slept
 // or the clock was set forward, the latest is made up for once when it is no
-// older than Rules.Grace; the others are skipped and logged. A schedule that was
+// older than five minutes; the others are skipped and logged. A schedule that was
 // stopped or did not exist then has missed nothing. A run whose start fails in a
 // way that may pass is tried again a few times. It counts as done when it is
 // started or given up, so a crash in between repeats it: a task is rather
@@ -75,9 +75,6 @@ type Options struct {
 
 // Rules are the numbers of the scheduler. The zero value means the defaults.
 type Rules struct {
-	// Grace is how late a run may be; 0 means 5 min, and a negative value a second,
-	// which makes up for nothing but a busy machine. More than a day means a day.
-	Grace time.Duration
 	// Attempts is how often a task is tried to be started; 0 means 5.
 	Attempts int
 	// Retry is the pause after a failed attempt; the zero value means 2 s to 1 min, growing.
@@ -89,13 +86,6 @@ type Rules struct {
 }
 
 func (r Rules) withDefaults() Rules {
-	switch {
-	case r.Grace == 0:
-		r.Grace = 5 * time.Minute
-	case r.Grace < time.Second:
-		r.Grace = time.Second
-	}
-	r.Grace = min(r.Grace, 24*time.Hour)
 	if r.Attempts <= 0 {
 		r.Attempts = 5
 	}

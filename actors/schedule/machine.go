@@ -186,13 +186,17 @@ func (m *machine) rewind(now time.Time) []effect {
 	return effects
 }
 
-// maxCounted is up to how many missed runs are counted.
-const maxCounted = 1000
+const (
+	// grace is how late a run may be.
+	grace = 5 * time.Minute
+	// maxCounted is up to how many missed runs are counted.
+	maxCounted = 1000
+)
 
 // take moves an entry that is due on to its next run. The latest of the runs
 // that are due stands for all of them, unless it is too late.
 func (m *machine) take(now time.Time, e *entry) []effect {
-	first, horizon := e.due, now.Add(-m.rules.Grace)
+	first, horizon := e.due, now.Add(-grace)
 	count := 0
 	for e.due.Before(horizon) {
 		if count++; count == maxCounted {

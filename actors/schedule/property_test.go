@@ -22,7 +22,7 @@ func TestMachine_runsWhatIsDueOnceWhateverHappens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		grace, running := Rules{}.withDefaults().Grace, true
+		running := true
 		var wanted []time.Time
 		pass := func() (dues []time.Time, long time.Duration) {
 			long = time.Duration(rapid.IntRange(0, 3*3600).Draw(t, "seconds")) * time.Second

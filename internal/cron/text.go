@@ -45,9 +45,6 @@ func ParseText(text string) (Frequency, error) {
 	return f, nil
 }
 
-// Aligned reports whether the times follow the calendar rather than the last run.
-func (f Frequency) Aligned() bool { return f.interval == 0 }
-
 // Next implements Timetable.
 func (f Frequency) Next(after time.Time) time.Time {
 	if f.interval > 0 {

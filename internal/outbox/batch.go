@@ -51,9 +51,6 @@ func (b *Batch) Add(d Decision, more ...journal.Op) {
 	b.ops = append(ops, more...)
 }
 
-// Empty reports whether nothing was added.
-func (b *Batch) Empty() bool { return len(b.ops) == 0 }
-
 // Notices returns the notices that were added. They stay as they are when the batch is used again.
 func (b *Batch) Notices() []messages.NoticeHead { return b.notices }
 

@@ -16,9 +16,6 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-// Update reports whether golden files are to be rewritten (go test -update).
-func Update() bool { return *update }
-
 // goldenName names the golden file of a sample: the instance, its kind where the name does not say it, and the form.
 func (fx Fixture) goldenName(i destination.Instance, s Sample) string {
 	_, name, _ := strings.Cut(i.Name, "/")

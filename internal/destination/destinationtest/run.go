@@ -80,22 +80,6 @@ func HTTPOutcomes() []Outcome {
 	)
 }
 
-// OutcomesExcept returns HTTPOutcomes with the rows of the given codes replaced,
-// for a provider whose codes mean something else.
-func OutcomesExcept(rows ...Outcome) []Outcome {
-	replaced := map[int]bool{}
-	for _, row := range rows {
-		replaced[row.Code] = true
-	}
-	var out []Outcome
-	for _, row := range HTTPOutcomes() {
-		if !replaced[row.Code] {
-			out = append(out, row)
-		}
-	}
-	return append(out, rows...)
-}
-
 // defaultLimit bounds every attempt that is expected to end by itself.
 const defaultLimit = 10 * time.Second
 

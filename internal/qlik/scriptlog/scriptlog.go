@@ -37,6 +37,9 @@ type Source interface {
 	DownloadScriptLog(ctx context.Context, ticket string) (string, error)
 }
 
+// between is the pause between attempts.
+const between = 2 * time.Second
+
 // Options configure a Fetcher. Source is required.
 type Options struct {
 	Source Source
@@ -46,8 +49,6 @@ type Options struct {
 	Metrics *Metrics
 	// Attempts is how often the log is tried for; 0 means 3.
 	Attempts int
-	// Between is the pause between attempts; 0 means 2 s.
-	Between time.Duration
 	// Settle is for how long a ticket may be unknown to the download after it was
 	// given: the QRS prepares the file meanwhile. 0 means 500 ms.
 	Settle time.Duration
@@ -71,9 +72,6 @@ func New(opts Options) *Fetcher {
 	}
 	if opts.Attempts <= 0 {
 		opts.Attempts = 3
-	}
-	if opts.Between <= 0 {
-		opts.Between = 2 * time.Second
 	}
 	if opts.Settle <= 0 {
 		opts.Settle = 500 * time.Millisecond
@@ -116,10 +114,10 @@ func (f *Fetcher) verdict(ctx context.Context, fetch qlik.LogFetch, e messages.E
 	switch end, bounded := ctx.Deadline(); {
 	case fetch.Attempt >= f.opts.Attempts:
 		return problem
-	case ctx.Err() != nil, bounded && time.Until(end) <= f.opts.Between:
+	case ctx.Err() != nil, bounded && time.Until(end) <= between:
 		return outOfTime(problem)
 	}
-	return qlik.NotYet{After: f.opts.Between}
+	return qlik.NotYet{After: between}
 }
 
 // attempt reads the execution result, unless it is known, and then the log, if

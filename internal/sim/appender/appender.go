@@ -11,6 +11,7 @@
 package appender
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"time"
@@ -121,9 +122,9 @@ func (f Format) Append(b []byte, e Event) []byte {
 	b = f.property(b, e.User)
 	b = f.property(b, e.TaskID)
 	b = f.property(b, e.AppID)
-	b = f.entry(b, e.At, orElse(e.Level, e.Type.Level))
+	b = f.entry(b, e.At, cmp.Or(e.Level, e.Type.Level))
 	b = f.property(b, e.ExecutionID)
-	return append(append(b, ';'), orElse(e.Message, e.Type.Message)...)
+	return append(append(b, ';'), cmp.Or(e.Message, e.Type.Message)...)
 }
 
 func (f Format) appendEngine(b []byte, e Event) []byte {
@@ -133,8 +134,8 @@ func (f Format) appendEngine(b []byte, e Event) []byte {
 	b = f.property(b, e.SessionID)
 	b = f.property(b, directory)
 	b = f.property(b, user)
-	b = f.entry(b, e.At, orElse(e.Level, e.Type.Level))
-	return append(append(b, ';'), orElse(e.Message, e.Type.Message)...)
+	b = f.entry(b, e.At, cmp.Or(e.Level, e.Type.Level))
+	return append(append(b, ';'), cmp.Or(e.Message, e.Type.Message)...)
 }
 
 func (f Format) property(b []byte, value string) []byte {
@@ -156,13 +157,6 @@ func splitUser(user string) (directory, id string) {
 		}
 	}
 	return "", user
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }
 
 // Appender sends datagrams to one address.

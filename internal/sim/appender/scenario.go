@@ -1,6 +1,7 @@
 package appender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -24,7 +25,7 @@ type Share struct {
 	Outcome world.Outcome
 }
 
-// defaultMix is a bad day on a busy site.
+// defaultMix is what a scenario sends unless told otherwise: a bad day on a busy site.
 var defaultMix = [...]Share{
 	{Identifier: "/scheduler-task-failed/", Task: qlik.TaskReload, Weight: 40},
 	{Identifier: "/scheduler-task-success/", Task: qlik.TaskReload, Weight: 25},
@@ -37,9 +38,6 @@ var defaultMix = [...]Share{
 	{Identifier: "/engine-reload-failed/", Task: qlik.TaskReload, Weight: 2},
 }
 
-// DefaultMix is what a scenario sends unless told otherwise.
-func DefaultMix() []Share { return append([]Share(nil), defaultMix[:]...) }
-
 // Scenario is a bounded stream of datagrams about the tasks of a world.
 type Scenario struct {
 	// World is required.
@@ -50,7 +48,7 @@ type Scenario struct {
 	Count int
 	// Rate is datagrams per second; 0 means as fast as possible.
 	Rate float64
-	// Mix is what is sent; nil means DefaultMix.
+	// Mix is what is sent; nil means a bad day on a busy site.
 	Mix    []Share
 	Format Format
 	// Simulate makes the executions happen in the world, so that the QRS tells
@@ -204,7 +202,7 @@ func finalOf(f messages.Family) qlik.ExecutionStatus {
 // EventOf returns what the scheduler logs about an execution.
 func EventOf(e world.Execution, kind MessageType, at time.Time) Event {
 	event := Event{
-		Type: kind, HostName: orElse(e.Node, "sense-server-01"), TaskName: e.TaskName, User: `INTERNAL\sa_scheduler`,
+		Type: kind, HostName: cmp.Or(e.Node, "sense-server-01"), TaskName: e.TaskName, User: `INTERNAL\sa_scheduler`,
 		TaskID: e.TaskID, At: at, ExecutionID: e.ExecutionID,
 	}
 	if usesApp(e.TaskType) {

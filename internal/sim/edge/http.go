@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -208,9 +209,9 @@ func (h *HTTP) answer(w http.ResponseWriter, r *http.Request, fault Rule) {
 	case Status:
 		writeStatus(w, fault)
 	case WrongShape:
-		writeJSON(w, http.StatusOK, orElse(fault.Body, `{"message":"an object where a list was expected"}`))
+		writeJSON(w, http.StatusOK, cmp.Or(fault.Body, `{"message":"an object where a list was expected"}`))
 	case InvalidJSON:
-		writeJSON(w, http.StatusOK, orElse(fault.Body, `[{"id":"f1e2d3c4-`))
+		writeJSON(w, http.StatusOK, cmp.Or(fault.Body, `[{"id":"f1e2d3c4-`))
 	case Truncate:
 		h.truncate(w, r)
 	case Hang:
@@ -258,20 +259,13 @@ func writeStatus(w http.ResponseWriter, fault Rule) {
 		seconds := (fault.RetryAfter + time.Second - 1) / time.Second
 		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
-	writeJSON(w, status, orElse(fault.Body, `{"message":"simulated fault"}`))
+	writeJSON(w, status, cmp.Or(fault.Body, `{"message":"simulated fault"}`))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }
 
 // witness remembers the status that was written.

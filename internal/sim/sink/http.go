@@ -21,15 +21,12 @@ type HTTPOptions struct {
 	// Seed decides which requests a fault with a percentage hits.
 	Seed    uint64
 	History int
-	// OnRequest, if set, is told of every request when it is answered; calls may overlap.
-	OnRequest func(HTTPRequest)
 }
 
 // HTTP is a sink for webhooks: it accepts every method and path.
 type HTTP struct {
 	*edge.HTTP
 	history *edge.History[HTTPRequest]
-	told    func(HTTPRequest)
 }
 
 // HTTPRequest is one recorded request.
@@ -71,7 +68,7 @@ func NewHTTP(o HTTPOptions) *HTTP {
 	if o.Body == "" {
 		o.Body = "ok"
 	}
-	s := &HTTP{history: edge.NewHistory[HTTPRequest](o.History), told: o.OnRequest}
+	s := &HTTP{history: edge.NewHistory[HTTPRequest](o.History)}
 	s.HTTP = edge.NewHTTP(edge.HTTPOptions{
 		TLS:    o.TLS,
 		Faults: edge.NewFaults(o.Seed),
@@ -89,12 +86,8 @@ func (s *HTTP) History() *edge.History[HTTPRequest] { return s.history }
 
 func (s *HTTP) record(e edge.Exchange) {
 	query, _ := url.ParseQuery(e.RawQuery) // what cannot be parsed is left out
-	request := HTTPRequest{
+	s.history.Add(HTTPRequest{
 		At: e.At, Method: e.Method, Path: e.Path, Query: query, Header: e.Header.Clone(), Body: e.Body,
 		Status: e.Status, Fault: e.Fault,
-	}
-	s.history.Add(request)
-	if s.told != nil {
-		s.told(request)
-	}
+	})
 }

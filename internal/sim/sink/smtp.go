@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,13 +26,14 @@ type SMTPOptions struct {
 	// User and Password must be given by AUTH before any mail, when User is set.
 	User     string
 	Password string
-	// Mechanisms are offered in this order; nil means PLAIN, LOGIN and CRAM-MD5.
-	Mechanisms []string
 	// MaxMessageBytes bounds one mail; 0 means 10 MiB.
 	MaxMessageBytes int64
 	Seed            uint64
 	History         int
 }
+
+// mechanisms of authentication are offered in this order.
+var mechanisms = []string{sasl.Plain, sasl.Login, cramMD5}
 
 // SMTP is a simulated mail server. Faults match the commands CONNECT, MAIL,
 // RCPT and DATA as methods, and the mail address as the path; their Status is an
@@ -51,9 +53,6 @@ type SMTP struct {
 
 // NewSMTP returns a sink that does not listen yet.
 func NewSMTP(o SMTPOptions) *SMTP {
-	if o.Mechanisms == nil {
-		o.Mechanisms = []string{sasl.Plain, sasl.Login, cramMD5}
-	}
 	if o.MaxMessageBytes <= 0 {
 		o.MaxMessageBytes = 10 << 20
 	}
@@ -190,7 +189,7 @@ func (s *session) sufferVerdict(verdict edge.Verdict) error {
 		if code == 0 {
 			code = 451
 		}
-		return smtpError(code, strings.ReplaceAll(orElse(fault.Body, "simulated fault"), "\n", " "))
+		return smtpError(code, strings.ReplaceAll(cmp.Or(fault.Body, "simulated fault"), "\n", " "))
 	case edge.Hang:
 		s.hang()
 		return s.breakOff()
@@ -215,12 +214,12 @@ func (s *session) AuthMechanisms() []string {
 	if s.sink.options.User == "" {
 		return nil
 	}
-	return s.sink.options.Mechanisms
+	return mechanisms
 }
 
 // Auth begins an authentication.
 func (s *session) Auth(mechanism string) (sasl.Server, error) {
-	if !slices.Contains(s.sink.options.Mechanisms, mechanism) {
+	if !slices.Contains(mechanisms, mechanism) {
 		return nil, smtp.ErrAuthUnknownMechanism
 	}
 	return newAuthentication(mechanism, credentials{s.sink.options.User, s.sink.options.Password}, func(user string) {
@@ -293,10 +292,3 @@ func (s *session) Reset() { s.mail = Mail{} }
 
 // Logout ends the session.
 func (s *session) Logout() error { return nil }
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
-}
