@@ -21,7 +21,7 @@ func every(t interface{ Fatal(...any) }, text string) cron.Frequency {
 	return f
 }
 
-func TestMachine(t *testing.T) {
+func TestMachine_probesOnTimeAndTellsWhatChanges(t *testing.T) {
 	failure := messages.Failure{Kind: messages.FailureUnavailable, Text: "no route to host"}
 	down := tellHealth{Reason: "no route to host"}
 	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }

@@ -740,7 +740,10 @@ func TestMachine_withoutAConnection(t *testing.T) {
 
 func TestMachine_ignoresACallItDoesNotKnow(t *testing.T) {
 	b := pinged(t, Rules{})
-	b.take(b.m.finished(b.now, 4711, found(aTask(1))))
+	b.ask(messages.LookupTask{TaskID: guid(1)})
+	if effects := b.m.finished(b.now, 4711, found(aTask(1))); len(effects) > 0 {
+		t.Errorf("want nothing done, got %+v", effects)
+	}
 }
 
 func TestCache_keepsTheMostRecentlyUsed(t *testing.T) {

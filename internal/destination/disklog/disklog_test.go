@@ -28,7 +28,7 @@ func sampleConfig(directory string) string {
 	return fmt.Sprintf(text, directory)
 }
 
-func TestDiskLog(t *testing.T) {
+func TestDiskLog_keepsTheContractOfADestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,

@@ -90,7 +90,7 @@ func databases(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func TestInfluxDB(t *testing.T) {
+func TestInfluxDB_keepsTheContractOfADestination(t *testing.T) {
 	for version := 1; version <= 3; version++ {
 		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
 			destinationtest.Run(t, destinationtest.Fixture{

@@ -74,7 +74,7 @@ routes:
 `
 }
 
-func TestNewRelic(t *testing.T) {
+func TestNewRelic_keepsTheContractOfADestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,

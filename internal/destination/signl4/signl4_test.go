@@ -40,7 +40,7 @@ routes:
 `
 }
 
-func TestSignl4(t *testing.T) {
+func TestSignl4_keepsTheContractOfADestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,

@@ -64,7 +64,7 @@ routes:
 `)
 }
 
-func TestWebhook(t *testing.T) {
+func TestWebhook_keepsTheContractOfADestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,
