@@ -189,6 +189,51 @@ func writeSection(out *strings.Builder, section string, keys []string, changes m
 		fmt.Fprintf(out, "| %s | %s | %s |\n", strings.Join(alike[c], "<br>"), c[0], c[1])
 	}
 	if same := alike[[2]string{}]; len(same) > 0 {
-		out.WriteString("\nAs before: " + strings.Join(same, ", ") + ".\n")
+		writeSame(out, same)
 	}
+}
+
+// writeSame writes keys that do not change: as a sentence, or one by one with what
+// they belong to where that would be a long one.
+func writeSame(out *strings.Builder, keys []string) {
+	if sentence := strings.Join(keys, ", "); len(sentence) < 500 {
+		out.WriteString("\n" + wrapped("As before: "+sentence+".", "") + "\n")
+		return
+	}
+	groups := map[string][]string{}
+	var order []string
+	for _, key := range keys {
+		group, _, of := strings.Cut(key, ".")
+		if !of {
+			group = ""
+		}
+		if groups[group] == nil {
+			order = append(order, group)
+		}
+		groups[group] = append(groups[group], key)
+	}
+	out.WriteString("\nAs before:\n\n")
+	for _, group := range order {
+		out.WriteString(wrapped("- "+strings.Join(groups[group], ", "), "  ") + "\n")
+	}
+}
+
+// wrapped breaks a text at spaces into lines of about 150 bytes; those after the
+// first begin with indent.
+func wrapped(text, indent string) string {
+	var out strings.Builder
+	length := 0
+	for word := range strings.SplitSeq(text, " ") {
+		switch {
+		case length == 0:
+		case length+len(word) < 150:
+			word = " " + word
+		default:
+			out.WriteString("\n")
+			word, length = indent+word, 0
+		}
+		out.WriteString(word)
+		length += len(word)
+	}
+	return out.String()
 }
