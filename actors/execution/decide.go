@@ -107,8 +107,8 @@ func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 }
 
 // recorded follows a durable decision: the event is handled, and a followed task
-// goes on. It may have ended before that was durable which is remembered of it: only the
-// newest record ends the work.
+// goes on. A task may end while the record that it is followed is still on its way
+// to the disk: the record of its end comes after that one, and only that ends the work.
 func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect {
 	w, ok := m.find(in.Case)
 	if !ok {

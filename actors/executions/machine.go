@@ -26,8 +26,9 @@ const trialFor = 5 * time.Minute
 // started, tried again with less, and given up. It is pure: it gets the time and
 // one input, changes itself and returns what is to be done, in order.
 //
-// The first event of an execution is offered to the desk. Most executions are
-// over with that, some once what the desk asks is answered; the others get an actor.
+// The first event of an execution is offered to the desk. Most executions end
+// there: at once, or when the questions of the desk are answered. The others get
+// an actor.
 //
 // Crashes are counted on disk, and for that a try has to be written down before
 // it begins: an execution that takes the process with it leaves nothing else.
@@ -35,12 +36,13 @@ const trialFor = 5 * time.Minute
 // it. Only an execution that has been tried before is on trial: it crashed, it
 // is resumed from its snapshot, or its event was in the journal before this life
 // of the shard. A try that a process leaves behind counts as a crash only when
-// that process crashed by itself: whoever kills it or cuts its power blames
-// nobody. Innocent executions that were in flight with a crashing one are
-// counted with it then; they are told apart by finishing, or living for trialFor.
+// that process crashed by itself, not when it was killed or lost its power.
+// Executions that were tried at the same time as the one which crashed are counted
+// with it. They are innocent, and rid of that when they finish, or have lived for
+// trialFor.
 //
 // An execution that only waits for its next look at a distribute task sleeps: it
-// has no actor until then. Not more are woken to look at once than there is room for.
+// has no actor until then. No more are woken at one time than there is room for.
 //
 // Writing a try down is a barrier, too: what a crashed execution has committed
 // is durable, and visible, before it is looked up and tried again.

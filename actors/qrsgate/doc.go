@@ -16,6 +16,5 @@
 //
 // It must never block, and never repeat any other call by itself: the client
 // repeats what may be repeated, the asker decides about the rest. Calls run on
-// goroutines of actorkit.Effects, named after nothing but bounded by a pool,
-// and end with the actor.
+// goroutines of actorkit.Effects, which a pool bounds, and end with the actor.
 package qrsgate

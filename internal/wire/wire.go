@@ -6,8 +6,8 @@
 // claiming more memory than they justify. It must never know a record, nor a
 // version of one.
 //
-// Records have this form that are written for every event: as JSON they took a
-// third of the time of a decision.
+// It is the form of the records that are written for every event: as JSON they
+// took a third of the time of a decision.
 package wire
 
 import (
