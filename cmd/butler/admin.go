@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -116,14 +115,9 @@ func (o *adminOptions) readable() (*config.Config, error) {
 	return cfg, nil
 }
 
-// addressOf returns where this machine reaches the operations server: an
-// address that stands for all of the machine's is no address to call.
+// addressOf returns where this machine reaches the operations server.
 func addressOf(o config.Operations) string {
-	host := strings.Trim(o.Host, "[]")
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, strconv.Itoa(o.Port))
+	return net.JoinHostPort(app.Reachable(o.Host), strconv.Itoa(o.Port))
 }
 
 // windowsRefused is WSAECONNREFUSED, which syscall.ECONNREFUSED does not stand for.

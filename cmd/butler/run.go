@@ -16,6 +16,7 @@ import (
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/internal/logx"
 	"butler/internal/systemd"
 )
 
@@ -45,9 +46,10 @@ func (o *runOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	o.given = f.Changed
 	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
-	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logLevels, ", ")+"; replaces logLevel of the file")
+	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logx.Levels(), ", ")+"; replaces logLevel of the file")
 	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
-	f.BoolVar(&o.skipVerification, "skip-config-verification", false, "start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
+	f.BoolVar(&o.skipVerification, "skip-config-verification", false,
+		"start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
 	f.IntVar(&o.apiRateLimit, apiRateLimit, 100, "calls of the REST API that one client may make in a minute; 0 means no limit; replaces restServerConfig.maxCallsPerMinute of the file")
 	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
 	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
@@ -81,15 +83,12 @@ func spread(args []string) []string {
 	return out
 }
 
-// logLevels are those of the Node.js tool.
-var logLevels = []string{"error", "warn", "info", "verbose", "debug", "silly"}
-
 // overrides returns what the options change of the configuration.
 func (o *runOptions) overrides() (map[string]any, error) {
 	out := map[string]any{}
 	if o.logLevel != "" {
-		if !slices.Contains(logLevels, o.logLevel) {
-			return nil, fmt.Errorf("--loglevel %s is not one of %s", o.logLevel, strings.Join(logLevels, ", "))
+		if !slices.Contains(logx.Levels(), o.logLevel) {
+			return nil, fmt.Errorf("--loglevel %s is not one of %s", o.logLevel, strings.Join(logx.Levels(), ", "))
 		}
 		out["logLevel"] = o.logLevel
 	}

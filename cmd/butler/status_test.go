@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"butler/api"
 )
 
 // operations is an operations server that answers with what it holds by path.
 func operations(t *testing.T, answers map[string]string) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Butler-Admin") == "" {
+		if r.Header.Get(api.AdminHeader) == "" {
 			t.Errorf("want the header of the commands at %s", r.URL.Path)
 		}
 		_, _ = io.WriteString(w, answers[r.URL.Path])

@@ -138,7 +138,7 @@ func askService(ctx context.Context, section config.Operations) (state serviceSt
 	}
 	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
-	address := "http://" + netJoin(reachable(section.Host), section.Port) + "/health"
+	address := "http://" + netJoin(Reachable(section.Host), section.Port) + "/health"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return state, false
@@ -153,10 +153,11 @@ func askService(ctx context.Context, section config.Operations) (state serviceSt
 	return state, err == nil && state.State != "" && state.component("notify") != ""
 }
 
-// reachable returns the address at which this machine reaches a server that
-// listens on host.
-func reachable(host string) string {
-	if ip := net.ParseIP(strings.Trim(host, "[]")); host == "" || ip != nil && ip.IsUnspecified() {
+// Reachable returns the host at which this machine reaches a server that listens
+// on host: an address that stands for all of the machine's is none to call.
+func Reachable(host string) string {
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return "localhost"
 	}
 	return host

@@ -126,7 +126,7 @@ func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
 	token := "butler doctor " + rand.Text()
 	began := time.Now()
 	_, port, _ := net.SplitHostPort(socket.Addr().String())
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(reachable(socket.Addr().Addr().String()), port))
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(Reachable(socket.Addr().Addr().String()), port))
 	if err != nil {
 		return doctor.Bad(subject, err.Error(), mend)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"butler/api"
 	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/porttest"
@@ -284,7 +285,7 @@ func TestReload_answersTheOperator(t *testing.T) {
 	post := func() (int, string) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.app.OperationsAddress()+"/admin/config/reload", http.NoBody)
 		must(t, err)
-		req.Header.Set("X-Butler-Admin", "1")
+		req.Header.Set(api.AdminHeader, "1")
 		answer, err := client.Do(req)
 		must(t, err)
 		defer answer.Body.Close()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -11,8 +12,8 @@ import (
 
 // Options configure New. The zero value logs Info to standard output.
 type Options struct {
-	// Level is one of error, warn, info, verbose, debug, silly. The last three
-	// show the same lines: there is one level of detail below info.
+	// Level is one of Levels. The last three show the same lines: there is one level
+	// of detail below info.
 	Level string
 	// Adjust is set to Level, and what is logged follows it from then on; nil keeps to Level.
 	Adjust *zap.AtomicLevel
@@ -26,6 +27,9 @@ type Options struct {
 	Counter func(level string)
 }
 
+// Levels are the levels of the configuration, from the fewest lines to the most.
+func Levels() []string { return []string{"error", "warn", "info", "verbose", "debug", "silly"} }
+
 // levels maps the configuration's levels to zap's.
 var levels = map[string]zapcore.Level{
 	"error": zap.ErrorLevel, "warn": zap.WarnLevel, "info": zap.InfoLevel, "": zap.InfoLevel,
@@ -36,7 +40,7 @@ var levels = map[string]zapcore.Level{
 func LevelOf(name string) (zapcore.Level, error) {
 	level, ok := levels[name]
 	if !ok {
-		return 0, fmt.Errorf("log level %q is not one of error, warn, info, verbose, debug, silly", name)
+		return 0, fmt.Errorf("log level %q is not one of %s", name, strings.Join(Levels(), ", "))
 	}
 	return level, nil
 }
