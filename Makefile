@@ -1,5 +1,5 @@
 # Everything a developer or a build server does with this tree. `make` lists it.
-# Targets are one line each: logic lives in Go, in cmd and internal.
+# Targets are short: logic lives in Go, in cmd and internal.
 
 GO        ?= go
 TOOL      := $(GO) tool -modfile=internal/tools/go.mod

@@ -193,7 +193,9 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	root.SetFlagErrorFunc(noSuchOption)
 	root.SetHelpCommand(newHelp())
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
-	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newStatus(), newReload(), newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(), newAPIKey(), newService(), newSupportBundle(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newStatus(), newReload(),
+		newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(),
+		newAPIKey(), newService(), newSupportBundle(), newVersion())
 	return root
 }
 

@@ -154,7 +154,10 @@ func New(o Options) (*App, error) {
 
 // build runs the steps of the assembly, each of which adds its own end to a closer.
 func (a *App) build() error {
-	for _, step := range []func() error{a.readCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues, a.buildStarter, a.buildCloud, a.buildREST, a.noteCertificates, a.listenOperations, a.buildPages} {
+	for _, step := range []func() error{
+		a.readCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues,
+		a.buildStarter, a.buildCloud, a.buildREST, a.noteCertificates, a.listenOperations, a.buildPages,
+	} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -21,7 +21,10 @@ func cloudFindings(cfg *config.Config) []config.Finding {
 		out = append(out, config.Finding{Path: path + "id", Reason: "is empty, so no event would be taken", Suggestion: "write the tenant's internal ID: the member extensions.tenantId of its events"})
 	}
 	if strings.Contains(section.ID, ".") {
-		out = append(out, config.Finding{Warning: true, Path: path + "id", Reason: "looks like a host name, and events carry the tenant's internal ID", Suggestion: "write the member extensions.tenantId of an event"})
+		out = append(out, config.Finding{
+			Warning: true, Path: path + "id", Reason: "looks like a host name, and events carry the tenant's internal ID",
+			Suggestion: "write the member extensions.tenantId of an event",
+		})
 	}
 	if !section.Auth.JWT.Token.IsSet() {
 		out = append(out, config.Finding{Path: path + "auth.jwt.token", Reason: "is empty, so every look-up would be refused", Suggestion: "write an API key of the tenant, best as ${file:PATH}"})

@@ -134,7 +134,10 @@ func forwardFindings(cfg *config.Config, section mqttForward) []config.Finding {
 		out = append(out, config.Finding{Path: path + "topic.appReload", Reason: "is empty", Suggestion: "write it like qscloud/app/reload"})
 	}
 	if !section.Broker.CleanSession && section.Broker.ClientID == "" {
-		out = append(out, config.Finding{Path: path + "broker.clientId", Reason: "is empty while cleanSession is false: the broker could not tell who comes back", Suggestion: "write a name that no other client of the broker has"})
+		out = append(out, config.Finding{
+			Path: path + "broker.clientId", Reason: "is empty while cleanSession is false: the broker could not tell who comes back",
+			Suggestion: "write a name that no other client of the broker has",
+		})
 	}
 	if file := section.Broker.CA; file != "" {
 		if err := openable(cfg.Path(file)); err != nil {

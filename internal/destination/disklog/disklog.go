@@ -48,7 +48,8 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Archive]{
-		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema, Enabled: func(Config) bool { return true }, Read: readSwitch, Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema,
+		Enabled: func(Config) bool { return true }, Read: readSwitch, Uses: uses, CheckUse: check, Instance: instance, New: build,
 	})
 }
 

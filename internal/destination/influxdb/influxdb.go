@@ -35,7 +35,8 @@ var schema []byte
 // Definition describes the destination.
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Measurement]{
-		Section: "influxDb", Route: "influxDb", RouteKinds: messages.TaskKinds(), Schema: schema, Read: readSwitches, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
+		Section: "influxDb", Route: "influxDb", RouteKinds: messages.TaskKinds(), Schema: schema,
+		Read: readSwitches, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
 	})
 }
 
