@@ -316,7 +316,12 @@ func (c *Config) samplesInUse() []string {
 		if n == nil || slices.ContainsFunc(n.switches(), off) {
 			continue
 		}
-		if c.sources[key].Kind <= FromFile && !slices.Contains(out, key) {
+		if strings.Contains(path, "].") {
+			key = path // the item it stands in may well count
+		} else if slices.Contains(out, key) {
+			continue
+		}
+		if c.sources[n.path].Kind <= FromFile {
 			out = append(out, key)
 		}
 	}

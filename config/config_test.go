@@ -306,7 +306,8 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 		"udpServerConfig.enable is false: no task events are received",
 		"configQRS.host is not set: alerts hold only what their event told",
 		"sample values of the template count as not set: emailNotification.reloadTaskFailure.bodyFileDirectory, " +
-			"emailNotification.reloadTaskFailure.recipients, emailNotification.reloadTaskFailure.appOwnerAlert.includeOwner.user",
+			"emailNotification.reloadTaskFailure.recipients, emailNotification.reloadTaskFailure.appOwnerAlert.includeOwner.user[0].directory, " +
+			"emailNotification.reloadTaskFailure.appOwnerAlert.includeOwner.user[0].userId",
 	}
 	if diff := cmp.Diff(want, c.Notes()); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

@@ -388,6 +388,7 @@ func (d *delivery) settle(ctx actor.Context, do Settle) {
 func (d *delivery) describe(ctx actor.Context, msg messages.DescribeDelivery) {
 	now := time.Now()
 	state := d.machine.State(now)
+	state.LastSuccess = later(state.LastSuccess, d.meter.acceptedLast())
 	state.Instance, state.Integration = d.opts.Built.Instance.Name, d.opts.Built.Instance.Integration
 	actorkit.Reply(ctx, msg.ReplyTo, messages.DescribeDeliveryReply{States: []messages.DeliveryState{state}, At: now})
 }

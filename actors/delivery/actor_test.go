@@ -803,6 +803,24 @@ func TestDelivery_describesItself(t *testing.T) {
 	})
 }
 
+func TestDelivery_remembersTheLastSuccessOfTheActorBeforeIt(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		t := f.t
+		p := &provider{}
+		f.start("a", p)
+		f.alert("1", "task", "a")
+		synctest.Wait()
+		must(t, f.kit.System.Root.StopFuture(f.actors["test/a"]).Wait())
+		f.start("a", p) // as after a reload
+		f.kit.System.Root.Send(f.actors["test/a"], messages.DescribeDelivery{ReplyTo: actorkit.RefOf(f.probe.PID)})
+		synctest.Wait()
+		told := actortest.Of[messages.DescribeDeliveryReply](f.probe)
+		if len(told) != 1 || !told[0].States[0].LastSuccess.Equal(bubbleStart) {
+			t.Errorf("want the success of %s told, got %+v", bubbleStart, told)
+		}
+	})
+}
+
 func TestMetrics_shareTheBreakersWithOtherPackages(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	metrics.Breakers(reg).WithLabelValues("qrs").Set(1)

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +20,9 @@ type Metrics struct {
 	queued, oldest, lastSuccess                        *prometheus.GaugeVec
 	parked, suppressed                                 *prometheus.CounterVec
 	breakers                                           *prometheus.GaugeVec
+	// accepted is when an instance accepted something last, as an *atomic.Pointer by
+	// its name: like the gauge it outlives the actors.
+	accepted sync.Map
 }
 
 // NewMetrics registers the metrics with reg; a nil reg exposes nothing.
@@ -91,6 +96,7 @@ type meter struct {
 	latency, endToEnd                          prometheus.Observer
 	failed, suppressed                         map[string]prometheus.Counter
 	parked                                     map[outbox.ParkCause]prometheus.Counter
+	accepted                                   *atomic.Pointer[time.Time]
 }
 
 func (m *Metrics) of(i destination.Instance) meter {
@@ -106,7 +112,9 @@ func (m *Metrics) of(i destination.Instance) meter {
 	for _, cause := range outbox.ParkCauses() {
 		parked[cause] = m.parked.WithLabelValues(i.Integration, string(cause))
 	}
+	accepted, _ := m.accepted.LoadOrStore(i.Name, new(atomic.Pointer[time.Time]))
 	return meter{
+		accepted:       accepted.(*atomic.Pointer[time.Time]),
 		notices:        m.notices.WithLabelValues(i.Integration, i.Name),
 		requests:       m.requests.WithLabelValues(i.Integration, i.Name),
 		requestsFailed: m.requestsFailed.WithLabelValues(i.Integration, i.Name),
@@ -130,6 +138,15 @@ func (m *Metrics) Forget(instance string) {
 		shown.DeletePartialMatch(prometheus.Labels{"receiver": instance})
 	}
 	m.breakers.DeleteLabelValues(instance)
+	m.accepted.Delete(instance)
+}
+
+// acceptedLast returns when the instance accepted something last, by whichever actor.
+func (m meter) acceptedLast() time.Time {
+	if at := m.accepted.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // attempt counts one attempt and what it did to its notices.
@@ -148,6 +165,8 @@ func (m meter) attempt(a attempted) {
 		}
 		accepted = true
 		m.lastSuccess.Set(seconds(a.at))
+		at := a.at
+		m.accepted.Store(&at)
 		if received := a.notices[i].Alert.Event.At; !received.IsZero() {
 			m.endToEnd.Observe(a.at.Sub(received).Seconds())
 		}

@@ -208,7 +208,7 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 	report := diagnosed(t, path, doctor.Options{Timeout: 3 * time.Second})
 	for check, want := range map[string]string{
 		"configuration": "butler.yaml:3:3: nonsense: unknown key", "udp": "cannot be opened", "ports": "cannot be opened",
-		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no such file",
+		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no certificate in PEM format",
 	} {
 		wantLine(t, report, doctor.Problem, check, want)
 	}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"butler/config"
 	"butler/internal/apikey/keyfile"
 	"butler/internal/destination/mqtt"
 	"butler/internal/disk"
@@ -45,9 +46,15 @@ func certificateChecks(p *patient) []doctor.Check {
 	return []doctor.Check{{Name: "certificates", Run: func(context.Context) []doctor.Finding {
 		var out []doctor.Finding
 		for _, f := range files {
+			const mend = "name a PEM file that this user may read"
+			ignored := p.cfg.Ignored() // the file of the default stands for one that was refused
+			if at := slices.IndexFunc(ignored, func(one config.Problem) bool { return one.Path == f.key }); at >= 0 {
+				out = append(out, doctor.Bad(f.key, ignored[at].Reason, mend))
+				continue
+			}
 			ends, err := certificateEnd(f.file)
 			if err != nil {
-				out = append(out, doctor.Bad(f.key, err.Error(), "name a PEM file that this user may read"))
+				out = append(out, doctor.Bad(f.key, err.Error(), mend))
 				continue
 			}
 			out = append(out, doctor.Certificate(f.key, ends, time.Now(), f.mend))

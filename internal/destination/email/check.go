@@ -3,6 +3,7 @@ package email
 import (
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 
 	"butler/internal/destination"
@@ -38,8 +39,8 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
 		p.Warn("bodyFileDirectory", err.Error(), "the built-in layout is sent until the file is there and good")
 	}
-	if len(e.Recipients) == 0 && e.AlertEnabledByEmailAddress.CustomPropertyName == "" && !e.AppOwnerAlert.Enable {
-		p.Warn("recipients", "is empty, so nobody is told", "name somebody")
+	if !slices.ContainsFunc(e.Recipients, validAddress) && !e.AppOwnerAlert.Enable {
+		p.Warn("recipients", e.whoElse(), "name somebody, as in [anna@example.com]")
 	}
 	if e.AlertEnableByTag.Enable && e.AlertEnableByTag.Tag == "" {
 		p.Warn("alertEnableByTag.tag", "is empty, and no app has such a tag", "name a tag, or set alertEnableByTag.enable to false")
@@ -52,6 +53,14 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 		}
 	}
 	return p
+}
+
+// whoElse says who is told where the recipients are nobody.
+func (e Event) whoElse() string {
+	if property := e.AlertEnabledByEmailAddress.CustomPropertyName; property != "" {
+		return fmt.Sprintf("names nobody, so a task tells only those whom its custom property %s names, if it has one", property)
+	}
+	return "names nobody, so nobody is told"
 }
 
 // checkAccounts lists the entries that name nobody.

@@ -103,6 +103,7 @@ routes:
 			"emailNotification.reloadTaskFailure.bodyFileDirectory",
 			"emailNotification.reloadTaskFailure.recipients[1]",
 			"emailNotification.preloadTaskFailure.fromAddress",
+			"emailNotification.preloadTaskFailure.recipients",
 			"emailNotification.serviceStopped.recipients",
 			"emailNotification.serviceStarted.fromAddress",
 			"emailNotification.serviceStarted.recipients",
