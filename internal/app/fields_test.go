@@ -174,6 +174,7 @@ func (s *site) wantsText(r reload, text string) {
 		"Result:         " + r.execution.Final.String(),
 		"Node:           " + r.execution.Node,
 		"Reported by:    " + r.event.HostName,
+		"Execution ID:   " + r.execution.ExecutionID,
 		"Log time:       " + r.logTime(),
 		"User:           " + r.event.User,
 		"Next execution: " + r.task.Operational.NextExecution,
