@@ -32,12 +32,16 @@ func readFile(path string, problems *Problems) ([]byte, bool) {
 		problems.add(Problem{File: path, Reason: reason, Suggestion: suggestion})
 		return nil, false
 	}
-	if ext := filepath.Ext(path); !strings.EqualFold(ext, ".yaml") {
-		return refuse("the name of a configuration file ends in .yaml", "rename it to "+strings.TrimSuffix(filepath.Base(path), ext)+".yaml")
-	}
 	// Opening a pipe would wait for somebody to write.
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		return refuse("is a directory", "name the file in it")
+	}
+	if err == nil && !info.Mode().IsRegular() {
 		return refuse("is not a file", "name a configuration file")
+	}
+	if ext := filepath.Ext(path); err == nil && !strings.EqualFold(ext, ".yaml") {
+		return refuse("the name of a configuration file ends in .yaml", "rename it to "+strings.TrimSuffix(filepath.Base(path), ext)+".yaml")
 	}
 	f, err := os.Open(path)
 	if err != nil {

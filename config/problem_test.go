@@ -142,6 +142,10 @@ func TestLoad_refusesAFileItCannotRead(t *testing.T) {
 	if err := os.WriteFile(big, make([]byte, maxFileBytes+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	other := filepath.Join(dir, "butler.yml")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	folder := filepath.Join(dir, "folder.yaml")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -151,9 +155,11 @@ func TestLoad_refusesAFileItCannotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ name, path, want string }{
-		{"other extension", filepath.Join(dir, "butler.yml"), " the name of a configuration file ends in .yaml (rename it to butler.yaml)"},
+		{"other extension", other, " the name of a configuration file ends in .yaml (rename it to butler.yaml)"},
 		{"missing", filepath.Join(dir, "none.yaml"), " cannot be opened: no such file or directory (check the path and the permissions)"},
-		{"directory", folder, " is not a file (name a configuration file)"},
+		{"missing, other extension", filepath.Join(dir, "none"), " cannot be opened: no such file or directory (check the path and the permissions)"},
+		{"directory", folder, " is a directory (name the file in it)"},
+		{"directory, other extension", dir, " is a directory (name the file in it)"},
 		{"device", device, " is not a file (name a configuration file)"},
 		{"too large", big, " is larger than 4 MiB (this is no configuration file)"},
 	} {

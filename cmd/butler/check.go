@@ -13,7 +13,8 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	return &cobra.Command{
+	o := runOptions{}
+	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration file and say what it does; change nothing",
 		Long: `Reads a configuration file as the service would, with the environment variables
@@ -24,8 +25,10 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 		Example: "  butler check butler.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := runOptions{configFile: os.Getenv(configEnv)}
 			if len(args) == 1 {
+				if cmd.Flags().Changed("configfile") {
+					return errors.New("name one file, with -c or without")
+				}
 				o.configFile = args[0]
 			}
 			if o.configFile == "" {
@@ -38,6 +41,8 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 			return report(cmd, cfg)
 		},
 	}
+	cmd.Flags().StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "the `file`, as with the other commands; also "+configEnv)
+	return cmd
 }
 
 // report says what a good configuration does.

@@ -39,7 +39,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.tree != nil {
 		halfOf(closing, a.tree.Stop)
 	}
-	stats := a.queue.Stats()
+	stats, waiting := a.queue.Stats(), a.outbox.Waiting()
 	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
 	if a.unwatch != nil {
 		a.unwatch()
@@ -49,7 +49,7 @@ func (a *App) stop(ctx context.Context) error {
 	a.background.Wait()
 	state := a.foundation.cut(min(a.logged, len(a.foundation)))
 	err = errors.Join(err, state.close(closing, a.log))
-	a.log.Info("stopped", zap.Int("events_left", stats.Entries), logx.Err(err))
+	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Int("notices_left", waiting), logx.Err(err))
 	return errors.Join(err, a.foundation.close(closing, a.log))
 }
 

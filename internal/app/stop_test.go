@@ -32,5 +32,12 @@ func TestStop_isInOrderWhateverHangs(t *testing.T) {
 	if err := s.app.Stop(ctx); err != nil {
 		t.Errorf("want an end in order, got %v", err)
 	}
+	told := s.logs.FilterMessage("stopped").All()
+	if len(told) != 1 {
+		t.Fatalf("want the end told once, got %d lines", len(told))
+	}
+	if left, ok := told[0].ContextMap()["notices_left"].(int64); !ok || left < 1 {
+		t.Errorf("want the notices told that wait, got %v", told[0].ContextMap())
+	}
 	s.app = nil
 }

@@ -3,6 +3,7 @@ package destination
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"butler/internal/template"
@@ -78,8 +79,16 @@ func (g TagGate) Select(a *messages.Alert) Selection {
 
 // WebAddress notes a key that does not hold an address to call.
 func (p *Problems) WebAddress(path, address, suggestion string) {
-	if to, err := url.Parse(address); err != nil || to.Hostname() == "" || to.Scheme != "https" && to.Scheme != "http" {
+	to, err := url.Parse(address)
+	switch {
+	case address == "":
+		p.Wrong(path, "is missing", suggestion)
+	case err != nil || to.Hostname() == "" || to.Scheme != "https" && to.Scheme != "http":
 		p.Wrong(path, "is no web address", suggestion)
+	case to.Port() != "":
+		if port, err := strconv.ParseUint(to.Port(), 10, 16); err != nil || port == 0 {
+			p.Wrong(path, "names a port that there is not", "write one from 1 to 65535")
+		}
 	}
 }
 

@@ -68,19 +68,19 @@ func TestTagGate_letsThroughWhatHasTheTagAndWhatIsNotKnown(t *testing.T) {
 
 func TestProblems_knowAddressesAndTemplates(t *testing.T) {
 	var p destination.Problems
-	for _, good := range []string{"https://example.com/x", "http://[::1]:8080"} {
+	for _, good := range []string{"https://example.com/x", "http://[::1]:8080", "http://h:65535/x"} {
 		p.WebAddress("url", good, "")
 	}
 	p.Template("subject", "{{taskName}}")
 	if len(p) > 0 {
 		t.Fatalf("what is good is refused: %v", p)
 	}
-	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://", "https://:443", "http://%zz"} {
+	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://", "https://:443", "http://%zz", "http://h:99999/x", "http://h:0"} {
 		p.WebAddress("url", bad, "write one")
 	}
 	p.Template("subject", "{{taskName")
-	if len(p) != 7 || p[0].Path != "url" || p[6].Path != "subject" {
-		t.Errorf("want all seven refused, got %v", p)
+	if len(p) != 9 || p[0].Path != "url" || p[0].Reason != "is missing" || p[8].Path != "subject" {
+		t.Errorf("want all nine refused, got %v", p)
 	}
 }
 

@@ -119,6 +119,9 @@ func (r reading) points(global []StaticTag, a messages.Alert) []point {
 		if r.builtInLast {
 			maps.Copy(p.tags, builtIn)
 		}
+		if a.Test { // whoever makes charts of it can leave it out
+			p.tags["test"] = "true"
+		}
 		addFields(p, row.Fields)
 		out = append(out, p)
 	}

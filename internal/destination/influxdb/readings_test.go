@@ -65,6 +65,19 @@ func TestReadings_tagsOfTheOperatorYieldWhereTheyMust(t *testing.T) {
 	}
 }
 
+func TestReadings_ofATestAreMarked(t *testing.T) {
+	for _, kind := range []messages.AlertKind{messages.ProcessUsage, messages.LicenseStatus, messages.ServiceStatus, messages.SenseVersion} {
+		a := destinationtest.Complete(kind)
+		if got := linesOf(t, a); strings.Contains(got, "test=true") {
+			t.Errorf("%s: no test is marked as one: %s", kind, got)
+		}
+		a.Test = true
+		if got := linesOf(t, a); !strings.Contains(got, ",test=true") {
+			t.Errorf("%s: a test is not marked: %s", kind, got)
+		}
+	}
+}
+
 func TestReadings_withNothingToStoreAreNoLine(t *testing.T) {
 	if got := linesOf(t, messages.Alert{Kind: messages.AccessLicenseStatus}); got != "" {
 		t.Errorf("want nothing written where no licence is enabled, got %q", got)
