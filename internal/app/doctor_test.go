@@ -222,6 +222,22 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 	}
 }
 
+func TestDoctor_looksForTheCustomPropertiesThatAreNamed(t *testing.T) {
+	s := siteOf(t)
+	for name, want := range map[string]doctor.Line{
+		"Departmnt":                     {Verdict: doctor.Warning, Evidence: `routes[0].match.taskCustomProperties[0]: tasks have no custom property "Departmnt"`},
+		"Butler_FailedAlertEnableEmail": {Verdict: doctor.OK, Evidence: "those that the configuration names are there"},
+	} {
+		path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: t.TempDir(), Extra: fmt.Sprintf(`
+  routes:
+    - name: finance
+      match: {taskCustomProperties: [{name: %s, value: "Yes"}]}
+`, name)})
+		must(t, err)
+		wantLine(t, diagnosed(t, path, doctor.Options{}), want.Verdict, "qrs", "custom properties: "+want.Evidence)
+	}
+}
+
 func TestDoctor_saysAWarningOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "butler.yaml")
 	must(t, os.WriteFile(path, []byte("Butler:\n  startTaskFilter: {enable: true, allowTask: {taskId: [none]}}\n"), 0o600))

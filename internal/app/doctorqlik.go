@@ -63,7 +63,29 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 		return append(out, qrsUnreachable(err))
 	}
 	out = append([]doctor.Finding{doctor.Good("", "%s answers in %d ms, version %s", client.Host(), after.Sub(before).Milliseconds(), cmp.Or(seen.Version, "unknown"))}, out...)
-	return append(out, p.rights(ctx, client)...)
+	return append(append(out, p.rights(ctx, client)...), p.properties(ctx, client)...)
+}
+
+// properties tells of custom properties that the configuration names and that cannot
+// be as it expects them.
+func (p *patient) properties(ctx context.Context, client *qrs.Client) []doctor.Finding {
+	const subject, mend = "custom properties", "correct the name or the value in the configuration, or make it in the QMC"
+	used, err := expectedProperties(p.cfg, p.built)
+	if err != nil || used.none() { // a route that cannot be read is told with the configuration
+		return nil
+	}
+	missing, odd, err := used.compare(ctx, client)
+	if err != nil {
+		return []doctor.Finding{doctor.Doubt(subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read custom properties")}
+	}
+	var out []doctor.Finding
+	for _, one := range append(missing, odd...) {
+		out = append(out, doctor.Doubt(subject, one, mend))
+	}
+	if len(out) == 0 {
+		out = append(out, doctor.Good(subject, "those that the configuration names are there"))
+	}
+	return out
 }
 
 // withoutCertificates tells that a server of Qlik Sense is not asked, where the files

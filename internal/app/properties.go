@@ -10,8 +10,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/qlik/qrs"
+	"butler/messages"
 	"butler/supervisors"
 )
 
@@ -30,19 +32,18 @@ const propertiesComponent = "custom_properties"
 // before an alert is missed. The service runs on, because the other alerts are
 // wanted. That the repository cannot be asked is qrsgate's to tell.
 func (a *App) watchProperties(ctx context.Context) {
-	used := usedProperties(a.table.Built())
-	if len(used) == 0 || a.gate.Client == nil {
+	used, err := expectedProperties(a.cfg, a.table.Built())
+	if err != nil || used.none() || a.gate.Client == nil { // routes that cannot be read are told by others
 		return
 	}
 	told := ""
 	for pause := time.Duration(0); wait(ctx, pause); {
 		pause = propertiesAgain
-		known, err := a.gate.CustomPropertyDefinitions(ctx, "ReloadTask")
+		missing, odd, err := used.compare(ctx, a.gate.Client)
 		if err != nil {
 			continue
 		}
 		pause = propertiesEvery
-		missing, odd := missingProperties(used, known), oddValues(used, known)
 		reason := strings.Join(slices.Concat(missing, odd), "; ")
 		state := supervisors.Up
 		if len(missing) > 0 {
@@ -56,10 +57,67 @@ func (a *App) watchProperties(ctx context.Context) {
 	}
 }
 
+// expected are the custom properties that the configuration names.
+type expected struct {
+	// bySections are those of reload tasks, by routes those of tasks and of apps.
+	bySections, byRoutes []destination.Property
+	// ofApps tells by the path those of byRoutes that are of apps.
+	ofApps map[string]bool
+}
+
+func (e expected) none() bool { return len(e.bySections)+len(e.byRoutes) == 0 }
+
+// expectedProperties reads them from the configuration.
+func expectedProperties(cfg *config.Config, built []destination.Built) (expected, error) {
+	out := expected{bySections: usedProperties(built), ofApps: map[string]bool{}}
+	routes, err := destination.ReadRoutes(cfg.Section)
+	for i, r := range routes {
+		add := func(key string, wanted []messages.Property, ofApps bool) {
+			for j, p := range wanted {
+				path := fmt.Sprintf("routes[%d].match.%s[%d]", i, key, j)
+				out.byRoutes = append(out.byRoutes, destination.Property{Path: path, Name: p.Name, Value: p.Value})
+				out.ofApps[path] = ofApps
+			}
+		}
+		add("taskCustomProperties", r.Match.TaskCustomProperties, false)
+		add("appCustomProperties", r.Match.AppCustomProperties, true)
+	}
+	return out, err
+}
+
+// compare looks for the properties in the repository, and describes those that
+// cannot be as they are expected, and values of others that mean nothing.
+func (e expected) compare(ctx context.Context, client *qrs.Client) (missing, odd []string, err error) {
+	if len(e.bySections) > 0 {
+		known, err := client.CustomPropertyDefinitions(ctx, "ReloadTask")
+		if err != nil {
+			return nil, nil, err
+		}
+		missing, odd = missingProperties("reload tasks", e.bySections, known), oddValues(e.bySections, known)
+	}
+	if len(e.byRoutes) > 0 {
+		known, err := client.AllCustomPropertyDefinitions(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, p := range e.byRoutes {
+			whose, suffix := "tasks", "Task" // there are several types of tasks
+			if e.ofApps[p.Path] {
+				whose, suffix = "apps", "App"
+			}
+			elsewhere := func(d qrs.PropertyDefinition) bool {
+				return !slices.ContainsFunc(d.ObjectTypes, func(t string) bool { return strings.HasSuffix(t, suffix) })
+			}
+			missing = append(missing, missingProperties(whose, []destination.Property{p}, slices.DeleteFunc(slices.Clone(known), elsewhere))...)
+		}
+	}
+	return missing, odd, nil
+}
+
 // tellProperties writes to the log what is wrong with the custom properties.
 func (a *App) tellProperties(missing, odd []string) {
 	if len(missing) > 0 {
-		a.log.Error("the configuration names custom properties that reload tasks cannot have, alerts that depend on them reach nobody",
+		a.log.Error("the configuration names custom properties that tasks or apps cannot have: alerts that depend on them do not go where they should",
 			zap.Strings("missing", missing))
 	}
 	if len(odd) > 0 {
@@ -83,15 +141,15 @@ func usedProperties(built []destination.Built) []destination.Property {
 	return out
 }
 
-// missingProperties describes the properties in use that do not exist, or can
+// missingProperties describes the properties of somebody in use that do not exist, or can
 // never have the wanted value.
-func missingProperties(used []destination.Property, known []qrs.PropertyDefinition) []string {
+func missingProperties(whose string, used []destination.Property, known []qrs.PropertyDefinition) []string {
 	var out []string
 	for _, p := range used {
 		definition, found := definitionOf(p, known)
 		switch {
 		case !found:
-			out = append(out, fmt.Sprintf("%s: reload tasks have no custom property %q", p.Path, p.Name))
+			out = append(out, fmt.Sprintf("%s: %s have no custom property %q", p.Path, whose, p.Name))
 		case p.Value != "" && len(definition.ChoiceValues) > 0 && !slices.Contains(definition.ChoiceValues, p.Value):
 			out = append(out, fmt.Sprintf("%s: %q is no value of the custom property %q", p.Path, p.Value, p.Name))
 		}

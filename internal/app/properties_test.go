@@ -29,9 +29,25 @@ func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
 				t.Errorf("want %s %q, got %s %q", row.state, row.reason, state, reason)
 			}
 			s.until("the log to say so", func() bool {
-				return (s.logs.FilterMessageSnippet("custom properties that reload tasks cannot have").Len() == 1) == (row.state == "degraded")
+				return (s.logs.FilterMessageSnippet("custom properties that tasks or apps cannot have").Len() == 1) == (row.state == "degraded")
 			})
 		})
+	}
+}
+
+func TestHealth_showsCustomPropertiesOfRoutesThatDoNotExist(t *testing.T) {
+	s := startSite(t, demo.Settings{InMemory: true, Extra: `
+  routes:
+    - name: finance
+      match:
+        taskCustomProperties: [{name: Butler_FailedAlertEnableEmail, value: "Yes"}, {name: Departmnt, value: Finance}]
+        appCustomProperties: [{name: Butler_FailedAlertEnableEmail, value: "Yes"}]`})
+	s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
+	state, reason := s.component("custom_properties")
+	want := `routes[0].match.taskCustomProperties[1]: tasks have no custom property "Departmnt"; ` +
+		`routes[0].match.appCustomProperties[0]: apps have no custom property "Butler_FailedAlertEnableEmail"`
+	if state != "degraded" || reason != want {
+		t.Errorf("want degraded %q, got %s %q", want, state, reason)
 	}
 }
 

@@ -91,6 +91,11 @@ func (c *Client) CustomPropertyDefinitions(ctx context.Context, objectType strin
 	return c.definitions(ctx, Equal(FieldObjectTypes, objectType))
 }
 
+// AllCustomPropertyDefinitions returns the custom properties of all types of objects.
+func (c *Client) AllCustomPropertyDefinitions(ctx context.Context) ([]PropertyDefinition, error) {
+	return c.definitions(ctx, Filter{})
+}
+
 // CustomPropertyDefinition returns the custom property of a name, or messages.FailureNotFound.
 func (c *Client) CustomPropertyDefinition(ctx context.Context, name string) (PropertyDefinition, error) {
 	filter := Equal(FieldName, name)
