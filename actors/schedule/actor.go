@@ -38,6 +38,9 @@ func Props(opts Options) *actor.Props {
 	if opts.OnHealth == nil {
 		opts.OnHealth = func(bool, string) {}
 	}
+	if opts.OnStarts == nil {
+		opts.OnStarts = func(string) {}
+	}
 	if opts.Zone == nil {
 		opts.Zone = time.Local
 	}
@@ -78,6 +81,7 @@ type scheduler struct {
 	machine             *machine
 	files, starts       *actorkit.Effects
 	alarm               actorkit.Alarm
+	failing             failing
 }
 
 // Receive implements actor.Actor.
@@ -89,6 +93,7 @@ func (s *scheduler) Receive(ctx actor.Context) {
 	case *actor.Started:
 		s.files, s.starts = actorkit.NewEffects(s.filePool), actorkit.NewEffects(s.startPool)
 		s.machine = newMachine(s.opts)
+		s.opts.OnStarts("") // an instance that crashed may have told of some
 		s.perform(ctx, s.machine.begin())
 	case *actor.Stopping, *actor.Restarting:
 		s.files.Close()
@@ -109,6 +114,9 @@ func (s *scheduler) Receive(ctx actor.Context) {
 	}
 	s.alarm.Set(ctx, s.machine.next(now), due{})
 	s.opts.Metrics.show(s.machine.entries)
+	if reason, changed := s.failing.news(func(id string) bool { e := s.machine.byID[id]; return e != nil && e.running() }); changed {
+		s.opts.OnStarts(reason)
+	}
 }
 
 func (s *scheduler) perform(ctx actor.Context, effects []effect) {
@@ -189,6 +197,7 @@ func (s *scheduler) tell(e effect) {
 	case unfit:
 		log.Error("a schedule cannot run and is stopped", scheduleID(e.ID), scheduleName(e.Name), logx.Reason(e.Problem))
 	case started:
+		s.failing.ended(e.Run, messages.Failure{})
 		metrics.ran(resultStarted, 1)
 		metrics.delay.Observe(e.Late.Seconds())
 		log.Info("a schedule started its task", append(aboutRun(e.Run), logx.Attempt(e.Run.Attempt))...)
@@ -198,6 +207,7 @@ func (s *scheduler) tell(e effect) {
 			log.Warn("a schedule could not start its task yet", append(fields, zap.Time("retry_at", e.RetryAt))...)
 			return
 		}
+		s.failing.ended(e.Run, e.Failure)
 		metrics.ran(resultFailed, 1)
 		log.Error("a schedule could not start its task", fields...)
 	case missed:

@@ -43,6 +43,7 @@ type stage struct {
 	starts []string   // "time task"
 	answer func(context.Context) error
 	health []string
+	fails  []string
 }
 
 func onStage(t *testing.T, file string, play func(*stage)) {
@@ -78,6 +79,11 @@ func onStage(t *testing.T, file string, play func(*stage)) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.health = append(s.health, map[bool]string{true: "up", false: "down: " + reason}[up])
+			},
+			OnStarts: func(reason string) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.fails = append(s.fails, reason)
 			},
 		}
 		s.start()
@@ -201,6 +207,25 @@ butler_schedules{state="unfit"} 0
 `
 		s.must(testutil.GatherAndCompare(s.reg, strings.NewReader(metrics)))
 		want(t, s.health, "up")
+	})
+}
+
+func TestScheduler_tellsWhichSchedulesCannotStartTheirTasks(t *testing.T) {
+	onStage(t, oldFile, func(s *stage) {
+		gone := func(context.Context) error { return errors.New("there is no such task") }
+		s.answerWith(gone)
+		s.wait(25 * time.Minute) // the runs of 10 and 15 have been given up, and that of 20 is the same
+		s.answerWith(nil)
+		s.wait(10 * time.Minute) // that of 30 starts its task
+		one := `"Every ten minutes" (1): there is no such task`
+		both := one + `; "New in Oslo" (oslo): there is no such task`
+		other := `"New in Oslo" (oslo): there is no such task`
+		const told = "schedules whose newest run could not start its task: "
+		want(t, s.fails, "", told+one, told+both, told+other)
+		ask[messages.SwitchScheduleReply](s, func(to messages.Ref) any {
+			return messages.SwitchSchedule{ID: "oslo", To: messages.ScheduleStopped, ReplyTo: to}
+		})
+		want(t, s.fails[len(s.fails)-1:], "")
 	})
 }
 

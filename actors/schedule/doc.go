@@ -66,6 +66,10 @@ type Options struct {
 	// OnHealth is told whether the file can be read and written, and why not:
 	// first when that is known, then on every change. It must not block. It may be nil.
 	OnHealth func(up bool, reason string)
+	// OnStarts is told which schedules could not start their tasks at their newest run,
+	// and why, "" when all could: at the start and on every change. It must not block.
+	// It may be nil.
+	OnStarts func(reason string)
 	// NewID makes the IDs of new schedules; nil means random GUIDs.
 	NewID func() string
 	// Rand is where jitter comes from; nil means a source of its own.

@@ -22,6 +22,9 @@ import (
 // schedulesComponent is the health of the schedule file, apart from that of its actor.
 const schedulesComponent = "schedules/file"
 
+// startsComponent is there while schedules cannot start their tasks.
+const startsComponent = "schedules/starts"
+
 // scheduleProps describes the scheduler. One that is switched off knows no file:
 // it refuses every change.
 func (a *App) scheduleProps() *actor.Props {
@@ -36,6 +39,13 @@ func (a *App) scheduleProps() *actor.Props {
 				return
 			}
 			a.health.Set(schedulesComponent, supervisors.Degraded, reason)
+		},
+		OnStarts: func(reason string) {
+			if reason == "" {
+				a.health.Remove(startsComponent)
+				return
+			}
+			a.health.Set(startsComponent, supervisors.Degraded, reason)
 		},
 	}
 	if section := a.cfg.Scheduler(); section.Enable {
