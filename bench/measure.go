@@ -175,8 +175,11 @@ func measureHTTP(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	}
 	const rounds = 5
 	address, _ := s.target.REST()
+	put := bare.Call{Name: "key-value put", Method: "POST", Target: "/v4/keyvalues/etl", Body: `{"key":"lastRun","value":"2031-01-05","ttl":"600000"}`}
+	many := put
+	many.Name, many.Callers = "key-value put, 256 connections", 256
 	rates, err := bare.Calls(address, handler, []bare.Call{
-		{Name: "key-value put", Method: "POST", Target: "/v4/keyvalues/etl", Body: `{"key":"lastRun","value":"2031-01-05","ttl":"600000"}`},
+		put, many,
 		{Name: "key-value get", Method: "GET", Target: "/v4/keyvalues/etl?key=lastRun"},
 		{Name: "ping", Method: "GET", Target: "/v4/butlerping"},
 	}, v.Duration, rounds)

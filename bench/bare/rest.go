@@ -3,6 +3,7 @@ package bare
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"time"
 )
 
-// callers is how many connections stay open, each with one call at a time, as
-// wrk would call.
+// callers is how many connections stay open where a Call does not say, each with
+// one call at a time, as wrk would call.
 const callers = 64
 
 // Call is one call of an HTTP interface that is made again and again.
@@ -23,6 +24,8 @@ type Call struct {
 	Name           string
 	Method, Target string
 	Body           string
+	// Callers is how many connections stay open; 0 means 64.
+	Callers int
 }
 
 // Rate is how often a call was answered in a second, and how many times as often
@@ -78,7 +81,7 @@ func (c Call) repeat(address string, d time.Duration) (float64, error) {
 	request := c.request(address)
 	var calls atomic.Int64
 	var clients sync.WaitGroup
-	failed := make([]error, callers)
+	failed := make([]error, cmp.Or(c.Callers, callers))
 	began := time.Now()
 	until := began.Add(d)
 	for i := range failed {
