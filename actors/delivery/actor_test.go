@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ import (
 	"butler/internal/metrics"
 	"butler/internal/outbox"
 	"butler/internal/trail"
+	"butler/internal/trail/trailtest"
 	"butler/messages"
 )
 
@@ -78,31 +78,11 @@ type fixture struct {
 	probe  *actortest.Probe
 	parent *actortest.Probe
 	meters *Metrics
-	steps  steps
+	steps  trailtest.Notes
 
 	actors map[string]*actor.PID
 	mu     sync.Mutex
 	ends   map[messages.NoticeID]messages.NoticeSettled
-}
-
-// steps is where the trail is kept.
-type steps struct {
-	mu      sync.Mutex
-	entries [][]byte
-}
-
-func (s *steps) Add(entry []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entries = append(s.entries, bytes.Clone(entry))
-}
-
-func (s *steps) Flush(context.Context) error { return nil }
-
-func (s *steps) Range(_ context.Context, visit func(journal.Record) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return visit(journal.Record{Seq: 1, Entries: s.entries})
 }
 
 func newFixture(t *testing.T, store journal.Store) *fixture {

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ import (
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
 	"butler/internal/trail"
+	"butler/internal/trail/trailtest"
 	"butler/messages"
 )
 
@@ -43,7 +43,7 @@ type fixture struct {
 	pid    *actor.PID
 	reg    *prometheus.Registry
 	keep   outbox.Keep
-	steps  steps
+	steps  trailtest.Notes
 
 	mu sync.Mutex // the actor spawns while the test looks
 	// lives are the delivery actors of an instance, in order.
@@ -53,26 +53,6 @@ type fixture struct {
 	// gone are the instances that it told to be gone.
 	gone  []string
 	ended []string // the delivery actors that have ended, and how many of email had lived then
-}
-
-// steps is where the trail is kept.
-type steps struct {
-	mu      sync.Mutex
-	entries [][]byte
-}
-
-func (s *steps) Add(entry []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entries = append(s.entries, bytes.Clone(entry))
-}
-
-func (s *steps) Flush(context.Context) error { return nil }
-
-func (s *steps) Range(_ context.Context, visit func(journal.Record) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return visit(journal.Record{Seq: 1, Entries: s.entries})
 }
 
 // dropped says how the parked notices of an execution were dropped, as the trail has it.
