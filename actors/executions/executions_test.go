@@ -644,6 +644,7 @@ func TestExecutions_aShardThatBeginsAnewReadsItsOwnMemories(t *testing.T) {
 		for i := range records { // each is told of by whoever reads it
 			f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketSeen, Key: fmt.Sprint(i), Value: []byte("damaged")}}, func(err error) { must(t, err) })
 		}
+		synctest.Wait() // the ledger is read by the start
 		f.spawnPanics = 1
 		f.start()
 		f.append(failed("a"))
