@@ -192,7 +192,7 @@ func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, err
 	defer l.mu.Unlock()
 	switch {
 	case len(records) > 0:
-		l.outage.read(records[len(records)-1].seq)
+		l.outage.read(seq, records[len(records)-1].seq)
 	case eng.unread() != unread && l.outage.goesOn(time.Now(), seq):
 		return nil, fmt.Errorf("%w: %s", journal.ErrUnavailable, *eng.lines.why.Load())
 	}

@@ -28,9 +28,10 @@ func (o *outage) goesOn(now time.Time, seq journal.Seq) bool {
 	return now.Sub(o.since) < patience
 }
 
-// read notes that a record was read. One before the outage says nothing of it.
-func (o *outage) read(seq journal.Seq) {
-	if seq >= o.from {
+// read notes that records were read, from the first that was asked for to the last
+// that came. Others than those of the outage, before or behind it, say nothing of it.
+func (o *outage) read(first, last journal.Seq) {
+	if first <= o.from && o.from <= last {
 		*o = outage{}
 	}
 }

@@ -11,16 +11,17 @@ func TestOutage_isWaitedForAsLongAsThereIsPatience(t *testing.T) {
 	const step = patience / 4
 	rows := []struct {
 		name  string
-		reads map[int]journal.Seq // by step
-		asks  []int               // when somebody asks for record 10
-		want  bool                // of the last
+		reads map[int][2]journal.Seq // by step: the first and the last of them
+		asks  []int                  // when somebody asks for record 10
+		want  bool                   // of the last
 	}{
 		{"at first", nil, []int{0}, true},
 		{"within the time", nil, []int{0, 1, 2, 3}, true},
 		{"after it", nil, []int{0, 1, 2, 3, 4}, false},
 		{"after it, for what follows", nil, []int{0, 1, 2, 3, 4, 4}, false},
-		{"what is before it can be read", map[int]journal.Seq{2: 9}, []int{0, 1, 2, 3, 4}, false},
-		{"what is behind it can be read", map[int]journal.Seq{2: 11}, []int{0, 1, 2, 3, 4}, true},
+		{"what is before it can be read", map[int][2]journal.Seq{2: {1, 9}}, []int{0, 1, 2, 3, 4}, false},
+		{"what is behind it can be read", map[int][2]journal.Seq{2: {11, 12}}, []int{0, 1, 2, 3, 4}, false},
+		{"it can be read again", map[int][2]journal.Seq{2: {9, 11}}, []int{0, 1, 2, 3, 4}, true},
 		{"long after the last time", nil, []int{0, 1, 9}, true},
 	}
 	for _, row := range rows {
@@ -28,8 +29,8 @@ func TestOutage_isWaitedForAsLongAsThereIsPatience(t *testing.T) {
 			var o outage
 			began, got := time.Unix(1e9, 0), false
 			for _, at := range row.asks {
-				if seq, ok := row.reads[at]; ok {
-					o.read(seq)
+				if read, ok := row.reads[at]; ok {
+					o.read(read[0], read[1])
 				}
 				got = o.goesOn(began.Add(time.Duration(at)*step), 10)
 			}
