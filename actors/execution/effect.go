@@ -95,7 +95,7 @@ const (
 	OutcomeNoRoute
 	// OutcomeLogOnly: the event alerts nobody by definition (an aborted task that is no reload).
 	OutcomeLogOnly
-	// OutcomeAlreadyAlerted: another event of the execution has led to the same alert.
+	// OutcomeAlreadyAlerted: another event of the execution has led to the same alert, or said how it ended.
 	OutcomeAlreadyAlerted
 	// OutcomeFollowing: the distribute task runs on and is followed.
 	OutcomeFollowing

@@ -82,7 +82,7 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 		w.follow.ResultID = in.Task.LastResultID
 	}
 	if w.follow.ResultID != in.Task.LastResultID {
-		if m.hasEnded() {
+		if m.hasSucceeded() {
 			return m.settle(now, w, OutcomeAlreadyAlerted)
 		}
 		w.miss("a newer execution of the task started before the outcome of this one was seen")
@@ -108,11 +108,9 @@ func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) 
 	return append([]Effect{m.armDegrade(now, w)}, m.enrich(now, w, kind)...)
 }
 
-// hasEnded reports that another event has said how the execution ended, whoever
-// wanted to hear of it: that nobody saw its outcome is no news then.
-func (m *Machine) hasEnded() bool {
-	return m.seen.HasClass(messages.FamilySucceeded) || m.seen.HasClass(messages.FamilyFailed)
-}
+// hasSucceeded reports that another event has said that the execution succeeded,
+// whoever wanted to hear of it: that nobody saw its outcome is no news then.
+func (m *Machine) hasSucceeded() bool { return m.seen.HasClass(messages.FamilySucceeded) }
 
 // giveUp ends a task that never became final, with an alert that says so.
 func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
@@ -124,11 +122,14 @@ func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
 }
 
 func (m *Machine) abandon(now time.Time, w *work) []Effect {
-	if m.hasEnded() {
+	known := w.follow.Status.Valid()
+	// That it failed was told as that of a reload while the repository was away. Only when that
+	// is known to be wrong, those who want to hear of distribute tasks have to be told as well.
+	if m.hasSucceeded() || !known && m.seen.HasClass(messages.FamilyFailed) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
 	state := "unknown, because the Qlik Repository Service could not be asked"
-	if w.follow.Status.Valid() {
+	if known {
 		state = w.follow.Status.String()
 	}
 	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))

@@ -607,6 +607,7 @@ func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
 func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
 	replaced := func(repo *repository) { repo.task.LastResultID = "r2" }
 	silent := func(repo *repository) { repo.fail = failing[messages.LookupTask](messages.FailureUnavailable) }
+	answering := func(repo *repository) { repo.fail = nil }
 	success := []messages.AlertKind{messages.DistributeTaskSucceeded}
 	for _, tt := range []struct {
 		name   string
@@ -622,6 +623,7 @@ func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
 		{"of no interest, then replaced", []messages.Family{messages.FamilyDistribute, messages.FamilySucceeded}, messages.DistributeTaskSucceeded, nil, replaced, nil},
 		{"of no interest, and never final", []messages.Family{messages.FamilySucceeded, messages.FamilyDistribute}, messages.DistributeTaskSucceeded, nil, nil, nil},
 		{"told as that of a reload, and never seen", []messages.Family{messages.FamilyDistribute, messages.FamilyFailed}, "", silent, nil, []messages.AlertKind{messages.ReloadTaskFailed}},
+		{"told as that of a reload, and never final", []messages.Family{messages.FamilyDistribute, messages.FamilyFailed}, "", silent, answering, []messages.AlertKind{messages.ReloadTaskFailed, messages.DistributeTaskFailed}},
 		{"not known from elsewhere", []messages.Family{messages.FamilyDistribute, messages.FamilyAborted}, "", nil, replaced, []messages.AlertKind{messages.DistributeTaskFailed}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -637,6 +639,7 @@ func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
 				w.observe(0, event(family), uint32(i))
 				w.run(5 * time.Second)
 			}
+			w.run(time.Minute)
 			if tt.after != nil {
 				tt.after(repo)
 			}
