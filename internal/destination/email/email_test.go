@@ -126,8 +126,10 @@ routes:
 // smtpOutcomes is who retries and who parks, by the reply to a recipient.
 func smtpOutcomes() []destinationtest.Outcome {
 	out := []destinationtest.Outcome{{Code: 250, Delivered: true}}
-	out = append(out, destinationtest.Outcome{Code: 421, Kind: destination.Transient})
-	for _, code := range []int{450, 451, 452} {
+	for _, code := range []int{421, 451} {
+		out = append(out, destinationtest.Outcome{Code: code, Kind: destination.Transient})
+	}
+	for _, code := range []int{450, 452} {
 		out = append(out, destinationtest.Outcome{Code: code, Kind: destination.DeferredKind})
 	}
 	for _, code := range []int{501, 550, 551, 552, 553, 554} {

@@ -22,6 +22,12 @@ import (
 	"butler/internal/httpc"
 )
 
+// Replies about a mailbox.
+const (
+	mailboxBusy = 450
+	mailboxFull = 452
+)
+
 const (
 	defaultPort = 25
 	// maxReply is how much of a server's answer is shown.
@@ -161,7 +167,7 @@ func (s server) mechanism(offered string) smtp.Auth {
 
 // classify makes an attempt, words its failure and says what may mend it.
 //
-//	4xx to the recipient but 421            deferred: a full mailbox, a first mail to somebody
+//	4xx to the recipient, of the mailbox    deferred: it is full, or somebody's first mail
 //	other 4xx, a broken or silent connection  transient
 //	5xx to the recipient or to the mail     permanent
 //	5xx to anything before, no TLS          misconfigured
@@ -176,7 +182,7 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 	}
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		switch {
-		case at == toStep && reply.Code < 500 && reply.Code != closing:
+		case at == toStep && ofMailbox(reply):
 			return destination.Deferred(failure)
 		case reply.Code < 500:
 			return failure
@@ -190,6 +196,26 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 	}
 	return failure
 }
+
+// ofMailbox reports whether a recipient is refused for now because of the mailbox, or
+// because the server makes those wait whom it sees first. Servers answer here as well
+// that they take nothing from us, or nothing at all, which is of every recipient.
+func ofMailbox(reply *textproto.Error) bool {
+	text := strings.ToLower(reply.Msg)
+	switch enhanced := enhancedCode.FindString(text); {
+	case reply.Code >= 500 || reply.Code == closing:
+		return false
+	case strings.Contains(text, "greylist"), strings.Contains(text, "graylist"):
+		return true
+	case enhanced == "", strings.HasPrefix(enhanced, "4.0."): // which says nothing more
+		return reply.Code == mailboxBusy || reply.Code == mailboxFull
+	default:
+		return strings.HasPrefix(enhanced, "4.1.") || strings.HasPrefix(enhanced, "4.2.")
+	}
+}
+
+// enhancedCode is the status of RFC 3463 at the beginning of a reply.
+var enhancedCode = regexp.MustCompile(`^4\.[0-9]{1,3}\.[0-9]{1,3}`)
 
 // wrongTLS reports whether certificates or the kind of connection do not fit the configuration.
 func wrongTLS(err error) bool {
