@@ -103,7 +103,6 @@ func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervis
 // Forget drops what is known of a child that is no more, its health too: its address
 // may become that of another one, which nothing that was due must restart.
 func (s *Strategy) Forget(child string) {
-	s.health.Remove(child)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if due := s.due[child]; due != nil {
@@ -111,6 +110,7 @@ func (s *Strategy) Forget(child string) {
 	}
 	delete(s.due, child)
 	delete(s.failed, child)
+	s.health.Remove(child)
 }
 
 // decide counts a failure and returns the pause, and whether the budget is spent.
