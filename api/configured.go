@@ -3,7 +3,10 @@ package api
 import (
 	"net/http"
 	"net/url"
-	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -17,17 +20,24 @@ const ConfigurationHeader = "X-Butler-Configuration"
 // noConfiguration stands for the file of a service without one.
 const noConfiguration = "(built-in defaults)"
 
-// EncodeConfiguration makes a path fit for the header.
-func EncodeConfiguration(path string) string { return url.PathEscape(path) }
+// EncodeConfiguration makes the names of a file of this machine fit for the header: its
+// path, and where links on the way lead.
+func EncodeConfiguration(path string) string {
+	var escaped []string
+	for _, name := range namesOf(path) {
+		escaped = append(escaped, url.PathEscape(name))
+	}
+	return strings.Join(escaped, ",") // which a name in the header does not hold
+}
 
 // OtherConfiguration returns the file that the service which answered runs with,
 // where it is not the one that is meant; "" where it is, or does not say.
 func OtherConfiguration(answer http.Header, meant string) string {
 	inForce := decodeConfiguration(answer.Get(ConfigurationHeader))
-	if inForce == "" || meant == "" || sameFile(inForce, meant) {
+	if len(inForce) == 0 || meant == "" || shareName(inForce, namesOf(meant)) {
 		return ""
 	}
-	return inForce
+	return inForce[0]
 }
 
 // sayConfiguration tells the caller who answers.
@@ -38,7 +48,7 @@ func (s *Server) sayConfiguration(ctx *fasthttp.RequestCtx) {
 // isMeant reports whether a call is meant for this service; one that does not say is.
 func (s *Server) isMeant(ctx *fasthttp.RequestCtx) bool {
 	meant := decodeConfiguration(string(ctx.Request.Header.Peek(ConfigurationHeader)))
-	return ctx.IsGet() || meant == "" || sameFile(s.configuration(), meant)
+	return ctx.IsGet() || len(meant) == 0 || shareName(meant, namesOf(s.configuration()))
 }
 
 func (s *Server) configuration() string {
@@ -48,25 +58,36 @@ func (s *Server) configuration() string {
 	return s.opts.Configuration
 }
 
-// decodeConfiguration returns the path in a header; what is no such text is a path
-// that means no file.
-func decodeConfiguration(header string) string {
-	if path, err := url.PathUnescape(header); err == nil {
-		return path
+// decodeConfiguration returns the names in a header; what is no such text is a name
+// that no file has.
+func decodeConfiguration(header string) []string {
+	if header == "" {
+		return nil
 	}
-	return header
+	names := strings.Split(header, ",")
+	for i, name := range names {
+		if path, err := url.PathUnescape(name); err == nil {
+			names[i] = path
+		}
+	}
+	return names
 }
 
-// sameFile reports whether two paths mean one file, such as one by its name and by a
-// link to it.
-func sameFile(a, b string) bool {
-	if a == b {
-		return true
+// namesOf returns the names of a file. Each side asks its own system for those of its
+// own file only: to look for a path that somebody sent may mean to log in where it leads.
+func namesOf(path string) []string {
+	names := []string{path}
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
+		names = append(names, target)
 	}
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
+	return names
+}
+
+// shareName reports whether two files have a name in common.
+func shareName(one, other []string) bool {
+	return slices.ContainsFunc(one, func(a string) bool {
+		return slices.ContainsFunc(other, func(b string) bool {
+			return a == b || runtime.GOOS == "windows" && strings.EqualFold(a, b)
+		})
+	})
 }

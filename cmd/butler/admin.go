@@ -46,7 +46,8 @@ type adminClient interface {
 	Explain(ctx context.Context, execution string) (any, error)
 }
 
-// with calls use with the running service, or with the journal of one that does not run.
+// with calls use with the running service, or with the journal of one that does not
+// run, though another one may have its port.
 func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) error {
 	if o.address != "" {
 		err := use(remote{address: o.address})
@@ -68,7 +69,16 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		})
 	}
 	if operations := cfg.Operations(); operations.Enable && operations.Port != 0 {
-		if err := use(o.service(cfg)); !nobodyListens(err) {
+		service := o.service(cfg)
+		service.alone = true
+		err := use(service)
+		switch {
+		case isOther(err):
+			if failed := offline(); failed != nil {
+				return fmt.Errorf("%w; and what is meant cannot be had from the journal: %w", err, failed)
+			}
+			return nil
+		case !nobodyListens(err):
 			return err
 		}
 	}

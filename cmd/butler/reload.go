@@ -29,9 +29,9 @@ func newReload() *cobra.Command {
 templates again, waits, and tells how that went. A configuration that cannot be put
 in force changes nothing; the reason is printed and the exit code is 1.
 
-The service is asked at its operations server. Where that is off, or has another
-address in the file than in force, --pid names the process that gets SIGHUP instead;
-its log tells how that went.`,
+The service is asked at its operations server. Where that is off, has another
+address in the file than in force, or another service answers, --pid names the
+process that gets SIGHUP instead; its log tells how that went.`,
 		Example: `  butler reload -c butler.yaml
   butler check butler.yaml && butler reload -c butler.yaml`,
 		Args: cobra.NoArgs,
@@ -53,7 +53,7 @@ func (o *reloadOptions) reload(ctx context.Context, out io.Writer) error {
 	if o.pid <= 0 && nobodyListens(err) {
 		return fmt.Errorf("%s, or its process with --pid: %w", elsewhere, err)
 	}
-	if o.pid <= 0 || !nobodyListens(err) && !errors.Is(err, errNoOperations) {
+	if o.pid <= 0 || !nobodyListens(err) && !isOther(err) && !errors.Is(err, errNoOperations) {
 		return err
 	}
 	return o.hangUp(out, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,6 +28,17 @@ type remote struct {
 	meant string
 	// once tells of another service that answers; wanted where one is meant.
 	once *sync.Once
+	// alone takes no answer of another service.
+	alone bool
+}
+
+// otherService is why a call was not done: the service that answers is not the one
+// that is meant.
+type otherService struct{ error }
+
+func isOther(err error) bool {
+	_, other := errors.AsType[otherService](err)
+	return other
 }
 
 // remoteTimeout bounds one call.
@@ -101,6 +113,9 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 		return err
 	}
 	defer resp.Body.Close()
+	if other := api.OtherConfiguration(resp.Header, r.meant); other != "" && r.alone && resp.StatusCode == http.StatusOK {
+		return otherService{fmt.Errorf("another service answers at %s, with the configuration %s", r.address, shown(other))}
+	}
 	if resp.StatusCode == http.StatusOK {
 		r.tellOther(os.Stderr, resp.Header)
 	}
@@ -116,7 +131,11 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	if resp.StatusCode == http.StatusConflict {
 		_ = json.Unmarshal(answer, out)
 	}
-	return fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Mend))
+	err = fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Mend))
+	if resp.StatusCode == http.StatusPreconditionFailed {
+		err = otherService{err}
+	}
+	return err
 }
 
 // tellOther says that what is shown is of another service than the one that is

@@ -132,9 +132,9 @@ const stateDirectory = "/var/lib/butler"
 
 var hiddenDirectories = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp"}
 
-// confined warns of what the unit keeps from the service: files that it does not
-// see, and directories that it cannot write to. The unit may be changed, so none
-// of it is a problem.
+// confined warns where the unit hides the configuration, or does not let the journal,
+// the files of the log or the schedules be written. The unit may be changed, so none of
+// it is a problem.
 func confined(cfg *config.Config) []config.Finding {
 	var out []config.Finding
 	warn := func(path, reason, suggestion string) {

@@ -56,6 +56,8 @@ type status struct {
 	Destinations []app.DestinationState `json:"destinations"`
 	// Refused is the newest datagram that was refused, if any is kept.
 	Refused []messages.QuarantinedDatagram `json:"refused"`
+	// unlisted is why that is not known.
+	unlisted error
 }
 
 // component is how one part of it is.
@@ -73,7 +75,7 @@ func (r remote) Status(ctx context.Context) (status, error) {
 		err = r.call(ctx, http.MethodGet, "/admin/destinations", nil, &out.Destinations)
 	}
 	if err == nil {
-		err = r.call(ctx, http.MethodGet, "/admin/quarantine?limit=1", nil, &out.Refused)
+		out.unlisted = r.call(ctx, http.MethodGet, "/admin/quarantine?limit=1", nil, &out.Refused)
 	}
 	return out, err
 }
@@ -81,7 +83,7 @@ func (r remote) Status(ctx context.Context) (status, error) {
 func (s status) print(out io.Writer) error {
 	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
 	fmt.Fprintf(out, "%s: %d of %d components are well\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
-	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused))
+	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused), s.unlisted)
 }
 
 // printRefused tells when something was refused: it may have been an alert.
