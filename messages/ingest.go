@@ -10,7 +10,7 @@ import "time"
 //
 // Every reader has a fixed number of credits. Reading a batch costs one; it comes
 // back, without a message, when the batch is on disk or nothing of it is to be
-// stored. So about that many batches are in flight, and no more.
+// stored. So about that many batches of an open socket are in flight.
 
 // DatagramsReceived is one batch from the socket.
 type DatagramsReceived struct {

@@ -97,7 +97,7 @@ type Machine struct {
 	touched  map[string]bool // keys whose window changed
 	ended    []string        // keys whose window is not needed any more
 	endings  int             // how many notices ended
-	keepSlot bool            // the last record of the step holds the slot of its attempt
+	keepSlot bool            // the record with the last outcomes of the step holds the slot of its attempt
 }
 
 // flight is a running attempt.

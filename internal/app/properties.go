@@ -141,8 +141,8 @@ func usedProperties(built []destination.Built) []destination.Property {
 	return out
 }
 
-// missingProperties describes the properties of somebody in use that do not exist, or can
-// never have the wanted value.
+// missingProperties describes the properties in use that the objects which whose names
+// cannot have, or not with the wanted value.
 func missingProperties(whose string, used []destination.Property, known []qrs.PropertyDefinition) []string {
 	var out []string
 	for _, p := range used {

@@ -131,7 +131,7 @@ var errMixed = errors.New("the parts do not go together; write one interval, or 
 // frequency is what the clauses say together.
 func (c clauses) frequency() (Frequency, error) {
 	if c.until > 0 && c.from >= c.until {
-		return Frequency{}, fmt.Errorf("it is never due: after %s is not before %s", clock(c.from), clock(c.until))
+		return Frequency{}, fmt.Errorf("after %s before %s goes over midnight, which cannot be written: the first has to be earlier", clock(c.from), clock(c.until))
 	}
 	if c.dated() && c.weekdays != 0 {
 		return Frequency{}, errMixed
@@ -240,7 +240,7 @@ func (c clauses) timed(s Schedule) Frequency {
 }
 
 // textForms is what an error proposes.
-const textForms = `write for instance "every 30 seconds", "every 6 hours", "at 07:30" or "at 22:00 every weekday"`
+const textForms = `write for instance "every 30 seconds", "every 6 hours", "at 07:30", "at 22:00 every weekday", "at 06:00 on the last day of the month" or "every hour after 07:00 before 19:00"`
 
 func unknown(word string) error {
 	if word == "" {

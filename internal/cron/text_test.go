@@ -126,7 +126,7 @@ func TestParseText_refusesWhatItDoesNotUnderstand(t *testing.T) {
 		"every week on the 1st day":           "do not go together",
 		"after 10:00 after 11:00":             "do not go together",
 		"every hour after":                    "ends too early",
-		"every hour after 22:00 before 06:00": "it is never due: after 22:00 is not before 06:00",
+		"every hour after 22:00 before 06:00": "after 22:00 before 06:00 goes over midnight, which cannot be written: the first has to be earlier",
 		"at 07:00 after 08:00":                "it is never due",
 		"on monday on tuesday":                "do not go together",
 		"every hour every minute":             "do not go together",

@@ -11,8 +11,8 @@
 //
 // Everything goes through one Outbox per ledger, which is safe for concurrent
 // use. It must never talk to a destination, decide an outcome, or wait for the
-// disk: Record, Settle and their kin return at once and call back when the
-// change is durable.
+// disk to write: Record, Settle and their kin return at once and call back when the
+// change is durable. They read only of an alert that comes again, who it was for.
 package outbox
 
 import (
