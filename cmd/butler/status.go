@@ -23,8 +23,9 @@ func newStatus() *cobra.Command {
 		Short: "Show at a glance how the running service is and what waits",
 		Long: `Shows whether the running service on this machine is well, every component that is
 not and why, for every destination what waits, since when, and what it answered
-last, and the newest datagram that was refused. With --json it shows every component. The exit code tells only whether the
-service answered; 'butler health' tells by its exit code how it is.`,
+last, and the newest datagram that was refused. With --json it shows every
+component. The exit code tells only whether the service answered everything;
+'butler health' tells by its exit code how it is.`,
 		Example: "  butler status -c butler.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,7 +41,7 @@ service answered; 'butler health' tells by its exit code how it is.`,
 				return err
 			}
 			if o.asJSON {
-				return printJSON(cmd.OutOrStdout(), now)
+				return errors.Join(printJSON(cmd.OutOrStdout(), now), now.unlisted)
 			}
 			return now.print(cmd.OutOrStdout())
 		},

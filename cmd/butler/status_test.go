@@ -78,6 +78,22 @@ func TestStatus_ofAServiceThatIsWell(t *testing.T) {
 	}
 }
 
+// What is known is shown, though one question has no answer.
+func TestStatus_showsTheRestWhenRefusalsCannotBeListed(t *testing.T) {
+	for _, args := range [][]string{nil, {"--json"}} {
+		cmd := newStatus()
+		var out strings.Builder
+		cmd.SetOut(&out)
+		cmd.SetErr(io.Discard)
+		cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{
+			"/health": `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, "/admin/destinations": `[]`, "/admin/quarantine": `no JSON`,
+		})}, args...))
+		if err := cmd.Execute(); err == nil || !strings.Contains(out.String(), "up") {
+			t.Errorf("%q: want the state and an error, got %v and:\n%s", args, err, out.String())
+		}
+	}
+}
+
 // squeezed leaves one space between the columns of a table.
 func squeezed(table string) string {
 	var out strings.Builder
