@@ -21,10 +21,10 @@ func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
 	w.alert.Task = messages.Task{ID: event.TaskID, Name: event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
 	kind := messages.KindOf(event.Family, qlik.TaskReload)
 	switch {
-	case event.Family == messages.FamilyDistribute && m.toldDistribute(): // the process ended before that ended the following
-		return m.settle(now, w, OutcomeAlreadyAlerted)
 	case event.Family == messages.FamilyDistribute && !w.bare:
 		return m.startFollowing(now, w)
+	case event.Family == messages.FamilyDistribute && m.toldDistribute(): // the process ended before that ended the following
+		return m.settle(now, w, OutcomeAlreadyAlerted)
 	case event.Family == messages.FamilyDistribute:
 		kind = messages.DistributeTaskFailed
 		w.miss("the outcome of the distribute task is not known")

@@ -658,24 +658,26 @@ func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
 }
 
 func TestMachine_resumesNothingOfWhichTheEndIsTold(t *testing.T) {
-	repo := known(qlik.TaskDistribute)
-	repo.task.LastStatus = qlik.StatusStarted
-	w := newWorld(t, everyKind(everything), repo.answer)
-	w.observe(0, event(messages.FamilyDistribute), 0)
-	w.run(time.Hour)
+	for _, bare := range []bool{false, true} {
+		repo := known(qlik.TaskDistribute)
+		repo.task.LastStatus = qlik.StatusStarted
+		w := newWorld(t, everyKind(everything), repo.answer)
+		w.observe(0, event(messages.FamilyDistribute), 0)
+		w.run(time.Hour)
 
-	again := newWorld(t, everyKind(everything), repo.answer)
-	again.now = w.now
-	repo.task.LastStatus = qlik.StatusError
-	seen := w.records[0].Seen.WithKind(messages.DistributeTaskSucceeded)
-	effects, err := again.machine.Resume(again.now, messages.ResumeExecution{Key: "exec-1", Seen: seen, Snapshot: w.state}, 0.5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.perform(effects)
-	again.run(time.Hour)
-	if got := again.outcomes(); !slices.Equal(got, []string{"already_alerted"}) || !again.finished || again.state != nil {
-		t.Errorf("want the following ended without a word, got %v, finished %v, state %s", got, again.finished, again.state)
+		again := newWorld(t, everyKind(everything), repo.answer)
+		again.now = w.now
+		repo.task.LastStatus = qlik.StatusError
+		seen := w.records[0].Seen.WithKind(messages.DistributeTaskSucceeded)
+		effects, err := again.machine.Resume(again.now, messages.ResumeExecution{Key: "exec-1", Seen: seen, Snapshot: w.state, Bare: bare}, 0.5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.perform(effects)
+		again.run(time.Hour)
+		if got := again.outcomes(); !slices.Equal(got, []string{"already_alerted"}) || !again.finished || again.state != nil {
+			t.Errorf("bare %t: want the following ended without a word, got %v, finished %v, state %s", bare, got, again.finished, again.state)
+		}
 	}
 }
 
