@@ -50,8 +50,9 @@ type Outbox struct {
 	ledger Ledger
 
 	// settling is held by whoever finds out what a notice that goes leaves behind,
-	// so that they do it one after the other. It is taken before mu, and may be held
-	// for a read from the disk, as mu, which every record needs, may not.
+	// until that is with the ledger, so that they do it one after the other. It is
+	// taken before order and mu, and may be held for a read from the disk, as those,
+	// which every record needs, may not.
 	settling sync.Mutex
 
 	// order is held by whoever hands a commit with an alert to the ledger, and alone by
@@ -71,8 +72,9 @@ type Outbox struct {
 	parked map[Place]int
 	// ending are notices whose end is on its way to the disk.
 	ending map[messages.NoticeID]struct{}
-	// moving are parked notices that an operator's command is moving.
-	moving map[messages.NoticeID]Place
+	// moving are parked notices that an operator's command is moving: true once the
+	// ledger has been told, so that they are as good as gone.
+	moving map[messages.NoticeID]bool
 }
 
 // Place names a destination instance and what it belongs to.
@@ -93,7 +95,7 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 		left:      map[messages.AlertID]map[string]struct{}{},
 		parked:    map[Place]int{},
 		ending:    map[messages.NoticeID]struct{}{},
-		moving:    map[messages.NoticeID]Place{},
+		moving:    map[messages.NoticeID]bool{},
 	}
 	if err := o.sweep(); err != nil {
 		return nil, fmt.Errorf("open outbox: %w", err)

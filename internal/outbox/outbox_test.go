@@ -427,6 +427,50 @@ func TestDrop_leavesTheAlertToTheSameNoticeThatWaitsAgain(t *testing.T) {
 	settled(t, o, ledger, "n1")
 }
 
+// The event of a parked notice has come again, so that it waits, too, and both go at the same moment.
+func TestOutbox_aParkedNoticeThatWaitsAgainGoesAsOne(t *testing.T) {
+	settle := func(s outbox.Settlement) func(context.Context, *outbox.Outbox) {
+		return func(_ context.Context, o *outbox.Outbox) { o.Settle(slack, s, ignore) }
+	}
+	deliver, park := settle(delivered("n1")), settle(parked("n1"))
+	drop := func(ctx context.Context, o *outbox.Outbox) { _, _ = o.Drop(ctx, "n1") }
+	replay := func(ctx context.Context, o *outbox.Outbox) {
+		_ = o.Replay(ctx, "n1", noon, func(messages.NoticeHead) {})
+	}
+	nothing := map[journal.Bucket]int{}
+	for name, row := range map[string]struct {
+		first, second func(context.Context, *outbox.Outbox)
+		want          map[journal.Bucket]int
+	}{
+		"delivered and dropped":  {deliver, drop, nothing},
+		"dropped and delivered":  {drop, deliver, nothing},
+		"parked and dropped":     {park, drop, nothing},
+		"dropped and parked":     {drop, park, map[journal.Bucket]int{"alert": 1, "parked": 1}},
+		"delivered and replayed": {deliver, replay, map[journal.Bucket]int{"alert": 1, "notice": 1}},
+		"replayed and delivered": {replay, deliver, nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ledger := &outboxtest.Ledger{}
+			o := open(t, ledger)
+			o.Record(told("n1"), nil, ignoreError)
+			o.Settle(slack, parked("n1"), ignore)
+			o.Record(told("n1"), nil, ignoreError)
+			unawaited, cancel := context.WithCancel(t.Context())
+			cancel()
+			ledger.Hold()
+			row.first(unawaited, o)
+			row.second(unawaited, o)
+			ledger.Resume()
+			if diff := cmp.Diff(row.want, size(ledger)); diff != "" {
+				t.Errorf("what is left (-want +got):\n%s", diff)
+			}
+			if got := o.ParkedCounts()[slack]; got != row.want["parked"] {
+				t.Errorf("%d count as parked, want %d", got, row.want["parked"])
+			}
+		})
+	}
+}
+
 // An alert that comes again may be for others: a route has changed, or the
 // repository answers by now. Those of the first time still wait, or are parked.
 func TestRecord_keepsTheAlertForThoseOfTheFirstTime(t *testing.T) {
@@ -515,6 +559,23 @@ func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
 	ledger.Resume()
 	if announced != 1 {
 		t.Errorf("notice was announced %d times, want once", announced)
+	}
+}
+
+// While it is read what a parked notice tells, the notice, whose event came again, is parked once more.
+func TestReplay_countsANoticeThatIsParkedMeanwhileAsGone(t *testing.T) {
+	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "alert", during: func() {}}
+	o := open(t, ledger)
+	o.Record(told("n1"), nil, ignoreError)
+	o.Settle(slack, parked("n1"), ignore)
+	o.Record(told("n1"), nil, ignoreError)
+	o = open(t, ledger) // which has the alert on disk only
+	ledger.during = func() { o.Settle(slack, parked("n1"), ignore) }
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := o.ParkedCounts()[slack], ledger.Len("parked"); got != want || want != 0 {
+		t.Errorf("%d count as parked and %d are, want none", got, want)
 	}
 }
 

@@ -103,20 +103,15 @@ func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time
 	}
 	n := record.Notice
 	if _, err := o.alert(n.Alert, n.Attachment); err != nil {
-		o.putBack(id)
+		o.freeParked(id)
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	n.Attempts, n.Panics, n.QueuedAt, n.Exempt, n.Expires = 0, 0, now, true, time.Time{}
-	err = o.commit(ctx, []journal.Op{
-		{Bucket: bucketParked, Key: string(id)},
-		{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(&n)},
-	}, nil, func(err error) {
-		o.moved(id)
-		if err == nil {
-			announce(n.head(id, record.Instance))
-		}
-	})
-	if err != nil {
+	again := journal.Op{Bucket: bucketNotice, Key: noticeKey(id, record.Instance), Value: encode(&n)}
+	o.settling.Lock()
+	durable := o.move(id, record.place(), []journal.Op{again}, nil, func() { announce(n.head(id, record.Instance)) })
+	o.settling.Unlock()
+	if err := await(ctx, durable); err != nil {
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	return nil
@@ -129,23 +124,22 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error)
 	if err != nil {
 		return Parked{}, fmt.Errorf("drop %s: %w", id, err)
 	}
-	ops := []journal.Op{{Bucket: bucketParked, Key: string(id)}}
 	var gone []departed
-	waits := o.Pending(record.Instance, id) // its event came again
-	if record.Notice.Alert != "" && !waits {
+	o.settling.Lock()
+	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // its event may have come again
 		gone = append(gone, record.Notice.departed(id, record.Instance))
 	}
-	o.settling.Lock()
 	o.learn(gone)
+	durable := o.move(id, record.place(), nil, gone, func() {})
 	o.settling.Unlock()
-	if err := o.commit(ctx, ops, gone, func(error) { o.moved(id) }); err != nil {
+	if err := await(ctx, durable); err != nil {
 		return Parked{}, fmt.Errorf("drop %s: %w", id, err)
 	}
 	return record.listed(id), nil
 }
 
-// takeParked reads a parked notice and keeps others from moving it until moved
-// or putBack is called.
+// takeParked reads a parked notice and keeps others from moving it, until
+// freeParked is called.
 func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
 	raw, ok, err := o.ledger.Get(bucketParked, string(id)) // maybe from the disk: nobody waits for it
 	if err != nil {
@@ -157,44 +151,49 @@ func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
 	if _, taken := o.moving[id]; !ok || !still || taken {
 		return parkedRecord{}, ErrNotParked
 	}
-	record := readParked(raw)
-	o.moving[id] = record.place()
-	o.countParkedLocked(record.place(), -1)
-	return record, nil
+	o.moving[id] = false
+	return readParked(raw), nil
 }
 
-func (o *Outbox) moved(id messages.NoticeID) {
+// freeParked lets others move a notice again.
+func (o *Outbox) freeParked(id messages.NoticeID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.moving, id)
 }
 
-func (o *Outbox) putBack(id messages.NoticeID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.countParkedLocked(o.moving[id], 1)
-	delete(o.moving, id)
-}
-
-func (o *Outbox) countParkedLocked(at Place, change int) {
-	if o.parked[at] += change; o.parked[at] == 0 {
-		delete(o.parked, at)
-	}
-}
-
-// commit waits for changes by which notices go, until ctx ends. then runs when they
-// are durable, also later than that.
-func (o *Outbox) commit(ctx context.Context, ops []journal.Op, gone []departed, then func(error)) error {
+// move commits that a taken notice is not parked any more, with other changes and
+// the notices that go by them. then runs when that is durable; the channel has the
+// end. The caller holds settling.
+func (o *Outbox) move(id messages.NoticeID, from Place, ops []journal.Op, gone []departed, then func()) <-chan error {
 	durable := make(chan error, 1)
-	o.letGo(ops, gone, func(err error) {
-		then(err)
+	o.mu.Lock()
+	o.moving[id] = true
+	o.countParkedLocked(from, -1)
+	o.mu.Unlock()
+	o.letGo(append(ops, journal.Op{Bucket: bucketParked, Key: string(id)}), gone, func(err error) {
+		o.freeParked(id)
+		if err == nil {
+			then()
+		}
 		durable <- err
 	})
+	return durable
+}
+
+// await waits for a change to be durable, until ctx ends.
+func await(ctx context.Context, durable <-chan error) error {
 	select {
 	case err := <-durable:
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+func (o *Outbox) countParkedLocked(at Place, change int) {
+	if o.parked[at] += change; o.parked[at] == 0 {
+		delete(o.parked, at)
 	}
 }
 

@@ -71,6 +71,8 @@ const maxReason = 500
 // journal.ErrClosed or nil. A notice that does not wait any more, or whose end is
 // on its way to the disk already, is passed over.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
+	o.settling.Lock()
+	defer o.settling.Unlock()
 	ops, gone, ended := o.outcomes(at, s)
 	for key, window := range s.Windows {
 		ops = append(ops, journal.Op{
@@ -92,9 +94,8 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 
 // outcomes returns the changes for the outcomes of a settlement, the notices that
 // are gone with them, and what to tell those who watch of the notices that it ended.
+// The caller holds settling.
 func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []departed, ended []messages.NoticeSettled) {
-	o.settling.Lock()
-	defer o.settling.Unlock()
 	o.mu.Lock()
 	for _, outcome := range s.Outcomes {
 		if _, underway := o.ending[outcome.ID]; underway {
@@ -111,8 +112,7 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []depa
 			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
 			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
 		})
-		parkedToo := o.ledger.Size(bucketParked, string(outcome.ID)) > 0 // the first time its event came
-		if outcome.Ended != messages.NoticeParked && !parkedToo {
+		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // the first time its event came
 			gone = append(gone, record.departed(outcome.ID, at.Instance))
 		}
 	}
@@ -158,14 +158,26 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	}
 	// An event that comes again, long after, has the same notices: one that is
 	// parked once more takes the place of the first.
-	_, moving := o.moving[outcome.ID] // counted as gone
-	if moving || o.ledger.Size(bucketParked, string(outcome.ID)) == 0 {
+	if !o.parkedLocked(outcome.ID) {
 		o.countParkedLocked(at, 1)
 	}
 	return []journal.Op{
 		{Bucket: bucketNotice, Key: noticeKey(outcome.ID, at.Instance)},
 		{Bucket: bucketParked, Key: string(outcome.ID), Value: encode(parked)},
 	}
+}
+
+// parkedLocked reports whether a notice is parked and no operator has moved it.
+func (o *Outbox) parkedLocked(id messages.NoticeID) bool {
+	return !o.moving[id] && o.ledger.Size(bucketParked, string(id)) > 0
+}
+
+// waits reports whether a notice waits for delivery and its end is not on its way.
+func (o *Outbox) waits(instance string, id messages.NoticeID) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ends := o.ending[id]
+	return !ends && o.Pending(instance, id)
 }
 
 // departed is a notice that neither waits nor is parked any more.
