@@ -608,6 +608,32 @@ func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestDelivery_aJournalThatCannotBeReadIsNoFaultOfTheDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk, p := faulty.Wrap(memory.New(), 1), &provider{}
+		f := newFixture(t, disk)
+		f.start("a", p)
+		disk.SetRules(faulty.Rules{Read: 1})
+		want := map[string]string{}
+		for n := range 2 * defaultFailures {
+			id := fmt.Sprint(n)
+			f.alert(id, strings.Repeat("too long to stay in memory ", 40), "a")
+			want[id+"-a"] = "delivered"
+		}
+		time.Sleep(time.Minute)
+		if failed := f.logs.FilterMessage("attempt failed, trying again").Len(); failed == 0 || len(p.seen()) > 0 {
+			t.Errorf("%d lines about failures and %d calls, want the journal unread", failed, len(p.seen()))
+		}
+		if opened := f.logs.FilterMessage("destination keeps failing, circuit breaker opened").Len(); opened != 0 {
+			t.Errorf("the breaker opened %d times, for a destination that was not asked", opened)
+		}
+		disk.SetRules(faulty.Rules{})
+		time.Sleep(10 * time.Minute)
+		f.wantOutcomes(want)
+		f.stop()
+	})
+}
+
 func TestDelivery_everyLineSaysWhatItIsAbout(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		p := &provider{answer: func(_ context.Context, n messages.Notice) error {

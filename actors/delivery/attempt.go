@@ -111,7 +111,7 @@ func picked(notices []messages.Notice, places []int) []messages.Notice {
 func refused(effect Send) attempted {
 	a := attempted{serial: effect.Serial, at: time.Now()}
 	for range effect.Notices {
-		a.results = append(a.results, Result{Kind: Transient, Err: "too many attempts are still ending"})
+		a.results = append(a.results, Result{Kind: Unasked, Err: "too many attempts are still ending"})
 	}
 	return a
 }
@@ -121,7 +121,7 @@ func unreadable(err error) Result {
 	if errors.Is(err, journal.ErrCorrupt) {
 		return Result{Kind: Unreadable, Err: err.Error()}
 	}
-	return Result{Kind: Transient, Err: err.Error()}
+	return Result{Kind: Unasked, Err: err.Error()}
 }
 
 // answer is what came of calling the destination.

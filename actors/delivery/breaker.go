@@ -24,7 +24,7 @@ type breaker struct {
 type verdict uint8
 
 const (
-	// silent: the attempt says nothing, such as a crash of our own code.
+	// silent: the attempt says nothing, such as a crash of our own code, or a journal that cannot be read.
 	silent verdict = iota
 	// answered: the destination is there, whatever it thinks of the notice.
 	answered

@@ -59,8 +59,8 @@ func (Drain) input()        {}
 // ResultKind is how an attempt went for one notice.
 type ResultKind uint8
 
-// The kinds of result. They follow destination.ErrorKind, with the two failures
-// that are not the destination's.
+// The kinds of result. They follow destination.ErrorKind, with the failures that
+// are not the destination's.
 const (
 	Accepted ResultKind = iota
 	Transient
@@ -71,6 +71,8 @@ const (
 	Misconfigured
 	// Panicked: the destination or a template crashed.
 	Panicked
+	// Unasked: the destination was not called, because of trouble of our own that may pass.
+	Unasked
 	// Unreadable: the notice could not be read from the outbox, and never will.
 	Unreadable
 )
@@ -93,7 +95,7 @@ func (r Result) verdict() verdict {
 		return failed
 	case Misconfigured:
 		return hopeless
-	case Panicked, Unreadable:
+	case Panicked, Unasked, Unreadable:
 	}
 	return silent
 }

@@ -247,7 +247,7 @@ func (s *script) finish(rest string) string {
 }
 
 var kindNames = []string{
-	"accepted", "transient", "deferred", "throttled", "permanent", "misconfigured", "panicked", "unreadable",
+	"accepted", "transient", "deferred", "throttled", "permanent", "misconfigured", "panicked", "unasked", "unreadable",
 }
 
 func (s *script) step(in Input) string {

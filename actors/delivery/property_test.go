@@ -285,7 +285,7 @@ func TestMachine_everyNoticeEndsOnce(t *testing.T) {
 					t.Skip("nothing runs")
 				}
 				w.finish(rapid.IntRange(0, len(w.order)-1).Draw(t, "attempt"), func() ResultKind {
-					return ResultKind(rapid.IntRange(int(Accepted), int(Panicked)).Draw(t, "result"))
+					return ResultKind(rapid.IntRange(int(Accepted), int(Unasked)).Draw(t, "result"))
 				})
 			},
 			"wait": func(t *rapid.T) {
