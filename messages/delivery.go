@@ -74,7 +74,8 @@ type DrainDelivery struct{ ReplyTo Ref }
 type DrainDeliveryReply struct {
 	// Instance is "" in the answer of notify, which speaks for all.
 	Instance string
-	// Left counts the notices that wait for the next start.
+	// Left counts the notices that wait on disk for the next start. Only notify tells
+	// it: a delivery actor that has crashed knows of none.
 	Left int
 }
 

@@ -327,7 +327,7 @@ func (d *delivery) step(ctx actor.Context, in Input) {
 			d.reports.pause(now, do)
 		case Drained:
 			for _, asker := range d.drain.askers {
-				actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name, Left: do.Left})
+				actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name})
 			}
 			d.drain.askers = nil
 		}

@@ -150,7 +150,7 @@ type BreakerMoved struct {
 type Paused struct{ Until time.Time }
 
 // Drained says that nothing is on its way any more.
-type Drained struct{ Left int }
+type Drained struct{}
 
 func (Send) effect()         {}
 func (Settle) effect()       {}

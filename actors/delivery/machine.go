@@ -157,7 +157,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	m.commit()
 	if m.draining && !m.drained && m.slots == 0 && len(m.records) == 0 {
 		m.drained = true
-		m.emit(Drained{Left: m.items.Len()})
+		m.emit(Drained{})
 	}
 	m.arm()
 	return m.out

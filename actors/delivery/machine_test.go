@@ -313,7 +313,7 @@ func (s *script) describe(e Effect) string {
 	case Paused:
 		return "paused until " + s.since(e.Until)
 	case Drained:
-		return fmt.Sprintf("drained, %d left", e.Left)
+		return "drained"
 	}
 	return fmt.Sprintf("%#v", e)
 }

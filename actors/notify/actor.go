@@ -81,7 +81,7 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	if opts.Table == nil || opts.Outbox == nil || opts.Metrics == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
 		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
-	wish := &drain{left: map[string]int{}}
+	wish := &drain{done: map[string]bool{}}
 	return kit.Props("notify", func() actor.Actor {
 		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drain: wish, health: newHealth(opts)}
 	}, more...)

@@ -63,7 +63,7 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 type drain struct {
 	wanted bool
 	askers []messages.Ref
-	left   map[string]int // notices, by instance that has drained
+	done   map[string]bool // instances that have drained
 }
 
 // drainAll passes the wish on, and answers when all delivery actors have.
@@ -80,7 +80,7 @@ func (a *notify) drainAll(ctx actor.Context, msg messages.DrainDelivery) {
 
 func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply) {
 	if a.drain.wanted {
-		a.drain.left[msg.Instance] = max(msg.Left, a.drain.left[msg.Instance])
+		a.drain.done[msg.Instance] = true
 		a.answerDrain(ctx)
 		return
 	}
@@ -91,16 +91,12 @@ func (a *notify) childDrained(ctx actor.Context, msg messages.DrainDeliveryReply
 
 func (a *notify) answerDrain(ctx actor.Context) {
 	for instance := range a.children {
-		if _, ok := a.drain.left[instance]; !ok {
+		if !a.drain.done[instance] {
 			return
 		}
 	}
-	left := 0
-	for _, n := range a.drain.left {
-		left += n
-	}
 	for _, asker := range a.drain.askers {
-		actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Left: left})
+		actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Left: a.opts.Outbox.Waiting()})
 	}
 	a.drain.askers = nil
 }
