@@ -33,6 +33,9 @@ type Package struct {
 	Doc        string
 	GoFiles    []string
 	Imports    []string
+	// TestImports are those of the tests within the package, XTestImports of those
+	// beside it.
+	TestImports, XTestImports []string
 }
 
 // Name returns the path within the module.
@@ -40,7 +43,7 @@ func (p Package) Name() string { return strings.TrimPrefix(p.ImportPath, module)
 
 // List returns every package of the module.
 func List() ([]Package, error) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Imports", module+"...").Output()
+	out, err := exec.Command("go", "list", "-tags=peers", "-json=ImportPath,Dir,Doc,GoFiles,Imports,TestImports,XTestImports", module+"...").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list packages: %w", err)
 	}
@@ -60,7 +63,9 @@ func List() ([]Package, error) {
 // rule is one line "from -> to".
 type rule struct {
 	from, to []string
-	line     string
+	// ofTests: the line is about the tests of from.
+	ofTests bool
+	line    string
 }
 
 // policy is the parsed text of layers.txt.
@@ -77,7 +82,8 @@ func parsePolicy(text string) (policy, error) {
 			continue
 		}
 		if from, to, ok := strings.Cut(line, "->"); ok {
-			p.rules = append(p.rules, rule{strings.Fields(from), strings.Fields(to), fmt.Sprintf("layers.txt:%d: %s", number+1, line)})
+			from, ofTests := strings.CutPrefix(from, "tests of ")
+			p.rules = append(p.rules, rule{strings.Fields(from), strings.Fields(to), ofTests, fmt.Sprintf("layers.txt:%d: %s", number+1, line)})
 			continue
 		}
 		word, packages, ok := strings.Cut(line, "=")
@@ -103,10 +109,20 @@ func (p policy) expand(names []string) []string {
 }
 
 // check returns why pkg may not import dep, or "".
-func (p policy) check(pkg, dep string) string {
+func (p policy) check(pkg, dep string) string { return p.verdict(pkg, dep, false) }
+
+// checkTest returns why a test of pkg may not import dep, or "".
+func (p policy) checkTest(pkg, dep string) string {
+	if dep == pkg {
+		return ""
+	}
+	return p.verdict(pkg, dep, true)
+}
+
+func (p policy) verdict(pkg, dep string, byTest bool) string {
 	var applied []string
 	for _, r := range p.rules {
-		if !matchAny(p.expand(r.from), pkg) {
+		if r.ofTests && !byTest || !matchAny(p.expand(r.from), pkg) {
 			continue
 		}
 		applied = append(applied, r.line)
@@ -132,6 +148,9 @@ func matchAny(patterns []string, name string) bool {
 // match compares a package path with a pattern: "**" stands for any number of
 // elements, "*" for one.
 func match(pattern, name string) bool {
+	if pattern == "**" {
+		return true
+	}
 	if rest, ok := strings.CutPrefix(pattern, "**/"); ok {
 		base := path.Base(name)
 		return base == rest || match(rest, name)

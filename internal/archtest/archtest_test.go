@@ -45,6 +45,27 @@ func TestLayers_everyImportIsAllowed(t *testing.T) {
 	}
 }
 
+func TestLayers_everyImportOfATestIsAllowed(t *testing.T) {
+	rules, err := parsePolicy(layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages(t) {
+		if rules.exempt(p.Name()) {
+			continue
+		}
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			dep, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			if why := rules.checkTest(p.Name(), dep); why != "" {
+				t.Errorf("tests of %s must not import %s:\n\t%s", p.Name(), dep, why)
+			}
+		}
+	}
+}
+
 // exempt packages are test kits and checks: nothing of the product imports them.
 func (p policy) exempt(name string) bool {
 	return name == "internal/archtest" || strings.HasPrefix(name, "internal/tools") || matchAny(p.words["kits"], name) || strings.HasSuffix(name, "test")
@@ -203,6 +224,7 @@ func TestMatch_patterns(t *testing.T) {
 		want          bool
 	}{
 		{"messages", "messages", true},
+		{"**", "internal/x", true},
 		{"messages", "messages/x", false},
 		{"actors/*", "actors/kv", true},
 		{"actors/*", "actors/kv/x", false},
@@ -232,6 +254,49 @@ func TestPolicy_findsAViolation(t *testing.T) {
 	for _, edge := range [][2]string{{"messages", "config"}, {"nobody", "internal/qlik"}} {
 		if rules.check(edge[0], edge[1]) == "" {
 			t.Errorf("want %s -> %s refused", edge[0], edge[1])
+		}
+	}
+}
+
+func TestPolicy_isWiderForTests(t *testing.T) {
+	rules, err := parsePolicy("kits = internal/outbox/outboxtest\nactors/* -> messages\ntests of ** -> kits\ntests of actors/* -> supervisors\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dep := range []string{"actors/kv", "messages", "supervisors", "internal/outbox/outboxtest"} {
+		if why := rules.checkTest("actors/kv", dep); why != "" {
+			t.Errorf("want a test of actors/kv to have %s, got %q", dep, why)
+		}
+	}
+	if rules.checkTest("actors/kv", "actors/notify") == "" {
+		t.Error("want a test of an actor refused another one")
+	}
+	for _, dep := range []string{"supervisors", "internal/outbox/outboxtest"} {
+		if rules.check("actors/kv", dep) == "" {
+			t.Errorf("want actors/kv itself refused %s", dep)
+		}
+	}
+}
+
+func TestPolicy_namesWhatExists(t *testing.T) {
+	rules, err := parsePolicy(layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := packages(t)
+	want := func(pattern, line string) {
+		if !slices.ContainsFunc(all, func(p Package) bool { return match(pattern, p.Name()) }) {
+			t.Errorf("%s: there is no package %s", line, pattern)
+		}
+	}
+	for word, names := range rules.words {
+		for _, name := range names {
+			want(name, word)
+		}
+	}
+	for _, r := range rules.rules {
+		for _, name := range rules.expand(slices.Concat(r.from, r.to)) {
+			want(name, r.line)
 		}
 	}
 }
