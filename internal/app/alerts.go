@@ -33,12 +33,12 @@ const maxAlerts = 20
 
 // Alerts implements api.Admin.
 func (d admin) Alerts(ctx context.Context, id string) (any, error) {
-	found, err := d.received(ctx, []string{id}, maxAlerts)
+	received, err := d.archive().Received(ctx, id, maxAlerts)
 	if err != nil {
 		return nil, err
 	}
-	events := make([]messages.PlacedEvent, 0, len(found.received))
-	for _, r := range found.received {
+	events := make([]messages.PlacedEvent, 0, len(received))
+	for _, r := range received {
 		events = append(events, messages.PlacedEvent{At: r.Place, Key: messages.ExecutionKey(id), Event: r.Event})
 	}
 	keys := map[messages.ExecutionKey]bool{}

@@ -14,6 +14,7 @@ import (
 	"butler/internal/journal/memory"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/supervisors"
 )
 
@@ -21,6 +22,8 @@ import (
 const (
 	logEvents = "events"
 	logLedger = "ledger"
+	// logTrail is of what was done, for people who ask.
+	logTrail = "trail"
 )
 
 // openJournal opens what the service remembers, and everything that stands on it.
@@ -50,6 +53,23 @@ func (a *App) openJournal() error {
 	}
 	registerJournal(a.reg, a.queue, a.ledger)
 	return a.openTrail(ctx)
+}
+
+// openTrail opens what explanations are made of.
+func (a *App) openTrail(ctx context.Context) error {
+	section := a.cfg.Journal()
+	if section.TrailFor <= 0 {
+		return nil
+	}
+	log, err := a.store.Open(ctx, logTrail, journal.Limits{})
+	if err != nil {
+		return fmt.Errorf("open the log of explanations: %w", err)
+	}
+	notes := journal.OpenNotes(ctx, log, journal.NotesOptions{KeepFor: section.TrailFor, KeepBytes: section.TrailBytes})
+	a.foundation.add("trail", notes.Close)
+	a.trail = trail.New(notes)
+	registerTrail(a.reg, notes)
+	return nil
 }
 
 // openLedger opens what is remembered of executions and messages. It has no limit

@@ -310,7 +310,7 @@ func (o TestOptions) attempt(ctx context.Context, b destination.Built, n message
 		return out
 	}
 	out.Result, out.Reason = TestFailed, err.Error()
-	out.Problem, out.Mend = explain(err, b.Instance)
+	out.Problem, out.Mend = advise(err, b.Instance)
 	return out
 }
 
@@ -327,8 +327,8 @@ func deliver(ctx context.Context, d destination.Destination, n messages.Notice) 
 	return d.Deliver(ctx, n)
 }
 
-// explain says in words what kind of failure an error is, and how to mend it.
-func explain(err error, i destination.Instance) (problem, mend string) {
+// advise says in words what kind of failure an error is, and how to mend it.
+func advise(err error, i destination.Instance) (problem, mend string) {
 	kind, after := destination.KindOf(err)
 	switch kind {
 	case destination.ThrottledKind:

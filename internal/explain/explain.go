@@ -1,0 +1,308 @@
+// Package explain owns the search for what is known of an execution: in the
+// datagrams that are kept, the steps that were noted, the ledger and the
+// quarantine. What they make together is told by package trail.
+//
+// It guarantees that a search is bounded in time and in what it returns, works
+// beside a running service as well as on the journal of one that does not run, and
+// says what it could not look at. It must never change anything, or decide what
+// an event leads to.
+package explain
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"butler/internal/journal"
+	"butler/internal/outbox"
+	"butler/internal/trail"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// Archive is where the search looks. Every field but Trail is required.
+type Archive struct {
+	Events *journal.Queue
+	Ledger *journal.Ledger
+	Outbox *outbox.Outbox
+	// Trail is nil where no steps are noted.
+	Trail      *trail.Trail
+	Quarantine Quarantine
+	// KeyOf names the execution of an event that is one of its own.
+	KeyOf func(messages.EventPosition) messages.ExecutionKey
+	// KernelDrops counts the datagrams that were lost before they could be read.
+	KernelDrops func() uint64
+}
+
+// Quarantine lists the newest refused datagrams.
+type Quarantine interface {
+	List(limit int) ([]messages.QuarantinedDatagram, error)
+}
+
+// How much of what is known goes into an explanation, and how long is looked for it.
+const (
+	maxReceived   = 100
+	maxSteps      = 2000
+	maxPayload    = 2 << 10
+	maxOfTask     = 5
+	searchTimeout = 12 * time.Second
+)
+
+// Explain tells everything that is known of an execution.
+func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
+	asked := spellings(id)
+	known := trail.Evidence{ID: asked[len(asked)-1], Reach: trail.Reach{NoSteps: a.Trail == nil, KernelDrops: a.KernelDrops()}}
+	trouble := func(what string, err error) {
+		if err != nil {
+			known.Reach.Trouble = append(known.Reach.Trouble, fmt.Sprintf("%s: %v", what, err))
+		}
+	}
+	events, err := a.received(ctx, asked, maxReceived)
+	known.Received, known.Reach.Events = events.received, events.since
+	trouble("not all datagrams of the journal could be searched", err)
+
+	names := newNames(asked)
+	for _, r := range known.Received {
+		if strings.EqualFold(r.Event.ExecutionID, id) {
+			known.ID = id // as it is written, braces and blanks included
+		}
+		names.add(r.Event.ExecutionID)
+		names.add(string(a.KeyOf(r.Place)))
+	}
+	wanted := newNames(names.list)
+	for _, x := range events.ofTask {
+		wanted.addAll(a.namesOf(x))
+	}
+	found, err := a.steps(ctx, wanted)
+	trouble("not all notes of what was done could be searched", err)
+	known.Reach.Steps = found.Since
+	known.Entries = entriesOf(names, found.Entries)
+	if found.More {
+		trouble("more was done about it than is told here", fmt.Errorf("the first %d steps are shown", maxSteps))
+	}
+	if found.Unreadable > 0 {
+		trouble("notes of what was done are damaged", fmt.Errorf("%d cannot be read", found.Unreadable))
+	}
+	if err := errors.Join(a.ledgerOf(names, &known), a.refusedOf(&known)); err != nil {
+		return trail.Story{}, err
+	}
+	for _, x := range events.ofTask {
+		brief, err := a.brief(x, found.Entries)
+		if err != nil {
+			return trail.Story{}, err
+		}
+		known.Reach.OfTask = append(known.Reach.OfTask, brief)
+	}
+	return trail.Tell(known), ctx.Err()
+}
+
+// brief tells how it stands with an execution of a task.
+func (a Archive) brief(x taskExecution, entries []trail.Entry) (trail.Brief, error) {
+	names := a.namesOf(x)
+	known := trail.Evidence{ID: x.id, Received: x.received, Entries: entriesOf(names, entries)}
+	if err := a.ledgerOf(names, &known); err != nil {
+		return trail.Brief{}, err
+	}
+	story := trail.Tell(known)
+	return trail.Brief{ExecutionID: x.id, At: x.received[0].Event.At, State: story.State, Summary: story.Summary}, nil
+}
+
+// entriesOf returns the steps of one execution, whose decisions may add to its names.
+func entriesOf(n *names, entries []trail.Entry) []trail.Entry {
+	is := func(name string) bool { return n.known[strings.ToLower(name)] }
+	for _, entry := range trail.Of(entries, is) {
+		if decision, ok := entry.(*trail.Decision); ok {
+			n.add(string(decision.Key))
+		}
+	}
+	return trail.Of(entries, is)
+}
+
+// steps finds what was noted. Without de-duplication an execution is known under
+// keys that only its decisions tell, when its datagrams are not kept any more.
+func (a Archive) steps(ctx context.Context, n *names) (trail.Found, error) {
+	searching, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	found, err := a.Trail.Find(searching, n.list, maxSteps)
+	more := false
+	for _, entry := range found.Entries {
+		if decision, ok := entry.(*trail.Decision); ok {
+			more = n.add(string(decision.Key)) || more
+		}
+	}
+	if err != nil || !more {
+		return found, err
+	}
+	return a.Trail.Find(searching, n.list, maxSteps)
+}
+
+// ledgerOf adds what the ledger holds of an execution.
+func (a Archive) ledgerOf(n *names, known *trail.Evidence) (err error) {
+	if known.Waiting, err = a.Outbox.WaitingOf(n.has); err != nil {
+		return err
+	}
+	parked, err := a.Outbox.Parked(outbox.ParkedFilter{})
+	if err != nil {
+		return err
+	}
+	for _, p := range parked {
+		if n.has(p.Key) {
+			known.Parked = append(known.Parked, p)
+		}
+	}
+	for _, name := range n.list {
+		raw, ok, err := a.Ledger.Get(outbox.BucketSeen, name)
+		if err != nil {
+			return fmt.Errorf("read what was seen of execution %s: %w", name, err)
+		}
+		if seen, err := outbox.DecodeSeen(raw); ok && err == nil {
+			known.Seen.Classes |= seen.Classes
+			known.Seen.Kinds |= seen.Kinds
+		}
+		_, followed, err := a.Ledger.Get(outbox.BucketState, name)
+		if err != nil {
+			return fmt.Errorf("read the state of execution %s: %w", name, err)
+		}
+		known.Followed = known.Followed || followed
+	}
+	return nil
+}
+
+// refusedOf adds the refused datagrams that name what was asked for.
+func (a Archive) refusedOf(known *trail.Evidence) error {
+	refused, err := a.Quarantine.List(maxList)
+	if err != nil {
+		return err
+	}
+	known.Reach.Quarantined = len(refused)
+	for _, q := range refused {
+		if strings.Contains(strings.ToLower(q.Payload), strings.ToLower(known.ID)) {
+			known.Refused = append(known.Refused, q)
+		}
+	}
+	return nil
+}
+
+// maxList is how many entries the quarantine lists at the most.
+const maxList = 10_000
+
+// errEnough ends the reading of the events log.
+var errEnough = errors.New("enough events")
+
+// found is what the journal still holds of an execution.
+type found struct {
+	received []trail.Received
+	// since is when the first datagram of all came that it holds.
+	since time.Time
+	// ofTask are the latest executions of a task with the ID that was asked for.
+	ofTask []taskExecution
+}
+
+// taskExecution is an execution of a task that was asked for.
+type taskExecution struct {
+	id       string
+	received []trail.Received
+}
+
+// namesOf returns what an execution of a task is called.
+func (a Archive) namesOf(x taskExecution) *names {
+	n := newNames([]string{x.id})
+	for _, r := range x.received {
+		n.add(string(a.KeyOf(r.Place)))
+	}
+	return n
+}
+
+// add notes an event of an execution of the task, which takes the place of the
+// oldest when there are many.
+func (f *found) add(execution string, r trail.Received) {
+	for i := range f.ofTask {
+		if x := &f.ofTask[i]; strings.EqualFold(x.id, execution) {
+			if len(x.received) < maxReceived {
+				x.received = append(x.received, r)
+			}
+			return
+		}
+	}
+	f.ofTask = append(f.ofTask[max(0, len(f.ofTask)+1-maxOfTask):], taskExecution{execution, []trail.Received{r}})
+}
+
+// Received returns the datagrams of an execution that the journal still holds, limit
+// of them at the most. One without an ID is named by its place.
+func (a Archive) Received(ctx context.Context, id string, limit int) ([]trail.Received, error) {
+	found, err := a.received(ctx, []string{id}, limit)
+	return found.received, err
+}
+
+// received returns the datagrams of an execution, whose ID is one of ids, that the
+// journal still holds. An execution without an ID is named by its place.
+func (a Archive) received(ctx context.Context, ids []string, limit int) (out found, err error) {
+	searching, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	mentions := mentioning(ids)
+	isOne := func(id string) bool {
+		return slices.ContainsFunc(ids, func(of string) bool { return strings.EqualFold(id, of) })
+	}
+	err = a.Events.Range(searching, 0, func(r journal.Record) error {
+		if out.since.IsZero() {
+			out.since = r.At
+		}
+		for i, entry := range r.Entries {
+			at := messages.EventPosition{Seq: uint64(r.Seq), Index: uint32(i)}
+			place := string(a.KeyOf(at))
+			if !mentions(entry) && !isOne(place) {
+				continue
+			}
+			event, err := udp.ParseEntry(entry)
+			switch {
+			case err != nil: // it is in the quarantine
+			case isOne(event.ExecutionID) || isOne(place):
+				out.received = append(out.received, shown(at, event, entry))
+			case isOne(event.TaskID):
+				out.add(cmp.Or(event.ExecutionID, place), shown(at, event, entry))
+			}
+			if len(out.received) == limit {
+				return errEnough
+			}
+		}
+		return searching.Err()
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return out, fmt.Errorf("look for events of execution %s: %w", ids[0], err)
+	}
+	return out, nil
+}
+
+// mentioning returns a quick test for the datagrams that may be of an execution.
+func mentioning(ids []string) func(entry []byte) bool {
+	var cases [][]byte
+	for _, id := range ids {
+		cases = append(cases, []byte(id), []byte(strings.ToLower(id)), []byte(strings.ToUpper(id)))
+	}
+	return func(entry []byte) bool {
+		for _, s := range cases {
+			if bytes.Contains(entry, s) {
+				return true
+			}
+		}
+		// An ID with a character that was taken out of it stands there otherwise.
+		datagram, err := udp.DecodeEntry(entry)
+		return err == nil && !udp.IsClean(bytes.TrimRight(datagram.Payload, "\r\n"))
+	}
+}
+
+// shown makes of an entry of the events log what is told of it.
+func shown(at messages.EventPosition, event messages.TaskEvent, entry []byte) trail.Received {
+	r := trail.Received{Place: at, Event: event, Source: event.Source}
+	if datagram, err := udp.DecodeEntry(entry); err == nil {
+		var q messages.QuarantinedDatagram
+		q.Show(datagram.Payload, maxPayload)
+		r.Source, r.Payload = datagram.Source.String(), q.Payload
+	}
+	return r
+}
