@@ -49,6 +49,9 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	if m.seen.HasKind(w.alert.Kind) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
+	if w.finalLeft == 0 && w.running() {
+		w.miss("the Qlik Repository Service does not have the end of the execution yet: its state there is " + w.alert.Execution.Status.String())
+	}
 	w.alert.DecidedAt = now
 	w.alert.Degraded = w.missing
 	if !w.needs.Metadata {

@@ -50,9 +50,9 @@ func (m *Machine) startLookups(w *work) []Effect {
 	case w.needs.Owner && !w.alert.Owner.Known && app.OwnerID != "":
 		effects = append(effects, m.ask(w, askOwner))
 	}
+	w.finalLeft = m.rules.FinalAttempts
 	switch {
 	case w.needs.FinalState:
-		w.finalLeft = m.rules.FinalAttempts
 		effects = append(effects, m.ask(w, askExecution))
 	case w.wantsScriptLog():
 		effects = append(effects, m.ask(w, askScriptLog))
@@ -130,7 +130,7 @@ func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecu
 	if !in.Failure.Failed() {
 		w.result(in.Execution)
 	}
-	if w.finalLeft > 0 {
+	if w.needs.FinalState && w.finalLeft > 0 {
 		return m.finalStateLooked(now, w)
 	}
 	switch {
@@ -139,6 +139,16 @@ func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecu
 	case in.Failure.Failed():
 		return m.lookupFailed(now, w, askExecution, in.Failure)
 	}
+	return m.ended(now, w)
+}
+
+// ended goes on when the execution has ended in the repository, too. Its event may
+// be here before that: then the result is read again, a bounded number of times.
+func (m *Machine) ended(now time.Time, w *work) []Effect {
+	if w.finalLeft--; w.running() && w.finalLeft > 0 {
+		return []Effect{m.repeat(now, w, askExecution, m.rules.FinalEvery)}
+	}
+	w.finalLeft = 0
 	return m.proceed(now, w)
 }
 
@@ -162,7 +172,10 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 	}
 	if !in.Failure.Failed() {
 		w.alert.ScriptLog, w.attachment = in.ScriptLog.Bounded(messages.MaxScriptLog), in.Full
-		return m.proceed(now, w)
+		if !in.ScriptLog.Available { // each look for it was one at the result
+			w.finalLeft = 0
+		}
+		return m.ended(now, w)
 	}
 	if in.Failure.Retryable() && !in.Exhausted {
 		return m.lookupFailed(now, w, askScriptLog, in.Failure)
@@ -304,9 +317,23 @@ const clockSkew = time.Minute
 // which may be of a newer execution than the event's.
 func (w *work) result(e messages.Execution) {
 	w.alert.Execution = e
-	if start, ok := qlik.ParseTime(e.Start); ok && start.After(w.alert.Event.At.Add(clockSkew)) {
+	if w.newer() {
 		w.miss("the execution result and the script log are of a newer execution of the task")
 	}
+}
+
+// newer reports that the result is of a newer execution than the event.
+func (w *work) newer() bool {
+	start, ok := qlik.ParseTime(w.alert.Execution.Start)
+	return ok && start.After(w.alert.Event.At.Add(clockSkew))
+}
+
+// running reports that the execution, whose state somebody wants, goes on as far as
+// the QRS knows. A task that was followed has been waited for, whatever its result says.
+func (w *work) running() bool {
+	e := &w.alert.Execution
+	return e.Known && e.Status.Phase() == qlik.PhaseRunning && !w.newer() &&
+		(w.needs.Execution || w.needs.FinalState) && w.follow.Since.IsZero()
 }
 
 // miss notes, once, what the alert goes without.

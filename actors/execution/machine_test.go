@@ -385,12 +385,15 @@ func TestMachine_staysUntilItsNewestDecisionIsDurable(t *testing.T) {
 func TestMachine_givesUpOnADistributeTaskWithAnAlert(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	repo.task.LastStatus = qlik.StatusDistributionRunning
+	repo.execution = func(time.Time) messages.Execution {
+		return messages.Execution{Known: true, Status: qlik.StatusDistributionRunning}
+	}
 	w := newWorld(t, everyKind(everything), repo.answer)
 	w.observe(0, event(messages.FamilyDistribute), 0)
 	w.run(24 * time.Hour)
 	got := w.alert()
-	if got.Kind != messages.DistributeTaskFailed || !strings.Contains(strings.Join(got.Degraded, ""), "DistributionRunning") {
-		t.Errorf("want an alert that names the last state, got %s %q", got.Kind, got.Degraded)
+	if got.Kind != messages.DistributeTaskFailed || len(got.Degraded) != 1 || !strings.Contains(got.Degraded[0], "DistributionRunning") {
+		t.Errorf("want an alert that names the last state once, got %s %q", got.Kind, got.Degraded)
 	}
 	if after := got.DecidedAt.Sub(epoch); after != 6*time.Hour {
 		t.Errorf("want it after 6h, got %s", after)
@@ -821,4 +824,70 @@ func TestMachine_alwaysEnds(t *testing.T) {
 			rt.Fatal("want no state left")
 		}
 	})
+}
+
+// The datagram of an end may come before the repository has it.
+func TestMachine_readsAResultAgainUntilTheExecutionHasEnded(t *testing.T) {
+	started := messages.Execution{Known: true, Status: qlik.StatusStarted, Start: "2026-05-06T14:20:00.000Z", Stop: qlik.NeverDate}
+	ended := started
+	ended.Status, ended.Stop, ended.Duration = qlik.StatusFinishedFail, "2026-05-06T14:23:45.000Z", 225*time.Second
+	newer := started
+	newer.Start = "2026-05-06T14:30:00.000Z"
+	const running = "its state there is Started"
+	tests := []struct {
+		name    string
+		typ     qlik.TaskType
+		noLog   bool
+		first   messages.Execution
+		endedAt time.Duration
+		want    []string
+		after   time.Duration
+		status  qlik.ExecutionStatus
+		note    string
+	}{
+		{"ended at once", qlik.TaskPreload, false, started, 0, []string{"execution"}, 0, qlik.StatusFinishedFail, ""},
+		{"ended after two seconds", qlik.TaskPreload, false, started, 2 * time.Second, []string{"execution", "execution", "execution"}, 2 * time.Second, qlik.StatusFinishedFail, ""},
+		{"never ended", qlik.TaskPreload, false, started, time.Hour, []string{"execution", "execution", "execution", "execution", "execution"}, 4 * time.Second, qlik.StatusStarted, running},
+		{"a newer execution runs", qlik.TaskPreload, false, newer, time.Hour, []string{"execution"}, 0, qlik.StatusStarted, "newer execution"},
+		{"log before the end", qlik.TaskReload, false, started, time.Second, []string{"log", "execution"}, time.Second, qlik.StatusFinishedFail, ""},
+		{"each look at a log that is not there was one at the result", qlik.TaskReload, true, started, time.Hour, []string{"log"}, 0, qlik.StatusStarted, running},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := known(tt.typ)
+			if tt.noLog {
+				repo.log = messages.ScriptLog{}
+			}
+			repo.execution = func(now time.Time) messages.Execution {
+				if now.Before(epoch.Add(tt.endedAt)) {
+					return tt.first
+				}
+				return ended
+			}
+			w := newWorld(t, everyKind(destination.Needs{Execution: true, ScriptTail: 3}), repo.answer)
+			w.observe(0, event(messages.FamilyFailed), 0)
+			w.run(time.Hour)
+			got := w.alert()
+			if diff := cmp.Diff(append([]string{"task"}, tt.want...), lookups(w.asked)); diff != "" {
+				t.Error(diff)
+			}
+			if got.DecidedAt.Sub(epoch) != tt.after || got.Execution.Status != tt.status {
+				t.Errorf("want %s after %s, got %s after %s", tt.status, tt.after, got.Execution.Status, got.DecidedAt.Sub(epoch))
+			}
+			if said := strings.Join(got.Degraded, "; "); !strings.Contains(said, tt.note) || tt.note == "" && said != "" {
+				t.Errorf("want %q said, got %q", tt.note, said)
+			}
+		})
+	}
+}
+
+func TestMachine_saysThatASuccessWasNeverSeenToEnd(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
+	w := newWorld(t, everyKind(destination.Needs{Execution: true, FinalState: true}), repo.answer)
+	w.observe(0, event(messages.FamilySucceeded), 0)
+	w.run(time.Hour)
+	if got := w.alert().Degraded; len(got) != 1 || !strings.Contains(got[0], "its state there is Started") || len(w.asked) != 6 {
+		t.Errorf("want that said after five looks, got %q, asked %v", got, lookups(w.asked))
+	}
 }
