@@ -185,14 +185,16 @@ func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r req
 		return oneByOne[T](ctx, c, r, ids)
 	}
 	docs, err := matching[T](ctx, c, r, ids)
-	if failed, ok := errors.AsType[*Error](err); ok && blamesTheQuestion(failed) {
+	switch failed, ok := errors.AsType[*Error](err); {
+	case ok && stumbled(failed):
+		return split[T](ctx, c, r, ids)
+	case ok && blamesTheQuestion(failed):
 		found, err := oneByOne[T](ctx, c, r, ids)
 		if err == nil && failed.Kind == messages.FailureRejected {
 			c.orFilter.Store(orRefused)
 		}
 		return found, err
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	if len(docs) > 1 {

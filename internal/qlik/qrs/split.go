@@ -1,0 +1,60 @@
+package qrs
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"net/http"
+)
+
+// maxVainCalls is how many calls may fail, with none answered, until it is the
+// server that fails and not some of the objects: a batch, its halves and its quarters.
+const maxVainCalls = 7
+
+// split asks for the parts of a batch that the server failed over: one object that it
+// stumbles over takes all others of its call with it. Parts that fail are halved again,
+// as long as no more calls are made than one for each object and their logarithm: a
+// call that fails has to be made up for by one that brought several objects at once.
+// What does not fail alone is returned beside the last error.
+func split[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	spare := bits.Len(uint(len(ids)-1)) - 1 // calls that may fail; the batch was one
+	if c.orFilter.Load() != orWorks {
+		spare = 0 // a part could be misread
+	}
+	var found []T
+	var problem error
+	vain, answered := 1, false
+	for parts := halves(ids); len(parts) > 0; parts = parts[1:] {
+		part := parts[0]
+		if len(part) > 1 && spare <= 0 {
+			parts = append(parts, halves(part)...)
+			continue
+		}
+		docs, err := matching[T](ctx, c, r, part)
+		if err == nil {
+			found, answered, spare = append(found, docs...), true, spare+len(part)-1
+			continue
+		}
+		problem = err
+		if failed, ok := errors.AsType[*Error](err); !ok || !stumbled(failed) && !blamesTheQuestion(failed) {
+			return found, err
+		}
+		if vain++; !answered && vain >= maxVainCalls {
+			return nil, err
+		}
+		if len(part) > 1 {
+			spare--
+			parts = append(parts, halves(part)...)
+		}
+	}
+	return found, problem
+}
+
+// stumbled reports whether the server failed over the question, as far as it says.
+func stumbled(failed *Error) bool { return failed.status == http.StatusInternalServerError }
+
+// halves returns the two halves of several IDs.
+func halves(ids []string) [][]string {
+	half := len(ids) / 2
+	return [][]string{ids[:half], ids[half:]}
+}

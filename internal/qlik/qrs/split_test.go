@@ -1,0 +1,138 @@
+package qrs
+
+import (
+	"fmt"
+	"math/bits"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"butler/internal/qlik/qliktest"
+	"butler/messages"
+)
+
+// The QRS answers a whole batch with 500 when it stumbles over one object of it.
+func TestTasks_oneBadObjectDoesNotTakeItsNeighboursWithIt(t *testing.T) {
+	var ids []string
+	for i := range batchSize {
+		ids = append(ids, fmt.Sprintf("11111111-aaaa-4bbb-8ccc-%012d", i))
+	}
+	every := func(n int) (bad []string) {
+		for i := 0; i < len(ids); i += n {
+			bad = append(bad, ids[i])
+		}
+		return bad
+	}
+	const alone = batchSize + 6 // and the logarithm of that
+	tests := []struct {
+		name  string
+		known bool // that the server understands "or"
+		bad   []string
+		found int
+		calls int // at most
+	}{
+		{"the first", true, ids[:1], 49, 13},
+		{"the last", true, ids[49:], 49, 13},
+		{"two beside each other", true, ids[:2], 48, 14},
+		{"two far from each other", true, []string{ids[3], ids[40]}, 48, 22},
+		{"every seventh", true, every(7), 0, 7},
+		{"every third of one half", true, every(3)[:8], 42, alone},
+		{"every second of one half", true, every(2)[:12], 38, alone},
+		{"all", true, ids, 0, 7},
+		{"before anything is known", false, ids[7:8], 49, 51},
+		{"all before anything is known", false, ids, 0, 7},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			docs := map[string]string{}
+			for _, id := range ids {
+				docs[id] = task(id)
+			}
+			bad := test.bad
+			c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+				if slices.ContainsFunc(bad, func(id string) bool { return strings.Contains(r.Filter, id) }) {
+					return qliktest.Response{Status: http.StatusInternalServerError}
+				}
+				return qliktest.ByID(docs)(r)
+			})
+			before := 0
+			if test.known {
+				bad = nil
+				if _, err := c.Tasks(t.Context(), ids[:2]...); err != nil {
+					t.Fatal(err)
+				}
+				bad, before = test.bad, 1
+			}
+			got, err := c.Tasks(t.Context(), ids...)
+			if kindOf(t, err) != messages.FailureUnavailable {
+				t.Errorf("error = %v, want it unavailable", err)
+			}
+			if len(got) != test.found {
+				t.Errorf("%d tasks, want %d", len(got), test.found)
+			}
+			if calls := len(server.Requests()) - before; calls > test.calls {
+				t.Errorf("%d calls, want %d at most", calls, test.calls)
+			}
+		})
+	}
+}
+
+func TestTasks_whatFailedForAMomentIsThere(t *testing.T) {
+	failures := 1
+	c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+		if failures--; failures >= 0 {
+			return qliktest.Response{Status: http.StatusInternalServerError}
+		}
+		return qliktest.ByID(three)(r)
+	})
+	got, err := c.Tasks(t.Context(), idA, idB, idC)
+	if err != nil || len(got) != 3 {
+		t.Errorf("Tasks: %d tasks, %v, want three", len(got), err)
+	}
+	if calls := len(server.Requests()); calls != 4 {
+		t.Errorf("%d calls, want 4", calls)
+	}
+}
+
+func TestTasks_aBatchIsNeverSplitIntoMoreCallsThanItsObjectsAndTheirLogarithm(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(2, batchSize).Draw(rt, "n")
+		docs, ids, bad := map[string]string{}, []string{}, map[string]bool{}
+		for i := range n {
+			id := fmt.Sprintf("11111111-aaaa-4bbb-8ccc-%012d", i)
+			ids, docs[id] = append(ids, id), task(id)
+			bad[id] = rapid.IntRange(0, 3).Draw(rt, "bad") == 0
+		}
+		server := qliktest.NewServer(t, nil, func(r qliktest.Request) qliktest.Response {
+			for id := range bad {
+				if bad[id] && strings.Contains(r.Filter, id) {
+					return qliktest.Response{Status: http.StatusInternalServerError}
+				}
+			}
+			return qliktest.ByID(docs)(r)
+		})
+		c := newClient(t, options(server.URL))
+		c.orFilter.Store(orWorks)
+		got, err := c.Tasks(t.Context(), ids...)
+		for _, found := range taskIDs(got) {
+			if bad[found] {
+				rt.Errorf("%s was found", found)
+			}
+		}
+		good := 0
+		for _, id := range ids {
+			if !bad[id] {
+				good++
+			}
+		}
+		if (err == nil) != (good == n) || err == nil && len(got) != n || len(got) != good && len(got) > 0 {
+			rt.Errorf("%d of %d good ones found, %v", len(got), good, err)
+		}
+		if calls, most := len(server.Requests()), n+bits.Len(uint(n-1)); calls > most {
+			rt.Errorf("%d calls for %d objects, want %d at most", calls, n, most)
+		}
+	})
+}
