@@ -238,6 +238,48 @@ func TestDoctor_looksForTheCustomPropertiesThatAreNamed(t *testing.T) {
 	}
 }
 
+func TestDoctor_looksForTheTagsAndStreamsOfRoutes(t *testing.T) {
+	s := siteOf(t)
+	tag, stream := s.sim.World.Tags()[0].Name, s.sim.World.Streams()[0]
+	for name, row := range map[string]struct {
+		match string
+		want  []doctor.Line
+	}{
+		"all are there": {
+			fmt.Sprintf("{taskTags: [%q], appTags: [%q], streams: [%q, %q]}", tag, tag, stream.Name, stream.ID),
+			[]doctor.Line{
+				{Verdict: doctor.OK, Evidence: "tags in routes: they are there"},
+				{Verdict: doctor.OK, Evidence: "streams in routes: they are there"},
+			},
+		},
+		"some are misspelled": {
+			fmt.Sprintf("{taskTags: [%q, Finanse], appTags: [%q], streams: [%q]}", tag, s.sim.World.Tags()[0].ID, "x"+stream.Name),
+			[]doctor.Line{
+				{Verdict: doctor.Warning, Evidence: `tags in routes: routes[0].match.taskTags[1]: there is no "Finanse"`},
+				{Verdict: doctor.Warning, Evidence: "tags in routes: routes[0].match.appTags[0]: there is no "},
+				{Verdict: doctor.Warning, Evidence: fmt.Sprintf("streams in routes: routes[0].match.streams[0]: there is no %q", "x"+stream.Name)},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: t.TempDir(), Extra: fmt.Sprintf(`
+  routes:
+    - name: finance
+      match: %s
+`, row.match)})
+			must(t, err)
+			report := diagnosed(t, path, doctor.Options{})
+			for _, want := range row.want {
+				wantLine(t, report, want.Verdict, "qrs", want.Evidence)
+			}
+		})
+	}
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: t.TempDir(), Extra: "\n  routes:\n    - name: finance\n      match: {streams: [" + stream.Name + "]}\n"})
+	must(t, err)
+	s.sim.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/stream"})
+	wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Warning, "qrs", "streams in routes: endpoint: stream")
+}
+
 func TestDoctor_saysAWarningOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "butler.yaml")
 	must(t, os.WriteFile(path, []byte("Butler:\n  startTaskFilter: {enable: true, allowTask: {taskId: [none]}}\n"), 0o600))

@@ -79,3 +79,12 @@ func (c *Client) Count(ctx context.Context, kind string) (int64, error) {
 	}
 	return doc.Value.amount(), nil
 }
+
+// Named is an object that others refer to.
+type Named struct{ ID, Name string }
+
+// Named returns the objects of a kind that others refer to, such as "tag" or "stream".
+func (c *Client) Named(ctx context.Context, kind string) ([]Named, error) {
+	docs, err := list[entityDoc](ctx, c, request{op: opPing, path: kind})
+	return translate(docs, func(d entityDoc) Named { return Named{d.key(), d.Name.line(maxName)} }), err
+}
