@@ -113,6 +113,7 @@ type notify struct {
 	scanAgain bool
 	trims     *actorkit.Effects
 	nextTrim  actorkit.Timer
+	looks     looks
 
 	gathering *gathering
 	// drain outlives a crash of the actor.
@@ -163,6 +164,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case scanned:
 		a.scanEnded(ctx, msg)
 	case trimDue:
+		a.looks.look(time.Now())
 		a.trim(ctx)
 	case trimmed:
 		a.trimEnded(ctx)
@@ -182,6 +184,7 @@ func (a *notify) begin(ctx actor.Context) {
 	a.answerDrain(ctx)
 	a.requestScan(ctx)
 	a.remind(ctx)
+	a.looks.look(time.Now())
 	a.trim(ctx)
 }
 
@@ -200,7 +203,9 @@ func (a *notify) remind(ctx actor.Context) {
 
 // trim drops the parked notices that are not to be kept, now and then.
 func (a *notify) trim(ctx actor.Context) {
-	t := trimmer{outbox: a.opts.Outbox, keep: a.opts.Keep, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log}
+	t := trimmer{
+		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.looks.agreed, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
+	}
 	a.nextTrim.Stop()
 	if t.keep != (outbox.Keep{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
 		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the one before has not ended

@@ -650,7 +650,7 @@ func TestNotify_dropsWhatIsParkedTooLong(t *testing.T) {
 		sleep(24*time.Hour - trimEvery)
 		f.want("parked before the time", []string{"a-email rejected", "a-slack rejected"}, f.parkedIDs())
 
-		sleep(trimEvery)
+		sleep(2 * trimEvery)
 		f.want("parked after the time", []string{"a-slack rejected"}, f.parkedIDs())
 		f.want("trouble of the first", "", f.trouble("email/failed"))
 		f.want("trouble of the second", "1 parked, see: butler parked list", f.trouble("slack/failed"))
@@ -660,6 +660,42 @@ func TestNotify_dropsWhatIsParkedTooLong(t *testing.T) {
 		f.want("parked at the end", []string(nil), f.parkedIDs())
 		f.want("alerts at the end", 0, f.ledger.Len("alert"))
 	})
+}
+
+// The clock may be wrong at the start, or for the moment of a look.
+func TestNotify_dropsNothingThatIsTooOldInOneLookOnly(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.record("a", "email/failed")
+		f.park("email/failed", "a-email")
+		sleep(72 * time.Hour)
+		f.keep = outbox.Keep{For: 48 * time.Hour}
+		f.start("email/failed")
+		mute := func(destination.Built) *actor.Props {
+			return f.kit.Props("delivery", func() actor.Actor { return &life{} })
+		}
+		f.send(TableChanged{Table: table(f.t, "email/failed"), Keep: f.keep, NewDelivery: mute})
+		f.want("parked after the first look and a new configuration", []string{"a-email rejected"}, f.parkedIDs())
+		sleep(trimEvery)
+		f.want("parked after the second look", []string(nil), f.parkedIDs())
+	})
+}
+
+func TestLooks_believeTheClockWhenTwoOfThemAgree(t *testing.T) {
+	noon := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+	year := 365 * 24 * time.Hour
+	var l looks
+	for i, step := range []struct{ clock, want time.Time }{
+		{noon, time.Time{}},
+		{noon.Add(10 * time.Minute), noon},
+		{noon.Add(year), noon.Add(10 * time.Minute)},
+		{noon.Add(30 * time.Minute), noon.Add(30 * time.Minute)},
+		{noon.Add(year), noon.Add(30 * time.Minute)},
+		{noon.Add(year + 10*time.Minute), noon.Add(year)},
+	} {
+		if l.look(step.clock); !l.agreed.Equal(step.want) {
+			t.Errorf("look %d at %v: judged by %v, want %v", i, step.clock, l.agreed, step.want)
+		}
+	}
 }
 
 func TestNotify_dropsTheOldestOfWhatIsParkedTooMuchAndTellsOnce(t *testing.T) {
