@@ -8,7 +8,7 @@
 // that were running; and that whatever its destination does - refuse, throttle,
 // hang, crash - no other instance notices. Delivery is at least once.
 //
-// Machine decides and is pure; the actor runs its effects. Attempts run on a
+// The machine decides and is pure; the actor runs its effects. Attempts run on a
 // pool of the instance's own; one that ignores its deadline is left behind and
 // counted. It must never wait inside the actor, choose recipients, or write a
 // message's text.
@@ -98,11 +98,11 @@ func positive[N int | time.Duration](n, otherwise N) N {
 }
 
 // policy is what the machine needs to know of the options.
-func (o Options) policy() Policy {
+func (o Options) policy() policy {
 	i := o.Built.Instance
-	return Policy{
-		Window: i.Window, Rate: i.Pace.Rate, Burst: i.Pace.Burst, MaxInFlight: i.MaxInFlight, Batch: i.Batch,
-		Retry: o.Retry, ParkAfter: o.ParkAfter, BreakerFailures: o.BreakerFailures, BreakerPause: o.BreakerPause,
+	return policy{
+		window: i.Window, rate: i.Pace.Rate, burst: i.Pace.Burst, maxInFlight: i.MaxInFlight, batch: i.Batch,
+		retry: o.Retry, parkAfter: o.ParkAfter, breakerFailures: o.BreakerFailures, breakerPause: o.BreakerPause,
 	}
 }
 
@@ -115,7 +115,7 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	log := kit.Log.Named("delivery").With(logx.Destination(opts.Built.Instance.Name))
 	send := &sender{built: opts.Built, outbox: opts.Outbox, limit: int64(opts.Built.Instance.MaxInFlight)}
 	meter := opts.Metrics.of(opts.Built.Instance)
-	wish := &drain{}
+	wish := &wish{}
 	return kit.Props("delivery", func() actor.Actor {
 		return &delivery{opts: opts, log: log, sender: send, meter: meter, drain: wish}
 	}, more...)
@@ -126,7 +126,7 @@ type (
 	// barrierPassed: no settlement of an earlier life is on its way any more.
 	barrierPassed struct{}
 	backlogLoaded struct {
-		loaded Loaded
+		loaded loaded
 		err    error
 	}
 	settlementRecorded struct {
@@ -144,7 +144,7 @@ type delivery struct {
 	sender *sender
 	meter  meter
 
-	machine  *Machine
+	machine  *machine
 	attempts *actorkit.Effects
 	loading  *actorkit.Effects
 	wake     actorkit.Timer
@@ -152,8 +152,8 @@ type delivery struct {
 	summing  bool // summary is armed
 	reports  *reporter
 	told     messages.DeliveryChanged // the newest that the parent was told
-	drain    *drain
-	arrived  []Queued  // of the announcement in hand, reused
+	drain    *wish
+	arrived  []queued  // of the announcement in hand, reused
 	latest   attempted // the attempt whose results are in hand
 	loadedAt time.Time // by when the backlog was read; zero before
 	// early is what was announced before. Until the settlements of an earlier life
@@ -161,9 +161,9 @@ type delivery struct {
 	early []messages.NoticesQueued
 }
 
-// drain is the wish that nothing is begun any more. It outlives a crash of the
+// wish is the one that nothing is begun any more. It outlives a crash of the
 // actor, of which those who asked know nothing.
-type drain struct {
+type wish struct {
 	wanted bool
 	askers []messages.Ref
 }
@@ -189,20 +189,20 @@ func (d *delivery) Receive(ctx actor.Context) {
 		d.reports.attempt(msg)
 		d.noteAttempt(msg)
 		d.latest = msg
-		d.step(ctx, SendFinished{Serial: msg.serial, Results: msg.results})
+		d.step(ctx, sendFinished{serial: msg.serial, results: msg.results})
 		d.latest = attempted{}
 	case settlementRecorded:
 		d.reports.ended(msg.settlement, msg.ended)
-		d.step(ctx, Settled{Serial: msg.serial})
+		d.step(ctx, settled{serial: msg.serial})
 	case wakeDue:
-		d.step(ctx, Due{})
+		d.step(ctx, due{})
 	case summaryDue:
 		d.summing = false
 		d.reports.summarise(time.Now())
 		d.armSummary(ctx)
 	case messages.DrainDelivery:
 		d.drain.wanted, d.drain.askers = true, append(d.drain.askers, msg.ReplyTo)
-		d.step(ctx, Drain{})
+		d.step(ctx, drain{})
 	case messages.DescribeDelivery:
 		d.describe(ctx, msg)
 	}
@@ -211,14 +211,14 @@ func (d *delivery) Receive(ctx actor.Context) {
 // begin starts a life: nothing is known before the backlog is loaded, and that
 // has to wait for settlements that an earlier life has under way.
 func (d *delivery) begin(ctx actor.Context) {
-	d.machine = NewMachine(d.opts.policy(), d.opts.Rand)
+	d.machine = newMachine(d.opts.policy(), d.opts.Rand)
 	d.attempts = actorkit.NewEffects(actorkit.NewPool(2 * d.opts.Built.Instance.MaxInFlight))
 	d.loading = actorkit.NewEffects(actorkit.NewPool(1))
 	d.reports = newReporter(d.log)
 	d.meter.breaker.Set(0)
 	d.announce(ctx, false)
 	if d.drain.wanted {
-		d.step(ctx, Drain{})
+		d.step(ctx, drain{})
 	}
 	post := actorkit.Poster(ctx)
 	d.opts.Outbox.Barrier(func(err error) {
@@ -245,7 +245,7 @@ func (d *delivery) load(ctx actor.Context) {
 
 // loaded begins the work: with what the outbox held, in the order of the disk,
 // and then with what was announced meanwhile.
-func (d *delivery) loaded(ctx actor.Context, backlog Loaded) {
+func (d *delivery) loaded(ctx actor.Context, backlog loaded) {
 	d.loadedAt = time.Now()
 	d.step(ctx, backlog)
 	for _, announced := range d.early {
@@ -255,28 +255,28 @@ func (d *delivery) loaded(ctx actor.Context, backlog Loaded) {
 }
 
 // backlog reads what waits for the instance.
-func backlog(o Options) (Loaded, error) {
+func backlog(o Options) (loaded, error) {
 	instance := o.Built.Instance
 	found, err := o.Outbox.Load(instance.Name)
 	if err != nil {
-		return Loaded{}, err
+		return loaded{}, err
 	}
-	loaded := Loaded{Windows: found.Windows}
+	out := loaded{windows: found.Windows}
 	for id, why := range found.Unreadable {
-		loaded.Notices = append(loaded.Notices, Queued{ID: id, Unreadable: why.Error()})
+		out.notices = append(out.notices, queued{id: id, unreadable: why.Error()})
 	}
 	for _, w := range found.Waiting {
 		q := queuedOf(&instance, &w.NoticeHead)
-		q.Attempts, q.Panics = w.Attempts, w.Panics
-		loaded.Notices = append(loaded.Notices, q)
+		q.attempts, q.panics = w.Attempts, w.Panics
+		out.notices = append(out.notices, q)
 	}
-	return loaded, nil
+	return out, nil
 }
 
-func queuedOf(i *destination.Instance, n *messages.NoticeHead) Queued {
-	q := Queued{ID: n.ID, QueuedAt: n.QueuedAt, Expires: n.Expires}
+func queuedOf(i *destination.Instance, n *messages.NoticeHead) queued {
+	q := queued{id: n.ID, queuedAt: n.QueuedAt, expires: n.Expires}
 	if i.Window > 0 && !n.Exempt {
-		q.Key = n.SuppressBy
+		q.key = n.SuppressBy
 	}
 	return q
 }
@@ -298,48 +298,48 @@ func (d *delivery) queued(ctx actor.Context, msg messages.NoticesQueued) {
 		}
 	}
 	if len(d.arrived) > 0 {
-		d.step(ctx, Arrived{Notices: d.arrived})
+		d.step(ctx, arrived{notices: d.arrived})
 	}
 }
 
 // step lets the machine decide and does what it says.
-func (d *delivery) step(ctx actor.Context, in Input) {
+func (d *delivery) step(ctx actor.Context, in input) {
 	now, parked := time.Now(), false
-	for _, effect := range d.machine.Step(now, in) {
+	for _, effect := range d.machine.step(now, in) {
 		switch do := effect.(type) {
-		case Send:
+		case send:
 			d.send(ctx, do)
-		case Settle:
+		case settle:
 			d.settle(ctx, do)
-			parked = parked || do.Settlement.Parks()
-		case Arm:
+			parked = parked || do.settlement.Parks()
+		case arm:
 			d.wake.Stop()
-			d.wake = actorkit.After(ctx, do.At.Sub(now), wakeDue{})
-		case Disarm:
+			d.wake = actorkit.After(ctx, do.at.Sub(now), wakeDue{})
+		case disarm:
 			d.wake.Stop()
-		case Retry:
+		case retry:
 			d.meter.retries.Inc()
 			d.reports.retry(now, do, &d.latest)
-		case BreakerMoved:
-			d.meter.setBreaker(do.Open)
+		case breakerMoved:
+			d.meter.setBreaker(do.open)
 			d.reports.breaker(now, do)
-		case Paused:
+		case paused:
 			d.reports.pause(now, do)
-		case Drained:
+		case drained:
 			for _, asker := range d.drain.askers {
 				actorkit.Reply(ctx, asker, messages.DrainDeliveryReply{Instance: d.opts.Built.Instance.Name})
 			}
 			d.drain.askers = nil
 		}
 	}
-	d.meter.queue(d.machine.Queued(), d.machine.Oldest())
+	d.meter.queue(d.machine.queued(), d.machine.oldest())
 	d.armSummary(ctx)
 	d.announce(ctx, parked)
 }
 
 // announce tells the parent how the way to the destination is, when that is new or notices were parked.
 func (d *delivery) announce(ctx actor.Context, parked bool) {
-	change := d.machine.Change()
+	change := d.machine.change()
 	change.Instance = d.opts.Built.Instance.Name
 	if change != d.told || parked {
 		d.told = change
@@ -355,7 +355,7 @@ func (d *delivery) armSummary(ctx actor.Context) {
 	}
 }
 
-func (d *delivery) send(ctx actor.Context, do Send) {
+func (d *delivery) send(ctx actor.Context, do send) {
 	s := d.sender
 	started := d.attempts.Run(ctx, d.opts.Built.Instance.Timeout, func(bounded context.Context) any {
 		return s.send(bounded, do)
@@ -367,11 +367,11 @@ func (d *delivery) send(ctx actor.Context, do Send) {
 	}
 }
 
-func (d *delivery) settle(ctx actor.Context, do Settle) {
-	d.meter.outcomes(do.Settlement)
+func (d *delivery) settle(ctx actor.Context, do settle) {
+	d.meter.outcomes(do.settlement)
 	post, onSettled, steps, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
-	d.opts.Outbox.Settle(place, do.Settlement, func(ended []messages.NoticeSettled, err error) {
+	d.opts.Outbox.Settle(place, do.settlement, func(ended []messages.NoticeSettled, err error) {
 		if err != nil {
 			return // closing: what is not recorded comes again after the restart
 		}
@@ -381,13 +381,13 @@ func (d *delivery) settle(ctx actor.Context, do Settle) {
 				onSettled(end)
 			}
 		}
-		post(settlementRecorded{serial: do.Serial, settlement: do.Settlement, ended: ended})
+		post(settlementRecorded{serial: do.serial, settlement: do.settlement, ended: ended})
 	})
 }
 
 func (d *delivery) describe(ctx actor.Context, msg messages.DescribeDelivery) {
 	now := time.Now()
-	state := d.machine.State(now)
+	state := d.machine.state(now)
 	state.LastSuccess = later(state.LastSuccess, d.meter.acceptedLast())
 	state.Instance, state.Integration = d.opts.Built.Instance.Name, d.opts.Built.Instance.Integration
 	actorkit.Reply(ctx, msg.ReplyTo, messages.DescribeDeliveryReply{States: []messages.DeliveryState{state}, At: now})

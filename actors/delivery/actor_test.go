@@ -846,23 +846,23 @@ func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
 	plain := errors.New("boom")
 	rows := []struct {
 		err   error
-		kind  ResultKind
+		kind  resultKind
 		label string
 	}{
-		{nil, Accepted, ""},
-		{plain, Transient, "server_error"},
-		{fmt.Errorf("post: %w", context.DeadlineExceeded), Transient, "timeout"},
-		{context.Canceled, Transient, "canceled"},
-		{destination.Deferred(plain), Deferred, "server_error"},
-		{destination.Permanent(plain), Permanent, "client_error"},
-		{destination.Misconfigured(plain), Misconfigured, "auth_error"},
-		{fmt.Errorf("send: %w", destination.Throttled(plain, time.Minute)), Throttled, "rate_limited"},
-		{crash{cause: "nil map"}, Panicked, "panic"},
+		{nil, resultAccepted, ""},
+		{plain, resultTransient, "server_error"},
+		{fmt.Errorf("post: %w", context.DeadlineExceeded), resultTransient, "timeout"},
+		{context.Canceled, resultTransient, "canceled"},
+		{destination.Deferred(plain), resultDeferred, "server_error"},
+		{destination.Permanent(plain), resultPermanent, "client_error"},
+		{destination.Misconfigured(plain), resultMisconfigured, "auth_error"},
+		{fmt.Errorf("send: %w", destination.Throttled(plain, time.Minute)), resultThrottled, "rate_limited"},
+		{crash{cause: "nil map"}, resultPanicked, "panic"},
 	}
 	for _, row := range rows {
 		r, label := classify(row.err)
-		if r.Kind != row.kind || label != row.label {
-			t.Errorf("%v is %d %q, want %d %q", row.err, r.Kind, label, row.kind, row.label)
+		if r.kind != row.kind || label != row.label {
+			t.Errorf("%v is %d %q, want %d %q", row.err, r.kind, label, row.kind, row.label)
 		}
 		if label != "" && !slices.Contains(failureLabels(), label) {
 			t.Errorf("label %q has no series", label)

@@ -28,11 +28,11 @@ type sender struct {
 	stuck atomic.Int64
 }
 
-// attempted is what came of a Send. It is the answer to the actor.
+// attempted is what came of a send. It is the answer to the actor.
 type attempted struct {
 	serial  uint64
-	results []Result
-	sent    []Sending
+	results []result
+	sent    []sending
 	// labels say for the metrics why a result is a failure, "" for an accepted one.
 	labels []string
 	// idle says of accepted notices why there was nothing to do; nil where there always is.
@@ -48,23 +48,23 @@ type attempted struct {
 }
 
 // send reads the notices of an attempt and hands them to the destination.
-func (s *sender) send(ctx context.Context, effect Send) attempted {
+func (s *sender) send(ctx context.Context, effect send) attempted {
 	a := attempted{
-		serial:  effect.Serial,
-		sent:    effect.Notices,
-		results: make([]Result, len(effect.Notices)),
-		labels:  make([]string, len(effect.Notices)),
-		notices: make([]messages.Notice, len(effect.Notices)),
+		serial:  effect.serial,
+		sent:    effect.notices,
+		results: make([]result, len(effect.notices)),
+		labels:  make([]string, len(effect.notices)),
+		notices: make([]messages.Notice, len(effect.notices)),
 	}
-	places := make([]int, 0, len(effect.Notices)) // of those that could be read
-	for i, sending := range effect.Notices {
+	places := make([]int, 0, len(effect.notices)) // of those that could be read
+	for i, sending := range effect.notices {
 		n := &a.notices[i]
-		if err := s.outbox.Read(s.built.Instance.Name, sending.ID, n); err != nil {
+		if err := s.outbox.Read(s.built.Instance.Name, sending.id, n); err != nil {
 			*n = messages.Notice{}
 			a.results[i], a.labels[i] = unreadable(err), "other"
 			continue
 		}
-		n.SuppressedBefore = sending.SuppressedBefore
+		n.SuppressedBefore = sending.suppressedBefore
 		places = append(places, i)
 	}
 	started := time.Now()
@@ -107,21 +107,21 @@ func picked(notices []messages.Notice, places []int) []messages.Notice {
 	return out
 }
 
-// refused is the answer to a Send that could not even be started.
-func refused(effect Send) attempted {
-	a := attempted{serial: effect.Serial, at: time.Now()}
-	for range effect.Notices {
-		a.results = append(a.results, Result{Kind: Unasked, Err: "too many attempts are still ending"})
+// refused is the answer to a send that could not even be started.
+func refused(effect send) attempted {
+	a := attempted{serial: effect.serial, at: time.Now()}
+	for range effect.notices {
+		a.results = append(a.results, result{kind: resultUnasked, err: "too many attempts are still ending"})
 	}
 	return a
 }
 
 // unreadable classifies an error of the outbox.
-func unreadable(err error) Result {
+func unreadable(err error) result {
 	if errors.Is(err, journal.ErrCorrupt) {
-		return Result{Kind: Unreadable, Err: err.Error()}
+		return result{kind: resultUnreadable, err: err.Error()}
 	}
-	return Result{Kind: Unasked, Err: err.Error()}
+	return result{kind: resultUnasked, err: err.Error()}
 }
 
 // answer is what came of calling the destination.
@@ -218,31 +218,31 @@ type crash struct{ cause any }
 func (c crash) Error() string { return fmt.Sprintf("panic: %v", c.cause) }
 
 // classify turns the error of an attempt into a result and the label of its failure.
-func classify(err error) (Result, string) {
+func classify(err error) (result, string) {
 	if err == nil {
-		return Result{Kind: Accepted}, ""
+		return result{kind: resultAccepted}, ""
 	}
 	if _, ok := errors.AsType[crash](err); ok {
-		return Result{Kind: Panicked, Err: err.Error()}, "panic"
+		return result{kind: resultPanicked, err: err.Error()}, "panic"
 	}
 	kind, after := destination.KindOf(err)
-	r := Result{After: after, Err: err.Error()}
+	r := result{after: after, err: err.Error()}
 	switch kind {
 	case destination.DeferredKind:
-		r.Kind = Deferred
+		r.kind = resultDeferred
 		return r, "server_error"
 	case destination.ThrottledKind:
-		r.Kind = Throttled
+		r.kind = resultThrottled
 		return r, "rate_limited"
 	case destination.PermanentKind:
-		r.Kind = Permanent
+		r.kind = resultPermanent
 		return r, "client_error"
 	case destination.MisconfiguredKind:
-		r.Kind = Misconfigured
+		r.kind = resultMisconfigured
 		return r, "auth_error"
 	case destination.Transient:
 	}
-	r.Kind = Transient
+	r.kind = resultTransient
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return r, "timeout"

@@ -8,155 +8,155 @@ import (
 	"butler/messages"
 )
 
-// Input is what a Machine can be told.
-type Input interface{ input() }
+// input is what a machine can be told.
+type input interface{ input() }
 
-// Loaded brings what the outbox holds for the instance. It is the first input of
+// loaded brings what the outbox holds for the instance. It is the first input of
 // a life.
-type Loaded struct {
-	Notices []Queued
-	Windows map[string]ratelimit.Window
+type loaded struct {
+	notices []queued
+	windows map[string]ratelimit.Window
 }
 
-// Arrived brings notices that are durable. One that is known already is ignored.
-type Arrived struct{ Notices []Queued }
+// arrived brings notices that are durable. One that is known already is ignored.
+type arrived struct{ notices []queued }
 
-// Queued is a notice that is durable.
-type Queued struct {
-	ID messages.NoticeID
-	// Key is what suppression counts by; "" exempts the notice.
-	Key              string
-	QueuedAt         time.Time
-	Attempts, Panics int
-	// Expires is when there is no use in sending it any more; zero for never.
-	Expires time.Time
-	// Unreadable says why the notice cannot be read, "" when it can.
-	Unreadable string
+// queued is a notice that is durable.
+type queued struct {
+	id messages.NoticeID
+	// key is what suppression counts by; "" exempts the notice.
+	key              string
+	queuedAt         time.Time
+	attempts, panics int
+	// expires is when there is no use in sending it any more; zero for never.
+	expires time.Time
+	// unreadable says why the notice cannot be read, "" when it can.
+	unreadable string
 }
 
-// SendFinished tells how an attempt went, one result per notice, in order.
-type SendFinished struct {
-	Serial  uint64
-	Results []Result
+// sendFinished tells how an attempt went, one result per notice, in order.
+type sendFinished struct {
+	serial  uint64
+	results []result
 }
 
-// Settled tells that a settlement is durable.
-type Settled struct{ Serial uint64 }
+// settled tells that a settlement is durable.
+type settled struct{ serial uint64 }
 
-// Due tells that the armed moment has come.
-type Due struct{}
+// due tells that the armed moment has come.
+type due struct{}
 
-// Drain asks to start nothing any more.
-type Drain struct{}
+// drain asks to start nothing any more.
+type drain struct{}
 
-func (Loaded) input()       {}
-func (Arrived) input()      {}
-func (SendFinished) input() {}
-func (Settled) input()      {}
-func (Due) input()          {}
-func (Drain) input()        {}
+func (loaded) input()       {}
+func (arrived) input()      {}
+func (sendFinished) input() {}
+func (settled) input()      {}
+func (due) input()          {}
+func (drain) input()        {}
 
-// ResultKind is how an attempt went for one notice.
-type ResultKind uint8
+// resultKind is how an attempt went for one notice.
+type resultKind uint8
 
 // The kinds of result. They follow destination.ErrorKind, with the failures that
 // are not the destination's.
 const (
-	Accepted ResultKind = iota
-	Transient
-	// Deferred: the destination is there, and may accept the notice later.
-	Deferred
-	Throttled
-	Permanent
-	Misconfigured
-	// Panicked: the destination or a template crashed.
-	Panicked
-	// Unasked: the destination was not called, because of trouble of our own that may pass.
-	Unasked
-	// Unreadable: the notice could not be read from the outbox, and never will.
-	Unreadable
+	resultAccepted resultKind = iota
+	resultTransient
+	// resultDeferred: the destination is there, and may accept the notice later.
+	resultDeferred
+	resultThrottled
+	resultPermanent
+	resultMisconfigured
+	// resultPanicked: the destination or a template crashed.
+	resultPanicked
+	// resultUnasked: the destination was not called, because of trouble of our own that may pass.
+	resultUnasked
+	// resultUnreadable: the notice could not be read from the outbox, and never will.
+	resultUnreadable
 )
 
-// Result is how an attempt went for one notice.
-type Result struct {
-	Kind ResultKind
-	// After is the delay that a throttling provider asked for; 0 when it named none.
-	After time.Duration
-	// Err says what went wrong. It holds no secret.
-	Err string
+// result is how an attempt went for one notice.
+type result struct {
+	kind resultKind
+	// after is the delay that a throttling provider asked for; 0 when it named none.
+	after time.Duration
+	// err says what went wrong. It holds no secret.
+	err string
 }
 
 // verdict is what the result says of the destination.
-func (r Result) verdict() verdict {
-	switch r.Kind {
-	case Accepted, Deferred, Throttled, Permanent:
+func (r result) verdict() verdict {
+	switch r.kind {
+	case resultAccepted, resultDeferred, resultThrottled, resultPermanent:
 		return answered
-	case Transient:
+	case resultTransient:
 		return failed
-	case Misconfigured:
+	case resultMisconfigured:
 		return hopeless
-	case Panicked, Unasked, Unreadable:
+	case resultPanicked, resultUnasked, resultUnreadable:
 	}
 	return silent
 }
 
-// Effect is what a Machine wants done.
-type Effect interface{ effect() }
+// effect is what a machine wants done.
+type effect interface{ effect() }
 
-// Send makes one attempt.
-type Send struct {
-	Serial  uint64
-	Notices []Sending
+// send makes one attempt.
+type send struct {
+	serial  uint64
+	notices []sending
 }
 
-// Sending is one notice of an attempt.
-type Sending struct {
-	ID messages.NoticeID
-	// Attempt counts from 1.
-	Attempt          int
-	SuppressedBefore int
+// sending is one notice of an attempt.
+type sending struct {
+	id messages.NoticeID
+	// attempt counts from 1.
+	attempt          int
+	suppressedBefore int
 }
 
-// Settle commits outcomes; Settled is expected when they are durable.
-type Settle struct {
-	Serial     uint64
-	Settlement outbox.Settlement
+// settle commits outcomes; settled is expected when they are durable.
+type settle struct {
+	serial     uint64
+	settlement outbox.Settlement
 }
 
-// Arm asks for Due at a moment, instead of any asked for before.
-type Arm struct{ At time.Time }
+// arm asks for due at a moment, instead of any asked for before.
+type arm struct{ at time.Time }
 
-// Disarm takes back Arm.
-type Disarm struct{}
+// disarm takes back arm.
+type disarm struct{}
 
-// Retry says that a notice failed and is tried again after Delay at the soonest: when
+// retry says that a notice failed and is tried again after delay at the soonest: when
 // it is due, and when a pause or the breaker lets anything through.
-type Retry struct {
-	ID      messages.NoticeID
-	Attempt int
-	Delay   time.Duration
-	Result  Result
+type retry struct {
+	id      messages.NoticeID
+	attempt int
+	delay   time.Duration
+	result  result
 }
 
-// BreakerMoved says that the breaker opened or closed.
-type BreakerMoved struct {
-	Open  bool
-	Until time.Time
-	// Err is the failure that opened it.
-	Err string
+// breakerMoved says that the breaker opened or closed.
+type breakerMoved struct {
+	open  bool
+	until time.Time
+	// err is the failure that opened it.
+	err string
 }
 
-// Paused says that the provider asked for a pause.
-type Paused struct{ Until time.Time }
+// paused says that the provider asked for a pause.
+type paused struct{ until time.Time }
 
-// Drained says that nothing is on its way any more.
-type Drained struct{}
+// drained says that nothing is on its way any more.
+type drained struct{}
 
-func (Send) effect()         {}
-func (Settle) effect()       {}
-func (Arm) effect()          {}
-func (Disarm) effect()       {}
-func (Retry) effect()        {}
-func (BreakerMoved) effect() {}
-func (Paused) effect()       {}
-func (Drained) effect()      {}
+func (send) effect()         {}
+func (settle) effect()       {}
+func (arm) effect()          {}
+func (disarm) effect()       {}
+func (retry) effect()        {}
+func (breakerMoved) effect() {}
+func (paused) effect()       {}
+func (drained) effect()      {}

@@ -12,25 +12,25 @@ import (
 	"butler/messages"
 )
 
-// Policy is how an instance delivers. Every field has to be set; the zero value
-// of Window, and of Rate, means no limit.
-type Policy struct {
-	// Window is the suppression window of a key.
-	Window time.Duration
-	// Rate and Burst bound attempts per second.
-	Rate  float64
-	Burst int
-	// MaxInFlight is how many attempts run, or wait for their record, at once.
-	MaxInFlight int
-	// Batch is how many notices an attempt carries at most.
-	Batch int
-	// Retry is the back-off of one notice.
-	Retry backoff.Policy
-	// ParkAfter is the age at which a notice that fails is parked.
-	ParkAfter time.Duration
-	// BreakerFailures in a row open the breaker. It stays open for the ceilings of BreakerPause.
-	BreakerFailures int
-	BreakerPause    backoff.Policy
+// policy is how an instance delivers. Every field has to be set; the zero value
+// of window, and of rate, means no limit.
+type policy struct {
+	// window is the suppression window of a key.
+	window time.Duration
+	// rate and burst bound attempts per second.
+	rate  float64
+	burst int
+	// maxInFlight is how many attempts run, or wait for their record, at once.
+	maxInFlight int
+	// batch is how many notices an attempt carries at most.
+	batch int
+	// retry is the back-off of one notice.
+	retry backoff.Policy
+	// parkAfter is the age at which a notice that fails is parked.
+	parkAfter time.Duration
+	// breakerFailures in a row open the breaker. It stays open for the ceilings of breakerPause.
+	breakerFailures int
+	breakerPause    backoff.Policy
 }
 
 // Bounds that are no configuration.
@@ -54,15 +54,15 @@ const (
 	keptError = 200
 )
 
-// Machine decides what happens to the notices of one instance: it is given the
+// machine decides what happens to the notices of one instance: it is given the
 // time and one input, and answers with effects. It reads no clock and does no I/O.
 //
 // A notice with a key waits while another one of its key is on its way. When
 // that one is delivered they are suppressed and counted; when it is parked the
 // next has its turn. An attempt keeps its slot until its end is durable, so a
 // ledger that stands still stops the sending, too.
-type Machine struct {
-	policy Policy
+type machine struct {
+	policy policy
 	random *rand.Rand
 
 	items   keyed.Table[*item]
@@ -92,7 +92,7 @@ type Machine struct {
 
 	// What the current step has collected.
 	now      time.Time
-	out      []Effect
+	out      []effect
 	outcomes []outbox.Outcome
 	touched  map[string]bool // keys whose window changed
 	ended    []string        // keys whose window is not needed any more
@@ -112,10 +112,10 @@ type record struct {
 	slot  bool
 }
 
-// NewMachine returns the machine of one instance. random also tells the answers
+// newMachine returns the machine of one instance. random also tells the answers
 // to this machine from those to one before a restart.
-func NewMachine(p Policy, random *rand.Rand) *Machine {
-	return &Machine{
+func newMachine(p policy, random *rand.Rand) *machine {
+	return &machine{
 		policy:  p,
 		random:  random,
 		lanes:   map[string]*lane{},
@@ -124,30 +124,30 @@ func NewMachine(p Policy, random *rand.Rand) *Machine {
 		serial:  random.Uint64(),
 		flights: map[uint64]flight{},
 		records: map[uint64]record{},
-		bucket:  ratelimit.NewBucket(p.Rate, p.Burst),
-		windows: ratelimit.NewWindows(p.Window),
-		breaker: breaker{threshold: p.BreakerFailures, pause: p.BreakerPause},
+		bucket:  ratelimit.NewBucket(p.rate, p.burst),
+		windows: ratelimit.NewWindows(p.window),
+		breaker: breaker{threshold: p.breakerFailures, pause: p.breakerPause},
 		touched: map[string]bool{},
 	}
 }
 
-// Step takes in one input at a time and returns what is to be done about it, in order.
-func (m *Machine) Step(now time.Time, in Input) []Effect {
+// step takes in one input at a time and returns what is to be done about it, in order.
+func (m *machine) step(now time.Time, in input) []effect {
 	m.now, m.out = now, nil
 	switch in := in.(type) {
-	case Loaded:
+	case loaded:
 		m.load(in)
-	case Arrived:
-		for _, q := range in.Notices {
-			m.enqueue(q, q.QueuedAt.Add(m.policy.ParkAfter))
+	case arrived:
+		for _, q := range in.notices {
+			m.enqueue(q, q.queuedAt.Add(m.policy.parkAfter))
 		}
-	case SendFinished:
+	case sendFinished:
 		m.finish(in)
-	case Settled:
+	case settled:
 		m.settled(in)
-	case Due:
+	case due:
 		m.armed = time.Time{}
-	case Drain:
+	case drain:
 		m.draining = true
 	}
 	if m.loaded {
@@ -157,26 +157,26 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	m.commit()
 	if m.draining && !m.drained && m.slots == 0 && len(m.records) == 0 {
 		m.drained = true
-		m.emit(Drained{})
+		m.emit(drained{})
 	}
 	m.arm()
 	return m.out
 }
 
-func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
+func (m *machine) emit(e effect) { m.out = append(m.out, e) }
 
-func (m *Machine) load(in Loaded) {
+func (m *machine) load(in loaded) {
 	m.loaded = true
-	for key, window := range in.Windows {
+	for key, window := range in.windows {
 		if !m.windows.Limits() {
 			m.ended = append(m.ended, key)
 			continue
 		}
 		m.windows.Restore(key, window)
 	}
-	for _, q := range in.Notices {
-		overdue := q.QueuedAt.Add(m.policy.ParkAfter)
-		if grace := m.now.Add(min(restartGrace, m.policy.ParkAfter)); overdue.Before(grace) {
+	for _, q := range in.notices {
+		overdue := q.queuedAt.Add(m.policy.parkAfter)
+		if grace := m.now.Add(min(restartGrace, m.policy.parkAfter)); overdue.Before(grace) {
 			overdue = grace
 		}
 		m.enqueue(q, overdue)
@@ -184,34 +184,34 @@ func (m *Machine) load(in Loaded) {
 }
 
 // enqueue adds a notice that is not known yet.
-func (m *Machine) enqueue(q Queued, overdue time.Time) {
-	at, fresh := m.items.Place(string(q.ID))
+func (m *machine) enqueue(q queued, overdue time.Time) {
+	at, fresh := m.items.Place(string(q.id))
 	if !fresh {
 		return
 	}
 	i := &item{
-		id: q.ID, key: q.Key, queuedAt: q.QueuedAt, overdue: overdue, expires: q.Expires, attempts: q.Attempts, panics: q.Panics,
+		id: q.id, key: q.key, queuedAt: q.queuedAt, overdue: overdue, expires: q.expires, attempts: q.attempts, panics: q.panics,
 	}
 	*at = i
 	m.arrivals = append(m.arrivals, i)
 	switch {
-	case q.Unreadable != "":
-		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: q.Unreadable})
-	case q.Key == "" || !m.windows.Limits():
+	case q.unreadable != "":
+		m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: q.unreadable})
+	case q.key == "" || !m.windows.Limits():
 		i.key = ""
 		m.makeReady(i)
 	default:
-		l, ok := m.lanes[q.Key]
+		l, ok := m.lanes[q.key]
 		if !ok {
 			l = &lane{}
-			m.lanes[q.Key] = l
+			m.lanes[q.key] = l
 		}
 		l.behind = append(l.behind, i)
-		m.promote(q.Key, l)
+		m.promote(q.key, l)
 	}
 }
 
-func (m *Machine) makeReady(i *item) {
+func (m *machine) makeReady(i *item) {
 	m.order++
 	i.state, i.order = ready, m.order
 	m.ready.join(i)
@@ -219,7 +219,7 @@ func (m *Machine) makeReady(i *item) {
 
 // promote gives the right of way to the next notice of a key, and suppresses
 // those that an open window holds back.
-func (m *Machine) promote(key string, l *lane) {
+func (m *machine) promote(key string, l *lane) {
 	for l.active == nil && len(l.behind) > 0 {
 		next := l.behind[0]
 		l.behind = l.behind[1:]
@@ -237,7 +237,7 @@ func (m *Machine) promote(key string, l *lane) {
 	}
 }
 
-func (m *Machine) suppress(i *item) {
+func (m *machine) suppress(i *item) {
 	window := m.windows.Get(i.key)
 	m.windows.Suppress(i.key)
 	m.touched[i.key] = true
@@ -250,7 +250,7 @@ func (m *Machine) suppress(i *item) {
 
 // upkeep ends what is of no use any more, parks what has grown too old while the
 // destination fails, and forgets windows that have ended.
-func (m *Machine) upkeep() {
+func (m *machine) upkeep() {
 	if m.now.Before(m.nextUpkeep) {
 		return
 	}
@@ -273,18 +273,18 @@ func (m *Machine) upkeep() {
 }
 
 // outdated reports whether nobody has a use for a notice any more.
-func (m *Machine) outdated(i *item) bool { return !i.expires.IsZero() && !m.now.Before(i.expires) }
+func (m *machine) outdated(i *item) bool { return !i.expires.IsZero() && !m.now.Before(i.expires) }
 
 // tooLate is the end of a notice that is outdated or overdue.
-func (m *Machine) tooLate(i *item) outbox.Outcome {
+func (m *machine) tooLate(i *item) outbox.Outcome {
 	if m.outdated(i) {
 		return outbox.Outcome{Ended: messages.NoticeSuppressed, Outdated: true, Reason: "outdated: " + m.expired(i, i.expires.Sub(i.queuedAt))}
 	}
-	return outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i, m.policy.ParkAfter)}
+	return outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i, m.policy.parkAfter)}
 }
 
 // start sends what may be sent.
-func (m *Machine) start() {
+func (m *machine) start() {
 	for i := m.waiting.front(); i != nil && !i.due.After(m.now); i = m.waiting.front() {
 		m.waiting.take()
 		m.makeReady(i)
@@ -297,26 +297,26 @@ func (m *Machine) start() {
 
 // atOnce is how many attempts may run: one after a provider has asked for a
 // pause, until it accepts again. All of them at once would only earn the next pause.
-func (m *Machine) atOnce() int {
+func (m *machine) atOnce() int {
 	if m.throttled > 0 {
 		return 1
 	}
-	return m.policy.MaxInFlight
+	return m.policy.maxInFlight
 }
 
-func (m *Machine) send() {
-	f, most := flight{probe: m.breaker.start()}, m.policy.Batch
+func (m *machine) send() {
+	f, most := flight{probe: m.breaker.start()}, m.policy.batch
 	if f.probe {
 		most = 1
 	}
 	m.serial++
-	effect := Send{Serial: m.serial}
+	effect := send{serial: m.serial}
 	for i := m.ready.front(); i != nil && len(f.items) < most; i = m.ready.front() {
 		m.ready.take()
 		i.state = inFlight
 		f.items = append(f.items, i)
-		effect.Notices = append(effect.Notices, Sending{
-			ID: i.id, Attempt: i.attempts + 1, SuppressedBefore: m.windows.Get(i.key).Suppressed,
+		effect.notices = append(effect.notices, sending{
+			id: i.id, attempt: i.attempts + 1, suppressedBefore: m.windows.Get(i.key).Suppressed,
 		})
 	}
 	m.slots++

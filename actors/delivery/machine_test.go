@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write what the machine does into testda
 // TestMachine_followsTheScripts runs testdata/machine: every block is inputs,
 // a line of dashes, and the effects they must have.
 //
-// Inputs: policy, load, queue, finish, settled, at (moves the clock; sends Due
+// Inputs: policy, load, queue, finish, settled, at (moves the clock; sends due
 // when the timer is armed for that moment or before), drain.
 func TestMachine_followsTheScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/machine/*.txt")
@@ -56,21 +56,21 @@ func TestMachine_followsTheScripts(t *testing.T) {
 
 // A commit that is too large for the journal is never durable.
 func TestMachine_forgetsManyWindowsInSeveralCommits(t *testing.T) {
-	m := NewMachine(testPolicy(), rand.New(rand.NewPCG(1, 2))) // without windows
+	m := newMachine(testPolicy(), rand.New(rand.NewPCG(1, 2))) // without windows
 	many := map[string]ratelimit.Window{}
 	for i := range 5 * settleAtOnce / 2 {
 		many[strconv.Itoa(i)] = ratelimit.Window{Until: noon}
 	}
-	torn := []Queued{{ID: "n1", QueuedAt: noon, Unreadable: "torn"}}
+	torn := []queued{{id: "n1", queuedAt: noon, unreadable: "torn"}}
 	var serials []uint64
 	forgotten := map[string]bool{}
-	for _, e := range m.Step(noon, Loaded{Notices: torn, Windows: many}) {
-		if do, ok := e.(Settle); ok {
-			serials = append(serials, do.Serial)
-			if n := len(do.Settlement.Forgotten); n > settleAtOnce {
+	for _, e := range m.step(noon, loaded{notices: torn, windows: many}) {
+		if do, ok := e.(settle); ok {
+			serials = append(serials, do.serial)
+			if n := len(do.settlement.Forgotten); n > settleAtOnce {
 				t.Errorf("%d windows are forgotten in one commit, at most %d are to be", n, settleAtOnce)
 			}
-			for _, key := range do.Settlement.Forgotten {
+			for _, key := range do.settlement.Forgotten {
 				forgotten[key] = true
 			}
 		}
@@ -78,12 +78,12 @@ func TestMachine_forgetsManyWindowsInSeveralCommits(t *testing.T) {
 	if len(forgotten) != len(many) {
 		t.Errorf("%d of %d windows are forgotten", len(forgotten), len(many))
 	}
-	m.Step(noon, Drain{})
+	m.step(noon, drain{})
 	for _, serial := range serials {
-		m.Step(noon, Settled{Serial: serial})
+		m.step(noon, settled{serial: serial})
 	}
-	if m.Queued() != 0 || !m.drained {
-		t.Errorf("%d notices are left when all of it is durable, drained is %t", m.Queued(), m.drained)
+	if m.queued() != 0 || !m.drained {
+		t.Errorf("%d notices are left when all of it is durable, drained is %t", m.queued(), m.drained)
 	}
 }
 
@@ -91,27 +91,27 @@ func TestMachine_forgetsManyWindowsInSeveralCommits(t *testing.T) {
 // their effects, times as the time since the start.
 type script struct {
 	t       *testing.T
-	machine *Machine
+	machine *machine
 	start   time.Time
 	now     time.Time
 	armed   time.Time
 	serials []uint64
-	sent    map[int][]Sending
+	sent    map[int][]sending
 }
 
 var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
-func testPolicy() Policy {
-	return Policy{
-		MaxInFlight: 8, Batch: 1, ParkAfter: 24 * time.Hour, BreakerFailures: 3,
-		Retry:        backoff.Policy{Base: 10 * time.Second, Min: 10 * time.Second},
-		BreakerPause: backoff.Policy{Base: 30 * time.Second, Max: 2 * time.Minute},
+func testPolicy() policy {
+	return policy{
+		maxInFlight: 8, batch: 1, parkAfter: 24 * time.Hour, breakerFailures: 3,
+		retry:        backoff.Policy{Base: 10 * time.Second, Min: 10 * time.Second},
+		breakerPause: backoff.Policy{Base: 30 * time.Second, Max: 2 * time.Minute},
 	}
 }
 
 func newScript(t *testing.T) *script {
 	t.Helper()
-	return &script{t: t, start: noon, now: noon, sent: map[int][]Sending{}}
+	return &script{t: t, start: noon, now: noon, sent: map[int][]sending{}}
 }
 
 func (s *script) run(text string) string {
@@ -151,38 +151,38 @@ func (s *script) input(line string) string {
 		for name, value := range pairs(rest) {
 			switch name {
 			case "window":
-				p.Window = s.duration(value)
+				p.window = s.duration(value)
 			case "inflight":
-				p.MaxInFlight = s.number(value)
+				p.maxInFlight = s.number(value)
 			case "batch":
-				p.Batch = s.number(value)
+				p.batch = s.number(value)
 			case "rate":
-				p.Rate = float64(s.number(value))
+				p.rate = float64(s.number(value))
 			case "park":
-				p.ParkAfter = s.duration(value)
+				p.parkAfter = s.duration(value)
 			case "failures":
-				p.BreakerFailures = s.number(value)
+				p.breakerFailures = s.number(value)
 			}
 		}
-		s.machine = NewMachine(p, rand.New(rand.NewPCG(1, 1)))
+		s.machine = newMachine(p, rand.New(rand.NewPCG(1, 1)))
 		return ""
 	case "load":
 		return s.load(rest)
 	case "queue":
-		return s.step(Arrived{Notices: []Queued{s.notice(rest)}})
+		return s.step(arrived{notices: []queued{s.notice(rest)}})
 	case "finish":
 		return s.finish(rest)
 	case "settled":
-		return s.step(Settled{Serial: s.serials[s.number(strings.TrimPrefix(rest, "#"))-1]})
+		return s.step(settled{serial: s.serials[s.number(strings.TrimPrefix(rest, "#"))-1]})
 	case "at":
 		s.now = s.start.Add(s.duration(rest))
 		if s.armed.IsZero() || s.now.Before(s.armed) {
 			return ""
 		}
 		s.armed = time.Time{}
-		return s.step(Due{})
+		return s.step(due{})
 	case "drain":
-		return s.step(Drain{})
+		return s.step(drain{})
 	}
 	s.t.Fatalf("unknown input %q", line)
 	return ""
@@ -190,38 +190,38 @@ func (s *script) input(line string) string {
 
 // load takes notices separated by commas, windows as key:openedBy:until:count.
 func (s *script) load(rest string) string {
-	in := Loaded{Windows: map[string]ratelimit.Window{}}
+	in := loaded{windows: map[string]ratelimit.Window{}}
 	for part := range strings.SplitSeq(rest, ", ") {
 		if window, ok := strings.CutPrefix(part, "window "); ok {
 			f := strings.Split(window, ":")
-			in.Windows[f[0]] = ratelimit.Window{
+			in.windows[f[0]] = ratelimit.Window{
 				OpenedBy: messages.NoticeID(f[1]), Until: s.start.Add(s.duration(f[2])), Suppressed: s.number(f[3]),
 			}
 		} else if part != "" {
-			in.Notices = append(in.Notices, s.notice(part))
+			in.notices = append(in.notices, s.notice(part))
 		}
 	}
 	return s.step(in)
 }
 
 // notice reads "id key=k age=1h left=15m attempts=3 unreadable=why".
-func (s *script) notice(text string) Queued {
+func (s *script) notice(text string) queued {
 	id, rest, _ := strings.Cut(text, " ")
-	q := Queued{ID: messages.NoticeID(id), QueuedAt: s.now}
+	q := queued{id: messages.NoticeID(id), queuedAt: s.now}
 	for name, value := range pairs(rest) {
 		switch name {
 		case "key":
-			q.Key = value
+			q.key = value
 		case "age":
-			q.QueuedAt = s.now.Add(-s.duration(value))
+			q.queuedAt = s.now.Add(-s.duration(value))
 		case "left":
-			q.Expires = s.now.Add(s.duration(value))
+			q.expires = s.now.Add(s.duration(value))
 		case "attempts":
-			q.Attempts = s.number(value)
+			q.attempts = s.number(value)
 		case "panics":
-			q.Panics = s.number(value)
+			q.panics = s.number(value)
 		case "unreadable":
-			q.Unreadable = value
+			q.unreadable = value
 		}
 	}
 	return q
@@ -231,17 +231,17 @@ func (s *script) notice(text string) Queued {
 func (s *script) finish(rest string) string {
 	f := strings.Fields(rest)
 	number := s.number(strings.TrimPrefix(f[0], "#"))
-	in := SendFinished{Serial: s.serials[number-1]}
+	in := sendFinished{serial: s.serials[number-1]}
 	for _, word := range f[1:] {
 		kind, after, _ := strings.Cut(word, ":")
-		r := Result{Kind: ResultKind(slices.Index(kindNames, kind)), Err: kind + " error"}
-		if r.Kind == Accepted {
-			r.Err = ""
+		r := result{kind: resultKind(slices.Index(kindNames, kind)), err: kind + " error"}
+		if r.kind == resultAccepted {
+			r.err = ""
 		}
 		if after != "" {
-			r.After = s.duration(after)
+			r.after = s.duration(after)
 		}
-		in.Results = append(in.Results, r)
+		in.results = append(in.results, r)
 	}
 	return s.step(in)
 }
@@ -250,9 +250,9 @@ var kindNames = []string{
 	"accepted", "transient", "deferred", "throttled", "permanent", "misconfigured", "panicked", "unasked", "unreadable",
 }
 
-func (s *script) step(in Input) string {
+func (s *script) step(in input) string {
 	var out strings.Builder
-	for _, e := range s.machine.Step(s.now, in) {
+	for _, e := range s.machine.step(s.now, in) {
 		fmt.Fprintln(&out, s.describe(e))
 	}
 	return out.String()
@@ -263,20 +263,20 @@ func (s *script) serial(n uint64) string {
 	return fmt.Sprintf("#%d", len(s.serials))
 }
 
-func (s *script) describe(e Effect) string {
+func (s *script) describe(e effect) string {
 	switch e := e.(type) {
-	case Send:
-		text := "send " + s.serial(e.Serial)
-		for _, n := range e.Notices {
-			text += fmt.Sprintf(" %s/%d", n.ID, n.Attempt)
-			if n.SuppressedBefore > 0 {
-				text += fmt.Sprintf("(+%d)", n.SuppressedBefore)
+	case send:
+		text := "send " + s.serial(e.serial)
+		for _, n := range e.notices {
+			text += fmt.Sprintf(" %s/%d", n.id, n.attempt)
+			if n.suppressedBefore > 0 {
+				text += fmt.Sprintf("(+%d)", n.suppressedBefore)
 			}
 		}
 		return text
-	case Settle:
-		text := "settle " + s.serial(e.Serial)
-		for _, o := range e.Settlement.Outcomes {
+	case settle:
+		text := "settle " + s.serial(e.serial)
+		for _, o := range e.settlement.Outcomes {
 			switch o.Ended {
 			case 0:
 				text += fmt.Sprintf(" %s=waiting/%d/%d", o.ID, o.Attempts, o.Panics)
@@ -289,30 +289,30 @@ func (s *script) describe(e Effect) string {
 				}
 			}
 		}
-		for _, key := range slices.Sorted(maps.Keys(e.Settlement.Windows)) {
-			w := e.Settlement.Windows[key]
+		for _, key := range slices.Sorted(maps.Keys(e.settlement.Windows)) {
+			w := e.settlement.Windows[key]
 			text += fmt.Sprintf(" window(%s by %s until %s, %d held back)", key, w.OpenedBy, s.since(w.Until), w.Suppressed)
 		}
-		for _, key := range e.Settlement.Forgotten {
+		for _, key := range e.settlement.Forgotten {
 			text += fmt.Sprintf(" forget(%s)", key)
 		}
 		return text
-	case Arm:
-		s.armed = e.At
-		return "arm " + s.since(e.At)
-	case Disarm:
+	case arm:
+		s.armed = e.at
+		return "arm " + s.since(e.at)
+	case disarm:
 		s.armed = time.Time{}
 		return "disarm"
-	case Retry:
-		return fmt.Sprintf("retry %s after attempt %d in %s", e.ID, e.Attempt, e.Delay)
-	case BreakerMoved:
-		if e.Open {
-			return fmt.Sprintf("breaker opens until %s: %s", s.since(e.Until), e.Err)
+	case retry:
+		return fmt.Sprintf("retry %s after attempt %d in %s", e.id, e.attempt, e.delay)
+	case breakerMoved:
+		if e.open {
+			return fmt.Sprintf("breaker opens until %s: %s", s.since(e.until), e.err)
 		}
 		return "breaker closes"
-	case Paused:
-		return "paused until " + s.since(e.Until)
-	case Drained:
+	case paused:
+		return "paused until " + s.since(e.until)
+	case drained:
 		return "drained"
 	}
 	return fmt.Sprintf("%#v", e)

@@ -26,12 +26,12 @@ type world struct {
 	outbox *outbox.Outbox
 	opts   Options
 
-	machine *Machine
+	machine *machine
 	now     time.Time
 	armed   time.Time
-	flights map[uint64]Send
+	flights map[uint64]send
 	order   []uint64 // of flights
-	inbox   []Input  // what callbacks have posted
+	inbox   []input  // what callbacks have posted
 	seed    uint64
 
 	alerts   int
@@ -82,14 +82,14 @@ func (w *world) begin() {
 // revive is the start of the actor.
 func (w *world) revive() {
 	w.seed++
-	w.machine = NewMachine(w.opts.policy(), rand.New(rand.NewPCG(w.seed, 7)))
+	w.machine = newMachine(w.opts.policy(), rand.New(rand.NewPCG(w.seed, 7)))
 	w.armed, w.inbox = time.Time{}, nil
 	for _, send := range w.flights {
-		for _, n := range send.Notices {
-			w.repeats[n.ID]++ // the attempt may have got through, nobody knows
+		for _, n := range send.notices {
+			w.repeats[n.id]++ // the attempt may have got through, nobody knows
 		}
 	}
-	w.flights, w.order = map[uint64]Send{}, nil
+	w.flights, w.order = map[uint64]send{}, nil
 	loaded, err := backlog(w.opts)
 	if err != nil {
 		w.t.Fatal(err)
@@ -97,36 +97,36 @@ func (w *world) revive() {
 	w.step(loaded)
 }
 
-func (w *world) step(in Input) {
-	for _, effect := range w.machine.Step(w.now, in) {
+func (w *world) step(in input) {
+	for _, effect := range w.machine.step(w.now, in) {
 		switch do := effect.(type) {
-		case Send:
+		case send:
 			w.checkSend(do)
-			w.flights[do.Serial] = do
-			w.order = append(w.order, do.Serial)
-		case Settle:
+			w.flights[do.serial] = do
+			w.order = append(w.order, do.serial)
+		case settle:
 			w.settle(do)
-		case Arm:
-			if do.At.Before(w.now) {
-				w.t.Fatalf("armed for %s, which is past", do.At)
+		case arm:
+			if do.at.Before(w.now) {
+				w.t.Fatalf("armed for %s, which is past", do.at)
 			}
-			w.armed = do.At
-		case Disarm:
+			w.armed = do.at
+		case disarm:
 			w.armed = time.Time{}
-		case Retry, BreakerMoved, Paused, Drained:
+		case retry, breakerMoved, paused, drained:
 		}
 	}
 }
 
-func (w *world) settle(do Settle) {
+func (w *world) settle(do settle) {
 	machine := w.machine
-	for _, o := range do.Settlement.Outcomes {
+	for _, o := range do.settlement.Outcomes {
 		if o.Outdated && w.now.Before(w.notices[o.ID].Expires) {
 			w.t.Fatalf("notice %s is called outdated before its time", o.ID)
 		}
 		w.outdated[o.ID] = o.Outdated
 	}
-	w.outbox.Settle(outbox.Place{Integration: "test", Instance: "test/one"}, do.Settlement,
+	w.outbox.Settle(outbox.Place{Integration: "test", Instance: "test/one"}, do.settlement,
 		func(ended []messages.NoticeSettled, err error) {
 			for _, e := range ended {
 				if was, twice := w.ends[e.ID]; twice {
@@ -144,30 +144,30 @@ func (w *world) settle(do Settle) {
 				}
 			}
 			if machine == w.machine {
-				w.inbox = append(w.inbox, Settled{Serial: do.Serial})
+				w.inbox = append(w.inbox, settled{serial: do.serial})
 			}
 		})
 }
 
 // checkSend checks what must hold at the start of every attempt.
-func (w *world) checkSend(do Send) {
+func (w *world) checkSend(do send) {
 	if got, most := len(w.flights)+1, w.opts.Built.Instance.MaxInFlight; got > most {
 		w.t.Fatalf("%d attempts run, at most %d may", got, most)
 	}
-	if got, most := len(do.Notices), w.opts.Built.Instance.Batch; got == 0 || got > most {
+	if got, most := len(do.notices), w.opts.Built.Instance.Batch; got == 0 || got > most {
 		w.t.Fatalf("attempt with %d notices, want 1 to %d", got, most)
 	}
 	busy := map[string]bool{}
 	for _, send := range w.flights {
-		for _, n := range send.Notices {
-			busy[w.notices[n.ID].SuppressBy] = true
+		for _, n := range send.notices {
+			busy[w.notices[n.id].SuppressBy] = true
 		}
 	}
-	for _, n := range do.Notices {
-		if _, over := w.ends[n.ID]; over {
-			w.t.Fatalf("notice %s is sent after its end", n.ID)
+	for _, n := range do.notices {
+		if _, over := w.ends[n.id]; over {
+			w.t.Fatalf("notice %s is sent after its end", n.id)
 		}
-		key := w.notices[n.ID].SuppressBy
+		key := w.notices[n.id].SuppressBy
 		if w.opts.Built.Instance.Window > 0 && busy[key] {
 			w.t.Fatalf("two notices of key %s run at once", key)
 		}
@@ -200,24 +200,24 @@ func (w *world) record() {
 			w.notices[notice.ID] = notice
 		}
 		for _, notice := range notices {
-			w.inbox = append(w.inbox, Arrived{Notices: []Queued{queuedOf(&w.opts.Built.Instance, &notice)}})
+			w.inbox = append(w.inbox, arrived{notices: []queued{queuedOf(&w.opts.Built.Instance, &notice)}})
 		}
 	})
 }
 
-func (w *world) finish(index int, kinds func() ResultKind) {
+func (w *world) finish(index int, kinds func() resultKind) {
 	serial := w.order[index]
 	send := w.flights[serial]
 	w.order = slices.Delete(w.order, index, index+1)
 	delete(w.flights, serial)
-	in := SendFinished{Serial: serial}
-	for _, n := range send.Notices {
-		r := Result{Kind: kinds(), Err: "no"}
-		if r.Kind == Accepted {
-			w.accepted[n.ID]++
-			w.told[n.ID] = n.SuppressedBefore
+	in := sendFinished{serial: serial}
+	for _, n := range send.notices {
+		r := result{kind: kinds(), err: "no"}
+		if r.kind == resultAccepted {
+			w.accepted[n.id]++
+			w.told[n.id] = n.suppressedBefore
 		}
-		in.Results = append(in.Results, r)
+		in.results = append(in.results, r)
 	}
 	w.step(in)
 }
@@ -227,7 +227,7 @@ func (w *world) deliver() {
 	for len(w.inbox) > 0 {
 		in := w.inbox[0]
 		w.inbox = w.inbox[1:]
-		if a, ok := in.(Arrived); ok && !w.outbox.Pending("test/one", a.Notices[0].ID) {
+		if a, ok := in.(arrived); ok && !w.outbox.Pending("test/one", a.notices[0].id) {
 			continue
 		}
 		w.step(in)
@@ -238,7 +238,7 @@ func (w *world) sleep(d time.Duration) {
 	w.now = w.now.Add(d)
 	if !w.armed.IsZero() && !w.now.Before(w.armed) {
 		w.armed = time.Time{}
-		w.step(Due{})
+		w.step(due{})
 	}
 }
 
@@ -256,13 +256,13 @@ func (w *world) lost() {
 func (w *world) finishEverything() {
 	for round := 0; ; round++ {
 		if round > 10_000 {
-			w.t.Fatalf("machine does not come to an end: %+v", w.machine.State(w.now))
+			w.t.Fatalf("machine does not come to an end: %+v", w.machine.state(w.now))
 		}
 		w.ledger.Release(w.ledger.Held())
 		w.deliver()
 		switch {
 		case len(w.order) > 0:
-			w.finish(0, func() ResultKind { return Accepted })
+			w.finish(0, func() resultKind { return resultAccepted })
 		case !w.armed.IsZero():
 			w.sleep(w.armed.Sub(w.now))
 		case w.ledger.Held() == 0 && len(w.inbox) == 0:
@@ -284,8 +284,8 @@ func TestMachine_everyNoticeEndsOnce(t *testing.T) {
 				if len(w.order) == 0 {
 					t.Skip("nothing runs")
 				}
-				w.finish(rapid.IntRange(0, len(w.order)-1).Draw(t, "attempt"), func() ResultKind {
-					return ResultKind(rapid.IntRange(int(Accepted), int(Unasked)).Draw(t, "result"))
+				w.finish(rapid.IntRange(0, len(w.order)-1).Draw(t, "attempt"), func() resultKind {
+					return resultKind(rapid.IntRange(int(resultAccepted), int(resultUnasked)).Draw(t, "result"))
 				})
 			},
 			"wait": func(t *rapid.T) {

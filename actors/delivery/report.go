@@ -79,13 +79,13 @@ func (r *reporter) attempt(a attempted) {
 		r.once(a.at, zapcore.ErrorLevel, "panic", "destination panicked", zap.String("stack", a.stack))
 	}
 	for i, result := range a.results {
-		if result.Kind != Accepted {
+		if result.kind != resultAccepted {
 			continue
 		}
 		n := &a.notices[i]
 		fields := []zap.Field{
 			logx.ExecutionID(n.Alert.Event.ExecutionID), logx.TaskName(n.Alert.Event.TaskName),
-			logx.Alert(n.Alert.Kind), logx.NoticeID(n.ID), logx.Attempt(a.sent[i].Attempt),
+			logx.Alert(n.Alert.Kind), logx.NoticeID(n.ID), logx.Attempt(a.sent[i].attempt),
 			zap.Duration("latency", a.took), zap.Int("suppressed_before", n.SuppressedBefore),
 		}
 		if a.idle != nil && a.idle[i] != "" {
@@ -96,11 +96,11 @@ func (r *reporter) attempt(a attempted) {
 }
 
 // retry tells that a notice of an attempt is tried again.
-func (r *reporter) retry(now time.Time, do Retry, a *attempted) {
+func (r *reporter) retry(now time.Time, do retry, a *attempted) {
 	const message = "attempt failed, trying again"
-	if r.first(now, r.repeated, message+": "+do.Result.Err) {
-		r.log.Warn(message, append(a.about(do.ID),
-			logx.NoticeID(do.ID), logx.Attempt(do.Attempt), logx.Delay(do.Delay), zap.String("err", do.Result.Err))...)
+	if r.first(now, r.repeated, message+": "+do.result.err) {
+		r.log.Warn(message, append(a.about(do.id),
+			logx.NoticeID(do.id), logx.Attempt(do.attempt), logx.Delay(do.delay), zap.String("err", do.result.err))...)
 	}
 }
 
@@ -117,17 +117,17 @@ func (a *attempted) about(id messages.NoticeID) []zap.Field {
 	return nil
 }
 
-func (r *reporter) pause(now time.Time, do Paused) {
-	r.once(now, zapcore.WarnLevel, "throttled", "destination asks for a pause", logx.Delay(do.Until.Sub(now)))
+func (r *reporter) pause(now time.Time, do paused) {
+	r.once(now, zapcore.WarnLevel, "throttled", "destination asks for a pause", logx.Delay(do.until.Sub(now)))
 }
 
-func (r *reporter) breaker(now time.Time, do BreakerMoved) {
-	if !do.Open {
+func (r *reporter) breaker(now time.Time, do breakerMoved) {
+	if !do.open {
 		r.log.Info("destination works again, circuit breaker closed")
 		return
 	}
 	r.log.Warn("destination keeps failing, circuit breaker opened",
-		logx.Delay(do.Until.Sub(now)), zap.String("err", do.Err))
+		logx.Delay(do.until.Sub(now)), zap.String("err", do.err))
 }
 
 // ended tells what was not delivered, of the notices that a settlement has ended.

@@ -10,7 +10,7 @@ import (
 )
 
 // add collects an outcome for the commit of this step.
-func (m *Machine) add(o outbox.Outcome) {
+func (m *machine) add(o outbox.Outcome) {
 	m.outcomes = append(m.outcomes, o)
 	if len(m.outcomes) >= settleAtOnce {
 		m.settle(false)
@@ -18,7 +18,7 @@ func (m *Machine) add(o outbox.Outcome) {
 }
 
 // commit settles what the step has collected.
-func (m *Machine) commit() {
+func (m *machine) commit() {
 	for len(m.outcomes) > 0 || len(m.touched) > 0 || len(m.ended) > 0 || m.keepSlot {
 		m.settle(m.keepSlot)
 		m.keepSlot = false
@@ -27,7 +27,7 @@ func (m *Machine) commit() {
 
 // settle emits what was collected so far as one commit. The windows go with the
 // outcomes that changed them, as they stand after exactly these.
-func (m *Machine) settle(slot bool) {
+func (m *machine) settle(slot bool) {
 	done := record{slot: slot}
 	for _, o := range m.outcomes {
 		if o.Ended != 0 {
@@ -46,16 +46,16 @@ func (m *Machine) settle(slot bool) {
 	clear(m.touched)
 	m.serial++
 	m.records[m.serial] = done
-	m.emit(Settle{Serial: m.serial, Settlement: s})
+	m.emit(settle{serial: m.serial, settlement: s})
 }
 
 // settled forgets the notices of a settlement that is durable, and frees its slot.
-func (m *Machine) settled(in Settled) {
-	done, ok := m.records[in.Serial]
+func (m *machine) settled(in settled) {
+	done, ok := m.records[in.serial]
 	if !ok {
 		return
 	}
-	delete(m.records, in.Serial)
+	delete(m.records, in.serial)
 	for _, id := range done.ended {
 		if i, ok := m.items.Remove(string(id)); ok {
 			i.state = gone
@@ -69,7 +69,7 @@ func (m *Machine) settled(in Settled) {
 
 // tidy drops settled notices from the arrivals: those in front, and all of them
 // when they have become the most.
-func (m *Machine) tidy() {
+func (m *machine) tidy() {
 	if len(m.arrivals) > 2*m.items.Len()+64 {
 		m.arrivals = slices.Clip(slices.DeleteFunc(m.arrivals, func(i *item) bool { return i.state == gone }))
 	}
@@ -80,21 +80,21 @@ func (m *Machine) tidy() {
 }
 
 // arm asks to be woken when something can happen without any other input.
-func (m *Machine) arm() {
+func (m *machine) arm() {
 	next := m.next()
 	switch {
 	case next.Equal(m.armed):
 		return
 	case next.IsZero():
-		m.emit(Disarm{})
+		m.emit(disarm{})
 	default:
-		m.emit(Arm{At: next})
+		m.emit(arm{at: next})
 	}
 	m.armed = next
 }
 
 // next returns when something can happen without any other input, zero for never.
-func (m *Machine) next() time.Time {
+func (m *machine) next() time.Time {
 	var next time.Time
 	if !m.loaded || m.draining {
 		return next
@@ -122,15 +122,15 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// State describes the machine.
-func (m *Machine) State(now time.Time) messages.DeliveryState {
+// state describes the machine.
+func (m *machine) state(now time.Time) messages.DeliveryState {
 	s := messages.DeliveryState{
 		Condition:   m.condition(),
 		Queued:      m.items.Len(),
 		Attempts:    len(m.flights),
 		LastError:   m.lastErr,
 		LastSuccess: m.lastSuccess,
-		Oldest:      m.Oldest(),
+		Oldest:      m.oldest(),
 	}
 	for i := range m.items.All() {
 		if (*i).state == waiting {
@@ -151,21 +151,21 @@ func (m *Machine) State(now time.Time) messages.DeliveryState {
 }
 
 // condition says whether the destination accepts anything.
-func (m *Machine) condition() messages.DeliveryCondition {
+func (m *machine) condition() messages.DeliveryCondition {
 	switch {
 	case m.breaker.open && m.breaker.hopeless:
 		return messages.DeliveryMisconfigured
 	case m.breaker.open:
 		return messages.DeliveryBreakerOpen
-	case m.throttled >= m.policy.BreakerFailures:
+	case m.throttled >= m.policy.breakerFailures:
 		return messages.DeliveryThrottled
 	default:
 		return messages.Delivering
 	}
 }
 
-// Change is what those who watch are told of the machine: small, and equal until something changes.
-func (m *Machine) Change() messages.DeliveryChanged {
+// change is what those who watch are told of the machine: small, and equal until something changes.
+func (m *machine) change() messages.DeliveryChanged {
 	change := messages.DeliveryChanged{Condition: m.condition()}
 	if change.Condition != messages.Delivering {
 		change.LastError = m.lastErr
@@ -173,11 +173,11 @@ func (m *Machine) Change() messages.DeliveryChanged {
 	return change
 }
 
-// Queued counts the notices whose end is not durable.
-func (m *Machine) Queued() int { return m.items.Len() }
+// queued counts the notices whose end is not durable.
+func (m *machine) queued() int { return m.items.Len() }
 
-// Oldest is when the oldest of them was queued; zero when there is none.
-func (m *Machine) Oldest() time.Time {
+// oldest is when the oldest of them was queued; zero when there is none.
+func (m *machine) oldest() time.Time {
 	if len(m.arrivals) == 0 {
 		return time.Time{}
 	}

@@ -16,13 +16,13 @@ func (d *delivery) noteAttempt(a attempted) {
 		if n.Alert.Key == "" || n.Alert.Kind.Reading() {
 			continue
 		}
-		said := a.results[i].Err
+		said := a.results[i].err
 		if a.labels[i] == "" && a.idle != nil {
 			said = a.idle[i]
 		}
 		d.opts.Trail.Write(&trail.Attempt{
 			Head:   trail.Head{Key: n.Alert.Key, ExecutionID: n.Alert.Event.ExecutionID, At: a.at},
-			Notice: n.ID, Instance: n.Instance, Number: a.sent[i].Attempt, Took: a.took,
+			Notice: n.ID, Instance: n.Instance, Number: a.sent[i].attempt, Took: a.took,
 			Failure: a.labels[i], Err: said,
 		})
 	}
