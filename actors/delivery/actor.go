@@ -53,9 +53,6 @@ type Options struct {
 	OnSettled func(messages.NoticeSettled)
 }
 
-// DefaultTimeout bounds an attempt of an instance that leaves it open.
-const DefaultTimeout = 10 * time.Second
-
 // The defaults of what else an instance or the options leave open.
 const (
 	defaultInFlight  = 8
@@ -68,7 +65,7 @@ const (
 func (o Options) withDefaults() Options {
 	i := &o.Built.Instance
 	i.MaxInFlight = positive(i.MaxInFlight, defaultInFlight)
-	i.Timeout = positive(i.Timeout, DefaultTimeout)
+	i.Timeout = positive(i.Timeout, destination.DefaultTimeout)
 	i.Batch = positive(i.Batch, 1)
 	if _, ok := o.Built.Destination.(destination.BatchDeliverer); !ok {
 		i.Batch = 1

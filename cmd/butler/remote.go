@@ -17,6 +17,7 @@ import (
 	"butler/api"
 	"butler/internal/app"
 	"butler/internal/trail"
+	"butler/internal/tryout"
 	"butler/messages"
 )
 
@@ -58,7 +59,7 @@ func (r remote) Quarantine(ctx context.Context, limit int) (any, error) {
 }
 
 func (r remote) Alerts(ctx context.Context, execution string) (any, error) {
-	var out []app.StoredAlert
+	var out []tryout.StoredAlert
 	err := r.call(ctx, http.MethodGet, "/admin/alerts?"+url.Values{"execution": {execution}}.Encode(), nil, &out)
 	return out, err
 }

@@ -18,12 +18,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"butler/internal/app"
+	"butler/internal/tryout"
 )
 
 // previewOptions are the options of template preview.
 type previewOptions struct {
 	adminOptions
-	app.PreviewOptions
+	tryout.PreviewOptions
 	event, form, execution, template, page string
 }
 

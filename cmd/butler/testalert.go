@@ -16,12 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"butler/internal/app"
+	"butler/internal/tryout"
 	"butler/messages"
 )
 
 // testOptions are the options of test-alert.
 type testOptions struct {
-	app.TestOptions
+	tryout.Options
 	run     runOptions
 	events  []string
 	asJSON  bool
@@ -29,7 +30,7 @@ type testOptions struct {
 }
 
 func newTestAlert() *cobra.Command {
-	o := testOptions{TestOptions: app.TestOptions{Run: uuid.NewString()}}
+	o := testOptions{Options: tryout.Options{Run: uuid.NewString()}}
 	cmd := &cobra.Command{
 		Use:   "test-alert",
 		Short: "Send a test alert through the configured destinations, and say what each answered",
@@ -75,7 +76,7 @@ func (o *testOptions) send(ctx context.Context, out io.Writer) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	report, err := app.TestAlerts(bounded, cfg, o.TestOptions)
+	report, err := app.TestAlerts(bounded, cfg, o.Options)
 	if err != nil {
 		return err
 	}
@@ -124,12 +125,12 @@ func kindsOf(names []string) ([]messages.AlertKind, error) {
 
 // printTestReport prints a line for each attempt, then what to do about the
 // failures, then the sum.
-func printTestReport(out io.Writer, report app.TestReport) error {
+func printTestReport(out io.Writer, report tryout.Report) error {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "DESTINATION\tALERT\tRECIPIENT\tRESULT\tTOOK\tANSWER")
 	for _, a := range report.Attempts {
 		took := "-"
-		if a.Result == app.TestAccepted || a.Result == app.TestFailed {
+		if a.Result == tryout.Accepted || a.Result == tryout.Failed {
 			took = fmt.Sprintf("%d ms", a.Milliseconds)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shown(a.Destination), a.Alert, orDash(shown(a.Recipient)), a.Result, took, orDash(answerOf(a)))
@@ -138,7 +139,7 @@ func printTestReport(out io.Writer, report app.TestReport) error {
 		return err
 	}
 	for _, a := range report.Attempts {
-		if a.Result == app.TestFailed {
+		if a.Result == tryout.Failed {
 			who := a.Destination
 			if a.Recipient != "" {
 				who += " to " + a.Recipient
@@ -151,14 +152,14 @@ func printTestReport(out io.Writer, report app.TestReport) error {
 }
 
 // answerOf is what there is to say in one line; a failure has lines of its own.
-func answerOf(a app.TestAttempt) string {
-	if a.Result == app.TestFailed {
+func answerOf(a tryout.Attempt) string {
+	if a.Result == tryout.Failed {
 		return a.Problem
 	}
 	return shown(strings.TrimSpace(strings.Join([]string{a.Status, a.Detail, a.Reason}, " ")))
 }
 
-func sumOf(report app.TestReport) string {
+func sumOf(report tryout.Report) string {
 	dry := len(report.Attempts) - report.Accepted - report.Failed - report.Nobody
 	var parts []string
 	for _, part := range []struct {

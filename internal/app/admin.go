@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api"
+	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
@@ -88,7 +89,7 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 		names = append(names, place.Instance)
 	}
 	slices.Sort(names)
-	return nil, api.DestinationError{Err: notCalled(name, slices.Compact(names))}
+	return nil, api.DestinationError{Err: destination.NotCalled(name, slices.Compact(names))}
 }
 
 // ParkedNotice is one line of a listing of parked notices.

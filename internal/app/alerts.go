@@ -8,24 +8,8 @@ import (
 	"butler/actors/execution"
 	"butler/actors/executions"
 	"butler/internal/destination"
+	"butler/internal/tryout"
 	"butler/messages"
-)
-
-// StoredAlert is an alert of an execution that the journal still knows.
-type StoredAlert struct {
-	// From says where it comes from: one of the constants below.
-	From  string         `json:"from"`
-	Alert messages.Alert `json:"alert"`
-}
-
-// Where a StoredAlert comes from.
-const (
-	// FromWaiting: a notice of it waits for its delivery.
-	FromWaiting = "waiting"
-	// FromParked: a notice of it is parked.
-	FromParked = "parked"
-	// FromEvent: it is what an event would lead to that nothing can be looked up for.
-	FromEvent = "event"
 )
 
 // maxAlerts bounds a list of stored alerts: nobody looks at more, and one may be large.
@@ -49,17 +33,17 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, known := []StoredAlert{}, map[messages.AlertKind]bool{}
+	out, known := []tryout.StoredAlert{}, map[messages.AlertKind]bool{}
 	for _, s := range stored {
-		from := FromWaiting
+		from := tryout.FromWaiting
 		if s.Parked {
-			from = FromParked
+			from = tryout.FromParked
 		}
-		out, known[s.Alert.Kind] = append(out, StoredAlert{From: from, Alert: s.Alert}), true
+		out, known[s.Alert.Kind] = append(out, tryout.StoredAlert{From: from, Alert: s.Alert}), true
 	}
 	for _, e := range events {
 		if a, ok := unaided(e, d.app.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
-			out, known[a.Kind] = append(out, StoredAlert{From: FromEvent, Alert: a}), true
+			out, known[a.Kind] = append(out, tryout.StoredAlert{From: tryout.FromEvent, Alert: a}), true
 		}
 	}
 	return out[:min(len(out), maxAlerts)], nil

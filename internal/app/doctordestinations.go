@@ -71,7 +71,7 @@ func (w *wayOut) findings(ctx context.Context) []doctor.Finding {
 		users = "for " + w.first.Name
 	}
 	if err != nil {
-		_, mend := advise(err, w.first)
+		_, mend := destination.Advise(err, w.first)
 		return []doctor.Finding{doctor.Bad("", err.Error()+", "+users, mend)}
 	}
 	address := cmp.Or(seen.Address, w.first.Name)

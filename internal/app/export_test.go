@@ -17,9 +17,6 @@ var Unaided = unaided
 // LicenceOptions is licenceOptions, for the tests.
 var LicenceOptions = licenceOptions
 
-// Deliver is deliver, for the tests.
-var Deliver = deliver
-
 // Publish publishes on behalf of a caller of the REST API.
 func Publish(ctx context.Context, a *App, caller apikey.Principal, topic, message string) error {
 	return publications{a}.Publish(ctx, caller, topic, message)

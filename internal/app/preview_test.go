@@ -7,6 +7,7 @@ import (
 
 	"butler/internal/app"
 	"butler/internal/samples"
+	"butler/internal/tryout"
 	"butler/messages"
 )
 
@@ -63,7 +64,7 @@ func TestShowMessage_showsWhatAProviderWouldGet(t *testing.T) {
 		{"influxdb/reload_task_failed", "", []string{"reload_task_failed,", "task_name=Reload\\ of\\ Sales", `execution_id="4c3b2a19`}},
 		{"disklog/reload_task_failed", "", []string{"logs/2026-05-06/2026-05-06_14-23-45_appId="}},
 	} {
-		got, err := app.ShowMessage(cfg, app.PreviewOptions{Destination: row.of, Kind: row.kind})
+		got, err := app.ShowMessage(cfg, tryout.PreviewOptions{Destination: row.of, Kind: row.kind})
 		if err != nil {
 			t.Errorf("%s: %v", row.of, err)
 			continue
@@ -81,8 +82,8 @@ func TestShowMessage_ofAnAlertThatWasStored(t *testing.T) {
 	must(t, err)
 	stored := samples.Complete(messages.ReloadTaskAborted)
 	stored.Event.TaskName = "As it was"
-	got, err := app.ShowMessage(cfg, app.PreviewOptions{
-		Destination: "slack/routes/first", Stored: []app.StoredAlert{{From: app.FromWaiting, Alert: stored}},
+	got, err := app.ShowMessage(cfg, tryout.PreviewOptions{
+		Destination: "slack/routes/first", Stored: []tryout.StoredAlert{{From: tryout.FromWaiting, Alert: stored}},
 	})
 	must(t, err)
 	if got.Alert != messages.ReloadTaskAborted || !strings.Contains(got.Text, "As it was") || len(got.Notes) != 1 {

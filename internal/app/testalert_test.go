@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/app"
-	"butler/internal/destination"
+	"butler/internal/tryout"
 	"butler/messages"
 )
 
@@ -42,7 +41,7 @@ func TestTestAlerts_oneEventThatTellsSomebodyIsEnough(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, err := app.TestAlerts(t.Context(), cfg, app.TestOptions{Run: "run", Kinds: row.kinds, DryRun: true})
+			report, err := app.TestAlerts(t.Context(), cfg, tryout.Options{Run: "run", Kinds: row.kinds, DryRun: true})
 			must(t, err)
 			var got []string
 			for _, a := range report.Attempts {
@@ -62,33 +61,10 @@ const ownersOnly = gated + `          appOwnerAlert: {enable: true, includeOwner
 func TestTestAlerts_sayWhyOnlyTheOwnerWouldBeTold(t *testing.T) {
 	cfg, err := inspect(t, ownersOnly, app.Inspection{}, false)
 	must(t, err)
-	report, err := app.TestAlerts(t.Context(), cfg, app.TestOptions{Run: "run", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}, DryRun: true})
+	report, err := app.TestAlerts(t.Context(), cfg, tryout.Options{Run: "run", Kinds: []messages.AlertKind{messages.ReloadTaskFailed}, DryRun: true})
 	must(t, err)
 	got := report.Attempts[0]
-	if want := "anna@example.com: the task does not have Nightly = Yes"; got.Result != app.TestNobody || !strings.Contains(got.Reason, want) {
+	if want := "anna@example.com: the task does not have Nightly = Yes"; got.Result != tryout.Nobody || !strings.Contains(got.Reason, want) {
 		t.Errorf("want nobody told and %q, got %+v", want, got)
-	}
-}
-
-// crashing is a destination with a bug.
-type crashing struct{}
-
-func (crashing) Deliver(context.Context, messages.Notice) (destination.Receipt, error) {
-	panic("a bug")
-}
-
-func TestDeliver_takesACrashForAFailure(t *testing.T) {
-	_, err := app.Deliver(t.Context(), crashing{}, messages.Notice{})
-	if err == nil || !strings.Contains(err.Error(), "a bug") {
-		t.Errorf("want an error that tells of the bug, got %v", err)
-	}
-}
-
-func TestDeliver_triesNothingWhenTheTimeIsUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := app.Deliver(ctx, crashing{}, messages.Notice{})
-	if err == nil || !strings.Contains(err.Error(), "not tried") {
-		t.Errorf("want it not to be tried, got %v", err)
 	}
 }

@@ -92,7 +92,7 @@ type Instance struct {
 	MaxInFlight int
 	// Batch is how many notices one attempt may carry, for a BatchDeliverer; 0 means 1.
 	Batch int
-	// Timeout bounds one attempt; 0 means the default (10 s).
+	// Timeout bounds one attempt; 0 means DefaultTimeout.
 	Timeout time.Duration
 
 	// route is the number of the route that leads here, from 1; 0 for one of the
@@ -167,6 +167,9 @@ func Everyone() Selection { return Selection{Recipients: []string{""}} }
 func Nobody(format string, args ...any) Selection {
 	return Selection{Reason: fmt.Sprintf(format, args...)}
 }
+
+// DefaultTimeout bounds an attempt of an instance that leaves it open.
+const DefaultTimeout = 10 * time.Second
 
 // Pace is a token bucket: Rate attempts a second on average, Burst at once.
 type Pace struct {

@@ -1,4 +1,12 @@
-package app
+// Package tryout owns what people try before an alert is needed: test alerts, which
+// are sent (Send), and messages that are only shown (Show).
+//
+// It guarantees that a destination does with them what it would do for the service,
+// by its own code and with its own configuration, and that a report says why nobody
+// is told. It needs neither the journal nor a running service, and goes past
+// suppression, queues, pacing and repetition. It must never count for the service:
+// what was tried is not recorded.
+package tryout
 
 import (
 	"cmp"
@@ -10,18 +18,14 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
-	"butler/actors/delivery"
-	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/samples"
 	"butler/messages"
 )
 
-// TestOptions say which destinations are tried, and with what. An empty list
+// Options say which destinations are tried, and with what. An empty list
 // leaves nothing out.
-type TestOptions struct {
+type Options struct {
 	// Run names the run; it is the execution ID of the test alerts.
 	Run string
 	// Destinations are instances, such as "slack/reload_task_failed", or
@@ -37,30 +41,30 @@ type TestOptions struct {
 	DryRun bool
 }
 
-// ErrNothingToTest says that the configuration and the options leave nothing to try.
-var ErrNothingToTest = errors.New("nothing to test")
+// ErrNothing says that the configuration and the options leave nothing to try.
+var ErrNothing = errors.New("nothing to test")
 
-// TestResult is how it went with one recipient.
-type TestResult string
+// Result is how it went with one recipient.
+type Result string
 
 // The results.
 const (
-	// TestAccepted: the provider has taken the message.
-	TestAccepted TestResult = "accepted"
-	// TestFailed: it has not.
-	TestFailed TestResult = "failed"
-	// TestNobody: the destination tells nobody of this alert.
-	TestNobody TestResult = "nobody told"
-	// TestDry: it would be tried.
-	TestDry TestResult = "would be sent"
+	// Accepted: the provider has taken the message.
+	Accepted Result = "accepted"
+	// Failed: it has not.
+	Failed Result = "failed"
+	// Nobody: the destination tells nobody of this alert.
+	Nobody Result = "nobody told"
+	// Dry: it would be tried.
+	Dry Result = "would be sent"
 )
 
-// TestAttempt is one line of the report of a run.
-type TestAttempt struct {
+// Attempt is one line of the report of a run.
+type Attempt struct {
 	Destination string             `json:"destination"`
 	Alert       messages.AlertKind `json:"alert"`
 	Recipient   string             `json:"recipient,omitempty"`
-	Result      TestResult         `json:"result"`
+	Result      Result             `json:"result"`
 	// Status and Detail are what the provider answered.
 	Status string `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -73,32 +77,25 @@ type TestAttempt struct {
 	Milliseconds int64 `json:"milliseconds"`
 }
 
-// TestReport is what came of a run. Attempts are in the order of the configuration.
-type TestReport struct {
-	Run      string        `json:"executionId"`
-	Attempts []TestAttempt `json:"attempts"`
-	Accepted int           `json:"accepted"`
-	Failed   int           `json:"failed"`
-	Nobody   int           `json:"nobodyTold"`
+// Report is what came of a run. Attempts are in the order of the configuration.
+type Report struct {
+	Run      string    `json:"executionId"`
+	Attempts []Attempt `json:"attempts"`
+	Accepted int       `json:"accepted"`
+	Failed   int       `json:"failed"`
+	Nobody   int       `json:"nobodyTold"`
 }
 
-// TestAlerts sends one test alert through every configured destination instance
-// that the options mean, built as the service builds it, and reports what the
-// providers answered. It needs neither the journal nor a running service, and
-// goes past suppression, queues, pacing and repetition. The error says why
-// nothing was tried.
-func TestAlerts(ctx context.Context, cfg *config.Config, o TestOptions) (TestReport, error) {
-	report := TestReport{Run: o.Run, Attempts: []TestAttempt{}}
-	table, err := Table(cfg, zap.NewNop())
+// Send sends one test alert through every instance of the table that the options
+// mean, and reports what the providers answered. The error says why nothing was
+// tried. section reads the configuration, for its routes.
+func Send(ctx context.Context, table *destination.Table, section destination.Decode, o Options) (Report, error) {
+	report := Report{Run: o.Run, Attempts: []Attempt{}}
+	instances, err := o.choose(section, table)
 	if err != nil {
 		return report, err
 	}
-	defer table.Close()
-	instances, err := o.choose(cfg, table)
-	if err != nil {
-		return report, err
-	}
-	attempts := make([][]TestAttempt, len(instances))
+	attempts := make([][]Attempt, len(instances))
 	var running sync.WaitGroup
 	for i, b := range instances {
 		running.Go(func() { attempts[i] = o.try(ctx, b) })
@@ -110,23 +107,23 @@ func TestAlerts(ctx context.Context, cfg *config.Config, o TestOptions) (TestRep
 	return report, nil
 }
 
-func (r *TestReport) add(a TestAttempt) {
+func (r *Report) add(a Attempt) {
 	r.Attempts = append(r.Attempts, a)
 	switch a.Result {
-	case TestAccepted:
+	case Accepted:
 		r.Accepted++
-	case TestFailed:
+	case Failed:
 		r.Failed++
-	case TestNobody:
+	case Nobody:
 		r.Nobody++
-	case TestDry:
+	case Dry:
 	}
 }
 
 // choose returns the instances that the options mean.
-func (o TestOptions) choose(cfg *config.Config, table *destination.Table) ([]destination.Built, error) {
+func (o Options) choose(section destination.Decode, table *destination.Table) ([]destination.Built, error) {
 	if len(table.Built()) == 0 {
-		return nil, fmt.Errorf("%w: no destination is enabled in the configuration", ErrNothingToTest)
+		return nil, fmt.Errorf("%w: no destination is enabled in the configuration", ErrNothing)
 	}
 	chosen := table.Built()
 	if len(o.Destinations) > 0 {
@@ -137,19 +134,19 @@ func (o TestOptions) choose(cfg *config.Config, table *destination.Table) ([]des
 	}
 	if len(o.Routes) > 0 {
 		var err error
-		if chosen, err = routed(cfg, chosen, o.Routes); err != nil {
+		if chosen, err = routed(section, chosen, o.Routes); err != nil {
 			return nil, err
 		}
 	}
 	carrying := slices.DeleteFunc(slices.Clone(chosen), func(b destination.Built) bool { return len(o.kindsOf(b)) == 0 })
 	if len(carrying) == 0 {
-		return nil, fmt.Errorf("%w: no destination that was asked for carries %s", ErrNothingToTest, listed(o.Kinds))
+		return nil, fmt.Errorf("%w: no destination that was asked for carries %s", ErrNothing, listed(o.Kinds))
 	}
 	return carrying, nil
 }
 
 // kindsOf returns the kinds to try with an instance.
-func (o TestOptions) kindsOf(b destination.Built) []messages.AlertKind {
+func (o Options) kindsOf(b destination.Built) []messages.AlertKind {
 	if len(o.Kinds) == 0 {
 		return b.Instance.Kinds
 	}
@@ -163,7 +160,7 @@ func named(all []destination.Built, names []string) ([]destination.Built, error)
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(b destination.Built) bool { return means(name, b) }) {
-			return nil, fmt.Errorf("%w: %w", ErrNothingToTest, notCalled(name, namesOf(all)))
+			return nil, fmt.Errorf("%w: %w", ErrNothing, destination.NotCalled(name, namesOf(all)))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {
@@ -172,8 +169,8 @@ func named(all []destination.Built, names []string) ([]destination.Built, error)
 }
 
 // routed returns the instances that the named routes list.
-func routed(cfg *config.Config, all []destination.Built, names []string) ([]destination.Built, error) {
-	routes, err := destination.ReadRoutes(cfg.Section)
+func routed(section destination.Decode, all []destination.Built, names []string) ([]destination.Built, error) {
+	routes, err := destination.ReadRoutes(section)
 	if err != nil {
 		return nil, err
 	}
@@ -186,21 +183,16 @@ func routed(cfg *config.Config, all []destination.Built, names []string) ([]dest
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(name, k) }) {
-			return nil, fmt.Errorf("%w: no route is called %q; there are %s", ErrNothingToTest, name, cmp.Or(listed(known), "none"))
+			return nil, fmt.Errorf("%w: no route is called %q; there are %s", ErrNothing, name, cmp.Or(listed(known), "none"))
 		}
 	}
 	out := slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {
 		return !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(b.Instance.Path, p) })
 	})
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and asked for", ErrNothingToTest)
+		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and asked for", ErrNothing)
 	}
 	return out, nil
-}
-
-// notCalled is why a name means no destination.
-func notCalled(name string, known []string) error {
-	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(listed(known), "none"))
 }
 
 func namesOf(all []destination.Built) []string {
@@ -221,8 +213,8 @@ func listed[T ~string](names []T) string {
 
 // try sends the test alerts of one instance, one after the other. Where no kind
 // was asked for, the first one that tells anybody will do.
-func (o TestOptions) try(ctx context.Context, b destination.Built) []TestAttempt {
-	var tried, nobody []TestAttempt
+func (o Options) try(ctx context.Context, b destination.Built) []Attempt {
+	var tried, nobody []Attempt
 	for _, kind := range o.kindsOf(b) {
 		notices, why := o.notices(b, samples.Test(kind, o.Run, time.Now()))
 		for _, n := range notices {
@@ -232,7 +224,7 @@ func (o TestOptions) try(ctx context.Context, b destination.Built) []TestAttempt
 			return tried
 		}
 		if len(notices) == 0 {
-			nobody = append(nobody, TestAttempt{Destination: b.Instance.Name, Alert: kind, Result: TestNobody, Reason: why})
+			nobody = append(nobody, Attempt{Destination: b.Instance.Name, Alert: kind, Result: Nobody, Reason: why})
 		}
 	}
 	if len(o.Kinds) == 0 {
@@ -246,7 +238,7 @@ const mail = "email"
 
 // notices returns what is to be sent, or why nobody is told. The app owner of
 // the sample does not exist, so nobody writes to that address.
-func (o TestOptions) notices(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
+func (o Options) notices(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
 	notices, why := noticesOf(b, a)
 	selected := len(notices)
 	notices = slices.DeleteFunc(notices, func(n messages.Notice) bool { return slices.Contains(a.Owner.Emails, n.Recipient) })
@@ -295,22 +287,22 @@ func noticeOf(b destination.Built, a messages.Alert, head messages.NoticeHead) m
 }
 
 // attempt sends one notice.
-func (o TestOptions) attempt(ctx context.Context, b destination.Built, n messages.Notice) TestAttempt {
-	out := TestAttempt{Destination: b.Instance.Name, Alert: n.Alert.Kind, Recipient: n.Recipient, Result: TestDry}
+func (o Options) attempt(ctx context.Context, b destination.Built, n messages.Notice) Attempt {
+	out := Attempt{Destination: b.Instance.Name, Alert: n.Alert.Kind, Recipient: n.Recipient, Result: Dry}
 	if o.DryRun {
 		return out
 	}
-	bounded, cancel := context.WithTimeout(ctx, cmp.Or(b.Instance.Timeout, delivery.DefaultTimeout))
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(b.Instance.Timeout, destination.DefaultTimeout))
 	defer cancel()
 	started := time.Now()
 	receipt, err := deliver(bounded, b.Destination, n)
 	out.Milliseconds = time.Since(started).Milliseconds()
 	if err == nil {
-		out.Result, out.Status, out.Detail = TestAccepted, receipt.Status, receipt.Detail
+		out.Result, out.Status, out.Detail = Accepted, receipt.Status, receipt.Detail
 		return out
 	}
-	out.Result, out.Reason = TestFailed, err.Error()
-	out.Problem, out.Mend = advise(err, b.Instance)
+	out.Result, out.Reason = Failed, err.Error()
+	out.Problem, out.Mend = destination.Advise(err, b.Instance)
 	return out
 }
 
@@ -325,25 +317,4 @@ func deliver(ctx context.Context, d destination.Destination, n messages.Notice) 
 		}
 	}()
 	return d.Deliver(ctx, n)
-}
-
-// advise says in words what kind of failure an error is, and how to mend it.
-func advise(err error, i destination.Instance) (problem, mend string) {
-	kind, after := destination.KindOf(err)
-	switch kind {
-	case destination.ThrottledKind:
-		problem, mend = "the provider asks to wait", "try again later; the service waits and sends then"
-		if after > 0 {
-			mend = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
-		}
-	case destination.DeferredKind:
-		problem, mend = "the provider does not take this message now", "look at its answer, and at the recipient below "+i.Path+"; the service tries again by itself"
-	case destination.PermanentKind:
-		problem, mend = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
-	case destination.MisconfiguredKind:
-		problem, mend = "the configuration does not work", "mend the address or the credentials at or above "+i.Path
-	case destination.Transient:
-		problem, mend = "no success this time", "look whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
-	}
-	return problem, mend
 }

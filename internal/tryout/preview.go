@@ -1,4 +1,4 @@
-package app
+package tryout
 
 import (
 	"errors"
@@ -9,9 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"butler/config"
 	"butler/internal/destination"
-	"butler/internal/destination/all"
 	"butler/internal/samples"
 	"butler/messages"
 )
@@ -31,6 +29,23 @@ type PreviewOptions struct {
 	Template string
 }
 
+// StoredAlert is an alert of an execution that the journal still knows.
+type StoredAlert struct {
+	// From says where it comes from: one of the constants below.
+	From  string         `json:"from"`
+	Alert messages.Alert `json:"alert"`
+}
+
+// Where a StoredAlert comes from.
+const (
+	// FromWaiting: a notice of it waits for its delivery.
+	FromWaiting = "waiting"
+	// FromParked: a notice of it is parked.
+	FromParked = "parked"
+	// FromEvent: it is what an event would lead to that nothing can be looked up for.
+	FromEvent = "event"
+)
+
 // Preview is a message that nobody is sent.
 type Preview struct {
 	Destination string
@@ -43,19 +58,28 @@ type Preview struct {
 	Notes []string
 }
 
-// ShowMessage returns what would be sent through an instance. It sends nothing
-// and opens no connection.
-func ShowMessage(cfg *config.Config, o PreviewOptions) (Preview, error) {
-	i, d, err := find(cfg, o.Destination)
+// Site is an installation as it is configured.
+type Site struct {
+	Definitions []destination.Definition
+	// Section reads the configuration.
+	Section destination.Decode
+	// Deps are what a destination gets, with a log.
+	Deps func(*zap.Logger) destination.Deps
+}
+
+// Show returns what would be sent through an instance. It sends nothing and opens no
+// connection.
+func Show(site Site, o PreviewOptions) (Preview, error) {
+	i, d, err := site.find(o.Destination)
 	if err != nil {
 		return Preview{}, err
 	}
 	out := Preview{Destination: i.Name}
-	overlay, decode := templateOverlay{path: i.Path, file: o.Template}, destination.Decode(cfg.Section)
+	overlay, decode := templateOverlay{path: i.Path, file: o.Template}, site.Section
 	if o.Template != "" {
 		decode = overlay.over(decode)
 	}
-	built, err := d.Build(decode, dependencies(cfg, zap.New(problems{&out.Problems})))
+	built, err := d.Build(decode, site.Deps(zap.New(problems{&out.Problems})))
 	at := slices.IndexFunc(built, func(b destination.Built) bool { return b.Instance.Name == i.Name })
 	switch {
 	case at < 0:
@@ -77,14 +101,14 @@ func ShowMessage(cfg *config.Config, o PreviewOptions) (Preview, error) {
 }
 
 // find returns the instance that a name means, with the destination it is of.
-func find(cfg *config.Config, name string) (destination.Instance, destination.Definition, error) {
+func (s Site) find(name string) (destination.Instance, destination.Definition, error) {
 	var i destination.Instance
 	var of destination.Definition
 	var names []string
 	var left error
-	deps, found := dependencies(cfg, zap.NewNop()), 0
-	for _, d := range all.Definitions() {
-		built, err := d.Build(cfg.Section, deps)
+	deps, found := s.Deps(zap.NewNop()), 0
+	for _, d := range s.Definitions {
+		built, err := d.Build(s.Section, deps)
 		left = errors.Join(left, err)
 		for _, b := range built {
 			names = append(names, b.Instance.Name)
@@ -103,7 +127,7 @@ func find(cfg *config.Config, name string) (destination.Instance, destination.De
 	case len(names) == 0:
 		return i, of, errors.Join(errors.New("no destination is enabled in the configuration"), left)
 	default:
-		return i, of, errors.Join(notCalled(name, names), left)
+		return i, of, errors.Join(destination.NotCalled(name, names), left)
 	}
 }
 

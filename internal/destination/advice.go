@@ -1,0 +1,34 @@
+package destination
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Advise says in words what kind of failure an error is, and how to mend it.
+func Advise(err error, i Instance) (problem, mend string) {
+	kind, after := KindOf(err)
+	switch kind {
+	case ThrottledKind:
+		problem, mend = "the provider asks to wait", "try again later; the service waits and sends then"
+		if after > 0 {
+			mend = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
+		}
+	case DeferredKind:
+		problem, mend = "the provider does not take this message now", "look at its answer, and at the recipient below "+i.Path+"; the service tries again by itself"
+	case PermanentKind:
+		problem, mend = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
+	case MisconfiguredKind:
+		problem, mend = "the configuration does not work", "mend the address or the credentials at or above "+i.Path
+	case Transient:
+		problem, mend = "no success this time", "look whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
+	}
+	return problem, mend
+}
+
+// NotCalled is why a name means no destination of the known ones.
+func NotCalled(name string, known []string) error {
+	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+}
