@@ -22,6 +22,7 @@ import (
 	"butler/internal/journal/jetstream"
 	"butler/internal/outbox"
 	"butler/internal/trail"
+	"butler/internal/winsvc/probe"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -60,7 +61,7 @@ type core struct {
 	maxValues int
 	shelf     *qrsgate.Shelf
 	rush      rush
-	services  serviceMemory
+	services  probe.Memory
 
 	tree       *supervisors.Tree
 	pids       pids

@@ -360,7 +360,7 @@ func (a *App) forget() {
 	if a.mqtt == nil && a.before.mqtt != nil {
 		once(a.core, mqttconn.NewMetrics).Gone()
 	}
-	a.services.keep(a.cfg.ServiceMonitor(), a.serviceGauges())
+	a.services.Keep(serviceHosts(a.cfg.ServiceMonitor()), a.serviceGauges())
 	if gone[serverLicenseMonitor(a.cfg).probeComponent()] {
 		a.licenceGauges().Server(messages.License{})
 	}

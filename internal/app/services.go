@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"butler/actors/monitor"
 	"butler/config"
 	"butler/internal/winsvc"
+	"butler/internal/winsvc/probe"
 	"butler/internal/winsvc/scm"
 )
 
@@ -16,13 +19,10 @@ import (
 // serviceMonitors returns the rows of the hosts.
 func serviceMonitors(cfg *config.Config) []monitorRow {
 	section := cfg.ServiceMonitor()
-	if !section.Enable {
-		return nil
-	}
 	var rows []monitorRow
-	for _, host := range serviceHosts(section.Hosts) {
+	for _, host := range serviceHosts(section) {
 		rows = append(rows, monitorRow{
-			name: "windows_services", of: host.Host, path: "serviceMonitor", on: true,
+			name: "windows_services", of: host.Name, path: "serviceMonitor", on: true,
 			every: section.Frequency, atStart: true, timeout: section.Timeout,
 			probe: func(a *App) (monitor.Probe, error) {
 				manager := a.opts.Services
@@ -33,7 +33,14 @@ func serviceMonitors(cfg *config.Config) []monitorRow {
 					}
 					manager = native
 				}
-				return newServiceProbe(host, manager, winsvc.Damping(section.FlapDamping), a.log.Named("services"), a.serviceGauges(), &a.services).look, nil
+				look := probe.New(probe.Options{
+					Host: host, Manager: manager, Damping: winsvc.Damping(section.FlapDamping),
+					Log: a.log.Named("services"), Metrics: a.serviceGauges(), Memory: &a.services,
+				}).Look
+				return func(ctx context.Context, at time.Time) (monitor.Report, error) {
+					report, err := look(ctx, at)
+					return monitor.Report(report), err
+				}, nil
 			},
 		})
 	}
@@ -45,13 +52,16 @@ func (a *App) serviceGauges() *winsvc.Metrics {
 	return once(a.core, winsvc.NewMetrics)
 }
 
-// serviceHosts returns every host once, with each of its services once: it is
+// serviceHosts returns every host that is watched once, with each of its services once: it is
 // nobody's loss when a file says something twice. What has no proper name is left
 // out; the inspection has said so.
-func serviceHosts(section []config.ServiceHost) []config.ServiceHost {
-	var out []config.ServiceHost
+func serviceHosts(section config.ServiceMonitor) []probe.Host {
+	if !section.Enable {
+		return nil
+	}
+	var out []probe.Host
 	at, seen := map[string]int{}, map[string]bool{}
-	for _, h := range section {
+	for _, h := range section.Hosts {
 		host := strings.ToLower(h.Host)
 		if winsvc.CheckHost(h.Host) != nil {
 			continue
@@ -66,9 +76,9 @@ func serviceHosts(section []config.ServiceHost) []config.ServiceHost {
 			if !known {
 				i, known = len(out), true
 				at[host] = i
-				out = append(out, config.ServiceHost{Host: h.Host})
+				out = append(out, probe.Host{Name: h.Host})
 			}
-			out[i].Services = append(out[i].Services, s)
+			out[i].Services = append(out[i].Services, winsvc.Configured(s))
 		}
 	}
 	return out
@@ -86,7 +96,7 @@ func serviceFindings(section config.ServiceMonitor) []config.Finding {
 			Suggestion: "run butler on a Windows machine, or set it to false",
 		})
 	}
-	if len(serviceHosts(section.Hosts)) == 0 {
+	if len(serviceHosts(section)) == 0 {
 		out = append(out, config.Finding{
 			Path: "serviceMonitor.monitor", Warning: true, Reason: "names no service, so none is watched",
 			Suggestion: "write - {host: localhost, services: [{name: QlikSenseEngineService}]}",
