@@ -173,6 +173,7 @@ func scheduleRefusal(f messages.Failure) error {
 	case f.Kind == messages.FailureBusy:
 		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
 	default: // the text names paths of the machine, and is for the log
-		return problem(http.StatusInternalServerError, "", "the schedule file could not be written, nothing has changed; /health and the log of the service say why")
+		return problem(http.StatusInternalServerError, "", "the schedule file cannot be read or written, nothing has changed; "+
+			"/health and the log of the service say what is wrong with it; mend that, and call again a minute later")
 	}
 }

@@ -110,6 +110,9 @@ func (m *machine) saved(now time.Time, book messages.ScheduleBook, done bool, fa
 // plan returns what a change does to the file as it is known; needed is false
 // when it does nothing.
 func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChange, failure messages.Failure, needed bool) {
+	if _, creates := c.command.(messages.CreateSchedule); !creates && m.unread() {
+		return planned, messages.Failure{Kind: messages.FailureUnavailable, Text: m.health.Reason}, false
+	}
 	switch command := c.command.(type) {
 	case messages.CreateSchedule:
 		if len(m.entries) >= maxSchedules {
@@ -140,6 +143,10 @@ func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChang
 	}
 	panic("BUG: a change without a plan")
 }
+
+// unread reports that the file could not be used yet: nobody knows which schedules
+// there are. A change that adds one needs not know.
+func (m *machine) unread() bool { return !m.known && m.health != nil && !m.health.Up }
 
 func (m *machine) created(now time.Time, s messages.Schedule) messages.Schedule {
 	s.ID, s.LastKnownState = m.newID(), ""

@@ -232,9 +232,29 @@ func TestLoad_thatFailsLeavesNoSchedules(t *testing.T) {
 	if !d.heard("schedule.tellHealth{Up:false Reason:no such file}") || len(d.marks) != 1 {
 		t.Errorf("want it told and nothing forgotten, got %v, %v", d.told, d.marks)
 	}
+	for _, f := range []messages.Failure{
+		say[messages.DeleteScheduleReply](t, d, messages.DeleteSchedule{ID: "a"}).Failure,
+		say[messages.SwitchScheduleReply](t, d, messages.SwitchSchedule{ID: "a", To: messages.ScheduleStopped}).Failure,
+		say[messages.SwitchAllSchedulesReply](t, d, messages.SwitchAllSchedules{To: messages.ScheduleStopped}).Failure,
+	} {
+		if f.Kind != messages.FailureUnavailable || f.Text != d.unreadable || d.saves != 0 {
+			t.Errorf("want the failure of the file, got %v", f)
+		}
+	}
 	// The file is there again when something changes.
 	if got := say[messages.CreateScheduleReply](t, d, wish(nil)); got.Failure.Failed() || len(d.file) != 2 {
 		t.Errorf("want the new one beside the old one, got %+v, %+v", got, d.file)
+	}
+}
+
+func TestLoad_ofNoFileIsOneOfNoSchedules(t *testing.T) {
+	d := &desk{now: when(noon), marks: map[string]mark{}, absent: true}
+	d.restart()
+	if got := say[messages.SwitchAllSchedulesReply](t, d, messages.SwitchAllSchedules{To: messages.ScheduleStopped}); got.Failure.Failed() || d.saves != 0 {
+		t.Errorf("want nothing done, and no failure, got %+v", got)
+	}
+	if got := say[messages.DeleteScheduleReply](t, d, messages.DeleteSchedule{ID: "a"}); got.Failure != errUnknown {
+		t.Errorf("want it said that there is no such schedule, got %+v", got)
 	}
 }
 

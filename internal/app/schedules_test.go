@@ -144,6 +144,9 @@ func TestSchedules_aFileThatCannotBeReadIsShown(t *testing.T) {
 	if status, text := s.call("POST", "/v4/schedules", wish); status != 500 || !strings.Contains(text, "/health") || strings.Contains(text, s.dir) {
 		t.Errorf("want status 500 and no path of the machine, got %d with %s", status, text)
 	}
+	if status, text := s.call("PUT", "/v4/schedules/stopall", ""); status != 500 || !strings.Contains(text, "cannot be read") {
+		t.Errorf("want nothing stopped, and that told, got %d with %s", status, text)
+	}
 	must(t, os.WriteFile(file, []byte("butlerSchedule: []\n"), 0o600))
 	s.wantCall("POST", "/v4/schedules", wish, 201, "stopped")
 	s.until("the file up", shows("up"))
