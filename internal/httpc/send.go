@@ -51,12 +51,17 @@ func Send(client *http.Client, req *http.Request, secrets ...string) (Answer, er
 // Fetch is Send for a call whose answer is all that matters: it reads the whole
 // body, and one that breaks off or is longer than the client can read is an error.
 func Fetch(client *http.Client, req *http.Request, secrets ...string) ([]byte, error) {
+	return FetchWith(client, req, io.ReadAll, secrets...)
+}
+
+// FetchWith is Fetch with a reader of the body that may leave something out.
+func FetchWith(client *http.Client, req *http.Request, read func(io.Reader) ([]byte, error), secrets ...string) ([]byte, error) {
 	resp, err := call(client, req, secrets)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err := read(resp.Body)
 	switch {
 	case errors.Is(err, ErrBodyTooLong):
 		return nil, destination.Permanent(fmt.Errorf("%s %s: %w", req.Method, RedactURL(req.URL.String()), err))

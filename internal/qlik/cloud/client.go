@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,8 +47,10 @@ type Client struct {
 
 const (
 	defaultTimeout = 30 * time.Second
-	// maxScriptLog is the largest script log that is read.
+	// maxScriptLog is how much of a script log is kept.
 	maxScriptLog = 16 << 20
+	// maxBody is the largest answer that is read to its end.
+	maxBody = 1 << 30
 	// maxDocument is the largest document that is read.
 	maxDocument = 1 << 20
 
@@ -70,7 +73,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	client, err := httpc.New(destination.HTTPOptions{Timeout: o.Timeout, CAFile: o.CAFile, MaxBody: maxScriptLog})
+	client, err := httpc.New(destination.HTTPOptions{Timeout: o.Timeout, CAFile: o.CAFile, MaxBody: maxBody})
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +105,8 @@ func invalid(format string, args ...any) error {
 	return &Error{kind: messages.FailureInvalid, text: fmt.Sprintf(format, args...)}
 }
 
-// get makes one call. Path segments are escaped here, whatever the caller has checked.
-func (c *Client) get(ctx context.Context, query url.Values, segments ...string) ([]byte, error) {
+// get makes one call, and reads its answer. Path segments are escaped here, whatever the caller has checked.
+func (c *Client) get(ctx context.Context, read func(io.Reader) ([]byte, error), query url.Values, segments ...string) ([]byte, error) {
 	target := c.base.JoinPath("api", "v1")
 	for _, s := range segments {
 		target = target.JoinPath(url.PathEscape(s))
@@ -116,7 +119,7 @@ func (c *Client) get(ctx context.Context, query url.Values, segments ...string) 
 	token := c.token.Reveal()
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json, text/plain")
-	body, err := httpc.Fetch(c.http, req, token)
+	body, err := httpc.FetchWith(c.http, req, read, token)
 	if err != nil {
 		return nil, classify(ctx, err)
 	}
@@ -150,12 +153,13 @@ func classify(ctx context.Context, err error) error {
 // document makes a call and decodes its answer. A member of another type than
 // expected is left out; anything that is not the expected object is an error.
 func (c *Client) document(ctx context.Context, into any, query url.Values, segments ...string) error {
-	body, err := c.get(ctx, query, segments...)
+	start := func(answer io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(answer, maxDocument+1)) }
+	body, err := c.get(ctx, start, query, segments...)
 	if err != nil {
 		return err
 	}
 	if len(body) > maxDocument {
-		return invalid("%s: the answer has %d bytes, more than %d", c.base.Host, len(body), maxDocument)
+		return invalid("%s: the answer has more than %d bytes", c.base.Host, maxDocument)
 	}
 	err = json.Unmarshal(body, into)
 	if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && odd.Field != "" {

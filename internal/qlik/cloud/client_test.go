@@ -223,3 +223,20 @@ func TestNew_wantsAnAddressThatKeepsTheToken(t *testing.T) {
 		}
 	}
 }
+
+// A loop in a load script writes logs of any length, and the reason for a failure is at the end.
+func TestScriptLog_keepsBothEndsOfALongOne(t *testing.T) {
+	s, c := tenant(t)
+	long := strings.Repeat("LOAD * FROM [lib://part.qvd] (qvd);\r\n", maxScriptLog/30)
+	s.Add(cloudsim.Reload{ID: "r-2", AppID: appID, Log: "begun\r\n" + long + "Execution Failed"})
+	got, err := c.ScriptLog(t.Context(), appID, "r-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) > maxScriptLog+100 || len(got) < maxScriptLog*9/10 {
+		t.Errorf("want about %d bytes, got %d", maxScriptLog, len(got))
+	}
+	if !strings.HasPrefix(got, "begun\r\nLOAD") || !strings.HasSuffix(got, "(qvd);\r\nExecution Failed") || strings.Count(got, " bytes of this log are left out]\r\n") != 1 {
+		t.Errorf("want the beginning, one gap and the end, got %.60q and %q", got, got[max(len(got)-100, 0):])
+	}
+}

@@ -2,17 +2,21 @@ package cloud
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"time"
 
+	"butler/internal/httpc"
 	"butler/internal/qlik"
 	"butler/internal/text"
 	"butler/messages"
 )
 
-// ScriptLog returns the script log of a reload as the tenant has it.
+// ScriptLog returns the script log of a reload as the tenant has it. Of a very long
+// one both ends are there: how the reload began, and why it failed.
 func (c *Client) ScriptLog(ctx context.Context, appID, reloadID string) (string, error) {
-	body, err := c.get(ctx, nil, "apps", appID, "reloads", "logs", reloadID)
+	ends := func(answer io.Reader) ([]byte, error) { return httpc.ReadEnds(answer, maxScriptLog) }
+	body, err := c.get(ctx, ends, nil, "apps", appID, "reloads", "logs", reloadID)
 	return string(body), err
 }
 

@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"butler/internal/httpc"
 	"butler/messages"
 )
 
@@ -185,7 +186,7 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 	}
 	read := readUpTo
 	if r.ends {
-		read = readEnds
+		read = httpc.ReadEnds
 	}
 	body, err := read(resp.Body, limit)
 	if err != nil {
@@ -199,6 +200,11 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 		return nil, c.statusError(r, key, resp.StatusCode, body)
 	}
 	return body, nil
+}
+
+// readUpTo reads a body, and one byte beyond limit of one that is longer.
+func readUpTo(body io.Reader, limit int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(body, limit+1))
 }
 
 func (c *Client) build(ctx context.Context, r request, key string) (*http.Request, error) {

@@ -1,4 +1,4 @@
-package qrs
+package httpc
 
 import (
 	"bytes"
@@ -7,16 +7,11 @@ import (
 	"io"
 )
 
-// readUpTo reads a body, and one byte beyond limit of one that is longer.
-func readUpTo(body io.Reader, limit int64) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(body, limit+1))
-}
-
-// readEnds reads a text. Of one beyond limit it returns the beginning and the end,
+// ReadEnds reads a text. Of one beyond limit it returns the beginning and the end,
 // in whole lines where there are any, with a line between them that tells how much
 // is left out.
-func readEnds(body io.Reader, limit int64) ([]byte, error) {
-	text, err := readUpTo(body, limit)
+func ReadEnds(body io.Reader, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil || int64(len(text)) <= limit {
 		return text, err
 	}
