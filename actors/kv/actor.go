@@ -33,6 +33,9 @@ func (o Options) Props() *actor.Props {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
+	if o.Shelf == nil {
+		o.Shelf = NewShelf(o.Metrics)
+	}
 	return o.Kit.Props("kv", func() actor.Actor { return &front{opts: &o} }, actor.WithSupervisor(o.Supervise))
 }
 
@@ -159,7 +162,7 @@ func (f *front) spawn(ctx actor.Context, t *tenant) {
 
 // answer sends a reply to whoever wants it.
 func (o *Options) answer(r reply) {
-	o.Metrics.answered(r)
+	o.Metrics.answered(r.op, r.failed)
 	o.send(r.to, r.message)
 }
 

@@ -32,6 +32,17 @@ type commit struct {
 	ops []journal.Op
 }
 
+// shelve lays a value on the shelf, unshelve takes it away, and unshelveAll all of
+// the namespace.
+type (
+	shelve struct {
+		key   string
+		value shelved
+	}
+	unshelve    struct{ key string }
+	unshelveAll struct{}
+)
+
 // arm replaces the timer of a namespace.
 type arm struct{ at time.Time }
 
@@ -56,15 +67,18 @@ type (
 	stop struct{ id uint64 }
 )
 
-func (reply) effect()   {}
-func (send) effect()    {}
-func (commit) effect()  {}
-func (arm) effect()     {}
-func (tell) effect()    {}
-func (expired) effect() {}
-func (spawn) effect()   {}
-func (forward) effect() {}
-func (stop) effect()    {}
+func (reply) effect()       {}
+func (send) effect()        {}
+func (commit) effect()      {}
+func (shelve) effect()      {}
+func (unshelve) effect()    {}
+func (unshelveAll) effect() {}
+func (arm) effect()         {}
+func (tell) effect()        {}
+func (expired) effect()     {}
+func (spawn) effect()       {}
+func (forward) effect()     {}
+func (stop) effect()        {}
 
 // operation is a kind of command that is counted.
 type operation uint8

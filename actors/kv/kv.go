@@ -23,7 +23,8 @@
 // It must never block, interpret a value or write one to the log.
 //
 // The directory decides about namespaces, a machine about the values of one;
-// actors carry out. Goroutines: one for each reading of the ledger, at the start
+// actors carry out. A value that was asked for lies on a shelf from then until it
+// changes, so that who asks again does not take the actors' time. Goroutines: one for each reading of the ledger, at the start
 // of the store and after a crash, ended with the actor it is for.
 package kv
 
@@ -60,6 +61,9 @@ type Options struct {
 	Log *zap.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Shelf is where the namespaces lay values that were asked for; nil means that
+	// nobody reads them there.
+	Shelf *Shelf
 	// Supervise is the strategy for the namespaces.
 	Supervise actor.SupervisorStrategy
 }

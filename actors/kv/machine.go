@@ -185,7 +185,9 @@ func (m *machine) put(now time.Time, in messages.PutValue) {
 		return
 	}
 	revision, created := m.next(now), p == nil
-	if created {
+	if !created {
+		m.unshelve(p)
+	} else {
 		p = &pair{key: in.Key, since: revision, index: -1}
 		m.pairs[in.Key] = p
 		m.bytes += p.cost()
@@ -278,11 +280,21 @@ func (m *machine) get(now time.Time, in messages.GetValue) {
 		m.after(m.dependsOn(in.Key), in, reply{opGet, in.ReplyTo, messages.GetValueReply{}, messages.FailureNotFound})
 		return
 	}
-	found := messages.GetValueReply{Found: true, Value: p.value, Revision: p.revision}
-	if p.until != 0 { // never 0, which means for ever
-		found.TTL = time.Duration(max(p.until-now.UnixMicro(), 1)) * time.Microsecond
+	it := shelved{p.value, p.revision, p.until}
+	depends := m.dependsOn(in.Key)
+	if _, waits := m.flights[depends]; !waits {
+		p.onShelf = true
+		m.do(shelve{p.key, it})
 	}
-	m.after(m.dependsOn(in.Key), in, reply{opGet, in.ReplyTo, found, messages.FailureNone})
+	m.after(depends, in, reply{opGet, in.ReplyTo, it.found(now.UnixMicro()), messages.FailureNone})
+}
+
+// unshelve takes a value that is about to change from the shelf.
+func (m *machine) unshelve(p *pair) {
+	if p.onShelf {
+		p.onShelf = false
+		m.do(unshelve{p.key})
+	}
 }
 
 // list answers with the keys in the order of their creation.
@@ -357,6 +369,7 @@ func (m *machine) expire(now time.Time, p *pair) {
 
 // drop takes a pair out of memory.
 func (m *machine) drop(p *pair) {
+	m.unshelve(p)
 	m.due.set(p, 0)
 	delete(m.pairs, p.key)
 	m.bytes -= p.cost()
@@ -383,6 +396,7 @@ func (m *machine) wake(now time.Time) {
 // when that is durable the values.
 func (m *machine) end(in messages.DeleteNamespace) {
 	m.over = true
+	m.do(unshelveAll{})
 	f := m.draftNow()
 	f.ops = append(f.ops, journal.Op{Bucket: bucketNamespace, Key: namespaceKey(m.id)})
 	f.last = true

@@ -55,7 +55,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) answered(r reply) { m.operations[r.op][r.failed].Inc() }
+func (m *Metrics) answered(op operation, failed messages.FailureKind) { m.operations[op][failed].Inc() }
 
 // holds changes what is shown of one namespace.
 func (m *Metrics) holds(keys int, bytes int64) {

@@ -164,6 +164,12 @@ func (n *namespace) perform(ctx actor.Context, effects []effect) {
 			n.opts.answer(do)
 		case send:
 			n.opts.send(do.to, do.message)
+		case shelve:
+			n.opts.Shelf.put(n.tenant.name, do.key, do.value)
+		case unshelve:
+			n.opts.Shelf.remove(n.tenant.name, do.key)
+		case unshelveAll:
+			n.opts.Shelf.removeAll(n.tenant.name)
 		case commit:
 			n.commit(do)
 		case arm:
@@ -200,6 +206,7 @@ func (n *namespace) show(keys int, bytes int64) {
 func (n *namespace) leave() {
 	n.loads.Close()
 	n.timer.Stop()
+	n.opts.Shelf.removeAll(n.tenant.name)
 	n.show(0, 0)
 	if n.machine == nil {
 		return

@@ -9,11 +9,15 @@ type pair struct {
 	since, revision uint64
 	// until is the last moment, in microseconds since 1970, at which it lives; 0 is for ever.
 	until int64
+	// onShelf: others read it from the shelf.
+	onShelf bool
 	// index is its place among the expiries, -1 when it has none.
 	index int
 }
 
-func (p *pair) dead(now int64) bool { return p.until != 0 && now > p.until }
+func (p *pair) dead(now int64) bool { return dead(p.until, now) }
+
+func dead(until, now int64) bool { return until != 0 && now > until }
 
 func (p *pair) cost() int64 { return pairCost(p.key, p.value) }
 

@@ -15,8 +15,8 @@ import (
 
 // Whatever is put, read, deleted and listed, however slow the disk is, and
 // whenever the process dies: the store answers like a map with expiring entries,
-// it tells of nothing that a crash takes back, it comes back from the disk as it
-// was, and its books of bytes are right.
+// it tells of nothing that a crash takes back, neither by an answer nor on its
+// shelf, it comes back from the disk as it was, and its books of bytes are right.
 func TestStore_isAMapThatForgetsInTimeAndSurvives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &property{world: newWorld(t, Limits{Keys: 2, Namespaces: 2}), model: model{}, base: model{}, want: map[string]expectation{}}
@@ -210,14 +210,39 @@ func (p *property) getSomething(t *rapid.T) {
 		p.expect(to, messages.GetValueReply{Failure: errNoNamespace}, 0)
 		return
 	}
-	want := messages.GetValueReply{}
-	if e, ok := p.model.at(p.now, ns, key); ok {
-		want = messages.GetValueReply{Found: true, Value: e.value, Revision: e.revision}
-		if !e.until.IsZero() {
-			want.TTL = max(e.until.Sub(p.now), time.Microsecond)
+	p.expect(to, p.found(ns, key), p.touched(ns, key))
+	_, onShelf := p.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
+	if _, alive := p.model.at(p.now, ns, key); onShelf != (alive && p.touched(ns, key) <= p.released) {
+		t.Fatalf("%s/%s was asked for, changed by commit %d of %d that are durable, on the shelf: %v", ns, key, p.touched(ns, key), p.released, onShelf)
+	}
+}
+
+// found is the answer about a key of a namespace that exists.
+func (p *property) found(ns, key string) messages.GetValueReply {
+	e, ok := p.model.at(p.now, ns, key)
+	if !ok {
+		return messages.GetValueReply{}
+	}
+	reply := messages.GetValueReply{Found: true, Value: e.value, Revision: e.revision}
+	if !e.until.IsZero() {
+		reply.TTL = max(e.until.Sub(p.now), time.Microsecond)
+	}
+	return reply
+}
+
+// checkShelf compares what is on the shelf with what would be answered at once.
+func (p *property) checkShelf(t *rapid.T) {
+	for ns, pairs := range p.shelf.spaces {
+		for key := range pairs {
+			got, ok := p.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
+			if !ok { // its time is over
+				continue
+			}
+			if want := p.found(ns, key); got != want || p.touched(ns, key) > p.released {
+				t.Fatalf("%s/%s: want %+v after commit %d, got %+v on the shelf after %d", ns, key, want, p.touched(ns, key), got, p.released)
+			}
 		}
 	}
-	p.expect(to, want, p.touched(ns, key))
 }
 
 func (p *property) deleteSomething(t *rapid.T) {
@@ -288,6 +313,7 @@ func (p *property) die() {
 }
 
 func (p *property) check(t *rapid.T) {
+	p.checkShelf(t)
 	if p.ledger.Held() > 0 {
 		return
 	}

@@ -26,6 +26,7 @@ type world struct {
 	spaces   map[uint64]*machine
 	accounts map[uint64]*tenant
 	timers   map[uint64]time.Time
+	shelf    *Shelf
 	asked    int
 	got      map[string]any // answers by the address that asked
 	told     []any          // what watchers were told
@@ -53,6 +54,7 @@ func (w *world) boot() {
 	w.dir = newDirectory(w.limits, w.room, w.flying)
 	w.spaces, w.accounts, w.timers = map[uint64]*machine{}, map[uint64]*tenant{}, map[uint64]time.Time{}
 	w.got = map[string]any{}
+	w.shelf = NewShelf(NewMetrics(nil))
 	w.issued, w.released = 0, 0
 	all, leftOver, err := loadAll(w.ledger)
 	if err != nil {
@@ -104,6 +106,12 @@ func (w *world) perform(m *machine, effects []effect) {
 			w.onAnswer(do.to.ID, do.message)
 		case send:
 			w.told = append(w.told, do.message)
+		case shelve:
+			w.shelf.put(m.name, do.key, do.value)
+		case unshelve:
+			w.shelf.remove(m.name, do.key)
+		case unshelveAll:
+			w.shelf.removeAll(m.name)
 		case commit:
 			w.commit(m, do)
 		case arm:

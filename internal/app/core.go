@@ -13,6 +13,7 @@ import (
 
 	"butler/actors/execution"
 	"butler/actors/ingest"
+	"butler/actors/kv"
 	"butler/actors/qrsgate"
 	"butler/api"
 	"butler/config"
@@ -55,10 +56,12 @@ type core struct {
 	// crashed reports that the process before this one crashed by itself.
 	crashed bool
 	// hasValues says whether there is a key-value store, values is what it remembers
-	// on disk and maxValues the largest record of that; nil and 0 until it is wanted.
+	// on disk, maxValues the largest record of that and shelved what can be read
+	// without asking; nil and 0 until it is wanted.
 	hasValues bool
 	values    *journal.Ledger
 	maxValues int
+	shelved   *kv.Shelf
 	shelf     *qrsgate.Shelf
 	rush      rush
 	services  probe.Memory

@@ -238,6 +238,9 @@ func (a *App) openValues() error {
 		return nil
 	}
 	a.hasValues = true
+	if a.shelved == nil {
+		a.shelved = kv.NewShelf(once(a.core, kv.NewMetrics))
+	}
 	if inMemory || a.values != nil {
 		return nil
 	}
@@ -263,7 +266,7 @@ func (a *App) valuesChild() supervisors.Child {
 	log := a.log.Named("kv")
 	options := kv.Options{
 		Kit: a.kit, MaxRecord: a.maxValues, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
-		Log: log, Metrics: once(a.core, kv.NewMetrics),
+		Log: log, Metrics: once(a.core, kv.NewMetrics), Shelf: a.shelved,
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
 	}
 	if !a.volatile && a.values != nil { // a nil ledger in the interface would be one
@@ -272,7 +275,7 @@ func (a *App) valuesChild() supervisors.Child {
 	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: first(&a.pids.values)}
 }
 
-// keyValues asks the actor of the store.
+// keyValues asks the actor of the store, but for what is on its shelf.
 type keyValues struct{ app *App }
 
 // errValuesDisk is why the store does not answer while its log cannot be written:
@@ -299,6 +302,9 @@ func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutVa
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
+	if reply, ok := s.app.shelved.Get(c, time.Now()); ok {
+		return reply, nil
+	}
 	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
