@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/api/openapi"
+	"butler/config"
 )
 
 // client makes each call over a connection of its own: one that is kept may lead to
@@ -253,6 +254,26 @@ func TestContract_everyRouteIsDescribedAndTheOtherWayRound(t *testing.T) {
 	}
 	if diff := cmp.Diff(described, served); diff != "" {
 		t.Errorf("operations by their endpoint (-described +served):\n%s", diff)
+	}
+}
+
+// What the configuration can switch on is served, and what is served can be switched on.
+func TestEndpoints_haveASwitchEach(t *testing.T) {
+	keys, err := config.Keys(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var switches []string
+	for _, k := range keys {
+		if key, below := strings.CutPrefix(k.Path, "restServerEndpointsEnable."); below && key != "scheduler.updateSchedule" { // which never had a call
+			switches = append(switches, key[strings.LastIndexByte(key, '.')+1:])
+		}
+	}
+	served := allEndpoints()
+	slices.Sort(switches)
+	slices.Sort(served)
+	if diff := cmp.Diff(switches, served); diff != "" {
+		t.Errorf("endpoints (-switches +served):\n%s", diff)
 	}
 }
 

@@ -139,6 +139,17 @@ func (c *Config) Source(path string) Source {
 	return Source{}
 }
 
+// Below lists the keys below a section, in the order of the schema.
+func (c *Config) Below(section string) []string {
+	var out []string
+	if n := c.root.find(section); n != nil {
+		for key := range n.values {
+			out = append(out, key.path)
+		}
+	}
+	return out
+}
+
 // Log returns the logging section.
 func (c *Config) Log() Log {
 	l := c.core.Log

@@ -32,3 +32,14 @@ func TestKeys_describeWhatCanBeSet(t *testing.T) {
 		}
 	}
 }
+
+func TestBelow_listsTheKeysOfASectionInTheOrderOfTheSchema(t *testing.T) {
+	c := mustLoad(t, "Butler:\n")
+	want := []string{"dockerHealthCheck.enable", "dockerHealthCheck.port"}
+	if got := c.Below("dockerHealthCheck"); !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
+	if got := c.Below("nothing"); got != nil {
+		t.Errorf("want no keys of what is no section, got %q", got)
+	}
+}

@@ -111,7 +111,7 @@ var errNoEngine = api.NewProblem(http.StatusServiceUnavailable, "the service is 
 func (i Inspection) engine(cfg *config.Config) []config.Finding {
 	enabled, err := endpoints(cfg)
 	if err != nil || !cfg.RESTServer().Enable || !wantsEngine(enabled) {
-		return findings("restServerEndpointsEnable", nil, err)
+		return findings(endpointKeys, nil, err)
 	}
 	section := cfg.Engine()
 	if !section.Server.Enabled() {

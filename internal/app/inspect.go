@@ -98,7 +98,7 @@ func restAPI(cfg *config.Config) []config.Finding {
 		}
 	}
 	enabled, err := endpoints(cfg)
-	out = append(out, findings("restServerEndpointsEnable", nil, err)...)
+	out = append(out, findings(endpointKeys, nil, err)...)
 	out = append(out, approvedFindings(cfg.Files(), enabled)...)
 	out = append(out, postFindings(cfg, enabled)...)
 	_, problems := certificateHolders(section.Auth)

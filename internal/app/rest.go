@@ -34,45 +34,18 @@ import (
 // values never stand before alerts.
 const logValues = "values"
 
-// endpointKeys are the switches of the endpoints that exist.
-var endpointKeys = []string{
-	"restServerEndpointsEnable.apiListEnabledEndpoints",
-	"restServerEndpointsEnable.base62ToBase16",
-	"restServerEndpointsEnable.base16ToBase62",
-	"restServerEndpointsEnable.butlerping",
-	"restServerEndpointsEnable.createDir",
-	"restServerEndpointsEnable.createDirQVD",
-	"restServerEndpointsEnable.fileDelete",
-	"restServerEndpointsEnable.fileMove",
-	"restServerEndpointsEnable.fileCopy",
-	"restServerEndpointsEnable.senseListApps",
-	"restServerEndpointsEnable.senseAppDump",
-	"restServerEndpointsEnable.senseAppReload",
-	"restServerEndpointsEnable.slackPostMessage",
-	"restServerEndpointsEnable.newRelic.postNewRelicEvent",
-	"restServerEndpointsEnable.newRelic.postNewRelicMetric",
-	keyValueKey,
-	"restServerEndpointsEnable.mqttPublishMessage",
-	"restServerEndpointsEnable.udpQueueStatus",
-	"restServerEndpointsEnable.qlikCloudEvent",
-	"restServerEndpointsEnable.explain",
-	"restServerEndpointsEnable.senseStartTask",
-	"restServerEndpointsEnable.scheduler.createNewSchedule",
-	"restServerEndpointsEnable.scheduler.getSchedule",
-	"restServerEndpointsEnable.scheduler.getScheduleStatusAll",
-	"restServerEndpointsEnable.scheduler.updateSchedule",
-	"restServerEndpointsEnable.scheduler.deleteSchedule",
-	"restServerEndpointsEnable.scheduler.startSchedule",
-	"restServerEndpointsEnable.scheduler.stopSchedule",
-}
-
-const keyValueKey = "restServerEndpointsEnable.keyValueStore"
+// The switches of the endpoints: the last part of each is the name of a route in the
+// table of package api.
+const (
+	endpointKeys = "restServerEndpointsEnable"
+	keyValueKey  = endpointKeys + ".keyValueStore"
+)
 
 // endpoints returns the names of the endpoints that are enabled, in the order in
 // which the configuration has them.
 func endpoints(cfg *config.Config) ([]string, error) {
 	var on []string
-	for _, key := range endpointKeys {
+	for _, key := range cfg.Below(endpointKeys) {
 		var enabled bool
 		if err := cfg.Section(key, &enabled); err != nil {
 			return nil, err
