@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/sockets"
 	"butler/internal/logx"
 )
 
@@ -55,7 +56,7 @@ type ConfigurationOptions struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
 	// Sockets are shared with other servers; nil shares none.
-	Sockets *Sockets
+	Sockets *sockets.Shared
 	Log     *zap.Logger
 	// View returns what is to be shown.
 	View func() (Configuration, error)
@@ -84,7 +85,7 @@ func ListenConfiguration(o ConfigurationOptions) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the page of the configuration: %w", err)
 	}
-	listener, err := o.Sockets.listen(o.Address, "configVisualisation.host, configVisualisation.port", o.Log)
+	listener, err := o.Sockets.Listen(o.Address, "configVisualisation.host, configVisualisation.port", o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"butler/api/sockets"
 )
 
 // servers starts every server of this package, changed before it serves.
@@ -219,7 +221,7 @@ func TestServers_limitConnections(t *testing.T) {
 	for name, url := range servers(t, func(*fasthttp.Server) {}) {
 		t.Run(name, func(t *testing.T) {
 			var flood []*intruder
-			for range maxConnectionsPerClient {
+			for range sockets.MaxPerClient {
 				flood = append(flood, intrude(t, url))
 			}
 			beyond := intrude(t, url)

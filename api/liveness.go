@@ -5,6 +5,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"butler/api/sockets"
 )
 
 // Liveness is the answer to a health check, in the form that its clients know.
@@ -17,8 +19,8 @@ type Liveness struct {
 
 // ListenLiveness binds the address at which GET /health says whether the service
 // does its work. alive is asked at every call, and says why not. Serve starts answering.
-func ListenLiveness(sockets *Sockets, address string, alive func() (bool, string)) (*Server, error) {
-	listener, err := sockets.listen(address, "dockerHealthCheck.port", zap.NewNop())
+func ListenLiveness(shared *sockets.Shared, address string, alive func() (bool, string)) (*Server, error) {
+	listener, err := shared.Listen(address, "dockerHealthCheck.port", zap.NewNop())
 	if err != nil {
 		return nil, err
 	}

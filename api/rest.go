@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/sockets"
 	"butler/internal/logx"
 )
 
@@ -21,7 +22,7 @@ type RESTOptions struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
 	// Sockets are shared with other servers; nil shares none.
-	Sockets *Sockets
+	Sockets *sockets.Shared
 	// TLS serves HTTPS; nil serves HTTP.
 	TLS *tls.Config
 	Log *zap.Logger
@@ -109,7 +110,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 			r.on = append(r.on, one)
 		}
 	}
-	listener, err := o.Sockets.listen(o.Address, "restServerConfig.serverHost, restServerConfig.serverPort", o.Log)
+	listener, err := o.Sockets.Listen(o.Address, "restServerConfig.serverHost, restServerConfig.serverPort", o.Log)
 	if err != nil {
 		stop()
 		return nil, err

@@ -36,6 +36,7 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"go.uber.org/zap"
 
+	"butler/api/sockets"
 	"butler/internal/logx"
 )
 
@@ -44,7 +45,7 @@ type Options struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
 	// Sockets are shared with other servers; nil shares none.
-	Sockets *Sockets
+	Sockets *sockets.Shared
 	Log     *zap.Logger
 	// Configuration is the absolute path of the file that the service runs with, "" without one.
 	Configuration string
@@ -106,7 +107,7 @@ const (
 
 // Listen binds the address. Serve starts answering.
 func Listen(o Options) (*Server, error) {
-	listener, err := o.Sockets.listen(o.Address, "operations.host, operations.port", o.Log)
+	listener, err := o.Sockets.Listen(o.Address, "operations.host, operations.port", o.Log)
 	if err != nil {
 		return nil, err
 	}

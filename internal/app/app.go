@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"butler/api"
+	"butler/api/sockets"
 	"butler/config"
 	"butler/internal/actorkit"
 	"butler/internal/buildinfo"
@@ -221,7 +222,7 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	case err := <-a.deaf:
 		a.neverListened = true
-		if api.InUse(err) {
+		if sockets.InUse(err) {
 			err = fmt.Errorf("%w (somebody has the port; choose another udpServerConfig.portTaskFailure)", err)
 		}
 		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)

@@ -15,7 +15,7 @@ import (
 	"butler/actors/ingest"
 	"butler/actors/kv"
 	"butler/actors/qrsgate"
-	"butler/api"
+	"butler/api/sockets"
 	"butler/config"
 	"butler/internal/actorkit"
 	"butler/internal/destination"
@@ -43,7 +43,7 @@ type core struct {
 	health *supervisors.Board
 	kit    *actorkit.Kit
 
-	sockets    api.Sockets
+	sockets    sockets.Shared
 	store      journal.Store
 	disk       *jetstream.Store // store, when it is on disk
 	ledger     *journal.Ledger

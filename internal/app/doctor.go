@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/sockets"
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/doctor"
@@ -221,7 +221,7 @@ func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
 		_ = socket.Close()
 		return doctor.Good(subject, "is free")
 	}
-	if _, runs := p.service(); runs && api.InUse(err) {
+	if _, runs := p.service(); runs && sockets.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
 	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))

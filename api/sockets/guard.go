@@ -1,4 +1,4 @@
-package api
+package sockets
 
 import (
 	"context"
@@ -19,8 +19,9 @@ import (
 // The limits of the connections of every server. A client that opens some
 // thousands and says nothing keeps only its own share of them.
 const (
-	maxConnections          = 1024
-	maxConnectionsPerClient = 256
+	maxConnections = 1024
+	// MaxPerClient is how many connections a client has at once.
+	MaxPerClient = 256
 	// tellEvery is how often the log says that connections are refused.
 	tellEvery = time.Minute
 	// maxPause bounds the wait after a connection that could not be accepted.
@@ -118,7 +119,7 @@ func (g *guard) wait(pause time.Duration) bool {
 func (g *guard) enter(client netip.Prefix) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open >= maxConnections || g.clients[client] >= maxConnectionsPerClient {
+	if g.open >= maxConnections || g.clients[client] >= MaxPerClient {
 		return false
 	}
 	g.open++

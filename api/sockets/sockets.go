@@ -1,4 +1,11 @@
-package api
+// Package sockets owns the listening TCP sockets of the HTTP servers: who may
+// connect how often, and which of several servers at one address gets a connection.
+//
+// It guarantees that a client which opens connections and says nothing keeps only its
+// own share of them, that accepting outlives the moments in which the system has no
+// connection to give, and that no connection is refused while one server takes over
+// from another. It must never read or write anything on a connection by itself.
+package sockets
 
 import (
 	"fmt"
@@ -8,14 +15,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// Sockets are the listening sockets of a process. Servers of one kind that listen
+// Shared are the listening sockets of a process. Servers of one kind that listen
 // to the same address share its socket, so that one can take over from another:
 // no connection is refused in between, and what waits for an answer is taken by
 // whoever serves. A socket is closed with the last server that uses it. A nil
-// Sockets shares nothing. It is safe for concurrent use.
+// Shared shares nothing. It is safe for concurrent use.
 //
 // Each socket has one goroutine, which accepts its connections.
-type Sockets struct {
+type Shared struct {
 	mu   sync.Mutex
 	open map[place]*socket
 }
@@ -29,12 +36,12 @@ type socket struct {
 	net.Listener
 	connections chan net.Conn
 	closed      chan struct{}
-	users       int // guarded by Sockets.mu
+	users       int // guarded by Shared.mu
 }
 
-// listen returns a guarded listener at the address, which keys name: one more of the socket that is open
+// Listen returns a guarded listener at the address, which keys name: one more of the socket that is open
 // there, or the first of a new one.
-func (s *Sockets) listen(address, keys string, log *zap.Logger) (net.Listener, error) {
+func (s *Shared) Listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	if s == nil {
 		return listen(address, keys, log)
 	}
@@ -60,7 +67,7 @@ func (s *Sockets) listen(address, keys string, log *zap.Logger) (net.Listener, e
 
 // explainedLocked says so where it is this process itself that has the port, at the same
 // host or another one: systems take a port with and without a host for the same.
-func (s *Sockets) explainedLocked(err error, address string) error {
+func (s *Shared) explainedLocked(err error, address string) error {
 	_, port, _ := net.SplitHostPort(address)
 	for at := range s.open {
 		if _, taken, _ := net.SplitHostPort(at.address); taken == port {
@@ -97,7 +104,7 @@ func (s *socket) pass(connection net.Conn) bool {
 // share is the listener of one server.
 type share struct {
 	*socket
-	sockets *Sockets
+	sockets *Shared
 	at      place
 	once    sync.Once
 	done    chan struct{}

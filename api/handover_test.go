@@ -3,20 +3,21 @@ package api
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
+
+	"butler/api/sockets"
 )
 
 // named is a server that says its name when it is asked whether it is ready; one
 // of those that share sockets.
-func named(t *testing.T, sockets *Sockets, name func() string) *Server {
+func named(t *testing.T, shared *sockets.Shared, name func() string) *Server {
 	t.Helper()
 	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Sockets: sockets, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler(),
+		Address: "127.0.0.1:0", Sockets: shared, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler(),
 		Ready: func() (bool, string) { return false, name() },
 	})
 	if err != nil {
@@ -63,10 +64,10 @@ func askOver(t *testing.T, client *http.Client, server *Server) string {
 }
 
 func TestSockets_whoConnectsAfterAServerHasLeftReachesItsSuccessor(t *testing.T) {
-	var sockets Sockets
-	current := named(t, &sockets, func() string { return "a" })
+	var shared sockets.Shared
+	current := named(t, &shared, func() string { return "a" })
 	for _, name := range []string{"b", "c", "d", "e"} {
-		next := named(t, &sockets, func() string { return name })
+		next := named(t, &shared, func() string { return name })
 		if next.Address() != current.Address() {
 			t.Fatalf("want both at %s, got %s", current.Address(), next.Address())
 		}
@@ -83,10 +84,10 @@ func TestSockets_whoConnectsAfterAServerHasLeftReachesItsSuccessor(t *testing.T)
 }
 
 func TestSockets_aServerThatHasLeftFinishesItsCalls(t *testing.T) {
-	var sockets Sockets
+	var shared sockets.Shared
 	begun, goOn := make(chan bool), make(chan bool)
 	first := true
-	old := named(t, &sockets, func() string {
+	old := named(t, &shared, func() string {
 		if first {
 			first = false
 			close(begun)
@@ -97,7 +98,7 @@ func TestSockets_aServerThatHasLeftFinishesItsCalls(t *testing.T) {
 	answered := make(chan string, 1)
 	go func() { answered <- ask(t, old) }()
 	<-begun
-	next := named(t, &sockets, func() string { return "next" })
+	next := named(t, &shared, func() string { return "next" })
 	if err := old.HandOver(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +112,8 @@ func TestSockets_aServerThatHasLeftFinishesItsCalls(t *testing.T) {
 }
 
 func TestSockets_aConnectionEndsWithItsNextAnswerWhenItsServerHasLeft(t *testing.T) {
-	var sockets Sockets
-	old := named(t, &sockets, func() string { return "old" })
+	var shared sockets.Shared
+	old := named(t, &shared, func() string { return "old" })
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	post := func() (last bool) {
@@ -142,30 +143,15 @@ func TestSockets_aConnectionEndsWithItsNextAnswerWhenItsServerHasLeft(t *testing
 	}
 }
 
-func TestSockets_sayWhenItIsTheServiceItselfThatHasThePort(t *testing.T) {
-	var sockets Sockets
-	server := named(t, &sockets, func() string { return "old" })
-	_, port, err := net.SplitHostPort(server.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sockets.open[place{"localhost:" + port, "operations.host, operations.port"}] = &socket{} // as it was asked for
-	_, err = Listen(Options{Address: "0.0.0.0:" + port, Sockets: &sockets, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler()})
-	want := "this service itself has localhost:" + port + " (operations.host, operations.port); choose another port, or restart the service"
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("want %q, got %v", want, err)
-	}
-}
-
 func TestSockets_aCallOverAConnectionFromBeforeIsAnsweredByTheSuccessor(t *testing.T) {
-	var sockets Sockets
-	old := named(t, &sockets, func() string { return "old" })
+	var shared sockets.Shared
+	old := named(t, &shared, func() string { return "old" })
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	get := func() string { return askOver(t, client, old) }
 	get()
-	next := named(t, &sockets, func() string { return "next" })
-	newest := named(t, &sockets, func() string { return "newest" })
+	next := named(t, &shared, func() string { return "next" })
+	newest := named(t, &shared, func() string { return "newest" })
 	for _, handed := range []struct{ from, to *Server }{{old, next}, {next, newest}} {
 		if err := handed.from.HandOver(handed.to); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package api
+package sockets
 
 import (
 	"errors"
@@ -116,7 +116,7 @@ func TestGuard_givesEveryClientItsShareOnly(t *testing.T) {
 			}
 		}
 		var last net.Conn
-		for range maxConnectionsPerClient {
+		for range MaxPerClient {
 			if last = arrive(from("[2001:db8::1]:4711")); last == nil {
 				t.Fatal("refused within its share")
 			}
