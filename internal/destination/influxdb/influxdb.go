@@ -89,16 +89,12 @@ func build(c Config, u destination.Use[Measurement], d destination.Deps) (destin
 		return nil, err
 	}
 	if r, ok := readingOf(c, u); ok {
-		points := func(a *messages.Alert, _ point, write func(point)) {
-			for _, p := range r.points(c.Tag.Static, *a) {
-				write(p)
-			}
-		}
-		return &store{measurement: r.measurement, points: points, writer: w}, nil
+		return &store{measurement: r.measurement, writer: w, lines: func(dst []byte, room *point, a *messages.Alert) []byte {
+			return r.appendLines(dst, room, c.Tag.Static, a)
+		}}, nil
 	}
 	own := recorder{rule: rulesOf(u.Kinds)[0], global: c.Tag, own: u.Settings, zone: d.Location}
-	points := func(a *messages.Alert, room point, write func(point)) { write(own.point(room, a)) }
-	return &store{measurement: own.rule.measurement, points: points, writer: w}, nil
+	return &store{measurement: own.rule.measurement, writer: w, lines: own.appendLine}, nil
 }
 
 // writer writes lines to one server. Its errors are classified and redacted.
@@ -113,17 +109,10 @@ type writer interface {
 // store is the destination of one measurement.
 type store struct {
 	measurement string
-	// points writes what is stored of an alert, and may use an empty point for it.
-	points func(a *messages.Alert, room point, write func(point))
+	// lines appends what is stored of an alert, none when there is nothing. It uses the
+	// memory of a point, which is that of a batch.
+	lines  func(dst []byte, room *point, a *messages.Alert) []byte
 	writer writer
-}
-
-// appendLines appends the lines of an alert; none when it has nothing to store.
-func (s *store) appendLines(c *composer, dst []byte, a *messages.Alert) []byte {
-	clear(c.room.tags)
-	clear(c.room.fields)
-	s.points(a, c.room, func(p point) { dst = c.line(dst, p) })
-	return dst
 }
 
 // Deliver implements destination.Destination.
@@ -136,7 +125,7 @@ func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 
 // Preview implements destination.Previewer. It shows the lines that are written.
 func (s *store) Preview(n messages.Notice) (string, error) {
-	return strings.TrimSuffix(string(s.appendLines(newComposer(), nil, &n.Alert)), "\n"), nil
+	return strings.TrimSuffix(string(s.lines(nil, &point{}, &n.Alert)), "\n"), nil
 }
 
 var _ destination.Previewer = (*store)(nil)
@@ -144,9 +133,9 @@ var _ destination.Previewer = (*store)(nil)
 // DeliverBatch implements destination.BatchDeliverer.
 func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
 	body := batch{lines: make([]byte, 0, len(notices)*usualLine), starts: make([]int, 1, len(notices)+1)}
-	c := newComposer()
+	var room point
 	for i := range notices {
-		body.lines = s.appendLines(c, body.lines, &notices[i].Alert)
+		body.lines = s.lines(body.lines, &room, &notices[i].Alert)
 		body.starts = append(body.starts, len(body.lines))
 	}
 	errs := make([]error, len(notices))

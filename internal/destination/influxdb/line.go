@@ -18,42 +18,75 @@ const (
 	maxField = 65_000
 )
 
-// point is one row of a measurement.
+// point is one row of a measurement. A tag or field that is given twice is what it
+// was given last.
 type point struct {
 	measurement string
-	tags        map[string]string
-	// fields are float64, string or bool. Integers are never written: existing
-	// databases have floats, and a server refuses the other type.
-	fields map[string]any
-	at     time.Time
+	tags        []named[string]
+	fields      []named[value]
+	at          time.Time
 }
 
-// composer writes points. What one needs serves the next: a batch has one.
-type composer struct {
-	// room is an empty point whenever one is made.
-	room   point
-	tags   []named[string]
-	fields []named[any]
+// named is a tag or a field with the name that it was given, and the one that can be written.
+type named[T any] struct {
+	given, name string
+	value       T
 }
 
-func newComposer() *composer { return &composer{room: newPoint()} }
+// value is what a field holds. Integers are never written: existing databases
+// have floats, and a server refuses the other type.
+type value struct {
+	kind   valueKind
+	number float64
+	text   string
+}
 
-// line appends p in line protocol, with the line break at its end. Tags and fields
-// are sorted. Empty tags and numbers that are none are left out; a point that has no
-// field is no line.
-func (c *composer) line(dst []byte, p point) []byte {
-	c.fields = cleanFields(c.fields[:0], p.fields)
-	if len(c.fields) == 0 {
+type valueKind uint8
+
+const (
+	aNumber valueKind = iota
+	aText
+	aTruth
+)
+
+func (p *point) tag(name, value string) {
+	p.tags = append(p.tags, named[string]{given: name, value: value})
+}
+
+func (p *point) number(name string, n float64) { p.field(name, value{kind: aNumber, number: n}) }
+
+func (p *point) text(name, s string) { p.field(name, value{kind: aText, text: s}) }
+
+func (p *point) truth(name string, is bool) {
+	v := value{kind: aTruth}
+	if is {
+		v.number = 1
+	}
+	p.field(name, v)
+}
+
+func (p *point) field(name string, v value) {
+	p.fields = append(p.fields, named[value]{given: name, value: v})
+}
+
+// reset empties a point whose memory serves the next one.
+func (p *point) reset() { *p = point{tags: p.tags[:0], fields: p.fields[:0]} }
+
+// appendLine appends p in line protocol, with the line break at its end. Tags and
+// fields are sorted, which they are in p, too, from then on. Empty tags and numbers
+// that are none are left out; a point that has no field is no line.
+func (p *point) appendLine(dst []byte) []byte {
+	if p.fields = cleanFields(p.fields); len(p.fields) == 0 {
 		return dst
 	}
-	c.tags = cleanTags(c.tags[:0], p.tags)
+	p.tags = cleanTags(p.tags)
 	dst = appendEscaped(dst, cleanName(p.measurement), inMeasurement)
-	for _, t := range c.tags {
+	for _, t := range p.tags {
 		dst = appendKey(append(dst, ','), t.name)
 		dst = appendKey(append(dst, '='), t.value)
 	}
 	separator := byte(' ')
-	for _, f := range c.fields {
+	for _, f := range p.fields {
 		dst = appendKey(append(dst, separator), f.name)
 		dst = appendValue(append(dst, '='), f.value)
 		separator = ','
@@ -64,52 +97,44 @@ func (c *composer) line(dst []byte, p point) []byte {
 // reservedTags are names that servers refuse or drop as a tag.
 var reservedTags = []string{"time", "_field", "_measurement"}
 
-// named is a tag or a field with a name that can be written, and the one that it was given.
-type named[T any] struct {
-	name, given string
-	value       T
-}
-
-// cleanTags appends the tags as they can be written, sorted.
-func cleanTags(out []named[string], tags map[string]string) []named[string] {
-	for key, tag := range tags {
-		name, value := cleanName(key), cleanName(tag)
-		if name == "" || value == "" || slices.Contains(reservedTags, name) {
-			continue
-		}
-		out = append(out, named[string]{name, key, value})
+// cleanTags returns the tags as they can be written, sorted, in the same memory.
+func cleanTags(tags []named[string]) []named[string] {
+	for i := range tags {
+		t := &tags[i]
+		t.name, t.value = cleanName(t.given), cleanName(t.value)
 	}
-	return unique(out)
+	return unique(tags, func(t *named[string]) bool { return t.value != "" && !slices.Contains(reservedTags, t.name) })
 }
 
-// cleanFields appends the fields as they can be written, sorted.
-func cleanFields(out []named[any], fields map[string]any) []named[any] {
-	for key, value := range fields {
-		number, isNumber := value.(float64)
-		if isNumber && (math.IsNaN(number) || math.IsInf(number, 0)) {
-			continue
-		}
-		if name := cleanName(key); name != "" {
-			out = append(out, named[any]{name, key, value})
-		}
+// cleanFields returns the fields as they can be written, sorted, in the same memory.
+func cleanFields(fields []named[value]) []named[value] {
+	for i := range fields {
+		fields[i].name = cleanName(fields[i].given)
 	}
-	return unique(out)
+	return unique(fields, func(f *named[value]) bool { return !math.IsNaN(f.value.number) && !math.IsInf(f.value.number, 0) })
 }
 
-// unique sorts by name. Of two that clean to one name only the one whose given name
-// is the last is left, always the same one: a line with a name twice is refused.
-func unique[T any](list []named[T]) []named[T] {
-	slices.SortFunc(list, func(a, b named[T]) int {
+// unique sorts by name and leaves out what has none or cannot be written. Of what is
+// given twice the last one counts. Of two that clean to one name only the one whose
+// given name is the last is left, always the same one: a line with a name twice is refused.
+func unique[T any](list []named[T], fit func(*named[T]) bool) []named[T] {
+	slices.SortStableFunc(list, func(a, b named[T]) int {
 		if order := strings.Compare(a.name, b.name); order != 0 {
 			return order
 		}
 		return strings.Compare(a.given, b.given)
 	})
 	out := list[:0]
-	for i, n := range list {
-		if i+1 == len(list) || list[i+1].name != n.name {
-			out = append(out, n)
+	for i := range list {
+		n := &list[i]
+		again := i+1 < len(list) && list[i+1].given == n.given
+		if again || n.name == "" || !fit(n) {
+			continue
 		}
+		if last := len(out) - 1; last >= 0 && out[last].name == n.name {
+			out = out[:last]
+		}
+		out = append(out, *n)
 	}
 	return out
 }
@@ -154,12 +179,23 @@ func specialOf(text string) *special {
 	return &out
 }
 
+// anyOf reports whether a byte of the text is special.
+func (in *special) anyOf(text string) bool {
+	for i := range len(text) {
+		if in[text[i]] {
+			return true
+		}
+	}
+	return false
+}
+
 // What is special in a measurement, in the name of a tag or field or the value of a
-// tag, and in a text.
+// tag, in a text, and in a text of JSON.
 var (
 	inMeasurement = specialOf(", ")
 	inKey         = specialOf(",= ")
 	inText        = specialOf(`"\`)
+	inJSON        = specialOf(`"\<>&`)
 )
 
 // appendKey appends the name of a tag or field, or the value of a tag.
@@ -177,17 +213,16 @@ func appendEscaped(dst []byte, s string, in *special) []byte {
 	return append(dst, s[from:]...)
 }
 
-func appendValue(dst []byte, value any) []byte {
-	switch v := value.(type) {
-	case float64:
-		return strconv.AppendFloat(dst, v, 'f', -1, 64)
-	case bool:
-		return strconv.AppendBool(dst, v)
-	case string:
-		dst = appendEscaped(append(dst, '"'), text.FirstBytes(valid(v), maxField), inText)
+func appendValue(dst []byte, v value) []byte {
+	switch v.kind {
+	case aNumber:
+		return strconv.AppendFloat(dst, v.number, 'f', -1, 64)
+	case aTruth:
+		return strconv.AppendBool(dst, v.number != 0)
+	default:
+		dst = appendEscaped(append(dst, '"'), text.FirstBytes(valid(v.text), maxField), inText)
 		return append(dst, '"')
 	}
-	panic("BUG: a field of a point is neither number, text nor boolean")
 }
 
 // valid returns s with every byte that is no UTF-8 replaced.

@@ -25,14 +25,9 @@ type recorder struct {
 	zone   *time.Location
 }
 
-// newPoint returns a point with room for the usual tags and fields.
-func newPoint() point {
-	return point{tags: make(map[string]string, usualTags), fields: make(map[string]any, usualFields)}
-}
-
-// point makes an empty point what is stored of an alert. What could not be looked up
+// fill makes an empty point what is stored of an alert. What could not be looked up
 // is left out: a point is worth having without it.
-func (r recorder) point(p point, a *messages.Alert) point {
+func (r recorder) fill(p *point, a *messages.Alert) {
 	p.measurement, p.at = r.rule.measurement, instant(a.Event.At, a.Event.ExecutionID)
 	addStatic(p, r.global.Static)
 	r.addEvent(p, a)
@@ -44,14 +39,14 @@ func (r recorder) point(p point, a *messages.Alert) point {
 	}
 	r.addDynamic(p, a)
 	addStatic(p, r.own.Tag.Static)
-	return p
 }
 
-// What a point has room for at once: the built-in tags and a few more, and the fields of every measurement.
-const (
-	usualTags   = 28
-	usualFields = 14
-)
+// appendLine appends the line of an alert.
+func (r recorder) appendLine(dst []byte, room *point, a *messages.Alert) []byte {
+	room.reset()
+	r.fill(room, a)
+	return room.appendLine(dst)
+}
 
 // instant returns the time of a point: when its event was received, or what it
 // holds was read, to the microsecond, with nanoseconds that come from the name
@@ -68,32 +63,42 @@ func instant(at time.Time, name string) time.Time {
 	return at.Truncate(time.Microsecond).Add(time.Duration(mark.Sum64() % uint64(time.Microsecond)))
 }
 
-func addStatic(p point, tags []StaticTag) {
+func addStatic(p *point, tags []StaticTag) {
 	for _, t := range tags {
-		p.tags[t.Name] = t.Value
+		p.tag(t.Name, t.Value)
 	}
 }
 
 // addEvent adds what the datagram said, and the app that a distribute or preload task is about.
-func (r recorder) addEvent(p point, a *messages.Alert) {
+func (r recorder) addEvent(p *point, a *messages.Alert) {
 	e := &a.Event
-	p.tags["host"], p.tags["user"] = e.HostName, e.UserWithSlash()
-	p.tags["task_id"], p.tags["task_name"], p.tags["log_level"] = e.TaskID, e.TaskName, e.LogLevel
-	p.fields["log_timestamp"], p.fields["execution_id"], p.fields["log_message"] = e.LogTimestamp, e.ExecutionID, e.LogMessage
+	p.tag("host", e.HostName)
+	p.tag("user", e.UserWithSlash())
+	p.tag("task_id", e.TaskID)
+	p.tag("task_name", e.TaskName)
+	p.tag("log_level", e.LogLevel)
+	p.text("log_timestamp", e.LogTimestamp)
+	p.text("execution_id", e.ExecutionID)
+	p.text("log_message", e.LogMessage)
 	switch {
 	case !r.rule.app:
 	case r.rule.scriptLog:
-		p.tags["app_id"], p.tags["app_name"] = e.AppID, e.AppName
+		addApp(p, e.AppID, e.AppName)
 	default:
-		p.tags["app_id"], p.tags["app_name"] = a.Task.AppID, a.Task.AppName
+		addApp(p, a.Task.AppID, a.Task.AppName)
 	}
+}
+
+func addApp(p *point, id, name string) {
+	p.tag("app_id", id)
+	p.tag("app_name", name)
 }
 
 // maxDynamic bounds the names of all dynamic tags together, so that a task with
 // very many tags is stored with the first of them instead of being refused.
 const maxDynamic = 32_000
 
-func (r recorder) addDynamic(p point, a *messages.Alert) {
+func (r recorder) addDynamic(p *point, a *messages.Alert) {
 	room := maxDynamic
 	add := func(prefix string, names []string) {
 		for _, name := range names {
@@ -101,7 +106,7 @@ func (r recorder) addDynamic(p point, a *messages.Alert) {
 			if room -= min(len(key), maxName); room < 0 {
 				return
 			}
-			p.tags[key] = "true"
+			p.tag(key, "true")
 		}
 	}
 	if r.own.Tag.Dynamic.UseTaskTags {
@@ -113,27 +118,28 @@ func (r recorder) addDynamic(p point, a *messages.Alert) {
 }
 
 // addExecution adds the execution block, when there is an execution result.
-func (r recorder) addExecution(p point, e messages.Execution) {
+func (r recorder) addExecution(p *point, e messages.Execution) {
 	if !e.Known {
 		return
 	}
 	addStatus(p, e.Node, e.Status, e.Status.String())
 	seconds := int(max(e.Duration, 0) / time.Second)
 	hours, minutes, rest := seconds/3600, seconds/60%60, seconds%60
-	p.fields["task_executionDuration_json"] = fmt.Sprintf(`{"hours":%d,"minutes":%d,"seconds":%d}`, hours, minutes, rest)
-	p.fields["task_executionDuration_sec"] = float64(seconds)
-	p.fields["task_executionDuration_min"] = float64(hours*60+minutes) + float64(rest)/60
-	p.fields["task_executionDuration_h"] = float64(hours) + float64(minutes)/60 + float64(rest)/3600
-	p.fields["task_executionStartTime_json"] = timeText("startTime", e.Start, r.zone)
-	p.fields["task_executionStopTime_json"] = timeText("stopTime", e.Stop, r.zone)
+	p.text("task_executionDuration_json", fmt.Sprintf(`{"hours":%d,"minutes":%d,"seconds":%d}`, hours, minutes, rest))
+	p.number("task_executionDuration_sec", float64(seconds))
+	p.number("task_executionDuration_min", float64(hours*60+minutes)+float64(rest)/60)
+	p.number("task_executionDuration_h", float64(hours)+float64(minutes)/60+float64(rest)/3600)
+	p.text("task_executionStartTime_json", timeText("startTime", e.Start, r.zone))
+	p.text("task_executionStopTime_json", timeText("stopTime", e.Stop, r.zone))
 }
 
 // addStatus writes the name of the status under both keys: existing databases
 // and dashboards have the misspelt one.
-func addStatus(p point, node string, status qlik.ExecutionStatus, text string) {
-	p.tags["task_executingNodeName"] = node
-	p.tags["task_executionStatusNum"] = strconv.Itoa(int(status))
-	p.tags["task_executionStatusText"], p.tags["task_exeuctionStatusText"] = text, text
+func addStatus(p *point, node string, status qlik.ExecutionStatus, text string) {
+	p.tag("task_executingNodeName", node)
+	p.tag("task_executionStatusNum", strconv.Itoa(int(status)))
+	p.tag("task_executionStatusText", text)
+	p.tag("task_exeuctionStatusText", text)
 }
 
 // timeText returns the forms of a time as one JSON object.
@@ -154,7 +160,7 @@ func timeText(prefix, iso string, zone *time.Location) string {
 
 // appendJSON appends a text as JSON.
 func appendJSON(dst []byte, s string) []byte {
-	if isClean(s) && !strings.ContainsAny(s, `"\<>&`) {
+	if isClean(s) && !inJSON.anyOf(s) {
 		return append(append(append(dst, '"'), s...), '"')
 	}
 	text, err := json.Marshal(s)
@@ -165,7 +171,7 @@ func appendJSON(dst []byte, s string) []byte {
 }
 
 // addScriptLog adds the script log of a reload, with the details of its execution before it.
-func (r recorder) addScriptLog(p point, a *messages.Alert) {
+func (r recorder) addScriptLog(p *point, a *messages.Alert) {
 	head, tail := r.own.HeadScriptLogLines, r.own.TailScriptLogLines
 	success := r.rule.final
 	size, text := float64(a.Execution.ScriptLogSize), ""
@@ -176,7 +182,7 @@ func (r recorder) addScriptLog(p point, a *messages.Alert) {
 		}
 	case !a.ScriptLog.Available:
 		size, head, tail = 0, 0, 0
-		p.fields["scriptLog"] = noScriptLog
+		p.text("scriptLog", noScriptLog)
 		if !a.Execution.Known {
 			addStatus(p, "unknown", qlik.StatusUnknown, noScriptLog)
 		}
@@ -185,13 +191,14 @@ func (r recorder) addScriptLog(p point, a *messages.Alert) {
 	default:
 		text = failureText(a, tail)
 	}
-	p.fields["task_scriptLogSize"] = size
-	p.fields["task_scriptLogTailCount"] = float64(tail)
+	p.number("task_scriptLogSize", size)
+	p.number("task_scriptLogTailCount", float64(tail))
 	if success {
-		p.fields["task_scriptLogHeadCount"] = float64(head)
+		p.number("task_scriptLogHeadCount", float64(head))
 	}
 	if text != "" {
-		p.fields["scriptLog"], p.fields["reload_log"] = text, text
+		p.text("scriptLog", text)
+		p.text("reload_log", text)
 	}
 }
 

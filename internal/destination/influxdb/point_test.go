@@ -45,7 +45,11 @@ func recorderOf(t *testing.T, kind messages.AlertKind, own Measurement) recorder
 }
 
 // pointOf returns the point of an alert.
-func (r recorder) pointOf(a messages.Alert) point { return r.point(newPoint(), &a) }
+func (r recorder) pointOf(a messages.Alert) point {
+	var p point
+	r.fill(&p, &a)
+	return p
+}
 
 func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{Tag: Tags{
@@ -53,7 +57,7 @@ func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
 		Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true},
 	}})
 	r.global.Static = []StaticTag{{"env", "global"}, {"log_level", "global"}, {"site", "global"}}
-	got := r.pointOf(destinationtest.Complete(messages.ReloadTaskFailed)).tags
+	got := tagsOf(r.pointOf(destinationtest.Complete(messages.ReloadTaskFailed)))
 	for name, want := range map[string]string{
 		"env": "own", "site": "global", "log_level": "WARN", "host": "own",
 		"taskTag_nightly": "fixed", "taskTag_Finance team": "true", "appTag_prod": "true", "appTag_Core app": "true",
@@ -68,7 +72,7 @@ func TestTags_laterOnesOverwriteEarlierOnes(t *testing.T) {
 func TestTags_dynamicOnesAreWrittenForEveryMeasurement(t *testing.T) {
 	own := Measurement{Tag: Tags{Dynamic: Dynamic{UseTaskTags: true, UseAppTags: true}}}
 	for _, rule := range rules {
-		got := recorderOf(t, rule.kind, own).pointOf(destinationtest.Complete(rule.kind)).tags
+		got := tagsOf(recorderOf(t, rule.kind, own).pointOf(destinationtest.Complete(rule.kind)))
 		if got["taskTag_nightly"] != "true" {
 			t.Errorf("%s has no task tags", rule.measurement)
 		}
@@ -116,7 +120,7 @@ func TestTime_tellsExecutionsOfOneMomentApart(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
 	two := failures(2)
 	first, second := r.pointOf(two[0]), r.pointOf(two[1])
-	if diff := cmp.Diff(first.tags, second.tags); diff != "" {
+	if diff := cmp.Diff(tagsOf(first), tagsOf(second)); diff != "" {
 		t.Fatalf("want the same series: %s", diff)
 	}
 	if first.at.Equal(second.at) {
@@ -143,7 +147,7 @@ func TestDuration_isSplitWithoutDaysAndRounding(t *testing.T) {
 	} {
 		a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
 		a.Execution.Duration = duration
-		fields := recorderOf(t, a.Kind, Measurement{}).pointOf(a).fields
+		fields := fieldsOf(recorderOf(t, a.Kind, Measurement{}).pointOf(a))
 		got := map[string]any{}
 		for unit := range want {
 			got[unit] = fields["task_executionDuration_"+unit]
@@ -157,7 +161,7 @@ func TestDuration_isSplitWithoutDaysAndRounding(t *testing.T) {
 func TestTimes_haveTheFormsOfTheDocumentation(t *testing.T) {
 	a := destinationtest.Complete(messages.UserSyncTaskSucceeded)
 	a.Execution.Stop = qlik.NeverDate
-	fields := recorderOf(t, a.Kind, Measurement{}).pointOf(a).fields
+	fields := fieldsOf(recorderOf(t, a.Kind, Measurement{}).pointOf(a))
 	var start, stop map[string]string
 	if err := json.Unmarshal([]byte(fields["task_executionStartTime_json"].(string)), &start); err != nil {
 		t.Fatal(err)
@@ -182,7 +186,7 @@ func TestTimes_haveTheFormsOfTheDocumentation(t *testing.T) {
 func TestStatusText_isWrittenUnderBothSpellings(t *testing.T) {
 	a := destinationtest.Complete(messages.DistributeTaskSucceeded)
 	a.Execution.Status = qlik.StatusDistributionRunning
-	tags := recorderOf(t, a.Kind, Measurement{}).pointOf(a).tags
+	tags := tagsOf(recorderOf(t, a.Kind, Measurement{}).pointOf(a))
 	if tags["task_executionStatusText"] != "DistributionRunning" || tags["task_exeuctionStatusText"] != "DistributionRunning" || tags["task_executionStatusNum"] != "14" {
 		t.Errorf("got %v", tags)
 	}
@@ -236,11 +240,11 @@ func TestScriptLog_placeholdersStandWhereNothingIsKnownOfTheExecution(t *testing
 		"task_executingNodeName": "unknown", "task_executionStatusNum": "-1",
 		"task_executionStatusText": "Script log not available", "task_exeuctionStatusText": "Script log not available",
 	} {
-		if p.tags[name] != want {
-			t.Errorf("tag %s is %q, want %q", name, p.tags[name], want)
+		if got := tagsOf(p)[name]; got != want {
+			t.Errorf("tag %s is %q, want %q", name, got, want)
 		}
 	}
-	for name := range p.fields {
+	for name := range fieldsOf(p) {
 		if strings.HasPrefix(name, "task_execution") {
 			t.Errorf("field %s is written, and nothing is known of it", name)
 		}
@@ -282,7 +286,7 @@ func TestScriptLog_longOneLosesTheBeginningOfItsTail(t *testing.T) {
 			a.Execution.Details = append(a.Execution.Details, messages.ExecutionDetail{Message: line})
 		}
 		p := recorderOf(t, kind, Measurement{HeadScriptLogLines: 200, TailScriptLogLines: 200}).pointOf(a)
-		text := p.fields["scriptLog"].(string)
+		text := fieldsOf(p)["scriptLog"].(string)
 		if len(text) > maxField || len(text) < maxField-3 || !utf8.ValidString(text) {
 			t.Errorf("%s: the text has %d bytes, UTF-8 is %t", kind, len(text), utf8.ValidString(text))
 		}
@@ -295,7 +299,7 @@ func TestScriptLog_longOneLosesTheBeginningOfItsTail(t *testing.T) {
 // scriptLogFields returns the fields of a point that are about the script log.
 func scriptLogFields(p point) map[string]any {
 	out := map[string]any{}
-	for name, value := range p.fields {
+	for name, value := range fieldsOf(p) {
 		if name == "reload_log" || strings.HasPrefix(name, "scriptLog") || strings.HasPrefix(name, "task_scriptLog") {
 			out[name] = value
 		}
@@ -303,28 +307,28 @@ func scriptLogFields(p point) map[string]any {
 	return out
 }
 
-func TestComposer_letsNothingOfOnePointIntoTheNext(t *testing.T) {
+func TestPoint_letsNothingOfOneAlertIntoTheNext(t *testing.T) {
 	s := buildAll(t, sampleConfig(1)("http://127.0.0.1:1"))[string(messages.ReloadTaskFailed)].Destination.(*store)
 	full, empty := destinationtest.Complete(messages.ReloadTaskFailed), messages.Alert{Kind: messages.ReloadTaskFailed}
-	var want []byte
-	shared, got := newComposer(), []byte(nil)
+	var want, got []byte
+	var shared point
 	for _, a := range []messages.Alert{full, empty, destinationtest.Degraded(messages.ReloadTaskFailed), full} {
-		want = s.appendLines(newComposer(), want, &a)
-		got = s.appendLines(shared, got, &a)
+		want = s.lines(want, &point{}, &a)
+		got = s.lines(got, &shared, &a)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("lines (-each alone +with one composer):\n%s", diff)
+		t.Errorf("lines (-each alone +in the same memory):\n%s", diff)
 	}
 }
 
 func BenchmarkPoints(b *testing.B) {
 	r := recorder{rule: rules[slices.IndexFunc(rules, func(r rule) bool { return r.kind == messages.ReloadTaskSucceeded })]}
 	a := destinationtest.Complete(messages.ReloadTaskSucceeded)
-	s := store{points: func(a *messages.Alert, room point, write func(point)) { write(r.point(room, a)) }}
-	c, line := newComposer(), []byte(nil)
+	var room point
+	var line []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		line = s.appendLines(c, line[:0], &a)
+		line = r.appendLine(line[:0], &room, &a)
 	}
 	b.SetBytes(int64(len(line)))
 }

@@ -2,7 +2,6 @@ package influxdb
 
 import (
 	"errors"
-	"maps"
 	"math"
 	"slices"
 
@@ -94,8 +93,8 @@ func readingOf(c Config, u destination.Use[Measurement]) (reading, bool) {
 	return reading{}, false
 }
 
-// points returns what is stored of a reading: one point, or one for each row.
-func (r reading) points(global []StaticTag, a messages.Alert) []point {
+// appendLines appends the lines of a reading: one, or one for each row.
+func (r reading) appendLines(dst []byte, room *point, global []StaticTag, a *messages.Alert) []byte {
 	rows := a.Points
 	switch r.kind {
 	case messages.ServiceStatus:
@@ -106,38 +105,41 @@ func (r reading) points(global []StaticTag, a messages.Alert) []point {
 		rows = []messages.Point{usageRow(a.Usage)}
 	default: // the points of the reading say it all
 	}
-	out := make([]point, 0, len(rows))
 	for _, row := range rows {
-		p := point{measurement: r.measurement, tags: map[string]string{}, fields: map[string]any{}, at: instant(a.DecidedAt, string(a.ID))}
-		builtIn := map[string]string{}
-		for _, t := range row.Tags {
-			builtIn[t.Name] = t.Value
-		}
-		addStatic(p, global)
-		maps.Copy(p.tags, builtIn)
-		addStatic(p, r.own)
-		if r.builtInLast {
-			maps.Copy(p.tags, builtIn)
-		}
-		if a.Test { // whoever makes charts of it can leave it out
-			p.tags["test"] = "true"
-		}
-		addFields(p, row.Fields)
-		out = append(out, p)
+		room.reset()
+		r.fill(room, global, a, row)
+		dst = room.appendLine(dst)
 	}
-	return out
+	return dst
 }
 
-func addFields(p point, fields []messages.Field) {
-	for _, f := range fields {
+// fill makes an empty point what is stored of a row.
+func (r reading) fill(p *point, global []StaticTag, a *messages.Alert, row messages.Point) {
+	p.measurement, p.at = r.measurement, instant(a.DecidedAt, string(a.ID))
+	addStatic(p, global)
+	addTags(p, row.Tags)
+	addStatic(p, r.own)
+	if r.builtInLast {
+		addTags(p, row.Tags)
+	}
+	if a.Test { // whoever makes charts of it can leave it out
+		p.tag("test", "true")
+	}
+	for _, f := range row.Fields {
 		switch f.Type {
 		case messages.NumberField:
-			p.fields[f.Name] = f.Number
+			p.number(f.Name, f.Number)
 		case messages.TextField:
-			p.fields[f.Name] = f.Text
+			p.text(f.Name, f.Text)
 		case messages.TruthField:
-			p.fields[f.Name] = f.Truth
+			p.truth(f.Name, f.Truth)
 		}
+	}
+}
+
+func addTags(p *point, tags []messages.Property) {
+	for _, t := range tags {
+		p.tag(t.Name, t.Value)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func linesOf(t *testing.T, a messages.Alert) string {
 	t.Helper()
 	b := buildAll(t, sampleConfig(1)("http://127.0.0.1:1"))[string(a.Kind)]
-	return string(b.Destination.(*store).appendLines(newComposer(), nil, &a))
+	return string(b.Destination.(*store).lines(nil, &point{}, &a))
 }
 
 func TestReadings_areOffWithoutTheirSwitch(t *testing.T) {
