@@ -41,17 +41,17 @@ func OtherConfiguration(answer http.Header, meant string) string {
 }
 
 // sayConfiguration tells the caller who answers.
-func (s *Server) sayConfiguration(ctx *fasthttp.RequestCtx) {
+func (s *operations) sayConfiguration(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(ConfigurationHeader, EncodeConfiguration(s.configuration()))
 }
 
 // isMeant reports whether a call is meant for this service; one that does not say is.
-func (s *Server) isMeant(ctx *fasthttp.RequestCtx) bool {
+func (s *operations) isMeant(ctx *fasthttp.RequestCtx) bool {
 	meant := decodeConfiguration(string(ctx.Request.Header.Peek(ConfigurationHeader)))
 	return ctx.IsGet() || len(meant) == 0 || shareName(meant, namesOf(s.configuration()))
 }
 
-func (s *Server) configuration() string {
+func (s *operations) configuration() string {
 	if s.opts.Configuration == "" {
 		return noConfiguration
 	}

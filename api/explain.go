@@ -35,7 +35,7 @@ func (r *rest) explain(c *call) (int, any, error) {
 }
 
 // explain is the same for the machine itself, where an unknown execution is an answer.
-func (s *Server) explain(ctx *fasthttp.RequestCtx) {
+func (s *operations) explain(ctx *fasthttp.RequestCtx) {
 	id := string(ctx.QueryArgs().Peek("execution"))
 	if !nameable(id) {
 		fail(ctx, errBadRequest, errNoExecution)

@@ -14,7 +14,7 @@ const operationsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-ur
 
 // index says what a browser finds here. It is the same for everybody and holds
 // nothing of this service.
-func (s *Server) index(ctx *fasthttp.RequestCtx) {
+func (s *operations) index(ctx *fasthttp.RequestCtx) {
 	secure(&ctx.Response.Header)
 	ctx.Response.Header.Set("Content-Security-Policy", operationsPolicy)
 	ctx.SetContentType("text/html; charset=utf-8")

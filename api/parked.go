@@ -17,7 +17,7 @@ import (
 
 // The calls about parked notices: what is kept, sent again or dropped.
 
-func (s *Server) listParked(ctx *fasthttp.RequestCtx) {
+func (s *operations) listParked(ctx *fasthttp.RequestCtx) {
 	limit, ok := limitOf(ctx)
 	if !ok {
 		return
@@ -68,7 +68,7 @@ func (c *parkedChange) read(body []byte) error {
 	return nil
 }
 
-func (s *Server) changeParked(change func(context.Context, string, []string) (int, error)) fasthttp.RequestHandler {
+func (s *operations) changeParked(change func(context.Context, string, []string) (int, error)) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		var in parkedChange
 		if err := in.read(ctx.PostBody()); err != nil {

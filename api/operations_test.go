@@ -323,7 +323,7 @@ func TestAdministration_wantsAProgramOnThisMachine(t *testing.T) {
 
 func TestAdministration_isClosedToOtherMachines(t *testing.T) {
 	b := newBench(t)
-	handler := b.server.routes()
+	handler := b.server.handle
 	for _, row := range []struct {
 		remote  string
 		allowed bool
@@ -368,7 +368,7 @@ func TestAdministration_isOpenToTheMachinesOwnAddress(t *testing.T) {
 			ctx.Init2(addressed{local: row.local, remote: row.remote}, silent{}, true)
 			ctx.Request.SetRequestURI("http://192.0.2.1:9997/admin/parked")
 			ctx.Request.Header.Set(AdminHeader, "1")
-			b.server.routes()(&ctx)
+			b.server.handle(&ctx)
 			if got := ctx.Response.StatusCode() == http.StatusOK; got != row.want {
 				t.Errorf("want allowed %v, got %d", row.want, ctx.Response.StatusCode())
 			}
