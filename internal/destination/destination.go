@@ -53,6 +53,13 @@ type Previewer interface {
 	Preview(n messages.Notice) (string, error)
 }
 
+// Templated is a Previewer whose messages a template file of the operator makes.
+type Templated interface {
+	// UseTemplate has another file make them, whatever is configured; its path is
+	// absolute. It is for previews, and never called where notices are delivered.
+	UseTemplate(file string) error
+}
+
 // Receipt is what the provider answered.
 type Receipt struct {
 	// Status is the provider's code, such as "204" or "250".

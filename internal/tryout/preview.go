@@ -75,17 +75,19 @@ func Show(site Site, o PreviewOptions) (Preview, error) {
 		return Preview{}, err
 	}
 	out := Preview{Destination: i.Name}
-	overlay, decode := templateOverlay{path: i.Path, file: o.Template}, site.Section
-	if o.Template != "" {
-		decode = overlay.over(decode)
-	}
-	built, err := d.Build(decode, site.Deps(zap.New(problems{&out.Problems})))
+	built, err := d.Build(site.Section, site.Deps(zap.New(problems{&out.Problems})))
 	at := slices.IndexFunc(built, func(b destination.Built) bool { return b.Instance.Name == i.Name })
-	switch {
-	case at < 0:
+	if at < 0 {
 		return out, err
-	case o.Template != "" && !overlay.applied:
-		return out, fmt.Errorf("%s has no template", i.Name)
+	}
+	if o.Template != "" {
+		templated, ok := built[at].Destination.(destination.Templated)
+		if !ok {
+			return out, fmt.Errorf("%s has no template", i.Name)
+		}
+		if err := templated.UseTemplate(o.Template); err != nil {
+			return out, err
+		}
 	}
 	shown, ok := built[at].Destination.(destination.Previewer)
 	if !ok {

@@ -95,6 +95,7 @@ type poster struct {
 
 var (
 	_ destination.Previewer = (*poster)(nil)
+	_ destination.Templated = (*poster)(nil)
 	_ destination.Prober    = (*poster)(nil)
 )
 
@@ -116,6 +117,12 @@ func (p *poster) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 func (p *poster) Preview(n messages.Notice) (string, error) {
 	body, _, err := p.composer.Compose(n)
 	return string(body), err
+}
+
+// UseTemplate implements destination.Templated. A basic message has no template.
+func (p *poster) UseTemplate(file string) error {
+	p.room.Basic, p.room.Files = false, p.room.service.templateFiles(file)
+	return nil
 }
 
 // Probe implements destination.Prober.

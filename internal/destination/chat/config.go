@@ -104,11 +104,13 @@ func (s Settings) check(of Service, d destination.Deps) destination.Problems {
 	return p
 }
 
-// templateFiles lists where the template may be: as written, and under its shipped name.
+// templateFiles lists where the template may be that the settings name.
 func (s Settings) templateFiles(of Service, d destination.Deps) []string {
 	if s.TemplateFile == "" {
 		return nil
 	}
-	path := d.Path(s.TemplateFile)
-	return []string{path, of.ShippedName(path)}
+	return of.templateFiles(d.Path(s.TemplateFile))
 }
+
+// templateFiles lists where a template may be: as written, and under its shipped name.
+func (s Service) templateFiles(path string) []string { return []string{path, s.ShippedName(path)} }

@@ -146,7 +146,10 @@ func (e Event) templateFiles(d destination.Deps) []string {
 	if e.BodyFileDirectory == "" || e.HTMLTemplateFile == "" {
 		return nil
 	}
-	path := filepath.Join(d.Path(e.BodyFileDirectory), e.HTMLTemplateFile)
+	return spellings(filepath.Join(d.Path(e.BodyFileDirectory), e.HTMLTemplateFile))
+}
+
+func spellings(path string) []string {
 	return []string{path + template.Extension, path + "-qseow" + template.Extension}
 }
 
@@ -175,6 +178,18 @@ func (s *sender) Preview(n messages.Notice) (string, error) {
 }
 
 var _ destination.Previewer = (*sender)(nil)
+
+// UseTemplate implements destination.Templated.
+func (s *sender) UseTemplate(file string) error {
+	path, ok := strings.CutSuffix(file, template.Extension)
+	if !ok {
+		return fmt.Errorf("the name of a template for mail has to end in %s: %s", template.Extension, file)
+	}
+	s.files = spellings(path)
+	return nil
+}
+
+var _ destination.Templated = (*sender)(nil)
 
 // mail returns the mail of a notice in its wire form, and what made its body.
 func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
