@@ -153,16 +153,6 @@ func askService(ctx context.Context, section config.Operations) (state serviceSt
 	return state, err == nil && state.State != "" && state.component("notify") != ""
 }
 
-// Reachable returns the host at which this machine reaches a server that listens
-// on host: an address that stands for all of the machine's is none to call.
-func Reachable(host string) string {
-	host = strings.Trim(host, "[]")
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return "localhost"
-	}
-	return host
-}
-
 // serviceChecks tell how the running service is, and whether its ports are free when none runs.
 func serviceChecks(p *patient) []doctor.Check {
 	return []doctor.Check{

@@ -11,6 +11,7 @@ import (
 
 	"butler/api"
 	"butler/internal/logx"
+	"butler/messages"
 )
 
 // The orderly end of the service: first what comes in, then what is on its way,
@@ -138,4 +139,33 @@ func (a *App) addServer(name string, server *api.Server) {
 		}
 		return err
 	})
+}
+
+// closeIntake stops taking events and waits until what was read is on disk.
+func (a *App) closeIntake(ctx context.Context) {
+	if a.pids.ingest == nil || a.neverListened {
+		return
+	}
+	if _, err := ask[messages.CloseIntakeReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any {
+		return messages.CloseIntake{ReplyTo: to}
+	}); err != nil {
+		a.log.Warn("the intake did not close in time", logx.Err(err))
+	}
+}
+
+// drainDelivery lets running attempts end and starts no new ones.
+func (a *App) drainDelivery(ctx context.Context) {
+	if a.pids.notify == nil {
+		return
+	}
+	reply, err := ask[messages.DrainDeliveryReply](ctx, a.kit, a.pids.notify, func(to messages.Ref) any {
+		return messages.DrainDelivery{ReplyTo: to}
+	})
+	if err != nil {
+		a.log.Warn("running deliveries did not end in time; they are repeated after the next start", logx.Err(err))
+		return
+	}
+	if reply.Left > 0 {
+		a.log.Info("notices wait for the next start", logx.Count(reply.Left))
+	}
 }

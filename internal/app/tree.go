@@ -2,12 +2,7 @@ package app
 
 import (
 	"cmp"
-	"context"
 	"math/rand/v2"
-	"net"
-	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,7 +10,6 @@ import (
 	"butler/actors/delivery"
 	"butler/actors/execution"
 	"butler/actors/executions"
-	"butler/actors/ingest"
 	"butler/actors/notify"
 	"butler/actors/qrsgate"
 	"butler/internal/backoff"
@@ -182,63 +176,4 @@ func (a *App) executionsProps() *actor.Props {
 		},
 	}
 	return shards.Props()
-}
-
-// socketComponent is the health of the UDP socket, apart from that of its actor.
-const socketComponent = "udp"
-
-// intake is what the configuration says about datagrams. What the socket is made
-// with stays as it was at the start.
-func (a *App) intake() ingest.Changed {
-	section, first := a.cfg.UDP(), a.first.UDP()
-	out := ingest.Changed{
-		Rules: ingest.Rules{
-			MaxMessageSize: first.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
-			QueueSize: section.Queue.MaxSize, BackpressureThreshold: section.Queue.BackpressurePercent,
-		},
-		ReceiveBuffer: first.ReceiveBuffer,
-		Listen: func(ctx context.Context) (ingest.Socket, error) {
-			return udp.Listen(ctx, udp.ListenOptions{
-				Host: section.Host, Port: section.Port, ReceiveBuffer: first.ReceiveBuffer, MaxMessageSize: first.MaxMessageSize,
-			})
-		},
-	}
-	if section.RateLimit.Enable {
-		out.Rules.RateLimit = section.RateLimit.PerMinute
-	}
-	if a.sources != nil { // a nil list in the interface would be no list at all
-		out.Sources = a.sources
-	}
-	return out
-}
-
-func (a *App) ingestProps() *actor.Props {
-	section := a.intake()
-	a.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
-	options := &ingest.Options{
-		Kit: a.kit, Log: a.log, Metrics: ingest.NewMetrics(a.reg), Queue: a.queue, Quarantine: a.quarantine,
-		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnRush: a.rush.seen,
-		OnListening: func(at netip.AddrPort) {
-			a.health.Set(socketComponent, supervisors.Up, "")
-			a.address.Store(&at)
-			a.current.Load().listener.set("start")
-			select {
-			case a.listening <- at:
-			default:
-			}
-		},
-		OnFailed: func(err error) {
-			a.health.Set(socketComponent, supervisors.Down, err.Error())
-			a.current.Load().listener.set("error")
-			select {
-			case a.deaf <- err:
-			default:
-			}
-		},
-	}
-	return options.Props()
-}
-
-func netJoin(host string, port int) string {
-	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }

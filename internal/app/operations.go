@@ -1,0 +1,49 @@
+package app
+
+import (
+	"go.uber.org/zap"
+
+	"butler/api"
+	"butler/internal/metrics"
+)
+
+// The operations server.
+
+// listenOperations binds the operations server.
+func (a *App) listenOperations() error {
+	section := a.cfg.Operations()
+	if !section.Enable {
+		return nil
+	}
+	server, err := api.Listen(api.Options{
+		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
+		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
+		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
+		Health: func() (string, any) {
+			state, components := a.health.Report()
+			return string(state), components
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.server = server
+	a.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
+	a.addServer("operations server", server)
+	return nil
+}
+
+// essential lists the components without which no event is taken.
+func (a *App) essential() []string {
+	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
+	if a.first.UDP().Enable {
+		names = append(names, "ingest", socketComponent)
+	}
+	return names
+}
+
+// reloadNow reloads for a caller of the operations server.
+func (a *App) reloadNow() (answer any, applied bool) {
+	result := a.Reload(ByAPI)
+	return result, result.Applied
+}
