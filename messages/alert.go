@@ -3,6 +3,8 @@ package messages
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 	"time"
 
 	"butler/internal/qlik"
@@ -231,8 +233,22 @@ type Execution struct {
 	Details []ExecutionDetail `json:"details,omitempty"`
 }
 
+// stateChange begins the text of a detail entry that tells of a new state.
+const stateChange = "Changing task state from "
+
+// HasEnded reports whether the execution has come to an end. A task that is tried
+// again runs, by its status, and its details may tell of the end before.
+func (e Execution) HasEnded() bool {
+	return !e.Status.Runs() || slices.ContainsFunc(e.Details, func(d ExecutionDetail) bool {
+		change, ok := strings.CutPrefix(d.Message, stateChange)
+		_, to, _ := strings.Cut(change, " to ")
+		status, known := qlik.StatusNamed(to)
+		return ok && known && !status.Runs()
+	})
+}
+
 // FinalSuccessMessage is the text of the detail entry that ends a successful execution.
-const FinalSuccessMessage = "Changing task state from Started to FinishedSuccess"
+const FinalSuccessMessage = stateChange + "Started to FinishedSuccess"
 
 // FinishedSuccessfully reports whether the newest detail says that the execution ended well.
 func (e Execution) FinishedSuccessfully() bool {

@@ -332,7 +332,7 @@ func (w *work) newer() bool {
 // the QRS knows. A task that was followed has been waited for, whatever its result says.
 func (w *work) running() bool {
 	e := &w.alert.Execution
-	return e.Known && e.Status.Phase() == qlik.PhaseRunning && !w.newer() &&
+	return e.Known && !e.HasEnded() && !w.newer() &&
 		(w.needs.Execution || w.needs.FinalState) && w.follow.Since.IsZero()
 }
 

@@ -833,6 +833,9 @@ func TestMachine_readsAResultAgainUntilTheExecutionHasEnded(t *testing.T) {
 	ended.Status, ended.Stop, ended.Duration = qlik.StatusFinishedFail, "2026-05-06T14:23:45.000Z", 225*time.Second
 	newer := started
 	newer.Start = "2026-05-06T14:30:00.000Z"
+	retry, again := ended, started
+	retry.Status = qlik.StatusRetry
+	again.Details = []messages.ExecutionDetail{{Message: "Changing task state from Started to FinishedFail"}, {Message: "Changing task state from Retry to Started"}}
 	const running = "its state there is Started"
 	tests := []struct {
 		name    string
@@ -849,6 +852,8 @@ func TestMachine_readsAResultAgainUntilTheExecutionHasEnded(t *testing.T) {
 		{"ended after two seconds", qlik.TaskPreload, false, started, 2 * time.Second, []string{"execution", "execution", "execution"}, 2 * time.Second, qlik.StatusFinishedFail, ""},
 		{"never ended", qlik.TaskPreload, false, started, time.Hour, []string{"execution", "execution", "execution", "execution", "execution"}, 4 * time.Second, qlik.StatusStarted, running},
 		{"a newer execution runs", qlik.TaskPreload, false, newer, time.Hour, []string{"execution"}, 0, qlik.StatusStarted, "newer execution"},
+		{"to be tried again", qlik.TaskPreload, false, retry, time.Hour, []string{"execution"}, 0, qlik.StatusRetry, ""},
+		{"tried again", qlik.TaskPreload, false, again, time.Hour, []string{"execution"}, 0, qlik.StatusStarted, ""},
 		{"log before the end", qlik.TaskReload, false, started, time.Second, []string{"log", "execution"}, time.Second, qlik.StatusFinishedFail, ""},
 		{"each look at a log that is not there was one at the result", qlik.TaskReload, true, started, time.Hour, []string{"log"}, 0, qlik.StatusStarted, running},
 	}

@@ -121,6 +121,20 @@ func (s ExecutionStatus) Phase() Phase {
 	return PhaseIgnored
 }
 
+// Runs reports whether an execution in this state goes on. One that is to be tried
+// again does not: the try before has failed.
+func (s ExecutionStatus) Runs() bool { return s != StatusRetry && s.Phase() == PhaseRunning }
+
+// StatusNamed returns the state of a name of Qlik's.
+func StatusNamed(name string) (ExecutionStatus, bool) {
+	for s := range statuses {
+		if statuses[s].name == name {
+			return ExecutionStatus(s), true
+		}
+	}
+	return StatusUnknown, false
+}
+
 // ZeroGUID is what the QRS writes where no file or object is referenced.
 const ZeroGUID = "00000000-0000-0000-0000-000000000000"
 

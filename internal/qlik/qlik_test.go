@@ -71,6 +71,12 @@ func TestExecutionStatus_namesAndPhases(t *testing.T) {
 		if got, want := test.code.Valid(), test.code >= 0 && test.code < 15; got != want {
 			t.Errorf("%s is valid: %v, want %v", test.name, got, want)
 		}
+		if got, ok := qlik.StatusNamed(test.name); ok != test.code.Valid() || ok && got != test.code {
+			t.Errorf("%s is read as %d, %v", test.name, got, ok)
+		}
+		if got, want := test.code.Runs(), test.phase == qlik.PhaseRunning && test.name != "Retry"; got != want {
+			t.Errorf("%s runs: %v, want %v", test.name, got, want)
+		}
 	}
 }
 
