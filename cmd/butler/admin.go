@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"butler/config"
+	"butler/internal/address"
 	"butler/internal/app"
 	"butler/internal/text"
 )
@@ -127,7 +128,7 @@ func (o *adminOptions) readable() (*config.Config, error) {
 
 // addressOf returns where this machine reaches the operations server.
 func addressOf(o config.Operations) string {
-	return net.JoinHostPort(app.Reachable(o.Host), strconv.Itoa(o.Port))
+	return net.JoinHostPort(address.Reachable(o.Host), strconv.Itoa(o.Port))
 }
 
 // windowsRefused is WSAECONNREFUSED, which syscall.ECONNREFUSED does not stand for.

@@ -7,6 +7,7 @@ import (
 	"butler/config"
 	tenant "butler/internal/qlik/cloud"
 	"butler/internal/secret"
+	"butler/internal/wholefile"
 )
 
 // cloudFindings finds what keeps the events of a tenant from being taken and completed.
@@ -31,7 +32,7 @@ func cloudFindings(cfg *config.Config) []config.Finding {
 	}
 	o := section.options(cfg)
 	if o.CAFile != "" {
-		if err := openable(o.CAFile); err != nil {
+		if err := wholefile.Openable(o.CAFile); err != nil {
 			out = append(out, config.Finding{Path: path + "caFile", Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file, or leave it empty"})
 			o.CAFile = ""
 		}

@@ -12,6 +12,7 @@ import (
 	"butler/internal/mqttconn"
 	"butler/internal/mqttconn/topic"
 	"butler/internal/secret"
+	"butler/internal/wholefile"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -140,7 +141,7 @@ func forwardFindings(cfg *config.Config, section mqttForward) []config.Finding {
 		})
 	}
 	if file := section.Broker.CA; file != "" {
-		if err := openable(cfg.Path(file)); err != nil {
+		if err := wholefile.Openable(cfg.Path(file)); err != nil {
 			out = append(out, config.Finding{Path: path + "broker.ca", Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file, or leave it empty"})
 		}
 	}

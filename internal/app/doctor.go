@@ -19,6 +19,7 @@ import (
 
 	"butler/api/sockets"
 	"butler/config"
+	"butler/internal/address"
 	"butler/internal/destination"
 	"butler/internal/doctor"
 	"butler/internal/text"
@@ -138,8 +139,8 @@ func askService(ctx context.Context, section config.Operations) (state serviceSt
 	}
 	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
-	address := "http://" + netJoin(Reachable(section.Host), section.Port) + "/health"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	page := "http://" + address.Join(address.Reachable(section.Host), section.Port) + "/health"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
 	if err != nil {
 		return state, false
 	}
@@ -205,7 +206,7 @@ func (p *patient) portFindings(ctx context.Context) []doctor.Finding {
 }
 
 func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", hostPort(l.host, l.port))
+	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", address.Listen(l.host, l.port))
 	subject := fmt.Sprintf("%s %d", l.key, l.port)
 	if err == nil {
 		_ = socket.Close()

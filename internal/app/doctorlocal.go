@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"butler/config"
+	"butler/internal/address"
 	"butler/internal/apikey/keyfile"
 	"butler/internal/destination/mqtt"
 	"butler/internal/disk"
 	"butler/internal/doctor"
 	"butler/internal/udp"
+	"butler/internal/wholefile"
 )
 
 // What `butler doctor` finds out on this machine.
@@ -65,7 +67,7 @@ func certificateChecks(p *patient) []doctor.Check {
 
 // certificateEnd returns when the first certificate of a PEM file ends.
 func certificateEnd(file string) (time.Time, error) {
-	if err := openable(file); err != nil {
+	if err := wholefile.Openable(file); err != nil {
 		return time.Time{}, err
 	}
 	rest, err := os.ReadFile(file)
@@ -133,7 +135,7 @@ func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
 	token := "butler doctor " + rand.Text()
 	began := time.Now()
 	_, port, _ := net.SplitHostPort(socket.Addr().String())
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(Reachable(socket.Addr().Addr().String()), port))
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(address.Reachable(socket.Addr().Addr().String()), port))
 	if err != nil {
 		return doctor.Bad(subject, err.Error(), mend)
 	}

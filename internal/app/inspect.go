@@ -15,6 +15,7 @@ import (
 	"butler/internal/destination/all"
 	"butler/internal/qlik/qrs"
 	"butler/internal/udp"
+	"butler/internal/wholefile"
 )
 
 // Inspection finds in a configuration what its schema cannot know: what the
@@ -121,7 +122,7 @@ func httpsFindings(section config.RESTServer) []config.Finding {
 		if file == "" {
 			return
 		}
-		if err := openable(file); err != nil {
+		if err := wholefile.Openable(file); err != nil {
 			out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
 		}
 	}
@@ -260,7 +261,7 @@ func (i Inspection) unreadable(path, file string) []config.Finding {
 	if file == "" {
 		return nil
 	}
-	err := openable(file)
+	err := wholefile.Openable(file)
 	if err == nil {
 		return nil
 	}
@@ -272,21 +273,4 @@ func (i Inspection) unreadable(path, file string) []config.Finding {
 		f.Warning, f.Suggestion = true, "the service does not start on this machine; "+f.Suggestion
 	}
 	return []config.Finding{f}
-}
-
-// openable reports why a regular file cannot be opened. Anything else is refused
-// before it is touched: opening a pipe would wait for ever.
-func openable(file string) error {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api"
+	"butler/internal/address"
 	"butler/internal/metrics"
 )
 
@@ -16,7 +17,7 @@ func (a *App) listenOperations() error {
 		return nil
 	}
 	server, err := api.Listen(api.Options{
-		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
+		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
 		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
 		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
 		Health: func() (string, any) {

@@ -7,6 +7,7 @@ import (
 
 	"butler/api"
 	"butler/config"
+	"butler/internal/address"
 	"butler/internal/buildinfo"
 )
 
@@ -22,7 +23,7 @@ type page struct {
 func (a *App) buildPages() error {
 	if section := a.cfg.Page(); section.Enable {
 		server, err := api.ListenConfiguration(api.ConfigurationOptions{
-			Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("configuration"),
+			Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("configuration"),
 			View: func() (api.Configuration, error) { return viewOf(a.cfg) },
 		})
 		if err != nil {
@@ -31,7 +32,7 @@ func (a *App) buildPages() error {
 		a.addPage("configuration page", server)
 	}
 	if section := a.cfg.HealthCheck(); section.Enable {
-		server, err := api.ListenLiveness(&a.sockets, hostPort("localhost", section.Port), func() (bool, string) { return a.health.Ready(a.essential()...) })
+		server, err := api.ListenLiveness(&a.sockets, address.Listen("localhost", section.Port), func() (bool, string) { return a.health.Ready(a.essential()...) })
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"butler/api"
 	"butler/config"
+	"butler/internal/address"
 	"butler/internal/buildinfo"
 	"butler/internal/files"
 	"butler/internal/logx"
@@ -75,7 +76,7 @@ func (a *App) buildREST() error {
 		a.log.Warn("an approved directory approves of nothing", zap.String("why", warning))
 	}
 	options := api.RESTOptions{
-		Address: hostPort(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
+		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
 		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: once(a.core, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: section.MaxCallsPerMinute,
 		KeyValues: keyValues{a}, Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},

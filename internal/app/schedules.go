@@ -13,6 +13,7 @@ import (
 	"butler/config"
 	"butler/internal/schedulefile"
 	"butler/internal/starttask"
+	"butler/internal/wholefile"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -97,7 +98,7 @@ func schedulerFindings(section config.Scheduler) []config.Finding {
 	warn := func(reason, suggestion string) {
 		out = append(out, config.Finding{Warning: true, Path: "scheduler.configfile", Reason: reason, Suggestion: suggestion})
 	}
-	err := openable(section.ConfigFile)
+	err := wholefile.Openable(section.ConfigFile)
 	var book messages.ScheduleBook
 	if err == nil {
 		book, err = schedulefile.New(section.ConfigFile).Load(context.Background())

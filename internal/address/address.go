@@ -1,4 +1,7 @@
-package app
+// Package address owns how the addresses of servers are written and called. It
+// guarantees that a host may be a name, an IPv4 address or an IPv6 address, with
+// brackets or without. It must never look anything up.
+package address
 
 import (
 	"net"
@@ -6,16 +9,16 @@ import (
 	"strings"
 )
 
-// Addresses as they are written and as they are called.
-
-func hostPort(host string, port int) string {
+// Listen returns where a server listens; without a host it is every address of the machine.
+func Listen(host string, port int) string {
 	if host == "" {
 		return ":" + strconv.Itoa(port)
 	}
-	return netJoin(host, port)
+	return Join(host, port)
 }
 
-func netJoin(host string, port int) string {
+// Join returns the address of a port of a host.
+func Join(host string, port int) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port))
 }
 
