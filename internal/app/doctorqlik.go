@@ -14,6 +14,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/destination/mqtt"
 	"butler/internal/doctor"
+	"butler/internal/expected"
 	"butler/internal/qlik"
 	tenant "butler/internal/qlik/cloud"
 	"butler/internal/qlik/engine"
@@ -70,11 +71,11 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 // be as it expects them.
 func (p *patient) properties(ctx context.Context, client *qrs.Client) []doctor.Finding {
 	const subject, mend = "custom properties", "correct the name or the value in the configuration, or make it in the QMC"
-	used, err := expectedProperties(p.cfg, p.built)
-	if err != nil || used.none() { // a route that cannot be read is told with the configuration
+	used, err := expected.PropertiesOf(p.cfg.Section, p.built)
+	if err != nil || used.None() { // a route that cannot be read is told with the configuration
 		return nil
 	}
-	missing, odd, err := used.compare(ctx, client)
+	missing, odd, err := used.Compare(ctx, client)
 	if err != nil {
 		return []doctor.Finding{doctor.Doubt(subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read custom properties")}
 	}

@@ -106,3 +106,15 @@ func (a *App) readCertificates() error {
 }
 
 func (a *App) sameCertificates() bool { return a.certificates == a.before.certificates }
+
+// wait waits, and reports whether ctx goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
