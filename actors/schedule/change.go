@@ -111,7 +111,7 @@ func (m *machine) saved(now time.Time, book messages.ScheduleBook, done bool, fa
 // when it does nothing.
 func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChange, failure messages.Failure, needed bool) {
 	if _, creates := c.command.(messages.CreateSchedule); !creates && m.unread() {
-		return planned, messages.Failure{Kind: messages.FailureUnavailable, Text: m.health.Reason}, false
+		return planned, m.unavailable(), false
 	}
 	switch command := c.command.(type) {
 	case messages.CreateSchedule:
@@ -147,6 +147,11 @@ func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChang
 // unread reports that the file could not be used yet: nobody knows which schedules
 // there are. A change that adds one needs not know.
 func (m *machine) unread() bool { return !m.known && m.health != nil && !m.health.Up }
+
+// unavailable is the answer to who asks for schedules then.
+func (m *machine) unavailable() messages.Failure {
+	return messages.Failure{Kind: messages.FailureUnavailable, Text: m.health.Reason}
+}
 
 func (m *machine) created(now time.Time, s messages.Schedule) messages.Schedule {
 	s.ID, s.LastKnownState = m.newID(), ""
@@ -222,6 +227,9 @@ const (
 )
 
 func (m *machine) list(now time.Time, c messages.ListSchedules) messages.ListSchedulesReply {
+	if m.unread() {
+		return messages.ListSchedulesReply{Failure: m.unavailable()}
+	}
 	wanted := m.entries
 	if c.ID != "" {
 		e := m.byID[c.ID]
