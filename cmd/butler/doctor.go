@@ -10,6 +10,7 @@ import (
 
 	"butler/internal/app"
 	"butler/internal/doctor"
+	"butler/internal/doctor/checks"
 )
 
 // doctorOptions are the options of doctor.
@@ -89,7 +90,7 @@ func (o *doctorOptions) report(ctx context.Context) doctor.Report {
 	o.run.skipVerification = true // problems are part of the report, and the rest is looked at anyway
 	cfg, err := o.run.load(app.Inspection{}.Findings)
 	if err != nil {
-		return app.Undiagnosed(ctx, err)
+		return checks.Unreadable(ctx, err)
 	}
 	return app.Diagnose(ctx, cfg, o.Options)
 }

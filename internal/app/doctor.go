@@ -1,238 +1,36 @@
 package app
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"runtime"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
-	"butler/api/sockets"
 	"butler/config"
-	"butler/internal/address"
-	"butler/internal/destination"
 	"butler/internal/doctor"
-	"butler/internal/text"
+	"butler/internal/doctor/checks"
 )
-
-// What `butler doctor` checks. internal/doctor runs it.
-
-// patient is a configuration on this machine, and what several checks want to know of it.
-type patient struct {
-	cfg *config.Config
-	// built are the destinations; unbuilt is why some are missing.
-	built   []destination.Built
-	unbuilt error
-	// service asks the service of this configuration how it is; ok is false when it does not answer.
-	service func() (serviceState, bool)
-}
-
-// diagnoses is the table: adding a check is a function that returns its rows.
-var diagnoses = []func(*patient) []doctor.Check{
-	configurationChecks, serviceChecks, certificateChecks, qrsChecks, engineChecks, cloudChecks,
-	udpChecks, diskChecks, destinationChecks, accessChecks, timeZoneChecks,
-}
 
 // Diagnose looks at everything that a service with this configuration relies on,
-// beside the service or without it. It changes nothing. A configuration that was
-// loaded in spite of its problems is told as such.
+// beside the service or without it. It changes nothing.
 func Diagnose(ctx context.Context, cfg *config.Config, o doctor.Options) doctor.Report {
-	p := &patient{cfg: cfg}
-	p.service = sync.OnceValues(func() (serviceState, bool) { return askService(ctx, cfg.Operations()) })
+	i := checks.Installation{
+		Config: cfg, Repository: repositoryOptions(cfg.QRS()), Broker: perMessage{cfg, dependencies(cfg, zap.NewNop())},
+		Certified: func(section config.QlikServer) bool { return len(Inspection{}.certificates(section)) == 0 },
+	}
 	table, err := Table(cfg, zap.NewNop())
-	if p.unbuilt = err; err == nil {
-		p.built = table.Built()
+	if i.Unbuilt = err; err == nil {
+		i.Built = table.Built()
 	}
-	var checks []doctor.Check
-	for _, rows := range diagnoses {
-		checks = append(checks, rows(p)...)
+	if enabled, err := endpoints(cfg); err == nil {
+		i.Endpoints = enabled
 	}
-	return doctor.Run(ctx, checks, o)
-}
-
-// Undiagnosed is the report on a configuration that cannot be read at all.
-func Undiagnosed(ctx context.Context, err error) doctor.Report {
-	return doctor.Run(ctx, []doctor.Check{{Name: "configuration", Run: func(context.Context) []doctor.Finding {
-		problems, ok := errors.AsType[*config.Problems](err)
-		if !ok {
-			return []doctor.Finding{doctor.Bad("", err.Error(), "name a YAML file that can be read")}
-		}
-		var out []doctor.Finding
-		for _, one := range problems.List {
-			out = append(out, configurationFinding(one))
-		}
-		return out
-	}}}, doctor.Options{})
-}
-
-// configurationChecks tell what `butler check` tells.
-func configurationChecks(p *patient) []doctor.Check {
-	return []doctor.Check{{Name: "configuration", Run: func(context.Context) []doctor.Finding {
-		var out []doctor.Finding
-		for _, one := range slices.Concat(p.cfg.Ignored(), p.cfg.Warnings()) {
-			out = append(out, configurationFinding(one))
-		}
-		if p.unbuilt != nil {
-			out = append(out, doctor.Bad("", p.unbuilt.Error(), "mend it; the service does not start"))
-		}
-		if len(out) == 0 {
-			what := "the built-in defaults are"
-			if file := p.cfg.File(); file != "" {
-				what = file + " is"
-			}
-			out = append(out, doctor.Good("", "%s valid, %d destination instances", what, len(p.built)))
-		}
-		if p.unbuilt == nil && len(p.built) == 0 {
-			out = append(out, doctor.Doubt("", "no destination is enabled, so nobody is told", "see docs/destinations.md"))
-		}
-		return out
-	}}}
-}
-
-func configurationFinding(p config.Problem) doctor.Finding {
-	mend := cmp.Or(p.Suggestion, "see docs/configuration.md")
-	p.Suggestion, p.Path = "", strings.TrimSpace(p.Path)
-	f := doctor.Finding{Verdict: doctor.Problem, Mend: mend}
-	if p.Warning {
-		f.Verdict, p.Warning = doctor.Warning, false // which the line says already
+	if section := cfg.Engine(); cfg.RESTServer().Enable && wantsEngine(i.Endpoints) && section.Server.Enabled() {
+		options := engineOptions(section)
+		i.Engine = &options
 	}
-	f.Evidence = p.String()
-	return f
-}
-
-// serviceState is what the operations server says of the service.
-type serviceState struct {
-	State      string
-	Components []struct{ Name, State, Reason string }
-}
-
-// component returns the state of a part of the service, "" when it has none of that name.
-func (s serviceState) component(name string) string {
-	for _, c := range s.Components {
-		if c.Name == name {
-			return c.State
-		}
+	if section, enabled, err := readCloud(cfg); err == nil && enabled {
+		options := section.options(cfg)
+		i.Tenant = &options
 	}
-	return ""
-}
-
-const (
-	// serviceTimeout bounds the question how the service is.
-	serviceTimeout = 2 * time.Second
-	maxServiceText = 1 << 20
-)
-
-// askService asks the operations server of this machine.
-func askService(ctx context.Context, section config.Operations) (state serviceState, ok bool) {
-	if !section.Enable || section.Port == 0 {
-		return state, false
-	}
-	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
-	defer cancel()
-	page := "http://" + address.Join(address.Reachable(section.Host), section.Port) + "/health"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
-	if err != nil {
-		return state, false
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return state, false
-	}
-	defer resp.Body.Close()
-	err = json.NewDecoder(io.LimitReader(resp.Body, maxServiceText)).Decode(&state)
-	return state, err == nil && state.State != "" && state.component("notify") != ""
-}
-
-// serviceChecks tell how the running service is, and whether its ports are free when none runs.
-func serviceChecks(p *patient) []doctor.Check {
-	return []doctor.Check{
-		{Name: "service", Run: func(context.Context) []doctor.Finding { return p.serviceFindings() }},
-		{Name: "ports", Run: p.portFindings},
-	}
-}
-
-func (p *patient) serviceFindings() []doctor.Finding {
-	state, runs := p.service()
-	if !runs {
-		return []doctor.Finding{doctor.Good("", "does not run, or not with this configuration (operations.host, operations.port)")}
-	}
-	out := []doctor.Finding{doctor.Good("", "runs, and is %s", state.State)}
-	for _, c := range state.Components {
-		if c.State != "up" {
-			out = append(out, doctor.Doubt(c.Name, c.State+": "+c.Reason, "see the log and docs/operations.md"))
-		}
-	}
-	return out
-}
-
-// listener is a TCP port that the service wants.
-type listener struct {
-	key, host string
-	port      int
-}
-
-func (p *patient) listeners() []listener {
-	var out []listener
-	add := func(enabled bool, key, host string, port int) {
-		if enabled && port != 0 {
-			out = append(out, listener{key, host, port})
-		}
-	}
-	operations, rest, page, health := p.cfg.Operations(), p.cfg.RESTServer(), p.cfg.Page(), p.cfg.HealthCheck()
-	add(operations.Enable, "operations.port", operations.Host, operations.Port)
-	add(rest.Enable, "restServerConfig.serverPort", rest.Host, rest.Port)
-	add(page.Enable, "configVisualisation.port", page.Host, page.Port)
-	add(health.Enable, "dockerHealthCheck.port", "localhost", health.Port)
-	return out
-}
-
-func (p *patient) portFindings(ctx context.Context) []doctor.Finding {
-	var out []doctor.Finding
-	for _, l := range p.listeners() {
-		out = append(out, p.portFinding(ctx, l))
-	}
-	return out
-}
-
-func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", address.Listen(l.host, l.port))
-	subject := fmt.Sprintf("%s %d", l.key, l.port)
-	if err == nil {
-		_ = socket.Close()
-		return doctor.Good(subject, "is free")
-	}
-	if _, runs := p.service(); runs && sockets.InUse(err) {
-		return doctor.Good(subject, "is taken, and the service runs")
-	}
-	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))
-}
-
-// whoHas returns the command that shows whose a port is; the protocol is 't' or 'u'.
-func whoHas(protocol rune, port int) string {
-	if runtime.GOOS == "windows" {
-		return fmt.Sprintf("netstat -ano | findstr :%d", port)
-	}
-	return fmt.Sprintf("ss -l%cnp 'sport = :%d'", protocol, port)
-}
-
-// timeZoneChecks look for the time zone database, without which schedules have UTC alone.
-func timeZoneChecks(*patient) []doctor.Check {
-	return []doctor.Check{{Name: "time zones", Run: func(context.Context) []doctor.Finding {
-		if _, err := time.LoadLocation("Europe/Stockholm"); err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), "install the package tzdata, or unset ZONEINFO")}
-		}
-		now := time.Now()
-		return []doctor.Finding{doctor.Good("", "are known; here it is %s", now.Format("15:04 MST (-07:00)"))}
-	}}}
+	return checks.Run(ctx, i, o)
 }

@@ -289,11 +289,3 @@ func TestDoctor_saysAWarningOnce(t *testing.T) {
 	}
 	wantLine(t, diagnosed(t, "", doctor.Options{Offline: true}), doctor.OK, "configuration", "the built-in defaults are valid, 0 destination instances")
 }
-
-func TestUndiagnosed_tellsOfAFileThatCannotBeRead(t *testing.T) {
-	_, err := config.Load(config.Options{Path: filepath.Join(t.TempDir(), "missing.yaml"), Schemas: app.Schemas(), Lenient: true})
-	if err == nil {
-		t.Fatal("it was read")
-	}
-	wantLine(t, app.Undiagnosed(t.Context(), err), doctor.Problem, "configuration", "missing.yaml")
-}

@@ -213,3 +213,14 @@ func (p perMessage) connection(onState func(mqttconn.State)) (*mqttconn.Conn, er
 	}
 	return newMQTT(section, p.deps, mqttconn.Options{OnState: onState})
 }
+
+// Probe implements destination.Prober: a connection of its own, under a name of its own.
+func (p perMessage) Probe() destination.Probe {
+	conn, err := p.connection(nil)
+	if err != nil {
+		return destination.Probe{Key: "mqtt", Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err }}
+	}
+	return conn.Probe()
+}
+
+var _ destination.Prober = perMessage{}

@@ -1,4 +1,4 @@
-package app
+package checks
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"butler/config"
@@ -30,16 +31,16 @@ import (
 func certificateChecks(p *patient) []doctor.Check {
 	type one struct{ key, file, mend string }
 	var files []one
-	if section := p.cfg.QRS(); section.Enabled() && section.UseSSL {
+	if section := p.Config.QRS(); section.Enabled() && section.UseSSL {
 		const mend = "export the certificates again in the QMC, for this machine"
 		files = append(files, one{"cert.clientCert", section.ClientCert, mend}, one{"cert.clientCertCA", section.CA, mend})
 	}
-	if section := p.cfg.RESTServer(); section.Enable && section.TLS.Enable {
+	if section := p.Config.RESTServer(); section.Enable && section.TLS.Enable {
 		files = append(files, one{"restServerConfig.tls.cert", section.TLS.Cert, "renew it; callers of the REST API refuse it from then on"})
 	}
 	var broker mqtt.Config
-	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable {
-		files = append(files, one{"client certificate of mqttConfig", p.cfg.Path(broker.Broker().CertFile), "renew it; the broker refuses it from then on"})
+	if p.Config.Section("mqttConfig", &broker) == nil && broker.Enable {
+		files = append(files, one{"client certificate of mqttConfig", p.Config.Path(broker.Broker().CertFile), "renew it; the broker refuses it from then on"})
 	}
 	files = slices.DeleteFunc(files, func(f one) bool { return f.file == "" })
 	if len(files) == 0 {
@@ -49,7 +50,7 @@ func certificateChecks(p *patient) []doctor.Check {
 		var out []doctor.Finding
 		for _, f := range files {
 			const mend = "name a PEM file that this user may read"
-			ignored := p.cfg.Ignored() // the file of the default stands for one that was refused
+			ignored := p.Config.Ignored() // the file of the default stands for one that was refused
 			if at := slices.IndexFunc(ignored, func(one config.Problem) bool { return one.Path == f.key }); at >= 0 {
 				out = append(out, doctor.Bad(f.key, ignored[at].Reason, mend))
 				continue
@@ -89,7 +90,7 @@ func certificateEnd(file string) (time.Time, error) {
 
 // udpChecks look at the way of task events into the service.
 func udpChecks(p *patient) []doctor.Check {
-	if !p.cfg.UDP().Enable {
+	if !p.Config.UDP().Enable {
 		return []doctor.Check{{Name: "udp", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{doctor.Doubt("", "no task events are received", "set udpServerConfig.enable to true")}
 		}}}
@@ -98,7 +99,7 @@ func udpChecks(p *patient) []doctor.Check {
 }
 
 func (p *patient) udpFindings(ctx context.Context) []doctor.Finding {
-	section := p.cfg.UDP()
+	section := p.Config.UDP()
 	subject := fmt.Sprintf("port %d", section.Port)
 	options := udp.ListenOptions{Host: section.Host, Port: section.Port, ReceiveBuffer: section.ReceiveBuffer, MaxMessageSize: section.MaxMessageSize}
 	socket, err := udp.Listen(ctx, options)
@@ -106,7 +107,7 @@ func (p *patient) udpFindings(ctx context.Context) []doctor.Finding {
 	switch state, runs := p.service(); {
 	case err == nil:
 		out = append(out, doctor.Good(subject, "is free"))
-	case runs && state.component(socketComponent) == "up":
+	case runs && state.component("udp") == "up":
 		out = append(out, doctor.Good(subject, "the service receives task events on it"))
 	default:
 		out = append(out, doctor.Bad(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out who has it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
@@ -163,7 +164,7 @@ const enoughBuffer = 1 << 20
 // buffer judges the receive buffer that the kernel has granted.
 func buffer(granted, wanted int) doctor.Finding {
 	wanted = cmp.Or(wanted, udp.DefaultReceiveBuffer)
-	limit := lineOf("/proc/sys/net/core/rmem_max", "")
+	limit := kernelLimit()
 	evidence := fmt.Sprintf("%s granted of %s", megabytes(uint64(granted)), megabytes(uint64(wanted)))
 	if limit != "" {
 		evidence += fmt.Sprintf(" (net.core.rmem_max is %s)", limit)
@@ -179,6 +180,15 @@ func buffer(granted, wanted int) doctor.Finding {
 		evidence += "; a burst of task events may be lost"
 	}
 	return doctor.Doubt("receive buffer", evidence, mend)
+}
+
+// kernelLimit returns how large a receive buffer may be, "" on systems that do not say it there.
+func kernelLimit() string {
+	raw, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
 }
 
 func megabytes(n uint64) string {
@@ -206,7 +216,7 @@ const (
 // diskChecks look at the directories that the service writes to.
 func diskChecks(p *patient) []doctor.Check {
 	var out []doctor.Check
-	if section := p.cfg.Journal(); section.InMemory {
+	if section := p.Config.Journal(); section.InMemory {
 		out = append(out, doctor.Check{Name: "journal", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{doctor.Doubt("", "is in memory: what is not told yet is lost with the process", "set journal.inMemory to false")}
 		}})
@@ -215,7 +225,7 @@ func diskChecks(p *patient) []doctor.Check {
 			return append(directoryFindings(ctx, section.Directory, "journal.directory"), speedFinding(ctx, section.Directory))
 		}})
 	}
-	if section := p.cfg.Log(); section.ToFiles {
+	if section := p.Config.Log(); section.ToFiles {
 		out = append(out, doctor.Check{Name: "log", Run: func(ctx context.Context) []doctor.Finding {
 			return directoryFindings(ctx, section.Directory, "logDirectory")
 		}})
@@ -225,10 +235,10 @@ func diskChecks(p *patient) []doctor.Check {
 			return []doctor.Finding{writableFinding(ctx, directory, key)}
 		}})
 	}
-	if section := p.cfg.LicenseRelease(); section.Enable {
+	if section := p.Config.LicenseRelease(); section.Enable {
 		written("licence reports", section.ReportDirectory, "qlikSenseLicense.licenseRelease.reportDirectory")
 	}
-	if section := p.cfg.Scheduler(); section.Enable {
+	if section := p.Config.Scheduler(); section.Enable {
 		written("schedules", filepath.Dir(section.ConfigFile), "scheduler.configfile")
 	}
 	return out
@@ -285,7 +295,7 @@ func speedFinding(ctx context.Context, directory string) doctor.Finding {
 
 // accessChecks look at the keys of the REST API.
 func accessChecks(p *patient) []doctor.Check {
-	section := p.cfg.RESTServer()
+	section := p.Config.RESTServer()
 	if !section.Enable || section.Auth.Mode != "keys" && section.Auth.Mode != "either" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package app
+package checks
 
 import (
 	"cmp"
@@ -36,7 +36,7 @@ const (
 
 // qrsChecks ask the repository, when there is one.
 func qrsChecks(p *patient) []doctor.Check {
-	if !p.cfg.QRS().Enabled() {
+	if !p.Config.QRS().Enabled() {
 		return []doctor.Check{{Name: "qrs", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what their event tells, and no task can be started", "set configQRS.host")}
 		}}}
@@ -45,12 +45,12 @@ func qrsChecks(p *patient) []doctor.Check {
 }
 
 func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
-	section := p.cfg.QRS()
-	if untried := withoutCertificates(section); untried != nil {
+	section := p.Config.QRS()
+	if untried := p.withoutCertificates(section); untried != nil {
 		return untried
 	}
-	options := repositoryOptions(section)
-	options.Timeout = min(cmp.Or(p.cfg.Gate().Timeout, qrsCallTimeout), qrsCallTimeout)
+	options := p.Repository
+	options.Timeout = min(cmp.Or(p.Config.Gate().Timeout, qrsCallTimeout), qrsCallTimeout)
 	client, err := qrs.New(options)
 	if err != nil {
 		return []doctor.Finding{doctor.Bad("", err.Error(), "mend configQRS and cert")}
@@ -71,7 +71,7 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 // be as it expects them.
 func (p *patient) properties(ctx context.Context, client *qrs.Client) []doctor.Finding {
 	const subject, mend = "custom properties", "correct the name or the value in the configuration, or make it in the QMC"
-	used, err := expected.PropertiesOf(p.cfg.Section, p.built)
+	used, err := expected.PropertiesOf(p.Config.Section, p.Built)
 	if err != nil || used.None() { // a route that cannot be read is told with the configuration
 		return nil
 	}
@@ -92,7 +92,7 @@ func (p *patient) properties(ctx context.Context, client *qrs.Client) []doctor.F
 // routed tells of tags and streams that routes want and Qlik Sense does not have:
 // nobody is told by such a route.
 func (p *patient) routed(ctx context.Context, client *qrs.Client) []doctor.Finding {
-	routes, err := destination.ReadRoutes(p.cfg.Section)
+	routes, err := destination.ReadRoutes(p.Config.Section)
 	if err != nil { // told with the configuration
 		return nil
 	}
@@ -140,8 +140,8 @@ func lookedFor(ctx context.Context, client *qrs.Client, kind string, wanted []me
 
 // withoutCertificates tells that a server of Qlik Sense is not asked, where the files
 // that this service is known by are of no use; what is wrong with them is told already.
-func withoutCertificates(section config.QlikServer) []doctor.Finding {
-	if !section.UseSSL || len(Inspection{}.certificates(section)) == 0 {
+func (p *patient) withoutCertificates(section config.QlikServer) []doctor.Finding {
+	if !section.UseSSL || p.Certified(section) {
 		return nil
 	}
 	return []doctor.Finding{{Verdict: doctor.Skipped, Evidence: "not tried: the certificates cannot be read"}}
@@ -181,7 +181,7 @@ func qrsConnection(seen qrs.Sight, verified bool, before, after time.Time) []doc
 // rights tells what the user of the service may do, as far as the configuration wants it.
 func (p *patient) rights(ctx context.Context, client *qrs.Client) []doctor.Finding {
 	var needs destination.Needs
-	for _, b := range p.built {
+	for _, b := range p.Built {
 		needs = needs.Or(b.Instance.Needs)
 	}
 	out := []doctor.Finding{visible(ctx, client, "tasks", "task")}
@@ -231,30 +231,27 @@ func allowed(subject, good, right string, err error) doctor.Finding {
 
 // startsTasks reports whether anybody can start tasks through the service.
 func (p *patient) startsTasks() bool {
-	if p.cfg.Scheduler().Enable {
+	if p.Config.Scheduler().Enable {
 		return true
 	}
 	var broker mqtt.Config
-	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable && broker.TaskStartTopic != "" {
+	if p.Config.Section("mqttConfig", &broker) == nil && broker.Enable && broker.TaskStartTopic != "" {
 		return true
 	}
-	enabled, err := endpoints(p.cfg)
-	return err == nil && p.cfg.RESTServer().Enable && slices.Contains(enabled, "senseStartTask")
+	return p.Config.RESTServer().Enable && slices.Contains(p.Endpoints, "senseStartTask")
 }
 
 // engineChecks open a session of the engine, where an endpoint needs one.
 func engineChecks(p *patient) []doctor.Check {
-	enabled, err := endpoints(p.cfg)
-	section := p.cfg.Engine()
-	if err != nil || !p.cfg.RESTServer().Enable || !wantsEngine(enabled) || !section.Server.Enabled() {
+	if p.Engine == nil {
 		return nil
 	}
 	return []doctor.Check{{Name: "engine", Network: true, Run: func(ctx context.Context) []doctor.Finding {
 		const mend = "look at configEngine and cert, and whether a firewall lets this machine through to port 4747"
-		if untried := withoutCertificates(section.Server); untried != nil {
+		if untried := p.withoutCertificates(p.Config.Engine().Server); untried != nil {
 			return untried
 		}
-		client, err := engine.New(engineOptions(section))
+		client, err := engine.New(*p.Engine)
 		if err != nil {
 			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
 		}
@@ -269,13 +266,12 @@ func engineChecks(p *patient) []doctor.Check {
 
 // cloudChecks ask the tenant of Qlik Cloud about a reload that does not exist.
 func cloudChecks(p *patient) []doctor.Check {
-	section, enabled, err := readCloud(p.cfg)
-	if err != nil || !enabled {
+	if p.Tenant == nil {
 		return nil
 	}
 	return []doctor.Check{{Name: "qlik cloud", Network: true, Run: func(ctx context.Context) []doctor.Finding {
 		const mend = "look at qlikSenseCloud.event.mqtt.tenant: tenantUrl and auth.jwt.token"
-		client, err := tenant.New(section.options(p.cfg))
+		client, err := tenant.New(*p.Tenant)
 		if err != nil {
 			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
 		}

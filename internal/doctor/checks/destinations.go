@@ -1,12 +1,10 @@
-package app
+package checks
 
 import (
 	"cmp"
 	"context"
 	"fmt"
 	"time"
-
-	"go.uber.org/zap"
 
 	"butler/internal/destination"
 	"butler/internal/destination/mqtt"
@@ -38,8 +36,8 @@ func destinationChecks(p *patient) []doctor.Check {
 		ways = append(ways, known[key])
 	}
 	var broker mqtt.Config
-	if p.cfg.Section("mqttConfig", &broker) == nil && broker.Enable {
-		probe := perMessage{p.cfg, dependencies(p.cfg, zap.NewNop())}.Probe()
+	if p.Config.Section("mqttConfig", &broker) == nil && broker.Enable {
+		probe := p.Broker.Probe()
 		if look := probe.Look; broker.AzureEventGrid.Enable {
 			probe.Look = func(ctx context.Context) (destination.Sight, error) {
 				if _, runs := p.service(); runs {
@@ -50,7 +48,7 @@ func destinationChecks(p *patient) []doctor.Check {
 		}
 		add(probe, destination.Instance{Name: "mqtt", Path: "mqttConfig", Integration: "mqtt"}, 0)
 	}
-	for _, b := range p.built {
+	for _, b := range p.Built {
 		if prober, ok := b.Destination.(destination.Prober); ok {
 			add(prober.Probe(), b.Instance, 1)
 		}
@@ -98,14 +96,3 @@ func (w *wayOut) findings(ctx context.Context) []doctor.Finding {
 	}
 	return out
 }
-
-// Probe implements destination.Prober: a connection of its own, under a name of its own.
-func (p perMessage) Probe() destination.Probe {
-	conn, err := p.connection(nil)
-	if err != nil {
-		return destination.Probe{Key: "mqtt", Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err }}
-	}
-	return conn.Probe()
-}
-
-var _ destination.Prober = perMessage{}
