@@ -16,7 +16,7 @@ type endpoint struct {
 	method string
 	// path has its parameters in braces.
 	path string
-	// name is the key below restServerEndpointsEnable that enables it.
+	// name is the last part of the key below restServerEndpointsEnable that enables it.
 	name string
 	// scope is what a caller needs.
 	scope apikey.Scope

@@ -147,3 +147,18 @@ func TestPages_everyMetricNamedExists(t *testing.T) {
 		t.Errorf("want the metrics of the generated page, got %d", len(known))
 	}
 }
+
+// The map is of this tree.
+func TestPages_everyPathOfTheMapExists(t *testing.T) {
+	path := regexp.MustCompile("`((?:actors|api|bench|cmd|config|deploy|docs|internal|messages|supervisors)/[^`\\s]*)`")
+	checked := 0
+	for _, m := range path.FindAllStringSubmatch(pages(t)["docs/architecture.md"], -1) {
+		checked++
+		if found, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(m[1]))); len(found) == 0 {
+			t.Errorf("docs/architecture.md: there is no %s", m[1])
+		}
+	}
+	if checked < 20 {
+		t.Errorf("want the paths of the map, got %d", checked)
+	}
+}
