@@ -39,6 +39,8 @@ type source struct {
 	loaded map[string]*types.Package
 	// literals are the texts that the packages write down.
 	literals map[string]bool
+	// swept are the sections whose keys are asked for one by one, whatever they are.
+	swept map[string]bool
 	// decoded are the types that sections of the configuration are decoded into,
 	// by path, with the package that does it.
 	decoded map[string]decoded
@@ -68,7 +70,7 @@ func newSource(t *testing.T, patterns ...string) *source {
 	cmd.Dir = filepath.Join("..", "..")
 	out, err := cmd.Output()
 	must(t, err)
-	s := &source{t: t, fset: token.NewFileSet(), listed: map[string]listedPackage{}, loaded: map[string]*types.Package{}, literals: map[string]bool{}, decoded: map[string]decoded{}}
+	s := &source{t: t, fset: token.NewFileSet(), listed: map[string]listedPackage{}, loaded: map[string]*types.Package{}, literals: map[string]bool{}, swept: map[string]bool{}, decoded: map[string]decoded{}}
 	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
 		var p listedPackage
 		must(t, dec.Decode(&p))
@@ -123,12 +125,17 @@ func (s *source) reads(into map[field]bool, path string, except ...string) {
 	}
 }
 
-// decodes notes a call that decodes a section at a constant path, and the settings
-// of the destination that a call of Define describes.
+// decodes notes a call that decodes a section at a constant path, one that asks for the
+// keys of a section, and the settings of the destination that a call of Define describes.
 func (s *source) decodes(call *ast.CallExpr, info *types.Info, by string) {
 	if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Define" {
 		if args := info.Instances[f.Sel].TypeArgs; args != nil && args.Len() == 2 {
 			s.decoded["settings of "+by] = decoded{into: args.At(1), by: by}
+		}
+	}
+	if f, ok := call.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Below" {
+		if section := info.Types[call.Args[0]].Value; section != nil {
+			s.swept[constant.StringVal(section)] = true
 		}
 	}
 	if len(call.Args) != 2 {
@@ -235,7 +242,7 @@ func TestKeys_everyOneIsReadOrSaysThatItIsNot(t *testing.T) {
 		at := follow(sections[section].into, path)
 		switch {
 		case strings.HasPrefix(k.Doc, "Accepted"), path == "":
-		case at == nil && s.literals[k.Path]: // a rule asks for it by its name
+		case at == nil && (s.literals[k.Path] || s.swept[topOf(k.Path)]): // a rule asks for it by its name
 		case at == nil:
 			t.Errorf("%s: no field takes it; read it, or remove it", k.Path)
 		case !reads[sections[section].by][s.field(at)]:
@@ -256,6 +263,12 @@ func TestKeys_everyOneIsReadOrSaysThatItIsNot(t *testing.T) {
 			t.Errorf("config/sections.go: nobody reads the field %s", v.Name())
 		}
 	}
+}
+
+// topOf returns the topmost section that a key lies in.
+func topOf(key string) string {
+	section, _, _ := strings.Cut(key, ".")
+	return section
 }
 
 // ours are fields of a decoded section that are worked out, not read.
