@@ -218,25 +218,6 @@ func blamesTheQuestion(failed *Error) bool {
 	return failed.status == http.StatusBadRequest || failed.Kind == messages.FailureInvalid
 }
 
-// oneByOne asks for each object with a call of its own. One whose description
-// is not understood does not stop the others; any failure that will repeat does.
-func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
-	var found []T
-	var problem error
-	for _, id := range ids {
-		docs, err := matching[T](ctx, c, r, []string{id})
-		found = append(found, docs...)
-		if err == nil {
-			continue
-		}
-		problem = err
-		if failed, ok := errors.AsType[*Error](err); !ok || !blamesTheQuestion(failed) {
-			return found, err
-		}
-	}
-	return found, problem
-}
-
 // matching returns the objects with one of the IDs, each once, whatever else the answer holds.
 func matching[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
 	filter, err := IDs(ids...)

@@ -5,26 +5,37 @@ import (
 	"errors"
 	"math/bits"
 	"net/http"
+	"slices"
 )
 
-// maxVainCalls is how many calls may fail, with none answered, until it is the
-// server that fails and not some of the objects: a batch, its halves and its quarters.
+// maxVainCalls is how many calls the server may fail over, with none answered, until it
+// is the server that fails and not some of the objects: a batch, its halves and its quarters.
 const maxVainCalls = 7
 
 // split asks for the parts of a batch that the server failed over: one object that it
 // stumbles over takes all others of its call with it. Parts that fail are halved again,
 // as long as no more calls are made than one for each object and their logarithm: a
 // call that fails has to be made up for by one that brought several objects at once.
-// What does not fail alone is returned beside the last error.
 func split[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
 	spare := bits.Len(uint(len(ids)-1)) - 1 // calls that may fail; the batch was one
 	if c.orFilter.Load() != orWorks {
 		spare = 0 // a part could be misread
 	}
+	return byParts[T](ctx, c, r, halves(ids), spare, 1)
+}
+
+// oneByOne asks for each object with a call of its own.
+func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
+	return byParts[T](ctx, c, r, slices.Collect(slices.Chunk(ids, 1)), 0, 0)
+}
+
+// byParts makes a call for each part, and halves one that fails; without spare calls it
+// is halved before. vain is how many calls the server has failed over already. What does
+// not fail alone is returned beside the last error; any failure that will repeat ends it.
+func byParts[T interface{ key() string }](ctx context.Context, c *Client, r request, parts [][]string, spare, vain int) ([]T, error) {
 	var found []T
 	var problem error
-	vain, answered := 1, false
-	for parts := halves(ids); len(parts) > 0; parts = parts[1:] {
+	for answered := false; len(parts) > 0; parts = parts[1:] {
 		part := parts[0]
 		if len(part) > 1 && spare <= 0 {
 			parts = append(parts, halves(part)...)
@@ -36,11 +47,15 @@ func split[T interface{ key() string }](ctx context.Context, c *Client, r reques
 			continue
 		}
 		problem = err
-		if failed, ok := errors.AsType[*Error](err); !ok || !stumbled(failed) && !blamesTheQuestion(failed) {
+		failed, ok := errors.AsType[*Error](err)
+		switch {
+		case ok && stumbled(failed):
+			vain++
+		case !ok || !blamesTheQuestion(failed):
 			return found, err
 		}
-		if vain++; !answered && vain >= maxVainCalls {
-			return nil, err
+		if !answered && vain >= maxVainCalls {
+			return found, err
 		}
 		if len(part) > 1 {
 			spare--
