@@ -170,21 +170,21 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 	if in.Execution.Known {
 		w.result(in.Execution)
 	}
-	if !in.Failure.Failed() {
+	switch {
+	case !in.Failure.Failed():
 		w.alert.ScriptLog, w.attachment = in.ScriptLog.Bounded(messages.MaxScriptLog), in.Full
-		if !in.ScriptLog.Available { // each look for it was one at the result
-			w.finalLeft = 0
-		}
-		return m.ended(now, w)
-	}
-	if in.Failure.Retryable() && !in.Exhausted {
+	case in.Failure.Retryable() && !in.Exhausted:
 		return m.lookupFailed(now, w, askScriptLog, in.Failure)
+	default:
+		w.miss("the script log could not be fetched: " + in.Failure.Text)
+		if !w.alert.Execution.Known && w.needs.Execution {
+			return []Effect{m.ask(w, askExecution)}
+		}
 	}
-	w.miss("the script log could not be fetched: " + in.Failure.Text)
-	if !w.alert.Execution.Known && w.needs.Execution {
-		return []Effect{m.ask(w, askExecution)}
+	if !in.ScriptLog.Available { // each look for it was one at the result
+		w.finalLeft = 0
 	}
-	return m.proceed(now, w)
+	return m.ended(now, w)
 }
 
 // lookupFailed repeats a look-up that may succeed later, and goes on without one that cannot.

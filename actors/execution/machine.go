@@ -28,7 +28,8 @@ type Rules struct {
 	RetryEvery time.Duration
 	// PollEvery and FollowFor bound how a distribute task is followed.
 	PollEvery, FollowFor time.Duration
-	// FinalAttempts and FinalEvery bound the wait for the final state of a success.
+	// FinalAttempts and FinalEvery bound the looks at a result that does not say yet
+	// that the execution has ended, or how a success has.
 	FinalAttempts int
 	FinalEvery    time.Duration
 	// RememberFor is the time in which a repetition of an event is a duplicate.

@@ -886,6 +886,25 @@ func TestMachine_readsAResultAgainUntilTheExecutionHasEnded(t *testing.T) {
 	}
 }
 
+func TestMachine_saysThatAnExecutionWasNotSeenToEndWhoseLogCannotBeHad(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	w := newWorld(t, everyKind(destination.Needs{Execution: true, ScriptTail: 3}), func(now time.Time, command any) (any, time.Duration) {
+		reply, after := repo.answer(now, command)
+		if log, ok := reply.(messages.FetchScriptLogReply); ok {
+			log.Execution = messages.Execution{Known: true, Status: qlik.StatusStarted}
+			log.ScriptLog, log.Exhausted = messages.ScriptLog{}, true
+			log.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: "no ticket"}
+			reply = log
+		}
+		return reply, after
+	})
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	if said := strings.Join(w.alert().Degraded, "; "); !strings.Contains(said, "no ticket") || !strings.Contains(said, "its state there is Started") {
+		t.Errorf("want both said, got %q", said)
+	}
+}
+
 func TestMachine_saysThatASuccessWasNeverSeenToEnd(t *testing.T) {
 	repo := known(qlik.TaskReload)
 	repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
