@@ -27,7 +27,9 @@ func (m *machine) finish(in sendFinished) {
 	if m.breaker.finish(m.now, said, f.probe) {
 		m.emit(breakerMoved{open: m.breaker.open, until: m.breaker.until, err: why})
 	}
-	m.pause(in.results)
+	if said != silent {
+		m.pause(in.results)
+	}
 	before := m.endings
 	for n, r := range in.results {
 		m.result(f.items[n], r)
