@@ -24,8 +24,9 @@
 //
 // The directory decides about namespaces, a machine about the values of one;
 // actors carry out. A value that was asked for lies on a shelf from then until it
-// changes, so that who asks again does not take the actors' time. Goroutines: one for each reading of the ledger, at the start
-// of the store and after a crash, ended with the actor it is for.
+// changes, so that who asks again does not take the actors' time. Goroutines: one
+// for each reading of the ledger, at the start of the store and after a crash, ended
+// with the actor it is for.
 package kv
 
 import (
