@@ -886,6 +886,17 @@ func TestMachine_readsAResultAgainUntilTheExecutionHasEnded(t *testing.T) {
 	}
 }
 
+func TestMachine_waitsForTheEndOfAnExecutionOnlyWhereItsStateIsWanted(t *testing.T) {
+	repo := known(qlik.TaskReload)
+	repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
+	w := newWorld(t, everyKind(destination.Needs{ScriptTail: 3}), repo.answer)
+	w.observe(0, event(messages.FamilyFailed), 0)
+	w.run(time.Hour)
+	if got := w.alert(); !got.DecidedAt.Equal(epoch) || len(got.Degraded) > 0 || len(w.asked) != 2 {
+		t.Errorf("want it told at once, got %s, %q, asked %v", got.DecidedAt.Sub(epoch), got.Degraded, lookups(w.asked))
+	}
+}
+
 func TestMachine_saysThatAnExecutionWasNotSeenToEndWhoseLogCannotBeHad(t *testing.T) {
 	repo := known(qlik.TaskReload)
 	w := newWorld(t, everyKind(destination.Needs{Execution: true, ScriptTail: 3}), func(now time.Time, command any) (any, time.Duration) {

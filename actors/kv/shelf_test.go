@@ -110,3 +110,17 @@ func TestShelf_holdsNothingOfANamespaceThatIsBeingDeleted(t *testing.T) {
 		t.Errorf("want nothing, got %v", w.shelf.spaces)
 	}
 }
+
+// A dead value lies there until its namespace comes to it.
+func TestShelf_tellsOfNothingWhoseTimeIsOver(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.put("etl", "a", "1", func(in *messages.PutValue) { in.TTL = time.Second })
+	w.get("etl", "a")
+	in := messages.GetValue{Namespace: "etl", Key: "a"}
+	if got, ok := w.shelf.Get(in, w.now.Add(time.Second)); !ok || got.TTL != time.Microsecond {
+		t.Errorf("want it in its last moment, got %v, %v", got, ok)
+	}
+	if got, ok := w.shelf.Get(in, w.now.Add(time.Second+time.Microsecond)); ok {
+		t.Errorf("want nothing, got %v", got)
+	}
+}

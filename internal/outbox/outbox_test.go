@@ -562,6 +562,25 @@ func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
 	}
 }
 
+func TestDrop_ofANoticeThatIsOnItsWayOutIsRefused(t *testing.T) {
+	ledger, o := recorded(t)
+	o.Settle(email, parked("n1"), ignore)
+	unawaited, cancel := context.WithCancel(t.Context())
+	cancel()
+	ledger.Hold()
+	_, _ = o.Drop(unawaited, "n1")
+	if _, err := o.Drop(unawaited, "n1"); !errors.Is(err, outbox.ErrNotParked) {
+		t.Errorf("the second drop answers %v, want ErrNotParked", err)
+	}
+	if err := o.Replay(unawaited, "n1", noon, func(messages.NoticeHead) {}); !errors.Is(err, outbox.ErrNotParked) {
+		t.Errorf("a replay answers %v, want ErrNotParked", err)
+	}
+	ledger.Resume()
+	if got := o.ParkedCounts()[email]; got != 0 {
+		t.Errorf("%d count as parked, want none", got)
+	}
+}
+
 // While it is read what a parked notice tells, the notice, whose event came again, is parked once more.
 func TestReplay_countsANoticeThatIsParkedMeanwhileAsGone(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "alert", during: func() {}}

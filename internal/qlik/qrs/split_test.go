@@ -91,6 +91,21 @@ func TestTasks_whatFailedForAMomentIsThere(t *testing.T) {
 	}
 }
 
+func TestTasks_aBatchIsNotSplitFurtherWhenNobodyIsLetIn(t *testing.T) {
+	status := http.StatusInternalServerError
+	c, server := plain(t, func(qliktest.Request) qliktest.Response {
+		answer := qliktest.Response{Status: status}
+		status = http.StatusForbidden
+		return answer
+	})
+	if got, err := c.Tasks(t.Context(), idA, idB, idC); err == nil || len(got) != 0 {
+		t.Errorf("Tasks: %d tasks, %v, want an error", len(got), err)
+	}
+	if calls := len(server.Requests()); calls != 2 {
+		t.Errorf("%d calls, want 2", calls)
+	}
+}
+
 func TestTasks_aBatchIsNeverSplitIntoMoreCallsThanItsObjectsAndTheirLogarithm(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(2, batchSize).Draw(rt, "n")
