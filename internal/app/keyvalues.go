@@ -70,7 +70,14 @@ func (a *App) valuesChild() supervisors.Child {
 }
 
 // keyValues asks the actor of the store, but for what is on its shelf.
-type keyValues struct{ app *App }
+type keyValues struct {
+	app *App
+	// ledger is that of the store when the generation was made; nil without one. A
+	// reload may open one while calls are under way.
+	ledger *journal.Ledger
+}
+
+func (a *App) keyValues() keyValues { return keyValues{a, a.values} }
 
 // errValuesDisk is why the store does not answer while its log cannot be written:
 // changes wait for that, and so does whoever reads what they have changed.
@@ -79,7 +86,7 @@ var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 
 // unanswered tells of the disk where that is to blame for an answer that did not come.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.app.values != nil && s.app.values.Healthy() != nil {
+	if err != nil && s.ledger != nil && s.ledger.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err

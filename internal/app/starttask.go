@@ -40,7 +40,7 @@ func (a *App) buildStarter() error {
 		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: once(a.core, starttask.NewMetrics),
 	}
 	if a.hasValues {
-		options.KeyValues = keyValues{a}
+		options.KeyValues = a.keyValues()
 	}
 	a.starter = starttask.New(options)
 	return nil
