@@ -16,7 +16,8 @@ type Search struct {
 	// Rounds is how often every side is searched, in turns: the median counts, so
 	// that neither one lucky trial nor a busy moment decides.
 	Rounds int
-	// Most bounds the search: no round begins after it, but the first.
+	// Most bounds the search: no round begins after it, but the first and one that
+	// makes their number odd, so that one is in the middle.
 	Most time.Duration
 }
 
@@ -37,7 +38,7 @@ func (s Search) Highest(ctx context.Context, sides ...Trial) ([]int, error) {
 	found := make([][]float64, len(sides))
 	began := time.Now()
 	for round := range s.Rounds {
-		if round > 0 && time.Since(began) > s.Most {
+		if round%2 == 1 && time.Since(began) > s.Most {
 			break
 		}
 		for i, try := range sides {

@@ -211,8 +211,8 @@ func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
 		if b.Instance.Window != 0 {
 			t.Errorf("%s has a window, and nothing stored is held back", name)
 		}
-		if b.Instance.Batch != 500 {
-			t.Errorf("%s has batches of %d, want 500", name, b.Instance.Batch)
+		if b.Instance.Batch != batchSize {
+			t.Errorf("%s has batches of %d, want %d", name, b.Instance.Batch, batchSize)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
