@@ -77,11 +77,11 @@ func (s Search) climb(ctx context.Context, from int, step float64, try Trial) (i
 	}
 	for passed > 0 && float64(failed) > float64(passed)*near {
 		middle := int(math.Sqrt(float64(passed) * float64(failed)))
-		lost, err := try(ctx, middle)
+		kept, err := twice(ctx, middle, try)
 		if err != nil {
 			return 0, err
 		}
-		if lost == 0 {
+		if kept {
 			passed = middle
 		} else {
 			failed = middle
@@ -90,8 +90,8 @@ func (s Search) climb(ctx context.Context, from int, step float64, try Trial) (i
 	return passed, nil
 }
 
-// twice tries a rate again when it failed: a climb goes on from where it ended,
-// and a busy moment far below the limit would be its end.
+// twice tries a rate again when it failed: a busy moment far below the limit would
+// be the end of a climb, or halve what is left of it.
 func twice(ctx context.Context, rate int, try Trial) (kept bool, err error) {
 	for attempt := 0; attempt < 2 && !kept && err == nil; attempt++ {
 		var lost int
