@@ -25,42 +25,30 @@ func packages(t *testing.T) []Package {
 }
 
 func TestLayers_everyImportIsAllowed(t *testing.T) {
-	rules, err := parsePolicy(layers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packages(t) {
-		if rules.exempt(p.Name()) {
-			continue
+	for _, kind := range []struct {
+		of      string
+		imports func(Package) []string
+		check   func(policy, string, string) string
+	}{
+		{"", func(p Package) []string { return p.Imports }, policy.check},
+		{"tests of ", func(p Package) []string { return slices.Concat(p.TestImports, p.XTestImports) }, policy.checkTest},
+	} {
+		rules, err := parsePolicy(layers)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, imported := range p.Imports {
-			dep, ours := strings.CutPrefix(imported, module)
-			if !ours {
+		for _, p := range packages(t) {
+			if rules.exempt(p.Name()) {
 				continue
 			}
-			if why := rules.check(p.Name(), dep); why != "" {
-				t.Errorf("%s must not import %s:\n\t%s", p.Name(), dep, why)
-			}
-		}
-	}
-}
-
-func TestLayers_everyImportOfATestIsAllowed(t *testing.T) {
-	rules, err := parsePolicy(layers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packages(t) {
-		if rules.exempt(p.Name()) {
-			continue
-		}
-		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
-			dep, ours := strings.CutPrefix(imported, module)
-			if !ours {
-				continue
-			}
-			if why := rules.checkTest(p.Name(), dep); why != "" {
-				t.Errorf("tests of %s must not import %s:\n\t%s", p.Name(), dep, why)
+			for _, imported := range kind.imports(p) {
+				dep, ours := strings.CutPrefix(imported, module)
+				if !ours {
+					continue
+				}
+				if why := kind.check(rules, p.Name(), dep); why != "" {
+					t.Errorf("%s%s must not import %s:\n\t%s", kind.of, p.Name(), dep, why)
+				}
 			}
 		}
 	}
