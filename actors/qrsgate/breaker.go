@@ -3,7 +3,8 @@ package qrsgate
 import "time"
 
 // breaker decides whether the QRS is asked at all, and when it is pinged. It
-// opens after several failures in a row. While it is open, pings are the only
+// opens after several failures in a row, of which one object that is asked for
+// again and again makes one alone. While it is open, pings are the only
 // calls, further and further apart; a good one closes it on trial: the next
 // failure opens it again, the next success ends the trial. It begins on trial,
 // for nothing is known of the QRS yet.
@@ -71,6 +72,13 @@ func (b *breaker) failed(now time.Time, jitter float64) {
 	b.cool(now, jitter)
 }
 
+// doubt notes a call that says little about the QRS: a ping soon says more.
+func (b *breaker) doubt(now time.Time, jitter float64) {
+	if soon := b.soon(now, jitter); !b.open && soon.Before(b.pingAt) {
+		b.pingAt = soon
+	}
+}
+
 // pingFailed notes a failed ping.
 func (b *breaker) pingFailed(now time.Time, jitter float64) {
 	if !b.open {
@@ -81,8 +89,12 @@ func (b *breaker) pingFailed(now time.Time, jitter float64) {
 }
 
 func (b *breaker) cool(now time.Time, jitter float64) {
-	b.pingAt = now.Add(b.wait/2 + time.Duration(jitter*float64(b.wait/2)))
+	b.pingAt = b.soon(now, jitter)
 	if b.open {
 		b.wait = min(b.wait*2, b.settings.MaxCoolDown)
 	}
+}
+
+func (b *breaker) soon(now time.Time, jitter float64) time.Time {
+	return now.Add(b.wait/2 + time.Duration(jitter*float64(b.wait/2)))
 }

@@ -34,6 +34,9 @@ type machine struct {
 	// lastCall outlives a crash of the gate: the outcome of an earlier life's call names none of this one.
 	lastCall  *callID
 	lastEntry uint64
+	// failing are the objects that were asked for alone, and in vain, since the QRS
+	// has answered last.
+	failing map[key]bool
 	// told is the health that was told last; nil before the first time.
 	told    *bool
 	problem string
@@ -63,6 +66,7 @@ func newMachine(now time.Time, rules Rules, random func() float64, last *callID)
 	m := &machine{
 		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker), lastCall: last,
 		caches: map[operation]*cache{}, waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
+		failing: map[key]bool{},
 	}
 	for op := range operation(operationCount) {
 		if operations[op].cached {
@@ -178,7 +182,7 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 	}
 	delete(m.calls, id)
 	m.lanes[c.op]--
-	effects := m.heard(now, c.op, got)
+	effects := m.heard(now, c, got)
 	for _, e := range c.entries {
 		if got.again > 0 && e.live > 0 {
 			m.rest(now, e, got)
@@ -194,8 +198,8 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 }
 
 // heard learns from a call whether the QRS is within reach.
-func (m *machine) heard(now time.Time, op operation, got outcome) []effect {
-	failure := got.failure
+func (m *machine) heard(now time.Time, c *call, got outcome) []effect {
+	op, failure := c.op, got.failure
 	unreachable := failure.Kind == messages.FailureUnavailable || failure.Kind == messages.FailureTimeout
 	switch {
 	case got.again > 0:
@@ -210,13 +214,36 @@ func (m *machine) heard(now time.Time, op operation, got outcome) []effect {
 		m.breaker.pinged(now)
 	case failure.Kind == messages.FailureBusy, failure.Kind == messages.FailureInvalid, unreachable && len(got.values) > 0:
 		return nil // tells nothing either way
+	case unreachable && m.failsAgain(c):
+		m.breaker.doubt(now, m.random())
+		return nil
 	case unreachable:
 		m.problem = failure.Text
 		m.breaker.failed(now, m.random())
 	default:
+		clear(m.failing)
 		m.breaker.succeeded(now)
 	}
 	return m.health(!m.breaker.open, m.problem)
+}
+
+// maxFailing bounds the objects that are remembered to fail.
+const maxFailing = 64
+
+// failsAgain reports that a call in vain was for one object, which has failed before.
+// It may be the object that the QRS cannot read: others are not to be cut off from
+// it because one of them is asked for again and again.
+func (m *machine) failsAgain(c *call) bool {
+	if len(c.entries) != 1 {
+		return false
+	}
+	if len(m.failing) >= maxFailing {
+		clear(m.failing)
+	}
+	k := c.entries[0].key
+	before := m.failing[k]
+	m.failing[k] = true
+	return before
 }
 
 // settle answers everybody who waits for an entry.

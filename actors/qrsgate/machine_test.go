@@ -2,6 +2,7 @@ package qrsgate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -550,6 +551,54 @@ func TestMachine_breakerTakesAnyAnswerForASignOfLife(t *testing.T) {
 		if b.m.breaker.open {
 			t.Errorf("%v opened the breaker", kind)
 		}
+	}
+}
+
+// The QRS answers with an error for one object, which somebody follows on a quiet site.
+func TestMachine_oneObjectThatFailsDoesNotCutOffTheOthers(t *testing.T) {
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 3, CoolDown: 10 * time.Second}})
+	for range 20 {
+		b.ask(messages.LookupExecution{TaskID: guid(1)})
+		b.answer(opExecution, failed(messages.FailureUnavailable))
+		b.pass(6 * time.Second)
+		if slices.Contains(b.running(), "ping 0") {
+			b.answer(opPing, outcome{})
+		}
+		if b.m.breaker.open {
+			t.Fatal("one object opened the breaker")
+		}
+	}
+	b.ask(messages.LookupExecution{TaskID: guid(2)})
+	b.answer(opExecution, failed(messages.FailureUnavailable))
+	b.ask(messages.LookupExecution{TaskID: guid(3)})
+	b.answer(opExecution, failed(messages.FailureUnavailable))
+	if !b.m.breaker.open {
+		t.Error("three objects that failed did not open the breaker")
+	}
+}
+
+// Nobody asks for anything but one object when the QRS goes away.
+func TestMachine_aPingTellsAnObjectFromAnOutage(t *testing.T) {
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 3, CoolDown: 10 * time.Second}})
+	b.ask(messages.LookupExecution{TaskID: guid(1)})
+	b.answer(opExecution, failed(messages.FailureUnavailable))
+	b.pass(10 * time.Second)
+	b.answer(opPing, outcome{}) // it was the object
+	began, pings := b.now, 0
+	for !b.m.breaker.open {
+		if b.now.Sub(began) > time.Minute {
+			t.Fatal("an outage did not open the breaker within a minute")
+		}
+		b.ask(messages.LookupExecution{TaskID: guid(1)})
+		b.answer(opExecution, failed(messages.FailureUnavailable))
+		b.pass(5 * time.Second)
+		if slices.Contains(b.running(), "ping 0") {
+			pings++
+			b.answer(opPing, failed(messages.FailureUnavailable))
+		}
+	}
+	if pings != 2 {
+		t.Errorf("want it opened by the object and two pings, got %d", pings)
 	}
 }
 
