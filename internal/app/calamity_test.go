@@ -65,7 +65,7 @@ func (c *calamitous) befall(what calamity) {
 		c.v.start()
 	case terminated:
 		if code := c.v.terminate(20 * time.Second); code != 0 {
-			c.t.Errorf("want exit code 0 after SIGTERM under load, got %d", code)
+			c.v.errorf("want exit code 0 after SIGTERM under load, got %d", code)
 		}
 		c.v.start()
 	case frozen:
@@ -127,7 +127,7 @@ func (c *calamitous) startFailed(err error) {
 	c.t.Helper()
 	c.v.now().ending = time.Now()
 	if code := c.v.gone(err); code == 0 {
-		c.t.Error("want a failure told by a process that could not start, got exit code 0")
+		c.v.errorf("want a failure told by a process that could not start, got exit code 0")
 	}
 	c.v.now().killed = true // nobody asked it to end
 	c.t.Logf("    it did not start: %s", c.v.tail(1))

@@ -226,10 +226,14 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	o.broker = true
 	o.readPublications(s.MQTT.Publications().All())
 	o.watched, o.acknowledged, o.blocked = true, seen.accepted, c.blocked
-	must(t, o.recallTrimmed())
+	if err := o.recallTrimmed(); err != nil {
+		v.errorf("read what the journal gave up: %v", err)
+	}
 	report(t, v, o)
 	t.Logf("of %d executions the service gave up looking for what it did not know; %d of unknown tasks were told of as reloads", len(o.gaveUp), o.asReloads())
-	seen.wantsFlatMemory(t)
+	memory, grown := seen.growth()
+	t.Log(memory)
+	v.complain(grown)
 }
 
 // appendTo adds lines to a file.

@@ -165,16 +165,13 @@ func report(t *testing.T, v *service, o *oracle) {
 // complain fails the test with problems, the first of them in full.
 func (v *service) complain(problems []string) {
 	v.t.Helper()
-	if len(problems) > 0 {
-		v.tell()
-	}
 	const shown = 10
 	for i, p := range problems {
 		if i == shown {
-			v.t.Errorf("and %d more problems", len(problems)-shown)
+			v.errorf("and %d more problems", len(problems)-shown)
 			break
 		}
-		v.t.Error(p)
+		v.errorf("%s", p)
 	}
 }
 
@@ -184,7 +181,7 @@ func (v *service) end() {
 	v.idle()
 	v.wantsNoBug()
 	if code := v.terminate(20 * time.Second); code != 0 {
-		v.t.Errorf("want exit code 0 after SIGTERM, got %d", code)
+		v.errorf("want exit code 0 after SIGTERM, got %d", code)
 	}
 }
 

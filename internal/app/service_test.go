@@ -88,6 +88,8 @@ type service struct {
 	exited  chan error
 	// told is whether the end of its log was shown.
 	told bool
+	// failures are what is wrong with it.
+	failures []string
 }
 
 // newService writes a configuration for a started simulation. Both ports are
@@ -110,6 +112,9 @@ func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 		_ = v.log.Close()
 		if t.Failed() {
 			v.tell()
+			for _, p := range v.failures {
+				t.Log("failed: ", p)
+			}
 		}
 	})
 	return v
@@ -164,7 +169,7 @@ func (v *service) terminate(within time.Duration) int {
 	case err := <-v.exited:
 		return v.gone(err)
 	case <-time.After(within):
-		v.t.Errorf("want the service to end within %s of SIGTERM", within)
+		v.errorf("want the service to end within %s of SIGTERM", within)
 		v.kill()
 		return -1
 	}
@@ -178,7 +183,7 @@ func (v *service) gone(err error) int {
 	v.process = nil
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	if v.now().killed && (!failed || exit.Exited()) {
-		v.t.Errorf("want the service alive until it was killed, it ended by itself: %v", err)
+		v.errorf("want the service alive until it was killed, it ended by itself: %v", err)
 	}
 	if !failed {
 		return 0
@@ -285,7 +290,16 @@ func (v *service) idle() {
 	})
 }
 
-// tell shows the end of the service's log, once. Who fails a test calls it first,
+// errorf fails the test, and says so once more at its very end: a run of minutes says
+// much in between, and output is cut.
+func (v *service) errorf(format string, args ...any) {
+	v.t.Helper()
+	what := fmt.Sprintf(format, args...)
+	v.failures = append(v.failures, what)
+	v.t.Error(what)
+}
+
+// tell shows the end of the service's log, once. Who fails a test for good calls it first,
 // so that the verdict comes last and is not lost where output is cut.
 func (v *service) tell() {
 	v.t.Helper()
@@ -316,7 +330,7 @@ func (v *service) wantsNoBug() {
 		"butler_actor_bugs_total", "butler_executions_given_up_total", "butler_journal_corrupt_records_total",
 	} {
 		if value, ok := m[name]; !ok || value != 0 {
-			v.t.Errorf("want %s = 0, got %v (%v)", name, value, ok)
+			v.errorf("want %s = 0, got %v (%v)", name, value, ok)
 		}
 	}
 }
