@@ -208,15 +208,22 @@ func wrapNumber[T any](number T, err error) (any, error) {
 
 // quoteEnd returns where the quoted text that goes on in text is closed.
 func quoteEnd(text string) int {
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
+	for from := 0; ; {
+		i := strings.IndexByte(text[from:], '"')
+		if i < 0 {
+			return len(text)
+		}
+		i += from
+		if !escaped(text[from:i]) {
 			return i
 		}
+		from = i + 1
 	}
-	return len(text)
+}
+
+// escaped reports whether the byte behind text has a backslash before it that is none itself.
+func escaped(text string) bool {
+	return (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1
 }
 
 // cutKey cuts text at the first separator that has no backslash before it.
