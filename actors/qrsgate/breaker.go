@@ -6,8 +6,8 @@ import "time"
 // opens after several failures in a row, of which one object that is asked for
 // again and again makes one alone. While it is open, pings are the only
 // calls, further and further apart; a good one closes it on trial: the next
-// failure opens it again, the next success ends the trial. It begins on trial,
-// for nothing is known of the QRS yet.
+// failure that counts opens it again, the next success ends the trial. It begins
+// on trial, for nothing is known of the QRS yet.
 type breaker struct {
 	settings BreakerSettings
 	failures int

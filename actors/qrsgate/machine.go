@@ -87,6 +87,7 @@ func (m *machine) begin(now time.Time) []effect {
 // change takes up new rules. The breaker begins anew: nothing is known of the new way.
 func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
 	m.rules, m.breaker, m.told, m.problem = rules, newBreaker(now, rules.Breaker), nil, ""
+	clear(m.failing)
 	if elsewhere {
 		m.since = now
 	}

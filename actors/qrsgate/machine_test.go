@@ -602,6 +602,81 @@ func TestMachine_aPingTellsAnObjectFromAnOutage(t *testing.T) {
 	}
 }
 
+// fails asks for the result of a task, alone, and lets that call fail.
+func (b *bench) fails(n int) {
+	b.t.Helper()
+	b.ask(messages.LookupExecution{TaskID: guid(n)})
+	b.answer(opExecution, failed(messages.FailureUnavailable))
+}
+
+func TestMachine_anObjectThatFailsCountsAnew(t *testing.T) {
+	rules := Rules{Breaker: BreakerSettings{Failures: 2}}
+	for name, since := range map[string]func(*bench){
+		"after an answer": func(b *bench) {
+			b.ask(messages.LookupExecution{TaskID: guid(2)})
+			b.answer(opExecution, outcome{})
+			b.fails(3)
+		},
+		"under new rules": func(b *bench) {
+			b.take(b.m.change(b.now, rules.withDefaults(), false)) // on trial
+			b.answer(opPing, outcome{})
+		},
+	} {
+		b := pinged(t, rules)
+		b.fails(1)
+		since(b)
+		if b.m.breaker.open {
+			t.Fatalf("%s: one failure of two opened the breaker", name)
+		}
+		b.fails(1)
+		if !b.m.breaker.open {
+			t.Errorf("%s: it did not open the breaker", name)
+		}
+	}
+}
+
+// Several objects that fail together are no single one that cannot be read.
+func TestMachine_aBatchThatFailsCountsEveryTime(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 3}})
+	for round := range 3 {
+		if b.m.breaker.open {
+			t.Fatalf("%d failures of three opened the breaker", round)
+		}
+		b.ask(messages.LookupOwner{UserID: guid(9)}) // the others wait for it
+		b.ask(messages.LookupExecution{TaskID: guid(1)})
+		b.ask(messages.LookupExecution{TaskID: guid(2)})
+		b.answer(opOwner, failed(messages.FailureInvalid)) // tells nothing
+		b.answer(opExecution, failed(messages.FailureUnavailable))
+	}
+	if !b.m.breaker.open {
+		t.Error("three calls that failed did not open the breaker")
+	}
+}
+
+func TestMachine_aLateFailureDoesNotHurryThePing(t *testing.T) {
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 2, CoolDown: 10 * time.Second, MaxCoolDown: 10 * time.Second}})
+	b.fails(1)
+	b.ask(messages.LookupExecution{TaskID: guid(1)}) // which is under way when the breaker opens
+	b.ask(messages.LookupOwner{UserID: guid(2)})
+	b.answer(opOwner, failed(messages.FailureUnavailable))
+	b.m.random = func() float64 { return 0 }
+	at := b.m.breaker.pingAt
+	b.answer(opExecution, failed(messages.FailureUnavailable))
+	if !b.m.breaker.open || !b.m.breaker.pingAt.Equal(at) {
+		t.Errorf("want the ping at %v, got %v", at, b.m.breaker.pingAt)
+	}
+}
+
+func TestMachine_remembersABoundedNumberOfObjectsThatFail(t *testing.T) {
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1000}})
+	for n := range 3 * maxFailing {
+		b.fails(n)
+		if len(b.m.failing) > maxFailing {
+			t.Fatalf("want %d remembered at most, got %d", maxFailing, len(b.m.failing))
+		}
+	}
+}
+
 func TestMachine_anOpeningBreakerAnswersWhatWaits(t *testing.T) {
 	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 1}})
 	b.ask(messages.LookupExecution{TaskID: guid(1)})
