@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -53,6 +54,52 @@ func TestSearch_oneBusyMomentDecidesNothing(t *testing.T) {
 	if err != nil || found[0] > 300_000 || found[0] < 285_000 {
 		t.Errorf("want about 300,000, got %v, %v", found, err)
 	}
+}
+
+// Which moment is busy makes no difference where there is only one.
+func TestSearch_everyRateThatFailedIsTriedAgain(t *testing.T) {
+	once := search
+	once.Rounds = 1
+	for busy := range 16 {
+		trials := 0
+		found, err := once.Highest(t.Context(), func(_ context.Context, rate int) (int, error) {
+			if trials++; trials == busy {
+				return 1, nil
+			}
+			return max(0, rate-300_000), nil
+		})
+		if err != nil || found[0] > 300_000 || found[0] < 285_000 {
+			t.Errorf("busy at trial %d: want about 300,000, got %v, %v", busy, found, err)
+		}
+	}
+}
+
+// The median of two rounds is half of a lucky one, or of one in a busy moment.
+func TestSearch_endsAfterAnOddNumberOfRounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := func(rounds int, most time.Duration) (tried int) {
+			bounded := search
+			bounded.Rounds, bounded.Most = rounds, most
+			_, err := bounded.Highest(t.Context(), func(_ context.Context, rate int) (int, error) {
+				tried++
+				time.Sleep(time.Second)
+				return max(0, rate-300_000), nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tried
+		}
+		one, three := tries(1, time.Hour), tries(3, time.Hour)
+		for most, want := range map[time.Duration]int{
+			time.Duration(one)*time.Second - 1: one,
+			time.Duration(one) * time.Second:   three,
+		} {
+			if got := tries(5, most); got != want {
+				t.Errorf("%s: want %d trials, got %d", most, want, got)
+			}
+		}
+	})
 }
 
 func TestSearch_isBoundedAndEndsWithAnError(t *testing.T) {
