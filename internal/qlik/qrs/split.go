@@ -31,7 +31,8 @@ func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r req
 
 // byParts makes a call for each part, and halves one that fails; without spare calls it
 // is halved before. vain is how many calls the server has failed over already. What does
-// not fail alone is returned beside the last error; any failure that will repeat ends it.
+// not fail alone is returned, beside the last error if anything did; any failure that will
+// repeat ends it.
 func byParts[T interface{ key() string }](ctx context.Context, c *Client, r request, parts [][]string, spare, vain int) ([]T, error) {
 	var found []T
 	var problem error
@@ -46,7 +47,6 @@ func byParts[T interface{ key() string }](ctx context.Context, c *Client, r requ
 			found, answered, spare = append(found, docs...), true, spare+len(part)-1
 			continue
 		}
-		problem = err
 		failed, ok := errors.AsType[*Error](err)
 		switch {
 		case ok && stumbled(failed):
@@ -57,10 +57,12 @@ func byParts[T interface{ key() string }](ctx context.Context, c *Client, r requ
 		if !answered && vain >= maxVainCalls {
 			return found, err
 		}
-		if len(part) > 1 {
-			spare--
-			parts = append(parts, halves(part)...)
+		if len(part) == 1 {
+			problem = err
+			continue
 		}
+		spare--
+		parts = append(parts, halves(part)...)
 	}
 	return found, problem
 }

@@ -75,19 +75,30 @@ func TestTasks_oneBadObjectDoesNotTakeItsNeighboursWithIt(t *testing.T) {
 }
 
 func TestTasks_whatFailedForAMomentIsThere(t *testing.T) {
-	failures := 1
-	c, server := plain(t, func(r qliktest.Request) qliktest.Response {
-		if failures--; failures >= 0 {
-			return qliktest.Response{Status: http.StatusInternalServerError}
+	for _, test := range []struct {
+		name  string
+		or    int32
+		fails []int
+		calls int
+	}{
+		{"the batch", orUnknown, []int{1}, 4},
+		{"a part of it, too", orWorks, []int{1, 3}, 5},
+	} {
+		call := 0
+		c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+			if call++; slices.Contains(test.fails, call) {
+				return qliktest.Response{Status: http.StatusInternalServerError}
+			}
+			return qliktest.ByID(three)(r)
+		})
+		c.orFilter.Store(test.or)
+		got, err := c.Tasks(t.Context(), idA, idB, idC)
+		if err != nil || len(got) != 3 {
+			t.Errorf("%s: %d tasks, %v, want three", test.name, len(got), err)
 		}
-		return qliktest.ByID(three)(r)
-	})
-	got, err := c.Tasks(t.Context(), idA, idB, idC)
-	if err != nil || len(got) != 3 {
-		t.Errorf("Tasks: %d tasks, %v, want three", len(got), err)
-	}
-	if calls := len(server.Requests()); calls != 4 {
-		t.Errorf("%d calls, want 4", calls)
+		if calls := len(server.Requests()); calls != test.calls {
+			t.Errorf("%s: %d calls, want %d", test.name, calls, test.calls)
+		}
 	}
 }
 
@@ -103,6 +114,26 @@ func TestTasks_aBatchIsNotSplitFurtherWhenNobodyIsLetIn(t *testing.T) {
 	}
 	if calls := len(server.Requests()); calls != 2 {
 		t.Errorf("%d calls, want 2", calls)
+	}
+}
+
+func TestTasks_whatWasFoundBeforeNobodyIsLetInIsKept(t *testing.T) {
+	call := 0
+	c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+		switch call++; call {
+		case 1:
+			return qliktest.Response{Status: http.StatusInternalServerError}
+		case 2:
+			return qliktest.ByID(three)(r)
+		}
+		return qliktest.Response{Status: http.StatusForbidden}
+	})
+	c.orFilter.Store(orWorks)
+	if got, err := c.Tasks(t.Context(), idA, idB, idC); kindOf(t, err) != messages.FailureRejected || len(got) != 1 {
+		t.Errorf("Tasks: %d tasks, %v, want the first one and an error", len(got), err)
+	}
+	if calls := len(server.Requests()); calls != 3 {
+		t.Errorf("%d calls, want 3", calls)
 	}
 }
 
