@@ -535,16 +535,21 @@ func TestMachine_looksOnceMoreBeforeItGivesUpAfterALongStop(t *testing.T) {
 func TestMachine_saysWhatDidNotHappenInTime(t *testing.T) {
 	for _, row := range []struct {
 		name, want string
-		final      bool
+		needs      destination.Needs
 		silent     func(any) bool
 	}{
-		{"no answer", "did not answer within", false, func(any) bool { return true }},
-		{"no final result", "did not become final within", true, nil},
+		{"no answer", "did not answer within", destination.Needs{}, func(any) bool { return true }},
+		{"no result", "did not answer within", destination.Needs{Execution: true}, func(command any) bool {
+			_, is := command.(messages.LookupExecution)
+			return is
+		}},
+		{"no final result", "did not become final within", destination.Needs{FinalState: true}, nil},
+		{"no end", "did not become final within", destination.Needs{Execution: true}, nil},
 	} {
 		repo := known(qlik.TaskReload)
 		repo.silent = row.silent
 		repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
-		w := newWorld(t, everyKind(destination.Needs{FinalState: row.final}), repo.answer)
+		w := newWorld(t, everyKind(row.needs), repo.answer)
 		w.machine.rules.FinalAttempts = 1000
 		w.observe(0, event(messages.FamilySucceeded), 0)
 		w.run(time.Hour)
@@ -919,10 +924,31 @@ func TestMachine_saysThatAnExecutionWasNotSeenToEndWhoseLogCannotBeHad(t *testin
 func TestMachine_saysThatASuccessWasNeverSeenToEnd(t *testing.T) {
 	repo := known(qlik.TaskReload)
 	repo.execution = func(time.Time) messages.Execution { return messages.Execution{Known: true, Status: qlik.StatusStarted} }
-	w := newWorld(t, everyKind(destination.Needs{Execution: true, FinalState: true}), repo.answer)
+	for _, needs := range []destination.Needs{{Execution: true, FinalState: true}, {FinalState: true}} {
+		w := newWorld(t, everyKind(needs), repo.answer)
+		w.observe(0, event(messages.FamilySucceeded), 0)
+		w.run(time.Hour)
+		if got := w.alert().Degraded; len(got) != 1 || !strings.Contains(got[0], "its state there is Started") || len(w.asked) != 6 {
+			t.Errorf("want that said after five looks, got %q, asked %v", got, lookups(w.asked))
+		}
+	}
+}
+
+func TestMachine_asksOnceForTheLogOfASuccessOfWhichNothingIsKnown(t *testing.T) {
+	repo, looks := known(qlik.TaskReload), 0
+	repo.fail = func(command any) messages.Failure {
+		_, task := command.(messages.LookupTask)
+		if looks++; task || looks > 20 { // or asking in a circle would never end
+			return messages.Failure{}
+		}
+		return messages.Failure{Kind: messages.FailureNotFound, Text: "no result"}
+	}
+	repo.execution = func(time.Time) messages.Execution { return messages.Execution{} }
+	w := newWorld(t, everyKind(destination.Needs{Execution: true, FinalState: true, ScriptTail: 3}), repo.answer)
 	w.observe(0, event(messages.FamilySucceeded), 0)
 	w.run(time.Hour)
-	if got := w.alert().Degraded; len(got) != 1 || !strings.Contains(got[0], "its state there is Started") || len(w.asked) != 6 {
-		t.Errorf("want that said after five looks, got %q, asked %v", got, lookups(w.asked))
+	want := []string{"task", "execution", "execution", "execution", "execution", "execution", "log", "execution"}
+	if diff := cmp.Diff(want, lookups(w.asked)); diff != "" {
+		t.Error(diff)
 	}
 }
