@@ -69,7 +69,20 @@ func parse(raw string, on system) (location, *Error) {
 	if err := checkNames(raw, names, on); err != nil {
 		return location{}, err
 	}
-	return location{system: on, volume: volume, names: names}, nil
+	return bounded(raw, location{system: on, volume: volume, names: names})
+}
+
+// bounded refuses a location whose one spelling is longer than a path may be, though
+// what was written is not: a share alone gets a slash at its end.
+func bounded(raw string, l location) (location, *Error) {
+	if len(l.String()) > maxPath {
+		return location{}, tooLong(raw)
+	}
+	return l, nil
+}
+
+func tooLong(raw string) *Error {
+	return invalid(raw, "is longer than 4096 bytes", "shorten it")
 }
 
 // below reads a path that somebody wrote and that starts at directory.
@@ -92,7 +105,7 @@ func below(directory location, raw string) (location, *Error) {
 		return location{}, err
 	}
 	directory.names = slices.Concat(directory.names, names)
-	return directory, nil
+	return bounded(raw, directory)
 }
 
 func checkText(raw string) *Error {
@@ -100,7 +113,7 @@ func checkText(raw string) *Error {
 	case raw == "":
 		return invalid(raw, "is empty", "send a path")
 	case len(raw) > maxPath:
-		return invalid(raw, "is longer than 4096 bytes", "shorten it")
+		return tooLong(raw)
 	case strings.ContainsRune(raw, 0):
 		return invalid(raw, "has a NUL character in it", "take it out")
 	}

@@ -132,6 +132,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("want %q to mean itself, got %q, %v", at, again, err)
 		}
 		if lower, err := below(at, raw); err == nil {
+			if again, err := parse(lower.String(), on); err != nil || again.String() != lower.String() {
+				t.Fatalf("want %q to mean itself, got %q, %v", lower, again, err)
+			}
 			wantOneSpelling(t, lower)
 			if _, ok := lower.under(at); !ok {
 				t.Fatalf("want %q below %q", lower, at)
