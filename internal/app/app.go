@@ -243,7 +243,7 @@ func (a *App) open() {
 	}
 	watching, cancel := context.WithCancel(a.working())
 	a.unwatch = cancel
-	a.watching.Go(func() { a.watchProperties(watching) })
+	a.watching.Go(func() { a.watchExpected(watching) })
 	if a.rest != nil {
 		a.serve.Go(func() {
 			if err := a.rest.Serve(); err != nil {

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -238,26 +239,39 @@ func TestDoctor_looksForTheCustomPropertiesThatAreNamed(t *testing.T) {
 	}
 }
 
-func TestDoctor_looksForTheTagsAndStreamsOfRoutes(t *testing.T) {
+// first returns the first of some.
+func first[T any](some iter.Seq[T]) (out T) {
+	for out = range some {
+		break
+	}
+	return out
+}
+
+func TestDoctor_looksForWhatRoutesName(t *testing.T) {
 	s := siteOf(t)
 	tag, stream := s.sim.World.Tags()[0].Name, s.sim.World.Streams()[0]
+	task, app := first(s.sim.World.Tasks()), first(s.sim.World.Apps())
 	for name, row := range map[string]struct {
 		match string
 		want  []doctor.Line
 	}{
 		"all are there": {
-			fmt.Sprintf("{taskTags: [%q], appTags: [%q], streams: [%q, %q]}", tag, tag, stream.Name, stream.ID),
+			fmt.Sprintf("{taskTags: [%q], appTags: [%q], streams: [%q, %q], tasks: [%q, %q], apps: [%q]}",
+				tag, tag, stream.Name, stream.ID, task.Name, strings.ToUpper(task.ID), app.Name),
 			[]doctor.Line{
-				{Verdict: doctor.OK, Evidence: "tags in routes: they are there"},
-				{Verdict: doctor.OK, Evidence: "streams in routes: they are there"},
+				{Verdict: doctor.OK, Evidence: "tags: those that the configuration names are there"},
+				{Verdict: doctor.OK, Evidence: "streams: those that the configuration names are there"},
+				{Verdict: doctor.OK, Evidence: "tasks: those that the configuration names are there"},
+				{Verdict: doctor.OK, Evidence: "apps: those that the configuration names are there"},
 			},
 		},
 		"some are misspelled": {
-			fmt.Sprintf("{taskTags: [%q, Finanse], appTags: [%q], streams: [%q]}", tag, s.sim.World.Tags()[0].ID, "x"+stream.Name),
+			fmt.Sprintf("{taskTags: [%q, Finanse], appTags: [%q], streams: [%q], tasks: [No such task]}", tag, s.sim.World.Tags()[0].ID, "x"+stream.Name),
 			[]doctor.Line{
-				{Verdict: doctor.Warning, Evidence: `tags in routes: routes[0].match.taskTags[1]: there is no "Finanse"`},
-				{Verdict: doctor.Warning, Evidence: "tags in routes: routes[0].match.appTags[0]: there is no "},
-				{Verdict: doctor.Warning, Evidence: fmt.Sprintf("streams in routes: routes[0].match.streams[0]: there is no %q", "x"+stream.Name)},
+				{Verdict: doctor.Warning, Evidence: `tags: routes[0].match.taskTags[1]: there is no tag "Finanse"`},
+				{Verdict: doctor.Warning, Evidence: "tags: routes[0].match.appTags[0]: there is no tag "},
+				{Verdict: doctor.Warning, Evidence: fmt.Sprintf("streams: routes[0].match.streams[0]: there is no stream %q", "x"+stream.Name)},
+				{Verdict: doctor.Warning, Evidence: `tasks: routes[0].match.tasks[0]: there is no task "No such task"`},
 			},
 		},
 	} {
@@ -277,7 +291,7 @@ func TestDoctor_looksForTheTagsAndStreamsOfRoutes(t *testing.T) {
 	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: t.TempDir(), Extra: "\n  routes:\n    - name: finance\n      match: {streams: [" + stream.Name + "]}\n"})
 	must(t, err)
 	s.sim.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/stream"})
-	wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Warning, "qrs", "streams in routes: endpoint: stream")
+	wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Warning, "qrs", "streams: endpoint: stream")
 }
 
 func TestDoctor_saysAWarningOnce(t *testing.T) {

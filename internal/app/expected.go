@@ -12,54 +12,65 @@ import (
 	"butler/supervisors"
 )
 
-// How often the custom properties that the configuration names are looked for,
-// and how soon again when the repository does not say.
+// How often what the configuration names is looked for in Qlik Sense, and how soon
+// again when the repository does not say.
 const (
-	propertiesEvery = time.Hour
-	propertiesAgain = time.Minute
+	expectedEvery = time.Hour
+	expectedAgain = time.Minute
 )
 
-// propertiesComponent is the health of what the configuration expects of the repository.
-const propertiesComponent = "custom_properties"
+// expectedComponent is the health of what the configuration expects of the repository.
+const expectedComponent = "configured_names"
 
-// watchProperties tells the operator when a custom property that decides who is
-// told does not exist, or has values that mean nothing: nobody would notice
-// before an alert is missed. The service runs on, because the other alerts are
-// wanted. That the repository cannot be asked is qrsgate's to tell.
-func (a *App) watchProperties(ctx context.Context) {
-	used, err := expected.PropertiesOf(a.cfg.Section, a.table.Built())
-	if err != nil || used.None() || a.gate.Client == nil { // routes that cannot be read are told by others
+// watchExpected tells the operator when something that decides who is told does not
+// exist, or has values that mean nothing: nobody would notice before an alert is
+// missed. The service runs on, because the other alerts are wanted. That the
+// repository cannot be asked is qrsgate's to tell.
+func (a *App) watchExpected(ctx context.Context) {
+	site, err := expected.SiteOf(a.cfg.Section, a.table.Built())
+	if err != nil || site.Nothing() || a.gate.Client == nil { // routes that cannot be read are told by others
 		return
 	}
+	seen := map[string]expected.Look{} // by subject: what cannot be asked for now is as it was
 	told := ""
 	for pause := time.Duration(0); wait(ctx, pause); {
-		pause = propertiesAgain
-		missing, odd, err := used.Compare(ctx, a.gate.Client)
-		if err != nil {
+		pause = expectedEvery
+		var missing, odd []string
+		for _, look := range site.Compare(ctx, a.gate.Client) {
+			if look.Err != nil {
+				pause = expectedAgain
+				look = seen[look.Subject]
+			} else {
+				seen[look.Subject] = look
+			}
+			missing, odd = append(missing, look.Missing...), append(odd, look.Odd...)
+		}
+		if len(seen) == 0 {
 			continue
 		}
-		pause = propertiesEvery
-		reason := strings.Join(slices.Concat(missing, odd), "; ")
-		state := supervisors.Up
-		if len(missing) > 0 {
-			state = supervisors.Degraded
-		}
-		a.health.Set(propertiesComponent, state, reason)
-		if told != reason {
-			a.tellProperties(missing, odd)
-		}
-		told = reason
+		a.tellExpected(missing, odd, &told)
 	}
 }
 
-// tellProperties writes to the log what is wrong with the custom properties.
-func (a *App) tellProperties(missing, odd []string) {
+// tellExpected shows what is wrong with what the configuration names, and writes it to
+// the log where that is not what was told before.
+func (a *App) tellExpected(missing, odd []string, told *string) {
+	state := supervisors.Up
 	if len(missing) > 0 {
-		a.log.Error("the configuration names custom properties that tasks or apps cannot have: alerts that depend on them do not go where they should",
+		state = supervisors.Degraded
+	}
+	reason := strings.Join(append(slices.Clone(missing), odd...), "; ")
+	a.health.Set(expectedComponent, state, reason)
+	if reason == *told {
+		return
+	}
+	*told = reason
+	if len(missing) > 0 {
+		a.log.Error("the configuration names what Qlik Sense does not have: alerts that depend on it do not go where they should",
 			zap.Strings("missing", missing))
 	}
 	if len(odd) > 0 {
-		a.log.Warn("custom properties of reload tasks have values that the configuration does not know, tasks with them are told to nobody by them",
-			zap.Strings("properties", odd))
+		a.log.Warn("the configuration and Qlik Sense do not know all of each other's names: perhaps nobody is told of some tasks",
+			zap.Strings("names", odd))
 	}
 }

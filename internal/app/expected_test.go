@@ -23,29 +23,33 @@ func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := startSite(t, demo.Settings{InMemory: true},
 				gate+"ENABLE=true", gate+"CUSTOMPROPERTYNAME="+row.property, gate+"ENABLEDVALUE="+row.value)
-			s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
-			state, reason := s.component("custom_properties")
+			s.until("the properties looked for", func() bool { state, _ := s.component("configured_names"); return state != "" })
+			state, reason := s.component("configured_names")
 			if state != row.state || reason != row.reason {
 				t.Errorf("want %s %q, got %s %q", row.state, row.reason, state, reason)
 			}
 			s.until("the log to say so", func() bool {
-				return (s.logs.FilterMessageSnippet("custom properties that tasks or apps cannot have").Len() == 1) == (row.state == "degraded")
+				return (s.logs.FilterMessageSnippet("names what Qlik Sense does not have").Len() == 1) == (row.state == "degraded")
 			})
 		})
 	}
 }
 
-func TestHealth_showsCustomPropertiesOfRoutesThatDoNotExist(t *testing.T) {
+func TestHealth_showsWhatRoutesNameThatDoesNotExist(t *testing.T) {
 	s := startSite(t, demo.Settings{InMemory: true, Extra: `
   routes:
     - name: finance
       match:
         taskCustomProperties: [{name: Butler_FailedAlertEnableEmail, value: "Yes"}, {name: Departmnt, value: Finance}]
-        appCustomProperties: [{name: Butler_FailedAlertEnableEmail, value: "Yes"}]`})
-	s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
-	state, reason := s.component("custom_properties")
+        appCustomProperties: [{name: Butler_FailedAlertEnableEmail, value: "Yes"}]
+        taskTags: [Finanse]
+        tasks: [Gone long ago]`})
+	s.until("the properties looked for", func() bool { state, _ := s.component("configured_names"); return state != "" })
+	state, reason := s.component("configured_names")
 	want := `routes[0].match.taskCustomProperties[1]: tasks have no custom property "Departmnt"; ` +
-		`routes[0].match.appCustomProperties[0]: apps have no custom property "Butler_FailedAlertEnableEmail"`
+		`routes[0].match.appCustomProperties[0]: apps have no custom property "Butler_FailedAlertEnableEmail"; ` +
+		`routes[0].match.taskTags[0]: there is no tag "Finanse" that the user sees; ` +
+		`routes[0].match.tasks[0]: there is no task "Gone long ago" that the user sees`
 	if state != "degraded" || reason != want {
 		t.Errorf("want degraded %q, got %s %q", want, state, reason)
 	}
@@ -59,8 +63,8 @@ func TestHealth_showsACustomPropertyThatChoosesAmongAccountsOnce(t *testing.T) {
     newRelic:
       enable: true
       reloadTaskFailure: {destination: {log: {enable: true, sendToAccount: {byCustomProperty: {enable: true, customPropertyName: NoSuch}}}}}`})
-	s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
-	state, reason := s.component("custom_properties")
+	s.until("the properties looked for", func() bool { state, _ := s.component("configured_names"); return state != "" })
+	state, reason := s.component("configured_names")
 	want := `incidentTool.newRelic.reloadTaskFailure.destination.log.sendToAccount.byCustomProperty.customPropertyName: reload tasks have no custom property "NoSuch"`
 	if state != "degraded" || reason != want {
 		t.Errorf("want degraded %q, got %s %q", want, state, reason)
@@ -95,12 +99,12 @@ func TestHealth_warnsOfValuesOfACustomPropertyThatAreNoAccount(t *testing.T) {
         destination:
           log: {enable: true, sendToAccount: {byCustomProperty: {enable: true, customPropertyName: %s}, always: {enable: true, account: [%s]}}}`,
 				row.second, row.property, row.always)})
-			s.until("the properties looked for", func() bool { state, _ := s.component("custom_properties"); return state != "" })
-			if state, reason := s.component("custom_properties"); state != "up" || reason != row.warning {
+			s.until("the properties looked for", func() bool { state, _ := s.component("configured_names"); return state != "" })
+			if state, reason := s.component("configured_names"); state != "up" || reason != row.warning {
 				t.Errorf("want up %q, got %s %q", row.warning, state, reason)
 			}
 			s.until("the log to say so", func() bool {
-				return (s.logs.FilterMessageSnippet("values that the configuration does not know").Len() == 1) == (row.warning != "")
+				return (s.logs.FilterMessageSnippet("do not know all of each other").Len() == 1) == (row.warning != "")
 			})
 		})
 	}
@@ -109,7 +113,7 @@ func TestHealth_warnsOfValuesOfACustomPropertyThatAreNoAccount(t *testing.T) {
 func TestHealth_doesNotLookForCustomPropertiesThatNobodyUses(t *testing.T) {
 	s := startSite(t, demo.Settings{InMemory: true})
 	s.until("the repository up", func() bool { state, _ := s.component("qrs"); return state == "up" })
-	if state, _ := s.component("custom_properties"); state != "" {
+	if state, _ := s.component("configured_names"); state != "" {
 		t.Errorf("want no such component, got %s", state)
 	}
 }

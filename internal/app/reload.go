@@ -347,7 +347,7 @@ func (a *App) forget() {
 	forwards := a.cloud != nil && a.cloud.forwarded != nil
 	gone := map[string]bool{
 		mqttComponent: a.mqtt == nil, cloudComponent: a.cloud == nil, forwardComponent: !forwards, waitingComponent: !forwards,
-		schedulesComponent: !a.cfg.Scheduler().Enable, startsComponent: !a.cfg.Scheduler().Enable, propertiesComponent: true, keysComponent: true,
+		schedulesComponent: !a.cfg.Scheduler().Enable, startsComponent: !a.cfg.Scheduler().Enable, expectedComponent: true, keysComponent: true,
 	}
 	for _, m := range a.before.monitors {
 		gone[m.probeComponent()] = !slices.ContainsFunc(a.monitors, func(n runningMonitor) bool { return n.component() == m.component() })

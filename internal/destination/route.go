@@ -28,12 +28,12 @@ type Match struct {
 	Events []string
 	// TaskTypes are the names of qlik.TaskTypes.
 	TaskTypes []string
-	// Tasks and Apps are IDs or names.
+	// Tasks and Apps are IDs, in any letter case, or names.
 	Tasks, Apps       []string
 	TaskTags, AppTags []string
 	// Custom properties with their values.
 	TaskCustomProperties, AppCustomProperties []messages.Property
-	// Streams are names or IDs.
+	// Streams are names or IDs, in any letter case.
 	Streams []string
 	// Nodes are host names of Qlik Sense nodes.
 	Nodes []string
@@ -238,7 +238,9 @@ var facts = []fact{
 	},
 	{
 		key: "tasks", wanted: func(m Match) []string { return m.Tasks },
-		is: func(a *messages.Alert, want string) bool { return want == a.Event.TaskID || want == a.Event.TaskName },
+		is: func(a *messages.Alert, want string) bool {
+			return sameID(want, a.Event.TaskID) || want == a.Event.TaskName
+		},
 	},
 	{
 		key: "taskTags", ofTask: true, wanted: func(m Match) []string { return m.TaskTags },
@@ -251,8 +253,8 @@ var facts = []fact{
 	{
 		key: "apps", namesApp: true, wanted: func(m Match) []string { return m.Apps },
 		is: func(a *messages.Alert, want string) bool {
-			return want == a.Event.AppID || want == a.Event.AppName || want == a.Task.AppID || want == a.Task.AppName ||
-				want == a.App.ID || want == a.App.Name
+			return sameID(want, a.Event.AppID) || want == a.Event.AppName || sameID(want, a.Task.AppID) || want == a.Task.AppName ||
+				sameID(want, a.App.ID) || want == a.App.Name
 		},
 	},
 	{
@@ -265,7 +267,9 @@ var facts = []fact{
 	},
 	{
 		key: "streams", ofApp: true, wanted: func(m Match) []string { return m.Streams },
-		is: func(a *messages.Alert, want string) bool { return want == a.App.StreamName || want == a.App.StreamID },
+		is: func(a *messages.Alert, want string) bool {
+			return want == a.App.StreamName || sameID(want, a.App.StreamID)
+		},
 	},
 	{
 		key: "nodes", wanted: func(m Match) []string { return m.Nodes },
@@ -274,6 +278,10 @@ var facts = []fact{
 		},
 	},
 }
+
+// sameID compares IDs, which are the same in any letter case: people copy them from
+// the QMC and from logs.
+func sameID(wanted, id string) bool { return strings.EqualFold(wanted, id) }
 
 func pairs(in []messages.Property) []string {
 	out := make([]string, 0, len(in))

@@ -1,9 +1,3 @@
-// Package expected owns what the configuration expects to find in the repository:
-// custom properties, and their values.
-//
-// It guarantees that what is missing, or means nothing, is told with the key of the
-// configuration that names it. It must never change anything in the repository, nor
-// decide what becomes of an alert.
 package expected
 
 import (
@@ -15,71 +9,36 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/qlik/qrs"
-	"butler/messages"
 )
 
-// Properties are the custom properties that the configuration names.
-type Properties struct {
-	// bySections are those of reload tasks, by routes those of tasks and of apps.
-	bySections, byRoutes []destination.Property
-	// ofApps tells by the path those of byRoutes that are of apps.
-	ofApps map[string]bool
-}
-
-// None reports that there are none.
-func (p Properties) None() bool { return len(p.bySections)+len(p.byRoutes) == 0 }
-
-// PropertiesOf reads them from the configuration and from the instances built of it.
-func PropertiesOf(section destination.Decode, built []destination.Built) (Properties, error) {
-	out := Properties{bySections: usedProperties(built), ofApps: map[string]bool{}}
-	routes, err := destination.ReadRoutes(section)
-	for i, r := range routes {
-		add := func(key string, wanted []messages.Property, ofApps bool) {
-			for j, p := range wanted {
-				path := fmt.Sprintf("routes[%d].match.%s[%d]", i, key, j)
-				out.byRoutes = append(out.byRoutes, destination.Property{Path: path, Name: p.Name, Value: p.Value})
-				out.ofApps[path] = ofApps
-			}
-		}
-		add("taskCustomProperties", r.Match.TaskCustomProperties, false)
-		add("appCustomProperties", r.Match.AppCustomProperties, true)
-	}
-	return out, err
-}
-
-// Repository is asked for what there is; *qrs.Client is the one in use.
-type Repository interface {
-	CustomPropertyDefinitions(ctx context.Context, objectType string) ([]qrs.PropertyDefinition, error)
-	AllCustomPropertyDefinitions(ctx context.Context) ([]qrs.PropertyDefinition, error)
-}
-
-// Compare looks for the properties in the repository, and describes those that
-// cannot be as they are expected, and values of others that mean nothing.
-func (p Properties) Compare(ctx context.Context, from Repository) (missing, odd []string, err error) {
-	if len(p.bySections) > 0 {
+// properties looks for the custom properties: their definitions say which objects can
+// have them, and which values.
+func (s Site) properties(ctx context.Context, from Repository) Look {
+	look := Look{Subject: "custom properties"}
+	if len(s.bySections) > 0 {
 		known, err := from.CustomPropertyDefinitions(ctx, "ReloadTask")
 		if err != nil {
-			return nil, nil, err
+			return look.failed(err)
 		}
-		missing, odd = missingProperties("reload tasks", p.bySections, known), oddValues(p.bySections, known)
+		look.Missing, look.Odd = missingProperties("reload tasks", s.bySections, known), oddValues(s.bySections, known)
 	}
-	if len(p.byRoutes) > 0 {
+	if len(s.byRoutes) > 0 {
 		known, err := from.AllCustomPropertyDefinitions(ctx)
 		if err != nil {
-			return nil, nil, err
+			return look.failed(err)
 		}
-		for _, one := range p.byRoutes {
+		for _, one := range s.byRoutes {
 			whose, suffix := "tasks", "Task" // there are several types of tasks
-			if p.ofApps[one.Path] {
+			if s.ofApps[one.Path] {
 				whose, suffix = "apps", "App"
 			}
 			elsewhere := func(d qrs.PropertyDefinition) bool {
 				return !slices.ContainsFunc(d.ObjectTypes, func(t string) bool { return strings.HasSuffix(t, suffix) })
 			}
-			missing = append(missing, missingProperties(whose, []destination.Property{one}, slices.DeleteFunc(slices.Clone(known), elsewhere))...)
+			look.Missing = append(look.Missing, missingProperties(whose, []destination.Property{one}, slices.DeleteFunc(slices.Clone(known), elsewhere))...)
 		}
 	}
-	return missing, odd, nil
+	return look
 }
 
 // usedProperties are those that the configuration names, each once: one key may

@@ -64,76 +64,29 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 		return append(out, qrsUnreachable(err))
 	}
 	out = append([]doctor.Finding{doctor.Good("", "%s answers in %d ms, version %s", client.Host(), after.Sub(before).Milliseconds(), cmp.Or(seen.Version, "unknown"))}, out...)
-	return slices.Concat(out, p.rights(ctx, client), p.properties(ctx, client), p.routed(ctx, client))
+	return slices.Concat(out, p.rights(ctx, client), p.expected(ctx, client))
 }
 
-// properties tells of custom properties that the configuration names and that cannot
-// be as it expects them.
-func (p *patient) properties(ctx context.Context, client *qrs.Client) []doctor.Finding {
-	const subject, mend = "custom properties", "correct the name or the value in the configuration, or make it in the QMC"
-	used, err := expected.PropertiesOf(p.Config.Section, p.Built)
-	if err != nil || used.None() { // a route that cannot be read is told with the configuration
-		return nil
-	}
-	missing, odd, err := used.Compare(ctx, client)
-	if err != nil {
-		return []doctor.Finding{doctor.Doubt(subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read custom properties")}
-	}
-	var out []doctor.Finding
-	for _, one := range append(missing, odd...) {
-		out = append(out, doctor.Doubt(subject, one, mend))
-	}
-	if len(out) == 0 {
-		out = append(out, doctor.Good(subject, "those that the configuration names are there"))
-	}
-	return out
-}
-
-// routed tells of tags and streams that routes want and Qlik Sense does not have:
-// nobody is told by such a route.
-func (p *patient) routed(ctx context.Context, client *qrs.Client) []doctor.Finding {
-	routes, err := destination.ReadRoutes(p.Config.Section)
+// expected tells of what the configuration names and Qlik Sense does not have as it is
+// expected: nobody is told by a route that wants it.
+func (p *patient) expected(ctx context.Context, client *qrs.Client) []doctor.Finding {
+	const mend = "write it in the configuration as it is in the QMC, letter by letter, or make it there"
+	site, err := expected.SiteOf(p.Config.Section, p.Built)
 	if err != nil { // told with the configuration
 		return nil
 	}
-	var tags, streams []mention
-	for i, r := range routes {
-		add := func(to *[]mention, key string, names []string) {
-			for j, name := range names {
-				*to = append(*to, mention{fmt.Sprintf("routes[%d].match.%s[%d]", i, key, j), name})
-			}
-		}
-		add(&tags, "taskTags", r.Match.TaskTags)
-		add(&tags, "appTags", r.Match.AppTags)
-		add(&streams, "streams", r.Match.Streams)
-	}
-	return append(
-		lookedFor(ctx, client, "tag", tags, func(n qrs.Named, wanted string) bool { return n.Name == wanted }),
-		lookedFor(ctx, client, "stream", streams, func(n qrs.Named, wanted string) bool { return n.Name == wanted || n.ID == wanted })...)
-}
-
-// mention is a name in the configuration, and where it stands.
-type mention struct{ path, name string }
-
-// lookedFor tells which names of objects of a kind the repository does not know.
-func lookedFor(ctx context.Context, client *qrs.Client, kind string, wanted []mention, is func(qrs.Named, string) bool) []doctor.Finding {
-	if len(wanted) == 0 {
-		return nil
-	}
-	subject := kind + "s in routes"
-	known, err := client.Named(ctx, kind)
-	if err != nil {
-		return []doctor.Finding{doctor.Doubt(subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+kind+"s")}
-	}
 	var out []doctor.Finding
-	for _, w := range wanted {
-		if !slices.ContainsFunc(known, func(n qrs.Named) bool { return is(n, w.name) }) {
-			out = append(out, doctor.Doubt(subject, fmt.Sprintf("%s: there is no %q that the user sees", w.path, w.name),
-				"write it as in the QMC, letter by letter, or make it there"))
+	for _, look := range site.Compare(ctx, client) {
+		wrong := append(look.Missing, look.Odd...)
+		switch {
+		case look.Err != nil:
+			out = append(out, doctor.Doubt(look.Subject, look.Err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+look.Subject))
+		case len(wrong) == 0:
+			out = append(out, doctor.Good(look.Subject, "those that the configuration names are there"))
 		}
-	}
-	if len(out) == 0 {
-		out = append(out, doctor.Good(subject, "they are there"))
+		for _, one := range wrong {
+			out = append(out, doctor.Doubt(look.Subject, one, mend))
+		}
 	}
 	return out
 }

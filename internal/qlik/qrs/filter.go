@@ -52,6 +52,19 @@ func IDs(ids ...string) (Filter, error) {
 	return Filter{text: strings.Join(parts, " or "), objects: len(ids)}, nil
 }
 
+// Named matches objects that go by one of the names, which are arbitrary texts: a GUID is an ID.
+func Named(names ...string) Filter {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		if qlik.IsGUID(name) {
+			parts[i] = "id eq " + name
+		} else {
+			parts[i] = Equal(FieldName, name).text
+		}
+	}
+	return Filter{text: strings.Join(parts, " or ")}
+}
+
 // Equal matches objects whose field is value, an arbitrary text.
 func Equal(f Field, value string) Filter { return compare(f, "eq", value) }
 

@@ -22,6 +22,7 @@ func TestFilter_isWrittenAsTheServiceReadsIt(t *testing.T) {
 		encoded string
 	}{
 		{"identifiers", ids, "id eq " + idA + " or id eq " + idB, "id%20eq%20" + idA + "%20or%20id%20eq%20" + idB},
+		{"names", Named("Bob's", idA), "name eq 'Bob''s' or id eq " + idA, "name%20eq%20%27Bob%27%27s%27%20or%20id%20eq%20" + idA},
 		{"quote", Equal(FieldTagName, "Bob's"), "tags.name eq 'Bob''s'", "tags.name%20eq%20%27Bob%27%27s%27"},
 		{"separators", Equal(FieldTagName, "a&b#c+d%e=f?g"), "tags.name eq 'a&b#c+d%e=f?g'", "tags.name%20eq%20%27a%26b%23c%2Bd%25e%3Df%3Fg%27"},
 		{"unicode", Equal(FieldName, "Säljö 日"), "name eq 'Säljö 日'", "name%20eq%20%27S%C3%A4lj%C3%B6%20%E6%97%A5%27"},

@@ -47,7 +47,7 @@ var questions = map[string]func(*testing.T, *Client) (any, error){
 	"system info": func(t *testing.T, c *Client) (any, error) { return c.SystemInfo(t.Context()) },
 	"look":        func(t *testing.T, c *Client) (any, error) { return c.Look(t.Context()) },
 	"count":       func(t *testing.T, c *Client) (any, error) { return c.Count(t.Context(), "task") },
-	"named":       func(t *testing.T, c *Client) (any, error) { return c.Named(t.Context(), "tag") },
+	"named":       func(t *testing.T, c *Client) (any, error) { return c.Named(t.Context(), "tag", "Finance", idA) },
 	"start":       func(t *testing.T, c *Client) (any, error) { return nil, c.StartTask(t.Context(), idA) },
 	"ticket of a file": func(t *testing.T, c *Client) (any, error) {
 		ticket, err := c.ScriptLogTicketByFile(t.Context(), idA, idB)

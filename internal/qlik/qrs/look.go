@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -80,11 +81,22 @@ func (c *Client) Count(ctx context.Context, kind string) (int64, error) {
 	return doc.Value.amount(), nil
 }
 
-// Named is an object that others refer to.
-type Named struct{ ID, Name string }
+// Reference is an object that others refer to.
+type Reference struct{ ID, Name string }
 
-// Named returns the objects of a kind that others refer to, such as "tag" or "stream".
-func (c *Client) Named(ctx context.Context, kind string) ([]Named, error) {
-	docs, err := list[entityDoc](ctx, c, request{op: opPing, path: kind})
-	return translate(docs, func(d entityDoc) Named { return Named{d.key(), d.Name.line(maxName)} }), err
+// namesOfCall is how many names one call asks for: a server takes 16 KiB of address.
+const namesOfCall = 10
+
+// Named returns the objects of a kind, such as "tag" or "task", that go by one of the
+// names: an ID or a name, which the repository may compare in any letter case.
+func (c *Client) Named(ctx context.Context, kind string, names ...string) ([]Reference, error) {
+	var out []Reference
+	for some := range slices.Chunk(names, namesOfCall) {
+		docs, err := list[entityDoc](ctx, c, request{op: opPing, path: kind, filter: Named(some...)})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, translate(docs, func(d entityDoc) Reference { return Reference{d.key(), d.Name.line(maxName)} })...)
+	}
+	return out, nil
 }

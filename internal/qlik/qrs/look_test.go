@@ -66,3 +66,22 @@ func TestClient_countsWhatTheUserCanSee(t *testing.T) {
 		t.Errorf("asked %s", got)
 	}
 }
+
+func TestClient_asksForNamesSomeAtATime(t *testing.T) {
+	c, server := plain(t, always(qliktest.Response{Body: `[{"id":"` + idA + `","name":"Finance"}]`}))
+	names := make([]string, 2*namesOfCall+1)
+	for i := range names {
+		names[i] = "Finance"
+	}
+	got, err := c.Named(t.Context(), "tag", names...)
+	if err != nil || len(got) != 3 || got[0] != (Reference{idA, "Finance"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	calls := server.Requests()
+	if len(calls) != 3 || calls[2].Path != "tag" || calls[2].Filter != "name eq 'Finance'" {
+		t.Errorf("want three calls, the last for one name, got %+v", calls)
+	}
+	if got, err := c.Named(t.Context(), "tag"); err != nil || got != nil || len(server.Requests()) != 3 {
+		t.Errorf("want nobody asked for nothing, got %+v, %v", got, err)
+	}
+}
