@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/config"
+	"butler/internal/journal/jetstream"
 	"butler/internal/trail"
 	"butler/messages"
 	"butler/supervisors"
@@ -25,6 +26,10 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 	}
 	if _, err := os.Stat(cfg.Journal().Directory); err != nil {
 		return fmt.Errorf("the service does not answer, and there is no journal of it (journal.directory): %w", err)
+	}
+	if owner := jetstream.Stranger(cfg.Journal().Directory); owner != "" {
+		return fmt.Errorf("the service does not answer, and its journal in %s belongs to the user %s, who could not open it any more after this one has: run the command as that user (sudo -u '%s' butler ...), or start the service",
+			cfg.Journal().Directory, owner, owner)
 	}
 	a := &App{cfg: cfg, core: &core{log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}}
 	if err := a.openJournal(); err != nil {

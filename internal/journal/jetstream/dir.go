@@ -47,6 +47,18 @@ func lockDir(dir string) (*dirLock, error) {
 // release gives the lock back.
 func (l *dirLock) release() error { return l.file.Close() }
 
+// Stranger returns the user who opened the journal in a directory last, or "" when
+// that is the one of this process or nobody. Whoever opens it replaces files that
+// only their owner may read, so a stranger could not open it any more: root may look
+// into the journal of a service and keep it from starting by that.
+func Stranger(dir string) string {
+	file, err := os.Stat(filepath.Join(dir, diaryName))
+	if err != nil {
+		return ""
+	}
+	return stranger(file)
+}
+
 // How much room a probe looks for: to start a server, and to append to a disk that was full.
 const (
 	roomToStart  = 64 << 10

@@ -4,9 +4,13 @@ package jetstream
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,4 +29,18 @@ func linkTo(dir string) string {
 		return dir
 	}
 	return way
+}
+
+// stranger returns the name of the user that a file belongs to, or "" when that is
+// the one of this process.
+func stranger(file fs.FileInfo) string {
+	owner, ok := file.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return ""
+	}
+	id := strconv.FormatUint(uint64(owner.Uid), 10)
+	if known, err := user.LookupId(id); err == nil {
+		return known.Username
+	}
+	return "#" + id // as sudo -u takes it
 }

@@ -1,6 +1,10 @@
 package jetstream
 
-import "golang.org/x/sys/windows"
+import (
+	"io/fs"
+
+	"golang.org/x/sys/windows"
+)
 
 // diskFullErrors are what the system says when the disk or a quota is used up.
 func diskFullErrors() []error {
@@ -10,3 +14,6 @@ func diskFullErrors() []error {
 // linkTo returns the directory itself, because a link takes a privilege here: a server
 // that is left behind keeps its way.
 func linkTo(dir string) string { return dir }
+
+// stranger returns "": whoever may write to a directory shares its files.
+func stranger(fs.FileInfo) string { return "" }
