@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -57,23 +56,11 @@ func shownConfiguration() (Configuration, error) {
 
 func (v *viewer) do(method, path, host string) (*http.Response, string) {
 	v.t.Helper()
-	req, err := http.NewRequestWithContext(v.t.Context(), method, "http://"+v.address+path, http.NoBody)
-	if err != nil {
-		v.t.Fatal(err)
-	}
+	req := requestOf(v.t, method, "http://"+v.address+path, "")
 	if host != "" {
 		req.Host = host
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return resp, string(body)
+	return answerOf(v.t, client, req)
 }
 
 func TestConfigurationPage_showsValuesAndWhereTheyCameFrom(t *testing.T) {

@@ -127,24 +127,14 @@ type request struct {
 // operation at path.
 func (c *contract) call(path string, r request) []byte {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), r.method, c.url+r.target, strings.NewReader(r.body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	req := requestOf(c.t, r.method, c.url+r.target, r.body)
 	req.Host = r.host
 	maps.Copy(req.Header, r.header)
 	if r.body != "" && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := c.client.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	answer, text := answerOf(c.t, c.client, req)
+	body := []byte(text)
 	if answer.StatusCode != r.want {
 		c.t.Errorf("%s: got status %d, want %d: %s", r.name, answer.StatusCode, r.want, body)
 		return body

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,20 +46,8 @@ func ask(t *testing.T, server *Server) string {
 // askOver asks over a connection of the client.
 func askOver(t *testing.T, client *http.Client, server *Server) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Address()+"/readyz", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	_, text := answerOf(t, client, requestOf(t, http.MethodGet, "http://"+server.Address()+"/readyz", ""))
+	return text
 }
 
 func TestSockets_whoConnectsAfterAServerHasLeftReachesItsSuccessor(t *testing.T) {
@@ -118,19 +105,8 @@ func TestSockets_aConnectionEndsWithItsNextAnswerWhenItsServerHasLeft(t *testing
 	defer client.CloseIdleConnections()
 	post := func() (last bool) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+old.Address()+"/healthz", strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Fatal(err)
-		}
-		return resp.Close
+		answer, _ := answerOf(t, client, requestOf(t, http.MethodPost, "http://"+old.Address()+"/healthz", "x"))
+		return answer.Close
 	}
 	if post() {
 		t.Error("want the connection kept")

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -40,20 +38,8 @@ func TestLiveness_answersInTheKnownForm(t *testing.T) {
 			if alive, reason = row.alive, ""; !alive {
 				reason = "udp: closed"
 			}
-			req, err := http.NewRequestWithContext(t.Context(), row.method, "http://"+server.Address()+row.path, http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			body, err := io.ReadAll(resp.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if resp.StatusCode != row.want || strings.TrimSpace(string(body)) != row.body {
+			resp, body := answerOf(t, client, requestOf(t, row.method, "http://"+server.Address()+row.path, ""))
+			if resp.StatusCode != row.want || strings.TrimSpace(body) != row.body {
 				t.Errorf("want %d %s, got %s %s", row.want, row.body, resp.Status, body)
 			}
 		})

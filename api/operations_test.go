@@ -120,10 +120,7 @@ func newBench(t *testing.T) *bench {
 // do makes a call as the commands do; header lines replace those it would send.
 func (b *bench) do(method, path, body string, header ...string) (*http.Response, string) {
 	b.t.Helper()
-	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.server.Address()+path, strings.NewReader(body))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	req := requestOf(b.t, method, "http://"+b.server.Address()+path, body)
 	req.Header.Set(AdminHeader, "1")
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
@@ -136,16 +133,7 @@ func (b *bench) do(method, path, body string, header ...string) (*http.Response,
 			req.Header.Set(name, value)
 		}
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return resp, string(text)
+	return answerOf(b.t, client, req)
 }
 
 // code returns the code of an error answer, which must be a complete row of the table.
