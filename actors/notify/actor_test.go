@@ -372,7 +372,7 @@ func TestNotify_replaysParkedNotices(t *testing.T) {
 		})
 		want := []messages.ReplayParkedReply{{At: time.Now(), Results: []messages.ParkedResult{
 			{ID: "a-email"},
-			{ID: "b-slack", Failure: messages.Failure{Kind: messages.FailureRejected, Text: "destination instance slack/gone is not configured"}},
+			{ID: "b-slack", Failure: messages.Failure{Kind: messages.FailureRejected, Text: "destination instance slack/gone is not configured: put it back under that name, or drop what is parked for it"}},
 			{ID: "nonsense", Failure: messages.Failure{Kind: messages.FailureNotFound, Text: "no such parked notice"}},
 		}}}
 		f.want("answers", want, actortest.Of[messages.ReplayParkedReply](f.asker))

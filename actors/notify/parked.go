@@ -107,7 +107,7 @@ func replay(ctx context.Context, o *outbox.Outbox, configured func(instance stri
 		if err == nil && !configured(at.Instance) {
 			return messages.Failure{
 				Kind: messages.FailureRejected,
-				Text: fmt.Sprintf("destination instance %s is not configured", at.Instance),
+				Text: fmt.Sprintf("destination instance %s is not configured: put it back under that name, or drop what is parked for it", at.Instance),
 			}
 		}
 		if err == nil {

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -171,19 +173,53 @@ func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, erro
 // an api.PartlyError.
 func (d admin) count(what string, results []messages.ParkedResult) (int, error) {
 	done := 0
-	var failed error
+	var left undone
 	for _, r := range results {
 		if r.Failure.Failed() {
-			failed = errors.Join(failed, errors.New(string(r.ID)+": "+r.Failure.Text))
+			left.add(r.ID, r.Failure.Text)
 			continue
 		}
 		done++
 	}
+	failed := left.err()
 	d.app.log.Info(what, logx.Count(done), logx.Err(failed))
 	if failed != nil {
 		return done, api.PartlyError{Err: failed}
 	}
 	return done, nil
+}
+
+// undone is why parked notices could not be changed, in one line: a reason that
+// thousands of them share is told once, with the first of them.
+type undone struct {
+	reasons []string
+	first   map[string]messages.NoticeID
+	count   map[string]int
+}
+
+func (u *undone) add(id messages.NoticeID, reason string) {
+	if u.count == nil {
+		u.first, u.count = map[string]messages.NoticeID{}, map[string]int{}
+	}
+	if u.count[reason]++; u.count[reason] == 1 {
+		u.reasons, u.first[reason] = append(u.reasons, reason), id
+	}
+}
+
+// err returns nil when nothing is left undone.
+func (u *undone) err() error {
+	told := make([]string, 0, len(u.reasons))
+	for _, reason := range u.reasons {
+		text := string(u.first[reason]) + ": " + reason
+		if more := u.count[reason] - 1; more > 0 {
+			text += fmt.Sprintf(" (and %d more)", more)
+		}
+		told = append(told, text)
+	}
+	if len(told) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(told, "; "))
 }
 
 // Quarantine implements api.Admin.

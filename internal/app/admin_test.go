@@ -22,3 +22,18 @@ func TestAdmin_tellsWhatWasDoneApartFromAFailureOfTheWhole(t *testing.T) {
 		t.Errorf("want one done and the other's failure, got %d, %v", done, err)
 	}
 }
+
+// The command shows the failure in one line, and a destination that is gone has
+// thousands of parked notices.
+func TestAdmin_tellsOnceWhatKeepsManyNoticesParked(t *testing.T) {
+	d := admin{app: &App{core: &core{log: zap.NewNop()}}}
+	failed := func(id messages.NoticeID, text string) messages.ParkedResult {
+		return messages.ParkedResult{ID: id, Failure: messages.Failure{Kind: messages.FailureRejected, Text: text}}
+	}
+	_, err := d.count("replayed", []messages.ParkedResult{
+		failed("a", "slack/gone is not configured"), failed("b", "no such parked notice"), failed("c", "slack/gone is not configured"),
+	})
+	if want := "a: slack/gone is not configured (and 1 more); b: no such parked notice"; err == nil || err.Error() != want {
+		t.Errorf("want %q, got %v", want, err)
+	}
+}

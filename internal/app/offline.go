@@ -72,13 +72,13 @@ func (o OfflineAdmin) each(instance string, ids []string, act func(messages.Noti
 		return 0, err
 	}
 	done := 0
-	var failed error
+	var left undone
 	for _, id := range targets {
 		if err := act(id); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", id, err))
+			left.add(id, err.Error())
 			continue
 		}
 		done++
 	}
-	return done, failed
+	return done, left.err()
 }
