@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/destination"
+	"butler/internal/disk"
 	"butler/internal/logx"
 	"butler/messages"
 )
@@ -230,15 +231,36 @@ func place(ctx context.Context, root *os.Root, file, temporary, text string) err
 		_ = root.Remove(temporary)
 		return err
 	}
+	handOver(root, file)
 	return nil
 }
 
 // open returns the archive's directory, which is made when it is missing.
 func (a *archive) open() (*os.Root, error) {
+	above := disk.Nearest(a.directory)
 	if err := os.MkdirAll(a.directory, 0o750); err != nil {
 		return nil, err
 	}
+	if above != a.directory {
+		if err := handOverBelow(above, a.directory); err != nil {
+			return nil, err
+		}
+	}
 	return os.OpenRoot(a.directory)
+}
+
+// handOverBelow hands over the directories from above, which is not one of them, to made.
+func handOverBelow(above, made string) error {
+	relative, err := filepath.Rel(above, made)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(above)
+	if err != nil {
+		return err
+	}
+	handOver(root, filepath.ToSlash(relative))
+	return root.Close()
 }
 
 func writeFile(ctx context.Context, root *os.Root, file, text string) (err error) {
