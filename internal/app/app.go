@@ -80,8 +80,9 @@ type App struct {
 	server  *api.Server
 	// rest is the REST API, nil without one.
 	rest *api.Server
-	// volatile says that the key-value store keeps nothing on disk.
-	volatile bool
+	// volatile says that the key-value store keeps nothing on disk, and storesPairs
+	// that its endpoints are on: then who starts a task may store pairs, too.
+	volatile, storesPairs bool
 	// tellKeys shows how the file of API keys is; nil without one.
 	tellKeys func()
 	// pages are further servers, for people and for container engines.

@@ -31,13 +31,21 @@ func (a *App) openValues() error {
 	if !enabled || !a.cfg.RESTServer().Enable {
 		return nil
 	}
-	a.hasValues = true
+	a.storesPairs = true
 	if a.shelved == nil {
 		a.shelved = kv.NewShelf(once(a.core, kv.NewMetrics))
 	}
-	if inMemory || a.values != nil {
-		return nil
+	if !inMemory && a.values == nil {
+		if err := a.openPairs(); err != nil {
+			return err
+		}
 	}
+	a.hasValues = true // not before: an actor without its ledger would keep nothing
+	return nil
+}
+
+// openPairs opens what the store remembers on disk.
+func (a *App) openPairs() error {
 	ctx := context.Background()
 	log, err := a.store.Open(ctx, logValues, journal.Limits{})
 	if err != nil {

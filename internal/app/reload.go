@@ -303,7 +303,10 @@ func (a *App) replaceActors(ctx context.Context) {
 	defer cancel()
 	running := map[string]bool{}
 	for _, row := range a.before.ownChildren() {
-		if running[row.Name] = a.keeps(row.Name); running[row.Name] || a.fresh(row.Name) {
+		if a.fresh(row.Name) {
+			continue
+		}
+		if running[row.Name] = a.keeps(row.Name); running[row.Name] {
 			continue
 		}
 		if err := a.tree.Remove(ctx, row.Name); err != nil {

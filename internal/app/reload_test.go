@@ -187,6 +187,29 @@ func TestReload_keepsValuesAndSwitchesEndpointsOn(t *testing.T) {
 	})
 }
 
+func TestReload_opensTheStoreThatIsSwitchedOn(t *testing.T) {
+	s, file := reloadSite(t, strings.Replace(fmt.Sprintf(restConfig, ""), "keyValueStore: true", "keyValueStore: false", 1))
+	edit(t, file, "keyValueStore: false", "keyValueStore: true")
+	s.reload()
+	s.wantNewCall("POST", "/v4/keyvalues/etl", `{"key":"a","value":"1"}`, 201)
+	s.wantNewCall("GET", "/v4/keyvalues/etl?key=a", "", 200)
+}
+
+// What is stored stays, but who starts a task stores nothing while the endpoints are off.
+func TestReload_switchesThePairsOfStartCallsOff(t *testing.T) {
+	s, file := reloadSite(t, fmt.Sprintf(startConfig, "", ""))
+	edit(t, file, "keyValueStore: true", "keyValueStore: false")
+	s.reload()
+	start := "/v4/reloadtask/" + s.taskID(userSync) + "/start"
+	const pair = `{"keyValueStore":{"namespace":"etl","key":"%s","value":"1"}}`
+	s.wantNewCall("PUT", start, fmt.Sprintf(pair, "off"), 200)
+	edit(t, file, "keyValueStore: false", "keyValueStore: true")
+	s.reload()
+	s.wantNewCall("PUT", start, fmt.Sprintf(pair, "on"), 200)
+	s.wantNewCall("GET", "/v4/keyvalues/etl?key=on", "", 200)
+	s.wantNewCall("GET", "/v4/keyvalues/etl?key=off", "", 400)
+}
+
 // wantNewCall calls over a connection of its own: one that was made before may
 // still be served by the server that is replaced.
 func (s *site) wantNewCall(method, path, body string, status int) {

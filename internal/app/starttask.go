@@ -39,7 +39,7 @@ func (a *App) buildStarter() error {
 	options := starttask.Options{
 		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: once(a.core, starttask.NewMetrics),
 	}
-	if a.hasValues {
+	if a.storesPairs {
 		options.KeyValues = a.keyValues()
 	}
 	a.starter = starttask.New(options)
