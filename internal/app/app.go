@@ -27,6 +27,7 @@ import (
 	"butler/internal/actorkit"
 	"butler/internal/buildinfo"
 	"butler/internal/destination"
+	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/metrics"
 	"butler/internal/mqttconn"
@@ -80,9 +81,12 @@ type App struct {
 	server  *api.Server
 	// rest is the REST API, nil without one.
 	rest *api.Server
-	// volatile says that the key-value store keeps nothing on disk, and storesPairs
-	// that its endpoints are on: then who starts a task may store pairs, too.
-	volatile, storesPairs bool
+	// pairs is the ledger of the key-value store, nil when it keeps nothing on disk: that
+	// of the core may be opened by a reload while calls of this generation are under way.
+	// storesPairs says that its endpoints are on: then who starts a task may store
+	// pairs, too.
+	pairs       *journal.Ledger
+	storesPairs bool
 	// tellKeys shows how the file of API keys is; nil without one.
 	tellKeys func()
 	// pages are further servers, for people and for container engines.

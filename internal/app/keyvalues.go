@@ -27,20 +27,20 @@ func (a *App) openValues() error {
 	if err := errors.Join(a.cfg.Section(keyValueKey, &enabled), a.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
 		return fmt.Errorf("set up the key-value store (%s, keyValueStore): %w", keyValueKey, err)
 	}
-	a.volatile = inMemory
-	if !enabled || !a.cfg.RESTServer().Enable {
-		return nil
-	}
-	a.storesPairs = true
-	if a.shelved == nil {
-		a.shelved = kv.NewShelf(once(a.core, kv.NewMetrics))
-	}
-	if !inMemory && a.values == nil {
-		if err := a.openPairs(); err != nil {
-			return err
+	if a.storesPairs = enabled && a.cfg.RESTServer().Enable; a.storesPairs {
+		a.hasValues = true
+		if a.shelved == nil {
+			a.shelved = kv.NewShelf(once(a.core, kv.NewMetrics))
+		}
+		if !inMemory && a.values == nil {
+			if err := a.openPairs(); err != nil {
+				return err
+			}
 		}
 	}
-	a.hasValues = true // not before: an actor without its ledger would keep nothing
+	if !inMemory {
+		a.pairs = a.values
+	}
 	return nil
 }
 
@@ -71,21 +71,14 @@ func (a *App) valuesChild() supervisors.Child {
 		Log: log, Metrics: once(a.core, kv.NewMetrics), Shelf: a.shelved,
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
 	}
-	if !a.volatile && a.values != nil { // a nil ledger in the interface would be one
-		options.Ledger = a.values
+	if a.pairs != nil { // a nil ledger in the interface would be one
+		options.Ledger = a.pairs
 	}
 	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: first(&a.pids.values)}
 }
 
 // keyValues asks the actor of the store, but for what is on its shelf.
-type keyValues struct {
-	app *App
-	// ledger is that of the store when the generation was made; nil without one. A
-	// reload may open one while calls are under way.
-	ledger *journal.Ledger
-}
-
-func (a *App) keyValues() keyValues { return keyValues{a, a.values} }
+type keyValues struct{ app *App }
 
 // errValuesDisk is why the store does not answer while its log cannot be written:
 // changes wait for that, and so does whoever reads what they have changed.
@@ -94,7 +87,7 @@ var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 
 // unanswered tells of the disk where that is to blame for an answer that did not come.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.ledger != nil && s.ledger.Healthy() != nil {
+	if err != nil && s.app.pairs != nil && s.app.pairs.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err

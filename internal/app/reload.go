@@ -283,7 +283,7 @@ func (a *App) enforce(ctx context.Context, intake ingest.Changed) {
 func (a *App) keeps(name string) bool {
 	switch name {
 	case valuesActor:
-		return !a.changed.touch("keyValueStore")
+		return !a.changed.touch("keyValueStore") && a.pairs == a.before.pairs
 	case scheduleActor:
 		return !a.changed.touch("scheduler")
 	case linkActor:

@@ -195,6 +195,20 @@ func TestReload_opensTheStoreThatIsSwitchedOn(t *testing.T) {
 	s.wantNewCall("GET", "/v4/keyvalues/etl?key=a", "", 200)
 }
 
+// The reload that names the disk comes before the one that switches the store on.
+func TestReload_valuesAreOnDiskAsSoonAsTheyShallBe(t *testing.T) {
+	s, file := reloadSite(t, strings.Replace(fmt.Sprintf(restConfig, ""), "keyValueStore: {", "keyValueStore: {inMemory: true, ", 1))
+	edit(t, file, "keyValueStore: true", "keyValueStore: false")
+	edit(t, file, "keyValueStore: {inMemory: true, ", "keyValueStore: {")
+	s.reload()
+	edit(t, file, "keyValueStore: false", "keyValueStore: true")
+	s.reload()
+	s.wantNewCall("POST", "/v4/keyvalues/etl", `{"key":"a","value":"1"}`, 201)
+	s.stopApp()
+	s.startFile(file)
+	s.wantNewCall("GET", "/v4/keyvalues/etl?key=a", "", 200)
+}
+
 // What is stored stays, but who starts a task stores nothing while the endpoints are off.
 func TestReload_switchesThePairsOfStartCallsOff(t *testing.T) {
 	s, file := reloadSite(t, fmt.Sprintf(startConfig, "", ""))

@@ -79,7 +79,7 @@ func (a *App) buildREST() error {
 		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
 		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: once(a.core, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: section.MaxCallsPerMinute,
-		KeyValues: a.keyValues(), Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},
+		KeyValues: keyValues{a}, Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},
 		Slack: slackPosts{posts}, NewRelic: newRelicPosts{posts},
 		CloudEvents: cloudEvents{a},
 	}

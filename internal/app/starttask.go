@@ -40,7 +40,7 @@ func (a *App) buildStarter() error {
 		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: once(a.core, starttask.NewMetrics),
 	}
 	if a.storesPairs {
-		options.KeyValues = a.keyValues()
+		options.KeyValues = keyValues{a}
 	}
 	a.starter = starttask.New(options)
 	return nil
