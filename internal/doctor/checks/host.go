@@ -21,6 +21,7 @@ import (
 	"butler/internal/destination/mqtt"
 	"butler/internal/disk"
 	"butler/internal/doctor"
+	"butler/internal/journal/jetstream"
 	"butler/internal/udp"
 	"butler/internal/wholefile"
 )
@@ -222,7 +223,8 @@ func diskChecks(p *patient) []doctor.Check {
 		}})
 	} else {
 		out = append(out, doctor.Check{Name: "journal", Run: func(ctx context.Context) []doctor.Finding {
-			return append(directoryFindings(ctx, section.Directory, "journal.directory"), speedFinding(ctx, section.Directory))
+			out := append(ownerFindings(section.Directory), directoryFindings(ctx, section.Directory, "journal.directory")...)
+			return append(out, speedFinding(ctx, section.Directory))
 		}})
 	}
 	if section := p.Config.Log(); section.ToFiles {
@@ -272,6 +274,23 @@ func directoryFindings(ctx context.Context, directory, key string) []doctor.Find
 		out = append(out, doctor.Good("room", "%s are free", megabytes(free)))
 	}
 	return out
+}
+
+// ownerFindings say when the journal is of another user, whose files nobody else
+// may read. For the superuser that is no obstacle, but what it may is not what the
+// service may.
+func ownerFindings(directory string) []doctor.Finding {
+	const subject = "owner"
+	owner := jetstream.Stranger(directory)
+	switch {
+	case owner == "":
+		return nil
+	case os.Geteuid() == 0:
+		return []doctor.Finding{doctor.Doubt(subject, "the journal belongs to the user "+owner+", whose rights are not those of this check",
+			"run the check as that user: sudo -u '"+owner+"' butler doctor")}
+	}
+	return []doctor.Finding{doctor.Bad(subject, "the journal belongs to the user "+owner+", and its files cannot be read by this one",
+		"give every file of "+directory+" to the user of the service, as with chown -R, or run the check as that user")}
 }
 
 // speedFinding measures how long it takes until a record is on the disk.
