@@ -68,7 +68,7 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 	namespace := c.parameters.get("namespace")
 	reply, err := r.opts.KeyValues.Put(r.moments.now(), messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
 	if err == nil {
-		err = refusal(reply.Failure)
+		err = c.refusal(reply.Failure)
 	}
 	if err != nil {
 		return 0, nil, err
@@ -113,7 +113,7 @@ func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
 	found := keyValue{Namespace: c.parameters.get("namespace"), Key: key}
 	reply, err := r.opts.KeyValues.Get(r.moments.now(), messages.GetValue{Namespace: found.Namespace, Key: key})
 	if err == nil {
-		err = refusal(reply.Failure)
+		err = c.refusal(reply.Failure)
 	}
 	found.Value, found.TTL = reply.Value, reply.TTL.Milliseconds()
 	return found, reply, err
@@ -125,7 +125,7 @@ func (r *rest) kvKeys(c *call) (int, any, error) {
 	namespace := c.parameters.get("namespace")
 	reply, err := r.opts.KeyValues.Keys(ctx, messages.ListKeys{Namespace: namespace})
 	if err == nil {
-		err = refusal(reply.Failure)
+		err = c.refusal(reply.Failure)
 	}
 	type key struct {
 		Key string `json:"key"`
@@ -146,7 +146,7 @@ func (r *rest) kvDelete(c *call) (int, any, error) {
 		Namespace: c.parameters.get("namespace"), Key: c.parameters.get("key"), If: condition,
 	})
 	if err == nil {
-		err = refusal(reply.Failure)
+		err = c.refusal(reply.Failure)
 	}
 	return http.StatusNoContent, nil, err
 }
@@ -156,15 +156,15 @@ func (r *rest) kvDeleteNamespace(c *call) (int, any, error) {
 	defer cancel()
 	reply, err := r.opts.KeyValues.DeleteNamespace(ctx, messages.DeleteNamespace{Namespace: c.parameters.get("namespace")})
 	if err == nil {
-		err = refusal(reply.Failure)
+		err = c.refusal(reply.Failure)
 	}
 	return http.StatusNoContent, nil, err
 }
 
 // refusal is the store's refusal as the API tells it. What is unknown is a bad
 // request, not a missing page: clients could not tell that from an endpoint that
-// is not enabled.
-func refusal(f messages.Failure) error {
+// is not enabled. It is named, because the log of a load script shows no addresses.
+func (c *call) refusal(f messages.Failure) error {
 	switch {
 	case !f.Failed():
 		return nil
@@ -172,7 +172,13 @@ func refusal(f messages.Failure) error {
 		return problem(http.StatusPreconditionFailed, "", "%s", f.Text)
 	case f.Kind == messages.FailureFull:
 		return problem(http.StatusInsufficientStorage, "", "%s", f.Text)
-	case f.Kind == messages.FailureNotFound, f.Kind == messages.FailureRejected:
+	case f.Kind == messages.FailureNotFound:
+		unknown := "namespace '" + c.parameters.get("namespace") + "'"
+		if key := c.parameters.get("key"); key != "" {
+			unknown = "key '" + key + "', " + unknown
+		}
+		return problem(http.StatusBadRequest, "", "%s (%s)", f.Text, unknown)
+	case f.Kind == messages.FailureRejected:
 		return problem(http.StatusBadRequest, "", "%s", f.Text)
 	case f.Kind == messages.FailureBusy, f.Kind == messages.FailureUnavailable:
 		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)

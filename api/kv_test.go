@@ -115,7 +115,7 @@ func TestContract_keyValues(t *testing.T) {
 		{exists, request{name: "exists not", method: "GET", target: "/v4/keyvalues/etl/keyexists?key=no", want: 200, answer: `{"keyExists":false,"keyValue":{}}`}},
 		{exists, request{name: "exists in an unknown namespace", method: "GET", target: "/v4/keyvalues/no/keyexists?key=a", want: 400}},
 		{keys, request{name: "keys", method: "GET", target: "/v4/keylist/etl", want: 200, answer: `{"namespace":"etl","keys":[{"key":"empty"},{"key":"lastRun"}]}`}},
-		{keys, request{name: "keys of an unknown namespace", method: "GET", target: "/v4/keylist/no", want: 400}},
+		{keys, request{name: "keys of an unknown namespace", method: "GET", target: "/v4/keylist/no", want: 400, answer: `{"statusCode":400,"error":"Bad Request","message":"the namespace does not exist (namespace 'no')"}`}},
 		{values, request{name: "put as load scripts do", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v","ttl":"5000"}`, want: 201, answer: `{"namespace":"etl","key":"k","value":"v","ttl":5000}`}},
 		{values, request{name: "put of a number", method: "POST", target: "/v4/keyvalues/new", body: `{"key":1,"value":12.5}`, want: 201, answer: `{"namespace":"new","key":"1","value":"12.5","ttl":0}`}},
 		{values, request{name: "put of a switch and a fraction", method: "POST", target: "/v4/keyvalues/new", body: `{"key":"k","value":true,"ttl":1.7}`, want: 201, answer: `{"namespace":"new","key":"k","value":"true","ttl":1}`}},
@@ -143,7 +143,7 @@ func TestContract_keyValues(t *testing.T) {
 		{one, request{name: "delete of another revision", method: "DELETE", target: "/v4/keyvalues/etl/lastRun", header: ifMatch(`"1"`), want: 412}},
 		{one, request{name: "delete", method: "DELETE", target: "/v4/keyvalues/a%2Fb%20c/x:y%2Fz", want: 204}},
 		{one, request{name: "delete as load scripts do", method: "POST", target: "/v4/keyvalues/etl/lastRun", body: `{"dummy":1}`, header: asDelete, want: 204}},
-		{one, request{name: "delete of an unknown key", method: "DELETE", target: "/v4/keyvalues/etl/no", want: 400}},
+		{one, request{name: "delete of an unknown key", method: "DELETE", target: "/v4/keyvalues/etl/no", want: 400, answer: `{"statusCode":400,"error":"Bad Request","message":"the namespace does not exist (key 'no', namespace 'etl')"}`}},
 		{values, request{name: "delete of a namespace", method: "POST", target: "/v4/keyvalues/etl", body: `{}`, header: asDelete, want: 204}},
 		{values, request{name: "delete of an unknown namespace", method: "DELETE", target: "/v4/keyvalues/no", want: 400}},
 	} {

@@ -60,7 +60,7 @@ func (r *rest) scheduleList(c *call) (int, any, error) {
 	defer cancel()
 	reply, err := r.opts.Schedules.List(ctx, messages.ListSchedules{ID: id, Runs: int(runs)})
 	if err == nil {
-		err = scheduleRefusal(reply.Failure)
+		err = scheduleRefusal(reply.Failure, id)
 	}
 	out := make([]scheduled, 0, len(reply.Schedules))
 	for _, s := range reply.Schedules {
@@ -107,7 +107,7 @@ func (r *rest) scheduleCreate(c *call) (int, any, error) {
 	defer cancel()
 	reply, err := r.opts.Schedules.Create(ctx, messages.CreateSchedule{Schedule: s})
 	if err == nil {
-		err = scheduleRefusal(reply.Failure)
+		err = scheduleRefusal(reply.Failure, "")
 	}
 	return http.StatusCreated, reply.Schedule, err
 }
@@ -121,7 +121,7 @@ func (r *rest) scheduleDelete(c *call) (int, any, error) {
 	defer cancel()
 	reply, err := r.opts.Schedules.Delete(ctx, messages.DeleteSchedule{ID: id})
 	if err == nil {
-		err = scheduleRefusal(reply.Failure)
+		err = scheduleRefusal(reply.Failure, id)
 	}
 	return http.StatusNoContent, nil, err
 }
@@ -137,7 +137,7 @@ func (r *rest) scheduleSwitch(to messages.ScheduleState) func(*call) (int, any, 
 		defer cancel()
 		reply, err := r.opts.Schedules.Switch(ctx, messages.SwitchSchedule{ID: id, To: to})
 		if err == nil {
-			err = scheduleRefusal(reply.Failure)
+			err = scheduleRefusal(reply.Failure, id)
 		}
 		return http.StatusOK, []messages.Schedule{reply.Schedule}, err
 	}
@@ -149,7 +149,7 @@ func (r *rest) scheduleSwitchAll(to messages.ScheduleState) func(*call) (int, an
 		defer cancel()
 		reply, err := r.opts.Schedules.SwitchAll(ctx, messages.SwitchAllSchedules{To: to})
 		if err == nil {
-			err = scheduleRefusal(reply.Failure)
+			err = scheduleRefusal(reply.Failure, "")
 		}
 		return http.StatusOK, append([]messages.Schedule{}, reply.Schedules...), err
 	}
@@ -164,11 +164,13 @@ func (c *call) scheduleID() (string, error) {
 }
 
 // scheduleRefusal is the scheduler's refusal as the API tells it.
-func scheduleRefusal(f messages.Failure) error {
+func scheduleRefusal(f messages.Failure, id string) error {
 	switch {
 	case !f.Failed():
 		return nil
-	case f.Kind == messages.FailureNotFound, f.Kind == messages.FailureRejected:
+	case f.Kind == messages.FailureNotFound:
+		return problem(http.StatusBadRequest, "", "%s: '%s'", f.Text, id)
+	case f.Kind == messages.FailureRejected:
 		return problem(http.StatusBadRequest, "", "%s", f.Text)
 	case f.Kind == messages.FailureBusy:
 		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)

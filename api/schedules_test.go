@@ -20,7 +20,7 @@ var nightly = messages.Schedule{
 
 func (s *scheduler) known(id string) messages.Failure {
 	if id != nightly.ID && !s.failure.Failed() {
-		return messages.Failure{Kind: messages.FailureNotFound, Text: "there is no schedule " + id}
+		return messages.Failure{Kind: messages.FailureNotFound, Text: "no schedule has this ID"}
 	}
 	return s.failure
 }
@@ -102,7 +102,7 @@ func TestContract_schedules(t *testing.T) {
 		{one + "/start", messages.Failure{}, request{name: "start nothing", method: "PUT", target: "/v4/schedules//start", want: 400}},
 		{one + "/start", off, request{name: "start while switched off", method: "PUT", target: "/v4/schedules/s-1/start", want: 503}},
 		{one + "/stop", messages.Failure{}, request{name: "stop", method: "PUT", target: "/v4/schedules/s-1/stop", body: "{}", want: 200, answer: "[" + nightlyJSON + "]"}},
-		{one + "/stop", messages.Failure{}, request{name: "stop an unknown one", method: "PUT", target: "/v4/schedules/no/stop", want: 400}},
+		{one + "/stop", messages.Failure{}, request{name: "stop an unknown one", method: "PUT", target: "/v4/schedules/no/stop", want: 400, answer: `{"statusCode":400,"error":"Bad Request","message":"no schedule has this ID: 'no'"}`}},
 		{"/v4/schedules/startall", messages.Failure{}, request{name: "start all", method: "PUT", target: "/v4/schedules/startall", want: 200}},
 		{"/v4/schedules/stopall", messages.Failure{}, request{name: "stop all", method: "PUT", target: "/v4/schedules/stopall", want: 200}},
 		{"/v4/schedules/stopall", broken, request{name: "stop all in a file that cannot be written", method: "PUT", target: "/v4/schedules/stopall", want: 500}},

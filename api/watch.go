@@ -77,7 +77,7 @@ func (r *rest) kvWatch(c *call) (int, any, error) {
 	defer cancel()
 	watch, err := r.opts.KeyValues.Watch(ctx, messages.WatchNamespace{Namespace: namespace})
 	if err == nil {
-		err = refusal(watch.Reply.Failure)
+		err = c.refusal(watch.Reply.Failure)
 	}
 	if err != nil {
 		r.streams.leave()
