@@ -3,6 +3,7 @@ package qrsgate
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"butler/internal/qlik"
@@ -330,7 +331,17 @@ func (m *machine) tick(now time.Time) []effect {
 }
 
 func (m *machine) outOfReach() messages.Failure {
-	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + m.problem}
+	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + unasked(m.problem)}
+}
+
+// unasked returns the text of a failure without what was asked for: that is no concern
+// of those who are told because they ask for something else.
+func unasked(problem string) string {
+	before, rest, asked := strings.Cut(problem, "?filter=")
+	if _, after, ok := strings.Cut(rest, ", host: "); asked && ok {
+		return before + ", host: " + after
+	}
+	return problem
 }
 
 func tooLate(q question) messages.Failure {

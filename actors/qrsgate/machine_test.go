@@ -541,6 +541,17 @@ func TestMachine_breaker(t *testing.T) {
 	}
 }
 
+func TestMachine_breakerTellsNobodyWhatOthersAskedFor(t *testing.T) {
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1, CoolDown: 10 * time.Second}})
+	b.ask(messages.LookupTask{TaskID: guid(1)})
+	text := "endpoint: task/full?filter=id eq " + guid(1) + ", host: sense, port: 4242, code: ECONNREFUSED"
+	b.answer(opTask, outcome{failure: messages.Failure{Kind: messages.FailureUnavailable, Text: text}})
+	got := b.task(b.ask(messages.LookupTask{TaskID: guid(2)})).Failure.Text
+	if want := "the Qlik Repository Service is out of reach: endpoint: task/full, host: sense, port: 4242, code: ECONNREFUSED"; got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 func TestMachine_breakerTakesAnyAnswerForASignOfLife(t *testing.T) {
 	for _, kind := range []messages.FailureKind{messages.FailureNotFound, messages.FailureRejected, messages.FailureInvalid, messages.FailureBusy} {
 		b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 2}})
