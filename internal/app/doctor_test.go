@@ -173,6 +173,19 @@ func TestDoctor_saysWhatIsWrongWithPeers(t *testing.T) {
 	}
 }
 
+// A firewall is opened for the port that is configured.
+func TestDoctor_namesThePortOfTheEngine(t *testing.T) {
+	s := siteOf(t)
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir, Extra: forDoctor})
+	must(t, err)
+	_, port, err := net.SplitHostPort(s.sim.Engine.Addr())
+	must(t, err)
+	s.sim.Engine.Stop()
+	if l := wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Problem, "engine", "127.0.0.1"); !strings.HasSuffix(l.Mend, "to port "+port) {
+		t.Errorf("want port %s named, got %q", port, l.Mend)
+	}
+}
+
 func TestDoctor_tellsOfTheCredentialsThatAreRefused(t *testing.T) {
 	s := siteWith(t, sim.Options{Influx: sink.InfluxOptions{User: "joe", Password: "right-one"}})
 	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir})

@@ -200,7 +200,7 @@ func engineChecks(p *patient) []doctor.Check {
 		return nil
 	}
 	return []doctor.Check{{Name: "engine", Network: true, Run: func(ctx context.Context) []doctor.Finding {
-		const mend = "look at configEngine and cert, and whether a firewall lets this machine through to port 4747"
+		mend := fmt.Sprintf("look at configEngine and cert, and whether a firewall lets this machine through to port %d", p.Config.Engine().Server.Port)
 		if untried := p.withoutCertificates(p.Config.Engine().Server); untried != nil {
 			return untried
 		}
