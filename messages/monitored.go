@@ -3,6 +3,7 @@ package messages
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -149,7 +150,8 @@ type CloudReload struct {
 }
 
 // Subject names what an alert is about: the task, the service on its host, the
-// licence, the app in the cloud. It is what suppression counts by.
+// licence, the app in the cloud. It is what suppression counts by. The ID of a task is
+// in small letters, however a node wrote it.
 func (a *Alert) Subject() string {
 	switch a.Kind {
 	case ServiceStopped, ServiceStarted, ServiceStatus:
@@ -161,7 +163,7 @@ func (a *Alert) Subject() string {
 	case AccessLicenseStatus, LicenseReleased, SenseVersion, ProcessUsage, UDPQueue:
 		return string(a.Kind)
 	default:
-		return a.Event.TaskID
+		return strings.ToLower(a.Event.TaskID)
 	}
 }
 

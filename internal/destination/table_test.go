@@ -174,6 +174,7 @@ func TestRoute_suppressesByEventSubjectAndRecipient(t *testing.T) {
 		want  string
 	}{
 		"a task":              {[]messages.AlertKind{failed}, task, "task|bo"},
+		"a task in capitals":  {[]messages.AlertKind{failed}, messages.Alert{Kind: failed, Event: messages.TaskEvent{TaskID: "TASK"}}, "task|bo"},
 		"one event of many":   {[]messages.AlertKind{failed, succeeded}, task, "reload_task_failed|task|bo"},
 		"a service on a host": {[]messages.AlertKind{messages.ServiceStopped}, service, "node1|Engine|bo"},
 	} {
