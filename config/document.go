@@ -12,6 +12,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -107,7 +109,13 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	p.Line, _ = strconv.Atoi(m[1])
 	p.Reason += ": " + printable(m[2])
 	misplaced := strings.HasPrefix(m[2], "did not find expected key") || strings.HasPrefix(m[2], "did not find expected '-'")
+	unreadable := 0
+	if p.Line == 0 {
+		unreadable = firstUnreadable(data)
+	}
 	switch {
+	case unreadable > 0:
+		p.Line, p.Suggestion = unreadable, "save the file as UTF-8, and take out what is no text"
 	case indentedWithTab(data, p.Line):
 		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
 	case misplaced:
@@ -136,6 +144,20 @@ var slips = []struct{ says, mend string }{
 	{"found character that cannot start any token", "put a text that begins with @, % or ` in quotes"},
 	{"could not find expected ':'", "write a key with a colon and a space after it"},
 	{"unknown anchor", "put a text that begins with * in quotes, or name an anchor that there is"},
+}
+
+// firstUnreadable returns the first line that is not UTF-8 or holds control characters,
+// of which the reader does not tell the place; 0 when all lines are text.
+func firstUnreadable(data []byte) int {
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' && r != '\n' }
+	n := 0
+	for text := range bytes.Lines(data) {
+		n++
+		if !utf8.Valid(text) || bytes.ContainsFunc(text, control) {
+			return n
+		}
+	}
+	return 0
 }
 
 // firstMisplaced returns the first line with which the reader says that something

@@ -125,7 +125,14 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 		},
 		{"unclosed", "Butler: {logLevel: info\n", []string{"1: is not valid YAML: did not find expected ',' or '}'"}},
 		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced (put a text that begins with * in quotes, or name an anchor that there is)"}},
-		{"not UTF-8", "Butler: \xff\xfe\n", []string{" is not valid YAML: invalid leading UTF-8 octet"}},
+		{
+			"not UTF-8", "Butler:\n  logLevel: inf\xf6\n",
+			[]string{"2: is not valid YAML: incomplete UTF-8 octet sequence (save the file as UTF-8, and take out what is no text)"},
+		},
+		{
+			"UTF-16 without a mark", "B\x00u\x00t\x00l\x00e\x00r\x00:\x00",
+			[]string{"1: is not valid YAML: control characters are not allowed (save the file as UTF-8, and take out what is no text)"},
+		},
 		{"key is a list", "Butler:\n  [a, b]: 1\n", []string{"2:3: a key must be a word"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
