@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,15 +90,38 @@ type Reference struct{ ID, Name string }
 const namesOfCall = 10
 
 // Named returns the objects of a kind, such as "tag" or "task", that go by one of the
-// names: an ID or a name, which the repository may compare in any letter case.
+// names: an ID or a name, which the repository may compare in any letter case. As long
+// as it is not proven that the server understands "or", what an answer lacks is asked
+// for alone, as in oneBatch; so is every name of a filter that was refused.
 func (c *Client) Named(ctx context.Context, kind string, names ...string) ([]Reference, error) {
 	var out []Reference
 	for some := range slices.Chunk(names, namesOfCall) {
-		docs, err := list[entityDoc](ctx, c, request{op: opPing, path: kind, filter: Named(some...)})
-		if err != nil {
+		found, err := c.named(ctx, kind, some...)
+		failed, _ := errors.AsType[*Error](err)
+		refused := failed != nil && blamesTheQuestion(failed)
+		if err != nil && (!refused || len(some) == 1) {
 			return nil, err
 		}
-		out = append(out, translate(docs, func(d entityDoc) Reference { return Reference{d.key(), d.Name.line(maxName)} })...)
+		out = append(out, found...)
+		if len(some) == 1 || !refused && c.orFilter.Load() == orWorks {
+			continue
+		}
+		for _, name := range some {
+			if slices.ContainsFunc(found, func(r Reference) bool { return r.Name == name || strings.EqualFold(r.ID, name) }) {
+				continue
+			}
+			one, err := c.named(ctx, kind, name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, one...)
+		}
 	}
 	return out, nil
+}
+
+// named asks for all names with one call.
+func (c *Client) named(ctx context.Context, kind string, names ...string) ([]Reference, error) {
+	docs, err := list[entityDoc](ctx, c, request{op: opPing, path: kind, filter: Named(names...)})
+	return translate(docs, func(d entityDoc) Reference { return Reference{d.key(), d.Name.line(maxName)} }), err
 }

@@ -85,3 +85,46 @@ func TestClient_asksForNamesSomeAtATime(t *testing.T) {
 		t.Errorf("want nobody asked for nothing, got %+v, %v", got, err)
 	}
 }
+
+func TestClient_doesNotTakeAMisreadFilterForAMissingName(t *testing.T) {
+	names := []string{"Finance", "Sales", idA, "Nobody"}
+	one := map[string]string{
+		"name eq 'Finance'": `{"id":"` + idB + `","name":"Finance"}`,
+		"name eq 'Sales'":   `{"id":"` + idC + `","name":"Sales"}`,
+		"id eq " + idA:      `{"id":"` + idA + `","name":"A"}`,
+	}
+	for name, test := range map[string]struct {
+		or           int32
+		joint        qliktest.Response
+		calls, found int
+	}{
+		"all but the first name are overlooked": {orUnknown, qliktest.Response{Body: "[" + one["name eq 'Finance'"] + "]"}, 4, 3},
+		"a filter of several names is refused":  {orUnknown, qliktest.Response{Status: http.StatusBadRequest}, 5, 3},
+		"a server that is known to read them":   {orWorks, qliktest.Response{Body: "[" + one["name eq 'Finance'"] + "]"}, 1, 1},
+	} {
+		c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+			if strings.Contains(r.Filter, " or ") {
+				return test.joint
+			}
+			return qliktest.Response{Body: "[" + one[r.Filter] + "]"}
+		})
+		c.orFilter.Store(test.or)
+		got, err := c.Named(t.Context(), "tag", names...)
+		if err != nil || len(got) != test.found || len(server.Requests()) != test.calls {
+			t.Errorf("%s: want %d names after %d calls, got %+v, %v after %d", name, test.found, test.calls, got, err, len(server.Requests()))
+		}
+	}
+}
+
+func TestClient_tellsWhichNameIsRefused(t *testing.T) {
+	c, server := plain(t, func(r qliktest.Request) qliktest.Response {
+		if strings.Contains(r.Filter, "odd") {
+			return qliktest.Response{Status: http.StatusBadRequest}
+		}
+		return qliktest.Response{Body: "[]"}
+	})
+	_, err := c.Named(t.Context(), "tag", "even", "odd", "other")
+	if calls := server.Requests(); err == nil || !strings.Contains(err.Error(), "?filter=name eq 'odd', host: ") || len(calls) != 3 {
+		t.Errorf("want the one that is refused, got %v after %d calls", err, len(calls))
+	}
+}
