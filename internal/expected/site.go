@@ -9,7 +9,9 @@ package expected
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"butler/internal/destination"
 	"butler/internal/qlik/qrs"
@@ -45,6 +47,8 @@ func (s Site) namesProperties() bool { return len(s.bySections)+len(s.byRoutes) 
 func SiteOf(section destination.Decode, built []destination.Built) (Site, error) {
 	out := Site{bySections: usedProperties(built), ofApps: map[string]bool{}}
 	routes, err := destination.ReadRoutes(section)
+	var cloud bool
+	err = errors.Join(err, section("qlikSenseCloud.enable", &cloud))
 	for i, r := range routes {
 		at := func(key string, n int) string { return fmt.Sprintf("routes[%d].match.%s[%d]", i, key, n) }
 		properties := func(key string, wanted []messages.Property, ofApps bool) {
@@ -65,9 +69,17 @@ func SiteOf(section destination.Decode, built []destination.Built) (Site, error)
 		objects(tags, "appTags", r.Match.AppTags)
 		objects(streams, "streams", r.Match.Streams)
 		objects(tasks, "tasks", r.Match.Tasks)
-		objects(apps, "apps", r.Match.Apps)
+		if !mayNameCloudApps(r, cloud) {
+			objects(apps, "apps", r.Match.Apps)
+		}
 	}
 	return out, err
+}
+
+// mayNameCloudApps reports that a route takes reloads in Qlik Cloud, if any are heard
+// of, or nothing else: then its apps may be those of the tenant.
+func mayNameCloudApps(r destination.Route, cloud bool) bool {
+	return slices.Contains(r.Kinds, messages.CloudReloadFailed) && (cloud || len(r.Kinds) == 1)
 }
 
 // Repository is asked for what there is; *qrs.Client is the one in use.

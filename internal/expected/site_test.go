@@ -158,6 +158,35 @@ func TestCompare_tellsWhichSubjectItCouldNotLookFor(t *testing.T) {
 	}
 }
 
+// A route for reloads in Qlik Cloud names apps of the tenant.
+func TestSiteOf_appsOfATenantAreNotExpectedOfTheSite(t *testing.T) {
+	for name, row := range map[string]struct {
+		events  []string
+		watched bool
+		want    int
+	}{
+		"reloads in Qlik Cloud":               {[]string{"cloud_app_reload_failed"}, true, 0},
+		"the same, which are not watched now": {[]string{"cloud_app_reload_failed"}, false, 0},
+		"any event":                           {nil, true, 0},
+		"any event without a tenant":          {nil, false, 1},
+		"failed tasks":                        {[]string{"failed"}, true, 1},
+	} {
+		decode := routes(destination.Match{Events: row.events, Apps: []string{"of the tenant"}})
+		all, err := expected.SiteOf(func(section string, into any) error {
+			if enabled, ok := into.(*bool); ok && section == "qlikSenseCloud.enable" {
+				*enabled = row.watched
+			}
+			return decode(section, into)
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all.Compare(t.Context(), site{}); len(got) != row.want {
+			t.Errorf("%s: want %d subjects looked for, got %+v", name, row.want, got)
+		}
+	}
+}
+
 func TestSiteOf_mayExpectNothing(t *testing.T) {
 	all, err := expected.SiteOf(none, []destination.Built{{}})
 	if err != nil || !all.Nothing() {
