@@ -242,25 +242,24 @@ func (a *archive) open() (*os.Root, error) {
 		return nil, err
 	}
 	if above != a.directory {
-		if err := handOverBelow(above, a.directory); err != nil {
-			return nil, err
-		}
+		handOverBelow(above, a.directory)
 	}
 	return os.OpenRoot(a.directory)
 }
 
-// handOverBelow hands over the directories from above, which is not one of them, to made.
-func handOverBelow(above, made string) error {
+// handOverBelow hands over the directories from above, which is not one of them, to
+// made. Who may make a directory there need not be able to read what is above it.
+func handOverBelow(above, made string) {
 	relative, err := filepath.Rel(above, made)
 	if err != nil {
-		return err
+		return
 	}
 	root, err := os.OpenRoot(above)
 	if err != nil {
-		return err
+		return
 	}
+	defer root.Close()
 	handOver(root, filepath.ToSlash(relative))
-	return root.Close()
 }
 
 func writeFile(ctx context.Context, root *os.Root, file, text string) (err error) {

@@ -43,3 +43,18 @@ func TestDiskLog_givesWhatRootMakesToTheOwnerOfTheDirectory(t *testing.T) {
 		t.Errorf("want five files and directories, got %d, %v", seen, err)
 	}
 }
+
+func TestDiskLog_makesItsDirectoryBelowOneThatItCannotRead(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	home := t.TempDir()
+	if err := os.Chmod(home, 0o300); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(home, 0o700) }() // to be removed afterwards
+	d, _ := open(t, filepath.Join(home, "logs"))
+	if _, err := d.Deliver(t.Context(), noticeWith("one\ntwo")); err != nil {
+		t.Errorf("want the log stored, got %v", err)
+	}
+}
