@@ -24,6 +24,23 @@ func handOver(root *os.Root, file string) {
 		return
 	}
 	for ; file != "."; file = path.Dir(file) {
-		_ = root.Lchown(file, int(owner.Uid), int(owner.Gid))
+		give(root, file, owner)
+	}
+}
+
+// give changes what it has looked at, and nothing that has a name elsewhere, too: the
+// owner of the directory may have put a hard link to a file of the superuser there.
+func give(root *os.Root, name string, to *syscall.Stat_t) {
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a pipe would be waited for
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return
+	}
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && (info.IsDir() || is.Nlink == 1) {
+		_ = file.Chown(int(to.Uid), int(to.Gid))
 	}
 }

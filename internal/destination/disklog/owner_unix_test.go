@@ -3,6 +3,7 @@
 package disklog
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,5 +57,35 @@ func TestDiskLog_makesItsDirectoryBelowOneThatItCannotRead(t *testing.T) {
 	d, _ := open(t, filepath.Join(home, "logs"))
 	if _, err := d.Deliver(t.Context(), noticeWith("one\ntwo")); err != nil {
 		t.Errorf("want the log stored, got %v", err)
+	}
+}
+
+// The owner of the directory may put something else in the place of a file at any time.
+func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	home, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	if err := errors.Join(
+		os.Chown(home, 4321, 5432), os.WriteFile(elsewhere, nil, 0o600),
+		os.Link(elsewhere, filepath.Join(home, "hard")), os.Symlink(elsewhere, filepath.Join(home, "soft")),
+		syscall.Mkfifo(filepath.Join(home, "pipe"), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, name := range []string{"hard", "soft", "pipe"} {
+		handOver(root, name)
+	}
+	info, err := os.Stat(elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if of := info.Sys().(*syscall.Stat_t); of.Uid != 0 {
+		t.Errorf("want the file kept, it was given to %d", of.Uid)
 	}
 }
