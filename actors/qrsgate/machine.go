@@ -334,14 +334,27 @@ func (m *machine) outOfReach() messages.Failure {
 	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + unasked(m.problem)}
 }
 
-// unasked returns the text of a failure without what was asked for: that is no concern
-// of those who are told because they ask for something else.
+// unasked returns the text of a failure without what was asked for, by a filter or in
+// the path: that is no concern of those who are told because they ask for something else.
 func unasked(problem string) string {
 	before, rest, asked := strings.Cut(problem, "?filter=")
-	if _, after, ok := strings.Cut(rest, ", host: "); asked && ok {
-		return before + ", host: " + after
+	if !asked {
+		rest = problem
 	}
-	return problem
+	path, after, ok := strings.Cut(rest, ", host: ")
+	switch {
+	case !ok:
+		return problem
+	case asked:
+		path = before
+	}
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if qlik.IsGUID(part) {
+			parts[i] = "..."
+		}
+	}
+	return strings.Join(parts, "/") + ", host: " + after
 }
 
 func tooLate(q question) messages.Failure {

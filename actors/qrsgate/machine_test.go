@@ -542,13 +542,20 @@ func TestMachine_breaker(t *testing.T) {
 }
 
 func TestMachine_breakerTellsNobodyWhatOthersAskedFor(t *testing.T) {
-	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1, CoolDown: 10 * time.Second}})
-	b.ask(messages.LookupTask{TaskID: guid(1)})
-	text := "endpoint: task/full?filter=id eq " + guid(1) + ", host: sense, port: 4242, code: ECONNREFUSED"
-	b.answer(opTask, outcome{failure: messages.Failure{Kind: messages.FailureUnavailable, Text: text}})
-	got := b.task(b.ask(messages.LookupTask{TaskID: guid(2)})).Failure.Text
-	if want := "the Qlik Repository Service is out of reach: endpoint: task/full, host: sense, port: 4242, code: ECONNREFUSED"; got != want {
-		t.Errorf("want %q, got %q", want, got)
+	for asked, told := range map[string]string{
+		"task/full?filter=id eq " + guid(1):           "task/full",
+		"reloadtask/" + guid(1) + "/scriptlog":        "reloadtask/.../scriptlog",
+		"usersynctask/" + guid(1):                     "usersynctask/...",
+		"reloadtask/full?filter=id eq one of several": "reloadtask/full",
+	} {
+		b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1, CoolDown: 10 * time.Second}})
+		b.ask(messages.LookupTask{TaskID: guid(1)})
+		const where = ", host: sense, port: 4242, code: ECONNREFUSED"
+		b.answer(opTask, outcome{failure: messages.Failure{Kind: messages.FailureUnavailable, Text: "endpoint: " + asked + where}})
+		got := b.task(b.ask(messages.LookupTask{TaskID: guid(2)})).Failure.Text
+		if want := "the Qlik Repository Service is out of reach: endpoint: " + told + where; got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
 	}
 }
 
