@@ -55,6 +55,17 @@ func TestHealth_showsWhatRoutesNameThatDoesNotExist(t *testing.T) {
 	}
 }
 
+func TestReload_forgetsWhatNoRouteNamesAnyMore(t *testing.T) {
+	s, file := reloadSite(t, `
+  routes: [{name: finance, match: {taskTags: [Finanse]}}]`)
+	s.until("a tag missed", func() bool { state, _ := s.component("configured_names"); return state == "degraded" })
+	edit(t, file, "taskTags: [Finanse]", "nodes: [sense1]")
+	s.reload()
+	if state, reason := s.component("configured_names"); state != "" {
+		t.Errorf("want no such component, got %s %q", state, reason)
+	}
+}
+
 func TestHealth_showsACustomPropertyThatChoosesAmongAccountsOnce(t *testing.T) {
 	s := startSite(t, demo.Settings{InMemory: true, Extra: `
   thirdPartyToolsCredentials:
