@@ -3,6 +3,7 @@ package jetstream
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,9 +51,13 @@ func (l *dirLock) release() error { return l.file.Close() }
 // Stranger returns the user who opened the journal in a directory last, or "" when
 // that is the one of this process or nobody. Whoever opens it replaces files that
 // only their owner may read, so a stranger could not open it any more: root may look
-// into the journal of a service and keep it from starting by that.
+// into the journal of a service and keep it from starting by that. To whom that is
+// not shown, the directory belongs to somebody else.
 func Stranger(dir string) string {
 	file, err := os.Stat(filepath.Join(dir, diaryName))
+	if errors.Is(err, fs.ErrPermission) {
+		file, err = os.Stat(dir)
+	}
 	if err != nil {
 		return ""
 	}
