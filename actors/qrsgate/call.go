@@ -29,9 +29,19 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 	case opScriptLog:
 		return s.fetch(ctx, port)
 	case opPing:
-		return outcome{failure: messages.FailureOf(port.Ping(ctx))}
+		return failure(port.Ping(ctx))
 	}
 	panic("BUG: call of operation " + s.Op.String())
+}
+
+// failure is the outcome of a call that brought an error, or nothing for none.
+func failure(err error) outcome {
+	got := outcome{failure: messages.FailureOf(err)}
+	var told interface{ Trouble() string }
+	if errors.As(err, &told) {
+		got.trouble = told.Trouble()
+	}
+	return got
 }
 
 // gathered sorts the answer to several questions.
@@ -48,7 +58,8 @@ func gathered[T any](found []T, idOf func(T) string, err error) outcome {
 // sorted is the outcome of several questions. Of a list, only an answer without
 // an error says that something does not exist.
 func sorted[T any](found iter.Seq2[string, T], count int, err error) outcome {
-	got := outcome{values: make(map[string]any, count), failure: messages.FailureOf(err)}
+	got := failure(err)
+	got.values = make(map[string]any, count)
 	if got.failure.Kind == messages.FailureNotFound {
 		got.failure.Kind = messages.FailureRejected
 	}
@@ -60,14 +71,14 @@ func sorted[T any](found iter.Seq2[string, T], count int, err error) outcome {
 
 func (s startCall) single(value any, err error) outcome {
 	if err != nil {
-		return outcome{failure: messages.FailureOf(err)}
+		return failure(err)
 	}
 	return outcome{values: map[string]any{s.IDs[0]: value}}
 }
 
 func (s startCall) fetch(ctx context.Context, port Port) outcome {
 	execution, log, err := port.ScriptLog(ctx, qlik.LogFetch{TaskID: s.IDs[0], Attempt: s.Attempt, Began: s.Began}, s.Result)
-	got := outcome{failure: messages.FailureOf(err)}
+	got := failure(err)
 	if later, ok := errors.AsType[qlik.NotYet](err); ok {
 		got = outcome{again: later.After}
 	}

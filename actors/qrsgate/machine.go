@@ -1,9 +1,9 @@
 package qrsgate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"butler/internal/qlik"
@@ -39,8 +39,10 @@ type machine struct {
 	// has answered last.
 	failing map[key]bool
 	// told is the health that was told last; nil before the first time.
-	told    *bool
-	problem string
+	told *bool
+	// problem is why the QRS is out of reach, trouble the same for those who asked for
+	// something else than the call that told.
+	problem, trouble string
 	// since is when the present QRS became the one to ask; what was learnt before is of another.
 	since time.Time
 }
@@ -52,6 +54,8 @@ type callID uint64
 type outcome struct {
 	values  map[string]any
 	failure messages.Failure
+	// trouble is the text of the failure for those who asked for something else.
+	trouble string
 	// again is the pause after which to ask again, 0 when this is the last word.
 	again time.Duration
 }
@@ -87,14 +91,14 @@ func (m *machine) begin(now time.Time) []effect {
 
 // change takes up new rules. The breaker begins anew: nothing is known of the new way.
 func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
-	m.rules, m.breaker, m.told, m.problem = rules, newBreaker(now, rules.Breaker), nil, ""
+	m.rules, m.breaker, m.told, m.problem, m.trouble = rules, newBreaker(now, rules.Breaker), nil, "", ""
 	clear(m.failing)
 	if elsewhere {
 		m.since = now
 	}
 	effects := m.begin(now)
 	if rules.NotConfigured {
-		m.problem = notConfigured
+		m.problem, m.trouble = notConfigured, notConfigured
 		effects = append(effects, m.flush(now)...)
 	}
 	return effects
@@ -210,7 +214,7 @@ func (m *machine) heard(now time.Time, c *call, got outcome) []effect {
 		m.breaker.cool(now, m.random())
 		return nil
 	case op == opPing && failure.Failed():
-		m.problem = failure.Text
+		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.pingFailed(now, m.random())
 	case op == opPing:
 		m.breaker.pinged(now)
@@ -220,7 +224,7 @@ func (m *machine) heard(now time.Time, c *call, got outcome) []effect {
 		m.breaker.doubt(now, m.random())
 		return nil
 	case unreachable:
-		m.problem = failure.Text
+		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.failed(now, m.random())
 	default:
 		clear(m.failing)
@@ -331,30 +335,7 @@ func (m *machine) tick(now time.Time) []effect {
 }
 
 func (m *machine) outOfReach() messages.Failure {
-	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + unasked(m.problem)}
-}
-
-// unasked returns the text of a failure without what was asked for, by a filter or in
-// the path: that is no concern of those who are told because they ask for something else.
-func unasked(problem string) string {
-	before, rest, asked := strings.Cut(problem, "?filter=")
-	if !asked {
-		rest = problem
-	}
-	path, after, ok := strings.Cut(rest, ", host: ")
-	switch {
-	case !ok:
-		return problem
-	case asked:
-		path = before
-	}
-	parts := strings.Split(path, "/")
-	for i, part := range parts {
-		if qlik.IsGUID(part) {
-			parts[i] = "..."
-		}
-	}
-	return strings.Join(parts, "/") + ", host: " + after
+	return messages.Failure{Kind: messages.FailureUnavailable, Text: "the Qlik Repository Service is out of reach: " + m.trouble}
 }
 
 func tooLate(q question) messages.Failure {

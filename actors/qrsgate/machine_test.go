@@ -542,22 +542,31 @@ func TestMachine_breaker(t *testing.T) {
 }
 
 func TestMachine_breakerTellsNobodyWhatOthersAskedFor(t *testing.T) {
-	for asked, told := range map[string]string{
-		"task/full?filter=id eq " + guid(1):           "task/full",
-		"reloadtask/" + guid(1) + "/scriptlog":        "reloadtask/.../scriptlog",
-		"usersynctask/" + guid(1):                     "usersynctask/...",
-		"reloadtask/full?filter=id eq one of several": "reloadtask/full",
-	} {
-		b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1, CoolDown: 10 * time.Second}})
-		b.ask(messages.LookupTask{TaskID: guid(1)})
-		const where = ", host: sense, port: 4242, code: ECONNREFUSED"
-		b.answer(opTask, outcome{failure: messages.Failure{Kind: messages.FailureUnavailable, Text: "endpoint: " + asked + where}})
-		got := b.task(b.ask(messages.LookupTask{TaskID: guid(2)})).Failure.Text
-		if want := "the Qlik Repository Service is out of reach: endpoint: " + told + where; got != want {
-			t.Errorf("want %q, got %q", want, got)
-		}
+	b := pinged(t, Rules{Breaker: BreakerSettings{Failures: 1, CoolDown: 10 * time.Second}})
+	asked := b.ask(messages.LookupTask{TaskID: guid(1)})
+	b.answer(opTask, outcome{failure: messages.Failure{Kind: messages.FailureUnavailable, Text: "no answer about 1"}, trouble: "no answer"})
+	if got := b.task(asked).Failure.Text; got != "no answer about 1" {
+		t.Errorf("want who asked told what for, got %q", got)
+	}
+	got := b.task(b.ask(messages.LookupTask{TaskID: guid(2)})).Failure.Text
+	if want := "the Qlik Repository Service is out of reach: no answer"; got != want {
+		t.Errorf("want %q, got %q", want, got)
 	}
 }
+
+func TestCall_knowsTheTroubleForOthers(t *testing.T) {
+	if got := failure(fmt.Errorf("about 1: %w", troubled{})); got.failure.Text != "about 1: secret" || got.trouble != "public" {
+		t.Errorf("got %+v", got)
+	}
+	if got := failure(nil); got.failure.Failed() || got.trouble != "" {
+		t.Errorf("want no failure, got %+v", got)
+	}
+}
+
+type troubled struct{}
+
+func (troubled) Error() string   { return "secret" }
+func (troubled) Trouble() string { return "public" }
 
 func TestMachine_breakerTakesAnyAnswerForASignOfLife(t *testing.T) {
 	for _, kind := range []messages.FailureKind{messages.FailureNotFound, messages.FailureRejected, messages.FailureInvalid, messages.FailureBusy} {

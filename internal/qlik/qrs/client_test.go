@@ -439,3 +439,16 @@ func TestClient_hidesTheRequestKeyThatARedirectEchoes(t *testing.T) {
 		t.Errorf("%q shows the key %s", text, key)
 	}
 }
+
+func TestError_tellsOthersOfTheTroubleAndNotOfWhatWasAsked(t *testing.T) {
+	c, _ := plain(t, always(qliktest.Response{Status: 503}))
+	_, err := c.ScriptLogTicketByFile(t.Context(), idA, idB)
+	failed, ok := errors.AsType[*Error](err)
+	if !ok || !strings.Contains(failed.Error(), idA) {
+		t.Fatalf("want an error that says what was asked, got %v", err)
+	}
+	want := fmt.Sprintf("endpoint: reloadtask, host: 127.0.0.1, port: %s, method: GET, expectedStatus: 200, status: 503", c.base.Port())
+	if diff := cmp.Diff(want, failed.Trouble()); diff != "" {
+		t.Errorf("trouble (-want +got):\n%s", diff)
+	}
+}

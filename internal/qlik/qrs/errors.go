@@ -41,9 +41,18 @@ func (e *Error) Unwrap() error { return e.err }
 func (e *Error) Status() int { return e.status }
 
 // Error lists the parts "key: value" that there are, separated by commas.
-func (e *Error) Error() string {
+func (e *Error) Error() string { return e.about(e.endpoint()) }
+
+// Trouble is the text for those who asked for something else: of the endpoint it names
+// the kind of objects and not which ones.
+func (e *Error) Trouble() string {
+	kind, _, _ := strings.Cut(e.request.path, "/")
+	return e.about(line(kind, 400))
+}
+
+func (e *Error) about(endpoint string) string {
 	base := e.client.base
-	parts := []string{"endpoint: " + e.endpoint(), "host: " + base.Hostname()}
+	parts := []string{"endpoint: " + endpoint, "host: " + base.Hostname()}
 	if port := base.Port(); port != "" {
 		parts = append(parts, "port: "+port)
 	}
