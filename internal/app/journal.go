@@ -137,14 +137,15 @@ func (a *App) openStore() error {
 	if err := os.MkdirAll(section.Directory, 0o700); err != nil {
 		return fmt.Errorf("create the journal directory (journal.directory): %w", err)
 	}
-	if owner := jetstream.Stranger(section.Directory); owner != "" {
-		a.log.Warn("the journal belongs to another user, who cannot open it any more after this one; give all of its files back before that user's next start (chown -R)",
-			logx.Path(section.Directory), zap.String("owner", owner))
-	}
+	owner := jetstream.Stranger(section.Directory)
 	began := time.Now()
 	store, err := jetstream.Open(context.Background(), jetstream.Options{Dir: section.Directory, Logger: a.log.Named("journal")})
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("open the journal in %s (journal.directory): %w (another user has run the program with it: give every file in it to the user of the service, as with chown -R)", section.Directory, err)
+	}
+	if owner != "" {
+		a.log.Warn("the journal belongs to another user, who cannot open it any more after this one; give all of its files back before that user's next start (chown -R)",
+			logx.Path(section.Directory), zap.String("owner", owner))
 	}
 	if err != nil {
 		return fmt.Errorf("open the journal in %s (journal.directory): %w", section.Directory, err)
