@@ -6,24 +6,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
-	"golang.org/x/sys/unix"
 
 	"butler/config"
 	"butler/internal/journal/jetstream"
+	"butler/internal/usertest"
 	"butler/supervisors"
 )
 
 // Only who gets into the journal of another user keeps that one out of it.
 func TestJournal_warnsOfAnOwnerWhoIsKeptOut(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root may open what belongs to somebody else")
-	}
+	usertest.Root(t)
 	for name, row := range map[string]struct{ as, warnings int }{"root": {0, 1}, "a user who is not let in": {5432, 0}} {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
@@ -45,15 +42,8 @@ func TestJournal_warnsOfAnOwnerWhoIsKeptOut(t *testing.T) {
 			}
 			seen, log := observer.New(zapcore.WarnLevel)
 			a := &App{cfg: cfg, core: &core{log: zap.New(seen), reg: discardRegistry(), health: supervisors.NewBoard()}}
-			opened := make(chan error)
-			go func() {
-				runtime.LockOSThread() // for good: the thread ends with its other rights
-				if _, err := unix.SetfsuidRetUid(row.as); err != nil {
-					t.Error(err)
-				}
-				opened <- a.openStore()
-			}()
-			if err := <-opened; errors.Is(err, fs.ErrPermission) != (row.as != 0) {
+			usertest.As(t, row.as, func() { err = a.openStore() })
+			if errors.Is(err, fs.ErrPermission) != (row.as != 0) {
 				t.Errorf("want it opened by root alone, got %v", err)
 			}
 			if got := log.FilterMessageSnippet("belongs to another user").Len(); got != row.warnings {

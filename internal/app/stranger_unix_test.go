@@ -13,15 +13,14 @@ import (
 	"butler/internal/app"
 	"butler/internal/doctor"
 	"butler/internal/journal/jetstream"
+	"butler/internal/usertest"
 )
 
 // journalOf returns the directory of a configuration whose journal was opened last by
 // the user with this number.
 func journalOf(t *testing.T, user int) (dir string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root may open what belongs to somebody else")
-	}
+	usertest.Root(t)
 	dir = t.TempDir()
 	store, err := jetstream.Open(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "journal")})
 	must(t, err)

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"butler/internal/usertest"
 )
 
 // "butler test-alert", run by root, stores a script log where the service is going to.
 func TestDiskLog_givesWhatRootMakesToTheOwnerOfTheDirectory(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root may give files away")
-	}
+	usertest.Root(t)
 	const user, group = 4321, 5432
 	home := t.TempDir()
 	if err := os.Chown(home, user, group); err != nil {
@@ -45,26 +45,9 @@ func TestDiskLog_givesWhatRootMakesToTheOwnerOfTheDirectory(t *testing.T) {
 	}
 }
 
-func TestDiskLog_makesItsDirectoryBelowOneThatItCannotRead(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may read everything")
-	}
-	home := t.TempDir()
-	if err := os.Chmod(home, 0o300); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.Chmod(home, 0o700) }() // to be removed afterwards
-	d, _ := open(t, filepath.Join(home, "logs"))
-	if _, err := d.Deliver(t.Context(), noticeWith("one\ntwo")); err != nil {
-		t.Errorf("want the log stored, got %v", err)
-	}
-}
-
 // The owner of the directory may put something else in the place of a file at any time.
 func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root may give files away")
-	}
+	usertest.Root(t)
 	home, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
 	if err := errors.Join(
 		os.Chown(home, 4321, 5432), os.WriteFile(elsewhere, nil, 0o600),

@@ -3,17 +3,14 @@ package jetstream
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"butler/internal/usertest"
 )
 
 // Who may not look into the directory of a service is told whose it is.
 func TestStranger_isKnownToWhomTheDirectoryIsClosed(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root may take the rights of somebody else")
-	}
+	usertest.Root(t)
 	top := t.TempDir()
 	dir := filepath.Join(top, "journal")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -27,15 +24,9 @@ func TestStranger_isKnownToWhomTheDirectoryIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	owner := make(chan string)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with its other rights
-		if _, err := unix.SetfsuidRetUid(5432); err != nil {
-			t.Error(err)
-		}
-		owner <- Stranger(dir)
-	}()
-	if got := <-owner; got != "#4321" {
+	got := ""
+	usertest.As(t, 5432, func() { got = Stranger(dir) })
+	if got != "#4321" {
 		t.Errorf("want #4321, got %q", got)
 	}
 }
