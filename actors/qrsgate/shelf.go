@@ -11,17 +11,21 @@ import (
 // gate itself: long enough to serve a burst of events, and no more.
 const shelfLife = 5 * time.Second
 
-// An answer is asked for anew from the age of shelfRenew on, by one every renewEvery.
+// An answer is asked for anew from the age of shelfRenew on, by one every
+// renewEvery; one without the owner of its app from the beginning: the owner may be
+// known by now.
 const (
 	shelfRenew = shelfLife / 2
 	renewEvery = shelfLife / 10
 )
 
-// shelved is an answer, with when it was last asked for anew.
+// shelved is an answer, with when it was laid down or last asked for anew.
 type shelved struct {
 	reply   messages.LookupTaskReply
 	renewed time.Time
 }
+
+func (s *shelved) lacksOwner() bool { return s.reply.App.OwnerID != "" && !s.reply.Owner.Known }
 
 // Shelf holds what the gate has just answered from memory about tasks, for
 // others to look at without a message each. It is safe for concurrent use.
@@ -45,7 +49,7 @@ func (s *Shelf) put(reply messages.LookupTaskReply) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers.put(copyOf{key: keyOf(opTask, reply.TaskID), value: &shelved{reply: reply}, at: reply.At})
+	s.answers.put(copyOf{key: keyOf(opTask, reply.TaskID), value: &shelved{reply: reply, renewed: reply.At}, at: reply.At})
 }
 
 // clear forgets what was answered before now. A nil shelf has nothing to forget.
@@ -74,7 +78,7 @@ func (s *Shelf) Task(q messages.LookupTask, now time.Time) (*messages.LookupTask
 		return nil, false
 	}
 	it := known.value.(*shelved)
-	if now.Sub(known.at) > shelfRenew && now.Sub(it.renewed) > renewEvery {
+	if (now.Sub(known.at) > shelfRenew || it.lacksOwner()) && now.Sub(it.renewed) > renewEvery {
 		it.renewed = now
 		return nil, false
 	}

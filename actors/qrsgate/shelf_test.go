@@ -49,6 +49,28 @@ func TestShelf_answersAsTheGateDidAMomentAgo(t *testing.T) {
 	}
 }
 
+func TestShelf_asksSoonForAnOwnerThatIsNotKnownYet(t *testing.T) {
+	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+	s := NewShelf(Rules{}, NewMetrics(nil, "qrs"))
+	known := messages.LookupTaskReply{
+		TaskID: guid(1), Task: messages.Task{Known: true, ID: guid(1)},
+		App: messages.App{Known: true, ID: guid(2), OwnerID: guid(3)}, At: now,
+	}
+	answers := func(after time.Duration) bool {
+		_, ok := s.Task(messages.LookupTask{TaskID: guid(1), MaxAge: time.Minute}, now.Add(after))
+		return ok
+	}
+	s.put(known)
+	if !answers(renewEvery) || answers(renewEvery+1) || !answers(renewEvery+2) {
+		t.Error("want one sent to the gate for an answer without the owner, and nobody else")
+	}
+	known.Owner, known.At = messages.Owner{Known: true, ID: guid(3)}, now.Add(1)
+	s.put(known)
+	if !answers(shelfRenew) {
+		t.Error("want nobody sent to the gate when the owner came along")
+	}
+}
+
 func TestMachine_shelvesWhatItRemembersWhole(t *testing.T) {
 	b := pinged(t, Rules{})
 	task := messages.Task{Known: true, ID: guid(1), AppID: guid(2)}
