@@ -3,8 +3,8 @@ package qrsgate
 import "time"
 
 // breaker decides whether the QRS is asked at all, and when it is pinged. It
-// opens after several failures in a row, of which one object that is asked for
-// again and again makes one alone. While it is open, pings are the only
+// opens after several failures in a row, of which what is asked for again and
+// again makes one alone (failing.go). While it is open, pings are the only
 // calls, further and further apart; a good one closes it on trial: the next
 // failure that counts opens it again, the next success ends the trial. It begins
 // on trial, for nothing is known of the QRS yet.

@@ -8,7 +8,8 @@
 // the question; and that "does not exist" is only said when the QRS said so.
 // When the QRS is out of reach, a circuit breaker answers at once - with an
 // older copy, marked stale, where there is one and the asker did not insist on a
-// fresh answer - until a ping succeeds. A crash loses the waiting commands;
+// fresh answer - until a ping succeeds. What the QRS fails over again and again does
+// not count as that, and is asked for alone. A crash loses the waiting commands;
 // their askers have deadlines of their own and ask again.
 //
 // A script log that is not there yet is asked for again after the pause that the

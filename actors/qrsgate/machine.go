@@ -35,8 +35,8 @@ type machine struct {
 	// lastCall outlives a crash of the gate: the outcome of an earlier life's call names none of this one.
 	lastCall  *callID
 	lastEntry uint64
-	// failing are the objects that were asked for alone, and in vain, since the QRS
-	// has answered last.
+	// failing are the objects that were asked for in vain last, unless a ping has failed
+	// since; true for those that are to be asked for alone.
 	failing map[key]bool
 	// told is the health that was told last; nil before the first time.
 	told *bool
@@ -214,42 +214,27 @@ func (m *machine) heard(now time.Time, c *call, got outcome) []effect {
 		m.breaker.cool(now, m.random())
 		return nil
 	case op == opPing && failure.Failed():
+		clear(m.failing) // it is the QRS
 		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.pingFailed(now, m.random())
 	case op == opPing:
 		m.breaker.pinged(now)
-	case failure.Kind == messages.FailureBusy, failure.Kind == messages.FailureInvalid, unreachable && len(got.values) > 0:
+	case failure.Kind == messages.FailureBusy, failure.Kind == messages.FailureInvalid:
 		return nil // tells nothing either way
-	case unreachable && m.failsAgain(c):
-		m.breaker.doubt(now, m.random())
-		return nil
 	case unreachable:
+		if again := m.blame(c, got); len(got.values) > 0 {
+			return nil
+		} else if again {
+			m.breaker.doubt(now, m.random())
+			return nil
+		}
 		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.failed(now, m.random())
 	default:
-		clear(m.failing)
+		m.absolve(c)
 		m.breaker.succeeded(now)
 	}
 	return m.health(!m.breaker.open, m.problem)
-}
-
-// maxFailing bounds the objects that are remembered to fail.
-const maxFailing = 64
-
-// failsAgain reports that a call in vain was for one object, which has failed before.
-// It may be the object that the QRS cannot read: others are not to be cut off from
-// it because one of them is asked for again and again.
-func (m *machine) failsAgain(c *call) bool {
-	if len(c.entries) != 1 {
-		return false
-	}
-	if len(m.failing) >= maxFailing {
-		clear(m.failing)
-	}
-	k := c.entries[0].key
-	before := m.failing[k]
-	m.failing[k] = true
-	return before
 }
 
 // settle answers everybody who waits for an entry.

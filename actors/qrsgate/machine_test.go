@@ -624,8 +624,8 @@ func TestMachine_aPingTellsAnObjectFromAnOutage(t *testing.T) {
 			b.answer(opPing, failed(messages.FailureUnavailable))
 		}
 	}
-	if pings != 2 {
-		t.Errorf("want it opened by the object and two pings, got %d", pings)
+	if pings != 1 {
+		t.Errorf("want it opened by the object, a ping, and the object that is not to blame any more, got %d pings", pings)
 	}
 }
 
@@ -639,8 +639,8 @@ func (b *bench) fails(n int) {
 func TestMachine_anObjectThatFailsCountsAnew(t *testing.T) {
 	rules := Rules{Breaker: BreakerSettings{Failures: 2}}
 	for name, since := range map[string]func(*bench){
-		"after an answer": func(b *bench) {
-			b.ask(messages.LookupExecution{TaskID: guid(2)})
+		"after it was answered": func(b *bench) {
+			b.ask(messages.LookupExecution{TaskID: guid(1)})
 			b.answer(opExecution, outcome{})
 			b.fails(3)
 		},
@@ -662,21 +662,107 @@ func TestMachine_anObjectThatFailsCountsAnew(t *testing.T) {
 	}
 }
 
-// Several objects that fail together are no single one that cannot be read.
-func TestMachine_aBatchThatFailsCountsEveryTime(t *testing.T) {
-	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 3}})
-	for round := range 3 {
-		if b.m.breaker.open {
-			t.Fatalf("%d failures of three opened the breaker", round)
-		}
-		b.ask(messages.LookupOwner{UserID: guid(9)}) // the others wait for it
-		b.ask(messages.LookupExecution{TaskID: guid(1)})
-		b.ask(messages.LookupExecution{TaskID: guid(2)})
-		b.answer(opOwner, failed(messages.FailureInvalid)) // tells nothing
-		b.answer(opExecution, failed(messages.FailureUnavailable))
+// together asks for the results of tasks while another call keeps the only slot, which is free then.
+func (b *bench) together(tasks ...int) {
+	b.t.Helper()
+	b.ask(messages.LookupOwner{UserID: guid(999)})
+	for _, n := range tasks {
+		b.ask(messages.LookupExecution{TaskID: guid(n)})
 	}
-	if !b.m.breaker.open {
-		t.Error("three calls that failed did not open the breaker")
+	b.answer(opOwner, failed(messages.FailureInvalid)) // tells nothing
+}
+
+// results answers all calls for results, failing those that ask for one of the bad, and returns what each asked for.
+func (b *bench) results(kind messages.FailureKind, bad ...int) (asked []string) {
+	b.t.Helper()
+	for slices.ContainsFunc(b.calls, func(c startCall) bool { return c.Op == opExecution }) {
+		ids := b.calls[0].IDs
+		got := outcome{values: map[string]any{}}
+		for _, id := range ids {
+			got.values[id] = messages.Execution{Known: true}
+		}
+		if slices.ContainsFunc(bad, func(n int) bool { return slices.Contains(ids, guid(n)) }) {
+			got = failed(kind)
+		}
+		b.answer(opExecution, got)
+		asked = append(asked, strings.ReplaceAll(strings.Join(ids, " "), guid(0)[:len(guid(0))-1], ""))
+	}
+	return asked
+}
+
+// Two objects that the QRS fails over are followed by somebody on a quiet site.
+func TestMachine_objectsThatFailTogetherDoNotCutOffTheOthers(t *testing.T) {
+	for _, kind := range []messages.FailureKind{messages.FailureUnavailable, messages.FailureTimeout} {
+		b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 3, CoolDown: 10 * time.Second}})
+		for range 20 {
+			b.together(1, 2)
+			b.results(kind, 1, 2)
+			b.pass(6 * time.Second)
+			if slices.Contains(b.running(), "ping 0") {
+				b.answer(opPing, outcome{})
+			}
+			if b.m.breaker.open {
+				t.Fatalf("%v: two objects opened the breaker", kind)
+			}
+		}
+	}
+}
+
+func TestMachine_whatTheRepositoryFailsOverIsAskedForAlone(t *testing.T) {
+	for name, row := range map[string]struct {
+		kind         messages.FailureKind
+		second, last []string
+	}{
+		"it failed":            {messages.FailureUnavailable, []string{"1", "2", "3", "4"}, []string{"1", "2 4", "3"}},
+		"it was busy too long": {messages.FailureTimeout, []string{"1 2 3 4"}, []string{"1 2 3 4"}},
+	} {
+		b := pinged(t, Rules{MaxConcurrent: 1})
+		b.together(1, 2, 3, 4)
+		if diff := cmp.Diff([]string{"1 2 3 4"}, b.results(row.kind, 1, 3)); diff != "" {
+			t.Fatalf("%s: calls at first (-want +got):\n%s", name, diff)
+		}
+		b.together(1, 2, 3, 4)
+		if diff := cmp.Diff(row.second, b.results(row.kind, 1, 3)); diff != "" {
+			t.Errorf("%s: calls for what failed together (-want +got):\n%s", name, diff)
+		}
+		b.together(1, 2, 3, 4)
+		if diff := cmp.Diff(row.last, b.results(row.kind, 1, 3)); diff != "" {
+			t.Errorf("%s: calls after two of them were answered (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// The rest of the call was answered.
+func TestMachine_whatACallFailedToBringIsAskedForAlone(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 1}})
+	b.together(1, 2, 3)
+	b.answer(opExecution, outcome{
+		values: map[string]any{guid(1): messages.Execution{Known: true}, guid(3): messages.Execution{Known: true}}, failure: failed(messages.FailureUnavailable).failure,
+	})
+	for range 3 {
+		b.together(1, 2, 3)
+		if diff := cmp.Diff([]string{"1 3", "2"}, b.results(messages.FailureUnavailable, 2)); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	}
+	if b.m.breaker.open {
+		t.Error("it opened the breaker")
+	}
+}
+
+// What all calls fail over is the repository, and no object of them.
+func TestMachine_aPingThatFailsTakesTheBlameFromTheObjects(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 5, CoolDown: 10 * time.Second}})
+	b.together(1, 2)
+	b.results(messages.FailureUnavailable, 1, 2)
+	b.pass(10 * time.Second)
+	b.answer(opPing, failed(messages.FailureUnavailable))
+	b.together(1, 2)
+	if diff := cmp.Diff([]string{"1 2"}, b.results(messages.FailureUnavailable, 1, 2)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	if b.m.breaker.failures != 3 {
+		t.Errorf("want three failures counted, got %d", b.m.breaker.failures)
 	}
 }
 

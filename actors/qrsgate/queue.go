@@ -123,13 +123,14 @@ func (m *machine) nextOperation() (operation, bool) {
 const lookAhead = 4
 
 // nextBatch takes the oldest question from its queue, and those that can be asked
-// along: the QRS keeps the results of each type of task in a place of its own.
+// along: the QRS keeps the results of each type of task in a place of its own, and what
+// it fails over is asked for alone.
 func (m *machine) nextBatch(op operation) []*entry {
 	queue, most := m.queues[op], operations[op].batch
 	near := queue[:min(len(queue), lookAhead*most)]
 	var batch, left []*entry
-	for _, e := range near {
-		if len(batch) < most && e.key.taskType == queue[0].key.taskType {
+	for i, e := range near {
+		if i == 0 || len(batch) < most && m.goAlong(queue[0], e) {
 			batch = append(batch, e)
 		} else {
 			left = append(left, e)
@@ -138,6 +139,11 @@ func (m *machine) nextBatch(op operation) []*entry {
 	copy(near[len(batch):], left)
 	m.queues[op] = queue[len(batch):]
 	return batch
+}
+
+// goAlong reports that one call may ask for both.
+func (m *machine) goAlong(a, b *entry) bool {
+	return a.key.taskType == b.key.taskType && !m.failing[a.key] && !m.failing[b.key]
 }
 
 func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
