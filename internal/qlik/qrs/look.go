@@ -86,8 +86,25 @@ func (c *Client) Count(ctx context.Context, kind string) (int64, error) {
 // Reference is an object that others refer to.
 type Reference struct{ ID, Name string }
 
-// namesOfCall is how many names one call asks for: a server takes 16 KiB of address.
-const namesOfCall = 10
+// A server takes 16 KiB of address: one call asks for namesOfCall names, and for fewer when
+// they are longer than lengthOfCall together. A character of some scripts takes nine bytes.
+const (
+	namesOfCall  = 10
+	lengthOfCall = 8 << 10
+)
+
+// inCalls splits names into those of each call.
+func inCalls(names []string) [][]string {
+	var out [][]string
+	for len(names) > 0 {
+		n := 1
+		for n < min(len(names), namesOfCall) && len(Named(names[:n+1]...).Encode()) <= lengthOfCall {
+			n++
+		}
+		out, names = append(out, names[:n]), names[n:]
+	}
+	return out
+}
 
 // Named returns the objects of a kind, such as "tag" or "task", that go by one of the
 // names: an ID or a name, which the repository may compare in any letter case. As long
@@ -95,7 +112,7 @@ const namesOfCall = 10
 // for alone, as in oneBatch; so is every name of a filter that was refused.
 func (c *Client) Named(ctx context.Context, kind string, names ...string) ([]Reference, error) {
 	var out []Reference
-	for some := range slices.Chunk(names, namesOfCall) {
+	for _, some := range inCalls(names) {
 		found, err := c.named(ctx, kind, some...)
 		failed, _ := errors.AsType[*Error](err)
 		refused := failed != nil && blamesTheQuestion(failed)

@@ -3,6 +3,7 @@ package qrs
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,37 @@ func TestClient_asksForNamesSomeAtATime(t *testing.T) {
 	}
 	if got, err := c.Named(t.Context(), "tag"); err != nil || got != nil || len(server.Requests()) != 3 {
 		t.Errorf("want nobody asked for nothing, got %+v, %v", got, err)
+	}
+}
+
+// A server takes an address of 16 KiB.
+func TestClient_asksForFewLongNamesAtATime(t *testing.T) {
+	c, server := plain(t, always(qliktest.Response{Body: "[]"}))
+	c.orFilter.Store(orWorks)
+	names := make([]string, namesOfCall)
+	for i := range names {
+		names[i] = strings.Repeat("長", 255) + strconv.Itoa(i)
+	}
+	if _, err := c.Named(t.Context(), "tag", names...); err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]bool{}
+	for _, r := range server.Requests() {
+		if len(r.RawQuery) > 10<<10 {
+			t.Errorf("an address of %d bytes", len(r.RawQuery))
+		}
+		for _, name := range names {
+			if strings.Contains(r.Filter, "'"+name+"'") {
+				asked[name] = true
+			}
+		}
+	}
+	if len(asked) != len(names) || len(server.Requests()) > 4 {
+		t.Errorf("want all %d names asked for with few calls, got %d with %d", len(names), len(asked), len(server.Requests()))
+	}
+	long := strings.Repeat("長", lengthOfCall)
+	if got := inCalls([]string{long, long, "short"}); len(got) != 3 {
+		t.Errorf("want names that are too long for any call alone, got %d calls", len(got))
 	}
 }
 
