@@ -2,9 +2,11 @@ package app_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"butler/internal/demo"
+	"butler/internal/sim/edge"
 )
 
 func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
@@ -53,6 +55,21 @@ func TestHealth_showsWhatRoutesNameThatDoesNotExist(t *testing.T) {
 	if state != "degraded" || reason != want {
 		t.Errorf("want degraded %q, got %s %q", want, state, reason)
 	}
+}
+
+func TestHealth_showsWhatMayNotBeLookedFor(t *testing.T) {
+	s := siteOf(t)
+	s.sim.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/tag"})
+	s.startApp(demo.Settings{InMemory: true, Extra: `
+  routes: [{name: finance, match: {taskTags: [Finance], tasks: [Gone]}}]`})
+	s.until("the names looked for", func() bool { state, _ := s.component("configured_names"); return state != "" })
+	state, reason := s.component("configured_names")
+	for _, want := range []string{`there is no task "Gone"`, "the tags cannot be looked for: endpoint: tag?filter=name eq 'Finance'", "status: 403"} {
+		if state != "up" || !strings.Contains(reason, want) {
+			t.Errorf("want up, and %s, got %s %q", want, state, reason)
+		}
+	}
+	s.until("the log to say so", func() bool { return s.logs.FilterMessageSnippet("may not be looked for").Len() == 1 })
 }
 
 func TestReload_forgetsWhatNoRouteNamesAnyMore(t *testing.T) {
