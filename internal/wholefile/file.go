@@ -3,9 +3,10 @@
 //
 // It guarantees that reading ends, whatever stands at the path; that after a
 // crash a file has its old content or its new one; that what somebody else has
-// written since it was read is not overwritten; and that a file which is
+// written since it was read is not overwritten; that a file which is
 // replaced keeps its owner, as far as the system lets us, and its name where
-// that is a symbolic link. It must never keep a file open.
+// that is a symbolic link; and that a new one of the superuser can be read by whom its
+// directory belongs to. It must never keep a file open.
 package wholefile
 
 import (
@@ -98,13 +99,28 @@ func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (re
 func fill(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) error {
 	_, err := file.Write(text)
 	if err == nil {
-		keepOwner(file, before)
+		switch {
+		case before != nil:
+			keepOwner(file, before)
+		case HandOverAt(file.Name()):
+			mode |= 0o040
+		}
 		err = file.Chmod(mode)
 	}
 	if err == nil {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
+}
+
+// HandOverAt is HandOver for one file and the directory that it is in.
+func HandOverAt(path string) (group bool) {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	return HandOver(root, filepath.Base(path))
 }
 
 // syncDirectory makes a rename durable. Windows has no such thing.

@@ -146,6 +146,7 @@ func (f File) lock(ctx context.Context) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	wholefile.HandOverAt(path)
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
 	for {

@@ -27,6 +27,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/disk"
 	"butler/internal/logx"
+	"butler/internal/wholefile"
 	"butler/messages"
 )
 
@@ -231,7 +232,7 @@ func place(ctx context.Context, root *os.Root, file, temporary, text string) err
 		_ = root.Remove(temporary)
 		return err
 	}
-	handOver(root, file)
+	wholefile.HandOver(root, file)
 	return nil
 }
 
@@ -259,7 +260,7 @@ func handOverBelow(above, made string) {
 		return
 	}
 	defer root.Close()
-	handOver(root, filepath.ToSlash(relative))
+	wholefile.HandOver(root, filepath.ToSlash(relative))
 }
 
 func writeFile(ctx context.Context, root *os.Root, file, text string) (err error) {

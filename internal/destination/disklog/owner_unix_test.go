@@ -3,7 +3,6 @@
 package disklog
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,33 +41,5 @@ func TestDiskLog_givesWhatRootMakesToTheOwnerOfTheDirectory(t *testing.T) {
 	})
 	if err != nil || seen != 5 { // the home, two directories, that of the day, the file
 		t.Errorf("want five files and directories, got %d, %v", seen, err)
-	}
-}
-
-// The owner of the directory may put something else in the place of a file at any time.
-func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
-	usertest.Root(t)
-	home, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
-	if err := errors.Join(
-		os.Chown(home, 4321, 5432), os.WriteFile(elsewhere, nil, 0o600),
-		os.Link(elsewhere, filepath.Join(home, "hard")), os.Symlink(elsewhere, filepath.Join(home, "soft")),
-		syscall.Mkfifo(filepath.Join(home, "pipe"), 0o600),
-	); err != nil {
-		t.Fatal(err)
-	}
-	root, err := os.OpenRoot(home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	for _, name := range []string{"hard", "soft", "pipe"} {
-		handOver(root, name)
-	}
-	info, err := os.Stat(elsewhere)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if of := info.Sys().(*syscall.Stat_t); of.Uid != 0 {
-		t.Errorf("want the file kept, it was given to %d", of.Uid)
 	}
 }
