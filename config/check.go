@@ -76,21 +76,29 @@ func (c *checker) entries(n *yaml.Node, path string, depth int) []entry {
 			own = append(own, entry{key: key, value: value})
 			continue
 		}
-		value = resolve(value)
-		sources := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
-			sources = value.Content
-		}
-		for _, s := range sources {
-			if s = resolve(s); s.Kind != yaml.MappingNode || depth >= maxMerges {
-				continue
-			}
-			for _, e := range c.entries(s, path, depth+1) {
-				merged = append(merged, entry{key: e.key, value: e.value, merged: true})
+		for _, s := range mergedBy(value) {
+			switch s = resolve(s); {
+			case isNull(s), !c.visit(s, path):
+			case s.Kind != yaml.MappingNode:
+				c.refuse(s, join(path, key.Value), faultf("name an anchor, as in <<: *defaults", "wants keys that count here, too, not %s", nameOfNode(s)))
+			case depth >= maxMerges:
+				c.refuse(s, join(path, key.Value), faultf("merge fewer into each other", "merges more than %d times in a row", maxMerges))
+			default:
+				for _, e := range c.entries(s, path, depth+1) {
+					merged = append(merged, entry{key: e.key, value: e.value, merged: true})
+				}
 			}
 		}
 	}
 	return append(own, merged...)
+}
+
+// mergedBy lists what the value of a "<<" key names: one mapping, or several.
+func mergedBy(value *yaml.Node) []*yaml.Node {
+	if value = resolve(value); value.Kind == yaml.SequenceNode {
+		return value.Content
+	}
+	return []*yaml.Node{value}
 }
 
 // section checks a mapping against a section and puts the values into out. path

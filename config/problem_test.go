@@ -188,6 +188,7 @@ func TestLoad_acceptsWhatYAMLAllows(t *testing.T) {
 		{"anchor and alias", "x-level: &l debug\nButler:\n  logLevel: *l\n"},
 		{"merge key", "x-common: &c\n  logLevel: debug\nButler:\n  <<: *c\n"},
 		{"merge is overruled", "x-common: &c\n  logLevel: error\nButler:\n  <<: [*c]\n  logLevel: debug\n"},
+		{"empty merge", "Butler:\n  <<:\n  logLevel: debug\n"},
 		{"CRLF", "Butler:\r\n  logLevel: debug\r\n"},
 		{"null section", "Butler:\n  logLevel: debug\n  slackNotification:\n  genericUrls:\n"},
 	} {
@@ -196,6 +197,28 @@ func TestLoad_acceptsWhatYAMLAllows(t *testing.T) {
 				t.Errorf("want the level debug, got %q", got)
 			}
 		})
+	}
+}
+
+// What a merge does not take over would be off without a word.
+func TestLoad_refusesMergesOfNothing(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"no star": {
+			"x-a: &a {logLevel: debug}\nButler:\n  <<: a\n",
+			"3:7: <<: wants keys that count here, too, not text (name an anchor, as in <<: *defaults)",
+		},
+		"a list": {
+			"x-a: &a [error]\nButler:\n  udpServerConfig:\n    <<: [*a, {enable: true}]\n",
+			"1:6: udpServerConfig.<<: wants keys that count here, too, not a list (name an anchor, as in <<: *defaults)",
+		},
+		"a long row": {
+			"x-a: &a {logLevel: debug}\nx-b: &b {<<: *a}\nx-c: &c {<<: *b}\nx-d: &d {<<: *c}\nx-e: &e {<<: *d}\nButler:\n  <<: *e\n",
+			"1:6: <<: merges more than 4 times in a row (merge fewer into each other)",
+		},
+	} {
+		if got := problemsOf(t, tt.text); len(got) != 1 || got[0] != tt.want {
+			t.Errorf("%s: want %q, got %q", name, tt.want, got)
+		}
 	}
 }
 
