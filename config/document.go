@@ -70,6 +70,7 @@ func reasonOf(err error) string {
 
 // parseDocument reads the one document of a file and returns its top node.
 func parseDocument(file string, data []byte, problems *Problems) (*yaml.Node, bool) {
+	data = legible(data)
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	switch err := dec.Decode(&doc); {
@@ -95,6 +96,24 @@ func parseDocument(file string, data []byte, problems *Problems) (*yaml.Node, bo
 		return nil, false
 	}
 	return doc.Content[0], true
+}
+
+// The reader refuses the first line of a file that says it is YAML 1.2, and tabs
+// where YAML 1.2 allows them: on a line that holds nothing, before a comment, and
+// after the dash of a list item. The Node.js tool reads such files.
+var (
+	newerYAML = regexp.MustCompile(`^(\x{FEFF}?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.)2\b`)
+	idleTabs  = regexp.MustCompile(`(?m)^(?: *\t[ \t]*(?:#|\r?$)| *-[ \t]*\t[ \t]*)`)
+)
+
+// legible returns the text of a file as the reader takes it, every line and column at
+// its place. Tabs of a text that is read as it is are its own and stay.
+func legible(data []byte) []byte {
+	data = newerYAML.ReplaceAll(data, []byte("${1}1"))
+	if yaml.Unmarshal(data, &yaml.Node{}) == nil {
+		return data
+	}
+	return idleTabs.ReplaceAllFunc(data, func(space []byte) []byte { return bytes.ReplaceAll(space, []byte("\t"), []byte(" ")) })
 }
 
 var yamlErrorLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,32 @@ func TestLoad_acceptsACompleteButlerFile(t *testing.T) {
 				t.Errorf("want the host of the file and the default certificate, got %+v", q)
 			}
 		})
+	}
+}
+
+// YAML 1.2 allows what the reader, which knows the version before it, refuses.
+func TestLoad_readsWhatYAML12Allows(t *testing.T) {
+	for name, text := range map[string]string{
+		"a version":                "%YAML 1.2\n---\nButler:\n  fileLogging: yes\n",
+		"a version after comments": "\ufeff# by hand\r\n\r\n%YAML 1.2 # new\r\n---\r\nButler:\r\n  fileLogging: yes\r\n",
+		"a line of a tab":          "Butler:\n  logLevel: debug\n\t\n  fileLogging: yes\n",
+		"a line of tabs and space": "Butler:\r\n  udpServerConfig:\r\n  \t \t\r\n    enable: false\r\n  fileLogging: yes\r\n",
+		"a tab before a comment":   "Butler:\n  logLevel: debug\n\t# logDirectory: log\n  fileLogging: yes\n",
+		"a tab after a dash":       "Butler:\n  udpServerConfig:\n    allowedSources:\n      -\t10.0.0.1\n      - \t'a\tb'\n  fileLogging: yes\n",
+	} {
+		line, column := strings.Count(text[:strings.Index(text, "fileLogging")], "\n")+1, strings.Index(text[strings.LastIndex(text[:strings.Index(text, "yes")], "\n")+1:], "yes")+1
+		want := fmt.Sprintf("%d:%d: fileLogging: wants true or false, not text (write true)", line, column)
+		if got := problemsOf(t, text); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: want it read, and %q at its place, got %q", name, want, got)
+		}
+	}
+	for name, text := range map[string]string{
+		"a tab that indents": "Butler:\n  logLevel: debug\n\tfileLogging: true\n",
+		"a later version":    "%YAML 1.3\n---\nButler: {}\n",
+	} {
+		if got := problemsOf(t, text); len(got) != 1 || !strings.Contains(got[0], "is not valid YAML") {
+			t.Errorf("%s: want it refused, got %q", name, got)
+		}
 	}
 }
 
