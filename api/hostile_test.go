@@ -118,7 +118,7 @@ func wantServed(t *testing.T, url string) {
 }
 
 func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
-	const most = 8 << 20
+	const most = 64 << 20
 	addresses := servers(t, func(*fasthttp.Server) {})
 	const chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, row := range []struct {
@@ -152,6 +152,53 @@ func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
 					t.Errorf("status %d, want one of %v", got, row.want)
 				}
 				wantServed(t, url)
+			})
+		}
+	}
+}
+
+// Who says more than is read is told so, and may say it to the end: a connection that
+// is reset takes the answer with it.
+func TestServers_answerWhoSaysTooMuch(t *testing.T) {
+	addresses := servers(t, func(*fasthttp.Server) {})
+	for name, row := range map[string]struct{ begin, want string }{
+		"body announced too large": {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194304\r\n\r\n", "HTTP/1.1 413 "},
+		"chunk too large":          {"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n", "HTTP/1.1 413 "},
+		"headers too large":        {"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ", "HTTP/1.1 431 "},
+		"no request":               {"hello\r\n\r\n", "HTTP/1.1 400 "},
+		"body that was asked for":  {"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4194304\r\n\r\n", "HTTP/1.1 413 "},
+	} {
+		for server, url := range addresses {
+			t.Run(name+"/"+server, func(t *testing.T) {
+				i := intrude(t, url)
+				more := strings.Repeat("a", 64<<10)
+				if _, err := io.WriteString(i, row.begin+more); err != nil {
+					t.Fatal(err)
+				}
+				if answer, err := io.ReadAll(i); err != nil || !strings.HasPrefix(string(answer), row.want) {
+					t.Errorf("want %q, and then the end, got %.100q, %v", row.want, answer, err)
+				}
+				for range 32 {
+					if _, err := io.WriteString(i, more); err != nil {
+						t.Fatalf("want what follows read, got %v", err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Who waits to be asked for its body is asked for one that is not too large.
+func TestServers_askForWhatTheyRead(t *testing.T) {
+	for length, want := range map[int]string{maxBody: "HTTP/1.1 100 ", maxBody + 1: "HTTP/1.1 413 "} {
+		for name, url := range servers(t, func(*fasthttp.Server) {}) {
+			t.Run(fmt.Sprint(length, "/", name), func(t *testing.T) {
+				i := intrude(t, url)
+				fmt.Fprintf(i, "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", length)
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(i, got); err != nil || string(got) != want {
+					t.Errorf("want %q, got %q, %v", want, got, err)
+				}
 			})
 		}
 	}

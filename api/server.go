@@ -33,6 +33,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"butler/api/sockets"
 )
 
 // Server is a running HTTP server.
@@ -73,8 +75,22 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 			ctx.SetConnectionClose()
 		}
 	}
+	refuse := func(ctx *fasthttp.RequestCtx, err error) {
+		broken(ctx, err)
+		if late, ok := errors.AsType[net.Error](err); !ok || !late.Timeout() { // who is late has had its time
+			sockets.Linger(ctx.Conn())
+		}
+	}
 	return &fasthttp.Server{
-		Name: "butler", Handler: last, ErrorHandler: broken,
+		Name: "butler", Handler: last, ErrorHandler: refuse,
+		// Who asks first is not asked for a body that is too large.
+		ExpectHandler: func(ctx *fasthttp.RequestCtx) int {
+			if ctx.Request.Header.ContentLength() <= maxBody {
+				return fasthttp.StatusContinue
+			}
+			refuse(ctx, fasthttp.ErrBodyTooLarge)
+			return ctx.Response.StatusCode()
+		},
 		// The first bounds a request from its first byte to its last, however it trickles.
 		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		ReadBufferSize: maxHead, MaxRequestBodySize: maxBody, CloseOnShutdown: true,

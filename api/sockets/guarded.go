@@ -2,10 +2,18 @@ package sockets
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
+)
+
+// The bounds of what is read of a connection that lingers.
+const (
+	lingerTime = 2 * time.Second
+	lingerSize = 8 << 20
 )
 
 // guarded is a connection that gives its place back. Its deadlines are those of any
@@ -13,6 +21,7 @@ import (
 type guarded struct {
 	net.Conn
 	leave       func()
+	lingers     atomic.Bool
 	read, write deadline
 }
 
@@ -20,10 +29,37 @@ func newGuarded(conn net.Conn, leave func()) *guarded {
 	return &guarded{Conn: conn, leave: leave, read: deadline{set: conn.SetReadDeadline}, write: deadline{set: conn.SetWriteDeadline}}
 }
 
+// Linger is for a connection of a listener of this package, or TLS over one, whose
+// client is told no before everything was read that it says: when it is closed, the
+// rest is read for a moment and thrown away. A system resets a connection that is
+// closed over unread bytes, and who still writes then never gets to read the answer.
+// The connection keeps its place until then.
+func Linger(conn net.Conn) {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn()
+	}
+	if c, ok := conn.(*guarded); ok {
+		c.lingers.Store(true)
+	}
+}
+
 // Close implements net.Conn.
 func (c *guarded) Close() error {
 	defer c.leave()
+	if c.lingers.Swap(false) {
+		c.hearOut()
+	}
 	return c.Conn.Close()
+}
+
+// hearOut tells the client that no more follows, and reads until it has nothing more
+// to say either, or the bounds are reached.
+func (c *guarded) hearOut() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.Conn, lingerSize) // however it ends
 }
 
 // Read implements net.Conn.

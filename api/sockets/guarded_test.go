@@ -98,3 +98,45 @@ func pipe() (conn, other net.Conn) {
 	here, there := net.Pipe()
 	return newGuarded(here, func() {}), there
 }
+
+// halves is a connection of which each direction ends by itself.
+type halves struct{ net.Conn }
+
+func (halves) CloseWrite() error { return nil }
+
+func TestLinger_isOverAfterAWhile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		linger bool
+		conn   func(net.Conn) net.Conn
+		says   string
+		want   time.Duration
+	}{
+		"a client that says nothing":          {linger: true, want: lingerTime},
+		"a client that says little":           {linger: true, says: "aa", want: lingerTime},
+		"one that cannot be closed by halves": {linger: true, conn: func(c net.Conn) net.Conn { return c }},
+		"one that does not linger":            {says: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				defer far.Close()
+				for range tt.says {
+					go func() { _, _ = io.WriteString(far, "a") }()
+				}
+				left := false
+				conn := newGuarded(halves{near}, func() { left = true })
+				if tt.conn != nil {
+					conn.Conn = tt.conn(near)
+				}
+				if tt.linger {
+					Linger(conn)
+				}
+				began := time.Now()
+				err := conn.Close()
+				if took := time.Since(began); err != nil || took != tt.want || !left {
+					t.Errorf("want the connection closed and its place free after %s, got %v after %s, free: %t", tt.want, err, took, left)
+				}
+			})
+		})
+	}
+}

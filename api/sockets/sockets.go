@@ -4,7 +4,8 @@
 // It guarantees that a client which opens connections and says nothing keeps only its
 // own share of them, that accepting outlives the moments in which the system has no
 // connection to give, and that no connection is refused while one server takes over
-// from another. It must never read or write anything on a connection by itself.
+// from another. It must never read or write anything on a connection by itself, but for
+// what is thrown away of one that lingers.
 package sockets
 
 import (
