@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/apikey"
+	"butler/internal/coerce"
 )
 
 // call is one request to the REST API and its answer.
@@ -170,9 +171,10 @@ func (c *call) object() (values, error) {
 	return v, nil
 }
 
-// raw returns the body, which must be announced as JSON unless there is none.
+// raw returns the body, which must be announced as JSON unless there is none. What
+// editors on Windows put before it, a byte order mark, is no part of it.
 func (c *call) raw() ([]byte, error) {
-	raw := bytes.TrimSpace(c.ctx.PostBody())
+	raw := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(c.ctx.PostBody()), []byte("\uFEFF")))
 	if len(raw) == 0 {
 		return nil, nil
 	}
@@ -234,7 +236,7 @@ func (v values) text(name string) (string, bool, error) {
 	case string:
 		return member, true, nil
 	case json.Number:
-		return member.String(), true, nil
+		return coerce.Text(member.String()), true, nil
 	case bool:
 		return strconv.FormatBool(member), true, nil
 	default:
@@ -304,10 +306,10 @@ func (v values) number(name string) (float64, error) {
 	case json.Number:
 		text = member.String()
 	case string:
-		text = strings.TrimSpace(member)
+		text = member
 	}
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || n-n != 0 { // infinite, or no number
+	n, ok := coerce.Number(text)
+	if !ok {
 		return 0, v.refuse(name, "number")
 	}
 	return n, nil

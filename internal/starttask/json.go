@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"butler/internal/coerce"
 )
 
 // node is a value of a JSON document that is known to be valid, and its place.
@@ -107,8 +109,10 @@ func (n node) text() (string, error) {
 		if json.Unmarshal(n.raw, &one) == nil && len(one) == 1 && !bytes.ContainsAny(one[0][:1], "[{") {
 			return node{n.place, one[0]}.text()
 		}
-	default:
+	case 't', 'f':
 		return string(n.raw), nil
+	default:
+		return coerce.Text(string(n.raw)), nil
 	}
 	return "", n.refuse("must be string", `write it as "..."`)
 }
@@ -125,12 +129,11 @@ func (n node) member(members map[string]node, name string) (string, error) {
 // number returns a value as a number. Text that holds one is one; null and "" are 0.
 func (n node) number() (float64, error) {
 	text, err := n.text()
-	text = strings.TrimSpace(text)
-	if err != nil || text == "" {
+	if err != nil || strings.TrimSpace(text) == "" {
 		return 0, err
 	}
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil || number-number != 0 { // infinite, or no number
+	number, ok := coerce.Number(text)
+	if !ok {
 		return 0, n.refuse("must be number", "write a number of milliseconds, or leave it out")
 	}
 	return number, nil

@@ -75,6 +75,10 @@ func TestFromREST_readsBothForms(t *testing.T) {
 			}},
 		},
 		{
+			"numbers as decimal text", "-", `[{"type":"keyvaluestore","payload":{"namespace":2.0,"key":1e3,"value":12.50}}]`,
+			Request{Form: FormArray, KeyValues: []KeyValue{{"2", "1000", "12.5", 0}}},
+		},
+		{
 			"a load script's time to live in words is none", "-", `[{"type":"keyvaluestore","payload":{"namespace":"n","key":"k","value":"v","ttl":"soon"}}]`,
 			Request{Form: FormArray, KeyValues: []KeyValue{{"n", "k", "v", 0}}, Remarks: []string{
 				"body/0/payload/ttl is no number of milliseconds; the value does not expire",
@@ -134,6 +138,7 @@ func TestFromREST_saysWhatIsWrongWhereAndHowToMendIt(t *testing.T) {
 		{"an empty value of a property", `[{"type":"starttaskcustomproperty","payload":{"customPropertyName":"n","customPropertyValue":""}}]`, NotValid, "body/0/payload/customPropertyValue", "empty"},
 		{"a pair without a value", `{"keyValueStore":{"namespace":"n","key":"k"}}`, NotValid, "body/keyValueStore", "'value'"},
 		{"a time to live in words", `{"keyValueStore":{"namespace":"n","key":"k","value":"v","ttl":"soon"}}`, NotValid, "body/keyValueStore/ttl", "number"},
+		{"a time to live as programs write it", `{"keyValueStore":{"namespace":"n","key":"k","value":"v","ttl":"1_000"}}`, NotValid, "body/keyValueStore/ttl", "number"},
 		{"an endless time to live", `{"keyValueStore":{"namespace":"n","key":"k","value":"v","ttl":"Inf"}}`, NotValid, "body/keyValueStore/ttl", "number"},
 		{"a member twice", `{"tag":["a"],"tag":["b"]}`, NotValid, "body/tag", "once"},
 		{"a payload's member twice", `[{"type":"starttaskid","payload":{"taskId":"a","taskId":"b"}}]`, NotValid, "body/0/payload/taskId", "once"},
