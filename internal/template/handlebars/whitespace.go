@@ -29,8 +29,8 @@ func stripWhitespace(tokens []token) {
 			take = trimLine
 		}
 		if i > 0 {
-			if t.kind == partialToken && take == trimLine {
-				t.indent = indentation(tokens[i-1])
+			if t.kind == partialToken && take == trimLine && !t.trimBefore {
+				t.indent = indentation(tokens[i-1], before[i-1])
 			}
 			after[i-1] = max(after[i-1], take, tilde(t.trimBefore))
 		}
@@ -84,11 +84,14 @@ func cutLast(s string, sep byte) (found bool, after string) {
 	return at >= 0, s[at+1:]
 }
 
-func indentation(t token) string {
+// indentation returns the white space at the end of a text that the tag before it
+// leaves: what a tilde took indents nothing.
+func indentation(t token, taken trim) string {
 	if t.kind != textToken {
 		return ""
 	}
-	return t.text[len(strings.TrimRight(t.text, " \t")):]
+	left := trimStart(t.text, taken)
+	return left[len(strings.TrimRight(left, " \t")):]
 }
 
 func trimStart(s string, how trim) string {
