@@ -2,7 +2,6 @@ package email
 
 import (
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func (s SMTP) check() destination.Problems {
 func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
 	e := u.Settings
 	var p destination.Problems
-	if _, err := mail.ParseAddress(e.FromAddress); err != nil {
+	if _, err := senderOf(e.FromAddress); err != nil {
 		p.Wrong("fromAddress", "is no mail address", "write it like butler@example.com or Butler <butler@example.com>")
 	}
 	if _, err := template.Parse(e.Subject, template.Line); err != nil {

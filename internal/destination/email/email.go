@@ -109,7 +109,7 @@ type sender struct {
 
 func newSender(c Config, u destination.Use[Event], d destination.Deps) (destination.Destination, error) {
 	e := u.Settings
-	from, err := mail.ParseAddress(e.FromAddress)
+	from, err := senderOf(e.FromAddress)
 	if err != nil {
 		return nil, fmt.Errorf("fromAddress: %w", err)
 	}
@@ -118,7 +118,7 @@ func newSender(c Config, u destination.Use[Event], d destination.Deps) (destinat
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	return &sender{
-		event: e, post: newPost(c.SMTP), from: *from, log: d.Log, subject: subject,
+		event: e, post: newPost(c.SMTP), from: from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
 		files:     e.templateFiles(d), builtin: builtin, badTemplate: d.BadTemplate(),
 		fields: template.FieldOptions{

@@ -26,6 +26,33 @@ type letter struct {
 	plain    string
 }
 
+// A sender that is written more freely than RFC 5322 has it: any name, and an
+// address in angle brackets.
+var (
+	freeSender = regexp.MustCompile(`^([^<>\pC]*)(<[^<>\s]+>)$`)
+	comment    = regexp.MustCompile(`\([^()]*\)`)
+)
+
+// senderOf reads a fromAddress. Names that have to be in quotes, such as
+// "Qlik Sense [PROD]", are fine without them: other mailers quote by themselves,
+// and configurations that worked with one are full of such names.
+func senderOf(text string) (mail.Address, error) {
+	strict, err := mail.ParseAddress(text)
+	if err == nil {
+		return *strict, nil
+	}
+	parts := freeSender.FindStringSubmatch(strings.TrimSpace(text))
+	if parts == nil {
+		return mail.Address{}, err
+	}
+	address, err := mail.ParseAddress(parts[2])
+	if err != nil {
+		return mail.Address{}, err
+	}
+	name := strings.Join(strings.Fields(comment.ReplaceAllString(parts[1], " ")), " ")
+	return mail.Address{Name: strings.Trim(name, `"`), Address: address.Address}, nil
+}
+
 // encode writes the mail in its wire form. The library encodes and folds every
 // header; the texts of letter hold no line break that could become one.
 func (l letter) encode(now time.Time) ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,6 +264,33 @@ func TestLetter_keepsTheLastStepsOfALongHistory(t *testing.T) {
 	for part, text := range map[string]string{"page": m.html, "plain text": m.plain} {
 		if !strings.Contains(text, "step 499") || strings.Contains(text, "step 0&") || strings.Contains(text, "step 0>") {
 			t.Errorf("%s: want the end of the history without its beginning", part)
+		}
+	}
+}
+
+func TestLetter_senderIsReadAsOtherMailersReadIt(t *testing.T) {
+	const by = " <butler@example.com>"
+	for written, want := range map[string]string{
+		"butler@example.com":            "<butler@example.com>",
+		"Qlik Sense" + by:               `"Qlik Sense"` + by,
+		"Qlik Sense [PROD]" + by:        `"Qlik Sense [PROD]"` + by,
+		"Qlik Sense: alerts (bot)" + by: `"Qlik Sense: alerts"` + by,
+		"Qlik Sense, prod" + by:         `"Qlik Sense, prod"` + by,
+		"Butler @ Kalmar" + by:          `"Butler @ Kalmar"` + by,
+		"Larm [Ö]" + by:                 "=?utf-8?b?TGFybSBbw5Zd?=" + by,
+	} {
+		s, _ := newTestSender(t, func(e *Event, _ *destination.Deps) { e.FromAddress = written })
+		got := wireForm(t, s, destinationtest.Complete(messages.ReloadTaskFailed))
+		if want = "From: " + want + "\r\n"; !strings.Contains(got, want) {
+			t.Errorf("%s: want %q in\n%s", written, want, got)
+		}
+		if problems := checkUse(Config{}, destination.Use[Event]{Settings: Event{FromAddress: written}}, destinationtest.Deps(t)); slices.ContainsFunc(problems, func(p destination.Problem) bool { return p.Path == "fromAddress" }) {
+			t.Errorf("%s: want no problem, got %v", written, problems)
+		}
+	}
+	for _, written := range []string{"", "nobody", "Qlik [PROD] <nobody>", "Qlik [PROD]\r\nBcc: <eve@example.com>", "Qlik <a@example.com> [PROD] <b@example.com>", "Qlik [PROD] butler@example.com"} {
+		if got, err := senderOf(written); err == nil {
+			t.Errorf("%q: want an error, got %v", written, got)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/mail"
 	"time"
 
 	"butler/internal/destination"
@@ -30,11 +29,11 @@ func SendTest(ctx context.Context, c Config, to, from, id string) error {
 			from = e.Settings.FromAddress
 		}
 	}
-	sender, err := mail.ParseAddress(from)
+	sender, err := senderOf(from)
 	if err != nil {
 		return destination.Misconfigured(fmt.Errorf("sender %q of the test mail: %w", printableAddress(from), err))
 	}
-	raw, err := letter{id: id, from: *sender, to: to, subject: testSubject, plain: testText}.encode(time.Now())
+	raw, err := letter{id: id, from: sender, to: to, subject: testSubject, plain: testText}.encode(time.Now())
 	if err != nil {
 		return destination.Permanent(fmt.Errorf("write mail: %w", err))
 	}
