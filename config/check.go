@@ -306,7 +306,7 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 		}
 	}
 	for n := range item.values {
-		if !n.Required || !unset(out[n.path].value) || !on(n, item, out) {
+		if !n.Required || !unset(out[n.path].value) || n.blank && out[n.path].value != nil || !on(n, item, out) {
 			continue
 		}
 		if len(c.seen.samples) > samples {

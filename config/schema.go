@@ -66,6 +66,8 @@ type row struct {
 
 	// fallback is the parsed default; nil without one.
 	fallback any
+	// blank says that empty text is a value, too, where one is required.
+	blank bool
 }
 
 // node is a key in the tree of all keys. A section that no row describes is
@@ -276,9 +278,9 @@ func (n *node) complete() error {
 	case n.Type == kindList && (n.Of == ofObject || n.Of == ofPair):
 		n.item = &node{row: row{Type: kindSection, Extra: n.Extra}, path: n.path + "[]", parent: n}
 		if n.Of == ofPair {
-			value := row{Type: kindStr, Required: true}
-			if n.Hidden {
-				value.Type = kindSecret
+			value := row{Type: kindStr, Required: true, blank: true}
+			if n.Hidden { // a header, say, whose secret was not filled in
+				value.Type, value.blank = kindSecret, false
 			}
 			n.item.sprout("name", row{Type: kindStr, Required: true})
 			n.item.sprout("value", value)

@@ -189,6 +189,15 @@ func TestRules(t *testing.T) {
 			[]string{"2:3: influxDb.hostIP: is missing (set it, or set influxDb.enable to false)"},
 		},
 		{"influx 4", "influxDb: {version: 4}", []string{"2:23: influxDb.version: is out of range (from 1 to 3)"}},
+		{"fixed tag with no value", "influxDb: {tag: {static: [{name: env, value: ''}]}}", nil},
+		{
+			"fixed tag of which nothing is said", "influxDb: {tag: {static: [{name: env}]}}",
+			[]string{"2:29: influxDb.tag.static[0].value: is missing"},
+		},
+		{
+			"header with no value", "configEngine: {headers: {static: [{name: X-Qlik-User, value: ''}]}}",
+			[]string{"2:37: configEngine.headers.static[0].value: is missing"},
+		},
 		{
 			"email without a server", "emailNotification: {enable: true, smtp: {port: 587}}",
 			[]string{"2:37: emailNotification.smtp.host: is missing (set it, or set emailNotification.enable to false)"},
