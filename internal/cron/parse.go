@@ -146,6 +146,10 @@ func (f *field) item(item string) (uint64, error) {
 		if f == &dayOfWeek && strings.EqualFold(last, "sun") && low > 0 {
 			high = 7
 		}
+		// As its beginning, it comes before Monday.
+		if f == &dayOfWeek && low == 7 && high < low {
+			low = 0
+		}
 		if high < low {
 			return 0, fmt.Errorf("the range %s runs backwards; write %s-%d,%d-%s", quoted(span), first, f.max, f.min, last)
 		}
