@@ -56,6 +56,11 @@ func (s Schedule) Wanted() ScheduleState {
 	return ScheduleStopped
 }
 
+// Undecided reports whether nothing says if the schedule is to run. It does not then.
+func (s Schedule) Undecided() bool {
+	return s.Wanted() == ScheduleStopped && s.LastKnownState != ScheduleStopped && s.StartupState != "stop" && s.StartupState != "stopped"
+}
+
 // ScheduleStatus is a schedule at one moment.
 type ScheduleStatus struct {
 	// Schedule has a LastKnownState always: whether it runs.

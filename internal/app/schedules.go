@@ -115,6 +115,8 @@ func schedulerFindings(section config.Scheduler) []config.Finding {
 	for _, s := range book.Schedules {
 		if err := schedule.Fit(s); err != nil {
 			warn(fmt.Sprintf("the schedule %s cannot run: %s", s.ID, strings.ReplaceAll(err.Error(), "\n", "; ")), "it is stopped until that is mended")
+		} else if s.Undecided() {
+			warn(fmt.Sprintf("the schedule %s does not run: its startupState is %q", s.ID, s.StartupState), "write started for it to run, stopped for it not to")
 		}
 	}
 	return out

@@ -170,12 +170,15 @@ func TestSchedules_thatCannotRunAreToldBeforeTheStart(t *testing.T) {
   - {id: 7, name: fine, cronSchedule: "0 6 * * *", timezone: Europe/Oslo, qlikSenseTaskId: c54e79e9-b90b-4720-9300-ac55520af2cc, startupState: started}
   - {id: nightly, name: odd, cronSchedule: "0 25 * * *", timezone: Mars, qlikSenseTaskId: none, startupState: started}
   - {name: nobody}
+  - {id: 8, name: upper case, cronSchedule: "0 6 * * *", timezone: Europe/Oslo, qlikSenseTaskId: c54e79e9-b90b-4720-9300-ac55520af2cc, startupState: Start}
+  - {id: 9, name: last state, cronSchedule: "0 6 * * *", timezone: Europe/Oslo, qlikSenseTaskId: c54e79e9-b90b-4720-9300-ac55520af2cc, startupState: Start, lastKnownState: stopped}
+  - {id: 10, name: stopped, cronSchedule: "0 6 * * *", timezone: Europe/Oslo, qlikSenseTaskId: c54e79e9-b90b-4720-9300-ac55520af2cc, startupState: stop}
 `
 	path := filepath.Join(t.TempDir(), "schedule.yaml")
 	must(t, os.WriteFile(path, []byte(file), 0o600))
 	cfg, err := inspect(t, fmt.Sprintf("Butler:\n  scheduler: {enable: true, configfile: %q}\n", path), app.Inspection{}, false)
 	must(t, err)
-	want := []string{"entry 3 (line 4): ", "the schedule nightly cannot run: timezone: "}
+	want := []string{"entry 3 (line 4): ", "the schedule nightly cannot run: timezone: ", `the schedule 8 does not run: its startupState is "Start"`}
 	got := cfg.Warnings()
 	if len(got) != len(want) {
 		t.Fatalf("want a warning of each of %q, got %v", want, got)
