@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"butler/internal/text"
 )
 
 // envPrefix begins every environment variable that sets a key.
@@ -89,7 +91,7 @@ func unknownVariable(name string, keys map[string]*node) Problem {
 		names = append(names, known)
 	}
 	slices.Sort(names)
-	if near := Nearest(name, names); near != "" {
+	if near := text.Nearest(name, names); near != "" {
 		p.Suggestion = "did you mean " + near + "?"
 	}
 	return p
@@ -161,7 +163,7 @@ func unknownOverride(file, path string, n, root *node) Problem {
 	for k := range root.values {
 		known = append(known, k.path)
 	}
-	if near := Nearest(path, known); near != "" {
+	if near := text.Nearest(path, known); near != "" {
 		p.Suggestion = "did you mean " + near + "?"
 	}
 	return p

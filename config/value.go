@@ -12,6 +12,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"butler/internal/text"
 )
 
 // fault says why a value is refused and what to write instead.
@@ -258,9 +260,9 @@ func (n *node) duration(text string) (any, *fault) {
 }
 
 // word returns the table's spelling of an enum value.
-func (n *node) word(text string) (any, *fault) {
+func (n *node) word(given string) (any, *fault) {
 	for _, v := range n.Values {
-		if strings.EqualFold(v, strings.TrimSpace(text)) {
+		if strings.EqualFold(v, strings.TrimSpace(given)) {
 			return v, nil
 		}
 	}
@@ -268,10 +270,10 @@ func (n *node) word(text string) (any, *fault) {
 	if !n.quotable() {
 		return nil, faultf(suggestion, "is not a choice")
 	}
-	if near := Nearest(text, n.Values); near != "" {
+	if near := text.Nearest(given, n.Values); near != "" {
 		suggestion = "did you mean " + near + "? " + suggestion
 	}
-	return nil, faultf(suggestion, "%s is not a choice", quoted(text))
+	return nil, faultf(suggestion, "%s is not a choice", quoted(given))
 }
 
 // numbersOnly matches what looks like an IPv4 address; no top-level domain is a number.

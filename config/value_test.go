@@ -144,26 +144,6 @@ func TestValue_isReadStrictly(t *testing.T) {
 	}
 }
 
-func TestNearest_findsASlipOfThePen(t *testing.T) {
-	candidates := []string{"enable", "webhookURL", "rateLimit", "channel"}
-	for _, tt := range []struct{ word, want string }{
-		{"enabel", "enable"},
-		{"Enable", "enable"},
-		{"webhookUrl", "webhookURL"},
-		{"webhoookURL", "webhookURL"},
-		{"ratelimit", "rateLimit"},
-		{"chanel", "channel"},
-		{"colour", ""},
-		{"enale", "enable"},
-		{"x", ""},
-		{"", ""},
-	} {
-		if got := Nearest(tt.word, candidates); got != tt.want {
-			t.Errorf("%q: want %q, got %q", tt.word, tt.want, got)
-		}
-	}
-}
-
 func TestRules(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string

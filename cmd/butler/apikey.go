@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"butler/config"
 	"butler/internal/apikey"
 	"butler/internal/apikey/keyfile"
+	"butler/internal/text"
 )
 
 // keyOptions find the file of API keys.
@@ -108,7 +108,7 @@ func (c keyChoice) read(now time.Time) (apikey.Request, error) {
 	for _, given := range c.scopes {
 		scope := apikey.Scope(given)
 		if all := apikey.Scopes(); !slices.Contains(all, scope) {
-			return want, fmt.Errorf("--scope %s is none of %s%s", shown(given), joined(all), meant(config.Nearest(given, texts(all))))
+			return want, fmt.Errorf("--scope %s is none of %s%s", shown(given), joined(all), meant(text.Nearest(given, texts(all))))
 		}
 		if !slices.Contains(want.Scopes, scope) {
 			want.Scopes = append(want.Scopes, scope)
@@ -304,5 +304,5 @@ func otherKey(file keyfile.File, given string) string {
 	if len(named) > 0 {
 		return fmt.Sprintf("; keys of this name: %s", strings.Join(named, ", "))
 	}
-	return meant(config.Nearest(given, ids))
+	return meant(text.Nearest(given, ids))
 }

@@ -17,6 +17,7 @@ import (
 
 	"butler/config"
 	"butler/internal/buildinfo"
+	"butler/internal/text"
 )
 
 func main() {
@@ -112,7 +113,7 @@ func noSuchOption(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+	if near := text.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err

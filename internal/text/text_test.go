@@ -72,3 +72,23 @@ func TestVisible_showsWhatIsOdd(t *testing.T) {
 		t.Errorf("want %q, got %q", want, got)
 	}
 }
+
+func TestNearest_findsASlipOfThePen(t *testing.T) {
+	candidates := []string{"enable", "webhookURL", "rateLimit", "channel"}
+	for _, tt := range []struct{ word, want string }{
+		{"enabel", "enable"},
+		{"Enable", "enable"},
+		{"webhookUrl", "webhookURL"},
+		{"webhoookURL", "webhookURL"},
+		{"ratelimit", "rateLimit"},
+		{"chanel", "channel"},
+		{"colour", ""},
+		{"enale", "enable"},
+		{"x", ""},
+		{"", ""},
+	} {
+		if got := text.Nearest(tt.word, candidates); got != tt.want {
+			t.Errorf("%q: want %q, got %q", tt.word, tt.want, got)
+		}
+	}
+}
