@@ -96,5 +96,23 @@ func (p *Problems) WebAddress(path, address, suggestion string) {
 func (p *Problems) Template(path, source string) {
 	if _, err := template.Parse(source, template.Line); err != nil {
 		p.Wrong(path, err.Error(), "mend the template")
+		return
+	}
+	p.Misfits(path, template.Misfits(source))
+}
+
+// TemplateFiles notes a key that names no good template: the first of files that exists.
+func (p *Problems) TemplateFiles(path string, files []string) {
+	if err := template.CheckFiles(files); err != nil {
+		p.Warn(path, err.Error(), "the built-in layout is sent until the file is there and good")
+		return
+	}
+	p.Misfits(path, template.MisfitsOfFiles(files))
+}
+
+// Misfits notes what of a template fails wherever it is evaluated: perhaps nowhere.
+func (p *Problems) Misfits(path string, misfits []string) {
+	for _, m := range misfits {
+		p.Warn(path, m, "what is built in is sent where that is evaluated; the helpers are "+template.Helpers())
 	}
 }

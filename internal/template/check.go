@@ -1,6 +1,14 @@
 package template
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"butler/internal/template/handlebars"
+	"butler/internal/text"
+)
 
 // CheckFiles reports why the first of files that exists cannot be used as a
 // template, or that none does. It is nil for none at all: the built-in template is meant.
@@ -14,3 +22,59 @@ func CheckFiles(files []string) error {
 	}
 	return nil
 }
+
+// Misfits tells what of a template fails wherever it is evaluated, such as a helper
+// that does not exist, with its line and what may be meant.
+func Misfits(source string) []string {
+	parsed, err := handlebars.Parse(source)
+	if err != nil {
+		return nil
+	}
+	return misfits(parsed.Survey())
+}
+
+// MisfitsOfFiles is Misfits for the first of files that exists, and for the partials
+// beside it that it includes by their names.
+func MisfitsOfFiles(files []string) []string {
+	if len(files) == 0 {
+		return nil
+	}
+	var out, seen []string
+	set, path := NewSet(Text, nil), firstExisting(files)
+	beside := filepath.Join(filepath.Dir(path), partialsDir)
+	var look func(what string, t *handlebars.Template, err error)
+	look = func(what string, t *handlebars.Template, err error) {
+		if err != nil {
+			return // told by others
+		}
+		found := t.Survey()
+		for _, m := range misfits(found) {
+			out = append(out, what+": "+m)
+		}
+		for _, name := range found.Partials {
+			if !slices.Contains(seen, name) {
+				seen = append(seen, name)
+				inner, err := set.partial([]string{beside}, name)
+				look("partial "+filepath.Join(beside, filepath.FromSlash(name)+Extension), inner, err)
+			}
+		}
+	}
+	t, err := set.parseFile(path)
+	look("template "+path, t, err)
+	return out
+}
+
+func misfits(found handlebars.Survey) []string {
+	var out []string
+	for _, m := range found.Misfits {
+		what := m.Err.Error()
+		if near := text.Nearest(m.Name, handlebars.Helpers()); near != "" && near != m.Name {
+			what += fmt.Sprintf(" (did you mean %s?)", near)
+		}
+		out = append(out, what)
+	}
+	return out
+}
+
+// Helpers names the helpers that there are.
+func Helpers() string { return strings.Join(handlebars.Helpers(), ", ") }

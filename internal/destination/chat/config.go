@@ -6,7 +6,6 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/secret"
-	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -98,9 +97,7 @@ func (s Settings) check(of Service, d destination.Deps) destination.Problems {
 	if s.basic() {
 		return p
 	}
-	if err := template.CheckFiles(s.templateFiles(of, d)); err != nil {
-		p.Warn("templateFile", err.Error(), "the built-in layout is sent until the file is there and good")
-	}
+	p.TemplateFiles("templateFile", s.templateFiles(of, d))
 	return p
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"butler/internal/destination"
-	"butler/internal/template"
 )
 
 // check lists what is wrong with the mail server.
@@ -29,15 +28,11 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	if _, err := senderOf(e.FromAddress); err != nil {
 		p.Wrong("fromAddress", "is no mail address", "write it like butler@example.com or Butler <butler@example.com>")
 	}
-	if _, err := template.Parse(e.Subject, template.Line); err != nil {
-		p.Wrong("subject", err.Error(), "mend the template")
-	}
+	p.Template("subject", e.Subject)
 	if u.Path == cloudSection && strings.Contains(e.Subject, "taskName") {
 		p.Warn("subject", "shows the name of a task, which an app in Qlik Cloud does not have", "write {{appName}}")
 	}
-	if err := template.CheckFiles(e.templateFiles(d)); err != nil {
-		p.Warn("bodyFileDirectory", err.Error(), "the built-in layout is sent until the file is there and good")
-	}
+	p.TemplateFiles("bodyFileDirectory", e.templateFiles(d))
 	if !slices.ContainsFunc(e.Recipients, validAddress) && !e.AppOwnerAlert.Enable {
 		p.Warn("recipients", e.whoElse(), "name somebody, as in [anna@example.com]")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 
 	"butler/internal/destination"
+	"butler/internal/template"
 	"butler/messages"
 )
 
@@ -28,6 +29,12 @@ func check(c Config, u destination.Use[Target], _ destination.Deps) destination.
 	if _, err := u.Settings.layout(); err != nil {
 		key, reason, _ := strings.Cut(err.Error(), ": ")
 		p.Wrong(key, reason, "mend the template")
+		return p
+	}
+	p.Misfits("title", template.Misfits(u.Settings.Title))
+	p.Misfits("message", template.Misfits(u.Settings.Message))
+	for i, one := range u.Settings.Params {
+		p.Misfits(fmt.Sprintf("params[%d].value", i), template.Misfits(one.Value.Reveal()))
 	}
 	return p
 }

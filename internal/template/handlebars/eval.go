@@ -296,16 +296,12 @@ func (c *call) value(r *run, s *scope) (any, error) {
 		return nil, err
 	}
 	name := c.simpleName()
-	if _, local := s.vars.find(name); !local {
-		if helper, ok := helpers[name]; ok {
-			return c.run(helper, r, s)
-		}
-		if blockHelperNamed(name) != nil {
-			return nil, syntaxf(c.line, "%q is a block: write {{#%s}}", name, name)
-		}
+	_, local := s.vars.find(name)
+	if helper, ok := helpers[name]; ok && !local {
+		return c.run(helper, r, s)
 	}
-	if len(c.args) > 0 || len(c.named) > 0 {
-		return nil, syntaxf(c.line, "unknown helper %q", c.name)
+	if err := c.misfit(local); err != nil {
+		return nil, err
 	}
 	return c.head.value(r, s)
 }
