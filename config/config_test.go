@@ -35,6 +35,9 @@ func TestConfig_sixLinesAreEnough(t *testing.T) {
 	if diff := cmp.Diff(wantQRS, q); diff != "" || !q.Enabled() {
 		t.Errorf("repository (-want +got):\n%s", diff)
 	}
+	if forEver := (Deduplication{TTLMinutes: 1e9}).TTL(); forEver != 100*365*24*time.Hour {
+		t.Errorf("want a long time to be one, got %s", forEver)
+	}
 	u := c.UDP()
 	if u.Host != "0.0.0.0" || u.Port != 9998 || u.MaxMessageSize != 65507 || u.ReceiveBuffer != 8<<20 ||
 		!u.Deduplication.Enable || u.Deduplication.TTL() != 10*time.Minute ||

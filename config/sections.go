@@ -86,8 +86,13 @@ type Deduplication struct {
 	TTLMinutes float64
 }
 
+// longestTTL is for ever, in effect. What is much longer is no duration any more.
+const longestTTL = 100 * 365 * 24 * time.Hour
+
 // TTL returns the time for which an event is remembered.
-func (d Deduplication) TTL() time.Duration { return time.Duration(d.TTLMinutes * float64(time.Minute)) }
+func (d Deduplication) TTL() time.Duration {
+	return time.Duration(min(d.TTLMinutes, longestTTL.Minutes()) * float64(time.Minute))
+}
 
 // Links are the addresses that messages show.
 type Links struct {

@@ -199,7 +199,7 @@ func (c Config) timeout() time.Duration {
 	case 1:
 		return 30 * time.Second
 	case 3:
-		return time.Duration(c.V3Config.WriteTimeout) * time.Millisecond
+		return destination.Seconds(float64(c.V3Config.WriteTimeout) / 1000)
 	}
 	return 10 * time.Second
 }

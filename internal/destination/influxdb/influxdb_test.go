@@ -567,4 +567,7 @@ func TestTimeout_dependsOnTheVersion(t *testing.T) {
 			t.Errorf("version %d: %v, want %v", version, got, want)
 		}
 	}
+	if got := (Config{Version: 3, V3Config: V3Config{WriteTimeout: 1e13}}).timeout(); got < 24*time.Hour {
+		t.Errorf("a very long time: %v, want one", got)
+	}
 }
