@@ -145,6 +145,7 @@ func New(o Options) (*App, error) {
 	c.current.Store(a)
 	err := a.buildLog()
 	if err == nil {
+		a.sayConfiguration() // what is passed over may be why something cannot be built
 		c.kit = actorkit.New(c.log, actorkit.NewStats(c.reg))
 		err = a.build()
 	}

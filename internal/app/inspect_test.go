@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"butler/config"
 	"butler/internal/app"
@@ -59,6 +60,8 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 				"  fileDeleteApprovedDirectories: [., none]\n  configDirectories: {qvdPath: none}", app.Inspection{}, 0, 3,
 		},
 		"approved directories that nobody uses": {"restServerConfig: {enable: true}\n  fileDeleteApprovedDirectories: [none]", app.Inspection{}, 0, 0},
+		"licences of no type":                   {"qlikSenseLicense: {licenseRelease: {enable: true}}", app.Inspection{Isolated: true}, 0, 1},
+		"licences of a type":                    {"qlikSenseLicense: {licenseRelease: {enable: true, licenseType: {professional: {enable: true}}}}", app.Inspection{Isolated: true}, 0, 0},
 		"a header that breaks HTTP": {
 			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
 		},
@@ -71,6 +74,34 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNew_tellsWhatIsPassedOverWhenItCannotBuild(t *testing.T) {
+	cfg, err := inspect(t, "Butler:\n  logLevle: debug\n  journal: {inMemory: true}\n  restServerConfig: {enable: true, tls: {enable: true}}\n", app.Inspection{}, true)
+	must(t, err)
+	core, logs := observer.New(zap.InfoLevel)
+	if _, err := app.New(app.Options{Config: cfg, Log: zap.New(core)}); err == nil {
+		t.Fatal("want no HTTPS without a certificate")
+	}
+	if got := logs.FilterMessage("problem in the configuration is ignored").Len(); got != 3 {
+		t.Errorf("want the three problems told, got %d", got)
+	}
+}
+
+func TestReload_isRefusedForProblemsAndNotForWarnings(t *testing.T) {
+	read := func(text string) (*config.Config, error) {
+		return inspect(t, "Butler:\n  journal: {inMemory: true}\n  operations: {enable: false}\n"+text, app.Inspection{Isolated: true}, false)
+	}
+	cfg, err := read("")
+	must(t, err)
+	service, err := app.New(app.Options{Config: cfg, Log: zap.NewNop(), Load: func() (*config.Config, error) {
+		return read("  qlikSenseLicense: {licenseRelease: {enable: true}}\n  logLevle: debug\n")
+	}})
+	must(t, err)
+	if r := service.Reload(app.ByAPI); r.Applied || !strings.Contains(r.Reason, "logLevle") || strings.Contains(r.Reason, "warning") {
+		t.Errorf("want it refused for the unknown key alone, got %+v", r)
+	}
+	must(t, service.Stop(t.Context()))
 }
 
 const twoWebhooks = `Butler:

@@ -85,6 +85,17 @@ func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 	}
 }
 
+// releaseFindings tells of a release that is switched on, and of no type of licence.
+func releaseFindings(section config.LicenseRelease) []config.Finding {
+	if !section.Enable || len(releaseRules(section).Types) > 0 {
+		return nil
+	}
+	return []config.Finding{{
+		Path: "qlikSenseLicense.licenseRelease.licenseType", Warning: true, Reason: "switches on no type of licence, so none is released",
+		Suggestion: "set professional.enable or analyzer.enable to true, or qlikSenseLicense.licenseRelease.enable to false",
+	}}
+}
+
 // tellLicence writes to the log what happens to a licence.
 func (a *App) tellLicence(dryRun bool, of string, e licence.Entry) {
 	level, text := zapcore.InfoLevel, "an access licence is "+string(e.Action)

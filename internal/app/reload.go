@@ -154,6 +154,7 @@ func (a *App) readAgain() (*config.Config, error) {
 	read := files.names()
 	if problems, ok := errors.AsType[*config.Problems](err); ok {
 		read = append(read, problems.Files...)
+		problems.Warnings = nil // they are not why
 	}
 	if err == nil {
 		read = cfg.SourceFiles()

@@ -11,7 +11,6 @@ import (
 
 // say writes what an operator should know at the start.
 func (a *App) say() {
-	a.sayConfiguration()
 	var names []string
 	for _, b := range a.table.Built() {
 		names = append(names, b.Instance.Name)
