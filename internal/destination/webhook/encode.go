@@ -29,9 +29,9 @@ func (m message) json() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Servers refuse addresses beyond about 8,000 bytes. So every value of a query
-// has a limit, in bytes as encoded, and all of them are cut further, step by
-// step, until the message is within its own.
+// Servers refuse addresses beyond about 8,000 bytes. A message that is longer has
+// a limit for every value of its query, in bytes as encoded, and all of them are cut
+// further, step by step, until the message is within its own.
 const (
 	maxQuery      = 7500
 	maxQueryValue = 400
@@ -85,7 +85,7 @@ func mergeQuery(existing string, m message) string {
 
 // encode writes the pairs as a query that is not too long.
 func encode(pairs []pair) string {
-	for limit := maxQueryValue; ; limit /= 2 {
+	for limit := maxQuery; ; limit = min(limit/2, maxQueryValue) {
 		out := make([]string, 0, len(pairs))
 		for _, p := range pairs {
 			room := limit

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -152,6 +153,14 @@ func TestGET_mergesWithTheExistingQuery(t *testing.T) {
 	got := mergeQuery("b=2&event=theirs&%65vent=again&a=%zz&&c", message{{name: "event", value: "ours & more"}, {name: "x", value: nil}})
 	if want := "b=2&a=%zz&c&event=ours+%26+more&x="; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestGET_tellsLongNamesWholeWhereThereIsRoom(t *testing.T) {
+	name, text := strings.Repeat("東京の売上", 12), strings.Repeat("é ", 250) // 540 and 1,750 bytes as encoded
+	query, err := url.ParseQuery(mergeQuery("", message{{name: "taskName", value: name}, {name: "logMessage", value: text}}))
+	if err != nil || query.Get("taskName") != name || query.Get("logMessage") != text {
+		t.Errorf("want both whole, got %v, %v", query, err)
 	}
 }
 
