@@ -15,7 +15,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -37,28 +39,28 @@ const (
 	maxStatements = 4000
 )
 
-// document is the part of an event that is used.
+// document is the part of an event that is used. What only informs may be of any
+// form: a surprise in it costs a detail, never the alert.
 type document struct {
 	EventType        string `json:"eventType"`
-	EventTypeVersion string `json:"eventTypeVersion"`
+	EventTypeVersion loose  `json:"eventTypeVersion"`
 	EventTime        string `json:"eventTime"`
-	Source           string `json:"source"`
+	Source           loose  `json:"source"`
 	Extensions       struct {
 		TenantID           string `json:"tenantId"`
-		OwnerID            string `json:"ownerId"`
-		UserID             string `json:"userId"`
+		OwnerID            loose  `json:"ownerId"`
+		UserID             loose  `json:"userId"`
 		TopLevelResourceID string `json:"topLevelResourceId"`
 	} `json:"extensions"`
 	Data reload `json:"data"`
 }
 
-// reload is the member data. What only informs may be of any form: a surprise in
-// it costs a detail, never the alert.
+// reload is the member data.
 type reload struct {
-	Name     string `json:"name"`
 	Status   string `json:"status"`
 	ReloadID string `json:"reloadId"`
 
+	Name                      loose    `json:"name"`
 	Duration                  loose    `json:"duration"`
 	Statements                loose    `json:"statements"`
 	EndedWithMemoryConstraint loose    `json:"endedWithMemoryConstraint"`
@@ -78,11 +80,17 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 		return event, "", fmt.Errorf("the event has %d bytes, more than %d", len(payload), MaxSize)
 	}
 	var d document
-	if err := json.Unmarshal(bytes.TrimPrefix(payload, []byte("\uFEFF")), &d); err != nil {
-		return event, "", fmt.Errorf("the event is not the JSON that it should be: %s", text.Line(err.Error(), maxName))
-	}
-	if d.EventType != Type {
+	err := json.Unmarshal(bytes.TrimPrefix(payload, []byte("\uFEFF")), &d)
+	odd, mistyped := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case err != nil && !mistyped:
+		return event, "", fmt.Errorf("the event is not JSON: %s", text.Line(err.Error(), maxName))
+	case mistyped && odd.Field == "":
+		return event, "", fmt.Errorf("the event is a JSON %s, and should be an object", text.Line(odd.Value, maxName))
+	case d.EventType != Type: // whatever else is in it
 		return event, fmt.Sprintf("it is of type %q", text.Line(d.EventType, 100)), nil
+	case mistyped:
+		return event, "", fmt.Errorf("%s is a JSON %s, and should be %s", odd.Field, text.Line(odd.Value, maxName), kindOf(odd))
 	}
 	if err := d.check(tenantID); err != nil {
 		return event, "", err
@@ -91,6 +99,14 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 		return event, fmt.Sprintf("the reload did not fail, its status is %q", text.Line(d.Data.Status, 100)), nil
 	}
 	return d.event(), "", nil
+}
+
+// kindOf returns what a member should be: of the document, those that count are texts.
+func kindOf(odd *json.UnmarshalTypeError) string {
+	if odd.Type.Kind() == reflect.String {
+		return "text"
+	}
+	return "an object"
 }
 
 // identifier is what a reload, a user and a tenant are called by.
@@ -115,10 +131,10 @@ func (d *document) event() messages.CloudEvent {
 	r := &d.Data
 	at, _ := time.Parse(time.RFC3339Nano, d.EventTime) // checked
 	return messages.CloudEvent{
-		AppID: d.Extensions.TopLevelResourceID, AppName: text.Line(r.Name, maxName), OwnerID: idOrNone(d.Extensions.OwnerID),
+		AppID: d.Extensions.TopLevelResourceID, AppName: r.Name.text(maxName), OwnerID: idOrNone(d.Extensions.OwnerID),
 		Reload: messages.CloudReload{
 			TenantID: d.Extensions.TenantID, UserID: idOrNone(d.Extensions.UserID), ReloadID: r.ReloadID,
-			Source: text.Line(d.Source, maxName), EventType: Type, EventTypeVersion: text.Line(d.EventTypeVersion, 100),
+			Source: d.Source.text(maxName), EventType: Type, EventTypeVersion: d.EventTypeVersion.text(100),
 			EventTime: at.UTC().Format(time.RFC3339Nano), Status: r.Status,
 			UsageDuration: r.Duration.text(100), Statements: r.Statements.text(maxStatements),
 			EndedWithMemoryConstraint: r.EndedWithMemoryConstraint.truth(), DirectQueryMode: r.IsDirectQueryMode.truth(),
@@ -129,8 +145,8 @@ func (d *document) event() messages.CloudEvent {
 }
 
 // idOrNone returns an ID that can be asked for, or "".
-func idOrNone(id string) string {
-	if identifier.MatchString(id) {
+func idOrNone(l loose) string {
+	if id := l.text(maxName); identifier.MatchString(id) {
 		return id
 	}
 	return ""

@@ -47,10 +47,12 @@ func change(t *testing.T, old, with string) []byte {
 
 func TestParse_ignoresWhatNeedsNoAttention(t *testing.T) {
 	for name, payload := range map[string][]byte{
-		"a reload that went well": change(t, `"error"`, `"ok"`),
-		"an unknown status":       change(t, `"error"`, `"perhaps"`),
-		"another type of event":   change(t, "reload.finished", "created"),
-		"an object of its own":    []byte(`{}`),
+		"a reload that went well":  change(t, `"error"`, `"ok"`),
+		"an unknown status":        change(t, `"error"`, `"perhaps"`),
+		"another type of event":    change(t, "reload.finished", "created"),
+		"an object of its own":     []byte(`{}`),
+		"an event of another form": []byte(`{"eventType":"com.qlik.v1.group.created","source":{"a":1},"extensions":[],"data":["x"]}`),
+		"a type that is no text":   []byte(`{"eventType":5}`),
 	} {
 		if _, ignored, err := Parse(payload, "ten-1"); ignored == "" || err != nil {
 			t.Errorf("%s: ignored %q, error %v", name, ignored, err)
@@ -81,6 +83,20 @@ func TestParse_refusesWhatCouldBecomeAPathOrIsNotOfTheTenant(t *testing.T) {
 	}
 }
 
+func TestParse_saysWhatIsOfTheWrongType(t *testing.T) {
+	for want, payload := range map[string][]byte{
+		"data.reloadId is a JSON number, and should be text":                          change(t, `"66aa00"`, `66`),
+		"extensions.tenantId is a JSON object, and should be text":                    change(t, `"ten-1"`, `{}`),
+		"data is a JSON string, and should be an object":                              []byte(`{"eventType":"` + Type + `","data":"x"}`),
+		"the event is a JSON array, and should be an object":                          []byte(`[` + sample + `]`),
+		"the event is not JSON: invalid character 'r' looking for beginning of value": []byte("reload failed"),
+	} {
+		if _, _, err := Parse(payload, "ten-1"); err == nil || err.Error() != want {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
 func TestParse_losesADetailRatherThanTheAlert(t *testing.T) {
 	for name, payload := range map[string][]byte{
 		"numbers that are none":   change(t, "1048576", `"much"`),
@@ -90,6 +106,11 @@ func TestParse_losesADetailRatherThanTheAlert(t *testing.T) {
 		"an owner that is a path": change(t, "own-1", "../users"),
 		"a hostile name":          change(t, `"Stock"`, `"a\u202eb\r\nBcc: x"`),
 		"a byte order mark":       append([]byte("\uFEFF"), sample...),
+		"a number as the name":    change(t, `"Stock"`, `2031`),
+		"a number as the version": change(t, `"1.0.0"`, `1`),
+		"a source of any form":    change(t, `"com.qlik/engine"`, `{"a":["b\u0007"]}`),
+		"an owner of any form":    change(t, `"own-1"`, `["own-1"]`),
+		"a user of any form":      change(t, `"usr-1"`, `{}`),
 		"an offset from UTC":      change(t, "08:15:30Z", "10:15:30+02:00"),
 	} {
 		event, ignored, err := Parse(payload, "ten-1")

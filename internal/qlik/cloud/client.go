@@ -162,11 +162,12 @@ func (c *Client) document(ctx context.Context, into any, query url.Values, segme
 		return invalid("%s: the answer has more than %d bytes", c.base.Host, maxDocument)
 	}
 	err = json.Unmarshal(body, into)
-	if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && odd.Field != "" {
-		err = nil
-	}
-	if err != nil {
-		return invalid("%s: the answer is not the JSON that it should be: %s", c.base.Host, text.Line(err.Error(), maxName))
+	odd, mistyped := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case err != nil && !mistyped:
+		return invalid("%s: the answer is not JSON", c.base.Host)
+	case mistyped && odd.Field == "":
+		return invalid("%s: the answer is a JSON %s, and should be an object", c.base.Host, text.Line(odd.Value, maxName))
 	}
 	return nil
 }

@@ -119,17 +119,20 @@ func TestClient_saysWhatAFailureMeans(t *testing.T) {
 }
 
 func TestClient_doesNotTakeNonsenseForAnAnswer(t *testing.T) {
-	for name, fault := range map[string]edge.Rule{
-		"broken JSON":    {Kind: edge.InvalidJSON},
-		"a list":         {Kind: edge.WrongShape, Body: `[]`},
-		"too large":      {Kind: edge.WrongShape, Body: `{"x":"` + strings.Repeat("x", maxDocument) + `"}`},
-		"a text instead": {Kind: edge.WrongShape, Body: `"ok"`},
+	for name, row := range map[string]struct {
+		fault edge.Rule
+		says  string
+	}{
+		"broken JSON":    {edge.Rule{Kind: edge.InvalidJSON}, "the answer is not JSON"},
+		"a list":         {edge.Rule{Kind: edge.WrongShape, Body: `[]`}, "the answer is a JSON array, and should be an object"},
+		"too large":      {edge.Rule{Kind: edge.WrongShape, Body: `{"x":"` + strings.Repeat("x", maxDocument) + `"}`}, "bytes"},
+		"a text instead": {edge.Rule{Kind: edge.WrongShape, Body: `"ok"`}, "the answer is a JSON string, and should be an object"},
 	} {
 		s, c := tenant(t)
-		s.Faults().Set(fault)
+		s.Faults().Set(row.fault)
 		for what, err := range every(t.Context(), c) {
-			if got := messages.FailureOf(err); what != "script log" && got.Kind != messages.FailureInvalid {
-				t.Errorf("%s, %s: got %v", name, what, got)
+			if got := messages.FailureOf(err); what != "script log" && (got.Kind != messages.FailureInvalid || !strings.HasSuffix(got.Text, row.says)) {
+				t.Errorf("%s, %s: want %q, got %v", name, what, row.says, got)
 			}
 		}
 	}
@@ -159,6 +162,15 @@ func TestClient_anAppThatIsNotInTheCatalogueIsNotFound(t *testing.T) {
 	s.Add(cloudsim.App{ID: appID, Unlisted: true})
 	if _, err := c.Item(t.Context(), appID); messages.FailureOf(err).Kind != messages.FailureNotFound {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestClient_anAppIsTheSameInAnyLetterCase(t *testing.T) {
+	s, c := tenant(t)
+	s.Add(cloudsim.App{ID: appID, Size: 7})
+	s.Faults().Set(edge.Rule{Kind: edge.WrongShape, Body: `{"data":[{"resourceId":"` + strings.ToUpper(appID) + `","resourceSize":{"appFile":7}}]}`})
+	if got, err := c.Item(t.Context(), appID); err != nil || got.FileSize != 7 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

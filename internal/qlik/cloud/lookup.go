@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"butler/internal/httpc"
@@ -91,7 +92,7 @@ func (c *Client) Item(ctx context.Context, appID string) (messages.CloudItem, er
 	}
 	var match []item
 	for _, i := range d.Data {
-		if i.ResourceID == appID {
+		if strings.EqualFold(i.ResourceID, appID) {
 			match = append(match, i)
 		}
 	}
