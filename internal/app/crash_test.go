@@ -84,6 +84,7 @@ func crashService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	t.Helper()
 	o.Extra = impatient
 	v := newService(t, s, o)
+	v.stalled = watchMachine(t)
 	for _, section := range []string{"reloadTaskFailure", "reloadTaskAborted"} {
 		begin := section + ": {enable: true, rateLimit: "
 		edit(t, v.config, begin+strconv.Itoa(o.RateLimit)+", webhookURL", begin+"3600, webhookURL")
@@ -159,6 +160,9 @@ func report(t *testing.T, v *service, o *oracle) {
 	}
 	t.Logf("%d processes; %d datagrams sent, %d of %d events accepted, %d seen decided; %d notices delivered in %d deliveries, %d parked; %d script logs archived, %d not fetched",
 		len(o.lives), len(o.sent), len(accepted), len(welcome), len(o.decided), len(told), len(o.receipts), len(o.parked), len(o.archive), len(o.logless))
+	if d := total(o.stalled); d > 0 {
+		t.Logf("the machine stood still %d times, for %s altogether", len(o.stalled), d.Round(time.Millisecond))
+	}
 	v.complain(problems)
 }
 

@@ -26,6 +26,7 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 	o := &oracle{
 		start: v.lives[0].began, lives: v.lives, sent: f.sent, executions: f.executions,
 		freezes:  v.freezes,
+		stalled:  v.stalled(),
 		rejected: map[string]bool{}, refused: map[string]bool{}, logless: map[string]bool{},
 		inFlight: map[string]int{sinkHTTP: usualInFlight, sinkSlack: slackInFlight, sinkMail: usualInFlight, sinkInflux: pointsInFlight, sinkMQTT: usualInFlight},
 	}

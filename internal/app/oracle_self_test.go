@@ -34,6 +34,12 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		}, "of which nothing was accepted"},
 		{"told of what was not accepted", func(o *oracle) { o.accepted = nil; o.lives = nil }, "of which nothing was accepted"},
 		{"not accepted in spite of a healthy service", func(o *oracle) { o.accepted, o.receipts = nil, nil }, "was not accepted"},
+		{"not accepted, and the machine stood still until the service ended", func(o *oracle) {
+			o.accepted, o.receipts, o.decided, o.stalled = nil, nil, nil, []span{{at(5.5), at(8)}}
+		}, ""},
+		{"not accepted, and the machine stood still for less", func(o *oracle) {
+			o.accepted, o.receipts, o.decided, o.stalled = nil, nil, nil, []span{{at(5.5), at(7)}}
+		}, "was not accepted"},
 		{"not accepted while the service was down", func(o *oracle) {
 			o.accepted, o.receipts, o.decided = nil, nil, nil
 			o.sent[0].at = at(10.2)
@@ -51,6 +57,22 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		{"told twice by one process", func(o *oracle) { o.receipts = append(o.receipts, point(6)) }, "told twice without a reason"},
 		{"told again after a kill", func(o *oracle) { o.receipts = []receipt{point(9.9), point(10.6)} }, ""},
 		{"told again after a kill that was long after", func(o *oracle) { o.receipts = []receipt{point(5), point(10.6)} }, "told twice without a reason"},
+		{"told again after a kill that was long after, and the machine stood still", func(o *oracle) {
+			o.receipts, o.stalled = []receipt{point(5), point(10.6)}, []span{{at(5.5), at(6.5)}, {at(7), at(8.5)}}
+		}, ""},
+		{"told again after a kill that was long after, and the machine stood still for less", func(o *oracle) {
+			o.receipts, o.stalled = []receipt{point(5), point(10.6)}, []span{{at(5.5), at(6.5)}, {at(7), at(7.9)}}
+		}, "told twice without a reason"},
+		{"told again after a kill that was long after, and the machine stood still while something held up the service", func(o *oracle) {
+			o.receipts, o.stalled, o.blocked = []receipt{point(5), point(10.6)}, []span{{at(5.5), at(7)}}, []span{{at(5.5), at(7.2)}}
+		}, "told twice without a reason"},
+		{"told again after a kill that was long after, and the machine stood still before", func(o *oracle) {
+			o.receipts, o.stalled = []receipt{point(5), point(10.6)}, []span{{at(1), at(4.9)}}
+		}, "told twice without a reason"},
+		{"told before a kill, and seen late", func(o *oracle) {
+			o.receipts, o.stalled = []receipt{point(10.9), point(11.6)}, []span{{at(10.2), at(10.8)}}
+		}, ""},
+		{"told after a kill, and again without another", func(o *oracle) { o.receipts = []receipt{point(10.9), point(11.6)} }, "told twice without a reason"},
 		{"told again after an end in good order", func(o *oracle) {
 			o.receipts = []receipt{point(9.9), point(10.6)}
 			o.lives[0].killed = false

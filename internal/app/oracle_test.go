@@ -74,6 +74,10 @@ type oracle struct {
 	// blocked are the times in which the service may have missed a datagram, and
 	// freezes those in which its process stood still.
 	blocked, freezes []span
+	// stalled are the times in which the machine stood still, for the test at least.
+	stalled []span
+	// slow are blocked and stalled, each moment once, when somebody has asked.
+	slow []span
 	// inFlight is how many notices one instance may have under way, by its first name.
 	inFlight map[string]int
 
@@ -220,8 +224,8 @@ func (o *oracle) problem(format string, args ...any) {
 }
 
 // settleTime is how long before a datagram the service must have run for the datagram
-// to be accepted without doubt, and storeTime how long after it: on a machine that is
-// busy with other things what was read waits for the processor and the disk.
+// to be accepted without doubt, and storeTime how long after it, beside the time in
+// which the machine stood still: what was read waits for the processor and the disk.
 const (
 	settleTime = time.Second
 	storeTime  = 3 * time.Second
@@ -275,7 +279,7 @@ func (o *oracle) servedAt(at time.Time) bool {
 		return false
 	}
 	return slices.ContainsFunc(o.lives, func(l life) bool {
-		return !l.ready.IsZero() && at.Sub(l.ready) > settleTime && l.ending.Sub(at) > storeTime
+		return !l.ready.IsZero() && at.Sub(l.ready) > settleTime && l.ending.Sub(at) > storeTime+o.stalledBetween(at, l.ending)
 	})
 }
 
@@ -366,7 +370,7 @@ func (o *oracle) checkStrangers(expected map[string]bool, told map[string][]rece
 }
 
 // around a moment: how late a receipt may be seen, and how long a delivery may
-// take to be written down, on a machine that is busy with other things.
+// take to be written down, beside the time in which the machine stood still.
 const (
 	seenLate   = 300 * time.Millisecond
 	notedAfter = 3 * time.Second
@@ -452,16 +456,16 @@ func (o *oracle) mayBeInFlight(instance string) int {
 
 // cutsBetween returns what may have broken off the delivery of a notice before it was told again.
 func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
-	atMost := notedAfter + o.blockedBetween(first.at, endOfTime)
+	atMost := notedAfter + o.slowBetween(first.at, endOfTime)
 	for _, c := range o.cutsOf(first.sink) {
 		later := c.from.Sub(first.at)
 		if c.from.After(again.at) || later >= atMost {
 			break
 		}
-		if first.at.After(c.to.Add(seenLate)) {
+		if seen := c.to.Add(seenLate); first.at.After(seen) && first.at.After(seen.Add(o.stalledBetween(c.to, first.at))) {
 			continue
 		}
-		if later < notedAfter || later < notedAfter+o.blockedBetween(first.at, c.to) {
+		if later < notedAfter || later < notedAfter+o.slowBetween(first.at, c.to) {
 			broken = append(broken, c.what+" at "+o.when(c.from))
 		}
 	}
@@ -497,9 +501,22 @@ func (o *oracle) keptBackAt(name string, at time.Time) bool {
 	})
 }
 
-// blockedBetween returns how long something held up the service between two times.
-func (o *oracle) blockedBetween(from, to time.Time) (d time.Duration) {
-	for _, s := range o.blocked {
+// slowBetween returns how long something held up the service between two times.
+func (o *oracle) slowBetween(from, to time.Time) time.Duration {
+	if o.slow == nil {
+		o.slow = union(slices.Concat(o.blocked, o.stalled))
+	}
+	return lengthBetween(o.slow, from, to)
+}
+
+// stalledBetween returns how long the machine stood still between two times.
+func (o *oracle) stalledBetween(from, to time.Time) time.Duration {
+	return lengthBetween(o.stalled, from, to)
+}
+
+// lengthBetween returns how long the spans are that touch the time between two moments.
+func lengthBetween(spans []span, from, to time.Time) (d time.Duration) {
+	for _, s := range spans {
 		if s.touches(from, to, 0) {
 			d += s.to.Sub(s.from)
 		}

@@ -81,6 +81,8 @@ type service struct {
 	env, flags []string
 	// freezes are the times in which the process was stopped and went on.
 	freezes []span
+	// stalled returns the times in which the machine stood still, for an oracle.
+	stalled func() []span
 	// pid is of the process that runs, for who watches.
 	pid atomic.Int64
 
