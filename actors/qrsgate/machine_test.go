@@ -750,6 +750,33 @@ func TestMachine_whatACallFailedToBringIsAskedForAlone(t *testing.T) {
 	}
 }
 
+func TestMachine_whatIsAskedForAloneStaysSoWhenItTakesTooLong(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1})
+	for _, kind := range []messages.FailureKind{messages.FailureUnavailable, messages.FailureTimeout} {
+		b.together(1, 2)
+		b.results(kind, 1, 2)
+	}
+	b.together(1, 2)
+	if diff := cmp.Diff([]string{"1", "2"}, b.results(messages.FailureUnavailable)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestMachine_whatACallBringsBesideAFailureCountsAnew(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1})
+	b.together(1, 2)
+	b.results(messages.FailureTimeout, 1, 2)
+	b.together(1, 2)
+	b.answer(opExecution, outcome{values: map[string]any{guid(1): messages.Execution{Known: true}}, failure: failed(messages.FailureTimeout).failure})
+	for n, want := range map[int]bool{1: true, 2: false} {
+		before := b.m.breaker.failures
+		b.fails(n)
+		if counted := b.m.breaker.failures > before; counted != want {
+			t.Errorf("object %d: want its failure counted %t, got %t", n, want, counted)
+		}
+	}
+}
+
 // What all calls fail over is the repository, and no object of them.
 func TestMachine_aPingThatFailsTakesTheBlameFromTheObjects(t *testing.T) {
 	b := pinged(t, Rules{MaxConcurrent: 1, Breaker: BreakerSettings{Failures: 5, CoolDown: 10 * time.Second}})
