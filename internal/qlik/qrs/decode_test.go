@@ -159,6 +159,24 @@ func TestDecode_readsAroundFieldsOfAnUnexpectedKind(t *testing.T) {
 	}
 }
 
+func TestDecode_sortsStepsByTheirTimeHoweverManyDigitsItHas(t *testing.T) {
+	var doc taskDoc
+	err := decodeObject([]byte(`{"id":"x","operational":{"lastExecutionResult":{"details":[
+		{"detailCreatedDate":"2026-05-06T12:23:45.86Z","message":"3"},{"detailCreatedDate":"2026-05-06T12:23:46Z","message":"5"},
+		{"detailCreatedDate":"2026-05-06T12:23:45.861Z","message":"4"},{"detailCreatedDate":"2026-05-06T12:23:45Z","message":"1"},
+		{"detailCreatedDate":"2026-05-06T12:23:45.5Z","message":"2"}]}}}`), &doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, d := range doc.Operational.LastExecutionResult.execution().Details {
+		got += d.Message
+	}
+	if got != "12345" {
+		t.Errorf("want the steps in the order of their times, got %s", got)
+	}
+}
+
 func TestDecode_boundsAndCleans(t *testing.T) {
 	name := strings.Repeat("å", 600)
 	tags := strings.TrimSuffix(strings.Repeat(`{"name":"t"},`, 300), ",")
@@ -237,7 +255,7 @@ func checkExecution(t *testing.T, e messages.Execution) {
 	}
 	for i, d := range e.Details {
 		checkText(t, d.Message, maxDescription, true)
-		if i > 0 && e.Details[i-1].Created > d.Created {
+		if i > 0 && moment(e.Details[i-1]) > moment(d) {
 			t.Errorf("detail %d is not sorted", i)
 		}
 	}

@@ -199,9 +199,13 @@ func (d resultDoc) details() []messages.ExecutionDetail {
 			Type:    detail.DetailsType.line(maxStamp),
 		}
 	}
-	slices.SortStableFunc(sorted, func(a, b messages.ExecutionDetail) int { return cmp.Compare(a.Created, b.Created) })
+	slices.SortStableFunc(sorted, func(a, b messages.ExecutionDetail) int { return cmp.Compare(moment(a), moment(b)) })
 	return slices.Clone(sorted[max(len(sorted)-maxDetails, 0):])
 }
+
+// moment returns what details are sorted by. Without the Z, a time with fewer digits
+// after the second, or none, comes before those that go on.
+func moment(d messages.ExecutionDetail) string { return strings.TrimSuffix(d.Created, "Z") }
 
 // code returns a number of a table of Qlik, or instead when it cannot be one.
 func code(n integer, instead int64) int64 {
