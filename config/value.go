@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -306,6 +307,10 @@ func host(text string) (any, *fault) {
 	return nil, f
 }
 
+// peopleSchemes are those of links to people, which name no host. Of other texts without
+// one nobody can tell the scheme from a host: "sense:443/hub".
+var peopleSchemes = []string{"mailto", "tel", "sip", "sips"}
+
 // uri accepts an absolute URI, or nothing for "not set". Its text is never shown: it may hold a key.
 func uri(text string) (any, *fault) {
 	if text == "" {
@@ -315,7 +320,7 @@ func uri(text string) (any, *fault) {
 	switch {
 	case err != nil:
 		return nil, faultf("write it like https://host.example.com/path", "is not a URI")
-	case u.Scheme == "" || u.Opaque != "":
+	case u.Scheme == "" || u.Opaque != "" && !slices.Contains(peopleSchemes, u.Scheme):
 		return nil, faultf("begin with https:// or http://", "is a URI without a scheme")
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host == "":
 		return nil, faultf("write it like https://host.example.com/path", "is a URI without a host")

@@ -106,6 +106,7 @@ func TestValue_isReadStrictly(t *testing.T) {
 		{"host that begins with a hyphen", address, "-a", nil, "is not a host name"},
 
 		{"URI", link, "https://a/b?c", "https://a/b?c", ""},
+		{"URI of somebody", link, "mailto:sense@example.com?subject=Help", "mailto:sense@example.com?subject=Help", ""},
 		{"URI without a scheme", link, "a.example.com/b", nil, "is a URI without a scheme (begin with https:// or http://)"},
 		{"URI with port but no scheme", link, "a.example.com:443/b", nil, "is a URI without a scheme (begin with https:// or http://)"},
 		{"URI without a host", link, "https:///b", nil, "is a URI without a host (write it like https://host.example.com/path)"},
