@@ -174,6 +174,31 @@ func TestReference_isToldWithoutWhatIsBehindIt(t *testing.T) {
 	}
 }
 
+func TestReference_readsWhatWindowsWrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, content := range map[string]string{
+		"plain":           "pässword\r\n",
+		"byte order mark": "\ufeffpässword\r\n",
+		"UTF-16":          "\xff\xfep\x00\xe4\x00s\x00s\x00w\x00o\x00r\x00d\x00\r\x00\n\x00",
+		"UTF-16 reversed": "\xfe\xff\x00p\x00\xe4\x00s\x00s\x00w\x00o\x00r\x00d",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, f := (references{}).look("file", path); f != nil || got != "pässword" {
+			t.Errorf("%s: want the text alone, got %q, %v", name, got, f)
+		}
+	}
+	for name, content := range map[string]string{"another encoding": "p\xe4ssword", "half a character": "\xff\xfep\x00\xe4"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, f := (references{}).look("file", path); f == nil || !strings.Contains(f.reason, "is not UTF-8") || strings.Contains(f.reason, "ssword") {
+			t.Errorf("%s: want it refused, got %q, %v", name, got, f)
+		}
+	}
+}
+
 func TestReference_refusesALargeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "large")
 	if err := os.WriteFile(path, make([]byte, maxReferencedBytes+1), 0o600); err != nil {

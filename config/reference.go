@@ -1,12 +1,16 @@
 package config
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // reference matches "${env:NAME}" and "${file:PATH}", and the doubled dollar that takes the meaning away.
@@ -87,5 +91,29 @@ func (r references) file(name string) (string, *fault) {
 	case len(data) > maxReferencedBytes:
 		return refuse(fmt.Sprintf("larger than %d KiB", maxReferencedBytes>>10))
 	}
-	return strings.TrimRight(string(data), "\r\n"), nil
+	text, ok := textOf(data)
+	if !ok {
+		return "", faultf("save the file as UTF-8", "refers to the file %s: its text is not UTF-8", printable(name))
+	}
+	return strings.TrimRight(text, "\r\n"), nil
+}
+
+// textOf returns the text of a file. Editors and consoles of Windows begin it with a
+// byte order mark, and write UTF-16; other bytes that are not UTF-8 are no text.
+func textOf(data []byte) (string, bool) {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
+		return string(data), utf8.Valid(data)
+	}
+	units := make([]uint16, len(data)/2-1)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i+2:])
+	}
+	return string(utf16.Decode(units)), len(data)%2 == 0
 }
