@@ -38,6 +38,7 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 		problems, err := d.Check(cfg.Section, deps)
 		out = append(out, findings(d.Section, problems, err)...)
 	}
+	out = append(out, templateFindings(cfg, out)...)
 	out = append(out, sources(cfg.UDP().AllowedSources)...)
 	if section := cfg.Journal(); !section.InMemory {
 		out = append(out, directory("journal.directory", section.Directory)...)

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,54 @@ func TestUnaided_isTheAlertOfAnEventThatNothingIsKnownOf(t *testing.T) {
 		if ok && (len(a.Degraded) == 0 || a.Event != event) {
 			t.Errorf("%s: want a degraded alert of the event, got %v", row.family, a)
 		}
+	}
+}
+
+// A template may be read and make no message all the same.
+func TestInspection_triesTemplates(t *testing.T) {
+	dir := t.TempDir()
+	for name, source := range map[string]string{
+		"good":    `{"text": "{{taskName}} ran for {{executionDuration.seconds}} s"}`,
+		"comma":   `{"text": "{{taskName}}",}`,
+		"words":   "\xff\xfe{\x00}\x00", // UTF-16
+		"partial": `<p>{{> nowhere}}</p>`,
+		"open":    `{"text": "{{#if taskName}}"}`,
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name+".handlebars"), []byte(source), 0o600))
+	}
+	cfg, err := inspect(t, strings.ReplaceAll(`Butler:
+  teamsNotification:
+    enable: true
+    reloadTaskFailure: {enable: true, webhookURL: "https://a.example.com/a", templateFile: DIR/good.handlebars}
+    reloadTaskAborted: {enable: true, webhookURL: "https://a.example.com/a", templateFile: DIR/words.handlebars}
+  slackNotification:
+    enable: true
+    reloadTaskFailure: {enable: true, webhookURL: "https://a.example.com/a", messageType: basic, templateFile: DIR/comma.handlebars}
+    reloadTaskAborted: {enable: true, webhookURL: "https://a.example.com/a", templateFile: DIR/open.handlebars}
+  emailNotification:
+    enable: true
+    smtp: {host: mail.example.com, auth: {enable: false}}
+    reloadTaskFailure: {enable: true, fromAddress: b@example.com, recipients: [a@example.com], bodyFileDirectory: DIR, htmlTemplateFile: partial}
+  routes:
+    - name: directory
+      match: {events: [user_sync_task_failed]}
+      slack: [{webhookURL: "https://a.example.com/b", templateFile: DIR/comma.handlebars}]
+`, "DIR", dir), app.Inspection{}, false)
+	must(t, err)
+	want := map[string]string{
+		"teamsNotification.reloadTaskAborted.templateFile":      "is not a JSON object",
+		"slackNotification.reloadTaskAborted.templateFile":      "is not closed",
+		"emailNotification.reloadTaskFailure.bodyFileDirectory": "nowhere",
+		"routes[0].slack[0].templateFile":                       "is not a JSON object",
+	}
+	for _, w := range cfg.Warnings() {
+		if text, ok := want[w.Path]; !ok || !strings.Contains(w.Reason, text) || !strings.Contains(w.Reason, dir) || w.Line == 0 {
+			t.Errorf("want no such warning: %s", w)
+		}
+		delete(want, w.Path)
+	}
+	if len(want) > 0 {
+		t.Errorf("want these told of, too: %v", want)
 	}
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -24,8 +25,33 @@ func TestAlerts(ctx context.Context, cfg *config.Config, o tryout.Options) (tryo
 
 // ShowMessage returns what would be sent through a configured instance, and sends nothing.
 func ShowMessage(cfg *config.Config, o tryout.PreviewOptions) (tryout.Preview, error) {
-	return tryout.Show(tryout.Site{
+	return tryout.Show(siteOf(cfg), o)
+}
+
+// siteOf is the installation that a configuration describes.
+func siteOf(cfg *config.Config) tryout.Site {
+	return tryout.Site{
 		Definitions: all.Definitions(), Section: cfg.Section,
 		Deps: func(log *zap.Logger) destination.Deps { return dependencies(cfg, log) },
-	}, o)
+	}
+}
+
+// templateKeys are the keys that name the template of an instance, by destination.
+var templateKeys = map[string]string{"email": "bodyFileDirectory", "slack": "templateFile", "teams": "templateFile"}
+
+// templateFindings tells of templates that can be read and make no message. known is
+// what was found before; where it says something of a template, that is why.
+func templateFindings(cfg *config.Config, known []config.Finding) []config.Finding {
+	var out []config.Finding
+	for _, u := range tryout.Misfits(siteOf(cfg)) {
+		path := u.Instance.Path + "." + templateKeys[u.Instance.Integration]
+		if slices.ContainsFunc(known, func(f config.Finding) bool { return f.Path == path }) {
+			continue
+		}
+		out = append(out, config.Finding{
+			Path: path, Warning: true, Reason: u.Why,
+			Suggestion: "the built-in layout is sent instead; butler template preview --destination " + u.Instance.Name + " shows what is sent",
+		})
+	}
+	return out
 }
