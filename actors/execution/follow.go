@@ -71,7 +71,7 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
 		return m.settle(now, w, OutcomeTaskNotFound)
-	case in.Failure.Failed(), in.Stale:
+	case in.Failure.Failed(), in.Stale, saysNothing(in.Task):
 		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
 	}
 	w.learn(in)
@@ -81,7 +81,7 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 	if w.follow.ResultID == "" {
 		w.follow.ResultID = in.Task.LastResultID
 	}
-	if w.follow.ResultID != in.Task.LastResultID {
+	if in.Task.LastResultID != "" && w.follow.ResultID != in.Task.LastResultID {
 		if m.hasSucceeded() {
 			return m.settle(now, w, OutcomeAlreadyAlerted)
 		}
@@ -97,6 +97,12 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 	default:
 		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
 	}
+}
+
+// saysNothing reports that an answer has a task without its type, or without anything
+// of its last execution: that tells neither that there is another one nor how it ended.
+func saysNothing(t messages.Task) bool {
+	return t.TypeMissing || t.LastResultID == "" && !t.LastStatus.Valid()
 }
 
 func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) []Effect {

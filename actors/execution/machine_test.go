@@ -413,6 +413,46 @@ func TestMachine_noticesThatAFollowedExecutionWasReplaced(t *testing.T) {
 	}
 }
 
+func TestMachine_followsOnWhenAnAnswerDoesNotSayEnough(t *testing.T) {
+	for name, lose := range map[string]func(*messages.Task){
+		"the last execution": func(task *messages.Task) { task.LastResultID, task.LastStatus = "", qlik.StatusUnknown },
+		"the type":           func(task *messages.Task) { task.Type, task.TypeMissing = qlik.TaskReload, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo := known(qlik.TaskDistribute)
+			repo.task.LastStatus = qlik.StatusStarted
+			w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+			w.observe(0, event(messages.FamilyDistribute), 0)
+			w.run(time.Minute)
+			whole := repo.task
+			lose(&repo.task)
+			w.run(time.Hour)
+			if w.state == nil || w.finished {
+				t.Fatalf("want the task followed, got %v", w.outcomes())
+			}
+			repo.task = whole
+			repo.task.LastStatus = qlik.StatusFinishedSuccess
+			w.run(time.Hour)
+			if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
+				t.Errorf("got %s %q", got.Kind, got.Degraded)
+			}
+		})
+	}
+}
+
+func TestMachine_takesAnOutcomeOfWhichTheExecutionIsNotSaid(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Minute)
+	repo.task.LastResultID, repo.task.LastStatus = "", qlik.StatusFinishedSuccess
+	w.run(time.Hour)
+	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
+		t.Errorf("got %s %q", got.Kind, got.Degraded)
+	}
+}
+
 func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	down := true
