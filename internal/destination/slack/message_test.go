@@ -166,6 +166,30 @@ func TestMessage_keepsLineBreaksAndQuotesOfTheLog(t *testing.T) {
 	}
 }
 
+func TestMessage_linksOfATemplateLeadWhereTheyShould(t *testing.T) {
+	const address = "https://wiki.example.com/?page=sense&lang=en"
+	s, _ := newTestSlack(t, func(e *Event, d *destination.Deps) {
+		withTemplate(t, `{"blocks": [
+			{"type": "section", "text": {"type": "mrkdwn", "text": "<{{qlikSenseQMC}}|QMC>"}, "accessory": {"type": "image", "image_url": "{{qlikSenseQMC}}", "alt_text": "x"}},
+			{"type": "actions", "elements": [{"type": "button", "url": "{{qlikSenseQMC}}", "text": {"type": "plain_text", "text": "x"}}]},
+			{"type": "image", "image_url": "{{{qlikSenseQMC}}}", "alt_text": "x"}]}`)(e, d)
+		d.Links.QMC = address
+	})
+	got, _ := payload(t, s, noticeOf(destinationtest.Complete(messages.ReloadTaskFailed)))
+	blocks := got["blocks"].([]any)
+	section, actions, image := blocks[0].(object), blocks[1].(object), blocks[2].(object)
+	for name, shown := range map[string]any{
+		"button": actions["elements"].([]any)[0].(object)["url"], "image": image["image_url"], "accessory": section["accessory"].(object)["image_url"],
+	} {
+		if shown != address {
+			t.Errorf("%s: want %s, got %s", name, address, shown)
+		}
+	}
+	if text, want := section["text"].(object)["text"], "<https://wiki.example.com/?page=sense&amp;lang=en|QMC>"; text != want {
+		t.Errorf("markup: want %s, got %s", want, text)
+	}
+}
+
 func TestFit_obeysSlacksLimits(t *testing.T) {
 	long := strings.Repeat("x", 4000)
 	text := func(s string) any { return map[string]any{"type": "mrkdwn", "text": s} }

@@ -216,12 +216,19 @@ func fitElement(v any) bool {
 	}
 }
 
-// addressed reports whether an address, where there is one, leads somewhere: Slack takes no empty one.
+// addressed reports whether an address, where there is one, leads somewhere: Slack
+// takes no empty one. It takes addresses literally, too, so what {{url}} in a template
+// escaped as for a text is undone.
 func addressed(element object, key string) bool {
 	address, has := element[key]
-	text, _ := address.(string)
+	text, isText := address.(string)
+	if isText {
+		element[key] = unescape.Replace(text)
+	}
 	return !has || text != "" && len(text) <= maxText
 }
+
+var unescape = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
 
 // fitText cuts a text object. Slack refuses an empty text as well.
 func fitText(v any, limit int) {
