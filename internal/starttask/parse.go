@@ -89,10 +89,11 @@ func (r *reader) query(query url.Values) error {
 		if _, twice := given[lower]; twice || len(values) != 1 {
 			return &Problem{NotValid, "querystring/" + brief(name), "must be there once", "keep one of them"}
 		}
-		given[lower] = values[0]
+		given[lower] = name
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if err := r.option("querystring/"+name, name, given[name]); err != nil {
+	for _, lower := range slices.Sorted(maps.Keys(given)) {
+		name := given[lower]
+		if err := r.option("querystring/"+name, lower, query.Get(name)); err != nil {
 			return err
 		}
 	}

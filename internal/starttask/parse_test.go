@@ -189,9 +189,9 @@ func TestFromREST_readsTheQuery(t *testing.T) {
 	}{
 		{query: "allTaskIdsMustExist=true", want: Request{AllTaskIDsMustExist: true}},
 		{query: "allTaskIdsMustExist=false&other=1"},
-		{query: "allTaskIdsMustExist=yes", place: "querystring/alltaskidsmustexist"},
-		{query: "allTaskIdsMustExist=1", place: "querystring/alltaskidsmustexist"},
-		{query: "allTaskIdsMustExist=", place: "querystring/alltaskidsmustexist"},
+		{query: "allTaskIdsMustExist=yes", place: "querystring/allTaskIdsMustExist"},
+		{query: "allTaskIdsMustExist=1", place: "querystring/allTaskIdsMustExist"},
+		{query: "allTaskIdsMustExist=", place: "querystring/allTaskIdsMustExist"},
 		{query: "allTaskIdsMustExist=true&allTaskIdsMustExist=true", place: "querystring/allTaskIdsMustExist"},
 		{query: "dryrun=true", want: Request{DryRun: true}},
 		{query: "dryRun=false", body: `{"dryRun":true}`, want: Request{DryRun: true, Form: FormObject}},
