@@ -1,13 +1,18 @@
 package sockets
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 func TestGuarded_waitsUntilTheDeadlineThatWasSetLast(t *testing.T) {
@@ -97,6 +102,44 @@ func TestGuarded_isWokenByAnEarlierDeadline(t *testing.T) {
 func pipe() (conn, other net.Conn) {
 	here, there := net.Pipe()
 	return newGuarded(here, func() {}), there
+}
+
+// What is not read is no matter of TLS: it is the system that resets a connection.
+func TestLinger_knowsWhatIsBelowTLS(t *testing.T) {
+	named := httptest.NewTLSServer(http.NotFoundHandler())
+	defer named.Close()
+	listener, err := listen("127.0.0.1:0", "port", zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	served := make(chan error, 1)
+	go func() {
+		conn, err := tls.NewListener(listener, &tls.Config{Certificates: named.TLS.Certificates}).Accept()
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, 1))
+			_, _ = io.WriteString(conn, "no")
+			Linger(conn)
+			_ = conn.Close()
+		}
+		served <- err
+	}()
+	trust := named.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	trust.ServerName = "example.com"
+	client, err := (&tls.Dialer{Config: trust}).DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, wrote := client.Write(make([]byte, 256<<10))
+	answer, read := io.ReadAll(client)
+	_, more := client.Write(make([]byte, 1<<20))
+	if err := errors.Join(wrote, read, more); err != nil || string(answer) != "no" {
+		t.Errorf("want the answer, and what follows read, got %q, %v", answer, err)
+	}
+	_ = client.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }
 
 // halves is a connection of which each direction ends by itself.
