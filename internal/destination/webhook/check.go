@@ -11,7 +11,7 @@ func check(_ Config, u destination.Use[Target], d destination.Deps) destination.
 	p.WebAddress("webhookURL", w.WebhookURL.Reveal(), "begin with http:// or https:// and name a host")
 	if w.Cert.Enable {
 		if _, err := d.HTTP(w.Cert.options(d)); err != nil {
-			p.Warn("cert.certCA", err.Error(), "nothing is sent to this address until the service is started with the file there")
+			p.Warn("cert.certCA", err.Error(), "nothing is sent to this address until the file is there")
 		}
 	}
 	return p

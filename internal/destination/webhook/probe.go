@@ -9,13 +9,14 @@ import (
 
 // Probe implements destination.Prober.
 func (s *sender) Probe() destination.Probe {
-	if s.broken != nil {
+	client, err := s.caller()
+	if err != nil {
 		return destination.Probe{
 			Key:  s.target.String(),
-			Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, s.broken },
+			Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err },
 		}
 	}
-	return httpc.Probe(s.client, s.target.String())
+	return httpc.Probe(client, s.target.String())
 }
 
 var _ destination.Prober = (*sender)(nil)

@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -59,7 +60,7 @@ func instance(_ Config, u destination.Use[Target]) destination.Instance {
 
 // newSender returns the webhook of a use. One whose CA file is not there answers
 // everybody who asks with that: files come and go, and one that is missing must
-// not keep the program from starting.
+// not keep the program from starting, or the webhook from working once it is there.
 func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
 	w := u.Settings.Webhook
 	target, err := url.Parse(w.WebhookURL.Reveal())
@@ -68,33 +69,54 @@ func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destina
 		return nil, errors.New("webhookURL is no URL")
 	}
 	s := &sender{method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}
-	if s.client, err = d.HTTP(w.Cert.options(d)); err != nil {
-		err = fmt.Errorf("webhook %s (%s): %w", u.Name, text.Excerpt(w.Description, 100), err)
-		d.Log.Error("webhook cannot be used until its configuration is mended", logx.Destination(name+"/"+u.Name), zap.String("description", w.Description), logx.Err(err))
-		s.broken = destination.Misconfigured(err)
+	s.open = func() (*http.Client, error) {
+		client, err := d.HTTP(w.Cert.options(d))
+		if err != nil {
+			err = destination.Misconfigured(fmt.Errorf("webhook %s (%s): %w", u.Name, text.Excerpt(w.Description, 100), err))
+		}
+		return client, err
+	}
+	if _, err := s.caller(); err != nil {
+		d.Log.Error("webhook cannot be used until its CA file is there", logx.Destination(name+"/"+u.Name), zap.String("description", w.Description), logx.Err(err))
 	}
 	return s, nil
 }
 
 // sender delivers to one address.
 type sender struct {
-	client *http.Client
 	method string
 	target *url.URL
-	// broken says why no call can be made; nil when one can.
-	broken error
+	open   func() (*http.Client, error)
+
+	mu     sync.Mutex
+	client *http.Client // nil until it could be made
+}
+
+// caller returns the client of the address, made when its CA file is there.
+func (s *sender) caller() (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	client, err := s.open()
+	if err == nil {
+		s.client = client
+	}
+	return client, err
 }
 
 // Deliver implements destination.Destination.
 func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
-	if s.broken != nil {
-		return destination.Receipt{}, s.broken
+	client, err := s.caller()
+	if err != nil {
+		return destination.Receipt{}, err
 	}
 	req, err := s.request(ctx, n)
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(httpc.Redact(err, s.target.String()))
 	}
-	answer, err := httpc.Send(s.client, req)
+	answer, err := httpc.Send(client, req)
 	if err != nil {
 		return destination.Receipt{}, err
 	}

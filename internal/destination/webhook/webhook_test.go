@@ -158,6 +158,29 @@ func TestMissingCAFile_isToldByTheWebhookAndStopsNoOther(t *testing.T) {
 	}
 }
 
+func TestMissingCAFile_thatComesLaterIsEnough(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	deps := destinationtest.Deps(t)
+	deps.BaseDir = t.TempDir()
+	target := Target{Webhook: Webhook{WebhookURL: secret.String(server.URL), Cert: Cert{Enable: true, RejectUnauthorized: true, CertCA: "ca.pem"}}}
+	s, err := newSender(Config{}, destination.Use[Target]{Settings: target}, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "webhook/x", "")
+	if _, err := s.Deliver(t.Context(), n); err == nil {
+		t.Fatal("delivered without the CA file")
+	}
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(deps.BaseDir, "ca.pem"), block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Deliver(t.Context(), n); err != nil {
+		t.Errorf("with the CA file: %v", err)
+	}
+}
+
 func TestCert_decidesWhomTheWebhookTrusts(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
