@@ -15,10 +15,14 @@ import (
 
 // The intake of task events.
 
+// takesEvents reports whether there is an intake. A changed configuration neither
+// starts nor stops it: whatever that says, what it receives is checked as before.
+func (a *App) takesEvents() bool { return a.first.UDP().Enable }
+
 // buildSources reads the allow-list, if there is to be one.
 func (a *App) buildSources() error {
 	section := a.cfg.UDP()
-	if !section.Enable || !section.ValidateSources {
+	if !a.takesEvents() || !section.ValidateSources {
 		return nil
 	}
 	list, err := udp.NewAllowList(section.AllowedSources, net.DefaultResolver)

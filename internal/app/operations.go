@@ -37,7 +37,7 @@ func (a *App) listenOperations() error {
 // essential lists the components without which no event is taken.
 func (a *App) essential() []string {
 	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
-	if a.first.UDP().Enable {
+	if a.takesEvents() {
 		names = append(names, "ingest", socketComponent)
 	}
 	return names

@@ -19,13 +19,16 @@ func queueMonitor(cfg *config.Config) monitorRow {
 	var on bool
 	var milliseconds int64
 	err := errors.Join(
-		destination.AllOn(cfg.Section, &on, "udpServerConfig.enable", "influxDb.enable", "udpServerConfig.queueMetrics.influxdb.enable"),
+		destination.AllOn(cfg.Section, &on, "influxDb.enable", "udpServerConfig.queueMetrics.influxdb.enable"),
 		cfg.Section("udpServerConfig.queueMetrics.influxdb.writeFrequency", &milliseconds),
 	)
 	return monitorRow{
 		name: "udp_queue", path: "udpServerConfig.queueMetrics.influxdb", on: on, timeout: askTimeout,
 		schedule: cron.Every(time.Duration(milliseconds) * time.Millisecond),
 		probe: func(a *App) (monitor.Probe, error) {
+			if !a.takesEvents() {
+				return nil, nil
+			}
 			host, hostErr := os.Hostname()
 			return a.queueReader(host).look, errors.Join(err, hostErr)
 		},

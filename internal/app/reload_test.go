@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,6 +142,31 @@ func TestReload_namesWhatNeedsARestartAndAppliesTheRest(t *testing.T) {
 		t.Errorf("want /health to name it, got %s %q", state, reason)
 	}
 	s.failure("/hook/new", 1)
+}
+
+// The intake runs on until the next start, and so does what guards it.
+func TestReload_checksSendersOfAnIntakeThatIsSwitchedOff(t *testing.T) {
+	s, file := reloadSite(t, "")
+	edit(t, file, "udpServerConfig: {enable: true", "udpServerConfig: {enable: false, enableSourceValidation: true, allowedSources: [192.0.2.1]")
+	if got := s.reload().NeedsRestart; !slices.Equal(got, []string{"udpServerConfig.enable"}) {
+		t.Errorf("want it to need a restart, got %q", got)
+	}
+	s.run(qlik.TaskReload, world.Fail(), messages.FamilyFailed)
+	s.untilMetric(`butler_udp_packets_rejected_total{reason="source"} 1`)
+}
+
+// Nobody asks an intake that there is not before the next start.
+func TestReload_asksNoIntakeThatIsSwitchedOn(t *testing.T) {
+	s := siteOf(t)
+	path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: s.dir, Off: []string{"email", "slack", "disklog"}})
+	must(t, err)
+	edit(t, path, "udpServerConfig: {enable: true", "udpServerConfig: {enable: false, queueMetrics: {influxdb: {enable: true}}")
+	s.startFile(path)
+	edit(t, path, "udpServerConfig: {enable: false", "udpServerConfig: {enable: true")
+	s.reload()
+	if state, _ := s.component("monitor/udp_queue"); state != "" {
+		t.Errorf("want no monitor of an intake, it is %s", state)
+	}
 }
 
 func TestReload_movesPorts(t *testing.T) {

@@ -89,7 +89,7 @@ func (a *App) buildREST() error {
 	if a.mqtt != nil {
 		options.MQTT = publications{a}
 	}
-	if a.cfg.UDP().Enable {
+	if a.takesEvents() {
 		options.UDPQueue = udpQueue{a}
 	}
 	if a.rest, err = api.ListenREST(options); err != nil {
