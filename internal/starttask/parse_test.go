@@ -85,8 +85,13 @@ func TestFromREST_readsBothForms(t *testing.T) {
 			}},
 		},
 		{
-			"a pair with something empty is passed over", "-", `[{"type":"keyvaluestore","payload":{"namespace":"","key":"k","value":"v"}}]`,
-			Request{Form: FormArray, Remarks: []string{"body/0/payload has an empty namespace, key or value and was not stored"}},
+			"a pair with something empty is passed over", "-", `[{"type":"keyvaluestore","payload":{"namespace":"","key":"k","value":"v"}},
+			{"type":"keyvaluestore","payload":{"namespace":"n","key":"","value":"v"}},{"type":"keyvaluestore","payload":{"namespace":"n","key":"k","value":""}}]`,
+			Request{Form: FormArray, Remarks: []string{
+				"body/0/payload has an empty namespace, key or value and was not stored",
+				"body/1/payload has an empty namespace, key or value and was not stored",
+				"body/2/payload has an empty namespace, key or value and was not stored",
+			}},
 		},
 		{
 			"options in the object", "-", `{"dryRun":true,"wait":90,"allTaskIdsMustExist":"true"}`,
