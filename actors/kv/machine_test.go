@@ -246,6 +246,25 @@ func TestExpiry_leavesTheNamespaceAndCountsOnce(t *testing.T) {
 	}
 }
 
+func TestExpiry_comesBeforeItsTimer(t *testing.T) {
+	w := newWorld(t, Limits{})
+	w.put("etl", "a", "1", ttl(time.Second))
+	w.put("etl", "b", "2")
+	w.now = w.now.Add(2 * time.Second) // and the timer has not rung
+	if got := w.get("etl", "a"); got.Found {
+		t.Errorf("want nothing read, got %+v", got)
+	}
+	if got := w.list("etl").Keys; len(got) != 1 || got[0] != "b" {
+		t.Errorf("want the other key listed alone, got %q", got)
+	}
+	if got := w.remove("etl", "a", messages.Condition{}); got != errNoKey {
+		t.Errorf("want nothing to delete, got %v", got)
+	}
+	if w.expired != 1 {
+		t.Errorf("want 1 value expired, got %d", w.expired)
+	}
+}
+
 func TestExpiry_goesInStepsWhenMuchExpiresAtOnce(t *testing.T) {
 	w := newWorld(t, Limits{Keys: 3 * purgeAtOnce})
 	for i := range 2*purgeAtOnce + 1 {
