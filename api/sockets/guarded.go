@@ -46,7 +46,7 @@ func Linger(conn net.Conn) {
 // Close implements net.Conn.
 func (c *guarded) Close() error {
 	defer c.leave()
-	if c.lingers.Swap(false) {
+	if c.lingers.Load() {
 		c.hearOut()
 	}
 	return c.Conn.Close()
