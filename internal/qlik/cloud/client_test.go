@@ -163,6 +163,11 @@ func TestClient_anAppThatIsNotInTheCatalogueIsNotFound(t *testing.T) {
 	if _, err := c.Item(t.Context(), appID); messages.FailureOf(err).Kind != messages.FailureNotFound {
 		t.Errorf("got %v", err)
 	}
+	const one = `{"resourceId":"` + appID + `","resourceSize":{"appFile":7}}`
+	s.Faults().Set(edge.Rule{Kind: edge.WrongShape, Body: `{"data":[` + one + `,` + one + `]}`})
+	if got, err := c.Item(t.Context(), appID); messages.FailureOf(err).Kind != messages.FailureNotFound {
+		t.Errorf("listed twice: got %+v, %v", got, err)
+	}
 }
 
 func TestClient_anAppIsTheSameInAnyLetterCase(t *testing.T) {
