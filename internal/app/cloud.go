@@ -65,7 +65,9 @@ type cloudIntake struct {
 	secret  secret.String
 	metrics *cloud.Metrics
 	client  *tenant.Client
-	pid     *actor.PID
+	// authority is what the file was that vouches for the tenant, "" without one.
+	authority string
+	pid       *actor.PID
 	// forwarded are the events that a broker has, nil without one.
 	forwarded *inbound
 }
@@ -82,11 +84,15 @@ func (a *App) buildCloud() error {
 	if err != nil || !enabled {
 		return err
 	}
-	if a.before != nil && a.before.cloud != nil && !a.changed.touch("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
+	in := &cloudIntake{app: a, tenant: section, metrics: once(a.core, cloud.NewMetrics)}
+	if file := section.options(a.cfg).CAFile; file != "" {
+		in.authority = printOf(file)
+	}
+	if a.before != nil && a.before.cloud != nil && a.before.cloud.authority == in.authority &&
+		!a.changed.touch("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
 		a.cloud = a.before.cloud
 		return nil
 	}
-	in := &cloudIntake{app: a, tenant: section, metrics: once(a.core, cloud.NewMetrics)}
 	if err := a.cfg.Section("qlikSenseCloud.event.webhook.secret", &in.secret); err != nil {
 		return err
 	}

@@ -146,6 +146,22 @@ func TestCloud_tellsEveryDestinationOfAFailedReload(t *testing.T) {
 	}
 }
 
+func TestReload_readsTheAuthorityOfTheTenantAgain(t *testing.T) {
+	from, s := simulatedTenant(t), siteOf(t)
+	authority := filepath.Join(s.dir, "tenant.pem")
+	good, err := os.ReadFile(s.sim.Certificates().Root)
+	must(t, err)
+	must(t, os.WriteFile(authority, good, 0o600))
+	s.environ = append(s.environ, "BUTLER_QLIKSENSECLOUD_EVENT_MQTT_TENANT_CAFILE="+authority)
+	cloudSite(t, s, from, "", "")
+	must(t, os.WriteFile(authority, []byte("no certificate"), 0o600))
+	if r := s.app.Reload(app.BySignal); r.Applied || !strings.Contains(r.Reason, "tenant") {
+		t.Errorf("want the file refused, got %+v", r)
+	}
+	must(t, os.WriteFile(authority, good, 0o600))
+	s.reload()
+}
+
 func TestCloud_tagsAndOwnersDecideWhoIsTold(t *testing.T) {
 	const owner = ", appOwnerAlert: {enable: true, includeOwner: {includeAll: %v, user: [%s]}, excludeOwner: {user: [%s]}}"
 	for name, row := range map[string]struct {
