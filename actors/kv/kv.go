@@ -30,6 +30,7 @@
 package kv
 
 import (
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -124,15 +125,19 @@ func (l Limits) refuses(in messages.PutValue) messages.Failure {
 	case in.Key == "":
 		return rejected("the key is empty")
 	case len(in.Namespace) > l.NamespaceBytes:
-		return rejected("the name of the namespace is too long")
+		return tooLong("the name of the namespace", l.NamespaceBytes)
 	case len(in.Key) > l.KeyBytes:
-		return rejected("the key is too long")
+		return tooLong("the key", l.KeyBytes)
 	case len(in.Value) > l.ValueBytes:
-		return rejected("the value is too long")
+		return tooLong("the value", l.ValueBytes)
 	case !utf8.ValidString(in.Namespace), !utf8.ValidString(in.Key), !utf8.ValidString(in.Value):
 		return rejected("namespace, key and value have to be text in UTF-8")
 	}
 	return messages.Failure{}
+}
+
+func tooLong(what string, limit int) messages.Failure {
+	return rejected(fmt.Sprintf("%s is longer than %d bytes", what, limit))
 }
 
 func rejected(text string) messages.Failure {
@@ -144,7 +149,7 @@ var (
 	errNoNamespace    = messages.Failure{Kind: messages.FailureNotFound, Text: "the namespace does not exist"}
 	errNoKey          = messages.Failure{Kind: messages.FailureNotFound, Text: "the key does not exist"}
 	errConflict       = messages.Failure{Kind: messages.FailureConflict, Text: "the key is not in the expected revision"}
-	errNamespaceFull  = messages.Failure{Kind: messages.FailureFull, Text: "the namespace is full: it holds as many keys as it may"}
+	errNamespaceFull  = messages.Failure{Kind: messages.FailureFull, Text: "the namespace is full: it holds as many keys as keyValueStore.maxKeysPerNamespace allows"}
 	errNamespacesFull = messages.Failure{Kind: messages.FailureFull, Text: "the store is full: there are as many namespaces as there may be"}
 	errStoreFull      = messages.Failure{Kind: messages.FailureFull, Text: "the store is full: its values take as much memory as they may"}
 	errBusy           = messages.Failure{Kind: messages.FailureBusy, Text: "too much waits for the disk"}

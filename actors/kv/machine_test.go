@@ -17,7 +17,7 @@ func TestPut_refusesANewKeyInAFullNamespace(t *testing.T) {
 	w := newWorld(t, Limits{Keys: 2})
 	w.put("etl", "a", "1", ttl(time.Second))
 	w.put("etl", "b", "2")
-	if got := w.put("etl", "c", "3").Failure; got != errNamespaceFull || got.Kind != messages.FailureFull {
+	if got := w.put("etl", "c", "3").Failure; got != errNamespaceFull || got.Kind != messages.FailureFull || !strings.Contains(got.Text, "maxKeysPerNamespace") {
 		t.Errorf("want the third key refused as full, got %v", got)
 	}
 	if got := w.put("etl", "b", "4").Failure; got.Failed() {
@@ -37,29 +37,29 @@ func TestPut_refusesWhatItsLimitsForbid(t *testing.T) {
 	tests := []struct {
 		name           string
 		ns, key, value string
-		wantRejected   bool
+		want           string // why it is refused
 	}{
-		{"all as long as they may be", "nsns", "keyk", "valu", false},
-		{"an empty value", "ns", "k", "", false},
-		{"names of many kinds", "a :", "%/:", "", false},
-		{"an empty namespace", "", "k", "v", true},
-		{"an empty key", "ns", "", "v", true},
-		{"a long namespace", "nsnsn", "k", "v", true},
-		{"a long key", "ns", "keyke", "v", true},
-		{"a long value", "ns", "k", "value", true},
-		{"a namespace that is no text", "\xff", "k", "v", true},
-		{"a key that is no text", "ns", "\xff", "v", true},
-		{"a value that is no text", "ns", "k", "\xff", true},
+		{"all as long as they may be", "nsns", "keyk", "valu", ""},
+		{"an empty value", "ns", "k", "", ""},
+		{"names of many kinds", "a :", "%/:", "", ""},
+		{"an empty namespace", "", "k", "v", "the namespace is empty"},
+		{"an empty key", "ns", "", "v", "the key is empty"},
+		{"a long namespace", "nsnsn", "k", "v", "the name of the namespace is longer than 4 bytes"},
+		{"a long key", "ns", "keyke", "v", "the key is longer than 4 bytes"},
+		{"a long value", "ns", "k", "value", "the value is longer than 4 bytes"},
+		{"a namespace that is no text", "\xff", "k", "v", "namespace, key and value have to be text in UTF-8"},
+		{"a key that is no text", "ns", "\xff", "v", "namespace, key and value have to be text in UTF-8"},
+		{"a value that is no text", "ns", "k", "\xff", "namespace, key and value have to be text in UTF-8"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, limits)
 			got := w.put(tt.ns, tt.key, tt.value).Failure
-			if rejected := got.Kind == messages.FailureRejected; rejected != tt.wantRejected || got.Failed() != rejected {
-				t.Errorf("want rejected %v, got %v", tt.wantRejected, got)
+			if rejected := got.Kind == messages.FailureRejected; rejected != (tt.want != "") || got.Failed() != rejected || got.Text != tt.want {
+				t.Errorf("want it refused with %q, got %v", tt.want, got)
 			}
-			if exists := len(w.namespaces()) == 1; exists == tt.wantRejected {
-				t.Errorf("want a namespace %v, got %v", !tt.wantRejected, exists)
+			if exists := len(w.namespaces()) == 1; exists == got.Failed() {
+				t.Errorf("want a namespace %v, got %v", !exists, exists)
 			}
 		})
 	}
