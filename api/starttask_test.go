@@ -109,7 +109,7 @@ func TestContract_startTasks(t *testing.T) {
 		{one, asItIs, nil, `"error":"Invalid task ID format"`, request{name: "no ID at all", method: "PUT", target: "/v4/reloadtask/abc/start", want: 400}},
 		{list, asItIs, nil, codeInvalidJSON, request{name: "no JSON", method: "PUT", target: "/v4/reloadtask/start", body: "{", want: 400}},
 		{list, asItIs, nil, "body/0/type", request{name: "an unknown type", method: "PUT", target: "/v4/reloadtask/start", body: `[{"type":"startall","payload":{}}]`, want: 400}},
-		{list, asItIs, nil, "querystring/alltaskidsmustexist must be boolean", request{name: "a strange switch", method: "PUT", target: "/v4/reloadtask/start?allTaskIdsMustExist=yes", body: union, want: 400}},
+		{list, asItIs, nil, "querystring/allTaskIdsMustExist must be boolean", request{name: "a strange switch", method: "PUT", target: "/v4/reloadtask/start?allTaskIdsMustExist=yes", body: union, want: 400}},
 		{list, asItIs, nil, "must be there once", request{name: "a switch twice", method: "PUT", target: "/v4/reloadtask/start?dryRun=true&dryRun=false", body: union, want: 400}},
 		{list, asItIs, nil, codeTooLarge, request{name: "too many selectors", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":["a"` + strings.Repeat(`,"a"`, starttask.MaxSelectors) + `]}`, want: 413}},
 		{list, asItIs, nil, codeTooLarge, request{name: "a tag without end", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":"` + strings.Repeat("a", starttask.MaxText+1) + `"}`, want: 413}},
