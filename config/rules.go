@@ -15,7 +15,7 @@ type rule func(v *viper.Viper, report func(path, reason, suggestion string))
 
 // rules are all of them. Each one looks only at features that are switched on.
 var rules = []rule{
-	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress, watchedTasks,
+	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress, ownPorts, watchedTasks,
 }
 
 func (l *loader) checkRules(v *viper.Viper) {
@@ -86,6 +86,47 @@ func operationsAddress(v *viper.Viper, report func(path, reason, suggestion stri
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// listeners are the servers over TCP, by the keys that switch them on and say where they
+// listen. One without a host listens on this machine.
+var listeners = []struct{ enable, host, port string }{
+	{"operations.enable", "operations.host", "operations.port"},
+	{"restServerConfig.enable", "restServerConfig.serverHost", "restServerConfig.serverPort"},
+	{"configVisualisation.enable", "configVisualisation.host", "configVisualisation.port"},
+	{"dockerHealthCheck.enable", "", "dockerHealthCheck.port"},
+}
+
+// ownPorts refuses a port that two of them would have: the second one finds it taken.
+func ownPorts(v *viper.Viper, report func(path, reason, suggestion string)) {
+	at := func(key string) string {
+		if key == "" {
+			return "localhost"
+		}
+		return v.GetString(key)
+	}
+	for i, l := range listeners {
+		port := v.GetInt(l.port)
+		for _, other := range listeners[:i] {
+			if port != 0 && port == v.GetInt(other.port) && v.GetBool(l.enable) && v.GetBool(other.enable) && collide(at(l.host), at(other.host)) {
+				report(l.port, "is that of "+other.port+", too", "choose another port, or set "+l.enable+" to false")
+				break
+			}
+		}
+	}
+}
+
+// collide reports whether one port at two hosts is the same one.
+func collide(a, b string) bool {
+	address := func(host string) net.IP {
+		if strings.EqualFold(host, "localhost") {
+			host = "127.0.0.1"
+		}
+		return net.ParseIP(host)
+	}
+	first, second := address(a), address(b)
+	everywhere := func(host string, ip net.IP) bool { return host == "" || ip != nil && ip.IsUnspecified() }
+	return everywhere(a, first) || everywhere(b, second) || strings.EqualFold(a, b) || first != nil && first.Equal(second)
 }
 
 // watchedTasks are named by ID, and fit.

@@ -219,6 +219,17 @@ func TestRules(t *testing.T) {
 			[]string{"2:13: journal.directory: is empty (name a directory, or set journal.inMemory to true)"},
 		},
 		{"journal in memory", "journal: {directory: '', inMemory: true}", nil},
+		{
+			"one port for two", "operations: {host: 127.0.0.1}\n  dockerHealthCheck: {enable: true, port: 9997}",
+			[]string{"3:37: dockerHealthCheck.port: is that of operations.port, too (choose another port, or set dockerHealthCheck.enable to false)"},
+		},
+		{
+			"one port for two, everywhere", "restServerConfig: {enable: true, serverHost: 0.0.0.0}\n  configVisualisation: {enable: true, host: sense, port: 8080}",
+			[]string{"3:52: configVisualisation.port: is that of restServerConfig.serverPort, too (choose another port, or set configVisualisation.enable to false)"},
+		},
+		{"one port at two addresses", "operations: {host: 127.0.0.2}\n  dockerHealthCheck: {enable: true, port: 9997}", nil},
+		{"one port for two, of which one is off", "dockerHealthCheck: {port: 9997}\n  restServerConfig: {serverPort: 9997}", nil},
+		{"free ports for two", "operations: {port: 0}\n  restServerConfig: {enable: true, serverPort: 0}", nil},
 		{"operations on this machine", "operations: {host: 127.0.0.2}", nil},
 		{"operations on this machine, IPv6", "operations: {host: '::1'}", nil},
 		{"operations for everybody, allowed", "operations: {host: 0.0.0.0, allowRemote: true}", nil},
