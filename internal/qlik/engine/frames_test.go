@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,60 @@ func TestSession_endsAtAFrameThatMakesNoSense(t *testing.T) {
 				t.Errorf("error %v of kind %v, want %v", err, kind, test.kind)
 			}
 			wantSafe(t, err)
+		})
+	}
+}
+
+func TestErrors_sayInPlainWordsWhatAnAnswerHasOddly(t *testing.T) {
+	tests := []struct{ name, answer, want string }{
+		{"an answer without a shape", `7`, "GetDocList: the answer has a JSON number where an object is wanted"},
+		{"an error that is a text", `{"id":%d,"error":"no"}`, "GetDocList: the answer has a JSON string at error where an object is wanted"},
+		{"a code that is a text", `{"id":%d,"error":{"code":"2"}}`, "GetDocList: the answer has a JSON string at error.code where a whole number is wanted"},
+		{"apps that are texts", `{"id":%d,"result":{"qDocList":["a"]}}`, "GetDocList: the answer has a JSON string where an object is wanted"},
+		{"a name that is a flag", `{"id":%d,"result":{"qDocList":[{"qDocName":true}]}}`, "GetDocList: the answer has a JSON bool at qDocName where a text is wanted"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client := scripted(t, func(p *peer) {
+				id := p.call()
+				p.text(strings.ReplaceAll(test.answer, "%d", strconv.Itoa(id)))
+				p.wait()
+			})
+			_, err := client.ListApps(t.Context())
+			if kind := kindOf(t, err); kind != messages.FailureInvalid || !strings.HasSuffix(err.Error(), test.want) {
+				t.Errorf("error %v, want an invalid answer: %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestReload_saysInPlainWordsWhatAnAnswerHasOddly(t *testing.T) {
+	const version, opened = `{"qVersion":{}}`, `{"qReturn":{"qType":"Doc","qHandle":1}}`
+	tests := []struct {
+		name    string
+		results []string
+		want    string
+	}{
+		{"a handle that is a text", []string{version, `{"qReturn":{"qType":"Doc","qHandle":"1"}}`}, "OpenDoc: the answer has a JSON string at qReturn.qHandle where a whole number is wanted"},
+		{"a document that is a list", []string{version, `{"qReturn":[]}`}, "OpenDoc: the answer has a JSON array at qReturn where an object is wanted"},
+		{"an outcome that is a text", []string{version, opened, `{"qReturn":"true"}`}, "DoReload: the answer has a JSON string at qReturn where true or false is wanted"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client := scripted(t, func(p *peer) {
+				for _, result := range test.results {
+					p.text(fmt.Sprintf(`{"id":%d,"result":%s}`, p.call(), result))
+				}
+				p.wait()
+			})
+			ended := make(chan error, 1)
+			_, err := client.Reload(t.Context(), engine.Reload{AppID: "a"}, func(o engine.ReloadOutcome) { ended <- o.Err })
+			if err == nil {
+				err = <-ended
+			}
+			if kind := kindOf(t, err); kind != messages.FailureInvalid || !strings.HasSuffix(err.Error(), test.want) {
+				t.Errorf("error %v, want an invalid answer: %s", err, test.want)
+			}
 		})
 	}
 }
