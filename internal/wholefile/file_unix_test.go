@@ -101,3 +101,33 @@ func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
 		t.Errorf("want the file kept, it was given to %d", of.Uid)
 	}
 }
+
+// Somebody has given it to a user or a group that is not that of the directory.
+func TestHandOver_leavesWhatIsNotOfRoot(t *testing.T) {
+	usertest.Root(t)
+	home := t.TempDir()
+	below := filepath.Join(home, "below")
+	given, made := filepath.Join(below, "given"), filepath.Join(below, "made")
+	if err := errors.Join(
+		os.Mkdir(below, 0o700), os.WriteFile(given, nil, 0o600), os.WriteFile(made, nil, 0o600),
+		os.Chown(home, 4321, 5432), os.Chown(below, 6543, 7654), os.Chown(given, 6543, 7654),
+	); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	HandOver(root, "below/given")
+	HandOver(root, "below/made")
+	for path, want := range map[string]uint32{below: 6543, given: 6543, made: 4321} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Sys().(*syscall.Stat_t).Uid; got != want {
+			t.Errorf("%s: want it to belong to %d, got %d", filepath.Base(path), want, got)
+		}
+	}
+}

@@ -23,8 +23,9 @@ func keepOwner(file *os.File, before fs.FileInfo) {
 
 // HandOver gives a file, and the directories above it below root, to whom root belongs,
 // where the process may: what somebody does as the superuser must not lock out the
-// service. What cannot be given away stays. It reports that the group of root is all
-// that was given: then the group must be let in, too.
+// service. What cannot be given away stays, and so does what belongs to somebody else
+// than the superuser. It reports that the group of root is all that was given: then the
+// group must be let in, too.
 func HandOver(root *os.Root, file string) (group bool) {
 	if os.Geteuid() != 0 {
 		return false
@@ -61,7 +62,7 @@ func give(root *os.Root, name string, to *syscall.Stat_t) {
 	if err != nil {
 		return
 	}
-	if is, ok := info.Sys().(*syscall.Stat_t); ok && (info.IsDir() || is.Nlink == 1) {
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && is.Uid == 0 && (info.IsDir() || is.Nlink == 1) {
 		_ = file.Chown(int(to.Uid), int(to.Gid))
 	}
 }
