@@ -88,7 +88,9 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 		w.miss("a newer execution of the task started before the outcome of this one was seen")
 		return m.endFollowing(now, w, messages.DistributeTaskFailed)
 	}
-	w.follow.Status = in.Task.LastStatus
+	if in.Task.LastStatus.Valid() { // what cannot be read tells nothing
+		w.follow.Status = in.Task.LastStatus
+	}
 	switch in.Task.LastStatus.Phase() {
 	case qlik.PhaseSucceeded:
 		return m.endFollowing(now, w, messages.DistributeTaskSucceeded)
@@ -134,7 +136,7 @@ func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	if m.hasSucceeded() || !known && m.seen.HasClass(messages.FamilyFailed) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
-	state := "unknown, because the Qlik Repository Service could not be asked"
+	state := "unknown, because the Qlik Repository Service did not tell it"
 	if known {
 		state = w.follow.Status.String()
 	}

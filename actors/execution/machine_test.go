@@ -453,6 +453,41 @@ func TestMachine_takesAnOutcomeOfWhichTheExecutionIsNotSaid(t *testing.T) {
 	}
 }
 
+// What was seen of a task stands until something else is seen of it.
+func TestMachine_keepsTheLastStateThatCouldBeRead(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Minute)
+	repo.task.LastStatus = qlik.StatusUnknown
+	w.run(24 * time.Hour)
+	if got := w.alert(); len(got.Degraded) != 1 || !strings.HasSuffix(got.Degraded[0], "its last known state is Started") {
+		t.Errorf("want an alert that names the last state that was read, got %s %q", got.Kind, got.Degraded)
+	}
+}
+
+// The repository was away at first, and answers then without saying what was asked.
+func TestMachine_doesNotBlameAnOutageForAStateThatIsNotSaid(t *testing.T) {
+	repo := known(qlik.TaskDistribute)
+	repo.task.Type, repo.task.TypeMissing = qlik.TaskReload, true
+	down := true
+	repo.fail = func(any) messages.Failure {
+		if down {
+			return messages.Failure{Kind: messages.FailureUnavailable, Text: "down"}
+		}
+		return messages.Failure{}
+	}
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Hour)
+	down = false
+	w.run(24 * time.Hour)
+	if got := w.alert(); !strings.HasSuffix(strings.Join(got.Degraded, "; "), "unknown, because the Qlik Repository Service did not tell it") {
+		t.Errorf("want an alert that says what is known, got %s %q", got.Kind, got.Degraded)
+	}
+}
+
 func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	down := true
