@@ -48,6 +48,7 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	}
 	out = append(out, restAPI(cfg)...)
 	out = append(out, monitorFindings(cfg, i.Isolated)...)
+	out = append(out, heartbeatFindings(cfg.Heartbeat())...)
 	out = append(out, releaseFindings(cfg.LicenseRelease())...)
 	out = append(out, cloudFindings(cfg)...)
 	out = append(out, exposed(cfg.Page())...)

@@ -62,6 +62,11 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 		"approved directories that nobody uses": {"restServerConfig: {enable: true}\n  fileDeleteApprovedDirectories: [none]", app.Inspection{}, 0, 0},
 		"licences of no type":                   {"qlikSenseLicense: {licenseRelease: {enable: true}}", app.Inspection{Isolated: true}, 0, 1},
 		"licences of a type":                    {"qlikSenseLicense: {licenseRelease: {enable: true, licenseType: {professional: {enable: true}}}}", app.Inspection{Isolated: true}, 0, 0},
+		"a heartbeat to somebody":               {"heartbeat: {enable: true, remoteURL: 'mailto:a@example.com'}", app.Inspection{Isolated: true}, 0, 1},
+		"a heartbeat that cannot be called":     {"heartbeat: {enable: true, remoteURL: 'ftp://example.com/a'}", app.Inspection{Isolated: true}, 0, 1},
+		"a heartbeat to a web address":          {"heartbeat: {enable: true, remoteURL: 'https://example.com/a'}", app.Inspection{Isolated: true}, 0, 0},
+		"a heartbeat that is off":               {"heartbeat: {remoteURL: 'mailto:a@example.com'}", app.Inspection{Isolated: true}, 0, 0},
+		"a heartbeat to nobody":                 {"heartbeat: {enable: true}", app.Inspection{Isolated: true}, 1, 0},
 		"a header that breaks HTTP": {
 			`configQRS: {host: sense, useSSL: false, headers: {static: [{name: X-Qlik-User, value: "a\nb"}]}}`, app.Inspection{}, 1, 0,
 		},

@@ -38,6 +38,21 @@ func heartbeatMonitor(cfg *config.Config) monitorRow {
 	}
 }
 
+// heartbeatFindings tells of an address that nothing can be called at. That there is
+// none is told by the schema.
+func heartbeatFindings(section config.Heartbeat) []config.Finding {
+	address := section.RemoteURL.Reveal()
+	if !section.Enable || address == "" {
+		return nil
+	}
+	var p destination.Problems
+	p.WebAddress("heartbeat.remoteURL", address, "begin with http:// or https:// and name a host")
+	for i := range p {
+		p[i].Warning = true // everything else works
+	}
+	return findings("heartbeat", p, nil)
+}
+
 func heartbeat(section config.Heartbeat, log *zap.Logger) (monitor.Probe, error) {
 	client, err := httpc.New(destination.HTTPOptions{Timeout: heartbeatTimeout})
 	if err != nil {
