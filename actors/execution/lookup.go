@@ -322,8 +322,12 @@ func (w *work) result(e messages.Execution) {
 	}
 }
 
-// newer reports that the result is of a newer execution than the event.
+// newer reports that the result is of a newer execution than the event. Of a task
+// that was followed it is known which result is the event's.
 func (w *work) newer() bool {
+	if mine, found := w.follow.ResultID, w.alert.Execution.ResultID; mine != "" && found != "" && mine != found {
+		return true
+	}
 	start, ok := qlik.ParseTime(w.alert.Execution.Start)
 	return ok && start.After(w.alert.Event.At.Add(clockSkew))
 }

@@ -413,6 +413,39 @@ func TestMachine_noticesThatAFollowedExecutionWasReplaced(t *testing.T) {
 	}
 }
 
+func TestMachine_saysWhenTheResultIsNotOfTheExecutionThatItFollowed(t *testing.T) {
+	const said = "the execution result and the script log are of a newer execution of the task"
+	for _, tt := range []struct {
+		name, seen, result string
+		want               bool
+	}{
+		{"its own", "r1", "r1", false},
+		{"replaced after its end was seen", "r1", "r2", true},
+		{"replaced before its end was seen", "r2", "r2", true},
+		{"a result without an ID", "r1", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := known(qlik.TaskDistribute)
+			repo.task.LastStatus = qlik.StatusStarted
+			w := newWorld(t, everyKind(everything), repo.answer)
+			w.observe(0, event(messages.FamilyDistribute), 0)
+			w.run(20 * time.Second)
+			repo.task.LastResultID, repo.task.LastStatus = tt.seen, qlik.StatusFinishedSuccess
+			repo.execution = func(time.Time) messages.Execution {
+				// Not a minute after the event: times alone do not tell that it is another.
+				return messages.Execution{
+					Known: true, ResultID: tt.result, Status: qlik.StatusFinishedSuccess, Start: epoch.Add(20 * time.Second).Format(time.RFC3339),
+					Details: []messages.ExecutionDetail{{Message: messages.FinalSuccessMessage}},
+				}
+			}
+			w.run(time.Hour)
+			if got := w.alert().Degraded; slices.Contains(got, said) != tt.want {
+				t.Errorf("want a note %t, got %q", tt.want, got)
+			}
+		})
+	}
+}
+
 func TestMachine_followsOnWhenAnAnswerDoesNotSayEnough(t *testing.T) {
 	for name, lose := range map[string]func(*messages.Task){
 		"the last execution": func(task *messages.Task) { task.LastResultID, task.LastStatus = "", qlik.StatusUnknown },
