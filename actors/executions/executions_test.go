@@ -683,6 +683,32 @@ func TestExecutions_tryAgainThoughWhatWasSeenCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestExecutions_showAtOnceHowMuchIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, memory.New())
+		f.start()
+		shown := func() (sum float64) {
+			for i := range 4 {
+				sum += testutil.ToFloat64(f.metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", i)))
+			}
+			return sum
+		}
+		f.append(failed("a"))
+		f.append(failed("b"))
+		f.append(failed("b"))
+		synctest.Wait()
+		if got := shown(); got != 2 {
+			t.Errorf("want 2 executions shown, got %v", got)
+		}
+		time.Sleep(12 * time.Minute)
+		synctest.Wait()
+		if got := shown(); got != 0 {
+			t.Errorf("want none shown after their time, got %v", got)
+		}
+		f.stop()
+	})
+}
+
 func TestExecutions_forgetWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, memory.New())

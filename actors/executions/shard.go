@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
@@ -35,6 +36,8 @@ type shard struct {
 	alarm actorkit.Alarm
 	// shown is how many tasks of sleepers are counted as followed.
 	shown int
+	// remembers shows how many executions are remembered.
+	remembers prometheus.Gauge
 
 	desk Desk
 	// first is what the desk is asked about, in memory that is used again.
@@ -150,6 +153,7 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
+	s.remembers = s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index))
 	s.desk = s.opts.Desk(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
 	now := time.Now()
@@ -170,10 +174,11 @@ func (s *shard) leave(ctx actor.Context) {
 	s.shown = 0
 }
 
-// watch sets the alarm of all that wait for a time, and counts the tasks that
-// sleepers follow. One that comes for nobody any more costs less than to set it
-// with every event.
+// watch sets the alarm of all that wait for a time, and shows how much is remembered
+// and how many tasks sleepers follow. An alarm that comes for nobody any more costs
+// less than to set it with every event.
 func (s *shard) watch(ctx actor.Context) {
+	s.remembers.Set(float64(s.machine.known.Len() + s.machine.remembered.len()))
 	if tasks := s.machine.sleepers.tasks; tasks != s.shown {
 		s.opts.Asleep(tasks - s.shown)
 		s.shown = tasks
@@ -187,9 +192,8 @@ func (s *shard) watch(ctx actor.Context) {
 	}
 }
 
-// rest shows how much is remembered, until the next sweep.
+// rest waits for the next sweep.
 func (s *shard) rest(ctx actor.Context) {
-	s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index)).Set(float64(s.machine.known.Len() + s.machine.remembered.len()))
 	s.sweep = actorkit.After(ctx, sweepEvery, lookAround{})
 }
 
