@@ -1,6 +1,8 @@
 package executions
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"butler/messages"
@@ -53,3 +55,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // Damaged counts records that were found damaged, or gone, before the actor read any.
 func (m *Metrics) Damaged(records int64) { m.unreadable.Add(float64(records)) }
+
+// rememberedBy returns what shows how many executions a shard remembers.
+func (m *Metrics) rememberedBy(shard int) func(executions int) {
+	gauge := m.remembered.WithLabelValues(fmt.Sprintf("%02d", shard))
+	return func(executions int) { gauge.Set(float64(executions)) }
+}

@@ -1,11 +1,9 @@
 package executions
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
@@ -37,7 +35,7 @@ type shard struct {
 	// shown is how many tasks of sleepers are counted as followed.
 	shown int
 	// remembers shows how many executions are remembered.
-	remembers prometheus.Gauge
+	remembers func(executions int)
 
 	desk Desk
 	// first is what the desk is asked about, in memory that is used again.
@@ -153,7 +151,7 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
-	s.remembers = s.opts.Metrics.remembered.WithLabelValues(fmt.Sprintf("%02d", s.index))
+	s.remembers = s.opts.Metrics.rememberedBy(s.index)
 	s.desk = s.opts.Desk(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
 	now := time.Now()
@@ -178,7 +176,7 @@ func (s *shard) leave(ctx actor.Context) {
 // and how many tasks sleepers follow. An alarm that comes for nobody any more costs
 // less than to set it with every event.
 func (s *shard) watch(ctx actor.Context) {
-	s.remembers.Set(float64(s.machine.known.Len() + s.machine.remembered.len()))
+	s.remembers(s.machine.known.Len() + s.machine.remembered.len())
 	if tasks := s.machine.sleepers.tasks; tasks != s.shown {
 		s.opts.Asleep(tasks - s.shown)
 		s.shown = tasks
