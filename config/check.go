@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,11 +42,57 @@ type checker struct {
 	problems *Problems
 	seen     *findings
 	visited  int
+	// refusals counts what was refused, warnings included.
+	refusals int
+	// off are the switches that are off in all sources together, by path; nil while that is not known.
+	off map[string]bool
+	// item holds the values of the list item that is looked at, for the switches in it; nil outside of any.
+	item layer
 }
 
 // refuse notes a problem at a node.
 func (c *checker) refuse(at *yaml.Node, path string, f *fault) {
-	c.problems.add(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion})
+	c.add(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion})
+}
+
+// refuseValue notes that the value of a key is wrong, which is a warning where the key is switched off.
+func (c *checker) refuseValue(at *yaml.Node, n *node, path string, f *fault) {
+	c.add(c.idle(n).tame(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion}))
+}
+
+// add notes a problem.
+func (c *checker) add(p Problem) {
+	c.refusals++
+	c.problems.add(p)
+}
+
+// idle is the switch because of which a key does not count; "" where it does.
+type idle string
+
+// tame makes a warning of a problem of a key that does not count: what is off keeps nothing from starting.
+func (i idle) tame(p Problem) Problem {
+	if i == "" || p.Warning {
+		return p
+	}
+	p.Reason = oneLine(fmt.Sprintf("%s; that does not count while %s is false", p.Reason, i), maxSentence)
+	p.Warning = true
+	return p
+}
+
+// idle returns the switch that is off around a key, the innermost first.
+func (c *checker) idle(n *node) idle {
+	for _, s := range n.switches() {
+		if !s.inItem() {
+			if c.off[s.path] {
+				return idle(s.path)
+			}
+			continue
+		}
+		if v, known := c.item[s.path].value.(bool); known && !v {
+			return idle(s.path)
+		}
+	}
+	return ""
 }
 
 // visit accounts for one node; false means that the file unfolds beyond all bounds.
@@ -108,7 +155,7 @@ func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 		return
 	}
 	if y.Kind != yaml.MappingNode {
-		c.refuse(y, path, in.wantsKeys(y))
+		c.refuseValue(y, in, path, in.wantsKeys(y))
 		return
 	}
 	first := map[string]int{}
@@ -159,10 +206,10 @@ func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 		c.section(value, n, at, out)
 		return
 	}
-	problems := len(c.problems.List)
+	refusals := c.refusals
 	got, ok := c.value(value, n, at)
-	if n.Type == kindList && n.tooShort(got) && len(c.problems.List) == problems {
-		c.refuse(value, at, faultf("list what counts, or leave the key out", "holds nothing"))
+	if n.Type == kindList && n.tooShort(got) && c.refusals == refusals {
+		c.refuseValue(value, n, at, faultf("list what counts, or leave the key out", "holds nothing"))
 	}
 	if ok {
 		out[n.path] = setting{value: got, from: Source{Kind: FromFile, Name: c.file, Line: key.Line}}
@@ -202,18 +249,18 @@ func (c *checker) value(y *yaml.Node, n *node, at string) (any, bool) {
 		return c.list(y, n, at)
 	}
 	if y.Kind != yaml.ScalarNode {
-		c.refuse(y, at, faultf("", "wants %s, not %s", article[n.Type], nameOfNode(y)))
+		c.refuseValue(y, n, at, faultf("", "wants %s, not %s", article[n.Type], nameOfNode(y)))
 		return nil, false
 	}
 	if isNull(y) {
 		if !n.Nullable {
-			c.refuse(y, at, faultf("write a value or leave the key out", "has no value"))
+			c.refuseValue(y, n, at, faultf("write a value or leave the key out", "has no value"))
 		}
 		return nil, false
 	}
 	got, f := c.scalar(y, n)
 	if f != nil {
-		c.refuse(y, at, f)
+		c.refuseValue(y, n, at, f)
 		return nil, false
 	}
 	if text, isText := got.(string); isText && n.isSample(text) {
@@ -259,7 +306,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 		case y.Kind == yaml.ScalarNode && n.quotable():
 			f.suggestion = "write [" + printable(y.Value) + "]"
 		}
-		c.refuse(y, at, f)
+		c.refuseValue(y, n, at, f)
 		return nil, false
 	}
 	out := make([]any, 0, min(len(y.Content), 1024))
@@ -275,7 +322,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 		case ofObject, ofPair:
 			got, ok = c.object(item, n.item, where)
 		default:
-			element := node{row: row{Type: kind(n.Of), Hidden: n.Hidden}, path: n.path}
+			element := node{row: row{Type: kind(n.Of), Hidden: n.Hidden}, path: n.path, parent: n.parent}
 			got, ok = c.value(item, &element, where)
 		}
 		if ok {
@@ -294,10 +341,12 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	}
 	y = item.unfolded(y)
 	if y.Kind != yaml.MappingNode {
-		c.refuse(y, at, item.wantsKeys(y))
+		c.refuseValue(y, item, at, item.wantsKeys(y))
 		return nil, false
 	}
-	samples, problems := len(c.seen.samples), len(c.problems.List)
+	defer func(around layer) { c.item = around }(c.item)
+	c.item = c.switchesOf(y, item, at)
+	samples, problems, warnings := len(c.seen.samples), len(c.problems.List), len(c.problems.Warnings)
 	out := layer{}
 	c.section(y, item, at, out)
 	for n := range item.values {
@@ -314,11 +363,45 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 		}
 		where := join(at, strings.TrimPrefix(n.path, item.path+"."))
 		refused := func(p Problem) bool { return p.Path == where }
-		if !slices.ContainsFunc(c.problems.List[problems:], refused) {
-			c.refuse(y, where, faultf("", "is missing"))
+		if slices.ContainsFunc(c.problems.List[problems:], refused) || slices.ContainsFunc(c.problems.Warnings[warnings:], refused) {
+			continue
 		}
+		if out[n.path].value != nil && n.mayBeEmpty(item) {
+			c.leaveOut(y, at, where)
+			return nil, false
+		}
+		c.refuseValue(y, n, where, faultf("", "is missing"))
 	}
 	return out.nest(item.path), true
+}
+
+// mayBeEmpty reports whether empty text in a required key of an item makes the item
+// count as not there. Without an address, or the file of a check, somebody would not be told.
+func (n *node) mayBeEmpty(item *node) bool {
+	return n.parent == item && (n.Type == kindStr || n.Type == kindSecret || n.Type == kindPath) && !item.strict()
+}
+
+// leaveOut tells that an item counts as not there: the Node.js tool lets empty text stand for anything.
+func (c *checker) leaveOut(y *yaml.Node, item, path string) {
+	c.add(Problem{
+		File: c.file, Line: y.Line, Column: y.Column, Path: path, Warning: true,
+		Reason: "is empty, so " + item + " counts as not there", Suggestion: "write a value, or remove the entry",
+	})
+}
+
+// switchesOf returns the values of an item in which there are switches, with those of the items around it.
+func (c *checker) switchesOf(y *yaml.Node, item *node, at string) layer {
+	if !item.hasSwitch() {
+		return c.item
+	}
+	quiet := *c
+	quiet.problems, quiet.seen = &Problems{}, newFindings()
+	out := maps.Clone(c.item)
+	if out == nil {
+		out = layer{}
+	}
+	quiet.section(y, item, at, out)
+	return out
 }
 
 // unfolded returns an item that is written as the value of its bare key alone as

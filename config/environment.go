@@ -75,7 +75,7 @@ func fromEnvironment(vars map[string]string, reserved []string, root *node, c *c
 		}
 		got, f := fromVariable(value, n, c)
 		if f != nil {
-			c.problems.add(Problem{File: environmentFile, Path: name, Reason: f.reason, Suggestion: f.suggestion})
+			c.add(c.idle(n).tame(Problem{File: environmentFile, Path: name, Reason: f.reason, Suggestion: f.suggestion}))
 			continue
 		}
 		out[n.path] = setting{value: got, from: Source{Kind: FromEnvironment, Name: name}}

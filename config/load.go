@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -73,6 +74,7 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
 		sources: map[string]Source{}, written: map[string]string{},
 	}
+	l.off = l.switchedOff(data)
 	layers, ok := l.layers(data)
 	if !ok {
 		return nil, l.problems.orNil()
@@ -127,6 +129,34 @@ type loader struct {
 	written map[string]string
 	// refused are the keys and items that were found wrong after the merge.
 	refused []string
+	// off are the switches that are off in all sources together, by path.
+	off map[string]bool
+}
+
+// switchedOff reads the sources for their switches alone: what is wrong with a value is
+// a problem or a warning, depending on them. One that is wrong itself is not off, and
+// neither is one of which nobody has written anything: it may have been forgotten.
+func (l *loader) switchedOff(data []byte) map[string]bool {
+	quiet := &loader{
+		options: l.options, root: l.root, baseDir: l.baseDir, problems: &Problems{}, seen: newFindings(),
+		sources: map[string]Source{}, written: map[string]string{},
+	}
+	layers, ok := quiet.layers(data)
+	if !ok {
+		return nil
+	}
+	merged := quiet.merge(layers)
+	off := map[string]bool{}
+	for n := range l.root.values {
+		if n.name != "enable" || n.Type != kindBool {
+			continue
+		}
+		counts := cmp.Or(n.Alias, n.path)
+		wrong := func(p Problem) bool { return concerns(p, n.path) || concerns(p, counts) }
+		_, written := quiet.sources[n.path]
+		off[n.path] = written && !merged.GetBool(counts) && !slices.ContainsFunc(quiet.problems.List, wrong)
+	}
+	return off
 }
 
 // layers reads every source, the one of lowest rank first. It reports false when
@@ -134,7 +164,7 @@ type loader struct {
 func (l *loader) layers(data []byte) ([]layer, bool) {
 	vars := environment(l.options.Environ)
 	source := func(file string) *checker {
-		return &checker{file: file, problems: l.problems, seen: l.seen, refs: references{environment: vars, baseDir: l.baseDir, files: &l.problems.Files}}
+		return &checker{file: file, problems: l.problems, seen: l.seen, off: l.off, refs: references{environment: vars, baseDir: l.baseDir, files: &l.problems.Files}}
 	}
 	var out []layer
 	if l.options.Path != "" {
@@ -304,8 +334,11 @@ func (l *loader) reportFinding(f Finding) {
 	}
 	p := l.locate(f.Path)
 	p.Reason, p.Suggestion, p.Warning = oneLine(f.Reason, maxSentence), oneLine(f.Suggestion, maxSentence), f.Warning
+	if n := l.root.at(f.Path); n != nil {
+		p = (&checker{off: l.off}).idle(n).tame(p)
+	}
 	l.problems.add(p)
-	if !f.Warning {
+	if !p.Warning {
 		l.refused = append(l.refused, f.Path)
 	}
 }

@@ -60,6 +60,8 @@ type row struct {
 	Hidden   bool      `yaml:"hidden"`
 	Bare     bool      `yaml:"bare"`
 	Extra    bool      `yaml:"extra"`
+	Always   bool      `yaml:"always"`
+	Strict   bool      `yaml:"strict"`
 	Alias    string    `yaml:"alias"`
 	Like     string    `yaml:"like"`
 	Doc      string    `yaml:"doc"`
@@ -116,6 +118,20 @@ func (n *node) find(path string) *node {
 	return at
 }
 
+// at returns the key at a path of a file, list items included ("webhooks[0].url"), or nil.
+func (n *node) at(path string) *node {
+	for name := range strings.SplitSeq(path, ".") {
+		name, _, inItem := strings.Cut(name, "[")
+		if n = n.child(name); n == nil {
+			return nil
+		}
+		if inItem && n.item != nil {
+			n = n.item
+		}
+	}
+	return n
+}
+
 // values calls yield for every key below n that holds a value, in file order.
 // The keys of list items are not among them.
 func (n *node) values(yield func(*node) bool) {
@@ -138,10 +154,10 @@ func (n *node) each(yield func(*node) bool) bool {
 }
 
 // switches returns the "enable" keys that decide whether n counts: that of every
-// section around it, but not itself.
+// section around it, but not itself, up to one that always counts.
 func (n *node) switches() []*node {
 	var out []*node
-	for s := n.parent; s != nil; s = s.parent {
+	for s := n.parent; s != nil && !s.Always; s = s.parent {
 		if e := s.child("enable"); e != nil && e != n && e.Type == kindBool {
 			out = append(out, e)
 		}
@@ -238,6 +254,30 @@ func (n *node) copyTo(to *node, like string) error {
 		}
 	}
 	return nil
+}
+
+// strict reports whether an item that lacks something is refused, because it means
+// something else without it, or everything.
+func (n *node) strict() bool {
+	for s := n; s != nil; s = s.parent {
+		if s.Strict {
+			return true
+		}
+	}
+	return false
+}
+
+// inItem reports whether n is a key of list items.
+func (n *node) inItem() bool { return strings.Contains(n.path, "[]") }
+
+// hasSwitch reports whether there is an "enable" key below n.
+func (n *node) hasSwitch() bool {
+	for below := range n.values {
+		if below.name == "enable" && below.Type == kindBool {
+			return true
+		}
+	}
+	return false
 }
 
 // listItem reports whether n describes the items of a list.

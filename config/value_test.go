@@ -176,7 +176,7 @@ func TestRules(t *testing.T) {
 			[]string{"2:29: influxDb.tag.static[0].value: is missing"},
 		},
 		{
-			"header with no value", "configEngine: {headers: {static: [{name: X-Qlik-User, value: ''}]}}",
+			"header of which nothing is said", "configEngine: {headers: {static: [{name: X-Qlik-User}]}}",
 			[]string{"2:37: configEngine.headers.static[0].value: is missing"},
 		},
 		{
