@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -200,7 +201,21 @@ func lastBytes(text string, keep int) string {
 	for cut < len(text) && !utf8.RuneStart(text[cut]) {
 		cut++
 	}
-	return fmt.Sprintf("[the first %d bytes of this log are left out]\n%s", cut, text[cut:])
+	return fmt.Sprintf(cutBegins+"%d"+cutEnds+"%s", cut, text[cut:])
+}
+
+// The line that tells of the cut.
+const cutBegins, cutEnds = "[the first ", " bytes of this log are left out]\n"
+
+// CutLog returns what is kept of a script log whose beginning was cut, without the
+// line that tells of it; false of one that is whole.
+func CutLog(text string) (end string, cut bool) {
+	begun, ok := strings.CutPrefix(text, cutBegins)
+	bytes, end, found := strings.Cut(begun, cutEnds)
+	if _, err := strconv.ParseUint(bytes, 10, 63); !ok || !found || err != nil {
+		return "", false
+	}
+	return end, true
 }
 
 // compressors are used again: one takes most of a megabyte of memory.

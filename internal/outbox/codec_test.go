@@ -222,6 +222,9 @@ func TestCompress_keepsTheEndOfALongLog(t *testing.T) {
 	if !strings.HasSuffix(got, end) || !strings.HasPrefix(got, "[the first ") {
 		t.Errorf("cut log begins with %q and ends with %q", got[:60], got[len(got)-40:])
 	}
+	if kept, cut := CutLog(got); !cut || kept == "" || !strings.HasSuffix(long, kept) {
+		t.Errorf("want it known as the end of the log, got cut %t and %d of its bytes", cut, len(kept))
+	}
 }
 
 func TestCompress_bitesIntoTextThatDoesNotShrink(t *testing.T) {

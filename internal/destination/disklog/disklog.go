@@ -3,7 +3,7 @@
 // second, the app and the task, so that two failures of one task in one second share a file.
 //
 // It guarantees that a file is whole or not there, that storing a log twice
-// leaves one file, and that nothing of an event, which comes from the network,
+// leaves one file, the fuller one, and that nothing of an event, which comes from the network,
 // leads outside of the directory: names have a strict form, and the directory
 // is the root of everything that is opened. It must never delete an archived log.
 package disklog
@@ -27,6 +27,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/disk"
 	"butler/internal/logx"
+	"butler/internal/outbox"
 	"butler/internal/wholefile"
 	"butler/messages"
 )
@@ -188,6 +189,10 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	}
 	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
 	file = fileName(&n.Alert, a.zone)
+	if end, cut := outbox.CutLog(text); cut && endsWith(root, file, end) {
+		about.Debug("the script log is on disk already, with more of its beginning", logx.Path(file))
+		return file, destination.Receipt{Status: "stored", Detail: file + ", which was there already, with more of its beginning"}, nil
+	}
 	if err := place(ctx, root, file, "."+string(n.ID)+".part", text); err != nil {
 		return "", destination.Receipt{}, err
 	}
@@ -198,6 +203,23 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 		about.Debug("script log stored", logx.Path(file), zap.Int("rows", rows))
 	}
 	return file, destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
+}
+
+// endsWith reports whether a file holds end, and more before it: then it was stored
+// when all of its log was still in memory, and the log is delivered again from disk.
+func endsWith(root *os.Root, file, end string) bool {
+	info, err := root.Lstat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() <= int64(len(end)) {
+		return false
+	}
+	there, err := root.Open(file)
+	if err != nil {
+		return false
+	}
+	defer there.Close()
+	held := make([]byte, len(end))
+	_, err = there.ReadAt(held, info.Size()-int64(len(end)))
+	return err == nil && string(held) == end
 }
 
 // Idle implements destination.Idler.

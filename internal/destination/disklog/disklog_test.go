@@ -190,6 +190,32 @@ func TestDeliver_twiceLeavesOneFile(t *testing.T) {
 	}
 }
 
+func TestDeliver_ofTheEndOfALogLeavesAFileThatHoldsMoreOfIt(t *testing.T) {
+	const cut = "[the first 4 bytes of this log are left out]\n"
+	rows := map[string]struct{ there, text, want string }{
+		"the whole log":        {"one\r\ntwo\r\nthree", cut + "\ntwo\r\nthree", "one\ntwo\nthree"},
+		"more of its end":      {"[the first 2 bytes of this log are left out]\ne\ntwo", cut + "two", "[the first 2 bytes of this log are left out]\ne\ntwo"},
+		"less of its end":      {"[the first 6 bytes of this log are left out]\no", cut + "two", cut + "two"},
+		"another log":          {"a longer one, of another reload", cut + "two", cut + "two"},
+		"a log that is whole":  {"one\ntwo", "two", "two"},
+		"a line that is close": {"one\n[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			directory := t.TempDir()
+			d, _ := open(t, directory)
+			for _, text := range []string{row.there, row.text} {
+				if got, err := d.Deliver(t.Context(), noticeWith(text)); err != nil || got.Status != "stored" {
+					t.Fatal(got, err)
+				}
+			}
+			if files := filesBelow(t, directory); len(files) != 1 || files[sampleFile] != row.want {
+				t.Errorf("got %q, want %q", files, row.want)
+			}
+		})
+	}
+}
+
 func TestDeliver_saysWhenThereIsLittleOrNothingToStore(t *testing.T) {
 	rows := map[string]struct {
 		rows, files, warnings int
