@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.uber.org/zap"
 
@@ -103,7 +105,7 @@ func restAPI(cfg *config.Config) []config.Finding {
 	}
 	enabled, err := endpoints(cfg)
 	out = append(out, findings(endpointKeys, nil, err)...)
-	out = append(out, approvedFindings(cfg.Files(), enabled)...)
+	out = append(out, approvedFindings(cfg, enabled)...)
 	out = append(out, postFindings(cfg, enabled)...)
 	_, problems := certificateHolders(section.Auth)
 	for _, p := range problems {
@@ -161,15 +163,24 @@ func keyValueFindings(cfg *config.Config, enabled []string) []config.Finding {
 
 // approvedFindings tells of approved directories that are not there: every call
 // for something in them fails.
-func approvedFindings(section config.Files, enabled []string) []config.Finding {
+func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
+	section := cfg.Files()
 	wanted := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(enabled, name) })
 	}
 	var out []config.Finding
 	look := func(path, directory string) {
-		if _, err := os.Stat(directory); directory != "" && errors.Is(err, fs.ErrNotExist) {
-			out = append(out, config.Finding{Warning: true, Path: path, Reason: fmt.Sprintf("%q is approved and does not exist", directory), Suggestion: "create it"})
+		// Separated as file operations read it.
+		place := filepath.Clean(filepath.FromSlash(strings.ReplaceAll(directory, `\`, "/")))
+		if _, err := os.Stat(place); directory == "" || !errors.Is(err, fs.ErrNotExist) {
+			return
 		}
+		finding := config.Finding{Warning: true, Path: path, Reason: fmt.Sprintf("%q is approved and does not exist", place), Suggestion: "create it"}
+		if written, relative := strings.CutPrefix(directory, cfg.BaseDir()+string(filepath.Separator)); relative && ofWindows(written) {
+			finding.Reason = fmt.Sprintf("%q is a path of Windows: here it is relative, and stands for %q, which does not exist", written, place)
+			finding.Suggestion = "write the path at which this system has the directory"
+		}
+		out = append(out, finding)
 	}
 	pairs := func(path string, list []config.DirectoryPair) {
 		for i, p := range list {
@@ -192,6 +203,14 @@ func approvedFindings(section config.Files, enabled []string) []config.Finding {
 		look("configDirectories.qvdPath", section.QVD)
 	}
 	return out
+}
+
+// ofWindows reports a path that begins with a drive or a backslash, which only
+// Windows takes for the beginning of an absolute one.
+func ofWindows(path string) bool {
+	drive, rest, ok := strings.Cut(path, ":")
+	return strings.HasPrefix(path, `\`) ||
+		ok && len(drive) == 1 && unicode.IsLetter(rune(drive[0])) && (rest == "" || strings.ContainsAny(rest[:1], `/\`))
 }
 
 // directory refuses a path at which there is something else; what is missing is made.
