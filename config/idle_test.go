@@ -156,6 +156,14 @@ func TestIdle_whatCountsAsOff(t *testing.T) {
 	}
 }
 
+func TestLoad_aNumberThatIsNotUsedMayBeAny(t *testing.T) {
+	text := `restServerConfig: {enable: true, backgroundServerPort: 0}
+  influxDb: {enable: true, hostIP: influx, v3Config: {queryTimeout: -0.5}}`
+	if got := told(t, text, nil); len(got) > 0 {
+		t.Errorf("want nothing told, got %q", got)
+	}
+}
+
 func TestLoad_anEntryWithEmptyTextCountsAsNotThere(t *testing.T) {
 	for _, tt := range []struct{ name, text, list string }{
 		{"a user who keeps the licence", "qlikSenseLicense: {licenseRelease: {neverRelease: {user: [{userDir: LAB, userId: ''}, {userDir: LAB, userId: anna}]}}}", "qlikSenseLicense.licenseRelease.neverRelease.user"},
