@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -139,7 +140,7 @@ func outcomes(docs []outcomeDoc) map[string]messages.Execution {
 	return out
 }
 
-// object gets one document.
+// object gets one document, by the ID with which the path ends.
 func object[T interface{ key() string }](ctx context.Context, c *Client, r request) (T, error) {
 	var document T
 	body, err := c.send(ctx, r)
@@ -149,10 +150,14 @@ func object[T interface{ key() string }](ctx context.Context, c *Client, r reque
 	if err := decodeObject(body, &document); err != nil {
 		return document, c.invalid(r, "%w", err)
 	}
-	if document.key() == "" {
+	switch document.key() {
+	case path.Base(r.path):
+		return document, nil
+	case "":
 		return document, c.invalid(r, "the answer is an object without an ID")
+	default:
+		return document, c.invalid(r, "the answer is another object than the one asked for")
 	}
-	return document, nil
 }
 
 // byID gets documents by their IDs, in batches.

@@ -209,6 +209,23 @@ func TestLookups_sayThatSomethingIsMissingOnlyWhenTheServiceDoes(t *testing.T) {
 	}
 }
 
+func TestLookups_takeNoOtherObjectForTheOneAskedFor(t *testing.T) {
+	other := `{"id":"` + idB + `","userId":"eve","operational":{"lastExecutionResult":{"id":"r","status":7}}}`
+	c, _ := plain(t, always(qliktest.Response{Body: other}))
+	_, user := c.User(t.Context(), idA)
+	_, account := c.Account(t.Context(), idA)
+	_, execution := c.Execution(t.Context(), idA, qlik.TaskReload)
+	_, alone := c.Executions(t.Context(), qlik.TaskReload, idA)
+	for name, err := range map[string]error{"user": user, "account": account, "execution": execution, "one of several": alone} {
+		if kindOf(t, err) != messages.FailureInvalid || !strings.Contains(err.Error(), "another object") {
+			t.Errorf("%s: %v, want it refused", name, err)
+		}
+	}
+	if _, err := c.User(t.Context(), strings.ToUpper(idB)); err != nil {
+		t.Errorf("in capitals: %v", err)
+	}
+}
+
 func TestLookups_refuseWhatIsNoIdentifier(t *testing.T) {
 	c, server := plain(t, always(qliktest.Response{Body: "[]"}))
 	hostile := "../../about?x=" + idA
