@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/internal/jsonshape"
 	"butler/internal/logx"
 	"butler/internal/text"
 )
@@ -50,6 +51,9 @@ func (c *parkedChange) read(body []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(c); err != nil {
+		if odd, _, ok := jsonshape.Mismatch(err); ok {
+			return errors.New("the body has " + odd)
+		}
 		// The text may hold what the body holds.
 		return errors.New(text.Shorten(err.Error(), maxRefusal))
 	}

@@ -266,6 +266,17 @@ func known(t qlik.TaskType) *repository {
 	}
 }
 
+// distributing returns a world in which a distribute task that runs has been followed for a minute.
+func distributing(t *testing.T) (*world, *repository) {
+	t.Helper()
+	repo := known(qlik.TaskDistribute)
+	repo.task.LastStatus = qlik.StatusStarted
+	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
+	w.observe(0, event(messages.FamilyDistribute), 0)
+	w.run(time.Minute)
+	return w, repo
+}
+
 const (
 	taskID = "f1e2d3c4-b5a6-7890-1234-567890abcdef"
 	appID  = "a1b2c3d4-e5f6-7890-abcd-ef1234567890"

@@ -401,11 +401,7 @@ func TestMachine_givesUpOnADistributeTaskWithAnAlert(t *testing.T) {
 }
 
 func TestMachine_noticesThatAFollowedExecutionWasReplaced(t *testing.T) {
-	repo := known(qlik.TaskDistribute)
-	repo.task.LastStatus = qlik.StatusStarted
-	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
-	w.observe(0, event(messages.FamilyDistribute), 0)
-	w.run(time.Minute)
+	w, repo := distributing(t)
 	repo.task.LastResultID, repo.task.LastStatus = "r2", qlik.StatusFinishedSuccess
 	w.run(time.Hour)
 	if got := w.alert(); got.Kind != messages.DistributeTaskFailed || len(got.Degraded) == 0 {
@@ -452,11 +448,7 @@ func TestMachine_followsOnWhenAnAnswerDoesNotSayEnough(t *testing.T) {
 		"the type":           func(task *messages.Task) { task.Type, task.TypeMissing = qlik.TaskReload, true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			repo := known(qlik.TaskDistribute)
-			repo.task.LastStatus = qlik.StatusStarted
-			w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
-			w.observe(0, event(messages.FamilyDistribute), 0)
-			w.run(time.Minute)
+			w, repo := distributing(t)
 			whole := repo.task
 			lose(&repo.task)
 			w.run(time.Hour)
@@ -474,11 +466,7 @@ func TestMachine_followsOnWhenAnAnswerDoesNotSayEnough(t *testing.T) {
 }
 
 func TestMachine_takesAnOutcomeOfWhichTheExecutionIsNotSaid(t *testing.T) {
-	repo := known(qlik.TaskDistribute)
-	repo.task.LastStatus = qlik.StatusStarted
-	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
-	w.observe(0, event(messages.FamilyDistribute), 0)
-	w.run(time.Minute)
+	w, repo := distributing(t)
 	repo.task.LastResultID, repo.task.LastStatus = "", qlik.StatusFinishedSuccess
 	w.run(time.Hour)
 	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
@@ -488,11 +476,7 @@ func TestMachine_takesAnOutcomeOfWhichTheExecutionIsNotSaid(t *testing.T) {
 
 // What was seen of a task stands until something else is seen of it.
 func TestMachine_keepsTheLastStateThatCouldBeRead(t *testing.T) {
-	repo := known(qlik.TaskDistribute)
-	repo.task.LastStatus = qlik.StatusStarted
-	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
-	w.observe(0, event(messages.FamilyDistribute), 0)
-	w.run(time.Minute)
+	w, repo := distributing(t)
 	repo.task.LastStatus = qlik.StatusUnknown
 	w.run(24 * time.Hour)
 	if got := w.alert(); len(got.Degraded) != 1 || !strings.HasSuffix(got.Degraded[0], "its last known state is Started") {
@@ -706,11 +690,7 @@ func TestMachine_tellsOneOutcomeOnce(t *testing.T) {
 }
 
 func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
-	repo := known(qlik.TaskDistribute)
-	repo.task.LastStatus = qlik.StatusStarted
-	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
-	w.observe(0, event(messages.FamilyDistribute), 0)
-	w.run(time.Minute)
+	w, _ := distributing(t)
 	w.observe(0, event(messages.FamilySucceeded), 1)
 	w.run(time.Minute)
 	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded || w.state != nil || !w.finished {

@@ -16,6 +16,7 @@ import (
 
 	"butler/api"
 	"butler/internal/app"
+	"butler/internal/jsonshape"
 	"butler/internal/trail"
 	"butler/internal/tryout"
 	"butler/messages"
@@ -125,7 +126,11 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 		return fmt.Errorf("%s answers %s and no JSON: is this the operations server of butler?", r.address, resp.Status)
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnprocessableEntity {
-		return json.Unmarshal(answer, out)
+		err := json.Unmarshal(answer, out)
+		if odd, _, ok := jsonshape.Mismatch(err); ok {
+			return fmt.Errorf("%s answers with %s: is this the operations server of butler, in this version?", r.address, odd)
+		}
+		return err
 	}
 	var told struct{ Error, Detail, Mend string }
 	_ = json.Unmarshal(answer, &told) // what cannot be read stays empty

@@ -17,11 +17,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
 	"strings"
 	"time"
 
+	"butler/internal/jsonshape"
 	"butler/internal/qlik"
 	"butler/internal/text"
 	"butler/messages"
@@ -81,16 +81,16 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 	}
 	var d document
 	err := json.Unmarshal(bytes.TrimPrefix(payload, []byte("\uFEFF")), &d)
-	odd, mistyped := errors.AsType[*json.UnmarshalTypeError](err)
+	odd, whole, mistyped := jsonshape.Mismatch(err)
 	switch {
 	case err != nil && !mistyped:
 		return event, "", fmt.Errorf("the event is not JSON: %s", text.Line(err.Error(), maxName))
-	case mistyped && odd.Field == "":
-		return event, "", fmt.Errorf("the event is a JSON %s, and should be an object", text.Line(odd.Value, maxName))
+	case whole:
+		return event, "", errors.New("the event has " + odd)
 	case d.EventType != Type: // whatever else is in it
 		return event, fmt.Sprintf("it is of type %q", text.Line(d.EventType, 100)), nil
 	case mistyped:
-		return event, "", fmt.Errorf("%s is a JSON %s, and should be %s", odd.Field, text.Line(odd.Value, maxName), kindOf(odd))
+		return event, "", errors.New("the event has " + odd)
 	}
 	if err := d.check(tenantID); err != nil {
 		return event, "", err
@@ -99,14 +99,6 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 		return event, fmt.Sprintf("the reload did not fail, its status is %q", text.Line(d.Data.Status, 100)), nil
 	}
 	return d.event(), "", nil
-}
-
-// kindOf returns what a member should be: of the document, those that count are texts.
-func kindOf(odd *json.UnmarshalTypeError) string {
-	if odd.Type.Kind() == reflect.String {
-		return "text"
-	}
-	return "an object"
 }
 
 // identifier is what a reload, a user and a tenant are called by.

@@ -85,10 +85,10 @@ func TestParse_refusesWhatCouldBecomeAPathOrIsNotOfTheTenant(t *testing.T) {
 
 func TestParse_saysWhatIsOfTheWrongType(t *testing.T) {
 	for want, payload := range map[string][]byte{
-		"data.reloadId is a JSON number, and should be text":                          change(t, `"66aa00"`, `66`),
-		"extensions.tenantId is a JSON object, and should be text":                    change(t, `"ten-1"`, `{}`),
-		"data is a JSON string, and should be an object":                              []byte(`{"eventType":"` + Type + `","data":"x"}`),
-		"the event is a JSON array, and should be an object":                          []byte(`[` + sample + `]`),
+		"the event has a JSON number at data.reloadId where text is wanted":           change(t, `"66aa00"`, `66`),
+		"the event has a JSON object at extensions.tenantId where text is wanted":     change(t, `"ten-1"`, `{}`),
+		"the event has a JSON string at data where an object is wanted":               []byte(`{"eventType":"` + Type + `","data":"x"}`),
+		"the event has a JSON array where an object is wanted":                        []byte(`[` + sample + `]`),
 		"the event is not JSON: invalid character 'r' looking for beginning of value": []byte("reload failed"),
 	} {
 		if _, _, err := Parse(payload, "ten-1"); err == nil || err.Error() != want {

@@ -22,6 +22,7 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/httpc"
+	"butler/internal/jsonshape"
 	"butler/internal/secret"
 	"butler/internal/text"
 	"butler/messages"
@@ -162,12 +163,12 @@ func (c *Client) document(ctx context.Context, into any, query url.Values, segme
 		return invalid("%s: the answer has more than %d bytes", c.base.Host, maxDocument)
 	}
 	err = json.Unmarshal(body, into)
-	odd, mistyped := errors.AsType[*json.UnmarshalTypeError](err)
+	odd, whole, mistyped := jsonshape.Mismatch(err)
 	switch {
 	case err != nil && !mistyped:
 		return invalid("%s: the answer is not JSON", c.base.Host)
-	case mistyped && odd.Field == "":
-		return invalid("%s: the answer is a JSON %s, and should be an object", c.base.Host, text.Line(odd.Value, maxName))
+	case whole:
+		return invalid("%s: the answer has %s", c.base.Host, odd)
 	}
 	return nil
 }

@@ -124,9 +124,9 @@ func TestClient_doesNotTakeNonsenseForAnAnswer(t *testing.T) {
 		says  string
 	}{
 		"broken JSON":    {edge.Rule{Kind: edge.InvalidJSON}, "the answer is not JSON"},
-		"a list":         {edge.Rule{Kind: edge.WrongShape, Body: `[]`}, "the answer is a JSON array, and should be an object"},
+		"a list":         {edge.Rule{Kind: edge.WrongShape, Body: `[]`}, "the answer has a JSON array where an object is wanted"},
 		"too large":      {edge.Rule{Kind: edge.WrongShape, Body: `{"x":"` + strings.Repeat("x", maxDocument) + `"}`}, "bytes"},
-		"a text instead": {edge.Rule{Kind: edge.WrongShape, Body: `"ok"`}, "the answer is a JSON string, and should be an object"},
+		"a text instead": {edge.Rule{Kind: edge.WrongShape, Body: `"ok"`}, "the answer has a JSON string where an object is wanted"},
 	} {
 		s, c := tenant(t)
 		s.Faults().Set(row.fault)

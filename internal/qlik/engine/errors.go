@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
 
 	"github.com/coder/websocket"
 
 	"butler/internal/httpc"
+	"butler/internal/jsonshape"
 	"butler/messages"
 )
 
@@ -46,22 +46,6 @@ func errMissing(member string) error { return errors.New("the answer has no " + 
 // errNot names what is wanted by its first character.
 func errNot(begin json.Delim) error {
 	return fmt.Errorf("the answer has something else where %s is wanted", map[json.Delim]string{'{': "an object", '[': "a list"}[begin])
-}
-
-// errOdd says what a member is and should be. The decoder's own words name types of
-// this program, with all that is in them.
-func errOdd(odd *json.UnmarshalTypeError) error {
-	wanted, known := map[reflect.Kind]string{
-		reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.String: "a text", reflect.Struct: "an object",
-	}[odd.Type.Kind()]
-	if !known {
-		wanted = "something else"
-	}
-	at := ""
-	if odd.Field != "" {
-		at = " at " + odd.Field
-	}
-	return fmt.Errorf("the answer has a JSON %s%s where %s is wanted", odd.Value, at, wanted)
 }
 
 // Codes of the engine that say more than that it refuses.
@@ -122,8 +106,8 @@ func (c *Client) failed(call string, kind messages.FailureKind, cause error) err
 	if errors.Is(cause, context.DeadlineExceeded) {
 		shown = errLate
 	}
-	if odd, ok := errors.AsType[*json.UnmarshalTypeError](cause); ok {
-		shown = errOdd(odd)
+	if odd, _, ok := jsonshape.Mismatch(cause); ok {
+		shown = errors.New("the answer has " + odd)
 	}
 	return &Error{
 		Kind: kind, address: c.address, call: call, cause: cause,

@@ -205,7 +205,7 @@ func TestErrors_sayInPlainWordsWhatAnAnswerHasOddly(t *testing.T) {
 		{"an error that is a text", `{"id":%d,"error":"no"}`, "GetDocList: the answer has a JSON string at error where an object is wanted"},
 		{"a code that is a text", `{"id":%d,"error":{"code":"2"}}`, "GetDocList: the answer has a JSON string at error.code where a whole number is wanted"},
 		{"apps that are texts", `{"id":%d,"result":{"qDocList":["a"]}}`, "GetDocList: the answer has a JSON string where an object is wanted"},
-		{"a name that is a flag", `{"id":%d,"result":{"qDocList":[{"qDocName":true}]}}`, "GetDocList: the answer has a JSON bool at qDocName where a text is wanted"},
+		{"a name that is a flag", `{"id":%d,"result":{"qDocList":[{"qDocName":true}]}}`, "GetDocList: the answer has a JSON bool at qDocName where text is wanted"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
