@@ -37,3 +37,10 @@ func FuzzParkedChange(f *testing.F) {
 		}
 	})
 }
+
+func TestParkedChange_saysWhatIsOddAboutIt(t *testing.T) {
+	err := new(parkedChange).read([]byte(`{"ids":"a"}`))
+	if want := "the body has a JSON string at ids where a list is wanted"; err == nil || err.Error() != want {
+		t.Errorf("want %q, got %v", want, err)
+	}
+}
