@@ -25,7 +25,8 @@ const (
 	// defaultKills is how often the service is killed unless BUTLER_CHAOS_KILLS says otherwise.
 	defaultKills = 20
 	// drainTime bounds every wait for the service, on a machine that is busy with other things.
-	drainTime = 3 * time.Minute
+	// Slack and Teams are told once a second at most, of up to two hundred alerts after two minutes of chaos.
+	drainTime = 6 * time.Minute
 	// loadRate is datagrams a second.
 	loadRate = 200
 )
