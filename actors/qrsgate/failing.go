@@ -3,9 +3,9 @@ package qrsgate
 import "butler/messages"
 
 // The QRS fails over some objects whenever it is asked for them, and over every call
-// that asks for them among others. Such an object must cost nobody else anything: it is
-// asked for alone, and that it fails once more does not count for the breaker. A ping
-// tells it from an outage, which is no object's fault.
+// that asks for them among others. Such an object is asked for alone, so that nobody else
+// goes without an answer, and that it fails once more does not count for the breaker. A
+// ping tells it from an outage, which is no object's fault.
 
 // maxFailing bounds the objects that are remembered to fail: several full calls of them.
 const maxFailing = 256
