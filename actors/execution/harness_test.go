@@ -266,6 +266,11 @@ func known(t qlik.TaskType) *repository {
 	}
 }
 
+// away is how a repository fails that is out of reach.
+func away(any) messages.Failure {
+	return messages.Failure{Kind: messages.FailureUnavailable, Text: "down"}
+}
+
 // distributing returns a world in which a distribute task that runs has been followed for a minute.
 func distributing(t *testing.T) (*world, *repository) {
 	t.Helper()

@@ -488,17 +488,11 @@ func TestMachine_keepsTheLastStateThatCouldBeRead(t *testing.T) {
 func TestMachine_doesNotBlameAnOutageForAStateThatIsNotSaid(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
 	repo.task.Type, repo.task.TypeMissing = qlik.TaskReload, true
-	down := true
-	repo.fail = func(any) messages.Failure {
-		if down {
-			return messages.Failure{Kind: messages.FailureUnavailable, Text: "down"}
-		}
-		return messages.Failure{}
-	}
+	repo.fail = away
 	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
 	w.observe(0, event(messages.FamilyDistribute), 0)
 	w.run(time.Hour)
-	down = false
+	repo.fail = nil
 	w.run(24 * time.Hour)
 	if got := w.alert(); !strings.HasSuffix(strings.Join(got.Degraded, "; "), "unknown, because the Qlik Repository Service did not tell it") {
 		t.Errorf("want an alert that says what is known, got %s %q", got.Kind, got.Degraded)
@@ -507,20 +501,14 @@ func TestMachine_doesNotBlameAnOutageForAStateThatIsNotSaid(t *testing.T) {
 
 func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
 	repo := known(qlik.TaskDistribute)
-	down := true
-	repo.fail = func(any) messages.Failure {
-		if down {
-			return messages.Failure{Kind: messages.FailureUnavailable, Text: "down"}
-		}
-		return messages.Failure{}
-	}
+	repo.fail = away
 	w := newWorld(t, everyKind(destination.Needs{}), repo.answer)
 	w.observe(0, event(messages.FamilyDistribute), 0)
 	w.run(time.Hour)
 	if w.state == nil {
 		t.Fatalf("want the task followed, got %v", w.outcomes())
 	}
-	down = false
+	repo.fail = nil
 	w.run(time.Hour)
 	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
 		t.Errorf("got %s", got.Kind)

@@ -3,7 +3,6 @@ package app_test
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -79,33 +78,6 @@ func TestInspection_looksAtFilesAndSourcesThatAreUsed(t *testing.T) {
 				t.Errorf("want %d problems and %d warnings, got %v and %v", row.problems, row.warnings, cfg.Ignored(), cfg.Warnings())
 			}
 		})
-	}
-}
-
-func TestInspection_saysWhatAnApprovedDirectoryOfWindowsIs(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("there it is what it says")
-	}
-	for written, want := range map[string]string{
-		`C:\data`:       `is a path of Windows: here it is relative, and stands for "%s/C:/data", which does not exist`,
-		`d:/data`:       `is a path of Windows: here it is relative, and stands for "%s/d:/data", which does not exist`,
-		`\\nas\data`:    `is a path of Windows: here it is relative, and stands for "%s/nas/data", which does not exist`,
-		`data\in`:       `"%s/data/in" is approved and does not exist`,
-		`cd:/data`:      `"%s/cd:/data" is approved and does not exist`,
-		`..\`:           "",
-		`/tmp\..\none-`: `"/none-" is approved and does not exist`,
-	} {
-		cfg, err := inspect(t, "Butler:\n  restServerConfig: {enable: true}\n  restServerEndpointsEnable: {fileDelete: true}\n"+
-			"  fileDeleteApprovedDirectories: ['"+written+"']\n", app.Inspection{}, true)
-		must(t, err)
-		var got []string
-		for _, w := range cfg.Warnings() {
-			got = append(got, w.Reason)
-		}
-		want = strings.ReplaceAll(want, "%s", cfg.BaseDir())
-		if said := strings.Join(got, "; "); !strings.Contains(said, want) || want == "" && said != "" {
-			t.Errorf("%s: want %q, got %q", written, want, said)
-		}
 	}
 }
 
