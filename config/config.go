@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
+
+	"butler/internal/fspath"
 )
 
 // Config is a loaded configuration. It is complete, checked and never changes;
@@ -124,12 +126,7 @@ func (c *Config) AbsoluteFile() string {
 func (c *Config) BaseDir() string { return c.baseDir }
 
 // Path makes a path of the configuration absolute. An empty path stays empty.
-func (c *Config) Path(p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(c.baseDir, p)
-}
+func (c *Config) Path(p string) string { return fspath.Absolute(c.baseDir, p) }
 
 // Source returns where the value of the key at a path came from.
 func (c *Config) Source(path string) Source {

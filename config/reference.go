@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"butler/internal/fspath"
 )
 
 // reference matches "${env:NAME}" and "${file:PATH}", and the doubled dollar that takes the meaning away.
@@ -62,10 +63,7 @@ func (r references) look(scheme, name string) (string, *fault) {
 
 // file returns the content of a small file without the line end.
 func (r references) file(name string) (string, *fault) {
-	path := name
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.baseDir, path)
-	}
+	path := fspath.Absolute(r.baseDir, name)
 	if r.files != nil {
 		*r.files = append(*r.files, path)
 	}

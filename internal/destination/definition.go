@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
+	"butler/internal/fspath"
 	"butler/internal/template"
 	"butler/messages"
 )
@@ -51,12 +51,7 @@ type Publisher interface {
 }
 
 // Path makes a path of the configuration absolute. An empty path stays empty.
-func (d Deps) Path(p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(d.BaseDir, p)
-}
+func (d Deps) Path(p string) string { return fspath.Absolute(d.BaseDir, p) }
 
 // HTTPOptions describe an outgoing client.
 type HTTPOptions struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"butler/internal/disk"
 )
@@ -23,6 +24,22 @@ func TestTry_measuresAndLeavesNothingBehind(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestSpeed_isKnownWhereTheClockMovesInSteps(t *testing.T) {
+	const step = 9 * time.Millisecond
+	for _, c := range []struct {
+		took []time.Duration
+		want disk.Speed
+	}{
+		{[]time.Duration{3, 1, 2}, disk.Speed{Median: 2, Slowest: 3}},
+		{[]time.Duration{0, step, 0}, disk.Speed{Median: step / 3, Slowest: step}},
+		{[]time.Duration{0, 0, 0}, disk.Speed{}},
+	} {
+		if got := disk.SpeedOf(c.took); got != c.want {
+			t.Errorf("%v: want %+v, got %+v", c.took, c.want, got)
+		}
 	}
 }
 

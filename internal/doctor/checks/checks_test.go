@@ -4,8 +4,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"butler/config"
+	"butler/internal/disk"
 	"butler/internal/doctor"
 	"butler/internal/doctor/checks"
 )
@@ -21,5 +23,26 @@ func TestUnreadable_tellsOfAFileThatCannotBeRead(t *testing.T) {
 	}
 	if l := report.Lines[0]; l.Check != "configuration" || l.Verdict != doctor.Problem || l.Mend == "" || !strings.Contains(l.Evidence, "missing.yaml") {
 		t.Errorf("want a problem of the configuration that names the file, got %+v", l)
+	}
+}
+
+func TestDiskSpeed_claimsNoMoreThanWasMeasured(t *testing.T) {
+	for _, c := range []struct {
+		speed   disk.Speed
+		verdict doctor.Verdict
+		says    string
+	}{
+		{disk.Speed{Median: 250 * time.Microsecond, Slowest: 2 * time.Millisecond}, doctor.OK, "after 250µs (slowest of 9: 2ms), good for 512000 events a second"},
+		{disk.Speed{}, doctor.OK, "sooner than the clock of this machine can tell"},
+		{disk.Speed{Median: 40 * time.Millisecond, Slowest: time.Second}, doctor.Warning, "good for 3200 events a second"},
+		{disk.Speed{Median: time.Second, Slowest: time.Second}, doctor.Problem, "good for 128 events a second"},
+	} {
+		got := checks.JudgeSpeed(c.speed)
+		if got.Verdict != c.verdict || !strings.Contains(got.Evidence, c.says) {
+			t.Errorf("%+v: want %v with %q, got %+v", c.speed, c.verdict, c.says, got)
+		}
+		if (got.Mend == "") != (c.verdict == doctor.OK) {
+			t.Errorf("%+v: what to do: %q", c.speed, got.Mend)
+		}
 	}
 }

@@ -1,0 +1,4 @@
+package disk
+
+// SpeedOf is speedOf.
+var SpeedOf = speedOf

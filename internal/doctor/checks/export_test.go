@@ -1,0 +1,4 @@
+package checks
+
+// JudgeSpeed is judgeSpeed.
+var JudgeSpeed = judgeSpeed
