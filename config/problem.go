@@ -39,7 +39,7 @@ func (p Problem) String() string {
 	if p.Warning {
 		b.WriteString(": warning")
 	}
-	for _, part := range []string{p.Path, p.Reason} {
+	for _, part := range []string{p.Path, strings.TrimSuffix(p.Reason, ".")} { // errors of Windows end with one
 		if part != "" {
 			b.WriteString(": " + part)
 		}

@@ -269,6 +269,18 @@ func TestProblems_areBounded(t *testing.T) {
 	}
 }
 
+func TestProblem_isOneSentence(t *testing.T) {
+	problem := Problem{
+		File: "butler.yaml", Line: 7, Column: 10, Path: "cert.clientCert",
+		Reason: "cannot be read: open client.pem: The system cannot find the file specified.", Suggestion: "export the certificates in the QMC",
+	}
+	want := "butler.yaml:7:10: cert.clientCert: cannot be read: open client.pem: The system cannot find the file specified " +
+		"(export the certificates in the QMC)"
+	if got := problem.String(); got != want {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}
+
 func TestProblem_cannotForgeALine(t *testing.T) {
 	got := problemsOf(t, "Butler:\n  \"a\\nERROR: forged\\x1b[31m\": 1\n  logLevel: \"x\\ny"+strings.Repeat("z", 500)+"\"\n")
 	for _, line := range got {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/logx"
+	"butler/internal/oserr"
 )
 
 // The limits of the connections of every server. A client that opens some
@@ -40,13 +41,8 @@ func listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	return newGuard(listener, log), nil
 }
 
-// addressInUse is what Windows says where others say EADDRINUSE (WSAEADDRINUSE).
-const addressInUse syscall.Errno = 10048
-
 // InUse reports whether a port could not be opened because somebody has it.
-func InUse(err error) bool {
-	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, addressInUse)
-}
+func InUse(err error) bool { return oserr.Is(err, syscall.EADDRINUSE) }
 
 // guard is a listener that limits the connections, in all and of one client,
 // and that outlives the moments in which the system has none to give. What it

@@ -19,6 +19,7 @@ import (
 	"butler/config"
 	"butler/internal/address"
 	"butler/internal/app"
+	"butler/internal/oserr"
 	"butler/internal/text"
 )
 
@@ -131,13 +132,8 @@ func addressOf(o config.Operations) string {
 	return net.JoinHostPort(address.Reachable(o.Host), strconv.Itoa(o.Port))
 }
 
-// windowsRefused is WSAECONNREFUSED, which syscall.ECONNREFUSED does not stand for.
-const windowsRefused = syscall.Errno(10061)
-
 // nobodyListens reports whether err says that the port is closed.
-func nobodyListens(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windowsRefused)
-}
+func nobodyListens(err error) bool { return oserr.Is(err, syscall.ECONNREFUSED) }
 
 // convert reads a listing into its type, whether it came over HTTP or from the journal.
 func convert(found, into any) error {

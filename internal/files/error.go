@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"butler/internal/oserr"
 )
 
 // Kind says why an operation was not done.
@@ -91,9 +93,9 @@ func explain(op, subject string, err error) error {
 		failed.Mend = "send it again, with more time"
 	case errors.Is(err, fs.ErrPermission):
 		failed.Mend = "give the user that the service runs as the right to do it"
-	case errors.Is(err, syscall.ENAMETOOLONG):
+	case oserr.Is(err, syscall.ENAMETOOLONG):
 		failed.Kind, failed.Mend = Invalid, "shorten the path"
-	case errors.Is(err, syscall.ENOSPC):
+	case oserr.Is(err, syscall.ENOSPC, syscall.EDQUOT):
 		failed.Mend = "make room on the disk"
 	}
 	return failed
@@ -114,7 +116,7 @@ func confined(root *os.Root, path string, err error) error {
 
 // missing reports whether err says that nothing is there.
 func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	return errors.Is(err, fs.ErrNotExist) || oserr.Is(err, syscall.ENOTDIR)
 }
 
 // quoted shows a path that somebody sent, in one line of bounded length.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"butler/internal/destination"
+	"butler/internal/oserr"
 )
 
 // Answer is what a provider answered to an accepted call.
@@ -138,9 +139,9 @@ func reason(err error, host string) string {
 		return "the certificate of " + host + " is not trusted: " + unknown.Error()
 	}
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case oserr.Is(err, syscall.ECONNREFUSED):
 		return host + " refuses connections"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case oserr.Is(err, syscall.ECONNRESET, syscall.EPIPE):
 		return host + " broke the connection"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return host + " closed the connection without an answer"

@@ -8,7 +8,6 @@
 package porttest
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"butler/internal/oserr"
 )
 
 const (
@@ -45,7 +46,7 @@ func Reserve(network string) (port int, release func(), err error) {
 	for range attempts {
 		port = first + rand.IntN(count)
 		kept, err := open(network, other, port)
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if oserr.Is(err, syscall.EADDRINUSE) {
 			continue // of another test
 		}
 		release = func() {

@@ -27,6 +27,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/disk"
 	"butler/internal/logx"
+	"butler/internal/oserr"
 	"butler/internal/outbox"
 	"butler/internal/wholefile"
 	"butler/messages"
@@ -317,12 +318,12 @@ func syncDirectory(root *os.Root, directory string) error {
 
 // classify tells what mends itself, such as a full disk, from what the operator must mend.
 func classify(err error) error {
-	for _, lasting := range []error{
-		fs.ErrPermission, fs.ErrInvalid, syscall.ENOTDIR, syscall.EISDIR, syscall.EROFS, syscall.ENAMETOOLONG, syscall.ELOOP,
-	} {
-		if errors.Is(err, lasting) {
-			return destination.Misconfigured(err)
-		}
+	if _, moving := errors.AsType[*os.LinkError](err); moving {
+		return err // Windows replaces no file that somebody reads
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) ||
+		oserr.Is(err, syscall.ENOTDIR, syscall.EISDIR, syscall.EROFS, syscall.ENAMETOOLONG, syscall.ELOOP) {
+		return destination.Misconfigured(err)
 	}
 	return err
 }

@@ -297,6 +297,10 @@ func TestErrors_tellAFullDiskFromAWrongDirectory(t *testing.T) {
 			t.Errorf("%v: kind %d, want %d", cause, got, want)
 		}
 	}
+	read := &os.LinkError{Op: "rename", Old: "x.part", New: "x", Err: syscall.EACCES}
+	if got, _ := destination.KindOf(classify(read)); got != destination.Transient {
+		t.Errorf("%v: kind %d, want %d", read, got, destination.Transient)
+	}
 }
 
 func TestDirectory_thatIsAFileIsAMisconfiguration(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"butler/internal/httpc"
+	"butler/internal/oserr"
 	"butler/messages"
 )
 
@@ -113,7 +114,7 @@ func (c *Client) transportError(r request, key string, err error) error {
 
 // transportCodes name failures on the way as operators know them.
 var transportCodes = []struct {
-	cause error
+	cause syscall.Errno
 	code  string
 }{
 	{syscall.ECONNREFUSED, "ECONNREFUSED"},
@@ -125,7 +126,7 @@ var transportCodes = []struct {
 
 func transportCode(err error) string {
 	for _, known := range transportCodes {
-		if errors.Is(err, known.cause) {
+		if oserr.Is(err, known.cause) {
 			return known.code
 		}
 	}
