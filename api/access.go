@@ -14,9 +14,9 @@ import (
 	"butler/internal/text"
 )
 
-// Access says who a call comes from. An error is why nobody known makes it: one
-// that is an apikey.Refusal is told to the caller as such, with its reason in the
-// log alone.
+// Access identifies the caller by its API key or client certificate. An
+// apikey.Refusal means that the caller is not known: it is answered with 401, and
+// its reason goes to the log only. Any other error is a failure of the service.
 type Access func(key string, connection *tls.ConnectionState) (apikey.Principal, error)
 
 // keyHeader may carry an API key, as the header Authorization with Bearer may.
@@ -34,10 +34,10 @@ func keyOf(ctx *fasthttp.RequestCtx) string {
 	return ""
 }
 
-// admit finds out who makes a call, and whether he may call the endpoint. Without
-// access control everybody may, but not the pages that somebody's browser shows.
+// admit identifies the caller and checks that it may call the endpoint. Without
+// access control everybody may, except web pages of another origin.
 func (r *rest) admit(c *call, e *route) error {
-	if e.method != fasthttp.MethodGet && foreign(&c.ctx.Request.Header) {
+	if e.method != fasthttp.MethodGet && crossOrigin(&c.ctx.Request.Header) {
 		r.opts.Metrics.refused(foreignOrigin)
 		return r.refuse(c, e, "a web page of another origin",
 			problem(http.StatusForbidden, "", "web pages of another origin may change nothing; call from a program, without the header Origin"))
@@ -64,21 +64,22 @@ func (r *rest) admit(c *call, e *route) error {
 	return nil
 }
 
-// misdirected refuses calls by a name that is none of ours, where nothing but the
-// address keeps others out: a web page whose name was pointed at this machine is of
-// the same origin for a browser, and shows that name as the host. Browsers always
-// show one, some programs do not.
+// misdirected refuses calls whose Host header is not a name of this service. It
+// guards against DNS rebinding, and only applies where the loopback address is the
+// sole protection: a web page whose name was made to resolve to this machine passes
+// for the same origin in a browser, but sends its own name as the host. A call
+// without a Host header comes from a program and is let through.
 func (r *rest) misdirected(c *call) error {
 	given := c.ctx.Host()
-	if !r.named || len(given) == 0 {
+	if !r.checkHost || len(given) == 0 {
 		return nil
 	}
-	if known := r.known.Load(); known != nil && string(given) == *known {
-		return nil // most callers call by one name, again and again
+	if last := r.lastHost.Load(); last != nil && string(given) == *last {
+		return nil // nearly all calls use the same name
 	}
 	host := string(given)
 	if isOwnName(host, r.opts.Address, r.opts.Hosts...) {
-		r.known.Store(&host)
+		r.lastHost.Store(&host)
 		return nil
 	}
 	if err := r.limited(c, "another host"); err != nil {
@@ -90,20 +91,20 @@ func (r *rest) misdirected(c *call) error {
 		"%q is none of the names of this service; call by IP address or as localhost, or add the name to restServerConfig.allowedHosts", host)
 }
 
-// maxHost is how much of a host that is none of ours is told, in characters.
+// maxHost is how many characters of a refused Host header are logged and answered.
 const maxHost = 255
 
-// refuse tells the log who was not let in, and returns what the caller is told.
-func (r *rest) refuse(c *call, e *route, reason string, told error) error {
+// refuse logs a call that is not admitted, and returns answer, the error for the caller.
+func (r *rest) refuse(c *call, e *route, reason string, answer error) error {
 	r.logOf(e).Warn("call refused", logx.Source(c.ctx.RemoteIP().String()), zap.String("caller", c.caller.Name),
 		zap.String("credential", c.caller.Credential), zap.String("route", e.title), logx.Reason(reason))
-	return told
+	return answer
 }
 
-// foreign reports whether a browser makes a call for a page of another origin. It
-// would lend that page its address and its client certificate. Programs send
-// neither header.
-func foreign(header *fasthttp.RequestHeader) bool {
+// crossOrigin reports whether a browser makes the call for a page of another
+// origin: the page would act from the browser's address and with its client
+// certificate. Programs send neither Sec-Fetch-Site nor Origin.
+func crossOrigin(header *fasthttp.RequestHeader) bool {
 	switch site := string(header.Peek("Sec-Fetch-Site")); site {
 	case "same-origin", "none":
 		return false

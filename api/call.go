@@ -23,18 +23,18 @@ import (
 type call struct {
 	ctx        *fasthttp.RequestCtx
 	parameters parameters
-	// room is for those that most paths have.
+	// room holds the single parameter of most paths, to save an allocation.
 	room [1]parameter
 	// meter counts the call.
 	meter *meter
-	// caller is the zero value where everybody may call.
+	// caller is the zero value without access control.
 	caller apikey.Principal
-	// body are the members of the body, once it was read as an object.
+	// body holds the members of the body once object has read it.
 	body map[string]any
 }
 
-// Problem is an error as the REST API tells it: the form that existing clients
-// know, and how to mend it.
+// Problem is the error response of the REST API, in the form that existing clients
+// know.
 type Problem struct {
 	StatusCode int `json:"statusCode"`
 	// Code names the cause where there is a name for it.
@@ -59,7 +59,7 @@ const (
 	codeTooLarge    = "FST_ERR_CTP_BODY_TOO_LARGE"
 )
 
-// unreadable tells why a request could not be read.
+// unreadable returns the answer to a request that could not be read.
 func unreadable(err error) *Problem {
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
 		return problem(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body is too large")
@@ -92,7 +92,7 @@ func (c *call) answer(status int, body any) {
 	}
 }
 
-// fail sends an error. One that is no Problem is ours.
+// fail sends an error. One that is not a Problem is an internal error.
 func (c *call) fail(err error) {
 	told, ok := errors.AsType[*Problem](err)
 	if !ok {
@@ -103,7 +103,7 @@ func (c *call) fail(err error) {
 	write(c.ctx, told)
 }
 
-// rescue answers for a handler that panicked. It is to be deferred.
+// rescue recovers a panic of the handler and answers with an internal error. Defer it.
 func (c *call) rescue(log *zap.Logger) {
 	if cause := recover(); cause != nil {
 		log.Error("handler panicked", zap.String("route", string(c.ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
@@ -111,15 +111,15 @@ func (c *call) rescue(log *zap.Logger) {
 	}
 }
 
-// values are the members of a body or of a query, with the conversions that
-// clients rely on: load scripts send text for everything.
+// values are the members of a body or of a query. They are converted as clients
+// rely on: load scripts send every value as text.
 type values struct {
 	// where is "body" or "querystring".
 	where   string
 	members map[string]any
 }
 
-// query returns the query of the call. A name that is given twice is a list.
+// query returns the query parameters. One that is given several times is a list.
 func (c *call) query() values {
 	v := values{where: "querystring", members: map[string]any{}}
 	for name, value := range c.ctx.QueryArgs().All() {
@@ -136,9 +136,9 @@ func (c *call) query() values {
 	return v
 }
 
-// asked returns a text of the query that must be there, once. It is what most
-// questions consist of, and takes no map of the others.
-func (c *call) asked(name string) (string, error) {
+// queryText returns a query parameter that must be given exactly once. It builds
+// no map of all the others, which query does.
+func (c *call) queryText(name string) (string, error) {
 	query, text, times := values{where: "querystring"}, "", 0
 	for key, value := range c.ctx.QueryArgs().All() {
 		if string(key) == name {
@@ -148,7 +148,7 @@ func (c *call) asked(name string) (string, error) {
 	}
 	switch times {
 	case 0:
-		return "", query.required(name)
+		return "", query.missing(name)
 	case 1:
 		return text, nil
 	default:
@@ -171,8 +171,8 @@ func (c *call) object() (values, error) {
 	return v, nil
 }
 
-// raw returns the body, which must be announced as JSON unless there is none. What
-// editors on Windows put before it, a byte order mark, is no part of it.
+// raw returns the body without the byte order mark that editors on Windows write,
+// nil for an empty one. Its content type must be JSON.
 func (c *call) raw() ([]byte, error) {
 	raw := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(c.ctx.PostBody()), []byte("\uFEFF")))
 	if len(raw) == 0 {
@@ -201,7 +201,7 @@ func (c *call) json() (any, error) {
 	return body, nil
 }
 
-// decodeJSON reads one value, which nothing may follow.
+// decodeJSON decodes exactly one JSON value.
 func decodeJSON(raw []byte) (body any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -218,13 +218,13 @@ func (v values) refuse(name, want string) error {
 	return problem(http.StatusBadRequest, codeValidation, "%s/%s must be %s", v.where, name, want)
 }
 
-// required returns the error for a member that has to be there.
-func (v values) required(name string) error {
+// missing returns the error for a required member that is not there.
+func (v values) missing(name string) error {
 	return problem(http.StatusBadRequest, codeValidation, "%s must have required property '%s'", v.where, name)
 }
 
-// text returns a member as text, and whether it is there. Numbers and switches
-// become text, null becomes "", a list of one its element.
+// text returns a member as text, and whether it is there. Numbers and booleans
+// are formatted, null is "", and a list of one element stands for that element.
 func (v values) text(name string) (string, bool, error) {
 	member, there := v.members[name]
 	if list, ok := member.([]any); ok && len(list) == 1 {
@@ -244,7 +244,7 @@ func (v values) text(name string) (string, bool, error) {
 	}
 }
 
-// texts returns a member as a list of texts. A single one is a list of one.
+// texts returns a member as a list of texts. A single value is a list of one.
 func (v values) texts(name string) ([]string, error) {
 	member, there := v.members[name]
 	if !there {
@@ -265,37 +265,37 @@ func (v values) texts(name string) ([]string, error) {
 	return out, nil
 }
 
-// needText returns a member that must be there and hold text.
-func (v values) needText(name string) (string, error) {
+// nonEmptyText returns a required member as text that is not empty.
+func (v values) nonEmptyText(name string) (string, error) {
 	text, there, err := v.text(name)
 	switch {
 	case err != nil:
 		return "", err
 	case !there:
-		return "", v.required(name)
+		return "", v.missing(name)
 	case text == "":
 		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have fewer than 1 characters", v.where, name)
 	}
 	return text, nil
 }
 
-// given returns a member that must be there, and may be empty; limit is in
-// characters, 0 for none.
-func (v values) given(name string, limit int) (string, error) {
+// requiredText returns a required member as text, which may be empty; limit is its
+// greatest length in characters, 0 for none.
+func (v values) requiredText(name string, limit int) (string, error) {
 	text, there, err := v.text(name)
 	switch {
 	case err != nil:
 		return "", err
 	case !there:
-		return "", v.required(name)
+		return "", v.missing(name)
 	case limit > 0 && utf8.RuneCountInString(text) > limit:
 		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have more than %d characters", v.where, name, limit)
 	}
 	return text, nil
 }
 
-// number returns a member as a number, 0 when it is not there. Text that holds
-// one is one; a switch is 1 or 0, null is 0.
+// number returns a member as a number, 0 when it is absent or null. A text is
+// parsed; a boolean is 1 or 0.
 func (v values) number(name string) (float64, error) {
 	text := ""
 	switch member := v.members[name].(type) {
@@ -315,7 +315,8 @@ func (v values) number(name string) (float64, error) {
 	return n, nil
 }
 
-// flag returns a member as a switch. "true" and "false" are ones, and so are 1, 0 and null.
+// flag returns a member as a boolean, false when it is absent or null. The texts
+// "true" and "false" and the numbers 1 and 0 are accepted.
 func (v values) flag(name string) (bool, error) {
 	switch member := v.members[name].(type) {
 	case nil:

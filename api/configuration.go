@@ -21,8 +21,8 @@ import (
 //go:embed configuration.html
 var configurationPage string
 
-// Configuration is what the page of the configuration shows. Everything in it
-// may be seen: whoever makes it has masked the rest.
+// Configuration is what the configuration page shows. Whoever makes it masks the
+// secrets; the page shows everything.
 type Configuration struct {
 	// Version is the version of the service.
 	Version string
@@ -30,7 +30,7 @@ type Configuration struct {
 	File string
 	// Masking says in words what is masked.
 	Masking string
-	// Notes say what an operator may not expect.
+	// Notes say what an operator may not expect, such as settings without effect.
 	Notes []string
 	// Settings are the keys in order; those of a section follow each other.
 	Settings []ConfigurationSetting
@@ -64,7 +64,7 @@ type ConfigurationOptions struct {
 	Now func() time.Time
 }
 
-// viewsPerMinute is how often one client may look.
+// viewsPerMinute is how many calls one client may make in a minute.
 const viewsPerMinute = 300
 
 // configuration serves the page.
@@ -202,7 +202,7 @@ func sectionsOf(settings []ConfigurationSetting) []configurationSection {
 	return out
 }
 
-// yamlLine is a line in parts, to be coloured.
+// yamlLine is a line in parts, for syntax colouring.
 type yamlLine struct{ Key, Value, Comment string }
 
 var yamlParts = regexp.MustCompile(`^(\s*(?:- )*[\w.-]+:)?(.*?)((?:^|\s)\s*# [^#]*)?$`)

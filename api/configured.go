@@ -12,26 +12,26 @@ import (
 )
 
 // ConfigurationHeader names a configuration file: in every administrative answer
-// that of the service, in a call that changes something the one that the caller
-// means. Several services may run on a machine, and a file that names no port means
-// whichever has the usual one.
+// the file that the service runs with, and in a call that changes something the
+// file that the caller has in mind. Several services may run on one machine, and a
+// file that sets no port leads to whichever of them has the default one.
 const ConfigurationHeader = "X-Butler-Configuration"
 
 // noConfiguration stands for the file of a service without one.
 const noConfiguration = "(built-in defaults)"
 
-// EncodeConfiguration makes the names of a file of this machine fit for the header: its
-// path, and where links on the way lead.
+// EncodeConfiguration returns the value of ConfigurationHeader for a file of this
+// machine: its path, and its path with symbolic links resolved where that differs.
 func EncodeConfiguration(path string) string {
 	var escaped []string
 	for _, name := range namesOf(path) {
 		escaped = append(escaped, url.PathEscape(name))
 	}
-	return strings.Join(escaped, ",") // which a name in the header does not hold
+	return strings.Join(escaped, ",") // PathEscape escapes commas
 }
 
-// OtherConfiguration returns the file that the service which answered runs with,
-// where it is not the one that is meant; "" where it is, or does not say.
+// OtherConfiguration returns the file that the answering service runs with when it
+// is not the one that is meant, and "" when it is, or the answer does not say.
 func OtherConfiguration(answer http.Header, meant string) string {
 	inForce := decodeConfiguration(answer.Get(ConfigurationHeader))
 	if len(inForce) == 0 || meant == "" || shareName(inForce, namesOf(meant)) {
@@ -40,12 +40,12 @@ func OtherConfiguration(answer http.Header, meant string) string {
 	return inForce[0]
 }
 
-// sayConfiguration tells the caller who answers.
-func (s *operations) sayConfiguration(ctx *fasthttp.RequestCtx) {
+// setConfigurationHeader tells the caller which service answers.
+func (s *operations) setConfigurationHeader(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(ConfigurationHeader, EncodeConfiguration(s.configuration()))
 }
 
-// isMeant reports whether a call is meant for this service; one that does not say is.
+// isMeant reports whether a call is meant for this service. One without the header is.
 func (s *operations) isMeant(ctx *fasthttp.RequestCtx) bool {
 	meant := decodeConfiguration(string(ctx.Request.Header.Peek(ConfigurationHeader)))
 	return ctx.IsGet() || len(meant) == 0 || shareName(meant, namesOf(s.configuration()))
@@ -58,8 +58,8 @@ func (s *operations) configuration() string {
 	return s.opts.Configuration
 }
 
-// decodeConfiguration returns the names in a header; what is no such text is a name
-// that no file has.
+// decodeConfiguration returns the names in a header. One that cannot be decoded is
+// kept as it is, and matches no file.
 func decodeConfiguration(header string) []string {
 	if header == "" {
 		return nil
@@ -73,8 +73,9 @@ func decodeConfiguration(header string) []string {
 	return names
 }
 
-// namesOf returns the names of a file. Each side asks its own system for those of its
-// own file only: to look for a path that somebody sent may mean to log in where it leads.
+// namesOf returns a path and, where it differs, the same path with symbolic links
+// resolved. Only call it for a file of one's own: on Windows, resolving a network
+// path that somebody sent would log in at the machine it names.
 func namesOf(path string) []string {
 	names := []string{path}
 	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
@@ -83,7 +84,7 @@ func namesOf(path string) []string {
 	return names
 }
 
-// shareName reports whether two files have a name in common.
+// shareName reports whether two lists of names have one in common.
 func shareName(one, other []string) bool {
 	return slices.ContainsFunc(one, func(a string) bool {
 		return slices.ContainsFunc(other, func(b string) bool {

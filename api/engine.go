@@ -20,7 +20,7 @@ type Apps interface {
 	List(ctx context.Context) ([]App, error)
 	// Dump describes an app; whoever gets the document closes it.
 	Dump(ctx context.Context, appID string) (Document, error)
-	// Reload returns when the app is open. The rest is not waited for.
+	// Reload returns when the app is open; the reload goes on without the caller.
 	Reload(ctx context.Context, r AppReload) error
 }
 
@@ -44,7 +44,7 @@ type AppReload struct {
 	Partial bool
 	// OnSuccess and OnFailure are the IDs of the tasks that follow, in order.
 	OnSuccess, OnFailure []string
-	// Caller is on whose behalf they are started.
+	// Caller is the one on whose behalf these tasks are started.
 	Caller starttask.Caller
 }
 
@@ -81,7 +81,7 @@ func reloadOf(c *call) (AppReload, error) {
 		return r, err
 	}
 	r.Mode = reloadMode(body)
-	r.Partial, _ = body.flag("partialReload") // what says neither is a full reload, as ever
+	r.Partial, _ = body.flag("partialReload") // anything else is a full reload, as existing clients expect
 	if r.OnSuccess, err = taskIDs(body, "startQSEoWTaskOnSuccess"); err != nil {
 		return r, err
 	}
@@ -89,7 +89,8 @@ func reloadOf(c *call) (AppReload, error) {
 	return r, err
 }
 
-// reloadMode returns the mode of a reload; what is none is 0, as ever.
+// reloadMode returns the mode of a reload. Anything but 1 and 2 is 0, as existing
+// clients expect.
 func reloadMode(body values) int {
 	switch mode, _ := body.number("reloadMode"); mode {
 	case 1, 2:
@@ -118,8 +119,8 @@ func taskIDs(body values, name string) ([]string, error) {
 	return ids, nil
 }
 
-// documentTimeout bounds the sending of a document. Each piece of it has the time
-// of a request.
+// documentTimeout bounds the sending of a document. Each piece of it may take
+// requestTimeout.
 const documentTimeout = 15 * time.Minute
 
 // stream sends a document, and closes it.
@@ -128,7 +129,8 @@ func (c *call) stream(d Document) {
 	c.ctx.SetBodyStream(&paced{ReadCloser: d, conn: c.ctx.Conn(), until: time.Now().Add(documentTimeout)}, int(d.Size))
 }
 
-// paced reads what is being sent to a client, and gives it time as long as it takes it.
+// paced is a document that is being sent: it extends the write deadline of the
+// connection with each piece, for as long as the client keeps reading.
 type paced struct {
 	io.ReadCloser
 	conn  net.Conn

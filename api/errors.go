@@ -32,7 +32,7 @@ var (
 	errNotReady   = apiError{50301, http.StatusServiceUnavailable, "not ready", "wait, or see /health for the reason"}
 )
 
-// DestinationError is what an Admin says of a name that means no destination.
+// DestinationError is returned by an Admin for a name that is no destination.
 type DestinationError struct{ Err error }
 
 func (e DestinationError) Error() string { return e.Err.Error() }
@@ -49,7 +49,8 @@ func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {
 	}{row, detail})
 }
 
-// PartlyError is why a change was not made for every thing it was meant for.
+// PartlyError is returned by an Admin for a change that was made for some of the
+// notices it was meant for, and not for others.
 type PartlyError struct{ Err error }
 
 // Error implements error.
@@ -58,7 +59,7 @@ func (e PartlyError) Error() string { return e.Err.Error() }
 // Unwrap returns what went wrong with the things.
 func (e PartlyError) Unwrap() error { return e.Err }
 
-// failPartly answers a change that worked for count things and not for the rest.
+// failPartly answers a change that was made for count notices and failed for the rest.
 func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 	ctx.SetStatusCode(errPartly.Status)
 	write(ctx, struct {
@@ -68,10 +69,7 @@ func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 	}{errPartly, detail, count})
 }
 
-// answer sends a value as JSON.
-func answer(ctx *fasthttp.RequestCtx, body any) { write(ctx, body) }
-
-// Headers of most answers, as they are written: Set would work that out for each.
+// Headers of most answers, in canonical form, which Set would compute for each of them.
 var (
 	typeJSON          = []byte("application/json; charset=utf-8")
 	headerTypeOptions = []byte("X-Content-Type-Options")
@@ -79,12 +77,13 @@ var (
 	noSniff           = []byte("nosniff")
 )
 
-// head says that JSON follows.
+// head sets the headers of a JSON answer.
 func head(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentTypeBytes(typeJSON)
 	ctx.Response.Header.SetCanonical(headerTypeOptions, noSniff)
 }
 
+// write sends a value as JSON.
 func write(ctx *fasthttp.RequestCtx, body any) {
 	head(ctx)
 	encoder := json.NewEncoder(ctx)

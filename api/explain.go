@@ -18,8 +18,8 @@ type Explainer interface {
 	Explain(ctx context.Context, execution string) (trail.Story, error)
 }
 
-// explain answers with the story of an execution; one that nothing is known of
-// is not found, with what the reasons may be.
+// explain answers with the story of an execution. For an unknown one it is 404 with
+// the possible reasons.
 func (r *rest) explain(c *call) (int, any, error) {
 	id := c.parameters.get("executionId")
 	if !nameable(id) {
@@ -34,7 +34,7 @@ func (r *rest) explain(c *call) (int, any, error) {
 	return http.StatusOK, story, err
 }
 
-// explain is the same for the machine itself, where an unknown execution is an answer.
+// explain does the same for the operations server, where an unknown execution is no error.
 func (s *operations) explain(ctx *fasthttp.RequestCtx) {
 	id := string(ctx.QueryArgs().Peek("execution"))
 	if !nameable(id) {
@@ -50,5 +50,5 @@ func (s *operations) explain(ctx *fasthttp.RequestCtx) {
 // errNoExecution is what is wrong with a call that names no execution.
 var errNoExecution = fmt.Sprintf("execution must be the ID of an execution, of at most %d characters", udp.MaxCharacters)
 
-// nameable reports whether id may be that of an execution: what the intake keeps of one.
+// nameable reports whether id may be an execution ID: the intake keeps no longer ones.
 func nameable(id string) bool { return id != "" && utf8.RuneCountInString(id) <= udp.MaxCharacters }

@@ -32,7 +32,7 @@ type FileCopied struct {
 	SHA256 string
 }
 
-// NewProblem makes an error that the API tells as it is.
+// NewProblem returns an error that the API answers with that status and message.
 func NewProblem(status int, message string) error { return problem(status, "", "%s", message) }
 
 func transferOf(c *call) (FileTransfer, error) {
@@ -41,10 +41,10 @@ func transferOf(c *call) (FileTransfer, error) {
 	if err != nil {
 		return f, err
 	}
-	if f.From, err = body.needText("fromFile"); err != nil {
+	if f.From, err = body.nonEmptyText("fromFile"); err != nil {
 		return f, err
 	}
-	if f.To, err = body.needText("toFile"); err != nil {
+	if f.To, err = body.nonEmptyText("toFile"); err != nil {
 		return f, err
 	}
 	if f.Overwrite, err = body.flag("overwrite"); err != nil {
@@ -54,7 +54,7 @@ func transferOf(c *call) (FileTransfer, error) {
 	return f, err
 }
 
-// moved is the answer to a move; a copy tells of the times as well.
+// moved is the answer to a move, and a part of the answer to a copy.
 type moved struct {
 	From      string `json:"fromFile"`
 	To        string `json:"toFile"`
@@ -88,7 +88,7 @@ func (r *rest) fileDelete(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	path, err := body.needText("deleteFile")
+	path, err := body.nonEmptyText("deleteFile")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -107,7 +107,7 @@ func (r *rest) createDir(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	path, err := body.needText("directory")
+	path, err := body.nonEmptyText("directory")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -122,7 +122,7 @@ func (r *rest) createDirQVD(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	path, err := body.given("directory", 0)
+	path, err := body.requiredText("directory", 0)
 	if err != nil {
 		return 0, nil, err
 	}

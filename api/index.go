@@ -12,8 +12,8 @@ var operationsPage string
 // operationsPolicy lets the page style itself, and nothing else.
 const operationsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// index says what a browser finds here. It is the same for everybody and holds
-// nothing of this service.
+// index serves a fixed page with links to the others. It shows nothing of this
+// service's state.
 func (s *operations) index(ctx *fasthttp.RequestCtx) {
 	secure(&ctx.Response.Header)
 	ctx.Response.Header.Set("Content-Security-Policy", operationsPolicy)

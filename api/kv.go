@@ -29,7 +29,7 @@ type KeyNamespaces interface {
 	Watch(ctx context.Context, command messages.WatchNamespace) (Watch, error)
 }
 
-// keyValue is a key with its value and how long it lives, in milliseconds; 0 is for ever.
+// keyValue is a key with its value and its time to live in milliseconds; 0 means for ever.
 type keyValue struct {
 	Namespace string `json:"namespace"`
 	Key       string `json:"key"`
@@ -49,11 +49,11 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	key, err := body.needText("key")
+	key, err := body.nonEmptyText("key")
 	if err != nil {
 		return 0, nil, err
 	}
-	value, err := body.given("value", 0)
+	value, err := body.requiredText("value", 0)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -106,7 +106,7 @@ func (r *rest) kvExists(c *call) (int, any, error) {
 }
 
 func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
-	key, err := c.asked("key")
+	key, err := c.queryText("key")
 	if err != nil {
 		return keyValue{}, messages.GetValueReply{}, err
 	}
@@ -161,9 +161,9 @@ func (r *rest) kvDeleteNamespace(c *call) (int, any, error) {
 	return http.StatusNoContent, nil, err
 }
 
-// refusal is the store's refusal as the API tells it. What is unknown is a bad
-// request, not a missing page: clients could not tell that from an endpoint that
-// is not enabled. It is named, because the log of a load script shows no addresses.
+// refusal turns a failure of the store into the error for the caller. An unknown key
+// or namespace is 400, not 404, which clients could not tell from an endpoint that is
+// not enabled. The text names it, because the log of a load script shows no URL.
 func (c *call) refusal(f messages.Failure) error {
 	switch {
 	case !f.Failed():
@@ -187,13 +187,13 @@ func (c *call) refusal(f messages.Failure) error {
 	}
 }
 
-// ttl returns a member as a time to live: whole milliseconds, 0 for none.
+// ttl returns a member, a number of milliseconds, as a time to live; 0 means none.
 func (v values) ttl(name string) (time.Duration, error) {
 	ms, err := v.number(name)
 	return time.Duration(min(max(ms, 0), float64(messages.LongestTTL.Milliseconds()))) * time.Millisecond, err
 }
 
-// revision tells the revision of the value that was read or written.
+// revision sets the ETag to the revision of the value that was read or written.
 func (c *call) revision(n uint64) {
 	var room [24]byte
 	c.ctx.Response.Header.SetCanonical(headerETag, append(strconv.AppendUint(append(room[:0], '"'), n, 10), '"'))

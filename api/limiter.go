@@ -26,10 +26,11 @@ func newLimiter(perMinute int, now func() time.Time) *limiter {
 	return &limiter{perMinute: perMinute, now: now, clients: map[string]int{}}
 }
 
-// limits reports whether there is a limit at all.
+// limits reports whether calls are limited at all.
 func (l *limiter) limits() bool { return l.perMinute > 0 }
 
-// admit counts a call, tells the client where it stands, and refuses what is too much.
+// admit counts a call, sets the rate limit headers, and returns an error when the
+// client has exceeded its limit.
 func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
 	used, left := l.count(client)
 	seconds := strconv.Itoa(int((left + time.Second - 1) / time.Second))
@@ -43,7 +44,8 @@ func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
 	return problem(http.StatusTooManyRequests, "", "Rate limit exceeded, retry in %s seconds", seconds)
 }
 
-// count returns how many calls the client has made in this window, and what is left of it.
+// count adds a call of the client. It returns how many there were in this window,
+// and how much time is left of the window.
 func (l *limiter) count(client string) (used int, left time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

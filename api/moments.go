@@ -6,22 +6,24 @@ import (
 	"time"
 )
 
-// moments are for calls that wait for an answer and for nothing else. Those that
-// begin within a moment share a context, so that it takes no timer for each.
+// moments hands out contexts with a deadline. Calls that begin within the same
+// second share one, which saves a timer for each call. It is only for calls that
+// never cancel their context.
 type moments struct{ latest atomic.Pointer[moment] }
 
-// moment is a context that calls get until it is over. It ends by itself, long after that.
+// moment is a shared context; no further call gets it after over.
 type moment struct {
 	ctx  context.Context //nolint:containedctx // it is that of many calls
 	over time.Time
 }
 
-// momentLength is how much longer than requestTimeout a call may wait.
+// momentLength is for how long a context is handed out, and so by how much a call
+// may outlast requestTimeout.
 const momentLength = time.Second
 
-// now returns the context of a call that begins now, which lasts for requestTimeout
-// at least. It asks the clock by which the context ends, not that of the server;
-// whoever sets the system's clock changes neither.
+// now returns a context for a call that begins now. It lasts for at least
+// requestTimeout. It uses the monotonic clock, as the deadline of the context does,
+// and not the clock of the server.
 func (s *moments) now() context.Context {
 	now := time.Now()
 	if m := s.latest.Load(); m != nil && now.Before(m.over) {

@@ -26,7 +26,7 @@ func (r *rest) mqttPublish(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	name, err := body.needText("topic")
+	name, err := body.nonEmptyText("topic")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -38,7 +38,7 @@ func (r *rest) mqttPublish(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	if !there {
-		return 0, nil, body.required("message")
+		return 0, nil, body.missing("message")
 	}
 	if r.opts.MQTT == nil {
 		return 0, nil, problem(http.StatusServiceUnavailable, "", "MQTT is not enabled; set Butler.mqttConfig.enable")

@@ -27,9 +27,10 @@ type Options struct {
 	Configuration string
 	// Metrics serves the metrics page.
 	Metrics http.Handler
-	// Ready reports whether the service takes events, and why not.
+	// Ready reports whether the service accepts events, and if not, the reason.
 	Ready func() (bool, string)
-	// Health returns the state of the whole ("up", "degraded", "down") and its components, as JSON.
+	// Health returns the state of the service ("up", "degraded", "down"), and its
+	// components as a value for JSON.
 	Health func() (state string, components any)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
@@ -63,7 +64,7 @@ const AdminHeader = "X-Butler-Admin"
 // operations is the operations server.
 type operations struct{ opts Options }
 
-// How long lists are at the most, and when nobody says how long.
+// The largest and the default limit of a list.
 const (
 	maxList     = 10_000
 	defaultList = 100
@@ -116,7 +117,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	return r.Handler
 }
 
-// healthz says that the process lives, and nothing else.
+// healthz is the liveness probe: it answers while the process can serve at all.
 func (s *operations) healthz(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok\n") }
 
 func (s *operations) readyz(ctx *fasthttp.RequestCtx) {
@@ -129,7 +130,7 @@ func (s *operations) readyz(ctx *fasthttp.RequestCtx) {
 
 func (s *operations) health(ctx *fasthttp.RequestCtx) {
 	state, components := s.opts.Health()
-	answer(ctx, map[string]any{"state": state, "components": components})
+	write(ctx, map[string]any{"state": state, "components": components})
 }
 
 func (s *operations) listDestinations(ctx *fasthttp.RequestCtx) {
@@ -167,7 +168,7 @@ func (s *operations) reload(ctx *fasthttp.RequestCtx) {
 	if !applied {
 		ctx.SetStatusCode(http.StatusUnprocessableEntity)
 	}
-	answer(ctx, body)
+	write(ctx, body)
 }
 
 func (s *operations) respond(ctx *fasthttp.RequestCtx, body any, err error) {
@@ -176,7 +177,7 @@ func (s *operations) respond(ctx *fasthttp.RequestCtx, body any, err error) {
 		fail(ctx, errInternal, err.Error())
 		return
 	}
-	answer(ctx, body)
+	write(ctx, body)
 }
 
 func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
@@ -192,9 +193,9 @@ func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
 	return n, true
 }
 
-// local admits a call only from this machine, and only from a program: a web
-// page of another origin cannot set the header, and one whose name was pointed at
-// this machine shows that name as the host.
+// local admits a call only from this machine, and only from a program: a web page
+// of another origin cannot set AdminHeader, and one whose name was made to resolve
+// to this machine (DNS rebinding) sends that name as the host.
 func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if !isOwnAddress(ctx.RemoteIP(), ctx.LocalIP()) {
@@ -209,7 +210,7 @@ func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler
 			fail(ctx, errForbidden, "send the header "+AdminHeader+": 1")
 			return
 		}
-		if s.sayConfiguration(ctx); !s.isMeant(ctx) {
+		if s.setConfigurationHeader(ctx); !s.isMeant(ctx) {
 			fail(ctx, errOther, "this service runs with the configuration "+s.configuration())
 			return
 		}
@@ -217,7 +218,7 @@ func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler
 	}
 }
 
-// isOwnAddress reports whether a call comes from the machine that it is made to.
+// isOwnAddress reports whether a call comes from this machine itself.
 func isOwnAddress(remote, local net.IP) bool {
 	return remote.IsLoopback() || !remote.IsUnspecified() && remote.Equal(local)
 }

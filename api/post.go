@@ -61,13 +61,13 @@ func (r *rest) slackPost(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	m := SlackMessage{}
-	if m.Channel, err = body.given("channel", maxPostName); err != nil {
+	if m.Channel, err = body.requiredText("channel", maxPostName); err != nil {
 		return 0, nil, err
 	}
-	if m.From, err = body.given("from_user", maxPostName); err != nil {
+	if m.From, err = body.requiredText("from_user", maxPostName); err != nil {
 		return 0, nil, err
 	}
-	if m.Text, err = body.needText("msg"); err != nil {
+	if m.Text, err = body.nonEmptyText("msg"); err != nil {
 		return 0, nil, err
 	}
 	if m.Emoji, _, err = body.text("emoji"); err != nil {
@@ -113,14 +113,14 @@ func (r *rest) newRelicMetric(c *call) (int, any, error) {
 	if m.Name, err = body.named("name"); err != nil {
 		return 0, nil, err
 	}
-	switch kind, err := body.needText("type"); {
+	switch kind, err := body.nonEmptyText("type"); {
 	case err != nil:
 		return 0, nil, err
 	case kind != "gauge":
 		return 0, nil, body.refuse("type", "gauge")
 	}
 	if _, there := body.members["value"]; !there {
-		return 0, nil, body.required("value")
+		return 0, nil, body.missing("value")
 	}
 	if m.Value, err = body.number("value"); err != nil {
 		return 0, nil, err
@@ -188,10 +188,10 @@ func (v values) attributes(name string) (map[string]any, error) {
 
 // named returns a member that must be there and hold a name.
 func (v values) named(name string) (string, error) {
-	if _, err := v.needText(name); err != nil {
+	if _, err := v.nonEmptyText(name); err != nil {
 		return "", err
 	}
-	return v.given(name, maxPostName)
+	return v.requiredText(name, maxPostName)
 }
 
 // attribute returns a member that is a text or a number.
@@ -202,5 +202,5 @@ func (v values) attribute(name string) (any, error) {
 		}
 		return nil, v.refuse(name, "number")
 	}
-	return v.given(name, maxPostValue)
+	return v.requiredText(name, maxPostValue)
 }

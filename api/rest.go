@@ -32,8 +32,8 @@ type RESTOptions struct {
 	Metrics *Metrics
 	// Access says who calls; nil lets everybody in.
 	Access Access
-	// Hosts are names by which callers know the server, beside that in Address. They
-	// count while it listens on a loopback address without Access.
+	// Hosts are further names of the server, beside the host in Address. The Host
+	// header is checked while the server listens on a loopback address without Access.
 	Hosts []string
 	// Endpoints are the names of the enabled endpoints, in the order of the configuration.
 	Endpoints []string
@@ -54,7 +54,8 @@ type RESTOptions struct {
 	// Slack is behind slackPostMessage, NewRelic behind postNewRelicEvent and postNewRelicMetric.
 	Slack    Slack
 	NewRelic NewRelic
-	// Heartbeat is how often a watch without changes shows that it lives; 0 means 15 s.
+	// Heartbeat is how often an idle watch sends a comment to keep its connection
+	// alive; 0 means 15 s.
 	Heartbeat time.Duration
 	// MQTT is behind mqttPublishMessage, nil without a broker; UDPQueue is behind
 	// udpQueueStatus, nil without task events.
@@ -71,21 +72,22 @@ type RESTOptions struct {
 // rest is the API that load scripts and other systems call.
 type rest struct {
 	opts RESTOptions
-	on   []route
-	// unmatched counts the calls that belong to none of them.
+	// routes are those of the enabled endpoints.
+	routes []route
+	// unmatched counts the calls that match no route.
 	unmatched *meter
 	limit     *limiter
 	docs      *documentation
-	// named says that the host of a call has to be one of our names; known is the
-	// latest one that was.
-	named bool
-	known atomic.Pointer[string]
+	// checkHost says that the Host header of a call has to be one of our names;
+	// lastHost is the latest one that was.
+	checkHost bool
+	lastHost  atomic.Pointer[string]
 	// moments are for the calls that ask the key-value store for one key.
 	moments moments
 	// streams are the watches that are served.
 	streams streams
-	// working lasts as long as the server: a large file takes longer than a call
-	// should, and is not left half done.
+	// working returns the context of work that may outlast its call, such as copying
+	// a large file. It ends with the server.
 	working func() context.Context
 }
 
@@ -107,7 +109,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		if slices.Contains(o.Endpoints, e.name) {
 			one := newRoute(e)
 			one.meter = o.Metrics.meter(e)
-			r.on = append(r.on, one)
+			r.routes = append(r.routes, one)
 		}
 	}
 	listener, err := o.Sockets.Listen(o.Address, "restServerConfig.serverHost, restServerConfig.serverPort", o.Log)
@@ -115,7 +117,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		stop()
 		return nil, err
 	}
-	r.named = o.Access == nil && onLoopback(listener)
+	r.checkHost = o.Access == nil && onLoopback(listener)
 	scheme := "http://"
 	if o.TLS != nil {
 		listener, scheme = tls.NewListener(listener, o.TLS), "https://"
@@ -146,10 +148,10 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.URI().PathOriginal())
 	var room [commonSegments]string
 	segments := slices.AppendSeq(room[:0], strings.SplitSeq(path, "/"))
-	for i := range r.on {
-		if r.on[i].match(method, segments, c) {
-			c.meter = r.on[i].meter
-			r.serve(c, &r.on[i])
+	for i := range r.routes {
+		if r.routes[i].match(method, segments, c) {
+			c.meter = r.routes[i].meter
+			r.serve(c, &r.routes[i])
 			return
 		}
 	}
@@ -162,7 +164,7 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 	c.fail(problem(404, "", "Route %s:%s not found", method, path))
 }
 
-// measure counts a call that is answered.
+// measure records the metrics of an answered call.
 func (r *rest) measure(c *call) {
 	c.meter.answered(c.ctx, time.Since(c.ctx.Time()))
 	r.opts.Metrics.running.Dec()
@@ -187,7 +189,7 @@ func methodOf(ctx *fasthttp.RequestCtx) (string, error) {
 	}
 }
 
-// limited counts a call, and returns why it is one too many.
+// limited counts a call of the client, and returns an error when it exceeds the rate limit.
 func (r *rest) limited(c *call, route string) error {
 	if !r.limit.limits() {
 		return nil
@@ -223,7 +225,8 @@ func (r *rest) serve(c *call, e *route) {
 	}
 }
 
-// logOf returns where the calls of an endpoint are told: those that may change something to the audit.
+// logOf returns the logger for the calls of an endpoint: the audit log for those
+// that may change something.
 func (r *rest) logOf(e *route) *zap.Logger {
 	if e.method == fasthttp.MethodGet {
 		return r.opts.Log

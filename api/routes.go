@@ -72,34 +72,34 @@ func (r *rest) endpoints() []endpoint {
 	}
 }
 
-// told names, for each endpoint, the members of the body that the log shows: what
-// the call is about, and never what may be private.
-var told = map[string][]string{
+// loggedMembers names, for each endpoint, the members of the body that the log
+// shows: what the call is about, and never what may be private.
+var loggedMembers = map[string][]string{
 	"fileCopy": {"fromFile", "toFile"}, "fileMove": {"fromFile", "toFile"}, "fileDelete": {"deleteFile"},
 	"createDir": {"directory"}, "createDirQVD": {"directory"}, "keyValueStore": {"key"},
 	"createNewSchedule":  {"name", "cronSchedule", "timezone", "qlikSenseTaskId", "startupState"},
 	"mqttPublishMessage": {"topic"}, "slackPostMessage": {"channel"}, "postNewRelicEvent": {"eventType"}, "postNewRelicMetric": {"name"},
 }
 
-// maxTold is how many bytes of a member the log shows.
-const maxTold = 1024
+// maxLogged is how many bytes of a parameter or member the log shows.
+const maxLogged = 1024
 
-// about returns what a call is about: its parameters, and members of its body.
+// about returns the log fields of a call: its parameters, and some members of its body.
 func (r *route) about(c *call) []zap.Field {
 	fields := make([]zap.Field, 0, len(c.parameters)+8)
 	for _, p := range c.parameters {
-		fields = append(fields, zap.String(p.name, p.value[:min(len(p.value), maxTold)]))
+		fields = append(fields, zap.String(p.name, p.value[:min(len(p.value), maxLogged)]))
 	}
 	body := values{members: c.body}
-	for _, name := range told[r.name] { // as the call itself was read: a list of one is its element
+	for _, name := range loggedMembers[r.name] { // converted as for the call itself: a list of one is its element
 		if value, there, err := body.text(name); there && err == nil {
-			fields = append(fields, zap.String(name, value[:min(len(value), maxTold)]))
+			fields = append(fields, zap.String(name, value[:min(len(value), maxLogged)]))
 		}
 	}
 	return fields
 }
 
-// route is an endpoint that is served, taken apart for the way to it.
+// route is an enabled endpoint with its path split for matching.
 type route struct {
 	endpoint
 	// title names the endpoint in the log.
@@ -125,10 +125,10 @@ func newRoute(e endpoint) route {
 	return r
 }
 
-// commonSegments is how many segments a path has at most, as a rule.
+// commonSegments is how many segments nearly every path fits in.
 const commonSegments = 8
 
-// parameters are those of a path. There are so few that a map would be slower.
+// parameters are those of a path: so few that a map would be slower.
 type parameters []parameter
 
 type parameter struct{ name, value string }
@@ -144,8 +144,8 @@ func (p parameters) get(name string) string {
 }
 
 // match compares the segments of a raw path with those of the route, and decodes
-// its parameters into the call: an encoded slash is no separator, and a segment may be empty.
-// Whoever may GET may ask for the HEAD.
+// its parameters into the call. An encoded slash does not separate segments, and a
+// parameter may be empty. A route for GET matches HEAD as well.
 func (r *route) match(method string, path []string, into *call) bool {
 	if len(path) != len(r.segments) || r.method != method && (r.method != fasthttp.MethodGet || method != fasthttp.MethodHead) {
 		return false

@@ -20,7 +20,7 @@ type Schedules interface {
 	SwitchAll(ctx context.Context, command messages.SwitchAllSchedules) (messages.SwitchAllSchedulesReply, error)
 }
 
-// maxRuns bounds how many of the next runs are told.
+// maxRuns bounds how many of the next runs are listed.
 const maxRuns = 100
 
 // scheduled is a schedule with what the caller has asked for beside it.
@@ -96,7 +96,7 @@ func (r *rest) scheduleCreate(c *call) (int, any, error) {
 		{"qlikSenseTaskId", &s.TaskID},
 		{"startupState", &s.StartupState},
 	} {
-		if *field.into, err = body.needText(field.name); err != nil {
+		if *field.into, err = body.nonEmptyText(field.name); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -163,7 +163,7 @@ func (c *call) scheduleID() (string, error) {
 	return "", problem(http.StatusBadRequest, codeValidation, "params/scheduleId must NOT have fewer than 1 characters")
 }
 
-// scheduleRefusal is the scheduler's refusal as the API tells it.
+// scheduleRefusal turns a failure of the scheduler into the error for the caller.
 func scheduleRefusal(f messages.Failure, id string) error {
 	switch {
 	case !f.Failed():

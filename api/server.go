@@ -1,24 +1,24 @@
 // Package api owns the HTTP servers: routes, handlers, the tables of errors and who
 // may call what.
 //
-// The operations server (Listen) shows metrics and health to whoever reaches it.
-// It guarantees that what else is asked of it, and every change, comes from a
-// program on this machine, and ends within 30 seconds, save for a reload of the
+// The operations server (Listen) serves metrics and health to everybody who reaches
+// it. It guarantees that all other calls are accepted only from a program on this
+// machine, and that a call ends within 30 seconds, except for a reload of the
 // configuration.
 //
-// The REST API (ListenREST) takes calls, and changes, from any host: with access
-// control from those whose credential has the scope, without it from everybody
-// but the web pages of other origins. Work on files, apps and tasks lasts for as
-// long as it takes, a watch for as long as its client takes what it gets; every
-// other call ends within 30 seconds.
+// The REST API (ListenREST) accepts calls from any host: with access control from
+// callers whose credential has the scope, without it from everybody except web pages
+// of other origins. Work on files, apps and tasks takes as long as it needs, and a
+// watch lasts as long as its client keeps reading; every other call ends within 30
+// seconds.
 //
-// The page of the configuration (ListenConfiguration) and the answer to the health
-// checks of containers (ListenLiveness) only show something.
+// The configuration page (ListenConfiguration) and the health check for containers
+// (ListenLiveness) are read-only.
 //
-// All bound what they read of a request, in size and time, and their errors say
-// what is wrong and how to mend it. They talk to the rest of the service through
-// the functions in their options and must never reach an actor, the journal or
-// the QRS by themselves.
+// All servers bound what they read of a request, in size and time, and their errors
+// say what is wrong and how to correct it. They talk to the rest of the service
+// through the functions and interfaces in their options, and must never reach an
+// actor, the journal or the QRS directly.
 package api
 
 import (
@@ -41,11 +41,11 @@ import (
 type Server struct {
 	http     *fasthttp.Server
 	listener net.Listener
-	// stop ends what runs longer than a call; nil when nothing does.
+	// stop ends the work that outlasts its call; nil when there is none.
 	stop   func()
 	handle fasthttp.RequestHandler
-	// leaving: every connection ends with its next answer, which is that of next
-	// where there is one.
+	// leaving is set by HandOver: every connection is closed after its next answer.
+	// That answer is made by next, where there is one.
 	leaving atomic.Bool
 	next    atomic.Pointer[Server]
 }
@@ -58,8 +58,8 @@ const (
 	maxBody        = 1 << 20
 )
 
-// newServer returns a server for a handler; broken answers what is no request, and
-// stop ends what runs longer than a call.
+// newServer returns a server for a handler. broken answers requests that cannot be
+// read, and stop ends the work that outlasts its call.
 func newServer(listener net.Listener, handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error), stop func()) *Server {
 	s := &Server{listener: listener, stop: stop}
 	s.http = s.newHTTP(handler, broken)
@@ -69,7 +69,7 @@ func newServer(listener net.Listener, handler fasthttp.RequestHandler, broken fu
 // newHTTP returns an HTTP server within our limits.
 func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
 	s.handle = handler
-	last := func(ctx *fasthttp.RequestCtx) {
+	serve := func(ctx *fasthttp.RequestCtx) {
 		s.latest().handle(ctx)
 		if s.leaving.Load() {
 			ctx.SetConnectionClose()
@@ -77,13 +77,14 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 	}
 	refuse := func(ctx *fasthttp.RequestCtx, err error) {
 		broken(ctx, err)
-		if late, ok := errors.AsType[net.Error](err); !ok || !late.Timeout() { // who is late has had its time
+		if late, ok := errors.AsType[net.Error](err); !ok || !late.Timeout() { // a client that is too slow gets no further time
 			sockets.Linger(ctx.Conn())
 		}
 	}
 	return &fasthttp.Server{
-		Name: "butler", Handler: last, ErrorHandler: refuse,
-		// Who asks first is not asked for a body that is too large.
+		Name: "butler", Handler: serve, ErrorHandler: refuse,
+		// A client that sends "Expect: 100-continue" is refused before it sends a body
+		// that is too large.
 		ExpectHandler: func(ctx *fasthttp.RequestCtx) int {
 			if ctx.Request.Header.ContentLength() <= maxBody {
 				return fasthttp.StatusContinue
@@ -91,10 +92,10 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 			refuse(ctx, fasthttp.ErrBodyTooLarge)
 			return ctx.Response.StatusCode()
 		},
-		// The first bounds a request from its first byte to its last, however it trickles.
+		// ReadTimeout covers the whole request, so a client cannot extend it by sending slowly.
 		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
 		ReadBufferSize: maxHead, MaxRequestBodySize: maxBody, CloseOnShutdown: true,
-		// Nobody sends forms: their parts are not worth a parser.
+		// No endpoint takes a form.
 		DisablePreParseMultipartForm: true,
 		Logger:                       silent{},
 	}
@@ -111,10 +112,9 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// HandOver has the server take no further connection. Those that it has are
-// served on until Shutdown, each for one more call, which next answers unless it is
-// nil: the client learns from the answer to connect again, and never loses a call
-// to a connection that is closed.
+// HandOver stops accepting connections. Each open connection is served for one more
+// call, until Shutdown; next answers it unless it is nil. The answer tells the client
+// that the connection closes, so no call is lost on a closed connection.
 func (s *Server) HandOver(next *Server) error {
 	if next != nil {
 		s.next.Store(next)
@@ -123,7 +123,7 @@ func (s *Server) HandOver(next *Server) error {
 	return s.listener.Close()
 }
 
-// latest returns the server that answers for this one.
+// latest follows next to the server that answers for this one.
 func (s *Server) latest() *Server {
 	for next := s.next.Load(); next != nil; next = s.next.Load() {
 		s = next
@@ -131,8 +131,8 @@ func (s *Server) latest() *Server {
 	return s
 }
 
-// Shutdown stops listening and waits for running requests until ctx ends. It
-// also ends a Serve that has not begun, which the library's would not.
+// Shutdown stops listening and waits for running requests until ctx ends. Unlike
+// fasthttp's own, it also ends a Serve that has not begun yet.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.stop != nil {
 		s.stop()
@@ -140,14 +140,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(s.http.ShutdownWithContext(ctx), s.listener.Close())
 }
 
-// bounded returns the context of one call. A RequestCtx would be one, but reading
-// it races with the shutdown of its server.
+// bounded returns the context of one call. The RequestCtx cannot be used as one:
+// reading it races with the shutdown of its server.
 func bounded() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), requestTimeout)
 }
 
-// isOwnName reports whether the Host header of a call is an address, localhost,
-// the name in the address that the server was told to listen on, or one of more.
+// isOwnName reports whether a Host header is an IP address, localhost, the host of
+// the address that the server listens on, or one of more.
 func isOwnName(host, address string, more ...string) bool {
 	name := strings.ToLower(hostOf(host))
 	_, err := netip.ParseAddr(name)
@@ -170,7 +170,7 @@ func hostOf(hostPort string) string {
 	return strings.Trim(host, "[]")
 }
 
-// silent drops fasthttp's own log lines: they are about clients that went away.
+// silent drops fasthttp's own log lines, which are about clients that went away.
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}

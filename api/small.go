@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The small endpoints: they need nothing but the call.
+// The endpoints that need nothing but the call.
 
 func (r *rest) ping(*call) (int, any, error) {
 	return http.StatusOK, map[string]string{"response": "Butler reporting for duty", "butlerVersion": r.opts.Version}, nil
@@ -17,7 +17,7 @@ func (r *rest) enabled(*call) (int, any, error) {
 	return http.StatusOK, append([]string{}, r.opts.Endpoints...), nil
 }
 
-// maxDigits bounds a number that is converted: the work grows with its square.
+// maxDigits bounds a number to convert: the cost grows with the square of its length.
 const maxDigits = 1024
 
 const (
@@ -41,9 +41,9 @@ func base16To62(c *call) (int, any, error) {
 	return http.StatusOK, conversion{Base16: given, Base62: convert(strings.ToLower(given), digits16, digits62)}, err
 }
 
-// digitsOf returns a number of the query, every digit of which is one of an alphabet.
+// digitsOf returns a query parameter that consists of digits of an alphabet.
 func digitsOf(c *call, name, alphabet string) (string, error) {
-	text, err := c.asked(name)
+	text, err := c.queryText(name)
 	switch {
 	case err != nil:
 		return "", err

@@ -16,8 +16,8 @@ type Starter interface {
 	Start(ctx context.Context, c starttask.Caller, r starttask.Request) starttask.Answer
 }
 
-// startTasks starts what the path, the query and the body name together. It
-// answers when that is done, however long the caller wants to wait.
+// startTasks starts the tasks that path, query and body select together. It answers
+// when that is done, however long the request asks to wait.
 func (r *rest) startTasks(c *call) (int, any, error) {
 	body, err := c.raw()
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *rest) startTasks(c *call) (int, any, error) {
 	return answer.Status, answer, nil
 }
 
-// starting is on whose behalf a call starts tasks.
+// starting returns the caller on whose behalf a call starts tasks.
 func (r *rest) starting(c *call) starttask.Caller {
 	caller := starttask.Caller{Principal: c.caller, Way: starttask.ByREST, From: c.ctx.RemoteIP().String()}
 	if r.opts.Access == nil { // everybody may do everything
@@ -47,7 +47,8 @@ func (r *rest) starting(c *call) starttask.Caller {
 	return caller
 }
 
-// startProblem tells why a request is not understood, under the codes that clients know.
+// startProblem returns the error for a request that is not understood, with the code
+// that clients know.
 func startProblem(err error) error {
 	why, ok := errors.AsType[*starttask.Problem](err)
 	if !ok {

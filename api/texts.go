@@ -2,10 +2,10 @@ package api
 
 import "unicode/utf8"
 
-// textObject reads a JSON object whose members are all texts without escapes, which
-// is what load scripts send, and reports whether raw is one. Any other JSON is for
-// the decoder, which takes five times as long: a tenth of a put to the key-value
-// store.
+// textObject parses a JSON object whose members are all strings without escapes,
+// as load scripts send them, and reports whether raw is one. All other JSON is left
+// to encoding/json, which takes five times as long: a tenth of a put to the
+// key-value store.
 func textObject(raw []byte) (map[string]any, bool) {
 	rest, ok := after(raw, '{')
 	if !ok || !utf8.Valid(raw) {
@@ -33,7 +33,7 @@ func textObject(raw []byte) (map[string]any, bool) {
 	return members, ok && len(unspaced(rest)) == 0
 }
 
-// plainText cuts a text without escapes off the front of b.
+// plainText parses a string without escapes at the start of b.
 func plainText(b []byte) (text string, rest []byte, ok bool) {
 	if b, ok = after(b, '"'); !ok {
 		return "", nil, false
@@ -49,7 +49,8 @@ func plainText(b []byte) (text string, rest []byte, ok bool) {
 	return "", nil, false
 }
 
-// after returns what follows a sign, with or without space before it; b where that is not next.
+// after returns what follows sign at the start of b, and b itself when something
+// else is there. Space before the sign is skipped.
 func after(b []byte, sign byte) (rest []byte, ok bool) {
 	if next := unspaced(b); len(next) > 0 && next[0] == sign {
 		return next[1:], true
@@ -57,7 +58,7 @@ func after(b []byte, sign byte) (rest []byte, ok bool) {
 	return b, false
 }
 
-// unspaced returns b without what JSON calls space in front.
+// unspaced returns b without leading JSON whitespace.
 func unspaced(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// UDPQueue tells how task events come in.
+// UDPQueue reports on the intake of task events.
 type UDPQueue interface {
 	Status(ctx context.Context) (UDPQueueStatus, error)
 }
@@ -20,7 +20,7 @@ type UDPQueueStatus struct {
 	// MessagesStored are on disk, MessagesProcessed decided.
 	MessagesStored    uint64 `json:"messagesStored"`
 	MessagesProcessed uint64 `json:"messagesProcessed"`
-	// MessagesFailed are of an unknown type, or wrong in what they say.
+	// MessagesFailed are of an unknown type, or not valid.
 	MessagesFailed           uint64 `json:"messagesFailed"`
 	MessagesDroppedTotal     uint64 `json:"messagesDroppedTotal"`
 	MessagesDroppedRateLimit uint64 `json:"messagesDroppedRateLimit"`

@@ -20,7 +20,7 @@ import (
 
 // Watch is a watch that goes on until End. The zero value is none.
 type Watch struct {
-	// Reply tells from where on, or why not.
+	// Reply holds the revision that the watch starts from, or why there is none.
 	Reply messages.WatchNamespaceReply
 	// Events yields messages.ValueChanged, and then one messages.WatchEnded.
 	Events <-chan any
@@ -30,8 +30,8 @@ type Watch struct {
 }
 
 const (
-	// heartbeat is how often a stream without changes shows that it lives. A
-	// client that takes nothing for two of them is cut off.
+	// heartbeat is how often an idle stream sends a comment. A client that reads
+	// nothing for two of them is disconnected.
 	heartbeat = 15 * time.Second
 	// maxStreams bounds how many watches there may be at once, in all namespaces.
 	maxStreams = 64
@@ -52,14 +52,14 @@ func (s *streams) enter() bool {
 
 func (s *streams) leave() { s.n.Add(-1) }
 
-// watched is an answer that goes on until it returns.
+// watched writes a streamed answer, which ends when it returns.
 type watched func(w *bufio.Writer)
 
 // watch answers with events.
 func (c *call) watch(body watched) {
 	c.ctx.SetContentType("text/event-stream")
 	c.ctx.Response.Header.Set("Cache-Control", "no-store")
-	c.ctx.Response.Header.Set("X-Accel-Buffering", "no") // proxies that would wait for the end
+	c.ctx.Response.Header.Set("X-Accel-Buffering", "no") // for proxies that would buffer the stream
 	if !c.ctx.IsHead() {
 		c.ctx.SetBodyStreamWriter(fasthttp.StreamWriter(body))
 	}
@@ -99,7 +99,7 @@ type sender struct {
 	conn    net.Conn
 	watch   Watch
 	beat    time.Duration
-	working context.Context //nolint:containedctx // it is the life of the server, not of a call
+	working context.Context //nolint:containedctx // it is that of the server, not of a call
 	// seen is the last event that the client knows of.
 	namespace, seen string
 }

@@ -17,8 +17,8 @@ import (
 	"butler/internal/oserr"
 )
 
-// The limits of the connections of every server. A client that opens some
-// thousands and says nothing keeps only its own share of them.
+// The limits on the connections of every server, so that a client that opens
+// thousands of them and sends nothing does not lock out the others.
 const (
 	maxConnections = 1024
 	// MaxPerClient is how many connections a client has at once.
@@ -29,11 +29,11 @@ const (
 	maxPause = time.Second
 )
 
-// listen binds an address behind a guard; keys name it in the configuration.
+// listen binds an address behind a guard; keys are the configuration keys that set it.
 func listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if InUse(err) {
-		err = fmt.Errorf("%w (somebody has the port; choose another %s)", err, keys[strings.LastIndex(keys, " ")+1:])
+		err = fmt.Errorf("%w (the port is in use; choose another %s)", err, keys[strings.LastIndex(keys, " ")+1:])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (%s): %w", address, keys, err)
@@ -41,13 +41,13 @@ func listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	return newGuard(listener, log), nil
 }
 
-// InUse reports whether a port could not be opened because somebody has it.
+// InUse reports whether a port could not be opened because it is in use.
 func InUse(err error) bool { return oserr.Is(err, syscall.EADDRINUSE) }
 
-// guard is a listener that limits the connections, in all and of one client,
-// and that outlives the moments in which the system has none to give. What it
-// refuses it closes unread and unanswered: nothing that a client does can hold
-// up the next one. It counts below TLS, before any handshake.
+// guard is a listener that limits the number of connections, in total and of one
+// client, and that survives errors of accept. It closes excess connections without
+// reading from them, so that no client can hold up the next one. It counts below
+// TLS, before any handshake.
 type guard struct {
 	net.Listener
 	log    *zap.Logger
@@ -100,7 +100,7 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
-// wait reports whether the guard is still open after a pause.
+// wait pauses, and reports whether the guard is still open then.
 func (g *guard) wait(pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -132,7 +132,7 @@ func (g *guard) leave(client netip.Prefix) {
 	}
 }
 
-// tell logs the first connection that is lost, and from then on how many.
+// tell logs the first connection that is lost, and then their number once per tellEvery.
 func (g *guard) tell(what string, err error, fields ...zap.Field) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -144,11 +144,12 @@ func (g *guard) tell(what string, err error, fields ...zap.Field) {
 	g.refused, g.told = 0, time.Now()
 }
 
-// clientOf returns who has connected. An IPv6 client commands a whole network.
+// clientOf returns the network that counts as one client: the address for IPv4, the
+// /64 network for IPv6, of which one client can use every address.
 func clientOf(remote net.Addr) netip.Prefix {
 	at, err := netip.ParseAddrPort(remote.String())
 	if err != nil {
-		return netip.Prefix{} // those whose address is none share one count
+		return netip.Prefix{} // clients without an IP address share one count
 	}
 	address := at.Addr().Unmap().WithZone("")
 	bits := 32

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// The bounds of what is read of a connection that lingers.
+// How long and how much is read from a lingering connection.
 const (
 	lingerTime = 2 * time.Second
 	lingerSize = 8 << 20
 )
 
-// guarded is a connection that gives its place back. Its deadlines are those of any
-// connection, and cost less to move.
+// guarded is a connection that releases its place in the guard when it is closed.
+// Moving its deadlines costs less than on a plain connection.
 type guarded struct {
 	net.Conn
 	leave       func()
@@ -29,11 +29,11 @@ func newGuarded(conn net.Conn, leave func()) *guarded {
 	return &guarded{Conn: conn, leave: leave, read: deadline{set: conn.SetReadDeadline}, write: deadline{set: conn.SetWriteDeadline}}
 }
 
-// Linger is for a connection of a listener of this package, or TLS over one, whose
-// client is told no before everything was read that it says: when it is closed, the
-// rest is read for a moment and thrown away. A system resets a connection that is
-// closed over unread bytes, and who still writes then never gets to read the answer.
-// The connection keeps its place until then.
+// Linger marks a connection of a listener of this package, or TLS over one, whose
+// request was refused before all of it was read: Close then reads and discards the
+// rest for a moment. The system resets a connection that is closed with unread bytes,
+// and a client that is still sending would never see the answer. The connection
+// keeps its place in the guard until then.
 func Linger(conn net.Conn) {
 	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = over.NetConn()
@@ -47,19 +47,19 @@ func Linger(conn net.Conn) {
 func (c *guarded) Close() error {
 	defer c.leave()
 	if c.lingers.Load() {
-		c.hearOut()
+		c.drain()
 	}
 	return c.Conn.Close()
 }
 
-// hearOut tells the client that no more follows, and reads until it has nothing more
-// to say either, or the bounds are reached.
-func (c *guarded) hearOut() {
+// drain closes the sending side, and reads until the client closes its own or a
+// bound is reached.
+func (c *guarded) drain() {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, lingerSize) // however it ends
+	_, _ = io.CopyN(io.Discard, c.Conn, lingerSize) // best effort
 }
 
 // Read implements net.Conn.
@@ -98,41 +98,41 @@ func (c *guarded) SetReadDeadline(t time.Time) error { return c.read.move(t) }
 // SetWriteDeadline implements net.Conn.
 func (c *guarded) SetWriteDeadline(t time.Time) error { return c.write.move(t) }
 
-// deadline is when reads or writes give up. The server moves three of them with
-// every call, nearly always to a later time: the timer behind it is left as it is
-// then, and moved when it rings.
+// deadline is when reads or writes time out. The server moves three of them with
+// every call, nearly always to a later time. The timer behind it is not touched
+// then: it is moved when it fires too early.
 type deadline struct {
 	// set moves the timer.
 	set func(time.Time) error
 
 	mu sync.Mutex
-	// wanted is the deadline, rings when the timer does, which is no later.
-	wanted, rings time.Time
+	// wanted is the deadline; fires is when the timer fires, which is never later.
+	wanted, fires time.Time
 }
 
-// move changes the deadline; the zero time is none.
+// move changes the deadline; the zero time means no deadline.
 func (d *deadline) move(to time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wanted = to
-	if !to.IsZero() && !d.rings.IsZero() && !to.Before(d.rings) {
+	if !to.IsZero() && !d.fires.IsZero() && !to.Before(d.fires) {
 		return nil
 	}
-	d.rings = to
+	d.fires = to
 	return d.set(to)
 }
 
-// early reports whether an operation ended only because the timer rang before the
-// deadline. It may go on then.
+// early reports whether an operation ended only because the timer fired before the
+// deadline, and moves the timer. The operation is to be repeated then.
 func (d *deadline) early(err error) bool {
 	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.wanted.Equal(d.rings) {
+	if d.wanted.Equal(d.fires) {
 		return false
 	}
-	d.rings = d.wanted
-	return d.set(d.rings) == nil
+	d.fires = d.wanted
+	return d.set(d.fires) == nil
 }

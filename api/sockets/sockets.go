@@ -1,11 +1,10 @@
 // Package sockets owns the listening TCP sockets of the HTTP servers: who may
 // connect how often, and which of several servers at one address gets a connection.
 //
-// It guarantees that a client which opens connections and says nothing keeps only its
-// own share of them, that accepting outlives the moments in which the system has no
-// connection to give, and that no connection is refused while one server takes over
-// from another. It must never read or write anything on a connection by itself, but for
-// what is thrown away of one that lingers.
+// It guarantees that one client can hold only its share of the connections, that a
+// listener survives errors of accept, such as a lack of file descriptors, and that no
+// connection is refused while one server takes over from another. It must never read
+// or write on a connection itself, except to discard what arrives on a lingering one.
 package sockets
 
 import (
@@ -16,11 +15,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// Shared are the listening sockets of a process. Servers of one kind that listen
-// to the same address share its socket, so that one can take over from another:
-// no connection is refused in between, and what waits for an answer is taken by
-// whoever serves. A socket is closed with the last server that uses it. A nil
-// Shared shares nothing. It is safe for concurrent use.
+// Shared owns the listening sockets of a process. Servers of one kind that listen
+// on the same address share its socket, so that one can take over from another:
+// no connection is refused in between, and one that waits to be accepted goes to
+// any server that accepts. A socket is closed with the last server that uses it. A
+// nil Shared shares nothing. It is safe for concurrent use.
 //
 // Each socket has one goroutine, which accepts its connections.
 type Shared struct {
@@ -28,8 +27,8 @@ type Shared struct {
 	open map[place]*socket
 }
 
-// place is an address and the keys that name it in the configuration. Servers of
-// two kinds share none, not even where each takes any port.
+// place is an address and the configuration keys that set it. The keys keep servers
+// of different kinds apart, even where each asks for any free port.
 type place struct{ address, keys string }
 
 // socket is one listening socket.
@@ -40,8 +39,8 @@ type socket struct {
 	users       int // guarded by Shared.mu
 }
 
-// Listen returns a guarded listener at the address, which keys name: one more of the socket that is open
-// there, or the first of a new one.
+// Listen returns a guarded listener on the address, which the configuration keys set:
+// it shares the socket that is open there, or opens one.
 func (s *Shared) Listen(address, keys string, log *zap.Logger) (net.Listener, error) {
 	if s == nil {
 		return listen(address, keys, log)
@@ -66,8 +65,8 @@ func (s *Shared) Listen(address, keys string, log *zap.Logger) (net.Listener, er
 	return &share{socket: shared, sockets: s, at: at, done: make(chan struct{})}, nil
 }
 
-// explainedLocked says so where it is this process itself that has the port, at the same
-// host or another one: systems take a port with and without a host for the same.
+// explainedLocked adds to an error when this process itself has the port open. The
+// host does not matter: systems may treat a port with and without a host as the same.
 func (s *Shared) explainedLocked(err error, address string) error {
 	_, port, _ := net.SplitHostPort(address)
 	for at := range s.open {
@@ -78,11 +77,11 @@ func (s *Shared) explainedLocked(err error, address string) error {
 	return err
 }
 
-// accept hands connections to whoever serves, until the socket is closed.
+// accept passes connections to the servers, until the socket is closed.
 func (s *socket) accept() {
 	for {
 		connection, err := s.Accept()
-		if err != nil { // a guard fails only when it is closed
+		if err != nil { // Accept of a guard fails only when it is closed
 			return
 		}
 		if !s.pass(connection) {
@@ -91,7 +90,8 @@ func (s *socket) accept() {
 	}
 }
 
-// pass hands a connection to whoever serves, and reports whether anybody does.
+// pass waits until a server accepts the connection. It closes the connection and
+// returns false when the socket is closed first.
 func (s *socket) pass(connection net.Conn) bool {
 	select {
 	case s.connections <- connection:
@@ -121,7 +121,7 @@ func (s *share) Accept() (net.Conn, error) {
 	select {
 	case connection := <-s.connections:
 		select {
-		case <-s.done: // since a moment: this one is for another server
+		case <-s.done: // closed meanwhile: the connection is for another server
 			s.pass(connection)
 			return nil, net.ErrClosed
 		default:
@@ -132,8 +132,8 @@ func (s *share) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. When it has returned, what connects is for the
-// servers that still share the socket. It may be called again.
+// Close implements net.Listener. Connections that follow go to the servers that
+// still share the socket. It may be called again.
 func (s *share) Close() (err error) {
 	s.once.Do(func() { err = s.leave() })
 	return err

@@ -229,7 +229,7 @@ func (a *App) Start(ctx context.Context) error {
 	case err := <-a.deaf:
 		a.neverListened = true
 		if sockets.InUse(err) {
-			err = fmt.Errorf("%w (somebody has the port; choose another udpServerConfig.portTaskFailure)", err)
+			err = fmt.Errorf("%w (the port is in use; choose another udpServerConfig.portTaskFailure)", err)
 		}
 		return fmt.Errorf("receive task events (udpServerConfig.serverHost, portTaskFailure, allowedSources): %w", err)
 	case err := <-a.fatal:
