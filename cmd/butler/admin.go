@@ -23,8 +23,8 @@ import (
 	"butler/internal/text"
 )
 
-// adminOptions find what a command is about: the running service, or its
-// journal when it does not run.
+// adminOptions locate what a command works on: the running service, or its journal
+// when the service is not running.
 type adminOptions struct {
 	run     runOptions
 	address string
@@ -38,7 +38,7 @@ func (o *adminOptions) register(cmd *cobra.Command) {
 	f.BoolVar(&o.asJSON, "json", false, "print JSON instead of a table")
 }
 
-// adminClient is what the commands do, over HTTP or on the journal itself.
+// adminClient is what the commands use: the running service over HTTP, or its journal.
 type adminClient interface {
 	Parked(ctx context.Context, instance string, limit int) (any, error)
 	ReplayParked(ctx context.Context, instance string, ids []string) (int, error)
@@ -48,13 +48,13 @@ type adminClient interface {
 	Explain(ctx context.Context, execution string) (any, error)
 }
 
-// with calls use with the running service, or with the journal of one that does not
-// run, though another one may have its port.
+// with calls use with the running service, or with the journal of a service that is
+// not running, even when another service answers on its port.
 func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) error {
 	if o.address != "" {
 		err := use(remote{address: o.address})
 		if nobodyListens(err) {
-			return fmt.Errorf("the service does not run, or not at this address: name another with --address, or its file with -c, whose journal is read: %w", err)
+			return fmt.Errorf("the service does not run, or not at this address: name another with --address, or its configuration file with -c, to use its journal: %w", err)
 		}
 		return err
 	}
@@ -77,7 +77,7 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		switch {
 		case isOther(err):
 			if failed := offline(); failed != nil {
-				return fmt.Errorf("%w; and what is meant cannot be had from the journal: %w", err, failed)
+				return fmt.Errorf("%w; and the journal of this configuration cannot be used instead: %w", err, failed)
 			}
 			return nil
 		case !nobodyListens(err):
@@ -87,13 +87,14 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 	return offline()
 }
 
-// errNoOperations is why a running service cannot be asked.
-var errNoOperations = errors.New("the service cannot be asked: operations.enable is false, or operations.port is 0; say --address")
+// errNoOperations is returned when the configuration does not say where to reach the
+// running service.
+var errNoOperations = errors.New("the configuration does not say where the service can be reached: operations.enable is false, or operations.port is 0; name its address with --address")
 
-// elsewhere says that nobody answers where the service would, and what else to name.
+// elsewhere is the error text for a connection that is refused.
 const elsewhere = "the service does not run, or not with this file or at this address: name another with -c or --address"
 
-// running returns the running service, where it can only be done by that.
+// running returns the running service, for what cannot be done on the journal alone.
 func (o *adminOptions) running() (remote, error) {
 	if o.address != "" {
 		return remote{address: o.address}, nil
@@ -109,33 +110,33 @@ func (o *adminOptions) running() (remote, error) {
 	return o.service(cfg), nil
 }
 
-// service returns the service that runs with a configuration. Without a file of its
-// own that is whichever answers.
+// service returns the service that runs with a configuration. Without a
+// configuration file it is whichever service answers.
 func (o *adminOptions) service(cfg *config.Config) remote {
 	return remote{address: addressOf(cfg.Operations()), meant: cfg.AbsoluteFile(), once: new(sync.Once)}
 }
 
-// readable returns the configuration. What is wrong or missing elsewhere, such as
-// secrets that only the service has in its environment, is no reason not to find it.
+// readable returns the configuration in spite of problems in it: secrets that only
+// the service has in its environment, for example, do not matter here.
 func (o *adminOptions) readable() (*config.Config, error) {
 	o.run.skipVerification = true
 	cfg, err := o.run.load(nil)
 	if err != nil {
-		return nil, withHint{err, "a running service is asked without its file, too: --address host:port, " +
-			"which is operations.host and operations.port of what it runs with"}
+		return nil, withHint{err, "a running service can be reached without its file: use --address host:port " +
+			"with its operations.host and operations.port"}
 	}
 	return cfg, nil
 }
 
-// addressOf returns where this machine reaches the operations server.
+// addressOf returns the address at which this machine reaches the operations server.
 func addressOf(o config.Operations) string {
 	return net.JoinHostPort(address.Reachable(o.Host), strconv.Itoa(o.Port))
 }
 
-// nobodyListens reports whether err says that the port is closed.
+// nobodyListens reports whether a connection was refused because nobody listens.
 func nobodyListens(err error) bool { return oserr.Is(err, syscall.ECONNREFUSED) }
 
-// convert reads a listing into its type, whether it came over HTTP or from the journal.
+// convert decodes a listing into its type, whether it came over HTTP or from the journal.
 func convert(found, into any) error {
 	raw, err := json.Marshal(found)
 	if err != nil {
@@ -150,11 +151,11 @@ func printJSON(out io.Writer, body any) error {
 	return encoder.Encode(body)
 }
 
-// shown makes text that came over the network fit for a terminal: it stays on
-// its line and cannot move the cursor.
+// shown makes text from the network safe for a terminal: it stays on one line and
+// cannot move the cursor.
 func shown(s string) string { return strings.Map(text.Visible, s) }
 
-// moment is a time on the clock of this machine, or a dash for none.
+// moment formats a time in the local time zone; the zero time is a dash.
 func moment(at time.Time) string {
 	if at.IsZero() {
 		return "-"

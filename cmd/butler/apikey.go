@@ -20,31 +20,31 @@ import (
 	"butler/internal/text"
 )
 
-// keyOptions find the file of API keys.
+// keyOptions locate the file of API keys.
 type keyOptions struct {
 	run    runOptions
 	asJSON bool
 }
 
-// lockPatience bounds the wait for another process that changes the file.
-const lockPatience = 10 * time.Second
+// lockTimeout bounds the wait for another process that changes the file.
+const lockTimeout = 10 * time.Second
 
 func newAPIKey() *cobra.Command {
 	var o keyOptions
 	cmd := &cobra.Command{
 		Use:   "apikey",
-		Short: "Make, list and revoke the keys of the REST API",
-		Long: `A key is what a script or another system shows to call the REST API. It has scopes:
+		Short: "Create, list and revoke keys for the REST API",
+		Long: `A script or another system calls the REST API with a key. A key has scopes:
 
-  read    ask for what there is: tasks, apps, schedules, states
+  read    read what there is: tasks, apps, schedules, states
   start   start tasks; with --tag only those that have one of these tags
   kv      read and write the key-value store
   files   copy, move and delete files in the approved directories
-  events  bring events of Qlik Cloud
+  events  deliver events of Qlik Cloud
   admin   everything
 
-A key is shown once, when it is made. The file (restServerConfig.auth.keyFile)
-holds nothing from which it could be found out again. A running service notices
+A key is shown once, when it is created. The file (restServerConfig.auth.keyFile)
+holds only a hash of it, so it cannot be shown again. A running service picks up
 every change within a second or two.`,
 		Example: `  butler apikey create -c butler.yaml --name "load scripts" --scope start,kv --tag finance --expires 90d
   butler apikey list -c butler.yaml
@@ -61,7 +61,7 @@ every change within a second or two.`,
 
 // file returns the file of keys that the configuration names.
 func (o *keyOptions) file() (keyfile.File, error) {
-	o.run.skipVerification = true // what is wrong elsewhere is no reason to keep a leaked key
+	o.run.skipVerification = true // a leaked key can be revoked whatever else is wrong in the file
 	cfg, err := o.run.load(nil)
 	if err != nil {
 		return keyfile.File{}, err
@@ -73,7 +73,7 @@ func (o *keyOptions) file() (keyfile.File, error) {
 	return keyfile.New(cfg.Path(path)), nil
 }
 
-// keyChoice is what the options of create say.
+// keyChoice holds the options of create.
 type keyChoice struct {
 	name, expires string
 	scopes, tags  []string
@@ -82,7 +82,7 @@ type keyChoice struct {
 func newKeyCreate(o *keyOptions) *cobra.Command {
 	var choice keyChoice
 	cmd := &cobra.Command{
-		Use: "create", Short: "Make a key and print it, this once", Args: usageArgs(cobra.NoArgs),
+		Use: "create", Short: "Create a key and print it; it cannot be shown again", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			want, err := choice.read(time.Now())
 			if err != nil {
@@ -95,20 +95,20 @@ func newKeyCreate(o *keyOptions) *cobra.Command {
 	f.StringVar(&choice.name, "name", "", "who uses the key, for logs and the list")
 	f.StringSliceVar(&choice.scopes, "scope", nil, "what it allows: read, start, kv, files, events, admin; may be repeated")
 	f.StringArrayVar(&choice.tags, "tag", nil, "start only tasks with this `tag`; may be repeated")
-	f.StringVar(&choice.expires, "expires", "", "how long it counts, such as 12h, 90d, 4w; without it until it is revoked")
+	f.StringVar(&choice.expires, "expires", "", "how long it is valid, such as 12h, 90d or 4w; by default until it is revoked")
 	return cmd
 }
 
-// read checks what the options say.
+// read checks the options.
 func (c keyChoice) read(now time.Time) (apikey.Request, error) {
 	want := apikey.Request{Name: c.name, Tags: c.tags}
 	if err := apikey.CheckName(c.name); err != nil {
-		return want, fmt.Errorf("--name: %w%s", err, meant(apikey.TidyName(c.name)))
+		return want, fmt.Errorf("--name: %w%s", err, didYouMean(apikey.TidyName(c.name)))
 	}
 	for _, given := range c.scopes {
 		scope := apikey.Scope(given)
 		if all := apikey.Scopes(); !slices.Contains(all, scope) {
-			return want, fmt.Errorf("--scope %s is none of %s%s", shown(given), joined(all), meant(text.Nearest(given, texts(all))))
+			return want, fmt.Errorf("--scope %s is none of %s%s", shown(given), joined(all), didYouMean(text.Nearest(given, texts(all))))
 		}
 		if !slices.Contains(want.Scopes, scope) {
 			want.Scopes = append(want.Scopes, scope)
@@ -137,8 +137,8 @@ func texts(scopes []apikey.Scope) []string {
 
 func joined(scopes []apikey.Scope) string { return strings.Join(texts(scopes), ", ") }
 
-// meant is the end of a sentence about something misspelt; "" when nobody knows.
-func meant(near string) string {
+// didYouMean is the end of an error about something misspelt, "" without a suggestion.
+func didYouMean(near string) string {
 	if near == "" {
 		return ""
 	}
@@ -165,13 +165,13 @@ func lifetimeOf(text string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil
 }
 
-// create makes a key. Only the key goes to out, so that it can be piped to where it is needed.
+// create makes a key. Only the key goes to out, so that it can be piped.
 func (o *keyOptions) create(ctx context.Context, want apikey.Request, out, notes io.Writer) error {
 	file, err := o.file()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	key, text, err := file.Issue(ctx, rand.Reader, want)
 	if err != nil {
@@ -186,12 +186,12 @@ func (o *keyOptions) create(ctx context.Context, want apikey.Request, out, notes
 	if _, err := fmt.Fprintln(out, text.Reveal()); err != nil {
 		return err
 	}
-	fmt.Fprintf(notes, "The key %s of %s is in %s; it allows %s, %s.\nIt is shown this once: whoever needs it has to keep it.\n",
+	fmt.Fprintf(notes, "The key %s of %s is in %s; it allows %s, %s.\nIt cannot be shown again: store it now.\n",
 		key.ID, key.Name, file.Path(), allows(key), until(key))
 	return nil
 }
 
-// allows says what a key is for.
+// allows lists the scopes and tags of a key.
 func allows(k apikey.Key) string {
 	said := joined(k.Scopes)
 	if len(k.Tags) > 0 {
@@ -207,7 +207,7 @@ func until(k apikey.Key) string {
 	return "until " + moment(k.Expires)
 }
 
-// listedKey is a key with what it is worth now.
+// listedKey is a key with its current state.
 type listedKey struct {
 	apikey.Key
 	// State is active, expired or revoked.
@@ -262,15 +262,15 @@ func printKeys(out io.Writer, list []listedKey, path string) error {
 
 func newKeyRevoke(o *keyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "End a key for good", Args: usageArgs(one("the ID of a key, see butler apikey list")),
-		Long: `Ends a key for good: calls with it are refused within a second or two. A key that
-has leaked may stand in place of its ID.`,
+		Use: "revoke ID", Short: "Revoke a key for good", Args: usageArgs(one("the ID of a key, see butler apikey list")),
+		Long: `Revokes a key for good: calls with it are refused within a second or two. Instead of
+the ID, the key itself may be given.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := o.file()
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), lockPatience)
+			ctx, cancel := context.WithTimeout(cmd.Context(), lockTimeout)
 			defer cancel()
 			key, err := file.Revoke(ctx, args[0])
 			if errors.Is(err, apikey.ErrNoSuchKey) {
@@ -288,7 +288,7 @@ has leaked may stand in place of its ID.`,
 	}
 }
 
-// otherKey says which key may be meant by what is no ID.
+// otherKey suggests the keys that may be meant by an unknown ID.
 func otherKey(file keyfile.File, given string) string {
 	ring, err := file.Read()
 	if err != nil {
@@ -304,5 +304,5 @@ func otherKey(file keyfile.File, given string) string {
 	if len(named) > 0 {
 		return fmt.Sprintf("; keys of this name: %s", strings.Join(named, ", "))
 	}
-	return meant(text.Nearest(given, ids))
+	return didYouMean(text.Nearest(given, ids))
 }

@@ -13,9 +13,9 @@ func newAppender() *cobra.Command {
 		Use:   "appender",
 		Short: "Print the log appender file that makes a Qlik Sense node send its task events",
 		Long: `Prints LocalLogConfig.xml. Put it into C:\ProgramData\Qlik\Sense\Scheduler on every
-node that runs a scheduler. A node that has such a file already needs both: add the
-appenders and loggers to yours. A small task that runs on the node shows whether it
-works: butler_node_last_event_timestamp_seconds has a line per node that reports.`,
+node that runs a scheduler. If a node has such a file already, add these appenders
+and loggers to it. Run a small task on the node to see whether it works: the metric
+butler_node_last_event_timestamp_seconds has a line for every node that reports.`,
 		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +30,7 @@ works: butler_node_last_event_timestamp_seconds has a line per node that reports
 	f := cmd.Flags()
 	f.StringVar(&host, "host", "", "`address` of the machine that runs the service, as the nodes see it")
 	f.IntVar(&port, "port", 9998, "its UDP port")
-	f.StringVar(&set, "set", string(udp.AppendersAll), "which tasks: all of them, or reload tasks only (reload)")
+	f.StringVar(&set, "set", string(udp.AppendersAll), "the tasks to report: all, or reload for reload tasks only")
 	_ = cmd.MarkFlagRequired("host")
 	return cmd
 }

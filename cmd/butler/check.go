@@ -17,11 +17,11 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration file and say what it does; change nothing",
-		Long: `Reads a configuration file as the service would, with the environment variables
-that count for it, and prints either every problem as file:line:column (exit
-code 1), or which destinations it sends to, which routes keep everything from
-everybody, and warnings of what the service could run with (exit code 0).
-Without FILE it checks the one named by ` + configEnv + `.`,
+		Long: `Reads a configuration file as the service would, including the environment variables
+that set keys. It prints either every problem as file:line:column (exit code 1), or
+the destinations it sends to, the routes that silence all that they match, and
+warnings about what the service can run with (exit code 0).
+Without FILE it checks the file that ` + configEnv + ` names.`,
 		Example: "  butler check butler.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 				o.configFile = args[0]
 			}
 			if o.configFile == "" {
-				return errors.New("name the file to check")
+				return errors.New("name the configuration file to check, or set " + configEnv)
 			}
 			cfg, err := o.load(app.Inspection{Elsewhere: true}.Findings)
 			if err != nil {
@@ -45,7 +45,7 @@ Without FILE it checks the one named by ` + configEnv + `.`,
 	return cmd
 }
 
-// report says what a good configuration does.
+// report prints what a valid configuration does.
 func report(cmd *cobra.Command, cfg *config.Config) error {
 	out := cmd.OutOrStdout()
 	table, err := app.Table(cfg, zap.NewNop())

@@ -10,8 +10,8 @@ import (
 	"butler/internal/logx"
 )
 
-// showTime is how long the demo runs where nobody can press Ctrl-C.
-const showTime = 20 * time.Second
+// unattendedTime is how long the demo runs when the output is not a terminal.
+const unattendedTime = 20 * time.Second
 
 func newDemo() *cobra.Command {
 	o := demo.Options{}
@@ -22,13 +22,13 @@ func newDemo() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Colour = cmd.OutOrStdout(), logx.IsTerminal() && os.Getenv("NO_COLOR") == ""
 			if !cmd.Flags().Changed("for") && !logx.IsTerminal() {
-				o.For = showTime
+				o.For = unattendedTime
 			}
 			return demo.Run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().DurationVar(&o.For, "for", 0, "end after this time, such as 30s; without it at Ctrl-C, or after 20s when the output is no terminal")
+	cmd.Flags().DurationVar(&o.For, "for", 0, "end after this time, such as 30s; by default at Ctrl-C, or after 20s when the output is not a terminal")
 	cmd.Flags().DurationVar(&o.Pause, "pause", time.Second, "time between two events")
-	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "decides what happens")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of the random events: the same seed shows the same events")
 	return cmd
 }

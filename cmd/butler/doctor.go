@@ -25,19 +25,19 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that the service relies on, and say what to do; change nothing",
-		Long: `Looks at everything that a service with this configuration relies on, all at once
-and each in bounded time: the configuration, Qlik Sense (certificates, clocks, and
-what the user may do), the UDP port and its receive buffer, the speed and the room
-of the disk, and the way to every mail server, web service, database and broker,
-as far as that goes without sending anything to anybody.
+		Long: `Checks everything that a service with this configuration relies on, in parallel and
+each within a time limit: the configuration, Qlik Sense (certificates, clocks, and
+the rights of the user), the UDP port and its receive buffer, the speed and free
+space of the disk, and the connection to every mail server, web service, database
+and broker. No message is sent to anybody.
 
-It works beside a running service and without one. Nothing is changed: a file is
-made and removed where the service writes, a database gets a write without a point,
-and Qlik Sense is asked to start a task that does not exist. Run it as the user of the
-service, which is whose rights count. No secret is printed.
+It works with a running service and without one. Nothing is changed: a file is
+created and removed where the service writes, a database gets a write request
+without points, and Qlik Sense is asked to start a task that does not exist. Run it
+as the user of the service, whose rights are what matters. No secret is printed.
 
-The exit code is 0 when all is well, 1 with a warning, and 2 with a problem or for
-a command line that cannot be.`,
+The exit code is 0 when all is well, 1 with a warning, and 2 with a problem or a
+mistake in the command line.`,
 		Example: `  butler doctor -c butler.yaml
   butler doctor -c butler.yaml --offline
   butler doctor -c butler.yaml --json | jq '.checks[] | select(.verdict != "ok")'`,
@@ -47,19 +47,19 @@ a command line that cannot be.`,
 	cmd.SetFlagErrorFunc(usageOption)
 	f := cmd.Flags()
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
-	f.BoolVar(&o.Offline, "offline", false, "leave out what asks other machines")
+	f.BoolVar(&o.Offline, "offline", false, "skip the checks that contact other machines")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object")
 	f.DurationVar(&o.Timeout, "timeout", 0, "end each check after this `time`; 0 means 10s, and 20s for Qlik Sense")
 	return cmd
 }
 
-// endsWith ends the program with a code of its own, when everything has been told.
-type endsWith int
+// exitStatus is an errReported that ends the program with this code instead of 1.
+type exitStatus int
 
-func (endsWith) Error() string { return errReported.Error() }
+func (exitStatus) Error() string { return errReported.Error() }
 
-// Is makes it one that has been told.
-func (endsWith) Is(target error) bool { return target == errReported }
+// Is makes it an errReported.
+func (exitStatus) Is(target error) bool { return target == errReported }
 
 // diagnose runs the checks and reports them.
 func (o *doctorOptions) diagnose(ctx context.Context, out io.Writer) error {
@@ -78,16 +78,16 @@ func (o *doctorOptions) diagnose(ctx context.Context, out io.Writer) error {
 	}
 	switch report.Verdict() {
 	case doctor.Problem:
-		return endsWith(2)
+		return exitStatus(2)
 	case doctor.Warning:
-		return endsWith(1)
+		return exitStatus(1)
 	case doctor.OK, doctor.Skipped:
 	}
 	return nil
 }
 
 func (o *doctorOptions) report(ctx context.Context) doctor.Report {
-	o.run.skipVerification = true // problems are part of the report, and the rest is looked at anyway
+	o.run.skipVerification = true // problems are part of the report, and the rest is checked all the same
 	cfg, err := o.run.load(app.Inspection{}.Findings)
 	if err != nil {
 		return checks.Unreadable(ctx, err)

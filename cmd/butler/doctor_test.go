@@ -6,7 +6,7 @@ import (
 )
 
 func TestEndsWith_hasBeenTold(t *testing.T) {
-	if err := error(endsWith(2)); !errors.Is(err, errReported) {
+	if err := error(exitStatus(2)); !errors.Is(err, errReported) {
 		t.Error("the program would say it again")
 	}
 }

@@ -17,12 +17,13 @@ func newExplain() *cobra.Command {
 	var o adminOptions
 	cmd := &cobra.Command{
 		Use:   "explain <executionId>",
-		Short: "Tell why somebody was told of an execution, or not",
-		Long: `Everything that is known of one execution of a task, from the datagram to the
-last attempt: what arrived and was refused or dropped as a repetition, what was
-looked up, who is told, who is not and why, what every destination answered, and
-how it stands. The ID is in the log of the scheduler, in the log of this service,
-and in most alerts. Where the service does not run, its journal is read.`,
+		Short: "Explain who was told of an execution, who was not, and why",
+		Long: `Prints everything that is known of one execution of a task, from the datagram to the
+last attempt to deliver: what arrived, what was refused or dropped as a duplicate,
+what was looked up, who is told, who is not and why, what every destination
+answered, and the state it is in now. The ID is in the log of the scheduler, in the
+log of this service, and in most alerts. When the service does not run, its journal
+is read.`,
 		Example: "  butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10",
 		Args:    one("the ID of an execution, or of a task for its latest executions"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,11 +40,11 @@ and in most alerts. Where the service does not run, its journal is read.`,
 	return cmd
 }
 
-// errUnknown ends the command when there is nothing to explain.
+// errUnknown is returned when there is nothing to explain.
 var errUnknown = errors.New("nothing is known of this execution")
 
-// printStory prints a story, or the executions of the task that was named. That
-// of an unknown execution is an error, too.
+// printStory prints a story, or the latest executions when the ID is that of a task.
+// For an unknown execution it prints the story and returns errUnknown.
 func printStory(out io.Writer, found any, asJSON bool) error {
 	var s trail.Story
 	err := convert(found, &s)
@@ -62,7 +63,7 @@ func printStory(out io.Writer, found any, asJSON bool) error {
 	return err
 }
 
-// listExecutions prints the latest executions of a task, the newest first, and what else is known.
+// listExecutions prints the latest executions of a task, the newest first, and the hints.
 func listExecutions(out io.Writer, s trail.Story) error {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(table, "task %s: its latest executions are\n", shown(s.ExecutionID))

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthTimeout bounds the whole question.
+// healthTimeout bounds the whole check.
 const healthTimeout = 2 * time.Second
 
 func newHealth() *cobra.Command {
@@ -23,10 +23,10 @@ func newHealth() *cobra.Command {
 	var port int
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask the running service whether it does its work; for containers",
+		Short: "Check whether the running service is healthy; for containers",
 		Long: `Asks the service on this machine, at dockerHealthCheck.port of its configuration,
-whether it does its work. The exit code is 0 when it does, and 1 when it does not,
-does not answer within two seconds, or dockerHealthCheck.enable is not set.`,
+whether it is healthy. The exit code is 0 when it is, and 1 when it is not, does not
+answer within two seconds, or dockerHealthCheck.enable is not true.`,
 		Example: `  butler health -c butler.yaml
   HEALTHCHECK CMD ["butler", "health"]      in a container file, with ` + configEnv + ` set`,
 		Args: cobra.NoArgs,
@@ -50,14 +50,14 @@ does not answer within two seconds, or dockerHealthCheck.enable is not set.`,
 
 // healthPort returns the port that the configuration names.
 func (o *runOptions) healthPort() (int, error) {
-	o.skipVerification = true // what is wrong elsewhere is the business of the service
+	o.skipVerification = true // other problems of the configuration do not matter here
 	cfg, err := o.load(nil)
 	if err != nil {
 		return 0, err
 	}
 	section := cfg.HealthCheck()
 	if !section.Enable {
-		return 0, errors.New("nobody answers: set dockerHealthCheck.enable to true")
+		return 0, errors.New("the health check is switched off: set dockerHealthCheck.enable to true")
 	}
 	return section.Port, nil
 }
@@ -65,7 +65,7 @@ func (o *runOptions) healthPort() (int, error) {
 // maxHealthAnswer bounds what is read of an answer.
 const maxHealthAnswer = 64 << 10
 
-// askHealth prints what the service says, and returns an error unless it is well.
+// askHealth prints the status, and returns an error unless the service is healthy.
 func askHealth(ctx context.Context, port int, out io.Writer) error {
 	address := net.JoinHostPort("localhost", strconv.Itoa(port))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health", http.NoBody)

@@ -46,7 +46,7 @@ func execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	complain(os.Stderr, err)
-	if code, ok := errors.AsType[endsWith](err); ok {
+	if code, ok := errors.AsType[exitStatus](err); ok {
 		return int(code)
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -55,14 +55,14 @@ func execute(ctx context.Context, args []string) int {
 	return 1
 }
 
-// exitUsage is the exit code of commands that tell a command line that cannot be
-// from work that failed.
+// exitUsage is the exit code for a mistake in the command line, of those commands
+// that use 1 for work that failed.
 const exitUsage = 2
 
 // usageError is a mistake in the command line of such a command.
 type usageError struct{ error }
 
-// usageArgs makes what check finds a usageError.
+// usageArgs turns the errors of check into usageErrors.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
@@ -72,7 +72,7 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// noSuchCommand refuses a word that is no command, and says which one may be meant.
+// noSuchCommand refuses an unknown command, and suggests the one that may be meant.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	err := cobra.NoArgs(cmd, args)
 	if err != nil {
@@ -84,10 +84,10 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// showHelp is what a command does that only holds others.
+// showHelp is run by a command that only has subcommands.
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// newHelp explains a command, and refuses a word that is none.
+// newHelp explains a command. Unlike the help of cobra it refuses an unknown one.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [command]", Short: "Help about any command",
@@ -105,7 +105,7 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// noSuchOption says which option may be meant by one that does not exist.
+// noSuchOption adds to the error about an unknown option the one that may be meant.
 func noSuchOption(cmd *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok || unknown.GetSpecifiedShortnames() != "" {
@@ -119,21 +119,21 @@ func noSuchOption(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// usageOption is noSuchOption for a command with an exit code for its command line.
+// usageOption is noSuchOption for a command that exits with exitUsage.
 func usageOption(cmd *cobra.Command, err error) error { return usageError{noSuchOption(cmd, err)} }
 
-// one wants one argument, and says what is missing.
+// one accepts exactly one argument; what describes it in the error when it is missing.
 func one(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return errors.New("say which: " + what)
+			return errors.New("an argument is missing: " + what)
 		}
 		return cobra.ExactArgs(1)(cmd, args)
 	}
 }
 
-// complain says why a command failed. Problems of a configuration are lines of
-// their own that begin with the place, so that editors find it.
+// complain prints why a command failed. Each problem of a configuration is on a line
+// of its own that begins with its place, so that editors can jump to it.
 func complain(out io.Writer, err error) {
 	if problems, ok := errors.AsType[*config.Problems](err); ok {
 		fmt.Fprintf(out, "%v\nbutler: problems in the configuration: %d\n", problems, problems.Count())
@@ -145,7 +145,7 @@ func complain(out io.Writer, err error) {
 	}
 }
 
-// withHint is an error with another way to what was wanted.
+// withHint is an error with a hint at another way to do it.
 type withHint struct {
 	error
 	hint string
@@ -153,7 +153,7 @@ type withHint struct {
 
 func (h withHint) Unwrap() error { return h.error }
 
-// errReported is returned by a command that has told the user everything already.
+// errReported is returned by a command that has printed why it failed.
 var errReported = errors.New("reported")
 
 // newRoot returns the command line. Without a sub-command it is the one of the
@@ -167,11 +167,11 @@ func newRoot() *cobra.Command {
 		Long: `butler receives an event whenever a task of a Qlik Sense cluster fails, is aborted
 or succeeds, looks the rest up in the repository, and tells the right people and
 systems. It loses none: an event is on disk before it is worked on, and a message
-that cannot be delivered is tried again and then kept until somebody decides.
+that cannot be delivered is retried, and then kept until somebody decides.
 
 See it at work:       butler demo
 Start with defaults:  butler run
-Start in earnest:     butler check butler.yaml && butler run -c butler.yaml
+Start for real:       butler check butler.yaml && butler run -c butler.yaml
 
 butler -c FILE, with the options below, is the command line of the Node.js tool.`,
 		Args: noSuchCommand,
@@ -203,7 +203,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print what this binary is",
+		Short: "Print the version and the build of this binary",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(cmd.OutOrStdout(), buildinfo.Read().Describe())

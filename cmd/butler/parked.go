@@ -12,7 +12,7 @@ import (
 	"butler/internal/app"
 )
 
-// parkedOptions say which parked notices a command means.
+// parkedOptions select parked notices.
 type parkedOptions struct {
 	adminOptions
 	instance   string
@@ -59,15 +59,15 @@ func newParkedList(o *parkedOptions) *cobra.Command {
 	return cmd
 }
 
-// newParkedChange returns a command that does act to the notices that the
-// options mean, and reports how many that were.
+// newParkedChange returns a command that applies act to the selected notices, and
+// prints how many that were.
 func newParkedChange(o *parkedOptions, name, short, done string,
 	act func(adminClient, context.Context, string, []string) (int, error),
 ) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: name + " [ID ...]", Short: short,
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			if err := o.oneMeaning(ids); err != nil {
+			if err := o.checkSelection(ids); err != nil {
 				return err
 			}
 			return o.with(cmd.Context(), func(c adminClient) error {
@@ -79,12 +79,12 @@ func newParkedChange(o *parkedOptions, name, short, done string,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&o.everything, "all", false, "all parked notices")
+	cmd.Flags().BoolVar(&o.everything, "all", false, "select all parked notices")
 	return cmd
 }
 
-// oneMeaning refuses a command that names nothing, or notices in two ways.
-func (o *parkedOptions) oneMeaning(ids []string) error {
+// checkSelection refuses a command that selects nothing, or selects in two ways.
+func (o *parkedOptions) checkSelection(ids []string) error {
 	ways := 0
 	for _, used := range []bool{len(ids) > 0, o.instance != "", o.everything} {
 		if used {
@@ -92,7 +92,7 @@ func (o *parkedOptions) oneMeaning(ids []string) error {
 		}
 	}
 	if ways != 1 {
-		return errors.New("say which notices: their IDs, or --destination, or --all, and only one of these")
+		return errors.New("select the notices by their IDs, by --destination or by --all, and by only one of these")
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ func newQuarantine() *cobra.Command {
 		Use:   "quarantine",
 		Short: "Look at datagrams that were refused, and why",
 		Long: `The service keeps the newest datagrams that it refused: an unknown type, a wrong
-number of fields, an ID that is none, a sender that is not on the list. Look here
-when a node sends and nobody is told.`,
+number of fields, an invalid ID, a sender that is not allowed. Look here when a node
+sends events and nobody is told.`,
 		Example: "  butler quarantine list -c butler.yaml",
 		Args:    noSuchCommand,
 		RunE:    showHelp,

@@ -14,7 +14,7 @@ import (
 	"butler/internal/app"
 )
 
-// reloadOptions say which service is to reload.
+// reloadOptions select the service that is to reload.
 type reloadOptions struct {
 	adminOptions
 	pid int
@@ -24,14 +24,14 @@ func newReload() *cobra.Command {
 	var o reloadOptions
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running service take up its changed configuration",
+		Short: "Have the running service reload its configuration",
 		Long: `Has the running service on this machine read its configuration, certificates and
-templates again, waits, and tells how that went. A configuration that cannot be put
-in force changes nothing; the reason is printed and the exit code is 1.
+templates again, waits, and prints the result. A configuration that cannot be applied
+changes nothing; the reason is printed and the exit code is 1.
 
-The service is asked at its operations server. Where that is off, has another
-address in the file than in force, or another service answers, --pid names the
-process that gets SIGHUP instead; its log tells how that went.`,
+The service is reached at its operations server. Where that is switched off, has a
+new address in the file, or another service answers there, name the process with
+--pid: it gets SIGHUP instead, and its log has the result.`,
 		Example: `  butler reload -c butler.yaml
   butler check butler.yaml && butler reload -c butler.yaml`,
 		Args: cobra.NoArgs,
@@ -59,7 +59,8 @@ func (o *reloadOptions) reload(ctx context.Context, out io.Writer) error {
 	return o.hangUp(out, err)
 }
 
-// hangUp has the process reload that cannot be asked because of why.
+// hangUp sends SIGHUP to the process named by --pid, because the service cannot be
+// reached for the reason why.
 func (o *reloadOptions) hangUp(out io.Writer, why error) error {
 	process, err := os.FindProcess(o.pid)
 	if err == nil {
@@ -68,11 +69,11 @@ func (o *reloadOptions) hangUp(out io.Writer, why error) error {
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("send SIGHUP to process %d: %w", o.pid, err))
 	}
-	_, err = fmt.Fprintf(out, "process %d is told to reload; its log says how that went (%v)\n", o.pid, why)
+	_, err = fmt.Fprintf(out, "SIGHUP sent to process %d; its log has the result (%v)\n", o.pid, why)
 	return err
 }
 
-// printReloaded tells how a reload went. One that was refused is an error.
+// printReloaded prints the result of a reload. A refused one is an error.
 func printReloaded(out io.Writer, r app.Reloaded, asJSON bool) error {
 	var err error
 	switch {
@@ -87,14 +88,14 @@ func printReloaded(out io.Writer, r app.Reloaded, asJSON bool) error {
 	return err
 }
 
-// summary says in words what a reload has changed.
+// summary describes what a reload has changed.
 func summary(r app.Reloaded) string {
 	text := "reloaded, nothing in the file has changed\n"
 	if len(r.Changed) > 0 {
 		text = "reloaded, changed: " + shown(strings.Join(r.Changed, ", ")) + "\n"
 	}
 	if len(r.NeedsRestart) > 0 {
-		text += "takes effect with the next start only: " + shown(strings.Join(r.NeedsRestart, ", ")) + "\n"
+		text += "takes effect only after a restart: " + shown(strings.Join(r.NeedsRestart, ", ")) + "\n"
 	}
 	return text
 }

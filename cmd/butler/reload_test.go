@@ -30,7 +30,7 @@ func TestReload_tellsTheProcessThatCannotBeAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-heard
-		if got := out.String(); !strings.Contains(got, "is told to reload") || !strings.Contains(got, why) {
+		if got := out.String(); !strings.Contains(got, "SIGHUP sent to process") || !strings.Contains(got, why) {
 			t.Errorf("want it said that the log tells the rest, and why, got %q", got)
 		}
 	}

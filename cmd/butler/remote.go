@@ -25,17 +25,16 @@ import (
 // remote is the service behind its operations server.
 type remote struct {
 	address string
-	// meant is the configuration file of the service that is meant, "" for whichever
-	// answers.
+	// meant is the configuration file of the service that is meant, "" for any.
 	meant string
-	// once tells of another service that answers; wanted where one is meant.
+	// once guards the note that another service answers; it is required with meant.
 	once *sync.Once
-	// alone takes no answer of another service.
+	// alone makes the answer of another service an error instead of a note.
 	alone bool
 }
 
-// otherService is why a call was not done: the service that answers is not the one
-// that is meant.
+// otherService is the error for a call that was answered by another service than the
+// one that is meant.
 type otherService struct{ error }
 
 func isOther(err error) bool {
@@ -79,7 +78,8 @@ func (r remote) DropParked(ctx context.Context, instance string, ids []string) (
 	return r.change(ctx, "/admin/parked/drop", instance, ids)
 }
 
-// Reload has the service read its configuration again. A refusal is a result, too.
+// Reload has the service read its configuration again. A refused configuration is a
+// result, not an error.
 func (r remote) Reload(ctx context.Context) (app.Reloaded, error) {
 	var out app.Reloaded
 	err := r.call(ctx, http.MethodPost, "/admin/config/reload", nil, &out)
@@ -93,8 +93,8 @@ func (r remote) change(ctx context.Context, path, instance string, ids []string)
 	return out.Count, err
 }
 
-// call makes one call to the operations server of this machine. An answer with
-// an error may hold what was done in spite of it.
+// call makes one call to the operations server. out may be filled in even when it
+// returns an error: a change may have been made in part.
 func (r remote) call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
@@ -144,12 +144,12 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	return err
 }
 
-// tellOther says that what is shown is of another service than the one that is
-// meant. A change is refused by that service itself.
+// tellOther notes, once, that the output is about another service than the one that
+// is meant. A change is refused by that service itself.
 func (r remote) tellOther(out io.Writer, answer http.Header) {
 	if other := api.OtherConfiguration(answer, r.meant); other != "" {
 		r.once.Do(func() {
-			fmt.Fprintf(out, "butler: at %s another service answers, with the configuration %s and not %s; what is shown is of that one\n",
+			fmt.Fprintf(out, "butler: at %s another service answers, with the configuration %s and not %s; the output is about that one\n",
 				r.address, shown(other), shown(r.meant))
 		})
 	}

@@ -20,7 +20,8 @@ import (
 	"butler/internal/systemd"
 )
 
-// configEnv names the configuration file for a container, where a command line is awkward.
+// configEnv is the environment variable that names the configuration file, for
+// containers.
 const configEnv = "BUTLER_CONFIG"
 
 // apiRateLimit is the option that limits the calls of the REST API.
@@ -38,7 +39,7 @@ type runOptions struct {
 	newRelicNames    []string
 	newRelicKeys     []string
 	newRelicIDs      []string
-	// given reports whether an option stands on the command line.
+	// given reports whether an option is on the command line.
 	given func(option string) bool
 }
 
@@ -47,22 +48,22 @@ func (o *runOptions) register(cmd *cobra.Command) {
 	o.given = f.Changed
 	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logx.Levels(), ", ")+"; replaces logLevel of the file")
-	f.BoolVar(&o.isolated, "no-qs-connection", false, "leave Qlik Sense alone: alerts hold only what their event told")
+	f.BoolVar(&o.isolated, "no-qs-connection", false, "do not connect to Qlik Sense: alerts hold only what their event says")
 	f.BoolVar(&o.skipVerification, "skip-config-verification", false,
-		"start in spite of problems in the configuration; each is logged; a wrong value becomes the default, a destination that cannot work is left out")
+		"start in spite of problems in the configuration: each is logged, a wrong value is replaced by its default, and a destination that cannot work is left out")
 	f.IntVar(&o.apiRateLimit, apiRateLimit, 100, "calls of the REST API that one client may make in a minute; 0 means no limit; replaces restServerConfig.maxCallsPerMinute of the file")
 	f.StringVar(&o.testEmail, "test-email-address", "", "send one test mail to this `address` at the start")
-	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; without it that of the first configured mail")
+	f.StringVar(&o.testEmailFrom, "test-email-from-address", "", "sender `address` of the test mail; by default that of the first configured mail")
 	f.StringArrayVar(&o.newRelicNames, "new-relic-account-name", nil, "New Relic account `names`; replace those of the file")
 	f.StringArrayVar(&o.newRelicKeys, "new-relic-api-key", nil, "New Relic API `keys`, in the same order")
 	f.StringArrayVar(&o.newRelicIDs, "new-relic-account-id", nil, "New Relic account `IDs`, in the same order")
 }
 
-// listOptions take several words: --new-relic-account-name first second.
+// listOptions take several arguments: --new-relic-account-name first second.
 var listOptions = []string{"--new-relic-account-name", "--new-relic-api-key", "--new-relic-account-id"}
 
-// spread repeats the name of an option that takes several words before each of
-// them, which is the form that the command line library understands.
+// spread repeats the name of an option that takes several arguments before each of
+// them, as pflag expects it.
 func spread(args []string) []string {
 	var out []string
 	list, first := "", false
@@ -83,7 +84,7 @@ func spread(args []string) []string {
 	return out
 }
 
-// overrides returns what the options change of the configuration.
+// overrides returns the keys of the configuration that the options set.
 func (o *runOptions) overrides() (map[string]any, error) {
 	out := map[string]any{}
 	if o.logLevel != "" {
@@ -116,8 +117,8 @@ func (o *runOptions) overrides() (map[string]any, error) {
 	return out, nil
 }
 
-// load reads the configuration with everything that the options say. inspect
-// finds what the schema cannot know; nil looks for nothing more.
+// load reads the configuration with the options applied. inspect adds findings
+// that the schema cannot express; it may be nil.
 func (o *runOptions) load(inspect func(*config.Config) []config.Finding) (*config.Config, error) {
 	overrides, err := o.overrides()
 	if err != nil {
@@ -136,13 +137,13 @@ func newRun() *cobra.Command {
 		Short: "Run the service",
 		Long: `Runs the service until SIGINT or SIGTERM; a second signal ends it at once.
 
-Without a file it runs on built-in defaults: it receives task events from this
-machine only, and tells nobody, because it knows no destination. It says at its
-start what it assumes. Any key may also be set by an environment variable:
+Without a file it runs with built-in defaults: it receives task events from this
+machine only, and tells nobody, because it has no destination. It logs these
+defaults when it starts. Any key may also be set by an environment variable:
 BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 		Example: `  butler run -l debug          look around: every event is a log line
   butler check butler.yaml     before the first start, and after every change
-  butler run -c butler.yaml    in earnest`,
+  butler run -c butler.yaml    start for real`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
@@ -150,10 +151,10 @@ BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 	return cmd
 }
 
-// run is the life of the service: it ends with ctx, or when the service cannot go on.
+// run runs the service until ctx ends or the service cannot go on, and stops it.
 func run(ctx context.Context, o runOptions) error {
 	hangUps := make(chan os.Signal, 1)
-	signal.Notify(hangUps, syscall.SIGHUP) // without this one would end the process
+	signal.Notify(hangUps, syscall.SIGHUP) // otherwise a SIGHUP would end the process
 	defer signal.Stop(hangUps)
 	load := func() (*config.Config, error) { return o.load(app.Inspection{Isolated: o.isolated}.Findings) }
 	cfg, err := load()
@@ -166,8 +167,8 @@ func run(ctx context.Context, o runOptions) error {
 	service, err = app.New(app.Options{
 		Config: cfg, Isolated: o.isolated, Load: load,
 		OnReload: func() func(app.Reloaded) {
-			told(manager.Reloading())
-			return func(r app.Reloaded) { told(manager.Ready(reloaded(service, r))) }
+			warn(manager.Reloading())
+			return func(r app.Reloaded) { warn(manager.Ready(statusAfterReload(service, r))) }
 		},
 	})
 	if err != nil {
@@ -175,28 +176,28 @@ func run(ctx context.Context, o runOptions) error {
 	}
 	err = service.Start(ctx)
 	if err == nil {
-		told(manager.Ready(doing(service)))
+		warn(manager.Ready(statusLine(service)))
 		if o.testEmail != "" {
 			service.SendTestMail(ctx, o.testEmail, o.testEmailFrom)
 		}
-		err = live(ctx, service, hangUps)
+		err = wait(ctx, service, hangUps)
 	}
 	if err != nil {
 		service.NoteFailure(err)
 	}
 	limit := service.ShutdownTimeout()
-	told(manager.Stopping(limit + stopMargin))
+	warn(manager.Stopping(limit + stopMargin))
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	return errors.Join(err, service.Stop(stopping))
 }
 
-// live waits for the end, and reads the configuration again at every hang-up.
-func live(ctx context.Context, service *app.App, hangUps <-chan os.Signal) error {
+// wait blocks until the service is to end, and reloads it at every SIGHUP.
+func wait(ctx context.Context, service *app.App, hangUps <-chan os.Signal) error {
 	for {
 		select {
 		case <-hangUps:
-			service.Reload(app.BySignal) // the log tells how it went
+			service.Reload(app.BySignal) // logs the result
 		case <-ctx.Done():
 			return nil
 		case err := <-service.Fatal():
@@ -205,28 +206,28 @@ func live(ctx context.Context, service *app.App, hangUps <-chan os.Signal) error
 	}
 }
 
-// stopMargin is what an orderly end may take beyond delivery.shutdownTimeout:
-// closing what has been drained, and the end of the process.
+// stopMargin is what stopping may take beyond delivery.shutdownTimeout: closing what
+// has been drained, and the exit of the process.
 const stopMargin = 10 * time.Second
 
-// told says that the service manager could not be told: the service itself is
-// none the worse for it.
-func told(err error) {
+// warn prints that the service manager could not be notified, which does not affect
+// the service itself.
+func warn(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "butler:", err)
 	}
 }
 
-// reloaded says in one line what the service does after a reload.
-func reloaded(service *app.App, r app.Reloaded) string {
+// statusAfterReload is the status line for the service manager after a reload.
+func statusAfterReload(service *app.App, r app.Reloaded) string {
 	if r.Applied {
-		return doing(service)
+		return statusLine(service)
 	}
-	return doing(service) + "; the changed configuration is refused: " + r.Reason
+	return statusLine(service) + "; the changed configuration is refused: " + r.Reason
 }
 
-// doing says in one line what a service that has started does.
-func doing(service *app.App) string {
+// statusLine is the status line for the service manager of a started service.
+func statusLine(service *app.App) string {
 	if at := service.UDPAddress(); at.IsValid() {
 		return "receives task events at " + at.String()
 	}

@@ -23,9 +23,9 @@ func newSend() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send",
 		Short: "Send one task event by hand, as a Qlik Sense node would",
-		Long: `Sends one datagram, to try out a configuration: what happens then is what would
-happen if a node had sent it. Nobody answers a datagram; look at the log of the
-service, or at "butler quarantine list" when it was refused.`,
+		Long: `Sends one datagram, to try out a configuration: the service treats it as if a node
+had sent it. A datagram gets no answer: look at the log of the service, or at
+"butler quarantine list" when it was refused.`,
 		Example: `  butler send --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef --task-name "Daily sales"
   butler send --type /scheduler-task-success/ --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef
   butler send --raw '/scheduler-reload-failed/;host;...'`,
@@ -63,8 +63,8 @@ service, or at "butler quarantine list" when it was refused.`,
 	return cmd
 }
 
-// compose returns the datagram of an event that happens now, to an execution of
-// its own where none is named.
+// compose returns the datagram of an event that happens now, with a new execution ID
+// where none is given.
 func compose(e messages.TaskEvent) ([]byte, error) {
 	if e.TaskID == "" && e.MessageType != engineType {
 		return nil, errors.New("--task-id is needed: the GUID of a task, as the QMC shows it")
@@ -79,11 +79,12 @@ func compose(e messages.TaskEvent) ([]byte, error) {
 // engineType is the one message type without a task.
 const engineType = "/engine-reload-failed/"
 
-// refusalTime is how long this machine takes at the most to say that nobody
-// listens on one of its own ports.
+// refusalTime is how long to wait for the ICMP error that says that nobody listens
+// on a port of this machine.
 const refusalTime = 100 * time.Millisecond
 
-// sendDatagram sends payload, and reports it where the address is known to be deaf.
+// sendDatagram sends payload. It returns an error when nobody listens at the address
+// and the network says so.
 func sendDatagram(ctx context.Context, to string, payload []byte) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", to)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"butler/internal/app"
 )
 
-// serviceOptions say what is installed.
+// serviceOptions describe the service to install.
 type serviceOptions struct{ name, user, configFile string }
 
 func newService() *cobra.Command {
@@ -38,14 +38,15 @@ func newService() *cobra.Command {
 		Short: "Install the service; it starts with the machine from then on",
 		Long: `Checks the configuration, and installs a service that runs this program with it.
 
-On Linux it is a hardened unit of systemd; --print shows it. The check knows the
-variables of the file that the unit names, /etc/butler/secrets.env. On Windows it runs as
-LocalSystem, is restarted after a failure, and a stop of it is an orderly end.`,
+On Linux it is a hardened systemd unit; --print shows it. The check uses the variables
+in the environment file of the unit, /etc/butler/secrets.env. On Windows the service
+runs as LocalSystem, is restarted after a failure, and shuts down cleanly when it is
+stopped.`,
 		Args: cobra.NoArgs,
 	}
 	install.Flags().StringVarP(&o.configFile, "configfile", "c", "", "configuration `file` (.yaml)")
-	install.Flags().StringVar(&o.user, "user", "butler", "`account` that the unit of systemd runs as")
-	show := install.Flags().Bool("print", false, "print the unit of systemd and install nothing")
+	install.Flags().StringVar(&o.user, "user", "butler", "`account` that the systemd unit runs as")
+	show := install.Flags().Bool("print", false, "print the systemd unit and install nothing")
 	_ = install.MarkFlagRequired("configfile")
 	install.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *show {
@@ -63,7 +64,7 @@ LocalSystem, is restarted after a failure, and a stop of it is an orderly end.`,
 		do               func(service.Service) error
 	}{
 		{"start", "Start the service", "started", service.Service.Start},
-		{"stop", "Stop the service in an orderly way", "stopped", service.Service.Stop},
+		{"stop", "Stop the service cleanly", "stopped", service.Service.Stop},
 		{"uninstall", "Remove the service; configuration and journal stay", "removed", service.Service.Uninstall},
 	} {
 		cmd.AddCommand(&cobra.Command{Use: act.use, Short: act.short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +82,7 @@ LocalSystem, is restarted after a failure, and a stop of it is an orderly end.`,
 	return cmd
 }
 
-// install checks what is to run before anything is installed.
+// install checks the configuration and then installs the service.
 func (o serviceOptions) install(cmd *cobra.Command) error {
 	unit, err := o.unit()
 	if err != nil {
@@ -127,26 +128,26 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 	return err
 }
 
-// Where the unit of systemd lets the service write, and what it hides from it.
+// Where the systemd unit lets the service write, and the directories that it hides.
 const stateDirectory = "/var/lib/butler"
 
 var hiddenDirectories = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp"}
 
-// confined warns where the unit hides the configuration, or does not let the journal,
-// the files of the log or the schedules be written. The unit may be changed, so none of
-// it is a problem.
+// confined warns when the unit hides the configuration from the service, or keeps it
+// from writing the journal, the log files or the schedules. The operator may change
+// the unit, so these are warnings only.
 func confined(cfg *config.Config) []config.Finding {
 	var out []config.Finding
 	warn := func(path, reason, suggestion string) {
 		out = append(out, config.Finding{Path: path, Reason: reason, Suggestion: suggestion, Warning: true})
 	}
 	if hidden(cfg.BaseDir()) {
-		warn("", "the service does not see this file: its unit hides "+strings.Join(hiddenDirectories, ", "), "move it, to /etc/butler say")
+		warn("", "the service cannot see this file: its unit hides "+strings.Join(hiddenDirectories, ", "), "move it, for example to /etc/butler")
 	}
 	writes := func(key, path string) {
 		if path != "" && !below(stateDirectory, path) {
-			warn(key, fmt.Sprintf("the service cannot write to %s: its unit lets it write to %s alone", path, stateDirectory),
-				"name a place there, or add this one to ReadWritePaths of the unit")
+			warn(key, fmt.Sprintf("the service cannot write to %s: its unit lets it write only to %s", path, stateDirectory),
+				"choose a path there, or add this one to ReadWritePaths of the unit")
 		}
 	}
 	if section := cfg.Journal(); !section.InMemory {
@@ -161,23 +162,23 @@ func confined(cfg *config.Config) []config.Finding {
 	return out
 }
 
-// hidden reports whether the service does not see a path.
+// hidden reports whether the unit hides a path from the service.
 func hidden(path string) bool {
 	return slices.ContainsFunc(hiddenDirectories, func(d string) bool { return below(d, path) })
 }
 
-// below reports whether a path is a directory or in it.
+// below reports whether a path is the directory or inside it.
 func below(directory, path string) bool {
 	return path == directory || strings.HasPrefix(path, directory+"/")
 }
 
-// service describes the service to the system.
+// service returns the service as the service manager of this system sees it.
 func (o serviceOptions) service(unit string) (service.Service, error) {
 	path, err := filepath.Abs(o.configFile)
 	if err != nil {
 		return nil, err
 	}
-	s, err := service.New(idle{}, &service.Config{
+	s, err := service.New(noProgram{}, &service.Config{
 		Name: o.name, DisplayName: "Butler for Qlik Sense", Description: "Alerts for Qlik Sense tasks",
 		Arguments: []string{"run", "-c", path},
 		Option: service.KeyValue{
@@ -193,7 +194,7 @@ func (o serviceOptions) service(unit string) (service.Service, error) {
 	return s, nil
 }
 
-// unit returns the unit of systemd for this program and a configuration.
+// unit returns the systemd unit for this program and the configuration.
 func (o serviceOptions) unit() (string, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -209,7 +210,7 @@ func (o serviceOptions) unit() (string, error) {
 func unitFor(program, configFile, account string) (string, error) {
 	for _, s := range []string{program, configFile, account} {
 		if s == "" || strings.ContainsAny(s, "\r\n\x00{}") {
-			return "", fmt.Errorf("%q cannot stand in a unit of systemd", s)
+			return "", fmt.Errorf("%q cannot be used in a systemd unit", s)
 		}
 	}
 	return strings.NewReplacer(
@@ -217,9 +218,8 @@ func unitFor(program, configFile, account string) (string, error) {
 	).Replace(deploy.Unit), nil
 }
 
-// environmentFiles returns the variables that the files of a unit set: the service
-// has them, while sudo hands over hardly any of those of the shell. A file that is
-// not there sets none.
+// environmentFiles returns the variables from the environment files of a unit. The
+// service will have them, but the process under sudo does not. A file may be absent.
 func environmentFiles(unit string) ([]string, error) {
 	var out []string
 	for line := range strings.Lines(unit) {
@@ -254,7 +254,7 @@ func variables(text string) []string {
 	return out
 }
 
-// quotedForUnit quotes a word of a command line of systemd where it has to be.
+// quotedForUnit quotes a word of a command line in a unit where necessary.
 func quotedForUnit(word string) string {
 	escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(word)
 	if escaped == word && !strings.ContainsAny(word, " \t'") {
@@ -263,14 +263,15 @@ func quotedForUnit(word string) string {
 	return `"` + escaped + `"`
 }
 
-// idle is what the system is told of when it is only asked for something.
-type idle struct{}
+// noProgram stands in for the program when the service manager is only asked to
+// install, start, stop or remove the service.
+type noProgram struct{}
 
-func (idle) Start(service.Service) error { return nil }
-func (idle) Stop(service.Service) error  { return nil }
+func (noProgram) Start(service.Service) error { return nil }
+func (noProgram) Stop(service.Service) error  { return nil }
 
 // supervised runs the program under the service manager of Windows when that
-// has started it; false means that somebody else has.
+// started the process, and otherwise returns false.
 func supervised(run func(context.Context) int) (code int, ok bool) {
 	if runtime.GOOS != "windows" || service.Interactive() {
 		return 0, false
@@ -294,8 +295,8 @@ type program struct {
 	ended chan int
 }
 
-// Start implements service.Interface. A service that ends by itself ends the
-// process, so that Windows sees a failure and starts it again.
+// Start implements service.Interface. When the service fails it exits the process,
+// so that Windows sees the failure and restarts it.
 func (p *program) Start(service.Service) error {
 	stopping := make(chan int, 1)
 	go func() { stopping <- p.run() }()
@@ -309,12 +310,12 @@ func (p *program) Start(service.Service) error {
 	return nil
 }
 
-// Stop implements service.Interface: it waits for the orderly end, which is
-// bounded by delivery.shutdownTimeout.
+// Stop implements service.Interface: it waits until the service has shut down, which
+// delivery.shutdownTimeout bounds.
 func (p *program) Stop(service.Service) error {
 	p.stop()
 	if code := <-p.ended; code != 0 {
-		return errors.New("the service did not end in order; see its log")
+		return errors.New("the service did not shut down cleanly; see its log")
 	}
 	return nil
 }

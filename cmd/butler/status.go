@@ -20,12 +20,12 @@ func newStatus() *cobra.Command {
 	var o adminOptions
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show at a glance how the running service is and what waits",
-		Long: `Shows whether the running service on this machine is well, every component that is
-not and why, for every destination what waits, since when, and what it answered
-last, and the newest datagram that was refused. With --json it shows every
-component. The exit code tells only whether the service answered everything;
-'butler health' tells by its exit code how it is.`,
+		Short: "Show the state of the running service and of its destinations",
+		Long: `Shows the state of the running service on this machine, every component that is not
+up and why, for every destination how much is waiting, since when, and its last
+error, and the newest datagram that was refused. With --json it shows every
+component. The exit code says only whether the service answered; use 'butler health'
+for an exit code that tells whether it is healthy.`,
 		Example: "  butler status -c butler.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,18 +50,18 @@ component. The exit code tells only whether the service answered everything;
 	return cmd
 }
 
-// status is how the service is.
+// status is the state of the service.
 type status struct {
 	State        string                 `json:"state"`
 	Components   []component            `json:"components"`
 	Destinations []app.DestinationState `json:"destinations"`
 	// Refused is the newest datagram that was refused, if any is kept.
 	Refused []messages.QuarantinedDatagram `json:"refused"`
-	// unlisted is why that is not known.
+	// unlisted is the error of listing refused datagrams.
 	unlisted error
 }
 
-// component is how one part of it is.
+// component is the state of one part of the service.
 type component struct {
 	Name   string    `json:"name"`
 	State  string    `json:"state"`
@@ -83,11 +83,12 @@ func (r remote) Status(ctx context.Context) (status, error) {
 
 func (s status) print(out io.Writer) error {
 	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
-	fmt.Fprintf(out, "%s: %d of %d components are well\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
+	fmt.Fprintf(out, "%s: %d of %d components are up\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
 	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused), s.unlisted)
 }
 
-// printRefused tells when something was refused: it may have been an alert.
+// printRefused shows the newest refused datagram: it may have been an event that
+// somebody should be told of.
 func printRefused(out io.Writer, newest []messages.QuarantinedDatagram) error {
 	if len(newest) == 0 {
 		return nil
@@ -123,7 +124,7 @@ func printDestinations(out io.Writer, list []app.DestinationState) error {
 	return table.Flush()
 }
 
-// condition is how a delivery is, and until when.
+// condition is the condition of a delivery, and until when it lasts.
 func condition(d app.DestinationState) string {
 	text := shown(string(d.Condition))
 	if d.Condition != messages.Delivering && !d.Until.IsZero() {

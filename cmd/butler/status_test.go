@@ -53,7 +53,7 @@ func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
 			{"destination":"slack/reload_task_failed","condition":"breaker_open","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`,
 		`[{"reason":"source","source":"10.0.0.9:50000","at":"2026-11-21T09:31:00Z"}]`)
 	for _, line := range [][]string{
-		{"degraded: 1 of 2 components are well"},
+		{"degraded: 1 of 2 components are up"},
 		{"degraded", at("2026-11-21T09:39:11Z"), "qrs", "no?[31m answer"},
 		{"email/reload_task_failed", "ok", "0", "-", "0", at("2026-11-21T09:38:00Z")},
 		{"slack/reload_task_failed", "breaker_open until " + at("2026-11-21T09:39:42Z"), "6", at("2026-11-21T09:39:12Z"), "2", "-", "refused"},
@@ -70,7 +70,7 @@ func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
 
 func TestStatus_ofAServiceThatIsWell(t *testing.T) {
 	got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, `[]`)
-	if want := "up: 1 of 1 components are well\n\nno destination is configured\n"; got != want {
+	if want := "up: 1 of 1 components are up\n\nno destination is configured\n"; got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 	if got := statusOf(t, `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, `[]`, `[]`, "--json"); !strings.Contains(got, `"name": "ingest"`) {

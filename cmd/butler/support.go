@@ -26,16 +26,16 @@ func newSupportBundle() *cobra.Command {
 	var logs []string
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
-		Short: "Write a zip file for somebody who is to help, without secrets",
-		Long: `Writes what somebody needs who is to find out what is wrong here: version, machine,
-the configuration in effect with everything private masked, what the running
-service says of itself, the newest lines of its log, its certificates, the files
-of its journal, and what butler doctor finds. Its README.txt says what is in it.
-It works whether the service runs or not, and changes nothing.
+		Short: "Write a zip file with diagnostics for whoever helps you, without secrets",
+		Long: `Writes a zip file with what somebody needs to diagnose a problem: version, machine,
+the configuration in effect with everything private masked, the state of the running
+service, the end of its log, its certificates, a list of the files of its journal,
+and what butler doctor finds. Its README.txt describes the content. It works whether
+the service runs or not, and changes nothing.
 
-Secrets are masked: those of the configuration wherever they turn up, and whatever
-looks like one. Run it with the environment of the service, so that it knows what
-${env:...} stands for.`,
+Secrets are masked: those of the configuration wherever they occur, and whatever
+looks like one. Run it with the environment of the service, so that it knows the
+values of ${env:...}.`,
 		Example: `  butler support-bundle -c butler.yaml
   journalctl -u butler -o cat --since -1d | butler support-bundle -c /etc/butler/butler.yaml --log -`,
 		Args: cobra.NoArgs,
@@ -51,8 +51,8 @@ ${env:...} stands for.`,
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` of the service; also "+configEnv)
 	f.StringVar(&o.address, "address", "", "`host:port` of the service's operations server, instead of that of the configuration")
 	f.StringVarP(&target, "output", "o", "", "`file` to write; it must not exist yet")
-	f.BoolVar(&options.Offline, "offline", false, "leave out what asks other machines")
-	f.StringArrayVar(&logs, "log", nil, "add the end of this log `file` of somewhere else, too; - is standard input")
+	f.BoolVar(&options.Offline, "offline", false, "skip the checks that contact other machines")
+	f.StringArrayVar(&logs, "log", nil, "also add the end of this log `file`; - is standard input; may be repeated")
 	return cmd
 }
 
@@ -90,14 +90,14 @@ func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, op
 	return err
 }
 
-// whatCanBeLoaded returns the configuration in spite of its problems, nil where
-// there is none to be had, and what is wrong.
+// whatCanBeLoaded returns the configuration in spite of its problems, or nil and the
+// reason.
 func (o *adminOptions) whatCanBeLoaded() (*config.Config, error) {
 	o.run.skipVerification = true
 	return o.run.load(app.Inspection{Elsewhere: true}.Findings)
 }
 
-// supportTimeout bounds one question to the service, maxSupportAnswer its answer.
+// supportTimeout bounds one call to the service, maxSupportAnswer its answer.
 const (
 	supportTimeout   = 10 * time.Second
 	maxSupportAnswer = 8 << 20
@@ -106,7 +106,7 @@ const (
 // text returns what the operations server answers, whatever the status.
 func (r remote) text(ctx context.Context, path string) (string, error) {
 	if r.address == "" {
-		return "", errors.New("the service answers nowhere: operations.enable is false, or the configuration cannot be read; --address names the service")
+		return "", errors.New("it is not known where to reach the service: operations.enable is false, or the configuration cannot be read; name its address with --address")
 	}
 	ctx, cancel := context.WithTimeout(ctx, supportTimeout)
 	defer cancel()

@@ -37,7 +37,7 @@ const (
 func newTemplate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "template",
-		Short: "See what messages look like before anybody gets them",
+		Short: "See what messages look like without sending them",
 		Args:  noSuchCommand,
 		RunE:  showHelp,
 	}
@@ -51,13 +51,14 @@ func newPreview() *cobra.Command {
 		Use:   "preview",
 		Short: "Show what would be sent through a destination; send nothing",
 		Long: `Prints the message that a destination would send, as its provider gets it (JSON is
-indented for people): of a sample alert, or of an execution that the journal still knows, with its alert where
-one waits or is parked, or else with what its event alone leads to. The journal is
-asked through the running service, or opened when the service does not run.
+indented): for a sample alert, or with --execution for an execution that is still in
+the journal. That is the recorded alert if one is waiting or parked, and otherwise the
+alert that follows from the event alone. The journal is read through the running
+service, or directly when the service does not run.
 
-A template that cannot be used is told with file, line and reason, and makes the
-exit code 1; what is printed then is what would be sent instead. Notes about the
-message are on standard error.`,
+A template that cannot be used is reported with file, line and reason, and the exit
+code is 1; the message that would be sent instead is printed. Notes about the message
+go to standard error.`,
 		Example: `  butler template preview -c butler.yaml --destination slack/reload_task_failed
   butler template preview -c butler.yaml --destination email/reload_task_failed --html page.html
   butler template preview -c butler.yaml --destination slack/reload_task_failed --template new.handlebars
@@ -72,15 +73,15 @@ message are on standard error.`,
 	f.StringVarP(&o.run.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVar(&o.address, "address", "", "`host:port` of the service's operations server, for --execution")
 	f.StringVar(&o.Destination, "destination", "", "destination `instance`, such as email/reload_task_failed")
-	f.StringVar(&o.event, "event", "", "alert `kind` to show, such as reload_task_failed; the first of the destination without it")
-	f.StringVar(&o.form, "form", formComplete, "sample to show: complete, or degraded, of which only the event is known")
+	f.StringVar(&o.event, "event", "", "alert `kind` to show, such as reload_task_failed; by default the first of the destination")
+	f.StringVar(&o.form, "form", formComplete, "sample to show: complete, or degraded with only what the event says")
 	f.StringVar(&o.execution, "execution", "", "show the alert of this execution `ID` instead of a sample")
 	f.StringVar(&o.template, "template", "", "try this template `file` instead of the configured one")
-	f.StringVar(&o.page, "html", "", "write the page of a mail to this `file`, for a browser")
+	f.StringVar(&o.page, "html", "", "write the HTML part of a mail to this `file`, for a browser")
 	return cmd
 }
 
-// read checks what the options say.
+// read checks the options.
 func (o *previewOptions) read() error {
 	switch {
 	case o.Destination == "":
@@ -88,7 +89,7 @@ func (o *previewOptions) read() error {
 	case o.form != formComplete && o.form != formDegraded:
 		return fmt.Errorf("--form %s is neither %s nor %s", shown(o.form), formComplete, formDegraded)
 	case o.execution != "" && o.form != formComplete:
-		return errors.New("--form is of samples; an execution is shown as it is")
+		return errors.New("--form is for samples and cannot be combined with --execution")
 	}
 	o.Degraded = o.form == formDegraded
 	if o.event != "" {
@@ -108,7 +109,7 @@ func (o *previewOptions) read() error {
 	return nil
 }
 
-// show prints the message to out, and what there is to know about it to notes.
+// show prints the message to out, and notes and problems to notes.
 func (o *previewOptions) show(ctx context.Context, out, notes io.Writer) error {
 	if err := o.read(); err != nil {
 		return usageError{err}
@@ -125,7 +126,7 @@ func (o *previewOptions) show(ctx context.Context, out, notes io.Writer) error {
 			return err
 		}
 	}
-	o.run.skipVerification = true // what is wrong with others is no reason not to show this one
+	o.run.skipVerification = true // problems of other destinations do not matter here
 	cfg, err := o.run.load(nil)
 	if err != nil {
 		return err
@@ -157,7 +158,7 @@ func (o *previewOptions) show(ctx context.Context, out, notes io.Writer) error {
 	return errReported
 }
 
-// shownText is shown for text of several lines. JSON is indented for people.
+// shownText is like shown, for text of several lines. JSON is indented.
 func shownText(text string) string {
 	var indented bytes.Buffer
 	if json.Indent(&indented, []byte(text), "", "  ") == nil {
@@ -183,7 +184,7 @@ func writePage(file, message string) error {
 	return os.WriteFile(file, page, 0o600)
 }
 
-var errNoPage = errors.New("the message has no page, only mails do")
+var errNoPage = errors.New("the message has no HTML part, only mails do")
 
 // pageOf returns the HTML part of a mail.
 func pageOf(message string) ([]byte, error) {

@@ -36,16 +36,16 @@ func newTestAlert() *cobra.Command {
 		Short: "Send a test alert through the configured destinations, and say what each answered",
 		Long: `Sends one alert that is marked as a test through every destination of the
 configuration, as the service would: with its addresses, credentials, templates and
-recipients. It says what each provider answered, or why there was no success and
-what to do about it. A run is told apart from others by its execution ID.
+recipients. It prints what each provider answered, or why sending failed and what to
+do about it. Each run has an execution ID of its own.
 
-It works beside a running service and without one: nothing is queued, held back or
-repeated. The app owner of a test alert does not exist and gets no mail. Databases
-and archives get an entry of the node butler-test. With several events in one
-destination, as in a route, one is sent; --event names others.
+It works with a running service and without one: nothing is queued, rate limited or
+retried. The app owner of a test alert does not exist and gets no mail. Databases and
+archives get an entry for the node butler-test. Where a destination takes several
+events, as in a route, one of them is sent; --event selects others.
 
-The exit code is 0 when everything that was tried was accepted, 1 when something
-was not or there was nothing to try, and 2 for a command line that cannot be.`,
+The exit code is 0 when everything was accepted, 1 when something was not or there
+was nothing to send, and 2 for a mistake in the command line.`,
 		Example: `  butler test-alert -c butler.yaml --dry-run
   butler test-alert -c butler.yaml --destination email --recipient anna@example.com
   butler test-alert -c butler.yaml --route finance --event reload_task_failed`,
@@ -59,9 +59,9 @@ was not or there was nothing to try, and 2 for a command line that cannot be.`,
 	f.StringArrayVar(&o.Destinations, "destination", nil, "only this destination: an `instance` such as email/reload_task_failed, or all of email; may be repeated")
 	f.StringArrayVar(&o.Routes, "route", nil, "only what the route of this `name` lists; may be repeated")
 	f.StringVar(&o.Recipient, "recipient", "", "send mail to this `address` instead of the configured ones")
-	f.BoolVar(&o.DryRun, "dry-run", false, "send nothing, only say who would be told")
+	f.BoolVar(&o.DryRun, "dry-run", false, "send nothing, only print who would be told")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object instead of a table")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "end after this time; what has no answer by then has failed")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "end after this time; what has not answered by then has failed")
 	return cmd
 }
 
@@ -91,7 +91,7 @@ func (o *testOptions) send(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// read checks what the options say.
+// read checks the options.
 func (o *testOptions) read() error {
 	var err error
 	if o.Kinds, err = kindsOf(o.events); err != nil {
