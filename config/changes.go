@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// ReloadOnFileChange reports whether a changed file is taken up by itself.
+// ReloadOnFileChange reports whether a changed file is reloaded automatically.
 func (c *Config) ReloadOnFileChange() bool { return c.core.Reload.OnFileChange }
 
 // SourceFiles lists the files that this configuration was read from, those that its

@@ -19,13 +19,13 @@ type setting struct {
 // layer holds what one source sets, by path.
 type layer map[string]setting
 
-// findings is what the check of a source notices beside its problems.
+// findings is what the checks note beside problems.
 type findings struct {
-	// samples are the paths of values that are left over from the template.
+	// samples are the paths of sample values left over from the template.
 	samples []string
-	// derived are the keys, as in the schema, with a value from behind a reference.
+	// derived are the keys, as in the schema, whose value contains a reference.
 	derived map[string]bool
-	// places tell where a key of the file stands, sections included.
+	// places hold the position of every key of the file, sections included.
 	places map[string]place
 }
 
@@ -44,9 +44,11 @@ type checker struct {
 	visited  int
 	// refusals counts what was refused, warnings included.
 	refusals int
-	// off are the switches that are off in all sources together, by path; nil while that is not known.
+	// off are the switches that are off when all sources are merged, by path; nil
+	// while that is not known.
 	off map[string]bool
-	// item holds the values of the list item that is looked at, for the switches in it; nil outside of any.
+	// item holds the values of the list item being checked, for the switches in it;
+	// nil outside of an item.
 	item layer
 }
 
@@ -55,9 +57,10 @@ func (c *checker) refuse(at *yaml.Node, path string, f *fault) {
 	c.add(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion})
 }
 
-// refuseValue notes that the value of a key is wrong, which is a warning where the key is switched off.
+// refuseValue notes that the value of a key is wrong. It is a warning if a switch
+// around the key is off.
 func (c *checker) refuseValue(at *yaml.Node, n *node, path string, f *fault) {
-	c.add(c.idle(n).tame(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion}))
+	c.add(c.switchedOff(n).downgrade(Problem{File: c.file, Line: at.Line, Column: at.Column, Path: path, Reason: f.reason, Suggestion: f.suggestion}))
 }
 
 // add notes a problem.
@@ -66,36 +69,39 @@ func (c *checker) add(p Problem) {
 	c.problems.add(p)
 }
 
-// idle is the switch because of which a key does not count; "" where it does.
-type idle string
+// offSwitch is the path of a switch that is off and makes a key irrelevant; "" when
+// there is none.
+type offSwitch string
 
-// tame makes a warning of a problem of a key that does not count: what is off keeps nothing from starting.
-func (i idle) tame(p Problem) Problem {
-	if i == "" || p.Warning {
+// downgrade turns the problem of an irrelevant key into a warning: a feature that is
+// switched off must not keep the service from starting.
+func (s offSwitch) downgrade(p Problem) Problem {
+	if s == "" || p.Warning {
 		return p
 	}
-	p.Reason = oneLine(fmt.Sprintf("%s; that does not count while %s is false", p.Reason, i), maxSentence)
+	p.Reason = oneLine(fmt.Sprintf("%s; ignored while %s is false", p.Reason, s), maxSentence)
 	p.Warning = true
 	return p
 }
 
-// idle returns the switch that is off around a key, the innermost first.
-func (c *checker) idle(n *node) idle {
+// switchedOff returns the innermost switch around a key that is off.
+func (c *checker) switchedOff(n *node) offSwitch {
 	for _, s := range n.switches() {
 		if !s.inItem() {
 			if c.off[s.path] {
-				return idle(s.path)
+				return offSwitch(s.path)
 			}
 			continue
 		}
 		if v, known := c.item[s.path].value.(bool); known && !v {
-			return idle(s.path)
+			return offSwitch(s.path)
 		}
 	}
 	return ""
 }
 
-// visit accounts for one node; false means that the file unfolds beyond all bounds.
+// visit counts one node. It returns false when aliases expand the file beyond
+// maxVisited nodes.
 func (c *checker) visit(at *yaml.Node, path string) bool {
 	c.visited++
 	if c.visited == maxVisited+1 {
@@ -127,7 +133,7 @@ func (c *checker) entries(n *yaml.Node, path string, depth int) []entry {
 			switch s = resolve(s); {
 			case isNull(s), !c.visit(s, path):
 			case s.Kind != yaml.MappingNode:
-				c.refuse(s, join(path, key.Value), faultf("name an anchor, as in <<: *defaults", "wants keys that count here, too, not %s", nameOfNode(s)))
+				c.refuse(s, join(path, key.Value), faultf("name an anchor, as in <<: *defaults", "must name a mapping, whose keys are merged, not %s", nameOfNode(s)))
 			case depth >= maxMerges:
 				c.refuse(s, join(path, key.Value), faultf("merge fewer into each other", "merges more than %d times in a row", maxMerges))
 			default:
@@ -149,7 +155,7 @@ func mergedBy(value *yaml.Node) []*yaml.Node {
 }
 
 // section checks a mapping against a section and puts the values into out. path
-// is where the mapping stands, with the places of list items.
+// is the path of the mapping in the file, with the indexes of list items.
 func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 	if y = resolve(y); isNull(y) {
 		return
@@ -177,8 +183,8 @@ func (c *checker) section(y *yaml.Node, in *node, path string, out layer) {
 	}
 }
 
-// wantsKeys refuses what stands in place of a section, and names the first keys
-// of the section; those of the root say nothing to anybody.
+// wantsKeys returns the fault for a value in the place of a section. It suggests the
+// first keys of the section, except for the root.
 func (n *node) wantsKeys(y *yaml.Node) *fault {
 	var names []string
 	for i, c := range n.children {
@@ -186,10 +192,10 @@ func (n *node) wantsKeys(y *yaml.Node) *fault {
 			names = append(names, c.name)
 		}
 	}
-	return faultf(strings.Join(names, ", "), "wants keys below it, not %s", nameOfNode(y))
+	return faultf(strings.Join(names, ", "), "must hold keys, not %s", nameOfNode(y))
 }
 
-// maxNamed is how many keys of a section are named.
+// maxNamed is how many keys of a section a suggestion names.
 const maxNamed = 4
 
 // key checks one key of a section.
@@ -216,16 +222,16 @@ func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 	}
 }
 
-// tooShort reports whether a list lacks items that it has to hold where it is
-// written. Sample values are no items.
+// tooShort reports whether a list has fewer items than its minimum. Sample values do
+// not count.
 func (n *node) tooShort(got any) bool {
 	items, _ := got.([]any)
 	least, _ := strconv.Atoi(n.Min)
 	return len(items) < least
 }
 
-// unknown refuses a key that no row describes. Guessing what was meant is not
-// worth the time once the list of problems is full.
+// unknown refuses a key that is not in the schema. It suggests nothing once the list
+// of problems is full, to save the time.
 func (c *checker) unknown(key *yaml.Node, in *node, at string) {
 	f := &fault{reason: "unknown key"}
 	if len(c.problems.List) < maxProblems {
@@ -234,7 +240,7 @@ func (c *checker) unknown(key *yaml.Node, in *node, at string) {
 	c.refuse(key, at, f)
 }
 
-// notice remembers where a key stands.
+// notice records the position of a key.
 func (c *checker) notice(key *yaml.Node, at string) {
 	c.seen.places[at] = place{line: key.Line, column: key.Column}
 }
@@ -249,7 +255,7 @@ func (c *checker) value(y *yaml.Node, n *node, at string) (any, bool) {
 		return c.list(y, n, at)
 	}
 	if y.Kind != yaml.ScalarNode {
-		c.refuseValue(y, n, at, faultf("", "wants %s, not %s", article[n.Type], nameOfNode(y)))
+		c.refuseValue(y, n, at, faultf("", "must be %s, not %s", article[n.Type], nameOfNode(y)))
 		return nil, false
 	}
 	if isNull(y) {
@@ -276,7 +282,7 @@ func (c *checker) scalar(y *yaml.Node, n *node) (any, *fault) {
 		return n.fromScalar(y)
 	}
 	if n.isSample(y.Value) {
-		return y.Value, nil // is nothing of the kind, and not meant either
+		return y.Value, nil // a sample value need not be valid
 	}
 	text, used, f := c.refs.expand(y.Value)
 	switch {
@@ -299,7 +305,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 		return nil, false
 	}
 	if y.Kind != yaml.SequenceNode {
-		f := faultf("", "wants a list, not %s", nameOfNode(y))
+		f := faultf("", "must be a list, not %s", nameOfNode(y))
 		switch {
 		case n.item != nil:
 			f.suggestion = "begin each entry with a dash: - " + n.item.children[0].name + ": ..."
@@ -375,21 +381,22 @@ func (c *checker) object(y *yaml.Node, item *node, at string) (any, bool) {
 	return out.nest(item.path), true
 }
 
-// mayBeEmpty reports whether empty text in a required key of an item makes the item
-// count as not there. Without an address, or the file of a check, somebody would not be told.
+// mayBeEmpty reports whether an item is ignored when this required key of it is empty.
+// It is not where somebody would no longer be told, such as without an address.
 func (n *node) mayBeEmpty(item *node) bool {
 	return n.parent == item && (n.Type == kindStr || n.Type == kindSecret || n.Type == kindPath) && !item.strict()
 }
 
-// leaveOut tells that an item counts as not there: the Node.js tool lets empty text stand for anything.
+// leaveOut warns that an item is ignored because of an empty key. The Node.js tool
+// accepts empty text everywhere.
 func (c *checker) leaveOut(y *yaml.Node, item, path string) {
 	c.add(Problem{
 		File: c.file, Line: y.Line, Column: y.Column, Path: path, Warning: true,
-		Reason: "is empty, so " + item + " counts as not there", Suggestion: "write a value, or remove the entry",
+		Reason: "is empty, so " + item + " is ignored", Suggestion: "write a value, or remove the entry",
 	})
 }
 
-// switchesOf returns the values of an item in which there are switches, with those of the items around it.
+// switchesOf returns the values of an item that has switches, and of the items around it.
 func (c *checker) switchesOf(y *yaml.Node, item *node, at string) layer {
 	if !item.hasSwitch() {
 		return c.item
@@ -404,8 +411,8 @@ func (c *checker) switchesOf(y *yaml.Node, item *node, at string) layer {
 	return out
 }
 
-// unfolded returns an item that is written as the value of its bare key alone as
-// the mapping that it stands for, and any other item as it is.
+// unfolded expands an item that is written as a bare value, the value of its key
+// marked "bare", into the mapping that it stands for. It returns other items as they are.
 func (n *node) unfolded(y *yaml.Node) *yaml.Node {
 	at := slices.IndexFunc(n.children, func(c *node) bool { return c.Bare })
 	if at < 0 || y.Kind != yaml.ScalarNode || isNull(y) {
@@ -428,7 +435,7 @@ func on(n, item *node, values layer) bool {
 	return true
 }
 
-// unset reports whether a value counts as not set where one is required.
+// unset reports whether a value is missing where one is required.
 func unset(v any) bool { return v == nil || v == "" }
 
 // nest returns the layer as nested maps; base is what all paths begin with, "" for none.
@@ -461,11 +468,11 @@ func isNull(y *yaml.Node) bool {
 	return y.Kind == yaml.ScalarNode && y.ShortTag() == "!!null"
 }
 
-// nameOfNode names what stands in the file, for a message.
+// nameOfNode names the kind of a YAML node, for a message.
 func nameOfNode(y *yaml.Node) string {
 	switch y.Kind {
 	case yaml.MappingNode:
-		return "keys below it"
+		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
 	case yaml.ScalarNode:

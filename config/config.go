@@ -36,36 +36,37 @@ func newConfig(l *loader, merged *viper.Viper) (*Config, error) {
 		file: l.options.Path, baseDir: l.baseDir, root: l.root, merged: merged,
 		sources: l.sources, seen: l.seen, files: l.problems.Files,
 	}
-	if err := merged.Unmarshal(&c.core, strictly); err != nil {
+	if err := merged.Unmarshal(&c.core, strictDecoding); err != nil {
 		return nil, fmt.Errorf("decode the configuration: %w", err)
 	}
 	return c, nil
 }
 
-// strictly decodes without converting between numbers, text and switches.
-func strictly(d *mapstructure.DecoderConfig) {
+// strictDecoding decodes without converting between numbers, text and booleans.
+func strictDecoding(d *mapstructure.DecoderConfig) {
 	d.WeaklyTypedInput = false
 	d.DecodeHook = mapstructure.ComposeDecodeHookFunc(
-		exactly, mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc())
+		refuseLossy, mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc())
 }
 
-// exactly refuses the two conversions that would change a number silently: a
-// plain number as nanoseconds, and a fraction as a whole number.
-func exactly(from, to reflect.Type, value any) (any, error) {
+// refuseLossy is a decode hook that refuses the two conversions that would change a
+// number silently: a plain number to nanoseconds, and a fraction to a whole number.
+func refuseLossy(from, to reflect.Type, value any) (any, error) {
 	if to == reflect.TypeFor[time.Duration]() && from.Kind() != reflect.String && from != to {
-		return nil, fmt.Errorf("a number without a unit is no duration")
+		return nil, fmt.Errorf("a number without a unit is not a duration")
 	}
 	if f, ok := value.(float64); ok && to.Kind() >= reflect.Int && to.Kind() <= reflect.Uint64 && f != math.Trunc(f) {
-		return nil, fmt.Errorf("%v is no whole number", f)
+		return nil, fmt.Errorf("%v is not a whole number", f)
 	}
 	return value, nil
 }
 
-// Section decodes the section at a path, such as "slackNotification", into a
-// struct (a list into a slice, a single key into a variable). Fields match keys whatever their letter case;
-// secret.String takes any text, time.Duration takes the duration keys. Keys
-// without a field are left alone, and every key with a default has a value.
-// "routes[].slack" is what each item of a list has at a key, one element an item.
+// Section decodes the section at a path, such as "slackNotification", into a struct,
+// a list into a slice, or a single key into a variable. Fields match keys in any
+// letter case. Text keys decode into string or secret.String, duration keys into
+// time.Duration. Keys without a field are skipped, and every key with a default has a
+// value. A path such as "routes[].slack" selects that key in every item of a list,
+// and decodes into a slice with one element per item.
 func (c *Config) Section(path string, into any) error {
 	if list, key, inItems := strings.Cut(path, "[]."); inItems {
 		return c.column(list, key, into)
@@ -74,13 +75,13 @@ func (c *Config) Section(path string, into any) error {
 	if n == nil {
 		return fmt.Errorf("no key of the configuration is called %s", path)
 	}
-	if err := c.merged.UnmarshalKey(path, into, strictly); err != nil {
+	if err := c.merged.UnmarshalKey(path, into, strictDecoding); err != nil {
 		return fmt.Errorf("decode section %s: %w", path, err)
 	}
 	return nil
 }
 
-// column decodes what every item of a list has at a key.
+// column decodes one key of every item of a list.
 func (c *Config) column(list, key string, into any) error {
 	n := c.root.find(list)
 	if n == nil || n.item == nil || n.item.child(key) == nil {
@@ -93,7 +94,7 @@ func (c *Config) column(list, key string, into any) error {
 		column = append(column, values[strings.ToLower(key)])
 	}
 	settings := &mapstructure.DecoderConfig{Result: into}
-	strictly(settings)
+	strictDecoding(settings)
 	decoder, err := mapstructure.NewDecoder(settings)
 	if err == nil {
 		err = decoder.Decode(column)
@@ -104,7 +105,7 @@ func (c *Config) column(list, key string, into any) error {
 	return nil
 }
 
-// Ignored lists the problems that a lenient Load has passed over.
+// Ignored lists the problems in spite of which a lenient Load has succeeded.
 func (c *Config) Ignored() []Problem { return slices.Clone(c.ignored) }
 
 // Warnings lists what the inspection found that the service can run with, sorted by place.
@@ -269,13 +270,13 @@ func (c *Config) UptimeMonitor() UptimeMonitor { return c.core.UptimeMonitor }
 // SystemInfo reports whether facts about the host are to be logged.
 func (c *Config) SystemInfo() bool { return c.core.SystemInfo.Enable }
 
-// Assumed says in words what the service assumes because there is no file; nil with one.
+// Assumed describes the defaults that apply because there is no file; nil with one.
 func (c *Config) Assumed() []string {
 	if c.file != "" {
 		return nil
 	}
 	udp := c.UDP()
-	lines := []string{"no configuration file: the built-in defaults count"}
+	lines := []string{"no configuration file: the built-in defaults apply"}
 	if c.Source("udpServerConfig.serverHost").Kind == FromDefault && udp.Enable {
 		lines = append(lines, fmt.Sprintf("task events are received on %s, port %d, from this machine only", udp.Host, udp.Port))
 	}
@@ -288,8 +289,8 @@ func (c *Config) Assumed() []string {
 	return lines
 }
 
-// Notes says in words what an operator may not expect of this configuration,
-// such as values that have no effect. It holds no secret.
+// Notes describes what an operator may not expect of this configuration, such as
+// values without effect. It holds no secret.
 func (c *Config) Notes() []string {
 	var lines []string
 	if !c.core.UDPServerConfig.Enable {
@@ -299,7 +300,7 @@ func (c *Config) Notes() []string {
 		lines = append(lines, "udpServerConfig.deduplication.enable is false: an event that comes twice is told twice")
 	}
 	if !c.QRS().Enabled() {
-		lines = append(lines, "configQRS.host is not set: alerts hold only what their event told")
+		lines = append(lines, "configQRS.host is not set: alerts hold only what the event says")
 	}
 	if c.merged.GetBool("anonTelemetry") {
 		lines = append(lines, "anonTelemetry is ignored: nothing is reported to third parties")
@@ -308,13 +309,13 @@ func (c *Config) Notes() []string {
 		lines = append(lines, "restServerApiDocGenerate is ignored: the REST API describes itself at /documentation")
 	}
 	if samples := c.samplesInUse(); len(samples) > 0 {
-		lines = append(lines, "sample values of the template count as not set: "+strings.Join(samples, ", "))
+		lines = append(lines, "sample values of the template are treated as not set: "+strings.Join(samples, ", "))
 	}
 	return lines
 }
 
-// samplesInUse lists the sample values in features that are switched on, but
-// for those that the environment or the command line replaced.
+// samplesInUse lists the sample values in features that are switched on, except
+// those that the environment or the command line replaces.
 func (c *Config) samplesInUse() []string {
 	var out []string
 	for _, path := range c.seen.samples {
@@ -325,7 +326,7 @@ func (c *Config) samplesInUse() []string {
 			continue
 		}
 		if strings.Contains(path, "].") {
-			key = path // the item it stands in may well count
+			key = path // the rest of the item may be in use
 		} else if slices.Contains(out, key) {
 			continue
 		}

@@ -101,7 +101,7 @@ func TestConfig_withoutAFileListensOnLoopbackAndSaysSo(t *testing.T) {
 		t.Errorf("want the journal in %s, got %s", journal, got)
 	}
 	want := []string{
-		"no configuration file: the built-in defaults count",
+		"no configuration file: the built-in defaults apply",
 		"task events are received on 127.0.0.1, port 9998, from this machine only",
 		"the journal is kept in " + journal,
 		"metrics and health are served on localhost, port 9997",
@@ -109,7 +109,7 @@ func TestConfig_withoutAFileListensOnLoopbackAndSaysSo(t *testing.T) {
 	if diff := cmp.Diff(want, c.Assumed()); diff != "" {
 		t.Errorf("assumed (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"configQRS.host is not set: alerts hold only what their event told"}, c.Notes()); diff != "" {
+	if diff := cmp.Diff([]string{"configQRS.host is not set: alerts hold only what the event says"}, c.Notes()); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
 	}
 }
@@ -121,7 +121,7 @@ func TestConfig_tellsOnlyWhatItAssumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"no configuration file: the built-in defaults count"}, c.Assumed()); diff != "" {
+	if diff := cmp.Diff([]string{"no configuration file: the built-in defaults apply"}, c.Assumed()); diff != "" {
 		t.Errorf("assumed (-want +got):\n%s", diff)
 	}
 }
@@ -307,8 +307,8 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 	}
 	want := []string{
 		"udpServerConfig.enable is false: no task events are received",
-		"configQRS.host is not set: alerts hold only what their event told",
-		"sample values of the template count as not set: emailNotification.reloadTaskFailure.bodyFileDirectory, " +
+		"configQRS.host is not set: alerts hold only what the event says",
+		"sample values of the template are treated as not set: emailNotification.reloadTaskFailure.bodyFileDirectory, " +
 			"emailNotification.reloadTaskFailure.recipients, emailNotification.reloadTaskFailure.appOwnerAlert.includeOwner.user[0].directory, " +
 			"emailNotification.reloadTaskFailure.appOwnerAlert.includeOwner.user[0].userId",
 	}

@@ -55,7 +55,7 @@ func readFile(path string, problems *Problems) ([]byte, bool) {
 		return refuse("cannot be read: "+reasonOf(err), "")
 	}
 	if len(data) > maxFileBytes {
-		return refuse(fmt.Sprintf("is larger than %d MiB", maxFileBytes>>20), "this is no configuration file")
+		return refuse(fmt.Sprintf("is larger than %d MiB", maxFileBytes>>20), "this is not a configuration file")
 	}
 	return data, true
 }
@@ -98,16 +98,16 @@ func parseDocument(file string, data []byte, problems *Problems) (*yaml.Node, bo
 	return doc.Content[0], true
 }
 
-// The reader refuses the first line of a file that says it is YAML 1.2, and tabs
-// where YAML 1.2 allows them: on a line that holds nothing, before a comment, and
-// after the dash of a list item. The Node.js tool reads such files.
+// The YAML parser refuses the directive "%YAML 1.2", and tabs where YAML 1.2 allows
+// them: on an empty line, before a comment, and after the dash of a list item. The
+// Node.js tool accepts such files.
 var (
 	newerYAML = regexp.MustCompile(`^(\x{FEFF}?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.)2\b`)
 	idleTabs  = regexp.MustCompile(`(?m)^(?: *\t[ \t]*(?:#|\r?$)| *-[ \t]*\t[ \t]*)`)
 )
 
-// legible returns the text of a file as the reader takes it, every line and column at
-// its place. Tabs of a text that is read as it is are its own and stay.
+// legible returns the text of a file as the parser accepts it, with the same lines
+// and columns. A text that parses as it is keeps its tabs.
 func legible(data []byte) []byte {
 	data = newerYAML.ReplaceAll(data, []byte("${1}1"))
 	if yaml.Unmarshal(data, &yaml.Node{}) == nil {
@@ -134,7 +134,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	}
 	switch {
 	case unreadable > 0:
-		p.Line, p.Suggestion = unreadable, "save the file as UTF-8, and take out what is no text"
+		p.Line, p.Suggestion = unreadable, "save the file as UTF-8 without control characters"
 	case indentedWithTab(data, p.Line):
 		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
 	case misplaced:
@@ -153,10 +153,10 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	return p
 }
 
-// singleQuotes mends a path of Windows in double quotes.
+// singleQuotes is the suggestion for a Windows path in double quotes.
 const singleQuotes = `put a path with backslashes in single quotes: 'C:\butler\client.pem'`
 
-// slips are what people mostly did where the reader says something, and how to mend it.
+// slips are error texts of the YAML parser, and how to correct the usual cause.
 var slips = []struct{ says, mend string }{
 	{"found unknown escape character", singleQuotes},
 	{"mapping values are not allowed", "put a text that holds a colon in quotes"},
@@ -165,8 +165,8 @@ var slips = []struct{ says, mend string }{
 	{"unknown anchor", "put a text that begins with * in quotes, or name an anchor that there is"},
 }
 
-// firstUnreadable returns the first line that is not UTF-8 or holds control characters,
-// of which the reader does not tell the place; 0 when all lines are text.
+// firstUnreadable returns the first line that is not UTF-8 or holds control
+// characters, which the parser reports without a line; 0 when there is none.
 func firstUnreadable(data []byte) int {
 	control := func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' && r != '\n' }
 	n := 0
@@ -179,9 +179,9 @@ func firstUnreadable(data []byte) int {
 	return 0
 }
 
-// firstMisplaced returns the first line with which the reader says that something
-// else was expected, where its own place is only the beginning of the section, and
-// whether that is because of its indentation.
+// firstMisplaced returns the first line at which the parser reports this error, and
+// whether the indentation of that line is the cause. The parser itself reports only
+// the line where the section begins.
 func firstMisplaced(data []byte, says error) (line int, indentation bool) {
 	lines := slices.Collect(bytes.Lines(data))
 	wrong := func(lines ...[]byte) bool {
@@ -189,7 +189,7 @@ func firstMisplaced(data []byte, says error) (line int, indentation bool) {
 		dec := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines, nil)))
 		err := dec.Decode(&doc)
 		if err == nil {
-			err = dec.Decode(&doc) // it may be in a second document
+			err = dec.Decode(&doc) // the error may be in a second document
 		}
 		return err != nil && err.Error() == says.Error()
 	}
@@ -203,8 +203,8 @@ func firstMisplaced(data []byte, says error) (line int, indentation bool) {
 	return line, wrong(append(slices.Clone(before), append(slices.Clone(last[:len(last)-len(bare)]), entry...))...)
 }
 
-// indentedWithTab reports whether the line or a neighbour of it begins with a
-// tab: the reader tells the place of a syntax error only roughly.
+// indentedWithTab reports whether the line or one next to it begins with a tab: the
+// parser reports the line of a syntax error only roughly.
 func indentedWithTab(data []byte, line int) bool {
 	n := 0
 	for text := range bytes.Lines(data) {
@@ -230,7 +230,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Bounds on what anchors may make of a small file. Nesting needs none: the walk
+// Bounds on how far aliases may expand a file. Nesting needs no bound: the check
 // follows the schema, which is finite.
 const (
 	maxMerges  = 4

@@ -13,7 +13,7 @@ import (
 // envPrefix begins every environment variable that sets a key.
 const envPrefix = "BUTLER_"
 
-// These stand in the place of a file name in problems.
+// These take the place of a file name in problems.
 const (
 	environmentFile = "environment"
 	commandLine     = "command line"
@@ -75,7 +75,7 @@ func fromEnvironment(vars map[string]string, reserved []string, root *node, c *c
 		}
 		got, f := fromVariable(value, n, c)
 		if f != nil {
-			c.add(c.idle(n).tame(Problem{File: environmentFile, Path: name, Reason: f.reason, Suggestion: f.suggestion}))
+			c.add(c.switchedOff(n).downgrade(Problem{File: environmentFile, Path: name, Reason: f.reason, Suggestion: f.suggestion}))
 			continue
 		}
 		out[n.path] = setting{value: got, from: Source{Kind: FromEnvironment, Name: name}}

@@ -70,7 +70,7 @@ func TestEnvironment_refusesWhatSetsNothing(t *testing.T) {
 		{"unknown", "BUTLER_LOGLEVL=info", "environment: BUTLER_LOGLEVL: no key belongs to this variable (did you mean BUTLER_LOGLEVEL?)"},
 		{"section", "BUTLER_OPERATIONS=x", "environment: BUTLER_OPERATIONS: no key belongs to this variable"},
 		{"port", "BUTLER_OPERATIONS_PORT=70000", "environment: BUTLER_OPERATIONS_PORT: is out of range (from 0 to 65535)"},
-		{"switch", "BUTLER_FILELOGGING=yes", "environment: BUTLER_FILELOGGING: wants true or false"},
+		{"switch", "BUTLER_FILELOGGING=yes", "environment: BUTLER_FILELOGGING: must be true or false"},
 		{"list of objects", "BUTLER_GENERICURLS=a", "environment: BUTLER_GENERICURLS: a list of objects cannot be set by a variable (set it in the file)"},
 		{"reference", "BUTLER_LOGDIRECTORY=${env:NONE}", "environment: BUTLER_LOGDIRECTORY: refers to the environment variable NONE, which is not set (set it before the start)"},
 	} {

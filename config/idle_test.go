@@ -89,47 +89,47 @@ func TestIdle_whatCountsAsOff(t *testing.T) {
 	}{
 		{
 			name: "its own switch", text: "heartbeat: {enable: false, remoteURL: nowhere}",
-			want: []string{"warning: heartbeat.remoteURL: is a URI without a scheme; that does not count while heartbeat.enable is false"},
+			want: []string{"warning: heartbeat.remoteURL: is a URI without a scheme; ignored while heartbeat.enable is false"},
 		},
 		{
 			name: "that of a parent", text: "slackNotification: {enable: false, reloadTaskFailure: {enable: true, rateLimit: many}}",
-			want: []string{"warning: slackNotification.reloadTaskFailure.rateLimit: wants a number, not text; that does not count while slackNotification.enable is false"},
+			want: []string{"warning: slackNotification.reloadTaskFailure.rateLimit: must be a number, not text; ignored while slackNotification.enable is false"},
 		},
 		{
 			name: "the value of a variable", text: "dockerHealthCheck: {enable: false}", environ: []string{"BUTLER_DOCKERHEALTHCHECK_PORT=http"},
-			want: []string{"warning: BUTLER_DOCKERHEALTHCHECK_PORT: is not a plain decimal number; that does not count while dockerHealthCheck.enable is false"},
+			want: []string{"warning: BUTLER_DOCKERHEALTHCHECK_PORT: is not a plain decimal number; ignored while dockerHealthCheck.enable is false"},
 		},
 		{
 			name: "switched on by a variable", text: "dockerHealthCheck: {enable: false, port: http}", environ: []string{"BUTLER_DOCKERHEALTHCHECK_ENABLE=true"},
-			want: []string{"dockerHealthCheck.port: wants a port number, not text"},
+			want: []string{"dockerHealthCheck.port: must be a port number, not text"},
 		},
 		{
 			name: "a list item", text: "emailNotification: {enable: false, reloadTaskFailure: {appOwnerAlert: {excludeOwner: {user: [{directory: LAB}]}}}}",
-			want: []string{"warning: emailNotification.reloadTaskFailure.appOwnerAlert.excludeOwner.user[0].userId: is missing; that does not count while emailNotification.enable is false"},
+			want: []string{"warning: emailNotification.reloadTaskFailure.appOwnerAlert.excludeOwner.user[0].userId: is missing; ignored while emailNotification.enable is false"},
 		},
 		{
 			name: "a switch in a list item", text: `webhookNotification: {enable: true, reloadTaskFailure: {webhooks: [{webhookURL: "https://a", cert: {enable: false, certCA: "C:\temp\new.pem"}}, {webhookURL: "https://a", cert: {enable: true, certCA: "C:\temp\new.pem"}}]}}`,
 			want: []string{
 				"webhookNotification.reloadTaskFailure.webhooks[1].cert.certCA: a path cannot hold control characters",
-				"warning: webhookNotification.reloadTaskFailure.webhooks[0].cert.certCA: a path cannot hold control characters; that does not count while webhookNotification.reloadTaskFailure.webhooks[].cert.enable is false",
+				"warning: webhookNotification.reloadTaskFailure.webhooks[0].cert.certCA: a path cannot hold control characters; ignored while webhookNotification.reloadTaskFailure.webhooks[].cert.enable is false",
 			},
 		},
 		{
 			name: "what the owner of the section finds", text: "udpServerConfig: {enable: false, allowedSources: ['']}",
 			found: []Finding{{Path: "udpServerConfig.allowedSources[0]", Reason: "is no address"}},
-			want:  []string{"warning: udpServerConfig.allowedSources[0]: is no address; that does not count while udpServerConfig.enable is false"},
+			want:  []string{"warning: udpServerConfig.allowedSources[0]: is no address; ignored while udpServerConfig.enable is false"},
 		},
 		{
 			name: "a switch under its other name", text: "influxDb: {enable: true, hostIP: influx, auth: {enable: true, username: 7}}",
-			want: []string{"influxDb.auth.username: wants text, not a number"},
+			want: []string{"influxDb.auth.username: must be text, not a number"},
 		},
 		{
 			name: "a switch that is wrong itself", text: "dockerHealthCheck: {enable: 'false', port: http}",
-			want: []string{"dockerHealthCheck.enable: wants true or false, not text", "dockerHealthCheck.port: wants a port number, not text"},
+			want: []string{"dockerHealthCheck.enable: must be true or false, not text", "dockerHealthCheck.port: must be a port number, not text"},
 		},
 		{
 			name: "a switch that may have been forgotten", text: "dockerHealthCheck: {port: http}",
-			want: []string{"dockerHealthCheck.port: wants a port number, not text"},
+			want: []string{"dockerHealthCheck.port: must be a port number, not text"},
 		},
 		{
 			name: "a misspelt key", text: "dockerHealthCheck: {enable: false, prot: 1}",
@@ -178,7 +178,7 @@ func TestLoad_anEntryWithEmptyTextCountsAsNotThere(t *testing.T) {
 			if err != nil {
 				t.Fatalf("want a warning, got %v", err)
 			}
-			if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0].Reason, "counts as not there") {
+			if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0].Reason, "is ignored") {
 				t.Errorf("want one warning of the entry, got %v", w)
 			}
 			if items, _ := c.merged.Get(tt.list).([]any); tt.list != "" && len(items) != 1 {

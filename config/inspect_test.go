@@ -54,7 +54,7 @@ func TestInspect_findingsAreListedWithAllOtherProblemsAtTheirPlace(t *testing.T)
 		"environment: BUTLER_UDPSERVERCONFIG_ALLOWEDSOURCES[1]: is no source",
 		path + ":2:3: logLevl: unknown key (did you mean logLevel?)",
 		path + ":5:5: emailNotification.reloadTaskFailure.subject: is odd",
-		path + ":6:20: emailNotification.reloadTaskFailure.fromAddress: wants text, not a number (put it in quotes: \"7\")",
+		path + ":6:20: emailNotification.reloadTaskFailure.fromAddress: must be text, not a number (put it in quotes: \"7\")",
 		path + ":9:11: warning: emailNotification.reloadTaskFailure.recipients[1]: gets no mail",
 		path + ":12:18: webhookNotification.reloadTaskFailure.webhooks[0].cert.certCA: is missing",
 		path + ":12:46: webhookNotification.reloadTaskFailure.webhooks[1].webhookURL: is no address?[31m?forged",

@@ -8,12 +8,12 @@ type Key struct {
 	Section string
 	// Path names the key below the root; a key of a list's items is "list[].key".
 	Path string
-	// Default is what counts when the key is absent, as it is written in a file;
-	// "" where there is none.
+	// Default is the value when the key is absent, as it is written in a file; "" where
+	// there is none.
 	Default string
 	// Doc says in one line what it means, and what may be written.
 	Doc string
-	// Secret says that its text is a secret, or an address that is one.
+	// Secret says that its value is a secret, or a URI that holds one.
 	Secret bool
 }
 
@@ -37,9 +37,10 @@ func Keys(schemas []SchemaFragment) ([]Key, error) {
 	return out, nil
 }
 
-// appendKeys adds n, or the keys below it, under the path by which people know it.
+// appendKeys adds n, or the keys below it. path is the path of n for people, with
+// "[]" for list items.
 func (n *node) appendKeys(out []Key, section, path string) ([]Key, error) {
-	if n.unsaid() {
+	if n.undocumented() {
 		return out, nil
 	}
 	below := n.children

@@ -24,12 +24,12 @@ type Options struct {
 	Overrides map[string]any
 	// Schemas describe the sections of destinations.
 	Schemas []SchemaFragment
-	// Inspect says what else is wrong: what only the owner of a section can know.
-	// It gets a configuration in which whatever was refused before it counts as
-	// not set, and what it finds is listed with all other problems. Nil finds nothing.
+	// Inspect finds further problems, those that only the owner of a section can
+	// know. It gets a configuration without the values that were refused before. Its
+	// findings are listed with all other problems. It may be nil.
 	Inspect func(*Config) []Finding
-	// Lenient loads in spite of problems: what is wrong counts as not set, and
-	// Config.Ignored tells what that was. A file that is no YAML stays an error.
+	// Lenient loads in spite of problems: wrong values are treated as not set, and
+	// Config.Ignored lists the problems. A file that is not YAML stays an error.
 	Lenient bool
 }
 
@@ -70,10 +70,7 @@ func load(o Options, root *node, data []byte) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of the configuration: %w", err)
 	}
-	l := &loader{
-		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
-		sources: map[string]Source{}, written: map[string]string{},
-	}
+	l := newLoader(o, root, baseDir)
 	l.off = l.switchedOff(data)
 	layers, ok := l.layers(data)
 	if !ok {
@@ -113,7 +110,7 @@ func (l *loader) fallBack(merged *viper.Viper) *viper.Viper {
 			delete(l.sources, n.path)
 		}
 	}
-	return settled(merged)
+	return flattened(merged)
 }
 
 // loader holds what the steps of one Load share.
@@ -123,24 +120,28 @@ type loader struct {
 	baseDir  string
 	problems *Problems
 	seen     *findings
-	// sources tell where the value of a key came from, by path.
+	// sources hold where the value of a key came from, by path.
 	sources map[string]Source
-	// written are the other names under which keys stand in the file, by path.
+	// written holds the alias that the file uses for a key, by path of the key.
 	written map[string]string
 	// refused are the keys and items that were found wrong after the merge.
 	refused []string
-	// off are the switches that are off in all sources together, by path.
+	// off are the switches that are off when all sources are merged, by path.
 	off map[string]bool
 }
 
-// switchedOff reads the sources for their switches alone: what is wrong with a value is
-// a problem or a warning, depending on them. One that is wrong itself is not off, and
-// neither is one of which nobody has written anything: it may have been forgotten.
-func (l *loader) switchedOff(data []byte) map[string]bool {
-	quiet := &loader{
-		options: l.options, root: l.root, baseDir: l.baseDir, problems: &Problems{}, seen: newFindings(),
+func newLoader(o Options, root *node, baseDir string) *loader {
+	return &loader{
+		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
 		sources: map[string]Source{}, written: map[string]string{},
 	}
+}
+
+// switchedOff reads all sources once in advance, for their switches: whether a wrong
+// value is a problem or a warning depends on them. A switch with a wrong value is not
+// off, and neither is one that no source sets: it may have been forgotten.
+func (l *loader) switchedOff(data []byte) map[string]bool {
+	quiet := newLoader(l.options, l.root, l.baseDir)
 	layers, ok := quiet.layers(data)
 	if !ok {
 		return nil
@@ -159,8 +160,8 @@ func (l *loader) switchedOff(data []byte) map[string]bool {
 	return off
 }
 
-// layers reads every source, the one of lowest rank first. It reports false when
-// the file cannot be read at all, which makes all further checks meaningless.
+// layers reads every source, the one with the lowest precedence first. It returns
+// false when the file cannot be read at all, which makes further checks meaningless.
 func (l *loader) layers(data []byte) ([]layer, bool) {
 	vars := environment(l.options.Environ)
 	source := func(file string) *checker {
@@ -193,7 +194,7 @@ func (l *loader) file(data []byte, c *checker) (layer, bool) {
 		return nil, false
 	}
 	if top.Kind != yaml.MappingNode {
-		c.refuse(top, "", faultf(`begin with the line "Butler:"`, "wants one mapping, not %s", nameOfNode(top)))
+		c.refuse(top, "", faultf(`begin with the line "Butler:"`, "must be a mapping, not %s", nameOfNode(top)))
 		return nil, false
 	}
 	out := layer{}
@@ -215,7 +216,7 @@ func (l *loader) file(data []byte, c *checker) (layer, bool) {
 	return out, true
 }
 
-// strayKey says what a key beside Butler should have been.
+// strayKey returns the fault for a key beside Butler.
 func (l *loader) strayKey(name string) *fault {
 	f := &fault{reason: "unknown key beside " + rootKey}
 	switch {
@@ -227,8 +228,8 @@ func (l *loader) strayKey(name string) *fault {
 	return f
 }
 
-// applyAliases moves values under the other name of a key to the name itself,
-// unless that is set too.
+// applyAliases moves the value of an alias to the key it stands for, unless that is
+// set too.
 func (l *loader) applyAliases(values layer) {
 	for n := range l.root.values {
 		if n.Alias == "" {
@@ -247,8 +248,8 @@ func (l *loader) applyAliases(values layer) {
 	}
 }
 
-// standalone are the defaults that differ when there is no file at all: the
-// service listens, but to this machine only.
+// standalone are the defaults that differ without a configuration file: the service
+// receives events, but from this machine only.
 var standalone = map[string]any{
 	"udpServerConfig.enable":     true,
 	"udpServerConfig.serverHost": "127.0.0.1",
@@ -273,12 +274,12 @@ func (l *loader) merge(layers []layer) *viper.Viper {
 			v.Set(path, s.value)
 		}
 	}
-	return settled(v)
+	return flattened(v)
 }
 
-// settled returns the settings as one layer: a look-up of a section answers with
-// its top layer only.
-func settled(v *viper.Viper) *viper.Viper {
+// flattened returns the settings as a single viper layer: viper looks up a section in
+// the topmost layer that has it, and does not merge it with those below.
+func flattened(v *viper.Viper) *viper.Viper {
 	out := viper.New()
 	if err := out.MergeConfigMap(v.AllSettings()); err != nil {
 		panic(fmt.Sprintf("BUG: merge settings: %v", err))
@@ -286,7 +287,7 @@ func settled(v *viper.Viper) *viper.Viper {
 	return out
 }
 
-// clone copies a value: viper changes the keys of maps that it is given.
+// clone copies a value, because viper changes the keys of the maps that it is given.
 func clone(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -305,7 +306,7 @@ func clone(v any) any {
 	return v
 }
 
-// checkRequired refuses a feature that is switched on and lacks what it needs.
+// checkRequired refuses a feature that is switched on and lacks a required key.
 func (l *loader) checkRequired(v *viper.Viper) {
 	for n := range l.root.values {
 		switches := n.switches()
@@ -326,8 +327,8 @@ func (l *loader) report(path, reason, suggestion string) {
 	l.reportFinding(Finding{Path: path, Reason: reason, Suggestion: suggestion})
 }
 
-// reportFinding notes what is found of a key, at the place that is closest to
-// it, unless the value of the key was refused already.
+// reportFinding notes a finding about a key, at the nearest known place, unless the
+// value of the key was refused already.
 func (l *loader) reportFinding(f Finding) {
 	if slices.ContainsFunc(l.problems.List, func(p Problem) bool { return concerns(p, f.Path) }) {
 		return
@@ -335,7 +336,7 @@ func (l *loader) reportFinding(f Finding) {
 	p := l.locate(f.Path)
 	p.Reason, p.Suggestion, p.Warning = oneLine(f.Reason, maxSentence), oneLine(f.Suggestion, maxSentence), f.Warning
 	if n := l.root.at(f.Path); n != nil {
-		p = (&checker{off: l.off}).idle(n).tame(p)
+		p = (&checker{off: l.off}).switchedOff(n).downgrade(p)
 	}
 	l.problems.add(p)
 	if !p.Warning {

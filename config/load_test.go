@@ -113,7 +113,7 @@ func TestLoad_readsWhatYAML12Allows(t *testing.T) {
 		"a tab after a dash":       "Butler:\n  udpServerConfig:\n    allowedSources:\n      -\t10.0.0.1\n      - \t'a\tb'\n  fileLogging: yes\n",
 	} {
 		line, column := strings.Count(text[:strings.Index(text, "fileLogging")], "\n")+1, strings.Index(text[strings.LastIndex(text[:strings.Index(text, "yes")], "\n")+1:], "yes")+1
-		want := fmt.Sprintf("%d:%d: fileLogging: wants true or false, not text (write true)", line, column)
+		want := fmt.Sprintf("%d:%d: fileLogging: must be true or false, not text (write true)", line, column)
 		if got := problemsOf(t, text); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: want it read, and %q at its place, got %q", name, want, got)
 		}

@@ -9,20 +9,18 @@ import (
 	"butler/internal/secret"
 )
 
-// Masking says how much of a configuration may be seen.
+// Masking says how much of a configuration is masked. Secrets always are.
 type Masking uint8
 
-// Secrets are masked always.
 const (
-	// MaskPrivate also masks who and where: hosts, web addresses, users, recipients and accounts.
+	// MaskPrivate also masks private data: hosts, web addresses, users, recipients and accounts.
 	MaskPrivate Masking = iota
 	// MaskSecrets masks secrets only.
 	MaskSecrets
 )
 
-// secretName and privateName match the last part of keys. They come on top of
-// what the types of the schema say, so that a new key is safe before anybody
-// has thought of it.
+// secretName and privateName match the last part of keys. They apply in addition to
+// the types in the schema, so that a new key is masked even if its type is wrong.
 var (
 	secretName  = regexp.MustCompile(`(?i)(password|passphrase|secret|token|api-?key|jwt)$`)
 	privateName = regexp.MustCompile(`(?i)^(.*user(name|id|dir|directory)?|.*recipients?|.*email|.*address|.*host|account-?id|client-?id|nodes|allowedSources)$`)
@@ -30,7 +28,7 @@ var (
 	privatePath = regexp.MustCompile(`(?i)^(cert|key|ca)$`)
 )
 
-// private reports whether a key says who somebody or where something is.
+// private reports whether a key identifies a person or a machine.
 func (n *node) private() bool {
 	switch {
 	case n.Type == kindHost, privateName.MatchString(n.name):
@@ -44,7 +42,7 @@ func (n *node) private() bool {
 	return false
 }
 
-// mask returns what may be seen of a value, and whether that is all of it.
+// mask returns a value with secrets masked, and whether nothing had to be masked.
 func (c *Config) mask(v any, n *node, m Masking) (shown any, whole bool) {
 	text, isText := v.(string)
 	if isText && text == "" {
@@ -63,17 +61,18 @@ func (c *Config) mask(v any, n *node, m Masking) (shown any, whole bool) {
 	return v, true
 }
 
-// shownBegin is how much is left of a private text, for people who know it.
+// shownBegin is how many characters of a private text stay visible, for people who
+// know it.
 const shownBegin = 3
 
-// begin returns the start of a text, and as many stars whatever its length.
+// begin returns the start of a text, and stars that do not reveal its length.
 func begin(text string) string {
 	runes := []rune(text)
 	return string(runes[:min(shownBegin, len(runes)/2)]) + strings.Repeat("*", 10)
 }
 
-// maskURI hides the credentials and the query of a URI, its path too when that
-// is the secret, and what it leads to where that is private.
+// maskURI masks the credentials and the query of a URI, the path too if path is set,
+// and with MaskPrivate everything but the start of the host.
 func maskURI(text string, path bool, m Masking) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {

@@ -39,7 +39,7 @@ func (p Problem) String() string {
 	if p.Warning {
 		b.WriteString(": warning")
 	}
-	for _, part := range []string{p.Path, strings.TrimSuffix(p.Reason, ".")} { // errors of Windows end with one
+	for _, part := range []string{p.Path, strings.TrimSuffix(p.Reason, ".")} { // errors of Windows end with a full stop
 		if part != "" {
 			b.WriteString(": " + part)
 		}
@@ -62,8 +62,8 @@ type Problems struct {
 	Files []string
 }
 
-// maxProblems bounds what is told of one configuration; a file that is no
-// configuration at all would fill the terminal.
+// maxProblems bounds the problems that are listed: a file that is not a configuration
+// at all would fill the terminal.
 const maxProblems = 100
 
 // Count returns how many problems there are; warnings are none.
@@ -112,21 +112,21 @@ func byPlace(list []Problem) []Problem {
 	return list
 }
 
-// Bounds on text of others in a message, in characters: a value, the path of a
-// key, which has room for the longest one that there is, and a whole sentence.
+// Bounds on foreign text in a message, in characters: a value, the path of a key
+// (longer than any in the schema), and a whole sentence.
 const (
 	maxShown    = 80
 	maxPath     = 160
 	maxSentence = 300
 )
 
-// printable makes text of a file fit to be shown: one short line without control characters.
+// printable makes text of a file safe to print: one short line without control characters.
 func printable(s string) string { return oneLine(s, maxShown) }
 
-// printablePath makes the path of a key fit to be shown.
+// printablePath makes the path of a key safe to print.
 func printablePath(s string) string { return oneLine(s, maxPath) }
 
-// oneLine shows that there is what cannot be printed, and cuts what is beyond limit.
+// oneLine replaces characters that cannot be printed, and cuts what is beyond limit.
 func oneLine(s string, limit int) string {
 	count := 0
 	return strings.Map(func(r rune) rune {

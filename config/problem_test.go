@@ -68,13 +68,13 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 	}{
 		{"empty", "", []string{` the file is empty (begin with the line "Butler:")`}},
 		{"comment only", "# nothing\n", []string{` the file is empty (begin with the line "Butler:")`}},
-		{"null", "~\n", []string{`1:1: wants one mapping, not nothing (begin with the line "Butler:")`}},
-		{"list", "- Butler\n", []string{`1:1: wants one mapping, not a list (begin with the line "Butler:")`}},
+		{"null", "~\n", []string{`1:1: must be a mapping, not nothing (begin with the line "Butler:")`}},
+		{"list", "- Butler\n", []string{`1:1: must be a mapping, not a list (begin with the line "Butler:")`}},
 		{"another root", "butler:\n  logLevel: info\n", []string{"1:1: butler: unknown key beside Butler (write Butler)"}},
 		{"no root", "logLevel: info\n", []string{"1:1: logLevel: unknown key beside Butler (move it below Butler)"}},
 		{"nothing but anchors", "x-common: 1\n", []string{`1:1: the key Butler is missing (begin with the line "Butler:")`}},
 		{"root twice", "Butler: {}\nButler: {}\n", []string{"2:1: Butler: is set twice (keep one of the two)"}},
-		{"root is text", "Butler: on\n", []string{"1:9: wants keys below it, not text"}},
+		{"root is text", "Butler: on\n", []string{"1:9: must hold keys, not text"}},
 		{
 			"two documents", "Butler: {}\n---\nButler: {}\n",
 			[]string{`2:1: a second document begins here (keep one document: remove the line "---" and merge what follows)`},
@@ -127,11 +127,11 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced (put a text that begins with * in quotes, or name an anchor that there is)"}},
 		{
 			"not UTF-8", "Butler:\n  logLevel: inf\xf6\n",
-			[]string{"2: is not valid YAML: incomplete UTF-8 octet sequence (save the file as UTF-8, and take out what is no text)"},
+			[]string{"2: is not valid YAML: incomplete UTF-8 octet sequence (save the file as UTF-8 without control characters)"},
 		},
 		{
 			"UTF-16 without a mark", "B\x00u\x00t\x00l\x00e\x00r\x00:\x00",
-			[]string{"1: is not valid YAML: control characters are not allowed (save the file as UTF-8, and take out what is no text)"},
+			[]string{"1: is not valid YAML: control characters are not allowed (save the file as UTF-8 without control characters)"},
 		},
 		{"key is a list", "Butler:\n  [a, b]: 1\n", []string{"2:3: a key must be a word"}},
 	} {
@@ -168,7 +168,7 @@ func TestLoad_refusesAFileItCannotRead(t *testing.T) {
 		{"directory", folder, " is a directory (name the file in it)"},
 		{"directory, other extension", dir, " is a directory (name the file in it)"},
 		{"device", device, " is not a file (name a configuration file)"},
-		{"too large", big, " is larger than 4 MiB (this is no configuration file)"},
+		{"too large", big, " is larger than 4 MiB (this is not a configuration file)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Load(Options{Path: tt.path})
@@ -205,11 +205,11 @@ func TestLoad_refusesMergesOfNothing(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"no star": {
 			"x-a: &a {logLevel: debug}\nButler:\n  <<: a\n",
-			"3:7: <<: wants keys that count here, too, not text (name an anchor, as in <<: *defaults)",
+			"3:7: <<: must name a mapping, whose keys are merged, not text (name an anchor, as in <<: *defaults)",
 		},
 		"a list": {
 			"x-a: &a [error]\nButler:\n  udpServerConfig:\n    <<: [*a, {enable: true}]\n",
-			"1:6: udpServerConfig.<<: wants keys that count here, too, not a list (name an anchor, as in <<: *defaults)",
+			"1:6: udpServerConfig.<<: must name a mapping, whose keys are merged, not a list (name an anchor, as in <<: *defaults)",
 		},
 		"a long row": {
 			"x-a: &a {logLevel: debug}\nx-b: &b {<<: *a}\nx-c: &c {<<: *b}\nx-d: &d {<<: *c}\nx-e: &e {<<: *d}\nButler:\n  <<: *e\n",

@@ -14,7 +14,8 @@ import (
 	"butler/internal/fspath"
 )
 
-// reference matches "${env:NAME}" and "${file:PATH}", and the doubled dollar that takes the meaning away.
+// reference matches "${env:NAME}" and "${file:PATH}", and both with a second dollar,
+// which escapes them.
 var reference = regexp.MustCompile(`\$?\$\{(env|file):([^}]*)\}`)
 
 // maxReferencedBytes bounds a file that holds one value.
@@ -28,8 +29,8 @@ type references struct {
 	files *[]string
 }
 
-// expand replaces every reference in text. used reports that there was one: the
-// result must not be shown from then on. A fault names the reference, never what is behind it.
+// expand replaces every reference in text. used reports that there was one: the result
+// is a secret then. A fault names the reference, never its value.
 func (r references) expand(text string) (result string, used bool, bad *fault) {
 	if !strings.Contains(text, "${") {
 		return text, false, nil
@@ -96,8 +97,8 @@ func (r references) file(name string) (string, *fault) {
 	return strings.TrimRight(text, "\r\n"), nil
 }
 
-// textOf returns the text of a file. Editors and consoles of Windows begin it with a
-// byte order mark, and write UTF-16; other bytes that are not UTF-8 are no text.
+// textOf returns the text of a file, which is UTF-8, or UTF-16 with a byte order mark
+// as Windows tools write it. It returns false for anything else.
 func textOf(data []byte) (string, bool) {
 	var order binary.ByteOrder
 	switch {

@@ -10,10 +10,10 @@ import (
 	"butler/internal/qlik"
 )
 
-// rule is a condition that ties several keys together.
+// rule checks a condition on several keys together.
 type rule func(v *viper.Viper, report func(path, reason, suggestion string))
 
-// rules are all of them. Each one looks only at features that are switched on.
+// rules are all of them. Each checks only features that are switched on.
 var rules = []rule{
 	allowedSources, repositoryHeaders, retryOrder, journalOrder, cacheOrder, operationsAddress, ownPorts, watchedTasks,
 }
@@ -24,7 +24,7 @@ func (l *loader) checkRules(v *viper.Viper) {
 	}
 }
 
-// allowedSources fails closed: validation without a source would refuse everything.
+// allowedSources refuses source validation without any source: no event would be accepted.
 func allowedSources(v *viper.Viper, report func(path, reason, suggestion string)) {
 	const key = "udpServerConfig.allowedSources"
 	if v.GetBool("udpServerConfig.enable") && v.GetBool("udpServerConfig.enableSourceValidation") && len(v.GetStringSlice(key)) == 0 {
@@ -41,7 +41,7 @@ func repositoryHeaders(v *viper.Viper, report func(path, reason, suggestion stri
 		return
 	}
 	var headers []Header
-	if err := v.UnmarshalKey(key, &headers, strictly); err != nil {
+	if err := v.UnmarshalKey(key, &headers, strictDecoding); err != nil {
 		report(key, err.Error(), "")
 		return
 	}
@@ -74,7 +74,8 @@ func cacheOrder(v *viper.Viper, report func(path, reason, suggestion string)) {
 	}
 }
 
-// operationsAddress keeps metrics and administration on this machine unless somebody has written otherwise.
+// operationsAddress keeps metrics and administration on this machine, unless
+// operations.allowRemote says otherwise.
 func operationsAddress(v *viper.Viper, report func(path, reason, suggestion string)) {
 	host := v.GetString("operations.host")
 	if v.GetBool("operations.enable") && !v.GetBool("operations.allowRemote") && !IsLoopback(host) {
@@ -97,7 +98,7 @@ var listeners = []struct{ enable, host, port string }{
 	{"dockerHealthCheck.enable", "", "dockerHealthCheck.port"},
 }
 
-// ownPorts refuses a port that two of them would have: the second one finds it taken.
+// ownPorts refuses a port that two listeners would share.
 func ownPorts(v *viper.Viper, report func(path, reason, suggestion string)) {
 	at := func(key string) string {
 		if key == "" {
@@ -109,14 +110,14 @@ func ownPorts(v *viper.Viper, report func(path, reason, suggestion string)) {
 		port := v.GetInt(l.port)
 		for _, other := range listeners[:i] {
 			if port != 0 && port == v.GetInt(other.port) && v.GetBool(l.enable) && v.GetBool(other.enable) && collide(at(l.host), at(other.host)) {
-				report(l.port, "is that of "+other.port+", too", "choose another port, or set "+l.enable+" to false")
+				report(l.port, "is the same as "+other.port, "choose another port, or set "+l.enable+" to false")
 				break
 			}
 		}
 	}
 }
 
-// collide reports whether one port at two hosts is the same one.
+// collide reports whether two listeners with the same port, at hosts a and b, conflict.
 func collide(a, b string) bool {
 	address := func(host string) net.IP {
 		if strings.EqualFold(host, "localhost") {
@@ -129,13 +130,14 @@ func collide(a, b string) bool {
 	return everywhere(a, first) || everywhere(b, second) || strings.EqualFold(a, b) || first != nil && first.Equal(second)
 }
 
-// watchedTasks are named by ID, and fit.
+// watchedTasks checks that the tasks with metrics of their own are named by ID, and
+// are no more than allowed.
 func watchedTasks(v *viper.Viper, report func(path, reason, suggestion string)) {
 	const tasks, most = "operations.taskMetrics.tasks", "operations.taskMetrics.maxTasks"
 	named := v.GetStringSlice(tasks)
 	for i, id := range named {
 		if !qlik.IsGUID(id) {
-			report(fmt.Sprintf("%s[%d]", tasks, i), "is no task ID", "copy the ID from the column ID of the task list in the QMC, or choose tasks by operations.taskMetrics.taskTags")
+			report(fmt.Sprintf("%s[%d]", tasks, i), "is not a task ID", "copy the ID from the column ID of the task list in the QMC, or choose tasks by operations.taskMetrics.taskTags")
 		}
 	}
 	if limit := v.GetInt(most); len(named) > limit {

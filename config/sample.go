@@ -42,7 +42,7 @@ func Sample(schemas []SchemaFragment) ([]byte, error) {
 func writeSample(b *bytes.Buffer, section *node, depth int) error {
 	indent := strings.Repeat("  ", depth)
 	for _, n := range section.children {
-		if n.unsaid() {
+		if n.undocumented() {
 			continue
 		}
 		if depth == 1 && (n.isSection() || n.item != nil) {
@@ -70,30 +70,16 @@ func writeSample(b *bytes.Buffer, section *node, depth int) error {
 	return nil
 }
 
-// unsaid reports whether an operator need not know of a key: it is another name
-// of one, or holds only such keys.
-func (n *node) unsaid() bool {
+// undocumented reports whether a key is an alias, or a section of aliases only.
+func (n *node) undocumented() bool {
 	if n.Alias != "" {
 		return true
 	}
-	said := func(c *node) bool { return !c.unsaid() }
-	return n.isSection() && len(n.children) > 0 && !slices.ContainsFunc(n.children, said)
+	documented := func(c *node) bool { return !c.undocumented() }
+	return n.isSection() && len(n.children) > 0 && !slices.ContainsFunc(n.children, documented)
 }
 
-// onlyAliases reports whether a section holds nothing but other names of keys.
-func (n *node) onlyAliases() bool {
-	if !n.isSection() || len(n.children) == 0 {
-		return false
-	}
-	for _, c := range n.children {
-		if c.Alias == "" && !c.onlyAliases() {
-			return false
-		}
-	}
-	return true
-}
-
-// remark adds to the comment of a key what its type does not tell.
+// remark is the end of the comment of a key: its choices, and whether it is required.
 func (n *node) remark() string {
 	var remarks []string
 	if n.Type == kindEnum {
@@ -141,7 +127,7 @@ func (n *node) sampleValue() (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// setFlow makes every list and mapping of a value stay on the line.
+// setFlow gives every list and mapping of a value flow style, which fits on one line.
 func setFlow(y *yaml.Node) {
 	if y.Kind != yaml.ScalarNode {
 		y.Style = yaml.FlowStyle

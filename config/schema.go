@@ -68,7 +68,7 @@ type row struct {
 
 	// fallback is the parsed default; nil without one.
 	fallback any
-	// blank says that empty text is a value, too, where one is required.
+	// blank says that empty text satisfies Required.
 	blank bool
 }
 
@@ -82,8 +82,8 @@ type node struct {
 	children []*node
 	// item describes the items of a list of objects, as a section.
 	item *node
-	// copied says that the key stands here because of a row with "like": a row of
-	// its own may still describe it.
+	// copied says that the key was copied because of a row with "like"; a row of its
+	// own may still replace it.
 	copied bool
 }
 
@@ -153,8 +153,8 @@ func (n *node) each(yield func(*node) bool) bool {
 	return true
 }
 
-// switches returns the "enable" keys that decide whether n counts: that of every
-// section around it, but not itself, up to one that always counts.
+// switches returns the "enable" keys that decide whether n is in effect: those of the
+// sections around it, without n itself, up to a section marked "always".
 func (n *node) switches() []*node {
 	var out []*node
 	for s := n.parent; s != nil && !s.Always; s = s.parent {
@@ -228,8 +228,8 @@ func (n *node) add(r row) error {
 	return nil
 }
 
-// copyTo gives a section, or the items of a list, the keys below another section.
-// What is in a list is on, so its switch is not copied.
+// copyTo gives a section, or the items of a list, the keys below another section. The
+// items of a list are always on, so the switch is not copied to them.
 func (n *node) copyTo(to *node, like string) error {
 	if like == "" {
 		return nil
@@ -256,8 +256,8 @@ func (n *node) copyTo(to *node, like string) error {
 	return nil
 }
 
-// strict reports whether an item that lacks something is refused, because it means
-// something else without it, or everything.
+// strict reports whether an item with an empty required key is refused instead of
+// ignored, because it would mean something else without the key.
 func (n *node) strict() bool {
 	for s := n; s != nil; s = s.parent {
 		if s.Strict {

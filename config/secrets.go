@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Secrets returns every text of the configuration that must not be seen, so that
-// it can be searched for where it should not be: what Shown masks always, and of
-// URIs the parts that it masks, in plain and escaped form. The longest are first.
+// Secrets returns every secret text of the configuration, so that other output can be
+// searched for it: what Shown always masks, and of URIs the masked parts, plain and
+// escaped. The longest come first.
 func (c *Config) Secrets() ([]string, error) {
 	s := show{config: c, masking: MaskSecrets}
 	if _, err := s.section(c.root); err != nil {
@@ -24,8 +24,8 @@ func (c *Config) Secrets() ([]string, error) {
 	return slices.Compact(s.secrets), nil
 }
 
-// secretsIn returns a value that must not be seen, and its secret parts where it
-// is a URI: an error may tell of one of them alone.
+// secretsIn returns a secret value, and its secret parts when it is a URI: an error
+// text may hold only one of them.
 func secretsIn(v any, n *node) []string {
 	text := strings.TrimSpace(fmt.Sprint(v))
 	out := []string{text}
@@ -55,8 +55,8 @@ func secretsIn(v any, n *node) []string {
 	return out
 }
 
-// longPart is from how many bytes on a part of a path is taken for a key, and not
-// for a word such as "services".
+// longPart is the length in bytes from which a part of a path is taken for a secret
+// key, and not for a word such as "services".
 const longPart = 12
 
 func longOnes(parts []string) []string {

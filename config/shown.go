@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Shown is a configuration in effect, fit to be seen.
+// Shown is the configuration in effect, with secrets masked.
 type Shown struct {
 	// Settings are all keys, in the order of the schema. Frozen.
 	Settings []Setting
@@ -21,10 +21,10 @@ type Shown struct {
 type Setting struct {
 	// Path names the key below the root.
 	Path string
-	// Value is what may be seen of the value, as it is written on one line of a file,
-	// without control characters.
+	// Value is the value, masked where necessary, as it is written on one line of a
+	// file, without control characters.
 	Value string
-	// Masked says that a part of it may not be seen.
+	// Masked says that a part of the value is masked.
 	Masked bool
 	// Source is where it came from.
 	Source Source
@@ -32,9 +32,9 @@ type Setting struct {
 	Doc string
 }
 
-// Shown returns the whole configuration in effect, with what m says masked.
-// Masked always are secrets, whatever came from behind a reference, and in URIs
-// credentials, queries and the paths that are secrets themselves.
+// Shown returns the whole configuration in effect, masked as m says. Always masked
+// are secrets, values that contain a reference, and in URIs the credentials, the query
+// and a path that is a secret itself.
 func (c *Config) Shown(m Masking) (Shown, error) {
 	s := show{config: c, masking: m}
 	below, err := s.section(c.root)
@@ -53,7 +53,7 @@ func (c *Config) Shown(m Masking) (Shown, error) {
 // maxValue is how many characters a Setting shows of a value.
 const maxValue = 2000
 
-// show gathers what may be seen.
+// show collects a Shown.
 type show struct {
 	config   *Config
 	masking  Masking
@@ -69,7 +69,7 @@ type show struct {
 func (s *show) section(n *node) (*yaml.Node, error) {
 	var out []field
 	for _, child := range n.children {
-		if child.Alias != "" || child.onlyAliases() {
+		if child.undocumented() {
 			continue
 		}
 		if child.isSection() {

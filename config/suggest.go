@@ -48,7 +48,7 @@ var renamed = []struct{ pattern, use string }{
 	{"*enabled", "it is called enable"},
 }
 
-// What is said of several of them.
+// Suggestions that several of them share.
 const (
 	useInstanceTag = `use an entry of influxDb.tag.static with the name "butler_instance"`
 	useInfluxDB    = "remove it: the database is the one of influxDb"
@@ -56,8 +56,8 @@ const (
 	noSessions     = "remove it: user sessions are not followed"
 )
 
-// suggestKey says what somebody who wrote an unknown key below a section meant;
-// empty when that cannot be guessed.
+// suggestKey suggests what an unknown key below a section may have been meant for; ""
+// when that cannot be guessed.
 func suggestKey(in *node, name string) string {
 	full := strings.TrimPrefix(in.path+"."+name, ".")
 	for _, r := range renamed {
@@ -83,7 +83,7 @@ func suggestKey(in *node, name string) string {
 	return ""
 }
 
-// maxPlaces is how many keys may share a name before it says nothing about what was meant.
+// maxPlaces is how many keys may share a name before it is no help to suggest one.
 const maxPlaces = 6
 
 // named appends the path of every key of that name below n.

@@ -90,17 +90,17 @@ func TestLoad_takesAStandInForAnyKindOfValueAsNotSet(t *testing.T) {
 
 func TestLoad_saysWhatBelongsBelowASection(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
-		{"incidentTool: {newRelic: {url: 'https://insights-collector.newrelic.com'}}", "2:34: incidentTool.newRelic.url: wants keys below it, not text (event, log)"},
-		{"udpServerConfig: {rateLimit: 600}", "2:32: udpServerConfig.rateLimit: wants keys below it, not a number (enable, maxMessagesPerMinute)"},
+		{"incidentTool: {newRelic: {url: 'https://insights-collector.newrelic.com'}}", "2:34: incidentTool.newRelic.url: must hold keys, not text (event, log)"},
+		{"udpServerConfig: {rateLimit: 600}", "2:32: udpServerConfig.rateLimit: must hold keys, not a number (enable, maxMessagesPerMinute)"},
 		{
 			"serviceMonitor: {monitor: [{host: win1, services: [QlikSenseEngineService]}]}",
-			"2:54: serviceMonitor.monitor[0].services[0]: wants keys below it, not text (name, friendlyName)",
+			"2:54: serviceMonitor.monitor[0].services[0]: must hold keys, not text (name, friendlyName)",
 		},
 		{
 			"configQRS: {headers: {static: {name: X-Qlik-User, value: a}}}",
-			"2:33: configQRS.headers.static: wants a list, not keys below it (begin each entry with a dash: - name: ...)",
+			"2:33: configQRS.headers.static: must be a list, not a mapping (begin each entry with a dash: - name: ...)",
 		},
-		{"serviceMonitor: {monitor: win1}", "2:29: serviceMonitor.monitor: wants a list, not text (begin each entry with a dash: - host: ...)"},
+		{"serviceMonitor: {monitor: win1}", "2:29: serviceMonitor.monitor: must be a list, not text (begin each entry with a dash: - host: ...)"},
 	} {
 		t.Run(tt.text, func(t *testing.T) {
 			if diff := cmp.Diff([]string{tt.want}, problemsOf(t, "Butler:\n  "+tt.text+"\n")); diff != "" {

@@ -27,9 +27,9 @@ func faultf(suggestion, format string, args ...any) *fault {
 	return &fault{reason: fmt.Sprintf(format, args...), suggestion: suggestion}
 }
 
-// article names a kind in a sentence.
+// article is the name of a kind with its article, for messages.
 var article = map[kind]string{
-	kindSection: "keys below it", kindBool: "true or false", kindInt: "a whole number", kindNum: "a number",
+	kindSection: "a mapping", kindBool: "true or false", kindInt: "a whole number", kindNum: "a number",
 	kindPort: "a port number", kindStr: "text", kindSecret: "text", kindURI: "a URI", kindHost: "a host name",
 	kindPath: "a path", kindEnum: "a word", kindDuration: "a duration", kindBytes: "a size", kindList: "a list",
 }
@@ -50,7 +50,7 @@ func (n *node) quotable() bool {
 }
 
 // fromScalar turns a YAML scalar into a value: bool, int64, float64 or string.
-// There is no coercion: the text "8086" is no number, and the number 8086 no text.
+// There is no coercion: the text "8086" is not a number, and the number 8086 not a text.
 func (n *node) fromScalar(y *yaml.Node) (any, *fault) {
 	tag := y.ShortTag()
 	if tag == "!!timestamp" && y.Style&yaml.TaggedStyle == 0 {
@@ -68,7 +68,7 @@ func (n *node) fromScalar(y *yaml.Node) (any, *fault) {
 		(n.Type == kindInt || n.Type == kindNum || n.Type == kindPort || n.Type == kindBytes) && (tag == "!!int" || tag == "!!float"):
 		return n.fromText(y.Value)
 	}
-	f := faultf("", "wants %s, not %s", article[n.Type], nameOfTag(tag))
+	f := faultf("", "must be %s, not %s", article[n.Type], nameOfTag(tag))
 	if tag != "!!str" {
 		return nil, f
 	}
@@ -88,7 +88,7 @@ func (n *node) fromScalar(y *yaml.Node) (any, *fault) {
 
 // wantsText refuses a scalar that YAML does not read as text.
 func (n *node) wantsText(y *yaml.Node, tag string) *fault {
-	f := faultf("put it in quotes", "wants %s, not %s", article[n.Type], nameOfTag(tag))
+	f := faultf("put it in quotes", "must be %s, not %s", article[n.Type], nameOfTag(tag))
 	switch {
 	case n.Type == kindDuration:
 		f.suggestion = "write a number with a unit, such as 30s, 5m or 24h"
@@ -123,7 +123,7 @@ func (n *node) fromText(text string) (any, *fault) {
 		case "false":
 			return false, nil
 		}
-		return nil, faultf("", "wants true or false")
+		return nil, faultf("", "must be true or false")
 	case kindInt, kindPort:
 		return n.wholeNumber(text)
 	case kindNum:
@@ -140,7 +140,7 @@ func (n *node) fromText(text string) (any, *fault) {
 		return uri(text)
 	case kindPath:
 		if strings.ContainsFunc(text, unicode.IsControl) {
-			return nil, faultf(singleQuotes, "a path cannot hold control characters") // those that \t and \n of C:\temp\new are
+			return nil, faultf(singleQuotes, "a path cannot hold control characters") // as "C:\temp\new" does: a tab and a line feed
 		}
 		return text, nil
 	default:
@@ -180,7 +180,7 @@ func (n *node) wholeNumber(text string) (any, *fault) {
 	case f != nil:
 		return nil, f
 	case v != math.Trunc(v):
-		return nil, faultf(fmt.Sprintf("write %.0f", v), "wants a whole number")
+		return nil, faultf(fmt.Sprintf("write %.0f", v), "must be a whole number")
 	case math.Abs(v) > exactFloat:
 		return nil, faultf("", "is too large a number")
 	}

@@ -48,7 +48,7 @@ func (o *runOptions) register(cmd *cobra.Command) {
 	o.given = f.Changed
 	f.StringVarP(&o.configFile, "configfile", "c", os.Getenv(configEnv), "configuration `file` (.yaml); also "+configEnv)
 	f.StringVarP(&o.logLevel, "loglevel", "l", "", "how much is logged: "+strings.Join(logx.Levels(), ", ")+"; replaces logLevel of the file")
-	f.BoolVar(&o.isolated, "no-qs-connection", false, "do not connect to Qlik Sense: alerts hold only what their event says")
+	f.BoolVar(&o.isolated, "no-qs-connection", false, "do not connect to Qlik Sense: alerts hold only what the event says")
 	f.BoolVar(&o.skipVerification, "skip-config-verification", false,
 		"start in spite of problems in the configuration: each is logged, a wrong value is replaced by its default, and a destination that cannot work is left out")
 	f.IntVar(&o.apiRateLimit, apiRateLimit, 100, "calls of the REST API that one client may make in a minute; 0 means no limit; replaces restServerConfig.maxCallsPerMinute of the file")

@@ -38,7 +38,7 @@ const (
 func qrsChecks(p *patient) []doctor.Check {
 	if !p.Config.QRS().Enabled() {
 		return []doctor.Check{{Name: "qrs", Run: func(context.Context) []doctor.Finding {
-			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what their event tells, and no task can be started", "set configQRS.host")}
+			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what the event says, and no task can be started", "set configQRS.host")}
 		}}}
 	}
 	return []doctor.Check{{Name: "qrs", Network: true, Timeout: qrsCheckTimeout, Run: p.qrsFindings}}
