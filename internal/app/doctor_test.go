@@ -76,7 +76,7 @@ func TestDoctor_findsNothingWrongWithAHealthySite(t *testing.T) {
 	}
 	for check, text := range map[string]string{
 		"configuration": "is valid", "service": "does not run", "qrs": "rights: start tasks: is not refused", "engine": "opens a session",
-		"udp": "loop-back: a datagram arrives", "journal": "disk speed: a record is on the disk", "email": "TLS 1.3, no login is configured",
+		"udp": "loop-back: a datagram arrives", "journal": "disk speed: a record is on disk", "email": "TLS 1.3, no login is configured",
 		"slack": "answers", "webhook": "answers", "teams": "answers", "signl4": "answers", "newrelic": "answers", "url": "answers",
 		"influxdb": "takes points", "disklog": "is made with the first script log",
 		"mqtt": "the broker accepts the client", "time zones": "are known",
@@ -240,7 +240,7 @@ func TestDoctor_looksForTheCustomPropertiesThatAreNamed(t *testing.T) {
 	s := siteOf(t)
 	for name, want := range map[string]doctor.Line{
 		"Departmnt":                     {Verdict: doctor.Warning, Evidence: `routes[0].match.taskCustomProperties[0]: tasks have no custom property "Departmnt"`},
-		"Butler_FailedAlertEnableEmail": {Verdict: doctor.OK, Evidence: "those that the configuration names are there"},
+		"Butler_FailedAlertEnableEmail": {Verdict: doctor.OK, Evidence: "all that the configuration names exist"},
 	} {
 		path, err := demo.WriteConfig(s.sim, demo.Settings{Directory: t.TempDir(), Extra: fmt.Sprintf(`
   routes:
@@ -272,10 +272,10 @@ func TestDoctor_looksForWhatRoutesName(t *testing.T) {
 			fmt.Sprintf("{taskTags: [%q], appTags: [%q], streams: [%q, %q], tasks: [%q, %q], apps: [%q]}",
 				tag, tag, stream.Name, stream.ID, task.Name, strings.ToUpper(task.ID), app.Name),
 			[]doctor.Line{
-				{Verdict: doctor.OK, Evidence: "tags: those that the configuration names are there"},
-				{Verdict: doctor.OK, Evidence: "streams: those that the configuration names are there"},
-				{Verdict: doctor.OK, Evidence: "tasks: those that the configuration names are there"},
-				{Verdict: doctor.OK, Evidence: "apps: those that the configuration names are there"},
+				{Verdict: doctor.OK, Evidence: "tags: all that the configuration names exist"},
+				{Verdict: doctor.OK, Evidence: "streams: all that the configuration names exist"},
+				{Verdict: doctor.OK, Evidence: "tasks: all that the configuration names exist"},
+				{Verdict: doctor.OK, Evidence: "apps: all that the configuration names exist"},
 			},
 		},
 		"some are misspelled": {

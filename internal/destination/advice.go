@@ -23,7 +23,7 @@ func Advise(err error, i Instance) (problem, mend string) {
 	case MisconfiguredKind:
 		problem, mend = "the configuration does not work", "mend the address or the credentials at or above "+i.Path
 	case Transient:
-		problem, mend = "no success this time", "look whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
+		problem, mend = "no success this time", "check whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
 	}
 	return problem, mend
 }

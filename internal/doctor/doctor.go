@@ -1,11 +1,11 @@
-// Package doctor owns how checks of an installation are run and told: many at
-// once, each in bounded time, with a verdict, the evidence and what to do.
+// Package doctor owns how checks of an installation are run and reported: in
+// parallel, each in bounded time, with a verdict, the evidence and what to do.
 //
 // It guarantees that Run ends when its checks are done or their time is up,
-// whatever they do: one that hangs is left behind and told as a problem, one
-// that panics is told as a bug. Findings are in the order of the table, and
-// every text is one clean line of bounded length. A check gets a context that
-// ends when its time is up.
+// whatever they do: a check that hangs is abandoned and reported as a problem, one
+// that panics as a bug. Findings are in the order of the table, and every text is one
+// line of bounded length without control characters. A check gets a context that ends
+// when its time is up.
 //
 // It must never know what is checked, repeat a check, or print.
 package doctor
@@ -27,7 +27,7 @@ type Verdict string
 const (
 	// OK: nothing to do.
 	OK Verdict = "ok"
-	// Skipped: not looked at, for the reason that is told.
+	// Skipped: not checked, for the reason in the evidence.
 	Skipped Verdict = "skipped"
 	// Warning: it works, but somebody should look.
 	Warning Verdict = "warning"
@@ -38,11 +38,11 @@ const (
 // Finding is one thing that a check found.
 type Finding struct {
 	Verdict Verdict
-	// Subject says what of the check it is about; "" is the whole.
+	// Subject is the part of the check that it is about; "" means the whole.
 	Subject string
 	// Evidence is what was seen, with figures.
 	Evidence string
-	// Mend says what to do; "" where nothing is.
+	// Mend says what to do; "" when there is nothing to do.
 	Mend string
 }
 
@@ -50,7 +50,7 @@ type Finding struct {
 type Check struct {
 	// Name is what operators call it: "qrs".
 	Name string
-	// Network marks what asks another machine.
+	// Network marks what contacts another machine.
 	Network bool
 	// Timeout bounds it; 0 means DefaultTimeout.
 	Timeout time.Duration
@@ -61,9 +61,9 @@ type Check struct {
 const (
 	// DefaultTimeout bounds a check that does not say otherwise.
 	DefaultTimeout = 10 * time.Second
-	// grace is what a check gets to tell what it has found when its time is up.
+	// grace is how long a check may take to return its findings when its time is up.
 	grace = time.Second
-	// maxFindings bounds what one check may tell, maxText one text, in characters.
+	// maxFindings bounds the findings of one check, maxText the characters of one text.
 	maxFindings = 200
 	maxText     = 600
 )
@@ -79,7 +79,7 @@ type Line struct {
 	Milliseconds int64 `json:"milliseconds"`
 }
 
-// Report is what came of a run.
+// Report is the result of a run.
 type Report struct {
 	Lines    []Line `json:"checks"`
 	OK       int    `json:"ok"`
@@ -101,7 +101,7 @@ func (r Report) Verdict() Verdict {
 
 // Options say how a table is run.
 type Options struct {
-	// Offline leaves out what asks another machine.
+	// Offline leaves out what contacts another machine.
 	Offline bool
 	// Timeout bounds each check, whatever it asks for; 0 leaves that to the checks.
 	Timeout time.Duration
@@ -143,7 +143,7 @@ func (c Check) lines(ctx context.Context, o Options) []Line {
 	began := time.Now()
 	var findings []Finding
 	if c.Network && o.Offline {
-		findings = []Finding{{Verdict: Skipped, Evidence: "asks another machine, and --offline is given"}}
+		findings = []Finding{{Verdict: Skipped, Evidence: "needs another machine, and --offline is given"}}
 	} else {
 		findings = c.bounded(ctx, cmp.Or(o.Timeout, c.Timeout, DefaultTimeout))
 	}
@@ -161,8 +161,8 @@ func (c Check) lines(ctx context.Context, o Options) []Line {
 	return out
 }
 
-// bounded runs the check in a goroutine of its own, which is left behind when it
-// does not end: the process ends soon after.
+// bounded runs the check in a goroutine of its own, which is abandoned when it does
+// not end: the process exits soon after.
 func (c Check) bounded(ctx context.Context, limit time.Duration) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -181,11 +181,11 @@ func (c Check) bounded(ctx context.Context, limit time.Duration) []Finding {
 	case findings := <-done:
 		return findings
 	case <-late.C:
-		return []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("no answer within %s", limit), Mend: "what is asked here hangs: look at it with other tools"}}
+		return []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("no answer within %s", limit), Mend: "the checked system does not respond: examine it with other tools"}}
 	}
 }
 
-// Good is a finding with which nothing is wrong.
+// Good is a finding that all is well.
 func Good(subject, format string, args ...any) Finding {
 	return Finding{Verdict: OK, Subject: subject, Evidence: fmt.Sprintf(format, args...)}
 }

@@ -114,7 +114,7 @@ qrs
   problem  rights: tasks: status: 403
            what to do: give the user the role RootAdmin
 slack
-  skipped  asks another machine, and --offline is given
+  skipped  needs another machine, and --offline is given
 
 2 ok, 1 skipped, 1 warnings, 1 problems
 `
@@ -125,7 +125,7 @@ func TestReport_isTextGroupedByCheck(t *testing.T) {
 		{Check: "qrs", Verdict: doctor.OK, Evidence: "sense-1 answers in 4 ms, version 39.3.0"},
 		{Check: "qrs", Subject: "clock", Verdict: doctor.Warning, Evidence: "its clock is 9s behind that of this machine", Mend: "let both machines take their time from the same NTP server"},
 		{Check: "qrs", Subject: "rights: tasks", Verdict: doctor.Problem, Evidence: "status: 403", Mend: "give the user the role RootAdmin"},
-		{Check: "slack", Verdict: doctor.Skipped, Evidence: "asks another machine, and --offline is given"},
+		{Check: "slack", Verdict: doctor.Skipped, Evidence: "needs another machine, and --offline is given"},
 	}}
 	if diff := cmp.Diff(wantText, report.Text()); diff != "" {
 		t.Error(diff)

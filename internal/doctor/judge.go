@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// What is judged the same wherever it is met.
+// The limits for certificates and clocks.
 
 const (
-	// certificateSoon is when the end of a certificate is worth a look.
+	// certificateSoon is how long before its expiry a certificate is a warning.
 	certificateSoon = 30 * 24 * time.Hour
 	day             = 24 * time.Hour
 	// skewDoubtful and skewBad bound the difference of two clocks. A Date header
@@ -17,7 +17,7 @@ const (
 	skewBad      = 5 * time.Minute
 )
 
-// Certificate judges when a certificate ends.
+// Certificate judges when a certificate expires.
 func Certificate(subject string, ends, now time.Time, mend string) Finding {
 	left := ends.Sub(now)
 	date := ends.UTC().Format(time.DateOnly)
@@ -30,8 +30,8 @@ func Certificate(subject string, ends, now time.Time, mend string) Finding {
 	return Good(subject, "ends in %d days, on %s", int(left/day), date)
 }
 
-// Clock judges the clock of another machine, which told its time between two
-// moments of ours. What the way there took is no difference.
+// Clock judges the clock of another machine, which reported its time between before
+// and after on ours. The time that the call took is not counted as a difference.
 func Clock(subject string, theirs, before, after time.Time) Finding {
 	// A Date header is cut to its second.
 	ahead, behind := theirs.Sub(after), before.Sub(theirs.Add(time.Second))

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Text tells the report to people: the findings of each check, below them what
-// to do, and the sum.
+// Text formats the report for people: the findings of each check, each with what to
+// do, and the totals.
 func (r Report) Text() string {
 	var out strings.Builder
 	last := ""

@@ -34,7 +34,7 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	version := text.Excerpt(cmp.Or(told, "of unknown version"), maxVersion)
 	seen := destination.Sight{Detail: "InfluxDB " + version + " takes points"}
 	if told == "" {
-		seen.Doubt, seen.Mend = "tells no version, as every InfluxDB does", "look whether influxDb.hostIP and influxDb.hostPort name the database itself"
+		seen.Doubt, seen.Mend = "tells no version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort name the database itself"
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		seen.Clock = date

@@ -1,10 +1,10 @@
-// Package checks owns what is looked at when somebody asks whether an installation
-// can work: its configuration, this machine, Qlik Sense, and whom it tells. Package
-// doctor runs the checks and tells what they find.
+// Package checks owns the checks of an installation: of its configuration, this
+// machine, Qlik Sense, and the systems that are told. Package doctor runs them and
+// reports their findings.
 //
-// It guarantees that a check asks with the code and the settings of the service
-// itself, that one which cannot be made says so, and that every problem comes with
-// something to do about it. It must never change anything, nor send anybody a message.
+// It guarantees that a check uses the code and the settings of the service itself,
+// that a check which cannot be made says so, and that every problem comes with advice.
+// It must never change anything, nor send anybody a message.
 package checks
 
 import (
@@ -39,38 +39,38 @@ type Installation struct {
 	// Built are the destinations; Unbuilt is why some are missing.
 	Built   []destination.Built
 	Unbuilt error
-	// Endpoints are the names of those that the REST API has.
+	// Endpoints are the names of the enabled endpoints of the REST API.
 	Endpoints []string
-	// Certified reports whether the files can be used by which the service is known to
-	// a server of Qlik Sense.
+	// Certified reports whether the certificate files for a server of Qlik Sense can
+	// be used.
 	Certified func(config.QlikServer) bool
-	// Repository says how the repository is asked. So do Engine and Tenant, which are
-	// nil where there is nothing to ask.
+	// Repository, Engine and Tenant are the options of the clients. Engine and Tenant
+	// are nil when they are not used.
 	Repository qrs.Options
 	Engine     *engine.Options
 	Tenant     *tenant.Options
-	// Broker looks at the broker of messages, over a connection of its own.
+	// Broker probes the MQTT broker, over a connection of its own.
 	Broker destination.Prober
 }
 
-// patient is an installation that is looked at.
-type patient struct {
+// inspection is one run of the checks on an installation.
+type inspection struct {
 	Installation
 	// service asks the service of this configuration how it is; ok is false when it does not answer.
 	service func() (serviceState, bool)
 }
 
-// table lists the checks: adding one is a function that returns its rows.
-var table = []func(*patient) []doctor.Check{
+// table lists the groups of checks. A group is a function that returns its checks.
+var table = []func(*inspection) []doctor.Check{
 	configurationChecks, serviceChecks, certificateChecks, qrsChecks, engineChecks, cloudChecks,
 	udpChecks, diskChecks, destinationChecks, accessChecks, timeZoneChecks,
 }
 
-// Run looks at everything that a service with this configuration relies on, beside
-// the service or without it. It changes nothing. A configuration that was loaded in
-// spite of its problems is told as such.
+// Run checks everything that a service with this configuration relies on, whether
+// the service runs or not. It changes nothing. Problems in spite of which the
+// configuration was loaded are part of the report.
 func Run(ctx context.Context, i Installation, o doctor.Options) doctor.Report {
-	p := &patient{Installation: i}
+	p := &inspection{Installation: i}
 	p.service = sync.OnceValues(func() (serviceState, bool) { return askService(ctx, i.Config.Operations()) })
 	var checks []doctor.Check
 	for _, rows := range table {
@@ -94,15 +94,15 @@ func Unreadable(ctx context.Context, err error) doctor.Report {
 	}}}, doctor.Options{})
 }
 
-// configurationChecks tell what `butler check` tells.
-func configurationChecks(p *patient) []doctor.Check {
+// configurationChecks report what `butler check` reports.
+func configurationChecks(p *inspection) []doctor.Check {
 	return []doctor.Check{{Name: "configuration", Run: func(context.Context) []doctor.Finding {
 		var out []doctor.Finding
 		for _, one := range slices.Concat(p.Config.Ignored(), p.Config.Warnings()) {
 			out = append(out, configurationFinding(one))
 		}
 		if p.Unbuilt != nil {
-			out = append(out, doctor.Bad("", p.Unbuilt.Error(), "mend it; the service does not start"))
+			out = append(out, doctor.Bad("", p.Unbuilt.Error(), "correct it: the service does not start like this"))
 		}
 		if len(out) == 0 {
 			what := "the built-in defaults are"
@@ -146,12 +146,12 @@ func (s serviceState) component(name string) string {
 }
 
 const (
-	// serviceTimeout bounds the question how the service is.
+	// serviceTimeout bounds the call to the running service.
 	serviceTimeout = 2 * time.Second
 	maxServiceText = 1 << 20
 )
 
-// askService asks the operations server of this machine.
+// askService asks the operations server on this machine for the state of the service.
 func askService(ctx context.Context, section config.Operations) (state serviceState, ok bool) {
 	if !section.Enable || section.Port == 0 {
 		return state, false
@@ -173,15 +173,16 @@ func askService(ctx context.Context, section config.Operations) (state serviceSt
 	return state, err == nil && state.State != "" && state.component("notify") != ""
 }
 
-// serviceChecks tell how the running service is, and whether its ports are free when none runs.
-func serviceChecks(p *patient) []doctor.Check {
+// serviceChecks report the state of the running service, and whether its ports are
+// free when it does not run.
+func serviceChecks(p *inspection) []doctor.Check {
 	return []doctor.Check{
 		{Name: "service", Run: func(context.Context) []doctor.Finding { return p.serviceFindings() }},
 		{Name: "ports", Run: p.portFindings},
 	}
 }
 
-func (p *patient) serviceFindings() []doctor.Finding {
+func (p *inspection) serviceFindings() []doctor.Finding {
 	state, runs := p.service()
 	if !runs {
 		return []doctor.Finding{doctor.Good("", "does not run, or not with this configuration (operations.host, operations.port)")}
@@ -201,7 +202,7 @@ type listener struct {
 	port      int
 }
 
-func (p *patient) listeners() []listener {
+func (p *inspection) listeners() []listener {
 	var out []listener
 	add := func(enabled bool, key, host string, port int) {
 		if enabled && port != 0 {
@@ -216,7 +217,7 @@ func (p *patient) listeners() []listener {
 	return out
 }
 
-func (p *patient) portFindings(ctx context.Context) []doctor.Finding {
+func (p *inspection) portFindings(ctx context.Context) []doctor.Finding {
 	var out []doctor.Finding
 	for _, l := range p.listeners() {
 		out = append(out, p.portFinding(ctx, l))
@@ -224,7 +225,7 @@ func (p *patient) portFindings(ctx context.Context) []doctor.Finding {
 	return out
 }
 
-func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
+func (p *inspection) portFinding(ctx context.Context, l listener) doctor.Finding {
 	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", address.Listen(l.host, l.port))
 	subject := fmt.Sprintf("%s %d", l.key, l.port)
 	if err == nil {
@@ -234,10 +235,11 @@ func (p *patient) portFinding(ctx context.Context, l listener) doctor.Finding {
 	if _, runs := p.service(); runs && sockets.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
-	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out who has it with %s, or change %s", whoHas('t', l.port), l.key))
+	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out which program uses it with %s, or change %s", whoHas('t', l.port), l.key))
 }
 
-// whoHas returns the command that shows whose a port is; the protocol is 't' or 'u'.
+// whoHas returns the command that shows which program uses a port; the protocol is
+// 't' for TCP or 'u' for UDP.
 func whoHas(protocol rune, port int) string {
 	if runtime.GOOS == "windows" {
 		return fmt.Sprintf("netstat -ano | findstr :%d", port)
@@ -245,8 +247,9 @@ func whoHas(protocol rune, port int) string {
 	return fmt.Sprintf("ss -l%cnp 'sport = :%d'", protocol, port)
 }
 
-// timeZoneChecks look for the time zone database, without which schedules have UTC alone.
-func timeZoneChecks(*patient) []doctor.Check {
+// timeZoneChecks look for the time zone database, without which schedules can only
+// use UTC.
+func timeZoneChecks(*inspection) []doctor.Check {
 	return []doctor.Check{{Name: "time zones", Run: func(context.Context) []doctor.Finding {
 		if _, err := time.LoadLocation("Europe/Stockholm"); err != nil {
 			return []doctor.Finding{doctor.Bad("", err.Error(), "install the package tzdata, or unset ZONEINFO")}

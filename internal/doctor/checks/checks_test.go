@@ -32,10 +32,10 @@ func TestDiskSpeed_claimsNoMoreThanWasMeasured(t *testing.T) {
 		verdict doctor.Verdict
 		says    string
 	}{
-		{disk.Speed{Median: 250 * time.Microsecond, Slowest: 2 * time.Millisecond}, doctor.OK, "after 250µs (slowest of 9: 2ms), good for 512000 events a second"},
+		{disk.Speed{Median: 250 * time.Microsecond, Slowest: 2 * time.Millisecond}, doctor.OK, "after 250µs (slowest of 9: 2ms), enough for 512000 events a second"},
 		{disk.Speed{}, doctor.OK, "sooner than the clock of this machine can tell"},
-		{disk.Speed{Median: 40 * time.Millisecond, Slowest: time.Second}, doctor.Warning, "good for 3200 events a second"},
-		{disk.Speed{Median: time.Second, Slowest: time.Second}, doctor.Problem, "good for 128 events a second"},
+		{disk.Speed{Median: 40 * time.Millisecond, Slowest: time.Second}, doctor.Warning, "enough for 3200 events a second"},
+		{disk.Speed{Median: time.Second, Slowest: time.Second}, doctor.Problem, "enough for 128 events a second"},
 	} {
 		got := checks.JudgeSpeed(c.speed)
 		if got.Verdict != c.verdict || !strings.Contains(got.Evidence, c.says) {

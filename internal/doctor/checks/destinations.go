@@ -11,29 +11,29 @@ import (
 	"butler/internal/doctor"
 )
 
-// What `butler doctor` finds out about the systems that are told. Nothing is sent.
+// The checks of the destinations. Nothing is sent.
 
-// wayOut is a way to a provider, and who goes it.
-type wayOut struct {
+// probed is a provider to probe, and the destination instances that share it.
+type probed struct {
 	probe destination.Probe
-	// first is one of the instances, count how many there are; of the broker of
-	// messages there may be none.
+	// first is one of the instances, and count how many there are, which may be 0 for
+	// the MQTT broker.
 	first destination.Instance
 	count int
 }
 
-// destinationChecks look once at every provider, whatever the number of its instances.
-func destinationChecks(p *patient) []doctor.Check {
-	var ways []*wayOut
-	known := map[string]*wayOut{}
+// destinationChecks probe every provider once, whatever the number of its instances.
+func destinationChecks(p *inspection) []doctor.Check {
+	var providers []*probed
+	known := map[string]*probed{}
 	add := func(probe destination.Probe, i destination.Instance, count int) {
 		key := i.Integration + " " + probe.Key
 		if w, ok := known[key]; ok {
 			w.count += count
 			return
 		}
-		known[key] = &wayOut{probe, i, count}
-		ways = append(ways, known[key])
+		known[key] = &probed{probe, i, count}
+		providers = append(providers, known[key])
 	}
 	var broker mqtt.Config
 	if p.Config.Section("mqttConfig", &broker) == nil && broker.Enable {
@@ -53,14 +53,14 @@ func destinationChecks(p *patient) []doctor.Check {
 			add(prober.Probe(), b.Instance, 1)
 		}
 	}
-	checks := make([]doctor.Check, len(ways))
-	for i, w := range ways {
+	checks := make([]doctor.Check, len(providers))
+	for i, w := range providers {
 		checks[i] = doctor.Check{Name: w.first.Integration, Network: !w.probe.Local, Run: w.findings}
 	}
 	return checks
 }
 
-func (w *wayOut) findings(ctx context.Context) []doctor.Finding {
+func (w *probed) findings(ctx context.Context) []doctor.Finding {
 	before := time.Now()
 	seen, err := w.probe.Look(ctx)
 	after := time.Now()
@@ -77,7 +77,7 @@ func (w *wayOut) findings(ctx context.Context) []doctor.Finding {
 	if seen.Doubt != "" {
 		out = append(out, doctor.Doubt(address, seen.Doubt, seen.Mend))
 	}
-	// What is well is not worth a line for each of many providers.
+	// Only certificates and clocks that are not OK get a line.
 	for _, judged := range []struct {
 		known   bool
 		finding func() doctor.Finding

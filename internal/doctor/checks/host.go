@@ -26,10 +26,10 @@ import (
 	"butler/internal/wholefile"
 )
 
-// What `butler doctor` finds out on this machine.
+// The checks of this machine.
 
-// certificateChecks read the certificates by which the service is known.
-func certificateChecks(p *patient) []doctor.Check {
+// certificateChecks read the certificates that the service presents.
+func certificateChecks(p *inspection) []doctor.Check {
 	type one struct{ key, file, mend string }
 	var files []one
 	if section := p.Config.QRS(); section.Enabled() && section.UseSSL {
@@ -51,7 +51,7 @@ func certificateChecks(p *patient) []doctor.Check {
 		var out []doctor.Finding
 		for _, f := range files {
 			const mend = "name a PEM file that this user may read"
-			ignored := p.Config.Ignored() // the file of the default stands for one that was refused
+			ignored := p.Config.Ignored() // a refused value was replaced by the default, which is not what to check
 			if at := slices.IndexFunc(ignored, func(one config.Problem) bool { return one.Path == f.key }); at >= 0 {
 				out = append(out, doctor.Bad(f.key, ignored[at].Reason, mend))
 				continue
@@ -89,8 +89,8 @@ func certificateEnd(file string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s holds no certificate", file)
 }
 
-// udpChecks look at the way of task events into the service.
-func udpChecks(p *patient) []doctor.Check {
+// udpChecks check how task events reach the service.
+func udpChecks(p *inspection) []doctor.Check {
 	if !p.Config.UDP().Enable {
 		return []doctor.Check{{Name: "udp", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{doctor.Doubt("", "no task events are received", "set udpServerConfig.enable to true")}
@@ -99,7 +99,7 @@ func udpChecks(p *patient) []doctor.Check {
 	return []doctor.Check{{Name: "udp", Run: p.udpFindings}}
 }
 
-func (p *patient) udpFindings(ctx context.Context) []doctor.Finding {
+func (p *inspection) udpFindings(ctx context.Context) []doctor.Finding {
 	section := p.Config.UDP()
 	subject := fmt.Sprintf("port %d", section.Port)
 	options := udp.ListenOptions{Host: section.Host, Port: section.Port, ReceiveBuffer: section.ReceiveBuffer, MaxMessageSize: section.MaxMessageSize}
@@ -111,7 +111,7 @@ func (p *patient) udpFindings(ctx context.Context) []doctor.Finding {
 	case runs && state.component("udp") == "up":
 		out = append(out, doctor.Good(subject, "the service receives task events on it"))
 	default:
-		out = append(out, doctor.Bad(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out who has it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
+		out = append(out, doctor.Bad(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out which program uses it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
 	}
 	if err != nil { // the rest is the same on any port
 		options.Port = 0
@@ -158,8 +158,8 @@ func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
 	}
 }
 
-// enoughBuffer rides out bursts at the rate that one socket can take at all; the
-// default of Linux loses datagrams from about 50,000 a second.
+// enoughBuffer absorbs bursts at the highest rate that one socket can take. With the
+// default of Linux, datagrams are lost from about 50,000 a second.
 const enoughBuffer = 1 << 20
 
 // buffer judges the receive buffer that the kernel has granted.
@@ -183,7 +183,7 @@ func buffer(granted, wanted int) doctor.Finding {
 	return doctor.Doubt("receive buffer", evidence, mend)
 }
 
-// kernelLimit returns how large a receive buffer may be, "" on systems that do not say it there.
+// kernelLimit returns the limit on receive buffers, "" where the system has no such file.
 func kernelLimit() string {
 	raw, err := os.ReadFile("/proc/sys/net/core/rmem_max")
 	if err != nil {
@@ -202,9 +202,9 @@ func megabytes(n uint64) string {
 	return fmt.Sprintf("%d GiB", n>>30)
 }
 
-// How fast and how large a disk has to be. A record of the journal holds 128
-// events and is on the disk before they count: a local SSD takes 0.2 to 1 ms for
-// one, a magnetic disk about 10 ms.
+// How fast and how large a disk has to be. A record of the journal holds up to 128
+// events, which are accepted once it is on disk: a local SSD takes 0.2 to 1 ms for a
+// record, a magnetic disk about 10 ms.
 const (
 	eventsARecord = 128
 	fsyncs        = 9
@@ -215,7 +215,7 @@ const (
 )
 
 // diskChecks look at the directories that the service writes to.
-func diskChecks(p *patient) []doctor.Check {
+func diskChecks(p *inspection) []doctor.Check {
 	var out []doctor.Check
 	if section := p.Config.Journal(); section.InMemory {
 		out = append(out, doctor.Check{Name: "journal", Run: func(context.Context) []doctor.Finding {
@@ -253,32 +253,32 @@ func writableFinding(ctx context.Context, directory, key string) doctor.Finding 
 		return doctor.Bad("directory", err.Error(), "let the user of the service write there, or change "+key)
 	}
 	if at != directory {
-		return doctor.Good("directory", "%s is made when it is needed", directory)
+		return doctor.Good("directory", "%s is created when it is needed", directory)
 	}
 	return doctor.Good("directory", "%s can be written", directory)
 }
 
-// directoryFindings say whether a directory can be written and has room.
+// directoryFindings say whether a directory can be written and has free space.
 func directoryFindings(ctx context.Context, directory, key string) []doctor.Finding {
 	at := disk.Nearest(directory)
 	out := []doctor.Finding{writableFinding(ctx, directory, key)}
 	free, err := disk.Free(at)
 	switch {
 	case err != nil:
-		out = append(out, doctor.Doubt("room", err.Error(), ""))
+		out = append(out, doctor.Doubt("free space", err.Error(), ""))
 	case free < noRoom:
-		out = append(out, doctor.Bad("room", megabytes(free)+" are free", "make room now: without any, no event is taken"))
+		out = append(out, doctor.Bad("free space", megabytes(free), "free some space now: without any, no event is accepted"))
 	case free < littleRoom:
-		out = append(out, doctor.Doubt("room", megabytes(free)+" are free", "make room, or move "+key+" to a larger disk"))
+		out = append(out, doctor.Doubt("free space", megabytes(free), "free some space, or move "+key+" to a larger disk"))
 	default:
-		out = append(out, doctor.Good("room", "%s are free", megabytes(free)))
+		out = append(out, doctor.Good("free space", "%s", megabytes(free)))
 	}
 	return out
 }
 
-// ownerFindings say when the journal is of another user, whose files nobody else
-// may read. For the superuser that is no obstacle, but what it may is not what the
-// service may.
+// ownerFindings say when the journal belongs to another user, whose files nobody else
+// may read. The superuser can read them, but then the checks say nothing about the
+// rights of the service.
 func ownerFindings(directory string) []doctor.Finding {
 	const subject = "owner"
 	owner := jetstream.Stranger(directory)
@@ -293,11 +293,11 @@ func ownerFindings(directory string) []doctor.Finding {
 		"give every file of "+directory+" to the user of the service, as with chown -R, or run the check as that user")}
 }
 
-// speedFinding measures how long it takes until a record is on the disk.
+// speedFinding measures how long it takes until a record is on disk.
 func speedFinding(ctx context.Context, directory string) doctor.Finding {
 	speed, err := disk.Try(ctx, disk.Nearest(directory), fsyncs)
 	if err != nil {
-		return doctor.Bad("disk speed", err.Error(), "see the directory")
+		return doctor.Bad("disk speed", err.Error(), "see the finding about the directory")
 	}
 	return judgeSpeed(speed)
 }
@@ -306,9 +306,9 @@ func judgeSpeed(speed disk.Speed) doctor.Finding {
 	const subject, mend = "disk speed", "put journal.directory on a local SSD, not on a network share"
 	median := speed.Median
 	if median <= 0 {
-		return doctor.Good(subject, "a record is on the disk sooner than the clock of this machine can tell")
+		return doctor.Good(subject, "a record is on disk sooner than the clock of this machine can tell")
 	}
-	evidence := fmt.Sprintf("a record is on the disk after %s (slowest of %d: %s), good for %d events a second",
+	evidence := fmt.Sprintf("a record is on disk after %s (slowest of %d: %s), enough for %d events a second",
 		median.Round(10*time.Microsecond), fsyncs, speed.Slowest.Round(10*time.Microsecond), int64(eventsARecord*time.Second/median))
 	switch {
 	case median > badDisk:
@@ -320,7 +320,7 @@ func judgeSpeed(speed disk.Speed) doctor.Finding {
 }
 
 // accessChecks look at the keys of the REST API.
-func accessChecks(p *patient) []doctor.Check {
+func accessChecks(p *inspection) []doctor.Check {
 	section := p.Config.RESTServer()
 	if !section.Enable || section.Auth.Mode != "keys" && section.Auth.Mode != "either" {
 		return nil
@@ -350,5 +350,5 @@ func accessChecks(p *patient) []doctor.Check {
 	}}}
 }
 
-// keySoon is how many days before its end a key is told of.
+// keySoon is how many days before its expiry a key is reported.
 const keySoon = 30

@@ -22,20 +22,20 @@ import (
 	"butler/messages"
 )
 
-// What `butler doctor` asks Qlik Sense.
+// The checks of Qlik Sense.
 
-// nobody is the ID of what cannot exist: a question about it needs the right to
-// ask, and does nothing.
-const nobody = "00000000-0000-0000-0000-000000000000"
+// absentID is an ID that no object has: a call with it needs the same rights as any
+// other, and does nothing.
+const absentID = "00000000-0000-0000-0000-000000000000"
 
 const (
-	// qrsCheckTimeout bounds all questions to the repository, qrsCallTimeout one.
+	// qrsCheckTimeout bounds all calls to the repository, qrsCallTimeout one.
 	qrsCheckTimeout = 20 * time.Second
 	qrsCallTimeout  = 5 * time.Second
 )
 
 // qrsChecks ask the repository, when there is one.
-func qrsChecks(p *patient) []doctor.Check {
+func qrsChecks(p *inspection) []doctor.Check {
 	if !p.Config.QRS().Enabled() {
 		return []doctor.Check{{Name: "qrs", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what the event says, and no task can be started", "set configQRS.host")}
@@ -44,7 +44,7 @@ func qrsChecks(p *patient) []doctor.Check {
 	return []doctor.Check{{Name: "qrs", Network: true, Timeout: qrsCheckTimeout, Run: p.qrsFindings}}
 }
 
-func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
+func (p *inspection) qrsFindings(ctx context.Context) []doctor.Finding {
 	section := p.Config.QRS()
 	if untried := p.withoutCertificates(section); untried != nil {
 		return untried
@@ -67,12 +67,12 @@ func (p *patient) qrsFindings(ctx context.Context) []doctor.Finding {
 	return slices.Concat(out, p.rights(ctx, client), p.expected(ctx, client))
 }
 
-// expected tells of what the configuration names and Qlik Sense does not have as it is
-// expected: nobody is told by a route that wants it.
-func (p *patient) expected(ctx context.Context, client *qrs.Client) []doctor.Finding {
+// expected reports what the configuration names and Qlik Sense does not have: a route
+// that depends on it tells nobody.
+func (p *inspection) expected(ctx context.Context, client *qrs.Client) []doctor.Finding {
 	const mend = "write it in the configuration as it is in the QMC, letter by letter, or make it there"
 	site, err := expected.SiteOf(p.Config.Section, p.Built)
-	if err != nil { // told with the configuration
+	if err != nil { // reported with the configuration
 		return nil
 	}
 	var out []doctor.Finding
@@ -82,7 +82,7 @@ func (p *patient) expected(ctx context.Context, client *qrs.Client) []doctor.Fin
 		case look.Err != nil:
 			out = append(out, doctor.Doubt(look.Subject, look.Err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+look.Subject))
 		case len(wrong) == 0:
-			out = append(out, doctor.Good(look.Subject, "those that the configuration names are there"))
+			out = append(out, doctor.Good(look.Subject, "all that the configuration names exist"))
 		}
 		for _, one := range wrong {
 			out = append(out, doctor.Doubt(look.Subject, one, mend))
@@ -91,9 +91,9 @@ func (p *patient) expected(ctx context.Context, client *qrs.Client) []doctor.Fin
 	return out
 }
 
-// withoutCertificates tells that a server of Qlik Sense is not asked, where the files
-// that this service is known by are of no use; what is wrong with them is told already.
-func (p *patient) withoutCertificates(section config.QlikServer) []doctor.Finding {
+// withoutCertificates returns a finding that a server of Qlik Sense is skipped because
+// the certificate files cannot be used; the check of the files says why.
+func (p *inspection) withoutCertificates(section config.QlikServer) []doctor.Finding {
 	if !section.UseSSL || p.Certified(section) {
 		return nil
 	}
@@ -101,9 +101,9 @@ func (p *patient) withoutCertificates(section config.QlikServer) []doctor.Findin
 }
 
 func qrsUnreachable(err error) doctor.Finding {
-	mend := "look whether configQRS.host and port are right, and whether a firewall lets this machine through to that port"
+	mend := "check whether configQRS.host and port are right, and whether a firewall lets this machine through to that port"
 	if failed, ok := errors.AsType[*qrs.Error](err); ok && failed.Status() != 0 {
-		mend = "look whether configQRS is the repository itself, and whether X-Qlik-User in configQRS.headers.static names a user that it knows"
+		mend = "check whether configQRS is the repository itself, and whether X-Qlik-User in configQRS.headers.static names a user that it knows"
 	} else if strings.Contains(err.Error(), "certificate") {
 		mend = "export the certificates again in the QMC (client.pem, client_key.pem, root.pem), write the host as its certificate names it, or see configQRS.rejectUnauthorized"
 	}
@@ -131,8 +131,9 @@ func qrsConnection(seen qrs.Sight, verified bool, before, after time.Time) []doc
 	return out
 }
 
-// rights tells what the user of the service may do, as far as the configuration wants it.
-func (p *patient) rights(ctx context.Context, client *qrs.Client) []doctor.Finding {
+// rights reports what the user of the service may do in Qlik Sense, as far as the
+// configuration needs it.
+func (p *inspection) rights(ctx context.Context, client *qrs.Client) []doctor.Finding {
 	var needs destination.Needs
 	for _, b := range p.Built {
 		needs = needs.Or(b.Instance.Needs)
@@ -145,15 +146,15 @@ func (p *patient) rights(ctx context.Context, client *qrs.Client) []doctor.Findi
 		out = append(out, visible(ctx, client, "users", "user"))
 	}
 	if needs.Execution || needs.FinalState {
-		_, err := client.Execution(ctx, nobody, qlik.TaskReload)
+		_, err := client.Execution(ctx, absentID, qlik.TaskReload)
 		out = append(out, allowed("execution results", "may be read", "a security rule that may read reload tasks", err))
 	}
 	if needs.ScriptLog() {
-		_, err := client.ScriptLogTicketByFile(ctx, nobody, nobody)
+		_, err := client.ScriptLogTicketByFile(ctx, absentID, absentID)
 		out = append(out, allowed("script logs", "may be read", "the role RootAdmin, or a security rule for script logs", err))
 	}
 	if p.startsTasks() {
-		err := client.StartTask(ctx, nobody)
+		err := client.StartTask(ctx, absentID)
 		out = append(out, allowed("start tasks", "is not refused to this user; asked with an ID that no task has", "a security rule that may read and update tasks", err))
 	}
 	return out
@@ -172,7 +173,8 @@ func visible(ctx context.Context, client *qrs.Client, subject, kind string) doct
 	return doctor.Good("rights: "+subject, "the user sees %d", n)
 }
 
-// allowed judges the answer to a question about what cannot exist.
+// allowed judges the answer to a call with absentID: any answer but a refusal shows
+// that the user has the right.
 func allowed(subject, good, right string, err error) doctor.Finding {
 	failed, ok := errors.AsType[*qrs.Error](err)
 	answered := ok && failed.Status() != 0 && failed.Status() < http.StatusInternalServerError
@@ -183,7 +185,7 @@ func allowed(subject, good, right string, err error) doctor.Finding {
 }
 
 // startsTasks reports whether anybody can start tasks through the service.
-func (p *patient) startsTasks() bool {
+func (p *inspection) startsTasks() bool {
 	if p.Config.Scheduler().Enable {
 		return true
 	}
@@ -194,8 +196,8 @@ func (p *patient) startsTasks() bool {
 	return p.Config.RESTServer().Enable && slices.Contains(p.Endpoints, "senseStartTask")
 }
 
-// engineChecks open a session of the engine, where an endpoint needs one.
-func engineChecks(p *patient) []doctor.Check {
+// engineChecks open a session of the engine, if an endpoint needs it.
+func engineChecks(p *inspection) []doctor.Check {
 	if p.Engine == nil {
 		return nil
 	}
@@ -218,7 +220,7 @@ func engineChecks(p *patient) []doctor.Check {
 }
 
 // cloudChecks ask the tenant of Qlik Cloud about a reload that does not exist.
-func cloudChecks(p *patient) []doctor.Check {
+func cloudChecks(p *inspection) []doctor.Check {
 	if p.Tenant == nil {
 		return nil
 	}
@@ -230,7 +232,7 @@ func cloudChecks(p *patient) []doctor.Check {
 		}
 		defer client.Close()
 		began := time.Now()
-		_, err = client.Record(ctx, nobody)
+		_, err = client.Record(ctx, absentID)
 		if failed, ok := errors.AsType[*tenant.Error](err); err != nil && (!ok || failed.Failure().Kind != messages.FailureNotFound) {
 			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
 		}
