@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	programDir = dir
-	path := filepath.Join(dir, "butler")
+	path := filepath.Join(dir, programName)
 	out, err := exec.Command("go", "build", "-o", path, "butler/cmd/butler").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
@@ -129,6 +128,7 @@ func (v *service) start() {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "BUTLER_") })
 	cmd.Env = append(cmd.Env, v.env...)
+	apart(cmd)
 	must(v.t, cmd.Start())
 	v.pid.Store(int64(cmd.Process.Pid))
 	exited := make(chan error, 1)
@@ -166,7 +166,7 @@ func (v *service) kill() {
 func (v *service) terminate(within time.Duration) int {
 	v.t.Helper()
 	v.now().ending = time.Now()
-	must(v.t, v.process.Process.Signal(syscall.SIGTERM))
+	must(v.t, askToEnd(v.process.Process))
 	select {
 	case err := <-v.exited:
 		return v.gone(err)
@@ -184,7 +184,7 @@ func (v *service) gone(err error) int {
 	v.now().ended = time.Now()
 	v.process = nil
 	exit, failed := errors.AsType[*exec.ExitError](err)
-	if v.now().killed && (!failed || exit.Exited()) {
+	if v.now().killed && (!failed || !wasKilled(exit)) {
 		v.errorf("want the service alive until it was killed, it ended by itself: %v", err)
 	}
 	if !failed {
