@@ -21,7 +21,8 @@ import (
 )
 
 func main() {
-	if code, ok := supervised(func(ctx context.Context) int { return execute(ctx, os.Args[1:]) }); ok {
+	run := func(ctx context.Context, complaints io.Writer) int { return execute(ctx, os.Args[1:], complaints) }
+	if code, ok := supervised(run); ok {
 		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,18 +35,19 @@ func main() {
 		<-again
 		os.Exit(1)
 	}()
-	os.Exit(execute(ctx, os.Args[1:]))
+	os.Exit(run(ctx, os.Stderr))
 }
 
-// execute runs the command line and returns the exit code.
-func execute(ctx context.Context, args []string) int {
+// execute runs the command line, writes to complaints why it failed, and returns the
+// exit code.
+func execute(ctx context.Context, args []string, complaints io.Writer) int {
 	root := newRoot()
 	root.SetArgs(spread(args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
-	complain(os.Stderr, err)
+	complain(complaints, err)
 	if code, ok := errors.AsType[exitStatus](err); ok {
 		return int(code)
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -18,7 +20,11 @@ import (
 	"butler/config"
 	"butler/deploy"
 	"butler/internal/app"
+	"butler/internal/text"
 )
+
+// serviceName is what the service is called unless --name says otherwise.
+const serviceName = "butler"
 
 // serviceOptions describe the service to install.
 type serviceOptions struct{ name, user, configFile string }
@@ -32,7 +38,7 @@ func newService() *cobra.Command {
   sudo butler service start`,
 		Args: noSuchCommand, RunE: showHelp,
 	}
-	cmd.PersistentFlags().StringVar(&o.name, "name", "butler", "`name` of the service")
+	cmd.PersistentFlags().StringVar(&o.name, "name", serviceName, "`name` of the service")
 	install := &cobra.Command{
 		Use:   "install",
 		Short: "Install the service; it starts with the machine from then on",
@@ -65,7 +71,7 @@ stopped.`,
 	}{
 		{"start", "Start the service", "started", service.Service.Start},
 		{"stop", "Stop the service cleanly", "stopped", service.Service.Stop},
-		{"uninstall", "Remove the service; configuration and journal stay", "removed", service.Service.Uninstall},
+		{"uninstall", "Stop and remove the service; configuration and journal stay", "removed", uninstall},
 	} {
 		cmd.AddCommand(&cobra.Command{Use: act.use, Short: act.short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.service("")
@@ -100,8 +106,11 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 		Path: o.configFile, Environ: environ, ReservedEnv: []string{configEnv}, Schemas: app.Schemas(),
 		Inspect: func(cfg *config.Config) []config.Finding {
 			found := app.Inspection{}.Findings(cfg)
-			if runtime.GOOS == "linux" {
+			switch runtime.GOOS {
+			case "linux":
 				found = append(found, confined(cfg)...)
+			case "windows":
+				found = append(found, unheard(cfg)...)
 			}
 			return found
 		},
@@ -126,6 +135,17 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s installed; start it with: butler service start --name %s\n", o.name, o.name)
 	return err
+}
+
+// uninstall stops the service before it removes it: a process that nobody manages any
+// more would go on, and keep the journal.
+func uninstall(s service.Service) error {
+	if status, err := s.Status(); err == nil && status == service.StatusRunning {
+		if err := s.Stop(); err != nil {
+			return fmt.Errorf("stop it first: %w", err)
+		}
+	}
+	return s.Uninstall()
 }
 
 // Where the systemd unit lets the service write, and the directories that it hides.
@@ -160,6 +180,17 @@ func confined(cfg *config.Config) []config.Finding {
 		writes("scheduler.configfile", section.ConfigFile)
 	}
 	return out
+}
+
+// unheard warns of a service of Windows, which has no console, that logs to no file.
+func unheard(cfg *config.Config) []config.Finding {
+	if cfg.Log().ToFiles {
+		return nil
+	}
+	return []config.Finding{{
+		Path: "fileLogging", Warning: true,
+		Reason: "is off, and nobody sees the console of a service", Suggestion: "set it to true, and logDirectory",
+	}}
 }
 
 // hidden reports whether the unit hides a path from the service.
@@ -271,21 +302,42 @@ func (noProgram) Start(service.Service) error { return nil }
 func (noProgram) Stop(service.Service) error  { return nil }
 
 // supervised runs the program under the service manager of Windows when that
-// started the process, and otherwise returns false.
-func supervised(run func(context.Context) int) (code int, ok bool) {
+// started the process, and otherwise returns false. Nobody sees what such a service
+// prints, so the reason why it failed goes to the event log.
+func supervised(run func(ctx context.Context, complaints io.Writer) int) (code int, ok bool) {
 	if runtime.GOOS != "windows" || service.Interactive() {
 		return 0, false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &program{run: func() int { return run(ctx) }, stop: cancel, ended: make(chan int, 1)}
-	s, err := service.New(p, &service.Config{Name: "butler"})
+	p := &program{stop: cancel, ended: make(chan int, 1)}
+	s, err := service.New(p, &service.Config{Name: serviceName})
 	if err != nil {
 		return 1, true
+	}
+	p.run = func() int {
+		var complaints bytes.Buffer
+		code := run(ctx, &complaints)
+		if code != 0 {
+			reportFailure(s, complaints.String())
+		}
+		return code
 	}
 	if err := s.Run(); err != nil {
 		return 1, true
 	}
 	return 0, true
+}
+
+// maxEventText is how many characters surely fit into an entry of the event log of Windows,
+// which takes 31,839 units of UTF-16.
+const maxEventText = 15_000
+
+// reportFailure writes to the log of the system why the service ended. There is no
+// other place to say that this failed.
+func reportFailure(s service.Service, complaints string) {
+	if log, err := s.SystemLogger(nil); err == nil {
+		_ = log.Error(text.Prose(complaints, maxEventText))
+	}
 }
 
 // program is the service as Windows controls it.
@@ -298,10 +350,8 @@ type program struct {
 // Start implements service.Interface. When the service fails it exits the process,
 // so that Windows sees the failure and restarts it.
 func (p *program) Start(service.Service) error {
-	stopping := make(chan int, 1)
-	go func() { stopping <- p.run() }()
 	go func() {
-		code := <-stopping
+		code := p.run()
 		p.ended <- code
 		if code != 0 {
 			os.Exit(code)

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode/utf16"
 
+	"github.com/kardianos/service"
+
+	"butler/config"
 	"butler/deploy"
 )
 
@@ -70,4 +77,87 @@ func TestProgram_stopWaitsForTheOrderlyEnd(t *testing.T) {
 			t.Errorf("want the end waited for, got drained %t, %v", drained, err)
 		}
 	})
+}
+
+// managed is a service of a system that notes what is done with it.
+type managed struct {
+	service.Service
+	status  service.Status
+	noStop  error
+	log     systemLog
+	actions []string
+}
+
+func (m *managed) Status() (service.Status, error) { return m.status, nil }
+
+func (m *managed) Stop() error {
+	m.actions = append(m.actions, "stop")
+	return m.noStop
+}
+
+func (m *managed) Uninstall() error {
+	m.actions = append(m.actions, "uninstall")
+	return nil
+}
+
+func (m *managed) SystemLogger(chan<- error) (service.Logger, error) { return &m.log, nil }
+
+// systemLog keeps what is written to the log of the system.
+type systemLog struct {
+	service.Logger
+	entries []string
+}
+
+func (l *systemLog) Error(v ...any) error {
+	l.entries = append(l.entries, fmt.Sprint(v...))
+	return nil
+}
+
+func TestUninstall_leavesNoProcessBehind(t *testing.T) {
+	for _, c := range []struct {
+		service managed
+		want    []string
+		fails   bool
+	}{
+		{managed{status: service.StatusRunning}, []string{"stop", "uninstall"}, false},
+		{managed{status: service.StatusStopped}, []string{"uninstall"}, false},
+		{managed{status: service.StatusRunning, noStop: errors.New("hangs")}, []string{"stop"}, true},
+	} {
+		if err := uninstall(&c.service); (err != nil) != c.fails || !slices.Equal(c.service.actions, c.want) {
+			t.Errorf("%v: want %q, got %q, %v", c.service.status, c.want, c.service.actions, err)
+		}
+	}
+}
+
+func TestFailure_isToldTheSystem(t *testing.T) {
+	var complaints bytes.Buffer
+	if code := execute(t.Context(), []string{"run", "-c", filepath.Join(t.TempDir(), "missing.yaml")}, &complaints); code == 0 {
+		t.Fatal("want a run without a configuration refused")
+	}
+	var s managed
+	reportFailure(&s, complaints.String())
+	reportFailure(&s, "zero\x00"+strings.Repeat("\U0001F4A5", maxEventText))
+	if len(s.log.entries) != 2 || !strings.Contains(s.log.entries[0], "missing.yaml: cannot be opened") {
+		t.Fatalf("want the reason in the log, got %q", s.log.entries)
+	}
+	const most = 31_839
+	if units := utf16.Encode([]rune(s.log.entries[1])); len(units) > most || slices.Contains(units, 0) {
+		t.Errorf("want at most %d units and no zero, got %d", most, len(units))
+	}
+}
+
+func TestInstall_warnsOfAServiceThatNobodyHears(t *testing.T) {
+	for text, want := range map[string]int{"{}": 1, "{fileLogging: true}": 0} {
+		file := filepath.Join(t.TempDir(), "butler.yaml")
+		if err := os.WriteFile(file, []byte("Butler: "+text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(config.Options{Path: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := unheard(cfg); len(got) != want || want > 0 && !got[0].Warning {
+			t.Errorf("%s: want %d warnings, got %+v", text, want, got)
+		}
+	}
 }
