@@ -141,9 +141,9 @@ type QuarantinedDatagram struct {
 	Cut bool `json:"cut,omitempty"`
 }
 
-// Show makes raw the payload, of which at most limit bytes are kept. It is
-// escaped, so that it can be shown anywhere and still says every byte.
-func (q *QuarantinedDatagram) Show(raw []byte, limit int) {
+// SetPayload sets Payload, Size and Cut from raw, of which at most limit bytes are
+// kept. They are escaped: the text can be shown anywhere and loses no byte.
+func (q *QuarantinedDatagram) SetPayload(raw []byte, limit int) {
 	kept := raw[:min(len(raw), limit)]
 	escaped := strconv.Quote(string(kept))
 	q.Size, q.Payload, q.Cut = len(raw), escaped[1:len(escaped)-1], len(kept) < len(raw)

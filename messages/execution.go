@@ -2,7 +2,7 @@ package messages
 
 import "time"
 
-// Following an execution, from the journal to the recorded decision:
+// The way of an event from the journal to the recorded decision:
 //
 //	executions <--ShardStarted--- shard
 //	                              shard --ResumeExecution----> execution
@@ -12,10 +12,10 @@ import "time"
 //	                              shard <--ExecutionFinished-- execution
 //	execution --NoticesRecorded--> notify            (see delivery.go)
 //
-// An event is handled when what was decided about it is durable, or when it was
-// found to need no decision. Only then is its record acknowledged. An execution of
-// one event that waits for nothing but answers is decided by its shard, without an
-// actor; the shard asks qrsgate itself then (see qrs.go).
+// An event is handled when the decision about it is durable, or when it needs none.
+// Its record is acknowledged when all of its events are handled. An execution that
+// has one event and needs nothing but look-ups gets no actor: its shard asks
+// qrsgate (see qrs.go) and decides.
 
 // PlacedEvent is an event with its place in the journal.
 type PlacedEvent struct {
@@ -31,11 +31,11 @@ type ShardStarted struct{ Shard, Life int }
 
 // EventsArrived brings a shard the events of one journal record that are its own.
 type EventsArrived struct {
-	// Life is that of the shard they are meant for. What still waits for an
-	// earlier life is sent again, and not taken twice.
+	// Life is the life of the shard that they are meant for. Messages to an earlier
+	// life are ignored, because the events are sent again to the present one.
 	Life int
-	// Again reports that an earlier life, or an earlier process, had them too and
-	// may have ended because of one.
+	// Again reports that an earlier life or an earlier process had them, too, and
+	// may have crashed because of one.
 	Again bool
 	// Events are in the order of the record. Frozen.
 	Events []PlacedEvent
@@ -48,18 +48,17 @@ type ResumeExecution struct {
 	Seen Seen
 	// Snapshot is the recorded state. Frozen.
 	Snapshot []byte
-	// Bare asks for an end of the following, with an alert of what is known: the
-	// execution has crashed too often since it was recorded.
+	// Bare asks to stop following and to alert with what is known: the execution has
+	// crashed too often.
 	Bare bool
-	// Due says that the time of the next poll has come, so that it need not be
-	// spread any more.
+	// Due asks to poll at once, and not after a random delay.
 	Due bool
-	// Slept is when the execution fell asleep, and the snapshot what it left then.
-	// It is zero for a snapshot that was recorded.
+	// Slept is when the execution fell asleep and made the snapshot. It is zero for
+	// a snapshot from the journal.
 	Slept time.Time
 }
 
-// Seen is what is remembered of an execution so that nobody is told twice.
+// Seen is what is remembered of an execution so that nothing is alerted twice.
 type Seen struct {
 	// Classes is a set of event families, bit by Family.
 	Classes uint8
@@ -105,45 +104,44 @@ type TaskEventObserved struct {
 	// Seen is what is remembered of the execution so far.
 	Seen Seen
 	// Bare asks for a decision from the event alone, without any look-up: the
-	// execution has crashed too often on the way of a complete one.
+	// execution has crashed too often.
 	Bare bool
-	// Since is when the event was taken up first; zero means now. The time for its
-	// look-ups began then.
+	// Since is when the time for its look-ups began; zero means now.
 	Since time.Time
 }
 
-// Verdict says what has become of an execution at the desk of its shard.
+// Verdict is how far the desk of a shard has got with an execution.
 type Verdict uint8
 
 const (
-	// VerdictLeft is for one that takes an actor. Nothing has happened.
-	VerdictLeft Verdict = iota
-	// VerdictWaits is for one that waits for an answer or a time.
-	VerdictWaits
-	// VerdictDecided is for one that is decided, and ready to be recorded.
+	// VerdictNeedsActor means that the desk cannot decide it. It has had no effect.
+	VerdictNeedsActor Verdict = iota
+	// VerdictPending means that it waits for a look-up or a timer.
+	VerdictPending
+	// VerdictDecided means that it is decided and has to be recorded.
 	VerdictDecided
 )
 
-// Ruling is what a desk says of an execution.
+// Ruling is the answer of a desk about an execution.
 type Ruling struct {
 	Key     ExecutionKey
 	Verdict Verdict
-	// Seen is what is remembered of a decided one, once it is recorded.
+	// Seen is what to remember of it once the decision is recorded.
 	Seen Seen
 }
 
-// EventHandled tells the shard that an event needs no more attention.
+// EventHandled tells the shard that an event is handled.
 type EventHandled struct {
 	Key ExecutionKey
 	At  EventPosition
 	// Seen is what is to be remembered now, already durable.
 	Seen Seen
-	// Released reports that the event was not handled for good (its task does
-	// not exist): a repetition is looked at anew.
+	// Released reports that the event is not remembered, because its task does not
+	// exist: a repetition of it is no duplicate.
 	Released bool
 }
 
-// EventsHandled tells the owner of the journal consumer that events need no more attention.
+// EventsHandled tells the owner of the journal consumer that events are handled.
 type EventsHandled struct {
 	// At is where they are. Frozen.
 	At []EventPosition
@@ -155,8 +153,8 @@ type ExecutionFinished struct {
 	// Observed counts the events the actor has been given; the shard keeps the
 	// actor when it has sent more.
 	Observed int
-	// Seen is what is to be remembered of the execution, already durable: the
-	// outcome of a followed task comes long after its event was handled.
+	// Seen is what is to be remembered of the execution, already durable. It may be
+	// more than EventHandled said: a followed task ends long after its event was handled.
 	Seen Seen
 }
 

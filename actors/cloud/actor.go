@@ -294,7 +294,7 @@ func (c *cloud) abandon(a abandon) {
 
 func (c *cloud) quarantine(reason, source, detail string, raw []byte, at time.Time) {
 	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, Source: source, At: at}
-	d.Show(raw, 64<<10)
+	d.SetPayload(raw, 64<<10)
 	c.opts.Quarantine.Keep(d)
 }
 

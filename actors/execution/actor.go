@@ -2,11 +2,12 @@
 // everything that was decided about it is on disk.
 //
 // It guarantees that an alert never waits for the QRS longer than configured,
-// that a decision, its notices and the mark that it was made become durable as
-// one, and that a distribute task is followed across restarts until it ends or
-// the follower gives up with an alert. The machine decides and does nothing; the
-// actor does and decides nothing. It must never talk to a destination, and never
-// be restarted with state: supervision stops it and the shard rebuilds it.
+// that a decision, its notices and the mark that it was made become durable in one
+// commit, and that a distribute task is followed across restarts until it ends or
+// the time for that is over, which is alerted. The machine decides and has no
+// effects; the actor, or the desk of a shard, carries them out and decides nothing.
+// It must never talk to a destination. A crashed actor is not restarted with its
+// state: supervision stops it, and the shard rebuilds it from the journal.
 package execution
 
 import (
@@ -34,21 +35,21 @@ type Outbox interface {
 // Options are what every execution shares.
 type Options struct {
 	Kit *actorkit.Kit
-	// Rules are asked for once by every execution, when it begins.
+	// Rules is called once by every execution, when it begins.
 	Rules   func() Rules
 	Outbox  Outbox
 	Log     *zap.Logger
 	Metrics *Metrics
-	// Tasks tell of single tasks; nil tells of none.
+	// Tasks are metrics of single tasks; nil has none.
 	Tasks *TaskMetrics
 	// Gate is qrsgate, Notify the actor that owns the outbox.
 	Gate, Notify *actor.PID
-	// AtHand answers a look-up without the gate, when that is possible; nil means
-	// never. Its answer is shared, names no attempt, and must not be changed.
+	// AtHand answers a look-up from a cache, without the gate, when it can; nil means
+	// never. Its answer is shared and must not be changed, and has no Attempt.
 	AtHand func(messages.LookupTask, time.Time) (*messages.LookupTaskReply, bool)
 	// Trail notes what becomes of events; nil notes nothing.
 	Trail *trail.Trail
-	// Jitter returns a number in [0,1), for spreading polls after a restart.
+	// Jitter returns a number in [0,1) that spreads the polls after a restart.
 	Jitter func() float64
 }
 
@@ -83,11 +84,11 @@ func (e *execution) Receive(ctx actor.Context) {
 			e.timers[i].Stop()
 		}
 		e.gauge(0)
-	case *actor.Stopped: // the machine has no word in it
+	case *actor.Stopped: // no input of the machine
 	case messages.ResumeExecution:
 		e.resume(ctx, message)
 	case decisionRefused:
-		// The shard rebuilds the execution, in the end with less to record.
+		// The shard retries the execution, after some crashes from the event alone.
 		actorkit.Fail(message.err)
 	default:
 		e.perform(ctx, e.machine.Handle(time.Now(), message))
@@ -131,8 +132,8 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 			ctx.Send(ctx.Parent(), do.ExecutionFinished)
 		case Sleep:
 			ctx.Send(ctx.Parent(), do.ExecutionAsleep)
-		case *Tell:
-			e.opts.tell(do, new(trail.Decision))
+		case *Report:
+			e.opts.report(do, new(trail.Decision))
 		}
 	}
 	for _, reply := range answers {
@@ -148,7 +149,7 @@ func (o *Options) atHand(q messages.LookupTask, now time.Time) (*messages.Lookup
 	return o.AtHand(q, now)
 }
 
-// answer is atHand for any look-up, and answers as the gate does.
+// answer is atHand for any command, with the reply that the gate would send.
 func (o *Options) answer(command any, now time.Time) (reply any, ok bool) {
 	lookup, ok := command.(messages.LookupTask)
 	if !ok {
@@ -179,7 +180,7 @@ func (e *execution) arm(ctx actor.Context, do Arm) {
 	e.timers[i].Timer = actorkit.After(ctx, time.Until(do.At), do.Message)
 }
 
-// decisionRefused: the ledger will never take a decision, because of its size.
+// decisionRefused: a decision is too large for the ledger.
 type decisionRefused struct{ err error }
 
 // record commits a decision.
@@ -197,9 +198,9 @@ func (e *execution) record(r *Record) {
 	})
 }
 
-// commit records decisions as one. Notices are handed on only when they are
-// durable. A ledger that is closed calls nobody: the events come again after the
-// restart.
+// commit records decisions in one commit, and hands their notices on when that is
+// durable. It does not call done when the ledger is closed: the events come again
+// after the restart.
 func (o *Options) commit(decisions *outbox.Batch, done func(error)) {
 	notices := decisions.Notices()
 	o.Outbox.Commit(decisions, func(err error) {
@@ -213,14 +214,14 @@ func (o *Options) commit(decisions *outbox.Batch, done func(error)) {
 	})
 }
 
-// tell writes what became of an event to the log and the counters. That the QRS
-// cannot be asked is qrsgate's to warn of, once; here it would be a line an event.
-// step is memory for what the trail is told.
-func (o *Options) tell(t *Tell, step *trail.Decision) {
+// report writes the outcome of an event to the log, the metrics and the trail. It
+// does not warn that the QRS is out of reach, since that would be a line per event;
+// qrsgate does, once. step is memory for the trail entry.
+func (o *Options) report(t *Report, step *trail.Decision) {
 	o.Metrics.observe(t)
 	o.Tasks.observe(t)
 	if o.Trail != nil {
-		o.Trail.Write(t.step(step))
+		o.Trail.Write(t.trailDecision(step))
 	}
 	entry := o.Log.Check(t.level(), outcomes[t.Outcome].text)
 	if entry == nil {

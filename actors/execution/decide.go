@@ -10,12 +10,12 @@ import (
 	"butler/messages"
 )
 
-// The end of an event: what is decided, how that becomes durable, and what follows.
+// The end of an event: the decision, its record, and what follows from it.
 
-// decideWithoutTask alerts from the event alone when the task's metadata cannot
-// be had. Its type is unknown then: a reload is assumed, the most common type
-// and the one with the most destinations. A distribute completion does not say
-// how the task ended, so it is followed until the QRS answers.
+// decideWithoutTask decides from the event alone, without the task's metadata. It
+// assumes a reload, the most common type and the one with the most destinations. A
+// distribute completion does not say how the task ended, so it is followed until
+// the QRS answers.
 func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
 	event := &w.alert.Event
 	w.alert.Task = messages.Task{ID: event.TaskID, Name: event.TaskName, Type: qlik.TaskTypeUnknown, LastStatus: qlik.StatusUnknown}
@@ -23,34 +23,34 @@ func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
 	switch {
 	case event.Family == messages.FamilyDistribute && !w.bare:
 		return m.startFollowing(now, w)
-	case event.Family == messages.FamilyDistribute && m.toldDistribute(): // the process ended before that ended the following
+	case event.Family == messages.FamilyDistribute && m.distributeAlerted(): // the process ended between that alert and the end of following
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	case event.Family == messages.FamilyDistribute:
 		kind = messages.DistributeTaskFailed
-		w.miss("the outcome of the distribute task is not known")
+		w.addMissing("the outcome of the distribute task is not known")
 	case kind == "":
 		return m.settle(now, w, OutcomeLogOnly)
 	}
-	if end := m.name(now, w, kind); end != nil {
+	if end := m.setKind(now, w, kind); end != nil {
 		return end
 	}
 	return m.decide(now, w)
 }
 
-// decideBare is the way of last resort of an execution that keeps crashing.
+// decideBare decides an execution that keeps crashing, without any look-up.
 func (m *Machine) decideBare(now time.Time, w *work) []Effect {
-	w.miss("details were left out because handling the event failed repeatedly; see the log")
+	w.addMissing("details were left out because handling the event failed repeatedly; see the log")
 	return m.decideWithoutTask(now, w)
 }
 
 // decide records the alert and its notices, unless another event of the
-// execution has led to the same alert while this one was looked up.
+// execution has led to the same alert meanwhile.
 func (m *Machine) decide(now time.Time, w *work) []Effect {
 	if m.seen.HasKind(w.alert.Kind) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
-	if w.finalLeft == 0 && w.running() {
-		w.miss("the Qlik Repository Service does not have the end of the execution yet: its state there is " + w.alert.Execution.Status.String())
+	if w.finalLeft == 0 && w.stillRunning() {
+		w.addMissing("the Qlik Repository Service does not have the end of the execution yet: its state there is " + w.alert.Execution.Status.String())
 	}
 	w.alert.DecidedAt = now
 	w.alert.Degraded = w.missing
@@ -66,12 +66,12 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	return m.record(now, w, outcome, notices, without)
 }
 
-// settle ends an event that needs no alert, for good.
+// settle ends an event without an alert. A repetition of it is a duplicate.
 func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
 	return m.record(now, w, o, nil, nil)
 }
 
-// record makes durable what was decided.
+// record returns the effects that report and record a decision.
 func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.NoticeHead, without []destination.Verdict) []Effect {
 	w.phase = phaseRecord
 	w.token++
@@ -80,19 +80,19 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	w.failed = nil
 	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.RememberFor)
-	out := m.memory
+	out := m.scratch
 	if out == nil {
-		out = &memory{}
+		out = &scratch{}
 	}
-	out.tell = Tell{At: now, Alert: w.alert, Outcome: o, Notices: notices, Without: without, Place: w.at, Lookups: looked}
-	out.record = m.keep(w, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
-	out.effects = [...]Effect{&out.tell, &out.record}
+	out.report = Report{At: now, Alert: w.alert, Outcome: o, Notices: notices, Without: without, Place: w.at, Lookups: looked}
+	out.record = m.newRecord(w, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
+	out.effects = [...]Effect{&out.report, &out.record}
 	return out.effects[:]
 }
 
-// keep makes a decision durable, together with what is to be resumed. The work
-// that waits for it may be nil.
-func (m *Machine) keep(w *work, d outbox.Decision) Record {
+// newRecord returns the record of a decision together with the state to resume.
+// w is the work that waits for it, or nil.
+func (m *Machine) newRecord(w *work, d outbox.Decision) Record {
 	record := Record{Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
 	if w != nil {
 		record.Case, record.Token = w.id, w.token
@@ -101,19 +101,19 @@ func (m *Machine) keep(w *work, d outbox.Decision) Record {
 	return record
 }
 
-// drop ends an event without remembering it: the same event is looked at anew if it comes again.
+// drop ends an event without remembering it: if it comes again, it is no duplicate.
 func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 	m.remove(w)
-	effects := []Effect{&Tell{At: now, Alert: w.alert, Outcome: o, Place: w.at, Lookups: w.lookups()}}
+	effects := []Effect{&Report{At: now, Alert: w.alert, Outcome: o, Place: w.at, Lookups: w.lookups()}}
 	if w.placed {
 		effects = append(effects, Handled{messages.EventHandled{Key: m.key, At: w.at, Seen: m.seen, Released: true}})
 	}
 	return append(effects, m.finish()...)
 }
 
-// recorded follows a durable decision: the event is handled, and a followed task
-// goes on. A task may end while the record that it is followed is still on its way
-// to the disk: the record of its end comes after that one, and only that ends the work.
+// recorded handles that a decision is durable: its event is handled. The token tells
+// the record that ends the work from an earlier one, such as the one with which
+// following began: a followed task may end before that one is on disk.
 func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect {
 	w, ok := m.find(in.Case)
 	if !ok {
@@ -131,14 +131,14 @@ func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect
 	return append(effects, m.finish()...)
 }
 
-// toldDistribute reports that it is told how the distribute task ended.
-func (m *Machine) toldDistribute() bool {
+// distributeAlerted reports whether the end of the distribute task was alerted.
+func (m *Machine) distributeAlerted() bool {
 	return m.seen.HasKind(messages.DistributeTaskFailed) || m.seen.HasKind(messages.DistributeTaskSucceeded)
 }
 
-// endSuperseded ends following a task whose outcome another event has told.
+// endSuperseded stops following a task whose outcome was alerted for another event.
 func (m *Machine) endSuperseded(now time.Time) []Effect {
-	if !m.toldDistribute() {
+	if !m.distributeAlerted() {
 		return nil
 	}
 	var effects []Effect
@@ -148,8 +148,8 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		}
 		m.remove(w)
 		effects = append(effects,
-			&Tell{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
-			new(m.keep(nil, outbox.Decision{})))
+			&Report{At: now, Alert: w.alert, Outcome: OutcomeAlreadyAlerted},
+			new(m.newRecord(nil, outbox.Decision{})))
 	}
 	return effects
 }

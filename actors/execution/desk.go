@@ -14,26 +14,25 @@ import (
 	"butler/messages"
 )
 
-// Desk decides about executions of one event that wait for nothing but answers. It
-// runs the machine of an execution without its actor, and leaves every other
-// execution to one. It is for one life of one shard. The memory of one execution
-// serves another.
+// Desk decides executions that have one event and need nothing but look-ups. It
+// runs their machines without actors, and leaves every other execution to an actor.
+// A Desk serves one life of one shard. It reuses the memory of decided executions.
 //
-// Until an execution is decided nothing has happened but look-ups, so it may be
-// left to an actor, or begin anew after a crash, at any time.
+// Before its decision an execution has had no effect but look-ups, so it can be
+// handed to an actor, or begin again after a crash, at any time.
 type Desk struct {
 	opts *Options
 	self messages.Ref
-	// waiting are the cases that wait, by their number, and numbers are theirs.
-	waiting map[int]*deskCase
-	numbers map[messages.ExecutionKey]int
-	last    int // number
-	// next is when the first of all timers may be due, and rest is until when Tick rests.
-	next, rest time.Time
+	// waiting are the cases that wait, by number, and numberOf their numbers.
+	waiting  map[int]*deskCase
+	numberOf map[messages.ExecutionKey]int
+	last     int // number
+	// next is when the first timer may be due. Tick does nothing before noTickBefore.
+	next, noTickBefore time.Time
 
-	questions []any
-	decided   outbox.Batch
-	step      trail.Decision
+	questions    []any
+	decided      outbox.Batch
+	trailScratch trail.Decision
 }
 
 // deskCase is an execution at the desk.
@@ -41,39 +40,39 @@ type deskCase struct {
 	number  int
 	key     messages.ExecutionKey
 	machine *Machine
-	timers  []Arm // one of a name
+	timers  []Arm // at most one per Arm.Timer
 }
 
-// A look-up of a case is counted from the number of the case times attemptsOfCase
-// on, so that its reply names the case. Numbers begin with the life of the shard:
-// an answer to an earlier one names nobody. A case that asks again and again gets
-// an actor before its attempts are those of the next one.
+// The attempt numbers of case n are n*attemptsOfCase and up, so a reply tells which
+// case it is for. The numbers of different lives of a shard do not overlap: a late
+// reply to an earlier life matches no case. A case that uses up maxAttempts is
+// handed to an actor, before its numbers run into those of the next case.
 const (
 	attemptsOfCase = 1 << 8
 	maxAttempts    = attemptsOfCase - 8
 	casesOfLife    = 1 << 40
 )
 
-// tickEvery is how far two Ticks are apart at the least: each looks at everybody who
-// waits, and when the QRS is silent thousands wait for as many times.
+// tickEvery is the least time between two Ticks. Each looks at all waiting cases,
+// and when the QRS does not answer there are thousands of them.
 const tickEvery = 20 * time.Millisecond
 
-// overCases are cases that are decided, whose memory serves another.
-var overCases = sync.Pool{New: func() any { return &deskCase{machine: NewMachine(Rules{}, messages.Ref{})} }}
+// casePool holds decided cases for reuse.
+var casePool = sync.Pool{New: func() any { return &deskCase{machine: NewMachine(Rules{}, messages.Ref{})} }}
 
-// Desk returns a desk of these options for a life of the shard at self.
+// Desk returns a desk for a life of the shard at self.
 func (o *Options) Desk(self messages.Ref, life int) *Desk {
-	return &Desk{opts: o, self: self, waiting: map[int]*deskCase{}, numbers: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
+	return &Desk{opts: o, self: self, waiting: map[int]*deskCase{}, numberOf: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
 }
 
-// Decide takes up the first event of an execution. What has to become durable is
-// kept for Record, what is to be asked for Ask.
+// Decide begins with the first event of an execution. It collects a decision for
+// Record and look-ups for Ask.
 func (d *Desk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
 	if in.Event.Family == messages.FamilyDistribute { // it will have to be followed
 		return messages.Ruling{Key: in.Key}
 	}
 	c := d.open(in.Key)
-	return d.goOn(c, func() []Effect {
+	return d.step(c, func() []Effect {
 		if known, ok := d.opts.atHand(c.machine.Question(&in.Event), now); ok {
 			return c.machine.HandleKnown(now, in, known)
 		}
@@ -81,35 +80,35 @@ func (d *Desk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ru
 	})
 }
 
-// Answer goes on with the execution that waits for a reply, if there is one.
+// Answer continues the execution that waits for a reply, if there is one.
 func (d *Desk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
 	c := d.waiting[messages.AttemptOf(reply)/attemptsOfCase]
 	if c == nil {
 		return messages.Ruling{}, false
 	}
-	return d.goOn(c, func() []Effect { return c.machine.Handle(now, reply) }), true
+	return d.step(c, func() []Effect { return c.machine.Handle(now, reply) }), true
 }
 
-// Next returns when Tick has something to do, the zero time for never.
+// Next returns when to call Tick, the zero time for never.
 func (d *Desk) Next() time.Time {
 	if len(d.waiting) == 0 {
 		return time.Time{}
 	}
-	if d.next.Before(d.rest) {
-		return d.rest
+	if d.next.Before(d.noTickBefore) {
+		return d.noTickBefore
 	}
 	return d.next
 }
 
-// Tick goes on with the executions whose time has come.
+// Tick continues the executions whose timers are due.
 func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
 	if len(d.waiting) == 0 || now.Before(d.Next()) {
 		return
 	}
-	d.next, d.rest = time.Time{}, now.Add(tickEvery)
+	d.next, d.noTickBefore = time.Time{}, now.Add(tickEvery)
 	for number, c := range d.waiting {
 		if message := c.due(now); message != nil {
-			rule(d.goOn(c, func() []Effect { return c.machine.Handle(now, message) }))
+			rule(d.step(c, func() []Effect { return c.machine.Handle(now, message) }))
 			if d.waiting[number] == nil { // its memory may serve another desk by now
 				continue
 			}
@@ -120,13 +119,13 @@ func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
 	}
 }
 
-// Withdraw forgets an execution that waits.
+// Withdraw removes an execution that waits.
 func (d *Desk) Withdraw(key messages.ExecutionKey) {
-	delete(d.waiting, d.numbers[key])
-	delete(d.numbers, key)
+	delete(d.waiting, d.numberOf[key])
+	delete(d.numberOf, key)
 }
 
-// Ask asks what was to be asked since the last time.
+// Ask sends the look-ups collected since the last call.
 func (d *Desk) Ask() {
 	if len(d.questions) > 0 {
 		d.opts.ask(d.questions)
@@ -134,53 +133,54 @@ func (d *Desk) Ask() {
 	}
 }
 
-// Record makes what was decided since the last time durable as one commit, hands
-// its notices on, and calls done then, on the ledger's goroutine. Its error says
-// that the ledger can never take it. A ledger that is closed calls nobody:
-// everything comes again after the restart.
+// Record commits the decisions collected since the last call as one. When they are
+// durable it hands their notices on and calls done, on the ledger's goroutine. An
+// error means that the ledger can never take them. When the ledger is closed, done
+// is not called: the events come again after the restart.
 func (d *Desk) Record(done func(error)) { d.opts.commit(&d.decided, done) }
 
-// open begins a case, in the memory of one that is over if there is one.
+// open begins a case, reusing the memory of an earlier one.
 func (d *Desk) open(key messages.ExecutionKey) *deskCase {
 	d.last++
-	c := overCases.Get().(*deskCase)
+	c := casePool.Get().(*deskCase)
 	c.number, c.key, c.timers = d.last, key, c.timers[:0]
-	c.machine.Again(d.opts.Rules(), d.self, d.last*attemptsOfCase)
+	c.machine.Reset(d.opts.Rules(), d.self, d.last*attemptsOfCase)
 	return c
 }
 
-// goOn takes a step of a case, and says what it has come to.
-func (d *Desk) goOn(c *deskCase, step func() []Effect) (said messages.Ruling) {
+// step runs one step of a case and returns the ruling. A panic hands the execution
+// to an actor, where it is contained and counted.
+func (d *Desk) step(c *deskCase, step func() []Effect) (said messages.Ruling) {
 	said.Key = c.key
 	asked := len(d.questions)
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.opts.Log.Warn("decision without an actor panicked, the actor of the execution decides",
 				zap.String("execution_key", string(c.key)), zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			said.Verdict = messages.VerdictLeft
+			said.Verdict = messages.VerdictNeedsActor
 		}
 		switch said.Verdict {
-		case messages.VerdictWaits:
-			d.waiting[c.number], d.numbers[c.key] = c, c.number
-		case messages.VerdictLeft:
+		case messages.VerdictPending:
+			d.waiting[c.number], d.numberOf[c.key] = c, c.number
+		case messages.VerdictNeedsActor:
 			d.questions = d.questions[:asked]
 			d.Withdraw(c.key)
 		case messages.VerdictDecided:
 			d.Withdraw(c.key)
-			overCases.Put(c)
+			casePool.Put(c)
 		}
 	}()
-	said.Verdict, said.Seen = d.take(c, step())
+	said.Verdict, said.Seen = d.apply(c, step())
 	return said
 }
 
-// take does what the machine of a case wants done, if that can be done here.
-func (d *Desk) take(c *deskCase, effects []Effect) (messages.Verdict, messages.Seen) {
-	var tell *Tell
+// apply carries out the effects of a case if the desk can.
+func (d *Desk) apply(c *deskCase, effects []Effect) (messages.Verdict, messages.Seen) {
+	var tell *Report
 	var record *Record
 	for _, effect := range effects {
 		switch do := effect.(type) {
-		case *Tell:
+		case *Report:
 			tell = do
 		case *Record:
 			record = do
@@ -189,22 +189,22 @@ func (d *Desk) take(c *deskCase, effects []Effect) (messages.Verdict, messages.S
 		case Arm:
 			c.arm(do)
 			d.wakeAt(do.At)
-		default: // an event that would be looked at anew, say
-			return messages.VerdictLeft, messages.Seen{}
+		default: // such as Handled of an event that is dropped
+			return messages.VerdictNeedsActor, messages.Seen{}
 		}
 	}
 	switch {
 	case tell == nil && record == nil && c.machine.attempt < c.number*attemptsOfCase+maxAttempts:
-		return messages.VerdictWaits, messages.Seen{}
+		return messages.VerdictPending, messages.Seen{}
 	case tell == nil || record == nil || record.State != nil: // a task that is followed
-		return messages.VerdictLeft, messages.Seen{}
+		return messages.VerdictNeedsActor, messages.Seen{}
 	}
-	d.opts.tell(tell, &d.step)
+	d.opts.report(tell, &d.trailScratch)
 	record.add(&d.decided)
 	return messages.VerdictDecided, record.Seen
 }
 
-// wakeAt sees to it that Tick is called at a time.
+// wakeAt makes Next return at or an earlier time.
 func (d *Desk) wakeAt(at time.Time) {
 	if d.next.IsZero() || at.Before(d.next) {
 		d.next = at
@@ -221,7 +221,7 @@ func (c *deskCase) arm(do Arm) {
 	c.timers[i] = do
 }
 
-// due takes out a timer whose time has come, and returns its message; nil for none.
+// due removes a timer that is due and returns its message, nil for none.
 func (c *deskCase) due(now time.Time) any {
 	i := slices.IndexFunc(c.timers, func(t Arm) bool { return !now.Before(t.At) })
 	if i < 0 {
@@ -232,7 +232,7 @@ func (c *deskCase) due(now time.Time) any {
 	return message
 }
 
-// add adds what a record leaves on disk.
+// add adds the record to a batch for the ledger.
 func (r *Record) add(b *outbox.Batch) {
 	seen := journal.Op{Bucket: outbox.BucketSeen, Key: string(r.Key), Value: outbox.EncodeSeen(r.Seen)}
 	if r.State == nil && !r.HadState {

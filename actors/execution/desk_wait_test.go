@@ -165,8 +165,8 @@ func TestDesk_tellsAnswersApart(t *testing.T) {
 	if _, ok := o.Answer(o.now, earlier); ok {
 		t.Error("an answer to an earlier life is used")
 	}
-	if !o.Next().IsZero() || len(o.numbers) != 0 {
-		t.Errorf("want no time to wait for, and nobody known, when nobody waits, got %s and %v", o.Next(), o.numbers)
+	if !o.Next().IsZero() || len(o.numberOf) != 0 {
+		t.Errorf("want no time to wait for, and nobody known, when nobody waits, got %s and %v", o.Next(), o.numberOf)
 	}
 }
 
@@ -193,13 +193,13 @@ func TestDesk_leavesToAnActorWhatItCannotFinish(t *testing.T) {
 				o.opts.Rules = func() Rules { return is }
 			}
 			o.observe("a", messages.FamilyFailed)
-			if o.said.Verdict != messages.VerdictWaits {
+			if o.said.Verdict != messages.VerdictPending {
 				t.Fatalf("want it to wait, got %+v", o.said)
 			}
 			for range 10 {
 				o.work()
 			}
-			if o.said.Verdict != messages.VerdictLeft || len(o.waiting) > 0 || len(o.questions()) > 0 {
+			if o.said.Verdict != messages.VerdictNeedsActor || len(o.waiting) > 0 || len(o.questions()) > 0 {
 				t.Errorf("want it left to an actor, and nobody waiting, got %+v", o.said)
 			}
 		})

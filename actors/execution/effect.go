@@ -37,9 +37,9 @@ const (
 	timerGiveUp
 )
 
-// Record makes a decision durable as one commit, and answers DecisionRecorded
-// with Case and Token when Case is not 0. State nil means that nothing has to be
-// resumed; HadState says that an earlier state has to be removed then.
+// Record commits a decision, and is answered with DecisionRecorded{Case, Token}
+// unless Case is 0. A nil State means that there is nothing to resume; with
+// HadState an earlier state has to be deleted then.
 type Record struct {
 	Case     int
 	Token    int
@@ -50,26 +50,26 @@ type Record struct {
 	HadState bool
 }
 
-// Handled tells the shard.
+// Handled tells the shard that an event is handled.
 type Handled struct{ messages.EventHandled }
 
-// Finish offers the shard to end this actor.
+// Finish tells the shard that this actor has nothing more to do.
 type Finish struct{ messages.ExecutionFinished }
 
-// Sleep offers the shard to end this actor until there is something to do.
+// Sleep tells the shard that this actor has nothing to do until its next poll.
 type Sleep struct{ messages.ExecutionAsleep }
 
-// Tell says what became of an event, for the log and the counters.
-type Tell struct {
+// Report is the outcome of an event, for the log, the metrics and the trail.
+type Report struct {
 	At time.Time
 	// Alert holds the event and what is known of the task; it has a kind only
 	// where the event led to one.
 	Alert   *messages.Alert
 	Outcome Outcome
-	// Notices and Without are who is told, and who is not.
+	// Notices go to those who are told. Without says why others are not.
 	Notices []messages.NoticeHead
 	Without []destination.Verdict
-	// Place is that of the event, Lookups what was asked about it.
+	// Place is the position of the event, Lookups what was looked up for it.
 	Place   messages.EventPosition
 	Lookups []trail.Lookup
 }
@@ -80,7 +80,7 @@ func (*Record) effect() {}
 func (Handled) effect() {}
 func (Finish) effect()  {}
 func (Sleep) effect()   {}
-func (*Tell) effect()   {}
+func (*Report) effect() {}
 
 // Outcome says what became of an event.
 type Outcome uint8
@@ -89,13 +89,13 @@ type Outcome uint8
 const (
 	// OutcomeAlerted: at least one notice was recorded.
 	OutcomeAlerted Outcome = iota
-	// OutcomeNobodyTold: destinations carry the alert, and each has a reason to tell nobody.
+	// OutcomeNobodyTold: destinations carry the alert, but each has a reason not to send it.
 	OutcomeNobodyTold
 	// OutcomeNoRoute: no destination carries the alert.
 	OutcomeNoRoute
 	// OutcomeLogOnly: the event alerts nobody by definition (an aborted task that is no reload).
 	OutcomeLogOnly
-	// OutcomeAlreadyAlerted: another event of the execution has led to the same alert, or said how it ended.
+	// OutcomeAlreadyAlerted: another event of the execution has led to the same alert, or told how the execution ended.
 	OutcomeAlreadyAlerted
 	// OutcomeFollowing: the distribute task runs on and is followed.
 	OutcomeFollowing
@@ -132,9 +132,9 @@ var outcomes = [...]struct {
 // String returns the label form.
 func (o Outcome) String() string { return outcomes[o].label }
 
-// level is the log level of the line about t. Where no destination wants successes,
-// as mostly, each of them would be a line that nobody misses.
-func (t *Tell) level() zapcore.Level {
+// level is the log level of the line about t. A success for which there is no route,
+// which is the ordinary case, is logged at debug level only.
+func (t *Report) level() zapcore.Level {
 	succeeded := t.Alert.Event.Family == messages.FamilySucceeded ||
 		t.Alert.Event.Family == messages.FamilyDistribute && t.Alert.Task.LastStatus.Phase() == qlik.PhaseSucceeded
 	if t.Outcome == OutcomeNoRoute && succeeded {
@@ -143,9 +143,8 @@ func (t *Tell) level() zapcore.Level {
 	return outcomes[t.Outcome].level
 }
 
-// found says what was found in place of what an event of its kind leads to expect;
-// "" where it was that.
-func (t *Tell) found() string {
+// found says, for an unexpected outcome, what the QRS said of the task; "" otherwise.
+func (t *Report) found() string {
 	task := &t.Alert.Task
 	switch t.Outcome {
 	case OutcomeUnknownType:

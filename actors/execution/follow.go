@@ -12,13 +12,13 @@ import (
 	"butler/messages"
 )
 
-// Following a distribute task until its state is terminal. What is needed to go
-// on after a crash is in the snapshot; timers are derived from it.
+// Following a distribute task until its state is terminal. The snapshot holds what
+// is needed to go on after a crash; timers are derived from it.
 
-// startFollowing makes the work durable first: its event's record is
-// acknowledged then, and the snapshot alone brings it back.
+// startFollowing records a snapshot. When that is durable the event is handled, and
+// the snapshot alone resumes the execution after a crash.
 func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
-	if m.toldDistribute() {
+	if m.distributeAlerted() {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
 	w.phase = phaseFollow
@@ -30,14 +30,14 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	m.seen = m.seen.WithClass(w.alert.Event.Family)
 	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
 	return []Effect{
-		&Tell{At: now, Alert: w.alert, Outcome: OutcomeFollowing, Place: w.at, Lookups: looked},
-		new(m.keep(w, outbox.Decision{})),
+		&Report{At: now, Alert: w.alert, Outcome: OutcomeFollowing, Place: w.at, Lookups: looked},
+		new(m.newRecord(w, outbox.Decision{})),
 		m.armPoll(w, now.Add(m.rules.PollEvery)),
 		m.armGiveUp(w, w.follow.Since.Add(m.rules.FollowFor)),
 	}
 }
 
-// armPoll sets the time of the next poll; it replaces the one set before.
+// armPoll sets the time of the next poll, instead of the one set before.
 func (m *Machine) armPoll(w *work, at time.Time) Effect {
 	w.poll++
 	w.pollAt = at
@@ -49,24 +49,24 @@ func (m *Machine) armGiveUp(w *work, at time.Time) Effect {
 	return Arm{Case: w.id, Timer: timerGiveUp, At: at, Message: messages.GiveUpDue{Case: w.id, Token: w.token}}
 }
 
-// poll asks for the task as it is now. The answer sets the time of the next
-// poll. One that never comes, because whoever owed it was restarted, counts as
-// a failed one, and is ignored when it comes after all.
+// poll asks for the present state of the task. The answer sets the time of the next
+// poll. An answer that does not come, because the gate was restarted, counts as a
+// failed one and is ignored if it comes after all.
 func (m *Machine) poll(now time.Time, in messages.PollDue) []Effect {
 	w, ok := m.find(in.Case)
 	if !ok || w.phase != phaseFollow || w.poll != in.Token {
 		return nil
 	}
-	return m.look(now, w)
+	return m.pollNow(now, w)
 }
 
-func (m *Machine) look(now time.Time, w *work) []Effect {
+func (m *Machine) pollNow(now time.Time, w *work) []Effect {
 	w.waiting = w.waiting[:0]
 	w.deadline = now.Add(m.rules.DegradedAfter)
 	return []Effect{m.ask(w, askTask), m.armPoll(w, w.deadline.Add(m.rules.PollEvery))}
 }
 
-// followed looks at the answer to a poll.
+// followed handles the answer to a poll.
 func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply) []Effect {
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
@@ -85,10 +85,10 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 		if m.hasSucceeded() {
 			return m.settle(now, w, OutcomeAlreadyAlerted)
 		}
-		w.miss("a newer execution of the task started before the outcome of this one was seen")
+		w.addMissing("a newer execution of the task started before the outcome of this one was seen")
 		return m.endFollowing(now, w, messages.DistributeTaskFailed)
 	}
-	if in.Task.LastStatus.Valid() { // what cannot be read tells nothing
+	if in.Task.LastStatus.Valid() {
 		w.follow.Status = in.Task.LastStatus
 	}
 	switch in.Task.LastStatus.Phase() {
@@ -101,8 +101,8 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 	}
 }
 
-// saysNothing reports that an answer has a task without its type, or without anything
-// of its last execution: that tells neither that there is another one nor how it ended.
+// saysNothing reports whether an answer lacks the type of the task, or everything
+// about its last execution, so that nothing can be concluded from it.
 func saysNothing(t messages.Task) bool {
 	return t.TypeMissing || t.LastResultID == "" && !t.LastStatus.Valid()
 }
@@ -110,17 +110,17 @@ func saysNothing(t messages.Task) bool {
 func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	w.token++
 	w.waiting = w.waiting[:0]
-	if m.toldDistribute() { // the process ended before that ended the following
+	if m.distributeAlerted() { // the process ended between that alert and the end of following
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
 	return append([]Effect{m.armDegrade(now, w)}, m.enrich(now, w, kind)...)
 }
 
-// hasSucceeded reports that another event has said that the execution succeeded,
-// whoever wanted to hear of it: that nobody saw its outcome is no news then.
+// hasSucceeded reports whether another event has said that the execution succeeded.
+// Then it is not worth an alert that its outcome was not seen in the repository.
 func (m *Machine) hasSucceeded() bool { return m.seen.HasClass(messages.FamilySucceeded) }
 
-// giveUp ends a task that never became final, with an alert that says so.
+// giveUp stops following a task that did not end in time, with an alert.
 func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
 	w, ok := m.find(in.Case)
 	if !ok || w.phase != phaseFollow || w.token != in.Token {
@@ -131,8 +131,9 @@ func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
 
 func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	known := w.follow.Status.Valid()
-	// That it failed was told as that of a reload while the repository was away. Only when that
-	// is known to be wrong, those who want to hear of distribute tasks have to be told as well.
+	// A failure event was alerted as that of a reload, because the repository was out of
+	// reach. Only a known status shows that it was not one; then the destinations of
+	// distribute tasks have to be told, too.
 	if m.hasSucceeded() || !known && m.seen.HasClass(messages.FamilyFailed) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
@@ -140,17 +141,17 @@ func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	if known {
 		state = w.follow.Status.String()
 	}
-	w.miss(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
-	return append([]Effect{&Tell{At: now, Alert: w.alert, Outcome: OutcomeAbandoned, Place: w.at, Lookups: w.lookups()}}, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
+	w.addMissing(fmt.Sprintf("the distribute task did not reach a final state within %s; its last known state is %s", m.rules.FollowFor, state))
+	return append([]Effect{&Report{At: now, Alert: w.alert, Outcome: OutcomeAbandoned, Place: w.at, Lookups: w.lookups()}}, m.endFollowing(now, w, messages.DistributeTaskFailed)...)
 }
 
-// Snapshot is what survives of an execution: the distribute tasks it follows.
+// Snapshot is the durable state of an execution: the distribute tasks it follows.
 type Snapshot struct {
 	Version int             `json:"v"`
 	Follows []FollowedEvent `json:"follows"`
 }
 
-// FollowedEvent is one distribute completion whose task is not final yet.
+// FollowedEvent is one distribute completion whose task has not ended yet.
 type FollowedEvent struct {
 	Event  messages.TaskEvent `json:"event"`
 	Follow following          `json:"follow"`
@@ -158,7 +159,7 @@ type FollowedEvent struct {
 
 const snapshotVersion = 1
 
-// snapshot returns the state to keep, nil when there is none.
+// snapshot returns the encoded Snapshot, nil when nothing is followed.
 func (m *Machine) snapshot() []byte {
 	var s Snapshot
 	for _, w := range m.cases {
@@ -178,10 +179,9 @@ func (m *Machine) snapshot() []byte {
 	return out
 }
 
-// Resume takes up a snapshot and returns what goes on. Polls begin within one
-// interval, spread by jitter in [0,1) so that a restart is no storm on the QRS.
-// A task whose time is over is given up only after one more poll: it may have
-// ended while nobody looked.
+// Resume continues from a snapshot. The first poll comes within one interval, spread
+// by jitter in [0,1) so that a restart does not flood the QRS. A task whose time is
+// over is polled once more before it is given up: it may have ended meanwhile.
 func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float64) ([]Effect, error) {
 	m.key, m.seen, m.hasState, m.now = r.Key, r.Seen, true, now
 	if !r.Slept.IsZero() {
@@ -209,13 +209,13 @@ func (m *Machine) Resume(now time.Time, r messages.ResumeExecution, jitter float
 		if answered := first.Add(m.rules.DegradedAfter + time.Second); giveUp.Before(answered) {
 			giveUp = answered
 		}
-		effects = append(effects, m.goOn(now, w, first, giveUp)...)
+		effects = append(effects, m.resumeFollowing(now, w, first, giveUp)...)
 	}
-	return m.rest(append(effects, m.finish()...)), nil
+	return m.sleepIfIdle(append(effects, m.finish()...)), nil
 }
 
-// resumeBare ends the following with an alert of what can still be read of a
-// snapshot, whatever release wrote it.
+// resumeBare stops following and alerts with the events of the snapshot, which it
+// reads whatever its version.
 func (m *Machine) resumeBare(now time.Time, snapshot []byte) ([]Effect, error) {
 	var s struct {
 		Follows []struct {

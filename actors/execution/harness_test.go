@@ -25,7 +25,7 @@ type world struct {
 	asked    []any
 	records  []Record
 	handled  []messages.EventHandled
-	tells    []Tell
+	tells    []Report
 	finished bool
 	left     messages.Seen // what is to be remembered of a finished execution
 	state    []byte
@@ -167,7 +167,7 @@ func (w *world) perform(effects []Effect) {
 					return false
 				})
 				heap.Init(&w.inputs)
-				w.perform(w.machine.stir())
+				w.perform(w.machine.rearmTimers())
 				continue
 			}
 			w.naps++
@@ -177,7 +177,7 @@ func (w *world) perform(effects []Effect) {
 				next = do.GiveUp
 			}
 			w.send(next.Sub(w.now), alarm{})
-		case *Tell:
+		case *Report:
 			told, alert := *do, *do.Alert
 			told.Alert, told.Lookups = &alert, slices.Clone(do.Lookups)
 			w.tells = append(w.tells, told)

@@ -11,24 +11,25 @@ import (
 	"butler/messages"
 )
 
-// The look-ups of one event: what is asked, again and again until the deadline,
-// and what an alert goes without.
+// The look-ups of one event: they are repeated until the deadline, and what is
+// missing then is noted in the alert.
 
-// learn takes a task, with what came along of its app and the app's owner.
+// learn takes the task from an answer, with its app and the app's owner where the
+// answer has them.
 func (w *work) learn(in *messages.LookupTaskReply) {
 	w.alert.Task = in.Task
-	w.nameWhatIsUnnamed()
+	w.fillNames()
 	if in.App.Known && in.App.ID == w.appID() {
 		w.alert.App, w.alert.Owner = in.App, in.Owner
 	}
 }
 
-// nameWhatIsUnnamed lets the task name itself and its app where the event does not:
-// a logger of the scheduler does not have every property.
-func (w *work) nameWhatIsUnnamed() {
+// fillNames takes names that the event lacks from the task: not every logger of the
+// scheduler writes all of them.
+func (w *work) fillNames() {
 	event, task := &w.alert.Event, &w.alert.Task
 	event.TaskName = cmp.Or(event.TaskName, task.Name)
-	if task.Type != qlik.TaskReload { // an app of another task is not in its events
+	if task.Type != qlik.TaskReload { // events of other types name no app
 		return
 	}
 	event.AppID = cmp.Or(event.AppID, task.AppID)
@@ -62,7 +63,7 @@ func (m *Machine) startLookups(w *work) []Effect {
 	return effects
 }
 
-// command builds the newest look-up, the first time and every time again.
+// command returns the command of a look-up, with the present attempt number.
 func (m *Machine) command(w *work, what request) any {
 	taskID, attempt, deadline := w.alert.Event.TaskID, m.attempt, w.deadline
 	switch what {
@@ -100,12 +101,12 @@ func (m *Machine) maxAge(e *messages.TaskEvent) time.Duration {
 func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) []Effect {
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
-		w.miss("the app does not exist in the Qlik Repository Service any more")
+		w.addMissing("the app does not exist in the Qlik Repository Service any more")
 	case in.Failure.Failed():
 		return m.lookupFailed(now, w, askApp, in.Failure)
 	default:
 		w.alert.App = in.App
-		w.stale(in.Stale, "app")
+		w.noteStale(in.Stale, "app")
 		if w.needs.Owner && in.App.OwnerID != "" {
 			return []Effect{m.ask(w, askOwner)}
 		}
@@ -116,43 +117,43 @@ func (m *Machine) appFound(now time.Time, w *work, in messages.LookupAppReply) [
 func (m *Machine) ownerFound(now time.Time, w *work, in messages.LookupOwnerReply) []Effect {
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
-		w.miss("the app owner does not exist in the Qlik Repository Service any more")
+		w.addMissing("the app owner does not exist in the Qlik Repository Service any more")
 	case in.Failure.Failed():
 		return m.lookupFailed(now, w, askOwner, in.Failure)
 	default:
 		w.alert.Owner = in.Owner
-		w.stale(in.Stale, "app owner")
+		w.noteStale(in.Stale, "app owner")
 	}
 	return m.proceed(now, w)
 }
 
 func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecutionReply) []Effect {
 	if !in.Failure.Failed() {
-		w.result(in.Execution)
+		w.setResult(in.Execution)
 	}
 	if w.needs.FinalState && w.finalLeft > 0 {
 		return m.finalStateLooked(now, w)
 	}
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
-		w.miss("the Qlik Repository Service has no execution result of the task")
+		w.addMissing("the Qlik Repository Service has no execution result of the task")
 	case in.Failure.Failed():
 		return m.lookupFailed(now, w, askExecution, in.Failure)
 	}
-	return m.ended(now, w)
+	return m.awaitEnd(now, w)
 }
 
-// ended goes on when the execution has ended in the repository, too. Its event may
-// be here before that: then the result is read again, a bounded number of times.
-func (m *Machine) ended(now time.Time, w *work) []Effect {
-	if w.finalLeft--; w.running() && w.finalLeft > 0 {
+// awaitEnd proceeds when the execution has ended in the repository, too. The event
+// may arrive before that; then the result is read again, a bounded number of times.
+func (m *Machine) awaitEnd(now time.Time, w *work) []Effect {
+	if w.finalLeft--; w.stillRunning() && w.finalLeft > 0 {
 		return []Effect{m.repeat(now, w, askExecution, m.rules.FinalEvery)}
 	}
 	w.finalLeft = 0
 	return m.proceed(now, w)
 }
 
-// finalStateLooked counts one look at an execution result that should become final; a failed look counts too.
+// finalStateLooked counts one look at an execution result that should become final. A failed look-up counts, too.
 func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
 	w.finalLeft--
 	w.finalState = w.alert.Execution.FinishedSuccessfully()
@@ -168,7 +169,7 @@ func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
 
 func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScriptLogReply) []Effect {
 	if in.Execution.Known {
-		w.result(in.Execution)
+		w.setResult(in.Execution)
 	}
 	switch {
 	case !in.Failure.Failed():
@@ -176,23 +177,23 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 	case in.Failure.Retryable() && !in.Exhausted:
 		return m.lookupFailed(now, w, askScriptLog, in.Failure)
 	default:
-		w.miss("the script log could not be fetched: " + in.Failure.Text)
+		w.addMissing("the script log could not be fetched: " + in.Failure.Text)
 		if !w.alert.Execution.Known && w.needs.Execution {
 			return []Effect{m.ask(w, askExecution)}
 		}
 	}
-	if !in.ScriptLog.Available { // each look for it was one at the result
+	if !in.ScriptLog.Available { // the fetch has waited for the result already
 		w.finalLeft = 0
 	}
-	return m.ended(now, w)
+	return m.awaitEnd(now, w)
 }
 
-// lookupFailed repeats a look-up that may succeed later, and goes on without one that cannot.
+// lookupFailed repeats a look-up that may succeed later, and proceeds without one that cannot.
 func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure messages.Failure) []Effect {
 	if failure.Retryable() {
 		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
 	}
-	w.miss(fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text))
+	w.addMissing(fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text))
 	if what == askTask {
 		return m.decideWithoutTask(now, w)
 	}
@@ -219,7 +220,7 @@ func (m *Machine) retry(in messages.RetryDue) []Effect {
 	return effects
 }
 
-// degrade ends the look-ups: what has not arrived by now is missing.
+// degrade decides at the deadline of the look-ups, without what has not arrived.
 func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	w, ok := m.find(in.Case)
 	if !ok || w.token != in.Token {
@@ -228,10 +229,10 @@ func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	if w.phase != phaseTask && w.phase != phaseEnrich {
 		return nil
 	}
-	if w.unfinished() {
-		w.miss(fmt.Sprintf("the execution result did not become final within %s", m.rules.DegradedAfter))
+	if w.waitsForFinalState() {
+		w.addMissing(fmt.Sprintf("the execution result did not become final within %s", m.rules.DegradedAfter))
 	} else {
-		w.miss(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+		w.addMissing(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
 	}
 	if w.phase == phaseTask {
 		return m.decideWithoutTask(now, w)
@@ -239,9 +240,9 @@ func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	return m.decide(now, w)
 }
 
-// unfinished reports that the one thing waited for is an execution result that
-// was seen, and was not final.
-func (w *work) unfinished() bool {
+// waitsForFinalState reports whether the only open look-up is that of an execution
+// result that was found and is not final.
+func (w *work) waitsForFinalState() bool {
 	for _, l := range w.waiting {
 		if l.what != askExecution {
 			return false
@@ -263,26 +264,27 @@ func (m *Machine) proceed(now time.Time, w *work) []Effect {
 	return m.decide(now, w)
 }
 
-// ask sends a look-up and remembers who waits for it.
+// ask returns the effect of a look-up, and notes that w waits for it.
 func (m *Machine) ask(w *work, what request) Effect {
 	m.attempt++
 	w.waiting = append(w.waiting, lookup{m.attempt, what, m.now})
 	return Ask{m.command(w, what)}
 }
 
-// armDegrade bounds the time of the look-ups, which has begun at since.
+// armDegrade sets the deadline of the look-ups, which began at since.
 func (m *Machine) armDegrade(since time.Time, w *work) Effect {
 	w.deadline = since.Add(m.rules.DegradedAfter)
 	return Arm{Case: w.id, Timer: timerDegrade, At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
 }
 
-// answer finds the work that waits for an attempt. Answers nobody waits for are old news.
-func (m *Machine) answer(attempt int, s said, handle func(*work) []Effect) []Effect {
+// answer passes an answer to the work that waits for the attempt. An answer that
+// nobody waits for is ignored.
+func (m *Machine) answer(attempt int, s answerInfo, handle func(*work) []Effect) []Effect {
 	for _, w := range m.cases {
 		for i, l := range w.waiting {
 			if l.attempt == attempt {
 				w.waiting = slices.Delete(w.waiting, i, i+1)
-				w.note(l, m.now, s)
+				w.noteAnswer(l, m.now, s)
 				return handle(w)
 			}
 		}
@@ -303,28 +305,28 @@ func (w *work) wantsScriptLog() bool {
 	return w.needs.ScriptLog() && w.alert.Task.Type == qlik.TaskReload
 }
 
-// stale notes that an older copy stands in for an answer.
-func (w *work) stale(is bool, what string) {
+// noteStale notes in the alert that an answer came from a copy that may be out of date.
+func (w *work) noteStale(is bool, what string) {
 	if is {
-		w.miss("the Qlik Repository Service is out of reach: " + what + " details may be out of date")
+		w.addMissing("the Qlik Repository Service is out of reach: " + what + " details may be out of date")
 	}
 }
 
 // clockSkew is how far the clocks of the service and the repository may be apart.
 const clockSkew = time.Minute
 
-// result takes an execution result. The QRS only knows the last one of a task,
-// which may be of a newer execution than the event's.
-func (w *work) result(e messages.Execution) {
+// setResult sets the execution result. The QRS knows only the last one of a task,
+// which may belong to a newer execution than the event's.
+func (w *work) setResult(e messages.Execution) {
 	w.alert.Execution = e
-	if w.newer() {
-		w.miss("the execution result and the script log are of a newer execution of the task")
+	if w.resultIsNewer() {
+		w.addMissing("the execution result and the script log are of a newer execution of the task")
 	}
 }
 
-// newer reports that the result is of a newer execution than the event. Of a task
-// that was followed it is known which result is the event's.
-func (w *work) newer() bool {
+// resultIsNewer reports whether the result belongs to a newer execution than the
+// event. For a followed task the ID of the event's result is known.
+func (w *work) resultIsNewer() bool {
 	if mine, found := w.follow.ResultID, w.alert.Execution.ResultID; mine != "" && found != "" && mine != found {
 		return true
 	}
@@ -332,16 +334,16 @@ func (w *work) newer() bool {
 	return ok && start.After(w.alert.Event.At.Add(clockSkew))
 }
 
-// running reports that the execution, whose state somebody wants, goes on as far as
-// the QRS knows. A task that was followed has been waited for, whatever its result says.
-func (w *work) running() bool {
+// stillRunning reports whether a destination needs the execution's state and the QRS
+// says that it is still running. A followed task counts as ended.
+func (w *work) stillRunning() bool {
 	e := &w.alert.Execution
-	return e.Known && !e.HasEnded() && !w.newer() &&
+	return e.Known && !e.HasEnded() && !w.resultIsNewer() &&
 		(w.needs.Execution || w.needs.FinalState) && w.follow.Since.IsZero()
 }
 
-// miss notes, once, what the alert goes without.
-func (w *work) miss(what string) {
+// addMissing adds a line about missing information to the alert, once.
+func (w *work) addMissing(what string) {
 	for _, known := range w.missing {
 		if known == what {
 			return

@@ -9,8 +9,8 @@ import (
 	"butler/messages"
 )
 
-// Router answers who is told of an alert, and what they want looked up.
-// *destination.Table is the one used in production.
+// Router says who is told of an alert, and what they need looked up;
+// *destination.Table is the one in use.
 type Router interface {
 	Carries(a *messages.Alert) bool
 	NeedsOf(a *messages.Alert) destination.Needs
@@ -28,8 +28,8 @@ type Rules struct {
 	RetryEvery time.Duration
 	// PollEvery and FollowFor bound how a distribute task is followed.
 	PollEvery, FollowFor time.Duration
-	// FinalAttempts and FinalEvery bound the looks at a result that does not say yet
-	// that the execution has ended, or how a success has.
+	// FinalAttempts and FinalEvery bound how often, and how soon again, a result is
+	// read that is not final yet.
 	FinalAttempts int
 	FinalEvery    time.Duration
 	// RememberFor is the time in which a repetition of an event is a duplicate.
@@ -37,46 +37,46 @@ type Rules struct {
 }
 
 // Machine decides what becomes of the events of one execution. It is pure: it
-// gets the time and one input, changes itself and returns what is to be done.
+// gets the time and one input, updates itself and returns effects.
 type Machine struct {
 	key      messages.ExecutionKey
 	rules    Rules
 	self     messages.Ref
 	seen     messages.Seen
-	hasState bool    // the newest record left a state to resume
+	hasState bool    // the ledger has a state to resume, or is about to
 	cases    []*work // in the order of their events
 	nextCase int
 	attempt  int
 	observed int
-	now      time.Time // of the input in hand
-	asleep   bool      // until the next event there is nothing to do
-	memory   *memory   // nil for a machine of one execution
+	now      time.Time // of the current input
+	asleep   bool      // ignores everything but events
+	scratch  *scratch  // nil unless Reset was called
 }
 
-// memory is what a machine decides in about one execution after the other. An
-// actor has none: its executions are many at once, and live for long.
-type memory struct {
+// scratch is memory that a machine reuses from one execution to the next. Only the
+// machines of a desk have it: those of actors live too long.
+type scratch struct {
 	work    *work // of the execution before
-	tell    Tell
+	report  Report
 	record  Record
 	effects [2]Effect
 }
 
-// NewMachine returns a machine for one execution, which gets its answers at
-// self. Its first event, or Resume, says which execution it is.
+// NewMachine returns a machine for one execution. Its look-ups are answered to self.
+// Its first event, or Resume, says which execution it is.
 func NewMachine(rules Rules, self messages.Ref) *Machine { return &Machine{rules: rules, self: self} }
 
-// Handle is the whole of the machine: given the time and one input, it updates
-// itself and returns the effects. An input that nobody waits for changes nothing.
+// Handle takes one input and returns the effects. An input that nobody waits for
+// changes nothing.
 func (m *Machine) Handle(now time.Time, input any) []Effect {
 	m.now = now
 	if m.asleep {
 		if _, ok := input.(messages.TaskEventObserved); !ok {
 			return nil
 		}
-		return m.rest(append(m.stir(), m.handle(now, input)...))
+		return m.sleepIfIdle(append(m.rearmTimers(), m.handle(now, input)...))
 	}
-	return m.rest(m.handle(now, input))
+	return m.sleepIfIdle(m.handle(now, input))
 }
 
 func (m *Machine) handle(now time.Time, input any) []Effect {
@@ -84,15 +84,15 @@ func (m *Machine) handle(now time.Time, input any) []Effect {
 	case messages.TaskEventObserved:
 		return m.observe(now, in)
 	case messages.LookupTaskReply:
-		return m.answer(in.Attempt, saidOf(&in), func(w *work) []Effect { return m.taskFound(now, w, &in) })
+		return m.answer(in.Attempt, infoOf(&in), func(w *work) []Effect { return m.taskFound(now, w, &in) })
 	case messages.LookupAppReply:
-		return m.answer(in.Attempt, said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.appFound(now, w, in) })
+		return m.answer(in.Attempt, answerInfo{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.appFound(now, w, in) })
 	case messages.LookupOwnerReply:
-		return m.answer(in.Attempt, said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.ownerFound(now, w, in) })
+		return m.answer(in.Attempt, answerInfo{asOf: in.AsOf, stale: in.Stale, failure: in.Failure}, func(w *work) []Effect { return m.ownerFound(now, w, in) })
 	case messages.LookupExecutionReply:
-		return m.answer(in.Attempt, said{failure: in.Failure}, func(w *work) []Effect { return m.executionFound(now, w, in) })
+		return m.answer(in.Attempt, answerInfo{failure: in.Failure}, func(w *work) []Effect { return m.executionFound(now, w, in) })
 	case messages.FetchScriptLogReply:
-		return m.answer(in.Attempt, said{failure: in.Failure}, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
+		return m.answer(in.Attempt, answerInfo{failure: in.Failure}, func(w *work) []Effect { return m.scriptLogFound(now, w, in) })
 	case messages.PollDue:
 		return m.poll(now, in)
 	case messages.GiveUpDue:
@@ -108,21 +108,20 @@ func (m *Machine) handle(now time.Time, input any) []Effect {
 	}
 }
 
-// Again makes the machine one for another execution, with the rules of now, which
-// gets its answers at self. Its look-ups are counted from attempt on. What it has
-// returned must not be used any more.
-func (m *Machine) Again(rules Rules, self messages.Ref, attempt int) {
-	again := m.memory
+// Reset makes the machine that of another execution. Its attempt numbers follow
+// attempt. Effects that it has returned before must not be used any more.
+func (m *Machine) Reset(rules Rules, self messages.Ref, attempt int) {
+	again := m.scratch
 	if again == nil {
-		again = &memory{}
+		again = &scratch{}
 	}
 	if len(m.cases) > 0 {
 		again.work = m.cases[0]
 	}
-	*m = Machine{rules: rules, self: self, cases: m.cases[:0], attempt: attempt, memory: again}
+	*m = Machine{rules: rules, self: self, cases: m.cases[:0], attempt: attempt, scratch: again}
 }
 
-// Question is what a machine asks first about an event.
+// Question returns the look-up that a machine asks first about an event.
 func (m *Machine) Question(e *messages.TaskEvent) messages.LookupTask {
 	return messages.LookupTask{TaskID: e.TaskID, MaxAge: m.maxAge(e)}
 }
@@ -130,10 +129,10 @@ func (m *Machine) Question(e *messages.TaskEvent) messages.LookupTask {
 // HandleKnown is Handle for an event together with the answer to its Question.
 func (m *Machine) HandleKnown(now time.Time, in *messages.TaskEventObserved, known *messages.LookupTaskReply) []Effect {
 	m.now = now
-	w := m.take(in)
+	w := m.openEvent(in)
 	m.attempt++
 	w.deadline = now.Add(m.rules.DegradedAfter)
-	w.note(lookup{m.attempt, askTask, now}, now, saidOf(known))
+	w.noteAnswer(lookup{m.attempt, askTask, now}, now, infoOf(known))
 	effects := m.taskFound(now, w, known)
 	if w.phase != phaseEnrich {
 		return effects
@@ -143,7 +142,7 @@ func (m *Machine) HandleKnown(now time.Time, in *messages.TaskEventObserved, kno
 
 // observe takes up a new event.
 func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect {
-	w := m.take(&in)
+	w := m.openEvent(&in)
 	if in.Bare {
 		return m.decideBare(now, w)
 	}
@@ -154,8 +153,8 @@ func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect
 	return []Effect{m.armDegrade(since, w), m.ask(w, askTask)}
 }
 
-// take opens the work on a new event.
-func (m *Machine) take(in *messages.TaskEventObserved) *work {
+// openEvent begins the work on a new event.
+func (m *Machine) openEvent(in *messages.TaskEventObserved) *work {
 	m.observed++
 	m.key = in.Key
 	m.seen.Classes |= in.Seen.Classes
@@ -171,7 +170,7 @@ func (m *Machine) take(in *messages.TaskEventObserved) *work {
 
 func (m *Machine) open(at messages.EventPosition, event *messages.TaskEvent) *work {
 	m.nextCase++
-	w := m.memory.take()
+	w := m.scratch.take()
 	*w = work{id: m.nextCase, at: at, alert: w.alert, looked: w.looked[:0]}
 	*w.alert = messages.Alert{}
 	w.alert.Key, w.alert.Event, w.alert.Execution.Status = m.key, *event, qlik.StatusUnknown
@@ -179,8 +178,8 @@ func (m *Machine) open(at messages.EventPosition, event *messages.TaskEvent) *wo
 	return w
 }
 
-// take returns the work of the execution before, once, or a new one.
-func (m *memory) take() *work {
+// take returns the work of the previous execution for reuse, once, or a new one.
+func (m *scratch) take() *work {
 	if m == nil || m.work == nil {
 		return &work{alert: new(messages.Alert)}
 	}
@@ -201,7 +200,7 @@ func (m *Machine) taskFound(now time.Time, w *work, in *messages.LookupTaskReply
 		return m.lookupFailed(now, w, askTask, in.Failure)
 	}
 	w.learn(in)
-	w.stale(in.Stale, "task")
+	w.noteStale(in.Stale, "task")
 	if w.alert.Event.Family == messages.FamilyDistribute {
 		return m.routeDistribute(now, w)
 	}
@@ -215,7 +214,7 @@ func (m *Machine) taskFound(now time.Time, w *work, in *messages.LookupTaskReply
 	return m.enrich(now, w, kind)
 }
 
-// routeDistribute decides by the status of a distribute task, which its completion message does not tell.
+// routeDistribute decides by the status of a distribute task, which its completion message does not contain.
 func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 	if w.alert.Task.Type != qlik.TaskDistribute {
 		return m.settle(now, w, OutcomeNotDistribute)
@@ -232,9 +231,9 @@ func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 	}
 }
 
-// name gives the alert its kind. What it returns ends the work instead: the kind
-// was alerted before, or nobody wants it.
-func (m *Machine) name(now time.Time, w *work, kind messages.AlertKind) []Effect {
+// setKind sets the kind of the alert. Effects that it returns end the work instead,
+// because the kind was alerted before or no destination carries it.
+func (m *Machine) setKind(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	if m.seen.HasKind(kind) {
 		return m.settle(now, w, OutcomeAlreadyAlerted)
 	}
@@ -246,9 +245,9 @@ func (m *Machine) name(now time.Time, w *work, kind messages.AlertKind) []Effect
 	return m.settle(now, w, OutcomeNoRoute)
 }
 
-// enrich starts the look-ups that the destinations of kind want.
+// enrich starts the look-ups that the destinations of kind need.
 func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effect {
-	if end := m.name(now, w, kind); end != nil {
+	if end := m.setKind(now, w, kind); end != nil {
 		return end
 	}
 	w.phase = phaseEnrich

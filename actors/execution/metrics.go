@@ -10,8 +10,8 @@ import (
 	"butler/messages"
 )
 
-// A log time that lies further from the receipt of its event says more about
-// clocks and time zones than about the way of the event.
+// Log times outside these bounds are ignored: they are the result of wrong clocks or
+// time zones.
 const (
 	maxSourceDelay = 15 * time.Minute
 	maxClockSkew   = time.Second
@@ -102,11 +102,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Asleep counts tasks that are followed by executions whose actors have ended.
+// Asleep adds to the number of followed tasks those of executions without an actor.
 func (m *Metrics) Asleep(more int) { m.following.Add(float64(more)) }
 
 // observe counts one Tell.
-func (m *Metrics) observe(t *Tell) {
+func (m *Metrics) observe(t *Report) {
 	if t.Outcome == OutcomeFollowing {
 		return // its end is counted
 	}
@@ -120,7 +120,7 @@ func (m *Metrics) observe(t *Tell) {
 	}
 	m.processed[family][t.Outcome].Inc()
 	m.processing[family].Observe(t.At.Sub(t.Alert.Event.At).Seconds())
-	m.onTheWay(&t.Alert.Event)
+	m.observeSourceDelay(&t.Alert.Event)
 	if len(t.Alert.Degraded) > 0 {
 		m.degraded.Inc()
 	}
@@ -135,16 +135,16 @@ func (m *Metrics) observe(t *Tell) {
 	}
 }
 
-// onTheWay notes how long an event took from the log of its node to here.
-func (m *Metrics) onTheWay(e *messages.TaskEvent) {
+// observeSourceDelay observes the time from the log time of an event to its receipt.
+func (m *Metrics) observeSourceDelay(e *messages.TaskEvent) {
 	logged, ok := e.LoggedAt(m.zone)
 	if took := e.At.Sub(logged); ok && took > -maxClockSkew && took < maxSourceDelay {
 		m.sourceDelay.Observe(max(took, 0).Seconds())
 	}
 }
 
-// outcomeLabel tells how the execution ended; "" where that is not known or was counted before.
-func outcomeLabel(t *Tell) string {
+// outcomeLabel returns how the execution ended, "" when that is not known or was counted before.
+func outcomeLabel(t *Report) string {
 	switch t.Outcome {
 	case OutcomeAlerted, OutcomeNobodyTold, OutcomeNoRoute, OutcomeLogOnly:
 	default:
@@ -162,11 +162,11 @@ func outcomeLabel(t *Tell) string {
 	}
 }
 
-// TaskMetrics tell of single tasks, which an operator has chosen. They begin empty.
+// TaskMetrics are metrics of single tasks that an operator has chosen. They begin empty.
 type TaskMetrics struct {
 	mu     sync.Mutex
 	series taskSeries // guarded by mu
-	// noRoom counts what could not be told.
+	// noRoom counts executions of chosen tasks beyond the limit.
 	noRoom prometheus.Counter
 
 	info, ended, succeeded, well, failures, took *prometheus.Desc
@@ -194,7 +194,7 @@ func NewTaskMetrics(reg prometheus.Registerer) *TaskMetrics {
 	return m
 }
 
-// Watch chooses the tasks. What is known of those that are chosen again stays.
+// Watch chooses the tasks. Those that were chosen before keep their values.
 func (m *TaskMetrics) Watch(w TaskWatch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,7 +202,7 @@ func (m *TaskMetrics) Watch(w TaskWatch) {
 }
 
 // observe takes one Tell.
-func (m *TaskMetrics) observe(t *Tell) {
+func (m *TaskMetrics) observe(t *Report) {
 	outcome := outcomeLabel(t)
 	if m == nil || outcome == "" {
 		return

@@ -16,7 +16,7 @@ func TestMetrics_showTheWayOfAnEventWhereItsLogTimeCanBeTrue(t *testing.T) {
 	observe := func(logged string) {
 		e := event(messages.FamilyFailed)
 		e.LogTimestamp = logged
-		m.observe(&Tell{Outcome: OutcomeAlerted, Alert: &messages.Alert{Event: e}, At: epoch})
+		m.observe(&Report{Outcome: OutcomeAlerted, Alert: &messages.Alert{Event: e}, At: epoch})
 	}
 	for _, took := range []time.Duration{
 		750 * time.Millisecond, 14 * time.Minute, -900 * time.Millisecond, // the last one is a clock that is a little fast

@@ -10,23 +10,23 @@ import (
 	"butler/messages"
 )
 
-// Sleeping between two looks at a distribute task. An execution that only waits
-// needs no actor: what it remembers is a few hundred bytes, and goes to its shard.
-// After a crash the snapshot in the ledger is what is left; this one knows what
-// was learnt since, and is of this process alone.
+// Sleeping between two polls of a distribute task. An execution that only waits
+// needs no actor: its state, a few hundred bytes, is kept by its shard, in memory.
+// Unlike the snapshot in the ledger it holds what was learnt since following began;
+// after a crash only the one in the ledger is left.
 
-// sleeping is what a followed task goes on from.
+// sleeping is the state of one followed task while its execution sleeps.
 type sleeping struct {
 	work *work
-	// poll and giveUp are counted from when the execution fell asleep, so that a
-	// clock that is set meanwhile moves neither.
+	// poll and giveUp are relative to the time at which the execution fell asleep, so
+	// that a change of the wall clock does not move them.
 	poll, giveUp time.Duration
-	// same says which of the twins say the same, and are left out, bit by index.
-	same uint8
+	// omitted has a bit for each of the repeatedTexts that is left out.
+	omitted uint8
 }
 
-// twins are texts that mostly say what another one says.
-func (s *sleeping) twins() [6][2]*string {
+// repeatedTexts are pairs of texts that are mostly equal. Then the first is left out.
+func (s *sleeping) repeatedTexts() [6][2]*string {
 	a := s.work.alert
 	return [...][2]*string{
 		{&a.Event.ExecutionID, (*string)(&a.Key)},
@@ -39,13 +39,13 @@ func (s *sleeping) twins() [6][2]*string {
 }
 
 func (s *sleeping) write(to *wire.Wire) {
-	work, alert := *s.work, *s.work.alert // it may be woken with what it knows
+	work, alert := *s.work, *s.work.alert // copies: an event may wake the machine itself
 	work.alert = &alert
 	short := sleeping{work: &work, poll: s.poll, giveUp: s.giveUp}
-	for i, twin := range short.twins() {
+	for i, twin := range short.repeatedTexts() {
 		if *twin[0] == *twin[1] {
 			*twin[0] = ""
-			short.same |= 1 << i
+			short.omitted |= 1 << i
 		}
 	}
 	short.lay(to)
@@ -53,8 +53,8 @@ func (s *sleeping) write(to *wire.Wire) {
 
 func (s *sleeping) read(from *wire.Wire) {
 	s.lay(from)
-	for i, twin := range s.twins() {
-		if s.same&(1<<i) != 0 {
+	for i, twin := range s.repeatedTexts() {
+		if s.omitted&(1<<i) != 0 {
 			*twin[0] = *twin[1]
 		}
 	}
@@ -70,12 +70,12 @@ func (s *sleeping) lay(w *wire.Wire) {
 	wire.Number(w, &s.work.follow.Status)
 	wire.Number(w, &s.poll)
 	wire.Number(w, &s.giveUp)
-	wire.Number(w, &s.same)
+	wire.Number(w, &s.omitted)
 }
 
-// rest falls asleep when nothing is left to do before the next poll. The timers
-// that effects arm are the shard's then.
-func (m *Machine) rest(effects []Effect) []Effect {
+// sleepIfIdle falls asleep when there is nothing to do before the next poll. Instead
+// of the effects that arm timers, the shard gets the times.
+func (m *Machine) sleepIfIdle(effects []Effect) []Effect {
 	if !m.idle() {
 		return effects
 	}
@@ -87,10 +87,10 @@ func (m *Machine) rest(effects []Effect) []Effect {
 		}
 		left = append(left, effect)
 	}
-	return append(left, Sleep{m.asleepNow()})
+	return append(left, Sleep{m.sleepMessage()})
 }
 
-// idle reports that tasks are followed, and that this is all.
+// idle reports whether the machine only follows tasks and waits for the next poll.
 func (m *Machine) idle() bool {
 	for _, w := range m.cases {
 		if w.phase != phaseFollow || w.placed || len(w.waiting) > 0 {
@@ -100,8 +100,8 @@ func (m *Machine) idle() bool {
 	return len(m.cases) > 0
 }
 
-// asleepNow says when there is something to do again, and what from.
-func (m *Machine) asleepNow() messages.ExecutionAsleep {
+// sleepMessage returns the state to resume, with the times of the next poll and of giving up.
+func (m *Machine) sleepMessage() messages.ExecutionAsleep {
 	first := m.cases[0]
 	out := messages.ExecutionAsleep{
 		Key: m.key, Observed: m.observed, Seen: m.seen, At: m.now, Poll: first.pollAt, GiveUp: first.giveUpAt, Tasks: len(m.cases),
@@ -116,16 +116,16 @@ func (m *Machine) asleepNow() messages.ExecutionAsleep {
 	}
 	to := wire.Writer(nil)
 	for _, w := range m.cases {
-		m.trim(w)
+		m.dropUnusedMetadata(w)
 		(&sleeping{work: w, poll: w.pollAt.Sub(m.now), giveUp: w.giveUpAt.Sub(m.now)}).write(&to)
 	}
 	out.Snapshot = to.Bytes()
 	return out
 }
 
-// trim leaves out what nobody is told of: the objects as the QRS writes them are
-// larger than all the rest.
-func (m *Machine) trim(w *work) {
+// dropUnusedMetadata drops the objects as the QRS writes them unless a destination
+// needs them: they are larger than all the rest.
+func (m *Machine) dropUnusedMetadata(w *work) {
 	if w.alert.Task.Metadata == "" && w.alert.App.Metadata == "" {
 		return
 	}
@@ -139,8 +139,8 @@ func (m *Machine) trim(w *work) {
 	w.alert.Task.Metadata, w.alert.App.Metadata = "", ""
 }
 
-// stir wakes a machine up whose actor has not ended: an event came in between.
-func (m *Machine) stir() []Effect {
+// rearmTimers wakes a machine whose actor got an event before the shard ended it.
+func (m *Machine) rearmTimers() []Effect {
 	m.asleep = false
 	var effects []Effect
 	for _, w := range m.cases {
@@ -149,7 +149,7 @@ func (m *Machine) stir() []Effect {
 	return effects
 }
 
-// wake takes up what an execution left when it fell asleep.
+// wake resumes from the state of an execution that fell asleep.
 func (m *Machine) wake(now time.Time, r messages.ResumeExecution) ([]Effect, error) {
 	from := wire.Reader(r.Snapshot)
 	var all []sleeping
@@ -164,14 +164,14 @@ func (m *Machine) wake(now time.Time, r messages.ResumeExecution) ([]Effect, err
 	}
 	var effects []Effect
 	for _, s := range all {
-		effects = append(effects, m.goOn(now, s.work, r.Slept.Add(s.poll), r.Slept.Add(s.giveUp))...)
+		effects = append(effects, m.resumeFollowing(now, s.work, r.Slept.Add(s.poll), r.Slept.Add(s.giveUp))...)
 	}
-	return m.rest(effects), nil
+	return m.sleepIfIdle(effects), nil
 }
 
-// goOn does with a followed task what it is time for. A look that is overdue comes
-// before giving up: the task may have ended while nobody looked.
-func (m *Machine) goOn(now time.Time, w *work, poll, giveUp time.Time) []Effect {
+// resumeFollowing waits, polls or gives up, as the times say. A poll that is overdue
+// comes before giving up: the task may have ended meanwhile.
+func (m *Machine) resumeFollowing(now time.Time, w *work, poll, giveUp time.Time) []Effect {
 	switch {
 	case now.Before(poll) && now.Before(giveUp):
 		return []Effect{m.armPoll(w, poll), m.armGiveUp(w, giveUp)}
@@ -180,5 +180,5 @@ func (m *Machine) goOn(now time.Time, w *work, poll, giveUp time.Time) []Effect 
 	case !now.Before(giveUp):
 		giveUp = now.Add(m.rules.DegradedAfter + time.Second)
 	}
-	return append(m.look(now, w), m.armGiveUp(w, giveUp))
+	return append(m.pollNow(now, w), m.armGiveUp(w, giveUp))
 }

@@ -20,32 +20,31 @@ type TaskWatch struct {
 	Limit int
 }
 
-// watchedTask is what is told of one task.
+// watchedTask holds the values of one task.
 type watchedTask struct {
 	name, app string
 	typ       qlik.TaskType
 	// tags are those that the task had last. Frozen.
 	tags []string
-	// ended is when word came of the last execution, succeeded of the last that
-	// succeeded; zero for none.
+	// ended is when the event of the last execution was received, succeeded when that
+	// of the last one that succeeded; zero for none.
 	ended, succeeded time.Time
-	// well says that the last execution succeeded, failures how many failed since one did.
+	// well says that the last execution succeeded, failures counts the failed ones since the last success.
 	well     bool
 	failures int
 	// took is 0 where nobody knows how long the last execution took.
 	took time.Duration
 }
 
-// taskSeries is what is known of the tasks that are watched. The tasks that come
-// first have the room; nobody loses it to another.
+// taskSeries holds the watched tasks. At the limit no task is added, and none is replaced.
 type taskSeries struct {
 	watch TaskWatch
 	ids   map[string]bool         // those of watch, in lower case
 	tasks map[string]*watchedTask // by ID in lower case
 }
 
-// change puts another choice in force. What it does not choose is forgotten, and
-// where it leaves less room, what was silent for longest.
+// change sets another choice. Tasks that it does not choose are forgotten, and if
+// there are more than its limit, those whose last execution is the oldest.
 func (s *taskSeries) change(watch TaskWatch) {
 	s.watch, s.ids = watch, map[string]bool{}
 	for _, id := range watch.IDs {
@@ -65,8 +64,7 @@ func (s *taskSeries) wants(id string, tags []string) bool {
 	return s.ids[id] || slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(s.watch.Tags, tag) })
 }
 
-// take notes the end of an execution. It reports false for a task that is chosen
-// and has no room.
+// take notes the end of an execution. It reports false for a chosen task beyond the limit.
 func (s *taskSeries) take(a *messages.Alert, outcome string) bool {
 	id := strings.ToLower(a.Event.TaskID)
 	task := s.tasks[id]
@@ -104,9 +102,8 @@ func (t *watchedTask) describe(a *messages.Alert) {
 	}
 }
 
-// note takes up how an execution ended. That an execution succeeded is decided
-// later than that one failed, so word of the one before may come last. Who aborts a
-// task says nothing about whether it would have failed.
+// note sets the values after an execution. Executions may come in the wrong order,
+// because a success is decided later than a failure. An aborted one changes no count.
 func (t *watchedTask) note(a *messages.Alert, outcome string) {
 	if outcome == outcomeSuccess && a.Event.At.After(t.succeeded) {
 		t.succeeded = a.Event.At

@@ -15,13 +15,13 @@ import (
 )
 
 // ending is how an execution of a task ended, so long after the start of the test.
-func ending(after time.Duration, f messages.Family, task messages.Task) *Tell {
+func ending(after time.Duration, f messages.Family, task messages.Task) *Report {
 	e := event(f)
 	e.At = epoch.Add(after)
 	if task.ID != "" {
 		e.TaskID = task.ID
 	}
-	return &Tell{At: e.At, Outcome: OutcomeAlerted, Alert: &messages.Alert{Event: e, Task: task, Kind: messages.KindOf(f, task.Type)}}
+	return &Report{At: e.At, Outcome: OutcomeAlerted, Alert: &messages.Alert{Event: e, Task: task, Kind: messages.KindOf(f, task.Type)}}
 }
 
 // onlyBy is a choice by ID, of two tasks at the most.
@@ -79,11 +79,11 @@ func TestTaskMetrics_tellHowATaskDoes(t *testing.T) {
 	repeated.Outcome = OutcomeAlreadyAlerted
 	for _, row := range []struct {
 		name  string
-		tells []*Tell
+		tells []*Report
 		want  []string
 	}{
 		{"nothing yet", nil, nil},
-		{"it succeeds", []*Tell{long}, []string{
+		{"it succeeds", []*Report{long}, []string{
 			"consecutive_failures{id=000000000001} 0",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"duration_seconds{id=000000000001} 90",
@@ -91,7 +91,7 @@ func TestTaskMetrics_tellHowATaskDoes(t *testing.T) {
 			"timestamp_seconds{id=000000000001} 0",
 			"last_success_timestamp_seconds{id=000000000001} 0",
 		}},
-		{"it fails three times after that", []*Tell{
+		{"it fails three times after that", []*Report{
 			long, ending(minute, failed, nightly), ending(2*minute, failed, nightly), ending(3*minute, failed, nightly),
 		}, []string{
 			"consecutive_failures{id=000000000001} 3",
@@ -100,58 +100,58 @@ func TestTaskMetrics_tellHowATaskDoes(t *testing.T) {
 			"timestamp_seconds{id=000000000001} 180",
 			"last_success_timestamp_seconds{id=000000000001} 0",
 		}},
-		{"it recovers", []*Tell{ending(0, failed, nightly), ending(minute, succeeded, nightly)}, []string{
+		{"it recovers", []*Report{ending(0, failed, nightly), ending(minute, succeeded, nightly)}, []string{
 			"consecutive_failures{id=000000000001} 0",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 1",
 			"timestamp_seconds{id=000000000001} 60",
 			"last_success_timestamp_seconds{id=000000000001} 60",
 		}},
-		{"an abort is neither", []*Tell{ending(0, failed, nightly), ending(minute, aborted, nightly)}, []string{
+		{"an abort is neither", []*Report{ending(0, failed, nightly), ending(minute, aborted, nightly)}, []string{
 			"consecutive_failures{id=000000000001} 1",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 60",
 		}},
-		{"an event of an execution that was alerted counts once", []*Tell{ending(0, failed, nightly), repeated}, []string{
+		{"an event of an execution that was alerted counts once", []*Report{ending(0, failed, nightly), repeated}, []string{
 			"consecutive_failures{id=000000000001} 1",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 0",
 		}},
-		{"word of a success that comes late", []*Tell{ending(minute, failed, nightly), ending(0, succeeded, nightly)}, []string{
+		{"word of a success that comes late", []*Report{ending(minute, failed, nightly), ending(0, succeeded, nightly)}, []string{
 			"consecutive_failures{id=000000000001} 1",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 60",
 			"last_success_timestamp_seconds{id=000000000001} 0",
 		}},
-		{"word of a failure that comes late", []*Tell{ending(minute, succeeded, nightly), ending(0, failed, nightly)}, []string{
+		{"word of a failure that comes late", []*Report{ending(minute, succeeded, nightly), ending(0, failed, nightly)}, []string{
 			"consecutive_failures{id=000000000001} 0",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 1",
 			"timestamp_seconds{id=000000000001} 60",
 			"last_success_timestamp_seconds{id=000000000001} 60",
 		}},
-		{"it is renamed", []*Tell{ending(0, failed, nightly), ending(minute, failed, taskNamed(1, "Hourly"))}, []string{
+		{"it is renamed", []*Report{ending(0, failed, nightly), ending(minute, failed, taskNamed(1, "Hourly"))}, []string{
 			"consecutive_failures{id=000000000001} 2",
 			"info{app_name=Sales id=000000000001 name=Hourly type=reload} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 60",
 		}},
-		{"the repository is silent: the names of the event", []*Tell{ending(0, failed, unknown)}, []string{
+		{"the repository is silent: the names of the event", []*Report{ending(0, failed, unknown)}, []string{
 			"consecutive_failures{id=000000000001} 1",
 			"info{app_name=Sales id=000000000001 name=Daily type=unknown} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 0",
 		}},
-		{"the repository falls silent: the names it told", []*Tell{ending(0, failed, nightly), ending(minute, failed, unknown)}, []string{
+		{"the repository falls silent: the names it told", []*Report{ending(0, failed, nightly), ending(minute, failed, unknown)}, []string{
 			"consecutive_failures{id=000000000001} 2",
 			"info{app_name=Sales id=000000000001 name=Nightly type=reload} 1",
 			"success{id=000000000001} 0",
 			"timestamp_seconds{id=000000000001} 60",
 		}},
-		{"another task", []*Tell{ending(0, failed, taskNamed(2, "Other"))}, nil},
+		{"another task", []*Report{ending(0, failed, taskNamed(2, "Other"))}, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m, reg := watching(t, onlyBy(strings.ToUpper(nightly.ID)))
@@ -242,7 +242,7 @@ func TestTaskMetrics_areCountedOnceByATell(t *testing.T) {
 	m, reg := watching(t, onlyBy(taskID))
 	tell := ending(0, messages.FamilyFailed, messages.Task{})
 	o := Options{Log: zap.NewNop(), Metrics: NewMetrics(prometheus.NewRegistry()), Tasks: m}
-	o.tell(tell, nil)
+	o.report(tell, nil)
 	if !strings.Contains(shown(t, reg), "consecutive_failures{id="+strings.ToLower(taskID)+"} 1") {
 		t.Errorf("want one failure, got\n%s", shown(t, reg))
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // told returns the fields of the one line that is written about a decision.
-func told(t *testing.T, decision *Tell) map[string]any {
+func told(t *testing.T, decision *Report) map[string]any {
 	t.Helper()
 	core, lines := observer.New(zap.InfoLevel)
 	o := Options{Log: zap.New(core), Metrics: NewMetrics(prometheus.NewRegistry())}
-	o.tell(decision, new(trail.Decision))
+	o.report(decision, new(trail.Decision))
 	if lines.Len() != 1 {
 		t.Fatalf("want one line, got %d", lines.Len())
 	}
@@ -28,7 +28,7 @@ func told(t *testing.T, decision *Tell) map[string]any {
 }
 
 func TestTell_saysWhyNobodyIsTold(t *testing.T) {
-	got := told(t, &Tell{
+	got := told(t, &Report{
 		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold,
 		Without: []destination.Verdict{{Instance: "slack/routes/night", Reason: `route "quiet" matched before and does not continue`}},
 	})
@@ -42,7 +42,7 @@ func TestTell_saysWhyNobodyIsTold(t *testing.T) {
 
 // The log travels further than the journal: it has no addresses of people.
 func TestTell_saysHowManyAreLeftOutAndNotWho(t *testing.T) {
-	got := told(t, &Tell{
+	got := told(t, &Report{
 		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed},
 		Without: []destination.Verdict{{Instance: "email/a", LeftOut: []destination.LeftOut{
 			{Recipients: []string{"emma@example.com", "joe@example.com"}, Reason: "the task does not have Alert = Yes"},
@@ -69,7 +69,7 @@ func TestTell_aFailureThatNobodyCarriesIsALine(t *testing.T) {
 	} {
 		core, lines := observer.New(zap.DebugLevel)
 		o := Options{Log: zap.New(core), Metrics: NewMetrics(prometheus.NewRegistry())}
-		o.tell(&Tell{Alert: &messages.Alert{
+		o.report(&Report{Alert: &messages.Alert{
 			Event: messages.TaskEvent{Family: row.family}, Task: messages.Task{Known: true, LastStatus: row.status},
 		}, Outcome: OutcomeNoRoute}, new(trail.Decision))
 		if got := lines.All()[0].Level; got != row.want {
@@ -83,7 +83,7 @@ func TestTell_boundsWhatOneLineSays(t *testing.T) {
 	for i := range 1000 {
 		without = append(without, destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"})
 	}
-	got := told(t, &Tell{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
+	got := told(t, &Report{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
 	if len(got) > 50 || got["not_others"] != int64(970) || got["not_slack/routes/29"] != "no" {
 		t.Errorf("want 30 reasons and the number of the others, got %d fields", len(got))
 	}
@@ -103,16 +103,16 @@ func TestTell_saysWhatWasFound(t *testing.T) {
 		{OutcomeUnexpectedStatus, messages.Task{Known: true, Type: qlik.TaskDistribute, LastStatus: qlik.StatusSkipped}, "its state is Skipped"},
 		{OutcomeUnexpectedStatus, messages.Task{Known: true, Type: qlik.TaskDistribute, LastStatus: qlik.StatusUnknown}, "it has no execution result that can be read"},
 	} {
-		decision := &Tell{Alert: &messages.Alert{Task: row.task}, Outcome: row.outcome}
+		decision := &Report{Alert: &messages.Alert{Task: row.task}, Outcome: row.outcome}
 		if got := told(t, decision)["found"]; got != row.want {
 			t.Errorf("%s: want the line to say %q, got %v", row.outcome, row.want, got)
 		}
 		want := outcomes[row.outcome].text + ": " + row.want
-		if got := decision.step(new(trail.Decision)).Text; got != want {
+		if got := decision.trailDecision(new(trail.Decision)).Text; got != want {
 			t.Errorf("%s: want the trail to say %q, got %q", row.outcome, want, got)
 		}
 	}
-	if got, ok := told(t, &Tell{Alert: &messages.Alert{}, Outcome: OutcomeLogOnly})["found"]; ok {
+	if got, ok := told(t, &Report{Alert: &messages.Alert{}, Outcome: OutcomeLogOnly})["found"]; ok {
 		t.Errorf("want nothing where nothing is odd, got %v", got)
 	}
 }

@@ -8,23 +8,23 @@ import (
 	"butler/messages"
 )
 
-// What is told of an event to somebody who asks about it later.
+// What the trail keeps of an event, for butler explain.
 
-// said is what an answer says of itself.
-type said struct {
-	// asOf is when the QRS has said so; zero where an answer is always a fresh one.
+// answerInfo is what the trail keeps of an answer.
+type answerInfo struct {
+	// asOf is when the QRS gave the answer; zero for look-ups that are never cached.
 	asOf    time.Time
 	stale   bool
 	along   string
 	failure messages.Failure
 }
 
-func saidOf(in *messages.LookupTaskReply) said {
-	return said{asOf: in.AsOf, stale: in.Stale, failure: in.Failure, along: alongOf(in)}
+func infoOf(in *messages.LookupTaskReply) answerInfo {
+	return answerInfo{asOf: in.AsOf, stale: in.Stale, failure: in.Failure, along: broughtAlong(in)}
 }
 
-// alongOf names what came along with a task.
-func alongOf(in *messages.LookupTaskReply) string {
+// broughtAlong names what an answer has beside the task.
+func broughtAlong(in *messages.LookupTaskReply) string {
 	switch {
 	case in.Owner.Known:
 		return "app and app owner"
@@ -35,8 +35,9 @@ func alongOf(in *messages.LookupTaskReply) string {
 	}
 }
 
-// note remembers an answer. The same one as before counts as another look.
-func (w *work) note(l lookup, now time.Time, s said) {
+// noteAnswer adds an answer to the trail of the work. One that equals the answer before
+// it is only counted.
+func (w *work) noteAnswer(l lookup, now time.Time, s answerInfo) {
 	look := trail.Lookup{
 		What: requestNames[l.what], Asked: l.asked, Answered: now, Times: 1,
 		Memory: !s.asOf.IsZero() && s.asOf.Before(l.asked), Stale: s.stale, Along: s.along, Failure: s.failure.Text,
@@ -60,7 +61,7 @@ func repeats(before, look trail.Lookup) bool {
 	return before.What == look.What && before.Failure == look.Failure && before.Stale == look.Stale && !look.Memory && !before.Memory
 }
 
-// lookups returns what was looked up so far, with what is not answered at the end.
+// lookups returns the look-ups so far, with the unanswered ones at the end.
 func (w *work) lookups() []trail.Lookup {
 	out := slices.Clip(w.looked)
 	for _, l := range w.waiting {
@@ -69,8 +70,8 @@ func (w *work) lookups() []trail.Lookup {
 	return out
 }
 
-// step makes d what the trail keeps of t. It uses the memory of d again.
-func (t *Tell) step(d *trail.Decision) *trail.Decision {
+// trailDecision makes d what the trail keeps of t. It uses the memory of d again.
+func (t *Report) trailDecision(d *trail.Decision) *trail.Decision {
 	event, text := &t.Alert.Event, outcomes[t.Outcome].text
 	if found := t.found(); found != "" {
 		text += ": " + found

@@ -9,17 +9,18 @@ import (
 	"butler/messages"
 )
 
-// work is one event on its way to a decision.
+// work is one event on its way to a decision. Effects and messages name it by its
+// id, as Case.
 type work struct {
 	id     int
 	at     messages.EventPosition
 	phase  phase
 	token  int
 	bare   bool
-	placed bool // the event's record waits for this work
+	placed bool // the event has to be reported as handled
 
-	// alert is drafted from the event on, and frozen once it is decided. Its
-	// kind comes with the task.
+	// alert is filled in while the work goes on, and frozen once it is decided. Its
+	// kind is set when the task is known.
 	alert *messages.Alert
 	needs destination.Needs
 
@@ -34,12 +35,12 @@ type work struct {
 	missing    []string
 
 	follow following
-	poll   int // the newest look at a followed task
-	// pollAt is when the task is looked at next, giveUpAt when it is not followed any longer.
+	poll   int // number of the newest poll
+	// pollAt is when the task is polled next, giveUpAt when it is given up.
 	pollAt, giveUpAt time.Time
 }
 
-// following is what is remembered of a distribute task while it runs.
+// following is the state of a distribute task that is followed.
 type following struct {
 	Since    time.Time            `json:"since"`
 	ResultID string               `json:"resultId,omitempty"`
@@ -55,7 +56,7 @@ const (
 	phaseRecord
 )
 
-// lookup is one that an answer is waited for.
+// lookup is a look-up that has no answer yet.
 type lookup struct {
 	attempt int
 	what    request

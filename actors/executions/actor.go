@@ -26,23 +26,24 @@ type executions struct {
 	shared *shared
 	shards []*actor.PID
 	cancel context.CancelFunc
-	// decoded and shardsOf are the events of the record in hand, reused.
+	// decoded holds the events of the current record and shardsOf their shards; both are reused.
 	decoded  []messages.PlacedEvent
 	shardsOf []int
 }
 
-// shared outlives a crash of the actor: the queue gives every record once.
+// shared outlives a crash of the actor: the queue hands out every record only
+// once, so what is open must not be lost with the actor.
 type shared struct {
 	book *book
 	seed maphash.Seed
-	// began is when the first instance did: what was packed before was given to
-	// an earlier process.
+	// began is when the first instance started. A record packed before that may
+	// have been handed to an earlier process.
 	began time.Time
 	// partitions belong to the live shard of their index.
 	partitions []partition
 	// pumped is closed when the last pump has ended; nil before the first.
 	pumped chan struct{}
-	// ahead is how many events were pumped that no shard has taken up yet.
+	// ahead counts the events that were pumped and that no shard has received yet.
 	ahead atomic.Int64
 }
 
@@ -62,7 +63,7 @@ func (s *shared) shardOf(key messages.ExecutionKey) int {
 	return int(maphash.String(s.seed, string(key)) % uint64(len(s.partitions)))
 }
 
-// recordArrived brings one record of the queue.
+// recordArrived carries one record of the queue.
 type recordArrived struct{ record journal.Record }
 
 // Receive implements actor.Actor.
@@ -119,7 +120,7 @@ func (x *executions) begin(ctx actor.Context) {
 	}()
 }
 
-// remember reads the ledger for the first lives of all shards at once.
+// remember reads the ledger once for the first lives of all shards.
 func (x *executions) remember() error {
 	for i := range x.shared.partitions {
 		x.shared.partitions[i].remembered = newMemories()
@@ -144,21 +145,22 @@ func (o *Options) pump(ctx context.Context, ahead *atomic.Int64, post func(any))
 }
 
 const (
-	// enoughAhead is how many events may wait for the processor before the next
-	// record does. It is what stands before the intake when a rush begins.
-	enoughAhead = 1024
-	// giveWayFor is how long a record waits for the intake: it is what a flood
-	// without end leaves to decisions, which go on, and their backlog is on disk.
-	giveWayFor = 40 * time.Millisecond
-	// giveWayEvery is how often it is looked whether there is anything to wait for.
+	// maxAhead bounds the events that shards have yet to receive: at the start of
+	// a rush they are worked off before the intake gets the processor.
+	maxAhead = 1024
+	// maxGiveWay bounds how long one record waits for the intake, so that
+	// decisions go on, slowly, during a rush that does not end.
+	maxGiveWay = 40 * time.Millisecond
+	// giveWayEvery is the interval at which giveWay checks whether to go on.
 	giveWayEvery = time.Millisecond
 )
 
-// giveWay waits while the shards have enough before them, and while the intake is in a rush.
+// giveWay delays the next record while maxAhead events are on their way to the
+// shards, and for a bounded time while the intake is in a rush.
 func (o *Options) giveWay(ctx context.Context, ahead *atomic.Int64) {
 	begun := time.Now()
 	wait := func() bool {
-		return ahead.Load() >= enoughAhead || o.Rush != nil && o.Rush() && time.Since(begun) < giveWayFor
+		return ahead.Load() >= maxAhead || o.Rush != nil && o.Rush() && time.Since(begun) < maxGiveWay
 	}
 	if !wait() {
 		return
@@ -186,7 +188,7 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 		x.opts.Metrics.unreadable.Inc()
 		x.opts.Log.Error("journal record is damaged, its events are lost", zap.Uint64("record", uint64(record.Seq)), logx.Err(record.Damage))
 	}
-	defer x.shared.ahead.Add(-int64(len(record.Entries))) // from here on they count with their shards
+	defer x.shared.ahead.Add(-int64(len(record.Entries))) // send has counted them again, for their shards
 	x.decoded, x.shardsOf = x.decoded[:0], x.shardsOf[:0]
 	for i, entry := range record.Entries {
 		at := messages.EventPosition{Seq: uint64(record.Seq), Index: uint32(i)}
@@ -209,7 +211,7 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 	clear(x.decoded)
 }
 
-// decode makes an error of a panic: no entry of the journal may stop the others.
+// decode turns a panic into an error: one bad entry must not stop the others.
 func decode(read Decode, entry []byte) (event messages.TaskEvent, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -219,7 +221,7 @@ func decode(read Decode, entry []byte) (event messages.TaskEvent, err error) {
 	return read(entry)
 }
 
-// unreadable skips an entry, which the quarantine keeps.
+// unreadable moves an entry that cannot be decoded to the quarantine.
 func (x *executions) unreadable(at messages.EventPosition, received time.Time, entry []byte, err error) {
 	x.opts.Metrics.unreadable.Inc()
 	x.opts.Log.Error("journalled event cannot be read, it is in the quarantine",
@@ -227,9 +229,9 @@ func (x *executions) unreadable(at messages.EventPosition, received time.Time, e
 	x.opts.Quarantine.Keep(quarantined("unreadable", received, err.Error(), entry))
 }
 
-// keyOf names the execution an event belongs to. Without an execution ID, which
-// a task that could not start may not have, or with de-duplication off, every
-// event is an execution of its own.
+// keyOf returns the key of the execution that an event belongs to. Without an
+// execution ID (a task that could not start may have none), or with
+// de-duplication off, every event is an execution of its own.
 func (x *executions) keyOf(event messages.TaskEvent, at messages.EventPosition) messages.ExecutionKey {
 	if id := strings.TrimSpace(event.ExecutionID); x.opts.Deduplicate && id != "" && id != qlik.ZeroGUID {
 		return messages.ExecutionKey(event.ExecutionID)
@@ -237,14 +239,14 @@ func (x *executions) keyOf(event messages.TaskEvent, at messages.EventPosition) 
 	return EventKey(at)
 }
 
-// EventKey names the execution of an event that is one of its own.
+// EventKey returns the key of an event that is an execution of its own.
 func EventKey(at messages.EventPosition) messages.ExecutionKey {
 	name := strconv.AppendUint([]byte("event/"), at.Seq, 10)
 	return messages.ExecutionKey(strconv.AppendUint(append(name, '/'), uint64(at.Index), 10))
 }
 
-// committed returns what to do with the end of a commit: post is called unless
-// the ledger is closed, and then everything comes again with the next process.
+// committed returns the callback of a commit. It calls post unless the ledger is
+// closed; then the next process gets the events again.
 func committed(post func()) func(error) {
 	return func(err error) {
 		if !errors.Is(err, journal.ErrClosed) {

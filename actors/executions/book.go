@@ -8,25 +8,25 @@ import (
 	"butler/messages"
 )
 
-// book knows the events that are not handled, and which life of a shard has
-// them. It is pure: the actor sends and acknowledges what it says.
+// book keeps track of the events that are not handled yet, and of the life of
+// each shard. It is pure: the actor sends and acknowledges what it returns.
 type book struct {
 	records map[uint64]*openRecord
-	// lives are those the shards last announced, 0 for one that has not started:
-	// what arrives for it is sent when it has.
+	// lives are those that the shards announced last. A shard that has not
+	// started has 0; its events are sent when it has.
 	lives []int
-	sizes []int // of the groups of the record in hand, reused
+	sizes []int // of the groups of the current record; reused
 }
 
-// openRecord is a record of which some events are not handled.
+// openRecord is a record with events that are not handled yet.
 type openRecord struct {
-	// again reports that an earlier process had it.
+	// again reports that an earlier process may have worked on it.
 	again bool
 	// events are grouped by shard, and in the order of the record within a group.
 	events []messages.PlacedEvent
 	// ends[s] is where the group of shard s ends and the next one begins.
 	ends []int
-	// slots say where in events the event of an index of the record is.
+	// slots maps the index of an event in the record to its index in events.
 	slots   []int
 	handled []bool // by slot
 	left    int
@@ -45,8 +45,8 @@ func newBook(shards int) *book {
 // restart forgets the shards: they have ended with the actor above them.
 func (b *book) restart() { clear(b.lives) }
 
-// arrived takes in the events of a record, in order, with the shards they belong
-// to, and returns what to send. The arguments may be reused.
+// arrived adds the events of a record, in order, with the shards they belong to,
+// and returns what to send. The caller may reuse the arguments.
 func (b *book) arrived(seq uint64, again bool, events []messages.PlacedEvent, shards []int) []outgoing {
 	r := &openRecord{
 		again: again, left: len(events), ends: make([]int, len(b.lives)),
@@ -78,7 +78,7 @@ func (b *book) arrived(seq uint64, again bool, events []messages.PlacedEvent, sh
 	return out
 }
 
-// group returns the events of a shard, and nothing behind them.
+// group returns the events of a shard. Appending to it overwrites nothing.
 func (r *openRecord) group(shard int) []messages.PlacedEvent {
 	from := 0
 	if shard > 0 {
@@ -87,7 +87,7 @@ func (r *openRecord) group(shard int) []messages.PlacedEvent {
 	return r.events[from:r.ends[shard]:r.ends[shard]]
 }
 
-// handled notes the end of an event, and reports whether it was the last of its record.
+// handled marks an event as handled and reports whether it was the last of its record.
 func (b *book) handled(at messages.EventPosition) bool {
 	r, ok := b.records[at.Seq]
 	if !ok || r.handled[r.slots[at.Index]] {
@@ -102,8 +102,8 @@ func (b *book) handled(at messages.EventPosition) bool {
 	return true
 }
 
-// started notes a new life of a shard, and returns everything of its partition
-// that is not handled, in order.
+// started notes a new life of a shard and returns all events of its partition
+// that are not handled, in order.
 func (b *book) started(shard, life int) []messages.EventsArrived {
 	b.lives[shard] = life
 	var out []messages.EventsArrived

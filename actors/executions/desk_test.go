@@ -40,7 +40,7 @@ func (d *openDesk) Decide(now time.Time, in *messages.TaskEventObserved) message
 	defer d.fixture.mu.Unlock()
 	if d.waits {
 		d.waiting = append(d.waiting, *in)
-		return messages.Ruling{Key: in.Key, Verdict: messages.VerdictWaits}
+		return messages.Ruling{Key: in.Key, Verdict: messages.VerdictPending}
 	}
 	return d.decide(now, in)
 }
@@ -303,8 +303,8 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 		lasts, want time.Duration
 	}{
 		{"no rush", 0, 0},
-		{"a short one", giveWayFor / 2, giveWayFor / 2},
-		{"one without end", time.Hour, giveWayFor},
+		{"a short one", maxGiveWay / 2, maxGiveWay / 2},
+		{"one without end", time.Hour, maxGiveWay},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -334,7 +334,7 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 func TestExecutions_aRecordWaitsWhileTheShardsHaveEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ahead atomic.Int64
-		ahead.Store(enoughAhead)
+		ahead.Store(maxAhead)
 		gone := false
 		go func() {
 			new(Options).giveWay(t.Context(), &ahead)
@@ -359,14 +359,14 @@ func TestExecutions_nothingIsAheadForEver(t *testing.T) {
 		upset func(f *fixture)
 	}{
 		{"not after what cannot be read", func(f *fixture) {
-			f.queue.Append(make([][]byte, 2*enoughAhead), func(journal.Seq, int, error) {})
+			f.queue.Append(make([][]byte, 2*maxAhead), func(journal.Seq, int, error) {})
 		}},
 		{"not after repetitions", func(f *fixture) {
-			f.append(slices.Repeat([]messages.TaskEvent{failed("again")}, 2*enoughAhead)...)
+			f.append(slices.Repeat([]messages.TaskEvent{failed("again")}, 2*maxAhead)...)
 		}},
 		{"not after a shard has crashed", func(f *fixture) {
 			f.spawnPanics = 3
-			f.append(slices.Repeat([]messages.TaskEvent{failed("crash")}, 2*enoughAhead)...)
+			f.append(slices.Repeat([]messages.TaskEvent{failed("crash")}, 2*maxAhead)...)
 			time.Sleep(time.Minute)
 		}},
 	} {

@@ -27,25 +27,25 @@ type (
 	}
 )
 
-// decide offers the desk the first event of an execution.
+// decide hands the first event of an execution to the desk.
 type decide struct {
 	event *messages.PlacedEvent
 	entry *entry
 }
 
-// withdraw lets the desk forget an execution that waits there.
+// withdraw removes an execution that waits at the desk.
 type withdraw struct{ key messages.ExecutionKey }
 
-// ruling is what the desk has decided about the event of an execution. Its entry
-// stays that of the execution until the ruling is on disk.
+// ruling is a decision of the desk about the event of an execution, on its way to
+// disk. The entry stays in the machine until it is there.
 type ruling struct {
 	event *messages.PlacedEvent
 	entry *entry
 	seen  messages.Seen
 }
 
-// tell passes on that an event needs no more attention.
-type tell struct{ at messages.EventPosition }
+// acknowledge reports an event as handled to the owner of the consumer.
+type acknowledge struct{ at messages.EventPosition }
 
 // commit changes the ledger. When it is durable, the machine gets a recalled for
 // every execution in then.
@@ -55,13 +55,14 @@ type commit struct {
 }
 
 // commitAtOnce bounds the executions in one commit, decideAtOnce the decisions:
-// as many as fit a journal record even when all of them are as large as can be.
+// even the largest possible ones fit into one journal record.
 const (
 	commitAtOnce = 1024
 	decideAtOnce = 32
 )
 
-// giveUp keeps for an operator what an execution was about that is not tried any more.
+// giveUp moves the events and the snapshot of an execution that crashed too often
+// to the quarantine.
 type giveUp struct {
 	key      messages.ExecutionKey
 	crashes  int
@@ -69,20 +70,21 @@ type giveUp struct {
 	snapshot []byte // nil when nothing was followed
 }
 
-// count counts a repetition, forgot what is not remembered any more.
+// countDuplicate counts a repeated event, countForgotten executions that need not
+// be remembered any longer.
 type (
-	count  struct{ event *messages.PlacedEvent }
-	forgot struct{ executions int }
+	countDuplicate struct{ event *messages.PlacedEvent }
+	countForgotten struct{ executions int }
 )
 
-func (spawn) effect()    {}
-func (end) effect()      {}
-func (resume) effect()   {}
-func (observe) effect()  {}
-func (decide) effect()   {}
-func (withdraw) effect() {}
-func (tell) effect()     {}
-func (commit) effect()   {}
-func (giveUp) effect()   {}
-func (count) effect()    {}
-func (forgot) effect()   {}
+func (spawn) effect()          {}
+func (end) effect()            {}
+func (resume) effect()         {}
+func (observe) effect()        {}
+func (decide) effect()         {}
+func (withdraw) effect()       {}
+func (acknowledge) effect()    {}
+func (commit) effect()         {}
+func (giveUp) effect()         {}
+func (countDuplicate) effect() {}
+func (countForgotten) effect() {}

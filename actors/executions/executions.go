@@ -1,30 +1,31 @@
-// Package executions owns the way from the journal to the executions: one
-// consumer of the events log, shards that know what was seen, and the execution
-// actors below them. An execution that need not wait for anything is decided at a
-// desk and gets no actor.
+// Package executions owns the way from the journal to the executions: the
+// consumer of the events log, the shards among which executions are divided by
+// their key, and the execution actors below them. A shard decides most executions
+// itself, at its desk, without an actor.
 //
 // It guarantees that
 //   - an event's record is acknowledged only when every event in it is handled,
 //     whatever crashes in between: an execution, a shard, the owner of the
 //     consumer or the process;
-//   - events of one execution are handled in order, by one actor where it takes one;
-//   - an execution that only waits for its next look at a distribute task has no
-//     actor until then, and that is all the difference;
-//   - a repetition of an event within its time is counted, once, and not alerted;
-//   - an execution which crashes is tried again from the journal, the fifth time
-//     from the event alone, and no more after the sixth crash. Crashes are
-//     counted on disk, and a crash of the process with them; a process that was
-//     killed blames nobody;
-//   - an event that is given up, or cannot be read back, is in the quarantine
-//     before it is let go, and a snapshot of followed tasks that cannot be
-//     resumed becomes an alert, or is in the quarantine as found. Both are errors
-//     in the log and in a metric that must stay 0.
+//   - events of one execution are handled in order, by at most one actor;
+//   - an execution that only waits for its next poll of a distribute task has no
+//     actor until then, and behaves as if it had one;
+//   - an event that repeats another one within the time for which that is
+//     remembered is counted once and alerts nobody;
+//   - an execution that crashes is tried again from the journal: after five
+//     crashes from the event alone, after six not at all. Crashes are counted on
+//     disk. A crash of the process counts as one of the executions that were being
+//     retried; a process that was killed does not;
+//   - an event that is given up or cannot be decoded is in the quarantine before
+//     it is acknowledged, and a snapshot that cannot be resumed becomes an alert or
+//     goes to the quarantine as it is. Both are errors in the log and in a metric
+//     that must stay 0.
 //
 // One goroutine, the pump, waits for the records of the queue. It ends when the
-// owner of the consumer stops, and that of its successor begins after that.
+// owner of the consumer stops; the pump of its successor waits for that.
 //
-// It must never decide what an event means, and never look anything up. The
-// machine of a shard and the book of its parent decide; actors carry out.
+// The package must never decide what an event means, and never look anything up.
+// The machine of a shard and the book of its parent decide; the actors carry out.
 package executions
 
 import (
@@ -54,35 +55,36 @@ type Ledger interface {
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 }
 
-// Desk decides about executions of one event that wait for nothing but answers;
-// *execution.Desk is the one in use. A shard has one of its own.
+// Desk decides executions that have one event and need nothing but look-ups,
+// without an actor; *execution.Desk is the one in use. Every shard has its own.
 type Desk interface {
-	// Decide takes up the first event of an execution. A decision is kept for Record,
-	// a question for Ask.
+	// Decide begins with the first event of an execution. It collects a decision
+	// for Record and look-ups for Ask.
 	Decide(now time.Time, first *messages.TaskEventObserved) messages.Ruling
-	// Record makes what was decided since the last time durable as one, and calls
-	// done then, or with an error when it can never be. It does not block.
+	// Record commits the decisions collected since the last call as one. It calls
+	// done when they are durable, or with an error when they can never be. It does
+	// not block.
 	Record(done func(error))
 	WaitingRoom
 }
 
-// WaitingRoom holds the executions that wait at a desk.
+// WaitingRoom holds the executions that wait at a desk for answers.
 type WaitingRoom interface {
-	// Answer goes on with the execution that waits for a reply, if there is one.
+	// Answer continues the execution that waits for a reply, if there is one.
 	Answer(now time.Time, reply any) (messages.Ruling, bool)
-	// Tick goes on with the executions whose time has come, and Next says when to call
+	// Tick continues the executions whose timers are due. Next returns when to call
 	// it; the zero time is never.
 	Tick(now time.Time, rule func(messages.Ruling))
 	Next() time.Time
-	// Withdraw forgets an execution that waits.
+	// Withdraw removes an execution that waits.
 	Withdraw(messages.ExecutionKey)
-	// Ask sends the questions that were kept. The replies come to the shard.
+	// Ask sends the look-ups collected since the last call. The replies come to the shard.
 	Ask()
 }
 
-// Quarantine keeps for an operator what ended without a decision. Keep does not
-// block and is safe for concurrent use. What it keeps is durable before anything
-// that the ledger is given afterwards, such as the place of the consumer.
+// Quarantine keeps, for an operator, events that ended without a decision. Keep
+// does not block and is safe for concurrent use. What it keeps is durable before
+// anything committed to the ledger later, such as the position of the consumer.
 type Quarantine interface {
 	Keep(messages.QuarantinedDatagram)
 }
@@ -104,24 +106,25 @@ type Options struct {
 	// Deduplicate makes the execution ID the identity of an execution; otherwise
 	// every event is an execution of its own.
 	Deduplicate bool
-	// Crashed reports that the process before this one crashed by itself, perhaps
-	// because of an execution that was on trial.
+	// Crashed reports that the previous process crashed and was not killed. An
+	// execution that it was retrying may be the cause.
 	Crashed bool
-	// Rush reports that the intake needs the processor more than decisions do, which
-	// can wait a moment on disk; nil means never. It is safe for concurrent use.
+	// Rush reports that the intake needs the processor now: events that are on disk
+	// can wait, datagrams in the kernel cannot. Nil means never. It is safe for
+	// concurrent use.
 	Rush func() bool
 	// Trail notes duplicates; nil notes nothing.
 	Trail *trail.Trail
-	// PollsAtOnce is how many executions a shard wakes at once to look at the
-	// distribute tasks that they follow.
+	// PollsAtOnce bounds the executions of a shard that are awake at one time to
+	// poll the distribute tasks that they follow.
 	PollsAtOnce int
-	// Spread draws how long after a start a task is looked at that was followed before.
+	// Spread returns a random delay, after a start, until the first poll of a task
+	// that was already being followed.
 	Spread func() time.Duration
-	// Asleep counts tasks that are followed by executions without an actor. It is
-	// safe for concurrent use.
+	// Asleep adds to the number of tasks that are followed by executions without an
+	// actor. It is safe for concurrent use.
 	Asleep func(more int)
-	// Desk returns a desk, which saves most executions an actor, for a life of the
-	// shard at self.
+	// Desk returns the desk for a life of the shard at self.
 	Desk func(self messages.Ref, life int) Desk
 	// Execution describes the actor of an execution.
 	Execution *actor.Props

@@ -11,12 +11,11 @@ import (
 
 // The beginning and the end of a life of a shard.
 
-// newMachine returns the machine that goes on with what the ledger remembers,
-// and what it wants done first.
+// newMachine returns a machine with what the ledger remembers, and its first effects.
 func newMachine(now time.Time, m *memories, blame blame, limits limits) (*machine, []effect) {
 	x := &machine{
 		remembered: remembered{began: now},
-		sleepers:   sleepers{began: now, room: max(limits.polls, 1), last: -wakeEvery},
+		sleepers:   sleepers{began: now, slots: max(limits.polls, 1), lastAlarm: -wakeEvery},
 	}
 	for key, seen := range m.seen {
 		x.remembered.keep(key, seen)
@@ -29,23 +28,23 @@ func newMachine(now time.Time, m *memories, blame blame, limits limits) (*machin
 		}
 	}
 	for _, key := range m.followed {
-		x.doze(x.entry(key), limits.spread())
+		x.sleepFollowed(x.entry(key), limits.spread())
 	}
-	x.rouse(now)
+	x.wakeDueSleepers(now)
 	x.flush()
 	return x, x.out
 }
 
-// limits are what the machine is told of the world.
+// limits configure the machine.
 type limits struct {
-	// polls is how many executions may look at their tasks at once.
+	// polls bounds the executions that poll at one time.
 	polls int
-	// spread draws how long after the start of the shard a task is looked at that was
-	// followed before.
+	// spread is Options.Spread.
 	spread func() time.Duration
 }
 
-// blame says what to make of a try that was underway when the process before ended.
+// blame says whether a retry that was underway when the previous process ended
+// counts as a crash.
 type blame bool
 
 const (
@@ -53,13 +52,14 @@ const (
 	blameUnderway blame = true
 )
 
-// stop takes back the tries that the end of the shard cuts short, and counts a
-// crash of the execution that is to blame for it.
-func (m *machine) stop(guilty messages.ExecutionKey) {
+// stop marks the retries that the end of the shard cuts short as no longer
+// underway, so that they do not count as crashes. crashed is the execution that
+// made the shard crash, "" for none; that one is counted.
+func (m *machine) stop(crashed messages.ExecutionKey) {
 	var ops []journal.Op
 	for at := range m.known.All() {
 		e, key := *at, (*at).key
-		if key == guilty {
+		if key == crashed {
 			e.onTrial = true
 			e.crashes++
 		}

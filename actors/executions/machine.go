@@ -11,67 +11,65 @@ import (
 	"butler/messages"
 )
 
-// The crashes of one execution after which less is tried: first a decision from
-// the event alone, then none.
+// After bareAfter crashes an execution is decided from its event alone, after
+// giveUpAfter it is not tried any more.
 const (
 	bareAfter   = 5
 	giveUpAfter = 6
 )
 
-// trialFor is how long an execution that is tried again has to live until its
-// crashes are forgotten.
+// trialFor is how long a retried execution has to run without a crash until its
+// earlier crashes are forgotten.
 const trialFor = 5 * time.Minute
 
-// machine decides, for one shard, what is a repetition, when an execution is
-// started, tried again with less, and given up. It is pure: it gets the time and
-// one input, changes itself and returns what is to be done, in order.
+// machine decides, for one shard, which events are repetitions, and when an
+// execution is started, retried and given up. It is pure: it gets the time and one
+// input, updates itself and returns effects, in order.
 //
-// The first event of an execution is offered to the desk. Most executions end
-// there: at once, or when the questions of the desk are answered. The others get
-// an actor.
+// The desk gets the first event of an execution. Most executions end there, at
+// once or after their look-ups; the others get an actor.
 //
-// Crashes are counted on disk, and for that a try has to be written down before
-// it begins: an execution that takes the process with it leaves nothing else.
-// A first try is not written down, so the way of an ordinary event is free of
-// it. Only an execution that has been tried before is on trial: it crashed, it
-// is resumed from its snapshot, or its event was in the journal before this life
-// of the shard. A try that a process leaves behind counts as a crash only when
-// that process crashed by itself, not when it was killed or lost its power.
-// Executions that were tried at the same time as the one which crashed are counted
-// with it. They are innocent, and rid of that when they finish, or have lived for
-// trialFor.
+// Retries are recorded. An execution that takes the whole process down leaves no
+// other trace, so before a retry begins the ledger gets a trial record with the
+// number of crashes. A first attempt is not recorded, which keeps the ordinary
+// event free of that cost. An execution is on trial when it has crashed, when it
+// is resumed from a snapshot, or when its event was in the journal before this
+// life of the shard. A trial that is underway when the process ends counts as a
+// crash only if the process crashed; being killed or losing power does not count.
+// All executions on trial at that moment are counted, because nobody knows which
+// one it was; the others lose the count when they finish or have run for trialFor.
 //
-// An execution that only waits for its next look at a distribute task sleeps: it
-// has no actor until then. No more are woken at one time than there is room for.
+// Recording a trial is also a barrier: what the crashed attempt had committed is
+// durable and visible before the execution is read back and tried again.
 //
-// Writing a try down is a barrier, too: what a crashed execution has committed
-// is durable, and visible, before it is looked up and tried again.
+// An execution that only waits for the next poll of a distribute task sleeps: it
+// has no actor until then. The number of those awake for a poll is bounded.
 type machine struct {
-	// known are the executions that something is to be done for, remembered the others.
+	// known holds the executions with work to do, remembered all others.
 	known      keyed.Table[*entry]
 	remembered remembered
-	// trying are the executions whose next try the current step has begun.
+	// trying are the executions whose retry the current step begins.
 	trying []messages.ExecutionKey
 	out    []effect // reused by every step
 
 	sleepers sleepers
 }
 
-// entry is what a shard knows of one execution that something is to be done for.
+// entry is an execution with work to do.
 type entry struct {
 	key  messages.ExecutionKey
 	seen messages.Seen
 	// pending are the events that are not handled, in order.
 	pending []*messages.PlacedEvent
 	phase   phase
-	// sent counts the events that the live actor was given.
+	// sent counts the events that were sent to the present actor.
 	sent    int
 	crashes int
-	// onTrial is set while the ledger has a trial of the execution; since is when
-	// the present try began.
+	// onTrial is set while the ledger has a trial record of the execution.
 	onTrial bool
-	// polls is set while it has a place among those that were woken to poll.
-	polls bool
+	// holdsSlot is set while it is one of those awake for a poll.
+	holdsSlot bool
+	// since is when the present attempt began.
 	since time.Time
 	// asleep is set in the phase of that name.
 	asleep *sleeper
@@ -86,44 +84,45 @@ type phase uint8
 const (
 	// idle: remembered, and nothing else.
 	idle phase = iota
-	// deciding: what the desk has decided is on its way to the disk; events wait.
+	// deciding: a decision of the desk is on its way to disk; further events wait.
 	deciding
-	// asking: the desk waits for an answer.
+	// asking: the desk waits for look-ups.
 	asking
-	// recording: the next try is being written down; events wait.
+	// recording: the trial record of the next attempt is on its way to disk; events wait.
 	recording
 	// running: there is an actor.
 	running
-	// asleep: there will be an actor when it is time, or when an event arrives.
+	// asleep: there is no actor until the next poll is due or an event arrives.
 	asleep
 )
 
 // Inputs of the machine beside messages.EventsArrived, EventHandled and ExecutionFinished.
 type (
-	// ruled says what the desk makes of an execution. What it has decided about one
-	// is not on disk yet.
+	// ruled is an answer of the desk. A decision in it is not on disk yet.
 	ruled struct{ messages.Ruling }
-	// recorded: what the desk has decided is on disk.
+	// recorded: decisions of the desk are on disk.
 	recorded struct{ rulings []ruling }
-	// refused: what the desk has decided can never be recorded.
+	// refused: decisions of the desk can never be recorded.
 	refused struct{ rulings []ruling }
 	// crashed: the actor of an execution ended without having finished.
 	crashed struct{ key messages.ExecutionKey }
-	// recalled follows a try that was written down: what the ledger knows now.
+	// recalled: the trial record is on disk, and this is what the ledger has of the
+	// execution.
 	recalled struct {
 		key      messages.ExecutionKey
 		seen     messages.Seen
 		snapshot []byte // nil when nothing is followed
 	}
-	// sweepDue: forget what is remembered longer than needed. Records before floor never come again.
+	// sweepDue: forget what need not be remembered. Records before floor never come again.
 	sweepDue struct{ floor uint64 }
-	// wakeDue: the time of a sleeper has come.
+	// wakeDue: a sleeper may be due.
 	wakeDue struct{}
-	// stopping: this life of the shard ends, because of guilty unless that is "".
-	stopping struct{ guilty messages.ExecutionKey }
+	// stopping: this life of the shard ends, because the start of the execution
+	// crashed panicked unless that is "".
+	stopping struct{ crashed messages.ExecutionKey }
 )
 
-// handle is the whole of the machine. Its answer is valid until the next call.
+// handle takes one input and returns the effects, which are valid until the next call.
 func (m *machine) handle(now time.Time, input any) []effect {
 	m.out = m.out[:0]
 	switch in := input.(type) {
@@ -136,9 +135,9 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	case messages.ExecutionFinished:
 		m.finished(in)
 	case messages.ExecutionAsleep:
-		m.asleep(in)
+		m.fellAsleep(in)
 	case wakeDue:
-		m.sleepers.last = now.Sub(m.sleepers.began)
+		m.sleepers.lastAlarm = now.Sub(m.sleepers.began)
 	case ruled:
 		m.ruled(now, in.Ruling)
 	case recorded:
@@ -154,10 +153,10 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	case sweepDue:
 		m.sweep(now, in.floor)
 	case stopping:
-		m.stop(in.guilty)
+		m.stop(in.crashed)
 		return m.out
 	}
-	m.rouse(now)
+	m.wakeDueSleepers(now)
 	m.flush()
 	return m.out
 }
@@ -177,11 +176,10 @@ func (m *machine) entry(key messages.ExecutionKey) *entry {
 func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again bool) {
 	e := m.entry(placed.Key)
 	if e.expects(placed.Event.Family) || e.repeats(now, placed) {
-		// After a crash its record comes again, otherwise its sender repeats itself.
-		if placed.At.Seq > e.seen.Seq {
-			m.do(count{placed})
+		if placed.At.Seq > e.seen.Seq { // a duplicate; otherwise a record that comes again after a crash
+			m.do(countDuplicate{placed})
 		}
-		m.do(tell{placed.At})
+		m.do(acknowledge{placed.At})
 		m.retire(e)
 		return
 	}
@@ -190,13 +188,13 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 	case e.phase == running:
 		m.observe(e, placed, now)
 	case e.phase == asking:
-		m.hire(now, e)
+		m.leaveDesk(now, e)
 	case e.phase == asleep && !again:
 		m.wake(now, e, false)
 	case e.phase == asleep:
-		m.sleepers.rise(e)
+		m.sleepers.remove(e)
 		m.try(placed.Key, e)
-	case e.phase == recording, e.phase == deciding: // it goes out with the try, or has its turn after the decision
+	case e.phase == recording, e.phase == deciding: // it waits among the pending events
 	case again || e.crashes > 0:
 		m.try(placed.Key, e)
 	default:
@@ -205,24 +203,24 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 	}
 }
 
-// ruled takes up what the desk makes of an execution. It sees to one event: another
-// one that has arrived takes an actor.
+// ruled handles an answer of the desk. The desk handles one event: if another one
+// has arrived, the execution needs an actor.
 func (m *machine) ruled(now time.Time, r messages.Ruling) {
 	e := m.entry(r.Key)
 	switch {
 	case r.Verdict == messages.VerdictDecided:
 		e.phase = deciding
-	case r.Verdict == messages.VerdictLeft:
+	case r.Verdict == messages.VerdictNeedsActor:
 		m.start(now, e.key, e, nil)
 	case len(e.pending) > 1:
-		m.hire(now, e)
+		m.leaveDesk(now, e)
 	default:
 		e.phase = asking
 	}
 }
 
-// hire gives an execution that waits at the desk an actor instead.
-func (m *machine) hire(now time.Time, e *entry) {
+// leaveDesk takes an execution that waits at the desk from there to an actor.
+func (m *machine) leaveDesk(now time.Time, e *entry) {
 	m.do(withdraw{e.key})
 	m.start(now, e.key, e, nil)
 }
@@ -232,9 +230,9 @@ func (e *entry) expects(f messages.Family) bool {
 	return slices.ContainsFunc(e.pending, func(p *messages.PlacedEvent) bool { return p.Event.Family == f })
 }
 
-// repeats reports whether an event was handled before. What was seen is
-// forgotten when its time is over, but a record that has contributed to it does
-// not count anew however late it comes again.
+// repeats reports whether an event was handled before. What was seen is forgotten
+// when its time is over, except for records that contributed to it: those are
+// repetitions however late they come again.
 func (e *entry) repeats(now time.Time, placed *messages.PlacedEvent) bool {
 	if placed.At.Seq > e.seen.Seq && !now.Before(e.seen.Until) {
 		e.seen = messages.Seen{}
@@ -242,8 +240,8 @@ func (e *entry) repeats(now time.Time, placed *messages.PlacedEvent) bool {
 	return e.seen.HasClass(placed.Event.Family)
 }
 
-// start begins with an actor for the pending events and what it goes on from, nil
-// for nothing. The first of them may have waited at the desk, and has so much less time.
+// start spawns an actor for the pending events. from is the state to resume, or nil.
+// The look-up deadline of an event that waited at the desk has been running since then.
 func (m *machine) start(now time.Time, key messages.ExecutionKey, e *entry, from *messages.ResumeExecution) {
 	since := now
 	if e.phase == asking {
@@ -265,29 +263,29 @@ func (m *machine) observe(e *entry, placed *messages.PlacedEvent, since time.Tim
 	m.do(observe{event: placed, seen: e.seen, bare: e.crashes >= bareAfter, since: since})
 }
 
-// recorded ends the executions that the desk has decided about. What has arrived
-// for one meanwhile takes an actor.
+// recorded ends the executions whose decisions are on disk. One that has got
+// another event meanwhile needs an actor.
 func (m *machine) recorded(now time.Time, rulings []ruling) {
 	for _, one := range rulings {
 		e := one.entry
 		e.drop(one.event.At)
 		e.seen = one.seen
-		m.do(tell{one.event.At})
+		m.do(acknowledge{one.event.At})
 		if len(e.pending) > 0 {
 			m.start(now, one.event.Key, e, nil)
 			continue
 		}
-		m.settle(one.event.Key, e)
+		m.goIdle(one.event.Key, e)
 	}
 }
 
-// try begins another try of an execution, as soon as that is on disk.
+// try retries an execution as soon as its trial record is on disk.
 func (m *machine) try(key messages.ExecutionKey, e *entry) {
 	e.phase, e.onTrial = recording, true
 	m.trying = append(m.trying, key)
 }
 
-// flush writes down all tries that a step has begun.
+// flush commits the trial records of the retries that a step begins.
 func (m *machine) flush() {
 	for keys := range slices.Chunk(m.trying, commitAtOnce) {
 		ops := make([]journal.Op, 0, len(keys))
@@ -299,17 +297,17 @@ func (m *machine) flush() {
 	m.trying = m.trying[:0]
 }
 
-// handled ends the wait for an event.
+// handled acknowledges an event that its actor has handled.
 func (m *machine) handled(in messages.EventHandled) {
 	e := m.entry(in.Key)
 	e.drop(in.At)
 	if !in.Released {
 		e.seen = in.Seen
 	}
-	m.do(tell{in.At})
+	m.do(acknowledge{in.At})
 }
 
-// drop takes an event from the pending ones.
+// drop removes an event from the pending ones.
 func (e *entry) drop(at messages.EventPosition) {
 	i := slices.IndexFunc(e.pending, func(p *messages.PlacedEvent) bool { return p.At == at })
 	if i < 0 {
@@ -326,20 +324,20 @@ func (m *machine) finished(in messages.ExecutionFinished) {
 			e.seen = in.Seen
 		}
 		m.do(end{in.Key})
-		m.settle(in.Key, e)
+		m.goIdle(in.Key, e)
 	}
 }
 
-// settle leaves nothing of an execution but what was seen.
-func (m *machine) settle(key messages.ExecutionKey, e *entry) {
+// goIdle ends the work on an execution, of which only what was seen is kept.
+func (m *machine) goIdle(key messages.ExecutionKey, e *entry) {
 	e.phase = idle
-	m.sleepers.release(e)
-	m.acquit(key, e)
+	m.sleepers.freeSlot(e)
+	m.clearTrial(key, e)
 	m.retire(e)
 }
 
-// acquit forgets the crashes of an execution.
-func (m *machine) acquit(key messages.ExecutionKey, e *entry) {
+// clearTrial forgets the crashes of an execution, in the ledger too.
+func (m *machine) clearTrial(key messages.ExecutionKey, e *entry) {
 	e.crashes = 0
 	if e.onTrial {
 		e.onTrial = false
@@ -349,13 +347,13 @@ func (m *machine) acquit(key messages.ExecutionKey, e *entry) {
 
 func (m *machine) crashed(key messages.ExecutionKey) {
 	e := m.entry(key)
-	m.sleepers.release(e)
+	m.sleepers.freeSlot(e)
 	e.crashes++
 	m.try(key, e)
 }
 
-// recalled goes on with an execution whose next try is on disk. What it has
-// decided before it crashed is not decided again.
+// recalled begins a retry. Events that were decided before the crash are not
+// decided again.
 func (m *machine) recalled(now time.Time, in recalled) {
 	e := m.entry(in.key)
 	if e.phase != recording {
@@ -365,36 +363,36 @@ func (m *machine) recalled(now time.Time, in recalled) {
 	for _, placed := range slices.Clone(e.pending) {
 		if e.repeats(now, placed) {
 			e.drop(placed.At)
-			m.do(tell{placed.At})
+			m.do(acknowledge{placed.At})
 		}
 	}
 	switch {
 	case len(e.pending) == 0 && in.snapshot == nil:
-		m.settle(in.key, e)
+		m.goIdle(in.key, e)
 	case e.crashes >= giveUpAfter:
 		m.giveUp(in, e)
 	case in.snapshot == nil:
-		m.sleepers.release(e)
+		m.sleepers.freeSlot(e)
 		m.start(now, in.key, e, nil)
 	default:
 		m.start(now, in.key, e, &messages.ResumeExecution{
-			Key: in.key, Seen: e.seen, Snapshot: in.snapshot, Bare: e.crashes >= bareAfter, Due: e.polls,
+			Key: in.key, Seen: e.seen, Snapshot: in.snapshot, Bare: e.crashes >= bareAfter, Due: e.holdsSlot,
 		})
 	}
 }
 
-// giveUp is the end of an execution that crashes even without any look-up. What
-// it was about is kept for an operator before it is let go.
+// giveUp ends an execution that crashes even without look-ups. Its events are in
+// the quarantine before they are acknowledged.
 func (m *machine) giveUp(in recalled, e *entry) {
 	m.do(giveUp{key: in.key, crashes: e.crashes, events: e.pending, snapshot: in.snapshot})
 	if in.snapshot != nil {
 		m.do(commit{ops: []journal.Op{{Bucket: outbox.BucketState, Key: string(in.key)}}})
 	}
 	for _, placed := range e.pending {
-		m.do(tell{placed.At})
+		m.do(acknowledge{placed.At})
 	}
 	e.pending = nil
-	m.settle(in.key, e)
+	m.goIdle(in.key, e)
 }
 
 func trialOp(key messages.ExecutionKey, t outbox.Trial) journal.Op {

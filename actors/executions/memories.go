@@ -23,8 +23,8 @@ func newMemories() *memories {
 	return &memories{seen: map[messages.ExecutionKey]messages.Seen{}, trials: map[messages.ExecutionKey]outbox.Trial{}}
 }
 
-// load reads what was seen, what is on trial and what lives on into the memories
-// that owner names for an execution; nil leaves it out.
+// load reads all executions of the ledger into the memories that owner returns for
+// their keys; an execution without an owner is left out.
 func (o *Options) load(owner func(messages.ExecutionKey) *memories) error {
 	err := each(o, outbox.BucketSeen, owner, outbox.DecodeSeen, func(mine *memories, key messages.ExecutionKey, seen messages.Seen) {
 		mine.seen[key] = seen
@@ -61,7 +61,7 @@ func each[T any](o *Options, b journal.Bucket, owner func(messages.ExecutionKey)
 		}
 		record, err := decode(value)
 		if err != nil {
-			o.passOver(key, err)
+			o.logUnreadable(key, err)
 			return true
 		}
 		visit(mine, messages.ExecutionKey(key), record)
@@ -69,10 +69,10 @@ func each[T any](o *Options, b journal.Bucket, owner func(messages.ExecutionKey)
 	})
 }
 
-// passOver tells of a record of the ledger that cannot be read, and stays there. It
-// costs a repetition that is alerted, or crashes that are not counted; without it
-// no event would be decided.
-func (o *Options) passOver(key string, err error) {
+// logUnreadable reports a record of the ledger that cannot be decoded and is left
+// where it is. Skipping it may alert a repetition or lose a count of crashes;
+// failing would keep all events from being decided.
+func (o *Options) logUnreadable(key string, err error) {
 	o.Metrics.unreadable.Inc()
 	o.Log.Error("record of an execution cannot be read, it is passed over",
 		zap.String("execution_key", key), logx.Err(err))
@@ -84,7 +84,7 @@ func (o *Options) recall(key messages.ExecutionKey) (seen messages.Seen, snapsho
 	if err == nil && ok {
 		var broken error
 		if seen, broken = outbox.DecodeSeen(raw); broken != nil {
-			o.passOver(string(key), broken)
+			o.logUnreadable(string(key), broken)
 		}
 	}
 	if err == nil {

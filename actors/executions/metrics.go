@@ -53,10 +53,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Damaged counts records that were found damaged, or gone, before the actor read any.
+// Damaged counts records that were found damaged or missing when the journal was opened.
 func (m *Metrics) Damaged(records int64) { m.unreadable.Add(float64(records)) }
 
-// rememberedBy returns what shows how many executions a shard remembers.
+// rememberedBy returns a function that sets the number of executions a shard remembers.
 func (m *Metrics) rememberedBy(shard int) func(executions int) {
 	gauge := m.remembered.WithLabelValues(fmt.Sprintf("%02d", shard))
 	return func(executions int) { gauge.Set(float64(executions)) }

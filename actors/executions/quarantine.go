@@ -8,7 +8,7 @@ import (
 	"butler/messages"
 )
 
-// quarantined describes, for an operator, what an execution was about.
+// quarantined returns the quarantine entries of an execution that is given up.
 func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
 	var out []messages.QuarantinedDatagram
 	for _, placed := range g.events {
@@ -28,10 +28,10 @@ func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
 	return out
 }
 
-// quarantined describes bytes of the journal.
+// quarantined returns the quarantine entry for bytes of the journal.
 func quarantined(reason string, at time.Time, detail string, raw []byte) messages.QuarantinedDatagram {
 	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, At: at}
-	d.Show(raw, keptBytes)
+	d.SetPayload(raw, keptBytes)
 	return d
 }
 

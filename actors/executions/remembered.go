@@ -11,12 +11,12 @@ import (
 	"butler/messages"
 )
 
-// remembered is what was seen of the executions that nothing is to be done for, which
-// are as many as events arrive in the time for which they are remembered. It is
-// without a pointer to any of them: no collection of garbage looks at it.
+// remembered holds what was seen of the executions without work to do. They can be
+// many - all that arrive in the time for which they are remembered - so they are
+// packed without pointers, which spares the garbage collector.
 type remembered struct {
-	// began is the beginning of the shard's life. Times are kept since then: no
-	// change of the clock moves them.
+	// began is the start of the shard's life. Times are stored relative to it, so
+	// that a change of the wall clock does not move them.
 	began time.Time
 	byKey keyed.Packed
 	spare [seenSize]byte
@@ -29,7 +29,7 @@ const seenSize = 1 + 2 + 8 + 8
 // len returns how many executions there are.
 func (r *remembered) len() int { return r.byKey.Len() }
 
-// keep takes an execution in.
+// keep adds an execution.
 func (r *remembered) keep(key messages.ExecutionKey, seen messages.Seen) {
 	buf := append(r.spare[:0], seen.Classes)
 	buf = binary.BigEndian.AppendUint16(buf, seen.Kinds)
@@ -38,7 +38,7 @@ func (r *remembered) keep(key messages.ExecutionKey, seen messages.Seen) {
 	r.byKey.Put([]byte(key), buf, nil)
 }
 
-// take takes an execution out, and returns what was seen of it: nothing when it is not known.
+// take removes an execution and returns what was seen of it, zero when it is not known.
 func (r *remembered) take(key messages.ExecutionKey) messages.Seen {
 	raw, ok := r.byKey.Remove([]byte(key))
 	if !ok {
@@ -47,7 +47,7 @@ func (r *remembered) take(key messages.ExecutionKey) messages.Seen {
 	return r.seen(raw)
 }
 
-// over takes out, and returns, the executions whose time is over and whose record
+// over removes and returns the executions whose time is over and whose record
 // cannot come again.
 func (r *remembered) over(now time.Time, floor uint64) []messages.ExecutionKey {
 	var out []messages.ExecutionKey
@@ -77,7 +77,7 @@ func isOver(seen messages.Seen, now time.Time, floor uint64) bool {
 	return !now.Before(seen.Until) && seen.Seq < floor
 }
 
-// retire leaves nothing of an execution but what was seen, once nothing is to be done for it.
+// retire moves an execution without work to do from the known to the remembered ones.
 func (m *machine) retire(e *entry) {
 	if e.phase != idle || len(e.pending) > 0 || e.onTrial || e.crashes > 0 {
 		return
@@ -88,14 +88,14 @@ func (m *machine) retire(e *entry) {
 	}
 }
 
-// sweep forgets what is over: an execution whose time is over and whose record
-// cannot come again, and the crashes of one that has lived long enough.
+// sweep forgets executions that need not be remembered any longer, and the crashes
+// of those that have run long enough.
 func (m *machine) sweep(now time.Time, floor uint64) {
 	var idlers []*entry
 	for at := range m.known.All() {
 		switch e := *at; {
 		case (e.phase == running || e.phase == asleep) && e.onTrial && now.Sub(e.since) >= trialFor:
-			m.acquit(e.key, e)
+			m.clearTrial(e.key, e)
 		case e.phase == idle:
 			idlers = append(idlers, e)
 		}
@@ -115,5 +115,5 @@ func (m *machine) sweep(now time.Time, floor uint64) {
 	for chunk := range slices.Chunk(ops, commitAtOnce) {
 		m.do(commit{ops: chunk})
 	}
-	m.do(forgot{len(over)})
+	m.do(countForgotten{len(over)})
 }

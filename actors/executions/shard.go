@@ -21,52 +21,52 @@ type shard struct {
 	shared *shared
 	index  int
 	life   int
-	// machine is nil until the ledger has been read. What arrives before was
-	// sent by, or meant for, an earlier life.
+	// machine is nil until the ledger has been read. Messages that arrive before
+	// that belong to an earlier life.
 	machine *machine
-	// children are the live actors, keys the executions they are of.
+	// children are the running actors by execution, keys their executions by actor ID.
 	children map[messages.ExecutionKey]*actor.PID
 	keys     map[string]messages.ExecutionKey
-	// starting is the execution whose actor is being made: it is to blame for a panic.
+	// starting is the execution whose actor is being spawned; a panic is its fault.
 	starting messages.ExecutionKey
 	sweep    actorkit.Timer
-	// alarm comes when a sleeper has to be woken, or before.
+	// alarm fires when a sleeper or the desk has something to do, or earlier.
 	alarm actorkit.Alarm
-	// shown is how many tasks of sleepers are counted as followed.
-	shown int
-	// remembers shows how many executions are remembered.
-	remembers func(executions int)
+	// reportedAsleep is the number of sleepers' tasks last passed to Options.Asleep.
+	reportedAsleep int
+	// showRemembered sets the gauge of remembered executions.
+	showRemembered func(executions int)
 
 	desk Desk
-	// first is what the desk is asked about, in memory that is used again.
+	// first is the argument for the desk; reused.
 	first messages.TaskEventObserved
 
-	// What the current step has collected: decisions to record, what the machine has
-	// to be told of the desk, and events that need no more attention.
-	rulings []ruling
-	said    []messages.Ruling
-	handled []messages.EventPosition
-	// spare is the memory of rulings that are over: several commits may be under way.
+	// What the current step has collected: decisions to record, answers of the desk
+	// for the machine, and events to acknowledge.
+	rulings    []ruling
+	forMachine []messages.Ruling
+	handled    []messages.EventPosition
+	// spare holds slices of finished commits for reuse; several may be under way.
 	spare [][]ruling
 }
 
-// Messages of a shard to itself; life tells them from those of an earlier one.
+// Messages of a shard to itself; those of an earlier life are ignored.
 type (
 	// settled: everything that was committed before this life is durable.
 	settled struct{ life int }
-	// triesRecorded: the next tries of these executions are on disk.
+	// triesRecorded: the trial records of these executions are on disk.
 	triesRecorded struct {
 		life int
 		keys []messages.ExecutionKey
 	}
-	// decisionsRecorded: what the desk has decided is durable, or can never be.
+	// decisionsRecorded: decisions of the desk are durable, or can never be.
 	decisionsRecorded struct {
 		life    int
 		rulings []ruling
 		err     error
 	}
-	// lookAround is the timer of sweepDue.
-	lookAround struct{}
+	// sweepTick: it is time for a sweep.
+	sweepTick struct{}
 )
 
 func (o *Options) shardProps(index int, common *shared) *actor.Props {
@@ -91,7 +91,7 @@ func (s *shard) Receive(ctx actor.Context) {
 	}
 	switch message := ctx.Message().(type) {
 	case *actor.Stopping, *actor.Restarting:
-		s.leave(ctx)
+		s.end(ctx)
 	case messages.EventsArrived:
 		if message.Life == s.life {
 			s.step(ctx, message)
@@ -110,14 +110,14 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.recorded(ctx, message)
 	case *actor.Terminated:
 		s.terminated(ctx, message.Who.GetId())
-	case lookAround:
+	case sweepTick:
 		s.step(ctx, sweepDue{floor: uint64(s.opts.Queue.Floor())})
-		s.rest(ctx)
+		s.scheduleSweep(ctx)
 	}
 }
 
-// begin reads the ledger. A later life waits until what the executions of the
-// one before have committed is visible.
+// begin reads the ledger. A later life first waits until everything that the
+// executions of the previous one committed is visible.
 func (s *shard) begin(ctx actor.Context) {
 	mine := &s.shared.partitions[s.index]
 	mine.life++
@@ -151,36 +151,40 @@ func (s *shard) settled(ctx actor.Context, in settled) {
 func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
-	s.remembers = s.opts.Metrics.rememberedBy(s.index)
+	s.showRemembered = s.opts.Metrics.rememberedBy(s.index)
 	s.desk = s.opts.Desk(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
 	now := time.Now()
 	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread})
 	s.perform(ctx, now, first)
-	s.watch(ctx)
-	s.rest(ctx)
+	s.showCounts()
+	s.setAlarm(ctx)
+	s.scheduleSweep(ctx)
 	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
 }
 
-// leave ends a life. The executions end with it: that is no crash.
-func (s *shard) leave(ctx actor.Context) {
+// end ends a life. Its executions end with it, which does not count as a crash.
+func (s *shard) end(ctx actor.Context) {
 	s.sweep.Stop()
 	clear(s.keys)
-	s.step(ctx, stopping{guilty: s.starting})
+	s.step(ctx, stopping{crashed: s.starting})
 	s.alarm.Stop()
-	s.opts.Asleep(-s.shown)
-	s.shown = 0
+	s.opts.Asleep(-s.reportedAsleep)
+	s.reportedAsleep = 0
 }
 
-// watch sets the alarm of all that wait for a time, and shows how much is remembered
-// and how many tasks sleepers follow. An alarm that comes for nobody any more costs
-// less than to set it with every event.
-func (s *shard) watch(ctx actor.Context) {
-	s.remembers(s.machine.known.Len() + s.machine.remembered.len())
-	if tasks := s.machine.sleepers.tasks; tasks != s.shown {
-		s.opts.Asleep(tasks - s.shown)
-		s.shown = tasks
+// showCounts updates the gauges of remembered executions and of followed tasks.
+func (s *shard) showCounts() {
+	s.showRemembered(s.machine.known.Len() + s.machine.remembered.len())
+	if tasks := s.machine.sleepers.tasks; tasks != s.reportedAsleep {
+		s.opts.Asleep(tasks - s.reportedAsleep)
+		s.reportedAsleep = tasks
 	}
+}
+
+// setAlarm sets the alarm for the next sleeper or timer of the desk. It never moves
+// the alarm back: one that fires for nothing costs less than a change per event.
+func (s *shard) setAlarm(ctx actor.Context) {
 	at, ok := s.machine.sleepers.alarm()
 	if next := s.desk.Next(); !next.IsZero() && (!ok || next.Before(at)) {
 		at, ok = next, true
@@ -190,9 +194,9 @@ func (s *shard) watch(ctx actor.Context) {
 	}
 }
 
-// rest waits for the next sweep.
-func (s *shard) rest(ctx actor.Context) {
-	s.sweep = actorkit.After(ctx, sweepEvery, lookAround{})
+// scheduleSweep arms the timer of the next sweep.
+func (s *shard) scheduleSweep(ctx actor.Context) {
+	s.sweep = actorkit.After(ctx, sweepEvery, sweepTick{})
 }
 
 func (s *shard) step(ctx actor.Context, input any) {
@@ -201,7 +205,7 @@ func (s *shard) step(ctx actor.Context, input any) {
 	s.finish(ctx, now)
 }
 
-// answered gives the desk what it has asked for.
+// answered passes replies on to the desk.
 func (s *shard) answered(ctx actor.Context, replies []any) {
 	now := time.Now()
 	for _, reply := range replies {
@@ -212,16 +216,17 @@ func (s *shard) answered(ctx actor.Context, replies []any) {
 	s.finish(ctx, now)
 }
 
-// finish does what a step has collected.
+// finish carries out what a step has collected.
 func (s *shard) finish(ctx actor.Context, now time.Time) {
-	said := s.said
-	s.said = nil // a spawn that panics is not tried again by the end of this life
-	for _, r := range said {
+	rulings := s.forMachine
+	s.forMachine = nil // end must not repeat a spawn that panics
+	for _, r := range rulings {
 		s.perform(ctx, now, s.machine.handle(now, ruled{r}))
 	}
 	s.desk.Ask()
 	s.record(ctx)
-	s.watch(ctx)
+	s.showCounts()
+	s.setAlarm(ctx)
 	if len(s.handled) > 0 {
 		ctx.Send(ctx.Parent(), messages.EventsHandled{At: s.handled})
 		s.handled = nil
@@ -249,24 +254,24 @@ func (s *shard) perform(ctx actor.Context, now time.Time, effects []effect) {
 			child := s.children[do.key]
 			s.disown(child.GetId())
 			ctx.Stop(child)
-		case tell:
+		case acknowledge:
 			s.handled = append(s.handled, do.at)
 		case commit:
 			s.commit(ctx, do)
 		case giveUp:
 			s.giveUp(do)
-		case count:
+		case countDuplicate:
 			s.opts.Metrics.duplicates.WithLabelValues(do.event.Event.Family.String()).Inc()
 			s.opts.Trail.Write(duplicate(now, do.event))
 			s.opts.Log.Debug("duplicate event dropped", logx.EventType(do.event.Event.Family),
 				logx.ExecutionID(do.event.Event.ExecutionID), logx.TaskID(do.event.Event.TaskID))
-		case forgot:
+		case countForgotten:
 			s.opts.Metrics.forgotten.Add(float64(do.executions))
 		}
 	}
 }
 
-// duplicate is what the trail keeps of a repetition.
+// duplicate returns the trail entry of a repeated event.
 func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
 	return &trail.Duplicate{
 		Head:  trail.Head{Key: p.Key, ExecutionID: p.Event.ExecutionID, At: now},
@@ -274,10 +279,10 @@ func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
 	}
 }
 
-// rule takes up what the desk makes of the execution of an entry.
+// rule collects an answer of the desk about the execution of an entry.
 func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
 	if r.Verdict != messages.VerdictDecided || e.phase == asking {
-		s.said = append(s.said, r)
+		s.forMachine = append(s.forMachine, r)
 	}
 	if r.Verdict != messages.VerdictDecided {
 		return
@@ -288,7 +293,7 @@ func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
 	}
 }
 
-// record makes durable what the desk has decided since the last time.
+// record commits the decisions that the desk has made since the last time.
 func (s *shard) record(ctx actor.Context) {
 	if len(s.rulings) == 0 {
 		return
@@ -323,7 +328,7 @@ func (s *shard) commit(ctx actor.Context, do commit) {
 	s.opts.Ledger.Commit(do.ops, committed(func() { post(message) }))
 }
 
-// disown takes an actor from the live ones, and reports whether it was among them.
+// disown removes an actor from the running ones and reports whether it was one.
 func (s *shard) disown(id string) (key messages.ExecutionKey, ok bool) {
 	key, ok = s.keys[id]
 	if ok {
@@ -333,7 +338,7 @@ func (s *shard) disown(id string) (key messages.ExecutionKey, ok bool) {
 	return key, ok
 }
 
-// terminated: an actor that ended without having finished has crashed.
+// terminated handles the end of an actor. One that had not finished has crashed.
 func (s *shard) terminated(ctx actor.Context, id string) {
 	if key, ok := s.disown(id); ok {
 		s.opts.Metrics.crashes.Inc()
@@ -341,9 +346,9 @@ func (s *shard) terminated(ctx actor.Context, id string) {
 	}
 }
 
-// recall reads what the ledger knows of executions that are tried again: they
-// may have crashed between their commit and their answer. A shard that cannot
-// read it must not decide.
+// recall reads from the ledger what is known of executions that are tried again:
+// they may have crashed after a commit and before they reported it. A shard that
+// cannot read that must not go on.
 func (s *shard) recall(ctx actor.Context, in triesRecorded) {
 	if in.life != s.life {
 		return
@@ -357,7 +362,7 @@ func (s *shard) recall(ctx actor.Context, in triesRecorded) {
 	}
 }
 
-// giveUp is loud, and leaves everything in the quarantine.
+// giveUp logs an error and puts the events and the snapshot into the quarantine.
 func (s *shard) giveUp(do giveUp) {
 	s.opts.Metrics.lost.Inc()
 	s.opts.Log.Error("execution crashed too often, it is given up and in the quarantine",

@@ -9,31 +9,30 @@ import (
 	"butler/messages"
 )
 
-// Most executions that live for long follow a distribute task, and wait. They need
-// no actor until the task is looked at again: the shard keeps what they go on from,
-// and when that is, and has one timer for all of them.
+// Most long-lived executions follow a distribute task, and wait. They need no actor
+// until the next poll: the shard keeps a snapshot and a due time of each, and one
+// timer for all of them.
 
-// wakeEvery is how long a shard that has woken executions waits before it wakes the
-// next ones, so that those of a crowd are woken and written down together.
+// wakeEvery is the least time between two rounds of waking, so that executions
+// that are due at about the same time are woken and recorded together.
 const wakeEvery = 20 * time.Millisecond
 
-// sleeper is an execution without an actor. Its times are since the beginning of
-// the shard's life: no change of the clock moves them.
+// sleeper is an execution without an actor. Its times are relative to the start of
+// the shard's life, so that a change of the wall clock does not move them.
 type sleeper struct {
 	slept, poll, giveUp time.Duration
-	// left is what it goes on from, folded; "" where that is in the ledger alone.
-	left string
-	// place is where it stands among the dues.
-	place int32
-	tasks uint16
-	// queued: its poll is due, and waits until others have had theirs.
+	// snapshot is the state to resume, compressed; "" when only the ledger has one.
+	snapshot  string
+	heapIndex int32 // in the dueHeap
+	tasks     uint16
+	// queued: its poll is due and waits for a slot.
 	queued bool
 }
 
-// never is a time that does not come.
+// never is a due time that is not reached.
 const never = time.Duration(math.MaxInt64)
 
-// due is when to look at a sleeper.
+// due returns when the sleeper has to be looked at next.
 func (s *sleeper) due() time.Duration {
 	if s.queued {
 		return s.giveUp
@@ -41,23 +40,23 @@ func (s *sleeper) due() time.Duration {
 	return min(s.poll, s.giveUp)
 }
 
-// dues are sleepers, the one that is due first on top.
-type dues []*entry
+// dueHeap is a heap of sleepers by their due time.
+type dueHeap []*entry
 
-func (d dues) Len() int           { return len(d) }
-func (d dues) Less(i, j int) bool { return d[i].asleep.due() < d[j].asleep.due() }
-func (d dues) Swap(i, j int) {
+func (d dueHeap) Len() int           { return len(d) }
+func (d dueHeap) Less(i, j int) bool { return d[i].asleep.due() < d[j].asleep.due() }
+func (d dueHeap) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
-	d[i].asleep.place, d[j].asleep.place = int32(i), int32(j)
+	d[i].asleep.heapIndex, d[j].asleep.heapIndex = int32(i), int32(j)
 }
 
-func (d *dues) Push(x any) {
+func (d *dueHeap) Push(x any) {
 	e := x.(*entry)
-	e.asleep.place = int32(len(*d))
+	e.asleep.heapIndex = int32(len(*d))
 	*d = append(*d, e)
 }
 
-func (d *dues) Pop() any {
+func (d *dueHeap) Pop() any {
 	last := len(*d) - 1
 	e := (*d)[last]
 	(*d)[last] = nil
@@ -68,50 +67,50 @@ func (d *dues) Pop() any {
 // sleepers are the executions of a shard that sleep.
 type sleepers struct {
 	began time.Time
-	// room is how many may have been woken for a poll at once, woken how many are.
-	room, woken int
-	dues        dues
-	// queue are those whose poll is due, in the order in which it was. One that has
-	// woken since stays in it, and is passed over.
+	// slots bounds the executions that are awake for a poll, taken counts them.
+	slots, taken int
+	dues         dueHeap
+	// queue holds those whose poll is due, in that order. One that was woken for
+	// another reason meanwhile stays in it and is skipped.
 	queue []*entry
-	// tasks is how many distribute tasks they follow.
-	tasks int
-	folds likeness.Folder
-	last  time.Duration // when the timer came last
+	// tasks counts the distribute tasks that they follow.
+	tasks     int
+	folder    likeness.Folder
+	lastAlarm time.Duration // when the timer fired last
 }
 
-// sleep puts an execution to sleep.
+// sleep adds an execution.
 func (s *sleepers) sleep(e *entry, as sleeper) {
 	e.phase, e.asleep = asleep, &as
 	s.tasks += int(as.tasks)
 	heap.Push(&s.dues, e)
 }
 
-// rise takes an execution out, whatever becomes of it, and returns what it was.
-func (s *sleepers) rise(e *entry) sleeper {
+// remove removes an execution, for whatever reason, and returns its sleeper.
+func (s *sleepers) remove(e *entry) sleeper {
 	was := *e.asleep
-	heap.Remove(&s.dues, int(was.place))
+	heap.Remove(&s.dues, int(was.heapIndex))
 	e.asleep = nil
 	s.tasks -= int(was.tasks)
 	return was
 }
 
-// claim gives an execution a place among those that poll, release takes it back.
-func (s *sleepers) claim(e *entry) {
-	e.polls = true
-	s.woken++
+// takeSlot counts an execution as awake for a poll.
+func (s *sleepers) takeSlot(e *entry) {
+	e.holdsSlot = true
+	s.taken++
 }
 
-func (s *sleepers) release(e *entry) {
-	if e.polls {
-		e.polls = false
-		s.woken--
+// freeSlot takes that back, if it was counted.
+func (s *sleepers) freeSlot(e *entry) {
+	if e.holdsSlot {
+		e.holdsSlot = false
+		s.taken--
 	}
 }
 
-// next returns an execution for which it is time, and nil when there is none. One
-// that is to be given up does not wait for those that poll: nobody may wait for an
-// alert because the repository is slow.
+// next returns an execution to wake, or nil. One whose time to give up has come
+// needs no slot: its alert must not wait for a slow repository.
 func (s *sleepers) next(now time.Time) *entry {
 	at := now.Sub(s.began)
 	for len(s.dues) > 0 && s.dues[0].asleep.due() <= at {
@@ -123,7 +122,7 @@ func (s *sleepers) next(now time.Time) *entry {
 		heap.Fix(&s.dues, 0)
 		s.queue = append(s.queue, e)
 	}
-	for s.woken < s.room && len(s.queue) > 0 {
+	for s.taken < s.slots && len(s.queue) > 0 {
 		e := s.queue[0]
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
@@ -134,23 +133,24 @@ func (s *sleepers) next(now time.Time) *entry {
 	return nil
 }
 
-// alarm returns when to look again, false for never. Whoever waits in the queue
-// is woken when another has ended, and needs no timer.
+// alarm returns when to call next again, false for never. Those in the queue need
+// no timer: they are woken when a slot is freed.
 func (s *sleepers) alarm() (time.Time, bool) {
 	if len(s.dues) == 0 || s.dues[0].asleep.due() == never {
 		return time.Time{}, false
 	}
-	return s.began.Add(max(s.dues[0].asleep.due(), s.last+wakeEvery)), true
+	return s.began.Add(max(s.dues[0].asleep.due(), s.lastAlarm+wakeEvery)), true
 }
 
-// doze puts an execution to sleep of which the ledger has a snapshot.
-func (m *machine) doze(e *entry, after time.Duration) {
+// sleepFollowed puts an execution to sleep that was followed before this life of
+// the shard. Its snapshot stays in the ledger.
+func (m *machine) sleepFollowed(e *entry, after time.Duration) {
 	m.sleepers.sleep(e, sleeper{poll: after, giveUp: never, tasks: 1})
 }
 
-// asleep ends the actor of an execution until there is something to do, unless it
-// has been sent more meanwhile.
-func (m *machine) asleep(in messages.ExecutionAsleep) {
+// fellAsleep ends the actor of an execution that has nothing to do before its next
+// poll, unless it has been sent another event meanwhile.
+func (m *machine) fellAsleep(in messages.ExecutionAsleep) {
 	e := m.entry(in.Key)
 	if e.phase != running || in.Observed != e.sent {
 		return
@@ -159,33 +159,33 @@ func (m *machine) asleep(in messages.ExecutionAsleep) {
 		e.seen = in.Seen
 	}
 	m.do(end{in.Key})
-	m.sleepers.release(e)
+	m.sleepers.freeSlot(e)
 	since := func(at time.Time) time.Duration { return at.Sub(m.sleepers.began) }
 	m.sleepers.sleep(e, sleeper{
 		slept: since(in.At), poll: since(in.Poll), giveUp: since(in.GiveUp),
-		left: m.sleepers.folds.Fold(in.Snapshot), tasks: uint16(min(in.Tasks, math.MaxUint16)),
+		snapshot: m.sleepers.folder.Fold(in.Snapshot), tasks: uint16(min(in.Tasks, math.MaxUint16)),
 	})
 }
 
-// rouse wakes the executions for which it is time.
-func (m *machine) rouse(now time.Time) {
+// wakeDueSleepers wakes the executions that are due.
+func (m *machine) wakeDueSleepers(now time.Time) {
 	for e := m.sleepers.next(now); e != nil; e = m.sleepers.next(now) {
-		m.sleepers.claim(e)
+		m.sleepers.takeSlot(e)
 		m.wake(now, e, true)
 	}
 }
 
-// wake gives an execution an actor again. One that this life of the shard has not
-// seen goes on from the ledger, which is a try of its own.
+// wake gives an execution an actor again. One whose snapshot is in the ledger is
+// resumed from there, which is a retry.
 func (m *machine) wake(now time.Time, e *entry, isDue bool) {
-	was := m.sleepers.rise(e)
-	if was.left == "" {
+	was := m.sleepers.remove(e)
+	if was.snapshot == "" {
 		m.try(e.key, e)
 		return
 	}
-	since := e.since // a nap does not begin a new try
+	since := e.since // sleeping does not begin a new attempt
 	m.start(now, e.key, e, &messages.ResumeExecution{
-		Key: e.key, Seen: e.seen, Snapshot: m.sleepers.folds.Unfold(was.left), Due: isDue, Slept: m.sleepers.began.Add(was.slept),
+		Key: e.key, Seen: e.seen, Snapshot: m.sleepers.folder.Unfold(was.snapshot), Due: isDue, Slept: m.sleepers.began.Add(was.slept),
 	})
 	if e.onTrial {
 		e.since = since

@@ -66,7 +66,7 @@ func words(effects []effect) []string {
 			out = append(out, fmt.Sprint("observe ", do.event.Event.Family))
 		case decide:
 			out = append(out, fmt.Sprint("decide ", do.event.Event.Family))
-		case tell:
+		case acknowledge:
 			out = append(out, "tell")
 		case commit:
 			out = append(out, strings.TrimSpace(fmt.Sprint("commit ", do.then)))
@@ -125,7 +125,7 @@ func TestMachine_wakesAnExecutionToPollAndLetsItSleepAgain(t *testing.T) {
 	n.alarm("asleep again", 62*time.Second)
 	n.want("its poll", n.at(62*time.Second, wakeDue{}), "spawn a", `resume a from "dream", which is due`)
 	n.want("its end", n.at(63*time.Second, messages.ExecutionFinished{Key: "a"}), "end a")
-	if _, ok := n.machine.sleepers.alarm(); ok || n.machine.sleepers.tasks != 0 || n.machine.sleepers.woken != 0 {
+	if _, ok := n.machine.sleepers.alarm(); ok || n.machine.sleepers.tasks != 0 || n.machine.sleepers.taken != 0 {
 		t.Errorf("want nobody asleep and nobody polling, got %+v", n.machine.sleepers)
 	}
 }

@@ -162,7 +162,7 @@ func quarantined(f *refusal) messages.QuarantinedDatagram {
 		Source: f.datagram.Source.String(),
 		At:     f.datagram.At,
 	}
-	d.Show(f.datagram.Payload, quarantineBytes)
+	d.SetPayload(f.datagram.Payload, quarantineBytes)
 	d.Size = f.datagram.Size
 	d.Cut = d.Cut || f.datagram.Truncated()
 	return d

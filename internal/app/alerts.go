@@ -58,7 +58,7 @@ func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Aler
 		next := waiting[0]
 		waiting = waiting[1:]
 		switch effect := next.(type) {
-		case *execution.Tell:
+		case *execution.Report:
 			if effect.Outcome == execution.OutcomeNobodyTold {
 				return *effect.Alert, true
 			}

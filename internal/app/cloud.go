@@ -179,7 +179,7 @@ const refusedBytes = 2 << 10
 
 func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
 	d := messages.QuarantinedDatagram{Reason: "cloud_event", Detail: why.Error(), Source: source, At: time.Now()}
-	d.Show(payload, refusedBytes)
+	d.SetPayload(payload, refusedBytes)
 	in.app.quarantine.Put(d, func() {})
 }
 

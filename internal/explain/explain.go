@@ -301,7 +301,7 @@ func shown(at messages.EventPosition, event messages.TaskEvent, entry []byte) tr
 	r := trail.Received{Place: at, Event: event, Source: event.Source}
 	if datagram, err := udp.DecodeEntry(entry); err == nil {
 		var q messages.QuarantinedDatagram
-		q.Show(datagram.Payload, maxPayload)
+		q.SetPayload(datagram.Payload, maxPayload)
 		r.Source, r.Payload = datagram.Source.String(), q.Payload
 	}
 	return r
