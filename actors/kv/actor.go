@@ -42,7 +42,8 @@ func (o Options) Props() *actor.Props {
 // front carries out what the directory decides.
 type front struct {
 	opts *Options
-	// directory is nil until the ledger has been read; early is what came before.
+	// directory is nil until the ledger has been read; early holds the messages that
+	// arrive before that.
 	directory    *directory
 	early        []any
 	room, flying *budget
@@ -50,9 +51,10 @@ type front struct {
 	loads        *actorkit.Effects
 }
 
-// What an actor tells itself; of tells it from an earlier life.
+// What an actor sends to itself. of is the instance that it is for, so that one from
+// before a restart is dropped.
 type (
-	// settled: what was committed before is durable and visible.
+	// settled: everything committed before this life is durable and visible.
 	settled struct{ of actor.Actor }
 	// loaded brings what the ledger holds.
 	loaded struct {
@@ -70,7 +72,7 @@ func (f *front) Receive(ctx actor.Context) {
 		f.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		f.loads.Close()
-	case *actor.Stopped, *actor.Terminated: // of a namespace that was told to end
+	case *actor.Stopped, *actor.Terminated: // Terminated is of a namespace that was stopped
 	case settled:
 		if message.of == f {
 			f.loads.Run(ctx, loadTimeout, f.load)
@@ -88,8 +90,8 @@ func (f *front) Receive(ctx actor.Context) {
 	}
 }
 
-// begin waits until what the namespaces of an earlier life have committed is
-// visible, and reads the ledger then.
+// begin waits until the commits of an earlier life are visible, and then reads the
+// ledger.
 func (f *front) begin(ctx actor.Context) {
 	f.room, f.flying = &budget{limit: f.opts.Limits.TotalBytes}, &budget{limit: maxFlying}
 	f.children = map[uint64]*actor.PID{}
@@ -97,7 +99,7 @@ func (f *front) begin(ctx actor.Context) {
 	f.opts.Metrics.namespaces.Set(0)
 	post := actorkit.Poster(ctx)
 	f.opts.Ledger.Commit(nil, func(err error) {
-		if err == nil { // else it is closed, as everything will be
+		if err == nil { // otherwise the journal is closed, and the process ends
 			post(settled{f})
 		}
 	})
@@ -108,13 +110,14 @@ func (f *front) load(context.Context) any {
 	return loaded{of: f, all: all, leftOver: leftOver, err: err}
 }
 
-// live begins with what the ledger holds. Without it nothing may be answered.
+// live starts serving with what the ledger holds. If it could not be read, nothing may
+// be answered.
 func (f *front) live(ctx actor.Context, in loaded) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("load the key-value store: %w", in.err))
 	}
 	for _, some := range removals(in.leftOver) {
-		f.opts.Ledger.Commit(some.ops, func(error) {}) // found again at the next start otherwise
+		f.opts.Ledger.Commit(some.ops, func(error) {}) // if this fails, the next start repeats it
 	}
 	f.directory = newDirectory(f.opts.Limits, f.room, f.flying)
 	values := 0
@@ -160,7 +163,7 @@ func (f *front) spawn(ctx actor.Context, t *tenant) {
 	f.children[t.id] = pid
 }
 
-// answer sends a reply to whoever wants it.
+// answer counts a reply and sends it.
 func (o *Options) answer(r reply) {
 	o.Metrics.answered(r.op, r.failed)
 	o.send(r.to, r.message)

@@ -2,14 +2,15 @@ package kv
 
 import "sync/atomic"
 
-// budget is what the namespaces of a store share: so many bytes. It is safe for
+// budget is a limit on bytes that the namespaces of a store share. It is safe for
 // concurrent use.
 type budget struct {
 	limit int64
 	used  atomic.Int64
 }
 
-// take takes n bytes if they are left. Giving back always succeeds.
+// take takes n bytes if they are left. A negative n gives bytes back, which always
+// succeeds.
 func (b *budget) take(n int64) bool {
 	if b.used.Add(n) > b.limit && n > 0 {
 		b.used.Add(-n)
@@ -18,13 +19,14 @@ func (b *budget) take(n int64) bool {
 	return true
 }
 
-// account is the part of a budget that one namespace has. It outlives a crash.
+// account is the share of a budget that one namespace holds. It survives a crash of
+// the actor.
 type account struct {
 	budget *budget
 	paid   int64
 }
 
-// resize changes the part to size if the budget allows it. Less always goes.
+// resize changes the share to size if the budget allows it. Shrinking always succeeds.
 func (a *account) resize(size int64) bool {
 	if !a.budget.take(size - a.paid) {
 		return false
@@ -33,7 +35,7 @@ func (a *account) resize(size int64) bool {
 	return true
 }
 
-// settle changes the part to size, whatever is left: what is there is there.
+// settle changes the share to size even beyond the limit, for what is in memory already.
 func (a *account) settle(size int64) {
 	a.budget.used.Add(size - a.paid)
 	a.paid = size

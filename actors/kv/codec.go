@@ -11,20 +11,20 @@ import (
 const (
 	// bucketNamespace holds the namespaces, by namespaceKey.
 	bucketNamespace journal.Bucket = "kv_namespace"
-	// bucketValue holds the values, by valueKey. Those of a namespace that is not
-	// in bucketNamespace are left over from its deletion.
+	// bucketValue holds the values, by valueKey. Values of a namespace that is not in
+	// bucketNamespace are left over from its deletion.
 	bucketValue journal.Bucket = "kv_value"
 )
 
-// version is the first byte of every entry. A release that changes them takes the
-// next one and keeps reading the older ones.
+// version is the first byte of every entry. A release that changes the layout
+// increments it and still reads the older ones.
 const version = 1
 
 // idSize is the length of a namespace's ID in a key.
 const idSize = 8
 
-// namespaceKey is the key of a namespace: its ID. A name that is used again gets
-// another one, so that what is left over from the deletion never comes back.
+// namespaceKey is the key of a namespace: its ID. A name that is used again gets a new
+// ID, so that values left over from the deletion never reappear.
 func namespaceKey(id uint64) string {
 	return string(binary.BigEndian.AppendUint64(make([]byte, 0, idSize), id))
 }

@@ -8,16 +8,16 @@ import (
 	"butler/messages"
 )
 
-// maxWaiting bounds the commands that wait for the end of one namespace.
+// maxWaiting bounds the commands that wait until one namespace is deleted.
 const maxWaiting = 1024
 
-// directory decides which namespaces there are. It is pure, as the machine is:
-// it gets the time and one input and returns what is to be done.
+// directory decides which namespaces there are. It is pure, as the machine is: it
+// gets the time and one input, and returns effects.
 //
-// A namespace is entered with its first put, whose room is paid for here, so
-// that this put is never refused and no namespace is left without one. While one
-// is being deleted, whatever comes for its name waits: a name is taken by one
-// namespace at a time, on disk as well.
+// A namespace is created by its first put. Its memory is reserved here, so that this
+// put is never refused and no namespace stays empty. While a namespace is being
+// deleted, commands for its name wait: a name belongs to one namespace at a time, on
+// disk as well.
 type directory struct {
 	limits Limits
 	room   *budget
@@ -33,9 +33,9 @@ type place struct {
 	id   uint64
 	name string
 	life int
-	// durable: it is on disk, so it may be told of.
+	// durable: it is on disk, so it may be listed.
 	durable bool
-	// leaving: it is being deleted. Those that waiting holds come after that.
+	// leaving: it is being deleted. The commands in waiting come after that.
 	leaving bool
 	delete  messages.DeleteNamespace
 	waiting []any
@@ -54,7 +54,7 @@ func (d *directory) enter(id uint64, name string) *place {
 	return p
 }
 
-// handle is the whole of the directory. Its answer is valid until the next call.
+// handle processes one input. The result is valid until the next call.
 func (d *directory) handle(now time.Time, input any) []effect {
 	clear(d.out)
 	d.out = d.out[:0]
@@ -134,7 +134,7 @@ func (d *directory) wait(p *place, command any, size int64) {
 	p.held += size
 }
 
-// create begins a namespace with its first put.
+// create creates a namespace for its first put.
 func (d *directory) create(now time.Time, put messages.PutValue) {
 	paid := namespaceCost(put.Namespace) + pairCost(put.Key, put.Value)
 	switch {
@@ -153,8 +153,8 @@ func (d *directory) create(now time.Time, put messages.PutValue) {
 	d.do(forward{p.id, put})
 }
 
-// started: a namespace is on disk. A later life does not know of a deletion that
-// was under way; that one has not happened, or will be told by ended.
+// started: a namespace is on disk. An actor that was restarted does not know of a
+// deletion that was under way: either that did not happen, or ended will follow.
 func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
 	p, ok := d.byID[in.ID]
 	if !ok {
@@ -173,7 +173,7 @@ func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
 	d.resume(now, p)
 }
 
-// ended: a namespace is not there any more.
+// ended: a namespace is deleted.
 func (d *directory) ended(now time.Time, id uint64) {
 	p, ok := d.byID[id]
 	if !ok {
@@ -185,7 +185,7 @@ func (d *directory) ended(now time.Time, id uint64) {
 	d.resume(now, p)
 }
 
-// resume takes up what has waited for the end of a deletion.
+// resume routes the commands that waited for a deletion.
 func (d *directory) resume(now time.Time, p *place) {
 	waiting := p.waiting
 	d.flying.take(-p.held)

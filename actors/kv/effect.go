@@ -25,15 +25,15 @@ type send struct {
 	message any
 }
 
-// commit changes the ledger. When it is durable the machine gets a committed
-// with n, unless n is 0.
+// commit changes the ledger. Once it is durable the machine gets committed{n}, unless
+// n is 0.
 type commit struct {
 	n   uint64
 	ops []journal.Op
 }
 
-// shelve lays a value on the shelf, unshelve takes it away, and unshelveAll all of
-// the namespace.
+// shelve puts a value on the shelf, unshelve removes it, and unshelveAll removes all
+// values of the namespace.
 type (
 	shelve struct {
 		key   string
@@ -46,14 +46,14 @@ type (
 // arm replaces the timer of a namespace.
 type arm struct{ at time.Time }
 
-// tell tells the owner of the namespaces about this one.
+// tell sends a message about this namespace to the owner of all namespaces.
 type tell struct{ message any }
 
-// expired counts values whose time was over.
+// expired counts values that expired.
 type expired struct{ count int }
 
-// Of the directory: spawn starts the actor of a namespace whose first put it has
-// paid for, forward passes on a command, stop ends the actor.
+// Effects of the directory: spawn starts the actor of a namespace, with the memory
+// that is reserved for its first put; forward passes on a command; stop ends the actor.
 type (
 	spawn struct {
 		id   uint64
@@ -119,7 +119,7 @@ func namespaceOf(command any) (string, bool) {
 	return "", false
 }
 
-// refusal is the answer to a command that is not carried out; false when it wants none.
+// refusal is the answer to a command that is refused; false for one without an answer.
 func refusal(command any, why messages.Failure) (reply, bool) {
 	switch in := command.(type) {
 	case messages.PutValue:

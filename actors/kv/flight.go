@@ -5,7 +5,7 @@ import (
 	"butler/messages"
 )
 
-// draftNow returns the flight that the step at hand fills.
+// draftNow returns the flight of the current step, a new one if there is none.
 func (m *machine) draftNow() *flight {
 	if m.draft == nil {
 		m.draft = newFlight()
@@ -13,7 +13,7 @@ func (m *machine) draftNow() *flight {
 	return m.draft
 }
 
-// record adds a change that answers have to wait for.
+// record adds a change to the flight of the current step; answers wait for it.
 func (m *machine) record(op journal.Op, change messages.ValueChanged) {
 	f := m.draftNow()
 	f.ops = append(f.ops, op)
@@ -21,15 +21,15 @@ func (m *machine) record(op journal.Op, change messages.ValueChanged) {
 	f.changes = append(f.changes, change)
 }
 
-// answer answers the command at hand when its change is durable.
+// answer answers the current command once its change is durable.
 func (m *machine) answer(r reply) {
 	f := m.draftNow()
 	f.answers = append(f.answers, r)
 	m.held++
 }
 
-// launch sends the changes of the step to the disk, as one. The first flight
-// of a namespace takes its name along.
+// launch commits the changes of the step together. The first flight of a namespace
+// also writes its name.
 func (m *machine) launch() {
 	f := m.draft
 	m.draft = nil
@@ -51,7 +51,7 @@ func (m *machine) launch() {
 	f.ops = nil // the ledger has them
 }
 
-// land takes note that the flights up to n are durable: now they are told.
+// land handles that all flights up to n are durable: their changes may be revealed now.
 func (m *machine) land(n uint64) {
 	for m.landed < n {
 		m.landed++
@@ -83,10 +83,11 @@ func (m *machine) landNext(n uint64) {
 	}
 }
 
-// dependsOn returns the flight that has to be durable before anybody is told of a key.
+// dependsOn returns the flight that must be durable before the state of a key may be
+// revealed.
 func (m *machine) dependsOn(key string) uint64 { return max(m.unsure[key], m.birth) }
 
-// after answers a command when flight n is durable.
+// after answers a command once flight n is durable.
 func (m *machine) after(n uint64, command any, r reply) {
 	f, waits := m.flights[n]
 	switch {
@@ -100,7 +101,8 @@ func (m *machine) after(n uint64, command any, r reply) {
 	}
 }
 
-// refuseAfter refuses a command when the flight that is the reason is durable.
+// refuseAfter refuses a command once flight n, which made the refusal necessary, is
+// durable.
 func (m *machine) refuseAfter(n uint64, command any, why messages.Failure) {
 	if answer, ok := refusal(command, why); ok {
 		m.after(n, command, answer)

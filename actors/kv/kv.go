@@ -2,15 +2,15 @@
 // optional time to live and a revision.
 //
 // It guarantees that
-//   - an acknowledged change is on disk, and that no answer tells of a change
-//     which a crash could take back: it waits for the commit it depends on;
-//   - a value is not seen any more once its time is over, and is removed, told to
-//     watchers and counted within a second of it, by one timer per namespace;
-//     values keep their remaining time across a restart;
+//   - an acknowledged change is on disk, and no answer reveals a change that a crash
+//     could undo: it waits for the commit that it depends on;
+//   - an expired value is never returned, and within a second of its expiry it is
+//     removed, reported to watchers and counted, by one timer per namespace; values
+//     keep their remaining time to live across a restart;
 //   - a namespace exists from its first accepted put until it is deleted, which
 //     takes all of its values with it or none;
-//   - revisions of a namespace only grow, so that whoever changes a value under
-//     the condition of its revision overwrites nobody;
+//   - revisions of a namespace only grow, so that a put on the condition of a
+//     revision never overwrites somebody else's change;
 //   - memory is bounded: by the number of namespaces and of keys in each, the
 //     size of names, keys and values, and all of them together, by what may be on
 //     its way to the disk, and by the credit of each watcher. What does not fit is
@@ -18,15 +18,15 @@
 //   - a namespace that crashes is rebuilt from the ledger while the others go on.
 //
 // Without a ledger everything is kept in memory only: a restart of the process
-// loses all of it, and a crash of an actor what that one held.
+// loses all of it, and a crash of an actor loses what that actor held.
 //
 // It must never block, interpret a value or write one to the log.
 //
-// The directory decides about namespaces, a machine about the values of one;
-// actors carry out. A value that was asked for lies on a shelf from then until it
-// changes, so that who asks again does not take the actors' time. Goroutines: one
-// for each reading of the ledger, at the start of the store and after a crash, ended
-// with the actor it is for.
+// The directory decides about namespaces, and one machine per namespace about its
+// values; actors carry their decisions out. A value that was read is kept on a shelf,
+// a read cache, until it changes, so that reading it again takes no message to an
+// actor. Goroutines: one for each reading of the ledger, at the start of the store and
+// after a crash; it ends with the actor that it reads for.
 package kv
 
 import (
@@ -63,8 +63,7 @@ type Options struct {
 	Log *zap.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Shelf is where the namespaces lay values that were asked for; nil means that
-	// nobody reads them there.
+	// Shelf is the read cache that the namespaces fill; nil when nobody reads it.
 	Shelf *Shelf
 	// Supervise is the strategy for the namespaces.
 	Supervise actor.SupervisorStrategy
@@ -73,15 +72,15 @@ type Options struct {
 // Limits bound the store. Zero fields mean the defaults.
 type Limits struct {
 	// Keys is how many keys a namespace holds; 0 means 1000. Overwriting is always
-	// allowed, and what is expired does not count.
+	// allowed, and expired keys do not count.
 	Keys int
 	// Namespaces is how many there may be; 0 means 1000.
 	Namespaces int
 	// NamespaceBytes, KeyBytes and ValueBytes bound the texts; 0 means 256 bytes,
 	// 1 KiB and 1 MiB.
 	NamespaceBytes, KeyBytes, ValueBytes int
-	// TotalBytes bounds everything together, with some bytes more for every key
-	// and every namespace; 0 means 256 MiB.
+	// TotalBytes bounds everything together, including an overhead for every key and
+	// every namespace; 0 means 256 MiB.
 	TotalBytes int64
 }
 
@@ -106,18 +105,18 @@ func positive(n, otherwise int) int {
 }
 
 const (
-	// A value and a name are never longer than that, whatever the configuration says.
+	// A value and a name are never longer than this, whatever the configuration says.
 	largestValue, largestName = 4 << 20, 64 << 10
-	// recordRoom is what a commit may hold beside one value: names, and what expires
-	// in the same step.
+	// recordRoom is for what a commit holds beside one value: names, and values that
+	// expire in the same step.
 	recordRoom = 512 << 10
 	// maxFlying bounds the bytes of all changes that wait for the disk.
 	maxFlying = 64 << 20
-	// What a key and a namespace cost beside their texts, about.
+	// Roughly what a key and a namespace cost beside their texts.
 	keyOverhead, namespaceOverhead = 256, 4 << 10
 )
 
-// refuses returns why a put can never be accepted; none when it may.
+// refuses returns why a put can never be accepted; no failure when it may be.
 func (l Limits) refuses(in messages.PutValue) messages.Failure {
 	switch {
 	case in.Namespace == "":

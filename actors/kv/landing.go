@@ -7,23 +7,23 @@ import (
 	"butler/internal/journal"
 )
 
-// landing is how far the flights of one life are durable. The ledger reports them
-// one by one and in their order, many at a time; the actor gets a single message
-// for all that it has not come to yet.
+// landing tracks up to which flight the commits of one life are durable. The ledger
+// reports them one by one and in order, many at a time; the actor gets one message
+// for all that it has not handled yet.
 type landing struct {
 	post    func(message any)
 	through atomic.Uint64
-	// posted: a message is on its way that will find through as it is then.
+	// posted: a message is on its way, whose handler will read through.
 	posted atomic.Bool
-	// failed: nothing behind a flight that cannot land counts. Whoever reports
-	// alone uses it.
+	// failed: a flight failed, so those after it must not be reported. Only report
+	// uses it.
 	failed bool
 }
 
-// report takes note of a flight. It is what the ledger calls back.
+// report is the callback of the ledger for a flight.
 func (l *landing) report(n uint64, err error) {
 	switch {
-	case errors.Is(err, journal.ErrClosed), l.failed: // as everything will be
+	case errors.Is(err, journal.ErrClosed), l.failed: // the process ends, or the actor restarts
 	case err != nil:
 		l.failed = true
 		l.post(landed{of: l, err: err})
@@ -35,8 +35,8 @@ func (l *landing) report(n uint64, err error) {
 	}
 }
 
-// read returns the latest flight that is durable, as all before it are. It
-// answers a message; what is reported from now on posts another one.
+// read returns the latest durable flight; all before it are durable, too. It is called
+// for a message from report; what is reported from now on posts another one.
 func (l *landing) read() uint64 {
 	l.posted.Store(false)
 	return l.through.Load()

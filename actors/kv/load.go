@@ -9,7 +9,7 @@ import (
 	"butler/internal/journal"
 )
 
-// contents is what the ledger knows of a namespace.
+// contents is what the ledger holds of a namespace.
 type contents struct {
 	id    uint64
 	name  string
@@ -61,8 +61,8 @@ func (m *contents) add(key string, raw []byte) error {
 	return err
 }
 
-// each visits the entries of a bucket whose keys begin with prefix, until visit
-// fails: a store that lacks a value nobody can read must not look complete.
+// each visits the entries of a bucket whose keys begin with prefix. It ends at the
+// first error: a store without an unreadable value must not pass for complete.
 func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, key string, raw []byte) error) error {
 	var broken error
 	mine := func(key string) bool { return strings.HasPrefix(key, prefix) }
@@ -80,10 +80,10 @@ func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, 
 	return nil
 }
 
-// removalOverhead is what a removal takes in a record beside its key, about.
+// removalOverhead is roughly what a removal takes in a record beside its key.
 const removalOverhead = 32
 
-// removals are the commits that remove values, each well within a record.
+// removals returns the commits that remove values, each small enough for a record.
 func removals(keys []string) []commit {
 	var out []commit
 	size := removeAtOnce

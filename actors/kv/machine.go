@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// purgePace is the least time between two purges that leave nothing dead, so
-	// that values which die one after the other go together.
+	// purgePace is the least time between two complete purges, so that values which
+	// expire shortly after one another are removed together.
 	purgePace = 100 * time.Millisecond
-	// purgeAtOnce is how many dead values go in one step, and removeAtOnce how many
-	// bytes of keys in one commit; others get a turn in between.
+	// purgeAtOnce is how many expired values are removed in one step, and removeAtOnce
+	// how many bytes of keys in one commit, so that other commands get a turn in between.
 	purgeAtOnce  = 1024
 	removeAtOnce = 128 << 10
 	// maxHeld bounds the answers that wait for the disk, in one namespace.
 	maxHeld = 4096
 )
 
-// machine decides everything about the values of one namespace. It is pure: it
-// gets the time and one input, changes itself and returns what is to be done, in
-// order. The two accounts are all that it shares.
+// machine decides everything about the values of one namespace. It is pure: it gets
+// the time and one input, updates itself and returns effects, in order. It shares only
+// the two accounts.
 //
-// A change is made at once and goes to the disk in a flight, one commit after the
-// other. Whoever is told of it waits for that flight: its author, whoever reads
-// the key meanwhile, and the watchers. So conditions are judged by the latest
-// state, and nobody sees one that a crash could take back.
+// A change is made in memory at once and committed in a flight; flights are committed
+// in order. Everybody who would learn of the change waits until its flight is durable:
+// the caller, readers of the key, and the watchers. So conditions are judged by the
+// latest state, and nobody sees a state that a crash could undo.
 type machine struct {
 	id     uint64
 	name   string
@@ -41,22 +41,22 @@ type machine struct {
 	pairs map[string]*pair
 	due   expiries
 	bytes int64
-	// last is the latest revision. Revisions are microseconds since 1970, or one
-	// more than the last: so they do not come again after a restart, either.
+	// last is the latest revision. A revision is the time in microseconds since 1970,
+	// or one more than the last, so that none is used twice, even after a restart.
 	last uint64
 
 	flights map[uint64]*flight
 	draft   *flight // of the step
 	issued  uint64  // the latest flight
-	landed  uint64  // the latest durable one, which is no more than issued
-	written uint64  // the latest one with a change that is no expiry
-	birth   uint64  // the one that makes the namespace exist, 0 when it is on disk
+	landed  uint64  // the latest durable flight, at most issued
+	written uint64  // the latest flight with a put or delete, not only expiries
+	birth   uint64  // the flight that creates the namespace, 0 when it is on disk
 	unsure  map[string]uint64
 	held    int
 	over    bool // it is deleted, or being deleted
 
-	armed    int64 // when the timer rings, 0 when it does not
-	rest     int64 // no purge before that
+	armed    int64 // when the timer fires, 0 when it is not armed
+	rest     int64 // no purge before this time
 	watchers []*watcher
 	out      []effect // reused by every step
 }
@@ -72,7 +72,7 @@ type flight struct {
 	last    bool // nothing is left of the namespace
 
 	// single is room for what most flights are: one change, and its answer.
-	single struct {
+	single struct { // spares the slices above an allocation each
 		op     [1]journal.Op
 		key    [1]string
 		change [1]messages.ValueChanged
@@ -86,7 +86,7 @@ func newFlight() *flight {
 	return f
 }
 
-// committed is the input that says that a flight is durable, and all before it.
+// committed is the input for a flight that is durable, with all before it.
 type committed struct{ n uint64 }
 
 // newMachine returns the machine of a namespace that does not exist before its first put.
@@ -97,10 +97,10 @@ func newMachine(id uint64, name string, limits Limits, room, flying *account) *m
 	}
 }
 
-// restore takes in what the ledger holds, and returns what is to be done first.
-// What has expired meanwhile is purged like anything else.
+// restore loads what the ledger holds, and returns the first effects. Values that
+// expired meanwhile are purged as usual.
 func (m *machine) restore(now time.Time, held *contents, life int) []effect {
-	// A revision that a crash took back, or that is deleted, is never given again.
+	// A revision that a crash undid, or that was deleted, must never be used again.
 	m.birth, m.life, m.last = 0, life, uint64(max(now.UnixMicro(), 0))
 	slices.SortFunc(held.pairs, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
 	for _, p := range held.pairs {
@@ -121,7 +121,7 @@ func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 // size is what the namespace takes from the budget of the store.
 func (m *machine) size() int64 { return namespaceCost(m.name) + m.bytes }
 
-// handle is the whole of the machine. Its answer is valid until the next call.
+// handle processes one input. The result is valid until the next call.
 func (m *machine) handle(now time.Time, input any) []effect {
 	clear(m.out)
 	m.out = m.out[:0]
@@ -156,7 +156,7 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	return m.out
 }
 
-// handleOver is handle for a namespace of which only the deletion is left.
+// handleOver is handle for a namespace that is being deleted.
 func (m *machine) handleOver(input any) {
 	if in, ok := input.(committed); ok {
 		m.land(in.n)
@@ -201,7 +201,7 @@ func (m *machine) put(now time.Time, in messages.PutValue) {
 	m.answer(reply{opPut, in.ReplyTo, messages.PutValueReply{Revision: revision, Created: created}, messages.FailureNone})
 }
 
-// endOf returns until when a value of the given time to live lives.
+// endOf returns the last moment of a value with the given time to live; 0 means never.
 func endOf(now time.Time, ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return 0
@@ -209,7 +209,7 @@ func endOf(now time.Time, ttl time.Duration) int64 {
 	return now.UnixMicro() + max(min(ttl, messages.LongestTTL).Microseconds(), 1)
 }
 
-// makeRoom takes the room for a put, or returns why there is none.
+// makeRoom reserves the memory for a put, or returns why that is impossible.
 func (m *machine) makeRoom(now time.Time, in messages.PutValue, p *pair) messages.Failure {
 	cost, before := pairCost(in.Key, in.Value), int64(0)
 	if p != nil {
@@ -228,7 +228,7 @@ func (m *machine) makeRoom(now time.Time, in messages.PutValue, p *pair) message
 	return messages.Failure{}
 }
 
-// full reports whether there is no room for another key, dead ones apart.
+// full reports whether there is no room for another key, after purging expired ones.
 func (m *machine) full(now time.Time) bool {
 	if len(m.pairs) >= m.limits.Keys {
 		m.purge(now, purgeAtOnce)
@@ -236,12 +236,12 @@ func (m *machine) full(now time.Time) bool {
 	return len(m.pairs) >= m.limits.Keys
 }
 
-// grow takes n bytes from the budget of the store; what is dead gives way.
+// grow takes n bytes from the budget of the store, and purges expired values if it has to.
 func (m *machine) grow(now time.Time, n int64) bool {
 	return m.room.resize(m.size()+n) || m.purge(now, purgeAtOnce) && m.room.resize(m.size()+n)
 }
 
-// holds reports whether a key is as a change wants it.
+// holds reports whether a pair, nil for none, meets a condition.
 func holds(c messages.Condition, p *pair) bool {
 	switch c.Kind {
 	case messages.IfAbsent:
@@ -289,7 +289,7 @@ func (m *machine) get(now time.Time, in messages.GetValue) {
 	m.after(depends, in, reply{opGet, in.ReplyTo, it.found(now.UnixMicro()), messages.FailureNone})
 }
 
-// unshelve takes a value that is about to change from the shelf.
+// unshelve removes a value that is about to change from the shelf.
 func (m *machine) unshelve(p *pair) {
 	if p.onShelf {
 		p.onShelf = false
@@ -313,8 +313,7 @@ func (m *machine) list(now time.Time, in messages.ListKeys) {
 	m.after(m.written, in, reply{opList, in.ReplyTo, messages.ListKeysReply{Keys: keys}, messages.FailureNone})
 }
 
-// current returns the live pair of a key. A dead one goes at once: it gives way
-// to another, or cannot be deleted.
+// current returns the pair of a key, nil for none. It removes an expired one first.
 func (m *machine) current(now time.Time, key string) *pair {
 	p := m.pairs[key]
 	if p != nil && p.dead(now.UnixMicro()) {
@@ -331,7 +330,7 @@ func (m *machine) next(now time.Time) uint64 {
 	return m.last
 }
 
-// expiryDue purges what is dead. A timer that was replaced meanwhile rings in vain.
+// expiryDue purges expired values. It ignores a timer that was replaced meanwhile.
 func (m *machine) expiryDue(now time.Time, in messages.ExpiryDue) {
 	if in.At.UnixMicro() != m.armed {
 		return
@@ -340,7 +339,7 @@ func (m *machine) expiryDue(now time.Time, in messages.ExpiryDue) {
 	m.purge(now, purgeAtOnce)
 }
 
-// purge removes up to n dead values, and reports whether there were any.
+// purge removes up to n expired values, and reports whether there were any.
 func (m *machine) purge(now time.Time, n int) bool {
 	at, count := now.UnixMicro(), 0
 	for ; count < n && m.draftNow().removed < removeAtOnce && len(m.due) > 0 && m.due[0].dead(at); count++ {
@@ -355,8 +354,8 @@ func (m *machine) purge(now time.Time, n int) bool {
 	return count > 0
 }
 
-// expire removes a dead value. Nobody has to wait for the disk because of it:
-// the value is as dead after a crash.
+// expire removes an expired value. Nobody has to wait for the commit: after a crash
+// the value is expired all the same.
 func (m *machine) expire(now time.Time, p *pair) {
 	m.drop(p)
 	f := m.draftNow()
@@ -380,7 +379,7 @@ func removal(id uint64, key string) journal.Op {
 	return journal.Op{Bucket: bucketValue, Key: valueKey(id, key)}
 }
 
-// wake arms the timer for the next value that dies, if it would ring too late.
+// wake arms the timer for the next expiry, unless it fires early enough already.
 func (m *machine) wake(now time.Time) {
 	if len(m.due) == 0 || m.over {
 		return
@@ -392,8 +391,8 @@ func (m *machine) wake(now time.Time) {
 	}
 }
 
-// end deletes the namespace: first its name, which takes everything with it, and
-// when that is durable the values.
+// end deletes the namespace: first its name, which makes all of its values invisible,
+// and once that is durable the values.
 func (m *machine) end(in messages.DeleteNamespace) {
 	m.over = true
 	m.do(unshelveAll{})
@@ -403,7 +402,7 @@ func (m *machine) end(in messages.DeleteNamespace) {
 	m.answer(reply{opDeleteNamespace, in.ReplyTo, messages.DeleteNamespaceReply{}, messages.FailureNone})
 }
 
-// bury cleans up after the deletion is durable.
+// bury cleans up once the deletion is durable.
 func (m *machine) bury() {
 	m.endWatches(messages.WatchDeleted)
 	keys := make([]string, 0, len(m.pairs))

@@ -17,7 +17,7 @@ var results = map[messages.FailureKind]string{
 	messages.FailureUnavailable: "unavailable",
 }
 
-// Metrics tell what the store holds and what it is asked for.
+// Metrics show what the store holds, and count its operations.
 type Metrics struct {
 	keys, namespaces, bytes prometheus.Gauge
 	expired                 prometheus.Counter
@@ -57,7 +57,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 func (m *Metrics) answered(op operation, failed messages.FailureKind) { m.operations[op][failed].Inc() }
 
-// holds changes what is shown of one namespace.
+// holds adds to the totals of keys and bytes.
 func (m *Metrics) holds(keys int, bytes int64) {
 	m.keys.Add(float64(keys))
 	m.bytes.Add(float64(bytes))

@@ -11,7 +11,7 @@ import (
 	"butler/messages"
 )
 
-// tenant is what outlives the actor of a namespace.
+// tenant is the state of a namespace that survives a restart of its actor.
 type tenant struct {
 	id   uint64
 	name string
@@ -26,24 +26,25 @@ type tenant struct {
 type namespace struct {
 	opts   *Options
 	tenant *tenant
-	// machine is nil until a later life has read the ledger; early is what came before.
+	// machine is nil until a restarted actor has read the ledger; early holds the
+	// messages that arrive before that.
 	machine *machine
 	early   []any
 	landing *landing
 	loads   *actorkit.Effects
 	timer   actorkit.Timer
-	// keys and bytes are what the metrics show of it.
+	// keys and bytes are this namespace's share in the metrics.
 	keys  int
 	bytes int64
 }
 
-// landed says that flights of a life are durable, or why one can never be.
+// landed says that flights of a life are durable, or why one has failed.
 type landed struct {
 	of  *landing
 	err error
 }
 
-// restored brings a later life what the ledger holds of it.
+// restored brings a restarted actor what the ledger holds of its namespace.
 type restored struct {
 	of   *namespace
 	held *contents
@@ -75,8 +76,8 @@ func (n *namespace) Receive(ctx actor.Context) {
 	}
 }
 
-// begin starts the first life from what the store knows, and a later one from
-// the ledger, behind everything that the life before has committed.
+// begin starts the first life from what the store has loaded, and a later one from
+// the ledger, after all commits of the life before.
 func (n *namespace) begin(ctx actor.Context) {
 	t := n.tenant
 	t.life++
@@ -103,8 +104,8 @@ func (n *namespace) load(context.Context) any {
 	return restored{of: n, held: held, err: err}
 }
 
-// restored goes on after a crash. A namespace that is not on disk has ended with
-// it: its first put was not acknowledged, or it was deleted.
+// restored continues after a crash. A namespace that is not on disk no longer exists:
+// its first put was not acknowledged, or it was deleted.
 func (n *namespace) restored(ctx actor.Context, in restored) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("load a namespace of the key-value store: %w", in.err))
@@ -131,7 +132,7 @@ func (n *namespace) newMachine() *machine {
 	return newMachine(n.tenant.id, n.tenant.name, n.opts.Limits, &n.tenant.room, &n.tenant.flying)
 }
 
-// catchUp takes up what came while the ledger was read.
+// catchUp handles the messages that arrived while the ledger was read.
 func (n *namespace) catchUp(ctx actor.Context) {
 	early := n.early
 	n.early = nil
@@ -148,8 +149,8 @@ func (n *namespace) take(ctx actor.Context, input any) {
 	n.perform(ctx, n.machine.handle(time.Now(), input))
 }
 
-// landed: a change that can never be durable must not be seen, either, so the
-// namespace begins anew without it.
+// landed: a change that cannot be made durable must not be visible either, so on an
+// error the actor fails and restarts from the ledger, without the change.
 func (n *namespace) landed(ctx actor.Context, in landed) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("store a change of a namespace: %w", in.err))
@@ -201,8 +202,8 @@ func (n *namespace) show(keys int, bytes int64) {
 	}
 }
 
-// leave ends a life: what it showed is not there any more, and nobody is left
-// waiting for changes that do not come.
+// leave ends a life: it takes its share out of the metrics, clears the shelf and ends
+// the watches.
 func (n *namespace) leave() {
 	n.loads.Close()
 	n.timer.Stop()

@@ -7,9 +7,9 @@ type pair struct {
 	key, value string
 	// since is the revision in which the key came into being: the order of keys.
 	since, revision uint64
-	// until is the last moment, in microseconds since 1970, at which it lives; 0 is for ever.
+	// until is its last moment, in microseconds since 1970; 0 means for ever.
 	until int64
-	// onShelf: others read it from the shelf.
+	// onShelf: the value is on the shelf.
 	onShelf bool
 	// index is its place among the expiries, -1 when it has none.
 	index int

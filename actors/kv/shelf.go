@@ -7,11 +7,11 @@ import (
 	"butler/messages"
 )
 
-// Shelf holds values that somebody has asked for, for others to read without a
-// message to their namespace. A value is there only while it is on disk and no
-// change of it has been taken up: its namespace takes it away before that change
-// goes to the disk, so before anybody is told of it. What is not there has to be
-// asked for. It is safe for concurrent use.
+// Shelf is a read cache: it holds values that were read, so that they can be read
+// again without a message to their namespace. It holds a value only while that is on
+// disk and no change of it has begun: its namespace removes it before it commits a
+// change, and so before anybody learns of that. On a miss, ask the actor. It is safe
+// for concurrent use.
 type Shelf struct {
 	metrics *Metrics
 
@@ -19,7 +19,7 @@ type Shelf struct {
 	spaces map[string]map[string]shelved
 }
 
-// shelved is what is to be known of a pair to answer for it. It never changes.
+// shelved is what it takes of a pair to answer a get. It never changes.
 type shelved struct {
 	value    string
 	revision uint64
@@ -31,7 +31,8 @@ func NewShelf(metrics *Metrics) *Shelf {
 	return &Shelf{metrics: metrics, spaces: map[string]map[string]shelved{}}
 }
 
-// Get answers as the store would at that moment, when it can. A nil shelf cannot.
+// Get answers as the store would at that moment, or returns false. A nil shelf always
+// returns false.
 func (s *Shelf) Get(in messages.GetValue, now time.Time) (messages.GetValueReply, bool) {
 	if s == nil {
 		return messages.GetValueReply{}, false
@@ -47,7 +48,7 @@ func (s *Shelf) Get(in messages.GetValue, now time.Time) (messages.GetValueReply
 	return it.found(at), true
 }
 
-// found is the answer for a value that lives.
+// found is the answer for a value that has not expired.
 func (v shelved) found(now int64) messages.GetValueReply {
 	reply := messages.GetValueReply{Found: true, Value: v.value, Revision: v.revision}
 	if v.until != 0 { // never 0, which means for ever

@@ -10,20 +10,21 @@ import (
 const (
 	maxWatchers = 64
 	// MaxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
-	// how many bytes, unless it is one change alone. What expires in one step fits.
+	// how many bytes; a single change may be larger. All values that expire in one step
+	// fit into the window.
 	MaxWindow      = 2 * purgeAtOnce
 	maxUnconfirmed = 4 << 20
-	// changeOverhead is what a change takes beside its texts, about.
+	// changeOverhead is roughly what a change takes beside its texts.
 	changeOverhead = 256
 )
 
-// watcher is one that is told of changes, as long as it has credit.
+// watcher receives changes as long as it has credit.
 type watcher struct {
 	ref messages.Ref
-	// since is the revision before the first change that it is told of.
+	// since is the revision before the first change that it receives.
 	since  uint64
 	window int
-	// unconfirmed are the changes it has been told of, bytes what they take.
+	// unconfirmed are the changes that it has not confirmed, bytes their size.
 	unconfirmed []unconfirmed
 	bytes       int
 }
@@ -56,7 +57,7 @@ func (m *machine) unwatch(ref messages.Ref) {
 	m.watchers = slices.DeleteFunc(m.watchers, func(w *watcher) bool { return w.ref == ref })
 }
 
-// confirm gives a watcher its credit back.
+// confirm returns credit to a watcher.
 func (m *machine) confirm(in messages.ConfirmChanges) {
 	for _, w := range m.watchers {
 		if w.ref == in.Watcher {
@@ -74,7 +75,7 @@ func (w *watcher) confirm(through uint64) {
 	w.unconfirmed = slices.Delete(w.unconfirmed, 0, n)
 }
 
-// fanOut tells all watchers of a change, and those without credit that they miss it.
+// fanOut sends a change to all watchers, and ends the watch of those without credit.
 func (m *machine) fanOut(change *messages.ValueChanged) {
 	m.watchers = slices.DeleteFunc(m.watchers, func(w *watcher) bool {
 		if change.Revision <= w.since {
@@ -92,7 +93,7 @@ func (m *machine) fanOut(change *messages.ValueChanged) {
 	})
 }
 
-// endWatches tells every watcher that there is nothing more to come.
+// endWatches ends the watch of every watcher.
 func (m *machine) endWatches(reason messages.WatchEnd) {
 	for _, w := range m.watchers {
 		m.do(send{w.ref, messages.WatchEnded{Namespace: m.name, Reason: reason}})
