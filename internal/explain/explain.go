@@ -1,11 +1,11 @@
-// Package explain owns the search for what is known of an execution: in the
-// datagrams that are kept, the steps that were noted, the ledger and the
-// quarantine. What they make together is told by package trail.
+// Package explain owns the search for everything that is known of an execution: in the
+// kept datagrams, the recorded steps, the ledger and the quarantine. Package trail
+// turns what it finds into a story.
 //
-// It guarantees that a search is bounded in time and in what it returns, works
-// beside a running service as well as on the journal of one that does not run, and
-// says what it could not look at. It must never change anything, or decide what
-// an event leads to.
+// It guarantees that a search is bounded in time and in what it returns, that it works
+// in a running service as well as on the journal of one that does not run, and that it
+// says what it could not search. It must never change anything, or decide what an
+// event leads to.
 package explain
 
 import (
@@ -25,15 +25,16 @@ import (
 	"butler/messages"
 )
 
-// Archive is where the search looks. Every field but Trail is required.
+// Archive is what is searched. Every field but Trail is required.
 type Archive struct {
 	Events *journal.Queue
 	Ledger *journal.Ledger
 	Outbox *outbox.Outbox
-	// Trail is nil where no steps are noted.
+	// Trail is nil when no steps are recorded.
 	Trail      *trail.Trail
 	Quarantine Quarantine
-	// KeyOf names the execution of an event that is one of its own.
+	// KeyOf returns the key of an event that has no execution ID, or is not
+	// de-duplicated.
 	KeyOf func(messages.EventPosition) messages.ExecutionKey
 	// KernelDrops counts the datagrams that were lost before they could be read.
 	KernelDrops func() uint64
@@ -44,7 +45,7 @@ type Quarantine interface {
 	List(limit int) ([]messages.QuarantinedDatagram, error)
 }
 
-// How much of what is known goes into an explanation, and how long is looked for it.
+// The bounds of a search.
 const (
 	maxReceived   = 100
 	maxSteps      = 2000
@@ -69,7 +70,7 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 	names := newNames(asked)
 	for _, r := range known.Received {
 		if strings.EqualFold(r.Event.ExecutionID, id) {
-			known.ID = id // as it is written, braces and blanks included
+			known.ID = id // the ID itself has the braces or blanks
 		}
 		names.add(r.Event.ExecutionID)
 		names.add(string(a.KeyOf(r.Place)))
@@ -79,14 +80,14 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 		wanted.addAll(a.namesOf(x))
 	}
 	found, err := a.steps(ctx, wanted)
-	trouble("not all notes of what was done could be searched", err)
+	trouble("not all recorded steps could be searched", err)
 	known.Reach.Steps = found.Since
 	known.Entries = entriesOf(names, found.Entries)
 	if found.More {
-		trouble("more was done about it than is told here", fmt.Errorf("the first %d steps are shown", maxSteps))
+		trouble("there are more steps than are shown", fmt.Errorf("the first %d are shown", maxSteps))
 	}
 	if found.Unreadable > 0 {
-		trouble("notes of what was done are damaged", fmt.Errorf("%d cannot be read", found.Unreadable))
+		trouble("recorded steps are damaged", fmt.Errorf("%d cannot be read", found.Unreadable))
 	}
 	if err := errors.Join(a.ledgerOf(names, &known), a.refusedOf(&known)); err != nil {
 		return trail.Story{}, err
@@ -101,7 +102,7 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 	return trail.Tell(known), ctx.Err()
 }
 
-// brief tells how it stands with an execution of a task.
+// brief returns the short story of an execution of a task.
 func (a Archive) brief(x taskExecution, entries []trail.Entry) (trail.Brief, error) {
 	names := a.namesOf(x)
 	known := trail.Evidence{ID: x.id, Received: x.received, Entries: entriesOf(names, entries)}
@@ -123,8 +124,9 @@ func entriesOf(n *names, entries []trail.Entry) []trail.Entry {
 	return trail.Of(entries, is)
 }
 
-// steps finds what was noted. Without de-duplication an execution is known under
-// keys that only its decisions tell, when its datagrams are not kept any more.
+// steps finds the recorded steps. Without de-duplication an execution may have further
+// keys, which only its decisions show once its datagrams are no longer kept; a second
+// search finds the steps under those.
 func (a Archive) steps(ctx context.Context, n *names) (trail.Found, error) {
 	searching, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
@@ -197,7 +199,7 @@ var errEnough = errors.New("enough events")
 // found is what the journal still holds of an execution.
 type found struct {
 	received []trail.Received
-	// since is when the first datagram of all came that it holds.
+	// since is when the oldest datagram in the journal arrived.
 	since time.Time
 	// ofTask are the latest executions of a task with the ID that was asked for.
 	ofTask []taskExecution
@@ -209,7 +211,7 @@ type taskExecution struct {
 	received []trail.Received
 }
 
-// namesOf returns what an execution of a task is called.
+// namesOf returns the names of an execution of a task.
 func (a Archive) namesOf(x taskExecution) *names {
 	n := newNames([]string{x.id})
 	for _, r := range x.received {
@@ -218,8 +220,7 @@ func (a Archive) namesOf(x taskExecution) *names {
 	return n
 }
 
-// add notes an event of an execution of the task, which takes the place of the
-// oldest when there are many.
+// add adds an event of an execution of the task. Of many executions the latest are kept.
 func (f *found) add(execution string, r trail.Received) {
 	for i := range f.ofTask {
 		if x := &f.ofTask[i]; strings.EqualFold(x.id, execution) {
@@ -232,15 +233,15 @@ func (f *found) add(execution string, r trail.Received) {
 	f.ofTask = append(f.ofTask[max(0, len(f.ofTask)+1-maxOfTask):], taskExecution{execution, []trail.Received{r}})
 }
 
-// Received returns the datagrams of an execution that the journal still holds, limit
-// of them at the most. One without an ID is named by its place.
+// Received returns at most limit datagrams of an execution that the journal still
+// holds. An execution without an ID is named by the key of its event.
 func (a Archive) Received(ctx context.Context, id string, limit int) ([]trail.Received, error) {
 	found, err := a.received(ctx, []string{id}, limit)
 	return found.received, err
 }
 
-// received returns the datagrams of an execution, whose ID is one of ids, that the
-// journal still holds. An execution without an ID is named by its place.
+// received is Received for an execution whose ID is one of ids. It also collects the
+// latest executions of a task with one of these IDs.
 func (a Archive) received(ctx context.Context, ids []string, limit int) (out found, err error) {
 	searching, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
@@ -290,13 +291,14 @@ func mentioning(ids []string) func(entry []byte) bool {
 				return true
 			}
 		}
-		// An ID with a character that was taken out of it stands there otherwise.
+		// The sanitiser may have removed characters from an ID, which the raw datagram
+		// still has.
 		datagram, err := udp.DecodeEntry(entry)
 		return err == nil && !udp.IsClean(bytes.TrimRight(datagram.Payload, "\r\n"))
 	}
 }
 
-// shown makes of an entry of the events log what is told of it.
+// shown returns what the story shows of an entry of the events log.
 func shown(at messages.EventPosition, event messages.TaskEvent, entry []byte) trail.Received {
 	r := trail.Received{Place: at, Event: event, Source: event.Source}
 	if datagram, err := udp.DecodeEntry(entry); err == nil {

@@ -6,7 +6,7 @@ import (
 	"butler/messages"
 )
 
-// names are what one execution is called.
+// names are the IDs and keys of one execution, compared in any letter case.
 type names struct {
 	list  []string
 	known map[string]bool
@@ -20,9 +20,9 @@ func newNames(ids []string) *names {
 	return n
 }
 
-// spellings returns how an execution that somebody asks for may be called: as it
-// is written, since an ID may be any text, and without the braces and blanks that
-// the QMC and others put around one.
+// spellings returns the IDs that a question may mean: the text as it is, because an ID
+// may be any text, and the text without the braces and blanks that the QMC and others
+// put around an ID.
 func spellings(id string) []string {
 	bare := strings.Trim(strings.TrimSpace(id), "{}")
 	if bare == "" || bare == id {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// judge says how it stands, in a word and a sentence.
+// judge sets the state of the story and its summary.
 func (t *teller) judge() {
 	s := &t.story
 	for _, state := range []State{Parked, Waiting, Unclear, Dropped, Delivered, Suppressed} {
@@ -28,9 +28,9 @@ func (t *teller) judge() {
 	case t.decided != nil:
 		s.State, s.Summary = Silent, t.decided.Text
 	case t.known.Seen.Kinds != 0:
-		s.State, s.Summary = Unclear, "it was decided, and nothing of it waits any more: whoever was to be told was told or suppressed, and how is not known any more"
+		s.State, s.Summary = Unclear, "it was decided and no notice is waiting: each was delivered or suppressed, but which is no longer known"
 	case t.known.Seen.Classes != 0:
-		s.State, s.Summary = Silent, "it was handled and led to no alert; why is not known any more"
+		s.State, s.Summary = Silent, "it was handled without an alert; the reason is no longer known"
 	case len(t.known.Refused) > 0 && !t.ofTask():
 		s.State, s.Summary = Refused, "what arrived was refused: "+t.known.Refused[0].Reason
 	default:
@@ -38,7 +38,7 @@ func (t *teller) judge() {
 	}
 }
 
-// others counts those who are not told.
+// others counts the destinations that tell nobody, or not everybody.
 func (t *teller) others() string {
 	none, some := 0, 0
 	for _, v := range t.story.NotTold {
@@ -50,15 +50,16 @@ func (t *teller) others() string {
 	}
 	text := fmt.Sprintf("%d destinations not told", none)
 	if some > 0 {
-		text += fmt.Sprintf(", %d tell not everybody", some)
+		text += fmt.Sprintf(", %d do not tell everybody", some)
 	}
 	return text
 }
 
-// HintOfTask begins the hint that it was asked for a task.
+// HintOfTask begins the hint that the ID asked for is that of a task.
 const HintOfTask = "this is the ID of a task"
 
-// hint says what may be missing, and for an unknown execution what the reasons may be.
+// hint adds what may be missing from the story, and for an unknown execution the
+// possible reasons.
 func (t *teller) hint() {
 	r := t.known.Reach
 	hint := func(format string, args ...any) {
@@ -68,7 +69,7 @@ func (t *teller) hint() {
 		hint("%s", trouble)
 	}
 	if t.story.State == Unclear {
-		hint("the last steps are missing: a process that is killed loses those of its last second, and old ones go (journal.trailFor, journal.trailBytes)")
+		hint("the last steps are missing: a process that is killed loses those of its last second, and old ones are deleted (journal.trailFor, journal.trailBytes)")
 	}
 	if t.story.State != Unknown {
 		return
@@ -98,11 +99,11 @@ func (t *teller) hint() {
 	}
 	switch {
 	case r.NoSteps:
-		hint("no steps are noted (journal.trailFor is 0s)")
+		hint("no steps are recorded (journal.trailFor is 0s)")
 	case r.Steps.IsZero():
-		hint("no step of any execution is kept yet")
+		hint("no step of any execution is recorded yet")
 	default:
-		hint("what was done about events is kept since %s (journal.trailFor, journal.trailBytes)", day(r.Steps))
+		hint("steps are kept since %s (journal.trailFor, journal.trailBytes)", day(r.Steps))
 	}
 	if r.KernelDrops > 0 {
 		hint("%d datagrams were lost since the start of the service before it could read them; see the receive buffer (udpServerConfig.receiveBufferBytes)", r.KernelDrops)
@@ -110,7 +111,7 @@ func (t *teller) hint() {
 	if r.Quarantined > 0 {
 		hint("%d refused datagrams are kept, none of which names it: butler quarantine list", r.Quarantined)
 	}
-	hint("if none of that: the node did not send it here; look at its log appender, the address and port in it, and the firewall")
+	hint("if none of these applies, the node did not send it here: check its log appender, the address and port in it, and the firewall")
 }
 
 func day(at time.Time) string { return at.UTC().Format(time.DateTime) + " UTC" }

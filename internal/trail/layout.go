@@ -32,7 +32,7 @@ func (d *Decision) lay(w *wire.Wire) {
 	wire.Number(w, &d.More)
 }
 
-// LayLookup lays out a look-up.
+// LayLookup encodes or decodes a look-up, as all functions of this kind do.
 func LayLookup(w *wire.Wire, l *Lookup) {
 	layTexts(w, &l.What, &l.Along, &l.Failure)
 	layTime(w, &l.Asked)
@@ -78,7 +78,7 @@ func (d *Drop) lay(w *wire.Wire) {
 	layTexts(w, &d.Instance, &d.Recipient, &d.Why)
 }
 
-// layTime lays out a time as it is shown: in UTC, to the microsecond.
+// layTime lays out a time in UTC, to the microsecond.
 func layTime(w *wire.Wire, field *time.Time) {
 	var micros int64
 	if !field.IsZero() {
@@ -99,7 +99,7 @@ func LayPlace(w *wire.Wire, p *messages.EventPosition) {
 	p.Seq, p.Index = uint64(seq), uint32(index)
 }
 
-// layTexts lays out texts, of which the beginning is kept.
+// layTexts lays out texts, each cut to maxText bytes.
 func layTexts(w *wire.Wire, fields ...*string) {
 	for _, field := range fields {
 		cut(field)
@@ -112,14 +112,14 @@ func layText(w *wire.Wire, field *string) {
 	wire.Text(w, field)
 }
 
-// cut leaves the beginning of a text that is long, whole runes.
+// cut cuts a text to maxText bytes, between two runes.
 func cut(field *string) {
 	if len(*field) > maxText {
 		*field = text.FirstBytes(*field, maxText)
 	}
 }
 
-// layItems lays out the first items of a slice and counts the others in more.
+// layItems lays out the first maxItems items of a slice and counts the others in more.
 func layItems[T any](w *wire.Wire, field *[]T, more *int, item func(*wire.Wire, *T)) {
 	if left := len(*field) - maxItems; left > 0 {
 		*field, *more = (*field)[:maxItems], *more+left

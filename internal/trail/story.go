@@ -20,19 +20,19 @@ type Evidence struct {
 	Entries  []Entry
 	Waiting  []outbox.OpenNotice
 	Parked   []outbox.Parked
-	// Followed reports that its distribute task has not ended.
+	// Followed reports that it is a distribute task which has not ended.
 	Followed bool
-	// Seen is what is remembered of it; its zero value says that nothing is.
+	// Seen is what de-duplication remembers of it; the zero value means nothing.
 	Seen messages.Seen
 	// Reach says how far back the search could look.
 	Reach Reach
 }
 
-// Reach is what a search had to look at.
+// Reach is what a search covered.
 type Reach struct {
 	// Events and Steps are since when datagrams and steps are kept; zero when none are.
 	Events, Steps time.Time
-	// NoSteps reports that none are to be noted.
+	// NoSteps reports that recording steps is switched off.
 	NoSteps bool
 	// KernelDrops counts the datagrams lost before they could be read since the
 	// service has started, Quarantined the refused ones that are kept.
@@ -40,7 +40,7 @@ type Reach struct {
 	Quarantined int
 	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
 	OfTask []Brief
-	// Trouble says what could not be looked at.
+	// Trouble says what could not be searched.
 	Trouble []string
 }
 
@@ -52,10 +52,10 @@ type Received struct {
 	Source, Payload string
 }
 
-// State is how it stands with an execution, in a word.
+// State is the state of an execution.
 type State string
 
-// The states. Where notices differ, the first of these that one has counts.
+// The states. When notices are in different states, the first in this order counts.
 const (
 	Parked     State = "parked"
 	Waiting    State = "waiting"
@@ -63,13 +63,13 @@ const (
 	Dropped    State = "dropped"
 	Delivered  State = "delivered"
 	Suppressed State = "suppressed"
-	// Following: its distribute task runs on.
+	// Following: its distribute task is still running.
 	Following State = "following"
 	// Deciding: look-ups are under way.
 	Deciding State = "deciding"
 	// Silent: it was decided that nobody is told.
 	Silent State = "not_told"
-	// Refused: what arrived was no event.
+	// Refused: what arrived was not a valid event.
 	Refused State = "refused"
 	Unknown State = "unknown"
 )
@@ -89,7 +89,7 @@ type Story struct {
 	// Notices are who is told, NotTold who is not.
 	Notices []Notice  `json:"notices"`
 	NotTold []Verdict `json:"notTold"`
-	// Hints say what may be missing, and where to look on.
+	// Hints say what may be missing, and where to look next.
 	Hints []string `json:"hints"`
 	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
 	OfTask []Brief `json:"ofTask,omitempty"`
@@ -116,7 +116,7 @@ type Step struct {
 	Payload string `json:"payload,omitempty"`
 }
 
-// Notice is what became of telling one recipient.
+// Notice is the state of one notice to one recipient.
 type Notice struct {
 	ID          messages.NoticeID  `json:"id"`
 	Alert       messages.AlertKind `json:"alert,omitempty"`
@@ -134,7 +134,7 @@ type Verdict struct {
 	Reason      string `json:"reason"`
 }
 
-// Tell makes the story of what is known.
+// Tell makes a story of the evidence.
 func Tell(e Evidence) Story {
 	t := teller{known: e, story: Story{ExecutionID: e.ID, Steps: []Step{}, Notices: []Notice{}, NotTold: []Verdict{}, Hints: []string{}}}
 	t.datagrams()
@@ -148,7 +148,7 @@ func Tell(e Evidence) Story {
 	return t.story
 }
 
-// teller collects a story.
+// teller builds a story.
 type teller struct {
 	known Evidence
 	story Story
@@ -160,7 +160,7 @@ type teller struct {
 
 func (t *teller) step(s Step) { t.story.Steps = append(t.story.Steps, s) }
 
-// datagrams tells what arrived.
+// datagrams adds the steps for what arrived.
 func (t *teller) datagrams() {
 	for _, r := range t.known.Received {
 		t.about(r.Event.TaskID, r.Event.TaskName, r.Event.AppName, r.Event.HostName)
@@ -170,14 +170,14 @@ func (t *teller) datagrams() {
 		})
 	}
 	if t.ofTask() {
-		return // what was refused is told in short
+		return // refused datagrams are summed up in a hint
 	}
 	for _, q := range t.known.Refused {
 		t.step(Step{At: q.At, What: "refused", Payload: q.Payload, Text: fmt.Sprintf("%s from %s: %s", q.Reason, q.Source, q.Detail)})
 	}
 }
 
-// ofTask reports that it was asked for a task, of which there is no story.
+// ofTask reports that the ID asked for is that of a task, which has no story of its own.
 func (t *teller) ofTask() bool {
 	return len(t.known.Reach.OfTask) > 0 && len(t.known.Received)+len(t.known.Entries) == 0
 }
@@ -241,7 +241,7 @@ func (t *teller) decision(d *Decision) {
 	}
 }
 
-// step words a look-up.
+// step returns the step for a look-up.
 func (l Lookup) step() Step {
 	s := Step{At: l.Asked, What: "looked_up", Text: l.What + ": "}
 	if !l.Answered.IsZero() {
@@ -297,14 +297,15 @@ func (t *teller) notice(id messages.NoticeID, instance, recipient string) *Notic
 	return &t.story.Notices[i]
 }
 
-// ledger lets what is on disk have the last word on what is not delivered.
+// ledger corrects the state of the notices by the ledger, which is authoritative on
+// what is waiting or parked.
 func (t *teller) ledger() {
 	held := map[messages.NoticeID]bool{}
 	for _, w := range t.known.Waiting {
 		held[w.ID] = true
 		n := t.notice(w.ID, w.Instance, w.Recipient)
 		n.Alert, n.Attempts = w.Kind, max(n.Attempts, w.Attempts)
-		if n.State != Delivered { // its end is on its way to the disk
+		if n.State != Delivered { // a delivered one is about to leave the ledger
 			n.State = Waiting
 		}
 	}
@@ -337,7 +338,7 @@ func stateOf(o messages.NoticeOutcome) State {
 	}
 }
 
-// to words a recipient.
+// to is the prefix that names a recipient.
 func to(recipient string) string {
 	if recipient == "" {
 		return ""
@@ -345,10 +346,10 @@ func to(recipient string) string {
 	return recipient + ": "
 }
 
-// clock words a time of day.
+// clock formats a time of day.
 func clock(at time.Time) string { return at.UTC().Format("15:04:05.000") + " UTC" }
 
-// rounded words a duration as finely as anybody wants to know.
+// rounded formats a duration with a useful precision.
 func rounded(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -360,7 +361,7 @@ func rounded(d time.Duration) string {
 	}
 }
 
-// counted words how many notices are in which state.
+// counted says how many notices are in each state.
 func counted(notices []Notice) string {
 	var out []string
 	for _, s := range []State{Delivered, Waiting, Suppressed, Parked, Dropped, Unclear} {

@@ -1,12 +1,12 @@
-// Package trail owns what is told of an execution when somebody asks why people
-// were alerted, or not: the steps that the actors note on the way (Trail), and
-// the story that they make together with what is in the journal (Tell).
+// Package trail owns the explanation of why people were alerted of an execution, or
+// not: the steps that the actors record (Trail), and the story that these make
+// together with the journal (Tell).
 //
-// It guarantees that noting a step neither waits nor fails, that an entry is
-// bounded in size whatever came over the network, and that a story never claims
-// an end that the ledger contradicts. Steps may be missing, because the process
-// was killed a moment later or because they were kept for long enough; the story
-// says so. It must never decide anything: nothing reads a trail but people.
+// It guarantees that recording a step neither blocks nor fails, that an entry is
+// bounded in size whatever came over the network, and that a story never claims an
+// outcome that the ledger contradicts. Steps may be missing, because the process was
+// killed a moment later or because they were deleted for their age; the story says
+// so. It must never influence a decision: a trail is only read for people.
 package trail
 
 import (
@@ -32,7 +32,7 @@ type Notes interface {
 	Range(ctx context.Context, visit func(journal.Record) error) error
 }
 
-// Trail notes steps. A nil Trail notes nothing. It is safe for concurrent use.
+// Trail records steps. A nil Trail records nothing. It is safe for concurrent use.
 type Trail struct{ notes Notes }
 
 // New returns a trail in notes.
@@ -48,7 +48,7 @@ type Entry interface {
 // Head says what a step is about.
 type Head struct {
 	Key messages.ExecutionKey
-	// ExecutionID is the scheduler's name of the execution where that is not its key.
+	// ExecutionID is the scheduler's ID of the execution, "" when that is its key.
 	ExecutionID string
 	At          time.Time
 }
@@ -65,10 +65,10 @@ type Decision struct {
 	TaskID   string
 	TaskName string
 	AppName  string
-	// TaskType counts where TaskKnown.
+	// TaskType is valid only if TaskKnown.
 	TaskKnown bool
 	TaskType  qlik.TaskType
-	// Outcome is the label of what became of it, Text the same in words.
+	// Outcome is the label of the outcome, Text the same for people.
 	Outcome, Text string
 	// Alert is the kind of the alert, "" without one.
 	Alert    messages.AlertKind
@@ -80,18 +80,18 @@ type Decision struct {
 	More int
 }
 
-// Lookup is something that was asked before a decision, as often as it had the same answer.
+// Lookup is a look-up before a decision; repetitions with the same answer are one.
 type Lookup struct {
 	What string
 	// Asked is when it was asked first, Answered when it was last answered; zero without an answer.
 	Asked, Answered time.Time
 	Times           int
-	// Memory reports that nobody was asked; the answer was of AsOf.
+	// Memory reports that the answer came from a cache; it is of AsOf.
 	Memory bool
 	AsOf   time.Time
 	// Stale reports that the answer is old because the repository was out of reach.
 	Stale bool
-	// Along names what came along with the answer.
+	// Along names other objects that came with the same answer.
 	Along   string
 	Failure string
 }
@@ -105,7 +105,7 @@ type Told struct {
 // NotTold is a destination without a notice.
 type NotTold struct{ Instance, Reason string }
 
-// Duplicate is an event that repeats one.
+// Duplicate is an event that repeats an earlier one.
 type Duplicate struct {
 	Head
 	Place    messages.EventPosition
@@ -159,14 +159,14 @@ func NewDrop(p *outbox.Parked, at time.Time, why string) *Drop {
 	return &Drop{Head: Head{Key: p.Key, At: at}, Notice: p.ID, Instance: p.Instance, Recipient: p.Recipient, Why: why}
 }
 
-// How much of a step is kept.
+// The bounds of a step: bytes of a text, and items of a list.
 const (
 	maxText  = 300
 	maxItems = 100
 )
 
-// version begins every entry, followed by the sort of step, the key and the
-// execution ID. A release that changes the layout takes the next one and reads both.
+// version is the first byte of every entry, before the sort of step, the key and the
+// execution ID. A release that changes the layout increments it and reads both.
 const version = 1
 
 const (
@@ -182,7 +182,7 @@ type scratch struct{ wire wire.Wire }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// Write notes a step, and takes it over: what is too long in it is cut.
+// Write records a step. It takes ownership of e, and cuts what is too long in it.
 func (t *Trail) Write(e Entry) {
 	if t == nil {
 		return
@@ -222,7 +222,7 @@ func (t *Trail) Find(ctx context.Context, names []string, limit int) (Found, err
 	if t == nil {
 		return out, nil
 	}
-	// What cannot be written now is missing, and told by the health of the journal.
+	// If this fails, the latest steps are missing; the health of the journal shows it.
 	_ = t.notes.Flush(ctx)
 	wanted := make([][]byte, len(names))
 	for i, name := range names {
@@ -258,7 +258,7 @@ func (t *Trail) Find(ctx context.Context, names []string, limit int) (Found, err
 	return out, nil
 }
 
-// Of returns those of entries that are about an execution, by key or by execution ID.
+// Of returns the entries whose key or execution ID satisfies is.
 func Of(entries []Entry, is func(name string) bool) []Entry {
 	var out []Entry
 	for _, e := range entries {
