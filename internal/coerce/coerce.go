@@ -1,9 +1,9 @@
-// Package coerce owns what a JSON value of one type means where another type is
-// asked for: load scripts send text for everything, and other clients numbers.
+// Package coerce owns the conversion between JSON numbers and texts where a client
+// sends one and the other is expected: load scripts send every value as text.
 //
-// It guarantees that an ordinary number reads the same whichever way it is written,
-// and that a whole number keeps all its digits. It must never guess: what is no
-// number is none.
+// It guarantees that a number reads the same however it is written, and that a whole
+// number keeps all its digits. It must never guess: a text that is not a plain decimal
+// number is refused.
 package coerce
 
 import (
@@ -23,14 +23,14 @@ func Text(number string) string {
 	if err != nil || size >= 1e21 || size < 1e-6 && size > 0 {
 		return number
 	}
-	return strconv.FormatFloat(n+0, 'f', -1, 64) // no sign of a zero
+	return strconv.FormatFloat(n+0, 'f', -1, 64) // adding 0 turns -0 into 0
 }
 
-// Number returns the number that a text holds, with or without space around it, and
-// whether it holds one: decimal, with an exponent or without, and finite.
+// Number parses a finite decimal number, with or without an exponent and with or
+// without space around it.
 func Number(text string) (n float64, ok bool) {
 	text = strings.TrimSpace(text)
-	if strings.Trim(text, "0123456789+-.eE") != "" { // the parser takes what programs write, too: 0x1p4, 1_000, inf
+	if strings.Trim(text, "0123456789+-.eE") != "" { // ParseFloat would also accept 0x1p4, 1_000 and inf
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)

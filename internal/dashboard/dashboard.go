@@ -1,9 +1,9 @@
-// Package dashboard owns the dashboards for Grafana: a table of panels for each
-// source of data, and their form as JSON in deploy/grafana.
+// Package dashboard owns the Grafana dashboards: a table of panels for each data
+// source, and their JSON form in deploy/grafana.
 //
-// It guarantees that a dashboard names no data source of its own: whoever imports
-// it chooses one. It must never ask a data source itself; that every query has an
-// answer is tested where a service runs.
+// It guarantees that a dashboard is not tied to a data source: whoever imports it
+// chooses one. It must never query a data source itself; tests of the running service
+// check that every query has an answer.
 package dashboard
 
 import (
@@ -29,7 +29,7 @@ type panel struct {
 	unit string
 	// width is in columns, of which there are 24.
 	width int
-	// bad colours a number from this value on; good says that it does so below it.
+	// bad is the value from which a number is red; with good, it is red below the value.
 	bad  float64
 	good bool
 	// queries are the data, each with its legend.
@@ -47,9 +47,9 @@ type row struct {
 // source is a kind of data source.
 type source struct {
 	name, uid, title, about string
-	// target turns a query into what Grafana wants of this source.
+	// target turns a query into Grafana's target for this data source.
 	target func(q query, k kind) map[string]any
-	// variables are those beside the data source.
+	// variables are the dashboard's variables beside the data source.
 	variables []map[string]any
 	rows      []row
 }
@@ -83,7 +83,7 @@ func (s source) document() map[string]any {
 	}
 }
 
-// heights of panels, in units of Grafana's grid.
+// Sizes of panels, in units of Grafana's grid.
 const (
 	columns   = 24
 	rowHeight = 1
@@ -120,7 +120,7 @@ func (s source) layout() []any {
 	return out
 }
 
-// draw is one panel.
+// draw returns the JSON of one panel.
 func (s source) draw(p panel, id int, at map[string]any) map[string]any {
 	from := map[string]any{"type": s.name, "uid": "${datasource}"}
 	targets := make([]any, len(p.queries))
@@ -143,8 +143,8 @@ func (s source) draw(p panel, id int, at map[string]any) map[string]any {
 	return out
 }
 
-// transformations make one table of the answers, and name its columns. The time of
-// the answer is no column; that of a stored point is.
+// transformations merge the answers into one table, and name its columns. The time of
+// an answer is hidden; the time of a stored point is shown.
 func transformations(p panel) []any {
 	names, hidden := map[string]any{}, map[string]any{}
 	for i, q := range p.queries {
@@ -161,7 +161,7 @@ func transformations(p panel) []any {
 	}
 }
 
-// thresholds colour what is worth a look.
+// thresholds returns the colours of a number.
 func thresholds(p panel) map[string]any {
 	first, then := "green", "red"
 	if p.good {

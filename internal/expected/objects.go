@@ -20,9 +20,9 @@ const (
 	kinds
 )
 
-// ways says how the repository calls a kind, whether a route may give an ID, and
-// whether objects of it come and go from day to day: a route that names one which has
-// been deleted is nothing to wake anybody for.
+// ways holds, for each kind, its name in the repository, whether a route may give an
+// ID, and whether such objects come and go (fleeting): a route that names a deleted one
+// is no reason to alarm anybody.
 var ways = [kinds]struct {
 	object         string
 	byID, fleeting bool

@@ -11,8 +11,8 @@ import (
 	"butler/internal/qlik/qrs"
 )
 
-// properties looks for the custom properties: their definitions say which objects can
-// have them, and which values.
+// properties compares the custom properties with their definitions, which say which
+// objects can have them, and which values.
 func (s Site) properties(ctx context.Context, from Repository) Look {
 	look := Look{Subject: "custom properties"}
 	if len(s.bySections) > 0 {
@@ -56,8 +56,8 @@ func usedProperties(built []destination.Built) []destination.Property {
 	return out
 }
 
-// missingProperties describes the properties in use that the objects which whose names
-// cannot have, or not with the wanted value.
+// missingProperties describes the properties in use that whose, such as "reload tasks",
+// cannot have, or not with the expected value.
 func missingProperties(whose string, used []destination.Property, known []qrs.PropertyDefinition) []string {
 	var out []string
 	for _, p := range used {
@@ -72,11 +72,11 @@ func missingProperties(whose string, used []destination.Property, known []qrs.Pr
 	return out
 }
 
-// maxOddValues is how many values of one property are told.
+// maxOddValues is how many values of one property are listed.
 const maxOddValues = 5
 
-// oddValues describes the properties in use that offer values which mean
-// nothing, or none to choose from.
+// oddValues describes the properties in use that offer values without a meaning here, or
+// no values at all.
 func oddValues(used []destination.Property, known []qrs.PropertyDefinition) []string {
 	var out []string
 	for _, p := range used {

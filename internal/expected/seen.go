@@ -6,21 +6,21 @@ import (
 	"butler/messages"
 )
 
-// Seen is what was seen of each subject last. With an error, that it could not be looked
-// for since.
+// Seen is the latest result for each subject. An error in it means that a later
+// search was refused, and the rest is from before that.
 type Seen map[string]Look
 
-// Standing is how what is expected stands, as far as it was seen.
+// Standing sums up the latest results of all subjects.
 type Standing struct {
 	// Missing and Odd are those of all looks.
 	Missing, Odd []string
-	// Refused tells what must not be looked for, and why.
+	// Refused says which subjects the repository does not let us search, and why.
 	Refused []string
 }
 
-// Take notes looks at all subjects and returns how things stand. What could not be
-// looked for is as it was. It reports whether to look again soon, because the
-// repository was in no state to answer: what it refuses now, it will refuse in a moment.
+// Take records new results and returns the sum. A subject that could not be searched
+// keeps its earlier result. soon reports that a repetition soon makes sense, because the
+// repository was not available; a refusal would only repeat.
 func (s Seen) Take(looks []Look) (now Standing, soon bool) {
 	for _, look := range looks {
 		last := s[look.Subject]

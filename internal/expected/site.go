@@ -1,10 +1,10 @@
-// Package expected owns what the configuration expects to find in the repository:
-// custom properties with their values, and the tags, streams, tasks and apps that
+// Package expected owns the comparison of the configuration with the repository: of
+// custom properties with their values, and of the tags, streams, tasks and apps that
 // routes name.
 //
-// It guarantees that what is missing, or means nothing, is told with the key of the
-// configuration that names it. It must never change anything in the repository, nor
-// decide what becomes of an alert.
+// It guarantees that whatever is missing, or has no meaning, is reported with the
+// configuration key that names it. It must never change anything in the repository, nor
+// decide what happens to an alert.
 package expected
 
 import (
@@ -18,17 +18,18 @@ import (
 	"butler/messages"
 )
 
-// Site is what the configuration expects of a site of Qlik Sense.
+// Site is what the configuration expects of a Qlik Sense site.
 type Site struct {
-	// bySections are custom properties of reload tasks, byRoutes those of tasks and of apps.
+	// bySections are the custom properties of reload tasks that sections name, byRoutes
+	// those of tasks and apps that routes name.
 	bySections, byRoutes []destination.Property
-	// ofApps tells by the path those of byRoutes that are of apps.
+	// ofApps holds the paths of those in byRoutes that are properties of apps.
 	ofApps map[string]bool
 	// objects are what routes name, in the order of kinds.
 	objects [kinds][]mention
 }
 
-// mention is a name in the configuration, and the key where it stands.
+// mention is a name in the configuration, and the path of its key.
 type mention struct{ path, name string }
 
 // Nothing reports that nothing is expected.
@@ -76,8 +77,9 @@ func SiteOf(section destination.Decode, built []destination.Built) (Site, error)
 	return out, err
 }
 
-// mayNameCloudApps reports that a route takes reloads in Qlik Cloud, if any are heard
-// of, or nothing else: then its apps may be those of the tenant.
+// mayNameCloudApps reports that the apps of a route may be those of the Qlik Cloud
+// tenant: the route takes reloads in Qlik Cloud, and either their events are enabled or
+// it takes nothing else.
 func mayNameCloudApps(r destination.Route, cloud bool) bool {
 	return slices.Contains(r.Kinds, messages.CloudReloadFailed) && (cloud || len(r.Kinds) == 1)
 }
@@ -89,21 +91,21 @@ type Repository interface {
 	Named(ctx context.Context, kind string, names ...string) ([]qrs.Reference, error)
 }
 
-// Look is what was seen of one subject.
+// Look is the result for one subject.
 type Look struct {
 	// Subject is what was looked for, in the plural, such as "tags".
 	Subject string
-	// Missing is what cannot be as it is expected: alerts that depend on it go
-	// where nobody wanted them, or nowhere. Odd is what may be so on purpose.
+	// Missing describes what is not as expected: alerts that depend on it go to the
+	// wrong place, or nowhere. Odd describes what may be intended.
 	Missing, Odd []string
-	// Err says that the repository did not answer; nothing is known then.
+	// Err says why the repository did not answer; the rest is empty then.
 	Err error
 }
 
 func (l Look) failed(err error) Look { return Look{Subject: l.Subject, Err: err} }
 
-// Compare looks for everything that is expected, subject by subject; subjects of
-// which nothing is expected are left out.
+// Compare looks for everything that is expected, subject by subject. It skips subjects
+// of which nothing is expected.
 func (s Site) Compare(ctx context.Context, from Repository) []Look {
 	var out []Look
 	if s.namesProperties() {

@@ -1,8 +1,8 @@
-// Package jsonshape owns how it is told that a JSON document has another shape than
-// the one that is read.
+// Package jsonshape owns the error text for a JSON value of another type than
+// expected.
 //
-// It guarantees one short line that a person understands who knows JSON and not this
-// program. It must never show what the document holds.
+// It guarantees one short line in terms of JSON, without Go types or field names of
+// this program. It must never show a value of the document.
 package jsonshape
 
 import (
@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// Mismatch says what has another type than it should, where an error of the decoder is
-// of that: "a JSON string at error.code where a whole number is wanted". whole reports
-// that it is the document itself, of which nothing was read then.
+// Mismatch describes a *json.UnmarshalTypeError, such as "a JSON string at error.code
+// where a whole number is wanted"; ok is false for any other error. whole reports that
+// the document itself has the wrong type, so that nothing of it was decoded.
 func Mismatch(err error) (said string, whole, ok bool) {
 	odd, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {
 		return "", false, false
 	}
-	is, _, _ := strings.Cut(odd.Value, " ") // behind the kind of a number are its digits
+	is, _, _ := strings.Cut(odd.Value, " ") // "number 1.5" would show the value
 	said = "a JSON " + is
 	if odd.Field != "" {
 		said += " at " + odd.Field
@@ -28,7 +28,7 @@ func Mismatch(err error) (said string, whole, ok bool) {
 	return said + " where " + wanted(odd.Type) + " is wanted", odd.Field == "", true
 }
 
-// wanted is what a type is read from.
+// wanted names the JSON value that a Go type is decoded from.
 func wanted(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

@@ -7,37 +7,37 @@ import (
 	"math/bits"
 )
 
-// Packed holds a value of some bytes for each key. Keys and values lie side by side in
-// pages of bytes, so a collection of garbage has nothing to look at, however many
-// there are. The zero value is empty.
+// Packed maps keys to values that are bytes. Both are stored in pages of bytes, so the
+// garbage collector has nothing to scan, however many there are. The zero value is
+// empty.
 type Packed struct {
 	seed maphash.Seed
-	// cells are those of Table; the place in one is that of a record.
+	// cells are as in Table; at refers to the place of a record.
 	cells cells
 	pages []page
-	// open are the pages with room, by the size of their places, spare the numbers
-	// of those that hold nothing.
+	// open lists the pages with free places, by the size of their places; spare lists
+	// the pages without memory.
 	open  map[int][]uint32
 	spare []uint32
 	used  int
 }
 
-// page holds records in places of one size. A record is the lengths of its key and its
-// value (uvarint), and then both.
+// page is a slab: it holds records in places of one size. A record is the lengths of
+// key and value (uvarint), followed by both.
 type page struct {
 	bytes []byte
 	size  int // of a place; 0 of a page without memory
 	used  int
-	// free is one more than the first free place, 0 without one. A free place begins
-	// with that of the next.
+	// free is the head of the free list, plus one; 0 means that it is empty. A free
+	// place begins with the next element of the list.
 	free uint16
 }
 
-// pageBits say how many places a page has at most, which are a power of two.
+// pageBits is the binary logarithm of the number of places in a full page.
 const (
 	pageBits   = 8
 	pagePlaces = 1 << pageBits
-	// fewestPlaces are what a page has at first.
+	// fewestPlaces is how many places a page begins with.
 	fewestPlaces = 8
 )
 
@@ -57,9 +57,9 @@ func (t *Packed) Find(key []byte) (value []byte, ok bool) {
 	return value, true
 }
 
-// Put gives a key a value, and calls replaced with the one that it had, if it had one,
-// which is valid until replaced returns; nil is fine. Key and value are copied, and
-// must not be parts of the table.
+// Put sets the value of a key. If the key had a value, it calls replaced with that one,
+// which is valid until replaced returns; replaced may be nil. Key and value are copied,
+// and must not point into the table.
 func (t *Packed) Put(key, value []byte, replaced func(old []byte)) {
 	if t.cells.full(t.used) {
 		t.grow()
@@ -84,8 +84,8 @@ func (t *Packed) Put(key, value []byte, replaced func(old []byte)) {
 	t.cells[at] = cell{hash, place + 1}
 }
 
-// Remove takes a key out, and returns what its value was, or false. It is valid as long
-// as that of Find.
+// Remove removes a key, and returns its value, or false. It is valid as long as that of
+// Find.
 func (t *Packed) Remove(key []byte) (old []byte, ok bool) {
 	if t.used == 0 {
 		return nil, false
@@ -100,12 +100,13 @@ func (t *Packed) Remove(key []byte) (old []byte, ok bool) {
 	t.cells.vacate(at)
 	t.used--
 	if t.used == 0 {
-		*t = Packed{} // it may have been large, and may never be again
+		*t = Packed{} // gives the memory of a large table back
 	}
 	return old, true
 }
 
-// All yields every key with its value, in no order, valid for one turn. The table must not change meanwhile.
+// All yields every key with its value, in no order; both are valid for one iteration.
+// The table must not change meanwhile.
 func (t *Packed) All() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		for _, c := range t.cells {
@@ -125,7 +126,7 @@ func (t *Packed) record(place uint32) []byte {
 	return p.bytes[at : at+p.size]
 }
 
-// look is that of Table.
+// look is as in Table.
 func (t *Packed) look(hash uint32, key []byte) (at uint32, ok bool) {
 	mask := uint32(len(t.cells) - 1)
 	for at = hash & mask; ; at = (at + 1) & mask {
@@ -154,7 +155,7 @@ func (t *Packed) take(size int) uint32 {
 	open, used := t.open[size]
 	if len(open) == 0 {
 		number := t.addPage(size)
-		if used { // a page of this size was full: it grows no more
+		if used { // there are many records of this size: allocate the whole page at once
 			t.pages[number].bytes = make([]byte, 0, pagePlaces*size)
 		}
 		open = append(open, number)
@@ -169,7 +170,7 @@ func (t *Packed) take(size int) uint32 {
 	return number<<pageBits | at
 }
 
-// addPage returns the number of a page without records.
+// addPage returns the number of an empty page for places of a size.
 func (t *Packed) addPage(size int) uint32 {
 	if last := len(t.spare) - 1; last >= 0 {
 		number := t.spare[last]
@@ -181,7 +182,7 @@ func (t *Packed) addPage(size int) uint32 {
 	return uint32(len(t.pages) - 1)
 }
 
-// release frees a place. A page that holds nothing any more gives its memory back.
+// release frees a place, and the memory of its page when that is empty.
 func (t *Packed) release(place uint32) {
 	number := place >> pageBits
 	p := &t.pages[number]
@@ -224,22 +225,23 @@ func (p *page) take() uint32 {
 	return uint32(end / p.size)
 }
 
-// release frees a place. What lies in it stays readable but for its lengths.
+// release frees a place. It overwrites only the beginning of the record, so that key
+// and value slices stay valid until the place is used again.
 func (p *page) release(at uint16) {
 	binary.LittleEndian.PutUint16(p.bytes[int(at)*p.size:], p.free)
 	p.free = at + 1
 	p.used--
 }
 
-// recordSize is what a record takes.
+// recordSize is the size of a record in bytes.
 func recordSize(key, value []byte) int {
 	return uvarintSize(len(key)) + uvarintSize(len(value)) + len(key) + len(value)
 }
 
 func uvarintSize(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
 
-// placeFor returns the size of the places for records of a size: up to an eighth more,
-// so that there are few sizes.
+// placeFor rounds the size of a record up by at most an eighth, so that there are few
+// sizes of places.
 func placeFor(size int) int {
 	step := max(8, 1<<bits.Len(uint(size))>>4)
 	return (size + step - 1) / step * step

@@ -1,11 +1,10 @@
-// Package keyed owns tables from text: a Table of values that know their own key,
-// and Packed, which holds bytes and has no pointer to any of them.
+// Package keyed owns hash tables with text keys for millions of entries: Table, whose
+// values know their own key, and Packed, which stores keys and values as bytes in
+// pages, so that the garbage collector has no pointers to follow.
 //
-// They guarantee what a map from text does, and that they grow without reading a
-// key: their cells hold the hashes of the keys. A map reads all its keys anew to
-// grow, wherever in memory they are, and one that remembers something of every
-// event does that over and over. They must never know what a value is. Neither is
-// safe for concurrent use.
+// They behave like a map, but grow without reading a key, because their cells hold the
+// hashes. A map hashes all its keys again whenever it grows, wherever they are in
+// memory. They must never interpret a value. Neither is safe for concurrent use.
 package keyed
 
 import (
@@ -13,35 +12,34 @@ import (
 	"iter"
 )
 
-// Named is a value that knows its key, which stays the same while a table holds it.
+// Named is a value that knows its key. The key must not change while a table holds it.
 type Named interface{ Name() string }
 
 // Table holds values by their keys. The zero value is empty.
 type Table[V Named] struct {
 	seed maphash.Seed
-	// cells are a power of two. A key is in the cell of its hash, or in one of those
-	// behind it, up to the first empty one.
+	// cells are a hash table with linear probing; their number is a power of two.
 	cells cells
-	// chunks hold the values side by side, free the places of those that were removed.
+	// chunks hold the values; free lists the places of removed ones.
 	chunks [][]V
 	free   []uint32
 	used   int
 }
 
-// cells are those of a table.
+// cells is the index of a table.
 type cells []cell
 
 // cell says where the value of a key with this hash is.
 type cell struct {
 	hash uint32
-	// at is one more than the place of the value; 0 in an empty cell.
+	// at is the place of the value plus one; 0 means that the cell is empty.
 	at uint32
 }
 
 const (
-	// fewest cells are made at first, and never more than three quarters are used.
+	// fewest is the initial number of cells; at most three quarters of them are used.
 	fewest = 8
-	// chunkSize is how many values of a large table lie side by side.
+	// chunkSize is how many values a chunk of a large table holds.
 	chunkSize = 1 << 10
 )
 
@@ -61,9 +59,9 @@ func (t *Table[V]) Find(key string) *V {
 	return t.value(t.cells[at].at - 1)
 }
 
-// Place returns the value of a key, which is fresh where it had none: that one has
-// to be filled, with a value of this key, before the table is asked for anything
-// else. It is valid as long as that of Find.
+// Place returns the value of a key, or adds one. A fresh value is zero: the caller must
+// set it to a value with this key before any other call. It is valid as long as that of
+// Find.
 func (t *Table[V]) Place(key string) (value *V, fresh bool) {
 	if t.cells.full(t.used) {
 		t.grow()
@@ -79,7 +77,7 @@ func (t *Table[V]) Place(key string) (value *V, fresh bool) {
 	return t.value(place), true
 }
 
-// Remove takes the value of a key out, and returns what it was, or false.
+// Remove removes the value of a key, and returns what it was, or false.
 func (t *Table[V]) Remove(key string) (old V, ok bool) {
 	if t.used == 0 {
 		return old, false
@@ -96,7 +94,7 @@ func (t *Table[V]) Remove(key string) (old V, ok bool) {
 	t.used--
 	t.cells.vacate(at)
 	if t.used == 0 && len(t.chunks) > 1 {
-		*t = Table[V]{} // it was large, and may never be again
+		*t = Table[V]{} // gives the memory of a large table back
 	}
 	return old, true
 }
@@ -158,7 +156,7 @@ func (t *Table[V]) take() uint32 {
 	return uint32(last*chunkSize + len(t.chunks[last]) - 1)
 }
 
-// full reports whether there are too many values for one more.
+// full reports whether the cells have to be doubled before another value.
 func (c cells) full(used int) bool { return used >= len(c)/4*3 }
 
 // doubled returns twice as many cells with the same content.
@@ -178,7 +176,7 @@ func (c cells) doubled() cells {
 	return out
 }
 
-// vacate empties a cell, and moves up those behind it that belong there.
+// vacate empties a cell, and moves later cells of the same probe sequences up.
 func (c cells) vacate(at uint32) {
 	mask := uint32(len(c) - 1)
 	for next := (at + 1) & mask; c[next].at != 0; next = (next + 1) & mask {

@@ -1,9 +1,9 @@
-// Package likeness owns texts that are kept in great number and are much alike:
-// each is kept as what it does not have in common with the first of them.
+// Package likeness owns the compression of many similar texts in memory: each is
+// compressed with the first of them as the dictionary.
 //
-// It guarantees that what was folded unfolds to the same bytes, and that a text is
-// never kept longer than it is by more than a byte. It must never be used for what
-// another process reads: the pattern ends with this one.
+// It guarantees that Unfold returns the bytes that Fold was given, and that a folded
+// text is at most one byte longer than the text. It must never be used for data that
+// another process reads: the dictionary is lost with this process.
 package likeness
 
 import (
@@ -13,24 +13,24 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// Folder folds texts. The zero value has no pattern yet; it takes the first text
-// that can be one. It is not safe for concurrent use.
+// Folder compresses texts. The zero value has no dictionary; the first text that is
+// long enough becomes it. It is not safe for concurrent use.
 type Folder struct {
 	pattern *s2.Dict
 	scratch []byte
 }
 
-// How a text is kept, which its first byte says.
+// The first byte of a folded text says how it is stored.
 const (
 	whole  = 0
 	folded = 1
 )
 
-// Fold returns text as it is kept. The text may be changed afterwards.
+// Fold compresses text. The text may be changed afterwards.
 func (f *Folder) Fold(text []byte) string {
 	f.scratch = append(f.scratch[:0], whole)
 	if f.pattern == nil {
-		f.pattern = s2.MakeDict(bytes.Clone(text), nil) // nil where it is too short to be one
+		f.pattern = s2.MakeDict(bytes.Clone(text), nil) // nil if the text is too short
 		return string(append(f.scratch, text...))
 	}
 	least := 1 + s2.MaxEncodedLen(len(text))

@@ -2,11 +2,11 @@ package text
 
 import "strings"
 
-// Nearest returns the candidate that word is most likely a slip of the pen for, or "".
+// Nearest returns the candidate that word is most likely a misspelling of, or "".
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/3+1
 	if len(word) <= 4 {
-		bestDistance = 1 // two slips would leave little of it
+		bestDistance = 1 // two errors in a short word leave little to go by
 	}
 	for _, c := range candidates {
 		if len(word) > 2*len(c)+4 {
@@ -19,8 +19,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// distance counts the letters to insert, remove, replace or swap with their
-// neighbour to turn a into b.
+// distance is the number of letters to insert, remove, replace or swap with their
+// neighbour to turn a into b (optimal string alignment).
 func distance(a, b string) int {
 	previous, current, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range current {

@@ -1,9 +1,10 @@
-// Package text owns what becomes of text that somebody else wrote before it is
-// shown: it stays on its line, moves no cursor, turns nothing around, and ends.
+// Package text owns the sanitising of untrusted text before it is shown: it cannot
+// break out of its line, move the cursor or reverse the direction of writing, and has a
+// bounded length.
 //
-// It guarantees that what it returns is valid UTF-8 wherever it looks at
-// characters, and that text which needs nothing is returned as it is. It must
-// never escape for a medium, which is its own to do, and never look for secrets.
+// It guarantees that Line, Prose and Excerpt return valid UTF-8, and that text which
+// needs no change is returned as it is. It must never escape for a medium, which is up
+// to the caller, and never look for secrets.
 package text
 
 import (
@@ -12,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes untrusted text fit for one line of at most limit characters: no
-// control characters, nothing that reorders the text around it.
+// Line makes untrusted text safe to show on one line of at most limit characters: it
+// removes control characters and those that reorder the text around them.
 func Line(s string, limit int) string { return clean(s, limit, "") }
 
 // Prose is Line for text that may have several lines.
@@ -42,9 +43,9 @@ func needsCleaning(s string) bool {
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, IsHostile)
 }
 
-// Excerpt returns foreign text for a message: every run of white space is one
-// space, control and format characters are gone, and it has at most limit
-// characters, the last of which is an ellipsis where something was cut.
+// Excerpt returns untrusted text for a message: every run of white space becomes one
+// space, control and format characters are removed, and a longer text is cut to limit
+// characters, the last of which is an ellipsis.
 func Excerpt(s string, limit int) string {
 	kept := strings.Map(func(r rune) rune {
 		switch {
@@ -62,8 +63,8 @@ func Excerpt(s string, limit int) string {
 	return string(runes)
 }
 
-// Visible returns r, or a question mark for what cannot be printed: for text of
-// which is to be seen that something is odd. Give it to strings.Map.
+// Visible returns r, or a question mark if r cannot be printed, so that a reader sees
+// that something is odd. It is for strings.Map.
 func Visible(r rune) rune {
 	if unicode.IsPrint(r) {
 		return r
@@ -71,8 +72,8 @@ func Visible(r rune) rune {
 	return '?'
 }
 
-// IsHostile reports whether r can do more to a reader than be read: control
-// characters, line and paragraph separators, and what overrides the direction of text.
+// IsHostile reports whether r is a control character, a line or paragraph separator, or
+// a character that overrides the direction of writing.
 func IsHostile(r rune) bool {
 	return unicode.IsControl(r) || r >= 0x2028 && r <= 0x202E || r >= 0x2066 && r <= 0x2069
 }
@@ -92,7 +93,7 @@ func Shorten(s string, limit int) string {
 	return s
 }
 
-// FirstBytes returns the beginning of s, at most limit bytes that end between two characters.
+// FirstBytes returns at most the first limit bytes of s, cut between two characters.
 func FirstBytes(s string, limit int) string {
 	if len(s) <= limit {
 		return s

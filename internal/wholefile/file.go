@@ -1,12 +1,12 @@
-// Package wholefile owns how small files that people edit too are read and
+// Package wholefile owns how small files that people may also edit are read and
 // replaced: as a whole.
 //
-// It guarantees that reading ends, whatever stands at the path; that after a
-// crash a file has its old content or its new one; that what somebody else has
-// written since it was read is not overwritten; that a file which is
-// replaced keeps its owner, as far as the system lets us, and its name where
-// that is a symbolic link; and that a new one of the superuser can be read by whom its
-// directory belongs to. It must never keep a file open.
+// It guarantees that reading ends, whatever is at the path; that after a crash a file
+// has either its old or its new content; that a change which somebody else made since
+// the file was read is not overwritten; that a replaced file keeps its owner, as far
+// as the system permits, and a symbolic link to it stays a link; and that a new file
+// made by the superuser can be read by the owner of its directory. It must never keep
+// a file open.
 package wholefile
 
 import (
@@ -20,10 +20,10 @@ import (
 	"syscall"
 )
 
-// Read returns the content of a regular file, and what the file was before it was
-// read: a later change of it shows as a difference.
+// Read returns the content of a regular file of at most most bytes, and its FileInfo
+// from before it was read, with which Same and Replace detect a later change.
 func Read(path string, most int64) ([]byte, fs.FileInfo, error) {
-	// A pipe would be waited for otherwise, until somebody writes into it.
+	// Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +52,8 @@ func Same(before, now fs.FileInfo) bool {
 		now.ModTime().Equal(before.ModTime()) && now.Mode() == before.Mode()
 }
 
-// Target returns the path itself, or where it leads when it is a symbolic link.
+// Target returns the path with symbolic links resolved, or the path itself when that
+// fails.
 func Target(path string) string {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved
@@ -60,8 +61,8 @@ func Target(path string) string {
 	return path
 }
 
-// Replace puts text in the place of a file. It does nothing, and reports false,
-// when the file is not what it was before; nil stands for a file that does not exist.
+// Replace replaces the content of a file. It does nothing, and returns false, when the
+// file is no longer the same as before; a nil before means that it does not exist.
 func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (replaced bool, err error) {
 	target := Target(path)
 	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
@@ -113,7 +114,7 @@ func fill(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) erro
 	return errors.Join(err, file.Close())
 }
 
-// HandOverAt is HandOver for one file and the directory that it is in.
+// HandOverAt is HandOver with the directory of the file as the root.
 func HandOverAt(path string) (group bool) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file the owner and the group of the one that it replaces.
-// Whoever is not root may give it a group of their own at the most.
+// keepOwner gives a file the owner and the group of the one that it replaces. A
+// process that is not root can at most set one of its own groups.
 func keepOwner(file *os.File, before fs.FileInfo) {
 	was, ok := before.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -21,11 +21,11 @@ func keepOwner(file *os.File, before fs.FileInfo) {
 	}
 }
 
-// HandOver gives a file, and the directories above it below root, to whom root belongs,
-// where the process may: what somebody does as the superuser must not lock out the
-// service. What cannot be given away stays, and so does what belongs to somebody else
-// than the superuser. It reports that the group of root is all that was given: then the
-// group must be let in, too.
+// HandOver gives a file, and the directories between it and root, to the owner of
+// root: a command that is run as the superuser must not lock the service out of its
+// files. It changes only what belongs to the superuser, and ignores errors. When the
+// owner of root is the superuser itself, it gives at most the group of root, and then
+// returns true: the caller has to grant the group access.
 func HandOver(root *os.Root, file string) (group bool) {
 	if os.Geteuid() != 0 {
 		return false
@@ -39,7 +39,7 @@ func HandOver(root *os.Root, file string) (group bool) {
 	case !ok:
 		return false
 	case to.Uid == 0:
-		// A directory of the superuser into which one group is let, and nobody else, is there for that.
+		// A directory that only root and one group may enter is meant for that group.
 		if group = to.Gid != 0 && info.Mode().Perm()&0o057 == 0o050; !group {
 			return false
 		}
@@ -50,10 +50,11 @@ func HandOver(root *os.Root, file string) (group bool) {
 	return group
 }
 
-// give changes what it has looked at, and nothing that has a name elsewhere, too: the
-// owner of the directory may have put a hard link to a file of the superuser there.
+// give changes the owner of the file that it has opened and checked. It skips a file
+// with several hard links: the owner of the directory may have linked a file of the
+// superuser there.
 func give(root *os.Root, name string, to *syscall.Stat_t) {
-	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // or a pipe would be waited for
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait
 	if err != nil {
 		return
 	}
