@@ -8,10 +8,10 @@
 // that were running; and that whatever its destination does - refuse, throttle,
 // hang, crash - no other instance notices. Delivery is at least once.
 //
-// The machine decides and is pure; the actor runs its effects. Attempts run on a
-// pool of the instance's own; one that ignores its deadline is left behind and
-// counted. It must never wait inside the actor, choose recipients, or write a
-// message's text.
+// The machine decides and is pure; the actor carries out its effects. Attempts run
+// on a pool of the instance's own; one that ignores its deadline is abandoned and
+// counted. The package must never wait inside the actor, choose recipients, or write
+// the text of a message.
 package delivery
 
 import (
@@ -49,11 +49,12 @@ type Options struct {
 	Rand *rand.Rand
 	// Trail notes attempts, and notices that are not delivered; nil notes nothing.
 	Trail *trail.Trail
-	// OnSettled is told every end, on the ledger's goroutine; it must not block. Nil is fine.
+	// OnSettled, if set, is called for every notice that ended, on the ledger's
+	// goroutine. It must not block.
 	OnSettled func(messages.NoticeSettled)
 }
 
-// The defaults of what else an instance or the options leave open.
+// Defaults for what an instance or the options leave zero.
 const (
 	defaultInFlight  = 8
 	defaultParkAfter = 24 * time.Hour
@@ -61,17 +62,17 @@ const (
 	loadTimeout      = 5 * time.Minute
 )
 
-// withDefaults fills in what is left open.
+// withDefaults replaces zero values by the defaults.
 func (o Options) withDefaults() Options {
 	i := &o.Built.Instance
-	i.MaxInFlight = positive(i.MaxInFlight, defaultInFlight)
-	i.Timeout = positive(i.Timeout, destination.DefaultTimeout)
-	i.Batch = positive(i.Batch, 1)
+	i.MaxInFlight = orDefault(i.MaxInFlight, defaultInFlight)
+	i.Timeout = orDefault(i.Timeout, destination.DefaultTimeout)
+	i.Batch = orDefault(i.Batch, 1)
 	if _, ok := o.Built.Destination.(destination.BatchDeliverer); !ok {
 		i.Batch = 1
 	}
-	o.ParkAfter = positive(o.ParkAfter, defaultParkAfter)
-	o.BreakerFailures = positive(o.BreakerFailures, defaultFailures)
+	o.ParkAfter = orDefault(o.ParkAfter, defaultParkAfter)
+	o.BreakerFailures = orDefault(o.BreakerFailures, defaultFailures)
 	if o.Retry == (backoff.Policy{}) {
 		o.Retry = backoff.Policy{Base: time.Second, Max: 5 * time.Minute, Min: 100 * time.Millisecond}
 	}
@@ -87,7 +88,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func positive[N int | time.Duration](n, otherwise N) N {
+func orDefault[N int | time.Duration](n, otherwise N) N {
 	if n > 0 {
 		return n
 	}
@@ -112,9 +113,9 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	log := kit.Log.Named("delivery").With(logx.Destination(opts.Built.Instance.Name))
 	send := &sender{built: opts.Built, outbox: opts.Outbox, limit: int64(opts.Built.Instance.MaxInFlight)}
 	meter := opts.Metrics.of(opts.Built.Instance)
-	wish := &wish{}
+	request := &drainRequest{}
 	return kit.Props("delivery", func() actor.Actor {
-		return &delivery{opts: opts, log: log, sender: send, meter: meter, drain: wish}
+		return &delivery{opts: opts, log: log, sender: send, meter: meter, drain: request}
 	}, more...)
 }
 
@@ -141,26 +142,26 @@ type delivery struct {
 	sender *sender
 	meter  meter
 
-	machine  *machine
-	attempts *actorkit.Effects
-	loading  *actorkit.Effects
-	wake     actorkit.Timer
-	summary  actorkit.Timer
-	summing  bool // summary is armed
-	reports  *reporter
-	told     messages.DeliveryChanged // the newest that the parent was told
-	drain    *wish
-	arrived  []queued  // of the announcement in hand, reused
-	latest   attempted // the attempt whose results are in hand
-	loadedAt time.Time // by when the backlog was read; zero before
-	// early is what was announced before. Until the settlements of an earlier life
-	// are durable, nobody knows which of it has ended.
+	machine   *machine
+	attempts  *actorkit.Effects
+	loading   *actorkit.Effects
+	wake      actorkit.Timer
+	summary   actorkit.Timer
+	summing   bool // summary is armed
+	reports   *reporter
+	announced messages.DeliveryChanged // last sent to the parent
+	drain     *drainRequest
+	arrived   []queued  // of the current announcement; reused
+	latest    attempted // the attempt whose results are being handled
+	loadedAt  time.Time // when the backlog was loaded; zero before
+	// early holds announcements from before the backlog was loaded: some of these
+	// notices may have ended in an earlier life.
 	early []messages.NoticesQueued
 }
 
-// wish is the one that nothing is begun any more. It outlives a crash of the
-// actor, of which those who asked know nothing.
-type wish struct {
+// drainRequest is the request to start no more attempts. It outlives a crash of the
+// actor, because it is made only once.
+type drainRequest struct {
 	wanted bool
 	askers []messages.Ref
 }
@@ -205,8 +206,8 @@ func (d *delivery) Receive(ctx actor.Context) {
 	}
 }
 
-// begin starts a life: nothing is known before the backlog is loaded, and that
-// has to wait for settlements that an earlier life has under way.
+// begin starts a life. The backlog is loaded when all settlements of an earlier life
+// are durable.
 func (d *delivery) begin(ctx actor.Context) {
 	d.machine = newMachine(d.opts.policy(), d.opts.Rand)
 	d.attempts = actorkit.NewEffects(actorkit.NewPool(2 * d.opts.Built.Instance.MaxInFlight))
@@ -240,8 +241,7 @@ func (d *delivery) load(ctx actor.Context) {
 	})
 }
 
-// loaded begins the work: with what the outbox held, in the order of the disk,
-// and then with what was announced meanwhile.
+// loaded passes the backlog to the machine, and then what was announced meanwhile.
 func (d *delivery) loaded(ctx actor.Context, backlog loaded) {
 	d.loadedAt = time.Now()
 	d.step(ctx, backlog)
@@ -278,9 +278,9 @@ func queuedOf(i *destination.Instance, n *messages.NoticeHead) queued {
 	return q
 }
 
-// queued takes in notices that were announced. They may have been found in the
-// outbox, and even be settled, before the announcement arrived; those that were
-// decided after the outbox was read cannot.
+// queued passes announced notices to the machine, without those that were in the
+// backlog and have been settled since. A notice queued after the backlog was loaded
+// cannot have been.
 func (d *delivery) queued(ctx actor.Context, msg messages.NoticesQueued) {
 	if d.loadedAt.IsZero() {
 		d.early = append(d.early, msg)
@@ -299,7 +299,7 @@ func (d *delivery) queued(ctx actor.Context, msg messages.NoticesQueued) {
 	}
 }
 
-// step lets the machine decide and does what it says.
+// step gives the machine an input and carries out its effects.
 func (d *delivery) step(ctx actor.Context, in input) {
 	now, parked := time.Now(), false
 	for _, effect := range d.machine.step(now, in) {
@@ -334,17 +334,17 @@ func (d *delivery) step(ctx actor.Context, in input) {
 	d.announce(ctx, parked)
 }
 
-// announce tells the parent how the way to the destination is, when that is new or notices were parked.
+// announce tells the parent the condition of the delivery, when it has changed or notices were parked.
 func (d *delivery) announce(ctx actor.Context, parked bool) {
 	change := d.machine.change()
 	change.Instance = d.opts.Built.Instance.Name
-	if change != d.told || parked {
-		d.told = change
+	if change != d.announced || parked {
+		d.announced = change
 		actorkit.Reply(ctx, actorkit.RefOf(ctx.Parent()), change)
 	}
 }
 
-// armSummary makes sure that lines held back are told, too.
+// armSummary arms the timer of the summary when log lines were held back.
 func (d *delivery) armSummary(ctx actor.Context) {
 	if !d.summing && d.reports.holdsBack() {
 		d.summing = true
@@ -357,8 +357,8 @@ func (d *delivery) send(ctx actor.Context, do send) {
 	started := d.attempts.Run(ctx, d.opts.Built.Instance.Timeout, func(bounded context.Context) any {
 		return s.send(bounded, do)
 	})
-	// The answer of an attempt can overtake the end of its goroutine; the pool has
-	// room for as many of those as may run.
+	// The pool has twice as many slots as attempts may run, because the answer of an
+	// attempt can arrive before its slot is free.
 	if !started {
 		actorkit.Poster(ctx)(refused(do))
 	}
@@ -370,7 +370,7 @@ func (d *delivery) settle(ctx actor.Context, do settle) {
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
 	d.opts.Outbox.Settle(place, do.settlement, func(ended []messages.NoticeSettled, err error) {
 		if err != nil {
-			return // closing: what is not recorded comes again after the restart
+			return // the ledger is closed; the notices are loaded again after the restart
 		}
 		for _, end := range ended {
 			noteEnd(steps, end)

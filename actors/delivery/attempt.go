@@ -15,8 +15,8 @@ import (
 	"butler/messages"
 )
 
-// graceOfAttempt is how long an attempt may take to notice that its time is up.
-const graceOfAttempt = time.Second
+// attemptGrace is how long an attempt may take to return after its deadline.
+const attemptGrace = time.Second
 
 // sender makes the attempts of one instance. It outlives restarts of its actor
 // and is safe for concurrent use.
@@ -28,16 +28,17 @@ type sender struct {
 	stuck atomic.Int64
 }
 
-// attempted is what came of a send. It is the answer to the actor.
+// attempted is the outcome of a send, as a message to the actor.
 type attempted struct {
 	serial  uint64
 	results []result
 	sent    []sending
-	// labels say for the metrics why a result is a failure, "" for an accepted one.
+	// labels are metric labels: why a result is a failure, "" for an accepted one.
 	labels []string
-	// idle says of accepted notices why there was nothing to do; nil where there always is.
+	// idle says why there was nothing to do for an accepted notice, "" if there was;
+	// nil for a destination that is no Idler.
 	idle []string
-	// notices are those that could be read; the others are zero.
+	// notices are the notices of the attempt; one that could not be read is zero.
 	notices []messages.Notice
 	// called reports that the destination was called at all.
 	called bool
@@ -70,7 +71,7 @@ func (s *sender) send(ctx context.Context, effect send) attempted {
 	started := time.Now()
 	if len(places) > 0 {
 		a.called = true
-		got := s.bounded(ctx, picked(a.notices, places))
+		got := s.bounded(ctx, pick(a.notices, places))
 		for i, err := range got.errs {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
 		}
@@ -82,7 +83,7 @@ func (s *sender) send(ctx context.Context, effect send) attempted {
 	return a
 }
 
-// idle asks a destination for which notices there was nothing to do.
+// idle returns why there was nothing to do for each notice, nil if the destination is no Idler.
 func idle(d destination.Destination, notices []messages.Notice) []string {
 	idler, ok := d.(destination.Idler)
 	if !ok {
@@ -95,8 +96,8 @@ func idle(d destination.Destination, notices []messages.Notice) []string {
 	return out
 }
 
-// picked returns the notices at some places, which are in order: mostly all.
-func picked(notices []messages.Notice, places []int) []messages.Notice {
+// pick returns the notices at the given indices, which are in order.
+func pick(notices []messages.Notice, places []int) []messages.Notice {
 	if len(places) == len(notices) {
 		return notices
 	}
@@ -107,11 +108,11 @@ func picked(notices []messages.Notice, places []int) []messages.Notice {
 	return out
 }
 
-// refused is the answer to a send that could not even be started.
+// refused is the outcome of a send for which the pool had no slot.
 func refused(effect send) attempted {
 	a := attempted{serial: effect.serial, at: time.Now()}
 	for range effect.notices {
-		a.results = append(a.results, result{kind: resultUnasked, err: "too many attempts are still ending"})
+		a.results = append(a.results, result{kind: resultNotCalled, err: "too many attempts are still ending"})
 	}
 	return a
 }
@@ -121,10 +122,10 @@ func unreadable(err error) result {
 	if errors.Is(err, journal.ErrCorrupt) {
 		return result{kind: resultUnreadable, err: err.Error()}
 	}
-	return result{kind: resultUnasked, err: err.Error()}
+	return result{kind: resultNotCalled, err: err.Error()}
 }
 
-// answer is what came of calling the destination.
+// answer is the outcome of calling the destination.
 type answer struct {
 	// errs are one per notice, nil for an accepted one.
 	errs []error
@@ -132,15 +133,15 @@ type answer struct {
 	stack string
 }
 
-// bounded calls the destination and comes back when ctx has ended, even if the
-// destination does not. Such a call is counted as stuck until it returns, and
-// when as many are stuck as may run at once the destination is not called any more.
+// bounded calls the destination and returns soon after the end of ctx, even if the
+// destination does not. Such a call counts as stuck until it returns; while as many
+// are stuck as may run at once, the destination is not called.
 func (s *sender) bounded(ctx context.Context, batch []messages.Notice) answer {
 	if stuck := s.stuck.Load(); stuck >= s.limit {
 		return repeated(len(batch), fmt.Errorf("%d earlier attempts ignore their timeout and are still running", stuck))
 	}
 	answered := make(chan answer, 1)
-	var settled atomic.Bool // by whoever is first: the call, or giving it up
+	var settled atomic.Bool // set by whichever is first: the return of the call, or giving up on it
 	go func() {
 		got := s.call(ctx, batch)
 		if !settled.CompareAndSwap(false, true) {
@@ -153,12 +154,12 @@ func (s *sender) bounded(ctx context.Context, batch []messages.Notice) answer {
 		return got
 	case <-ctx.Done():
 	}
-	patience := time.NewTimer(graceOfAttempt)
-	defer patience.Stop()
+	grace := time.NewTimer(attemptGrace)
+	defer grace.Stop()
 	select {
 	case got := <-answered:
 		return got
-	case <-patience.C:
+	case <-grace.C:
 	}
 	s.stuck.Add(1)
 	if !settled.CompareAndSwap(false, true) {
@@ -168,12 +169,12 @@ func (s *sender) bounded(ctx context.Context, batch []messages.Notice) answer {
 	return repeated(len(batch), fmt.Errorf("destination ignores its timeout: %w", context.Cause(ctx)))
 }
 
-// call calls the destination. A crash becomes an error like any other.
+// call calls the destination and turns a panic into an error.
 //
-// That of a batch does not say which notice is to blame, so each has a call of
-// its own then. What the destination had accepted before the crash comes to it
-// twice, as after a crash of the process: delivery is at least once, and a
-// BatchDeliverer keeps what it gets twice once.
+// A panic in a batch does not say which notice caused it, so each notice then gets
+// a call of its own. What the destination accepted before the panic it gets twice,
+// as after a crash of the process: delivery is at least once, and a BatchDeliverer
+// has to store such a notice only once.
 func (s *sender) call(ctx context.Context, batch []messages.Notice) (a answer) {
 	many, ok := s.built.Destination.(destination.BatchDeliverer)
 	if ok && len(batch) > 1 && a.together(ctx, many, batch) == nil {
@@ -188,7 +189,7 @@ func (s *sender) call(ctx context.Context, batch []messages.Notice) (a answer) {
 	return a
 }
 
-// together makes one call for all notices. It returns no error but a crash.
+// together makes one call for all notices. Its error is a panic.
 func (a *answer) together(ctx context.Context, to destination.BatchDeliverer, batch []messages.Notice) (err error) {
 	defer a.recovered(&err)
 	a.errs = to.DeliverBatch(ctx, batch)
@@ -205,7 +206,7 @@ func (a *answer) single(ctx context.Context, to destination.Destination, n messa
 	return err
 }
 
-// recovered is deferred: it turns a crash into an error, and notes where it was.
+// recovered is deferred. It turns a panic into an error and notes the stack.
 func (a *answer) recovered(err *error) {
 	if cause := recover(); cause != nil {
 		*err, a.stack = crash{cause}, string(debug.Stack())
@@ -260,5 +261,5 @@ func failureLabels() []string {
 	}
 }
 
-// repeated is the same error for n notices.
+// repeated returns an answer with the same error for n notices.
 func repeated(n int, err error) answer { return answer{errs: slices.Repeat([]error{err}, n)} }

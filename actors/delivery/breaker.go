@@ -6,32 +6,32 @@ import (
 	"butler/internal/backoff"
 )
 
-// breaker stops attempts at a destination that keeps failing, and then lets
-// single ones through to see whether it works again. It is a pure policy.
+// breaker is a circuit breaker: it stops attempts at a destination that keeps
+// failing, and after a pause lets single ones through as probes. It is a pure policy.
 type breaker struct {
 	threshold int
 	pause     backoff.Policy
 
-	failures int // in a row
-	openings int // in a row
-	open     bool
-	hopeless bool // the newest failure was
-	probing  bool
-	until    time.Time
+	failures      int // in a row
+	openings      int // in a row
+	open          bool
+	misconfigured bool // whether the newest failure was that
+	probing       bool
+	until         time.Time
 }
 
-// verdict is what an attempt says of its destination, apart from its notices.
+// verdict is what an attempt says about the destination, in order of severity.
 type verdict uint8
 
 const (
-	// silent: the attempt says nothing, such as a crash of our own code, or a journal that cannot be read.
-	silent verdict = iota
-	// answered: the destination is there, whatever it thinks of the notice.
-	answered
-	// failed: it is out of reach or broken.
-	failed
-	// hopeless: it will refuse everything until someone mends the configuration.
-	hopeless
+	// inconclusive: nothing, as when our own code panicked or the journal could not be read.
+	inconclusive verdict = iota
+	// reachable: it answered, whether or not it accepted the notice.
+	reachable
+	// unreachable: it could not be reached or is broken.
+	unreachable
+	// misconfigured: it will refuse everything until somebody mends the configuration.
+	misconfigured
 )
 
 // allows reports whether an attempt may start now.
@@ -39,34 +39,34 @@ func (b *breaker) allows(now time.Time) bool {
 	return !b.open || !b.probing && !now.Before(b.until)
 }
 
-// start notes that an attempt starts, and reports whether it is the probe.
+// start notes the start of an attempt and reports whether it is a probe.
 func (b *breaker) start() (probe bool) {
 	b.probing = b.open
 	return b.open
 }
 
-// finish takes in how an attempt went. It reports whether the breaker opened or
-// closed thereby.
+// finish notes the verdict of an attempt, and reports whether the breaker opened or
+// closed because of it.
 func (b *breaker) finish(now time.Time, v verdict, probe bool) (moved bool) {
 	if probe {
 		b.probing = false
 	}
 	switch v {
-	case answered:
-		moved, b.open, b.hopeless = b.open, false, false
+	case reachable:
+		moved, b.open, b.misconfigured = b.open, false, false
 		b.failures, b.openings = 0, 0
 		return moved
-	case silent:
+	case inconclusive:
 		return false
-	case hopeless:
-		b.hopeless = true
+	case misconfigured:
+		b.misconfigured = true
 		b.failures = max(b.failures, b.threshold-1)
-	case failed:
-		b.hopeless = false
+	case unreachable:
+		b.misconfigured = false
 	}
 	b.failures++
 	if b.open && !probe || b.failures < b.threshold {
-		return false // it started before the breaker opened and tells nothing new
+		return false // too few failures, or an attempt from before the breaker opened
 	}
 	moved, b.open = !b.open, true
 	b.openings++

@@ -8,45 +8,44 @@ import (
 	"butler/messages"
 )
 
-// input is what a machine can be told.
+// input is an input of the machine.
 type input interface{ input() }
 
-// loaded brings what the outbox holds for the instance. It is the first input of
-// a life.
+// loaded is the backlog of the instance, and the first input of a life.
 type loaded struct {
 	notices []queued
 	windows map[string]ratelimit.Window
 }
 
-// arrived brings notices that are durable. One that is known already is ignored.
+// arrived adds notices. Those that are known already are ignored.
 type arrived struct{ notices []queued }
 
-// queued is a notice that is durable.
+// queued is a notice in the outbox that waits for delivery.
 type queued struct {
 	id messages.NoticeID
-	// key is what suppression counts by; "" exempts the notice.
+	// key is its suppression key; "" exempts it from suppression.
 	key              string
 	queuedAt         time.Time
 	attempts, panics int
-	// expires is when there is no use in sending it any more; zero for never.
+	// expires is when it is outdated; zero for never.
 	expires time.Time
 	// unreadable says why the notice cannot be read, "" when it can.
 	unreadable string
 }
 
-// sendFinished tells how an attempt went, one result per notice, in order.
+// sendFinished is the end of an attempt, with one result per notice, in order.
 type sendFinished struct {
 	serial  uint64
 	results []result
 }
 
-// settled tells that a settlement is durable.
+// settled: a settlement is durable.
 type settled struct{ serial uint64 }
 
-// due tells that the armed moment has come.
+// due: the armed time has come.
 type due struct{}
 
-// drain asks to start nothing any more.
+// drain asks to start no more attempts.
 type drain struct{}
 
 func (loaded) input()       {}
@@ -56,7 +55,7 @@ func (settled) input()      {}
 func (due) input()          {}
 func (drain) input()        {}
 
-// resultKind is how an attempt went for one notice.
+// resultKind is the outcome of an attempt for one notice.
 type resultKind uint8
 
 // The kinds of result. They follow destination.ErrorKind, with the failures that
@@ -64,20 +63,20 @@ type resultKind uint8
 const (
 	resultAccepted resultKind = iota
 	resultTransient
-	// resultDeferred: the destination is there, and may accept the notice later.
+	// resultDeferred: the destination answered, and may accept the notice later.
 	resultDeferred
 	resultThrottled
 	resultPermanent
 	resultMisconfigured
 	// resultPanicked: the destination or a template crashed.
 	resultPanicked
-	// resultUnasked: the destination was not called, because of trouble of our own that may pass.
-	resultUnasked
-	// resultUnreadable: the notice could not be read from the outbox, and never will.
+	// resultNotCalled: the destination was not called, for a reason of our own that may pass.
+	resultNotCalled
+	// resultUnreadable: the notice is damaged in the outbox.
 	resultUnreadable
 )
 
-// result is how an attempt went for one notice.
+// result is the outcome of an attempt for one notice.
 type result struct {
 	kind resultKind
 	// after is the delay that a throttling provider asked for; 0 when it named none.
@@ -86,21 +85,21 @@ type result struct {
 	err string
 }
 
-// verdict is what the result says of the destination.
+// verdict is what the result says about the destination.
 func (r result) verdict() verdict {
 	switch r.kind {
 	case resultAccepted, resultDeferred, resultThrottled, resultPermanent:
-		return answered
+		return reachable
 	case resultTransient:
-		return failed
+		return unreachable
 	case resultMisconfigured:
-		return hopeless
-	case resultPanicked, resultUnasked, resultUnreadable:
+		return misconfigured
+	case resultPanicked, resultNotCalled, resultUnreadable:
 	}
-	return silent
+	return inconclusive
 }
 
-// effect is what a machine wants done.
+// effect is an effect of the machine.
 type effect interface{ effect() }
 
 // send makes one attempt.
@@ -117,20 +116,20 @@ type sending struct {
 	suppressedBefore int
 }
 
-// settle commits outcomes; settled is expected when they are durable.
+// settle commits outcomes. It is answered with settled when they are durable.
 type settle struct {
 	serial     uint64
 	settlement outbox.Settlement
 }
 
-// arm asks for due at a moment, instead of any asked for before.
+// arm asks for due at a time, instead of the one asked for before.
 type arm struct{ at time.Time }
 
-// disarm takes back arm.
+// disarm cancels arm.
 type disarm struct{}
 
-// retry says that a notice failed and is tried again after delay at the soonest: when
-// it is due, and when a pause or the breaker lets anything through.
+// retry reports that a notice failed and is tried again after delay at the earliest.
+// That includes the rest of a pause or of an open breaker.
 type retry struct {
 	id      messages.NoticeID
 	attempt int
@@ -138,7 +137,7 @@ type retry struct {
 	result  result
 }
 
-// breakerMoved says that the breaker opened or closed.
+// breakerMoved reports that the breaker opened or closed.
 type breakerMoved struct {
 	open  bool
 	until time.Time
@@ -146,10 +145,10 @@ type breakerMoved struct {
 	err string
 }
 
-// paused says that the provider asked for a pause.
+// paused reports that the provider asked for a pause.
 type paused struct{ until time.Time }
 
-// drained says that nothing is on its way any more.
+// drained reports, after drain, that no attempt runs and every settlement is durable.
 type drained struct{}
 
 func (send) effect()         {}

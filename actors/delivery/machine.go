@@ -33,56 +33,57 @@ type policy struct {
 	breakerPause    backoff.Policy
 }
 
-// Bounds that are no configuration.
+// Bounds that are not configurable.
 const (
 	// maxThrottle is the longest pause a provider can ask for.
 	maxThrottle = time.Hour
 	// maxPanics is how often sending one notice may crash before it is parked.
 	maxPanics = 5
-	// rememberEvery is how many attempts pass between two records of their number.
-	rememberEvery = 5
-	// restartGrace is what a notice that grew old while the service was down gets at least.
+	// recordEvery is after how many failed attempts of a notice their number is recorded.
+	recordEvery = 5
+	// restartGrace is how long a notice that is overdue at the start is still tried.
 	restartGrace = time.Hour
-	// countKept is how long a count of suppressed notices waits to be told.
-	countKept = 30 * 24 * time.Hour
-	// upkeepEvery is the least time between two looks for overdue notices and ended windows.
+	// keepCountFor is how long a count of suppressed notices is kept after its window
+	// ended, for the next delivered notice to show.
+	keepCountFor = 30 * 24 * time.Hour
+	// upkeepEvery is the least time between two searches for overdue notices and ended windows.
 	upkeepEvery = time.Minute
-	// settleAtOnce bounds the outcomes in one commit, and the windows that it forgets:
-	// one that is too large for the journal would be waited for in vain.
+	// settleAtOnce bounds the outcomes, and the deleted windows, in one commit: one
+	// that is too large for the journal would never become durable.
 	settleAtOnce = 1000
-	// keptError is how much of an error a waiting notice remembers, in bytes.
-	keptError = 200
+	// maxKeptError bounds the error text that is kept in memory per notice, in bytes.
+	maxKeptError = 200
 )
 
-// machine decides what happens to the notices of one instance: it is given the
-// time and one input, and answers with effects. It reads no clock and does no I/O.
+// machine decides what happens to the notices of one instance: it gets the time and
+// one input, and returns effects. It reads no clock and does no I/O.
 //
-// A notice with a key waits while another one of its key is on its way. When
-// that one is delivered they are suppressed and counted; when it is parked the
-// next has its turn. An attempt keeps its slot until its end is durable, so a
-// ledger that stands still stops the sending, too.
+// Of the notices with the same suppression key one at a time is active; the others
+// are blocked. When it is delivered they are suppressed and counted; when it is
+// parked the next one becomes active. An attempt keeps its slot until its outcome is
+// durable, so nothing is sent while the ledger cannot be written.
 type machine struct {
 	policy policy
 	random *rand.Rand
 
 	items   keyed.Table[*item]
-	lanes   map[string]*lane
-	ready   *line
-	waiting *line
-	// arrivals are the items in order, with settled ones in between.
+	byKey   map[string]*keyQueue
+	ready   *priorityQueue
+	retries *priorityQueue
+	// arrivals are the items in order of arrival, including some that are gone.
 	arrivals []*item
 	order    uint64
 
-	serial  uint64
-	flights map[uint64]flight
-	records map[uint64]record
-	slots   int // taken by flights and the records they ended in
+	serial      uint64
+	flights     map[uint64]flight
+	settlements map[uint64]openSettlement
+	slots       int // taken by flights, and by settlements of flights that are not durable
 
 	bucket    *ratelimit.Bucket
 	windows   *ratelimit.Windows
 	breaker   breaker
-	paused    time.Time
-	throttled int // attempts in a row that were
+	paused    time.Time // until when the provider asked to wait
+	throttled int       // throttled attempts in a row
 
 	loaded, draining, drained bool
 	nextUpkeep                time.Time
@@ -91,13 +92,13 @@ type machine struct {
 	lastSuccess               time.Time
 
 	// What the current step has collected.
-	now      time.Time
-	out      []effect
-	outcomes []outbox.Outcome
-	touched  map[string]bool // keys whose window changed
-	ended    []string        // keys whose window is not needed any more
-	endings  int             // how many notices ended
-	keepSlot bool            // the record with the last outcomes of the step holds the slot of its attempt
+	now            time.Time
+	out            []effect
+	outcomes       []outbox.Outcome
+	changedWindows map[string]bool // keys
+	endedWindows   []string        // keys of windows to delete
+	endedCount     int             // of notices
+	keepSlot       bool            // whether the last settlement of the step holds the slot of the attempt
 }
 
 // flight is a running attempt.
@@ -106,32 +107,32 @@ type flight struct {
 	probe bool
 }
 
-// record is a settlement that is not durable yet.
-type record struct {
+// openSettlement is a settlement that is not durable yet.
+type openSettlement struct {
 	ended []messages.NoticeID
 	slot  bool
 }
 
-// newMachine returns the machine of one instance. random also tells the answers
-// to this machine from those to one before a restart.
+// newMachine returns the machine of one instance. random also makes its serial
+// numbers different from those of a machine before a restart.
 func newMachine(p policy, random *rand.Rand) *machine {
 	return &machine{
-		policy:  p,
-		random:  random,
-		lanes:   map[string]*lane{},
-		ready:   newReadyLine(),
-		waiting: newWaitingLine(),
-		serial:  random.Uint64(),
-		flights: map[uint64]flight{},
-		records: map[uint64]record{},
-		bucket:  ratelimit.NewBucket(p.rate, p.burst),
-		windows: ratelimit.NewWindows(p.window),
-		breaker: breaker{threshold: p.breakerFailures, pause: p.breakerPause},
-		touched: map[string]bool{},
+		policy:         p,
+		random:         random,
+		byKey:          map[string]*keyQueue{},
+		ready:          newReadyQueue(),
+		retries:        newRetryQueue(),
+		serial:         random.Uint64(),
+		flights:        map[uint64]flight{},
+		settlements:    map[uint64]openSettlement{},
+		bucket:         ratelimit.NewBucket(p.rate, p.burst),
+		windows:        ratelimit.NewWindows(p.window),
+		breaker:        breaker{threshold: p.breakerFailures, pause: p.breakerPause},
+		changedWindows: map[string]bool{},
 	}
 }
 
-// step takes in one input at a time and returns what is to be done about it, in order.
+// step takes one input and returns the effects, in order.
 func (m *machine) step(now time.Time, in input) []effect {
 	m.now, m.out = now, nil
 	switch in := in.(type) {
@@ -155,7 +156,7 @@ func (m *machine) step(now time.Time, in input) []effect {
 		m.start()
 	}
 	m.commit()
-	if m.draining && !m.drained && m.slots == 0 && len(m.records) == 0 {
+	if m.draining && !m.drained && m.slots == 0 && len(m.settlements) == 0 {
 		m.drained = true
 		m.emit(drained{})
 	}
@@ -169,7 +170,7 @@ func (m *machine) load(in loaded) {
 	m.loaded = true
 	for key, window := range in.windows {
 		if !m.windows.Limits() {
-			m.ended = append(m.ended, key)
+			m.endedWindows = append(m.endedWindows, key)
 			continue
 		}
 		m.windows.Restore(key, window)
@@ -201,30 +202,30 @@ func (m *machine) enqueue(q queued, overdue time.Time) {
 		i.key = ""
 		m.makeReady(i)
 	default:
-		l, ok := m.lanes[q.key]
+		l, ok := m.byKey[q.key]
 		if !ok {
-			l = &lane{}
-			m.lanes[q.key] = l
+			l = &keyQueue{}
+			m.byKey[q.key] = l
 		}
-		l.behind = append(l.behind, i)
-		m.promote(q.key, l)
+		l.blocked = append(l.blocked, i)
+		m.activateNext(q.key, l)
 	}
 }
 
 func (m *machine) makeReady(i *item) {
 	m.order++
 	i.state, i.order = ready, m.order
-	m.ready.join(i)
+	m.ready.add(i)
 }
 
-// promote gives the right of way to the next notice of a key, and suppresses
-// those that an open window holds back.
-func (m *machine) promote(key string, l *lane) {
-	for l.active == nil && len(l.behind) > 0 {
-		next := l.behind[0]
-		l.behind = l.behind[1:]
+// activateNext makes the next blocked notice of a key active, and suppresses those
+// that an open window holds back.
+func (m *machine) activateNext(key string, l *keyQueue) {
+	for l.active == nil && len(l.blocked) > 0 {
+		next := l.blocked[0]
+		l.blocked = l.blocked[1:]
 		switch {
-		case next.state != behind: // parked while it waited
+		case next.state != blocked: // it has ended meanwhile
 		case m.windows.Holds(key, next.id, m.now):
 			m.suppress(next)
 		default:
@@ -233,14 +234,14 @@ func (m *machine) promote(key string, l *lane) {
 		}
 	}
 	if l.active == nil {
-		delete(m.lanes, key)
+		delete(m.byKey, key)
 	}
 }
 
 func (m *machine) suppress(i *item) {
 	window := m.windows.Get(i.key)
 	m.windows.Suppress(i.key)
-	m.touched[i.key] = true
+	m.changedWindows[i.key] = true
 	m.end(i, outbox.Outcome{
 		Ended: messages.NoticeSuppressed,
 		Reason: fmt.Sprintf("rate limit: notice %s of the same kind was delivered, and holds further ones back until %s",
@@ -248,14 +249,14 @@ func (m *machine) suppress(i *item) {
 	})
 }
 
-// upkeep ends what is of no use any more, parks what has grown too old while the
-// destination fails, and forgets windows that have ended.
+// upkeep suppresses outdated notices, parks overdue ones while the destination
+// fails, and deletes windows that have ended.
 func (m *machine) upkeep() {
 	if m.now.Before(m.nextUpkeep) {
 		return
 	}
 	m.nextUpkeep = m.now.Add(upkeepEvery)
-	m.ended = append(m.ended, m.windows.Forget(m.now, countKept)...)
+	m.endedWindows = append(m.endedWindows, m.windows.Forget(m.now, keepCountFor)...)
 	failing := m.breaker.open || m.throttled > 0
 	var late []*item
 	for _, i := range m.arrivals {
@@ -263,19 +264,19 @@ func (m *machine) upkeep() {
 			late = append(late, i)
 		}
 	}
-	// All are marked before the first yields: none of them gets the right of way.
+	// All of them end before the next ones become active: none of them may be that.
 	for _, i := range late {
 		m.end(i, m.tooLate(i))
 	}
 	for _, i := range late {
-		m.yield(i)
+		m.release(i)
 	}
 }
 
-// outdated reports whether nobody has a use for a notice any more.
+// outdated reports whether a notice has expired.
 func (m *machine) outdated(i *item) bool { return !i.expires.IsZero() && !m.now.Before(i.expires) }
 
-// tooLate is the end of a notice that is outdated or overdue.
+// tooLate is the outcome of a notice that is outdated or overdue.
 func (m *machine) tooLate(i *item) outbox.Outcome {
 	if m.outdated(i) {
 		return outbox.Outcome{Ended: messages.NoticeSuppressed, Outdated: true, Reason: "outdated: " + m.expired(i, i.expires.Sub(i.queuedAt))}
@@ -283,10 +284,10 @@ func (m *machine) tooLate(i *item) outbox.Outcome {
 	return outbox.Outcome{Ended: messages.NoticeParked, Cause: outbox.Expired, Reason: m.expired(i, m.policy.parkAfter)}
 }
 
-// start sends what may be sent.
+// start sends the notices that may be sent now.
 func (m *machine) start() {
-	for i := m.waiting.front(); i != nil && !i.due.After(m.now); i = m.waiting.front() {
-		m.waiting.take()
+	for i := m.retries.front(); i != nil && !i.due.After(m.now); i = m.retries.front() {
+		m.retries.removeFront()
 		m.makeReady(i)
 	}
 	for !m.draining && m.slots < m.atOnce() && m.ready.front() != nil &&
@@ -295,8 +296,8 @@ func (m *machine) start() {
 	}
 }
 
-// atOnce is how many attempts may run: one after a provider has asked for a
-// pause, until it accepts again. All of them at once would only earn the next pause.
+// atOnce is how many attempts may run. After a provider has asked for a pause it is
+// one, until the provider accepts again: more would be throttled again.
 func (m *machine) atOnce() int {
 	if m.throttled > 0 {
 		return 1
@@ -312,7 +313,7 @@ func (m *machine) send() {
 	m.serial++
 	effect := send{serial: m.serial}
 	for i := m.ready.front(); i != nil && len(f.items) < most; i = m.ready.front() {
-		m.ready.take()
+		m.ready.removeFront()
 		i.state = inFlight
 		f.items = append(f.items, i)
 		effect.notices = append(effect.notices, sending{

@@ -20,8 +20,8 @@ type Metrics struct {
 	queued, oldest, lastSuccess                        *prometheus.GaugeVec
 	parked, suppressed                                 *prometheus.CounterVec
 	breakers                                           *prometheus.GaugeVec
-	// accepted is when an instance accepted something last, as an *atomic.Pointer by
-	// its name: like the gauge it outlives the actors.
+	// accepted is when an instance accepted something last, an *atomic.Pointer by its
+	// name. Like the gauge it outlives the actors.
 	accepted sync.Map
 }
 
@@ -131,8 +131,8 @@ func (m *Metrics) of(i destination.Instance) meter {
 	}
 }
 
-// Forget ends what is shown of the present of an instance that is gone. What was
-// counted stays.
+// Forget removes the gauges of an instance that is not configured any more. Its
+// counters stay.
 func (m *Metrics) Forget(instance string) {
 	for _, shown := range []*prometheus.GaugeVec{m.queued, m.oldest, m.lastSuccess} {
 		shown.DeletePartialMatch(prometheus.Labels{"receiver": instance})
@@ -141,7 +141,8 @@ func (m *Metrics) Forget(instance string) {
 	m.accepted.Delete(instance)
 }
 
-// acceptedLast returns when the instance accepted something last, by whichever actor.
+// acceptedLast returns when the instance accepted something last, in this life of the
+// actor or an earlier one.
 func (m meter) acceptedLast() time.Time {
 	if at := m.accepted.Load(); at != nil {
 		return *at

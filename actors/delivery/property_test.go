@@ -285,7 +285,7 @@ func TestMachine_everyNoticeEndsOnce(t *testing.T) {
 					t.Skip("nothing runs")
 				}
 				w.finish(rapid.IntRange(0, len(w.order)-1).Draw(t, "attempt"), func() resultKind {
-					return resultKind(rapid.IntRange(int(resultAccepted), int(resultUnasked)).Draw(t, "result"))
+					return resultKind(rapid.IntRange(int(resultAccepted), int(resultNotCalled)).Draw(t, "result"))
 				})
 			},
 			"wait": func(t *rapid.T) {

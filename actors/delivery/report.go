@@ -21,23 +21,23 @@ const (
 	parkedKeys = 200
 )
 
-// reporter writes the log of one instance. What repeats is written once and then
-// counted; a delivered alert has a line of its own, always.
+// reporter writes the log of one instance. Repeated lines are written once and then
+// summed up; a delivered alert always has a line of its own.
 type reporter struct {
 	log      *zap.Logger
 	repeated *logx.Repeated
-	// parked is for alerts that are parked: that of one execution does not hide that of another.
+	// parked is for parked alerts, which are summed up per execution only.
 	parked *logx.Repeated
-	held   int
+	held   int // lines that no summary has reported yet
 }
 
 func newReporter(log *zap.Logger) *reporter {
 	return &reporter{log: log, repeated: logx.NewRepeated(summaryEvery, summaryKeys), parked: logx.NewRepeated(summaryEvery, parkedKeys)}
 }
 
-// first reports whether a line is written now, and not one of its kind was lately.
+// first reports whether to write a line, because none with the key was written lately.
 func (r *reporter) first(now time.Time, in *logx.Repeated, key string) bool {
-	r.summarise(now) // a window that ended long ago must not hold this line back
+	r.summarise(now) // an interval that has ended must not hold this line back
 	if in.First(now, key) {
 		return true
 	}
@@ -52,10 +52,10 @@ func (r *reporter) once(now time.Time, level zapcore.Level, label, message strin
 	}
 }
 
-// holdsBack reports whether a summary has something to tell.
+// holdsBack reports whether lines wait for a summary.
 func (r *reporter) holdsBack() bool { return r.held > 0 }
 
-// summarise tells how often lines were held back.
+// summarise writes how often lines were held back.
 func (r *reporter) summarise(now time.Time) {
 	tell := func(level zapcore.Level, summaries []logx.Summary) {
 		for _, s := range summaries {
@@ -73,7 +73,7 @@ func (r *reporter) summarise(now time.Time) {
 	tell(zapcore.ErrorLevel, parked)
 }
 
-// attempt tells what was delivered, and where the destination crashed.
+// attempt logs what was delivered, and where the destination panicked.
 func (r *reporter) attempt(a attempted) {
 	if a.stack != "" {
 		r.once(a.at, zapcore.ErrorLevel, "panic", "destination panicked", zap.String("stack", a.stack))
@@ -95,7 +95,7 @@ func (r *reporter) attempt(a attempted) {
 	}
 }
 
-// retry tells that a notice of an attempt is tried again.
+// retry logs that a notice of an attempt is tried again.
 func (r *reporter) retry(now time.Time, do retry, a *attempted) {
 	const message = "attempt failed, trying again"
 	if r.first(now, r.repeated, message+": "+do.result.err) {
@@ -104,7 +104,7 @@ func (r *reporter) retry(now time.Time, do retry, a *attempted) {
 	}
 }
 
-// about says what a notice of the attempt is about, as far as it could be read.
+// about returns fields that describe a notice of the attempt, none if it could not be read.
 func (a *attempted) about(id messages.NoticeID) []zap.Field {
 	for i := range a.notices {
 		if n := &a.notices[i]; n.ID == id {
@@ -130,12 +130,12 @@ func (r *reporter) breaker(now time.Time, do breakerMoved) {
 		logx.Delay(do.until.Sub(now)), zap.String("err", do.err))
 }
 
-// ended tells what was not delivered, of the notices that a settlement has ended.
+// ended logs the notices of a settlement that ended without being delivered.
 func (r *reporter) ended(s outbox.Settlement, ended []messages.NoticeSettled) {
 	for i := range s.Outcomes {
 		o := &s.Outcomes[i]
 		if len(ended) == 0 || ended[0].ID != o.ID {
-			continue // it goes on waiting, or has ended before
+			continue // it still waits, or had ended before
 		}
 		end := &ended[0]
 		ended = ended[1:]
@@ -150,7 +150,7 @@ func (r *reporter) ended(s outbox.Settlement, ended []messages.NoticeSettled) {
 	}
 }
 
-// park tells that somebody is not told until an operator decides.
+// park logs that an alert is parked until an operator decides.
 func (r *reporter) park(now time.Time, o *outbox.Outcome, end *messages.NoticeSettled) {
 	const message = "alert parked"
 	if r.first(now, r.parked, fmt.Sprintf("%s: %s: %s %s", message, o.Cause, cmp.Or(string(end.Key), string(end.ID)), end.TaskName)) {
@@ -159,8 +159,8 @@ func (r *reporter) park(now time.Time, o *outbox.Outcome, end *messages.NoticeSe
 	}
 }
 
-// aboutEnd says what a notice was about that has ended; an entry that cannot be
-// read tells nothing but its ID.
+// aboutEnd returns fields that describe a notice that has ended, only its ID if it
+// could not be read.
 func aboutEnd(end *messages.NoticeSettled) []zap.Field {
 	if end.Key == "" {
 		return []zap.Field{logx.NoticeID(end.ID)}

@@ -10,31 +10,31 @@ import (
 	"butler/messages"
 )
 
-// finish takes in the end of an attempt.
+// finish handles the end of an attempt.
 func (m *machine) finish(in sendFinished) {
 	f, ok := m.flights[in.serial]
 	if !ok || len(in.results) != len(f.items) {
 		return // an answer to a machine before a restart
 	}
 	delete(m.flights, in.serial)
-	said, why := silent, ""
+	worst, why := inconclusive, ""
 	for _, r := range in.results {
-		if v := r.verdict(); v > said {
-			said, why = v, r.err
+		if v := r.verdict(); v > worst {
+			worst, why = v, r.err
 		}
 	}
-	// The breaker first: a notice that it lets through again must not see it open.
-	if m.breaker.finish(m.now, said, f.probe) {
+	// Before the results: the delay of a retry depends on whether the breaker is open.
+	if m.breaker.finish(m.now, worst, f.probe) {
 		m.emit(breakerMoved{open: m.breaker.open, until: m.breaker.until, err: why})
 	}
-	if said != silent {
+	if worst != inconclusive {
 		m.pause(in.results)
 	}
-	before := m.endings
+	before := m.endedCount
 	for n, r := range in.results {
 		m.result(f.items[n], r)
 	}
-	if m.keepSlot = m.endings > before; !m.keepSlot {
+	if m.keepSlot = m.endedCount > before; !m.keepSlot {
 		m.slots--
 	}
 }
@@ -68,7 +68,7 @@ func (m *machine) result(i *item, r result) {
 		m.deliver(i)
 		return
 	}
-	i.lastErr = text.FirstBytes(r.err, keptError)
+	i.lastErr = text.FirstBytes(r.err, maxKeptError)
 	m.lastErr = i.lastErr
 	if r.kind == resultPanicked {
 		i.panics++
@@ -84,20 +84,20 @@ func (m *machine) result(i *item, r result) {
 	case overdue:
 		m.park(i, outbox.Expired, m.expired(i, m.policy.parkAfter))
 	case r.kind == resultThrottled:
-		m.remember(i, r)
-		i.state = ready // in its old place
-		m.ready.join(i)
+		m.recordAttempts(i, r)
+		i.state = ready // with its old rank
+		m.ready.add(i)
 	default:
-		m.remember(i, r)
+		m.recordAttempts(i, r)
 		delay := m.policy.retry.Delay(i.attempts, m.random)
-		i.state, i.due = waiting, m.now.Add(delay)
-		m.waiting.join(i)
-		m.emit(retry{id: i.id, attempt: i.attempts, delay: max(delay, m.held()), result: r})
+		i.state, i.due = retrying, m.now.Add(delay)
+		m.retries.add(i)
+		m.emit(retry{id: i.id, attempt: i.attempts, delay: max(delay, m.holdOff()), result: r})
 	}
 }
 
-// held is how long nothing at all is sent.
-func (m *machine) held() time.Duration {
+// holdOff is for how long a pause or an open breaker keeps everything from being sent.
+func (m *machine) holdOff() time.Duration {
 	until := m.paused
 	if m.breaker.open {
 		until = later(until, m.breaker.until)
@@ -109,19 +109,19 @@ func (m *machine) deliver(i *item) {
 	m.lastSuccess, m.lastErr = m.now, ""
 	if i.key != "" {
 		m.windows.Deliver(i.key, i.id, m.now)
-		m.touched[i.key] = true
+		m.changedWindows[i.key] = true
 	}
 	m.end(i, outbox.Outcome{Ended: messages.NoticeDelivered})
-	m.yield(i)
+	m.release(i)
 }
 
 func (m *machine) park(i *item, cause outbox.ParkCause, reason string) {
 	m.end(i, outbox.Outcome{Ended: messages.NoticeParked, Cause: cause, Reason: reason})
-	m.yield(i)
+	m.release(i)
 }
 
-// expired says why a notice has ended late. One without an attempt waited for the
-// pace, or behind others, whatever the destination accepts.
+// expired says why a notice was not delivered in time. One without an attempt has
+// waited for others or for the rate limit.
 func (m *machine) expired(i *item, within time.Duration) string {
 	switch {
 	case i.attempts == 0 && m.lastErr == "":
@@ -133,26 +133,26 @@ func (m *machine) expired(i *item, within time.Duration) string {
 		cmp.Or(i.lastErr, m.lastErr, "the destination accepts nothing"))
 }
 
-// remember records the number of attempts now and then; a crash of our own code
-// every time, so that a notice that kills its sender is not tried for ever.
-func (m *machine) remember(i *item, r result) {
-	if i.attempts%rememberEvery == 0 || r.kind == resultPanicked {
+// recordAttempts records the number of attempts after every few of them. A panic is
+// recorded every time, so that a notice that crashes its sender is not tried for ever.
+func (m *machine) recordAttempts(i *item, r result) {
+	if i.attempts%recordEvery == 0 || r.kind == resultPanicked {
 		m.add(outbox.Outcome{ID: i.id, Attempts: i.attempts, Panics: i.panics})
 	}
 }
 
-// end notes that a notice has ended. It stays known until that is durable.
+// end settles a notice. It stays known until that is durable.
 func (m *machine) end(i *item, o outbox.Outcome) {
 	i.state = settling
-	m.endings++
+	m.endedCount++
 	o.ID, o.Attempts, o.Panics = i.id, i.attempts, i.panics
 	m.add(o)
 }
 
-// yield gives the right of way of a notice that has ended to the next of its key.
-func (m *machine) yield(i *item) {
-	if l, ok := m.lanes[i.key]; ok && l.active == i {
+// release makes the next notice of the key active if i was the active one.
+func (m *machine) release(i *item) {
+	if l, ok := m.byKey[i.key]; ok && l.active == i {
 		l.active = nil
-		m.promote(i.key, l)
+		m.activateNext(i.key, l)
 	}
 }

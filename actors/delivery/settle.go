@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// add collects an outcome for the commit of this step.
+// add collects an outcome for the settlement of this step.
 func (m *machine) add(o outbox.Outcome) {
 	m.outcomes = append(m.outcomes, o)
 	if len(m.outcomes) >= settleAtOnce {
@@ -19,43 +19,43 @@ func (m *machine) add(o outbox.Outcome) {
 
 // commit settles what the step has collected.
 func (m *machine) commit() {
-	for len(m.outcomes) > 0 || len(m.touched) > 0 || len(m.ended) > 0 || m.keepSlot {
+	for len(m.outcomes) > 0 || len(m.changedWindows) > 0 || len(m.endedWindows) > 0 || m.keepSlot {
 		m.settle(m.keepSlot)
 		m.keepSlot = false
 	}
 }
 
-// settle emits what was collected so far as one commit. The windows go with the
-// outcomes that changed them, as they stand after exactly these.
+// settle emits what was collected so far as one settlement. It has the windows as
+// they are after exactly these outcomes.
 func (m *machine) settle(slot bool) {
-	done := record{slot: slot}
+	done := openSettlement{slot: slot}
 	for _, o := range m.outcomes {
 		if o.Ended != 0 {
 			done.ended = append(done.ended, o.ID)
 		}
 	}
-	over := min(len(m.ended), settleAtOnce)
-	s := outbox.Settlement{Outcomes: m.outcomes, Forgotten: m.ended[:over:over], At: m.now}
-	if len(m.touched) > 0 {
-		s.Windows = make(map[string]ratelimit.Window, len(m.touched))
-		for key := range m.touched {
+	over := min(len(m.endedWindows), settleAtOnce)
+	s := outbox.Settlement{Outcomes: m.outcomes, Forgotten: m.endedWindows[:over:over], At: m.now}
+	if len(m.changedWindows) > 0 {
+		s.Windows = make(map[string]ratelimit.Window, len(m.changedWindows))
+		for key := range m.changedWindows {
 			s.Windows[key] = m.windows.Get(key)
 		}
 	}
-	m.outcomes, m.ended = nil, m.ended[over:]
-	clear(m.touched)
+	m.outcomes, m.endedWindows = nil, m.endedWindows[over:]
+	clear(m.changedWindows)
 	m.serial++
-	m.records[m.serial] = done
+	m.settlements[m.serial] = done
 	m.emit(settle{serial: m.serial, settlement: s})
 }
 
 // settled forgets the notices of a settlement that is durable, and frees its slot.
 func (m *machine) settled(in settled) {
-	done, ok := m.records[in.serial]
+	done, ok := m.settlements[in.serial]
 	if !ok {
 		return
 	}
-	delete(m.records, in.serial)
+	delete(m.settlements, in.serial)
 	for _, id := range done.ended {
 		if i, ok := m.items.Remove(string(id)); ok {
 			i.state = gone
@@ -64,12 +64,12 @@ func (m *machine) settled(in settled) {
 	if done.slot {
 		m.slots--
 	}
-	m.tidy()
+	m.compact()
 }
 
-// tidy drops settled notices from the arrivals: those in front, and all of them
-// when they have become the most.
-func (m *machine) tidy() {
+// compact removes items that are gone from the arrivals: those at the front, and all
+// of them when they are more than half.
+func (m *machine) compact() {
 	if len(m.arrivals) > 2*m.items.Len()+64 {
 		m.arrivals = slices.Clip(slices.DeleteFunc(m.arrivals, func(i *item) bool { return i.state == gone }))
 	}
@@ -79,7 +79,7 @@ func (m *machine) tidy() {
 	}
 }
 
-// arm asks to be woken when something can happen without any other input.
+// arm asks for due at the time of the next thing to do, if that has changed.
 func (m *machine) arm() {
 	next := m.next()
 	switch {
@@ -93,13 +93,13 @@ func (m *machine) arm() {
 	m.armed = next
 }
 
-// next returns when something can happen without any other input, zero for never.
+// next returns when there is something to do without any other input, zero for never.
 func (m *machine) next() time.Time {
 	var next time.Time
 	if !m.loaded || m.draining {
 		return next
 	}
-	if i := m.waiting.front(); i != nil {
+	if i := m.retries.front(); i != nil {
 		next = i.due
 	}
 	probing := m.breaker.open && m.breaker.probing
@@ -133,7 +133,7 @@ func (m *machine) state(now time.Time) messages.DeliveryState {
 		Oldest:      m.oldest(),
 	}
 	for i := range m.items.All() {
-		if (*i).state == waiting {
+		if (*i).state == retrying {
 			s.Retrying++
 		}
 	}
@@ -153,7 +153,7 @@ func (m *machine) state(now time.Time) messages.DeliveryState {
 // condition says whether the destination accepts anything.
 func (m *machine) condition() messages.DeliveryCondition {
 	switch {
-	case m.breaker.open && m.breaker.hopeless:
+	case m.breaker.open && m.breaker.misconfigured:
 		return messages.DeliveryMisconfigured
 	case m.breaker.open:
 		return messages.DeliveryBreakerOpen
@@ -164,7 +164,7 @@ func (m *machine) condition() messages.DeliveryCondition {
 	}
 }
 
-// change is what those who watch are told of the machine: small, and equal until something changes.
+// change returns what the parent has to know. It is equal to the last one until something changes.
 func (m *machine) change() messages.DeliveryChanged {
 	change := messages.DeliveryChanged{Condition: m.condition()}
 	if change.Condition != messages.Delivering {

@@ -5,8 +5,8 @@ import (
 	"butler/messages"
 )
 
-// noteAttempt tells the trail how an attempt went. Readings, which are taken
-// again and again, are nobody's story.
+// noteAttempt writes an attempt to the trail. Readings are left out: they are taken
+// all the time and belong to no execution.
 func (d *delivery) noteAttempt(a attempted) {
 	if d.opts.Trail == nil {
 		return
@@ -28,8 +28,8 @@ func (d *delivery) noteAttempt(a attempted) {
 	}
 }
 
-// noteEnd tells the trail of the end of a notice. That of a delivered one is the
-// attempt that was accepted.
+// noteEnd writes the end of a notice to the trail. For a delivered one the accepted
+// attempt is there already.
 func noteEnd(steps *trail.Trail, end messages.NoticeSettled) {
 	if end.Outcome == messages.NoticeDelivered || end.Kind.Reading() {
 		return

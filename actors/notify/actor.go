@@ -1,13 +1,13 @@
-// Package notify owns who delivers what: it keeps one delivery actor per
-// configured destination instance and hands each its notices.
+// Package notify owns the delivery actors: it keeps one per configured destination
+// instance and hands each its notices.
 //
 // It guarantees that an instance always has a delivery actor, which its supervisor
 // restarts however often it fails; that notices of an instance that is not
 // configured any more are parked with that reason instead of waiting for ever;
-// and that parked notices are dropped loudly when they are to be kept no longer.
-// The outbox is the truth: what is handed on here only saves the delivery from
-// looking, so an actor that is missing for a while costs time and nothing else.
-// It must never decide who is told, send anything, or wait.
+// and that parked notices which are too old, or too many, are dropped with an error
+// in the log. A delivery actor finds its notices in the outbox when it starts, so a
+// notice that is handed to nobody here is delayed and not lost. The package must
+// never decide who is told, send anything, or wait.
 package notify
 
 import (
@@ -35,42 +35,43 @@ type Options struct {
 	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
-	// Trail notes what parked notices are dropped; nil notes nothing.
+	// Trail notes which parked notices are dropped; nil notes nothing.
 	Trail *trail.Trail
-	// OnGone is told of an instance that is not configured any more, when its
-	// delivery has ended. It must not block. Nil is fine.
+	// OnGone, if set, is called for an instance that is not configured any more, when
+	// its delivery actor has ended. It must not block.
 	OnGone func(instance string)
-	// OnEnded is told the ID of a delivery actor that has ended, before another one gets
-	// its address. It must not block. Nil is fine.
+	// OnEnded, if set, is called with the ID of a delivery actor that has ended, before
+	// a successor gets its address. It must not block.
 	OnEnded func(id string)
-	// OnHealth is told how an instance is, at the start and whenever that may
-	// have changed. It is called by the actor and must not block.
+	// OnHealth is called with the health of an instance, at the start and whenever it
+	// may have changed. It runs on the actor and must not block.
 	OnHealth func(Health)
 }
 
 const (
 	// respawnAfter is the pause before a delivery actor that could not be started is tried again.
 	respawnAfter = time.Minute
-	// retireAfter is how long a delivery actor of an old configuration may finish
-	// what runs, or as long as an attempt may take and retireLead longer.
+	// retireAfter is how long a delivery actor of an old configuration may take to end
+	// its attempts; at least retireLead longer than the timeout of an attempt.
 	retireAfter = 15 * time.Second
 	retireLead  = time.Second
-	// commandTimeout bounds a command about parked notices: less than the 30 s that
-	// the API waits for it, which is told what was done. commands is how many run at once.
+	// commandTimeout bounds a command about parked notices. It is less than the 30 s
+	// for which the API waits, so that the API learns what was done. commands is how
+	// many run at once.
 	commandTimeout = 25 * time.Second
 	commands       = 4
-	// remindEvery is how often the log tells that notices are parked.
+	// remindEvery is how often the log reminds of parked notices.
 	remindEvery = time.Hour
 )
 
-// What the actor tells itself, beside what belongs to a topic of its own.
+// Messages of the actor to itself. Others are beside the code that they belong to.
 type (
 	respawnDue struct{ instance string }
 	retireDue  struct {
 		instance string
 		child    *child
 	}
-	// noticeReplayed: a parked notice waits for delivery again, durably.
+	// noticeReplayed: a parked notice waits for delivery again, and that is durable.
 	noticeReplayed struct{ notice messages.NoticeHead }
 	reminderDue    struct{}
 )
@@ -81,9 +82,9 @@ func Props(kit *actorkit.Kit, opts Options, more ...actor.PropsOption) *actor.Pr
 	if opts.Table == nil || opts.Outbox == nil || opts.Metrics == nil || opts.NewDelivery == nil || opts.OnHealth == nil {
 		panic("BUG: notify needs a table, an outbox, metrics, NewDelivery and OnHealth")
 	}
-	wish := &drain{done: map[string]bool{}}
+	drain := &drain{done: map[string]bool{}}
 	return kit.Props("notify", func() actor.Actor {
-		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drain: wish, health: newHealth(opts)}
+		return &notify{opts: &opts, log: kit.Log.Named("notify"), children: map[string]*child{}, drain: drain, health: newHealth(opts)}
 	}, more...)
 }
 
@@ -92,7 +93,7 @@ type child struct {
 	pid *actor.PID
 	// timeout bounds an attempt of it.
 	timeout time.Duration
-	// retiring: it belongs to an old configuration and will be stopped.
+	// retiring: it belongs to an old configuration and is about to be stopped.
 	retiring bool
 }
 
@@ -113,12 +114,12 @@ type notify struct {
 	scanAgain bool
 	trims     *actorkit.Effects
 	nextTrim  actorkit.Timer
-	looks     looks
+	ageClock  ageClock
 
 	gathering *gathering
 	// drain outlives a crash of the actor.
 	drain    *drain
-	ending   bool // its deliveries end with it, and have no successors
+	stopping bool // its delivery actors end with it and are not replaced
 	reminder actorkit.Timer
 }
 
@@ -128,7 +129,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case *actor.Started:
 		a.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		a.ending = true
+		a.stopping = true
 		a.commands.Close()
 		a.scans.Close()
 		a.trims.Close()
@@ -156,7 +157,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case respawnDue:
 		a.spawn(ctx, msg.instance)
 	case retireDue:
-		if a.children[msg.instance] == msg.child { // its address is that of the one after it, too
+		if a.children[msg.instance] == msg.child { // and not its successor, which has the same address
 			ctx.Stop(msg.child.pid)
 		}
 	case scanDue:
@@ -164,7 +165,7 @@ func (a *notify) Receive(ctx actor.Context) {
 	case scanned:
 		a.scanEnded(ctx, msg)
 	case trimDue:
-		a.looks.look(time.Now())
+		a.ageClock.read(time.Now())
 		a.trim(ctx)
 	case trimmed:
 		a.trimEnded(ctx)
@@ -184,11 +185,11 @@ func (a *notify) begin(ctx actor.Context) {
 	a.answerDrain(ctx)
 	a.requestScan(ctx)
 	a.remind(ctx)
-	a.looks.look(time.Now())
+	a.ageClock.read(time.Now())
 	a.trim(ctx)
 }
 
-// remind tells the operator now and then that parked notices wait for a decision.
+// remind logs, every hour, that parked notices wait for a decision.
 func (a *notify) remind(ctx actor.Context) {
 	a.reminder.Stop()
 	a.reminder = actorkit.After(ctx, remindEvery, reminderDue{})
@@ -201,14 +202,14 @@ func (a *notify) remind(ctx actor.Context) {
 	}
 }
 
-// trim drops the parked notices that are not to be kept, now and then.
+// trim drops the parked notices that are too old or too many, every few minutes.
 func (a *notify) trim(ctx actor.Context) {
 	t := trimmer{
-		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.looks.agreed, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
+		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.ageClock.safe, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
 	}
 	a.nextTrim.Stop()
 	if t.keep != (outbox.Keep{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
-		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the one before has not ended
+		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the previous one is still running
 	}
 }
 
@@ -228,10 +229,10 @@ func (a *notify) configure(t *destination.Table) {
 	a.health.configure(a.built)
 }
 
-// spawn starts the delivery of an instance, if it is configured and has none.
+// spawn starts the delivery actor of an instance that is configured and has none.
 func (a *notify) spawn(ctx actor.Context, instance string) {
 	built, configured := a.built[instance]
-	if _, running := a.children[instance]; running || !configured || a.ending || a.drain.wanted {
+	if _, running := a.children[instance]; running || !configured || a.stopping || a.drain.wanted {
 		return
 	}
 	pid, err := ctx.SpawnNamed(a.opts.NewDelivery(built), "d:"+instance)
@@ -243,7 +244,7 @@ func (a *notify) spawn(ctx actor.Context, instance string) {
 	a.children[instance] = &child{pid: pid, timeout: built.Instance.Timeout}
 }
 
-// childEnded replaces a delivery actor that is gone.
+// childEnded replaces a delivery actor that has ended.
 func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 	for instance, c := range a.children {
 		if !c.pid.Equal(who) {
@@ -255,7 +256,7 @@ func (a *notify) childEnded(ctx actor.Context, who *actor.PID) {
 		}
 		_, configured := a.built[instance]
 		switch {
-		case a.ending:
+		case a.stopping:
 		case a.drain.wanted:
 			a.childDrained(ctx, messages.DrainDeliveryReply{Instance: instance})
 		case !configured:
@@ -274,19 +275,19 @@ func (a *notify) gone(instance string) {
 	}
 }
 
-// recorded hands notices to their instances. Where there is no delivery actor
-// at present, its successor finds them in the outbox.
+// recorded hands notices to the delivery actors of their instances. An instance
+// without one at present gets one that finds them in the outbox.
 func (a *notify) recorded(ctx actor.Context, msg messages.NoticesRecorded) {
 	for _, notices := range byInstance(msg.Notices) {
 		a.hand(ctx, notices)
 	}
 }
 
-// hand gives notices of one instance to its delivery.
+// hand sends notices of one instance to its delivery actor.
 func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
 	instance := notices[0].Instance
 	if _, configured := a.built[instance]; !configured {
-		a.requestScan(ctx) // decided by a configuration that is not in force any more
+		a.requestScan(ctx) // decided under an earlier configuration
 		return
 	}
 	if c, running := a.children[instance]; running {
@@ -294,7 +295,7 @@ func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
 	}
 }
 
-// command runs what an operator asks for about parked notices.
+// command runs a command of an operator about parked notices.
 func (a *notify) command(ctx actor.Context, msg any) {
 	o, steps, configured := a.opts.Outbox, a.opts.Trail, a.configured()
 	switch msg := msg.(type) {
@@ -323,8 +324,8 @@ func (a *notify) command(ctx actor.Context, msg any) {
 	}
 }
 
-// configured returns a test for instances that may leave the actor: the map is
-// replaced by a new configuration, never changed.
+// configured returns a function that reports whether an instance is configured. It
+// may be called on any goroutine: the map is replaced, never changed.
 func (a *notify) configured() func(string) bool {
 	built := a.built
 	return func(instance string) bool {
@@ -333,7 +334,7 @@ func (a *notify) configured() func(string) bool {
 	}
 }
 
-// describe asks every delivery actor how it is. Askers that come while the
+// describe asks every delivery actor for its state. Requests that arrive while the
 // answers are gathered share them.
 func (a *notify) describe(ctx actor.Context, msg any) {
 	switch msg := msg.(type) {

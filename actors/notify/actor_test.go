@@ -683,7 +683,7 @@ func TestNotify_dropsNothingThatIsTooOldInOneLookOnly(t *testing.T) {
 func TestLooks_believeTheClockWhenTwoOfThemAgree(t *testing.T) {
 	noon := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	year := 365 * 24 * time.Hour
-	var l looks
+	var l ageClock
 	for i, step := range []struct{ clock, want time.Time }{
 		{noon, time.Time{}},
 		{noon.Add(10 * time.Minute), noon},
@@ -692,8 +692,8 @@ func TestLooks_believeTheClockWhenTwoOfThemAgree(t *testing.T) {
 		{noon.Add(year), noon.Add(30 * time.Minute)},
 		{noon.Add(year + 10*time.Minute), noon.Add(year)},
 	} {
-		if l.look(step.clock); !l.agreed.Equal(step.want) {
-			t.Errorf("look %d at %v: judged by %v, want %v", i, step.clock, l.agreed, step.want)
+		if l.read(step.clock); !l.safe.Equal(step.want) {
+			t.Errorf("look %d at %v: judged by %v, want %v", i, step.clock, l.safe, step.want)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"butler/messages"
 )
 
-// What happens when the configuration changes or the service ends: delivery actors
-// are told to finish what runs, and what belongs to none of them is parked.
+// Changes of the configuration, and the end of the service: delivery actors end
+// their attempts, and notices without a configured instance are parked.
 
 // TableChanged brings a new configuration. Running attempts of the old one
 // finish first, for a limited time.
@@ -24,15 +24,15 @@ type TableChanged struct {
 	Keep        outbox.Keep
 	NewDelivery func(destination.Built) *actor.Props
 	// ReplyTo gets a TableChangedReply as soon as notices of the new instances are
-	// known for what they are. Zero means nobody.
+	// accepted. Zero means nobody.
 	ReplyTo messages.Ref
 }
 
 // TableChangedReply says that notices of the new configuration may be recorded.
 type TableChangedReply struct{}
 
-// reconfigure replaces every delivery actor: the old ones finish what runs, and
-// each successor starts when its predecessor has ended.
+// reconfigure replaces every delivery actor: each ends its attempts, and its
+// successor starts when it has ended.
 func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 	a.opts.Table = msg.Table
 	if msg.NewDelivery != nil {
@@ -59,14 +59,14 @@ func (a *notify) reconfigure(ctx actor.Context, msg TableChanged) {
 	a.requestScan(ctx)
 }
 
-// drain is the wish that nothing is begun any more.
+// drain is the request to start no more attempts.
 type drain struct {
 	wanted bool
 	askers []messages.Ref
 	done   map[string]bool // instances that have drained
 }
 
-// drainAll passes the wish on, and answers when all delivery actors have.
+// drainAll passes the request on to all delivery actors, and answers when they all have.
 func (a *notify) drainAll(ctx actor.Context, msg messages.DrainDelivery) {
 	a.drain.askers = append(a.drain.askers, msg.ReplyTo)
 	if !a.drain.wanted {
@@ -101,8 +101,7 @@ func (a *notify) answerDrain(ctx actor.Context) {
 	a.drain.askers = nil
 }
 
-// requestScan looks for notices of instances that are not configured, as soon
-// as everything that was settled before is durable.
+// requestScan starts a scan as soon as everything that was settled before is durable.
 func (a *notify) requestScan(ctx actor.Context) {
 	if a.scanning {
 		a.scanAgain = true
@@ -117,14 +116,14 @@ func (a *notify) requestScan(ctx actor.Context) {
 	})
 }
 
-// scan parks what belongs to no configured instance. A delivery actor of an old
-// configuration that still runs settles its own notices; its end asks for another scan.
+// scan parks the notices of instances that are not configured. An instance whose
+// delivery actor is still running is left to that; its end requests another scan.
 func (a *notify) scan(ctx actor.Context) {
 	o, running := a.opts.Outbox, map[string]bool{}
 	for instance := range a.children {
 		running[instance] = true
 	}
-	known := func(instance string) bool { // a configuration that comes meanwhile counts
+	known := func(instance string) bool { // known is read anew, as the configuration may change during the scan
 		_, configured := (*a.known.Load())[instance]
 		return configured || running[instance]
 	}

@@ -8,10 +8,10 @@ import (
 	"butler/messages"
 )
 
-// describeAfter is how long the states of the instances are waited for.
+// describeAfter bounds the wait for the states of the delivery actors.
 const describeAfter = time.Second
 
-// describeDue: the states of the instances were waited for long enough.
+// describeDue: the wait is over.
 type describeDue struct{ gathering *gathering }
 
 // gathering collects the states of all instances for one asker.
@@ -21,7 +21,7 @@ type gathering struct {
 	states  []messages.DeliveryState
 }
 
-// add takes in one answer and reports whether it was the last.
+// add adds one answer and reports whether it was the last.
 func (g *gathering) add(states []messages.DeliveryState) bool {
 	for _, s := range states {
 		if g.missing[s.Instance] {
@@ -32,7 +32,7 @@ func (g *gathering) add(states []messages.DeliveryState) bool {
 	return len(g.missing) == 0
 }
 
-// finish returns all states, those that did not answer included.
+// finish returns all states. describe makes those of instances that did not answer.
 func (g *gathering) finish(describe func(instance string) messages.DeliveryState) []messages.DeliveryState {
 	for instance := range g.missing {
 		g.states = append(g.states, describe(instance))

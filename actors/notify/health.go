@@ -8,24 +8,24 @@ import (
 	"butler/messages"
 )
 
-// Health is how a destination instance is, for the operator.
+// Health is the health of a destination instance, for the operator.
 type Health struct {
 	// Instance is "" for parked entries that cannot be read.
 	Instance string
 	// Trouble says what keeps notices from being delivered, "" when nothing does.
 	Trouble string
-	// Configured is false for an instance of an earlier configuration. It is of
-	// interest as long as it is in trouble.
+	// Configured is false for an instance of an earlier configuration. Such a one is
+	// only shown while it is in trouble.
 	Configured bool
 }
 
-// health puts together what is known of every instance: what its delivery
-// tells, and how many of its notices are parked.
+// health combines what is known of every instance: the condition of its delivery,
+// and how many of its notices are parked.
 type health struct {
 	opts       Options
 	configured map[string]destination.Built
 	changes    map[string]messages.DeliveryChanged
-	// known are the instances that were ever spoken of.
+	// known are all instances that were ever reported.
 	known map[string]struct{}
 }
 
@@ -33,7 +33,7 @@ func newHealth(opts Options) *health {
 	return &health{opts: opts, changes: map[string]messages.DeliveryChanged{}, known: map[string]struct{}{}}
 }
 
-// configure takes in which instances there are.
+// configure sets the configured instances.
 func (h *health) configure(built map[string]destination.Built) {
 	h.configured = built
 	for instance := range built {
@@ -42,14 +42,14 @@ func (h *health) configure(built map[string]destination.Built) {
 	h.recount()
 }
 
-// changed takes in what a delivery tells.
+// changed takes a message of a delivery actor.
 func (h *health) changed(c messages.DeliveryChanged) {
 	h.changes[c.Instance] = c
 	h.known[c.Instance] = struct{}{}
 	h.report(c.Instance, h.parked()[c.Instance])
 }
 
-// recount looks at the parked notices of all instances again.
+// recount counts the parked notices again and reports all instances.
 func (h *health) recount() {
 	parked := h.parked()
 	for instance := range parked {

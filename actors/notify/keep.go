@@ -11,37 +11,37 @@ import (
 	"butler/internal/trail"
 )
 
-// trimEvery is how often parked notices are looked through. What is parked has
-// waited on the same disk for longer, so the bound need not be watched closely.
+// trimEvery is the interval between two trims. Notices are parked for days, so the
+// bounds need not be kept to the minute.
 const trimEvery = 10 * time.Minute
 
-// What the actor tells itself about it.
+// Messages of the actor to itself.
 type (
 	trimDue struct{}
 	trimmed struct{}
 )
 
-// looks are the readings of the clock by which the age of parked notices is judged.
-// One that is ahead, after the start of a machine or for a moment, would cost all
-// of them for good, so a notice goes when it is too old in two looks, one after the
-// other and trimEvery apart. The zero value has none.
-type looks struct {
+// ageClock is the time by which the age of parked notices is judged. A wall clock
+// that is wrong for a while - too far ahead after a boot, say - would make all of them
+// too old, and they would be dropped for good. So a notice has to be too old by two
+// consecutive readings, trimEvery apart. The zero value has no reading.
+type ageClock struct {
 	latest time.Time
-	// agreed is the earlier of the latest two, zero before there are as many.
-	agreed time.Time
+	// safe is the earlier of the last two readings, zero before there are two.
+	safe time.Time
 }
 
-func (l *looks) look(now time.Time) {
-	now = now.Round(0) // what is on disk was written by the time of the wall
-	l.agreed = now
+func (l *ageClock) read(now time.Time) {
+	now = now.Round(0) // without the monotonic reading: times on disk are those of the wall clock
+	l.safe = now
 	if l.latest.Before(now) {
-		l.agreed = l.latest
+		l.safe = l.latest
 	}
 	l.latest = now
 }
 
-// trimmer drops what is not to be kept. It tells of it by itself: the actor may
-// be gone by the time it ends.
+// trimmer drops parked notices. It logs and counts by itself, because the actor may
+// have ended meanwhile.
 type trimmer struct {
 	outbox  *outbox.Outbox
 	keep    outbox.Keep
@@ -57,10 +57,10 @@ func (t trimmer) run(ctx context.Context) any {
 	dropped, total := map[string]int{}, 0
 	for _, p := range surplus {
 		if ctx.Err() != nil {
-			break // the next round goes on
+			break // the next trim continues
 		}
 		if _, err := t.outbox.Drop(ctx, p.ID); err != nil {
-			continue // an operator was faster, or the next round tries again
+			continue // an operator was faster, or the next trim tries again
 		}
 		t.trail.Write(trail.NewDrop(&p, time.Now(), trail.ByAge))
 		t.metrics.dropped.WithLabelValues(p.Integration, p.Instance).Inc()

@@ -18,8 +18,7 @@ type Metrics struct {
 	dropped      *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics with reg. Those of the destinations in built
-// have a series from the start.
+// NewMetrics registers the metrics with reg and creates the series of the instances in built.
 func NewMetrics(reg prometheus.Registerer, o *outbox.Outbox, built []destination.Built) *Metrics {
 	m := &Metrics{
 		outbox: o, integrations: map[string]struct{}{},
@@ -35,7 +34,7 @@ func NewMetrics(reg prometheus.Registerer, o *outbox.Outbox, built []destination
 	return m
 }
 
-// expect gives the destinations their series.
+// expect creates the series of instances.
 func (m *Metrics) expect(built []destination.Built) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -18,13 +18,13 @@ import (
 const (
 	// parkAtOnce bounds the notices parked, or the windows forgotten, in one commit.
 	parkAtOnce = 1000
-	// scanTimeout bounds a look through all notices.
+	// scanTimeout bounds a scan of all notices.
 	scanTimeout = 5 * time.Minute
 )
 
-// What the actor tells itself about notices of instances that are not configured.
+// Messages of the actor to itself about notices of instances that are not configured.
 type (
-	// scanDue: settlements of instances that were there before are durable.
+	// scanDue: all settlements of former instances are durable.
 	scanDue struct{}
 	scanned struct {
 		parked map[string]int
@@ -32,8 +32,8 @@ type (
 	}
 )
 
-// parkUnconfigured parks what waits for instances that are not configured, and
-// forgets their windows. It returns how many notices that were, by instance.
+// parkUnconfigured parks the notices of instances that are not configured, and
+// deletes their suppression windows. It returns the number of notices by instance.
 func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time) (map[string]int, error) {
 	instances, err := o.Instances()
 	if err != nil {
@@ -48,7 +48,7 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		if err != nil {
 			return parked, err
 		}
-		if configured(instance) { // since a moment, and with it what was loaded
+		if configured(instance) { // again, since the configuration may have changed during the load
 			continue
 		}
 		var outcomes []outbox.Outcome
@@ -61,7 +61,7 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		place := outbox.Place{Integration: integrationOf(instance), Instance: instance}
 		settle := func(s outbox.Settlement) {
 			s.At = now
-			// An error means that the ledger is closing: found again at the next start.
+			// An error means that the ledger is closed; the next start finds them again.
 			o.Settle(place, s, func([]messages.NoticeSettled, error) {})
 		}
 		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
@@ -84,21 +84,21 @@ func unconfigured(instance string, id messages.NoticeID, attempts int) outbox.Ou
 	}
 }
 
-// integrationOf guesses the integration of an instance that nobody knows any
-// more: names begin with it.
+// integrationOf returns the integration of an instance that is not configured any
+// more: the first part of its name.
 func integrationOf(instance string) string {
 	integration, _, _ := strings.Cut(instance, "/")
 	return integration
 }
 
-// replayed is what came of a replay.
+// replayed is the outcome of a replay.
 type replayed struct {
 	results []messages.ParkedResult
 	replyTo messages.Ref
 }
 
-// replay puts parked notices back, and announces each when it is durable. Those
-// of an instance that is not configured stay parked.
+// replay puts parked notices back among the waiting ones, and announces each when
+// that is durable. Those of an instance that is not configured stay parked.
 func replay(ctx context.Context, o *outbox.Outbox, configured func(instance string) bool,
 	announce func(messages.NoticeHead), cmd messages.ReplayParked,
 ) replayed {
@@ -131,8 +131,8 @@ func drop(ctx context.Context, o *outbox.Outbox, steps *trail.Trail, cmd message
 	return out
 }
 
-// each does something to one notice after the other. Those that there is no time
-// for are left alone: who has asked is told that nothing was done to them.
+// each calls do for one notice after the other. After the end of ctx the remaining
+// ones get errNoTime.
 func each(ctx context.Context, ids []messages.NoticeID, do func(messages.NoticeID) messages.Failure) []messages.ParkedResult {
 	results := make([]messages.ParkedResult, 0, len(ids))
 	for _, id := range ids {
@@ -147,7 +147,7 @@ func each(ctx context.Context, ids []messages.NoticeID, do func(messages.NoticeI
 
 var errNoTime = messages.Failure{Kind: messages.FailureTimeout, Text: "it is left as it is: there was no time for it"}
 
-// dropped is what came of a drop.
+// dropped is the outcome of a drop.
 type dropped struct {
 	results []messages.ParkedResult
 	// gone are the notices that were dropped.
@@ -155,7 +155,7 @@ type dropped struct {
 	replyTo messages.Ref
 }
 
-// failure tells the caller what an error of the outbox means.
+// failure classifies an error of the outbox for the caller.
 func failure(err error) messages.Failure {
 	if err == nil {
 		return messages.Failure{}
@@ -172,7 +172,7 @@ func failure(err error) messages.Failure {
 	return f
 }
 
-// busy answers a command that found no room.
+// busy returns the results of a command that could not be started.
 func busy(ids []messages.NoticeID) []messages.ParkedResult {
 	results := make([]messages.ParkedResult, 0, len(ids))
 	for _, id := range ids {
