@@ -8,15 +8,15 @@ import (
 	"butler/messages"
 )
 
-// Answer is what the caller is told, as JSON: the members of both forms of
-// requests, and what is new in neither's way.
+// Answer is the answer to the caller as JSON. It has the members that existing clients
+// of both request forms know, and further ones.
 type Answer struct {
 	// Status is the HTTP status.
 	Status int `json:"-"`
-	// unreached is the call that found Qlik Sense out of reach.
+	// unreached is the failure of a call that did not reach Qlik Sense.
 	unreached messages.Failure
-	// StatusCode and Message are only there when the request as a whole came to
-	// nothing; Error and Details also when a part of it did.
+	// StatusCode and Message are set only if the whole request failed; Error and
+	// Details also if a part of it failed.
 	StatusCode int    `json:"statusCode,omitempty"`
 	Error      string `json:"error,omitempty"`
 	Message    string `json:"message,omitempty"`
@@ -43,9 +43,9 @@ type Answer struct {
 	Warnings  []string     `json:"warnings,omitempty"`
 }
 
-// Postponed returns why the request came to nothing, if that may pass and nothing
-// was done that another attempt would repeat; nil otherwise. Storing pairs again
-// changes nothing.
+// Postponed returns why the request failed, if it makes sense to repeat it: Qlik Sense
+// was not reached, and no start was attempted. Otherwise it returns nil. Storing the
+// key-values again does no harm.
 func (a Answer) Postponed() error {
 	if !a.unreached.Failed() || len(a.TasksStarted)+len(a.TasksFailed) > 0 {
 		return nil
@@ -53,7 +53,7 @@ func (a Answer) Postponed() error {
 	return a.unreached
 }
 
-// TasksByID is what became of the IDs of a request.
+// TasksByID are the results for the IDs of a request.
 type TasksByID struct {
 	Started []TaskName    `json:"started"`
 	Invalid []RefusedTask `json:"invalid"`
@@ -66,7 +66,7 @@ type TaskName struct {
 	Name   string `json:"taskName"`
 }
 
-// RefusedTask is an ID that started nothing. It is as it was given.
+// RefusedTask is an ID that started nothing, as it was given.
 type RefusedTask struct {
 	TaskID string `json:"taskId"`
 	Reason string `json:"reason,omitempty"`
@@ -84,14 +84,14 @@ type DeniedProperty struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// StartedTask is a task that was started, and what became of it if the request waited.
+// StartedTask is a task that was started, with its execution if the request waited.
 type StartedTask struct {
 	TaskName
 	Status    string           `json:"status"`
 	Execution *ExecutionResult `json:"execution,omitempty"`
 }
 
-// FailedTask is a task that was to be started and was not, as far as anybody knows.
+// FailedTask is a task that was not started, or of which it is not known whether it was.
 type FailedTask struct {
 	TaskName
 	Status string `json:"status"`
@@ -137,11 +137,11 @@ type Waiting struct {
 	Succeeded  int  `json:"succeeded"`
 	Failed     int  `json:"failed"`
 	Unfinished int  `json:"unfinished"`
-	// Error says why nothing could be seen at the end.
+	// Error says why the last look-up failed.
 	Error string `json:"error,omitempty"`
 }
 
-// newAnswer returns an answer with empty lists, for JSON has no nil.
+// newAnswer returns an answer with empty lists, which are [] in JSON, not null.
 func newAnswer(r Request) *Answer {
 	return &Answer{
 		Status:   http.StatusOK,
@@ -152,14 +152,13 @@ func newAnswer(r Request) *Answer {
 	}
 }
 
-// refuse turns the answer into that of a request which came to nothing.
+// refuse makes it the answer to a request that failed as a whole.
 func (a *Answer) refuse(status int, title, message string) {
 	a.Status, a.StatusCode = status, status
 	a.Error, a.Message, a.Details = title, message, message
 }
 
-// mention adds something that went wrong in a part of the request. The first is
-// the title.
+// mention adds a failure of a part of the request. The title of the first one is Error.
 func (a *Answer) mention(title, details string) {
 	if a.Error == "" {
 		a.Error = title

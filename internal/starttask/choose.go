@@ -13,7 +13,7 @@ import (
 	"butler/messages"
 )
 
-// choose finds the tasks that are to be started. It reports whether they may be.
+// choose selects the tasks to start. It returns false if the request must not start any.
 func (j *job) choose(ctx context.Context) bool {
 	if r := j.request; len(r.ids())+len(r.Tags)+len(r.Properties)+len(r.KeyValues) == 0 {
 		j.warn("the request selects no task")
@@ -57,7 +57,7 @@ const (
 	notFound    = "Qlik Sense does not know the task"
 )
 
-// chooseByID takes IDs one by one: format, allow-list, look-up, credentials.
+// chooseByID checks the IDs: format, allow-list, existence, credentials.
 func (j *job) chooseByID(ctx context.Context) {
 	allowed := j.allowedIDs()
 	found, err := j.tasks(ctx, allowed)
@@ -121,7 +121,7 @@ func (j *job) deny(id, reason string) {
 	j.report(Event{Action: StartTask, Outcome: Denied, Task: messages.Task{ID: id}, Reason: reason})
 }
 
-// tasks looks up tasks by their IDs. With an error, what it returns is right.
+// tasks looks up tasks by their IDs. With an error, the result may be incomplete.
 func (j *job) tasks(ctx context.Context, ids []string) (map[string]messages.Task, error) {
 	found := map[string]messages.Task{}
 	for part := range slices.Chunk(ids, batch) {
@@ -187,8 +187,8 @@ func (g group) event(o Outcome) Event {
 	return e
 }
 
-// chooseGroup takes the tasks of a selector. It reports whether to go on: with a
-// repository out of reach, half of a request is not started.
+// chooseGroup selects the tasks of a selector. It returns false if the repository
+// cannot be reached: a request is not started in part.
 func (j *job) chooseGroup(ctx context.Context, g group) bool {
 	if !g.allowed {
 		j.denyGroup(g, notListed)
@@ -234,7 +234,7 @@ func (j *job) denyGroup(g group, reason string) {
 	j.report(e)
 }
 
-// failed reports a call that did not work, and mentions it in the answer.
+// failed reports a failed call to the audit, and mentions it in the answer.
 func (j *job) failed(e Event, title string) {
 	e.Outcome, e.Reason = Failed, explain(e.Err)
 	j.failure = messages.Failure{Kind: kindOf(e.Err), Text: e.Reason}
@@ -245,8 +245,8 @@ func (j *job) failed(e Event, title string) {
 	j.report(e)
 }
 
-// kindOf returns the kind of a look-up that did not work. A slow one is out of
-// reach: nothing was started, so it may be tried again.
+// kindOf returns the kind of a failed look-up. A timeout counts as unavailable: nothing
+// was started, so it is safe to try again.
 func kindOf(err error) messages.FailureKind {
 	if kind := messages.FailureOf(err).Kind; kind != messages.FailureTimeout {
 		return kind
@@ -254,7 +254,7 @@ func kindOf(err error) messages.FailureKind {
 	return messages.FailureUnavailable
 }
 
-// statusOf returns the HTTP status of the answer that an error tells of, 0 for none.
+// statusOf returns the HTTP status in an error, 0 for none.
 func statusOf(err error) int {
 	var answer interface{ Status() int }
 	if !errors.As(err, &answer) {
@@ -263,7 +263,7 @@ func statusOf(err error) int {
 	return answer.Status()
 }
 
-// answered reports whether the other side has answered, if only with nonsense.
+// answered reports whether the other side has answered at all, even if not usefully.
 func answered(err error) bool {
 	if statusOf(err) != 0 {
 		return true
@@ -272,8 +272,8 @@ func answered(err error) bool {
 	return kind == messages.FailureRejected || kind == messages.FailureInvalid || kind == messages.FailureNotFound
 }
 
-// explain tells the caller what a failed call means. What the other side said
-// names hosts and paths, and is for the audit.
+// explain describes a failed call to the caller. The error text itself may name hosts
+// and paths, and is for the audit.
 func explain(err error) string {
 	said := ""
 	if status := statusOf(err); status != 0 {

@@ -3,19 +3,20 @@
 // REST, MQTT, schedules and the follow-up tasks of app reloads all come here.
 //
 // It guarantees that the allow-list and the tags that credentials are bound to
-// hold for every way in; that a task is started at most once by a request,
-// however many of its selectors find it, and a start is never repeated; that
-// key-values are stored before anything is started, and nothing is started when
-// they cannot be; that starts begin in the order by ID, by tag, by custom
-// property; that every selector of a request is told of in its answer; and that
-// Audit hears of everything that was done, and of everything that was denied.
-// Requests are bounded in size and count, calls in time and number: all requests
-// together never have more than Options.MaxConcurrent calls under way, and all
-// that wait for executions share one look-up a second.
+// apply however a request comes in; that a request starts a task at most once,
+// however many of its selectors find it, and never repeats a start; that key-values
+// are stored before anything is started, and nothing is started if that fails; that
+// starts begin in the order by ID, by tag, by custom property; that the answer
+// accounts for every selector of the request; and that Audit gets everything that
+// was done, and everything that was denied. Requests are bounded in size and count,
+// calls in time and number: all requests together never have more than
+// Options.MaxConcurrent calls under way, and all that wait for executions share one
+// look-up a second.
 //
-// Start blocks, for as long as the starts take and as long as the request waits:
-// it is for goroutines that may wait, never for an actor. It must never start
-// what nobody selected, and never show the caller what a port said: that is for Audit.
+// Start blocks for as long as the starts take and the request waits: it is for
+// goroutines that may block, never for an actor. It must never start a task that no
+// selector finds, and never show the caller the text of an error from a port: that is
+// for Audit.
 //
 // Goroutines: one for each start under way, ended when Start returns.
 package starttask
@@ -28,12 +29,12 @@ import (
 	"butler/messages"
 )
 
-// Repository is Qlik Sense as starting tasks needs it; *qrs.Client is the one in
-// use. Its errors say what they mean, see messages.FailureOf; one that has a
-// method Status tells with it whether there was an answer at all.
+// Repository is the part of Qlik Sense that starting tasks needs; *qrs.Client
+// implements it. messages.FailureOf classifies its errors. An error with a method
+// Status returns the HTTP status of the answer, 0 when there was none.
 type Repository interface {
-	// Tasks returns the tasks that exist. With an error, what it returns is
-	// right, and nothing is known of the rest.
+	// Tasks returns the tasks that exist. With an error, the result is correct but
+	// may be incomplete.
 	Tasks(ctx context.Context, ids ...string) ([]messages.Task, error)
 	TasksByTag(ctx context.Context, tag string) ([]messages.Task, error)
 	// TasksByCustomProperty returns the tasks on which that property has that value.
@@ -50,12 +51,12 @@ type KeyValues interface {
 // Options configure a Starter. Repository is required.
 type Options struct {
 	Repository Repository
-	// KeyValues is nil when the endpoints of the key-value store are not enabled:
-	// pairs are passed over with a warning then.
+	// KeyValues is nil when the endpoints of the key-value store are not enabled;
+	// pairs are skipped with a warning then.
 	KeyValues KeyValues
 	Filter    Filter
-	// Audit is told what happens; it may be called from several goroutines at
-	// once, and must not block. It may be nil.
+	// Audit is called for every Event, possibly from several goroutines at once. It
+	// must not block, and may be nil.
 	Audit func(Event)
 	// Metrics may be nil.
 	Metrics *Metrics
@@ -68,17 +69,18 @@ type Limits struct {
 	MaxConcurrent int
 	// CallTimeout bounds one call; 0 means 30 s.
 	CallTimeout time.Duration
-	// Timeout bounds a request without its waiting: no call begins after it; 0 means 2 min.
+	// Timeout bounds a request, except for the wait for executions: no call begins
+	// after it; 0 means 2 min.
 	Timeout time.Duration
-	// MaxTasks is how many tasks one request may start; 0 means 5,000. Nothing is
-	// started by a request that selects more.
+	// MaxTasks is how many tasks one request may start; 0 means 5,000. A request that
+	// selects more starts nothing.
 	MaxTasks int
 	// MaxWait is how long a request may wait for executions; 0 means 10 min.
 	MaxWait time.Duration
-	// MaxWatched is how many executions may be waited for at once; 0 means 10,000.
-	// A request that wants more does not wait.
+	// MaxWatched is how many executions all requests together may wait for; 0 means
+	// 10,000. A request beyond that does not wait.
 	MaxWatched int
-	// PollEvery is the pause between two look-ups of those that wait; 0 means 1 s.
+	// PollEvery is the pause between two look-ups of executions; 0 means 1 s.
 	PollEvery time.Duration
 }
 
@@ -101,10 +103,10 @@ func orDefault[N int | time.Duration](n, instead N) N {
 	return n
 }
 
-// Way is a way in.
+// Way is how a request came in.
 type Way string
 
-// The ways in.
+// The ways.
 const (
 	ByREST     Way = "rest"
 	ByMQTT     Way = "mqtt"
@@ -112,10 +114,10 @@ const (
 	ByReload   Way = "reload"
 )
 
-// Caller is on whose behalf tasks are started.
+// Caller is the one on whose behalf tasks are started.
 type Caller struct {
-	// Principal says what it may do; the zero value may do nothing. Starting needs
-	// apikey.Start, and storing key-values apikey.KV as well.
+	// Principal says what the caller may do; the zero value may do nothing. Starting
+	// needs apikey.Start, and storing key-values apikey.KV as well.
 	apikey.Principal
 	Way Way
 	// From is where the request came from, such as an address, a topic or the ID

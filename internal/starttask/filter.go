@@ -14,10 +14,9 @@ type AllowList struct {
 	Properties []messages.Property
 }
 
-// Filter decides which selectors may be used. It judges selectors, not tasks: a
-// task that may be started by its tag may not be started by its ID because of
-// that, and a tag that is allowed starts all of its tasks. The zero value allows
-// everything.
+// Filter decides which selectors may be used. It applies to selectors, not to tasks: a
+// tag that is allowed starts all of its tasks, but does not allow starting them by
+// their IDs. The zero value allows everything.
 type Filter struct {
 	enabled    bool
 	ids        map[string]bool // in lower case
@@ -25,8 +24,8 @@ type Filter struct {
 	properties map[messages.Property]bool
 }
 
-// NewFilter returns a filter that allows what is on the list and nothing else,
-// and the entries among the task IDs that are none.
+// NewFilter returns a filter that allows only what is on the list, and the entries
+// among the task IDs that are not valid.
 func NewFilter(list AllowList) (f Filter, bad []string) {
 	f = Filter{enabled: true, ids: map[string]bool{}, tags: map[string]bool{}, properties: map[messages.Property]bool{}}
 	for _, id := range list.TaskIDs {

@@ -12,9 +12,8 @@ import (
 	"butler/internal/coerce"
 )
 
-// node is a value of a JSON document that is known to be valid, and its place.
-// The conversions are those that clients rely on: load scripts send text for
-// everything, and one thing where a list of things is meant.
+// node is a value of a valid JSON document, and its place. It is converted as clients
+// rely on: load scripts send every value as text, and a single value in place of a list.
 type node struct {
 	place string
 	raw   json.RawMessage
@@ -36,8 +35,8 @@ func document(body []byte) (node, error) {
 
 func (n node) isNull() bool { return n.raw == nil || n.raw[0] == 'n' }
 
-// members returns the members of an object that have one of the names, and the
-// names of some others. A name must not be there twice: which one was meant?
+// members returns the members of an object that have one of the names, and the names
+// of some others. It refuses a name that is there twice.
 func (n node) members(names ...string) (known map[string]node, unknown []string, err error) {
 	const maxUnknown = 5
 	if n.isNull() || n.raw[0] != '{' {
@@ -69,8 +68,8 @@ func (n node) members(names ...string) (known map[string]node, unknown []string,
 	return known, unknown, nil
 }
 
-// elements calls visit for every element of a list. Something else than a list is
-// one element, and null is none.
+// elements calls visit for every element of a list. Any other value is a list of one,
+// and null is an empty list.
 func (n node) elements(visit func(node) error) error {
 	if n.isNull() {
 		return nil
@@ -92,8 +91,8 @@ func (n node) elements(visit func(node) error) error {
 	return nil
 }
 
-// text returns a value as text: numbers and switches become text, null becomes
-// "", a list of one its element.
+// text returns a value as text. Numbers and booleans are formatted, null is "", and a
+// list of one element stands for that element.
 func (n node) text() (string, error) {
 	if n.isNull() {
 		return "", nil
@@ -126,7 +125,7 @@ func (n node) member(members map[string]node, name string) (string, error) {
 	return found.text()
 }
 
-// number returns a value as a number. Text that holds one is one; null and "" are 0.
+// number returns a value as a number. A text is parsed; null and "" are 0.
 func (n node) number() (float64, error) {
 	text, err := n.text()
 	if err != nil || strings.TrimSpace(text) == "" {

@@ -9,10 +9,10 @@ import (
 	"butler/messages"
 )
 
-// errNotBegun is a task whose turn never came.
+// errNotBegun is the error of a task that was not started before the time was over.
 var errNotBegun = errors.New("the time for the request was over before its turn came")
 
-// launch starts what was picked: in order, several at a time, each once.
+// launch starts the selected tasks: in order, several at a time, each once.
 func (j *job) launch(ctx context.Context) {
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
@@ -30,8 +30,8 @@ func (j *job) launch(ctx context.Context) {
 	}
 }
 
-// start starts a task. A start that has begun is not broken off, whoever has lost
-// interest in the meantime: nobody would know what became of it.
+// start starts a task. It ignores the cancellation of ctx: the result of an interrupted
+// call would be unknown.
 func (j *job) start(ctx context.Context, taskID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.opts.CallTimeout)
 	defer cancel()
@@ -46,7 +46,7 @@ func (j *job) reportStart(p *pick) {
 	j.report(e)
 }
 
-// startReason tells why a task was not started, or that nobody knows.
+// startReason says why a task was not started, or that this is not known.
 func startReason(err error) string {
 	switch {
 	case errors.Is(err, errNotBegun):
@@ -57,7 +57,7 @@ func startReason(err error) string {
 	return explain(err) + "; it is not known whether the task was started"
 }
 
-// rehearse tells what would have been started.
+// rehearse lists what would have been started, for a dry run.
 func (j *job) rehearse() {
 	j.answer.TasksToStart = []Rehearsal{}
 	for _, p := range j.picks {
@@ -66,8 +66,8 @@ func (j *job) rehearse() {
 	}
 }
 
-// tell puts what was started into the answer: once altogether, and under each
-// selector that found it.
+// tell puts the started tasks into the answer: once in the list of all, and once under
+// each selector that found them.
 func (j *job) tell() {
 	a := j.answer
 	for _, p := range j.picks {

@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics count what became of tasks that were to be started, and of selectors
-// that found none because they were denied or could not be looked up.
+// Metrics count the outcomes of task starts, and of selectors that found no task
+// because they were denied or could not be looked up.
 type Metrics struct {
 	starts  *prometheus.CounterVec
 	watched prometheus.Gauge
 }
 
-// wayUnknown stands for a way in that is none of ours.
+// wayUnknown is the label for any other Way.
 const wayUnknown Way = "unknown"
 
 // NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.

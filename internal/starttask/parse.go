@@ -80,8 +80,8 @@ type reader struct {
 	count counter
 }
 
-// query reads the parameters. Their names count in any case: nobody who writes
-// dryrun wants tasks to be started.
+// query reads the parameters. Letter case does not matter in their names: a misspelt
+// dryrun must not start tasks.
 func (r *reader) query(query url.Values) error {
 	given := map[string]string{}
 	for name, values := range query {
@@ -100,7 +100,7 @@ func (r *reader) query(query url.Values) error {
 	return nil
 }
 
-// option takes an option, its name in lower case. Others are passed over.
+// option reads an option by its name in lower case, and ignores unknown ones.
 func (r *reader) option(place, name, text string) error {
 	switch name {
 	case "alltaskidsmustexist":
@@ -113,7 +113,7 @@ func (r *reader) option(place, name, text string) error {
 	return nil
 }
 
-// flag sets a switch that is given; one that is on stays on.
+// flag reads a boolean. One that is true already stays true.
 func flag(place, text string, into *bool) error {
 	if text != "true" && text != "false" {
 		return &Problem{NotValid, place, "must be boolean", "write true or false"}
@@ -128,7 +128,7 @@ const (
 	longestWait = 24 * time.Hour
 )
 
-// wait takes a number of seconds, a duration such as 90s, or a switch.
+// wait reads a number of seconds, a duration such as 90s, or a boolean.
 func (r *reader) wait(place, text string) error {
 	var d time.Duration
 	seconds, err := strconv.ParseFloat(text, 64)
@@ -271,7 +271,7 @@ func (r *reader) counted(read func(node) error) func(node) error {
 	}
 }
 
-// id takes any text for an ID: whether it is one is told in the answer.
+// id accepts any text as an ID: the answer lists the ones that are not valid.
 func (r *reader) id(n node) error {
 	text, err := n.text()
 	if err != nil {
@@ -320,8 +320,8 @@ func (r *reader) propertyOf(n node, nameOf, valueOf string) error {
 	return nil
 }
 
-// pair reads a key with its value. One of which something is empty is passed
-// over, as load scripts have it.
+// pair reads a key with its value. It skips one with an empty part, as load scripts
+// expect.
 func (r *reader) pair(n node) error {
 	names := []string{"namespace", "key", "value", "ttl"}
 	members, _, err := n.members(names...)
@@ -351,7 +351,7 @@ func (r *reader) pair(n node) error {
 	return nil
 }
 
-// remark notes something for people, up to a number of things.
+// remark adds a remark for people, up to maxRemarks.
 func (r *reader) remark(text string) {
 	const maxRemarks = 20
 	if len(r.Remarks) < maxRemarks {
@@ -359,7 +359,7 @@ func (r *reader) remark(text string) {
 	}
 }
 
-// brief shortens a text of somebody else.
+// brief shortens a text of the request for a message.
 func brief(text string) string {
 	const most = 40
 	if runes := []rune(text); len(runes) > most {

@@ -14,13 +14,13 @@ const (
 	MaxBytes = 1 << 20
 	// MaxSelectors is how many tasks, tags, properties and pairs it may name together.
 	MaxSelectors = 1000
-	// MaxText is how long an ID, a tag, or the name or value of a property may be,
-	// in bytes. Twice of it, encoded, is a question that the repository still takes.
+	// MaxText is how long an ID, a tag, or the name or value of a property may be, in
+	// bytes. The repository accepts a query with two such texts, encoded.
 	MaxText = 512
 )
 
-// Request says which tasks are to be started: the union of what its selectors
-// find. IDs are as they were given; those that are none are told of in the answer.
+// Request says which tasks to start: the union of what its selectors find. IDs are as
+// they were given; the answer lists those that are not valid.
 type Request struct {
 	// PathID is the ID in the address, or all that a message consists of; "" for none.
 	PathID     string
@@ -29,19 +29,19 @@ type Request struct {
 	Properties []messages.Property
 	// KeyValues are stored before a task is started.
 	KeyValues []KeyValue
-	// AllTaskIDsMustExist starts no task by its ID unless all of the IDs are right.
+	// AllTaskIDsMustExist starts no task by its ID unless all of the IDs exist.
 	AllTaskIDsMustExist bool
-	// DryRun finds out what would be started and stored, and does neither.
+	// DryRun reports what would be started and stored, and does neither.
 	DryRun bool
 	// Wait is how long the answer may wait for the executions to end; 0 does not wait.
 	Wait time.Duration
 	Form Form
-	// Remarks are what was passed over on reading, for people.
+	// Remarks say, for people, what was skipped while parsing.
 	Remarks []string
 }
 
-// Form is how a request is written. It decides how one that is nothing but a bad
-// ID is answered.
+// Form is how a request is written. It decides how a request with only an invalid ID is
+// answered.
 type Form uint8
 
 // The forms.
@@ -69,7 +69,7 @@ func (r Request) ids() []string {
 	return append([]string{r.PathID}, r.IDs...)
 }
 
-// onlyPath reports whether the ID in the address is all that selects something.
+// onlyPath reports whether the ID in the address is the only selector.
 func (r Request) onlyPath() bool {
 	return r.PathID != "" && len(r.IDs)+len(r.Tags)+len(r.Properties) == 0
 }
@@ -92,9 +92,9 @@ type ProblemKind uint8
 const (
 	// NotJSON: the body is no JSON at all.
 	NotJSON ProblemKind = iota
-	// NotValid: it is JSON, and means nothing here.
+	// NotValid: it is JSON, but not a valid request.
 	NotValid
-	// TooLarge: there is more of something than there may be.
+	// TooLarge: it exceeds a limit.
 	TooLarge
 )
 
@@ -109,7 +109,7 @@ func (p *Problem) Status() int {
 	return http.StatusBadRequest
 }
 
-// counter adds up what a request names.
+// counter counts the selectors and pairs of a request.
 type counter int
 
 // add counts one more thing at a place.
@@ -120,7 +120,7 @@ func (c *counter) add(place string) error {
 	return &Problem{TooLarge, place, "is more than a request may name", fmt.Sprintf("send several requests of at most %d tasks, tags, properties and pairs", MaxSelectors)}
 }
 
-// bounded refuses a text that is too long, or one that says nothing.
+// bounded refuses a text that is empty or too long.
 func bounded(place, text, what string) error {
 	switch {
 	case text == "":

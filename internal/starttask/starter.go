@@ -31,17 +31,16 @@ func New(o Options) *Starter {
 	return s
 }
 
-// Start does what a request says. It returns when every start is answered, and
-// with Request.Wait when the executions have ended or the time for it is over.
-// It always has an answer; a context that ends leaves the rest undone, and the
-// answer says so.
+// Start carries out a request. It returns when every start is answered, and with
+// Request.Wait when the executions have ended or the time is over. When ctx ends, the
+// rest is not started, and the answer says so.
 func (s *Starter) Start(ctx context.Context, c Caller, r Request) Answer {
 	return *s.run(ctx, c, r).answer
 }
 
-// StartTask starts one task, for those whose request is nothing but its ID. Its
-// error is a messages.Failure: rejected when it is denied or no ID, and of kind
-// timeout only when nobody knows whether the task was started.
+// StartTask starts one task by its ID. Its error is a messages.Failure: rejected if the
+// start is denied or the ID is not valid, and of kind timeout only if it is not known
+// whether the task was started.
 func (s *Starter) StartTask(ctx context.Context, c Caller, taskID string) error {
 	j := s.run(ctx, c, Request{IDs: []string{taskID}})
 	if j.answer.TotalTasksStarted == 1 {
@@ -69,7 +68,7 @@ func (s *Starter) run(ctx context.Context, c Caller, r Request) *job {
 	return j
 }
 
-// job is one request on its way. Only launch works on it from several goroutines.
+// job is one request being carried out. Only launch uses several goroutines.
 type job struct {
 	*Starter
 	caller  Caller
@@ -78,8 +77,8 @@ type job struct {
 	// picks are the tasks to be started, in order; picked finds them by ID.
 	picks  []*pick
 	picked map[string]*pick
-	// failure is the last thing that kept the request from its aim. Whatever keeps
-	// a task from being started sets it.
+	// failure is the latest failure. Everything that keeps a task from being started
+	// sets it.
 	failure messages.Failure
 }
 
@@ -91,7 +90,7 @@ type pick struct {
 	err error
 }
 
-// permitted reports whether the caller may do such a thing at all.
+// permitted checks that the caller has the scopes for the request.
 func (j *job) permitted() bool {
 	var reason string
 	switch {
@@ -112,8 +111,8 @@ const (
 	needsAGUID = "Task ID must be a valid GUID"
 )
 
-// wellFormed refuses a request that consists of a bad ID. With others beside it,
-// or in a list, a bad ID is told of in the answer.
+// wellFormed refuses a request that consists of a single invalid ID. Among others, or
+// in a list, an invalid ID is only listed in the answer.
 func (j *job) wellFormed() bool {
 	r := j.request
 	if qlik.IsGUID(r.PathID) || !r.onlyPath() || r.Form == FormArray {
@@ -124,7 +123,7 @@ func (j *job) wellFormed() bool {
 	return false
 }
 
-// refuse ends a request that comes to nothing.
+// refuse makes the request fail as a whole.
 func (j *job) refuse(status int, kind messages.FailureKind, title, message string) {
 	j.answer.refuse(status, title, message)
 	j.failure = messages.Failure{Kind: kind, Text: message}
@@ -161,7 +160,7 @@ func (s slots) take(ctx context.Context) bool {
 
 func (s slots) free() { <-s }
 
-// call makes one call to the repository, within its slot and its time.
+// call makes one call to the repository, when there is a slot and within CallTimeout.
 func (s *Starter) call(ctx context.Context, do func(context.Context) error) error {
 	if !s.slots.take(ctx) {
 		return messages.Failure{Kind: messages.FailureTimeout, Text: "there was no time left to ask Qlik Sense"}
@@ -172,7 +171,7 @@ func (s *Starter) call(ctx context.Context, do func(context.Context) error) erro
 	return do(ctx)
 }
 
-// batch is how many tasks one look-up asks for; the client takes as many in one call.
+// batch is how many tasks one look-up asks for, which the client sends as one call.
 const batch = 50
 
 // lookUp finds up to batch tasks by their IDs.

@@ -8,8 +8,8 @@ import (
 	"butler/messages"
 )
 
-// store keeps the key-values. It reports whether tasks may be started then: a
-// task that reads what could not be stored would work with something else.
+// store stores the key-values. It returns false if one could not be stored: then no
+// task may start, since it would read an old value.
 func (j *job) store(ctx context.Context) bool {
 	for _, kv := range j.request.KeyValues {
 		pair := StoredPair{Namespace: kv.Namespace, Key: kv.Key, Status: "stored"}
@@ -64,7 +64,8 @@ func storeStatus(f messages.Failure) int {
 	}
 }
 
-// storeReason passes on what the store refuses; how it broke is for the log.
+// storeReason describes a failure of the store to the caller. Details of internal
+// errors are for the log.
 func storeReason(f messages.Failure) string {
 	switch f.Kind {
 	case messages.FailureFull, messages.FailureRejected, messages.FailureBusy:

@@ -11,8 +11,8 @@ import (
 	"butler/messages"
 )
 
-// await waits until the executions of the started tasks have ended, or the time
-// for it is over, and tells how they went.
+// await waits until the executions of the started tasks have ended or the time is over,
+// and puts the results into the answer.
 func (j *job) await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, min(j.request.Wait, j.opts.MaxWait))
 	defer cancel()
@@ -52,20 +52,20 @@ const (
 	outcomeUnfinished = "unfinished"
 )
 
-// execution is the one that a start has begun, as far as it was seen.
+// execution is what is known of the execution that a start has begun.
 type execution struct {
-	// before is the last result that the task had before the start.
+	// before is the ID of the last result before the start.
 	before string
-	// ran says that the task was seen running: then the same result counts, too,
-	// which otherwise is that of the execution before. A task that was running
-	// already when it was started is waited for like that.
+	// ran says that the task was seen running. Until then, the result before is that
+	// of an earlier execution and does not count. For a task that was running already
+	// when it was started, that execution is the one to wait for.
 	ran   bool
 	ended bool
 	gone  bool
-	// last is what was seen last; its status is qlik.StatusUnknown before that.
+	// status and resultID are the latest; status is qlik.StatusUnknown at first.
 	status   qlik.ExecutionStatus
 	resultID string
-	// asked is the round in which it was looked up last.
+	// asked is the round of its latest look-up.
 	asked uint64
 }
 
@@ -73,7 +73,7 @@ func newExecution(t messages.Task) *execution {
 	return &execution{before: t.LastResultID, ran: t.LastStatus.Phase() == qlik.PhaseRunning, status: qlik.StatusUnknown}
 }
 
-// observe takes up what the repository says about the task now.
+// observe updates the execution with the current state of the task.
 func (e *execution) observe(t messages.Task, exists bool) {
 	running := t.LastStatus.Phase() == qlik.PhaseRunning
 	switch {
@@ -110,17 +110,17 @@ func (e *execution) result() ExecutionResult {
 	return r
 }
 
-// watch looks after the executions of all requests that wait. One of those who
-// wait asks for all of them, so that many cost no more than one: a look-up of at
-// most batch tasks each time, those first that were not asked for the longest.
-// After a failure the pauses grow.
+// watch polls the executions of all waiting requests. One of the waiting goroutines, the
+// leader, polls for all of them, so that many cost no more than one: each look-up asks
+// for at most batch tasks, those first whose latest look-up is the longest ago. After
+// failures the pauses grow.
 type watch struct {
 	lookUp func(ctx context.Context, ids []string) ([]messages.Task, error)
 	every  time.Duration
 	// most is how many executions may be waited for at once.
 	most    int
 	metrics *Metrics
-	// lead is held by who asks for all.
+	// lead is a lock held by the leader.
 	lead chan struct{}
 
 	mu       sync.Mutex
@@ -130,11 +130,11 @@ type watch struct {
 	failures int
 }
 
-// waiter is a request that waits. All of it belongs to the watch's mutex but wake.
+// waiter is a request that waits. watch.mu guards all of it except wake.
 type waiter struct {
 	open map[string]*execution
 	err  error
-	// wake has a signal when something has changed.
+	// wake gets a signal when all executions have ended.
 	wake chan struct{}
 }
 
@@ -142,7 +142,7 @@ func newWatch(o Options, lookUp func(context.Context, []string) ([]messages.Task
 	return &watch{lookUp: lookUp, every: o.PollEvery, most: o.MaxWatched, metrics: o.Metrics, lead: make(chan struct{}, 1)}
 }
 
-// errCrowded is a request that comes when too much is waited for already.
+// errCrowded is returned to a request beyond MaxWatched.
 var errCrowded = messages.Failure{Kind: messages.FailureBusy, Text: "too many executions are waited for already"}
 
 // await returns what was seen of the executions that were begun for tasks, when
@@ -174,7 +174,7 @@ func (w *watch) await(ctx context.Context, tasks []messages.Task) (map[string]*e
 	return all, nil
 }
 
-// join takes up a waiter; false when it waits for more than there is room for.
+// join adds a waiter; false if that would exceed the limit.
 func (w *watch) join(me *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -227,7 +227,7 @@ func (w *watch) pause(ctx context.Context) bool {
 	}
 }
 
-// ask looks up those whose turn it is, and tells whoever waits for them.
+// ask looks up the next executions, and updates the requests that wait for them.
 func (w *watch) ask(ctx context.Context) {
 	ids := w.turn()
 	if len(ids) == 0 {
@@ -235,7 +235,7 @@ func (w *watch) ask(ctx context.Context) {
 	}
 	tasks, err := w.lookUp(ctx, ids)
 	if err != nil && ctx.Err() != nil {
-		return // the asker's time is over, which says nothing about the repository
+		return // the leader's own time is over, which says nothing about the repository
 	}
 	found := make(map[string]messages.Task, len(tasks))
 	for _, t := range tasks {
@@ -260,8 +260,8 @@ func (w *watch) ask(ctx context.Context) {
 	}
 }
 
-// observe takes up what was found of a task. What was not found is gone only if
-// the look-up says so.
+// observe updates the execution of a task. A task that was not found is gone only if
+// the look-up was complete.
 func (m *waiter) observe(id string, found map[string]messages.Task, complete bool) {
 	e, waits := m.open[id]
 	task, exists := found[id]
@@ -274,7 +274,7 @@ func (m *waiter) observe(id string, found map[string]messages.Task, complete boo
 	}
 }
 
-// turn begins a round: it returns whose turn it is.
+// turn begins a round, and returns the IDs to look up in it.
 func (w *watch) turn() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
