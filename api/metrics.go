@@ -44,20 +44,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"handler", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "butler_http_request_duration_seconds",
-			Help:    "Time that the REST API took for a call; what is streamed afterwards is not in it.",
+			Help:    "Duration of REST API calls, without the time for streaming a response.",
 			Buckets: []float64{.001, .005, .025, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"handler", "method"}),
-		requestSize:  sizes("butler_http_request_size_bytes", "Size of the bodies of calls of the REST API."),
-		responseSize: sizes("butler_http_response_size_bytes", "Size of the bodies of answers of the REST API, without those that are streamed and whose end nobody knows."),
+		requestSize:  sizes("butler_http_request_size_bytes", "Size of the request bodies of the REST API."),
+		responseSize: sizes("butler_http_response_size_bytes", "Size of the response bodies of the REST API, without streams of unknown length."),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "butler_http_requests_in_flight", Help: "Calls of the REST API that are being answered.",
 		}),
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_http_auth_failures_total",
-			Help: "Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.",
+			Help: "Calls of the REST API that were refused because the caller is unknown, lacks the scope, or is a web page of another origin.",
 		}, []string{"reason"}),
 		limited: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "butler_http_rate_limited_total", Help: "Calls of the REST API that were refused because a client calls too often.",
+			Name: "butler_http_rate_limited_total", Help: "Calls of the REST API that were refused because the client exceeded its rate limit.",
 		}),
 	}
 	for _, reason := range []string{unknownCaller, missingScope, foreignOrigin} {

@@ -29,12 +29,12 @@ func TestMetrics_countCallsByEndpointAndEnd(t *testing.T) {
 		_ = answer.Body.Close()
 	}
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP butler_http_auth_failures_total Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.
+# HELP butler_http_auth_failures_total Calls of the REST API that were refused because the caller is unknown, lacks the scope, or is a web page of another origin.
 # TYPE butler_http_auth_failures_total counter
 butler_http_auth_failures_total{reason="foreign_origin"} 0
 butler_http_auth_failures_total{reason="missing_scope"} 1
 butler_http_auth_failures_total{reason="unknown_caller"} 2
-# HELP butler_http_rate_limited_total Calls of the REST API that were refused because a client calls too often.
+# HELP butler_http_rate_limited_total Calls of the REST API that were refused because the client exceeded its rate limit.
 # TYPE butler_http_rate_limited_total counter
 butler_http_rate_limited_total 1
 # HELP butler_http_requests_in_flight Calls of the REST API that are being answered.
@@ -64,7 +64,7 @@ func TestMetrics_tellAPageOfAnotherOriginFromALackOfRights(t *testing.T) {
 		name: "a page", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, header: header, want: 403,
 	})
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP butler_http_auth_failures_total Calls of the REST API whose caller is not known, lacks the scope for it, or is a web page of another origin.
+# HELP butler_http_auth_failures_total Calls of the REST API that were refused because the caller is unknown, lacks the scope, or is a web page of another origin.
 # TYPE butler_http_auth_failures_total counter
 butler_http_auth_failures_total{reason="foreign_origin"} 1
 butler_http_auth_failures_total{reason="missing_scope"} 0

@@ -20,20 +20,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_cloud_events_total",
-			Help: "Events of Qlik Cloud, by what became of them: accepted, duplicate, ignored, refused, or busy when they have to be sent again.",
+			Help: "Events of Qlik Cloud by result: accepted, duplicate, ignored, refused, or busy when the sender has to send the event again.",
 		}, []string{"result"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_cloud_reloads_decided_total",
 			Help: "Failed app reloads in Qlik Cloud: alerted, nobody_told, no_route, or abandoned, which must be 0.",
 		}, []string{"result"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_cloud_lookups_total", Help: "Look-ups in the tenant of Qlik Cloud, by what was asked and how it ended.",
+			Name: "butler_cloud_lookups_total", Help: "Look-ups in the tenant of Qlik Cloud by operation and result.",
 		}, []string{"operation", "result"}),
 		degraded: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "butler_cloud_alerts_degraded_total", Help: "Alerts about Qlik Cloud that went out without something that was wanted.",
+			Name: "butler_cloud_alerts_degraded_total", Help: "Alerts about Qlik Cloud that were sent without some of the information their destinations wanted.",
 		}),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_cloud_events_open", Help: "Events of Qlik Cloud without a decision.",
+			Name: "butler_cloud_events_open", Help: "Events of Qlik Cloud that are not decided yet.",
 		}),
 	}
 	for _, o := range messages.CloudOutcomes() {

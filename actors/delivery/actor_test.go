@@ -252,13 +252,13 @@ func TestDelivery_deliversAndTellsHowLongItTook(t *testing.T) {
 			# HELP butler_notifications_total Notices handed to a destination, repetitions included.
 			# TYPE butler_notifications_total counter
 			butler_notifications_total{integration="test",receiver="test/a"} 1
-			# HELP butler_notification_requests_failed_total Attempts that delivered nothing.
+			# HELP butler_notification_requests_failed_total Delivery attempts that failed.
 			# TYPE butler_notification_requests_failed_total counter
 			butler_notification_requests_failed_total{integration="test",receiver="test/a"} 0
 			# HELP butler_destination_last_success_timestamp_seconds When a destination accepted a notice last; 0 before the first.
 			# TYPE butler_destination_last_success_timestamp_seconds gauge
 			butler_destination_last_success_timestamp_seconds{integration="test",receiver="test/a"} 9.4668480025e+08
-			# HELP butler_notification_queue_length Notices whose end is not recorded yet.
+			# HELP butler_notification_queue_length Notices that are neither delivered, held back nor parked yet.
 			# TYPE butler_notification_queue_length gauge
 			butler_notification_queue_length{integration="test",receiver="test/a"} 0
 		`)

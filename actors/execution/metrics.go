@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}, []string{"task_type", "outcome"})
 	processing := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "butler_event_processing_duration_seconds",
-		Help:    "Time from the receipt of an event to the decision about it.",
+		Help:    "Time from receiving an event until the decision about it is recorded.",
 		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"event_type"})
 	m := &Metrics{
@@ -74,7 +74,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"task_type", "outcome"}),
 		degraded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_enrichment_degraded_total",
-			Help: "Alerts decided without everything their destinations wanted looked up.",
+			Help: "Alerts that were decided without some of the look-ups their destinations wanted.",
 		}),
 		following: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "butler_distribute_tasks_pending",
@@ -82,7 +82,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		abandoned: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_distribute_tasks_abandoned_total",
-			Help: "Distribute tasks that never ended within the time they are followed.",
+			Help: "Distribute tasks that did not end within the time for which they are followed.",
 		}),
 	}
 	reg.MustRegister(processed, executions, m.duration, processing, m.sourceDelay, m.degraded, m.following, m.abandoned)
@@ -181,14 +181,14 @@ func NewTaskMetrics(reg prometheus.Registerer) *TaskMetrics {
 		series: taskSeries{tasks: map[string]*watchedTask{}},
 		noRoom: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_task_series_limit_reached_total",
-			Help: "Executions of tasks that are to be watched one by one, and for which operations.taskMetrics.maxTasks leaves no room.",
+			Help: "Executions of tasks without metrics of their own because operations.taskMetrics.maxTasks is reached.",
 		}),
-		info:      desc("butler_task_info", "1 for a task that is watched by itself.", "task_name", "app_name", "task_type"),
-		ended:     desc("butler_task_last_execution_timestamp_seconds", "When word came of the last execution of the task."),
-		succeeded: desc("butler_task_last_success_timestamp_seconds", "When word came of the last execution of the task that succeeded."),
+		info:      desc("butler_task_info", "Always 1; the labels describe a task that has metrics of its own.", "task_name", "app_name", "task_type"),
+		ended:     desc("butler_task_last_execution_timestamp_seconds", "Time at which the last execution of the task was reported."),
+		succeeded: desc("butler_task_last_success_timestamp_seconds", "Time at which the last successful execution of the task was reported."),
 		well:      desc("butler_task_last_execution_success", "1 when the last execution of the task succeeded, else 0."),
-		failures:  desc("butler_task_consecutive_failures", "Executions of the task that failed since one succeeded; one that was aborted does not count."),
-		took:      desc("butler_task_last_execution_duration_seconds", "Duration of the last execution of the task, where its result was looked up."),
+		failures:  desc("butler_task_consecutive_failures", "Failed executions of the task since the last successful one; aborted executions do not count."),
+		took:      desc("butler_task_last_execution_duration_seconds", "Duration of the last execution of the task whose result was looked up."),
 	}
 	reg.MustRegister(m, m.noRoom)
 	return m

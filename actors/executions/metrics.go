@@ -27,11 +27,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"event_type"}),
 		remembered: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "butler_dedup_entries",
-			Help: "Executions that are remembered to find repetitions, by shard.",
+			Help: "Executions that are remembered to detect duplicates, by shard.",
 		}, []string{"shard"}),
 		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_dedup_evictions_total",
-			Help: "Executions that were forgotten because their time was over.",
+			Help: "Executions that were forgotten because their deduplication time had passed.",
 		}),
 		crashes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_execution_crashes_total",
@@ -39,11 +39,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		lost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_executions_given_up_total",
-			Help: "Executions that crashed too often; their events ended without a decision. Must stay 0.",
+			Help: "Executions that crashed too often and whose events ended without a decision; must stay 0.",
 		}),
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_journal_corrupt_records_total",
-			Help: "Records of the journal and events in them that were damaged or gone when they were wanted back.",
+			Help: "Records of the journal, and events in them, that were damaged or missing when they were read.",
 		}),
 	}
 	reg.MustRegister(m.duplicates, m.remembered, m.forgotten, m.crashes, m.lost, m.unreadable)

@@ -39,23 +39,23 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		packets:         counter("butler_udp_packets_received_total", "Datagrams read from the socket."),
 		bytes:           counter("butler_udp_bytes_received_total", "Payload bytes read from the socket."),
-		kernelDropped:   counter("butler_udp_kernel_dropped_packets_total", "Datagrams the kernel threw away because the receive buffer was full (Linux); those of one sender that came together count as one."),
+		kernelDropped:   counter("butler_udp_kernel_dropped_packets_total", "Datagrams the kernel dropped because the receive buffer was full (Linux); datagrams of one sender that arrive together may count as one."),
 		receiveBuffer:   gauge("butler_udp_receive_buffer_bytes", "Receive buffer of the socket as granted by the kernel.", nil),
-		sanitised:       counter("butler_events_sanitized_total", "Events with text that was cut or had characters removed."),
+		sanitised:       counter("butler_events_sanitized_total", "Events whose text was truncated or had characters removed."),
 		quarantined:     counter("butler_events_quarantined_total", "Refused datagrams that were kept for inspection."),
 		queueLength:     gauge("butler_queue_length", "Entries waiting in a queue.", prometheus.Labels{"queue": "events"}),
-		queueCapacity:   gauge("butler_queue_capacity", "Entries that a queue is expected to hold at most.", prometheus.Labels{"queue": "events"}),
+		queueCapacity:   gauge("butler_queue_capacity", "Maximum number of entries expected in a queue.", prometheus.Labels{"queue": "events"}),
 		pressure:        gauge("butler_udp_backpressure_active", "1 while the backlog of events is longer than the configured threshold.", nil),
 		events:          map[messages.Family]prometheus.Counter{},
 		lastEventByNode: map[string]prometheus.Gauge{},
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "butler_event_ingest_duration_seconds",
-			Help:    "Time from the read of an event to its being on disk.",
+			Help:    "Time from reading an event from the socket until it is on disk.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
 		}),
 		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "butler_node_last_event_timestamp_seconds",
-			Help: "When the last event of a Qlik Sense node came in.",
+			Help: "Time at which the last event of a Qlik Sense node was received.",
 		}, []string{"node"}),
 	}
 	reg.MustRegister(m.packets, m.bytes, m.kernelDropped, m.receiveBuffer, m.sanitised, m.quarantined,
@@ -68,7 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) registerEvents(reg prometheus.Registerer) {
 	received := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "butler_events_received_total",
-		Help: "Accepted events by type and by the way they came.",
+		Help: "Accepted events by type and transport.",
 	}, []string{"event_type", "transport"})
 	for _, f := range messages.Families() {
 		m.events[f] = received.WithLabelValues(f.String(), "udp")
@@ -81,11 +81,11 @@ func (m *Metrics) registerEvents(reg prometheus.Registerer) {
 func (m *Metrics) registerRefusals(reg prometheus.Registerer) {
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "butler_udp_packets_rejected_total",
-		Help: "Datagrams refused whatever they say, by reason.",
+		Help: "Datagrams refused regardless of their content, by reason.",
 	}, []string{"reason"})
 	invalid := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "butler_events_invalid_total",
-		Help: "Datagrams refused for what they say, by reason.",
+		Help: "Datagrams refused because of their content, by reason.",
 	}, []string{"reason"})
 	m.refusals = make([]prometheus.Counter, len(udp.Reasons())+1)
 	for _, reason := range udp.Reasons() {

@@ -440,7 +440,7 @@ func TestMetrics_tellWhatTheStoreHoldsAndDoes(t *testing.T) {
 		f.send(messages.DeleteNamespace{Namespace: "other", ReplyTo: f.ref()})
 		time.Sleep(2 * time.Minute)
 		want := `
-# HELP butler_kv_expired_total Values of the key-value store that were removed because their time was over.
+# HELP butler_kv_expired_total Values of the key-value store that were removed because their TTL had passed.
 # TYPE butler_kv_expired_total counter
 butler_kv_expired_total 1
 # HELP butler_kv_keys Keys in the key-value store.

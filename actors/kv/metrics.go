@@ -34,14 +34,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "butler_kv_namespaces", Help: "Namespaces in the key-value store.",
 		}),
 		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_kv_size_bytes", Help: "What the key-value store holds, about: names, keys and values, and something for each.",
+			Name: "butler_kv_size_bytes", Help: "Approximate memory of the key-value store: names, keys, values and an overhead for each.",
 		}),
 		expired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "butler_kv_expired_total", Help: "Values of the key-value store that were removed because their time was over.",
+			Name: "butler_kv_expired_total", Help: "Values of the key-value store that were removed because their TTL had passed.",
 		}),
 	}
 	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "butler_kv_operations_total", Help: "Answered operations of the key-value store, by how they ended.",
+		Name: "butler_kv_operations_total", Help: "Operations of the key-value store by result.",
 	}, []string{"operation", "result"})
 	for op, name := range operationNames {
 		m.operations[op] = map[messages.FailureKind]prometheus.Counter{}

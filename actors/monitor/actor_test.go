@@ -147,11 +147,11 @@ func TestMonitor_recordsBeforeItTells(t *testing.T) {
 		}
 		s.want("health", &s.health, "one host did not answer")
 		s.must(testutil.GatherAndCompare(s.reg, strings.NewReader(`
-# HELP butler_monitor_alerts_total Alerts and readings of the monitors: recorded for somebody, or wanted by nobody.
+# HELP butler_monitor_alerts_total Alerts and readings of the monitors: recorded for a destination, or without one.
 # TYPE butler_monitor_alerts_total counter
 butler_monitor_alerts_total{monitor="sample",result="nobody_told"} 1
 butler_monitor_alerts_total{monitor="sample",result="recorded"} 3
-# HELP butler_monitor_probes_total Probes of the monitors, by how they ended.
+# HELP butler_monitor_probes_total Probes of the monitors by result.
 # TYPE butler_monitor_probes_total counter
 butler_monitor_probes_total{monitor="sample",result="failed"} 1
 butler_monitor_probes_total{monitor="sample",result="ok"} 0

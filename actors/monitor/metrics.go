@@ -27,19 +27,19 @@ func NewMetrics(reg prometheus.Registerer, monitors ...string) *Metrics {
 	label := []string{"monitor"}
 	m := &Metrics{
 		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_monitor_probes_total", Help: "Probes of the monitors, by how they ended.",
+			Name: "butler_monitor_probes_total", Help: "Probes of the monitors by result.",
 		}, []string{"monitor", "result"}),
 		skips: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_monitor_skipped_total", Help: "Times at which a probe was due and the one before had not ended.",
+			Name: "butler_monitor_skipped_total", Help: "Probes that were skipped because the one before had not ended.",
 		}, label),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_monitor_alerts_total", Help: "Alerts and readings of the monitors: recorded for somebody, or wanted by nobody.",
+			Name: "butler_monitor_alerts_total", Help: "Alerts and readings of the monitors: recorded for a destination, or without one.",
 		}, []string{"monitor", "result"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "butler_monitor_duration_seconds", Help: "Time that a probe took.", Buckets: []float64{0.01, 0.05, 0.25, 1, 5, 30, 120, 600},
+			Name: "butler_monitor_duration_seconds", Help: "Duration of a probe.", Buckets: []float64{0.01, 0.05, 0.25, 1, 5, 30, 120, 600},
 		}, label),
 		lastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_monitor_last_success_timestamp_seconds", Help: "When a probe succeeded last; 0 before the first time.",
+			Name: "butler_monitor_last_success_timestamp_seconds", Help: "Time of the last successful probe; 0 before the first.",
 		}, label),
 	}
 	m.Expect(monitors...)

@@ -291,7 +291,7 @@ func (s *stage) crash(t *testing.T) {
 func (s *stage) wantWaiting(t *testing.T, want int) {
 	t.Helper()
 	text := fmt.Sprintf(`
-# HELP butler_mqtt_messages_waiting Messages of an MQTT broker that could not be handled yet and are tried again.
+# HELP butler_mqtt_messages_waiting Messages of an MQTT broker that could not be handled yet and are retried.
 # TYPE butler_mqtt_messages_waiting gauge
 butler_mqtt_messages_waiting{connection="main"} %d
 `, want)

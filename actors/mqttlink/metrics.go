@@ -17,7 +17,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				"handled, refused for what they say, failed for good, retried, retained and therefore ignored, ignored because nobody handles their topic.",
 		}, []string{"connection", "row", "result"}),
 		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_mqtt_messages_waiting", Help: "Messages of an MQTT broker that could not be handled yet and are tried again.",
+			Name: "butler_mqtt_messages_waiting", Help: "Messages of an MQTT broker that could not be handled yet and are retried.",
 		}, []string{"connection"}),
 	}
 	if reg != nil {

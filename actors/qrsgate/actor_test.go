@@ -260,10 +260,10 @@ func TestGate_breakerOpensAndRecoversByItself(t *testing.T) {
 			# HELP butler_circuit_breaker_open 1 while the circuit breaker of a target is open.
 			# TYPE butler_circuit_breaker_open gauge
 			butler_circuit_breaker_open{target="qrs"} 1
-			# HELP butler_qrs_up Whether the Qlik Repository Service is within reach.
+			# HELP butler_qrs_up 1 while the Qlik Repository Service can be reached, else 0.
 			# TYPE butler_qrs_up gauge
 			butler_qrs_up{host="sense"} 0
-			# HELP butler_qrs_cache_requests_total Look-ups that a cache could serve: hit, miss, or stale when an older copy stood in for an answer.
+			# HELP butler_qrs_cache_requests_total Look-ups in a cache by result: hit, miss, or stale when an expired copy was used because the repository could not be reached.
 			# TYPE butler_qrs_cache_requests_total counter
 			butler_qrs_cache_requests_total{cache="app",result="hit"} 0
 			butler_qrs_cache_requests_total{cache="app",result="miss"} 0

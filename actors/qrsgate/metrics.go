@@ -21,18 +21,18 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 	m := &Metrics{
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_qrs_up", Help: "Whether the Qlik Repository Service is within reach.",
+			Name: "butler_qrs_up", Help: "1 while the Qlik Repository Service can be reached, else 0.",
 		}, []string{"host"}),
 		breaker: metrics.Breakers(reg).WithLabelValues("qrs"),
 		caches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_qrs_cache_requests_total",
-			Help: "Look-ups that a cache could serve: hit, miss, or stale when an older copy stood in for an answer.",
+			Help: "Look-ups in a cache by result: hit, miss, or stale when an expired copy was used because the repository could not be reached.",
 		}, []string{"cache", "result"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_qrs_lookups_waiting", Help: "Look-ups that are not answered yet.",
+			Name: "butler_qrs_lookups_waiting", Help: "Look-ups waiting for an answer.",
 		}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_qrs_calls_running", Help: "Calls to the Qlik Repository Service that are under way.",
+			Name: "butler_qrs_calls_running", Help: "Calls to the Qlik Repository Service in progress.",
 		}),
 	}
 	for op := range operation(operationCount) {

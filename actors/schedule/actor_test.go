@@ -175,15 +175,15 @@ func TestScheduler_runsAFileOfTheOldTool(t *testing.T) {
 			}
 		}
 		const metrics = `
-# HELP butler_schedule_next_run_timestamp_seconds When a schedule is due next; 0 when none is running.
+# HELP butler_schedule_next_run_timestamp_seconds Time of the next run of any schedule; 0 when none is running.
 # TYPE butler_schedule_next_run_timestamp_seconds gauge
 butler_schedule_next_run_timestamp_seconds 9.466866e+08
-# HELP butler_schedule_runs_total Runs of schedules: the task was started, could not be started, or the run was missed and not made up for.
+# HELP butler_schedule_runs_total Runs of schedules: the task was started, could not be started, or the run was missed.
 # TYPE butler_schedule_runs_total counter
 butler_schedule_runs_total{result="failed"} 0
 butler_schedule_runs_total{result="missed"} 0
 butler_schedule_runs_total{result="started"} 3
-# HELP butler_schedule_start_delay_seconds Time from when a run of a schedule was due until Qlik Sense had taken the start of its task, retries included.
+# HELP butler_schedule_start_delay_seconds Time from the due time of a schedule until Qlik Sense accepted the start of its task, retries included.
 # TYPE butler_schedule_start_delay_seconds histogram
 butler_schedule_start_delay_seconds_bucket{le="0.1"} 3
 butler_schedule_start_delay_seconds_bucket{le="0.25"} 3
@@ -199,7 +199,7 @@ butler_schedule_start_delay_seconds_bucket{le="3600"} 3
 butler_schedule_start_delay_seconds_bucket{le="+Inf"} 3
 butler_schedule_start_delay_seconds_sum 0
 butler_schedule_start_delay_seconds_count 3
-# HELP butler_schedules Schedules that start tasks: running, stopped, or unfit to run because of an error in them.
+# HELP butler_schedules Schedules by state: running, stopped, or unfit because of an error in the schedule.
 # TYPE butler_schedules gauge
 butler_schedules{state="running"} 2
 butler_schedules{state="stopped"} 0

@@ -20,18 +20,18 @@ const (
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		schedules: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_schedules", Help: "Schedules that start tasks: running, stopped, or unfit to run because of an error in them.",
+			Name: "butler_schedules", Help: "Schedules by state: running, stopped, or unfit because of an error in the schedule.",
 		}, []string{"state"}),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_schedule_runs_total",
-			Help: "Runs of schedules: the task was started, could not be started, or the run was missed and not made up for.",
+			Help: "Runs of schedules: the task was started, could not be started, or the run was missed.",
 		}, []string{"result"}),
 		next: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_schedule_next_run_timestamp_seconds", Help: "When a schedule is due next; 0 when none is running.",
+			Name: "butler_schedule_next_run_timestamp_seconds", Help: "Time of the next run of any schedule; 0 when none is running.",
 		}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "butler_schedule_start_delay_seconds",
-			Help:    "Time from when a run of a schedule was due until Qlik Sense had taken the start of its task, retries included.",
+			Help:    "Time from the due time of a schedule until Qlik Sense accepted the start of its task, retries included.",
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 15, 60, 300, 900, 3600},
 		}),
 	}

@@ -63,9 +63,9 @@ var families = []struct {
 }{
 	{desc("butler_actors", "Live actors."), prometheus.GaugeValue, func(k *kindStat) int64 { return k.actors.Load() }},
 	{desc("butler_actor_mailbox_length", "Messages waiting in mailboxes."), prometheus.GaugeValue, func(k *kindStat) int64 { return k.mailbox.Load() }},
-	{desc("butler_actor_restarts_total", "Restarts by supervision."), prometheus.CounterValue, func(k *kindStat) int64 { return k.restarts.Load() }},
-	{desc("butler_actor_panics_total", "Panics, known faults and bugs."), prometheus.CounterValue, func(k *kindStat) int64 { return k.faults.Load() + k.bugs.Load() }},
-	{desc("butler_actor_bugs_total", "Panics nobody announced; always 0 in a correct program."), prometheus.CounterValue, func(k *kindStat) int64 { return k.bugs.Load() }},
+	{desc("butler_actor_restarts_total", "Restarts of actors by their supervisor."), prometheus.CounterValue, func(k *kindStat) int64 { return k.restarts.Load() }},
+	{desc("butler_actor_panics_total", "Panics of actors: known faults and bugs."), prometheus.CounterValue, func(k *kindStat) int64 { return k.faults.Load() + k.bugs.Load() }},
+	{desc("butler_actor_bugs_total", "Unexpected panics of actors; always 0 in a correct program."), prometheus.CounterValue, func(k *kindStat) int64 { return k.bugs.Load() }},
 }
 
 // Describe implements prometheus.Collector.

@@ -19,12 +19,12 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 	}
 	replayed := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "butler_journal_replayed_records_total",
-		Help: "Events of an earlier process that were not decided when it ended, and are read from the journal again.",
+		Help: "Events that an earlier process left undecided and that were read from the journal again.",
 	})
 	replayed.Add(float64(queue.Stats().Entries))
 	reg.MustRegister(replayed,
 		gauge("butler_journal_size_bytes", "Size of the events log on disk.", func() float64 { return float64(queue.Stats().Bytes) }),
-		gauge("butler_journal_unprocessed_records", "Events that are journalled and not decided.", func() float64 { return float64(queue.Stats().Entries) }),
+		gauge("butler_journal_unprocessed_records", "Events in the journal that are not decided yet.", func() float64 { return float64(queue.Stats().Entries) }),
 		gauge("butler_journal_oldest_unprocessed_timestamp_seconds", "When the oldest of them was journalled; 0 when there is none.", func() float64 {
 			if at := queue.Stats().Oldest; !at.IsZero() {
 				return float64(at.UnixMilli()) / 1000
@@ -38,7 +38,7 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 			return 1
 		}),
 		gauge("butler_ledger_keys", "Keys of the ledger.", func() float64 { return float64(ledger.Stats().Keys) }),
-		gauge("butler_ledger_live_bytes", "Size of what the ledger holds.", func() float64 { return float64(ledger.Stats().LiveBytes) }),
+		gauge("butler_ledger_live_bytes", "Size of the live entries of the ledger.", func() float64 { return float64(ledger.Stats().LiveBytes) }),
 		gauge("butler_ledger_size_bytes", "Size of the ledger's log on disk.", func() float64 { return float64(ledger.Stats().LogBytes) }),
 	)
 }
@@ -47,10 +47,10 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 func registerTrail(reg prometheus.Registerer, notes *journal.Notes) {
 	reg.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "butler_trail_size_bytes", Help: "Size on disk of what butler explain tells of.",
+			Name: "butler_trail_size_bytes", Help: "Size on disk of the notes for butler explain.",
 		}, func() float64 { return float64(notes.Stats().Bytes) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "butler_trail_dropped_total", Help: "Steps that butler explain cannot tell of, because they could not be written in time.",
+			Name: "butler_trail_dropped_total", Help: "Steps missing from butler explain because they could not be written in time.",
 		}, func() float64 { return float64(notes.Stats().Dropped) }),
 	)
 }
@@ -61,10 +61,10 @@ func journalAppends(reg prometheus.Registerer) func(took time.Duration, err erro
 		Name: "butler_journal_appends_total", Help: "Records written to the journal.",
 	})
 	failed := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "butler_journal_append_errors_total", Help: "Attempts to write a record that failed; each is repeated.",
+		Name: "butler_journal_append_errors_total", Help: "Failed attempts to write a record; each is retried.",
 	})
 	took := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "butler_journal_fsync_duration_seconds", Help: "Time that writing one record took, until it was on disk.",
+		Name: "butler_journal_fsync_duration_seconds", Help: "Duration of writing one record to the journal until it is on disk.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
 	})
 	reg.MustRegister(appends, failed, took)
@@ -84,7 +84,7 @@ type templateErrors struct{ *prometheus.CounterVec }
 func newTemplateErrors(reg prometheus.Registerer) *templateErrors {
 	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "butler_template_errors_total",
-		Help: "Templates of the operator that could not be used for a message, repetitions included; it went out in another layout.",
+		Help: "Messages for which a configured template could not be used, so that the default layout was sent; retries included.",
 	}, []string{"integration"})
 	reg.MustRegister(failed)
 	return &templateErrors{failed}
@@ -97,7 +97,7 @@ func (t *templateErrors) of(integration string) func() { return t.WithLabelValue
 func newCertificateExpiry(reg prometheus.Registerer) *prometheus.GaugeVec {
 	expiry := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "butler_certificate_expiry_timestamp_seconds",
-		Help: "When the first of the certificates ends that the service uses for a purpose, as they were read last.",
+		Help: "Expiry time of the certificates that the service uses for a purpose, as last read; the earliest of them.",
 	}, []string{"purpose"})
 	reg.MustRegister(expiry)
 	return expiry
@@ -231,13 +231,13 @@ type reloadMetrics struct {
 func newReloadMetrics(reg prometheus.Registerer, taken time.Time) *reloadMetrics {
 	m := &reloadMetrics{
 		successful: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_config_last_reload_successful", Help: "Whether the last configuration that was read is in force.",
+			Name: "butler_config_last_reload_successful", Help: "1 when the last configuration that was read is in force, 0 when it was refused.",
 		}),
 		at: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was taken.",
+			Name: "butler_config_last_reload_success_timestamp_seconds", Help: "Time at which the configuration in force was loaded.",
 		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_config_reloads_total", Help: "Reloads of the configuration, by trigger and by how they ended.",
+			Name: "butler_config_reloads_total", Help: "Reloads of the configuration by trigger and result.",
 		}, []string{"trigger", "result"}),
 	}
 	for _, trigger := range []Trigger{BySignal, ByFile, ByAPI} {

@@ -34,15 +34,15 @@ var results = map[Kind]string{
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_file_operations_total", Help: "Operations on files that the REST API was asked for, by how they ended.",
+			Name: "butler_file_operations_total", Help: "File operations requested over the REST API, by result.",
 		}, []string{"operation", "result"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_file_operation_bytes_total",
-			Help: "What copies and moves that were done have written. A move within a disk only renames, and writes nothing.",
+			Help: "Bytes written by successful copies and moves. A move within a disk only renames and writes nothing.",
 		}, []string{"operation"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "butler_file_operation_duration_seconds",
-			Help:    "Time that an operation on files took, those that failed included.",
+			Help:    "Duration of file operations, failed ones included.",
 			Buckets: []float64{.001, .01, .1, 1, 5, 15, 60, 300, 1800},
 		}, []string{"operation"}),
 	}

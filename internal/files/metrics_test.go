@@ -38,11 +38,11 @@ func TestMetrics_countOperationsByHowTheyEnd(t *testing.T) {
 		"create_dir invalid": "1", "create_dir failed": "1", "create_dir_qvd done": "1",
 	}
 	want := `
-# HELP butler_file_operation_bytes_total What copies and moves that were done have written. A move within a disk only renames, and writes nothing.
+# HELP butler_file_operation_bytes_total Bytes written by successful copies and moves. A move within a disk only renames and writes nothing.
 # TYPE butler_file_operation_bytes_total counter
 butler_file_operation_bytes_total{operation="copy"} 10
 butler_file_operation_bytes_total{operation="move"} 0
-# HELP butler_file_operations_total Operations on files that the REST API was asked for, by how they ended.
+# HELP butler_file_operations_total File operations requested over the REST API, by result.
 # TYPE butler_file_operations_total counter
 `
 	for _, op := range []string{"copy", "create_dir", "create_dir_qvd", "delete", "move"} {

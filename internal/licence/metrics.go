@@ -23,19 +23,19 @@ const live, dryRun = "live", "dry_run"
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		expiry: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_qlik_license_expiry_timestamp_seconds", Help: "When the server licence of Qlik Sense ends; 0 while that is not known.",
+			Name: "butler_qlik_license_expiry_timestamp_seconds", Help: "Expiry time of the Qlik Sense server licence; 0 while it is not known.",
 		}),
 		expired: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_qlik_license_expired", Help: "1 when Qlik Sense says that its server licence has ended.",
+			Name: "butler_qlik_license_expired", Help: "1 when Qlik Sense reports that its server licence has expired.",
 		}),
 		assigned: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_qlik_license_assigned", Help: "Access licences that users have.",
+			Name: "butler_qlik_license_assigned", Help: "Access licences that are assigned to users.",
 		}, []string{"license_type"}),
 		capacity: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "butler_qlik_license_capacity", Help: "Access licences that there are.",
+			Name: "butler_qlik_license_capacity", Help: "Access licences available in total, assigned or not.",
 		}, []string{"license_type"}),
 		released: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_qlik_licenses_released_total", Help: "Access licences that were released, or would have been in a dry run.",
+			Name: "butler_qlik_licenses_released_total", Help: "Access licences that were released, or would have been released in a dry run.",
 		}, []string{"license_type", "mode"}),
 	}
 	for _, t := range []qrs.AccessType{qrs.Professional, qrs.Analyzer} {

@@ -20,21 +20,21 @@ func TestMetrics_tellWhatTheMonitorsFoundOut(t *testing.T) {
 		m.Decided("analyzer", Entry{Action: action})
 	}
 	const want = `
-# HELP butler_qlik_license_assigned Access licences that users have.
+# HELP butler_qlik_license_assigned Access licences that are assigned to users.
 # TYPE butler_qlik_license_assigned gauge
 butler_qlik_license_assigned{license_type="analyzer"} 0
 butler_qlik_license_assigned{license_type="professional"} 9
-# HELP butler_qlik_license_capacity Access licences that there are.
+# HELP butler_qlik_license_capacity Access licences available in total, assigned or not.
 # TYPE butler_qlik_license_capacity gauge
 butler_qlik_license_capacity{license_type="analyzer"} 0
 butler_qlik_license_capacity{license_type="professional"} 10
-# HELP butler_qlik_license_expired 1 when Qlik Sense says that its server licence has ended.
+# HELP butler_qlik_license_expired 1 when Qlik Sense reports that its server licence has expired.
 # TYPE butler_qlik_license_expired gauge
 butler_qlik_license_expired 0
-# HELP butler_qlik_license_expiry_timestamp_seconds When the server licence of Qlik Sense ends; 0 while that is not known.
+# HELP butler_qlik_license_expiry_timestamp_seconds Expiry time of the Qlik Sense server licence; 0 while it is not known.
 # TYPE butler_qlik_license_expiry_timestamp_seconds gauge
 butler_qlik_license_expiry_timestamp_seconds 1.7788896e+09
-# HELP butler_qlik_licenses_released_total Access licences that were released, or would have been in a dry run.
+# HELP butler_qlik_licenses_released_total Access licences that were released, or would have been released in a dry run.
 # TYPE butler_qlik_licenses_released_total counter
 butler_qlik_licenses_released_total{license_type="analyzer",mode="dry_run"} 2
 butler_qlik_licenses_released_total{license_type="analyzer",mode="live"} 1

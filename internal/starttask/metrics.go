@@ -24,7 +24,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Tasks that were to be started from outside, by way in and by what became of it: done, failed, denied, or rehearsed in a dry run.",
 		}, []string{"way", "outcome"}),
 		watched: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_task_starts_awaited", Help: "Executions whose end somebody waits for who has started them.",
+			Name: "butler_task_starts_awaited", Help: "Started executions whose caller waits for their end.",
 		}),
 	}
 	for _, way := range []Way{ByREST, ByMQTT, BySchedule, ByReload, wayUnknown} {

@@ -22,10 +22,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "butler_windows_service_running",
-			Help: "1 while a watched Windows service runs, 0 while it is in any other state; gone while its state is not known.",
+			Help: "1 while a watched Windows service runs, 0 while it is in any other state; absent while its state is unknown.",
 		}, labels),
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "butler_windows_service_transitions_total", Help: "Windows services that stopped or started, as far as it was told.",
+			Name: "butler_windows_service_transitions_total", Help: "Windows services that stopped or started, without changes held back by flap damping.",
 		}, append(labels, "to")),
 	}
 	if reg != nil {

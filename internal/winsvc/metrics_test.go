@@ -21,11 +21,11 @@ func TestMetrics_tellNothingOfAServiceThatNobodySees(t *testing.T) {
 	m.Unknown("sense-1", "Gone")
 	m.Changed("sense-1", "Engine", messages.ServiceStopped)
 	const want = `
-# HELP butler_windows_service_running 1 while a watched Windows service runs, 0 while it is in any other state; gone while its state is not known.
+# HELP butler_windows_service_running 1 while a watched Windows service runs, 0 while it is in any other state; absent while its state is unknown.
 # TYPE butler_windows_service_running gauge
 butler_windows_service_running{host="sense-1",service="Engine"} 0
 butler_windows_service_running{host="sense-1",service="Proxy"} 1
-# HELP butler_windows_service_transitions_total Windows services that stopped or started, as far as it was told.
+# HELP butler_windows_service_transitions_total Windows services that stopped or started, without changes held back by flap damping.
 # TYPE butler_windows_service_transitions_total counter
 butler_windows_service_transitions_total{host="sense-1",service="Engine",to="started"} 0
 butler_windows_service_transitions_total{host="sense-1",service="Engine",to="stopped"} 1

@@ -31,7 +31,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_engine_requests_total",
-			Help: "Lists, dumps and reloads asked of the Qlik engine, by operation and outcome.",
+			Help: "Requests to the Qlik engine to list, dump or reload apps, by operation and outcome.",
 		}, []string{"operation", "outcome"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "butler_engine_request_duration_seconds",

@@ -63,7 +63,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"operation"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_qrs_retries_total",
-			Help: "Requests to the Qlik Repository Service that were repeated.",
+			Help: "Requests to the Qlik Repository Service that were retried.",
 		}, []string{"operation"}),
 	}
 	for _, op := range Operations() {

@@ -29,7 +29,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "butler_script_log_fetch_duration_seconds",
-			Help:    "Duration of a script log fetch, all attempts and pauses included.",
+			Help:    "Duration of fetching a script log, retries and pauses included.",
 			Buckets: []float64{.5, .6, .75, 1, 2, 3, 5, 10, 20, 60, 120},
 		}),
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
