@@ -28,10 +28,10 @@ type Options struct {
 	Notify  *actor.PID
 	Log     *zap.Logger
 	Metrics *Metrics
-	// Trail notes what was decided; nil notes nothing.
+	// Trail records what was decided; nil records nothing.
 	Trail *trail.Trail
-	// OnHealth is told when the tenant stops to answer, and when it answers again.
-	// It must not block. Nil is fine.
+	// OnHealth is called when the tenant stops answering, and when it answers again.
+	// It must not block, and may be nil.
 	OnHealth func(up bool, reason string)
 	Rules
 }
@@ -42,17 +42,17 @@ func Props(o Options) *actor.Props {
 	if o.OnHealth == nil {
 		o.OnHealth = func(bool, string) {}
 	}
-	// The machine keeps to MaxCalls. A call frees its slot a moment after its answer
-	// is posted, hence the spare ones.
+	// The machine itself enforces MaxCalls. The pool has spare slots because a call
+	// frees its slot a moment after its answer is posted.
 	common := &shared{crashes: map[string]int{}, pool: actorkit.NewPool(2 * o.MaxCalls)}
 	return o.Kit.Props("cloud", func() actor.Actor { return &cloud{opts: &o, shared: common} })
 }
 
-// shared outlives a crash of the actor.
+// shared survives a restart of the actor.
 type shared struct {
 	pool *actorkit.Pool
 	life int
-	// inHand is the event that is being handled: it is to blame for a panic.
+	// inHand is the event that is being handled, and so the cause of a panic.
 	inHand  string
 	crashes map[string]int
 }
@@ -61,7 +61,8 @@ type cloud struct {
 	opts   *Options
 	shared *shared
 	life   int
-	// machine is nil until the ledger has been read; early is what came before.
+	// machine is nil until the ledger has been read; early holds the events that arrive
+	// before that.
 	machine *machine
 	early   []messages.AcceptCloudEvent
 	calls   *actorkit.Effects
@@ -69,13 +70,13 @@ type cloud struct {
 	alarm   actorkit.Alarm
 }
 
-// own is a message of a life to itself; those of an earlier one are old news.
+// own is a message of the actor to itself. One from an earlier life is dropped.
 type own struct {
 	life  int
 	input any
 }
 
-// settled: everything that was committed before this life is durable.
+// settled: everything committed before this life is durable.
 type settled struct{}
 
 // maxEarly is how many events may wait until the ledger has been read.
@@ -103,7 +104,7 @@ func (c *cloud) Receive(ctx actor.Context) {
 	}
 }
 
-// begin waits until what an earlier life has committed is visible.
+// begin waits until the commits of an earlier life are visible.
 func (c *cloud) begin(ctx actor.Context) {
 	c.shared.life++
 	c.life = c.shared.life
@@ -117,8 +118,8 @@ func (c *cloud) begin(ctx actor.Context) {
 	c.opts.Ledger.Commit(nil, c.committed(func() { c.post(settled{}) }, nil))
 }
 
-// committed returns what to do with the end of a commit. When the ledger is
-// closed, everything comes again with the next process.
+// committed returns the callback for a commit. If the ledger is closed it does nothing:
+// the next process handles everything again.
 func (c *cloud) committed(durable, refused func()) func(error) {
 	return func(err error) {
 		switch {
@@ -179,7 +180,7 @@ func (c *cloud) step(ctx actor.Context, input any) {
 	c.rest(ctx)
 }
 
-// rest waits until the machine wants to be woken.
+// rest sets the alarm for the next time that the machine has something to do.
 func (c *cloud) rest(ctx actor.Context) {
 	c.shared.inHand = ""
 	c.opts.Metrics.open.Set(float64(len(c.machine.open)))
@@ -205,7 +206,7 @@ func (c *cloud) perform(ctx actor.Context, effects []effect) {
 				delete(c.shared.crashes, key)
 				ops = append(ops, journal.Op{Bucket: bucketDone, Key: key})
 			}
-			c.opts.Ledger.Commit(ops, func(error) {}) // found again at the next start otherwise
+			c.opts.Ledger.Commit(ops, func(error) {}) // if this fails, the next start repeats it
 		case told:
 			c.tell(e)
 		case called:
@@ -226,7 +227,7 @@ func (c *cloud) store(e store) {
 		c.committed(func() { post(stored{e.key}) }, nil)) // an event is far smaller than a record
 }
 
-// ask makes a look-up. One that panics is not repeated: it would do so again.
+// ask makes a look-up. One that panics is not repeated: it would panic again.
 func (c *cloud) ask(ctx actor.Context, a ask) {
 	life := c.life
 	running := c.calls.Run(ctx, a.timeout, func(bounded context.Context) any {
@@ -269,7 +270,7 @@ func (c *cloud) look(ctx context.Context, a ask) (any, error) {
 	}
 }
 
-// record commits a decision. Notices are handed on only when they are durable.
+// record commits a decision. The notices are passed on only once they are durable.
 func (c *cloud) record(ctx actor.Context, r record) {
 	post, root, notify := c.post, ctx.ActorSystem().Root, c.opts.Notify
 	decision := outbox.Decision{Alert: r.alert, Attachment: r.attachment, Notices: r.notices}
@@ -281,8 +282,8 @@ func (c *cloud) record(ctx actor.Context, r record) {
 	}, func() { post(tooLarge{r.key}) }))
 }
 
-// abandon lets an event go that nothing can be made of: it crashes the actor even
-// without any look-up, or the journal does not take it even without its script log.
+// abandon gives an event up: it crashes the actor even without look-ups, or its alert
+// is too large for the journal even without the script log.
 func (c *cloud) abandon(a abandon) {
 	c.opts.Metrics.decisions.WithLabelValues(outcomeAbandoned).Inc()
 	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID), logx.Reason(a.detail))
@@ -307,7 +308,7 @@ func (c *cloud) health(h health) {
 	c.opts.OnHealth(h.up, h.reason)
 }
 
-// tell writes what was decided to the log, the counters and the trail.
+// tell reports a decision to the log, the metrics and the trail.
 func (c *cloud) tell(t told) {
 	c.opts.Metrics.decisions.WithLabelValues(t.outcome).Inc()
 	if len(t.alert.Degraded) > 0 {

@@ -1,20 +1,20 @@
-// Package cloud owns the way of a failed app reload in Qlik Cloud, from the
-// event that tells of it until everything that was decided about it is on disk.
+// Package cloud owns the handling of a failed app reload in Qlik Cloud, from its event
+// until the decision about it is on disk.
 //
 // It guarantees that
-//   - an event is answered as accepted when it is on disk, and not before;
+//   - an event is answered as accepted only once it is on disk;
 //   - a reload is alerted once, however often its event comes, across restarts;
-//   - an alert waits for the tenant no longer than configured, and goes out with
-//     what is known then, marked so;
-//   - a decision, its notices, the mark that it was made and the end of the event
-//     become durable as one;
+//   - an alert waits for the tenant no longer than configured, and then goes out with
+//     what is known, marked as degraded;
+//   - a decision, its notices, the mark that the reload is decided and the end of the
+//     event are committed together;
 //   - the tenant gets few calls at a time, and none while it has asked for a pause;
-//   - an event that crashes the actor again and again is first handled without any
-//     look-up and in the end kept in the quarantine, where it stops nobody.
+//   - an event that crashes the actor repeatedly is first handled without look-ups, and
+//     finally moved to the quarantine, where it does no harm.
 //
-// Calls run on goroutines of actorkit.Effects, bounded by a pool; their answers
-// are dropped when the actor ends. The machine decides and does nothing; the
-// actor does and decides nothing. It must never block, and never talk to a destination.
+// Calls run on goroutines of actorkit.Effects, bounded by a pool; their answers are
+// dropped when the actor ends. The machine makes all decisions; the actor carries them
+// out. It must never block, and never talk to a destination.
 package cloud
 
 import (
@@ -27,9 +27,9 @@ import (
 	"butler/messages"
 )
 
-// Tenant is asked for what an event does not say. An error that has a method
-// Failure says with it what it means, and one with a method RetryAfter how long
-// the tenant wants to be left alone; any other means that it is out of reach.
+// Tenant looks up what an event does not say. An error may have a method Failure, which
+// classifies it, and a method RetryAfter, which returns the pause that the tenant has
+// asked for. Any other error means that the tenant cannot be reached.
 type Tenant interface {
 	ScriptLog(ctx context.Context, appID, reloadID string) (messages.CloudScriptLog, error)
 	Record(ctx context.Context, reloadID string) (messages.CloudRecord, error)
@@ -38,19 +38,19 @@ type Tenant interface {
 	User(ctx context.Context, userID string) (messages.CloudUser, error)
 }
 
-// Ledger is the durable memory; *journal.Ledger is the one in use.
+// Ledger is the durable storage; *journal.Ledger implements it.
 type Ledger interface {
 	Commit(ops []journal.Op, done func(error))
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
 	Healthy() error
 }
 
-// Outbox is where decisions are made durable; *outbox.Outbox is the one in use.
+// Outbox makes decisions durable; *outbox.Outbox implements it.
 type Outbox interface {
 	Record(d outbox.Decision, more []journal.Op, done func(error))
 }
 
-// Quarantine keeps for an operator what ended without a decision.
+// Quarantine keeps events that ended without a decision, for an operator.
 type Quarantine interface {
 	Keep(messages.QuarantinedDatagram)
 }
@@ -63,8 +63,8 @@ type Router interface {
 	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
 }
 
-// Rules are the limits the machine works within. Those of the second part may be
-// 0, for what is said there.
+// Rules are the limits of the machine. Those of the second part may be 0 for their
+// defaults.
 type Rules struct {
 	Router Router
 	// Configured holds what alerts show of the configuration: tenant comment and

@@ -16,7 +16,7 @@ type store struct {
 	event messages.CloudEvent
 }
 
-// reply answers whoever has brought an event.
+// reply answers the sender of an event.
 type reply struct {
 	to messages.Ref
 	messages.AcceptCloudEventReply
@@ -40,8 +40,8 @@ type record struct {
 	until      time.Time
 }
 
-// abandon keeps an event that nothing can be made of for an operator, and the
-// mark that it is done with.
+// abandon moves an event that cannot be handled to the quarantine, and marks its
+// reload as decided.
 type abandon struct {
 	key   string
 	event messages.CloudEvent
@@ -50,10 +50,10 @@ type abandon struct {
 	reason, detail string
 }
 
-// forget removes marks that are over.
+// forget removes expired marks.
 type forget struct{ keys []string }
 
-// told says what was decided, and when, for the log, the counters and the trail.
+// told is a decision, for the log, the metrics and the trail.
 type told struct {
 	at      time.Time
 	alert   *messages.Alert
@@ -68,7 +68,7 @@ type called struct {
 	failure messages.Failure
 }
 
-// health says how the tenant is, whenever that changes.
+// health is the state of the tenant, when it changes.
 type health struct {
 	up     bool
 	reason string

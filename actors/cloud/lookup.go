@@ -7,23 +7,23 @@ import (
 	"butler/messages"
 )
 
-// What the machine asks the tenant about an event, and what it learns from the answers.
+// The look-ups of the machine, and what it takes from their answers.
 
-// lookup is one that the work waits for.
+// lookup is a look-up that a work waits for.
 type lookup struct {
 	what question
-	why  string // why it did not succeed so far
+	why  string // why the latest attempt failed
 }
 
-// attempt is one that is to be made for a work, which may be decided by then.
+// attempt is a look-up that is still to be made. Its work may be decided before that.
 type attempt struct {
 	of      *work
 	what    question
 	notTill time.Time
 }
 
-// start asks what there is room for, unless the tenant wants to be left alone:
-// what failed before goes first, since it is about older events.
+// start makes as many look-ups as are allowed, unless the tenant has asked for a pause.
+// Retries go first, since they are about older events.
 func (m *machine) start(now time.Time) []effect {
 	var out []effect
 	for _, waiting := range [...]*[]attempt{&m.retries, &m.fresh} {
@@ -39,8 +39,9 @@ func (m *machine) start(now time.Time) []effect {
 	return out
 }
 
-// skim drops the attempts in front whose work is decided. Works are decided in
-// the order of their deadlines, or have nothing left to ask, so few are behind others.
+// skim drops the attempts at the front whose work is decided. Works are decided in the
+// order of their deadlines, or when all of their look-ups are done, so few decided ones
+// remain further back.
 func skim(waiting []attempt) []attempt {
 	for len(waiting) > 0 && waiting[0].of.phase != phaseLook {
 		waiting[0] = attempt{}
@@ -49,8 +50,8 @@ func skim(waiting []attempt) []attempt {
 	return waiting
 }
 
-// answered takes what a look-up has found. One that may succeed later is
-// repeated until the time of the work is over.
+// answered handles the answer to a look-up. One that may succeed later is repeated until
+// the deadline of the work.
 func (m *machine) answered(now time.Time, in answered) []effect {
 	m.calls--
 	out := append([]effect{called{in.what, in.failure}}, m.judge(in)...)
@@ -84,7 +85,7 @@ func (m *machine) answered(now time.Time, in answered) []effect {
 	return append(out, m.decide(now, w)...)
 }
 
-// judge notes how the tenant is. That something does not exist is an answer like another.
+// judge updates the state of the tenant. "Not found" is a proper answer.
 func (m *machine) judge(in answered) []effect {
 	why := in.failure.Text
 	if !in.failure.Failed() || in.failure.Kind == messages.FailureNotFound {
@@ -97,7 +98,7 @@ func (m *machine) judge(in answered) []effect {
 	return []effect{health{up: why == "", reason: why}}
 }
 
-// learn completes the alert.
+// learn adds the answer of a look-up to the alert.
 func (m *machine) learn(w *work, in answered) {
 	m.hand(w.key)
 	a := w.alert
@@ -118,7 +119,7 @@ func (m *machine) learn(w *work, in answered) {
 		a.App.Description, a.App.Published, a.App.PublishTime = found.Description, found.Published, found.PublishTime
 		a.Cloud.SectionAccess, a.Cloud.Thumbnail = found.SectionAccess, found.Thumbnail
 	case messages.CloudItem:
-		// Only now the tags are known, which gates go by.
+		// The tags are known only now; routes may depend on them.
 		a.App.Known, a.App.FileSize, a.App.Tags = true, found.FileSize, found.Tags
 	case messages.CloudUser:
 		m.learnUser(w, in.what, found)
@@ -139,7 +140,7 @@ func (m *machine) learnUser(w *work, what question, u messages.CloudUser) {
 	}
 }
 
-// without notes what the alert goes without, and why.
+// without notes that something is missing from the alert, and why.
 func (w *work) without(what question, why string) {
 	w.miss(questions[what].text + " could not be had from Qlik Cloud: " + why)
 }

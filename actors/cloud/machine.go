@@ -9,18 +9,17 @@ import (
 	"butler/messages"
 )
 
-// machine decides what becomes of the events. It is pure: it gets the time and
-// one input, changes itself and returns what is to be done.
+// machine decides about the events. It is pure: it gets the time and one input, updates
+// itself and returns effects.
 type machine struct {
 	rules Rules
 	open  map[string]*work
-	// looking are those of open that wait for look-ups, the one with the next
-	// deadline in front.
+	// looking are the works in open that wait for look-ups, by deadline.
 	looking []*work
-	// fresh are look-ups that were not made yet, retries those that failed in a way
-	// that may pass; both the one whose turn is next in front.
+	// fresh are look-ups that were not made yet, retries those that may succeed when
+	// repeated; the next one is first in both.
 	fresh, retries []attempt
-	// done are the reloads that were decided, and until when that is remembered.
+	// done are the decided reloads, with the time until which they are remembered.
 	done map[string]time.Time
 	// calls counts the look-ups that run.
 	calls int
@@ -28,7 +27,7 @@ type machine struct {
 	pausedUntil time.Time
 	sweepAt     time.Time
 	down        string // why the tenant does not answer, "" when it does
-	// hand shows the event that is being worked at, should the actor crash.
+	// hand records the event that is being handled, in case the actor crashes.
 	hand func(key string)
 }
 
@@ -41,11 +40,12 @@ type work struct {
 
 	alert      *messages.Alert
 	attachment string
-	small      bool // what is large was left out
+	small      bool // the large parts were left out
 	lookups    []lookup
 	deadline   time.Time
 	missing    []string
-	// decided is what was decided, told when it is durable: the journal may refuse it.
+	// decided is the decision; it is reported only once it is durable, because the
+	// journal may refuse it.
 	decided *told
 }
 
@@ -57,7 +57,7 @@ const (
 	phaseRecord
 )
 
-// found is what the journal remembers at the start.
+// found is what the journal holds at the start.
 type found struct {
 	open []openEvent
 	done map[string]time.Time
@@ -74,9 +74,9 @@ type openEvent struct {
 const (
 	// bareAfter is the number of crashes after which an event gets no look-ups.
 	bareAfter = 2
-	// giveUpAfter is the number of crashes after which it is not tried again.
+	// giveUpAfter is the number of crashes after which an event is abandoned.
 	giveUpAfter = 4
-	// sweepEvery is how often marks that are over are looked for.
+	// sweepEvery is how often expired marks are removed.
 	sweepEvery = 10 * time.Minute
 )
 
@@ -84,7 +84,7 @@ func newMachine(rules Rules, hand func(key string)) *machine {
 	return &machine{rules: rules.withDefaults(), hand: hand, open: map[string]*work{}, done: map[string]time.Time{}}
 }
 
-// resume takes up what an earlier life has left.
+// resume continues with the events that an earlier life has left.
 func (m *machine) resume(now time.Time, f found) []effect {
 	m.done, m.sweepAt = f.done, now
 	var out []effect
@@ -105,7 +105,7 @@ func (m *machine) resume(now time.Time, f found) []effect {
 	return append(out, m.proceed(now)...)
 }
 
-// handle is the whole of the machine. An input that nobody waits for changes nothing.
+// handle processes one input. It ignores an input that no work waits for.
 func (m *machine) handle(now time.Time, input any) []effect {
 	var out []effect
 	switch in := input.(type) {
@@ -129,7 +129,7 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	return append(out, m.proceed(now)...)
 }
 
-// in returns the work of a key that is in a phase, or nil.
+// in returns the work of a key if it is in the given phase, or nil.
 func (m *machine) in(key string, p phase) *work {
 	if w := m.open[key]; w != nil && w.phase == p {
 		return w
@@ -171,7 +171,8 @@ func (m *machine) add(key string, event messages.CloudEvent) *work {
 	return w
 }
 
-// stored answers who has waited, the first with the news, and begins.
+// stored answers the waiting senders, the first with "accepted" and the others with
+// "duplicate", and begins.
 func (m *machine) stored(now time.Time, w *work) []effect {
 	var out []effect
 	outcome := messages.CloudAccepted
@@ -196,7 +197,7 @@ func (m *machine) draft(w *work) {
 	}
 }
 
-// begin starts the look-ups, unless nobody wants to be told.
+// begin queues the look-ups, unless no destination takes such an alert.
 func (m *machine) begin(now time.Time, w *work) []effect {
 	m.hand(w.key)
 	m.draft(w)
@@ -224,8 +225,7 @@ func (m *machine) begin(now time.Time, w *work) []effect {
 	return nil
 }
 
-// proceed decides what cannot wait any longer, starts the look-ups that there is
-// room for, and sweeps.
+// proceed decides the works whose deadline is over, starts look-ups, and sweeps.
 func (m *machine) proceed(now time.Time) []effect {
 	var out []effect
 	for len(m.looking) > 0 && !now.Before(m.looking[0].deadline) {
@@ -237,7 +237,7 @@ func (m *machine) proceed(now time.Time) []effect {
 	return append(out, m.sweep(now)...)
 }
 
-// decide ends the look-ups and says who is told.
+// decide ends the look-ups and routes the alert.
 func (m *machine) decide(now time.Time, w *work) []effect {
 	for _, l := range w.lookups {
 		why := l.why
@@ -250,7 +250,7 @@ func (m *machine) decide(now time.Time, w *work) []effect {
 	return m.route(now, w)
 }
 
-// route says who is told of the alert as it is.
+// route decides who is told of the alert as it is.
 func (m *machine) route(now time.Time, w *work) []effect {
 	m.hand(w.key)
 	w.alert.DecidedAt, w.alert.Degraded = now, slices.Clone(w.missing)
@@ -262,7 +262,7 @@ func (m *machine) route(now time.Time, w *work) []effect {
 	return m.settle(now, w, notices, told{outcome: outcome, notices: notices, without: without})
 }
 
-// settle makes durable what was decided.
+// settle records the decision.
 func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, t told) []effect {
 	t.alert, t.at = w.alert, now
 	w.phase, w.decided = phaseRecord, &t
@@ -271,11 +271,11 @@ func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, 
 	}}
 }
 
-// smaller decides again with less, when the journal cannot take the alert: what
-// is large of it is the script log.
+// smaller decides again without the script log, the large part of an alert, when the
+// journal cannot take it.
 func (m *machine) smaller(now time.Time, w *work) []effect {
 	if w.small {
-		return []effect{m.abandon(now, w, "too_large", "the alert is too large for the journal, without the script log, too")}
+		return []effect{m.abandon(now, w, "too_large", "the alert is too large for the journal even without the script log")}
 	}
 	w.small = true
 	alert := *w.alert
@@ -291,12 +291,12 @@ func (m *machine) abandon(now time.Time, w *work, reason, detail string) effect 
 	return abandon{key: w.key, event: w.event, until: now.Add(m.rules.RememberFor), reason: reason, detail: detail}
 }
 
-// end forgets the work of a durable decision, and tells of it.
+// end removes the work of a durable decision, and reports the decision.
 func (m *machine) end(now time.Time, w *work) []effect {
 	delete(m.open, w.key)
 	m.done[w.key] = now.Add(m.rules.RememberFor)
 	if w.decided == nil {
-		return nil // given up, which is told already
+		return nil // abandoned, which is reported already
 	}
 	return []effect{*w.decided}
 }
@@ -320,7 +320,7 @@ func (m *machine) sweep(now time.Time) []effect {
 	return []effect{forget{over}}
 }
 
-// next returns when the machine wants to be woken.
+// next returns when the machine has something to do next.
 func (m *machine) next() time.Time {
 	at := m.sweepAt
 	sooner := func(t time.Time) {

@@ -12,19 +12,19 @@ import (
 	"butler/messages"
 )
 
-// What is remembered, by reload ID.
+// The buckets of the ledger, by reload ID.
 const (
 	// bucketOpen holds the events without a decision.
 	bucketOpen journal.Bucket = "cloud_open"
-	// bucketDone holds until when a decided reload is remembered.
+	// bucketDone holds the marks of decided reloads: the time until which each is kept.
 	bucketDone journal.Bucket = "cloud_done"
 )
 
 // version is the first byte of every value.
 const version = 1
 
-// encodeOpen returns the durable form of an event. It cannot fail but for a time
-// outside the years that JSON knows, which no clock gives.
+// encodeOpen returns the durable form of an event. It fails only for a time that JSON
+// cannot hold, beyond the year 9999.
 func encodeOpen(e messages.CloudEvent) ([]byte, error) {
 	text, err := json.Marshal(e)
 	return append([]byte{version}, text...), err
@@ -45,7 +45,7 @@ func encodeDone(until time.Time) []byte {
 	return binary.BigEndian.AppendUint64([]byte{version}, uint64(until.UnixNano()))
 }
 
-// decodeDone reads a mark; one that cannot be read is over.
+// decodeDone decodes a mark; one that cannot be decoded counts as expired.
 func decodeDone(value []byte) time.Time {
 	if len(value) != 9 || value[0] != version {
 		return time.Time{}
@@ -53,14 +53,14 @@ func decodeDone(value []byte) time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(value[1:])))
 }
 
-// damaged is an event that cannot be read back.
+// damaged is an event that cannot be decoded.
 type damaged struct {
 	key   string
 	value []byte
 	err   error
 }
 
-// recall reads the ledger. Events are in the order of their arrival.
+// recall reads the ledger. The events are in the order of their arrival.
 func recall(l Ledger) (f found, lost []damaged, err error) {
 	f.done = map[string]time.Time{}
 	err = l.Range(bucketOpen, func(key string, value []byte) bool {
@@ -90,7 +90,7 @@ func recall(l Ledger) (f found, lost []damaged, err error) {
 	return f, lost, nil
 }
 
-// done is the change of the ledger that ends an event.
+// done returns the changes of the ledger that end an event.
 func done(key string, until time.Time) []journal.Op {
 	return []journal.Op{{Bucket: bucketOpen, Key: key}, {Bucket: bucketDone, Key: key, Value: encodeDone(until)}}
 }

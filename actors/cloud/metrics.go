@@ -6,7 +6,7 @@ import (
 	"butler/messages"
 )
 
-// Metrics tell what became of events of Qlik Cloud, and how the tenant answers.
+// Metrics count the outcomes of events of Qlik Cloud, and the look-ups in the tenant.
 type Metrics struct {
 	events    *prometheus.CounterVec
 	decisions *prometheus.CounterVec
@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Count counts an event, whoever has decided what becomes of it.
+// Count counts an event by its outcome.
 func (m *Metrics) Count(o messages.CloudOutcome) { m.events.WithLabelValues(string(o)).Inc() }
 
 // The results of a look-up.

@@ -6,14 +6,14 @@ import (
 	"butler/internal/trail"
 )
 
-// outcomes are what may become of an event, in words.
+// outcomes describe the outcomes of an event for people.
 var outcomes = map[string]string{
 	outcomeAlerted:    "a failed app reload in Qlik Cloud, alert decided",
 	outcomeNobodyTold: "a failed app reload in Qlik Cloud, nobody is told",
 	outcomeNoRoute:    "a failed app reload in Qlik Cloud, which no destination wants",
 }
 
-// step is what the trail keeps of a decision.
+// step returns the trail entry of a decision.
 func (t told) step() *trail.Decision {
 	d := &trail.Decision{
 		Head:    trail.Head{Key: t.alert.Key, ExecutionID: t.alert.Cloud.ReloadID, At: t.at},
