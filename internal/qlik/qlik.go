@@ -70,7 +70,7 @@ const (
 type Phase uint8
 
 const (
-	// PhaseIgnored ends the matter without an alert: nothing ran, or the code is unknown.
+	// PhaseIgnored ends the following without an alert: nothing ran, or the code is unknown.
 	PhaseIgnored Phase = iota
 	// PhaseRunning is followed until it changes.
 	PhaseRunning
@@ -121,11 +121,11 @@ func (s ExecutionStatus) Phase() Phase {
 	return PhaseIgnored
 }
 
-// Runs reports whether an execution in this state goes on. One that is to be tried
-// again does not: the try before has failed.
+// Runs reports whether an execution in this state is still running. One that waits for
+// a retry is not: its attempt has failed.
 func (s ExecutionStatus) Runs() bool { return s != StatusRetry && s.Phase() == PhaseRunning }
 
-// StatusNamed returns the state of a name of Qlik's.
+// StatusNamed returns the state with that name of Qlik's.
 func StatusNamed(name string) (ExecutionStatus, bool) {
 	for s := range statuses {
 		if statuses[s].name == name {

@@ -11,8 +11,8 @@ type LogFetch struct {
 	Began time.Time
 }
 
-// NotYet is the error of an attempt that found no script log where a later one
-// may. It says how long to wait before that; whoever wants the log does the waiting.
+// NotYet is the error of an attempt that found no script log while a later attempt may.
+// It says how long the caller should wait before that.
 type NotYet struct{ After time.Duration }
 
 // Error implements error.

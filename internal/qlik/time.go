@@ -2,8 +2,8 @@ package qlik
 
 import "time"
 
-// ParseTime reads a date of a QRS document. It is false for a text that is no
-// date, and for one that means never.
+// ParseTime parses a date of a QRS document. It returns false for a text that is not a
+// date, and for a date that means never.
 func ParseTime(text string) (time.Time, bool) {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || at.Year() <= neverYear {
@@ -18,6 +18,6 @@ func IsNever(text string) bool {
 	return err == nil && at.Year() <= neverYear
 }
 
-// neverYear is that of NeverDate. Whoever writes it in another time zone gets one
-// that is earlier, and so is what .NET has for no date.
+// neverYear is the year of NeverDate. A date before its end means never, too: in another
+// time zone NeverDate may be in the year before, and the empty date of .NET is in year 1.
 const neverYear = 1753

@@ -1,10 +1,10 @@
-// Package cloud owns how a tenant of Qlik Cloud is asked about an app reload.
+// Package cloud owns the queries to a Qlik Cloud tenant about an app reload.
 //
-// It guarantees that a call ends with its context, that an answer is bounded and
-// its texts sane, that a message of the tenant which cannot be understood is an
-// error and one that lacks a detail is not, and that the token is in no error.
-// An error says what it means (Failure) and how long the tenant wants to be left
-// alone (RetryAfter). A Client is safe for concurrent use.
+// It guarantees that a call ends with its context, that an answer is bounded and its
+// texts sanitised, that an answer which cannot be parsed is an error and one that lacks
+// a detail is not, and that no error holds the token. An error has a class (Failure) and
+// the pause that the tenant has asked for (RetryAfter). A Client is safe for concurrent
+// use.
 //
 // It must never retry, wait, cache or log: its caller decides.
 package cloud
@@ -83,7 +83,7 @@ func New(o Options) (*Client, error) {
 
 func loopback(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
 
-// Close lets idle connections go.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Error is a call that did not work.
@@ -99,7 +99,7 @@ func (e *Error) Error() string { return e.text }
 // Failure says what the error means.
 func (e *Error) Failure() messages.Failure { return messages.Failure{Kind: e.kind, Text: e.text} }
 
-// RetryAfter is how long the tenant wants to be left alone; 0 when it did not say.
+// RetryAfter is the pause that the tenant has asked for; 0 for none.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
 func invalid(format string, args ...any) error {

@@ -1,15 +1,14 @@
 // Package engine owns the conversation with the Qlik associative engine: JSON-RPC
 // over a WebSocket with mutual TLS, to list apps, dump one and reload one.
 //
-// It guarantees that every conversation is a session of its own that is closed
-// at its end, whatever became of it; that only so many run at once; that every
-// step ends when its time is up; that answers are matched by their number,
-// whatever comes between them and in whatever order; that one answer takes a
-// bounded amount of memory; and that an error says what was asked of whom,
-// never the value of a header. A Client is safe for concurrent use.
+// It guarantees that every conversation has a session of its own, which is always
+// closed at the end; that the number of sessions is limited; that every step has a
+// timeout; that answers are matched to calls by their number, in whatever order they
+// come; that one answer takes a bounded amount of memory; and that an error names the
+// engine and the call, never the value of a header. A Client is safe for concurrent use.
 //
-// Goroutines: one for each reload that runs, and one beside it that asks for
-// signs of life. Close stops them and waits.
+// Goroutines: one for each running reload, and one beside it that pings the engine.
+// Close stops them and waits.
 //
 // It must never decide who may do what, start tasks, repeat a call, or follow
 // the engine to another host.
@@ -148,7 +147,7 @@ func (c *Client) converse(ctx context.Context, limit slots, path string, talk fu
 // maxAppID bounds the length of an app's ID; the engine's own have 36 characters.
 const maxAppID = 1024
 
-// checkAppID refuses what would be another address than that of an app.
+// checkAppID refuses an ID that would change the path of the address.
 func (c *Client) checkAppID(id string) error {
 	if id == "" || id == "." || id == ".." || len(id) > maxAppID {
 		return c.failed("OpenDoc", messages.FailureRejected, ErrAppID)

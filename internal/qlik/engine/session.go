@@ -21,7 +21,7 @@ import (
 // globalHandle addresses the engine itself.
 const globalHandle = -1
 
-// closeTimeout bounds the farewell.
+// closeTimeout bounds the closing handshake.
 const closeTimeout = time.Second
 
 // session is one conversation. One goroutine uses it at a time.
@@ -35,7 +35,7 @@ type session struct {
 	waiting map[string]string
 	early   map[string]answer
 	kept    int64 // bytes in early
-	// complaint is what the engine said against the session as such.
+	// complaint is an error of the engine about the session as a whole.
 	complaint error
 	// broken says that nothing more can be read or sent.
 	broken bool
@@ -67,7 +67,7 @@ type request struct {
 	Params  []any  `json:"params"`
 }
 
-// dial connects and shakes hands. The transport is this session's own, so
+// dial connects and makes the handshake. The transport belongs to this session alone, so
 // nothing of it is left when the session ends.
 func (c *Client) dial(ctx context.Context, path string) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.ConnectTimeout)
@@ -101,7 +101,8 @@ func (c *Client) dial(ctx context.Context, path string) (*session, error) {
 // noRedirect follows nobody: headers and certificate are meant for this host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// close says farewell and frees the connection, at most a moment later.
+// close makes the closing handshake and frees the connection, after closeTimeout at the
+// latest.
 func (s *session) close() {
 	_ = s.wire.SetDeadline(time.Now().Add(closeTimeout))
 	_ = s.socket.Close(websocket.StatusNormalClosure, "")
@@ -192,8 +193,8 @@ func parse(text []byte) (answer, error) {
 	return message, nil
 }
 
-// sort puts a message where it belongs: an answer that somebody waits for is
-// kept, a complaint against the session is remembered, the rest is nobody's.
+// sort handles a message: it keeps an answer that a call waits for, passes on a
+// notification, and drops the rest. An error without a number answers the call id.
 func (s *session) sort(id string, message answer) error {
 	number := string(bytes.TrimSpace(message.ID))
 	switch {
@@ -217,8 +218,8 @@ func (s *session) sort(id string, message answer) error {
 
 func (a answer) size() int64 { return int64(len(a.Result)) }
 
-// notified reads what the engine says unasked. Only two notifications matter:
-// those by which it says that this will come to nothing.
+// notified handles a notification. Only two matter: those that say that the engine
+// refuses the session.
 func (s *session) notified(message answer) error {
 	var params struct {
 		State            string `json:"qSessionState"`
@@ -246,7 +247,7 @@ func (s *session) result(method string, a answer) (json.RawMessage, error) {
 	return a.Result, nil
 }
 
-// lost explains why a session is of no use any more.
+// lost explains why a session can no longer be used.
 func (s *session) lost(ctx context.Context, method string, err error) error {
 	s.broken = true
 	switch {
@@ -296,12 +297,12 @@ func (s *session) openDoc(ctx context.Context, appID string, withoutData bool) (
 	return s.handleOf("OpenDoc", result)
 }
 
-// maxMisses is how many signs of life may fail to come in a row.
+// maxMisses is how many pings in a row may remain unanswered.
 const maxMisses = 3
 
-// keepAlive asks for signs of life until ctx ends, and ends it when none come:
-// a peer that vanished without a word would be waited for until the deadline.
-// Somebody must be reading at the same time.
+// keepAlive pings the engine until ctx ends, and ends ctx when no pong comes: otherwise
+// a call would wait for a vanished peer until its deadline. It needs a concurrent reader,
+// which handles the pongs.
 func (s *session) keepAlive(ctx context.Context, giveUp context.CancelCauseFunc) {
 	defer func() {
 		if reason := recover(); reason != nil {

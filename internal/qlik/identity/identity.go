@@ -1,9 +1,9 @@
-// Package identity owns who this service is to a Qlik Sense server: the client
-// certificate and its key, the headers of every call, and whom it trusts in turn. The repository service
-// and the engine are told the same.
+// Package identity owns how this service identifies itself to Qlik Sense servers, the
+// repository service and the engine alike: the client certificate and its key, the
+// headers of every call, and the certificate authorities that it trusts.
 //
-// It guarantees that what cannot work is said when it is read, with the name of
-// the file and never its content. It must never connect.
+// It guarantees that files which cannot be used are reported when they are read, by
+// name and never by content. It must never connect.
 package identity
 
 import (
@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Files name the certificates of a client. The zero value is a client without
-// any, which trusts whom the platform trusts.
+// Files name the certificates of a client. The zero value is a client without a
+// certificate, which trusts the authorities of the platform.
 type Files struct {
 	// CertFile and KeyFile hold the client certificate in PEM; CertPEM and
 	// KeyPEM are the same in memory and win.
@@ -30,11 +30,11 @@ type Files struct {
 	InsecureSkipVerify bool
 }
 
-// sessions is how many TLS sessions are remembered for a quick handshake.
+// sessions is how many TLS sessions are kept for resumption.
 const sessions = 16
 
-// TLS reads the files and returns the configuration of a client, and when its
-// certificate ends: the zero time without one. Errors name the server as given.
+// TLS reads the files and returns the TLS configuration of a client, and when its
+// certificate expires: the zero time without one. Errors name the server as given.
 func (f Files) TLS(server string) (*tls.Config, time.Time, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// cursor reads JSON once, from front to back, and accepts what package
-// encoding/json accepts. Bad is set by whatever is no JSON; nothing that
-// was read counts then. The zero value with a text is at its beginning.
+// cursor reads JSON in one pass, and accepts what package encoding/json accepts. It sets
+// bad at a syntax error; everything that was read is invalid then. The zero value with a
+// text is at its beginning.
 type cursor struct {
 	text  []byte
 	at    int
@@ -18,7 +18,7 @@ type cursor struct {
 // maxDepth bounds arrays and objects within each other, as encoding/json does.
 const maxDepth = 10_000
 
-// next returns the next byte that is no space without passing it, 0 at the end.
+// next returns the next byte that is not space, without passing it; 0 at the end.
 func (c *cursor) next() byte {
 	for ; c.at < len(c.text); c.at++ {
 		switch b := c.text[c.at]; b {
@@ -30,7 +30,7 @@ func (c *cursor) next() byte {
 	return 0
 }
 
-// pass goes behind a byte that has to be next.
+// pass consumes a byte, which has to be next.
 func (c *cursor) pass(b byte) {
 	if c.next() != b {
 		c.fail()
@@ -39,7 +39,7 @@ func (c *cursor) pass(b byte) {
 	c.at++
 }
 
-// fail ends the reading: everything that is not closed ends here.
+// fail ends the reading at a syntax error.
 func (c *cursor) fail() { c.bad, c.at = true, len(c.text) }
 
 // each calls do before each part of what opens and closes with these bytes; do
@@ -94,7 +94,7 @@ func (c *cursor) elements(do func()) {
 	c.each('[', ']', do)
 }
 
-// unquoted returns what a JSON string stands for.
+// unquoted returns the value of a JSON string.
 func unquoted(raw []byte) []byte {
 	if isPlain(raw) {
 		return raw[1 : len(raw)-1]
@@ -200,7 +200,7 @@ func (c *cursor) digits() int {
 
 var words = [][]byte{[]byte("null"), []byte("true"), []byte("false")}
 
-// word reads a word that stands for a value.
+// word reads true, false or null.
 func (c *cursor) word() {
 	for _, word := range words {
 		if bytes.HasPrefix(c.text[c.at:], word) {

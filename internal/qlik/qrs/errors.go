@@ -27,7 +27,7 @@ type Error struct {
 	client  *Client
 	request request
 	status  int    // 0 when there was no answer
-	body    string // what an unwanted answer said, already summarised
+	body    string // a summary of the body of an error answer
 	code    string // of a failure on the way, such as ECONNREFUSED
 	err     error
 }
@@ -44,8 +44,8 @@ func (e *Error) Status() int { return e.status }
 // Error lists the parts "key: value" that there are, separated by commas.
 func (e *Error) Error() string { return e.about(e.endpoint()) }
 
-// Trouble is the text for those who asked for something else: of the endpoint it names
-// the kind of objects and not which ones.
+// Trouble is the text for callers whose look-up was batched with others: it names the
+// kind of objects, but not their IDs.
 func (e *Error) Trouble() string {
 	kind, _, _ := strings.Cut(e.request.path, "/")
 	return e.about(line(kind, 400))
@@ -174,16 +174,16 @@ func (c *Client) rejected(r request, err error) error {
 // maxErrorText bounds what is shown of an answer, in characters.
 const maxErrorText = 1000
 
-// clean makes a text of the other side fit for a log line: one line, without
-// the request key and the values of our headers.
+// clean makes a text from the server safe for a log line: one line, without the request
+// key and the values of our headers.
 func (c *Client) clean(text, key string) string {
 	return httpc.Excerpt(text, maxErrorText, append([]string{key}, c.secrets...)...)
 }
 
-// previewLength is how much of an unwanted text is shown, in characters.
+// previewLength is how many characters of an error answer that is text are shown.
 const previewLength = 200
 
-// summary says in few words what an unwanted body holds.
+// summary describes the body of an error answer in a few words.
 func summary(body []byte) string {
 	if len(body) == 0 {
 		return ""

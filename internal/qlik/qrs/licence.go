@@ -165,8 +165,8 @@ type Allocation struct {
 	LastUsed string
 	// Created and Modified are ISO texts, "" where the QRS does not say.
 	Created, Modified string
-	// Quarantined is also true when the QRS does not say that it is not: what is
-	// not understood must not be released.
+	// Quarantined is also true when the QRS does not say: when in doubt, a licence must
+	// not be released.
 	Quarantined bool
 	// Owner is the user's object ID, the rest is how people know the user.
 	Owner, UserDirectory, UserID, UserName string
@@ -220,8 +220,8 @@ type Account struct {
 	Inactive, Blocked, RemovedExternally *bool
 }
 
-// Account returns the account of a user, by its object ID. An account with
-// more tags or properties than are read is an error: one of them might protect it.
+// Account returns the account of a user, by its object ID. It is an error if the account
+// has more tags or properties than are read: one of them might protect its licence.
 func (c *Client) Account(ctx context.Context, id string) (Account, error) {
 	r := request{op: opUser, path: "user/" + strings.ToLower(id), single: true}
 	if !qlik.IsGUID(id) {
@@ -253,7 +253,7 @@ type accountDoc struct {
 	RemovedExternally state                 `json:"removedExternally"`
 }
 
-// state is a switch of which it matters whether it is there.
+// state is an optional boolean.
 type state struct{ is *bool }
 
 // UnmarshalJSON implements json.Unmarshaler.

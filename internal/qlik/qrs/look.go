@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// Sight is what a look at the QRS shows.
+// Sight is the result of Look.
 type Sight struct {
-	// Version is what the QRS says of itself; "" when it does not say.
+	// Version is the version that the QRS reports; "" when it reports none.
 	Version string
-	// Clock is the time it told; the zero time when it told none.
+	// Clock is the time that it reported; the zero time when it reported none.
 	Clock time.Time
 	// TLS is the version of the protocol, "" without TLS.
 	TLS string
-	// CertificateEnds is when its certificate ends; the zero time without TLS.
+	// CertificateEnds is when its certificate expires; the zero time without TLS.
 	CertificateEnds time.Time
-	// Untrusted is why its certificate is not the one of this host, signed by whom
-	// this client trusts; nil when it is. With InsecureSkipVerify nobody else asks.
+	// Untrusted is why its certificate fails verification; nil when it passes. It is
+	// set even with InsecureSkipVerify, where the connection succeeds nevertheless.
 	Untrusted error
 }
 
-// Look asks the QRS what it is, once. What was seen is returned even when the
-// answer is an error.
+// Look calls the QRS once, and returns what it shows of itself, even when the answer is
+// an error.
 func (c *Client) Look(ctx context.Context) (Sight, error) {
 	var seen Sight
 	r := request{op: opPing, path: "about", seen: func(resp *http.Response) { seen = c.sightOf(resp) }}
@@ -86,8 +86,9 @@ func (c *Client) Count(ctx context.Context, kind string) (int64, error) {
 // Reference is an object that others refer to.
 type Reference struct{ ID, Name string }
 
-// A server takes 16 KiB of address: one call asks for namesOfCall names, and for fewer when
-// they are longer than lengthOfCall together. A character of some scripts takes nine bytes.
+// A server accepts URLs of 16 KiB: one call asks for namesOfCall names, and for fewer if
+// they are longer than lengthOfCall together. A character may take nine bytes when it is
+// percent-encoded.
 const (
 	namesOfCall  = 10
 	lengthOfCall = 8 << 10
@@ -106,10 +107,10 @@ func inCalls(names []string) [][]string {
 	return out
 }
 
-// Named returns the objects of a kind, such as "tag" or "task", that go by one of the
-// names: an ID or a name, which the repository may compare in any letter case. As long
-// as it is not proven that the server understands "or", what an answer lacks is asked
-// for alone, as in oneBatch; so is every name of a filter that was refused.
+// Named returns the objects of a kind, such as "tag" or "task", that have one of the
+// names, which are IDs or names; the repository may ignore letter case. Until the server
+// has proven that it understands "or", objects that an answer lacks are asked for one by
+// one, as in oneBatch, and so are all names of a filter that was refused.
 func (c *Client) Named(ctx context.Context, kind string, names ...string) ([]Reference, error) {
 	var out []Reference
 	for _, some := range inCalls(names) {

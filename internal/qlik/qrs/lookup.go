@@ -24,10 +24,9 @@ const (
 	orRefused
 )
 
-// Tasks returns the metadata of the tasks that exist, in no particular order,
-// asking for up to fifty with one call. A task that is not in the list does not
-// exist, unless there is an error: then what was found is right, and nothing is
-// known of the rest.
+// Tasks returns the metadata of the tasks that exist, in no particular order, with one
+// call for up to fifty. A task that is not in the list does not exist, unless there is
+// an error: then the result is correct but may be incomplete.
 func (c *Client) Tasks(ctx context.Context, ids ...string) ([]messages.Task, error) {
 	r := request{op: opTasks, path: "task/full"}
 	if !c.metadata {
@@ -108,9 +107,9 @@ func (c *Client) Execution(ctx context.Context, taskID string, taskType qlik.Tas
 }
 
 // Executions returns the last execution results of tasks of one type by the
-// lower-case IDs of the tasks, asking for up to fifty with one call. A task that
-// is not in it never ran or does not exist, unless there is an error: then what
-// was found is right, and nothing is known of the rest.
+// lower-case IDs of the tasks, with one call for up to fifty. A task that is not in it
+// never ran or does not exist, unless there is an error: then the result is correct but
+// may be incomplete.
 func (c *Client) Executions(ctx context.Context, taskType qlik.TaskType, taskIDs ...string) (map[string]messages.Execution, error) {
 	if kind, ok := resultEntities[taskType]; ok && len(taskIDs) > 1 {
 		docs, err := byID[outcomeDoc](ctx, c, request{op: kind.op, path: kind.entity + "/full"}, taskIDs)
@@ -182,9 +181,9 @@ func byID[T interface{ key() string }](ctx context.Context, c *Client, r request
 	return found, nil
 }
 
-// oneBatch asks for several objects with one call. As long as it is not proven
-// that the server understands "or", what the answer lacks is asked for one by
-// one: a task must never seem to be gone because a filter was misread.
+// oneBatch asks for several objects with one call. Until the server has proven that it
+// understands "or", objects that the answer lacks are asked for one by one: a task must
+// never seem to be gone because a filter was misread.
 func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
 	if len(ids) == 1 || c.orFilter.Load() == orRefused {
 		return oneByOne[T](ctx, c, r, ids)
@@ -216,9 +215,9 @@ func oneBatch[T interface{ key() string }](ctx context.Context, c *Client, r req
 	return append(docs, more...), err
 }
 
-// blamesTheQuestion reports whether a smaller question may fare better: the
-// filter was refused, or the answer was not understood. Whoever is not let in,
-// or does not get through, will not be with fifty questions either.
+// blamesTheQuestion reports whether a smaller question may succeed: the filter was
+// refused, or the answer was not understood. It is false where access was denied or the
+// server was not reached, which fifty questions would not change.
 func blamesTheQuestion(failed *Error) bool {
 	return failed.status == http.StatusBadRequest || failed.Kind == messages.FailureInvalid
 }

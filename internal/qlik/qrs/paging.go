@@ -9,9 +9,8 @@ import (
 // pageSize is how many objects a page holds, when paging is needed at all.
 const pageSize = 200
 
-// list gets every document that the filter matches. The QRS gives the whole
-// list at once; only when that is larger than an answer may be is it asked
-// for page by page.
+// list gets every document that the filter matches, with one call. Only if that answer
+// is too large does it ask page by page.
 func list[T interface{ key() string }](ctx context.Context, c *Client, r request) ([]T, error) {
 	docs, err := page[T](ctx, c, r)
 	if !errors.Is(err, errTooLarge) {
@@ -43,8 +42,8 @@ func page[T interface{ key() string }](ctx context.Context, c *Client, r request
 	return docs, nil
 }
 
-// pages collects pages of size until one is short or brings nothing new, which
-// is how a server looks that does not know of paging.
+// pages collects pages of size until one is short or brings nothing new, as from a
+// server that does not support paging.
 func pages[T interface{ key() string }](size int, fetch func(skip, take int) ([]T, error)) ([]T, error) {
 	var all []T
 	seen := map[string]bool{}

@@ -16,9 +16,9 @@ import (
 // maxRetries is how often a reading call is repeated.
 const maxRetries = 2
 
-// worthRepeating reports whether the same call may succeed in a moment: the
-// connection broke, or a gateway in between answered. A call that took too long
-// is not repeated, for the QRS is busy enough then.
+// worthRepeating reports whether the same call may succeed in a moment: the connection
+// broke, or a gateway answered. A call that timed out is not repeated, because the QRS
+// is overloaded then.
 func worthRepeating(err error) bool {
 	failed, ok := errors.AsType[*Error](err)
 	if !ok || failed.Kind != messages.FailureUnavailable {

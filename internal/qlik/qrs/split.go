@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// maxVainCalls is how many calls the server may fail over, with none answered, until it
-// is the server that fails and not some of the objects: a batch, its halves and its quarters.
+// maxVainCalls is how many calls may fail, with none answered, before the server is
+// considered the cause and not one of the objects: a batch, its halves and its quarters.
 const maxVainCalls = 7
 
-// split asks for the parts of a batch that the server failed over: one object that it
-// stumbles over takes all others of its call with it. Parts that fail are halved again,
-// as long as no more calls are made than one for each object and their logarithm: a
-// call that fails has to be made up for by one that brought several objects at once.
+// split repeats a failed batch in parts: one object that the server cannot return makes
+// the whole call fail. A part that fails is halved again. The total number of calls is
+// bounded by the number of objects plus its logarithm: each failed call has to be made
+// up for by one that returns several objects.
 func split[T interface{ key() string }](ctx context.Context, c *Client, r request, ids []string) ([]T, error) {
 	spare := bits.Len(uint(len(ids)-1)) - 1 // calls that may fail; the batch was one
 	if c.orFilter.Load() != orWorks {
@@ -29,10 +29,10 @@ func oneByOne[T interface{ key() string }](ctx context.Context, c *Client, r req
 	return byParts[T](ctx, c, r, slices.Collect(slices.Chunk(ids, 1)), 0, 0)
 }
 
-// byParts makes a call for each part, and halves one that fails; without spare calls it
-// is halved before. vain is how many calls the server has failed over already. What does
-// not fail alone is returned, beside the last error if anything did; any failure that will
-// repeat ends it.
+// byParts makes a call for each part, and halves a part that fails; without spare calls
+// it halves a part before the call. vain is how many calls have failed already. It returns
+// the objects that were found, and the last error if an object failed on its own. It ends
+// at a failure that would repeat.
 func byParts[T interface{ key() string }](ctx context.Context, c *Client, r request, parts [][]string, spare, vain int) ([]T, error) {
 	var found []T
 	var problem error
@@ -67,7 +67,7 @@ func byParts[T interface{ key() string }](ctx context.Context, c *Client, r requ
 	return found, problem
 }
 
-// stumbled reports whether the server failed over the question, as far as it says.
+// stumbled reports whether the error may be due to an object in the question.
 func stumbled(failed *Error) bool { return failed.status == http.StatusInternalServerError }
 
 // halves returns the two halves of several IDs.

@@ -24,10 +24,10 @@ func Parse(text string) messages.ScriptLog {
 // maxLines bounds the lines of one log; what follows counts as part of the last.
 const maxLines = 1 << 20
 
-// Lines splits a log at CRLF. A log without any CRLF is split at LF. The end of
-// the last line is no line of its own. Control characters other than the tab are
-// dropped, for the lines end up in mails, chats and terminals; whatever else a
-// script has written stays, tabs too, so that a line is found again in the log.
+// Lines splits a log at CRLF, or at LF if it has no CRLF. A line break at the end does
+// not begin another line. Control characters other than the tab are removed, because the
+// lines end up in mails, chats and terminals; everything else stays, so that a line can
+// be found again in the log.
 func Lines(text string) []string {
 	end := "\n"
 	if strings.Contains(text, "\r\n") {

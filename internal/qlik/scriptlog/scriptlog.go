@@ -1,16 +1,15 @@
 // Package scriptlog owns how the script log of a reload task is obtained from
 // the QRS and how it is cut.
 //
-// A log belongs to the last execution of its task: the QRS knows no other way
-// to ask for it. When the task has been started again since the event, result
-// and log are of the newer execution. Whoever knows the event can tell, by
-// comparing Execution.Start (qlik.ParseTime) with the time of the event, and
-// should tell the reader.
+// The QRS offers only the log of the last execution of a task. When the task has been
+// started again since the event, result and log are those of the newer execution. The
+// caller can detect that by comparing Execution.Start (qlik.ParseTime) with the time of
+// the event, and should tell the reader.
 //
-// It guarantees that an attempt ends when its context does, that the third is the
-// last, and that what is known of the execution is returned also when the log is
-// not. It must never wait for the next attempt - a call that waits keeps others
-// from being made - nor write files or decide who gets the log.
+// It guarantees that an attempt ends with its context, that the number of attempts is
+// limited, and that the execution result is returned even without the log. It must never
+// wait for the next attempt, because a waiting call would block others, nor write files
+// or decide who gets the log.
 package scriptlog
 
 import (
@@ -49,8 +48,8 @@ type Options struct {
 	Metrics *Metrics
 	// Attempts is how often the log is tried for; 0 means 3.
 	Attempts int
-	// Settle is for how long a ticket may be unknown to the download after it was
-	// given: the QRS prepares the file meanwhile. 0 means 500 ms.
+	// Settle is how long the download may refuse a new ticket as unknown, while the QRS
+	// prepares the file; 0 means 500 ms.
 	Settle time.Duration
 }
 
@@ -100,7 +99,7 @@ func (f *Fetcher) ScriptLog(ctx context.Context, fetch qlik.LogFetch, known mess
 	return execution, log, err
 }
 
-// verdict returns what an attempt comes to: nil, what went wrong, or that there is to be another one.
+// verdict returns the error of an attempt: nil, the problem, or a qlik.NotYet.
 func (f *Fetcher) verdict(ctx context.Context, fetch qlik.LogFetch, e messages.Execution, text string, problem error) error {
 	switch {
 	case text != "":
@@ -191,7 +190,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &classified) && classified.Failure().Kind == messages.FailureNotFound
 }
 
-// outOfTime says that the caller's time is over, and what went wrong before.
+// outOfTime is the error when ctx has ended, with the problem before that.
 func outOfTime(before error) error {
 	text := "the time for the script log is over"
 	if before != nil {
