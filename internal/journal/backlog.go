@@ -10,17 +10,17 @@ import (
 // that lags behind; beyond it they are read back from the log, that many at a time.
 const backlogBytes = 16 << 20
 
-// pending is a record that is not acknowledged, or whose elder is not.
+// pending is a record that is not acknowledged, or that follows one.
 type pending struct {
 	seq     Seq
 	at      int64 // Unix nanoseconds
 	count   int   // of entries
-	content *packed
+	content *recordContent
 	damage  error
 	acked   bool
 }
 
-// weight is what the record takes of the consumer's credit.
+// weight is what the record uses of the consumer's credit.
 func (p *pending) weight() int { return max(p.count, 1) }
 
 // caching says whether a record that arrives is kept in memory.
@@ -31,24 +31,23 @@ const (
 	notCached caching = false
 )
 
-// backlog is what the consumer of a queue has before it, in order: first the
-// records that were given to it, then those that were not. It is not safe for
-// concurrent use.
+// backlog holds the unacknowledged records of a queue, in order: first those that were
+// given to the consumer, then the others. It is not safe for concurrent use.
 type backlog struct {
 	records []pending
-	given   int // of records
-	open    int // entries of given, not acknowledged; one at least for each record
-	unacked int // of records
-	entries int // of unacked
+	given   int // how many of records were given to the consumer
+	open    int // weight of those that are given and not acknowledged
+	unacked int // how many of records are not acknowledged
+	entries int // how many entries those have
 	// floor is the oldest record that is not acknowledged, or the next to come.
 	floor Seq
-	// memory is the size of the contents kept; holes counts the records not given
-	// yet whose content is not.
+	// memory is the size of the contents that are kept; holes counts the records that
+	// are not given and whose content is not kept.
 	memory, holes int
 }
 
-// add takes in the newest record of the log.
-func (b *backlog) add(seq Seq, content packed, damage error, keep caching) {
+// add adds the newest record of the log.
+func (b *backlog) add(seq Seq, content recordContent, damage error, keep caching) {
 	p := pending{seq: seq, count: len(content.entries), damage: damage}
 	if damage == nil {
 		p.at = content.at.UnixNano()
@@ -62,16 +61,16 @@ func (b *backlog) add(seq Seq, content packed, damage error, keep caching) {
 	if damage != nil {
 		return
 	}
-	// Content is kept for an unbroken run from the next to be given: behind a
-	// hole it would only turn one long read into many short ones.
+	// Content is only kept for an unbroken run from the next record to give: behind a
+	// hole it would turn one long read into several short ones.
 	b.holes++
 	if keep && b.holes == 1 {
 		b.keep(len(b.records)-1, content)
 	}
 }
 
-// keep holds the content of record i in memory if there is room, and reports whether there was.
-func (b *backlog) keep(i int, content packed) bool {
+// keep keeps the content of record i in memory if there is room, and reports whether there was.
+func (b *backlog) keep(i int, content recordContent) bool {
 	size := content.size()
 	if b.memory > 0 && b.memory+size > backlogBytes {
 		return false
@@ -91,7 +90,7 @@ const (
 	nextFetch                  // it has to be read from the log first
 )
 
-// next gives the record that follows the last one given.
+// next gives the consumer the next record, if there is one and credit for it.
 func (b *backlog) next(credit int) (Record, nextState) {
 	if b.given == len(b.records) || b.open >= credit {
 		return Record{}, nextWait
@@ -111,11 +110,11 @@ func (b *backlog) next(credit int) (Record, nextState) {
 	return rec, nextGiven
 }
 
-// fill takes the content of a record that was read from the log and reports whether more is wanted.
-func (b *backlog) fill(seq Seq, content packed, damage error) bool {
+// fill sets the content of a record that was read from the log, and reports whether to read on.
+func (b *backlog) fill(seq Seq, content recordContent, damage error) bool {
 	i, ok := b.find(seq)
 	if !ok || i < b.given {
-		return ok // a record newer than the backlog knows: its own arrival brings it
+		return ok // stop at a record that was not added yet: add brings its content
 	}
 	if b.records[i].content != nil || b.records[i].damage != nil {
 		return b.records[i].content == nil
@@ -128,7 +127,7 @@ func (b *backlog) fill(seq Seq, content packed, damage error) bool {
 	return b.keep(i, content)
 }
 
-// ack notes that a given record is handled; what is unknown or handled already is ignored.
+// ack marks a given record as acknowledged. One that is unknown or acknowledged already is ignored.
 func (b *backlog) ack(seq Seq) {
 	i, ok := b.find(seq)
 	if !ok || i >= b.given || b.records[i].acked {
@@ -141,7 +140,7 @@ func (b *backlog) ack(seq Seq) {
 	b.advance()
 }
 
-// advance lets go of the handled records at the front.
+// advance removes the acknowledged records at the front.
 func (b *backlog) advance() {
 	n := 0
 	for n < b.given && b.records[n].acked {

@@ -3,7 +3,9 @@ package journal
 import "testing"
 
 // big is a record of which two fit the memory of a backlog, but not three.
-func big() packed { return packed{at: when, entries: [][]byte{make([]byte, backlogBytes*2/5)}} }
+func big() recordContent {
+	return recordContent{at: when, entries: [][]byte{make([]byte, backlogBytes*2/5)}}
+}
 
 func TestBacklog_keepsAnUnbrokenRunInMemory(t *testing.T) {
 	var b backlog
@@ -15,17 +17,17 @@ func TestBacklog_keepsAnUnbrokenRunInMemory(t *testing.T) {
 	}
 	// There is room again, but record 3 is only on disk: one read is to fetch it
 	// together with everything behind it.
-	b.add(4, packed{at: when, entries: [][]byte{{1}}}, nil, cached)
+	b.add(4, recordContent{at: when, entries: [][]byte{{1}}}, nil, cached)
 	if _, state := b.next(10); state != nextGiven {
 		t.Fatalf("record 2: want it given, got %v", state)
 	}
 	if rec, state := b.next(10); state != nextFetch || rec.Seq != 3 {
 		t.Fatalf("record 3: want it fetched, got %d, %v", rec.Seq, state)
 	}
-	if !b.fill(3, big(), nil) || !b.fill(4, packed{at: when, entries: [][]byte{{1}}}, nil) {
+	if !b.fill(3, big(), nil) || !b.fill(4, recordContent{at: when, entries: [][]byte{{1}}}, nil) {
 		t.Fatal("the read stops before record 4")
 	}
-	b.add(5, packed{at: when}, nil, cached)
+	b.add(5, recordContent{at: when}, nil, cached)
 	for seq := Seq(3); seq <= 5; seq++ {
 		if rec, state := b.next(10); state != nextGiven || rec.Seq != seq {
 			t.Fatalf("record %d: want it given from memory, got %d, %v", seq, rec.Seq, state)
@@ -38,7 +40,7 @@ func TestBacklog_keepsAnUnbrokenRunInMemory(t *testing.T) {
 
 func TestBacklog_creditIsCountedInEntries(t *testing.T) {
 	var b backlog
-	three := packed{at: when, entries: [][]byte{{1}, {2}, {3}}}
+	three := recordContent{at: when, entries: [][]byte{{1}, {2}, {3}}}
 	for seq := Seq(1); seq <= 4; seq++ {
 		b.add(seq, three, nil, cached)
 	}

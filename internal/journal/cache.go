@@ -20,7 +20,7 @@ type recordCache struct {
 
 type cachedRecord struct {
 	seq     Seq
-	content packed
+	content recordContent
 	size    int
 }
 
@@ -28,12 +28,12 @@ func newRecordCache(limit int) recordCache {
 	return recordCache{limit: limit, order: list.New(), bySeq: map[Seq]*list.Element{}}
 }
 
-func (c *recordCache) get(seq Seq) (packed, bool) {
+func (c *recordCache) get(seq Seq) (recordContent, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.bySeq[seq]
 	if !ok {
-		return packed{}, false
+		return recordContent{}, false
 	}
 	c.order.MoveToFront(e)
 	return e.Value.(cachedRecord).content, true
@@ -41,7 +41,7 @@ func (c *recordCache) get(seq Seq) (packed, bool) {
 
 // put adds a record; the oldest go until the cache is within its limit again. One
 // larger than the whole cache is not kept.
-func (c *recordCache) put(seq Seq, content packed) {
+func (c *recordCache) put(seq Seq, content recordContent) {
 	r := cachedRecord{seq: seq, content: content, size: content.size()}
 	c.mu.Lock()
 	defer c.mu.Unlock()

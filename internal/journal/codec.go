@@ -33,7 +33,7 @@ const (
 	checksumSize     = 4
 	// worthCompressing is the size from which compression is tried.
 	worthCompressing = 1 << 10
-	// maxUnpacked bounds what a record may unfold to.
+	// maxUnpacked bounds the decompressed size of a record.
 	maxUnpacked = 64 << 20
 	// minRecord is a record without entries.
 	minRecord = headerSize + 1 + checksumSize
@@ -49,14 +49,14 @@ const (
 	kindNotes  kind = 3
 )
 
-// packed is one record, decoded.
-type packed struct {
+// recordContent is a decoded record.
+type recordContent struct {
 	at      time.Time
 	entries [][]byte
 }
 
 // size is what the entries take in memory, approximately.
-func (p packed) size() int {
+func (p recordContent) size() int {
 	sum := 0
 	for _, e := range p.entries {
 		sum += len(e) + sliceHeader
@@ -74,13 +74,13 @@ func recordSize(n, size int) int {
 	return minRecord + binary.MaxVarintLen32 + n*binary.MaxVarintLen32 + size
 }
 
-// encoder packs records into memory that it uses again.
+// encoder encodes records into memory that it reuses.
 type encoder struct{ plain, folded []byte }
 
 // keptScratch is how much memory an encoder keeps from one record to the next.
 const keptScratch = 4 << 20
 
-// encode packs entries. The record is valid until the next call.
+// encode encodes a record of entries. The result is valid until the next call.
 func (e *encoder) encode(k kind, at time.Time, entries [][]byte) []byte {
 	size := 0
 	for _, entry := range entries {
@@ -105,8 +105,8 @@ func kept(scratch []byte) []byte {
 	return scratch
 }
 
-// compressed returns the record without its checksum, as version 2 when that is
-// smaller and as it is otherwise.
+// compressed returns a record without its checksum, as version 2 if that is smaller
+// and unchanged otherwise.
 func (e *encoder) compressed(plain []byte) []byte {
 	body := plain[headerSize:]
 	if len(body) < worthCompressing {
@@ -123,8 +123,7 @@ func (e *encoder) compressed(plain []byte) []byte {
 	return out[:headerSize+len(folded)]
 }
 
-// unfolded returns what stands between header and checksum, decompressed, in the
-// memory of scratch where it fits.
+// unfolded returns the decompressed body of a record, in the memory of scratch if it fits.
 func unfolded(scratch []byte, version byte, body []byte) ([]byte, error) {
 	if version == recordPlain {
 		return body, nil
@@ -148,47 +147,47 @@ func seal(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 }
 
-// decodeRecord unpacks a record; the entries may lie inside it.
-// Every error is ErrCorrupt and names what is wrong.
-func decodeRecord(k kind, record []byte) (packed, error) {
+// decodeRecord decodes a record; the entries may alias it. Every error is ErrCorrupt
+// and says what is wrong.
+func decodeRecord(k kind, record []byte) (recordContent, error) {
 	var d decoder
 	return d.decode(k, record)
 }
 
-// decoder unpacks records into memory that it uses again. The zero value is ready.
+// decoder decodes records into memory that it reuses. The zero value is ready.
 type decoder struct {
 	plain   []byte
 	entries [][]byte
 }
 
 // decode is decodeRecord; what it returns is valid until the next call.
-func (d *decoder) decode(k kind, record []byte) (packed, error) {
+func (d *decoder) decode(k kind, record []byte) (recordContent, error) {
 	if len(record) < minRecord {
-		return packed{}, fmt.Errorf("%w: %d bytes are too short", ErrCorrupt, len(record))
+		return recordContent{}, fmt.Errorf("%w: %d bytes are too short", ErrCorrupt, len(record))
 	}
 	if record[0] != recordPlain && record[0] != recordCompressed {
-		return packed{}, fmt.Errorf("%w: version %d is unknown to this release", ErrCorrupt, record[0])
+		return recordContent{}, fmt.Errorf("%w: version %d is unknown to this release", ErrCorrupt, record[0])
 	}
 	body, sum := record[:len(record)-checksumSize], binary.BigEndian.Uint32(record[len(record)-checksumSize:])
 	if got := crc32.Checksum(body, castagnoli); got != sum {
-		return packed{}, fmt.Errorf("%w: checksum is %08x, want %08x", ErrCorrupt, got, sum)
+		return recordContent{}, fmt.Errorf("%w: checksum is %08x, want %08x", ErrCorrupt, got, sum)
 	}
 	if got := kind(body[1]); got != k {
-		return packed{}, fmt.Errorf("%w: kind is %d, want %d", ErrCorrupt, got, k)
+		return recordContent{}, fmt.Errorf("%w: kind is %d, want %d", ErrCorrupt, got, k)
 	}
 	at := time.Unix(0, int64(binary.BigEndian.Uint64(body[2:headerSize])))
 	rest, err := unfolded(d.plain, record[0], body[headerSize:])
 	if err != nil {
-		return packed{}, err
+		return recordContent{}, err
 	}
 	if record[0] == recordCompressed {
 		d.plain = rest
 	}
 	d.entries, err = decodeEntries(d.entries, rest)
-	return packed{at: at, entries: d.entries}, err
+	return recordContent{at: at, entries: d.entries}, err
 }
 
-// decodeEntries cuts the entries out of rest, into the memory of entries where it suffices.
+// decodeEntries splits rest into entries, in the memory of entries if it fits.
 func decodeEntries(entries [][]byte, rest []byte) ([][]byte, error) {
 	count, n := binary.Uvarint(rest)
 	if n <= 0 {
@@ -247,7 +246,7 @@ func opSize(op Op) int {
 	return 1 + 2*binary.MaxVarintLen32 + len(op.Bucket) + len(op.Key) + len(op.Value)
 }
 
-// entryOp is an Op as it lies in a record.
+// entryOp is a decoded ledger entry, which aliases its record.
 type entryOp struct {
 	put                bool
 	bucket, key, value []byte

@@ -116,7 +116,9 @@ func TestRecord_isCompressedWhereThatPays(t *testing.T) {
 	}
 }
 
-func sum(entries [][]byte) int { return packed{entries: entries}.size() - len(entries)*sliceHeader }
+func sum(entries [][]byte) int {
+	return recordContent{entries: entries}.size() - len(entries)*sliceHeader
+}
 
 func TestRecord_refusesDamage(t *testing.T) {
 	good := encodeRecord(kindQueue, when, sampleEntries)

@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// Compaction: once the log is larger than compactFrom and compactFactor times
-// what is live, the oldest live entries are written again at the end, a step
-// between two packs, and the log is trimmed before the oldest entry that is
-// still live. Because entries leave only from the front, a delete is older than
-// nothing it has to hide by the time it goes, and because every step is an
-// ordinary record followed by a Trim, a crash between any two of them leaves a
-// log that replays to the same state.
+// Compaction: once the log is larger than compactFrom and compactFactor times the
+// size of the live entries, the oldest live entries are written again at the end, in
+// small steps between two packs, and the log is trimmed before the oldest entry that
+// is still live. Entries are only removed from the front, so by the time a delete is
+// removed every put that it overrides is gone already. Each step is an ordinary
+// record followed by a Trim, so a crash at any point leaves a log that replays to the
+// same state.
 const (
 	compactFrom   = 16 << 20
 	compactFactor = 4
-	// compactRest is the part of that size, in percent, at which it rests again.
+	// compactRest is the share of that size, in percent, at which compaction stops.
 	compactRest = 75
-	// A step writes this part of compactFrom, about, or reads and finds these: what
-	// is found at once is written in several steps, because a Log fetches some
-	// megabytes whatever is used of them.
+	// A step writes about 1/compactWrites of compactFrom, or it reads at most
+	// 1/compactReads and collects at most 1/compactFinds of it. A read collects entries
+	// for several writing steps, because a Log fetches megabytes at a time anyway.
 	compactWrites, compactReads, compactFinds = 32, 2, 4
-	// compactPause is how long a compaction that failed rests.
+	// compactPause is the pause after a failure.
 	compactPause = 5 * time.Second
 )
 
-// compaction is what one step leaves to the next; all of it goes while it rests.
+// compaction is the state between two steps. It is zero while there is nothing to compact.
 type compaction struct {
 	running bool
-	// found are live entries that have to be written again, the oldest in front.
-	// Some may not be live any more when their turn comes.
+	// found are entries to write again, the oldest in front. Some may not be live any
+	// more when it is their turn.
 	found   []movable
 	decoder decoder
 }
 
-// movable is a copy of an entry, and where it lies.
+// movable is a copy of an entry, and its place in the log.
 type movable struct {
 	entry []byte
 	at    place
@@ -47,11 +47,11 @@ type ledgerCounters struct {
 	commits, records, moved, missing, upkeepFailures atomic.Int64
 }
 
-// compact does one step if one is due. It runs on the packer's goroutine, the
-// only one that changes the index, so what a step finds live stays so until its own
-// record is written.
+// compact does one step if one is due, and returns when to call it again. It runs on
+// the packer's goroutine, the only one that changes the index, so an entry that is
+// live when a step checks it is still live when the step has written it.
 func (l *Ledger) compact(ctx context.Context) time.Duration {
-	if !l.crowded() {
+	if !l.shouldCompact() {
 		l.compaction = compaction{}
 		return never
 	}
@@ -61,7 +61,7 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 	dropped, err := l.dropDead(ctx)
 	switch {
 	case err != nil:
-		return compactPause // what is written again frees nothing while the log cannot be trimmed
+		return compactPause // moving entries frees nothing while the log cannot be trimmed
 	case dropped:
 		return 0
 	case len(l.index.records) == 0:
@@ -78,9 +78,9 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 	return 0
 }
 
-// crowded reports whether the log is worth compacting, from when it grows too
-// large until it is well below.
-func (l *Ledger) crowded() bool {
+// shouldCompact reports whether the log is worth compacting. Once it is, it stays so
+// until the log is well below the limit.
+func (l *Ledger) shouldCompact() bool {
 	limit := max(l.compactFrom, compactFactor*l.index.liveBytes)
 	if l.compaction.running {
 		limit = limit * compactRest / 100
@@ -113,8 +113,8 @@ func (l *Ledger) makeRoom(ctx context.Context) bool {
 	return err == nil && dropped
 }
 
-// nextMoves takes as many of the found entries as one step writes, without those
-// that have been changed or deleted since.
+// nextMoves takes as many of the found entries as one step writes. Those that have
+// been changed or deleted meanwhile are skipped.
 func (l *Ledger) nextMoves() [][]byte {
 	var entries [][]byte
 	var size int64
@@ -141,7 +141,7 @@ func (l *Ledger) move(ctx context.Context, entries [][]byte) time.Duration {
 	return 0
 }
 
-// findMovable reads the oldest live entries.
+// findMovable reads the oldest live entries into found.
 func (l *Ledger) findMovable(ctx context.Context) error {
 	var found []movable
 	var size, scanned int64

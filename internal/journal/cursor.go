@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// bucketCursor holds the place of the consumer of every queue, by name.
+// bucketCursor holds the position of the consumer of every queue, by name.
 const bucketCursor Bucket = "cursor"
 
-// cursorEvery is the least time between two commits of one cursor. What a crash
-// repeats is what was handled since the last of them.
+// cursorEvery is the least time between two commits of one cursor. After a crash the
+// consumer gets again what it acknowledged since the last commit.
 const cursorEvery = 250 * time.Millisecond
 
-// cursor keeps the floor of a queue in a ledger: lazily, with one commit at a
-// time, and for the last time when it is closed.
+// cursor keeps the floor of a queue in a ledger. It commits lazily, one commit at a
+// time, and a last time when it is closed.
 type cursor struct {
 	ledger *Ledger
 	name   string
-	// moved is called after the durable floor moved.
+	// moved is called when the durable floor has moved.
 	moved func()
 
 	mu         sync.Mutex
@@ -35,7 +35,7 @@ type cursor struct {
 	settled    chan struct{} // one slot: a commit ended
 }
 
-// recall returns where the consumer has to begin.
+// recall returns the position of the consumer that the ledger has.
 func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	first, _ := q.log.Bounds()
 	value, ok, err := ledger.Get(bucketCursor, name)
@@ -48,12 +48,13 @@ func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	return max(Seq(binary.BigEndian.Uint64(value)), first), nil
 }
 
-// maxLeftOut bounds the empty records that stand for lost ones.
-const maxLeftOut = 1 << 18
+// maxLostRecords bounds the empty records that are written in place of lost ones.
+const maxLostRecords = 1 << 18
 
-// resume makes the log go on behind everything that it ever held. Places are
-// names of what happened to its records: none may be given twice because the
-// newest records, or all of them, were lost. It returns where the consumer begins.
+// resume makes sure that the log continues after every record that it ever held.
+// Elsewhere, sequence numbers identify events; if the newest records were lost, their
+// numbers must not be used again. So it fills the gap with empty records, or skips it
+// if no older record waits. It returns where the consumer begins.
 func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	_, next := q.log.Bounds()
 	known := next
@@ -65,7 +66,7 @@ func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	if floor >= next && want > next { // nothing waits
 		return want, q.log.Trim(ctx, want)
 	}
-	if want > next+maxLeftOut {
+	if want > next+maxLostRecords {
 		return 0, fmt.Errorf("%w: the log ends at record %d and is said to have had %d; restore the directory of the journal from a backup, or remove DIARY from it to go on", ErrCorrupt, next-1, want-1)
 	}
 	var e encoder
@@ -73,7 +74,7 @@ func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	for ; next < want; next++ {
 		id, nothing := fmt.Sprintf("%s-%d", name, next), e.encode(kindQueue, time.Now(), nil)
 		_, err := q.log.Append(ctx, id, nothing)
-		if errors.Is(err, ErrFull) { // handled records make room
+		if errors.Is(err, ErrFull) { // remove handled records
 			if err = q.log.Trim(ctx, floor); err == nil {
 				_, err = q.log.Append(ctx, id, nothing)
 			}

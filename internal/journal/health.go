@@ -2,7 +2,7 @@ package journal
 
 import "sync"
 
-// health remembers why something fails and tells the change, once.
+// health remembers why writing or reading fails, and reports changes.
 type health struct {
 	tell func(error)
 

@@ -22,18 +22,19 @@ type recordInfo struct {
 // order of the log, both when opening and when writing. It is not safe for concurrent use.
 type index struct {
 	buckets map[Bucket]*keyed.Packed
-	// records are those in the log, in order, to know which can go.
+	// records are those in the log, in order. Those at the front without live entries
+	// can be trimmed.
 	records   []recordInfo
 	keys      int
 	liveBytes int64
-	// ops are those of the record in hand; reused, as scratch is.
+	// ops are those of the current record. Like scratch they are reused.
 	ops     []entryOp
 	scratch [slotHead + inlineValue]byte
 }
 
 func newIndex() index { return index{buckets: map[Bucket]*keyed.Packed{}} }
 
-// find returns what is known of a live key, or false. It is valid until the index changes.
+// find returns the slot of a live key, or false. It is valid until the index changes.
 func (x *index) find(b Bucket, key []byte) (slot, bool) {
 	bucket, ok := x.buckets[b]
 	if !ok {
@@ -65,8 +66,8 @@ func (x *index) each(b Bucket, visit func(key string, at place)) {
 	}
 }
 
-// apply takes in the entries of the record at seq, the newest of the log. It
-// changes nothing when one of them cannot be read.
+// apply applies the entries of the record at seq, the newest of the log. It changes
+// nothing if one of them cannot be decoded.
 func (x *index) apply(seq Seq, entries [][]byte) error {
 	defer func() {
 		clear(x.ops)
@@ -118,7 +119,7 @@ func (x *index) remove(op *entryOp) {
 	}
 }
 
-// release takes a slot that is about to go out of the counts.
+// release subtracts a slot that is replaced or removed from the counts.
 func (x *index) release(op *entryOp, old slot) {
 	if i, ok := x.record(old.seq); ok {
 		x.records[i].live--
@@ -153,7 +154,7 @@ func (x *index) dead() int {
 	return len(x.records)
 }
 
-// forget removes the first n records from the books.
+// forget removes the first n records, which were trimmed.
 func (x *index) forget(n int) { x.records = x.records[n:] }
 
 // liveSize is what a live key with a value of so many bytes takes in the log.

@@ -1,22 +1,21 @@
 // Package journal owns what the service remembers across a crash: the port to
 // an append-only durable log, the record codec, and the structures that the
 // actors use on top of it: Queue (events waiting for a decision), Ledger (keyed
-// state: live executions, notices, marks of what was handled), and Notes (what is
-// told of the past, and may be lost).
+// state: live executions, notices, marks of what was handled), and Notes (a history
+// that may be lost).
 //
-// It guarantees that a write is on disk before its callback runs, that what is
-// written per event is packed into few records by group commit, and that a
-// process killed at any instant finds every acknowledged write again and never
-// half of one. Writes are retried until they succeed or the journal is closed:
-// a full or broken disk is a state that is told, not an error per caller. Notes
-// alone are written a moment later, all of that time in one record, and left out
-// rather than waited for.
+// It guarantees that a write is on disk before its callback runs, that writes are
+// packed into few records by group commit, and that a process killed at any instant
+// finds every acknowledged write again and never half of one. Writes are retried
+// until they succeed or the journal is closed: a full or broken disk is reported as
+// a state, not as an error to each caller. Notes are different: they are written
+// about once a second, and dropped rather than waited for.
 //
 // It must never interpret what it stores, and never drop an unhandled event.
 //
 // Goroutines: one for each Ledger, Queue and Notes, from its opening to its Close.
 // It runs their callbacks, one at a time and in the order of the calls; a callback
-// that blocks holds up the writes behind it.
+// that blocks delays the writes behind it.
 package journal
 
 import (
@@ -59,8 +58,8 @@ type Log interface {
 	// the time of the call. The slice is only valid during the call. It stops at
 	// the first error of visit and returns it.
 	Read(ctx context.Context, from Seq, visit func(Seq, []byte) error) error
-	// Trim removes the records before seq. When that is behind the end, nothing is
-	// left and the next record gets seq.
+	// Trim removes the records before seq. If seq is beyond the end, all records are
+	// removed and the next one gets seq.
 	Trim(ctx context.Context, before Seq) error
 	// Bounds returns the first kept record and the place the next one gets.
 	Bounds() (first, next Seq)
@@ -68,16 +67,16 @@ type Log interface {
 	Bytes() int64
 }
 
-// Bounded is implemented by a Log that takes records of at most MaxRecord bytes,
-// because of what carries them or because no more would ever fit its limit.
+// Bounded is implemented by a Log that takes records of at most MaxRecord bytes, such
+// as one with a message size limit.
 type Bounded interface {
 	MaxRecord() int
 }
 
-// Remembered is implemented by a Log that knows from elsewhere how far it
-// reached, so that the loss of its newest records does not make it give places twice.
+// Remembered is implemented by a Log that has a second record of where it ended, so
+// that sequence numbers are not used again after the loss of its newest records.
 type Remembered interface {
-	// Expected is where the next record belongs, at least; 0 when that is not known.
+	// Expected is the least sequence number of the next record; 0 when it is not known.
 	Expected() Seq
 }
 

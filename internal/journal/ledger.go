@@ -27,8 +27,8 @@ type LedgerOptions struct {
 	// OnHealth is called when writing starts to fail (err) and when it works
 	// again (nil). It runs on the ledger's own goroutine and must not block.
 	OnHealth func(err error)
-	// OnAppend is told of every attempt to write a record: how long it took, its
-	// way to the disk included, and its error. It must not block; nil is fine.
+	// OnAppend, if set, is called after every attempt to write a record, with its
+	// duration, including the sync, and its error. It must not block.
 	OnAppend func(took time.Duration, err error)
 	// Rand spreads retries. The ledger alone uses it; nil means a source of its own.
 	Rand *rand.Rand
@@ -60,10 +60,9 @@ const inlineValue = 512
 // readTimeout bounds reading one value back.
 const readTimeout = 10 * time.Second
 
-// Ledger is a durable map of small values, kept in a Log: the log holds every
-// change in order, the memory an index of what is live. A Log without a size
-// limit suits it best, since compaction needs room to write before it frees some.
-// It is safe for concurrent use.
+// Ledger is a durable map of small values. Its Log holds every change in order, an
+// index in memory what is live. The Log should have no size limit, since compaction
+// has to write before it can free space. A Ledger is safe for concurrent use.
 type Ledger struct {
 	log  Log
 	pack *packer
@@ -80,8 +79,8 @@ type Ledger struct {
 	compaction  compaction // by the packer's goroutine only
 }
 
-// OpenLedger reads the log and returns the ledger it holds. It fails with
-// ErrCorrupt rather than leave out a record that this release cannot read.
+// OpenLedger reads the log and returns the ledger it holds. It fails with ErrCorrupt
+// if there is a record that this release cannot read.
 func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, error) {
 	l := &Ledger{log: log, index: newIndex(), cache: newRecordCache(cacheBytes), compactFrom: opts.CompactFrom}
 	if l.compactFrom <= 0 {
@@ -142,15 +141,14 @@ func (l *Ledger) Commit(ops []Op, done func(error)) {
 	})
 }
 
-// slabs is the memory for what waits to be written.
+// slabs holds the encoded changes of commits that wait to be written.
 var slabs slabPool
 
-// slabPool hands out memory that is used again, by its size: the power of two that
-// holds it. What one decision leaves and what many leave would wear out each
-// other's memory.
+// slabPool is a pool of byte slices by size class, powers of two. With a single class
+// small commits would hold the memory of large ones.
 type slabPool [bits.UintSize + 1]sync.Pool
 
-// smallestSlab is the least that is handed out.
+// smallestSlab is the smallest size class.
 const smallestSlab = 1 << 10
 
 // take returns an empty slab with room for size bytes.
@@ -164,11 +162,11 @@ func (p *slabPool) take(size int) *[]byte {
 	return &slab
 }
 
-// put takes back a slab that nobody needs any more.
+// put returns a slab to the pool.
 func (p *slabPool) put(slab *[]byte) { p[bits.Len(uint(cap(*slab)-1))].Put(slab) }
 
 // stored makes a durable record visible.
-func (l *Ledger) stored(seq Seq, content packed) {
+func (l *Ledger) stored(seq Seq, content recordContent) {
 	l.stats.records.Add(1)
 	l.mu.Lock()
 	err := l.index.apply(seq, content.entries)
@@ -193,7 +191,7 @@ func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 			return value, true, nil
 		}
 		now, still := l.find(b, key)
-		if still && now.at() == s.at() { // else it moved while we were reading: look again
+		if still && now.at() == s.at() { // else it was moved or changed during the read: try again
 			return nil, false, fmt.Errorf("read %s %q: %w", b, key, err)
 		}
 	}
@@ -227,12 +225,12 @@ func (l *Ledger) load(at place) ([]byte, error) {
 	return op.value, err
 }
 
-// errStop ends a Read that has seen enough.
+// errStop ends a Read early.
 var errStop = errors.New("enough was read")
 
 // readRecord returns the record at seq. The content is a copy.
-func readRecord(ctx context.Context, log Log, k kind, seq Seq) (packed, error) {
-	content, err := packed{}, error(nil)
+func readRecord(ctx context.Context, log Log, k kind, seq Seq) (recordContent, error) {
+	content, err := recordContent{}, error(nil)
 	found := false
 	read := log.Read(ctx, seq, func(got Seq, record []byte) error {
 		if found = got == seq; found {
@@ -242,9 +240,9 @@ func readRecord(ctx context.Context, log Log, k kind, seq Seq) (packed, error) {
 	})
 	switch {
 	case read != nil && !errors.Is(read, errStop):
-		return packed{}, read
+		return recordContent{}, read
 	case !found:
-		return packed{}, fmt.Errorf("%w: record %d is missing", ErrCorrupt, seq)
+		return recordContent{}, fmt.Errorf("%w: record %d is missing", ErrCorrupt, seq)
 	}
 	return content, err
 }
@@ -270,7 +268,7 @@ func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key str
 		}
 	})
 	l.mu.RUnlock()
-	// In the order of the log, so that each record is read once.
+	// Read in the order of the log, so that each record is read once.
 	slices.SortFunc(keys, func(x, y found) int { return x.at.compare(y.at) })
 	for _, k := range keys {
 		value, ok, err := l.Get(b, k.key)

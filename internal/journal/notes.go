@@ -11,16 +11,15 @@ import (
 	"time"
 )
 
-// Notes is a log of what is told of the past. Nothing depends on it, so it costs
-// those who write next to nothing: entries wait in memory and become one record a
-// moment later. A process that is killed loses that moment. While the log cannot
-// be written, what does not fit the memory is left out and counted. Methods are
-// safe for concurrent use.
+// Notes is a log of a history on which nothing depends. Adding an entry is cheap:
+// entries wait in memory and become one record about once a second. A process that is
+// killed loses those that wait. While the log cannot be written, entries beyond a
+// memory limit are dropped and counted. Methods are safe for concurrent use.
 type Notes struct {
 	log    Log
 	opts   NotesOptions
 	retain retention
-	// pack is how many bytes make a record of their own.
+	// pack is the size of a full record.
 	pack     int
 	idPrefix string
 	dropped  atomic.Int64
@@ -29,7 +28,7 @@ type Notes struct {
 	mu      sync.Mutex
 	waiting []pile       // each no larger than a record, in order
 	size    int          // of what waits
-	spare   []pile       // the memory of some that were written
+	spare   []pile       // written ones, for reuse
 	asked   []chan error // by Flush
 	closed  bool
 
@@ -49,7 +48,7 @@ type NotesOptions struct {
 	// which the oldest go before their time; 0 means no such size.
 	KeepFor   time.Duration
 	KeepBytes int64
-	// Every is how long entries wait for company; 0 means a second.
+	// Every is how long entries wait for others to share a record with; 0 means a second.
 	Every time.Duration
 	// MaxWaiting is how many bytes may wait in memory; 0 means 16 MiB.
 	MaxWaiting int
@@ -69,12 +68,12 @@ const (
 	notesWaiting = 16 << 20
 	// notesPack is the most that one record of notes holds.
 	notesPack = 2 << 20
-	// sparePiles is how many piles are kept for others: in a flood one is filled while
-	// one is packed and some wait for the disk.
+	// sparePiles is how many piles are kept for reuse: under load one is being filled,
+	// one written, and some wait.
 	sparePiles = 4
 )
 
-// pile is entries one behind the other.
+// pile is a batch of entries in one buffer.
 type pile struct {
 	data []byte
 	ends []int
@@ -137,8 +136,8 @@ func (n *Notes) Add(entry []byte) {
 	}
 }
 
-// emptyLocked returns memory for a pile. One that follows a full one will be full,
-// too: it need not grow.
+// emptyLocked returns an empty pile. One that follows a full pile is likely to be
+// full, too, and is allocated at full size.
 func (n *Notes) emptyLocked(follows bool) pile {
 	if last := len(n.spare) - 1; last >= 0 {
 		empty := n.spare[last]
@@ -207,20 +206,20 @@ func (n *Notes) run(ctx context.Context) {
 		switch {
 		case err != nil:
 			wait = trimPause
-		case !all: // what was left has nobody else to wake us
+		case !all: // nothing else wakes us for the entries that are left
 			wait = n.opts.Every
 		}
 	}
 }
 
-// end is behind the newest record: all of them are only kept to be read.
+// end is the end of the log: no record of it is protected from being trimmed.
 func (n *Notes) end() Seq {
 	_, next := n.log.Bounds()
 	return next
 }
 
-// linger lets entries come together, unless somebody waits for them, and reports
-// whether all of them are to be written, or only what fills a record.
+// linger waits for more entries, unless somebody waits for a flush. It reports whether
+// to write all entries, or only full records.
 func (n *Notes) linger(ctx context.Context) (all bool) {
 	late := time.NewTimer(n.opts.Every)
 	defer late.Stop()
@@ -241,8 +240,8 @@ func (n *Notes) linger(ctx context.Context) (all bool) {
 	}
 }
 
-// write makes records of all that waits, or of what fills one, and answers those who asked for
-// it. It reports whether the notes are closed and nothing is tried any more.
+// write writes all waiting entries, or only full records, and answers calls of Flush.
+// ended reports that the notes are closed and there is nothing more to try.
 func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 	for err == nil && n.take(all) {
 		if err = n.append(ctx); err == nil {
@@ -252,7 +251,7 @@ func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 	n.mu.Lock()
 	ended = n.closed && (err != nil || n.size == 0)
 	var asked []chan error
-	if err != nil || n.size == 0 { // else they asked for what has come meanwhile
+	if err != nil || n.size == 0 { // else they wait for entries that were added meanwhile
 		asked, n.asked = n.asked, nil
 	}
 	n.mu.Unlock()
@@ -272,9 +271,9 @@ func (n *Notes) recycle() {
 	n.writing = pile{}
 }
 
-// take makes the oldest pile the one to write, unless one is left over, and the
-// newest only with all the others. It
-// reports whether there is one. Its record keeps its name through all attempts.
+// take selects the oldest pile to write, unless one is left over from a failure, and
+// encodes it. The newest pile is only taken with all. It reports whether there is one.
+// A record keeps its ID through all attempts.
 func (n *Notes) take(all bool) bool {
 	if len(n.writing.ends) > 0 {
 		return true
@@ -293,7 +292,7 @@ func (n *Notes) take(all bool) bool {
 	return true
 }
 
-// append writes the record, which a full log makes room for.
+// append writes the record. If the log is full it makes room first.
 func (n *Notes) append(ctx context.Context) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)

@@ -34,9 +34,9 @@ var retry = backoff.Policy{Min: 20 * time.Millisecond, Base: 100 * time.Millisec
 // never is what upkeep returns when only new work makes it necessary again.
 const never time.Duration = -1
 
-// packer is the group commit: whatever waits is packed into one record and
-// appended, then the next. Nothing waits for company, so an idle journal adds no
-// delay, and under load the packs grow by themselves while one is being written.
+// packer is the group commit: all waiting requests are packed into one record and
+// appended, then the next ones. There is no timer, so an idle journal adds no delay;
+// under load, packs grow while the previous one is being written.
 // Exactly one append is in flight, which keeps the order when one has to be
 // tried again; a second one gained 6 % in BenchmarkLog_Append of journal/jetstream.
 //
@@ -51,7 +51,7 @@ type packer struct {
 	idPrefix string  // tells this opening of the log from every other
 	encoder  encoder // run only
 	written  uint64  // records, to number the ids; run only
-	lost     error   // ErrClosed once a pack had to be given up; run only
+	lost     error   // ErrClosed once a pack was given up; run only
 	retries  atomic.Int64
 
 	mu      sync.Mutex
@@ -66,15 +66,15 @@ type packer struct {
 type packerHooks struct {
 	// tell is the owner's OnHealth.
 	tell func(error)
-	// appended is the owner's OnAppend; nil means that nobody wants to know.
+	// appended is the owner's OnAppend, or nil.
 	appended func(took time.Duration, err error)
 	// rand spreads retries; nil means a source of its own.
 	rand *rand.Rand
-	// stored is told every record that became durable, before the callbacks of its requests.
-	stored func(Seq, packed)
-	// makeRoom is asked when the log is full; true means that something was removed.
+	// stored is called with every record that became durable, before the callbacks of its requests.
+	stored func(Seq, recordContent)
+	// makeRoom is called when the log is full. It reports whether it removed something.
 	makeRoom func(context.Context) bool
-	// upkeep is called between packs and returns when it wants to be called again, or never.
+	// upkeep is called between packs and returns when to call it again, or never.
 	upkeep func(context.Context) time.Duration
 }
 
@@ -144,7 +144,7 @@ func (p *packer) run(ctx context.Context) {
 		}
 		p.commit(ctx, batch)
 		if len(batch) > 1 {
-			runtime.Gosched() // who is ready to write more is in the next pack, at no delay where nobody is
+			runtime.Gosched() // lets other goroutines add to the next pack
 		}
 		wait := p.hooks.upkeep(ctx)
 		if len(batch) == 0 && wait != 0 {
@@ -185,7 +185,7 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 	for _, r := range batch {
 		entries = append(entries, r.entries...)
 	}
-	seq, err := Seq(0), p.lost // behind a pack that was given up nothing may succeed
+	seq, err := Seq(0), p.lost // nothing may succeed after a pack that was given up
 	if err == nil && len(entries) > 0 {
 		seq, err = p.write(ctx, entries)
 	}
@@ -203,13 +203,12 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 	}
 }
 
-// write makes one record of entries durable and does not give up before ctx
-// ends. The record keeps its id through all attempts, so that one which was
-// written though reported as failed is not written twice. Only an outage longer
-// than the log remembers ids can do that; the copies then follow each other and
-// replay to the same state.
+// write writes entries as one record, and retries until ctx ends. The record keeps its
+// id through all attempts, so one that was written although an error was reported is
+// not written twice. That can only happen in an outage longer than the log remembers
+// ids; then the copies are adjacent and replay to the same state.
 func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
-	content := packed{at: time.Now(), entries: entries}
+	content := recordContent{at: time.Now(), entries: entries}
 	record := p.encoder.encode(p.kind, content.at, entries)
 	p.written++
 	id := fmt.Sprintf("%s-%d", p.idPrefix, p.written)

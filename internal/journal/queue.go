@@ -133,7 +133,7 @@ func (q *Queue) Append(entries [][]byte, done func(seq Seq, base int, err error)
 }
 
 // stored makes a durable record available to the consumer.
-func (q *Queue) stored(seq Seq, content packed) {
+func (q *Queue) stored(seq Seq, content recordContent) {
 	q.mu.Lock()
 	q.backlog.add(seq, content, nil, cached)
 	q.mu.Unlock()
@@ -218,12 +218,12 @@ func (q *Queue) fetch(ctx context.Context, from Seq) error {
 		return nil
 	})
 	if err = ignoreStop(err); err == nil && !found {
-		q.fill(from, packed{}, damaged(from, fmt.Errorf("%w: it is missing", ErrCorrupt)))
+		q.fill(from, recordContent{}, damaged(from, fmt.Errorf("%w: it is missing", ErrCorrupt)))
 	}
 	return err
 }
 
-func (q *Queue) fill(seq Seq, content packed, damage error) bool {
+func (q *Queue) fill(seq Seq, content recordContent, damage error) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.backlog.fill(seq, content, damage)

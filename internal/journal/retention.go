@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Retention: records that are only kept to be read stay until keepFor has passed
-// or the log has grown beyond keepBytes. Their times are found by bisection in the
-// log, so that a long history costs no memory.
+// Retention: handled records stay readable until keepFor has passed or the log has
+// grown beyond keepBytes. Where to trim is found by bisection in the log, so a long
+// history costs no memory.
 const (
 	// trimDepth is the part of KeepBytes, in percent, to which a trim goes down,
 	// so that a log at its limit is not trimmed for every record.
@@ -34,8 +34,8 @@ type retention struct {
 	failures atomic.Int64
 }
 
-// trim drops those records before end that need not be kept any longer, and
-// returns when to come again.
+// trim removes the records before end that need not be kept, and returns when to call
+// it again.
 func (r *retention) trim(ctx context.Context, end Seq) time.Duration {
 	first, next := r.log.Bounds()
 	if end <= first {
@@ -99,8 +99,8 @@ func (r *retention) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
 	return at, ignoreStop(err)
 }
 
-// oversize returns before which record everything up to end has to go to bring
-// the log below keepBytes, supposing that records are of one size.
+// oversize returns before which record to trim, up to end, to bring the log below
+// keepBytes, assuming records of equal size.
 func (r *retention) oversize(first, end, next Seq) Seq {
 	size := r.log.Bytes()
 	if r.keepBytes <= 0 || size <= r.keepBytes {

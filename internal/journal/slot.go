@@ -2,13 +2,13 @@ package journal
 
 import "encoding/binary"
 
-// slot is what the index knows of a live key. It is kept as bytes: sequence, entry and
-// size (uvarint), and behind them the value when size <= inlineValue.
+// slot is the index entry of a live key. It is stored as bytes: sequence, entry and
+// size (uvarint), followed by the value if size <= inlineValue.
 type slot struct {
 	seq   Seq
 	entry uint32
 	size  uint32 // of the value
-	// inline is a part of the index.
+	// inline aliases the index.
 	inline []byte
 }
 

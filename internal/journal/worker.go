@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// worker is the one goroutine of a part of the journal: it sleeps until there is
-// work, and ends when its owner is closed.
+// worker is the goroutine of a Queue, Ledger or Notes. It sleeps until there is work,
+// and ends when its owner is closed.
 type worker struct {
 	wake     chan struct{} // one slot
 	abandon  context.CancelFunc
@@ -18,7 +18,7 @@ func newWorker() worker {
 	return worker{wake: make(chan struct{}, 1), finished: make(chan struct{})}
 }
 
-// start begins run. That ends with stop, not with ctx.
+// start starts the goroutine. The context of run is that of stop, not ctx.
 func (w *worker) start(ctx context.Context, run func(context.Context)) {
 	life, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	w.abandon = abandon
@@ -29,7 +29,7 @@ func (w *worker) start(ctx context.Context, run func(context.Context)) {
 	}()
 }
 
-// nudge ends a sleep, the next one if nobody sleeps.
+// nudge ends the present sleep, or the next one.
 func (w *worker) nudge() {
 	select {
 	case w.wake <- struct{}{}:
@@ -52,8 +52,8 @@ func (w *worker) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// stop waits until run, whose owner is closed, has done what was left, and
-// abandons that when ctx ends. what names it.
+// stop waits until run has done what is left, and cancels it when ctx ends. The owner
+// must be closed. what describes the work, for the error.
 func (w *worker) stop(ctx context.Context, what string) error {
 	w.nudge()
 	select {

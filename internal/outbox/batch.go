@@ -7,33 +7,32 @@ import (
 	"butler/messages"
 )
 
-// Batch is decisions on their way to one commit. They are in their durable form
-// as soon as they are added, so what they were made of may be used again. The
-// zero value is empty. It is not safe for concurrent use.
+// Batch collects decisions for one commit. Add encodes them at once, so the caller may
+// reuse their memory. The zero value is empty. It is not safe for concurrent use.
 type Batch struct {
 	scratch *scratch
 	ops     []journal.Op
 	alerts  []batched
 	notices []messages.NoticeHead
-	// expected is how many notices there were the last time.
+	// expected is the number of notices of the previous batch.
 	expected int
 }
 
-// batched is an alert of a batch that somebody is told of.
+// batched is an alert of a batch that has notices.
 type batched struct {
 	id         messages.AlertID
 	raw        []byte
 	attachment string
-	// until is where its notices end among those of the batch.
+	// until is the end of its notices among those of the batch.
 	until int
-	// again says that it is on its way to the disk already.
-	again bool
+	// recording says that another commit with the alert is not durable yet.
+	recording bool
 }
 
-// roomForDecision is what most decisions need, so that memory seldom moves while one is added.
+// roomForDecision is what most decisions need, so that the buffer seldom grows while one is added.
 const roomForDecision = 4 << 10
 
-// Add adds a decision together with what its maker has to remember. It adds all or nothing.
+// Add adds a decision together with further changes of the ledger.
 func (b *Batch) Add(d Decision, more ...journal.Op) {
 	if b.scratch == nil {
 		b.scratch = newScratch()
@@ -51,24 +50,24 @@ func (b *Batch) Add(d Decision, more ...journal.Op) {
 	b.ops = append(ops, more...)
 }
 
-// Notices returns the notices that were added. They stay as they are when the batch is used again.
+// Notices returns the notices that were added. They stay valid when the batch is reused.
 func (b *Batch) Notices() []messages.NoticeHead { return b.notices }
 
-// recorded is an alert with those who are told of it.
+// recorded is an alert with its notices.
 type recorded struct {
 	id      messages.AlertID
 	notices []messages.NoticeHead
-	// entry is nil where the alert is not kept in memory.
-	entry *entry
-	again bool
+	// entry is nil when the alert is not to be cached.
+	entry     *entry
+	recording bool
 }
 
-// recorded returns the alerts that somebody is told of, those that are to be kept in
-// memory of their own.
+// recorded returns the alerts that have notices. With keep they have entries for the
+// cache, which share no memory with the batch.
 func (b *Batch) recorded(keep bool) []recorded {
 	out, from := make([]recorded, len(b.alerts)), 0
 	for i, a := range b.alerts {
-		out[i] = recorded{id: a.id, notices: b.notices[from:a.until], again: a.again}
+		out[i] = recorded{id: a.id, notices: b.notices[from:a.until], recording: a.recording}
 		if keep {
 			out[i].entry = &entry{id: a.id, raw: bytes.Clone(a.raw), attachment: a.attachment, attached: true}
 		}
@@ -77,7 +76,7 @@ func (b *Batch) recorded(keep bool) []recorded {
 	return out
 }
 
-// reset empties the batch, whose operations nobody needs any more.
+// reset empties the batch. Its operations must not be used any more.
 func (b *Batch) reset() {
 	if b.scratch != nil {
 		b.scratch.free()

@@ -6,14 +6,14 @@ import (
 	"butler/messages"
 )
 
-// entry is an alert with what belongs to it. It is never changed, but for what the
-// cache notes in it: who knows more puts another one in its place.
+// entry is a cached alert. It is immutable, except for used: one that is decoded, or
+// gets an attachment, is replaced by a new entry.
 type entry struct {
 	id messages.AlertID
-	// raw is its durable form, until somebody has decoded it for others as well.
+	// raw is its durable form, as long as it is not decoded.
 	raw   []byte
-	alert *messages.Alert // frozen; nil before
-	// used says that it has been read. It is the cache's.
+	alert *messages.Alert // frozen; nil as long as it is not decoded
+	// used says that it has been read. Only the cache uses it.
 	used bool
 	// attachment is only meaningful when attached.
 	attachment string
@@ -41,11 +41,11 @@ func (e *entry) cost() int {
 	return size
 }
 
-// cache keeps alerts up to a bound of bytes, in the order in which they are
-// wanted: those used last in front, and behind them those that wait for their
-// first use, the earliest in front. Of a backlog that does not fit, what is sent
-// next is kept, and what was recorded last is read back from disk when its time
-// has come. Its owner locks.
+// cache keeps alerts up to a number of bytes. The used ones come first, the most
+// recently used in front; then those that wait for their first use, in the order of
+// recording. So of a backlog that does not fit, the alerts that are sent next are
+// cached, and those recorded last are read from disk when it is their turn. The
+// caller locks.
 type cache struct {
 	limit, size int
 	order       *list.List // of *entry
@@ -67,14 +67,14 @@ func (c *cache) get(id messages.AlertID) (*entry, bool) {
 	return e, true
 }
 
-// full reports whether there is no room for an alert that waits for its first
-// use: others do, and come first.
+// full reports whether there is no room for an alert that waits for its first use,
+// because of others that do and come before it.
 func (c *cache) full() bool {
 	return c.size >= c.limit && !c.order.Back().Value.(*entry).used
 }
 
-// record takes in an alert that was just recorded and waits for its first use. A
-// nil entry forgets what was known of it.
+// record adds an alert that was just recorded and waits for its first use, instead of
+// an earlier entry. A nil entry only removes that.
 func (c *cache) record(id messages.AlertID, e *entry) {
 	c.remove(id)
 	if e == nil || c.full() {
@@ -87,7 +87,7 @@ func (c *cache) record(id messages.AlertID, e *entry) {
 	c.size += e.cost()
 }
 
-// put keeps an alert that is in use.
+// put adds an alert that is in use.
 func (c *cache) put(e *entry) {
 	c.remove(e.id)
 	e.used = true

@@ -23,9 +23,9 @@ import (
 const (
 	// bucketAlert holds every alert that a notice still needs, by alert ID.
 	bucketAlert journal.Bucket = "alert"
-	// bucketTold holds the keys of all notices that an alert was recorded with,
-	// by alert ID: apart from the alert, because it has to be at hand. An alert
-	// with one notice has none; the notice says so.
+	// bucketTold holds the keys of all notices that an alert was recorded with, by
+	// alert ID. It is apart from the alert because it is small enough to stay in memory.
+	// An alert with one notice has no entry: the notice says that it is the sole one.
 	bucketTold journal.Bucket = "told"
 	// bucketAttachment holds the full script log of an alert, compressed, by alert ID.
 	bucketAttachment journal.Bucket = "attachment"
@@ -49,8 +49,8 @@ const (
 	versionSections = 3
 )
 
-// noticeRecord is a notice that waits for delivery. Its ID and instance are in
-// the key. It says enough of its alert that settling and listing need not read it.
+// noticeRecord is a notice that waits for delivery. Its ID and instance are in the
+// key. It repeats what settling and listing need of its alert.
 type noticeRecord struct {
 	Alert      messages.AlertID      `json:"alert"`
 	Kind       messages.AlertKind    `json:"kind"`
@@ -79,7 +79,7 @@ type parkedRecord struct {
 	Cause       ParkCause    `json:"cause"`
 	Reason      string       `json:"reason"`
 	ParkedAt    time.Time    `json:"parkedAt"`
-	// Raw is the entry as found, when it could not be read as a notice.
+	// Raw is the original entry when it could not be decoded.
 	Raw []byte `json:"raw,omitempty"`
 }
 
@@ -90,12 +90,12 @@ type windowRecord struct {
 	Suppressed int               `json:"suppressed,omitempty"`
 }
 
-// scratch is memory that records are encoded into, one behind the other. What it
-// returned is valid until it goes back to its pool.
+// scratch is a reusable buffer that records are encoded into, one behind the other.
+// What it returned is valid until free.
 type scratch struct {
 	buffer bytes.Buffer
 	json   *json.Encoder
-	// wire and notice are what is being encoded, here so that it is not made anew each time.
+	// wire and notice are reused by every encoding.
 	wire   wire.Wire
 	notice noticeRecord
 }
@@ -103,7 +103,7 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any {
 	s := &scratch{}
 	s.json = json.NewEncoder(&s.buffer)
-	s.json.SetEscapeHTML(false) // nobody puts it into a page as it is
+	s.json.SetEscapeHTML(false) // it is never put into a page
 	return s
 }}
 
@@ -130,7 +130,7 @@ func (s *scratch) encode(record any) []byte {
 	return bytes.TrimSuffix(s.buffer.Bytes()[start:], []byte("\n"))
 }
 
-// encode returns the durable form of a record, to keep.
+// encode returns the durable form of a record in memory of its own.
 func encode(record any) []byte {
 	s := newScratch()
 	defer s.free()
@@ -162,8 +162,8 @@ func decode(raw []byte, into any) error {
 	}
 }
 
-// noticeKey is the key of a notice: the instance follows the ID, so that one
-// look at the keys tells whose notices wait.
+// noticeKey is the key of a notice. It has the instance, so that the keys alone tell
+// whose notices wait.
 func noticeKey(id messages.NoticeID, instance string) string { return string(id) + "@" + instance }
 
 func splitNoticeKey(key string) (messages.NoticeID, string) {
@@ -171,12 +171,12 @@ func splitNoticeKey(key string) (messages.NoticeID, string) {
 	return messages.NoticeID(id), instance
 }
 
-// windowKey is the key of a window. Neither part can hold a zero byte that would
-// make two pairs look alike: instance names come from the configuration.
+// windowKey is the key of a window. It is unambiguous, because an instance name comes
+// from the configuration and has no zero byte.
 func windowKey(instance, key string) string { return instance + "\x00" + key }
 
-// How much of a script log is kept, in bytes before and after compression. What
-// is cut is the beginning: a failed reload tells why at the end.
+// How much of a script log is kept, in bytes before and after compression. The
+// beginning is cut off: the error of a failed reload is at the end.
 const (
 	maxAttachment = 4 << 20
 	maxCompressed = 640 << 10
@@ -192,7 +192,7 @@ func compress(text string) []byte {
 	}
 }
 
-// lastBytes returns the end of text, whole runes, with a line that tells of the cut.
+// lastBytes returns the end of text, in whole runes, below a line that says what was cut off.
 func lastBytes(text string, keep int) string {
 	cut := len(text) - keep
 	if cut <= 0 {
@@ -204,11 +204,11 @@ func lastBytes(text string, keep int) string {
 	return fmt.Sprintf(cutBegins+"%d"+cutEnds+"%s", cut, text[cut:])
 }
 
-// The line that tells of the cut.
+// The parts of that line.
 const cutBegins, cutEnds = "[the first ", " bytes of this log are left out]\n"
 
-// CutLog returns what is kept of a script log whose beginning was cut, without the
-// line that tells of it; false of one that is whole.
+// CutLog returns what was kept of a script log, without the line about the cut, and
+// whether it was cut at all.
 func CutLog(text string) (end string, cut bool) {
 	begun, ok := strings.CutPrefix(text, cutBegins)
 	bytes, end, found := strings.Cut(begun, cutEnds)
@@ -218,7 +218,7 @@ func CutLog(text string) (end string, cut bool) {
 	return end, true
 }
 
-// compressors are used again: one takes most of a megabyte of memory.
+// compressors are pooled, because one takes most of a megabyte of memory.
 var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 func gzipped(text string) []byte {
@@ -229,7 +229,7 @@ func gzipped(text string) []byte {
 	w.Reset(&out)
 	_, _ = io.WriteString(w, text) // a bytes.Buffer takes everything
 	_ = w.Close()
-	w.Reset(nil) // so that it does not keep what it wrote
+	w.Reset(nil) // so that the pool does not hold out
 	return out.Bytes()
 }
 
@@ -241,7 +241,7 @@ func decompress(raw []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
 	}
-	// A little more than compress keeps: the line that tells of the cut.
+	// A little more than compress keeps, for the line about the cut.
 	text, err := io.ReadAll(io.LimitReader(r, maxAttachment+1024))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
@@ -249,9 +249,9 @@ func decompress(raw []byte) (string, error) {
 	return string(text), nil
 }
 
-// appendOps adds what a decision leaves on disk: the alert once, one small record
-// per notice, and the attachment, compressed, when a notice wants it. No
-// notices, no ops.
+// appendOps appends the changes of a decision: the alert once, one small record per
+// notice, and the compressed attachment if a notice has it. A decision without
+// notices has none.
 func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 	if len(d.Notices) == 0 {
 		return ops

@@ -7,20 +7,20 @@ import (
 	"butler/messages"
 )
 
-// Keep says how long and how much parked notices are kept. The zero value keeps all for ever.
-type Keep struct {
+// Retention bounds the parked notices. The zero value keeps all for ever.
+type Retention struct {
 	// For is how long a notice stays parked; 0 means for ever.
 	For time.Duration
-	// Bytes is what all of them may take, with the alerts and script logs that
-	// are kept for them; 0 means no limit.
+	// Bytes bounds the size of all of them, with their alerts and script logs; 0 means
+	// no limit.
 	Bytes int64
 }
 
-// Surplus lists the parked notices that are not to be kept at now, the one
-// parked first in front: those that are too old, and the oldest of those that
-// are too many. An entry that does not even tell when it was parked, such as one
-// of a later release, is left to the operator.
-func (o *Outbox) Surplus(keep Keep, now time.Time) ([]Parked, error) {
+// Surplus lists the parked notices that exceed a retention at now, the one parked
+// first in front: those that are too old, and the oldest ones beyond the size. An
+// entry without a readable time, such as one of a later release, is left to the
+// operator.
+func (o *Outbox) Surplus(keep Retention, now time.Time) ([]Parked, error) {
 	parked, err := o.Parked(ParkedFilter{})
 	if err != nil {
 		return nil, err
@@ -38,8 +38,8 @@ func (o *Outbox) Surplus(keep Keep, now time.Time) ([]Parked, error) {
 	return nil, nil
 }
 
-// holds returns what a parked notice takes. The alert that several share is
-// counted for the first of them only.
+// holds returns the size of a parked notice. An alert that several share is counted
+// for the first of them only.
 func (o *Outbox) holds(p Parked, counted map[messages.AlertID]bool) int64 {
 	size := o.ledger.Size(bucketParked, string(p.ID))
 	if !counted[p.Alert] {

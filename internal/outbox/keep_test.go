@@ -48,20 +48,20 @@ func TestSurplus_isWhatIsTooOldAndTheOldestOfWhatIsTooMuch(t *testing.T) {
 	all := taken(ledger, "p0", "p1", "p2", "p3", "p4", "alert0", "alert1", "alert2", "alert3")
 	newest := taken(ledger, "p3", "p4", "alert3")
 	for name, row := range map[string]struct {
-		keep outbox.Keep
+		keep outbox.Retention
 		at   time.Duration
 		want []messages.NoticeID
 	}{
-		"everything is kept":             {outbox.Keep{}, 100000 * time.Hour, nil},
-		"nothing is old":                 {outbox.Keep{For: 5 * time.Hour}, 5*time.Hour - 1, nil},
-		"one is old":                     {outbox.Keep{For: 5 * time.Hour}, 5 * time.Hour, []messages.NoticeID{"p0"}},
-		"three are old":                  {outbox.Keep{For: 5 * time.Hour}, 7*time.Hour + 1, []messages.NoticeID{"p0", "p1", "p2"}},
-		"the clock was put back":         {outbox.Keep{For: time.Hour}, -time.Hour, nil},
-		"all fit":                        {outbox.Keep{Bytes: all}, 0, nil},
-		"a byte too much":                {outbox.Keep{Bytes: all - 1}, 0, []messages.NoticeID{"p0"}},
-		"a shared alert is counted once": {outbox.Keep{Bytes: newest}, 0, []messages.NoticeID{"p0", "p1", "p2"}},
-		"not even one fits":              {outbox.Keep{Bytes: 1}, 0, []messages.NoticeID{"p0", "p1", "p2", "p3", "p4"}},
-		"old and too much":               {outbox.Keep{For: 5 * time.Hour, Bytes: newest}, 5 * time.Hour, []messages.NoticeID{"p0", "p1", "p2"}},
+		"everything is kept":             {outbox.Retention{}, 100000 * time.Hour, nil},
+		"nothing is old":                 {outbox.Retention{For: 5 * time.Hour}, 5*time.Hour - 1, nil},
+		"one is old":                     {outbox.Retention{For: 5 * time.Hour}, 5 * time.Hour, []messages.NoticeID{"p0"}},
+		"three are old":                  {outbox.Retention{For: 5 * time.Hour}, 7*time.Hour + 1, []messages.NoticeID{"p0", "p1", "p2"}},
+		"the clock was put back":         {outbox.Retention{For: time.Hour}, -time.Hour, nil},
+		"all fit":                        {outbox.Retention{Bytes: all}, 0, nil},
+		"a byte too much":                {outbox.Retention{Bytes: all - 1}, 0, []messages.NoticeID{"p0"}},
+		"a shared alert is counted once": {outbox.Retention{Bytes: newest}, 0, []messages.NoticeID{"p0", "p1", "p2"}},
+		"not even one fits":              {outbox.Retention{Bytes: 1}, 0, []messages.NoticeID{"p0", "p1", "p2", "p3", "p4"}},
+		"old and too much":               {outbox.Retention{For: 5 * time.Hour, Bytes: newest}, 5 * time.Hour, []messages.NoticeID{"p0", "p1", "p2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			surplus, err := o.Surplus(row.keep, noon.Add(row.at))
@@ -82,7 +82,7 @@ func TestSurplus_isWhatIsTooOldAndTheOldestOfWhatIsTooMuch(t *testing.T) {
 func TestSurplus_leavesWhatCannotBeReadToTheOperator(t *testing.T) {
 	ledger, o := parkedHourly(t)
 	put(ledger, "parked", "later", []byte{99, '{', '}'})
-	surplus, err := o.Surplus(outbox.Keep{For: time.Hour, Bytes: 1}, noon.Add(1000*time.Hour))
+	surplus, err := o.Surplus(outbox.Retention{For: time.Hour, Bytes: 1}, noon.Add(1000*time.Hour))
 	if err != nil || len(surplus) != 5 {
 		t.Errorf("want the five that can be read, got %+v (%v)", surplus, err)
 	}

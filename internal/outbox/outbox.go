@@ -3,16 +3,17 @@
 // the notices that were parked.
 //
 // It guarantees that a notice is in exactly one place, waiting or parked, until
-// it is delivered, suppressed or dropped, by an operator or because it is parked
-// for longer than it is to be kept (Surplus); that a window changes in the same
-// commit as the notice that changed it; and that an alert is removed with the
-// last of its notices. An entry that cannot be read is parked with the reason
-// and kept as found, so it neither stops a start nor disappears.
+// it is delivered, suppressed or dropped, by an operator or because it was parked
+// for too long (Surplus); that a window changes in the same commit as the notice
+// that changed it; and that an alert is removed with the last of its notices. An
+// entry that cannot be read is parked with the reason and kept as it is, so it
+// neither stops a start nor disappears.
 //
 // Everything goes through one Outbox per ledger, which is safe for concurrent
-// use. It must never talk to a destination, decide an outcome, or wait for the
-// disk to write: Record, Settle and their kin return at once and call back when the
-// change is durable. They read only of an alert that comes again, who it was for.
+// use. It must never talk to a destination, decide an outcome, or wait for a write:
+// Record, Commit and Settle return at once and call back when the change is durable.
+// They may read from disk who an alert was for, when its event comes again or its
+// notices end.
 package outbox
 
 import (
@@ -26,7 +27,7 @@ import (
 	"butler/messages"
 )
 
-// Ledger is the part of journal.Ledger that the outbox stands on.
+// Ledger is the durable store of the outbox; *journal.Ledger is the one in use.
 type Ledger interface {
 	// Commit copies what it is given.
 	Commit(ops []journal.Op, done func(error))
@@ -49,38 +50,39 @@ type Options struct {
 type Outbox struct {
 	ledger Ledger
 
-	// settling is held by whoever finds out what a notice that goes leaves behind,
-	// until that is with the ledger, so that they do it one after the other. It is
-	// taken before order and mu, and may be held for a read from the disk, as those,
-	// which every record needs, may not.
+	// Locks are taken in the order settling, order, mu. Only settling may be held
+	// during a read from disk: the others are needed to record a decision.
+
+	// settling serialises the removal of notices, from finding out whether their alert
+	// is still needed until the commit is handed to the ledger.
 	settling sync.Mutex
 
-	// order is held by whoever hands a commit with an alert to the ledger, and alone by
-	// whoever finds that an alert goes, until that is with the ledger, too. It is taken
-	// before mu, and never held for a read.
+	// order keeps commits that add notices of an alert apart from those that remove the
+	// alert: the former are handed to the ledger under the read lock, the latter are
+	// made and handed over under the write lock.
 	order sync.RWMutex
 
 	mu    sync.Mutex
 	cache *cache
-	// recording counts the commits by which an alert is on its way to the disk.
+	// recording counts the commits with an alert that are not durable yet.
 	recording map[messages.AlertID]int
-	// left are the unsettled notices of alerts of which some are settled
-	// already. It sees a settlement before the ledger does, so two settled at
-	// the same moment agree on which of them was the last.
-	left map[messages.AlertID]map[string]struct{}
+	// remaining holds the keys of the notices that an alert is still kept for, once one
+	// of its notices has ended. It is updated before the ledger is, so of two notices
+	// that end at the same time exactly one is the last.
+	remaining map[messages.AlertID]map[string]struct{}
 	// parked counts the parked notices by integration and instance.
 	parked map[Place]int
-	// ending are notices whose end is on its way to the disk.
+	// ending are notices whose end is not durable yet.
 	ending map[messages.NoticeID]struct{}
-	// moving are parked notices that an operator's command is moving: true once the
-	// ledger has been told, so that they are as good as gone.
+	// moving are parked notices that are being replayed or dropped: true once the
+	// commit has been handed to the ledger, from when on they do not count as parked.
 	moving map[messages.NoticeID]bool
 }
 
-// Place names a destination instance and what it belongs to.
+// Place names a destination instance and its integration.
 type Place struct{ Integration, Instance string }
 
-// Named reports whether a name is that of the instance, or of what it belongs to.
+// Named reports whether name is that of the instance or of its integration.
 func (p Place) Named(name string) bool { return name == p.Instance || name == p.Integration }
 
 // Open returns the outbox that ledger holds. It removes alerts that no notice needs.
@@ -92,7 +94,7 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 		ledger:    ledger,
 		cache:     newCache(opts.CacheBytes),
 		recording: map[messages.AlertID]int{},
-		left:      map[messages.AlertID]map[string]struct{}{},
+		remaining: map[messages.AlertID]map[string]struct{}{},
 		parked:    map[Place]int{},
 		ending:    map[messages.NoticeID]struct{}{},
 		moving:    map[messages.NoticeID]bool{},
@@ -103,8 +105,8 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 	return o, nil
 }
 
-// sweep counts what is parked and removes alerts without a notice. It keeps
-// everything when a record cannot be read, since that one may need any of them.
+// sweep counts the parked notices and removes alerts without a notice. It removes
+// nothing if a record cannot be read, since that one may belong to any alert.
 func (o *Outbox) sweep() error {
 	needed, unreadable := map[string]bool{}, false
 	err := o.ledger.Range(bucketNotice, func(_ string, value []byte) bool {
@@ -135,12 +137,12 @@ func (o *Outbox) sweep() error {
 		return fmt.Errorf("read alerts: %w", err)
 	}
 	if len(ops) > 0 {
-		o.ledger.Commit(ops, func(error) {}) // found again at the next start otherwise
+		o.ledger.Commit(ops, func(error) {}) // if it fails, the next start does it
 	}
 	return nil
 }
 
-// Decision is an alert and who is told of it. The zero value tells nobody.
+// Decision is an alert with its notices. The zero value has none.
 type Decision struct {
 	Alert *messages.Alert
 	// Attachment is the full script log for the notices that are Attached, "" without one.
@@ -148,43 +150,41 @@ type Decision struct {
 	Notices    []messages.NoticeHead
 }
 
-// Record commits a decision together with what its maker has to remember. done
-// runs on the ledger's goroutine when both are durable, or can never be.
+// Record commits a decision together with further changes of the ledger. done runs on
+// the ledger's goroutine when all of it is durable, or with an error when it can never be.
 func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
 	var b Batch
 	b.Add(d, more...)
 	o.Commit(&b, done)
 }
 
-// Commit makes what was added to a batch durable as one, and empties the batch.
-// done is that of Record.
+// Commit commits a batch as one, and empties it. done is that of Record.
 func (o *Outbox) Commit(b *Batch, done func(error)) {
 	o.mu.Lock()
 	keep := !o.cache.full()
 	for i := range b.alerts {
 		a := &b.alerts[i]
-		a.again = o.recording[a.id] > 0
+		a.recording = o.recording[a.id] > 0
 		o.recording[a.id]++
 	}
 	o.mu.Unlock()
 	alerts := b.recorded(keep)
 	for _, a := range alerts {
-		b.ops = append(b.ops, o.earlier(a)...)
+		b.ops = append(b.ops, o.mergeEarlier(a)...)
 	}
 	o.order.RLock()
 	o.ledger.Commit(b.ops, func(err error) {
-		o.remember(alerts, err)
+		o.noteRecorded(alerts, err)
 		done(err)
 	})
 	o.order.RUnlock()
 	b.reset() // the ledger has copied what it was given
 }
 
-// earlier returns what an alert that comes again needs on disk, so that it is kept
-// for those that it was recorded with before, and who are not told this time. It
-// reads who they are, for which nobody waits but who records it.
-func (o *Outbox) earlier(a recorded) []journal.Op {
-	if !a.again && o.ledger.Size(bucketAlert, string(a.id)) == 0 {
+// mergeEarlier returns the changes that keep an alert which is recorded again for its
+// earlier notices, too. It may read from disk.
+func (o *Outbox) mergeEarlier(a recorded) []journal.Op {
+	if !a.recording && o.ledger.Size(bucketAlert, string(a.id)) == 0 {
 		return nil
 	}
 	var keys []string
@@ -193,10 +193,10 @@ func (o *Outbox) earlier(a recorded) []journal.Op {
 	}
 	others := slices.DeleteFunc(o.unsettled(a.id), func(key string) bool { return slices.Contains(keys, key) })
 	switch {
-	case a.again: // for whom, the ledger does not know yet
-		others = append(others, somebody)
-	case o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.kept):
-		others = nil // it was recorded with one notice, and that is one of these
+	case a.recording: // with notices that the ledger does not have yet
+		others = append(others, unknownNotice)
+	case o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.exists):
+		others = nil // it was recorded with a sole notice, which is among these
 	}
 	if len(others) == 0 {
 		return nil
@@ -204,9 +204,9 @@ func (o *Outbox) earlier(a recorded) []journal.Op {
 	return []journal.Op{{Bucket: bucketTold, Key: string(a.id), Value: encode(append(keys, others...))}}
 }
 
-// remember keeps the alerts of notices that were just recorded, as long as there is
-// room, so that their delivery reads nothing back.
-func (o *Outbox) remember(alerts []recorded, failed error) {
+// noteRecorded handles the end of a commit with alerts. It keeps them in the cache, as
+// long as there is room, so that their delivery need not read them from disk.
+func (o *Outbox) noteRecorded(alerts []recorded, failed error) {
 	if len(alerts) == 0 {
 		return
 	}
@@ -219,9 +219,9 @@ func (o *Outbox) remember(alerts []recorded, failed error) {
 		if failed != nil {
 			continue
 		}
-		if left, ok := o.left[a.id]; ok {
+		if left, ok := o.remaining[a.id]; ok {
 			for _, n := range a.notices {
-				if _, ends := o.ending[n.ID]; !ends { // of the first time, and this one with it
+				if _, ends := o.ending[n.ID]; !ends { // else that end covers this record of the notice, too
 					left[noticeKey(n.ID, n.Instance)] = struct{}{}
 				}
 			}
@@ -242,11 +242,11 @@ func (o *Outbox) Barrier(done func(error)) { o.ledger.Commit(nil, done) }
 // Waiting is a notice that waits for delivery.
 type Waiting struct {
 	messages.NoticeHead
-	// Attempts and Panics are what was recorded of earlier tries, at least; some may be missing.
+	// Attempts and Panics count earlier attempts. The last few may not have been recorded.
 	Attempts, Panics int
 }
 
-// Backlog is what an instance finds at its start.
+// Backlog is what the outbox holds for an instance.
 type Backlog struct {
 	// Waiting is in the order of queueing.
 	Waiting []Waiting
@@ -304,8 +304,8 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 // Waiting counts the notices that wait for delivery.
 func (o *Outbox) Waiting() int { return o.ledger.Len(bucketNotice) }
 
-// Instances counts the waiting notices of every instance that left something
-// behind; one that has nothing but windows counts 0.
+// Instances counts the waiting notices of every instance that has any entry; one that
+// has only windows counts 0.
 func (o *Outbox) Instances() (map[string]int, error) {
 	counts := map[string]int{}
 	err := o.ledger.Range(bucketNotice, func(key string, _ []byte) bool {

@@ -17,7 +17,7 @@ import (
 // ErrNotParked says that there is no parked notice of that ID.
 var ErrNotParked = errors.New("no such parked notice")
 
-// Parked is a notice that is not tried any more until an operator decides.
+// Parked is a parked notice: it is not tried again until an operator replays it.
 type Parked struct {
 	ID          messages.NoticeID
 	Alert       messages.AlertID
@@ -91,11 +91,11 @@ func (o *Outbox) ParkedAt(id messages.NoticeID) (Place, error) {
 	return readParked(raw).place(), nil
 }
 
-// Replay puts a parked notice back among the waiting ones, with fresh attempts,
-// exempt from suppression and without an end of its use, and waits until that is durable. announce is
-// called then, on the ledger's goroutine and even when ctx has ended before. The
-// error is ErrNotParked, journal.ErrCorrupt for a notice that can never be sent,
-// or the end of ctx, after which it still may happen.
+// Replay moves a parked notice back to the waiting ones, with no attempts, exempt
+// from suppression and without an expiry, and waits until that is durable. announce is
+// called then, on the ledger's goroutine, even if ctx has ended before. The error is
+// ErrNotParked, journal.ErrCorrupt for a notice that cannot be read, or that of ctx,
+// after which the move may still happen.
 func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time, announce func(messages.NoticeHead)) error {
 	record, err := o.takeParked(id)
 	if err != nil {
@@ -117,19 +117,19 @@ func (o *Outbox) Replay(ctx context.Context, id messages.NoticeID, now time.Time
 	return nil
 }
 
-// Drop removes a parked notice for good, waits until that is durable and returns what
-// it was. The error is ErrNotParked or the end of ctx; after the latter it may have happened.
+// Drop removes a parked notice, waits until that is durable and returns the notice.
+// The error is ErrNotParked, or that of ctx, after which the removal may still happen.
 func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error) {
 	record, err := o.takeParked(id)
 	if err != nil {
 		return Parked{}, fmt.Errorf("drop %s: %w", id, err)
 	}
-	var gone []departed
+	var gone []removedNotice
 	o.settling.Lock()
-	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // its event may have come again
-		gone = append(gone, record.Notice.departed(id, record.Instance))
+	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // it waits, too, if its event came again
+		gone = append(gone, record.Notice.removed(id, record.Instance))
 	}
-	o.learn(gone)
+	o.loadRemaining(gone)
 	durable := o.move(id, record.place(), nil, gone, func() {})
 	o.settling.Unlock()
 	if err := await(ctx, durable); err != nil {
@@ -141,7 +141,7 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error)
 // takeParked reads a parked notice and keeps others from moving it, until
 // freeParked is called.
 func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
-	raw, ok, err := o.ledger.Get(bucketParked, string(id)) // maybe from the disk: nobody waits for it
+	raw, ok, err := o.ledger.Get(bucketParked, string(id)) // may read from disk, so before mu is taken
 	if err != nil {
 		return parkedRecord{}, err
 	}
@@ -162,16 +162,16 @@ func (o *Outbox) freeParked(id messages.NoticeID) {
 	delete(o.moving, id)
 }
 
-// move commits that a taken notice is not parked any more, with other changes and
-// the notices that go by them. then runs when that is durable; the channel has the
-// end. The caller holds settling.
-func (o *Outbox) move(id messages.NoticeID, from Place, ops []journal.Op, gone []departed, then func()) <-chan error {
+// move commits that a taken notice is not parked any more, together with other changes
+// and the notices that these remove. then runs when that is durable; the channel gets
+// the outcome. The caller holds settling.
+func (o *Outbox) move(id messages.NoticeID, from Place, ops []journal.Op, gone []removedNotice, then func()) <-chan error {
 	durable := make(chan error, 1)
 	o.mu.Lock()
 	o.moving[id] = true
 	o.countParkedLocked(from, -1)
 	o.mu.Unlock()
-	o.letGo(append(ops, journal.Op{Bucket: bucketParked, Key: string(id)}), gone, func(err error) {
+	o.commitRemoval(append(ops, journal.Op{Bucket: bucketParked, Key: string(id)}), gone, func(err error) {
 		o.freeParked(id)
 		if err == nil {
 			then()
@@ -197,8 +197,8 @@ func (o *Outbox) countParkedLocked(at Place, change int) {
 	}
 }
 
-// readParked decodes a parked notice. One that cannot be read is still listed
-// and can be dropped.
+// readParked decodes a parked notice. One that cannot be decoded can still be listed
+// and dropped.
 func readParked(raw []byte) parkedRecord {
 	var p parkedRecord
 	if err := decode(raw, &p); err != nil {

@@ -15,8 +15,9 @@ func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice,
 	return n, err
 }
 
-// Read reads a waiting notice with its alert and attachment into one that is zero.
-// journal.ErrCorrupt means that it can never be read; what is in it then means nothing.
+// Read reads a waiting notice with its alert and attachment into into, which must be
+// zero. journal.ErrCorrupt means that it can never be read. After an error the content
+// of into is undefined.
 func (o *Outbox) Read(instance string, id messages.NoticeID, into *messages.Notice) error {
 	record, err := o.notice(instance, id)
 	if err != nil {
@@ -34,8 +35,8 @@ func (o *Outbox) Read(instance string, id messages.NoticeID, into *messages.Noti
 	return nil
 }
 
-// soleAlert reads an alert that nobody else is told of. It is decoded where it is
-// wanted, and the cache keeps it as it is on disk, for another attempt.
+// soleAlert reads an alert that has one notice. It is decoded into into, and the cache
+// keeps the encoded form for another attempt: nobody shares the decoded one.
 func (o *Outbox) soleAlert(id messages.AlertID, into *messages.Alert) error {
 	o.mu.Lock()
 	e, ok := o.cache.get(id)
@@ -49,7 +50,7 @@ func (o *Outbox) soleAlert(id messages.AlertID, into *messages.Alert) error {
 		if err != nil {
 			return err
 		}
-		e = &entry{id: id, raw: bytes.Clone(raw)} // alone: it stands among those recorded with it
+		e = &entry{id: id, raw: bytes.Clone(raw)} // raw is part of a whole journal record, which the cache must not hold
 		o.mu.Lock()
 		o.cache.put(e)
 		o.mu.Unlock()
@@ -57,7 +58,7 @@ func (o *Outbox) soleAlert(id messages.AlertID, into *messages.Alert) error {
 	return decodeAlert(id, e.raw, into)
 }
 
-// sharedAlert reads an alert that others are told of as well, or what belongs to one.
+// sharedAlert reads an alert that has several notices or an attachment.
 func (o *Outbox) sharedAlert(record noticeRecord, into *messages.Notice) error {
 	e, err := o.alert(record.Alert, record.Attachment)
 	if err != nil {
@@ -126,7 +127,7 @@ func (o *Outbox) read(id messages.AlertID, cached *entry) (*entry, error) {
 	return e, decodeAlert(id, raw, e.alert)
 }
 
-// rawAlert reads an alert as it is on disk.
+// rawAlert reads the encoded form of an alert.
 func (o *Outbox) rawAlert(id messages.AlertID) ([]byte, error) {
 	raw, ok, err := o.ledger.Get(bucketAlert, string(id))
 	if err == nil && !ok {

@@ -14,10 +14,10 @@ import (
 const (
 	// BucketSeen holds what was seen of an execution, so that nobody is told twice.
 	BucketSeen journal.Bucket = "seen"
-	// BucketState holds the snapshot of an execution that lives on.
+	// BucketState holds the snapshot of an execution that follows a distribute task.
 	BucketState journal.Bucket = "state"
-	// BucketTrial holds how an execution fares that is not tried for the first
-	// time, so that one which takes the process down with it is not tried for ever.
+	// BucketTrial holds the number of crashes of an execution that is retried, so that
+	// one which takes the process down is not tried for ever.
 	BucketTrial journal.Bucket = "trial"
 )
 
@@ -72,12 +72,12 @@ const (
 	trialSize    = 3
 )
 
-// Trial is what is remembered of an execution that is tried again.
+// Trial is what is remembered of an execution that is retried.
 type Trial struct {
-	// Crashes counts the tries that ended in a crash.
+	// Crashes counts the attempts that ended in a crash.
 	Crashes int
-	// Underway reports that another one began. It has crashed, too, when this is
-	// found after a crash of the whole process.
+	// Underway reports that another attempt began. After a crash of the process it
+	// counts as a crash, too.
 	Underway bool
 }
 

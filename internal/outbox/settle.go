@@ -66,10 +66,10 @@ func (s Settlement) Parks() bool {
 // maxReason is how much of a reason is kept, in bytes.
 const maxReason = 500
 
-// Settle commits a settlement of one instance. done runs on the ledger's
-// goroutine when it is durable, with the notices that ended; its error is
-// journal.ErrClosed or nil. A notice that does not wait any more, or whose end is
-// on its way to the disk already, is passed over.
+// Settle commits a settlement of one instance. done runs on the ledger's goroutine
+// when it is durable, with the notices that ended; its error is journal.ErrClosed or
+// nil. A notice that does not wait any more, or whose end is being committed already,
+// is skipped.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
 	o.settling.Lock()
 	defer o.settling.Unlock()
@@ -82,7 +82,7 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	for _, key := range s.Forgotten {
 		ops = append(ops, journal.Op{Bucket: bucketWindow, Key: windowKey(at.Instance, key)})
 	}
-	o.letGo(ops, gone, func(err error) {
+	o.commitRemoval(ops, gone, func(err error) {
 		o.mu.Lock()
 		for _, settled := range ended {
 			delete(o.ending, settled.ID)
@@ -92,10 +92,9 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 	})
 }
 
-// outcomes returns the changes for the outcomes of a settlement, the notices that
-// are gone with them, and what to tell those who watch of the notices that it ended.
-// The caller holds settling.
-func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []departed, ended []messages.NoticeSettled) {
+// outcomes returns the changes for the outcomes of a settlement, the notices that these
+// remove, and the notices that end. The caller holds settling.
+func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []removedNotice, ended []messages.NoticeSettled) {
 	o.mu.Lock()
 	for _, outcome := range s.Outcomes {
 		if _, underway := o.ending[outcome.ID]; underway {
@@ -112,17 +111,17 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []depa
 			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
 			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
 		})
-		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // the first time its event came
-			gone = append(gone, record.departed(outcome.ID, at.Instance))
+		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // else it is still parked from the first time its event came
+			gone = append(gone, record.removed(outcome.ID, at.Instance))
 		}
 	}
 	o.mu.Unlock()
-	o.learn(gone)
+	o.loadRemaining(gone)
 	return ops, gone, ended
 }
 
-// outcomeLocked returns the changes for one outcome, with what is known of the
-// notice when it has ended.
+// outcomeLocked returns the changes for one outcome, the record of its notice, and
+// whether the notice ends.
 func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) (ops []journal.Op, record noticeRecord, ended bool) {
 	key := noticeKey(outcome.ID, at.Instance)
 	raw, ok, err := o.ledger.Get(bucketNotice, key)
@@ -156,8 +155,8 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	if unreadable != nil {
 		parked.Notice, parked.Raw = noticeRecord{}, raw
 	}
-	// An event that comes again, long after, has the same notices: one that is
-	// parked once more takes the place of the first.
+	// An event that comes again after a long time has the same notices. One that is
+	// parked again replaces the first.
 	if !o.parkedLocked(outcome.ID) {
 		o.countParkedLocked(at, 1)
 	}
@@ -172,7 +171,7 @@ func (o *Outbox) parkedLocked(id messages.NoticeID) bool {
 	return !o.moving[id] && o.ledger.Size(bucketParked, string(id)) > 0
 }
 
-// waits reports whether a notice waits for delivery and its end is not on its way.
+// waits reports whether a notice waits for delivery and its end is not being committed.
 func (o *Outbox) waits(instance string, id messages.NoticeID) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -180,30 +179,29 @@ func (o *Outbox) waits(instance string, id messages.NoticeID) bool {
 	return !ends && o.Pending(instance, id)
 }
 
-// departed is a notice that neither waits nor is parked any more.
-type departed struct {
+// removedNotice is a notice that is removed: it neither waits nor is parked any more.
+type removedNotice struct {
 	alert messages.AlertID
 	key   string
 	sole  bool
 }
 
-func (r *noticeRecord) departed(id messages.NoticeID, instance string) departed {
-	return departed{alert: r.Alert, key: noticeKey(id, instance), sole: r.Sole}
+func (r *noticeRecord) removed(id messages.NoticeID, instance string) removedNotice {
+	return removedNotice{alert: r.Alert, key: noticeKey(id, instance), sole: r.Sole}
 }
 
-// learn finds out who else the alerts of notices that go are kept for. The caller
-// holds settling.
+// loadRemaining fills o.remaining for the alerts of notices that are removed. The
+// caller holds settling.
 //
-// Who an alert was recorded with may have to be read from the disk, for which
-// nobody who records waits. What is recorded meanwhile is not lost: remember adds
-// to a set from the moment at which it is there, however incomplete.
-func (o *Outbox) learn(gone []departed) {
+// It may read from disk, so it does not hold mu or order meanwhile. A set is added
+// before it is complete: noteRecorded adds to it what is recorded during the read.
+func (o *Outbox) loadRemaining(gone []removedNotice) {
 	for _, n := range gone {
 		o.mu.Lock()
-		left, known := o.left[n.alert]
+		left, known := o.remaining[n.alert]
 		if !known {
 			left = map[string]struct{}{}
-			o.left[n.alert] = left
+			o.remaining[n.alert] = left
 		}
 		o.mu.Unlock()
 		if alone := n.sole && o.ledger.Size(bucketTold, string(n.alert)) == 0; known || alone {
@@ -218,9 +216,9 @@ func (o *Outbox) learn(gone []departed) {
 	}
 }
 
-// letGo commits changes by which notices go, and with the last of its notices the
-// alert. One that is on its way to the disk again stays: its notices are about to come.
-func (o *Outbox) letGo(ops []journal.Op, gone []departed, done func(error)) {
+// commitRemoval commits changes that remove notices, and removes an alert with its last
+// notice, unless it is being recorded again.
+func (o *Outbox) commitRemoval(ops []journal.Op, gone []removedNotice, done func(error)) {
 	if len(gone) > 0 {
 		o.order.Lock()
 		defer o.order.Unlock()
@@ -233,14 +231,14 @@ func (o *Outbox) letGo(ops []journal.Op, gone []departed, done func(error)) {
 	o.ledger.Commit(ops, done)
 }
 
-// releaseLocked notes that an alert needs to be kept for one notice less, and
-// returns what removes the alert when that was the last.
-func (o *Outbox) releaseLocked(n departed) []journal.Op {
-	left, known := o.left[n.alert]
+// releaseLocked takes a notice from those that its alert is kept for, and returns the
+// changes that remove the alert if that was the last.
+func (o *Outbox) releaseLocked(n removedNotice) []journal.Op {
+	left, known := o.remaining[n.alert]
 	if delete(left, n.key); !known || len(left) > 0 {
 		return nil
 	}
-	delete(o.left, n.alert)
+	delete(o.remaining, n.alert)
 	if o.recording[n.alert] > 0 {
 		return nil
 	}
@@ -252,24 +250,25 @@ func (o *Outbox) releaseLocked(n departed) []journal.Op {
 	return ops
 }
 
-// unsettled returns the keys of an alert's notices that wait or are parked.
+// unsettled returns the keys of an alert's notices that wait or are parked. It may
+// read from disk.
 func (o *Outbox) unsettled(alert messages.AlertID) []string {
 	raw, ok, err := o.ledger.Get(bucketTold, string(alert))
 	var told []string
 	if !ok || err != nil || decode(raw, &told) != nil {
-		return []string{somebody}
+		return []string{unknownNotice}
 	}
-	return slices.DeleteFunc(told, func(key string) bool { return !o.kept(key) })
+	return slices.DeleteFunc(told, func(key string) bool { return !o.exists(key) })
 }
 
-// somebody stands for notices of an alert that are not known: it is kept for them
-// until the next Open, which looks at all notices.
-const somebody = "?"
+// unknownNotice stands for notices of an alert whose keys are not known. The alert is
+// kept for them until the next Open, which looks at all notices.
+const unknownNotice = "?"
 
-// kept reports whether a notice waits or is parked. It looks at the waiting ones
-// twice, because a replay may move it from the parked ones between two looks.
-func (o *Outbox) kept(key string) bool {
-	if key == somebody {
+// exists reports whether a notice waits or is parked. It looks at the waiting ones
+// twice, because a replay may move it there from the parked ones in between.
+func (o *Outbox) exists(key string) bool {
+	if key == unknownNotice {
 		return true
 	}
 	id, _ := splitNoticeKey(key)

@@ -10,21 +10,21 @@ import (
 	"butler/messages"
 )
 
-// Stored is an alert that a notice still needs.
+// Stored is an alert that still has notices.
 type Stored struct {
 	Alert messages.Alert
 	// Parked reports that no notice of it waits any more, and one is parked.
 	Parked bool
 }
 
-// Alerts returns the alerts that notices wait for or are parked with, of the
-// executions that want chooses: those that wait in front, in the order of their
-// decision. One that cannot be read is left out, and the error says so.
+// Alerts returns the alerts that still have notices, of the executions that want
+// chooses: first those with a waiting notice, each group in the order of decision. One
+// that cannot be read is left out, and the error says so.
 func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error) {
 	parked := map[messages.AlertID]bool{}
 	note := func(n noticeRecord, isParked bool) {
 		if n.Alert != "" && want(n.Key) {
-			parked[n.Alert] = isParked // those that wait are noted last
+			parked[n.Alert] = isParked // waiting notices come last and win
 		}
 	}
 	err := o.ledger.Range(bucketParked, func(_ string, value []byte) bool {
@@ -36,7 +36,7 @@ func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error)
 	}
 	err = o.ledger.Range(bucketNotice, func(_ string, value []byte) bool {
 		var n noticeRecord
-		if decode(value, &n) == nil { // what is damaged is told elsewhere
+		if decode(value, &n) == nil { // the delivery reports damaged ones
 			note(n, false)
 		}
 		return true
@@ -67,14 +67,14 @@ func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error)
 	return out, left
 }
 
-// OpenNotice is a notice that waits for delivery, for people who ask.
+// OpenNotice is a notice that waits for delivery, for butler explain.
 type OpenNotice struct {
 	ID                  messages.NoticeID
 	Kind                messages.AlertKind
 	Key                 messages.ExecutionKey
 	Instance, Recipient string
 	QueuedAt            time.Time
-	// Attempts is what was recorded of them, at least.
+	// Attempts counts the attempts. The last few may not have been recorded.
 	Attempts int
 }
 
