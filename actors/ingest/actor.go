@@ -12,11 +12,12 @@ import (
 	"butler/messages"
 )
 
-// lookAfter is how often backlog, kernel drops and held-back log lines are looked after.
-const lookAfter = time.Second
+// upkeepEvery is the interval at which the backlog and kernel drops are checked and
+// summaries of repeated log lines are written.
+const upkeepEvery = time.Second
 
-// ingest is the actor: it opens the socket, feeds the machine, hands what it
-// accepts to the journal and tells what it refuses.
+// ingest is the actor: it opens the socket, feeds the machine, writes what that accepts
+// to the journal and reports what it refuses.
 type ingest struct {
 	opts    *Options
 	report  report
@@ -27,14 +28,14 @@ type ingest struct {
 	// reader is nil while there is no socket; listened is set from the first one on.
 	reader   *reader
 	listened bool
-	// former reads a socket that a new configuration has replaced, until nobody
-	// should send there any more; nil when there is none.
+	// former reads a socket that a new configuration has replaced, for LingerFor; nil
+	// when there is none.
 	former   *reader
 	failures int
-	// unresolved counts the look-ups in a row that left a name without an answer.
+	// unresolved counts the look-ups in a row after which a host name had no address.
 	unresolved int
 
-	lookTimer, openTimer, resolveTimer actorkit.Timer
+	upkeepTimer, openTimer, resolveTimer actorkit.Timer
 }
 
 // shared outlives a crash of the actor.
@@ -47,15 +48,15 @@ type shared struct {
 	sources *udp.Set
 	// opts are those of the last configuration. Only the live instance touches them.
 	opts *Options
-	// closing is set by CloseIntake, waiting is who wants to know when it is done.
-	// Only the live instance touches them.
+	// closing is set by CloseIntake, waiting is where to reply when it is done. Only the
+	// live instance touches them.
 	closing bool
 	waiting []messages.Ref
 }
 
-// Timers and answers of the actor to itself.
+// Messages of the actor to itself.
 type (
-	lookDue    struct{}
+	upkeepDue  struct{}
 	openDue    struct{}
 	resolveDue struct{}
 	// lingerDue: a former socket was read for long enough.
@@ -77,9 +78,9 @@ type (
 // Props describes the actor. Rules must be valid.
 func (o *Options) Props() *actor.Props {
 	common := shared{opts: o}
-	told := report{log: o.Log.Named("ingest"), metrics: o.Metrics, quarantine: o.Quarantine}
+	reports := report{log: o.Log.Named("ingest"), metrics: o.Metrics, quarantine: o.Quarantine}
 	return o.Kit.Props("ingest", func() actor.Actor {
-		return &ingest{opts: common.opts, report: told, shared: &common}
+		return &ingest{opts: common.opts, report: reports, shared: &common}
 	}, actorkit.Apart())
 }
 
@@ -100,8 +101,8 @@ func (a *ingest) Receive(ctx actor.Context) {
 		actorkit.Reply(ctx, message.ReplyTo, messages.InspectIngestReply{Ingest: a.snapshot()})
 	case messages.CloseIntake:
 		a.closeIntake(ctx, message)
-	case lookDue:
-		a.look(ctx)
+	case upkeepDue:
+		a.upkeep(ctx)
 	case openDue:
 		a.open(ctx)
 	case opened:
@@ -123,12 +124,12 @@ func (a *ingest) start(ctx actor.Context) {
 	a.machine = newMachine(time.Now(), a.opts.Rules)
 	a.effects = actorkit.NewEffects(actorkit.NewPool(2))
 	a.report.metrics.capacity(a.opts.Rules.QueueSize)
-	a.lookTimer = actorkit.After(ctx, lookAfter, lookDue{})
+	a.upkeepTimer = actorkit.After(ctx, upkeepEvery, upkeepDue{})
 	a.open(ctx)
 }
 
 func (a *ingest) stop() {
-	a.lookTimer.Stop()
+	a.upkeepTimer.Stop()
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
 	a.effects.Close()
@@ -141,8 +142,8 @@ func (a *ingest) stop() {
 	}
 }
 
-// admit puts what the machine accepts of a batch into the journal. The credit of
-// the batch comes back when that is on disk, or at once when there is nothing to store.
+// admit writes what the machine accepts of a batch to the journal. The credit of the
+// batch is released when that is on disk, or at once when there is nothing to write.
 func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 	decided := a.machine.admit(m.At, m.Datagrams, a.opts.Queue.Healthy())
 	a.report.batch(m, decided)
@@ -162,7 +163,7 @@ func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 		}
 		a.shared.storing.Add(-1)
 		if from != nil {
-			from.stored()
+			from.releaseStored()
 		}
 		post(stored)
 	})
@@ -179,7 +180,7 @@ func (a *ingest) stored(ctx actor.Context, m messages.DatagramsStored) {
 	a.finishClosing(ctx)
 }
 
-func (a *ingest) look(ctx actor.Context) {
+func (a *ingest) upkeep(ctx actor.Context) {
 	now := time.Now()
 	a.countLoss(now)
 	a.watchBacklog(now)
@@ -190,9 +191,9 @@ func (a *ingest) look(ctx actor.Context) {
 		a.former.lend()
 	}
 	a.report.summaries(a.machine.lines.Due(now))
-	a.finishClosing(ctx) // after a crash no reader tells of its end
-	a.lookTimer.Stop()
-	a.lookTimer = actorkit.After(ctx, lookAfter, lookDue{})
+	a.finishClosing(ctx) // after a crash there is no ReaderStopped
+	a.upkeepTimer.Stop()
+	a.upkeepTimer = actorkit.After(ctx, upkeepEvery, upkeepDue{})
 }
 
 func (a *ingest) watchBacklog(now time.Time) {

@@ -382,7 +382,7 @@ func TestIngest_refusesThoughAllCreditWaitsForASickJournal(t *testing.T) {
 		}
 		synctest.Wait()
 		in.queue.set(func(s *shelf) { s.health = errors.New("disk is full") })
-		in.sleep(2 * lookAfter)
+		in.sleep(2 * upkeepEvery)
 		if got := in.metric("butler_udp_packets_rejected_total", "journal_unavailable"); got != more {
 			t.Errorf("%v datagrams are refused while all credit waits, want %d", got, more)
 		}

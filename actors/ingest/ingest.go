@@ -1,16 +1,16 @@
 // Package ingest owns the way of a datagram from the socket to the journal: the
 // reader, the checks in their order, the refusals and what is told of them.
 //
-// It guarantees that an accepted datagram is on disk before anything depends on
-// it, that no more than about Credits batches of an open socket are between it
-// and the disk - beyond that the kernel's buffer has to hold them, and what it
-// drops is counted -, and that every refused datagram is counted by reason, told
-// in the log (the first at once, the rest as a sum) and, up to a bound, kept in
-// quarantine. A long backlog is told and slows nothing down: it waits on disk.
+// It guarantees that an accepted datagram is on disk before anything depends on it;
+// that about Credits batches of a socket at most are read and not yet on disk - beyond
+// that they wait in the kernel's buffer, whose drops are counted; and that every
+// refused datagram is counted by reason, logged (the first at once, the rest as a sum)
+// and, up to a limit, kept in the quarantine. A long backlog is logged. It slows nothing
+// down, because it waits on disk.
 //
 // It must never drop an event because others are slow, never block, and never
-// decide what an event means. De-duplication is not here: copies that come in
-// through two machines meet behind the journal.
+// decide what an event means. De-duplication is not done here but by the shards, where
+// copies of an event meet that came in through different machines.
 //
 // Each open socket has one goroutine, the reader. It ends when the socket is closed.
 package ingest
@@ -29,9 +29,8 @@ import (
 	"butler/messages"
 )
 
-// Credits is how many batches of one socket may be read and not yet stored. One
-// more is lent while the journal takes nothing, and what a closed socket still has
-// costs none.
+// Credits is how many batches of one socket may be read and not yet stored. While the
+// journal cannot be written there is one more. The rest of a closed socket needs none.
 const Credits = 64
 
 // Queue is the durable queue of events; *journal.Queue is the one in use.
@@ -41,8 +40,8 @@ type Queue interface {
 	Healthy() error
 }
 
-// Socket is where datagrams come from; *udp.Socket is the one in use. ReadBatch
-// belongs to the reader. After Close it returns what was already taken from the
+// Socket is where datagrams come from; *udp.Socket is the one in use. Only the reader
+// calls ReadBatch. After Close, ReadBatch returns what was already taken from the
 // kernel, and then net.ErrClosed.
 type Socket interface {
 	ReadBatch() ([]messages.Datagram, error)
@@ -57,9 +56,9 @@ type Sources interface {
 	Resolve(ctx context.Context, last *udp.Set) (*udp.Set, error)
 }
 
-// Quarantine keeps refused datagrams for an operator; *LedgerQuarantine is the
-// one in use. Put does not block; it calls kept from another goroutine when the
-// datagram is on disk, and never when it is not kept.
+// Quarantine keeps refused datagrams for an operator; *LedgerQuarantine is the one in
+// use. Put does not block; it calls kept, on another goroutine, when the datagram is on
+// disk, and not at all if it is not kept.
 type Quarantine interface {
 	Put(d messages.QuarantinedDatagram, kept func())
 }
@@ -79,8 +78,8 @@ type Options struct {
 	ReceiveBuffer int
 	// Quarantine is nil when nothing is kept.
 	Quarantine Quarantine
-	// OnRush, if set, is called when a read has brought as much as it can, so that
-	// more may wait. It runs on the goroutine that reads and must not block.
+	// OnRush, if set, is called when a read has returned a full batch, so that more may
+	// be waiting. It runs on the reader's goroutine and must not block.
 	OnRush func()
 	// OnListening, if set, is called with the address whenever the socket is open. It must not block.
 	OnListening func(netip.AddrPort)
@@ -93,10 +92,10 @@ type Changed struct {
 	Rules   Rules
 	Sources Sources
 	// Allowed is what Sources has just resolved to, nil without Sources. A name that
-	// had no answer keeps the addresses it had.
+	// could not be resolved keeps its earlier addresses.
 	Allowed *udp.Set
-	// Socket is open already; nil keeps the one in use. What still comes in
-	// through that one is read for a while.
+	// Socket is open already; nil keeps the one in use. The old one is read for
+	// LingerFor.
 	Socket Socket
 	// Listen and ReceiveBuffer replace those of Options together with the socket.
 	Listen        func(ctx context.Context) (Socket, error)
@@ -111,9 +110,9 @@ type Rules struct {
 	RateLimit int
 	// RecoverSemicolons accepts names and messages that hold the field separator.
 	RecoverSemicolons bool
-	// QueueSize is the backlog that is deemed normal, in events.
+	// QueueSize is the backlog that is considered normal, in events.
 	QueueSize int
-	// BackpressureThreshold is the share of QueueSize, in percent, from which the backlog is warned about.
+	// BackpressureThreshold is the share of QueueSize, in percent, from which on the backlog is reported.
 	BackpressureThreshold float64
 }
 

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// tellEvery is how long equal log lines are summed up before they are told again.
-	tellEvery = time.Minute
-	// tellKeys bounds how many reasons and senders are told apart.
-	tellKeys = 256
-	// Of one reason, a burst of keepBurst datagrams goes to quarantine and then
-	// keepRate a second: a flood must neither hammer the disk nor flush out what
-	// was refused for another reason.
+	// summaryEvery is the interval in which repeated log lines are summed up.
+	summaryEvery = time.Minute
+	// summaryKeys bounds the pairs of reason and sender that are summed up apart.
+	summaryKeys = 256
+	// For each reason a burst of keepBurst datagrams goes to the quarantine and then
+	// keepRate a second: a flood must neither load the disk nor replace what was
+	// refused for other reasons.
 	keepBurst = 50
 	keepRate  = 1
 )
@@ -36,8 +36,8 @@ type machine struct {
 	counts     messages.IngestSnapshot
 	sender     udp.Sender
 	checker    udp.Checker
-	host       string // of the last event
-	// decided is the memory of the last admission, used again for the next.
+	host       string // of the last event; see intern
+	// decided is the last admission; its memory is reused for the next.
 	decided admission
 }
 
@@ -47,7 +47,7 @@ func newMachine(now time.Time, rules Rules) *machine {
 		rules:      rules,
 		window:     window{limit: rules.RateLimit, start: now},
 		pressure:   pressure{size: rules.QueueSize, threshold: rules.BackpressureThreshold},
-		lines:      logx.NewRepeated(tellEvery, tellKeys),
+		lines:      logx.NewRepeated(summaryEvery, summaryKeys),
 		allowances: make([]*ratelimit.Bucket, len(udp.Reasons())+1),
 	}
 	for i := range m.allowances {
@@ -56,8 +56,7 @@ func newMachine(now time.Time, rules Rules) *machine {
 	return m
 }
 
-// change takes up new rules. The counts stay; the rate window begins anew when
-// its limit changes.
+// change sets new rules. The counts stay; a new rate window begins if its limit changes.
 func (m *machine) change(now time.Time, rules Rules) {
 	if rules.RateLimit != m.rules.RateLimit {
 		m.window = window{limit: rules.RateLimit, start: now}
@@ -66,13 +65,13 @@ func (m *machine) change(now time.Time, rules Rules) {
 	m.rules = rules
 }
 
-// admission is what becomes of one batch.
+// admission is the decision about one batch.
 type admission struct {
 	// entries are to be journalled, in the order of arrival.
 	entries [][]byte
-	// events are what was accepted: the entries' and those of the engine.
+	// events are all accepted datagrams, including engine events, which are not journalled.
 	events []accepted
-	// sanitised are accepted datagrams with text that had to be changed, as far as they are to be told.
+	// sanitised are accepted datagrams with text that had to be changed, as far as they are to be logged.
 	sanitised []messages.Datagram
 	refusals  []refusal
 }
@@ -89,14 +88,15 @@ type accepted struct {
 type refusal struct {
 	datagram messages.Datagram
 	reason   udp.Reason
-	// detail says in words what was wrong; only set when it is told or kept.
+	// detail says in words what was wrong; only set with tell or keep.
 	detail string
-	// tell and keep ask for a log line and for a place in quarantine.
+	// tell asks for a log line, keep for a place in the quarantine.
 	tell, keep bool
 }
 
-// admit decides about a batch. journal is why the journal takes nothing at
-// present, or nil. The result is valid until the next call, its entries for ever.
+// admit decides about a batch. journal is the error of a journal that cannot be
+// written at present, or nil. The result is valid until the next call; its entries stay
+// valid.
 func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error) *admission {
 	out := &m.decided
 	*out = admission{events: out.events[:0], sanitised: out.sanitised[:0], refusals: out.refusals[:0]}
@@ -108,7 +108,7 @@ func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error)
 		}
 		m.counts.Received++
 		m.counts.Queued++
-		out.events = append(out.events, accepted{d, event.Family, m.nameOf(event.Host), event.Sanitised})
+		out.events = append(out.events, accepted{d, event.Family, m.intern(event.Host), event.Sanitised})
 		if event.Sanitised && m.lines.First(now, m.lineKey(sanitisedLine, d)) {
 			out.sanitised = append(out.sanitised, d)
 		}
@@ -124,15 +124,17 @@ func (m *machine) admit(now time.Time, batch []messages.Datagram, journal error)
 	return out
 }
 
-// nameOf returns the name of a host: events come in runs.
-func (m *machine) nameOf(host []byte) string {
+// intern returns host as a string. It allocates none for consecutive events of the same
+// host.
+func (m *machine) intern(host []byte) string {
 	if m.host != string(host) {
 		m.host = string(host)
 	}
 	return m.host
 }
 
-// judge makes the checks in their order and returns the first that fails.
+// judge makes the checks in order. It returns the reason of the first that fails, with
+// its cause, or the event.
 func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (udp.Checked, udp.Reason, error) {
 	if m.sources != nil && !m.sources.Contains(d.Source.Addr()) {
 		return udp.Checked{}, udp.ReasonSource, nil
@@ -153,7 +155,7 @@ func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (udp.
 	return event, udp.ReasonNone, nil
 }
 
-// refuse counts a refused datagram and decides who hears of it.
+// refuse counts a refused datagram and decides whether it is logged and kept.
 func (m *machine) refuse(now time.Time, d messages.Datagram, reason udp.Reason, cause error) {
 	m.count(reason)
 	r := refusal{
@@ -203,11 +205,11 @@ func (m *machine) explain(d messages.Datagram, reason udp.Reason, cause error) s
 	}
 }
 
-// sanitisedLine is the key of lines about changed text, beside the reasons.
+// sanitisedLine stands for a reason in the keys of lines about changed text.
 const sanitisedLine = "sanitised"
 
-// lineKey is what log lines about datagrams are summed up by: what, and from
-// whom. A space divides the two.
+// lineKey is the key by which log lines are summed up: the reason and the sender,
+// with a space between them.
 func (m *machine) lineKey(what string, d messages.Datagram) string {
 	return what + " " + m.sender.Name(d.Source.Addr())
 }

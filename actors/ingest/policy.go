@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// window counts datagrams in fixed spans of one minute. A span begins with the
-// first datagram after the end of the one before.
+// window is a fixed-window rate limit of one minute. A window begins with the first
+// datagram after the end of the previous one.
 type window struct {
 	// limit is 0 for no limit.
 	limit int
@@ -16,7 +16,7 @@ type window struct {
 
 const windowLength = time.Minute
 
-// take counts one datagram if there is room for it.
+// take counts one datagram and reports whether it is within the limit.
 func (w *window) take(now time.Time) bool {
 	if w.limit == 0 {
 		return true
@@ -31,7 +31,7 @@ func (w *window) take(now time.Time) bool {
 	return true
 }
 
-// rate returns how many a minute the open span amounts to; 0 when it is over or has just begun.
+// rate returns the rate per minute of the present window, 0 when it is over or has just begun.
 func (w *window) rate(now time.Time) int {
 	elapsed := now.Sub(w.start)
 	if w.limit == 0 || elapsed <= 0 || elapsed >= windowLength {
@@ -40,17 +40,17 @@ func (w *window) rate(now time.Time) int {
 	return int(math.Round(float64(w.count) / elapsed.Seconds() * windowLength.Seconds()))
 }
 
-// pressure watches the backlog. It ends well below the threshold at which it
-// begins, so that it does not flutter.
+// pressure watches the backlog, with hysteresis: it ends well below the threshold at
+// which it begins.
 type pressure struct {
-	// size is the backlog deemed normal, threshold the percentage of it at which pressure begins.
+	// size is the normal backlog, threshold the percentage of it at which pressure begins.
 	size      int
 	threshold float64
 	active    bool
 	toldAt    time.Time
 }
 
-// pressureNews is what there is to tell of the backlog.
+// pressureNews is a change of the pressure that is worth a log line.
 type pressureNews uint8
 
 const (
@@ -60,7 +60,7 @@ const (
 	pressureEnded
 )
 
-// observe takes note of a backlog of waiting events.
+// observe updates the pressure from the number of waiting events.
 func (p *pressure) observe(now time.Time, waiting int) pressureNews {
 	limit := p.threshold * float64(p.size)
 	switch {
@@ -70,32 +70,32 @@ func (p *pressure) observe(now time.Time, waiting int) pressureNews {
 	case p.active && 125*float64(waiting) < limit: // below 80 % of the threshold
 		p.active = false
 		return pressureEnded
-	case p.active && now.Sub(p.toldAt) > tellEvery:
+	case p.active && now.Sub(p.toldAt) > summaryEvery:
 		p.toldAt = now
 		return pressureGoesOn
 	}
 	return pressureSame
 }
 
-// loss follows a count of lost datagrams that only grows, and begins anew with every socket.
+// loss turns the count of dropped datagrams of a socket, which only grows, into differences.
 type loss struct {
 	seen   uint64
 	untold uint64
 	toldAt time.Time
 }
 
-// observe returns how many were lost since the last call, and how many to tell
-// now: the first at once, then a sum every minute.
+// observe returns how many were lost since the last call, and how many to log now:
+// the first at once, then a sum every minute.
 func (l *loss) observe(now time.Time, total uint64) (fresh, tell uint64) {
 	fresh = total - min(l.seen, total)
 	l.seen = total
 	l.untold += fresh
-	if l.untold == 0 || !l.toldAt.IsZero() && now.Sub(l.toldAt) < tellEvery {
+	if l.untold == 0 || !l.toldAt.IsZero() && now.Sub(l.toldAt) < summaryEvery {
 		return fresh, 0
 	}
 	tell, l.untold, l.toldAt = l.untold, 0, now
 	return fresh, tell
 }
 
-// reopened says that the count begins at zero again.
+// reopened is called for a new socket, whose count begins at zero.
 func (l *loss) reopened() { l.seen = 0 }

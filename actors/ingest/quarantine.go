@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	// quarantineBucket is where the quarantine is in the ledger.
+	// quarantineBucket holds the quarantine in the ledger.
 	quarantineBucket journal.Bucket = "quarantine"
-	// quarantineSize is how many refused datagrams are kept, the newest, and as many
-	// of what was accepted and given up: no flood of the ones flushes out the others.
+	// quarantineSize is how many of the newest refused datagrams are kept, and how many
+	// of the newest events that were accepted and given up. They are counted apart, so
+	// that a flood of the former does not replace the latter.
 	quarantineSize = 1000
 	// quarantineBytes is how much of a payload is kept.
 	quarantineBytes = 2 << 10
@@ -30,33 +31,33 @@ type Ledger interface {
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
 }
 
-// LedgerQuarantine keeps the newest refused datagrams, and what was given up
-// later on, across restarts. It is safe for concurrent use.
+// LedgerQuarantine keeps the newest refused datagrams, and the newest events that were
+// given up, across restarts. It is safe for concurrent use.
 type LedgerQuarantine struct {
 	ledger  Ledger
 	waiting atomic.Int64 // refused datagrams on their way to disk
 
 	mu              sync.Mutex
 	last            uint64 // the ID given last
-	refused, others tray
+	refused, others idQueue
 }
 
-// tray is the IDs of what is kept, the oldest in front.
-type tray []uint64
+// idQueue holds the IDs of entries, the oldest in front.
+type idQueue []uint64
 
-// put adds an ID, and returns those that have to go for it.
-func (s *tray) put(id uint64) (over []uint64) {
+// push adds an ID and returns those that exceed quarantineSize.
+func (s *idQueue) push(id uint64) (over []uint64) {
 	*s = append(*s, id)
 	n := max(len(*s)-quarantineSize, 0)
 	over, *s = (*s)[:n], (*s)[n:]
 	return over
 }
 
-// OpenQuarantine continues the quarantine that the ledger holds.
+// OpenQuarantine opens the quarantine that the ledger holds.
 func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	q := &LedgerQuarantine{ledger: ledger}
 	var surplus []journal.Op
-	trays := map[uint64]*tray{}
+	trays := map[uint64]*idQueue{}
 	err := ledger.Range(quarantineBucket, func(key string, value []byte) bool {
 		id, err := strconv.ParseUint(key, 10, 64)
 		if err != nil {
@@ -75,7 +76,7 @@ func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(trays)) {
 		q.last = id
-		for _, over := range trays[id].put(id) {
+		for _, over := range trays[id].push(id) {
 			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(over)})
 		}
 	}
@@ -89,8 +90,8 @@ func isRefusal(reason string) bool {
 	return slices.ContainsFunc(udp.Reasons(), func(r udp.Reason) bool { return r.String() == reason })
 }
 
-// Put keeps a refused datagram, and calls kept when it is on disk. The first ones
-// wait in memory for a ledger that cannot be written; of the others nothing is kept.
+// Put keeps a refused datagram, and calls kept when it is on disk. While the ledger
+// cannot be written, the first quarantineSize wait in memory; the others are not kept.
 func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 	if q.waiting.Add(1) > quarantineSize {
 		q.waiting.Add(-1)
@@ -104,23 +105,23 @@ func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 	})
 }
 
-// Keep keeps d, which was given up, under a new ID, in place of the oldest such entry
-// when there are enough. A ledger that cannot be written takes it when it can again,
-// in the order of everything else that it is given.
+// Keep keeps an event that was given up, under a new ID, instead of the oldest one if
+// there are too many. While the ledger cannot be written it waits in memory, in order
+// with all other commits.
 func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
 	q.keep(d, &q.others, func(error) {})
 }
 
-func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, on *tray, done func(error)) {
+func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, on *idQueue, done func(error)) {
 	q.mu.Lock()
 	q.last++
 	d.ID = q.last
-	over := on.put(d.ID)
+	over := on.push(d.ID)
 	q.mu.Unlock()
 	value, err := json.Marshal(d)
 	if err != nil {
 		done(err)
-		return // a time outside the years that JSON knows, which no clock gives
+		return // a year that JSON cannot encode, which no clock returns
 	}
 	ops := []journal.Op{{Bucket: quarantineBucket, Key: quarantineKey(d.ID), Value: value}}
 	for _, id := range over {
@@ -154,7 +155,7 @@ func (q *LedgerQuarantine) List(limit int) ([]messages.QuarantinedDatagram, erro
 
 func quarantineKey(id uint64) string { return fmt.Sprintf("%020d", id) }
 
-// quarantined describes a refusal for the quarantine.
+// quarantined returns the quarantine entry of a refusal.
 func quarantined(f *refusal) messages.QuarantinedDatagram {
 	d := messages.QuarantinedDatagram{
 		Reason: f.reason.String(),

@@ -10,20 +10,20 @@ import (
 	"butler/messages"
 )
 
-// reader reads one socket on a goroutine of its own. Every batch costs a credit;
-// without one it does not read, and the kernel's buffer holds what comes. What is
-// left in a closed socket is read whether there is credit or not.
+// reader reads one socket on a goroutine of its own. Every batch takes a credit;
+// without one it does not read, and datagrams wait in the kernel's buffer. The rest of
+// a closed socket is read without credit.
 type reader struct {
 	id      uint64
 	socket  Socket
 	onRush  func()
 	credits chan struct{}
 	done    chan struct{}
-	// lent is 1 while a credit is used that no batch has given back.
+	// lent is 1 while there is one credit more than Credits; see lend.
 	lent atomic.Int32
-	// closed belongs to the owner.
+	// closed is only used by the owner.
 	closed bool
-	// abandoned is set when the owner is gone and nobody waits for ReaderStopped.
+	// abandoned is set when the owner has ended and does not wait for ReaderStopped.
 	abandoned atomic.Bool
 }
 
@@ -31,8 +31,8 @@ func newReader(id uint64, socket Socket, onRush func()) *reader {
 	return &reader{id: id, socket: socket, onRush: onRush, credits: make(chan struct{}, Credits), done: make(chan struct{})}
 }
 
-// run posts batches until the socket is closed or cannot be read, and
-// ReaderStopped as the last message of all, if anybody waits for it.
+// run posts batches until the socket is closed or cannot be read, and then
+// ReaderStopped, unless it was abandoned.
 func (r *reader) run(post func(any)) {
 	err := r.read(post)
 	r.socket.Close()
@@ -50,7 +50,7 @@ func (r *reader) read(post func(any)) error {
 	for {
 		select {
 		case r.credits <- struct{}{}:
-		case <-r.done: // the socket is closed: what it still has is little, and would be lost
+		case <-r.done: // the socket is closed: read the little that is left, which would be lost
 		}
 		batch, err := r.socket.ReadBatch()
 		if errors.Is(err, net.ErrClosed) {
@@ -66,7 +66,7 @@ func (r *reader) read(post func(any)) error {
 	}
 }
 
-// release gives one credit back, if the batch had one. It may be called from any goroutine.
+// release releases the credit of a batch, if it took one. It may be called from any goroutine.
 func (r *reader) release() {
 	select {
 	case <-r.credits:
@@ -74,18 +74,18 @@ func (r *reader) release() {
 	}
 }
 
-// stored is release for a batch that took its time: if a credit was lent
-// meanwhile, this one settles it.
-func (r *reader) stored() {
+// releaseStored is release for a batch that was written to the journal. If a credit
+// was lent, that one ends instead.
+func (r *reader) releaseStored() {
 	if r.lent.CompareAndSwap(1, 0) {
 		return
 	}
 	r.release()
 }
 
-// lend allows one batch more when all credits stand for batches that the journal
-// does not take. Without it nothing would be read, and so nothing be refused and
-// counted, until the journal takes something again. It is for the owner.
+// lend adds a credit when all are taken by batches that wait for the journal. Without
+// it nothing would be read until the journal can be written again, so datagrams would
+// not be refused and counted but dropped by the kernel. Only the owner calls it.
 func (r *reader) lend() {
 	if len(r.credits) < cap(r.credits) || r.lent.Load() > 0 {
 		return
@@ -93,11 +93,11 @@ func (r *reader) lend() {
 	select {
 	case <-r.credits:
 		r.lent.Store(1)
-	default: // what was stored at this moment gave its credit back
+	default: // a credit was released meanwhile
 	}
 }
 
-// close makes run end. It is for the owner.
+// close makes run end. Only the owner calls it.
 func (r *reader) close() {
 	if r.closed {
 		return
@@ -107,7 +107,7 @@ func (r *reader) close() {
 	r.socket.Close()
 }
 
-// abandon is close by an owner that will not be there any more.
+// abandon is close by an owner that ends.
 func (r *reader) abandon() {
 	r.abandoned.Store(true)
 	r.close()

@@ -17,14 +17,14 @@ import (
 // textInLog is how many characters of a datagram a log line shows.
 const textInLog = 200
 
-// report tells what happens to datagrams: in the log, in metrics, in quarantine.
+// report writes what happens to datagrams to the log, the metrics and the quarantine.
 type report struct {
 	log        *zap.Logger
 	metrics    *Metrics
 	quarantine Quarantine
 }
 
-// batch tells what became of one batch.
+// batch reports the decision about one batch.
 func (r *report) batch(m messages.DatagramsReceived, decided *admission) {
 	r.metrics.received(m.Datagrams)
 	for i := range decided.events {
@@ -45,7 +45,7 @@ func (r *report) event(a *accepted) {
 	if entry == nil {
 		return
 	}
-	e, err := udp.ParseEntry(udp.EncodeEntry(a.datagram)) // as whoever decides about it will read it
+	e, err := udp.ParseEntry(udp.EncodeEntry(a.datagram)) // as the shard will read it
 	if err != nil {
 		return
 	}
@@ -75,7 +75,7 @@ func levelOf(reason udp.Reason) zapcore.Level {
 	return zapcore.WarnLevel
 }
 
-// summaries tells how often the lines were held back that stand for many.
+// summaries logs how often repeated lines were held back.
 func (r *report) summaries(held []logx.Summary) {
 	for _, s := range held {
 		what, source, _ := strings.Cut(s.Key, " ")
@@ -91,12 +91,12 @@ func (r *report) summaries(held []logx.Summary) {
 	}
 }
 
-// stored tells that datagrams are durable.
+// stored reports that datagrams are durable.
 func (r *report) stored(m messages.DatagramsStored) {
 	r.metrics.stored(m.At.Sub(m.ReceivedAt), m.Count)
 }
 
-// lost tells that accepted datagrams did not reach the journal, which was closed.
+// lost reports that accepted datagrams did not reach the journal, which was closed.
 func (r *report) lost(m messages.DatagramsStored) {
 	for range m.Count {
 		r.metrics.refused(udp.ReasonJournalUnavailable)
@@ -104,7 +104,7 @@ func (r *report) lost(m messages.DatagramsStored) {
 	r.log.Error("accepted datagrams are lost: the journal is closed", logx.Count(m.Count), logx.Err(m.Failure))
 }
 
-// listening tells of an open socket, and of a receive buffer that is too small to ride out a burst.
+// listening reports an open socket, and a receive buffer that is too small for a burst.
 func (r *report) listening(addr netip.AddrPort, granted, wanted int) {
 	r.metrics.receiveBuffer.Set(float64(granted))
 	r.log.Info("listening for task events", zap.String("address", addr.String()), zap.Int("receive_buffer", granted))
@@ -114,7 +114,7 @@ func (r *report) listening(addr netip.AddrPort, granted, wanted int) {
 	}
 }
 
-// sources tells of names that could not be looked up, and how many addresses may send if that has changed.
+// sources reports names that could not be resolved, and the number of allowed addresses if that has changed.
 func (r *report) sources(last, now *udp.Set) {
 	if now == nil {
 		return
@@ -127,7 +127,7 @@ func (r *report) sources(last, now *udp.Set) {
 	}
 }
 
-// kernelDrops tells of datagrams that the kernel had no room for.
+// kernelDrops reports datagrams that the kernel dropped.
 func (r *report) kernelDrops(fresh, tell uint64) {
 	r.metrics.kernelDropped.Add(float64(fresh))
 	if tell > 0 {
@@ -135,7 +135,7 @@ func (r *report) kernelDrops(fresh, tell uint64) {
 	}
 }
 
-// backlog tells of a backlog that gets long, stays long, or is worked off.
+// backlog reports a backlog that gets long, stays long, or is worked off.
 func (r *report) backlog(now time.Time, waiting int, p *pressure) {
 	news := p.observe(now, waiting)
 	r.metrics.backlog(waiting, p)

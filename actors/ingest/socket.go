@@ -18,17 +18,17 @@ import (
 // The life of a socket: opened, read, replaced by another one, lost, closed.
 
 const (
-	// openWithin bounds the look-ups and the bind that open a socket.
+	// openWithin bounds the opening of a socket: the look-ups and the bind.
 	openWithin = 30 * time.Second
-	// LingerFor is how long a replaced socket is read: what the kernel holds for it
-	// is not lost, and senders have time to learn of the new one.
+	// LingerFor is how long a replaced socket is still read, so that nothing in the
+	// kernel's buffer is lost and senders have time to switch to the new one.
 	LingerFor = 10 * time.Second
 )
 
-// reopen says how long a lost socket stays closed.
+// reopen is the back-off for opening a socket again.
 var reopen = backoff.Policy{Base: 250 * time.Millisecond, Max: 30 * time.Second}
 
-// open looks up who may send and opens the socket, outside of the actor.
+// open resolves the sources and opens the socket, outside of the actor.
 func (a *ingest) open(ctx actor.Context) {
 	if a.shared.closing || a.reader != nil {
 		return
@@ -42,7 +42,7 @@ func (a *ingest) open(ctx actor.Context) {
 	}
 }
 
-// open looks up the sources and opens the socket. It blocks.
+// open resolves the sources and opens the socket. It blocks.
 func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 	result.from = o.Sources
 	if o.Sources != nil {
@@ -65,8 +65,9 @@ func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 	return result
 }
 
-// opened starts the reader. A service that never had its socket must not look
-// alive, so then a failure is fatal; a socket that was lost is tried for ever.
+// opened starts the reader. If the socket has never been open, a failure is fatal, so
+// that the service does not seem to work; a socket that was lost is opened again and
+// again.
 func (a *ingest) opened(ctx actor.Context, m opened) {
 	if a.shared.closing || a.reader != nil {
 		if m.socket != nil {
@@ -83,8 +84,8 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 		return
 	}
 	a.listened, a.failures = true, 0
-	if m.from == a.opts.Sources { // or a change has brought its own meanwhile
-		a.use(m.sources)
+	if m.from == a.opts.Sources { // else the configuration has changed meanwhile
+		a.setSources(m.sources)
 	}
 	if a.opts.Sources != nil {
 		a.resolveLater(ctx)
@@ -103,7 +104,7 @@ func (a *ingest) read(ctx actor.Context, socket Socket) {
 	}
 }
 
-// change takes up a new configuration between two batches.
+// change applies a new configuration.
 func (a *ingest) change(ctx actor.Context, c Changed) {
 	if a.shared.closing {
 		if c.Socket != nil {
@@ -119,7 +120,7 @@ func (a *ingest) change(ctx actor.Context, c Changed) {
 	a.opts, a.shared.opts = &next, &next
 	a.machine.change(time.Now(), c.Rules)
 	a.report.metrics.capacity(c.Rules.QueueSize)
-	a.use(c.Allowed.After(a.shared.sources))
+	a.setSources(c.Allowed.After(a.shared.sources))
 	a.resolveTimer.Stop()
 	if c.Sources != nil {
 		a.resolveLater(ctx)
@@ -131,7 +132,7 @@ func (a *ingest) change(ctx actor.Context, c Changed) {
 	if a.reader != nil {
 		a.countLoss(time.Now())
 		if a.former != nil {
-			a.former.close() // its end is that of a reader unknown by then
+			a.former.close() // its ReaderStopped will be ignored
 		}
 		a.former = a.reader
 		actorkit.After(ctx, LingerFor, lingerDue{a.former.id})
@@ -153,8 +154,8 @@ func (a *ingest) retry(ctx actor.Context) {
 	a.openTimer = actorkit.After(ctx, delay, openDue{})
 }
 
-// readerOf returns the reader of that number if it is still the one in use. A
-// batch of an earlier one is stored all the same; nobody waits for its credit.
+// readerOf returns the reader with an ID, nil if it is neither the present nor the
+// former one. A batch of such a reader is stored all the same, without releasing a credit.
 func (a *ingest) readerOf(id uint64) *reader {
 	for _, r := range []*reader{a.reader, a.former} {
 		if r != nil && r.id == id {
@@ -164,7 +165,7 @@ func (a *ingest) readerOf(id uint64) *reader {
 	return nil
 }
 
-// readerStopped is the last word of a reader: closed on purpose, or the socket is broken.
+// readerStopped handles the end of a reader, whose socket was closed or has failed.
 func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 	switch ended := a.readerOf(m.Reader); ended {
 	case nil:
@@ -187,8 +188,8 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 	a.finishClosing(ctx)
 }
 
-// closeIntake closes the socket. What was read is in the mailbox before the
-// reader's ReaderStopped, so nothing of it is left behind.
+// closeIntake closes the socket. ReaderStopped is the last message of the reader, so
+// everything that was read is handled before it.
 func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 	a.shared.waiting = append(a.shared.waiting, m.ReplyTo)
 	a.shared.closing = true
@@ -204,7 +205,7 @@ func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 	a.finishClosing(ctx)
 }
 
-// finishClosing tells whoever waits for it that everything read is stored.
+// finishClosing answers CloseIntake once everything that was read is stored.
 func (a *ingest) finishClosing(ctx actor.Context) {
 	if !a.shared.closing || a.reader != nil || a.former != nil || a.shared.storing.Load() > 0 {
 		return

@@ -12,20 +12,19 @@ import (
 	"butler/internal/udp"
 )
 
-// Who may send: names are looked up again from time to time.
+// Who may send: host names are resolved again from time to time.
 
 const (
-	// resolveEvery is how often names are looked up again. One without an answer is
-	// looked up sooner.
+	// resolveEvery is how often names are resolved again; one without an address sooner.
 	resolveEvery = 5 * time.Minute
-	// ResolveWithin bounds a look-up that something waits for, such as the first socket.
-	// A name about which the resolver is silent must not keep the others from sending.
+	// ResolveWithin bounds a look-up that something waits for, such as the first socket:
+	// a name that the resolver does not answer for must not hold up the others.
 	ResolveWithin = 5 * time.Second
 )
 
-// resolveAgain says how soon a name is looked up again that has no answer: until
-// then its node is refused.
-var resolveAgain = backoff.Policy{Base: 5 * time.Second, Max: resolveEvery}
+// resolveRetry is the back-off for a name without an address. Its node is refused
+// meanwhile.
+var resolveRetry = backoff.Policy{Base: 5 * time.Second, Max: resolveEvery}
 
 func (a *ingest) resolve(ctx actor.Context) {
 	sources, last := a.opts.Sources, a.shared.sources
@@ -38,7 +37,7 @@ func (a *ingest) resolve(ctx actor.Context) {
 	}
 }
 
-// resolved takes over a new set of sources; when there is none, the last one stays.
+// resolved sets the new set of sources; after an error the last one stays.
 func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
 	if a.shared.closing || m.from != a.opts.Sources { // those of an earlier configuration
 		return
@@ -46,12 +45,12 @@ func (a *ingest) resolved(ctx actor.Context, m sourcesResolved) {
 	if m.err != nil {
 		a.report.log.Warn("allowed UDP sources could not be looked up, keeping the last ones", logx.Err(m.err))
 	} else {
-		a.use(m.sources)
+		a.setSources(m.sources)
 	}
 	a.resolveLater(ctx)
 }
 
-func (a *ingest) use(sources *udp.Set) {
+func (a *ingest) setSources(sources *udp.Set) {
 	a.report.sources(a.shared.sources, sources)
 	a.shared.sources, a.machine.sources = sources, sources
 }
@@ -62,7 +61,7 @@ func (a *ingest) resolveLater(ctx actor.Context) {
 		a.unresolved = 0
 	} else {
 		a.unresolved++
-		every = min(every, resolveAgain.Ceiling(a.unresolved))
+		every = min(every, resolveRetry.Ceiling(a.unresolved))
 	}
 	a.resolveTimer.Stop()
 	a.resolveTimer = actorkit.After(ctx, every, resolveDue{})

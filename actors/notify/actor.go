@@ -31,7 +31,7 @@ type Options struct {
 	Table  *destination.Table
 	Outbox *outbox.Outbox
 	// Keep bounds the parked notices; the ones parked first are dropped first.
-	Keep    outbox.Keep
+	Keep    outbox.Retention
 	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
@@ -208,7 +208,7 @@ func (a *notify) trim(ctx actor.Context) {
 		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.ageClock.safe, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
 	}
 	a.nextTrim.Stop()
-	if t.keep != (outbox.Keep{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
+	if t.keep != (outbox.Retention{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
 		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the previous one is still running
 	}
 }

@@ -42,7 +42,7 @@ type fixture struct {
 	asker  *actortest.Probe
 	pid    *actor.PID
 	reg    *prometheus.Registry
-	keep   outbox.Keep
+	keep   outbox.Retention
 	steps  trailtest.Notes
 
 	mu sync.Mutex // the actor spawns while the test looks
@@ -641,7 +641,7 @@ func TestNotify_tellsOfAnInstanceThatIsGoneOnlyWhileItIsInTrouble(t *testing.T) 
 
 func TestNotify_dropsWhatIsParkedTooLong(t *testing.T) {
 	bubble(t, func(f *fixture) {
-		f.keep = outbox.Keep{For: 48 * time.Hour}
+		f.keep = outbox.Retention{For: 48 * time.Hour}
 		f.start("email/failed", "slack/failed")
 		f.record("a", "email/failed", "slack/failed")
 		f.park("email/failed", "a-email")
@@ -668,7 +668,7 @@ func TestNotify_dropsNothingThatIsTooOldInOneLookOnly(t *testing.T) {
 		f.record("a", "email/failed")
 		f.park("email/failed", "a-email")
 		sleep(72 * time.Hour)
-		f.keep = outbox.Keep{For: 48 * time.Hour}
+		f.keep = outbox.Retention{For: 48 * time.Hour}
 		f.start("email/failed")
 		mute := func(destination.Built) *actor.Props {
 			return f.kit.Props("delivery", func() actor.Actor { return &life{} })
@@ -706,11 +706,11 @@ func TestNotify_dropsTheOldestOfWhatIsParkedTooMuchAndTellsOnce(t *testing.T) {
 			sleep(time.Second)
 		}
 		f.record("e", "teams/gone") // parked by the scan: its destination is not configured
-		all, err := f.outbox.Surplus(outbox.Keep{Bytes: 1}, time.Now())
+		all, err := f.outbox.Surplus(outbox.Retention{Bytes: 1}, time.Now())
 		must(f.t, err)
 		f.want("parked before the start", 4, len(all))
 		one := f.ledger.Size("parked", "a-email") + f.ledger.Size("alert", "a") + f.ledger.Size("told", "a")
-		f.keep = outbox.Keep{Bytes: int64(2*one + one/2)}
+		f.keep = outbox.Retention{Bytes: int64(2*one + one/2)}
 
 		f.start("email/failed")
 		sleep(trimEvery)
@@ -747,7 +747,7 @@ func TestNotify_dropsWhatIsParkedTooLongOnceANewConfigurationSaysSo(t *testing.T
 			return f.kit.Props("delivery", func() actor.Actor { return &life{} })
 		}
 		for range 2 { // the second comes while what the first has begun may run
-			f.send(TableChanged{Table: table(f.t, "email/failed"), Keep: outbox.Keep{For: 25 * time.Hour}, NewDelivery: mute})
+			f.send(TableChanged{Table: table(f.t, "email/failed"), Keep: outbox.Retention{For: 25 * time.Hour}, NewDelivery: mute})
 		}
 		f.want("parked before the time", []string{"a-email rejected"}, f.parkedIDs())
 		sleep(time.Hour + trimEvery)

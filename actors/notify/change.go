@@ -21,7 +21,7 @@ import (
 type TableChanged struct {
 	Table *destination.Table
 	// Keep and NewDelivery replace those of Options; a nil NewDelivery leaves both.
-	Keep        outbox.Keep
+	Keep        outbox.Retention
 	NewDelivery func(destination.Built) *actor.Props
 	// ReplyTo gets a TableChangedReply as soon as notices of the new instances are
 	// accepted. Zero means nobody.

@@ -44,7 +44,7 @@ func (l *ageClock) read(now time.Time) {
 // have ended meanwhile.
 type trimmer struct {
 	outbox  *outbox.Outbox
-	keep    outbox.Keep
+	keep    outbox.Retention
 	at      time.Time // by which the age is judged
 	metrics *Metrics
 	trail   *trail.Trail

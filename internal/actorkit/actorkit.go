@@ -2,12 +2,11 @@
 // the system and its log bridge, props with our mailbox and middleware, timers,
 // bounded calls to the outside, and addresses.
 //
-// It guarantees that an actor built with Kit.Props handles one message at a
-// time in the order of arrival, that a panic in it is logged with its stack and
-// counted before supervision sees it, that a panic in a call of an actor is one
-// of the actor, and that whatever else a call or a timer yields comes back as an
-// ordinary message. It must never decide anything about
-// the domain, and nothing in it blocks the caller.
+// It guarantees that an actor built with Kit.Props handles one message at a time, in
+// the order of arrival; that a panic in it is logged with its stack and counted before
+// supervision sees it; that a panic in an outside call of an actor counts as one of the
+// actor; and that the result of a call or timer arrives as an ordinary message. It must
+// never decide anything about the domain, and nothing in it blocks the caller.
 package actorkit
 
 import (
@@ -68,13 +67,13 @@ func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOpt
 	}, all...)
 }
 
-// Apart gives an actor a goroutine of its own, so that it does not wait for its
-// turn among the actors of the kit. It is for the intake, which must not stand
-// behind what is done with the events it took in.
+// Apart gives an actor a dispatcher of its own, so that it does not wait for the other
+// actors of the kit. It is for the intake, which must not wait for decisions about the
+// events that it took in.
 func Apart() actor.PropsOption { return actor.WithDispatcher(&dispatcher{limit: 1}) }
 
 // observed counts actors of a kind, and logs and counts panics before they reach
-// supervision. It wraps the actor, since the runtime's middleware costs an
+// supervision. It wraps the actor, because middleware of the runtime would allocate an
 // envelope for every message.
 type observed struct {
 	actor.Actor
@@ -107,8 +106,8 @@ func (o *observed) Receive(ctx actor.Context) {
 	o.Actor.Receive(ctx)
 }
 
-// crash is the end of an actor whose call has panicked. A call of an earlier life
-// is told of, and nothing else.
+// crash panics on behalf of an outside call. A panic in a call of an earlier life is
+// only reported.
 func (o *observed) crash(ctx actor.Context, call panicked) {
 	if call.life.ctx.Err() == nil {
 		panic(call)
@@ -136,7 +135,8 @@ func (k *Kit) reportPanic(kind string, stat *kindStat, self *actor.PID, message,
 	k.Log.Error("actor panicked", append(fields, zap.Any("panic", cause), zap.ByteString("stack", stack))...)
 }
 
-// fault is a known cause to crash for: supervision restarts, nobody calls it a bug.
+// fault is a panic for a known reason. Supervision restarts the actor, and it does not
+// count as a bug.
 type fault struct{ err error }
 
 func (f fault) Error() string { return f.err.Error() }

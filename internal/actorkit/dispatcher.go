@@ -5,10 +5,9 @@ import (
 	"sync"
 )
 
-// dispatcher runs mailboxes on a bounded number of goroutines. One that has
-// emptied a mailbox takes the next waiting one along, so that under load
-// goroutines and their grown stacks are reused; idle ones end. An actor never
-// blocks, so a few are enough.
+// dispatcher runs mailboxes on a bounded number of goroutines. A goroutine that is done
+// with a mailbox takes the next waiting one, so that under load goroutines and their
+// grown stacks are reused; idle ones end. An actor never blocks, so a few are enough.
 type dispatcher struct {
 	limit int
 
@@ -21,11 +20,11 @@ type dispatcher struct {
 // throughput is how many messages of one mailbox are handled before others get a turn.
 const throughput = 300
 
-// newDispatcher works on one mailbox per core at the same time, which is one less than
-// there may be threads: that one is the intake's, see app.TuneRuntime. More would not
-// be faster, and every goroutine that is ready to run makes those that read
-// sockets wait for their turn: with sixteen a core, a burst of 150,000 datagrams
-// a second lost a quarter in the kernel (make bench BENCH=decisions).
+// newDispatcher returns a dispatcher with one goroutine per core. GOMAXPROCS is one
+// more than that, which leaves a thread for the intake; see app.TuneRuntime. More
+// goroutines would not be faster, and the goroutines that read sockets would wait for
+// them: with sixteen per core, the kernel dropped a quarter of a burst of 150,000
+// datagrams a second (make bench BENCH=decisions).
 func newDispatcher() *dispatcher { return &dispatcher{limit: max(2, runtime.GOMAXPROCS(0)-1)} }
 
 // Schedule implements actor.Dispatcher.
@@ -51,7 +50,7 @@ func (d *dispatcher) work(run func()) {
 	}
 }
 
-// take returns the next waiting mailbox; nil ends the goroutine that asks.
+// take returns the next waiting mailbox, or nil, on which the goroutine has to end.
 func (d *dispatcher) take() func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

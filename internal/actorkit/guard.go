@@ -9,8 +9,8 @@ import (
 	"butler/messages"
 )
 
-// Guard makes a call that an actor has sent outside. A panic in it stays a
-// failure of this one call, and is logged with its stack; what names the call.
+// Guard makes an outside call and returns its failure. A panic is logged with its stack
+// and is a failure of this call, instead of crashing the actor. what names the call.
 func Guard(log *zap.Logger, what string, call func() error) (f messages.Failure) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -29,12 +29,12 @@ type mailbox struct {
 	batch []any
 	next  int
 
-	// depth and orders count what user and batch, and system, hold; they go up
-	// before their queue does, so that 0 means empty without a look under the lock.
-	depth     atomic.Int64
-	orders    atomic.Int64
-	scheduled atomic.Bool
-	suspended atomic.Bool
+	// depth counts the messages in user and batch, systemDepth those in system. They are
+	// increased before a message is queued, so 0 means empty, without taking the lock.
+	depth       atomic.Int64
+	systemDepth atomic.Int64
+	scheduled   atomic.Bool
+	suspended   atomic.Bool
 }
 
 // keepCapacity is the largest queue whose memory an idle mailbox keeps.
@@ -52,7 +52,7 @@ func (m *mailbox) PostUserMessage(message any) {
 
 // PostSystemMessage implements actor.Mailbox.
 func (m *mailbox) PostSystemMessage(message any) {
-	m.orders.Add(1)
+	m.systemDepth.Add(1)
 	m.mu.Lock()
 	m.system = append(m.system, message)
 	m.mu.Unlock()
@@ -89,7 +89,7 @@ func (m *mailbox) process() {
 }
 
 func (m *mailbox) pending() bool {
-	return m.orders.Load() > 0 || !m.suspended.Load() && m.depth.Load() > 0
+	return m.systemDepth.Load() > 0 || !m.suspended.Load() && m.depth.Load() > 0
 }
 
 // run handles messages until there is none, the mailbox is suspended, or a handler
@@ -127,7 +127,7 @@ func (m *mailbox) run() (over bool) {
 }
 
 func (m *mailbox) popSystem() any {
-	if m.orders.Load() == 0 {
+	if m.systemDepth.Load() == 0 {
 		return nil
 	}
 	m.mu.Lock()
@@ -135,7 +135,7 @@ func (m *mailbox) popSystem() any {
 	if len(m.system) == 0 {
 		return nil
 	}
-	m.orders.Add(-1)
+	m.systemDepth.Add(-1)
 	message := m.system[0]
 	m.system = m.system[1:]
 	if len(m.system) == 0 {

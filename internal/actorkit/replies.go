@@ -8,9 +8,9 @@ import (
 	"butler/messages"
 )
 
-// replies is where everybody who is no actor gets an answer: one process for all
-// of them, which tells them apart by a number. One for each, with its entry in the
-// registry of the runtime, cost more than the way of a question to its actor.
+// replies receives the answers to goroutines that are not actors. It is one process of
+// the runtime for all of them, which tells them apart by a number: a process for each
+// would cost more than the question itself.
 type replies struct {
 	system *actor.ActorSystem
 	self   *actor.PID
@@ -26,9 +26,9 @@ func newReplies(system *actor.ActorSystem) *replies {
 	return r
 }
 
-// Expect returns an address for an answer. take is called with what is sent there
-// until it says that it was the answer, or the address is forgotten; it must not
-// block. An address that gets no answer is to be forgotten.
+// Expect returns an address for an answer. take is called with every message sent there
+// until it returns true or the address is forgotten. It must not block. The caller must
+// Forget an address that has had no answer.
 func (k *Kit) Expect(take func(message any) bool) messages.Ref {
 	r := k.replies
 	r.mu.Lock()
@@ -41,17 +41,16 @@ func (k *Kit) Expect(take func(message any) bool) messages.Ref {
 	return messages.Ref{Address: r.self.GetAddress(), ID: r.self.GetId(), Request: r.last}
 }
 
-// Forget ends the life of an address that Expect has returned. What comes there
-// later is a dead letter.
+// Forget removes an address that Expect has returned. Later messages to it are dead
+// letters.
 func (k *Kit) Forget(at messages.Ref) {
 	k.replies.mu.Lock()
 	defer k.replies.mu.Unlock()
 	delete(k.replies.waiting, at.Request)
 }
 
-// Answer sends a message to an address. It is what a message to that PID does, but
-// an answer that somebody expects takes no PID and no look into the registry of the
-// runtime.
+// Answer sends a message to an address. It has the effect of sending to that PID, but is
+// cheaper for an address of Expect, which needs no look-up in the registry.
 func (k *Kit) Answer(to messages.Ref, message any) {
 	r := k.replies
 	if to.Request != 0 && to.ID == r.self.GetId() && to.Address == r.self.GetAddress() && r.deliver(to.Request, message) {
@@ -67,7 +66,7 @@ func (r *replies) SendUserMessage(to *actor.PID, message any) {
 	}
 }
 
-// deliver reports whether somebody waits at an address. Only one answer counts.
+// deliver passes a message to whoever waits at an address, and reports whether somebody does.
 func (r *replies) deliver(request uint32, message any) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -31,8 +31,8 @@ type Alarm struct {
 	at    time.Time
 }
 
-// Set has the actor of ctx woken with message at a time, and not before; the zero
-// time is for not at all. An alarm that is set for that time already stays as it is.
+// Set makes the alarm send message to the actor of ctx at a time, instead of the one set
+// before; the zero time means never. An alarm that is set for that time stays as it is.
 func (a *Alarm) Set(ctx actor.Context, at time.Time, message any) {
 	if at.Equal(a.at) {
 		return
@@ -43,12 +43,12 @@ func (a *Alarm) Set(ctx actor.Context, at time.Time, message any) {
 	}
 }
 
-// At returns what the alarm is set for, the zero time for nothing.
+// At returns the time for which the alarm is set, the zero time if it is not.
 func (a *Alarm) At() time.Time { return a.at }
 
-// Stop takes the alarm back. It is to be called when the message arrives, too: from
-// then on the alarm is not set. The message of one that was taken back or set anew
-// may be in the mailbox already, and wakes the actor for nothing.
+// Stop cancels the alarm. Call it when the message arrives, too, because the alarm does
+// not notice that. The message of an alarm that was stopped or set again may be in the
+// mailbox already, and wakes the actor for nothing.
 func (a *Alarm) Stop() {
 	a.timer.Stop()
 	a.at = time.Time{}

@@ -91,7 +91,7 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 		names = append(names, place.Instance)
 	}
 	slices.Sort(names)
-	return nil, api.DestinationError{Err: destination.NotCalled(name, slices.Compact(names))}
+	return nil, api.DestinationError{Err: destination.UnknownName(name, slices.Compact(names))}
 }
 
 // ParkedNotice is one line of a listing of parked notices.

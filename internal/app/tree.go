@@ -102,7 +102,7 @@ func (a *App) notifyProps() *actor.Props {
 }
 
 // deliveries say how notices are sent, and what is kept of those that could not be.
-func (a *App) deliveries() (outbox.Keep, func(destination.Built) *actor.Props) {
+func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Props) {
 	section := a.cfg.Delivery()
 	common := delivery.Options{
 		Outbox: a.outbox, Metrics: once(a.core, delivery.NewMetrics), OnSettled: a.opts.OnSettled, Trail: a.trail,
@@ -110,7 +110,7 @@ func (a *App) deliveries() (outbox.Keep, func(destination.Built) *actor.Props) {
 		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
 	}
-	return outbox.Keep{For: section.ParkedKeepFor, Bytes: section.ParkedMaxBytes}, func(b destination.Built) *actor.Props {
+	return outbox.Retention{For: section.ParkedKeepFor, Bytes: section.ParkedMaxBytes}, func(b destination.Built) *actor.Props {
 		one := common
 		one.Built = b
 		if one.Built.Instance.MaxInFlight == 0 {

@@ -28,7 +28,7 @@ func Advise(err error, i Instance) (problem, mend string) {
 	return problem, mend
 }
 
-// NotCalled is why a name means no destination of the known ones.
-func NotCalled(name string, known []string) error {
+// UnknownName is the error for a name that no enabled destination has.
+func UnknownName(name string, known []string) error {
 	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 }

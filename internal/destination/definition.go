@@ -28,15 +28,15 @@ type Deps struct {
 	Location *time.Location
 	// BaseDir is what relative paths of the configuration are relative to.
 	BaseDir string
-	// BadTemplates returns what counts, for one integration, templates that could
-	// not be used. Nil counts for nobody.
+	// BadTemplates returns the counter of unusable templates of an integration. Nil
+	// counts nothing.
 	BadTemplates func(integration string) (count func())
 
 	integration string
 }
 
-// BadTemplate returns what a destination calls whenever a template of the
-// operator's cannot be used, and a message goes out in another layout.
+// BadTemplate returns a function that a destination calls whenever it cannot use a
+// template of the operator and sends another layout.
 func (d Deps) BadTemplate() (count func()) {
 	if d.BadTemplates == nil {
 		return func() {}
@@ -77,18 +77,17 @@ type Spec[C, S any] struct {
 	// Schema describes the keys of the section, of "routes[].<Route>", and of
 	// other sections that are the destination's own (embedded schema.yaml).
 	Schema []byte
-	// Read completes C with what stands in other sections, such as accounts and
-	// switches; nil when the section says it all.
+	// Read adds to C what is in other sections, such as accounts and switches; nil if
+	// there is nothing.
 	Read func(decode Decode, c *C) error
 	// Enabled is the master switch, "enable" in the section; nil without one.
 	// Routes only use a destination that is switched on.
 	Enabled func(c C) bool
 	// Uses lists what the sections switch on.
 	Uses func(c C) []Use[S]
-	// Check finds what is wrong with the keys that all uses share, with paths from
-	// the root; CheckUse with those of one use, with paths below its own. Both are
-	// only asked about what is switched on, change nothing and call nobody. Nil
-	// means that the schema says it all.
+	// Check validates the keys that all uses share, with paths from the root; CheckUse
+	// those of one use, with paths below its own. Both are only called for what is
+	// switched on, change nothing and use no network. Nil means that the schema is enough.
 	Check    func(c C, d Deps) Problems
 	CheckUse func(c C, u Use[S], d Deps) Problems
 	// Expand splits a use that needs several queues, such as one per account; nil without any.

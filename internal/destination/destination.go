@@ -81,8 +81,8 @@ type Instance struct {
 	Kinds []messages.AlertKind
 	// Needs says which look-ups make its notices complete.
 	Needs Needs
-	// Store marks the keeping of records, such as measurements. Nobody is told by
-	// it, and no route keeps one of the destination's own sections from it.
+	// Store marks an instance that stores records, such as measurements, and notifies
+	// nobody. One of the destination's own sections gets its alerts whatever the routes say.
 	Store bool
 	// Properties are the custom properties of reload tasks that Select looks at.
 	Properties []Property
@@ -118,15 +118,15 @@ type Property struct {
 	Values []string
 }
 
-// Needs is what the destinations of an alert want looked up. The union over all
-// instances that carry an alert kind decides what is fetched.
+// Needs says what has to be looked up for an alert. The union of the needs of all
+// instances that will have notices of it decides.
 type Needs struct {
 	// Task, App and Owner are metadata from the QRS.
 	Task, App, Owner bool
 	// Execution is the last execution result.
 	Execution bool
-	// FinalState makes a success wait until the execution result is final, and
-	// leaves the instance out when it never is.
+	// FinalState makes a success wait until the execution result is final. If it does
+	// not become final in time, the instance has no notice.
 	FinalState bool
 	// ScriptHead and ScriptTail are lines of the script log; 0 and 0 mean none is needed.
 	ScriptHead, ScriptTail int
@@ -155,15 +155,15 @@ type Selection struct {
 	Recipients []string
 	// Reason says in words why Recipients is empty.
 	Reason string
-	// LeftOut are those who would be told, but for a rule, where others are.
+	// LeftOut are those whom a rule excludes, if others are told.
 	LeftOut []LeftOut
 }
 
-// LeftOut is somebody whom an instance does not tell although it tells others.
+// LeftOut are recipients whom a rule excludes.
 type LeftOut struct {
-	// Recipients are who; none where Reason says it all.
+	// Recipients may be empty if they are not known.
 	Recipients []string
-	// Reason says in words why, and names nobody of Recipients.
+	// Reason says in words why, without naming the recipients.
 	Reason string
 }
 

@@ -95,8 +95,8 @@ func countEntries(decode Decode, routes []Route, destinations []Definition) ([]i
 	return entries, nil
 }
 
-// Silencing returns the names of the routes that tell nobody, and keep what they
-// match from everybody else.
+// Silencing returns the names of the routes that have no destination and end the
+// matching, so that nobody gets what they match.
 func Silencing(decode Decode, destinations ...Definition) ([]string, error) {
 	routes, err := ReadRoutes(decode)
 	if err != nil {
@@ -112,9 +112,9 @@ func Silencing(decode Decode, destinations ...Definition) ([]string, error) {
 	return out, err
 }
 
-// warn tells of a route that changes nothing, one that keeps every alert from
-// everybody, and one that no alert gets to. ended has the kinds of which every
-// alert has found its route, with the name of that.
+// warn warns of a route that has no effect, that silences everything, or that no alert
+// reaches. ended maps the kinds for which an earlier route ends the matching of every
+// alert to the name of that route.
 func (r Route) warn(p *Problems, at string, entries int, ended map[messages.AlertKind]string) {
 	everything := len(r.Match.conditions()) == 0
 	taken := func(k messages.AlertKind) bool { return ended[k] != "" }
@@ -209,7 +209,7 @@ func (m Match) kinds() []messages.AlertKind {
 	return out
 }
 
-// answer says whether an alert matches. Unknown is what a look-up that failed leaves.
+// answer says whether an alert matches. It is unknown if a look-up failed.
 type answer uint8
 
 const (
@@ -218,15 +218,15 @@ const (
 	yes
 )
 
-// fact is one thing that a match can ask of an alert.
+// fact is a property of alerts that routes can match.
 type fact struct {
 	// key is the name of the condition in the configuration.
 	key    string
 	wanted func(Match) []string
 	is     func(a *messages.Alert, want string) bool
-	// ofTask and ofApp say which look-up tells it; neither for what the event itself says.
+	// ofTask and ofApp say which look-up it comes from; neither is set for what is in the event.
 	ofTask, ofApp bool
-	// namesApp marks what the event tells, or else the task.
+	// namesApp marks the app, which is in the event or else in the task.
 	namesApp bool
 }
 
@@ -298,30 +298,30 @@ func hasPair(in []messages.Property, want string) bool {
 	})
 }
 
-// missing reports that the look-up which tells the fact is still out, or has
-// failed. An event may leave it to the task which app it is about.
+// missing reports whether the fact is not known, because its look-up has failed or has
+// not been made yet.
 func (f fact) missing(a *messages.Alert) bool {
 	noTask := a.TaskEvent() && !a.Task.Known
 	hasApp := a.Event.AppID != "" || a.Task.AppID != ""
 	return f.ofTask && noTask || f.ofApp && !a.App.Known && (hasApp || noTask) || f.namesApp && noTask && a.Event.AppID == ""
 }
 
-// condition is a fact with what a route wants of it, made ready once for all alerts.
+// condition is a fact with the values that a route matches.
 type condition struct {
 	fact
 	wants []string
-	// unless says why an alert that does not fulfil it does not take the route.
-	unless string
+	// mismatch is the reason for alerts that do not fulfil it.
+	mismatch string
 }
 
-// conditions returns what an alert of one of its kinds must fulfil.
+// conditions returns the conditions of a match, beside the kinds.
 func (m Match) conditions() []condition {
 	var out []condition
 	for _, f := range facts {
 		wants := slices.DeleteFunc(slices.Clone(f.wanted(m)), func(want string) bool { return want == "" })
 		if len(f.wanted(m)) > 0 {
-			unless := fmt.Sprintf("the route wants match.%s to be %s", f.key, choice(wants))
-			out = append(out, condition{fact: f, wants: wants, unless: unless})
+			mismatch := fmt.Sprintf("the route wants match.%s to be %s", f.key, choice(wants))
+			out = append(out, condition{fact: f, wants: wants, mismatch: mismatch})
 		}
 	}
 	return out
@@ -363,37 +363,37 @@ func (c condition) holds(a *messages.Alert) bool {
 	return false
 }
 
-// path is a route as a table asks it.
-type path struct {
+// compiledRoute is a route in the form that a table uses.
+type compiledRoute struct {
 	conditions []condition
 	continues  bool
-	// before is why an alert takes no later one once this one has matched.
-	before string
+	// stopReason is the reason for alerts that do not reach later routes because of this one.
+	stopReason string
 }
 
-func (r Route) path() path {
-	return path{
+func (r Route) compile() compiledRoute {
+	return compiledRoute{
 		conditions: r.Match.conditions(), continues: r.Continue,
-		before: fmt.Sprintf("route %q matched before and does not continue", r.Name),
+		stopReason: fmt.Sprintf("route %q matched before and does not continue", r.Name),
 	}
 }
 
-// matches says whether the route is for an alert of one of its kinds, and why it is not.
-func (p path) matches(a *messages.Alert) (got answer, why string) {
+// matches says whether an alert of one of its kinds matches, or why it does not.
+func (p compiledRoute) matches(a *messages.Alert) (got answer, why string) {
 	got = yes
 	for _, c := range p.conditions {
 		switch {
 		case c.missing(a):
 			got = unknown
 		case !c.holds(a):
-			return no, c.unless
+			return no, c.mismatch
 		}
 	}
 	return got, ""
 }
 
-// needs is what the conditions want looked up.
-func (p path) needs() Needs {
+// needs are the look-ups of the conditions.
+func (p compiledRoute) needs() Needs {
 	var out Needs
 	for _, c := range p.conditions {
 		out.Task, out.App = out.Task || c.ofTask || c.namesApp, out.App || c.ofApp

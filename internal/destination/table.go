@@ -19,31 +19,31 @@ import (
 // sections, unless a route has ended the matching. It is immutable and safe for
 // concurrent use.
 type Table struct {
-	built []Built
-	paths []path
-	// ways are the ways of the alerts of a kind; guesses those of alerts that only
-	// count as one of the kind.
-	ways, guesses map[messages.AlertKind]ways
+	built  []Built
+	routes []compiledRoute
+	// byKind are the candidates for alerts of a kind, byAssumedKind those for alerts
+	// whose kind is assumed because the type of their task is not known.
+	byKind, byAssumedKind map[messages.AlertKind]candidates
 }
 
-// ways is where alerts can go.
-type ways struct {
+// candidates are the instances and routes that alerts of a kind can go to.
+type candidates struct {
 	instances []*Instance
-	// routes are those that the alerts may take, in order.
-	routes []turn
+	// routes are in the order of the configuration.
+	routes []routeEntry
 }
 
-// turn is a route that an alert may take.
-type turn struct {
+// routeEntry is a route among candidates.
+type routeEntry struct {
 	// route is its number, from 1.
 	route int
-	// sure says that the event of the alert is one of the route's.
-	sure bool
+	// certain says that the route names all kinds that the alert may be of.
+	certain bool
 }
 
 // NewTable builds the table. Two instances of one name are an error.
 func NewTable(built []Built, routes []Route) (*Table, error) {
-	t := &Table{built: built, ways: map[messages.AlertKind]ways{}, guesses: map[messages.AlertKind]ways{}}
+	t := &Table{built: built, byKind: map[messages.AlertKind]candidates{}, byAssumedKind: map[messages.AlertKind]candidates{}}
 	seen := map[string]bool{}
 	for _, b := range built {
 		if seen[b.Instance.Name] {
@@ -52,32 +52,32 @@ func NewTable(built []Built, routes []Route) (*Table, error) {
 		seen[b.Instance.Name] = true
 	}
 	for _, r := range routes {
-		t.paths = append(t.paths, r.path())
+		t.routes = append(t.routes, r.compile())
 	}
 	for _, kind := range slices.Concat(messages.AllKinds(), messages.MeasuredKinds()) {
-		t.ways[kind] = waysOf(built, routes, kind, []messages.AlertKind{kind})
-		t.guesses[kind] = waysOf(built, routes, kind, mayBe(kind))
+		t.byKind[kind] = candidatesOf(built, routes, kind, []messages.AlertKind{kind})
+		t.byAssumedKind[kind] = candidatesOf(built, routes, kind, possibleKinds(kind))
 	}
 	return t, nil
 }
 
-// mayBe returns the kinds of which an alert may be that counts as one of kind
-// because the type of its task is not known.
-func mayBe(kind messages.AlertKind) []messages.AlertKind {
+// possibleKinds returns the kinds that an alert of an assumed kind may really be of:
+// those with the same outcome.
+func possibleKinds(kind messages.AlertKind) []messages.AlertKind {
 	return slices.DeleteFunc(messages.TaskKinds(), func(k messages.AlertKind) bool {
 		return template.OutcomeOf(k) != template.OutcomeOf(kind)
 	})
 }
 
-// waysOf returns where alerts can go that count as one of kind and may be of
-// any of kinds. Only routes go by what an alert may be: the sections of the
-// destinations and the stores take it for what it counts as. But a failure of
-// which nobody would hear goes to the sections for what it may be, too.
-func waysOf(built []Built, routes []Route, kind messages.AlertKind, kinds []messages.AlertKind) ways {
+// candidatesOf returns the candidates for alerts that count as of kind and may be of any
+// of kinds. Routes match if they name any of kinds; stores and the destinations' own
+// sections only if they carry kind. But if a failure would reach nobody that way, it
+// goes to the sections for any of kinds, too.
+func candidatesOf(built []Built, routes []Route, kind messages.AlertKind, kinds []messages.AlertKind) candidates {
 	among := func(k messages.AlertKind) bool { return slices.Contains(kinds, k) }
-	var out ways
+	var out candidates
 	var others []*Instance
-	heard := kind != messages.ReloadTaskFailed // as which every such failure counts
+	heard := kind != messages.ReloadTaskFailed // the assumed kind of every failure
 	for i := range built {
 		to := &built[i].Instance
 		may := !to.Store && slices.ContainsFunc(to.Kinds, among)
@@ -95,20 +95,20 @@ func waysOf(built []Built, routes []Route, kind messages.AlertKind, kinds []mess
 	for n, r := range routes {
 		named := func(k messages.AlertKind) bool { return slices.Contains(r.Kinds, k) }
 		if slices.ContainsFunc(kinds, named) {
-			out.routes = append(out.routes, turn{route: n + 1, sure: !slices.ContainsFunc(kinds, func(k messages.AlertKind) bool { return !named(k) })})
+			out.routes = append(out.routes, routeEntry{route: n + 1, certain: !slices.ContainsFunc(kinds, func(k messages.AlertKind) bool { return !named(k) })})
 		}
 	}
 	return out
 }
 
-// of returns where an alert can go. An event of which the task is not known
-// counts as that of a reload, and may be that of any type of a task; only what
-// tells of distribute tasks says so.
-func (t *Table) of(a *messages.Alert) ways {
+// candidatesFor returns the candidates for an alert. If its task is not known it counts
+// as that of a reload task, and may be of any other type; only the events of distribute
+// tasks name their type.
+func (t *Table) candidatesFor(a *messages.Alert) candidates {
 	if a.TaskEvent() && !a.Task.Known && a.Event.Family != messages.FamilyDistribute {
-		return t.guesses[a.Kind]
+		return t.byAssumedKind[a.Kind]
 	}
-	return t.ways[a.Kind]
+	return t.byKind[a.Kind]
 }
 
 // Built lists every instance with its destination, in the order of configuration.
@@ -125,22 +125,22 @@ func (t *Table) Close() {
 	ending.Wait()
 }
 
-// Carries reports whether any instance carries what an alert is, or may be.
-func (t *Table) Carries(a *messages.Alert) bool { return len(t.of(a).instances) > 0 }
+// Carries reports whether there is any candidate for an alert.
+func (t *Table) Carries(a *messages.Alert) bool { return len(t.candidatesFor(a).instances) > 0 }
 
-// Verdict says of one instance why an alert does not go through it, or not to everybody.
+// Verdict says why an alert does not go through an instance, or not to everybody there.
 type Verdict struct {
 	Instance string
-	// Reason says why nobody is told; "" where others are told than those who are left out.
+	// Reason says why nobody is told; "" if only those in LeftOut are not.
 	Reason  string
 	LeftOut []LeftOut
 }
 
-// maxVerdicts bounds what one line says of those who are not told.
+// maxVerdicts bounds the verdicts in one log line.
 const maxVerdicts = 30
 
-// AppendFields adds to the fields of a log line why the first of those who are
-// not told are not, and how many others there are.
+// AppendFields appends the first verdicts to the fields of a log line, and the number
+// of the others.
 func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	for _, v := range without[:min(len(without), maxVerdicts)] {
 		fields = append(fields, zap.String("not_"+v.Instance, v.Summary()))
@@ -151,7 +151,8 @@ func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	return fields
 }
 
-// Summary words the verdict for the log, which tells how many are left out and not who.
+// Summary is the text of the verdict for the log, which has the number of those who are
+// left out, and not their names.
 func (v Verdict) Summary() string {
 	return v.text(func(recipients []string) string {
 		if len(recipients) == 1 {
@@ -161,7 +162,8 @@ func (v Verdict) Summary() string {
 	})
 }
 
-// Names words the verdict for the operator who asks, with those who are left out.
+// Names is the text of the verdict for butler explain, with the names of those who are
+// left out.
 func (v Verdict) Names() string {
 	return v.text(func(recipients []string) string {
 		shown := shortened(recipients[:min(len(recipients), maxNames)])
@@ -172,7 +174,7 @@ func (v Verdict) Names() string {
 	})
 }
 
-// maxNames bounds the recipients in a verdict, which has a reason to tell, too.
+// maxNames bounds the names in a verdict.
 const maxNames = 4
 
 func (v Verdict) text(who func(recipients []string) string) string {
@@ -190,14 +192,14 @@ func (v Verdict) text(who func(recipients []string) string) string {
 	return strings.Join(parts, "; ")
 }
 
-// Route returns the notices of an alert, and why other instances have none, or leave somebody out.
-// finalState reports that the execution result is final; instances that need it
-// are left out otherwise.
+// Route returns the notices of an alert, and a verdict on every candidate that has none
+// or leaves somebody out. finalState reports that the execution result is final;
+// otherwise instances that need it have none.
 func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
 	instances, without := t.reached(a)
 	notices := make([]messages.NoticeHead, 0, len(instances))
 	for _, i := range instances {
-		selected := i.selects(a, finalState)
+		selected := i.selectFor(a, finalState)
 		if len(selected.Recipients) == 0 {
 			without = append(without, Verdict{Instance: i.Name, Reason: selected.Reason})
 			continue
@@ -219,31 +221,30 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 	return notices, without
 }
 
-// reached returns the instances that the routes lead an alert to, and why they do
-// not lead to the others that carry its kind. A route that cannot be judged,
-// because a look-up failed, tells its own and ends nothing: an alert is rather
-// told twice than to nobody.
+// reached returns the candidates that an alert goes to by the routes, and verdicts on
+// the others. A route that cannot be evaluated, because a look-up failed, counts as a
+// match and does not end the matching: better one alert too many than none.
 func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
-	ways := t.of(a)
-	if len(ways.routes) == 0 {
-		return ways.instances, nil
+	found := t.candidatesFor(a)
+	if len(found.routes) == 0 {
+		return found.instances, nil
 	}
-	reasons := make([]string, len(t.paths)+1) // by number of the route
+	reasons := make([]string, len(t.routes)+1) // by number of the route
 	end := ""
-	for _, turn := range ways.routes {
+	for _, entry := range found.routes {
 		if end != "" {
-			reasons[turn.route] = end
+			reasons[entry.route] = end
 			continue
 		}
-		path := t.paths[turn.route-1]
-		got, why := path.matches(a)
-		reasons[turn.route] = why
-		if got == yes && turn.sure && !path.continues {
-			end = path.before
+		route := t.routes[entry.route-1]
+		got, why := route.matches(a)
+		reasons[entry.route] = why
+		if got == yes && entry.certain && !route.continues {
+			end = route.stopReason
 		}
 	}
 	reasons[0] = end
-	for _, i := range ways.instances {
+	for _, i := range found.instances {
 		if reason := reasons[i.route]; reason != "" && (!i.Store || i.route > 0) {
 			without = append(without, Verdict{Instance: i.Name, Reason: reason})
 			continue
@@ -253,9 +254,9 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	return reached, without
 }
 
-// selects says who is told. An instance that wants nothing of the alert comes
-// before one that does not get it in time: for the former nobody has waited.
-func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
+// selectFor says who is told. Select comes before the check of the final state, because
+// nobody has waited for that if Select excludes the alert anyway.
+func (i *Instance) selectFor(a *messages.Alert, finalState bool) Selection {
 	selected := Everyone()
 	if i.Select != nil {
 		selected = i.Select(a)
@@ -266,8 +267,8 @@ func (i *Instance) selects(a *messages.Alert, finalState bool) Selection {
 	return selected
 }
 
-// suppressBy is what the window counts by. Events are counted apart: a start is
-// not held back by the stop before it.
+// suppressBy returns the suppression key. It has the kind if the instance carries
+// several, so that a start is not held back by the stop before it.
 func (i *Instance) suppressBy(a *messages.Alert, recipient string) string {
 	key := a.Subject() + "|" + recipient
 	if len(i.Kinds) > 1 {
@@ -276,9 +277,9 @@ func (i *Instance) suppressBy(a *messages.Alert, recipient string) string {
 	return key
 }
 
-// NeedsOf returns what the instances that will tell somebody of an alert want
-// looked up, judged by what is known of it so far. An instance that chooses by
-// the app owner counts, because the owner is looked up later.
+// NeedsOf returns the needs of the instances that will have notices of an alert, as far
+// as that is known by now. An instance that needs the app owner counts always, because
+// its recipients may depend on the owner.
 func (t *Table) NeedsOf(a *messages.Alert) Needs {
 	var needs Needs
 	instances, _ := t.reached(a)
@@ -287,8 +288,8 @@ func (t *Table) NeedsOf(a *messages.Alert) Needs {
 			needs = needs.Or(i.Needs)
 		}
 	}
-	for _, turn := range t.of(a).routes {
-		needs = needs.Or(t.paths[turn.route-1].needs())
+	for _, entry := range t.candidatesFor(a).routes {
+		needs = needs.Or(t.routes[entry.route-1].needs())
 	}
 	return needs
 }

@@ -1,5 +1,5 @@
 // Package ratelimit owns the two policies that keep a destination from being
-// flooded: Windows, one delivered alert per key and time, and Bucket, a bound on
+// flooded: Windows, one delivered alert per key and time, and Bucket, a limit of
 // attempts per second.
 //
 // It guarantees that a window is opened by a delivery alone, never by an
@@ -31,8 +31,8 @@ func NewBucket(rate float64, burst int) *Bucket {
 	return &Bucket{rate: rate, burst: size, tokens: size}
 }
 
-// almostOne is a token, with room for the rounding of what trickled in: a timer
-// set by Next has to find it.
+// almostOne is one token less a rounding error: at the time returned by Next, Take has
+// to succeed.
 const almostOne = 1 - 1e-6
 
 // Take takes a token and reports whether there was one.
@@ -48,7 +48,7 @@ func (b *Bucket) Take(now time.Time) bool {
 	return true
 }
 
-// Next returns when a token is to be had: now, or later.
+// Next returns when there is a token: now, or later.
 func (b *Bucket) Next(now time.Time) time.Time {
 	if b.rate == 0 {
 		return now
@@ -61,7 +61,7 @@ func (b *Bucket) Next(now time.Time) time.Time {
 	return now.Add(time.Duration(min(wait, float64(24*time.Hour))))
 }
 
-// fill adds what was gained since the last time. A clock that went back gains nothing.
+// fill adds the tokens gained since the last time, none if the clock went back.
 func (b *Bucket) fill(now time.Time) {
 	if gained := now.Sub(b.filled); gained > 0 && !b.filled.IsZero() {
 		b.tokens = min(b.burst, b.tokens+gained.Seconds()*b.rate)

@@ -129,7 +129,7 @@ func (s Site) find(name string) (destination.Instance, destination.Definition, e
 	case len(names) == 0:
 		return i, of, errors.Join(errors.New("no destination is enabled in the configuration"), left)
 	default:
-		return i, of, errors.Join(destination.NotCalled(name, names), left)
+		return i, of, errors.Join(destination.UnknownName(name, names), left)
 	}
 }
 

@@ -160,7 +160,7 @@ func named(all []destination.Built, names []string) ([]destination.Built, error)
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(b destination.Built) bool { return means(name, b) }) {
-			return nil, fmt.Errorf("%w: %w", ErrNothing, destination.NotCalled(name, namesOf(all)))
+			return nil, fmt.Errorf("%w: %w", ErrNothing, destination.UnknownName(name, namesOf(all)))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(b destination.Built) bool {

@@ -5,23 +5,22 @@ import (
 	"net"
 )
 
-// maxAnswer is how much a server may say, in bytes, before it is spoken to again:
-// an answer of many lines, or its certificates. The library reads a line whole,
-// however long it is.
+// maxAnswer bounds what a server may send in response to one write, in bytes: an answer
+// of many lines, or its certificates. The library has no limit on the length of a line.
 const maxAnswer = 256 << 10
 
-// errEndless is an answer that goes on and on.
+// errEndless is the error for an answer longer than maxAnswer.
 var errEndless = errors.New("the answer of the server does not end")
 
-// bounded is a connection on which the other side may say maxAnswer bytes in one
-// go, and no more. It serves one conversation: whoever speaks waits for the answer.
-type bounded struct {
+// boundedConn is a connection that fails when the server sends more than maxAnswer bytes
+// between two writes. It is for protocols in which every request waits for its answer.
+type boundedConn struct {
 	net.Conn
 	said int
 }
 
-// Read fails with errEndless once too much has been said.
-func (b *bounded) Read(p []byte) (int, error) {
+// Read fails with errEndless at the limit.
+func (b *boundedConn) Read(p []byte) (int, error) {
 	if b.said >= maxAnswer {
 		return 0, errEndless
 	}
@@ -30,8 +29,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write lets the other side answer.
-func (b *bounded) Write(p []byte) (int, error) {
+// Write resets the limit.
+func (b *boundedConn) Write(p []byte) (int, error) {
 	b.said = 0
 	return b.Conn.Write(p)
 }

@@ -1,14 +1,14 @@
-// Package email owns how alerts reach people by mail: who is told, what the
-// mail looks like, and the SMTP sessions, in each of which one mail follows
-// the other to one recipient each.
+// Package email owns how alerts reach people by mail: the recipients, the content of
+// the mail, and the SMTP sessions. Every mail has one recipient, and a session carries
+// several mails.
 //
 // It guarantees that text from outside can neither add a header or a recipient
 // nor break the page, that a broken template costs the layout and not the
 // alert, and that a repeated attempt carries the same Message-ID, so that
 // mailboxes can drop the second copy. A mail counts as delivered when the
-// server has taken it. No more sessions are open than attempts run at once, and
-// one that nobody uses ends by itself within seconds, or with Close. It must never
-// retry a mail that a server may have taken, or show the password.
+// server has accepted it. No more sessions are open than attempts run at once, and
+// an idle one ends by itself within seconds, or with Close. It must never retry a mail
+// that a server may have accepted, or show the password.
 package email
 
 import (
@@ -95,7 +95,7 @@ func builtin(kind messages.AlertKind) string { return cmp.Or(template.BuiltinNam
 // sender mails the alerts of one use.
 type sender struct {
 	event     Event
-	post      *post
+	pool      *sessionPool
 	from      mail.Address
 	log       *zap.Logger
 	subject   template.Renderer
@@ -118,7 +118,7 @@ func newSender(c Config, u destination.Use[Event], d destination.Deps) (destinat
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	return &sender{
-		event: e, post: newPost(c.SMTP), from: from, log: d.Log, subject: subject,
+		event: e, pool: newSessionPool(c.SMTP), from: from, log: d.Log, subject: subject,
 		templates: template.NewSet(template.HTML, template.Embedded(files), filepath.Join(d.BaseDir, "partials")),
 		files:     e.templateFiles(d), builtin: builtin, badTemplate: d.BadTemplate(),
 		fields: template.FieldOptions{
@@ -159,14 +159,14 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	if err != nil {
 		return destination.Receipt{}, destination.Permanent(err)
 	}
-	if err := s.post.send(ctx, envelope{from: s.from.Address, to: n.Recipient, mail: raw}); err != nil {
+	if err := s.pool.send(ctx, envelope{from: s.from.Address, to: n.Recipient, mail: raw}); err != nil {
 		return destination.Receipt{}, err
 	}
 	return destination.Receipt{Status: "250", Detail: from}, nil
 }
 
 // Close implements destination.Closer.
-func (s *sender) Close() { s.post.close() }
+func (s *sender) Close() { s.pool.close() }
 
 var _ destination.Closer = (*sender)(nil)
 
@@ -191,7 +191,7 @@ func (s *sender) UseTemplate(file string) error {
 
 var _ destination.Templated = (*sender)(nil)
 
-// mail returns the mail of a notice in its wire form, and what made its body.
+// mail returns the encoded mail of a notice, and the name of the template of its body.
 func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
 	if !validAddress(n.Recipient) {
 		return nil, "", fmt.Errorf("%q is not a mail address", printableAddress(n.Recipient))
@@ -204,7 +204,7 @@ func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
 	return raw, from, nil
 }
 
-// letter composes the mail and says what made its body.
+// letter composes the mail, and returns the name of the template of its body.
 func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	options := s.fields
 	options.User = userForm(n.Alert.Kind)
@@ -219,8 +219,8 @@ func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	}, from
 }
 
-// bound keeps a mail readable: nobody scrolls through a megabyte of script log.
-// Of the history the last steps stay, which tell how it ended.
+// bound cuts long texts, so that the mail stays readable. Of the history it keeps the
+// last steps, which tell how the execution ended.
 func bound(fields map[string]any) {
 	log := map[string]any{}
 	for name, cut := range logs {
@@ -234,7 +234,7 @@ func bound(fields map[string]any) {
 	maps.Copy(fields, log)
 }
 
-// logs are the texts of many lines, with the side that they give way at.
+// logs are the texts of many lines, with the functions that cut them.
 var logs = map[string]func(text string, limit int, weigh func(rune) int) string{
 	"scriptLogHead":                template.CutLinesEnd,
 	"scriptLogTail":                template.CutLinesStart,
@@ -253,7 +253,8 @@ func (s *sender) subjectOf(fields map[string]any) string {
 	return template.CutEnd(line, maxSubject, template.Units)
 }
 
-// body renders the template, then the built-in one, then does without.
+// body renders the template; if that fails the built-in one, and if that fails, too,
+// plain text.
 func (s *sender) body(n messages.Notice, fields map[string]any) (html, from string) {
 	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
 	if rendered.Warning != nil || err != nil {

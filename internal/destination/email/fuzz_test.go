@@ -41,7 +41,7 @@ func FuzzReplies(f *testing.F) {
 			if err != nil {
 				return at, err
 			}
-			return (&session{conn: here, client: client}).hand(mailTo("anna@example.com"))
+			return (&session{conn: here, client: client}).transmit(mailTo("anna@example.com"))
 		})
 		if ctx.Err() != nil {
 			t.Errorf("want an end, %q keeps the attempt waiting", said)

@@ -8,23 +8,23 @@ import (
 	"butler/internal/destination"
 )
 
-// Probe implements destination.Prober: a conversation without a mail.
+// Probe implements destination.Prober: a session without a mail.
 func (s *sender) Probe() destination.Probe {
 	// The settings are the same for every use of the section.
-	return destination.Probe{Key: "smtp " + s.post.address, Look: s.post.look}
+	return destination.Probe{Key: "smtp " + s.pool.address, Look: s.pool.probe}
 }
 
 var _ destination.Prober = (*sender)(nil)
 
-// look connects, protects the connection and logs in as for a mail, and takes leave.
-func (s server) look(ctx context.Context) (destination.Sight, error) {
+// probe connects, starts TLS and logs in as for a mail, and quits.
+func (s server) probe(ctx context.Context) (destination.Sight, error) {
 	seen := destination.Sight{Address: s.address}
 	err := s.classify(ctx, func() (step, error) {
 		opened, at, err := s.open(ctx)
 		if err != nil {
 			return at, err
 		}
-		defer opened.leave()
+		defer opened.quit()
 		state, protected := opened.client.TLSConnectionState()
 		seen.Detail = "not encrypted"
 		if protected {

@@ -27,7 +27,7 @@ func TestProbe_logsInAndSendsNothing(t *testing.T) {
 			settings := settings(t, m.address)
 			settings.Auth.Enable, settings.Auth.User, settings.Auth.Password = true, user, row.password
 			settings.TLS.RequireTLS, settings.TLS.RejectUnauthorized = row.tls, false
-			seen, err := newServer(settings).look(t.Context())
+			seen, err := newServer(settings).probe(t.Context())
 			if row.detail == "" {
 				if kind, _ := destination.KindOf(err); err == nil || kind != row.kind || strings.Contains(err.Error(), string(row.password)) {
 					t.Errorf("got %v", err)

@@ -20,12 +20,12 @@ type recipients struct {
 	owner []string
 	// reasons say why one of the lists is empty.
 	reasons []string
-	// leftOut are those of whom a rule keeps the alert.
+	// leftOut are those whom a rule excludes.
 	leftOut []destination.LeftOut
 }
 
-// leave notes that a rule keeps the alert from somebody.
-func (r *recipients) leave(why string, who ...string) {
+// exclude notes that a rule excludes somebody.
+func (r *recipients) exclude(why string, who ...string) {
 	r.reasons = append(r.reasons, why)
 	r.leftOut = append(r.leftOut, destination.LeftOut{Recipients: who, Reason: why})
 }
@@ -83,16 +83,16 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 	case len(e.Recipients) == 0:
 		r.reasons = append(r.reasons, "the list of recipients is empty")
 	case !property.lets(a.Task):
-		r.leave("the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue, e.Recipients...)
+		r.exclude("the task does not have "+property.CustomPropertyName+" = "+property.EnabledValue, e.Recipients...)
 	case !tagged:
-		r.leave(untagged, e.Recipients...)
+		r.exclude(untagged, e.Recipients...)
 	default:
 		r.common = e.Recipients
 	}
 	if e.AppOwnerAlert.Enable {
 		var why string
 		if r.owner, why = e.AppOwnerAlert.addresses(a.Owner); why != "" {
-			r.leave(why, a.Owner.Emails...)
+			r.exclude(why, a.Owner.Emails...)
 		}
 	}
 	return r

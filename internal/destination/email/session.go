@@ -17,20 +17,20 @@ const (
 	idleFor = 5 * time.Second
 	// maxMails is how many mails a session carries; servers limit it, too.
 	maxMails = 100
-	// leaveWithin bounds how long a server may take to say goodbye.
-	leaveWithin = time.Second
+	// quitTimeout bounds the end of a session.
+	quitTimeout = time.Second
 )
 
-// envelope is a mail in its wire form with its one recipient.
+// envelope is an encoded mail with its sender and its recipient.
 type envelope struct {
 	from, to string
 	mail     []byte
 }
 
-// post hands mails to a server and keeps the sessions in which it did for the
-// next ones. An attempt takes the session that was used last, and opens one only
-// when none waits: so there are never more than attempts at once.
-type post struct {
+// sessionPool sends mails to a server and keeps sessions open for the next ones. An
+// attempt takes the most recently used session, and opens one only if none is idle, so
+// there are never more sessions than attempts at once.
+type sessionPool struct {
 	server
 
 	mu     sync.Mutex
@@ -38,14 +38,14 @@ type post struct {
 	closed bool
 }
 
-func newPost(s SMTP) *post { return &post{server: newServer(s)} }
+func newSessionPool(s SMTP) *sessionPool { return &sessionPool{server: newServer(s)} }
 
-// send gives one mail for one recipient to the server. It ends with ctx.
-func (p *post) send(ctx context.Context, e envelope) error {
+// send sends one mail. It ends with ctx.
+func (p *sessionPool) send(ctx context.Context, e envelope) error {
 	return p.classify(ctx, func() (step, error) {
 		if kept := p.take(); kept != nil {
-			at, err := p.through(ctx, kept, e)
-			if err == nil || ctx.Err() != nil || !outlived(at, err) {
+			at, err := p.sendIn(ctx, kept, e)
+			if err == nil || ctx.Err() != nil || !sessionLost(at, err) {
 				return at, err
 			}
 		}
@@ -53,40 +53,40 @@ func (p *post) send(ctx context.Context, e envelope) error {
 		if err != nil {
 			return at, err
 		}
-		return p.through(ctx, opened, e)
+		return p.sendIn(ctx, opened, e)
 	})
 }
 
-// outlived reports whether a mail failed because of the session that was kept for
-// it: the server has ended it, or takes no more mails in it. Once the server waits
-// for the mail itself, nobody can know what became of it, and it is not sent again.
-func outlived(at step, err error) bool {
+// sessionLost reports whether a mail failed because an idle session had ended, or the
+// server accepts no more mails in it; then it can be sent in a new one. That is never
+// so once the content was being sent, because the server may have accepted the mail.
+func sessionLost(at step, err error) bool {
 	if at == sending {
 		return false
 	}
 	reply, answered := errors.AsType[*textproto.Error](err)
-	return !answered || at == fromStep || reply.Code == closing
+	return !answered || at == fromStep || reply.Code == replyClosing
 }
 
-// closing is the reply of a server that ends the session.
-const closing = 421
+// replyClosing is the reply code of a server that ends the session.
+const replyClosing = 421
 
-// through sends a mail in a session, and keeps the session if that went well.
-func (p *post) through(ctx context.Context, s *session, e envelope) (step, error) {
+// sendIn sends a mail in a session, and keeps the session if it succeeded.
+func (p *sessionPool) sendIn(ctx context.Context, s *session, e envelope) (step, error) {
 	stop := interrupt(ctx, s.conn)
-	at, err := s.hand(e)
+	at, err := s.transmit(e)
 	if untouched := stop(); err != nil || !untouched {
 		_ = s.conn.Close()
 		return at, err
 	}
 	if !p.keep(s) {
-		s.leave()
+		s.quit()
 	}
 	return "", nil
 }
 
-// take returns a session that waits for a mail, or nil.
-func (p *post) take() *session {
+// take returns an idle session, or nil.
+func (p *sessionPool) take() *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.idle) - 1
@@ -95,12 +95,12 @@ func (p *post) take() *session {
 	}
 	s := p.idle[last]
 	p.idle = p.idle[:last]
-	s.expiry.Stop() // one that has fired finds that the session is taken
+	s.expiry.Stop() // if it has fired, expire finds that the session is taken
 	return s
 }
 
-// keep lets a session wait for the next mail, unless it has carried enough.
-func (p *post) keep(s *session) bool {
+// keep makes a session idle, unless it has carried maxMails, and reports whether it did.
+func (p *sessionPool) keep(s *session) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.mails++; p.closed || s.mails >= maxMails {
@@ -111,8 +111,8 @@ func (p *post) keep(s *session) bool {
 	return true
 }
 
-// expire ends a session that nobody has taken.
-func (p *post) expire(s *session) {
+// expire ends a session if it is still idle.
+func (p *sessionPool) expire(s *session) {
 	p.mu.Lock()
 	at := slices.Index(p.idle, s)
 	if at >= 0 {
@@ -120,12 +120,12 @@ func (p *post) expire(s *session) {
 	}
 	p.mu.Unlock()
 	if at >= 0 {
-		s.leave()
+		s.quit()
 	}
 }
 
-// close ends the sessions. Mails can still be sent, each in a session of its own.
-func (p *post) close() {
+// close ends the idle sessions. Later mails are each sent in a session of their own.
+func (p *sessionPool) close() {
 	p.mu.Lock()
 	waiting := p.idle
 	p.idle, p.closed = nil, true
@@ -133,12 +133,12 @@ func (p *post) close() {
 	var left sync.WaitGroup
 	for _, s := range waiting {
 		s.expiry.Stop()
-		left.Go(s.leave)
+		left.Go(s.quit)
 	}
 	left.Wait()
 }
 
-// session is an open conversation in which a mail may follow.
+// session is an open SMTP session.
 type session struct {
 	conn   net.Conn
 	client *smtp.Client
@@ -146,8 +146,8 @@ type session struct {
 	expiry *time.Timer
 }
 
-// hand gives a mail to the server.
-func (s *session) hand(e envelope) (step, error) {
+// transmit sends a mail: MAIL, RCPT, DATA.
+func (s *session) transmit(e envelope) (step, error) {
 	if err := s.client.Mail("<" + e.from + ">"); err != nil {
 		return fromStep, err
 	}
@@ -164,9 +164,9 @@ func (s *session) hand(e envelope) (step, error) {
 	return sending, body.Close()
 }
 
-// leave takes leave of the server, whatever it says to that.
-func (s *session) leave() {
-	_ = s.conn.SetDeadline(time.Now().Add(leaveWithin))
+// quit ends the session, whatever the server answers.
+func (s *session) quit() {
+	_ = s.conn.SetDeadline(time.Now().Add(quitTimeout))
 	_ = s.client.Quit()
 	_ = s.conn.Close()
 }

@@ -18,14 +18,14 @@ import (
 )
 
 // posting returns a post for a server, closed with the test.
-func posting(t *testing.T, s SMTP) *post {
+func posting(t *testing.T, s SMTP) *sessionPool {
 	t.Helper()
-	p := newPost(s)
+	p := newSessionPool(s)
 	t.Cleanup(p.close)
 	return p
 }
 
-func mailNow(t *testing.T, p *post, to string) error {
+func mailNow(t *testing.T, p *sessionPool, to string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -217,7 +217,7 @@ func TestPost_aSessionCarriesALimitedNumberOfMails(t *testing.T) {
 func TestPost_hasNoMoreSessionsThanAttempts(t *testing.T) {
 	const atOnce = 4
 	server := startServer(t, serverOptions{})
-	uses := []*post{posting(t, settings(t, server.address)), posting(t, settings(t, server.address))}
+	uses := []*sessionPool{posting(t, settings(t, server.address)), posting(t, settings(t, server.address))}
 	for range 5 {
 		var attempts sync.WaitGroup
 		for n := range 2 * atOnce {
@@ -305,7 +305,7 @@ func TestPost_aSessionThatNobodyUsesIsEnded(t *testing.T) {
 	for name, answers := range map[string]bool{"politely": true, "although the server is silent": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, began := newPost(SMTP{}), time.Now()
+				p, began := newSessionPool(SMTP{}), time.Now()
 				s, heard := piped(t, answers)
 				p.keep(s)
 				time.Sleep(idleFor - time.Millisecond)
@@ -321,7 +321,7 @@ func TestPost_aSessionThatNobodyUsesIsEnded(t *testing.T) {
 				if got := heard(); !strings.HasSuffix(got, "QUIT") {
 					t.Errorf("want QUIT at last, the server heard %s", got)
 				}
-				if took := time.Since(began); took > 2*idleFor+leaveWithin {
+				if took := time.Since(began); took > 2*idleFor+quitTimeout {
 					t.Errorf("the connection is open for %v", took)
 				}
 			})
@@ -331,14 +331,14 @@ func TestPost_aSessionThatNobodyUsesIsEnded(t *testing.T) {
 
 func TestPost_closeTakesLeaveOfTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, began := newPost(SMTP{}), time.Now()
+		p, began := newSessionPool(SMTP{}), time.Now()
 		first, heardFirst := piped(t, false)
 		second, heardSecond := piped(t, false)
 		p.keep(first)
 		p.keep(second)
 		p.close()
-		if took := time.Since(began); took > leaveWithin {
-			t.Errorf("want to wait %v for both, took %v", leaveWithin, took)
+		if took := time.Since(began); took > quitTimeout {
+			t.Errorf("want to wait %v for both, took %v", quitTimeout, took)
 		}
 		for _, got := range []string{heardFirst(), heardSecond()} {
 			if !strings.HasSuffix(got, "QUIT") {

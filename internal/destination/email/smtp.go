@@ -34,7 +34,7 @@ const (
 	maxReply = 200
 )
 
-// server is the mail server and how it is talked to.
+// server holds the address and the settings of the mail server.
 type server struct {
 	settings SMTP
 	name     string // what the certificate must show
@@ -59,7 +59,7 @@ func newServer(s SMTP) server {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?$`)
 
-// helloName is how the program greets the server.
+// helloName is the name in EHLO.
 func helloName() string {
 	name, err := os.Hostname()
 	if err != nil || !hostName.MatchString(name) {
@@ -68,7 +68,7 @@ func helloName() string {
 	return name
 }
 
-// step is a part of the conversation; it decides what a refusal means.
+// step is a step of a session; it decides what a refusal means.
 type step string
 
 const (
@@ -82,10 +82,10 @@ const (
 	sending        step = "send the mail"
 )
 
-// errNoTLS is a server that cannot protect the connection although that is required.
+// errNoTLS is the error for a server without STARTTLS when that is required.
 var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requireTLS is on")
 
-// open begins a conversation: it connects, protects the connection and logs in.
+// open opens a session: it connects, starts TLS and logs in.
 func (s server) open(ctx context.Context) (*session, step, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
@@ -105,9 +105,9 @@ func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// greet is the conversation up to the first mail.
+// greet is the session up to the first mail.
 func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, step, error) {
-	conn = &bounded{Conn: conn}
+	conn = &boundedConn{Conn: conn}
 	if s.settings.Secure {
 		secured := tls.Client(conn, s.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -127,7 +127,7 @@ func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, step, e
 	return client, at, err
 }
 
-// prepare protects the connection and logs in, as far as that is configured.
+// prepare starts TLS and logs in, as configured.
 func (s server) prepare(client *smtp.Client) (step, error) {
 	offered, _ := client.Extension("STARTTLS")
 	switch {
@@ -165,9 +165,9 @@ func (s server) mechanism(offered string) smtp.Auth {
 	return smtp.PlainAuth("", user, password, s.name, true)
 }
 
-// classify makes an attempt, words its failure and says what may mend it.
+// classify makes an attempt and classifies its failure:
 //
-//	4xx to the recipient, of the mailbox    deferred: it is full, or somebody's first mail
+//	4xx to the recipient, about the mailbox   deferred: a full mailbox, or greylisting
 //	other 4xx, a broken or silent connection  transient
 //	5xx to the recipient or to the mail     permanent
 //	5xx to anything before, no TLS          misconfigured
@@ -197,13 +197,13 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 	return failure
 }
 
-// ofMailbox reports whether a recipient is refused for now because of the mailbox, or
-// because the server makes those wait whom it sees first. Servers answer here as well
-// that they take nothing from us, or nothing at all, which is of every recipient.
+// ofMailbox reports whether a recipient is refused for now because of its mailbox or by
+// greylisting. At this step servers may also refuse all mails from us, or all mails,
+// which is not about the recipient.
 func ofMailbox(reply *textproto.Error) bool {
 	text := strings.ToLower(reply.Msg)
 	switch enhanced := enhancedCode.FindString(text); {
-	case reply.Code >= 500 || reply.Code == closing:
+	case reply.Code >= 500 || reply.Code == replyClosing:
 		return false
 	case strings.Contains(text, "greylist"), strings.Contains(text, "graylist"):
 		return true
@@ -225,13 +225,13 @@ func wrongTLS(err error) bool {
 	return untrusted || wrongName || notTLS
 }
 
-// broken reports whether the connection failed, rather than what was said on it.
+// broken reports whether the connection failed, and not the protocol on it.
 func broken(err error) bool {
 	_, network := errors.AsType[net.Error](err)
 	return network || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "EOF")
 }
 
-// reason words an error in a way that an operator can act on, without credentials.
+// reason returns the text of an error for the operator, without credentials.
 func (s server) reason(ctx context.Context, err error) string {
 	secrets := s.secrets()
 	if _, notTLS := errors.AsType[tls.RecordHeaderError](err); notTLS {

@@ -30,7 +30,7 @@ func send(t *testing.T, s SMTP, to string) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	p := newPost(s)
+	p := newSessionPool(s)
 	defer p.close()
 	return p.send(ctx, mailTo(to))
 }
@@ -194,7 +194,7 @@ func TestServer_silenceAtAnyStepEndsWithTheAttempt(t *testing.T) {
 	script := []string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go"}
 	for said := range len(script) + 1 {
 		t.Run(fmt.Sprintf("after %d replies", said), func(t *testing.T) {
-			p := newPost(settings(t, talk(t, script[:said]...)))
+			p := newSessionPool(settings(t, talk(t, script[:said]...)))
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			wantFailure(t, p.send(ctx, mailTo("anna@example.com")), destination.Transient, "no answer in time")

@@ -37,7 +37,7 @@ func SendTest(ctx context.Context, c Config, to, from, id string) error {
 	if err != nil {
 		return destination.Permanent(fmt.Errorf("write mail: %w", err))
 	}
-	post := newPost(c.SMTP)
+	post := newSessionPool(c.SMTP)
 	defer post.close()
 	return post.send(ctx, envelope{from: sender.Address, to: to, mail: raw})
 }
