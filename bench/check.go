@@ -13,8 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// usedBy names the measures for which a key means something. A key that is not
-// here means something for all.
+// usedBy names the measures that use a key. All measures use a key that is not listed.
 var usedBy = map[string]string{
 	"rate":       measuresEvents + " " + measuresFollow,
 	"count":      measuresEvents + " " + measuresFollow,
@@ -43,7 +42,7 @@ func keysOf(unmarshal func(into any) error) (map[string]bool, error) {
 	return out, nil
 }
 
-// problems are what is wrong with a scenario.
+// problems collects what is wrong with a scenario.
 type problems []error
 
 func (p *problems) add(wrong bool, format string, args ...any) {
@@ -52,7 +51,7 @@ func (p *problems) add(wrong bool, format string, args ...any) {
 	}
 }
 
-// validate says what is wrong with a scenario but for its variants.
+// validate says what is wrong with a scenario, apart from its variants.
 func (s Scenario) validate() error {
 	var p problems
 	p.add(s.Name == "" || strings.ContainsAny(s.Name, "/: "), "name %q must be a word", s.Name)

@@ -22,7 +22,7 @@ const (
 	hadToBeKilled = "killed at the stop"
 )
 
-// definition is what is known of a figure before it is measured.
+// definition describes a figure.
 type definition struct {
 	unit, better string
 	// of are the measures that have it.

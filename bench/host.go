@@ -15,8 +15,8 @@ type Machine struct {
 	Memory string `json:"memory,omitempty"`
 	System string `json:"system"`
 	Go     string `json:"go"`
-	// Load is the load average of the minute before the run, LoadAfter that of its
-	// last minute, in which the run itself is the most of it.
+	// Load is the load average of the minute before the run, LoadAfter that of its last
+	// minute, most of which is due to the run itself.
 	Load      float64 `json:"load"`
 	LoadAfter float64 `json:"loadAfter,omitempty"`
 }
@@ -27,7 +27,7 @@ func (m Machine) same(other Machine) bool {
 	return m == other
 }
 
-// busy is the load average above which others were measured as well.
+// busy is the load average from which other work disturbs the measurement.
 const busy = 0.5
 
 // Warning says what makes figures of the machine doubtful, "" when nothing does.
@@ -38,7 +38,7 @@ func (m Machine) Warning() string {
 	return fmt.Sprintf("the machine was busy before the run (load average %.2f): absolute figures are too low, and ratios may be off", m.Load)
 }
 
-// ThisMachine describes the machine of this process. What it does not tell is left out.
+// ThisMachine describes the machine of this process, as far as it can find out.
 func ThisMachine() Machine {
 	m := Machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	if model := valueOf("/proc/cpuinfo", "model name"); model != "" {

@@ -12,8 +12,8 @@ import (
 	"butler/bench/target"
 )
 
-// intakeSearch is how the highest rates are looked for. Its bound keeps the
-// standard set under ten minutes on a slow machine, too.
+// intakeSearch is how the highest rates are searched for. Its bound keeps the standard
+// set under ten minutes even on a slow machine.
 var intakeSearch = bare.Search{From: 20_000, Limit: 4_000_000, Rounds: 3, Most: time.Minute}
 
 // measureIntake looks for the highest rates without loss of a bare receiver and
@@ -59,7 +59,7 @@ func (s *session) turn(rate int) (load.Load, error) {
 	return s.unfollowed(float64(rate), max(1, int(float64(rate)*s.variant.Duration.Seconds())))
 }
 
-// unfollowed is a load of events of the site whose way nobody follows one by one.
+// unfollowed is a load of events of the site that the ledger does not track one by one.
 func (s *session) unfollowed(rate float64, count int) (load.Load, error) {
 	events, err := newStream(s.site, s.variant.Scenario, s.sent)
 	if err != nil {
@@ -69,9 +69,9 @@ func (s *session) unfollowed(rate float64, count int) (load.Load, error) {
 	return load.Load{Rate: rate, Count: count, Size: events.size, Append: events.append, Prepared: true}, nil
 }
 
-// take sends the target a load and returns how many events did not become durable. It
-// is started anew, with an empty journal, so that what one trial left to do is not
-// work of the next, and has dealt with some events before.
+// take restarts the target with an empty journal, so that a trial does not inherit work
+// of the one before, warms it up with some events, sends it a load, and returns how many
+// events did not become durable.
 func (s *session) take(ctx context.Context, rate int) (lost int, err error) {
 	if err := s.again(ctx); err != nil {
 		return 0, err

@@ -15,8 +15,8 @@ import (
 // execution ID.
 type marker [16]byte
 
-// Ledger is what became of every event: when it was sent, and when and how
-// often each destination was told of it.
+// Ledger is the account of every event: when it was sent, and when and how often each
+// destination received a message about it.
 type Ledger struct {
 	began time.Time
 
@@ -166,7 +166,7 @@ func (l *Ledger) Counts() (sent, received int) {
 	return sent, received
 }
 
-// Delivery is what became of the events of one destination.
+// Delivery sums up the events of one destination.
 type Delivery struct {
 	Destination string `json:"destination"`
 	Expected    int    `json:"expected"`
@@ -201,7 +201,7 @@ type Window struct {
 // to three digits.
 func NewHistogram() *hdr.Histogram { return hdr.New(1, time.Hour.Microseconds(), 3) }
 
-// Deliveries returns what became of the events, by destination.
+// Deliveries sums the events up by destination.
 func (l *Ledger) Deliveries() []Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -47,8 +47,8 @@ func (s *session) read(ctx context.Context) meters {
 
 const (
 	sampleEvery = 250 * time.Millisecond
-	// askEvery is how often it is looked whether everything is dealt with: often
-	// enough to be exact, and seldom enough not to be work.
+	// askEvery is how often the metrics page is read to see whether everything is
+	// handled: often enough to be exact, and rarely enough not to disturb the target.
 	askEvery = 50 * time.Millisecond
 	// lateDuplicates is for how long repetitions are waited for at the end.
 	lateDuplicates = 300 * time.Millisecond
@@ -102,8 +102,8 @@ func (p *phase) await(ctx context.Context, drain time.Duration) error {
 	}
 }
 
-// askDecided returns how many events were decided in this phase, -1 when nothing counts them.
-// When all are, it asks no more: the page is work for the target, which still delivers.
+// askDecided returns how many events were decided in this phase, -1 when the target does
+// not count them. Once all are, it stops reading the page, which is work for the target.
 func (p *phase) askDecided(ctx context.Context) int {
 	if p.before.readings.Decided < 0 {
 		return -1

@@ -17,15 +17,15 @@ import (
 // Runner measures one program.
 type Runner struct {
 	Spec target.Spec
-	// PID is the process of a target that somebody else starts; 0 for the one that
-	// has its UDP port open.
+	// PID is the process of an external target; 0 means the process that has its UDP
+	// port open.
 	PID int
 	// Ports are those of the target for UDP, operations and REST, 0 or none for free ones.
 	Ports []int
 	// Handler is the command that calls bare.Serve, for the scenarios that compare
 	// with it.
 	Handler []string
-	// Log is told in a line what happens, Progress how far a scenario is, if set.
+	// Log and Progress, if set, are called with what happens and how far a scenario is.
 	Log      io.Writer
 	Progress func(Progress)
 	// Revision is what the target says that it was built from, once it has run.
@@ -47,8 +47,8 @@ var measures = map[string]func(context.Context, *Runner, Variant) (Result, error
 	measuresEvents: measureEvents, measuresIntake: measureIntake, measuresStart: measureStart, measuresFollow: measureFollow, measuresHTTP: measureHTTP,
 }
 
-// Run measures scenario after scenario. What a target cannot do is skipped; any
-// other error ends the run, and what was measured until then is returned.
+// Run measures scenario after scenario. It skips a scenario that the target cannot do.
+// Any other error ends the run, and Run returns what was measured until then.
 func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error) {
 	if err := r.knowsDestinations(scenarios); err != nil {
 		return nil, err
@@ -72,9 +72,9 @@ func (r *Runner) Run(ctx context.Context, scenarios []Scenario) ([]Result, error
 	return out, nil
 }
 
-// knowsDestinations says which destinations of the scenarios are neither of the
-// target nor of this service: they are misspelled. One that another target
-// lacks is none of its faults: the scenario is skipped.
+// knowsDestinations returns an error for destinations of the scenarios that neither the
+// target nor this service knows, and so are misspelt. A scenario with a destination that
+// only the target lacks is skipped instead.
 func (r *Runner) knowsDestinations(scenarios []Scenario) error {
 	ours, err := Butler()
 	problems := []error{err}
@@ -131,7 +131,7 @@ func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 	return result, nil
 }
 
-// errCannot says that a target lacks what a scenario needs.
+// errCannot is returned when a target lacks what a scenario needs.
 var errCannot = errors.New("this target has no such thing")
 
 // ratios returns the ratios of a scenario, as a result of its own. There are none

@@ -8,11 +8,11 @@ import (
 	"butler/bench/load"
 )
 
-// fillPatience is how long nothing may become durable before Fill gives up.
+// fillPatience is how long Fill waits for another event to become durable.
 const fillPatience = 10 * time.Second
 
-// Fill puts n events into a journal in a directory, as a service leaves them
-// that was killed before it could decide about any.
+// Fill puts n events into a journal in a directory, as a service leaves them when it
+// is killed before it has decided about any.
 func Fill(ctx context.Context, directory string, n int) error {
 	intake, err := openIntake(directory)
 	if err != nil {

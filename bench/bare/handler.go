@@ -14,9 +14,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Handler is an HTTP server that does nothing but answer. It runs in a process of
-// its own, as the server that it is compared with does: in that of its clients it
-// would share their threads.
+// Handler is an HTTP server that does nothing but answer. It runs in a process of its
+// own, like the server that it is compared with, because in the process of its clients
+// it would share their threads.
 type Handler struct {
 	address string
 	process *exec.Cmd
@@ -61,8 +61,8 @@ func (h *Handler) Close() error {
 // answered is as long as what the service answers to a get and to a put.
 const answered = `{"namespace":"etl","key":"lastRun","value":"2031-01-05","ttl":600000}`
 
-// Serve answers on a free port of the loopback interface, which it writes to out as
-// host:port, until in ends: that is when the process which holds its other end does.
+// Serve answers on a free port of the loopback interface, and writes its host:port to
+// out. It ends when in ends, and so with the process that holds the other end.
 func Serve(in io.Reader, out io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {

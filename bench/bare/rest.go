@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// callers is how many connections stay open where a Call does not say, each with
-// one call at a time, as wrk would call.
+// callers is the default number of open connections, each with one call at a time, as
+// with wrk.
 const callers = 64
 
 // Call is one call of an HTTP interface that is made again and again.
@@ -35,10 +35,11 @@ type Rate struct {
 	Rate, Ratio float64
 }
 
-// Calls compares calls of a server with a handler that does nothing but answer:
-// the same library, the same clients, in turns of a length. Who is first changes
-// from round to round. The medians of the rates and of the ratios of two turns
-// that follow each other count: what else the machine does changes slowly beside them.
+// Calls compares calls of a server with a handler that does nothing but answer, with
+// the same library and the same clients, in turns of a given length. The order
+// alternates from round to round. The results are the medians of the rates and of the
+// ratios of two successive turns, because other load on the machine changes more slowly
+// than the turns.
 func Calls(address string, handler *Handler, calls []Call, turn time.Duration, rounds int) ([]Rate, error) {
 	rates, ratios := make([][]float64, len(calls)), make([][]float64, len(calls))
 	sides := [2]string{handler.Address(), address}

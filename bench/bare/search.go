@@ -13,11 +13,11 @@ type Trial func(ctx context.Context, rate int) (lost int, err error)
 type Search struct {
 	// From is the first rate that is tried, Limit the highest, in datagrams a second.
 	From, Limit int
-	// Rounds is how often every side is searched, in turns: the median counts, so
-	// that neither one lucky trial nor a busy moment decides.
+	// Rounds is how often every side is searched, in turns. The result is the median,
+	// so that neither a lucky trial nor a busy moment decides.
 	Rounds int
-	// Most bounds the search: no round begins after it, but the first and one that
-	// makes their number odd, so that one is in the middle.
+	// Most bounds the search: no round begins after it, except for the first and for
+	// one that makes their number odd, as the median needs.
 	Most time.Duration
 }
 
@@ -90,8 +90,8 @@ func (s Search) climb(ctx context.Context, from int, step float64, try Trial) (i
 	return passed, nil
 }
 
-// twice tries a rate again when it failed: a busy moment far below the limit would
-// be the end of a climb, or halve what is left of it.
+// twice repeats a failed trial once: a busy moment far below the limit would otherwise
+// end a climb.
 func twice(ctx context.Context, rate int, try Trial) (kept bool, err error) {
 	for attempt := 0; attempt < 2 && !kept && err == nil; attempt++ {
 		var lost int

@@ -1,6 +1,6 @@
-// Command butlerbench measures a program that receives task events and tells
-// people of them: how fast, and whether anything is lost or repeated. It knows
-// the program by its addresses, its configuration file and its process.
+// Command butlerbench measures a program that receives task events and sends messages
+// about them: how fast it is, and whether it loses or repeats anything. It knows only
+// the addresses, the configuration file and the process of the program.
 package main
 
 import (

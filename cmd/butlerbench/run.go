@@ -43,7 +43,7 @@ func newRun() *cobra.Command {
 		Long: `Runs scenarios, by default the standard set, against a program that it starts
 with a configuration file of its own, beside a simulated Qlik Sense repository
 and sinks for every kind of message. Nothing leaves this machine unless the
-config of a scenario says so.`,
+configuration of a scenario says so.`,
 		Example: `  butlerbench run                                   the standard set
   butlerbench run webhook-200 burst                 two scenarios of it
   butlerbench run --command "/opt/other -c {config}" --target other.yaml
@@ -60,15 +60,15 @@ config of a scenario says so.`,
 	f.StringArrayVar(&o.files, "scenario-file", nil, "scenario `file` to run as well; may be given several times")
 	f.StringVar(&o.spec, "target", "", "`file` that describes the target; without it, this service")
 	f.StringVar(&o.command, "command", "", "`command` line that starts the target, with {config}, {dir}, {udpPort}, {operationsPort} and {restPort}; replaces that of its description")
-	f.BoolVar(&o.external, "external", false, "start nothing: say where the configuration file is, for every scenario anew, and wait until the target is there")
-	f.IntVar(&o.pid, "pid", 0, "`process` of an external target whose CPU time and memory are measured; without it, the one that has the UDP port open (Linux)")
-	f.IntSliceVar(&o.ports, "ports", nil, "`ports` of the target for UDP, operations and REST, such as 9998,8081,8080; without them, or for a 0, free ones")
+	f.BoolVar(&o.external, "external", false, "start nothing: for every scenario print where the configuration file is, and wait until the target is up")
+	f.IntVar(&o.pid, "pid", 0, "`process` of an external target whose CPU time and memory are measured; by default the one that has the UDP port open (Linux)")
+	f.IntSliceVar(&o.ports, "ports", nil, "`ports` of the target for UDP, operations and REST, such as 9998,8081,8080; by default, and for a 0, free ones")
 	f.StringVar(&o.out, "out", ".bench", "`directory` of the results")
 	f.StringVar(&o.name, "name", "run", "`name` of the result files")
 	f.StringVar(&o.baseline, "baseline", "", "earlier results (JSON) to compare with, if the `file` exists")
-	f.StringVar(&o.check, "check", "", "exit with 1 when a figure misses its bar; with `which` zeros only one that holds on any machine: what must be 0, such as lost, or is marked anywhere")
+	f.StringVar(&o.check, "check", "", "exit with 1 when a figure misses its bar; `which` is all, or zeros for the bars that hold on any machine: those that must be 0, such as lost, or are marked anywhere")
 	f.Lookup("check").NoOptDefVal = checkAll
-	f.Float64Var(&o.scale, "scale", 1, "multiply the number of events and tasks, to try a scenario out; the figures then mean nothing")
+	f.Float64Var(&o.scale, "scale", 1, "multiply the number of events and tasks, to try a scenario out; the figures are meaningless then")
 	return cmd
 }
 
@@ -129,15 +129,15 @@ func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) err
 	return errors.Join(err, o.show(out, result, base))
 }
 
-// partial is behind the name of the results of a run that did not end well: those of
-// an earlier one, which may be a baseline, stay.
+// partial is the suffix for the results of a run that failed, so that they do not
+// replace those of an earlier run, which may be a baseline.
 const partial = ".partial"
 
-// harnessGCPercent is how much garbage the harness lets lie, in percent of what lives.
+// harnessGCPercent is the GOGC of the harness.
 const harnessGCPercent = 400
 
-// sparePower lets the harness collect its garbage seldom: it shares the cores with
-// what it measures, and nobody measures its memory. An operator's GOGC wins.
+// sparePower makes the harness collect garbage rarely: it shares the cores with the
+// target, and its own memory is not measured. A GOGC in the environment takes precedence.
 func sparePower() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(harnessGCPercent)

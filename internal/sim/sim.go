@@ -1,13 +1,13 @@
-// Package sim owns a whole simulated neighbourhood: a Qlik Sense site with its
+// Package sim owns a complete simulated environment: a Qlik Sense site with its
 // repository service, engine and log appenders on one side, and the mail server, web
 // hooks, time series database and message broker that alerts go to on the other.
 //
 // It guarantees that everything listens on free ports of the loopback interface,
 // that Stop leaves nothing running, and that the same seed and the same calls
-// show the same site. It is built from the description of the interfaces, so it
-// serves any client of them.
+// show the same site. It implements the documented interfaces, so it serves any client
+// of them.
 //
-// It must never import what it is used to test, and never reach out of the machine.
+// It must never import what it is used to test, and never connect to another machine.
 package sim
 
 import (
@@ -26,7 +26,7 @@ import (
 	"butler/internal/sim/world"
 )
 
-// Options describe a neighbourhood. The zero value is the demo site with plain
+// Options describe an environment. The zero value is the demo site with plain
 // HTTP and MQTT sinks, a mail server that offers STARTTLS, and a QRS over mutual TLS.
 type Options struct {
 	// Seed is used wherever a part has none of its own.
@@ -50,7 +50,7 @@ type Options struct {
 	SecureMQTT bool
 }
 
-// Sim is a simulated neighbourhood.
+// Sim is a simulated environment.
 type Sim struct {
 	World      *world.World
 	Authority  *cert.Authority
@@ -71,10 +71,10 @@ type Sim struct {
 	target *appender.Appender
 }
 
-// ErrNoTarget says that nobody was named who should receive datagrams.
+// ErrNoTarget is returned while no target for datagrams is set; see Aim.
 var ErrNoTarget = errors.New("no target for datagrams: call Aim first")
 
-// New returns a neighbourhood that does not listen yet.
+// New returns an environment that does not listen yet.
 func New(o Options) (*Sim, error) {
 	s := &Sim{options: o.seeded()}
 	s.World = world.New(s.options.World)
@@ -193,7 +193,7 @@ func (s *Sim) Stop() {
 // Certificates returns the files of a client identity that the QRS accepts.
 func (s *Sim) Certificates() cert.Files { return s.files }
 
-// Aim names the UDP address that datagrams go to from now on.
+// Aim sets the UDP address that datagrams go to from now on.
 func (s *Sim) Aim(address string) error {
 	target, err := appender.Dial(address, s.options.Format)
 	if err != nil {

@@ -4,7 +4,7 @@
 //
 // It guarantees that Stop ends every connection, including those a fault keeps
 // hanging, and that a history never grows past its limit. Which request a fault
-// hits is drawn from a seed, so requests in the same order meet the same fate.
+// hits is drawn from a seed, so the same requests in the same order get the same faults.
 //
 // It must never listen on anything but the loopback interface.
 package edge

@@ -52,8 +52,8 @@ func (d *Door) Open() error {
 	return nil
 }
 
-// Shut stops listening and resets every connection, as a host does that went
-// away: whoever dials next is refused. It returns when the serve function has.
+// Shut stops listening and resets every connection, as when a host goes away: further
+// connections are refused. It returns when the serve function has returned.
 func (d *Door) Shut() {
 	d.mu.Lock()
 	listener := d.listener
@@ -145,7 +145,7 @@ func (c *doorConn) Close() error {
 	return c.Conn.Close()
 }
 
-// reset closes the connection with a TCP reset instead of a farewell.
+// reset closes the connection with a TCP reset instead of a FIN.
 func (c *doorConn) reset() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

@@ -18,7 +18,7 @@ const (
 	// ResetBefore breaks the connection without handling the request.
 	ResetBefore
 	// ResetAfter handles the request and breaks the connection instead of answering:
-	// it happened, and the client cannot know.
+	// the client cannot know that the request took effect.
 	ResetAfter
 	// Status answers with Rule.Status, Rule.RetryAfter and Rule.Body.
 	Status
@@ -79,7 +79,7 @@ func (r Rule) matches(method, path string) bool {
 // Verdict is what happens to one request: a delay, then perhaps a fault.
 type Verdict struct {
 	Delay time.Duration
-	// Fault is the rule that decides the answer; its kind is Slow when the answer is an honest one.
+	// Fault is the rule that decides the answer; its kind is Slow when the answer is correct.
 	Fault Rule
 }
 

@@ -27,8 +27,8 @@ func NewHistory[T any](limit int) *History[T] {
 	return &History[T]{limit: limit, changed: make(chan struct{})}
 }
 
-// Tell names a function that is told of every entry from now on, when it is
-// added; calls may overlap. It must not use the history.
+// Tell sets a function that is called with every entry added from now on. Calls may
+// overlap. It must not use the history.
 func (h *History[T]) Tell(told func(T)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

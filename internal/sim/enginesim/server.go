@@ -109,7 +109,7 @@ type Session struct {
 	// User is the X-Qlik-User header.
 	User  string
 	Calls int
-	// CloseCode is the code by which the client said farewell, -1 when it did not.
+	// CloseCode is the close code that the client sent, -1 when it sent none.
 	CloseCode int
 }
 

@@ -272,7 +272,7 @@ func (t *session) notify(ctx context.Context, method string, params map[string]a
 	return t.socket.Write(ctx, websocket.MessageText, text)
 }
 
-// drop breaks the connection without a farewell.
+// drop breaks the connection without a closing handshake.
 func (t *session) drop() bool {
 	edge.Reset(t.wire)
 	return false

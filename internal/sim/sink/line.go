@@ -26,7 +26,7 @@ var units = map[string]time.Duration{
 	"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
 }
 
-// What a backslash takes its meaning from, in a text field and in a key or tag value.
+// The characters that a backslash escapes, in a text field and in a key or tag value.
 const (
 	textSpecial = `"\`
 	keySpecial  = ",= "
@@ -221,7 +221,7 @@ func quoteEnd(text string) int {
 	}
 }
 
-// escaped reports whether the byte behind text has a backslash before it that is none itself.
+// escaped reports whether the byte after text is escaped by a backslash at its end.
 func escaped(text string) bool {
 	return (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1
 }

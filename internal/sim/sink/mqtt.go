@@ -134,7 +134,7 @@ func (s *MQTT) Subscribed(topic string) bool {
 	return len(s.broker.Topics.Subscribers(topic).Subscriptions) > 0
 }
 
-// hook is the sink's ear in the broker.
+// hook receives the events of the broker for the sink.
 type hook struct {
 	mqtt.HookBase
 	sink *MQTT

@@ -74,7 +74,7 @@ func NewSMTP(o SMTPOptions) *SMTP {
 	return s
 }
 
-// quiet drops what the library would print: a broken connection is no news here.
+// quiet drops the log of the library, which is about broken connections.
 type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
