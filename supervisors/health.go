@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// State is how a component is.
+// State is the state of a component.
 type State string
 
 // The states of a component, from good to bad.
@@ -35,7 +35,7 @@ type Board struct {
 // NewBoard returns an empty board.
 func NewBoard() *Board { return &Board{components: map[string]Component{}} }
 
-// Set notes the state of a component. The reason is for the operator; it is kept short and without secrets.
+// Set sets the state of a component. The reason is for the operator; it must be short and without secrets.
 func (b *Board) Set(name string, state State, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,7 +57,7 @@ func (b *Board) Remove(name string) {
 	delete(b.components, name)
 }
 
-// Stopping marks the service as going down: it is alive and no longer ready.
+// Stopping marks the service as stopping: it is no longer ready.
 func (b *Board) Stopping() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +84,7 @@ func (b *Board) Report() (State, []Component) {
 	return whole, out
 }
 
-// Ready reports whether the service takes events: every one of names is not down, and it is not stopping.
+// Ready reports whether the service receives events: none of the named components is down, and it is not stopping. Otherwise it says why not.
 func (b *Board) Ready(names ...string) (bool, string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

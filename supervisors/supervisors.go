@@ -1,5 +1,5 @@
 // Package supervisors owns what happens when an actor fails: the restart
-// strategy, the root of the tree, and the roll-up of everybody's health.
+// strategy, the root of the tree, and the health board.
 //
 // It guarantees that a failing service is restarted with a growing pause, that
 // a budget of failures ends either in the whole service going down loudly (a
@@ -47,7 +47,7 @@ type Policy struct {
 // The failure policies of the tree. Budget pauses of Max fit into Window, so
 // that a child which fails again at once does spend its budget.
 var (
-	// Critical is for what the service is nothing without: ingest, the executions.
+	// Critical is for actors that the service cannot do without: ingest, executions, notify.
 	Critical = Policy{Initial: 100 * time.Millisecond, Max: 2 * time.Second, Budget: 10, Window: time.Minute, Then: Escalate}
 	// Service is for everything else that lives as long as the process.
 	Service = Policy{Initial: 100 * time.Millisecond, Max: 15 * time.Second, Budget: 20, Window: 10 * time.Minute, Then: Degrade, Slow: time.Minute}
@@ -100,8 +100,8 @@ func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervis
 	})
 }
 
-// Forget drops what is known of a child that is no more, its health too: its address
-// may become that of another one, which nothing that was due must restart.
+// Forget forgets a child that has ended, with its health and a pending restart: a later
+// child may have the same address.
 func (s *Strategy) Forget(child string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

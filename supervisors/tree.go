@@ -35,7 +35,7 @@ type Tree struct {
 	critical, service *Strategy
 }
 
-// Start spawns the children in order. onFatal is called when a critical child is beyond rescue.
+// Start spawns the children in order. onFatal is called when a critical child has failed too often.
 func Start(kit *actorkit.Kit, log *zap.Logger, health *Board, children []Child, onFatal func(child string, reason any)) (*Tree, error) {
 	t := &Tree{kit: kit, log: log, health: health}
 	t.critical = NewStrategy(Critical, log, health, onFatal)
@@ -48,8 +48,8 @@ func Start(kit *actorkit.Kit, log *zap.Logger, health *Board, children []Child, 
 	return t, nil
 }
 
-// Add spawns one more child, the first to be stopped. It may have the name of one
-// that was removed: whoever has its address reaches the new one.
+// Add spawns one more child, which will be the first to be stopped. It may have the name
+// of one that was removed, and then has the same address.
 func (t *Tree) Add(c Child) error {
 	strategy := t.service
 	if c.Critical {
@@ -96,8 +96,8 @@ func (t *Tree) Stop(ctx context.Context) {
 	t.pids = nil
 }
 
-// stop ends one child. The wait of the runtime is a bounded one that knows no
-// context, so it has a goroutine of its own.
+// stop stops one child and waits for it, until ctx ends. The runtime cannot wait with a
+// context, so that happens on a goroutine of its own.
 func (t *Tree) stop(ctx context.Context, pid *actor.PID) error {
 	ended := make(chan error, 1)
 	future := t.kit.System.Root.StopFuture(pid)

@@ -92,11 +92,6 @@ const (
 	Unlisted Reason = "unlisted"
 )
 
-// Reasons lists every reason.
-func Reasons() []Reason {
-	return []Reason{Missing, Malformed, Unknown, WrongSecret, Expired, Revoked, Unverified, Unlisted}
-}
-
 // Refusal is the error for credentials that are not accepted. Its text is the
 // same for every reason.
 type Refusal struct {

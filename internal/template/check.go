@@ -10,8 +10,8 @@ import (
 	"butler/internal/text"
 )
 
-// CheckFiles reports why the first of files that exists cannot be used as a
-// template, or that none does. It is nil for none at all: the built-in template is meant.
+// CheckFiles returns why the first of files that exists cannot be used as a template, or
+// that none exists. Without any files it returns nil: the built-in template is used.
 func CheckFiles(files []string) error {
 	if len(files) == 0 {
 		return nil
@@ -23,8 +23,8 @@ func CheckFiles(files []string) error {
 	return nil
 }
 
-// Misfits tells what of a template fails wherever it is evaluated, such as a helper
-// that does not exist, with its line and what may be meant.
+// Misfits returns the parts of a template that fail whenever they are evaluated, such as
+// helpers that do not exist, with their lines and suggestions.
 func Misfits(source string) []string {
 	parsed, err := handlebars.Parse(source)
 	if err != nil {

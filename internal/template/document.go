@@ -8,21 +8,21 @@ import (
 // Document is a message that is a JSON object.
 type Document struct {
 	Object map[string]any
-	// From says what made it, for the record of the delivery.
+	// From names the template that made it, for the receipt of the delivery.
 	From string
-	// Warning says why it is not what the operator's template makes; nil when it
-	// is, or when the last message had the same warning.
+	// Warning says why the operator's template could not be used; nil if it could, or
+	// if the last message had the same warning.
 	Warning error
-	// Instead reports that it is not what the operator's template makes, whether
-	// that was told before or not.
-	Instead bool
+	// Fallback reports that it was not made by the operator's template. Unlike Warning
+	// it is set for repeated failures, too.
+	Fallback bool
 }
 
-// Document renders a message that is a JSON object. Where not even the built-in
-// template works, it is what plain makes of the fields.
+// Document renders a message that is a JSON object. If not even the built-in template
+// works, plain makes the message from the fields.
 func (s *Set) Document(source Source, fields map[string]any, plain func(fields map[string]any) map[string]any) Document {
 	rendered, err := s.Render(source, fields)
-	out := Document{From: rendered.Template, Instead: rendered.Warning != nil}
+	out := Document{From: rendered.Template, Fallback: rendered.Warning != nil}
 	if !rendered.Repeated {
 		out.Warning = rendered.Warning
 	}
@@ -31,7 +31,7 @@ func (s *Set) Document(source Source, fields map[string]any, plain func(fields m
 	}
 	switch {
 	case err != nil:
-		return Document{Object: plain(fields), From: "plain text, no template could be used", Warning: err, Instead: true}
+		return Document{Object: plain(fields), From: "plain text, no template could be used", Warning: err, Fallback: true}
 	case rendered.Warning != nil:
 		out.From += ", because " + rendered.Warning.Error()
 	}

@@ -24,10 +24,10 @@ type FieldOptions struct {
 	Version string
 }
 
-// Fields returns everything that a template may show of a notice: what an alert
-// is about under the same names for every kind that has it. Values are string,
-// bool, int, int64, nil, []any, map[string]any and handlebars.Named. What could
-// not be looked up is empty text, or nil where a number or a boolean would lie.
+// Fields returns all fields that a template can use for a notice. A field has the same
+// name for every alert kind that has it. Values are string, bool, int, int64, nil, []any,
+// map[string]any and handlebars.Named. What could not be looked up is an empty text, or
+// nil instead of a number or boolean, whose zero value would be wrong.
 // Texts are valid UTF-8 without control characters other than line breaks and tabs.
 func Fields(n messages.Notice, o FieldOptions) map[string]any {
 	if o.Location == nil {
@@ -154,7 +154,7 @@ func linkFields(a messages.Alert, l Links) map[string]any {
 	}
 }
 
-// when returns v, or nothing where v is not known.
+// when returns v, or nil if it is not known.
 func when[T any](known bool, v T) any {
 	if !known {
 		return nil
@@ -178,10 +178,10 @@ func properties(in []messages.Property) []any {
 	return out
 }
 
-// printable drops what no medium shows and what changes how text around it
-// reads: bytes that are no UTF-8, control characters but line breaks and tabs,
-// and marks that turn the direction of writing. Unlike text.Prose it leaves no mark
-// where it dropped something, keeps line ends as they are, and cuts nothing.
+// printable removes what cannot be shown or changes how the surrounding text is shown:
+// invalid UTF-8, control characters except line breaks and tabs, and bidirectional
+// controls. Unlike text.Prose it leaves no replacement, keeps line ends as they are, and
+// cuts nothing.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -3,8 +3,8 @@
 //
 // It guarantees that a rendered value cannot break the format it is put into
 // (HTML, a JSON string, Slack markup, a mail header), and that a missing field
-// is empty text. It must never read the network, and never stop a message: who
-// renders decides what to send when a template fails.
+// is empty text. It must never use the network, and never stop a message: the caller
+// decides what to send when a template fails.
 package template
 
 import "butler/messages"

@@ -9,7 +9,7 @@ import (
 	"butler/internal/template/handlebars"
 )
 
-// Medium is what a template becomes. It decides how values are escaped.
+// Medium is the format that a template renders to. It decides how values are escaped.
 type Medium uint8
 
 const (
@@ -107,8 +107,8 @@ func jsonText(s string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// oneLine removes line breaks and control characters; a tab becomes a space. It is
-// for what the operator wrote: values come without what is hostile, see printable.
+// oneLine removes line breaks and control characters, and replaces tabs by spaces.
+// Values have no other hostile characters; see printable.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -21,7 +21,7 @@ const partialsDir = "partials"
 // maxCached bounds the cache: beyond it a template is parsed at every use.
 const maxCached = 256
 
-// Source says where the template of a message is looked for.
+// Source names the template of a message.
 type Source struct {
 	// Files are paths in the order of preference; the first that exists is the
 	// one. None means that the operator relies on the built-in template.
@@ -98,7 +98,7 @@ func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning, Repeated: repeated}, nil
 }
 
-// repeats notes a warning and reports whether it is the one that was noted before.
+// repeats notes a warning and reports whether it equals the previous one.
 func (s *Set) repeats(name string, warning error) bool {
 	text := ""
 	if warning != nil {

@@ -7,8 +7,7 @@ import (
 	"butler/messages"
 )
 
-// batch is what the platform's read hands out at once. Every read overwrites the
-// one before.
+// batch is the result of one read of the platform. Every read overwrites it.
 type batch struct {
 	platformBatch
 	slots [BatchSize]slot
@@ -18,41 +17,41 @@ type batch struct {
 }
 
 const (
-	// apart is how far the times of two datagrams are from each other at least.
-	apart = time.Microsecond
-	// standstill bounds for how long times run ahead of a clock that is coarse or
-	// was set back. One that was set back further is followed.
-	standstill = time.Second
+	// minDistance is the least difference between the times of two datagrams.
+	minDistance = time.Microsecond
+	// maxAhead bounds how far the times may be ahead of a clock that is coarse or was
+	// set back. If it was set back further, the times go back, too.
+	maxAhead = time.Second
 )
 
 // slot describes one received datagram.
 type slot struct {
-	// payload is what there is of it, in memory of the platform's; size is how large it was.
+	// payload is the received part, in memory of the platform; size is the size as sent.
 	payload []byte
 	size    int
 	source  netip.AddrPort
 }
 
-// add takes a datagram into the batch, which has room.
+// add adds a datagram. The batch must have room.
 func (b *batch) add(payload []byte, size int, source netip.AddrPort) {
 	b.slots[b.count] = slot{payload: payload, size: size, source: source}
 	b.count++
 }
 
-// begin returns the time of the first datagram. The others follow it, so that
-// the last has the time of the read, and all are later than those of the batch before.
+// begin returns the time of the first datagram. The others follow at minDistance, so
+// that the last has the time of the read, and all are later than the previous batch.
 func (b *batch) begin() time.Time {
-	span := time.Duration(b.count-1) * apart
-	begin := b.at.Truncate(apart).Add(-span)
-	if next := b.last.Add(apart); begin.Before(next) && next.Sub(begin) < standstill {
+	span := time.Duration(b.count-1) * minDistance
+	begin := b.at.Truncate(minDistance).Add(-span)
+	if next := b.last.Add(minDistance); begin.Before(next) && next.Sub(begin) < maxAhead {
 		begin = next
 	}
 	b.last = begin.Add(span)
 	return begin
 }
 
-// copy hands the batch out in memory of its own: one slab for all journal
-// entries, in which the payloads lie, each cut at limit.
+// copy returns the datagrams in memory of their own: one slab with all journal entries,
+// which contain the payloads, each cut at limit.
 func (b *batch) copy(limit int) []messages.Datagram {
 	total := 0
 	for i := range b.count {
@@ -66,7 +65,7 @@ func (b *batch) copy(limit int) []messages.Datagram {
 			Payload: from.payload[:min(len(from.payload), limit)],
 			Size:    from.size,
 			Source:  from.source,
-			At:      begin.Add(time.Duration(i) * apart),
+			At:      begin.Add(time.Duration(i) * minDistance),
 		}
 		slab = AppendEntry(slab, d)
 		d.Entry = slab[start:len(slab):len(slab)]

@@ -11,9 +11,9 @@ import (
 
 // Compose builds the datagram that makes Parse return event, so that a person
 // can send one by hand. MessageType may be written as Parse accepts it; Source,
-// At, Family and Sanitised are ignored. It refuses what cannot travel: an
-// unknown type, a semicolon or a control character in a field, a field that
-// would be cut, an ID that is not a GUID.
+// At, Family and Sanitised are ignored. It refuses what Parse would not return
+// unchanged: an unknown type, a semicolon or a control character in a field, a field
+// that would be cut, an ID that is not a GUID.
 func Compose(event messages.TaskEvent) ([]byte, error) {
 	kind, known := identify([]byte(event.MessageType))
 	if !known {

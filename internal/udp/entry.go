@@ -11,7 +11,7 @@ import (
 	"butler/messages"
 )
 
-// ErrEntry is what a journal entry that cannot be read back wraps.
+// ErrEntry is wrapped by the errors for journal entries that cannot be decoded.
 var ErrEntry = errors.New("unreadable datagram entry")
 
 // entryVersion is the first byte of an entry. A layout never changes; it gets a new number.
@@ -27,8 +27,8 @@ const entryOverhead = 1 + 8 + 1 + 2
 // maxAddress is the size of an address without a zone.
 const maxAddress = 16
 
-// EncodeEntry returns the form under which a datagram is journalled: as it
-// arrived, so that a later parser can read it again.
+// EncodeEntry returns the journal entry of a datagram, with the raw payload, so that a
+// later parser can read it again.
 func EncodeEntry(d messages.Datagram) []byte {
 	if d.Entry != nil {
 		return d.Entry
@@ -36,7 +36,7 @@ func EncodeEntry(d messages.Datagram) []byte {
 	return AppendEntry(make([]byte, 0, EntrySize(len(d.Payload))), d)
 }
 
-// EntrySize returns a size that an entry does not exceed, unless its source has a zone.
+// EntrySize returns an upper bound of the size of an entry whose source has no zone.
 func EntrySize(payload int) int { return entryOverhead + maxAddress + payload }
 
 // AppendEntry appends the entry of d to dst.
@@ -82,8 +82,9 @@ func DecodeEntry(entry []byte) (messages.Datagram, error) {
 	}, nil
 }
 
-// Sender remembers the last sender by name: datagrams come in runs. Its zero value
-// is ready for use, by one goroutine at a time.
+// Sender formats the addresses of senders. It remembers the last one, since consecutive
+// datagrams mostly have the same sender. Its zero value is ready for use, by one
+// goroutine at a time.
 type Sender struct {
 	addr netip.Addr
 	text string
@@ -108,8 +109,8 @@ type EntryParser struct {
 }
 
 // Parse reads the event of a journalled datagram, with Source and At set.
-// Recovery of semicolons is always on here: what was accepted without it reads
-// the same, and what was accepted with it must not depend on today's configuration.
+// Recovery of semicolons is always on: it does not change what was accepted without it,
+// and what was accepted with it must not depend on the present configuration.
 // An error wraps ErrEntry or is a *Rejection.
 func (p *EntryParser) Parse(entry []byte) (messages.TaskEvent, error) {
 	datagram, err := DecodeEntry(entry)

@@ -21,7 +21,7 @@ const (
 	longestIdentifier = len("/scheduler-reloadtask-success/")
 )
 
-// messageType is what an identifier stands for.
+// messageType is a type of message.
 type messageType struct {
 	// name is the normalised identifier.
 	name   string
@@ -52,29 +52,28 @@ func indexByName(types ...messageType) map[string]messageType {
 	return index
 }
 
-// fieldList holds the first fields of a message; how many count is the type's business.
+// fieldList holds the first fields of a message. The type says how many of them are used.
 type fieldList [schedulerFields][]byte
 
-// Parse reads one payload. The event it returns is sanitised and checked and
-// shares no memory with payload; Source and At are left to the caller. A
-// payload that is no event gives a Rejection instead.
+// Parse parses one payload. The event is sanitised and checked, and shares no memory
+// with payload; the caller sets Source and At. A payload that is no event gives a
+// Rejection instead.
 func Parse(payload []byte, opts ParseOptions) (messages.TaskEvent, *Rejection) {
 	return new(Checker).parse(payload, opts)
 }
 
-// Checker is Parse for those who want to know of an event whether it is one, and
-// little else: it keeps no text. Its zero value is ready for use, by one goroutine
-// at a time.
+// Checker checks whether a payload is an event, without allocating its texts as Parse
+// does. Its zero value is ready for use, by one goroutine at a time.
 type Checker struct{ room []byte }
 
-// Checked is what a Checker tells of an event. Host is valid until the next one.
+// Checked is the result of a Checker. Host is valid until the next call.
 type Checked struct {
 	Family    messages.Family
 	Host      []byte
 	Sanitised bool
 }
 
-// Check accepts and refuses what Parse does.
+// Check accepts and refuses the same payloads as Parse.
 func (k *Checker) Check(payload []byte, opts ParseOptions) (Checked, *Rejection) {
 	c, rejection := k.check(payload, opts)
 	if rejection != nil {
@@ -91,7 +90,7 @@ func (k *Checker) parse(payload []byte, opts ParseOptions) (messages.TaskEvent, 
 	return c.event(), nil
 }
 
-// checked is a payload that is an event: its texts one behind the other, sanitised.
+// checked is a parsed event: its sanitised texts in one buffer.
 type checked struct {
 	kind      messageType
 	joined    []byte
@@ -99,7 +98,7 @@ type checked struct {
 	sanitised bool
 }
 
-// check reads a payload into the memory of the one before.
+// check parses a payload, reusing the memory of the previous one.
 func (k *Checker) check(payload []byte, opts ParseOptions) (checked, *Rejection) {
 	if len(payload) == 0 {
 		return checked{}, &Rejection{Reason: ReasonEmpty}
@@ -119,8 +118,8 @@ func (k *Checker) check(payload []byte, opts ParseOptions) (checked, *Rejection)
 	return c, rejection
 }
 
-// split cuts payload at the semicolons. It returns the fields that can matter
-// and the number of all there are.
+// split splits payload at the semicolons. It returns the fields that may be used and
+// the number of all fields.
 func split(payload []byte) (fields fieldList, count int) {
 	rest := payload
 	for count < len(fields) {

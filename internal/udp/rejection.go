@@ -29,7 +29,7 @@ const (
 	ReasonBadTaskID
 	// ReasonBadAppID: the app ID is there and not a GUID.
 	ReasonBadAppID
-	// ReasonJournalUnavailable: the datagram is fine and there is nowhere to keep it.
+	// ReasonJournalUnavailable: the datagram is an event, and the journal cannot be written.
 	ReasonJournalUnavailable
 )
 

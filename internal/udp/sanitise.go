@@ -9,22 +9,20 @@ import (
 const (
 	// MaxCharacters is how many characters of a field are kept.
 	MaxCharacters = 500
-	// detailCharacters is how many characters of an offending text are told.
+	// detailCharacters is how many characters of an offending text a Rejection has.
 	detailCharacters = 200
 )
 
-// Sanitise applies the rules for text from the network, which are those of the
-// format and not of package text: U+0000 to U+001F and
-// U+007F are deleted, invalid UTF-8 becomes U+FFFD, and the first 500 characters
-// are kept. It reports whether that changed anything.
+// Sanitise applies the rules of the datagram format, which differ from those of package
+// text: U+0000 to U+001F and U+007F are deleted, invalid UTF-8 becomes U+FFFD, and the
+// first 500 characters are kept. It reports whether that changed anything.
 func Sanitise(text []byte) (string, bool) {
 	out, changed := appendSanitised(nil, text, MaxCharacters)
 	return string(out), changed
 }
 
-// IsClean reports whether every field of a payload is kept as it was sent, or as
-// the beginning of that: where it is not, a text that was sanitised may be nowhere
-// in the payload.
+// IsClean reports whether sanitising does not change the fields of a payload, except
+// that it may cut them. Only then is every sanitised text a part of the payload.
 func IsClean(payload []byte) bool {
 	return isPlain(payload) || utf8.Valid(payload) && !bytes.ContainsFunc(payload, isControl)
 }

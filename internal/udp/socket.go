@@ -37,8 +37,8 @@ type ListenOptions struct {
 	MaxMessageSize int
 }
 
-// Socket receives datagrams in batches. ReadBatch is for one goroutine; the
-// other methods may be called from any.
+// Socket receives datagrams in batches. Only one goroutine may call ReadBatch; the other
+// methods may be called from any.
 type Socket struct {
 	conn  *net.UDPConn
 	addr  netip.AddrPort
@@ -49,7 +49,7 @@ type Socket struct {
 	drops   dropCounter
 }
 
-// Listen opens a socket that shares its port with nobody.
+// Listen opens a socket with exclusive use of its port.
 func Listen(ctx context.Context, opts ListenOptions) (*Socket, error) {
 	if opts.Host == "" {
 		opts.Host = "0.0.0.0"
@@ -137,14 +137,14 @@ func (s *Socket) Addr() netip.AddrPort { return s.addr }
 // in bytes. It is the number that was asked for when all of it was granted.
 func (s *Socket) ReceiveBuffer() int { return s.granted }
 
-// Dropped returns how many datagrams the kernel has thrown away because the
-// receive buffer was full, since the socket was opened; 0 where the kernel does not tell.
-// Those of one sender that came together count as one.
+// Dropped returns how many datagrams the kernel has dropped because the receive buffer
+// was full, since the socket was opened; 0 where the kernel does not report it. Several
+// of one sender that the kernel had coalesced count as one.
 func (s *Socket) Dropped() uint64 { return s.drops.total() }
 
-// ReadBatch waits for at least one datagram and returns all that are there, at
-// most BatchSize. They share one piece of memory that nobody else uses. After
-// Close it returns what is left of the last read, and then an error that wraps net.ErrClosed.
+// ReadBatch waits for at least one datagram and returns all that have arrived, at most
+// BatchSize. They share memory that nothing else uses. After Close it returns what is
+// left of the last read, and then an error that wraps net.ErrClosed.
 func (s *Socket) ReadBatch() ([]messages.Datagram, error) {
 	if err := s.batch.read(); err != nil {
 		return nil, fmt.Errorf("read udp %s: %w", s.addr, err)

@@ -18,20 +18,19 @@ type message struct {
 	length uint32
 }
 
-// sizeOfSegment is the control data of a message that the kernel has put together
-// of several datagrams (UDP GRO): how large each of them is but the last, which
-// may be smaller.
+// sizeOfSegment is the control data of a message into which the kernel has coalesced
+// several datagrams (UDP GRO): their size. The last one may be smaller.
 type sizeOfSegment struct {
 	header unix.Cmsghdr
 	size   int32
 	_      int32
 }
 
-// platformBatch is what recvmmsg needs, laid out once. The kernel writes into
-// memory that headers point to, so a batch lives on the heap and never moves.
+// platformBatch holds the structures for recvmmsg. The kernel writes into memory that
+// their headers point to, so a batch must be on the heap and must not be copied.
 //
-// A message is one datagram, or several of one sender that came together: those
-// it hands out in as many batches as they need.
+// A message is one datagram, or several of one sender that the kernel has coalesced.
+// Those may be handed out in more than one batch.
 type platformBatch struct {
 	raw      syscall.RawConn
 	memory   []byte
@@ -40,9 +39,9 @@ type platformBatch struct {
 	segments [BatchSize]sizeOfSegment
 	// sources are large enough for both families.
 	sources [BatchSize]unix.RawSockaddrInet6
-	// received messages were read last. All before next are handed out, and so are
-	// the first bytes of that one.
-	received, next, begun int
+	// received is the number of messages of the last read. Those before next are handed
+	// out, and of that one the bytes before offset.
+	received, next, offset int
 	// receive is the method value of tryReceive, kept so that a read does not allocate.
 	receive func(fd uintptr) bool
 	errno   syscall.Errno
@@ -60,14 +59,14 @@ func newBatch(_ *net.UDPConn, raw syscall.RawConn) *batch {
 		header.Name = (*byte)(unsafe.Pointer(&b.sources[i]))
 		header.Control = (*byte)(unsafe.Pointer(&b.segments[i]))
 	}
-	// A kernel that cannot put datagrams together hands each out by itself.
+	// A kernel without GRO hands out each datagram by itself.
 	_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) })
 	return b
 }
 
 func (b *platformBatch) room(i int) []byte { return b.memory[i*slotSize : (i+1)*slotSize] }
 
-// read fills the batch with what is waiting, or with the first that comes.
+// read fills the batch with the rest of the last read, or else with the next one.
 func (b *batch) read() error {
 	b.count = 0
 	if b.next == b.received {
@@ -76,7 +75,7 @@ func (b *batch) read() error {
 		}
 	}
 	b.at = time.Now()
-	for ; b.next < b.received; b.next, b.begun = b.next+1, 0 {
+	for ; b.next < b.received; b.next, b.offset = b.next+1, 0 {
 		if !b.handOut(b.next) {
 			break
 		}
@@ -91,9 +90,9 @@ func (b *batch) handOut(i int) bool {
 		if b.count == BatchSize {
 			return false
 		}
-		end := min(b.begun+b.sizeOf(i), size)
-		b.add(b.room(i)[min(b.begun, slotSize):min(end, slotSize)], end-b.begun, source)
-		if b.begun = end; end == size {
+		end := min(b.offset+b.sizeOf(i), size)
+		b.add(b.room(i)[min(b.offset, slotSize):min(end, slotSize)], end-b.offset, source)
+		if b.offset = end; end == size {
 			return true
 		}
 	}
@@ -111,7 +110,7 @@ func (b *platformBatch) sizeOf(i int) int {
 
 // receiveMessages waits for messages.
 func (b *platformBatch) receiveMessages() error {
-	b.received, b.next, b.begun, b.errno = 0, 0, 0, 0
+	b.received, b.next, b.offset, b.errno = 0, 0, 0, 0
 	if err := b.raw.Read(b.receive); err != nil {
 		return err
 	}
@@ -124,7 +123,7 @@ func (b *platformBatch) receiveMessages() error {
 // tryReceive makes one attempt and reports false when there is nothing to read yet.
 func (b *platformBatch) tryReceive(fd uintptr) bool {
 	for i := range b.messages {
-		// The kernel overwrote them with what it had to say.
+		// The kernel has overwritten them.
 		b.messages[i].header.Namelen = unix.SizeofSockaddrInet6
 		b.messages[i].header.SetControllen(int(unsafe.Sizeof(b.segments[i])))
 	}
@@ -146,7 +145,7 @@ func (b *platformBatch) tryReceive(fd uintptr) bool {
 	}
 }
 
-// addrPort reads a source as the kernel wrote it. Scopes of IPv6 are left out.
+// addrPort decodes a source address, without the scope of an IPv6 address.
 func addrPort(source *unix.RawSockaddrInet6) netip.AddrPort {
 	port := (*[2]byte)(unsafe.Pointer(&source.Port))
 	addr := netip.AddrFrom16(source.Addr)
@@ -156,8 +155,8 @@ func addrPort(source *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port[0])<<8|uint16(port[1]))
 }
 
-// growReceiveBuffer asks for wanted bytes, beyond the system's limit where that
-// is allowed, and returns what was granted.
+// growReceiveBuffer asks for wanted bytes, beyond the system's limit if the process may,
+// and returns what was granted.
 func growReceiveBuffer(_ *net.UDPConn, raw syscall.RawConn, wanted int) (granted int, err error) {
 	control := raw.Control(func(fd uintptr) {
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, wanted) != nil {
@@ -171,7 +170,7 @@ func growReceiveBuffer(_ *net.UDPConn, raw syscall.RawConn, wanted int) (granted
 	if control != nil {
 		return 0, control
 	}
-	// Linux doubles the number, to pay for its own bookkeeping, and reports the double.
+	// Linux doubles the number for its own bookkeeping, and reports the doubled one.
 	return granted / 2, err
 }
 
@@ -211,5 +210,5 @@ func (c *dropCounter) readLocked() (drops uint32, ok bool) {
 	return info[memInfoDrops], err == nil && ok
 }
 
-// exclusive does nothing: a UDP port of Linux has one owner unless both ask for sharing.
+// exclusive does nothing: on Linux two sockets share a port only if both ask for it.
 func exclusive(string, string, syscall.RawConn) error { return nil }

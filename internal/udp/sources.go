@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// ErrNoSources is returned when source validation is on and nobody may send. Nothing is
-// accepted in that state, so it is an error and not a setting.
+// ErrNoSources is returned when source validation is on and no sender is allowed.
+// Nothing would be accepted then, so it is an error.
 var ErrNoSources = errors.New("no allowed UDP source")
 
 // Resolver looks host names up; *net.Resolver is one.
@@ -30,8 +30,8 @@ type AllowList struct {
 	hosts    []string
 }
 
-// NewAllowList reads the entries of the configuration. It fails on an empty
-// list, with ErrNoSources, and on an entry that can be none of the three forms.
+// NewAllowList parses the entries of the configuration. It fails on an empty list, with
+// ErrNoSources, and on an entry that has none of the three forms.
 func NewAllowList(entries []string, resolver Resolver) (*AllowList, error) {
 	list := &AllowList{resolver: resolver}
 	for _, entry := range entries {
@@ -70,10 +70,10 @@ func (l *AllowList) add(entry string) error {
 	return nil
 }
 
-// Resolve looks every host name up, at the same time, and returns who may send
-// now. A name that cannot be resolved keeps the addresses it had in last, which
-// may be nil, and is told in Set.Unresolved. Without a single address or network
-// the answer is nil and an error that wraps ErrNoSources.
+// Resolve resolves all host names concurrently and returns who may send now. A name
+// that cannot be resolved keeps the addresses that it has in last, which may be nil, and
+// is listed in Set.Unresolved. If there is no address or network at all, Resolve returns
+// an error that wraps ErrNoSources.
 func (l *AllowList) Resolve(ctx context.Context, last *Set) (*Set, error) {
 	set := &Set{
 		addrs:  make(map[netip.Addr]struct{}),
@@ -123,7 +123,7 @@ func (l *AllowList) lookUp(ctx context.Context) []lookup {
 
 // Set is who may send at present. It is immutable.
 type Set struct {
-	// Unresolved says which host names have no answer of their own. Frozen.
+	// Unresolved has an error for each host name that could not be resolved. Frozen.
 	Unresolved []error
 
 	addrs  map[netip.Addr]struct{}
@@ -131,8 +131,8 @@ type Set struct {
 	byHost map[string][]netip.Addr
 }
 
-// Contains reports whether addr may send. An IPv4 address mapped to IPv6 is the
-// IPv4 address, and zones do not count.
+// Contains reports whether addr may send. An IPv4-mapped IPv6 address is treated as the
+// IPv4 address, and zones are ignored.
 func (s *Set) Contains(addr netip.Addr) bool {
 	addr = canonical(addr)
 	if _, ok := s.addrs[addr]; ok {
@@ -144,11 +144,11 @@ func (s *Set) Contains(addr netip.Addr) bool {
 // Len returns the number of addresses and networks.
 func (s *Set) Len() int { return len(s.addrs) + len(s.nets) }
 
-// Complete reports whether every host name has an answer of its own. A nil set has none to want.
+// Complete reports whether every host name could be resolved. A nil set is complete.
 func (s *Set) Complete() bool { return s == nil || len(s.Unresolved) == 0 }
 
-// After returns s with the addresses that names without an answer had in last: what
-// Resolve makes of s for whoever knew last. Either may be nil.
+// After returns s as Resolve would have returned it with last: unresolved names have the
+// addresses that they have in last. Either may be nil.
 func (s *Set) After(last *Set) *Set {
 	if s.Complete() {
 		return s

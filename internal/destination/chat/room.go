@@ -94,7 +94,7 @@ func (r *Room) Formatted(n messages.Notice, fields map[string]any, files []strin
 	if d.Warning != nil {
 		r.Log.Warn("template cannot be used, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(d.Warning))
 	}
-	return d.Object, d.From, d.Instead
+	return d.Object, d.From, d.Fallback
 }
 
 // Unusable counts a template that cannot be used for a message.
