@@ -2,10 +2,10 @@
 // one package that sees everything else.
 //
 // It guarantees that New either builds the whole service or cleans up what it
-// built, that Start is followed by events being taken, and that Stop ends in
-// order: intake first, then what is decided, then what is being told, then the
-// journal - bounded by its context, and losing nothing either way because the
-// journal has it. It must never decide anything about an event.
+// built, that events are received once Start has returned, and that Stop ends the
+// service in order: the intake, the decisions, the deliveries, the journal. Stop is
+// bounded by its context; what is not finished by then is in the journal, and goes on
+// after the next start. The package must never decide anything about an event.
 package app
 
 import (
@@ -51,8 +51,8 @@ type Options struct {
 	// Load reads the configuration again, with everything that was said of it at the
 	// start; nil means that it cannot be reloaded.
 	Load func() (*config.Config, error)
-	// OnReload is told that the configuration is read again, and what it returns is
-	// told how that went. Neither may block. Nil is fine.
+	// OnReload, if set, is called when a reload begins, and the function that it returns
+	// when the reload ends. Neither may block.
 	OnReload func() (ended func(Reloaded))
 	// LookEvery is how often the files of the configuration are looked at; 0 means 2 s.
 	LookEvery time.Duration
@@ -61,17 +61,17 @@ type Options struct {
 	Services winsvc.Manager
 }
 
-// App is the service under one configuration: a generation. Build the first with
-// New; a changed configuration makes another one, beside the same core. Whatever
-// is asked of the service is answered by the generation in force.
+// App is the service under one version of the configuration: a generation. New builds
+// the first one; a reload builds another one with the same core. Exported methods work
+// on the current generation, whichever they are called on.
 type App struct {
 	*core
 	cfg *config.Config
-	// before is the generation that this one is to replace, and changed how their
-	// configurations differ; both only while it is built.
+	// before is the generation that this one replaces, and changed the keys by which
+	// their configurations differ. Both are only set during the reload.
 	before  *App
 	changed changes
-	// certificates tell whether those for Qlik Sense are the same.
+	// certificates are the digests of the certificates for Qlik Sense.
 	certificates string
 
 	table *destination.Table
@@ -87,7 +87,7 @@ type App struct {
 	// pairs, too.
 	pairs       *journal.Ledger
 	storesPairs bool
-	// tellKeys shows how the file of API keys is; nil without one.
+	// tellKeys reports the health of the file of API keys; nil without one.
 	tellKeys func()
 	// pages are further servers, for people and for container engines.
 	pages []page
@@ -97,8 +97,8 @@ type App struct {
 	startFilter starttask.Filter
 	// apps are those of the engine; nil without a REST API.
 	apps *apps
-	// mqtt is the connection to the broker, and listener what it is told of the
-	// intake; both nil without one.
+	// mqtt is the connection to the broker, listener publishes the state of the intake
+	// there; both nil without a broker.
 	mqtt     *mqttconn.Conn
 	listener *listenerNews
 	// inbound handles what the broker sends, nil when nothing is subscribed to;
@@ -113,16 +113,16 @@ type App struct {
 	cloud *cloudIntake
 
 	serve sync.WaitGroup
-	// unwatch ends watching, which goes on beside the actors.
+	// unwatch ends the goroutines of watching.
 	unwatch  context.CancelFunc
 	watching sync.WaitGroup
 	closer   closer
 }
 
-// pids are the actors others talk to.
+// pids are the actors that are used outside of the tree.
 type pids struct{ ingest, gate, notify, values, schedules *actor.PID }
 
-// first notes the PID of an actor. That of a successor is the same.
+// first stores the PID of an actor. A successor has the same one.
 func first(pid **actor.PID) func(*actor.PID) {
 	return func(spawned *actor.PID) {
 		if *pid == nil {
@@ -137,7 +137,7 @@ func New(o Options) (*App, error) {
 	c := &core{
 		opts: o, first: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
 		reg: metrics.New(buildinfo.Read()), known: map[reflect.Type]any{}, fatal: make(chan error, 1),
-		listening: make(chan netip.AddrPort, 1), deaf: make(chan error, 1),
+		listening: make(chan netip.AddrPort, 1), listenFailed: make(chan error, 1),
 		working: func() context.Context { return working }, stopWork: stop,
 	}
 	c.reg.MustRegister(newComponents(c.health))
@@ -145,7 +145,7 @@ func New(o Options) (*App, error) {
 	c.current.Store(a)
 	err := a.buildLog()
 	if err == nil {
-		a.sayConfiguration() // what is passed over may be why something cannot be built
+		a.logConfiguration() // problems that are ignored may be why the build fails
 		c.kit = actorkit.New(c.log, actorkit.NewStats(c.reg))
 		err = a.build()
 	}
@@ -202,11 +202,11 @@ func (a *App) buildLog() error {
 // startTimeout bounds how long the intake may take to open its socket.
 const startTimeout = 10 * time.Second
 
-// Start spawns the actors and returns when events are taken, or when ctx ends:
-// then the service wants to be stopped like any other.
+// Start spawns the actors and returns when events are received, or at the end of ctx.
+// The caller has to Stop the service in either case.
 func (a *App) Start(ctx context.Context) error {
 	a.began = time.Now()
-	a.say()
+	a.logStart()
 	a.sayHost()
 	a.rules.Store(a.executionRules())
 	a.watchTasks()
@@ -226,7 +226,7 @@ func (a *App) Start(ctx context.Context) error {
 	select {
 	case <-a.listening:
 		return nil
-	case err := <-a.deaf:
+	case err := <-a.listenFailed:
 		a.neverListened = true
 		if sockets.InUse(err) {
 			err = fmt.Errorf("%w (the port is in use; choose another udpServerConfig.portTaskFailure)", err)
@@ -241,7 +241,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 }
 
-// open begins what a generation does beside its actors: it connects, watches and serves.
+// open starts what a generation does beside its actors: connections, watches, servers.
 func (a *App) open() {
 	a.startMQTT()
 	if a.before == nil || a.before.cloud != a.cloud {
@@ -267,8 +267,8 @@ func (a *App) open() {
 	}
 }
 
-// NoteFailure writes to the log why the service ends: where nobody sees the
-// standard error of the process, nothing else tells it.
+// NoteFailure logs why the service ends, for installations in which nobody sees the
+// standard error of the process.
 func (a *App) NoteFailure(err error) {
 	if a.log != nil {
 		a.log.Error("the service ends, because something has failed", logx.Err(err))

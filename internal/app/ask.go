@@ -16,7 +16,7 @@ import (
 // askTimeout bounds a question whose context has no end.
 const askTimeout = 10 * time.Second
 
-// What the API tells of a question without an answer. Another one may have it.
+// The errors of the API for a question without an answer. They are temporary.
 var (
 	errNoActor  = api.NewProblem(http.StatusServiceUnavailable, "the part of the service that would do it does not run; /health says why")
 	errNoAnswer = api.NewProblem(http.StatusServiceUnavailable, "there was no answer in time; what was asked for may be done all the same, and /health says what is wrong")

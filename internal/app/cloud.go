@@ -86,7 +86,7 @@ func (a *App) buildCloud() error {
 	}
 	in := &cloudIntake{app: a, tenant: section, metrics: once(a.core, cloud.NewMetrics)}
 	if file := section.options(a.cfg).CAFile; file != "" {
-		in.authority = printOf(file)
+		in.authority = digestOf(file)
 	}
 	if a.before != nil && a.before.cloud != nil && a.before.cloud.authority == in.authority &&
 		!a.changed.touch("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {

@@ -32,7 +32,7 @@ import (
 // system, the sockets, the log and the metrics.
 type core struct {
 	opts Options
-	// began is when Start was called, first the configuration then.
+	// began is when Start was called, first the configuration at that time.
 	began time.Time
 	first *config.Config
 
@@ -70,15 +70,16 @@ type core struct {
 	pids       pids
 	fatal      chan error
 	foundation closer
-	// logged is how much of the foundation the last line of the log needs.
+	// logged is how many closers at the bottom of foundation belong to the log, which
+	// has to outlive the others.
 	logged int
 	// background is what goes on beside the actors until stopWork.
 	background sync.WaitGroup
 	working    func() context.Context
 	stopWork   context.CancelFunc
 
-	listening chan netip.AddrPort
-	deaf      chan error
+	listening    chan netip.AddrPort
+	listenFailed chan error
 	// neverListened says that the UDP socket could not be opened.
 	neverListened bool
 	address       atomic.Pointer[netip.AddrPort]

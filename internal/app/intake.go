@@ -80,7 +80,7 @@ func (a *App) ingestProps() *actor.Props {
 			a.health.Set(socketComponent, supervisors.Down, err.Error())
 			a.current.Load().listener.set("error")
 			select {
-			case a.deaf <- err:
+			case a.listenFailed <- err:
 			default:
 			}
 		},

@@ -25,10 +25,10 @@ import (
 	"butler/supervisors"
 )
 
-// A changed configuration while the service runs. Everything that depends on it
-// is built anew as a generation, beside the one in force: sockets are bound,
-// certificates and templates read, connections made. Only when all of that has
-// worked is the new one put in force; otherwise nothing changes.
+// Reloading the configuration while the service runs. Everything that depends on it is
+// built as a new generation beside the current one: sockets are bound, certificates and
+// templates read, connections made. If all of that succeeds the new generation replaces
+// the current one; otherwise nothing changes.
 
 // Trigger is why the configuration is read again.
 type Trigger string
@@ -54,14 +54,13 @@ type Reloaded struct {
 	NeedsRestart []string `json:"needsRestart"`
 }
 
-// inOneLine returns the reason for where a line is all that there is room for: every
-// problem of a file has one of its own otherwise.
+// inOneLine returns the reason on one line. Otherwise every problem has its own line.
 func (r Reloaded) inOneLine() string { return strings.ReplaceAll(r.Reason, "\n", "; ") }
 
-// configurationComponent is the health of the file as compared with what is in force.
+// configurationComponent is degraded while the file is not what is in force.
 const configurationComponent = "configuration"
 
-// atStartOnly are the keys and sections that are read once.
+// atStartOnly are the keys and sections that are only read at the start.
 var atStartOnly = []string{
 	"journal", "fileLogging", "logDirectory", "systemInfo",
 	"udpServerConfig.enable", "udpServerConfig.receiveBufferBytes", "udpServerConfig.maxMessageSize",
@@ -84,13 +83,13 @@ func (c changes) within(paths ...string) []string {
 	return out
 }
 
-// reloads keeps reloads in order: one at a time, none after the end.
+// reloads serialises reloads, and prevents them after the end of the service.
 type reloads struct {
 	mu      sync.Mutex
 	stopped bool
 	metrics *reloadMetrics
 	// files are those that are watched, with what was read from them.
-	files filePrints
+	files fileDigests
 	left  leftPort // guarded by mu
 }
 
@@ -133,10 +132,10 @@ func (a *App) Reload(trigger Trigger) Reloaded {
 		}
 		result.Changed = cfg.ChangedSince(a.current.Load().cfg)
 		result.NeedsRestart = changes(cfg.ChangedSince(a.first)).within(atStartOnly...)
-		return a.take(ctx, cfg, result.Changed)
+		return a.apply(ctx, cfg, result.Changed)
 	})
 	result.Applied, result.Reason = !failure.Failed(), failure.Text
-	a.told(result)
+	a.report(result)
 	return result
 }
 
@@ -163,8 +162,8 @@ func (a *App) readAgain() (*config.Config, error) {
 	return cfg, err
 }
 
-// whenMended is what to do about a refused configuration. A name that was not found
-// or a certificate that was not there is no change of a file that would be seen.
+// whenMended says what to do about a refused configuration. The watch only notices
+// changes of the files, not that a host name resolves or a certificate exists by now.
 func whenMended(trigger Trigger, system string) string {
 	again := "`butler reload` or SIGHUP tries again"
 	if system == "windows" {
@@ -176,8 +175,8 @@ func whenMended(trigger Trigger, system string) string {
 	return "when that is mended, " + again
 }
 
-// told tells everybody how a reload went.
-func (a *App) told(r Reloaded) {
+// report tells everybody how a reload went.
+func (a *App) report(r Reloaded) {
 	a.reloads.metrics.observe(r)
 	trigger := zap.String("trigger", string(r.Trigger))
 	if !r.Applied {
@@ -195,12 +194,12 @@ func (a *App) told(r Reloaded) {
 	a.log.Info("the configuration is reloaded", trigger, zap.Strings("changed", r.Changed))
 }
 
-// take builds a generation and puts it in force.
-func (a *App) take(ctx context.Context, cfg *config.Config, changed changes) (err error) {
+// apply builds a generation and puts it in force.
+func (a *App) apply(ctx context.Context, cfg *config.Config, changed changes) (err error) {
 	before := a.current.Load()
 	next := &App{core: a.core, cfg: cfg, before: before, changed: changed}
 	ready := false
-	defer func() { // a panic is no reason to leave something open
+	defer func() { // after a panic, too
 		if !ready {
 			next.abandon()
 		}
@@ -216,23 +215,23 @@ func (a *App) take(ctx context.Context, cfg *config.Config, changed changes) (er
 		return err
 	}
 	ready = true
-	next.enforce(ctx, intake)
+	next.activate(ctx, intake)
 	return nil
 }
 
-// abandon closes what was built of a generation that does not come into force.
+// abandon closes what was built of a generation that is not put in force.
 func (a *App) abandon() {
 	ctx, quiet := context.Background(), zap.NewNop()
 	for _, m := range a.monitors {
 		if !m.kept {
-			_ = m.closer.close(ctx, quiet) // why the generation is abandoned says more
+			_ = m.closer.close(ctx, quiet) // the reason for abandoning is reported instead
 		}
 	}
 	_ = a.closer.close(ctx, quiet)
 }
 
-// announce tells the actor that delivers of the new destinations: from then on
-// notices for them are taken for what they are. It is the last step that may fail.
+// announce gives notify the new destinations, so that it accepts notices for them. It is
+// the last step that may fail.
 func (a *App) announce(ctx context.Context) error {
 	_, err := ask[notify.TableChangedReply](ctx, a.kit, a.pids.notify, func(to messages.Ref) any { return a.tableChanged(to) })
 	if err != nil {
@@ -247,9 +246,9 @@ func (a *App) tableChanged(replyTo messages.Ref) notify.TableChanged {
 	return notify.TableChanged{Table: a.table, Keep: keep, NewDelivery: newDelivery, ReplyTo: replyTo}
 }
 
-// enforce puts the generation in force. Nothing in it can fail but the start of
-// an actor, which ends the service as it would at the start.
-func (a *App) enforce(ctx context.Context, intake ingest.Changed) {
+// activate puts the generation in force. Only the start of an actor can fail in it, which
+// ends the service, as it does at the start.
+func (a *App) activate(ctx context.Context, intake ingest.Changed) {
 	before, root := a.before, a.kit.System.Root
 	a.current.Store(a)
 	a.rules.Store(a.executionRules())
@@ -262,7 +261,7 @@ func (a *App) enforce(ctx context.Context, intake ingest.Changed) {
 	})
 	if a.pids.ingest != nil {
 		var handed closer
-		a.closer.take(newSocket, &handed) // it is the actor's now
+		a.closer.moveTo(newSocket, &handed) // the actor owns it now
 		if intake.Socket != nil {
 			a.reloads.left = leftPort{before.cfg.UDP().Port, time.Now().Add(ingest.LingerFor + time.Second)}
 		}
@@ -271,16 +270,16 @@ func (a *App) enforce(ctx context.Context, intake ingest.Changed) {
 	before.unwatch()
 	before.watching.Wait()
 	a.replaceActors(ctx)
-	a.inherit(ctx)
-	a.forget()
-	a.sayConfiguration()
+	a.keepConnections(ctx)
+	a.removeUnwatched()
+	a.logConfiguration()
 	a.open()
-	before.leave(a) // who connects from now on finds the new servers
-	a.before = nil  // or every generation would hold the one before it
+	before.handOver(a) // who connects from now on finds the new servers
+	a.before = nil     // or every generation would hold the one before it
 	a.background.Go(func() { before.retire() })
 }
 
-// keeps reports whether an actor of the generation before goes on as it is.
+// keeps reports whether an actor of the previous generation is kept as it is.
 func (a *App) keeps(name string) bool {
 	switch name {
 	case valuesActor:
@@ -295,16 +294,15 @@ func (a *App) keeps(name string) bool {
 	return slices.ContainsFunc(a.monitors, func(m runningMonitor) bool { return m.kept && m.actorName() == name })
 }
 
-// replaceActors stops the actors that only the generation before has, and
-// starts those that are new. One that is replaced keeps its address.
-// An actor that does not stop would leave the service without the one that follows
-// it, so this has time of its own, whatever the reload has used up before.
+// replaceActors stops the actors of the previous generation that are not kept, and
+// starts the new ones. A replaced actor keeps its address. It has a deadline of its own,
+// because an actor cannot be started before its predecessor has stopped.
 func (a *App) replaceActors(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
 	defer cancel()
 	running := map[string]bool{}
 	for _, row := range a.before.ownChildren() {
-		if a.fresh(row.Name) {
+		if a.neverStarted(row.Name) {
 			continue
 		}
 		if running[row.Name] = a.keeps(row.Name); running[row.Name] {
@@ -324,13 +322,14 @@ func (a *App) replaceActors(ctx context.Context) {
 	}
 }
 
-// fresh reports whether an actor has never run: the store of key-values is opened
-// before it is known whether the generation comes into force.
-func (a *App) fresh(name string) bool { return name == valuesActor && a.pids.values == nil }
+// neverStarted reports whether an actor of the previous generation was never started.
+// That can be the key-value store, whose ledger is opened before it is certain that a
+// generation is put in force.
+func (a *App) neverStarted(name string) bool { return name == valuesActor && a.pids.values == nil }
 
-// inherit takes over what is kept from the generation before, and closes what the
-// new one opens again at the same place: a broker knows one client by one name.
-func (a *App) inherit(ctx context.Context) {
+// keepConnections takes over the connections that are kept from the previous generation,
+// and closes those that the new one replaces: a broker allows one client of a name.
+func (a *App) keepConnections(ctx context.Context) {
 	var old closer
 	for name, kept := range map[string]bool{
 		mqttConnection: a.mqtt == a.before.mqtt, cloudConnections: a.cloud == a.before.cloud,
@@ -338,16 +337,17 @@ func (a *App) inherit(ctx context.Context) {
 	} {
 		switch {
 		case kept:
-			a.before.closer.take(name, &a.closer)
+			a.before.closer.moveTo(name, &a.closer)
 		case name != engineSessions: // those end in their own time
-			a.before.closer.take(name, &old)
+			a.before.closer.moveTo(name, &old)
 		}
 	}
 	_ = errors.Join(old.close(ctx, a.log), a.before.closeMonitors(ctx, a)) // both have told the log
 }
 
-// forget removes from the health board and the metrics what is not watched any more.
-func (a *App) forget() {
+// removeUnwatched removes components that are not watched any more from the health board
+// and the metrics.
+func (a *App) removeUnwatched() {
 	forwards := a.cloud != nil && a.cloud.forwarded != nil
 	gone := map[string]bool{
 		mqttComponent: a.mqtt == nil, cloudComponent: a.cloud == nil, forwardComponent: !forwards, waitingComponent: !forwards,
@@ -376,9 +376,9 @@ func (a *App) forget() {
 	}
 }
 
-// leave has the servers of a generation take no further connection, and those of
-// the next one answer the calls that still come over others.
-func (a *App) leave(next *App) {
+// handOver makes the servers of a generation accept no more connections, and lets the
+// servers of the next one answer the calls on open ones.
+func (a *App) handOver(next *App) {
 	successors := next.servers()
 	for kind, s := range a.servers() {
 		if err := s.HandOver(successors[kind]); err != nil {
@@ -403,18 +403,18 @@ func (a *App) servers() map[string]*api.Server {
 }
 
 const (
-	// lingerFor is how long connections to a server that is replaced are served on,
-	// so that clients that call often leave by themselves.
+	// lingerFor is how long connections to a replaced server stay open, so that most
+	// clients close them by themselves.
 	lingerFor = 2 * time.Second
-	// retireWithin bounds how long calls of a server that is replaced may take.
+	// retireWithin bounds calls to a replaced server.
 	retireWithin = 30 * time.Second
 )
 
-// retire ends a generation that is not in force any more: its servers end
-// what they have begun, and app reloads run to their end.
+// retire closes a generation that has been replaced. Its servers finish their calls, and
+// app reloads run to their end.
 func (a *App) retire() {
 	var engine closer
-	a.closer.take(engineSessions, &engine)
+	a.closer.moveTo(engineSessions, &engine)
 	if len(engine) > 0 {
 		a.background.Go(func() {
 			a.apps.client.Drain(a.working())

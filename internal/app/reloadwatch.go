@@ -13,17 +13,16 @@ import (
 
 // The watch over the files of the configuration, and over certificates.
 
-// filePrints are files with what was read from them, as digests. Files are read
-// rather than watched: that works on every file system, and with the links by
-// which container engines and editors replace a file. It is safe for concurrent use.
-type filePrints struct {
+// fileDigests holds the digests of files. Files are polled, since notifications do not
+// work on every file system, nor with the links by which container engines and editors
+// replace a file. It is safe for concurrent use.
+type fileDigests struct {
 	mu   sync.Mutex
 	read map[string]string
 }
 
-// printOf returns what tells the content of a file, or the reason that it has
-// none, from others.
-func printOf(name string) string {
+// digestOf returns the digest of a file, or the error if it cannot be read.
+func digestOf(name string) string {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return err.Error()
@@ -33,29 +32,29 @@ func printOf(name string) string {
 }
 
 // names lists the watched files.
-func (f *filePrints) names() []string {
+func (f *fileDigests) names() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Collect(maps.Keys(f.read))
 }
 
 // now reads the watched files.
-func (f *filePrints) now() map[string]string {
+func (f *fileDigests) now() map[string]string {
 	out := map[string]string{}
 	for _, name := range f.names() {
-		out[name] = printOf(name)
+		out[name] = digestOf(name)
 	}
 	return out
 }
 
-// note watches the files from now on. What was read from one before they were
-// used counts, so that no change after that goes unnoticed.
-func (f *filePrints) note(names []string, before map[string]string) {
+// note sets the watched files. before has digests from before they were loaded, so that
+// a change during the load is noticed.
+func (f *fileDigests) note(names []string, before map[string]string) {
 	read := map[string]string{}
 	for _, name := range names {
 		mark, known := before[name]
 		if !known {
-			mark = printOf(name)
+			mark = digestOf(name)
 		}
 		read[name] = mark
 	}
@@ -64,15 +63,15 @@ func (f *filePrints) note(names []string, before map[string]string) {
 	f.read = read
 }
 
-// differ reports whether the files are not what was read.
-func (f *filePrints) differ(now map[string]string) bool {
+// differ reports whether the files have changed.
+func (f *fileDigests) differ(now map[string]string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !maps.Equal(f.read, now)
 }
 
-// lookEvery is how often the files are looked at. A change counts when two looks
-// in a row see the same: an editor may not have finished.
+// lookEvery is the poll interval. A change counts when two polls in a row find the same
+// content: an editor may not have finished before.
 const lookEvery = 2 * time.Second
 
 // watchConfiguration reloads when the files have changed.
@@ -96,18 +95,18 @@ func (a *App) watchConfiguration(ctx context.Context) {
 	}
 }
 
-// readCertificates notes what the certificates for Qlik Sense are.
+// readCertificates notes the digests of the certificates for Qlik Sense.
 func (a *App) readCertificates() error {
 	section := a.cfg.QRS()
 	for _, name := range []string{section.ClientCert, section.ClientKey, section.CA} {
-		a.certificates += printOf(name) + "\n"
+		a.certificates += digestOf(name) + "\n"
 	}
 	return nil
 }
 
 func (a *App) sameCertificates() bool { return a.certificates == a.before.certificates }
 
-// wait waits, and reports whether ctx goes on.
+// wait waits for d, and reports false if ctx ended before.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

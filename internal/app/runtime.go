@@ -7,17 +7,16 @@ import (
 	"runtime/metrics"
 )
 
-// How much garbage there may be before it is collected, in percent of what is live:
-// as much as mostGarbage, within these bounds. A small heap may grow to four times
-// what is live, which trades some tens of megabytes for less work under load; a
-// large one, of a million executions that are followed, must not.
+// GOGC is set so that there may be up to mostGarbage of garbage, within these bounds. A
+// small heap may grow to four times its live size, which trades some tens of megabytes
+// for less work under load; a large one, with a million followed executions, must not.
 const (
 	maxGCPercent = 300
 	minGCPercent = 25
 	mostGarbage  = 384 << 20
 )
 
-// gcPercent returns the percentage for a heap of which so many bytes are live.
+// gcPercent returns the value of GOGC for a number of live bytes.
 func gcPercent(live uint64) int {
 	if live == 0 {
 		return maxGCPercent
@@ -25,16 +24,16 @@ func gcPercent(live uint64) int {
 	return int(min(max(mostGarbage*100/live, minGCPercent), maxGCPercent))
 }
 
-// TuneRuntime sets scheduler and garbage collector for a process that is the service.
-// An operator's GOMAXPROCS and GOGC win.
+// TuneRuntime sets up the scheduler and the garbage collector for the service. The
+// environment variables GOMAXPROCS and GOGC take precedence.
 func TuneRuntime() {
 	spareProcessor()
 	tuneCollector()
 }
 
-// spareProcessor lets one thread more run than there are cores. Actors use as many as
-// there are cores, so that the goroutine which reads the socket finds a thread at once, and
-// shares the cores as the system's scheduler sees fit, which knows who has waited.
+// spareProcessor sets GOMAXPROCS to one more than there are cores. Actors use at most as
+// many as there are cores, so the goroutine that reads the socket gets a thread at once,
+// and the scheduler of the system shares the cores among the threads.
 func spareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -50,14 +49,15 @@ func tuneCollector() {
 	afterGC(&collected{percent: maxGCPercent})
 }
 
-// collected is an object that nobody holds, so every collection finds it. It has a
-// place of its own in memory: the smallest objects share one with others, which hold it.
+// collected is an object without references, so that every collection runs its
+// finalizer. It is larger than the tiny objects of the allocator, which share a block
+// with others that would keep it alive.
 type collected struct {
 	percent int
 	_       [3]uint64
 }
 
-// afterGC lets the next collection set the percentage for the one after it.
+// afterGC makes the next collection set the percentage for the one after it.
 func afterGC(c *collected) {
 	runtime.SetFinalizer(c, func(c *collected) {
 		if percent := gcPercent(liveHeap()); percent != c.percent {
@@ -68,7 +68,7 @@ func afterGC(c *collected) {
 	})
 }
 
-// liveHeap returns what the last collection has left.
+// liveHeap returns the size of the heap that the last collection found live.
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// rush tells decisions that the intake needs the processor: what waits in the
-// receive buffer of the kernel is lost when that is full, what is on disk is not.
+// rush tells whether datagrams arrive so fast that the intake needs the processor:
+// datagrams are lost when the kernel's receive buffer is full, while events that wait for
+// a decision are on disk. It is safe for concurrent use.
 type rush struct{ last atomic.Int64 }
 
-// rushFor is how long a rush is taken to last after the newest sign of it.
+// rushFor is how long a rush lasts after the newest sign of it.
 const rushFor = 10 * time.Millisecond
 
 // seen notes a sign of a rush.

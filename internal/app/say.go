@@ -9,8 +9,8 @@ import (
 	"butler/internal/logx"
 )
 
-// say writes what an operator should know at the start.
-func (a *App) say() {
+// logStart logs the version and the destinations at the start.
+func (a *App) logStart() {
 	var names []string
 	for _, b := range a.table.Built() {
 		names = append(names, b.Instance.Name)
@@ -20,8 +20,8 @@ func (a *App) say() {
 		logx.Path(a.cfg.File()), zap.Strings("destinations", names))
 }
 
-// sayConfiguration writes what an operator should know of a configuration.
-func (a *App) sayConfiguration() {
+// logConfiguration logs the problems, warnings and notes of a configuration.
+func (a *App) logConfiguration() {
 	for _, line := range a.cfg.Assumed() {
 		a.log.Info("assumed", zap.String("what", line))
 	}

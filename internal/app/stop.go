@@ -14,15 +14,15 @@ import (
 	"butler/messages"
 )
 
-// The orderly end of the service: first what comes in, then what is on its way,
-// then what was opened, the last first.
+// The orderly end of the service: the intake is closed, work in progress is finished,
+// and everything is closed in reverse order of opening.
 
-// closeTime is what stopping the actors and closing the rest gets at the least, even
-// where draining has used up the time: an orderly end is worth it.
+// closeTime is the least time for stopping the actors and closing the rest, even if
+// draining has used up the timeout.
 const closeTime = 3 * time.Second
 
-// Stop ends the service in order. What is not told by the end of ctx is told
-// after the next start, which is no error.
+// Stop ends the service in order. What is not finished by the end of ctx goes on after
+// the next start, which is no error.
 func (a *App) Stop(ctx context.Context) error {
 	a.health.Stopping()
 	a.stopWork()
@@ -33,12 +33,12 @@ func (a *App) Stop(ctx context.Context) error {
 func (a *App) stop(ctx context.Context) error {
 	a.log.Info("stopping: the intake closes, what is on its way is finished")
 	for _, step := range []func(context.Context){a.closeREST, a.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
-		halfOf(ctx, step)
+		withHalfTheTime(ctx, step)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
 	defer cancel()
 	if a.tree != nil {
-		halfOf(closing, a.tree.Stop)
+		withHalfTheTime(closing, a.tree.Stop)
 	}
 	stats, waiting := a.queue.Stats(), a.outbox.Waiting()
 	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
@@ -54,9 +54,9 @@ func (a *App) stop(ctx context.Context) error {
 	return errors.Join(err, a.foundation.close(closing, a.log))
 }
 
-// halfOf gives a step of the shutdown half of the time that is left, so that no
-// step takes the time of all that follow.
-func halfOf(ctx context.Context, step func(context.Context)) {
+// withHalfTheTime gives a step of the shutdown half of the remaining time, so that no
+// step uses up the time of the others.
+func withHalfTheTime(ctx context.Context, step func(context.Context)) {
 	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
 	defer cancel()
 	step(bounded)
@@ -84,7 +84,7 @@ func (a *App) drainQueue(ctx context.Context) {
 	}
 }
 
-// closer is the stack of what has to be closed, the last opened first.
+// closer is a stack of cleanups, which run in reverse order.
 type closer []struct {
 	name string
 	end  func(context.Context) error
@@ -97,8 +97,8 @@ func (c *closer) add(name string, end func(context.Context) error) {
 	}{name, end})
 }
 
-// take moves what was added under a name to another stack.
-func (c *closer) take(name string, to *closer) {
+// moveTo moves the cleanups of a name to another stack.
+func (c *closer) moveTo(name string, to *closer) {
 	for i, one := range slices.Backward(*c) {
 		if one.name == name {
 			*to, *c = append(*to, one), slices.Delete(*c, i, i+1)
@@ -106,18 +106,18 @@ func (c *closer) take(name string, to *closer) {
 	}
 }
 
-// cut takes what was added since there were n, as a stack of its own.
+// cut removes all but the first n cleanups and returns them as a stack of their own.
 func (c *closer) cut(n int) closer {
 	out := slices.Clone((*c)[n:])
 	*c = (*c)[:n]
 	return out
 }
 
-// close closes everything, each in half of the time that is left.
+// close runs all cleanups, each with half of the remaining time.
 func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	var all error
 	for _, one := range slices.Backward(*c) {
-		halfOf(ctx, func(bounded context.Context) {
+		withHalfTheTime(ctx, func(bounded context.Context) {
 			if err := one.end(bounded); err != nil {
 				log.Warn("closing was not clean", zap.String("what", one.name), logx.Err(err))
 				all = errors.Join(all, fmt.Errorf("close %s: %w", one.name, err))
@@ -128,8 +128,8 @@ func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	return all
 }
 
-// addServer adds the end of a server. What its clients have not ended by then is
-// cut off: no client can make the end of the service a failure.
+// addServer adds the shutdown of a server. Connections that are still open at its
+// deadline are cut off, which is no error.
 func (a *App) addServer(name string, server *api.Server) {
 	a.closer.add(name, func(ctx context.Context) error {
 		err := server.Shutdown(ctx)

@@ -20,8 +20,7 @@ import (
 	"butler/supervisors"
 )
 
-// children is the supervision tree: what is asked comes before who asks, from the
-// first message on.
+// children is the supervision tree. An actor comes after those that it sends messages to.
 func (a *App) children() []supervisors.Child {
 	rows := []supervisors.Child{
 		{Name: "qrsgate", Props: a.gateProps, Spawned: func(pid *actor.PID) { a.pids.gate = pid }},
@@ -35,13 +34,13 @@ func (a *App) children() []supervisors.Child {
 	return append(rows, a.monitorChildren()...) // one of them asks the intake
 }
 
-// ownChildren are the rows that a changed configuration may add, replace and
-// remove; all others are told of it.
+// ownChildren are the rows that a reload may add, replace and remove. All other actors
+// get messages about the new configuration instead.
 func (a *App) ownChildren() []supervisors.Child {
 	return append(a.partChildren(), a.monitorChildren()...)
 }
 
-// partChildren are those of them that are there before the intake is; monitors come after it.
+// partChildren are the ownChildren that start before the intake. Monitors start after it.
 func (a *App) partChildren() []supervisors.Child {
 	var rows []supervisors.Child
 	if a.hasValues {
@@ -101,7 +100,7 @@ func (a *App) notifyProps() *actor.Props {
 	}, actor.WithSupervisor(supervise))
 }
 
-// deliveries say how notices are sent, and what is kept of those that could not be.
+// deliveries returns the retention of parked notices, and how delivery actors are made.
 func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Props) {
 	section := a.cfg.Delivery()
 	common := delivery.Options{
@@ -120,8 +119,8 @@ func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Pro
 	}
 }
 
-// destinationHealth shows how a destination instance is. None of them is
-// essential: what it does not take waits on disk.
+// destinationHealth sets the health of a destination instance. None of them is
+// essential: notices wait on disk.
 func (a *App) destinationHealth(h notify.Health) {
 	name := "destination/" + cmp.Or(h.Instance, "unknown")
 	switch {
@@ -137,7 +136,7 @@ func (a *App) destinationHealth(h notify.Health) {
 // retryLookup is the pause before a failed look-up is repeated.
 const retryLookup = 2 * time.Second
 
-// executionRules are what the configuration says about executions.
+// executionRules returns the rules for executions from the configuration.
 func (a *App) executionRules() *execution.Rules {
 	section := a.cfg.Execution()
 	return &execution.Rules{
@@ -148,9 +147,9 @@ func (a *App) executionRules() *execution.Rules {
 	}
 }
 
-// pollsAtOnce is how many followed executions look at their tasks at once: four times
-// what the calls for tasks take that the gate makes at once, so that none of them is
-// half empty, and little enough that an event's own look-up is soon in turn.
+// pollsAtOnce is how many executions may be awake for a poll: four times as many tasks
+// as the gate asks for in its concurrent calls, so that each call is full, and few enough
+// that the look-ups of new events do not wait long behind them.
 const pollsAtOnce = 400
 
 func (a *App) executionsProps() *actor.Props {
