@@ -9,7 +9,7 @@ import (
 // is told as it is.
 type Files interface {
 	Copy(ctx context.Context, f FileTransfer) (FileCopied, error)
-	// Move returns the paths in their one spelling.
+	// Move returns the paths in canonical form.
 	Move(ctx context.Context, f FileTransfer) (from, to string, err error)
 	DeleteFile(ctx context.Context, path string) error
 	CreateDir(ctx context.Context, path string) error
@@ -25,7 +25,7 @@ type FileTransfer struct {
 	PreserveTimestamp bool
 }
 
-// FileCopied is what was copied, with the paths in their one spelling.
+// FileCopied is what was copied, with the paths in canonical form.
 type FileCopied struct {
 	From, To string
 	// SHA256 is that of a single file which was copied, in hexadecimal digits.
