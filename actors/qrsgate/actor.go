@@ -13,8 +13,8 @@ import (
 	"butler/messages"
 )
 
-// Props describes the gate. Calls of an instance that crashed and of its
-// successor share one pool.
+// Props describes the gate. After a crash the new instance shares the pool with the
+// calls of the old one.
 func Props(opts Options) *actor.Props {
 	opts.Rules = opts.withDefaults()
 	opts.NotConfigured = opts.Port == nil
@@ -30,26 +30,26 @@ func Props(opts Options) *actor.Props {
 	if opts.Rand == nil {
 		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
-	// The machine keeps to MaxConcurrent. A call frees its slot a moment after
-	// its outcome is posted, hence the spare ones.
+	// The machine keeps to MaxConcurrent. The pool has more slots, because a call frees
+	// its slot a moment after its outcome is posted.
 	pool := actorkit.NewPool(2 * opts.MaxConcurrent)
 	last := new(callID)
 	return opts.Kit.Props("qrsgate", func() actor.Actor { return &gate{opts: &opts, pool: pool, lastCall: last} })
 }
 
-// Changed brings a new way to the QRS, and new rules. Calls under way end on the
-// old way and are answers still. MaxConcurrent stays as it was.
+// Changed brings a new port and new rules. Running calls finish on the old port, and
+// their answers count. MaxConcurrent does not change.
 type Changed struct {
 	// Port is nil for no QRS.
 	Port Port
 	// Host is its name.
 	Host  string
 	Rules Rules
-	// Elsewhere says that this is another QRS: what the old one said is forgotten.
+	// Elsewhere says that this is another QRS, so that cached answers are not used.
 	Elsewhere bool
 }
 
-// callFinished brings the outcome of a call home.
+// callFinished is the outcome of a call.
 type callFinished struct {
 	id  callID
 	op  operation
@@ -59,10 +59,10 @@ type callFinished struct {
 // due wakes the machine.
 type due struct{}
 
-// complaintsDue ends the window in which equal log lines are counted.
-type complaintsDue struct{}
+// summaryDue ends the window in which equal log lines are counted.
+type summaryDue struct{}
 
-const complaintWindow = time.Minute
+const summaryEvery = time.Minute
 
 type gate struct {
 	// opts and lastCall outlive a crash of the actor; only the live one touches them.
@@ -72,12 +72,12 @@ type gate struct {
 	machine  *machine
 	effects  *actorkit.Effects
 	alarm    actorkit.Alarm
-	// answers are the replies of the step in hand to those who want them together.
+	// answers are the replies of the current step to askers that want them in one message.
 	answers map[messages.Ref][]any
 
-	complaints *logx.Repeated
-	counting   bool
-	summaries  actorkit.Timer
+	failures  *logx.Repeated
+	counting  bool
+	summaries actorkit.Timer
 }
 
 // Receive implements actor.Actor.
@@ -86,7 +86,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		g.effects, g.answers = actorkit.NewEffects(g.pool), map[messages.Ref][]any{}
-		g.complaints = logx.NewRepeated(complaintWindow, operationCount*8)
+		g.failures = logx.NewRepeated(summaryEvery, operationCount*8)
 		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64, g.lastCall)
 		g.perform(ctx, g.machine.begin(now))
 	case *actor.Stopping, *actor.Restarting:
@@ -95,14 +95,14 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.summaries.Stop()
 		return
 	case callFinished:
-		g.complain(ctx, now, message)
+		g.logFailure(ctx, now, message)
 		g.perform(ctx, g.machine.finished(now, message.id, message.got))
 	case due:
 		g.alarm.Stop()
 		g.perform(ctx, g.machine.tick(now))
 	case Changed:
 		g.change(ctx, now, message)
-	case complaintsDue:
+	case summaryDue:
 		g.summarise(now)
 		return
 	case messages.Lookups:
@@ -119,13 +119,13 @@ func (g *gate) Receive(ctx actor.Context) {
 	g.opts.Metrics.load(len(g.machine.deadlines), len(g.machine.calls))
 }
 
-// change takes up a new way to the QRS.
+// change applies a new port and new rules.
 func (g *gate) change(ctx actor.Context, now time.Time, c Changed) {
 	rules := c.Rules.withDefaults()
 	rules.MaxConcurrent, rules.NotConfigured = g.opts.MaxConcurrent, c.Port == nil
 	g.opts.Port, g.opts.Rules = c.Port, rules
 	if c.Host != g.opts.Metrics.host {
-		g.opts.Metrics.asks(c.Host)
+		g.opts.Metrics.setHost(c.Host)
 	}
 	if c.Elsewhere {
 		g.opts.Shelf.clear(now)
@@ -154,7 +154,7 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 	}
 }
 
-// reply sends the answers that are wanted together.
+// reply sends the replies that are wanted in one message.
 func (g *gate) reply(ctx actor.Context) {
 	for to, replies := range g.answers {
 		actorkit.Reply(ctx, to, messages.Answers{Replies: replies})
@@ -199,24 +199,24 @@ func (g *gate) tell(e tellHealth) {
 	g.opts.OnHealth(e.Up, e.Reason)
 }
 
-// complain logs a failed call: the first of a kind at once, the rest of a minute as one line.
-func (g *gate) complain(ctx actor.Context, now time.Time, done callFinished) {
+// logFailure logs a failed call: the first of a kind at once, the others as a summary every minute.
+func (g *gate) logFailure(ctx actor.Context, now time.Time, done callFinished) {
 	failure := done.got.failure
 	if !failure.Failed() || failure.Kind == messages.FailureNotFound {
 		return
 	}
-	if g.complaints.First(now, done.op.String()+" "+failure.Kind.String()) {
+	if g.failures.First(now, done.op.String()+" "+failure.Kind.String()) {
 		g.opts.Log.Warn("call to the Qlik Repository Service failed", zap.Stringer("operation", done.op), logx.Err(failure))
 	}
 	if !g.counting {
 		g.counting = true
-		g.summaries = actorkit.After(ctx, complaintWindow, complaintsDue{})
+		g.summaries = actorkit.After(ctx, summaryEvery, summaryDue{})
 	}
 }
 
 func (g *gate) summarise(now time.Time) {
 	g.counting = false
-	for _, s := range g.complaints.Due(now) {
+	for _, s := range g.failures.Due(now) {
 		g.opts.Log.Warn("more calls to the Qlik Repository Service failed", logx.Reason(s.Key), logx.Count(s.Count), zap.Time("since", s.Since))
 	}
 }

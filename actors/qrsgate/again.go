@@ -8,31 +8,31 @@ import (
 	"butler/messages"
 )
 
-// What was not there yet is asked for again after a pause. The pause holds
-// neither a slot nor a lane, and equal questions are still held back: a look-up
-// is running from its first attempt to its last.
+// What does not exist yet, such as a script log, is asked for again after a pause. The
+// pause takes neither a slot nor a lane. Equal questions are held back meanwhile: a
+// look-up is running from its first attempt to its last.
 
-// rest lets an entry wait for its next attempt, and keeps what is known so far.
-func (m *machine) rest(now time.Time, e *entry, got outcome) {
+// scheduleRetry makes an entry wait for its next attempt, with what is known so far.
+func (m *machine) scheduleRetry(now time.Time, e *entry, got outcome) {
 	if known, ok := got.values[e.key.id].(scriptLog); ok && known.Execution.Known {
 		e.known = known
 	}
-	e.idle, e.notBefore = true, now.Add(got.again)
-	at, _ := slices.BinarySearchFunc(m.resting, e.notBefore, func(other *entry, t time.Time) int {
+	e.betweenAttempts, e.notBefore = true, now.Add(got.retryAfter)
+	at, _ := slices.BinarySearchFunc(m.retries, e.notBefore, func(other *entry, t time.Time) int {
 		return cmp.Or(other.notBefore.Compare(t), -1) // behind those of the same moment
 	})
-	m.resting = slices.Insert(m.resting, at, e)
+	m.retries = slices.Insert(m.retries, at, e)
 }
 
-// wake queues what has rested for long enough.
-func (m *machine) wake(now time.Time) {
-	for len(m.resting) > 0 && !now.Before(m.resting[0].notBefore) {
-		m.queue(m.resting[0])
-		m.resting = m.resting[1:]
+// queueRetries queues the entries whose next attempt is due.
+func (m *machine) queueRetries(now time.Time) {
+	for len(m.retries) > 0 && !now.Before(m.retries[0].notBefore) {
+		m.queue(m.retries[0])
+		m.retries = m.retries[1:]
 	}
 }
 
-// release ends the look-up of an entry: who was held back because of it is next.
+// release ends the look-up of an entry, and queues the one that was held back because of it.
 func (m *machine) release(e *entry) {
 	delete(m.running, e.key)
 	if next := m.waiting[e.key]; next != nil {
@@ -41,7 +41,7 @@ func (m *machine) release(e *entry) {
 	}
 }
 
-// forget drops an entry for which nobody waits any more, unless a call for it is under way.
+// forget removes an entry that nobody waits for any more, unless a call for it is running.
 func (m *machine) forget(e *entry) {
 	without := func(from []*entry) []*entry {
 		return slices.DeleteFunc(from, func(other *entry) bool { return other == e })
@@ -50,15 +50,15 @@ func (m *machine) forget(e *entry) {
 	case m.waiting[e.key] == e:
 		delete(m.waiting, e.key)
 		m.queues[e.key.op] = without(m.queues[e.key.op])
-	case e.idle:
-		m.resting, m.queues[e.key.op] = without(m.resting), without(m.queues[e.key.op])
+	case e.betweenAttempts:
+		m.retries, m.queues[e.key.op] = without(m.retries), without(m.queues[e.key.op])
 		m.release(e)
 	}
 }
 
-// unmet answers a waiter for whom no call is made any more: with what the
-// attempts so far have brought, beside the failure.
-func (m *machine) unmet(now time.Time, w *waiter, failure messages.Failure) []effect {
+// answerPartly answers a waiter for which no further call is made, with the failure and
+// the result of the attempts so far.
+func (m *machine) answerPartly(now time.Time, w *waiter, failure messages.Failure) []effect {
 	if w.entry.known.Execution.Known {
 		return []effect{m.answer(w.question, answer{value: w.entry.known, failure: failure, at: now})}
 	}

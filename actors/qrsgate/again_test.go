@@ -18,7 +18,7 @@ const pause = 2 * time.Second
 
 // late is the outcome of an attempt that came before the log.
 func late(n int, result string) outcome {
-	return outcome{again: pause, values: map[string]any{guid(n): scriptLog{Execution: messages.Execution{Known: true, ResultID: result}}}}
+	return outcome{retryAfter: pause, values: map[string]any{guid(n): scriptLog{Execution: messages.Execution{Known: true, ResultID: result}}}}
 }
 
 func there(n int) outcome {
@@ -131,8 +131,8 @@ func TestMachine_betweenAttemptsIsAnswered(t *testing.T) {
 			if got := b.log(asked); got.Execution.ResultID != "r" || got.Failure.Kind != test.want || got.Exhausted {
 				t.Errorf("got %+v, %v; want the execution known so far and %v, which is not the last word", got.Execution, got.Failure, test.want)
 			}
-			if len(b.m.running) != 0 || len(b.m.resting) != 0 {
-				t.Errorf("%d run and %d rest though nobody waits", len(b.m.running), len(b.m.resting))
+			if len(b.m.running) != 0 || len(b.m.retries) != 0 {
+				t.Errorf("%d run and %d rest though nobody waits", len(b.m.running), len(b.m.retries))
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestMachine_keepsWhatAnEarlierAttemptKnew(t *testing.T) {
 	asked := b.ask(messages.FetchScriptLog{TaskID: guid(1)})
 	b.answer(opScriptLog, late(1, "r"))
 	b.pass(pause)
-	b.answer(opScriptLog, outcome{again: pause})
+	b.answer(opScriptLog, outcome{retryAfter: pause})
 	b.pass(pause)
 	b.answer(opScriptLog, failed(messages.FailureUnavailable))
 	if got := b.log(asked); got.Execution.ResultID != "r" || got.Failure.Kind != messages.FailureUnavailable {

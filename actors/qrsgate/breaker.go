@@ -2,17 +2,16 @@ package qrsgate
 
 import "time"
 
-// breaker decides whether the QRS is asked at all, and when it is pinged. It
-// opens after several failures in a row, of which what is asked for again and
-// again makes one alone (failing.go). While it is open, pings are the only
-// calls, further and further apart; a good one closes it on trial: the next
-// failure that counts opens it again, the next success ends the trial. It begins
-// on trial, for nothing is known of the QRS yet.
+// breaker is a circuit breaker for the QRS. It opens after several failures in a row;
+// repeated failures of the same object count once (see failing.go). While it is open
+// only pings are made, with growing pauses. A successful ping makes it half-open: the
+// next failure that counts opens it again, the next successful call closes it. It begins
+// half-open, because nothing is known of the QRS yet.
 type breaker struct {
 	settings BreakerSettings
 	failures int
 	open     bool
-	// pingAt is when the QRS is pinged next, unless something is heard of it before.
+	// pingAt is when the QRS is pinged next. Calls move it.
 	pingAt time.Time
 	wait   time.Duration
 }
@@ -24,7 +23,7 @@ type BreakerSettings struct {
 	// CoolDown is the pause before the first ping after it opened; it doubles up
 	// to MaxCoolDown. 0 means 5 s and 60 s.
 	CoolDown, MaxCoolDown time.Duration
-	// PingEvery is how long nothing is heard before the QRS is pinged; 0 means 60 s.
+	// PingEvery is how long after the last successful call the QRS is pinged; 0 means 60 s.
 	PingEvery time.Duration
 }
 
@@ -54,7 +53,7 @@ func (b *breaker) succeeded(now time.Time) {
 	b.pingAt = now.Add(b.settings.PingEvery)
 }
 
-// pinged notes a good ping: enough to ask again, not enough to forget the failures.
+// pinged notes a successful ping. It makes an open breaker half-open.
 func (b *breaker) pinged(now time.Time) {
 	if b.open {
 		b.open, b.failures = false, b.settings.Failures-1
@@ -72,8 +71,8 @@ func (b *breaker) failed(now time.Time, jitter float64) {
 	b.cool(now, jitter)
 }
 
-// doubt notes a call that says little about the QRS: a ping soon says more.
-func (b *breaker) doubt(now time.Time, jitter float64) {
+// pingSoon notes a failure that may not be the fault of the QRS: an early ping will tell.
+func (b *breaker) pingSoon(now time.Time, jitter float64) {
 	if soon := b.soon(now, jitter); !b.open && soon.Before(b.pingAt) {
 		b.pingAt = soon
 	}

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// cache keeps the newest answers, the least recently used of them going first.
-// It knows no clock and no rule: who asks decides whether an answer is young enough.
+// cache is an LRU cache of answers. It has no expiry: the caller decides whether an
+// answer is recent enough.
 type cache struct {
 	capacity int
 	byKey    map[key]*list.Element
 	order    *list.List // most recently used in front
 }
 
-// copyOf is an answer of the QRS that may be used again.
-type copyOf struct {
+// cachedAnswer is an answer of the QRS in the cache.
+type cachedAnswer struct {
 	key   key
 	value any // nil when the QRS said that there is none
 	at    time.Time
@@ -24,18 +24,18 @@ func newCache(capacity int) *cache {
 	return &cache{capacity: capacity, byKey: map[key]*list.Element{}, order: list.New()}
 }
 
-func (c *cache) get(k key) (copyOf, bool) {
+func (c *cache) get(k key) (cachedAnswer, bool) {
 	element, ok := c.byKey[k]
 	if !ok {
-		return copyOf{}, false
+		return cachedAnswer{}, false
 	}
 	c.order.MoveToFront(element)
-	return element.Value.(copyOf), true
+	return element.Value.(cachedAnswer), true
 }
 
-func (c *cache) put(entry copyOf) {
+func (c *cache) put(entry cachedAnswer) {
 	if element, ok := c.byKey[entry.key]; ok {
-		if !entry.at.Before(element.Value.(copyOf).at) {
+		if !entry.at.Before(element.Value.(cachedAnswer).at) {
 			element.Value = entry
 		}
 		c.order.MoveToFront(element)
@@ -44,7 +44,7 @@ func (c *cache) put(entry copyOf) {
 	c.byKey[entry.key] = c.order.PushFront(entry)
 	if c.order.Len() > c.capacity {
 		oldest := c.order.Back()
-		delete(c.byKey, oldest.Value.(copyOf).key)
+		delete(c.byKey, oldest.Value.(cachedAnswer).key)
 		c.order.Remove(oldest)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"butler/messages"
 )
 
-// ask makes the call and sorts what came back by lower-case ID.
+// ask makes the call and returns the values by lower-case ID.
 func (s startCall) ask(ctx context.Context, port Port) outcome {
 	switch s.Op {
 	case opTask:
@@ -34,7 +34,7 @@ func (s startCall) ask(ctx context.Context, port Port) outcome {
 	panic("BUG: call of operation " + s.Op.String())
 }
 
-// failure is the outcome of a call that brought an error, or nothing for none.
+// failure is the outcome of a call with an error, or a zero one for nil.
 func failure(err error) outcome {
 	got := outcome{failure: messages.FailureOf(err)}
 	var told interface{ Trouble() string }
@@ -44,7 +44,7 @@ func failure(err error) outcome {
 	return got
 }
 
-// gathered sorts the answer to several questions.
+// gathered is the outcome of a call with several IDs that returned a list.
 func gathered[T any](found []T, idOf func(T) string, err error) outcome {
 	return sorted(func(yield func(string, T) bool) {
 		for _, value := range found {
@@ -55,8 +55,8 @@ func gathered[T any](found []T, idOf func(T) string, err error) outcome {
 	}, len(found), err)
 }
 
-// sorted is the outcome of several questions. Of a list, only an answer without
-// an error says that something does not exist.
+// sorted is the outcome of a call with several IDs. Such a call says that something does
+// not exist by leaving it out without an error, so a "not found" error means a refusal.
 func sorted[T any](found iter.Seq2[string, T], count int, err error) outcome {
 	got := failure(err)
 	got.values = make(map[string]any, count)
@@ -80,7 +80,7 @@ func (s startCall) fetch(ctx context.Context, port Port) outcome {
 	execution, log, err := port.ScriptLog(ctx, qlik.LogFetch{TaskID: s.IDs[0], Attempt: s.Attempt, Began: s.Began}, s.Result)
 	got := failure(err)
 	if later, ok := errors.AsType[qlik.NotYet](err); ok {
-		got = outcome{again: later.After}
+		got = outcome{retryAfter: later.After}
 	}
 	if err != nil && !execution.Known {
 		return got

@@ -30,10 +30,10 @@ var operations = [operationCount]struct {
 	// batch is how many questions one call may carry.
 	batch int
 	// lanes is how many such calls may run at once; 0 means as many as there are
-	// slots. Few lanes make full batches. halfLanes means half of the slots, so
-	// that slow calls leave room for quick ones.
+	// slots. With few lanes batches are full. halfLanes means half of the slots, so
+	// that slow calls leave some for quick ones.
 	lanes int
-	// cached says that answers may be used again.
+	// cached says that answers are cached.
 	cached bool
 }{
 	opTask:      {name: "task", noun: "task", batch: 50, lanes: 2, cached: true},
@@ -60,14 +60,14 @@ func (o operation) laneLimit(slots int) int {
 	}
 }
 
-// key names what is looked up. Two questions of one key have one answer.
+// key identifies what is looked up. Questions with the same key have the same answer.
 type key struct {
 	op       operation
 	id       string // lower case
 	taskType qlik.TaskType
 }
 
-// question is a command with what the machine needs to know of it.
+// question is a command in the form that the machine uses.
 type question struct {
 	command  any
 	key      key
@@ -76,11 +76,11 @@ type question struct {
 	deadline time.Time
 	// full says that the whole script log is wanted.
 	full bool
-	// together says that the asker wants the answers of one time as one message.
+	// together says that the asker wants the replies of one step in one message.
 	together bool
 }
 
-// result is what is known of the execution whose script log is wanted.
+// result is the execution result that the asker of a script log knows already.
 func (q question) result() messages.Execution {
 	fetch, _ := q.command.(messages.FetchScriptLog)
 	return fetch.Result
@@ -89,7 +89,7 @@ func (q question) result() messages.Execution {
 // fresh reports that the answer must be younger than the question.
 func (q question) fresh() bool { return q.maxAge <= 0 }
 
-// questionOf reads a command; false for a message that is none.
+// questionOf returns the question of a command; false for another message.
 func questionOf(command any) (question, bool) {
 	switch c := command.(type) {
 	case messages.LookupTask:
@@ -108,7 +108,7 @@ func questionOf(command any) (question, bool) {
 	return question{}, false
 }
 
-// questionsOf reads commands that want their answers together.
+// questionsOf returns the questions of commands that want their replies in one message.
 func questionsOf(in messages.Lookups) []question {
 	out := make([]question, 0, len(in.Commands))
 	for _, command := range in.Commands {
@@ -131,18 +131,17 @@ type scriptLog struct {
 	Full string
 }
 
-// answer is what a question gets. The value is of the type that belongs to the
-// operation, or nil.
+// answer is the answer to a question. The value has the type of the operation, or is nil.
 type answer struct {
 	value   any
-	app     messages.App // of a task, where it is at hand
+	app     messages.App // of a task, if cached
 	owner   messages.Owner
 	stale   bool
 	failure messages.Failure
-	// exhausted says that the failure of a script log is the last word of a QRS within reach.
+	// exhausted says that the QRS was reachable and has failed to return the script log for good.
 	exhausted bool
 	at        time.Time
-	asOf      time.Time // when the QRS has said so
+	asOf      time.Time // when the QRS gave it
 }
 
 // reply builds the message that answers the question.

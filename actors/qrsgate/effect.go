@@ -10,16 +10,16 @@ import (
 // The effects, in the order they are to be performed.
 type (
 	effect interface{ isEffect() }
-	// sendReply answers a command. Together says that the asker wants what is answered
-	// at one time as one message.
+	// sendReply answers a command. Together says that the asker wants the replies of
+	// one step in one message.
 	sendReply struct {
 		To       messages.Ref
 		Message  any
 		Together bool
 	}
-	// shelve lays an answer from memory on the shelf.
+	// shelve puts a cached answer on the shelf.
 	shelve struct{ Reply messages.LookupTaskReply }
-	// startCall calls the QRS; its outcome comes back with the same ID.
+	// startCall calls the QRS. It is answered with callFinished and the same ID.
 	startCall struct {
 		ID       callID
 		Op       operation
@@ -30,11 +30,11 @@ type (
 		Began   time.Time
 		// Full asks for the whole script log as one text.
 		Full bool
-		// Result is what everybody who waits for the script log knows of its execution.
+		// Result is the execution result that all who wait for the script log know.
 		Result  messages.Execution
 		Timeout time.Duration
 	}
-	// tellHealth tells that the QRS came within reach, or went out of it.
+	// tellHealth reports that the QRS has become reachable or unreachable.
 	tellHealth struct {
 		Up     bool
 		Reason string
@@ -52,7 +52,7 @@ func (startCall) isEffect()  {}
 func (tellHealth) isEffect() {}
 func (countCache) isEffect() {}
 
-// The results of asking a cache, a label from a closed set.
+// The results of a cache look-up, as metric labels.
 const (
 	cacheHit   = "hit"
 	cacheStale = "stale"

@@ -2,17 +2,17 @@ package qrsgate
 
 import "butler/messages"
 
-// The QRS fails over some objects whenever it is asked for them, and over every call
-// that asks for them among others. Such an object is asked for alone, so that nobody else
-// goes without an answer, and that it fails once more does not count for the breaker. A
-// ping tells it from an outage, which is no object's fault.
+// For some objects the QRS always fails, and so does every call that asks for them among
+// others. Such an object is asked for in a call of its own, so that the others get their
+// answers, and further failures of it do not count for the breaker. A failed ping shows
+// that it is an outage instead.
 
-// maxFailing bounds the objects that are remembered to fail: several full calls of them.
+// maxFailing bounds the objects that are remembered, to several full calls.
 const maxFailing = 256
 
-// blame remembers what a call has brought nothing of, and forgets the rest of it. It
-// reports that there is nothing new in this: all of that has failed before.
-func (m *machine) blame(c *call, got outcome) bool {
+// noteFailing remembers the objects of a failed call that have no value, and forgets the
+// others. It reports whether all of those had failed before.
+func (m *machine) noteFailing(c *call, got outcome) bool {
 	again := true
 	for _, e := range c.entries {
 		if _, answered := got.values[e.key.id]; answered {
@@ -24,14 +24,14 @@ func (m *machine) blame(c *call, got outcome) bool {
 		if !before && len(m.failing) >= maxFailing {
 			clear(m.failing)
 		}
-		// After a call that took too long the QRS is busy enough without many in place of one.
+		// Not after a timeout: many calls instead of one would load a slow QRS even more.
 		m.failing[e.key] = alone || got.failure.Kind == messages.FailureUnavailable
 	}
 	return again
 }
 
-// absolve forgets that what a call has asked for had failed.
-func (m *machine) absolve(c *call) {
+// clearFailing forgets that the objects of a call had failed.
+func (m *machine) clearFailing(c *call) {
 	for _, e := range c.entries {
 		delete(m.failing, e.key)
 	}

@@ -10,61 +10,61 @@ import (
 	"butler/messages"
 )
 
-// machine decides what is answered from memory, which calls are made and who
-// gets their answers. It is given the time, and returns effects.
+// machine decides what is answered from the cache, which calls are made and who gets
+// their answers. It is pure: it gets the time and one input, and returns effects.
 type machine struct {
 	rules   Rules
 	random  func() float64
 	breaker breaker
 	caches  map[operation]*cache
 
-	// waiting is what the next call for a key will answer. It stands in one of
-	// the queues, oldest first, unless a call for the same key is under way: then
-	// it is held back until that is finished.
+	// waiting holds the entries that the next call for their key will answer. They are
+	// in one of the queues, oldest first, unless a look-up of the same key is running:
+	// then they are held back until it ends.
 	waiting map[key]*entry
 	queues  [operationCount][]*entry
-	// calls are under way, at most one for a key.
+	// calls are the running calls, at most one for a key.
 	calls map[callID]*call
-	// running is what is being looked up: by a call, or between two attempts.
+	// running holds the entries that are being looked up, by a call or between two attempts.
 	running map[key]*entry
-	// resting is what must not be asked for again yet, the one that may be first on top.
-	resting   []*entry
+	// retries are the entries between two attempts, the next one to queue first.
+	retries   []*entry
 	lanes     [operationCount]int
 	deadlines deadlines
 
-	// lastCall outlives a crash of the gate: the outcome of an earlier life's call names none of this one.
+	// lastCall outlives a crash of the gate, so that call IDs of different lives differ.
 	lastCall  *callID
 	lastEntry uint64
-	// failing are the objects that were asked for in vain last, unless a ping has failed
-	// since; true for those that are to be asked for alone.
+	// failing are the objects whose last look-up failed, unless a ping has failed since;
+	// true for those that are asked for in a call of their own.
 	failing map[key]bool
-	// told is the health that was told last; nil before the first time.
-	told *bool
-	// problem is why the QRS is out of reach, trouble the same for those who asked for
-	// something else than the call that told.
+	// reportedUp is the health that was reported last; nil before the first report.
+	reportedUp *bool
+	// problem is why the QRS is out of reach, trouble the same without what is specific
+	// to the call that failed.
 	problem, trouble string
-	// since is when the present QRS became the one to ask; what was learnt before is of another.
+	// since is when the present QRS was configured. Older answers are from another one.
 	since time.Time
 }
 
 type callID uint64
 
-// outcome is what a call brought. Values are by lower-case ID. A failure holds
-// for everything that has no value; without one, what has no value does not exist.
+// outcome is the result of a call. Values are by lower-case ID. A failure applies to
+// every ID without a value; without a failure, an ID without a value does not exist.
 type outcome struct {
 	values  map[string]any
 	failure messages.Failure
-	// trouble is the text of the failure for those who asked for something else.
+	// trouble is the text of the failure without what is specific to the call.
 	trouble string
-	// again is the pause after which to ask again, 0 when this is the last word.
-	again time.Duration
+	// retryAfter is the pause before the next attempt, 0 when this is the final outcome.
+	retryAfter time.Duration
 }
 
-// notFoundFor is how long it is believed that something does not exist.
+// notFoundFor is how long the answer that something does not exist is cached.
 const notFoundFor = 10 * time.Second
 
-// replyLead is how long before its deadline a waiter is content with less than
-// it asked for: an answer at the deadline comes too late to be of use.
+// replyLead is how long before its deadline a waiter gets a stale or partial answer: at
+// the deadline it would come too late.
 const replyLead = time.Second
 
 func newMachine(now time.Time, rules Rules, random func() float64, last *callID) *machine {
@@ -89,9 +89,9 @@ func (m *machine) begin(now time.Time) []effect {
 	return m.schedule(now)
 }
 
-// change takes up new rules. The breaker begins anew: nothing is known of the new way.
+// change sets new rules, with a new breaker, since nothing is known of the new port.
 func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
-	m.rules, m.breaker, m.told, m.problem, m.trouble = rules, newBreaker(now, rules.Breaker), nil, "", ""
+	m.rules, m.breaker, m.reportedUp, m.problem, m.trouble = rules, newBreaker(now, rules.Breaker), nil, "", ""
 	clear(m.failing)
 	if elsewhere {
 		m.since = now
@@ -106,17 +106,17 @@ func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
 
 const notConfigured = "no Qlik Sense connection is configured"
 
-// ask takes up questions, and then makes the calls that they need.
+// ask accepts questions and starts the calls that they need.
 func (m *machine) ask(now time.Time, questions ...question) []effect {
 	effects := make([]effect, 0, len(questions))
 	for _, q := range questions {
-		effects = append(effects, m.hear(now, q)...)
+		effects = append(effects, m.accept(now, q)...)
 	}
 	return append(effects, m.schedule(now)...)
 }
 
-// hear answers a question that needs no call, and queues any other one.
-func (m *machine) hear(now time.Time, q question) []effect {
+// accept answers a question that needs no call, and queues any other.
+func (m *machine) accept(now time.Time, q question) []effect {
 	switch {
 	case m.rules.NotConfigured:
 		return m.refuse(now, q, messages.FailureRejected, notConfigured)
@@ -124,7 +124,7 @@ func (m *machine) hear(now time.Time, q question) []effect {
 		return m.refuse(now, q, messages.FailureRejected, "the "+operations[q.key.op].noun+" ID is not an object ID")
 	}
 	known, ok := m.recall(now, q)
-	if ok && now.Sub(known.at) <= m.believe(q, known) {
+	if ok && now.Sub(known.at) <= m.freshFor(q, known) {
 		reply := m.answer(q, answerFrom(known, false, now))
 		effects := []effect{countCache{q.key.op, cacheHit}, reply}
 		if task, ok := reply.Message.(messages.LookupTaskReply); ok && task.Task.Known && (task.Task.AppID == "" || task.App.Known) {
@@ -143,17 +143,17 @@ func (m *machine) hear(now time.Time, q question) []effect {
 	return m.countMiss(q)
 }
 
-// recall returns the copy that may serve the question in some way.
-func (m *machine) recall(now time.Time, q question) (copyOf, bool) {
+// recall returns a cached answer that the question may get, at least as a stale one.
+func (m *machine) recall(now time.Time, q question) (cachedAnswer, bool) {
 	if q.fresh() || !operations[q.key.op].cached {
-		return copyOf{}, false
+		return cachedAnswer{}, false
 	}
 	known, ok := m.caches[q.key.op].get(q.key)
 	return known, ok && !known.at.Before(m.since) && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
 }
 
-// believe returns the age up to which a copy is as good as an answer.
-func (m *machine) believe(q question, known copyOf) time.Duration {
+// freshFor returns the age up to which a cached answer counts as fresh.
+func (m *machine) freshFor(q question, known cachedAnswer) time.Duration {
 	age := min(q.maxAge, m.rules.TTL)
 	if known.value == nil {
 		return min(age, notFoundFor)
@@ -161,7 +161,7 @@ func (m *machine) believe(q question, known copyOf) time.Duration {
 	return age
 }
 
-// dueOf returns when the question is answered in any case.
+// dueOf returns when the question is answered at the latest.
 func (m *machine) dueOf(now time.Time, q question, hasCopy bool) time.Time {
 	due := q.deadline
 	if due.IsZero() {
@@ -180,7 +180,7 @@ func (m *machine) countMiss(q question) []effect {
 	return []effect{countCache{q.key.op, cacheMiss}}
 }
 
-// finished takes up the outcome of a call.
+// finished handles the outcome of a call.
 func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 	c, ok := m.calls[id]
 	if !ok {
@@ -188,10 +188,10 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 	}
 	delete(m.calls, id)
 	m.lanes[c.op]--
-	effects := m.heard(now, c, got)
+	effects := m.updateHealth(now, c, got)
 	for _, e := range c.entries {
-		if got.again > 0 && e.live > 0 {
-			m.rest(now, e, got)
+		if got.retryAfter > 0 && e.live > 0 {
+			m.scheduleRetry(now, e, got)
 			continue
 		}
 		effects = append(effects, m.settle(now, e, got)...)
@@ -203,41 +203,41 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 	return append(effects, m.schedule(now)...)
 }
 
-// heard learns from a call whether the QRS is within reach.
-func (m *machine) heard(now time.Time, c *call, got outcome) []effect {
+// updateHealth updates the breaker from the outcome of a call.
+func (m *machine) updateHealth(now time.Time, c *call, got outcome) []effect {
 	op, failure := c.op, got.failure
 	unreachable := failure.Kind == messages.FailureUnavailable || failure.Kind == messages.FailureTimeout
 	switch {
-	case got.again > 0:
-		return nil // the last attempt tells
+	case got.retryAfter > 0:
+		return nil // the last attempt counts
 	case op == opPing && failure.Kind == messages.FailureBusy:
 		m.breaker.cool(now, m.random())
 		return nil
 	case op == opPing && failure.Failed():
-		clear(m.failing) // it is the QRS
+		clear(m.failing) // the QRS is the cause
 		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.pingFailed(now, m.random())
 	case op == opPing:
 		m.breaker.pinged(now)
 	case failure.Kind == messages.FailureBusy, failure.Kind == messages.FailureInvalid:
-		return nil // tells nothing either way
+		return nil // inconclusive
 	case unreachable:
-		if again := m.blame(c, got); len(got.values) > 0 {
+		if again := m.noteFailing(c, got); len(got.values) > 0 {
 			return nil
 		} else if again {
-			m.breaker.doubt(now, m.random())
+			m.breaker.pingSoon(now, m.random())
 			return nil
 		}
 		m.problem, m.trouble = failure.Text, cmp.Or(got.trouble, failure.Text)
 		m.breaker.failed(now, m.random())
 	default:
-		m.absolve(c)
+		m.clearFailing(c)
 		m.breaker.succeeded(now)
 	}
 	return m.health(!m.breaker.open, m.problem)
 }
 
-// settle answers everybody who waits for an entry.
+// settle answers all waiters of an entry.
 func (m *machine) settle(now time.Time, e *entry, got outcome) []effect {
 	value, found := got.values[e.key.id]
 	exhausted := found && got.failure.Failed()
@@ -256,7 +256,7 @@ func (m *machine) settle(now time.Time, e *entry, got outcome) []effect {
 	var effects []effect
 	for _, w := range e.waiters {
 		switch {
-		case !m.leave(w):
+		case !m.removeWaiter(w):
 		case definite:
 			effects = append(effects, m.answer(w.question, result))
 		default:
@@ -273,19 +273,19 @@ func notFound(k key) messages.Failure {
 	}
 }
 
-// remember keeps what the QRS said, dated to the moment it was asked.
+// remember caches an answer, with the time of the question.
 func (m *machine) remember(e *entry, a answer) {
 	if !operations[e.key.op].cached || a.failure.Failed() && a.failure.Kind != messages.FailureNotFound {
 		return
 	}
-	m.caches[e.key.op].put(copyOf{key: e.key, value: a.value, at: e.started})
+	m.caches[e.key.op].put(cachedAnswer{key: e.key, value: a.value, at: e.started})
 }
 
-// flush answers everything that waits for a call, because none will be made.
+// flush answers all waiters for which there is no running call, because none will be made.
 func (m *machine) flush(now time.Time) []effect {
 	entries := slices.Collect(maps.Values(m.waiting))
 	for _, e := range m.running {
-		if e.idle {
+		if e.betweenAttempts {
 			entries = append(entries, e)
 			delete(m.running, e.key)
 		}
@@ -293,25 +293,25 @@ func (m *machine) flush(now time.Time) []effect {
 	slices.SortFunc(entries, bySeq)
 	clear(m.waiting)
 	clear(m.queues[:])
-	m.resting = nil
+	m.retries = nil
 	var effects []effect
 	for _, e := range entries {
 		for _, w := range e.waiters {
-			if m.leave(w) {
-				effects = append(effects, m.unmet(now, w, m.outOfReach())...)
+			if m.removeWaiter(w) {
+				effects = append(effects, m.answerPartly(now, w, m.outOfReach())...)
 			}
 		}
 	}
 	return effects
 }
 
-// tick answers who cannot wait any longer, and asks again and pings when it is time.
+// tick answers the waiters whose time is up, and starts retries and pings that are due.
 func (m *machine) tick(now time.Time) []effect {
 	var effects []effect
 	for len(m.deadlines) > 0 && !now.Before(m.deadlines[0].due) {
 		w := m.deadlines[0]
-		m.leave(w)
-		effects = append(effects, m.unmet(now, w, tooLate(w.question))...)
+		m.removeWaiter(w)
+		effects = append(effects, m.answerPartly(now, w, tooLate(w.question))...)
 		if w.entry.live == 0 {
 			m.forget(w.entry)
 		}
@@ -330,8 +330,8 @@ func tooLate(q question) messages.Failure {
 	}
 }
 
-// unanswered answers a question that the QRS did not: with an older copy where
-// that will do, with the failure otherwise.
+// unanswered answers a question without the QRS: with a stale answer if the question
+// accepts one, with the failure otherwise.
 func (m *machine) unanswered(now time.Time, q question, failure messages.Failure) []effect {
 	if known, ok := m.recall(now, q); ok && known.value != nil && failure.Retryable() {
 		return []effect{countCache{q.key.op, cacheStale}, m.answer(q, answerFrom(known, true, now))}
@@ -343,13 +343,13 @@ func (m *machine) refuse(now time.Time, q question, kind messages.FailureKind, t
 	return []effect{m.answer(q, answer{failure: messages.Failure{Kind: kind, Text: text}, at: now})}
 }
 
-// atHand returns what is remembered of a task's app and of its owner, as young
-// as the question about the task wants it.
+// atHand returns the cached app of a task and the app's owner, if they are fresh enough
+// for the question about the task.
 func (m *machine) atHand(q question, t messages.Task, now time.Time) (app messages.App, owner messages.Owner) {
 	look := func(op operation, id string) any {
 		along := q
 		along.key = keyOf(op, id)
-		if known, ok := m.recall(now, along); ok && now.Sub(known.at) <= m.believe(along, known) {
+		if known, ok := m.recall(now, along); ok && now.Sub(known.at) <= m.freshFor(along, known) {
 			return known.value
 		}
 		return nil
@@ -367,8 +367,8 @@ func (m *machine) answer(q question, a answer) sendReply {
 	return sendReply{To: q.replyTo, Message: q.reply(a), Together: q.together}
 }
 
-// answerFrom makes an answer of a copy.
-func answerFrom(known copyOf, stale bool, now time.Time) answer {
+// answerFrom returns the answer of a cached one.
+func answerFrom(known cachedAnswer, stale bool, now time.Time) answer {
 	a := answer{value: known.value, stale: stale, at: now, asOf: known.at}
 	if known.value == nil {
 		a.failure = notFound(known.key)
@@ -376,19 +376,19 @@ func answerFrom(known copyOf, stale bool, now time.Time) answer {
 	return a
 }
 
-// health tells a change.
+// health reports a change of the health.
 func (m *machine) health(up bool, reason string) []effect {
-	if m.told != nil && *m.told == up {
+	if m.reportedUp != nil && *m.reportedUp == up {
 		return nil
 	}
-	m.told = &up
+	m.reportedUp = &up
 	if up {
 		reason = ""
 	}
 	return []effect{tellHealth{Up: up, Reason: reason}}
 }
 
-// next returns when tick must be called at the latest; the zero time when never.
+// next returns when to call tick, the zero time for never.
 func (m *machine) next() time.Time {
 	var at time.Time
 	if m.canPing() {
@@ -397,8 +397,8 @@ func (m *machine) next() time.Time {
 	if len(m.deadlines) > 0 && (at.IsZero() || m.deadlines[0].due.Before(at)) {
 		at = m.deadlines[0].due
 	}
-	if len(m.resting) > 0 && (at.IsZero() || m.resting[0].notBefore.Before(at)) {
-		at = m.resting[0].notBefore
+	if len(m.retries) > 0 && (at.IsZero() || m.retries[0].notBefore.Before(at)) {
+		at = m.retries[0].notBefore
 	}
 	return at
 }

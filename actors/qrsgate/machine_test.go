@@ -1014,16 +1014,16 @@ func TestCache_keepsTheMostRecentlyUsed(t *testing.T) {
 	c := newCache(2)
 	at := time.Unix(0, 0)
 	for n := range 2 {
-		c.put(copyOf{key: keyOf(opTask, guid(n)), value: n, at: at})
+		c.put(cachedAnswer{key: keyOf(opTask, guid(n)), value: n, at: at})
 	}
 	c.get(keyOf(opTask, guid(0)))
-	c.put(copyOf{key: keyOf(opTask, guid(2)), value: 2, at: at})
+	c.put(cachedAnswer{key: keyOf(opTask, guid(2)), value: 2, at: at})
 	for n, want := range []bool{true, false, true} {
 		if _, ok := c.get(keyOf(opTask, guid(n))); ok != want {
 			t.Errorf("entry %d is kept: %v, want %v", n, ok, want)
 		}
 	}
-	c.put(copyOf{key: keyOf(opTask, guid(2)), value: "older", at: at.Add(-time.Second)})
+	c.put(cachedAnswer{key: keyOf(opTask, guid(2)), value: "older", at: at.Add(-time.Second)})
 	if got, _ := c.get(keyOf(opTask, guid(2))); got.value != 2 {
 		t.Errorf("an older answer replaced a newer one: %v", got.value)
 	}

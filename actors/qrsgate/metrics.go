@@ -43,15 +43,15 @@ func NewMetrics(reg prometheus.Registerer, host string) *Metrics {
 			m.caches.WithLabelValues(op.String(), result)
 		}
 	}
-	m.asks(host)
+	m.setHost(host)
 	if reg != nil {
 		reg.MustRegister(m.up, m.caches, m.waiting, m.running)
 	}
 	return m
 }
 
-// asks notes which host is asked from now on.
-func (m *Metrics) asks(host string) {
+// setHost sets the host of the QRS.
+func (m *Metrics) setHost(host string) {
 	m.up.Reset()
 	m.host = host
 	m.up.WithLabelValues(host).Set(0)

@@ -18,22 +18,23 @@ type Options struct {
 	Log *zap.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
-	// OnHealth is told whether the QRS is within reach, and why not: first when
-	// that is known, then on every change. It must not block. It may be nil.
+	// OnHealth, if set, is called with whether the QRS is within reach, and why not: as
+	// soon as that is known, and on every change. It must not block.
 	OnHealth func(up bool, reason string)
-	// Shelf gets what may be answered without the gate; it may be nil.
+	// Shelf gets answers that may be given without the gate; it may be nil.
 	Shelf *Shelf
-	// Rand is where jitter comes from; nil means a source of its own.
+	// Rand is the source of jitter; nil means one of its own.
 	Rand *rand.Rand
 	Rules
 }
 
 // Rules are the numbers of the gate. The zero value means the defaults.
 type Rules struct {
-	// TTL is the age up to which a copy is as good as an answer, for those who
-	// accept one; 0 means 60 s.
+	// TTL is the age up to which a cached answer counts as fresh, for askers that accept
+	// one; 0 means 60 s.
 	TTL time.Duration
-	// StaleFor is the age up to which a copy is better than no answer; 0 means 24 h.
+	// StaleFor is the age up to which a cached answer is used when the QRS is out of
+	// reach; 0 means 24 h.
 	StaleFor time.Duration
 	// CacheSize is how many tasks, apps and owners are kept, each; 0 means 8192.
 	CacheSize int

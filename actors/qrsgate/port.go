@@ -7,9 +7,8 @@ import (
 	"butler/messages"
 )
 
-// Port is the QRS as the gate sees it. Its errors say what they mean: they are
-// a messages.Failure, or have a method that returns one; any other error means
-// that the QRS is out of reach.
+// Port is the QRS. Its errors are classified: they are a messages.Failure, or have a
+// method that returns one; any other error means that the QRS is out of reach.
 type Port interface {
 	Metadata
 	Results
@@ -19,8 +18,8 @@ type Port interface {
 
 // Metadata describes tasks, apps and users.
 type Metadata interface {
-	// Tasks returns the tasks that exist. With an error, what it returns is
-	// right, and nothing is known of the rest.
+	// Tasks returns the tasks that exist. With an error, the returned tasks are valid,
+	// and nothing is known of the others.
 	Tasks(ctx context.Context, ids ...string) ([]messages.Task, error)
 	// Apps is like Tasks, for apps.
 	Apps(ctx context.Context, ids ...string) ([]messages.App, error)
@@ -30,8 +29,8 @@ type Metadata interface {
 // Results tells how the last executions of tasks went.
 type Results interface {
 	// Executions returns the results of tasks of one type by their lower-case IDs.
-	// What is not in it does not exist, unless there is an error: then what it
-	// returns is right, and nothing is known of the rest.
+	// Those that are missing do not exist. With an error, the returned ones are valid,
+	// and nothing is known of the others.
 	Executions(ctx context.Context, t qlik.TaskType, taskIDs ...string) (map[string]messages.Execution, error)
 	// ScriptLog makes one attempt, and does not wait for the next: an error that is
 	// a qlik.NotYet says when that is due. The log that it returns has all of its

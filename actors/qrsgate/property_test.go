@@ -29,9 +29,9 @@ func TestMachine_answersEverythingOnce(t *testing.T) {
 			"answer": w.answerSomething,
 			"wait":   func(t *rapid.T) { w.wait(time.Duration(rapid.IntRange(1, 8000).Draw(t, "ms")) * time.Millisecond) },
 		})
-		for len(w.calls) > 0 || len(w.m.resting) > 0 {
+		for len(w.calls) > 0 || len(w.m.retries) > 0 {
 			if len(w.calls) == 0 {
-				w.wait(w.m.resting[0].notBefore.Sub(w.now))
+				w.wait(w.m.retries[0].notBefore.Sub(w.now))
 				continue
 			}
 			w.finish(t, 0)
@@ -106,7 +106,7 @@ func (w *world) finish(t *rapid.T, index int) {
 		}[c.Op]
 	}
 	if c.Op == opScriptLog && rapid.Bool().Draw(t, "not yet") {
-		got.failure, got.again = messages.Failure{}, time.Duration(rapid.IntRange(1, 3).Draw(t, "pause"))*time.Second
+		got.failure, got.retryAfter = messages.Failure{}, time.Duration(rapid.IntRange(1, 3).Draw(t, "pause"))*time.Second
 	}
 	w.take(w.m.finished(w.now, c.ID, got))
 }
@@ -136,9 +136,9 @@ func (w *world) check(t *rapid.T) {
 			t.Fatalf("a call of %v asks %d questions", c.op, len(c.entries))
 		}
 	}
-	for _, e := range w.m.resting {
-		if asking[e.key] || !e.idle || e.live == 0 || w.m.running[e.key] != e || !w.now.Before(e.notBefore) {
-			t.Fatalf("%v rests until %v with %d waiting, idle %v, called %v", e.key, e.notBefore, e.live, e.idle, asking[e.key])
+	for _, e := range w.m.retries {
+		if asking[e.key] || !e.betweenAttempts || e.live == 0 || w.m.running[e.key] != e || !w.now.Before(e.notBefore) {
+			t.Fatalf("%v rests until %v with %d waiting, idle %v, called %v", e.key, e.notBefore, e.live, e.betweenAttempts, asking[e.key])
 		}
 	}
 	for op, queue := range w.m.queues {
@@ -154,8 +154,8 @@ func (w *world) check(t *rapid.T) {
 	for attempt := range w.asked {
 		w.checkAnswer(t, attempt+1)
 	}
-	if next := w.m.next(); len(w.m.resting) > 0 && next.After(w.m.resting[0].notBefore) {
-		t.Fatalf("it wants to be woken at %v, something may be asked for again at %v", next, w.m.resting[0].notBefore)
+	if next := w.m.next(); len(w.m.retries) > 0 && next.After(w.m.retries[0].notBefore) {
+		t.Fatalf("it wants to be woken at %v, something may be asked for again at %v", next, w.m.retries[0].notBefore)
 	}
 	if next := w.m.next(); len(w.m.deadlines) > 0 && next.After(w.m.deadlines[0].due) {
 		t.Fatalf("it wants to be woken at %v, after the first deadline %v", next, w.m.deadlines[0].due)

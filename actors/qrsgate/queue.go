@@ -9,9 +9,9 @@ import (
 	"butler/messages"
 )
 
-// What waits for a call, and which call is made next.
+// The queues of look-ups, and the choice of the next call.
 
-// entry is one thing to look up, with everybody who waits for it.
+// entry is one look-up, with all waiters for it.
 type entry struct {
 	key     key
 	seq     uint64
@@ -22,11 +22,11 @@ type entry struct {
 	// began is when the first attempt was made, started when the last one was.
 	began, started time.Time
 	attempt        int
-	// idle says that an attempt was made, and none is under way.
-	idle bool
+	// betweenAttempts says that an attempt was made, and none is running.
+	betweenAttempts bool
 	// notBefore is when the next attempt may be made.
 	notBefore time.Time
-	// known is what the attempts so far have brought.
+	// known is the result of the attempts so far.
 	known scriptLog
 }
 
@@ -34,21 +34,21 @@ type entry struct {
 type waiter struct {
 	question
 	entry *entry
-	// due is when the waiter is answered in any case.
+	// due is when the waiter is answered at the latest.
 	due time.Time
-	// place is the waiter's index among the deadlines, notPlaced once it is answered.
-	place int
+	// heapIndex is the index in deadlines, notInHeap once it is answered.
+	heapIndex int
 }
 
-const notPlaced = -1
+const notInHeap = -1
 
 type call struct {
 	op      operation
 	entries []*entry
 }
 
-// enqueue lets the waiter join the call under way if that is young enough, or
-// whatever will be asked next.
+// enqueue adds the waiter to the running look-up of its key if that is recent enough, or
+// else to the next one.
 func (m *machine) enqueue(now time.Time, w *waiter) {
 	under := m.running[w.key]
 	e := m.waiting[w.key]
@@ -67,7 +67,7 @@ func (m *machine) enqueue(now time.Time, w *waiter) {
 	heap.Push(&m.deadlines, w)
 }
 
-// queue lets an entry wait for a slot, unless it is held back. Its place is that of its oldest question.
+// queue queues an entry for a call, in the order of its first question, unless it is held back.
 func (m *machine) queue(e *entry) {
 	if e.held {
 		return
@@ -79,9 +79,9 @@ func (m *machine) queue(e *entry) {
 
 func bySeq(a, b *entry) int { return cmp.Compare(a.seq, b.seq) }
 
-// schedule starts calls while there are slots and lanes for them, in the order of the oldest question.
+// schedule starts calls while there are slots and lanes, in the order of the oldest questions.
 func (m *machine) schedule(now time.Time) []effect {
-	m.wake(now)
+	m.queueRetries(now)
 	var effects []effect
 	if m.pingDue(now) {
 		effects = append(effects, m.start(now, opPing, nil))
@@ -118,19 +118,17 @@ func (m *machine) nextOperation() (operation, bool) {
 	return best, found
 }
 
-// lookAhead is how many times a batch the questions are among which those for it are
-// looked for: a long queue is not gone through for every call.
+// lookAhead bounds the entries that are searched for a batch, as a multiple of its size,
+// so that a long queue is not searched for every call.
 const lookAhead = 4
 
-// nextBatch takes the oldest question from its queue, and those that can be asked
-// along: the QRS keeps the results of each type of task in a place of its own, and what
-// it fails over is asked for alone.
+// nextBatch takes the oldest entry from a queue, with others that can share its call.
 func (m *machine) nextBatch(op operation) []*entry {
 	queue, most := m.queues[op], operations[op].batch
 	near := queue[:min(len(queue), lookAhead*most)]
 	var batch, left []*entry
 	for i, e := range near {
-		if i == 0 || len(batch) < most && m.goAlong(queue[0], e) {
+		if i == 0 || len(batch) < most && m.canShareCall(queue[0], e) {
 			batch = append(batch, e)
 		} else {
 			left = append(left, e)
@@ -141,8 +139,9 @@ func (m *machine) nextBatch(op operation) []*entry {
 	return batch
 }
 
-// goAlong reports that one call may ask for both.
-func (m *machine) goAlong(a, b *entry) bool {
+// canShareCall reports whether one call may ask for both: the QRS has a request of its
+// own for the results of each type of task, and failing objects get calls of their own.
+func (m *machine) canShareCall(a, b *entry) bool {
 	return a.key.taskType == b.key.taskType && !m.failing[a.key] && !m.failing[b.key]
 }
 
@@ -150,14 +149,14 @@ func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
 	*m.lastCall++
 	m.lanes[op]++
 	m.calls[*m.lastCall] = &call{op: op, entries: batch}
-	start := startCall{ID: *m.lastCall, Op: op, Timeout: m.patience(now, op, batch)}
+	start := startCall{ID: *m.lastCall, Op: op, Timeout: m.callTimeout(now, op, batch)}
 	for _, e := range batch {
-		if !e.idle {
+		if !e.betweenAttempts {
 			delete(m.waiting, e.key)
 			e.began = now
 		}
 		m.running[e.key] = e
-		e.started, e.idle = now, false
+		e.started, e.betweenAttempts = now, false
 		e.attempt++
 		start.IDs = append(start.IDs, e.key.id)
 		start.TaskType, start.Attempt, start.Began = e.key.taskType, e.attempt, e.began
@@ -171,8 +170,8 @@ func (m *machine) start(now time.Time, op operation, batch []*entry) effect {
 	return start
 }
 
-// result returns the newest result that those who wait for a script log know. Unless
-// all know one somebody wants a newer one than that.
+// result returns the newest result that the waiters for a script log know, zero unless
+// all of them know one: the others need a newer result.
 func (e *entry) result() messages.Execution {
 	for _, w := range e.waiters {
 		if !w.result().Known {
@@ -182,16 +181,16 @@ func (e *entry) result() messages.Execution {
 	return e.waiters[len(e.waiters)-1].result()
 }
 
-// patience returns how long a call may take. A script log is worth nothing
-// after the last asker is gone, and what is known of the execution is wanted
-// while there is still time for it. All attempts share the time for one.
-func (m *machine) patience(now time.Time, op operation, batch []*entry) time.Duration {
+// callTimeout returns the timeout of a call. That for a script log ends replyLead before
+// the last waiter is due, so that the waiter can get at least the execution result. All
+// attempts share the timeout.
+func (m *machine) callTimeout(now time.Time, op operation, batch []*entry) time.Duration {
 	limit := m.rules.timeout(op)
 	if op != opScriptLog {
 		return limit
 	}
 	e := batch[0]
-	if e.idle {
+	if e.betweenAttempts {
 		limit -= now.Sub(e.began)
 	}
 	var longest time.Duration
@@ -204,18 +203,18 @@ func (m *machine) patience(now time.Time, op operation, batch []*entry) time.Dur
 	return min(limit, longest)
 }
 
-// leave takes a waiter out of the deadlines, because it is answered now. It
-// reports false when that has happened before.
-func (m *machine) leave(w *waiter) bool {
-	if w.place == notPlaced {
+// removeWaiter removes a waiter from the deadlines, because it is answered now. It
+// reports false if it has been answered before.
+func (m *machine) removeWaiter(w *waiter) bool {
+	if w.heapIndex == notInHeap {
 		return false
 	}
-	heap.Remove(&m.deadlines, w.place)
+	heap.Remove(&m.deadlines, w.heapIndex)
 	w.entry.live--
 	return true
 }
 
-// deadlines is a heap of waiters, the one that is due first on top.
+// deadlines is a heap of waiters by their due time.
 type deadlines []*waiter
 
 func (d deadlines) Len() int           { return len(d) }
@@ -224,12 +223,12 @@ func (d deadlines) Less(i, j int) bool { return d[i].due.Before(d[j].due) }
 // Swap implements heap.Interface.
 func (d deadlines) Swap(i, j int) {
 	d[i], d[j] = d[j], d[i]
-	d[i].place, d[j].place = i, j
+	d[i].heapIndex, d[j].heapIndex = i, j
 }
 
 // Push implements heap.Interface.
 func (d *deadlines) Push(w any) {
-	w.(*waiter).place = len(*d)
+	w.(*waiter).heapIndex = len(*d)
 	*d = append(*d, w.(*waiter))
 }
 
@@ -239,6 +238,6 @@ func (d *deadlines) Pop() any {
 	w := old[len(old)-1]
 	old[len(old)-1] = nil
 	*d = old[:len(old)-1]
-	w.place = notPlaced
+	w.heapIndex = notInHeap
 	return w
 }

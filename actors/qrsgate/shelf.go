@@ -7,19 +7,18 @@ import (
 	"butler/messages"
 )
 
-// shelfLife is how much older an answer from the shelf may be than one from the
-// gate itself: long enough to serve a burst of events, and no more.
+// shelfLife is the maximum age of an answer on the shelf: enough for a burst of events.
 const shelfLife = 5 * time.Second
 
-// An answer is asked for anew from the age of shelfRenew on, by one every
-// renewEvery; one without the owner of its app from the beginning: the owner may be
-// known by now.
+// From the age of shelfRenew on, one asker every renewEvery is sent to the gate, which
+// renews the answer. An answer without the owner of its app is renewed from the
+// beginning, because the owner may be known by now.
 const (
 	shelfRenew = shelfLife / 2
 	renewEvery = shelfLife / 10
 )
 
-// shelved is an answer, with when it was laid down or last asked for anew.
+// shelved is an answer, with the time when it was added or last sent for renewal.
 type shelved struct {
 	reply   messages.LookupTaskReply
 	renewed time.Time
@@ -27,8 +26,8 @@ type shelved struct {
 
 func (s *shelved) lacksOwner() bool { return s.reply.App.OwnerID != "" && !s.reply.Owner.Known }
 
-// Shelf holds what the gate has just answered from memory about tasks, for
-// others to look at without a message each. It is safe for concurrent use.
+// Shelf holds recent answers of the gate about tasks, which others can read without
+// sending a message. It is safe for concurrent use.
 type Shelf struct {
 	metrics *Metrics
 
@@ -37,22 +36,22 @@ type Shelf struct {
 	since   time.Time // older answers are those of another QRS
 }
 
-// NewShelf returns an empty shelf for as many tasks as the gate remembers.
+// NewShelf returns an empty shelf for as many tasks as the gate caches.
 func NewShelf(rules Rules, metrics *Metrics) *Shelf {
 	return &Shelf{metrics: metrics, answers: newCache(rules.withDefaults().CacheSize)}
 }
 
-// put lays an answer on the shelf. A nil shelf takes nothing.
+// put adds an answer. It does nothing on a nil shelf.
 func (s *Shelf) put(reply messages.LookupTaskReply) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers.put(copyOf{key: keyOf(opTask, reply.TaskID), value: &shelved{reply: reply, renewed: reply.At}, at: reply.At})
+	s.answers.put(cachedAnswer{key: keyOf(opTask, reply.TaskID), value: &shelved{reply: reply, renewed: reply.At}, at: reply.At})
 }
 
-// clear forgets what was answered before now. A nil shelf has nothing to forget.
+// clear removes answers from before now. It does nothing on a nil shelf.
 func (s *Shelf) clear(now time.Time) {
 	if s == nil {
 		return
@@ -62,11 +61,11 @@ func (s *Shelf) clear(now time.Time) {
 	s.since = now
 }
 
-// Task answers as the gate would, when it can. The answer is shared and frozen:
-// its attempt is that of whom the gate has told.
+// Task returns the answer of the gate if it is on the shelf. The answer is shared and
+// frozen; its Attempt is that of another asker.
 //
-// Now and then it has none though it could, so that somebody asks the gate and
-// the answer is laid down anew before it is too old for all the others.
+// From time to time it returns none although there is one, so that the asker goes to the
+// gate and the answer is renewed before it is too old for everybody.
 func (s *Shelf) Task(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
 	if q.MaxAge <= 0 {
 		return nil, false
