@@ -303,7 +303,7 @@ func (c *cloud) health(h health) {
 	if h.up {
 		c.opts.Log.Info("the tenant of Qlik Cloud answers again")
 	} else {
-		c.opts.Log.Warn("the tenant of Qlik Cloud does not answer as it should: alerts go out with what is known", zap.String("why", h.reason))
+		c.opts.Log.Warn("the Qlik Cloud tenant does not answer properly: alerts are sent with what is known", zap.String("why", h.reason))
 	}
 	c.opts.OnHealth(h.up, h.reason)
 }

@@ -74,7 +74,7 @@ func each[T any](o *Options, b journal.Bucket, owner func(messages.ExecutionKey)
 // failing would keep all events from being decided.
 func (o *Options) logUnreadable(key string, err error) {
 	o.Metrics.unreadable.Inc()
-	o.Log.Error("record of an execution cannot be read, it is passed over",
+	o.Log.Error("record of an execution cannot be read, it is skipped",
 		zap.String("execution_key", key), logx.Err(err))
 }
 

@@ -310,7 +310,7 @@ func (s *shard) recorded(ctx actor.Context, in decisionsRecorded) {
 	switch {
 	case in.life != s.life: // its events come again
 	case in.err != nil:
-		s.opts.Log.Warn("decisions cannot be recorded, the actors of the executions decide again", logx.Err(in.err))
+		s.opts.Log.Warn("decisions cannot be recorded, the actors of the executions retry", logx.Err(in.err))
 		s.step(ctx, refused{in.rulings})
 	default:
 		s.step(ctx, recorded{in.rulings})

@@ -31,7 +31,7 @@ func (r *report) batch(m messages.DatagramsReceived, decided *admission) {
 		r.event(&decided.events[i])
 	}
 	for _, d := range decided.sanitised {
-		r.log.Warn("event text held characters that were removed, or was too long",
+		r.log.Warn("event text was sanitised: characters were removed, or it was too long",
 			logx.Source(d.Source.String()), zap.String("text", udp.Excerpt(d.Payload, textInLog)))
 	}
 	for i := range decided.refusals {

@@ -198,7 +198,7 @@ func (m *monitor) tell(ctx actor.Context, a messages.Alert) {
 		case err == nil:
 			root.Send(o.Notify, messages.NoticesRecorded{Notices: notices})
 		case !errors.Is(err, journal.ErrClosed):
-			o.Log.Error("what a monitor found cannot be recorded, nobody is told", monitorName(o.Name), logx.Alert(a.Kind), logx.Err(err))
+			o.Log.Error("the result of a monitor cannot be recorded, no alert is sent", monitorName(o.Name), logx.Alert(a.Kind), logx.Err(err))
 		}
 	})
 }

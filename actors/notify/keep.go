@@ -72,7 +72,7 @@ func (t trimmer) run(ctx context.Context) any {
 			logx.Count(total), zap.Any("destinations", dropped))
 	}
 	if err != nil {
-		t.log.Warn("parked alerts cannot be looked through, trying again", logx.Err(err))
+		t.log.Warn("parked alerts cannot be read, trying again", logx.Err(err))
 	}
 	return trimmed{}
 }

@@ -83,7 +83,7 @@ func printReloaded(out io.Writer, r app.Reloaded, asJSON bool) error {
 		_, err = io.WriteString(out, summary(r))
 	}
 	if !r.Applied {
-		return errors.Join(err, errors.New("the changed configuration is refused, the one before stays in force: "+r.Reason))
+		return errors.Join(err, errors.New("the changed configuration is refused, the previous one stays in force: "+r.Reason))
 	}
 	return err
 }

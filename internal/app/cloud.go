@@ -170,7 +170,7 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 	if err != nil {
 		return messages.CloudBusy, err.Error()
 	}
-	log.Info("an event of Qlik Cloud is taken", logx.AppID(event.AppID), zap.String("reload_id", event.Reload.ReloadID), zap.String("outcome", string(reply.Outcome)))
+	log.Info("an event of Qlik Cloud is accepted", logx.AppID(event.AppID), zap.String("reload_id", event.Reload.ReloadID), zap.String("outcome", string(reply.Outcome)))
 	return reply.Outcome, reply.Failure.Text
 }
 

@@ -76,7 +76,7 @@ func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, e
 	if len(cfg.Ignored()) > 0 {
 		built = withoutNamesakes(built, deps.Log)
 		if left != nil || slices.ContainsFunc(cfg.Ignored(), aboutRoutes) {
-			deps.Log.Warn("no route ends the search for receivers: one that is not as it was meant could keep alerts from everybody")
+			deps.Log.Warn("parts of the configuration are ignored: every route continues, so that none silences alerts by mistake")
 			endless(routes)
 		}
 	}

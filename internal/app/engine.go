@@ -211,13 +211,13 @@ func (s *apps) ended(r api.AppReload, o engine.ReloadOutcome) {
 		log.Info("app reloaded and saved")
 		s.follow(log, r, r.OnSuccess)
 	case errors.Is(o.Err, engine.ErrClosed):
-		log.Warn("app reload cut off, because the service stops; no task follows it",
+		log.Warn("app reload interrupted by the shutdown; none of its follow-up tasks is started",
 			zap.Strings("on_success", r.OnSuccess), zap.Strings("on_failure", r.OnFailure))
 	case errors.Is(o.Err, engine.ErrNotReloaded):
 		log.Warn("app reload failed, nothing was saved", logx.Err(o.Err))
 		s.follow(log, r, r.OnFailure)
 	default:
-		log.Error("app reload broke off, and counts as failed", logx.Err(o.Err))
+		log.Error("app reload was interrupted and counts as failed", logx.Err(o.Err))
 		s.follow(log, r, r.OnFailure)
 	}
 }

@@ -132,8 +132,8 @@ func TestApps_reloadIsFollowedByTheTasksOfItsOutcome(t *testing.T) {
 	}{
 		"a full reload":                {enginesim.ReloadResult{Good: true}, "app reloaded and saved", true},
 		"a failing reload":             {enginesim.ReloadResult{}, "app reload failed, nothing was saved", false},
-		"an aborted reload":            {enginesim.ReloadResult{Code: 15}, "app reload broke off, and counts as failed", false},
-		"an engine that hangs up":      {enginesim.ReloadResult{Drop: true}, "app reload broke off, and counts as failed", false},
+		"an aborted reload":            {enginesim.ReloadResult{Code: 15}, "app reload was interrupted and counts as failed", false},
+		"an engine that hangs up":      {enginesim.ReloadResult{Drop: true}, "app reload was interrupted and counts as failed", false},
 		"a reload that takes its time": {enginesim.ReloadResult{Good: true, After: 300 * time.Millisecond}, "app reloaded and saved", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestApps_endOfTheServiceCutsReloadsOff(t *testing.T) {
 	must(t, err)
 	s.stopApp()
 	s.noSession(1)
-	if told := s.logged("app reload cut off, because the service stops; no task follows it"); told["app_id"] != id || !strings.Contains(fmt.Sprint(told["on_failure"]), s.reloadTask(1)) {
+	if told := s.logged("app reload interrupted by the shutdown; none of its follow-up tasks is started"); told["app_id"] != id || !strings.Contains(fmt.Sprint(told["on_failure"]), s.reloadTask(1)) {
 		t.Errorf("want to be told what was cut off, got %v", told)
 	}
 	if got := s.started(); len(got) > 0 || s.sim.Engine.Saved(id) > 0 {

@@ -57,14 +57,14 @@ func (a *App) tellExpected(now expected.Standing, told *string) {
 	}
 	*told = reason
 	if len(now.Missing) > 0 {
-		a.log.Error("the configuration names what Qlik Sense does not have: alerts that depend on it do not go where they should",
+		a.log.Error("the configuration names objects that do not exist in Qlik Sense: alerts that depend on them do not go where they should",
 			zap.Strings("missing", now.Missing))
 	}
 	if len(now.Odd) > 0 {
-		a.log.Warn("the configuration and Qlik Sense do not know all of each other's names: perhaps nobody is told of some tasks",
+		a.log.Warn("names in the configuration and in Qlik Sense do not match: alerts of some tasks may reach nobody",
 			zap.Strings("names", now.Odd))
 	}
 	if len(now.Refused) > 0 {
-		a.log.Warn("what the configuration names may not be looked for in Qlik Sense: nobody notices when it does not exist", zap.Strings("refused", now.Refused))
+		a.log.Warn("names in the configuration cannot be checked, because the user may not read them in Qlik Sense", zap.Strings("refused", now.Refused))
 	}
 }

@@ -31,7 +31,7 @@ func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
 				t.Errorf("want %s %q, got %s %q", row.state, row.reason, state, reason)
 			}
 			s.until("the log to say so", func() bool {
-				return (s.logs.FilterMessageSnippet("names what Qlik Sense does not have").Len() == 1) == (row.state == "degraded")
+				return (s.logs.FilterMessageSnippet("names objects that do not exist in Qlik Sense").Len() == 1) == (row.state == "degraded")
 			})
 		})
 	}
@@ -69,7 +69,7 @@ func TestHealth_showsWhatMayNotBeLookedFor(t *testing.T) {
 			t.Errorf("want up, and %s, got %s %q", want, state, reason)
 		}
 	}
-	s.until("the log to say so", func() bool { return s.logs.FilterMessageSnippet("may not be looked for").Len() == 1 })
+	s.until("the log to say so", func() bool { return s.logs.FilterMessageSnippet("cannot be checked").Len() == 1 })
 }
 
 func TestReload_forgetsWhatNoRouteNamesAnyMore(t *testing.T) {
@@ -132,7 +132,7 @@ func TestHealth_warnsOfValuesOfACustomPropertyThatAreNoAccount(t *testing.T) {
 				t.Errorf("want up %q, got %s %q", row.warning, state, reason)
 			}
 			s.until("the log to say so", func() bool {
-				return (s.logs.FilterMessageSnippet("do not know all of each other").Len() == 1) == (row.warning != "")
+				return (s.logs.FilterMessageSnippet("in Qlik Sense do not match").Len() == 1) == (row.warning != "")
 			})
 		})
 	}

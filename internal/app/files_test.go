@@ -57,7 +57,7 @@ func TestFiles_approvalsOfNothingAndOfEverythingAreToldApart(t *testing.T) {
 	s := siteOf(t)
 	config := strings.Replace(attackConfig, "[yard/out]", "[/, //server/share]", 1)
 	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: config})
-	told := s.logs.FilterMessage("an approved directory is not as it should be").All()
+	told := s.logs.FilterMessage("an approved directory has a problem").All()
 	if len(told) != 2 {
 		t.Fatalf("want two warnings, got %v", told)
 	}

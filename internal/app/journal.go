@@ -87,7 +87,7 @@ func (a *App) openLedger(ctx context.Context) error {
 	}
 	a.foundation.add("ledger", a.ledger.Close)
 	if missing := a.ledger.Stats().Missing; missing > 0 {
-		a.log.Warn("the ledger is read without the records that were lost", zap.Int64("records", missing))
+		a.log.Warn("the ledger is loaded without the lost records", zap.Int64("records", missing))
 	}
 	return nil
 }

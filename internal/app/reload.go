@@ -182,13 +182,13 @@ func (a *App) report(r Reloaded) {
 	if !r.Applied {
 		next := whenMended(r.Trigger, runtime.GOOS)
 		a.health.Set(configurationComponent, supervisors.Degraded, "the changed configuration is refused, the one before is in force: "+r.inOneLine()+"; "+next)
-		a.log.Error("the changed configuration is refused, the one before stays in force", trigger, logx.Reason(r.Reason), zap.String("next", next))
+		a.log.Error("the changed configuration is refused, the previous one stays in force", trigger, logx.Reason(r.Reason), zap.String("next", next))
 		return
 	}
 	waiting := ""
 	if len(r.NeedsRestart) > 0 {
 		waiting = "needs a restart: " + strings.Join(r.NeedsRestart, ", ")
-		a.log.Warn("keys of the configuration take effect with the next start only", zap.Strings("keys", r.NeedsRestart))
+		a.log.Warn("changed keys of the configuration take effect only after a restart", zap.Strings("keys", r.NeedsRestart))
 	}
 	a.health.Set(configurationComponent, supervisors.Up, waiting)
 	a.log.Info("the configuration is reloaded", trigger, zap.Strings("changed", r.Changed))
@@ -309,7 +309,7 @@ func (a *App) replaceActors(ctx context.Context) {
 			continue
 		}
 		if err := a.tree.Remove(ctx, row.Name); err != nil {
-			a.log.Warn("an actor of the configuration before did not stop in time", logx.Actor(row.Name), logx.Err(err))
+			a.log.Warn("an actor of the previous configuration did not stop in time", logx.Actor(row.Name), logx.Err(err))
 		}
 	}
 	for _, row := range a.ownChildren() {
@@ -382,7 +382,7 @@ func (a *App) handOver(next *App) {
 	successors := next.servers()
 	for kind, s := range a.servers() {
 		if err := s.HandOver(successors[kind]); err != nil {
-			a.log.Warn("closing was not clean", zap.String("what", s.Address()), logx.Err(err))
+			a.log.Warn("a component was not closed cleanly", zap.String("what", s.Address()), logx.Err(err))
 		}
 	}
 }

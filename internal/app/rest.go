@@ -73,7 +73,7 @@ func (a *App) buildREST() error {
 	}
 	directories := approved(a.cfg.Files(), once(a.core, files.NewMetrics))
 	for _, warning := range directories.Warnings() {
-		a.log.Warn("an approved directory is not as it should be", zap.String("why", warning))
+		a.log.Warn("an approved directory has a problem", zap.String("why", warning))
 	}
 	options := api.RESTOptions{
 		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,

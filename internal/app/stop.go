@@ -31,7 +31,7 @@ func (a *App) Stop(ctx context.Context) error {
 }
 
 func (a *App) stop(ctx context.Context) error {
-	a.log.Info("stopping: the intake closes, what is on its way is finished")
+	a.log.Info("stopping: no new events are accepted, those in progress are finished")
 	for _, step := range []func(context.Context){a.closeREST, a.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
 		withHalfTheTime(ctx, step)
 	}
@@ -119,7 +119,7 @@ func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	for _, one := range slices.Backward(*c) {
 		withHalfTheTime(ctx, func(bounded context.Context) {
 			if err := one.end(bounded); err != nil {
-				log.Warn("closing was not clean", zap.String("what", one.name), logx.Err(err))
+				log.Warn("a component was not closed cleanly", zap.String("what", one.name), logx.Err(err))
 				all = errors.Join(all, fmt.Errorf("close %s: %w", one.name, err))
 			}
 		})
@@ -149,7 +149,7 @@ func (a *App) closeIntake(ctx context.Context) {
 	if _, err := ask[messages.CloseIntakeReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any {
 		return messages.CloseIntake{ReplyTo: to}
 	}); err != nil {
-		a.log.Warn("the intake did not close in time", logx.Err(err))
+		a.log.Warn("the UDP intake did not close in time", logx.Err(err))
 	}
 }
 

@@ -89,7 +89,7 @@ func (s *Store) lookLocked() {
 	if err != nil {
 		s.seen = nil
 		if before := s.Err(); before == nil || before.Error() != err.Error() {
-			s.log.Error("API keys cannot be read, the last good ones stay", logx.Err(err))
+			s.log.Error("API keys cannot be read, the last valid ones stay in force", logx.Err(err))
 		}
 		s.trouble.Store(&err)
 		return

@@ -144,7 +144,7 @@ func TestStore_keepsTheLastGoodKeysAndTellsOnce(t *testing.T) {
 					time.Sleep(lookEvery)
 					wantReason(t, s, text, accepted)
 				}
-				if s.Err() == nil || messages(logs) != "API keys cannot be read, the last good ones stay" {
+				if s.Err() == nil || messages(logs) != "API keys cannot be read, the last valid ones stay in force" {
 					t.Errorf("want one line, got %q and %v", messages(logs), s.Err())
 				}
 				if err := os.RemoveAll(f.Path()); err != nil {

@@ -69,7 +69,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 			}
 		}
 		bad = true
-		t.room.Log.Warn("template writes more than Teams takes, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
+		t.room.Log.Warn("message of the template is too large for Teams, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
 	}
 	fields := t.room.Fields(n)
 	body, err = template.EncodeJSON(plainCard(fields))

@@ -151,7 +151,7 @@ func (f *Fetcher) byFileOrResult(ctx context.Context, taskID string, e messages.
 	if err == nil || e.ResultID == "" || ctx.Err() != nil {
 		return text, err
 	}
-	f.opts.Log.Warn("script log not obtained in the old way, trying the new one", logx.TaskID(taskID), logx.Err(err))
+	f.opts.Log.Warn("script log not obtained with the legacy API, trying the current one", logx.TaskID(taskID), logx.Err(err))
 	return f.byResult(ctx, taskID, e)
 }
 

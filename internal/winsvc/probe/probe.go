@@ -121,9 +121,9 @@ func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, g
 	if change.Unsteady != known.unsteady {
 		known.unsteady = change.Unsteady
 		if known.unsteady {
-			log.Warn("a Windows service starts and stops all the time: its changes are not told until it comes to rest")
+			log.Warn("a Windows service is flapping: its changes are not alerted until its state is stable")
 		} else {
-			log.Info("a Windows service has come to rest")
+			log.Info("the state of a flapping Windows service is stable again")
 		}
 	}
 	told := s.Told(p.opts.Host.Name, got)
