@@ -1,8 +1,8 @@
 package config
 
-// The sections of the monitors: what is watched at regular times.
+// The sections of the monitors.
 
-// Poll says whether a monitor looks, and when.
+// Poll says whether a monitor runs, and when.
 type Poll struct {
 	Enable bool
 	// Frequency is a schedule text, such as "every 6 hours".

@@ -9,7 +9,7 @@ import (
 // The sections of the service itself. They are plain values: a caller gets a
 // copy and may keep it. Paths in them are absolute.
 
-// Log says how much is logged, and where to.
+// Log is the logging section.
 type Log struct {
 	// Level is one of error, warn, info, verbose, debug, silly.
 	Level string `mapstructure:"logLevel"`
@@ -40,10 +40,10 @@ type QlikServer struct {
 // Enabled reports whether there is a server to ask.
 func (q QlikServer) Enabled() bool { return q.Host != "" }
 
-// Engine says where the Qlik engine is, and how much is asked of it.
+// Engine says where the Qlik engine is, and limits the load on it.
 type Engine struct {
 	Server QlikServer
-	// MaxReloads is how many apps are reloaded at once.
+	// MaxReloads is how many apps may be reloaded at once.
 	MaxReloads    int
 	ReloadTimeout time.Duration
 	DumpTimeout   time.Duration
@@ -67,7 +67,7 @@ type UDP struct {
 	Deduplication     Deduplication `mapstructure:"deduplication"`
 }
 
-// Queue says when the work between receipt and decision piles up.
+// Queue holds the limits for warnings about events that wait for a decision.
 type Queue struct {
 	MaxSize int
 	// BackpressurePercent of MaxSize is when a warning is given, 0 to 100.
@@ -86,7 +86,7 @@ type Deduplication struct {
 	TTLMinutes float64
 }
 
-// longestTTL is for ever, in effect. What is much longer is no duration any more.
+// longestTTL caps the TTL, because a time.Duration cannot hold much more.
 const longestTTL = 100 * 365 * 24 * time.Hour
 
 // TTL returns the time for which an event is remembered.
@@ -128,7 +128,7 @@ type Execution struct {
 	Shards                 int
 }
 
-// Gate says how gently the repository is asked (section qrs).
+// Gate limits the load on the repository (section qrs).
 type Gate struct {
 	MaxConcurrent   int
 	Timeout         time.Duration
@@ -174,11 +174,11 @@ type Page struct {
 	Host   string
 	// Port is 0 for any free one.
 	Port int
-	// Obfuscate masks who and where, too.
+	// Obfuscate also masks private data: see MaskPrivate.
 	Obfuscate bool
 }
 
-// Heartbeat says whom to tell that the service lives, and when.
+// Heartbeat says which address to call regularly, to show that the service is alive.
 type Heartbeat struct {
 	Enable    bool
 	RemoteURL secret.String
@@ -222,7 +222,7 @@ type TLS struct {
 	Cert, Key, CA string
 }
 
-// Auth says what a call has to bring.
+// Auth says how a caller has to authenticate.
 type Auth struct {
 	// Mode is none, keys, certificates or either.
 	Mode string
@@ -247,7 +247,7 @@ type Files struct {
 	QVD string
 }
 
-// DirectoryPair approves of operations from one directory to another.
+// DirectoryPair approves operations from one directory to another.
 type DirectoryPair struct {
 	From string `mapstructure:"fromDirectory"`
 	To   string `mapstructure:"toDirectory"`
@@ -284,12 +284,12 @@ type ServiceMonitor struct {
 	Hosts []ServiceHost `mapstructure:"monitor"`
 }
 
-// FlapDamping says when a service starts and stops too often to be told of.
+// FlapDamping limits the alerts about a service that starts and stops repeatedly.
 type FlapDamping struct {
-	// Changes is how many within Within are told; 0 means all.
+	// Changes is how many changes within Within are alerted; 0 means all.
 	Changes int
 	Within  time.Duration
-	// Quiet is how long its state has to be the same before it counts again.
+	// Quiet is how long the state has to be stable before changes are alerted again.
 	Quiet time.Duration
 }
 

@@ -24,9 +24,9 @@ type DumpSummary struct {
 // object to w, one object of the app after the other. Only the answers of a few
 // calls are in memory at any time.
 //
-// Nothing is written before the app is open. After an error what was written is
-// not a document: whoever has to answer with a status first writes to a file. A
-// file is also what keeps a slow reader from holding the session open.
+// Nothing is written before the app is open. After an error the output is incomplete, so
+// a caller that has to send a status first should write to a file. A file also keeps a
+// slow reader from holding the session open.
 func (c *Client) Dump(ctx context.Context, appID string, w io.Writer) (summary DumpSummary, err error) {
 	defer c.observe(opDump, time.Now(), &err)
 	if err := c.checkAppID(appID); err != nil {

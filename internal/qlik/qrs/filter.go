@@ -86,8 +86,8 @@ func (f Filter) IsZero() bool { return f.text == "" }
 // String returns the filter as the QRS reads it.
 func (f Filter) String() string { return f.text }
 
-// summary says what is asked for. Whoever asks for one object need not read that
-// many others were asked for together with it, and which.
+// summary describes the filter for an error text: for several IDs, only their number, since
+// the caller may have asked for one of them only.
 func (f Filter) summary() string {
 	if f.objects > 1 {
 		return fmt.Sprintf("id eq one of %d", f.objects)
