@@ -10,8 +10,8 @@ import (
 	"butler/internal/qlik"
 )
 
-// AlertKind says what is alerted: the event as an operator names it. It is a
-// metric label and part of recorded identifiers, so its texts never change.
+// AlertKind is the kind of an alert. It is a metric label and part of recorded
+// identifiers, so its texts never change.
 type AlertKind string
 
 // The alert kinds of the task events.
@@ -43,9 +43,9 @@ var taskKinds = map[Family][5]AlertKind{
 	},
 }
 
-// KindOf returns the alert kind of a family and a task type. It is "" for what
-// alerts nobody: aborts of other tasks than reloads, and the families
-// distribute and engine, whose outcome the family does not tell.
+// KindOf returns the alert kind of a family and a task type. It is "" for events
+// without an alert: aborts of other tasks than reloads, and the families distribute
+// and engine, which do not determine the outcome.
 func KindOf(f Family, t qlik.TaskType) AlertKind {
 	if !t.Valid() {
 		return ""
@@ -64,8 +64,8 @@ func TaskKinds() []AlertKind {
 	}
 }
 
-// AlertID names one alert for ever: derived from the execution and the kind, so
-// that deciding twice gives the same ID.
+// AlertID identifies an alert. It is derived from the execution and the kind, so that
+// deciding twice gives the same ID.
 type AlertID string
 
 // NewAlertID derives the ID: 128 bits of SHA-256 in hexadecimal.
@@ -88,7 +88,7 @@ func digest(texts ...string) string {
 	return string(out[:])
 }
 
-// NoticeID names one notice: one alert for one recipient through one destination instance.
+// NoticeID identifies a notice: one alert for one recipient through one destination instance.
 type NoticeID string
 
 // NewNoticeID derives the ID, so that recording a notice twice is harmless.
@@ -214,7 +214,7 @@ type ExecutionDetail struct {
 	Type string `json:"type,omitempty"`
 }
 
-// Execution is the last execution result of a task. The zero value is a result of which nothing is known.
+// Execution is the last execution result of a task. The zero value is an unknown one.
 type Execution struct {
 	Known bool `json:"known"`
 	// ResultID is the ID of the execution result in the QRS, not the scheduler's execution ID.
@@ -233,11 +233,12 @@ type Execution struct {
 	Details []ExecutionDetail `json:"details,omitempty"`
 }
 
-// stateChange begins the text of a detail entry that tells of a new state.
+// stateChange is the prefix of a detail entry about a new state.
 const stateChange = "Changing task state from "
 
-// HasEnded reports whether the execution has come to an end. A task that is tried
-// again runs, by its status, and its details may tell of the end before.
+// HasEnded reports whether the execution has ended, by its status or its details. When
+// the QRS retries a task the status is that of a running one, although the details have
+// the end of the first attempt.
 func (e Execution) HasEnded() bool {
 	return !e.Status.Runs() || slices.ContainsFunc(e.Details, func(d ExecutionDetail) bool {
 		change, ok := strings.CutPrefix(d.Message, stateChange)
@@ -263,7 +264,7 @@ type ScriptLog struct {
 	// Rows and Characters count the whole log, not the parts below.
 	Rows       int `json:"rows"`
 	Characters int `json:"characters"`
-	// Head are the first lines, as many as the hungriest destination wants. Frozen.
+	// Head are the first lines, as many as any destination needs. Frozen.
 	Head []string `json:"head,omitempty"`
 	// Tail are the last lines; they may overlap with Head. Frozen.
 	Tail []string `json:"tail,omitempty"`
@@ -277,12 +278,12 @@ func (s ScriptLog) TailLines(n int) []string {
 	return s.Tail[len(s.Tail)-min(max(n, 0), len(s.Tail)):]
 }
 
-// MaxScriptLog is how many bytes of each end of a script log an alert carries:
-// more than any destination shows, and little enough for one journal record.
+// MaxScriptLog bounds the head and the tail of a script log in an alert, in bytes: more
+// than any destination shows, and little enough for one journal record.
 const MaxScriptLog = 128 << 10
 
-// Bounded returns the log with the outer ends of a head and a tail that are
-// larger than limit bytes each.
+// Bounded returns the log with at most the first limit bytes of the head and the last
+// limit bytes of the tail, in whole lines.
 func (s ScriptLog) Bounded(limit int) ScriptLog {
 	left := limit
 	for i, line := range s.Head {
@@ -328,22 +329,22 @@ type Alert struct {
 	Test bool `json:"test,omitempty"`
 }
 
-// NoticeHead is a notice without its alert: what is queued, recorded and handed on.
+// NoticeHead is a notice without its alert: the part that is queued and passed on.
 type NoticeHead struct {
 	ID NoticeID
 	// Instance is the name of the destination instance, such as "email/reload_task_failed".
 	Instance string
-	// Recipient is a mail address, an account or "" where the instance itself says it all.
+	// Recipient is a mail address, an account or "" for an instance without recipients.
 	Recipient string
-	// SuppressBy is what the instance's suppression window counts by.
+	// SuppressBy is the suppression key: notices with the same one share a window.
 	SuppressBy string
-	// Attached says that the full script log goes with the alert.
+	// Attached says that the notice includes the full script log.
 	Attached bool
-	// Exempt marks a notice that an operator asked for: no window holds it back,
-	// and it opens none.
+	// Exempt marks a notice that an operator asked for. It is not suppressed, and does
+	// not open a window.
 	Exempt   bool
 	QueuedAt time.Time
-	// Expires is when nobody has a use for the notice any more; zero means never.
+	// Expires is when the notice is outdated; zero means never.
 	Expires time.Time
 }
 
@@ -353,6 +354,6 @@ type Notice struct {
 	Alert Alert
 	// Attachment is the full script log of a notice that is Attached.
 	Attachment string
-	// SuppressedBefore counts the alerts of the same key that were held back since the last delivered one.
+	// SuppressedBefore counts the notices with the same key that were suppressed since the last delivered one.
 	SuppressedBefore int
 }

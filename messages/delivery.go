@@ -2,7 +2,7 @@ package messages
 
 import "time"
 
-// Telling people, and what an operator does about what could not be told:
+// The delivery of notices, and commands of an operator about parked ones:
 //
 //	execution --NoticesRecorded--> notify --NoticesQueued----> delivery
 //	app -------DrainDelivery-----> notify --DrainDelivery----> delivery
@@ -12,8 +12,8 @@ import "time"
 //	api -------ReplayParked------> notify --NoticesQueued----> delivery
 //	api -------DropParked--------> notify
 //
-// Everything that names a notice here is durable already: a message that is lost
-// costs time, never a notice. notify answers every command once.
+// All notices in these messages are durable already: a lost message delays a notice and
+// does not lose it. notify answers every command once.
 
 // NoticesRecorded tells the owner of the outbox that notices are durable.
 type NoticesRecorded struct {
@@ -47,8 +47,8 @@ func (o NoticeOutcome) String() string {
 	return outcomeNames[0]
 }
 
-// NoticeSettled says that the end of a notice is durable. It is a copy for
-// those who watch; nothing depends on it.
+// NoticeSettled says that the end of a notice is durable. It is for observers; nothing
+// depends on it.
 type NoticeSettled struct {
 	ID          NoticeID
 	Alert       AlertID
@@ -61,7 +61,7 @@ type NoticeSettled struct {
 	Outcome     NoticeOutcome
 	// Reason says in words why the notice was suppressed or parked.
 	Reason string
-	// Attempts counts the tries it took.
+	// Attempts counts the attempts.
 	Attempts int
 	At       time.Time
 }
@@ -72,10 +72,9 @@ type DrainDelivery struct{ ReplyTo Ref }
 
 // DrainDeliveryReply answers DrainDelivery.
 type DrainDeliveryReply struct {
-	// Instance is "" in the answer of notify, which speaks for all.
+	// Instance is "" in the answer of notify, which is for all instances.
 	Instance string
-	// Left counts the notices that wait on disk for the next start. Only notify tells
-	// it: a delivery actor that has crashed knows of none.
+	// Left counts the notices that wait on disk for the next start. Only notify sets it.
 	Left int
 }
 
@@ -91,7 +90,7 @@ type DescribeDeliveryReply struct {
 	At     time.Time
 }
 
-// DeliveryCondition is how the delivery through one instance is, in a word.
+// DeliveryCondition is the condition of the delivery through one instance.
 type DeliveryCondition string
 
 // The conditions of a delivery.
@@ -105,7 +104,7 @@ const (
 	// DeliveryThrottled: the destination has asked for a pause again and again, and
 	// has accepted nothing in between.
 	DeliveryThrottled DeliveryCondition = "throttled"
-	// DeliveryBreakerOpen: the destination keeps failing and is left alone for a while.
+	// DeliveryBreakerOpen: the destination keeps failing, and its circuit breaker is open.
 	DeliveryBreakerOpen DeliveryCondition = "breaker_open"
 	// DeliveryMisconfigured is an open breaker, too: the destination refuses
 	// everything until somebody mends the configuration.
@@ -116,8 +115,8 @@ const (
 	DeliveryNotResponding DeliveryCondition = "not_responding"
 )
 
-// DeliveryChanged tells notify that the way to a destination opened or closed,
-// or that notices were parked.
+// DeliveryChanged tells notify that the condition of a delivery has changed, or that
+// notices were parked.
 type DeliveryChanged struct {
 	Instance string
 	// Condition is Delivering, DeliveryBreakerOpen or DeliveryMisconfigured.
@@ -172,9 +171,9 @@ type DropParkedReply struct {
 	At      time.Time
 }
 
-// ParkedResult is what became of a command for one parked notice. A notice that
-// is not parked is FailureNotFound, one whose instance is not configured any
-// more cannot be replayed and is FailureRejected.
+// ParkedResult is the result of a command for one parked notice. It is FailureNotFound
+// for a notice that is not parked, and FailureRejected for the replay of one whose
+// instance is not configured any more.
 type ParkedResult struct {
 	ID      NoticeID
 	Failure Failure

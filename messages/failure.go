@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// FailureOf turns an error of a port into the value that travels in a message. An
-// error says what it means by being a Failure, or by having a method that
-// returns one; any other means that what is behind the port is out of reach.
+// FailureOf converts an error of a port into a Failure. The error may be a Failure or
+// have a method that returns one; any other error means that the other side is out of
+// reach.
 func FailureOf(err error) Failure {
 	if err == nil {
 		return Failure{}

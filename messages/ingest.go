@@ -2,19 +2,19 @@ package messages
 
 import "time"
 
-// Taking task events in:
+// The intake of task events:
 //
 //	socket reader --DatagramsReceived, ReaderStopped--> ingest
 //	journal       --DatagramsStored-------------------> ingest
 //	app           --InspectIngest, CloseIntake--------> ingest --InspectIngestReply, CloseIntakeReply--> asker
 //
-// Every reader has a fixed number of credits. Reading a batch costs one; it comes
-// back, without a message, when the batch is on disk or nothing of it is to be
-// stored. So about that many batches of an open socket are in flight.
+// Every reader has a fixed number of credits. Reading a batch takes one, which is
+// released, without a message, when the batch is on disk or has nothing to store. So
+// about that many batches of an open socket are in flight.
 
 // DatagramsReceived is one batch from the socket.
 type DatagramsReceived struct {
-	// Reader tells the readers of one process apart; it grows with every socket that is opened.
+	// Reader is the ID of the reader, which grows with every socket that is opened.
 	Reader uint64
 	// Datagrams are in the order of arrival. Frozen.
 	Datagrams []Datagram
@@ -60,13 +60,13 @@ type InspectIngestReply struct {
 	Ingest IngestSnapshot
 }
 
-// IngestSnapshot is the intake at one moment. The counters begin at zero when
-// the actor starts and only grow; whoever reports intervals takes differences.
+// IngestSnapshot is the state of the intake. The counters are zero when the actor
+// starts, and only grow.
 type IngestSnapshot struct {
 	// Listening reports that the socket is open, at Address.
 	Listening bool
 	Address   string
-	// Received = Queued + Dropped. Datagrams of foreign sources are in neither.
+	// Received = Queued + Dropped. It does not include RefusedSource.
 	Received uint64
 	// Queued passed the checks of size and rate and found the journal ready: Processed + Failed + Stored + in flight.
 	Queued uint64

@@ -6,7 +6,7 @@ import (
 	"butler/internal/qlik"
 )
 
-// Looking something up in the Qlik Repository Service:
+// Look-ups in the Qlik Repository Service:
 //
 //	execution --LookupTask, LookupApp, LookupOwner, LookupExecution, FetchScriptLog--> qrsgate
 //	execution <--...Reply--------------------------------------------------------- qrsgate
@@ -16,7 +16,8 @@ import (
 // qrsgate answers every command exactly once: with the value, or with a Failure
 // when the QRS says no, is out of reach, or did not answer by Deadline.
 
-// Lookups are commands of one asker, who gets what is answered at one time as Answers.
+// Lookups are commands of one asker, which wants the replies in as few messages as
+// possible, as Answers.
 type Lookups struct {
 	// Commands are frozen.
 	Commands []any
@@ -44,15 +45,15 @@ type LookupTaskReply struct {
 	TaskID  string
 	Attempt int
 	Task    Task
-	// App and Owner are those of the task where they are remembered and no older
-	// than MaxAge, so that nobody has to ask for them; zero otherwise.
+	// App and Owner are those of the task, if they are cached and no older than MaxAge,
+	// so that they need not be looked up; zero otherwise.
 	App   App
 	Owner Owner
 	// Stale reports that the QRS was out of reach and Task is an older copy.
 	Stale   bool
 	Failure Failure
 	At      time.Time
-	// AsOf is when the QRS has said so; zero for a failure.
+	// AsOf is when the QRS gave the answer; zero for a failure.
 	AsOf time.Time
 }
 
@@ -126,8 +127,8 @@ type FetchScriptLog struct {
 	TailLines int
 	// Full asks for the whole text in addition.
 	Full bool
-	// Result is that of the execution when it was looked up already, and is final;
-	// it is not read again then.
+	// Result is the execution result if it is known already and final. Then it is not
+	// read again.
 	Result   Execution
 	Deadline time.Time
 	Attempt  int
@@ -144,8 +145,8 @@ type FetchScriptLogReply struct {
 	// Full is the whole text when it was asked for, lines joined by LF.
 	Full    string
 	Failure Failure
-	// Exhausted says of a failure that the QRS was within reach and asked as often
-	// as it is worth. Without it the same question may be answered later.
+	// Exhausted says that the QRS was within reach and all attempts have failed. Without
+	// it the same question may be answered later.
 	Exhausted bool
 	At        time.Time
 }

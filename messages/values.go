@@ -1,11 +1,11 @@
 package messages
 
-// Ref is the address of an actor, opaque to everyone but the actor kit. It lets
-// a reply address travel in a message without tying the message to a runtime.
+// Ref is the address of an actor. Only the actor kit interprets it. With it a message
+// can carry a reply address without depending on a runtime.
 type Ref struct {
 	Address string
 	ID      string
-	// Request tells apart those who wait for an answer at one address; 0 is for an actor.
+	// Request identifies one of those who wait for an answer at an address; 0 for an actor.
 	Request uint32
 }
 
@@ -33,7 +33,7 @@ const (
 	FailureInvalid
 	// FailureFull: a store has no room for anything new. Trying again helps once something was deleted.
 	FailureFull
-	// FailureConflict: the thing is not as the asker believed it to be.
+	// FailureConflict: a condition of the request does not hold.
 	FailureConflict
 )
 
