@@ -121,13 +121,7 @@ func (a *App) cloudChild() supervisors.Child {
 		return cloud.Props(cloud.Options{
 			Kit: a.kit, Tenant: cloudLookups{in.client}, Ledger: a.ledger, Outbox: a.outbox, Quarantine: a.quarantine,
 			Notify: a.pids.notify, Log: a.log.Named("cloud"), Metrics: in.metrics, Trail: a.trail,
-			OnHealth: func(up bool, reason string) {
-				state := supervisors.Degraded
-				if up {
-					state = supervisors.Up
-				}
-				a.health.Set(cloudComponent, state, reason)
-			},
+			OnHealth: a.healthOf(cloudComponent),
 			Rules: cloud.Rules{
 				Router: liveRouter{a.core}, DegradedAfter: a.cfg.Execution().DegradedAfter,
 				Configured: messages.CloudReload{

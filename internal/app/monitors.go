@@ -175,12 +175,6 @@ func (a *App) monitorProps(m runningMonitor, metrics *monitor.Metrics) *actor.Pr
 	return monitor.Props(monitor.Options{
 		Name: m.name, Schedule: m.timetable, AtStart: m.atStart, Timeout: m.timeout, Probe: m.probe,
 		Kit: a.kit, Router: liveRouter{a.core}, Outbox: a.outbox, Notify: a.pids.notify, Log: a.log.Named("monitor"), Metrics: metrics,
-		OnHealth: func(up bool, reason string) {
-			state := supervisors.Up
-			if !up {
-				state = supervisors.Degraded
-			}
-			a.health.Set(m.probeComponent(), state, reason)
-		},
+		OnHealth: a.healthOf(m.probeComponent()),
 	})
 }

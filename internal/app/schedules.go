@@ -34,13 +34,7 @@ func (a *App) scheduleProps() *actor.Props {
 		Start: func(ctx context.Context, scheduleID, taskID string) error {
 			return a.current.Load().startTask(ctx, onBehalf(starttask.BySchedule, scheduleID), taskID)
 		},
-		OnHealth: func(up bool, reason string) {
-			if up {
-				a.health.Set(schedulesComponent, supervisors.Up, "")
-				return
-			}
-			a.health.Set(schedulesComponent, supervisors.Degraded, reason)
-		},
+		OnHealth: a.healthOf(schedulesComponent),
 		OnStarts: func(reason string) {
 			if reason == "" {
 				a.health.Remove(startsComponent)

@@ -67,6 +67,18 @@ const (
 	cloudLinkActor = "cloudlink"
 )
 
+// healthOf returns a function that sets the health of a component, which is degraded
+// while it is not up.
+func (a *App) healthOf(component string) func(up bool, reason string) {
+	return func(up bool, reason string) {
+		state := supervisors.Up
+		if !up {
+			state = supervisors.Degraded
+		}
+		a.health.Set(component, state, reason)
+	}
+}
+
 // gateRules are the numbers of the configuration for the gate.
 func (a *App) gateRules() qrsgate.Rules {
 	section := a.cfg.Gate()
@@ -81,13 +93,7 @@ func (a *App) gateProps() *actor.Props {
 	a.shelf = qrsgate.NewShelf(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
 		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.shelf,
-		OnHealth: func(up bool, reason string) {
-			if up {
-				a.health.Set("qrs", supervisors.Up, "")
-				return
-			}
-			a.health.Set("qrs", supervisors.Degraded, reason)
-		},
+		OnHealth: a.healthOf("qrs"),
 	})
 }
 
