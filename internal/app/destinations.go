@@ -49,9 +49,9 @@ func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 	return deps
 }
 
-// Table builds the routing table of a configuration: every configured
-// destination instance, and who is told of what. What cannot work is an error,
-// but is left out of a configuration that was loaded in spite of its problems.
+// Table builds the routing table of a configuration, with every configured destination
+// instance. An instance that cannot work is an error, or is left out if the configuration
+// was loaded in spite of its problems.
 func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 	return tableWith(cfg, dependencies(cfg, log))
 }
@@ -83,14 +83,14 @@ func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, e
 	return destination.NewTable(built, routes)
 }
 
-// Silencing returns the names of the routes that tell nobody, and keep what they
-// match from everybody else.
+// Silencing returns the names of the routes that have no destination and end the
+// matching, so that nobody gets what they match.
 func Silencing(cfg *config.Config) ([]string, error) {
 	return destination.Silencing(cfg.Section, all.Definitions()...)
 }
 
-// SwitchedOff returns the section without which nothing is ever sent through an
-// instance, where that is off; "" where something may be sent.
+// SwitchedOff returns the section that has to be switched on for anything to be sent
+// through an instance; "" if nothing is missing.
 func SwitchedOff(cfg *config.Config, i destination.Instance) string {
 	off := map[messages.AlertKind]string{}
 	if !cfg.ServiceMonitor().Enable {
@@ -121,14 +121,14 @@ func SwitchedOff(cfg *config.Config, i destination.Instance) string {
 // aboutRoutes reports whether a problem is one of the routes.
 func aboutRoutes(p config.Problem) bool { return strings.HasPrefix(p.Path, "routes") }
 
-// endless lets every route continue.
+// endless makes every route continue.
 func endless(routes []destination.Route) {
 	for i := range routes {
 		routes[i].Continue = true
 	}
 }
 
-// withoutNamesakes leaves out the later ones of instances with one name.
+// withoutNamesakes keeps only the first of several instances with the same name.
 func withoutNamesakes(built []destination.Built, log *zap.Logger) []destination.Built {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(built, func(b destination.Built) bool {
@@ -157,7 +157,7 @@ func (a *App) buildTable() error {
 	return nil
 }
 
-// client makes an HTTP client whose connections end with the generation.
+// client returns an HTTP client whose idle connections are closed with the generation.
 func (a *App) client(o destination.HTTPOptions) (*http.Client, error) {
 	client, err := httpc.New(o)
 	if err == nil {

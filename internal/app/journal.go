@@ -24,12 +24,12 @@ import (
 const (
 	logEvents = "events"
 	logLedger = "ledger"
-	// logTrail is of what was done, for people who ask.
+	// logTrail is the history for butler explain.
 	logTrail = "trail"
 )
 
-// openJournal opens what the service remembers, and everything that stands on it.
-// It outlives a change of the configuration.
+// openJournal opens the journal and what is built on it: the ledger, the outbox, the
+// quarantine, the queue and the trail. A reload keeps them.
 func (a *App) openJournal() error {
 	if a.store != nil {
 		return nil
@@ -57,7 +57,7 @@ func (a *App) openJournal() error {
 	return a.openTrail(ctx)
 }
 
-// openTrail opens what explanations are made of.
+// openTrail opens the trail.
 func (a *App) openTrail(ctx context.Context) error {
 	section := a.cfg.Journal()
 	if section.TrailFor <= 0 {
@@ -74,8 +74,8 @@ func (a *App) openTrail(ctx context.Context) error {
 	return nil
 }
 
-// openLedger opens what is remembered of executions and messages. It has no limit
-// of its own: it has to write in order to get smaller.
+// openLedger opens the ledger. Its log has no size limit, because compaction has to
+// write before it frees space.
 func (a *App) openLedger(ctx context.Context) error {
 	state, err := a.store.Open(ctx, logLedger, journal.Limits{})
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *App) openLedger(ctx context.Context) error {
 	return nil
 }
 
-// openQueue opens the events that were accepted.
+// openQueue opens the queue of accepted events.
 func (a *App) openQueue(ctx context.Context) error {
 	section := a.cfg.Journal()
 	events, err := a.store.Open(ctx, logEvents, journal.Limits{MaxBytes: section.MaxBytes})
@@ -117,9 +117,9 @@ func (a *App) openQueue(ctx context.Context) error {
 	return nil
 }
 
-// newestRecord returns the newest record of the events log that is known, where
-// the log itself may not tell. What happened to a record is remembered by its
-// place, so none is given twice, even when the newest did not survive a crash.
+// newestRecord returns the newest record of the events log that is known from elsewhere.
+// Events are identified by their records, so no sequence number may be used again, even
+// if the log has lost its newest records in a crash.
 func (a *App) newestRecord() (journal.Seq, error) {
 	if a.disk == nil || a.disk.Orderly() {
 		return 0, nil
@@ -159,11 +159,11 @@ func (a *App) openStore() error {
 // filesComponent is the health of the journal's files.
 const filesComponent = "journal/files"
 
-// filesEvery is how often is looked whether the copies of damaged files are still there.
+// filesEvery is how often the service checks for copies of damaged files.
 const filesEvery = time.Minute
 
-// watchFiles shows that files of the journal were damaged, until an operator has
-// removed the copies. The service runs on: what is whole is used.
+// watchFiles reports on the health board that files of the journal were damaged, until
+// an operator has removed the copies. The service runs with what could be read.
 func (a *App) watchFiles(ctx context.Context) {
 	if a.disk == nil {
 		return
@@ -177,7 +177,7 @@ func (a *App) watchFiles(ctx context.Context) {
 	}
 }
 
-// lostRecords counts the records of the journal that were found damaged or gone.
+// lostRecords counts the records of the journal that were found damaged or missing.
 func (a *App) lostRecords() int64 {
 	if a.disk == nil {
 		return 0
@@ -189,8 +189,8 @@ func (a *App) lostRecords() int64 {
 	return sum
 }
 
-// journalHealth tells the board and the log how writing goes, and what does not
-// happen until it does. Nothing that is on its way is lost: it waits.
+// journalHealth returns a function that reports to the health board and the log whether
+// a log can be written, and what does not happen while it cannot. Pending writes wait.
 func (a *App) journalHealth(which, until string) func(error) {
 	name := "journal/" + which
 	a.health.Set(name, supervisors.Up, "")

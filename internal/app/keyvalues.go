@@ -16,12 +16,12 @@ import (
 
 // The key-value store, and the REST API's way to it.
 
-// logValues is the log of the key-value store: one of its own, so that large
-// values never stand before alerts.
+// logValues is the log of the key-value store: one of its own, so that large values
+// never delay alerts.
 const logValues = "values"
 
-// openValues opens the ledger of the key-value store, if it can be reached and is
-// not to forget everything.
+// openValues opens the ledger of the key-value store, if an endpoint uses it and it is
+// not in memory.
 func (a *App) openValues() error {
 	var enabled, inMemory bool
 	if err := errors.Join(a.cfg.Section(keyValueKey, &enabled), a.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
@@ -44,7 +44,7 @@ func (a *App) openValues() error {
 	return nil
 }
 
-// openPairs opens what the store remembers on disk.
+// openPairs opens the ledger of the store.
 func (a *App) openPairs() error {
 	ctx := context.Background()
 	log, err := a.store.Open(ctx, logValues, journal.Limits{})
@@ -77,7 +77,7 @@ func (a *App) valuesChild() supervisors.Child {
 	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: first(&a.pids.values)}
 }
 
-// keyValues asks the actor of the store, but for what is on its shelf.
+// keyValues answers from the shelf of the store, or else asks its actor.
 type keyValues struct{ app *App }
 
 // errValuesDisk is why the store does not answer while its log cannot be written:
@@ -85,7 +85,7 @@ type keyValues struct{ app *App }
 var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 	"the disk takes no key-values now; a change that was asked for may count when it does again, and /health says what is wrong with it")
 
-// unanswered tells of the disk where that is to blame for an answer that did not come.
+// unanswered adds errValuesDisk to the error for a missing answer if the disk is the cause.
 func (s keyValues) unanswered(err error) error {
 	if err != nil && s.app.pairs != nil && s.app.pairs.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)

@@ -16,7 +16,7 @@ import (
 	"butler/supervisors"
 )
 
-// monitorRow is a monitor as the configuration wants it.
+// monitorRow describes a monitor by the configuration.
 type monitorRow struct {
 	// name is a metric label and part of the name in /health. Where several
 	// monitors share one, of tells them apart there.
@@ -63,7 +63,7 @@ func monitorRows(cfg *config.Config) []monitorRow {
 	return append(rows, serviceMonitors(cfg)...)
 }
 
-// component is what actors and /health call the monitor.
+// component is the name of the monitor, as a part of that of its actor and in /health.
 func (r monitorRow) component() string {
 	if r.of == "" {
 		return r.name
@@ -95,7 +95,7 @@ func monitorFindings(cfg *config.Config, isolated bool) []config.Finding {
 // runningMonitor is a monitor with everything that its actor needs.
 type runningMonitor struct {
 	monitorRow
-	// closer ends what the probe uses; kept says that it ran before, and goes on.
+	// closer closes what the probe uses; kept says that it is kept from the previous generation.
 	closer    closer
 	kept      bool
 	timetable cron.Timetable
@@ -145,7 +145,7 @@ func (a *App) keepMonitor(row monitorRow) (runningMonitor, bool) {
 	return kept, true
 }
 
-// closeMonitors ends what the probes use that are not kept by next.
+// closeMonitors closes what the probes use that next does not keep.
 func (a *App) closeMonitors(ctx context.Context, next *App) error {
 	var all error
 	for _, m := range a.monitors {
