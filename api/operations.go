@@ -30,8 +30,8 @@ type Options struct {
 	// Ready reports whether the service accepts events, and if not, the reason.
 	Ready func() (bool, string)
 	// Health returns the state of the service ("up", "degraded", "down"), and its
-	// components as a value for JSON.
-	Health func() (state string, components any)
+	// components by name.
+	Health func() (state string, components []Component)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
 	// Explainer tells why somebody was told of an execution, or not.

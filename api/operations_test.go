@@ -96,7 +96,12 @@ func newBench(t *testing.T) *bench {
 		Configuration: "/srv/production/butler.yaml",
 		Metrics:       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
 		Ready:         func() (bool, string) { return b.ready, b.reason },
-		Health:        func() (string, any) { return "degraded", []string{"qrs"} },
+		Health: func() (string, []Component) {
+			since := time.Date(2031, 5, 6, 14, 23, 45, 0, time.UTC)
+			return "degraded", []Component{
+				{Name: "ingest", State: "up", Since: since}, {Name: "qrs", State: "degraded", Reason: "no <answer>", Since: since},
+			}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +166,8 @@ func TestServer_answers(t *testing.T) {
 	}{
 		{"it lives", "GET", "/healthz", "", "ok\n"},
 		{"it is ready", "GET", "/readyz", "", "ready\n"},
-		{"its state", "GET", "/health", "", `{"components":["qrs"],"state":"degraded"}` + "\n"},
+		{"its state", "GET", "/health", "", `{"components":[{"name":"ingest","state":"up","since":"2031-05-06T14:23:45Z"},` +
+			`{"name":"qrs","state":"degraded","reason":"no \u003canswer\u003e","since":"2031-05-06T14:23:45Z"}],"state":"degraded"}` + "\n"},
 		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
 		{"destinations", "GET", "/admin/destinations", "", `["a destination"]` + "\n"},
 		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
@@ -177,6 +183,23 @@ func TestServer_answers(t *testing.T) {
 				t.Errorf("want 200 %q, got %d %q", row.want, resp.StatusCode, body)
 			}
 		})
+	}
+}
+
+func TestServer_showsItsStateToPeople(t *testing.T) {
+	b := newBench(t)
+	_, page := b.do("GET", "/", "")
+	for _, want := range []string{"butler is <span class=\"degraded\">", "It accepts events.", "1 of 2 components needs attention", "no &lt;answer&gt;", "2031-05-06 14:23:45"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("want %s in the page, got\n%s", want, page)
+		}
+	}
+	if strings.Index(page, "<bdi>qrs") > strings.Index(page, "<bdi>ingest") {
+		t.Errorf("want problems first, got\n%s", page)
+	}
+	b.ready, b.reason = false, "the journal cannot be written"
+	if _, page := b.do("GET", "/", ""); !strings.Contains(page, "It accepts no events</strong>: <bdi>the journal cannot be written") {
+		t.Errorf("want the reason why no event is accepted, got\n%s", page)
 	}
 }
 

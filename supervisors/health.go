@@ -19,10 +19,10 @@ const (
 
 // Component is one line of the health report.
 type Component struct {
-	Name   string    `json:"name"`
-	State  State     `json:"state"`
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since"`
+	Name   string
+	State  State
+	Reason string
+	Since  time.Time
 }
 
 // Board holds the health of every component. It is safe for concurrent use.

@@ -20,9 +20,13 @@ func (a *App) listenOperations() error {
 		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
 		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
 		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
-		Health: func() (string, any) {
+		Health: func() (string, []api.Component) {
 			state, components := a.health.Report()
-			return string(state), components
+			out := make([]api.Component, len(components))
+			for i, c := range components {
+				out[i] = api.Component{Name: c.Name, State: string(c.State), Reason: c.Reason, Since: c.Since}
+			}
+			return string(state), out
 		},
 	})
 	if err != nil {

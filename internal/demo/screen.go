@@ -66,10 +66,11 @@ func (s *show) introduce(service *app.App) {
 butler demo: the service and a simulated Qlik Sense site, on this machine only.
 
   task events    udp %s     try: butler send --to %s --task-id %s
+  state          http://%s/
   metrics        http://%s/metrics
   repository     https://%s  (mutual TLS)
   destinations   e-mail, Slack, Teams, a webhook, SIGNL4, New Relic, a pager, InfluxDB, script logs on disk
-`, service.UDPAddress(), service.UDPAddress(), s.site.World.TaskID(0), service.OperationsAddress(), s.site.QRS.Addr()))
+`, service.UDPAddress(), service.UDPAddress(), s.site.World.TaskID(0), service.OperationsAddress(), service.OperationsAddress(), s.site.QRS.Addr()))
 }
 
 // conclude shows a mail as a person would get it, and who was told how often.
