@@ -32,7 +32,7 @@ func (r *rest) startTasks(c *call) (int, any, error) {
 		return 0, nil, startProblem(err)
 	}
 	if r.opts.Starter == nil {
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "tasks cannot be started: the service does not know a Qlik Sense; set Butler.configQRS.host")
+		return 0, nil, problem(http.StatusServiceUnavailable, "", "tasks cannot be started: no Qlik Sense is configured; set Butler.configQRS.host")
 	}
 	answer := r.opts.Starter.Start(r.working(), r.starting(c), request)
 	return answer.Status, answer, nil

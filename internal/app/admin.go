@@ -18,7 +18,7 @@ import (
 	"butler/messages"
 )
 
-// admin is what the operations server may look at and change.
+// admin implements api.Admin, the administration behind the operations server.
 type admin struct{ app *App }
 
 // Destinations implements api.Admin.
@@ -36,8 +36,8 @@ func (d admin) Destinations(ctx context.Context) (any, error) {
 	return out, nil
 }
 
-// DestinationState is one line of a listing of destinations: a
-// messages.DeliveryState as it is shown.
+// DestinationState is the JSON form of a messages.DeliveryState, a line of the list
+// of destinations.
 type DestinationState struct {
 	Instance    string                     `json:"destination"`
 	Integration string                     `json:"integration"`
@@ -94,7 +94,7 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 	return nil, api.DestinationError{Err: destination.UnknownName(name, slices.Compact(names))}
 }
 
-// ParkedNotice is one line of a listing of parked notices.
+// ParkedNotice is the JSON form of a parked notice.
 type ParkedNotice struct {
 	ID          string    `json:"id"`
 	Alert       string    `json:"alert"`
@@ -109,7 +109,7 @@ type ParkedNotice struct {
 	ParkedAt    time.Time `json:"parkedAt"`
 }
 
-// ParkedList returns the listing form of parked notices.
+// ParkedList converts parked notices to their JSON form.
 func ParkedList(parked []outbox.Parked) []ParkedNotice {
 	out := make([]ParkedNotice, 0, len(parked))
 	for _, p := range parked {
@@ -152,8 +152,8 @@ func (d admin) DropParked(ctx context.Context, instance string, ids []string) (i
 	return d.count("parked notices dropped", reply.Results)
 }
 
-// targets turns a request into the notices it means: the named ones, or all of
-// an instance or a destination, or all.
+// targets returns ids as notice IDs, or without ids all parked notices of an instance
+// or a destination; "" stands for all.
 func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, error) {
 	var out []messages.NoticeID
 	for _, id := range ids {
@@ -169,35 +169,35 @@ func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, erro
 	return out, err
 }
 
-// count returns how many of the results are good, and the failures of the rest as
-// an api.PartlyError.
+// count logs what was done, and returns how many of the results succeeded and the
+// failures of the others as an api.PartlyError.
 func (d admin) count(what string, results []messages.ParkedResult) (int, error) {
 	done := 0
-	var left undone
+	var failed failedNotices
 	for _, r := range results {
 		if r.Failure.Failed() {
-			left.add(r.ID, r.Failure.Text)
+			failed.add(r.ID, r.Failure.Text)
 			continue
 		}
 		done++
 	}
-	failed := left.err()
-	d.app.log.Info(what, logx.Count(done), logx.Err(failed))
-	if failed != nil {
-		return done, api.PartlyError{Err: failed}
+	err := failed.err()
+	d.app.log.Info(what, logx.Count(done), logx.Err(err))
+	if err != nil {
+		return done, api.PartlyError{Err: err}
 	}
 	return done, nil
 }
 
-// undone is why parked notices could not be changed, in one line: a reason that
-// thousands of them share is told once, with the first of them.
-type undone struct {
+// failedNotices collects why parked notices could not be changed. A reason that many
+// of them share is reported once, with the ID of the first.
+type failedNotices struct {
 	reasons []string
 	first   map[string]messages.NoticeID
 	count   map[string]int
 }
 
-func (u *undone) add(id messages.NoticeID, reason string) {
+func (u *failedNotices) add(id messages.NoticeID, reason string) {
 	if u.count == nil {
 		u.first, u.count = map[string]messages.NoticeID{}, map[string]int{}
 	}
@@ -206,8 +206,8 @@ func (u *undone) add(id messages.NoticeID, reason string) {
 	}
 }
 
-// err returns nil when nothing is left undone.
-func (u *undone) err() error {
+// err returns the reasons in one line, nil when there are none.
+func (u *failedNotices) err() error {
 	told := make([]string, 0, len(u.reasons))
 	for _, reason := range u.reasons {
 		text := string(u.first[reason]) + ": " + reason

@@ -12,7 +12,7 @@ import (
 	"butler/messages"
 )
 
-// maxAlerts bounds a list of stored alerts: nobody looks at more, and one may be large.
+// maxAlerts bounds a list of stored alerts, as each may be large.
 const maxAlerts = 20
 
 // Alerts implements api.Admin.
@@ -42,17 +42,18 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 		out, known[s.Alert.Kind] = append(out, tryout.StoredAlert{From: from, Alert: s.Alert}), true
 	}
 	for _, e := range events {
-		if a, ok := unaided(e, d.app.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
+		if a, ok := degradedAlert(e, d.app.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
 			out, known[a.Kind] = append(out, tryout.StoredAlert{From: tryout.FromEvent, Alert: a}), true
 		}
 	}
 	return out[:min(len(out), maxAlerts)], nil
 }
 
-// unaided returns the alert that an event leads to when the repository never
-// answers, if it leads to one. The machine of executions decides that.
-func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Alert, bool) {
-	m := execution.NewMachine(execution.Rules{Router: everybody{}, DegradedAfter: degradedAfter, FollowFor: degradedAfter}, messages.Ref{})
+// degradedAlert returns the alert that an event leads to when the repository never
+// answers. It is false for an event that leads to none. It runs the state machine of
+// executions and answers none of its look-ups.
+func degradedAlert(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Alert, bool) {
+	m := execution.NewMachine(execution.Rules{Router: carryAll{}, DegradedAfter: degradedAfter, FollowFor: degradedAfter}, messages.Ref{})
 	waiting := m.Handle(e.Event.At, messages.TaskEventObserved{PlacedEvent: e})
 	for len(waiting) > 0 {
 		next := waiting[0]
@@ -62,7 +63,7 @@ func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Aler
 			if effect.Outcome == execution.OutcomeNobodyTold {
 				return *effect.Alert, true
 			}
-		case execution.Arm: // nothing but time passes; what polls is not answered
+		case execution.Arm:
 			switch effect.Message.(type) {
 			case messages.DegradeDue, messages.GiveUpDue:
 				waiting = append(waiting, m.Handle(effect.At, effect.Message)...)
@@ -72,11 +73,11 @@ func unaided(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Aler
 	return messages.Alert{}, false
 }
 
-// everybody is a router that carries every alert, to nobody.
-type everybody struct{}
+// carryAll is a router that carries every alert and has no destinations.
+type carryAll struct{}
 
-func (everybody) Carries(*messages.Alert) bool                  { return true }
-func (everybody) NeedsOf(*messages.Alert) (n destination.Needs) { return n }
-func (everybody) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (carryAll) Carries(*messages.Alert) bool                  { return true }
+func (carryAll) NeedsOf(*messages.Alert) (n destination.Needs) { return n }
+func (carryAll) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
 	return nil, nil
 }

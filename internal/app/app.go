@@ -1,11 +1,13 @@
 // Package app owns the assembly of the service and its life cycle. It is the
-// one package that sees everything else.
+// one package that may import every other.
 //
-// It guarantees that New either builds the whole service or cleans up what it
-// built, that events are received once Start has returned, and that Stop ends the
-// service in order: the intake, the decisions, the deliveries, the journal. Stop is
-// bounded by its context; what is not finished by then is in the journal, and goes on
-// after the next start. The package must never decide anything about an event.
+// New either builds the whole service or cleans up what it built. When Start
+// returns nil, task events are received. Stop ends the service in order (intake,
+// decisions, deliveries, journal) and is bounded by its context; what is cut off
+// is in the journal and continues after the next start. Reload either puts a
+// changed configuration in force completely or changes nothing.
+//
+// The package must never decide anything about an event.
 package app
 
 import (
@@ -39,91 +41,96 @@ import (
 	"butler/supervisors"
 )
 
-// Options are what the process gives the service.
+// Options configure an App.
 type Options struct {
 	Config *config.Config
-	// Isolated leaves the QRS alone even when it is configured.
+	// Isolated makes no connection to Qlik Sense, even when one is configured.
 	Isolated bool
 	// Log is the logger; nil builds one from the configuration.
 	Log *zap.Logger
-	// OnSettled is told the end of every notice; it must not block. Nil is fine.
+	// OnSettled is called with the outcome of every notice, unless it is nil. It must
+	// not block.
 	OnSettled func(messages.NoticeSettled)
-	// Load reads the configuration again, with everything that was said of it at the
+	// Load reads the configuration again, with the flags and environment of the
 	// start; nil means that it cannot be reloaded.
 	Load func() (*config.Config, error)
-	// OnReload, if set, is called when a reload begins, and the function that it returns
-	// when the reload ends. Neither may block.
+	// OnReload is called when a reload begins, and the function it returns when the
+	// reload has ended, unless it is nil. Neither may block.
 	OnReload func() (ended func(Reloaded))
-	// LookEvery is how often the files of the configuration are looked at; 0 means 2 s.
+	// LookEvery is the interval at which the configuration files are checked for
+	// changes; 0 means 2 s.
 	LookEvery time.Duration
-	// Services answers for Windows services; nil means those of Windows, where the
-	// process runs on it.
+	// Services is the service control manager to query; nil means that of Windows
+	// when the process runs there.
 	Services winsvc.Manager
 }
 
-// App is the service under one version of the configuration: a generation. New builds
-// the first one; a reload builds another one with the same core. Exported methods work
-// on the current generation, whichever they are called on.
+// App is the service under one configuration: a generation. New builds the first
+// one. A reload builds another that shares the same core, and replaces the one in
+// force with it; core.current is the generation in force.
 type App struct {
 	*core
 	cfg *config.Config
-	// before is the generation that this one replaces, and changed the keys by which
-	// their configurations differ. Both are only set during the reload.
-	before  *App
-	changed changes
-	// certificates are the digests of the certificates for Qlik Sense.
+	// previous is the generation that this one replaces, and changed lists the keys
+	// by which their configurations differ. previous is nil once this one is in force.
+	previous *App
+	changed  changes
+	// certificates is a digest of the certificate files for Qlik Sense.
 	certificates string
 
 	table *destination.Table
-	// sources are who may send events, nil when anybody may.
+	// sources is the allow-list of senders, nil when anybody may send.
 	sources *udp.AllowList
 	gate    gatePort
-	server  *api.Server
-	// rest is the REST API, nil without one.
+	// server is the operations server, nil when it is disabled.
+	server *api.Server
+	// rest is the REST API, nil when it is disabled.
 	rest *api.Server
-	// pairs is the ledger of the key-value store, nil when it keeps nothing on disk: that
-	// of the core may be opened by a reload while calls of this generation are under way.
-	// storesPairs says that its endpoints are on: then who starts a task may store
-	// pairs, too.
-	pairs       *journal.Ledger
-	storesPairs bool
-	// tellKeys reports the health of the file of API keys; nil without one.
-	tellKeys func()
-	// pages are further servers, for people and for container engines.
+	// ownKVLedger is the ledger of the key-value store, nil when it is in memory. It is
+	// core.kvLedger as it was when this generation was built: a reload may open that
+	// one while calls of this generation are under way.
+	ownKVLedger *journal.Ledger
+	// kvServed reports that the key-value endpoints are enabled. Then a start request
+	// may store key-values, too.
+	kvServed bool
+	// reportKeyFile sets the health of the file of API keys; nil without one.
+	reportKeyFile func()
+	// pages are the configuration page and the health check, where enabled.
 	pages []page
-	// starter starts tasks on somebody's behalf; nil without a repository.
-	// startFilter is what it may start.
+	// starter starts tasks for callers, within startFilter; nil without a repository.
 	starter     *starttask.Starter
 	startFilter starttask.Filter
-	// apps are those of the engine; nil without a REST API.
+	// apps serves the endpoints that ask the engine; nil without a REST API.
 	apps *apps
-	// mqtt is the connection to the broker, listener publishes the state of the intake
-	// there; both nil without a broker.
+	// mqtt is the connection to the broker, and listener publishes there whether task
+	// events can be received; both nil without a broker.
 	mqtt     *mqttconn.Conn
-	listener *listenerNews
-	// inbound handles what the broker sends, nil when nothing is subscribed to;
+	listener *listenerStatus
+	// inbound handles messages of the broker, nil when nothing is subscribed to;
 	// startTopic is the topic whose messages start tasks, "" for none.
 	inbound    *inbound
 	startTopic string
 
-	// monitors are what is watched.
 	monitors   []runningMonitor
 	qrsMetrics *qrs.Metrics
-	// cloud takes events of Qlik Cloud, nil when no tenant is watched.
+	// cloud takes events of Qlik Cloud, nil when no tenant is configured.
 	cloud *cloudIntake
 
+	// serve waits for the goroutines of the servers.
 	serve sync.WaitGroup
-	// unwatch ends the goroutines of watching.
-	unwatch  context.CancelFunc
-	watching sync.WaitGroup
-	closer   closer
+	// stopWatching ends the goroutines of watching.
+	stopWatching context.CancelFunc
+	watching     sync.WaitGroup
+	// closer closes what this generation opened.
+	closer closer
 }
 
-// pids are the actors that are used outside of the tree.
+// pids are the actors that messages are sent to. Each is nil until it is spawned.
 type pids struct{ ingest, gate, notify, values, schedules *actor.PID }
 
-// first stores the PID of an actor. A successor has the same one.
-func first(pid **actor.PID) func(*actor.PID) {
+// setOnce stores the PID of an actor unless one is stored: a successor has the
+// same name, so its PID is equal, and others read the variable meanwhile.
+func setOnce(pid **actor.PID) func(*actor.PID) {
 	return func(spawned *actor.PID) {
 		if *pid == nil {
 			*pid = spawned
@@ -131,21 +138,22 @@ func first(pid **actor.PID) func(*actor.PID) {
 	}
 }
 
-// New builds the service. Nothing runs yet but the journal.
+// New builds the service and opens the journal and the listening TCP ports. No
+// actor runs before Start. When it fails, everything it opened is closed.
 func New(o Options) (*App, error) {
-	working, stop := context.WithCancel(context.Background())
+	lifetime, stop := context.WithCancel(context.Background())
 	c := &core{
-		opts: o, first: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
-		reg: metrics.New(buildinfo.Read()), known: map[reflect.Type]any{}, fatal: make(chan error, 1),
+		opts: o, startConfig: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
+		reg: metrics.New(buildinfo.Read()), shared: map[reflect.Type]any{}, fatal: make(chan error, 1),
 		listening: make(chan netip.AddrPort, 1), listenFailed: make(chan error, 1),
-		working: func() context.Context { return working }, stopWork: stop,
+		lifetime: func() context.Context { return lifetime }, endLifetime: stop,
 	}
 	c.reg.MustRegister(newComponents(c.health))
 	a := &App{core: c, cfg: o.Config}
 	c.current.Store(a)
 	err := a.buildLog()
 	if err == nil {
-		a.logConfiguration() // problems that are ignored may be why the build fails
+		a.logConfiguration() // first, as an ignored problem may be why something cannot be built
 		c.kit = actorkit.New(c.log, actorkit.NewStats(c.reg))
 		err = a.build()
 	}
@@ -159,11 +167,11 @@ func New(o Options) (*App, error) {
 	return a, nil
 }
 
-// build runs the steps of the assembly, each of which adds its own end to a closer.
+// build runs the steps of the assembly. Each adds what it opens to a closer.
 func (a *App) build() error {
 	for _, step := range []func() error{
-		a.readCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues,
-		a.buildStarter, a.buildCloud, a.buildREST, a.noteCertificates, a.listenOperations, a.buildPages,
+		a.digestCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues,
+		a.buildStarter, a.buildCloud, a.buildREST, a.exposeCertificateExpiry, a.listenOperations, a.buildPages,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -172,6 +180,7 @@ func (a *App) build() error {
 	return nil
 }
 
+// buildLog makes the logger that Options does not bring, and counts lines by level.
 func (a *App) buildLog() error {
 	count := metrics.LogLines(a.reg)
 	if a.log != nil {
@@ -199,15 +208,15 @@ func (a *App) buildLog() error {
 	return nil
 }
 
-// startTimeout bounds how long the intake may take to open its socket.
+// startTimeout bounds how long Start waits for the UDP socket.
 const startTimeout = 10 * time.Second
 
-// Start spawns the actors and returns when events are received, or at the end of ctx.
-// The caller has to Stop the service in either case.
+// Start spawns the actors and returns nil when task events are received, or when
+// ctx ends before that. After an error, too, the service has to be stopped.
 func (a *App) Start(ctx context.Context) error {
 	a.began = time.Now()
 	a.logStart()
-	a.sayHost()
+	a.logHost()
 	a.rules.Store(a.executionRules())
 	a.watchTasks()
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
@@ -215,8 +224,8 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.background.Go(func() { a.watchFiles(a.working()) })
-	a.background.Go(func() { a.watchConfiguration(a.working()) })
+	a.background.Go(func() { a.watchDamagedFiles(a.lifetime()) })
+	a.background.Go(func() { a.watchConfiguration(a.lifetime()) })
 	a.open()
 	if !a.cfg.UDP().Enable {
 		return nil
@@ -241,14 +250,15 @@ func (a *App) Start(ctx context.Context) error {
 	}
 }
 
-// open starts what a generation does beside its actors: connections, watches, servers.
+// open starts what a generation does beside its actors: broker connections,
+// watches and servers.
 func (a *App) open() {
 	a.startMQTT()
-	if a.before == nil || a.before.cloud != a.cloud {
+	if a.previous == nil || a.previous.cloud != a.cloud {
 		a.cloud.connect()
 	}
-	watching, cancel := context.WithCancel(a.working())
-	a.unwatch = cancel
+	watching, cancel := context.WithCancel(a.lifetime())
+	a.stopWatching = cancel
 	a.watching.Go(func() { a.watchExpected(watching) })
 	if a.rest != nil {
 		a.serve.Go(func() {
@@ -267,25 +277,27 @@ func (a *App) open() {
 	}
 }
 
-// NoteFailure logs why the service ends, for installations in which nobody sees the
-// standard error of the process.
+// NoteFailure logs the error that ends the service. The standard error of a
+// service is often not kept, and then the log is the only place to find it.
 func (a *App) NoteFailure(err error) {
 	if a.log != nil {
-		a.log.Error("the service ends, because something has failed", logx.Err(err))
+		a.log.Error("the service ends after an error", logx.Err(err))
 	}
 }
 
-// Fatal delivers the error after which the service cannot go on.
+// Fatal returns a channel that delivers the error after which the service cannot
+// continue. The caller then has to call Stop.
 func (a *App) Fatal() <-chan error { return a.fatal }
 
-func (a *App) onFatal(who string, reason any) {
+func (a *App) onFatal(component string, reason any) {
 	select {
-	case a.fatal <- fmt.Errorf("%s is beyond rescue: %v", who, reason):
+	case a.fatal <- fmt.Errorf("%s failed for good: %v", component, reason):
 	default:
 	}
 }
 
-// UDPAddress returns where events are received, once Start has returned.
+// UDPAddress returns the address at which task events are received, the zero value
+// before Start has returned.
 func (a *App) UDPAddress() netip.AddrPort {
 	if at := a.address.Load(); at != nil {
 		return *at
@@ -293,7 +305,7 @@ func (a *App) UDPAddress() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// OperationsAddress returns where metrics and health are served, "" when they are not.
+// OperationsAddress returns the address of the operations server, "" when it is disabled.
 func (a *App) OperationsAddress() string {
 	if server := a.current.Load().server; server != nil {
 		return server.Address()
@@ -301,12 +313,12 @@ func (a *App) OperationsAddress() string {
 	return ""
 }
 
-// ShutdownTimeout returns how long an orderly end may take.
+// ShutdownTimeout returns how long Stop may take, by the configuration in force.
 func (a *App) ShutdownTimeout() time.Duration {
 	return a.current.Load().cfg.Delivery().ShutdownTimeout
 }
 
-// RESTAddress returns where the REST API is served, "" when it is not.
+// RESTAddress returns the address of the REST API, "" when it is disabled.
 func (a *App) RESTAddress() string {
 	if server := a.current.Load().rest; server != nil {
 		return server.Address()
@@ -314,8 +326,8 @@ func (a *App) RESTAddress() string {
 	return ""
 }
 
-// Backlog returns how many events wait for a decision and how many notices for
-// their delivery.
+// Backlog returns the number of events that wait for a decision and of notices
+// that wait for delivery.
 func (a *App) Backlog() (events, notices int) {
 	return a.queue.Stats().Entries, a.outbox.Waiting()
 }

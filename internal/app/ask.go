@@ -13,10 +13,10 @@ import (
 	"butler/messages"
 )
 
-// askTimeout bounds a question whose context has no end.
+// askTimeout bounds ask when its context has no deadline.
 const askTimeout = 10 * time.Second
 
-// The errors of the API for a question without an answer. They are temporary.
+// The errors of ask. Both are worth a retry.
 var (
 	errNoActor  = api.NewProblem(http.StatusServiceUnavailable, "the part of the service that would do it does not run; /health says why")
 	errNoAnswer = api.NewProblem(http.StatusServiceUnavailable, "there was no answer in time; what was asked for may be done all the same, and /health says what is wrong")
@@ -36,7 +36,7 @@ func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question 
 		defer cancel()
 	}
 	replies := make(chan R, 1)
-	replyTo := kit.Expect(func(message any) bool { // which is called no more when it has taken one
+	replyTo := kit.Expect(func(message any) bool { // not called again once it has returned true
 		reply, ok := message.(R)
 		if ok {
 			replies <- reply
@@ -45,7 +45,7 @@ func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question 
 	})
 	kit.System.Root.Send(to, question(replyTo))
 	select {
-	case reply := <-replies: // with which the address is forgotten
+	case reply := <-replies: // the kit has forgotten the address by itself
 		return reply, nil
 	case <-ctx.Done():
 		kit.Forget(replyTo)

@@ -43,7 +43,7 @@ func TestKeyValues_aDiskThatTakesNothingIsTold(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		strategy := supervisors.NewStrategy(supervisors.Service, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
 		pid := kit.System.Root.Spawn(kv.Options{Kit: kit, Ledger: values, Supervise: strategy}.Props())
-		store := keyValues{&App{core: &core{kit: kit, pids: pids{values: pid}}, pairs: values}}
+		store := keyValues{&App{core: &core{kit: kit, pids: pids{values: pid}}, ownKVLedger: values}}
 		put := messages.PutValue{Namespace: "etl", Key: "k", Value: "v"}
 		if reply, err := store.Put(t.Context(), put); err != nil || reply.Failure.Failed() {
 			t.Fatalf("want it stored, got %+v, %v", reply, err)
@@ -51,20 +51,20 @@ func TestKeyValues_aDiskThatTakesNothingIsTold(t *testing.T) {
 
 		disk.SetRules(faulty.Rules{Full: true})
 		_, err = store.Put(t.Context(), put)
-		wantUnavailable(t, err, "the disk takes no key-values now")
+		wantUnavailable(t, err, "key-values cannot be written to disk now")
 		_, err = store.Get(t.Context(), messages.GetValue{Namespace: "etl", Key: "k"})
-		wantUnavailable(t, err, "the disk takes no key-values now")
+		wantUnavailable(t, err, "key-values cannot be written to disk now")
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("want the log to tell that it took too long, got %v", err)
 		}
 
 		put.Namespace = "born"
 		_, err = store.Put(t.Context(), put)
-		wantUnavailable(t, err, "the disk takes no key-values now")
+		wantUnavailable(t, err, "key-values cannot be written to disk now")
 		short, cancel := context.WithTimeout(t.Context(), askTimeout)
 		defer cancel()
 		_, err = store.Watch(short, messages.WatchNamespace{Namespace: "born"})
-		wantUnavailable(t, err, "the disk takes no key-values now")
+		wantUnavailable(t, err, "key-values cannot be written to disk now")
 
 		disk.SetRules(faulty.Rules{})
 		synctest.Wait()

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// The certificates of the service end one day, and nothing works any more then.
-
-// noteCertificates exposes when the certificates end that the service uses. Each
-// is read as it is used: a renewed file counts from the next reload on.
-func (a *App) noteCertificates() error {
+// exposeCertificateExpiry sets the metrics of when the certificates of the service
+// expire. Certificates are read with the configuration, so a renewed file counts from
+// the next reload.
+func (a *App) exposeCertificateExpiry() error {
 	files := map[string]string{}
 	if section := a.cfg.QRS(); section.Enabled() && section.UseSSL && !a.opts.Isolated {
 		files["qlik_client"], files["qlik_ca"] = section.ClientCert, section.CA
@@ -19,19 +18,19 @@ func (a *App) noteCertificates() error {
 	if section := a.cfg.RESTServer(); section.Enable && section.TLS.Enable {
 		files["rest_server"] = section.TLS.Cert
 	}
-	expiry := once(a.core, newCertificateExpiry)
+	expiry := sharedMetrics(a.core, newCertificateExpiry)
 	expiry.Reset()
 	for purpose, file := range files {
-		if end, ok := firstEnd(file); ok {
+		if end, ok := earliestExpiry(file); ok {
 			expiry.WithLabelValues(purpose).Set(float64(end.Unix()))
 		}
 	}
 	return nil
 }
 
-// firstEnd returns when the first of the certificates in a file ends. What is
-// wrong with the file is told by those who use it.
-func firstEnd(file string) (first time.Time, ok bool) {
+// earliestExpiry returns when the first of the certificates in a PEM file expires. ok
+// is false without one; problems of the file are reported by its users.
+func earliestExpiry(file string) (first time.Time, ok bool) {
 	if file == "" {
 		return time.Time{}, false
 	}

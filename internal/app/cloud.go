@@ -21,9 +21,9 @@ import (
 	"butler/supervisors"
 )
 
-// Qlik Cloud: the events of a tenant, on their way to the actor that alerts.
+// The events of a Qlik Cloud tenant.
 
-// cloudTenant is the part of the configuration that says which tenant is watched.
+// cloudTenant is the configuration of the tenant.
 type cloudTenant struct {
 	ID        string
 	TenantURL string
@@ -35,7 +35,7 @@ type cloudTenant struct {
 	Comment       string
 }
 
-// options say where the tenant is and how to log in.
+// options returns the address of the tenant and the credentials for it.
 func (t cloudTenant) options(cfg *config.Config) tenant.Options {
 	o := tenant.Options{URL: t.TenantURL, CAFile: t.CAFile}
 	if o.CAFile != "" {
@@ -47,7 +47,7 @@ func (t cloudTenant) options(cfg *config.Config) tenant.Options {
 	return o
 }
 
-// readCloud reads which tenant is watched, if one is.
+// readCloud reads the configuration of the tenant and whether it is enabled.
 func readCloud(cfg *config.Config) (t cloudTenant, enabled bool, err error) {
 	if err = cfg.Section("qlikSenseCloud.enable", &enabled); err != nil {
 		return t, false, err
@@ -55,42 +55,44 @@ func readCloud(cfg *config.Config) (t cloudTenant, enabled bool, err error) {
 	return t, enabled, cfg.Section("qlikSenseCloud.event.mqtt.tenant", &t)
 }
 
-// cloudComponent is the health of the tenant. It is not essential: alerts go out without it.
+// cloudComponent is the health of the look-ups in the tenant. Without them alerts are
+// sent with less detail.
 const cloudComponent = "qlikcloud"
 
-// cloudIntake takes events of a tenant, wherever they come from.
+// cloudIntake takes events of a tenant, from webhooks and from a broker.
 type cloudIntake struct {
 	app     *App
 	tenant  cloudTenant
 	secret  secret.String
 	metrics *cloud.Metrics
 	client  *tenant.Client
-	// authority is what the file was that vouches for the tenant, "" without one.
-	authority string
-	pid       *actor.PID
-	// forwarded are the events that a broker has, nil without one.
+	// caDigest is the digest of the CA file for the tenant, "" without one.
+	caDigest string
+	pid      *actor.PID
+	// forwarded handles the events of the broker, nil without one.
 	forwarded *inbound
 }
 
-// cloudConnections and forwardConnection name the closing of what belongs to a tenant.
+// The closer entries of the tenant.
 const (
 	cloudConnections  = "Qlik Cloud connections"
 	forwardConnection = "MQTT connection for Qlik Cloud"
 )
 
-// buildCloud makes the client of the tenant, if one is watched.
+// buildCloud makes the client of the tenant, if it is enabled. An unchanged tenant is
+// taken over from the previous generation.
 func (a *App) buildCloud() error {
 	section, enabled, err := readCloud(a.cfg)
 	if err != nil || !enabled {
 		return err
 	}
-	in := &cloudIntake{app: a, tenant: section, metrics: once(a.core, cloud.NewMetrics)}
+	in := &cloudIntake{app: a, tenant: section, metrics: sharedMetrics(a.core, cloud.NewMetrics)}
 	if file := section.options(a.cfg).CAFile; file != "" {
-		in.authority = digestOf(file)
+		in.caDigest = digestOf(file)
 	}
-	if a.before != nil && a.before.cloud != nil && a.before.cloud.authority == in.authority &&
-		!a.changed.touch("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
-		a.cloud = a.before.cloud
+	if a.previous != nil && a.previous.cloud != nil && a.previous.cloud.caDigest == in.caDigest &&
+		!a.changed.touches("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
+		a.cloud = a.previous.cloud
 		return nil
 	}
 	if err := a.cfg.Section("qlikSenseCloud.event.webhook.secret", &in.secret); err != nil {
@@ -104,8 +106,8 @@ func (a *App) buildCloud() error {
 	return in.buildForward()
 }
 
-// cloudChildren are the actor of the tenant's events, and the one that receives
-// them from a broker. Alerts about tasks do not need them.
+// cloudChildren returns the actor of the tenant's events, and the one that receives
+// them from a broker. Neither is critical.
 func (a *App) cloudChildren() []supervisors.Child {
 	rows := []supervisors.Child{a.cloudChild()}
 	if a.cloud.forwarded != nil {
@@ -132,7 +134,7 @@ func (a *App) cloudChild() supervisors.Child {
 	}}
 }
 
-// cloudLookups is the tenant as the actor wants it: the client, with script logs in lines.
+// cloudLookups adapts the client of the tenant to the actor: script logs are parsed.
 type cloudLookups struct{ *tenant.Client }
 
 func (l cloudLookups) ScriptLog(ctx context.Context, appID, reloadID string) (messages.CloudScriptLog, error) {
@@ -140,7 +142,8 @@ func (l cloudLookups) ScriptLog(ctx context.Context, appID, reloadID string) (me
 	return messages.CloudScriptLog{ScriptLog: scriptlog.Parse(text), Full: text}, err
 }
 
-// take checks an event and has it journalled. Why says why it is not.
+// take checks an event and returns when it is journalled. why explains the outcome of
+// an event that is not.
 func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) (outcome messages.CloudOutcome, why string) {
 	if in == nil {
 		return messages.CloudIgnored, "qlikSenseCloud.enable is false"
@@ -168,7 +171,7 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 	return reply.Outcome, reply.Failure.Text
 }
 
-// refusedBytes is how much of a refused event the quarantine keeps.
+// refusedBytes is how many bytes of a refused event the quarantine keeps.
 const refusedBytes = 2 << 10
 
 func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
@@ -180,8 +183,9 @@ func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
 // cloudEvents takes events from webhooks.
 type cloudEvents struct{ app *App }
 
+// Accept implements api.CloudEvents.
 func (e cloudEvents) Accept(ctx context.Context, event []byte, signature, source string) (messages.CloudOutcome, string, error) {
-	in := e.app.current.Load().cloud // a call to a server that is replaced has nobody else to ask
+	in := e.app.current.Load().cloud // the actor of a replaced generation has stopped
 	if in != nil && in.secret.IsSet() && !cloudevent.Signed(in.secret.Reveal(), event, signature) {
 		in.metrics.Count(messages.CloudRefused)
 		in.app.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))

@@ -39,7 +39,7 @@ func TestCloud_waitsWithEventsOfTheBrokerUntilTheDiskTakesThem(t *testing.T) {
 		m := v.metrics()
 		return m[`butler_mqtt_messages_waiting{connection="cloud"}`] == events && m[`butler_mqtt_messages_received_total{connection="cloud",result="retried",row="cloud_event"}`] >= events
 	})
-	if page := health(); !strings.Contains(page, "events of the broker wait, and are tried again: the journal cannot be written") {
+	if page := health(); !strings.Contains(page, "events of the broker cannot be journalled and are tried again: the journal cannot be written") {
 		t.Errorf("want health to tell, got %s", page)
 	}
 	d.mend()
@@ -55,7 +55,7 @@ func TestCloud_waitsWithEventsOfTheBrokerUntilTheDiskTakesThem(t *testing.T) {
 		m := v.metrics()
 		return m != nil && m[`butler_mqtt_messages_waiting{connection="cloud"}`] == 0
 	})
-	if page := health(); page == "" || strings.Contains(page, "events of the broker wait") {
+	if page := health(); page == "" || strings.Contains(page, "events of the broker cannot be journalled") {
 		t.Errorf("want nothing waiting, got %s", page)
 	}
 	v.wantsNoBug()

@@ -10,7 +10,8 @@ import (
 	"butler/internal/wholefile"
 )
 
-// cloudFindings finds what keeps the events of a tenant from being taken and completed.
+// cloudFindings returns what keeps the events of a tenant from being taken and their
+// details from being looked up.
 func cloudFindings(cfg *config.Config) []config.Finding {
 	const path = "qlikSenseCloud.event.mqtt.tenant."
 	section, enabled, err := readCloud(cfg)
@@ -45,8 +46,8 @@ func cloudFindings(cfg *config.Config) []config.Finding {
 	return append(out, cloudWays(cfg)...)
 }
 
-// cloudWays finds what is wrong with the ways in: no way at all, or one that
-// anybody may use.
+// cloudWays checks how events come in: it warns when neither webhook nor broker is
+// enabled, and of a webhook that anybody can call.
 func cloudWays(cfg *config.Config) []config.Finding {
 	var webhook bool
 	var key secret.String

@@ -17,7 +17,7 @@ import (
 	"butler/supervisors"
 )
 
-// The broker to which a gateway forwards the events of Qlik Cloud.
+// The MQTT broker to which a gateway forwards the events of Qlik Cloud.
 
 // mqttForward is the section mqttConfig.qlikSenseCloud.event.mqttForward.
 type mqttForward struct {
@@ -34,7 +34,7 @@ type mqttForward struct {
 	Topic struct{ SubscriptionRoot, AppReload string }
 }
 
-// readForward reads which broker has the events; the switch of the section mqttConfig counts, too.
+// readForward reads the section. Enable is true only if mqttConfig.enable is, too.
 func readForward(cfg *config.Config) (f mqttForward, err error) {
 	var mqtt bool
 	if err = cfg.Section("mqttConfig.enable", &mqtt); err != nil {
@@ -48,16 +48,16 @@ func readForward(cfg *config.Config) (f mqttForward, err error) {
 const (
 	// forwardComponent is the health of the connection to the broker.
 	forwardComponent = "qlikcloud/mqtt"
-	// waitingComponent is the health of what came from there and is not on disk yet.
+	// waitingComponent is degraded while events of the broker cannot be journalled.
 	waitingComponent = "qlikcloud/events"
-	// forwardStatusTopic is told of every connect.
+	// forwardStatusTopic gets a message after every connect.
 	forwardStatusTopic = "butler/qscloud/event/mqttforward/status"
-	// forwardConcurrency is how many events wait for the disk at a time; one write takes all of them.
+	// forwardConcurrency is how many events are journalled concurrently; they share a write.
 	forwardConcurrency = 64
 )
 
-// buildForward makes the connection to the broker, if there is to be one. An
-// event is acknowledged when it is on disk; while it cannot be, it is tried again.
+// buildForward makes the connection to the broker, if it is enabled. An event is
+// acknowledged when it is journalled, which is tried until it succeeds.
 func (in *cloudIntake) buildForward() error {
 	section, err := readForward(in.app.cfg)
 	if err != nil || !section.Enable {
@@ -87,7 +87,7 @@ func (in *cloudIntake) buildForward() error {
 	return nil
 }
 
-// connect begins to connect to the broker. Without one it does nothing.
+// connect starts the connection to the broker, if there is one. in may be nil.
 func (in *cloudIntake) connect() {
 	if in != nil && in.forwarded != nil {
 		in.app.health.Set(forwardComponent, supervisors.Degraded, "not connected yet")
@@ -103,16 +103,16 @@ func (in *cloudIntake) onForward(s mqttconn.State) {
 	in.app.health.Set(forwardComponent, state, s.Reason)
 }
 
-// onWaiting tells that events are not acknowledged, because they cannot be taken.
+// onWaiting reports why events are not acknowledged, "" when none is waiting.
 func (in *cloudIntake) onWaiting(why string) {
 	if why == "" {
 		in.app.health.Set(waitingComponent, supervisors.Up, "")
 		return
 	}
-	in.app.health.Set(waitingComponent, supervisors.Degraded, "events of the broker wait, and are tried again: "+why)
+	in.app.health.Set(waitingComponent, supervisors.Degraded, "events of the broker cannot be journalled and are tried again: "+why)
 }
 
-// takeForwarded takes an event from the broker. One that is refused will not get better.
+// takeForwarded takes an event from the broker. A refused event is not tried again.
 func (in *cloudIntake) takeForwarded(ctx context.Context, m messages.MQTTMessageArrived) error {
 	switch outcome, why := in.take(ctx, []byte(m.Payload), m.Topic); outcome {
 	case messages.CloudRefused:
@@ -124,7 +124,7 @@ func (in *cloudIntake) takeForwarded(ctx context.Context, m messages.MQTTMessage
 	}
 }
 
-// forwardFindings finds what keeps events from being received from the broker.
+// forwardFindings returns what keeps events from being received from the broker.
 func forwardFindings(cfg *config.Config, section mqttForward) []config.Finding {
 	const path = "mqttConfig.qlikSenseCloud.event.mqttForward."
 	var out []config.Finding

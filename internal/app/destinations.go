@@ -20,7 +20,7 @@ import (
 	"butler/messages"
 )
 
-// Schemas lists what the destinations add to the schema of the configuration.
+// Schemas returns the configuration schemas of the destinations.
 func Schemas() []config.SchemaFragment {
 	var out []config.SchemaFragment
 	for _, d := range all.Definitions() {
@@ -29,7 +29,7 @@ func Schemas() []config.SchemaFragment {
 	return out
 }
 
-// dependencies are what the program gives every destination.
+// dependencies returns what the service provides to every destination.
 func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 	links := cfg.Links()
 	deps := destination.Deps{
@@ -44,53 +44,53 @@ func dependencies(cfg *config.Config, log *zap.Logger) destination.Deps {
 	for _, g := range links.Generic {
 		deps.Links.Generic = append(deps.Links.Generic, template.GenericURL(g))
 	}
-	alone := perMessage{cfg: cfg, deps: deps}
-	deps.MQTT = func() (destination.Publisher, error) { return alone, nil }
+	single := connectPerMessage{cfg: cfg, deps: deps}
+	deps.MQTT = func() (destination.Publisher, error) { return single, nil }
 	return deps
 }
 
-// Table builds the routing table of a configuration, with every configured destination
-// instance. An instance that cannot work is an error, or is left out if the configuration
-// was loaded in spite of its problems.
+// Table builds the routing table of a configuration from its destination instances
+// and routes. An instance that cannot work is an error, unless the configuration was
+// loaded in spite of its problems: then it is left out and logged.
 func Table(cfg *config.Config, log *zap.Logger) (*destination.Table, error) {
 	return tableWith(cfg, dependencies(cfg, log))
 }
 
 func tableWith(cfg *config.Config, deps destination.Deps) (*destination.Table, error) {
 	var built []destination.Built
-	var left error
+	var failed error
 	for _, definition := range all.Definitions() {
 		instances, err := definition.Build(cfg.Section, deps)
-		built, left = append(built, instances...), errors.Join(left, err)
+		built, failed = append(built, instances...), errors.Join(failed, err)
 	}
-	if left != nil && len(cfg.Ignored()) == 0 {
-		return nil, left
+	if failed != nil && len(cfg.Ignored()) == 0 {
+		return nil, failed
 	}
-	if left != nil {
-		deps.Log.Error("destinations that cannot work as they are configured are left out", logx.Err(left))
+	if failed != nil {
+		deps.Log.Error("destinations that cannot work as they are configured are left out", logx.Err(failed))
 	}
 	routes, err := destination.ReadRoutes(cfg.Section)
 	if err != nil {
 		return nil, err
 	}
 	if len(cfg.Ignored()) > 0 {
-		built = withoutNamesakes(built, deps.Log)
-		if left != nil || slices.ContainsFunc(cfg.Ignored(), aboutRoutes) {
+		built = withoutDuplicateNames(built, deps.Log)
+		if failed != nil || slices.ContainsFunc(cfg.Ignored(), aboutRoutes) {
 			deps.Log.Warn("parts of the configuration are ignored: every route continues, so that none silences alerts by mistake")
-			endless(routes)
+			continueAll(routes)
 		}
 	}
 	return destination.NewTable(built, routes)
 }
 
-// Silencing returns the names of the routes that have no destination and end the
-// matching, so that nobody gets what they match.
+// Silencing returns the names of the routes that have no destination and do not
+// continue, so that the alerts they match reach nobody.
 func Silencing(cfg *config.Config) ([]string, error) {
 	return destination.Silencing(cfg.Section, all.Definitions()...)
 }
 
-// SwitchedOff returns the section that has to be switched on for anything to be sent
-// through an instance; "" if nothing is missing.
+// SwitchedOff returns the disabled configuration section because of which nothing is
+// ever sent through an instance, "" when something may be sent.
 func SwitchedOff(cfg *config.Config, i destination.Instance) string {
 	off := map[messages.AlertKind]string{}
 	if !cfg.ServiceMonitor().Enable {
@@ -118,23 +118,21 @@ func SwitchedOff(cfg *config.Config, i destination.Instance) string {
 	return section
 }
 
-// aboutRoutes reports whether a problem is one of the routes.
 func aboutRoutes(p config.Problem) bool { return strings.HasPrefix(p.Path, "routes") }
 
-// endless makes every route continue.
-func endless(routes []destination.Route) {
+func continueAll(routes []destination.Route) {
 	for i := range routes {
 		routes[i].Continue = true
 	}
 }
 
-// withoutNamesakes keeps only the first of several instances with the same name.
-func withoutNamesakes(built []destination.Built, log *zap.Logger) []destination.Built {
+// withoutDuplicateNames keeps the first of several instances with the same name.
+func withoutDuplicateNames(built []destination.Built, log *zap.Logger) []destination.Built {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(built, func(b destination.Built) bool {
 		name := b.Instance.Name
 		if seen[name] {
-			log.Error("a destination is left out, because another one has its name", logx.Destination(name))
+			log.Error("a destination is left out, because another one has the same name", logx.Destination(name))
 		}
 		again := seen[name]
 		seen[name] = true
@@ -144,7 +142,7 @@ func withoutNamesakes(built []destination.Built, log *zap.Logger) []destination.
 
 func (a *App) buildTable() error {
 	deps := dependencies(a.cfg, a.log)
-	deps.HTTP, deps.BadTemplates = a.client, once(a.core, newTemplateErrors).of
+	deps.HTTP, deps.BadTemplates = a.client, sharedMetrics(a.core, newTemplateErrors).of
 	if err := a.buildMQTT(&deps); err != nil {
 		return fmt.Errorf("set up the MQTT connection (mqttConfig): %w", err)
 	}

@@ -10,11 +10,11 @@ import (
 	"butler/internal/doctor/checks"
 )
 
-// Diagnose looks at everything that a service with this configuration relies on,
-// beside the service or without it. It changes nothing.
+// Diagnose checks everything that a service with this configuration relies on,
+// whether or not the service runs. It changes nothing.
 func Diagnose(ctx context.Context, cfg *config.Config, o doctor.Options) doctor.Report {
 	i := checks.Installation{
-		Config: cfg, Repository: repositoryOptions(cfg.QRS()), Broker: perMessage{cfg, dependencies(cfg, zap.NewNop())},
+		Config: cfg, Repository: repositoryOptions(cfg.QRS()), Broker: connectPerMessage{cfg, dependencies(cfg, zap.NewNop())},
 		Certified: func(section config.QlikServer) bool { return len(Inspection{}.certificates(section)) == 0 },
 	}
 	table, err := Table(cfg, zap.NewNop())

@@ -22,32 +22,33 @@ import (
 	"butler/messages"
 )
 
-// The apps of the Qlik engine: lists, dumps, and reloads with the tasks that follow.
+// Apps of the Qlik engine: lists, dumps, and reloads with the tasks that follow them.
 
-// maxDumps is how many dumps are made or sent at once. Each is a file meanwhile.
+// maxDumps is how many dumps are made or sent concurrently. Each is a temporary file.
 const maxDumps = 4
 
-// apps are the apps of the engine under the errors of the API.
+// apps implements api.Apps by the engine client, with the errors of the API.
 type apps struct {
 	// client is nil without an engine.
 	client *engine.Client
-	// starter returns what starts tasks now; nil without a repository to start them in.
+	// starter returns the starter in force, nil without a repository.
 	starter func() *starttask.Starter
 	log     *zap.Logger
-	dumps   chan struct{}
-	// following lasts until no task may follow any more, which is what stop says.
+	// dumps holds an element for each dump under way.
+	dumps chan struct{}
+	// following returns the context for tasks that follow a reload; stop cancels it.
 	following func() context.Context
 	stop      context.CancelFunc
 }
 
-// wantsEngine reports whether an endpoint is enabled behind which the engine stands.
+// wantsEngine reports whether an endpoint that needs the engine is enabled.
 func wantsEngine(endpoints []string) bool {
 	return slices.ContainsFunc(endpoints, func(name string) bool {
 		return name == "senseListApps" || name == "senseAppDump" || name == "senseAppReload"
 	})
 }
 
-// buildApps makes the engine client, if an endpoint needs it and there is an engine.
+// buildApps makes the engine client, if an endpoint needs it and an engine is configured.
 func (a *App) buildApps(endpoints []string) error {
 	if a.keepApps(endpoints) {
 		return nil
@@ -63,7 +64,7 @@ func (a *App) buildApps(endpoints []string) error {
 		return nil
 	}
 	options := engineOptions(section)
-	options.Metrics = once(a.core, engine.NewMetrics)
+	options.Metrics = sharedMetrics(a.core, engine.NewMetrics)
 	client, err := engine.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik engine (configEngine, cert): %w", err)
@@ -73,21 +74,21 @@ func (a *App) buildApps(endpoints []string) error {
 	return nil
 }
 
-// engineSessions names the closing of the engine client.
+// engineSessions is the closer entry of the engine client.
 const engineSessions = "engine sessions"
 
-// keepApps takes over the apps of the generation before, with the reloads that
-// run, when nothing about the engine has changed.
+// keepApps takes over the engine client of the previous generation, with the reloads
+// that run, when nothing about the engine has changed. It reports whether it did.
 func (a *App) keepApps(endpoints []string) bool {
-	if a.before == nil || a.before.apps == nil || !a.sameCertificates() || a.changed.touch("configEngine", "cert") ||
-		wantsEngine(endpoints) != (a.before.apps.client != nil) {
+	if a.previous == nil || a.previous.apps == nil || !a.sameCertificates() || a.changed.touches("configEngine", "cert") ||
+		wantsEngine(endpoints) != (a.previous.apps.client != nil) {
 		return false
 	}
-	a.apps = a.before.apps
+	a.apps = a.previous.apps
 	return true
 }
 
-// engineOptions say where the engine is, how to log in, and how much is asked of it.
+// engineOptions returns the address of the engine, the credentials and the limits.
 func engineOptions(section config.Engine) engine.Options {
 	server := section.Server
 	options := engine.Options{
@@ -104,10 +105,10 @@ func engineOptions(section config.Engine) engine.Options {
 	return options
 }
 
-// errNoEngine is why there are no apps without an engine.
+// errNoEngine is returned by all methods of apps without an engine.
 var errNoEngine = api.NewProblem(http.StatusServiceUnavailable, "the service is not connected to a Qlik engine; set Butler.configEngine.host")
 
-// engine finds what keeps endpoints of the REST API from reaching the engine.
+// engine returns what keeps the enabled endpoints for apps from working.
 func (i Inspection) engine(cfg *config.Config) []config.Finding {
 	enabled, err := endpoints(cfg)
 	if err != nil || !cfg.RESTServer().Enable || !wantsEngine(enabled) {
@@ -151,8 +152,8 @@ func (s *apps) List(ctx context.Context) ([]api.App, error) {
 	return out, nil
 }
 
-// Dump implements api.Apps. The document is made in a file: its status comes
-// before it, and a slow client holds no session of the engine.
+// Dump implements api.Apps. The whole dump is written to a temporary file first, so
+// that a failure has its HTTP status, and a slow client holds no session of the engine.
 func (s *apps) Dump(ctx context.Context, appID string) (api.Document, error) {
 	if s.client == nil {
 		return api.Document{}, errNoEngine
@@ -162,14 +163,14 @@ func (s *apps) Dump(ctx context.Context, appID string) (api.Document, error) {
 	default:
 		return api.Document{}, api.NewProblem(http.StatusServiceUnavailable, fmt.Sprintf("%d apps are being dumped, which is the limit; try again later", cap(s.dumps)))
 	}
-	file, err := newScratch(func() { <-s.dumps })
+	file, err := newTempFile(func() { <-s.dumps })
 	if err != nil {
 		return api.Document{}, fmt.Errorf("make a file for the dump: %w", err)
 	}
 	kept := false
 	defer func() {
 		if !kept {
-			_ = file.Close() // nobody wants it any more
+			_ = file.Close() // the error of the dump is returned
 		}
 	}()
 	summary, err := s.client.Dump(ctx, appID, file)
@@ -197,8 +198,8 @@ func (s *apps) Reload(ctx context.Context, r api.AppReload) error {
 	return nil
 }
 
-// ended starts what follows a reload. One that was cut off because the service
-// stops has no outcome yet, so nothing follows it.
+// ended logs the outcome of a reload and starts the tasks that follow it. A reload
+// that the shutdown has cut off has no outcome, so nothing follows it.
 func (s *apps) ended(r api.AppReload, o engine.ReloadOutcome) {
 	log := s.log.With(logx.AppID(r.AppID), zap.Duration("took", o.Took), zap.String("engine", o.EngineVersion))
 	defer func() {
@@ -222,7 +223,7 @@ func (s *apps) ended(r api.AppReload, o engine.ReloadOutcome) {
 	}
 }
 
-// follow starts tasks in their order. The starter audits each of them.
+// follow starts tasks in order. The starter writes each to the audit log.
 func (s *apps) follow(log *zap.Logger, r api.AppReload, tasks []string) {
 	starter := s.starter()
 	switch {
@@ -235,8 +236,8 @@ func (s *apps) follow(log *zap.Logger, r api.AppReload, tasks []string) {
 	}
 }
 
-// closeApps cuts off the reloads that run and waits for what follows those that
-// have ended. What has not begun when ctx ends does not begin.
+// closeApps cuts off the running reloads and waits until the tasks that follow ended
+// ones are started. Those that are not started when ctx ends are not started at all.
 func (a *App) closeApps(ctx context.Context) {
 	if a.apps == nil || a.apps.client == nil {
 		return
@@ -254,13 +255,13 @@ func (a *App) closeApps(ctx context.Context) {
 	}
 }
 
-// engineStatus is what each kind of failure is over HTTP; everything else is ours.
+// engineStatus maps kinds of failures to HTTP statuses; all others are 500.
 var engineStatus = map[messages.FailureKind]int{
 	messages.FailureNotFound: http.StatusUnprocessableEntity, messages.FailureBusy: http.StatusServiceUnavailable,
 }
 
-// engineProblem tells a client what went wrong without telling where the engine
-// is and what it said. The log gets both.
+// engineProblem converts an error of the engine client to one of the API. The client
+// of the API sees neither the address of the engine nor its answer; the log has both.
 func engineProblem(ctx context.Context, appID string, err error) error {
 	why, ok := errors.AsType[*engine.Error](err)
 	switch {
@@ -275,12 +276,12 @@ func engineProblem(ctx context.Context, appID string, err error) error {
 	return fmt.Errorf("%w: %w", api.NewProblem(status, engineReason(appID, why)), err)
 }
 
-// engineReasons is what a client is told of each kind of failure.
+// engineReasons are the texts for clients of the API.
 var engineReasons = map[messages.FailureKind]string{
-	messages.FailureBusy:        "too much is asked of the Qlik engine at once; try again later",
-	messages.FailureUnavailable: "the Qlik engine cannot be reached, or not open the app now; the log of the service says why",
+	messages.FailureBusy:        "too many calls to the Qlik engine are under way; try again later",
+	messages.FailureUnavailable: "the Qlik engine cannot be reached, or cannot open the app now; the log of the service says why",
 	messages.FailureTimeout:     "the Qlik engine did not answer in time",
-	messages.FailureInvalid:     "the Qlik engine answered what cannot be used, or too much; the log of the service says why",
+	messages.FailureInvalid:     "the answer of the Qlik engine cannot be used or is too large; the log of the service says why",
 }
 
 func engineReason(appID string, why *engine.Error) string {
@@ -293,29 +294,30 @@ func engineReason(appID string, why *engine.Error) string {
 	return cmp.Or(engineReasons[why.Kind], "the Qlik engine refuses; the log of the service says why")
 }
 
-// scratch is a file that is gone when it is closed.
-type scratch struct {
+// tempFile is a temporary file that Close removes.
+type tempFile struct {
 	*os.File
 	closed func()
 	once   sync.Once
 }
 
-// newScratch makes a file that nobody else can read. closed is called once, also after an error.
-func newScratch(closed func()) (*scratch, error) {
+// newTempFile creates a file that only this user can read. closed is called once: when
+// the file is closed, or when it cannot be created.
+func newTempFile(closed func()) (*tempFile, error) {
 	file, err := os.CreateTemp("", "butler-dump-*.json")
 	if err != nil {
 		closed()
 		return nil, err
 	}
-	_ = os.Remove(file.Name()) // an open file needs no name; Windows wants it closed first
-	return &scratch{File: file, closed: closed}, nil
+	_ = os.Remove(file.Name()) // Unix keeps the content until Close; Windows refuses
+	return &tempFile{File: file, closed: closed}, nil
 }
 
 // Close implements io.Closer.
-func (s *scratch) Close() (err error) {
+func (s *tempFile) Close() (err error) {
 	s.once.Do(func() {
 		err = s.File.Close()
-		_ = os.Remove(s.Name()) // where it was not possible before
+		_ = os.Remove(s.Name()) // for Windows
 		s.closed()
 	})
 	return err

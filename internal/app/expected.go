@@ -12,23 +12,24 @@ import (
 	"butler/supervisors"
 )
 
-// How often what the configuration names is looked for in Qlik Sense, and how soon
-// again when the repository does not say.
+// The interval of the comparison with Qlik Sense, and the pause after one that the
+// repository has not answered completely.
 const (
 	expectedEvery = time.Hour
 	expectedAgain = time.Minute
 )
 
-// expectedComponent is the health of what the configuration expects of the repository.
+// expectedComponent is degraded while the configuration names something that Qlik
+// Sense does not have.
 const expectedComponent = "configured_names"
 
-// watchExpected tells the operator when something that decides who is told does not
-// exist, or has values that mean nothing: nobody would notice before an alert is
-// missed. The service runs on, because the other alerts are wanted. That the
-// repository is out of reach is qrsgate's to tell.
+// watchExpected compares the names that routing depends on, such as tags and custom
+// properties, with those in Qlik Sense, and reports differences. Otherwise nobody
+// would notice a wrong name before an alert is missed. The service runs on, as other
+// alerts are not affected. An unreachable repository is reported by qrsgate.
 func (a *App) watchExpected(ctx context.Context) {
 	site, err := expected.SiteOf(a.cfg.Section, a.table.Built())
-	if err != nil || site.Nothing() || a.gate.Client == nil { // routes that cannot be read are told by others
+	if err != nil || site.Nothing() || a.gate.Client == nil { // unreadable routes are reported when the table is built
 		return
 	}
 	seen, told := expected.Seen{}, ""
@@ -43,8 +44,8 @@ func (a *App) watchExpected(ctx context.Context) {
 	}
 }
 
-// tellExpected shows what is wrong with what the configuration names, and writes it to
-// the log where that is not what was told before.
+// tellExpected puts the differences on the health board, and logs them when they are
+// not those of the last call, which told holds.
 func (a *App) tellExpected(now expected.Standing, told *string) {
 	state := supervisors.Up
 	if len(now.Missing) > 0 {

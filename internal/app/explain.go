@@ -8,7 +8,7 @@ import (
 	"butler/internal/trail"
 )
 
-// archive is what explanations are made of, as it is now.
+// archive returns the sources of explanations.
 func (d admin) archive() explain.Archive {
 	return explain.Archive{
 		Events: d.app.queue, Ledger: d.app.ledger, Outbox: d.app.outbox, Trail: d.app.trail, Quarantine: d.app.quarantine,
@@ -16,12 +16,12 @@ func (d admin) archive() explain.Archive {
 	}
 }
 
-// Explain tells everything that is known of an execution.
+// Explain implements api.Admin.
 func (d admin) Explain(ctx context.Context, id string) (any, error) {
 	return d.archive().Explain(ctx, id)
 }
 
-// explainer is admin for the REST API.
+// explainer serves explanations to the REST API.
 type explainer struct{ app *App }
 
 // Explain implements api.Explainer.
@@ -29,7 +29,7 @@ func (e explainer) Explain(ctx context.Context, id string) (trail.Story, error) 
 	return admin(e).archive().Explain(ctx, id)
 }
 
-// kernelDrops counts the datagrams that were lost before they could be read.
+// kernelDrops returns the number of datagrams that the kernel has dropped.
 func (d admin) kernelDrops() uint64 {
 	drops, err := d.app.total("butler_udp_kernel_dropped_packets_total")
 	if err != nil {

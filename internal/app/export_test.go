@@ -11,8 +11,8 @@ import (
 // Gatherer returns what /metrics shows.
 func Gatherer(a *App) prometheus.Gatherer { return a.reg }
 
-// Unaided is unaided, for the tests.
-var Unaided = unaided
+// Unaided is degradedAlert, for the tests.
+var Unaided = degradedAlert
 
 // LicenceOptions is licenceOptions, for the tests.
 var LicenceOptions = licenceOptions

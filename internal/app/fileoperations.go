@@ -28,7 +28,7 @@ func approved(section config.Files, metrics *files.Metrics) *files.Approved {
 	return files.New(files.Options{Copy: pairs(section.Copy), Move: pairs(section.Move), Delete: section.Delete, QVD: section.QVD, Metrics: metrics})
 }
 
-// fileOperations are the file operations under the errors of the API.
+// fileOperations implements api.Files by package files, with the errors of the API.
 type fileOperations struct {
 	approved *files.Approved
 	log      *zap.Logger
@@ -41,11 +41,11 @@ func (f fileOperations) Copy(ctx context.Context, t api.FileTransfer) (api.FileC
 	return api.FileCopied{From: done.From, To: done.To, SHA256: done.SHA256}, fileProblem(err)
 }
 
-// progressEvery is how often a long copy tells the log how far it is.
+// progressEvery is the least time between two log lines about the progress of a copy.
 const progressEvery = 10 * time.Second
 
-// progress returns what tells the log of a copy that takes long, as a move to
-// another device is one.
+// progress returns a function that logs the progress of a long copy, or of a move to
+// another device.
 func (f fileOperations) progress(t api.FileTransfer) func(files.Progress) {
 	last := time.Now()
 	return func(p files.Progress) {
@@ -75,7 +75,7 @@ func (f fileOperations) CreateDirQVD(ctx context.Context, path string) error {
 	return fileProblem(f.approved.CreateDirQVD(ctx, path))
 }
 
-// fileStatus is what each kind of error is over HTTP; everything else is ours.
+// fileStatus maps kinds of errors to HTTP statuses; all others are 500.
 var fileStatus = map[files.Kind]int{
 	files.NotApproved: http.StatusForbidden, files.NotFound: http.StatusNotFound,
 	files.Exists: http.StatusConflict, files.Invalid: http.StatusBadRequest,

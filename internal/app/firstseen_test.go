@@ -12,7 +12,7 @@ import (
 func TestFirstSeen_readsEveryVersion(t *testing.T) {
 	const id = "11111111-aaaa-4bbb-8ccc-000000000001"
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
-	open := func() firstSeen {
+	open := func() firstSeenTimes {
 		log, err := memory.New().Open(t.Context(), "ledger", journal.Limits{})
 		if err != nil {
 			t.Fatal(err)
@@ -22,9 +22,9 @@ func TestFirstSeen_readsEveryVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = ledger.Close(t.Context()) })
-		return firstSeen{ledger}
+		return firstSeenTimes{ledger}
 	}
-	commit := func(f firstSeen, op journal.Op) {
+	commit := func(f firstSeenTimes, op journal.Op) {
 		done := make(chan error, 1)
 		f.ledger.Commit([]journal.Op{op}, func(err error) { done <- err })
 		if err := <-done; err != nil {

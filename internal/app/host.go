@@ -10,9 +10,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// sayHost writes facts about the machine that help with a report of a problem.
-// They come from the operating system directly: no command is run for them.
-func (a *App) sayHost() {
+// logHost logs facts about the machine that help to understand a problem report.
+// They are read from the operating system; no command is run.
+func (a *App) logHost() {
 	facts := hostBasics()
 	if a.cfg.SystemInfo() {
 		facts = append(facts, hostDetails()...)
@@ -25,7 +25,7 @@ func hostBasics() []zap.Field {
 }
 
 func hostDetails() []zap.Field {
-	name, _ := os.Hostname() // a host without a name is shown without one
+	name, _ := os.Hostname() // "" where it cannot be read
 	return []zap.Field{
 		zap.String("hostname", name),
 		zap.String("distribution", lineOf("/etc/os-release", "PRETTY_NAME=")),
@@ -53,7 +53,8 @@ func lineOf(file, prefix string) string {
 	return ""
 }
 
-// container names what the process runs in, "" for nothing that it knows.
+// container returns the kind of container in which the process runs, "" for none
+// that is known.
 func container() string {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		return "kubernetes"
@@ -66,7 +67,7 @@ func container() string {
 	return ""
 }
 
-// addresses lists those under which other machines may know this one.
+// addresses returns the global unicast IP addresses of the machine.
 func addresses() []string {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

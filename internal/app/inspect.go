@@ -20,14 +20,14 @@ import (
 	"butler/internal/wholefile"
 )
 
-// Inspection finds in a configuration what its schema cannot know: what the
-// destinations refuse, and files that are missing or of no use. It reads files
-// and calls nobody.
+// Inspection checks a configuration for what its schema cannot express: settings that
+// a destination refuses, and files that are missing or unusable. It reads files and
+// makes no connections.
 type Inspection struct {
-	// Isolated leaves out the connection to the repository.
+	// Isolated skips the checks of the connection to Qlik Sense.
 	Isolated bool
-	// Elsewhere takes a certificate that is not there for a warning: the
-	// configuration may be meant for another machine.
+	// Elsewhere reports missing certificate files as warnings, because the configuration
+	// may be meant for another machine.
 	Elsewhere bool
 }
 
@@ -41,19 +41,19 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 		out = append(out, findings(d.Section, problems, err)...)
 	}
 	out = append(out, templateFindings(cfg, out)...)
-	out = append(out, sources(cfg.UDP().AllowedSources)...)
+	out = append(out, sourceFindings(cfg.UDP().AllowedSources)...)
 	if section := cfg.Journal(); !section.InMemory {
-		out = append(out, directory("journal.directory", section.Directory)...)
+		out = append(out, directoryFindings("journal.directory", section.Directory)...)
 	}
 	if section := cfg.Log(); section.ToFiles {
-		out = append(out, directory("logDirectory", section.Directory)...)
+		out = append(out, directoryFindings("logDirectory", section.Directory)...)
 	}
-	out = append(out, restAPI(cfg)...)
+	out = append(out, restFindings(cfg)...)
 	out = append(out, monitorFindings(cfg, i.Isolated)...)
 	out = append(out, heartbeatFindings(cfg.Heartbeat())...)
 	out = append(out, releaseFindings(cfg.LicenseRelease())...)
 	out = append(out, cloudFindings(cfg)...)
-	out = append(out, exposed(cfg.Page())...)
+	out = append(out, pageFindings(cfg.Page())...)
 	out = append(out, startFilterFindings(cfg)...)
 	out = append(out, schedulerFindings(cfg.Scheduler())...)
 	out = append(out, serviceFindings(cfg.ServiceMonitor())...)
@@ -66,7 +66,8 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	return out
 }
 
-// findings lists problems; err is why the section they are about could not be read.
+// findings converts problems to findings. A non-nil err says why the section could not
+// be read, and becomes a finding too.
 func findings(section string, problems destination.Problems, err error) []config.Finding {
 	var out []config.Finding
 	if err != nil {
@@ -78,8 +79,8 @@ func findings(section string, problems destination.Problems, err error) []config
 	return out
 }
 
-// restAPI finds what keeps the REST API from being served, and from being safe.
-func restAPI(cfg *config.Config) []config.Finding {
+// restFindings returns what keeps the REST API from working or from being safe.
+func restFindings(cfg *config.Config) []config.Finding {
 	section := cfg.RESTServer()
 	if !section.Enable {
 		return nil
@@ -115,8 +116,8 @@ func restAPI(cfg *config.Config) []config.Finding {
 	return append(out, keyValueFindings(cfg, enabled)...)
 }
 
-// httpsFindings tells of files with which HTTPS cannot be served. One that is not
-// named is told by the schema, where it has to be.
+// httpsFindings reports files with which HTTPS cannot be served. Required files that
+// are not named are reported by the schema.
 func httpsFindings(section config.RESTServer) []config.Finding {
 	files := section.TLS
 	if !files.Enable {
@@ -143,8 +144,8 @@ func httpsFindings(section config.RESTServer) []config.Finding {
 	return out
 }
 
-// keyValueFindings tells of a switch of the key-value store that does not say how
-// it is: the one of its endpoint alone counts.
+// keyValueFindings warns when keyValueStore.enable differs from the switch of the
+// endpoint, which is the only one that has an effect.
 func keyValueFindings(cfg *config.Config, enabled []string) []config.Finding {
 	const key = "keyValueStore.enable"
 	var on bool
@@ -161,8 +162,8 @@ func keyValueFindings(cfg *config.Config, enabled []string) []config.Finding {
 	}}
 }
 
-// approvedFindings tells of approved directories that are not there: every call
-// for something in them fails.
+// approvedFindings warns of approved directories that do not exist: every operation
+// in them fails.
 func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 	section := cfg.Files()
 	wanted := func(names ...string) bool {
@@ -170,13 +171,13 @@ func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 	}
 	var out []config.Finding
 	look := func(path, directory string) {
-		// Separated as file operations read it.
+		// With the separators of this system, as package files converts them.
 		place := filepath.Clean(filepath.FromSlash(strings.ReplaceAll(directory, `\`, "/")))
 		if _, err := os.Stat(place); directory == "" || !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 		finding := config.Finding{Warning: true, Path: path, Reason: fmt.Sprintf("%q is approved and does not exist", place), Suggestion: "create it"}
-		if written, relative := strings.CutPrefix(directory, cfg.BaseDir()+string(filepath.Separator)); relative && ofWindows(written) {
+		if written, relative := strings.CutPrefix(directory, cfg.BaseDir()+string(filepath.Separator)); relative && isWindowsPath(written) {
 			finding.Reason = fmt.Sprintf("%q is a path of Windows: here it is relative, and stands for %q, which does not exist", written, place)
 			finding.Suggestion = "write the path at which this system has the directory"
 		}
@@ -205,24 +206,25 @@ func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 	return out
 }
 
-// ofWindows reports a path that begins with a drive or a backslash, which only
-// Windows takes for the beginning of an absolute one.
-func ofWindows(path string) bool {
+// isWindowsPath reports whether a path begins with a drive or a backslash, and so is
+// absolute on Windows only.
+func isWindowsPath(path string) bool {
 	drive, rest, ok := strings.Cut(path, ":")
 	return strings.HasPrefix(path, `\`) ||
 		ok && len(drive) == 1 && unicode.IsLetter(rune(drive[0])) && (rest == "" || strings.ContainsAny(rest[:1], `/\`))
 }
 
-// directory refuses a path at which there is something else; what is missing is made.
-func directory(path, name string) []config.Finding {
+// directoryFindings reports a path that exists and is not a directory. A missing
+// directory is created by the service.
+func directoryFindings(path, name string) []config.Finding {
 	if info, err := os.Stat(name); err != nil || info.IsDir() {
 		return nil
 	}
 	return []config.Finding{{Path: path, Reason: "is not a directory", Suggestion: "name a directory; it is made when it is missing"}}
 }
 
-// sources checks each entry of the allow-list as the intake reads it.
-func sources(entries []string) []config.Finding {
+// sourceFindings checks each entry of the allow-list as the intake parses it.
+func sourceFindings(entries []string) []config.Finding {
 	var out []config.Finding
 	for i, entry := range entries {
 		if _, err := udp.NewAllowList([]string{entry}, nil); err != nil {
@@ -235,20 +237,20 @@ func sources(entries []string) []config.Finding {
 	return out
 }
 
-// repository checks what the connection to the repository is made of, each part
-// on its own, with the client itself.
+// repository checks the headers and certificates for the repository separately, by
+// making a client with each of them.
 func (i Inspection) repository(section config.QlikServer) []config.Finding {
 	bare := repositoryOptions(section)
 	bare.UseSSL, bare.CertFile, bare.KeyFile, bare.CAFile = false, "", "", ""
-	out := refused(bare, "configQRS.headers.static")
+	out := clientFindings(bare, "configQRS.headers.static")
 	if !section.UseSSL {
 		return out
 	}
 	return append(out, i.certificates(section)...)
 }
 
-// certificates checks the files by which this service is known to a server of
-// Qlik Sense, each on its own.
+// certificates checks separately the client certificate and the CA for a server of
+// Qlik Sense.
 func (i Inspection) certificates(section config.QlikServer) []config.Finding {
 	bare := qrs.Options{Host: section.Host, UseSSL: true}
 	certificate, authority := bare, bare
@@ -259,17 +261,17 @@ func (i Inspection) certificates(section config.QlikServer) []config.Finding {
 	missing := i.unreadable("cert.clientCert", section.ClientCert)
 	missing = append(missing, i.unreadable("cert.clientCertKey", section.ClientKey)...)
 	if len(missing) == 0 {
-		out = append(out, refused(certificate, "cert.clientCert")...)
+		out = append(out, clientFindings(certificate, "cert.clientCert")...)
 	}
 	out = append(out, missing...)
 	if missing = i.unreadable("cert.clientCertCA", section.CA); len(missing) == 0 {
-		return append(out, refused(authority, "cert.clientCertCA")...)
+		return append(out, clientFindings(authority, "cert.clientCertCA")...)
 	}
 	return append(out, missing...)
 }
 
-// refused tells why there can be no client with the given options, at the key they are about.
-func refused(o qrs.Options, path string) []config.Finding {
+// clientFindings reports at path why no client can be made with the options.
+func clientFindings(o qrs.Options, path string) []config.Finding {
 	client, err := qrs.New(o)
 	if err != nil {
 		return []config.Finding{{Path: path, Reason: err.Error()}}
@@ -278,7 +280,7 @@ func refused(o qrs.Options, path string) []config.Finding {
 	return nil
 }
 
-// unreadable tells why a file cannot be read; an empty path names none.
+// unreadable reports why a file cannot be read. An empty file name is no finding.
 func (i Inspection) unreadable(path, file string) []config.Finding {
 	if file == "" {
 		return nil

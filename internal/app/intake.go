@@ -15,11 +15,11 @@ import (
 
 // The intake of task events.
 
-// takesEvents reports whether there is an intake. A changed configuration neither
-// starts nor stops it: whatever that says, what it receives is checked as before.
-func (a *App) takesEvents() bool { return a.first.UDP().Enable }
+// takesEvents reports whether there is an intake. That is decided at the start of the
+// process; a reload neither starts nor stops it.
+func (a *App) takesEvents() bool { return a.startConfig.UDP().Enable }
 
-// buildSources reads the allow-list, if there is to be one.
+// buildSources reads the allow-list of senders, if it is enabled.
 func (a *App) buildSources() error {
 	section := a.cfg.UDP()
 	if !a.takesEvents() || !section.ValidateSources {
@@ -36,10 +36,10 @@ func (a *App) buildSources() error {
 // socketComponent is the health of the UDP socket, apart from that of its actor.
 const socketComponent = "udp"
 
-// intake is what the configuration says about datagrams. What the socket is made
-// with stays as it was at the start.
+// intake returns the settings of the intake. The size of the receive buffer and of the
+// largest message stay as they were at the start.
 func (a *App) intake() ingest.Changed {
-	section, first := a.cfg.UDP(), a.first.UDP()
+	section, first := a.cfg.UDP(), a.startConfig.UDP()
 	out := ingest.Changed{
 		Rules: ingest.Rules{
 			MaxMessageSize: first.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
@@ -55,7 +55,7 @@ func (a *App) intake() ingest.Changed {
 	if section.RateLimit.Enable {
 		out.Rules.RateLimit = section.RateLimit.PerMinute
 	}
-	if a.sources != nil { // a nil list in the interface would be no list at all
+	if a.sources != nil { // a nil *AllowList would make a non-nil interface
 		out.Sources = a.sources
 	}
 	return out

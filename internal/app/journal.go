@@ -24,12 +24,12 @@ import (
 const (
 	logEvents = "events"
 	logLedger = "ledger"
-	// logTrail is the history for butler explain.
+	// logTrail holds the steps of events and notices, for explanations.
 	logTrail = "trail"
 )
 
-// openJournal opens the journal and what is built on it: the ledger, the outbox, the
-// quarantine, the queue and the trail. A reload keeps them.
+// openJournal opens the store and, on it, ledger, event queue, outbox, quarantine and
+// trail. All generations share them, so only the first one opens them.
 func (a *App) openJournal() error {
 	if a.store != nil {
 		return nil
@@ -57,7 +57,7 @@ func (a *App) openJournal() error {
 	return a.openTrail(ctx)
 }
 
-// openTrail opens the trail.
+// openTrail opens the trail, unless it is disabled.
 func (a *App) openTrail(ctx context.Context) error {
 	section := a.cfg.Journal()
 	if section.TrailFor <= 0 {
@@ -74,14 +74,14 @@ func (a *App) openTrail(ctx context.Context) error {
 	return nil
 }
 
-// openLedger opens the ledger. Its log has no size limit, because compaction has to
-// write before it frees space.
+// openLedger opens the state of executions and notices. Its log has no size limit, as
+// it has to write in order to get smaller.
 func (a *App) openLedger(ctx context.Context) error {
 	state, err := a.store.Open(ctx, logLedger, journal.Limits{})
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
-	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth(logLedger, "nothing is decided and nobody is told of anything new"), OnAppend: a.appended})
+	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth(logLedger, "no event is decided and no new alert is sent"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -117,9 +117,10 @@ func (a *App) openQueue(ctx context.Context) error {
 	return nil
 }
 
-// newestRecord returns the newest record of the events log that is known from elsewhere.
-// Events are identified by their records, so no sequence number may be used again, even
-// if the log has lost its newest records in a crash.
+// newestRecord returns the newest sequence number of the events log that the ledger
+// knows of, 0 when the log itself can be relied on. After a crash the log may have lost
+// its newest records; their numbers must not be used again, since the ledger remembers
+// events by them.
 func (a *App) newestRecord() (journal.Seq, error) {
 	if a.disk == nil || a.disk.Orderly() {
 		return 0, nil
@@ -130,7 +131,7 @@ func (a *App) newestRecord() (journal.Seq, error) {
 func (a *App) openStore() error {
 	section := a.cfg.Journal()
 	if section.InMemory {
-		a.log.Warn("the journal is in memory: a crash loses what is not told yet (journal.inMemory)")
+		a.log.Warn("the journal is in memory: a crash loses every event and alert that is not delivered yet (journal.inMemory)")
 		a.store = memory.New()
 		return nil
 	}
@@ -144,7 +145,7 @@ func (a *App) openStore() error {
 		return fmt.Errorf("open the journal in %s (journal.directory): %w (another user has run the program with it: give every file in it to the user of the service, as with chown -R)", section.Directory, err)
 	}
 	if owner != "" {
-		a.log.Warn("the journal belongs to another user, who cannot open it any more after this one; give all of its files back before that user's next start (chown -R)",
+		a.log.Warn("the journal belongs to another user, who cannot open it after this run; give all of its files back to that user before the next start (chown -R)",
 			logx.Path(section.Directory), zap.String("owner", owner))
 	}
 	if err != nil {
@@ -159,12 +160,13 @@ func (a *App) openStore() error {
 // filesComponent is the health of the journal's files.
 const filesComponent = "journal/files"
 
-// filesEvery is how often the service checks for copies of damaged files.
+// filesEvery is the interval at which watchDamagedFiles looks for the copies.
 const filesEvery = time.Minute
 
-// watchFiles reports on the health board that files of the journal were damaged, until
-// an operator has removed the copies. The service runs with what could be read.
-func (a *App) watchFiles(ctx context.Context) {
+// watchDamagedFiles reports damaged files of the journal as degraded health, until an
+// operator has removed the copies that were made of them. The service runs on with
+// the records that can be read.
+func (a *App) watchDamagedFiles(ctx context.Context) {
 	if a.disk == nil {
 		return
 	}
@@ -177,20 +179,21 @@ func (a *App) watchFiles(ctx context.Context) {
 	}
 }
 
-// lostRecords counts the records of the journal that were found damaged or missing.
+// lostRecords returns the number of journal records that were found damaged or missing.
 func (a *App) lostRecords() int64 {
 	if a.disk == nil {
 		return 0
 	}
 	sum := int64(0)
 	for _, d := range a.disk.Damage() {
-		sum += max(d.Lost, 1) // without a diary nobody knows how many there were
+		sum += max(d.Lost, 1) // the number is not always known
 	}
 	return sum
 }
 
-// journalHealth returns a function that reports to the health board and the log whether
-// a log can be written, and what does not happen while it cannot. Pending writes wait.
+// journalHealth returns a function that reports errors of writing a log, and nil when
+// it can be written again, to the health board and the log. until says what stops
+// meanwhile. Nothing is lost: events and notices under way wait.
 func (a *App) journalHealth(which, until string) func(error) {
 	name := "journal/" + which
 	a.health.Set(name, supervisors.Up, "")

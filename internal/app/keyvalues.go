@@ -14,80 +14,82 @@ import (
 	"butler/supervisors"
 )
 
-// The key-value store, and the REST API's way to it.
+// The key-value store.
 
-// logValues is the log of the key-value store: one of its own, so that large values
-// never delay alerts.
+// logValues is the journal log of the key-value store. It is separate, so that writes
+// of large values do not delay alerts.
 const logValues = "values"
 
-// openValues opens the ledger of the key-value store, if an endpoint uses it and it is
-// not in memory.
+// openValues opens the ledger of the key-value store, unless its endpoints are
+// disabled or it is in memory.
 func (a *App) openValues() error {
 	var enabled, inMemory bool
 	if err := errors.Join(a.cfg.Section(keyValueKey, &enabled), a.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
 		return fmt.Errorf("set up the key-value store (%s, keyValueStore): %w", keyValueKey, err)
 	}
-	if a.storesPairs = enabled && a.cfg.RESTServer().Enable; a.storesPairs {
-		a.hasValues = true
-		if a.shelved == nil {
-			a.shelved = kv.NewShelf(once(a.core, kv.NewMetrics))
+	if a.kvServed = enabled && a.cfg.RESTServer().Enable; a.kvServed {
+		a.kvWanted = true
+		if a.kvShelf == nil {
+			a.kvShelf = kv.NewShelf(sharedMetrics(a.core, kv.NewMetrics))
 		}
-		if !inMemory && a.values == nil {
-			if err := a.openPairs(); err != nil {
+		if !inMemory && a.kvLedger == nil {
+			if err := a.openKVLedger(); err != nil {
 				return err
 			}
 		}
 	}
 	if !inMemory {
-		a.pairs = a.values
+		a.ownKVLedger = a.kvLedger
 	}
 	return nil
 }
 
-// openPairs opens the ledger of the store.
-func (a *App) openPairs() error {
+// openKVLedger opens the ledger of the store on disk.
+func (a *App) openKVLedger() error {
 	ctx := context.Background()
 	log, err := a.store.Open(ctx, logValues, journal.Limits{})
 	if err != nil {
 		return fmt.Errorf("open the log of the key-value store: %w", err)
 	}
 	if bounded, ok := log.(journal.Bounded); ok {
-		a.maxValues = bounded.MaxRecord()
+		a.kvMaxRecord = bounded.MaxRecord()
 	}
 	values, err := journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues, "changes of key-values are not confirmed"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the key-value store: %w", err)
 	}
-	a.values = values
-	a.foundation.add("key-value store", a.values.Close)
+	a.kvLedger = values
+	a.foundation.add("key-value store", a.kvLedger.Close)
 	return nil
 }
 
-// valuesChild is the actor of the key-value store. Alerts do not need it.
+// valuesChild returns the actor of the key-value store. It is not critical.
 func (a *App) valuesChild() supervisors.Child {
 	log := a.log.Named("kv")
 	options := kv.Options{
-		Kit: a.kit, MaxRecord: a.maxValues, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
-		Log: log, Metrics: once(a.core, kv.NewMetrics), Shelf: a.shelved,
+		Kit: a.kit, MaxRecord: a.kvMaxRecord, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
+		Log: log, Metrics: sharedMetrics(a.core, kv.NewMetrics), Shelf: a.kvShelf,
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
 	}
-	if a.pairs != nil { // a nil ledger in the interface would be one
-		options.Ledger = a.pairs
+	if a.ownKVLedger != nil { // a nil *Ledger would make a non-nil interface
+		options.Ledger = a.ownKVLedger
 	}
-	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: first(&a.pids.values)}
+	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: setOnce(&a.pids.values)}
 }
 
-// keyValues answers from the shelf of the store, or else asks its actor.
+// keyValues implements api.KeyValues by messages to the actor of the store. Reads are
+// answered from its shelf where possible.
 type keyValues struct{ app *App }
 
-// errValuesDisk is why the store does not answer while its log cannot be written:
-// changes wait for that, and so does whoever reads what they have changed.
+// errValuesDisk is returned when the store does not answer because its log cannot be
+// written: changes wait for that, and so do reads of changed values.
 var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
-	"the disk takes no key-values now; a change that was asked for may count when it does again, and /health says what is wrong with it")
+	"key-values cannot be written to disk now; a requested change may still be made when they can be again, and /health says what is wrong")
 
-// unanswered adds errValuesDisk to the error for a missing answer if the disk is the cause.
+// unanswered adds errValuesDisk to the error of a missing answer when the ledger
+// cannot be written.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.app.pairs != nil && s.app.pairs.Healthy() != nil {
+	if err != nil && s.app.ownKVLedger != nil && s.app.ownKVLedger.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err
@@ -104,7 +106,7 @@ func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutVa
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
-	if reply, ok := s.app.shelved.Get(c, time.Now()); ok {
+	if reply, ok := s.app.kvShelf.Get(c, time.Now()); ok {
 		return reply, nil
 	}
 	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })

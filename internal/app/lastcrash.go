@@ -14,35 +14,35 @@ import (
 	"butler/internal/logx"
 )
 
-// How a process ended by itself, in the journal directory: the present one
-// writes the first, the second is that of the last crash.
+// The crash reports in the journal directory: the runtime writes the first when this
+// process crashes, the second is that of the last crash.
 const (
 	crashReport = "crash.txt"
 	lastReport  = "crash-last.txt"
 )
 
-// crashShown is how much of a report is logged, in bytes: the reason and the
-// stack that it happened on come first.
+// crashShown is how many bytes of a report are logged. It begins with the reason and
+// the stack of the goroutine that crashed.
 const crashShown = 4 << 10
 
-// watchCrash finds out whether the process before this one crashed by itself,
-// and has the runtime write down a crash of this one. Without it the service
-// runs as well, only less wise after a crash.
+// watchCrash finds out whether the previous process crashed, and has the runtime
+// write a report if this one does. An error is only logged: without reports, a crash
+// cannot be told from a kill after the next start.
 func (a *App) watchCrash(dir string) {
-	report, err := reportCrash(dir)
+	report, err := collectCrashReport(dir)
 	if err != nil {
-		a.log.Warn("a crash of the process will not be remembered", logx.Path(dir), logx.Err(err))
+		a.log.Warn("no report will be written if this process crashes", logx.Path(dir), logx.Err(err))
 	}
 	a.foundation.add("crash report", func(context.Context) error { return debug.SetCrashOutput(nil, debug.CrashOptions{}) })
 	if a.crashed = len(report) > 0; a.crashed {
-		a.log.Error("the last process crashed, please report it", logx.Path(filepath.Join(dir, lastReport)),
+		a.log.Error("the previous process crashed, please report it", logx.Path(filepath.Join(dir, lastReport)),
 			zap.ByteString("report", report[:min(len(report), crashShown)]))
 	}
 }
 
-// reportCrash returns what the process before this one wrote when it crashed,
-// nothing when it was stopped or killed, and has the runtime write to the same place.
-func reportCrash(dir string) (before []byte, err error) {
+// collectCrashReport returns the crash report of the previous process, nil when it was
+// stopped or killed, and has the runtime write a crash of this one to the same file.
+func collectCrashReport(dir string) (before []byte, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read the last crash: %w", err)
@@ -64,5 +64,5 @@ func reportCrash(dir string) (before []byte, err error) {
 	if err := debug.SetCrashOutput(file, debug.CrashOptions{}); err != nil {
 		return before, errors.Join(fmt.Errorf("watch for a crash: %w", err), file.Close())
 	}
-	return before, file.Close() // the runtime has a handle of its own
+	return before, file.Close() // the runtime has duplicated the handle
 }

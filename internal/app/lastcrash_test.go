@@ -27,14 +27,14 @@ func TestReportCrash_tellsACrashFromAKill(t *testing.T) {
 			if out, err := child.CombinedOutput(); err == nil {
 				t.Fatalf("the process did not end as it should: %s", out)
 			}
-			report, err := reportCrash(dir)
+			report, err := collectCrashReport(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := bytes.Contains(report, []byte("on purpose")); got != tt.want || len(report) > 0 != tt.want {
 				t.Errorf("want a report %t, got %q", tt.want, report)
 			}
-			if again, err := reportCrash(dir); err != nil || len(again) > 0 {
+			if again, err := collectCrashReport(dir); err != nil || len(again) > 0 {
 				t.Errorf("want the crash told once, got %q, %v", again, err)
 			}
 		})
@@ -43,7 +43,7 @@ func TestReportCrash_tellsACrashFromAKill(t *testing.T) {
 
 // end is the child process: it watches for crashes and ends in one way.
 func end(dir, how string) {
-	if _, err := reportCrash(dir); err != nil {
+	if _, err := collectCrashReport(dir); err != nil {
 		os.Exit(0)
 	}
 	switch how {

@@ -24,7 +24,7 @@ import (
 	"butler/messages"
 )
 
-// releaseRules translates the section.
+// releaseRules converts the configuration of the release of licences.
 func releaseRules(s config.LicenseRelease) licence.Rules {
 	never := s.NeverRelease
 	r := licence.Rules{DryRun: s.DryRun, Limit: s.MaxPerRun, Never: licence.Never{
@@ -46,7 +46,7 @@ func releaseRules(s config.LicenseRelease) licence.Rules {
 	return r
 }
 
-// releaseTimeout bounds one run, which asks about every candidate.
+// releaseTimeout bounds one run, which makes calls for every candidate.
 const releaseTimeout = time.Hour
 
 func licenseReleaseMonitor(cfg *config.Config) monitorRow {
@@ -57,14 +57,14 @@ func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 		if err != nil {
 			return nil, err
 		}
-		seen := firstSeen{a.ledger}
+		seen := firstSeenTimes{a.ledger}
 		gauges := a.licenceGauges()
 		run := licence.Options{
 			Rules: rules, Repository: client, FirstSeen: seen.of,
 			Write: releaseReports{directory: section.ReportDirectory}.write,
-			Decided: func(of string, e licence.Entry) {
-				gauges.Decided(of, e)
-				a.tellLicence(section.DryRun, of, e)
+			Decided: func(licenceType string, e licence.Entry) {
+				gauges.Decided(licenceType, e)
+				a.logLicence(section.DryRun, licenceType, e)
 				if e.Action == licence.ActionReleased {
 					seen.forget(e.ID)
 				}
@@ -81,11 +81,11 @@ func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 	}
 	return monitorRow{
 		name: "license_release", path: "qlikSenseLicense.licenseRelease", on: section.Enable && len(rules.Types) > 0, every: section.Frequency,
-		atStart: true, repository: true, timeout: releaseTimeout, probe: probe,
+		atStart: true, needsQRS: true, timeout: releaseTimeout, probe: probe,
 	}
 }
 
-// releaseFindings tells of a release that is switched on, and of no type of licence.
+// releaseFindings warns of an enabled release for which no licence type is enabled.
 func releaseFindings(section config.LicenseRelease) []config.Finding {
 	if !section.Enable || len(releaseRules(section).Types) > 0 {
 		return nil
@@ -96,8 +96,8 @@ func releaseFindings(section config.LicenseRelease) []config.Finding {
 	}}
 }
 
-// tellLicence writes to the log what happens to a licence.
-func (a *App) tellLicence(dryRun bool, of string, e licence.Entry) {
+// logLicence logs what happened to a licence of a type.
+func (a *App) logLicence(dryRun bool, licenceType string, e licence.Entry) {
 	level, text := zapcore.InfoLevel, "an access licence is "+string(e.Action)
 	switch {
 	case e.Action == licence.ActionFailed:
@@ -105,11 +105,11 @@ func (a *App) tellLicence(dryRun bool, of string, e licence.Entry) {
 	case dryRun && e.Action == licence.ActionPlanned:
 		text = "dry run: an access licence would be released"
 	}
-	a.log.Log(level, text, zap.String("license_type", of), zap.String("license_id", e.ID), zap.String("user", e.User),
+	a.log.Log(level, text, zap.String("license_type", licenceType), zap.String("license_id", e.ID), zap.String("user", e.User),
 		zap.Int("days_since_last_use", e.DaysUnused), zap.Bool("never_used", e.NeverUsed), logx.Reason(e.Reason))
 }
 
-// releasedAlerts are what is measured of the licences that were released.
+// releasedAlerts returns a measurement for each licence that was released.
 func releasedAlerts(r licence.Report) []messages.Alert {
 	var out []messages.Alert
 	for _, t := range r.Types {
@@ -122,29 +122,30 @@ func releasedAlerts(r licence.Report) []messages.Alert {
 	return out
 }
 
-// firstSeen remembers since when licences are known that were never used, where
-// the repository does not say it.
-type firstSeen struct{ ledger *journal.Ledger }
+// firstSeenTimes stores when a licence that was never used was seen first, for
+// licences of which the repository does not know when they were allocated.
+type firstSeenTimes struct{ ledger *journal.Ledger }
 
 // bucketFirstSeen holds these times, by the ID of the licence.
 const bucketFirstSeen journal.Bucket = "license_first_seen"
 
-func (f firstSeen) of(now time.Time, id string) time.Time {
+// of returns the stored time for a licence, or stores now and returns it.
+func (f firstSeenTimes) of(now time.Time, id string) time.Time {
 	raw, known, err := f.ledger.Get(bucketFirstSeen, id)
 	if at, bad := time.Parse(time.RFC3339, string(raw)); known && err == nil && bad == nil {
 		return at
 	}
-	// When this is lost, the licence is kept for longer.
+	// Nothing waits for the commit: a licence whose time is lost is only kept longer.
 	f.ledger.Commit([]journal.Op{{Bucket: bucketFirstSeen, Key: id, Value: []byte(now.UTC().Format(time.RFC3339))}}, func(error) {})
 	return now
 }
 
-// forget drops what is remembered of a licence that is no more.
-func (f firstSeen) forget(id string) {
+// forget deletes the time of a licence that has been released.
+func (f firstSeenTimes) forget(id string) {
 	f.ledger.Commit([]journal.Op{{Bucket: bucketFirstSeen, Key: id}}, func(error) {})
 }
 
-// releaseReports is the directory of the reports.
+// releaseReports writes reports of runs to a directory.
 type releaseReports struct{ directory string }
 
 const (
@@ -153,8 +154,8 @@ const (
 	maxReports = 400
 )
 
-// write replaces the report of a run, and removes the oldest ones. A crash leaves
-// the old content or the new one.
+// write writes the report of a run, or replaces it atomically, and removes the oldest
+// reports.
 func (d releaseReports) write(r licence.Report) error {
 	if err := os.MkdirAll(d.directory, 0o750); err != nil {
 		return fmt.Errorf("create the directory of the reports: %w", err)
@@ -170,7 +171,7 @@ func (d releaseReports) write(r licence.Report) error {
 	}
 	replaced, err := wholefile.Replace(name, before, append(text, '\n'), 0o640)
 	if err == nil && !replaced {
-		err = fmt.Errorf("somebody else writes %s", name)
+		err = fmt.Errorf("another process has changed %s at the same time", name)
 	}
 	if err != nil {
 		return err

@@ -24,14 +24,14 @@ import (
 
 // licenceGauges returns the metrics that the monitors of licences share.
 func (a *App) licenceGauges() *licence.Metrics {
-	return once(a.core, licence.NewMetrics)
+	return sharedMetrics(a.core, licence.NewMetrics)
 }
 
-// licenceUser is who asks about licences, whatever the configuration says for
-// the other calls: the account that may.
+// licenceUser is the Qlik Sense user for calls about licences. It replaces the
+// configured one, which may lack the right to read them.
 const licenceUser = "UserDirectory=Internal; UserId=sa_repository"
 
-// licenceOptions say where the repository is, and log that user in.
+// licenceOptions returns the address of the repository and the credentials of licenceUser.
 func licenceOptions(section config.QlikServer) qrs.Options {
 	options := repositoryOptions(section)
 	options.Headers = slices.DeleteFunc(options.Headers, func(h identity.Header) bool { return strings.EqualFold(h.Name, "X-Qlik-User") })
@@ -39,7 +39,7 @@ func licenceOptions(section config.QlikServer) qrs.Options {
 	return options
 }
 
-// licences returns a client for calls about licences, one for each monitor.
+// licences returns a new client for calls about licences. Every monitor has its own.
 func (a *App) licences() (*qrs.Client, error) {
 	options := licenceOptions(a.cfg.QRS())
 	options.MaxConns, options.Metrics = 1, a.qrsMetrics
@@ -79,7 +79,7 @@ func senseVersionMonitor(cfg *config.Config) monitorRow {
 	}
 	return monitorRow{
 		name: "sense_version", path: "qlikSenseVersion.versionMonitor", on: section.Enable, every: section.Frequency,
-		atStart: true, repository: true, probe: probe,
+		atStart: true, needsQRS: true, probe: probe,
 	}
 }
 
@@ -103,7 +103,7 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 			gauges.Server(now)
 			report := monitor.Report{Alerts: []messages.Alert{{Kind: messages.LicenseStatus, License: now}}}
 			if now.ExpiryDate != "" && !now.DaysKnown {
-				report.Trouble = fmt.Sprintf("the licence is valid to %.40q, which is no date", now.ExpiryDate)
+				report.Trouble = fmt.Sprintf("the expiry of the licence is %.40q, which is no date", now.ExpiryDate)
 			}
 			fields := []zap.Field{zap.Bool("expired", now.Expired), zap.String("expires", now.ExpiryDate)}
 			if now.DaysKnown {
@@ -120,7 +120,7 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 	}
 	return monitorRow{
 		name: "server_license", path: "qlikSenseLicense.serverLicenseMonitor", on: section.Enable, every: section.Frequency,
-		atStart: true, repository: true, probe: probe,
+		atStart: true, needsQRS: true, probe: probe,
 	}
 }
 
@@ -139,13 +139,13 @@ func accessLicenseMonitor(cfg *config.Config) monitorRow {
 			}
 			gauges.Usage(overview)
 			points := licence.Usage(overview)
-			a.log.Info("the use of access licences is read", zap.Int("license_types", len(points)))
+			a.log.Info("read the use of access licences", zap.Int("license_types", len(points)))
 			return monitor.Report{Alerts: []messages.Alert{{Kind: messages.AccessLicenseStatus, Points: points}}}, nil
 		}, nil
 	}
 	return monitorRow{
 		name: "access_license", path: "qlikSenseLicense.licenseMonitor", on: section.Enable, every: section.Frequency,
-		atStart: true, repository: true, probe: probe,
+		atStart: true, needsQRS: true, probe: probe,
 	}
 }
 

@@ -28,7 +28,7 @@ func (f *forgetful) Publish(_ context.Context, _ string, payload []byte) error {
 func TestListenerNews_areToldAgainUntilTheBrokerHasThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broker := &forgetful{failures: 2}
-		news := &listenerNews{broker: broker, topic: "state", log: zap.NewNop(), wake: make(chan struct{}, 1)}
+		news := &listenerStatus{broker: broker, topic: "state", log: zap.NewNop(), wake: make(chan struct{}, 1)}
 		ctx, cancel := context.WithCancel(t.Context())
 		go news.run(ctx)
 		news.set("start")

@@ -55,7 +55,7 @@ func registerTrail(reg prometheus.Registerer, notes *journal.Notes) {
 	)
 }
 
-// journalAppends returns what counts the writes of both logs.
+// journalAppends returns a function that counts the writes of all logs.
 func journalAppends(reg prometheus.Registerer) func(took time.Duration, err error) {
 	appends := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "butler_journal_appends_total", Help: "Records written to the journal.",
@@ -78,7 +78,7 @@ func journalAppends(reg prometheus.Registerer) func(took time.Duration, err erro
 	}
 }
 
-// templateErrors counts templates that could not be used.
+// templateErrors counts failed uses of templates.
 type templateErrors struct{ *prometheus.CounterVec }
 
 func newTemplateErrors(reg prometheus.Registerer) *templateErrors {
@@ -90,10 +90,10 @@ func newTemplateErrors(reg prometheus.Registerer) *templateErrors {
 	return &templateErrors{failed}
 }
 
-// of returns what counts for one integration, which has a series from then on.
+// of returns a function that counts for one integration. Its series exists from then on.
 func (t *templateErrors) of(integration string) func() { return t.WithLabelValues(integration).Inc }
 
-// newCertificateExpiry tells when certificates end.
+// newCertificateExpiry registers the metric of when certificates expire.
 func newCertificateExpiry(reg prometheus.Registerer) *prometheus.GaugeVec {
 	expiry := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "butler_certificate_expiry_timestamp_seconds",
@@ -129,22 +129,22 @@ func (c *components) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// measured is what all series of a metric say together, by the name of the metric.
-// What those about the end of distribute tasks say is there by ofDistribute, too.
+// measured holds the sum over all series of each metric, by the name of the metric.
+// The series of distribute tasks are there separately too, under distributePart.
 type measured map[string]histogram
 
-// ofDistribute names the part of a metric that is about the end of distribute tasks.
-func ofDistribute(name string) string { return name + "/" + messages.FamilyDistribute.String() }
+// distributePart returns the key in measured of a metric's series for distribute tasks.
+func distributePart(name string) string { return name + "/" + messages.FamilyDistribute.String() }
 
-// histogram is the sum of some histograms with the same buckets; a counter or a
-// gauge only has a sum.
+// histogram is a sum of histograms with the same buckets. Of a counter or a gauge it
+// has only sum.
 type histogram struct {
 	count, sum float64
-	// bounds are the upper ones, and below counts what is not above each.
+	// bounds are the upper bounds of the buckets, below their cumulative counts.
 	bounds, below []float64
 }
 
-// measure reads all metrics.
+// measure gathers all metrics.
 func measure(reg prometheus.Gatherer) (measured, error) {
 	families, err := reg.Gather()
 	if err != nil {
@@ -162,7 +162,7 @@ func measure(reg prometheus.Gatherer) (measured, error) {
 			out[name] = out[name].with(one)
 			for _, l := range m.GetLabel() {
 				if l.GetName() == "event_type" && l.GetValue() == messages.FamilyDistribute.String() {
-					out[ofDistribute(name)] = one
+					out[distributePart(name)] = one
 				}
 			}
 		}
@@ -170,7 +170,7 @@ func measure(reg prometheus.Gatherer) (measured, error) {
 	return out, nil
 }
 
-// with adds up two histograms; one of nothing has no buckets.
+// with adds two histograms. The zero histogram has no buckets.
 func (h histogram) with(other histogram) histogram {
 	out := histogram{count: h.count + other.count, sum: h.sum + other.sum, bounds: h.bounds, below: slices.Clone(h.below)}
 	if len(out.bounds) < len(other.bounds) {
@@ -188,7 +188,7 @@ func (h histogram) with(other histogram) histogram {
 func (m measured) total(name string) float64       { return m[name].sum }
 func (m measured) histogram(name string) histogram { return m[name] }
 
-// since returns what has come since an earlier reading.
+// since subtracts an earlier reading.
 func (h histogram) since(was histogram) histogram {
 	out := histogram{count: h.count - was.count, sum: h.sum - was.sum, bounds: h.bounds}
 	for i, n := range h.below {
@@ -207,8 +207,8 @@ func (h histogram) mean() float64 {
 	return h.sum / h.count
 }
 
-// quantile returns the upper bound of the bucket in which the quantile lies, the
-// last bound for what is beyond, and 0 for nothing.
+// quantile returns the upper bound of the bucket that holds the quantile q, the last
+// bound for what is above it, and 0 for an empty histogram.
 func (h histogram) quantile(q float64) float64 {
 	if h.count == 0 || len(h.bounds) == 0 {
 		return 0
@@ -227,7 +227,8 @@ type reloadMetrics struct {
 	reloads        *prometheus.CounterVec
 }
 
-// newReloadMetrics registers the metrics; the configuration was taken at the given time.
+// newReloadMetrics registers the metrics. taken is when the configuration in force was
+// loaded.
 func newReloadMetrics(reg prometheus.Registerer, taken time.Time) *reloadMetrics {
 	m := &reloadMetrics{
 		successful: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -265,5 +266,5 @@ func (m *reloadMetrics) observe(r Reloaded) {
 	m.reloads.WithLabelValues(string(r.Trigger), reloadApplied).Inc()
 }
 
-// discardRegistry returns a registry that nobody reads.
+// discardRegistry returns a registry that is not exposed.
 func discardRegistry() *prometheus.Registry { return prometheus.NewRegistry() }

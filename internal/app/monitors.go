@@ -18,33 +18,33 @@ import (
 
 // monitorRow describes a monitor by the configuration.
 type monitorRow struct {
-	// name is a metric label and part of the name in /health. Where several
-	// monitors share one, of tells them apart there.
-	name, of string
-	// path is the section of the configuration. Its key frequency is the schedule
-	// text, unless schedule is there.
-	path     string
-	on       bool
+	// name is a metric label and part of the name in /health. Where several monitors
+	// share a name, instance tells them apart there.
+	name, instance string
+	// path is the section of the configuration.
+	path string
+	on   bool
+	// every is the text of the key frequency; schedule is used instead if it is not nil.
 	every    string
 	schedule cron.Timetable
 	// atStart runs the probe at the start as well.
 	atStart bool
 	// timeout bounds one probe; 0 means a minute.
 	timeout time.Duration
-	// repository says that the probe asks Qlik Sense: without one it does not run.
-	repository bool
-	// probe makes the probe; nil means that it cannot run here. Nothing runs yet.
+	// needsQRS reports that the probe asks Qlik Sense: it does not run without one.
+	needsQRS bool
+	// probe makes the probe without running it. A nil probe cannot run on this system.
 	probe func(*App) (monitor.Probe, error)
 }
 
-// monitorTable lists the monitors. Adding one is a line here and a file that
-// returns its row.
+// monitorTable lists the monitors, except for those of Windows services. A new one
+// needs a line here and a file that returns its row.
 var monitorTable = []func(*config.Config) monitorRow{
 	senseVersionMonitor, serverLicenseMonitor, accessLicenseMonitor, licenseReleaseMonitor,
 	heartbeatMonitor, uptimeMonitor, queueMonitor,
 }
 
-// timetable returns when the probes of a row are due.
+// timetable returns when the probe is due.
 func (r monitorRow) timetable() (cron.Timetable, error) {
 	if r.schedule != nil {
 		return r.schedule, nil
@@ -52,7 +52,7 @@ func (r monitorRow) timetable() (cron.Timetable, error) {
 	return cron.ParseText(r.every)
 }
 
-// monitorRows returns the rows of the monitors that are switched on.
+// monitorRows returns the rows of the enabled monitors.
 func monitorRows(cfg *config.Config) []monitorRow {
 	var rows []monitorRow
 	for _, read := range monitorTable {
@@ -63,26 +63,26 @@ func monitorRows(cfg *config.Config) []monitorRow {
 	return append(rows, serviceMonitors(cfg)...)
 }
 
-// component is the name of the monitor, as a part of that of its actor and in /health.
+// component identifies the monitor in names of actors and in /health.
 func (r monitorRow) component() string {
-	if r.of == "" {
+	if r.instance == "" {
 		return r.name
 	}
-	return r.name + "/" + r.of
+	return r.name + "/" + r.instance
 }
 
-// actorName is the name of the actor, probeComponent that of its probe in /health.
+// actorName is the name of the actor, probeComponent the health of its probe.
 func (r monitorRow) actorName() string      { return "monitor/" + r.component() }
 func (r monitorRow) probeComponent() string { return "probe/" + r.component() }
 
-// monitorFindings finds what keeps monitors from running.
+// monitorFindings returns what keeps enabled monitors from running.
 func monitorFindings(cfg *config.Config, isolated bool) []config.Finding {
 	var out []config.Finding
 	for _, r := range monitorRows(cfg) {
 		if _, err := r.timetable(); err != nil {
 			out = append(out, config.Finding{Path: r.path + ".frequency", Reason: err.Error(), Suggestion: `write it like "every 30 seconds" or "at 07:30"`})
 		}
-		if r.repository && !isolated && !cfg.QRS().Enabled() {
+		if r.needsQRS && !isolated && !cfg.QRS().Enabled() {
 			out = append(out, config.Finding{
 				Path: r.path + ".enable", Reason: "needs the Qlik Sense repository, and there is none",
 				Suggestion: "set configQRS.host, or switch the monitor off",
@@ -95,18 +95,19 @@ func monitorFindings(cfg *config.Config, isolated bool) []config.Finding {
 // runningMonitor is a monitor with everything that its actor needs.
 type runningMonitor struct {
 	monitorRow
-	// closer closes what the probe uses; kept says that it is kept from the previous generation.
+	// closer closes what the probe uses; kept reports that it was taken over from the
+	// previous generation.
 	closer    closer
 	kept      bool
 	timetable cron.Timetable
 	probe     monitor.Probe
 }
 
-// buildMonitors makes the probes of the monitors that are switched on.
+// buildMonitors makes the probes of the enabled monitors.
 func (a *App) buildMonitors() error {
 	for _, row := range monitorRows(a.cfg) {
-		if row.repository && a.gate.Client == nil {
-			a.log.Warn("a monitor does not run, because there is no Qlik Sense to ask", monitorName(row.name))
+		if row.needsQRS && a.gate.Client == nil {
+			a.log.Warn("a monitor does not run, because no Qlik Sense is configured (configQRS.host)", monitorName(row.name))
 			continue
 		}
 		if m, ok := a.keepMonitor(row); ok {
@@ -130,22 +131,23 @@ func (a *App) buildMonitors() error {
 	return nil
 }
 
-// keepMonitor returns the monitor of the generation before, with what it
-// remembers, when nothing that it depends on has changed.
+// keepMonitor returns the monitor of the previous generation with its state, and false
+// when there is none or something that it depends on has changed.
 func (a *App) keepMonitor(row monitorRow) (runningMonitor, bool) {
-	if a.before == nil || a.changed.touch(row.path) || row.repository && (a.changed.touch("configQRS", "cert", "qrs") || !a.sameCertificates()) {
+	if a.previous == nil || a.changed.touches(row.path) || row.needsQRS && (a.changed.touches("configQRS", "cert", "qrs") || !a.sameCertificates()) {
 		return runningMonitor{}, false
 	}
-	at := slices.IndexFunc(a.before.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
+	at := slices.IndexFunc(a.previous.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
 	if at < 0 {
 		return runningMonitor{}, false
 	}
-	kept := a.before.monitors[at]
+	kept := a.previous.monitors[at]
 	kept.kept = true
 	return kept, true
 }
 
-// closeMonitors closes what the probes use that next does not keep.
+// closeMonitors closes what the probes use, except for those that next has taken over.
+// next may be nil.
 func (a *App) closeMonitors(ctx context.Context, next *App) error {
 	var all error
 	for _, m := range a.monitors {
@@ -156,13 +158,13 @@ func (a *App) closeMonitors(ctx context.Context, next *App) error {
 	return all
 }
 
-// monitorChildren are the actors of the monitors.
+// monitorChildren returns the actors of the monitors.
 func (a *App) monitorChildren() []supervisors.Child {
 	names := make([]string, len(a.monitors))
 	for i, m := range a.monitors {
 		names[i] = m.name
 	}
-	metrics := once(a.core, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
+	metrics := sharedMetrics(a.core, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
 	metrics.Expect(slices.Compact(names)...)
 	rows := make([]supervisors.Child, len(a.monitors))
 	for i, m := range a.monitors {

@@ -20,10 +20,10 @@ import (
 // mqttComponent is the health of the connection to the MQTT broker.
 const mqttComponent = "mqtt"
 
-// mqttStatusTopic is told of every connect.
+// mqttStatusTopic gets a message after every connect.
 const mqttStatusTopic = "qliksense/butler/mqtt/status"
 
-// newMQTT returns the connection that a section describes; nobody has made it yet.
+// newMQTT returns the connection that a section describes. It is not started yet.
 func newMQTT(section mqtt.Config, deps destination.Deps, o mqttconn.Options) (*mqttconn.Conn, error) {
 	broker := section.Broker()
 	o.Address, o.ClientID, o.KeepSession = broker.Address, broker.ClientID, broker.KeepSession
@@ -35,7 +35,7 @@ func newMQTT(section mqtt.Config, deps destination.Deps, o mqttconn.Options) (*m
 	return mqttconn.New(o)
 }
 
-// buildMQTT makes the connection that the destinations share, if there is to be one.
+// buildMQTT makes the connection that all destinations share, if MQTT is enabled.
 func (a *App) buildMQTT(deps *destination.Deps) error {
 	var section mqtt.Config
 	if err := a.cfg.Section("mqttConfig", &section); err != nil || !section.Enable {
@@ -44,7 +44,7 @@ func (a *App) buildMQTT(deps *destination.Deps) error {
 	if a.keepMQTT(deps) {
 		return nil
 	}
-	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT, Metrics: once(a.core, mqttconn.NewMetrics)})
+	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT, Metrics: sharedMetrics(a.core, mqttconn.NewMetrics)})
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func (a *App) buildMQTT(deps *destination.Deps) error {
 		return err
 	}
 	a.mqtt = conn
-	a.listener = &listenerNews{broker: conn, topic: section.Broker().ListenerTopic, log: a.log.Named("mqtt"), wake: make(chan struct{}, 1)}
-	working, stop := context.WithCancel(a.working())
-	a.listener.working = func() context.Context { return working }
+	a.listener = &listenerStatus{broker: conn, topic: section.Broker().ListenerTopic, log: a.log.Named("mqtt"), wake: make(chan struct{}, 1)}
+	lifetime, stop := context.WithCancel(a.lifetime())
+	a.listener.lifetime = func() context.Context { return lifetime }
 	a.closer.add(mqttConnection, func(ctx context.Context) error {
 		stop()
 		return conn.Close(ctx)
@@ -63,31 +63,31 @@ func (a *App) buildMQTT(deps *destination.Deps) error {
 	return nil
 }
 
-// mqttConnection names the closing of the connection.
+// mqttConnection is the closer entry of the connection.
 const mqttConnection = "MQTT connection"
 
-// keepMQTT takes over the connection of the generation before, with what it has
-// under way, when nothing about it has changed.
+// keepMQTT takes over the connection of the previous generation, with the messages
+// that are under way, when its configuration has not changed. It reports whether it did.
 func (a *App) keepMQTT(deps *destination.Deps) bool {
-	if a.before == nil || a.before.mqtt == nil || a.changed.touch("mqttConfig") {
+	if a.previous == nil || a.previous.mqtt == nil || a.changed.touches("mqttConfig") {
 		return false
 	}
-	a.mqtt, a.listener, a.inbound, a.startTopic = a.before.mqtt, a.before.listener, a.before.inbound, a.before.startTopic
+	a.mqtt, a.listener, a.inbound, a.startTopic = a.previous.mqtt, a.previous.listener, a.previous.inbound, a.previous.startTopic
 	conn := a.mqtt
 	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
 	return true
 }
 
-// startMQTT connects in the background: what is not published waits on disk. The
-// actors are there, so what comes in finds who handles it.
+// startMQTT connects in the background; notices wait on disk meanwhile. It runs after
+// the actors have started, as messages of the broker are sent to them.
 func (a *App) startMQTT() {
-	if a.mqtt == nil || a.before != nil && a.before.mqtt == a.mqtt {
+	if a.mqtt == nil || a.previous != nil && a.previous.mqtt == a.mqtt {
 		return
 	}
-	if a.before != nil && a.UDPAddress().IsValid() { // the broker is a new one, and the socket is open already
+	if a.previous != nil && a.UDPAddress().IsValid() { // a new broker has not been told that the socket is open
 		a.listener.set("start")
 	}
-	a.background.Go(func() { a.listener.run(a.listener.working()) })
+	a.background.Go(func() { a.listener.run(a.listener.lifetime()) })
 	a.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
 	a.mqtt.Start()
 }
@@ -103,42 +103,43 @@ func (a *App) onMQTT(s mqttconn.State) {
 	}
 }
 
-// listenerNews tells subscribers whether task events can be received: "start" or
-// "error", once for each change, as soon as the broker is there. A nil one tells nobody.
-type listenerNews struct {
+// listenerStatus publishes whether task events can be received: "start" or "error",
+// once for each change, as soon as the broker is connected. A nil one does nothing.
+type listenerStatus struct {
 	broker destination.Publisher
 	topic  string
 	log    *zap.Logger
 	state  atomic.Pointer[string]
 	wake   chan struct{}
-	// working lasts as long as the connection is in use.
-	working func() context.Context
+	// lifetime lasts as long as the connection is in use.
+	lifetime func() context.Context
 }
 
 const (
-	// tellTimeout bounds how long the broker may take to acknowledge the news.
+	// tellTimeout bounds how long the broker may take to acknowledge the status.
 	tellTimeout = 10 * time.Second
-	// tellAgain is the pause before news that were not acknowledged are told again.
+	// tellAgain is the pause before a status is published again that was not acknowledged.
 	tellAgain = time.Minute
 )
 
-// set notes how the listener is from now on.
-func (l *listenerNews) set(state string) {
+// set changes the status.
+func (l *listenerStatus) set(state string) {
 	if l != nil {
 		l.state.Store(&state)
 		l.nudge()
 	}
 }
 
-func (l *listenerNews) nudge() {
+// nudge has run publish the status, if that is still to be done.
+func (l *listenerStatus) nudge() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run tells every change until ctx ends.
-func (l *listenerNews) run(ctx context.Context) {
+// run publishes every change of the status until ctx ends.
+func (l *listenerStatus) run(ctx context.Context) {
 	if l == nil || l.topic == "" {
 		return
 	}
@@ -163,25 +164,25 @@ func (l *listenerNews) run(ctx context.Context) {
 	}
 }
 
-func (l *listenerNews) tell(ctx context.Context, state string) bool {
+func (l *listenerStatus) tell(ctx context.Context, state string) bool {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	err := l.broker.Publish(ctx, l.topic, []byte(state))
-	if err != nil && !errors.Is(err, mqttconn.ErrNotConnected) { // the next connect wakes it
-		l.log.Warn("state of the listener is not published", zap.String("state", state), logx.Err(err))
+	if err != nil && !errors.Is(err, mqttconn.ErrNotConnected) { // the next connect calls nudge
+		l.log.Warn("the state of the UDP listener could not be published", zap.String("state", state), logx.Err(err))
 	}
 	return err == nil
 }
 
-// perMessage publishes through a connection for each message: for commands that
-// do without the service.
-type perMessage struct {
+// connectPerMessage is a publisher that makes a connection for each message. Commands
+// use it that work without the service.
+type connectPerMessage struct {
 	cfg  *config.Config
 	deps destination.Deps
 }
 
 // Publish implements destination.Publisher.
-func (p perMessage) Publish(ctx context.Context, topic string, payload []byte) error {
+func (p connectPerMessage) Publish(ctx context.Context, topic string, payload []byte) error {
 	states := make(chan mqttconn.State, 1)
 	conn, err := p.connection(func(s mqttconn.State) {
 		select {
@@ -195,27 +196,28 @@ func (p perMessage) Publish(ctx context.Context, topic string, payload []byte) e
 	conn.Start()
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	select {
-	case <-states: // connected or not: publishing says why not
+	case <-states: // when it is not connected, Publish returns why
 		return conn.Publish(ctx, topic, payload)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// connection returns one that is not made yet, and never the one of the service.
-func (p perMessage) connection(onState func(mqttconn.State)) (*mqttconn.Conn, error) {
+// connection returns a connection that is not started yet. Its client ID differs from
+// that of the service, whose connection the broker would close otherwise.
+func (p connectPerMessage) connection(onState func(mqttconn.State)) (*mqttconn.Conn, error) {
 	var section mqtt.Config
 	if err := p.cfg.Section("mqttConfig", &section); err != nil {
 		return nil, err
 	}
-	if !section.AzureEventGrid.Enable { // the broker would end the connection of the service
+	if !section.AzureEventGrid.Enable { // which accepts only client IDs that it knows
 		section.ClientID, section.CleanSession = "", true
 	}
 	return newMQTT(section, p.deps, mqttconn.Options{OnState: onState})
 }
 
-// Probe implements destination.Prober: a connection of its own, under a name of its own.
-func (p perMessage) Probe() destination.Probe {
+// Probe implements destination.Prober.
+func (p connectPerMessage) Probe() destination.Probe {
 	conn, err := p.connection(nil)
 	if err != nil {
 		return destination.Probe{Key: "mqtt", Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err }}
@@ -223,4 +225,4 @@ func (p perMessage) Probe() destination.Probe {
 	return conn.Probe()
 }
 
-var _ destination.Prober = perMessage{}
+var _ destination.Prober = connectPerMessage{}

@@ -21,25 +21,26 @@ import (
 	"butler/supervisors"
 )
 
-// What the MQTT broker sends: messages that start tasks.
+// Messages that the MQTT broker sends.
 
-// inbound is an actor that handles the messages of one connection.
+// inbound describes the actor that handles the messages of one connection.
 type inbound struct {
 	name string
 	conn *mqttconn.Conn
 	rows []mqttlink.Row
-	// attempts is how often a message is tried; 0 means a few times.
+	// attempts is how often the handling of a message is tried; 0 means a few times.
 	attempts int
-	// onWaiting is told why messages wait for another attempt; nil is fine.
+	// onWaiting is called with the reason when messages wait for another attempt, and
+	// with "" when none does any more, unless it is nil.
 	onWaiting func(why string)
 	pid       *actor.PID
 }
 
-// receive has the messages of a connection handled by an actor, which inboundChild
-// describes. The name of the connection is a metric label.
+// receive subscribes a connection to filters and has the actor of inboundChild handle
+// its messages by rows. name is that of the connection, a metric label.
 func (a *App) receive(name string, conn *mqttconn.Conn, rows []mqttlink.Row, filters ...string) (*inbound, error) {
 	in := &inbound{name: name, conn: conn, rows: rows}
-	metrics := once(a.core, mqttconn.NewReceiverMetrics)
+	metrics := sharedMetrics(a.core, mqttconn.NewReceiverMetrics)
 	return in, conn.Receive(mqttconn.Receiver{Name: name, Metrics: metrics, Filters: filters, Take: func(m mqttconn.Message) {
 		a.kit.System.Root.Send(in.pid, messages.MQTTMessageArrived{
 			ID: m.ID, Topic: m.Topic, Payload: string(m.Payload), Retained: m.Retained, At: time.Now(),
@@ -47,20 +48,21 @@ func (a *App) receive(name string, conn *mqttconn.Conn, rows []mqttlink.Row, fil
 	}})
 }
 
-// inboundChild is the actor of a connection. Alerts do not need it.
+// inboundChild returns the actor that handles the messages of a connection. It is not
+// critical.
 func (a *App) inboundChild(actorName string, in *inbound) supervisors.Child {
 	return supervisors.Child{
 		Name: actorName, Spawned: func(pid *actor.PID) { in.pid = pid },
 		Props: func() *actor.Props {
 			return mqttlink.Props(mqttlink.Options{
 				Kit: a.kit, Name: in.name, Connection: in.conn, Rows: in.rows, Attempts: in.attempts, OnWaiting: in.onWaiting,
-				Log: a.log.Named("mqttlink"), Metrics: once(a.core, mqttlink.NewMetrics),
+				Log: a.log.Named("mqttlink"), Metrics: sharedMetrics(a.core, mqttlink.NewMetrics),
 			})
 		},
 	}
 }
 
-// receiveMQTT subscribes to what starts tasks, if something is to.
+// receiveMQTT subscribes to the messages that start tasks, if a root topic is configured.
 func (a *App) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
 	if section.SubscriptionRootTopic == "" {
 		return nil
@@ -81,14 +83,16 @@ func (a *App) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
 }
 
 const (
-	// startsByMessage is how many messages start tasks at a time; the starter has its own limits.
+	// startsByMessage is how many of these messages are handled concurrently; the starter
+	// has limits of its own.
 	startsByMessage = 4
-	// startByMessageTimeout is longer than what the starter takes for a request.
+	// startByMessageTimeout is longer than the starter takes for a request.
 	startByMessageTimeout = 3 * time.Minute
 )
 
-// startByMessage starts the tasks that a message asks for. Who may publish to the
-// topic may start what the filter allows. Nobody is answered: the audit log tells.
+// startByMessage starts the tasks that a message asks for. Whoever may publish to the
+// topic may start every task that the filter allows. There is no reply; the result is
+// in the audit log.
 func (a *App) startByMessage(ctx context.Context, m messages.MQTTMessageArrived) error {
 	request, err := starttask.FromMessage([]byte(m.Payload))
 	if err != nil {
@@ -97,18 +101,18 @@ func (a *App) startByMessage(ctx context.Context, m messages.MQTTMessageArrived)
 	if a.starter == nil {
 		return errNoStarts
 	}
-	request.Wait = 0 // there is nobody to tell
+	request.Wait = 0 // nobody waits for the result
 	answer := a.starter.Start(ctx, onBehalf(starttask.ByMQTT, m.Topic), request)
 	a.log.Info("start request by MQTT", zap.String("topic", m.Topic), logx.Count(answer.TotalTasksStarted),
 		zap.String("error", answer.Error), zap.String("details", answer.Details), zap.Strings("warnings", answer.Warnings))
 	return answer.Postponed()
 }
 
-// publications are the messages that callers of the REST API publish.
+// publications publishes messages for callers of the REST API.
 type publications struct{ app *App }
 
-// Publish implements api.MQTT. A message to the start topic comes back and starts
-// tasks with all rights, so the caller needs those that it would use.
+// Publish implements api.MQTT. A message to the start topic comes back to this service
+// and starts tasks with all scopes, so the caller needs those that its content uses.
 func (p publications) Publish(ctx context.Context, caller apikey.Principal, topic, message string) error {
 	if p.app.startTopic == topic && !caller.Has(apikey.KV) {
 		if request, err := starttask.FromMessage([]byte(message)); err == nil && len(request.KeyValues) > 0 {
@@ -122,9 +126,9 @@ func (p publications) Publish(ctx context.Context, caller apikey.Principal, topi
 	case errors.Is(err, mqttconn.ErrNotConnected):
 		return api.NewProblem(http.StatusServiceUnavailable, "the MQTT broker is not connected; /health says why")
 	}
-	p.app.log.Warn("message of the REST API is not published", zap.String("topic", topic), logx.Err(err))
+	p.app.log.Warn("a message of a REST client could not be published", zap.String("topic", topic), logx.Err(err))
 	if kind, _ := destination.KindOf(err); kind == destination.PermanentKind {
-		return api.NewProblem(http.StatusBadRequest, "no broker takes such a message")
+		return api.NewProblem(http.StatusBadRequest, "the topic or the message is not valid for MQTT")
 	}
 	return api.NewProblem(http.StatusServiceUnavailable, "the MQTT broker did not acknowledge the message in time; it may have it nevertheless")
 }

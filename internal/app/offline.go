@@ -16,19 +16,20 @@ import (
 	"butler/supervisors"
 )
 
-// OfflineAdmin is what an operator may look at and change while the service does not run.
+// OfflineAdmin reads and changes the journal while the service does not run.
 type OfflineAdmin struct{ admin }
 
-// Offline opens the journal of a service that does not run, and closes it afterwards.
+// Offline opens the journal of a service that does not run, calls use, and closes the
+// journal again.
 func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) error) error {
 	if cfg.Journal().InMemory {
-		return errors.New("the service does not run, and its journal is in memory: there is nothing to look at")
+		return errors.New("the service does not run, and its journal is in memory (journal.inMemory): there is nothing to read")
 	}
 	if _, err := os.Stat(cfg.Journal().Directory); err != nil {
 		return fmt.Errorf("the service does not answer, and there is no journal of it (journal.directory): %w", err)
 	}
 	if owner := jetstream.Stranger(cfg.Journal().Directory); owner != "" {
-		return fmt.Errorf("the service does not answer, and its journal in %s belongs to the user %s, who could not open it any more after this one has: run the command as that user (sudo -u '%s' butler ...), or start the service",
+		return fmt.Errorf("the service does not answer, and its journal in %s belongs to the user %s, who could not open it any more after this command: run it as that user (sudo -u '%s' butler ...), or start the service",
 			cfg.Journal().Directory, owner, owner)
 	}
 	a := &App{cfg: cfg, core: &core{log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}}
@@ -38,7 +39,8 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 	return errors.Join(use(OfflineAdmin{admin{a}}), a.foundation.close(ctx, a.log))
 }
 
-// Damage says what was found wrong with the journal's files, which nobody else is told any more.
+// Damage describes the damage that was found when the files of the journal were
+// opened, a line for each log. It is repaired by that, so it is reported only here.
 func (o OfflineAdmin) Damage() []string {
 	var out []string
 	for _, d := range o.app.disk.Damage() {
@@ -48,14 +50,16 @@ func (o OfflineAdmin) Damage() []string {
 	return out
 }
 
-// ReplayParked puts notices back among the waiting ones; the service sends them when it starts.
+// ReplayParked moves parked notices back to the outbox; the service sends them after
+// its next start. It returns how many it has moved, also with an error.
 func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {
 		return o.app.outbox.Replay(ctx, id, time.Now(), func(messages.NoticeHead) {})
 	})
 }
 
-// DropParked removes notices for good.
+// DropParked deletes parked notices. It returns how many it has deleted, also with an
+// error.
 func (o OfflineAdmin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {
 		was, err := o.app.outbox.Drop(ctx, id)
@@ -72,13 +76,13 @@ func (o OfflineAdmin) each(instance string, ids []string, act func(messages.Noti
 		return 0, err
 	}
 	done := 0
-	var left undone
+	var failed failedNotices
 	for _, id := range targets {
 		if err := act(id); err != nil {
-			left.add(id, err.Error())
+			failed.add(id, err.Error())
 			continue
 		}
 		done++
 	}
-	return done, left.err()
+	return done, failed.err()
 }

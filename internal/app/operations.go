@@ -8,9 +8,7 @@ import (
 	"butler/internal/metrics"
 )
 
-// The operations server.
-
-// listenOperations binds the operations server.
+// listenOperations opens the port of the operations server.
 func (a *App) listenOperations() error {
 	section := a.cfg.Operations()
 	if !section.Enable {
@@ -38,7 +36,7 @@ func (a *App) listenOperations() error {
 	return nil
 }
 
-// essential lists the components without which no event is taken.
+// essential returns the components that have to be up for the service to be ready.
 func (a *App) essential() []string {
 	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
 	if a.takesEvents() {
@@ -47,7 +45,7 @@ func (a *App) essential() []string {
 	return names
 }
 
-// reloadNow reloads for a caller of the operations server.
+// reloadNow reloads the configuration for a caller of the operations server.
 func (a *App) reloadNow() (answer any, applied bool) {
 	result := a.Reload(ByAPI)
 	return result, result.Applied

@@ -11,15 +11,15 @@ import (
 	"butler/internal/buildinfo"
 )
 
-// The page of the configuration, and the answer to health checks of containers.
+// The page that shows the configuration, and the health check for containers.
 
-// page is a server of its own beside the operations server and the REST API.
+// page is a server beside the operations server and the REST API.
 type page struct {
 	name   string
 	server *api.Server
 }
 
-// buildPages opens the ports of the pages that are enabled.
+// buildPages opens the ports of the enabled pages.
 func (a *App) buildPages() error {
 	if section := a.cfg.Page(); section.Enable {
 		server, err := api.ListenConfiguration(api.ConfigurationOptions{
@@ -47,7 +47,7 @@ func (a *App) addPage(name string, server *api.Server) {
 	a.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
 }
 
-// servePages answers until the servers are shut down.
+// servePages serves the pages until they are shut down.
 func (a *App) servePages() {
 	for _, p := range a.pages {
 		a.serve.Go(func() {
@@ -58,8 +58,9 @@ func (a *App) servePages() {
 	}
 }
 
-// exposed warns of a page that shows people and machines to whoever can reach it.
-func exposed(section config.Page) []config.Finding {
+// pageFindings warns of a configuration page that other machines can reach and that
+// does not mask names of people and machines.
+func pageFindings(section config.Page) []config.Finding {
 	if !section.Enable || section.Obfuscate || config.IsLoopback(section.Host) {
 		return nil
 	}
@@ -70,13 +71,13 @@ func exposed(section config.Page) []config.Finding {
 	}}
 }
 
-// maskings say in words what is masked.
+// maskings describe what is masked, for the readers of the page.
 var maskings = map[config.Masking]string{
 	config.MaskPrivate: "Masked are secrets, and hosts, web addresses, users, recipients and accounts.",
 	config.MaskSecrets: "configVisualisation.obfuscate is false: only secrets are masked. Whoever opens this page sees hosts, users, recipients and accounts.",
 }
 
-// viewOf returns what may be seen of a configuration.
+// viewOf returns the configuration as the page shows it.
 func viewOf(cfg *config.Config) (api.Configuration, error) {
 	masking := config.MaskPrivate
 	if !cfg.Page().Obfuscate {

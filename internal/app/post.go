@@ -13,10 +13,10 @@ import (
 	"butler/internal/destination/slack"
 )
 
-// Messages that callers of the REST API write, on their way to Slack and New Relic.
-// The caller waits for them: there is no queue, and no second attempt.
+// The REST endpoints that post to Slack and New Relic. The caller waits for the
+// result: there is no queue and no retry.
 
-// posts is what the endpoints for messages send with, each with its section.
+// posts holds the HTTP client and the settings of these endpoints.
 type posts struct {
 	client        *http.Client
 	slack         slack.Webhook
@@ -41,7 +41,7 @@ func (a *App) openPosts() (posts, error) {
 	return p, err
 }
 
-// postFindings finds what keeps the endpoints for messages that are enabled from working.
+// postFindings returns what keeps the enabled ones of these endpoints from working.
 func postFindings(cfg *config.Config, enabled []string) []config.Finding {
 	p, err := readPosts(cfg)
 	var problems destination.Problems
@@ -57,7 +57,7 @@ func postFindings(cfg *config.Config, enabled []string) []config.Finding {
 			continue
 		}
 		for _, problem := range one.check() {
-			if !slices.Contains(problems, problem) { // of accounts that both have
+			if !slices.Contains(problems, problem) { // both New Relic endpoints use the same accounts
 				problems = append(problems, problem)
 			}
 		}

@@ -14,7 +14,8 @@ import (
 	"butler/messages"
 )
 
-// queueMonitor tells how the intake of task events does, for whom stores it.
+// queueMonitor reports the state of the intake of task events, as a measurement for
+// InfluxDB.
 func queueMonitor(cfg *config.Config) monitorRow {
 	var on bool
 	var milliseconds int64
@@ -30,7 +31,7 @@ func queueMonitor(cfg *config.Config) monitorRow {
 				return nil, nil
 			}
 			host, hostErr := os.Hostname()
-			return a.queueReader(host).look, errors.Join(err, hostErr)
+			return a.queueReader(host).read, errors.Join(err, hostErr)
 		},
 	}
 }
@@ -45,18 +46,18 @@ func (a *App) queueReader(host string) *queueReader {
 	}
 }
 
-// queueReader reads the intake, and remembers what it has told: counters begin
-// at zero with every point.
+// queueReader turns the counters of the intake into points. Each point has what was
+// counted since the one before, so the reader keeps the last readings.
 type queueReader struct {
 	host    string
 	intake  func(context.Context) (messages.IngestSnapshot, error)
 	metrics func() (measured, error)
 
-	toldIntake  messages.IngestSnapshot
-	toldMetrics measured
+	lastIntake  messages.IngestSnapshot
+	lastMetrics measured
 }
 
-// The metrics that the intake itself does not know.
+// The metrics that are not in messages.IngestSnapshot.
 const (
 	metricProcessed  = "butler_events_processed_total"
 	metricDuplicates = "butler_events_duplicate_total"
@@ -67,26 +68,27 @@ const (
 
 const fieldUtilisation = "queue_utilization_pct" //nolint:misspell // as databases have it
 
-func (q *queueReader) look(ctx context.Context, _ time.Time) (monitor.Report, error) {
+// read implements monitor.Probe.
+func (q *queueReader) read(ctx context.Context, _ time.Time) (monitor.Report, error) {
 	intake, err := q.intake(ctx)
 	if err != nil {
 		return monitor.Report{}, err
 	}
-	read, err := q.metrics()
+	metrics, err := q.metrics()
 	if err != nil {
 		return monitor.Report{}, err
 	}
-	point := q.point(intake, read)
-	q.toldIntake, q.toldMetrics = intake, read
+	point := q.point(intake, metrics)
+	q.lastIntake, q.lastMetrics = intake, metrics
 	return monitor.Report{Alerts: []messages.Alert{{Kind: messages.UDPQueue, Points: []messages.Point{point}}}}, nil
 }
 
-// point is the row of the measurement. Repeated events were taken in and are
-// dropped later: they count as dropped, as databases have it.
+// point returns the row of the measurement. Duplicates are journalled and dropped
+// later; here they count as dropped and not as queued, as in existing databases.
 func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages.Point {
-	was := q.toldIntake
-	duplicates := since(read.total(metricDuplicates), q.toldMetrics.total(metricDuplicates))
-	times := processing(read).since(processing(q.toldMetrics))
+	was := q.lastIntake
+	duplicates := since(read.total(metricDuplicates), q.lastMetrics.total(metricDuplicates))
+	times := processing(read).since(processing(q.lastMetrics))
 	grown := func(field func(messages.IngestSnapshot) uint64) float64 {
 		return since(float64(field(now)), float64(field(was)))
 	}
@@ -97,7 +99,7 @@ func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages
 	if now.BackpressureActive {
 		pressure = 1
 	}
-	processed := since(read.total(metricProcessed), q.toldMetrics.total(metricProcessed))
+	processed := since(read.total(metricProcessed), q.lastMetrics.total(metricProcessed))
 	return messages.Point{}.Tag("queue_type", "task_results").Tag("host", strings.ToLower(q.host)).
 		Number("queue_size", float64(now.Backlog)).Number("queue_max_size", float64(now.QueueMaxSize)).
 		Number(fieldUtilisation, utilisation).Number("queue_pending", read.total(metricLookups)).
@@ -116,13 +118,14 @@ func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages
 		Number("rate_limit_current", float64(now.RateLimitCurrent)).Number("backpressure_active", pressure)
 }
 
-// processing is the time that events took here. That of a distribute task which is
-// followed is the task's own.
+// processing returns the processing times of events without those of distribute
+// tasks, which include the time for which the task was followed.
 func processing(m measured) histogram {
-	return m.histogram(metricProcessing).since(m.histogram(ofDistribute(metricProcessing)))
+	return m.histogram(metricProcessing).since(m.histogram(distributePart(metricProcessing)))
 }
 
-// since returns by how much a counter has grown; one that was reset began at zero.
+// since returns by how much a counter has grown. One that is lower than before was
+// reset to zero in between.
 func since(now, was float64) float64 {
 	if now < was {
 		return now

@@ -21,7 +21,7 @@ func TestSpoken_saysDurationsInWords(t *testing.T) {
 		0: "0 seconds", time.Second: "1 second", 61 * time.Minute: "1 hour 1 minute",
 		26*time.Hour + 5*time.Minute + 3*time.Second: "1 day 2 hours 5 minutes 3 seconds", 800 * 24 * time.Hour: "800 days",
 	} {
-		if got := spoken(d); got != want {
+		if got := inWords(d); got != want {
 			t.Errorf("%s: want %q, got %q", d, want, got)
 		}
 	}
@@ -37,7 +37,7 @@ func TestTree_hasTheIntakeBeforeTheMonitorThatAsksIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{core: &core{reg: prometheus.NewRegistry(), known: map[reflect.Type]any{}}, cfg: cfg, monitors: []runningMonitor{{monitorRow: monitorRow{name: "udp_queue"}}}}
+	a := &App{core: &core{reg: prometheus.NewRegistry(), shared: map[reflect.Type]any{}}, cfg: cfg, monitors: []runningMonitor{{monitorRow: monitorRow{name: "udp_queue"}}}}
 	var names []string
 	for _, row := range a.children() {
 		names = append(names, row.Name)
@@ -51,7 +51,7 @@ func TestTree_hasTheIntakeBeforeTheMonitorThatAsksIt(t *testing.T) {
 // numbers are the fields of the one point of a reading.
 func numbers(t *testing.T, q *queueReader) map[string]float64 {
 	t.Helper()
-	report, err := q.look(t.Context(), time.Time{})
+	report, err := q.read(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestQueueReader_countsAgainWhatCouldNotBeRead(t *testing.T) {
 	}
 	numbers(t, q)
 	intake.Received, trouble = 5, errors.New("busy")
-	if _, err := q.look(t.Context(), time.Time{}); err == nil {
+	if _, err := q.read(t.Context(), time.Time{}); err == nil {
 		t.Error("want the failure told")
 	}
 	trouble = nil

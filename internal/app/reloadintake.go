@@ -8,19 +8,20 @@ import (
 	"butler/actors/ingest"
 )
 
-// The UDP socket while the configuration changes.
+// The UDP socket during a reload.
 
-// newSocket names the closing of a socket that nobody reads yet.
+// newSocket is the closer entry of a socket that is bound and not yet read.
 const newSocket = "UDP socket"
 
-// leftPort is the UDP port before the one in force, and until when its socket may
-// still be read.
-type leftPort struct {
+// vacatedPort is the UDP port that the last reload has changed, and until when the
+// intake may still read its socket.
+type vacatedPort struct {
 	port  int
 	until time.Time
 }
 
-// prepareIntake looks up who may send, and binds the new socket when there is to be one.
+// prepareIntake resolves the allow-list of senders, and binds a new socket when host
+// or port has changed.
 func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
 	intake := a.intake()
 	if a.pids.ingest == nil {
@@ -34,7 +35,7 @@ func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
 			return intake, fmt.Errorf("look up who may send events (udpServerConfig.allowedSources): %w", err)
 		}
 	}
-	if a.changed.touch("udpServerConfig.serverHost", "udpServerConfig.portTaskFailure") {
+	if a.changed.touches("udpServerConfig.serverHost", "udpServerConfig.portTaskFailure") {
 		if intake.Socket, err = a.bindIntake(ctx, intake.Listen); err != nil {
 			return intake, fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): %w", err)
 		}
@@ -43,16 +44,16 @@ func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
 	return intake, nil
 }
 
-// bindIntake opens the new socket. Who goes back to the port of a moment ago waits
-// until the socket that is still read there is closed.
+// bindIntake opens the new socket. When that is the port that was vacated a moment
+// ago, it waits until the intake has closed the old socket.
 func (a *App) bindIntake(ctx context.Context, listen func(context.Context) (ingest.Socket, error)) (ingest.Socket, error) {
 	socket, err := listen(ctx)
 	port := a.cfg.UDP().Port
-	if err != nil && port == a.reloads.left.port && wait(ctx, time.Until(a.reloads.left.until)) {
+	if err != nil && port == a.reloads.vacated.port && wait(ctx, time.Until(a.reloads.vacated.until)) {
 		socket, err = listen(ctx)
 	}
-	if err != nil && port == a.before.cfg.UDP().Port {
-		err = fmt.Errorf("%w: this service has the port itself, at another address (choose another port, or restart the service)", err)
+	if err != nil && port == a.previous.cfg.UDP().Port {
+		err = fmt.Errorf("%w: this service itself uses the port at another address (choose another port, or restart the service)", err)
 	}
 	return socket, err
 }

@@ -42,8 +42,8 @@ func TestReload_goesBackToThePortOfAMomentAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, now := &core{}, time.Now()
 		a := onPort(t, c, "9998")
-		a.before = onPort(t, c, "9999")
-		c.reloads.left = leftPort{9998, now.Add(ingest.LingerFor + time.Second)}
+		a.previous = onPort(t, c, "9999")
+		c.reloads.vacated = vacatedPort{9998, now.Add(ingest.LingerFor + time.Second)}
 		if _, err := a.bindIntake(t.Context(), free(now.Add(ingest.LingerFor))); err != nil {
 			t.Errorf("want it bound when the socket of before is closed, got %v", err)
 		}
@@ -57,9 +57,9 @@ func TestReload_goesBackToThePortOfAMomentAgo(t *testing.T) {
 func TestReload_anotherHostAtThePortInUseIsToldAsSuch(t *testing.T) {
 	c := &core{}
 	a := onPort(t, c, "9998")
-	a.before = onPort(t, c, "9998")
+	a.previous = onPort(t, c, "9998")
 	_, err := a.bindIntake(t.Context(), free(time.Now().Add(time.Hour)))
-	if err == nil || !strings.Contains(err.Error(), "address already in use: this service has the port itself") {
+	if err == nil || !strings.Contains(err.Error(), "address already in use: this service itself uses the port") {
 		t.Errorf("want to be told who has the port, got %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestReload_saysWhatTakesUpTheMendedFile(t *testing.T) {
 		{BySignal, "linux", "when that is mended, `butler reload` or SIGHUP tries again"},
 		{ByAPI, "windows", "when that is mended, `butler reload` tries again"},
 	} {
-		if got := whenMended(row.trigger, row.system); got != row.want {
+		if got := nextStep(row.trigger, row.system); got != row.want {
 			t.Errorf("%s on %s: want %q, got %q", row.trigger, row.system, row.want, got)
 		}
 	}

@@ -11,17 +11,18 @@ import (
 	"time"
 )
 
-// The watch over the files of the configuration, and over certificates.
+// The watch over the configuration files.
 
-// fileDigests holds the digests of files. Files are polled, since notifications do not
-// work on every file system, nor with the links by which container engines and editors
-// replace a file. It is safe for concurrent use.
+// fileDigests are the watched files with the digests of their content when it was
+// last used. Files are read again at an interval rather than watched by the operating
+// system: that works on every file system, and with the symbolic links by which
+// container engines and editors replace a file. It is safe for concurrent use.
 type fileDigests struct {
 	mu   sync.Mutex
-	read map[string]string
+	used map[string]string
 }
 
-// digestOf returns the digest of a file, or the error if it cannot be read.
+// digestOf returns the SHA-256 of a file, or the text of the error where it cannot be read.
 func digestOf(name string) string {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -35,11 +36,11 @@ func digestOf(name string) string {
 func (f *fileDigests) names() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Keys(f.read))
+	return slices.Collect(maps.Keys(f.used))
 }
 
-// now reads the watched files.
-func (f *fileDigests) now() map[string]string {
+// current returns the digests of the watched files as they are now.
+func (f *fileDigests) current() map[string]string {
 	out := map[string]string{}
 	for _, name := range f.names() {
 		out[name] = digestOf(name)
@@ -47,37 +48,37 @@ func (f *fileDigests) now() map[string]string {
 	return out
 }
 
-// note sets the watched files. before has digests from before they were loaded, so that
-// a change during the load is noticed.
-func (f *fileDigests) note(names []string, before map[string]string) {
-	read := map[string]string{}
+// watch replaces the watched files. before holds digests that were taken before the
+// files were used: a file that has changed since then counts as changed.
+func (f *fileDigests) watch(names []string, before map[string]string) {
+	used := map[string]string{}
 	for _, name := range names {
-		mark, known := before[name]
+		digest, known := before[name]
 		if !known {
-			mark = digestOf(name)
+			digest = digestOf(name)
 		}
-		read[name] = mark
+		used[name] = digest
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.read = read
+	f.used = used
 }
 
-// differ reports whether the files have changed.
-func (f *fileDigests) differ(now map[string]string) bool {
+// differ reports whether the current digests are not those of the content in use.
+func (f *fileDigests) differ(current map[string]string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !maps.Equal(f.read, now)
+	return !maps.Equal(f.used, current)
 }
 
-// lookEvery is the poll interval. A change counts when two polls in a row find the same
-// content: an editor may not have finished before.
+// lookEvery is the interval at which the files are read. A change counts when two
+// readings in a row are equal, as an editor may be in the middle of writing.
 const lookEvery = 2 * time.Second
 
-// watchConfiguration reloads when the files have changed.
+// watchConfiguration reloads the configuration when its files have changed.
 func (a *App) watchConfiguration(ctx context.Context) {
 	files := &a.reloads.files
-	files.note(a.cfg.SourceFiles(), nil)
+	files.watch(a.cfg.SourceFiles(), nil)
 	if a.opts.Load == nil {
 		return
 	}
@@ -87,16 +88,16 @@ func (a *App) watchConfiguration(ctx context.Context) {
 		if !a.current.Load().cfg.ReloadOnFileChange() { // reload.onFileChange
 			continue
 		}
-		now := files.now()
-		if files.differ(now) && maps.Equal(now, last) {
+		current := files.current()
+		if files.differ(current) && maps.Equal(current, last) {
 			a.Reload(ByFile)
 		}
-		last = now
+		last = current
 	}
 }
 
-// readCertificates notes the digests of the certificates for Qlik Sense.
-func (a *App) readCertificates() error {
+// digestCertificates sets the digest of the certificate files for Qlik Sense.
+func (a *App) digestCertificates() error {
 	section := a.cfg.QRS()
 	for _, name := range []string{section.ClientCert, section.ClientKey, section.CA} {
 		a.certificates += digestOf(name) + "\n"
@@ -104,9 +105,9 @@ func (a *App) readCertificates() error {
 	return nil
 }
 
-func (a *App) sameCertificates() bool { return a.certificates == a.before.certificates }
+func (a *App) sameCertificates() bool { return a.certificates == a.previous.certificates }
 
-// wait waits for d, and reports false if ctx ended before.
+// wait waits for d. It returns false as soon as ctx ends.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -15,20 +15,20 @@ import (
 
 // The connection to the Qlik Repository Service.
 
-// gatePort is the QRS as the gate wants it: the client, with script logs.
+// gatePort implements qrsgate.Port by the QRS client and the fetcher of script logs.
 type gatePort struct {
 	*qrs.Client
 	*scriptlog.Fetcher
 }
 
-// buildGate makes the QRS client, unless there is no QRS to ask.
+// buildGate makes the QRS client, unless none is configured or the service is isolated.
 func (a *App) buildGate() error {
 	section := a.cfg.QRS()
 	if !section.Enabled() || a.opts.Isolated {
 		return nil
 	}
 	gate := a.cfg.Gate()
-	a.qrsMetrics = once(a.core, qrs.NewMetrics)
+	a.qrsMetrics = sharedMetrics(a.core, qrs.NewMetrics)
 	options := repositoryOptions(section)
 	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, a.qrsMetrics
 	options.Metadata = slices.ContainsFunc(a.table.Built(), func(b destination.Built) bool { return b.Instance.Needs.Metadata })
@@ -37,13 +37,13 @@ func (a *App) buildGate() error {
 		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)
 	}
 	a.gate = gatePort{client, scriptlog.New(scriptlog.Options{
-		Source: client, Log: a.log.Named("scriptlog"), Metrics: once(a.core, scriptlog.NewMetrics),
+		Source: client, Log: a.log.Named("scriptlog"), Metrics: sharedMetrics(a.core, scriptlog.NewMetrics),
 	})}
 	a.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
 	return nil
 }
 
-// repositoryOptions say where the repository is and how to log in.
+// repositoryOptions returns the address of the repository and the credentials for it.
 func repositoryOptions(section config.QlikServer) qrs.Options {
 	options := qrs.Options{
 		Host: section.Host, Port: section.Port, UseSSL: section.UseSSL, InsecureSkipVerify: !section.RejectUnauthorized,
@@ -57,7 +57,7 @@ func repositoryOptions(section config.QlikServer) qrs.Options {
 	return options
 }
 
-// port returns the QRS for the gate; nil when there is none.
+// port returns the QRS for qrsgate, nil when there is none.
 func (a *App) port() qrsgate.Port {
 	if a.gate.Client == nil {
 		return nil

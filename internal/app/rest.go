@@ -17,17 +17,17 @@ import (
 	"butler/internal/logx"
 )
 
-// The REST API, and what stands behind it.
+// The REST API.
 
-// The switches of the endpoints: the last part of each is the name of a route in the
-// table of package api.
+// The section with a switch for each endpoint. The last part of a key in it is the
+// name of a route in package api.
 const (
 	endpointKeys = "restServerEndpointsEnable"
 	keyValueKey  = endpointKeys + ".keyValueStore"
 )
 
-// endpoints returns the names of the endpoints that are enabled, in the order in
-// which the configuration has them.
+// endpoints returns the names of the enabled endpoints in the order of the
+// configuration file.
 func endpoints(cfg *config.Config) ([]string, error) {
 	var on []string
 	for _, key := range cfg.Below(endpointKeys) {
@@ -46,7 +46,7 @@ func endpoints(cfg *config.Config) ([]string, error) {
 	return on, nil
 }
 
-// buildREST opens what the REST API needs, and its port.
+// buildREST makes the REST API and opens its port.
 func (a *App) buildREST() error {
 	section := a.cfg.RESTServer()
 	if !section.Enable {
@@ -62,28 +62,28 @@ func (a *App) buildREST() error {
 	}
 	access, err := a.access(section.Auth)
 	if err != nil {
-		return fmt.Errorf("set up who may call the REST API (restServerConfig.auth): %w", err)
+		return fmt.Errorf("set up authentication for the REST API (restServerConfig.auth): %w", err)
 	}
 	if err := a.buildApps(enabled); err != nil {
 		return err
 	}
 	posts, err := a.openPosts()
 	if err != nil {
-		return fmt.Errorf("set up the messages of the REST API (slackNotification.restMessage, restServerEndpointsConfig): %w", err)
+		return fmt.Errorf("set up the Slack and New Relic endpoints (slackNotification.restMessage, restServerEndpointsConfig): %w", err)
 	}
-	directories := approved(a.cfg.Files(), once(a.core, files.NewMetrics))
+	directories := approved(a.cfg.Files(), sharedMetrics(a.core, files.NewMetrics))
 	for _, warning := range directories.Warnings() {
 		a.log.Warn("an approved directory has a problem", zap.String("why", warning))
 	}
 	options := api.RESTOptions{
 		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
-		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: once(a.core, api.NewMetrics),
+		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: sharedMetrics(a.core, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: section.MaxCallsPerMinute,
 		KeyValues: keyValues{a}, Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},
 		Slack: slackPosts{posts}, NewRelic: newRelicPosts{posts},
 		CloudEvents: cloudEvents{a},
 	}
-	if a.starter != nil { // a nil starter in the interface would be one
+	if a.starter != nil { // a nil *Starter would make a non-nil interface
 		options.Starter = a.starter
 	}
 	if a.mqtt != nil {
@@ -101,7 +101,7 @@ func (a *App) buildREST() error {
 	return nil
 }
 
-// closeREST ends the REST API before the actors that it asks.
+// closeREST shuts the REST API down before the actors that its handlers ask.
 func (a *App) closeREST(ctx context.Context) {
 	if a.rest == nil {
 		return

@@ -14,9 +14,9 @@ import (
 	"butler/supervisors"
 )
 
-// Who may call the REST API, and over what.
+// Authentication and HTTPS of the REST API.
 
-// serverTLS returns the settings of an HTTPS server, nil for HTTP.
+// serverTLS returns the settings of an HTTPS server, nil when it serves plain HTTP.
 func serverTLS(section config.RESTServer) (*tls.Config, error) {
 	if !section.TLS.Enable {
 		return nil, nil
@@ -41,9 +41,9 @@ func serverTLS(section config.RESTServer) (*tls.Config, error) {
 	return out, nil
 }
 
-// access returns how callers are known, nil when everybody may call.
+// access returns the function that authenticates callers, nil when none is needed.
 func (a *App) access(section config.Auth) (api.Access, error) {
-	certificates, _ := certificateHolders(section) // the inspection has told of what is wrong
+	certificates, _ := certificateHolders(section) // restFindings reports its problems
 	byCertificate := func(_ string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		return certificates.Verify(connection, time.Now())
 	}
@@ -57,13 +57,13 @@ func (a *App) access(section config.Auth) (api.Access, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.tellKeys = func() { a.keysHealth(keys) }
-	a.tellKeys()
+	a.reportKeyFile = func() { a.keyFileHealth(keys) }
+	a.reportKeyFile()
 	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		if key == "" && section.Mode == "either" {
 			return byCertificate(key, connection)
 		}
-		defer a.tellKeys()
+		defer a.reportKeyFile()
 		return keys.Verify(key)
 	}, nil
 }
@@ -71,9 +71,9 @@ func (a *App) access(section config.Auth) (api.Access, error) {
 // keysComponent is the health of the file of API keys.
 const keysComponent = "api keys"
 
-// keysHealth shows whether the file of API keys can be read. Calls are what looks
-// at it, so every one of them tells.
-func (a *App) keysHealth(keys *keyfile.Store) {
+// keyFileHealth sets the health by whether the file of API keys can be read. The file
+// is read when a key is verified, so this runs after every call.
+func (a *App) keyFileHealth(keys *keyfile.Store) {
 	if err := keys.Err(); err != nil {
 		a.health.Set(keysComponent, supervisors.Degraded, err.Error())
 		return

@@ -7,16 +7,17 @@ import (
 	"runtime/metrics"
 )
 
-// GOGC is set so that there may be up to mostGarbage of garbage, within these bounds. A
-// small heap may grow to four times its live size, which trades some tens of megabytes
-// for less work under load; a large one, with a million followed executions, must not.
+// The garbage collector runs when garbage has reached a percentage of the live heap:
+// that of mostGarbage, in bytes, within these bounds. A small heap may grow to four
+// times the live heap, which costs some tens of megabytes and saves work under load.
+// A large one, such as that of a million followed executions, must not.
 const (
 	maxGCPercent = 300
 	minGCPercent = 25
 	mostGarbage  = 384 << 20
 )
 
-// gcPercent returns the value of GOGC for a number of live bytes.
+// gcPercent returns the percentage for a live heap of so many bytes.
 func gcPercent(live uint64) int {
 	if live == 0 {
 		return maxGCPercent
@@ -24,16 +25,16 @@ func gcPercent(live uint64) int {
 	return int(min(max(mostGarbage*100/live, minGCPercent), maxGCPercent))
 }
 
-// TuneRuntime sets up the scheduler and the garbage collector for the service. The
-// environment variables GOMAXPROCS and GOGC take precedence.
+// TuneRuntime sets the scheduler and the garbage collector of the process for the
+// service. The environment variables GOMAXPROCS and GOGC take precedence.
 func TuneRuntime() {
 	spareProcessor()
 	tuneCollector()
 }
 
-// spareProcessor sets GOMAXPROCS to one more than there are cores. Actors use at most as
-// many as there are cores, so the goroutine that reads the socket gets a thread at once,
-// and the scheduler of the system shares the cores among the threads.
+// spareProcessor sets GOMAXPROCS to one more than the number of cores. The actors use
+// as many threads as there are cores, so the goroutine that reads the socket finds a
+// free thread at once, and the operating system divides the cores between them.
 func spareProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -49,15 +50,15 @@ func tuneCollector() {
 	afterGC(&collected{percent: maxGCPercent})
 }
 
-// collected is an object without references, so that every collection runs its
-// finalizer. It is larger than the tiny objects of the allocator, which share a block
-// with others that would keep it alive.
+// collected is an object that nothing refers to, so its finalizer runs after every
+// collection. The padding keeps it out of the blocks that tiny objects share: an
+// object next to it could keep it alive.
 type collected struct {
 	percent int
 	_       [3]uint64
 }
 
-// afterGC makes the next collection set the percentage for the one after it.
+// afterGC sets the percentage for the next collection after each collection.
 func afterGC(c *collected) {
 	runtime.SetFinalizer(c, func(c *collected) {
 		if percent := gcPercent(liveHeap()); percent != c.percent {
@@ -68,7 +69,7 @@ func afterGC(c *collected) {
 	})
 }
 
-// liveHeap returns the size of the heap that the last collection found live.
+// liveHeap returns the live bytes after the last collection.
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -18,19 +18,19 @@ import (
 	"butler/supervisors"
 )
 
-// Starting tasks by the clock.
+// Schedules that start tasks.
 
 // schedulesComponent is the health of the schedule file, apart from that of its actor.
 const schedulesComponent = "schedules/file"
 
-// startsComponent is there while schedules cannot start their tasks.
+// startsComponent is on the health board while schedules cannot start their tasks.
 const startsComponent = "schedules/starts"
 
-// scheduleProps describes the scheduler. One that is switched off knows no file:
-// it refuses every change.
+// scheduleProps returns the props of the scheduler. A disabled scheduler has no file
+// and refuses every change.
 func (a *App) scheduleProps() *actor.Props {
 	options := schedule.Options{
-		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("schedule"), Metrics: once(a.core, schedule.NewMetrics),
+		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("schedule"), Metrics: sharedMetrics(a.core, schedule.NewMetrics),
 		Start: func(ctx context.Context, scheduleID, taskID string) error {
 			return a.current.Load().startTask(ctx, onBehalf(starttask.BySchedule, scheduleID), taskID)
 		},
@@ -49,7 +49,7 @@ func (a *App) scheduleProps() *actor.Props {
 	return schedule.Props(options)
 }
 
-// schedules asks the scheduler.
+// schedules implements api.Schedules by messages to the scheduler.
 type schedules struct{ app *App }
 
 func (s schedules) List(ctx context.Context, c messages.ListSchedules) (messages.ListSchedulesReply, error) {
@@ -60,7 +60,7 @@ func (s schedules) Describe(ctx context.Context) (messages.DescribeSchedulesRepl
 	return ask[messages.DescribeSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { return messages.DescribeSchedules{ReplyTo: to} })
 }
 
-// Create refuses what the filter would keep from ever starting.
+// Create also refuses a task that the start filter does not allow.
 func (s schedules) Create(ctx context.Context, c messages.CreateSchedule) (messages.CreateScheduleReply, error) {
 	if !s.app.startFilter.AllowsID(c.Schedule.TaskID) {
 		return messages.CreateScheduleReply{Failure: messages.Failure{
@@ -82,8 +82,8 @@ func (s schedules) SwitchAll(ctx context.Context, c messages.SwitchAllSchedules)
 	return ask[messages.SwitchAllSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
-// schedulerFindings tells of a schedule file that cannot be read, and of schedules
-// in it that cannot run. The service runs without them, and with a file that is made later.
+// schedulerFindings warns of a schedule file that cannot be read, and of schedules in
+// it that cannot run. The service runs without them.
 func schedulerFindings(section config.Scheduler) []config.Finding {
 	if !section.Enable {
 		return nil

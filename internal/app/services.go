@@ -13,23 +13,23 @@ import (
 	"butler/internal/winsvc/scm"
 )
 
-// The monitor of Windows services. Every host has one of its own, so that one
-// that is slow or gone never holds up the news of another.
+// The monitor of Windows services. Every host has a monitor of its own, so that a
+// host that is slow or down does not delay the others.
 
-// serviceMonitors returns the rows of the hosts.
+// serviceMonitors returns a row for each host.
 func serviceMonitors(cfg *config.Config) []monitorRow {
 	section := cfg.ServiceMonitor()
 	var rows []monitorRow
 	for _, host := range serviceHosts(section) {
 		rows = append(rows, monitorRow{
-			name: "windows_services", of: host.Name, path: "serviceMonitor", on: true,
+			name: "windows_services", instance: host.Name, path: "serviceMonitor", on: true,
 			every: section.Frequency, atStart: true, timeout: section.Timeout,
 			probe: func(a *App) (monitor.Probe, error) {
 				manager := a.opts.Services
 				if manager == nil {
 					native, ok := scm.Native()
 					if !ok {
-						return nil, nil // the inspection has said so
+						return nil, nil // serviceFindings has warned of it
 					}
 					manager = native
 				}
@@ -49,12 +49,11 @@ func serviceMonitors(cfg *config.Config) []monitorRow {
 
 // serviceGauges returns the metrics that the monitors of all hosts share.
 func (a *App) serviceGauges() *winsvc.Metrics {
-	return once(a.core, winsvc.NewMetrics)
+	return sharedMetrics(a.core, winsvc.NewMetrics)
 }
 
-// serviceHosts returns every host that is watched once, with each of its services once: it is
-// nobody's loss when a file says something twice. What has no proper name is left
-// out; the inspection has said so.
+// serviceHosts returns the configured hosts with their services, duplicates merged.
+// Hosts and services with an invalid name are left out; serviceFindings reports them.
 func serviceHosts(section config.ServiceMonitor) []probe.Host {
 	if !section.Enable {
 		return nil
@@ -84,7 +83,7 @@ func serviceHosts(section config.ServiceMonitor) []probe.Host {
 	return out
 }
 
-// serviceFindings finds what is wrong with the section serviceMonitor.
+// serviceFindings returns the problems of the section serviceMonitor.
 func serviceFindings(section config.ServiceMonitor) []config.Finding {
 	if !section.Enable {
 		return nil

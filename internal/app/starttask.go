@@ -15,9 +15,10 @@ import (
 	"butler/messages"
 )
 
-// Starting tasks of Qlik Sense on somebody's behalf.
+// Starting tasks of Qlik Sense.
 
-// startFilter returns the filter of a configuration, and the entries among its task IDs that are none.
+// startFilter returns the filter of the configuration, and those entries of its task
+// IDs that are not task IDs.
 func startFilter(section config.StartFilter) (starttask.Filter, []string) {
 	if !section.Enable {
 		return starttask.Filter{}, nil
@@ -29,37 +30,37 @@ func startFilter(section config.StartFilter) (starttask.Filter, []string) {
 	return starttask.NewFilter(allow)
 }
 
-// buildStarter makes the one way in which tasks are started. Without a repository
-// there is none.
+// buildStarter makes the starter that REST API, MQTT and schedules share. Without a
+// repository there is none.
 func (a *App) buildStarter() error {
-	a.startFilter, _ = startFilter(a.cfg.StartFilter()) // the inspection has told of bad entries
+	a.startFilter, _ = startFilter(a.cfg.StartFilter()) // startFilterFindings warns of invalid entries
 	if a.gate.Client == nil {
 		return nil
 	}
 	options := starttask.Options{
-		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: once(a.core, starttask.NewMetrics),
+		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: sharedMetrics(a.core, starttask.NewMetrics),
 	}
-	if a.storesPairs {
+	if a.kvServed {
 		options.KeyValues = keyValues{a}
 	}
 	a.starter = starttask.New(options)
 	return nil
 }
 
-// onBehalf is the caller that stands for the service itself: nobody had to show
-// credentials on the way that from names.
+// onBehalf returns the caller for a start without credentials, by MQTT or a schedule.
+// from names the topic or the schedule for the audit log.
 func onBehalf(way starttask.Way, from string) starttask.Caller {
 	return starttask.Caller{
 		Principal: apikey.Principal{Scopes: []apikey.Scope{apikey.Start, apikey.KV}}, Way: way, From: from,
 	}
 }
 
-// errNoStarts is why tasks cannot be started without a repository.
+// errNoStarts is returned for every start when no repository is configured.
 var errNoStarts = messages.Failure{
-	Kind: messages.FailureRejected, Text: "the service does not know a Qlik Sense to start tasks in; set Butler.configQRS.host",
+	Kind: messages.FailureRejected, Text: "no Qlik Sense is configured in which tasks could be started; set Butler.configQRS.host",
 }
 
-// startTask starts one task whose ID is all that is known of the request.
+// startTask starts one task by its ID.
 func (a *App) startTask(ctx context.Context, c starttask.Caller, taskID string) error {
 	if a.starter == nil {
 		return errNoStarts
@@ -67,7 +68,7 @@ func (a *App) startTask(ctx context.Context, c starttask.Caller, taskID string) 
 	return a.starter.StartTask(ctx, c, taskID)
 }
 
-// auditStart writes what was done or denied to the log.
+// auditStart returns a function that logs every start, and every one that was denied.
 func auditStart(log *zap.Logger) func(starttask.Event) {
 	return func(e starttask.Event) {
 		level := zapcore.InfoLevel
@@ -91,7 +92,7 @@ func auditStart(log *zap.Logger) func(starttask.Event) {
 	}
 }
 
-// startFilterFindings tells of entries of the filter that are never met.
+// startFilterFindings warns of entries of the filter that match no task.
 func startFilterFindings(cfg *config.Config) []config.Finding {
 	var out []config.Finding
 	_, bad := startFilter(cfg.StartFilter())

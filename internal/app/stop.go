@@ -14,18 +14,18 @@ import (
 	"butler/messages"
 )
 
-// The orderly end of the service: the intake is closed, work in progress is finished,
-// and everything is closed in reverse order of opening.
+// The shutdown: the intake closes first, then what is under way is finished, then
+// everything is closed in reverse order of opening.
 
-// closeTime is the least time for stopping the actors and closing the rest, even if
-// draining has used up the timeout.
+// closeTime is the least time for stopping the actors and closing the rest, even
+// when draining has used up the deadline: a clean close saves a recovery.
 const closeTime = 3 * time.Second
 
-// Stop ends the service in order. What is not finished by the end of ctx goes on after
-// the next start, which is no error.
+// Stop shuts the service down in order. Notices that are not delivered when ctx ends
+// are delivered after the next start; that is no error.
 func (a *App) Stop(ctx context.Context) error {
 	a.health.Stopping()
-	a.stopWork()
+	a.endLifetime()
 	defer a.reloads.stop()() // a reload under way ends first
 	return a.current.Load().stop(ctx)
 }
@@ -42,8 +42,8 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	stats, waiting := a.queue.Stats(), a.outbox.Waiting()
 	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
-	if a.unwatch != nil {
-		a.unwatch()
+	if a.stopWatching != nil {
+		a.stopWatching()
 	}
 	a.watching.Wait()
 	a.serve.Wait()
@@ -54,8 +54,8 @@ func (a *App) stop(ctx context.Context) error {
 	return errors.Join(err, a.foundation.close(closing, a.log))
 }
 
-// withHalfTheTime gives a step of the shutdown half of the remaining time, so that no
-// step uses up the time of the others.
+// withHalfTheTime gives a step of the shutdown half of the remaining time, so that no step
+// uses up the time of those that follow.
 func withHalfTheTime(ctx context.Context, step func(context.Context)) {
 	bounded, cancel := context.WithTimeout(ctx, remaining(ctx)/2)
 	defer cancel()
@@ -70,8 +70,8 @@ func remaining(ctx context.Context) time.Duration {
 	return time.Minute
 }
 
-// drainQueue waits until every journalled event is decided. An event whose
-// look-ups are slow may outlast the deadline; it is decided after the next start.
+// drainQueue waits until every journalled event is decided or ctx ends. Events that
+// are left are decided after the next start.
 func (a *App) drainQueue(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -84,7 +84,7 @@ func (a *App) drainQueue(ctx context.Context) {
 	}
 }
 
-// closer is a stack of cleanups, which run in reverse order.
+// closer is a stack of named functions that close what was opened.
 type closer []struct {
 	name string
 	end  func(context.Context) error
@@ -97,7 +97,7 @@ func (c *closer) add(name string, end func(context.Context) error) {
 	}{name, end})
 }
 
-// moveTo moves the cleanups of a name to another stack.
+// moveTo moves the entries of a name to another stack.
 func (c *closer) moveTo(name string, to *closer) {
 	for i, one := range slices.Backward(*c) {
 		if one.name == name {
@@ -106,14 +106,15 @@ func (c *closer) moveTo(name string, to *closer) {
 	}
 }
 
-// cut removes all but the first n cleanups and returns them as a stack of their own.
+// cut removes all entries but the first n and returns them as a stack of their own.
 func (c *closer) cut(n int) closer {
 	out := slices.Clone((*c)[n:])
 	*c = (*c)[:n]
 	return out
 }
 
-// close runs all cleanups, each with half of the remaining time.
+// close runs all entries, the last added first, each in half of the remaining time.
+// It logs every error and returns them joined.
 func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	var all error
 	for _, one := range slices.Backward(*c) {
@@ -128,8 +129,9 @@ func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 	return all
 }
 
-// addServer adds the shutdown of a server. Connections that are still open at its
-// deadline are cut off, which is no error.
+// addServer adds the shutdown of a server to the closer. Connections that are still
+// busy when the time is over are cut off, which is no error: no client can make the
+// shutdown fail.
 func (a *App) addServer(name string, server *api.Server) {
 	a.closer.add(name, func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
@@ -141,7 +143,8 @@ func (a *App) addServer(name string, server *api.Server) {
 	})
 }
 
-// closeIntake stops taking events and waits until what was read is on disk.
+// closeIntake closes the UDP socket and waits until every datagram that was read is
+// on disk.
 func (a *App) closeIntake(ctx context.Context) {
 	if a.pids.ingest == nil || a.neverListened {
 		return
@@ -153,7 +156,7 @@ func (a *App) closeIntake(ctx context.Context) {
 	}
 }
 
-// drainDelivery lets running attempts end and starts no new ones.
+// drainDelivery waits for the running delivery attempts and starts no new ones.
 func (a *App) drainDelivery(ctx context.Context) {
 	if a.pids.notify == nil {
 		return

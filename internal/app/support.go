@@ -19,36 +19,38 @@ import (
 	"butler/internal/support"
 )
 
-// SupportOptions say what a support bundle is made of.
+// SupportOptions configure a support bundle.
 type SupportOptions struct {
 	// Config is the configuration, loaded in spite of its problems; nil when it cannot
-	// be read at all. Problem is what is wrong with it.
+	// be read at all. Problem is the error of loading it, nil without one.
 	Config  *config.Config
 	Problem error
-	// Ask returns what the running service answers to a GET of its operations server.
+	// Ask sends a GET request to the operations server of the running service and
+	// returns the body of the response.
 	Ask func(ctx context.Context, path string) (string, error)
-	// Offline leaves out what asks other machines.
+	// Offline skips the checks that contact other machines.
 	Offline bool
-	// Logs are further logs, by the names that they get in the bundle.
+	// Logs are further logs to include.
 	Logs []SupportLog
 }
 
-// SupportLog is a log that the service does not write itself.
+// SupportLog is a log that the service does not write itself, under its name in the
+// bundle.
 type SupportLog struct {
 	Name string
 	From io.Reader
 }
 
 const (
-	// supportTime bounds the gathering.
+	// supportTime bounds the whole collection.
 	supportTime = time.Minute
-	// supportCheck bounds each check of the doctor; all of them run at once.
+	// supportCheck bounds each check of the doctor; they run concurrently.
 	supportCheck = 10 * time.Second
-	// supportLogs bounds the log files, in bytes: all of them, and each further one.
+	// supportLogs bounds, in bytes, the log files together and each further log.
 	supportLogs = 6 << 20
 )
 
-// answersOfService are what the running service is asked for.
+// answersOfService are the paths of the operations server that are included.
 var answersOfService = []struct{ path, file, about string }{
 	{"/health", "service/health.json", "every component with its state and reason"},
 	{"/readyz", "service/readyz.txt", "whether events are taken"},
@@ -58,9 +60,9 @@ var answersOfService = []struct{ path, file, about string }{
 	{"/admin/quarantine?limit=100", "service/quarantine.json", "datagrams that were refused, and why"},
 }
 
-// WriteSupportBundle writes a zip file that shows somebody else how this
-// installation is, without a secret. It changes nothing, opens no journal, and
-// works beside a running service as well as without one.
+// WriteSupportBundle writes a zip file that describes this installation for support,
+// without its secrets. It changes nothing and does not open the journal, so it works
+// whether or not the service runs.
 func WriteSupportBundle(ctx context.Context, out io.Writer, o SupportOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, supportTime)
 	defer cancel()
@@ -127,7 +129,7 @@ func supportConfig(b *support.Bundle, o SupportOptions) {
 	b.Add("configuration-check.txt", "what is wrong with the configuration, as this user and environment see it", notes.String())
 }
 
-// supportJournal adds what the files of the journal tell from outside.
+// supportJournal adds what can be read from the journal's files without opening it.
 func supportJournal(b *support.Bundle, section config.Journal) {
 	if section.InMemory {
 		return
@@ -172,7 +174,7 @@ func supportLog(b *support.Bundle, o SupportOptions) {
 	}
 }
 
-// platform describes the machine, a fact a line.
+// platform describes the machine, one fact per line.
 func platform() string {
 	facts := zapcore.NewMapObjectEncoder()
 	for _, f := range slices.Concat(hostBasics(), hostDetails()) {

@@ -2,10 +2,12 @@ package app
 
 import "butler/actors/execution"
 
-// taskMetrics tell of the tasks that the configuration chooses.
-func (a *App) taskMetrics() *execution.TaskMetrics { return once(a.core, execution.NewTaskMetrics) }
+// taskMetrics returns the metrics of the tasks that the configuration selects.
+func (a *App) taskMetrics() *execution.TaskMetrics {
+	return sharedMetrics(a.core, execution.NewTaskMetrics)
+}
 
-// watchTasks puts the choice of the configuration in force.
+// watchTasks applies the selection of the configuration to the task metrics.
 func (a *App) watchTasks() {
 	section := a.cfg.Operations().TaskMetrics
 	a.taskMetrics().Watch(execution.TaskWatch{IDs: section.Tasks, Tags: section.TaskTags, Limit: section.MaxTasks})

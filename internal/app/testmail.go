@@ -10,8 +10,7 @@ import (
 	"butler/internal/logx"
 )
 
-// SendTestMail sends one test mail with the configured server and tells the log
-// how that went.
+// SendTestMail sends one test mail through the configured server and logs the result.
 func (a *App) SendTestMail(ctx context.Context, to, from string) {
 	var section email.Config
 	err := a.cfg.Section("emailNotification", &section)

@@ -20,7 +20,8 @@ import (
 	"butler/supervisors"
 )
 
-// children is the supervision tree. An actor comes after those that it sends messages to.
+// children lists the actors of the supervision tree in order of start. An actor
+// starts after those that it sends messages to.
 func (a *App) children() []supervisors.Child {
 	rows := []supervisors.Child{
 		{Name: "qrsgate", Props: a.gateProps, Spawned: func(pid *actor.PID) { a.pids.gate = pid }},
@@ -31,23 +32,23 @@ func (a *App) children() []supervisors.Child {
 	if a.cfg.UDP().Enable {
 		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: a.ingestProps, Spawned: func(pid *actor.PID) { a.pids.ingest = pid }})
 	}
-	return append(rows, a.monitorChildren()...) // one of them asks the intake
+	return append(rows, a.monitorChildren()...) // one of them sends messages to the intake
 }
 
-// ownChildren are the rows that a reload may add, replace and remove. All other actors
-// get messages about the new configuration instead.
+// ownChildren are the actors that a reload may add, replace and remove. The others
+// live as long as the process and get a message about the changed configuration.
 func (a *App) ownChildren() []supervisors.Child {
 	return append(a.partChildren(), a.monitorChildren()...)
 }
 
-// partChildren are the ownChildren that start before the intake. Monitors start after it.
+// partChildren are the ownChildren that start before the intake: all but the monitors.
 func (a *App) partChildren() []supervisors.Child {
 	var rows []supervisors.Child
-	if a.hasValues {
+	if a.kvWanted {
 		rows = append(rows, a.valuesChild())
 	}
 	if a.cfg.Scheduler().Enable || a.rest != nil {
-		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: a.scheduleProps, Spawned: first(&a.pids.schedules)})
+		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: a.scheduleProps, Spawned: setOnce(&a.pids.schedules)})
 	}
 	if a.inbound != nil {
 		rows = append(rows, a.inboundChild(linkActor, a.inbound))
@@ -58,7 +59,7 @@ func (a *App) partChildren() []supervisors.Child {
 	return rows
 }
 
-// The names of actors that a configuration may leave out.
+// The names of the actors in ownChildren, monitors aside.
 const (
 	valuesActor    = "kv"
 	scheduleActor  = "schedule"
@@ -79,7 +80,7 @@ func (a *App) healthOf(component string) func(up bool, reason string) {
 	}
 }
 
-// gateRules are the numbers of the configuration for the gate.
+// gateRules returns the limits and times of the configuration for qrsgate.
 func (a *App) gateRules() qrsgate.Rules {
 	section := a.cfg.Gate()
 	return qrsgate.Rules{
@@ -90,9 +91,9 @@ func (a *App) gateRules() qrsgate.Rules {
 
 func (a *App) gateProps() *actor.Props {
 	rules, metrics := a.gateRules(), qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host)
-	a.shelf = qrsgate.NewShelf(rules, metrics)
+	a.gateShelf = qrsgate.NewShelf(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
-		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.shelf,
+		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.gateShelf,
 		OnHealth: a.healthOf("qrs"),
 	})
 }
@@ -101,16 +102,17 @@ func (a *App) notifyProps() *actor.Props {
 	keep, newDelivery := a.deliveries()
 	supervise := supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)
 	return notify.Props(a.kit, notify.Options{
-		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: once(a.core, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
+		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: sharedMetrics(a.core, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
 		Keep: keep, NewDelivery: newDelivery, Trail: a.trail, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
 	}, actor.WithSupervisor(supervise))
 }
 
-// deliveries returns the retention of parked notices, and how delivery actors are made.
+// deliveries returns how long parked notices are kept, and the props of the delivery
+// actor for a destination instance.
 func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Props) {
 	section := a.cfg.Delivery()
 	common := delivery.Options{
-		Outbox: a.outbox, Metrics: once(a.core, delivery.NewMetrics), OnSettled: a.opts.OnSettled, Trail: a.trail,
+		Outbox: a.outbox, Metrics: sharedMetrics(a.core, delivery.NewMetrics), OnSettled: a.opts.OnSettled, Trail: a.trail,
 		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
 		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
@@ -125,8 +127,8 @@ func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Pro
 	}
 }
 
-// destinationHealth sets the health of a destination instance. None of them is
-// essential: notices wait on disk.
+// destinationHealth puts the health of a destination instance on the board. It is
+// degraded at worst, as notices for it wait on disk.
 func (a *App) destinationHealth(h notify.Health) {
 	name := "destination/" + cmp.Or(h.Instance, "unknown")
 	switch {
@@ -142,7 +144,7 @@ func (a *App) destinationHealth(h notify.Health) {
 // retryLookup is the pause before a failed look-up is repeated.
 const retryLookup = 2 * time.Second
 
-// executionRules returns the rules for executions from the configuration.
+// executionRules returns the rules of the configuration for executions.
 func (a *App) executionRules() *execution.Rules {
 	section := a.cfg.Execution()
 	return &execution.Rules{
@@ -153,16 +155,16 @@ func (a *App) executionRules() *execution.Rules {
 	}
 }
 
-// pollsAtOnce is how many executions may be awake for a poll: four times as many tasks
-// as the gate asks for in its concurrent calls, so that each call is full, and few enough
-// that the look-ups of new events do not wait long behind them.
+// pollsAtOnce is how many followed executions poll their tasks at the same time. It
+// is four times what qrsgate has in flight in calls for tasks: enough to fill every
+// call, and little enough that the look-up of a new event does not wait long.
 const pollsAtOnce = 400
 
 func (a *App) executionsProps() *actor.Props {
 	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
 	one := &execution.Options{
 		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg), Tasks: a.taskMetrics(),
-		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.shelf.Task, Jitter: rand.Float64, Trail: a.trail,
+		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.gateShelf.Task, Jitter: rand.Float64, Trail: a.trail,
 		Rules: func() execution.Rules { return *a.rules.Load() },
 	}
 	log, metrics := a.log.Named("executions"), executions.NewMetrics(a.reg)

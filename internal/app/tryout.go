@@ -12,8 +12,8 @@ import (
 	"butler/internal/tryout"
 )
 
-// TestAlerts sends test alerts through the configured destination instances, built
-// as the service builds them.
+// TestAlerts sends test alerts through the configured destination instances, which
+// are built as in the service.
 func TestAlerts(ctx context.Context, cfg *config.Config, o tryout.Options) (tryout.Report, error) {
 	table, err := Table(cfg, zap.NewNop())
 	if err != nil {
@@ -23,12 +23,13 @@ func TestAlerts(ctx context.Context, cfg *config.Config, o tryout.Options) (tryo
 	return tryout.Send(ctx, table, cfg.Section, o)
 }
 
-// ShowMessage returns what would be sent through a configured instance, and sends nothing.
+// ShowMessage returns the message that a configured instance would send, without
+// sending it.
 func ShowMessage(cfg *config.Config, o tryout.PreviewOptions) (tryout.Preview, error) {
 	return tryout.Show(siteOf(cfg), o)
 }
 
-// siteOf is the installation that a configuration describes.
+// siteOf returns the destinations and the configuration for package tryout.
 func siteOf(cfg *config.Config) tryout.Site {
 	return tryout.Site{
 		Definitions: all.Definitions(), Section: cfg.Section,
@@ -39,8 +40,8 @@ func siteOf(cfg *config.Config) tryout.Site {
 // templateKeys are the keys that name the template of an instance, by destination.
 var templateKeys = map[string]string{"email": "bodyFileDirectory", "slack": "templateFile", "teams": "templateFile"}
 
-// templateFindings tells of templates that can be read and make no message. known is
-// what was found before; where it says something of a template, that is why.
+// templateFindings warns of templates that can be read and still yield no message.
+// Templates that known, the findings so far, already names are left out.
 func templateFindings(cfg *config.Config, known []config.Finding) []config.Finding {
 	var out []config.Finding
 	for _, u := range tryout.Misfits(siteOf(cfg)) {

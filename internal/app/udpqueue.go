@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// udpQueue tells the REST API how task events come in.
+// udpQueue serves the state of the intake to the REST API.
 type udpQueue struct{ app *App }
 
 // Status implements api.UDPQueue.
@@ -45,10 +45,10 @@ func (q udpQueue) Status(ctx context.Context) (api.UDPQueueStatus, error) {
 	return status, nil
 }
 
-// rounded keeps one decimal.
+// rounded rounds to one decimal.
 func rounded(n float64) float64 { return math.Round(10*n) / 10 }
 
-// total returns the sum of the series of a counter.
+// total returns the sum of all series of a counter.
 func (a *App) total(name string) (uint64, error) {
 	families, err := a.reg.Gather()
 	if err != nil {

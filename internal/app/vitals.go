@@ -23,13 +23,13 @@ import (
 	"butler/messages"
 )
 
-// What the service tells of itself at regular times: that it lives (heartbeat),
-// what it uses (uptime) and how its intake does (queue).
+// The monitors that report on the service itself: heartbeat and uptime.
 
 // heartbeatTimeout bounds one call.
 const heartbeatTimeout = 10 * time.Second
 
-// heartbeatMonitor calls an address, so that whoever watches it learns when no call comes.
+// heartbeatMonitor calls a web address regularly, so that the service behind it can
+// alert when the calls stop.
 func heartbeatMonitor(cfg *config.Config) monitorRow {
 	section := cfg.Heartbeat()
 	return monitorRow{
@@ -38,8 +38,8 @@ func heartbeatMonitor(cfg *config.Config) monitorRow {
 	}
 }
 
-// heartbeatFindings tells of an address that nothing can be called at. That there is
-// none is told by the schema.
+// heartbeatFindings reports an invalid heartbeat address. A missing one is reported by
+// the schema.
 func heartbeatFindings(section config.Heartbeat) []config.Finding {
 	address := section.RemoteURL.Reveal()
 	if !section.Enable || address == "" {
@@ -48,7 +48,7 @@ func heartbeatFindings(section config.Heartbeat) []config.Finding {
 	var p destination.Problems
 	p.WebAddress("heartbeat.remoteURL", address, "begin with http:// or https:// and name a host")
 	for i := range p {
-		p[i].Warning = true // everything else works
+		p[i].Warning = true // the service works without a heartbeat
 	}
 	return findings("heartbeat", p, nil)
 }
@@ -58,7 +58,7 @@ func heartbeat(section config.Heartbeat, log *zap.Logger) (monitor.Probe, error)
 	if err != nil {
 		return nil, err
 	}
-	address := section.RemoteURL.Reveal() // its path says whose heartbeat it is
+	address := section.RemoteURL.Reveal() // its path may be a secret
 	return func(ctx context.Context, _ time.Time) (monitor.Report, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 		if err != nil {
@@ -72,7 +72,8 @@ func heartbeat(section config.Heartbeat, log *zap.Logger) (monitor.Probe, error)
 	}, nil
 }
 
-// uptimeMonitor writes a line about what the process uses, and tells who stores it.
+// uptimeMonitor logs the uptime and the memory of the process, and reports them as a
+// measurement.
 func uptimeMonitor(cfg *config.Config) monitorRow {
 	section := cfg.UptimeMonitor()
 	return monitorRow{
@@ -95,14 +96,14 @@ func (a *App) uptime(schedule cron.Timetable, level zapcore.Level) monitor.Probe
 		next := schedule.Next(at)
 		usage := usageNow(resident())
 		usage.Uptime, usage.Interval, usage.Version = time.Since(a.began), schedule.Next(next).Sub(next), version
-		log.Log(level, "uptime and memory", zap.Int("iteration", iteration), zap.String("uptime", spoken(usage.Uptime)),
+		log.Log(level, "uptime and memory", zap.Int("iteration", iteration), zap.String("uptime", inWords(usage.Uptime)),
 			mebibytes("heap_used", usage.HeapUsed), mebibytes("heap_total", usage.HeapTotal),
 			mebibytes("external", usage.External), mebibytes("process_memory", usage.Process))
 		return monitor.Report{Alerts: []messages.Alert{{Kind: messages.ProcessUsage, Usage: usage}}}, nil
 	}
 }
 
-// usageNow reads what the process uses; resident is what the system says of it.
+// usageNow returns the memory of the process; resident is its resident set size in bytes.
 func usageNow(resident int64) messages.Usage {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
@@ -116,9 +117,9 @@ func mebibytes(name string, bytes int64) zap.Field {
 	return zap.String(name, strconv.FormatFloat(float64(bytes)/(1<<20), 'f', 2, 64)+" MiB")
 }
 
-// spoken writes a duration in words: "1 day 2 hours 5 seconds". Days have no
-// larger unit, since months differ.
-func spoken(d time.Duration) string {
+// inWords formats a duration in words, such as "1 day 2 hours 5 seconds". Days are
+// the largest unit.
+func inWords(d time.Duration) string {
 	left := int64(d / time.Second)
 	var words []string
 	for _, u := range []struct {

@@ -12,8 +12,9 @@ import (
 	"butler/messages"
 )
 
-// Watch makes an actor that hands on what a namespace tells it. The namespace has
-// credit for so many changes, and the channel has room for all of them.
+// Watch implements api.KeyValues. It spawns an actor that copies the changes of a
+// namespace to a channel. The channel has room for all changes that the namespace may
+// send without a confirmation.
 func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (api.Watch, error) {
 	root := s.app.kit.System.Root
 	events, replies := make(chan any, kv.MaxWindow+1), make(chan messages.WatchNamespaceReply, 1)
@@ -49,7 +50,7 @@ func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (
 	}
 }
 
-// offer puts a value into a channel that has room.
+// offer sends a value to a channel, or drops it when the channel is full.
 func offer[T any](into chan<- T, value T) {
 	select {
 	case into <- value:

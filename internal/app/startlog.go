@@ -9,7 +9,7 @@ import (
 	"butler/internal/logx"
 )
 
-// logStart logs the version and the destinations at the start.
+// logStart logs version, process and destinations.
 func (a *App) logStart() {
 	var names []string
 	for _, b := range a.table.Built() {
@@ -20,7 +20,8 @@ func (a *App) logStart() {
 		logx.Path(a.cfg.File()), zap.Strings("destinations", names))
 }
 
-// logConfiguration logs the problems, warnings and notes of a configuration.
+// logConfiguration logs the assumptions, ignored problems, warnings and notes of the
+// configuration.
 func (a *App) logConfiguration() {
 	for _, line := range a.cfg.Assumed() {
 		a.log.Info("assumed", zap.String("what", line))
