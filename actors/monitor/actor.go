@@ -17,14 +17,13 @@ import (
 	"butler/messages"
 )
 
-// Options configure a monitor. Name, Schedule and Probe are its own, the others
-// are the same for all.
+// Options configure a monitor.
 type Options struct {
 	// Name is a metric label and the name in logs: "server_license".
 	Name string
-	// Schedule tells when the probe runs; see cron.ParseText.
+	// Schedule says when the probe runs; see cron.ParseText.
 	Schedule cron.Timetable
-	// AtStart runs it once more, when the actor starts for the first time.
+	// AtStart also runs the probe when the actor starts for the first time.
 	AtStart bool
 	// Timeout bounds one probe; 0 means 1 min.
 	Timeout time.Duration
@@ -37,15 +36,15 @@ type Options struct {
 	Notify  *actor.PID
 	Log     *zap.Logger
 	Metrics *Metrics
-	// OnHealth is told whether the probe succeeds, and why not: at its first end,
-	// then on every change. It must not block. It may be nil.
+	// OnHealth is called with whether the probe succeeds, and why not, after the first
+	// run and then on every change. It must not block. It may be nil.
 	OnHealth func(up bool, reason string)
 }
 
-// defaultTimeout bounds a probe whose monitor names no bound.
+// defaultTimeout bounds a probe without Options.Timeout.
 const defaultTimeout = time.Minute
 
-// Props describes the actor of a monitor.
+// Props returns the props of the actor of a monitor. It panics without a required option.
 func Props(opts Options) *actor.Props {
 	if opts.Name == "" || opts.Schedule == nil || opts.Probe == nil || opts.Router == nil || opts.Outbox == nil || opts.Notify == nil || opts.Metrics == nil {
 		panic("BUG: a monitor needs a name, a schedule, a probe, a router, an outbox, notify and metrics")
@@ -59,21 +58,21 @@ func Props(opts Options) *actor.Props {
 	if opts.Log == nil {
 		opts.Log = zap.NewNop()
 	}
-	// The slot outlives the actor, so that its successor does not probe beside a
-	// probe that has not ended yet.
+	// The slot outlives the actor, so that after a restart no probe starts while the last
+	// one still runs.
 	shared := &shared{slot: actorkit.NewPool(1)}
 	return opts.Kit.Props("monitor", func() actor.Actor { return &monitor{opts: opts, shared: shared} })
 }
 
-// shared is what an actor leaves to its successor.
+// shared is the state that survives a restart of the actor.
 type shared struct {
 	slot *actorkit.Pool
-	// begun says that the probe at the start is done with: a successor waits for
-	// its time.
+	// begun reports that the actor has started before, so that a restarted one does not
+	// run the probe at once.
 	begun bool
 }
 
-// What the actor tells itself.
+// The messages of the actor to itself.
 type (
 	due      struct{}
 	finished struct {
@@ -97,8 +96,8 @@ type monitor struct {
 
 // Receive implements actor.Actor.
 func (m *monitor) Receive(ctx actor.Context) {
-	// The time of the wall, since probes are due by it: the monotonic clock stands
-	// still while the machine sleeps.
+	// Round(0) strips the monotonic clock: probes are due by the wall clock, and the
+	// monotonic clock stands still while the computer sleeps.
 	now := time.Now().Round(0)
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
@@ -148,7 +147,7 @@ func (m *monitor) probe(ctx actor.Context, p probe) {
 		end.took = time.Since(began)
 		return end
 	})
-	if !running { // that of a predecessor of this actor
+	if !running { // the probe from before a restart of the actor still runs
 		m.skipped(time.Time{})
 		m.perform(ctx, m.machine.finished(p.Attempt, "", messages.Failure{Kind: messages.FailureBusy, Text: "an earlier probe has not ended"}))
 	}
@@ -159,15 +158,16 @@ func (m *monitor) skipped(since time.Time) {
 	m.opts.Log.Warn("the probe is skipped, because the one before has not ended", monitorName(m.opts.Name), zap.Time("since", since))
 }
 
-// took tells what a probe found.
+// took handles the end of a probe: metrics, log, alerts and health.
 func (m *monitor) took(ctx actor.Context, end finished) {
 	m.opts.Metrics.probed(m.opts.Name, end.took, !end.failure.Failed(), time.Now())
-	// What keeps failing the same way is told once; the health and a metric show it.
+	// A probe that keeps failing for the same reason is logged once; the health and a
+	// metric show that it still fails.
 	if end.failure.Failed() && end.failure.Text != m.failing {
 		m.opts.Log.Error("the probe of a monitor failed", monitorName(m.opts.Name), logx.Err(end.failure))
 	}
 	m.failing = end.failure.Text
-	nth := map[string]int{} // by what the alert is about
+	nth := map[string]int{} // alerts so far of the same kind and subject
 	for _, a := range end.report.Alerts {
 		about := string(a.Kind) + "|" + a.Subject()
 		m.tell(ctx, a.Observed(end.at, nth[about]))
@@ -179,7 +179,8 @@ func (m *monitor) took(ctx actor.Context, end finished) {
 	m.perform(ctx, m.machine.finished(end.attempt, end.report.Trouble, end.failure))
 }
 
-// tell decides who is told of an alert, and hands that on when it is durable.
+// tell routes an alert, records its notices, and hands them to notify when they are
+// durable.
 func (m *monitor) tell(ctx actor.Context, a messages.Alert) {
 	notices, without := m.opts.Router.Route(&a, true, a.DecidedAt)
 	level := zap.InfoLevel

@@ -7,17 +7,19 @@ import (
 	"butler/messages"
 )
 
-// machine decides when a probe runs. It is given the time, and returns effects.
+// machine decides when a probe runs. It gets the time as an argument and returns
+// effects for the actor to perform.
 type machine struct {
 	schedule cron.Timetable
 	timeout  time.Duration
 	// due is when the next probe is due; zero means never.
 	due time.Time
-	// running is the probe that runs, zero for none, and since when.
+	// running is the probe that runs, zero for none, since when it began, and last the
+	// newest one.
 	running attempt
 	since   time.Time
 	last    attempt
-	// health is what was told last; nil before the first time.
+	// health is the last health reported; nil before the first time.
 	health *tellHealth
 }
 
@@ -32,9 +34,10 @@ type (
 		Attempt attempt
 		At      time.Time
 	}
-	// skip tells that a time has passed without a probe, because one still runs.
+	// skip reports that a due probe was not run, because the one that began at Since
+	// still runs.
 	skip struct{ Since time.Time }
-	// tellHealth tells how the probes go.
+	// tellHealth reports whether probes succeed.
 	tellHealth struct {
 		Up     bool
 		Reason string
@@ -45,8 +48,8 @@ func (probe) isEffect()      {}
 func (skip) isEffect()       {}
 func (tellHealth) isEffect() {}
 
-// napLimit is the longest sleep. Timers stand still while the machine sleeps, so
-// that the probe would be late by as much.
+// napLimit is the longest time until the next tick. Timers stand still while the
+// computer sleeps, so a longer one could be that much too late.
 const napLimit = time.Minute
 
 func newMachine(schedule cron.Timetable, timeout time.Duration) *machine {
@@ -62,7 +65,7 @@ func (m *machine) begin(now time.Time, atOnce bool) []effect {
 	return m.probe(now)
 }
 
-// tick is what passing time is.
+// tick runs the probe if it is due.
 func (m *machine) tick(now time.Time) []effect {
 	switch {
 	case m.due.IsZero():
@@ -74,8 +77,8 @@ func (m *machine) tick(now time.Time) []effect {
 		}
 		return nil
 	}
-	// What an interval is counted from is when the probe was due, not when the
-	// actor had time for it. Times that the machine has slept through are gone.
+	// Intervals are counted from when the probe was due, so that they do not drift. Runs
+	// that were due while the computer slept are left out.
 	if m.due = m.schedule.Next(m.due); !m.due.After(now) {
 		m.due = m.schedule.Next(now)
 	}
@@ -95,7 +98,7 @@ func (m *machine) probe(now time.Time) []effect {
 	return []effect{probe{m.last, now}}
 }
 
-// finished takes the end of a probe. An answer that nobody waits for is dropped.
+// finished takes the result of a probe. Those of earlier lives are ignored.
 func (m *machine) finished(n attempt, trouble string, failure messages.Failure) []effect {
 	if n != m.running {
 		return nil
@@ -116,7 +119,7 @@ func (m *machine) tell(up bool, reason string) []effect {
 	return []effect{now}
 }
 
-// wake returns when the machine wants to be woken; zero means never.
+// wake returns when to call tick next; zero means never.
 func (m *machine) wake(now time.Time) time.Time {
 	if limit := now.Add(napLimit); m.due.After(limit) {
 		return limit

@@ -13,13 +13,13 @@ import (
 	"butler/messages"
 )
 
-// Props describes the actor of one broker.
+// Props returns the props of the actor of one broker.
 func Props(o Options) *actor.Props {
 	o = o.withDefaults()
 	o.Metrics.expect(o.Name, o.Rows)
 	size := 0
 	for _, r := range o.Rows {
-		size += 2 * r.Concurrency // the handlers of an instance that crashed may still run
+		size += 2 * r.Concurrency // twice, as handlers from before a crash may still run
 	}
 	pool := actorkit.NewPool(size)
 	return o.Kit.Props("mqttlink", func() actor.Actor { return &link{opts: o, pool: pool} })
@@ -33,7 +33,7 @@ type link struct {
 	alarm   actorkit.Alarm
 }
 
-// What handlers bring home, and what wakes the machine.
+// The messages of the actor to itself.
 type (
 	handleFinished struct {
 		lane    int
@@ -81,7 +81,8 @@ func (l *link) perform(ctx actor.Context, effects []any) {
 	}
 }
 
-// waits passes on what waits for another attempt. The reason stays until nothing does.
+// waits reports how many messages wait for another attempt. The last reason stands
+// until none waits.
 func (l *link) waits(w waits) {
 	l.opts.Metrics.waiting.WithLabelValues(l.opts.Name).Set(float64(w.count))
 	if w.count == 0 || w.why != "" {
@@ -96,38 +97,38 @@ func (l *link) handle(ctx actor.Context, e handle) {
 			return l.opts.Rows[e.lane].Handle(bounded, e.job.MQTTMessageArrived)
 		})
 		if !f.Failed() {
-			l.opts.Connection.Settle(e.job.ID) // even when the actor is gone: it is done
+			l.opts.Connection.Settle(e.job.ID) // here, as the actor may have stopped meanwhile
 		}
 		return handleFinished{e.lane, e.job, f}
 	})
 	if !running {
-		ctx.Send(ctx.Self(), handleFinished{e.lane, e.job, messages.Failure{Kind: messages.FailureBusy, Text: "handlers of before have not ended"}})
+		ctx.Send(ctx.Self(), handleFinished{e.lane, e.job, messages.Failure{Kind: messages.FailureBusy, Text: "too many earlier handlers are still running"}})
 	}
 }
 
-// received writes a line about a message that is handed to its handler.
+// received logs a message that is handed to its handler.
 func (l *link) received(j job) {
 	if entry := l.opts.Log.Check(zap.DebugLevel, "MQTT message received"); entry != nil {
 		entry.Write(zap.String("connection", l.opts.Name), zap.String("topic", j.Topic), excerpt(j), logx.Attempt(j.Attempt))
 	}
 }
 
-// textInLog is how many characters of a message a log line shows.
+// textInLog bounds the excerpt of a message in a log line, in characters.
 const textInLog = 200
 
 func excerpt(j job) zap.Field { return zap.String("text", udp.Excerpt([]byte(j.Payload), textInLog)) }
 
-// tell writes to the log and counts.
+// tell counts and logs the result of an attempt.
 func (l *link) tell(e tell) {
 	l.opts.Metrics.count(l.opts.Name, e.row, e.result)
 	if e.result == handled || e.result == ignored && !l.opts.Log.Core().Enabled(zap.DebugLevel) {
-		return // before anything is made for a line
+		return // without building the fields of a log line
 	}
 	log := l.opts.Log.With(zap.String("connection", l.opts.Name), zap.String("topic", e.job.Topic))
 	switch e.result {
 	case handled:
 	case ignored:
-		log.Debug("MQTT message that nobody handles", excerpt(e.job))
+		log.Debug("MQTT message is ignored: no handler for its topic", excerpt(e.job))
 	case retained:
 		log.Warn("retained MQTT message is ignored: it would be handled again with every connect; publish without retain")
 	case refused:

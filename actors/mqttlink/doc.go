@@ -1,18 +1,17 @@
-// Package mqttlink owns what becomes of the messages of one MQTT broker: a table
-// of rows says who handles which topic.
+// Package mqttlink owns the dispatch of messages from one MQTT broker to handlers, by a
+// table of topics.
 //
-// It guarantees that a message is acknowledged when its handler is done with it,
-// and not before; that handlers run outside of the actor, no more at a time than
-// their row allows, so that nobody waits for them; that messages of a row are
-// begun in the order of arrival; and that one whose handler could not do it now
-// is tried again, while those behind it go on. A message that is refused is
-// acknowledged too, and so is one that is given up after Options.Attempts: no
-// message stands in the way of all others. With Unlimited attempts none is given
-// up: when as many wait as the connection hands out, the broker keeps the rest.
-// What was handed out and not acknowledged when the actor or the process ended
-// comes again, so a handler may see a message twice.
+// It guarantees that a message is acknowledged only after its handler has finished;
+// that handlers run outside of the actor, as many concurrently as their row allows;
+// that the messages of a row are begun in order of arrival; and that a message whose
+// handler fails temporarily is retried without delaying those behind it. A message that
+// is refused, or that has failed Options.Attempts times, is acknowledged, so that it
+// does not block the others. With Unlimited attempts none is given up: when as many are
+// waiting as the connection hands out, the broker keeps the rest. Messages that were not
+// acknowledged when the actor or the process ended are handled again, so a handler may
+// see a message twice.
 //
-// It must never decide what a message means, keep one on disk, or block.
+// It must never interpret a message, store one on disk, or block.
 //
 // Another broker is another actor, and another kind of message another Row:
 //
@@ -21,7 +20,7 @@
 //		Rows: []mqttlink.Row{{Name: "reload", Topic: "qscloud/app/reload", Below: true, Handle: handle}},
 //	})
 //
-// Goroutines: one for each handler that runs, cancelled when the actor stops.
+// Each running handler has a goroutine, whose context is cancelled when the actor stops.
 package mqttlink
 
 import (
@@ -38,30 +37,30 @@ import (
 	"butler/messages"
 )
 
-// Connection is where messages come from; *mqttconn.Conn is the one in use.
+// Connection is the source of the messages; *mqttconn.Conn implements it.
 type Connection interface {
-	// Settle says that a message is handled, so that it is acknowledged.
+	// Settle acknowledges a message.
 	Settle(id uint64)
-	// Resume has everything that is not settled sent again, under IDs from first on.
+	// Resume hands out again all messages that are not settled, with new IDs from first on.
 	Resume() (first uint64)
 }
 
-// Row says who handles the messages of a topic. The first row that fits counts.
+// Row is the handler of a topic. A message goes to the first row that matches.
 type Row struct {
 	// Name is a metric label from a small closed set, such as "start_task".
 	Name string
-	// Topic is the topic; with Below those that continue it with a / count, too.
+	// Topic is the topic to match; with Below also those that extend it after a slash.
 	Topic string
 	Below bool
-	// IgnoreRetained leaves retained messages alone: they come with every connect.
+	// IgnoreRetained skips retained messages, which the broker sends after every connect.
 	IgnoreRetained bool
-	// Handle handles a message. Its errors say what they mean, see
-	// messages.FailureOf: one that is out of reach, slow or busy is tried again, any
-	// other ends the message. It may be called by several goroutines.
+	// Handle handles a message. Its error is classified by messages.FailureOf: after
+	// FailureUnavailable, FailureTimeout and FailureBusy the message is retried, after
+	// any other failure it is refused. Handle may be called concurrently.
 	Handle func(ctx context.Context, m messages.MQTTMessageArrived) error
 	// Timeout bounds Handle; 0 means 30 s.
 	Timeout time.Duration
-	// Concurrency is how many messages of the row are handled at a time; 0 means 1.
+	// Concurrency is how many messages of the row are handled concurrently; 0 means 1.
 	Concurrency int
 }
 
@@ -70,13 +69,13 @@ func (r Row) fits(topic string) bool {
 	return ok && (rest == "" || r.Below && (rest[0] == '/' || strings.HasSuffix(r.Topic, "/")))
 }
 
-// Unlimited is the number of Attempts for messages that must not be lost.
+// Unlimited is the value of Options.Attempts for messages that must not be lost.
 const Unlimited = math.MaxInt
 
-// Options describe the actor of one broker. Kit, Name and Connection are required.
+// Options configure the actor of one broker. Kit, Name and Connection are required.
 type Options struct {
 	Kit *actorkit.Kit
-	// Name tells brokers apart, in the log and as a metric label.
+	// Name identifies the broker in the log and as a metric label.
 	Name       string
 	Connection Connection
 	Rows       []Row
@@ -84,14 +83,14 @@ type Options struct {
 	Log *zap.Logger
 	// Metrics may be nil; several actors may share them.
 	Metrics *Metrics
-	// Attempts is how often a message is tried, Unlimited for ever; 0 means 5.
+	// Attempts is the number of attempts for a message; 0 means 5.
 	Attempts int
-	// OnWaiting is told why messages wait for another attempt, and "" when none does
-	// any more. It must not block. Nil is fine.
+	// OnWaiting is called with the reason when messages wait for another attempt, and
+	// with "" when none does any more. It must not block. It may be nil.
 	OnWaiting func(why string)
-	// Retry is the pause after a failed attempt; the zero value means 1 s to 30 s, growing.
+	// Retry is the back-off after a failed attempt; the zero value means 1 s to 30 s.
 	Retry backoff.Policy
-	// Rand is where jitter comes from; nil means a source of its own.
+	// Rand is the source of jitter; nil means a new one.
 	Rand *rand.Rand
 }
 

@@ -9,12 +9,13 @@ import (
 	"butler/messages"
 )
 
-// machine decides what becomes of messages. It knows no broker and no clock.
+// machine decides when messages are handled and retried. It gets the time as an
+// argument and returns effects for the actor to perform.
 type machine struct {
-	// first is the smallest ID that means something.
+	// first is the smallest valid ID: smaller ones were handed out before a restart.
 	first uint64
 	lanes []*lane
-	// failing are the messages that were tried in vain and are not done with.
+	// failing are the IDs of messages that have failed and are not settled.
 	failing  map[uint64]bool
 	attempts int
 	retry    backoff.Policy
@@ -32,7 +33,7 @@ type lane struct {
 // job is a message that is to be handled.
 type job struct {
 	messages.MQTTMessageArrived
-	// Attempt is the number of the attempt that is under way, from 1.
+	// Attempt is the number of the current attempt, from 1.
 	Attempt int
 }
 
@@ -44,30 +45,30 @@ type retry struct {
 
 // The effects.
 type (
-	// handle begins an attempt; its outcome comes back as finished.
+	// handle begins an attempt; its result comes back to machine.finished.
 	handle struct {
 		lane int
 		job  job
 	}
 	settle struct{ id uint64 }
-	// tell says what became of a message.
+	// tell reports the result of an attempt.
 	tell struct {
 		row    string
 		result result
 		job    job
-		// failure is why, retryAt when it is tried again.
+		// failure is why it failed, retryAt when it is retried.
 		failure messages.Failure
 		retryAt time.Time
 	}
-	// waits says how many messages were tried in vain and are not done with, and why
-	// the last one was.
+	// waits reports how many messages have failed and wait for another attempt, and why
+	// the last one failed.
 	waits struct {
 		count int
 		why   string
 	}
 )
 
-// result is what became of a message, a metric label.
+// result is the result of an attempt, a metric label.
 type result string
 
 const (
@@ -81,7 +82,7 @@ const (
 
 func results() []result { return []result{handled, refused, failed, retained, ignored, retried} }
 
-// otherRow names the messages that no row is for.
+// otherRow is the metric label of messages that match no row.
 const otherRow = "other"
 
 func newMachine(o Options, first uint64) *machine {
@@ -95,7 +96,7 @@ func newMachine(o Options, first uint64) *machine {
 // arrived takes a message.
 func (m *machine) arrived(a messages.MQTTMessageArrived) []any {
 	if a.ID < m.first {
-		return nil // it comes again under another ID
+		return nil // Resume hands it out again under another ID
 	}
 	j := job{MQTTMessageArrived: a}
 	i := slices.IndexFunc(m.lanes, func(l *lane) bool { return l.row.fits(a.Topic) })
@@ -110,10 +111,10 @@ func (m *machine) arrived(a messages.MQTTMessageArrived) []any {
 	return m.pump(i)
 }
 
-// finished takes the outcome of an attempt.
+// finished takes the result of an attempt.
 func (m *machine) finished(now time.Time, lane int, j job, f messages.Failure) []any {
 	if j.ID < m.first {
-		return nil // of an instance that crashed: the message is done with, or comes again
+		return nil // begun before a restart: the message is settled, or handed out again
 	}
 	l := m.lanes[lane]
 	l.running--
@@ -138,7 +139,7 @@ func (m *machine) finished(now time.Time, lane int, j job, f messages.Failure) [
 	return append(effects, m.pump(lane)...)
 }
 
-// tick begins what is due.
+// tick begins the retries that are due.
 func (m *machine) tick(now time.Time) (effects []any) {
 	for i, l := range m.lanes {
 		l.retries = slices.DeleteFunc(l.retries, func(r retry) bool {
@@ -153,7 +154,7 @@ func (m *machine) tick(now time.Time) (effects []any) {
 	return effects
 }
 
-// next returns when the machine wants to be woken; zero for never.
+// next returns when to call tick next; zero means never.
 func (m *machine) next() (at time.Time) {
 	for _, l := range m.lanes {
 		for _, r := range l.retries {
@@ -178,7 +179,7 @@ func (m *machine) pump(lane int) (effects []any) {
 	return effects
 }
 
-// mayPass reports whether a failure is worth another attempt.
+// mayPass reports whether a failure is temporary.
 func mayPass(kind messages.FailureKind) bool {
 	switch kind {
 	case messages.FailureUnavailable, messages.FailureTimeout, messages.FailureBusy:

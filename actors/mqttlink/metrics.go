@@ -2,7 +2,7 @@ package mqttlink
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics count what brokers send, and what of it waits.
+// Metrics count the messages of brokers and those that wait for another attempt.
 type Metrics struct {
 	messages *prometheus.CounterVec
 	waiting  *prometheus.GaugeVec

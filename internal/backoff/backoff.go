@@ -1,9 +1,9 @@
-// Package backoff owns how long to wait before something that failed is tried
-// again.
+// Package backoff owns exponential back-off with jitter: the delay before a failed
+// operation is retried.
 //
-// It guarantees that a delay grows exponentially up to a limit and is spread at
-// random below it, so that many who failed together do not come back together.
-// It must never read a clock or own a source of randomness.
+// It guarantees that the ceiling of the delay doubles with every failure up to a limit,
+// and that delays are spread at random below it, so that callers that failed together
+// do not retry together. It must never read a clock or own a source of randomness.
 package backoff
 
 import (
@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Policy is exponential back-off with full jitter. The zero value waits not at all.
+// Policy is exponential back-off with full jitter. Delays of the zero value are 0.
 type Policy struct {
-	// Base is the most that is waited after the first failure; it doubles with every further one.
+	// Base is the longest delay after the first failure; it doubles with every further one.
 	Base time.Duration
-	// Max is what no delay exceeds; 0 means Base.
+	// Max is the longest delay; 0 means Base.
 	Max time.Duration
-	// Min is what no delay falls below, whatever chance says.
+	// Min is the shortest delay.
 	Min time.Duration
 }
 
@@ -34,8 +34,8 @@ func (p Policy) Ceiling(failures int) time.Duration {
 	return min(ceiling, most)
 }
 
-// Delay returns how long to wait after the given number of failures, from 1:
-// anything between Min and Ceiling, all equally likely.
+// Delay returns how long to wait after the given number of failures, from 1: a random
+// duration, uniformly distributed between Min and Ceiling.
 func (p Policy) Delay(failures int, random *rand.Rand) time.Duration {
 	ceiling := p.Ceiling(failures)
 	if ceiling <= p.Min {

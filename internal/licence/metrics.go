@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// Metrics tell of the licences what the monitors found out last.
+// Metrics are the last readings of the licence monitors.
 type Metrics struct {
 	expiry, expired    prometheus.Gauge
 	assigned, capacity *prometheus.GaugeVec
@@ -49,7 +49,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Server notes what the server licence is.
+// Server sets the metrics of the server licence.
 func (m *Metrics) Server(l messages.License) {
 	m.expired.Set(0)
 	if l.Expired {
@@ -61,7 +61,7 @@ func (m *Metrics) Server(l messages.License) {
 	}
 }
 
-// Usage notes how the access licences are used.
+// Usage sets the metrics of the access licences.
 func (m *Metrics) Usage(o qrs.AccessOverview) {
 	m.seats(qrs.Professional, o.Professional)
 	m.seats(qrs.Analyzer, o.Analyzer)
@@ -79,6 +79,6 @@ func (m *Metrics) Decided(of string, e Entry) {
 		m.released.WithLabelValues(of, live).Inc()
 	case ActionPlanned:
 		m.released.WithLabelValues(of, dryRun).Inc()
-	default: // nobody loses it
+	default: // it was not and would not be released
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"butler/messages"
 )
 
-// Usage returns the use of the access licences, one row for each type that is enabled.
+// Usage returns the measurement of the access licences, a point for each enabled type.
 func Usage(o qrs.AccessOverview) []messages.Point {
 	var out []messages.Point
 	add := func(enabled bool, of string, row func(messages.Point) messages.Point) {
@@ -44,12 +44,12 @@ func Usage(o qrs.AccessOverview) []messages.Point {
 
 func ofType(name string) messages.Point { return messages.Point{}.Tag("license_type", name) }
 
-// Released returns what is measured of a licence that was released.
+// Released returns the measurement of a released licence.
 func Released(of string, e Entry) []messages.Point {
 	return []messages.Point{ofType(of).Tag("user", e.User).Number("days_since_last_use", float64(e.DaysUnused))}
 }
 
-// Version returns what the product tells of its version.
+// Version returns the measurement of the version of Qlik Sense.
 func Version(v qrs.SystemInfo) []messages.Point {
 	return []messages.Point{messages.Point{}.
 		Text("content_hash", v.ContentHash).Text("sense_id", v.SenseID).Text("version", v.Version).

@@ -11,7 +11,7 @@ import (
 	"butler/internal/qlik/qrs"
 )
 
-// Repository is where the licences are; *qrs.Client is the one in use.
+// Repository reads and releases access licences; *qrs.Client implements it.
 type Repository interface {
 	UnusedSince(ctx context.Context, t qrs.AccessType, moment time.Time) ([]qrs.Allocation, error)
 	Account(ctx context.Context, id string) (qrs.Account, error)
@@ -22,19 +22,18 @@ type Repository interface {
 type Options struct {
 	Rules      Rules
 	Repository Repository
-	// FirstSeen returns since when a licence that was never used is known, at now
-	// for the first time.
+	// FirstSeen returns when a licence that was never used was seen first; that is now
+	// for a new one.
 	FirstSeen func(now time.Time, id string) time.Time
-	// Write keeps the report. It is called with the plan before anything is
-	// released, and once more at the end.
+	// Write stores the report: with the plan before anything is released, and again with
+	// the results if anything was.
 	Write func(Report) error
-	// Decided is told of every licence, when what happens to it is certain.
-	Decided func(of string, e Entry)
+	// Decided is called once for every licence with its final entry.
+	Decided func(licenceType string, e Entry)
 }
 
-// Run looks for licences that nobody uses, releases those that the rules allow,
-// and reports on all of them. The error says what kept it from some; what the
-// report says is done all the same.
+// Run looks for unused licences, releases those that the rules allow, and reports on
+// all of them. The report is valid even with an error, which joins what failed.
 func (o Options) Run(ctx context.Context, now time.Time) (Report, error) {
 	r := Report{Began: now.UTC(), DryRun: o.Rules.DryRun, Limit: o.Rules.Limit}
 	for _, t := range o.Rules.Types {
@@ -65,8 +64,8 @@ func (o Options) Run(ctx context.Context, now time.Time) (Report, error) {
 	return r, r.err()
 }
 
-// plan decides about the licences of one type. A failure leaves it without a
-// candidate: what is not known must not be released.
+// plan decides which licences of a type may be released. After a failed call there are
+// none, since a rule may protect any of them.
 func (o Options) plan(ctx context.Context, now time.Time, rules TypeRules) TypeReport {
 	limit := cutoff(now, rules.Days)
 	out := TypeReport{Type: rules.Type.String(), access: rules.Type, Days: rules.Days, UnusedSince: limit.UTC()}
@@ -87,7 +86,7 @@ func (o Options) plan(ctx context.Context, now time.Time, rules TypeRules) TypeR
 	return out
 }
 
-// judge decides about one licence.
+// judge decides whether a licence may be released.
 func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocation) (Entry, error) {
 	e := Entry{ID: l.ID, User: l.UserDirectory + `\` + l.UserID, LastUsed: l.LastUsed, Action: ActionKept}
 	since, used, known := idleSince(l, func(id string) time.Time { return o.FirstSeen(now, id) })
@@ -99,16 +98,16 @@ func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocati
 		e.Reason = "it is in quarantine"
 		return e, nil
 	case l.UserDirectory == "" || l.UserID == "":
-		e.Reason = "it cannot be told whose it is"
+		e.Reason = "its user is not known"
 		return e, nil
 	case !known:
-		e.Reason = "it cannot be told when it was used last"
+		e.Reason = "the time of its last use is not known"
 		return e, nil
 	case since.After(limit) && !used:
 		e.Reason = "it was never used, and its user has not had it for long enough"
 		return e, nil
 	case since.After(limit):
-		e.Reason = "it was used since"
+		e.Reason = "it was used recently"
 		return e, nil
 	}
 	account, err := o.Repository.Account(ctx, l.Owner)
@@ -122,7 +121,7 @@ func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocati
 	return e, nil
 }
 
-// release takes the licences that are planned, one after the other.
+// release releases the planned licences of a type, one after the other.
 func (o Options) release(ctx context.Context, t *TypeReport) {
 	for i := range t.Entries {
 		e := &t.Entries[i]
@@ -130,8 +129,8 @@ func (o Options) release(ctx context.Context, t *TypeReport) {
 			continue
 		}
 		if ctx.Err() != nil {
-			e.Action, e.Reason = ActionKept, "the time of the run was over"
-			t.Error = "the time of the run was over before all " + t.Type + " licences were released"
+			e.Action, e.Reason = ActionKept, "the run has timed out"
+			t.Error = "the run timed out before all " + t.Type + " licences were released"
 			continue
 		}
 		e.Action = ActionReleased

@@ -153,7 +153,7 @@ func TestRun_releasesThoseLongestWithoutUseFirst(t *testing.T) {
 	if len(r.written) != 2 || r.written[0].Count(ActionPlanned) != 3 || r.written[1].Count(ActionReleased) != 3 {
 		t.Errorf("want the plan and the result written, got %+v", r.written)
 	}
-	if action, why := reasonOf(t, report, "c"); action != ActionLater || why != "a run releases 3 licences at most" {
+	if action, why := reasonOf(t, report, "c"); action != ActionLater || why != "a run releases at most 3 licences" {
 		t.Errorf("c is %s: %s", action, why)
 	}
 }
@@ -191,13 +191,13 @@ func TestRun_keepsWhatIsProtected(t *testing.T) {
 		"perhaps blocked":         {used("a", 40), state(no, nil, no), "it is not known whether the user is blocked"},
 		"removed externally":      {used("a", 40), state(no, yes, yes), ""},
 		"perhaps removed":         {used("a", 40), state(no, yes, nil), ""},
-		"whose it is is unclear":  {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "LAB"}, blocked, "it cannot be told whose it is"},
-		"its directory, too":      {qrs.Allocation{ID: "a", LastUsed: ago(40), UserID: "a"}, blocked, "it cannot be told whose it is"},
+		"whose it is is unclear":  {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "LAB"}, blocked, "its user is not known"},
+		"its directory, too":      {qrs.Allocation{ID: "a", LastUsed: ago(40), UserID: "a"}, blocked, "its user is not known"},
 		"in quarantine":           {qrs.Allocation{ID: "a", LastUsed: ago(40), UserDirectory: "LAB", UserID: "a", Quarantined: true}, blocked, "it is in quarantine"},
-		"used a week ago":         {used("a", 7), blocked, "it was used since"},
+		"used a week ago":         {used("a", 7), blocked, "it was used recently"},
 		"used 30 days ago, today": {used("a", 30), blocked, ""},
-		"last use is unclear":     {qrs.Allocation{ID: "a", LastUsed: "a while ago", UserDirectory: "LAB", UserID: "a"}, blocked, "it cannot be told when it was used last"},
-		"last use is missing":     {qrs.Allocation{ID: "a", UserDirectory: "LAB", UserID: "a"}, blocked, "it cannot be told when it was used last"},
+		"last use is unclear":     {qrs.Allocation{ID: "a", LastUsed: "a while ago", UserDirectory: "LAB", UserID: "a"}, blocked, "the time of its last use is not known"},
+		"last use is missing":     {qrs.Allocation{ID: "a", UserDirectory: "LAB", UserID: "a"}, blocked, "the time of its last use is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(Rules{Never: never}, []qrs.Allocation{row.licence}, nil)

@@ -8,20 +8,20 @@ import (
 	"butler/internal/qlik/qrs"
 )
 
-// Action is what happens to a licence.
+// Action is the decision about a licence, or its result.
 type Action string
 
 // The actions.
 const (
-	// ActionPlanned: it is to be released; that is all of a dry run.
+	// ActionPlanned: it is going to be released; in a dry run it stays so.
 	ActionPlanned Action = "would be released"
 	// ActionReleased: it was taken from its user.
 	ActionReleased Action = "released"
-	// ActionFailed: the repository refused, or did not answer; it may be gone all the same.
+	// ActionFailed: the call failed. The repository may have released it nevertheless.
 	ActionFailed Action = "failed"
-	// ActionKept: something protects it.
+	// ActionKept: it is not released, see Reason.
 	ActionKept Action = "kept"
-	// ActionLater: the run had released as many as it may.
+	// ActionLater: the run has reached its limit.
 	ActionLater Action = "left for the next run"
 )
 
@@ -39,19 +39,19 @@ type Entry struct {
 	Reason     string `json:"reason"`
 }
 
-// TypeReport is what became of one type of licence.
+// TypeReport is the part of a report about one type of licence.
 type TypeReport struct {
 	Type   string `json:"licenseType"`
 	access qrs.AccessType
 	Days   int `json:"releaseThresholdDays"`
-	// UnusedSince is the moment after which a use keeps a licence.
+	// UnusedSince is the cutoff: a licence that was used after it is kept.
 	UnusedSince time.Time `json:"unusedSince"`
 	// Error says what kept licences of this type from being released.
 	Error   string  `json:"error,omitempty"`
 	Entries []Entry `json:"licenses"`
 }
 
-// Report is what a run has done, or would do, and why.
+// Report is what a run has done, or in a dry run would do, and why.
 type Report struct {
 	Began  time.Time `json:"began"`
 	DryRun bool      `json:"dryRun"`
@@ -60,7 +60,7 @@ type Report struct {
 	Types []TypeReport `json:"types"`
 }
 
-// Count returns how many licences have an action.
+// Count returns the number of licences with an action.
 func (r Report) Count(a Action) int {
 	n := 0
 	for _, t := range r.Types {
@@ -78,7 +78,7 @@ func (r Report) planned() bool {
 	return r.Count(ActionPlanned)+r.Count(ActionReleased)+r.Count(ActionFailed) > 0
 }
 
-// allot leaves what is beyond the limit for the next run.
+// allot defers planned licences beyond the limit to the next run.
 func (r *Report) allot(limit int) {
 	left := limit
 	for _, t := range r.Types {
@@ -88,7 +88,7 @@ func (r *Report) allot(limit int) {
 				continue
 			}
 			if left--; left < 0 {
-				e.Action, e.Reason = ActionLater, fmt.Sprintf("a run releases %d licences at most", limit)
+				e.Action, e.Reason = ActionLater, fmt.Sprintf("a run releases at most %d licences", limit)
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"butler/messages"
 )
 
-// Rules say what may be released.
+// Rules say which licences may be released.
 type Rules struct {
 	// DryRun releases nothing.
 	DryRun bool
@@ -24,15 +24,16 @@ type Rules struct {
 	Never Never
 }
 
-// TypeRules are those of one type of licence.
+// TypeRules are the rules for one type of licence.
 type TypeRules struct {
 	Type qrs.AccessType
-	// Days is after how many days without use a licence may be released; at least 1.
+	// Days is the number of days without use after which a licence may be released, at
+	// least 1.
 	Days int
 }
 
-// Never lists whose licences are kept. Texts are compared without regard to case:
-// Qlik Sense does so with users, and elsewhere it can only protect more of them.
+// Never lists the users whose licences are kept. Texts are compared without regard to
+// case, as Qlik Sense does with users; for the others that can only protect more users.
 type Never struct {
 	Users          []User
 	Tags           []string
@@ -46,10 +47,12 @@ type Never struct {
 // User is a user of Qlik Sense.
 type User struct{ Directory, ID string }
 
-// When says which state of an account keeps its licence: "yes", "no", or anything else for neither.
+// When says for which value of a state the licence is kept: "yes", "no", or neither for
+// any other text.
 type When string
 
-// protects returns why a user in a state keeps the licence, "" when that does not matter.
+// protects returns why a user with the state keeps the licence, "" when the state does
+// not protect it. A nil state is not known.
 func (w When) protects(name string, state *bool) string {
 	switch {
 	case w != "yes" && w != "no":
@@ -62,7 +65,7 @@ func (w When) protects(name string, state *bool) string {
 	return ""
 }
 
-// protects returns why the licence of a user is kept, "" when it may go.
+// protects returns why the licence of a user is kept, "" when it may be released.
 func (n Never) protects(l qrs.Allocation, a qrs.Account) string {
 	same := strings.EqualFold
 	if slices.ContainsFunc(n.Users, func(u User) bool { return same(u.Directory, l.UserDirectory) && same(u.ID, l.UserID) }) {
@@ -85,16 +88,16 @@ func (n Never) protects(l qrs.Allocation, a qrs.Account) string {
 		n.RemovedOutside.protects("removed externally", a.RemovedExternally))
 }
 
-// cutoff returns the last moment of use at which a licence may be released: the
+// cutoff returns the latest time of last use with which a licence may be released: the
 // end of the day that many days ago, in the time zone of now.
 func cutoff(now time.Time, days int) time.Time {
 	day := now.AddDate(0, 0, -days)
 	return time.Date(day.Year(), day.Month(), day.Day(), 23, 59, 59, 999e6, now.Location())
 }
 
-// idleSince returns since when a licence is not used. One that was never used
-// counts from when it was given to its user, and where the repository does not
-// say that, from when it was first seen. It is false for what cannot be told.
+// idleSince returns since when a licence is unused. For one that was never used that is
+// when it was allocated, or where the repository does not say, when it was seen first.
+// known is false when the repository's time of last use cannot be parsed.
 func idleSince(l qrs.Allocation, firstSeen func(id string) time.Time) (since time.Time, used, known bool) {
 	if at, ok := qlik.ParseTime(l.LastUsed); ok {
 		return at, true, true

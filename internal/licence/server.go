@@ -1,11 +1,10 @@
-// Package licence owns what the licences of Qlik Sense mean: when the server
-// licence ends, how the access licences are used, and which of them nobody uses
-// and may be taken from their users.
+// Package licence owns the rules about licences of Qlik Sense: when the server licence
+// expires, how the access licences are used, and which unused ones may be released.
 //
-// It guarantees that a licence is only released when everything that decides
-// about it is known and says so; that nothing is released before the plan is
-// written down; and that one type of licence is not in the way of another. It
-// must never read a clock or a file, and never repeat a release.
+// It guarantees that an access licence is only released when everything that the rules
+// need is known; that nothing is released before the plan is in the report; and that
+// a failure with one type of licence does not affect another. It must never read a
+// clock or a file, and never retry a release.
 package licence
 
 import (
@@ -21,11 +20,11 @@ import (
 // validTo is the line of the licence that names its last day.
 var validTo = regexp.MustCompile(`(?i)valid to:(.*)`)
 
-// layouts are the forms of that day.
+// layouts are the date formats in that line.
 var layouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
-// Server returns what the server licence is at a moment. The days are negative
-// after its end, and unknown without a date that can be read.
+// Server returns the state of the server licence at now. DaysLeft is negative after
+// its expiry; DaysKnown is false when the expiry date cannot be parsed.
 func Server(l qrs.License, now time.Time) messages.License {
 	out := messages.License{Expired: l.Expired, ExpiryDate: expiryDate(l.KeyDetails)}
 	if end, known := lastDay(out.ExpiryDate); known {
@@ -53,8 +52,7 @@ func expiryDate(details string) string {
 	return strings.TrimSpace(found[len(found)-1][1])
 }
 
-// Expiring reports whether somebody has to be told of the licence: it has ended,
-// or ends within so many days.
+// Expiring reports whether the licence has expired or expires within threshold days.
 func Expiring(l messages.License, threshold int) bool {
 	return l.Expired || l.DaysKnown && l.DaysLeft <= threshold
 }

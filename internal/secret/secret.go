@@ -1,25 +1,26 @@
-// Package secret owns the type of every value that must not be shown.
+// Package secret owns the type of passwords, tokens and other values that must not be
+// shown.
 //
-// It guarantees that a String prints, marshals and logs as a mask. The plain
-// text leaves it through Reveal alone, which a reviewer can search for. It must
-// never log and never compare in a way that leaks.
+// It guarantees that a String prints, marshals and logs as Mask. The plain text is
+// available only through Reveal, so that its uses can be found by a search. It must
+// never log.
 package secret
 
 import "fmt"
 
-// Mask is what stands in place of a secret wherever it would be shown.
+// Mask is printed instead of a secret.
 const Mask = "***"
 
 // String is a secret text.
 type String string
 
-// Reveal returns the plain text, for the one call that needs it.
+// Reveal returns the plain text.
 func (s String) Reveal() string { return string(s) }
 
-// IsSet reports whether there is a secret at all.
+// IsSet reports whether the secret is not empty.
 func (s String) IsSet() bool { return s != "" }
 
-// String returns the mask, or nothing for an empty secret.
+// String returns Mask, or "" for an empty secret.
 func (s String) String() string {
 	if s == "" {
 		return ""
@@ -27,8 +28,8 @@ func (s String) String() string {
 	return Mask
 }
 
-// GoString keeps %#v from showing the text.
+// GoString masks the secret under %#v.
 func (s String) GoString() string { return fmt.Sprintf("secret.String(%q)", s.String()) }
 
-// MarshalText keeps JSON, YAML and every other text encoding from showing it.
+// MarshalText masks the secret in JSON, YAML and other text encodings.
 func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

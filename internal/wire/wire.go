@@ -1,13 +1,12 @@
-// Package wire owns the binary form of records: their fields one behind the
-// other, in the order in which a layout names them. One layout serves both
-// directions, so that what is written and what is read cannot differ.
+// Package wire owns the binary encoding of journal records: their fields one after the
+// other, in the order in which a layout function names them. The same function encodes
+// and decodes, so that the two cannot differ.
 //
-// It guarantees that bytes from anywhere are read without a panic and without
-// claiming more memory than they justify. It must never know a record, nor a
-// version of one.
+// It guarantees that decoding arbitrary bytes does not panic and allocates no more
+// memory than their length justifies. It must never know a record type or a version.
 //
-// It is the form of the records that are written for every event: as JSON they
-// took a third of the time of a decision.
+// The records that are written for every event have this encoding: as JSON they took a
+// third of the time of a decision.
 package wire
 
 import (
@@ -17,12 +16,12 @@ import (
 	"time"
 )
 
-// Wire is a record on its way to or from its binary form.
+// Wire encodes or decodes one record. Get one from Writer or Reader.
 type Wire struct {
 	// data is what is left to be read, or what has been written.
 	data []byte
-	// text is all that there was to be read: the texts within are parts of it, so
-	// that all of them take one piece of memory.
+	// text is a copy of the whole input. The decoded texts are substrings of it, so that
+	// they need one allocation together.
 	text    string
 	reading bool
 	err     error
@@ -36,17 +35,18 @@ var (
 // Writer returns a wire that appends to buf.
 func Writer(buf []byte) Wire { return Wire{data: buf} }
 
-// Reader returns a wire that reads raw. As long as one of the texts that it reads is
-// kept, all of them are.
+// Reader returns a wire that decodes raw. Each decoded text keeps a copy of the whole
+// input in memory.
 func Reader(raw []byte) Wire { return Wire{data: raw, text: string(raw), reading: true} }
 
-// Bytes returns what has been written, behind what Writer was given.
+// Bytes returns the buffer that was given to Writer with the encoded fields appended.
 func (w *Wire) Bytes() []byte { return w.data }
 
 // More reports whether there is something left to be read.
 func (w *Wire) More() bool { return w.reading && len(w.data) > 0 }
 
-// Finish returns what was wrong with what was read: it was cut off, or something follows it.
+// Finish returns the first error of decoding: the input was too short, invalid, or
+// longer than the record.
 func (w *Wire) Finish() error {
 	if w.err == nil && w.More() {
 		w.fail(errLong)
@@ -61,7 +61,7 @@ func (w *Wire) fail(err error) {
 	w.data = nil
 }
 
-// take returns the next n bytes that were written.
+// take returns the next n bytes of the input, nil when there are fewer.
 func (w *Wire) take(n uint64) []byte {
 	if n > uint64(len(w.data)) {
 		w.fail(errShort)
@@ -72,6 +72,7 @@ func (w *Wire) take(n uint64) []byte {
 	return out
 }
 
+// size lays out a length.
 func (w *Wire) size(n *uint64) {
 	if !w.reading {
 		w.data = binary.AppendUvarint(w.data, *n)
@@ -120,7 +121,7 @@ func Text[S ~string](w *Wire, field *S) {
 	*field = S(w.text[end-length : end])
 }
 
-// Number lays out a whole number.
+// Number lays out an integer.
 func Number[N ~int | ~int64 | ~uint8](w *Wire, field *N) {
 	if !w.reading {
 		w.data = binary.AppendVarint(w.data, int64(*field))
@@ -134,7 +135,7 @@ func Number[N ~int | ~int64 | ~uint8](w *Wire, field *N) {
 	*field, w.data = N(value), w.data[length:]
 }
 
-// Flags lays out fields that are true or false.
+// Flags lays out boolean fields.
 func Flags(w *Wire, fields ...*bool) {
 	for _, field := range fields {
 		var n uint8
@@ -142,7 +143,7 @@ func Flags(w *Wire, fields ...*bool) {
 			n = 1
 		}
 		if !w.reading {
-			w.data = append(w.data, n<<1) // as Number does
+			w.data = append(w.data, n<<1) // the varint encoding that Number reads
 			continue
 		}
 		Number(w, &n)
@@ -150,7 +151,7 @@ func Flags(w *Wire, fields ...*bool) {
 	}
 }
 
-// Fraction lays out a number with a fraction.
+// Fraction lays out a floating-point number.
 func Fraction(w *Wire, field *float64) {
 	if !w.reading {
 		w.data = binary.BigEndian.AppendUint64(w.data, math.Float64bits(*field))
@@ -161,7 +162,7 @@ func Fraction(w *Wire, field *float64) {
 	}
 }
 
-// Moment lays out a time with its zone.
+// Moment lays out a time with the offset of its zone.
 func Moment(w *Wire, field *time.Time) {
 	if w.reading {
 		var n uint64
@@ -173,13 +174,14 @@ func Moment(w *Wire, field *time.Time) {
 	}
 	at := len(w.data)
 	var err error
-	if w.data, err = field.AppendBinary(append(w.data, 0)); err != nil { // a zone of odd seconds
+	if w.data, err = field.AppendBinary(append(w.data, 0)); err != nil { // the offset of the zone cannot be encoded
 		w.data, _ = field.UTC().AppendBinary(w.data[:at+1])
 	}
 	w.data[at] = byte(len(w.data) - at - 1)
 }
 
-// Items lays out the items of a slice. An empty one is nil when it is read.
+// Items lays out a slice by calling item for each element. An empty slice is decoded
+// as nil.
 func Items[T any](w *Wire, field *[]T, item func(*Wire, *T)) {
 	n := uint64(len(*field))
 	w.size(&n)
