@@ -14,6 +14,7 @@
 package qrs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -199,6 +200,11 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 	if resp.StatusCode/100 != 2 {
 		return nil, c.statusError(r, key, resp.StatusCode, body)
 	}
+	// The page of a proxy that wants a log-in is no word of the QRS, which says nothing
+	// of a change that it has made.
+	if r.verb() != http.MethodGet && len(bytes.TrimSpace(body)) > 0 {
+		return nil, &Error{Kind: messages.FailureInvalid, request: r, client: c, err: errUnasked, status: resp.StatusCode}
+	}
 	return body, nil
 }
 
@@ -232,16 +238,20 @@ func (c *Client) build(ctx context.Context, r request, key string) (*http.Reques
 }
 
 var (
+	errUnasked       = errors.New("the answer holds text where there is none from a repository service; is this address the repository service itself?")
 	errTooLarge      = errors.New("the answer is larger than allowed")
 	errOtherHost     = errors.New("redirected to another host; is this address the repository service itself?")
 	errManyRedirects = errors.New("redirected too often")
 )
 
 // checkRedirect follows redirects within one host only: headers and the client
-// certificate are meant for nobody else.
+// certificate are meant for nobody else. One that turns a call into a mere GET is
+// itself the answer: the page that it leads to says nothing of what was to be changed.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
+	case req.Method != first.Method:
+		return http.ErrUseLastResponse
 	case req.URL.Scheme != first.URL.Scheme || req.URL.Host != first.URL.Host:
 		return errOtherHost
 	case len(via) > maxRedirects:

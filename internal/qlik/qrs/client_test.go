@@ -361,6 +361,35 @@ func TestClient_followsRedirectsWithinTheHostOnly(t *testing.T) {
 	}
 }
 
+func TestClient_takesNoPageForAChange(t *testing.T) {
+	page := qliktest.Response{Body: "<html>Please log in</html>"}
+	for name, row := range map[string]struct {
+		first  qliktest.Response
+		kind   messages.FailureKind
+		status int
+	}{
+		"a page":                     {page, messages.FailureInvalid, http.StatusOK},
+		"a document":                 {qliktest.Response{Body: `{"error":"no"}`}, messages.FailureInvalid, http.StatusOK},
+		"a redirect to a page":       {qliktest.Response{Status: http.StatusFound, Header: http.Header{"Location": {"/qrs/login"}}}, messages.FailureRejected, http.StatusFound},
+		"a redirect to another host": {qliktest.Response{Status: http.StatusSeeOther, Header: http.Header{"Location": {"http://sso.invalid/"}}}, messages.FailureRejected, http.StatusSeeOther},
+	} {
+		for change, do := range map[string]func(*Client) error{
+			"start":   func(c *Client) error { return c.StartTask(t.Context(), idA) },
+			"release": func(c *Client) error { return c.Release(t.Context(), Analyzer, idA) },
+		} {
+			c, server := plain(t, inTurn(row.first, page))
+			err := do(c)
+			if failed, _ := errors.AsType[*Error](err); failed == nil || failed.Kind != row.kind || failed.Status() != row.status || len(server.Requests()) != 1 {
+				t.Errorf("%s instead of a %s: want %v with status %d after one request, got %v after %d", name, change, row.kind, row.status, err, len(server.Requests()))
+			}
+		}
+	}
+	c, _ := plain(t, always(qliktest.Response{Body: "\r\n"}))
+	if err := c.StartTask(t.Context(), idA); err != nil {
+		t.Errorf("want an answer without a word to do, got %v", err)
+	}
+}
+
 func TestError_hasTheFormOfTheContract(t *testing.T) {
 	long := strings.Repeat("x", 201)
 	tests := []struct {
