@@ -27,10 +27,7 @@ const (
 func decodeList[T any](body []byte, keep func(T) error) error {
 	c := &cursor{text: body}
 	if c.next() != '[' {
-		if c.value(); c.bad {
-			return errors.New("the answer is not JSON")
-		}
-		return errors.New("the answer is not a list")
+		return misshapen(body, "a list")
 	}
 	count := 0
 	var problem error
@@ -44,10 +41,33 @@ func decodeList[T any](body []byte, keep func(T) error) error {
 			c.fail()
 		}
 	})
-	if problem == nil && c.bad {
-		return errors.New("the answer is not JSON")
+	// What stands behind the list would make it another document, or none.
+	if problem == nil && (c.bad || c.next() != 0 || c.at < len(body)) {
+		return errNotJSON
 	}
 	return problem
+}
+
+var (
+	errNotJSON = errors.New("the answer is not JSON")
+	errEmpty   = errors.New("the answer is empty")
+	errMarkup  = errors.New("the answer is HTML or XML and not JSON; is this address the repository service itself?")
+)
+
+// misshapen tells what an answer is that does not begin as what was wanted.
+func misshapen(body []byte, wanted string) error {
+	c := &cursor{text: body}
+	first := c.next()
+	switch {
+	case c.at == len(body):
+		return errEmpty
+	case first == '<':
+		return errMarkup
+	}
+	if c.value(); c.bad {
+		return errNotJSON
+	}
+	return errors.New("the answer is not " + wanted)
 }
 
 // decodeNext reads a document and hands it to keep.
@@ -62,10 +82,10 @@ func decodeNext[T any](c *cursor, keep func(T) error) error {
 // decodeObject reads one JSON object.
 func decodeObject(body []byte, into any) error {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return errors.New("the answer is not an object")
+		return misshapen(body, "an object")
 	}
 	if err := json.Unmarshal(body, into); err != nil && !isTolerable(err) {
-		return errors.New("the answer is not JSON")
+		return errNotJSON
 	}
 	return nil
 }

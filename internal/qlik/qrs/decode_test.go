@@ -273,3 +273,31 @@ func checkText(t *testing.T, s string, limit int, multiline bool) {
 		}
 	}
 }
+
+func TestDecode_tellsWhatAnAnswerIsInstead(t *testing.T) {
+	const markup = "the answer is HTML or XML and not JSON; is this address the repository service itself?"
+	for body, want := range map[string][2]string{
+		"":                        {"the answer is empty", "the answer is empty"},
+		" \r\n":                   {"the answer is empty", "the answer is empty"},
+		"\n<!DOCTYPE html><html>": {markup, markup},
+		"Bad Gateway":             {"the answer is not JSON", "the answer is not JSON"},
+		"\xff\xfe[\x00]\x00":      {"the answer is not JSON", "the answer is not JSON"},
+		"null":                    {"the answer is not a list", "the answer is not an object"},
+		"[]":                      {"", "the answer is not an object"},
+		"{}":                      {"the answer is not a list", ""},
+		"[] []":                   {"the answer is not JSON", "the answer is not an object"},
+		"[]\x00":                  {"the answer is not JSON", "the answer is not an object"},
+		"{} {}":                   {"the answer is not a list", "the answer is not JSON"},
+	} {
+		said := func(err error) string {
+			if err == nil {
+				return ""
+			}
+			return err.Error()
+		}
+		list := decodeList([]byte(body), func(entityDoc) error { return nil })
+		if got := [2]string{said(list), said(decodeObject([]byte(body), &entityDoc{}))}; got != want {
+			t.Errorf("%q: want %q, got %q", body, want, got)
+		}
+	}
+}
