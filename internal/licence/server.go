@@ -13,12 +13,17 @@ import (
 	"strings"
 	"time"
 
+	"butler/internal/qlik"
 	"butler/internal/qlik/qrs"
+	"butler/internal/text"
 	"butler/messages"
 )
 
 // validTo is the line of the licence that names its last day.
 var validTo = regexp.MustCompile(`(?i)valid to:(.*)`)
+
+// maxDate limits the text that stands in the place of that day, in characters.
+const maxDate = 64
 
 // layouts are the date formats in that line.
 var layouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
@@ -28,16 +33,19 @@ var layouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", time.
 func Server(l qrs.License, now time.Time) messages.License {
 	out := messages.License{Expired: l.Expired, ExpiryDate: expiryDate(l.KeyDetails)}
 	if end, known := lastDay(out.ExpiryDate); known {
-		out.DaysLeft, out.DaysKnown = int(math.Ceil(end.Sub(now).Hours()/24)), true
+		// Seconds, because a time.Duration ends after 292 years, and licences do not.
+		left := float64(end.Unix()-now.Unix()) - float64(now.Nanosecond())/1e9
+		out.DaysLeft, out.DaysKnown = int(math.Ceil(left/(24*60*60))), true
 	}
 	return out
 }
 
-// lastDay reads the date of a licence.
-func lastDay(text string) (end time.Time, known bool) {
+// lastDay reads the date of a licence. The date that stands for none in Qlik Sense is no
+// end of a licence.
+func lastDay(written string) (end time.Time, known bool) {
 	for _, layout := range layouts {
-		if end, err := time.Parse(layout, text); err == nil {
-			return end, true
+		if end, err := time.Parse(layout, written); err == nil {
+			return end, !qlik.IsNever(end.Format(time.RFC3339))
 		}
 	}
 	return time.Time{}, false
@@ -49,7 +57,7 @@ func expiryDate(details string) string {
 	if len(found) == 0 {
 		return ""
 	}
-	return strings.TrimSpace(found[len(found)-1][1])
+	return text.Shorten(strings.TrimSpace(found[len(found)-1][1]), maxDate)
 }
 
 // Expiring reports whether the licence has expired or expires within threshold days.

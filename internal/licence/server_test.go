@@ -1,6 +1,7 @@
 package licence
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func TestServer_countsTheDaysWithTheirSign(t *testing.T) {
 		"nothing at all":          {"", messages.License{}},
 		"something else":          {"Valid To: the end of time", messages.License{ExpiryDate: "the end of time"}},
 		"a day that is none":      {"Valid To: 2026-02-30", messages.License{ExpiryDate: "2026-02-30"}},
+		"for ever":                {"Valid To: 9999-12-31", messages.License{ExpiryDate: "9999-12-31", DaysLeft: 2_912_317, DaysKnown: true}},
+		"the date for none":       {"Valid To: 1753-01-01", messages.License{ExpiryDate: "1753-01-01"}},
+		"a long text":             {"Valid To: " + strings.Repeat("x", 5000), messages.License{ExpiryDate: strings.Repeat("x", 64)}},
 		"a date in another style": {"Valid To: 05/16/2026", messages.License{ExpiryDate: "05/16/2026"}},
 	} {
 		if diff := cmp.Diff(row.want, Server(qrs.License{KeyDetails: row.details}, now)); diff != "" {
