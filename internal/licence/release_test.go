@@ -311,3 +311,28 @@ func TestRun_neverReleasesMoreThanItMay(t *testing.T) {
 		}
 	})
 }
+
+func TestRun_keepsTheLicenceOfWhomItDoesNotKnowEnough(t *testing.T) {
+	protected := Never{Tags: []string{"vip"}, Properties: []messages.Property{{Name: "Licence", Value: "keep"}}}
+	for name, row := range map[string]struct {
+		account qrs.Account
+		never   Never
+		reason  string
+	}{
+		"tags":                         {qrs.Account{TagsUnclear: true}, protected, "it is not known which tags the user has"},
+		"custom properties":            {qrs.Account{PropertiesUnclear: true}, protected, "it is not known which custom properties the user has"},
+		"a tag that decides":           {qrs.Account{TagsUnclear: true, Tags: []string{"VIP"}}, protected, `the user has the tag "VIP"`},
+		"what no rule asks for":        {qrs.Account{TagsUnclear: true, PropertiesUnclear: true}, Never{}, "not used for 40 days"},
+		"everything, and no rule fits": {qrs.Account{}, protected, "not used for 40 days"},
+	} {
+		r := newRig(Rules{DryRun: true, Never: row.never}, []qrs.Allocation{used("a", 40)}, nil)
+		r.accounts["u-a"] = row.account
+		report, err := r.Run(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, reason := reasonOf(t, report, "a"); reason != row.reason {
+			t.Errorf("%s: want %q, got %q", name, row.reason, reason)
+		}
+	}
+}

@@ -76,10 +76,16 @@ func (n Never) protects(l qrs.Allocation, a qrs.Account) string {
 			return fmt.Sprintf("the user has the tag %q", tag)
 		}
 	}
+	if a.TagsUnclear && len(n.Tags) > 0 {
+		return "it is not known which tags the user has"
+	}
 	for _, p := range a.Properties {
 		if slices.ContainsFunc(n.Properties, func(kept messages.Property) bool { return same(kept.Name, p.Name) && same(kept.Value, p.Value) }) {
 			return fmt.Sprintf("the user has the custom property %s = %s", p.Name, p.Value)
 		}
+	}
+	if a.PropertiesUnclear && len(n.Properties) > 0 {
+		return "it is not known which custom properties the user has"
 	}
 	if slices.ContainsFunc(n.Directories, func(d string) bool { return same(d, l.UserDirectory) }) {
 		return "the user directory is on the list"

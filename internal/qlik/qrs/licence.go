@@ -1,7 +1,9 @@
 package qrs
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -14,6 +16,12 @@ import (
 // maxKeyDetails bounds the text that describes the signed licence, in characters.
 const maxKeyDetails = 20_000
 
+// Where the licence is, and how the access licences are used.
+const (
+	licencePath  = "license"
+	overviewPath = "license/accesstypeoverview"
+)
+
 // License is the licence of the Qlik Sense server.
 type License struct {
 	Expired bool
@@ -22,19 +30,24 @@ type License struct {
 	Name, Organization string
 }
 
-// License returns the server's licence.
+// License returns the server's licence. An object that says neither whether it has
+// ended nor anything about it is an error, so that no other answer looks like a good licence.
 func (c *Client) License(ctx context.Context) (License, error) {
 	var doc struct {
-		IsExpired    flag `json:"isExpired"`
+		IsExpired    text `json:"isExpired"`
 		KeyDetails   text `json:"keyDetails"`
 		Name         text `json:"name"`
 		Organization text `json:"organization"`
 	}
-	if err := c.plainObject(ctx, "license", &doc); err != nil {
+	if err := c.plainObject(ctx, licencePath, &doc); err != nil {
 		return License{}, err
 	}
+	expired := strings.EqualFold(string(doc.IsExpired), "true")
+	if !expired && !strings.EqualFold(string(doc.IsExpired), "false") && doc.KeyDetails == "" {
+		return License{}, c.invalid(request{op: opLicence, path: licencePath}, "the answer does not tell of a licence")
+	}
 	return License{
-		Expired: bool(doc.IsExpired), KeyDetails: prose(string(doc.KeyDetails), maxKeyDetails),
+		Expired: expired, KeyDetails: prose(string(doc.KeyDetails), maxKeyDetails),
 		Name: doc.Name.line(maxName), Organization: doc.Organization.line(maxName),
 	}, nil
 }
@@ -99,7 +112,8 @@ func (d accessDoc) seats() SeatAccess {
 	}
 }
 
-// AccessOverview returns how many access licences there are and in use.
+// AccessOverview returns how many access licences there are and in use. An object that
+// tells of none of them is an error.
 func (c *Client) AccessOverview(ctx context.Context) (AccessOverview, error) {
 	var doc struct {
 		TotalTokens        integer   `json:"totalTokens"`
@@ -111,8 +125,12 @@ func (c *Client) AccessOverview(ctx context.Context) (AccessOverview, error) {
 		AnalyzerAccess     accessDoc `json:"analyzerAccess"`
 		AnalyzerTimeAccess accessDoc `json:"analyzerTimeAccess"`
 	}
-	if err := c.plainObject(ctx, "license/accesstypeoverview", &doc); err != nil {
+	nothing := doc
+	if err := c.plainObject(ctx, overviewPath, &doc); err != nil {
 		return AccessOverview{}, err
+	}
+	if doc == nothing {
+		return AccessOverview{}, c.invalid(request{op: opLicence, path: overviewPath}, "the answer does not tell of access licences")
 	}
 	user, login, minutes := doc.UserAccess, doc.LoginAccess, doc.AnalyzerTimeAccess
 	return AccessOverview{
@@ -215,6 +233,9 @@ func (c *Client) Release(ctx context.Context, t AccessType, id string) error {
 type Account struct {
 	Tags       []string
 	Properties []messages.Property
+	// TagsUnclear and PropertiesUnclear say that there may be others, because the QRS
+	// does not tell of them, or not in a way that is understood.
+	TagsUnclear, PropertiesUnclear bool
 	// Inactive, Blocked and RemovedExternally are states of the account, nil where
 	// the QRS does not say.
 	Inactive, Blocked, RemovedExternally *bool
@@ -231,26 +252,49 @@ func (c *Client) Account(ctx context.Context, id string) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	if len(doc.Tags) == maxListLength || len(doc.CustomProperties) == maxListLength {
+	if len(doc.Tags.items) == maxListLength || len(doc.CustomProperties.items) == maxListLength {
 		return Account{}, c.invalid(r, "the user has more tags or custom properties than can be looked at")
 	}
-	a := Account{Inactive: doc.Inactive.is, Blocked: doc.Blacklisted.is, RemovedExternally: doc.RemovedExternally.is}
-	for _, tag := range doc.Tags {
-		a.Tags = append(a.Tags, tag.Name.line(maxName))
+	a := Account{
+		TagsUnclear: !doc.Tags.known, PropertiesUnclear: !doc.CustomProperties.known,
+		Inactive: doc.Inactive.is, Blocked: doc.Blacklisted.is, RemovedExternally: doc.RemovedExternally.is,
 	}
-	for _, p := range doc.CustomProperties {
-		a.Properties = append(a.Properties, messages.Property{Name: p.Definition.Name.line(maxName), Value: p.Value.line(maxName)})
+	for _, tag := range doc.Tags.items {
+		name := tag.Name.line(maxName)
+		a.Tags, a.TagsUnclear = append(a.Tags, name), a.TagsUnclear || name == ""
+	}
+	for _, p := range doc.CustomProperties.items {
+		property := messages.Property{Name: p.Definition.Name.line(maxName), Value: p.Value.line(maxName)}
+		a.Properties, a.PropertiesUnclear = append(a.Properties, property), a.PropertiesUnclear || property.Name == ""
 	}
 	return a, nil
 }
 
 type accountDoc struct {
 	entityDoc
-	Tags              sequence[entityDoc]   `json:"tags"`
-	CustomProperties  sequence[propertyDoc] `json:"customProperties"`
-	Inactive          state                 `json:"inactive"`
-	Blacklisted       state                 `json:"blacklisted"`
-	RemovedExternally state                 `json:"removedExternally"`
+	Tags              roll[entityDoc]   `json:"tags"`
+	CustomProperties  roll[propertyDoc] `json:"customProperties"`
+	Inactive          state             `json:"inactive"`
+	Blacklisted       state             `json:"blacklisted"`
+	RemovedExternally state             `json:"removedExternally"`
+}
+
+// roll is a list of which it matters whether everything in it is understood.
+type roll[T any] struct {
+	items []T
+	known bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *roll[T]) UnmarshalJSON(raw []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	start, _ := decoder.Token()
+	for l.known = start == json.Delim('['); l.known && decoder.More() && len(l.items) < maxListLength; {
+		var item T
+		l.known = decoder.Decode(&item) == nil
+		l.items = append(l.items, item)
+	}
+	return nil
 }
 
 // state is an optional boolean.

@@ -90,3 +90,43 @@ func TestAccount(t *testing.T) {
 		t.Errorf("an account with too many tags: %v, want invalid", err)
 	}
 }
+
+func TestAccount_tellsWhatItDoesNotKnowOfTagsAndProperties(t *testing.T) {
+	for of, row := range map[string]struct{ tags, properties bool }{
+		`"tags":[],"customProperties":[]`:                                                  {false, false},
+		`"tags":[{"name":"t"}],"customProperties":[{"value":5,"definition":{"name":"p"}}]`: {false, false},
+		``:                                                    {true, true},
+		`"tags":null,"customProperties":{}`:                   {true, true},
+		`"tags":"keep","customProperties":[5]`:                {true, true},
+		`"tags":["keep"],"customProperties":[]`:               {true, false},
+		`"tags":[{"name":""}],"customProperties":[]`:          {true, false},
+		`"tags":[null],"customProperties":[{"value":"keep"}]`: {true, true},
+	} {
+		c, _ := plain(t, always(qliktest.Response{Body: strings.TrimSuffix(`{"id":"`+idC+`",`+of, ",") + "}"}))
+		got, err := c.Account(t.Context(), idC)
+		if err != nil || got.TagsUnclear != row.tags || got.PropertiesUnclear != row.properties {
+			t.Errorf("%s: want unclear %v, got %+v, %v", of, row, got, err)
+		}
+	}
+}
+
+func TestLicences_anOddAnswerIsNoGoodNews(t *testing.T) {
+	for _, body := range []string{`{}`, `{"message":"Please log in"}`, `{"isExpired":null}`, `{"isExpired":1,"keyDetails":""}`, `{"enabled":true}`} {
+		c, _ := plain(t, always(qliktest.Response{Body: body}))
+		if got, err := c.License(t.Context()); kindOf(t, err) != messages.FailureInvalid {
+			t.Errorf("%s as a licence: %+v, %v", body, got, err)
+		}
+		if got, err := c.AccessOverview(t.Context()); kindOf(t, err) != messages.FailureInvalid {
+			t.Errorf("%s as access licences: %+v, %v", body, got, err)
+		}
+	}
+}
+
+func TestLicense_readsASwitchThatIsWrittenAsText(t *testing.T) {
+	for body, expired := range map[string]bool{`{"isExpired":"true"}`: true, `{"isExpired":"False"}`: false, `{"isExpired":false}`: false, `{"keyDetails":"Allotments:"}`: false} {
+		c, _ := plain(t, always(qliktest.Response{Body: body}))
+		if got, err := c.License(t.Context()); err != nil || got.Expired != expired {
+			t.Errorf("%s: want expired %v, got %+v, %v", body, expired, got, err)
+		}
+	}
+}

@@ -29,10 +29,14 @@ func (c *Client) SystemInfo(ctx context.Context) (SystemInfo, error) {
 	if err := decodeObject(body, &doc); err != nil {
 		return SystemInfo{}, c.invalid(r, "%w", err)
 	}
-	return SystemInfo{
+	info := SystemInfo{
 		ContentHash: doc.ContentHash.line(maxName), SenseID: doc.SenseID.line(maxName), Version: doc.Version.line(maxName),
 		DeploymentType: doc.DeploymentType.line(maxName), ReleaseLabel: doc.ReleaseLabel.line(maxName),
 		DeprecatedProductVersion: doc.DeprecatedProductVersion.line(maxName),
 		ProductName:              doc.ProductName.line(maxName), CopyrightYearRange: doc.CopyrightYearRange.line(maxName),
-	}, nil
+	}
+	if info == (SystemInfo{}) {
+		return info, c.invalid(r, "the answer tells nothing of a version")
+	}
+	return info, nil
 }

@@ -29,3 +29,13 @@ func TestSystemInfo_wantsNeitherKeyNorUser(t *testing.T) {
 		t.Errorf("want it unavailable, got %v", err)
 	}
 }
+
+func TestSystemInfo_anOddAnswerIsNoVersion(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"message":"Please log in","version":null}`)
+	}))
+	defer server.Close()
+	if got, err := newClient(t, Options{BaseURL: server.URL}).SystemInfo(t.Context()); kindOf(t, err) != messages.FailureInvalid {
+		t.Errorf("want it invalid, got %+v, %v", got, err)
+	}
+}
