@@ -51,7 +51,7 @@ func startReason(err error) string {
 	switch {
 	case errors.Is(err, errNotBegun):
 		return "not started: " + err.Error()
-	case answered(err):
+	case answered(err) && messages.FailureOf(err).Kind != messages.FailureInvalid:
 		return explain(err)
 	}
 	return explain(err) + "; it is not known whether the task was started"

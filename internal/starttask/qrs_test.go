@@ -241,6 +241,10 @@ func TestQRS_tellsWhatQlikSenseAnswered(t *testing.T) {
 		{"start, 400", status("POST", 400), byID, 200, "could be started", "Qlik Sense refused it (HTTP 400)"},
 		{"start, 409", status("POST", 409), byTag, 200, "could be started", "Qlik Sense refused it (HTTP 409)"},
 		{"start, 503", status("POST", 503), byTag, 200, "could be started", "Qlik Sense could not do it now (HTTP 503)"},
+		{
+			"start, another answer", kind("POST", edge.WrongShape), byTag, 200, "could be started",
+			"Qlik Sense gave an answer that is not understood (HTTP 200); it is not known whether the task was started",
+		},
 		{"start, too slow", kind("POST", edge.Hang), byTag, 200, "could be started", "Qlik Sense did not answer in time; it is not known whether the task was started"},
 		{"start, broken off", kind("POST", edge.ResetBefore), byTag, 200, "could be started", "Qlik Sense could not be reached; it is not known whether the task was started"},
 	}
