@@ -91,7 +91,7 @@ func (o Options) judge(ctx context.Context, now, limit time.Time, l qrs.Allocati
 	e := Entry{ID: l.ID, User: l.UserDirectory + `\` + l.UserID, LastUsed: l.LastUsed, Action: ActionKept}
 	since, used, known := idleSince(l, func(id string) time.Time { return o.FirstSeen(now, id) })
 	if e.NeverUsed = known && !used; known {
-		e.DaysUnused = int(now.Sub(since) / (24 * time.Hour))
+		e.DaysUnused = max(int(now.Sub(since)/(24*time.Hour)), 0) // a use in the future is one of today
 	}
 	switch {
 	case l.Quarantined:

@@ -336,3 +336,15 @@ func TestRun_keepsTheLicenceOfWhomItDoesNotKnowEnough(t *testing.T) {
 		}
 	}
 }
+
+func TestRun_countsNoDaysSinceAUseInTheFuture(t *testing.T) {
+	ahead := used("a", 40)
+	ahead.LastUsed = "9999-12-31T00:00:00.000Z"
+	report, err := newRig(Rules{DryRun: true}, []qrs.Allocation{ahead}, nil).Run(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := report.Types[0].Entries[0]; e.DaysUnused != 0 || e.Action != ActionKept {
+		t.Errorf("want it kept and used today, got %+v", e)
+	}
+}
