@@ -29,10 +29,12 @@ import (
 	"butler/messages"
 )
 
-// Bounds of an answer's body, in bytes. A larger answer is an error, and a longer
-// script log is cut.
+// Bounds of an answer's body, in bytes: of lists and of objects with an ID, of the few
+// that have none, and of script logs. A larger answer is an error, and a longer script
+// log is cut.
 const (
 	maxDocumentBytes  = 32 << 20
+	maxPlainBytes     = 1 << 20
 	maxScriptLogBytes = 16 << 20
 )
 

@@ -151,7 +151,7 @@ func (c *Client) AccessOverview(ctx context.Context) (AccessOverview, error) {
 
 // plainObject gets an object that has no ID to check.
 func (c *Client) plainObject(ctx context.Context, path string, into any) error {
-	r := request{op: opLicence, path: path}
+	r := request{op: opLicence, path: path, limit: maxPlainBytes}
 	body, err := c.send(ctx, r)
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package qrs
 
 import (
+	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +121,25 @@ func TestLicences_anOddAnswerIsNoGoodNews(t *testing.T) {
 		}
 		if got, err := c.AccessOverview(t.Context()); kindOf(t, err) != messages.FailureInvalid {
 			t.Errorf("%s as access licences: %+v, %v", body, got, err)
+		}
+	}
+}
+
+func TestLicences_areRefusedWhereTheyAreLong(t *testing.T) {
+	doc := `{"isExpired":false,"tokensEnabled":true,"version":"14.1"}`
+	for spaces, wanted := range map[int]bool{maxPlainBytes - len(doc): true, maxPlainBytes - len(doc) + 1: false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat(" ", spaces)+doc)
+		}))
+		defer server.Close()
+		c := newClient(t, options(server.URL))
+		_, licence := c.License(t.Context())
+		_, overview := c.AccessOverview(t.Context())
+		_, version := c.SystemInfo(t.Context())
+		for of, err := range map[string]error{"licence": licence, "access licences": overview, "version": version} {
+			if errors.Is(err, errTooLarge) == wanted || wanted && err != nil {
+				t.Errorf("%s behind %d spaces: want it read %v, got %v", of, spaces, wanted, err)
+			}
 		}
 	}
 }

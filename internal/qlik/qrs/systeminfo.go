@@ -21,7 +21,7 @@ func (c *Client) SystemInfo(ctx context.Context) (SystemInfo, error) {
 		ProductName              text `json:"productName"`
 		CopyrightYearRange       text `json:"copyrightYearRange"`
 	}
-	r := request{op: opSystemInfo, path: "systeminfo", keyless: true}
+	r := request{op: opSystemInfo, path: "systeminfo", limit: maxPlainBytes, keyless: true}
 	body, err := c.send(ctx, r)
 	if err != nil {
 		return SystemInfo{}, err
