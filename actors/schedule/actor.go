@@ -16,14 +16,14 @@ import (
 	"butler/messages"
 )
 
-// fileTimeout bounds a call to the file.
+// fileTimeout bounds each read and write of the file.
 const fileTimeout = 30 * time.Second
 
-// aCall names a call of the scheduler in the log.
+// aCall names the calls of the scheduler in the log after a panic.
 const aCall = "a call of the scheduler"
 
-// Props describes the scheduler. Calls of an instance that crashed and of its
-// successor share their pools.
+// Props returns the props of the scheduler. The pools of its calls are shared with the
+// actor that a restart replaces.
 func Props(opts Options) *actor.Props {
 	if opts.Store != nil && opts.Start == nil {
 		panic("BUG: a scheduler with schedules needs a way to start tasks")
@@ -50,13 +50,13 @@ func Props(opts Options) *actor.Props {
 	if opts.Rand == nil {
 		opts.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
-	// The machine keeps to one call of the file and to MaxConcurrent starts. A call
-	// frees its slot a moment after its outcome is posted, hence the spare ones.
+	// The machine makes one call to the file and MaxConcurrent starts at a time. A call
+	// frees its slot a moment after its result is posted, hence the spare slots.
 	files, starts := actorkit.NewPool(4), actorkit.NewPool(2*opts.MaxConcurrent)
 	return opts.Kit.Props("schedule", func() actor.Actor { return &scheduler{opts: opts, filePool: files, startPool: starts} })
 }
 
-// What calls bring home, and what wakes the machine.
+// The messages of the actor to itself.
 type (
 	loadFinished struct {
 		book    messages.ScheduleBook
@@ -86,8 +86,8 @@ type scheduler struct {
 
 // Receive implements actor.Actor.
 func (s *scheduler) Receive(ctx actor.Context) {
-	// The time of the wall, since runs are due by it: the monotonic clock stands
-	// still while the machine sleeps.
+	// Round(0) strips the monotonic clock: runs are due by the wall clock, and the
+	// monotonic clock stands still while the computer sleeps.
 	now := time.Now().Round(0)
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
@@ -142,7 +142,8 @@ func (s *scheduler) perform(ctx actor.Context, effects []effect) {
 	}
 }
 
-// file makes a call to the file; failed builds the message for one that cannot be made.
+// file makes a call to the file. failed builds the message to post when that is not
+// possible.
 func (s *scheduler) file(ctx actor.Context, call func(context.Context) any, failed func(messages.Failure) any) {
 	running := s.files.Run(ctx, fileTimeout, func(bounded context.Context) any {
 		var message any
@@ -164,7 +165,7 @@ func (s *scheduler) load(ctx context.Context) loadFinished {
 	}
 	marks, err := recall(s.opts.Ledger)
 	if err != nil {
-		s.opts.Log.Warn("missed runs of schedules cannot be found", logx.Err(err))
+		s.opts.Log.Warn("it is not known which runs of schedules were missed", logx.Err(err))
 	}
 	return loadFinished{book: book, marks: marks, failure: failure}
 }
@@ -186,7 +187,7 @@ func (s *scheduler) start(ctx actor.Context, r run) {
 	}
 }
 
-// tell writes to the log, counts and tells the health.
+// tell logs and counts an effect, and reports the health.
 func (s *scheduler) tell(e effect) {
 	log, metrics := s.opts.Log, s.opts.Metrics
 	switch e := e.(type) {
@@ -212,7 +213,7 @@ func (s *scheduler) tell(e effect) {
 		log.Error("a schedule could not start its task", fields...)
 	case missed:
 		metrics.ran(resultNotMadeUp, e.Count)
-		log.Warn("a schedule missed runs that are not made up for", scheduleID(e.ID), scheduleName(e.Name), logx.Count(e.Count), zap.Time("first", e.First))
+		log.Warn("a schedule has missed runs, which are skipped", scheduleID(e.ID), scheduleName(e.Name), logx.Count(e.Count), zap.Time("first", e.First))
 	case noFile:
 		log.Info("there is no schedule file yet; the first schedule that is created makes it")
 	case tellHealth:

@@ -270,7 +270,7 @@ func TestScheduler_makesUpForWhatItMissed(t *testing.T) {
 		s.wait(4 * time.Hour)
 		s.start()
 		want(t, s.started(), "01 00:12:00 5b0c1f0e", "01 04:12:00 5b0c1f0e")
-		if s.logs.FilterMessage("a schedule missed runs that are not made up for").Len() != 2 {
+		if s.logs.FilterMessage("a schedule has missed runs, which are skipped").Len() != 2 {
 			t.Errorf("want the runs that were skipped told, got %v", s.logs.All())
 		}
 	})

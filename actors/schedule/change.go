@@ -12,23 +12,23 @@ import (
 type change struct {
 	command any
 	replyTo messages.Ref
-	// schedule is what a CreateSchedule creates.
+	// schedule is the schedule that a CreateSchedule adds.
 	schedule messages.Schedule
-	// races counts how often the file had changed in the meantime.
+	// races counts how often the file was edited while the change was made.
 	races int
 }
 
-// Reasons for which a command is refused.
+// The failures of commands.
 var (
 	errUnknown = messages.Failure{Kind: messages.FailureNotFound, Text: "no schedule has this ID"}
 	errOff     = messages.Failure{Kind: messages.FailureBusy, Text: "the scheduler is switched off; set Butler.scheduler.enable to true"}
 	errBusy    = messages.Failure{Kind: messages.FailureBusy, Text: "too many changes wait for the schedule file"}
-	errFull    = messages.Failure{Kind: messages.FailureRejected, Text: "there are as many schedules as there may be; delete some"}
-	errRaces   = messages.Failure{Kind: messages.FailureUnavailable, Text: "the schedule file is being changed by somebody else all the time"}
+	errFull    = messages.Failure{Kind: messages.FailureRejected, Text: "the number of schedules has reached its limit; delete some"}
+	errRaces   = messages.Failure{Kind: messages.FailureUnavailable, Text: "the schedule file is changed again and again by another program or person"}
 	errState   = messages.Failure{Kind: messages.FailureRejected, Text: "a schedule can only be started or stopped"}
 )
 
-// command takes up a command; it ignores what is none.
+// command handles a command and ignores other messages.
 func (m *machine) command(now time.Time, command any) []effect {
 	c, isChange := changeOf(command)
 	switch {
@@ -52,7 +52,7 @@ func (m *machine) command(now time.Time, command any) []effect {
 	return nil
 }
 
-// changeOf reads a command that changes the file.
+// changeOf returns the change that a command asks for, false when it asks for none.
 func changeOf(command any) (*change, bool) {
 	switch c := command.(type) {
 	case messages.CreateSchedule:
@@ -67,7 +67,7 @@ func changeOf(command any) (*change, bool) {
 	return nil, false
 }
 
-// work deals with changes until one has to wait for the file.
+// work handles the waiting changes until one has to be saved.
 func (m *machine) work(now time.Time) []effect {
 	var effects []effect
 	for len(m.changes) > 0 && !m.saving {
@@ -84,8 +84,8 @@ func (m *machine) work(now time.Time) []effect {
 	return effects
 }
 
-// saved takes the outcome of a save: the book as it is now in any case, unless
-// that is not known.
+// saved takes the result of a save. book is the content of the file afterwards, also
+// when the change was not made, unless failure says that it is not known.
 func (m *machine) saved(now time.Time, book messages.ScheduleBook, done bool, failure messages.Failure) []effect {
 	if !m.saving {
 		return nil
@@ -107,8 +107,7 @@ func (m *machine) saved(now time.Time, book messages.ScheduleBook, done bool, fa
 	return append(effects, m.tick(now)...)
 }
 
-// plan returns what a change does to the file as it is known; needed is false
-// when it does nothing.
+// plan returns the change of the file. needed is false when nothing is to be changed.
 func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChange, failure messages.Failure, needed bool) {
 	if _, creates := c.command.(messages.CreateSchedule); !creates && m.unread() {
 		return planned, m.unavailable(), false
@@ -144,11 +143,11 @@ func (m *machine) plan(now time.Time, c *change) (planned messages.ScheduleChang
 	panic("BUG: a change without a plan")
 }
 
-// unread reports that the file could not be used yet: nobody knows which schedules
-// there are. A change that adds one needs not know.
+// unread reports that the file could not be read so far, so the schedules are not
+// known. A new schedule can be added all the same.
 func (m *machine) unread() bool { return !m.known && m.health != nil && !m.health.Up }
 
-// unavailable is the answer to who asks for schedules then.
+// unavailable is the failure of commands while the file is unread.
 func (m *machine) unavailable() messages.Failure {
 	return messages.Failure{Kind: messages.FailureUnavailable, Text: m.health.Reason}
 }
@@ -160,7 +159,7 @@ func (m *machine) created(now time.Time, s messages.Schedule) messages.Schedule 
 	return s
 }
 
-// mayBecome returns why a schedule cannot get into a state.
+// mayBecome returns why a schedule cannot be switched to a state.
 func (m *machine) mayBecome(id string, to messages.ScheduleState) messages.Failure {
 	e := m.byID[id]
 	switch {
@@ -174,8 +173,8 @@ func (m *machine) mayBecome(id string, to messages.ScheduleState) messages.Failu
 	return messages.Failure{}
 }
 
-// switched is the change of those entries that are not in the state; none of
-// those that cannot run is started.
+// switched returns the change that switches the entries to a state, and whether one is
+// needed. Entries that cannot run are not started.
 func (m *machine) switched(to messages.ScheduleState, entries ...*entry) (messages.ScheduleChange, bool) {
 	planned := messages.ScheduleChange{To: to}
 	for _, e := range entries {
@@ -190,7 +189,7 @@ func rejected(err error) messages.Failure {
 	return messages.Failure{Kind: messages.FailureRejected, Text: strings.ReplaceAll(err.Error(), "\n", "; ")}
 }
 
-// answer builds the reply to the command, as things stand in m.
+// answer builds the reply to the command from the state of m.
 func (c *change) answer(m *machine, f messages.Failure) reply {
 	r := reply{To: c.replyTo}
 	switch command := c.command.(type) {

@@ -9,9 +9,9 @@ import (
 // The effects, in the order they are to be performed.
 type (
 	effect interface{ isEffect() }
-	// load reads the file and what is remembered.
+	// load reads the file and the marks in the ledger.
 	load struct{}
-	// save changes the file that has the revision.
+	// save changes the file if it still has the revision.
 	save struct {
 		Change   messages.ScheduleChange
 		Revision string
@@ -21,25 +21,25 @@ type (
 		To      messages.Ref
 		Message any
 	}
-	// start starts a task; its outcome comes back with the same ID.
+	// start starts a task; its result comes back with the same ID.
 	start struct{ Run run }
-	// remember keeps that the runs of a schedule up to a time are dealt with.
+	// remember stores the mark of a schedule: its runs up to a time are done.
 	remember struct{ Mark mark }
-	// forget drops what is remembered of a schedule.
+	// forget deletes the mark of a schedule.
 	forget struct{ ID string }
 
-	// The rest is told to people.
+	// The others are for log, metrics and health.
 
-	// booked tells of the schedules that were read.
+	// booked reports the schedules that were read.
 	booked struct{ Count, Running int }
-	// noFile tells that there is no file yet.
+	// noFile reports that there is no file yet.
 	noFile struct{}
-	// refused tells of an entry of the file that is no schedule.
+	// refused reports an entry of the file that is not a schedule.
 	refused struct{ Reason string }
-	// unfit tells of a schedule that cannot run.
+	// unfit reports a schedule that cannot run.
 	unfit struct{ ID, Name, Problem string }
-	// started tells of a task that was started, Late after its run was due; failed
-	// of one that was not. After a failure that is not the last one, RetryAt is set.
+	// started reports a task that was started, Late after its run was due; failed one that
+	// was not. RetryAt is set when another attempt follows.
 	started struct {
 		Run  run
 		Late time.Duration
@@ -49,14 +49,13 @@ type (
 		Failure messages.Failure
 		RetryAt time.Time
 	}
-	// missed tells of runs that are not made up for. Count is at least that many
-	// when it is maxCounted.
+	// missed reports runs that are skipped. A Count of maxCounted means that many or more.
 	missed struct {
 		ID, Name string
 		Count    int
 		First    time.Time
 	}
-	// tellHealth tells that the file can be used, or cannot.
+	// tellHealth reports whether the file can be used.
 	tellHealth struct {
 		Up     bool
 		Reason string

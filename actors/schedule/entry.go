@@ -24,11 +24,11 @@ type entry struct {
 	problem string
 	// due is when it runs next; zero while it is stopped.
 	due time.Time
-	// mark is up to when its runs are dealt with.
+	// mark is the time up to which its runs are done.
 	mark mark
 }
 
-// newEntry reads a schedule. What old tells is not worked out again.
+// newEntry parses a schedule. If old has the same times, its parsed ones are reused.
 func newEntry(s messages.Schedule, home *time.Location, old *entry) *entry {
 	e := &entry{schedule: s, mark: mark{ID: s.ID, Spec: specOf(s)}}
 	if old != nil && old.mark.Spec == e.mark.Spec && old.schedule.TaskID == s.TaskID {
@@ -42,10 +42,10 @@ func newEntry(s messages.Schedule, home *time.Location, old *entry) *entry {
 	return e
 }
 
-// specOf is what the times of a schedule depend on.
+// specOf returns a text that is equal for schedules with equal due times.
 func specOf(s messages.Schedule) string { return s.Cron + " in " + s.Timezone }
 
-// timesOf reads what a schedule needs to run.
+// timesOf parses the due times of a schedule, and returns all reasons why it cannot run.
 func timesOf(s messages.Schedule, home *time.Location) (cron.Schedule, error) {
 	var (
 		zone     = home
@@ -67,18 +67,18 @@ func timesOf(s messages.Schedule, home *time.Location) (cron.Schedule, error) {
 	return times, errors.Join(problems...)
 }
 
-// Fit returns why a schedule of a file could not run, nil when it could.
+// Fit returns why a schedule of the file cannot run, nil when it can.
 func Fit(s messages.Schedule) error {
 	_, err := timesOf(s, time.UTC)
 	return err
 }
 
-// running reports whether the schedule is to run, and can.
+// running reports whether the schedule is started and can run.
 func (e *entry) running() bool {
 	return e.problem == "" && e.schedule.Wanted() == messages.ScheduleStarted
 }
 
-// shown is the schedule with the state that it is in.
+// shown returns the schedule with its present state.
 func (e *entry) shown() messages.Schedule {
 	s := e.schedule
 	if s.LastKnownState = messages.ScheduleStopped; e.running() {
@@ -87,13 +87,13 @@ func (e *entry) shown() messages.Schedule {
 	return s
 }
 
-// Limits of what may be created.
+// Limits for new schedules.
 const (
 	maxName = 500 // bytes
 	maxTags = 100
 )
 
-// check returns everything that is wrong with a wish for a new schedule.
+// check returns all problems of a new schedule.
 func check(s messages.Schedule) error {
 	var problems []error
 	for _, property := range []struct{ key, value string }{
@@ -123,8 +123,8 @@ func plain(text string) bool {
 	return len(text) <= maxName && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// statusText is a line for each schedule that can run, between braces. An ID
-// that people wrote cannot break the lines.
+// statusText returns a line for each schedule that can run, between braces. Line breaks
+// in IDs are removed.
 func statusText(entries []*entry) string {
 	var b strings.Builder
 	b.WriteString("{\n")

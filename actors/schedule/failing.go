@@ -9,8 +9,8 @@ import (
 	"butler/messages"
 )
 
-// failing are the schedules whose newest run could not start its task, with what is
-// to be said of each, by their IDs. One that is started, stopped or deleted is none.
+// failing holds, by ID, the schedules whose newest run could not start its task, and
+// why. A schedule leaves it when a run succeeds, or when it is stopped or deleted.
 type failing struct {
 	reasons map[string]string
 	told    string
@@ -30,7 +30,7 @@ func (f *failing) ended(r run, failure messages.Failure) {
 	f.reasons[r.Schedule] = fmt.Sprintf("%q (%s): %s", r.Name, r.Schedule, failure.Text)
 }
 
-// news returns what is to be said now, and whether that has changed.
+// news returns the text for Options.OnStarts, and whether it has changed.
 func (f *failing) news(runs func(id string) bool) (reason string, changed bool) {
 	maps.DeleteFunc(f.reasons, func(id, _ string) bool { return !runs(id) })
 	var named []string

@@ -9,11 +9,11 @@ import (
 	"butler/messages"
 )
 
-// machine decides what is in the book, when a schedule is due and what becomes
-// of its runs. It is given the time, and returns effects.
+// machine holds the schedules, and decides when they are due and how their runs are
+// retried. It gets the time as an argument and returns effects for the actor to perform.
 type machine struct {
 	rules Rules
-	// on says that the scheduler is switched on.
+	// on reports that the scheduler is switched on.
 	on     bool
 	home   *time.Location
 	newID  func() string
@@ -23,21 +23,20 @@ type machine struct {
 	byID     map[string]*entry
 	revision string
 	refused  []string
-	// loaded: the file was read, or could not be.
+	// loaded reports that reading the file was tried.
 	loaded bool
-	// known: the book is what the file held when it was last read or written.
+	// known reports that the entries are those of the file when it was last read or written.
 	known bool
-	// marks are what is remembered from before the start, until the book is known.
+	// marks are those of the ledger, until the file has been read.
 	marks map[string]mark
-	// reloadAt is when a file that could not be read is read again; zero when it is
-	// being read, or known.
+	// reloadAt is when to read again a file that could not be read; zero for never.
 	reloadAt time.Time
-	// early are commands that came before the file was read.
+	// early are the commands that came before the file was read.
 	early []any
 	// changes wait for the file; the first is being saved when saving.
 	changes []*change
 	saving  bool
-	// health is what was told last; nil before the first time.
+	// health is the last health reported; nil before the first time.
 	health *tellHealth
 
 	pending runs
@@ -45,12 +44,12 @@ type machine struct {
 	last time.Time
 }
 
-// setBack is how far back the clock must jump before the due times are worked
-// out anew. Less is left to pass, so that nothing runs twice.
+// setBack is how far the clock must be set back for the due times to be computed again.
+// After a smaller step they are kept, so that nothing runs twice.
 const setBack = time.Hour
 
-// napLimit is the longest sleep. Timers stand still while the machine sleeps, so
-// that it would be late by as much.
+// napLimit is the longest time until the next tick. Timers stand still while the
+// computer sleeps, so a longer one could be that much too late.
 const napLimit = time.Minute
 
 // reloadEvery is the pause before a file that could not be read is read again.
@@ -72,8 +71,8 @@ func (m *machine) begin() []effect {
 	return []effect{load{}}
 }
 
-// read takes in what the file holds, and what is remembered of the past. What a
-// change has learnt meanwhile is newer.
+// read takes the content of the file and the marks of the ledger. A change that was
+// saved meanwhile has brought newer content, which is kept.
 func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[string]mark, failure messages.Failure) []effect {
 	if m.known {
 		return nil
@@ -81,7 +80,7 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 	m.loaded, m.marks = true, marks
 	var effects []effect
 	switch {
-	case failure.Kind == messages.FailureNotFound && len(marks) == 0: // nor was there ever one
+	case failure.Kind == messages.FailureNotFound && len(marks) == 0: // there was never one
 		if effects = m.tell(true, ""); len(effects) > 0 {
 			effects = append(effects, noFile{})
 		}
@@ -101,7 +100,7 @@ func (m *machine) read(now time.Time, book messages.ScheduleBook, marks map[stri
 	return append(effects, m.tick(now)...)
 }
 
-// adopt makes the book the truth.
+// adopt replaces the entries by those of the book.
 func (m *machine) adopt(now time.Time, book messages.ScheduleBook) []effect {
 	var effects []effect
 	first, marks := !m.known, m.marks
@@ -136,7 +135,8 @@ func (m *machine) adopt(now time.Time, book messages.ScheduleBook) []effect {
 	return effects
 }
 
-// resume sets when the entry is due: where it went on, or from now on.
+// resume sets when the entry is due: as before the change, or after its recorded mark,
+// or from now on.
 func (m *machine) resume(now time.Time, e, old *entry, known mark) []effect {
 	switch {
 	case !e.running():
@@ -152,7 +152,7 @@ func (m *machine) resume(now time.Time, e, old *entry, known mark) []effect {
 	return []effect{remember{e.mark}}
 }
 
-// tick does what is due.
+// tick begins the runs and retries that are due.
 func (m *machine) tick(now time.Time) []effect {
 	var effects []effect
 	if now.Before(m.last.Add(-setBack)) {
@@ -171,7 +171,7 @@ func (m *machine) tick(now time.Time) []effect {
 	return append(effects, m.pending.pump(now, m.rules.MaxConcurrent)...)
 }
 
-// rewind works everything out anew: the clock was wrong when it was done first.
+// rewind computes all due times again after the clock was set back.
 func (m *machine) rewind(now time.Time) []effect {
 	var effects []effect
 	if !m.reloadAt.IsZero() {
@@ -193,8 +193,8 @@ const (
 	maxCounted = 1000
 )
 
-// take moves an entry that is due on to its next run. The latest of the runs
-// that are due stands for all of them, unless it is too late.
+// take begins the run of an entry that is due and sets its next one. When several are
+// due, only the latest is run, and that only if it is not too late.
 func (m *machine) take(now time.Time, e *entry) []effect {
 	first, horizon := e.due, now.Add(-grace)
 	count := 0
@@ -228,7 +228,7 @@ func (m *machine) take(now time.Time, e *entry) []effect {
 	return effects
 }
 
-// finished takes the outcome of an attempt to start a task.
+// finished takes the result of an attempt to start a task.
 func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []effect {
 	r, ok := m.pending.end(id)
 	if !ok {
@@ -253,13 +253,13 @@ func (m *machine) finished(now time.Time, id runID, failure messages.Failure) []
 	return append(effects, m.tick(now)...)
 }
 
-// mayPass reports whether the same attempt may succeed later. After a timeout
-// the task may be running, so that one is not repeated.
+// mayPass reports whether a failed attempt is worth a retry. A timeout is not, since
+// the task may be running.
 func mayPass(f messages.Failure) bool {
 	return f.Kind == messages.FailureUnavailable || f.Kind == messages.FailureBusy
 }
 
-// next returns when the machine wants to be woken; zero when there is no need.
+// next returns when to call tick next; zero means never.
 func (m *machine) next(now time.Time) time.Time {
 	at := m.pending.next()
 	sooner := func(t time.Time) {
@@ -287,7 +287,7 @@ func (m *machine) running() int {
 	return n
 }
 
-// tell tells the health if it is another one.
+// tell reports the health if it has changed.
 func (m *machine) tell(up bool, reason string) []effect {
 	now := tellHealth{up, reason}
 	if m.health != nil && *m.health == now {

@@ -8,24 +8,24 @@ import (
 	"butler/internal/journal"
 )
 
-// bucket is where the marks are in the ledger.
+// bucket is the ledger bucket of the marks.
 const bucket journal.Bucket = "schedule"
 
-// Ledger is the durable memory of the scheduler; *journal.Ledger is the one in use.
+// Ledger stores the marks durably; *journal.Ledger implements it.
 type Ledger interface {
 	Commit(ops []journal.Op, done func(error))
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
 }
 
-// mark says up to when the runs of a schedule are dealt with. It holds for the
-// times that Spec stands for only.
+// mark is the time up to which the runs of a schedule are done. It is valid only while
+// the schedule has the due times of Spec.
 type mark struct {
 	ID   string    `json:"id"`
 	Spec string    `json:"spec"`
 	At   time.Time `json:"at"`
 }
 
-// recall returns the marks that the ledger holds. One that cannot be read counts as none.
+// recall returns the marks in the ledger. Marks that cannot be decoded are left out.
 func recall(l Ledger) (map[string]mark, error) {
 	marks := map[string]mark{}
 	if l == nil {
@@ -44,7 +44,7 @@ func recall(l Ledger) (map[string]mark, error) {
 	return marks, nil
 }
 
-// keep writes a mark. Nobody waits for it: when it is lost, a run is repeated.
+// keep stores a mark without waiting for it: when it is lost, a run is repeated.
 func keep(l Ledger, m mark) {
 	if l == nil {
 		return
@@ -52,12 +52,12 @@ func keep(l Ledger, m mark) {
 	m.At = m.At.UTC()
 	value, err := json.Marshal(m)
 	if err != nil {
-		return // a time outside the years that JSON knows, which no clock gives
+		return // a year that JSON cannot represent
 	}
 	l.Commit([]journal.Op{{Bucket: bucket, Key: m.ID, Value: value}}, func(error) {})
 }
 
-// drop removes the mark of a schedule that is no more.
+// drop deletes the mark of a schedule.
 func drop(l Ledger, id string) {
 	if l != nil {
 		l.Commit([]journal.Op{{Bucket: bucket, Key: id}}, func(error) {})

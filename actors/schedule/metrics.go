@@ -2,7 +2,7 @@ package schedule
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics tell how many schedules there are and what became of their runs.
+// Metrics count the schedules and the results of their runs.
 type Metrics struct {
 	schedules *prometheus.GaugeVec
 	runs      *prometheus.CounterVec

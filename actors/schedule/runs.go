@@ -7,17 +7,17 @@ import (
 
 type runID uint64
 
-// run is one time at which a schedule is due.
+// run is one due time of a schedule.
 type run struct {
 	ID             runID
 	Schedule, Name string
 	TaskID         string
 	Due            time.Time
-	// Attempt is the number of the attempt that is under way, from 1.
+	// Attempt is the number of the current attempt, from 1.
 	Attempt int
 }
 
-// runs are those that are not done: they wait for a turn or a retry, or an
+// runs are the runs that are not done: they wait for a free slot or a retry, or an
 // attempt is under way.
 type runs struct {
 	last    runID
@@ -34,8 +34,8 @@ type retry struct {
 
 func newRuns() runs { return runs{flying: map[runID]run{}} }
 
-// add makes a run wait for its turn, in the place of one of the same schedule
-// that waits: however long Qlik Sense is out of reach, they do not pile up.
+// add queues a run. It replaces a waiting run of the same schedule, which it returns,
+// so that runs do not pile up while Qlik Sense cannot be reached.
 func (r *runs) add(x run) (replaced run, ok bool) {
 	r.drop(func(old run) bool {
 		if old.Schedule == x.Schedule {
@@ -49,17 +49,17 @@ func (r *runs) add(x run) (replaced run, ok bool) {
 	return replaced, ok
 }
 
-// again makes a run wait for another attempt.
+// again queues a retry.
 func (r *runs) again(x run, at time.Time) { r.retries = append(r.retries, retry{x, at}) }
 
-// end takes a run whose attempt ended; false for one that is not known.
+// end removes and returns the run whose attempt has ended; false for an unknown one.
 func (r *runs) end(id runID) (run, bool) {
 	x, ok := r.flying[id]
 	delete(r.flying, id)
 	return x, ok
 }
 
-// pump begins the attempts that are due, at most limit at once.
+// pump begins the attempts that are due, at most limit concurrently.
 func (r *runs) pump(now time.Time, limit int) []effect {
 	r.retries = slices.DeleteFunc(r.retries, func(x retry) bool {
 		if x.at.After(now) {
@@ -79,7 +79,7 @@ func (r *runs) pump(now time.Time, limit int) []effect {
 	return effects
 }
 
-// drop forgets runs that have no attempt under way.
+// drop removes unwanted runs, except for those with an attempt under way.
 func (r *runs) drop(unwanted func(run) bool) {
 	r.ready = slices.DeleteFunc(r.ready, unwanted)
 	r.retries = slices.DeleteFunc(r.retries, func(x retry) bool { return unwanted(x.run) })

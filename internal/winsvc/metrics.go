@@ -6,14 +6,14 @@ import (
 	"butler/messages"
 )
 
-// Metrics tell which of the watched services run. The labels are the hosts and
-// services of the configuration.
+// Metrics show which of the watched services run. Their labels are the host and service
+// names of the configuration.
 type Metrics struct {
 	running     *prometheus.GaugeVec
 	transitions *prometheus.CounterVec
 }
 
-// changes names the changes that are told.
+// changes are the labels of the alerted changes.
 var changes = map[messages.AlertKind]string{messages.ServiceStarted: "started", messages.ServiceStopped: "stopped"}
 
 // NewMetrics returns metrics that reg exposes; a nil reg exposes nothing.
@@ -41,7 +41,7 @@ func (m *Metrics) Expect(host, service string) {
 	}
 }
 
-// Seen notes the state of a service.
+// Seen sets the state of a service.
 func (m *Metrics) Seen(host, service string, s State) {
 	running := 0.0
 	if s == Running {
@@ -50,10 +50,10 @@ func (m *Metrics) Seen(host, service string, s State) {
 	m.running.WithLabelValues(host, service).Set(running)
 }
 
-// Unknown notes that nobody knows the state of a service.
+// Unknown removes the state of a service that could not be queried.
 func (m *Metrics) Unknown(host, service string) { m.running.DeleteLabelValues(host, service) }
 
-// Changed counts a change that is told.
+// Changed counts a change that is alerted.
 func (m *Metrics) Changed(host, service string, kind messages.AlertKind) {
 	m.transitions.WithLabelValues(host, service, changes[kind]).Inc()
 }

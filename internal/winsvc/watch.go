@@ -7,46 +7,45 @@ import (
 	"butler/messages"
 )
 
-// Watch is the memory of one service on one host. The zero value has seen nothing.
-// A copy is a memory of its own.
+// Watch is the state machine of one service on one host. The zero value is its initial
+// state. Copies are independent.
 //
-// The changes it tells are between running and stopped. What is pending changes
-// nothing. Paused is a state of its own: a service that pauses has not stopped,
-// and one that goes on has not started; it is what the next change came from. As
-// long as no state is known, the state before is called paused, too, which is
-// what receivers of such alerts have always been told.
+// It reports changes between running and stopped. Pending states are ignored. Paused
+// is neither: a service that pauses has not stopped, and one that continues has not
+// started; it only becomes the previous state of the next change. Before any state is
+// known the previous state is called paused, too, as receivers of these alerts expect.
 type Watch struct {
-	// settled is the last settled state, told the last that a change was told to,
-	// or that needed no telling: Running, Stopped or Unknown.
+	// settled is the last settled state. told is the last reported one, or the first state
+	// if that was not to be reported: Running, Stopped or Unknown.
 	settled, told State
 	// from is the settled state before settled.
 	from State
-	// missed says that the host answered once without the service.
+	// missed reports that the service did not exist at an earlier query.
 	missed bool
 	// changes are the times of the latest changes.
 	changes []time.Time
-	// unsteady says that changes are held back, since is when settled was reached.
+	// unsteady reports that the service is flapping, since is when settled was reached.
 	unsteady bool
 	since    time.Time
 }
 
-// Change is what an observation came to.
+// Change is the result of an observation.
 type Change struct {
-	// Kind is ServiceStarted or ServiceStopped, "" when nobody is to be told.
+	// Kind is ServiceStarted or ServiceStopped, "" when nothing is to be alerted.
 	Kind messages.AlertKind
 	// Previous is the state before, as alerts name it.
 	Previous string
-	// Settled says that the service came to rest at another state, told or not.
+	// Settled reports that the settled state has changed, alerted or not.
 	Settled bool
-	// Unsteady says that it starts and stops all the time, which is not told.
+	// Unsteady reports that the service is flapping, so its changes are not alerted.
 	Unsteady bool
 }
 
-// Missing notes that the host answered and does not have the service. A service
-// that comes later is told of as started.
+// Missing notes that the service does not exist on the host. If it runs later, it is
+// reported as started.
 func (w *Watch) Missing() { w.missed = true }
 
-// Observe takes in what a poll has found.
+// Observe takes the state that a query has returned.
 func (w *Watch) Observe(now time.Time, state State, d Damping) Change {
 	if !state.Settled() {
 		return Change{Unsteady: w.unsteady}
@@ -57,7 +56,7 @@ func (w *Watch) Observe(now time.Time, state State, d Damping) Change {
 		w.from, w.settled, w.since = w.settled, state, now
 	}
 	if first && state == Running && !w.missed {
-		w.told = Running // how it should be is no news
+		w.told = Running // running at the first query is not reported
 		return Change{}
 	}
 	if settled && !first {
@@ -78,8 +77,8 @@ func (w *Watch) Observe(now time.Time, state State, d Damping) Change {
 	return change
 }
 
-// before is the state that the told change came from. A change that was held
-// back came from the one that was told last.
+// before returns the previous state of the change that is reported. After changes that
+// were held back that is the one reported last.
 func (w *Watch) before() string {
 	if w.from == Paused || w.told == Unknown {
 		return Paused.String()
@@ -87,7 +86,7 @@ func (w *Watch) before() string {
 	return w.told.String()
 }
 
-// count notes a change, and that there were too many.
+// count adds a change, and notes when there were too many.
 func (w *Watch) count(now time.Time, d Damping) {
 	if d.Changes <= 0 {
 		return

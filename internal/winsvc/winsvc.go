@@ -1,12 +1,11 @@
-// Package winsvc owns what the service knows of Windows services: the port that
-// service control managers are asked through (Manager), and the state machine
-// that tells a change worth an alert from everything else (Watch).
+// Package winsvc owns the monitoring of Windows services: the port to service control
+// managers (Manager), and the state machine that decides which change of state is
+// alerted (Watch).
 //
-// It guarantees that a service that cannot be asked never changes the answer
-// about another, that a change is told once and only between settled states, and
-// that a service which starts and stops all the time is told of as such and not
-// forgotten: what it comes to rest at is told. It must never read a clock, and
-// never ask anybody itself.
+// It guarantees that a service that cannot be queried does not affect the others, that
+// a change is alerted once and only between settled states, and that a flapping service
+// is alerted again when its state is stable. It must never read a clock or query a host
+// itself.
 package winsvc
 
 import (
@@ -49,7 +48,7 @@ func (s State) String() string {
 // Settled reports whether a service stays in the state until somebody acts.
 func (s State) Settled() bool { return s == Running || s == Stopped || s == Paused }
 
-// The start types, as they are told.
+// The start types, as alerts name them.
 const (
 	Automatic        = "Automatic"
 	AutomaticDelayed = "Automatic (delayed start)"
@@ -59,8 +58,8 @@ const (
 	System           = "System"
 )
 
-// Service is what a service control manager says about one service, fit for a
-// line of a log: texts are clean and of bounded length.
+// Service is a service as its service control manager describes it. Its texts have no
+// control characters and a bounded length.
 type Service struct {
 	State        State
 	DisplayName  string
@@ -69,30 +68,30 @@ type Service struct {
 	Dependencies []string
 }
 
-// Answer is what asking for one service came to.
+// Answer is the result of a query for one service.
 type Answer struct {
-	// Name is the name that was asked for.
+	// Name is the queried name.
 	Name    string
 	Service Service
-	// Err says why there is no Service: ErrNoSuchService, or what the host said.
+	// Err says why there is no Service: ErrNoSuchService, or the error of the host.
 	Err error
 }
 
-// Manager asks service control managers.
+// Manager queries service control managers.
 type Manager interface {
-	// Query asks one host for services by their names. The answers are in the
-	// order of the names; an error means that the host gave none. It returns when
-	// ctx ends, even where the system call behind it does not.
+	// Query asks one host for services by name. The answers are in the order of the
+	// names; with an error there are none. It returns when ctx ends, even if the system
+	// call behind it does not.
 	Query(ctx context.Context, host string, names []string) ([]Answer, error)
 }
 
-// ErrNoSuchService is the error of a service that the host does not have.
+// ErrNoSuchService is the error for a service that does not exist on the host.
 var ErrNoSuchService = errors.New("the host has no service of this name")
 
 // Configured is a service as the configuration names it.
 type Configured struct{ Name, FriendlyName string }
 
-// Told returns the service as alerts carry it.
+// Told returns the service in the form that alerts carry.
 func (c Configured) Told(host string, s Service) messages.Service {
 	return messages.Service{
 		Host: host, Name: c.Name, FriendlyName: c.FriendlyName, DisplayName: s.DisplayName,
@@ -100,13 +99,13 @@ func (c Configured) Told(host string, s Service) messages.Service {
 	}
 }
 
-// Limits of names. Windows has these, too.
+// The limits of Windows for names.
 const (
 	maxHost    = 255
 	maxService = 256
 )
 
-// CheckHost says what is wrong with the name of a host.
+// CheckHost returns what is wrong with the name of a host, nil when it is valid.
 func CheckHost(host string) error {
 	if host == "" {
 		return errors.New("is empty")
@@ -124,7 +123,7 @@ func CheckHost(host string) error {
 	return nil
 }
 
-// CheckService says what is wrong with the name of a service.
+// CheckService returns what is wrong with the name of a service, nil when it is valid.
 func CheckService(name string) error {
 	if name == "" {
 		return errors.New("is empty")
@@ -140,10 +139,10 @@ func CheckService(name string) error {
 	return nil
 }
 
-// Damping says when a service counts as unsteady. The zero value damps nothing.
+// Damping says when a service counts as flapping. The zero value disables damping.
 type Damping struct {
-	// More than Changes changes within Within make a service unsteady: no change of
-	// it is told until its state has been the same for Quiet.
+	// A service with more than Changes changes within Within is flapping: its changes
+	// are not alerted until its state has been the same for Quiet.
 	Changes int
 	Within  time.Duration
 	Quiet   time.Duration

@@ -1,11 +1,10 @@
-// Package probe owns the look at the Windows services of a host: whom it asks, what
-// that tells compared with the look before, and what is remembered in between.
+// Package probe owns the query of the Windows services of a host, the comparison with
+// the last known states, and the memory of these.
 //
-// It guarantees that a change is told by every look until its report was taken, and
-// by none after that; that a service which does not answer hides no other one; and
-// that trouble with a service is logged once, until it is over. What is remembered
-// outlives a changed configuration. It must never decide when to look, or whom to
-// tell.
+// It guarantees that every report contains a change until a report with it was taken,
+// and none does after that; that a service that cannot be queried does not hide the
+// others; and that such a failure is logged once until it is over. The memory survives
+// a reload of the configuration. It must never decide when to query or who is alerted.
 package probe
 
 import (
@@ -29,7 +28,7 @@ type Host struct {
 	Services []winsvc.Configured
 }
 
-// Options say what is watched, and how. All are required.
+// Options configure a probe. All are required.
 type Options struct {
 	Host    Host
 	Manager winsvc.Manager
@@ -40,13 +39,13 @@ type Options struct {
 	Memory *Memory
 }
 
-// Probe asks one host and tells what has changed since the last report that was taken.
+// Probe queries one host and reports what has changed since the last report that was taken.
 type Probe struct {
 	opts  Options
 	names []string
 }
 
-// New returns a probe. Nobody is asked yet.
+// New returns a probe. It queries nothing yet.
 func New(o Options) *Probe {
 	o.Log = o.Log.With(zap.String("host", o.Host.Name))
 	p := &Probe{opts: o}
@@ -57,16 +56,18 @@ func New(o Options) *Probe {
 	return p
 }
 
-// Report is what a look finds.
+// Report is the result of a query.
 type Report struct {
 	Alerts []messages.Alert
-	// Trouble says which services did not answer and why, "" when all did.
+	// Trouble lists the services that could not be queried and why, "" without any.
 	Trouble string
-	// Taken is to be called when the alerts cannot be lost any more.
+	// Taken is to be called when the alerts have been handed over: they are not reported
+	// again then.
 	Taken func()
 }
 
-// Look asks the host. at is the time that counts.
+// Look queries the host. at is the time of the observation. An error means that the
+// host did not answer at all.
 func (p *Probe) Look(ctx context.Context, at time.Time) (Report, error) {
 	answers, err := p.opts.Manager.Query(ctx, p.opts.Host.Name, p.names)
 	if err != nil {
@@ -94,8 +95,8 @@ func (p *Probe) Look(ctx context.Context, at time.Time) (Report, error) {
 	return report, nil
 }
 
-// unanswered notes that there is no news of a service. It is logged once, until
-// there is.
+// unanswered notes that a service could not be queried. A failure is logged once until
+// it changes.
 func (p *Probe) unanswered(s winsvc.Configured, known *remembered, err error) {
 	known.state = winsvc.Unknown
 	if errors.Is(err, winsvc.ErrNoSuchService) {
@@ -108,8 +109,8 @@ func (p *Probe) unanswered(s winsvc.Configured, known *remembered, err error) {
 	p.opts.Log.Error("the state of a Windows service is not known", zap.String("service", s.Name), logx.Err(err))
 }
 
-// observed returns what is told of the state of a service: a change, if it is one
-// to tell, and then the state itself.
+// observed returns the alerts for the state of a service: for the change, if it is to be
+// alerted, and for the state itself.
 func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, got winsvc.Service) []messages.Alert {
 	log := p.opts.Log.With(zap.String("service", s.Name), zap.Stringer("state", got.State))
 	if known.trouble != "" {
@@ -145,10 +146,10 @@ func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, g
 	return append(out, messages.Alert{Kind: messages.ServiceStatus, Service: told})
 }
 
-// Memory is what is known of the Windows services of all hosts. It outlives
-// the probes, so that a changed configuration makes nobody forget anything: who
-// was told of is not told of again, and what changes meanwhile is. It is safe for
-// concurrent use; the zero value is empty.
+// Memory holds the last known states of the Windows services of all hosts. It outlives
+// the probes: after a reload of the configuration no change is reported twice, and one
+// that happened meanwhile is not missed. It is safe for concurrent use; the zero value
+// is empty.
 type Memory struct {
 	mu    sync.Mutex
 	known map[id]remembered
@@ -165,7 +166,7 @@ type remembered struct {
 	key   id
 	watch winsvc.Watch
 	state winsvc.State
-	// trouble is why the last question about it had no answer, "" when it had one.
+	// trouble is why the last query failed, "" when it did not.
 	trouble  string
 	unsteady bool
 }
@@ -178,7 +179,7 @@ func (m *Memory) of(key id) remembered {
 	return known
 }
 
-// note takes in what a report said.
+// note stores the states of a report.
 func (m *Memory) note(seen map[id]remembered, metrics *winsvc.Metrics) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,8 +196,8 @@ func (m *Memory) note(seen map[id]remembered, metrics *winsvc.Metrics) {
 	}
 }
 
-// Keep forgets all services but those of these hosts: nobody tells their state
-// any more, and nothing may go on saying that one of them is stopped.
+// Keep removes the services that are not among those of hosts, also from the metrics,
+// which would show their last state for ever.
 func (m *Memory) Keep(hosts []Host, metrics *winsvc.Metrics) {
 	watched := map[id]bool{}
 	for _, host := range hosts {
@@ -211,7 +212,7 @@ func (m *Memory) Keep(hosts []Host, metrics *winsvc.Metrics) {
 		still[key.folded()] = true
 	}
 	for folded, s := range m.known {
-		if !watched[s.key] { // or written another way, which makes another label
+		if !watched[s.key] { // a name in other case is another metric label, too
 			metrics.Unknown(s.key.host, s.key.name)
 		}
 		if !still[folded] {

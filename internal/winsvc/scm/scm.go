@@ -1,10 +1,9 @@
-// Package scm asks the service control managers of Windows hosts, the machine's
-// own and those of others, through the calls of Windows itself.
+// Package scm owns the queries of service control managers, on this machine and on
+// others, through the Windows API.
 //
-// It guarantees that a question ends with its context although the calls of
-// Windows do not, that at most one of them per host is left behind that way, and
-// that every handle is closed. It asks for the right to read and for no other.
-// It must never change a service.
+// It guarantees that a query ends with its context although the calls of Windows do
+// not, that at most one such call per host is left running, and that every handle is
+// closed. It requests only the right to read, and must never change a service.
 package scm
 
 import (
@@ -22,8 +21,7 @@ import (
 	"butler/internal/winsvc"
 )
 
-// Native returns the service control managers as Windows reaches them; false
-// where the program does not run on Windows.
+// Native returns the manager of the operating system, false if that is not Windows.
 func Native() (winsvc.Manager, bool) {
 	if ask == nil {
 		return nil, false
@@ -31,15 +29,15 @@ func Native() (winsvc.Manager, bool) {
 	return newManager(ask), true
 }
 
-// asking asks one host and waits as long as that takes.
+// asking queries one host, without a time limit.
 type asking func(host string, names []string) ([]winsvc.Answer, error)
 
-// manager bounds calls that know no bounds.
+// manager bounds the time of queries.
 type manager struct {
 	ask asking
 
 	mu sync.Mutex
-	// busy are the hosts that a call has not come back from.
+	// busy are the hosts with a query that has not returned.
 	busy map[string]bool
 }
 
@@ -70,7 +68,7 @@ func (m *manager) Query(ctx context.Context, host string, names []string) ([]win
 	}
 }
 
-// guarded asks. A panic stays the trouble of this one host.
+// guarded queries a host. It returns a panic as an error.
 func (m *manager) guarded(host string, names []string) (answers []winsvc.Answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -100,8 +98,8 @@ func (m *manager) leave(host string) {
 	delete(m.busy, host)
 }
 
-// machineName returns the host as Windows wants it, "" for this machine: asking
-// it over the network would need rights that a local call does not.
+// machineName returns the host name for Windows, "" for this machine: a query over the
+// network would need more rights than a local one.
 func machineName(host string) string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost") || host == "." {
 		return ""
@@ -112,13 +110,13 @@ func machineName(host string) string {
 	return host
 }
 
-// Limits of what a host says.
+// Limits of the answer of a host.
 const (
 	maxText         = 512
 	maxDependencies = 64
 )
 
-// cleaned returns what a host says fit for logs and messages.
+// cleaned removes control characters from the texts of a host and bounds their length.
 func cleaned(s winsvc.Service) winsvc.Service {
 	s.DisplayName, s.ExePath = text.Excerpt(s.DisplayName, maxText), text.Excerpt(s.ExePath, maxText)
 	var dependencies []string
@@ -131,8 +129,8 @@ func cleaned(s winsvc.Service) winsvc.Service {
 	return s
 }
 
-// splitMulti returns the texts of a list of texts, each ended by a zero, the list
-// by an empty text or its end.
+// splitMulti splits a list of zero-terminated texts. An empty text or the end of units
+// ends the list.
 func splitMulti(units []uint16) []string {
 	var out []string
 	for len(out) < maxDependencies {

@@ -11,9 +11,9 @@ import (
 	"butler/internal/winsvc"
 )
 
-// ask is the way to the service control managers. The manager of
-// golang.org/x/sys/windows/svc/mgr is not used for it: it wants all rights, and
-// misreads names of dependencies that are not ASCII.
+// ask queries a service control manager. It does not use the package
+// golang.org/x/sys/windows/svc/mgr, which requests all rights and misreads names of
+// dependencies that are not ASCII.
 var ask asking = func(host string, names []string) ([]winsvc.Answer, error) {
 	var machine *uint16
 	if host != "" {
@@ -57,7 +57,7 @@ func queryService(manager windows.Handle, name string) (winsvc.Service, error) {
 	return service, err
 }
 
-// maxConfig is the most that Windows has to say about a service.
+// maxConfig is the largest configuration of a service that Windows returns, in bytes.
 const maxConfig = 8 << 10
 
 func queryConfig(handle windows.Handle) (winsvc.Service, error) {
@@ -116,7 +116,7 @@ func multiString(list *uint16, buffer unsafe.Pointer, size uintptr) []string {
 	return splitMulti(unsafe.Slice(list, (size-offset)/unsafe.Sizeof(*list)))
 }
 
-// explained says what a call was for, and what to do about the usual errors.
+// explained adds to an error what the call was for, and what to do about common causes.
 func explained(what string, err error) error {
 	switch {
 	case errors.Is(err, windows.ERROR_ACCESS_DENIED):
@@ -127,5 +127,5 @@ func explained(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// closeHandle closes a handle that has only been read through: nothing can be lost.
+// closeHandle closes a handle that was only used for reading, so errors do not matter.
 func closeHandle(handle windows.Handle) { _ = windows.CloseServiceHandle(handle) }
