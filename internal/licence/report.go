@@ -103,7 +103,7 @@ func (r Report) err() error {
 		}
 	}
 	if n := r.Count(ActionFailed); n > 0 {
-		all = append(all, fmt.Errorf("%d licences could not be released", n))
+		all = append(all, fmt.Errorf("licences that could not be released: %d", n))
 	}
 	return errors.Join(all...)
 }
