@@ -176,9 +176,9 @@ func TestDocs_destinationsPage(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(`# Destinations
 
-Which event can go where: ✔ by the destination's own section, → by a route of yours ([routes.md](routes.md)). This page is generated
-from the routing table of a configuration with everything switched on. What a destination sends, and its keys, is told on its own page:
-follow the head of its column.
+This table shows which event can go to which destination: ✔ through the destination's own section, → only through a route that you define
+([routes.md](routes.md)). The page is generated from the routing table of a configuration in which everything is enabled. The page of each
+destination, linked in the table header, describes what the destination sends and which keys it has.
 
 | Event |`)
 	definitions := all.Definitions()
@@ -203,13 +203,13 @@ follow the head of its column.
 		}
 		out.WriteString("\n")
 	}
-	out.WriteString("\nThese alert nobody; they are logged: " +
+	out.WriteString("\nThese events are logged only and alert nobody: " +
 		strings.Join(silent(), ", ") + ".\n\n| Destination | Section of the configuration |\n|---|---|\n")
 	for _, d := range definitions {
 		fmt.Fprintf(&out, "| %s | `%s` |\n", d.Name, d.Section)
 	}
 	out.WriteString(`
-Every destination instance, such as ` + "`email/reload_task_failed`" + `, has its own queue, pace, retries and breaker. The keys of that are in
+Every destination instance, such as ` + "`email/reload_task_failed`" + `, has its own queue, pace, retries and circuit breaker. Their keys are in
 the section ` + "`delivery`" + ` ([configuration.md](configuration.md#delivery)). Messages that cannot be delivered are parked:
 [operations.md](operations.md#parked-messages).
 `)
