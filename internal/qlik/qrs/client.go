@@ -202,10 +202,10 @@ func (c *Client) attempt(ctx context.Context, r request) ([]byte, error) {
 	if resp.StatusCode/100 != 2 {
 		return nil, c.statusError(r, key, resp.StatusCode, body)
 	}
-	// The page of a proxy that wants a log-in is no word of the QRS, which says nothing
-	// of a change that it has made.
-	if r.verb() != http.MethodGet && len(bytes.TrimSpace(body)) > 0 {
-		return nil, &Error{Kind: messages.FailureInvalid, request: r, client: c, err: errUnasked, status: resp.StatusCode}
+	// The QRS confirms a change without a body, or with 201. Anything else is the page of
+	// a proxy, for example one that asks for a login.
+	if r.verb() != http.MethodGet && resp.StatusCode != http.StatusCreated && len(bytes.TrimSpace(body)) > 0 {
+		return nil, &Error{Kind: messages.FailureInvalid, request: r, client: c, err: errUnexpected, status: resp.StatusCode}
 	}
 	return body, nil
 }
@@ -240,7 +240,7 @@ func (c *Client) build(ctx context.Context, r request, key string) (*http.Reques
 }
 
 var (
-	errUnasked       = errors.New("the answer holds text where there is none from a repository service; is this address the repository service itself?")
+	errUnexpected    = errors.New("the answer has a body, which the repository service never sends here; is this address the repository service itself?")
 	errTooLarge      = errors.New("the answer is larger than allowed")
 	errOtherHost     = errors.New("redirected to another host; is this address the repository service itself?")
 	errManyRedirects = errors.New("redirected too often")
