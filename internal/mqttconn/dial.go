@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// dial opens the way to the broker, on which MQTT is spoken.
+// dial opens the network connection to the broker: TCP, TLS or a WebSocket.
 func (c *Conn) dial(ctx context.Context) (net.Conn, error) {
 	var settings *tls.Config
 	if c.o.TLS != nil {
@@ -31,7 +31,7 @@ func (c *Conn) dial(ctx context.Context) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", c.o.Address)
 }
 
-// dialWebSocket goes through the proxy of the environment, if there is one.
+// dialWebSocket opens a WebSocket, through the proxy of the environment if there is one.
 func (c *Conn) dialWebSocket(ctx context.Context, settings *tls.Config) (net.Conn, error) {
 	scheme, transport := "ws://", &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSClientConfig: settings}
 	if settings != nil {
@@ -51,13 +51,13 @@ func (c *Conn) dialWebSocket(ctx context.Context, settings *tls.Config) (net.Con
 		}
 		return nil, err
 	}
-	// The life of the socket is that of the connection, not of the attempt.
+	// The context of the socket must outlive that of the attempt.
 	return websocket.NetConn(context.WithoutCancel(ctx), socket, websocket.MessageBinary), nil
 }
 
-// TLSFiles are PEM files. "" is none.
+// TLSFiles are the names of PEM files, "" for none.
 type TLSFiles struct {
-	// CA vouches for the broker; without it, the trust store of the platform does.
+	// CA holds the authorities that verify the broker; "" means those of the platform.
 	CA string
 	// Cert and Key are the certificate that the client shows.
 	Cert, Key string

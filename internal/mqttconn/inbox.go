@@ -21,8 +21,8 @@ const (
 	maxInbox = 128
 )
 
-// inbox keeps what a broker sent until it is settled. Messages are handed out in
-// the order of arrival and acknowledged in the same order, as the protocol asks.
+// inbox keeps received messages until they are settled. They are handed out in order of
+// arrival and acknowledged in the same order, as the protocol requires.
 type inbox struct {
 	receiver Receiver
 	log      *zap.Logger
@@ -38,7 +38,7 @@ type inbox struct {
 type held struct {
 	Message
 	state state
-	// from is the connection that it came by, nil after its loss.
+	// from is the connection that it was received on, nil after its loss.
 	from *link
 	ack  func()
 }
@@ -59,8 +59,8 @@ func newInbox(r Receiver, log *zap.Logger) *inbox {
 	return &inbox{receiver: r, log: log, wake: make(chan struct{}, 1)}
 }
 
-// put takes a message that came by a connection. What cannot be taken is dropped,
-// unless the broker keeps it: then the connection ends, and it comes again.
+// put adds a received message. When there is no room it is dropped, unless the broker
+// keeps it: then the connection is ended, and the broker sends it again.
 func (in *inbox) put(l *link, m Message, ack func()) {
 	if topic.Check(m.Topic) != nil {
 		in.drop(l, m, ack, badTopic)
@@ -92,8 +92,8 @@ func (in *inbox) put(l *link, m Message, ack func()) {
 	in.nudge()
 }
 
-// cut notes that the connection of a message is lost. A broker that keeps nothing
-// for the client will not send it again: it is handled all the same.
+// cut notes that the connection of a message is lost. It is handled nevertheless; a
+// broker that keeps no session will not send it again.
 func (h *held) cut(l *link) {
 	h.from, h.ack = nil, nil
 	if !l.keeps {
@@ -101,13 +101,14 @@ func (h *held) cut(l *link) {
 	}
 }
 
-// forget makes room: what is settled and was never sent again will not be.
+// forget makes room by removing settled messages of lost connections: the broker would
+// have sent them again by now.
 func (in *inbox) forget() {
 	in.held = slices.DeleteFunc(in.held, func(h *held) bool { return h.from == nil && h.state == settled })
 }
 
-// returned recognises a message that the broker sends once more because its
-// acknowledgement was lost with a connection, so that it is not handled twice.
+// returned recognises a message that the broker sends again because its acknowledgement
+// was lost with a connection. It reports whether the message is known already.
 func (in *inbox) returned(l *link, m Message, ack func()) bool {
 	for i, h := range in.held {
 		if h.from != nil || h.packet != m.packet || h.Topic != m.Topic || string(h.Payload) != string(m.Payload) {
@@ -121,7 +122,7 @@ func (in *inbox) returned(l *link, m Message, ack func()) bool {
 	return false
 }
 
-// settle notes that a message is handled.
+// settle marks a message as handled.
 func (in *inbox) settle(id uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -135,8 +136,8 @@ func (in *inbox) settle(id uint64) {
 	}
 }
 
-// release acknowledges what is settled and has nothing unsettled before it. What
-// came by a lost connection is kept as long as the broker may send it again.
+// release acknowledges the settled messages that have no unsettled one before them. Those
+// of a lost connection are kept while the broker may send them again.
 func (in *inbox) release() {
 	kept, blocked := in.held[:0:0], false
 	for _, h := range in.held {
@@ -154,7 +155,7 @@ func (in *inbox) release() {
 	in.held = kept
 }
 
-// lost cuts the messages of a connection off, which has ended.
+// lost notes that a connection has ended.
 func (in *inbox) lost(l *link) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -166,7 +167,7 @@ func (in *inbox) lost(l *link) {
 	in.release()
 }
 
-// fresh notes that the broker knows nothing of earlier connections.
+// fresh notes that the broker has no session from earlier connections.
 func (in *inbox) fresh() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -178,7 +179,7 @@ func (in *inbox) fresh() {
 	in.release()
 }
 
-// resume hands everything out once more that is not settled, under new IDs.
+// resume hands out all unsettled messages again, with new IDs from first on.
 func (in *inbox) resume() (first uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -203,7 +204,7 @@ func (in *inbox) nudge() {
 	}
 }
 
-// run hands messages out until ctx ends.
+// run hands out messages until ctx ends.
 func (in *inbox) run(ctx context.Context) {
 	for {
 		select {
@@ -217,7 +218,7 @@ func (in *inbox) run(ctx context.Context) {
 	}
 }
 
-// due returns the messages that there is room for in the window.
+// due returns the next messages that fit into the window.
 func (in *inbox) due() (out []Message) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -237,8 +238,8 @@ func (in *inbox) due() (out []Message) {
 	return out
 }
 
-// drop refuses a message. One that waits for an acknowledgement gets it: it would
-// come again for ever.
+// drop counts a message and acknowledges it if the broker expects that; otherwise the
+// broker would send it again and again.
 func (in *inbox) drop(l *link, m Message, ack func(), why dropReason) {
 	in.receiver.Metrics.drop(in.receiver.Name, why)
 	if m.packet != 0 {
@@ -249,14 +250,14 @@ func (in *inbox) drop(l *link, m Message, ack func(), why dropReason) {
 	}
 }
 
-// dropCount counts what is dropped and says when to tell: the first at once, the
-// rest once a minute.
+// dropCount counts dropped messages and says when to log them: the first at once, the
+// others once a minute.
 type dropCount struct {
 	count atomic.Int64
 	told  atomic.Int64 // when, in nanoseconds
 }
 
-// add counts one, and returns how many there were since the last time it was due.
+// add counts one message. When due, n is how many there were since the last log line.
 func (d *dropCount) add(now time.Time) (n int, due bool) {
 	d.count.Add(1)
 	told := d.told.Load()

@@ -21,11 +21,11 @@ type link struct {
 	ended  chan struct{}
 	once   sync.Once
 	why    error // set before ended is closed
-	// keeps says that the broker keeps messages for the client while it is away.
+	// keeps reports that the broker keeps the session while the client is away.
 	keeps bool
-	// waiting counts the publications without an acknowledgement.
+	// waiting counts the publications that are not acknowledged.
 	waiting atomic.Int32
-	// acks are the acknowledgements of what was received that are to be sent.
+	// acks are the acknowledgements of received messages that are still to be sent.
 	acks chan func()
 }
 
@@ -43,7 +43,7 @@ const (
 	maxWaiting = 256
 	// maxAcks is how many acknowledgements may wait to be sent.
 	maxAcks = 4096
-	// leaveTimeout is how long taking leave of the broker may take.
+	// leaveTimeout bounds the disconnect.
 	leaveTimeout = 250 * time.Millisecond
 )
 
@@ -54,7 +54,7 @@ var (
 	errOverrun = errors.New("more messages came in than may wait; the broker will send them again")
 )
 
-// open makes one attempt to connect.
+// open makes one attempt to connect and log in.
 func (c *Conn) open(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.ConnectTimeout)
 	defer cancel()
@@ -108,7 +108,7 @@ func (l *link) isLost() bool {
 	}
 }
 
-// received takes what the broker sent. Without a receiver nothing was asked for.
+// received takes a message. Without a receiver there is no subscription, so it is ignored.
 func (c *Conn) received(l *link, m paho.Message) {
 	if c.inbox == nil {
 		return
@@ -116,12 +116,12 @@ func (c *Conn) received(l *link, m paho.Message) {
 	c.inbox.put(l, Message{Topic: m.Topic(), Payload: m.Payload(), Retained: m.Retained(), again: m.Duplicate(), packet: m.MessageID()}, m.Ack)
 }
 
-// acknowledge sends an acknowledgement soon. The library may block on it.
+// acknowledge queues an acknowledgement, since sending it may block in the library.
 func (l *link) acknowledge(ack func()) {
 	select {
 	case l.acks <- ack:
 	default:
-		l.end(errors.New("the broker does not take acknowledgements"))
+		l.end(errors.New("the broker does not read acknowledgements"))
 	}
 }
 
@@ -137,7 +137,7 @@ func (l *link) sendAcks() {
 	}
 }
 
-// end notes that the connection is gone, and why. Only the first reason counts.
+// end ends the connection for a reason. Later calls are ignored.
 func (l *link) end(why error) {
 	l.once.Do(func() {
 		l.why = why
@@ -146,7 +146,7 @@ func (l *link) end(why error) {
 	})
 }
 
-// leave tells the broker that the client goes, as far as it listens.
+// leave disconnects from the broker.
 func (l *link) leave() {
 	l.client.Disconnect(uint(leaveTimeout.Milliseconds()))
 	l.end(errLeft)
@@ -158,7 +158,7 @@ func (l *link) leave() {
 func (l *link) publish(ctx context.Context, name string, payload []byte) error {
 	if l.waiting.Add(1) > maxWaiting {
 		l.waiting.Add(-1)
-		l.end(fmt.Errorf("the broker owes the acknowledgement of %d messages", maxWaiting))
+		l.end(fmt.Errorf("the broker has not acknowledged %d messages", maxWaiting))
 	}
 	acknowledged := make(chan error, 1)
 	go func() {
@@ -183,7 +183,7 @@ func (l *link) publish(ctx context.Context, name string, payload []byte) error {
 	}
 }
 
-// subscribe asks for the messages of one filter.
+// subscribe subscribes to one filter.
 func (l *link) subscribe(ctx context.Context, filter string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

@@ -2,7 +2,7 @@ package mqttconn
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics tell whether there is a connection, and what became of publications.
+// Metrics show whether the broker is connected, and count connects and publications.
 type Metrics struct {
 	connected *prometheus.GaugeVec // of one series, or none
 	connects  prometheus.Counter
@@ -43,10 +43,10 @@ func (m *Metrics) connection(there bool) {
 	}
 }
 
-// ReceiverMetrics count what brokers sent and nobody gets.
+// ReceiverMetrics count received messages that are dropped.
 type ReceiverMetrics struct{ dropped *prometheus.CounterVec }
 
-// dropReason is why a message is dropped, as a label.
+// dropReason is why a message is dropped, a metric label.
 type dropReason string
 
 const (
@@ -55,7 +55,7 @@ const (
 	badTopic dropReason = "bad_topic"
 )
 
-// dropReasons are all, with what the log says.
+// dropReasons are all reasons with their texts for the log.
 var dropReasons = map[dropReason]string{
 	tooMany: "too many wait", tooLarge: "it is too large", badTopic: "its topic is no text",
 }
@@ -83,7 +83,7 @@ func (m *ReceiverMetrics) drop(connection string, reason dropReason) {
 	m.dropped.WithLabelValues(connection, string(reason)).Inc()
 }
 
-// Gone says that there is not to be a connection any more.
+// Gone removes the series of the connection after MQTT was disabled.
 func (m *Metrics) Gone() { m.connected.Reset() }
 
 func (m *Metrics) published(err error) {

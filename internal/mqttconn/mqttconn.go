@@ -1,22 +1,21 @@
-// Package mqttconn owns the process's connection to an MQTT broker: connecting
-// in the background, again and again, publishing, and subscriptions that
-// outlive a connection.
+// Package mqttconn owns the connection to an MQTT broker: connecting and reconnecting
+// in the background, publishing, and subscriptions that are renewed after each connect.
 //
-// It guarantees that a publication without an error is acknowledged by the
-// broker (QoS 1); that one which cannot be made now fails at once, so that
-// whoever publishes keeps it; and that what goes out and what a broker sends is
-// bounded in size and number. Publish may be called by many at a time.
+// It guarantees that Publish returns nil only when the broker has acknowledged the
+// message (QoS 1); that it fails at once without a connection, so that the caller keeps
+// the message; and that messages are bounded in size and number in both directions.
+// Publish is safe for concurrent use.
 //
-// Messages are received with QoS 1 and acknowledged when the receiver has settled
-// them, in the order of arrival. It has at most Window of them at a time. One
-// whose acknowledgement was lost with a connection is recognised when it comes
-// again; so a message is handed out twice only if it was settled by another
-// process, or its acknowledgement was lost on the way. With Options.KeepSession
-// the broker keeps what is not acknowledged while the process is away, and what
-// finds no room here is sent again; without, such messages are dropped and counted.
+// Messages are received with QoS 1 and acknowledged in order of arrival when the
+// receiver has settled them. The receiver has at most Window unsettled messages. A
+// message that the broker sends again, because its acknowledgement was lost with a
+// connection, is recognised; so one is handed out twice only if another process has
+// settled it, or its acknowledgement was lost otherwise. With Options.KeepSession the
+// broker keeps unacknowledged messages while the process is away, and sends those again
+// for which there was no room; without it, such messages are dropped and counted.
 //
-// It must never decide what a message means, keep messages for a connection that
-// is not there, or show a password.
+// It must never interpret a message, queue messages for a connection that does not
+// exist, or show a password.
 package mqttconn
 
 import (
@@ -41,7 +40,7 @@ import (
 	"butler/internal/text"
 )
 
-// Options describe a connection. Address, Random and Log are required.
+// Options configure a connection. Address, Random and Log are required.
 type Options struct {
 	// Address is host:port of the broker.
 	Address string
@@ -54,70 +53,70 @@ type Options struct {
 	// User and Password log in; "" means without.
 	User     string
 	Password secret.String
-	// TLS returns the settings that protect the connection; nil means none. It is
-	// asked before each attempt, so renewed files count without a restart.
+	// TLS returns the TLS settings; nil means a connection without TLS. It is called
+	// before each attempt, so that renewed certificate files need no restart.
 	TLS func() (*tls.Config, error)
 	// WebSocket is the path of the broker's WebSocket, such as /mqtt; "" means TCP.
 	WebSocket string
-	// StatusTopic gets a text after each connect; "" for none.
+	// StatusTopic gets a text after each connect; "" means none.
 	StatusTopic string
-	// OnState is told of every connect, failed attempt and loss, in order. It must not block. Nil is fine.
+	// OnState is called after every connect, failed attempt and loss of the connection, in
+	// order. It must not block. It may be nil.
 	OnState func(State)
-	// Metrics count what goes out; nil counts for nobody.
+	// Metrics count publications and connections; they may be nil.
 	Metrics *Metrics
-	// Random is where client IDs and the spread of the pauses come from. It is
-	// used by this connection alone from now on.
+	// Random is the source of client IDs and jitter. The connection must be its only user.
 	Random *rand.Rand
 	Log    *zap.Logger
-	// Retry is the pause before another attempt; the zero value means from 1 s to 30 s.
+	// Retry is the back-off between attempts; the zero value means 1 s to 30 s.
 	Retry backoff.Policy
 	// KeepAlive and ConnectTimeout are 60 s and 30 s when 0.
 	KeepAlive, ConnectTimeout time.Duration
 }
 
-// State is how the connection is.
+// State is the state of the connection.
 type State struct {
 	Connected bool
-	// Reason says why not, or what does not work although it is connected.
+	// Reason says why it is not connected, or what does not work although it is.
 	Reason string
 }
 
-// Message is one that a broker sent. Its topic is sane text, its payload is
-// anything of at most MaxIncoming bytes.
+// Message is a received message. Its topic is valid UTF-8 without control characters;
+// its payload is arbitrary, of at most MaxIncoming bytes.
 type Message struct {
-	// ID is for Settle. IDs grow.
+	// ID identifies the message for Settle. IDs grow.
 	ID       uint64
 	Topic    string
 	Payload  []byte
 	Retained bool
 
-	// again says that the broker has sent it before, packet names it to the broker
-	// until it is acknowledged; 0 when nobody waits for that.
+	// again is the broker's DUP flag. packet is the packet identifier, 0 when the broker
+	// expects no acknowledgement.
 	again  bool
 	packet uint16
 }
 
-// Receiver is who gets what a broker sends.
+// Receiver handles the messages of a connection.
 type Receiver struct {
-	// Filters are what is subscribed to after each connect.
+	// Filters are the topic filters to subscribe to after each connect.
 	Filters []string
-	// Take is called with one message after the other, in order, and must not block.
-	// Each has to be settled.
+	// Take is called with each message in order, never concurrently, and must not block.
+	// Every message has to be settled.
 	Take func(Message)
-	// Name is the label of the connection in Metrics, which count for nobody when nil.
+	// Name is the label of the connection in Metrics, which may be nil.
 	Name    string
 	Metrics *ReceiverMetrics
 }
 
-// Limits of what goes out and comes in.
+// The limits for messages, in bytes.
 const (
 	// MaxPayload is the largest payload that is published.
 	MaxPayload = 1 << 20
-	// MaxIncoming is the largest packet that is taken from a broker; larger messages are skipped.
+	// MaxIncoming is the largest packet that is accepted; larger messages are skipped.
 	MaxIncoming = 256 << 10
 )
 
-// Conn is the connection. Build it with New.
+// Conn is a connection to a broker. Build it with New.
 type Conn struct {
 	o       Options
 	log     *zap.Logger
@@ -132,10 +131,10 @@ type Conn struct {
 	running sync.WaitGroup
 }
 
-// ErrNotConnected says that there is no connection to publish through.
+// ErrNotConnected is returned by Publish without a connection.
 var ErrNotConnected = errors.New("not connected to the MQTT broker")
 
-// New returns a connection that is not made yet.
+// New returns a connection that Start makes.
 func New(o Options) (*Conn, error) {
 	if _, _, err := net.SplitHostPort(o.Address); err != nil {
 		return nil, fmt.Errorf("address of the MQTT broker: %w", err)
@@ -157,7 +156,7 @@ func New(o Options) (*Conn, error) {
 	return &Conn{o: o, log: o.Log, why: "the first attempt has not ended"}, nil
 }
 
-// Receive sets who gets what the broker sends. Call it before Start.
+// Receive sets the receiver. Call it before Start.
 func (c *Conn) Receive(r Receiver) error {
 	for _, filter := range r.Filters {
 		if err := topic.CheckFilter(filter); err != nil {
@@ -168,16 +167,16 @@ func (c *Conn) Receive(r Receiver) error {
 	return nil
 }
 
-// Settle says that a message is handled: it may be acknowledged. It does not
-// block. An ID that is not known means nothing.
+// Settle marks a message as handled, so that it is acknowledged. It does not block, and
+// ignores unknown IDs.
 func (c *Conn) Settle(id uint64) {
 	if c.inbox != nil {
 		c.inbox.settle(id)
 	}
 }
 
-// Resume says that the receiver begins anew: whatever it has not settled is handed
-// out again, under IDs from first on; smaller ones mean nothing any more.
+// Resume is for a receiver that starts again: all messages that it has not settled are
+// handed out again, with new IDs from first on. Smaller IDs become invalid.
 func (c *Conn) Resume() (first uint64) {
 	if c.inbox == nil {
 		return 0
@@ -185,7 +184,7 @@ func (c *Conn) Resume() (first uint64) {
 	return c.inbox.resume()
 }
 
-// Start connects in the background until Close.
+// Start connects in the background, again after every loss, until Close.
 func (c *Conn) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
@@ -196,8 +195,8 @@ func (c *Conn) Start() {
 	c.running.Go(func() { c.run(ctx) })
 }
 
-// Close takes leave of the broker and waits, no longer than ctx, until nothing
-// of the connection is left. It may be called without Start.
+// Close disconnects and waits until the goroutines of the connection have ended, or ctx
+// has. It may be called without Start.
 func (c *Conn) Close(ctx context.Context) error {
 	if c.stop == nil {
 		return nil
@@ -216,9 +215,9 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
-// Publish sends one message and returns nil when the broker has acknowledged it.
-// A message that no broker takes is a permanent error; without a connection the
-// error is at once, and worth another attempt.
+// Publish sends one message and returns nil when the broker has acknowledged it. An
+// invalid message is a permanent error. Without a connection it returns at once with
+// ErrNotConnected, which is worth a retry.
 func (c *Conn) Publish(ctx context.Context, name string, payload []byte) error {
 	err := c.publish(ctx, name, payload)
 	c.o.Metrics.published(err)
@@ -252,13 +251,13 @@ func (c *Conn) use(l *link, why string) {
 	c.o.Metrics.connection(l != nil)
 }
 
-// maxReason bounds, in characters, what is told of a failure: a broker's certificate may be in it.
+// maxReason bounds the text of a failure, in characters: it may contain a certificate.
 const maxReason = 300
 
-// steady is how long a connection lasts before its loss counts as the first failure again.
+// steady is how long a connection has to last for its loss to count as a first failure.
 const steady = time.Minute
 
-// run connects, and again after each failure and loss, until ctx ends.
+// run connects, and reconnects after each failure and loss, until ctx ends.
 func (c *Conn) run(ctx context.Context) {
 	defer c.use(nil, "the connection is closed")
 	for failures := 1; ctx.Err() == nil; failures++ {
@@ -284,7 +283,7 @@ func (c *Conn) run(ctx context.Context) {
 	}
 }
 
-// serve lets everybody use a connection until it is lost or ctx ends.
+// serve makes a connection available until it is lost or ctx ends.
 func (c *Conn) serve(ctx context.Context, l *link) error {
 	c.running.Go(l.sendAcks)
 	defer c.lost(l)
@@ -309,8 +308,8 @@ func (c *Conn) serve(ctx context.Context, l *link) error {
 	}
 }
 
-// subscribe asks for everything that was subscribed to. A broker may refuse that
-// and still take messages: the first refusal is told, in words.
+// subscribe subscribes to the filters of the receiver. A broker may refuse a filter and
+// still accept publications: refused describes the first such filter, "" for none.
 func (c *Conn) subscribe(ctx context.Context, l *link) (refused string, err error) {
 	if c.inbox == nil {
 		return "", nil

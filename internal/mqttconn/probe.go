@@ -10,9 +10,8 @@ import (
 	"butler/internal/text"
 )
 
-// Probe implements destination.Prober: it connects, logs in and takes leave. That
-// is a connection of its own, and as long as it lasts the broker may end another
-// one of the same client ID.
+// Probe implements destination.Prober: it connects, logs in and disconnects. It makes a
+// connection of its own; the broker may end another one with the same client ID.
 func (c *Conn) Probe() destination.Probe {
 	return destination.Probe{Key: "mqtt " + c.o.Address + c.o.WebSocket, Look: c.look}
 }

@@ -14,9 +14,9 @@ import (
 	"butler/internal/logx"
 )
 
-// sieve is a connection that keeps from the library what a broker should not
-// send: messages that are too large are skipped, and packets that the library
-// would take in whole, or stumble over, end the connection.
+// sieve is a connection that protects the library from what a broker should not send:
+// messages that are too large are skipped, and other packets that are too large or
+// invalid, on which the library would allocate too much or panic, end the connection.
 type sieve struct {
 	net.Conn
 	in      *bufio.Reader
@@ -37,8 +37,7 @@ const (
 	packetSuback  = 9
 )
 
-// subackLength is the length of the answer to a subscription to one filter; the
-// library trusts the broker that it is.
+// subackLength is the length of a SUBACK for one filter. The library does not check it.
 const subackLength = 3
 
 // Read implements net.Conn.
@@ -58,7 +57,7 @@ func (s *sieve) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next reads the header of the next packet that passes.
+// next reads the header of the next packet that is not skipped.
 func (s *sieve) next() error {
 	for {
 		header, length, err := s.readHeader()
@@ -83,8 +82,8 @@ func (s *sieve) next() error {
 	}
 }
 
-// skip passes over the body of a message. One that waits for an acknowledgement
-// gets it: it would come again for ever.
+// skip discards the body of a message, and acknowledges it if the broker expects that;
+// otherwise the broker would send it again and again.
 func (s *sieve) skip(first byte, length int) error {
 	if qos := first >> 1 & 3; qos != 1 {
 		return s.discard(length)
@@ -116,10 +115,10 @@ func (s *sieve) discard(n int) error {
 	return err
 }
 
-// maxLengthBytes is how many bytes the length of a packet has at the most.
+// maxLengthBytes is the largest number of bytes in the length of a packet.
 const maxLengthBytes = 4
 
-// readHeader reads the type of a packet and the length of its body.
+// readHeader reads the type of a packet and the length of its body in bytes.
 func (s *sieve) readHeader() (header []byte, length int, err error) {
 	first, err := s.in.ReadByte()
 	if err != nil {

@@ -1,8 +1,7 @@
-// Package topic owns what an MQTT topic may look like: the names that messages
-// are published under, the filters that subscriptions ask for, and foreign text
-// as one level of a name.
+// Package topic owns the syntax of MQTT topics: the names to publish to, the filters to
+// subscribe to, and the conversion of arbitrary text to one level of a name.
 //
-// It guarantees that a name or filter that passes is one that every broker takes.
+// It guarantees that a name or filter that passes the checks is valid for every broker.
 // It must never know a connection.
 package topic
 
@@ -13,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxBytes is the length that the protocol has room for.
+// maxBytes is the longest topic of the protocol.
 const maxBytes = 65_535
 
-// Check returns what keeps a text from being a name to publish under.
+// Check returns why a text is not a valid name to publish to, nil when it is.
 func Check(name string) error {
 	if strings.ContainsAny(name, "+#") {
 		return errors.New("holds + or #, which only a filter may")
@@ -24,7 +23,7 @@ func Check(name string) error {
 	return checkText(name)
 }
 
-// CheckFilter returns what keeps a text from being a filter to subscribe to.
+// CheckFilter returns why a text is not a valid filter to subscribe to, nil when it is.
 func CheckFilter(filter string) error {
 	levels := strings.Split(filter, "/")
 	for i, level := range levels {
@@ -38,8 +37,8 @@ func CheckFilter(filter string) error {
 	return checkText(filter)
 }
 
-// Matches reports whether a filter asks for what is published under a name. What
-// begins with $ belongs to the broker and is not asked for by wildcards.
+// Matches reports whether a filter matches a name. Names that begin with $ belong to the
+// broker and are not matched by a wildcard.
 func Matches(filter, name string) bool {
 	if strings.HasPrefix(name, "$") && strings.ContainsAny(filter[:min(len(filter), 1)], "+#") {
 		return false
@@ -70,12 +69,12 @@ func checkText(s string) error {
 	return nil
 }
 
-// maxLevel bounds a level that is made of foreign text, in characters.
+// maxLevel bounds a level that Level returns, in characters.
 const maxLevel = 255
 
-// Level makes one level of a name of any text: what would end the level, be a
-// wildcard or cannot be in a name at all becomes an underscore. An empty text
-// becomes one, too, so that a name always has the same number of levels.
+// Level converts any text to one level of a name. Separators, wildcards and invalid
+// characters become underscores. An empty text becomes an underscore, too, so that the
+// number of levels is always the same.
 func Level(text string) string {
 	level := []rune(strings.Map(func(r rune) rune {
 		if strings.ContainsRune("/+#", r) || !unicode.IsGraphic(r) || r == utf8.RuneError {
