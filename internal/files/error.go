@@ -12,7 +12,7 @@ import (
 	"butler/internal/oserr"
 )
 
-// Kind says why an operation was not done.
+// Kind classifies why an operation failed.
 type Kind int
 
 // The kinds of errors.
@@ -44,8 +44,8 @@ func (k Kind) String() string {
 	}
 }
 
-// Error is why an operation was not done. It names nothing but what the caller
-// sent and what lies in approved directories.
+// Error is a failed operation. It names only paths that the caller sent or that are in
+// approved directories.
 type Error struct {
 	Kind Kind
 	// Op is what was asked for, as "copy" or "create directory".
@@ -101,8 +101,8 @@ func explain(op, subject string, err error) error {
 	return failed
 }
 
-// confined replaces what root says about a path that leads out of it. The os
-// package does not export that error, so root is made to say it again.
+// confined replaces the error of root for a path that leads out of it. The os package
+// does not export that error, so it is provoked again for the comparison.
 func confined(root *os.Root, path string, err error) error {
 	if err == nil {
 		return nil
@@ -114,7 +114,7 @@ func confined(root *os.Root, path string, err error) error {
 	return fmt.Errorf("%s: %w", quoted(path), err)
 }
 
-// missing reports whether err says that nothing is there.
+// missing reports whether err says that the file does not exist.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || oserr.Is(err, syscall.ENOTDIR)
 }

@@ -1,17 +1,15 @@
-// Package files owns what callers of the API may do with files: copy, move and
-// delete them and create directories, inside the directories that the operator
-// approved and nowhere else.
+// Package files owns the file operations of the API: copying, moving and deleting files
+// and creating directories, only inside the directories that the operator has approved.
 //
-// It guarantees that nothing outside these directories is read, written or
-// revealed: whether a path is approved is decided from its text before the disk
-// is asked anything, and every step on the disk is taken through an os.Root, so
-// that neither a symbolic link nor one that is swapped in meanwhile leads out. A
-// file appears under its name whole and verified or not at all: it is written
-// under a temporary name beside it (".butler-*.tmp", which only a killed process
-// leaves behind), read back, compared and then renamed. A destination is replaced
-// by name, never written through, so that a hard link to it keeps its contents.
-// Calls may run at the same time. A call blocks as long as the disk does, and
-// ends early with its context wherever bytes or entries are counted.
+// It guarantees that nothing outside these directories is read, written or revealed:
+// whether a path is approved is decided from its text before the disk is accessed, and
+// every access goes through an os.Root, so that no symbolic link leads out, not even one
+// that is created meanwhile. A file appears under its name complete and verified or not
+// at all: it is written to a temporary file beside it (".butler-*.tmp", left behind only
+// by a killed process), read back, compared and then renamed. An existing destination is
+// replaced by the rename and never written to, so that other hard links to it keep their
+// content. Operations may run concurrently. They block on the disk, and end early when
+// their context does, between blocks and directory entries.
 //
 // It must never follow a link out of an approved directory, remove the approved
 // directory that it works in, open anything but regular files and directories, or tell whether
@@ -23,8 +21,8 @@ import (
 	"slices"
 )
 
-// Options are the directories that are approved. Paths are absolute, in the
-// spelling of the system; the zero value approves nothing.
+// Options are the approved directories. Paths are absolute, in the syntax of the
+// operating system; the zero value approves nothing.
 type Options struct {
 	// Copy and Move are the pairs that copying and moving may go between.
 	Copy, Move []Pair
@@ -41,7 +39,7 @@ type Pair struct {
 	From, To string
 }
 
-// Approved are the approved directories, and what may be done in them.
+// Approved performs operations in the approved directories.
 type Approved struct {
 	system     system
 	copy, move []pair
@@ -86,7 +84,7 @@ func newOn(system system, o Options) *Approved {
 	return a
 }
 
-// Warnings tells what in the configuration approves of nothing, or of everything.
+// Warnings returns the configured directories that approve nothing or a whole volume.
 func (a *Approved) Warnings() []string { return slices.Clone(a.warnings) }
 
 func (a *Approved) pairs(key string, configured []Pair) []pair {
@@ -113,7 +111,7 @@ func (a *Approved) directory(key, configured string) (location, bool) {
 	return at, true
 }
 
-// host returns whose rules hold where the process runs.
+// host returns the operating system whose path rules apply.
 func host() system {
 	if runtime.GOOS == "windows" {
 		return windows

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// MaxRetryAfter is the longest delay that is taken over from a provider.
+	// MaxRetryAfter is the longest delay that a provider can ask for.
 	MaxRetryAfter = time.Hour
 
 	maxExcerptBytes = 4 << 10
 	maxExcerptRunes = 300
 )
 
-// StatusError is an answer that is not of the 2xx class.
+// StatusError is a response without a 2xx status.
 type StatusError struct {
 	Code int
 	text string
@@ -29,10 +29,9 @@ type StatusError struct {
 // Error implements error.
 func (e *StatusError) Error() string { return e.text }
 
-// Check returns nil for an answer of the 2xx class, and an error of the kind
-// that the status code stands for otherwise. Its text holds the host, the code
-// and the beginning of the body, without anything of the request that may be
-// secret. It reads from the body of a failed answer and does not close it.
+// Check returns nil for a 2xx response, and otherwise an error of the kind below. Its
+// text has the host, the status and the beginning of the body, without secrets of the
+// request. It reads from the body of a failed response and does not close it.
 //
 //	429, 503 with Retry-After            throttled
 //	401, 403, 404, 407, 410, 3xx         misconfigured
@@ -58,7 +57,7 @@ func Check(resp *http.Response) error {
 	return err
 }
 
-// describe words a refusal: who answered what.
+// describe returns the text for a failed response.
 func describe(resp *http.Response) string {
 	who, secrets := "the server", []string(nil)
 	if resp.Request != nil && resp.Request.URL != nil {

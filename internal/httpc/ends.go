@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// ReadEnds reads a text. Of one beyond limit it returns the beginning and the end,
-// in whole lines where there are any, with a line between them that tells how much
-// is left out.
+// ReadEnds reads a text. Of a text longer than limit bytes it returns the beginning and
+// the end, in whole lines where possible, with a line between them that says how many
+// bytes are left out.
 func ReadEnds(body io.Reader, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil || int64(len(text)) <= limit {

@@ -1,8 +1,8 @@
-// Package httpc owns how the program calls other systems over HTTP: the client
-// with its connections, certificates, proxy and limits, the meaning of an
-// answer for whoever retries, and the removal of secrets from what is reported.
+// Package httpc owns outgoing HTTP calls: the client with its connections, certificates,
+// proxy and limits, the classification of responses for retries, and the redaction of
+// secrets in errors.
 //
-// It guarantees that a call ends (a timeout, a bounded answer, at most five
+// It guarantees that a call ends (a timeout, a bounded response, at most five
 // redirects), that a message never reaches another host than the configured one
 // and never loses its body on the way, that certificates are verified unless
 // the operator said otherwise, and that no error of Send, Check or Redact holds
@@ -32,8 +32,8 @@ import (
 const (
 	// DefaultTimeout bounds a call from dialling to the last byte of the answer.
 	DefaultTimeout = 10 * time.Second
-	// MaxBody is how many bytes of an answer can be read unless a client is made
-	// for more; reading on fails with ErrBodyTooLong.
+	// MaxBody is the largest response body in bytes, unless HTTPOptions.MaxBody is set.
+	// Reading more fails with ErrBodyTooLong.
 	MaxBody = 1 << 20
 
 	maxRedirects = 5
@@ -42,7 +42,7 @@ const (
 )
 
 var (
-	// ErrBodyTooLong reports an answer of more than the client can read.
+	// ErrBodyTooLong reports a response body that exceeds the limit of the client.
 	ErrBodyTooLong = errors.New("the answer is too long")
 	// ErrRedirect reports a redirect that was not followed, because the message
 	// would go to another host, in clear text, or without its body.
@@ -75,7 +75,7 @@ type pool struct {
 	stamp     fileStamp
 }
 
-// fileStamp tells two versions of a file apart.
+// fileStamp identifies a version of a file.
 type fileStamp struct {
 	modified time.Time
 	size     int64
@@ -168,8 +168,8 @@ func newTransport(trusted *x509.CertPool, insecure bool) *http.Transport {
 	}
 }
 
-// checkRedirect follows a redirect only where the whole message arrives at the
-// host that the operator configured, at least as well protected.
+// checkRedirect allows a redirect only to the configured host, with method and body
+// unchanged, and never from https to http.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
@@ -204,7 +204,7 @@ func portOf(u *url.URL) string {
 	return "80"
 }
 
-// cappedBody is the body of an answer that ends with ErrBodyTooLong after left bytes.
+// cappedBody is a response body that ends with ErrBodyTooLong after left bytes.
 type cappedBody struct {
 	io.ReadCloser
 	left int64

@@ -11,10 +11,9 @@ import (
 	"butler/internal/destination"
 )
 
-// Probe returns a look at the way to an address: name, proxy, connection,
-// certificates and an answer. It asks for the head of the start page of the host,
-// so neither path, query nor credentials of the address go there, and nothing
-// happens to what is behind them.
+// Probe returns a check of the connection to an address: DNS, proxy, TCP, certificates
+// and a response. It sends a HEAD request for the root path, without the path, query and
+// credentials of the address, so it has no effect there.
 func Probe(client *http.Client, address string) destination.Probe {
 	target, err := url.Parse(address)
 	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "" {
@@ -29,7 +28,7 @@ func Probe(client *http.Client, address string) destination.Probe {
 	return destination.Probe{Key: key, Look: func(ctx context.Context) (destination.Sight, error) { return look(ctx, client, start) }}
 }
 
-// look asks for the head of a page. Every answer will do.
+// look sends a HEAD request. Any response counts as success.
 func look(ctx context.Context, client *http.Client, start string) (destination.Sight, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, start, http.NoBody)
 	if err != nil {
@@ -59,7 +58,7 @@ func look(ctx context.Context, client *http.Client, start string) (destination.S
 	return s, nil
 }
 
-// way says how an answer came here.
+// way describes the connection of a response.
 func way(resp *http.Response) []string {
 	out := []string{"answers"}
 	switch {

@@ -10,19 +10,19 @@ import (
 	"net/url"
 )
 
-// proxyError is the refusal of a proxy to lead to a host.
+// proxyError is the refusal of a proxy to connect to a host.
 type proxyError struct{ status int }
 
 func (e *proxyError) Error() string {
 	return fmt.Sprintf("the proxy answered %d %s", e.status, http.StatusText(e.status))
 }
 
-// misconfigured reports whether trying again is of no use before the operator mends something.
+// misconfigured reports whether a retry is useless until the operator corrects something.
 func (e *proxyError) misconfigured() bool {
 	return e.status == http.StatusProxyAuthRequired || e.status == http.StatusUnauthorized || e.status == http.StatusForbidden
 }
 
-// checkProxy keeps what a proxy says to the request for a tunnel.
+// checkProxy returns the status of a refused CONNECT request as an error.
 func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
@@ -30,7 +30,7 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Respo
 	return &proxyError{status: resp.StatusCode}
 }
 
-// notReached names who did not do its part: the host, or the proxy on the way to it.
+// notReached names what could not be reached: the host, or the proxy on the way to it.
 func notReached(err error, host string) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
 		return "the proxy on the way to " + host
@@ -38,7 +38,7 @@ func notReached(err error, host string) string {
 	return host
 }
 
-// proxySecrets returns the credentials that a request shows to a proxy.
+// proxySecrets returns the proxy credentials of a request.
 func proxySecrets(req *http.Request) []string {
 	proxy, err := http.ProxyFromEnvironment(req)
 	if err != nil || proxy == nil || proxy.User == nil {

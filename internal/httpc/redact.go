@@ -13,7 +13,7 @@ import (
 	"butler/internal/secret"
 )
 
-// urlPattern finds what looks like a URL in a text, up to the next space or quote.
+// urlPattern matches a URL in a text, up to the next space or quote.
 var urlPattern = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>` + "`" + `]*`)
 
 // RedactURL returns scheme and host of a URL, the only parts of it that may be
@@ -80,7 +80,7 @@ func hide(text string, secrets []string) string {
 	return urlPattern.ReplaceAllStringFunc(text, RedactURL)
 }
 
-// spellings returns the forms in which a text may come back: as is, in a URL, in JSON.
+// spellings returns the forms in which a secret may appear: as it is, in a URL, in JSON.
 func spellings(s string) []string {
 	if len(s) < minSecret {
 		return nil
@@ -94,13 +94,14 @@ func spellings(s string) []string {
 	return slices.Compact(out)
 }
 
-// minSecret is the shortest text that is masked: anything shorter would mask half of the language.
+// minSecret is the length of the shortest text that is masked: shorter ones occur in
+// ordinary words.
 const minSecret = 4
 
 // longPart is the length from which a path segment or a query value may be a key.
 const longPart = 8
 
-// secretsOf returns what of a request must not be shown.
+// secretsOf returns the parts of a request that must not be shown.
 func secretsOf(req *http.Request) []string {
 	out := partsOf(strings.TrimPrefix(req.URL.RequestURI(), "/"))
 	if req.URL.User != nil {

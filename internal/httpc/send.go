@@ -17,45 +17,45 @@ import (
 	"butler/internal/oserr"
 )
 
-// Answer is what a provider answered to an accepted call.
+// Answer is the response to a successful call.
 type Answer struct {
-	// Status is the code, of the 2xx class.
+	// Status is the status code, 2xx.
 	Status int
 	Header http.Header
-	// Body is the answer, or as much of its first 64 KiB as arrived.
+	// Body is the body, or as much of its first 64 KiB as arrived.
 	Body []byte
 }
 
-// Receipt returns the answer as what the delivery of a notice reports.
+// Receipt returns the response as the receipt of a delivered notice.
 func (a Answer) Receipt() destination.Receipt {
 	return destination.Receipt{Status: strconv.Itoa(a.Status), Detail: http.StatusText(a.Status)}
 }
 
 const maxAnswer = 64 << 10
 
-// Send makes one call and reads the answer. An error is classified (see Check)
-// and redacted: secrets are masked in addition to what a request itself shows
-// as secret. A call that got no answer is transient, whatever the reason, for
-// networks mend; a URL that cannot be called and a refused redirect are
-// misconfigured. Send closes the body and leaves the connection usable.
+// Send makes one call and reads the response. An error is classified (see Check) and
+// redacted: secrets are masked in addition to those in the request itself. A call without
+// a response is transient, whatever the reason, since networks recover; an invalid URL
+// and a refused redirect are misconfigured. Send closes the body and leaves the
+// connection usable.
 func Send(client *http.Client, req *http.Request, secrets ...string) (Answer, error) {
 	resp, err := call(client, req, secrets)
 	if err != nil {
 		return Answer{}, err
 	}
 	defer resp.Body.Close()
-	// The provider has accepted the message: an answer that breaks off changes nothing.
+	// The provider has accepted the message, so an incomplete body does not matter.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
-// Fetch is Send for a call whose answer is all that matters: it reads the whole
-// body, and one that breaks off or is longer than the client can read is an error.
+// Fetch is Send for a call whose response is needed: it reads the whole body, and an
+// incomplete or too long one is an error.
 func Fetch(client *http.Client, req *http.Request, secrets ...string) ([]byte, error) {
 	return FetchWith(client, req, io.ReadAll, secrets...)
 }
 
-// FetchWith is Fetch with a reader of the body that may leave something out.
+// FetchWith is Fetch with a function that reads the body, such as one that skips parts.
 func FetchWith(client *http.Client, req *http.Request, read func(io.Reader) ([]byte, error), secrets ...string) ([]byte, error) {
 	resp, err := call(client, req, secrets)
 	if err != nil {
@@ -72,7 +72,7 @@ func FetchWith(client *http.Client, req *http.Request, read func(io.Reader) ([]b
 	return body, nil
 }
 
-// call makes one call. What it returns is an answer of the 2xx class.
+// call makes one call and returns a response with a 2xx status.
 func call(client *http.Client, req *http.Request, secrets []string) (*http.Response, error) {
 	if req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Hostname() == "" {
 		return nil, destination.Misconfigured(fmt.Errorf("the address needs http or https and a host, it is %s", RedactURL(req.URL.String())))
@@ -90,7 +90,7 @@ func call(client *http.Client, req *http.Request, secrets []string) (*http.Respo
 	return resp, nil
 }
 
-// drain reads the rest of a short body, so that the connection is used again.
+// drain reads the rest of a short body, so that the connection can be reused.
 func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxAnswer) }
 
 // mask hides secrets in a classified error and keeps its kind.
@@ -102,7 +102,7 @@ func mask(err error, secrets []string) error {
 	return &destination.Error{Kind: classified.Kind, After: classified.After, Err: Redact(classified.Err, secrets...)}
 }
 
-// explain words why a call got no answer.
+// explain describes why a call got no response.
 func explain(err error, req *http.Request, secrets []string) error {
 	text := reason(err, req.URL.Host)
 	known := append(secretsOf(req), secrets...)
@@ -117,7 +117,7 @@ func explain(err error, req *http.Request, secrets []string) error {
 	return failure
 }
 
-// reason words the failures that an operator meets, in the order of their precision.
+// reason returns a text for common failures, the most precise first.
 func reason(err error, host string) string {
 	if errors.Is(err, context.Canceled) {
 		return "the attempt was cancelled"

@@ -11,10 +11,9 @@ import (
 	"butler/internal/text"
 )
 
-// inert is an encoder whose lines can do nothing but be read. The encoders of zap
-// escape the control characters of ASCII; those beyond it, and what overrides the
-// direction of text, they leave to the terminal. Nothing is lost: a character is
-// written as JSON may write it.
+// inert is an encoder whose lines cannot control a terminal. The encoders of zap escape
+// only ASCII control characters; inert also escapes the others, and those that override
+// the direction of text, as \uXXXX.
 type inert struct{ zapcore.Encoder }
 
 // Clone implements zapcore.Encoder.
@@ -40,6 +39,6 @@ func (e inert) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer
 	return line, nil
 }
 
-// acts reports whether r is hostile and comes from a value: what is below are the
-// encoder's own line ends and colours.
+// acts reports whether r has to be escaped. ASCII is left out: its control characters
+// in the line are the encoder's own line ends and colours.
 func acts(r rune) bool { return r >= 0x7f && text.IsHostile(r) }

@@ -1,6 +1,6 @@
-// Package logx owns how the service logs: the construction of the logger, every
-// field constructor, and the counting of repeated lines.
+// Package logx owns logging: the construction of the logger, the constructors of all
+// common fields, and the suppression of repeated lines.
 //
-// It guarantees that one thing has one field name everywhere, and that text
-// from outside cannot forge a line. It must never keep a global logger.
+// It guarantees that a field has the same name in every line, and that text from outside
+// cannot forge a line or control a terminal. It must never keep a global logger.
 package logx

@@ -15,11 +15,11 @@ type Options struct {
 	// Level is one of Levels. The last three show the same lines: there is one level
 	// of detail below info.
 	Level string
-	// Adjust is set to Level, and what is logged follows it from then on; nil keeps to Level.
+	// Adjust is set to Level and controls the level from then on; nil means a fixed level.
 	Adjust *zap.AtomicLevel
 	// Directory receives daily files butler.YYYY-MM-DD.log; "" writes none.
 	Directory string
-	// Output is where lines go; nil means standard output.
+	// Output is the destination of lines; nil means standard output.
 	Output io.Writer
 	// Terminal writes lines for people instead of JSON.
 	Terminal bool

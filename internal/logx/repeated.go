@@ -19,14 +19,14 @@ type repetition struct {
 	count int
 }
 
-// Summary says how often a key was held back after its first line.
+// Summary is the number of suppressed lines of a key after the first one.
 type Summary struct {
 	Key   string
 	Count int
 	Since time.Time
 }
 
-// OtherKeys is the key that those share for which there is no room.
+// OtherKeys is the key that all keys beyond the limit share.
 const OtherKeys = "other"
 
 // NewRepeated returns a policy that remembers at most limit keys; further keys share OtherKeys.
@@ -48,8 +48,8 @@ func (r *Repeated) First(now time.Time, key string) bool {
 	return false
 }
 
-// Due closes every window that has ended by now and returns what was held back
-// in them, sorted by key. Call it on a timer, so that the tail of a burst is told too.
+// Due closes every window that has ended by now and returns the suppressed lines in
+// them, sorted by key. Call it on a timer, so that the end of a burst is logged too.
 func (r *Repeated) Due(now time.Time) []Summary {
 	var out []Summary
 	for key, seen := range r.open {

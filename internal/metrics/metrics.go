@@ -29,13 +29,13 @@ func New(info buildinfo.Info) *prometheus.Registry {
 	return reg
 }
 
-// ResidentMemory returns what reads how much memory the process holds, in bytes;
-// 0 where the system does not tell.
+// ResidentMemory returns a function that reads the resident memory of the process in
+// bytes, 0 where the operating system does not report it.
 func ResidentMemory() func() int64 {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return func() int64 {
-		families, _ := reg.Gather() // what could be read is there all the same
+		families, _ := reg.Gather() // after an error it still returns what could be read
 		for _, f := range families {
 			if f.GetName() == "process_resident_memory_bytes" {
 				return int64(f.GetMetric()[0].GetGauge().GetValue())
