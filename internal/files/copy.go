@@ -18,19 +18,19 @@ type CopyRequest struct {
 	Overwrite bool
 	// PreserveTimestamp keeps the times of access and change.
 	PreserveTimestamp bool
-	// Progress is told what has been done, from the calling goroutine; nil is fine.
+	// Progress is called from the calling goroutine during the copy; it may be nil.
 	Progress func(Progress)
 }
 
-// Progress is how far a copy has come. Files that are kept are only in the totals.
+// Progress is the progress of a copy. Files that are kept count only in the totals.
 type Progress struct {
 	Files, OfFiles int
 	Bytes, OfBytes int64
 }
 
-// Result is what was done.
+// Result is the result of a copy or a move.
 type Result struct {
-	// From and To are the paths in their one spelling.
+	// From and To are the paths in canonical form.
 	From, To string
 	// Files is how many were copied; 0 for a rename.
 	Files int
@@ -41,11 +41,11 @@ type Result struct {
 	SHA256 string
 }
 
-// Copy copies a file, or a directory with all in it into what is there already.
-// Missing directories above the destination are created. Permissions are kept,
-// but for set-user-ID and the like. A link is copied as a link, and only one that
-// does not lead out of the approved directories. When a copy of a directory ends
-// early, the files that it finished stay.
+// Copy copies a file, or merges a directory into the destination. Missing directories
+// above the destination are created. Permissions are kept, except for set-user-ID,
+// set-group-ID and sticky bits. A link is copied as a link, unless it leads out of the
+// approved directories, which is an error. When a copy of a directory ends early, the
+// files that are complete stay.
 func (a *Approved) Copy(ctx context.Context, r CopyRequest) (Result, error) {
 	ended := a.metrics.begin(opCopy)
 	result, err := a.copyBetween(ctx, r)
@@ -84,7 +84,7 @@ type ends struct {
 	source, target fs.FileInfo
 }
 
-// open finds the pair that covers two paths, and only then looks at the disk.
+// open finds the pair that covers two paths, before it accesses the disk.
 func (a *Approved) open(pairs []pair, rawFrom, rawTo string) (*ends, error) {
 	from, problem := parse(rawFrom, a.system)
 	if problem != nil {
@@ -148,7 +148,7 @@ func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
 	return changed(from) // the survey refused everything else
 }
 
-// between tells which file of a tree an error is about.
+// between adds to an error which file of a tree it is about.
 func between(from, to spot, err error) error {
 	if err == nil {
 		return nil
@@ -204,7 +204,8 @@ func makeDir(at spot) (dir *os.Root, created bool, err error) {
 	return dir, created, err
 }
 
-// finishDir gives a directory that was created what its source has.
+// finishDir gives a created directory the permissions of its source, and its times if
+// they are to be kept.
 func (c *copier) finishDir(dir *os.Root, info fs.FileInfo, accessed time.Time) error {
 	handle, err := dir.Open(".")
 	if err != nil {

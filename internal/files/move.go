@@ -14,11 +14,11 @@ type MoveRequest struct {
 	// Overwrite removes what exists at the destination, directories included.
 	// Without it that is an error of kind Exists.
 	Overwrite bool
-	// Progress is told what has been done, as far as a copy is needed; nil is fine.
+	// Progress is called during a copy, if one is needed; it may be nil.
 	Progress func(Progress)
 }
 
-// existing is what becomes of what exists at a destination.
+// existing says what to do with an existing destination.
 type existing int
 
 const (
@@ -26,13 +26,13 @@ const (
 	replace
 )
 
-// errOtherDevice says that a rename is impossible for good, and a copy is not.
+// errOtherDevice is returned for a rename that is impossible, where a copy is needed.
 var errOtherDevice = errors.New("the destination is on another device")
 
-// Move renames a file or directory. Where the system cannot, as between two disks,
-// it makes a verified copy with the times of the source, and removes the source
-// when that has not changed since. Missing directories above the destination are
-// created. Links are treated as by Copy.
+// Move renames a file or directory. Where that is impossible, as between two disks, it
+// makes a verified copy with the times of the source, and removes the source unless it
+// has changed meanwhile. Missing directories above the destination are created. Links
+// are treated as by Copy.
 func (a *Approved) Move(ctx context.Context, r MoveRequest) (Result, error) {
 	ended := a.metrics.begin(opMove)
 	result, err := a.moveBetween(ctx, r)
@@ -80,8 +80,8 @@ type mover struct {
 	result Result
 }
 
-// overOrAside replaces a file in one step. Where a directory goes or has been, it
-// puts what exists aside, and removes it only after the move has worked.
+// overOrAside replaces a file atomically. When source or destination is a directory, it
+// renames the destination first and removes that only after the move has succeeded.
 func (m *mover) overOrAside(ctx context.Context) error {
 	if m.target == nil || !m.target.IsDir() && !m.source.IsDir() {
 		return m.transfer(ctx)
@@ -106,7 +106,8 @@ func (m *mover) overOrAside(ctx context.Context) error {
 	return nil
 }
 
-// refuseToRemoveSource looks whether what is to be removed holds the source.
+// refuseToRemoveSource returns an error when the destination to be removed contains the
+// source.
 func (m *mover) refuseToRemoveSource(ctx context.Context) error {
 	parent, err := m.from.dir.Stat(".")
 	if err != nil {
@@ -131,8 +132,8 @@ func (m *mover) transfer(ctx context.Context) error {
 	return between(m.from.spot, m.to.spot, err)
 }
 
-// copyThenRemove moves to another disk. Until the copy is whole it has a
-// temporary name, and until it has its name the source stays.
+// copyThenRemove moves to another disk. The copy has a temporary name until it is
+// complete, and the source is removed only after the copy has its final name.
 func (m *mover) copyThenRemove(ctx context.Context) error {
 	temporary := temporaryName()
 	defer func() { _ = m.to.dir.RemoveAll(temporary) }()

@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// spot is a name in a directory that is held open, so that it stays there
-// whatever happens to the path that led to it.
+// spot is a name in an open directory. It stays the same when the path that led to the
+// directory changes.
 type spot struct {
 	dir  *os.Root
 	name string
-	// rel is the path below the approved directory.
+	// rel is the path relative to the approved directory.
 	rel string
-	// at is where it is, as the caller is told.
+	// at is the path for messages to the caller.
 	at string
 }
 
-// below is a spot in dir, which is the open directory s.
+// below returns a spot in dir, which is s opened as a directory.
 func (s spot) below(dir *os.Root, name string) spot {
 	return spot{dir, name, path.Join(s.rel, name), s.at + "/" + name}
 }
 
-// operand is a spot, and the approved directory that it lies in.
+// operand is a spot with the approved directory that it is in.
 type operand struct {
 	spot
 	root *os.Root
@@ -37,7 +37,7 @@ func (o *operand) close() {
 	}
 }
 
-// sibling is another name in the directory of o.
+// sibling returns another name in the directory of o.
 func (o *operand) sibling(name string) *operand {
 	return &operand{spot{o.dir, name, path.Join(path.Dir(o.rel), name), strings.TrimSuffix(o.at, o.name) + name}, o.root}
 }
@@ -57,7 +57,7 @@ func covering(pairs []pair, from, to location) (pair, error) {
 		"have an administrator add such a pair to the configuration, or use paths below a configured pair")
 }
 
-// inside returns the path of at below directory, which it must not be itself.
+// inside returns the path of at relative to directory; ok is false for directory itself.
 func inside(at, directory location) (rel string, ok bool) {
 	rel, ok = at.under(directory)
 	return rel, ok && rel != "."
@@ -73,8 +73,8 @@ func openRoot(directory location) (*os.Root, error) {
 	return root, err
 }
 
-// openSource opens where something existing is and looks at it. As helper scripts
-// write "%23" for "#", such a name is tried both ways.
+// openSource opens the directory of an existing file and returns its FileInfo. Since
+// helper scripts write "%23" for "#", such a name is tried both ways.
 func openSource(approved, at location) (*operand, fs.FileInfo, error) {
 	root, err := openRoot(approved)
 	if err != nil {
@@ -111,8 +111,8 @@ func (o *operand) find(approved location, rel string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// openTarget opens the approved directory of a destination and looks at what is
-// there already, which may be nothing. It creates nothing.
+// openTarget opens the approved directory of a destination and returns the FileInfo of
+// what exists there, nil for nothing. It creates nothing.
 func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
 	root, err := openRoot(approved)
 	if err != nil {
@@ -140,8 +140,8 @@ func (o *operand) makeParents() error {
 	return confined(o.root, o.at, err)
 }
 
-// nearest returns the deepest directory on the way to a destination that exists:
-// it itself, or else the one that a name will be put into.
+// nearest returns the deepest existing directory on the path to a destination, which may
+// be the destination itself.
 func (o *operand) nearest() (fs.FileInfo, error) {
 	if info, err := o.root.Lstat(o.rel); err == nil && info.IsDir() {
 		return info, nil
@@ -154,17 +154,17 @@ func (o *operand) nearest() (fs.FileInfo, error) {
 	}
 }
 
-// join is the path of rel below an approved directory, as the caller is told.
+// join returns the path of rel in an approved directory, for messages to the caller.
 func join(approved location, rel string) string {
 	return strings.TrimSuffix(approved.String(), "/") + "/" + rel
 }
 
-// changed refuses what was swapped between two looks at it.
+// changed returns the error for a file that was replaced during the operation.
 func changed(at spot) error {
 	return refuse(Failed, at.at, "was replaced while it was worked on", "send it again when nobody else changes it")
 }
 
-// openDir opens the directory that info was found to be.
+// openDir opens a directory, and fails when it is no longer the one of info.
 func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
 	dir, err := at.dir.OpenRoot(at.name + "/.")
 	if err != nil {
@@ -177,8 +177,8 @@ func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
 	return dir, nil
 }
 
-// openFile opens the regular file that info was found to be, without waiting for
-// whatever may have taken its place.
+// openFile opens a regular file, and fails when it is no longer the one of info. It does
+// not block on a pipe that has replaced it.
 func openFile(at spot, info fs.FileInfo) (*os.File, error) {
 	file, err := at.dir.OpenFile(at.name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// system is whose rules for paths hold.
+// system is the operating system whose path rules apply.
 type system int
 
 const (
@@ -23,8 +23,8 @@ const (
 	maxName = 255
 )
 
-// location is an absolute path in its one spelling: slashes only, none doubled,
-// and no "." or ".." left.
+// location is an absolute path in canonical form: slashes only, none doubled, and
+// without "." and "..".
 type location struct {
 	system system
 	// volume is "", "C:" or "//server/share".
@@ -34,10 +34,10 @@ type location struct {
 
 func (l location) String() string { return l.volume + "/" + strings.Join(l.names, "/") }
 
-// native is the path as the system wants it.
+// native returns the path with the separators of the operating system.
 func (l location) native() string { return filepath.FromSlash(l.String()) }
 
-// under returns what of l lies below directory; "." for directory itself.
+// under returns the path of l relative to directory, "." for directory itself.
 func (l location) under(directory location) (rel string, ok bool) {
 	count := len(directory.names)
 	if len(l.names) < count || !l.same(l.volume, directory.volume) || !slices.EqualFunc(l.names[:count], directory.names, l.same) {
@@ -53,9 +53,9 @@ func (l location) same(a, b string) bool {
 	return a == b
 }
 
-// parse reads an absolute path that somebody wrote. It resolves "." and ".." in
-// the text alone, as nothing may be looked up before the path is approved, and
-// takes everything else literally: "%2e%2e" is a name.
+// parse converts an absolute path from a caller or the configuration. It resolves "."
+// and ".." textually, since the disk must not be accessed before the path is approved,
+// and takes everything else literally: "%2e%2e" is a name.
 func parse(raw string, on system) (location, *Error) {
 	if err := checkText(raw); err != nil {
 		return location{}, err
@@ -72,8 +72,8 @@ func parse(raw string, on system) (location, *Error) {
 	return bounded(raw, location{system: on, volume: volume, names: names})
 }
 
-// bounded refuses a location whose one spelling is longer than a path may be, though
-// what was written is not: a share alone gets a slash at its end.
+// bounded refuses a location whose canonical form is too long although raw is not: a
+// share alone gets a slash at its end.
 func bounded(raw string, l location) (location, *Error) {
 	if len(l.String()) > maxPath {
 		return location{}, tooLong(raw)
@@ -85,7 +85,7 @@ func tooLong(raw string) *Error {
 	return invalid(raw, "is longer than 4096 bytes", "shorten it")
 }
 
-// below reads a path that somebody wrote and that starts at directory.
+// below converts a path from a caller that is relative to directory.
 func below(directory location, raw string) (location, *Error) {
 	if raw == "" {
 		return directory, nil
@@ -185,8 +185,8 @@ func nameLength(name string, on system) int {
 	return len(name)
 }
 
-// badOnWindows tells names that mean something else than a file: devices, other
-// streams of a file, patterns, and those that Windows shortens to another name.
+// badOnWindows reports whether a name is not that of a file on Windows: a device, an
+// alternate data stream, a pattern, or a name that Windows changes to another one.
 func badOnWindows(name string) bool {
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || strings.ContainsRune(`<>:"|?*`, r) }) {
 		return true

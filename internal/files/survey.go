@@ -15,7 +15,7 @@ import (
 // maxDepth bounds how deep a tree may be; each level holds a directory open.
 const maxDepth = 200
 
-// walk visits what is at a spot and, in order, all below it. It follows no links.
+// walk visits a spot and, in order, everything below it. It does not follow links.
 func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -50,7 +50,7 @@ func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo)
 
 func isLink(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSymlink }
 
-// isSpecial tells devices, pipes and sockets.
+// isSpecial reports whether info is that of a device, pipe or socket.
 func isSpecial(info fs.FileInfo) bool {
 	return !info.Mode().IsRegular() && !info.IsDir() && !isLink(info)
 }
@@ -59,15 +59,15 @@ func tooDeep(at spot) error {
 	return refuse(Failed, at.at, "is too deep a tree", fmt.Sprintf("work on parts that are at most %d directories deep", maxDepth))
 }
 
-// contents is what a file or tree holds, as far as its directories tell. Equal
-// contents were not changed in between.
+// contents summarises a file or tree by the metadata of its entries. It is compared to
+// detect changes.
 type contents struct {
 	files int
 	bytes int64
 	sum   [sha256.Size]byte
 }
 
-// surveyor looks through a source before anything is done to it.
+// surveyor checks a source before an operation begins.
 type surveyor struct {
 	top string
 	// target is where the source goes, below the approved directory.
@@ -78,7 +78,7 @@ type surveyor struct {
 	hash    hash.Hash
 }
 
-// survey refuses what cannot be copied or moved to target, and tells what is there.
+// survey returns the contents of a source, or why it cannot be copied or moved to target.
 func survey(ctx context.Context, from spot, target *operand) (contents, error) {
 	nearest, err := target.nearest()
 	if err != nil {
@@ -114,8 +114,8 @@ func (s *surveyor) visit(at spot, info fs.FileInfo) error {
 	return nil
 }
 
-// link refuses a link that leads out of where it is or of where it goes. It is
-// the text that counts: what a link leads to is not looked at.
+// link refuses a link that leads out of the approved directory of its source or of its
+// destination. Only its text is checked, not what it leads to.
 func (s *surveyor) link(at spot) error {
 	to, err := at.dir.Readlink(at.name)
 	if err != nil {

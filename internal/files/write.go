@@ -14,11 +14,11 @@ import (
 
 const bufferSize = 256 << 10
 
-// temporaryName is where something is made before it gets its name.
+// temporaryName returns a name for a file or directory that is not complete yet.
 func temporaryName() string { return ".butler-" + strings.ToLower(rand.Text()) + ".tmp" }
 
-// file copies one file: under a temporary name first, so that it appears whole
-// and never changes what another name leads to.
+// file copies one file. It writes to a temporary name first, so that the file appears
+// complete, and other hard links to an existing destination keep their content.
 func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) error {
 	if write, err := c.mayWrite(info, to); !write {
 		return err
@@ -51,7 +51,7 @@ func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) erro
 	return err
 }
 
-// fill writes everything of source to target, and verifies that it is there.
+// fill copies the content of source to target, and verifies it by reading it back.
 func (c *copier) fill(ctx context.Context, target, source *os.File, to spot) error {
 	read := sha256.New()
 	counted := counter{ctx: ctx.Err, from: io.TeeReader(source, read), add: func(n int) {
@@ -86,7 +86,7 @@ func (c *copier) stream(to io.Writer, from io.Reader) error {
 	return err
 }
 
-// counter reads until its context ends, and counts.
+// counter is a reader that counts bytes and fails when its context ends.
 type counter struct {
 	ctx  func() error
 	from io.Reader
@@ -102,8 +102,8 @@ func (c counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// publish gives what is complete its name. What appeared there meanwhile is kept,
-// unless it may be overwritten.
+// publish renames a complete file to its final name. A file that has appeared there
+// meanwhile is kept, unless it may be overwritten.
 func (c *copier) publish(to spot, temporary string) (published bool, err error) {
 	if !c.overwrite {
 		if err := to.dir.Link(temporary, to.name); err == nil {
