@@ -5,11 +5,11 @@
 // that may be lost).
 //
 // It guarantees that a write is on disk before its callback runs, that writes are
-// packed into few records by group commit, and that a process killed at any instant
-// finds every acknowledged write again and never half of one. Writes are retried
-// until they succeed or the journal is closed: a full or broken disk is reported as
-// a state, not as an error to each caller. Notes are different: they are written
-// about once a second, and dropped rather than waited for.
+// packed into few records by group commit, and that after the process was killed at
+// any instant every acknowledged write is found again, and none of them in part.
+// Writes are retried until they succeed or the journal is closed: a full or broken
+// disk is reported as a state, not as an error to each caller. Notes are different:
+// they are written about once a second, and dropped rather than waited for.
 //
 // It must never interpret what it stores, and never drop an unhandled event.
 //
@@ -23,36 +23,37 @@ import (
 	"errors"
 )
 
-// Seq is the place of a record in a log, from 1. It only grows, restarts included.
+// Seq is the sequence number of a record in a log, from 1. It only grows, also across
+// restarts.
 type Seq uint64
 
-// Errors that a Log or Store returns; read them with errors.Is.
+// Errors that a Log or Store returns; test for them with errors.Is.
 var (
 	// ErrFull: the log has reached its size limit, or the disk is full.
 	ErrFull = errors.New("journal is full")
-	// ErrUnavailable: the storage cannot be written now; trying again may help.
+	// ErrUnavailable: the storage cannot be written now; a retry may succeed.
 	ErrUnavailable = errors.New("journal is unavailable")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("journal is closed")
 	// ErrCorrupt: a record does not match its checksum or version.
 	ErrCorrupt = errors.New("journal record is corrupt")
-	// ErrTooLarge: what has to stay together does not fit one record.
+	// ErrTooLarge: entries that have to stay together do not fit one record.
 	ErrTooLarge = errors.New("journal entry is too large")
 )
 
 // Limits bound a log. Zero means no limit.
 type Limits struct {
-	// MaxBytes is the size at which Append answers ErrFull.
+	// MaxBytes is the size at which Append returns ErrFull.
 	MaxBytes int64
 }
 
 // Log is a durable sequence of records. Implementations are safe for concurrent
 // use. Every implementation passes journaltest.Run.
 type Log interface {
-	// Append makes record durable before it returns its place. A second Append
-	// with the same id, soon after one whose outcome was not learnt, adds
-	// nothing and returns the first one's place. Ids are unique per log. The
-	// record is only valid during the call.
+	// Append makes record durable and returns its sequence number. A second Append
+	// with the same id, soon after one that failed with an unknown outcome, adds
+	// nothing and returns the sequence number of the first. Ids are unique per log.
+	// The record is only valid during the call.
 	Append(ctx context.Context, id string, record []byte) (Seq, error)
 	// Read calls visit for every record from seq on, in order, up to the end at
 	// the time of the call. The slice is only valid during the call. It stops at
@@ -61,7 +62,8 @@ type Log interface {
 	// Trim removes the records before seq. If seq is beyond the end, all records are
 	// removed and the next one gets seq.
 	Trim(ctx context.Context, before Seq) error
-	// Bounds returns the first kept record and the place the next one gets.
+	// Bounds returns the sequence numbers of the first kept record and of the next
+	// one to be appended.
 	Bounds() (first, next Seq)
 	// Bytes returns the size on disk, approximately.
 	Bytes() int64

@@ -25,14 +25,15 @@ type Op struct {
 // LedgerOptions configure OpenLedger. The zero value is usable.
 type LedgerOptions struct {
 	// OnHealth is called when writing starts to fail (err) and when it works
-	// again (nil). It runs on the ledger's own goroutine and must not block.
+	// again (nil). It runs on the ledger's goroutine and must not block.
 	OnHealth func(err error)
 	// OnAppend, if set, is called after every attempt to write a record, with its
 	// duration, including the sync, and its error. It must not block.
 	OnAppend func(took time.Duration, err error)
-	// Rand spreads retries. The ledger alone uses it; nil means a source of its own.
+	// Rand is the source of the jitter of retries. Nobody else may use it; nil means
+	// a new one.
 	Rand *rand.Rand
-	// CompactFrom is the size up to which the log is left alone; 0 means 16 MiB.
+	// CompactFrom is the log size in bytes up to which nothing is compacted; 0 means 16 MiB.
 	CompactFrom int64
 }
 
@@ -40,11 +41,12 @@ type LedgerOptions struct {
 type LedgerStats struct {
 	// Keys counts the live keys of all buckets.
 	Keys int
-	// LiveBytes is what their entries take in the log, LogBytes the whole log.
+	// LiveBytes is the size of their entries in the log, LogBytes that of the whole log.
 	LiveBytes, LogBytes int64
-	// Commits counts calls of Commit that became durable, Records what they were packed into.
+	// Commits counts the calls of Commit that became durable, Records the records
+	// that they were packed into.
 	Commits, Records int64
-	// Moved counts entries that compaction wrote again to free the log before them.
+	// Moved counts the entries that compaction rewrote at the end of the log.
 	Moved int64
 	// Missing counts the records that the log lacked when it was opened; it must be 0.
 	Missing int64
@@ -57,11 +59,11 @@ type LedgerStats struct {
 // disk and not memory.
 const inlineValue = 512
 
-// readTimeout bounds reading one value back.
+// readTimeout bounds reading one value from the log.
 const readTimeout = 10 * time.Second
 
-// Ledger is a durable map of small values. Its Log holds every change in order, an
-// index in memory what is live. The Log should have no size limit, since compaction
+// Ledger is a durable map of small values. Its Log holds every change in order; an
+// index in memory locates the live ones. The Log should have no size limit, since compaction
 // has to write before it can free space. A Ledger is safe for concurrent use.
 type Ledger struct {
 	log  Log
@@ -79,8 +81,8 @@ type Ledger struct {
 	compaction  compaction // by the packer's goroutine only
 }
 
-// OpenLedger reads the log and returns the ledger it holds. It fails with ErrCorrupt
-// if there is a record that this release cannot read.
+// OpenLedger opens the ledger in log, of which it reads all. It fails with ErrCorrupt
+// if there is a record that this release cannot decode.
 func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, error) {
 	l := &Ledger{log: log, index: newIndex(), cache: newRecordCache(cacheBytes), compactFrom: opts.CompactFrom}
 	if l.compactFrom <= 0 {
@@ -116,11 +118,11 @@ func OpenLedger(ctx context.Context, log Log, opts LedgerOptions) (*Ledger, erro
 	return l, nil
 }
 
-// Commit applies ops as one: after a crash all of them are there or none. done
-// runs on the ledger's own goroutine when they are durable and visible to Get;
-// its error is ErrClosed or nil, or ErrTooLarge when they do not fit a record.
-// Commit does not block and keeps the order of calls; ops and their values may be
-// used again after it returns. When the ledger is closed already, done runs before it returns.
+// Commit applies ops atomically: after a crash all of them are there or none. done
+// runs on the ledger's goroutine when they are durable and visible to Get. Its error
+// is nil, ErrClosed, or ErrTooLarge when they do not fit a record. Commit does not
+// block and keeps the order of calls; ops and their values may be reused after it
+// returns. When the ledger is closed already, done runs before Commit returns.
 func (l *Ledger) Commit(ops []Op, done func(error)) {
 	size := 0
 	for _, op := range ops {
@@ -176,7 +178,8 @@ func (l *Ledger) stored(seq Seq, content recordContent) {
 	}
 }
 
-// Get returns a value. The slice must not be changed.
+// Get returns the value of a key and whether there is one. The slice must not be
+// changed. A value of more than 512 bytes may be read from the log, which can fail.
 func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 	for {
 		s, ok := l.find(b, key)
@@ -197,7 +200,7 @@ func (l *Ledger) Get(b Bucket, key string) ([]byte, bool, error) {
 	}
 }
 
-// find returns what the index knows of a live key, with a copy of its value.
+// find returns the index entry of a live key, with a copy of the inline value.
 func (l *Ledger) find(b Bucket, key string) (slot, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -253,7 +256,7 @@ func (l *Ledger) Range(b Bucket, visit func(key string, value []byte) bool) erro
 	return l.Select(b, func(string) bool { return true }, visit)
 }
 
-// Select is Range for the keys that want chooses. It reads no other values, so
+// Select is Range for the keys for which want returns true. It reads no other values, so
 // looking for a few among many is cheap. want must not call the ledger.
 func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error {
 	type found struct {
@@ -282,7 +285,7 @@ func (l *Ledger) Select(b Bucket, want func(key string) bool, visit func(key str
 	return nil
 }
 
-// Size returns the size of a value without reading it, 0 when there is none.
+// Size returns the size of a value in bytes without reading it, 0 when there is none.
 func (l *Ledger) Size(b Bucket, key string) int {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -315,17 +318,17 @@ func (l *Ledger) Stats() LedgerStats {
 	}
 }
 
-// Healthy returns why writing fails at present, or nil.
+// Healthy returns the error with which writing fails at present, or nil.
 func (l *Ledger) Healthy() error { return l.pack.health.why() }
 
-// Close waits for what is queued, until ctx ends. Get goes on working for
+// Close waits until queued commits are written or ctx ends. Get continues to work for
 // values that are in memory; the log stays open.
 func (l *Ledger) Close(ctx context.Context) error {
 	defer l.end()
 	return l.pack.close(ctx)
 }
 
-// compare orders places as they lie in the log.
+// compare orders places by their position in the log.
 func (p place) compare(other place) int {
 	return cmp.Or(cmp.Compare(p.seq, other.seq), cmp.Compare(p.entry, other.entry))
 }

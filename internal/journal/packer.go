@@ -26,7 +26,7 @@ const (
 	maxRecord = 16 << 20
 )
 
-// How an append that failed is tried again.
+// attemptTimeout bounds one attempt to append a record; retry is the wait between attempts.
 const attemptTimeout = 10 * time.Second
 
 var retry = backoff.Policy{Min: 20 * time.Millisecond, Base: 100 * time.Millisecond, Max: 5 * time.Second}
@@ -37,22 +37,22 @@ const never time.Duration = -1
 // packer is the group commit: all waiting requests are packed into one record and
 // appended, then the next ones. There is no timer, so an idle journal adds no delay;
 // under load, packs grow while the previous one is being written.
-// Exactly one append is in flight, which keeps the order when one has to be
-// tried again; a second one gained 6 % in BenchmarkLog_Append of journal/jetstream.
+// Exactly one append is in flight, so that a retry keeps the order. A second one in
+// flight made BenchmarkLog_Append of journal/jetstream only 6 % faster.
 //
-// One goroutine, run, is started by start and ends with close. It alone
-// calls the hooks and the callbacks.
+// One goroutine, run, is started by start and ends with close. It runs the callbacks
+// and all hooks but tell.
 type packer struct {
-	log      Log
-	kind     kind
-	hooks    packerHooks
-	health   health
-	maxBytes int     // of a record
-	idPrefix string  // tells this opening of the log from every other
-	encoder  encoder // run only
-	written  uint64  // records, to number the ids; run only
-	lost     error   // ErrClosed once a pack was given up; run only
-	retries  atomic.Int64
+	log       Log
+	kind      kind
+	hooks     packerHooks
+	health    health
+	maxBytes  int     // of a record
+	idPrefix  string  // tells this opening of the log from every other
+	encoder   encoder // run only
+	written   uint64  // records, to number the ids; run only
+	abandoned error   // ErrClosed once a pack was given up; run only
+	retries   atomic.Int64
 
 	mu      sync.Mutex
 	waiting []request
@@ -61,14 +61,14 @@ type packer struct {
 	worker
 }
 
-// packerHooks are where the ledger and the queue differ. All but rand and tell
+// packerHooks are the parts in which the owners of a packer differ. All but rand and tell
 // run on the packer's goroutine only.
 type packerHooks struct {
 	// tell is the owner's OnHealth.
 	tell func(error)
 	// appended is the owner's OnAppend, or nil.
 	appended func(took time.Duration, err error)
-	// rand spreads retries; nil means a source of its own.
+	// rand is the source of the jitter of retries; nil means a new one.
 	rand *rand.Rand
 	// stored is called with every record that became durable, before the callbacks of its requests.
 	stored func(Seq, recordContent)
@@ -78,7 +78,7 @@ type packerHooks struct {
 	upkeep func(context.Context) time.Duration
 }
 
-// request is what one caller wants written together.
+// request holds the entries of one call, which are written in one record.
 type request struct {
 	entries [][]byte
 	size    int
@@ -106,7 +106,9 @@ func newPacker(log Log, k kind, hooks packerHooks) *packer {
 	return p
 }
 
-// add queues entries, which must not change any more. done always runs: at once with ErrClosed after close, else on the packer's goroutine.
+// add queues entries, which the caller must not change any more. done always runs:
+// before add returns, with ErrClosed, if the packer is closed, and on the packer's
+// goroutine otherwise.
 func (p *packer) add(entries [][]byte, done func(seq Seq, base int, err error)) {
 	r := request{entries: entries, done: done}
 	for _, e := range entries {
@@ -185,12 +187,12 @@ func (p *packer) commit(ctx context.Context, batch []request) {
 	for _, r := range batch {
 		entries = append(entries, r.entries...)
 	}
-	seq, err := Seq(0), p.lost // nothing may succeed after a pack that was given up
+	seq, err := Seq(0), p.abandoned // nothing may succeed after a pack that was given up
 	if err == nil && len(entries) > 0 {
 		seq, err = p.write(ctx, entries)
 	}
 	if errors.Is(err, ErrClosed) {
-		p.lost = err
+		p.abandoned = err
 	}
 	base := 0
 	for _, r := range batch {
@@ -244,7 +246,7 @@ func (p *packer) attempt(ctx context.Context, id string, record []byte) (Seq, er
 	return seq, err
 }
 
-// pause waits d, whatever else wants to be done.
+// pause waits for d or the end of ctx; unlike sleep, a nudge does not end it.
 func (p *packer) pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -18,7 +18,8 @@ func newWorker() worker {
 	return worker{wake: make(chan struct{}, 1), finished: make(chan struct{})}
 }
 
-// start starts the goroutine. The context of run is that of stop, not ctx.
+// start runs run on the goroutine. Its context keeps the values of ctx but not its
+// cancellation: only stop cancels it.
 func (w *worker) start(ctx context.Context, run func(context.Context)) {
 	life, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	w.abandon = abandon
@@ -29,7 +30,7 @@ func (w *worker) start(ctx context.Context, run func(context.Context)) {
 	}()
 }
 
-// nudge ends the present sleep, or the next one.
+// nudge ends the current sleep, or else the next one.
 func (w *worker) nudge() {
 	select {
 	case w.wake <- struct{}{}:
@@ -52,8 +53,9 @@ func (w *worker) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// stop waits until run has done what is left, and cancels it when ctx ends. The owner
-// must be closed. what describes the work, for the error.
+// stop waits until run returns, and cancels its context when ctx ends first, which is
+// an error. The owner must refuse new work already. what names the remaining work in
+// the error.
 func (w *worker) stop(ctx context.Context, what string) error {
 	w.nudge()
 	select {

@@ -15,13 +15,14 @@ import (
 	"butler/internal/journal"
 )
 
-// log is one stream. What it knows of the stream's bounds is exact, because one
-// process writes a log.
+// log is one stream. Its copy of the stream's bounds is exact, because only this
+// process writes to the stream.
 type log struct {
 	store           *Store
 	stream, subject string
 	maxRecord       int
-	// expected is where the next record belongs, as far as the diary tells; 0 when it does not.
+	// expected is the least sequence number of the next record according to the diary;
+	// 0 when the diary does not have it.
 	expected journal.Seq
 
 	mu          sync.Mutex
@@ -50,7 +51,7 @@ func (l *log) Bytes() int64 {
 	return l.bytes
 }
 
-// note takes over what the server says of the stream. An empty stream that was
+// note updates the bounds from the state that the server reports. An empty stream that was
 // never written to has first 0.
 func (l *log) note(state jetstream.StreamState) {
 	l.mu.Lock()
