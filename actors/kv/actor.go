@@ -17,7 +17,7 @@ import (
 // loadTimeout bounds reading the ledger.
 const loadTimeout = 5 * time.Minute
 
-// Props describes the actor that owns the namespaces. It takes every command of
+// Props describes the actor that owns the namespaces and receives every command of
 // the store.
 func (o Options) Props() *actor.Props {
 	if o.Kit == nil || o.Supervise == nil {

@@ -24,19 +24,19 @@ const (
 
 // machine decides everything about the values of one namespace. It is pure: it gets
 // the time and one input, updates itself and returns effects, in order. It shares only
-// the two accounts.
+// its two accounts, which outlive it.
 //
 // A change is made in memory at once and committed in a flight; flights are committed
-// in order. Everybody who would learn of the change waits until its flight is durable:
-// the caller, readers of the key, and the watchers. So conditions are judged by the
-// latest state, and nobody sees a state that a crash could undo.
+// in order. Whatever reveals the change is delayed until its flight is durable: the
+// answer to the caller, reads of the key, and the messages to watchers. So conditions
+// are checked against the latest state, and no state is visible that a crash could undo.
 type machine struct {
 	id     uint64
 	name   string
 	limits Limits
 	life   int
-	room   *account // what is held
-	flying *account // what is on its way to the disk
+	room   *account // bytes that are stored
+	flying *account // bytes in flights that are not durable yet
 
 	pairs map[string]*pair
 	due   expiries
@@ -46,14 +46,14 @@ type machine struct {
 	last uint64
 
 	flights map[uint64]*flight
-	draft   *flight // of the step
+	draft   *flight // collects the changes of the current step
 	issued  uint64  // the latest flight
 	landed  uint64  // the latest durable flight, at most issued
 	written uint64  // the latest flight with a put or delete, not only expiries
 	birth   uint64  // the flight that creates the namespace, 0 when it is on disk
 	unsure  map[string]uint64
 	held    int
-	over    bool // it is deleted, or being deleted
+	over    bool // the namespace is deleted, or being deleted
 
 	armed    int64 // when the timer fires, 0 when it is not armed
 	rest     int64 // no purge before this time
@@ -61,18 +61,19 @@ type machine struct {
 	out      []effect // reused by every step
 }
 
-// flight is what one commit makes durable.
+// flight holds the changes of one commit, and the answers that wait for it.
 type flight struct {
 	ops     []journal.Op
 	keys    []string
 	changes []messages.ValueChanged
 	answers []reply
 	bytes   int64
-	removed int  // the bytes of keys that expired
-	last    bool // nothing is left of the namespace
+	removed int  // bytes of expired keys
+	last    bool // nothing is left of the namespace after it
 
-	// single is room for what most flights are: one change, and its answer.
-	single struct { // spares the slices above an allocation each
+	// single is memory for the most common flight, one change and its answer. It spares
+	// the slices above an allocation each.
+	single struct {
 		op     [1]journal.Op
 		key    [1]string
 		change [1]messages.ValueChanged
@@ -86,7 +87,7 @@ func newFlight() *flight {
 	return f
 }
 
-// committed is the input for a flight that is durable, with all before it.
+// committed is the input that says that flight n and all before it are durable.
 type committed struct{ n uint64 }
 
 // newMachine returns the machine of a namespace that does not exist before its first put.
@@ -97,7 +98,7 @@ func newMachine(id uint64, name string, limits Limits, room, flying *account) *m
 	}
 }
 
-// restore loads what the ledger holds, and returns the first effects. Values that
+// restore takes over the contents of the ledger, and returns the first effects. Values that
 // expired meanwhile are purged as usual.
 func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 	// A revision that a crash undid, or that was deleted, must never be used again.
