@@ -22,28 +22,30 @@ import (
 
 // Destination makes one attempt to deliver one notice.
 type Destination interface {
-	// Deliver returns nil error only when the provider has accepted the notice.
+	// Deliver returns a nil error only when the provider has accepted the notice.
 	Deliver(ctx context.Context, n messages.Notice) (Receipt, error)
 }
 
-// BatchDeliverer is a Destination that delivers several notices at the price of
-// one. It returns one error per notice, in order, nil for a delivered one. What it
-// is given twice it keeps once, as points and files do: after a crash in the midst of
-// a batch each notice of it is delivered on its own.
+// BatchDeliverer is a Destination that delivers several notices in one attempt.
+// Delivering the same notice again must have no further effect, as with measurement
+// points and files: after a crash during a batch, each of its notices is delivered
+// again on its own.
 type BatchDeliverer interface {
+	// DeliverBatch returns one error per notice, in the order of notices; nil means delivered.
 	DeliverBatch(ctx context.Context, notices []messages.Notice) []error
 }
 
-// Idler is a Destination that has nothing to do for some notices, which count as delivered.
+// Idler is a Destination that sends nothing for some notices. They count as delivered.
 type Idler interface {
-	// Idle says why there is nothing to do for a notice, "" when there is. It is pure and quick.
+	// Idle returns the reason why nothing is sent for n, or "" if n must be delivered.
+	// It is pure and quick.
 	Idle(n *messages.Notice) string
 }
 
 // Closer is a Destination that keeps connections between attempts.
 type Closer interface {
-	// Close ends them. It is quick; attempts under way and later ones are still
-	// made, and leave nothing open.
+	// Close closes the kept connections and returns quickly. Attempts that are running
+	// or start later still work, and close their connections when they end.
 	Close()
 }
 
@@ -53,10 +55,10 @@ type Previewer interface {
 	Preview(n messages.Notice) (string, error)
 }
 
-// Templated is a Previewer whose messages a template file of the operator makes.
+// Templated is a Previewer that renders its messages from a template file of the operator.
 type Templated interface {
-	// UseTemplate has another file make them, whatever is configured; its path is
-	// absolute. It is for previews, and never called where notices are delivered.
+	// UseTemplate replaces the configured template by file, an absolute path. It is
+	// for previews only and never called on a destination that delivers notices.
 	UseTemplate(file string) error
 }
 
