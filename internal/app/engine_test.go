@@ -243,7 +243,7 @@ func TestApps_dumpThatIsTooLargeIsGivenUp(t *testing.T) {
 		return d
 	}}}, "BUTLER_CONFIGENGINE_MAXDUMPBYTES=1MiB")
 	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: fmt.Sprintf(appsConfig, "")})
-	s.wantCall("GET", "/v4/app/"+s.appID()+"/dump", "", 500, "or too much")
+	s.wantCall("GET", "/v4/app/"+s.appID()+"/dump", "", 500, "or is too large")
 	s.noSession(1)
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
 		t.Errorf("want no file left, got %v, %v", left, err)
