@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// backlogBytes bounds the records that a queue keeps in memory for a consumer
-// that lags behind; beyond it they are read back from the log, that many at a time.
+// backlogBytes bounds the contents that a queue keeps in memory for a consumer that
+// lags behind. The others are read from the log, up to that many bytes at a time.
 const backlogBytes = 16 << 20
 
-// pending is a record that is not acknowledged, or that follows one.
+// pending is a record that is not acknowledged, or that follows such a record.
 type pending struct {
 	seq     Seq
 	at      int64 // Unix nanoseconds
@@ -20,10 +20,10 @@ type pending struct {
 	acked   bool
 }
 
-// weight is what the record uses of the consumer's credit.
+// weight is the part of the consumer's credit that the record uses.
 func (p *pending) weight() int { return max(p.count, 1) }
 
-// caching says whether a record that arrives is kept in memory.
+// caching says whether the content of a new record may be kept in memory.
 type caching bool
 
 const (
@@ -31,18 +31,18 @@ const (
 	notCached caching = false
 )
 
-// backlog holds the unacknowledged records of a queue, in order: first those that were
-// given to the consumer, then the others. It is not safe for concurrent use.
+// backlog holds the unacknowledged records of a queue, in order: first those given to
+// the consumer, then the others. It is not safe for concurrent use.
 type backlog struct {
 	records []pending
-	given   int // how many of records were given to the consumer
-	open    int // weight of those that are given and not acknowledged
-	unacked int // how many of records are not acknowledged
-	entries int // how many entries those have
-	// floor is the oldest record that is not acknowledged, or the next to come.
+	given   int // number of records given to the consumer
+	open    int // total weight of those given and not acknowledged
+	unacked int // number of records not acknowledged
+	entries int // number of entries in those
+	// floor is the oldest record that is not acknowledged, or else the next one.
 	floor Seq
-	// memory is the size of the contents that are kept; holes counts the records that
-	// are not given and whose content is not kept.
+	// memory is the size of the contents in memory; holes counts the records that
+	// are not given yet and whose content is not in memory.
 	memory, holes int
 }
 
@@ -61,15 +61,15 @@ func (b *backlog) add(seq Seq, content recordContent, damage error, keep caching
 	if damage != nil {
 		return
 	}
-	// Content is only kept for an unbroken run from the next record to give: behind a
-	// hole it would turn one long read into several short ones.
+	// Content is only kept for an unbroken run from the next record to give: content
+	// behind a hole would split one long read into several short ones.
 	b.holes++
 	if keep && b.holes == 1 {
 		b.keep(len(b.records)-1, content)
 	}
 }
 
-// keep keeps the content of record i in memory if there is room, and reports whether there was.
+// keep keeps the content of record i in memory, and reports whether there was room.
 func (b *backlog) keep(i int, content recordContent) bool {
 	size := content.size()
 	if b.memory > 0 && b.memory+size > backlogBytes {
@@ -81,7 +81,7 @@ func (b *backlog) keep(i int, content recordContent) bool {
 	return true
 }
 
-// nextState says what next found.
+// nextState is the outcome of next.
 type nextState int
 
 const (
@@ -90,7 +90,7 @@ const (
 	nextFetch                  // it has to be read from the log first
 )
 
-// next gives the consumer the next record, if there is one and credit for it.
+// next gives the consumer the next record, if there is one and enough credit.
 func (b *backlog) next(credit int) (Record, nextState) {
 	if b.given == len(b.records) || b.open >= credit {
 		return Record{}, nextWait
@@ -110,11 +110,12 @@ func (b *backlog) next(credit int) (Record, nextState) {
 	return rec, nextGiven
 }
 
-// fill sets the content of a record that was read from the log, and reports whether to read on.
+// fill sets the content of a record that was read from the log, and reports whether to
+// read on.
 func (b *backlog) fill(seq Seq, content recordContent, damage error) bool {
 	i, ok := b.find(seq)
 	if !ok || i < b.given {
-		return ok // stop at a record that was not added yet: add brings its content
+		return ok // false for a record that is not added yet: add brings its content
 	}
 	if b.records[i].content != nil || b.records[i].damage != nil {
 		return b.records[i].content == nil
@@ -127,7 +128,8 @@ func (b *backlog) fill(seq Seq, content recordContent, damage error) bool {
 	return b.keep(i, content)
 }
 
-// ack marks a given record as acknowledged. One that is unknown or acknowledged already is ignored.
+// ack marks a given record as acknowledged. It ignores a record that is unknown or
+// acknowledged already.
 func (b *backlog) ack(seq Seq) {
 	i, ok := b.find(seq)
 	if !ok || i >= b.given || b.records[i].acked {

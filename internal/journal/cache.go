@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// cacheBytes bounds the records that a ledger keeps decoded.
+// cacheBytes bounds the decoded records that a ledger keeps in memory.
 const cacheBytes = 8 << 20
 
-// recordCache keeps the records used last, up to a size. It is safe for concurrent use.
+// recordCache keeps the most recently used records, up to limit bytes. It is safe for
+// concurrent use.
 type recordCache struct {
 	limit int
 
 	mu    sync.Mutex
 	size  int
-	order *list.List // of cachedRecord, the latest used first
+	order *list.List // of cachedRecord, most recently used first
 	bySeq map[Seq]*list.Element
 }
 
@@ -39,8 +40,8 @@ func (c *recordCache) get(seq Seq) (recordContent, bool) {
 	return e.Value.(cachedRecord).content, true
 }
 
-// put adds a record; the oldest go until the cache is within its limit again. One
-// larger than the whole cache is not kept.
+// put adds a record and evicts the least recently used ones until the cache is within
+// its limit. A record larger than the whole cache is not kept.
 func (c *recordCache) put(seq Seq, content recordContent) {
 	r := cachedRecord{seq: seq, content: content, size: content.size()}
 	c.mu.Lock()

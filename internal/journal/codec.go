@@ -19,28 +19,28 @@ import (
 //	per entry    uvarint length, then its bytes
 //	last 4 bytes CRC-32C of everything before them
 //
-// A record of version 2 is the same, but what stands between the header and the
-// checksum is compressed (S2 block format). It is written where that pays:
-// entries of one record resemble each other, and every byte saved is a byte less
-// to copy and to sync.
+// A record of version 2 is the same, but everything between the header and the
+// checksum is compressed (S2 block format). It is written where that saves space:
+// entries of one record are often similar, and every byte saved need not be copied
+// and synced.
 //
-// A release that changes the layout takes the next version number and keeps
-// reading the older ones: testdata holds a record of every version ever written.
+// A release that changes the layout uses the next version number and still reads
+// the older ones: testdata holds a record of every version ever written.
 const (
 	recordPlain      = 1
 	recordCompressed = 2
 	headerSize       = 10
 	checksumSize     = 4
-	// worthCompressing is the size from which compression is tried.
+	// worthCompressing is the body size in bytes from which compression is tried.
 	worthCompressing = 1 << 10
-	// maxUnpacked bounds the decompressed size of a record.
+	// maxUnpacked bounds the decompressed body of a record.
 	maxUnpacked = 64 << 20
-	// minRecord is a record without entries.
+	// minRecord is the size of a record without entries.
 	minRecord = headerSize + 1 + checksumSize
 )
 
-// kind says which structure a record belongs to, so that a log opened as the
-// wrong one is refused.
+// kind is the structure that a record belongs to. A record of another kind than
+// expected is refused, so a log is not opened as the wrong structure.
 type kind byte
 
 const (
@@ -55,7 +55,7 @@ type recordContent struct {
 	entries [][]byte
 }
 
-// size is what the entries take in memory, approximately.
+// size is the approximate size of the entries in memory.
 func (p recordContent) size() int {
 	sum := 0
 	for _, e := range p.entries {
@@ -64,12 +64,12 @@ func (p recordContent) size() int {
 	return sum
 }
 
-// sliceHeader is the size of a slice value.
+// sliceHeader is the size of a slice header in bytes.
 const sliceHeader = 24
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// recordSize bounds the encoded size of a record of n entries of size bytes together.
+// recordSize bounds the encoded size of a record of n entries with size bytes in total.
 func recordSize(n, size int) int {
 	return minRecord + binary.MaxVarintLen32 + n*binary.MaxVarintLen32 + size
 }
@@ -77,7 +77,7 @@ func recordSize(n, size int) int {
 // encoder encodes records into memory that it reuses.
 type encoder struct{ plain, folded []byte }
 
-// keptScratch is how much memory an encoder keeps from one record to the next.
+// keptScratch bounds each buffer that an encoder keeps for the next record.
 const keptScratch = 4 << 20
 
 // encode encodes a record of entries. The result is valid until the next call.
@@ -105,8 +105,8 @@ func kept(scratch []byte) []byte {
 	return scratch
 }
 
-// compressed returns a record without its checksum, as version 2 if that is smaller
-// and unchanged otherwise.
+// compressed returns a record without its checksum: as version 2 if that is at least
+// an eighth smaller, otherwise unchanged.
 func (e *encoder) compressed(plain []byte) []byte {
 	body := plain[headerSize:]
 	if len(body) < worthCompressing {
@@ -123,7 +123,7 @@ func (e *encoder) compressed(plain []byte) []byte {
 	return out[:headerSize+len(folded)]
 }
 
-// unfolded returns the decompressed body of a record, in the memory of scratch if it fits.
+// unfolded returns the decompressed body of a record, in scratch if it fits there.
 func unfolded(scratch []byte, version byte, body []byte) ([]byte, error) {
 	if version == recordPlain {
 		return body, nil
@@ -147,8 +147,8 @@ func seal(body []byte) []byte {
 	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 }
 
-// decodeRecord decodes a record; the entries may alias it. Every error is ErrCorrupt
-// and says what is wrong.
+// decodeRecord decodes a record; the entries may alias it. Every error wraps
+// ErrCorrupt and says what is wrong.
 func decodeRecord(k kind, record []byte) (recordContent, error) {
 	var d decoder
 	return d.decode(k, record)
@@ -160,7 +160,7 @@ type decoder struct {
 	entries [][]byte
 }
 
-// decode is decodeRecord; what it returns is valid until the next call.
+// decode is decodeRecord; its result is valid until the next call.
 func (d *decoder) decode(k kind, record []byte) (recordContent, error) {
 	if len(record) < minRecord {
 		return recordContent{}, fmt.Errorf("%w: %d bytes are too short", ErrCorrupt, len(record))
@@ -187,14 +187,14 @@ func (d *decoder) decode(k kind, record []byte) (recordContent, error) {
 	return recordContent{at: at, entries: d.entries}, err
 }
 
-// decodeEntries splits rest into entries, in the memory of entries if it fits.
+// decodeEntries splits rest into entries. It reuses the memory of entries if they fit.
 func decodeEntries(entries [][]byte, rest []byte) ([][]byte, error) {
 	count, n := binary.Uvarint(rest)
 	if n <= 0 {
 		return nil, fmt.Errorf("%w: entry count is cut off", ErrCorrupt)
 	}
 	rest = rest[n:]
-	if count > uint64(len(rest)) { // every entry takes a byte at least
+	if count > uint64(len(rest)) { // every entry takes at least one byte
 		return nil, fmt.Errorf("%w: %d entries in %d bytes", ErrCorrupt, count, len(rest))
 	}
 	entries = slices.Grow(entries[:0], int(count))
@@ -211,7 +211,7 @@ func decodeEntries(entries [][]byte, rest []byte) ([][]byte, error) {
 	return entries, nil
 }
 
-// cutBytes takes a length-prefixed piece off the front of b.
+// cutBytes cuts a length-prefixed piece off the front of b.
 func cutBytes(b []byte) (piece, rest []byte, ok bool) {
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {
@@ -221,8 +221,8 @@ func cutBytes(b []byte) (piece, rest []byte, ok bool) {
 	return b[n:end:end], b[end:], true
 }
 
-// A ledger entry is one Op: a byte that says put or delete, the bucket and the
-// key with their lengths, and for a put the value up to the end.
+// A ledger entry is one Op: a byte for put or delete, the bucket and the key, each
+// with its length, and for a put the value, up to the end.
 const (
 	opPut    byte = 1
 	opDelete byte = 2
@@ -246,7 +246,7 @@ func opSize(op Op) int {
 	return 1 + 2*binary.MaxVarintLen32 + len(op.Bucket) + len(op.Key) + len(op.Value)
 }
 
-// entryOp is a decoded ledger entry, which aliases its record.
+// entryOp is a decoded ledger entry. Its slices alias the record.
 type entryOp struct {
 	put                bool
 	bucket, key, value []byte

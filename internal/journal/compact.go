@@ -8,16 +8,16 @@ import (
 )
 
 // Compaction: once the log is larger than compactFrom and compactFactor times the
-// size of the live entries, the oldest live entries are written again at the end, in
+// size of the live entries, the oldest live entries are rewritten at the end, in
 // small steps between two packs, and the log is trimmed before the oldest entry that
-// is still live. Entries are only removed from the front, so by the time a delete is
-// removed every put that it overrides is gone already. Each step is an ordinary
+// is still live. Entries are only removed from the front, so when a delete is removed,
+// every put that it overrides has been removed before. Each step is an ordinary
 // record followed by a Trim, so a crash at any point leaves a log that replays to the
 // same state.
 const (
 	compactFrom   = 16 << 20
 	compactFactor = 4
-	// compactRest is the share of that size, in percent, at which compaction stops.
+	// compactRest is the percentage of that size at which compaction stops.
 	compactRest = 75
 	// A step writes about 1/compactWrites of compactFrom, or it reads at most
 	// 1/compactReads and collects at most 1/compactFinds of it. A read collects entries
@@ -30,26 +30,26 @@ const (
 // compaction is the state between two steps. It is zero while there is nothing to compact.
 type compaction struct {
 	running bool
-	// found are entries to write again, the oldest in front. Some may not be live any
-	// more when it is their turn.
+	// found are the entries to rewrite, oldest first. Some may be dead by the time
+	// they are written.
 	found   []movable
 	decoder decoder
 }
 
-// movable is a copy of an entry, and its place in the log.
+// movable is a copy of an entry and its place in the log.
 type movable struct {
 	entry []byte
 	at    place
 }
 
-// ledgerCounters are what Stats reports beyond the index.
+// ledgerCounters are the values of Stats that the index does not have.
 type ledgerCounters struct {
 	commits, records, moved, missing, upkeepFailures atomic.Int64
 }
 
 // compact does one step if one is due, and returns when to call it again. It runs on
 // the packer's goroutine, the only one that changes the index, so an entry that is
-// live when a step checks it is still live when the step has written it.
+// live when a step checks it is still live when the step writes it.
 func (l *Ledger) compact(ctx context.Context) time.Duration {
 	if !l.shouldCompact() {
 		l.compaction = compaction{}
@@ -73,13 +73,13 @@ func (l *Ledger) compact(ctx context.Context) time.Duration {
 		return compactPause
 	}
 	if len(l.compaction.found) == 0 {
-		return compactPause // nothing to gain: the size is an estimate
+		return compactPause // nothing to gain: log and live sizes are estimates
 	}
 	return 0
 }
 
-// shouldCompact reports whether the log is worth compacting. Once it is, it stays so
-// until the log is well below the limit.
+// shouldCompact reports whether the log is worth compacting. Once started, compaction
+// goes on until the log is well below the limit.
 func (l *Ledger) shouldCompact() bool {
 	limit := max(l.compactFrom, compactFactor*l.index.liveBytes)
 	if l.compaction.running {
@@ -89,7 +89,7 @@ func (l *Ledger) shouldCompact() bool {
 	return l.compaction.running
 }
 
-// dropDead trims the records at the front that hold nothing live, and reports
+// dropDead trims the records at the front that have no live entries, and reports
 // whether there were any.
 func (l *Ledger) dropDead(ctx context.Context) (bool, error) {
 	n := l.index.dead()
@@ -107,14 +107,14 @@ func (l *Ledger) dropDead(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// makeRoom is asked when the log is full.
+// makeRoom is called when the log is full. It reports whether it removed something.
 func (l *Ledger) makeRoom(ctx context.Context) bool {
 	dropped, err := l.dropDead(ctx)
 	return err == nil && dropped
 }
 
-// nextMoves takes as many of the found entries as one step writes. Those that have
-// been changed or deleted meanwhile are skipped.
+// nextMoves takes the found entries that one step writes. It skips those that were
+// changed or deleted meanwhile.
 func (l *Ledger) nextMoves() [][]byte {
 	var entries [][]byte
 	var size int64
@@ -130,7 +130,7 @@ func (l *Ledger) nextMoves() [][]byte {
 	return entries
 }
 
-// move writes entries again.
+// move rewrites entries at the end of the log.
 func (l *Ledger) move(ctx context.Context, entries [][]byte) time.Duration {
 	if _, err := l.pack.write(ctx, entries); err != nil {
 		l.compaction.found = nil
@@ -141,7 +141,7 @@ func (l *Ledger) move(ctx context.Context, entries [][]byte) time.Duration {
 	return 0
 }
 
-// findMovable reads the oldest live entries into found.
+// findMovable reads the oldest live entries from the log into found.
 func (l *Ledger) findMovable(ctx context.Context) error {
 	var found []movable
 	var size, scanned int64

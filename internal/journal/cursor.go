@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// bucketCursor holds the position of the consumer of every queue, by name.
+// bucketCursor holds the position of the consumer of every queue, by queue name.
 const bucketCursor Bucket = "cursor"
 
-// cursorEvery is the least time between two commits of one cursor. After a crash the
-// consumer gets again what it acknowledged since the last commit.
+// cursorEvery is the minimum time between two commits of one cursor. After a crash the
+// consumer receives again what it acknowledged since the last commit.
 const cursorEvery = 250 * time.Millisecond
 
-// cursor keeps the floor of a queue in a ledger. It commits lazily, one commit at a
-// time, and a last time when it is closed.
+// cursor keeps the floor of a queue in a ledger. It commits with a delay, one commit at
+// a time, and once more when it is closed.
 type cursor struct {
 	ledger *Ledger
 	name   string
-	// moved is called when the durable floor has moved.
+	// moved is called after every commit of the floor.
 	moved func()
 
 	mu         sync.Mutex
@@ -32,10 +32,10 @@ type cursor struct {
 	failed     error
 	last       time.Time
 	timer      *time.Timer
-	settled    chan struct{} // one slot: a commit ended
+	settled    chan struct{} // capacity 1: a commit ended
 }
 
-// recall returns the position of the consumer that the ledger has.
+// recall returns the consumer's position from the ledger, but at least the first record.
 func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	first, _ := q.log.Bounds()
 	value, ok, err := ledger.Get(bucketCursor, name)
@@ -48,13 +48,13 @@ func (q *Queue) recall(ledger *Ledger, name string) (Seq, error) {
 	return max(Seq(binary.BigEndian.Uint64(value)), first), nil
 }
 
-// maxLostRecords bounds the empty records that are written in place of lost ones.
+// maxLostRecords bounds the number of empty records written in place of lost ones.
 const maxLostRecords = 1 << 18
 
 // resume makes sure that the log continues after every record that it ever held.
-// Elsewhere, sequence numbers identify events; if the newest records were lost, their
-// numbers must not be used again. So it fills the gap with empty records, or skips it
-// if no older record waits. It returns where the consumer begins.
+// Sequence numbers identify events elsewhere, so if the newest records were lost, their
+// numbers must not be reused: resume fills the gap with empty records, or skips it if
+// no older record is pending. It returns where the consumer begins.
 func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	_, next := q.log.Bounds()
 	known := next
@@ -63,7 +63,7 @@ func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	}
 	want := max(known, floor, q.opts.After+1)
 	q.lost = int64(want - known)
-	if floor >= next && want > next { // nothing waits
+	if floor >= next && want > next { // nothing is pending
 		return want, q.log.Trim(ctx, want)
 	}
 	if want > next+maxLostRecords {
@@ -74,7 +74,7 @@ func (q *Queue) resume(ctx context.Context, floor Seq) (Seq, error) {
 	for ; next < want; next++ {
 		id, nothing := fmt.Sprintf("%s-%d", name, next), e.encode(kindQueue, time.Now(), nil)
 		_, err := q.log.Append(ctx, id, nothing)
-		if errors.Is(err, ErrFull) { // remove handled records
+		if errors.Is(err, ErrFull) { // make room by removing handled records
 			if err = q.log.Trim(ctx, floor); err == nil {
 				_, err = q.log.Append(ctx, id, nothing)
 			}
@@ -92,14 +92,14 @@ func (c *cursor) start(ledger *Ledger, name string, floor Seq, moved func()) {
 	c.settled = make(chan struct{}, 1)
 }
 
-// durable returns the floor as the ledger has it.
+// durable returns the floor that the ledger has.
 func (c *cursor) durable() Seq {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kept
 }
 
-// advance notes where the consumer is now.
+// advance moves the floor forward and commits it, at once or later.
 func (c *cursor) advance(floor Seq) {
 	c.mu.Lock()
 	due := floor > c.want && !c.closed
@@ -113,8 +113,8 @@ func (c *cursor) advance(floor Seq) {
 	}
 }
 
-// scheduleLocked reports whether a commit has to be started now; if it is too
-// early for one it arms the timer.
+// scheduleLocked reports whether the caller has to start a commit. If it is too early
+// for one, it arms the timer.
 func (c *cursor) scheduleLocked() bool {
 	if c.committing || c.timer != nil || c.want == c.kept {
 		return false
@@ -138,7 +138,7 @@ func (c *cursor) due() {
 	}
 }
 
-// commit writes the wanted floor; committing is set.
+// commit commits the wanted floor. The caller has set committing.
 func (c *cursor) commit() {
 	c.mu.Lock()
 	floor := c.want
@@ -165,7 +165,7 @@ func (c *cursor) commit() {
 	})
 }
 
-// close records the floor for the last time.
+// close commits the floor a last time.
 func (c *cursor) close(ctx context.Context) error {
 	for {
 		c.mu.Lock()

@@ -2,21 +2,21 @@ package journal
 
 import "sync"
 
-// health remembers why writing or reading fails, and reports changes.
+// health holds the current errors of writing and reading, and reports changes.
 type health struct {
 	tell func(error)
 
-	// telling keeps the calls of tell in order; mu is never held during one.
+	// telling keeps the calls of tell in order; mu is never held during a call.
 	telling sync.Mutex
 
 	mu               sync.Mutex
 	writing, reading error
 }
 
-// setWriting notes the outcome of the latest write.
+// setWriting sets the outcome of the latest write.
 func (h *health) setWriting(err error) { h.set(&h.writing, err) }
 
-// setReading notes the outcome of the latest read.
+// setReading sets the outcome of the latest read.
 func (h *health) setReading(err error) { h.set(&h.reading, err) }
 
 func (h *health) set(field *error, err error) {
@@ -32,7 +32,7 @@ func (h *health) set(field *error, err error) {
 	}
 }
 
-// why returns what fails at present, or nil.
+// why returns the current error of writing or else of reading, or nil.
 func (h *health) why() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

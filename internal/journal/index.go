@@ -6,7 +6,7 @@ import (
 	"butler/internal/keyed"
 )
 
-// place is where an entry lies in a log.
+// place is the position of an entry in a log.
 type place struct {
 	seq   Seq
 	entry uint32
@@ -22,19 +22,20 @@ type recordInfo struct {
 // order of the log, both when opening and when writing. It is not safe for concurrent use.
 type index struct {
 	buckets map[Bucket]*keyed.Packed
-	// records are those in the log, in order. Those at the front without live entries
-	// can be trimmed.
+	// records are the records of the log, in order. Those at the front without live
+	// entries can be trimmed.
 	records   []recordInfo
 	keys      int
 	liveBytes int64
-	// ops are those of the current record. Like scratch they are reused.
+	// ops are the entries of the current record. ops and scratch are reused.
 	ops     []entryOp
 	scratch [slotHead + inlineValue]byte
 }
 
 func newIndex() index { return index{buckets: map[Bucket]*keyed.Packed{}} }
 
-// find returns the slot of a live key, or false. It is valid until the index changes.
+// find returns the slot of a live key, and whether there is one. It is valid until the
+// index changes.
 func (x *index) find(b Bucket, key []byte) (slot, bool) {
 	bucket, ok := x.buckets[b]
 	if !ok {
@@ -66,7 +67,7 @@ func (x *index) each(b Bucket, visit func(key string, at place)) {
 	}
 }
 
-// apply applies the entries of the record at seq, the newest of the log. It changes
+// apply applies the entries of the record at seq, the newest in the log. It changes
 // nothing if one of them cannot be decoded.
 func (x *index) apply(seq Seq, entries [][]byte) error {
 	defer func() {
@@ -128,14 +129,14 @@ func (x *index) release(op *entryOp, old slot) {
 	x.liveBytes -= liveSize(op, int(old.size))
 }
 
-// record finds a record that is still in the log.
+// record returns the index in records of a record, and whether it is still in the log.
 func (x *index) record(seq Seq) (int, bool) {
 	return slices.BinarySearchFunc(x.records, seq, func(r recordInfo, want Seq) int {
 		return place{seq: r.seq}.compare(place{seq: want})
 	})
 }
 
-// live reports whether the entry at is what the ledger holds for its key.
+// live reports whether the entry at that place is the current one of its key.
 func (x *index) live(op entryOp, at place) bool {
 	if !op.put {
 		return false
@@ -144,7 +145,7 @@ func (x *index) live(op entryOp, at place) bool {
 	return ok && s.at() == at
 }
 
-// dead returns how many records at the front of the log hold nothing live.
+// dead returns the number of records at the front of the log without live entries.
 func (x *index) dead() int {
 	for i, r := range x.records {
 		if r.live > 0 {
@@ -157,7 +158,7 @@ func (x *index) dead() int {
 // forget removes the first n records, which were trimmed.
 func (x *index) forget(n int) { x.records = x.records[n:] }
 
-// liveSize is what a live key with a value of so many bytes takes in the log.
+// liveSize estimates the size in the log of a live key with a value of that many bytes.
 func liveSize(op *entryOp, value int) int64 {
 	return int64(1 + len(op.bucket) + len(op.key) + value + 4)
 }

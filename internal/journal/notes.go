@@ -11,31 +11,31 @@ import (
 	"time"
 )
 
-// Notes is a log of a history on which nothing depends. Adding an entry is cheap:
+// Notes is a log of history that nothing depends on. Adding an entry is cheap:
 // entries wait in memory and become one record about once a second. A process that is
-// killed loses those that wait. While the log cannot be written, entries beyond a
+// killed loses the waiting ones. While the log cannot be written, entries beyond a
 // memory limit are dropped and counted. Methods are safe for concurrent use.
 type Notes struct {
 	log    Log
 	opts   NotesOptions
 	retain retention
-	// pack is the size of a full record.
+	// pack is the size of a full record in bytes.
 	pack     int
 	idPrefix string
 	dropped  atomic.Int64
 	failures atomic.Int64
 
 	mu      sync.Mutex
-	waiting []pile       // each no larger than a record, in order
-	size    int          // of what waits
-	spare   []pile       // written ones, for reuse
-	asked   []chan error // by Flush
+	waiting []pile       // each fits a record, in order
+	size    int          // of waiting, in bytes
+	spare   []pile       // empty, for reuse
+	asked   []chan error // from calls of Flush
 	closed  bool
 
 	worker
 
-	// Of run only: the pile that is being written, its record, and the number of
-	// records to name them by.
+	// For run only: the pile that is being written, its encoded record, the encoder, and
+	// the number of records so far, which makes their ids.
 	writing pile
 	record  []byte
 	encoder encoder
@@ -44,32 +44,32 @@ type Notes struct {
 
 // NotesOptions configure OpenNotes.
 type NotesOptions struct {
-	// KeepFor is how long entries stay readable, KeepBytes the size of the log from
-	// which the oldest go before their time; 0 means no such size.
+	// KeepFor is how long entries stay readable. KeepBytes is the log size above which
+	// the oldest are removed earlier; 0 means no such size.
 	KeepFor   time.Duration
 	KeepBytes int64
-	// Every is how long entries wait for others to share a record with; 0 means a second.
+	// Every is how long entries wait to share a record with others; 0 means a second.
 	Every time.Duration
-	// MaxWaiting is how many bytes may wait in memory; 0 means 16 MiB.
+	// MaxWaiting bounds the bytes that wait in memory; 0 means 16 MiB.
 	MaxWaiting int
 }
 
 // NotesStats describe Notes at one moment.
 type NotesStats struct {
-	// Bytes is the size of the log.
+	// Bytes is the size of the log on disk.
 	Bytes int64
-	// Dropped counts entries that were left out, Failures attempts to write or to
-	// trim that failed.
+	// Dropped counts entries that were not written, Failures failed attempts to write
+	// or to trim.
 	Dropped, Failures int64
 }
 
 const (
 	notesEvery   = time.Second
 	notesWaiting = 16 << 20
-	// notesPack is the most that one record of notes holds.
+	// notesPack bounds the entries of one record of notes, in bytes.
 	notesPack = 2 << 20
-	// sparePiles is how many piles are kept for reuse: under load one is being filled,
-	// one written, and some wait.
+	// sparePiles is how many empty piles are kept for reuse: under load one is being
+	// filled, one is being written, and some wait.
 	sparePiles = 4
 )
 
@@ -84,7 +84,7 @@ func (p *pile) add(entry []byte) {
 	p.ends = append(p.ends, len(p.data))
 }
 
-// entries returns the entries, which lie in the pile.
+// entries returns the entries, which alias the pile.
 func (p *pile) entries() [][]byte {
 	out, from := make([][]byte, len(p.ends)), 0
 	for i, end := range p.ends {
@@ -93,7 +93,7 @@ func (p *pile) entries() [][]byte {
 	return out
 }
 
-// OpenNotes opens the notes that log holds.
+// OpenNotes opens the notes that are stored in log.
 func OpenNotes(ctx context.Context, log Log, opts NotesOptions) *Notes {
 	if opts.Every <= 0 {
 		opts.Every = notesEvery
@@ -113,7 +113,7 @@ func OpenNotes(ctx context.Context, log Log, opts NotesOptions) *Notes {
 	return n
 }
 
-// Add notes an entry, of which it keeps a copy. It does not block.
+// Add adds a copy of entry. It does not block.
 func (n *Notes) Add(entry []byte) {
 	n.mu.Lock()
 	if n.closed || len(entry) > n.pack || n.size+len(entry) > n.opts.MaxWaiting {
@@ -136,8 +136,8 @@ func (n *Notes) Add(entry []byte) {
 	}
 }
 
-// emptyLocked returns an empty pile. One that follows a full pile is likely to be
-// full, too, and is allocated at full size.
+// emptyLocked returns an empty pile. One that follows a full pile is likely to become
+// full, too, so it is allocated at full size.
 func (n *Notes) emptyLocked(follows bool) pile {
 	if last := len(n.spare) - 1; last >= 0 {
 		empty := n.spare[last]
@@ -150,7 +150,7 @@ func (n *Notes) emptyLocked(follows bool) pile {
 	return pile{}
 }
 
-// Flush waits until what was added before is written, which makes it readable.
+// Flush waits until all entries that were added before are written and so readable.
 func (n *Notes) Flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	n.mu.Lock()
@@ -171,8 +171,8 @@ func (n *Notes) Flush(ctx context.Context) error {
 	}
 }
 
-// Range calls visit for every record that is kept, the oldest first, damaged ones
-// included. It stops at the first error of visit and returns it.
+// Range calls visit for every kept record, oldest first, including damaged ones. It
+// stops at the first error of visit and returns it.
 func (n *Notes) Range(ctx context.Context, visit func(Record) error) error {
 	return n.log.Read(ctx, 0, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindNotes, bytes.Clone(record))
@@ -180,12 +180,12 @@ func (n *Notes) Range(ctx context.Context, visit func(Record) error) error {
 	})
 }
 
-// Stats describes the notes.
+// Stats returns the current state of the notes.
 func (n *Notes) Stats() NotesStats {
 	return NotesStats{Bytes: n.log.Bytes(), Dropped: n.dropped.Load(), Failures: n.failures.Load() + n.retain.failures.Load()}
 }
 
-// Close writes what waits, once, and waits for that until ctx ends.
+// Close tries once to write the waiting entries, and waits for that until ctx ends.
 func (n *Notes) Close(ctx context.Context) error {
 	n.mu.Lock()
 	n.closed = true
@@ -193,7 +193,7 @@ func (n *Notes) Close(ctx context.Context) error {
 	return n.stop(ctx, "notes to be written")
 }
 
-// run is the goroutine of the notes, until Close.
+// run is the goroutine of the notes. It ends after Close.
 func (n *Notes) run(ctx context.Context) {
 	for wait := n.retain.trim(ctx, n.end()); ; {
 		n.sleep(ctx, wait)
@@ -206,20 +206,20 @@ func (n *Notes) run(ctx context.Context) {
 		switch {
 		case err != nil:
 			wait = trimPause
-		case !all: // nothing else wakes us for the entries that are left
+		case !all: // nothing else wakes run for the remaining entries
 			wait = n.opts.Every
 		}
 	}
 }
 
-// end is the end of the log: no record of it is protected from being trimmed.
+// end returns the end of the log. All records may be trimmed.
 func (n *Notes) end() Seq {
 	_, next := n.log.Bounds()
 	return next
 }
 
-// linger waits for more entries, unless somebody waits for a flush. It reports whether
-// to write all entries, or only full records.
+// linger waits for more entries, unless a Flush or Close is pending. It reports
+// whether to write all entries, or only full records.
 func (n *Notes) linger(ctx context.Context) (all bool) {
 	late := time.NewTimer(n.opts.Every)
 	defer late.Stop()
@@ -241,7 +241,7 @@ func (n *Notes) linger(ctx context.Context) (all bool) {
 }
 
 // write writes all waiting entries, or only full records, and answers calls of Flush.
-// ended reports that the notes are closed and there is nothing more to try.
+// ended reports that the notes are closed and nothing is left to try.
 func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 	for err == nil && n.take(all) {
 		if err = n.append(ctx); err == nil {
@@ -251,7 +251,7 @@ func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 	n.mu.Lock()
 	ended = n.closed && (err != nil || n.size == 0)
 	var asked []chan error
-	if err != nil || n.size == 0 { // else they wait for entries that were added meanwhile
+	if err != nil || n.size == 0 { // otherwise they wait for entries that were added meanwhile
 		asked, n.asked = n.asked, nil
 	}
 	n.mu.Unlock()
@@ -261,7 +261,7 @@ func (n *Notes) write(ctx context.Context, all bool) (ended bool, err error) {
 	return ended, err
 }
 
-// recycle keeps the memory of the pile that was written for another one.
+// recycle keeps the memory of the written pile for reuse.
 func (n *Notes) recycle() {
 	n.mu.Lock()
 	if len(n.spare) < sparePiles {
@@ -271,9 +271,9 @@ func (n *Notes) recycle() {
 	n.writing = pile{}
 }
 
-// take selects the oldest pile to write, unless one is left over from a failure, and
-// encodes it. The newest pile is only taken with all. It reports whether there is one.
-// A record keeps its ID through all attempts.
+// take selects the oldest pile to write, unless one is left from a failed attempt, and
+// encodes it. It takes the newest pile only if all is set. It reports whether there is
+// a pile to write. A record keeps its id through all attempts.
 func (n *Notes) take(all bool) bool {
 	if len(n.writing.ends) > 0 {
 		return true
@@ -292,7 +292,7 @@ func (n *Notes) take(all bool) bool {
 	return true
 }
 
-// append writes the record. If the log is full it makes room first.
+// append writes the record. If the log is full, it makes room first.
 func (n *Notes) append(ctx context.Context) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)

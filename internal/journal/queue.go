@@ -17,72 +17,73 @@ type Record struct {
 	At time.Time
 	// Entries are the appended entries, in order; they may be kept.
 	Entries [][]byte
-	// Damage says why the record cannot be read, or is nil. A damaged record has
-	// no entries; it waits for Ack like any other. Its error is ErrCorrupt.
+	// Damage is the error with which the record cannot be decoded, or nil; it wraps
+	// ErrCorrupt. A damaged record has no entries and waits for Ack like any other.
 	Damage error
 }
 
 // QueueOptions configure OpenQueue.
 type QueueOptions struct {
-	// MaxUnacked is how many entries Next hands out before it waits for Ack, the
-	// rest of a record not counted; 0 means 16,384.
+	// MaxUnacked is the number of unacknowledged entries at which Next waits for Ack;
+	// 0 means 16,384. A record is never split, so the number may be exceeded.
 	MaxUnacked int
-	// KeepFor is how long handled records stay readable for Range; 0 drops them at once.
+	// KeepFor is how long handled records stay readable for Range; 0 removes them at once.
 	KeepFor time.Duration
-	// KeepBytes is the log size from which handled records are dropped before
-	// their time; 0 means no such size.
+	// KeepBytes is the log size above which handled records are removed before
+	// KeepFor has passed; 0 means no such size.
 	KeepBytes int64
-	// After is the newest record that is known to have been there; 0 when none is.
+	// After is the newest record that is known to have existed; 0 if none is known.
 	After Seq
 	// OnHealth is called when the journal starts to fail (err) and when it works
 	// again (nil). It must not block.
 	OnHealth func(err error)
-	// OnAppend is that of LedgerOptions.
+	// OnAppend is as in LedgerOptions.
 	OnAppend func(took time.Duration, err error)
-	// Rand spreads retries. The queue alone uses it; nil means a source of its own.
+	// Rand is the source of the jitter of retries. Nobody else may use it; nil means
+	// a new one.
 	Rand *rand.Rand
 }
 
 // QueueStats describe a Queue at one moment.
 type QueueStats struct {
-	// Pending counts the records that are not acknowledged; Entries what they hold.
+	// Pending counts the unacknowledged records, Entries the entries in them.
 	Pending, Entries int
-	// Oldest is when the oldest of them was appended; zero when there is none.
+	// Oldest is when the oldest of them was packed; zero when there is none.
 	Oldest time.Time
-	// Bytes is the size of the log.
+	// Bytes is the size of the log on disk.
 	Bytes int64
-	// Lost counts the newest records that were gone when the queue was opened, and
-	// that the log does not know of itself; it must be 0.
+	// Lost counts the newest records that were missing when the queue was opened,
+	// except those that the log itself knows to be missing; it must be 0.
 	Lost int64
-	// Retries counts failed attempts to write, UpkeepFailures failed ones to trim.
+	// Retries counts failed attempts to write, UpkeepFailures failed attempts to trim.
 	Retries, UpkeepFailures int64
 }
 
-// defaultUnacked is the credit of the consumer unless it is configured.
+// defaultUnacked is the default of QueueOptions.MaxUnacked.
 const defaultUnacked = 16 << 10
 
-// Queue is a durable queue of batches with one consumer. It hands a record out
-// again after a restart until it was acknowledged and the place of the consumer
-// was written to the ledger, which happens a moment later. Methods are safe for
-// concurrent use, but only one goroutine at a time may call Next.
+// Queue is a durable queue of batches with one consumer. After a restart it hands
+// out every record again, except those that were acknowledged and lie before the
+// consumer's position in the ledger, which is written with a short delay. Methods
+// are safe for concurrent use, but only one goroutine at a time may call Next.
 type Queue struct {
 	log    Log
 	pack   *packer
 	cursor cursor
 	opts   QueueOptions
 
-	lost   int64     // records; see QueueStats
-	retain retention // of the handled ones; by the packer's goroutine only
+	lost   int64     // lost records; see QueueStats
+	retain retention // of handled records; used by the packer's goroutine only
 
 	mu      sync.Mutex
 	backlog backlog
-	arrived chan struct{} // one slot: Next should look again
+	arrived chan struct{} // capacity 1: wakes Next
 	closed  chan struct{}
 	closing sync.Once
 }
 
-// OpenQueue opens the queue over log; the place of its consumer is kept in
-// ledger under name, and ledger has to be closed after the queue.
+// OpenQueue opens the queue that is stored in log. The position of its consumer is
+// kept in ledger under name; the ledger has to be closed after the queue.
 func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts QueueOptions) (*Queue, error) {
 	if opts.MaxUnacked <= 0 {
 		opts.MaxUnacked = defaultUnacked
@@ -122,11 +123,11 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	return q, nil
 }
 
-// Append queues entries for the next group commit. done runs on the queue's own
+// Append queues entries for the next group commit. done runs on the queue's
 // goroutine when they are durable: entry i of the call is entry base+i of record
-// seq. Its error is ErrClosed or nil: a failing disk is retried, see Healthy; or
-// ErrTooLarge when the entries do not fit a record. Append does not block; the
-// entries are kept and must not be changed. When the queue is closed already,
+// seq. Its error is nil, ErrClosed, or ErrTooLarge when the entries do not fit a
+// record; writes to a failing disk are retried, see Healthy. Append does not block;
+// the entries are kept and must not be changed. When the queue is closed already,
 // done runs before Append returns.
 func (q *Queue) Append(entries [][]byte, done func(seq Seq, base int, err error)) {
 	q.pack.add(entries, done)
@@ -140,7 +141,7 @@ func (q *Queue) stored(seq Seq, content recordContent) {
 	q.signal()
 }
 
-// signal makes Next look again.
+// signal wakes Next.
 func (q *Queue) signal() {
 	select {
 	case q.arrived <- struct{}{}:
@@ -148,11 +149,10 @@ func (q *Queue) signal() {
 	}
 }
 
-// Next blocks until there is a record that this process has not been given yet,
-// in order; after a restart it begins with the oldest unacknowledged one. While
-// MaxUnacked entries wait for Ack, and while the log cannot be read, it blocks
-// too. Its error is that of ctx or ErrClosed; see Record.Damage for records that
-// are beyond reading.
+// Next returns the next record that this process has not received yet, in order;
+// after a restart the first is the oldest unacknowledged one. It blocks while there is
+// none, while MaxUnacked entries wait for Ack, and while the log cannot be read. Its
+// error is that of ctx or ErrClosed. For unreadable records see Record.Damage.
 func (q *Queue) Next(ctx context.Context) (Record, error) {
 	for failures := 0; ; {
 		if err := q.ended(ctx); err != nil {
@@ -179,7 +179,7 @@ func (q *Queue) Next(ctx context.Context) (Record, error) {
 	}
 }
 
-// ended returns why Next must not go on, or nil.
+// ended returns the error with which Next has to return, or nil.
 func (q *Queue) ended(ctx context.Context) error {
 	select {
 	case <-q.closed:
@@ -189,7 +189,7 @@ func (q *Queue) ended(ctx context.Context) error {
 	}
 }
 
-// await waits for a signal, for d unless it is never, for ctx and for Close.
+// await waits for ctx, for Close, and for d or, if d is never, for a signal.
 func (q *Queue) await(ctx context.Context, d time.Duration) {
 	var due <-chan time.Time
 	arrived := q.arrived
@@ -206,7 +206,7 @@ func (q *Queue) await(ctx context.Context, d time.Duration) {
 	}
 }
 
-// fetch reads records from the log into the backlog, from the next one to be given.
+// fetch reads records from the log into the backlog, starting at from.
 func (q *Queue) fetch(ctx context.Context, from Seq) error {
 	found := false
 	err := q.log.Read(ctx, from, func(seq Seq, record []byte) error {
@@ -248,8 +248,8 @@ func (q *Queue) Ack(seqs ...Seq) {
 	q.signal()
 }
 
-// Floor returns the oldest record that is not acknowledged durably: a restart
-// hands out nothing before it.
+// Floor returns the oldest record that is not durably acknowledged. No record
+// before it is handed out after a restart.
 func (q *Queue) Floor() Seq { return q.cursor.durable() }
 
 // handledBelow returns the oldest record that is not acknowledged.
@@ -259,8 +259,8 @@ func (q *Queue) handledBelow() Seq {
 	return q.backlog.floor
 }
 
-// Range calls visit for every kept record from seq on, handled or not, damaged
-// ones included. It stops at the first error of visit and returns it.
+// Range calls visit for every kept record from seq on, including handled and damaged
+// ones. It stops at the first error of visit and returns it.
 func (q *Queue) Range(ctx context.Context, from Seq, visit func(Record) error) error {
 	return q.log.Read(ctx, from, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindQueue, bytes.Clone(record))
@@ -268,7 +268,7 @@ func (q *Queue) Range(ctx context.Context, from Seq, visit func(Record) error) e
 	})
 }
 
-// damaged names the record that err is about.
+// damaged adds the number of the record to err, if err is not nil.
 func damaged(seq Seq, err error) error {
 	if err == nil {
 		return nil
@@ -276,7 +276,7 @@ func damaged(seq Seq, err error) error {
 	return fmt.Errorf("record %d: %w", seq, err)
 }
 
-// Stats describes the queue.
+// Stats returns the current state of the queue.
 func (q *Queue) Stats() QueueStats {
 	q.mu.Lock()
 	s := q.backlog.stats()
@@ -288,11 +288,12 @@ func (q *Queue) Stats() QueueStats {
 	return s
 }
 
-// Healthy returns why the journal fails at present, or nil. While it fails nobody should append more.
+// Healthy returns the error with which the journal fails at present, or nil. Nothing
+// more should be appended while it fails.
 func (q *Queue) Healthy() error { return q.pack.health.why() }
 
-// Close waits until what is queued is written and the place of the consumer
-// recorded, until ctx ends. Next returns ErrClosed from then on.
+// Close waits until queued entries are written and the position of the consumer is
+// recorded, or until ctx ends. Next returns ErrClosed from then on.
 func (q *Queue) Close(ctx context.Context) error {
 	q.closing.Do(func() { close(q.closed) })
 	return errors.Join(q.pack.close(ctx), q.cursor.close(ctx))

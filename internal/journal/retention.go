@@ -9,33 +9,33 @@ import (
 )
 
 // Retention: handled records stay readable until keepFor has passed or the log has
-// grown beyond keepBytes. Where to trim is found by bisection in the log, so a long
-// history costs no memory.
+// grown beyond keepBytes. The place to trim at is found by bisection in the log, so
+// a long history costs no memory.
 const (
-	// trimDepth is the part of KeepBytes, in percent, to which a trim goes down,
-	// so that a log at its limit is not trimmed for every record.
+	// trimDepth is the percentage of keepBytes to which a trim reduces the log, so
+	// that a log at its limit is not trimmed for every record.
 	trimDepth = 90
-	// trimEvery is the least time between two trims by age, trimSlices how many
-	// there are at most within KeepFor.
+	// trimEvery is the minimum time between two trims by age, trimSlices the maximum
+	// number of them within keepFor.
 	trimEvery  = time.Second
 	trimSlices = 64
-	// trimPause is how long trimming rests after it failed.
+	// trimPause is the pause after a failed trim.
 	trimPause = 5 * time.Second
 )
 
-// retention drops the oldest records of a log. One goroutine at a time uses it.
+// retention removes the oldest records of a log. Only one goroutine at a time may use it.
 type retention struct {
 	log       Log
 	kind      kind
-	keepFor   time.Duration // 0 drops at once
+	keepFor   time.Duration // 0 removes at once
 	keepBytes int64         // 0 means no such size
 	nextTrim  time.Time
-	// failures counts what could not be trimmed.
+	// failures counts failed trims.
 	failures atomic.Int64
 }
 
-// trim removes the records before end that need not be kept, and returns when to call
-// it again.
+// trim removes the records before end that need not be kept, and returns how long to
+// wait before the next call.
 func (r *retention) trim(ctx context.Context, end Seq) time.Duration {
 	first, next := r.log.Bounds()
 	if end <= first {
@@ -55,8 +55,8 @@ func (r *retention) trim(ctx context.Context, end Seq) time.Duration {
 	return wait
 }
 
-// expired returns before which record everything up to end is older than
-// keepFor, and when to look again.
+// expired returns the first record up to end that is not older than keepFor, and how
+// long to wait before the next check.
 func (r *retention) expired(ctx context.Context, now time.Time, first, end Seq) (Seq, time.Duration, error) {
 	if r.keepFor <= 0 {
 		return end, never, nil
@@ -86,8 +86,8 @@ func (r *retention) expired(ctx context.Context, now time.Time, first, end Seq) 
 	return cut, wait, nil
 }
 
-// packedAt returns when the first record from seq on was packed. One that
-// cannot be read counts as very old.
+// packedAt returns when the first record from seq on was packed. A record that cannot
+// be decoded has the zero time, so it counts as very old.
 func (r *retention) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
 	var at time.Time
 	err := r.log.Read(ctx, seq, func(_ Seq, record []byte) error {
@@ -99,8 +99,8 @@ func (r *retention) packedAt(ctx context.Context, seq Seq) (time.Time, error) {
 	return at, ignoreStop(err)
 }
 
-// oversize returns before which record to trim, up to end, to bring the log below
-// keepBytes, assuming records of equal size.
+// oversize returns the record, at most end, before which to trim to bring the log
+// below keepBytes. It assumes records of equal size.
 func (r *retention) oversize(first, end, next Seq) Seq {
 	size := r.log.Bytes()
 	if r.keepBytes <= 0 || size <= r.keepBytes {
@@ -111,8 +111,8 @@ func (r *retention) oversize(first, end, next Seq) Seq {
 	return min(end, first+Seq(excess/each)+1)
 }
 
-// makeRoom drops a quarter of the records before end of a full log, whatever
-// their age, and reports whether there were any.
+// makeRoom removes a quarter of the records before end from a full log, whatever their
+// age, and reports whether there were any.
 func (r *retention) makeRoom(ctx context.Context, end Seq) bool {
 	first, _ := r.log.Bounds()
 	if end <= first {

@@ -2,22 +2,22 @@ package journal
 
 import "encoding/binary"
 
-// slot is the index entry of a live key. It is stored as bytes: sequence, entry and
-// size (uvarint), followed by the value if size <= inlineValue.
+// slot is the index entry of a live key. It is stored as sequence number, entry and
+// size (each uvarint), followed by the value if size <= inlineValue.
 type slot struct {
 	seq   Seq
 	entry uint32
-	size  uint32 // of the value
-	// inline aliases the index.
+	size  uint32 // of the value, in bytes
+	// inline is the stored value, which aliases the index.
 	inline []byte
 }
 
 func (s *slot) at() place { return place{s.seq, s.entry} }
 
-// slotHead bounds what stands before the value.
+// slotHead bounds the size of a stored slot without the value.
 const slotHead = binary.MaxVarintLen64 + 2*binary.MaxVarintLen32
 
-// appendSlot appends a slot for a value at a place.
+// appendSlot appends the slot of a value at a place.
 func appendSlot(buf []byte, at place, value []byte) []byte {
 	buf = binary.AppendUvarint(buf, uint64(at.seq))
 	buf = binary.AppendUvarint(buf, uint64(at.entry))
@@ -28,7 +28,7 @@ func appendSlot(buf []byte, at place, value []byte) []byte {
 	return buf
 }
 
-// readSlot reads what appendSlot wrote.
+// readSlot decodes a slot encoded by appendSlot.
 func readSlot(raw []byte) slot {
 	seq, n := binary.Uvarint(raw)
 	entry, m := binary.Uvarint(raw[n:])
