@@ -1,10 +1,10 @@
-// Package faulty wraps a journal.Store so that it misbehaves as real storage
-// does, by rules that can be changed while it runs.
+// Package faulty wraps a journal.Store so that it fails as real storage does, by rules
+// that can be changed at any time.
 //
-// It guarantees that what fails is decided by the seed and the order of calls,
-// and that a record it acknowledges is in the wrapped store. Its nastiest fault
-// is a write that succeeded and is reported as failed. It must only be used in
-// tests and simulations. It starts no goroutine.
+// It guarantees that failures depend only on the seed and the order of calls, and that
+// a record it acknowledges is in the wrapped store. Its nastiest fault is a write that
+// succeeds and is reported as failed. It must only be used in tests and simulations. It
+// starts no goroutine.
 package faulty
 
 import (
@@ -19,30 +19,31 @@ import (
 	"butler/internal/journal"
 )
 
-// Rules say what goes wrong. The chances are between 0, never, and 1, always.
+// Rules say which calls fail. Probabilities are between 0, never, and 1, always.
 type Rules struct {
-	// BeforeWrite is the chance that Append fails and writes nothing.
+	// BeforeWrite is the probability that Append fails and writes nothing.
 	BeforeWrite float64
-	// AfterWrite is the chance that Append writes and then reports a failure.
+	// AfterWrite is the probability that Append writes and then reports a failure.
 	AfterWrite float64
-	// Read and Trim are the chances that those fail.
+	// Read and Trim are the probabilities that these calls fail.
 	Read, Trim float64
 	// Latency is how long every Append takes.
 	Latency time.Duration
-	// Full makes every Append answer journal.ErrFull.
+	// Full makes every Append return journal.ErrFull.
 	Full bool
 }
 
-// Step is something that changed the wrapped store.
+// Step is a kind of change of the wrapped store.
 type Step string
 
-// The steps that Observe tells.
+// The steps that Observe reports.
 const (
 	Appended Step = "append"
 	Trimmed  Step = "trim"
 )
 
-// Store is a journal.Store that fails by rules. It is safe for concurrent use.
+// Store is a journal.Store that fails according to its rules. It is safe for
+// concurrent use.
 type Store struct {
 	inner journal.Store
 
@@ -52,7 +53,7 @@ type Store struct {
 	observe func(log string, s Step)
 }
 
-// Wrap returns a store that obeys inner until SetRules says otherwise.
+// Wrap returns a store around inner without rules: it never fails until SetRules.
 func Wrap(inner journal.Store, seed uint64) *Store {
 	return &Store{inner: inner, rand: rand.New(rand.NewPCG(seed, 0))}
 }
@@ -64,15 +65,15 @@ func (s *Store) SetRules(r Rules) {
 	s.rules = r
 }
 
-// Observe makes f be called after every change of the wrapped store, before the
-// caller learns of it.
+// Observe registers f, to be called after every change of the wrapped store and before
+// the call that made it returns.
 func (s *Store) Observe(f func(log string, s Step)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.observe = f
 }
 
-// Open implements journal.Store. It never fails by rule.
+// Open implements journal.Store. No rule makes it fail.
 func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (journal.Log, error) {
 	inner, err := s.inner.Open(ctx, name, limits)
 	if err != nil {
@@ -81,13 +82,13 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	return &log{Log: inner, store: s, name: name}, nil
 }
 
-// Close closes the wrapped store. No rule applies any longer.
+// Close closes the wrapped store. No rule applies from then on.
 func (s *Store) Close() error {
 	s.SetRules(Rules{})
 	return s.inner.Close()
 }
 
-// now returns the rules.
+// now returns the current rules.
 func (s *Store) now() Rules {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +110,7 @@ func (s *Store) changed(log string, step Step) {
 	}
 }
 
-// errInjected is the cause that all injected failures carry.
+// errInjected is wrapped by all injected failures.
 var errInjected = errors.New("injected fault")
 
 func fail(op string) error {

@@ -12,31 +12,31 @@ import (
 	"butler/internal/journal"
 )
 
-// The server keeps a stream in block files, one record behind the other, little endian:
+// The server keeps a stream in block files, one record after the other, little endian:
 //
 //	4 bytes   length of the whole record; the highest bit: it has headers
 //	8 bytes   sequence; the highest bit: it was erased, the next: a tombstone
 //	8 bytes   when it was stored, Unix nanoseconds
 //	2 bytes   length of the subject, then the subject
-//	4 bytes   length of the headers, then the headers, if it has some
+//	4 bytes   length of the headers, then the headers, if it has any
 //	          the message
 //	8 bytes   HighwayHash-64 of sequence, time, subject, headers and message,
 //	          keyed with the SHA-256 of the name of the stream and the number of the block
 //
-// When the server finds a record that is not like that, it cuts the block off
-// there, whatever follows. That is right for the torn end of a write and wrong
-// for a flipped bit in the middle, so we look first.
+// When the server finds an invalid record, it truncates the block there, whatever
+// follows. That is right for the torn end of a write and wrong for a flipped bit in
+// the middle, so the blocks are inspected before the server opens them.
 const (
 	blockHeader   = 22
 	blockChecksum = 8
-	blockMost     = 32 << 20 // of a record
+	blockMost     = 32 << 20 // size of a record at most
 
 	bitHeaders   = 1 << 31
 	bitErased    = 1 << 63
 	bitTombstone = 1 << 62
 )
 
-// block reads one block file.
+// block is the content of one block file, with the means to check it.
 type block struct {
 	hash    hash.Hash64
 	subject []byte
@@ -61,17 +61,17 @@ func newHash(name string) (hash.Hash64, error) {
 	return h, nil
 }
 
-// stored is a record as it lies in a block.
+// stored is a record as stored in a block.
 type stored struct {
 	seq journal.Seq
-	// tombstone marks a note that another record was removed.
+	// tombstone marks a record that says that another one was removed.
 	tombstone bool
 	size      int
-	// subject is where the subject ends, content where headers and message begin.
+	// subject is where the subject ends, content where headers or message begin.
 	subject, content int
 }
 
-// at returns what may be a record, if one can begin at offset.
+// at decodes the lengths of a possible record at offset, or returns false.
 func (b *block) at(offset int) (stored, bool) {
 	rest := b.body[offset:]
 	if len(rest) < blockHeader+blockChecksum {
@@ -99,8 +99,8 @@ func (b *block) at(offset int) (stored, bool) {
 	}, true
 }
 
-// isWhole reports whether what may be a record at offset has its checksum. It
-// reads all of it: what cannot be there anyway is to be left out before.
+// isWhole reports whether the possible record at offset has the right checksum. It
+// reads the whole record, so callers rule out impossible ones first.
 func (b *block) isWhole(offset int, record stored) bool {
 	body := b.body[offset : offset+record.size]
 	end := record.size - blockChecksum
@@ -111,7 +111,7 @@ func (b *block) isWhole(offset int, record stored) bool {
 	return b.hash.Sum64() == binary.LittleEndian.Uint64(body[end:])
 }
 
-// after returns where the next record with a subject may begin, or the end.
+// after returns the next offset at which a record with the subject may begin, or the end.
 func (b *block) after(offset int) int {
 	from := offset + 1 + blockHeader
 	if from >= len(b.body) {
@@ -124,20 +124,21 @@ func (b *block) after(offset int) int {
 	return offset + 1 + at
 }
 
-// blockParts is what was found in a block.
+// blockParts is the result of inspecting a block.
 type blockParts struct {
-	// whole are where the whole records lie, neighbours joined.
+	// whole are the extents of the whole records; adjacent ones are joined.
 	whole []extent
-	// seqs are the sequences of the records.
+	// seqs are the sequence numbers of the whole records, without tombstones.
 	seqs spans
-	// damaged counts the bytes between whole records, and torn those after the last.
+	// damaged counts the unreadable bytes before and between whole records, torn
+	// those after the last.
 	damaged, torn int
 }
 
-// extent is a range of bytes.
+// extent is a range of bytes, from inclusive to exclusive.
 type extent struct{ from, to int }
 
-// mayFollow reports whether a record can be the next behind so many unreadable bytes.
+// mayFollow reports whether next can be the first record after skipped unreadable bytes.
 func (p *blockParts) mayFollow(next stored, skipped int) bool {
 	if next.tombstone {
 		return false
@@ -149,20 +150,21 @@ func (p *blockParts) mayFollow(next stored, skipped int) bool {
 	return next.seq > last && next.seq-last-1 <= journal.Seq(skipped/(blockHeader+blockChecksum))
 }
 
-// readingsOfAByte is how often a byte may be read in vain, on average.
+// readingsOfAByte bounds how often a byte is read in vain, on average.
 const readingsOfAByte = 64
 
-// worthReading reports whether a record behind something unreadable may be read for
-// its checksum, after so many bytes were read in vain. Somebody who knows the
-// sequences may fill datagrams with beginnings of long records. Reading them costs a bounded time,
-// and no records but perhaps those within and close behind.
+// worthReading reports whether the checksum of a possible record after an unreadable
+// part may be computed, when inVain bytes were read in vain already. An attacker who
+// knows the sequence numbers may fill datagrams with the beginnings of long records.
+// The limit bounds the time for that; the only records it may cost are those within
+// and close behind such a datagram.
 func worthReading(offset int, record stored, inVain int) bool {
 	return inVain+record.size <= blockMost+readingsOfAByte*offset
 }
 
-// parts walks through the block. Behind something unreadable it goes on where
-// the next whole record begins: one that may be next, because bytes that look
-// like a record may be what a datagram said.
+// parts inspects the block. After an unreadable part it continues at the next whole
+// record whose sequence number is possible there, because a datagram may contain bytes
+// that look like a record.
 func (b *block) parts() blockParts {
 	var p blockParts
 	end := 0 // of the last whole record
@@ -194,7 +196,7 @@ func (b *block) parts() blockParts {
 	return p
 }
 
-// span is the records from first to last.
+// span is the range of records from First to Last, both included.
 type span struct {
 	First journal.Seq `json:"first"`
 	Last  journal.Seq `json:"last"`
@@ -202,10 +204,10 @@ type span struct {
 
 func (s span) size() int64 { return int64(s.Last-s.First) + 1 }
 
-// spans are in order and do not touch.
+// spans are ordered, and neither overlap nor touch.
 type spans []span
 
-// with returns the spans with one more record, usually behind the last.
+// with adds a record, which is ignored if it is before the end of the last span.
 func (s spans) with(seq journal.Seq) spans {
 	switch last := len(s) - 1; {
 	case last < 0 || seq > s[last].Last+1:
@@ -216,13 +218,13 @@ func (s spans) with(seq journal.Seq) spans {
 	return s
 }
 
-// through makes the last span reach further.
+// through extends the last span up to last.
 func (s spans) through(last journal.Seq) spans {
 	s[len(s)-1].Last = max(s[len(s)-1].Last, last)
 	return s
 }
 
-// gaps returns what is missing between the spans.
+// gaps returns the records that are missing between the spans.
 func (s spans) gaps() spans {
 	var out spans
 	for i := 1; i < len(s); i++ {
@@ -231,7 +233,7 @@ func (s spans) gaps() spans {
 	return out
 }
 
-// and returns the spans with the records from first to before end behind them, if there are any.
+// and appends the records from first to before end, if there are any.
 func (s spans) and(first, end journal.Seq) spans {
 	if first < end {
 		s = append(s, span{first, end - 1})
@@ -239,7 +241,7 @@ func (s spans) and(first, end journal.Seq) spans {
 	return s
 }
 
-// without returns what is left of the spans beside those in known.
+// without returns the records of s that are not in known.
 func (s spans) without(known spans) spans {
 	for _, k := range known {
 		var rest spans

@@ -19,24 +19,24 @@ import (
 
 // Names in the directory of the journal.
 const (
-	// damagedDir keeps damaged files as they were found, and what was said of them.
+	// damagedDir holds damaged files as they were found, and reports about them.
 	damagedDir = "damaged"
 	// blocksDir is where the server keeps the blocks of a stream.
 	blocksDir = "msgs"
 )
 
-// inspection looks at the files of all streams before the server does.
+// inspection checks the files of all streams before the server opens them.
 type inspection struct {
 	dir   string // of the journal
 	log   *zap.Logger
 	now   time.Time
 	diary diary
-	// damage is what was found and not told before.
+	// damage is what was found and not reported before.
 	damage []journal.Damage
 }
 
-// inspect mends what is damaged in a directory that no server uses: of a damaged
-// block the whole records stay, and a copy of all of it is kept.
+// inspect repairs a directory that no server is using: a damaged block is reduced to
+// its whole records, and the original is kept.
 func inspect(dir string, log *zap.Logger) (*inspection, error) {
 	i := &inspection{dir: dir, log: log, now: time.Now(), diary: readDiary(dir)}
 	streams, err := i.streams()
@@ -54,7 +54,7 @@ func inspect(dir string, log *zap.Logger) (*inspection, error) {
 	return i, nil
 }
 
-// streams returns the streams that are there, and those that should be.
+// streams returns the names of the streams that exist or are in the diary.
 func (i *inspection) streams() ([]string, error) {
 	there, err := namesIn(filepath.Dir(streamPath(i.dir, prefix)))
 	names := append(there, slices.Collect(maps.Keys(i.diary.Streams))...)
@@ -63,7 +63,7 @@ func (i *inspection) streams() ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// stream looks at one stream.
+// stream inspects and repairs one stream.
 func (i *inspection) stream(name string) error {
 	path := streamPath(i.dir, name)
 	found := journal.Damage{Log: strings.TrimPrefix(name, prefix+"_")}
@@ -116,7 +116,7 @@ func blockNumbers(dir string) ([]int, error) {
 
 func blockName(number int) string { return strconv.Itoa(number) + ".blk" }
 
-// namesIn returns what is in a directory, nothing when it is not there.
+// namesIn returns the names in a directory, or none if it does not exist.
 func namesIn(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -129,8 +129,9 @@ func namesIn(dir string) ([]string, error) {
 	return out, err
 }
 
-// block looks at one block. The end of the newest one may be torn by the end of
-// a process: nobody was told that such a record is on disk, and the server cuts it off.
+// block inspects and repairs one block. The end of the newest block may be torn if the
+// process did not end in order: such a record was never acknowledged, and the server
+// truncates it.
 func (i *inspection) block(path, stream string, number int, newest bool, found *journal.Damage) (blockParts, error) {
 	file := filepath.Join(path, blocksDir, blockName(number))
 	body, err := os.ReadFile(file)
@@ -155,14 +156,14 @@ func (i *inspection) block(path, stream string, number int, newest bool, found *
 	for _, e := range parts.whole {
 		whole = append(whole, body[e.from:e.to]...)
 	}
-	// First the index: a crash between the two must not leave one of the old block.
+	// The index goes first: a crash in between must not leave that of the old block.
 	if err := forgetIndex(path); err != nil {
 		return parts, err
 	}
 	return parts, replaceFile(file, whole)
 }
 
-// forgetIndex makes the server read the blocks anew.
+// forgetIndex removes the index, so that the server reads the blocks again.
 func forgetIndex(path string) error {
 	if err := os.Remove(filepath.Join(path, blocksDir, "index.db")); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -170,8 +171,8 @@ func forgetIndex(path string) error {
 	return nil
 }
 
-// keep gives a damaged file a second name, which needs no room and stays when
-// the first is replaced. Where a file can have only one name, it is copied.
+// keep gives a damaged file a second name by a hard link, which takes no space and
+// survives the replacement of the file. Where that fails, it copies the file.
 func (i *inspection) keep(file, stream string, body []byte) error {
 	dir := filepath.Join(i.dir, damagedDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -186,7 +187,7 @@ func (i *inspection) keep(file, stream string, body []byte) error {
 
 func stamp(now time.Time) string { return now.UTC().Format("20060102T150405.000000Z") }
 
-// tell writes damage to the log, and into a file that stays until an operator removes it.
+// tell reports damage in the log, and in a file that stays until an operator removes it.
 func tell(dir string, log *zap.Logger, now time.Time, d journal.Damage) {
 	kept := filepath.Join(dir, damagedDir)
 	log.Error("files of the journal are damaged, everything in them that is whole is used; see the handbook",

@@ -11,30 +11,30 @@ import (
 	"butler/internal/logx"
 )
 
-// diaryName is the file in which one process tells the next: see diary.
+// diaryName is the file that one process leaves for the next: see diary.
 const diaryName = "DIARY"
 
-// diary is written when the store and its logs are opened, before a trim, and
-// when the store is closed; never for an append.
+// diary is the state that is needed to find losses. It is written when the store and
+// its logs are opened, before a trim, and when the store is closed; not by appends.
 type diary struct {
-	// Closed says that the process ended in order.
+	// Closed says that the process closed the store in order.
 	Closed  bool             `json:"closed"`
 	Streams map[string]reach `json:"streams,omitempty"`
 }
 
-// reach is which records of a stream have to be there.
+// reach says which records of a stream have to exist.
 type reach struct {
-	// Nothing from First on was trimmed, and the log reached Next at least. They
-	// are exact when the store was closed.
+	// First: nothing from it on was trimmed. Next: the log reached at least that far.
+	// Both are exact when the store was closed.
 	First journal.Seq `json:"first"`
 	Next  journal.Seq `json:"next"`
-	// Top is the highest Next there ever was, before any loss.
+	// Top is the highest Next ever, before any loss.
 	Top journal.Seq `json:"top"`
 	// Gaps are the records before Next that are known to be missing.
 	Gaps spans `json:"gaps,omitempty"`
 }
 
-// missing returns the records that should be there beside these.
+// missing returns the records that should exist and are not in there.
 func (r reach) missing(there spans) spans {
 	last := len(there) - 1
 	switch {
@@ -47,15 +47,15 @@ func (r reach) missing(there spans) spans {
 	return out.and(there[last].Last+1, r.Next)
 }
 
-// bounds returns the reach of a log with these bounds. What is missing behind
-// its end is taken for missing no longer: the places are used again.
+// bounds returns r updated to the bounds of a log. Records from next on are no longer
+// missing, because their sequence numbers are used again.
 func (r reach) bounds(first, next journal.Seq) reach {
 	r.Gaps = r.Gaps.without(spans{{next, math.MaxUint64 - 1}})
 	r.First, r.Next, r.Top = first, next, max(r.Top, r.Next, first, next)
 	return r
 }
 
-// readDiary returns an empty diary when there is none, or none that can be read.
+// readDiary returns the diary, or an empty one if it does not exist or cannot be read.
 func readDiary(dir string) diary {
 	raw, err := os.ReadFile(filepath.Join(dir, diaryName))
 	if err != nil {
@@ -64,7 +64,7 @@ func readDiary(dir string) diary {
 	return parseDiary(raw)
 }
 
-// parseDiary returns an empty diary for what is none.
+// parseDiary decodes a diary, and returns an empty one if raw is not valid.
 func parseDiary(raw []byte) diary {
 	var d diary
 	if json.Unmarshal(raw, &d) != nil {
@@ -84,7 +84,7 @@ func (d diary) write(dir string) error {
 	return replaceFile(filepath.Join(dir, diaryName), raw)
 }
 
-// replaceFile writes a file that is either the old or the new one after a crash.
+// replaceFile writes a file atomically: after a crash it has the old or the new content.
 func replaceFile(path string, content []byte) error {
 	next := path + ".new"
 	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -98,8 +98,8 @@ func replaceFile(path string, content []byte) error {
 	return os.Rename(next, path)
 }
 
-// note changes the diary and writes it, and reports whether that worked. If not, the next process may
-// take for lost what was trimmed, but not the other way round.
+// note changes the diary and writes it, and reports whether that worked. If it did not,
+// the next process may take trimmed records for lost ones, but not lost ones for trimmed.
 func (s *Store) note(change func(*diary)) bool {
 	s.diaryMu.Lock()
 	defer s.diaryMu.Unlock()
@@ -111,7 +111,7 @@ func (s *Store) note(change func(*diary)) bool {
 	return true
 }
 
-// noteBounds notes how far a stream reaches, and returns how far it ever did.
+// noteBounds records the bounds of a stream in the diary, and returns its highest Next ever.
 func (s *Store) noteBounds(stream string, first, next journal.Seq) (top journal.Seq) {
 	s.note(func(d *diary) {
 		d.Streams[stream] = d.Streams[stream].bounds(first, next)

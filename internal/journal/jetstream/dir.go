@@ -12,13 +12,13 @@ import (
 	"butler/internal/logx"
 )
 
-// lockName is the file whose lock says that a process uses the directory.
+// lockName is the file that a process locks while it uses the directory.
 const lockName = "LOCK"
 
-// dirLock is the right to use a directory. It ends with the process, however that ends.
+// dirLock is the lock on a directory. It ends with the process, however that ends.
 type dirLock struct{ file *os.File }
 
-// lockDir creates the directory when it is missing and takes its lock.
+// lockDir creates the directory if it does not exist and locks it.
 func lockDir(dir string) (*dirLock, error) {
 	if dir == "" {
 		return nil, errors.New("the journal needs a directory")
@@ -45,14 +45,14 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{file: file}, nil
 }
 
-// release gives the lock back.
+// release releases the lock.
 func (l *dirLock) release() error { return l.file.Close() }
 
-// Stranger returns the user who opened the journal in a directory last, or "" when
-// that is the one of this process or nobody. Whoever opens it replaces files that
-// only their owner may read, so a stranger could not open it any more: root may look
-// into the journal of a service and keep it from starting by that. To whom that is
-// not shown, the directory belongs to somebody else.
+// Stranger returns the user who opened the journal in a directory last, or "" if that
+// is the user of this process or nobody. Opening a journal replaces files that only
+// their owner may read: if root opens the journal of a service to look into it, the
+// service cannot start any more. Without permission to see those files, Stranger
+// returns the owner of the directory.
 func Stranger(dir string) string {
 	file, err := os.Stat(filepath.Join(dir, diaryName))
 	if errors.Is(err, fs.ErrPermission) {
@@ -64,13 +64,14 @@ func Stranger(dir string) string {
 	return stranger(file)
 }
 
-// How much room a probe looks for: to start a server, and to append to a disk that was full.
+// Space in bytes that a probe needs: to start a server, and to append again to a disk
+// that was full.
 const (
 	roomToStart  = 64 << 10
 	roomToAppend = 8 << 20
 )
 
-// probe reports in the words of the port why dir does not take size bytes, or nil.
+// probe returns nil if size bytes can be written in dir, or else an error of the port.
 func probe(dir string, size int) error {
 	path := filepath.Join(dir, "PROBE")
 	err := writeSynced(path, size)
@@ -80,15 +81,15 @@ func probe(dir string, size int) error {
 	return nil
 }
 
-// The reserve is a file that does nothing but take room. Trimming a log writes
-// before it frees, so on a full disk the reserve is given up for that, and taken
+// The reserve is a file that only occupies space. Trimming a log has to write before
+// it frees space, so on a full disk the reserve is removed for that, and written
 // again afterwards.
 const (
 	reserveName = "RESERVE"
 	reserveSize = 16 << 20
 )
 
-// keepReserve takes the reserve if it is not there and there is room for it.
+// keepReserve writes the reserve if it does not exist and there is space for it.
 func (s *Store) keepReserve() {
 	path := filepath.Join(s.opts.Dir, reserveName)
 	if info, err := os.Stat(path); err == nil && info.Size() == reserveSize {
@@ -99,13 +100,13 @@ func (s *Store) keepReserve() {
 	}
 }
 
-// dropReserve gives the reserve up. That it is missing already is as good.
+// dropReserve removes the reserve. It ignores errors: the file may not exist.
 func dropReserve(dir string) { _ = os.Remove(filepath.Join(dir, reserveName)) }
 
-// zerosAtOnce bounds the memory of a file of zeros.
+// zerosAtOnce is the size of the buffer with which a file of zeros is written.
 const zerosAtOnce = 256 << 10
 
-// writeSynced writes a file of zeros that is on disk when it returns.
+// writeSynced writes a file of size zero bytes and syncs it.
 func writeSynced(path string, size int) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

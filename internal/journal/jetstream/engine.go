@@ -19,12 +19,12 @@ import (
 const (
 	// maxPayload bounds a message of the embedded server: a record and its headers.
 	maxPayload = 17 << 20
-	// headerRoom is what headers may take of a message.
+	// headerRoom is the maximum size of the headers of a message.
 	headerRoom = 4 << 10
-	// memoryStreams is what streams in memory may use; we have none.
+	// memoryStreams is the limit for streams in memory; there are none.
 	memoryStreams = 1 << 20
 	readyTimeout  = 30 * time.Second
-	// stopTimeout is how long a server has to stop before it is left behind.
+	// stopTimeout is how long a server may take to stop before it is abandoned.
 	stopTimeout = 5 * time.Second
 )
 
@@ -33,7 +33,7 @@ type engine struct {
 	server *server.Server
 	conn   *nats.Conn
 	js     jetstream.JetStream
-	way    string // of the server to its files
+	way    string // the path by which the server reaches its files
 	log    *zap.Logger
 	lines  *serverLog
 	alarm  alarm
@@ -60,7 +60,7 @@ func startEngine(opts Options, log *zap.Logger) (*engine, error) {
 		SyncInterval:       opts.SyncInterval,
 		MaxPayload:         maxPayload,
 		JetStreamMaxMemory: memoryStreams,
-		// The file system says when it is full, not a share of it fixed at start.
+		// The file system decides when it is full, not a share of it that is fixed at start.
 		JetStreamMaxStore: math.MaxInt64 / 2,
 	})
 	if err != nil {
@@ -94,8 +94,8 @@ func startEngine(opts Options, log *zap.Logger) (*engine, error) {
 	return eng, nil
 }
 
-// stop ends the server. One that waits for itself for ever, as after a write error
-// in the middle of a purge, is left behind without a way to the files.
+// stop stops the server. A server that deadlocks, as after a write error in the middle
+// of a purge, is abandoned, without access to the files.
 func (e *engine) stop() {
 	if e.conn != nil {
 		e.conn.Close()
@@ -116,14 +116,14 @@ func (e *engine) stop() {
 	closeWay(e.way)
 }
 
-// unread counts the files that the server could not read.
+// unread returns the number of failed reads of files by the server.
 func (e *engine) unread() int64 { return e.lines.unread.Load() }
 
 func (e *engine) maxRecord() int { return int(e.conn.MaxPayload()) - headerRoom }
 
-// call bounds a call to the server. After a write error a server says
-// so in its log but leaves the caller without an answer, so an error line
-// shortens the wait of the calls that are under way.
+// call returns the context for a call to the server. After a write error the server
+// writes an error line but sends no reply, so an error line shortens the timeout of
+// the calls in progress.
 func (e *engine) call(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	forget := e.alarm.add(func() { time.AfterFunc(callGrace, cancel) })

@@ -14,7 +14,7 @@ import (
 	"butler/internal/logx"
 )
 
-// Codes of JetStream API errors that have a meaning of their own here.
+// Codes of JetStream API errors that are mapped to errors of the port.
 const (
 	codeInsufficientResources = 10023
 	codeStorageExceeded       = 10047
@@ -22,10 +22,9 @@ const (
 	codeStoreFailed           = 10077 // the limit of a stream that discards new messages
 )
 
-// explain gives the error of a call the meaning that the port defines. When the
-// embedded server failed or left the call without an answer it is noted as
-// broken: after a write error it stays silent or turns JetStream off, and only
-// opening it again helps. ctx is that of the caller.
+// explain maps the error of a call to one of the port. If the embedded server failed or
+// did not reply, it is marked as broken: after a write error it stays silent or disables
+// JetStream, and only a new server helps. ctx is the context of the caller.
 func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
 	if s.isClosed() {
 		return journal.ErrClosed
@@ -47,7 +46,7 @@ func (s *Store) explain(ctx context.Context, eng *engine, err error) error {
 	return s.broke(eng, err)
 }
 
-// broke notes that the server has to be opened again and returns why.
+// broke marks the server as broken and returns the error for the caller.
 func (s *Store) broke(eng *engine, err error) error {
 	why := err.Error()
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -74,13 +73,13 @@ func (s *Store) isClosed() bool {
 	return s.closed
 }
 
-// saysFull reports whether a line of the server ends with the words of the
-// system for a full disk; it gives no other sign.
+// saysFull reports whether a line of the server ends with the system's message for a
+// full disk, which is the only sign of it.
 func saysFull(line string) bool {
 	return slices.ContainsFunc(diskFullErrors(), func(err error) bool { return strings.HasSuffix(line, err.Error()) })
 }
 
-// storageError turns an error of the file system into one of the port.
+// storageError maps an error of the file system to one of the port.
 func storageError(err error) error {
 	if slices.ContainsFunc(diskFullErrors(), func(full error) bool { return errors.Is(err, full) }) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)

@@ -1,15 +1,15 @@
 // Package jetstream keeps journal logs in NATS JetStream: an embedded server
 // without a listening port. Each log is a stream with one subject.
 //
-// It guarantees that Append returns after its record was synced to disk, unless Options.SyncInterval says otherwise, that one directory is used
-// by one process at a time, and that a server which gave up after a write error
-// is replaced by a fresh one without restarting the process. Damaged files are
-// found when the store is opened: everything in them that is whole is used, a
-// copy is kept, and what is lost is counted and told, whole files included. Not
-// found is the loss of the newest records of a process that was killed, where it
-// looks like a write that was under way and the log was neither opened nor
-// trimmed since. A file that cannot be read later on is tried again for minutes
-// before what is in it counts as lost.
+// It guarantees that Append returns after its record was synced to disk, unless
+// Options.SyncInterval says otherwise, that one directory is used by one process at a
+// time, and that a server that gave up after a write error is replaced without
+// restarting the process. Damaged files are detected when the store is opened: all
+// whole parts of them are used, a copy is kept, and losses are counted and reported,
+// those of whole files included. One loss is not detected: that of the newest records
+// of a process that was killed, if it looks like a write in progress and the log was
+// neither opened nor trimmed since. A file that becomes unreadable later is retried
+// for minutes before its records count as lost.
 //
 // It must never listen on a port, handle a signal or end the process, and no
 // other package may import NATS.
@@ -38,25 +38,25 @@ import (
 type Options struct {
 	// Dir is where the server keeps its files; it is created with mode 0700.
 	Dir string
-	// SyncInterval trades durability for CPU time: 0 syncs
-	// before every acknowledgement, anything else survives the death of the
-	// process but may lose that much to a power failure.
+	// SyncInterval trades durability for CPU time: 0 syncs before every acknowledgement.
+	// With any other value, records survive the death of the process, but a power
+	// failure may lose those of that interval.
 	SyncInterval time.Duration
-	// Logger gets what the server and the connection have to tell; nil drops it.
+	// Logger gets the messages of the server and the connection; nil drops them.
 	Logger *zap.Logger
 }
 
 const (
-	// prefix begins the names of streams and subjects.
+	// prefix is the prefix of the names of streams and subjects.
 	prefix = "BUTLER"
-	// dedupWindow is how long an id is remembered: longer than two attempts of
-	// one append can be apart. Every record costs memory for that long.
+	// dedupWindow is how long an id is remembered: longer than two attempts of one
+	// append can be apart. Every record takes memory for that long.
 	dedupWindow = 30 * time.Second
-	// callTimeout bounds a call whose context is not stricter.
+	// callTimeout bounds a call whose context has no earlier deadline.
 	callTimeout = 5 * time.Second
-	// callGrace is what is left of that after the server reported an error.
+	// callGrace is the rest of that timeout after the server reported an error.
 	callGrace = 200 * time.Millisecond
-	// reopenEvery is the least time between two replacements of a broken server.
+	// reopenEvery is the minimum time between two replacements of a broken server.
 	reopenEvery = time.Second
 )
 
@@ -66,23 +66,23 @@ type Store struct {
 	log  *zap.Logger
 	lock *dirLock
 
-	// damage is what was found when the directory was opened, orderly whether the
-	// process before ended in order.
+	// damage is what was found when the directory was opened, and reported since;
+	// orderly says whether the previous process ended in order.
 	damage  []journal.Damage
 	orderly bool
 
-	diaryMu sync.Mutex // apart from mu, which nobody may hold for as long as a write takes
+	diaryMu sync.Mutex // separate from mu, which must not be held during a write
 	diary   diary
 
 	mu     sync.Mutex
 	logs   map[string]*log // by stream
 	engine *engine         // nil when the last attempt to start one failed
 	opened time.Time
-	full   bool // the disk, when last heard of
+	full   bool // whether the disk was full when last checked
 	closed bool
 }
 
-// Open starts the server.
+// Open locks and inspects the directory and starts the server.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -105,10 +105,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// inspect looks at what the process before has left.
+// inspect checks and repairs the files that the previous process left.
 func (s *Store) inspect() error {
 	found, err := inspect(s.opts.Dir, s.log)
-	if err != nil && errors.Is(storageError(err), journal.ErrFull) { // what is mended has to be written
+	if err != nil && errors.Is(storageError(err), journal.ErrFull) { // repairs need space
 		dropReserve(s.opts.Dir)
 		found, err = inspect(s.opts.Dir, s.log)
 	}
@@ -117,21 +117,22 @@ func (s *Store) inspect() error {
 	}
 	s.damage, s.diary, s.orderly = found.damage, found.diary, found.diary.Closed
 	if !s.note(func(d *diary) { d.Closed = false }) {
-		// Better no diary than one that calls the end of this process orderly.
+		// No diary is better than one that calls the end of this process orderly.
 		return os.RemoveAll(filepath.Join(s.opts.Dir, diaryName))
 	}
 	return nil
 }
 
-// Damage returns what was found wrong when the store was opened, and not before,
-// and what was told since.
+// Damage returns the damage that was newly found when the store was opened, and that
+// reported by Tell since.
 func (s *Store) Damage() []journal.Damage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.damage)
 }
 
-// Tell adds a loss that a reader of a log has found: of records that others name, and that are not there.
+// Tell adds a loss found by the reader of a log: records that others refer to and that
+// do not exist.
 func (s *Store) Tell(d journal.Damage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,10 +140,10 @@ func (s *Store) Tell(d journal.Damage) {
 	tell(s.opts.Dir, s.log, time.Now(), d)
 }
 
-// Orderly reports whether the process before closed the store.
+// Orderly reports whether the previous process closed the store.
 func (s *Store) Orderly() bool { return s.orderly }
 
-// Kept returns the directory with copies of damaged files, "" when there are none (any more).
+// Kept returns the directory with copies of damaged files, or "" if there are none.
 func (s *Store) Kept() string {
 	dir := filepath.Join(s.opts.Dir, damagedDir)
 	if files, err := os.ReadDir(dir); err != nil || len(files) == 0 {
@@ -151,8 +152,7 @@ func (s *Store) Kept() string {
 	return dir
 }
 
-// Close stops the server. Every call answers
-// journal.ErrClosed from then on.
+// Close stops the server. Every call returns journal.ErrClosed from then on.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,8 +173,8 @@ func (s *Store) Close() error {
 	return s.lock.release()
 }
 
-// Open returns the log called name. A limit that differs from the one the log
-// was opened with before replaces it.
+// Open returns the log called name. A limit other than that of an earlier Open
+// replaces it.
 func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (journal.Log, error) {
 	eng, err := s.running(toRead)
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	return l, nil
 }
 
-// purpose is what the engine is wanted for.
+// purpose is what the caller needs the engine for.
 type purpose int
 
 const (
@@ -227,10 +227,10 @@ const (
 	toTrim
 )
 
-// running returns the engine. One that broke is replaced first: at once for a
-// trim, which may be the cure, else not more often than reopenEvery. While the
-// disk is full nothing is appended, so that a server which is good enough for
-// reading is not broken again and again.
+// running returns the engine. A broken one is replaced first: at once for a trim, which
+// may be the cure, otherwise at most every reopenEvery. Nothing is appended while the
+// disk is full, so that a server that still works for reading is not broken again and
+// again.
 func (s *Store) running(p purpose) (*engine, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,8 +273,9 @@ func (s *Store) reopenLocked() (*engine, error) {
 	return eng, nil
 }
 
-// forgetIndexes makes the server read every block anew. The index of one that failed
-// may tell of a record that never got to disk, and the next one would leave its place empty.
+// forgetIndexes makes the server read every block again. The index of a server that
+// failed may contain a record that never reached the disk; the next server would leave
+// a gap in its place.
 func (s *Store) forgetIndexes() error {
 	for stream := range s.logs {
 		if err := forgetIndex(streamPath(s.opts.Dir, stream)); err != nil {

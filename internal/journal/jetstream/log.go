@@ -51,8 +51,8 @@ func (l *log) Bytes() int64 {
 	return l.bytes
 }
 
-// note updates the bounds from the state that the server reports. An empty stream that was
-// never written to has first 0.
+// note updates the bounds from the state that the server reports. An empty stream that
+// was never written to has first 0.
 func (l *log) note(state jetstream.StreamState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +65,7 @@ func (l *log) note(state jetstream.StreamState) {
 	l.bytes = int64(state.Bytes)
 }
 
-// recordOverhead is what the server stores beside the record, subject and id.
+// recordOverhead is what the server stores in addition to the record, subject and id.
 const recordOverhead = 60
 
 // Append implements journal.Log.
@@ -84,7 +84,7 @@ func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq
 	seq := journal.Seq(ack.Sequence)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq >= l.next { // else another append overtook this one, or it is a duplicate
+	if seq >= l.next { // otherwise a duplicate, or another append overtook this one
 		l.next = seq + 1
 	}
 	if !ack.Duplicate {
@@ -121,8 +121,8 @@ func (l *log) Trim(ctx context.Context, before journal.Seq) error {
 	return nil
 }
 
-// How many records one request for a range fetches: few at first, because many
-// readers want one record only, then more.
+// Number of records per request for a range: few at first, because many readers want
+// only one record, then more. fetchBytes bounds the size of a reply.
 const (
 	fetchFirst  = 1
 	fetchFactor = 16
@@ -140,7 +140,7 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 			return fmt.Errorf("read %s from %d: %w", l.stream, from, err)
 		}
 		if len(records) == 0 {
-			return nil // a trim meanwhile, or a loss that readers notice by the gap
+			return nil // trimmed meanwhile, or a loss that readers notice by the gap
 		}
 		for _, r := range records {
 			if r.seq >= end {
@@ -155,20 +155,20 @@ func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq
 	return nil
 }
 
-// fetched is one record from the server.
+// fetched is one record received from the server.
 type fetched struct {
 	seq  journal.Seq
 	body []byte
 }
 
-// batchRequest asks for several messages of a stream, without a consumer.
+// batchRequest requests several messages of a stream, without a consumer.
 type batchRequest struct {
 	Seq      uint64 `json:"seq"`
 	Batch    int    `json:"batch"`
 	MaxBytes int    `json:"max_bytes"`
 }
 
-// Status codes that a server answers a batch request with.
+// Headers of the replies to a batch request, and the status codes in them.
 const (
 	statusEnd      = "204"
 	statusNotFound = "404"
@@ -176,7 +176,7 @@ const (
 	headerSequence = "Nats-Sequence"
 )
 
-// fetch returns up to n records from seq on, the first of them being the first kept one.
+// fetch returns up to n records, beginning with the first kept one from seq on.
 func (l *log) fetch(ctx context.Context, seq journal.Seq, n int) ([]fetched, error) {
 	eng, err := l.store.running(toRead)
 	if err != nil {

@@ -11,25 +11,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// The description of a stream, and its checksum: HighwayHash-64 in hexadecimal,
-// keyed with the stream's name. The server leaves out a stream
-// whose description it cannot trust, with all its records, so a copy is kept.
+// The description of a stream, and its checksum: HighwayHash-64 in hexadecimal, keyed
+// with the stream's name. The server ignores a stream with an invalid description, and
+// all its records, so a copy is kept.
 const (
 	metaFile = "meta.inf"
 	metaSum  = "meta.sum"
 	metaDir  = "meta"
 )
 
-// metaPath is where the copy of a stream's description is.
+// metaPath returns the directory of the copy of a stream's description.
 func metaPath(dir, stream string) string { return filepath.Join(dir, metaDir, stream) }
 
-// streamPath is where the server keeps a stream.
+// streamPath returns the directory in which the server keeps a stream.
 func streamPath(dir, stream string) string {
 	return filepath.Join(dir, "jetstream", "$G", "streams", stream)
 }
 
-// metaIsWhole reports whether the description in path is what was written. Its
-// error is that nobody knows.
+// metaIsWhole reports whether the description in path exists and has the right
+// checksum. It fails if that cannot be determined.
 func metaIsWhole(path, stream string) (bool, error) {
 	body, err := os.ReadFile(filepath.Join(path, metaFile))
 	sum, missing := os.ReadFile(filepath.Join(path, metaSum))
@@ -47,7 +47,7 @@ func metaIsWhole(path, stream string) (bool, error) {
 	return hex.EncodeToString(h.Sum(nil)) == string(sum), nil
 }
 
-// copyMeta copies a description from one directory to another.
+// copyMeta copies a description and its checksum from one directory to another.
 func copyMeta(from, to string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
@@ -67,8 +67,8 @@ func copyMeta(from, to string) error {
 	return nil
 }
 
-// mendMeta puts the copy of a description in the place of a damaged one.
-// Without a copy, a stream that holds nothing is removed and made anew.
+// mendMeta replaces a damaged description by its copy. Without a copy, a stream
+// without records is removed, to be created again.
 func (i *inspection) mendMeta(path, stream string) error {
 	if whole, err := metaIsWhole(path, stream); whole || err != nil {
 		return err

@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskFullErrors are what the system says when the disk or a quota is used up.
+// diskFullErrors returns the errors of the system for a full disk or an exhausted quota.
 func diskFullErrors() []error { return []error{unix.ENOSPC, unix.EDQUOT} }
 
-// ways counts the links of this process: no two have one name.
+// ways counts the links made by this process, so that no two have the same name.
 var ways atomic.Int64
 
 // linkTo returns a new path to a directory, or the directory itself on a file system
-// without links: a server that is left behind keeps its way there.
+// without symbolic links; there an abandoned server keeps its access to the files.
 func linkTo(dir string) string {
 	way := filepath.Join(dir, fmt.Sprintf("%s%d", wayName, ways.Add(1)))
 	if os.Symlink(".", way) != nil {
@@ -31,8 +31,8 @@ func linkTo(dir string) string {
 	return way
 }
 
-// stranger returns the name of the user that a file belongs to, or "" when that is
-// the one of this process.
+// stranger returns the name of the user who owns a file, or "" if that is the user of
+// this process.
 func stranger(file fs.FileInfo) string {
 	owner, ok := file.Sys().(*syscall.Stat_t)
 	if !ok || int(owner.Uid) == os.Geteuid() {
@@ -42,5 +42,5 @@ func stranger(file fs.FileInfo) string {
 	if known, err := user.LookupId(id); err == nil {
 		return known.Username
 	}
-	return "#" + id // as sudo -u takes it
+	return "#" + id // the form that sudo -u accepts
 }

@@ -9,26 +9,26 @@ import (
 	"go.uber.org/zap"
 )
 
-// serverLog passes the lines of the server on. It never ends the process.
+// serverLog forwards the log lines of the server. It never ends the process.
 type serverLog struct {
 	log *zap.Logger
-	// way is what the server calls the directory dir.
+	// way is the path by which the server knows the directory dir.
 	way, dir string
 	// failed is called for every error line.
 	failed func()
 	last   atomic.Pointer[string]
-	// unread counts the files that could not be read, and why is the newest reason.
+	// unread counts failed reads of files, and why is the latest such line.
 	unread atomic.Int64
 	why    atomic.Pointer[string]
 }
 
 const serverLine = "journal server"
 
-// cannotRead is in the warning about a file that cannot be read. It is the only
-// sign of that: who asks for a record is told that there is none.
+// cannotRead is part of the warning about a file that cannot be read. Nothing else
+// shows that: the reply to a request for such a record is that there is none.
 const cannotRead = "loadBlock error"
 
-// ownChoice begins the warning about maxPayload, which is as we want it.
+// ownChoice begins the warning about the size of maxPayload, which is intended.
 const ownChoice = "Maximum payloads"
 
 func (l *serverLog) Noticef(format string, v ...any) {
@@ -54,7 +54,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	l.failed()
 }
 
-// Fatalf is how the server says that it cannot start.
+// Fatalf is called when the server cannot start.
 func (l *serverLog) Fatalf(format string, v ...any) { l.complain(format, v) }
 
 func (l *serverLog) complain(format string, v []any) {
@@ -63,7 +63,7 @@ func (l *serverLog) complain(format string, v []any) {
 	l.log.Error(serverLine, zap.String("text", line))
 }
 
-// complaint returns the last error line, to tell why there is no answer.
+// complaint returns the last error line, as the reason of a missing reply.
 func (l *serverLog) complaint() string {
 	if line := l.last.Load(); line != nil {
 		return strings.TrimSpace(*line)
@@ -75,7 +75,7 @@ func (l *serverLog) text(format string, v []any) string {
 	return strings.ReplaceAll(fmt.Sprintf(format, v...), l.way, l.dir)
 }
 
-// alarm runs what was added when it is rung, once.
+// alarm calls the registered functions, each at most once, when it rings.
 type alarm struct {
 	mu      sync.Mutex
 	last    int

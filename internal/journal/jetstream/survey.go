@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// StreamFiles is what the files of a stream tell from outside.
+// StreamFiles describes the files of a stream, as far as that is possible from outside.
 type StreamFiles struct {
 	Stream string
-	// First and Next bound its records; exact when the process before has ended in order.
+	// First and Next are its bounds; exact when the previous process ended in order.
 	First, Next uint64
-	// Missing is how many records in between are known to be lost.
+	// Missing is the number of records in between that are known to be lost.
 	Missing int64
 	Blocks  int
 	Bytes   int64
 }
 
-// Survey says what is in the directory of a journal, and whether the last process
-// ended in order. It opens nothing, changes nothing, and may be used beside a
-// running service.
+// Survey describes the directory of a journal, and reports whether the last process
+// ended in order. It opens no log and changes nothing, so it is safe beside a running
+// service.
 func Survey(dir string) (streams []StreamFiles, orderly bool, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, false, err
@@ -35,7 +35,7 @@ func Survey(dir string) (streams []StreamFiles, orderly bool, err error) {
 		}
 		s.Blocks = len(numbers)
 		for _, number := range numbers {
-			// One that was removed in the meantime counts for nothing.
+			// Ignore a block that was removed meanwhile.
 			if info, err := os.Stat(filepath.Join(blocks, blockName(number))); err == nil {
 				s.Bytes += info.Size()
 			}

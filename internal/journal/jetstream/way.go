@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// wayName begins the name of a way: see openWay.
+// wayName is the prefix of the names of ways: see openWay.
 const wayName = "SERVER."
 
-// openWay makes the way to the directory that one server has for itself: a link,
-// which closeWay takes away. A server that cannot be stopped has no way to the files
-// of its successor then. The way of a process that was killed is replaced.
+// openWay creates the way to the directory for one server: a link that closeWay
+// removes, so that a server that cannot be stopped has no access to the files that its
+// successor uses. It removes the ways of processes that were killed.
 func openWay(dir string) (string, error) {
 	names, err := namesIn(dir)
 	if err != nil {
@@ -25,13 +25,13 @@ func openWay(dir string) (string, error) {
 	return linkTo(dir), nil
 }
 
-// closeWay takes the way to a directory away, and nothing else: where there are no
-// links the way is the directory, which an operator may have made a link.
+// closeWay removes a way, and nothing else: without links, the way is the directory
+// itself, which an operator may have made a link.
 func closeWay(way string) {
 	if !strings.HasPrefix(filepath.Base(way), wayName) {
 		return
 	}
 	if info, err := os.Lstat(way); err == nil && info.Mode()&os.ModeSymlink != 0 {
-		_ = os.Remove(way) // one that stays is replaced by the next
+		_ = os.Remove(way) // one that remains is removed by the next openWay
 	}
 }

@@ -2,9 +2,8 @@
 // no durability.
 //
 // It guarantees what every journal.Store does, except that nothing survives the
-// process: Crash and Reopen stand in for the death and the restart of one. It
-// starts no goroutine and never blocks, so it may be used in a synctest bubble.
-// It must never be chosen by default.
+// process: Crash and Reopen simulate its death and its restart. It starts no goroutine
+// and never blocks, so it may be used in a synctest bubble. It must never be the default.
 package memory
 
 import (
@@ -21,12 +20,13 @@ import (
 type Store struct {
 	disk *disk
 
-	// mu is held for reading during every write, so that none lands after Crash returned.
+	// mu is held for reading during every write, so that no write happens after Crash
+	// returned.
 	mu     sync.RWMutex
 	closed bool
 }
 
-// disk is what outlives a Store.
+// disk is the content that outlives a Store.
 type disk struct {
 	mu   sync.Mutex
 	logs map[string]*data
@@ -52,7 +52,7 @@ func (s *Store) Open(ctx context.Context, name string, limits journal.Limits) (j
 	return &log{store: s, data: d, limits: limits}, nil
 }
 
-// Close makes every call on the store and its logs answer journal.ErrClosed.
+// Close makes every call on the store and its logs return journal.ErrClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,8 +60,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Crash cuts the store off as the death of the process does and returns what a
-// restart finds: everything that was acknowledged, and nothing added later.
+// Crash simulates the death of the process: it closes the store and returns the one
+// that a restart opens, with everything that was acknowledged and nothing written later.
 func (s *Store) Crash() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Store) Crash() *Store {
 	return &Store{disk: s.disk}
 }
 
-// Reopen returns a store with the content of this one, which is closed by it.
+// Reopen closes the store and returns a new one with its content.
 func (s *Store) Reopen() *Store { return s.Crash() }
 
 func (s *Store) usableLocked(ctx context.Context) error {
@@ -94,7 +94,7 @@ func (l *log) MaxRecord() int {
 	return math.MaxInt
 }
 
-// idRoom is what an id may take beside its record.
+// idRoom is the size that is reserved for the id of a record.
 const idRoom = 64
 
 // Append implements journal.Log.
@@ -107,8 +107,8 @@ func (l *log) Append(ctx context.Context, id string, record []byte) (journal.Seq
 	return l.data.append(id, record, l.limits.MaxBytes)
 }
 
-// Read implements journal.Log. No lock is held while visit runs, and the slice
-// that it gets is overwritten by the next record, as the port allows.
+// Read implements journal.Log. No lock is held while visit runs. As the port allows,
+// its slice is overwritten by the next record.
 func (l *log) Read(ctx context.Context, from journal.Seq, visit func(journal.Seq, []byte) error) error {
 	var scratch []byte
 	for _, end := l.Bounds(); from < end; from++ {
@@ -167,7 +167,7 @@ type data struct {
 	bytes   int64
 }
 
-// record is one record with the id it was appended under. It never changes.
+// record is one record with the id of its Append. It never changes.
 type record struct {
 	id   string
 	body []byte
