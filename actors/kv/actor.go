@@ -39,7 +39,7 @@ func (o Options) Props() *actor.Props {
 	return o.Kit.Props("kv", func() actor.Actor { return &front{opts: &o} }, actor.WithSupervisor(o.Supervise))
 }
 
-// front carries out what the directory decides.
+// front is the actor that carries out the decisions of the directory.
 type front struct {
 	opts *Options
 	// directory is nil until the ledger has been read; early holds the messages that
@@ -51,12 +51,12 @@ type front struct {
 	loads        *actorkit.Effects
 }
 
-// What an actor sends to itself. of is the instance that it is for, so that one from
-// before a restart is dropped.
+// Messages of an actor to itself. of is the instance that sent it; a message of an
+// instance from before a restart is dropped.
 type (
 	// settled: everything committed before this life is durable and visible.
 	settled struct{ of actor.Actor }
-	// loaded brings what the ledger holds.
+	// loaded is the content of the ledger, or the error of reading it.
 	loaded struct {
 		of       actor.Actor
 		all      []*contents
@@ -72,7 +72,7 @@ func (f *front) Receive(ctx actor.Context) {
 		f.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		f.loads.Close()
-	case *actor.Stopped, *actor.Terminated: // Terminated is of a namespace that was stopped
+	case *actor.Stopped, *actor.Terminated: // Terminated: a namespace was stopped
 	case settled:
 		if message.of == f {
 			f.loads.Run(ctx, loadTimeout, f.load)
@@ -110,8 +110,8 @@ func (f *front) load(context.Context) any {
 	return loaded{of: f, all: all, leftOver: leftOver, err: err}
 }
 
-// live starts serving with what the ledger holds. If it could not be read, nothing may
-// be answered.
+// live starts serving with the content of the ledger. If it could not be read, the actor
+// fails, so that no command is answered.
 func (f *front) live(ctx actor.Context, in loaded) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("load the key-value store: %w", in.err))

@@ -28,7 +28,7 @@ import (
 	"butler/supervisors"
 )
 
-// fixture runs the store with its actors over a journal in memory that misbehaves by rules.
+// fixture runs the store with its actors over a faulty journal in memory.
 type fixture struct {
 	t       *testing.T
 	disk    *memory.Store
@@ -49,12 +49,12 @@ type fixture struct {
 type hooked struct {
 	Ledger
 	mu sync.Mutex
-	// commit and read, when set, are asked first.
+	// commit and read, when set, are called before the ledger; their errors are returned.
 	commit func(ops []journal.Op) error
 	read   func() error
 }
 
-// fail makes the calls of a ledger ask first; nil asks nobody.
+// fail sets the hooks of a ledger; nil removes them.
 func (h *hooked) fail(commit func(ops []journal.Op) error, read func() error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,7 +86,7 @@ func (h *hooked) Select(b journal.Bucket, want func(string) bool, visit func(str
 	return h.Ledger.Select(b, want, visit)
 }
 
-// once refuses the first commit that changes something, for good.
+// once returns a hook that refuses the first commit with changes, permanently.
 func once() func(ops []journal.Op) error {
 	var changes atomic.Int32
 	return func(ops []journal.Op) error {
@@ -123,7 +123,7 @@ func (f *fixture) run(ledger Ledger) {
 	synctest.Wait()
 }
 
-// stop ends the actors, and the ledger in order.
+// stop stops the actors and closes the ledger.
 func (f *fixture) stop() {
 	f.t.Helper()
 	must(f.t, f.kit.System.Root.StopFuture(f.pid).Wait())
@@ -133,8 +133,8 @@ func (f *fixture) stop() {
 	synctest.Wait()
 }
 
-// crash cuts the journal off as the death of the process does and returns the
-// store that the next process opens.
+// crash simulates the death of the process and returns the store that the next
+// process opens.
 func (f *fixture) crash() *fixture {
 	f.t.Helper()
 	disk := f.disk.Crash()
@@ -146,8 +146,8 @@ func (f *fixture) send(message any) { f.kit.System.Root.Send(f.pid, message) }
 
 func (f *fixture) ref() messages.Ref { return actorkit.RefOf(f.probe.PID) }
 
-// ask sends a command, waits until nothing happens any more and returns the last
-// answer of the type that came since.
+// ask sends a command, waits until the store is idle and returns the latest new answer
+// of type R.
 func ask[R any](f *fixture, command any) (R, bool) {
 	before := len(actortest.Of[R](f.probe))
 	f.send(command)
@@ -188,7 +188,7 @@ func TestStore_survivesADiskThatFailsAndAProcessThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := openStore(t, memory.New(), Limits{})
 		random := rand.New(rand.NewPCG(3, 4))
-		var mu sync.Mutex // each asker has a goroutine
+		var mu sync.Mutex // every probe has a goroutine of its own
 		acknowledged := map[string]string{}
 		for life := range 4 {
 			f.faults.SetRules(faulty.Rules{BeforeWrite: 0.3, AfterWrite: 0.3, Latency: 5 * time.Millisecond})
@@ -271,7 +271,7 @@ func TestStore_keepsTheRemainingTimeAcrossARestart(t *testing.T) {
 	})
 }
 
-// One timer per namespace is enough for all of them.
+// One timer per namespace is enough for all of its values.
 func TestStore_expires100000KeysWithinASecondOfTheirTime(t *testing.T) {
 	const keys = 100_000
 	synctest.Test(t, func(t *testing.T) {
@@ -279,14 +279,14 @@ func TestStore_expires100000KeysWithinASecondOfTheirTime(t *testing.T) {
 		random := rand.New(rand.NewPCG(5, 6))
 		began, due := time.Now(), make([]time.Duration, keys)
 		for i := range due {
-			due[i] = 20 * time.Minute // most of them at once
+			due[i] = 20 * time.Minute // most of them expire at the same time
 			if i%10 == 0 {
 				due[i] = time.Duration(1+random.IntN(3_600_000)) * time.Millisecond
 			}
 			f.send(messages.PutValue{Namespace: "etl", Key: fmt.Sprint("key ", i), Value: "v", TTL: due[i]})
 		}
 		slices.Sort(due)
-		alive := func(at time.Duration) int { // how many may be there
+		alive := func(at time.Duration) int { // the maximum number of live keys
 			dead, _ := slices.BinarySearch(due, at)
 			return keys - dead
 		}
@@ -314,7 +314,7 @@ func TestStore_aNamespaceThatCrashesComesBackAlone(t *testing.T) {
 		synctest.Wait()
 		f.hooked.fail(once(), nil)
 		f.send(messages.PutValue{Namespace: "etl", Key: "a", Value: "never durable", ReplyTo: f.ref()})
-		f.send(messages.GetValue{Namespace: "etl", Key: "a", ReplyTo: f.ref()}) // waits for it
+		f.send(messages.GetValue{Namespace: "etl", Key: "a", ReplyTo: f.ref()}) // waits for the commit
 		f.send(messages.PutValue{Namespace: "etl", Key: "b", Value: "2", ReplyTo: f.ref()})
 		synctest.Wait()
 		if got := f.get("other", "a"); got.Value != "1" {
@@ -361,7 +361,7 @@ func TestStore_comesBackFromACrashOfTheWhole(t *testing.T) {
 		f := openStore(t, memory.New(), Limits{})
 		f.put("etl", "a", "1", time.Hour)
 		f.put("other", "b", "2", 0)
-		// The name that the next namespace would get is taken: that is a failure of the front.
+		// The name of the next namespace's actor is taken, which makes the front fail.
 		time.Sleep(time.Second)
 		actortest.Spawn(t, f.kit, fmt.Sprintf("kv/ns-%d", time.Now().UnixMicro()), nil)
 		f.send(messages.PutValue{Namespace: "new", Key: "a", Value: "1", ReplyTo: f.ref()})
@@ -401,7 +401,7 @@ func TestStore_answersNothingUntilItCanReadItsLedger(t *testing.T) {
 	})
 }
 
-// reopened opens the ledger of a store that was stopped.
+// reopened opens the ledger of a store that was stopped in order.
 func reopened(t *testing.T, f *fixture) *journal.Ledger {
 	t.Helper()
 	log, err := f.faults.Open(t.Context(), "kv", journal.Limits{})

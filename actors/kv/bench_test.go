@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// loaded100k is a namespace of 100,000 keys with a time to live, one after the other.
+// loaded100k returns a namespace of 100,000 keys that expire one after the other.
 func loaded100k(b *testing.B) (*world, *machine, []string) {
 	b.Helper()
 	const keys = 100_000
@@ -25,7 +25,7 @@ func loaded100k(b *testing.B) (*world, *machine, []string) {
 	return w, m, names
 }
 
-// What the namespace itself spends on a put that is durable; the ledger is not in it.
+// The cost of a durable put in the namespace itself, without the ledger.
 func BenchmarkMachine_put(b *testing.B) {
 	_, m, names := loaded100k(b)
 	value := strings.Repeat("w", 100)
@@ -44,8 +44,7 @@ func BenchmarkMachine_get(b *testing.B) {
 	}
 }
 
-// The cost of 100,000 values that expire, in steps as the timer rings; it is
-// reported by value.
+// The cost per value of the expiry of 100,000 values, in steps as the timer fires.
 func BenchmarkMachine_expire(b *testing.B) {
 	values := 0
 	for b.Loop() {

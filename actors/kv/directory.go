@@ -11,8 +11,8 @@ import (
 // maxWaiting bounds the commands that wait until one namespace is deleted.
 const maxWaiting = 1024
 
-// directory decides which namespaces there are. It is pure, as the machine is: it
-// gets the time and one input, and returns effects.
+// directory decides which namespaces exist. It is pure, as the machine is: it gets the
+// time and one input, and returns effects.
 //
 // A namespace is created by its first put. Its memory is reserved here, so that this
 // put is never refused and no namespace stays empty. While a namespace is being
@@ -28,18 +28,18 @@ type directory struct {
 	out    []effect
 }
 
-// place is a namespace in the directory.
+// place is the entry of a namespace in the directory.
 type place struct {
 	id   uint64
 	name string
 	life int
-	// durable: it is on disk, so it may be listed.
+	// durable says that the namespace is on disk, so it may be listed.
 	durable bool
-	// leaving: it is being deleted. The commands in waiting come after that.
+	// leaving says that it is being deleted. The waiting commands are routed after that.
 	leaving bool
 	delete  messages.DeleteNamespace
 	waiting []any
-	held    int64 // the bytes of waiting
+	held    int64 // bytes reserved for waiting
 }
 
 func newDirectory(limits Limits, room, flying *budget) *directory {
@@ -95,7 +95,7 @@ func (d *directory) names() []string {
 	return names
 }
 
-// route passes a command on to its namespace.
+// route forwards a command to its namespace.
 func (d *directory) route(now time.Time, command any) {
 	name, ok := namespaceOf(command)
 	if !ok {
@@ -124,7 +124,7 @@ func (d *directory) route(now time.Time, command any) {
 	}
 }
 
-// wait keeps a command until the namespace is gone.
+// wait keeps a command until the namespace is deleted.
 func (d *directory) wait(p *place, command any, size int64) {
 	if len(p.waiting) >= maxWaiting || !d.flying.take(size) {
 		d.refuse(command, errBusy)
@@ -153,8 +153,8 @@ func (d *directory) create(now time.Time, put messages.PutValue) {
 	d.do(forward{p.id, put})
 }
 
-// started: a namespace is on disk. An actor that was restarted does not know of a
-// deletion that was under way: either that did not happen, or ended will follow.
+// started handles that a namespace is on disk. An actor that was restarted does not know
+// of a deletion in progress: either it did not happen, or NamespaceEnded follows.
 func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
 	p, ok := d.byID[in.ID]
 	if !ok {
@@ -173,7 +173,7 @@ func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
 	d.resume(now, p)
 }
 
-// ended: a namespace is deleted.
+// ended handles that a namespace is deleted.
 func (d *directory) ended(now time.Time, id uint64) {
 	p, ok := d.byID[id]
 	if !ok {
@@ -185,7 +185,7 @@ func (d *directory) ended(now time.Time, id uint64) {
 	d.resume(now, p)
 }
 
-// resume routes the commands that waited for a deletion.
+// resume routes the commands that waited for the deletion.
 func (d *directory) resume(now time.Time, p *place) {
 	waiting := p.waiting
 	d.flying.take(-p.held)

@@ -59,7 +59,7 @@ func TestDirectory_aDeletionIsAllOrNothing(t *testing.T) {
 	const keys = 3*removeAtOnce/(1<<10) + 1
 	w := newWorld(t, Limits{})
 	for i := range keys {
-		w.askPut("etl", strings.Repeat(string(rune('a'+i)), 500), "1") // two bytes a rune, most of them
+		w.askPut("etl", strings.Repeat(string(rune('a'+i)), 500), "1") // mostly two bytes per rune
 	}
 	w.settle()
 	w.askEnd("etl")
@@ -86,7 +86,7 @@ func TestDirectory_aDeletionThatACrashTookIsTold(t *testing.T) {
 	w := newWorld(t, Limits{})
 	w.put("etl", "a", "1")
 	id := w.dir.byName["etl"].id
-	w.dir.handle(w.now, messages.DeleteNamespace{Namespace: "etl", ReplyTo: messages.Ref{ID: "deleter"}}) // it is lost
+	w.dir.handle(w.now, messages.DeleteNamespace{Namespace: "etl", ReplyTo: messages.Ref{ID: "deleter"}}) // the command is lost
 	put := w.askPut("etl", "b", "2")
 	w.direct(messages.NamespaceStarted{ID: id, Life: 2})
 	if diff := cmp.Diff(messages.DeleteNamespaceReply{Failure: errRestarted}, w.got["deleter"]); diff != "" {

@@ -7,7 +7,7 @@ import (
 	"butler/messages"
 )
 
-// effect is what the directory or the machine of a namespace wants done.
+// effect is an action that the directory or the machine of a namespace requests.
 type effect interface{ effect() }
 
 // reply answers a command.
@@ -19,7 +19,7 @@ type reply struct {
 	failed messages.FailureKind
 }
 
-// send tells a watcher something.
+// send sends a message to a watcher.
 type send struct {
 	to      messages.Ref
 	message any
@@ -46,14 +46,14 @@ type (
 // arm replaces the timer of a namespace.
 type arm struct{ at time.Time }
 
-// tell sends a message about this namespace to the owner of all namespaces.
+// tell sends a message about this namespace to the front.
 type tell struct{ message any }
 
-// expired counts values that expired.
+// expired counts expired values in the metrics.
 type expired struct{ count int }
 
 // Effects of the directory: spawn starts the actor of a namespace, with the memory
-// that is reserved for its first put; forward passes on a command; stop ends the actor.
+// reserved for its first put; forward sends it a command; stop ends it.
 type (
 	spawn struct {
 		id   uint64
@@ -80,7 +80,7 @@ func (spawn) effect()       {}
 func (forward) effect()     {}
 func (stop) effect()        {}
 
-// operation is a kind of command that is counted.
+// operation is a kind of command, as counted in the metrics.
 type operation uint8
 
 const (
@@ -119,7 +119,7 @@ func namespaceOf(command any) (string, bool) {
 	return "", false
 }
 
-// refusal is the answer to a command that is refused; false for one without an answer.
+// refusal returns the answer that refuses a command; false if it has no answer.
 func refusal(command any, why messages.Failure) (reply, bool) {
 	switch in := command.(type) {
 	case messages.PutValue:

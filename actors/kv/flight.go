@@ -5,7 +5,7 @@ import (
 	"butler/messages"
 )
 
-// draftNow returns the flight of the current step, a new one if there is none.
+// draftNow returns the flight of the current step, which it creates if there is none.
 func (m *machine) draftNow() *flight {
 	if m.draft == nil {
 		m.draft = newFlight()
@@ -13,7 +13,7 @@ func (m *machine) draftNow() *flight {
 	return m.draft
 }
 
-// record adds a change to the flight of the current step; answers wait for it.
+// record adds a change to the flight of the current step.
 func (m *machine) record(op journal.Op, change messages.ValueChanged) {
 	f := m.draftNow()
 	f.ops = append(f.ops, op)
@@ -48,10 +48,10 @@ func (m *machine) launch() {
 	}
 	m.flights[m.issued] = f
 	m.do(commit{n: m.issued, ops: f.ops})
-	f.ops = nil // the ledger has them
+	f.ops = nil // no longer needed: Commit copies them
 }
 
-// land handles that all flights up to n are durable: their changes may be revealed now.
+// land handles that all flights up to n are durable: it reveals their changes.
 func (m *machine) land(n uint64) {
 	for m.landed < n {
 		m.landed++

@@ -10,7 +10,8 @@ import (
 	"butler/internal/journal"
 )
 
-// FuzzDecode: a key, a namespace and a value read back as they were written, or are damaged.
+// FuzzDecode checks that any input either fails with ErrCorrupt, or decodes to a key, a
+// namespace or a value that is encoded as the same bytes.
 func FuzzDecode(f *testing.F) {
 	for _, name := range []string{"namespace", "value"} {
 		raw, err := os.ReadFile(filepath.Join("testdata", "v1", name))

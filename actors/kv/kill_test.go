@@ -23,8 +23,8 @@ import (
 	"butler/supervisors"
 )
 
-// childDir names the directory of the journal to a test binary that is run as
-// the process to be killed.
+// childDir is the environment variable with the directory of the journal. It is set when
+// the test binary runs as the process to be killed.
 const childDir = "BUTLER_KV_CHILD_DIR"
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// onDisk is a store over a real journal.
+// onDisk is a store on a real journal.
 type onDisk struct {
 	store  *jetstream.Store
 	ledger *journal.Ledger
@@ -64,13 +64,13 @@ func openOnDisk(dir string) (*onDisk, error) {
 	return &onDisk{s, ledger, kit, pid}, err
 }
 
-// asker returns the address of an actor that passes every answer to handle.
+// asker returns the address of an actor that calls handle for every answer.
 func (d *onDisk) asker(handle func(message any)) messages.Ref {
 	return actorkit.RefOf(d.kit.System.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) { handle(ctx.Message()) })))
 }
 
-// putForever puts as fast as it is answered, sixteen at a time, and prints the
-// number of every value that was acknowledged.
+// putForever keeps sixteen puts in progress, and prints the number of every value that
+// was acknowledged.
 func putForever(dir string) error {
 	d, err := openOnDisk(dir)
 	if err != nil {
@@ -103,8 +103,8 @@ func putForever(dir string) error {
 	return <-failed
 }
 
-// A process that dies while it puts as fast as it can: every value that was
-// acknowledged is found again, with its time.
+// A process is killed while it puts as fast as it can: every acknowledged value must be
+// found again, with its time to live.
 func TestStore_findsEveryAcknowledgedPutAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -146,8 +146,8 @@ func TestStore_findsEveryAcknowledgedPutAfterKill(t *testing.T) {
 	t.Logf("%d values were acknowledged before the kill", len(acknowledged))
 }
 
-// A put from the command to the acknowledgement, over a journal that syncs: so
-// many at a time.
+// The time from a put to its acknowledgement on a journal that syncs, by the number of
+// puts in progress.
 func BenchmarkStore_put(b *testing.B) {
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprint(clients, " at a time"), func(b *testing.B) {

@@ -7,14 +7,14 @@
 //   - an expired value is never returned, and within a second of its expiry it is
 //     removed, reported to watchers and counted, by one timer per namespace; values
 //     keep their remaining time to live across a restart;
-//   - a namespace exists from its first accepted put until it is deleted, which
-//     takes all of its values with it or none;
+//   - a namespace exists from its first accepted put until it is deleted together
+//     with all of its values, which is atomic;
 //   - revisions of a namespace only grow, so that a put on the condition of a
-//     revision never overwrites somebody else's change;
-//   - memory is bounded: by the number of namespaces and of keys in each, the
-//     size of names, keys and values, and all of them together, by what may be on
-//     its way to the disk, and by the credit of each watcher. What does not fit is
-//     refused, never dropped in favour of something else;
+//     revision never overwrites a change made in between;
+//   - memory is bounded: by the number of namespaces and of keys in each, the size of
+//     names, keys and values, the total of all of them, the changes that wait for the
+//     disk, and the credit of each watcher. What does not fit is refused; nothing is
+//     dropped to make room for it;
 //   - a namespace that crashes is rebuilt from the ledger while the others go on.
 //
 // Without a ledger everything is kept in memory only: a restart of the process
@@ -26,7 +26,7 @@
 // values; actors carry their decisions out. A value that was read is kept on a shelf,
 // a read cache, until it changes, so that reading it again takes no message to an
 // actor. Goroutines: one for each reading of the ledger, at the start of the store and
-// after a crash; it ends with the actor that it reads for.
+// after a crash; it ends with the actor that started it.
 package kv
 
 import (
@@ -41,10 +41,10 @@ import (
 	"butler/messages"
 )
 
-// Ledger is the durable memory of the store; *journal.Ledger is the one in use.
-// A ledger of its own keeps large values from the one that alerts depend on.
+// Ledger is the durable storage; *journal.Ledger implements it. The store should have
+// a ledger of its own, to keep large values out of the one that alerts depend on.
 type Ledger interface {
-	// Commit copies what it is given.
+	// Commit must copy ops.
 	Commit(ops []journal.Op, done func(error))
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 	Select(b journal.Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error
@@ -56,14 +56,14 @@ type Options struct {
 	// Ledger keeps the values; nil keeps them in memory only.
 	Ledger Ledger
 	// MaxRecord is the size of the largest record that the log of the ledger takes
-	// (journal.Bounded); 0 means 16 MiB. Values are no longer than what fits it.
+	// (journal.Bounded); 0 means 16 MiB. It limits the length of values.
 	MaxRecord int
 	Limits    Limits
 	// Log may be nil.
 	Log *zap.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Shelf is the read cache that the namespaces fill; nil when nobody reads it.
+	// Shelf is the read cache that the namespaces fill; it may be nil if nobody reads it.
 	Shelf *Shelf
 	// Supervise is the strategy for the namespaces.
 	Supervise actor.SupervisorStrategy
@@ -71,12 +71,12 @@ type Options struct {
 
 // Limits bound the store. Zero fields mean the defaults.
 type Limits struct {
-	// Keys is how many keys a namespace holds; 0 means 1000. Overwriting is always
-	// allowed, and expired keys do not count.
+	// Keys is the maximum number of keys of a namespace; 0 means 1000. Overwriting is
+	// always allowed, and expired keys do not count.
 	Keys int
-	// Namespaces is how many there may be; 0 means 1000.
+	// Namespaces is the maximum number of namespaces; 0 means 1000.
 	Namespaces int
-	// NamespaceBytes, KeyBytes and ValueBytes bound the texts; 0 means 256 bytes,
+	// NamespaceBytes, KeyBytes and ValueBytes bound the lengths; 0 means 256 bytes,
 	// 1 KiB and 1 MiB.
 	NamespaceBytes, KeyBytes, ValueBytes int
 	// TotalBytes bounds everything together, including an overhead for every key and
@@ -84,7 +84,7 @@ type Limits struct {
 	TotalBytes int64
 }
 
-// withDefaults completes the limits for records of a size; 0 means the ledger's own.
+// withDefaults completes the limits. maxRecord is Options.MaxRecord.
 func (l Limits) withDefaults(maxRecord int) Limits {
 	l.Keys = positive(l.Keys, 1000)
 	l.Namespaces = positive(l.Namespaces, 1000)
@@ -105,18 +105,18 @@ func positive(n, otherwise int) int {
 }
 
 const (
-	// A value and a name are never longer than this, whatever the configuration says.
+	// Upper bounds of ValueBytes, and of NamespaceBytes and KeyBytes.
 	largestValue, largestName = 4 << 20, 64 << 10
-	// recordRoom is for what a commit holds beside one value: names, and values that
-	// expire in the same step.
+	// recordRoom is reserved for what a commit holds in addition to one value: names,
+	// and the removal of values that expire in the same step.
 	recordRoom = 512 << 10
 	// maxFlying bounds the bytes of all changes that wait for the disk.
 	maxFlying = 64 << 20
-	// Roughly what a key and a namespace cost beside their texts.
+	// The approximate memory of a key and of a namespace without their texts, in bytes.
 	keyOverhead, namespaceOverhead = 256, 4 << 10
 )
 
-// refuses returns why a put can never be accepted; no failure when it may be.
+// refuses returns why a put can never be accepted, or no failure if it may be.
 func (l Limits) refuses(in messages.PutValue) messages.Failure {
 	switch {
 	case in.Namespace == "":
@@ -143,7 +143,7 @@ func rejected(text string) messages.Failure {
 	return messages.Failure{Kind: messages.FailureRejected, Text: text}
 }
 
-// The other reasons for which a command is refused.
+// The other reasons to refuse a command.
 var (
 	errNoNamespace    = messages.Failure{Kind: messages.FailureNotFound, Text: "the namespace does not exist"}
 	errNoKey          = messages.Failure{Kind: messages.FailureNotFound, Text: "the key does not exist"}
@@ -157,13 +157,13 @@ var (
 	errRestarted      = messages.Failure{Kind: messages.FailureUnavailable, Text: "the namespace was restarted before it was deleted"}
 )
 
-// pairCost is what a key takes from Limits.TotalBytes.
+// pairCost is the part of Limits.TotalBytes that a key takes, in bytes.
 func pairCost(key, value string) int64 { return int64(len(key)+len(value)) + keyOverhead }
 
-// namespaceCost is what a namespace without keys takes.
+// namespaceCost is the part that a namespace without keys takes, in bytes.
 func namespaceCost(name string) int64 { return int64(len(name)) + namespaceOverhead }
 
-// volatile is the ledger of a store that is kept in memory only.
+// volatile is the ledger of a store in memory only; it stores nothing.
 type volatile struct{}
 
 func (volatile) Commit(_ []journal.Op, done func(error)) { done(nil) }

@@ -8,15 +8,15 @@ import (
 )
 
 // landing tracks up to which flight the commits of one life are durable. The ledger
-// reports them one by one and in order, many at a time; the actor gets one message
-// for all that it has not handled yet.
+// reports them one by one and in order, possibly many at a time; the actor gets one
+// message for all that it has not handled yet.
 type landing struct {
 	post    func(message any)
 	through atomic.Uint64
-	// posted: a message is on its way, whose handler will read through.
+	// posted says that a message is on its way, whose handler will read through.
 	posted atomic.Bool
-	// failed: a flight failed, so those after it must not be reported. Only report
-	// uses it.
+	// failed says that a flight failed, so later ones must not be reported. Only
+	// report uses it.
 	failed bool
 }
 
@@ -36,7 +36,7 @@ func (l *landing) report(n uint64, err error) {
 }
 
 // read returns the latest durable flight; all before it are durable, too. It is called
-// for a message from report; what is reported from now on posts another one.
+// for a message from report; a flight reported after that posts another message.
 func (l *landing) read() uint64 {
 	l.posted.Store(false)
 	return l.through.Load()

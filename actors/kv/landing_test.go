@@ -44,7 +44,7 @@ func TestLanding_saysNothingOfALedgerThatIsClosed(t *testing.T) {
 	}
 }
 
-// One message may stand for many flights: each is told, in their order.
+// One message may stand for many flights: each is landed, in order.
 func TestMachine_landsAllFlightsAtOnce(t *testing.T) {
 	m := newMachine(1, "etl", Limits{}.withDefaults(0), &account{budget: &budget{limit: 1 << 20}}, &account{budget: &budget{limit: 1 << 20}})
 	for _, key := range []string{"a", "b", "c"} {

@@ -9,15 +9,15 @@ import (
 	"butler/internal/journal"
 )
 
-// contents is what the ledger holds of a namespace.
+// contents is the content of one namespace in the ledger.
 type contents struct {
 	id    uint64
 	name  string
 	pairs []*pair
 }
 
-// loadAll reads every namespace, in the order of creation, and the keys of
-// values that are left over from deleted ones.
+// loadAll reads every namespace, in the order of creation, and the ledger keys of the
+// values that are left over from deleted namespaces.
 func loadAll(ledger Ledger) (all []*contents, leftOver []string, err error) {
 	byID := map[uint64]*contents{}
 	err = each(ledger, bucketNamespace, "", func(id uint64, _ string, raw []byte) error {
@@ -41,7 +41,7 @@ func loadAll(ledger Ledger) (all []*contents, leftOver []string, err error) {
 	return all, leftOver, err
 }
 
-// loadOne reads one namespace; nil when it does not exist.
+// loadOne reads one namespace; it returns nil if there is none.
 func loadOne(ledger Ledger, id uint64) (*contents, error) {
 	raw, ok, err := ledger.Get(bucketNamespace, namespaceKey(id))
 	if err != nil || !ok {
@@ -61,8 +61,8 @@ func (m *contents) add(key string, raw []byte) error {
 	return err
 }
 
-// each visits the entries of a bucket whose keys begin with prefix. It ends at the
-// first error: a store without an unreadable value must not pass for complete.
+// each visits the entries of a bucket whose keys begin with prefix. It stops at the
+// first error, because a store must not appear complete without an unreadable value.
 func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, key string, raw []byte) error) error {
 	var broken error
 	mine := func(key string) bool { return strings.HasPrefix(key, prefix) }
@@ -80,10 +80,10 @@ func each(ledger Ledger, b journal.Bucket, prefix string, visit func(id uint64, 
 	return nil
 }
 
-// removalOverhead is roughly what a removal takes in a record beside its key.
+// removalOverhead is the approximate size of a removal in a record without its key.
 const removalOverhead = 32
 
-// removals returns the commits that remove values, each small enough for a record.
+// removals returns commits that remove the values of keys, each small enough for a record.
 func removals(keys []string) []commit {
 	var out []commit
 	size := removeAtOnce

@@ -119,7 +119,7 @@ func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 	return m.out
 }
 
-// size is what the namespace takes from the budget of the store.
+// size is the part of the store's budget that the namespace takes, in bytes.
 func (m *machine) size() int64 { return namespaceCost(m.name) + m.bytes }
 
 // handle processes one input. The result is valid until the next call.
@@ -202,7 +202,8 @@ func (m *machine) put(now time.Time, in messages.PutValue) {
 	m.answer(reply{opPut, in.ReplyTo, messages.PutValueReply{Revision: revision, Created: created}, messages.FailureNone})
 }
 
-// endOf returns the last moment of a value with the given time to live; 0 means never.
+// endOf returns when a value with the given time to live ends, in microseconds since
+// 1970; 0 means never.
 func endOf(now time.Time, ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return 0
@@ -229,7 +230,7 @@ func (m *machine) makeRoom(now time.Time, in messages.PutValue, p *pair) message
 	return messages.Failure{}
 }
 
-// full reports whether there is no room for another key, after purging expired ones.
+// full reports whether another key does not fit even after purging expired ones.
 func (m *machine) full(now time.Time) bool {
 	if len(m.pairs) >= m.limits.Keys {
 		m.purge(now, purgeAtOnce)
@@ -237,7 +238,7 @@ func (m *machine) full(now time.Time) bool {
 	return len(m.pairs) >= m.limits.Keys
 }
 
-// grow takes n bytes from the budget of the store, and purges expired values if it has to.
+// grow takes n bytes from the budget of the store, purging expired values if necessary.
 func (m *machine) grow(now time.Time, n int64) bool {
 	return m.room.resize(m.size()+n) || m.purge(now, purgeAtOnce) && m.room.resize(m.size()+n)
 }
@@ -274,7 +275,7 @@ func (m *machine) remove(now time.Time, in messages.DeleteValue) {
 	}
 }
 
-// get answers with a value.
+// get replies with a value.
 func (m *machine) get(now time.Time, in messages.GetValue) {
 	p := m.pairs[in.Key]
 	if p == nil || p.dead(now.UnixMicro()) {
@@ -298,7 +299,7 @@ func (m *machine) unshelve(p *pair) {
 	}
 }
 
-// list answers with the keys in the order of their creation.
+// list replies with the keys in the order of their creation.
 func (m *machine) list(now time.Time, in messages.ListKeys) {
 	alive := make([]*pair, 0, len(m.pairs))
 	for _, p := range m.pairs {
@@ -314,7 +315,7 @@ func (m *machine) list(now time.Time, in messages.ListKeys) {
 	m.after(m.written, in, reply{opList, in.ReplyTo, messages.ListKeysReply{Keys: keys}, messages.FailureNone})
 }
 
-// current returns the pair of a key, nil for none. It removes an expired one first.
+// current returns the pair of a key, or nil. It removes the pair first if it is expired.
 func (m *machine) current(now time.Time, key string) *pair {
 	p := m.pairs[key]
 	if p != nil && p.dead(now.UnixMicro()) {
@@ -325,7 +326,7 @@ func (m *machine) current(now time.Time, key string) *pair {
 	return p
 }
 
-// next returns the revision of a change.
+// next returns a new revision.
 func (m *machine) next(now time.Time) uint64 {
 	m.last = max(m.last+1, uint64(max(now.UnixMicro(), 0)))
 	return m.last
@@ -355,8 +356,8 @@ func (m *machine) purge(now time.Time, n int) bool {
 	return count > 0
 }
 
-// expire removes an expired value. Nobody has to wait for the commit: after a crash
-// the value is expired all the same.
+// expire removes an expired value. No answer waits for the commit, because after a crash
+// the value is expired as well.
 func (m *machine) expire(now time.Time, p *pair) {
 	m.drop(p)
 	f := m.draftNow()
@@ -367,7 +368,7 @@ func (m *machine) expire(now time.Time, p *pair) {
 	})
 }
 
-// drop takes a pair out of memory.
+// drop removes a pair from memory.
 func (m *machine) drop(p *pair) {
 	m.unshelve(p)
 	m.due.set(p, 0)
@@ -393,7 +394,7 @@ func (m *machine) wake(now time.Time) {
 }
 
 // end deletes the namespace: first its name, which makes all of its values invisible,
-// and once that is durable the values.
+// and the values once that is durable.
 func (m *machine) end(in messages.DeleteNamespace) {
 	m.over = true
 	m.do(unshelveAll{})

@@ -23,7 +23,7 @@ func TestPut_refusesANewKeyInAFullNamespace(t *testing.T) {
 	if got := w.put("etl", "b", "4").Failure; got.Failed() {
 		t.Errorf("want an overwrite accepted, got %v", got)
 	}
-	w.now = w.now.Add(2 * time.Second) // the timer has not rung
+	w.now = w.now.Add(2 * time.Second) // the timer has not fired
 	if got := w.put("etl", "c", "3"); got.Failure.Failed() || !got.Created {
 		t.Errorf("want the place of an expired key given away, got %v", got)
 	}
@@ -37,7 +37,7 @@ func TestPut_refusesWhatItsLimitsForbid(t *testing.T) {
 	tests := []struct {
 		name           string
 		ns, key, value string
-		want           string // why it is refused
+		want           string // the text of the refusal
 	}{
 		{"all as long as they may be", "nsns", "keyk", "valu", ""},
 		{"an empty value", "ns", "k", "", ""},
@@ -250,7 +250,7 @@ func TestExpiry_comesBeforeItsTimer(t *testing.T) {
 	w := newWorld(t, Limits{})
 	w.put("etl", "a", "1", ttl(time.Second))
 	w.put("etl", "b", "2")
-	w.now = w.now.Add(2 * time.Second) // and the timer has not rung
+	w.now = w.now.Add(2 * time.Second) // the timer has not fired
 	if got := w.get("etl", "a"); got.Found {
 		t.Errorf("want nothing read, got %+v", got)
 	}
@@ -289,7 +289,7 @@ func TestExpiry_goesInStepsWhenMuchExpiresAtOnce(t *testing.T) {
 	}
 }
 
-// A record of the journal is bounded, by a foreign NATS server to 1 MiB.
+// Journal records are bounded; an external NATS server has a limit of 1 MiB.
 func TestCommits_fitARecord(t *testing.T) {
 	const record = 1 << 20
 	w := newWorld(t, Limits{Keys: 2000, KeyBytes: 1 << 30, ValueBytes: 1 << 30})
@@ -326,7 +326,7 @@ func TestCommits_fitARecord(t *testing.T) {
 func TestTTL_isAsLongAsItIsMeant(t *testing.T) {
 	tests := []struct {
 		name      string
-		ttl, want time.Duration // 0 is for ever
+		ttl, want time.Duration // 0 is forever
 	}{
 		{"none", 0, 0},
 		{"negative", -1, 0},

@@ -6,7 +6,7 @@ import (
 	"butler/messages"
 )
 
-// results are the label values of how a command ended.
+// results are the label values for the result of a command.
 var results = map[messages.FailureKind]string{
 	messages.FailureNone:        "ok",
 	messages.FailureNotFound:    "not_found",
@@ -17,7 +17,7 @@ var results = map[messages.FailureKind]string{
 	messages.FailureUnavailable: "unavailable",
 }
 
-// Metrics show what the store holds, and count its operations.
+// Metrics show the size of the store, and count its operations.
 type Metrics struct {
 	keys, namespaces, bytes prometheus.Gauge
 	expired                 prometheus.Counter
@@ -57,7 +57,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 func (m *Metrics) answered(op operation, failed messages.FailureKind) { m.operations[op][failed].Inc() }
 
-// holds adds to the totals of keys and bytes.
+// holds adds to the gauges of keys and bytes.
 func (m *Metrics) holds(keys int, bytes int64) {
 	m.keys.Add(float64(keys))
 	m.bytes.Add(float64(bytes))

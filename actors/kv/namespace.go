@@ -16,13 +16,13 @@ type tenant struct {
 	id   uint64
 	name string
 	life int
-	// remembered is what the ledger held when the store was loaded, until the
-	// first life has taken it; nil for a namespace that is new.
+	// remembered is the content when the store was loaded, until the first life has
+	// taken it; nil for a new namespace.
 	remembered   *contents
 	room, flying account
 }
 
-// namespace carries out what the machine decides about the values of a namespace.
+// namespace is the actor that carries out the decisions of a machine.
 type namespace struct {
 	opts   *Options
 	tenant *tenant
@@ -38,13 +38,13 @@ type namespace struct {
 	bytes int64
 }
 
-// landed says that flights of a life are durable, or why one has failed.
+// landed says that flights of a life are durable, or with which error one failed.
 type landed struct {
 	of  *landing
 	err error
 }
 
-// restored brings a restarted actor what the ledger holds of its namespace.
+// restored is the content of the namespace in the ledger, for a restarted actor.
 type restored struct {
 	of   *namespace
 	held *contents
@@ -76,8 +76,8 @@ func (n *namespace) Receive(ctx actor.Context) {
 	}
 }
 
-// begin starts the first life from what the store has loaded, and a later one from
-// the ledger, after all commits of the life before.
+// begin starts the first life with the loaded content, and a later one with the content
+// of the ledger after all commits of the life before.
 func (n *namespace) begin(ctx actor.Context) {
 	t := n.tenant
 	t.life++
@@ -104,8 +104,8 @@ func (n *namespace) load(context.Context) any {
 	return restored{of: n, held: held, err: err}
 }
 
-// restored continues after a crash. A namespace that is not on disk no longer exists:
-// its first put was not acknowledged, or it was deleted.
+// restored continues after a crash. A namespace that is not on disk does not exist any
+// more: its first put was not acknowledged, or it was deleted.
 func (n *namespace) restored(ctx actor.Context, in restored) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("load a namespace of the key-value store: %w", in.err))
@@ -149,8 +149,8 @@ func (n *namespace) take(ctx actor.Context, input any) {
 	n.perform(ctx, n.machine.handle(time.Now(), input))
 }
 
-// landed: a change that cannot be made durable must not be visible either, so on an
-// error the actor fails and restarts from the ledger, without the change.
+// landed handles durable flights. A change that cannot be made durable must not be visible
+// either, so on an error the actor fails and restarts from the ledger, without the change.
 func (n *namespace) landed(ctx actor.Context, in landed) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("store a change of a namespace: %w", in.err))
@@ -194,7 +194,7 @@ func (n *namespace) commit(do commit) {
 	n.opts.Ledger.Commit(do.ops, func(err error) { landing.report(number, err) })
 }
 
-// show keeps the metrics up to date.
+// show updates the metrics.
 func (n *namespace) show(keys int, bytes int64) {
 	if keys != n.keys || bytes != n.bytes {
 		n.opts.Metrics.holds(keys-n.keys, bytes-n.bytes)
@@ -202,7 +202,7 @@ func (n *namespace) show(keys int, bytes int64) {
 	}
 }
 
-// leave ends a life: it takes its share out of the metrics, clears the shelf and ends
+// leave ends a life: it removes its share from the metrics, clears the shelf and ends
 // the watches.
 func (n *namespace) leave() {
 	n.loads.Close()

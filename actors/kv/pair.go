@@ -5,13 +5,13 @@ import "container/heap"
 // pair is a key with its value.
 type pair struct {
 	key, value string
-	// since is the revision in which the key came into being: the order of keys.
+	// since is the revision that created the key; it orders the keys.
 	since, revision uint64
-	// until is its last moment, in microseconds since 1970; 0 means for ever.
+	// until is the last moment of the value, in microseconds since 1970; 0 means forever.
 	until int64
-	// onShelf: the value is on the shelf.
+	// onShelf says that the value is on the shelf.
 	onShelf bool
-	// index is its place among the expiries, -1 when it has none.
+	// index is the position in the expiries, -1 if the pair has no end.
 	index int
 }
 
@@ -21,10 +21,10 @@ func dead(until, now int64) bool { return until != 0 && now > until }
 
 func (p *pair) cost() int64 { return pairCost(p.key, p.value) }
 
-// expiries is a heap of the pairs with an end, the next one to expire first.
+// expiries is a heap of the pairs that expire, ordered by until.
 type expiries []*pair
 
-// set changes the end of a pair.
+// set changes until of a pair, and its position in the heap.
 func (h *expiries) set(p *pair, until int64) {
 	p.until = until
 	switch {

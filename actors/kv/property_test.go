@@ -13,10 +13,10 @@ import (
 	"butler/messages"
 )
 
-// Whatever is put, read, deleted and listed, however slow the disk is, and
-// whenever the process dies: the store answers like a map with expiring entries,
-// it tells of nothing that a crash takes back, neither by an answer nor on its
-// shelf, it comes back from the disk as it was, and its books of bytes are right.
+// After any puts, gets, deletes and lists, with any delay of the disk and any crash, the
+// store behaves like a map with expiring entries: neither an answer nor the shelf reveals
+// a change that a crash could undo, a restart restores the state on disk, and the byte
+// accounts are right.
 func TestStore_isAMapThatForgetsInTimeAndSurvives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &property{world: newWorld(t, Limits{Keys: 2, Namespaces: 2}), model: model{}, base: model{}, want: map[string]expectation{}}
@@ -47,13 +47,13 @@ func TestStore_isAMapThatForgetsInTimeAndSurvives(t *testing.T) {
 	})
 }
 
-// model is what a correct store holds.
+// model is the expected content of the store.
 type model map[string]*space
 
 type space struct {
 	order int
 	pairs map[string]entry
-	// touched is the commit that last changed a key.
+	// touched is the number of the commit that last changed a key.
 	touched map[string]int
 }
 
@@ -75,7 +75,7 @@ func (m model) names() []string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Compare(m[a].order, m[b].order) })
 }
 
-// at returns the live entry of a key.
+// at returns the entry of a key, if it has not expired.
 func (m model) at(now time.Time, ns, key string) (entry, bool) {
 	s, ok := m[ns]
 	if !ok {
@@ -85,17 +85,17 @@ func (m model) at(now time.Time, ns, key string) (entry, bool) {
 	return e, ok && (e.until.IsZero() || !now.After(e.until))
 }
 
-// expectation is an answer that has to come, and not before a commit is durable.
+// expectation is an expected answer, and the commit that must be durable before it.
 type expectation struct {
 	message any
 	commit  int
 }
 
-// property is a world beside its model.
+// property is a world together with its model.
 type property struct {
 	*world
 	model model
-	// base is the model at the last start, then[i] that after commit i+1 since.
+	// base is the model at the last start, then[i] the model after commit i+1 since then.
 	base  model
 	then  []model
 	want  map[string]expectation
@@ -114,7 +114,7 @@ func (p *property) settleAll() {
 	p.remember()
 }
 
-// expect notes what a command has to be answered.
+// expect registers the expected answer to a command.
 func (p *property) expect(to string, message any, commit int) {
 	p.remember()
 	if got, ok := p.got[to]; ok {
@@ -129,7 +129,7 @@ func (p *property) expect(to string, message any, commit int) {
 func (p *property) answered(t *rapid.T, to string, message any) {
 	want, ok := p.want[to]
 	if !ok {
-		return // at once: expect looks at it
+		return // an immediate answer is checked by expect
 	}
 	delete(p.want, to)
 	if fmt.Sprint(message) != fmt.Sprint(want.message) || p.released < want.commit {
@@ -186,7 +186,7 @@ func (p *property) putSomething(t *rapid.T) {
 	}
 }
 
-// touched is the commit that an answer about a key has to wait for.
+// touched returns the commit that an answer about a key has to wait for.
 func (p *property) touched(ns, key string) int {
 	if s, ok := p.model[ns]; ok {
 		return s.touched[key]
@@ -217,7 +217,7 @@ func (p *property) getSomething(t *rapid.T) {
 	}
 }
 
-// found is the answer about a key of a namespace that exists.
+// found returns the expected answer about a key of an existing namespace.
 func (p *property) found(ns, key string) messages.GetValueReply {
 	e, ok := p.model.at(p.now, ns, key)
 	if !ok {
@@ -230,12 +230,12 @@ func (p *property) found(ns, key string) messages.GetValueReply {
 	return reply
 }
 
-// checkShelf compares what is on the shelf with what would be answered at once.
+// checkShelf compares the content of the shelf with what would be answered at once.
 func (p *property) checkShelf(t *rapid.T) {
 	for ns, pairs := range p.shelf.spaces {
 		for key := range pairs {
 			got, ok := p.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
-			if !ok { // its time is over
+			if !ok { // it has expired
 				continue
 			}
 			if want := p.found(ns, key); got != want || p.touched(ns, key) > p.released {
@@ -282,7 +282,7 @@ func (p *property) listSomething(t *rapid.T) {
 	p.expect(to, messages.ListKeysReply{Keys: keys}, latest)
 }
 
-// endSomething deletes a namespace; the process may die before that is durable.
+// endSomething deletes a namespace; the process may crash before that is durable.
 func (p *property) endSomething(t *rapid.T) {
 	ns, _ := p.draw(t)
 	to := p.ask(func(to messages.Ref) any { return messages.DeleteNamespace{Namespace: ns, ReplyTo: to} })
@@ -301,7 +301,7 @@ func (p *property) endSomething(t *rapid.T) {
 	p.settleAll()
 }
 
-// die ends the process and starts it again: what was durable is there.
+// die crashes and restarts the process: durable changes must be there.
 func (p *property) die() {
 	p.model = p.base
 	if p.released > 0 {

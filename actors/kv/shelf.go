@@ -8,10 +8,10 @@ import (
 )
 
 // Shelf is a read cache: it holds values that were read, so that they can be read
-// again without a message to their namespace. It holds a value only while that is on
+// again without a message to their namespace. A value is only there while it is on
 // disk and no change of it has begun: its namespace removes it before it commits a
-// change, and so before anybody learns of that. On a miss, ask the actor. It is safe
-// for concurrent use.
+// change, so before that is visible to anybody. After a miss, send the command to the
+// actor. A Shelf is safe for concurrent use.
 type Shelf struct {
 	metrics *Metrics
 
@@ -19,7 +19,7 @@ type Shelf struct {
 	spaces map[string]map[string]shelved
 }
 
-// shelved is what it takes of a pair to answer a get. It never changes.
+// shelved is the part of a pair that answers a get. It never changes.
 type shelved struct {
 	value    string
 	revision uint64
@@ -31,8 +31,8 @@ func NewShelf(metrics *Metrics) *Shelf {
 	return &Shelf{metrics: metrics, spaces: map[string]map[string]shelved{}}
 }
 
-// Get answers as the store would at that moment, or returns false. A nil shelf always
-// returns false.
+// Get returns the answer that the store would give at that moment, or false. A nil shelf
+// always returns false.
 func (s *Shelf) Get(in messages.GetValue, now time.Time) (messages.GetValueReply, bool) {
 	if s == nil {
 		return messages.GetValueReply{}, false
@@ -48,10 +48,10 @@ func (s *Shelf) Get(in messages.GetValue, now time.Time) (messages.GetValueReply
 	return it.found(at), true
 }
 
-// found is the answer for a value that has not expired.
+// found returns the answer for a value that has not expired.
 func (v shelved) found(now int64) messages.GetValueReply {
 	reply := messages.GetValueReply{Found: true, Value: v.value, Revision: v.revision}
-	if v.until != 0 { // never 0, which means for ever
+	if v.until != 0 { // the TTL must not be 0, which means forever
 		reply.TTL = time.Duration(max(v.until-now, 1)) * time.Microsecond
 	}
 	return reply

@@ -12,7 +12,7 @@ import (
 	"butler/messages"
 )
 
-// onShelf returns what can be had without asking the store.
+// onShelf returns the answer from the shelf, without the store.
 func (f *fixture) onShelf(ns, key string) (messages.GetValueReply, bool) {
 	return f.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, time.Now())
 }
@@ -59,7 +59,7 @@ func TestShelf_isEmptiedByACrash(t *testing.T) {
 		f.get("other", "a")
 		f.hooked.fail(once(), nil)
 		f.send(messages.PutValue{Namespace: "etl", Key: "b", Value: "never durable", ReplyTo: f.ref()})
-		time.Sleep(time.Second) // until it begins anew
+		time.Sleep(time.Second) // until the namespace has restarted
 		if got, ok := f.onShelf("etl", "a"); ok {
 			t.Errorf("want nothing of a namespace that begins anew, got %v", got)
 		}
@@ -73,14 +73,14 @@ func TestShelf_isEmptiedByACrash(t *testing.T) {
 	})
 }
 
-// Whoever has been told that a put is done never reads what was there before.
+// After the answer to a put, the replaced value must not be read any more.
 func TestShelf_neverHoldsWhatAnAcknowledgedPutHasReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := openStore(t, memory.New(), Limits{})
 		for n := range 100 {
 			want := strconv.Itoa(n)
 			f.put("etl", "a", want, 0)
-			for range 2 { // the first one takes it to the shelf
+			for range 2 { // the first one puts it on the shelf
 				if got, ok := f.onShelf("etl", "a"); ok && got.Value != want {
 					t.Fatalf("want %s or nothing, got %s", want, got.Value)
 				}
@@ -105,13 +105,13 @@ func TestShelf_holdsNothingOfANamespaceThatIsBeingDeleted(t *testing.T) {
 	if len(w.shelf.spaces["etl"]) != 2 {
 		t.Fatalf("want what was asked for, got %v", w.shelf.spaces)
 	}
-	w.askEnd("etl") // which is not on disk yet
+	w.askEnd("etl") // it is not durable yet
 	if len(w.shelf.spaces) != 0 {
 		t.Errorf("want nothing, got %v", w.shelf.spaces)
 	}
 }
 
-// A dead value lies there until its namespace comes to it.
+// An expired value may stay on the shelf until its namespace removes it.
 func TestShelf_tellsOfNothingWhoseTimeIsOver(t *testing.T) {
 	w := newWorld(t, Limits{})
 	w.put("etl", "a", "1", func(in *messages.PutValue) { in.TTL = time.Second })

@@ -6,25 +6,25 @@ import (
 	"butler/messages"
 )
 
-// The bounds of watching one namespace.
+// Limits of watching one namespace.
 const (
 	maxWatchers = 64
-	// MaxWindow is how many changes a watcher may leave unconfirmed, maxUnconfirmed
-	// how many bytes; a single change may be larger. All values that expire in one step
-	// fit into the window.
+	// MaxWindow is the maximum number of changes that a watcher may leave unconfirmed,
+	// maxUnconfirmed that of bytes; a single change may be larger. All values that
+	// expire in one step fit into the window.
 	MaxWindow      = 2 * purgeAtOnce
 	maxUnconfirmed = 4 << 20
-	// changeOverhead is roughly what a change takes beside its texts.
+	// changeOverhead is the approximate size of a change without its texts.
 	changeOverhead = 256
 )
 
 // watcher receives changes as long as it has credit.
 type watcher struct {
 	ref messages.Ref
-	// since is the revision before the first change that it receives.
+	// since is the revision before the first change to send.
 	since  uint64
 	window int
-	// unconfirmed are the changes that it has not confirmed, bytes their size.
+	// unconfirmed are the changes that were sent and not confirmed, bytes their size.
 	unconfirmed []unconfirmed
 	bytes       int
 }
@@ -52,7 +52,7 @@ func (m *machine) watch(in messages.WatchNamespace) {
 	m.after(m.birth, in, reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Revision: m.last}, messages.FailureNone})
 }
 
-// unwatch forgets a watcher.
+// unwatch removes a watcher.
 func (m *machine) unwatch(ref messages.Ref) {
 	m.watchers = slices.DeleteFunc(m.watchers, func(w *watcher) bool { return w.ref == ref })
 }

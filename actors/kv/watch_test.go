@@ -19,7 +19,7 @@ func (w *world) watch(ns string, window int) messages.WatchNamespaceReply {
 	return reply
 }
 
-// heard returns in a word each what the watcher was told.
+// heard returns what the watcher received, one word per message.
 func (w *world) heard() []string {
 	var out []string
 	for _, one := range w.told {
@@ -90,7 +90,7 @@ func TestWatch_boundsTheBytesAWatcherHolds(t *testing.T) {
 	w := newWorld(t, Limits{ValueBytes: 4 << 20})
 	w.put("etl", "a", "0")
 	w.watch("etl", 0)
-	w.put("etl", "a", strings.Repeat("v", 4<<20)) // more than all the credit, and alone
+	w.put("etl", "a", strings.Repeat("v", 4<<20)) // more than all the credit, but alone
 	w.put("etl", "a", "")
 	if got := w.told; len(got) != 2 || got[1] != (messages.WatchEnded{Namespace: "etl", Reason: messages.WatchMissed}) {
 		t.Errorf("want one change and the end, got %d", len(got))

@@ -13,8 +13,8 @@ import (
 	"butler/messages"
 )
 
-// world runs the directory and the machines of its namespaces without actors,
-// over a ledger whose commits become durable when the test says so.
+// world runs the directory and the machines of its namespaces without actors, on a
+// ledger whose commits become durable only when the test says so.
 type world struct {
 	tb       rapid.TB
 	now      time.Time
@@ -28,8 +28,8 @@ type world struct {
 	timers   map[uint64]time.Time
 	shelf    *Shelf
 	asked    int
-	got      map[string]any // answers by the address that asked
-	told     []any          // what watchers were told
+	got      map[string]any // by the ID of the address they were sent to
+	told     []any          // messages to watchers
 	expired  int
 	issued   int // commits
 	released int
@@ -47,7 +47,7 @@ func newWorld(tb rapid.TB, limits Limits) *world {
 	return w
 }
 
-// boot starts the store from what the ledger holds.
+// boot starts the store from the content of the ledger.
 func (w *world) boot() {
 	w.ledger.Hold()
 	w.room, w.flying = &budget{limit: w.limits.TotalBytes}, &budget{limit: maxFlying}
@@ -70,7 +70,7 @@ func (w *world) boot() {
 	}
 }
 
-// crash ends the process: commits that were not released never happened.
+// crash ends the process: commits that were not released are lost.
 func (w *world) crash() {
 	w.ledger = w.ledger.Crash()
 	w.boot()
@@ -131,7 +131,7 @@ func (w *world) perform(m *machine, effects []effect) {
 	}
 }
 
-// release makes the n oldest commits durable, settle all of them.
+// release makes the n oldest commits durable; settle does that for all of them.
 func (w *world) release(n int) { w.ledger.Release(n) }
 
 func (w *world) settle() {
@@ -140,7 +140,7 @@ func (w *world) settle() {
 	}
 }
 
-// pass lets time go by; the timers ring when they are due.
+// pass advances the time; timers fire when they are due.
 func (w *world) pass(d time.Duration) {
 	end := w.now.Add(d)
 	for {
@@ -164,7 +164,7 @@ func (w *world) pass(d time.Duration) {
 	w.now = end
 }
 
-// ask sends a command and returns the address that it is answered to.
+// ask sends a command and returns the ID of the address for its answer.
 func (w *world) ask(command func(to messages.Ref) any) string {
 	w.asked++
 	to := messages.Ref{ID: fmt.Sprint("asker-", w.asked)}
@@ -172,7 +172,7 @@ func (w *world) ask(command func(to messages.Ref) any) string {
 	return to.ID
 }
 
-// The commands, each answered after everything is durable.
+// The following commands wait until everything is durable.
 
 func (w *world) put(ns, key, value string, more ...func(*messages.PutValue)) messages.PutValueReply {
 	w.tb.Helper()
