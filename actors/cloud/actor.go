@@ -30,8 +30,8 @@ type Options struct {
 	Metrics *Metrics
 	// Trail records what was decided; nil records nothing.
 	Trail *trail.Trail
-	// OnHealth is called when the tenant stops answering, and when it answers again.
-	// It must not block, and may be nil.
+	// OnHealth is called when the tenant stops answering properly, with the reason, and
+	// when it answers again. It must not block, and may be nil.
 	OnHealth func(up bool, reason string)
 	Rules
 }
@@ -48,11 +48,11 @@ func Props(o Options) *actor.Props {
 	return o.Kit.Props("cloud", func() actor.Actor { return &cloud{opts: &o, shared: common} })
 }
 
-// shared survives a restart of the actor.
+// shared is the state that survives a restart of the actor.
 type shared struct {
 	pool *actorkit.Pool
 	life int
-	// inHand is the event that is being handled, and so the cause of a panic.
+	// inHand is the key of the event that is being handled, to be blamed for a panic.
 	inHand  string
 	crashes map[string]int
 }
@@ -70,16 +70,16 @@ type cloud struct {
 	alarm   actorkit.Alarm
 }
 
-// own is a message of the actor to itself. One from an earlier life is dropped.
+// own is a message of the actor to itself. It is dropped if it is from an earlier life.
 type own struct {
 	life  int
 	input any
 }
 
-// settled: everything committed before this life is durable.
+// settled says that everything committed before this life is durable.
 type settled struct{}
 
-// maxEarly is how many events may wait until the ledger has been read.
+// maxEarly bounds the events that wait until the ledger has been read.
 const maxEarly = 1000
 
 // Receive implements actor.Actor.
@@ -104,7 +104,7 @@ func (c *cloud) Receive(ctx actor.Context) {
 	}
 }
 
-// begin waits until the commits of an earlier life are visible.
+// begin requests settled, which arrives when the commits of an earlier life are visible.
 func (c *cloud) begin(ctx actor.Context) {
 	c.shared.life++
 	c.life = c.shared.life
@@ -118,8 +118,8 @@ func (c *cloud) begin(ctx actor.Context) {
 	c.opts.Ledger.Commit(nil, c.committed(func() { c.post(settled{}) }, nil))
 }
 
-// committed returns the callback for a commit. If the ledger is closed it does nothing:
-// the next process handles everything again.
+// committed returns the callback for a commit. It does nothing if the ledger is closed:
+// the next process handles the event again.
 func (c *cloud) committed(durable, refused func()) func(error) {
 	return func(err error) {
 		switch {
@@ -168,7 +168,7 @@ func (c *cloud) accept(ctx actor.Context, in messages.AcceptCloudEvent) {
 	}
 }
 
-// step gives the machine an input.
+// step passes an input to the machine.
 func (c *cloud) step(ctx actor.Context, input any) {
 	if c.machine == nil {
 		return
@@ -224,10 +224,10 @@ func (c *cloud) store(e store) {
 	}
 	post := c.post
 	c.opts.Ledger.Commit([]journal.Op{{Bucket: bucketOpen, Key: e.key, Value: value}},
-		c.committed(func() { post(stored{e.key}) }, nil)) // an event is far smaller than a record
+		c.committed(func() { post(stored{e.key}) }, nil)) // never refused: an event is far smaller than a record
 }
 
-// ask makes a look-up. One that panics is not repeated: it would panic again.
+// ask makes a look-up. A look-up that panics is not retried: it would panic again.
 func (c *cloud) ask(ctx actor.Context, a ask) {
 	life := c.life
 	running := c.calls.Run(ctx, a.timeout, func(bounded context.Context) any {
@@ -282,8 +282,8 @@ func (c *cloud) record(ctx actor.Context, r record) {
 	}, func() { post(tooLarge{r.key}) }))
 }
 
-// abandon gives an event up: it crashes the actor even without look-ups, or its alert
-// is too large for the journal even without the script log.
+// abandon moves an event to the quarantine: it crashes the actor even without look-ups,
+// or its alert is too large for the journal even without the script log.
 func (c *cloud) abandon(a abandon) {
 	c.opts.Metrics.decisions.WithLabelValues(outcomeAbandoned).Inc()
 	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID), logx.Reason(a.detail))

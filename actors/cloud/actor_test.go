@@ -26,7 +26,7 @@ import (
 	"butler/messages"
 )
 
-// stage is the actor in a bubble, on a real ledger and a real outbox, beside a scripted tenant.
+// stage runs the actor in a bubble with a real ledger, a real outbox and a scripted tenant.
 type stage struct {
 	t      *testing.T
 	kit    *actorkit.Kit
@@ -75,7 +75,7 @@ func (s *stage) openJournal() {
 	s.must(err)
 }
 
-// start spawns the actor as a process would.
+// start spawns the actor, as a new process does.
 func (s *stage) start() {
 	s.opts.Ledger, s.opts.Outbox = s.ledger, s.outbox
 	restart := actor.NewOneForOneStrategy(100, time.Hour, func(any) actor.Directive { return actor.RestartDirective })
@@ -89,7 +89,7 @@ func (s *stage) stop() {
 	s.must(s.ledger.Close(context.Background()))
 }
 
-// restart ends the process and begins another one on the same journal.
+// restart stops the actor and starts a new one on the same journal.
 func (s *stage) restart() {
 	s.t.Helper()
 	s.stop()
@@ -115,7 +115,7 @@ func event(reload string) messages.CloudEvent {
 	}
 }
 
-// send brings an event and returns the outcomes of all events so far.
+// send sends an event and returns the outcomes of all events so far.
 func (s *stage) send(e messages.CloudEvent) []messages.CloudOutcome {
 	s.kit.System.Root.Send(s.pid, messages.AcceptCloudEvent{Event: e, ReplyTo: actorkit.RefOf(s.asker.PID)})
 	synctest.Wait()
@@ -126,7 +126,7 @@ func (s *stage) send(e messages.CloudEvent) []messages.CloudOutcome {
 	return out
 }
 
-// alerts returns what was handed on, read from the outbox as a delivery does.
+// alerts returns the recorded notices, read from the outbox as a delivery does.
 func (s *stage) alerts() []messages.Notice {
 	s.t.Helper()
 	synctest.Wait()
@@ -141,7 +141,7 @@ func (s *stage) alerts() []messages.Notice {
 	return out
 }
 
-// router tells one instance of everything, unless it carries nothing.
+// router routes every alert to one instance, or carries none if it is silent.
 type router struct {
 	needs  destination.Needs
 	silent bool
@@ -157,10 +157,10 @@ func (r router) Route(a *messages.Alert, _ bool, now time.Time) ([]messages.Noti
 	return []messages.NoticeHead{{ID: messages.NewNoticeID(a.ID, "x", ""), Instance: "x", QueuedAt: now, Attached: r.needs.FullScriptLog}}, nil
 }
 
-// tenant answers what it is told to, after what it is told to.
+// tenant returns fixed answers, or the errors of fail, after a delay.
 type tenant struct {
 	mu      sync.Mutex
-	calls   []string // "what id"
+	calls   []string // "what id" of every call
 	running int
 	most    int
 	delay   time.Duration
@@ -220,7 +220,7 @@ func (f *tenant) User(ctx context.Context, user string) (messages.CloudUser, err
 	return messages.CloudUser{ID: user, Name: "Name of " + user, Email: user + "@example.com"}, f.call(ctx, "user", user)
 }
 
-// pause is a tenant that wants to be left alone.
+// pause is the error of a tenant that requests a pause.
 type pause struct{ time.Duration }
 
 func (pause) Error() string { return "too many requests" }
@@ -259,7 +259,7 @@ func TestCloud_alertsWithEverythingTheTenantKnows(t *testing.T) {
 
 func TestCloud_acceptsNothingThatIsNotOnDisk(t *testing.T) {
 	onStage(t, func(s *stage) {
-		s.delay = time.Hour // nothing is decided before the end
+		s.delay = time.Hour // no decision before the end
 		s.send(event("r-1"))
 		s.stop()
 		s.delay = 0
@@ -295,7 +295,7 @@ func TestCloud_alertsAReloadOnce(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.delay = time.Second
 		root, to := s.kit.System.Root, actorkit.RefOf(s.asker.PID)
-		for range 2 { // the second comes before the first is on disk
+		for range 2 { // the second arrives before the first is on disk
 			root.Send(s.pid, messages.AcceptCloudEvent{Event: event("r-1"), ReplyTo: to})
 		}
 		s.send(event("r-1"))
@@ -509,7 +509,7 @@ func TestCloud_anEventThatCannotBeReadBackIsKept(t *testing.T) {
 	})
 }
 
-// narrow is an outbox whose journal takes no script log, or no alert at all.
+// narrow is an outbox whose journal takes no script log, or nothing at all if it is closed.
 type narrow struct {
 	Outbox
 	closed bool

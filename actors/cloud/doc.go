@@ -27,9 +27,9 @@ import (
 	"butler/messages"
 )
 
-// Tenant looks up what an event does not say. An error may have a method Failure, which
-// classifies it, and a method RetryAfter, which returns the pause that the tenant has
-// asked for. Any other error means that the tenant cannot be reached.
+// Tenant looks up what is missing in an event. An error may have a method Failure, which
+// classifies it, and a method RetryAfter, which returns the pause that the tenant
+// requests. Any other error means that the tenant cannot be reached.
 type Tenant interface {
 	ScriptLog(ctx context.Context, appID, reloadID string) (messages.CloudScriptLog, error)
 	Record(ctx context.Context, reloadID string) (messages.CloudRecord, error)
@@ -50,38 +50,37 @@ type Outbox interface {
 	Record(d outbox.Decision, more []journal.Op, done func(error))
 }
 
-// Quarantine keeps events that ended without a decision, for an operator.
+// Quarantine keeps events without a decision, for an operator.
 type Quarantine interface {
 	Keep(messages.QuarantinedDatagram)
 }
 
-// Router answers who is told of an alert, and what they want looked up.
-// *destination.Table is the one used in production.
+// Router returns which destinations receive an alert, and what they want looked up.
+// *destination.Table implements it.
 type Router interface {
 	Carries(a *messages.Alert) bool
 	NeedsOf(a *messages.Alert) destination.Needs
 	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
 }
 
-// Rules are the limits of the machine. Those of the second part may be 0 for their
-// defaults.
+// Rules configure the machine. In the second part, 0 means the default.
 type Rules struct {
 	Router Router
-	// Configured holds what alerts show of the configuration: tenant comment and
-	// address, and links.
+	// Configured holds the parts of the configuration that alerts show: tenant comment
+	// and address, and links.
 	Configured messages.CloudReload
-	// DegradedAfter is how long look-ups may take before the alert goes out with what is known.
+	// DegradedAfter is how long look-ups may take before the alert is sent without the rest.
 	DegradedAfter time.Duration
 
 	// RetryEvery is the pause before a failed look-up is repeated; 0 means 2 s.
 	RetryEvery time.Duration
 	// CallTimeout bounds one look-up; 0 means 30 s.
 	CallTimeout time.Duration
-	// MaxCalls is how many look-ups run at once; 0 means 4.
+	// MaxCalls is the maximum number of concurrent look-ups; 0 means 4.
 	MaxCalls int
-	// MaxOpen is how many events may wait for a decision; 0 means 10,000.
+	// MaxOpen is the maximum number of events without a decision; 0 means 10,000.
 	MaxOpen int
-	// RememberFor is how long a reload is known after its decision; 0 means a day.
+	// RememberFor is how long a decided reload is remembered; 0 means a day.
 	RememberFor time.Duration
 }
 

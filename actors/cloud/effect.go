@@ -7,10 +7,10 @@ import (
 	"butler/messages"
 )
 
-// effect is what the machine wants done.
+// effect is an action that the machine requests.
 type effect interface{ effect() }
 
-// store makes an event durable, and answers stored.
+// store makes an event durable, which results in stored.
 type store struct {
 	key   string
 	event messages.CloudEvent
@@ -22,7 +22,7 @@ type reply struct {
 	messages.AcceptCloudEventReply
 }
 
-// ask makes a look-up, which may take timeout, and answers answered.
+// ask makes a look-up of at most timeout, which results in answered.
 type ask struct {
 	key     string
 	what    question
@@ -30,8 +30,8 @@ type ask struct {
 	timeout time.Duration
 }
 
-// record makes a decision durable together with the mark that it was made, and
-// answers recorded, or tooLarge.
+// record makes a decision durable together with the mark that the reload is decided,
+// which results in recorded or tooLarge.
 type record struct {
 	key        string
 	alert      *messages.Alert
@@ -46,7 +46,7 @@ type abandon struct {
 	key   string
 	event messages.CloudEvent
 	until time.Time
-	// reason is that of the quarantine, detail says it in words.
+	// reason is the code for the quarantine, detail the explanation.
 	reason, detail string
 }
 
@@ -68,7 +68,7 @@ type called struct {
 	failure messages.Failure
 }
 
-// health is the state of the tenant, when it changes.
+// health reports a change of the state of the tenant.
 type health struct {
 	up     bool
 	reason string
@@ -84,7 +84,7 @@ func (told) effect()    {}
 func (called) effect()  {}
 func (health) effect()  {}
 
-// The outcomes of a decision, labels from a closed set.
+// The outcomes of a decision, label values from a closed set.
 const (
 	outcomeAlerted    = "alerted"
 	outcomeNobodyTold = "nobody_told"
@@ -104,7 +104,7 @@ const (
 	askUser
 )
 
-// questions is the one table of look-ups: a label, and what it is for people.
+// questions holds the metrics label and the description of every look-up.
 var questions = [...]struct{ label, text string }{
 	askScriptLog: {"script_log", "the script log"},
 	askRecord:    {"reload", "the details of the reload"},
@@ -116,20 +116,20 @@ var questions = [...]struct{ label, text string }{
 
 // Inputs of the machine from the actor.
 type (
-	// stored: the event is durable.
+	// stored says that the event is durable.
 	stored struct{ key string }
-	// answered brings what a look-up found, or why it did not.
+	// answered is the result of a look-up, or its failure.
 	answered struct {
 		key     string
 		what    question
 		answer  any
 		failure messages.Failure
-		after   time.Duration // what the tenant wants to be left alone for
+		after   time.Duration // the pause that the tenant requests
 	}
-	// recorded: the decision is durable.
+	// recorded says that the decision is durable.
 	recorded struct{ key string }
-	// tooLarge: the journal will never take the decision as it is.
+	// tooLarge says that the decision is too large for the journal.
 	tooLarge struct{ key string }
-	// tick: time has passed.
+	// tick says that time has passed.
 	tick struct{}
 )

@@ -11,8 +11,8 @@ import (
 	"butler/internal/journal"
 )
 
-// FuzzMemory: an event reads back as it was written, or is damaged; a mark that
-// cannot be read is over.
+// FuzzMemory checks that an event or mark that can be decoded is encoded without a
+// change, and that damaged input is detected.
 func FuzzMemory(f *testing.F) {
 	for _, name := range []string{"open", "done"} {
 		raw, err := os.ReadFile(filepath.Join("testdata", "v1", name))

@@ -7,23 +7,23 @@ import (
 	"butler/messages"
 )
 
-// The look-ups of the machine, and what it takes from their answers.
+// The look-ups of the machine, and how their answers are used.
 
-// lookup is a look-up that a work waits for.
+// lookup is a look-up that a work is waiting for.
 type lookup struct {
 	what question
 	why  string // why the latest attempt failed
 }
 
-// attempt is a look-up that is still to be made. Its work may be decided before that.
+// attempt is a look-up that has not been made yet. Its work may be decided before it is.
 type attempt struct {
 	of      *work
 	what    question
 	notTill time.Time
 }
 
-// start makes as many look-ups as are allowed, unless the tenant has asked for a pause.
-// Retries go first, since they are about older events.
+// start starts as many look-ups as are allowed, unless the tenant has requested a pause.
+// Retries go first, since they belong to older events.
 func (m *machine) start(now time.Time) []effect {
 	var out []effect
 	for _, waiting := range [...]*[]attempt{&m.retries, &m.fresh} {
@@ -39,7 +39,7 @@ func (m *machine) start(now time.Time) []effect {
 	return out
 }
 
-// skim drops the attempts at the front whose work is decided. Works are decided in the
+// skim removes the attempts at the front whose work is decided. Works are decided in the
 // order of their deadlines, or when all of their look-ups are done, so few decided ones
 // remain further back.
 func skim(waiting []attempt) []attempt {
@@ -50,8 +50,8 @@ func skim(waiting []attempt) []attempt {
 	return waiting
 }
 
-// answered handles the answer to a look-up. One that may succeed later is repeated until
-// the deadline of the work.
+// answered handles the result of a look-up. A failure that may be temporary is retried
+// until the deadline of the work.
 func (m *machine) answered(now time.Time, in answered) []effect {
 	m.calls--
 	out := append([]effect{called{in.what, in.failure}}, m.judge(in)...)
@@ -80,12 +80,12 @@ func (m *machine) answered(now time.Time, in answered) []effect {
 	if len(w.lookups) > 0 {
 		return out
 	}
-	at := slices.Index(m.looking, w) // near the front: the oldest are asked for first
+	at := slices.Index(m.looking, w) // near the front: the oldest are looked up first
 	m.looking = slices.Delete(m.looking, at, at+1)
 	return append(out, m.decide(now, w)...)
 }
 
-// judge updates the state of the tenant. "Not found" is a proper answer.
+// judge updates the state of the tenant. "Not found" counts as a proper answer.
 func (m *machine) judge(in answered) []effect {
 	why := in.failure.Text
 	if !in.failure.Failed() || in.failure.Kind == messages.FailureNotFound {
@@ -140,7 +140,7 @@ func (m *machine) learnUser(w *work, what question, u messages.CloudUser) {
 	}
 }
 
-// without notes that something is missing from the alert, and why.
+// without notes that the result of a look-up is missing from the alert, and why.
 func (w *work) without(what question, why string) {
 	w.miss(questions[what].text + " could not be had from Qlik Cloud: " + why)
 }

@@ -16,18 +16,18 @@ type machine struct {
 	open  map[string]*work
 	// looking are the works in open that wait for look-ups, by deadline.
 	looking []*work
-	// fresh are look-ups that were not made yet, retries those that may succeed when
-	// repeated; the next one is first in both.
+	// fresh are the look-ups that were not made yet, retries those to repeat after a
+	// failure; both are in the order in which they are made.
 	fresh, retries []attempt
 	// done are the decided reloads, with the time until which they are remembered.
 	done map[string]time.Time
-	// calls counts the look-ups that run.
+	// calls counts the running look-ups.
 	calls int
-	// pausedUntil is when the tenant may be asked again.
+	// pausedUntil is when the tenant accepts calls again.
 	pausedUntil time.Time
 	sweepAt     time.Time
-	down        string // why the tenant does not answer, "" when it does
-	// hand records the event that is being handled, in case the actor crashes.
+	down        string // why the tenant does not answer properly, "" when it does
+	// hand records the key of the event that is being handled, in case of a crash.
 	hand func(key string)
 }
 
@@ -36,15 +36,15 @@ type work struct {
 	key     string
 	event   messages.CloudEvent
 	phase   phase
-	waiting []messages.Ref // who waits until the event is on disk
+	waiting []messages.Ref // the senders, until the event is on disk
 
 	alert      *messages.Alert
 	attachment string
-	small      bool // the large parts were left out
+	small      bool // without the large parts
 	lookups    []lookup
 	deadline   time.Time
 	missing    []string
-	// decided is the decision; it is reported only once it is durable, because the
+	// decided is the decision. It is reported only once it is durable, because the
 	// journal may refuse it.
 	decided *told
 }
@@ -57,7 +57,7 @@ const (
 	phaseRecord
 )
 
-// found is what the journal holds at the start.
+// found is the content of the journal at the start.
 type found struct {
 	open []openEvent
 	done map[string]time.Time
@@ -76,7 +76,7 @@ const (
 	bareAfter = 2
 	// giveUpAfter is the number of crashes after which an event is abandoned.
 	giveUpAfter = 4
-	// sweepEvery is how often expired marks are removed.
+	// sweepEvery is the interval at which expired marks are removed.
 	sweepEvery = 10 * time.Minute
 )
 
@@ -84,7 +84,7 @@ func newMachine(rules Rules, hand func(key string)) *machine {
 	return &machine{rules: rules.withDefaults(), hand: hand, open: map[string]*work{}, done: map[string]time.Time{}}
 }
 
-// resume continues with the events that an earlier life has left.
+// resume continues with the events that an earlier life left open.
 func (m *machine) resume(now time.Time, f found) []effect {
 	m.done, m.sweepAt = f.done, now
 	var out []effect
@@ -172,7 +172,7 @@ func (m *machine) add(key string, event messages.CloudEvent) *work {
 }
 
 // stored answers the waiting senders, the first with "accepted" and the others with
-// "duplicate", and begins.
+// "duplicate", and begins the look-ups.
 func (m *machine) stored(now time.Time, w *work) []effect {
 	var out []effect
 	outcome := messages.CloudAccepted
@@ -184,7 +184,7 @@ func (m *machine) stored(now time.Time, w *work) []effect {
 	return append(out, m.begin(now, w)...)
 }
 
-// draft makes the alert from the event alone.
+// draft creates the alert from the event alone.
 func (m *machine) draft(w *work) {
 	key := messages.ExecutionKey("cloud/" + w.event.Reload.ReloadID)
 	c := w.event.Reload
@@ -197,7 +197,7 @@ func (m *machine) draft(w *work) {
 	}
 }
 
-// begin queues the look-ups, unless no destination takes such an alert.
+// begin queues the look-ups, unless no destination takes alerts of this kind.
 func (m *machine) begin(now time.Time, w *work) []effect {
 	m.hand(w.key)
 	m.draft(w)
@@ -225,7 +225,7 @@ func (m *machine) begin(now time.Time, w *work) []effect {
 	return nil
 }
 
-// proceed decides the works whose deadline is over, starts look-ups, and sweeps.
+// proceed decides the works whose deadline has passed, starts look-ups, and sweeps.
 func (m *machine) proceed(now time.Time) []effect {
 	var out []effect
 	for len(m.looking) > 0 && !now.Before(m.looking[0].deadline) {
@@ -250,7 +250,7 @@ func (m *machine) decide(now time.Time, w *work) []effect {
 	return m.route(now, w)
 }
 
-// route decides who is told of the alert as it is.
+// route routes the alert as it is to its destinations.
 func (m *machine) route(now time.Time, w *work) []effect {
 	m.hand(w.key)
 	w.alert.DecidedAt, w.alert.Degraded = now, slices.Clone(w.missing)
@@ -271,7 +271,7 @@ func (m *machine) settle(now time.Time, w *work, notices []messages.NoticeHead, 
 	}}
 }
 
-// smaller decides again without the script log, the large part of an alert, when the
+// smaller decides again without the script log, the large part of the alert, because the
 // journal cannot take it.
 func (m *machine) smaller(now time.Time, w *work) []effect {
 	if w.small {
@@ -285,7 +285,7 @@ func (m *machine) smaller(now time.Time, w *work) []effect {
 	return m.route(now, w)
 }
 
-// abandon gives an event up.
+// abandon ends an event without a decision.
 func (m *machine) abandon(now time.Time, w *work, reason, detail string) effect {
 	w.phase, w.decided = phaseRecord, nil
 	return abandon{key: w.key, event: w.event, until: now.Add(m.rules.RememberFor), reason: reason, detail: detail}
@@ -296,7 +296,7 @@ func (m *machine) end(now time.Time, w *work) []effect {
 	delete(m.open, w.key)
 	m.done[w.key] = now.Add(m.rules.RememberFor)
 	if w.decided == nil {
-		return nil // abandoned, which is reported already
+		return nil // abandoned, which was reported before
 	}
 	return []effect{*w.decided}
 }
@@ -320,7 +320,7 @@ func (m *machine) sweep(now time.Time) []effect {
 	return []effect{forget{over}}
 }
 
-// next returns when the machine has something to do next.
+// next returns the next time at which the machine has something to do.
 func (m *machine) next() time.Time {
 	at := m.sweepAt
 	sooner := func(t time.Time) {

@@ -8,7 +8,7 @@ import (
 	"butler/messages"
 )
 
-// crowd is a machine with n events that wait for look-ups, none of which is answered.
+// crowd returns a machine with n events whose look-ups are not answered.
 func crowd(n int) (*machine, time.Time) {
 	m := newMachine(Rules{Router: router{}, DegradedAfter: time.Hour, MaxOpen: n}, func(string) {})
 	now := time.Unix(1_900_000_000, 0)
@@ -17,7 +17,7 @@ func crowd(n int) (*machine, time.Time) {
 	return m, now
 }
 
-// burst brings n events.
+// burst adds n events.
 func burst(m *machine, now time.Time, n int) {
 	for i := range n {
 		key := fmt.Sprint("r-", i)
@@ -45,7 +45,7 @@ func TestMachine_asksForTheOldestEventFirst(t *testing.T) {
 			}
 		}
 	}
-	// Of the first event, three look-ups run, and one of the second.
+	// Three look-ups of the first event are running, and one of the second.
 	for i := range events {
 		for _, what := range []question{askRecord, askItem, askApp} {
 			answer(fmt.Sprint("r-", i), what)
@@ -88,7 +88,7 @@ func TestMachine_forgetsWhatItHasNotAskedForADecidedEvent(t *testing.T) {
 	for range 100 {
 		burst(m, now, 10)
 		m.handle(now, answered{key: "r-0", what: askRecord, failure: messages.Failure{Kind: messages.FailureBusy}, after: time.Hour})
-		m.calls = 0 // the others run into their time
+		m.calls = 0 // the other calls run into their timeout
 		now = now.Add(time.Second)
 		m.handle(now, tick{})
 		for i := range 10 {
@@ -109,7 +109,7 @@ func BenchmarkMachine_burst(b *testing.B) {
 				m, now := crowd(0)
 				m.rules.MaxOpen = events
 				if failure.Failed() {
-					m.rules.MaxCalls = 8 * events // all of them fail at once, and wait
+					m.rules.MaxCalls = 8 * events // all of them fail at once, and wait for a retry
 				}
 				burst(m, now, events)
 				for i := 0; failure.Failed() && i < events; i++ {

@@ -12,19 +12,19 @@ import (
 	"butler/messages"
 )
 
-// The buckets of the ledger, by reload ID.
+// The buckets of the ledger. Their keys are reload IDs.
 const (
 	// bucketOpen holds the events without a decision.
 	bucketOpen journal.Bucket = "cloud_open"
-	// bucketDone holds the marks of decided reloads: the time until which each is kept.
+	// bucketDone holds the marks of decided reloads, with the time until which to keep them.
 	bucketDone journal.Bucket = "cloud_done"
 )
 
 // version is the first byte of every value.
 const version = 1
 
-// encodeOpen returns the durable form of an event. It fails only for a time that JSON
-// cannot hold, beyond the year 9999.
+// encodeOpen encodes an event. It fails only for a time beyond the year 9999, which JSON
+// cannot represent.
 func encodeOpen(e messages.CloudEvent) ([]byte, error) {
 	text, err := json.Marshal(e)
 	return append([]byte{version}, text...), err
@@ -45,7 +45,7 @@ func encodeDone(until time.Time) []byte {
 	return binary.BigEndian.AppendUint64([]byte{version}, uint64(until.UnixNano()))
 }
 
-// decodeDone decodes a mark; one that cannot be decoded counts as expired.
+// decodeDone decodes a mark. A mark that cannot be decoded counts as expired.
 func decodeDone(value []byte) time.Time {
 	if len(value) != 9 || value[0] != version {
 		return time.Time{}
@@ -60,7 +60,7 @@ type damaged struct {
 	err   error
 }
 
-// recall reads the ledger. The events are in the order of their arrival.
+// recall reads the ledger. The events are ordered by the time of their arrival.
 func recall(l Ledger) (f found, lost []damaged, err error) {
 	f.done = map[string]time.Time{}
 	err = l.Range(bucketOpen, func(key string, value []byte) bool {
@@ -90,7 +90,7 @@ func recall(l Ledger) (f found, lost []damaged, err error) {
 	return f, lost, nil
 }
 
-// done returns the changes of the ledger that end an event.
+// done returns the changes of the ledger that end an event and mark its reload as decided.
 func done(key string, until time.Time) []journal.Op {
 	return []journal.Op{{Bucket: bucketOpen, Key: key}, {Bucket: bucketDone, Key: key, Value: encodeDone(until)}}
 }

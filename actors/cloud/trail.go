@@ -6,7 +6,7 @@ import (
 	"butler/internal/trail"
 )
 
-// outcomes describe the outcomes of an event for people.
+// outcomes are the descriptions of the outcomes for people.
 var outcomes = map[string]string{
 	outcomeAlerted:    "a failed app reload in Qlik Cloud, alert decided",
 	outcomeNobodyTold: "a failed app reload in Qlik Cloud, nobody is told",
