@@ -1,12 +1,12 @@
-// Package cloudevent owns what an event of Qlik Cloud says: the JSON form of
-// com.qlik.v1.app.reload.finished, its checks, and the signature of a webhook.
+// Package cloudevent owns the events of Qlik Cloud: the JSON form of
+// com.qlik.v1.app.reload.finished, its validation, and the signature of a webhook.
 //
-// It guarantees that no payload makes it panic, that an event which it returns
-// is of the tenant that was asked for, and that everything of it that becomes
-// part of a path or an address has a strict form: the app is a GUID, the reload
-// letters and digits, the time ISO. Texts are one line of bounded length.
+// It guarantees that no payload makes it panic, that a returned event belongs to the
+// expected tenant, and that every part of it that is used in a path or an address has a
+// strict form: the app is a GUID, the reload consists of letters, digits, _ and -, the
+// time is ISO. Texts are one line of bounded length.
 //
-// It is pure: it must never read a clock, call anybody or decide who is told.
+// It is pure: it must never read a clock, do I/O or decide who receives an alert.
 package cloudevent
 
 import (
@@ -27,20 +27,20 @@ import (
 	"butler/messages"
 )
 
-// Type is the one type of event that is acted upon.
+// Type is the only type of event that is acted upon.
 const Type = "com.qlik.v1.app.reload.finished"
 
-// MaxSize is the largest event that is read.
+// MaxSize is the maximum size of an event in bytes.
 const MaxSize = 256 << 10
 
-// Bounds of texts, in characters.
+// Maximum lengths of texts, in characters.
 const (
 	maxName       = 500
 	maxStatements = 4000
 )
 
-// document is the part of an event that is used. What only informs may be of any
-// form: a surprise in it costs a detail, never the alert.
+// document is the part of an event that is used. Members that are only informative may
+// have any form: an unexpected one costs a detail, never the alert.
 type document struct {
 	EventType        string `json:"eventType"`
 	EventTypeVersion loose  `json:"eventTypeVersion"`
@@ -55,7 +55,7 @@ type document struct {
 	Data reload `json:"data"`
 }
 
-// reload is the member data.
+// reload is the member "data".
 type reload struct {
 	Status   string `json:"status"`
 	ReloadID string `json:"reloadId"`
@@ -73,8 +73,8 @@ type reload struct {
 	Size                      looseMap `json:"size"`
 }
 
-// Parse reads an event. A refusal says why it is none of the tenant's; ignored
-// says why an event that is whole needs no attention.
+// Parse decodes and validates an event. refusal says why it is not a valid event of the
+// tenant, ignored why a valid event needs no attention.
 func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored string, refusal error) {
 	if len(payload) > MaxSize {
 		return event, "", fmt.Errorf("the event has %d bytes, more than %d", len(payload), MaxSize)
@@ -87,7 +87,7 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 		return event, "", fmt.Errorf("the event is not JSON: %s", text.Line(err.Error(), maxName))
 	case whole:
 		return event, "", errors.New("the event has " + odd)
-	case d.EventType != Type: // whatever else is in it
+	case d.EventType != Type: // whatever else is wrong with it
 		return event, fmt.Sprintf("it is of type %q", text.Line(d.EventType, 100)), nil
 	case mistyped:
 		return event, "", errors.New("the event has " + odd)
@@ -101,7 +101,7 @@ func Parse(payload []byte, tenantID string) (event messages.CloudEvent, ignored 
 	return d.event(), "", nil
 }
 
-// identifier is what a reload, a user and a tenant are called by.
+// identifier matches the IDs of reloads, users and tenants.
 var identifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 func (d *document) check(tenantID string) error {
@@ -121,7 +121,7 @@ func (d *document) check(tenantID string) error {
 
 func (d *document) event() messages.CloudEvent {
 	r := &d.Data
-	at, _ := time.Parse(time.RFC3339Nano, d.EventTime) // checked
+	at, _ := time.Parse(time.RFC3339Nano, d.EventTime) // check has parsed it before
 	return messages.CloudEvent{
 		AppID: d.Extensions.TopLevelResourceID, AppName: r.Name.text(maxName), OwnerID: idOrNone(d.Extensions.OwnerID),
 		Reload: messages.CloudReload{
@@ -136,7 +136,7 @@ func (d *document) event() messages.CloudEvent {
 	}
 }
 
-// idOrNone returns an ID that can be asked for, or "".
+// idOrNone returns an ID that is fit for a look-up, or "".
 func idOrNone(l loose) string {
 	if id := l.text(maxName); identifier.MatchString(id) {
 		return id
@@ -144,7 +144,7 @@ func idOrNone(l loose) string {
 	return ""
 }
 
-// loose is a member of any form.
+// loose is a member that may have any form.
 type loose json.RawMessage
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -153,7 +153,7 @@ func (l *loose) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// text returns a text as it is, and anything else but an empty list as JSON.
+// text returns a string as it is, "" for null and an empty list, and anything else as JSON.
 func (l loose) text(limit int) string {
 	var s string
 	switch {
@@ -167,7 +167,7 @@ func (l loose) text(limit int) string {
 
 func (l loose) truth() bool { return strings.Trim(string(l), `"`) == "true" }
 
-// number returns a whole number, 0 for anything else.
+// number returns a number without its fraction, or 0 for anything else.
 func (l loose) number() int64 {
 	var f float64
 	const largest = 1 << 53
@@ -177,7 +177,7 @@ func (l loose) number() int64 {
 	return int64(f)
 }
 
-// looseMap is an object of any members; of any other form it is empty.
+// looseMap is an object with any members; it is empty for any other form.
 type looseMap map[string]loose
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -189,12 +189,12 @@ func (m *looseMap) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Signature is the header in which Qlik Cloud sends the signature of a webhook:
-// the HMAC-SHA256 of the body under the secret of the webhook, in hexadecimal.
+// Signature is the header with the signature of a webhook: the HMAC-SHA256 of the body
+// with the secret of the webhook as the key, in hexadecimal.
 const Signature = "Qlik-Signature"
 
-// Signed reports whether body was signed with secret. It takes the same time
-// wherever a wrong signature differs from the right one.
+// Signed reports whether body was signed with secret. Its duration does not depend on
+// where a wrong signature differs from the right one.
 func Signed(secret string, body []byte, signature string) bool {
 	given, err := hex.DecodeString(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(signature)), "sha256="))
 	if err != nil || secret == "" {

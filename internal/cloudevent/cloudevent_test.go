@@ -36,7 +36,7 @@ func TestParse_readsAFailedReload(t *testing.T) {
 	}
 }
 
-// change returns the sample with one text replaced.
+// change returns the sample with the text old replaced.
 func change(t *testing.T, old, with string) []byte {
 	t.Helper()
 	if !strings.Contains(sample, old) {
@@ -127,7 +127,7 @@ func TestParse_losesADetailRatherThanTheAlert(t *testing.T) {
 
 var safe = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
 
-// checkSane fails for an event that could do harm further on.
+// checkSane fails for an event with a part that could do harm later.
 func checkSane(t *testing.T, e messages.CloudEvent) {
 	t.Helper()
 	for _, id := range []string{e.AppID, e.OwnerID, e.Reload.UserID, e.Reload.ReloadID} {

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// attempt tries everything with one path, as each operand. It returns what was
-// answered.
+// attempt calls every operation with path as each of its operands, and returns the errors.
 func (s site) attempt(a *Approved, path string) map[string]error {
 	ctx := s.t.Context()
 	answers := map[string]error{}
@@ -73,7 +72,7 @@ func TestAttack_approvedDirectoryItself(t *testing.T) {
 	for _, path := range []string{s.path("in"), s.path("in/"), s.path("in/."), s.path("in/d/.."), s.path("out")} {
 		for op, err := range s.attempt(s.approved(), path) {
 			if op == "create directory" && err == nil {
-				continue // it exists: nothing is done
+				continue // it exists, so nothing is done
 			}
 			wantKind(t, err, NotApproved)
 		}

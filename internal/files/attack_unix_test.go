@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// All of this would wait for ever, or read a device, if it were opened.
+// Opening any of these would block forever, or read a device.
 func TestAttack_pipesSocketsAndDevices(t *testing.T) {
 	for _, device := range devices {
 		s := newSite(t)
@@ -43,7 +43,7 @@ func TestAttack_pipesSocketsAndDevices(t *testing.T) {
 		wantKind(t, err, Invalid)
 		_, err = a.Move(t.Context(), MoveRequest{From: s.path("in/tree"), To: s.path("out/tree")})
 		wantKind(t, err, Invalid)
-		// As a directory on the way.
+		// As a directory in the path.
 		for op, err := range s.attempt(a, s.path("in/tree/pipe/x")) {
 			want := Failed
 			if op == "copy from" || op == "move from" || op == "delete" {
@@ -88,7 +88,7 @@ func TestUnlink_removesNoDirectory(t *testing.T) {
 	s.wantTree("in", "empty/")
 }
 
-// What replaces a file between the look and the opening must not be waited for.
+// A pipe that replaces the file before it is opened must not block.
 func TestOpenFile_refusesWhatTookItsPlace(t *testing.T) {
 	s := newSite(t)
 	s.write("in/a", "a")

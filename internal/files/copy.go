@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// CopyRequest asks for a copy of a file or a directory.
+// CopyRequest describes the copy of a file or a directory.
 type CopyRequest struct {
 	From, To string
-	// Overwrite replaces files that exist. Without it they are kept, and that is
-	// no error.
+	// Overwrite replaces existing files. Without it they are kept, which is not an
+	// error.
 	Overwrite bool
-	// PreserveTimestamp keeps the times of access and change.
+	// PreserveTimestamp keeps the access and modification times.
 	PreserveTimestamp bool
 	// Progress is called from the calling goroutine during the copy; it may be nil.
 	Progress func(Progress)
@@ -30,22 +30,22 @@ type Progress struct {
 
 // Result is the result of a copy or a move.
 type Result struct {
-	// From and To are the paths in canonical form.
+	// From and To are the canonical paths.
 	From, To string
-	// Files is how many were copied; 0 for a rename.
+	// Files is the number of copied files; 0 for a rename.
 	Files int
 	Bytes int64
-	// Kept is how many files existed and stayed as they were.
+	// Kept is the number of existing files that were left unchanged.
 	Kept int
-	// SHA256 is that of a copy of one file, in hexadecimal digits; "" for anything else.
+	// SHA256 is the hash of a single copied file, in hexadecimal; "" otherwise.
 	SHA256 string
 }
 
 // Copy copies a file, or merges a directory into the destination. Missing directories
 // above the destination are created. Permissions are kept, except for set-user-ID,
-// set-group-ID and sticky bits. A link is copied as a link, unless it leads out of the
-// approved directories, which is an error. When a copy of a directory ends early, the
-// files that are complete stay.
+// set-group-ID and sticky bits. A link is copied as a link; if it leads out of the
+// approved directories, that is an error. When the copy of a directory ends early, the
+// files that are complete remain.
 func (a *Approved) Copy(ctx context.Context, r CopyRequest) (Result, error) {
 	ended := a.metrics.begin(opCopy)
 	result, err := a.copyBetween(ctx, r)
@@ -80,11 +80,11 @@ func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, erro
 // ends are the two operands of a copy or move.
 type ends struct {
 	from, to *operand
-	// source and target are what is there; target is nil for nothing.
+	// source and target describe what exists there; target is nil for nothing.
 	source, target fs.FileInfo
 }
 
-// open finds the pair that covers two paths, before it accesses the disk.
+// open finds the pair that covers both paths, and then opens them.
 func (a *Approved) open(pairs []pair, rawFrom, rawTo string) (*ends, error) {
 	from, problem := parse(rawFrom, a.system)
 	if problem != nil {
@@ -118,14 +118,14 @@ func (e *ends) close() {
 	e.to.close()
 }
 
-// copier makes one copy.
+// copier performs one copy.
 type copier struct {
 	overwrite, keepTimes bool
 	report               func(Progress)
 	progress             Progress
 	kept                 int
 	buffer               []byte
-	// sum is the SHA-256 of the last file.
+	// sum is the SHA-256 of the last file that was copied.
 	sum []byte
 }
 
@@ -145,10 +145,10 @@ func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
 	case isLink(info):
 		return between(from, to, c.link(from, to, info))
 	}
-	return changed(from) // the survey refused everything else
+	return changed(from) // the survey refused all other types
 }
 
-// between adds to an error which file of a tree it is about.
+// between adds the paths of the file in a tree to its error.
 func between(from, to spot, err error) error {
 	if err == nil {
 		return nil
@@ -186,7 +186,8 @@ func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo,
 	return c.finishDir(target, info, accessed)
 }
 
-// makeDir opens a directory, and creates it for this process alone when it is missing.
+// makeDir opens a directory. If it does not exist, it is created with access for the
+// owner only.
 func makeDir(at spot) (dir *os.Root, created bool, err error) {
 	err = at.dir.Mkdir(at.name, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -205,7 +206,7 @@ func makeDir(at spot) (dir *os.Root, created bool, err error) {
 }
 
 // finishDir gives a created directory the permissions of its source, and its times if
-// they are to be kept.
+// keepTimes is set.
 func (c *copier) finishDir(dir *os.Root, info fs.FileInfo, accessed time.Time) error {
 	handle, err := dir.Open(".")
 	if err != nil {
@@ -238,7 +239,7 @@ func (c *copier) link(from, to spot, info fs.FileInfo) error {
 	return err
 }
 
-// mayWrite reports whether a file or link may be put at a spot.
+// mayWrite reports whether a file or link may be written at a spot.
 func (c *copier) mayWrite(info fs.FileInfo, to spot) (bool, error) {
 	there, err := to.dir.Lstat(to.name)
 	switch {

@@ -68,7 +68,7 @@ func TestCopy_keepsPermissionsAndOnRequestTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { // or else only root can clear up
+	t.Cleanup(func() { // otherwise only root can clean up
 		for _, rel := range []string{"in/d", "out/kept", "out/fresh"} {
 			_ = os.Chmod(s.path(rel), 0o700)
 		}

@@ -2,8 +2,8 @@ package files
 
 import "context"
 
-// CreateDir creates a directory and what is missing above it, below any directory
-// that is approved for something. One that exists is a success.
+// CreateDir creates a directory and its missing parents, below any directory that is
+// approved for any operation. It succeeds if the directory exists.
 func (a *Approved) CreateDir(ctx context.Context, path string) error {
 	ended := a.metrics.begin(opCreateDir)
 	return ended(0, explain("create directory", path, a.createDir(ctx, path)))
@@ -22,8 +22,8 @@ func (a *Approved) createDir(ctx context.Context, raw string) error {
 	return makeAll(ctx, approved, at)
 }
 
-// CreateDirQVD creates a directory below the one for QVD files, and what is
-// missing above it. "" stands for that directory itself.
+// CreateDirQVD creates a directory and its missing parents below the directory for QVD
+// files; "" stands for that directory itself.
 func (a *Approved) CreateDirQVD(ctx context.Context, path string) error {
 	ended := a.metrics.begin(opCreateDirQVD)
 	return ended(0, explain("create QVD directory", path, a.createDirQVD(ctx, path)))

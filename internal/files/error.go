@@ -12,20 +12,20 @@ import (
 	"butler/internal/oserr"
 )
 
-// Kind classifies why an operation failed.
+// Kind is the class of an error.
 type Kind int
 
 // The kinds of errors.
 const (
-	// Failed is a disk that did not do it, or operands that do not fit each other.
+	// Failed: the disk failed, or the operands do not fit each other.
 	Failed Kind = iota
-	// NotApproved is a path that is not approved, whether it exists or not.
+	// NotApproved: the path is not approved, whether it exists or not.
 	NotApproved
-	// NotFound is a file to copy, move or delete that does not exist.
+	// NotFound: the file to copy, move or delete does not exist.
 	NotFound
-	// Exists is a destination that is there already and may not be overwritten.
+	// Exists: the destination exists and may not be overwritten.
 	Exists
-	// Invalid is a request that no file could satisfy.
+	// Invalid: no file could satisfy the request.
 	Invalid
 )
 
@@ -44,17 +44,17 @@ func (k Kind) String() string {
 	}
 }
 
-// Error is a failed operation. It names only paths that the caller sent or that are in
-// approved directories.
+// Error is the error of an operation. It names only paths that the caller sent or that
+// are in approved directories.
 type Error struct {
 	Kind Kind
-	// Op is what was asked for, as "copy" or "create directory".
+	// Op is the operation, such as "copy" or "create directory".
 	Op string
-	// Path is the operand that it is about.
+	// Path is the operand that the error is about.
 	Path string
-	// What is wrong with it, and how to Mend it.
+	// What says what is wrong with Path, and Mend how to fix it.
 	What, Mend string
-	// Err is the cause, if there is one.
+	// Err is the cause, or nil.
 	Err error
 }
 
@@ -77,8 +77,8 @@ func refuse(kind Kind, path, what, mend string) *Error {
 
 func invalid(path, what, mend string) *Error { return refuse(Invalid, path, what, mend) }
 
-// explain turns whatever stopped op into an Error. Where nothing better is known
-// it is about subject.
+// explain turns an error of op into an Error. If it does not say which path it is about,
+// that is subject.
 func explain(op, subject string, err error) error {
 	if err == nil {
 		return nil
@@ -101,8 +101,8 @@ func explain(op, subject string, err error) error {
 	return failed
 }
 
-// confined replaces the error of root for a path that leads out of it. The os package
-// does not export that error, so it is provoked again for the comparison.
+// confined replaces the error that root returns for a path that leads out of it. The os
+// package does not export that error, so it is provoked again for the comparison.
 func confined(root *os.Root, path string, err error) error {
 	if err == nil {
 		return nil
@@ -119,7 +119,7 @@ func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || oserr.Is(err, syscall.ENOTDIR)
 }
 
-// quoted shows a path that somebody sent, in one line of bounded length.
+// quoted returns a path from a caller on one line of bounded length.
 func quoted(path string) string {
 	const most = 300
 	if len(path) > most {

@@ -8,12 +8,12 @@
 // at all: it is written to a temporary file beside it (".butler-*.tmp", left behind only
 // by a killed process), read back, compared and then renamed. An existing destination is
 // replaced by the rename and never written to, so that other hard links to it keep their
-// content. Operations may run concurrently. They block on the disk, and end early when
-// their context does, between blocks and directory entries.
+// content. Operations may run concurrently. They block on the disk; when their context
+// ends, they stop between blocks or directory entries.
 //
 // It must never follow a link out of an approved directory, remove the approved
-// directory that it works in, open anything but regular files and directories, or tell whether
-// something outside exists.
+// directory that it works in, open anything but regular files and directories, or reveal
+// whether something outside exists.
 package files
 
 import (
@@ -24,17 +24,17 @@ import (
 // Options are the approved directories. Paths are absolute, in the syntax of the
 // operating system; the zero value approves nothing.
 type Options struct {
-	// Copy and Move are the pairs that copying and moving may go between.
+	// Copy and Move are the pairs between which files may be copied and moved.
 	Copy, Move []Pair
 	// Delete are the directories in which files may be deleted.
 	Delete []string
-	// QVD is the directory below which CreateDirQVD works; "" for none.
+	// QVD is the directory for CreateDirQVD; "" for none.
 	QVD string
-	// Metrics count what is done; nil counts for nobody.
+	// Metrics count the operations; nil counts nothing.
 	Metrics *Metrics
 }
 
-// Pair approves of operations from one directory tree to another.
+// Pair approves operations from one directory tree to another.
 type Pair struct {
 	From, To string
 }
@@ -44,20 +44,20 @@ type Approved struct {
 	system     system
 	copy, move []pair
 	delete     []location
-	// qvd is at most one directory.
+	// qvd has at most one directory.
 	qvd []location
-	// create is every directory that is named anywhere.
+	// create has every directory that is configured anywhere.
 	create   []location
 	warnings []string
 	metrics  *Metrics
-	// rename is the system's.
+	// rename is the system's rename.
 	rename func(from, to *operand, how existing) error
 }
 
 type pair struct{ from, to location }
 
-// New takes the directories as they are configured. An entry that cannot be used
-// approves nothing, and Warnings tells of it.
+// New returns the operations for the configured directories. An entry that cannot be used
+// approves nothing, and is reported by Warnings.
 func New(o Options) *Approved { return newOn(host(), o) }
 
 func newOn(system system, o Options) *Approved {
@@ -84,7 +84,7 @@ func newOn(system system, o Options) *Approved {
 	return a
 }
 
-// Warnings returns the configured directories that approve nothing or a whole volume.
+// Warnings describes the configured directories that approve nothing or a whole volume.
 func (a *Approved) Warnings() []string { return slices.Clone(a.warnings) }
 
 func (a *Approved) pairs(key string, configured []Pair) []pair {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// site is a directory tree with a part that is approved, "in" and "out", and a
-// part that is not, "secret".
+// site is a directory tree with approved parts, "in" and "out", and one that is not
+// approved, "secret".
 type site struct {
 	t    *testing.T
 	base string
@@ -56,7 +56,7 @@ func (s site) link(target, rel string) {
 	}
 }
 
-// approved approves of everything from in and out to in and out.
+// approved approves all operations from in and out to in and out.
 func (s site) approved() *Approved { return New(s.options()) }
 
 func (s site) options() Options {
@@ -69,7 +69,7 @@ func (s site) copy(from, to string) (Result, error) {
 	return s.approved().Copy(s.t.Context(), CopyRequest{From: s.path(from), To: s.path(to)})
 }
 
-// wantTree compares what is below rel with lines "path: text", "path/" or
+// wantTree compares the tree below rel with lines of the form "path: text", "path/" or
 // "path -> target", in order.
 func (s site) wantTree(rel string, want ...string) {
 	s.t.Helper()
@@ -170,8 +170,8 @@ func TestApproval_isDecidedBeforeExistence(t *testing.T) {
 	s := newSite(t)
 	s.write("in/a.txt", "a")
 	a, ctx := s.approved(), t.Context()
-	// What is sent, for a secret that exists and one that does not, must differ in
-	// nothing but the name.
+	// The answers for a secret that exists and for one that does not must differ only in
+	// the name.
 	answer := func(name string) []string {
 		var texts []string
 		outside := s.path("secret/" + name)

@@ -7,14 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics count the operations on files, by how they ended.
+// Metrics count the operations on files by their result.
 type Metrics struct {
 	operations *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 }
 
-// The operations and the results that are not a Kind, labels from closed sets.
+// The operations, and the results other than a Kind; label values from closed sets.
 const (
 	opCopy         = "copy"
 	opMove         = "move"
@@ -25,7 +25,7 @@ const (
 	resultDone = "done"
 )
 
-// results are the labels of the kinds of errors.
+// results are the label values of the kinds of errors.
 var results = map[Kind]string{
 	Failed: "failed", NotApproved: "not_approved", NotFound: "not_found", Exists: "exists", Invalid: "invalid",
 }
@@ -62,8 +62,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin returns what counts an operation that ends with an error or nil, and
-// hands the error on.
+// begin starts an operation and returns the function that counts its end, with an error
+// or nil, and returns that error.
 func (m *Metrics) begin(op string) (ended func(bytes int64, err error) error) {
 	began := time.Now()
 	return func(bytes int64, err error) error {

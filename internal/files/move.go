@@ -8,17 +8,17 @@ import (
 	"os"
 )
 
-// MoveRequest asks for a file or directory to be moved.
+// MoveRequest describes the move of a file or directory.
 type MoveRequest struct {
 	From, To string
-	// Overwrite removes what exists at the destination, directories included.
-	// Without it that is an error of kind Exists.
+	// Overwrite removes an existing destination, even a directory. Without it, an
+	// existing destination is an error of kind Exists.
 	Overwrite bool
 	// Progress is called during a copy, if one is needed; it may be nil.
 	Progress func(Progress)
 }
 
-// existing says what to do with an existing destination.
+// existing is what to do with an existing destination.
 type existing int
 
 const (
@@ -26,13 +26,13 @@ const (
 	replace
 )
 
-// errOtherDevice is returned for a rename that is impossible, where a copy is needed.
+// errOtherDevice says that a rename is impossible and a copy is needed.
 var errOtherDevice = errors.New("the destination is on another device")
 
 // Move renames a file or directory. Where that is impossible, as between two disks, it
 // makes a verified copy with the times of the source, and removes the source unless it
 // has changed meanwhile. Missing directories above the destination are created. Links
-// are treated as by Copy.
+// are treated as in Copy.
 func (a *Approved) Move(ctx context.Context, r MoveRequest) (Result, error) {
 	ended := a.metrics.begin(opMove)
 	result, err := a.moveBetween(ctx, r)
@@ -70,7 +70,7 @@ func taken(at spot) error {
 	return refuse(Exists, at.at, "exists", "set overwrite, or choose another destination")
 }
 
-// mover makes one move.
+// mover performs one move.
 type mover struct {
 	*ends
 	rename func(from, to *operand, how existing) error
@@ -80,8 +80,8 @@ type mover struct {
 	result Result
 }
 
-// overOrAside replaces a file atomically. When source or destination is a directory, it
-// renames the destination first and removes that only after the move has succeeded.
+// overOrAside replaces a file atomically. If source or destination is a directory, it
+// first renames the destination, and removes it only after the move has succeeded.
 func (m *mover) overOrAside(ctx context.Context) error {
 	if m.target == nil || !m.target.IsDir() && !m.source.IsDir() {
 		return m.transfer(ctx)
@@ -133,7 +133,7 @@ func (m *mover) transfer(ctx context.Context) error {
 }
 
 // copyThenRemove moves to another disk. The copy has a temporary name until it is
-// complete, and the source is removed only after the copy has its final name.
+// complete; the source is removed only after the copy has its final name.
 func (m *mover) copyThenRemove(ctx context.Context) error {
 	temporary := temporaryName()
 	defer func() { _ = m.to.dir.RemoveAll(temporary) }()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// devices are the ways in which a move can go.
+// devices are the two ways of a move: by a rename, or by a copy.
 var devices = []struct {
 	name     string
 	approved func(site) *Approved
@@ -18,7 +18,7 @@ var devices = []struct {
 	{"two devices", site.apart},
 }
 
-// apart is approved, with each directory on a device of its own.
+// apart is approved with every directory on a separate device.
 func (s site) apart() *Approved {
 	a := s.approved()
 	a.rename = func(from, to *operand, how existing) error {

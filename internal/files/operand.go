@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// spot is a name in an open directory. It stays the same when the path that led to the
-// directory changes.
+// spot is a name in an open directory. It stays valid when the path to the directory
+// changes.
 type spot struct {
 	dir  *os.Root
 	name string
@@ -19,12 +19,12 @@ type spot struct {
 	at string
 }
 
-// below returns a spot in dir, which is s opened as a directory.
+// below returns the spot of name in dir, where dir is s opened as a directory.
 func (s spot) below(dir *os.Root, name string) spot {
 	return spot{dir, name, path.Join(s.rel, name), s.at + "/" + name}
 }
 
-// operand is a spot with the approved directory that it is in.
+// operand is a spot together with its approved directory.
 type operand struct {
 	spot
 	root *os.Root
@@ -42,8 +42,8 @@ func (o *operand) sibling(name string) *operand {
 	return &operand{spot{o.dir, name, path.Join(path.Dir(o.rel), name), strings.TrimSuffix(o.at, o.name) + name}, o.root}
 }
 
-// covering returns the first pair that covers both paths. An approved directory
-// itself is never an operand.
+// covering returns the first pair that covers both paths. An approved directory itself is
+// never covered.
 func covering(pairs []pair, from, to location) (pair, error) {
 	for _, p := range pairs {
 		if _, ok := inside(from, p.from); !ok {
@@ -63,8 +63,8 @@ func inside(at, directory location) (rel string, ok bool) {
 	return rel, ok && rel != "."
 }
 
-// openRoot opens an approved directory. The "/." makes sure that it is one: the
-// opening of a FIFO would wait for somebody to write to it.
+// openRoot opens an approved directory. The "/." makes sure that it is a directory:
+// opening a FIFO would wait for a writer.
 func openRoot(directory location) (*os.Root, error) {
 	root, err := os.OpenRoot(directory.native() + "/.")
 	if missing(err) {
@@ -73,8 +73,8 @@ func openRoot(directory location) (*os.Root, error) {
 	return root, err
 }
 
-// openSource opens the directory of an existing file and returns its FileInfo. Since
-// helper scripts write "%23" for "#", such a name is tried both ways.
+// openSource opens the directory of an existing file and returns its FileInfo. Helper
+// scripts write "%23" for "#", so if such a name does not exist, "#" is tried.
 func openSource(approved, at location) (*operand, fs.FileInfo, error) {
 	root, err := openRoot(approved)
 	if err != nil {
@@ -111,8 +111,8 @@ func (o *operand) find(approved location, rel string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// openTarget opens the approved directory of a destination and returns the FileInfo of
-// what exists there, nil for nothing. It creates nothing.
+// openTarget opens the approved directory of a destination, and returns the FileInfo of
+// the destination, or nil if it does not exist. It creates nothing.
 func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
 	root, err := openRoot(approved)
 	if err != nil {
@@ -129,7 +129,7 @@ func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
 	return o, info, nil
 }
 
-// makeParents creates the missing directories above a destination and opens it.
+// makeParents creates the missing parents of a destination, and opens its directory.
 func (o *operand) makeParents() error {
 	parent := path.Dir(o.rel)
 	if err := o.root.MkdirAll(parent, 0o777); err != nil {
@@ -159,12 +159,12 @@ func join(approved location, rel string) string {
 	return strings.TrimSuffix(approved.String(), "/") + "/" + rel
 }
 
-// changed returns the error for a file that was replaced during the operation.
+// changed returns the error for a file that was replaced during an operation.
 func changed(at spot) error {
 	return refuse(Failed, at.at, "was replaced while it was worked on", "send it again when nobody else changes it")
 }
 
-// openDir opens a directory, and fails when it is no longer the one of info.
+// openDir opens a directory, and fails if it is no longer the one described by info.
 func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
 	dir, err := at.dir.OpenRoot(at.name + "/.")
 	if err != nil {
@@ -177,8 +177,8 @@ func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
 	return dir, nil
 }
 
-// openFile opens a regular file, and fails when it is no longer the one of info. It does
-// not block on a pipe that has replaced it.
+// openFile opens a regular file, and fails if it is no longer the one described by info.
+// It does not block if the file has been replaced by a pipe.
 func openFile(at spot, info fs.FileInfo) (*os.File, error) {
 	file, err := at.dir.OpenFile(at.name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {

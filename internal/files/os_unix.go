@@ -14,7 +14,7 @@ import (
 // nonBlocking opens a FIFO without waiting for its other end.
 const nonBlocking = unix.O_NONBLOCK
 
-// accessTime is when something was last read; info says when it was changed.
+// accessTime returns the access time, or the modification time if it is not available.
 func accessTime(dir *os.Root, name string, info fs.FileInfo) time.Time {
 	accessed := info.ModTime()
 	_ = withHandle(dir, func(handle int) error {
@@ -28,12 +28,12 @@ func accessTime(dir *os.Root, name string, info fs.FileInfo) time.Time {
 	return accessed
 }
 
-// unlink removes a name that must not be a directory's.
+// unlink removes a name. It fails for a directory.
 func unlink(dir *os.Root, name string) error {
 	return withHandle(dir, func(handle int) error { return unix.Unlinkat(handle, name, 0) })
 }
 
-// syncDir puts the names in a directory on the disk.
+// syncDir makes the names in a directory durable.
 func syncDir(dir *os.Root) error {
 	handle, err := dir.Open(".")
 	if err != nil {
@@ -43,8 +43,8 @@ func syncDir(dir *os.Root) error {
 	return handle.Sync()
 }
 
-// rename moves between two directories, which no Root can. It replaces nothing
-// but a file, and that only when told to.
+// rename moves between two directories, which a Root cannot do. It replaces only files,
+// and only if how says so.
 func rename(from, to *operand, how existing) error {
 	err := withHandle(from.dir, func(oldDir int) error {
 		return withHandle(to.dir, func(newDir int) error {
@@ -75,7 +75,8 @@ func withHandle(dir *os.Root, do func(handle int) error) error {
 	return errors.Join(err, result)
 }
 
-// renameUnlessThere looks before it renames. What appears in between is replaced.
+// renameUnlessThere checks for the new name and renames. A file that appears in between
+// is replaced.
 func renameUnlessThere(oldDir int, oldName string, newDir int, newName string) error {
 	var stat unix.Stat_t
 	if err := unix.Fstatat(newDir, newName, &stat, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) {

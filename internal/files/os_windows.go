@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// nonBlocking is nothing here: no name of a FIFO leads into a directory.
+// nonBlocking has no effect on Windows, where FIFOs have no names in directories.
 const nonBlocking = 0
 
-// accessTime is when something was last read.
+// accessTime returns the access time, or the modification time if it is not available.
 func accessTime(_ *os.Root, _ string, info fs.FileInfo) time.Time {
 	if data, ok := info.Sys().(*syscall.Win32FileAttributeData); ok {
 		return time.Unix(0, data.LastAccessTime.Nanoseconds())
@@ -18,14 +18,14 @@ func accessTime(_ *os.Root, _ string, info fs.FileInfo) time.Time {
 	return info.ModTime()
 }
 
-// unlink removes a name. Its caller has seen that it is no directory's.
+// unlink removes a name. The caller has checked that it is not a directory.
 func unlink(dir *os.Root, name string) error { return dir.Remove(name) }
 
-// syncDir does nothing: the system has no such call.
+// syncDir does nothing: Windows has no such call.
 func syncDir(*os.Root) error { return nil }
 
-// rename moves inside one approved directory. Between two of them a Root cannot,
-// so they count as devices of their own.
+// rename moves inside one approved directory. A Root cannot move between two of them, so
+// they are treated as different devices.
 func rename(from, to *operand, how existing) error {
 	source, err := from.root.Stat(".")
 	if err != nil {

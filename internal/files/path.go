@@ -17,14 +17,14 @@ const (
 	windows
 )
 
-// The longest path, in bytes, and the longest name in it.
+// Maximum lengths of a path, in bytes, and of a name in it: see nameLength.
 const (
 	maxPath = 4096
 	maxName = 255
 )
 
-// location is an absolute path in canonical form: slashes only, none doubled, and
-// without "." and "..".
+// location is an absolute path in canonical form: separated by slashes, none of them
+// doubled, and without "." and "..".
 type location struct {
 	system system
 	// volume is "", "C:" or "//server/share".
@@ -37,7 +37,8 @@ func (l location) String() string { return l.volume + "/" + strings.Join(l.names
 // native returns the path with the separators of the operating system.
 func (l location) native() string { return filepath.FromSlash(l.String()) }
 
-// under returns the path of l relative to directory, "." for directory itself.
+// under returns the path of l relative to directory, "." for directory itself; ok is
+// false if l is elsewhere.
 func (l location) under(directory location) (rel string, ok bool) {
 	count := len(directory.names)
 	if len(l.names) < count || !l.same(l.volume, directory.volume) || !slices.EqualFunc(l.names[:count], directory.names, l.same) {
@@ -54,7 +55,7 @@ func (l location) same(a, b string) bool {
 }
 
 // parse converts an absolute path from a caller or the configuration. It resolves "."
-// and ".." textually, since the disk must not be accessed before the path is approved,
+// and ".." textually, because the disk must not be accessed before the path is approved,
 // and takes everything else literally: "%2e%2e" is a name.
 func parse(raw string, on system) (location, *Error) {
 	if err := checkText(raw); err != nil {
@@ -73,7 +74,7 @@ func parse(raw string, on system) (location, *Error) {
 }
 
 // bounded refuses a location whose canonical form is too long although raw is not: a
-// share alone gets a slash at its end.
+// slash is added to a share without a path.
 func bounded(raw string, l location) (location, *Error) {
 	if len(l.String()) > maxPath {
 		return location{}, tooLong(raw)
@@ -85,7 +86,7 @@ func tooLong(raw string) *Error {
 	return invalid(raw, "is longer than 4096 bytes", "shorten it")
 }
 
-// below converts a path from a caller that is relative to directory.
+// below converts a path from a caller relative to directory; "" is directory itself.
 func below(directory location, raw string) (location, *Error) {
 	if raw == "" {
 		return directory, nil
@@ -120,7 +121,7 @@ func checkText(raw string) *Error {
 	return nil
 }
 
-// splitVolume cuts off what an absolute path starts with.
+// splitVolume splits an absolute path into its volume and the rest.
 func splitVolume(raw, text string, on system) (volume, rest string, err *Error) {
 	switch {
 	case isUNC(text) && on != windows:
@@ -139,7 +140,7 @@ func splitVolume(raw, text string, on system) (volume, rest string, err *Error) 
 	return "", "", invalid(raw, "is not an absolute path", "send the whole path, from the root or drive on")
 }
 
-// isUNC reports whether text starts with two or more slashes and two names.
+// isUNC reports whether text has at least two slashes at its start, and two names.
 func isUNC(text string) bool {
 	if !strings.HasPrefix(text, "//") {
 		return false
@@ -148,8 +149,8 @@ func isUNC(text string) bool {
 	return server != "" && strings.TrimLeft(share, "/") != ""
 }
 
-// clean splits text into names and resolves "." and "..". It reports whether a
-// ".." led above the start, where it then stays.
+// clean splits text into names and resolves "." and "..". At the start, ".." has no
+// effect; escaped reports whether there was one.
 func clean(text string) (names []string, escaped bool) {
 	for name := range strings.SplitSeq(text, "/") {
 		switch {
@@ -177,7 +178,8 @@ func checkNames(raw string, names []string, on system) *Error {
 	return nil
 }
 
-// nameLength counts as file systems do: bytes, and UTF-16 on Windows.
+// nameLength returns the length as file systems count it: UTF-16 units on Windows, bytes
+// elsewhere.
 func nameLength(name string, on system) int {
 	if on == windows {
 		return len(utf16.Encode([]rune(name)))
@@ -186,7 +188,7 @@ func nameLength(name string, on system) int {
 }
 
 // badOnWindows reports whether a name is not that of a file on Windows: a device, an
-// alternate data stream, a pattern, or a name that Windows changes to another one.
+// alternate data stream, a pattern, or a name that Windows changes.
 func badOnWindows(name string) bool {
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || strings.ContainsRune(`<>:"|?*`, r) }) {
 		return true

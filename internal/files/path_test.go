@@ -81,7 +81,7 @@ func TestUnder(t *testing.T) {
 		name            string
 		on              system
 		path, directory string
-		want            string // "" for no
+		want            string // "" if it is not under the directory
 	}{
 		{"file in it", posix, "/data/in/a", "/data/in", "a"},
 		{"deep below", posix, "/data/in/a/b", "/data", "in/a/b"},

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is sent, what is outside is not touched; and where it is missing, the
-// answers and what comes of them are the same, so that nothing is revealed.
+// No call may touch anything outside. Without the outside, the answers and the effects
+// must be the same, so nothing is revealed.
 func TestProperty_nothingOutsideIsTouchedOrRevealed(t *testing.T) {
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -56,7 +56,7 @@ func TestProperty_nothingOutsideIsTouchedOrRevealed(t *testing.T) {
 	})
 }
 
-// world is a site with two links of which it is not known where they lead.
+// world returns a site with two links that lead anywhere.
 func world(t *testing.T, base string, targets []string) site {
 	t.Helper()
 	s := site{t, base}
@@ -82,7 +82,7 @@ type step struct {
 	overwrite, apart bool
 }
 
-// run returns what was answered, but for where the site is.
+// run makes the call and returns its answer without the location of the site.
 func (p step) run(s site) string {
 	a := s.approved()
 	if p.apart {

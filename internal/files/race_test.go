@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// swapRounds bounds how often something is replaced while the operations run.
+// swapRounds is how often a file is replaced while the operations run.
 const swapRounds = 400
 
-// swapping replaces what is at path by link and back, again and again, while do
-// runs, and do again until that has ended.
+// swapping replaces path by link and back, repeatedly, and calls do repeatedly until that
+// has ended.
 func (s site) swapping(path, link string, do func(round int)) {
 	s.t.Helper()
 	var swapper sync.WaitGroup
@@ -20,7 +20,7 @@ func (s site) swapping(path, link string, do func(round int)) {
 	swapper.Go(func() {
 		defer close(done)
 		for range swapRounds {
-			// Errors are the business of the operations: they move it, too.
+			// Errors are expected, because the operations move the files, too.
 			_ = os.Rename(s.path(path), s.path("parked"))
 			_ = os.Rename(s.path(link), s.path(path))
 			_ = os.Rename(s.path(path), s.path(link))
@@ -38,8 +38,7 @@ func (s site) swapping(path, link string, do func(round int)) {
 	}
 }
 
-// race runs every operation on and through path while it is swapped for a link to
-// the outside.
+// Every operation runs on and through a path that is swapped for a link to the outside.
 func TestAttack_swappedWhileItIsUsed(t *testing.T) {
 	tests := []struct{ name, path, target string }{
 		{"directory on the way", "in/sub", "../secret"},
@@ -70,7 +69,7 @@ func TestAttack_swappedWhileItIsUsed(t *testing.T) {
 	}
 }
 
-// everything does one operation of each kind, and looks at what it tells.
+// everything calls every operation, and checks that no error reveals the outside.
 func (s site) everything(a *Approved, round int) {
 	ctx := s.t.Context()
 	fresh := "out/" + string(rune('a'+round%26))

@@ -2,8 +2,7 @@ package files
 
 import "context"
 
-// DeleteFile removes a file, or a link and not what it leads to. It never removes
-// a directory.
+// DeleteFile removes a file, or a link without its target. It never removes a directory.
 func (a *Approved) DeleteFile(ctx context.Context, path string) error {
 	ended := a.metrics.begin(opDelete)
 	return ended(0, explain("delete", path, a.deleteFile(ctx, path)))
@@ -36,7 +35,7 @@ func (a *Approved) deleteFile(ctx context.Context, raw string) error {
 	return invalid(o.at, "is not a file", "leave devices, pipes and sockets alone")
 }
 
-// directoryOf returns the first directory that at is in, in the sense of covers.
+// directoryOf returns the first directory that covers at.
 func directoryOf(at location, directories []location, covers func(at, directory location) (string, bool)) (location, bool) {
 	for _, directory := range directories {
 		if _, ok := covers(at, directory); ok {

@@ -2,7 +2,7 @@
 
 package files
 
-// renameNew renames to a name that nothing has.
+// renameNew renames to a name that does not exist.
 func renameNew(oldDir int, oldName string, newDir int, newName string) error {
 	return renameUnlessThere(oldDir, oldName, newDir, newName)
 }

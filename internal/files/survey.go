@@ -12,10 +12,10 @@ import (
 	"slices"
 )
 
-// maxDepth bounds how deep a tree may be; each level holds a directory open.
+// maxDepth bounds the depth of a tree; every level holds a directory open.
 const maxDepth = 200
 
-// walk visits a spot and, in order, everything below it. It does not follow links.
+// walk visits a spot and everything below it in order. It does not follow links.
 func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -50,7 +50,7 @@ func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo)
 
 func isLink(info fs.FileInfo) bool { return info.Mode().Type() == fs.ModeSymlink }
 
-// isSpecial reports whether info is that of a device, pipe or socket.
+// isSpecial reports whether info describes a device, pipe or socket.
 func isSpecial(info fs.FileInfo) bool {
 	return !info.Mode().IsRegular() && !info.IsDir() && !isLink(info)
 }
@@ -59,20 +59,19 @@ func tooDeep(at spot) error {
 	return refuse(Failed, at.at, "is too deep a tree", fmt.Sprintf("work on parts that are at most %d directories deep", maxDepth))
 }
 
-// contents summarises a file or tree by the metadata of its entries. It is compared to
-// detect changes.
+// contents summarises a file or tree by the metadata of its entries, to detect changes.
 type contents struct {
 	files int
 	bytes int64
 	sum   [sha256.Size]byte
 }
 
-// surveyor checks a source before an operation begins.
+// surveyor checks the source of an operation before it begins.
 type surveyor struct {
 	top string
-	// target is where the source goes, below the approved directory.
+	// target is the destination, relative to its approved directory.
 	target string
-	// nearest is the deepest directory above and at the target that exists.
+	// nearest is the deepest existing directory on the path to the destination.
 	nearest fs.FileInfo
 	found   contents
 	hash    hash.Hash
@@ -115,7 +114,7 @@ func (s *surveyor) visit(at spot, info fs.FileInfo) error {
 }
 
 // link refuses a link that leads out of the approved directory of its source or of its
-// destination. Only its text is checked, not what it leads to.
+// destination. It checks only the text of the link, not its target.
 func (s *surveyor) link(at spot) error {
 	to, err := at.dir.Readlink(at.name)
 	if err != nil {

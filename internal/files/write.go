@@ -14,10 +14,10 @@ import (
 
 const bufferSize = 256 << 10
 
-// temporaryName returns a name for a file or directory that is not complete yet.
+// temporaryName returns a name for an incomplete file or directory.
 func temporaryName() string { return ".butler-" + strings.ToLower(rand.Text()) + ".tmp" }
 
-// file copies one file. It writes to a temporary name first, so that the file appears
+// file copies one file. It first writes to a temporary name, so that the file appears
 // complete, and other hard links to an existing destination keep their content.
 func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) error {
 	if write, err := c.mayWrite(info, to); !write {
@@ -51,7 +51,7 @@ func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) erro
 	return err
 }
 
-// fill copies the content of source to target, and verifies it by reading it back.
+// fill copies source to target, and verifies the copy by reading it back.
 func (c *copier) fill(ctx context.Context, target, source *os.File, to spot) error {
 	read := sha256.New()
 	counted := counter{ctx: ctx.Err, from: io.TeeReader(source, read), add: func(n int) {
@@ -86,7 +86,7 @@ func (c *copier) stream(to io.Writer, from io.Reader) error {
 	return err
 }
 
-// counter is a reader that counts bytes and fails when its context ends.
+// counter is a reader that counts bytes, and fails when its context has ended.
 type counter struct {
 	ctx  func() error
 	from io.Reader
@@ -102,8 +102,8 @@ func (c counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// publish renames a complete file to its final name. A file that has appeared there
-// meanwhile is kept, unless it may be overwritten.
+// publish renames a complete file to its final name. It keeps a file that has appeared
+// there meanwhile, unless overwrite is set.
 func (c *copier) publish(to spot, temporary string) (published bool, err error) {
 	if !c.overwrite {
 		if err := to.dir.Link(temporary, to.name); err == nil {
@@ -113,7 +113,7 @@ func (c *copier) publish(to spot, temporary string) (published bool, err error) 
 			c.kept++
 			return false, nil
 		}
-		// Neither linked nor there: the file system knows no hard links.
+		// The link failed and the name is free: the file system has no hard links.
 	}
 	err = to.dir.Rename(temporary, to.name)
 	return err == nil, err

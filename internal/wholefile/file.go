@@ -1,12 +1,12 @@
-// Package wholefile owns how small files that people may also edit are read and
-// replaced: as a whole.
+// Package wholefile owns reading and replacing small files that people may also edit:
+// always as a whole.
 //
 // It guarantees that reading ends, whatever is at the path; that after a crash a file
-// has either its old or its new content; that a change which somebody else made since
-// the file was read is not overwritten; that a replaced file keeps its owner, as far
-// as the system permits, and a symbolic link to it stays a link; and that a new file
-// made by the superuser can be read by the owner of its directory. It must never keep
-// a file open.
+// has either its old or its new content; that a change made by somebody else since the
+// file was read is not overwritten; that a replaced file keeps its owner, as far as the
+// system permits, and a symbolic link to it stays a link; and that a new file made by
+// the superuser can be read by the owner of its directory. It must never keep a file
+// open.
 package wholefile
 
 import (
@@ -46,7 +46,7 @@ func Read(path string, most int64) ([]byte, fs.FileInfo, error) {
 	return text, info, nil
 }
 
-// Same reports whether a file looks as it did before.
+// Same reports whether a file looks unchanged.
 func Same(before, now fs.FileInfo) bool {
 	return os.SameFile(now, before) && now.Size() == before.Size() &&
 		now.ModTime().Equal(before.ModTime()) && now.Mode() == before.Mode()
@@ -62,7 +62,7 @@ func Target(path string) string {
 }
 
 // Replace replaces the content of a file. It does nothing, and returns false, when the
-// file is no longer the same as before; a nil before means that it does not exist.
+// file has changed since before; a nil before means that it did not exist.
 func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (replaced bool, err error) {
 	target := Target(path)
 	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*.tmp")
@@ -114,7 +114,7 @@ func fill(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) erro
 	return errors.Join(err, file.Close())
 }
 
-// HandOverAt is HandOver with the directory of the file as the root.
+// HandOverAt calls HandOver with the directory of the file as the root.
 func HandOverAt(path string) (group bool) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -124,7 +124,7 @@ func HandOverAt(path string) (group bool) {
 	return HandOver(root, filepath.Base(path))
 }
 
-// syncDirectory makes a rename durable. Windows has no such thing.
+// syncDirectory makes a rename durable. Windows has no equivalent.
 func syncDirectory(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -136,8 +136,8 @@ func syncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Openable reports why a regular file cannot be opened. Anything else is refused
-// before it is touched: opening a pipe would wait for ever.
+// Openable returns the error of opening a regular file for reading, or nil. Anything else
+// is refused without opening it: opening a pipe would wait forever.
 func Openable(file string) error {
 	info, err := os.Stat(file)
 	switch {

@@ -25,7 +25,7 @@ func TestRead_doesNotWaitForAPipe(t *testing.T) {
 	}
 }
 
-// The group of a file may be the only way in that its reader has.
+// The group of a file may be the only access that its reader has.
 func TestReplace_keepsTheGroup(t *testing.T) {
 	path := written(t, "old")
 	group := os.Getegid()
@@ -74,7 +74,7 @@ func TestReplace_letsTheServiceReadWhatRootMakes(t *testing.T) {
 	}
 }
 
-// The owner of the directory may put something else in the place of a file at any time.
+// The owner of the directory may replace the file at any time.
 func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
 	usertest.Root(t)
 	home, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
@@ -102,7 +102,7 @@ func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
 	}
 }
 
-// Somebody has given it to a user or a group that is not that of the directory.
+// Somebody has given the file to a user or group other than that of the directory.
 func TestHandOver_leavesWhatIsNotOfRoot(t *testing.T) {
 	usertest.Root(t)
 	home := t.TempDir()

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file the owner and the group of the one that it replaces. A
-// process that is not root can at most set one of its own groups.
+// keepOwner gives a file the owner and the group of the one that it replaces. Without
+// root, a process can at most set one of its own groups.
 func keepOwner(file *os.File, before fs.FileInfo) {
 	was, ok := before.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -51,8 +51,8 @@ func HandOver(root *os.Root, file string) (group bool) {
 }
 
 // give changes the owner of the file that it has opened and checked. It skips a file
-// with several hard links: the owner of the directory may have linked a file of the
-// superuser there.
+// with several hard links: the owner of the directory may have created a link to a file
+// of the superuser.
 func give(root *os.Root, name string, to *syscall.Stat_t) {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// keepOwner does nothing: a file gets its rights from its directory.
+// keepOwner does nothing: on Windows a file gets its permissions from its directory.
 func keepOwner(*os.File, fs.FileInfo) {}
 
-// HandOver does nothing: a file gets its rights from its directory.
+// HandOver does nothing: on Windows a file gets its permissions from its directory.
 func HandOver(*os.Root, string) (group bool) { return false }
