@@ -33,8 +33,8 @@ func benchLog(b *testing.B, s journal.Store, name string) journal.Log {
 	return log
 }
 
-// BenchmarkLog_Append writes records of 128 events of 330 bytes, synced. A second
-// append in flight is measured to see whether group commit should have one.
+// BenchmarkLog_Append writes records of 128 events of 330 bytes, synced. It measures a
+// second append in flight to see whether group commit should use one.
 func BenchmarkLog_Append(b *testing.B) {
 	const events, size = 128, 330
 	for _, flight := range []int{1, 2} {
@@ -61,7 +61,7 @@ func BenchmarkLog_Append(b *testing.B) {
 	}
 }
 
-// BenchmarkLedger_Commit commits from many at once, as executions and deliveries do.
+// BenchmarkLedger_Commit commits from many goroutines, as executions and deliveries do.
 func BenchmarkLedger_Commit(b *testing.B) {
 	l, err := journal.OpenLedger(b.Context(), benchLog(b, benchStore(b), "STATE"), journal.LedgerOptions{})
 	if err != nil {
@@ -83,7 +83,7 @@ func BenchmarkLedger_Commit(b *testing.B) {
 	b.ReportMetric(float64(b.N)/float64(l.Stats().Records), "commits/record")
 }
 
-// BenchmarkLedger_OpenMillionKeys is a restart with a million live keys, server included.
+// BenchmarkLedger_OpenMillionKeys restarts, including the server, with a million live keys.
 func BenchmarkLedger_OpenMillionKeys(b *testing.B) {
 	const keys = 1_000_000
 	opts := jetstream.Options{Dir: b.TempDir()}

@@ -15,7 +15,7 @@ const (
 	fuzzedSubject = "BUTLER.events"
 )
 
-// recordOf returns a record as the server lays it into a block.
+// recordOf returns a record as the server writes it into a block.
 func recordOf(tb testing.TB, seq uint64, headers, message []byte) []byte {
 	tb.Helper()
 	h, err := newHash(fuzzedStream + "-1")
@@ -44,7 +44,7 @@ func recordOf(tb testing.TB, seq uint64, headers, message []byte) []byte {
 	return out
 }
 
-// partsOf inspects a block, and checks that what is said of it adds up.
+// partsOf inspects a block, and checks that the result is consistent.
 func partsOf(t *testing.T, body []byte) blockParts {
 	t.Helper()
 	b, err := newBlock(fuzzedStream, fuzzedSubject, 1, body)
@@ -69,8 +69,8 @@ func partsOf(t *testing.T, body []byte) blockParts {
 	return p
 }
 
-// Whatever lies in a block, whole records among it are kept, and so they are in
-// what is left of it.
+// FuzzBlock checks that whole records in a block are kept whatever else is in it, and
+// that they are found again in the mended block.
 func FuzzBlock(f *testing.F) {
 	f.Add([]byte("one two three"), []byte{}, uint16(0), uint16(0))
 	f.Fuzz(func(t *testing.T, text, junk []byte, at, instead uint16) {
@@ -82,7 +82,7 @@ func FuzzBlock(f *testing.F) {
 			records = append(records, recordOf(t, i+7, piece[:len(piece)/3], piece))
 			body = append(body, records[i]...)
 		}
-		// The junk is put in place of some of the bytes, at some place.
+		// The junk replaces some of the bytes, anywhere.
 		from := int(at) % (len(body) + 1)
 		to := min(from+int(instead), len(body))
 		changed := slices.Concat(body[:from], junk, body[to:])
@@ -105,7 +105,7 @@ func FuzzBlock(f *testing.F) {
 	})
 }
 
-// counted counts what is read for a checksum.
+// counted counts the bytes that are hashed.
 type counted struct {
 	hash.Hash64
 	bytes int
@@ -116,8 +116,8 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Hash64.Write(p)
 }
 
-// A sender of datagrams does not know the sequences: what looks like long records
-// in a damaged one is not read to its end over and over.
+// A sender of datagrams does not know the sequence numbers: what looks like long records
+// in a damaged one must not be read completely again and again.
 func TestBlock_doesNotReadWhatCannotBeTheNextRecord(t *testing.T) {
 	body := recordOf(t, 7, nil, []byte("one"))
 	const size = 256 << 10
@@ -138,8 +138,8 @@ func TestBlock_doesNotReadWhatCannotBeTheNextRecord(t *testing.T) {
 	}
 }
 
-// Who knows the sequences makes every beginning of a record look like the next one,
-// or stands in the first record, whose sequence nobody knows when it is damaged.
+// An attacker who knows the sequence numbers can make every beginning of a record look
+// like the next one, or use the first record: if it is damaged, no number is expected.
 func TestBlock_readsForgedBeginningsNoMoreThanSoOften(t *testing.T) {
 	const size = 8 << 20
 	for name, first := range map[string][]byte{
@@ -173,8 +173,8 @@ func TestBlock_readsForgedBeginningsNoMoreThanSoOften(t *testing.T) {
 	}
 }
 
-// mayBeFound reports whether the bytes in place of lost records are as many as
-// these had at least: damage changes bytes, it does not take them out.
+// mayBeFound reports whether the bytes in place of lost records are at least as many as
+// those: damage changes bytes, but does not remove them.
 func mayBeFound(from, to, junk int) bool { return junk >= to-from || junk == 0 && from == to }
 
 func wantsRecord(t *testing.T, p blockParts, body, record []byte, seq journal.Seq) {

@@ -30,14 +30,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// The tests in this file run the test binary again as a process that they may kill or starve.
+// The tests in this file run the test binary again, as a process to be killed or starved.
 const (
 	childMode = "BUTLER_JOURNAL_CHILD"
 	childDir  = "BUTLER_JOURNAL_DIR"
 	childRun  = "BUTLER_JOURNAL_RUN"
 )
 
-// runChild plays the part that the environment asks for, if any.
+// runChild plays the role that the environment requests, if any.
 func runChild() bool {
 	var err error
 	switch os.Getenv(childMode) {
@@ -69,7 +69,7 @@ func child(t *testing.T, mode, dir, run string) (*exec.Cmd, io.Reader) {
 	return cmd, out
 }
 
-// appendForever appends from several goroutines and prints every place it was told.
+// appendForever appends from several goroutines and prints every sequence number returned.
 func appendForever(dir, run string) error {
 	ctx := context.Background()
 	s, err := jetstream.Open(ctx, jetstream.Options{Dir: dir})
@@ -113,7 +113,7 @@ func TestStore_losesNothingAcknowledgedWhenKilled(t *testing.T) {
 			}
 			acked[seq] = id
 			if n == enough {
-				if err := cmd.Process.Kill(); err != nil { // the rest of its output was acknowledged too
+				if err := cmd.Process.Kill(); err != nil { // the rest of its output was acknowledged, too
 					t.Fatal(err)
 				}
 			}
@@ -138,7 +138,7 @@ func TestStore_losesNothingAcknowledgedWhenKilled(t *testing.T) {
 	}
 }
 
-// starve fills a log until files may not grow any more, then lets them grow again.
+// starve fills a log until files may not grow any more, and then lets them grow again.
 func starve(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

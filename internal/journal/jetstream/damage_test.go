@@ -16,14 +16,14 @@ import (
 	"butler/internal/journal/jetstream"
 )
 
-// yard is a journal whose files are damaged while nobody uses it.
+// yard is a journal whose files are damaged while it is closed.
 type yard struct {
 	t    *testing.T
 	dir  string
 	logs *observer.ObservedLogs
 }
 
-// recordText is long, so that a few hundred need several blocks of the server (8 MB).
+// recordText is long, so that a few hundred records need several blocks (of 8 MB).
 func recordText(n int) string { return fmt.Sprintf("record %d %s", n, strings.Repeat("x", 40_000)) }
 
 func newYard(t *testing.T, records int) *yard {
@@ -58,7 +58,7 @@ func (y *yard) close(s *jetstream.Store) {
 	}
 }
 
-// kill makes it look as if the last process had not closed the store.
+// kill makes the diary look as if the last process had not closed the store.
 func (y *yard) kill() {
 	y.t.Helper()
 	y.change(filepath.Join(y.dir, "DIARY"), func(body []byte) []byte {
@@ -66,7 +66,7 @@ func (y *yard) kill() {
 	})
 }
 
-// closeAsIfKilled leaves what the store noted while it ran.
+// closeAsIfKilled closes the store, but restores the diary from before that.
 func (y *yard) closeAsIfKilled(s *jetstream.Store) {
 	y.t.Helper()
 	path := filepath.Join(y.dir, "DIARY")
@@ -89,7 +89,7 @@ func (y *yard) stream() string {
 	return filepath.Join(y.dir, "jetstream", "$G", "streams", "BUTLER_EVENTS")
 }
 
-// blocks returns the block files in order.
+// blocks returns the block files, in order.
 func (y *yard) blocks() []string {
 	y.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(y.stream(), "msgs"))
@@ -130,7 +130,7 @@ func flip(n int) func([]byte) []byte {
 	}
 }
 
-// readable returns which of the records from 1 to n can be read, and checks their text.
+// readable returns the readable records from 1 to n, and checks their text.
 func readable(t *testing.T, log journal.Log) []int {
 	t.Helper()
 	var out []int
@@ -168,7 +168,7 @@ func TestOpen_keepsEverythingThatIsWholeInADamagedDirectory(t *testing.T) {
 		name   string
 		damage func(*yard)
 		gone   []int
-		// bytes says whether something unreadable was found, and a copy kept.
+		// bytes says whether unreadable bytes are found, and a copy is kept.
 		bytes bool
 	}{
 		{"a bit of the first record", func(y *yard) { y.change(y.blocks()[0], flip(1)) }, []int{1}, true},
@@ -241,7 +241,7 @@ func TestOpen_keepsEverythingThatIsWholeInADamagedDirectory(t *testing.T) {
 
 func TestOpen_tellsOfFilesThatAreGone(t *testing.T) {
 	const records = 600
-	// remove removes a block and returns how many records it had.
+	// remove removes a block and returns the number of its records.
 	remove := func(y *yard, block string) int {
 		body, err := os.ReadFile(block)
 		if err == nil {

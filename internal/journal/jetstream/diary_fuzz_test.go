@@ -9,8 +9,8 @@ import (
 	"butler/internal/journal"
 )
 
-// FuzzDiary: whatever stands in the diary, the journal is opened by it or without
-// it, and what is written of it is read again.
+// FuzzDiary checks that any content of the diary is either used or ignored, and that a
+// written diary can be read again.
 func FuzzDiary(f *testing.F) {
 	f.Add([]byte(`{"closed":true,"streams":{"events":{"first":3,"next":9,"top":9,"gaps":[{"First":4,"Last":5}]}}}`), uint64(1), uint64(7))
 	f.Add([]byte(`{"streams":{"events":{"first":9,"next":3,"top":18446744073709551615,"gaps":[{"First":9,"Last":1}]}}}`), uint64(5), uint64(2))

@@ -1,7 +1,7 @@
 package jetstream
 
-// DisableStorage makes the embedded server give up its storage, as it does by
-// itself when the disk fails.
+// DisableStorage makes the embedded server disable its storage, as it does when the disk
+// fails.
 func (s *Store) DisableStorage() error { return s.engine.server.ShutdownJetStream() }
 
 // CloseWay is closeWay.

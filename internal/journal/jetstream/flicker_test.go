@@ -20,11 +20,11 @@ import (
 	"butler/internal/journal/jetstream"
 )
 
-// flickerLogs are the logs of the run: the last one is trimmed all the time.
+// flickerLogs are the logs of the run; the last one is trimmed continuously.
 var flickerLogs = []string{"events", "ledger", "trail"}
 
-// flicker appends to several logs while the disk takes what is written, part of it, or
-// nothing, and prints every place it was told. In the end the disk takes everything.
+// flicker appends to several logs while the disk takes writes completely, in part or not
+// at all, and prints every sequence number returned. In the end the disk takes everything.
 func flicker(dir, run string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -52,8 +52,8 @@ func flicker(dir, run string) error {
 	return errors.Join(ctx.Err(), s.Close())
 }
 
-// appendThrough appends until the trouble is over and one more record is in. A
-// record that was refused is tried again, as the journal's queue does.
+// appendThrough appends until the trouble is over and one more record is stored. A failed
+// append is retried, as the journal's queue does.
 func appendThrough(ctx context.Context, log journal.Log, name, run string, over <-chan struct{}) {
 	for i := 0; ctx.Err() == nil; i++ {
 		ended := false
@@ -93,7 +93,7 @@ func trimThrough(ctx context.Context, log journal.Log, over <-chan struct{}) {
 	}
 }
 
-// spoil lets files grow, grow a little, or not at all, in turns.
+// spoil lets files grow, grow a little, or not at all, in turn.
 func spoil(random *rand.Rand, length time.Duration) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {

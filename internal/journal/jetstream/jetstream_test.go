@@ -40,7 +40,7 @@ func openLog(t *testing.T, s journal.Store, limits journal.Limits) journal.Log {
 	return log
 }
 
-// count returns how many records a log holds, and that they are in unbroken order.
+// count returns the number of records in a log, and checks that none is missing in between.
 func count(t *testing.T, log journal.Log) int {
 	t.Helper()
 	n := 0
@@ -56,7 +56,7 @@ func count(t *testing.T, log journal.Log) int {
 	return n
 }
 
-// eventually repeats an append with one id while storage fails.
+// eventually retries an append with the same id while storage fails.
 func eventually(t *testing.T, log journal.Log, id string) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -157,7 +157,7 @@ func TestStore_opensItsStorageAgainWhenItWasDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, events, "after")
-	eventually(t, events, "before") // known to the server that was opened again
+	eventually(t, events, "before") // the reopened server knows the id
 	eventually(t, other, "after")
 	if n := count(t, events); n != 2 {
 		t.Errorf("want 2 records, got %d", n)
@@ -183,7 +183,7 @@ func TestStore_readsWhatATornWriteLeft(t *testing.T) {
 	if err != nil || len(blocks) == 0 {
 		t.Fatalf("no block files: %v", err)
 	}
-	// A killed process has not written this summary, either.
+	// A killed process has not written this index, either.
 	if err := os.Remove(filepath.Join(filepath.Dir(blocks[0]), "index.db")); err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,9 @@ func TestOutage_isWaitedForAsLongAsThereIsPatience(t *testing.T) {
 	const step = patience / 4
 	rows := []struct {
 		name  string
-		reads map[int][2]journal.Seq // by step: the first and the last of them
-		asks  []int                  // when somebody asks for record 10
-		want  bool                   // of the last
+		reads map[int][2]journal.Seq // by step: the first and the last record read
+		asks  []int                  // the steps in which record 10 is requested
+		want  bool                   // the result of the last request
 	}{
 		{"at first", nil, []int{0}, true},
 		{"within the time", nil, []int{0, 1, 2, 3}, true},

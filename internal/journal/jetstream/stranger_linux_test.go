@@ -8,7 +8,7 @@ import (
 	"butler/internal/usertest"
 )
 
-// Who may not look into the directory of a service is told whose it is.
+// A user without access to the directory of a service learns who owns it.
 func TestStranger_isKnownToWhomTheDirectoryIsClosed(t *testing.T) {
 	usertest.Root(t)
 	top := t.TempDir()

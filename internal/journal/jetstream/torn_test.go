@@ -28,7 +28,7 @@ type torn struct {
 func openTorn(t *testing.T, dir string) *torn {
 	t.Helper()
 	y := &torn{yard: &yard{t: t, dir: dir}}
-	store, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, SyncInterval: time.Minute}) // of many that nobody needs on disk
+	store, err := jetstream.Open(t.Context(), jetstream.Options{Dir: dir, SyncInterval: time.Minute}) // one of many, and none needs a sync
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func (y *torn) openLedger() *journal.Ledger {
 	return ledger
 }
 
-// write adds one record to each log, with all the texts in it, and waits for both.
+// write adds one record with all the texts to each log, and waits for both.
 func (y *torn) write(texts ...string) {
 	y.t.Helper()
 	done := make(chan error, 2)
@@ -83,7 +83,7 @@ func (y *torn) end() {
 	y.close(y.store)
 }
 
-// holds lists the events and the state.
+// holds returns the events and the state.
 func (y *torn) holds() (events, state []string) {
 	y.t.Helper()
 	err := errors.Join(
@@ -106,7 +106,7 @@ func (y *torn) holds() (events, state []string) {
 	return events, slices.Sorted(slices.Values(state))
 }
 
-// lastBlock returns the file of a log's records, and where its last record begins and ends.
+// lastBlock returns the block file of a log, and where its last record begins and ends.
 func lastBlock(t *testing.T, dir, stream string) (path string, begin, end int) {
 	t.Helper()
 	path = filepath.Join("jetstream", "$G", "streams", stream, "msgs", "1.blk")
@@ -122,7 +122,7 @@ func lastBlock(t *testing.T, dir, stream string) (path string, begin, end int) {
 	return path, begin, len(body)
 }
 
-// similar are the texts of a record that is worth compressing.
+// similar returns the texts of a record that is worth compressing.
 func similar() []string {
 	var texts []string
 	for n := range 128 {
@@ -132,12 +132,13 @@ func similar() []string {
 }
 
 // TestOpen_keepsEveryCompleteRecordWhereverTheLastIsCut cuts both logs of a killed
-// process at every byte of their last record; of a long one near both ends, and
-// here and there between.
+// process at every byte of their last record; a long record is cut near both ends, and
+// at intervals in between.
 func TestOpen_keepsEveryCompleteRecordWhereverTheLastIsCut(t *testing.T) {
 	for name, row := range map[string]struct {
 		last []string
-		// ends is how many bytes at each end are cut one by one, step how far the cuts between are apart.
+		// ends is the number of bytes at each end that are cut one by one, step the
+		// distance between the other cuts.
 		ends, step int
 		compressed bool
 	}{
@@ -158,17 +159,17 @@ func TestOpen_keepsEveryCompleteRecordWhereverTheLastIsCut(t *testing.T) {
 	}
 }
 
-// tail is a journal as a killed process left it, with one more record in each log to be cut.
+// tail is the journal of a killed process, with one more record in each log, to be cut.
 type tail struct {
 	dir string
 	// last are the texts in the last record.
 	last []string
-	// files are where the last record of each log begins and ends, by the path of its file.
+	// files holds the bounds of the last record of each log, by the path of its file.
 	files      map[string][2]int
 	ends, step int
 }
 
-// cutsOf leaves a journal that ends with a record of some texts.
+// cutsOf returns a journal that ends with a record of these texts.
 func cutsOf(t *testing.T, last []string) *tail {
 	t.Helper()
 	whole := filepath.Join(t.TempDir(), "whole")
@@ -176,7 +177,7 @@ func cutsOf(t *testing.T, last []string) *tail {
 	y.write("one")
 	y.write("two")
 	y.write(last...)
-	killed := t.TempDir() // what a process that is killed now leaves behind
+	killed := t.TempDir() // what a process leaves that is killed now
 	if err := os.CopyFS(filepath.Join(killed, "journal"), os.DirFS(whole)); err != nil {
 		t.Fatal(err)
 	}
@@ -200,8 +201,8 @@ func (c *tail) body(t *testing.T, stream string) []byte {
 	return body[begin:]
 }
 
-// everywhere cuts both logs at the same distance from the beginning of their last
-// record, and then from its end.
+// everywhere cuts both logs at the same distance from the beginning of their last record,
+// and then from its end.
 func (c *tail) everywhere(t *testing.T) {
 	t.Helper()
 	longest := 0
@@ -221,7 +222,8 @@ func (c *tail) everywhere(t *testing.T) {
 	}
 }
 
-// wantsWhole opens a copy of the journal that is cut, and finds everything that is whole.
+// wantsWhole opens a truncated copy of the journal, and checks that it finds everything
+// that is whole.
 func (c *tail) wantsWhole(t *testing.T, cut func(place [2]int) int) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "cut")

@@ -9,8 +9,8 @@ import (
 	"butler/internal/journal"
 )
 
-// A file that cannot be read for a moment, as when the process has no file
-// descriptors left, is no loss.
+// A file that is unreadable for a moment, as when the process has no file descriptors
+// left, must not count as a loss.
 func TestLog_doesNotCallLostWhatItCannotReadNow(t *testing.T) {
 	const records = 500
 	y := newYard(t, records)
