@@ -189,7 +189,8 @@ func (q *Queue) ended(ctx context.Context) error {
 	}
 }
 
-// await waits for ctx, for Close, and for d or, if d is never, for a signal.
+// await waits until ctx ends, the queue is closed, d has passed or, if d is never, a
+// signal arrives.
 func (q *Queue) await(ctx context.Context, d time.Duration) {
 	var due <-chan time.Time
 	arrived := q.arrived

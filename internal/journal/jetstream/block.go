@@ -29,7 +29,7 @@ import (
 const (
 	blockHeader   = 22
 	blockChecksum = 8
-	blockMost     = 32 << 20 // size of a record at most
+	blockMost     = 32 << 20 // maximum size of a record
 
 	bitHeaders   = 1 << 31
 	bitErased    = 1 << 63
@@ -67,7 +67,7 @@ type stored struct {
 	// tombstone marks a record that says that another one was removed.
 	tombstone bool
 	size      int
-	// subject is where the subject ends, content where headers or message begin.
+	// subject is where the subject ends, content where headers and message begin.
 	subject, content int
 }
 
@@ -207,7 +207,7 @@ func (s span) size() int64 { return int64(s.Last-s.First) + 1 }
 // spans are ordered, and neither overlap nor touch.
 type spans []span
 
-// with adds a record, which is ignored if it is before the end of the last span.
+// with adds a record. It ignores one that is not behind the last span.
 func (s spans) with(seq journal.Seq) spans {
 	switch last := len(s) - 1; {
 	case last < 0 || seq > s[last].Last+1:

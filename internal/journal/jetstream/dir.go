@@ -103,7 +103,7 @@ func (s *Store) keepReserve() {
 // dropReserve removes the reserve. It ignores errors: the file may not exist.
 func dropReserve(dir string) { _ = os.Remove(filepath.Join(dir, reserveName)) }
 
-// zerosAtOnce is the size of the buffer with which a file of zeros is written.
+// zerosAtOnce bounds the buffer for writing a file of zeros.
 const zerosAtOnce = 256 << 10
 
 // writeSynced writes a file of size zero bytes and syncs it.

@@ -117,7 +117,7 @@ func (s *Store) inspect() error {
 	}
 	s.damage, s.diary, s.orderly = found.damage, found.diary, found.diary.Closed
 	if !s.note(func(d *diary) { d.Closed = false }) {
-		// No diary is better than one that calls the end of this process orderly.
+		// A missing diary is better than one that calls the end of this process orderly.
 		return os.RemoveAll(filepath.Join(s.opts.Dir, diaryName))
 	}
 	return nil
