@@ -167,7 +167,7 @@ func (l loose) text(limit int) string {
 
 func (l loose) truth() bool { return strings.Trim(string(l), `"`) == "true" }
 
-// number returns a number without its fraction, or 0 for anything else.
+// number returns a number up to 2^53 without its fraction, and 0 for anything else.
 func (l loose) number() int64 {
 	var f float64
 	const largest = 1 << 53

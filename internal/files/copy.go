@@ -84,7 +84,7 @@ type ends struct {
 	source, target fs.FileInfo
 }
 
-// open finds the pair that covers both paths, and then opens them.
+// open opens the operands. It finds the pair that covers both before it accesses the disk.
 func (a *Approved) open(pairs []pair, rawFrom, rawTo string) (*ends, error) {
 	from, problem := parse(rawFrom, a.system)
 	if problem != nil {
