@@ -24,11 +24,11 @@ import (
 // Options are the approved directories. Paths are absolute, in the syntax of the
 // operating system; the zero value approves nothing.
 type Options struct {
-	// Copy and Move are the pairs between which files may be copied and moved.
+	// Copy and Move are the pairs of directories between which Copy and Move work.
 	Copy, Move []Pair
 	// Delete are the directories in which files may be deleted.
 	Delete []string
-	// QVD is the directory for CreateDirQVD; "" for none.
+	// QVD is the directory below which CreateDirQVD works; "" for none.
 	QVD string
 	// Metrics count the operations; nil counts nothing.
 	Metrics *Metrics

@@ -62,8 +62,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin starts an operation and returns the function that counts its end, with an error
-// or nil, and returns that error.
+// begin starts the measurement of an operation. ended counts the end of the operation,
+// with an error or nil, and returns that error.
 func (m *Metrics) begin(op string) (ended func(bytes int64, err error) error) {
 	began := time.Now()
 	return func(bytes int64, err error) error {
