@@ -13,7 +13,8 @@ func (m *machine) draftNow() *flight {
 	return m.draft
 }
 
-// record adds a change to the flight of the current step.
+// record adds a change to the flight of the current step; answers about its key wait for
+// the flight.
 func (m *machine) record(op journal.Op, change messages.ValueChanged) {
 	f := m.draftNow()
 	f.ops = append(f.ops, op)

@@ -202,8 +202,8 @@ func (m *machine) put(now time.Time, in messages.PutValue) {
 	m.answer(reply{opPut, in.ReplyTo, messages.PutValueReply{Revision: revision, Created: created}, messages.FailureNone})
 }
 
-// endOf returns when a value with the given time to live ends, in microseconds since
-// 1970; 0 means never.
+// endOf returns the last moment of a value with the given time to live, in microseconds
+// since 1970; 0 means never.
 func endOf(now time.Time, ttl time.Duration) int64 {
 	if ttl <= 0 {
 		return 0
@@ -356,8 +356,8 @@ func (m *machine) purge(now time.Time, n int) bool {
 	return count > 0
 }
 
-// expire removes an expired value. No answer waits for the commit, because after a crash
-// the value is expired as well.
+// expire removes an expired value. No answer has to wait for the commit, because after a
+// crash the value is expired as well.
 func (m *machine) expire(now time.Time, p *pair) {
 	m.drop(p)
 	f := m.draftNow()

@@ -35,7 +35,7 @@ func (a *Approved) deleteFile(ctx context.Context, raw string) error {
 	return invalid(o.at, "is not a file", "leave devices, pipes and sockets alone")
 }
 
-// directoryOf returns the first directory that covers at.
+// directoryOf returns the first directory that covers at, as the function covers has it.
 func directoryOf(at location, directories []location, covers func(at, directory location) (string, bool)) (location, bool) {
 	for _, directory := range directories {
 		if _, ok := covers(at, directory); ok {
