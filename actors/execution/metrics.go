@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}, []string{"task_type", "outcome"})
 	processing := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "butler_event_processing_duration_seconds",
-		Help:    "Time from receiving an event until the decision about it is recorded.",
+		Help:    "Time from receiving an event until the decision about it is made.",
 		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"event_type"})
 	m := &Metrics{

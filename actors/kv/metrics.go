@@ -34,7 +34,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "butler_kv_namespaces", Help: "Namespaces in the key-value store.",
 		}),
 		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "butler_kv_size_bytes", Help: "Approximate memory of the key-value store: names, keys, values and an overhead for each.",
+			Name: "butler_kv_size_bytes", Help: "Approximate size of the key-value store: names, keys, values and an overhead for each.",
 		}),
 		expired: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "butler_kv_expired_total", Help: "Values of the key-value store that were removed because their TTL had passed.",

@@ -178,7 +178,7 @@ func TestScheduler_runsAFileOfTheOldTool(t *testing.T) {
 # HELP butler_schedule_next_run_timestamp_seconds Time of the next run of any schedule; 0 when none is running.
 # TYPE butler_schedule_next_run_timestamp_seconds gauge
 butler_schedule_next_run_timestamp_seconds 9.466866e+08
-# HELP butler_schedule_runs_total Runs of schedules: the task was started, could not be started, or the run was missed.
+# HELP butler_schedule_runs_total Runs of schedules: the task was started, could not be started, or the run was missed and skipped.
 # TYPE butler_schedule_runs_total counter
 butler_schedule_runs_total{result="failed"} 0
 butler_schedule_runs_total{result="missed"} 0

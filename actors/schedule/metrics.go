@@ -24,7 +24,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"state"}),
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_schedule_runs_total",
-			Help: "Runs of schedules: the task was started, could not be started, or the run was missed.",
+			Help: "Runs of schedules: the task was started, could not be started, or the run was missed and skipped.",
 		}, []string{"result"}),
 		next: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "butler_schedule_next_run_timestamp_seconds", Help: "Time of the next run of any schedule; 0 when none is running.",
