@@ -99,6 +99,7 @@ var readmeRows = []struct {
 	{"start with an empty journal", "idle", []string{"start to ready", "memory"}},
 	{"start with 1,000,000 events waiting", "pending", []string{"start to ready"}},
 	{"REST API beside a handler that only answers", "http", []string{"key-value get / bare handler", "key-value put / bare handler"}},
+	{"the same with the values in memory only", "http-in-memory", []string{"key-value get / bare handler", "key-value put / bare handler"}},
 }
 
 // readmeTable shows the figures of the rows as they were measured.
