@@ -90,7 +90,7 @@ func (s Scenario) validateRatios(p *problems) {
 	}
 }
 
-// ratiosFit says which ratios are of variants that do not exist, or of figures that those do not have.
+// ratiosFit returns the ratios of variants that do not exist or that lack the figure.
 func ratiosFit(ratios []Ratio, variants []Variant) error {
 	var p problems
 	for _, r := range ratios {
@@ -110,7 +110,7 @@ func ratiosFit(ratios []Ratio, variants []Variant) error {
 	return errors.Join(p...)
 }
 
-// validate says what is wrong with what a variant does, or a scenario without variants.
+// validate says what is wrong with a variant, or with a scenario without variants.
 func (v Variant) validate() problems {
 	var p problems
 	if _, known := measures[v.Measure]; !known {

@@ -12,13 +12,13 @@ import (
 	"butler/messages"
 )
 
-// stream makes the events of a scenario about the tasks of a site.
+// stream generates the events of a scenario, about tasks of a site.
 type stream struct {
 	site   *site
 	ledger *Ledger
-	// rounds is one round of the mix, and tasks are the distinct ones of each kind in it.
+	// rounds is one round of the mix.
 	rounds []kind
-	// first numbers the first execution among all of the run.
+	// first is the number of the first execution within the run.
 	first int
 	// known makes the repository know the executions.
 	known bool
@@ -33,8 +33,8 @@ type kind struct {
 	events       []appender.Event
 }
 
-// realistic is the least length of a datagram: shorter ones are filled up, and
-// all have one length, which is what lets a burst go out in one system call.
+// realistic is the minimum length of a datagram in bytes. All datagrams are padded to the
+// same length, so that one system call can send a burst.
 const realistic = 330
 
 // newStream returns the stream; first numbers its first execution.
@@ -85,8 +85,8 @@ func (s *site) kind(share Share, sc Scenario) (kind, error) {
 	return out, nil
 }
 
-// outcomeOf is how an execution went that such an event tells of. A distribution
-// is still running when its message comes.
+// outcomeOf returns the outcome of executions with such an event. A distribution is still
+// running when its event is sent.
 func outcomeOf(f messages.Family) func() world.Outcome {
 	switch f {
 	case messages.FamilyAborted:
@@ -102,13 +102,13 @@ func outcomeOf(f messages.Family) func() world.Outcome {
 	}
 }
 
-// event returns the kind of the n-th event and what it says, without its execution.
+// event returns the kind of the n-th event and its content, without the execution.
 func (s *stream) event(n int) (*kind, *appender.Event) {
 	k := &s.rounds[n%len(s.rounds)]
 	return k, &k.events[n/len(s.rounds)%len(k.events)]
 }
 
-// expect enters all events in the ledger whose executions only datagrams know.
+// expect enters the events in the ledger, unless the repository knows their executions.
 func (s *stream) expect(l *Ledger, count int) {
 	s.ledger = l
 	if s.known {
@@ -122,7 +122,7 @@ func (s *stream) expect(l *Ledger, count int) {
 
 func (s *stream) executionID(n int) string { return s.site.World.ExecutionID(uint64(s.first + n)) }
 
-// append is the datagram of the n-th event.
+// append appends the datagram of the n-th event to b.
 func (s *stream) append(b []byte, n int) []byte {
 	k, template := s.event(n)
 	e := *template
@@ -146,6 +146,6 @@ func (s *stream) append(b []byte, n int) []byte {
 
 // load returns the first count events as a load at a rate.
 func (s *stream) load(rate float64, count int) load.Load {
-	const fast = 20_000 // from here on datagrams are made beforehand
+	const fast = 20_000 // above this rate datagrams are prepared
 	return load.Load{Rate: rate, Count: count, Size: s.size, Append: s.append, Prepared: rate > fast && !s.known, Sent: s.ledger.Sent}
 }

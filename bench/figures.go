@@ -16,7 +16,7 @@ const (
 	measuresAll    = measuresEvents + " " + measuresIntake + " " + measuresStart + " " + measuresFollow + " " + measuresHTTP
 )
 
-// How the processes of the target ended, which is judged in every scenario.
+// The figures for how the processes of the target ended, judged in every scenario.
 const (
 	endedBadly    = "ended with an error"
 	hadToBeKilled = "killed at the stop"
@@ -29,7 +29,7 @@ type definition struct {
 	of string
 }
 
-// figures are all that are measured, by name; only ratios are named by their scenario.
+// figures lists all figures by name, except for ratios, which scenarios name.
 var figures = map[string]definition{
 	"p50":                {"ms", "lower", measuresEvents},
 	"p99":                {"ms", "lower", measuresEvents},
@@ -94,7 +94,7 @@ func figuresOf(measure string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(figures)), func(name string) bool { return !isFigure(name, measure) })
 }
 
-// add adds a figure of the table.
+// add adds a figure that the table has.
 func (r *Result) add(name string, value float64) {
 	known, ok := figures[name]
 	if !ok {

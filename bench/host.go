@@ -65,7 +65,7 @@ func LoadNow() float64 {
 	return load
 }
 
-// valueOf returns what stands behind the first key of a file of /proc.
+// valueOf returns the value of the first occurrence of a key in a file of /proc.
 func valueOf(path, key string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {

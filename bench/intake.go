@@ -16,8 +16,8 @@ import (
 // set under ten minutes even on a slow machine.
 var intakeSearch = bare.Search{From: 20_000, Limit: 4_000_000, Rounds: 3, Most: time.Minute}
 
-// measureIntake looks for the highest rates without loss of a bare receiver and
-// of the target's way to its journal, in turns, with the same datagrams.
+// measureIntake searches for the highest rates without loss of a bare receiver and of the
+// target's path to its journal, in turns and with the same datagrams.
 func measureIntake(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	var out Result
 	if len(r.Spec.Series.Durable) == 0 || r.Spec.Command == "" {
@@ -93,8 +93,8 @@ func (s *session) take(ctx context.Context, rate int) (lost int, err error) {
 	return turn.Count - (durable - warmed), err
 }
 
-// endure sends a load to a target that has made before events durable, and
-// returns how many it has made durable after it.
+// endure sends a load to a target with before durable events, and returns the number of
+// durable events afterwards.
 func (s *session) endure(ctx context.Context, l load.Load, before int) (int, error) {
 	if _, err := l.Send(ctx, s.target.Addr()); err != nil {
 		return 0, err
@@ -103,7 +103,7 @@ func (s *session) endure(ctx context.Context, l load.Load, before int) (int, err
 	return int(max(0, durable)), nil
 }
 
-// again kills the target and starts it anew, with nothing in its journal.
+// again kills the target and restarts it with an empty journal.
 func (s *session) again(ctx context.Context) error {
 	if err := s.target.Kill(); err != nil {
 		return err

@@ -11,8 +11,7 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// marker is the identifier by which an event is recognised at the far end: its
-// execution ID.
+// marker identifies an event at the receiving end: its execution ID.
 type marker [16]byte
 
 // Ledger is the account of every event: when it was sent, and when and how often each
@@ -24,19 +23,19 @@ type Ledger struct {
 	index map[marker]int
 	// tasks lists the events of each task, for destinations that name no execution.
 	tasks map[marker][]int
-	// sent holds the time of every event since began, 0 for those not sent yet.
+	// sent holds when every event was sent, since began; 0 for not yet.
 	sent         []time.Duration
 	destinations map[string]*receipts
 }
 
-// receipts are those of one destination, by event.
+// receipts are the receipts of one destination, by event.
 type receipts struct {
 	expected []bool
 	first    []time.Duration
 	repeated int
 	received int
 	wanted   int
-	// foreign counts receipts of events that the destination should not have been told of.
+	// foreign counts receipts of events that were not meant for the destination.
 	foreign int
 }
 
@@ -47,8 +46,8 @@ func NewLedger(n int, now time.Time) *Ledger {
 	}
 }
 
-// Expect names the marker of an event, its task, and the destinations that have
-// to be told.
+// Expect sets the marker and the task of an event, and the destinations that have to
+// receive it.
 func (l *Ledger) Expect(n int, executionID, taskID string, destinations []string) {
 	m, ok := parseMarker([]byte(executionID))
 	task, alsoOK := parseMarker([]byte(taskID))
@@ -75,7 +74,7 @@ func (l *Ledger) destinationLocked(name string) *receipts {
 	return d
 }
 
-// Sent says when the events from..to-1 left.
+// Sent records when the events from..to-1 were sent.
 func (l *Ledger) Sent(from, to int, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,9 +83,9 @@ func (l *Ledger) Sent(from, to int, at time.Time) {
 	}
 }
 
-// Received finds the event that each text of a message to a destination is
-// about: the first that it mentions, since a script log within may mention
-// others. Several texts about one event are one receipt.
+// Received records a message to a destination. Each of its texts is about the first event
+// that it mentions, since a script log in it may mention others. Several texts about one
+// event are one receipt.
 func (l *Ledger) Received(destination string, at time.Time, texts ...[]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,9 +105,8 @@ func (l *Ledger) Received(destination string, at time.Time, texts ...[]byte) {
 	}
 }
 
-// ReceivedTask is Received for a destination whose messages name the task and
-// not the execution: a message is about the oldest event of the task that it
-// was not told of yet.
+// ReceivedTask is Received for a destination whose messages name the task and not the
+// execution: a message is about the oldest event of the task without a receipt.
 func (l *Ledger) ReceivedTask(destination string, at time.Time, texts ...[]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +138,7 @@ func (l *Ledger) receiveLocked(destination string, n int, at time.Duration) {
 	}
 }
 
-// Missing counts the receipts that are still to come.
+// Missing returns how many receipts are still expected.
 func (l *Ledger) Missing() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,10 +171,10 @@ type Delivery struct {
 	Received    int    `json:"received"`
 	Lost        int    `json:"lost"`
 	Duplicates  int    `json:"duplicates"`
-	// Foreign are events that this destination should not have been told of.
+	// Foreign counts events that were not meant for this destination.
 	Foreign int `json:"foreign,omitempty"`
-	// The quantiles and the largest of the times from send to receipt, in
-	// milliseconds; without a receipt there are none.
+	// The quantiles and the maximum of the time from send to receipt, in
+	// milliseconds; absent without a receipt.
 	P50  float64 `json:"p50,omitempty"`
 	P90  float64 `json:"p90,omitempty"`
 	P99  float64 `json:"p99,omitempty"`
@@ -197,11 +195,11 @@ type Window struct {
 	Received int     `json:"received"`
 }
 
-// NewHistogram returns a histogram of times from a microsecond to an hour, exact
-// to three digits.
+// NewHistogram returns a histogram of times in microseconds, up to an hour, with three
+// significant digits.
 func NewHistogram() *hdr.Histogram { return hdr.New(1, time.Hour.Microseconds(), 3) }
 
-// Deliveries sums the events up by destination.
+// Deliveries sums up the events by destination.
 func (l *Ledger) Deliveries() []Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,7 +239,7 @@ func (l *Ledger) First() time.Time {
 	return l.began.Add(l.firstLocked())
 }
 
-// Windows returns the latencies over time, of all destinations together.
+// Windows returns the latencies over time, for all destinations together.
 func (l *Ledger) Windows(width time.Duration) []Window {
 	l.mu.Lock()
 	defer l.mu.Unlock()

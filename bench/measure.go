@@ -13,7 +13,7 @@ import (
 	"butler/bench/target"
 )
 
-// measureEvents sends events and sees what becomes of them.
+// measureEvents sends events and measures their delivery.
 func measureEvents(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	s, err := r.open(ctx, v, nil)
 	if err != nil {
@@ -32,10 +32,10 @@ func measureEvents(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	return p.result(), nil
 }
 
-// windowWidth is how finely latencies are shown over time.
+// windowWidth is the time resolution of the latencies.
 const windowWidth = 500 * time.Millisecond
 
-// result makes the figures of a phase.
+// result returns the figures of a phase.
 func (p *phase) result() Result {
 	out := Result{Deliveries: p.ledger.Deliveries(), Calls: map[string]int{}}
 	p.mu.Lock()
@@ -72,8 +72,8 @@ func (p *phase) result() Result {
 	return out
 }
 
-// callsOf returns how many calls ask for what a task, its app or its owner is, and
-// how many for how an execution went. Calls for script logs are neither.
+// callsOf returns the number of calls for the metadata of tasks, apps and users, and for
+// the results of executions. Calls for script logs count as neither.
 func callsOf(calls map[string]int) (metadata, results int) {
 	for operation, n := range calls {
 		_, path, _ := strings.Cut(operation, " ")
@@ -89,8 +89,8 @@ func callsOf(calls map[string]int) (metadata, results int) {
 	return metadata, results
 }
 
-// addDeliveries adds what the destinations have in common: the sums of what went
-// wrong, and the worst of them.
+// addDeliveries adds figures over all destinations: sums of losses and duplicates, and
+// the worst latencies and rate.
 func (r *Result) addDeliveries() {
 	if len(r.Deliveries) == 0 {
 		return
@@ -102,7 +102,7 @@ func (r *Result) addDeliveries() {
 		lost, duplicates, received = lost+d.Lost, duplicates+d.Duplicates+d.Foreign, received+d.Received
 		p50, p99, largest, slowest = max(p50, d.P50), max(p99, d.P99), max(largest, d.Max), min(slowest, d.Rate)
 	}
-	if received > 0 { // what never came was neither fast nor slow
+	if received > 0 { // without a receipt there is no latency
 		r.add("p50", p50)
 		r.add("p99", p99)
 		r.add("max", largest)
@@ -123,8 +123,8 @@ func (p *phase) addProcess(out *Result) {
 	}
 }
 
-// measureStart watches a target start and do nothing else, perhaps with events
-// in its journal.
+// measureStart measures a target that starts and is then idle, optionally with events in
+// its journal.
 func measureStart(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	var fill func(string) error
 	if v.Pending > 0 {
@@ -194,7 +194,7 @@ func measureHTTP(ctx context.Context, r *Runner, v Variant) (Result, error) {
 
 func followed(r target.Readings) float64 { return r.Followed }
 
-// measureFollow has executions followed that do not end, and restarts the target among them.
+// measureFollow lets the target follow executions that do not end, and restarts it meanwhile.
 func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	if len(r.Spec.Series.Followed) == 0 || r.Spec.Command == "" {
 		return Result{}, fmt.Errorf("a count of the executions that are followed: %w", errCannot)
@@ -205,7 +205,7 @@ func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	}
 	defer s.close()
 	var out Result
-	const noDrain = 0 // what is followed is not decided: nothing but their number is waited for
+	const noDrain = 0 // followed executions are not decided: only their number is awaited
 	if _, err := s.run(ctx, v.Rate, v.Count, noDrain); err != nil {
 		return out, err
 	}
@@ -234,15 +234,15 @@ func measureFollow(ctx context.Context, r *Runner, v Variant) (Result, error) {
 	return out, nil
 }
 
-// addFollowed adds how many of count executions are followed at a time.
+// addFollowed adds how many of count executions are followed now.
 func (r *Result) addFollowed(when string, count int, now float64) {
 	out := max(0, now)
 	r.add("followed"+when, out)
 	r.add("not followed"+when, max(0, float64(count)-out))
 }
 
-// reach waits until a reading is what is wanted, or stands still for drain, and
-// returns it.
+// reach waits until a reading is at least want or has not changed for drain, and returns
+// it.
 func (s *session) reach(ctx context.Context, want int, drain time.Duration, of func(target.Readings) float64) float64 {
 	last, since := -1.0, time.Now()
 	for last < float64(want) && time.Since(since) < drain {

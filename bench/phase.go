@@ -9,15 +9,15 @@ import (
 	"butler/bench/target"
 )
 
-// phase is a load with everything that is known about it.
+// phase is one load with its measurements.
 type phase struct {
 	session *session
 	count   int
 	ledger  *Ledger
 	before  meters
 	sender  load.Report
-	// decidedIn is the time from the first event to the last decision, 0 when
-	// not all were decided or nothing counts them.
+	// decidedIn is the time from the first event to the last decision, 0 when not
+	// all were decided or the target does not count them.
 	decidedIn time.Duration
 	decided   int
 	after     meters
@@ -26,7 +26,7 @@ type phase struct {
 	samples []Sample
 }
 
-// meters are the readings of everything that only ever counts up.
+// meters are readings at one moment, mostly of counters.
 type meters struct {
 	at         time.Time
 	usage      target.Usage
@@ -50,12 +50,12 @@ const (
 	// askEvery is how often the metrics page is read to see whether everything is
 	// handled: often enough to be exact, and rarely enough not to disturb the target.
 	askEvery = 50 * time.Millisecond
-	// lateDuplicates is for how long repetitions are waited for at the end.
+	// lateDuplicates is how long the end of a phase waits for duplicates.
 	lateDuplicates = 300 * time.Millisecond
 )
 
-// run sends count events at a rate and waits until they are dealt with, or
-// nothing has happened for drain.
+// run sends count events at a rate and waits until all are handled, or nothing has
+// happened for drain.
 func (s *session) run(ctx context.Context, rate float64, count int, drain time.Duration) (*phase, error) {
 	events, err := newStream(s.site, s.variant.Scenario, s.sent)
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *session) run(ctx context.Context, rate float64, count int, drain time.D
 	return p, wait(ctx, lateDuplicates)
 }
 
-// await waits for the end of everything that was sent.
+// await waits until all events are handled, or nothing has happened for drain.
 func (p *phase) await(ctx context.Context, drain time.Duration) error {
 	last, since := -1, time.Now()
 	for {
@@ -119,7 +119,7 @@ func (p *phase) askDecided(ctx context.Context) int {
 	return p.decided
 }
 
-// sample looks at everything again and again until ctx ends.
+// sample takes samples at intervals until ctx ends.
 func (p *phase) sample(ctx context.Context) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
@@ -159,7 +159,7 @@ func (p *phase) look(ctx context.Context, now time.Time) (Sample, target.Usage) 
 
 func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
-// wait waits for d; the error is that of ctx.
+// wait waits for d. It returns the error of ctx when that ends first.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -10,7 +10,7 @@ import (
 
 // Figure is one measured number.
 type Figure struct {
-	// Name is stable within its scenario and variant: runs are compared by it.
+	// Name is stable within its scenario and variant; runs are compared by it.
 	Name string `json:"name"`
 	// Value is in Unit. A ratio has the unit "x" and says what of in Name.
 	Value float64 `json:"value"`
@@ -24,7 +24,7 @@ type Figure struct {
 	Baseline *float64 `json:"baseline,omitempty"`
 }
 
-// Met reports whether the figure is what it has to be.
+// Met reports whether the figure meets its bar.
 func (f Figure) Met() bool {
 	return f.Bar == nil || !f.Unmeasured && (f.Bar.Min == nil || f.Value >= *f.Bar.Min) && (f.Bar.Max == nil || f.Value <= *f.Bar.Max)
 }
@@ -37,7 +37,7 @@ func (f Figure) Ratio() (float64, bool) {
 	return f.Value / *f.Baseline, true
 }
 
-// Sample is what a moment of a run looked like. What is not known is -1.
+// Sample is the state of a run at one moment. Unknown values are -1.
 type Sample struct {
 	// At is in seconds since the first sample.
 	At       float64 `json:"at"`
@@ -46,25 +46,25 @@ type Sample struct {
 	// Pending events wait for a decision, Queued messages for their destination.
 	Pending float64 `json:"pending"`
 	Queued  float64 `json:"queued"`
-	// RSS is in MiB, CPU in cores since the sample before.
+	// RSS is in MiB, CPU in cores since the previous sample.
 	RSS float64 `json:"rss"`
 	CPU float64 `json:"cpu"`
 }
 
-// Result is what came out of a scenario, or of one of its variants.
+// Result is the result of a scenario, or of one of its variants.
 type Result struct {
 	Scenario string `json:"scenario"`
 	Variant  string `json:"variant,omitempty"`
 	What     string `json:"what"`
-	// Skipped says why there is nothing else.
+	// Skipped is the reason why there are no measurements, "" otherwise.
 	Skipped    string     `json:"skipped,omitempty"`
 	Figures    []Figure   `json:"figures"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`
 	Windows    []Window   `json:"windows,omitempty"`
 	Samples    []Sample   `json:"samples,omitempty"`
-	// Calls are those of the repository, by operation.
+	// Calls counts the calls of the repository, by operation.
 	Calls map[string]int `json:"calls,omitempty"`
-	// Took is in seconds, with everything around it.
+	// Took is in seconds, set-up and tear-down included.
 	Took float64 `json:"took"`
 }
 
@@ -85,8 +85,8 @@ func (r Result) Figure(name string) (Figure, bool) {
 	return r.Figures[at], true
 }
 
-// judge puts bars on the figures. A bar without a figure is one of a figure that
-// was not measured: it is added as such, and returned by name.
+// judge sets the bars of the figures. A figure that has a bar and was not measured is
+// added as unmeasured, and its name is returned.
 func (r *Result) judge(bars map[string]Bar) (unmeasured []string) {
 	for _, name := range slices.Sorted(maps.Keys(bars)) {
 		bar := bars[name]
@@ -107,16 +107,16 @@ type Report struct {
 	Revision string    `json:"revision,omitempty"`
 	Machine  Machine   `json:"machine"`
 	Began    time.Time `json:"began"`
-	// Scale is what the numbers of the scenarios were multiplied by, 0 for 1.
+	// Scale is the factor of the numbers of the scenarios; 0 means 1.
 	Scale float64 `json:"scale,omitempty"`
 	// Took is in seconds.
 	Took    float64  `json:"took"`
 	Results []Result `json:"results"`
-	// Against is when the baseline was measured, and on what.
+	// Against describes the baseline, nil without one.
 	Against *Baseline `json:"against,omitempty"`
 }
 
-// Baseline says where the figures come from that a run is compared with.
+// Baseline describes the run that a run is compared with.
 type Baseline struct {
 	Began   time.Time `json:"began"`
 	Machine Machine   `json:"machine"`
@@ -125,7 +125,7 @@ type Baseline struct {
 	Common int `json:"common"`
 }
 
-// Warnings say what makes the run doubtful, or its comparison with another.
+// Warnings returns what makes the run, or its comparison with another, doubtful.
 func (r Report) Warnings() []string {
 	var out []string
 	if warning := r.Machine.Warning(); warning != "" {
@@ -146,7 +146,7 @@ func (r Report) Warnings() []string {
 	return out
 }
 
-// Compare puts the figures of an earlier run beside those of this one.
+// Compare sets the figures of an earlier run as the baseline of this one.
 func (r *Report) Compare(earlier Report) {
 	r.Against = &Baseline{Began: earlier.Began, Machine: earlier.Machine, Scale: earlier.Scale}
 	for i := range r.Results {
@@ -163,14 +163,14 @@ func (r *Report) Compare(earlier Report) {
 	}
 }
 
-// HoldsAnywhere reports whether the figure has to be what it has to be on any
-// machine: it counts what must not happen at all, or is marked so.
+// HoldsAnywhere reports whether the bar of the figure applies on any machine, because it
+// is at most 0 or is marked so.
 func (f Figure) HoldsAnywhere() bool {
 	return f.Bar != nil && (f.Bar.Anywhere || f.Bar.Max != nil && *f.Bar.Max == 0)
 }
 
-// Missed returns the figures that are not what they have to be, by title: those
-// that of selects, or all without one.
+// Missed returns the titles of the figures that miss their bars, of those that of selects;
+// nil selects all.
 func (r Report) Missed(of func(Figure) bool) []string {
 	var out []string
 	for _, result := range r.Results {

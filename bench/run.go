@@ -31,7 +31,7 @@ type Runner struct {
 	// Revision is what the target says that it was built from, once it has run.
 	Revision string
 
-	// ends is how the processes of the scenario of the moment ended.
+	// ends counts how the processes of the current scenario ended.
 	ends target.Ends
 }
 
@@ -42,7 +42,7 @@ type Progress struct {
 	Missing int
 }
 
-// measures are the ways to measure.
+// measures are the measuring functions, by name.
 var measures = map[string]func(context.Context, *Runner, Variant) (Result, error){
 	measuresEvents: measureEvents, measuresIntake: measureIntake, measuresStart: measureStart, measuresFollow: measureFollow, measuresHTTP: measureHTTP,
 }
@@ -91,7 +91,7 @@ func (r *Runner) knowsDestinations(scenarios []Scenario) error {
 	return errors.Join(problems...)
 }
 
-// lacking returns those of the destinations that a target does not know.
+// lacking returns the destinations that a target does not know.
 func lacking(spec target.Spec, v Variant, names []string) []string {
 	known := spec.Destinations(v.Config)
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(known, name) })
@@ -134,8 +134,8 @@ func (r *Runner) one(ctx context.Context, v Variant) (Result, error) {
 // errCannot is returned when a target lacks what a scenario needs.
 var errCannot = errors.New("this target has no such thing")
 
-// ratios returns the ratios of a scenario, as a result of its own. There are none
-// of one that was skipped.
+// ratios returns the ratios of a scenario as a separate result, and none for a scenario
+// that was skipped.
 func (r *Runner) ratios(s Scenario, results []Result) []Result {
 	if !slices.ContainsFunc(results, func(r Result) bool { return r.Scenario == s.Name && r.Skipped == "" }) {
 		return nil
@@ -166,7 +166,7 @@ func titleOf(scenario, variant string) string {
 	return Result{Scenario: scenario, Variant: variant}.Title()
 }
 
-// session is a target at work beside a site of its own.
+// session is a running target with a site of its own.
 type session struct {
 	runner    *Runner
 	variant   Variant
@@ -175,12 +175,12 @@ type session struct {
 	target    *target.Target
 	// ready is how long the target took to start.
 	ready time.Duration
-	// sent counts the executions that were announced so far.
+	// sent counts the events sent so far.
 	sent int
 }
 
-// open starts a site and a target. prepare, if set, is given the directory of
-// the target before that starts.
+// open starts a site and a target. prepare, if set, is called with the directory of the
+// target before the target starts.
 func (r *Runner) open(ctx context.Context, v Variant, prepare func(directory string) error) (*session, error) {
 	directory, err := os.MkdirTemp("", "butlerbench-")
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *session) start(ctx context.Context, prepare func(directory string) erro
 	return err
 }
 
-// close ends the target and the site and removes what they left.
+// close stops the target and the site and removes their files.
 func (s *session) close() {
 	if s.target != nil {
 		if err := s.target.Stop(); err != nil {

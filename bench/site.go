@@ -16,8 +16,8 @@ import (
 	"butler/internal/sim/world"
 )
 
-// site is the simulated repository and the sinks of one run. What arrives at a
-// sink goes to the ledger of the moment.
+// site is the simulated repository and the sinks of one run. The receipts of the sinks
+// are entered in the current ledger.
 type site struct {
 	*sim.Sim
 	ledger atomic.Pointer[Ledger]
@@ -26,8 +26,8 @@ type site struct {
 	names, byTask []string
 }
 
-// Each task that events are about may stand among this many others: the rarest
-// type is one of twenty.
+// tasksPerTask is how many tasks the site needs for each task of a type that events are
+// about: the rarest type is one in twenty.
 const tasksPerTask = 21
 
 // newSite starts a site for a scenario, with certificates in a directory.
@@ -60,7 +60,7 @@ func newSite(s Scenario, byTask []string, directory string) (*site, error) {
 	return out, err
 }
 
-// listen enters every receipt in the ledger. Only what was accepted is one.
+// listen enters every receipt in the ledger. Only an accepted message is a receipt.
 func (s *site) listen() {
 	s.HTTP.History().Tell(func(r sink.HTTPRequest) {
 		if r.Delivered() {
@@ -85,7 +85,7 @@ func (s *site) received(destination string, at time.Time, texts ...[]byte) {
 	}
 }
 
-// destination is the longest name of a destination that a path begins with, or the path.
+// destination returns the longest destination name that the path begins with, or the path.
 func (s *site) destination(path string) string {
 	path = strings.Trim(path, "/")
 	best := ""
@@ -106,7 +106,7 @@ func queryText(query url.Values) []byte {
 	return out
 }
 
-// pointTexts returns where a point may name an execution.
+// pointTexts returns the tags and fields of points that may be the ID of an execution.
 func pointTexts(points []sink.Point) [][]byte {
 	const usual = 4 // the execution, the task, its app, and one more
 	room := make([]byte, 0, usual*guidLength*len(points))
@@ -130,8 +130,8 @@ func pointTexts(points []sink.Point) [][]byte {
 	return out
 }
 
-// describe returns what a configuration file can say about the site. fixed are
-// the first of the ports of the target; 0 is any.
+// describe returns the site as the template of a configuration file sees it. fixed are the
+// first ports of the target; 0 means any free one.
 func (s *site) describe(directory string, sc Scenario, fixed []int) (target.Site, error) {
 	ports, err := target.FreePorts(3)
 	if err != nil {
