@@ -16,7 +16,7 @@ import (
 	"butler/bench/target"
 )
 
-// fakeTarget, as the first argument, makes the test binary a program that can be measured.
+// fakeTarget, as the first argument, makes the test binary a target.
 const fakeTarget = "fake-target"
 
 func TestMain(m *testing.M) {
@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fake is a program that speaks the protocols: it tells a webhook of every
-// datagram, as badly as its options say.
+// fake is a target that calls a webhook for every datagram, with the faults that its
+// options select.
 func fake(args []string) error {
 	options := flag.NewFlagSet(fakeTarget, flag.ContinueOnError)
 	config := options.String("c", "", "configuration file")
@@ -95,7 +95,7 @@ func fake(args []string) error {
 	}
 }
 
-// count serves the number of datagrams, up to most.
+// count serves the number of received datagrams, counting up to most.
 func count(conn net.PacketConn, port string, most int) error {
 	var stored atomic.Int64
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+port)

@@ -14,7 +14,7 @@ func execution(n int) string { return fmt.Sprintf("%08x-c5d4-3210-fedc-ba0987654
 
 func task(n int) string { return fmt.Sprintf("%08x-b5a6-7890-1234-567890abcdef", n) }
 
-// ledger returns one with n events, of task 0 and 1 in turn, sent one every millisecond.
+// ledger returns a ledger of n events, alternately of tasks 0 and 1, one every millisecond.
 func ledger(n int) *bench.Ledger {
 	l := bench.NewLedger(n, began)
 	for i := range n {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What the committed results have and the source has not would be compared with
-// nothing, and nobody would notice.
+// A benchmark that the committed results have and the source lacks would silently be
+// compared with nothing.
 func TestMicro_everyBenchmarkOfTheBaselineExistsAndIsRun(t *testing.T) {
 	results, err := os.ReadFile("results/micro.txt")
 	if err != nil {

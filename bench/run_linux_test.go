@@ -2,7 +2,7 @@ package bench_test
 
 import "testing"
 
-// What is known of a process comes from /proc.
+// The figures of a process come from /proc.
 func TestRunner_reportsTheProcess(t *testing.T) {
 	r := measure(t, fakeSpec(""), events)
 	if figure(t, r, "peak memory") < 1 || figure(t, r, "kernel drops") != 0 {

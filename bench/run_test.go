@@ -89,7 +89,7 @@ func TestRunner_tellsOfAnEventThatWasToldToTheWrongOne(t *testing.T) {
 	}
 }
 
-// It takes 50 events and no more, which is what 5 ms at 10,000/s bring.
+// The fake counts at most 50 events, as many as arrive in 5 ms at 10,000/s.
 func TestRunner_measuresTheIntakeOfTheTargetItself(t *testing.T) {
 	spec := fakeSpec("-most 50")
 	spec.Metrics, spec.Ready = "http://127.0.0.1:{operationsPort}/", "http://127.0.0.1:{operationsPort}/"
@@ -120,7 +120,7 @@ func TestRunner_goesOnWhenTheTargetEnds(t *testing.T) {
 	}
 }
 
-// It counts what it is told, and has forgotten it after a crash.
+// The fake reports its datagrams as followed, and loses their count in a crash.
 func TestRunner_seesWhatIsFollowedAfterACrash(t *testing.T) {
 	spec := fakeSpec("-most 1000")
 	spec.Metrics, spec.Ready = "http://127.0.0.1:{operationsPort}/", "http://127.0.0.1:{operationsPort}/"
@@ -186,7 +186,7 @@ func TestRunner_refusesADestinationThatNobodyKnows(t *testing.T) {
 	}
 }
 
-// Nothing arrives: that took no time at all, and was not fast.
+// When nothing arrives there is no latency, rather than one of 0.
 func TestRunner_knowsNoLatencyOfWhatNeverCame(t *testing.T) {
 	r := measure(t, fakeSpec("-lose 1"), "rate: 400\ncount: 20\ndestinations: [webhook]\ndrain: 200ms\nbars: {p50: {max: 5}}\n")
 	if f, ok := r.Figure("p50"); !ok || !f.Unmeasured || f.Met() {
@@ -258,7 +258,7 @@ bars:
 	}
 }
 
-// starter starts the fake as soon as it is told with which file, in place of the one before.
+// starter starts the fake, in place of the previous one, when a log line names its file.
 type starter struct {
 	t       *testing.T
 	running *exec.Cmd
@@ -284,7 +284,7 @@ func (s *starter) stop() {
 	}
 }
 
-// The second scenario must not take the program of the first for its own.
+// The second variant must not use the program that was started for the first.
 func TestRunner_waitsForATargetThatSomebodyElseStarts(t *testing.T) {
 	ports, err := target.FreePorts(1)
 	if err != nil {

@@ -32,9 +32,9 @@ func Butler() (target.Spec, error) { return target.ParseSpec(butlerTarget) }
 // Scenario is one measurement as data.
 type Scenario struct {
 	Name string `yaml:"name"`
-	// What says in a line what is measured.
+	// What describes the measurement in one line.
 	What string `yaml:"what"`
-	// Set is the set it belongs to: standard, or long for what takes minutes.
+	// Set is the set of the scenario: standard, or long for one that takes minutes.
 	Set string `yaml:"set"`
 	// Measure is what is done: events (the default), intake, start, follow or http.
 	Measure string `yaml:"measure"`
@@ -43,25 +43,25 @@ type Scenario struct {
 	// a Duration instead.
 	Rate  float64 `yaml:"rate"`
 	Count int     `yaml:"count"`
-	// Tasks is the number of distinct tasks that the events are about, Known that
-	// of all tasks of the site; 0 means just enough. Without Tasks there are fifty.
+	// Tasks is the number of distinct tasks that the events are about, fifty by default.
+	// Known is the number of all tasks of the site; 0 means just enough.
 	Tasks int `yaml:"tasks"`
 	Known int `yaml:"known"`
-	// Mix is what the events are; without one all are failed reloads.
+	// Mix is the mix of events; without one all are failed reloads.
 	Mix []Share `yaml:"mix"`
 	// Executions makes the repository know each execution and its script log.
 	Executions bool `yaml:"executions"`
-	// Warm is how many events are sent and dealt with before the measurement, at WarmRate.
+	// Warm is how many events are sent at WarmRate, and handled, before the measurement.
 	Warm     int     `yaml:"warm"`
 	WarmRate float64 `yaml:"warmRate"`
-	// Drain bounds the wait at the end while nothing arrives any more.
+	// Drain is how long the end of the measurement waits while nothing arrives.
 	Drain time.Duration `yaml:"drain"`
 
 	QRS QRS `yaml:"qrs"`
-	// Destinations are those that are on. An event is expected at each of them
-	// unless its share of the mix says otherwise.
+	// Destinations are switched on, and each is expected to receive every event
+	// unless the share of the event in the mix says otherwise.
 	Destinations []string `yaml:"destinations"`
-	// Unmeasured are switched on as well, and nothing is expected of them.
+	// Unmeasured are destinations that are switched on and not measured.
 	Unmeasured []string `yaml:"unmeasured"`
 	// Sinks are the faults of the sink for webhooks, by path.
 	Sinks []Fault `yaml:"sinks"`
@@ -71,18 +71,18 @@ type Scenario struct {
 	Config string `yaml:"config"`
 	// Pending is how many events wait in the journal at the start.
 	Pending int `yaml:"pending"`
-	// Duration is for how long events are sent, an idle target or one that follows
-	// executions is watched, or one turn of a comparison takes.
+	// Duration is how long events are sent, an idle target or one that follows
+	// executions is observed, or one turn of a comparison takes.
 	Duration time.Duration `yaml:"duration"`
 
-	// Bars are what the figures have to be, by their name.
+	// Bars are the limits of the figures, by name.
 	Bars map[string]Bar `yaml:"bars"`
 	// Variants repeat the scenario with some fields replaced, and Ratios compare them.
 	Variants []yaml.Node `yaml:"variants"`
 	Ratios   []Ratio     `yaml:"ratios"`
 
-	// scale multiplies the number of events, tasks and executions, and shortens
-	// what takes its time whatever they are.
+	// scale multiplies the number of events, tasks and executions. Below 1 it also
+	// shortens durations that do not depend on them.
 	scale float64
 	// given are the keys that the file has.
 	given map[string]bool
@@ -93,9 +93,9 @@ type Share struct {
 	// Family is failed, aborted, succeeded or distribute; Type a type of task.
 	Family string `yaml:"family"`
 	Type   string `yaml:"type"`
-	// Of is how many of each round of the mix are of this kind; 0 means one.
+	// Of is how many events of each round of the mix are of this kind; 0 means one.
 	Of int `yaml:"of"`
-	// To replaces the destinations of the scenario.
+	// To replaces the destinations of the scenario for these events.
 	To []string `yaml:"to"`
 }
 
@@ -106,9 +106,10 @@ type QRS struct {
 	Faults  []Fault       `yaml:"faults"`
 }
 
-// Fault is something that goes wrong with answers.
+// Fault makes answers go wrong.
 type Fault struct {
-	// Path is the beginning of the paths that are hit, Percent their share; 0 means all.
+	// Path is the prefix of the paths that are hit, Percent the share of their
+	// requests; 0 means all.
 	Path    string  `yaml:"path"`
 	Percent float64 `yaml:"percent"`
 	// Kind is slow, reset, status, hang or truncate.
@@ -118,12 +119,12 @@ type Fault struct {
 	RetryAfter time.Duration `yaml:"retryAfter"`
 }
 
-// Bar is what a figure has to be.
+// Bar is the limits that a figure has to meet.
 type Bar struct {
 	Min *float64 `yaml:"min" json:"min,omitempty"`
 	Max *float64 `yaml:"max" json:"max,omitempty"`
-	// Anywhere marks a bar that holds on any machine, as slow as it may be. One of
-	// at most 0 does so in any case.
+	// Anywhere marks a bar that applies on any machine, however slow. A bar of at
+	// most 0 always does.
 	Anywhere bool `yaml:"anywhere" json:"anywhere,omitempty"`
 }
 
@@ -171,7 +172,7 @@ func Scenarios() ([]Scenario, error) {
 	return out, err
 }
 
-// ParseScenario reads a scenario and says everything that is wrong with it.
+// ParseScenario reads a scenario. The error names everything that is wrong with it.
 func ParseScenario(text []byte) (Scenario, error) {
 	s := Scenario{Measure: measuresEvents, Drain: 5 * time.Second, WarmRate: 2000, Tasks: 50, Set: "standard"}
 	if err := target.Decode(text, &s); err != nil {
@@ -185,13 +186,13 @@ func ParseScenario(text []byte) (Scenario, error) {
 	return s, err
 }
 
-// Variant is a scenario with a name within it, "" for the scenario itself.
+// Variant is a variant of a scenario by name; "" is the scenario itself.
 type Variant struct {
 	Name string
 	Scenario
 }
 
-// Scale multiplies the number of events and tasks, to try a scenario out.
+// Scale multiplies the number of events and tasks, for trial runs.
 func (s *Scenario) Scale(by float64) error {
 	if !finite(by) || by <= 0 {
 		return fmt.Errorf("scale %g must be a number above 0", by)
@@ -224,13 +225,13 @@ func (s Scenario) scaled() Scenario {
 	return s
 }
 
-// shortened is a time at a scale below 1.
+// shortened returns a duration multiplied by the scale, if that is below 1.
 func (s Scenario) shortened(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * min(1, cmp.Or(s.scale, 1)))
 }
 
-// Expand returns the variants, or the scenario itself when it has none. The error
-// is everything that is wrong with them.
+// Expand returns the variants, or the scenario itself when it has none. The error names
+// everything that is wrong with them.
 func (s Scenario) Expand() ([]Variant, error) {
 	variants, problems := []Variant{{Scenario: s}}, []error{s.validate()}
 	if len(s.Variants) > 0 {
@@ -256,7 +257,7 @@ func (s Scenario) Expand() ([]Variant, error) {
 	return variants, errors.Join(append(problems, ratiosFit(s.Ratios, variants))...)
 }
 
-// variant returns the scenario with what a variant replaces.
+// variant returns the scenario with the fields of a variant replaced.
 func (s Scenario) variant(node yaml.Node) (Variant, error) {
 	v := Variant{Scenario: s}
 	v.Scenario.Name, v.Bars, v.given = "", maps.Clone(s.Bars), maps.Clone(s.given)
@@ -271,8 +272,8 @@ func (s Scenario) variant(node yaml.Node) (Variant, error) {
 	return v, err
 }
 
-// bars returns those of the figures and those of the ratios, which are judged
-// when they are made.
+// bars returns the bars of the figures and those of the ratios, which are judged later,
+// when the ratios are computed.
 func (s Scenario) bars() (figures, ratios map[string]Bar) {
 	figures, ratios = map[string]Bar{}, map[string]Bar{}
 	maps.Copy(figures, s.Bars)
@@ -293,7 +294,7 @@ func (s Scenario) mix() []Share {
 	return s.Mix
 }
 
-// told are the destinations that are told of events.
+// told returns the destinations that receive events.
 func (s Scenario) told() []string {
 	out := slices.Clone(s.Destinations)
 	for _, share := range s.Mix {

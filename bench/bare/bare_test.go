@@ -19,7 +19,7 @@ import (
 
 func TestSearch_endsCloseToTheLimitOfEachSide(t *testing.T) {
 	for _, limit := range []int{0, 700, 3_300, 20_000, 130_001, 999_999, 5_000_000} {
-		want := min(limit, search.Limit) // nothing above is tried
+		want := min(limit, search.Limit) // no higher rate is tried
 		tried := 0
 		found, err := search.Highest(t.Context(), upTo(limit, &tried), upTo(2*limit, new(int)))
 		if err != nil || found[0] > want || float64(found[0]) < 0.96*float64(want) {
@@ -31,10 +31,10 @@ func TestSearch_endsCloseToTheLimitOfEachSide(t *testing.T) {
 	}
 }
 
-// search is one in which time does not matter.
+// search is a Search whose time limit does not matter.
 var search = bare.Search{From: 20_000, Limit: 1_000_000, Rounds: 3, Most: time.Minute}
 
-// upTo is a side that keeps everything up to a rate.
+// upTo returns a side that loses nothing up to a rate.
 func upTo(limit int, tried *int) bare.Trial {
 	return func(_ context.Context, rate int) (int, error) {
 		*tried++
@@ -56,7 +56,7 @@ func TestSearch_oneBusyMomentDecidesNothing(t *testing.T) {
 	}
 }
 
-// Which moment is busy makes no difference where there is only one.
+// A single failure makes no difference, wherever in the search it happens.
 func TestSearch_everyRateThatFailedIsTriedAgain(t *testing.T) {
 	once := search
 	once.Rounds = 1
@@ -74,7 +74,7 @@ func TestSearch_everyRateThatFailedIsTriedAgain(t *testing.T) {
 	}
 }
 
-// The median of two rounds is half of a lucky one, or of one in a busy moment.
+// With two rounds, a lucky or a disturbed round would decide the median.
 func TestSearch_endsAfterAnOddNumberOfRounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := func(rounds int, most time.Duration) (tried int) {
@@ -164,7 +164,7 @@ func TestHandler_endsWhenItIsToldTo(t *testing.T) {
 	}
 }
 
-// It may be told to end before it has begun.
+// The input may end before Serve has begun to serve.
 func TestServe_endsWithItsInput(t *testing.T) {
 	for range 100 {
 		if err := bare.Serve(strings.NewReader(""), io.Discard); err != nil {

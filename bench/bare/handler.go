@@ -53,12 +53,12 @@ func StartHandler(ctx context.Context, command ...string) (*Handler, error) {
 // Address returns host:port.
 func (h *Handler) Address() string { return h.address }
 
-// Close ends the process.
+// Close ends the process and waits for it.
 func (h *Handler) Close() error {
 	return errors.Join(h.stop.Close(), h.process.Wait())
 }
 
-// answered is as long as what the service answers to a get and to a put.
+// answered has the length of the answer of the service to a get and to a put.
 const answered = `{"namespace":"etl","key":"lastRun","value":"2031-01-05","ttl":600000}`
 
 // Serve answers on a free port of the loopback interface, and writes its host:port to
@@ -78,6 +78,6 @@ func Serve(in io.Reader, out io.Writer) error {
 	if err == nil {
 		_, err = io.Copy(io.Discard, in)
 	}
-	// Shutdown would do nothing to a server that is about to begin.
+	// Shutdown has no effect on a server that has not begun to serve.
 	return errors.Join(err, listener.Close(), <-served)
 }

@@ -17,15 +17,15 @@ import (
 	"butler/internal/udp"
 )
 
-// intake is the way from the socket to the durable journal, and nothing behind
-// it: what fills a journal as the service itself does.
+// intake is the path from the socket to the durable journal, without what follows. It
+// fills a journal as the service does.
 type intake struct {
 	address netip.AddrPort
 	stored  atomic.Int64
 	close   func()
 }
 
-// countingQueue counts what has become durable.
+// countingQueue counts the entries that have become durable.
 type countingQueue struct {
 	*journal.Queue
 	stored *atomic.Int64
@@ -41,8 +41,8 @@ func (q countingQueue) Append(entries [][]byte, done func(journal.Seq, int, erro
 	})
 }
 
-// openIntake starts the ingest actor in front of an embedded, synchronously
-// written journal in a directory, which stays.
+// openIntake starts the ingest actor with an embedded, synchronously written journal in a
+// directory. Closing the intake keeps the directory.
 func openIntake(directory string) (*intake, error) {
 	ctx := context.Background()
 	store, err := jetstream.Open(ctx, jetstream.Options{Dir: directory})

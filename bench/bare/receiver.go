@@ -14,14 +14,14 @@ import (
 	"butler/bench/load"
 )
 
-// Receiver is a batched receiver that only counts: what the service is compared with.
+// Receiver is a batched receiver that only counts, as a reference for the service.
 type Receiver struct {
 	conn  *net.UDPConn
 	count atomic.Int64
 	done  chan struct{}
 }
 
-// receiveBuffer is what every receiver of a comparison asks for.
+// receiveBuffer is the receive buffer that every receiver of a comparison requests, in bytes.
 const receiveBuffer = 8 << 20
 
 // NewReceiver starts a bare receiver on a free port of the loopback interface.
@@ -57,7 +57,7 @@ func (b *Receiver) read() {
 // Addr returns where the receiver listens.
 func (b *Receiver) Addr() netip.AddrPort { return b.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// quiet is how long nothing may arrive before what is missing is lost.
+// quiet is how long nothing arrives before missing datagrams count as lost.
 const quiet = 300 * time.Millisecond
 
 // Try sends a load to the receiver and returns how many of its datagrams were lost.

@@ -19,17 +19,17 @@ import (
 // with wrk.
 const callers = 64
 
-// Call is one call of an HTTP interface that is made again and again.
+// Call is a call of an HTTP interface, for repetition.
 type Call struct {
 	Name           string
 	Method, Target string
 	Body           string
-	// Callers is how many connections stay open; 0 means 64.
+	// Callers is the number of open connections; 0 means 64.
 	Callers int
 }
 
-// Rate is how often a call was answered in a second, and how many times as often
-// as a handler that only answers did, with the same method.
+// Rate is the number of answers to a call a second, and its ratio to that of a handler
+// that only answers, with the same method.
 type Rate struct {
 	Name        string
 	Rate, Ratio float64
@@ -63,21 +63,21 @@ func Calls(address string, handler *Handler, calls []Call, turn time.Duration, r
 	return out, nil
 }
 
-// median is the lower one of two in the middle.
+// median returns the median, the lower one of two in the middle.
 func median(of []float64) float64 {
 	of = slices.Sorted(slices.Values(of))
 	return of[(len(of)-1)/2]
 }
 
-// request returns what is sent for a call, to a server that answers by no other
-// name than its address.
+// request returns the bytes of a request for the call. Its Host header is the address,
+// because a server may accept no other name.
 func (c Call) request(address string) []byte {
 	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		c.Method, c.Target, address, len(c.Body), c.Body)
 }
 
-// repeat makes the call on all connections for a time and returns how many were
-// answered in a second.
+// repeat makes the call on all connections for d and returns the number of answers a
+// second.
 func (c Call) repeat(address string, d time.Duration) (float64, error) {
 	request := c.request(address)
 	var calls atomic.Int64

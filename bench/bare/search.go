@@ -9,7 +9,7 @@ import (
 // Trial sends a load at a rate and returns how many of its datagrams were lost.
 type Trial func(ctx context.Context, rate int) (lost int, err error)
 
-// Search says how the highest rates without loss are looked for.
+// Search describes how the highest rates without loss are searched for.
 type Search struct {
 	// From is the first rate that is tried, Limit the highest, in datagrams a second.
 	From, Limit int
@@ -22,13 +22,13 @@ type Search struct {
 }
 
 const (
-	// first is the step of the first climb, and later that around what an
-	// earlier round has found.
+	// first is the factor between rates in the first climb, later that in climbs
+	// around the result of an earlier round.
 	first, later = 2.0, 1.25
-	// near is how close to each other the highest rate that passed and the
-	// lowest that failed have to be.
+	// near is the ratio of the lowest failed to the highest passed rate at which a
+	// search ends.
 	near = 1.04
-	// lowest is the rate below which nothing is looked for.
+	// lowest is the lowest rate that is tried.
 	lowest = 500
 )
 
@@ -60,8 +60,8 @@ func (s Search) Highest(ctx context.Context, sides ...Trial) ([]int, error) {
 	return out, nil
 }
 
-// climb raises the rate, or lowers it when the first one fails already, until it
-// lies between one that passed and one that failed, and halves what is between.
+// climb raises the rate, or lowers it when the first one fails, until one rate has passed
+// and one has failed, and then bisects between them. It returns the highest passed rate.
 func (s Search) climb(ctx context.Context, from int, step float64, try Trial) (int, error) {
 	passed, failed := 0, 0
 	for rate := from; rate >= lowest && passed < s.Limit && (passed == 0 || failed == 0); {
@@ -101,7 +101,7 @@ func twice(ctx context.Context, rate int, try Trial) (kept bool, err error) {
 	return kept, err
 }
 
-// settle waits until count reaches want or stands still for quiet, and returns it.
+// settle waits until count is at least want or has not changed for quiet, and returns it.
 func settle(want int, quiet time.Duration, count func() int) int {
 	last, since := count(), time.Now()
 	for last < want && time.Since(since) < quiet {

@@ -16,29 +16,29 @@ type Load struct {
 	Size int
 	// Append appends the n-th datagram to b.
 	Append func(b []byte, n int) []byte
-	// Prepared makes all datagrams before the first is sent, so that sending
-	// costs nothing but system calls.
+	// Prepared makes all datagrams before the first is sent, so that sending costs only
+	// system calls.
 	Prepared bool
-	// Sent, if set, is told that the datagrams from..to-1 leave now.
+	// Sent, if set, is called just before the datagrams from..to-1 are sent.
 	Sent func(from, to int, at time.Time)
 }
 
-// Report is what a sender says of itself.
+// Report describes what a sender did.
 type Report struct {
 	Sent int
-	// Refused is how many of them are known to have met a closed port: the
-	// receiver was down, and the load went on.
+	// Refused is how many of them are known to have met a closed port. A receiver that
+	// is down does not end the load.
 	Refused int
 	Took    time.Duration
-	// Late is by how much the latest datagram missed its time.
+	// Late is the largest delay of a datagram behind its time.
 	Late time.Duration
 }
 
-// burstsPerSecond bounds the system calls of a fast load: slower loads send
-// every datagram at its own time.
+// burstsPerSecond bounds the system calls of a fast load. Slower loads send every datagram
+// on its own.
 const burstsPerSecond = 5000
 
-// Send sends the load until it ends or ctx does.
+// Send sends the load until it is complete or ctx ends.
 func (l Load) Send(ctx context.Context, to netip.AddrPort) (Report, error) {
 	sender, err := NewSender(to, l.Size)
 	if err != nil {
@@ -72,7 +72,7 @@ func (l Load) Send(ctx context.Context, to netip.AddrPort) (Report, error) {
 	return report, ctx.Err()
 }
 
-// bursts returns a function that returns the burst which begins with a datagram.
+// bursts returns a function that returns the burst beginning with datagram from.
 func (l Load) bursts(per int) func(from int) []byte {
 	room := make([]byte, 0, per*l.Size)
 	fill := func(from int) []byte {
@@ -94,8 +94,8 @@ func (l Load) bursts(per int) func(from int) []byte {
 	}
 }
 
-// pause waits for d or the end of ctx. Short pauses are slept: a timer's
-// channel would cost more than what is waited for.
+// pause waits for d or until ctx ends. Short pauses ignore ctx and sleep, since a timer
+// would cost more.
 func pause(ctx context.Context, d time.Duration) {
 	if d < 10*time.Millisecond {
 		time.Sleep(d)

@@ -11,7 +11,7 @@ import (
 	"butler/bench/load"
 )
 
-// listen returns a socket that nobody reads but the test.
+// listen returns a socket that only the test reads.
 func listen(t *testing.T) *net.UDPConn {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -16,7 +16,7 @@ type Sender struct {
 	fd      int
 	size    int
 	control []byte
-	// last is how many datagrams left with the last call.
+	// last is how many datagrams the last call sent.
 	last int
 }
 
@@ -49,11 +49,11 @@ func NewSender(to netip.AddrPort, size int) (_ *Sender, err error) {
 // MaxBurst is how many datagrams of a size one call can carry.
 func MaxBurst(size int) int { return min(64, 65_000/size) }
 
-// Send sends a burst: datagrams of the sender's size, one behind the other. It
-// returns how many datagrams it has learned of that nobody listened to.
+// Send sends a burst: concatenated datagrams of the sender's size. It returns how many
+// datagrams it has learned to have met a closed port.
 func (s *Sender) Send(burst []byte) (refused int, err error) {
 	if err = s.send(burst); errors.Is(err, unix.ECONNREFUSED) {
-		// That is the answer to the burst before, and this one has not left.
+		// The error is for the previous burst, and this one was not sent.
 		refused, err = s.last, s.send(burst)
 	}
 	s.last = len(burst) / s.size

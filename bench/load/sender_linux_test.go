@@ -18,7 +18,7 @@ func TestNewSender_leavesNothingOpenWhenItCannotSend(t *testing.T) {
 	}
 	before := open()
 	for range 10 {
-		if _, err := load.NewSender(netip.MustParseAddrPort("255.255.255.255:1"), 1); err == nil { // who broadcasts has to ask for it
+		if _, err := load.NewSender(netip.MustParseAddrPort("255.255.255.255:1"), 1); err == nil { // a broadcast needs a socket option
 			t.Fatal("want an error")
 		}
 	}

@@ -28,13 +28,13 @@ func NewSender(to netip.AddrPort, size int) (*Sender, error) {
 // MaxBurst is how many datagrams of a size one call of Send carries.
 func MaxBurst(int) int { return 64 }
 
-// Send sends a burst: datagrams of the sender's size, one behind the other. It
-// returns how many datagrams it has learned of that nobody listened to.
+// Send sends a burst: concatenated datagrams of the sender's size. It returns how many
+// datagrams it has learned to have met a closed port.
 func (s *Sender) Send(burst []byte) (refused int, err error) {
 	for ; len(burst) >= s.size; burst = burst[s.size:] {
 		_, err := s.conn.Write(burst[:s.size])
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			// That is the answer to the datagram before, and this one has not left.
+			// The error is for the previous datagram, and this one was not sent.
 			refused++
 			_, err = s.conn.Write(burst[:s.size])
 		}

@@ -27,7 +27,7 @@ const (
 	legendWidth              = 70.0
 )
 
-// chart draws curves over seconds as SVG; nothing when there is nothing to draw.
+// chart draws curves over seconds as SVG; "" when there is nothing to draw.
 func chart(title, unit string, lines ...line) template.HTML {
 	maxX, maxY, drawn := 0.0, 0.0, false
 	for _, l := range lines {
@@ -99,7 +99,7 @@ func latencies(windows []bench.Window) template.HTML {
 	return chart("Latency", "ms, by time of sending", p50, p99, largest)
 }
 
-// throughput draws what was sent and received a second.
+// throughput draws the numbers sent and received a second.
 func throughput(samples []bench.Sample) template.HTML {
 	sent, received := line{name: "sent", class: "a"}, line{name: "received", class: "b"}
 	var before bench.Sample
@@ -113,7 +113,7 @@ func throughput(samples []bench.Sample) template.HTML {
 	return chart("Throughput", "a second", sent, received)
 }
 
-// over draws one or two readings of the samples; what is not known is left out.
+// over draws one or two readings of the samples, without unknown values.
 func over(title, unit string, samples []bench.Sample, readings ...reading) template.HTML {
 	lines := make([]line, len(readings))
 	for i, r := range readings {

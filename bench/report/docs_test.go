@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what the README and pages of docs say of the committed results")
 
-// The lines of a page between which stands what is made of the committed results.
+// The lines that enclose the part of a page generated from the committed results.
 const (
 	tableBegin = "<!-- generated from bench/scenarios and bench/results: begin -->\n"
 	tableEnd   = "<!-- generated: end -->\n"
@@ -62,7 +62,7 @@ func committed(t *testing.T) ([]bench.Scenario, []bench.Report) {
 	return scenarios, runs
 }
 
-// isGenerated compares what stands between the two lines of a page, or writes it.
+// isGenerated compares the part of a page between the two lines with text, or updates it.
 func isGenerated(t *testing.T, path, text string) {
 	t.Helper()
 	page, err := os.ReadFile(path)
@@ -102,7 +102,7 @@ var readmeRows = []struct {
 	{"the same with the values in memory only", "http-in-memory", []string{"key-value get / bare handler", "key-value put / bare handler"}},
 }
 
-// readmeTable shows the figures of the rows as they were measured.
+// readmeTable formats the measured figures of the rows.
 func readmeTable(measured []bench.Result) string {
 	var out strings.Builder
 	out.WriteString("| What | Figure |\n|---|---|\n")
@@ -117,7 +117,7 @@ func readmeTable(measured []bench.Result) string {
 	return out.String()
 }
 
-// readmeVerdict names the scenarios that miss a bar, and those of which that is not known.
+// readmeVerdict names the scenarios that miss a bar, and those for which it is not known.
 func readmeVerdict(scenarios []bench.Scenario, measured []bench.Result) string {
 	var missed, unknown []string
 	for _, s := range scenarios {
@@ -142,7 +142,7 @@ func readmeVerdict(scenarios []bench.Scenario, measured []bench.Result) string {
 	return out + "\n"
 }
 
-// barTable states the bars of the scenarios beside what runs have measured, each of a set of its own.
+// barTable lists the bars of the scenarios with the figures of runs, each of another set.
 func barTable(scenarios []bench.Scenario, runs ...bench.Report) string {
 	var out strings.Builder
 	var measured []bench.Result
@@ -175,8 +175,8 @@ func barTable(scenarios []bench.Scenario, runs ...bench.Report) string {
 
 func quoted(r bench.Result) string { return "`" + r.Scenario + "`" }
 
-// worst is a figure of the variant that is farthest from its bar. It is judged by
-// the bar of today: a scenario may have another than when it was measured.
+// worst returns the figure of the variant that is farthest from its bar. It is judged by
+// the current bar, which may have changed since the measurement.
 func worst(measured []bench.Result, scenario, name string, bar bench.Bar) bench.Figure {
 	out := bench.Figure{Name: name, Bar: &bar, Unmeasured: true}
 	for _, result := range measured {
@@ -192,7 +192,7 @@ func worst(measured []bench.Result, scenario, name string, bar bench.Bar) bench.
 	return out
 }
 
-// Whether a bar is reached.
+// The answers to whether a bar is met.
 const (
 	yes      = "yes"
 	no       = "**no**"

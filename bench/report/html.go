@@ -14,7 +14,7 @@ import (
 //go:embed report.html.tmpl
 var page string
 
-// HTML writes a run as one page that needs nothing but itself.
+// HTML writes a run as one self-contained page.
 func HTML(w io.Writer, r bench.Report) error {
 	parsed, err := template.New("report").Funcs(template.FuncMap{
 		"number": number, "quantile": quantile, "value": value, "verdict": verdict, "ratio": ratio, "describe": describe, "charts": charts,
@@ -29,7 +29,7 @@ func HTML(w io.Writer, r bench.Report) error {
 	return parsed.Execute(w, r)
 }
 
-// charts draws everything that is known over time of a result.
+// charts draws everything in a result that was measured over time.
 func charts(r bench.Result) []template.HTML {
 	var out []template.HTML
 	for _, svg := range []template.HTML{

@@ -8,7 +8,7 @@ import (
 	"butler/bench"
 )
 
-// sizingRows are the rates of docs/sizing.md, each of a scenario, or of a variant of one.
+// sizingRows are the rates of docs/sizing.md, each of a scenario or of a variant.
 var sizingRows = []struct{ what, title, memory string }{
 	{"nothing", "idle", "memory"},
 	{"1 a second, one webhook", "webhook-1", peak},
@@ -34,7 +34,7 @@ func TestDocs_sizingStatesWhatEachRateTook(t *testing.T) {
 	isGenerated(t, "../../docs/sizing.md", sizingTable(measured))
 }
 
-// sizingTable shows the memory and the processor of the rows.
+// sizingTable formats the memory and the processor use of the rows.
 func sizingTable(measured []bench.Result) string {
 	var out strings.Builder
 	out.WriteString("| Events | `butlerbench` scenario | Memory at its peak | Processor |\n|---|---|---:|---:|\n")
@@ -52,7 +52,7 @@ func sizingTable(measured []bench.Result) string {
 	return out.String()
 }
 
-// cores is the processor time of a second in which events were delivered.
+// cores formats the processor time a second while events were delivered.
 func cores(r bench.Result) string {
 	if idle, has := r.Figure("CPU while idle"); has && !idle.Unmeasured {
 		return fmt.Sprintf("%.3g cores", idle.Value/100)

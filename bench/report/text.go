@@ -14,7 +14,8 @@ import (
 	"butler/bench"
 )
 
-// Plain replaces what would control a terminal: names come from files of others.
+// Plain replaces characters that would control a terminal, because names come from files
+// of other authors.
 func Plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && unicode.IsControl(r) {
@@ -59,7 +60,7 @@ func Table(w io.Writer, r bench.Report) error {
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// quantile shows a latency of a destination, which has none without a receipt.
+// quantile formats a latency of a destination in milliseconds, "-" without a receipt.
 func quantile(d bench.Delivery, ms float64) string {
 	if d.Received == 0 {
 		return "-"
@@ -67,7 +68,7 @@ func quantile(d bench.Delivery, ms float64) string {
 	return number(ms)
 }
 
-// value is the figure with its unit.
+// value formats a figure with its unit.
 func value(f bench.Figure) string {
 	if f.Unmeasured {
 		return "not measured"
@@ -75,7 +76,7 @@ func value(f bench.Figure) string {
 	return number(f.Value) + " " + f.Unit
 }
 
-// number shows four digits, and all of a whole number.
+// number formats with four significant digits, and integers with all of theirs.
 func number(v float64) string {
 	if v == float64(int64(v)) || v >= 10_000 {
 		return thousands(int64(v))
@@ -91,7 +92,7 @@ func thousands(n int64) string {
 	return text
 }
 
-// verdict says whether a figure is what it has to be.
+// verdict says whether a figure meets its bar, "" without one.
 func verdict(f bench.Figure) string {
 	if f.Bar == nil {
 		return ""
@@ -103,7 +104,7 @@ func verdict(f bench.Figure) string {
 	return mark + " (" + limits(*f.Bar) + ")"
 }
 
-// limits is a bar in signs.
+// limits formats a bar with comparison signs.
 func limits(b bench.Bar) string {
 	var out []string
 	if b.Min != nil {
@@ -115,7 +116,7 @@ func limits(b bench.Bar) string {
 	return strings.Join(out, ", ")
 }
 
-// ratio says what the figure is of that of the earlier run, and which is better.
+// ratio formats the ratio of the figure to the baseline, and whether it is better or worse.
 func ratio(f bench.Figure) string {
 	x, known := f.Ratio()
 	if !known {
@@ -124,7 +125,7 @@ func ratio(f bench.Figure) string {
 	return fmt.Sprintf("%.2f x baseline%s", x, tendency(f, x))
 }
 
-// tolerance is how far two runs may differ on an unchanged machine.
+// tolerance is the relative difference of two runs that is neither better nor worse.
 const tolerance = 0.1
 
 func tendency(f bench.Figure, x float64) string {

@@ -13,8 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Decode reads a file that is one YAML document. Every key that does not exist
-// or has a value of another kind is part of the error, by its path.
+// Decode reads a file with one YAML document. The error names, by path, every key that
+// does not exist or has a value of the wrong kind.
 func Decode(text []byte, into any) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -33,7 +33,8 @@ func Decode(text []byte, into any) error {
 	return nil
 }
 
-// What the library says of a key and of a value. A long value ends with dots.
+// The messages of the library about a key and about a value. It cuts a long value
+// short with dots.
 var (
 	noField   = regexp.MustCompile(`^line (\d+): field (.+) not found in type `)
 	noValue   = regexp.MustCompile("^line (\\d+): cannot unmarshal (!!\\w+)(?: `(.*)`)? into (.+)$")
@@ -45,7 +46,7 @@ var examples = map[string]string{
 	"time.Duration": "5s", "float64": "200", "int": "200", "bool": "true", "string": "webhook", "[]string": "[webhook, email]",
 }
 
-// explain says what the library says in the words of who wrote the file.
+// explain rewrites the messages of the library for the author of the file.
 func explain(text []byte, mistyped *yaml.TypeError) error {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {

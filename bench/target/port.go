@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// FreePorts returns n ports of the loopback interface that nobody used a moment
-// ago, for UDP and for TCP.
+// FreePorts returns n ports of the loopback interface that were free a moment ago for both
+// UDP and TCP.
 func FreePorts(n int) ([]int, error) {
 	var out []int
 	for range n {
@@ -15,13 +15,13 @@ func FreePorts(n int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer release() // all are held until all are found: no port is found twice
+		defer release() // holds the port until all are found, so that none is found twice
 		out = append(out, port)
 	}
 	return out, nil
 }
 
-// tries is how many ports are tried that are free for TCP and not for UDP.
+// tries bounds the search for a port that is free for UDP as well as for TCP.
 const tries = 20
 
 func freePort() (port int, release func(), err error) {

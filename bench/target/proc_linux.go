@@ -78,7 +78,7 @@ func socketsOf(port int) []socket {
 	return out
 }
 
-// boundBy tells one socket at a port from a later one; "" when there is none.
+// boundBy identifies the socket bound to a port; "" when there is none.
 func boundBy(port int) string {
 	for _, s := range socketsOf(port) {
 		return s.inode
@@ -86,7 +86,7 @@ func boundBy(port int) string {
 	return ""
 }
 
-// dropsOf adds up what the sockets of a port have dropped.
+// dropsOf returns the sum of the drops of the sockets at a port; false without a socket.
 func dropsOf(port int) (int, bool) {
 	drops, sockets := 0, socketsOf(port)
 	for _, s := range sockets {
@@ -95,8 +95,8 @@ func dropsOf(port int) (int, bool) {
 	return drops, len(sockets) > 0
 }
 
-// processAt returns the process with a socket at a port, 0 when there is none or
-// it is not ours to look into.
+// processAt returns the process with a socket at a port, 0 when there is none or its files
+// are not readable.
 func processAt(port int) int {
 	for _, s := range socketsOf(port) {
 		files, _ := filepath.Glob("/proc/[0-9]*/fd/*")

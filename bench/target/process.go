@@ -28,7 +28,7 @@ type Target struct {
 	client  *http.Client
 	log     io.Writer
 	ends    Ends
-	// stopTime is how long a process may take to end that was told to.
+	// stopTime is how long a process may take to end after its signal.
 	stopTime time.Duration
 }
 
@@ -38,11 +38,11 @@ type Options struct {
 	Site Site
 	// Extra is the configuration of the scenario.
 	Extra string
-	// PID is the process of a target that somebody else starts; 0 for the one that
-	// has its UDP port open.
+	// PID is the process of a target that is started externally; 0 means the process
+	// that has its UDP port open.
 	PID int
-	// Log is told, in lines, how the target ended when not well, and what has to
-	// be done for one that somebody else starts.
+	// Log receives lines: how the target ended, if badly, and instructions for a target
+	// that is started externally.
 	Log io.Writer
 }
 
@@ -54,13 +54,13 @@ type Usage struct {
 	RSS, Peak int64
 }
 
-// startTime bounds how long a target may take until it is ready, and patience
-// that of one which somebody else starts.
+// startTime bounds how long a target may take to be ready, and patience how long one that
+// is started externally may.
 const (
 	startTime = 2 * time.Minute
 	patience  = 10 * time.Minute
 	stopTime  = 20 * time.Second
-	// lookEvery is how often it is looked whether a target is ready.
+	// lookEvery is the interval at which a target is checked for readiness.
 	lookEvery = 2 * time.Millisecond
 )
 
@@ -73,7 +73,7 @@ func Start(ctx context.Context, o Options) (*Target, time.Duration, error) {
 	}
 	t := &Target{
 		spec: o.Spec, site: o.Site, config: filepath.Join(o.Site.Dir, "butler.yaml"), pid: o.PID, log: o.Log, stopTime: stopTime,
-		// The page is asked for often: compressing it would be work of the target's that nobody measures.
+		// The metrics page is read often: compressing it would only burden the target.
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableCompression: true}},
 	}
 	if err := os.WriteFile(t.config, text, 0o600); err != nil {
@@ -112,8 +112,8 @@ func (t *Target) Launch(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// attach waits for a program that somebody else starts with the configuration.
-// One that has the UDP port open before knows nothing of it.
+// attach waits for a program that is started externally with the configuration. A program
+// that already has the UDP port open does not have it, and must end first.
 func (t *Target) attach(ctx context.Context) (time.Duration, error) {
 	before := boundBy(t.site.UDPPort)
 	what := "start the target"
@@ -145,7 +145,7 @@ func (t *Target) attach(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// program returns where a program is: as it is named, or beside this one.
+// program returns the path of a program: as named, or else next to this executable.
 func program(name string) string {
 	if _, err := exec.LookPath(name); err == nil {
 		return name
@@ -160,7 +160,7 @@ func program(name string) string {
 
 func (t *Target) logPath() string { return filepath.Join(t.site.Dir, "target.log") }
 
-// lastWords returns the end of what the program wrote.
+// lastWords returns the end of the output of the program.
 func (t *Target) lastWords() string {
 	const enough = 2000
 	text, err := os.ReadFile(t.logPath())
@@ -170,7 +170,7 @@ func (t *Target) lastWords() string {
 	return string(bytes.TrimSpace(text[max(0, len(text)-enough):]))
 }
 
-// await waits until the target is ready.
+// await waits until the target is ready, and returns how long that took.
 func (t *Target) await(ctx context.Context, most time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -197,7 +197,7 @@ func (t *Target) ready(ctx context.Context) bool {
 	return err == nil
 }
 
-// Addr returns where events are received.
+// Addr returns the address at which the target receives events.
 func (t *Target) Addr() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(t.site.UDPPort))
 }
@@ -210,14 +210,14 @@ func (t *Target) REST() (string, bool) {
 // Usage returns what the process has used so far; false when that is not known.
 func (t *Target) Usage() (Usage, bool) { return usageOf(t.pid) }
 
-// Drops counts the datagrams that the kernel threw away before the target read
-// them, since its socket was opened; false when that is not known.
+// Drops returns how many datagrams the kernel has dropped at the socket of the target
+// since that was opened; false when that is not known.
 func (t *Target) Drops() (int, bool) { return dropsOf(t.site.UDPPort) }
 
-// Ends counts how the processes ended that were started here.
+// Ends counts how the processes that were started here ended.
 type Ends struct {
-	// Failed ended with an error that nobody asked them for, Killed did not end
-	// when they were told to.
+	// Failed counts processes that ended with an error of their own, Killed those that did
+	// not end when told to.
 	Failed, Killed int
 }
 
@@ -227,7 +227,7 @@ func (t *Target) Ends() Ends { return t.ends }
 // Kill ends the process at once, as a crash does.
 func (t *Target) Kill() error { return t.end(syscall.SIGKILL) }
 
-// Stop ends a process that was started here, and only such a one.
+// Stop ends the process if it was started here.
 func (t *Target) Stop() error { return t.end(syscall.SIGINT) }
 
 func (t *Target) end(by syscall.Signal) error {
@@ -261,8 +261,8 @@ func (t *Target) end(by syscall.Signal) error {
 	return nil
 }
 
-// endedBy reports whether a process has ended since it got a signal. Where it
-// cannot be seen, one that was killed has.
+// endedBy reports whether a signal ended the process. On Windows, which does not tell, it
+// assumes so for one that was killed.
 func endedBy(exit *exec.ExitError, by syscall.Signal) bool {
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	return ok && status.Signal() == by || runtime.GOOS == "windows" && by == syscall.SIGKILL

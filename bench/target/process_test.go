@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// launch starts a shell script as a target, which is ready when there is a file called up.
+// launch starts a shell script as a target, which is ready when the file up exists.
 func launch(t *testing.T, script string) (*Target, *strings.Builder) {
 	t.Helper()
 	directory, log := t.TempDir(), &strings.Builder{}
@@ -64,7 +64,7 @@ func TestTarget_tellsHowItsProcessEnded(t *testing.T) {
 	}
 }
 
-// It crashes before anybody ends it, which a kill -9 must not hide.
+// The target crashes by itself, which a later kill -9 must not hide.
 func TestTarget_tellsOfACrashBeforeTheEnd(t *testing.T) {
 	target, _ := launch(t, ": > $1\nwhile [ ! -e $1.now ]; do sleep 0.05; done\nexit 2\n")
 	if err := os.WriteFile(filepath.Join(target.site.Dir, "up.now"), nil, 0o600); err != nil {

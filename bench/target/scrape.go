@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// maxPage bounds what is read of a page.
+// maxPage bounds how much of a page is read, in bytes.
 const maxPage = 8 << 20
 
 func (t *Target) get(ctx context.Context, address string) ([]byte, error) {
@@ -32,13 +32,12 @@ func (t *Target) get(ctx context.Context, address string) ([]byte, error) {
 	return page, err
 }
 
-// Readings are the answers of the metrics page; a question that it does not
-// answer is -1.
+// Readings are values of the metrics page; one that the page does not have is -1.
 type Readings struct {
 	Durable, Decided, Pending, Queued, Followed float64
 }
 
-// Read asks the metrics page. Without one, or when it does not answer, nothing is known.
+// Read reads the metrics page. Without one, or when it does not answer, all values are -1.
 func (t *Target) Read(ctx context.Context) Readings {
 	out := Readings{-1, -1, -1, -1, -1}
 	if t.spec.Metrics == "" {
@@ -53,7 +52,7 @@ func (t *Target) Read(ctx context.Context) Readings {
 	return Readings{sums[0], sums[1], sums[2], sums[3], sums[4]}
 }
 
-// Revision is what the program says that it was built from, "" when it says nothing.
+// Revision returns the revision that the program reports for its build, "" for none.
 func (t *Target) Revision(ctx context.Context) string {
 	if t.spec.Metrics == "" || t.spec.Series.Build == "" {
 		return ""
@@ -65,7 +64,7 @@ func (t *Target) Revision(ctx context.Context) string {
 	return label(page, t.spec.Series.Build, "revision")
 }
 
-// label returns a label of the first of the series with a name, "" without one.
+// label returns a label of the first series with a name, "" for none.
 func label(page []byte, series, name string) string {
 	for line := range bytes.Lines(page) {
 		labels, ok := bytes.CutPrefix(line, []byte(series+"{"))

@@ -21,18 +21,18 @@ import (
 type Spec struct {
 	// Name is what reports call the program.
 	Name string `yaml:"name"`
-	// Command is the command line, split at spaces; "" means that the program
-	// is started by somebody else.
+	// Command is the command line, split at spaces; "" means that the program is
+	// started externally.
 	Command string `yaml:"command"`
 	// Config is a template of the configuration file; its fields are those of Site.
 	Config string `yaml:"config"`
-	// Extras tells that the configuration of a scenario can be merged into Config.
+	// Extras reports whether the configuration of a scenario can be merged into Config.
 	Extras bool `yaml:"extras"`
-	// Ready is asked until it answers 200; "" means that the program is ready
-	// as soon as its UDP port is open.
+	// Ready is an address that answers 200 when the program is ready; "" means that
+	// it is ready as soon as its UDP port is open.
 	Ready string `yaml:"ready"`
-	// Metrics is a page in Prometheus' text format, "" when there is none. The
-	// series are the names whose sum answers a question; see Series.
+	// Metrics is the address of a page in Prometheus' text format, "" when there is
+	// none. Series are the names of its metrics.
 	Metrics string `yaml:"metrics"`
 	Series  Series `yaml:"series"`
 	// ByTask are the destinations whose messages name the task and not the execution.
@@ -44,18 +44,19 @@ type Spec struct {
 	Journal string `yaml:"journal"`
 }
 
-// Series are names of metrics; a question nobody answers has none.
+// Series are names of metrics, whose values are summed up; none for a value that the
+// program does not report.
 type Series struct {
-	// Build names one whose label revision tells what the program was built from.
+	// Build is a metric whose label revision is the revision of the program.
 	Build string `yaml:"build"`
 	// Durable counts the events that have reached the disk.
 	Durable []string `yaml:"durable"`
-	// Decided counts the events that were dealt with, Pending those that wait.
+	// Decided counts the events that were handled, Pending those that wait.
 	Decided []string `yaml:"decided"`
 	Pending []string `yaml:"pending"`
-	// Queued counts the messages that are recorded and not delivered.
+	// Queued counts the messages that are recorded and not yet delivered.
 	Queued []string `yaml:"queued"`
-	// Followed counts the executions that are followed until they end.
+	// Followed counts the executions that are being followed.
 	Followed []string `yaml:"followed"`
 }
 
@@ -71,7 +72,7 @@ func ParseSpec(text []byte) (Spec, error) {
 	return s, nil
 }
 
-// Validate says what is wrong with the description.
+// Validate returns everything that is wrong with the description.
 func (s Spec) Validate() error {
 	var problems []error
 	if s.Name == "" || s.Config == "" {
@@ -87,15 +88,15 @@ func (s Spec) Validate() error {
 	return errors.Join(problems...)
 }
 
-// How a configuration shows the names of destinations: those that it asks for and
-// those that it calls by their path.
+// The names of destinations in a template: those that it queries with On, and those that
+// are paths of the webhook sink.
 var (
 	asked  = regexp.MustCompile(`\.On\s+"([^"]+)"`)
 	called = regexp.MustCompile(`\.HTTP\s*-?}}/([\w./-]+)`)
 )
 
-// Destinations are the names of those that the program can be told of, with
-// the configuration of a scenario. A topic of MQTT is only known by {{.On "topic"}}.
+// Destinations returns the names of the destinations that can be switched on, with the
+// configuration of a scenario. A topic of MQTT is only found by {{.On "topic"}}.
 func (s Spec) Destinations(extra string) []string {
 	text := s.Config + "\n" + extra
 	var out []string
@@ -111,7 +112,7 @@ func (s Spec) Destinations(extra string) []string {
 	return slices.Compact(out)
 }
 
-// Site is what a configuration file can say about the simulated site.
+// Site is the simulated site as a template of a configuration file sees it.
 type Site struct {
 	// Dir is an empty directory of the run.
 	Dir                               string
@@ -149,8 +150,8 @@ func (s Site) On(name string) bool {
 	return false
 }
 
-// Configuration fills in the configuration file. extra is a template as well:
-// YAML that is merged into the file, whose lists take the place of others.
+// Configuration returns the configuration file. extra is a template of YAML that is merged
+// into the file; its lists replace those of the file.
 func (s Spec) Configuration(site Site, extra string) ([]byte, error) {
 	base, err := fill("configuration of "+s.Name, s.Config, site)
 	if err != nil || strings.TrimSpace(extra) == "" {
@@ -173,7 +174,7 @@ func (s Spec) Configuration(site Site, extra string) ([]byte, error) {
 	return yaml.Marshal(merge(into, from))
 }
 
-// ErrNoExtras says that a scenario wants settings that the program does not know.
+// ErrNoExtras is returned for a scenario with settings that the program does not know.
 var ErrNoExtras = errors.New("the scenario changes the configuration in a way this target does not know")
 
 func fill(name, text string, site Site) ([]byte, error) {
@@ -188,7 +189,7 @@ func fill(name, text string, site Site) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// merge puts from into into, map by map.
+// merge returns into with the values of from, merging nested maps.
 func merge(into, from map[string]any) map[string]any {
 	into = maps.Clone(into)
 	for key, value := range from {

@@ -74,7 +74,7 @@ func TestSpec_refusesACommandWithoutAWord(t *testing.T) {
 	}
 }
 
-// What is not below the directory of the run would be removed with all that is in it.
+// A journal that is not below the directory of the run would be removed with its contents.
 func TestSpec_refusesAJournalElsewhere(t *testing.T) {
 	for _, journal := range []string{"..", ".", "./", "x/..", "a/../..", "/var/lib/journal"} {
 		if _, err := ParseSpec([]byte(description + "journal: " + journal + "\n")); err == nil || !strings.Contains(err.Error(), "journal") {

@@ -58,7 +58,7 @@ func newList() *cobra.Command {
 	}
 }
 
-// bareCommand is the command that is the handler which a target is compared with.
+// bareCommand is the command that runs the handler that targets are compared with.
 const bareCommand = "bare-handler"
 
 func newBare() *cobra.Command {

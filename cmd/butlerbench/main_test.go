@@ -146,7 +146,7 @@ func TestRun_refusesWhatItCannotRun(t *testing.T) {
 	}
 }
 
-// write puts a file into a directory of the test and returns its path.
+// write writes a file to a directory of the test and returns its path.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -156,7 +156,7 @@ func write(t *testing.T, name, text string) string {
 	return path
 }
 
-// What a run that failed has measured must not take the place of a baseline.
+// The results of a failed run must not replace a baseline.
 func TestRun_keepsEarlierResultsWhenItFails(t *testing.T) {
 	baseline := write(t, "baseline.json", "{}")
 	out := filepath.Dir(baseline)

@@ -72,7 +72,7 @@ configuration of a scenario says so.`,
 	return cmd
 }
 
-// validate says which options do not go together.
+// validate returns an error for options that do not go together.
 func (o *runOptions) validate(names []string, given func(option string) bool) error {
 	const most, highest = 3, 1<<16 - 1
 	switch {
@@ -115,7 +115,7 @@ func (o *runOptions) run(ctx context.Context, names []string, out io.Writer) err
 	result.Results, err = runner.Run(ctx, scenarios)
 	result.Revision = runner.Revision
 	if result.Revision == "" && o.spec == "" {
-		result.Revision = buildinfo.Read().Revision // the harness is of one tree with the service
+		result.Revision = buildinfo.Read().Revision // the harness is built from the same tree as the service
 	}
 	_, _ = live.Write(nil)
 	result.Took, result.Machine.LoadAfter = time.Since(result.Began).Seconds(), bench.LoadNow()
@@ -144,7 +144,7 @@ func sparePower() {
 	}
 }
 
-// scenarios returns those that were named, or those of the set.
+// scenarios returns the named scenarios, or those of the set.
 func (o *runOptions) scenarios(names []string) ([]bench.Scenario, error) {
 	all, err := bench.Scenarios()
 	if err != nil {
@@ -186,7 +186,7 @@ func (o *runOptions) scenarios(names []string) ([]bench.Scenario, error) {
 	return out, nil
 }
 
-// target returns what is measured.
+// target returns the description of the program to measure.
 func (o *runOptions) target() (target.Spec, error) {
 	spec, err := bench.Butler()
 	if o.spec != "" {
@@ -211,7 +211,8 @@ func (o *runOptions) target() (target.Spec, error) {
 	return spec, spec.Validate()
 }
 
-// show compares and prints a run, and writes it to files whose names begin with base.
+// show compares a run with the baseline, prints it, and writes it to files whose names
+// begin with base.
 func (o *runOptions) show(out io.Writer, r bench.Report, base string) error {
 	if o.baseline != "" {
 		earlier, err := report.Load(o.baseline)
@@ -243,13 +244,13 @@ func (o *runOptions) show(out io.Writer, r bench.Report, base string) error {
 	return o.judge(r)
 }
 
-// What --check looks at.
+// The values of --check.
 const (
 	checkAll   = "all"
 	checkZeros = "zeros"
 )
 
-// judge is the error of a run that is not what it has to be.
+// judge returns an error for a run that misses bars.
 func (o *runOptions) judge(r bench.Report) error {
 	var missed []string
 	switch o.check {

@@ -11,13 +11,13 @@ import (
 	"butler/bench/report"
 )
 
-// screen shows how far a run is: one line that changes on a terminal, and one
-// line a scenario elsewhere.
+// screen shows the progress of a run: one changing line on a terminal, one line a scenario
+// elsewhere.
 type screen struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
-	// shown is the length of the line that changes.
+	// shown is the length of the changing line.
 	shown int
 }
 
@@ -26,7 +26,7 @@ func newScreen(out *os.File) *screen {
 	return &screen{out: out, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
-// Write implements io.Writer: whole lines, which stay.
+// Write implements io.Writer for whole lines, which stay on the screen.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// progress replaces the line that changes.
+// progress replaces the changing line.
 func (s *screen) progress(p bench.Progress) {
 	if !s.terminal {
 		return
