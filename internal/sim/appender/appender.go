@@ -4,10 +4,10 @@
 // It guarantees that a formatted event is byte for byte what an appender with
 // the shipped configuration sends, and that a scenario of the same seed sends
 // the same datagrams in the same order. Every event carries an execution
-// identifier of its own, by which a test recognises it at the far end. Nothing
-// waits for an answer: UDP has none.
+// identifier of its own, by which a test identifies it at the receiving end.
+// Nothing waits for an answer, since UDP has none.
 //
-// It must never parse a datagram: what is sent here is judged by its receiver.
+// It must never parse a datagram, which is up to the receiver.
 package appender
 
 import (
@@ -30,7 +30,7 @@ type MessageType struct {
 	Message string
 }
 
-// types lists the identifiers of all appender files there have been.
+// types lists the identifiers of all versions of the appender files.
 var types = [...]MessageType{
 	{"/engine-reload-failed/", messages.FamilyEngine, "ERROR", "Reload failed"},
 	{"/scheduler-reload-failed/", messages.FamilyFailed, "WARN", "Max retries reached"},
@@ -61,8 +61,8 @@ func TypeOf(f messages.Family) MessageType {
 	panic("BUG: no message type for family " + f.String())
 }
 
-// Event is what a scheduler (or the engine) knows when it logs. An empty text
-// is a property that is not set.
+// Event is the data of a log entry of a scheduler (or the engine). An empty text is
+// a property that is not set.
 type Event struct {
 	Type     MessageType
 	HostName string
@@ -75,7 +75,7 @@ type Event struct {
 	// At is the time of the log entry, formatted in its own location.
 	At          time.Time
 	ExecutionID string
-	// SessionID stands in engine events only.
+	// SessionID is set in engine events only.
 	SessionID string
 	// Level and Message replace those of the type when set.
 	Level   string
@@ -85,7 +85,7 @@ type Event struct {
 // Unset says what an appender writes for a property that is not set.
 type Unset uint8
 
-// The three ways that are seen in the field.
+// The three ways that occur in the field.
 const (
 	// UnsetNull is log4net's own text, "(null)".
 	UnsetNull Unset = iota
@@ -167,7 +167,7 @@ type Appender struct {
 
 // Dial returns an appender that sends to a UDP address.
 func Dial(address string, format Format) (*Appender, error) {
-	conn, err := net.Dial("udp", address) //nolint:noctx // a UDP socket connects to nobody
+	conn, err := net.Dial("udp", address) //nolint:noctx // dialling UDP does no I/O
 	if err != nil {
 		return nil, fmt.Errorf("dial appender address %s: %w", address, err)
 	}
@@ -185,7 +185,7 @@ func (a *Appender) SendRaw(payload []byte) error {
 	return nil
 }
 
-// Close frees the socket.
+// Close closes the socket.
 func (a *Appender) Close() error { return a.conn.Close() }
 
 // usesApp reports whether the scheduler names an app for a type of task.

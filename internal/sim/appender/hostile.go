@@ -14,12 +14,12 @@ const MaxDatagram = 65507
 // attack makes one hostile datagram out of a valid event.
 type attack struct {
 	name string
-	// accepted says that a correct receiver takes the event, cleaned.
+	// accepted reports that a correct receiver accepts the event, cleaned.
 	accepted bool
 	make     func(*rand.Rand, Format, Event) []byte
 }
 
-// attacks is the table of what may arrive on an open UDP port.
+// attacks lists what may arrive on an open UDP port.
 var attacks = [...]attack{
 	{"binary", false, func(r *rand.Rand, _ Format, _ Event) []byte { return noise(r, 1+r.IntN(1400)) }},
 	{"oversize", false, func(r *rand.Rand, _ Format, _ Event) []byte { return noise(r, MaxDatagram) }},
@@ -70,7 +70,7 @@ var attacks = [...]attack{
 	}},
 }
 
-// Hostile returns the names of the hostile datagrams there are.
+// Hostile returns the names of the hostile datagrams.
 func Hostile() []string {
 	out := make([]string, 0, len(attacks))
 	for _, a := range attacks {
@@ -79,7 +79,7 @@ func Hostile() []string {
 	return out
 }
 
-// HostileDatagram makes the hostile datagram of a name out of a valid event.
+// HostileDatagram makes the hostile datagram with that name out of a valid event.
 func HostileDatagram(name string, seed uint64, f Format, e Event) (payload []byte, err error) {
 	for _, a := range attacks {
 		if a.name == name {

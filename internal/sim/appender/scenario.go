@@ -20,12 +20,12 @@ type Share struct {
 	Task       qlik.TaskType
 	// Weight is relative to the other shares.
 	Weight int
-	// Outcome is how the execution goes in the world; its final state follows
-	// from the family unless it is set.
+	// Outcome is how the execution goes in the world. Its final state follows
+	// from the family unless set.
 	Outcome world.Outcome
 }
 
-// defaultMix is what a scenario sends unless told otherwise: a bad day on a busy site.
+// defaultMix is the default mix of a scenario: a bad day on a busy site.
 var defaultMix = [...]Share{
 	{Identifier: "/scheduler-task-failed/", Task: qlik.TaskReload, Weight: 40},
 	{Identifier: "/scheduler-task-success/", Task: qlik.TaskReload, Weight: 25},
@@ -44,21 +44,21 @@ type Scenario struct {
 	World *world.World
 	// Seed decides which tasks, in which order, with which faults.
 	Seed uint64
-	// Count is how many datagrams are sent, duplicates not counted.
+	// Count is the number of datagrams, not counting duplicates.
 	Count int
 	// Rate is datagrams per second; 0 means as fast as possible.
 	Rate float64
 	// Mix is what is sent; nil means a bad day on a busy site.
 	Mix    []Share
 	Format Format
-	// Simulate makes the executions happen in the world, so that the QRS tells
-	// the same story. Without it every event has an identifier no QRS knows.
+	// Simulate makes the executions happen in the world, so that the QRS agrees
+	// with the events. Without it every event has an identifier unknown to the QRS.
 	Simulate bool
 	// DuplicatePercent of the datagrams are sent twice.
 	DuplicatePercent float64
-	// HostilePercent of the scheduler's datagrams are hostile; engine events stay honest.
+	// HostilePercent of the scheduler's datagrams are hostile; engine events never are.
 	HostilePercent float64
-	// OnSent, if set, is told of every datagram after it was sent.
+	// OnSent, if set, is called with every datagram after it was sent.
 	OnSent func(Datagram)
 }
 
@@ -66,9 +66,9 @@ type Scenario struct {
 type Datagram struct {
 	Payload []byte
 	Event   Event
-	// Hostile names the attack, "" for an honest datagram.
+	// Hostile is the name of the attack, "" for a valid datagram.
 	Hostile string
-	// Accepted says that a correct receiver takes the event.
+	// Accepted reports that a correct receiver accepts the event.
 	Accepted bool
 	// Duplicate marks the second copy of the datagram before it.
 	Duplicate bool
@@ -85,8 +85,8 @@ type Report struct {
 	Took       time.Duration
 }
 
-// Datagrams yields the stream. It moves the world forward as it goes, if the
-// scenario simulates, so it is meant to be consumed once.
+// Datagrams yields the stream. With Simulate it changes the world as it goes, so
+// it is meant to be consumed once.
 func (s Scenario) Datagrams() iter.Seq[Datagram] {
 	mix := s.Mix
 	if mix == nil {
@@ -155,7 +155,7 @@ func (s Scenario) event(n int, share Share, random *rand.Rand) (Event, bool) {
 	return EventOf(execution, kind, s.World.Now()), true
 }
 
-// execution lets the task run in the world, or only pretends.
+// execution runs the task in the world with Simulate, and otherwise makes up an execution.
 func (s Scenario) execution(n int, taskID string, f messages.Family, o world.Outcome) (world.Execution, error) {
 	if !s.Simulate || f == messages.FamilyEngine {
 		task, ok := s.World.Task(taskID)
@@ -223,8 +223,8 @@ func typeNamed(identifier string) (MessageType, bool) {
 	return MessageType{}, false
 }
 
-// Send sends the stream at its rate until it ends or ctx does. A datagram that
-// the socket refuses is counted and does not end it.
+// Send sends the stream at its rate until it or ctx ends. A datagram that the socket
+// refuses is counted and does not end the stream.
 func (s Scenario) Send(ctx context.Context, send func([]byte) error) (Report, error) {
 	if s.World == nil {
 		return Report{}, errors.New("run scenario: Scenario.World is missing")

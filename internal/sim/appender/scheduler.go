@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// maxPending bounds the executions a Scheduler follows at a time.
+// maxPending bounds the executions that a Scheduler follows at a time.
 const maxPending = 10_000
 
 // Scheduler sends the datagrams of executions when they are due, as the nodes
@@ -25,15 +25,15 @@ type Scheduler struct {
 	sending sync.WaitGroup
 }
 
-// NewScheduler returns a scheduler that sends through send. now tells the time
-// of the world the executions belong to.
+// NewScheduler returns a scheduler that calls send. now returns the time of the
+// world that the executions belong to.
 func NewScheduler(now func() time.Time, send func(Event) error) *Scheduler {
 	return &Scheduler{send: send, now: now, timers: make(map[string][]*time.Timer)}
 }
 
-// Follow plans the datagrams of an execution. Following the same execution
-// again replaces the plan, as when it is aborted. An execution that is over
-// already is announced at once. Beyond ten thousand at a time it is ignored.
+// Follow schedules the datagrams of an execution. Following the same execution
+// again, as when it is aborted, replaces its schedule. An execution that is already
+// over is announced at once. With ten thousand followed, further ones are ignored.
 func (s *Scheduler) Follow(e world.Execution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *Scheduler) Follow(e world.Execution) {
 	}
 }
 
-// planned is one datagram to be.
+// planned is one scheduled datagram.
 type planned struct {
 	family messages.Family
 	at     time.Time
@@ -114,7 +114,7 @@ func (s *Scheduler) Pending() int {
 	return len(s.timers)
 }
 
-// Stop drops what is planned and waits for what is being sent.
+// Stop cancels the scheduled datagrams and waits for those being sent.
 func (s *Scheduler) Stop() {
 	s.mu.Lock()
 	s.stopped = true

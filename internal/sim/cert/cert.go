@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// lifetime is how long a certificate is valid, an hour in the past included.
+// lifetime is how long a certificate is valid, including an hour in the past.
 const lifetime = 30 * 24 * time.Hour
 
 // Authority signs certificates.
@@ -56,7 +56,7 @@ func NewAuthority(name string) (*Authority, error) {
 	return &Authority{certificate: certificate, key: key, pem: encode("CERTIFICATE", der)}, nil
 }
 
-// Pool returns a pool that trusts this authority alone.
+// Pool returns a pool with only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
@@ -72,7 +72,7 @@ type Pair struct {
 	Key         []byte
 }
 
-// TLS returns the pair as crypto/tls wants it.
+// TLS returns the pair in the form of crypto/tls.
 func (p Pair) TLS() (tls.Certificate, error) { return tls.X509KeyPair(p.Certificate, p.Key) }
 
 // Server signs a certificate for localhost, 127.0.0.1, ::1 and the extra names.
@@ -97,7 +97,7 @@ func (a *Authority) ServerTLS(names ...string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
 }
 
-// MutualTLS is ServerTLS for a server that wants a client certificate of a.
+// MutualTLS is ServerTLS for a server that requires a client certificate of a.
 func (a *Authority) MutualTLS(names ...string) (*tls.Config, error) {
 	config, err := a.ServerTLS(names...)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package cloudsim owns the simulated tenant of Qlik Cloud: the part of its API
-// that is asked about app reloads, and the events and webhooks that tell of them.
+// about app reloads, and the events and webhooks about them.
 //
-// It guarantees the contract of the interface to any client: every call wants
-// the bearer token, unknown things are 404 with the product's form of an error.
-// What arrives is recorded, and faults are switched on and off while it runs.
+// It guarantees the contract of the interface to any client: every call needs the
+// bearer token, and unknown objects answer 404 with an error in the product's form.
+// Requests are recorded, and faults are switched on and off while it runs.
 //
 // It must never be reachable from another machine.
 package cloudsim
@@ -23,11 +23,11 @@ import (
 	"butler/internal/sim/edge"
 )
 
-// Options describe a tenant. The zero value is a tenant without anything in it.
+// Options describe a tenant. The zero value is an empty tenant.
 type Options struct {
-	// ID is that of the tenant; "" means "ten-1".
+	// ID is the ID of the tenant; "" means "ten-1".
 	ID string
-	// Token is what a client has to bring; "" means "token-1".
+	// Token is the bearer token that is required; "" means "token-1".
 	Token string
 	// TLS serves HTTPS; nil serves plain HTTP.
 	TLS  *tls.Config
@@ -53,7 +53,7 @@ type Reload struct {
 	ErrorCode, ErrorMessage string
 	Start                   time.Time
 	Took                    time.Duration
-	// Log is the script log, with CRLF between its lines; "" has none.
+	// Log is the script log, with CRLF between its lines; "" means none.
 	Log string
 }
 
@@ -104,13 +104,13 @@ func (s *Server) URL() string { return s.http.URL() }
 // Outage makes the tenant unreachable, or reachable again at the same address.
 func (s *Server) Outage(on bool) error { return s.http.Refuse(on) }
 
-// Faults returns the rules by which answers go wrong.
+// Faults returns the rules for faulty answers.
 func (s *Server) Faults() *edge.Faults { return s.http.Faults() }
 
-// Requests returns what was asked: method, path and status.
+// Requests returns the requests: method, path and status.
 func (s *Server) Requests() *edge.History[string] { return s.requests }
 
-// Add puts apps, users and reloads into the tenant.
+// Add adds apps, users and reloads to the tenant.
 func (s *Server) Add(things ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *Server) Add(things ...any) {
 	}
 }
 
-// Event returns the event that tells of the end of a reload, as a webhook has it.
+// Event returns the event for the end of a reload, as a webhook sends it.
 func (s *Server) Event(reloadID, status string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +150,7 @@ func (s *Server) Event(reloadID, status string) []byte {
 	return event
 }
 
-// Sign returns the header Qlik-Signature of a webhook with a secret.
+// Sign returns the Qlik-Signature header of a webhook with a secret.
 func Sign(secret string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)

@@ -99,7 +99,7 @@ func (d *Door) Connected() int {
 	return len(d.conns)
 }
 
-// admit registers a connection; false when the door was shut meanwhile.
+// admit registers a connection; false when the door has been shut meanwhile.
 func (d *Door) admit(l net.Listener, c *doorConn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -166,5 +166,5 @@ func Reset(c net.Conn) {
 	_ = c.Close()
 }
 
-// ErrStopped says that an endpoint was used after Stop.
+// ErrStopped is returned when an endpoint is used after Stop.
 var ErrStopped = errors.New("simulated endpoint is stopped")

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// FaultKind says what goes wrong.
+// FaultKind is the kind of a fault.
 type FaultKind uint8
 
-// The faults an endpoint can show. Those that concern documents only make sense over HTTP.
+// The faults of an endpoint. Those about documents only make sense over HTTP.
 const (
 	// Slow answers correctly, after Delay and up to Jitter more.
 	Slow FaultKind = iota
@@ -24,7 +24,7 @@ const (
 	Status
 	// WrongShape answers 200 with a JSON object where an array is expected.
 	WrongShape
-	// InvalidJSON answers 200 with something that only begins like JSON.
+	// InvalidJSON answers 200 with a text that only begins like JSON.
 	InvalidJSON
 	// Truncate handles the request, announces the whole body and sends half of it.
 	Truncate
@@ -56,7 +56,7 @@ type Rule struct {
 	PathPrefix string
 	// Percent is the share of the matching requests that are hit; 0 means all.
 	Percent float64
-	// Times is how often the rule fires before it is spent; 0 means no limit.
+	// Times is how often the rule fires at most; 0 means no limit.
 	Times int
 	// Delay passes before anything else happens, plus a random part of Jitter.
 	Delay  time.Duration
@@ -96,7 +96,7 @@ func NewFaults(seed uint64) *Faults {
 	return &Faults{hits: make(map[string]int), random: rand.New(rand.NewPCG(seed, 0x5eed_fa17))}
 }
 
-// Set adds a rule, or replaces the one of the same name and its count of hits.
+// Set adds a rule, or replaces the one with the same name and resets its hits.
 func (f *Faults) Set(rule Rule) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,7 +110,7 @@ func (f *Faults) Set(rule Rule) {
 	f.rules = append(f.rules, rule)
 }
 
-// Remove takes a rule away; its hits stay readable.
+// Remove removes a rule; its hits stay readable.
 func (f *Faults) Remove(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,22 +122,22 @@ func (f *Faults) Remove(name string) {
 	}
 }
 
-// Clear takes every rule away.
+// Clear removes every rule.
 func (f *Faults) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rules = nil
 }
 
-// Hits counts how often the rule of that name has fired.
+// Hits returns how often the rule with that name has fired.
 func (f *Faults) Hits(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.hits[name]
 }
 
-// Judge decides the fate of one request. Delays of all matching rules add up;
-// the first matching rule that is not Slow decides the answer.
+// Judge returns what happens to one request. The delays of all matching rules add
+// up; the first matching rule that is not Slow decides the answer.
 func (f *Faults) Judge(method, path string) Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// DefaultHistory is how many entries a History keeps unless told otherwise.
+// DefaultHistory is the default number of entries that a History keeps.
 const DefaultHistory = 4096
 
 // History keeps the newest entries in order, and counts all of them.
@@ -70,22 +70,22 @@ func (h *History[T]) allLocked() []T {
 	return append(out, h.entries[:h.start]...)
 }
 
-// Total counts every entry ever added, the dropped ones included.
+// Total returns how many entries were added, including dropped ones.
 func (h *History[T]) Total() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.total
 }
 
-// Clear forgets the entries and the count.
+// Clear removes the entries and resets the count.
 func (h *History[T]) Clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.entries, h.start, h.total = nil, 0, 0
 }
 
-// Await returns the oldest kept entry that satisfies want, waiting for it as
-// long as ctx lasts.
+// Await returns the oldest kept entry that satisfies want. It waits for one until
+// ctx ends.
 func (h *History[T]) Await(ctx context.Context, want func(T) bool) (T, error) {
 	for {
 		h.mu.Lock()

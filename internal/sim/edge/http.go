@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// maxRequestBody bounds what an endpoint reads of one request.
+// maxRequestBody bounds the body of a request, in bytes.
 const maxRequestBody = 16 << 20
 
 // HTTPOptions describe an HTTP endpoint.
@@ -25,11 +25,11 @@ type HTTPOptions struct {
 	TLS *tls.Config
 	// Faults apply to every request; nil means none to begin with.
 	Faults *Faults
-	// Observe, if set, is told of every request when it is over, whatever became of it.
+	// Observe, if set, is called with every request when it is over, whatever its outcome.
 	Observe func(Exchange)
 }
 
-// Exchange is one request and what became of it.
+// Exchange is one request and its outcome.
 type Exchange struct {
 	At   time.Time
 	Took time.Duration
@@ -41,7 +41,7 @@ type Exchange struct {
 	Body     []byte
 	// Status is the status code that was written, 0 when the client got none.
 	Status int
-	// Fault is the kind of the fault that decided the answer, Slow for an honest answer.
+	// Fault is the kind of the fault that decided the answer, Slow for a correct one.
 	Fault FaultKind
 }
 
@@ -62,10 +62,10 @@ type HTTP struct {
 	maxInFlight atomic.Int64
 }
 
-// Load is what an endpoint has seen.
+// Load is the load of an endpoint so far.
 type Load struct {
 	Connections int64
-	// Handshakes counts finished TLS handshakes, resumed ones included.
+	// Handshakes counts completed TLS handshakes, including resumed ones.
 	Handshakes  int64
 	Requests    int64
 	InFlight    int64
@@ -83,7 +83,7 @@ func NewHTTP(o HTTPOptions) *HTTP {
 	}
 	h.stopped, h.stop = context.WithCancel(context.Background())
 
-	// Faults take connections over, which HTTP/2 does not allow; the QRS speaks 1.1 anyway.
+	// Faults hijack connections, which HTTP/2 does not allow; the QRS speaks 1.1 anyway.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	h.server = &http.Server{
@@ -169,7 +169,7 @@ func (h *HTTP) serveHTTP(plain http.ResponseWriter, r *http.Request) {
 		h.observe(exchange)
 	}()
 
-	// The body is read first: only then does net/http notice a client that gave up.
+	// The body is read first: only then does net/http detect a client that gave up.
 	body, err := readBody(w, r)
 	exchange.Body = body
 	if err != nil {
@@ -187,11 +187,11 @@ func (h *HTTP) serveHTTP(plain http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, verdict.Fault)
 }
 
-// readBody reads a body whose length is mostly known at once.
+// readBody reads a body whose length is mostly known in advance.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var body bytes.Buffer
 	if 0 < r.ContentLength && r.ContentLength <= maxRequestBody {
-		body.Grow(int(r.ContentLength) + bytes.MinRead) // that many are asked for behind the end
+		body.Grow(int(r.ContentLength) + bytes.MinRead) // ReadFrom needs that much spare room at the end
 	}
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	return body.Bytes(), err
@@ -241,7 +241,7 @@ func (h *HTTP) enter() {
 	}
 }
 
-// Break resets the connection below a response.
+// Break resets the connection of a response.
 func Break(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -268,7 +268,7 @@ func writeJSON(w http.ResponseWriter, status int, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// witness remembers the status that was written.
+// witness records the status that was written.
 type witness struct {
 	http.ResponseWriter
 	status int
@@ -290,7 +290,7 @@ func (w *witness) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// draft is a response that is kept instead of sent.
+// draft is a response that is buffered instead of sent.
 type draft struct {
 	header http.Header
 	status int

@@ -6,7 +6,7 @@ import (
 	"butler/internal/sim/world"
 )
 
-// Document is what an app holds, without its data.
+// Document is the content of an app, without its data.
 type Document struct {
 	Properties map[string]any
 	Script     string
@@ -41,12 +41,12 @@ type Connection struct {
 	Type   string `json:"qType"`
 }
 
-// Object is anything that a list names and that is opened by its ID.
+// Object is an object that is listed, and opened by its ID.
 type Object struct {
 	ID string
-	// InList is what its list shows beside the ID.
+	// InList is what its list shows in addition to the ID.
 	InList Item
-	// Properties is what GetProperties answers, and the root of the property tree.
+	// Properties is the answer to GetProperties, and the root of the property tree.
 	Properties map[string]any
 	// Selections is the bookmark part of a bookmark's layout.
 	Selections map[string]any
@@ -73,7 +73,7 @@ func (o Object) item(kind string) Item {
 
 func info(id, kind string) map[string]any { return map[string]any{"qId": id, "qType": kind} }
 
-// objects returns what the method that opens a kind of object finds.
+// objects returns the objects that the method that opens a kind of object can find.
 func (d Document) objects(kind string) []Object {
 	switch kind {
 	case "GenericDimension":
@@ -120,7 +120,7 @@ type typed struct {
 	Type string `json:"qType"`
 }
 
-// layout returns the list that a definition asks for.
+// layout returns the list that a definition requests.
 func (l listDefinition) layout(d Document) map[string]any {
 	layout := map[string]any{"qInfo": info(l.Info.ID, l.Info.Type)}
 	list := func(name, kind string, objects []Object) map[string]any {

@@ -29,26 +29,26 @@ type rpcError struct {
 type state struct {
 	app      world.App
 	document Document
-	// handles are the objects by their handle; the document is one of them.
+	// handles are the open objects by handle, including the document.
 	handles map[int]object
 	dropped bool
 }
 
-// object is what a handle stands for.
+// object is the object of a handle.
 type object struct {
-	// kind is Doc, GenericObject and so on: it decides which methods there are.
+	// kind is Doc, GenericObject and so on; it decides which methods exist.
 	kind string
-	// layout, properties and tree are what the methods of their name answer.
+	// layout, properties and tree are the answers of the methods of these names.
 	layout, properties, tree any
 }
 
 // globalHandle addresses the engine itself.
 const globalHandle = -1
 
-// method works a call out.
+// method executes a call.
 type method func(t *session, ctx context.Context, target object, c call) (map[string]any, *rpcError)
 
-// methods lists what can be asked of what.
+// methods returns the methods of a kind of object, by name.
 func methods(kind string) map[string]method {
 	switch kind {
 	case "Global":
@@ -88,7 +88,7 @@ func (t *session) invoke(ctx context.Context, c call) (map[string]any, *rpcError
 	return run(t, ctx, target, c)
 }
 
-// grant hands out a handle.
+// grant issues a handle for an object.
 func (t *session) grant(o object, id string) map[string]any {
 	handle := len(t.state.handles) + 1
 	t.state.handles[handle] = o
@@ -97,7 +97,7 @@ func (t *session) grant(o object, id string) map[string]any {
 	}}
 }
 
-// nothing is how the engine says that an object does not exist.
+// nothing is the engine's answer for an object that does not exist.
 func nothing() map[string]any {
 	return map[string]any{"qReturn": map[string]any{"qType": nil, "qHandle": nil}}
 }
@@ -158,7 +158,7 @@ func (t *session) lineage(context.Context, object, call) (map[string]any, *rpcEr
 	return map[string]any{"qLineage": t.state.document.Lineage}, nil
 }
 
-// createSessionObject reads which list is wanted from the definition.
+// createSessionObject creates the list that the definition requests.
 func (t *session) createSessionObject(_ context.Context, _ object, c call) (map[string]any, *rpcError) {
 	definition, bad := parameter[listDefinition](c, 0)
 	if bad != nil || definition.Info.ID == "" {

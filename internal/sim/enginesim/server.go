@@ -3,10 +3,10 @@
 // has it.
 //
 // It guarantees the contract of the interface to any client, not only ours: the
-// user header enforced, a notification before anything is asked, answers that
-// may come in another order than the calls, plain results or patches, the codes
-// of the product where something is wrong. Sessions and calls are recorded, and
-// faults are switched on and off while it runs.
+// user header enforced, a notification before the first call, answers that may
+// come in another order than the calls, plain results or patches, and the error
+// codes of the product. Sessions and calls are recorded, and faults are switched
+// on and off while it runs.
 //
 // Goroutines: one for each session. Stop ends them and waits.
 //
@@ -34,34 +34,34 @@ type Options struct {
 	Authority *cert.Authority
 	// PlainHTTP serves without TLS and without client certificates.
 	PlainHTTP bool
-	// Seed decides faults.
+	// Seed decides which calls faults hit.
 	Seed uint64
 	// History bounds the recorded calls and sessions; 0 means edge.DefaultHistory.
 	History int
 	// Document chooses what an app holds; nil means DemoDocument.
 	Document func(world.App) Document
-	// OnReload chooses how a reload goes; nil means that it succeeds.
+	// OnReload decides how a reload goes; nil means that it succeeds.
 	OnReload func(Reload) ReloadResult
-	// Shuffle answers calls that came together in the opposite order.
+	// Shuffle answers calls that arrive together in reverse order.
 	Shuffle bool
 	// Chatter sends a notification before every answer.
 	Chatter bool
-	// WithoutLineage does not know the method GetLineage, as older products.
+	// WithoutLineage has no method GetLineage, like older products.
 	WithoutLineage bool
 }
 
-// Reload is what a client asked to be reloaded.
+// Reload is a reload that a client has requested.
 type Reload struct {
 	AppID   string
 	Mode    int
 	Partial bool
 }
 
-// ReloadResult is how a reload goes. The zero value is one that fails at once.
+// ReloadResult is how a reload goes. The zero value fails at once.
 type ReloadResult struct {
 	// After is how long it takes.
 	After time.Duration
-	// Good is what the engine answers.
+	// Good is the result that the engine answers.
 	Good bool
 	// Code, if set, answers with that error instead.
 	Code int
@@ -96,7 +96,7 @@ type Call struct {
 	// Params is the JSON text of the parameters.
 	Params string
 	At     time.Time
-	// Code is that of the error that was answered, 0 for none.
+	// Code is the code of the error in the answer, 0 for none.
 	Code  int
 	Fault edge.FaultKind
 }
@@ -145,8 +145,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// secure makes an authority if there is none, and a configuration that asks for
-// a client certificate.
+// secure makes an authority if there is none, and returns a configuration that
+// requires a client certificate.
 func (s *Server) secure() (*tls.Config, error) {
 	if s.authority == nil {
 		authority, err := cert.NewAuthority("Simulated Qlik Sense CA")
@@ -173,30 +173,30 @@ func (s *Server) Stop() {
 // Addr returns host:port.
 func (s *Server) Addr() string { return s.http.Addr() }
 
-// Authority returns who signs the certificates, nil over plain HTTP.
+// Authority returns the authority that signs the certificates, nil over plain HTTP.
 func (s *Server) Authority() *cert.Authority { return s.authority }
 
 // Outage makes the server unreachable, or reachable again at the same address.
 func (s *Server) Outage(on bool) error { return s.http.Refuse(on) }
 
-// Faults returns the rules by which answers go wrong. The method of a handshake
-// is GET, that of a call the name of the engine's method; the path is that of
-// the session. Rule.Status becomes the code of an error, Rule.Body its message.
+// Faults returns the rules for faulty answers. The method of a handshake is GET,
+// that of a call the name of the engine's method; the path is that of the session.
+// Rule.Status becomes the code of an error, Rule.Body its message.
 func (s *Server) Faults() *edge.Faults { return s.http.Faults() }
 
 // Load returns connections and TLS handshakes so far.
 func (s *Server) Load() edge.Load { return s.http.Load() }
 
-// Open counts the sessions that are open.
+// Open returns the number of open sessions.
 func (s *Server) Open() int { return int(s.open.Load()) }
 
 // Calls returns the recorded calls.
 func (s *Server) Calls() *edge.History[Call] { return s.calls }
 
-// Ended returns the sessions that are over.
+// Ended returns the sessions that have ended.
 func (s *Server) Ended() *edge.History[Session] { return s.ended }
 
-// Saved counts how often an app was saved.
+// Saved returns how often an app was saved.
 func (s *Server) Saved(appID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

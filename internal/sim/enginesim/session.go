@@ -17,7 +17,7 @@ import (
 // maxCall bounds one call of a client, in bytes.
 const maxCall = 1 << 20
 
-// together is how long a shuffling session waits for calls that come together.
+// together is how long a shuffling session waits for further calls of a batch.
 const together = 2 * time.Millisecond
 
 // session is one open session.
@@ -31,7 +31,7 @@ type session struct {
 	state  state
 }
 
-// call is what a client sends.
+// call is a message of a client.
 type call struct {
 	ID     json.RawMessage   `json:"id"`
 	Handle int               `json:"handle"`
@@ -40,7 +40,7 @@ type call struct {
 	Delta  bool              `json:"delta"`
 }
 
-// reply is what it gets.
+// reply is the answer to a call.
 type reply struct {
 	Version string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"`
@@ -88,7 +88,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// enter counts a session in; false after Stop, which waits for those that were before.
+// enter registers a session; false after Stop, which waits for the earlier ones.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// takenOver remembers the connection below a WebSocket, so that it can be broken.
+// takenOver records the connection of a WebSocket, so that it can be broken.
 type takenOver struct {
 	http.ResponseWriter
 	wire net.Conn
@@ -112,8 +112,8 @@ func (t *takenOver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err
 }
 
-// serve answers calls until the session ends, and returns how the client ended it.
-// What is at work when the client leaves ends with it.
+// serve answers calls until the session ends, and returns the close code of the client,
+// -1 for none. A call in progress ends when the client leaves.
 func (t *session) serve(ctx context.Context) int {
 	ctx, leave := context.WithCancelCause(ctx)
 	calls, read := make(chan call), make(chan struct{})
@@ -142,8 +142,8 @@ func (t *session) serve(ctx context.Context) int {
 	return int(websocket.CloseStatus(context.Cause(ctx)))
 }
 
-// read passes calls on, so that pings are answered while a call is at work, and
-// tells why there are no more.
+// read passes calls on, so that pings are answered while a call is in progress. It
+// calls leave with the reason why there are no more.
 func (t *session) read(ctx context.Context, calls chan<- call, leave context.CancelCauseFunc) {
 	for {
 		_, text, err := t.socket.Read(ctx)
@@ -163,7 +163,7 @@ func (t *session) read(ctx context.Context, calls chan<- call, leave context.Can
 	}
 }
 
-// next returns the next call, and those that come with it when they are shuffled.
+// next returns the next call, or the next batch of calls with Shuffle.
 func (t *session) next(ctx context.Context, calls <-chan call) (batch []call) {
 	var wait <-chan time.Time
 	for {
@@ -219,7 +219,7 @@ func (t *session) answer(ctx context.Context, c call) bool {
 	return t.send(ctx, text, verdict.Fault)
 }
 
-// handle works a call out, or gives the answer that a fault wants.
+// handle executes a call, or returns the answer of a fault.
 func (t *session) handle(ctx context.Context, c call, fault edge.Rule) reply {
 	r := reply{Version: "2.0", ID: c.ID, Delta: c.Delta}
 	switch fault.Kind {
@@ -249,7 +249,7 @@ func (t *session) handle(ctx context.Context, c call, fault edge.Rule) reply {
 	return r
 }
 
-// send writes a message, whole or as a fault wants it.
+// send writes a message, possibly broken by a fault; false when the session is over.
 func (t *session) send(ctx context.Context, text []byte, fault edge.Rule) bool {
 	switch fault.Kind {
 	case edge.InvalidJSON:

@@ -2,12 +2,12 @@
 // orders and property paths, as a caller writes them into a URL.
 //
 // It guarantees that an expression is checked against the document type before
-// it is run - a property that does not exist is an error, as it is in the QRS -
-// and that hostile text costs bounded time and stack. A property path that
-// crosses a list matches when any element does, each comparison on its own: two
-// conditions on customProperties may be satisfied by two different properties.
+// it is run - a property that does not exist is an error, as in the QRS - and
+// that hostile text costs bounded time and stack. A property path through a list
+// matches when any element does, separately for each comparison: two conditions on
+// customProperties may be satisfied by two different properties.
 //
-// It must never know a document type by name: it reads JSON tags.
+// It must never know a document type by name; it reads JSON tags.
 package filter
 
 import (
@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// Limits of what is parsed. A longer or deeper expression is an error.
+// Limits of an expression. A longer or deeper one is an error.
 const (
 	MaxLength = 64 << 10
 	MaxDepth  = 64
 )
 
-// SyntaxError says why an expression is refused. Offset counts bytes.
+// SyntaxError is why an expression is refused. Offset is in bytes.
 type SyntaxError struct {
 	Offset int
 	Reason string
@@ -40,7 +40,7 @@ type Filter[T any] struct {
 	root node
 }
 
-// Parse reads an expression. Empty text is the filter that everything matches.
+// Parse parses an expression. The filter of an empty text matches everything.
 func Parse[T any](text string) (*Filter[T], error) {
 	root, err := parse(text, reflect.TypeFor[T]())
 	if err != nil {
@@ -54,9 +54,9 @@ func (f *Filter[T]) Match(document *T) bool {
 	return f.root == nil || f.root.match(reflect.ValueOf(document).Elem())
 }
 
-// IDs returns the only identifiers, in lower case and without repetition, that
-// can match; false when the filter does not narrow the identifier. It lets a
-// store fetch a few documents instead of trying all.
+// IDs returns the only identifiers that can match, in lower case and without
+// repetition; false when the filter does not restrict the identifier. With them a
+// store can fetch a few documents instead of trying all.
 func (f *Filter[T]) IDs() ([]string, bool) {
 	if f.root == nil {
 		return nil, false
@@ -81,7 +81,7 @@ func (n allOf) match(document reflect.Value) bool {
 	return true
 }
 
-// ids returns the identifiers that every narrowing part allows.
+// ids returns the identifiers that every restricting part allows.
 func (n allOf) ids() ([]string, bool) {
 	var out []string
 	narrowed := false
@@ -109,7 +109,7 @@ func (n anyOf) match(document reflect.Value) bool {
 	return false
 }
 
-// ids returns the identifiers of all parts, if every part narrows them.
+// ids returns the identifiers of all parts, if every part restricts them.
 func (n anyOf) ids() ([]string, bool) {
 	var out []string
 	seen := make(map[string]struct{})
@@ -140,7 +140,8 @@ type comparison struct {
 	literal literal
 }
 
-// match is true when any value at the path satisfies the operator; for ne, when no value is equal.
+// match reports whether any value at the path satisfies the operator; for ne, whether
+// no value is equal.
 func (c comparison) match(document reflect.Value) bool {
 	if c.op == opNotEqual {
 		return !c.path.anyOf(document, func(v reflect.Value) bool { return c.literal.compare(v) == 0 })
@@ -179,7 +180,7 @@ func (c comparison) ids() ([]string, bool) {
 	return []string{strings.ToLower(c.literal.text)}, true
 }
 
-// property is the shorthand @Name: a custom property of that name with that value.
+// property is the shorthand @Name for a custom property with that name and a value.
 type property struct {
 	list  path // customProperties
 	name  path // definition.name, within an element
@@ -196,7 +197,7 @@ func (p property) match(document reflect.Value) bool {
 
 func (p property) ids() ([]string, bool) { return nil, false }
 
-// literal is the right-hand side of a comparison, read in every way it can be.
+// literal is the right-hand side of a comparison, in every type it can be read as.
 type literal struct {
 	text    string
 	number  float64
@@ -208,7 +209,7 @@ type literal struct {
 	isGUID  bool
 }
 
-// compare orders the document's value against the literal, as cmp.Compare does.
+// compare compares the document's value with the literal, like cmp.Compare.
 func (l literal) compare(v reflect.Value) int {
 	switch {
 	case v.Kind() == reflect.Bool:

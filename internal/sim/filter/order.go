@@ -16,8 +16,8 @@ type orderKey struct {
 	descending bool
 }
 
-// ParseOrder reads "name", "name desc" or several of them with commas between.
-// Empty text is the order the documents have anyway.
+// ParseOrder parses "name", "name desc" or several of them separated by commas. An
+// empty text keeps the order of the documents.
 func ParseOrder[T any](text string) (Order[T], error) {
 	var order Order[T]
 	if strings.TrimSpace(text) == "" {
@@ -50,7 +50,7 @@ func ParseOrder[T any](text string) (Order[T], error) {
 // IsZero reports whether there is nothing to sort by.
 func (o Order[T]) IsZero() bool { return len(o.keys) == 0 }
 
-// Compare orders two documents, as cmp.Compare does. A missing value comes first.
+// Compare compares two documents, like cmp.Compare. A missing value comes first.
 func (o Order[T]) Compare(a, b *T) int {
 	for _, key := range o.keys {
 		c := compareValues(key.path.first(a), key.path.first(b))

@@ -68,7 +68,7 @@ func parse(text string, document reflect.Type) (node, error) {
 	return root, nil
 }
 
-// any reads terms of which one has to hold; all reads those that each have to.
+// any parses terms joined by "or"; all parses terms joined by "and".
 func (p *parser) any() (node, error) {
 	if p.depth++; p.depth > MaxDepth {
 		return nil, p.fail("the expression is nested too deeply")
@@ -81,7 +81,7 @@ func (p *parser) all() (node, error) {
 	return p.joined("and", p.single, func(parts []node) node { return allOf(parts) })
 }
 
-// joined reads one term or several with a word between them.
+// joined parses one term, or several separated by a word.
 func (p *parser) joined(word string, term func() (node, error), join func([]node) node) (node, error) {
 	var parts []node
 	for {
@@ -157,7 +157,7 @@ func (p *parser) build(name token, op operator, value token) (node, error) {
 	return buildComparison(p.document, name, op, value)
 }
 
-// buildProperty turns @Name into the custom property of that name.
+// buildProperty turns @Name into a comparison of the custom property with that name.
 func (p *parser) buildProperty(name token, op operator, value token) (node, error) {
 	list, err := resolve(p.document, "customProperties")
 	if err != nil {
@@ -214,7 +214,7 @@ func readLiteral(text string) literal {
 	return l
 }
 
-// bare reports whether the literal may stand without quotes.
+// bare reports whether the literal may be written without quotes.
 func (l literal) bare() bool { return l.isGUID || l.isNum || l.isBool || l.isDate }
 
 func (p *parser) word(what string) (token, error) {

@@ -13,7 +13,7 @@ type path struct {
 	leaf  reflect.Type
 }
 
-// resolve finds a dotted path in a document type. Names compare in any case.
+// resolve resolves a dotted path in a document type, ignoring case.
 func resolve(document reflect.Type, text string) (path, error) {
 	p := path{text: text, leaf: document}
 	for name := range strings.SplitSeq(text, ".") {
@@ -59,7 +59,7 @@ func follow(v reflect.Value, steps []int, want func(reflect.Value) bool) bool {
 	}
 }
 
-// element strips the pointers and lists off a type.
+// element returns the type behind pointers and lists.
 func element(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -80,10 +80,10 @@ func fieldNamed(t reflect.Type, name string) (int, bool) {
 	return 0, false
 }
 
-// Column is a property path whose value can be shown.
+// Column is a property path whose value can be returned.
 type Column[T any] struct{ path path }
 
-// ParseColumn reads a property path.
+// ParseColumn parses a property path.
 func ParseColumn[T any](text string) (Column[T], error) {
 	p, err := resolve(reflect.TypeFor[T](), strings.TrimSpace(text))
 	if err != nil {
@@ -92,7 +92,8 @@ func ParseColumn[T any](text string) (Column[T], error) {
 	return Column[T]{path: p}, nil
 }
 
-// Value returns what the path leads to: the first value where it crosses a list, nil where there is none.
+// Value returns the value at the path: the first one where it goes through a list,
+// nil where there is none.
 func (c Column[T]) Value(document *T) any {
 	var out any
 	c.path.anyOf(reflect.ValueOf(document).Elem(), func(v reflect.Value) bool {

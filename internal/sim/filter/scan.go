@@ -11,7 +11,7 @@ const (
 	tokenClose
 )
 
-// token is one lexical unit; the text of a string has its quotes taken off.
+// token is one lexical unit; the text of a string is without its quotes.
 type token struct {
 	kind   tokenKind
 	text   string
@@ -50,7 +50,7 @@ func scan(text string) ([]token, error) {
 	return out, nil
 }
 
-// quoted reads a string that starts with a quote; a doubled quote stands for one.
+// quoted scans a string that starts with a quote; a doubled quote is a literal one.
 func quoted(text string) (content string, length int, ok bool) {
 	var b strings.Builder
 	for at := 1; at < len(text); at++ {
