@@ -29,14 +29,14 @@ import (
 // Options describe an environment. The zero value is the demo site with plain
 // HTTP and MQTT sinks, a mail server that offers STARTTLS, and a QRS over mutual TLS.
 type Options struct {
-	// Seed is used wherever a part has none of its own.
+	// Seed is the seed of every part that has none of its own.
 	Seed uint64
 	// CertDir is where root.pem, client.pem and client_key.pem are written; ""
 	// means a temporary directory that Stop removes.
 	CertDir string
 	World   world.Options
-	// QRS describes the repository service. Its World, Authority and (unless
-	// set) OnExecution are filled in: what a client starts is announced by the scheduler.
+	// QRS describes the repository service. Its World, Authority and (unless set)
+	// OnExecution are filled in, so the scheduler announces what a client starts.
 	QRS qrssim.Options
 	// Engine describes the engine. Its World and Authority are filled in.
 	Engine enginesim.Options
@@ -71,7 +71,7 @@ type Sim struct {
 	target *appender.Appender
 }
 
-// ErrNoTarget is returned while no target for datagrams is set; see Aim.
+// ErrNoTarget is returned while no target of datagrams is set; see Aim.
 var ErrNoTarget = errors.New("no target for datagrams: call Aim first")
 
 // New returns an environment that does not listen yet.
@@ -85,7 +85,7 @@ func New(o Options) (*Sim, error) {
 	return s, nil
 }
 
-// seeded hands the common seed to every part that has none.
+// seeded returns the options with the common seed for every part that has none.
 func (o Options) seeded() Options {
 	for _, seed := range []*uint64{&o.World.Seed, &o.QRS.Seed, &o.Engine.Seed, &o.HTTP.Seed, &o.SMTP.Seed, &o.Influx.Seed, &o.MQTT.Seed} {
 		if *seed == 0 {
@@ -173,7 +173,7 @@ func (s *Sim) writeCertificates() error {
 	return err
 }
 
-// Stop closes every port and waits for what was running. It cannot be started again.
+// Stop closes every port and waits until everything has ended. It cannot be started again.
 func (s *Sim) Stop() {
 	s.scheduler.Stop()
 	for _, p := range s.parts() {
@@ -235,8 +235,8 @@ func (s *Sim) Run(taskID string, outcome world.Outcome) (world.Execution, error)
 	return execution, err
 }
 
-// Play sends a scenario about this world to the target. World, Format and, if
-// it is 0, the seed of the scenario are filled in.
+// Play sends a scenario about this world to the target. World, Format and, if 0, the
+// seed of the scenario are filled in.
 func (s *Sim) Play(ctx context.Context, scenario appender.Scenario) (appender.Report, error) {
 	target, err := s.aimed()
 	if err != nil {

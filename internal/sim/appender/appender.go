@@ -167,7 +167,7 @@ type Appender struct {
 
 // Dial returns an appender that sends to a UDP address.
 func Dial(address string, format Format) (*Appender, error) {
-	conn, err := net.Dial("udp", address) //nolint:noctx // dialling UDP does no I/O
+	conn, err := net.Dial("udp", address) //nolint:noctx // a UDP dial contacts nobody
 	if err != nil {
 		return nil, fmt.Errorf("dial appender address %s: %w", address, err)
 	}

@@ -15,15 +15,15 @@ import (
 	"butler/internal/sim/world"
 )
 
-// collection is one kind of object, with the handlers every kind has.
+// collection is one kind of object, with the handlers that every kind has.
 type collection struct {
 	path                              string
 	list, listFull, count, table, get func(*call)
-	// remove is nil for what cannot be deleted.
+	// remove is nil for objects that cannot be deleted.
 	remove func(*call)
 }
 
-// source is where the objects of type T come from.
+// source supplies the objects of type T.
 type source[T any] struct {
 	path string
 	all  iter.Seq[T]
@@ -134,7 +134,7 @@ func collect[T any](s source[T]) collection {
 	return c
 }
 
-// find returns the documents that the query of a call selects, in its order.
+// find returns the documents that the query of a call selects, in the order of the query.
 func (s source[T]) find(c *call) (iter.Seq[T], error) {
 	wanted, err := filter.Parse[T](c.query["filter"])
 	if err != nil {
@@ -173,7 +173,7 @@ func (s source[T]) matching(wanted *filter.Filter[T]) iter.Seq[T] {
 	}
 }
 
-// answerList streams the documents, so that a list may be longer than memory.
+// answerList streams the documents, so that a list may be larger than memory.
 func (s source[T]) answerList(c *call, form func(*T) any) {
 	found, err := s.find(c)
 	if err != nil {
@@ -214,7 +214,7 @@ func (s source[T]) answerCount(c *call) {
 	}{total})
 }
 
-// tableRequest describes the columns a client wants.
+// tableRequest describes the columns that a client requests.
 type tableRequest struct {
 	Entity  string `json:"entity"`
 	Columns []struct {
@@ -231,7 +231,7 @@ type tableAnswer struct {
 	SchemaPath  string   `json:"schemaPath"`
 }
 
-// answerTable shows chosen columns of one page of the documents.
+// answerTable answers with the requested columns of one page of the documents.
 func (s source[T]) answerTable(c *call) {
 	var wanted tableRequest
 	if err := json.NewDecoder(c.request.Body).Decode(&wanted); err != nil {
@@ -289,7 +289,7 @@ func (s source[T]) fillRows(c *call, columns []filter.Column[T], answer *tableAn
 	return nil
 }
 
-// natural reads a number that is not negative, or returns the fallback for no text.
+// natural parses a non-negative number, and returns the fallback for an empty text.
 func natural(text string, fallback int) (int, error) {
 	if text == "" {
 		return fallback, nil

@@ -16,7 +16,7 @@ type call struct {
 	request *http.Request
 	// query is decoded, its names in lower case.
 	query map[string]string
-	// id is what stands in the place of the wildcard of the pattern.
+	// id is the path segment that matched the wildcard of the pattern.
 	id string
 }
 
@@ -27,14 +27,14 @@ type route struct {
 	handle  func(*call)
 }
 
-// base is the path that the interface stands below.
+// base is the base path of the interface.
 const base = "/qrs/"
 
 // wildcard matches one path segment of any content.
 const wildcard = "{id}"
 
-// table lists every operation. The first match wins, so fixed names stand
-// before wildcards.
+// table returns every operation. The first match wins, so fixed names come before
+// wildcards.
 func (s *Server) table() []route {
 	var routes []route
 	add := func(method, pattern string, handle func(*call)) {
@@ -62,7 +62,7 @@ func (s *Server) table() []route {
 	return routes
 }
 
-// operation names what a request asks for.
+// operation returns the name of the operation of a request.
 func (s *Server) operation(method, path string) string {
 	matched, _, _ := s.find(method, path)
 	if matched == nil {
@@ -71,8 +71,8 @@ func (s *Server) operation(method, path string) string {
 	return matched.method + " " + matched.pattern
 }
 
-// find returns the route of a request and the content of its first wildcard.
-// Without a route it returns the methods that the path has.
+// find returns the route of a request and the segment at its first wildcard, or else
+// the methods that the path allows.
 func (s *Server) find(method, path string) (matched *route, id string, allowed []string) {
 	rest, ok := strings.CutPrefix(strings.ToLower(path), base)
 	if !ok {
@@ -107,7 +107,7 @@ func (r *route) match(segments []string) (first string, ok bool) {
 	return first, true
 }
 
-// ServeHTTP answers one request: first whether it may ask at all, then what.
+// ServeHTTP answers one request, after checking whether it is permitted.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query, ok := parseQuery(r.URL.RawQuery)
 	c := &call{ResponseWriter: w, request: r, query: query}
@@ -146,8 +146,8 @@ func namesUser(header string) bool {
 	return found["userdirectory"] && found["userid"]
 }
 
-// parseQuery decodes a query string: plus and %20 are spaces, names are in any
-// case, the first of several values counts. False when an escape is broken.
+// parseQuery decodes a query string: plus and %20 are spaces, names ignore case, and
+// the first of several values counts. It returns false for a broken escape.
 func parseQuery(raw string) (map[string]string, bool) {
 	out := make(map[string]string)
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -208,7 +208,7 @@ func (s *Server) startTaskSynchronously(c *call) {
 	c.write(http.StatusCreated, stringResponse{Value: execution.ExecutionID, SchemaPath: "GuidResponse"})
 }
 
-// begin starts the task of the call; nil when the call has been refused.
+// begin starts the task of the call; it returns nil after refusing the call.
 func (s *Server) begin(c *call) *world.Execution {
 	task, ok := s.world.Task(c.id)
 	if !ok {

@@ -12,21 +12,21 @@ import (
 	"butler/internal/sim/world"
 )
 
-// maxTickets bounds the tickets that are waiting to be used; the oldest is forgotten.
+// maxTickets bounds the unused tickets; beyond it the oldest is dropped.
 const maxTickets = 10_000
 
-// ticket is the right to download one script log once.
+// ticket permits one download of one script log.
 type ticket struct {
 	taskID, reference string
 	usableAt          time.Time
 }
 
-// tickets are the tickets that have been issued and not used.
+// tickets holds the tickets that were issued and not used.
 type tickets struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	open   map[string]ticket
-	// order lists the names by age, used ones included until they are too old.
+	// order lists the names by age, including used ones until they are too old.
 	order []string
 }
 
@@ -49,7 +49,7 @@ func (t *tickets) issue(issued ticket) string {
 	return name
 }
 
-// look returns a ticket without using it up.
+// look returns a ticket without using it.
 func (t *tickets) look(name string) (ticket, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,7 +57,7 @@ func (t *tickets) look(name string) (ticket, bool) {
 	return found, ok
 }
 
-// use takes a ticket away; false when somebody else was faster.
+// use removes a ticket; false when another request has used it meanwhile.
 func (t *tickets) use(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,8 +104,8 @@ func (s *Server) answerTicket(c *call, disabled bool, reference string) {
 	c.answer(stringResponse{Value: name, SchemaPath: "StringResponse"})
 }
 
-// download serves a script log as the product does: text with CRLF line ends. A
-// ticket that came too early stays valid.
+// download serves a script log as the product does, as text with CRLF line ends. A
+// ticket that is used too early stays valid.
 func (s *Server) download(c *call) {
 	found, ok := s.tickets.look(c.id)
 	if !ok || s.world.Now().Before(found.usableAt) {

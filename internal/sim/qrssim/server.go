@@ -4,8 +4,8 @@
 //
 // It guarantees the contract of the interface to any client, not only ours:
 // paths in any case, xrfkey and user header enforced, filters, sort orders and
-// tables, condensed and full documents, 400/403/404/405 where the service says
-// so. What arrives is recorded, and faults are switched on and off while it runs.
+// tables, condensed and full documents, 400/403/404/405 like the service. Requests
+// are recorded, and faults are switched on and off while it runs.
 //
 // It must never be reachable from another machine, and it must never look at who
 // the caller is: a test against it is a test against the interface.
@@ -33,14 +33,14 @@ type Options struct {
 	// Latency delays every answer, plus a random part of Jitter.
 	Latency time.Duration
 	Jitter  time.Duration
-	// Seed decides tickets and faults.
+	// Seed decides tickets, and which requests faults hit.
 	Seed uint64
 	// History bounds the recorded requests; 0 means edge.DefaultHistory.
 	History int
-	// OnStart chooses how a task that a client starts will go; nil means it succeeds.
+	// OnStart decides the outcome of a task that a client starts; nil means success.
 	OnStart func(world.Task) world.Outcome
-	// OnExecution, if set, is told of every execution that a client starts, and
-	// once more when a client stops it: then it ends earlier.
+	// OnExecution, if set, is called with every execution that a client starts, and
+	// again when a client stops it, with its earlier end.
 	OnExecution func(world.Execution)
 	// RejectRunning answers 409 to the start of a task that is running.
 	RejectRunning bool
@@ -65,7 +65,7 @@ type Server struct {
 	switches switches
 }
 
-// switches are what an administrator of the simulation changes while it runs.
+// switches are settings that change while the simulation runs.
 type switches struct {
 	withoutOldScriptLog bool
 	withoutNewScriptLog bool
@@ -106,7 +106,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// secure makes an authority if there is none, and the configuration it vouches for.
+// secure makes an authority if there is none, and returns its TLS configuration.
 func (s *Server) secure() (*tls.Config, error) {
 	if s.authority == nil {
 		authority, err := cert.NewAuthority("Simulated Qlik Sense CA")
@@ -118,8 +118,8 @@ func (s *Server) secure() (*tls.Config, error) {
 	return mutualTLS(s.authority, s.world)
 }
 
-// mutualTLS returns the configuration of a server that speaks for the nodes of
-// a world and asks for a client certificate.
+// mutualTLS returns the configuration of a server that has a certificate for the nodes
+// of a world and requires a client certificate.
 func mutualTLS(authority *cert.Authority, w *world.World) (*tls.Config, error) {
 	var names []string
 	for _, node := range w.Nodes() {
@@ -140,20 +140,20 @@ func (s *Server) URL() string { return s.http.URL() }
 // Addr returns host:port.
 func (s *Server) Addr() string { return s.http.Addr() }
 
-// Authority returns who signs the certificates, nil over plain HTTP.
+// Authority returns the authority that signs the certificates, nil over plain HTTP.
 func (s *Server) Authority() *cert.Authority { return s.authority }
 
 // Outage makes the server unreachable, or reachable again at the same address.
 func (s *Server) Outage(on bool) error { return s.http.Refuse(on) }
 
-// Faults returns the rules by which answers go wrong.
+// Faults returns the rules for faulty answers.
 func (s *Server) Faults() *edge.Faults { return s.http.Faults() }
 
 // Load returns connections, TLS handshakes, requests and concurrency so far.
 func (s *Server) Load() edge.Load { return s.http.Load() }
 
-// DisableScriptLog switches the old (file reference) and the new (execution
-// result) way to a script log off, as different product versions do.
+// DisableScriptLog disables the old (file reference) and the new (execution result)
+// way to a script log, as in different product versions.
 func (s *Server) DisableScriptLog(oldWay, newWay bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +166,7 @@ type Request struct {
 	// or "POST task/{id}/start"; "unknown" for a path outside the interface.
 	Operation string
 	Method    string
-	// Path is decoded and without the leading /qrs/.
+	// Path is decoded and lacks the leading /qrs/.
 	Path string
 	// Filter is the decoded filter, "" for none.
 	Filter string
@@ -216,7 +216,7 @@ func (s *Server) observe(e edge.Exchange) {
 	s.requests.Add(request)
 }
 
-// withoutBase takes the leading /qrs/ off a path, in any case.
+// withoutBase removes the leading /qrs/, in any case, from a path.
 func withoutBase(path string) string {
 	if len(path) >= len(base) && strings.EqualFold(path[:len(base)], base) {
 		return path[len(base):]

@@ -10,8 +10,8 @@ import (
 	"butler/internal/sim/world"
 )
 
-// NewSystemInfo returns the endpoint of the product's version document, over
-// HTTPS with the client certificates of the authority. It does not listen yet.
+// NewSystemInfo returns the endpoint of the product's version document, over HTTPS
+// with client certificates of the authority. It does not listen yet.
 func NewSystemInfo(w *world.World, authority *cert.Authority) (*edge.HTTP, error) {
 	config, err := mutualTLS(authority, w)
 	if err != nil {
@@ -20,8 +20,8 @@ func NewSystemInfo(w *world.World, authority *cert.Authority) (*edge.HTTP, error
 	return edge.NewHTTP(edge.HTTPOptions{Handler: SystemInfoHandler(w), TLS: config}), nil
 }
 
-// SystemInfoHandler serves the product's version document. It is no part of the
-// QRS: it stands on a port of its own, and asks for no key and no user.
+// SystemInfoHandler serves the product's version document. It is not part of the QRS:
+// it has a port of its own, and needs no key and no user.
 func SystemInfoHandler(w *world.World) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), "/v1/systeminfo") {

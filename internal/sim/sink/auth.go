@@ -21,7 +21,7 @@ func (c credentials) check(user, password string) error {
 	return smtp.ErrAuthFailed
 }
 
-// newAuthentication returns the server's side of a mechanism; succeeded is told the user.
+// newAuthentication returns the server side of a mechanism. It calls succeeded with the user.
 func newAuthentication(mechanism string, want credentials, succeeded func(user string)) (sasl.Server, error) {
 	switch mechanism {
 	case sasl.Plain:
@@ -41,7 +41,7 @@ func newAuthentication(mechanism string, want credentials, succeeded func(user s
 	}
 }
 
-// loginServer asks for the user and then for the password.
+// loginServer is the mechanism LOGIN: it requests the user and then the password.
 type loginServer struct {
 	want      credentials
 	succeeded func(string)
@@ -66,14 +66,14 @@ func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 	return nil, true, nil
 }
 
-// cramServer wants the challenge hashed with the password.
+// cramServer is CRAM-MD5: it requires the challenge hashed with the password.
 type cramServer struct {
 	want      credentials
 	succeeded func(string)
 	asked     bool
 }
 
-// cramChallenge is the same for everybody: nothing here is worth protecting.
+// cramChallenge is the same for every client: nothing here is worth protecting.
 const cramChallenge = "<1896.697170952@mail.sim.example>"
 
 // Next answers one line of the client.

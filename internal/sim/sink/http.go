@@ -37,7 +37,7 @@ type HTTPRequest struct {
 	Query  url.Values
 	Header http.Header
 	Body   []byte
-	// Status is what was answered, 0 when the client got no answer.
+	// Status is the status of the answer, 0 when the client got none.
 	Status int
 	Fault  edge.FaultKind
 }
@@ -81,11 +81,11 @@ func NewHTTP(o HTTPOptions) *HTTP {
 	return s
 }
 
-// History returns the recorded requests, refused and broken ones included.
+// History returns the recorded requests, including refused and broken ones.
 func (s *HTTP) History() *edge.History[HTTPRequest] { return s.history }
 
 func (s *HTTP) record(e edge.Exchange) {
-	query, _ := url.ParseQuery(e.RawQuery) // what cannot be parsed is left out
+	query, _ := url.ParseQuery(e.RawQuery) // without the parameters that cannot be parsed
 	s.history.Add(HTTPRequest{
 		At: e.At, Method: e.Method, Path: e.Path, Query: query, Header: e.Header.Clone(), Body: e.Body,
 		Status: e.Status, Fault: e.Fault,

@@ -16,7 +16,7 @@ import (
 	"butler/internal/sim/edge"
 )
 
-// maxWrite bounds the lines of one write, unpacked.
+// maxWrite bounds the lines of one write, uncompressed, in bytes.
 const maxWrite = 25 << 20
 
 // InfluxOptions describe an InfluxDB sink. It speaks the write interfaces of
@@ -51,7 +51,7 @@ type Influx struct {
 // Write is one accepted write.
 type Write struct {
 	At time.Time
-	// Version is 1 for /write, 2 for /api/v2/write (which v3 offers as well).
+	// Version is 1 for /write, 2 for /api/v2/write (which v3 has as well).
 	Version int
 	// Database is the database or bucket.
 	Database string
@@ -83,7 +83,7 @@ func NewInflux(o InfluxOptions) *Influx {
 // Writes returns the accepted writes.
 func (s *Influx) Writes() *edge.History[Write] { return s.writes }
 
-// Requests returns every request, whatever became of it.
+// Requests returns every request, accepted or not.
 func (s *Influx) Requests() *edge.History[HTTPRequest] { return s.requests }
 
 // Databases returns the names of the databases and buckets.
@@ -196,7 +196,7 @@ func (s *Influx) addPolicy(database, policy, statement string) bool {
 	return true
 }
 
-// identifier takes the quotes off a name.
+// identifier returns a name without its quotes.
 func identifier(text string) string {
 	if text == "" || text[0] != '"' {
 		return text
@@ -244,7 +244,7 @@ func (s *Influx) writeV2(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// accept parses the lines of a write and records it; a bad line refuses all of them.
+// accept parses the lines of a write and records it. It refuses a write with a bad line.
 func (s *Influx) accept(w http.ResponseWriter, r *http.Request, write Write, refuse func(error)) {
 	var body io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {

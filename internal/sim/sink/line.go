@@ -58,8 +58,8 @@ func ParseLines(body, precision string) ([]Point, error) {
 	return out, nil
 }
 
-// nextLine cuts the first line off a body. A line feed within a quoted field
-// value does not end the line; a comment is returned as an empty line.
+// nextLine splits off the first line of a body. A line feed in a quoted field value
+// does not end the line; a comment is returned as an empty line.
 func nextLine(body string) (line, rest string) {
 	if strings.HasPrefix(body, "#") {
 		_, rest, _ = strings.Cut(body, "\n")
@@ -71,8 +71,8 @@ func nextLine(body string) (line, rest string) {
 	return line, body[min(end+1, len(body)):]
 }
 
-// keyEnd returns where measurement and tags end. In the key a separator is
-// escaped by the byte before it, whatever stands before that.
+// keyEnd returns where measurement and tags end. In the key a backslash before a
+// separator escapes it, even if another backslash precedes that.
 func keyEnd(text string) int {
 	for i := range len(text) {
 		if text[i] == '\n' || text[i] == ' ' && (i == 0 || text[i-1] != '\\') {
@@ -82,8 +82,8 @@ func keyEnd(text string) int {
 	return len(text)
 }
 
-// fieldsEnd returns where the first stop outside quotes is. Among the fields a
-// backslash takes the byte after it along.
+// fieldsEnd returns the position of the first stop outside quotes. In the fields a
+// backslash escapes the byte after it.
 func fieldsEnd(text string, stop byte) int {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
@@ -124,7 +124,7 @@ func parseLine(line string, unit time.Duration) (Point, error) {
 	return point, nil
 }
 
-// usualPairs is how many tags or fields a point has room for at once.
+// usualPairs is the initial capacity for the tags and the fields of a point.
 const usualPairs = 16
 
 func parseKey(text string) (Point, error) {
@@ -206,7 +206,7 @@ func wrapNumber[T any](number T, err error) (any, error) {
 	return number, nil
 }
 
-// quoteEnd returns where the quoted text that goes on in text is closed.
+// quoteEnd returns the position of the quote that closes the quoted text.
 func quoteEnd(text string) int {
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], '"')
@@ -221,12 +221,12 @@ func quoteEnd(text string) int {
 	}
 }
 
-// escaped reports whether the byte after text is escaped by a backslash at its end.
+// escaped reports whether a backslash at the end of text escapes the next byte.
 func escaped(text string) bool {
 	return (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1
 }
 
-// cutKey cuts text at the first separator that has no backslash before it.
+// cutKey cuts text at the first separator without a backslash before it.
 func cutKey(text string, separator byte) (before, after string, found bool) {
 	for from := 0; ; {
 		i := strings.IndexByte(text[from:], separator)
@@ -241,7 +241,7 @@ func cutKey(text string, separator byte) (before, after string, found bool) {
 	}
 }
 
-// unescape takes the backslash off the special bytes.
+// unescape removes the backslashes before special bytes.
 func unescape(text, special string) string {
 	at := strings.IndexByte(text, '\\')
 	if at < 0 {

@@ -22,7 +22,7 @@ type Mail struct {
 	// From and Recipients are of the envelope.
 	From       string
 	Recipients []string
-	// User is who authenticated, "" for nobody.
+	// User is the authenticated user, "" for none.
 	User string
 	TLS  bool
 	Raw  []byte
@@ -48,13 +48,13 @@ func (m Mail) Mentions(marker string) bool {
 	return strings.Contains(m.Subject, marker) || strings.Contains(m.Text, marker) || strings.Contains(m.HTML, marker)
 }
 
-// maxParts bounds the parts of a mail, and maxNesting how deep they stand.
+// maxParts bounds the parts of a mail, and maxNesting their depth.
 const (
 	maxParts   = 100
 	maxNesting = 10
 )
 
-// parseMail decodes a mail. What a mail program would show wrongly is an error.
+// parseMail decodes a mail. A mail that a mail program would show wrongly is an error.
 func parseMail(raw []byte) (Mail, error) {
 	message, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -95,7 +95,7 @@ func (m *Mail) addPart(header textproto.MIMEHeader, body io.Reader, depth int, l
 	if err != nil {
 		return fmt.Errorf("decode %s part: %w", media, err)
 	}
-	disposition, fileParams, _ := mime.ParseMediaType(header.Get("Content-Disposition")) // absent or odd means inline
+	disposition, fileParams, _ := mime.ParseMediaType(header.Get("Content-Disposition")) // absent or malformed means inline
 	switch {
 	case disposition == "attachment":
 		m.Attachments = append(m.Attachments, Attachment{Name: fileParams["filename"], ContentType: media, Data: data})

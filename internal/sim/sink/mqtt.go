@@ -16,7 +16,7 @@ import (
 	"butler/internal/sim/edge"
 )
 
-// MQTTOptions describe an MQTT sink. The zero value lets anybody in, without TLS.
+// MQTTOptions describe an MQTT sink. The zero value accepts any client, without TLS.
 type MQTTOptions struct {
 	TLS *tls.Config
 	// User and Password are required when User is set.
@@ -26,9 +26,9 @@ type MQTTOptions struct {
 	History  int
 }
 
-// MQTT is an MQTT broker that remembers what was published. Faults match the
-// methods CONNECT and PUBLISH; the path is the client ID or the topic. A Status
-// fault refuses the connection; a Hang leaves a publication without its acknowledgement.
+// MQTT is an MQTT broker that records publications. Faults match the methods CONNECT
+// and PUBLISH; the path is the client ID or the topic. A Status fault refuses the
+// connection; a Hang leaves a publication without its acknowledgement.
 type MQTT struct {
 	options      MQTTOptions
 	door         *edge.Door
@@ -67,7 +67,7 @@ func (s *MQTT) Start() error {
 		return edge.ErrStopped
 	}
 	if s.broker == nil {
-		// The broker logs through slog and prints unless it is given something else.
+		// By default the broker prints its log, which it writes through slog.
 		s.broker = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 		if err := s.broker.AddHook(&hook{sink: s}, nil); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (s *MQTT) Start() error {
 	return s.door.Open()
 }
 
-// serve hands every connection to the broker; it listens through the door, not itself.
+// serve hands every connection of the door to the broker, which does not listen itself.
 func (s *MQTT) serve(l net.Listener) {
 	if s.options.TLS != nil {
 		l = tls.NewListener(l, s.options.TLS)
@@ -115,16 +115,16 @@ func (s *MQTT) Refuse(on bool) error {
 // Addr returns host:port.
 func (s *MQTT) Addr() string { return s.door.Addr() }
 
-// Connections counts the connections so far.
+// Connections returns the number of connections so far.
 func (s *MQTT) Connections() int64 { return s.door.Accepted() }
 
-// Faults returns the rules by which sessions go wrong.
+// Faults returns the rules for faulty sessions.
 func (s *MQTT) Faults() *edge.Faults { return s.faults }
 
-// Publications returns what clients published; what Publish sends is not among it.
+// Publications returns the messages that clients published, without those of Publish.
 func (s *MQTT) Publications() *edge.History[Publication] { return s.publications }
 
-// Publish sends a message to whoever has subscribed.
+// Publish sends a message to all subscribers.
 func (s *MQTT) Publish(topic string, payload []byte) error {
 	return s.broker.Publish(topic, payload, false, 1)
 }

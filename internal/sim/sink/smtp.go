@@ -18,21 +18,21 @@ import (
 	"butler/internal/sim/edge"
 )
 
-// SMTPOptions describe an SMTP sink. The zero value takes any mail in plain text.
+// SMTPOptions describe an SMTP sink. The zero value accepts any mail, without TLS.
 type SMTPOptions struct {
 	// TLS offers STARTTLS, or with ImplicitTLS speaks TLS from the first byte.
 	TLS         *tls.Config
 	ImplicitTLS bool
-	// User and Password must be given by AUTH before any mail, when User is set.
+	// User and Password are required by AUTH before any mail, when User is set.
 	User     string
 	Password string
-	// MaxMessageBytes bounds one mail; 0 means 10 MiB.
+	// MaxMessageBytes bounds a mail; 0 means 10 MiB.
 	MaxMessageBytes int64
 	Seed            uint64
 	History         int
 }
 
-// mechanisms of authentication are offered in this order.
+// mechanisms are the authentication mechanisms, in the order in which they are offered.
 var mechanisms = []string{sasl.Plain, sasl.Login, cramMD5}
 
 // SMTP is a simulated mail server. Faults match the commands CONNECT, MAIL,
@@ -74,7 +74,7 @@ func NewSMTP(o SMTPOptions) *SMTP {
 	return s
 }
 
-// quiet drops the log of the library, which is about broken connections.
+// quiet discards the log of the library, which is about broken connections.
 type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
@@ -101,7 +101,7 @@ func (s *SMTP) Stop() {
 	s.door.Shut()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = s.server.Shutdown(ctx) // waits for the sessions; their connections are gone already
+	_ = s.server.Shutdown(ctx) // waits for the sessions; their connections are already closed
 }
 
 // Refuse makes the sink unreachable, or reachable again at the same address.
@@ -115,13 +115,13 @@ func (s *SMTP) Refuse(on bool) error {
 // Addr returns host:port.
 func (s *SMTP) Addr() string { return s.door.Addr() }
 
-// Connections counts the connections so far.
+// Connections returns the number of connections so far.
 func (s *SMTP) Connections() int64 { return s.door.Accepted() }
 
-// Connected counts the connections that are open.
+// Connected returns the number of open connections.
 func (s *SMTP) Connected() int { return s.door.Connected() }
 
-// Faults returns the rules by which sessions go wrong.
+// Faults returns the rules for faulty sessions.
 func (s *SMTP) Faults() *edge.Faults { return s.faults }
 
 // Messages returns the accepted mails.
@@ -153,7 +153,7 @@ func (s *SMTP) newSession(c *smtp.Conn) (smtp.Session, error) {
 	return session, nil
 }
 
-// session is one client's dialogue.
+// session is the dialogue with one client.
 type session struct {
 	sink *SMTP
 	conn *smtp.Conn
@@ -172,7 +172,7 @@ func smtpError(code int, text string) *smtp.SMTPError {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 7, 0}, Message: text}
 }
 
-// suffer applies the faults of one command before it is handled.
+// suffer applies the faults of a command before it is handled.
 func (s *session) suffer(command, address string) error {
 	return s.sufferVerdict(s.sink.faults.Judge(command, address))
 }
@@ -209,7 +209,7 @@ func (s *session) breakOff() error {
 	return errBroken
 }
 
-// AuthMechanisms lists what the client may use; nothing when there is nobody to be.
+// AuthMechanisms returns the mechanisms that are offered; none when no user is required.
 func (s *session) AuthMechanisms() []string {
 	if s.sink.options.User == "" {
 		return nil
@@ -252,7 +252,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// Data takes the mail itself. What cannot be read as a mail is refused.
+// Data receives the mail, and refuses one that cannot be decoded.
 func (s *session) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
 	if err != nil {
@@ -264,7 +264,7 @@ func (s *session) Data(r io.Reader) error {
 	return s.accept(raw)
 }
 
-// sufferData is suffer for the one command that may be obeyed before it fails.
+// sufferData is suffer for DATA, the only command that may take effect before it fails.
 func (s *session) sufferData(raw []byte) error {
 	verdict := s.sink.faults.Judge("DATA", s.mail.From)
 	if verdict.Fault.Kind != edge.ResetAfter {
@@ -287,7 +287,7 @@ func (s *session) accept(raw []byte) error {
 	return nil
 }
 
-// Reset forgets the mail at hand.
+// Reset drops the current mail.
 func (s *session) Reset() { s.mail = Mail{} }
 
 // Logout ends the session.

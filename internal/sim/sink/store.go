@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// Stored returns what a query of a database would find after the writes that
-// are kept: points of equal measurement, tags and time are one point, which has
-// the fields of all of them, the latest winning. They are in the order in which
-// they were first written.
+// Stored returns what a query of a database would return after the kept writes.
+// Points of equal measurement, tags and time are one point with the fields of all of
+// them, the latest of each. The points are in the order of their first write.
 func (s *Influx) Stored(database string) []Point {
 	var out []Point
 	places := make(map[string]int)
@@ -36,7 +35,7 @@ func (s *Influx) Stored(database string) []Point {
 	return out
 }
 
-// identity is what two points have in common that overwrite each other.
+// identity returns the key that is equal for points that overwrite each other.
 func (p Point) identity() string {
 	var key strings.Builder
 	key.WriteString(p.Measurement)

@@ -14,7 +14,7 @@ const isoMillis = "2006-01-02T15:04:05.000Z"
 
 func iso(t time.Time) string { return t.UTC().Format(isoMillis) }
 
-// productVersion is what documents say they were saved in.
+// productVersion is the product version in documents.
 const productVersion = "12.2299.0"
 
 func (w *World) fillSmallTables() {
@@ -104,7 +104,7 @@ func (w *World) addTypeFields(task *Task, shape demoTask) {
 	}
 }
 
-// taskShape returns what a person would say of the task: from the catalogue, or made up.
+// taskShape returns the description of a task, from the catalogue or generated.
 func (w *World) taskShape(number uint64) demoTask {
 	if number < uint64(len(demoTasks)) {
 		return demoTasks[number]
@@ -134,7 +134,7 @@ func (w *World) nextExecution(d *dice) string {
 	return iso(w.epoch.Add(time.Duration(1+d.below(48)) * time.Hour))
 }
 
-// appShape returns what a person would say of the app: from the catalogue, or made up.
+// appShape returns the description of an app, from the catalogue or generated.
 func (w *World) appShape(number uint64) demoApp {
 	if number < uint64(len(demoApps)) {
 		return demoApps[number]
@@ -149,8 +149,8 @@ func (w *World) appShape(number uint64) demoApp {
 	}
 }
 
-// appReference is the short form of an app. Most readers of a task want no more,
-// so it is made without the rest of the app unless somebody edited that.
+// appReference returns the short form of an app. Most readers of a task need no more,
+// so it is built without the rest of the app, unless the app has edits.
 func (w *World) appReference(number uint64) AppReference {
 	if len(edits(w, w.appEdits, number)) > 0 {
 		app := w.buildApp(number)
@@ -160,7 +160,7 @@ func (w *World) appReference(number uint64) AppReference {
 	return app.reference()
 }
 
-// appCore fills in what the short form shows.
+// appCore returns an app with only the fields of the short form.
 func (w *World) appCore(number uint64, shape demoApp) App {
 	app := App{
 		ID:                    w.identity.id(kindApp, number),
@@ -259,8 +259,8 @@ func (w *World) tagReferences(names []string) []Reference {
 	return out
 }
 
-// TagReference returns a reference to a tag as an object carries it. A name
-// that is no tag of the site gets a made-up identifier.
+// TagReference returns a reference to a tag as it is part of an object. For a name
+// that is not a tag of the site it makes up an identifier.
 func (w *World) TagReference(name string) Reference {
 	for _, tag := range w.tags {
 		if tag.Name == name {
@@ -270,8 +270,8 @@ func (w *World) TagReference(name string) Reference {
 	return Reference{ID: w.identity.id(kindTag, hashText(name)), Name: name}
 }
 
-// PropertyValue returns a custom property value as an object carries it. A name
-// that is not defined on the site gets a made-up definition.
+// PropertyValue returns a custom property value as it is part of an object. For a
+// name that is not defined on the site it makes up a definition.
 func (w *World) PropertyValue(name, value string) PropertyValue {
 	v := PropertyValue{
 		ID: w.identity.id(kindPropertyValue, hashText(name+"\x00"+value)), Value: value,
@@ -302,7 +302,7 @@ func (w *World) values(owner kind, number uint64, list []demoValue) []PropertyVa
 	return out
 }
 
-// hashText numbers a text (FNV-1a, cut to what an identifier carries).
+// hashText returns the hash of a text (FNV-1a, cut to the range of an identifier).
 func hashText(text string) uint64 {
 	h := uint64(0xcbf29ce484222325)
 	for _, b := range []byte(strings.ToLower(text)) {

@@ -4,10 +4,10 @@
 //
 // It guarantees that the same seed and the same calls give the same documents,
 // byte for byte: identifiers, names and histories are computed, not stored, so a
-// site with a million tasks costs no more memory than one with a dozen. Every
-// identifier can be turned back into the object it names without a search. What
-// moves - an execution on its way from queued to finished - is derived from the
-// time Options.Now tells, never from a goroutine.
+// site with a million tasks needs no more memory than one with a dozen. Every
+// identifier leads to its object without a search. The progress of an execution
+// from queued to finished is derived from the time of Options.Now, never made by a
+// goroutine.
 //
 // A World is safe for concurrent use. It must never do I/O.
 package world

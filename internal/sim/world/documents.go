@@ -1,6 +1,6 @@
 package world
 
-// Null is what the QRS writes for privileges that were not asked for: always a nil pointer.
+// Null is what the QRS returns for privileges that were not requested: always a nil pointer.
 type Null struct{}
 
 // Reference is the short form of an object inside another one.
@@ -22,7 +22,7 @@ type Definition struct {
 	SchemaPath   string   `json:"schemaPath"`
 }
 
-// DefinitionReference is a definition as it stands inside a value.
+// DefinitionReference is the short form of a definition in a value.
 type DefinitionReference struct {
 	ID           string   `json:"id"`
 	Name         string   `json:"name"`
@@ -39,8 +39,8 @@ type PropertyValue struct {
 	SchemaPath string              `json:"schemaPath"`
 }
 
-// Task is a task of any type, as the full document shows it. The pointer fields
-// exist for some types only.
+// Task is a task of any type as a full document. The pointer fields exist for some
+// types only.
 type Task struct {
 	ID                  string          `json:"id"`
 	CreatedDate         string          `json:"createdDate"`
@@ -65,7 +65,7 @@ type Task struct {
 	SchemaPath         string      `json:"schemaPath"`
 }
 
-// CondensedTask is a task in a list that was not asked for in full.
+// CondensedTask is a task in a condensed list.
 type CondensedTask struct {
 	ID                 string `json:"id"`
 	Name               string `json:"name"`
@@ -84,7 +84,7 @@ func (t *Task) Condensed() any {
 	}
 }
 
-// Operational is what the scheduler knows of a task.
+// Operational is the scheduler's data of a task.
 type Operational struct {
 	ID                  string          `json:"id"`
 	LastExecutionResult ExecutionResult `json:"lastExecutionResult"`
@@ -92,7 +92,7 @@ type Operational struct {
 	Privileges          *Null           `json:"privileges"`
 }
 
-// ExecutionResult is the last execution of a task at the moment of reading.
+// ExecutionResult is the last execution of a task at the time of reading.
 type ExecutionResult struct {
 	ID                string `json:"id"`
 	ExecutingNodeName string `json:"executingNodeName"`
@@ -119,7 +119,7 @@ type Detail struct {
 	Privileges        *Null  `json:"privileges"`
 }
 
-// AppReference is an app as it stands inside a task.
+// AppReference is the short form of an app in a task.
 type AppReference struct {
 	ID                    string     `json:"id"`
 	Name                  string     `json:"name"`
@@ -133,7 +133,7 @@ type AppReference struct {
 	Privileges            *Null      `json:"privileges"`
 }
 
-// App is an app as the full document shows it.
+// App is an app as a full document.
 type App struct {
 	ID                 string          `json:"id"`
 	CreatedDate        string          `json:"createdDate"`
@@ -167,7 +167,7 @@ func (a *App) reference() AppReference {
 	}
 }
 
-// UserReference is a user as it stands inside another object.
+// UserReference is the short form of a user in another object.
 type UserReference struct {
 	ID                         string `json:"id"`
 	UserID                     string `json:"userId"`
@@ -177,7 +177,7 @@ type UserReference struct {
 	Privileges                 *Null  `json:"privileges"`
 }
 
-// User is a user as the full document shows it.
+// User is a user as a full document.
 type User struct {
 	ID                string          `json:"id"`
 	CreatedDate       string          `json:"createdDate"`
@@ -207,7 +207,7 @@ func (u *User) reference() UserReference {
 	}
 }
 
-// Attribute is one fact a user directory tells of a user.
+// Attribute is an attribute of a user from a user directory.
 type Attribute struct {
 	ID             string `json:"id"`
 	AttributeType  string `json:"attributeType"`
@@ -228,7 +228,7 @@ type Stream struct {
 // Condensed returns the short form.
 func (s *Stream) Condensed() any { return Reference{ID: s.ID, Name: s.Name} }
 
-// Tag is a tag that other objects carry.
+// Tag is a tag of other objects.
 type Tag struct {
 	ID          string `json:"id"`
 	CreatedDate string `json:"createdDate"`
@@ -273,7 +273,7 @@ type AccessType struct {
 	SchemaPath    string        `json:"schemaPath"`
 }
 
-// Condensed returns the short form, which is the whole document.
+// Condensed returns the short form, which is the full document.
 func (a *AccessType) Condensed() any { return a }
 
 // Licence is the server licence.
@@ -341,7 +341,7 @@ type AccessOverview struct {
 	SchemaPath         string      `json:"schemaPath"`
 }
 
-// SystemInfo is what the product tells of its version, on a port of its own.
+// SystemInfo is the product's version document, served on a port of its own.
 type SystemInfo struct {
 	ContentHash              string `json:"contentHash"`
 	SenseID                  string `json:"senseId"`

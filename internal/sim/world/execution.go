@@ -8,27 +8,27 @@ import (
 	"butler/internal/qlik"
 )
 
-// ErrNoTask says that a task does not exist.
+// ErrNoTask is returned for a task that does not exist.
 var ErrNoTask = errors.New("no such task")
 
-// Outcome is the script of one execution. The zero value succeeds, in the time
-// the task usually takes, through the states of its type.
+// Outcome is the course of one execution. The zero value succeeds, with the usual
+// duration of the task and the states of its type.
 type Outcome struct {
-	// Final is the state it ends in; NeverStarted (the zero value) stands for FinishedSuccess.
+	// Final is the final state; NeverStarted (the zero value) means FinishedSuccess.
 	Final qlik.ExecutionStatus
-	// Duration is the time from start to end; 0 means what is usual for the task.
+	// Duration is the time from start to end; 0 means the usual one of the task.
 	Duration time.Duration
 	// Through are the states between Started and Final, at even intervals. Nil
-	// means what is usual for the type of task: 13 and 14 for a distribute task,
-	// 4 and 5 before an abort. Frozen.
+	// means the usual ones: 13 and 14 for a distribute task, 4 and 5 before an
+	// abort. Frozen.
 	Through []qlik.ExecutionStatus
 	// LateDetail is how long after the final state the final detail entry appears.
 	LateDetail time.Duration
-	// ZeroFileReferenceReads is how many reads of the finished task show no script log yet.
+	// ZeroFileReferenceReads is how many reads of the finished task show no script log.
 	ZeroFileReferenceReads int
-	// NoScriptLog leaves the execution without a script log, for ever.
+	// NoScriptLog means that the execution never has a script log.
 	NoScriptLog bool
-	// ScriptLogLines is the number of load lines in the script log; 0 means what is usual.
+	// ScriptLogLines is the number of load lines in the script log; 0 means the usual one.
 	ScriptLogLines int
 }
 
@@ -41,14 +41,14 @@ func Fail() Outcome { return Outcome{Final: qlik.StatusFinishedFail} }
 // Abort ends in Aborted, after AbortInitiated and Aborting.
 func Abort() Outcome { return Outcome{Final: qlik.StatusAborted} }
 
-// Execution names one execution and says how it will go.
+// Execution identifies an execution and describes its course.
 type Execution struct {
 	TaskID   string
 	TaskName string
 	TaskType qlik.TaskType
 	AppID    string
 	AppName  string
-	// ExecutionID is the scheduler's identifier, the one that datagrams carry.
+	// ExecutionID is the scheduler's identifier, which datagrams carry.
 	ExecutionID string
 	// ResultID is the identifier of the execution result in the QRS.
 	ResultID string
@@ -59,13 +59,13 @@ type Execution struct {
 	End time.Time
 }
 
-// run is what is remembered of an execution; everything else is derived from it.
+// run is the stored part of an execution; everything else is derived from it.
 type run struct {
-	// number is unique among the runs of the world; 0 is the task's past.
+	// number is unique among the runs of the world; 0 is the run before the simulation.
 	number  uint64
 	start   time.Time
 	outcome Outcome
-	// never marks a task that has not run at all.
+	// never marks a task that has never run.
 	never bool
 }
 
@@ -74,8 +74,8 @@ func (w *World) Start(taskID string, outcome Outcome) (Execution, error) {
 	return w.Run(taskID, outcome, w.Now())
 }
 
-// Run makes an execution that begins at a given time, perhaps in the past. It
-// takes the place of the task's last one. The error is ErrNoTask.
+// Run makes an execution that begins at a given time, possibly in the past. It
+// replaces the last execution of the task. The error is ErrNoTask.
 func (w *World) Run(taskID string, outcome Outcome, at time.Time) (Execution, error) {
 	number, ok := w.taskNumber(taskID)
 	if !ok {
@@ -121,13 +121,13 @@ func (w *World) Last(taskID string) (Execution, bool) {
 	return w.executionOf(number, r), !r.never
 }
 
-// ExecutionID returns an identifier for the n-th execution that only a datagram
-// knows: the world has no result for it.
+// ExecutionID returns an identifier for the n-th execution that exists only in a
+// datagram: the world has no result for it.
 func (w *World) ExecutionID(n uint64) string {
 	return w.identity.id(kindExecution, (1<<47|n)&indexMask)
 }
 
-// complete fills the gaps of an outcome with what is usual for the task.
+// complete fills the zero fields of an outcome with the usual values of the task.
 func (w *World) complete(number uint64, o Outcome) Outcome {
 	d := w.identity.dice(kindResult, number)
 	if o.Final == qlik.StatusNeverStarted {
@@ -159,7 +159,7 @@ func usualStates(t qlik.TaskType, final qlik.ExecutionStatus) []qlik.ExecutionSt
 	}
 }
 
-// currentRun returns the run a task shows: the last one asked for, or its past.
+// currentRun returns the last run of a task, or the one before the simulation.
 func (w *World) currentRun(number uint64) run {
 	w.mu.RLock()
 	r, ok := w.runs[number]
@@ -170,7 +170,7 @@ func (w *World) currentRun(number uint64) run {
 	return w.pastRun(number)
 }
 
-// pastRun derives how the task ended before the simulation began.
+// pastRun returns the derived last run of a task before the simulation.
 func (w *World) pastRun(number uint64) run {
 	d := w.identity.dice(kindResult, number)
 	d.next()
@@ -207,7 +207,7 @@ func (w *World) executionOf(number uint64, r run) Execution {
 	return execution
 }
 
-// runKey numbers a run among all runs, past ones apart from those of the simulation.
+// runKey returns a number for a run, unique among those of the simulation and the past.
 func (w *World) runKey(number uint64, r run) uint64 {
 	if r.number == 0 {
 		return number & (indexMask >> 2)

@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// kind separates the identifiers of different objects of the same number.
+// kind distinguishes the identifiers of different objects with the same number.
 type kind uint8
 
 const (
@@ -30,12 +30,12 @@ const (
 	kindDirectory
 )
 
-// indexMask bounds the numbers an identifier can carry.
+// indexMask bounds the number in an identifier.
 const indexMask = 1<<48 - 1
 
-// identity turns (kind, number) into a GUID and back. The last twelve digits
-// are the number under a keyed permutation; the others are a hash of both, so
-// that a GUID of another world or kind is recognised as foreign.
+// identity converts (kind, number) to a GUID and back. The last twelve digits are a
+// keyed permutation of the number; the others are a hash of both, so that a GUID of
+// another world or kind is detected as foreign.
 type identity struct{ seed uint64 }
 
 func (g identity) id(k kind, number uint64) string {
@@ -51,7 +51,7 @@ func (g identity) id(k kind, number uint64) string {
 	return format(raw)
 }
 
-// number returns what an identifier of that kind numbers, false for a foreign one.
+// number returns the number in an identifier of a kind, false for a foreign one.
 func (g identity) number(k kind, id string) (uint64, bool) {
 	raw, ok := parseGUID(id)
 	if !ok {
@@ -70,7 +70,7 @@ func (g identity) digest(k kind, number uint64) (high, low uint64) {
 	return high, mix(high + 0x9e3779b97f4a7c15)
 }
 
-// Two odd factors and their inverses modulo 2^48 make the permutation.
+// The permutation uses two odd factors and their inverses modulo 2^48.
 const (
 	factorA  = 0x9e3779b97f4b
 	factorB  = 0xc2b2ae3d27d5
@@ -90,7 +90,7 @@ func unpermute(n uint64) uint64 {
 	return n * inverseA & indexMask
 }
 
-// mix is the finaliser of splitmix64: every input bit reaches every output bit.
+// mix is the finaliser of splitmix64: every input bit affects every output bit.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9
@@ -99,7 +99,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// dice is a stream of random numbers that costs nothing to start.
+// dice is a stream of random numbers that is cheap to start.
 type dice struct{ state uint64 }
 
 func (g identity) dice(k kind, number uint64) dice {
@@ -120,7 +120,7 @@ func (d *dice) below(n int) int {
 	return int(d.next() % uint64(n))
 }
 
-// chance is true in percent of a hundred throws.
+// chance returns true with a probability in percent.
 func (d *dice) chance(percent int) bool { return d.below(100) < percent }
 
 func format(raw [16]byte) string {

@@ -24,13 +24,13 @@ func (k LicenceKind) identity() (kind, string) {
 	return kindAnalyzer, "License.AnalyzerAccessType"
 }
 
-// The totals that the site has bought.
+// The numbers of licences that the site has bought.
 const (
 	professionalTotal = 50
 	analyzerTotal     = 200
 )
 
-// SetLicenceEnd moves the last day of the server licence.
+// SetLicenceEnd sets the last day of the server licence.
 func (w *World) SetLicenceEnd(end time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,8 +64,8 @@ func (w *World) Licence() Licence {
 	return licence
 }
 
-// AccessTypes yields the licences of a kind that users hold: the odd users are
-// professionals, the even ones analyzers.
+// AccessTypes yields the licences of a kind that users hold: odd users are
+// professionals, even ones analyzers.
 func (w *World) AccessTypes(k LicenceKind) iter.Seq[AccessType] {
 	return func(yield func(AccessType) bool) {
 		for number := range w.users {
@@ -146,7 +146,7 @@ func (w *World) pool(k LicenceKind, total int) LicencePool {
 	return pool
 }
 
-// SystemInfo returns what the product tells of its version.
+// SystemInfo returns the product's version document.
 func (w *World) SystemInfo() SystemInfo {
 	return SystemInfo{
 		ContentHash:              fmt.Sprintf("%016x", mix(w.identity.seed)),

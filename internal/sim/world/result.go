@@ -7,16 +7,16 @@ import (
 	"butler/internal/qlik"
 )
 
-// moment is one step of an execution: the state from then on, and the detail entry it leaves, if any.
+// moment is one step of an execution: the new state, and its detail entry, if any.
 type moment struct {
 	after   time.Duration
 	status  qlik.ExecutionStatus
 	message string
-	// shown is when the entry becomes visible, never before it happened.
+	// shown is when the entry becomes visible, not before the step itself.
 	shown time.Duration
 }
 
-// timeline lays an outcome out in time. The last moment is the final state.
+// timeline returns the steps of an outcome. The last one is the final state.
 func (o Outcome) timeline(node string) []moment {
 	at := func(after time.Duration) time.Duration { return min(after, o.Duration/4) }
 	moments := []moment{
@@ -35,7 +35,7 @@ func (o Outcome) timeline(node string) []moment {
 		})
 		last = status
 	}
-	// The scheduler always names Started as the state it came from.
+	// The scheduler always names Started as the previous state.
 	moments = append(moments, moment{
 		after: o.Duration, status: o.Final,
 		message: "Changing task state from Started to " + o.Final.String(),
@@ -44,7 +44,7 @@ func (o Outcome) timeline(node string) []moment {
 	return moments
 }
 
-// resultOf evaluates a run at the present time.
+// resultOf returns the result of a run at the current time.
 func (w *World) resultOf(number uint64, r run) ExecutionResult {
 	result := ExecutionResult{
 		ID:              w.identity.id(kindResult, w.runKey(number, r)),
@@ -73,7 +73,8 @@ func (w *World) resultOf(number uint64, r run) ExecutionResult {
 	return result
 }
 
-// elapsed is how far a run has come; a task's past lies behind it whatever the clock says.
+// elapsed returns the time since the start of a run. A run before the simulation is over
+// whatever the clock says.
 func (w *World) elapsed(r run) time.Duration {
 	if r.number == 0 {
 		return r.outcome.Duration + r.outcome.LateDetail
@@ -117,7 +118,7 @@ func (w *World) readsLeft(number uint64, r run) int {
 	return r.outcome.ZeroFileReferenceReads - w.zeroReads[number]
 }
 
-// countRead notes that a reader saw the task in its final state.
+// countRead counts a read of the task in its final state.
 func (w *World) countRead(number uint64, status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -16,15 +16,15 @@ type ScriptLog struct {
 	lines []string
 }
 
-// Lines returns the lines without line ends. The last one is empty: a script
+// Lines returns the lines without line ends. The last one is empty, since a script
 // log ends with a line end. Frozen.
 func (l ScriptLog) Lines() []string { return l.lines }
 
-// Text returns the log with every line ended by end.
+// Text returns the log with end as the line end.
 func (l ScriptLog) Text(end string) string { return strings.Join(l.lines, end) }
 
-// ScriptLog returns the script log of a task's last execution, if that is the
-// one asked for by result or file reference identifier and its log exists already.
+// ScriptLog returns the script log of a task's last execution, if the result or file
+// reference identifier is of that execution and its log already exists.
 func (w *World) ScriptLog(taskID, resultOrFileID string) (ScriptLog, bool) {
 	number, ok := w.taskNumber(taskID)
 	if !ok {
@@ -55,8 +55,8 @@ func (w *World) scriptLogOf(number uint64, r run) ScriptLog {
 	return ScriptLog{lines: append(lines, "")}
 }
 
-// scriptLogSize counts the bytes of a log with CRLF line ends. Every reader of a
-// task is told the size, so it is found without writing the load lines out.
+// scriptLogSize returns the size of a log with CRLF line ends, in bytes. Every read of
+// a task needs it, so it is computed without building the load lines.
 func (w *World) scriptLogSize(number uint64, r run) int {
 	size := 0
 	for _, text := range w.logBeginning(number, r) {

@@ -13,15 +13,15 @@ import (
 type Options struct {
 	// Seed decides every identifier and every generated name and number.
 	Seed uint64
-	// Tasks, Apps and Users are how many there are at least; the demo objects
-	// come first and are always there.
+	// Tasks, Apps and Users are minimum numbers; the demo objects come first and
+	// always exist.
 	Tasks int
 	Apps  int
 	Users int
-	// Epoch is when the site was last touched: the past of every object is
-	// counted from here. The zero time means a fixed date.
+	// Epoch is when the site was last changed; the past of every object is
+	// relative to it. The zero time means a fixed date.
 	Epoch time.Time
-	// Now tells the time by which executions move; nil means the clock.
+	// Now returns the time that executions progress by; nil means the clock.
 	Now func() time.Time
 }
 
@@ -81,10 +81,10 @@ func New(o Options) *World {
 // Now returns the time of the world.
 func (w *World) Now() time.Time { return w.now().UTC() }
 
-// Epoch returns the time from which the past of the site is counted.
+// Epoch returns the time that the past of the site is relative to.
 func (w *World) Epoch() time.Time { return w.epoch }
 
-// TaskCount counts the tasks, deleted ones included.
+// TaskCount returns the number of tasks, including deleted ones.
 func (w *World) TaskCount() int { return int(w.tasks) }
 
 // TaskID returns the identifier of the n-th task; n wraps around.
@@ -92,8 +92,8 @@ func (w *World) TaskID(n int) string {
 	return w.identity.id(kindTask, uint64(n)%w.tasks)
 }
 
-// TaskOfType returns the n-th task of a type, counting in a way that wraps
-// around and spreads over all tasks; false if the type has none.
+// TaskOfType returns the n-th task of a type, in an order that wraps around and is
+// spread over all tasks; false if the type has none.
 func (w *World) TaskOfType(t qlik.TaskType, n int) (string, bool) {
 	for step := range len(demoTasks) + len(bulkTypes) {
 		number := (uint64(n) + uint64(step)) % w.tasks
@@ -113,8 +113,8 @@ func (w *World) Task(id string) (Task, bool) {
 	return w.buildTask(number), true
 }
 
-// ReadTask is Task for a reader that counts: it uses up the reads during which
-// an execution hides its script log (Outcome.ZeroFileReferenceReads).
+// ReadTask is Task counted as a read, for the reads during which an execution hides
+// its script log (Outcome.ZeroFileReferenceReads).
 func (w *World) ReadTask(id string) (Task, bool) {
 	number, ok := w.taskNumber(id)
 	if !ok {
@@ -215,8 +215,8 @@ func (w *World) exists(id string) bool {
 	return w.holdsLicence(id)
 }
 
-// EditTask changes a task from now on: edit is applied to every document that
-// is built of it, so it must always do the same. False when there is no such task.
+// EditTask changes a task from now on: edit is applied to every document built of it,
+// so it must always do the same. It returns false when there is no such task.
 func (w *World) EditTask(id string, edit func(*Task)) bool {
 	number, ok := w.taskNumber(id)
 	if ok {
