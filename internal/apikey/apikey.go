@@ -1,18 +1,17 @@
 // Package apikey owns who may call the REST API and what for: keys and client
 // certificates, the scopes that they carry, and what a scope allows.
 //
-// A key is the text butler_<id>_<secret>. The secret is 256 random bits, and
-// SHA-256 of it is all that is kept. A slow, salted hash, as passwords need it,
-// would protect nothing here: it makes every guess of a weak secret dear, and a
-// secret of 256 random bits cannot be guessed at any price. It would cost time
-// on every call, though, and give everybody who sends nonsense a way to use up
-// the processor.
+// A key is the text butler_<id>_<secret>. The secret is 256 random bits, and only
+// its SHA-256 is stored. A slow, salted hash, as for passwords, would protect
+// nothing here: it makes each guess of a weak secret expensive, and a secret of 256
+// random bits cannot be guessed anyway. It would cost time on every call, and let
+// anybody who sends invalid keys use up the processor.
 //
-// It guarantees that whoever is refused learns nothing about why, neither by the
-// text of the error nor by the time it takes, while the log can tell exactly;
-// that a text which is not letter by letter a key is none; and that what is
-// bound to tags starts nothing without them. It must never read a file, look at
-// the clock, or keep a secret.
+// It guarantees that a refused caller does not learn the reason, neither from the
+// text of the error nor from the time it takes, while the log has the exact reason;
+// that only an exactly spelled key is a key; and that a principal bound to tags
+// starts no task without one of them. It must never read a file, read the clock, or
+// store a secret.
 package apikey
 
 import (
@@ -33,34 +32,34 @@ const (
 	Start Scope = "start"
 	KV    Scope = "kv"
 	Files Scope = "files"
-	// Events is bringing events of Qlik Cloud, and nothing else.
+	// Events is the delivery of events of Qlik Cloud, and nothing else.
 	Events Scope = "events"
 	Admin  Scope = "admin"
 )
 
-// Scopes lists every scope, the least first.
+// Scopes returns every scope, the least powerful first.
 func Scopes() []Scope { return []Scope{Read, Start, KV, Files, Events, Admin} }
 
-// Principal is who makes a call. The slices are frozen.
+// Principal is the caller of the API. The slices are frozen.
 type Principal struct {
-	// Name is that of the key, or the common name of the certificate.
+	// Name is the name of the key, or the common name of the certificate.
 	Name string
-	// Credential tells the log what vouched for the name: two principals may share one.
+	// Credential identifies the key or certificate in the log, since two principals may
+	// share a name.
 	Credential string
 	Scopes     []Scope
-	// Tags bind the scope start to tasks that have one of them; none bind nothing.
+	// Tags restrict the scope start to tasks with one of them; empty means all tasks.
 	Tags []string
 }
 
-// Has reports whether a principal has a scope at all. What Tags leave of start is
-// for Allows to say, task by task.
+// Has reports whether a principal has a scope at all. For start, Allows also checks
+// Tags, task by task.
 func (p Principal) Has(s Scope) bool {
 	return slices.Contains(p.Scopes, s) || slices.Contains(p.Scopes, Admin)
 }
 
-// Allows reports whether a principal may do what is in a scope. Tags are those of
-// the task that is to be started, as the repository has them; for other scopes
-// they mean nothing.
+// Allows reports whether a scope permits a call of a principal. tags are the tags of
+// the task to start, as in the repository; other scopes ignore them.
 func Allows(p Principal, s Scope, tags []string) bool {
 	if !p.Has(s) {
 		return false
@@ -71,22 +70,22 @@ func Allows(p Principal, s Scope, tags []string) bool {
 	return slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(p.Tags, tag) })
 }
 
-// Reason says why somebody was refused. It is for the log, never for the caller.
+// Reason is why a caller was refused. It is for the log, never for the caller.
 type Reason string
 
 // The reasons.
 const (
 	// Missing is a call without any credentials.
 	Missing Reason = "missing"
-	// Malformed is a text that is no key of ours.
+	// Malformed is a text that is not spelled like a key.
 	Malformed Reason = "malformed"
-	// Unknown is a key whose ID nobody knows.
+	// Unknown is a key whose ID does not exist.
 	Unknown Reason = "unknown"
-	// WrongSecret is a key whose ID is known and whose secret is another one.
+	// WrongSecret is a key whose ID exists and whose secret is wrong.
 	WrongSecret Reason = "wrong_secret"
 	Expired     Reason = "expired"
 	Revoked     Reason = "revoked"
-	// Unverified is a certificate that no authority of ours vouches for.
+	// Unverified is a certificate that no trusted authority has signed.
 	Unverified Reason = "unverified"
 	// Unlisted is a certificate whose common name the configuration does not list.
 	Unlisted Reason = "unlisted"
@@ -96,23 +95,23 @@ const (
 // same for every reason.
 type Refusal struct {
 	Reason Reason
-	// Credential names what was presented where that is known. It is fit for a log.
+	// Credential identifies the presented credentials, if known. It is safe to log.
 	Credential string
 }
 
 // Error implements error.
 func (Refusal) Error() string { return "the credentials are not accepted" }
 
-// The bounds of what people choose.
+// The bounds of names and tags of keys.
 const (
 	maxName = 64
 	maxTags = 32
 	maxTag  = 256
 )
 
-// CheckName returns what is wrong with the name of a key. It stands in logs and
-// tables, so it looks like nothing else there: ASCII letters and digits, with
-// blanks and . _ @ - between them.
+// CheckName returns what is wrong with the name of a key. Names appear in logs and
+// tables, so they must not look like anything else there: ASCII letters and digits,
+// with blanks and . _ @ - between them.
 func CheckName(name string) error {
 	if name == "" {
 		return errors.New("a name is needed, such as who uses the key")
@@ -123,7 +122,7 @@ func CheckName(name string) error {
 	return fmt.Errorf("the name is not made of at most %d ASCII letters and digits, with blanks and . _ @ - between them", maxName)
 }
 
-// TidyName returns the name that comes closest to a text, "" when there is none.
+// TidyName returns the valid name closest to a text, "" when there is none.
 func TidyName(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -144,7 +143,7 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-// checkGrant returns what is wrong with scopes and tags together.
+// checkGrant returns what is wrong with scopes and tags.
 func checkGrant(scopes []Scope, tags []string) error {
 	if len(scopes) == 0 {
 		return errors.New("a scope is needed: " + scopeNames())
@@ -186,7 +185,7 @@ func scopeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// checkTag refuses what is no name of a tag. Which ones exist is the repository's business.
+// checkTag refuses an invalid tag name. Only the repository knows which tags exist.
 func checkTag(tag string) error {
 	hidden := func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 	switch {

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// CertificateGrant says what a client certificate allows, as the configuration has it.
+// CertificateGrant is what the configuration permits for a client certificate.
 type CertificateGrant struct {
 	CommonName string
 	Scopes     []string
 	Tags       []string
 }
 
-// Certificates know who the holders of client certificates are. The zero value
-// knows nobody.
+// Certificates are the known client certificates. The zero value knows none.
 type Certificates struct {
 	principals map[string]Principal
 }
@@ -26,7 +25,7 @@ type Problem struct {
 	Path, Reason string
 }
 
-// NewCertificates returns what the grants say, without those that have a problem.
+// NewCertificates returns the certificates of the grants, without those with a problem.
 func NewCertificates(grants []CertificateGrant) (Certificates, []Problem) {
 	c := Certificates{principals: make(map[string]Principal, len(grants))}
 	var problems []Problem
@@ -54,9 +53,9 @@ func NewCertificates(grants []CertificateGrant) (Certificates, []Problem) {
 	return c, problems
 }
 
-// Verify returns who holds the certificate of a connection. It looks at nothing
-// but what the TLS handshake has verified, and at that on every call, because a
-// connection may outlive its certificate. Its error is a Refusal.
+// Verify returns the principal of the certificate of a connection. It uses only what
+// the TLS handshake has verified, and must run for every call, because a connection
+// may outlive its certificate. Its error is a Refusal.
 func (c Certificates) Verify(connection *tls.ConnectionState, now time.Time) (Principal, error) {
 	if connection == nil || len(connection.PeerCertificates) == 0 {
 		return Principal{}, Refusal{Reason: Missing}
@@ -78,8 +77,8 @@ func (c Certificates) Verify(connection *tls.ConnectionState, now time.Time) (Pr
 	return Principal{}, refusal
 }
 
-// commonNames counts the common names of a subject: of several, each reader may
-// see another one.
+// commonNames returns the number of common names of a subject. Of several, different
+// programs may use different ones.
 func commonNames(certificate *x509.Certificate) int {
 	n := 0
 	for _, attribute := range certificate.Subject.Names {

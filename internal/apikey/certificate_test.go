@@ -13,7 +13,7 @@ import (
 
 var commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
-// certificate returns one with the given common names, which ends an hour after noon.
+// certificate returns a certificate with the common names, which expires an hour after noon.
 func certificate(names ...string) *x509.Certificate {
 	c := &x509.Certificate{NotAfter: noon.Add(time.Hour)}
 	for _, name := range names {

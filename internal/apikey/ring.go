@@ -22,7 +22,7 @@ const (
 	secretBytes = 32
 )
 
-// MaxKeys is how many keys a ring holds, those that have ended included.
+// MaxKeys is the maximum number of keys of a ring, including ended ones.
 const MaxKeys = 1000
 
 // Key is a key without its secret. The slices are frozen.
@@ -32,12 +32,12 @@ type Key struct {
 	Scopes  []Scope   `json:"scopes"`
 	Tags    []string  `json:"tags,omitempty"`
 	Created time.Time `json:"created"`
-	// Expires and Revoked are zero for a key that does not expire, or is not revoked.
+	// Expires and Revoked are zero for a key that does not expire or is not revoked.
 	Expires time.Time `json:"expires,omitzero"`
 	Revoked time.Time `json:"revoked,omitzero"`
 }
 
-// Ended returns why a key counts no more, "" while it does.
+// Ended returns why a key is no longer valid, "" while it is.
 func (k Key) Ended(now time.Time) Reason {
 	switch {
 	case !k.Revoked.IsZero():
@@ -48,7 +48,7 @@ func (k Key) Ended(now time.Time) Reason {
 	return ""
 }
 
-// end is when a key ended or will end, the zero time for one that never does.
+// end returns when the key ended or will end, the zero time if it never does.
 func (k Key) end() time.Time {
 	if !k.Revoked.IsZero() && (k.Expires.IsZero() || k.Revoked.Before(k.Expires)) {
 		return k.Revoked
@@ -56,7 +56,7 @@ func (k Key) end() time.Time {
 	return k.Expires
 }
 
-// Request is what people choose of a key.
+// Request holds the properties of a key that people choose.
 type Request struct {
 	Name   string
 	Scopes []Scope
@@ -79,7 +79,7 @@ func (r Request) Check(now time.Time) error {
 	return nil
 }
 
-// sealed is a key as it is stored.
+// sealed is a stored key.
 type sealed struct {
 	Key
 	Digest digest `json:"secretSHA256"`
@@ -102,7 +102,7 @@ func (d *digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Ring is a set of keys. It never changes; the zero value has none.
+// Ring is an immutable set of keys. The zero value is empty.
 type Ring struct {
 	keys []sealed
 	byID map[string]int
@@ -116,7 +116,7 @@ func newRing(keys []sealed) Ring {
 	return r
 }
 
-// Keys lists the keys, in the order in which they were made.
+// Keys returns the keys in the order in which they were made.
 func (r Ring) Keys() []Key {
 	out := make([]Key, len(r.keys))
 	for i, k := range r.keys {
@@ -125,9 +125,9 @@ func (r Ring) Keys() []Key {
 	return out
 }
 
-// Issue makes a key of what random yields, and returns the ring that has it and
-// its text, which nobody can find out again. A full ring gives up the keys that
-// ended longest ago.
+// Issue makes a key from random bytes. It returns the ring with the key, the key, and
+// its text, which cannot be recovered later. A full ring drops the key that ended
+// longest ago.
 func (r Ring) Issue(random io.Reader, want Request, now time.Time) (Ring, Key, secret.String, error) {
 	if err := want.Check(now); err != nil {
 		return r, Key{}, "", err
@@ -152,7 +152,7 @@ func (r Ring) Issue(random io.Reader, want Request, now time.Time) (Ring, Key, s
 	return newRing(append(keys, key)), key.Key, secret.String(prefix + key.ID + "_" + text), nil
 }
 
-// withRoom returns a copy of the keys that one more can be added to.
+// withRoom returns a copy of the keys with room for one more.
 func (r Ring) withRoom(now time.Time) ([]sealed, error) {
 	keys := slices.Clone(r.keys)
 	if len(keys) < MaxKeys {
@@ -170,12 +170,12 @@ func (r Ring) withRoom(now time.Time) ([]sealed, error) {
 	return slices.Delete(keys, oldest, oldest+1), nil
 }
 
-// ErrNoSuchKey is returned for an ID that no key has.
+// ErrNoSuchKey is returned for the ID of no key.
 var ErrNoSuchKey = errors.New("no key has this ID")
 
-// Revoke returns the ring in which a key counts no more, and that key. One that
-// was revoked before stays as it was. A whole key may stand for its ID, because
-// that is what people have in hand when one has leaked.
+// Revoke returns the ring with a key revoked, and that key. A key that is already
+// revoked does not change. The full text of a key is accepted in place of its ID,
+// because that is what people have when a key has leaked.
 func (r Ring) Revoke(id string, now time.Time) (Ring, Key, error) {
 	if of, _, ok := split(id); ok {
 		id = of
@@ -192,7 +192,7 @@ func (r Ring) Revoke(id string, now time.Time) (Ring, Key, error) {
 	return newRing(keys), keys[at].Key, nil
 }
 
-// Verify returns who presents a key. Its error is a Refusal.
+// Verify returns the principal of a presented key. Its error is a Refusal.
 func (r Ring) Verify(presented string, now time.Time) (Principal, error) {
 	if presented == "" {
 		return Principal{}, Refusal{Reason: Missing}
@@ -201,8 +201,8 @@ func (r Ring) Verify(presented string, now time.Time) (Principal, error) {
 	if !ok {
 		return Principal{}, Refusal{Reason: Malformed}
 	}
-	// A key that nobody knows is hashed and compared like any other, with a digest
-	// of zeros, so that the answer takes as long.
+	// The secret of an unknown key is hashed and compared like any other, with a
+	// digest of zeros, so that the answer takes the same time.
 	at, known := r.byID[id]
 	var key sealed
 	if known {
@@ -226,8 +226,8 @@ func (r Ring) Verify(presented string, now time.Time) (Principal, error) {
 
 func credentialOf(id string) string { return "key " + id }
 
-// split takes a key apart. There is one spelling of each: anything else, longer,
-// shorter or with another letter that looks the same, is no key.
+// split splits the text of a key. Every key has exactly one spelling: any other text,
+// longer, shorter or with look-alike letters, is not a key.
 func split(text string) (id, secretText string, ok bool) {
 	const idLen, secretLen = 2 * idBytes, 2 * secretBytes
 	if len(text) != len(prefix)+idLen+1+secretLen {
@@ -244,23 +244,23 @@ func isHex(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
 }
 
-// version is that of the form below.
+// version is the version of the format of document.
 const version = 1
 
-// document is a ring as it is stored.
+// document is the stored form of a ring.
 type document struct {
 	Version int      `json:"version"`
 	Keys    []sealed `json:"keys"`
 }
 
-// Encode returns the ring as it is stored.
+// Encode returns the stored form of the ring.
 func (r Ring) Encode() ([]byte, error) {
 	text, err := json.MarshalIndent(document{Version: version, Keys: append([]sealed{}, r.keys...)}, "", "  ")
 	return append(text, '\n'), err
 }
 
-// Decode reads what Encode returns. It reads all of it or nothing: a key without
-// the member that is misspelt might allow too much.
+// Decode reads the result of Encode. It rejects a text with any error: a key without a
+// misspelt member might permit too much.
 func Decode(text []byte) (Ring, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -289,7 +289,7 @@ func Decode(text []byte) (Ring, error) {
 	return ring, nil
 }
 
-// check refuses a stored key that we would not have made.
+// check refuses a stored key that Issue would not make.
 func (k sealed) check() error {
 	if len(k.ID) != 2*idBytes || !isHex(k.ID) {
 		return fmt.Errorf("the ID is not made of %d hexadecimal digits", 2*idBytes)

@@ -99,7 +99,7 @@ func TestVerify_refusesWhatEndedAtTheInstant(t *testing.T) {
 	}
 }
 
-// Whoever does not have the secret is not told apart by what became of the key.
+// Without the secret the answer must not depend on the state of the key.
 func TestVerify_ofAWrongSecretSaysNothingOfTheKey(t *testing.T) {
 	ring, key, text := issue(t, Ring{}, source(1), Request{Name: "sales", Scopes: []Scope{Read}, Expires: noon.Add(time.Hour)})
 	ring, _, err := ring.Revoke(key.ID, noon)
@@ -230,7 +230,7 @@ func TestIssue_inAFullRingForgetsTheKeyThatEndedLongestAgo(t *testing.T) {
 	}
 }
 
-// stored is a file with one key; what stands between has to be good.
+// stored is a valid file with one key.
 const stored = `{"version": 1, "keys": [{"id": "0123456789abcdef", "name": "sales", "scopes": ["read"], "created": "2027-03-01T12:00:00Z",
  "secretSHA256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]}`
 

@@ -1,10 +1,9 @@
-// Package demo owns the show: a service beside a simulated Qlik Sense site and
-// the systems it alerts, in one process on loopback.
+// Package demo owns the demo: a service with a simulated Qlik Sense site and the
+// systems it alerts, in one process on loopback.
 //
-// It guarantees that nothing leaves the machine, that nothing is left behind,
-// and that what it shows is the service as it is, through its own front doors:
-// a configuration file, UDP, HTTP and SMTP. It must never reach into the
-// service for what it shows.
+// It guarantees that nothing leaves the machine, that nothing is left behind, and that
+// it shows the service as it is, through its public interfaces: a configuration file,
+// UDP, HTTP and SMTP. It must never use internals of the service for what it shows.
 package demo
 
 import (
@@ -23,9 +22,9 @@ import (
 //go:embed butler.yaml.tmpl
 var configText string
 
-// Settings are what a configuration for a simulated site leaves open.
+// Settings are the variable parts of a configuration for a simulated site.
 type Settings struct {
-	// Directory is where the configuration, the journal and script logs go.
+	// Directory holds the configuration, the journal and script logs.
 	Directory string
 	// RateLimit is the suppression window of every destination, in seconds; 0 means none.
 	RateLimit int
@@ -33,17 +32,17 @@ type Settings struct {
 	InMemory bool
 	// DegradedAfter and PollEvery replace the defaults when set, such as "2s".
 	DegradedAfter, PollEvery string
-	// OperationsPort and UDPPort are 0 for any free one.
+	// OperationsPort and UDPPort may be 0 for any free port.
 	OperationsPort, UDPPort int
 	// LogLevel is "info" when empty.
 	LogLevel string
-	// Off names Destinations that are switched off, With those of Further that are on.
+	// Off names the Destinations to switch off, With those of Further to switch on.
 	Off, With []string
-	// Extra is appended as it is, below Butler.
+	// Extra is appended verbatim, below Butler.
 	Extra string
 }
 
-// The destinations of a simulated site: those that are on unless told otherwise, and the others.
+// The destinations of a simulated site: those that are on by default, and the others.
 var (
 	Destinations = []string{"email", "slack", "webhook", "influxdb", "disklog"}
 	Further      = []string{"teams", "signl4", "newrelic", "url"}

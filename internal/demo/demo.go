@@ -22,27 +22,27 @@ import (
 	"butler/messages"
 )
 
-// Options say what the show looks like.
+// Options configure the demo.
 type Options struct {
-	// Out is where it is written to.
+	// Out receives the output.
 	Out io.Writer
-	// For ends the show; 0 means that ctx does.
+	// For is the duration of the demo; 0 means until ctx ends.
 	For time.Duration
-	// Colour writes for a terminal.
+	// Colour writes colours for a terminal.
 	Colour bool
 	// Seed decides which tasks run, and how they end.
 	Seed uint64
 	// Pause is the time between two events; 0 means one second.
 	Pause time.Duration
-	// Listening, when set, is told the addresses of the service.
+	// Listening, if set, is called with the addresses of the service.
 	Listening func(udp, operations string)
 }
 
-// drainTime is how long the show waits at its end for what is on its way.
+// drainTime is how long the end of the demo waits for events and notices in progress.
 const drainTime = 10 * time.Second
 
-// Run shows the service at work until ctx ends or its time is over, and then
-// what was told to whom.
+// Run shows the service at work until ctx ends or the time is over, and then sums up
+// the notices by destination.
 func Run(ctx context.Context, o Options) error {
 	if o.Pause == 0 {
 		o.Pause = time.Second
@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// startService runs the service on a configuration file, as an operator would.
+// startService starts the service with a configuration file, as an operator would.
 func startService(ctx context.Context, site *sim.Sim, directory string, s *show) (*app.App, error) {
 	path, err := WriteConfig(site, Settings{Directory: directory, RateLimit: 6, PollEvery: "2s", LogLevel: "warn", With: Further})
 	if err != nil {
@@ -103,7 +103,7 @@ func startService(ctx context.Context, site *sim.Sim, directory string, s *show)
 	return service, site.Aim(service.UDPAddress().String())
 }
 
-// show is what happens on the stage.
+// show is a running demo.
 type show struct {
 	screen
 	site *sim.Sim
@@ -114,8 +114,8 @@ type show struct {
 	events int
 }
 
-// acts is what happens, in this order and over again: every type of task, and
-// the same failure twice, so that the second alert is held back.
+// acts are the events, repeated in this order: every type of task, and the same failure
+// twice, so that the second alert is held back.
 var acts = []struct {
 	typ     qlik.TaskType
 	n       int
@@ -134,7 +134,7 @@ var acts = []struct {
 	{qlik.TaskPreload, 0, world.Fail, messages.FamilyFailed},
 }
 
-// act lets one task after the other end, until ctx does.
+// act ends one task after the other, until ctx ends.
 func (s *show) act(ctx context.Context, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -171,8 +171,8 @@ func (s *show) event(n int) error {
 	return s.site.Announce(appender.EventOf(execution, appender.TypeOf(a.family), time.Now()))
 }
 
-// interlude breaks a destination for a while, to show that it hurts nobody else
-// and that nothing is lost.
+// interlude breaks a destination for a while, to show that no other is affected and
+// nothing is lost.
 func (s *show) interlude(n int) {
 	const every, long = 10, 3
 	switch n % every {
@@ -187,11 +187,11 @@ func (s *show) interlude(n int) {
 	}
 }
 
-// calm is for how long nothing may be left before the show believes that the
-// last datagram has arrived and is dealt with.
+// calm is how long the backlog has to be empty before the last datagram counts as
+// received and handled.
 const calm = 200 * time.Millisecond
 
-// drain waits until nothing is left to decide or to send.
+// drain waits until nothing is left to decide or send.
 func (s *show) drain(ctx context.Context, service *app.App) {
 	s.site.HTTP.Faults().Clear()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -209,7 +209,7 @@ func (s *show) drain(ctx context.Context, service *app.App) {
 	}
 }
 
-// settled shows the end of a notice.
+// settled shows the outcome of a notice.
 func (s *show) settled(n messages.NoticeSettled) {
 	s.mu.Lock()
 	s.tally.count(n)
@@ -232,5 +232,5 @@ func (s *show) settled(n messages.NoticeSettled) {
 	}
 }
 
-// warned shows what the service warns about.
+// warned shows a warning of the service.
 func (s *show) warned(line string) { s.line(grey, "    ! %s", line) }

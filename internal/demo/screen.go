@@ -16,7 +16,7 @@ import (
 // colour is an ANSI sequence.
 type colour string
 
-// The colours of the show.
+// The colours of the demo.
 const (
 	bold   colour = "\x1b[1m"
 	green  colour = "\x1b[32m"
@@ -43,14 +43,14 @@ func (s *screen) line(c colour, format string, args ...any) {
 	fmt.Fprintf(s.out, "%s  %s\n", time.Now().Format("15:04:05.000"), text)
 }
 
-// text writes a block as it is.
+// text writes a block verbatim.
 func (s *screen) text(block string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintln(s.out, block)
 }
 
-// tally counts the ends of notices by destination instance and outcome.
+// tally counts notices by destination instance and outcome.
 type tally map[string]map[messages.NoticeOutcome]int
 
 func (t tally) count(n messages.NoticeSettled) {
@@ -60,7 +60,7 @@ func (t tally) count(n messages.NoticeSettled) {
 	t[n.Instance][n.Outcome]++
 }
 
-// introduce says who is on the stage.
+// introduce lists the parts of the demo.
 func (s *show) introduce(service *app.App) {
 	s.text(fmt.Sprintf(`
 butler demo: the service and a simulated Qlik Sense site, on this machine only.
@@ -73,7 +73,7 @@ butler demo: the service and a simulated Qlik Sense site, on this machine only.
 `, service.UDPAddress(), service.UDPAddress(), s.site.World.TaskID(0), service.OperationsAddress(), service.OperationsAddress(), s.site.QRS.Addr()))
 }
 
-// conclude shows a mail as a person would get it, and who was told how often.
+// conclude shows a mail as its recipient sees it, and the tally by destination.
 func (s *show) conclude() {
 	s.text("\n" + s.sample())
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *show) conclude() {
 	s.text(out.String())
 }
 
-// sampleLines is how much of a mail the show quotes.
+// sampleLines is how many lines of a mail the demo quotes.
 const sampleLines = 14
 
 // sample quotes the first mail about a failure.

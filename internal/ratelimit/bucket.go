@@ -2,10 +2,10 @@
 // flooded: Windows, one delivered alert per key and time, and Bucket, a limit of
 // attempts per second.
 //
-// It guarantees that a window is opened by a delivery alone, never by an
-// attempt, and that nothing held back goes uncounted. Both are plain values that
-// take the time as an argument: they must never read a clock, start a timer or
-// block, and they are not safe for concurrent use.
+// It guarantees that only a delivery opens a window, never an attempt, and that
+// every notice that is held back is counted. Both are plain values that take the
+// time as an argument: they must never read a clock, start a timer or block, and
+// they are not safe for concurrent use.
 package ratelimit
 
 import (
@@ -48,7 +48,7 @@ func (b *Bucket) Take(now time.Time) bool {
 	return true
 }
 
-// Next returns when there is a token: now, or later.
+// Next returns when a token is available: now, or later.
 func (b *Bucket) Next(now time.Time) time.Time {
 	if b.rate == 0 {
 		return now

@@ -85,7 +85,7 @@ func TestWindows_forgetsWhatEndedAndKeepsUntoldCounts(t *testing.T) {
 	}
 }
 
-// A window is restored after its length was made shorter, or from under a clock
+// A restored window may be from a configuration with longer windows, or from a clock
 // that was ahead.
 func TestWindows_holdNothingForLongerThanTheirLength(t *testing.T) {
 	const length = 5 * time.Minute

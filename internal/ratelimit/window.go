@@ -6,15 +6,15 @@ import (
 	"butler/messages"
 )
 
-// Window is what is remembered of one key.
+// Window is the state of one key.
 type Window struct {
-	// OpenedBy is the delivered notice that opened the window: its own
-	// repetition is not held back by it.
+	// OpenedBy is the delivered notice that opened the window, which does not hold
+	// back a repetition of that notice.
 	OpenedBy messages.NoticeID
 	// Until is when the window ends; further notices do not extend it.
 	Until time.Time
-	// Suppressed counts what was held back since that delivery. The next
-	// delivered notice tells it.
+	// Suppressed counts the notices held back since that delivery. The next
+	// delivered notice reports it.
 	Suppressed int
 }
 
@@ -29,16 +29,16 @@ func NewWindows(length time.Duration) *Windows {
 	return &Windows{length: max(length, 0), byKey: map[string]Window{}}
 }
 
-// Limits reports whether anything is ever held back.
+// Limits reports whether the windows can hold anything back.
 func (w *Windows) Limits() bool { return w.length > 0 }
 
-// Len returns how many keys are remembered.
+// Len returns the number of keys with a window.
 func (w *Windows) Len() int { return len(w.byKey) }
 
-// Get returns what is remembered of a key, the zero Window when nothing is.
+// Get returns the window of a key, the zero Window for none.
 func (w *Windows) Get(key string) Window { return w.byKey[key] }
 
-// Restore brings back what was remembered before a restart.
+// Restore restores a window from before a restart.
 func (w *Windows) Restore(key string, was Window) {
 	if w.Limits() {
 		w.byKey[key] = was
@@ -51,9 +51,9 @@ func (w *Windows) Holds(key string, id messages.NoticeID, now time.Time) bool {
 	return ok && w.open(was, now) && was.OpenedBy != id
 }
 
-// open reports whether a window holds anything back. One that ends later than any
-// of this length can was opened with another configuration, or by a wrong clock:
-// rather one alert too many than none.
+// open reports whether a window holds notices back. One that ends later than the length
+// allows was opened with another configuration or a wrong clock, and does not: an alert
+// too many is better than none.
 func (w *Windows) open(was Window, now time.Time) bool {
 	left := was.Until.Sub(now)
 	return 0 < left && left <= w.length
@@ -66,16 +66,16 @@ func (w *Windows) Suppress(key string) {
 	w.byKey[key] = open
 }
 
-// Deliver opens the window of key for a notice that was delivered at now. What
-// was held back before has been told with it, so the count starts again.
+// Deliver opens the window of key for a notice that was delivered at now. That notice
+// has reported the count of those held back, which starts again.
 func (w *Windows) Deliver(key string, id messages.NoticeID, now time.Time) {
 	if w.Limits() {
 		w.byKey[key] = Window{OpenedBy: id, Until: now.Add(w.length)}
 	}
 }
 
-// Forget drops the windows that have ended and returns their keys. One with a
-// count that nobody was told of is kept for longer, by keepCount.
+// Forget removes the windows that have ended and returns their keys. A window with an
+// unreported count is kept longer, by keepCount.
 func (w *Windows) Forget(now time.Time, keepCount time.Duration) []string {
 	var ended []string
 	for key, was := range w.byKey {

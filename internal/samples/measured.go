@@ -6,7 +6,7 @@ import (
 	"butler/messages"
 )
 
-// points returns what an alert of a measured kind holds; nil for other kinds.
+// points returns the points of an alert of a measured kind; nil for other kinds.
 func points(kind messages.AlertKind) []messages.Point {
 	switch kind {
 	case messages.AccessLicenseStatus:
@@ -29,7 +29,7 @@ func points(kind messages.AlertKind) []messages.Point {
 	}
 }
 
-// usage is what a process uses.
+// usage returns the sample resource usage of a process.
 func usage() messages.Usage {
 	return messages.Usage{
 		HeapUsed: 66_080_768, HeapTotal: 74_973_184, External: 4_414_505, Process: 135_004_160,

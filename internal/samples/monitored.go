@@ -69,7 +69,7 @@ func cloud(a messages.Alert) messages.Alert {
 	return a
 }
 
-// degrade takes away what a look-up adds.
+// degrade removes what a look-up adds.
 func degrade(a messages.Alert) messages.Alert {
 	if a.Kind != messages.CloudReloadFailed {
 		return a

@@ -1,6 +1,6 @@
-// Package samples owns alerts that nobody sent: one of every kind, as a healthy
-// cluster and as a silent one would fill it. Tests, previews of templates and
-// test alerts show them. The values are always the same, and obviously made up.
+// Package samples owns sample alerts: one of every kind, as filled in with a healthy
+// cluster and with one that does not answer. Tests, previews of templates and test
+// alerts show them. The values are always the same, and obviously made up.
 package samples
 
 import (
@@ -19,10 +19,10 @@ const (
 	ownerID     = "0a1b2c3d-4e5f-4a6b-8c7d-777788889999"
 )
 
-// EventTime is when the sample events were received: a fixed moment.
+// EventTime returns when the sample events were received, a fixed time.
 func EventTime() time.Time { return time.Date(2026, 5, 6, 12, 23, 45, 123_000_000, time.UTC) }
 
-// outcome is what differs between the alert kinds of the samples.
+// outcome is what differs between the kinds of sample alerts.
 type outcome struct {
 	family   messages.Family
 	taskType qlik.TaskType
@@ -46,7 +46,7 @@ var outcomes = map[messages.AlertKind]outcome{
 	messages.PreloadTaskSucceeded:         {messages.FamilySucceeded, qlik.TaskPreload, qlik.StatusFinishedSuccess, "INFO", "Preload finished", "Warm Sales"},
 }
 
-// messageTypes are the identifiers with which the nodes announce each kind.
+// messageTypes are the identifiers of the datagrams for each kind.
 var messageTypes = map[messages.AlertKind]string{
 	messages.ReloadTaskFailed:             "/scheduler-reload-failed/",
 	messages.ReloadTaskAborted:            "/scheduler-reload-aborted/",
@@ -61,7 +61,7 @@ var messageTypes = map[messages.AlertKind]string{
 	messages.PreloadTaskSucceeded:         "/scheduler-task-success/",
 }
 
-// Complete returns an alert of kind of which everything is known.
+// Complete returns an alert of kind with everything known.
 func Complete(kind messages.AlertKind) messages.Alert {
 	if a, ok := monitored(kind); ok {
 		return a
@@ -97,7 +97,7 @@ func Complete(kind messages.AlertKind) messages.Alert {
 	return a
 }
 
-// Degraded returns an alert of kind of which only the datagram is known.
+// Degraded returns an alert of kind with only the datagram known.
 func Degraded(kind messages.AlertKind) messages.Alert {
 	if a, ok := monitored(kind); ok {
 		return degrade(a)
@@ -124,7 +124,7 @@ func Degraded(kind messages.AlertKind) messages.Alert {
 	}
 }
 
-// ScriptLog returns a script log of rows lines, all of them in Head and in Tail.
+// ScriptLog returns a script log of rows lines, all of them in both Head and Tail.
 func ScriptLog(rows int) messages.ScriptLog {
 	log := messages.ScriptLog{Available: rows > 0, Rows: rows}
 	for i := range rows {

@@ -10,7 +10,7 @@ import (
 	"butler/messages"
 )
 
-// allOf returns everything that an alert says, as text.
+// allOf returns everything in an alert as text.
 func allOf(t *testing.T, a messages.Alert) string {
 	t.Helper()
 	raw, err := json.Marshal(a)
@@ -31,7 +31,7 @@ func TestTest_happensNowAndSaysThatItIsATest(t *testing.T) {
 		if about := kind != messages.LicenseStatus && kind != messages.LicenseExpiring; about && !strings.Contains(text, samples.TestPrefix) {
 			t.Errorf("%s: want %q before the name, got %s", kind, samples.TestPrefix, text)
 		}
-		for _, of := range []string{`"2026-05-06`, `"2026-05-07`} { // what happens on the day of the sample, and after
+		for _, of := range []string{`"2026-05-06`, `"2026-05-07`} { // the day of the sample, and the one after
 			if strings.Contains(text, of) {
 				t.Errorf("%s: want times around %s, got %s in %s", kind, now, of, text)
 			}

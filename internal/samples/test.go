@@ -7,20 +7,19 @@ import (
 	"butler/messages"
 )
 
-// What marks a test alert where a message has no room for the mark itself.
+// The marks of a test alert in messages without room for a mark of their own.
 const (
-	// TestHost is the node that test alerts come from.
+	// TestHost is the node of test alerts.
 	TestHost = "butler-test"
-	// TestPrefix begins the name of the task, app or service.
+	// TestPrefix is the prefix of the name of the task, app or service.
 	TestPrefix = "TEST "
-	// TestMessage is its log message.
+	// TestMessage is the log message of a test alert.
 	TestMessage = "This is a test of butler: nothing has happened"
 )
 
-// Test returns a complete alert of kind that tries a destination: it happens at
-// now, and run, which tells two runs apart, is in all its identifiers, so that
-// nobody takes it for one of an earlier run. The addresses of its people are
-// nobody's.
+// Test returns a complete alert of kind that tests a destination. It happens at now.
+// run, which is unique to a run, is part of all its identifiers, so that it differs
+// from the alerts of earlier runs. Its mail addresses belong to nobody.
 func Test(kind messages.AlertKind, run string, now time.Time) messages.Alert {
 	a := Complete(kind)
 	a.Test, a.Key = true, messages.ExecutionKey(run)
@@ -59,7 +58,7 @@ func Test(kind messages.AlertKind, run string, now time.Time) messages.Alert {
 // shift moves the times of a sample.
 type shift time.Duration
 
-// iso moves a time as Qlik Sense writes it; any other text stays as it is.
+// iso moves a time in the format of Qlik Sense; any other text is returned unchanged.
 func (s shift) iso(text string) string {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -72,11 +71,11 @@ func (s shift) iso(text string) string {
 	return at.Add(time.Duration(s)).UTC().Format(layout)
 }
 
-// siteZone is the time zone of the node that the samples come from.
+// siteZone is the time zone of the node in the samples.
 var siteZone = time.FixedZone("CEST", 2*60*60)
 
-// lines moves the times at the beginning of the lines of a script log, to the
-// time zone of this machine.
+// lines moves the times at the beginning of the lines of a script log, and converts
+// them to the time zone of this machine.
 func (s shift) lines(in []string) []string {
 	out := make([]string, len(in))
 	for i, line := range in {

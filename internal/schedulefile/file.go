@@ -2,14 +2,13 @@
 // write by hand and older releases wrote: a YAML mapping with the list
 // butlerSchedule.
 //
-// It guarantees that an entry it cannot use is passed over with a reason and
-// never keeps the others from being read; that a change goes into the file as it
-// is at that moment, and touches nothing else in it: unknown properties,
-// comments and entries that cannot be used stay; that a file which was changed
-// by somebody else since it was read is not written, but read again; that a
-// crash leaves the old content or the new one; and that a file which is no YAML
-// is never written. It must never write unless Save is called, nor decide what
-// a schedule means.
+// It guarantees that an unusable entry is skipped with a reason and does not keep
+// the others from being read; that a change is applied to the current content of the
+// file and alters nothing else: unknown properties, comments and unusable entries
+// stay; that a file that was changed by others since it was read is not written, but
+// read again; that a crash leaves the old content or the new one; and that a file that
+// is not YAML is never written. It must never write unless Save is called, nor decide
+// what a schedule means.
 package schedulefile
 
 import (
@@ -28,7 +27,7 @@ import (
 	"butler/messages"
 )
 
-// maxSize is how long the file may be, in bytes.
+// maxSize is the maximum size of the file, in bytes.
 const maxSize = 8 << 20
 
 // File is the schedule file at a path. It is safe for concurrent use.
@@ -40,7 +39,7 @@ type File struct {
 // New returns the file at path, which need not exist before the first change.
 func New(path string) *File { return &File{path: path} }
 
-// Load reads the file. One that does not exist is fs.ErrNotExist.
+// Load reads the file. The error is fs.ErrNotExist when it does not exist.
 func (f *File) Load(context.Context) (messages.ScheduleBook, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -51,10 +50,10 @@ func (f *File) Load(context.Context) (messages.ScheduleBook, error) {
 	return c.book()
 }
 
-// Save makes a change when the file still has the revision, or does not exist
-// and the revision is "". Otherwise it changes nothing and saved is false. In
-// both cases it returns what the file holds then. The change is on disk when it
-// returns without an error.
+// Save makes a change if the file still has the revision, or does not exist and the
+// revision is "". Otherwise it changes nothing and saved is false. In both cases book
+// is the resulting content of the file. The change is on disk when saved is true and
+// there is no error.
 func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revision string) (book messages.ScheduleBook, saved bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,8 +88,8 @@ func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revisio
 	}
 }
 
-// proof reads the new text before it replaces the old one: no schedule may
-// differ that the change does not name.
+// proof reads the new text before it replaces the old one: only the schedules that
+// the change names may differ.
 func (f *File) proof(before content, text []byte, change messages.ScheduleChange) (messages.ScheduleBook, error) {
 	old, err := before.book()
 	if err != nil {
@@ -106,7 +105,7 @@ func (f *File) proof(before content, text []byte, change messages.ScheduleChange
 	return after, nil
 }
 
-// others are the schedules that a change does not name.
+// others returns the schedules that a change does not name, by ID.
 func others(book messages.ScheduleBook, change messages.ScheduleChange) map[string]messages.Schedule {
 	out := map[string]messages.Schedule{}
 	for _, s := range book.Schedules {
@@ -125,7 +124,7 @@ func (f *File) wrap(what string, err error) error {
 	return fmt.Errorf("%s schedule file %s: %w", what, f.path, err)
 }
 
-// content is what a file held.
+// content is the content of the file when it was read.
 type content struct {
 	path string
 	// info is nil when there was no file.
@@ -133,7 +132,7 @@ type content struct {
 	text []byte
 }
 
-// mode is that of what replaces it.
+// mode returns the mode of the file that replaces it.
 func (c content) mode() fs.FileMode {
 	if c.info == nil {
 		return 0o644

@@ -16,7 +16,7 @@ import (
 	"butler/messages"
 )
 
-// old is a file as the older scheduler writes it, and as people edit it.
+// old is a file as the older scheduler writes it and people edit it.
 const old = `# Schedules of the finance team
 butlerSchedule:
   - name: Weekday mornings
@@ -284,7 +284,7 @@ func TestSave_doesNotWriteAFileThatChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path, edited)
-	// Not even when its time says that it is the same.
+	// Not even when it has the same modification time.
 	if err := os.Chtimes(path, time.Time{}, info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
@@ -325,8 +325,8 @@ func TestSave_makesADirectoryThatIsMissing(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, a change to it leaves the other schedules as they are;
-// one that is refused leaves the file as it is.
+// Whatever a file holds, a change leaves the other schedules unchanged, and a refused
+// change leaves the file unchanged.
 func FuzzSave(f *testing.F) {
 	for _, seed := range []string{old, "", "butlerSchedule: [{id: a}, {id: a}]", "x: &x {id: a}\nbutlerSchedule: [*x, *x, {<<: *x, id: b}]", "- 1", "butlerSchedule:\n- id: |\n    a\n- ? {a: b}\n  : c\n", "%YAML 1.1\n---\n!!map {butlerSchedule: !!seq []}"} {
 		f.Add(seed)

@@ -20,12 +20,11 @@ const (
 	keyState    = "lastKnownState"
 	keyTags     = "tags"
 	keyZone     = "timezone"
-	keyZoneToo  = "timeZone" // what the older scheduler read in fact
+	keyZoneToo  = "timeZone" // what the older scheduler actually read
 	maxIDLength = 200
 )
 
-// texts are the properties that are plain texts, in the order in which a new
-// entry has them.
+// texts are the plain text properties, in their order in a new entry.
 var texts = []struct {
 	key  string
 	text func(*messages.Schedule) *string
@@ -40,7 +39,7 @@ var texts = []struct {
 	{keyState, func(s *messages.Schedule) *string { return (*string)(&s.LastKnownState) }},
 }
 
-// read returns the schedules of a file, and why the other entries are none.
+// read returns the schedules of a file, and why other entries were refused.
 func read(text []byte) (schedules []messages.Schedule, refused []string, err error) {
 	_, list, err := parse(text)
 	if err != nil {
@@ -96,7 +95,7 @@ func parse(text []byte) (document, list *yaml.Node, err error) {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// property returns the value of a key of a mapping, nil when it is not there.
+// property returns the value of a key of a mapping, nil for none.
 func property(mapping *yaml.Node, key string) *yaml.Node {
 	if i := position(mapping, key); i >= 0 {
 		return mapping.Content[i]
@@ -104,8 +103,8 @@ func property(mapping *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// position returns where the value of a key is in the content of a mapping, -1
-// when it is nowhere.
+// position returns the index of the value of a key in the content of a mapping, -1
+// for none.
 func position(mapping *yaml.Node, key string) int {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if k := mapping.Content[i]; k.Kind == yaml.ScalarNode && k.Value == key {
@@ -122,7 +121,7 @@ func entries(list *yaml.Node) []*yaml.Node {
 	return list.Content
 }
 
-// entry reads a schedule. Numbers, dates and truths are read as they are written.
+// entry reads a schedule. Numbers, dates and booleans are read as their text.
 func entry(node *yaml.Node) (messages.Schedule, error) {
 	var s messages.Schedule
 	properties := map[string]yaml.Node{}
@@ -166,7 +165,7 @@ func scalar(n yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// tags are for people only, so what is no tag is left out.
+// tags returns the valid tags. They are for people only, so others are left out.
 func tags(n yaml.Node) []string {
 	if n.Kind == yaml.AliasNode {
 		n = *n.Alias
@@ -209,7 +208,7 @@ func edit(text []byte, change messages.ScheduleChange) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	if empty {
-		out.Write(text) // nothing but comments
+		out.Write(text) // only comments
 	}
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
@@ -259,8 +258,8 @@ func switchAll(nodes []*yaml.Node, ids []string, to messages.ScheduleState) {
 	}
 }
 
-// withState returns the entry with another state. An entry that others refer to,
-// or that refers to another, becomes one of its own.
+// withState returns a copy of the entry with another state. An entry that shares its
+// content with others through an alias becomes independent.
 func withState(node *yaml.Node, to messages.ScheduleState) *yaml.Node {
 	changed := *node
 	if node.Kind == yaml.AliasNode {
@@ -295,7 +294,7 @@ func newEntry(s messages.Schedule) *yaml.Node {
 	return node
 }
 
-// text is a scalar that is read as a text, in quotes where it must be.
+// text returns a scalar that is read as a text, quoted where necessary.
 func text(value string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(strings.ToValidUTF8(value, "�"))

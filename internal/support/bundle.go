@@ -1,10 +1,10 @@
-// Package support owns the support bundle: a zip file that shows somebody else
-// how an installation is.
+// Package support owns the support bundle: a zip file that describes an installation
+// to others.
 //
-// It guarantees that everything in a bundle has gone through its Scrubber, that a
-// bundle and each of its files is bounded in size, and that what could not be
-// gathered is told in it instead of ending it. It reads files and changes none
-// but the bundle. It must never look into private keys, nor know what the service does.
+// It guarantees that everything in a bundle has passed its Scrubber, that a bundle and
+// each of its files are bounded in size, and that a part that could not be gathered is
+// noted in the bundle and does not end it. It reads files and changes none but the
+// bundle. It must never parse private keys, nor know what the service does.
 package support
 
 import (
@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-// Bounds on what is in a bundle, in bytes before it is compressed.
+// Bounds on the content of a bundle, in bytes before compression.
 const (
 	maxFile   = 8 << 20
 	maxBundle = 32 << 20
 )
 
-// Bundle is a bundle that is being made. Nobody else writes to it.
+// Bundle is a bundle in the making, with a single writer.
 type Bundle struct {
 	zip   *zip.Writer
 	scrub Scrubber
 	at    time.Time
 	left  int
-	// files are what is in it, for the README.
+	// files lists the content, for the README.
 	files []entry
 	err   error
 }
@@ -39,11 +39,11 @@ func New(out io.Writer, scrub Scrubber, at time.Time) *Bundle {
 	return &Bundle{zip: zip.NewWriter(out), scrub: scrub, at: at, left: maxBundle}
 }
 
-// Add puts a text into the bundle; about says what it is.
+// Add adds a text to the bundle; about describes it.
 func (b *Bundle) Add(name, about, text string) {
 	most := min(maxFile, b.left)
 	if len(text) > most {
-		// At the end of a line: half of a secret would not be known any more.
+		// Cut at the end of a line: half a secret would not be recognised.
 		text = text[:strings.LastIndexByte(text[:most], '\n')+1]
 		about += " (cut)"
 	}
@@ -54,8 +54,7 @@ func (b *Bundle) Add(name, about, text string) {
 	b.files = append(b.files, entry{name, about})
 }
 
-// Try puts into the bundle what gather returns. Where it returns an error, that is
-// what the bundle tells.
+// Try adds the result of gather to the bundle, with its error if there is one.
 func (b *Bundle) Try(name, about string, gather func() (string, error)) {
 	text, err := gather()
 	if err != nil {
@@ -76,7 +75,7 @@ func (b *Bundle) write(name, text string) {
 	b.err = err
 }
 
-// Close puts a README.txt with preface and the list of files into the bundle, and ends it.
+// Close adds a README.txt with preface and the list of files, and ends the bundle.
 func (b *Bundle) Close(preface string) error {
 	var readme strings.Builder
 	readme.WriteString(preface)

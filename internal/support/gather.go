@@ -17,11 +17,11 @@ import (
 	"butler/internal/wholefile"
 )
 
-// LogFile is the end of a file of the log.
+// LogFile is the end of a log file.
 type LogFile struct{ Name, Text string }
 
-// Logs returns the ends of the newest files in a directory whose names match
-// pattern, the newest first, most bytes in all.
+// Logs returns the ends of the newest files in a directory whose names match pattern,
+// newest first, at most most bytes in total.
 func Logs(dir, pattern string, most int) ([]LogFile, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -51,7 +51,7 @@ func Logs(dir, pattern string, most int) ([]LogFile, error) {
 
 // tail returns the last whole lines of a file.
 func tail(root *os.Root, name string, most int) (string, error) {
-	// Whatever has the name of a log file is not waited for.
+	// Opening anything else with the name of a log file could block.
 	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
 		return "", errors.Join(err, fmt.Errorf("%s is no file", name))
 	}
@@ -63,8 +63,8 @@ func tail(root *os.Root, name string, most int) (string, error) {
 	return Tail(file, most)
 }
 
-// Tail returns the last whole lines of what can be read, most bytes of them. The
-// rest of a line that is cut could be the rest of a secret.
+// Tail returns the last whole lines of from, at most most bytes. A line that is cut is
+// left out, because it could hold the rest of a secret.
 func Tail(from io.Reader, most int) (string, error) {
 	if seeker, ok := from.(io.Seeker); ok {
 		if size, err := seeker.Seek(0, io.SeekEnd); err == nil {
@@ -139,14 +139,14 @@ type NamedFile struct{ Key, Path string }
 // maxPEM bounds a file that may hold certificates.
 const maxPEM = 1 << 20
 
-// Certificates describes the certificates in the files that hold some. Of private
-// keys it says that they are there, and not what.
+// Certificates describes the certificates in the files that hold some. Private keys are
+// listed without their content.
 func Certificates(files []NamedFile, now time.Time) string {
 	var out strings.Builder
 	for _, file := range files {
 		info, err := os.Stat(file.Path)
 		if err != nil || !info.Mode().IsRegular() || info.Size() > maxPEM {
-			continue // a directory, or nothing that holds certificates
+			continue // cannot hold certificates
 		}
 		body, _, err := wholefile.Read(file.Path, maxPEM)
 		if err != nil {

@@ -13,12 +13,12 @@ import (
 	"butler/internal/text"
 )
 
-// Scrubber takes secrets out of text: those that it knows, however they are
-// escaped, and what looks like one.
+// Scrubber removes secrets from text: those that it knows, in any escaped form, and
+// whatever looks like a secret.
 type Scrubber struct{ known *strings.Replacer }
 
-// shortest is how long a known secret has to be: shorter ones would take letters
-// out of every word, and say nothing.
+// shortest is the minimum length of a known secret, in bytes: a shorter one would mask
+// parts of ordinary words and reveals nothing.
 const shortest = 4
 
 // NewScrubber returns a scrubber that knows these secrets.
@@ -35,7 +35,7 @@ func NewScrubber(secrets []string) Scrubber {
 		}
 		forms = append(forms, escaped(s)...)
 	}
-	// The longest first: what holds another secret goes as a whole.
+	// Longest first, so that a secret that contains another is masked as a whole.
 	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, form := range slices.Compact(forms) {
@@ -44,7 +44,7 @@ func NewScrubber(secrets []string) Scrubber {
 	return Scrubber{known: strings.NewReplacer(pairs...)}
 }
 
-// escaped returns the forms in which a text turns up in logs and answers.
+// escaped returns the forms in which a text occurs in logs and answers.
 func escaped(text string) []string {
 	out := []string{
 		text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text),
@@ -62,11 +62,11 @@ func escaped(text string) []string {
 	return out
 }
 
-// looks are what secrets look like, and what is left of them: secrets of a
-// configuration that was replaced are known to nobody any more. A line without
-// any of the hints is not looked at further.
+// looks are the patterns of secrets and their replacements, for secrets that are not
+// known, such as those of a replaced configuration. A pattern is only applied to lines
+// with one of its hints.
 var looks = []struct {
-	hints   []string // in small letters
+	hints   []string // in lower case
 	pattern *regexp.Regexp
 	left    string
 }{
@@ -92,7 +92,7 @@ var privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-
 // maxLine bounds a line, in bytes.
 const maxLine = 16 << 10
 
-// Scrub returns text without secrets, control characters and lines without end.
+// Scrub returns text without secrets and control characters, and with overlong lines cut.
 func (s Scrubber) Scrub(text string) string {
 	text = strings.ToValidUTF8(s.known.Replace(text), "?")
 	if strings.Contains(text, "PRIVATE KEY") {
@@ -124,7 +124,7 @@ func withoutLooks(line string) string {
 	return line
 }
 
-// visible keeps a character from moving the cursor or turning text around.
+// visible replaces characters that move the cursor or reverse text.
 func visible(r rune) rune {
 	if r == '\t' {
 		return r

@@ -4,5 +4,5 @@ package systemd
 
 import "errors"
 
-// monotonic has no answer where there is no systemd.
+// monotonic returns an error on systems without systemd.
 func monotonic() (int64, error) { return 0, errors.ErrUnsupported }

@@ -19,7 +19,7 @@ var start = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 const missing = winsvc.State(-1)
 
-// tell lets a watch see the states, one a poll, and writes what it tells.
+// tell lets a watch observe the states, one a poll, and returns its reports as text.
 func tell(d winsvc.Damping, states ...winsvc.State) string {
 	var w winsvc.Watch
 	var told []string
@@ -119,7 +119,7 @@ func TestWatch_endsWithTheTruthTold(t *testing.T) {
 			states = append(states, last)
 		}
 		var w winsvc.Watch
-		told, changes := winsvc.Running, 0 // who has heard nothing takes it for running
+		told, changes := winsvc.Running, 0 // without a report it counts as running
 		for i, s := range states {
 			if s == missing {
 				w.Missing()

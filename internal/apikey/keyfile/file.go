@@ -1,12 +1,11 @@
-// Package keyfile owns the file that API keys are kept in, and its use by a
-// running service.
+// Package keyfile owns the file of API keys, and its use by a running service.
 //
-// It guarantees that of several processes that change the file at the same time
-// no change is lost; that a crash leaves the old file or the new one; that a
-// change counts for a running service within about a second, without a restart;
-// and that a file which cannot be read costs nobody access who had it, is told
-// once, and is never overwritten. A file that is gone has no keys. It must never
-// write a secret, nor block on what is no file.
+// It guarantees that no change is lost when several processes change the file at the
+// same time; that a crash leaves the old file or the new one; that a change takes
+// effect in a running service within about a second, without a restart; and that an
+// unreadable file revokes no access, is logged once, and is never overwritten. A file
+// that does not exist has no keys. It must never write a secret, nor block on
+// anything that is not a file.
 package keyfile
 
 import (
@@ -28,12 +27,12 @@ import (
 )
 
 const (
-	// maxSize is how long a file may be, in bytes.
+	// maxSize is the maximum size of the file, in bytes.
 	maxSize = 2 << 20
-	// maxIssued is how long a file may become by a new key. The rest is for
+	// maxIssued is the maximum size after adding a key, in bytes. The rest is for
 	// revoking, which must always be possible.
 	maxIssued = 1 << 20
-	// lockEvery is how often a lock that another process has is asked for.
+	// lockEvery is the interval of the attempts to take a lock that another process holds.
 	lockEvery = 10 * time.Millisecond
 )
 
@@ -43,16 +42,16 @@ type File struct{ path string }
 // New returns the file at path.
 func New(path string) File { return File{path: path} }
 
-// Path returns where the file is.
+// Path returns the path of the file.
 func (f File) Path() string { return f.path }
 
-// Read returns the keys. There are none in a file that does not exist.
+// Read returns the keys, none if the file does not exist.
 func (f File) Read() (apikey.Ring, error) {
 	ring, _, err := f.read()
 	return ring, err
 }
 
-// Issue makes a key of what random yields, stores it, and returns it with its text.
+// Issue makes a key from random bytes, stores it, and returns it with its text.
 func (f File) Issue(ctx context.Context, random io.Reader, want apikey.Request) (apikey.Key, secret.String, error) {
 	var key apikey.Key
 	var text secret.String
@@ -66,7 +65,8 @@ func (f File) Issue(ctx context.Context, random io.Reader, want apikey.Request) 
 	return key, text, nil
 }
 
-// Revoke ends a key for good and returns it. One that was revoked before stays as it was.
+// Revoke permanently revokes a key and returns it. A key that is already revoked does
+// not change.
 func (f File) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	var key apikey.Key
 	err := f.change(ctx, maxSize, func(ring apikey.Ring) (next apikey.Ring, err error) {
@@ -76,7 +76,7 @@ func (f File) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	return key, err
 }
 
-// read returns the keys and what the file was; nil when it does not exist.
+// read returns the keys and the FileInfo of the file, nil when it does not exist.
 func (f File) read() (apikey.Ring, fs.FileInfo, error) {
 	text, info, err := wholefile.Read(f.path, maxSize)
 	switch {
@@ -94,9 +94,9 @@ func (f File) read() (apikey.Ring, fs.FileInfo, error) {
 	return ring, info, nil
 }
 
-// change puts what do makes of the keys in their place. The lock keeps out other
-// processes like this one. Who writes the file without it, such as an editor, is
-// noticed, and do is asked again.
+// change replaces the keys with the result of do. The lock excludes other processes of
+// this program. A write without the lock, for example by an editor, is detected, and do
+// is called again.
 func (f File) change(ctx context.Context, most int, do func(apikey.Ring) (apikey.Ring, error)) error {
 	lock, err := f.lock(ctx)
 	if err != nil {
@@ -129,8 +129,8 @@ func (f File) change(ctx context.Context, most int, do func(apikey.Ring) (apikey
 	}
 }
 
-// modeLike lets the owner alone read and write a new file. One that was given to
-// the group of the service, to read, stays given.
+// modeLike returns the mode of the new file: readable and writable by the owner only,
+// and readable by the group if the old file was.
 func modeLike(before fs.FileInfo) fs.FileMode {
 	if before == nil {
 		return 0o600
@@ -138,8 +138,8 @@ func modeLike(before fs.FileInfo) fs.FileMode {
 	return before.Mode().Perm()&0o640 | 0o600
 }
 
-// lock waits for the right to change the file. The lock is another file beside
-// it, which stays, because the file itself is replaced.
+// lock waits for the lock for changes. The lock is a separate file, which is never
+// removed, because the key file itself is replaced.
 func (f File) lock(ctx context.Context) (io.Closer, error) {
 	path := wholefile.Target(f.path) + ".lock"
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)

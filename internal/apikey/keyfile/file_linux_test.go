@@ -10,7 +10,7 @@ import (
 	"butler/internal/usertest"
 )
 
-// Root makes the first key in the directory of the service.
+// The first key is made by root in the directory of the service.
 func TestFile_thatRootMakesIsOfUseToTheService(t *testing.T) {
 	usertest.Root(t)
 	const user = 4321

@@ -52,7 +52,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// dated makes a file as old as if it had been written then.
+// dated sets the modification time of a file.
 func dated(t *testing.T, path string, at time.Time) {
 	t.Helper()
 	if err := os.Chtimes(path, at, at); err != nil {
@@ -151,7 +151,7 @@ func TestFile_ofUnknownKeysIsNotWritten(t *testing.T) {
 	}
 }
 
-// A file full of keys can still be written: revoking must always be possible.
+// A full file can still be written, because revoking must always be possible.
 func TestFile_leavesRoomToRevoke(t *testing.T) {
 	f := newFile(t)
 	tags := make([]string, 32)
@@ -198,7 +198,7 @@ func TestFile_waitsForTheLockUntilItsCallerGivesUp(t *testing.T) {
 	issue(t, f, sales)
 }
 
-// An editor knows nothing of the lock: what it writes in between stays.
+// An editor does not take the lock; what it writes meanwhile must not be lost.
 func TestFile_changesWhatIsThereInTheEnd(t *testing.T) {
 	f := newFile(t)
 	key, _ := issue(t, f, sales)

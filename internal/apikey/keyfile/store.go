@@ -15,35 +15,34 @@ import (
 )
 
 const (
-	// lookEvery is how often the file is looked at, while calls come.
+	// lookEvery is how often calls check the file.
 	lookEvery = time.Second
-	// settledAfter is how old a change has to be until the next one is sure to
-	// show in the time of the file, which some systems keep in steps of two seconds.
+	// settledAfter is the age of a change at which the next one is sure to alter the
+	// modification time, which some systems store in steps of two seconds.
 	settledAfter = 3 * time.Second
 )
 
-// Store knows the keys of a file and its changes. It has no goroutine: calls of
-// Verify look at the file, one of them at a time, and the others go on with what
-// is known.
+// Store holds the keys of a file and follows its changes. It has no goroutine: calls of
+// Verify check the file, one at a time, while the others use the current keys.
 type Store struct {
 	file  File
 	log   *zap.Logger
 	began time.Time
 
 	ring atomic.Pointer[apikey.Ring]
-	// looked is when the file was looked at, since began.
+	// looked is when the file was last checked, since began.
 	looked atomic.Int64
-	// trouble is why the file cannot be used at the moment; nil while it can.
+	// trouble is why the file is not usable; nil while it is.
 	trouble atomic.Pointer[error]
 
-	mu sync.Mutex // one look at a time
-	// seen is the file that the keys are of; nil when it has to be read again.
+	mu sync.Mutex // one check at a time
+	// seen describes the file that the keys were read from; nil forces a new read.
 	seen   fs.FileInfo
 	exists bool
 }
 
-// Open reads the keys of a file. One that does not exist yet is no error; one
-// that cannot be used is.
+// Open reads the keys of a file. A file that does not exist yet is not an error; an
+// unusable one is.
 func Open(file File, log *zap.Logger) (*Store, error) {
 	s := &Store{file: file, log: log, began: time.Now()}
 	ring, info, err := file.read()
@@ -59,7 +58,7 @@ func Open(file File, log *zap.Logger) (*Store, error) {
 	return s, nil
 }
 
-// Verify returns who presents a key. Its error is an apikey.Refusal.
+// Verify returns the principal of a presented key. Its error is an apikey.Refusal.
 func (s *Store) Verify(presented string) (apikey.Principal, error) {
 	now := time.Now()
 	if now.Sub(s.began)-time.Duration(s.looked.Load()) >= lookEvery && s.mu.TryLock() {
@@ -70,7 +69,7 @@ func (s *Store) Verify(presented string) (apikey.Principal, error) {
 	return s.ring.Load().Verify(presented, now)
 }
 
-// Err returns why the file could not be used when it was last looked at, nil when it could.
+// Err returns why the file was not usable at the last check, nil when it was.
 func (s *Store) Err() error {
 	if trouble := s.trouble.Load(); trouble != nil {
 		return *trouble
@@ -78,7 +77,7 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// lookLocked reads the file when it has changed, or may have.
+// lookLocked reads the file if it has changed or may have changed.
 func (s *Store) lookLocked() {
 	if s.seen != nil {
 		if now, err := os.Stat(s.file.path); err == nil && wholefile.Same(s.seen, now) {
@@ -104,7 +103,7 @@ func (s *Store) lookLocked() {
 	}
 }
 
-// takeLocked makes the keys of a file those that count.
+// takeLocked puts the keys of a file into effect.
 func (s *Store) takeLocked(ring apikey.Ring, info fs.FileInfo) {
 	s.ring.Store(&ring)
 	s.trouble.Store(nil)

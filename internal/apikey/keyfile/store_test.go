@@ -15,7 +15,8 @@ import (
 	"butler/internal/apikey"
 )
 
-// opened is a store and what it logs. It belongs into a bubble, whose clock is behind that of the files.
+// opened returns a store and its log. Call it in a synctest bubble, whose clock is behind
+// that of the files.
 func opened(t *testing.T, f File) (*Store, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
@@ -55,7 +56,7 @@ func TestStore_noticesWhatAnotherProcessChanges(t *testing.T) {
 		if _, err := f.Revoke(t.Context(), key.ID); err != nil {
 			t.Fatal(err)
 		}
-		wantReason(t, s, other, apikey.Unknown) // it has looked within this second
+		wantReason(t, s, other, apikey.Unknown) // it has checked the file within this second
 		time.Sleep(lookEvery)
 		wantReason(t, s, other, accepted)
 		wantReason(t, s, text, apikey.Revoked)
@@ -74,7 +75,7 @@ func TestStore_endsAKeyOnTime(t *testing.T) {
 	})
 }
 
-// A file that was not touched for a while is not read again: it could not be, here.
+// A file that has not changed for a while is not read again: here it could not be read.
 func TestStore_readsOnlyWhatHasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFile(t)
@@ -88,7 +89,7 @@ func TestStore_readsOnlyWhatHasChanged(t *testing.T) {
 		if s.ring.Load() != before {
 			t.Error("want the file left alone")
 		}
-		// The same length and the same time, another file.
+		// Another file with the same length and time.
 		replaced := strings.ReplaceAll(contentOf(t, f.Path()), "sales", "saleS")
 		write(t, f.Path()+".new", replaced)
 		dated(t, f.Path()+".new", old)
@@ -105,7 +106,7 @@ func TestStore_readsOnlyWhatHasChanged(t *testing.T) {
 	})
 }
 
-// A second change within one step of the file's clock does not show in its time.
+// A second change within one step of the file's clock does not alter its time.
 func TestStore_readsAFreshFileAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFile(t)
@@ -187,7 +188,7 @@ func TestStore_noticesThatTheSameFileIsBack(t *testing.T) {
 	})
 }
 
-// What is deleted is meant to end; a key that no file vouches for is not accepted.
+// Deleting the file means to end access: a key that is in no file is not accepted.
 func TestStore_withoutAFileAcceptsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFile(t)

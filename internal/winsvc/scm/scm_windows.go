@@ -77,8 +77,8 @@ func queryConfig(handle windows.Handle) (winsvc.Service, error) {
 	}, nil
 }
 
-// delayed reports whether an automatic start is a delayed one. Windows does not
-// know that of drivers.
+// delayed reports whether an automatic start is delayed. Windows has no such setting
+// for drivers.
 func delayed(handle windows.Handle) bool {
 	var info windows.SERVICE_DELAYED_AUTO_START_INFO
 	var needed uint32
@@ -106,8 +106,8 @@ func startType(number uint32, delayed bool) string {
 	return strconv.FormatUint(uint64(number), 10)
 }
 
-// multiString reads the texts of a list that ends with an empty one. The list
-// stands in a buffer of size bytes, which it is never read beyond.
+// multiString reads the texts of a list that ends with an empty text. It never reads
+// beyond the buffer of size bytes that contains the list.
 func multiString(list *uint16, buffer unsafe.Pointer, size uintptr) []string {
 	offset := uintptr(unsafe.Pointer(list)) - uintptr(buffer)
 	if list == nil || offset >= size {

@@ -9,11 +9,11 @@ import (
 	"butler/internal/winsvc"
 )
 
-// ErrUnreachable is what a host that is down is answered with.
+// ErrUnreachable is the error for a host that is down.
 var ErrUnreachable = errors.New("open the service control manager: the RPC server is unavailable")
 
-// Hosts is a set of hosts whose services a test decides on. It is safe for
-// concurrent use; the zero value has no host that can be reached.
+// Hosts is a set of hosts whose services a test controls. It is safe for concurrent
+// use; the zero value has no reachable host.
 type Hosts struct {
 	mu       sync.Mutex
 	services map[string]map[string]winsvc.Service
@@ -22,7 +22,7 @@ type Hosts struct {
 	asked    map[string]int
 }
 
-// Set gives a host a service, or another state of it.
+// Set adds a service to a host, or changes its state.
 func (h *Hosts) Set(host, name string, s winsvc.Service) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -36,14 +36,14 @@ func (h *Hosts) Set(host, name string, s winsvc.Service) {
 	delete(h.refused, host+"|"+name)
 }
 
-// Remove takes a service from a host.
+// Remove removes a service from a host.
 func (h *Hosts) Remove(host, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.services[host], name)
 }
 
-// Refuse lets a host answer an error for one service.
+// Refuse makes a host answer an error for one service.
 func (h *Hosts) Refuse(host, name string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -53,14 +53,14 @@ func (h *Hosts) Refuse(host, name string, err error) {
 	h.refused[host+"|"+name] = err
 }
 
-// Down takes a host off the network; what it had is forgotten.
+// Down makes a host unreachable and removes its services.
 func (h *Hosts) Down(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.services, host)
 }
 
-// Hang lets a host keep everybody waiting, or end that.
+// Hang makes a host stop answering, or answer again.
 func (h *Hosts) Hang(host string, on bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,7 +70,7 @@ func (h *Hosts) Hang(host string, on bool) {
 	h.hanging[host] = on
 }
 
-// Asked counts the questions that a host was asked.
+// Asked returns the number of queries of a host.
 func (h *Hosts) Asked(host string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
