@@ -13,21 +13,22 @@ import (
 	"time"
 )
 
-// calamitous makes things happen to the process of a service.
+// calamitous applies calamities to the process of a service.
 type calamitous struct {
 	t    *testing.T
 	v    *service
 	disk *disk
-	// weather is around the service.
+	// weather disturbs the systems around the service.
 	weather *weather
-	// wall is the file that tells the process how far its wall clock is off, "" when it cannot be.
+	// wall is the file with the offset of the wall clock of the process in seconds, "" for
+	// none.
 	wall string
-	// blocked are the times in which a datagram may be missed.
+	// blocked are the spans in which a datagram may be missed.
 	blocked []span
 }
 
-// newCalamitous prepares a service that was not started. A clock that jumps needs a
-// program of its own, which takes minutes to build the first time.
+// newCalamitous prepares a service before its start. Clock jumps need a special build of
+// the program, which takes minutes the first time.
 func newCalamitous(t *testing.T, v *service, clock bool) *calamitous {
 	t.Helper()
 	c := &calamitous{t: t, v: v, disk: newDisk(t, v)}
@@ -44,12 +45,12 @@ func newCalamitous(t *testing.T, v *service, clock bool) *calamitous {
 	return c
 }
 
-// clock words the time since the first start.
+// clock formats the time since the first start.
 func (c *calamitous) clock() string {
 	return (&oracle{start: c.v.lives[0].began}).when(time.Now())
 }
 
-// befall makes one thing happen, and returns when the service takes events again.
+// befall applies one calamity, and returns when the service accepts events again.
 func (c *calamitous) befall(what calamity) {
 	c.t.Helper()
 	begin := time.Now()
@@ -81,7 +82,7 @@ func (c *calamitous) befall(what calamity) {
 		pause(c.t, what.lasts)
 		c.v.kill()
 		c.v.start()
-		c.disk.spoil(what.kind) // the limit of a process is not that of the next
+		c.disk.spoil(what.kind) // a limit applies to one process only
 		c.sufferedStart(what.lasts)
 		c.disk.mend()
 		c.startAgain()
@@ -89,7 +90,7 @@ func (c *calamitous) befall(what calamity) {
 		c.jump(what.shift)
 	case qrsAway:
 		c.weather.repositoryAway(c.t.Context(), what.lasts)
-		return // no datagram may be missed
+		return // not blocked: no datagram may be missed
 	default:
 		c.t.Fatalf("BUG: a calamity that nobody can make: %q", what.kind)
 	}
@@ -97,7 +98,7 @@ func (c *calamitous) befall(what calamity) {
 	c.blocked = append(c.blocked, span{begin, time.Now()})
 }
 
-// freeze stops the process and lets it go on, or kills it where it stands.
+// freeze stops the process and then continues or kills it.
 func (c *calamitous) freeze(d time.Duration, kill bool) {
 	c.t.Helper()
 	from := time.Now()
@@ -112,7 +113,7 @@ func (c *calamitous) freeze(d time.Duration, kill bool) {
 	c.v.freezes = append(c.v.freezes, span{from, time.Now()})
 }
 
-// sufferedStart gives a process time on a spoilt disk. It may say so and end.
+// sufferedStart lets a process run on a spoilt disk. It may end with an error.
 func (c *calamitous) sufferedStart(d time.Duration) {
 	c.t.Helper()
 	select {
@@ -129,12 +130,12 @@ func (c *calamitous) startFailed(err error) {
 	if code := c.v.gone(err); code == 0 {
 		c.v.errorf("want a failure told by a process that could not start, got exit code 0")
 	}
-	c.v.now().killed = true // nobody asked it to end
+	c.v.now().killed = true // it was not asked to end
 	c.t.Logf("    it did not start: %s", c.v.tail(1))
 }
 
-// startAgain does what a supervisor does when the disk is mended: it starts the
-// process that ended. One that saw the spoilt disk last may be about to end.
+// startAgain acts as a supervisor after the disk is mended: it starts a process that has
+// ended. One that still saw the spoilt disk may be about to end.
 func (c *calamitous) startAgain() {
 	c.t.Helper()
 	for c.v.process != nil {
@@ -160,12 +161,12 @@ func (c *calamitous) jump(to time.Duration) {
 	must(c.t, os.Rename(part, c.wall))
 }
 
-// shiftingProgram builds the program with a wall clock that a file shifts. Only
-// what the standard library says the time is changes: timers, deadlines and
-// differences of times do not, as on a machine whose clock is set.
+// shiftingProgram builds the program with a wall clock that a file shifts. This affects
+// only the wall time of the standard library, not timers, deadlines and differences of
+// times, as on a machine whose clock is set.
 func shiftingProgram(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("BUTLER_CHAOS_PROGRAM"); path != "" { // built in this way before
+	if path := os.Getenv("BUTLER_CHAOS_PROGRAM"); path != "" { // an earlier build
 		return path
 	}
 	dir := t.TempDir()

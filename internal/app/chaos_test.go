@@ -17,18 +17,18 @@ import (
 	"butler/internal/sim/sink"
 )
 
-// The chaos run: everything goes wrong around a service under load, by a plan
-// that its seed alone decides, and an oracle outside the process counts.
+// The chaos run: everything goes wrong around a service under load, by a plan that
+// depends only on the seed, and an oracle outside the process judges the result.
 
-// calamity is one thing that happens to the service itself. What happens to the
-// systems around it meanwhile is the weather.
+// calamity is one failure of the service itself. The failures of the systems around it
+// are the weather.
 type calamity struct {
-	// calm passes before it.
+	// calm is the time before it.
 	calm time.Duration
 	kind string
-	// lasts is how long it goes on, where it does.
+	// lasts is its duration, 0 if it has none.
 	lasts time.Duration
-	// shift is where the wall clock is after it.
+	// shift is the offset of the wall clock after it.
 	shift time.Duration
 }
 
@@ -43,7 +43,7 @@ func (c calamity) String() string {
 	return out
 }
 
-// What may happen. Each is in a plan at least once when there is time for it.
+// The kinds of calamities. A plan has each at least once if there is time for it.
 const (
 	killed             = "kill -9"
 	killedTwice        = "kill -9, and again while it starts"
@@ -55,15 +55,15 @@ const (
 	diskReadOnly       = "read-only disk"
 	diskReadOnlyKilled = "read-only disk, kill -9, start"
 	clockJump          = "clock jump"
-	// qrsAway is for longer than execution.degradedAfter, which begins anew in every
-	// process: nothing happens to this one meanwhile. It is in long plans, now and then.
+	// qrsAway lasts longer than execution.degradedAfter, which starts again in every
+	// process: no other calamity happens meanwhile. Only long plans have it, occasionally.
 	qrsAway = "repository away"
 )
 
 const (
 	// chaosDegraded is execution.degradedAfter.
 	chaosDegraded = 20 * time.Second
-	// awayFirst and awayOne are at which place in a plan the repository goes away.
+	// awayFirst is the first index of qrsAway in a plan, awayOne the distance to the next.
 	awayFirst, awayOne = 10, 25
 )
 
@@ -71,8 +71,8 @@ var calamities = []string{
 	killed, frozen, diskFull, diskReadOnly, killedTwice, terminated, frozenKilled, diskFullKilled, diskReadOnlyKilled, clockJump,
 }
 
-// chaosPlan returns what happens in a run, about as long as it may take: a
-// function of the seed and nothing else.
+// chaosPlan returns the calamities of a run of about a length. Its only randomness is
+// the seed.
 func chaosPlan(seed uint64, length time.Duration, kinds []string) []calamity {
 	random := rand.New(rand.NewPCG(seed, 0xca1a))
 	between := func(low, high int) time.Duration {
@@ -81,7 +81,7 @@ func chaosPlan(seed uint64, length time.Duration, kinds []string) []calamity {
 	var plan []calamity
 	var bag []string
 	for planned := time.Duration(0); planned < length; {
-		if len(bag) == 0 { // a bag, so that nothing is left out by chance
+		if len(bag) == 0 { // a bag, so that chance leaves no kind out
 			for _, i := range random.Perm(len(kinds)) {
 				bag = append(bag, kinds[i])
 			}
@@ -119,7 +119,7 @@ func TestChaosPlan_isAFunctionOfTheSeed(t *testing.T) {
 	}
 }
 
-// chaosKinds returns the calamities that a list separated by semicolons names, all of them for "".
+// chaosKinds returns the calamities in a list separated by semicolons, all for "".
 func chaosKinds(only string) ([]string, error) {
 	if only == "" {
 		return calamities, nil
@@ -147,15 +147,15 @@ func TestChaosKinds_areThoseThatCanBefall(t *testing.T) {
 	}
 }
 
-// How long and how hard a run is.
+// The length and the load of a run.
 const (
-	// shortChaos is the length of a run that nobody asked for.
+	// shortChaos is the default length of a run.
 	shortChaos = 12 * time.Second
-	// chaosRate is datagrams a second.
+	// chaosRate is the load in datagrams a second.
 	chaosRate = 100
 )
 
-// chaosLength is how long to go on, from BUTLER_CHAOS_MINUTES.
+// chaosLength returns the length of a run, from BUTLER_CHAOS_MINUTES.
 func chaosLength(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("BUTLER_CHAOS_MINUTES")
@@ -169,7 +169,7 @@ func chaosLength(t *testing.T) time.Duration {
 	return time.Duration(minutes * float64(time.Minute))
 }
 
-// chaosConfig forgets nothing while the clock jumps about.
+// chaosConfig is the configuration of the broker.
 const chaosConfig = `  mqttConfig:
     enable: true
     brokerHost: 127.0.0.1
@@ -187,12 +187,12 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	seed, length := seedOf(t), chaosLength(t)
 	kinds, err := chaosKinds(os.Getenv("BUTLER_CHAOS_ONLY"))
 	must(t, err)
-	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length), wholeHistory) // getting ready again takes its time, too
+	s := crashSiteOf(t, seed, tasksFor(chaosRate, 2*length), wholeHistory) // includes the time to get ready again
 	_, port, _ := strings.Cut(s.MQTT.Addr(), ":")
 	v := crashService(t, s, demo.Settings{PollEvery: "1s", DegradedAfter: chaosDegraded.String()})
 	edit(t, v.config, "distributePollInterval", patient)
 	edit(t, v.config, "portTaskFailure:", "deduplication: {ttlMinutes: 600}, portTaskFailure:")
-	for range 2 { // Slack is told once of a task, and once more when the clock jumps back
+	for range 2 { // one Slack message per task, and one more after a jump back
 		edit(t, v.config, "rateLimit: 3600,", "rateLimit: 86400,")
 	}
 	appendTo(t, v.config, fmt.Sprintf(chaosConfig, port))
@@ -246,7 +246,7 @@ func appendTo(t *testing.T, path, text string) {
 	must(t, file.Close())
 }
 
-// addBroker lets the broker restart now and then.
+// addBroker makes the broker part of the weather.
 func (w *weather) addBroker(broker *sink.MQTT) {
 	w.sinks = append(w.sinks, sinkUnderWeather{sinkMQTT, broker.Faults(), broker.Refuse, []edge.Rule{
 		{Kind: edge.Slow, Method: "PUBLISH", Delay: 60 * time.Millisecond},

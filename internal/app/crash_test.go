@@ -20,34 +20,34 @@ import (
 	"butler/internal/sim/world"
 )
 
-// What a crash test may take.
+// The limits of a crash test.
 const (
-	// defaultKills is how often the service is killed unless BUTLER_CHAOS_KILLS says otherwise.
+	// defaultKills is how often the service is killed without BUTLER_CHAOS_KILLS.
 	defaultKills = 20
-	// drainTime bounds every wait for the service, on a machine that is busy with other things.
-	// Slack and Teams are told once a second at most, of up to two hundred alerts after two minutes of chaos.
+	// drainTime bounds every wait for the service, even on a busy machine. Slack and Teams
+	// take at most one message a second, of up to two hundred after two minutes of chaos.
 	drainTime = 6 * time.Minute
-	// loadRate is datagrams a second.
+	// loadRate is the load in datagrams a second.
 	loadRate = 200
 )
 
-// What one instance of a destination may have under way.
+// How many notices one instance of a destination may have in flight.
 const (
 	usualInFlight  = 8 // delivery.maxInFlight: webhooks, mails of one kind, messages to the broker
 	slackInFlight  = 2
 	pointsInFlight = 2 * 500 // two batches of one measurement
 )
 
-// rejectedAddresses are recipients whom the mail server refuses for good.
+// rejectedAddresses are recipients that the mail server refuses permanently.
 var rejectedAddresses = []string{"j.ortiz@example.org", "zoe@example.com"}
 
-// impatient settings let a run of many failures end soon.
+// impatient has the settings with which a run of many failures ends soon.
 var impatient = fmt.Sprintf(`  delivery: {retryInitial: 50ms, retryMax: 500ms, breakerOpenFor: 200ms, maxInFlight: %d}
   qrs: {timeout: 2s, breakerOpenFor: 200ms}
 `, usualInFlight)
 
-// patient makes the service look for the final state of a success until it is
-// there: in this weather a look fails often.
+// patient makes the service look up the final state of a success until it is
+// available, since look-ups often fail in this weather.
 const patient = "finalStateAttempts: 100\n    finalStateInterval: 200ms\n    distributePollInterval"
 
 func kills(t *testing.T) int {
@@ -63,7 +63,7 @@ func kills(t *testing.T) int {
 
 var crashSeed = flag.Uint64("crash.seed", 0, "seed of the crash tests; 0 takes a new one")
 
-// seedOf returns the seed of a run and says how to repeat it.
+// seedOf returns the seed of a run and logs how to repeat it.
 func seedOf(t *testing.T) uint64 {
 	t.Helper()
 	seed := *crashSeed
@@ -79,8 +79,8 @@ func seedOf(t *testing.T) uint64 {
 	return seed
 }
 
-// crashService is a service beside a site that uses every destination but those
-// of o.Off. Slack takes one message a second, so of a task it is told once.
+// crashService returns a service that uses every destination of a site except o.Off.
+// Slack takes one message a second, so it gets only one per task.
 func crashService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	t.Helper()
 	o.Extra = impatient
@@ -93,26 +93,26 @@ func crashService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	return v
 }
 
-// crashSite starts a simulated site that remembers everything that reaches it.
+// crashSite starts a simulated site that records everything that reaches it.
 func crashSite(t *testing.T, seed uint64) *sim.Sim {
 	t.Helper()
 	return crashSiteOf(t, seed, 40_000, wholeHistory)
 }
 
-// tasksFor is how many tasks a site needs for crashMix: a distribute task runs
+// tasksFor returns how many tasks a site needs for crashMix: a distribute task runs
 // once, and one task in 40 is one of those that succeed.
 func tasksFor(rate int, length time.Duration) int {
 	return max(40_000, 3*rate*int(length/time.Second))
 }
 
-// How many messages each sink of a site remembers: all that a run can bring, for the
-// books, or some, where nobody reads them.
+// How many messages each sink of a site keeps: all of a run, for the oracle, or some,
+// where they are not read.
 const (
 	wholeHistory = 1 << 20
 	shortHistory = 100
 )
 
-// crashSiteOf starts a site of many tasks, whose sinks remember so many messages.
+// crashSiteOf starts a site with that many tasks, whose sinks keep history messages.
 func crashSiteOf(t *testing.T, seed uint64, tasks, history int) *sim.Sim {
 	t.Helper()
 	s, err := sim.New(sim.Options{
@@ -129,7 +129,7 @@ func crashSiteOf(t *testing.T, seed uint64, tasks, history int) *sim.Sim {
 	return s
 }
 
-// load sends in the background until the returned function is called.
+// load sends datagrams in the background until the returned function is called.
 func load(t *testing.T, f *traffic, rate int) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -141,7 +141,7 @@ func load(t *testing.T, f *traffic, rate int) (stop func()) {
 	}
 }
 
-// report fails the test with what the oracle has found.
+// report fails the test with the problems that the oracle finds.
 func report(t *testing.T, v *service, o *oracle) {
 	t.Helper()
 	problems := o.judge()
@@ -167,7 +167,7 @@ func report(t *testing.T, v *service, o *oracle) {
 	v.complain(problems)
 }
 
-// complain fails the test with problems, the first of them in full.
+// complain fails the test with problems, of which it shows the first ones.
 func (v *service) complain(problems []string) {
 	v.t.Helper()
 	const shown = 10
@@ -180,7 +180,7 @@ func (v *service) complain(problems []string) {
 	}
 }
 
-// end waits until nothing is left to do, and stops the service in good order.
+// end waits until nothing is left to do, and stops the service in an orderly way.
 func (v *service) end() {
 	v.t.Helper()
 	v.idle()
@@ -206,10 +206,10 @@ func TestCrash_killedUnderLoadLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testi
 	n := kills(t)
 	for i := range n {
 		switch throw := random.IntN(10); {
-		case i == n/2: // long enough for an intake without doubt
+		case i == n/2: // long enough for datagrams that must be accepted
 			v.ready()
 			pause(t, storeTime+2*settleTime)
-		case throw < 3: // perhaps before it is ready
+		case throw < 3: // possibly before it is ready
 			pause(t, time.Duration(random.IntN(400))*time.Millisecond)
 		case throw < 8:
 			v.ready()
@@ -229,7 +229,7 @@ func TestCrash_killedUnderLoadLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testi
 	report(t, v, gather(t, v, f, w))
 }
 
-// pause lets the service run.
+// pause waits for d while the service runs.
 func pause(t *testing.T, d time.Duration) {
 	t.Helper()
 	edge.Pause(t.Context(), d)

@@ -12,8 +12,8 @@ import (
 	"butler/messages"
 )
 
-// TestOracle_findsWhatIsWrong shows the oracle runs that went wrong: one that
-// finds nothing proves nothing.
+// TestOracle_findsWhatIsWrong gives the oracle runs with errors: an oracle that finds
+// nothing proves nothing.
 func TestOracle_findsWhatIsWrong(t *testing.T) {
 	const id = "5e3b0a56-0000-4000-8000-000000000001"
 	start := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
@@ -120,7 +120,7 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// wantsProblem fails unless the oracle finds a problem, or none if that is "".
+// wantsProblem fails unless the oracle finds the problem, or none if that is "".
 func (o *oracle) wantsProblem(t *testing.T, want string) {
 	t.Helper()
 	problems := strings.Join(o.judge(), "\n")
@@ -145,7 +145,8 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 		Kind: messages.ReloadTaskFailed, Key: id, Instance: "slack/reload_task_failed", Integration: "slack",
 		Cause: outbox.Rejected, Reason: "because",
 	}}
-	// overtaken: of two failures of a task Slack was told, and the first is held back as well.
+	// overtaken is a run in which Slack got two failures of a task, and the first is also
+	// held back.
 	overtaken := func(o *oracle) {
 		const again = "5e3b0a56-0000-4000-8000-000000000003"
 		second := *o.executions[id]
@@ -241,7 +242,8 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 	}
 }
 
-// TestOracle_blamesWhatHasRoom is about what was seen so late that it may be of either process.
+// TestOracle_blamesWhatHasRoom is about receipts so late that they may be of either
+// process.
 func TestOracle_blamesWhatHasRoom(t *testing.T) {
 	first, second := "influxdb/a when process 1 was killed", "influxdb/a when process 2 was killed"
 	either, one, lost := repetition{sink: sinkInflux, cuts: []string{first, second}}, repetition{sink: sinkInflux, cuts: []string{first}},

@@ -12,73 +12,73 @@ import (
 	"butler/messages"
 )
 
-// The oracle judges a run of the service from outside: from what was sent, from
-// what the journal says was accepted, and from what reached the systems around.
-// Who must be told of what it knows from the specification and the simulated
-// site, never from the service.
+// oracle judges a run of the service from outside: from the datagrams sent, the events
+// that the journal has accepted, and the receipts of the systems around it. Which
+// notices are due follows from the specification and the simulated site, never from
+// the service.
 type oracle struct {
-	// start is the zero of the times it tells.
+	// start is the zero of the times in its messages.
 	start      time.Time
 	lives      []life
 	sent       []sentDatagram
 	executions map[string]*execution
-	// accepted are the events of the journal, with the datagrams they came as.
+	// accepted are the events of the journal, with their datagrams.
 	accepted []acceptedEvent
-	// byExecution are they by their execution, once somebody has asked.
+	// byExecution are the accepted events by execution, built on first use.
 	byExecution map[string][]acceptedEvent
 	receipts    []receipt
-	// stored are the notices of which the database keeps a point.
+	// stored are the notices with a point in the database.
 	stored map[string]bool
 	// archive are the script logs on disk by file name; logless are the executions
-	// of which somebody was told that the script log could not be fetched.
+	// with a notice that the script log could not be fetched.
 	archive  map[string]string
 	logless  map[string]bool
 	parked   []outbox.Parked
 	waiting  int
 	followed int
-	// windows are the suppressed notices that nobody was told of yet, by instance and task.
+	// windows are the suppressed notices not yet reported, by instance and task.
 	windows map[string]int
-	// rejected are the mail addresses that the server refuses for good, refused
-	// the notices that were refused for good now and then.
+	// rejected are the mail addresses that the server refuses permanently, refused
+	// the notices that were permanently refused by occasional faults.
 	rejected map[string]bool
 	refused  map[string]bool
 	// cuts and spans are the times in which an answer may have been lost, by
-	// system, and lost bounds how many were where that is known.
+	// system; lost bounds the number of lost answers where that is known.
 	cuts  map[string][]cut
 	spans map[string][]span
 	lost  map[string]int
-	// ordered are all cuts of a system, whatever was cut, in their order.
+	// ordered are all cuts of a system in order, whatever their cause.
 	ordered map[string][]cut
-	// away are the long times in which something was wrong with the repository: what
-	// happened then may be told with what is known.
+	// away are the long spans in which something was wrong with the repository: alerts
+	// of events in them may be incomplete.
 	away []span
-	// broker says that alerts go to the broker, too.
+	// broker reports that alerts also go to the broker.
 	broker bool
-	// trimmed says that the journal gave up handled events to make room; forgotten
-	// is how many of those may have been accepted without a trace.
+	// trimmed reports that the journal removed handled events to make room; forgotten
+	// is how many of them may have been accepted without leaving a trace.
 	trimmed   bool
 	forgotten int
-	// watched says that there was an onlooker; acknowledged is how many datagrams it
-	// saw accepted, at least. decided
-	// are the events, by execution and family, about which the service said that it
-	// had decided: nobody decides about an event that is not on disk.
+	// watched reports that an onlooker observed the run; acknowledged is how many
+	// datagrams it saw accepted, at least. decided are the events, by execution and
+	// family, that the service has logged as decided: they must be on disk.
 	watched      bool
 	acknowledged int
 	decided      map[string]bool
-	// poorer are the executions of which may be told with what is known, reload those
-	// of them that were told of as reloads, and optional the notices that such an
-	// event may lead to and need not.
+	// poorer are the executions whose alerts may be incomplete, reload those of them
+	// that were alerted as reloads, and optional the notices that such an event may,
+	// but need not, lead to.
 	poorer, reload, optional map[string]bool
-	// gaveUp says what the service went without after waiting for it, by execution.
+	// gaveUp is the data that the service did without after waiting, by execution.
 	gaveUp map[string]string
-	// blocked are the times in which the service may have missed a datagram, and
-	// freezes those in which its process stood still.
+	// blocked are the spans in which the service may have missed a datagram, freezes
+	// those in which its process stood still.
 	blocked, freezes []span
-	// stalled are the times in which the machine stood still, for the test at least.
+	// stalled are the spans in which the machine stood still, at least for the test.
 	stalled []span
-	// slow are blocked and stalled, each moment once, when somebody has asked.
+	// slow is the union of blocked and stalled, built on first use.
 	slow []span
-	// inFlight is how many notices one instance may have under way, by its first name.
+	// inFlight is how many notices an instance may have in flight, by the first part
+	// of its name.
 	inFlight map[string]int
 
 	problems []string
@@ -89,32 +89,34 @@ type acceptedEvent struct {
 	execution string
 	family    messages.Family
 	payload   string
-	// file is where the script log of a failed reload is archived. timeless is the
-	// end of its name when nobody knows any more at what time of a clock that jumps it came.
+	// file is the archive path of the script log of a failed reload. timeless is the
+	// end of its name when the time in it is not known because the clock has jumped.
 	file, timeless string
 }
 
-// id names the event among all.
+// id identifies the event.
 func (a acceptedEvent) id() string { return a.execution + " " + a.family.String() }
 
 // receipt is one notice that reached a system.
 type receipt struct {
 	sink string
-	// notice is what it told to whom, instance a part of it: what is in flight together.
+	// notice is its content and recipient; instance is the part of it that limits
+	// what is in flight together.
 	notice, instance string
 	execution        string
 	at               time.Time
-	// unanswered says that its sender was not told.
+	// unanswered reports that its sender got no answer.
 	unanswered bool
-	// task is told by webhooks and Slack, and suppressed: how many notices were held back.
+	// task and suppressed, the number of notices held back, are known for webhooks
+	// and Slack.
 	task       string
 	suppressed int
 }
 
-// id names what may arrive once only.
+// id identifies a notice, which should arrive only once.
 func (r receipt) id() string { return r.execution + " " + r.notice }
 
-// row of the specification: who is told of a family and a type of task.
+// toldRow is a row of the specification: the notices for a family and a type of task.
 type toldRow struct {
 	measurement, mail, hook string
 	owner                   bool
@@ -140,10 +142,10 @@ var toldTable = map[messages.Family]map[qlik.TaskType]toldRow{
 	},
 }
 
-// everyRecipient is who gets every mail.
+// everyRecipient is the recipient of every mail.
 const everyRecipient = "operations@example.com"
 
-// tells lists the notices that an event of an execution has to lead to.
+// tells returns the notices that an event of an execution must lead to.
 func (e execution) tells(f messages.Family) []string {
 	if !e.known {
 		return nil
@@ -174,7 +176,7 @@ func (e execution) tells(f messages.Family) []string {
 	return out
 }
 
-// tells lists the notices that an event has to lead to in this run.
+// tells returns the notices that an event must lead to in this run.
 func (o *oracle) tells(e *execution, f messages.Family) []string {
 	out := e.tells(f)
 	if hook := toldTable[f][e.typ].hook; o.broker && e.known && hook != "" {
@@ -223,16 +225,16 @@ func (o *oracle) problem(format string, args ...any) {
 	o.problems = append(o.problems, fmt.Sprintf(format, args...))
 }
 
-// settleTime is how long before a datagram the service must have run for the datagram
-// to be accepted without doubt, and storeTime how long after it, beside the time in
-// which the machine stood still: what was read waits for the processor and the disk.
+// A datagram must be accepted if the service ran for settleTime before it and for
+// storeTime after it, not counting the time in which the machine stood still: a datagram
+// that was read waits for the processor and the disk.
 const (
 	settleTime = time.Second
 	storeTime  = 3 * time.Second
 )
 
-// checkIntake compares what was sent with what was accepted. A witness who saw nothing
-// looked at the wrong place: the name of a metric or the words of the log have changed.
+// checkIntake compares the datagrams sent with the events accepted. If the log or the
+// onlooker shows nothing, the name of a metric or the text of a log message has changed.
 func (o *oracle) checkIntake() {
 	if len(o.accepted) > 0 && len(o.decided) == 0 {
 		o.problem("%d events were accepted, and the log tells of no decision", len(o.accepted))
@@ -273,7 +275,7 @@ func (o *oracle) checkIntake() {
 	}
 }
 
-// servedAt reports whether a datagram of that time cannot have been missed.
+// servedAt reports whether a datagram of that time must have been accepted.
 func (o *oracle) servedAt(at time.Time) bool {
 	if slices.ContainsFunc(o.blocked, func(s span) bool { return s.touches(at, at, storeTime) }) {
 		return false
@@ -283,7 +285,7 @@ func (o *oracle) servedAt(at time.Time) bool {
 	})
 }
 
-// checkEnds makes sure that every notice was delivered, or parked for a reason.
+// checkEnds checks that every notice was delivered, or parked for a reason.
 func (o *oracle) checkEnds(expected map[string]bool, told map[string][]receipt, families map[string][]messages.Family) {
 	parked := o.parkedNotices()
 	for _, id := range slices.Sorted(maps.Keys(expected)) {
@@ -321,7 +323,7 @@ func (o *oracle) checkReason(notice string, p outbox.Parked) {
 	}
 }
 
-// checkStored makes sure that the database keeps what it was told.
+// checkStored checks that the database keeps every point that it received.
 func (o *oracle) checkStored() {
 	for _, r := range o.receipts {
 		if r.sink == sinkInflux && !o.stored[r.id()] {
@@ -330,7 +332,7 @@ func (o *oracle) checkStored() {
 	}
 }
 
-// parkedNotices names the parked notices as receipts are named.
+// parkedNotices returns the parked notices by the IDs that receipts use.
 func (o *oracle) parkedNotices() map[string]outbox.Parked {
 	out := map[string]outbox.Parked{}
 	for _, p := range o.parked {
@@ -359,7 +361,7 @@ func (o *oracle) parkedNotices() map[string]outbox.Parked {
 	return out
 }
 
-// checkStrangers makes sure that nobody was told of what was not accepted.
+// checkStrangers checks that every notice is due to an accepted event.
 func (o *oracle) checkStrangers(expected map[string]bool, told map[string][]receipt) {
 	for id, all := range told {
 		if !expected[id] && !o.mayTell(id) {
@@ -369,15 +371,15 @@ func (o *oracle) checkStrangers(expected map[string]bool, told map[string][]rece
 	}
 }
 
-// around a moment: how late a receipt may be seen, and how long a delivery may
-// take to be written down, beside the time in which the machine stood still.
+// seenLate is how late a receipt may be seen, and notedAfter how long the record of a
+// delivery may take, not counting the time in which the machine stood still.
 const (
 	seenLate   = 300 * time.Millisecond
 	notedAfter = 3 * time.Second
 )
 
-// checkRepetitions makes sure that only what was in flight is told twice, or
-// what was told to somebody who could not know.
+// checkRepetitions checks that a notice is repeated only if it was in flight or its
+// sender got no answer.
 func (o *oracle) checkRepetitions(told map[string][]receipt) {
 	var all []repetition
 	for _, id := range slices.Sorted(maps.Keys(told)) {
@@ -401,7 +403,7 @@ func (o *oracle) checkRepetitions(told map[string][]receipt) {
 	o.checkBounds(o.blame(all))
 }
 
-// repetition is a notice that was told again, because of one of the cuts, or of a lost answer.
+// repetition is a repeated notice, due to one of the cuts or to a lost answer.
 type repetition struct {
 	sink string
 	cuts []string
@@ -415,8 +417,8 @@ func (r repetition) causes() int {
 	return len(r.cuts)
 }
 
-// blame finds a cause for every repetition: what was seen late may be of a process or
-// of the next. Those that leave no choice go first, and a cut explains what it can.
+// blame assigns a cause to every repetition: a late receipt may be of one process or of
+// the next. It begins with those with the fewest causes, and prefers cuts with room.
 func (o *oracle) blame(all []repetition) (inFlight, lost map[string]int) {
 	inFlight, lost = map[string]int{}, map[string]int{}
 	slices.SortStableFunc(all, func(a, b repetition) int { return a.causes() - b.causes() })
@@ -434,7 +436,7 @@ func (o *oracle) blame(all []repetition) (inFlight, lost map[string]int) {
 	return inFlight, lost
 }
 
-// checkBounds makes sure that there were no more repetitions than can be explained.
+// checkBounds checks that there were no more repetitions than the causes explain.
 func (o *oracle) checkBounds(inFlight, lost map[string]int) {
 	for name, n := range lost {
 		if n > o.lost[name] {
@@ -448,13 +450,14 @@ func (o *oracle) checkBounds(inFlight, lost map[string]int) {
 	}
 }
 
-// mayBeInFlight returns how many notices an instance may have under way.
+// mayBeInFlight returns how many notices an instance may have in flight.
 func (o *oracle) mayBeInFlight(instance string) int {
 	name, _, _ := strings.Cut(instance, "/")
 	return o.inFlight[name]
 }
 
-// cutsBetween returns what may have broken off the delivery of a notice before it was told again.
+// cutsBetween returns the cuts that may have interrupted the delivery of a notice before
+// its repetition.
 func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
 	atMost := notedAfter + o.slowBetween(first.at, endOfTime)
 	for _, c := range o.cutsOf(first.sink) {
@@ -472,7 +475,7 @@ func (o *oracle) cutsBetween(first, again receipt) (broken []string) {
 	return broken
 }
 
-// cutsOf returns all that may have broken off deliveries to a system, in order.
+// cutsOf returns everything that may have interrupted deliveries to a system, in order.
 func (o *oracle) cutsOf(system string) []cut {
 	if cuts, known := o.ordered[system]; known {
 		return cuts
@@ -494,14 +497,15 @@ func (o *oracle) cutsOf(system string) []cut {
 	return cuts
 }
 
-// keptBackAt reports whether answers of a system that cannot say which were kept back at that time.
+// keptBackAt reports whether answers were kept back at that time, for a system that does
+// not record which.
 func (o *oracle) keptBackAt(name string, at time.Time) bool {
 	return name == sinkMail && slices.ContainsFunc(o.spans[name], func(s span) bool {
 		return !at.Before(s.from) && !at.After(s.to.Add(seenLate))
 	})
 }
 
-// slowBetween returns how long something held up the service between two times.
+// slowBetween returns how long the service was held up between two times.
 func (o *oracle) slowBetween(from, to time.Time) time.Duration {
 	if o.slow == nil {
 		o.slow = union(slices.Concat(o.blocked, o.stalled))
@@ -514,7 +518,8 @@ func (o *oracle) stalledBetween(from, to time.Time) time.Duration {
 	return lengthBetween(o.stalled, from, to)
 }
 
-// lengthBetween returns how long the spans are that touch the time between two moments.
+// lengthBetween returns the total length of the spans that touch the time between two
+// moments.
 func lengthBetween(spans []span, from, to time.Time) (d time.Duration) {
 	for _, s := range spans {
 		if s.touches(from, to, 0) {

@@ -26,7 +26,7 @@ import (
 	"butler/internal/sim"
 )
 
-// programDir is where the program under test is built, "" before.
+// programDir is the directory with the program under test, "" before it is built.
 var programDir string
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program builds the program once, as a user gets it.
+// program builds the program once, as users get it, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "butler-")
 	if err != nil {
@@ -55,14 +55,14 @@ var program = sync.OnceValues(func() (string, error) {
 // life is one process of the service, from its start to its end.
 type life struct {
 	began time.Time
-	// ready is when it was seen to take events; zero when nobody looked or it never did.
+	// ready is when it was seen to accept events; zero when it was not checked or never did.
 	ready time.Time
-	// ending is when it was told to end, or killed; ended is when it was gone.
+	// ending is when it was told to end or killed; ended is when it had ended.
 	ending, ended time.Time
 	killed        bool
 }
 
-// service is the real program beside a simulated site, started and killed at will.
+// service is the real program with a simulated site, started and killed at will.
 type service struct {
 	t      *testing.T
 	sim    *sim.Sim
@@ -74,27 +74,27 @@ type service struct {
 	log    *os.File
 	lives  []life
 
-	// journal is where its journal is; env is added to its environment, flags to
-	// its command line.
+	// journal is the directory of its journal; env is added to its environment, flags
+	// to its command line.
 	journal    string
 	env, flags []string
-	// freezes are the times in which the process was stopped and went on.
+	// freezes are the spans in which the process was stopped and then continued.
 	freezes []span
-	// stalled returns the times in which the machine stood still, for an oracle.
+	// stalled returns the spans in which the machine stood still, for an oracle.
 	stalled func() []span
-	// pid is of the process that runs, for who watches.
+	// pid is the running process, for onlookers.
 	pid atomic.Int64
 
 	process *exec.Cmd
 	exited  chan error
-	// told is whether the end of its log was shown.
+	// told reports whether the end of its log was shown.
 	told bool
-	// failures are what is wrong with it.
+	// failures are the errors of the test so far.
 	failures []string
 }
 
-// newService writes a configuration for a started simulation. Both ports are
-// fixed, so that every process of the service is found at the same place.
+// newService writes a configuration for a started simulation. Both ports are fixed, so
+// that every process of the service has the same addresses.
 func newService(t *testing.T, s *sim.Sim, o demo.Settings) *service {
 	t.Helper()
 	path, err := program()
@@ -139,7 +139,7 @@ func (v *service) start() {
 
 func (v *service) now() *life { return &v.lives[len(v.lives)-1] }
 
-// ready waits until the process takes events.
+// ready waits until the process accepts events.
 func (v *service) ready() {
 	v.t.Helper()
 	v.until("the service is ready", func() bool {
@@ -151,7 +151,7 @@ func (v *service) ready() {
 	}
 }
 
-// kill ends the process as a power cut ends it, and waits until it is gone.
+// kill ends the process like a power cut, and waits for its end.
 func (v *service) kill() {
 	v.t.Helper()
 	if v.process == nil {
@@ -177,8 +177,8 @@ func (v *service) terminate(within time.Duration) int {
 	}
 }
 
-// gone notes the end of a process and returns its exit code. One that was killed
-// but had ended by itself before is a failure.
+// gone records the end of a process and returns its exit code. A killed process that had
+// already ended by itself is a failure.
 func (v *service) gone(err error) int {
 	v.t.Helper()
 	v.now().ended = time.Now()
@@ -214,7 +214,7 @@ func (v *service) until(what string, done func() bool) {
 	}
 }
 
-// get asks the operations server.
+// get makes a request to the operations server.
 func (v *service) get(path string) (status int, body string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -234,7 +234,7 @@ func (v *service) get(path string) (status int, body string, err error) {
 // readings are metrics by name, summed over their labels, and by name with labels.
 type readings map[string]float64
 
-// String shows what is not zero, without the labels of destinations and actors.
+// String returns the metrics that are not zero, without the labels of destinations and actors.
 func (r readings) String() string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(r)) {
@@ -245,8 +245,8 @@ func (r readings) String() string {
 	return strings.Join(out, "\n")
 }
 
-// liveHeap is what the collector found in use when it last ran, in bytes: it waits
-// until the heap is so many percent larger. 0 when there are no metrics.
+// liveHeap returns the heap in use at the last garbage collection, in bytes, computed
+// from the size at which the next one starts. It is 0 without metrics.
 func (r readings) liveHeap() int64 {
 	return int64(r["go_memstats_next_gc_bytes"] / (1 + r["go_gc_gogc_percent"]/100))
 }
@@ -274,12 +274,12 @@ func (v *service) metrics() readings {
 	return out
 }
 
-// quietTime is how long nothing must wait until the service counts as idle: an
-// event that was just read is counted as waiting when it is on disk.
+// quietTime is how long nothing must be waiting before the service counts as idle: an
+// event that was just read counts as waiting only when it is on disk.
 const quietTime = 300 * time.Millisecond
 
-// idle waits until no event waits for its decision, no notice for its delivery
-// and no distribute task for its end.
+// idle waits until no event waits for its decision, no notice for its delivery, and no
+// distribute task for its end.
 func (v *service) idle() {
 	v.t.Helper()
 	busy := time.Now()
@@ -292,7 +292,7 @@ func (v *service) idle() {
 	})
 }
 
-// errorf fails the test, and says so once more at its very end: a run of minutes says
+// errorf fails the test, and repeats the message at its very end: a run of minutes logs
 // much in between, and output is cut.
 func (v *service) errorf(format string, args ...any) {
 	v.t.Helper()
@@ -301,8 +301,8 @@ func (v *service) errorf(format string, args ...any) {
 	v.t.Error(what)
 }
 
-// tell shows the end of the service's log, once. Who fails a test for good calls it first,
-// so that the verdict comes last and is not lost where output is cut.
+// tell shows the end of the service's log, once. Call it before a fatal failure, so that
+// the failure comes last and is not lost where output is cut.
 func (v *service) tell() {
 	v.t.Helper()
 	if !v.told {
@@ -321,7 +321,8 @@ func (v *service) tail(lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte{'\n'}))
 }
 
-// wantsNoBug fails unless the last process has seen no bug, no event that was given up and no damage on disk.
+// wantsNoBug fails if the last process has had a bug, given up an event, or found damage
+// on disk.
 func (v *service) wantsNoBug() {
 	v.t.Helper()
 	m := v.metrics()
