@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Advise says in words what kind of failure an error is, and how to mend it.
+// Advise describes in words what kind of failure an error is, and how to fix it.
 func Advise(err error, i Instance) (problem, mend string) {
 	kind, after := KindOf(err)
 	switch kind {
@@ -28,7 +28,7 @@ func Advise(err error, i Instance) (problem, mend string) {
 	return problem, mend
 }
 
-// UnknownName is the error for a name that no enabled destination has.
+// UnknownName returns the error for a name that no enabled destination has.
 func UnknownName(name string, known []string) error {
 	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(strings.Join(known, ", "), "none"))
 }

@@ -15,28 +15,27 @@ import (
 	"butler/messages"
 )
 
-// Deps is what the program gives every destination. Nothing here is global.
+// Deps is what the program provides to every destination. Nothing here is global.
 type Deps struct {
 	Log *zap.Logger
 	// HTTP returns the outgoing client for the given options; see internal/httpc.
 	HTTP func(HTTPOptions) (*http.Client, error)
-	// MQTT returns the connection to the broker that the program shares.
+	// MQTT returns the program's shared connection to the broker.
 	MQTT func() (Publisher, error)
 	// Links are the Qlik Sense addresses and generic URLs that messages show.
 	Links template.Links
 	// Location is the time zone of local times in messages.
 	Location *time.Location
-	// BaseDir is what relative paths of the configuration are relative to.
+	// BaseDir is the directory that relative paths of the configuration refer to.
 	BaseDir string
-	// BadTemplates returns the counter of unusable templates of an integration. Nil
-	// counts nothing.
+	// BadTemplates returns the counter of unusable templates of an integration; nil counts nothing.
 	BadTemplates func(integration string) (count func())
 
 	integration string
 }
 
-// BadTemplate returns a function that a destination calls whenever it cannot use a
-// template of the operator and sends another layout.
+// BadTemplate returns the function that a destination calls each time it cannot use
+// an operator's template and sends another layout.
 func (d Deps) BadTemplate() (count func()) {
 	if d.BadTemplates == nil {
 		return func() {}
@@ -46,11 +45,11 @@ func (d Deps) BadTemplate() (count func()) {
 
 // Publisher publishes to an MQTT broker.
 type Publisher interface {
-	// Publish returns nil error only when the broker has acknowledged the message.
+	// Publish returns a nil error only when the broker has acknowledged the message.
 	Publish(ctx context.Context, topic string, payload []byte) error
 }
 
-// Path makes a path of the configuration absolute. An empty path stays empty.
+// Path makes a configured path absolute. An empty path stays empty.
 func (d Deps) Path(p string) string { return fspath.Absolute(d.BaseDir, p) }
 
 // HTTPOptions describe an outgoing client.
@@ -60,7 +59,7 @@ type HTTPOptions struct {
 	CAFile string
 	// InsecureSkipVerify accepts any server certificate.
 	InsecureSkipVerify bool
-	// MaxBody is how many bytes of an answer can be read; 0 means 1 MiB.
+	// MaxBody is the number of bytes of an answer that can be read; 0 means 1 MiB.
 	MaxBody int64
 }
 
@@ -69,67 +68,67 @@ type HTTPOptions struct {
 type Spec[C, S any] struct {
 	// Section is the path that C is decoded from: "slackNotification".
 	Section string
-	// Route is the key of a route that lists further uses: "slack". "" for a
-	// destination that routes cannot name.
+	// Route is the key under which a route lists further uses: "slack"; "" if routes
+	// cannot name the destination.
 	Route string
-	// RouteKinds are what routes can send through it; nil means everything.
+	// RouteKinds are the kinds that routes can send to it; nil means all.
 	RouteKinds []messages.AlertKind
-	// Schema describes the keys of the section, of "routes[].<Route>", and of
-	// other sections that are the destination's own (embedded schema.yaml).
+	// Schema describes the keys of the section, of "routes[].<Route>", and of other
+	// sections that belong to the destination (embedded schema.yaml).
 	Schema []byte
-	// Read adds to C what is in other sections, such as accounts and switches; nil if
-	// there is nothing.
+	// Read adds the values of other sections to C, such as accounts and switches; nil if
+	// there are none.
 	Read func(decode Decode, c *C) error
-	// Enabled is the master switch, "enable" in the section; nil without one.
-	// Routes only use a destination that is switched on.
+	// Enabled is the master switch, "enable" in the section; nil without one. Routes use
+	// a destination only while it is enabled.
 	Enabled func(c C) bool
-	// Uses lists what the sections switch on.
+	// Uses lists the uses that the sections enable.
 	Uses func(c C) []Use[S]
 	// Check validates the keys that all uses share, with paths from the root; CheckUse
-	// those of one use, with paths below its own. Both are only called for what is
-	// switched on, change nothing and use no network. Nil means that the schema is enough.
+	// those of one use, with paths below its own. Both are only called for what is enabled,
+	// and must change nothing and use no network. Nil means that the schema suffices.
 	Check    func(c C, d Deps) Problems
 	CheckUse func(c C, u Use[S], d Deps) Problems
-	// Expand splits a use that needs several queues, such as one per account; nil without any.
+	// Expand splits a use that needs several queues, such as one per account; nil if none does.
 	Expand func(c C, u Use[S]) []Use[S]
-	// Instance describes the queue of a use. Its name, path, kinds and integration
-	// are filled in from the use.
+	// Instance describes the queue of a use. Its name, path, kinds and integration are
+	// set from the use.
 	Instance func(c C, u Use[S]) Instance
-	// New builds the destination behind a use with which nothing is wrong.
+	// New builds the destination of a use without problems.
 	New func(c C, u Use[S], d Deps) (Destination, error)
-	// Templates are the built-in templates, named as a user's override would be; nil without any.
+	// Templates are the built-in templates, named like a user's override; nil if there are none.
 	Templates fs.FS
 }
 
-// Definition is a Spec without its types: what the registry holds.
+// Definition is a Spec without its type parameters, as the registry holds it.
 type Definition struct {
 	Name    string
 	Section string
-	// Route is the key of a route that lists uses of the destination, "" without one.
+	// Route is the key under which a route lists uses of the destination, "" without one.
 	Route string
-	// RouteKinds are what routes can send through it.
+	// RouteKinds are the kinds that routes can send to it.
 	RouteKinds []messages.AlertKind
 	Schema     []byte
-	// Templates are the built-in templates; nil without any.
+	// Templates are the built-in templates; nil if there are none.
 	Templates fs.FS
 	check     func(decode Decode, d Deps) (Problems, error)
 	build     func(decode Decode, d Deps) ([]Built, error)
-	// listed counts the entries that each route has for the destination.
+	// listed returns the number of entries that each route has for the destination.
 	listed func(decode Decode) ([]int, error)
 }
 
-// Decode reads a section of the configuration, checked against the schema, into
-// a struct, a list into a slice. "routes[].slack" is what each item of a list
-// has at a key: a slice with one element an item.
+// Decode reads a section of the configuration, checked against the schema, into a
+// struct, or a list into a slice. "routes[].slack" is the value of a key in each item
+// of a list: a slice with one element per item.
 type Decode func(section string, into any) error
 
-// Built is a configured instance with the destination behind it.
+// Built is a configured instance with its destination.
 type Built struct {
 	Instance    Instance
 	Destination Destination
 }
 
-// Define erases the types of a Spec. It panics on nonsense, at start-up.
+// Define erases the types of a Spec. It panics at start-up if the Spec is incomplete.
 func Define[C, S any](name string, s Spec[C, S]) Definition {
 	if name == "" || s.Section == "" || len(s.Schema) == 0 || s.Uses == nil || s.Instance == nil || s.New == nil {
 		panic(fmt.Sprintf("BUG: destination %q needs a name, a section, a schema, Uses, Instance and New", name))
@@ -176,7 +175,7 @@ func (s Spec[C, S]) build(name string, decode Decode, d Deps) ([]Built, error) {
 	return built, left
 }
 
-// one builds the destination behind one use, unless its configuration forbids it.
+// one builds the destination of one use, unless its configuration is broken.
 func (s Spec[C, S]) one(name string, c C, u Use[S], d Deps) (Built, error) {
 	if u.broken != nil {
 		return Built{}, *u.broken
@@ -187,13 +186,12 @@ func (s Spec[C, S]) one(name string, c C, u Use[S], d Deps) (Built, error) {
 	return Built{Instance: i, Destination: dest}, err
 }
 
-// Check reads what the configuration has for the destination through decode and
-// lists what is wrong with it. Paths begin at the root of the configuration.
+// Check reads the configuration of the destination through decode and lists its
+// problems. Their paths begin at the root of the configuration.
 func (d Definition) Check(decode Decode, deps Deps) (Problems, error) { return d.check(decode, deps) }
 
-// Build reads what the configuration has for the destination through decode and
-// builds every use. One that cannot work as it is configured is left out, and
-// the error says so of each.
+// Build reads the configuration of the destination through decode and builds every
+// use. The error names each use that cannot be built; these are left out.
 func (d Definition) Build(decode Decode, deps Deps) ([]Built, error) {
 	deps.Log, deps.integration = deps.Log.Named(d.Name), d.Name
 	return d.build(decode, deps)

@@ -1,14 +1,12 @@
-// Package destination owns the contract between the delivery of notices and the
-// systems they go to: what a destination is, what is wrong with its configuration,
-// what it needs to know of an alert, who is told and who is not, and which error
-// means what.
+// Package destination owns the contract between the delivery of notices and the destinations:
+// what a destination is, which problems its configuration has, what it needs to know about an
+// alert, which instances and recipients get the alert, and how errors are classified.
 //
 // A destination makes one attempt. It guarantees that an attempt ends when its
-// context does, that a cancelled or failed attempt shows no secret, and that
-// text is cut to the provider's limits instead of being refused. It must never
-// queue, retry, limit, sleep or start a goroutine that outlives the attempt:
-// the delivery actor owns all of that. A connection may wait for the next
-// attempt, as a Closer says.
+// context does, that a cancelled or failed attempt shows no secret, and that text is
+// cut to the provider's limits instead of being refused. It must never queue, retry,
+// limit, sleep or start a goroutine that outlives the attempt: the delivery actor
+// owns all of that. It may keep a connection for the next attempt if it is a Closer.
 package destination
 
 import (
@@ -70,25 +68,26 @@ type Receipt struct {
 	Detail string
 }
 
-// Instance is one configured use of a destination: one queue, one pace, one
-// breaker, one metric label. A destination has as many as its configuration asks for.
+// Instance is one configured use of a destination: one queue, one pace, one breaker,
+// one metric label. The configuration determines how many a destination has.
 type Instance struct {
-	// Name is unique, stable and a metric label: "email/reload_task_failed", "webhook/reload_task_failed/1".
+	// Name is unique and stable, and the metric label: "email/reload_task_failed",
+	// "webhook/reload_task_failed/1".
 	Name string
-	// Path names the key that configures it, from the root of the configuration.
+	// Path is the key that configures it, from the root of the configuration.
 	Path string
 	// Integration is the destination's name: "email", "slack", ...
 	Integration string
 	// Kinds are the alert kinds it carries.
 	Kinds []messages.AlertKind
-	// Needs says which look-ups make its notices complete.
+	// Needs are the look-ups that its notices need in order to be complete.
 	Needs Needs
-	// Store marks an instance that stores records, such as measurements, and notifies
-	// nobody. One of the destination's own sections gets its alerts whatever the routes say.
+	// Store marks an instance that stores records, such as measurements, and notifies nobody.
+	// One of the destination's own sections gets its alerts independently of the routes.
 	Store bool
-	// Properties are the custom properties of reload tasks that Select looks at.
+	// Properties are the custom properties of reload tasks that Select reads.
 	Properties []Property
-	// Select says who is told of an alert, or why nobody is. Nil means: one
+	// Select returns the recipients of an alert, or why there are none. Nil means one
 	// notice without a recipient. It is pure and quick.
 	Select func(a *messages.Alert) Selection
 	// Window is the time after a delivered notice in which further ones about the
@@ -104,37 +103,37 @@ type Instance struct {
 	// Timeout bounds one attempt; 0 means DefaultTimeout.
 	Timeout time.Duration
 
-	// route is the number of the route that leads here, from 1; 0 for one of the
+	// route is the number of the route that configures it, from 1; 0 for one of the
 	// destination's own sections.
 	route int
 }
 
 // Property is a custom property that the configuration relies on.
 type Property struct {
-	// Path names the key that names the property, from the root of the configuration.
+	// Path is the key that names the property, from the root of the configuration.
 	Path string
 	Name string
-	// Value is one that has to be possible; "" where any will do.
+	// Value must be one of the property's possible values; "" accepts any.
 	Value string
-	// Values are those that mean something, whatever others are possible; nil where all do.
+	// Values are the only values that have a meaning, whichever are possible; nil means all.
 	Values []string
 }
 
-// Needs says what has to be looked up for an alert. The union of the needs of all
-// instances that will have notices of it decides.
+// Needs are the look-ups to make for an alert: the union of the needs of all
+// instances that will have notices of it.
 type Needs struct {
 	// Task, App and Owner are metadata from the QRS.
 	Task, App, Owner bool
 	// Execution is the last execution result.
 	Execution bool
 	// FinalState makes a success wait until the execution result is final. If it does
-	// not become final in time, the instance has no notice.
+	// not become final in time, the instance gets no notice.
 	FinalState bool
-	// ScriptHead and ScriptTail are lines of the script log; 0 and 0 mean none is needed.
+	// ScriptHead and ScriptTail are numbers of lines of the script log; 0 and 0 need none.
 	ScriptHead, ScriptTail int
-	// FullScriptLog asks for the whole text as Notice.Attachment.
+	// FullScriptLog asks for the whole script log as Notice.Attachment.
 	FullScriptLog bool
-	// Metadata asks for the task and the app as the QRS writes them.
+	// Metadata asks for the task and the app as the QRS returns them.
 	Metadata bool
 }
 
@@ -151,36 +150,36 @@ func (n Needs) Or(o Needs) Needs {
 	}
 }
 
-// Selection is who is told of an alert through one instance.
+// Selection is the recipients of an alert at one instance.
 type Selection struct {
-	// Recipients get one notice each; duplicates are dropped by the router, order is kept.
+	// Recipients get one notice each, in this order; the router drops duplicates.
 	Recipients []string
-	// Reason says in words why Recipients is empty.
+	// Reason explains an empty Recipients.
 	Reason string
-	// LeftOut are those whom a rule excludes, if others are told.
+	// LeftOut are the recipients that a rule excludes while others are told.
 	LeftOut []LeftOut
 }
 
-// LeftOut are recipients whom a rule excludes.
+// LeftOut are recipients that a rule excludes.
 type LeftOut struct {
-	// Recipients may be empty if they are not known.
+	// Recipients is empty if they are not known.
 	Recipients []string
-	// Reason says in words why, without naming the recipients.
+	// Reason explains the exclusion without naming the recipients.
 	Reason string
 }
 
 // Everyone selects one notice without a recipient.
 func Everyone() Selection { return Selection{Recipients: []string{""}} }
 
-// Nobody selects nobody, for a reason that an operator can act on.
+// Nobody selects no recipient, for a reason that an operator can act on.
 func Nobody(format string, args ...any) Selection {
 	return Selection{Reason: fmt.Sprintf(format, args...)}
 }
 
-// DefaultTimeout bounds an attempt of an instance that leaves it open.
+// DefaultTimeout bounds an attempt of an instance that sets no Timeout.
 const DefaultTimeout = 10 * time.Second
 
-// Pace is a token bucket: Rate attempts a second on average, Burst at once.
+// Pace is a token bucket: Rate attempts per second on average, Burst at once.
 type Pace struct {
 	Rate  float64
 	Burst int
@@ -190,26 +189,25 @@ type Pace struct {
 type ErrorKind uint8
 
 const (
-	// Transient means to try again with back-off. Every error without a kind is transient.
+	// Transient means: retry with back-off. It is the kind of errors without one.
 	Transient ErrorKind = iota
-	// DeferredKind means that the provider is there, and does not take this notice now,
-	// such as one for a mailbox that is full: try it again with back-off, and let
-	// others pass.
+	// DeferredKind means that the provider is reachable but does not take this notice now,
+	// for example because a mailbox is full: retry with back-off and let other notices pass.
 	DeferredKind
-	// ThrottledKind means that the provider asks to come back after a delay.
+	// ThrottledKind means that the provider asks to wait before the next attempt.
 	ThrottledKind
-	// PermanentKind means that this notice will never be accepted; park it.
+	// PermanentKind means that this notice will never be accepted: park it.
 	PermanentKind
-	// MisconfiguredKind means that no notice will be accepted until the configuration
-	// is mended (wrong credentials, an address that is none, 401, 403, 404): open the
-	// breaker at once and keep the notice, because an operator may mend it in time.
+	// MisconfiguredKind means that no notice will be accepted until the configuration is
+	// fixed (wrong credentials, an invalid address, 401, 403, 404): open the breaker at
+	// once and keep the notice, because an operator may fix it in time.
 	MisconfiguredKind
 )
 
 // Error is a classified failure of an attempt.
 type Error struct {
 	Kind ErrorKind
-	// After is the delay a throttling provider asked for; 0 when it named none.
+	// After is the delay a throttling provider asked for; 0 if it named none.
 	After time.Duration
 	Err   error
 }
@@ -217,18 +215,18 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Deferred marks err as about one notice that the provider may accept later.
+// Deferred marks err as concerning one notice that the provider may accept later.
 func Deferred(err error) error { return &Error{Kind: DeferredKind, Err: err} }
 
-// Permanent marks err as one that trying again does not mend.
+// Permanent marks err as one that a retry does not fix.
 func Permanent(err error) error { return &Error{Kind: PermanentKind, Err: err} }
 
-// Throttled marks err as a request of the provider to come back after a delay.
+// Throttled marks err as a request of the provider to wait for a delay.
 func Throttled(err error, after time.Duration) error {
 	return &Error{Kind: ThrottledKind, After: after, Err: err}
 }
 
-// Misconfigured marks err as one that the operator must mend.
+// Misconfigured marks err as one that the operator must fix.
 func Misconfigured(err error) error { return &Error{Kind: MisconfiguredKind, Err: err} }
 
 // KindOf returns the kind of err and the delay it asks for.

@@ -5,37 +5,36 @@ import (
 	"time"
 )
 
-// Prober is a Destination that can look at the way to its provider without
-// sending anything that anybody gets.
+// Prober is a Destination that can check the connection to its provider without
+// sending anything to a recipient.
 type Prober interface {
-	// Probe returns how to look. It calls nobody.
+	// Probe describes the check. It makes no call.
 	Probe() Probe
 }
 
-// Probe is a look at the way to a provider.
+// Probe is a check of the connection to a provider.
 type Probe struct {
-	// Key is the same where one look is as good as another. It may hold secrets
+	// Key is the same for probes whose results are interchangeable. It may hold secrets
 	// and is never shown.
 	Key string
-	// Local says that the way does not leave this machine.
+	// Local means that the connection does not leave this machine.
 	Local bool
-	// Look goes the way that an attempt goes, as far as it can without sending
-	// anything. It is bound to what an attempt is bound to: it ends with its
-	// context, and its errors are classified and show no secret.
+	// Look does what an attempt does as far as it can without sending anything. The rules for
+	// attempts apply: it ends with its context, and its errors are classified and show no secret.
 	Look func(ctx context.Context) (Sight, error)
 }
 
-// Sight is what was seen on the way to a provider.
+// Sight is the result of a probe.
 type Sight struct {
-	// Address is who answered.
+	// Address is the address that answered.
 	Address string
-	// Detail is what else was seen, in words.
+	// Detail is what else was found, in words.
 	Detail string
-	// Doubt is what may not work although somebody answers, and Mend what to do
-	// about it; "" for none.
+	// Doubt is what may not work although the provider answers, and Mend what to do
+	// about it; "" if there is nothing.
 	Doubt, Mend string
-	// CertificateEnds is when the certificate of the provider ends; the zero time without one.
+	// CertificateEnds is when the provider's certificate expires; the zero time without one.
 	CertificateEnds time.Time
-	// Clock is the time that the provider told; the zero time when it told none.
+	// Clock is the time that the provider reported; the zero time if it reported none.
 	Clock time.Time
 }

@@ -5,34 +5,33 @@ import (
 	"strings"
 )
 
-// Problem is one thing in the section of a destination that is not as it should
-// be. Types, ranges and required keys are the schema's business; a destination
-// tells what only it can know.
+// Problem is something wrong in the section of a destination. The schema covers
+// types, ranges and required keys; a destination reports what only it can know.
 type Problem struct {
-	// Path names the key, list items included: "webhooks[0].webhookURL".
+	// Path is the key, including list items: "webhooks[0].webhookURL".
 	Path string
-	// Reason says what is wrong, without the value: it may be a secret.
+	// Reason says what is wrong, without the value, which may be a secret.
 	Reason string
-	// Suggestion says what to write instead; empty when nobody can know.
+	// Suggestion says what to write instead; empty if nobody can know.
 	Suggestion string
-	// Warning marks what the service can run with.
+	// Warning marks a problem that the service can run with.
 	Warning bool
 }
 
-// Problems collects what a check finds. The zero value is ready to use.
+// Problems collects the results of a check. The zero value is ready to use.
 type Problems []Problem
 
-// Wrong notes what keeps an instance from working.
+// Wrong notes a problem that keeps an instance from working.
 func (p *Problems) Wrong(path, reason, suggestion string) {
 	*p = append(*p, Problem{Path: path, Reason: reason, Suggestion: suggestion})
 }
 
-// Warn notes what costs a part of the work, or only on this machine.
+// Warn notes a problem that affects only part of the work, or only this machine.
 func (p *Problems) Warn(path, reason, suggestion string) {
 	*p = append(*p, Problem{Path: path, Reason: reason, Suggestion: suggestion, Warning: true})
 }
 
-// Below returns the problems with their paths below a key.
+// Below returns the problems with their paths prefixed by a key.
 func (p Problems) Below(key string) Problems {
 	out := make(Problems, len(p))
 	for i, one := range p {
@@ -42,7 +41,7 @@ func (p Problems) Below(key string) Problems {
 	return out
 }
 
-// first returns the first problem that keeps something from working, or nil.
+// first returns the first problem that is not a warning, or nil.
 func (p Problems) first() *Problem {
 	for i := range p {
 		if !p[i].Warning {
@@ -52,7 +51,7 @@ func (p Problems) first() *Problem {
 	return nil
 }
 
-// Error returns the problem as it follows the place in a listing.
+// Error returns the problem with its path and suggestion, as one line of a listing.
 func (p Problem) Error() string {
 	if p.Suggestion == "" {
 		return fmt.Sprintf("%s: %s", p.Path, p.Reason)

@@ -6,12 +6,12 @@ import (
 	"butler/messages"
 )
 
-// readingLasts is how long a reading is worth telling or keeping. The next one
-// follows, and what cannot be told for long must not fill the disk.
+// readingLasts is how long a reading is worth sending or keeping. The next reading
+// follows, and undeliverable readings must not fill the disk.
 const readingLasts = 15 * time.Minute
 
-// expires returns when an alert is not worth telling any more: never, unless it
-// is one of the readings that follow each other all the time.
+// expires returns when an alert is no longer worth sending: the zero time, for never,
+// unless it is a recurring reading.
 func expires(a *messages.Alert, now time.Time) time.Time {
 	if !a.Kind.Reading() || a.Test {
 		return time.Time{}

@@ -11,27 +11,27 @@ import (
 	"butler/messages"
 )
 
-// Route sends the alerts that match to the destinations that its entries name.
-// Routes are asked in order; one that matches ends the matching unless it continues.
+// Route sends matching alerts to the destinations that its entries name. Routes are
+// evaluated in order; one that matches ends the matching unless it continues.
 type Route struct {
 	Name     string
 	Match    Match
 	Continue bool
-	// Kinds are the alert kinds that Match.Events names. Frozen.
+	// Kinds are the alert kinds that Match.Events names. They must not be changed.
 	Kinds []messages.AlertKind
 }
 
-// Match is what an alert must be like. An empty list is no condition; of a list,
-// one text is enough. Texts compare exactly, node names whatever their letter case.
+// Match is the conditions on an alert. An empty list is no condition; one matching text of
+// a list is enough. Texts must match exactly, except for the letter case of node names.
 type Match struct {
-	// Events are alert kinds, or an outcome: failed, aborted or succeeded, of any task.
+	// Events are alert kinds or outcomes of any task: failed, aborted or succeeded.
 	Events []string
-	// TaskTypes are the names of qlik.TaskTypes.
+	// TaskTypes are names of qlik.TaskTypes.
 	TaskTypes []string
 	// Tasks and Apps are IDs, in any letter case, or names.
 	Tasks, Apps       []string
 	TaskTags, AppTags []string
-	// Custom properties with their values.
+	// TaskCustomProperties and AppCustomProperties are names with values.
 	TaskCustomProperties, AppCustomProperties []messages.Property
 	// Streams are names or IDs, in any letter case.
 	Streams []string
@@ -51,7 +51,7 @@ func ReadRoutes(decode Decode) ([]Route, error) {
 	return routes, nil
 }
 
-// useName names the nth entry that a route has for a destination.
+// useName returns the name of the nth entry, from 0, that a route has for a destination.
 func (r Route) useName(n int) string {
 	if n == 0 {
 		return "routes/" + r.Name
@@ -61,8 +61,8 @@ func (r Route) useName(n int) string {
 
 var routeName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
 
-// CheckRoutes finds what is wrong with the routes themselves, and warns of those
-// that tell nobody; what they hand to a destination is the destination's to check.
+// CheckRoutes lists the problems of the routes themselves, and warns of those that
+// tell nobody. The destinations check the entries of the routes.
 func CheckRoutes(decode Decode, destinations ...Definition) (Problems, error) {
 	routes, err := ReadRoutes(decode)
 	if err != nil {
@@ -80,7 +80,7 @@ func CheckRoutes(decode Decode, destinations ...Definition) (Problems, error) {
 	return p, nil
 }
 
-// countEntries returns how many entries each route has for all destinations together.
+// countEntries returns the number of entries of each route, for all destinations together.
 func countEntries(decode Decode, routes []Route, destinations []Definition) ([]int, error) {
 	entries := make([]int, len(routes))
 	for _, d := range destinations {
@@ -95,8 +95,8 @@ func countEntries(decode Decode, routes []Route, destinations []Definition) ([]i
 	return entries, nil
 }
 
-// Silencing returns the names of the routes that have no destination and end the
-// matching, so that nobody gets what they match.
+// Silencing returns the names of the routes that end the matching and have no
+// destination, so that nobody gets the alerts they match.
 func Silencing(decode Decode, destinations ...Definition) ([]string, error) {
 	routes, err := ReadRoutes(decode)
 	if err != nil {
@@ -112,9 +112,8 @@ func Silencing(decode Decode, destinations ...Definition) ([]string, error) {
 	return out, err
 }
 
-// warn warns of a route that has no effect, that silences everything, or that no alert
-// reaches. ended maps the kinds for which an earlier route ends the matching of every
-// alert to the name of that route.
+// warn warns of a route that has no effect, that silences everything, or that no alert reaches.
+// ended maps each kind whose alerts all end at an earlier route to the name of that route.
 func (r Route) warn(p *Problems, at string, entries int, ended map[messages.AlertKind]string) {
 	everything := len(r.Match.conditions()) == 0
 	taken := func(k messages.AlertKind) bool { return ended[k] != "" }
@@ -136,7 +135,7 @@ func (r Route) warn(p *Problems, at string, entries int, ended map[messages.Aler
 	}
 }
 
-// mistakes lists what keeps routes from working.
+// mistakes lists the problems that keep routes from working.
 func mistakes(routes []Route) Problems {
 	var p Problems
 	for i, r := range routes {
@@ -178,7 +177,7 @@ func typeList() string {
 	return strings.Join(names, ", ")
 }
 
-// kindsOf returns the alert kinds that an event of a match stands for.
+// kindsOf returns the alert kinds that an event of a match denotes.
 func kindsOf(event string) []messages.AlertKind {
 	if slices.Contains(messages.AllKinds(), messages.AlertKind(event)) {
 		return []messages.AlertKind{messages.AlertKind(event)}
@@ -192,8 +191,7 @@ func kindsOf(event string) []messages.AlertKind {
 	return out
 }
 
-// kinds returns the alert kinds that can match: everything that happens, unless
-// the match names events.
+// kinds returns the alert kinds that can match: without named events, all except readings.
 func (m Match) kinds() []messages.AlertKind {
 	if len(m.Events) == 0 {
 		return slices.DeleteFunc(messages.AllKinds(), messages.AlertKind.Reading)
@@ -209,7 +207,7 @@ func (m Match) kinds() []messages.AlertKind {
 	return out
 }
 
-// answer says whether an alert matches. It is unknown if a look-up failed.
+// answer says whether an alert matches; it is unknown if a look-up failed.
 type answer uint8
 
 const (
@@ -224,13 +222,13 @@ type fact struct {
 	key    string
 	wanted func(Match) []string
 	is     func(a *messages.Alert, want string) bool
-	// ofTask and ofApp say which look-up it comes from; neither is set for what is in the event.
+	// ofTask and ofApp name the look-up it comes from; neither is set if the event has it.
 	ofTask, ofApp bool
-	// namesApp marks the app, which is in the event or else in the task.
+	// namesApp marks the app, which is in the event or otherwise in the task.
 	namesApp bool
 }
 
-// facts is the one table of conditions, beside the events.
+// facts lists all facts that conditions can use, except the events.
 var facts = []fact{
 	{
 		key: "taskTypes", ofTask: true, wanted: func(m Match) []string { return m.TaskTypes },
@@ -279,8 +277,7 @@ var facts = []fact{
 	},
 }
 
-// sameID compares IDs, which are the same in any letter case: people copy them from
-// the QMC and from logs.
+// sameID compares IDs in any letter case, because people copy them from the QMC and logs.
 func sameID(wanted, id string) bool { return strings.EqualFold(wanted, id) }
 
 func pairs(in []messages.Property) []string {
@@ -298,23 +295,22 @@ func hasPair(in []messages.Property, want string) bool {
 	})
 }
 
-// missing reports whether the fact is not known, because its look-up has failed or has
-// not been made yet.
+// missing reports whether the fact is unknown, because its look-up failed or was not made yet.
 func (f fact) missing(a *messages.Alert) bool {
 	noTask := a.TaskEvent() && !a.Task.Known
 	hasApp := a.Event.AppID != "" || a.Task.AppID != ""
 	return f.ofTask && noTask || f.ofApp && !a.App.Known && (hasApp || noTask) || f.namesApp && noTask && a.Event.AppID == ""
 }
 
-// condition is a fact with the values that a route matches.
+// condition is a fact with the values that a route accepts.
 type condition struct {
 	fact
 	wants []string
-	// mismatch is the reason for alerts that do not fulfil it.
+	// mismatch is the reason given for alerts that do not meet the condition.
 	mismatch string
 }
 
-// conditions returns the conditions of a match, beside the kinds.
+// conditions returns the conditions of a match, except the kinds.
 func (m Match) conditions() []condition {
 	var out []condition
 	for _, f := range facts {
@@ -327,13 +323,13 @@ func (m Match) conditions() []condition {
 	return out
 }
 
-// maxChoice bounds the texts in a reason; they are the operator's, and many lines show them.
+// maxChoice and maxCharacters bound the operator's texts in a reason, which many lines show.
 const (
 	maxChoice     = 5
 	maxCharacters = 60
 )
 
-// shortened returns texts at a length that a sentence can take.
+// shortened cuts texts to a length that fits in a sentence.
 func shortened(texts []string) []string {
 	var out []string
 	for _, text := range texts {
@@ -345,7 +341,7 @@ func shortened(texts []string) []string {
 	return out
 }
 
-// choice lists texts in a sentence.
+// choice lists texts as part of a sentence.
 func choice(texts []string) string {
 	out := shortened(texts[:min(len(texts), maxChoice)])
 	if left := len(texts) - maxChoice; left > 0 {
@@ -363,11 +359,11 @@ func (c condition) holds(a *messages.Alert) bool {
 	return false
 }
 
-// compiledRoute is a route in the form that a table uses.
+// compiledRoute is a route in the form that Table uses.
 type compiledRoute struct {
 	conditions []condition
 	continues  bool
-	// stopReason is the reason for alerts that do not reach later routes because of this one.
+	// stopReason is the reason for alerts that this route keeps from later routes.
 	stopReason string
 }
 
@@ -378,7 +374,7 @@ func (r Route) compile() compiledRoute {
 	}
 }
 
-// matches says whether an alert of one of its kinds matches, or why it does not.
+// matches reports whether an alert of one of its kinds matches, and if not, why.
 func (p compiledRoute) matches(a *messages.Alert) (got answer, why string) {
 	got = yes
 	for _, c := range p.conditions {
@@ -392,7 +388,7 @@ func (p compiledRoute) matches(a *messages.Alert) (got answer, why string) {
 	return got, ""
 }
 
-// needs are the look-ups of the conditions.
+// needs returns the look-ups that the conditions need.
 func (p compiledRoute) needs() Needs {
 	var out Needs
 	for _, c := range p.conditions {

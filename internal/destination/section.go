@@ -10,18 +10,18 @@ import (
 	"butler/messages"
 )
 
-// What the sections of several destinations have in common.
+// Helpers that the sections of several destinations share.
 
-// Section is a part of the configuration that switches the alerts of one kind on.
+// Section is a part of the configuration that enables the alerts of one kind.
 type Section[S any] struct {
 	Kind messages.AlertKind
-	// Path names the section, from the root of the configuration.
+	// Path is the key of the section, from the root of the configuration.
 	Path     string
 	Settings S
 	On       bool
 }
 
-// UsesOf returns a use, called after its kind, for every section that is on.
+// UsesOf returns a use, named after its kind, for every section that is on.
 func UsesOf[S any](sections ...Section[S]) []Use[S] {
 	var out []Use[S]
 	for _, s := range sections {
@@ -32,7 +32,7 @@ func UsesOf[S any](sections ...Section[S]) []Use[S] {
 	return out
 }
 
-// AllOn sets on when every one of the switches, which stand in other sections, is on.
+// AllOn sets on to whether all of the switches, which are in other sections, are on.
 func AllOn(decode Decode, on *bool, switches ...string) error {
 	*on = true
 	for _, path := range switches {
@@ -45,23 +45,22 @@ func AllOn(decode Decode, on *bool, switches ...string) error {
 	return nil
 }
 
-// longest is the longest time that a configuration can ask for: for ever, in effect.
+// longest is the longest configurable duration: in effect, unlimited.
 const longest = 100 * 365 * 24 * time.Hour
 
-// Seconds returns a time that is configured in seconds.
+// Seconds converts a configured number of seconds to a duration.
 func Seconds(n float64) time.Duration {
 	return time.Duration(min(max(n, 0), longest.Seconds()) * float64(time.Second))
 }
 
-// TagGate lets only alerts about apps with a certain tag through.
+// TagGate passes only alerts about apps with a certain tag.
 type TagGate struct {
 	Enable bool
 	Tag    string
 }
 
-// Passes reports whether an alert goes through, and why it does not. An app that
-// could not be looked up passes: an alert is rather told to somebody who did not
-// ask for it than to nobody.
+// Passes reports whether an alert passes, and if not, why. An alert whose app could not
+// be looked up passes: better to tell somebody who did not ask than to tell nobody.
 func (g TagGate) Passes(a *messages.Alert) (ok bool, why string) {
 	if !g.Enable || !a.App.Known || slices.Contains(a.App.Tags, g.Tag) {
 		return true, ""
@@ -77,7 +76,7 @@ func (g TagGate) Select(a *messages.Alert) Selection {
 	return Everyone()
 }
 
-// WebAddress notes a key that does not hold an address to call.
+// WebAddress notes a problem of a key that does not hold a web address.
 func (p *Problems) WebAddress(path, address, suggestion string) {
 	to, err := url.Parse(address)
 	switch {
@@ -92,7 +91,7 @@ func (p *Problems) WebAddress(path, address, suggestion string) {
 	}
 }
 
-// Template notes a key that does not hold a good template of one line.
+// Template notes problems of a key that must hold a valid single-line template.
 func (p *Problems) Template(path, source string) {
 	if _, err := template.Parse(source, template.Line); err != nil {
 		p.Wrong(path, err.Error(), "mend the template")
@@ -101,7 +100,7 @@ func (p *Problems) Template(path, source string) {
 	p.Misfits(path, template.Misfits(source))
 }
 
-// TemplateFiles notes a key that names no good template: the first of files that exists.
+// TemplateFiles notes problems of a template file: the first of files that exists.
 func (p *Problems) TemplateFiles(path string, files []string) {
 	if err := template.CheckFiles(files); err != nil {
 		p.Warn(path, err.Error(), "the built-in layout is sent until the file is there and good")
@@ -110,7 +109,7 @@ func (p *Problems) TemplateFiles(path string, files []string) {
 	p.Misfits(path, template.MisfitsOfFiles(files))
 }
 
-// Misfits notes what of a template fails wherever it is evaluated: perhaps nowhere.
+// Misfits notes the parts of a template that fail if they are ever evaluated.
 func (p *Problems) Misfits(path string, misfits []string) {
 	for _, m := range misfits {
 		p.Warn(path, m, "what is built in is sent where that is evaluated; the helpers are "+template.Helpers())

@@ -13,16 +13,15 @@ import (
 	"butler/messages"
 )
 
-// Table is the routing table of one configuration: which instances are told of
-// which alert. Stores come first and get every alert they carry; then the
-// operator's routes, in order; then the instances of the destinations' own
-// sections, unless a route has ended the matching. It is immutable and safe for
-// concurrent use.
+// Table is the routing table of one configuration: it determines which instances get
+// which alert. Stores come first and get every alert they carry; then come the operator's
+// routes, in order; then the instances of the destinations' own sections, unless a route
+// has ended the matching. A Table is immutable and safe for concurrent use.
 type Table struct {
 	built  []Built
 	routes []compiledRoute
 	// byKind are the candidates for alerts of a kind, byAssumedKind those for alerts
-	// whose kind is assumed because the type of their task is not known.
+	// whose kind is assumed because the type of their task is unknown.
 	byKind, byAssumedKind map[messages.AlertKind]candidates
 }
 
@@ -35,13 +34,13 @@ type candidates struct {
 
 // routeEntry is a route among candidates.
 type routeEntry struct {
-	// route is its number, from 1.
+	// route is the number of the route, from 1.
 	route int
-	// certain says that the route names all kinds that the alert may be of.
+	// certain means that the route names all kinds that the alert may be of.
 	certain bool
 }
 
-// NewTable builds the table. Two instances of one name are an error.
+// NewTable builds the table. It is an error if two instances have the same name.
 func NewTable(built []Built, routes []Route) (*Table, error) {
 	t := &Table{built: built, byKind: map[messages.AlertKind]candidates{}, byAssumedKind: map[messages.AlertKind]candidates{}}
 	seen := map[string]bool{}
@@ -69,10 +68,10 @@ func possibleKinds(kind messages.AlertKind) []messages.AlertKind {
 	})
 }
 
-// candidatesOf returns the candidates for alerts that count as of kind and may be of any
-// of kinds. Routes match if they name any of kinds; stores and the destinations' own
-// sections only if they carry kind. But if a failure would reach nobody that way, it
-// goes to the sections for any of kinds, too.
+// candidatesOf returns the candidates for alerts that are treated as kind but may be
+// any of kinds. Routes match if they name any of kinds; stores and the destinations'
+// own sections only if they carry kind. If a failure would then reach nobody, the
+// sections for any of kinds are candidates too.
 func candidatesOf(built []Built, routes []Route, kind messages.AlertKind, kinds []messages.AlertKind) candidates {
 	among := func(k messages.AlertKind) bool { return slices.Contains(kinds, k) }
 	var out candidates
@@ -101,9 +100,9 @@ func candidatesOf(built []Built, routes []Route, kind messages.AlertKind, kinds 
 	return out
 }
 
-// candidatesFor returns the candidates for an alert. If its task is not known it counts
-// as that of a reload task, and may be of any other type; only the events of distribute
-// tasks name their type.
+// candidatesFor returns the candidates for an alert. If its task is unknown, the
+// alert is treated as that of a reload task but may be of any other type; only events
+// of distribute tasks name their type.
 func (t *Table) candidatesFor(a *messages.Alert) candidates {
 	if a.TaskEvent() && !a.Task.Known && a.Event.Family != messages.FamilyDistribute {
 		return t.byAssumedKind[a.Kind]
@@ -111,10 +110,10 @@ func (t *Table) candidatesFor(a *messages.Alert) candidates {
 	return t.byKind[a.Kind]
 }
 
-// Built lists every instance with its destination, in the order of configuration.
+// Built lists all instances with their destinations, in configuration order.
 func (t *Table) Built() []Built { return t.built }
 
-// Close ends the connections that destinations keep between attempts.
+// Close closes the connections that destinations keep between attempts.
 func (t *Table) Close() {
 	var ending sync.WaitGroup
 	for _, b := range t.built {
@@ -128,10 +127,10 @@ func (t *Table) Close() {
 // Carries reports whether there is any candidate for an alert.
 func (t *Table) Carries(a *messages.Alert) bool { return len(t.candidatesFor(a).instances) > 0 }
 
-// Verdict says why an alert does not go through an instance, or not to everybody there.
+// Verdict says why an alert does not go to an instance, or not to all its recipients.
 type Verdict struct {
 	Instance string
-	// Reason says why nobody is told; "" if only those in LeftOut are not.
+	// Reason says why nobody is told; "" if only the recipients in LeftOut are not.
 	Reason  string
 	LeftOut []LeftOut
 }
@@ -139,8 +138,8 @@ type Verdict struct {
 // maxVerdicts bounds the verdicts in one log line.
 const maxVerdicts = 30
 
-// AppendFields appends the first verdicts to the fields of a log line, and the number
-// of the others.
+// AppendFields appends the first verdicts, and the number of the others, to the
+// fields of a log line.
 func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	for _, v := range without[:min(len(without), maxVerdicts)] {
 		fields = append(fields, zap.String("not_"+v.Instance, v.Summary()))
@@ -151,8 +150,8 @@ func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
 	return fields
 }
 
-// Summary is the text of the verdict for the log, which has the number of those who are
-// left out, and not their names.
+// Summary is the text of the verdict for the log. It has the number of recipients
+// left out, not their names.
 func (v Verdict) Summary() string {
 	return v.text(func(recipients []string) string {
 		if len(recipients) == 1 {
@@ -162,8 +161,7 @@ func (v Verdict) Summary() string {
 	})
 }
 
-// Names is the text of the verdict for butler explain, with the names of those who are
-// left out.
+// Names is the text of the verdict for butler explain, with the names of the recipients left out.
 func (v Verdict) Names() string {
 	return v.text(func(recipients []string) string {
 		shown := shortened(recipients[:min(len(recipients), maxNames)])
@@ -192,9 +190,9 @@ func (v Verdict) text(who func(recipients []string) string) string {
 	return strings.Join(parts, "; ")
 }
 
-// Route returns the notices of an alert, and a verdict on every candidate that has none
-// or leaves somebody out. finalState reports that the execution result is final;
-// otherwise instances that need it have none.
+// Route returns the notices of an alert, and a verdict on every candidate that gets
+// none or leaves recipients out. finalState reports that the execution result is
+// final; otherwise instances that need it get no notice.
 func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
 	instances, without := t.reached(a)
 	notices := make([]messages.NoticeHead, 0, len(instances))
@@ -221,15 +219,15 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 	return notices, without
 }
 
-// reached returns the candidates that an alert goes to by the routes, and verdicts on
-// the others. A route that cannot be evaluated, because a look-up failed, counts as a
-// match and does not end the matching: better one alert too many than none.
+// reached returns the candidates that the routes let an alert go to, and verdicts on
+// the others. A route that cannot be evaluated because a look-up failed counts as a
+// match but does not end the matching: better one alert too many than none.
 func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
 	found := t.candidatesFor(a)
 	if len(found.routes) == 0 {
 		return found.instances, nil
 	}
-	reasons := make([]string, len(t.routes)+1) // by number of the route
+	reasons := make([]string, len(t.routes)+1) // indexed by route number
 	end := ""
 	for _, entry := range found.routes {
 		if end != "" {
@@ -254,8 +252,8 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	return reached, without
 }
 
-// selectFor says who is told. Select comes before the check of the final state, because
-// nobody has waited for that if Select excludes the alert anyway.
+// selectFor returns the recipients. Select comes before the check of the final state,
+// because nothing waited for that state if Select excludes the alert.
 func (i *Instance) selectFor(a *messages.Alert, finalState bool) Selection {
 	selected := Everyone()
 	if i.Select != nil {
@@ -267,8 +265,8 @@ func (i *Instance) selectFor(a *messages.Alert, finalState bool) Selection {
 	return selected
 }
 
-// suppressBy returns the suppression key. It has the kind if the instance carries
-// several, so that a start is not held back by the stop before it.
+// suppressBy returns the suppression key. It contains the kind if the instance
+// carries several kinds, so that a start is not held back by the stop before it.
 func (i *Instance) suppressBy(a *messages.Alert, recipient string) string {
 	key := a.Subject() + "|" + recipient
 	if len(i.Kinds) > 1 {
@@ -277,8 +275,8 @@ func (i *Instance) suppressBy(a *messages.Alert, recipient string) string {
 	return key
 }
 
-// NeedsOf returns the needs of the instances that will have notices of an alert, as far
-// as that is known by now. An instance that needs the app owner counts always, because
+// NeedsOf returns the needs of the instances that will have notices of an alert, as
+// far as is known now. An instance that needs the app owner always counts, because
 // its recipients may depend on the owner.
 func (t *Table) NeedsOf(a *messages.Alert) Needs {
 	var needs Needs

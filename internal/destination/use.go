@@ -7,27 +7,27 @@ import (
 	"butler/messages"
 )
 
-// Use is one place of the configuration that sends alerts through a destination:
-// a section of the destination's own, or an entry of a route.
+// Use is one place of the configuration that sends alerts to a destination: a section
+// of the destination's own, or an entry of a route.
 type Use[S any] struct {
 	// Name is unique among the uses of a destination: "reload_task_failed", "routes/night".
 	Name string
-	// Path names the key that configures it, from the root of the configuration:
+	// Path is the key that configures it, from the root of the configuration:
 	// "slackNotification.reloadTaskFailure", "routes[0].slack[1]".
 	Path string
 	// Kinds are the alert kinds it carries.
 	Kinds []messages.AlertKind
-	// Settings are what the operator wrote there.
+	// Settings are the operator's settings.
 	Settings S
 
-	// route is the number of the route it stands in, from 1; 0 outside of routes.
+	// route is the number of its route, from 1; 0 outside of routes.
 	route int
-	// broken says that its settings cannot work.
+	// broken is the problem that keeps it from working, nil without one.
 	broken *Problem
 }
 
-// uses lists everything that sends alerts through the destination, with what is
-// wrong with it. Warnings are among the problems, and break nothing.
+// uses lists all uses of the destination and their problems. Warnings are among the
+// problems but break no use.
 func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
 	var c C
 	if err := decode(s.Section, &c); err != nil {
@@ -56,8 +56,8 @@ func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
 	return c, s.expand(c, uses), problems, nil
 }
 
-// check finds what is wrong with the keys that all uses share, which breaks all
-// of them, and with each use alone.
+// check lists the problems of the shared keys and of each use. It returns the one
+// that breaks all uses, if any, and marks uses that are broken on their own.
 func (s Spec[C, S]) check(c C, uses []Use[S], d Deps) (Problems, *Problem) {
 	var problems Problems
 	if s.Check != nil {
@@ -94,8 +94,7 @@ func (s Spec[C, S]) expand(c C, uses []Use[S]) []Use[S] {
 	return out
 }
 
-// routed lists the entries that routes have for the destination. They count
-// while the destination's master switch is on.
+// routed lists the entries that routes have for the destination, if its master switch is on.
 func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 	routes, err := ReadRoutes(decode)
 	if err != nil || len(routes) == 0 {
@@ -126,7 +125,7 @@ func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 	return out, problems, nil
 }
 
-// entries reads what each route has for the destination.
+// entries reads the entries of each route for the destination.
 func (s Spec[C, S]) entries(decode Decode) ([][]S, error) {
 	if s.Route == "" {
 		return nil, nil
