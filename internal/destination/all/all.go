@@ -1,5 +1,5 @@
-// Package all owns the one list of destinations. A new destination is a folder
-// beside this one and a line here. It must never hold anything else.
+// Package all owns the list of destinations. A new destination is a folder next to
+// this one and a line here. The package must never hold anything else.
 package all
 
 import (

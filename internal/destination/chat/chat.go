@@ -1,11 +1,10 @@
-// Package chat owns what the destinations that post to a chat room have in
-// common: the sections of their configuration, a message that is one line or a
-// template, and one call to an address that is a credential.
+// Package chat owns what destinations that post to chat rooms share: their configuration
+// sections, messages from one line or a template, and the call to a secret address.
 //
-// It guarantees that a broken template costs the layout and not the alert, and
-// that the address appears in no error. It must never know what a message of a
-// service looks like or how long it may be, and never retry or limit: the
-// delivery actor does.
+// It guarantees that a broken template loses the layout but not the alert, and that
+// no error contains the address. It must not know what messages of a service look
+// like or how long they may be, and must never retry or limit: the delivery actor
+// does.
 package chat
 
 import (
@@ -22,37 +21,37 @@ import (
 	"butler/messages"
 )
 
-// Service is what a chat service has of its own.
+// Service describes what is specific to a chat service.
 type Service struct {
-	// Section is its part of the configuration, CloudSection what the tenant of
-	// Qlik Cloud has for it, Route the key of a route that lists rooms.
+	// Section is the service's configuration section, CloudSection the one for alerts of
+	// the Qlik Cloud tenant, Route the key under which a route lists rooms.
 	Section, CloudSection, Route string
 	Schema                       []byte
-	// Pace is how often it takes a message at one address.
+	// Pace is how often the service accepts a message at one address.
 	Pace destination.Pace
-	// Address says what an operator writes as webhookURL.
+	// Address describes what an operator writes as webhookURL.
 	Address     string
 	ContentType string
-	// Medium and Templates are those of a formatted message.
+	// Medium and Templates are for formatted messages.
 	Medium    template.Medium
 	Templates fs.FS
-	// ShippedName returns the path that a template of the configuration may have
-	// instead, because shipped files and old sample configurations differ.
+	// ShippedName returns the alternative path of a configured template, because the
+	// names of shipped files and in old sample configurations differ.
 	ShippedName func(path string) string
-	// Plain says everything without a template.
+	// Plain returns a message with all fields, made without a template.
 	Plain func(fields map[string]any) map[string]any
-	// Refusal returns the error that an answer of class 2xx hides; nil where none does.
+	// Refusal returns the error that a 2xx answer hides, or nil; nil if there never is one.
 	Refusal func(answer httpc.Answer, req *http.Request) error
 }
 
 // Composer makes the messages of a service.
 type Composer interface {
-	// Compose returns the encoded message, and what made it.
+	// Compose returns the encoded message and a description of what made it.
 	Compose(n messages.Notice) (body []byte, from string, err error)
 }
 
-// Spec describes the destination that posts what a composer makes. read
-// completes the configuration: see Config.
+// Spec describes a destination that posts the messages of a composer. read completes
+// the configuration: see Config.
 func Spec[E event](s Service, read func(destination.Decode, *Config[E]) error, compose func(E, *Room) Composer) destination.Spec[Config[E], E] {
 	return destination.Spec[Config[E], E]{
 		Section: s.Section, Route: s.Route, Schema: s.Schema, Templates: s.Templates, Read: read,
@@ -87,7 +86,7 @@ func (s Service) Post(ctx context.Context, client *http.Client, webhook secret.S
 	return answer.Receipt(), err
 }
 
-// poster posts what a composer makes to one room.
+// poster posts the messages of a composer to one room.
 type poster struct {
 	room     *Room
 	composer Composer

@@ -9,8 +9,7 @@ import (
 	"butler/messages"
 )
 
-// Settings are how the alerts of one section, or of an entry of a route, are
-// sent, whatever the service.
+// Settings are how the alerts of one section or route entry are sent, for any service.
 type Settings struct {
 	Enable           bool
 	WebhookURL       secret.String
@@ -21,34 +20,34 @@ type Settings struct {
 	HeadScriptLogLines int
 	TailScriptLogLines int
 	TemplateFile       string
-	// AlertEnableByTag and BasicContentOnly are of alerts from Qlik Cloud.
+	// AlertEnableByTag and BasicContentOnly apply to alerts from Qlik Cloud.
 	AlertEnableByTag destination.TagGate
 	BasicContentOnly bool
 }
 
-// event is Settings with what the service has besides.
+// event is Settings plus those of the service.
 type event interface{ common() Settings }
 
 func (s Settings) common() Settings { return s }
 
-// Config is the section of a service, and what other sections say of it. Who
-// reads it reads Cloud and calls ReadSwitches, too.
+// Config is the section of a service, and the related values of other sections. The
+// read function of a service must decode Cloud and call ReadSwitches.
 type Config[E event] struct {
 	Enable            bool
 	ReloadTaskFailure E
 	ReloadTaskAborted E
 	ServiceStopped    E
 	ServiceStarted    E
-	// Cloud is how failed reloads in Qlik Cloud are sent.
+	// Cloud is how alerts of failed reloads in Qlik Cloud are sent.
 	Cloud E `mapstructure:"-"`
 
-	// services says that Windows services are monitored and the room is told of
-	// them, tenant that there may be alerts of Qlik Cloud.
+	// services means that Windows services are monitored and alerted in the room, tenant
+	// that there may be alerts of Qlik Cloud.
 	services, tenant bool
 }
 
-// ReadSwitches reads the switches of the monitors; ofServices is what the
-// service monitor has for the destination.
+// ReadSwitches reads the switches of the monitors; ofServices is the path of the
+// service monitor's switch for the destination.
 func (c *Config[E]) ReadSwitches(decode destination.Decode, ofServices string) error {
 	return errors.Join(
 		destination.AllOn(decode, &c.services, "serviceMonitor.enable", ofServices),
@@ -56,8 +55,8 @@ func (c *Config[E]) ReadSwitches(decode destination.Decode, ofServices string) e
 	)
 }
 
-// uses lists the sections that are switched on. The master switch does not
-// count for Qlik Cloud, which has its own.
+// uses lists the enabled sections. Qlik Cloud has a switch of its own and ignores the
+// master switch.
 func (c Config[E]) uses(s Service) []destination.Use[E] {
 	of := func(kind messages.AlertKind, name string, e E, on bool) destination.Section[E] {
 		return destination.Section[E]{Kind: kind, Path: s.Section + "." + name, Settings: e, On: c.Enable && on}
@@ -89,7 +88,7 @@ func (s Settings) instance(of Service) destination.Instance {
 	return i
 }
 
-// check lists what is wrong with the settings, and what of them does nothing.
+// check lists the problems of the settings, including those without effect.
 func (s Settings) check(of Service, d destination.Deps) destination.Problems {
 	var p destination.Problems
 	p.WebAddress("webhookURL", s.WebhookURL.Reveal(), "write "+of.Address)
@@ -101,7 +100,7 @@ func (s Settings) check(of Service, d destination.Deps) destination.Problems {
 	return p
 }
 
-// templateFiles lists where the template may be that the settings name.
+// templateFiles lists the possible paths of the configured template.
 func (s Settings) templateFiles(of Service, d destination.Deps) []string {
 	if s.TemplateFile == "" {
 		return nil
@@ -109,5 +108,5 @@ func (s Settings) templateFiles(of Service, d destination.Deps) []string {
 	return of.templateFiles(d.Path(s.TemplateFile))
 }
 
-// templateFiles lists where a template may be: as written, and under its shipped name.
+// templateFiles lists the possible paths of a template: as written and as shipped.
 func (s Service) templateFiles(path string) []string { return []string{path, s.ShippedName(path)} }

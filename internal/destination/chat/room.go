@@ -15,11 +15,11 @@ import (
 	"butler/messages"
 )
 
-// Room is one address with what its messages are made of.
+// Room is one address with what its messages are made from.
 type Room struct {
-	// Basic says that messages are one line.
+	// Basic means that messages are one line.
 	Basic bool
-	// Files are where the operator's template may be; none without one.
+	// Files are the possible paths of the operator's template; empty without one.
 	Files []string
 	Log   *zap.Logger
 
@@ -29,11 +29,11 @@ type Room struct {
 	line      template.Renderer
 	templates *template.Set
 	fields    template.FieldOptions
-	// badTemplate counts a template that could not be used.
+	// badTemplate counts templates that could not be used.
 	badTemplate func()
 }
 
-// NewRoom returns the room behind settings with which nothing is wrong.
+// NewRoom returns the room for settings without problems.
 func NewRoom(s Service, e Settings, d destination.Deps) (*Room, error) {
 	client, err := d.HTTP(destination.HTTPOptions{})
 	if err != nil {
@@ -54,7 +54,7 @@ func NewRoom(s Service, e Settings, d destination.Deps) (*Room, error) {
 	}, nil
 }
 
-// Fields returns what templates can show of a notice in this room.
+// Fields returns the fields of a notice that templates in this room can use.
 func (r *Room) Fields(n messages.Notice) map[string]any {
 	if r.settings.BasicContentOnly {
 		n.Alert = basicContent(n.Alert)
@@ -62,9 +62,8 @@ func (r *Room) Fields(n messages.Notice) map[string]any {
 	return template.Fields(n, r.fields)
 }
 
-// basicContent returns an alert from Qlik Cloud without what describes the app
-// and without what the tenant tells of the reload but its ID: part of that is
-// what the script wrote.
+// basicContent returns an alert from Qlik Cloud without the description of the app and
+// without the tenant's data about the reload except its ID: some of it is script output.
 func basicContent(a messages.Alert) messages.Alert {
 	a.ScriptLog, a.Execution = messages.ScriptLog{}, messages.Execution{}
 	a.App = messages.App{ID: a.App.ID, Name: a.App.Name}
@@ -74,7 +73,7 @@ func basicContent(a messages.Alert) messages.Alert {
 	return a
 }
 
-// Line returns the line of a basic message.
+// Line renders the line of a basic message.
 func (r *Room) Line(fields map[string]any) string {
 	line, err := r.line.Render(fields)
 	if err != nil {
@@ -86,9 +85,9 @@ func (r *Room) Line(fields map[string]any) string {
 	return line
 }
 
-// Formatted renders the first of files that exists, then the built-in template,
-// then does without, and says what made the message. Whether that is something
-// instead of the operator's template, the caller counts, once a message.
+// Formatted renders the first of files that exists, else the built-in template, else
+// does without one. from describes what made the message; instead reports that it was
+// not the operator's template, which the caller counts once per message.
 func (r *Room) Formatted(n messages.Notice, fields map[string]any, files []string) (message map[string]any, from string, instead bool) {
 	d := r.templates.Document(template.Source{Files: files, Builtin: Builtin(n.Alert.Kind)}, fields, r.service.Plain)
 	if d.Warning != nil {
@@ -97,13 +96,13 @@ func (r *Room) Formatted(n messages.Notice, fields map[string]any, files []strin
 	return d.Object, d.From, d.Fallback
 }
 
-// Unusable counts a template that cannot be used for a message.
+// Unusable counts a template that could not be used for a message.
 func (r *Room) Unusable() { r.badTemplate() }
 
 // Builtin returns the name of the built-in template of an alert kind.
 func Builtin(kind messages.AlertKind) string { return cmp.Or(template.BuiltinName(kind), "general") }
 
-// Headline says what happened to what.
+// Headline returns the alert's title and subject as one line.
 func Headline(fields map[string]any) string {
 	return fmt.Sprintf("%s: %s", fields["alertTitle"], fields["alertSubject"])
 }

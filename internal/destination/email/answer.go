@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// maxAnswer bounds what a server may send in response to one write, in bytes: an answer
-// of many lines, or its certificates. The library has no limit on the length of a line.
+// maxAnswer bounds what a server may send in response to one write, in bytes: a multi-line
+// answer, or its certificates. The library does not limit the length of a line.
 const maxAnswer = 256 << 10
 
 // errEndless is the error for an answer longer than maxAnswer.

@@ -8,7 +8,7 @@ import (
 	"butler/internal/destination"
 )
 
-// check lists what is wrong with the mail server.
+// check lists the problems of the mail server's settings.
 func check(c Config, _ destination.Deps) destination.Problems {
 	return c.SMTP.check().Below("emailNotification.smtp")
 }
@@ -21,7 +21,7 @@ func (s SMTP) check() destination.Problems {
 	return p
 }
 
-// checkUse lists what is wrong with the settings of a use, and what of it does nothing.
+// checkUse lists the problems of a use's settings, including those without effect.
 func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
 	e := u.Settings
 	var p destination.Problems
@@ -49,7 +49,7 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	return p
 }
 
-// whoElse says who is told where the recipients are nobody.
+// whoElse says who is told if there are no recipients.
 func (e Event) whoElse() string {
 	if property := e.AlertEnabledByEmailAddress.CustomPropertyName; property != "" {
 		return fmt.Sprintf("names nobody, so a task tells only those whom its custom property %s names, if it has one", property)
@@ -57,7 +57,7 @@ func (e Event) whoElse() string {
 	return "names nobody, so nobody is told"
 }
 
-// checkAccounts lists the entries that name nobody.
+// checkAccounts lists the entries that identify nobody.
 func checkAccounts(accounts []Account) destination.Problems {
 	var p destination.Problems
 	for i, a := range accounts {

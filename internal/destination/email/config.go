@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// Config is the section emailNotification, and what other sections say of emails.
+// Config is the section emailNotification and the related values of other sections.
 type Config struct {
 	Enable                bool
 	ReloadTaskFailure     Event
@@ -23,14 +23,14 @@ type Config struct {
 	ServiceStarted        Event
 	SMTP                  SMTP `mapstructure:"smtp"`
 
-	// services says that Windows services are monitored and that mails tell of them.
+	// services means that Windows services are monitored and alerted by mail.
 	services bool
-	// cloud is how failed reloads in Qlik Cloud are mailed; tenant says that there are any.
+	// cloud is how failed reloads in Qlik Cloud are mailed; tenant means that there may be any.
 	cloud  Event
 	tenant bool
 }
 
-// Event is how the alerts of one section, or of an entry of a route, are mailed.
+// Event is how the alerts of one section or route entry are mailed.
 type Event struct {
 	Enable                      bool
 	AppOwnerAlert               AppOwnerAlert
@@ -49,14 +49,14 @@ type Event struct {
 	Recipients         []string
 }
 
-// AppOwnerAlert says whether the owner of the app is told too.
+// AppOwnerAlert determines whether the owner of the app is told too.
 type AppOwnerAlert struct {
 	Enable       bool
 	IncludeOwner IncludeOwner
 	ExcludeOwner ExcludeOwner
 }
 
-// IncludeOwner lists the owners who are told, or says that all are.
+// IncludeOwner lists the owners who are told, or includes all.
 type IncludeOwner struct {
 	IncludeAll bool
 	User       []Account
@@ -67,14 +67,14 @@ type ExcludeOwner struct {
 	User []Account
 }
 
-// Account names a Qlik Sense user by directory and ID, or anybody by a mail address.
+// Account identifies a Qlik Sense user by directory and ID, or anybody by a mail address.
 type Account struct {
 	Directory string
 	UserID    string `mapstructure:"userId"`
 	Email     string
 }
 
-// Gate restricts the global recipients to tasks with a custom property value.
+// Gate restricts the common recipients to tasks with a certain custom property value.
 type Gate struct {
 	Enable             bool
 	CustomPropertyName string
@@ -86,24 +86,24 @@ type AddressProperty struct {
 	CustomPropertyName string
 }
 
-// SMTP is the mail server.
+// SMTP is the configuration of the mail server.
 type SMTP struct {
 	Host string
 	Port int
-	// Secure is TLS from the first byte. Without it the connection is upgraded
-	// with STARTTLS where the server offers that.
+	// Secure uses TLS from the start. Without it, STARTTLS upgrades the connection if
+	// the server offers it.
 	Secure bool
 	TLS    TLS `mapstructure:"tls"`
 	Auth   Auth
 }
 
-// TLS says how connections are protected.
+// TLS is how connections are protected.
 type TLS struct {
-	// ServerName is expected in the certificate instead of the host.
+	// ServerName is expected in the certificate instead of Host.
 	ServerName string
-	// IgnoreTLS never upgrades, RequireTLS refuses a server that cannot.
+	// IgnoreTLS never upgrades; RequireTLS refuses a server that cannot.
 	IgnoreTLS, RequireTLS bool
-	// RejectUnauthorized verifies the certificate.
+	// RejectUnauthorized enables the verification of the certificate.
 	RejectUnauthorized bool
 }
 
@@ -114,11 +114,10 @@ type Auth struct {
 	Password secret.String
 }
 
-// cloudSection is where the tenant's part of the configuration has emails.
+// cloudSection is the section for mails about Qlik Cloud.
 const cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.emailNotification.reloadAppFailure"
 
-// read completes the configuration with the switches of what is monitored, and
-// with the emails about the tenant.
+// read adds the switches of the monitors and the settings for mails about the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
 	return errors.Join(
 		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.email.enable"),
@@ -127,7 +126,7 @@ func read(decode destination.Decode, c *Config) error {
 	)
 }
 
-// sections lists every section, in the order of the documentation.
+// sections lists all sections, in the order of the documentation.
 func (c Config) sections() []destination.Section[Event] {
 	of := func(kind messages.AlertKind, name string, e Event, on bool) destination.Section[Event] {
 		return destination.Section[Event]{Kind: kind, Path: "emailNotification." + name, Settings: e, On: c.Enable && on}
@@ -146,7 +145,7 @@ func (c Config) sections() []destination.Section[Event] {
 	}
 }
 
-// uses lists the sections that are switched on.
+// uses lists the enabled sections.
 func uses(c Config) []destination.Use[Event] { return destination.UsesOf(c.sections()...) }
 
 // aboutReload reports whether an alert kind is about a reload task.

@@ -1,14 +1,13 @@
-// Package email owns how alerts reach people by mail: the recipients, the content of
-// the mail, and the SMTP sessions. Every mail has one recipient, and a session carries
-// several mails.
+// Package email owns the delivery of alerts by mail: the recipients, the content of the mail,
+// and the SMTP sessions. Every mail has one recipient, and a session carries several mails.
 //
-// It guarantees that text from outside can neither add a header or a recipient
-// nor break the page, that a broken template costs the layout and not the
-// alert, and that a repeated attempt carries the same Message-ID, so that
-// mailboxes can drop the second copy. A mail counts as delivered when the
-// server has accepted it. No more sessions are open than attempts run at once, and
-// an idle one ends by itself within seconds, or with Close. It must never retry a mail
-// that a server may have accepted, or show the password.
+// It guarantees that external text can neither add a header or a recipient nor break
+// the page, that a broken template loses the layout but not the alert, and that a
+// repeated attempt has the same Message-ID, so that mailboxes can drop the second
+// copy. A mail counts as delivered when the server has accepted it. There are never
+// more open sessions than concurrent attempts; an idle session ends within seconds,
+// or with Close. It must never retry a mail that a server may have accepted, or show
+// the password.
 package email
 
 import (
@@ -40,9 +39,9 @@ var schema []byte
 var files embed.FS
 
 const (
-	// attemptTimeout bounds one conversation; mail servers that look up senders or scan content are slow.
+	// attemptTimeout bounds one attempt; servers that look up senders or scan content are slow.
 	attemptTimeout = 60 * time.Second
-	// maxText and maxLog bound one value and one text of many lines, in characters.
+	// maxText and maxLog bound one value and one multi-line text, in characters.
 	maxText    = 4 << 10
 	maxLog     = 16 << 10
 	maxSteps   = 100
@@ -65,8 +64,8 @@ func instance(_ Config, u destination.Use[Event]) destination.Instance {
 	}
 }
 
-// properties lists the custom property without which nobody is told. One that
-// holds further addresses is no condition, and has a name by default.
+// properties lists the custom property that a task must have for an alert to be sent.
+// The one that holds further addresses is not required, and has a default name.
 func properties(u destination.Use[Event]) []destination.Property {
 	gate := u.Settings.AlertEnableByCustomProperty
 	if !slices.ContainsFunc(u.Kinds, aboutReload) || !gate.Enable {
@@ -86,10 +85,10 @@ func needs(u destination.Use[Event]) destination.Needs {
 	return out
 }
 
-// general is the built-in template of the alert kinds that have none of their own.
+// general is the built-in template of alert kinds without one of their own.
 const general = "alert"
 
-// builtin names the built-in template of an alert kind.
+// builtin returns the name of the built-in template of an alert kind.
 func builtin(kind messages.AlertKind) string { return cmp.Or(template.BuiltinName(kind), general) }
 
 // sender mails the alerts of one use.
@@ -103,7 +102,7 @@ type sender struct {
 	files     []string
 	builtin   func(messages.AlertKind) string
 	fields    template.FieldOptions
-	// badTemplate counts a template that could not be used.
+	// badTemplate counts templates that could not be used.
 	badTemplate func()
 }
 
@@ -128,7 +127,7 @@ func newSender(c Config, u destination.Use[Event], d destination.Deps) (destinat
 	}, nil
 }
 
-// userForm returns how mails of a kind write the user.
+// userForm returns how mails of a kind format the user.
 func userForm(kind messages.AlertKind) func(messages.TaskEvent) string {
 	switch kind {
 	case messages.ReloadTaskFailed, messages.ReloadTaskSucceeded:
@@ -140,8 +139,8 @@ func userForm(kind messages.AlertKind) func(messages.TaskEvent) string {
 	}
 }
 
-// templateFiles lists where the body may be: as written, and with the ending
-// that the shipped templates have. Without a directory the built-in one is meant.
+// templateFiles lists the possible paths of the body template: as written and with the
+// suffix of the shipped templates. It is empty, for the built-in one, without a directory.
 func (e Event) templateFiles(d destination.Deps) []string {
 	if e.BodyFileDirectory == "" || e.HTMLTemplateFile == "" {
 		return nil
@@ -170,8 +169,8 @@ func (s *sender) Close() { s.pool.close() }
 
 var _ destination.Closer = (*sender)(nil)
 
-// Preview implements destination.Previewer. The mail is shown as it goes over
-// the wire: saved under a name that ends in .eml, mail programs open it.
+// Preview implements destination.Previewer. It returns the mail in its wire form;
+// saved as an .eml file, it can be opened by mail programs.
 func (s *sender) Preview(n messages.Notice) (string, error) {
 	raw, _, err := s.mail(n)
 	return string(raw), err
@@ -191,7 +190,7 @@ func (s *sender) UseTemplate(file string) error {
 
 var _ destination.Templated = (*sender)(nil)
 
-// mail returns the encoded mail of a notice, and the name of the template of its body.
+// mail returns the encoded mail of a notice and the name of its body template.
 func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
 	if !validAddress(n.Recipient) {
 		return nil, "", fmt.Errorf("%q is not a mail address", printableAddress(n.Recipient))
@@ -204,7 +203,7 @@ func (s *sender) mail(n messages.Notice) (raw []byte, from string, err error) {
 	return raw, from, nil
 }
 
-// letter composes the mail, and returns the name of the template of its body.
+// letter composes the mail and returns the name of its body template.
 func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	options := s.fields
 	options.User = userForm(n.Alert.Kind)
@@ -219,8 +218,8 @@ func (s *sender) letter(n messages.Notice) (m letter, from string) {
 	}, from
 }
 
-// bound cuts long texts, so that the mail stays readable. Of the history it keeps the
-// last steps, which tell how the execution ended.
+// bound cuts long texts, so that the mail stays readable. It keeps the last steps of
+// the history, which show how the execution ended.
 func bound(fields map[string]any) {
 	log := map[string]any{}
 	for name, cut := range logs {
@@ -234,7 +233,7 @@ func bound(fields map[string]any) {
 	maps.Copy(fields, log)
 }
 
-// logs are the texts of many lines, with the functions that cut them.
+// logs are the multi-line texts, with the functions that cut them.
 var logs = map[string]func(text string, limit int, weigh func(rune) int) string{
 	"scriptLogHead":                template.CutLinesEnd,
 	"scriptLogTail":                template.CutLinesStart,
@@ -253,8 +252,7 @@ func (s *sender) subjectOf(fields map[string]any) string {
 	return template.CutEnd(line, maxSubject, template.Units)
 }
 
-// body renders the template; if that fails the built-in one, and if that fails, too,
-// plain text.
+// body renders the template, else the built-in one, else plain text.
 func (s *sender) body(n messages.Notice, fields map[string]any) (html, from string) {
 	rendered, err := s.templates.Render(template.Source{Files: s.files, Builtin: s.builtin(n.Alert.Kind)}, fields)
 	if rendered.Warning != nil || err != nil {

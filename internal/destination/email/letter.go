@@ -14,9 +14,9 @@ import (
 	"butler/internal/template/handlebars"
 )
 
-// letter is a mail before it is put into its wire form.
+// letter is a mail before encoding.
 type letter struct {
-	// id is the notice's: the Message-ID follows from it.
+	// id is the notice ID, from which the Message-ID is made.
 	id       string
 	from     mail.Address
 	to       string
@@ -26,16 +26,16 @@ type letter struct {
 	plain    string
 }
 
-// A sender that is written more freely than RFC 5322 has it: any name, and an
+// freeSender matches a sender in a laxer form than RFC 5322: any name, followed by an
 // address in angle brackets.
 var (
 	freeSender = regexp.MustCompile(`^([^<>\pC]*)(<[^<>\s]+>)$`)
 	comment    = regexp.MustCompile(`\([^()]*\)`)
 )
 
-// senderOf reads a fromAddress. Names that have to be in quotes, such as
-// "Qlik Sense [PROD]", are fine without them: other mailers quote by themselves,
-// and configurations that worked with one are full of such names.
+// senderOf parses a fromAddress. Names that need quotes, such as "Qlik Sense [PROD]",
+// are accepted without them: other mailers add the quotes, so configurations written
+// for them are full of such names.
 func senderOf(text string) (mail.Address, error) {
 	strict, err := mail.ParseAddress(text)
 	if err == nil {
@@ -53,8 +53,8 @@ func senderOf(text string) (mail.Address, error) {
 	return mail.Address{Name: strings.Trim(name, `"`), Address: address.Address}, nil
 }
 
-// encode writes the mail in its wire form. The library encodes and folds every
-// header; the texts of letter hold no line break that could become one.
+// encode returns the mail in its wire form. The library encodes and folds every
+// header; the texts of a letter contain no line break that could begin another.
 func (l letter) encode(now time.Time) ([]byte, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	_, domain, _ := strings.Cut(l.from.Address, "@")
@@ -62,9 +62,9 @@ func (l letter) encode(now time.Time) ([]byte, error) {
 	m.SetDateWithValue(now)
 	m.FromMailAddress(&l.from)
 	m.ToMailAddress(&mail.Address{Address: l.to})
-	// A name that looks like an encoded word would be decoded by who reads the mail.
+	// Mail programs would decode a name that looks like an encoded word.
 	m.Subject(strings.ReplaceAll(l.subject, "=?", "=\u200b?"))
-	// Keeps out-of-office replies away from the sender's mailbox.
+	// Keeps out-of-office replies out of the sender's mailbox.
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	switch l.priority {
 	case "high":
@@ -88,8 +88,8 @@ func (l letter) encode(now time.Time) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// boundary separates the parts. It is a hash of what it separates, so nobody can
-// write a text that contains it.
+// boundary separates the parts. It is a hash of their content, so no text can be
+// written that contains it.
 func (l letter) boundary() string {
 	sum := sha256.Sum256([]byte(l.id + "\x00" + l.plain + "\x00" + l.html))
 	return hex.EncodeToString(sum[:24])
@@ -97,7 +97,7 @@ func (l letter) boundary() string {
 
 var bodyTag = regexp.MustCompile(`(?i)<body\b[^>]*>`)
 
-// withNotes puts the notes at the top of a page that does not show them itself.
+// withNotes inserts the notes at the top of a page, unless the page shows them itself.
 func withNotes(page string, notes []string) string {
 	var banner strings.Builder
 	for _, note := range notes {

@@ -8,9 +8,9 @@ import (
 	"butler/internal/destination"
 )
 
-// Probe implements destination.Prober: a session without a mail.
+// Probe implements destination.Prober with a session that sends no mail.
 func (s *sender) Probe() destination.Probe {
-	// The settings are the same for every use of the section.
+	// All uses of the section have the same settings.
 	return destination.Probe{Key: "smtp " + s.pool.address, Look: s.pool.probe}
 }
 

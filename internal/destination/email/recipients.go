@@ -10,21 +10,21 @@ import (
 	"butler/messages"
 )
 
-// recipients is who is told of an alert, and why others are not.
+// recipients are the recipients of an alert, and why others are not told.
 type recipients struct {
-	// fromTask are the addresses in the task's own custom property.
+	// fromTask are the addresses in a custom property of the task.
 	fromTask []string
-	// common are the addresses of the configuration.
+	// common are the configured addresses.
 	common []string
 	// owner are the addresses of the app's owner.
 	owner []string
-	// reasons say why one of the lists is empty.
+	// reasons say why lists are empty.
 	reasons []string
-	// leftOut are those whom a rule excludes.
+	// leftOut are the recipients that a rule excludes.
 	leftOut []destination.LeftOut
 }
 
-// exclude notes that a rule excludes somebody.
+// exclude notes that a rule excludes recipients.
 func (r *recipients) exclude(why string, who ...string) {
 	r.reasons = append(r.reasons, why)
 	r.leftOut = append(r.leftOut, destination.LeftOut{Recipients: who, Reason: why})
@@ -49,7 +49,7 @@ func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	return destination.Selection{Recipients: told, LeftOut: leftOut(r.leftOut, told)}
 }
 
-// leftOut returns those who are not told for another reason either.
+// leftOut returns those who are not told by another rule instead.
 func leftOut(all []destination.LeftOut, told []string) []destination.LeftOut {
 	var out []destination.LeftOut
 	for _, l := range all {
@@ -62,9 +62,8 @@ func leftOut(all []destination.LeftOut, told []string) []destination.LeftOut {
 	return out
 }
 
-// recipientsOf builds the three lists. A task or an app that could not be looked
-// up passes its gate: an alert is rather told to somebody who did not ask for it
-// than to nobody.
+// recipientsOf builds the three lists. A task or app that could not be looked up
+// passes its gate: better to tell somebody who did not ask than to tell nobody.
 func (e Event) recipientsOf(a *messages.Alert) recipients {
 	var r recipients
 	if name := e.AlertEnabledByEmailAddress.CustomPropertyName; name != "" && a.TaskEvent() {
@@ -98,13 +97,13 @@ func (e Event) recipientsOf(a *messages.Alert) recipients {
 	return r
 }
 
-// lets reports whether the gate is open for a task.
+// lets reports whether a task passes the gate.
 func (g Gate) lets(t messages.Task) bool {
 	return !g.Enable || !t.Known || t.HasProperty(g.CustomPropertyName, g.EnabledValue)
 }
 
-// is reports whether the account is that of an owner. Letter case counts, but in
-// an address: nobody has two mailboxes that differ in it alone.
+// is reports whether owner has the account. Only mail addresses are compared without
+// regard to letter case: no two mailboxes differ in it alone.
 func (a Account) is(owner messages.Owner) bool {
 	if a.Email != "" {
 		return slices.ContainsFunc(owner.Emails, func(address string) bool { return strings.EqualFold(address, a.Email) })
@@ -112,7 +111,7 @@ func (a Account) is(owner messages.Owner) bool {
 	return a.Directory == owner.Directory && a.UserID == owner.UserID
 }
 
-// addresses returns the owner's addresses, or why the owner is not told.
+// addresses returns the owner's addresses, or the reason why the owner is not told.
 func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why string) {
 	is := func(a Account) bool { return a.is(owner) }
 	switch {
@@ -128,7 +127,7 @@ func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why 
 	return owner.Emails, ""
 }
 
-// The parts of an address. Names in front of it ("Anna <a@b.c>") are not accepted.
+// The parts of an address. A preceding name ("Anna <a@b.c>") is not accepted.
 var (
 	localPart = regexp.MustCompile("^[-!#$%&'*+/0-9=?A-Z^_a-z`{|}~]+(\\.[-!#$%&'*+/0-9=?A-Z^_a-z`{|}~]+)*$")
 	labelPart = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$`)
@@ -148,7 +147,7 @@ func validAddress(s string) bool {
 	return !slices.ContainsFunc(labels, func(label string) bool { return len(label) > 63 || !labelPart.MatchString(label) })
 }
 
-// printableAddress shows what was meant to be an address, shortened and on one line.
+// printableAddress returns an intended address for display, shortened and on one line.
 func printableAddress(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
 	s = strings.Map(func(r rune) rune {

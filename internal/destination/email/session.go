@@ -15,9 +15,9 @@ import (
 const (
 	// idleFor is how long a session waits for another mail.
 	idleFor = 5 * time.Second
-	// maxMails is how many mails a session carries; servers limit it, too.
+	// maxMails is how many mails a session carries; servers have limits, too.
 	maxMails = 100
-	// quitTimeout bounds the end of a session.
+	// quitTimeout bounds the closing of a session.
 	quitTimeout = time.Second
 )
 
@@ -27,20 +27,20 @@ type envelope struct {
 	mail     []byte
 }
 
-// sessionPool sends mails to a server and keeps sessions open for the next ones. An
-// attempt takes the most recently used session, and opens one only if none is idle, so
-// there are never more sessions than attempts at once.
+// sessionPool sends mails to a server and keeps sessions open for later ones. An
+// attempt takes the most recently used session and opens a new one only if none is
+// idle, so there are never more sessions than concurrent attempts.
 type sessionPool struct {
 	server
 
 	mu     sync.Mutex
-	idle   []*session // the one that was used last at the end
+	idle   []*session // the most recently used one is last
 	closed bool
 }
 
 func newSessionPool(s SMTP) *sessionPool { return &sessionPool{server: newServer(s)} }
 
-// send sends one mail. It ends with ctx.
+// send sends one mail. It returns when ctx ends.
 func (p *sessionPool) send(ctx context.Context, e envelope) error {
 	return p.classify(ctx, func() (step, error) {
 		if kept := p.take(); kept != nil {
@@ -57,9 +57,9 @@ func (p *sessionPool) send(ctx context.Context, e envelope) error {
 	})
 }
 
-// sessionLost reports whether a mail failed because an idle session had ended, or the
-// server accepts no more mails in it; then it can be sent in a new one. That is never
-// so once the content was being sent, because the server may have accepted the mail.
+// sessionLost reports whether a mail failed because an idle session had ended or
+// accepts no more mails, so that it can be sent in a new one. It is false once the
+// content was being sent, because the server may have accepted the mail.
 func sessionLost(at step, err error) bool {
 	if at == sending {
 		return false
@@ -71,7 +71,7 @@ func sessionLost(at step, err error) bool {
 // replyClosing is the reply code of a server that ends the session.
 const replyClosing = 421
 
-// sendIn sends a mail in a session, and keeps the session if it succeeded.
+// sendIn sends a mail in a session, and keeps the session on success.
 func (p *sessionPool) sendIn(ctx context.Context, s *session, e envelope) (step, error) {
 	stop := interrupt(ctx, s.conn)
 	at, err := s.transmit(e)
@@ -99,7 +99,8 @@ func (p *sessionPool) take() *session {
 	return s
 }
 
-// keep makes a session idle, unless it has carried maxMails, and reports whether it did.
+// keep makes a session idle and reports whether it did. It does not keep one that has
+// carried maxMails, or any after close.
 func (p *sessionPool) keep(s *session) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +125,7 @@ func (p *sessionPool) expire(s *session) {
 	}
 }
 
-// close ends the idle sessions. Later mails are each sent in a session of their own.
+// close ends the idle sessions. Each later mail is sent in a session of its own.
 func (p *sessionPool) close() {
 	p.mu.Lock()
 	waiting := p.idle

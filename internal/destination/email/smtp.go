@@ -22,7 +22,7 @@ import (
 	"butler/internal/httpc"
 )
 
-// Replies about a mailbox.
+// Reply codes about a mailbox.
 const (
 	mailboxBusy = 450
 	mailboxFull = 452
@@ -30,14 +30,14 @@ const (
 
 const (
 	defaultPort = 25
-	// maxReply is how much of a server's answer is shown.
+	// maxReply is how many characters of a server's answer are shown.
 	maxReply = 200
 )
 
 // server holds the address and the settings of the mail server.
 type server struct {
 	settings SMTP
-	name     string // what the certificate must show
+	name     string // expected in the certificate
 	address  string
 	hello    string
 	tls      *tls.Config
@@ -51,7 +51,7 @@ func newServer(s SMTP) server {
 		hello:   helloName(),
 		tls: &tls.Config{
 			ServerName: name, MinVersion: tls.VersionTLS12,
-			// Off only where the operator wrote rejectUnauthorized: false.
+			// True only if the operator wrote rejectUnauthorized: false.
 			InsecureSkipVerify: !s.TLS.RejectUnauthorized,
 		},
 	}
@@ -68,7 +68,7 @@ func helloName() string {
 	return name
 }
 
-// step is a step of a session; it decides what a refusal means.
+// step is a step of a session; it determines the meaning of a refusal.
 type step string
 
 const (
@@ -82,7 +82,7 @@ const (
 	sending        step = "send the mail"
 )
 
-// errNoTLS is the error for a server without STARTTLS when that is required.
+// errNoTLS is the error for a server without STARTTLS if that is required.
 var errNoTLS = errors.New("the server does not offer STARTTLS, and smtp.tls.requireTLS is on")
 
 // open opens a session: it connects, starts TLS and logs in.
@@ -100,12 +100,12 @@ func (s server) open(ctx context.Context) (*session, step, error) {
 	return &session{conn: conn, client: client}, "", nil
 }
 
-// interrupt ends every read and write on conn when ctx ends, until it is stopped.
+// interrupt makes every read and write on conn fail once ctx ends, until it is stopped.
 func interrupt(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// greet is the session up to the first mail.
+// greet does the steps of a session between connecting and the first mail.
 func (s server) greet(ctx context.Context, conn net.Conn) (*smtp.Client, step, error) {
 	conn = &boundedConn{Conn: conn}
 	if s.settings.Secure {
@@ -146,9 +146,8 @@ func (s server) prepare(client *smtp.Client) (step, error) {
 	return authenticating, client.Auth(s.mechanism(mechanisms))
 }
 
-// mechanism picks the first of PLAIN, LOGIN and CRAM-MD5 that the server
-// offers. All of them are used on unprotected connections too: whether those
-// are allowed is said by requireTLS.
+// mechanism picks the first of PLAIN, LOGIN and CRAM-MD5 that the server offers. All are
+// used on unencrypted connections too: requireTLS determines whether those are allowed.
 func (s server) mechanism(offered string) smtp.Auth {
 	user, password := s.settings.Auth.User, s.settings.Auth.Password.Reveal()
 	has := map[string]bool{}
@@ -169,8 +168,8 @@ func (s server) mechanism(offered string) smtp.Auth {
 //
 //	4xx to the recipient, about the mailbox   deferred: a full mailbox, or greylisting
 //	other 4xx, a broken or silent connection  transient
-//	5xx to the recipient or to the mail     permanent
-//	5xx to anything before, no TLS          misconfigured
+//	5xx to the recipient or to the mail       permanent
+//	5xx to any earlier step, no TLS           misconfigured
 func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
 	at, err := attempt()
 	if err == nil {
@@ -197,9 +196,9 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 	return failure
 }
 
-// ofMailbox reports whether a recipient is refused for now because of its mailbox or by
-// greylisting. At this step servers may also refuse all mails from us, or all mails,
-// which is not about the recipient.
+// ofMailbox reports whether a recipient is refused temporarily because of its mailbox
+// or by greylisting. At this step servers may also refuse all mails from us, or all
+// mails, which is not about the recipient.
 func ofMailbox(reply *textproto.Error) bool {
 	text := strings.ToLower(reply.Msg)
 	switch enhanced := enhancedCode.FindString(text); {
@@ -207,17 +206,18 @@ func ofMailbox(reply *textproto.Error) bool {
 		return false
 	case strings.Contains(text, "greylist"), strings.Contains(text, "graylist"):
 		return true
-	case enhanced == "", strings.HasPrefix(enhanced, "4.0."): // which says nothing more
+	case enhanced == "", strings.HasPrefix(enhanced, "4.0."): // not specific
 		return reply.Code == mailboxBusy || reply.Code == mailboxFull
 	default:
 		return strings.HasPrefix(enhanced, "4.1.") || strings.HasPrefix(enhanced, "4.2.")
 	}
 }
 
-// enhancedCode is the status of RFC 3463 at the beginning of a reply.
+// enhancedCode matches the RFC 3463 status code at the beginning of a reply.
 var enhancedCode = regexp.MustCompile(`^4\.[0-9]{1,3}\.[0-9]{1,3}`)
 
-// wrongTLS reports whether certificates or the kind of connection do not fit the configuration.
+// wrongTLS reports whether the certificate or the type of connection contradicts the
+// configuration.
 func wrongTLS(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, wrongName := errors.AsType[x509.HostnameError](err)
@@ -225,7 +225,7 @@ func wrongTLS(err error) bool {
 	return untrusted || wrongName || notTLS
 }
 
-// broken reports whether the connection failed, and not the protocol on it.
+// broken reports whether the connection failed, rather than the protocol on it.
 func broken(err error) bool {
 	_, network := errors.AsType[net.Error](err)
 	return network || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "EOF")
@@ -249,7 +249,7 @@ func (s server) reason(ctx context.Context, err error) string {
 	return httpc.Excerpt(err.Error(), maxReply, secrets...)
 }
 
-// secrets are the forms in which a server may repeat the password.
+// secrets are the forms in which a server may echo the password.
 func (s server) secrets() []string {
 	user, password := s.settings.Auth.User, s.settings.Auth.Password.Reveal()
 	encode := base64.StdEncoding.EncodeToString

@@ -9,14 +9,14 @@ import (
 	"butler/internal/destination"
 )
 
-// The one mail that is not about an alert.
+// The content of the test mail, the only mail that is not about an alert.
 const (
 	testSubject = "Test mail from butler"
 	testText    = "This mail was sent to find out whether butler can send mail. It can.\n"
 )
 
-// SendTest sends one plain mail with the configured server. Without a sender
-// that of the first event with one is taken. id makes the mail's Message-ID.
+// SendTest sends one plain mail through the configured server. Without from, it uses
+// that of the first event that has one. id determines the Message-ID.
 func SendTest(ctx context.Context, c Config, to, from, id string) error {
 	if !c.Enable {
 		return destination.Misconfigured(errors.New("mail is switched off (emailNotification.enable)"))

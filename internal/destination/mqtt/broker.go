@@ -12,25 +12,25 @@ import (
 	"butler/internal/secret"
 )
 
-// Broker says where the program connects to, and as whom.
+// Broker describes the connection: the broker, the login and the protection.
 type Broker struct {
 	// Address is host:port.
 	Address string
-	// ClientID is "" for any. With KeepSession the broker keeps messages for it.
+	// ClientID is "" for a random one. With KeepSession the broker keeps messages for it.
 	ClientID    string
 	KeepSession bool
 	User        string
 	Password    secret.String
-	// TLS says that the connection is protected; the files are "" for none.
+	// TLS protects the connection; the files are "" for none.
 	TLS                   bool
 	CA, CertFile, KeyFile string
-	// WebSocket is its path; "" is plain TCP.
+	// WebSocket is its path; "" means plain TCP.
 	WebSocket string
-	// ListenerTopic is told whether task events can be received; "" for nobody.
+	// ListenerTopic gets the status of the receiver of task events; "" for none.
 	ListenerTopic string
 }
 
-// Broker returns the connection that the section describes. Files are as they are written.
+// Broker returns the connection that the section describes, with file paths as written.
 func (c Config) Broker() Broker {
 	b := Broker{
 		Address: net.JoinHostPort(c.BrokerHost, strconv.Itoa(c.BrokerPort)), ListenerTopic: c.TaskFailureServerStatusTopic,
@@ -49,7 +49,7 @@ func (c Config) Broker() Broker {
 	return b
 }
 
-// checkBroker finds what is wrong with the connection and with what comes in.
+// checkBroker lists the problems of the connection and of incoming messages.
 func checkBroker(c Config, d destination.Deps) destination.Problems {
 	var p destination.Problems
 	if status := c.TaskFailureServerStatusTopic; status != "" {
@@ -69,8 +69,8 @@ func checkBroker(c Config, d destination.Deps) destination.Problems {
 	return p
 }
 
-// checkFiles finds certificates that cannot be used. They are read for each
-// connection, so they may still come.
+// checkFiles notes certificates that cannot be used. Each connection reads them
+// again, so these are warnings.
 func checkFiles(c Config, d destination.Deps, p *destination.Problems) {
 	const until = "there is no connection until it is"
 	b := c.Broker()
@@ -95,7 +95,7 @@ func checkFiles(c Config, d destination.Deps, p *destination.Problems) {
 	}
 }
 
-// checkIncoming finds what keeps messages from coming in.
+// checkIncoming notes what prevents messages from coming in.
 func checkIncoming(c Config, p *destination.Problems) {
 	root, start := c.SubscriptionRootTopic, c.TaskStartTopic
 	if root != "" {

@@ -14,18 +14,18 @@ type Config struct {
 	BrokerPort int
 	// ClientID is "" for a random one.
 	ClientID string
-	// CleanSession false asks the broker to keep messages while the program is away.
+	// CleanSession false asks the broker to keep messages while the program is not connected.
 	CleanSession bool
 	Username     string
 	Password     secret.String
 	TLS          TLS
 	WebSocket    WebSocket
-	// AzureEventGrid replaces how the program logs in.
+	// AzureEventGrid replaces the login.
 	AzureEventGrid AzureEventGrid
-	// SubscriptionRootTopic is the filter that is subscribed to, TaskStartTopic the
-	// topic below it that starts tasks. An empty one receives nothing.
+	// SubscriptionRootTopic is the subscribed filter, TaskStartTopic the topic within it
+	// that starts tasks. If empty, nothing is received.
 	SubscriptionRootTopic, TaskStartTopic string
-	// The topics of the sections. An empty one publishes nothing.
+	// The topics of the sections. Nothing is published to an empty one.
 	TaskFailureTopic, TaskFailureFullTopic                         string
 	TaskAbortedTopic, TaskAbortedFullTopic                         string
 	TaskFailureSendFull, TaskAbortedSendFull                       bool
@@ -61,26 +61,26 @@ type WebSocket struct {
 // Settings are what one use publishes.
 type Settings struct {
 	Topic string
-	// Full is a JSON document instead of one line of text.
+	// Full sends a JSON document instead of one line of text.
 	Full bool
 
-	// perService continues the topic with the host and the service.
+	// perService appends the host and the service to the topic.
 	perService bool
-	// inSection says that the path of the use is that of the topic itself.
+	// inSection means that the path of the use is the key of the topic itself.
 	inSection bool
 }
 
-// serviceSwitch is what the section of the service monitor says about MQTT.
+// serviceSwitch is the MQTT section of the service monitor.
 type serviceSwitch struct{ Enable bool }
 
-// licenseSwitches are what the section of the licence monitor says about MQTT.
+// licenseSwitches are the MQTT section of the licence monitor.
 type licenseSwitches struct {
 	Enable        bool
 	SendRecurring struct{ Enable bool }
 	SendAlert     struct{ Enable bool }
 }
 
-// readSwitches reads what the monitors publish.
+// readSwitches reads which data of the monitors are published.
 func readSwitches(read destination.Decode, c *Config) error {
 	if err := read("serviceMonitor.alertDestination.mqtt", &c.services); err != nil {
 		return err
@@ -88,8 +88,8 @@ func readSwitches(read destination.Decode, c *Config) error {
 	return read("qlikSenseLicense.serverLicenseMonitor.destination.mqtt", &c.license)
 }
 
-// uses lists what the section publishes: an instance for each kind and form, so
-// that none of them waits for another.
+// uses lists what the section publishes, with an instance per kind and form so that
+// none waits for another.
 func uses(c Config) []destination.Use[Settings] {
 	if !c.Enable {
 		return nil
@@ -125,7 +125,7 @@ func uses(c Config) []destination.Use[Settings] {
 	return out
 }
 
-// checkTopic finds what is wrong with the topic of one use.
+// checkTopic lists the problems of a use's topic.
 func checkTopic(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	key := "topic"

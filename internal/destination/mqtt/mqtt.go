@@ -1,11 +1,11 @@
-// Package mqtt owns how alerts reach an MQTT broker: what is published, and
-// under which topic.
+// Package mqtt owns the delivery of alerts to an MQTT broker: what is published, and
+// under which topics.
 //
-// It guarantees that a delivered alert is acknowledged by the broker, that a
-// message is either one line of text or valid JSON, whatever the data hold, and
-// that a host or a service never adds a level to a topic. The connection is the
-// program's. It must never connect, keep or repeat anything: the program and the
-// delivery actor do.
+// It guarantees that the broker has acknowledged a delivered alert, that a message is
+// either one line of text or valid JSON whatever the data contain, and that the name
+// of a host or service never adds a level to a topic. It uses the program's
+// connection. It must never connect, store or retry: the program and the delivery
+// actor do.
 package mqtt
 
 import (
@@ -71,7 +71,7 @@ func (p *publisher) Preview(n messages.Notice) (string, error) {
 	return p.topic(n.Alert) + "\n\n" + string(payload), err
 }
 
-// topic returns where an alert is published.
+// topic returns the topic of an alert.
 func (p *publisher) topic(a messages.Alert) string {
 	if !p.perService {
 		return p.Topic
@@ -79,7 +79,7 @@ func (p *publisher) topic(a messages.Alert) string {
 	return p.Topic + "/" + topic.Level(a.Service.Host) + "/" + topic.Level(a.Service.Name)
 }
 
-// payload returns the message in the form of the use.
+// payload returns the message in the configured form.
 func (p *publisher) payload(n messages.Notice) ([]byte, error) {
 	if !p.Full {
 		return []byte(line(n)), nil

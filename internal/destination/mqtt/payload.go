@@ -12,8 +12,8 @@ import (
 	"butler/messages"
 )
 
-// The limits of a message, in bytes. The protocol has none to speak of; the
-// common brokers take this much.
+// The limits of a message, in bytes. The protocol has practically none; common
+// brokers accept this much.
 const (
 	maxDocument = 256 << 10
 	maxLine     = 4 << 10
@@ -23,8 +23,8 @@ const (
 	maxItems = 100
 )
 
-// line returns an alert as one line of text: for a task its name and nothing
-// else, because that is what subscribers compare. Only a test says that it is one.
+// line returns an alert as one line of text. For a task it is only the name, because
+// subscribers compare it; a test and held-back alerts are noted after it.
 func line(n messages.Notice) string {
 	out := subject(n.Alert)
 	if n.Alert.Test {
@@ -36,7 +36,7 @@ func line(n messages.Notice) string {
 	return template.CutEnd(strings.Map(visible, out), maxLine, utf8.RuneLen)
 }
 
-// visible keeps a character of a line as it is, unless it is none.
+// visible replaces control characters by spaces.
 func visible(r rune) rune {
 	if unicode.IsControl(r) {
 		return ' '
@@ -70,7 +70,7 @@ func licenseLine(l messages.License) string {
 	}
 }
 
-// marks are the fields that every document has beside those of its kind.
+// marks are the fields that all documents have in addition to those of their kind.
 type marks struct {
 	AlertKind        messages.AlertKind `json:"alertKind"`
 	Degraded         []string           `json:"degraded,omitempty"`
@@ -78,8 +78,8 @@ type marks struct {
 	Test             bool               `json:"test,omitempty"`
 }
 
-// document returns an alert as a JSON object. Metadata that would make it too
-// large is left out, and the document says so.
+// document returns an alert as a JSON object. Metadata that would make it too large
+// are left out, which the document notes.
 func document(n messages.Notice) ([]byte, error) {
 	m := marks{AlertKind: n.Alert.Kind, Degraded: items(n.Alert.Degraded), SuppressedAlerts: n.SuppressedBefore, Test: n.Alert.Test}
 	var v any
@@ -143,7 +143,7 @@ func taskDocument(a messages.Alert, m marks) ([]byte, error) {
 	return encode(t)
 }
 
-// raw returns a document that is passed on as it is; nothing when it is none.
+// raw returns a JSON document unchanged except for invalid UTF-8, or nil if it is invalid.
 func raw(document string) json.RawMessage {
 	if !json.Valid([]byte(document)) {
 		return nil
@@ -197,7 +197,7 @@ func licenseOf(l messages.License, m marks) license {
 	return out
 }
 
-// items returns a list with every text cut, never null.
+// items returns a list with every text cut; it is never nil.
 func items(list []string) []string {
 	out := make([]string, 0, min(len(list), maxItems))
 	for _, one := range list[:min(len(list), maxItems)] {
@@ -216,7 +216,7 @@ func properties(list []messages.Property) []messages.Property {
 
 func text(s string) string { return template.CutEnd(s, maxText, encoded) }
 
-// encoded weighs a character as a JSON string holds it, at the most.
+// encoded returns an upper bound of the length of a character in a JSON string, in bytes.
 func encoded(r rune) int {
 	if r < ' ' || r == '"' || r == '\\' || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
 		return len(`\u0000`)

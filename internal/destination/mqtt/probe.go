@@ -7,7 +7,7 @@ import (
 	"butler/internal/destination"
 )
 
-// Probe implements destination.Prober, where the connection can be looked at.
+// Probe implements destination.Prober. It fails if the connection is no Prober.
 func (p *publisher) Probe() destination.Probe {
 	if broker, ok := p.broker.(destination.Prober); ok {
 		return broker.Probe()

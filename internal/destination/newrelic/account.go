@@ -7,8 +7,8 @@ import (
 	"butler/messages"
 )
 
-// expand makes an instance of every kind, form and account that a use may send
-// to. An entry of a route keeps its kinds together: they share one limit anyway.
+// expand makes an instance for every form and account, and for a use of a section also for
+// every kind. A use of a route keeps its kinds together, since they share one limit anyway.
 func expand(c Config, u destination.Use[Settings]) []destination.Use[Settings] {
 	var out []destination.Use[Settings]
 	if u.Settings.form == "" {
@@ -40,7 +40,7 @@ func perAccount(c Config, u destination.Use[Settings], name string) []destinatio
 	return out
 }
 
-// forms are those that an entry of a route asks for.
+// forms returns the forms that an entry of a route asks for.
 func (s Settings) forms() []form {
 	var out []form
 	if s.Event {
@@ -80,7 +80,7 @@ func instance(c Config, u destination.Use[Settings]) destination.Instance {
 	return i
 }
 
-// names are what the accounts are called.
+// names returns the names of the accounts.
 func (c Config) names() []string {
 	out := make([]string, 0, len(c.accounts))
 	for _, a := range c.accounts {
@@ -89,9 +89,9 @@ func (c Config) names() []string {
 	return out
 }
 
-// selects implements Instance.Select for an account that the task has to name.
-// When the task could not be looked up and nobody else is told, every account
-// is: an alert is rather told to somebody who did not ask for it than to nobody.
+// selects implements Instance.Select for an account that the task has to name. If the
+// task could not be looked up and no other account is told, all accounts are: better
+// to tell somebody who did not ask than to tell nobody.
 func (s Settings) selects(a *messages.Alert) destination.Selection {
 	name := s.account.AccountName
 	switch {

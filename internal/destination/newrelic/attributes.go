@@ -9,22 +9,22 @@ import (
 	"butler/messages"
 )
 
-// New Relic's limits. What is beyond them it drops without a word.
+// New Relic's limits. It silently drops what exceeds them.
 const (
 	maxAttributes = 254
 	maxNameLength = 255
 	maxValue      = 4096
 )
 
-// attributes are what can be queried: texts and numbers under names. The first
-// value of a name stays, so the most important ones are added first.
+// attributes are the values that can be queried: strings and numbers by name. The
+// first value of a name wins, so the most important ones are added first.
 type attributes struct {
 	values map[string]any
-	// maxValue is the longest text, in characters.
+	// maxValue is the maximum length of a text, in characters.
 	maxValue int
 }
 
-// add adds a text or a number. The name is cut, too: it may be a tag.
+// add adds a text or a number. It also cuts the name, which may come from a tag.
 func (a *attributes) add(name string, value any) {
 	name = fit(name, maxNameLength)
 	if _, taken := a.values[name]; taken || name == "" || len(a.values) >= maxAttributes {
@@ -40,8 +40,8 @@ func fit(s string, limit int) string {
 	return template.CutEnd(strings.ToValidUTF8(s, ""), limit, template.Units)
 }
 
-// attributesOf returns what is said of a notice in one form, with texts of at
-// most limit characters.
+// attributesOf returns the attributes of a notice in the sender's form, with texts of
+// at most limit characters.
 func (s *sender) attributesOf(n messages.Notice, limit int) map[string]any {
 	a := &attributes{values: map[string]any{}, maxValue: limit}
 	a.add(s.typeOf(n.Alert.Kind))
@@ -76,7 +76,7 @@ func (s *sender) attributesOf(n messages.Notice, limit int) map[string]any {
 	return a.values
 }
 
-// types are what New Relic keeps alerts under, before "Event" or "Log".
+// types are the types of alerts at New Relic, without the suffix "Event" or "Log".
 var types = map[messages.AlertKind]string{
 	messages.ReloadTaskFailed:             "qs_reloadTaskFailed",
 	messages.ReloadTaskAborted:            "qs_reloadTaskAborted",
@@ -104,7 +104,7 @@ func (s *sender) typeOf(kind messages.AlertKind) (name string, value any) {
 	return "eventType", types[kind] + "Event"
 }
 
-// addNotes says what a reader must know whatever the alert is about.
+// addNotes adds what a reader must know about any alert.
 func (a *attributes) addNotes(n messages.Notice) {
 	if n.Alert.Test {
 		a.add("butler_test", "true")
@@ -131,7 +131,7 @@ func (a *attributes) addEvent(alert messages.Alert) {
 	a.add("qs_logMessage", e.LogMessage)
 }
 
-// addExecution says how the execution went; a log entry has it beside the script log.
+// addExecution adds the execution result, which a log entry has besides the script log.
 func (a *attributes) addExecution(alert messages.Alert, tail int) {
 	e := alert.Execution
 	if e.Known {
@@ -143,7 +143,7 @@ func (a *attributes) addExecution(alert messages.Alert, tail int) {
 	if e.Known && alert.TaskEvent() {
 		a.add("qs_executionStatusNum", int(e.Status))
 		a.add("qs_executionStatusText", e.Status.String())
-		// Misspelt by the Node.js tool; dashboards ask for it.
+		// Misspelt by the Node.js tool; existing dashboards query it.
 		a.add("qs_exeuctionStatusText", e.Status.String())
 	}
 	if alert.ScriptLog.Available {
@@ -209,8 +209,7 @@ func (a *attributes) addTags(prefix string, tags []string) {
 	}
 }
 
-// addProperties adds one attribute per custom property; several values of one
-// property stand beside each other.
+// addProperties adds one attribute per custom property, with several values separated by commas.
 func (a *attributes) addProperties(prefix string, properties []messages.Property) {
 	for i, p := range properties {
 		values := []string{p.Value}
@@ -219,7 +218,7 @@ func (a *attributes) addProperties(prefix string, properties []messages.Property
 				values = append(values, later.Value)
 			}
 		}
-		// The first of a name has all of its values, and later ones are not added.
+		// The first one of a name has all values; add ignores later ones.
 		a.add(prefix+p.Name, strings.Join(values, ", "))
 	}
 }

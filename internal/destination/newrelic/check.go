@@ -12,10 +12,10 @@ import (
 	"butler/internal/text"
 )
 
-// maxName is how long the name of an account may be: it is part of metrics and logs.
+// maxName is the maximum length of an account name, which is part of metrics and logs.
 const maxName = 100
 
-// check lists what is wrong with the keys that all uses share.
+// check lists the problems of the keys that all uses share.
 func check(c Config, _ destination.Deps) destination.Problems {
 	p := c.checkAccounts()
 	if !c.Enable {
@@ -60,7 +60,7 @@ func (c Config) checkAccounts() destination.Problems {
 	return p
 }
 
-// unknown finds the names in the list at a key that no account has.
+// unknown notes the names in the list at a key that no account has.
 func (c Config) unknown(key string, names []string) destination.Problems {
 	var p destination.Problems
 	for i, name := range names {
@@ -71,7 +71,7 @@ func (c Config) unknown(key string, names []string) destination.Problems {
 	return p
 }
 
-// accountNames suggests what to write instead.
+// accountNames returns the suggestion for an unknown account.
 func (c Config) accountNames() string {
 	if len(c.accounts) == 0 {
 		return "add the account there"
@@ -97,7 +97,7 @@ func checkHeaders(key string, headers []Header) destination.Problems {
 	return p
 }
 
-// checkUse lists what is wrong with one use, and what of it does nothing.
+// checkUse lists the problems of one use, including settings without effect.
 func checkUse(c Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
 	s := u.Settings
 	if s.form == "" {
@@ -119,7 +119,7 @@ func checkUse(c Config, u destination.Use[Settings], _ destination.Deps) destina
 	return p
 }
 
-// checkEntry lists what is wrong with an entry of a route.
+// checkEntry lists the problems of an entry of a route.
 func (c Config) checkEntry(s Settings) destination.Problems {
 	p := c.unknown("accounts", s.Accounts)
 	if len(s.Accounts) == 0 {

@@ -10,7 +10,7 @@ import (
 
 const (
 	section = "incidentTool.newRelic"
-	// accountsKey is where the accounts are, which other features use as well.
+	// accountsKey is the section of the accounts, which other features use too.
 	accountsKey = "thirdPartyToolsCredentials.newRelic"
 
 	// timeout bounds one call.
@@ -20,33 +20,33 @@ const (
 // Config is the section incidentTool.newRelic.
 type Config struct {
 	Enable bool
-	// DestinationAccount are accounts that get everything about reloads, beside those of the event.
+	// DestinationAccount are accounts that get all reload alerts, besides those of the event.
 	DestinationAccount struct{ Event, Log []string }
 	URL                struct{ Event, Log string }
 	ReloadTaskFailure  Reload
 	ReloadTaskAborted  Reload
 	ServiceMonitor     Services
 
-	// accounts, servicesOn and usage are of other sections.
+	// accounts, servicesOn and usage are from other sections.
 	accounts   []Account
 	servicesOn bool
 	usage      Usage
 }
 
-// Account is one account at New Relic, under the name that the configuration uses.
+// Account is an account at New Relic, with its name in the configuration.
 type Account struct {
 	AccountName  string
 	InsertAPIKey secret.String
 	AccountID    int
 }
 
-// Reload is what the section says of one event of a reload task.
+// Reload is the part of the section for one event of reload tasks.
 type Reload struct {
 	Destination    struct{ Event, Log ReloadTarget }
 	SharedSettings Shared
 }
 
-// ReloadTarget is one form of it.
+// ReloadTarget configures one form of it.
 type ReloadTarget struct {
 	Enable             bool
 	SendToAccount      SendToAccount
@@ -54,9 +54,9 @@ type ReloadTarget struct {
 	TailScriptLogLines int
 }
 
-// SendToAccount chooses accounts for the alerts about a task.
+// SendToAccount selects the accounts for alerts about a task.
 type SendToAccount struct {
-	// ByCustomProperty names a custom property of the task whose values are accounts.
+	// ByCustomProperty names a custom property of the task whose values are account names.
 	ByCustomProperty struct {
 		Enable             bool
 		CustomPropertyName string
@@ -68,21 +68,21 @@ type SendToAccount struct {
 	}
 }
 
-// Services is what the section says of Windows services.
+// Services is the part of the section for Windows services.
 type Services struct {
 	Destination         struct{ Event, Log ServiceTarget }
 	MonitorServiceState struct{ Running, Stopped struct{ Enable bool } }
 	SharedSettings      Shared
 }
 
-// ServiceTarget is one form of it.
+// ServiceTarget configures one form of it.
 type ServiceTarget struct {
 	Enable        bool
 	SendToAccount []string
 	Attribute     Attribute
 }
 
-// Shared is what events and logs of a section have in common.
+// Shared are the settings that the events and logs of a section share.
 type Shared struct {
 	// RateLimit is in seconds; 0 means no limit.
 	RateLimit float64
@@ -99,14 +99,14 @@ type Header struct {
 // Pair is a fixed attribute.
 type Pair struct{ Name, Value string }
 
-// Attribute says which attributes are sent.
+// Attribute selects the attributes that are sent.
 type Attribute struct {
-	// Static are fixed; of two with one name the later counts.
+	// Static are fixed; the later of two with the same name wins.
 	Static  []Pair
 	Dynamic Dynamic
 }
 
-// Dynamic are the attributes that can be left out.
+// Dynamic are the optional attributes.
 type Dynamic struct {
 	UseAppTags, UseTaskTags                                    bool
 	ServiceHost, ServiceName, ServiceDisplayName, ServiceState bool
@@ -125,20 +125,20 @@ type Settings struct {
 
 	// accountsAt is the key of Accounts below the path of a use of the section.
 	accountsAt string
-	// further are accounts of the section that get every alert, too.
+	// further are accounts of the section that also get every alert.
 	further []string
-	// property is the custom property of the task that names further accounts; "" for none.
+	// property is the task's custom property that names further accounts; "" for none.
 	property   string
 	byProperty bool
 
-	// metrics are those of a use in that form.
+	// metrics are for a use in that form.
 	metrics metrics
-	// form and account are of one instance, see expand.
+	// form and account belong to one instance; see expand.
 	form    form
 	account Account
 }
 
-// read completes the section with what stands in others.
+// read adds the values of other sections.
 func read(decode destination.Decode, c *Config) error {
 	if err := decode("thirdPartyToolsCredentials.newRelic", &c.accounts); err != nil {
 		return err
@@ -151,10 +151,10 @@ func read(decode destination.Decode, c *Config) error {
 	return decode("uptimeMonitor.storeNewRelic", &c.usage)
 }
 
-// ServiceMonitor is the switch that the section serviceMonitor has for New Relic.
+// ServiceMonitor is the New Relic switch of the section serviceMonitor.
 type ServiceMonitor struct{ Enable bool }
 
-// uses lists what the section switches on.
+// uses lists the enabled uses.
 func uses(c Config) []destination.Use[Settings] {
 	out := c.usage.uses()
 	if !c.Enable {
@@ -223,8 +223,8 @@ func (s Services) uses() []destination.Use[Settings] {
 	return out
 }
 
-// settings returns what one form of a section takes over: attributes of its own
-// win over the shared ones.
+// settings returns the settings of one form of a section. Its own attributes override
+// the shared ones.
 func (s Shared) settings(f form, own Attribute) Settings {
 	own.Static = append(append([]Pair(nil), s.Attribute.Static...), own.Static...)
 	return Settings{form: f, RateLimit: s.RateLimit, Header: s.Header, Attribute: own}

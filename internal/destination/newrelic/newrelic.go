@@ -1,15 +1,14 @@
-// Package newrelic owns alerts to New Relic: as events, which are counted and
-// charted, and as log entries, which carry the end of the script log; and what
-// this process uses, as metrics.
+// Package newrelic owns the delivery to New Relic: alerts as events, which are
+// counted and charted, and as log entries, which contain the end of the script log;
+// and the resource usage of this process as metrics.
 //
-// It guarantees that every kind of alert, form and account is an instance of
-// its own, so that an account that fails delays no other; that what is sent is
-// within New Relic's limits, which answers a violation with silence; and that
-// attributes are texts and numbers, because nothing else can be queried. An
-// API key appears in no error and no log.
+// It guarantees that every kind of alert, form and account is an instance of its own,
+// so that a failing account delays no other; that requests are within New Relic's
+// limits, which silently ignores violations; and that attributes are strings and
+// numbers, because nothing else can be queried. An API key appears in no error and no
+// log.
 //
-// It must never decide by itself which accounts exist: that is the section
-// thirdPartyToolsCredentials.
+// It must not decide which accounts exist: the section thirdPartyToolsCredentials does.
 package newrelic
 
 import (
@@ -38,13 +37,13 @@ func Definition() destination.Definition {
 	})
 }
 
-// form is one of the things that an alert can become.
+// form is what an alert is sent as.
 type form string
 
 const (
 	asEvent form = "event"
 	asLog   form = "log"
-	// asMetric is for what the process uses only.
+	// asMetric is only for the resource usage of the process.
 	asMetric form = "metric"
 )
 
@@ -88,8 +87,8 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	return answer.Receipt(), nil
 }
 
-// post sends a body for an account: with what the operator wrote as headers,
-// below the account's own key.
+// post sends a body to an account, with the operator's headers; the account's API key
+// overrides theirs.
 func post(ctx context.Context, client *http.Client, address string, body []byte, account Account, headers []Header) (httpc.Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
@@ -106,7 +105,7 @@ func post(ctx context.Context, client *http.Client, address string, body []byte,
 	return httpc.Send(client, req, secrets...)
 }
 
-// eventAddress returns where the events of an account go.
+// eventAddress returns the address for events of an account.
 func eventAddress(base string, account Account) (string, error) {
 	return url.JoinPath(base, "v1", "accounts", strconv.Itoa(account.AccountID), "events")
 }

@@ -10,15 +10,15 @@ import (
 	"butler/messages"
 )
 
-// maxBody is the largest request that New Relic takes, in bytes.
+// maxBody is the largest request that New Relic accepts, in bytes.
 const maxBody = 1_000_000
 
-// shorter are the lengths that values are cut to, in turn, until a request fits.
-// The last always does: with it, all names and values of an alert are below the limit.
+// shorter are the lengths that values are cut to, in turn, until a request fits. With
+// the last it always does: all names and values of an alert are then below the limit.
 var shorter = []int{maxValue, 1024, 256, 64}
 
-// body returns the request of a notice. It is measured: what does not fit is
-// taken from the oldest lines of the script log first, then from every value.
+// body returns the request of a notice. If it is too large, the oldest lines of the
+// script log are cut first, then all values.
 func (s *sender) body(n messages.Notice) ([]byte, error) {
 	if s.settings.form == asMetric {
 		return s.metricBody(n)
@@ -50,14 +50,14 @@ func (s *sender) compose(n messages.Notice, attributes map[string]any) ([]byte, 
 	return entry(s.message(n.Alert, maxBody-len(empty)))
 }
 
-// separator stands between what is known of an execution and its script log.
+// separator is between the description of an execution and its script log.
 const separator = "\r\n-------------------------------\r\n\r\n"
 
-// noScriptLog stands in place of a script log that could not be had.
+// noScriptLog replaces a script log that is not available.
 const noScriptLog = "The script log is not available."
 
-// message is the text of a log entry, of at most room bytes in JSON: how the
-// execution went, and the end of the script log.
+// message is the text of a log entry, of at most room bytes in JSON: the description
+// of the execution, and the end of the script log.
 func (s *sender) message(a messages.Alert, room int) string {
 	about, text := parts(a, s.settings.TailScriptLogLines)
 	about = strings.ToValidUTF8(about, "")
@@ -70,8 +70,8 @@ func (s *sender) message(a messages.Alert, room int) string {
 	return about + separator + template.CutLinesStart(text, room, inJSON)
 }
 
-// parts returns what is said before the script log, and the script log, or, where
-// there is no script, the one text that there is.
+// parts returns the text before the script log, and the script log. For alerts
+// without a script, text is the only one.
 func parts(a messages.Alert, tail int) (about, text string) {
 	script := noScriptLog
 	if a.ScriptLog.Available {
@@ -91,7 +91,7 @@ func parts(a messages.Alert, tail int) (about, text string) {
 	}
 }
 
-// steps are the details of an execution, one a line.
+// steps returns the details of an execution, one per line.
 func steps(e messages.Execution) string {
 	var out strings.Builder
 	for _, d := range e.Details {
@@ -108,7 +108,7 @@ func serviceText(s messages.Service) string {
 	return service + `in state "` + s.Status + `".`
 }
 
-// inJSON weighs a character by the bytes that it has in JSON, or more.
+// inJSON returns an upper bound of the length of a character in JSON, in bytes.
 func inJSON(r rune) int {
 	switch {
 	case r == '"', r == '\\', r == '\n', r == '\r', r == '\t':

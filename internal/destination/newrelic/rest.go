@@ -17,7 +17,7 @@ import (
 // RESTTimeout bounds one call that a caller of the REST API waits for.
 const RESTTimeout = 5 * time.Second
 
-// Posting is where the events, or the metrics, of callers of the REST API go.
+// Posting describes where events or metrics from callers of the REST API are sent.
 type Posting struct {
 	DestinationAccount []string
 	URL                string
@@ -26,18 +26,17 @@ type Posting struct {
 
 	key      string
 	accounts []Account
-	// checked says that the accounts are checked with the alerts or the metrics of
-	// the process that use them.
+	// checked means that the accounts are already checked for the alerts or the process metrics.
 	checked bool
 }
 
-// ReadEventPosting reads where events go, ReadMetricPosting where metrics go.
+// ReadEventPosting reads where events are sent.
 func ReadEventPosting(decode destination.Decode) (p Posting, err error) {
 	p.key = "restServerEndpointsConfig.newRelic.postNewRelicEvent"
 	return p, errors.Join(decode("restServerEndpointsConfig.newRelic.postNewRelicEvent", &p), p.readAccounts(decode))
 }
 
-// ReadMetricPosting reads where metrics go.
+// ReadMetricPosting reads where metrics are sent.
 func ReadMetricPosting(decode destination.Decode) (p Posting, err error) {
 	p.key = "restServerEndpointsConfig.newRelic.postNewRelicMetric"
 	return p, errors.Join(decode("restServerEndpointsConfig.newRelic.postNewRelicMetric", &p), p.readAccounts(decode))
@@ -53,7 +52,7 @@ func (p *Posting) readAccounts(decode destination.Decode) error {
 	return err
 }
 
-// Check lists what is wrong with it.
+// Check lists its problems.
 func (p Posting) Check() destination.Problems {
 	c := Config{accounts: p.accounts}
 	out := c.unknown(p.key+".destinationAccount", p.DestinationAccount)
@@ -67,7 +66,7 @@ func (p Posting) Check() destination.Problems {
 	return append(out, checkHeaders(p.key+".header", p.Header)...)
 }
 
-// Event is what somebody else counts. Attributes are texts and numbers.
+// Event is an event from a caller of the REST API. Attributes are strings and numbers.
 type Event struct {
 	Type string
 	// Milliseconds since 1970.
@@ -75,7 +74,7 @@ type Event struct {
 	Attributes map[string]any
 }
 
-// Metric is a gauge that somebody else has read.
+// Metric is a gauge from a caller of the REST API.
 type Metric struct {
 	Name  string
 	Value float64
@@ -99,7 +98,7 @@ func (p Posting) Metric(ctx context.Context, client *http.Client, m Metric) erro
 	return p.send(ctx, client, body, func(Account) (string, error) { return p.URL, nil })
 }
 
-// with adds what the caller says and what the configuration says; the caller wins.
+// with adds the caller's attributes, then the configured ones; the caller's win.
 func (p Posting) with(of attributes, said map[string]any) map[string]any {
 	for name, value := range said {
 		of.add(name, value)
@@ -110,7 +109,7 @@ func (p Posting) with(of attributes, said map[string]any) map[string]any {
 	return of.values
 }
 
-// send posts to all accounts at the same time, and fails unless all have accepted.
+// send posts to all accounts concurrently, and fails unless all accept.
 func (p Posting) send(ctx context.Context, client *http.Client, body any, address func(Account) (string, error)) error {
 	if len(p.DestinationAccount) == 0 {
 		return errors.New("there is nowhere to send it: name accounts in " + p.key + ".destinationAccount")
@@ -140,7 +139,7 @@ func (p Posting) sendTo(ctx context.Context, client *http.Client, name string, b
 	return err
 }
 
-// summary words which accounts have not accepted; nil when all have.
+// summary says which accounts did not accept; nil if all did.
 func (p Posting) summary(failed []error) error {
 	var texts []string
 	for i, err := range failed {

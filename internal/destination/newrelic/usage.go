@@ -8,8 +8,8 @@ import (
 	"butler/messages"
 )
 
-// usageSection is where the metrics of this process are switched on. They need
-// accounts, and nothing of incidentTool.newRelic.
+// usageSection configures the metrics of this process. They need accounts, but
+// nothing from incidentTool.newRelic.
 const usageSection = "uptimeMonitor.storeNewRelic"
 
 // Usage is the section uptimeMonitor.storeNewRelic.
@@ -27,10 +27,10 @@ type Usage struct {
 	}
 }
 
-// Switch turns one thing on.
+// Switch enables one item.
 type Switch struct{ Enable bool }
 
-// metrics are those that are sent of what the process uses.
+// metrics selects what is sent about the process.
 type metrics struct{ memory, uptime, version bool }
 
 func (u Usage) uses() []destination.Use[Settings] {
@@ -51,7 +51,7 @@ func (u Usage) uses() []destination.Use[Settings] {
 	}}
 }
 
-// check lists what is wrong with the section, with paths below it.
+// check lists the problems of the section, with paths below it.
 func (u Usage) check() destination.Problems {
 	p := checkHeaders("header", u.Header)
 	p.WebAddress("url", u.URL, "leave it out for the EU, or write that of New Relic's metric API in the US")
@@ -68,8 +68,8 @@ type gauge struct {
 	Value int64  `json:"value"`
 }
 
-// metricBody is the request of a notice about what this process uses. All of it
-// is ours but for fixed attributes, so that it cannot be too large.
+// metricBody returns the request of a notice about the resource usage of this
+// process. It cannot be too large, since only the fixed attributes are not ours.
 func (s *sender) metricBody(n messages.Notice) ([]byte, error) {
 	used, chosen := n.Alert.Usage, s.settings.metrics
 	about := &attributes{values: map[string]any{}, maxValue: maxValue}
@@ -88,7 +88,8 @@ func (s *sender) metricBody(n messages.Notice) ([]byte, error) {
 	}})
 }
 
-// gauges are in bytes and milliseconds. What the system does not tell is left out.
+// gauges returns the values in bytes and milliseconds, without those that the system
+// does not report.
 func (m metrics) gauges(u messages.Usage) []gauge {
 	out := []gauge{}
 	if m.memory {

@@ -10,18 +10,18 @@ import (
 	"butler/internal/qlik"
 )
 
-// templateApp is the app ID that the configuration template of the Node.js tool
-// shows. That tool ignored it; here it would silence every other app.
+// templateApp is the app ID in the configuration template of the Node.js tool. That
+// tool ignored it; here it would silence all other apps.
 const templateApp = "47d38f73-628f-44e1-a62c-841604b123ff"
 
-// check lists what is wrong with the keys that all uses share.
+// check lists the problems of the keys that all uses share.
 func check(c Config, _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	p.WebAddress("incidentTool.signl4.url", c.URL.Reveal(), "write the https address of the team's webhook")
 	return p
 }
 
-// checkUse lists what is wrong with one use, and what of it does nothing.
+// checkUse lists the problems of one use, including settings without effect.
 func checkUse(_ Config, u destination.Use[Settings], _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	s := u.Settings

@@ -17,13 +17,13 @@ const timeout = 10 * time.Second
 // Config is the section incidentTool.signl4.
 type Config struct {
 	Enable bool
-	// URL is the address of the team; it holds the team's secret.
+	// URL is the address of the team; it contains the team's secret.
 	URL               secret.String
 	ReloadTaskFailure Event
 	ReloadTaskAborted Event
 }
 
-// Event is what the section says of one event.
+// Event is the part of the section for one event.
 type Event struct {
 	Enable   bool
 	Settings `mapstructure:",squash"`
@@ -31,7 +31,7 @@ type Event struct {
 
 // Settings are how one use sends alerts.
 type Settings struct {
-	// URL is the address of another team, in a route; "" for that of the section.
+	// URL is the address of another team, for a route; "" means that of the section.
 	URL secret.String
 	// RateLimit is in seconds, per task; 0 means no limit.
 	RateLimit   float64
@@ -42,17 +42,17 @@ type Settings struct {
 	IncludeApp IncludeApp
 }
 
-// IncludeApp says about which apps alerts are sent.
+// IncludeApp selects the apps about which alerts are sent.
 type IncludeApp struct {
 	IncludeAll bool
-	// AppID are the IDs of apps, in any letter case. It counts while IncludeAll is false.
+	// AppID are app IDs, in any letter case. They are ignored if IncludeAll is true.
 	AppID []string
 }
 
 // url returns the address of a use.
 func (c Config) url(s Settings) secret.String { return cmp.Or(s.URL, c.URL) }
 
-// uses lists the events that are switched on.
+// uses lists the enabled events.
 func uses(c Config) []destination.Use[Settings] {
 	if !c.Enable {
 		return nil
@@ -78,15 +78,15 @@ func uses(c Config) []destination.Use[Settings] {
 
 func instance(_ Config, u destination.Use[Settings]) destination.Instance {
 	return destination.Instance{
-		// The task names the app of an event that does not.
+		// The task has the app of an event that does not name it.
 		Needs:  destination.Needs{Task: !u.Settings.IncludeApp.IncludeAll},
 		Select: u.Settings.IncludeApp.selects,
 		Window: destination.Seconds(u.Settings.RateLimit), Timeout: timeout,
 	}
 }
 
-// selects implements Instance.Select. A task that could not be looked up, so
-// that nobody knows its app, is told rather than kept quiet.
+// selects implements Instance.Select. An alert about a task that could not be looked
+// up, so that its app is unknown, is sent.
 func (i IncludeApp) selects(a *messages.Alert) destination.Selection {
 	app := cmp.Or(a.Event.AppID, a.Task.AppID, a.App.ID)
 	included := slices.ContainsFunc(i.AppID, func(id string) bool { return strings.EqualFold(strings.TrimSpace(id), app) })

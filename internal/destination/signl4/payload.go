@@ -8,8 +8,8 @@ import (
 	"butler/messages"
 )
 
-// Lengths in characters. SIGNL4 names no limits; these are what a person reads
-// on a telephone, with room.
+// Lengths in characters. SIGNL4 documents no limits; these are generous for what a
+// person reads on a telephone.
 const (
 	maxTitle   = 200
 	maxMessage = 8000
@@ -27,8 +27,8 @@ type signal struct {
 	Location   string `json:"X-S4-Location,omitempty"`
 }
 
-// titles are the texts that rules in SIGNL4 may look for. Other alerts are
-// titled as in every destination.
+// titles are the titles that rules in SIGNL4 may look for. Other alerts have the same
+// title as at every destination.
 var titles = map[messages.AlertKind]string{
 	messages.ReloadTaskFailed:  "Qlik Sense reload task failed",
 	messages.ReloadTaskAborted: "Qlik Sense task aborted",
@@ -45,8 +45,8 @@ func payloadOf(n messages.Notice, s Settings) signal {
 	}
 }
 
-// message says what the alert is about, and what its reader must be told:
-// that it is a test, that details are missing, that others were held back.
+// message says what the alert is about, and adds the notes: that it is a test, that
+// details are missing, that other alerts were held back.
 func message(n messages.Notice) string {
 	lines := []string{subject(n.Alert)}
 	lines = append(lines, template.Notes(template.Fields(n, template.FieldOptions{}))...)
@@ -54,7 +54,7 @@ func message(n messages.Notice) string {
 }
 
 func subject(a messages.Alert) string {
-	// The name alone is cut first, so that what follows it is always seen.
+	// Only the name is cut here, so that the text after it always remains.
 	name := text.Excerpt(template.SubjectOf(a), maxMessage/2)
 	switch a.Kind {
 	case messages.ServiceStopped, messages.ServiceStarted, messages.ServiceStatus:

@@ -1,13 +1,13 @@
-// Package signl4 owns alerts to SIGNL4, which calls the people on duty.
+// Package signl4 owns the delivery of alerts to SIGNL4, which calls the people on duty.
 //
-// It guarantees that every alert opens a signal of its own kind: title, service
-// and severity are those of the event, and the external ID names what the alert
-// is about, so that repeated failures refer to the same thing. A section tells
-// only of the apps that the operator includes. The address holds the team's
-// secret and appears in no error and no log.
+// It guarantees that every alert opens a signal with the title, service and severity of
+// its event, and that the external ID identifies the subject of the alert, so that
+// repeated failures refer to the same thing. A section alerts only about the apps that
+// the operator includes. The address contains the team's secret and appears in no error
+// and no log.
 //
-// It must never close a signal: that the next reload succeeds does not mean
-// that somebody has looked at the failed one.
+// It must never close a signal: a successful next reload does not mean that somebody
+// has looked at the failed one.
 package signl4
 
 import (

@@ -7,10 +7,10 @@ import (
 	"butler/internal/destination/chat"
 )
 
-// Config is the section slackNotification, and what other sections say of Slack.
+// Config is the section slackNotification and the related values of other sections.
 type Config = chat.Config[Event]
 
-// Event is how the alerts of one section, or of an entry of a route, are sent.
+// Event is how the alerts of one section or route entry are sent.
 type Event struct {
 	chat.Settings `mapstructure:",squash"`
 	Channel       string
@@ -23,8 +23,7 @@ const (
 	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.slackNotification.reloadAppFailure"
 )
 
-// read completes the configuration with the switches of the monitors and the
-// alerts of the cloud tenant.
+// read adds the switches of the monitors and the settings for alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
 	return errors.Join(
 		c.ReadSwitches(decode, "serviceMonitor.alertDestination.slack.enable"),

@@ -10,7 +10,7 @@ import (
 	"butler/internal/template"
 )
 
-// Slack's limits, in characters and items. It refuses a message that exceeds one.
+// Slack's limits, in characters and items. It refuses messages that exceed one.
 const (
 	maxBlocks   = 50
 	maxHeader   = 150
@@ -21,22 +21,22 @@ const (
 	maxElements = 25
 	maxContext  = 10
 	// maxMessage is for the whole message as JSON. Slack documents no limit for all
-	// blocks together, and refuses them from about 13,200 characters on.
+	// blocks together but refuses them from about 13,200 characters on.
 	maxMessage = 12_500
 )
 
-// limits bound what goes into a message: code is for the parts of a script log,
-// for the history and for what the engine says, text for every other text.
+// limits bound the content of a message, in characters: code for the parts of a script
+// log, for the history and for messages of the engine, text for every other text.
 type limits struct{ code, text int }
 
-// shrinking are the limits that are tried one after the other until a message
-// fits. 2900 leaves room in a block for code fences and a label.
+// shrinking are the limits that are tried in turn until a message fits. 2900 leaves
+// room in a block for code fences and a label.
 var shrinking = []limits{{2900, maxText}, {2900, 500}, {1800, 500}, {900, 200}, {300, 100}, {100, 60}}
 
 // object is a JSON object.
 type object = map[string]any
 
-// weigh counts a character as Slack does after & < > have become entities.
+// weigh returns the length of a character as Slack counts it, with & < > as entities.
 func weigh(r rune) int {
 	switch r {
 	case '&':
@@ -48,10 +48,9 @@ func weigh(r rune) int {
 	}
 }
 
-// prepare makes the fields obey the limits: what templates put into code blocks
-// is cut to a part of one block, everything else to what a text may hold, and
-// nothing can open or close a code block of its own. An address stays whole:
-// half of one leads nowhere.
+// prepare applies the limits to the fields. Texts for code blocks are cut to fit in
+// one block, all others to the limit for texts, and none can open or close a code
+// block. An address stays whole, since part of one is useless.
 func prepare(fields map[string]any, l limits) {
 	template.MapTexts(fields, func(s string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "``", "`\u200b`")
@@ -75,7 +74,7 @@ func prepare(fields map[string]any, l limits) {
 	maps.Copy(fields, long)
 }
 
-// basicLayout is the fixed layout of a basic message; fit leaves out a button without an address.
+// basicLayout is the fixed layout of a basic message; fit removes buttons without an address.
 func basicLayout(line string, fields map[string]any) object {
 	button := func(text, address string) object {
 		return object{
@@ -90,7 +89,7 @@ func basicLayout(line string, fields map[string]any) object {
 	}}
 }
 
-// plainMessage says everything without a template.
+// plainMessage returns a message with all fields, made without a template.
 func plainMessage(fields map[string]any) object {
 	return object{"blocks": []any{
 		header(chat.Headline(fields)),
@@ -102,7 +101,7 @@ func header(text string) object {
 	return object{"type": "header", "text": object{"type": "plain_text", "text": text}}
 }
 
-// tell adds what the reader must know whatever the template shows.
+// tell adds notes that the reader must see whatever the template shows.
 func tell(message object, notes []string) {
 	if len(notes) == 0 {
 		return
@@ -117,7 +116,7 @@ func tell(message object, notes []string) {
 	message["text"] = strings.TrimSpace(old + "\n" + escape.Replace(text))
 }
 
-// shows reports whether a message has anything to read. Slack refuses one that has not.
+// shows reports whether a message has any content. Slack refuses a message without.
 func shows(message object) bool {
 	text, _ := message["text"].(string)
 	blocks, _ := message["blocks"].([]any)
@@ -127,8 +126,8 @@ func shows(message object) bool {
 
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// fit makes a message obey Slack's limits by cutting texts and dropping what is
-// too much, never by cutting JSON.
+// fit makes a message obey Slack's limits by cutting texts and dropping excess items,
+// never by cutting JSON.
 func fit(message object) {
 	fitBlocks(message)
 	attachments, _ := message["attachments"].([]any)
@@ -159,7 +158,7 @@ func fitBlocks(holder object) {
 	holder["blocks"] = kept
 }
 
-// fitBlock cuts one block and reports whether anything is left of it.
+// fitBlock cuts one block and reports whether any of it remains.
 func fitBlock(block object) bool {
 	switch block["type"] {
 	case "header":
@@ -193,7 +192,7 @@ func fitSection(block object) bool {
 	return true
 }
 
-// fitElements cuts the elements of a block and reports whether there are any left.
+// fitElements cuts the elements of a block and reports whether any remain.
 func fitElements(block object, limit int) bool {
 	elements, _ := block["elements"].([]any)
 	elements = slices.DeleteFunc(elements, func(e any) bool { return !fitElement(e) })
@@ -201,7 +200,7 @@ func fitElements(block object, limit int) bool {
 	return len(elements) > 0
 }
 
-// fitElement cuts a button, an image or a text and reports whether Slack would take it.
+// fitElement cuts a button, an image or a text and reports whether Slack accepts it.
 func fitElement(v any) bool {
 	element, ok := v.(object)
 	switch element["type"] {
@@ -216,9 +215,9 @@ func fitElement(v any) bool {
 	}
 }
 
-// addressed reports whether an address, where there is one, leads somewhere: Slack
-// takes no empty one. It takes addresses literally, too, so what {{url}} in a template
-// escaped as for a text is undone.
+// addressed reports whether the address of an element, if it has the key, is usable:
+// not empty, which Slack refuses, and not too long. Because Slack takes addresses
+// literally, it also undoes the escaping of {{url}} in a template.
 func addressed(element object, key string) bool {
 	address, has := element[key]
 	text, isText := address.(string)
@@ -230,7 +229,7 @@ func addressed(element object, key string) bool {
 
 var unescape = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
 
-// fitText cuts a text object. Slack refuses an empty text as well.
+// fitText cuts a text object and replaces an empty text, which Slack refuses.
 func fitText(v any, limit int) {
 	object, ok := v.(object)
 	if !ok {
@@ -253,7 +252,7 @@ func fitText(v any, limit int) {
 
 const fence = "```"
 
-// cutMarkup cuts markup without splitting an entity or leaving a code block or a link open.
+// cutMarkup cuts markup without splitting an entity or leaving a code block or link open.
 func cutMarkup(text string, limit int) string {
 	cut := template.CutEnd(text, limit, template.Units)
 	if cut == text {
@@ -264,7 +263,7 @@ func cutMarkup(text string, limit int) string {
 	if at := strings.LastIndexByte(body, '&'); at >= 0 && len(body)-at < len("&amp;") && !strings.Contains(body[at:], ";") {
 		body = body[:at]
 	}
-	// Part of a fence may be left at the end; the count below closes what stays open.
+	// Part of a fence may be left at the end; the count below closes an open code block.
 	body = strings.TrimRight(body, "`")
 	at := strings.LastIndexByte(body, '<')
 	switch {
@@ -274,7 +273,7 @@ func cutMarkup(text string, limit int) string {
 		return body + "…"
 	case strings.Contains(body[at:], "|"):
 		return body + "…>"
-	default: // half an address leads nowhere
+	default: // part of an address is useless
 		return body[:at] + "…"
 	}
 }

@@ -11,19 +11,19 @@ import (
 	"butler/internal/template"
 )
 
-// Webhook is where messages go that callers of the REST API write.
+// Webhook is the destination of messages from callers of the REST API.
 type Webhook struct{ WebhookURL secret.String }
 
-// restKey is where it is configured.
+// restKey is the key that configures it.
 const restKey = "slackNotification.restMessage.webhookURL"
 
-// ReadWebhook reads it.
+// ReadWebhook reads its configuration.
 func ReadWebhook(decode destination.Decode) (w Webhook, err error) {
 	err = decode("slackNotification.restMessage", &w)
 	return w, err
 }
 
-// Check lists what is wrong with it.
+// Check lists its problems.
 func (w Webhook) Check() destination.Problems {
 	var p destination.Problems
 	if !w.WebhookURL.IsSet() {
@@ -34,10 +34,10 @@ func (w Webhook) Check() destination.Problems {
 	return p
 }
 
-// Message is one that somebody else has written, with Slack's formatting.
+// Message is a message from a caller of the REST API, in Slack's markup.
 type Message struct{ Channel, From, Text, Emoji string }
 
-// Post sends a message, cut to Slack's limits. What is empty is left to the webhook.
+// Post sends a message, cut to Slack's limits. The webhook's defaults apply to empty fields.
 func (w Webhook) Post(ctx context.Context, client *http.Client, m Message) error {
 	if !w.WebhookURL.IsSet() {
 		return errors.New("no webhook is configured: set " + restKey)

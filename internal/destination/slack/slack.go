@@ -1,9 +1,9 @@
-// Package slack owns how alerts reach Slack: one message per alert to an
-// incoming webhook, laid out by the operator's template or by the built-in one.
+// Package slack owns the delivery of alerts to Slack: one message per alert to an
+// incoming webhook, laid out by the operator's template or the built-in one.
 //
-// It guarantees that a message fits Slack's limits and is valid JSON whatever
-// the data and the template hold. What it shares with other chat services,
-// above all the way to the webhook, is in package chat, with its guarantees.
+// It guarantees that a message fits Slack's limits and is valid JSON whatever the
+// data and the template contain. Package chat, with its guarantees, has what is
+// common to chat services, above all the call to the webhook.
 package slack
 
 import (
@@ -31,7 +31,7 @@ func Definition() destination.Definition {
 func service() chat.Service {
 	return chat.Service{
 		Section: section, CloudSection: cloudSection, Route: "slack", Schema: schema,
-		// Slack takes about one message a second per webhook, with short bursts.
+		// Slack accepts about one message per second and webhook, with short bursts.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		Address:     "the https address of an incoming webhook",
 		ContentType: "application/json; charset=utf-8",
@@ -39,7 +39,7 @@ func service() chat.Service {
 	}
 }
 
-// shippedName adds the ending that the shipped templates have.
+// shippedName inserts the suffix of the shipped templates.
 func shippedName(path string) string {
 	return strings.TrimSuffix(path, template.Extension) + "-qseow" + template.Extension
 }
@@ -52,8 +52,8 @@ type slack struct {
 
 func compose(e Event, r *chat.Room) chat.Composer { return &slack{event: e, room: r} }
 
-// Compose implements chat.Composer. A template that writes too much even of the
-// shortest texts is sent all the same: Slack has the last word.
+// Compose implements chat.Composer. A message that is too long even with the shortest
+// texts is sent nevertheless: Slack decides.
 func (s *slack) Compose(n messages.Notice) (body []byte, from string, err error) {
 	instead := false
 	defer func() {
@@ -71,8 +71,8 @@ func (s *slack) Compose(n messages.Notice) (body []byte, from string, err error)
 	return body, from, err
 }
 
-// message returns the whole payload within limits, what made it, and whether that
-// is something instead of the operator's template.
+// message returns the payload within limits, a description of what made it, and
+// whether that was not the operator's template.
 func (s *slack) message(n messages.Notice, l limits) (message object, from string, instead bool) {
 	fields := s.room.Fields(n)
 	prepare(fields, l)

@@ -22,7 +22,7 @@ func heading(line string) object {
 	return object{"type": "TextBlock", "size": "large", "weight": "bolder", "style": "heading", "wrap": true, "text": line}
 }
 
-// actionSet has a button for every link. Those without an address are removed from every card.
+// actionSet has a button for every link. tidy removes those without an address.
 func actionSet(links []link) object {
 	actions := make([]any, 0, len(links))
 	for _, l := range links {
@@ -31,7 +31,7 @@ func actionSet(links []link) object {
 	return object{"type": "ActionSet", "spacing": "extraLarge", "separator": true, "actions": actions}
 }
 
-// connectorMessage is the card that connectors had before Adaptive Cards.
+// connectorMessage is a card of the connectors' format before Adaptive Cards.
 func connectorMessage(line string, links []link) object {
 	var actions []any
 	for _, l := range links {
@@ -48,7 +48,7 @@ func connectorMessage(line string, links []link) object {
 	return card
 }
 
-// plainCard says everything without a template.
+// plainCard returns a card with all fields, made without a template.
 func plainCard(fields map[string]any) object {
 	all := template.CutEnd(template.PlainText(fields), maxPlain, template.Units)
 	return adaptiveMessage(

@@ -8,10 +8,10 @@ import (
 	"butler/internal/destination/chat"
 )
 
-// Config is the section teamsNotification, and what other sections say of Teams.
+// Config is the section teamsNotification and the related values of other sections.
 type Config = chat.Config[Event]
 
-// Event is how the alerts of one section, or of an entry of a route, are sent.
+// Event is how the alerts of one section or route entry are sent.
 type Event struct {
 	chat.Settings `mapstructure:",squash"`
 	CardType      string
@@ -22,8 +22,7 @@ const (
 	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.teamsNotification.reloadAppFailure"
 )
 
-// read completes the configuration with the switches of the monitors and the
-// alerts of the cloud tenant.
+// read adds the switches of the monitors and the settings for alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
 	return errors.Join(
 		c.ReadSwitches(decode, "serviceMonitor.alertDestination.teams.enable"),
@@ -31,5 +30,5 @@ func read(decode destination.Decode, c *Config) error {
 	)
 }
 
-// connector reports whether basic messages are cards of the older form.
+// connector reports whether basic messages are connector cards, the older form.
 func (e Event) connector() bool { return strings.EqualFold(e.CardType, "connector") }

@@ -15,19 +15,19 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// maxMessage is how long an encoded message may be, in bytes. Teams documents
-// 28 KB, counts its own form of the message, and has refused some of 20 KB.
+// maxMessage is the maximum length of an encoded message, in bytes. Teams documents
+// 28 KB, measures its own form of the message, and has refused some of 20 KB.
 const maxMessage = 20_000
 
-// limits bound what goes into a message.
+// limits bound the content of a message.
 type limits struct {
-	// code is for the parts of a script log and for the history, text for every
-	// other text, both in characters. items is for lists.
+	// code is for the parts of a script log and for the history, text for every other
+	// text, both in characters. items is for lists.
 	code, text, items int
 }
 
-// shrinking are the limits that are tried one after the other until a message
-// fits: first the script log and the history give way, then everything.
+// shrinking are the limits that are tried in turn until a message fits: at first only
+// the script log and the history get shorter, then everything.
 var shrinking = []limits{
 	{code: 2900, text: 2000, items: 100},
 	{code: 1500, text: 2000, items: 100},
@@ -38,16 +38,16 @@ var shrinking = []limits{
 }
 
 const (
-	// maxNotes is for what every reader must be told; it is never shortened further.
+	// maxNotes is for the notes that every reader must see; they are not shortened further.
 	maxNotes = 1000
-	// maxLink is how long a link may be that is not shortened: half a link leads nowhere.
+	// maxLink is the maximum length of a link that is never cut: part of a link is useless.
 	maxLink = 500
-	// maxPlain is for a message without any layout.
+	// maxPlain is for messages without a layout.
 	maxPlain = 2500
 )
 
-// Compose implements chat.Composer. A template that writes too much even of the
-// shortest texts is replaced by the built-in one.
+// Compose implements chat.Composer. A template whose message is too long even with
+// the shortest texts is replaced by the built-in one.
 func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error) {
 	bad := false
 	defer func() {
@@ -76,7 +76,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 	return body, "plain text, because every template writes more than Teams takes", err
 }
 
-// layouts lists the template files to try one after the other; none stands for the built-in template.
+// layouts lists the template files to try in turn; nil stands for the built-in template.
 func (t *teams) layouts() [][]string {
 	if len(t.room.Files) == 0 || t.room.Basic {
 		return [][]string{nil}
@@ -84,8 +84,8 @@ func (t *teams) layouts() [][]string {
 	return [][]string{t.room.Files, nil}
 }
 
-// card returns the message, what made it, and whether that is something instead
-// of the operator's template.
+// card returns the message, a description of what made it, and whether that was not
+// the operator's template.
 func (t *teams) card(n messages.Notice, fields map[string]any, files []string) (card object, from string, instead bool) {
 	if t.room.Basic {
 		return t.basicCard(n.Alert.Kind, fields), "basic message", false
@@ -93,7 +93,7 @@ func (t *teams) card(n messages.Notice, fields map[string]any, files []string) (
 	return t.room.Formatted(n, fields, files)
 }
 
-// basicCard is one line and its buttons.
+// basicCard returns a card with one line and its buttons.
 func (t *teams) basicCard(kind messages.AlertKind, fields map[string]any) object {
 	line := t.room.Line(fields)
 	links := []link{{"Open QMC", text(fields["qlikSenseQMC"])}}
@@ -106,13 +106,13 @@ func (t *teams) basicCard(kind messages.AlertKind, fields map[string]any) object
 	return adaptiveMessage(heading(line), actionSet(links))
 }
 
-// shorten makes the fields obey the limits.
+// shorten applies the limits to the fields.
 func shorten(fields map[string]any, l limits) {
 	for name, v := range fields {
 		list, ok := v.([]any)
 		switch {
 		case !ok || len(list) <= l.items:
-		case name == "executionDetails": // the last steps tell how it ended
+		case name == "executionDetails": // the last steps show how it ended
 			fields[name] = list[len(list)-l.items:]
 		default:
 			fields[name] = list[:l.items]
@@ -134,8 +134,8 @@ func shorten(fields map[string]any, l limits) {
 	maps.Copy(fields, code)
 }
 
-// codes are the long texts, with the side that they give way at: the beginning
-// of a log stays of its head, and the end of what happened.
+// codes are the long texts, with the functions that cut them: the head of a log keeps
+// its beginning, the tail and the history keep their end.
 var codes = map[string]func(text string, limit int, weigh func(rune) int) string{
 	"scriptLogHead":                template.CutLinesEnd,
 	"scriptLogTail":                template.CutLinesStart,
@@ -146,7 +146,7 @@ var codes = map[string]func(text string, limit int, weigh func(rune) int) string
 // unlinked keeps "[text](address)" in data from becoming a link.
 var unlinked = strings.NewReplacer("](", "]\u200b(")
 
-// tell adds what the reader must know whatever the template shows.
+// tell adds notes that the reader must see whatever the template shows.
 func tell(card object, notes string) {
 	if notes == "" {
 		return
@@ -157,12 +157,12 @@ func tell(card object, notes string) {
 		content["body"] = slices.Insert(body, min(1, len(body)), any(note))
 		return
 	}
-	// A connector's card, or one of the operator's own making.
+	// A connector card, or a format of the operator's template.
 	card["text"] = strings.TrimSpace(text(card["text"]) + "\n\n" + notes)
 }
 
-// contentOf returns the Adaptive Card of a message: its first attachment, or the
-// message itself; nil without any.
+// contentOf returns the Adaptive Card of a message, which is its first attachment or
+// the message itself, or nil without one.
 func contentOf(card object) object {
 	attachments, _ := card["attachments"].([]any)
 	if len(attachments) > 0 {
@@ -176,8 +176,8 @@ func contentOf(card object) object {
 	return card
 }
 
-// tidy removes, however deep, the buttons and pictures that lead nowhere and the
-// sets that have none left: Teams refuses a card for them.
+// tidy removes, at any depth, buttons and images without an address and action sets
+// without buttons: Teams refuses a card that has any.
 func tidy(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -196,7 +196,8 @@ func tidy(v any) {
 	}
 }
 
-// useless reports whether an element is a button or a picture without an address, or a set without buttons.
+// useless reports whether an element is a button or image without an address, or an
+// empty action set.
 func useless(element any) bool {
 	e, _ := element.(object)
 	switch e["type"] {
@@ -210,7 +211,7 @@ func useless(element any) bool {
 	}
 }
 
-// text returns the text of a value, "" for what is none.
+// text returns v if it is a string, otherwise "".
 func text(v any) string {
 	s, _ := v.(string)
 	return s

@@ -1,10 +1,9 @@
-// Package teams owns how alerts reach Microsoft Teams: one card per alert to the
-// address of a workflow or of a connector, laid out by the operator's template
-// or by the built-in one.
+// Package teams owns the delivery of alerts to Microsoft Teams: one card per alert to the
+// address of a workflow or a connector, laid out by the operator's template or the built-in one.
 //
-// It guarantees that a message fits Teams' size and is valid JSON whatever the
-// data and the template hold. What it shares with other chat services, above all
-// the way to the address, is in package chat, with its guarantees.
+// It guarantees that a message fits Teams' size limit and is valid JSON whatever the
+// data and the template contain. Package chat, with its guarantees, has what is
+// common to chat services, above all the call to the address.
 package teams
 
 import (
@@ -37,7 +36,7 @@ func Definition() destination.Definition {
 func service() chat.Service {
 	return chat.Service{
 		Section: section, CloudSection: cloudSection, Route: "teams", Schema: schema,
-		// Teams takes four messages a second per address, and fewer for long.
+		// Teams accepts four messages per second and address, and fewer over long periods.
 		Pace:        destination.Pace{Rate: 1, Burst: 4},
 		Address:     "the https address of a workflow, or of an incoming webhook of a channel",
 		ContentType: "application/json",
@@ -46,7 +45,7 @@ func service() chat.Service {
 	}
 }
 
-// shippedName takes away the "-workflow" of old sample configurations.
+// shippedName removes the "-workflow" of old sample configurations.
 func shippedName(path string) string {
 	return strings.ReplaceAll(path, "-workflow"+template.Extension, template.Extension)
 }
@@ -64,8 +63,8 @@ var (
 	refusedWith = regexp.MustCompile(`returned HTTP error ([3-5][0-9]{2})\b`)
 )
 
-// refusal returns the error that a connector hides in an answer with status 200:
-// it answers for itself, and tells in the text what Teams said.
+// refusal returns the error that a connector hides in an answer with status 200: the
+// status is the connector's own, and the text contains the one of Teams.
 func refusal(answer httpc.Answer, req *http.Request) error {
 	if !bytes.HasPrefix(bytes.TrimSpace(answer.Body), refused) {
 		return nil

@@ -4,7 +4,7 @@ import (
 	"butler/internal/destination"
 )
 
-// check lists what is wrong with an address, and what of it does nothing.
+// check lists the problems of an address, including settings without effect.
 func check(_ Config, u destination.Use[Target], d destination.Deps) destination.Problems {
 	w := u.Settings.Webhook
 	var p destination.Problems

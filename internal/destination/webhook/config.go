@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// Config is the section webhookNotification, and what other sections say of webhooks.
+// Config is the section webhookNotification and the related values of other sections.
 type Config struct {
 	Enable                            bool
 	ReloadTaskFailure                 Event
@@ -18,11 +18,11 @@ type Config struct {
 	QlikSenseServerLicenseMonitor     Event
 	QlikSenseServerLicenseExpiryAlert Event
 
-	// services says that Windows services are monitored and webhooks are told of them.
+	// services means that Windows services are monitored and alerted by webhooks.
 	services bool
-	// licenses says the same of every check of the server licence, expiries of its end.
+	// licenses means the same for every check of the server licence, expiries for its expiry.
 	licenses, expiries bool
-	// cloud is how failed reloads in Qlik Cloud are sent; tenant says that there may be any.
+	// cloud is how failed reloads in Qlik Cloud are sent; tenant means that there may be any.
 	cloud  CloudEvent
 	tenant bool
 }
@@ -49,14 +49,14 @@ type Webhook struct {
 	Cert        Cert
 }
 
-// Cert is how the certificate of one address is verified.
+// Cert is how the server certificate of one address is verified.
 type Cert struct {
 	Enable             bool
 	RejectUnauthorized bool
 	CertCA             string
 }
 
-// Target is one address with the limit on its calls.
+// Target is one address with its rate limit.
 type Target struct {
 	Webhook `mapstructure:",squash"`
 	// RateLimit is in seconds; 0 means none.
@@ -70,8 +70,7 @@ const (
 	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.webhookNotification.reloadAppFailure"
 )
 
-// read completes the configuration with the switches of the monitors and the
-// alerts of the cloud tenant.
+// read adds the switches of the monitors and the settings for alerts of the cloud tenant.
 func read(decode destination.Decode, c *Config) error {
 	return errors.Join(
 		destination.AllOn(decode, &c.services, "serviceMonitor.enable", "serviceMonitor.alertDestination.webhook.enable"),
@@ -90,13 +89,13 @@ func read(decode destination.Decode, c *Config) error {
 	)
 }
 
-// uses lists the addresses of all sections that are switched on. The master
-// switch does not count for Qlik Cloud, which has its own.
+// uses lists the addresses of all enabled sections. Qlik Cloud has a switch of its
+// own and ignores the master switch.
 func uses(c Config) []destination.Use[Target] {
 	kinds := func(list ...messages.AlertKind) []messages.AlertKind { return list }
 	var out []destination.Use[Target]
 	for _, e := range []struct {
-		// name is the beginning of the instances' names.
+		// name is the prefix of the instances' names.
 		name  string
 		path  string
 		kinds []messages.AlertKind
@@ -142,7 +141,7 @@ func uses(c Config) []destination.Use[Target] {
 	return out
 }
 
-// options describe the client of a webhook.
+// options returns the options of a webhook's HTTP client.
 func (c Cert) options(d destination.Deps) destination.HTTPOptions {
 	out := destination.HTTPOptions{Timeout: timeout}
 	if c.Enable {

@@ -11,7 +11,7 @@ import (
 	"butler/internal/template"
 )
 
-// json returns the message as an object, in its order, with markup characters as they are.
+// json encodes the message as an object in its order, without escaping markup characters.
 func (m message) json() ([]byte, error) {
 	var out bytes.Buffer
 	separator := byte('{')
@@ -29,24 +29,24 @@ func (m message) json() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Servers refuse addresses beyond about 8,000 bytes. A message that is longer has
-// a limit for every value of its query, in bytes as encoded, and all of them are cut
-// further, step by step, until the message is within its own.
+// Servers refuse addresses longer than about 8,000 bytes. If a query exceeds
+// maxQuery, its values are cut to maxQueryValue, in bytes as encoded, and further,
+// step by step, until it fits or minQueryValue is reached.
 const (
 	maxQuery      = 7500
 	maxQueryValue = 400
 	minQueryValue = 25
-	// longer is how much more room a text has than a name.
+	// longer is the factor by which the limit for texts exceeds that for names.
 	longer = 5
 )
 
-// long are the values of a query that hold texts, not names.
+// long are the query values that hold texts, not names.
 var long = []string{"logMessage", "errorMessage"}
 
 // pair is one parameter of a query.
 type pair struct{ name, value string }
 
-// pairs lists the parameters of a query. What is null is empty.
+// pairs lists the parameters of a query. Null becomes empty.
 func (m message) pairs() []pair {
 	var out []pair
 	for _, f := range m {
@@ -68,7 +68,7 @@ func (m message) pairs() []pair {
 	return out
 }
 
-// mergeQuery appends a message to an existing query, whose other parameters stay as they are.
+// mergeQuery adds a message to an existing query and keeps its other parameters unchanged.
 func mergeQuery(existing string, m message) string {
 	pairs := m.pairs()
 	var out []string
@@ -83,7 +83,7 @@ func mergeQuery(existing string, m message) string {
 	return strings.Join(append(out, encode(pairs)), "&")
 }
 
-// encode writes the pairs as a query that is not too long.
+// encode encodes the pairs as a query of limited length.
 func encode(pairs []pair) string {
 	for limit := maxQuery; ; limit = min(limit/2, maxQueryValue) {
 		out := make([]string, 0, len(pairs))
@@ -100,7 +100,7 @@ func encode(pairs []pair) string {
 	}
 }
 
-// escape encodes a value for a query and cuts it, between two characters, to limit bytes.
+// escape encodes a value for a query and cuts it to limit bytes, between characters.
 func escape(value string, limit int) string {
 	var out strings.Builder
 	for _, r := range value {

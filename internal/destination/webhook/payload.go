@@ -7,7 +7,7 @@ import (
 	"butler/messages"
 )
 
-// events are the texts that receivers tell the alerts apart by.
+// events are the texts by which receivers distinguish alerts.
 var events = map[messages.AlertKind]string{
 	messages.ReloadTaskFailed:             "Qlik Sense reload failed",
 	messages.ReloadTaskAborted:            "Qlik Sense reload aborted",
@@ -28,19 +28,19 @@ var events = map[messages.AlertKind]string{
 	messages.CloudReloadFailed:            "Qlik Sense Cloud app reload failed",
 }
 
-// expired is the event text of a LicenseExpiring that is late.
+// expired is the event text of a LicenseExpiring alert after the expiry.
 const expired = "server license has expired alert"
 
 // field is one value of a message.
 type field struct {
 	name string
-	// parameter is the name in a query, "" for the same.
+	// parameter is the name in a query; "" means the same name.
 	parameter string
-	// value is a string, bool, int, []string, or nil, which is null.
+	// value is a string, bool, int, []string, or nil for null.
 	value any
 }
 
-// message is what a webhook is told, in the order of the documentation.
+// message is the content of a call, in the order of the documentation.
 type message []field
 
 func messageOf(n messages.Notice) message {
@@ -91,7 +91,7 @@ func taskMessage(event string, a messages.Alert) message {
 	}...)
 }
 
-// serviceMessage has names of its own in a query: receivers know them in small letters.
+// serviceMessage uses lower-case names in a query, which is what receivers expect.
 func serviceMessage(event string, a messages.Alert) message {
 	s := a.Service
 	out := message{
@@ -160,7 +160,7 @@ func cloudMessage(event string, a messages.Alert) message {
 	}...)
 }
 
-// marks tell what every receiver should know, where there is anything to tell.
+// marks returns the fields that only some messages have but every receiver should know.
 func marks(n messages.Notice) message {
 	var out message
 	if len(n.Alert.Degraded) > 0 {

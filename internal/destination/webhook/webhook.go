@@ -1,13 +1,12 @@
-// Package webhook owns the delivery of alerts to any HTTP address of the
-// operator's choice.
+// Package webhook owns the delivery of alerts to HTTP addresses that the operator chooses.
 //
-// It carries every event: each has its own text in "event", and one set of fields
-// per family (tasks, Windows services, the server licence, app reloads in Qlik Cloud).
-// It guarantees that every configured address is an instance of its own: one
-// that is down, slow or wrongly configured delays and stops none of the others.
-// The message has the same fields in a query (GET) and in a JSON object (POST,
-// PUT), and carries an idempotency key, for a message may arrive twice. It must
-// never show an address in full: path and query are secrets with most receivers.
+// It carries every event: each has its own text in "event", and each family one set
+// of fields (tasks, Windows services, the server licence, app reloads in Qlik Cloud).
+// It guarantees that every configured address is an instance of its own: one that is
+// down, slow or misconfigured neither delays nor stops others. The message has the
+// same fields in a query (GET) and in a JSON object (POST, PUT), and carries an
+// idempotency key, because a message may arrive twice. It must never show a full
+// address: for most receivers path and query are secrets.
 package webhook
 
 import (
@@ -51,21 +50,21 @@ func Definition() destination.Definition {
 
 func instance(_ Config, u destination.Use[Target]) destination.Instance {
 	return destination.Instance{
-		// Only of app reloads in Qlik Cloud the message tells how they went.
+		// Only messages about app reloads in Qlik Cloud contain the execution result.
 		Needs:  destination.Needs{Task: true, App: true, Owner: true, Execution: slices.Contains(u.Kinds, messages.CloudReloadFailed)},
 		Select: u.Settings.gate.Select,
 		Window: destination.Seconds(u.Settings.RateLimit), Timeout: timeout,
 	}
 }
 
-// newSender returns the webhook of a use. One whose CA file is not there answers
-// everybody who asks with that: files come and go, and one that is missing must
-// not keep the program from starting, or the webhook from working once it is there.
+// newSender returns the webhook of a use. If its CA file is missing, the webhook's
+// attempts and probes fail until the file exists: the program must start
+// nevertheless, and the webhook must work without a restart once it is there.
 func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destination.Destination, error) {
 	w := u.Settings.Webhook
 	target, err := url.Parse(w.WebhookURL.Reveal())
 	if err != nil {
-		// The text of the error holds the address.
+		// The text of the error contains the address.
 		return nil, errors.New("webhookURL is no URL")
 	}
 	s := &sender{method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}
@@ -89,10 +88,10 @@ type sender struct {
 	open   func() (*http.Client, error)
 
 	mu     sync.Mutex
-	client *http.Client // nil until it could be made
+	client *http.Client // nil until it could be created
 }
 
-// caller returns the client of the address, made when its CA file is there.
+// caller returns the client of the address and creates it once its CA file exists.
 func (s *sender) caller() (*http.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,8 +143,8 @@ func (s *sender) request(ctx context.Context, n messages.Notice) (*http.Request,
 	return req, nil
 }
 
-// Preview implements destination.Previewer. It shows what is sent without the
-// address: the body, or what is added to the query.
+// Preview implements destination.Previewer. It shows what is sent except the address:
+// the body, or the parameters added to the query.
 func (s *sender) Preview(n messages.Notice) (string, error) {
 	if s.method == http.MethodGet {
 		return mergeQuery("", messageOf(n)), nil
