@@ -15,8 +15,17 @@ import (
 // Is reports whether any error in the tree of err is one of the meanings, or what
 // this system says instead of it.
 func Is(err error, meanings ...syscall.Errno) bool {
-	return slices.ContainsFunc(meanings, func(meaning syscall.Errno) bool {
-		return errors.Is(err, meaning) ||
-			slices.ContainsFunc(aliases[meaning], func(alias syscall.Errno) bool { return errors.Is(err, alias) })
-	})
+	return slices.ContainsFunc(All(meanings...), func(one error) bool { return errors.Is(err, one) })
+}
+
+// All returns the meanings, and what this system says instead of them.
+func All(meanings ...syscall.Errno) []error {
+	var out []error
+	for _, meaning := range meanings {
+		out = append(out, meaning)
+		for _, alias := range aliases[meaning] {
+			out = append(out, alias)
+		}
+	}
+	return out
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"butler/internal/journal"
 	"butler/internal/logx"
+	"butler/internal/oserr"
 )
 
 // Codes of JetStream API errors that are mapped to errors of the port.
@@ -73,15 +75,18 @@ func (s *Store) isClosed() bool {
 	return s.closed
 }
 
+// diskFull is a full disk, or an exhausted quota.
+var diskFull = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT}
+
 // saysFull reports whether a line of the server ends with the system's message for a
 // full disk, which is the only sign of it.
 func saysFull(line string) bool {
-	return slices.ContainsFunc(diskFullErrors(), func(err error) bool { return strings.HasSuffix(line, err.Error()) })
+	return slices.ContainsFunc(oserr.All(diskFull...), func(err error) bool { return strings.HasSuffix(line, err.Error()) })
 }
 
 // storageError maps an error of the file system to one of the port.
 func storageError(err error) error {
-	if slices.ContainsFunc(diskFullErrors(), func(full error) bool { return errors.Is(err, full) }) {
+	if oserr.Is(err, diskFull...) {
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	return fmt.Errorf("%w: %w", journal.ErrUnavailable, err)

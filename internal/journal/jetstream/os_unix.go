@@ -11,12 +11,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
-
-// diskFullErrors returns the errors of the system for a full disk or an exhausted quota.
-func diskFullErrors() []error { return []error{unix.ENOSPC, unix.EDQUOT} }
 
 // ways counts the links made by this process, so that no two have the same name.
 var ways atomic.Int64
