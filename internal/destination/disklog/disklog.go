@@ -1,11 +1,11 @@
-// Package disklog owns the archive of script logs: the log of a failed
-// reload as one file, below a directory of the operator's choice. Its name holds the
-// second, the app and the task, so that two failures of one task in one second share a file.
+// Package disklog owns the archive of script logs: one file for the log of a failed
+// reload, below a configured directory. The file name consists of the time in seconds,
+// the app and the task, so two failures of a task in the same second share a file.
 //
-// It guarantees that a file is whole or not there, that storing a log twice
-// leaves one file, the fuller one, and that nothing of an event, which comes from the network,
-// leads outside of the directory: names have a strict form, and the directory
-// is the root of everything that is opened. It must never delete an archived log.
+// It guarantees that a file is complete or does not exist; that storing a log twice
+// leaves one file, the more complete one; and that values of an event, which come from
+// the network, cannot lead outside the directory: names have a strict form, and all
+// files are opened through an os.Root of the directory. It must never delete an archived log.
 package disklog
 
 import (
@@ -38,11 +38,11 @@ const name = "disklog"
 const (
 	timeout     = 30 * time.Second
 	maxInFlight = 2
-	// batch is how many logs are stored at once: they share the sync of their directory.
+	// batch is the number of logs that are stored together. They share the sync of their directory.
 	batch = 8
-	// fewRows is the length below which a script log is suspiciously short.
+	// fewRows is the number of rows below which a script log is suspiciously short.
 	fewRows = 10
-	// chunk is how much is written between two looks at the context.
+	// chunk is the number of bytes written between checks of the context.
 	chunk = 1 << 20
 )
 
@@ -57,7 +57,7 @@ func Definition() destination.Definition {
 	})
 }
 
-// reloads are the only events with a script log.
+// reloads are the alert kinds with a script log.
 var reloads = []messages.AlertKind{messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded, messages.CloudReloadFailed}
 
 // Config is the section scriptLog.
@@ -70,7 +70,7 @@ type Config struct {
 			AppReloadFailure Archive
 		}
 	}
-	// tenant says that there may be reloads in Qlik Cloud.
+	// tenant means that there may be reloads in Qlik Cloud.
 	tenant bool
 }
 
@@ -84,7 +84,7 @@ type Archive struct {
 	LogDirectory string
 }
 
-// uses lists the archives that are switched on.
+// uses lists the enabled archives.
 func uses(c Config) []destination.Use[Archive] {
 	var out []destination.Use[Archive]
 	add := func(on bool, kind messages.AlertKind, path string, archive Archive) {
@@ -97,7 +97,7 @@ func uses(c Config) []destination.Use[Archive] {
 	return out
 }
 
-// check lists what is wrong with an archive, and what of it does nothing.
+// check lists the problems of an archive's settings.
 func check(_ Config, u destination.Use[Archive], d destination.Deps) destination.Problems {
 	const key = "logDirectory"
 	var p destination.Problems
@@ -142,7 +142,8 @@ func (a *archive) DeliverBatch(ctx context.Context, notices []messages.Notice) [
 
 var _ destination.BatchDeliverer = (*archive)(nil)
 
-// storeAll stores the logs of notices. Those of one directory are safe with one sync of it.
+// storeAll stores the logs of notices and syncs each directory once. The results are in
+// the order of notices; of a receipt and its error, one is zero.
 func (a *archive) storeAll(ctx context.Context, notices []messages.Notice) ([]destination.Receipt, []error) {
 	receipts, errs := make([]destination.Receipt, len(notices)), make([]error, len(notices))
 	fail := func(i int, err error) {
@@ -156,7 +157,7 @@ func (a *archive) storeAll(ctx context.Context, notices []messages.Notice) ([]de
 		return receipts, errs
 	}
 	defer root.Close()
-	stored := map[string][]int{} // by directory
+	stored := map[string][]int{} // indexes of notices by directory
 	for i, n := range notices {
 		file, receipt, err := a.store(ctx, root, n)
 		if receipts[i] = receipt; err != nil {
@@ -175,9 +176,9 @@ func (a *archive) storeAll(ctx context.Context, notices []messages.Notice) ([]de
 	return receipts, errs
 }
 
-// store stores the log of a notice in a file whose name is safe once its directory
-// is synced. An event without a script log leaves nothing to store, and no file:
-// that is told, and is no failure.
+// store stores the log of a notice and returns the path of the file below root. The
+// caller has to sync the file's directory. Without a script log it stores nothing: it
+// returns no file, a receipt that says so, and no error.
 func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (file string, _ destination.Receipt, _ error) {
 	event := n.Alert.Event
 	about := a.log.With(logx.TaskID(event.TaskID), logx.AppID(event.AppID), logx.ExecutionID(event.ExecutionID))
@@ -206,8 +207,9 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	return file, destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
 }
 
-// endsWith reports whether a file holds end, and more before it: then it was stored
-// when all of its log was still in memory, and the log is delivered again from disk.
+// endsWith reports whether a file exists that ends with end and is longer. It was stored
+// while the whole log was in memory; of a long log, the outbox keeps only the end on disk,
+// with which it may be delivered again.
 func endsWith(root *os.Root, file, end string) bool {
 	info, err := root.Lstat(file)
 	if err != nil || !info.Mode().IsRegular() || info.Size() <= int64(len(end)) {
@@ -233,21 +235,22 @@ func (a *archive) Idle(n *messages.Notice) string {
 
 var _ destination.Idler = (*archive)(nil)
 
-// Preview implements destination.Previewer. It shows where the log is stored.
+// Preview implements destination.Previewer. It returns the path of the file.
 func (a *archive) Preview(n messages.Notice) (string, error) {
 	return filepath.Join(a.directory, filepath.FromSlash(fileName(&n.Alert, a.zone))), nil
 }
 
 var _ destination.Previewer = (*archive)(nil)
 
-// place writes text to a temporary file next to its place, and moves it there when it is safely on disk.
+// place writes text to a temporary file in the directory of file, syncs it and renames
+// it to file. Directories are created as necessary; the rename is not yet synced.
 func place(ctx context.Context, root *os.Root, file, temporary, text string) error {
 	if err := root.MkdirAll(path.Dir(file), 0o750); err != nil {
 		return err
 	}
 	temporary = path.Join(path.Dir(file), temporary)
 	if err := writeFile(ctx, root, temporary, text); err != nil {
-		// The reason for the failure matters more than what it leaves behind.
+		// An error of the clean-up would hide the reason for the failure.
 		_ = root.Remove(temporary)
 		return err
 	}
@@ -259,7 +262,7 @@ func place(ctx context.Context, root *os.Root, file, temporary, text string) err
 	return nil
 }
 
-// open returns the archive's directory, which is made when it is missing.
+// open returns the archive's directory, which it creates if it does not exist.
 func (a *archive) open() (*os.Root, error) {
 	above := disk.Nearest(a.directory)
 	if err := os.MkdirAll(a.directory, 0o750); err != nil {
@@ -271,8 +274,9 @@ func (a *archive) open() (*os.Root, error) {
 	return os.OpenRoot(a.directory)
 }
 
-// handOverBelow hands over the directories from above, which is not one of them, to
-// made. Who may make a directory there need not be able to read what is above it.
+// handOverBelow calls wholefile.HandOver for the new directories below above, down to
+// made. It does nothing if above cannot be opened: the right to create a directory in it
+// does not include the right to read it.
 func handOverBelow(above, made string) {
 	relative, err := filepath.Rel(above, made)
 	if err != nil {
@@ -305,7 +309,7 @@ func writeFile(ctx context.Context, root *os.Root, file, text string) (err error
 	return out.Sync()
 }
 
-// syncDirectory makes a rename survive a power cut, where the system can do that.
+// syncDirectory makes renames in a directory durable, where the system supports that.
 func syncDirectory(root *os.Root, directory string) error {
 	opened, err := root.Open(directory)
 	if err != nil {
@@ -316,10 +320,11 @@ func syncDirectory(root *os.Root, directory string) error {
 	return opened.Close()
 }
 
-// classify tells what mends itself, such as a full disk, from what the operator must mend.
+// classify returns err as a misconfiguration if only the operator can correct the cause,
+// and unchanged, which means that it is retried, for others such as a full disk.
 func classify(err error) error {
 	if _, moving := errors.AsType[*os.LinkError](err); moving {
-		return err // Windows replaces no file that somebody reads
+		return err // Windows cannot replace a file that is open
 	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrInvalid) ||
 		oserr.Is(err, syscall.ENOTDIR, syscall.EISDIR, syscall.EROFS, syscall.ENAMETOOLONG, syscall.ELOOP) {

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// eventTime is the form of the scheduler's time, without its milliseconds.
+	// eventTime is the layout of the scheduler's time without the milliseconds.
 	eventTime = "2006-01-02 15:04:05"
-	// maxID is how much of an ID that is no GUID becomes part of a file name.
+	// maxID is the maximum length of an ID in a file name, if it is not a GUID.
 	maxID = 64
 )
 
-// fileName returns where the log of an event is stored, below the root:
+// fileName returns the path of the log of an event, relative to the archive's directory:
 //
 //	2024-10-10/2024-10-10_15-35-25_appId=8f1d1ecf-…_taskId=22b106a8-….log
 //
-// The time is the scheduler's local one, from the datagram. A text that is no
-// time is not used; the time of reception in zone stands instead.
+// The time is the local time of the scheduler, from the datagram, or the time of
+// reception in zone if that is not valid.
 //
-// A reload in Qlik Cloud has the time of its event, in UTC, and its ID:
+// The name for a reload in Qlik Cloud has the time of its event in UTC and the reload ID:
 //
 //	2031-05-02/2031-05-02T08-15-30_appId=0f9a2d0c-…_reloadId=66aa00.log
 func fileName(a *messages.Alert, zone *time.Location) string {
@@ -55,7 +55,8 @@ func eventAt(e messages.TaskEvent, zone *time.Location) time.Time {
 	return e.At.In(zone)
 }
 
-// safeID returns an ID as part of a file name: letters, digits and hyphens.
+// safeID returns an ID as part of a file name: at most maxID ASCII letters, digits,
+// hyphens and underscores, or the GUID as it is.
 func safeID(id string) string {
 	if qlik.IsGUID(id) {
 		return id

@@ -7,8 +7,8 @@ import (
 	"butler/internal/disk"
 )
 
-// Probe implements destination.Prober: a file is made in the archive, or where
-// the archive is going to be made, and removed.
+// Probe implements destination.Prober. It creates and removes a file in the archive's
+// directory or, if that does not exist, in the nearest existing directory above it.
 func (a *archive) Probe() destination.Probe {
 	return destination.Probe{Key: name + " " + a.directory, Local: true, Look: func(ctx context.Context) (destination.Sight, error) {
 		seen := destination.Sight{Address: a.directory, Detail: "can be written"}

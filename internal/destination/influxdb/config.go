@@ -13,8 +13,8 @@ import (
 	"butler/messages"
 )
 
-// Config is the section influxDb. The flat form of v1Config is an alias that
-// the configuration resolves.
+// Config is the section influxDb, and the related sections of the monitors. The flat form
+// of v1Config is an alias that package config resolves.
 type Config struct {
 	Enable   bool
 	HostIP   string
@@ -47,14 +47,15 @@ type V1Config struct {
 	RetentionPolicy RetentionPolicy
 }
 
-// Auth are the credentials of version 1; without Enable none are sent.
+// Auth is the credentials of version 1. They are sent only if Enable is set.
 type Auth struct {
 	Enable   bool
 	Username string
 	Password secret.String
 }
 
-// RetentionPolicy is made together with a new database.
+// RetentionPolicy is the policy that is created with a new database. Duration is an
+// InfluxQL duration, such as 10d or INF.
 type RetentionPolicy struct {
 	Name     string
 	Duration string
@@ -74,7 +75,8 @@ type V3Config struct {
 	WriteTimeout int
 }
 
-// Measurement configures one kind of event. Only the reload events use all of it.
+// Measurement configures the storage of one kind of event. Only successful reloads use
+// AllReloadTasks and ByCustomProperty, only reloads the numbers of script log lines.
 type Measurement struct {
 	Enable             bool
 	AllReloadTasks     Switch
@@ -84,17 +86,17 @@ type Measurement struct {
 	Tag                Tags
 }
 
-// Switch is a section with nothing but a switch.
+// Switch is a section whose only value is enable.
 type Switch struct{ Enable bool }
 
-// ByCustomProperty stores the events of the tasks that carry a custom property value.
+// ByCustomProperty restricts storage to the events of tasks that have a custom property value.
 type ByCustomProperty struct {
 	Enable             bool
 	CustomPropertyName string
 	EnabledValue       string
 }
 
-// Tags are the tags of a measurement beyond the built-in ones.
+// Tags are the tags of a measurement in addition to the built-in ones.
 type Tags struct {
 	Static  []StaticTag
 	Dynamic Dynamic
@@ -103,23 +105,24 @@ type Tags struct {
 // StaticTag is a fixed tag.
 type StaticTag struct{ Name, Value string }
 
-// Dynamic are tags named after the tags of the task and the app.
+// Dynamic enables tags that are named after the Qlik Sense tags of the task and the app.
 type Dynamic struct{ UseAppTags, UseTaskTags bool }
 
-// rule is what is stored of one alert kind.
+// rule describes the measurement of one alert kind.
 type rule struct {
 	kind        messages.AlertKind
 	measurement string
-	// section returns the key and the settings below influxDb; nil for what only routes store.
+	// section returns the key and the settings below influxDb; nil for kinds that only
+	// routes can store.
 	section func(Config) (string, Measurement)
-	// scriptLog, app and execution say which parts the measurement has: the
-	// script log and the app tags, the app's ID and name, the execution block.
+	// scriptLog includes the script log and the app's tags, app its ID and name, and
+	// execution the execution result.
 	scriptLog, app, execution bool
-	// final waits for the final execution result.
+	// final requires the final execution result. It is set for all successes.
 	final bool
 }
 
-// rules is the one table of measurements, in the order of the documentation.
+// rules are the measurements of task events, in the order of the documentation.
 var rules = []rule{
 	{messages.ReloadTaskFailed, "reload_task_failed", func(c Config) (string, Measurement) { return "reloadTaskFailure", c.ReloadTaskFailure }, true, true, true, false},
 	{messages.ReloadTaskAborted, "reload_task_aborted", nil, true, true, true, false},
@@ -138,7 +141,7 @@ var rules = []rule{
 	{messages.PreloadTaskSucceeded, "preload_task_success", func(c Config) (string, Measurement) { return "preloadTaskSuccess", c.PreloadTaskSuccess }, false, true, true, false},
 }
 
-// uses lists the measurements that are switched on.
+// uses lists the enabled measurements.
 func uses(c Config) []destination.Use[Measurement] {
 	var out []destination.Use[Measurement]
 	for _, r := range rules {
@@ -156,8 +159,8 @@ func uses(c Config) []destination.Use[Measurement] {
 	return append(out, readingUses(c)...)
 }
 
-// byMeasurement gives every measurement a queue of its own. Events without a
-// measurement are left out.
+// byMeasurement splits a use into one per measurement, so that each has its own queue.
+// Event kinds without a measurement are dropped.
 func byMeasurement(c Config, u destination.Use[Measurement]) []destination.Use[Measurement] {
 	if _, ok := readingOf(c, u); ok {
 		return []destination.Use[Measurement]{u}
@@ -174,10 +177,10 @@ func byMeasurement(c Config, u destination.Use[Measurement]) []destination.Use[M
 	return out
 }
 
-// filtered reports whether only the events of certain tasks are stored.
+// filtered reports whether only the events of tasks with a custom property value are stored.
 func (m Measurement) filtered() bool { return m.ByCustomProperty.Enable && !m.AllReloadTasks.Enable }
 
-// rulesOf returns the rules of the kinds that have one.
+// rulesOf returns the rules of kinds, in the order of rules.
 func rulesOf(kinds []messages.AlertKind) []rule {
 	var out []rule
 	for _, r := range rules {
@@ -188,12 +191,12 @@ func rulesOf(kinds []messages.AlertKind) []rule {
 	return out
 }
 
-// address is the URL of the server.
+// address returns the URL of the server, without a slash at the end.
 func (c Config) address() string {
 	return "http://" + net.JoinHostPort(c.HostIP, strconv.Itoa(c.HostPort))
 }
 
-// timeout bounds one write.
+// timeout returns the limit for the duration of one request.
 func (c Config) timeout() time.Duration {
 	switch c.Version {
 	case 1:
@@ -204,10 +207,10 @@ func (c Config) timeout() time.Duration {
 	return 10 * time.Second
 }
 
-// influxQLDuration is what may stand unquoted in a statement.
+// influxQLDuration matches a duration that can be used unquoted in a statement.
 var influxQLDuration = regexp.MustCompile(`^((\d+(ns|u|µ|ms|s|m|h|d|w))+|(?i:INF))$`)
 
-// check lists what would keep every write from succeeding.
+// check lists the settings with which every write would fail.
 func check(c Config, _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	need := func(key, value string) {

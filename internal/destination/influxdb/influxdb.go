@@ -1,14 +1,15 @@
-// Package influxdb owns the storage of task events and of what the monitors read
-// in InfluxDB: what is measured, how it is written, and how the three versions of the server differ.
+// Package influxdb owns the storage of task events and monitor readings in InfluxDB:
+// the measurements, the line protocol, and the differences between the three major
+// versions of the server.
 //
-// It guarantees the measurements, tags and field types that existing databases
-// have, and a timestamp that only depends on the event or reading: writing a point twice
-// leaves one point, and two executions leave two, also of one task in one
-// moment. Points travel in batches; when a server refuses a batch, the point
-// that it refuses is found, and the others are stored.
+// It guarantees the measurements, tags and field types of existing databases, and a
+// timestamp that depends only on the event or reading: writing a point twice leaves one
+// point, and two executions leave two points, even of one task at the same time. Points
+// are written in batches. If a server refuses a batch, the batch is halved until the
+// refused points are alone, so that the others are stored.
 //
-// It must never write an integer field, and never hold a point back: the
-// delivery actor queues and retries.
+// It must never write an integer field, and never buffer points between deliveries:
+// the delivery actor queues and retries.
 package influxdb
 
 import (
@@ -24,10 +25,11 @@ import (
 
 const name = "influxdb"
 
-// Batches are small, and several under way, because one holds its place until its
-// record is on disk: with two of 500 points, and two cores at their limit, deliveries
-// fell behind decisions (make bench BENCH=influxdb-points: 18,600 to 19,800 points/s
-// with these, 19,900 to 20,100 with four of 250, three runs each in turns).
+// batchSize is in points and maxInFlight in batches. Several small batches are used
+// because a batch occupies its slot until its outcome is on disk. With two batches of 500
+// and two saturated cores, deliveries fell behind decisions (make bench
+// BENCH=influxdb-points, three alternating runs each: 18,600 to 19,800 points/s with two
+// of 500, 19,900 to 20,100 with four of 250).
 const (
 	batchSize   = 250
 	maxInFlight = 4
@@ -62,7 +64,7 @@ func instance(c Config, u destination.Use[Measurement]) destination.Instance {
 	return i
 }
 
-// needs is what the points of a measurement are made of.
+// needs returns the data from which the points of a measurement are made.
 func (r rule) needs(m Measurement) destination.Needs {
 	needs := destination.Needs{
 		// The app of a distribute or preload task is in the task's metadata.
@@ -76,7 +78,7 @@ func (r rule) needs(m Measurement) destination.Needs {
 	return needs
 }
 
-// choose stores the events of the tasks that carry the custom property value.
+// choose selects the events of tasks that have the custom property value.
 func (by ByCustomProperty) choose(a *messages.Alert) destination.Selection {
 	switch {
 	case !a.Task.Known:
@@ -104,17 +106,18 @@ func build(c Config, u destination.Use[Measurement], d destination.Deps) (destin
 // writer writes lines to one server. Its errors are classified and redacted.
 type writer interface {
 	write(ctx context.Context, lines []byte) error
-	// ask makes a call that writes nothing, with credentials.
+	// ask makes a request without a body, with the credentials. target is a path with
+	// its query, relative to the address of the server.
 	ask(ctx context.Context, method, target string) (httpc.Answer, error)
-	// target is where lines are written, below the address of the server.
+	// target returns the path and query of the endpoint for writes.
 	target() string
 }
 
 // store is the destination of one measurement.
 type store struct {
 	measurement string
-	// lines appends what is stored of an alert, none when there is nothing. It uses the
-	// memory of a point, which is that of a batch.
+	// lines appends the lines of an alert, possibly none. It overwrites room, so that
+	// one point's memory serves a whole batch.
 	lines  func(dst []byte, room *point, a *messages.Alert) []byte
 	writer writer
 }
@@ -127,7 +130,7 @@ func (s *store) Deliver(ctx context.Context, n messages.Notice) (destination.Rec
 	return destination.Receipt{Status: "204", Detail: "stored in " + s.measurement}, nil
 }
 
-// Preview implements destination.Previewer. It shows the lines that are written.
+// Preview implements destination.Previewer. It returns the lines that would be written.
 func (s *store) Preview(n messages.Notice) (string, error) {
 	return strings.TrimSuffix(string(s.lines(nil, &point{}, &n.Alert)), "\n"), nil
 }
@@ -147,24 +150,25 @@ func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []e
 	return errs
 }
 
-// usualLine is what a point without a script log takes, in bytes.
+// usualLine is the typical length of the line of a point without a script log, in bytes.
 const usualLine = 2 << 10
 
-// batch is the lines of several notices, one after the other.
+// batch is the concatenated lines of several notices.
 type batch struct {
 	lines []byte
-	// starts are where those of each notice begin, and where the last ones end.
+	// starts are the offsets in lines at which each notice begins, and the end of the last.
 	starts []int
 }
 
-// part returns the lines of the notices from one to before another.
+// part returns the batch of the notices with the indexes from <= i < to. It shares lines.
 func (b batch) part(from, to int) batch { return batch{lines: b.lines, starts: b.starts[from : to+1]} }
 
 func (b batch) body() []byte { return b.lines[b.starts[0]:b.starts[len(b.starts)-1]] }
 
-// writeAll writes lines and sets the error of each notice. A refused batch is
-// written again in halves until the refused lines stand alone: one bad point must
-// not cost the others, and a point that is written twice is one point.
+// writeAll writes a batch and sets the error of each of its notices; errs has one element
+// per notice. A batch that is refused permanently is halved and written again until the
+// refused notices are alone, so that they do not lose the others. Points that are
+// thereby written twice remain one point.
 func (s *store) writeAll(ctx context.Context, b batch, errs []error) {
 	body := b.body()
 	if len(body) == 0 {
@@ -183,7 +187,7 @@ func (s *store) writeAll(ctx context.Context, b batch, errs []error) {
 	s.writeAll(ctx, b.part(half, len(errs)), errs[half:])
 }
 
-// newWriter returns the writer for the configured version.
+// newWriter returns the writer for the configured version of the server.
 func newWriter(c Config, d destination.Deps) (writer, error) {
 	client, err := d.HTTP(destination.HTTPOptions{Timeout: c.timeout()})
 	if err != nil {

@@ -11,15 +11,14 @@ import (
 	"butler/internal/text"
 )
 
-// Limits of an InfluxDB server that a hostile or careless name could exceed:
-// the series key has 65,535 bytes, a text field 65,536.
+// Limits in bytes, so that names and texts from outside stay within those of InfluxDB:
+// 65,535 for a series key, 65,536 for a text field.
 const (
 	maxName  = 1000
 	maxField = 65_000
 )
 
-// point is one row of a measurement. A tag or field that is given twice is what it
-// was given last.
+// point is one row of a measurement. If a tag or field is set twice, the last value counts.
 type point struct {
 	measurement string
 	tags        []named[string]
@@ -27,14 +26,14 @@ type point struct {
 	at          time.Time
 }
 
-// named is a tag or a field with the name that it was given, and the one that can be written.
+// named is a tag or field with the given name and, once cleaned, the name to write.
 type named[T any] struct {
 	given, name string
 	value       T
 }
 
-// value is what a field holds. Integers are never written: existing databases
-// have floats, and a server refuses the other type.
+// value is the value of a field. Integers are never written: the fields of existing
+// databases are floats, and a server refuses a different type.
 type value struct {
 	kind   valueKind
 	number float64
@@ -69,12 +68,12 @@ func (p *point) field(name string, v value) {
 	p.fields = append(p.fields, named[value]{given: name, value: v})
 }
 
-// reset empties a point whose memory serves the next one.
+// reset empties p and keeps its memory.
 func (p *point) reset() { *p = point{tags: p.tags[:0], fields: p.fields[:0]} }
 
-// appendLine appends p in line protocol, with the line break at its end. Tags and
-// fields are sorted, which they are in p, too, from then on. Empty tags and numbers
-// that are none are left out; a point that has no field is no line.
+// appendLine appends p in line protocol, including the line break. It cleans and sorts
+// the tags and fields of p. Empty tags, NaN and infinite numbers are omitted; a point
+// without a field is not written.
 func (p *point) appendLine(dst []byte) []byte {
 	if p.fields = cleanFields(p.fields); len(p.fields) == 0 {
 		return dst
@@ -94,10 +93,10 @@ func (p *point) appendLine(dst []byte) []byte {
 	return append(strconv.AppendInt(append(dst, ' '), p.at.UnixNano(), 10), '\n')
 }
 
-// reservedTags are names that servers refuse or drop as a tag.
+// reservedTags are tag names that servers refuse or drop.
 var reservedTags = []string{"time", "_field", "_measurement"}
 
-// cleanTags returns the tags as they can be written, sorted, in the same memory.
+// cleanTags returns the tags that can be written, cleaned and sorted, in the same memory.
 func cleanTags(tags []named[string]) []named[string] {
 	for i := range tags {
 		t := &tags[i]
@@ -106,7 +105,7 @@ func cleanTags(tags []named[string]) []named[string] {
 	return unique(tags, func(t *named[string]) bool { return t.value != "" && !slices.Contains(reservedTags, t.name) })
 }
 
-// cleanFields returns the fields as they can be written, sorted, in the same memory.
+// cleanFields returns the fields that can be written, cleaned and sorted, in the same memory.
 func cleanFields(fields []named[value]) []named[value] {
 	for i := range fields {
 		fields[i].name = cleanName(fields[i].given)
@@ -114,9 +113,10 @@ func cleanFields(fields []named[value]) []named[value] {
 	return unique(fields, func(f *named[value]) bool { return !math.IsNaN(f.value.number) && !math.IsInf(f.value.number, 0) })
 }
 
-// unique sorts by name and leaves out what has none or cannot be written. Of what is
-// given twice the last one counts. Of two that clean to one name only the one whose
-// given name is the last is left, always the same one: a line with a name twice is refused.
+// unique sorts list by name, in place, and drops elements without a name or that are not
+// fit. A server refuses a line with duplicate names: of elements with the same given name
+// the last is kept, and of different given names that are cleaned to the same name the
+// one that sorts last, so that the result does not depend on their order.
 func unique[T any](list []named[T], fit func(*named[T]) bool) []named[T] {
 	slices.SortStableFunc(list, func(a, b named[T]) int {
 		if order := strings.Compare(a.name, b.name); order != 0 {
@@ -139,9 +139,10 @@ func unique[T any](list []named[T], fit func(*named[T]) bool) []named[T] {
 	return out
 }
 
-// cleanName makes a tag value, or the name of a tag or field, fit for a line: a
-// line break, which would begin the next point, is a space, and a backslash at
-// the end, which would escape what follows, is gone.
+// cleanName returns a name or tag value in a form that is safe in a line: valid UTF-8 of
+// at most maxName bytes, with spaces instead of control characters, because a line break
+// would begin the next point, and without backslashes at the end, which would escape the
+// following separator.
 func cleanName(s string) string {
 	if isClean(s) {
 		return s
@@ -155,7 +156,8 @@ func cleanName(s string) string {
 	return strings.TrimRight(text.FirstBytes(s, maxName), `\`)
 }
 
-// isClean is the quick look at a name that is fit as it is, as nearly all are.
+// isClean reports whether cleanName need not change s, without allocating. It is false
+// for some clean names, for instance all that are not ASCII.
 func isClean(s string) bool {
 	if len(s) > maxName {
 		return false
@@ -168,7 +170,7 @@ func isClean(s string) bool {
 	return !strings.HasSuffix(s, `\`)
 }
 
-// special says which bytes take a backslash before them.
+// special is the set of bytes that have to be escaped with a backslash.
 type special [256]bool
 
 func specialOf(text string) *special {
@@ -189,8 +191,8 @@ func (in *special) anyOf(text string) bool {
 	return false
 }
 
-// What is special in a measurement, in the name of a tag or field or the value of a
-// tag, in a text, and in a text of JSON.
+// The special bytes of a measurement, of names and tag values, and of a text field.
+// inJSON are those that json.Marshal escapes.
 var (
 	inMeasurement = specialOf(", ")
 	inKey         = specialOf(",= ")
@@ -198,7 +200,7 @@ var (
 	inJSON        = specialOf(`"\<>&`)
 )
 
-// appendKey appends the name of a tag or field, or the value of a tag.
+// appendKey appends the name of a tag or field or the value of a tag, escaped.
 func appendKey(dst []byte, s string) []byte { return appendEscaped(dst, s, inKey) }
 
 // appendEscaped appends s with a backslash before each special byte.
@@ -225,10 +227,10 @@ func appendValue(dst []byte, v value) []byte {
 	}
 }
 
-// valid returns s with every byte that is no UTF-8 replaced.
+// valid returns s with the replacement character in place of invalid UTF-8.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// cutFront returns the last bytes of s, at most limit of them, beginning between two characters.
+// cutFront returns the end of s, at most limit bytes, without splitting a character.
 func cutFront(s string, limit int) string {
 	if len(s) <= limit {
 		return s

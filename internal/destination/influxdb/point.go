@@ -14,10 +14,10 @@ import (
 	"butler/messages"
 )
 
-// noScriptLog stands where a script log could not be fetched.
+// noScriptLog replaces a script log that is not available.
 const noScriptLog = "Script log not available"
 
-// recorder makes the points of one measurement.
+// recorder makes the points of one measurement of task events.
 type recorder struct {
 	rule   rule
 	global Tags
@@ -25,8 +25,8 @@ type recorder struct {
 	zone   *time.Location
 }
 
-// fill makes an empty point what is stored of an alert. What could not be looked up
-// is left out: a point is worth having without it.
+// fill sets the content of an empty point from an alert. Values that could not be looked
+// up are omitted.
 func (r recorder) fill(p *point, a *messages.Alert) {
 	p.measurement, p.at = r.rule.measurement, instant(a.Event.At, a.Event.ExecutionID)
 	addStatic(p, r.global.Static)
@@ -48,15 +48,15 @@ func (r recorder) appendLine(dst []byte, room *point, a *messages.Alert) []byte 
 	return room.appendLine(dst)
 }
 
-// instant returns the time of a point: when its event was received, or what it
-// holds was read, to the microsecond, with nanoseconds that come from the name
-// of the execution or the reading.
+// instant returns the timestamp of a point: the time of reception or of the reading,
+// truncated to microseconds, plus nanoseconds that are a hash of name, the ID of the
+// execution or the reading.
 //
-// A server keeps one point per series and time. So the same event must always
-// have the same time, however often it is stored, and two events never: what a
-// task does twice has the same tags. Receiving gives every event of one socket a
-// microsecond of its own; the nanoseconds keep apart what two machines received
-// in the same one, or what was received before and after a clock was set back.
+// A server keeps one point per series and timestamp, and two executions of a task have
+// the same tags. So an event must have the same timestamp whenever it is stored, and two
+// events different ones. Events received on one socket differ in the microseconds; the
+// nanoseconds separate events that were received in the same microsecond on two machines,
+// or before and after a clock was set back.
 func instant(at time.Time, name string) time.Time {
 	mark := fnv.New64a()
 	_, _ = mark.Write([]byte(name)) // never fails
@@ -69,7 +69,7 @@ func addStatic(p *point, tags []StaticTag) {
 	}
 }
 
-// addEvent adds what the datagram said, and the app that a distribute or preload task is about.
+// addEvent adds the values of the datagram, and the app of the task if the measurement has it.
 func (r recorder) addEvent(p *point, a *messages.Alert) {
 	e := &a.Event
 	p.tag("host", e.HostName)
@@ -94,8 +94,8 @@ func addApp(p *point, id, name string) {
 	p.tag("app_name", name)
 }
 
-// maxDynamic bounds the names of all dynamic tags together, so that a task with
-// very many tags is stored with the first of them instead of being refused.
+// maxDynamic bounds the total length of the names of dynamic tags, in bytes: a point with
+// too many is stored with the first of them, because the server would refuse it.
 const maxDynamic = 32_000
 
 func (r recorder) addDynamic(p *point, a *messages.Alert) {
@@ -117,7 +117,7 @@ func (r recorder) addDynamic(p *point, a *messages.Alert) {
 	}
 }
 
-// addExecution adds the execution block, when there is an execution result.
+// addExecution adds the execution result, if it is known.
 func (r recorder) addExecution(p *point, e messages.Execution) {
 	if !e.Known {
 		return
@@ -133,8 +133,8 @@ func (r recorder) addExecution(p *point, e messages.Execution) {
 	p.text("task_executionStopTime_json", timeText("stopTime", e.Stop, r.zone))
 }
 
-// addStatus writes the name of the status under both keys: existing databases
-// and dashboards have the misspelt one.
+// addStatus adds the node and the status. The text has a second, misspelt key that
+// existing databases and dashboards use.
 func addStatus(p *point, node string, status qlik.ExecutionStatus, text string) {
 	p.tag("task_executingNodeName", node)
 	p.tag("task_executionStatusNum", strconv.Itoa(int(status)))
@@ -142,7 +142,8 @@ func addStatus(p *point, node string, status qlik.ExecutionStatus, text string) 
 	p.tag("task_exeuctionStatusText", text)
 }
 
-// timeText returns the forms of a time as one JSON object.
+// timeText returns the forms of a time as a JSON object with the keys prefix+"Local1" to
+// "Local5" and prefix+"UTC".
 func timeText(prefix, iso string, zone *time.Location) string {
 	times := template.Times(iso, zone)
 	text := make([]byte, 0, 400)
@@ -158,7 +159,7 @@ func timeText(prefix, iso string, zone *time.Location) string {
 	return string(append(appendJSON(text, times.UTC), '}'))
 }
 
-// appendJSON appends a text as JSON.
+// appendJSON appends s as a JSON string.
 func appendJSON(dst []byte, s string) []byte {
 	if isClean(s) && !inJSON.anyOf(s) {
 		return append(append(append(dst, '"'), s...), '"')
@@ -170,7 +171,7 @@ func appendJSON(dst []byte, s string) []byte {
 	return append(dst, text...)
 }
 
-// addScriptLog adds the script log of a reload, with the details of its execution before it.
+// addScriptLog adds the script log of a reload, preceded by the details of its execution.
 func (r recorder) addScriptLog(p *point, a *messages.Alert) {
 	head, tail := r.own.HeadScriptLogLines, r.own.TailScriptLogLines
 	success := r.rule.final
@@ -204,8 +205,8 @@ func (r recorder) addScriptLog(p *point, a *messages.Alert) {
 
 const (
 	newLine = "\r\n"
-	// maxDetails bounds the details of the execution, maxHead the first lines,
-	// so that the last lines, which tell the reason, always have room.
+	// maxDetails and maxHead bound the details of the execution and the first lines, in
+	// bytes, so that there is always room for the last lines, which contain the error.
 	maxDetails = 10_000
 	maxHead    = 25_000
 )

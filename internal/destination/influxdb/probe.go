@@ -13,9 +13,9 @@ import (
 	"butler/internal/text"
 )
 
-// Probe implements destination.Prober. A write without a point changes nothing,
-// and is refused like any other where the credentials, or the database or bucket,
-// are not good for one.
+// Probe implements destination.Prober. It writes a body without points, which changes
+// nothing but is refused like any other if the credentials, the database or the bucket
+// are wrong.
 func (s *store) Probe() destination.Probe {
 	return destination.Probe{
 		Key:  name + " " + s.writer.target(),
@@ -41,7 +41,7 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	}
 	old, makes := w.(*v1)
 	if makes {
-		// The service asks this before its first point, and goes on only when it is answered or refused.
+		// The same query precedes the first write, which is made if it is answered or refused.
 		_, err := old.databases(ctx)
 		if _, refused := errors.AsType[*refusalError](err); err != nil && !refused {
 			return destination.Sight{}, err
@@ -54,14 +54,14 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	case answered && status.Code == http.StatusNotFound && makes:
 		seen.Detail = fmt.Sprintf("InfluxDB %s answers; the database is made before the first point", version)
 	case answered && status.Code == http.StatusBadRequest:
-		// Version 2 refuses an empty write after everything else was good.
+		// Version 2 refuses the empty body, but only after it has checked everything else.
 	default:
 		return destination.Sight{}, err
 	}
 	return seen, nil
 }
 
-// maxVersion bounds what is shown of a version, in characters.
+// maxVersion bounds the shown version of a server, in characters.
 const maxVersion = 40
 
 func (w *v2) target() string {

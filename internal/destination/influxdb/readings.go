@@ -9,28 +9,28 @@ import (
 	"butler/messages"
 )
 
-// readings are the switches of what is measured beside the tasks. They stand in
-// the sections of the monitors.
+// readings are the settings for readings other than task events. They are part of the
+// sections of the monitors.
 type readings struct {
 	services, usage                                 Switch
 	version, serverLicense, accessLicenses, release storing
 	queue                                           queueStoring
 }
 
-// storing is what the section of a monitor says about InfluxDB.
+// storing is the part of a monitor's section for InfluxDB.
 type storing struct {
 	Enable bool
 	Tag    struct{ Static []StaticTag }
 }
 
-// queueStoring is what the section of the UDP server says about InfluxDB.
+// queueStoring is the part of the UDP server's section for InfluxDB.
 type queueStoring struct {
 	Enable          bool
 	MeasurementName string
 	Tags            []StaticTag
 }
 
-// readSwitches reads what the monitors store.
+// readSwitches decodes the settings of readings into c.
 func readSwitches(read destination.Decode, c *Config) error {
 	return errors.Join(
 		read("serviceMonitor.alertDestination.influxDb", &c.readings.services),
@@ -43,23 +43,23 @@ func readSwitches(read destination.Decode, c *Config) error {
 	)
 }
 
-// queueSection is the one in which the measurement is named by the operator.
+// queueSection is the section in which the operator also names the measurement.
 const queueSection = "udpServerConfig.queueMetrics.influxdb"
 
 // reading is the measurement of one kind of reading.
 type reading struct {
 	kind        messages.AlertKind
 	measurement string
-	// path is the section that switches it on.
+	// path is the section that enables it, on whether it does.
 	path string
 	on   bool
-	// own are the tags that the operator gives this measurement.
+	// own are the operator's tags for this measurement.
 	own []StaticTag
-	// builtInLast says that no tag of the operator replaces those of the measurement.
+	// builtInLast means that the operator's tags do not replace those of the measurement.
 	builtInLast bool
 }
 
-// readingsOf is the one table of them, in the order of the documentation.
+// readingsOf returns all readings, in the order of the documentation.
 func readingsOf(c Config) []reading {
 	r := c.readings
 	return []reading{
@@ -73,7 +73,7 @@ func readingsOf(c Config) []reading {
 	}
 }
 
-// readingUses lists the readings that are switched on.
+// readingUses lists the enabled readings.
 func readingUses(c Config) []destination.Use[Measurement] {
 	var out []destination.Use[Measurement]
 	for _, r := range readingsOf(c) {
@@ -84,7 +84,7 @@ func readingUses(c Config) []destination.Use[Measurement] {
 	return out
 }
 
-// readingOf returns the reading of a use, if it is the use of one.
+// readingOf returns the reading that a use stores, and false for a use of task events.
 func readingOf(c Config, u destination.Use[Measurement]) (reading, bool) {
 	all := readingsOf(c)
 	if i := slices.IndexFunc(all, func(r reading) bool { return slices.Equal(u.Kinds, []messages.AlertKind{r.kind}) }); i >= 0 {
@@ -93,7 +93,7 @@ func readingOf(c Config, u destination.Use[Measurement]) (reading, bool) {
 	return reading{}, false
 }
 
-// appendLines appends the lines of a reading: one, or one for each row.
+// appendLines appends one line for each row of a reading.
 func (r reading) appendLines(dst []byte, room *point, global []StaticTag, a *messages.Alert) []byte {
 	rows := a.Points
 	switch r.kind {
@@ -103,7 +103,7 @@ func (r reading) appendLines(dst []byte, room *point, global []StaticTag, a *mes
 		rows = []messages.Point{licenseRow(a.License)}
 	case messages.ProcessUsage:
 		rows = []messages.Point{usageRow(a.Usage)}
-	default: // the points of the reading say it all
+	default: // the alert already has the points
 	}
 	for _, row := range rows {
 		room.reset()
@@ -113,7 +113,7 @@ func (r reading) appendLines(dst []byte, room *point, global []StaticTag, a *mes
 	return dst
 }
 
-// fill makes an empty point what is stored of a row.
+// fill sets the content of an empty point from a row.
 func (r reading) fill(p *point, global []StaticTag, a *messages.Alert, row messages.Point) {
 	p.measurement, p.at = r.measurement, instant(a.DecidedAt, string(a.ID))
 	addStatic(p, global)
@@ -122,7 +122,7 @@ func (r reading) fill(p *point, global []StaticTag, a *messages.Alert, row messa
 	if r.builtInLast {
 		addTags(p, row.Tags)
 	}
-	if a.Test { // whoever makes charts of it can leave it out
+	if a.Test { // so that charts can exclude it
 		p.tag("test", "true")
 	}
 	for _, f := range row.Fields {
@@ -143,8 +143,8 @@ func addTags(p *point, tags []messages.Property) {
 	}
 }
 
-// stateNumbers and startNumbers are the numbers of what the service control
-// manager says. Anything else is -1.
+// stateNumbers and startNumbers map the states and start types of the service control
+// manager to numbers. Any other text is -1.
 var (
 	stateNumbers = map[string]float64{
 		"STOPPED": 1, "START_PENDING": 2, "STOP_PENDING": 3, "RUNNING": 4, "CONTINUE_PENDING": 5, "PAUSE_PENDING": 6, "PAUSED": 7,
@@ -175,7 +175,7 @@ func usageRow(u messages.Usage) messages.Point {
 	return row
 }
 
-// mebibytes rounds to two decimals, as existing databases have it.
+// mebibytes converts to MiB, rounded to two decimals as in existing databases.
 func mebibytes(bytes int64) float64 { return math.Round(float64(bytes)/(1<<20)*100) / 100 }
 
 func licenseRow(l messages.License) messages.Point {

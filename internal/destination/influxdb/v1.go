@@ -18,16 +18,16 @@ import (
 	"butler/internal/logx"
 )
 
-// v1 writes through the /write endpoint of version 1. The client library for
-// version 2 reaches servers from 1.8 on only; a write is one request, so it is
-// made here, for 1.6 and 1.7 as well.
+// v1 writes to the /write endpoint of version 1. It does not use the client library of
+// version 2, which requires 1.8 or later, so that 1.6 and 1.7 are supported, too.
 type v1 struct {
 	client  *http.Client
 	address string
 	config  V1Config
 	log     *zap.Logger
-	// setup is taken by whoever looks at or changes ready; a channel, so that waiting ends with the context.
+	// setup is the lock of ready. It is a channel, so that waiting for it ends with the context.
 	setup chan struct{}
+	// ready means that the database was checked or created.
 	ready bool
 }
 
@@ -41,7 +41,7 @@ func (w *v1) write(ctx context.Context, lines []byte) error {
 	}
 	_, err := w.call(ctx, http.MethodPost, w.target(), lines)
 	if kind, _ := destination.KindOf(err); kind == destination.MisconfiguredKind {
-		// Somebody may have dropped the database: look again before the next write.
+		// The database may have been dropped: check it again before the next write.
 		w.forget(ctx)
 	}
 	return err
@@ -55,7 +55,7 @@ func (w *v1) ask(ctx context.Context, method, target string) (httpc.Answer, erro
 	return w.call(ctx, method, target, nil)
 }
 
-// call makes one request.
+// call makes one request, without repetition.
 func (w *v1) call(ctx context.Context, method, target string, body []byte) (httpc.Answer, error) {
 	req, err := w.request(ctx, method, target, body)
 	if err != nil {
@@ -64,7 +64,7 @@ func (w *v1) call(ctx context.Context, method, target string, body []byte) (http
 	return httpc.Send(w.client, req)
 }
 
-// request returns a request. Credentials travel in a header, and only when they are configured.
+// request returns a request, with the credentials in a header if they are enabled.
 func (w *v1) request(ctx context.Context, method, target string, body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, w.address+target, bytes.NewReader(body))
 	if err != nil {
@@ -76,11 +76,10 @@ func (w *v1) request(ctx context.Context, method, target string, body []byte) (*
 	return req, nil
 }
 
-// prepare makes the database before the first write, once. A server that does
-// not answer is an error, to be tried again, and one that answers what no InfluxDB
-// does is for the operator: nothing is written to it. A server that refuses is not: an
-// account that may write need not be allowed to look or to create, and the
-// write itself tells best.
+// prepare creates the database, if it does not exist, before the first write. The error is
+// retryable if the server does not answer, and a misconfiguration if its answer is not one
+// of InfluxDB. A refusal is only logged: an account that may write may lack the right to
+// list or create databases, and if it may not write either, the write itself fails.
 func (w *v1) prepare(ctx context.Context) error {
 	select {
 	case w.setup <- struct{}{}:
@@ -109,7 +108,7 @@ func (w *v1) forget(ctx context.Context) {
 	}
 }
 
-// refusalError is a server's no to a statement.
+// refusalError reports that the server refused a statement.
 type refusalError struct{ err error }
 
 func (r *refusalError) Error() string { return r.err.Error() }
@@ -122,8 +121,8 @@ func (w *v1) createMissing(ctx context.Context) error {
 	if slices.Contains(existing, w.config.DBName) {
 		return nil
 	}
-	// One statement: another destination must not write between the database and its
-	// policy, because what it wrote would be in a policy that nobody looks at.
+	// One statement creates both, so that no other destination can write before the
+	// policy is the default: its points would be in the wrong policy.
 	policy := w.config.RetentionPolicy
 	statement := "create database " + identifier(w.config.DBName) + " with duration " + policy.Duration + " replication 1 name " + identifier(policy.Name)
 	if _, err := w.query(ctx, http.MethodPost, statement); err != nil {
@@ -133,12 +132,12 @@ func (w *v1) createMissing(ctx context.Context) error {
 	return nil
 }
 
-// databases lists those that the server shows to this account.
+// databases lists the names of the databases that are visible to the account.
 func (w *v1) databases(ctx context.Context) ([]string, error) {
 	return w.query(ctx, http.MethodGet, "show databases")
 }
 
-// queryAnswer is the part of an answer of /query that matters: the first column of every row, or an error.
+// queryAnswer is the used part of an answer of /query: the rows, or an error.
 type queryAnswer struct {
 	Results []struct {
 		Error  string `json:"error"`
@@ -148,8 +147,9 @@ type queryAnswer struct {
 	} `json:"results"`
 }
 
-// query runs one statement and returns the texts in the first column. A list that
-// breaks off is no answer; one that is too long to read counts as a refusal to show it.
+// query runs one statement and returns the texts in the first column of its result. The
+// error is a *refusalError for a refused request or statement, and for an answer that is
+// too long; not for a truncated one.
 func (w *v1) query(ctx context.Context, method, statement string) ([]string, error) {
 	req, err := w.request(ctx, method, "/query?q="+url.QueryEscape(statement), nil)
 	if err != nil {
@@ -191,16 +191,16 @@ func first(row []any) any {
 	return row[0]
 }
 
-// maxShown bounds what is told of an answer, in characters.
+// maxShown bounds the excerpt of an answer in an error, in characters.
 const maxShown = 200
 
-// firstWords names a statement in an error.
+// firstWords returns the first two words of a statement, for an error.
 func firstWords(statement string) string {
 	words := strings.Fields(statement)
 	return strings.Join(words[:min(2, len(words))], " ")
 }
 
-// identifier quotes a name for InfluxQL.
+// identifier returns a name as a quoted InfluxQL identifier.
 func identifier(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
 }

@@ -15,13 +15,12 @@ import (
 	"butler/internal/secret"
 )
 
-// gzipFrom is the size from which a body is worth compressing.
+// gzipFrom is the size in bytes above which a body is compressed.
 const gzipFrom = 1000
 
-// v2 writes through the /api/v2/write endpoint, which versions 2 and 3 have.
-// It gives the client library lines and keeps its blocking write, its
-// addresses and its compression. Encoding, retries and the meaning of errors
-// are ours: the same for all versions of the server.
+// v2 writes to the /api/v2/write endpoint of versions 2 and 3. It uses the client
+// library's blocking write, URLs and compression. Encoding and the classification of
+// errors are not the library's, so that they are the same for all versions of the server.
 type v2 struct {
 	small, large api.WriteAPIBlocking
 	client       *http.Client
@@ -54,8 +53,8 @@ func (w *v2) write(ctx context.Context, lines []byte) error {
 	return httpc.Redact(err, w.secrets...)
 }
 
-// Do implements the interface through which the client library calls a server.
-// The answer is classified here, where headers and body are still whole.
+// Do implements the interface through which the client library makes requests.
+// Answers are classified here, where headers and body are complete.
 func (w *v2) Do(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		req.Header.Set("Content-Type", "text/plain; charset=utf-8")

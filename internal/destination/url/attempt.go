@@ -19,20 +19,20 @@ import (
 	"butler/internal/httpc"
 )
 
-// silent is the library's log: it would show payloads and addresses.
+// silent discards the log of the library, which would contain payloads and URLs.
 var silent = log.New(io.Discard, "", 0)
 
 var (
-	// errOver ends the library's part of a failed attempt. It is none of those
-	// that the library sleeps after.
+	// errOver is what requests of the library return after the attempt has failed. The
+	// library neither waits nor retries after it.
 	errOver = errors.New("the attempt is over")
-	// errPanic reports that the library crashed.
+	// errPanic reports that the library panicked.
 	errPanic = errors.New("the library crashed over this message")
 )
 
-// attempt is one call of the library and, as the transport of its HTTP client,
-// everything that the call does with the network. The library hides contexts,
-// status codes and, now and then, failures; nothing passes the transport unseen.
+// attempt is one call of the library and the transport of its HTTP client. As the
+// transport it sees every request and answer, while the library takes no context, hides
+// status codes and drops some errors. An attempt is used once, by one goroutine.
 type attempt struct {
 	//nolint:containedctx // the library has no other way to take it along
 	ctx      context.Context
@@ -41,9 +41,10 @@ type attempt struct {
 	url      string
 	secrets  []string
 
+	// failure is the first error of a request.
 	failure error
-	// taken counts the messages that were accepted; last is the last answer, and
-	// host where it came from, "" before there is one.
+	// taken counts the accepted messages. last is the last answer, and host its origin,
+	// "" before the first.
 	taken int
 	last  httpc.Answer
 	host  string
@@ -53,9 +54,10 @@ func newAttempt(ctx context.Context, client *http.Client, p provider, raw string
 	return &attempt{ctx: ctx, client: client, provider: p, url: raw, secrets: secretsOf(raw)}
 }
 
-// send hands the message to the library and says what came of it.
+// send sends the message and returns the last answer, or a classified error without
+// secrets.
 func (a *attempt) send(m message) (httpc.Answer, error) {
-	// The values of parameters may be keys; the title is none.
+	// The values of parameters may be keys, except the title.
 	for name, value := range m.params {
 		if name != types.TitleKey {
 			a.secrets = append(a.secrets, value)
@@ -77,7 +79,7 @@ func (a *attempt) send(m message) (httpc.Answer, error) {
 	return a.last, nil
 }
 
-// call runs the library. A crash of it is an error like any other.
+// call runs the library. It returns errPanic if that panics.
 func (a *attempt) call(m message) (err error) {
 	defer func() {
 		if recover() != nil {
@@ -91,8 +93,8 @@ func (a *attempt) call(m message) (err error) {
 	return s.Send(m.text, &m.params)
 }
 
-// RoundTrip implements http.RoundTripper. It lets no failure through to the
-// library, which would wait and try again, and no request after one.
+// RoundTrip implements http.RoundTripper. It hides failures from the library, which would
+// wait and retry: the library gets errOver for the failed request and all later ones.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a.failure != nil {
 		closeBody(req)
@@ -136,8 +138,8 @@ func respond(req *http.Request, answer httpc.Answer) *http.Response {
 	}
 }
 
-// saidInBody are what services say in the body of an answer that is a success by
-// its code, and what it means. Everything else they say is about the one message.
+// saidInBody classifies the error codes in the bodies of answers with a successful
+// status. Any other code is a permanent error of the message.
 var saidInBody = map[string]destination.ErrorKind{
 	// Slack.
 	"ratelimited": destination.ThrottledKind, "invalid_auth": destination.MisconfiguredKind,
@@ -152,7 +154,8 @@ var saidInBody = map[string]destination.ErrorKind{
 	"45009": destination.ThrottledKind, "45033": destination.ThrottledKind, "93000": destination.MisconfiguredKind,
 }
 
-// refused words an answer whose code is a success and whose body is none.
+// refused returns the error for an answer with a successful status that the library
+// rejected, with err, because of its body.
 func (a *attempt) refused(err error) error {
 	var body struct {
 		Error   any `json:"error"`
@@ -175,11 +178,11 @@ func (a *attempt) refused(err error) error {
 	return &destination.Error{Kind: kind, Err: fmt.Errorf("%s answered %d, and refused the message: %s", host, a.last.Status, text)}
 }
 
-// maxReason bounds what is shown of the library's words.
+// maxReason bounds the shown part of a library error, in characters.
 const maxReason = 300
 
-// innermost returns the cause of an error of the library, which is a fixed text
-// where the errors around it hold parts of the URL.
+// innermost returns the text of the innermost cause of a library error, without secrets.
+// It is a fixed text in cases in which the errors around it contain parts of the URL.
 func (a *attempt) innermost(err error) string {
 	for {
 		next := errors.Unwrap(err)
@@ -197,10 +200,12 @@ func (a *attempt) innermost(err error) string {
 	}
 }
 
-// longValue is the length from which the value of a query may be a key; below it are words such as json.
+// longValue is the length in bytes from which a query value is treated as a key. Shorter
+// values are words such as json.
 const longValue = 8
 
-// secretsOf returns everything in a URL that may be a key: all of it but scheme and host.
+// secretsOf returns all parts of a URL that may be secret: all but scheme and host, and
+// query values that are shorter than longValue.
 func secretsOf(raw string) []string {
 	u, err := neturl.Parse(raw)
 	if err != nil {
@@ -226,8 +231,8 @@ func secretsOf(raw string) []string {
 	return append(out, u.Opaque, u.Fragment)
 }
 
-// hostSecrets returns the host of the URL where it is no host: some services
-// have their key in that place.
+// hostSecrets returns the host part of the URL unless it occurs in the name of the called
+// host: the URLs of some services have a key in its place.
 func hostSecrets(raw, called string) []string {
 	u, err := neturl.Parse(raw)
 	if err != nil || u.Host == "" || strings.Contains(strings.ToLower(called), strings.ToLower(u.Hostname())) {
@@ -236,7 +241,7 @@ func hostSecrets(raw, called string) []string {
 	return []string{u.Host, u.Hostname()}
 }
 
-// hidden returns what must not be shown of what came of calling a host.
+// hidden returns the texts that must not be shown in an answer or error of the called host.
 func (a *attempt) hidden(called string) []string {
 	return append(hostSecrets(a.url, called), a.secrets...)
 }

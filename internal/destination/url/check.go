@@ -19,7 +19,7 @@ import (
 
 var targetName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
 
-// check lists what is wrong with a target or with an entry of a route.
+// check lists the problems of a target or of a route entry.
 func check(c Config, u destination.Use[Target], _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	if strings.HasPrefix(u.Path, section) {
@@ -39,7 +39,7 @@ func check(c Config, u destination.Use[Target], _ destination.Deps) destination.
 	return p
 }
 
-// checkPlace checks what only a target of the section has: its name and its events.
+// checkPlace checks the values that only a target of the section has: its name and its events.
 func checkPlace(c Config, u destination.Use[Target]) destination.Problems {
 	var p destination.Problems
 	if !targetName.MatchString(u.Settings.Name) {
@@ -73,8 +73,8 @@ func eventNames() string {
 	return strings.Join(out, ", ")
 }
 
-// checkURL checks the URL with its parameters, and lets the library make a
-// request of them that goes nowhere.
+// checkURL checks the URL and its parameters, with the library up to a request that is
+// not sent.
 func (t Target) checkURL() destination.Problems {
 	var p destination.Problems
 	raw := t.URL.Reveal()
@@ -133,9 +133,10 @@ func (t Target) checkParams(found provider) destination.Problems {
 	return p
 }
 
-// forbidden are parameters that would break a promise of this destination.
+// forbidden are the parameters that would break a guarantee of this package, by scheme
+// and lower-case name.
 var forbidden = map[string]map[string]struct {
-	// allowed are the values that do no harm.
+	// allowed are the harmless values.
 	allowed         []string
 	reason, instead string
 }{
@@ -153,7 +154,8 @@ const (
 	ownCA      = "leave that out, and add the CA of the server to the trust store of this machine"
 )
 
-// forbids returns why a URL, or a parameter as its query, would break a promise.
+// forbids returns why a URL must not be used, with a suggestion; "" if it can be used.
+// To check a parameter, u consists only of a query.
 func (p provider) forbids(u *neturl.URL) (reason, instead string) {
 	for name, values := range u.Query() {
 		rule, ok := forbidden[p.scheme][strings.ToLower(name)]
@@ -171,7 +173,8 @@ func (p provider) forbids(u *neturl.URL) (reason, instead string) {
 	return "", ""
 }
 
-// dryRun lets the library make a message and returns why it comes to no request.
+// dryRun runs the library without sending anything. It returns why the library made no
+// request, "" if it made one. It changes params; nil means none.
 func (p provider) dryRun(raw string, params types.Params) (reason string) {
 	reached := false
 	nowhere := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {

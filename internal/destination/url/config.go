@@ -17,28 +17,28 @@ type Config struct {
 	Targets []Target
 }
 
-// Target is one URL with what is sent to it.
+// Target is one URL and the messages that are sent to it.
 type Target struct {
 	Name string
 	URL  secret.String
-	// Events are alert kinds; an entry of a route has those of the route instead.
+	// Events are alert kinds. A route entry has those of its route instead.
 	Events []messages.AlertKind
 	// RateLimit is in seconds, per subject of an alert; 0 means no limit.
 	RateLimit float64
-	// Title and Message are templates; an empty Message is the built-in text.
+	// Title and Message are templates. An empty Message means the built-in text.
 	Title, Message     string
 	HeadScriptLogLines int
 	TailScriptLogLines int
 	Params             []Param
 }
 
-// Param is a parameter of the service; its value is a template.
+// Param is a parameter of the service. Its value is a template.
 type Param struct {
 	Name  string
 	Value secret.String
 }
 
-// uses lists the targets, each with its alert kinds.
+// uses lists the targets, none if the section is not enabled.
 func uses(c Config) []destination.Use[Target] {
 	if !c.Enable {
 		return nil
@@ -52,13 +52,13 @@ func uses(c Config) []destination.Use[Target] {
 
 func targetPath(i int) string { return fmt.Sprintf("%s.targets[%d]", section, i) }
 
-// layout is what a message is made with, parsed. Text is nil for the built-in text.
+// layout is the parsed templates of a message. text is nil for the built-in text.
 type layout struct {
 	title, text template.Renderer
 	params      []param
 }
 
-// param is a parsed parameter.
+// param is a parameter with its parsed template.
 type param struct {
 	name  string
 	value template.Renderer

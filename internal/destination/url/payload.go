@@ -15,14 +15,14 @@ import (
 	"butler/messages"
 )
 
-// message is what is handed to the library: one message within the limits of its service.
+// message is the input of the library: one message within the limits of its service.
 type message struct {
 	title, text string
 	params      types.Params
 }
 
-// message lays out a notice. A template that cannot be rendered costs the
-// layout, not the alert.
+// message returns the message of a notice. A template that cannot be rendered is replaced
+// by the built-in text.
 func (s *sender) message(n messages.Notice) message {
 	fields := template.Fields(n, s.fields)
 	s.provider.prepare(fields)
@@ -47,13 +47,13 @@ func (s *sender) message(n messages.Notice) message {
 	return s.provider.fit(m)
 }
 
-// withNotes puts what the reader must know before a text of the operator's.
+// withNotes puts the notes before the text of an operator's template.
 func withNotes(fields map[string]any, text string) string {
 	return strings.Join(append(template.Notes(fields), text), "\n\n")
 }
 
-// prepare makes the fields fit, so that no single one pushes the others out,
-// and keeps names from calling people.
+// prepare cuts each text in fields to a quarter of the limit, so that no field displaces
+// the others, removes carriage returns, and disables mentions if the service is a chat.
 func (p provider) prepare(fields map[string]any) {
 	for name, cut := range map[string]func(string, int, func(rune) int) string{
 		"scriptLogHead": template.CutLinesEnd, "scriptLogTail": template.CutLinesStart, "executionDetailsConcatenated": template.CutLinesStart,
@@ -71,8 +71,8 @@ func (p provider) prepare(fields map[string]any) {
 	})
 }
 
-// fit cuts a message to the limits of its service. A title that the service has
-// no place for becomes the first line.
+// fit returns m within the limits of its service and with the forced parameters. If the
+// service has no titles, the title becomes the first line of the text. It changes m.params.
 func (p provider) fit(m message) message {
 	m.text = strings.TrimSpace(m.text)
 	if p.titleLimit > 0 {
@@ -94,12 +94,12 @@ var (
 	control = regexp.MustCompile(`<([!@#&/\pL])`)
 )
 
-// quiet keeps a text of Qlik Sense from addressing people or channels in a chat:
-// an invisible character stands between the sign and the name.
+// quiet disables mentions of people and channels in a text from Qlik Sense, with an
+// invisible character between the sign and the name.
 func quiet(s string) string {
 	s = mention.ReplaceAllString(s, "$1@\u200b$2")
 	return control.ReplaceAllString(s, "<\u200b$1")
 }
 
-// inBytes weighs a character for services that count bytes.
+// inBytes returns the size of a character for services that count UTF-8 bytes.
 func inBytes(r rune) int { return utf8.RuneLen(r) }

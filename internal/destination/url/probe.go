@@ -13,11 +13,12 @@ import (
 	"butler/internal/httpc"
 )
 
-// Probe implements destination.Prober. Only the library knows which host a
-// service is at: it is handed a message, and its first request is kept from going out.
+// Probe implements destination.Prober. Only the library can determine the host of a
+// service: it is given a message, and the host is that of its first request, which is
+// not sent.
 func (s *sender) Probe() destination.Probe {
 	way := &scout{}
-	// What comes of it does not matter: the request tells.
+	// Only the request matters, not the error that it gets.
 	_ = way.call(s.provider, s.target.URL.Reveal())
 	if way.host == nil {
 		return destination.Probe{Key: s.target.URL.Reveal(), Look: func(context.Context) (destination.Sight, error) {
@@ -29,7 +30,7 @@ func (s *sender) Probe() destination.Probe {
 
 var _ destination.Prober = (*sender)(nil)
 
-// scout is a transport that finds out where a request would go.
+// scout is a transport that records the address of the first request and sends none.
 type scout struct{ host *neturl.URL }
 
 // RoundTrip implements http.RoundTripper.

@@ -39,46 +39,46 @@ import (
 	"butler/internal/template"
 )
 
-// service is what of the library's services can be used: those that send
-// through the HTTP client they are given, and through nothing else.
+// service is a service of the library that can be used: one that makes all its requests
+// with the HTTP client that it is given.
 type service interface {
 	types.Service
 	types.HTTPClientSetter
 }
 
-// provider is what there is to know of the service behind a scheme.
+// provider describes the service of a scheme.
 type provider struct {
 	scheme string
-	// example is how its URL is written.
+	// example shows the form of its URL.
 	example string
 	create  func() service
-	// limit is the longest text and titleLimit the longest title that is one
-	// message, with room for what the library adds. A service without a place for
-	// a title has none.
+	// limit and titleLimit are the maximum sizes of the text and the title of one
+	// message, less what the library adds. titleLimit is 0 for a service without titles.
 	limit, titleLimit int
-	// weigh counts a character of them; nil means UTF-16 units.
+	// weigh returns the size of a character; nil means in UTF-16 units.
 	weigh func(rune) int
-	// chat says that a name with a sign before it calls people.
+	// chat means that a name after a sign such as @ notifies people.
 	chat bool
-	// forced are parameters that keep a message one message.
+	// forced are parameters that prevent the library from splitting a message.
 	forced types.Params
-	// lookUp is the path of a request that only asks for limits, which are known here.
+	// lookUp is the path of a request for limits, which is answered without a call
+	// because limit is known; "" if there is none.
 	lookUp string
-	// carrier is the method of the request that carries a message, where others
-	// only prepare for it; "" where every request carries it.
+	// carrier is the method of the requests that carry a message, if others only
+	// prepare it; "" if every request carries it.
 	carrier string
-	// host stands in where the URL names none; the port is 443 then or where it is missing.
+	// host replaces a missing host in the URL. If it is set, a missing port is 443.
 	host string
-	// mend corrects an address that the library gets wrong; nil where it does not.
+	// mend corrects a request URL that the library builds wrongly; nil if it does not.
 	mend func(*neturl.URL)
-	// early says that the service must have its client before it reads the URL,
-	// and loses its key when it gets another one later.
+	// early means that the service needs its client before it parses the URL, and that
+	// setting a client later would lose its key.
 	early bool
 }
 
-// providers lists the services by scheme. What the library has beyond these is
-// refused: it reaches its service without the HTTP client (smtp, mqtt, xmpp) or
-// reaches nobody (logger).
+// providers are the supported services by scheme. Other services of the library are
+// refused, because they do not use the HTTP client (smtp, mqtt, xmpp) or send nothing
+// (logger).
 var providers = map[string]provider{
 	"bark":       {example: "bark://:DEVICE_KEY@HOST/", create: func() service { return &bark.Service{} }, limit: 2000, titleLimit: 200, weigh: inBytes},
 	"discord":    {example: "discord://TOKEN@WEBHOOK_ID", create: func() service { return &discord.Service{} }, limit: discord.ChunkSize, titleLimit: 256, chat: true, forced: types.Params{"splitLines": "No"}},
@@ -106,10 +106,10 @@ var providers = map[string]provider{
 	"zulip":      {example: "zulip://BOT_MAIL:BOT_KEY@HOST?stream=CHANNEL", create: func() service { return &zulip.Service{} }, limit: 9500, titleLimit: 60, weigh: inBytes, chat: true, lookUp: "/api/v1/register"},
 }
 
-// singleSlashes mends the path of a server below one: "/path//message".
+// singleSlashes replaces the double slash in the URL of a server below a path: "/path//message".
 func singleSlashes(u *neturl.URL) { u.Path = strings.ReplaceAll(u.Path, "//", "/") }
 
-// elsewhere says where schemes of the library that are refused have their place.
+// elsewhere are suggestions for schemes that are refused.
 var elsewhere = map[string]string{
 	"smtp":  "use the section emailNotification",
 	"mqtt":  "use the section mqttConfig",
@@ -118,17 +118,17 @@ var elsewhere = map[string]string{
 	"https": "write generic+https:// for a web address",
 }
 
-// errScheme reports a URL whose scheme names no service.
+// errScheme reports a URL with an unknown scheme.
 var errScheme = errors.New("has a scheme that names no service")
 
-// schemes lists the schemes in alphabetical order.
+// schemes lists the supported schemes in alphabetical order.
 func schemes() []string { return slices.Sorted(maps.Keys(providers)) }
 
-// providerOf returns the service that a URL names.
+// providerOf returns the provider of a URL's scheme. The error does not contain the URL.
 func providerOf(raw string) (provider, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {
-		// The text of the error holds the URL.
+		// The text of the parse error contains the URL.
 		return provider{}, errors.New("is no URL")
 	}
 	scheme, _, _ := strings.Cut(u.Scheme, "+")
@@ -146,10 +146,10 @@ func providerOf(raw string) (provider, error) {
 	return p, nil
 }
 
-// asJSON reports that a generic URL asks for a JSON object, which has a place for the title.
+// asJSON reports whether a generic URL requests a JSON object, which has a title.
 func asJSON(u *neturl.URL) bool { return strings.EqualFold(u.Query().Get("template"), "json") }
 
-// open makes the service of a URL, with a client that it sends everything through.
+// open returns a new service for a URL. It makes all requests with client.
 func (p provider) open(raw string, client types.HTTPClient) (service, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"butler/internal/secret"
 )
 
-// recipientsIn are the parameters that list recipients, by scheme. The library
-// stops at the first that is refused.
+// recipientsIn are the query parameters that list recipients, by scheme. The library
+// stops at the first recipient that is refused.
 var recipientsIn = map[string][]string{
 	"telegram": {"chats", "channels"},
 	"matrix":   {"rooms", "room"},
@@ -21,8 +21,9 @@ var recipientsIn = map[string][]string{
 // recipientsInPath are the schemes whose path lists recipients.
 var recipientsInPath = []string{"twilio"}
 
-// perRecipient gives every recipient of a URL a queue of its own: a refused one
-// stops no other, and a repetition goes to nobody who has the message already.
+// perRecipient splits a use into one per recipient, each with its own queue, so that a
+// refused recipient does not affect the others and a retry does not repeat the message
+// to recipients that already have it.
 func perRecipient(_ Config, u destination.Use[Target]) []destination.Use[Target] {
 	urls := u.Settings.urls()
 	if len(urls) < 2 {
@@ -37,8 +38,8 @@ func perRecipient(_ Config, u destination.Use[Target]) []destination.Use[Target]
 	return out
 }
 
-// urls returns the URL of a target once for each recipient that is listed in it;
-// nothing where they cannot be told apart.
+// urls returns one URL for each recipient that the target's URL lists. It returns nil if
+// the recipients cannot be separated.
 func (t Target) urls() []string {
 	u, err := neturl.Parse(t.URL.Reveal())
 	if err != nil {
@@ -51,7 +52,7 @@ func (t Target) urls() []string {
 	lists := func(name string) bool {
 		return slices.ContainsFunc(recipientsIn[u.Scheme], func(known string) bool { return strings.EqualFold(known, name) })
 	}
-	// What stands in params replaces what stands in the URL.
+	// Params replace those of the URL.
 	if slices.ContainsFunc(t.Params, func(p Param) bool { return lists(p.Name) }) {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (t Target) urls() []string {
 			continue
 		}
 		if out != nil {
-			return nil // two names for one list: the library knows which counts
+			return nil // two names for one list: only the library knows which one counts
 		}
 		for _, one := range recipients(values[0], ",") {
 			query[name] = []string{one}
@@ -84,7 +85,7 @@ func urlsByPath(u neturl.URL) []string {
 	return out
 }
 
-// recipients splits a list and keeps each of it once.
+// recipients splits a list, without empty elements and duplicates.
 func recipients(list, separator string) []string {
 	var out []string
 	for one := range strings.SplitSeq(list, separator) {

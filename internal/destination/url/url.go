@@ -1,15 +1,14 @@
-// Package url owns how alerts reach the many services that have no destination
-// of their own: each is named by one URL, and the library shoutrrr knows how to
-// speak to it.
+// Package url owns the delivery of alerts to services without a destination of their
+// own. A target is one URL in the syntax of the library shoutrrr, which implements the
+// services.
 //
-// It guarantees what the library does not: an attempt ends with its context,
-// every request goes through the program's own HTTP client (proxies,
-// certificates, redirects, bounded answers), an answer decides whether to try
-// again, a message is one message within the limits of its service, and neither
-// the URL nor anything in it appears in an error or a log. No state is shared:
-// every attempt has a service of its own.
+// It guarantees what the library does not: an attempt ends with its context; every
+// request is made by the program's HTTP client (proxies, certificates, redirects, bounded
+// answers); answers are classified, so that only those that are worth it are retried; an
+// alert is one message within the limits of its service; and neither the URL nor a key
+// in it appears in an error or a log. Attempts share no state of the library.
 //
-// It must never retry, wait or limit: the delivery actor does. No other package
+// It must never retry, wait or limit the rate: the delivery actor does. No other package
 // may import the library.
 package url
 
@@ -46,7 +45,7 @@ func instance(_ Config, u destination.Use[Target]) destination.Instance {
 			ScriptHead: u.Settings.HeadScriptLogLines, ScriptTail: u.Settings.TailScriptLogLines,
 		},
 		Window: destination.Seconds(u.Settings.RateLimit),
-		// What the strictest of the services take in the long run.
+		// The long-term limit of the strictest services.
 		Pace:        destination.Pace{Rate: 1, Burst: 5},
 		MaxInFlight: 2,
 	}
@@ -60,7 +59,7 @@ type sender struct {
 	log      *zap.Logger
 	layout   layout
 	fields   template.FieldOptions
-	// badTemplate counts a template that could not be used.
+	// badTemplate counts templates that could not be used.
 	badTemplate func()
 }
 
@@ -87,7 +86,7 @@ func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destina
 	}, nil
 }
 
-// Deliver sends one message.
+// Deliver implements destination.Destination.
 func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Receipt, error) {
 	m := s.message(n)
 	answer, err := newAttempt(ctx, s.client, s.provider, s.target.URL.Reveal()).send(m)
@@ -99,7 +98,7 @@ func (s *sender) Deliver(ctx context.Context, n messages.Notice) (destination.Re
 	return receipt, nil
 }
 
-// Preview implements destination.Previewer. It shows the message as it is handed to the library.
+// Preview implements destination.Previewer. It returns the message as given to the library.
 func (s *sender) Preview(n messages.Notice) (string, error) {
 	m := s.message(n)
 	if s.provider.titleLimit == 0 {
