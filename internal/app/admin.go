@@ -19,11 +19,11 @@ import (
 )
 
 // admin implements api.Admin, the administration behind the operations server.
-type admin struct{ app *App }
+type admin struct{ gen *generation }
 
 // Destinations implements api.Admin.
 func (d admin) Destinations(ctx context.Context) (any, error) {
-	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
 		return messages.DescribeDelivery{ReplyTo: to}
 	})
 	if err != nil {
@@ -65,21 +65,21 @@ func (d admin) Parked(_ context.Context, instance string, limit int) (any, error
 // destination, or of all for "". A name that means none of those that are
 // configured, or have something parked, is an error.
 func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
-	parked, err := d.app.outbox.Parked(outbox.ParkedFilter{Destination: name, Limit: limit})
+	parked, err := d.gen.outbox.Parked(outbox.ParkedFilter{Destination: name, Limit: limit})
 	if err != nil || name == "" || len(parked) > 0 {
 		return parked, err
 	}
-	table := d.app.table
+	table := d.gen.table
 	if table == nil { // the service does not run
-		if len(d.app.cfg.Ignored()) > 0 {
+		if len(d.gen.cfg.Ignored()) > 0 {
 			return nil, nil // it may be one that cannot be built without the secrets of the service
 		}
-		if table, err = Table(d.app.cfg, zap.NewNop()); err != nil {
+		if table, err = Table(d.gen.cfg, zap.NewNop()); err != nil {
 			return nil, err
 		}
 		defer table.Close()
 	}
-	known := slices.Collect(maps.Keys(d.app.outbox.ParkedCounts()))
+	known := slices.Collect(maps.Keys(d.gen.outbox.ParkedCounts()))
 	for _, b := range table.Built() {
 		known = append(known, outbox.Place{Integration: b.Instance.Integration, Instance: b.Instance.Name})
 	}
@@ -128,7 +128,7 @@ func (d admin) ReplayParked(ctx context.Context, instance string, ids []string) 
 	if err != nil || len(targets) == 0 {
 		return 0, err
 	}
-	reply, err := ask[messages.ReplayParkedReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+	reply, err := ask[messages.ReplayParkedReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
 		return messages.ReplayParked{IDs: targets, ReplyTo: to}
 	})
 	if err != nil {
@@ -143,7 +143,7 @@ func (d admin) DropParked(ctx context.Context, instance string, ids []string) (i
 	if err != nil || len(targets) == 0 {
 		return 0, err
 	}
-	reply, err := ask[messages.DropParkedReply](ctx, d.app.kit, d.app.pids.notify, func(to messages.Ref) any {
+	reply, err := ask[messages.DropParkedReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
 		return messages.DropParked{IDs: targets, ReplyTo: to}
 	})
 	if err != nil {
@@ -182,7 +182,7 @@ func (d admin) count(what string, results []messages.ParkedResult) (int, error) 
 		done++
 	}
 	err := failed.err()
-	d.app.log.Info(what, logx.Count(done), logx.Err(err))
+	d.gen.log.Info(what, logx.Count(done), logx.Err(err))
 	if err != nil {
 		return done, api.PartlyError{Err: err}
 	}
@@ -224,7 +224,7 @@ func (u *failedNotices) err() error {
 
 // Quarantine implements api.Admin.
 func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
-	list, err := d.app.quarantine.List(limit)
+	list, err := d.gen.quarantine.List(limit)
 	if list == nil {
 		list = []messages.QuarantinedDatagram{}
 	}

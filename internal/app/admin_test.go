@@ -11,7 +11,7 @@ import (
 )
 
 func TestAdmin_tellsWhatWasDoneApartFromAFailureOfTheWhole(t *testing.T) {
-	d := admin{app: &App{core: &core{log: zap.NewNop()}}}
+	d := admin{gen: &generation{App: &App{log: zap.NewNop()}}}
 	good := messages.ParkedResult{ID: "a"}
 	bad := messages.ParkedResult{ID: "b", Failure: messages.Failure{Kind: messages.FailureNotFound, Text: "no such parked notice"}}
 	if done, err := d.count("replayed", []messages.ParkedResult{good, good}); done != 2 || err != nil {
@@ -26,7 +26,7 @@ func TestAdmin_tellsWhatWasDoneApartFromAFailureOfTheWhole(t *testing.T) {
 // The command shows the failure in one line, and a destination that is gone has
 // thousands of parked notices.
 func TestAdmin_tellsOnceWhatKeepsManyNoticesParked(t *testing.T) {
-	d := admin{app: &App{core: &core{log: zap.NewNop()}}}
+	d := admin{gen: &generation{App: &App{log: zap.NewNop()}}}
 	failed := func(id messages.NoticeID, text string) messages.ParkedResult {
 		return messages.ParkedResult{ID: id, Failure: messages.Failure{Kind: messages.FailureRejected, Text: text}}
 	}

@@ -17,7 +17,7 @@ const maxAlerts = 20
 
 // Alerts implements api.Admin.
 func (d admin) Alerts(ctx context.Context, id string) (any, error) {
-	received, err := d.archive().Received(ctx, id, maxAlerts)
+	received, err := d.gen.archive().Received(ctx, id, maxAlerts)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 	for _, e := range events {
 		keys[e.Key], keys[executions.EventKey(e.At)] = true, true
 	}
-	stored, err := d.app.outbox.Alerts(func(k messages.ExecutionKey) bool { return keys[k] || strings.EqualFold(string(k), id) })
+	stored, err := d.gen.outbox.Alerts(func(k messages.ExecutionKey) bool { return keys[k] || strings.EqualFold(string(k), id) })
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 		out, known[s.Alert.Kind] = append(out, tryout.StoredAlert{From: from, Alert: s.Alert}), true
 	}
 	for _, e := range events {
-		if a, ok := degradedAlert(e, d.app.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
+		if a, ok := degradedAlert(e, d.gen.cfg.Execution().DegradedAfter); ok && !known[a.Kind] {
 			out, known[a.Kind] = append(out, tryout.StoredAlert{From: tryout.FromEvent, Alert: a}), true
 		}
 	}

@@ -17,26 +17,30 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"butler/api"
+	"butler/actors/execution"
+	"butler/actors/ingest"
+	"butler/actors/kv"
+	"butler/actors/qrsgate"
 	"butler/api/sockets"
 	"butler/config"
 	"butler/internal/actorkit"
 	"butler/internal/buildinfo"
-	"butler/internal/destination"
 	"butler/internal/journal"
+	"butler/internal/journal/jetstream"
 	"butler/internal/logx"
 	"butler/internal/metrics"
-	"butler/internal/mqttconn"
-	"butler/internal/qlik/qrs"
-	"butler/internal/starttask"
-	"butler/internal/udp"
+	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/internal/winsvc"
+	"butler/internal/winsvc/probe"
 	"butler/messages"
 	"butler/supervisors"
 )
@@ -65,64 +69,72 @@ type Options struct {
 	Services winsvc.Manager
 }
 
-// App is the service under one configuration: a generation. New builds the first
-// one. A reload builds another that shares the same core, and replaces the one in
-// force with it; core.current is the generation in force.
+// App is the running service: everything that lives as long as the process. That is
+// the journal, the actor system, the sockets, the log and the metrics. Everything
+// that depends on the configuration, and that a reload can replace, is in a
+// generation.
 type App struct {
-	*core
-	cfg *config.Config
-	// previous is the generation that this one replaces, and changed lists the keys
-	// by which their configurations differ. previous is nil once this one is in force.
-	previous *App
-	changed  changes
-	// certificates is a digest of the certificate files for Qlik Sense.
-	certificates string
+	opts Options
+	// began is when Start was called, startConfig the configuration of the first
+	// generation.
+	began       time.Time
+	startConfig *config.Config
 
-	table *destination.Table
-	// sources is the allow-list of senders, nil when anybody may send.
-	sources *udp.AllowList
-	gate    gatePort
-	// server is the operations server, nil when it is disabled.
-	server *api.Server
-	// rest is the REST API, nil when it is disabled.
-	rest *api.Server
-	// ownKVLedger is the ledger of the key-value store, nil when it is in memory. It is
-	// core.kvLedger as it was when this generation was built: a reload may open that
-	// one while calls of this generation are under way.
-	ownKVLedger *journal.Ledger
-	// kvServed reports that the key-value endpoints are enabled. Then a start request
-	// may store key-values, too.
-	kvServed bool
-	// reportKeyFile sets the health of the file of API keys; nil without one.
-	reportKeyFile func()
-	// pages are the configuration page and the health check, where enabled.
-	pages []page
-	// starter starts tasks for callers, within startFilter; nil without a repository.
-	starter     *starttask.Starter
-	startFilter starttask.Filter
-	// apps serves the endpoints that ask the engine; nil without a REST API.
-	apps *apps
-	// mqtt is the connection to the broker, and listener publishes there whether task
-	// events can be received; both nil without a broker.
-	mqtt     *mqttconn.Conn
-	listener *listenerStatus
-	// inbound handles messages of the broker, nil when nothing is subscribed to;
-	// startTopic is the topic whose messages start tasks, "" for none.
-	inbound    *inbound
-	startTopic string
+	log    *zap.Logger
+	level  zap.AtomicLevel
+	reg    *prometheus.Registry
+	shared map[reflect.Type]any // see sharedMetrics
+	health *supervisors.Board
+	kit    *actorkit.Kit
 
-	monitors   []runningMonitor
-	qrsMetrics *qrs.Metrics
-	// cloud takes events of Qlik Cloud, nil when no tenant is configured.
-	cloud *cloudIntake
+	sockets    sockets.Shared
+	store      journal.Store
+	disk       *jetstream.Store // store, nil when it is in memory
+	ledger     *journal.Ledger
+	queue      *journal.Queue
+	outbox     *outbox.Outbox
+	quarantine *ingest.LedgerQuarantine
+	trail      *trail.Trail // nil when explanations are disabled
+	// appended counts writes to the journal.
+	appended func(took time.Duration, err error)
+	// crashed reports that the previous process crashed, rather than being stopped or killed.
+	crashed bool
+	// kvWanted reports that a configuration has enabled the key-value store; the
+	// others are zero until then. kvLedger is its ledger on disk, kvMaxRecord the
+	// largest record that takes, in bytes, and kvShelf answers reads without the actor.
+	kvWanted    bool
+	kvLedger    *journal.Ledger
+	kvMaxRecord int
+	kvShelf     *kv.Shelf
+	// gateShelf holds the cached tasks that executions read without a message to qrsgate.
+	gateShelf *qrsgate.Shelf
+	rush      rush
+	services  probe.Memory
 
-	// serve waits for the goroutines of the servers.
-	serve sync.WaitGroup
-	// stopWatching ends the goroutines of watching.
-	stopWatching context.CancelFunc
-	watching     sync.WaitGroup
-	// closer closes what this generation opened.
-	closer closer
+	tree  *supervisors.Tree
+	pids  pids
+	fatal chan error
+	// foundation closes what the App opened, after everything else.
+	foundation closer
+	// logged is how many entries of foundation have to stay open for the last log line.
+	logged int
+	// background waits for the goroutines that run until lifetime ends.
+	background sync.WaitGroup
+	// lifetime returns a context that endLifetime cancels.
+	lifetime    func() context.Context
+	endLifetime context.CancelFunc
+
+	// listening and listenFailed get the first result of opening the UDP socket.
+	listening    chan netip.AddrPort
+	listenFailed chan error
+	// neverListened reports that the UDP socket could not be opened.
+	neverListened bool
+	address       atomic.Pointer[netip.AddrPort]
+
+	// current is the generation in force, rules its rules for executions.
+	current atomic.Pointer[generation]
+	rules   atomic.Pointer[execution.Rules]
+	reloads reloads
 }
 
 // pids are the actors that messages are sent to. Each is nil until it is spawned.
@@ -142,42 +154,29 @@ func setOnce(pid **actor.PID) func(*actor.PID) {
 // actor runs before Start. When it fails, everything it opened is closed.
 func New(o Options) (*App, error) {
 	lifetime, stop := context.WithCancel(context.Background())
-	c := &core{
+	a := &App{
 		opts: o, startConfig: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
 		reg: metrics.New(buildinfo.Read()), shared: map[reflect.Type]any{}, fatal: make(chan error, 1),
 		listening: make(chan netip.AddrPort, 1), listenFailed: make(chan error, 1),
 		lifetime: func() context.Context { return lifetime }, endLifetime: stop,
 	}
-	c.reg.MustRegister(newComponents(c.health))
-	a := &App{core: c, cfg: o.Config}
-	c.current.Store(a)
+	a.reg.MustRegister(newComponents(a.health))
+	g := &generation{App: a, cfg: o.Config}
+	a.current.Store(g)
 	err := a.buildLog()
 	if err == nil {
-		a.logConfiguration() // first, as an ignored problem may be why something cannot be built
-		c.kit = actorkit.New(c.log, actorkit.NewStats(c.reg))
-		err = a.build()
+		g.logConfiguration() // first, as an ignored problem may be why something cannot be built
+		a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
+		err = g.build()
 	}
 	if err != nil {
 		stop()
 		a.NoteFailure(err)
 		ctx, quiet := context.Background(), zap.NewNop()
-		return nil, errors.Join(err, a.closer.close(ctx, quiet), c.foundation.close(ctx, quiet))
+		return nil, errors.Join(err, g.closer.close(ctx, quiet), a.foundation.close(ctx, quiet))
 	}
-	c.reloads.begin(c)
+	a.reloads.begin(a)
 	return a, nil
-}
-
-// build runs the steps of the assembly. Each adds what it opens to a closer.
-func (a *App) build() error {
-	for _, step := range []func() error{
-		a.digestCertificates, a.buildTable, a.buildSources, a.buildGate, a.openJournal, a.buildMonitors, a.openValues,
-		a.buildStarter, a.buildCloud, a.buildREST, a.exposeCertificateExpiry, a.listenOperations, a.buildPages,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // buildLog makes the logger that Options does not bring, and counts lines by level.
@@ -190,7 +189,7 @@ func (a *App) buildLog() error {
 		}))
 		return nil
 	}
-	section := a.cfg.Log()
+	section := a.startConfig.Log()
 	options := logx.Options{Level: section.Level, Adjust: &a.level, Terminal: logx.IsTerminal(), Counter: count}
 	if section.ToFiles {
 		options.Directory = section.Directory
@@ -214,20 +213,21 @@ const startTimeout = 10 * time.Second
 // Start spawns the actors and returns nil when task events are received, or when
 // ctx ends before that. After an error, too, the service has to be stopped.
 func (a *App) Start(ctx context.Context) error {
+	first := a.current.Load()
 	a.began = time.Now()
-	a.logStart()
+	first.logStart()
 	a.logHost()
-	a.rules.Store(a.executionRules())
-	a.watchTasks()
-	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, a.children(), a.onFatal)
+	a.rules.Store(first.executionRules())
+	first.watchTasks()
+	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, first.children(), a.onFatal)
 	a.tree = tree
 	if err != nil {
 		return err
 	}
 	a.background.Go(func() { a.watchDamagedFiles(a.lifetime()) })
 	a.background.Go(func() { a.watchConfiguration(a.lifetime()) })
-	a.open()
-	if !a.cfg.UDP().Enable {
+	first.open()
+	if !a.takesEvents() {
 		return nil
 	}
 	late := time.NewTimer(startTimeout)
@@ -247,33 +247,6 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	case <-late.C:
 		return fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): no success within %s, see the log", startTimeout)
-	}
-}
-
-// open starts what a generation does beside its actors: broker connections,
-// watches and servers.
-func (a *App) open() {
-	a.startMQTT()
-	if a.previous == nil || a.previous.cloud != a.cloud {
-		a.cloud.connect()
-	}
-	watching, cancel := context.WithCancel(a.lifetime())
-	a.stopWatching = cancel
-	a.watching.Go(func() { a.watchExpected(watching) })
-	if a.rest != nil {
-		a.serve.Go(func() {
-			if err := a.rest.Serve(); err != nil {
-				a.onFatal("REST API", err)
-			}
-		})
-	}
-	a.servePages()
-	if a.server != nil {
-		a.serve.Go(func() {
-			if err := a.server.Serve(); err != nil {
-				a.onFatal("operations server", err)
-			}
-		})
 	}
 }
 

@@ -10,15 +10,15 @@ import (
 // exposeCertificateExpiry sets the metrics of when the certificates of the service
 // expire. Certificates are read with the configuration, so a renewed file counts from
 // the next reload.
-func (a *App) exposeCertificateExpiry() error {
+func (g *generation) exposeCertificateExpiry() error {
 	files := map[string]string{}
-	if section := a.cfg.QRS(); section.Enabled() && section.UseSSL && !a.opts.Isolated {
+	if section := g.cfg.QRS(); section.Enabled() && section.UseSSL && !g.opts.Isolated {
 		files["qlik_client"], files["qlik_ca"] = section.ClientCert, section.CA
 	}
-	if section := a.cfg.RESTServer(); section.Enable && section.TLS.Enable {
+	if section := g.cfg.RESTServer(); section.Enable && section.TLS.Enable {
 		files["rest_server"] = section.TLS.Cert
 	}
-	expiry := sharedMetrics(a.core, newCertificateExpiry)
+	expiry := sharedMetrics(g.App, newCertificateExpiry)
 	expiry.Reset()
 	for purpose, file := range files {
 		if end, ok := earliestExpiry(file); ok {

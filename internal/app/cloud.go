@@ -61,7 +61,7 @@ const cloudComponent = "qlikcloud"
 
 // cloudIntake takes events of a tenant, from webhooks and from a broker.
 type cloudIntake struct {
-	app     *App
+	gen     *generation
 	tenant  cloudTenant
 	secret  secret.String
 	metrics *cloud.Metrics
@@ -81,51 +81,51 @@ const (
 
 // buildCloud makes the client of the tenant, if it is enabled. An unchanged tenant is
 // taken over from the previous generation.
-func (a *App) buildCloud() error {
-	section, enabled, err := readCloud(a.cfg)
+func (g *generation) buildCloud() error {
+	section, enabled, err := readCloud(g.cfg)
 	if err != nil || !enabled {
 		return err
 	}
-	in := &cloudIntake{app: a, tenant: section, metrics: sharedMetrics(a.core, cloud.NewMetrics)}
-	if file := section.options(a.cfg).CAFile; file != "" {
+	in := &cloudIntake{gen: g, tenant: section, metrics: sharedMetrics(g.App, cloud.NewMetrics)}
+	if file := section.options(g.cfg).CAFile; file != "" {
 		in.caDigest = digestOf(file)
 	}
-	if a.previous != nil && a.previous.cloud != nil && a.previous.cloud.caDigest == in.caDigest &&
-		!a.changed.touches("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
-		a.cloud = a.previous.cloud
+	if g.previous != nil && g.previous.cloud != nil && g.previous.cloud.caDigest == in.caDigest &&
+		!g.changed.touches("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
+		g.cloud = g.previous.cloud
 		return nil
 	}
-	if err := a.cfg.Section("qlikSenseCloud.event.webhook.secret", &in.secret); err != nil {
+	if err := g.cfg.Section("qlikSenseCloud.event.webhook.secret", &in.secret); err != nil {
 		return err
 	}
-	if in.client, err = tenant.New(section.options(a.cfg)); err != nil {
+	if in.client, err = tenant.New(section.options(g.cfg)); err != nil {
 		return fmt.Errorf("set up the tenant of Qlik Cloud (qlikSenseCloud.event.mqtt.tenant): %w", err)
 	}
-	a.closer.add(cloudConnections, func(context.Context) error { in.client.Close(); return nil })
-	a.cloud = in
+	g.closer.add(cloudConnections, func(context.Context) error { in.client.Close(); return nil })
+	g.cloud = in
 	return in.buildForward()
 }
 
 // cloudChildren returns the actor of the tenant's events, and the one that receives
 // them from a broker. Neither is critical.
-func (a *App) cloudChildren() []supervisors.Child {
-	rows := []supervisors.Child{a.cloudChild()}
-	if a.cloud.forwarded != nil {
-		rows = append(rows, a.inboundChild(cloudLinkActor, a.cloud.forwarded))
+func (g *generation) cloudChildren() []supervisors.Child {
+	rows := []supervisors.Child{g.cloudChild()}
+	if g.cloud.forwarded != nil {
+		rows = append(rows, g.inboundChild(cloudLinkActor, g.cloud.forwarded))
 	}
 	return rows
 }
 
-func (a *App) cloudChild() supervisors.Child {
-	in := a.cloud
+func (g *generation) cloudChild() supervisors.Child {
+	in := g.cloud
 	return supervisors.Child{Name: cloudActor, Spawned: func(pid *actor.PID) { in.pid = pid }, Props: func() *actor.Props {
 		urls := in.tenant.QlikSenseURLs
 		return cloud.Props(cloud.Options{
-			Kit: a.kit, Tenant: cloudLookups{in.client}, Ledger: a.ledger, Outbox: a.outbox, Quarantine: a.quarantine,
-			Notify: a.pids.notify, Log: a.log.Named("cloud"), Metrics: in.metrics, Trail: a.trail,
-			OnHealth: a.healthOf(cloudComponent),
+			Kit: g.kit, Tenant: cloudLookups{in.client}, Ledger: g.ledger, Outbox: g.outbox, Quarantine: g.quarantine,
+			Notify: g.pids.notify, Log: g.log.Named("cloud"), Metrics: in.metrics, Trail: g.trail,
+			OnHealth: g.healthOf(cloudComponent),
 			Rules: cloud.Rules{
-				Router: liveRouter{a.core}, DegradedAfter: a.cfg.Execution().DegradedAfter,
+				Router: liveRouter{g.App}, DegradedAfter: g.cfg.Execution().DegradedAfter,
 				Configured: messages.CloudReload{
 					TenantComment: in.tenant.Comment, TenantURL: in.tenant.TenantURL, QMC: urls.QMC, Hub: urls.Hub,
 				},
@@ -149,7 +149,7 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 		return messages.CloudIgnored, "qlikSenseCloud.enable is false"
 	}
 	defer func() { in.metrics.Count(outcome) }()
-	log := in.app.log.Named("cloud").With(logx.Source(source))
+	log := in.gen.log.Named("cloud").With(logx.Source(source))
 	event, ignored, err := cloudevent.Parse(payload, in.tenant.ID)
 	switch {
 	case err != nil:
@@ -161,7 +161,7 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 		return messages.CloudIgnored, ignored
 	}
 	event.Source, event.At = source, time.Now()
-	reply, err := ask[messages.AcceptCloudEventReply](ctx, in.app.kit, in.pid, func(to messages.Ref) any {
+	reply, err := ask[messages.AcceptCloudEventReply](ctx, in.gen.kit, in.pid, func(to messages.Ref) any {
 		return messages.AcceptCloudEvent{Event: event, ReplyTo: to}
 	})
 	if err != nil {
@@ -177,7 +177,7 @@ const refusedBytes = 2 << 10
 func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
 	d := messages.QuarantinedDatagram{Reason: "cloud_event", Detail: why.Error(), Source: source, At: time.Now()}
 	d.SetPayload(payload, refusedBytes)
-	in.app.quarantine.Put(d, func() {})
+	in.gen.quarantine.Put(d, func() {})
 }
 
 // cloudEvents takes events from webhooks.
@@ -188,7 +188,7 @@ func (e cloudEvents) Accept(ctx context.Context, event []byte, signature, source
 	in := e.app.current.Load().cloud // the actor of a replaced generation has stopped
 	if in != nil && in.secret.IsSet() && !cloudevent.Signed(in.secret.Reveal(), event, signature) {
 		in.metrics.Count(messages.CloudRefused)
-		in.app.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))
+		in.gen.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))
 		return "", "", api.NewProblem(http.StatusUnauthorized, "the header "+cloudevent.Signature+" is not the signature of this body")
 	}
 	outcome, why := in.take(ctx, event, source)

@@ -59,19 +59,19 @@ const (
 // buildForward makes the connection to the broker, if it is enabled. An event is
 // acknowledged when it is journalled, which is tried until it succeeds.
 func (in *cloudIntake) buildForward() error {
-	section, err := readForward(in.app.cfg)
+	section, err := readForward(in.gen.cfg)
 	if err != nil || !section.Enable {
 		return err
 	}
 	broker := section.Broker
 	files := mqttconn.TLSFiles{CA: broker.CA}
 	if files.CA != "" {
-		files.CA = in.app.cfg.Path(files.CA)
+		files.CA = in.gen.cfg.Path(files.CA)
 	}
 	conn, err := mqttconn.New(mqttconn.Options{
 		Address: net.JoinHostPort(broker.Host, strconv.Itoa(broker.Port)), ClientID: broker.ClientID, KeepSession: broker.ClientID != "" && !broker.CleanSession,
 		User: broker.Username, Password: broker.Password, TLS: files.Settings, StatusTopic: forwardStatusTopic, OnState: in.onForward,
-		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: in.app.log.Named("mqtt"),
+		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: in.gen.log.Named("mqtt"),
 	})
 	if err != nil {
 		return fmt.Errorf("set up the broker with events of Qlik Cloud (mqttConfig.qlikSenseCloud.event.mqttForward): %w", err)
@@ -79,18 +79,18 @@ func (in *cloudIntake) buildForward() error {
 	rows := []mqttlink.Row{{
 		Name: "cloud_event", Topic: section.Topic.AppReload, Below: true, IgnoreRetained: true, Handle: in.takeForwarded, Concurrency: forwardConcurrency,
 	}}
-	if in.forwarded, err = in.app.receive("cloud", conn, rows, section.Topic.SubscriptionRoot); err != nil {
+	if in.forwarded, err = in.gen.receive("cloud", conn, rows, section.Topic.SubscriptionRoot); err != nil {
 		return fmt.Errorf("subscribe to events of Qlik Cloud (mqttConfig.qlikSenseCloud.event.mqttForward.topic.subscriptionRoot): %w", err)
 	}
 	in.forwarded.attempts, in.forwarded.onWaiting = mqttlink.Unlimited, in.onWaiting
-	in.app.closer.add(forwardConnection, conn.Close)
+	in.gen.closer.add(forwardConnection, conn.Close)
 	return nil
 }
 
 // connect starts the connection to the broker, if there is one. in may be nil.
 func (in *cloudIntake) connect() {
 	if in != nil && in.forwarded != nil {
-		in.app.health.Set(forwardComponent, supervisors.Degraded, "not connected yet")
+		in.gen.health.Set(forwardComponent, supervisors.Degraded, "not connected yet")
 		in.forwarded.conn.Start()
 	}
 }
@@ -100,16 +100,16 @@ func (in *cloudIntake) onForward(s mqttconn.State) {
 	if !s.Connected || s.Reason != "" {
 		state = supervisors.Degraded
 	}
-	in.app.health.Set(forwardComponent, state, s.Reason)
+	in.gen.health.Set(forwardComponent, state, s.Reason)
 }
 
 // onWaiting reports why events are not acknowledged, "" when none is waiting.
 func (in *cloudIntake) onWaiting(why string) {
 	if why == "" {
-		in.app.health.Set(waitingComponent, supervisors.Up, "")
+		in.gen.health.Set(waitingComponent, supervisors.Up, "")
 		return
 	}
-	in.app.health.Set(waitingComponent, supervisors.Degraded, "events of the broker cannot be journalled and are tried again: "+why)
+	in.gen.health.Set(waitingComponent, supervisors.Degraded, "events of the broker cannot be journalled and are tried again: "+why)
 }
 
 // takeForwarded takes an event from the broker. A refused event is not tried again.

@@ -140,26 +140,26 @@ func withoutDuplicateNames(built []destination.Built, log *zap.Logger) []destina
 	})
 }
 
-func (a *App) buildTable() error {
-	deps := dependencies(a.cfg, a.log)
-	deps.HTTP, deps.BadTemplates = a.client, sharedMetrics(a.core, newTemplateErrors).of
-	if err := a.buildMQTT(&deps); err != nil {
+func (g *generation) buildTable() error {
+	deps := dependencies(g.cfg, g.log)
+	deps.HTTP, deps.BadTemplates = g.client, sharedMetrics(g.App, newTemplateErrors).of
+	if err := g.buildMQTT(&deps); err != nil {
 		return fmt.Errorf("set up the MQTT connection (mqttConfig): %w", err)
 	}
-	table, err := tableWith(a.cfg, deps)
+	table, err := tableWith(g.cfg, deps)
 	if err != nil {
 		return fmt.Errorf("set up the destinations: %w", err)
 	}
-	a.table = table
-	a.closer.add("connections of destinations", func(context.Context) error { table.Close(); return nil })
+	g.table = table
+	g.closer.add("connections of destinations", func(context.Context) error { table.Close(); return nil })
 	return nil
 }
 
 // client returns an HTTP client whose idle connections are closed with the generation.
-func (a *App) client(o destination.HTTPOptions) (*http.Client, error) {
+func (g *generation) client(o destination.HTTPOptions) (*http.Client, error) {
 	client, err := httpc.New(o)
 	if err == nil {
-		a.closer.add("HTTP connections", func(context.Context) error { client.CloseIdleConnections(); return nil })
+		g.closer.add("HTTP connections", func(context.Context) error { client.CloseIdleConnections(); return nil })
 	}
 	return client, err
 }

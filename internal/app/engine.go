@@ -49,28 +49,28 @@ func wantsEngine(endpoints []string) bool {
 }
 
 // buildApps makes the engine client, if an endpoint needs it and an engine is configured.
-func (a *App) buildApps(endpoints []string) error {
-	if a.keepApps(endpoints) {
+func (g *generation) buildApps(endpoints []string) error {
+	if g.keepApps(endpoints) {
 		return nil
 	}
 	following, stop := context.WithCancel(context.Background())
-	a.apps = &apps{
-		log: a.log.Named("engine"), dumps: make(chan struct{}, maxDumps),
+	g.apps = &apps{
+		log: g.log.Named("engine"), dumps: make(chan struct{}, maxDumps),
 		following: func() context.Context { return following }, stop: stop,
-		starter: func() *starttask.Starter { return a.current.Load().starter },
+		starter: func() *starttask.Starter { return g.current.Load().starter },
 	}
-	section := a.cfg.Engine()
-	if !wantsEngine(endpoints) || !section.Server.Enabled() || a.opts.Isolated {
+	section := g.cfg.Engine()
+	if !wantsEngine(endpoints) || !section.Server.Enabled() || g.opts.Isolated {
 		return nil
 	}
 	options := engineOptions(section)
-	options.Metrics = sharedMetrics(a.core, engine.NewMetrics)
+	options.Metrics = sharedMetrics(g.App, engine.NewMetrics)
 	client, err := engine.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik engine (configEngine, cert): %w", err)
 	}
-	a.apps.client = client
-	a.closer.add(engineSessions, func(context.Context) error { client.Close(); return nil })
+	g.apps.client = client
+	g.closer.add(engineSessions, func(context.Context) error { client.Close(); return nil })
 	return nil
 }
 
@@ -79,12 +79,12 @@ const engineSessions = "engine sessions"
 
 // keepApps takes over the engine client of the previous generation, with the reloads
 // that run, when nothing about the engine has changed. It reports whether it did.
-func (a *App) keepApps(endpoints []string) bool {
-	if a.previous == nil || a.previous.apps == nil || !a.sameCertificates() || a.changed.touches("configEngine", "cert") ||
-		wantsEngine(endpoints) != (a.previous.apps.client != nil) {
+func (g *generation) keepApps(endpoints []string) bool {
+	if g.previous == nil || g.previous.apps == nil || !g.sameCertificates() || g.changed.touches("configEngine", "cert") ||
+		wantsEngine(endpoints) != (g.previous.apps.client != nil) {
 		return false
 	}
-	a.apps = a.previous.apps
+	g.apps = g.previous.apps
 	return true
 }
 
@@ -238,20 +238,20 @@ func (s *apps) follow(log *zap.Logger, r api.AppReload, tasks []string) {
 
 // closeApps cuts off the running reloads and waits until the tasks that follow ended
 // ones are started. Those that are not started when ctx ends are not started at all.
-func (a *App) closeApps(ctx context.Context) {
-	if a.apps == nil || a.apps.client == nil {
+func (g *generation) closeApps(ctx context.Context) {
+	if g.apps == nil || g.apps.client == nil {
 		return
 	}
-	defer a.apps.stop()
+	defer g.apps.stop()
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		a.apps.client.Close()
+		g.apps.client.Close()
 	}()
 	select {
 	case <-closed:
 	case <-ctx.Done():
-		a.log.Warn("tasks that follow an app reload are still being started")
+		g.log.Warn("tasks that follow an app reload are still being started")
 	}
 }
 

@@ -27,19 +27,19 @@ const expectedComponent = "configured_names"
 // properties, with those in Qlik Sense, and reports differences. Otherwise nobody
 // would notice a wrong name before an alert is missed. The service runs on, as other
 // alerts are not affected. An unreachable repository is reported by qrsgate.
-func (a *App) watchExpected(ctx context.Context) {
-	site, err := expected.SiteOf(a.cfg.Section, a.table.Built())
-	if err != nil || site.Nothing() || a.gate.Client == nil { // unreadable routes are reported when the table is built
+func (g *generation) watchExpected(ctx context.Context) {
+	site, err := expected.SiteOf(g.cfg.Section, g.table.Built())
+	if err != nil || site.Nothing() || g.gate.Client == nil { // unreadable routes are reported when the table is built
 		return
 	}
 	seen, told := expected.Seen{}, ""
 	for pause := time.Duration(0); wait(ctx, pause); {
-		now, soon := seen.Take(site.Compare(ctx, a.gate.Client))
+		now, soon := seen.Take(site.Compare(ctx, g.gate.Client))
 		if pause = expectedEvery; soon {
 			pause = expectedAgain
 		}
 		if len(seen) > 0 {
-			a.tellExpected(now, &told)
+			g.tellExpected(now, &told)
 		}
 	}
 }

@@ -19,5 +19,5 @@ var LicenceOptions = licenceOptions
 
 // Publish publishes on behalf of a caller of the REST API.
 func Publish(ctx context.Context, a *App, caller apikey.Principal, topic, message string) error {
-	return publications{a}.Publish(ctx, caller, topic, message)
+	return publications{a.current.Load()}.Publish(ctx, caller, topic, message)
 }

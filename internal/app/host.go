@@ -14,7 +14,7 @@ import (
 // They are read from the operating system; no command is run.
 func (a *App) logHost() {
 	facts := hostBasics()
-	if a.cfg.SystemInfo() {
+	if a.startConfig.SystemInfo() {
 		facts = append(facts, hostDetails()...)
 	}
 	a.log.Info("host", facts...)

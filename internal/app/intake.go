@@ -20,16 +20,16 @@ import (
 func (a *App) takesEvents() bool { return a.startConfig.UDP().Enable }
 
 // buildSources reads the allow-list of senders, if it is enabled.
-func (a *App) buildSources() error {
-	section := a.cfg.UDP()
-	if !a.takesEvents() || !section.ValidateSources {
+func (g *generation) buildSources() error {
+	section := g.cfg.UDP()
+	if !g.takesEvents() || !section.ValidateSources {
 		return nil
 	}
 	list, err := udp.NewAllowList(section.AllowedSources, net.DefaultResolver)
 	if err != nil {
 		return fmt.Errorf("set up the allow-list of sources (udpServerConfig.allowedSources): %w", err)
 	}
-	a.sources = list
+	g.sources = list
 	return nil
 }
 
@@ -38,8 +38,8 @@ const socketComponent = "udp"
 
 // intake returns the settings of the intake. The size of the receive buffer and of the
 // largest message stay as they were at the start.
-func (a *App) intake() ingest.Changed {
-	section, first := a.cfg.UDP(), a.startConfig.UDP()
+func (g *generation) intake() ingest.Changed {
+	section, first := g.cfg.UDP(), g.startConfig.UDP()
 	out := ingest.Changed{
 		Rules: ingest.Rules{
 			MaxMessageSize: first.MaxMessageSize, RecoverSemicolons: section.RecoverSemicolons,
@@ -55,32 +55,32 @@ func (a *App) intake() ingest.Changed {
 	if section.RateLimit.Enable {
 		out.Rules.RateLimit = section.RateLimit.PerMinute
 	}
-	if a.sources != nil { // a nil *AllowList would make a non-nil interface
-		out.Sources = a.sources
+	if g.sources != nil { // a nil *AllowList would make a non-nil interface
+		out.Sources = g.sources
 	}
 	return out
 }
 
-func (a *App) ingestProps() *actor.Props {
-	section := a.intake()
-	a.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
+func (g *generation) ingestProps() *actor.Props {
+	section := g.intake()
+	g.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
 	options := &ingest.Options{
-		Kit: a.kit, Log: a.log, Metrics: ingest.NewMetrics(a.reg), Queue: a.queue, Quarantine: a.quarantine,
-		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnRush: a.rush.seen,
+		Kit: g.kit, Log: g.log, Metrics: ingest.NewMetrics(g.reg), Queue: g.queue, Quarantine: g.quarantine,
+		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnRush: g.rush.seen,
 		OnListening: func(at netip.AddrPort) {
-			a.health.Set(socketComponent, supervisors.Up, "")
-			a.address.Store(&at)
-			a.current.Load().listener.set("start")
+			g.health.Set(socketComponent, supervisors.Up, "")
+			g.address.Store(&at)
+			g.current.Load().listener.set("start")
 			select {
-			case a.listening <- at:
+			case g.listening <- at:
 			default:
 			}
 		},
 		OnFailed: func(err error) {
-			a.health.Set(socketComponent, supervisors.Down, err.Error())
-			a.current.Load().listener.set("error")
+			g.health.Set(socketComponent, supervisors.Down, err.Error())
+			g.current.Load().listener.set("error")
 			select {
-			case a.listenFailed <- err:
+			case g.listenFailed <- err:
 			default:
 			}
 		},

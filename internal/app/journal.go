@@ -59,7 +59,7 @@ func (a *App) openJournal() error {
 
 // openTrail opens the trail, unless it is disabled.
 func (a *App) openTrail(ctx context.Context) error {
-	section := a.cfg.Journal()
+	section := a.startConfig.Journal()
 	if section.TrailFor <= 0 {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (a *App) openLedger(ctx context.Context) error {
 
 // openQueue opens the queue of accepted events.
 func (a *App) openQueue(ctx context.Context) error {
-	section := a.cfg.Journal()
+	section := a.startConfig.Journal()
 	events, err := a.store.Open(ctx, logEvents, journal.Limits{MaxBytes: section.MaxBytes})
 	if err != nil {
 		return fmt.Errorf("open the events log: %w", err)
@@ -129,7 +129,7 @@ func (a *App) newestRecord() (journal.Seq, error) {
 }
 
 func (a *App) openStore() error {
-	section := a.cfg.Journal()
+	section := a.startConfig.Journal()
 	if section.InMemory {
 		a.log.Warn("the journal is in memory: a crash loses every event and alert that is not delivered yet (journal.inMemory)")
 		a.store = memory.New()

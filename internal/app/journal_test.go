@@ -13,7 +13,7 @@ import (
 
 func TestJournalHealth_saysWhatDoesNotHappenUntilThatLogCanBeWritten(t *testing.T) {
 	logged, lines := observer.New(zap.InfoLevel)
-	a := &App{core: &core{log: zap.New(logged), health: supervisors.NewBoard()}}
+	a := &App{log: zap.New(logged), health: supervisors.NewBoard()}
 	tell := a.journalHealth(logValues, "changes of key-values are not confirmed")
 	ready := func() bool { ok, _ := a.health.Ready("journal/" + logValues); return ok }
 	if !ready() {

@@ -22,24 +22,24 @@ const logValues = "values"
 
 // openValues opens the ledger of the key-value store, unless its endpoints are
 // disabled or it is in memory.
-func (a *App) openValues() error {
+func (g *generation) openValues() error {
 	var enabled, inMemory bool
-	if err := errors.Join(a.cfg.Section(keyValueKey, &enabled), a.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
+	if err := errors.Join(g.cfg.Section(keyValueKey, &enabled), g.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
 		return fmt.Errorf("set up the key-value store (%s, keyValueStore): %w", keyValueKey, err)
 	}
-	if a.kvServed = enabled && a.cfg.RESTServer().Enable; a.kvServed {
-		a.kvWanted = true
-		if a.kvShelf == nil {
-			a.kvShelf = kv.NewShelf(sharedMetrics(a.core, kv.NewMetrics))
+	if g.kvServed = enabled && g.cfg.RESTServer().Enable; g.kvServed {
+		g.kvWanted = true
+		if g.kvShelf == nil {
+			g.kvShelf = kv.NewShelf(sharedMetrics(g.App, kv.NewMetrics))
 		}
-		if !inMemory && a.kvLedger == nil {
-			if err := a.openKVLedger(); err != nil {
+		if !inMemory && g.kvLedger == nil {
+			if err := g.openKVLedger(); err != nil {
 				return err
 			}
 		}
 	}
 	if !inMemory {
-		a.ownKVLedger = a.kvLedger
+		g.ownKVLedger = g.kvLedger
 	}
 	return nil
 }
@@ -64,22 +64,22 @@ func (a *App) openKVLedger() error {
 }
 
 // valuesChild returns the actor of the key-value store. It is not critical.
-func (a *App) valuesChild() supervisors.Child {
-	log := a.log.Named("kv")
+func (g *generation) valuesChild() supervisors.Child {
+	log := g.log.Named("kv")
 	options := kv.Options{
-		Kit: a.kit, MaxRecord: a.kvMaxRecord, Limits: kv.Limits{Keys: a.cfg.KeysPerNamespace()},
-		Log: log, Metrics: sharedMetrics(a.core, kv.NewMetrics), Shelf: a.kvShelf,
-		Supervise: supervisors.NewStrategy(supervisors.Service, log, a.health, a.onFatal),
+		Kit: g.kit, MaxRecord: g.kvMaxRecord, Limits: kv.Limits{Keys: g.cfg.KeysPerNamespace()},
+		Log: log, Metrics: sharedMetrics(g.App, kv.NewMetrics), Shelf: g.kvShelf,
+		Supervise: supervisors.NewStrategy(supervisors.Service, log, g.health, g.onFatal),
 	}
-	if a.ownKVLedger != nil { // a nil *Ledger would make a non-nil interface
-		options.Ledger = a.ownKVLedger
+	if g.ownKVLedger != nil { // a nil *Ledger would make a non-nil interface
+		options.Ledger = g.ownKVLedger
 	}
-	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: setOnce(&a.pids.values)}
+	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: setOnce(&g.pids.values)}
 }
 
 // keyValues implements api.KeyValues by messages to the actor of the store. Reads are
 // answered from its shelf where possible.
-type keyValues struct{ app *App }
+type keyValues struct{ gen *generation }
 
 // errValuesDisk is returned when the store does not answer because its log cannot be
 // written: changes wait for that, and so do reads of changed values.
@@ -89,7 +89,7 @@ var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 // unanswered adds errValuesDisk to the error of a missing answer when the ledger
 // cannot be written.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.app.ownKVLedger != nil && s.app.ownKVLedger.Healthy() != nil {
+	if err != nil && s.gen.ownKVLedger != nil && s.gen.ownKVLedger.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err
@@ -97,7 +97,7 @@ func (s keyValues) unanswered(err error) error {
 
 // askValues is ask for the store.
 func askValues[R any](ctx context.Context, s keyValues, command func(replyTo messages.Ref) any) (R, error) {
-	reply, err := ask[R](ctx, s.app.kit, s.app.pids.values, command)
+	reply, err := ask[R](ctx, s.gen.kit, s.gen.pids.values, command)
 	return reply, s.unanswered(err)
 }
 
@@ -106,7 +106,7 @@ func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutVa
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
-	if reply, ok := s.app.kvShelf.Get(c, time.Now()); ok {
+	if reply, ok := s.gen.kvShelf.Get(c, time.Now()); ok {
 		return reply, nil
 	}
 	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })

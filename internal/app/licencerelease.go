@@ -52,19 +52,19 @@ const releaseTimeout = time.Hour
 func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 	section := cfg.LicenseRelease()
 	rules := releaseRules(section)
-	probe := func(a *App) (monitor.Probe, error) {
-		client, err := a.licences()
+	probe := func(g *generation) (monitor.Probe, error) {
+		client, err := g.licences()
 		if err != nil {
 			return nil, err
 		}
-		seen := firstSeenTimes{a.ledger}
-		gauges := a.licenceGauges()
+		seen := firstSeenTimes{g.ledger}
+		gauges := g.licenceGauges()
 		run := licence.Options{
 			Rules: rules, Repository: client, FirstSeen: seen.of,
 			Write: releaseReports{directory: section.ReportDirectory}.write,
 			Decided: func(licenceType string, e licence.Entry) {
 				gauges.Decided(licenceType, e)
-				a.logLicence(section.DryRun, licenceType, e)
+				g.logLicence(section.DryRun, licenceType, e)
 				if e.Action == licence.ActionReleased {
 					seen.forget(e.ID)
 				}
@@ -72,7 +72,7 @@ func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 		}
 		return func(ctx context.Context, at time.Time) (monitor.Report, error) {
 			report, err := run.Run(ctx, at.Local())
-			a.log.Info("the release of access licences has run", zap.Bool("dry_run", section.DryRun),
+			g.log.Info("the release of access licences has run", zap.Bool("dry_run", section.DryRun),
 				zap.Int("released", report.Count(licence.ActionReleased)), zap.Int("would_be_released", report.Count(licence.ActionPlanned)),
 				zap.Int("kept", report.Count(licence.ActionKept)), zap.Int("failed", report.Count(licence.ActionFailed)),
 				zap.Int("left_for_later", report.Count(licence.ActionLater)), logx.Path(section.ReportDirectory))

@@ -24,7 +24,7 @@ import (
 
 // licenceGauges returns the metrics that the monitors of licences share.
 func (a *App) licenceGauges() *licence.Metrics {
-	return sharedMetrics(a.core, licence.NewMetrics)
+	return sharedMetrics(a, licence.NewMetrics)
 }
 
 // licenceUser is the Qlik Sense user for calls about licences. It replaces the
@@ -40,39 +40,39 @@ func licenceOptions(section config.QlikServer) qrs.Options {
 }
 
 // licences returns a new client for calls about licences. Every monitor has its own.
-func (a *App) licences() (*qrs.Client, error) {
-	options := licenceOptions(a.cfg.QRS())
-	options.MaxConns, options.Metrics = 1, a.qrsMetrics
+func (g *generation) licences() (*qrs.Client, error) {
+	options := licenceOptions(g.cfg.QRS())
+	options.MaxConns, options.Metrics = 1, g.qrsMetrics
 	client, err := qrs.New(options)
 	if err != nil {
 		return nil, err
 	}
-	a.closer.add("QRS connections for licences", func(context.Context) error { client.Close(); return nil })
+	g.closer.add("QRS connections for licences", func(context.Context) error { client.Close(); return nil })
 	return client, nil
 }
 
 func senseVersionMonitor(cfg *config.Config) monitorRow {
 	section := cfg.VersionMonitor()
-	probe := func(a *App) (monitor.Probe, error) {
-		options := repositoryOptions(a.cfg.QRS())
+	probe := func(g *generation) (monitor.Probe, error) {
+		options := repositoryOptions(g.cfg.QRS())
 		options.BaseURL = "https://" + net.JoinHostPort(strings.Trim(section.Host, "[]"), strconv.Itoa(section.Port)) + "/v1/"
 		options.Headers, options.CAFile = nil, ""
 		if section.RejectUnauthorized {
-			options.CAFile = a.cfg.QRS().CA
+			options.CAFile = g.cfg.QRS().CA
 		}
 		options.InsecureSkipVerify = !section.RejectUnauthorized
-		options.Timeout, options.MaxConns, options.Metrics = versionTimeout, 1, a.qrsMetrics
+		options.Timeout, options.MaxConns, options.Metrics = versionTimeout, 1, g.qrsMetrics
 		client, err := qrs.New(options)
 		if err != nil {
 			return nil, err
 		}
-		a.closer.add("connection for the version", func(context.Context) error { client.Close(); return nil })
+		g.closer.add("connection for the version", func(context.Context) error { client.Close(); return nil })
 		return func(ctx context.Context, _ time.Time) (monitor.Report, error) {
 			info, err := client.SystemInfo(ctx)
 			if err != nil {
 				return monitor.Report{}, err
 			}
-			a.log.Info("the version of Qlik Sense", zap.String("product", info.ProductName), zap.String("deployment", info.DeploymentType),
+			g.log.Info("the version of Qlik Sense", zap.String("product", info.ProductName), zap.String("deployment", info.DeploymentType),
 				zap.String("version", info.Version), zap.String("release", info.ReleaseLabel))
 			return monitor.Report{Alerts: []messages.Alert{{Kind: messages.SenseVersion, Points: licence.Version(info)}}}, nil
 		}, nil
@@ -88,12 +88,12 @@ const versionTimeout = 10 * time.Second
 
 func serverLicenseMonitor(cfg *config.Config) monitorRow {
 	section := cfg.ServerLicenseMonitor()
-	probe := func(a *App) (monitor.Probe, error) {
-		client, err := a.licences()
+	probe := func(g *generation) (monitor.Probe, error) {
+		client, err := g.licences()
 		if err != nil {
 			return nil, err
 		}
-		gauges := a.licenceGauges()
+		gauges := g.licenceGauges()
 		return func(ctx context.Context, at time.Time) (monitor.Report, error) {
 			found, err := client.License(ctx)
 			if err != nil {
@@ -110,10 +110,10 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 				fields = append(fields, zap.Int("days_left", now.DaysLeft))
 			}
 			if !licence.Expiring(now, section.Alert.ThresholdDays) {
-				a.log.Info("the server licence of Qlik Sense", fields...)
+				g.log.Info("the server licence of Qlik Sense", fields...)
 				return report, nil
 			}
-			a.log.Warn("the server licence of Qlik Sense ends soon, or has ended", fields...)
+			g.log.Warn("the server licence of Qlik Sense ends soon, or has ended", fields...)
 			report.Alerts = append(report.Alerts, messages.Alert{Kind: messages.LicenseExpiring, License: now})
 			return report, nil
 		}, nil
@@ -126,12 +126,12 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 
 func accessLicenseMonitor(cfg *config.Config) monitorRow {
 	section := cfg.AccessLicenseMonitor()
-	probe := func(a *App) (monitor.Probe, error) {
-		client, err := a.licences()
+	probe := func(g *generation) (monitor.Probe, error) {
+		client, err := g.licences()
 		if err != nil {
 			return nil, err
 		}
-		gauges := a.licenceGauges()
+		gauges := g.licenceGauges()
 		return func(ctx context.Context, _ time.Time) (monitor.Report, error) {
 			overview, err := client.AccessOverview(ctx)
 			if err != nil {
@@ -139,7 +139,7 @@ func accessLicenseMonitor(cfg *config.Config) monitorRow {
 			}
 			gauges.Usage(overview)
 			points := licence.Usage(overview)
-			a.log.Info("read the use of access licences", zap.Int("license_types", len(points)))
+			g.log.Info("read the use of access licences", zap.Int("license_types", len(points)))
 			return monitor.Report{Alerts: []messages.Alert{{Kind: messages.AccessLicenseStatus, Points: points}}}, nil
 		}, nil
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -268,3 +269,15 @@ func (m *reloadMetrics) observe(r Reloaded) {
 
 // discardRegistry returns a registry that is not exposed.
 func discardRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
+
+// sharedMetrics returns the metrics of type M, which it registers at the first call.
+// All generations share them, so that a reload never sets a counter back.
+func sharedMetrics[M any](a *App, register func(prometheus.Registerer) *M) *M {
+	kind := reflect.TypeFor[M]()
+	if metrics, ok := a.shared[kind].(*M); ok {
+		return metrics
+	}
+	metrics := register(a.reg)
+	a.shared[kind] = metrics
+	return metrics
+}

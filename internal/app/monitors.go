@@ -34,7 +34,7 @@ type monitorRow struct {
 	// needsQRS reports that the probe asks Qlik Sense: it does not run without one.
 	needsQRS bool
 	// probe makes the probe without running it. A nil probe cannot run on this system.
-	probe func(*App) (monitor.Probe, error)
+	probe func(*generation) (monitor.Probe, error)
 }
 
 // monitorTable lists the monitors, except for those of Windows services. A new one
@@ -104,28 +104,28 @@ type runningMonitor struct {
 }
 
 // buildMonitors makes the probes of the enabled monitors.
-func (a *App) buildMonitors() error {
-	for _, row := range monitorRows(a.cfg) {
-		if row.needsQRS && a.gate.Client == nil {
-			a.log.Warn("a monitor does not run, because no Qlik Sense is configured (configQRS.host)", monitorName(row.name))
+func (g *generation) buildMonitors() error {
+	for _, row := range monitorRows(g.cfg) {
+		if row.needsQRS && g.gate.Client == nil {
+			g.log.Warn("a monitor does not run, because no Qlik Sense is configured (configQRS.host)", monitorName(row.name))
 			continue
 		}
-		if m, ok := a.keepMonitor(row); ok {
-			a.monitors = append(a.monitors, m)
+		if m, ok := g.keepMonitor(row); ok {
+			g.monitors = append(g.monitors, m)
 			continue
 		}
 		m := runningMonitor{monitorRow: row}
 		var err error
-		own := len(a.closer)
+		own := len(g.closer)
 		if m.timetable, err = row.timetable(); err != nil {
 			return fmt.Errorf("set up the monitor %s (%s.frequency): %w", row.name, row.path, err)
 		}
-		if m.probe, err = row.probe(a); err != nil {
+		if m.probe, err = row.probe(g); err != nil {
 			return fmt.Errorf("set up the monitor %s (%s): %w", row.name, row.path, err)
 		}
-		m.closer = a.closer.cut(own)
+		m.closer = g.closer.cut(own)
 		if m.probe != nil {
-			a.monitors = append(a.monitors, m)
+			g.monitors = append(g.monitors, m)
 		}
 	}
 	return nil
@@ -133,42 +133,42 @@ func (a *App) buildMonitors() error {
 
 // keepMonitor returns the monitor of the previous generation with its state, and false
 // when there is none or something that it depends on has changed.
-func (a *App) keepMonitor(row monitorRow) (runningMonitor, bool) {
-	if a.previous == nil || a.changed.touches(row.path) || row.needsQRS && (a.changed.touches("configQRS", "cert", "qrs") || !a.sameCertificates()) {
+func (g *generation) keepMonitor(row monitorRow) (runningMonitor, bool) {
+	if g.previous == nil || g.changed.touches(row.path) || row.needsQRS && (g.changed.touches("configQRS", "cert", "qrs") || !g.sameCertificates()) {
 		return runningMonitor{}, false
 	}
-	at := slices.IndexFunc(a.previous.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
+	at := slices.IndexFunc(g.previous.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
 	if at < 0 {
 		return runningMonitor{}, false
 	}
-	kept := a.previous.monitors[at]
+	kept := g.previous.monitors[at]
 	kept.kept = true
 	return kept, true
 }
 
 // closeMonitors closes what the probes use, except for those that next has taken over.
 // next may be nil.
-func (a *App) closeMonitors(ctx context.Context, next *App) error {
+func (g *generation) closeMonitors(ctx context.Context, next *generation) error {
 	var all error
-	for _, m := range a.monitors {
+	for _, m := range g.monitors {
 		if next == nil || !slices.ContainsFunc(next.monitors, func(n runningMonitor) bool { return n.kept && n.component() == m.component() }) {
-			all = errors.Join(all, m.closer.close(ctx, a.log))
+			all = errors.Join(all, m.closer.close(ctx, g.log))
 		}
 	}
 	return all
 }
 
 // monitorChildren returns the actors of the monitors.
-func (a *App) monitorChildren() []supervisors.Child {
-	names := make([]string, len(a.monitors))
-	for i, m := range a.monitors {
+func (g *generation) monitorChildren() []supervisors.Child {
+	names := make([]string, len(g.monitors))
+	for i, m := range g.monitors {
 		names[i] = m.name
 	}
-	metrics := sharedMetrics(a.core, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
+	metrics := sharedMetrics(g.App, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
 	metrics.Expect(slices.Compact(names)...)
-	rows := make([]supervisors.Child, len(a.monitors))
-	for i, m := range a.monitors {
-		rows[i] = supervisors.Child{Name: m.actorName(), Props: func() *actor.Props { return a.monitorProps(m, metrics) }}
+	rows := make([]supervisors.Child, len(g.monitors))
+	for i, m := range g.monitors {
+		rows[i] = supervisors.Child{Name: m.actorName(), Props: func() *actor.Props { return g.monitorProps(m, metrics) }}
 	}
 	return rows
 }
@@ -176,7 +176,7 @@ func (a *App) monitorChildren() []supervisors.Child {
 func (a *App) monitorProps(m runningMonitor, metrics *monitor.Metrics) *actor.Props {
 	return monitor.Props(monitor.Options{
 		Name: m.name, Schedule: m.timetable, AtStart: m.atStart, Timeout: m.timeout, Probe: m.probe,
-		Kit: a.kit, Router: liveRouter{a.core}, Outbox: a.outbox, Notify: a.pids.notify, Log: a.log.Named("monitor"), Metrics: metrics,
+		Kit: a.kit, Router: liveRouter{a}, Outbox: a.outbox, Notify: a.pids.notify, Log: a.log.Named("monitor"), Metrics: metrics,
 		OnHealth: a.healthOf(m.probeComponent()),
 	})
 }

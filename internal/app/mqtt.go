@@ -36,26 +36,26 @@ func newMQTT(section mqtt.Config, deps destination.Deps, o mqttconn.Options) (*m
 }
 
 // buildMQTT makes the connection that all destinations share, if MQTT is enabled.
-func (a *App) buildMQTT(deps *destination.Deps) error {
+func (g *generation) buildMQTT(deps *destination.Deps) error {
 	var section mqtt.Config
-	if err := a.cfg.Section("mqttConfig", &section); err != nil || !section.Enable {
+	if err := g.cfg.Section("mqttConfig", &section); err != nil || !section.Enable {
 		return err
 	}
-	if a.keepMQTT(deps) {
+	if g.keepMQTT(deps) {
 		return nil
 	}
-	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: a.onMQTT, Metrics: sharedMetrics(a.core, mqttconn.NewMetrics)})
+	conn, err := newMQTT(section, *deps, mqttconn.Options{StatusTopic: mqttStatusTopic, OnState: g.onMQTT, Metrics: sharedMetrics(g.App, mqttconn.NewMetrics)})
 	if err != nil {
 		return err
 	}
-	if err := a.receiveMQTT(conn, section); err != nil {
+	if err := g.receiveMQTT(conn, section); err != nil {
 		return err
 	}
-	a.mqtt = conn
-	a.listener = &listenerStatus{broker: conn, topic: section.Broker().ListenerTopic, log: a.log.Named("mqtt"), wake: make(chan struct{}, 1)}
-	lifetime, stop := context.WithCancel(a.lifetime())
-	a.listener.lifetime = func() context.Context { return lifetime }
-	a.closer.add(mqttConnection, func(ctx context.Context) error {
+	g.mqtt = conn
+	g.listener = &listenerStatus{broker: conn, topic: section.Broker().ListenerTopic, log: g.log.Named("mqtt"), wake: make(chan struct{}, 1)}
+	lifetime, stop := context.WithCancel(g.lifetime())
+	g.listener.lifetime = func() context.Context { return lifetime }
+	g.closer.add(mqttConnection, func(ctx context.Context) error {
 		stop()
 		return conn.Close(ctx)
 	})
@@ -68,38 +68,38 @@ const mqttConnection = "MQTT connection"
 
 // keepMQTT takes over the connection of the previous generation, with the messages
 // that are under way, when its configuration has not changed. It reports whether it did.
-func (a *App) keepMQTT(deps *destination.Deps) bool {
-	if a.previous == nil || a.previous.mqtt == nil || a.changed.touches("mqttConfig") {
+func (g *generation) keepMQTT(deps *destination.Deps) bool {
+	if g.previous == nil || g.previous.mqtt == nil || g.changed.touches("mqttConfig") {
 		return false
 	}
-	a.mqtt, a.listener, a.inbound, a.startTopic = a.previous.mqtt, a.previous.listener, a.previous.inbound, a.previous.startTopic
-	conn := a.mqtt
+	g.mqtt, g.listener, g.inbound, g.startTopic = g.previous.mqtt, g.previous.listener, g.previous.inbound, g.previous.startTopic
+	conn := g.mqtt
 	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
 	return true
 }
 
 // startMQTT connects in the background; notices wait on disk meanwhile. It runs after
 // the actors have started, as messages of the broker are sent to them.
-func (a *App) startMQTT() {
-	if a.mqtt == nil || a.previous != nil && a.previous.mqtt == a.mqtt {
+func (g *generation) startMQTT() {
+	if g.mqtt == nil || g.previous != nil && g.previous.mqtt == g.mqtt {
 		return
 	}
-	if a.previous != nil && a.UDPAddress().IsValid() { // a new broker has not been told that the socket is open
-		a.listener.set("start")
+	if g.previous != nil && g.UDPAddress().IsValid() { // a new broker has not been told that the socket is open
+		g.listener.set("start")
 	}
-	a.background.Go(func() { a.listener.run(a.listener.lifetime()) })
-	a.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
-	a.mqtt.Start()
+	g.background.Go(func() { g.listener.run(g.listener.lifetime()) })
+	g.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
+	g.mqtt.Start()
 }
 
-func (a *App) onMQTT(s mqttconn.State) {
+func (g *generation) onMQTT(s mqttconn.State) {
 	if !s.Connected || s.Reason != "" {
-		a.health.Set(mqttComponent, supervisors.Degraded, s.Reason)
+		g.health.Set(mqttComponent, supervisors.Degraded, s.Reason)
 	} else {
-		a.health.Set(mqttComponent, supervisors.Up, "")
+		g.health.Set(mqttComponent, supervisors.Up, "")
 	}
 	if s.Connected {
-		a.listener.nudge()
+		g.listener.nudge()
 	}
 }
 

@@ -40,7 +40,7 @@ type inbound struct {
 // its messages by rows. name is that of the connection, a metric label.
 func (a *App) receive(name string, conn *mqttconn.Conn, rows []mqttlink.Row, filters ...string) (*inbound, error) {
 	in := &inbound{name: name, conn: conn, rows: rows}
-	metrics := sharedMetrics(a.core, mqttconn.NewReceiverMetrics)
+	metrics := sharedMetrics(a, mqttconn.NewReceiverMetrics)
 	return in, conn.Receive(mqttconn.Receiver{Name: name, Metrics: metrics, Filters: filters, Take: func(m mqttconn.Message) {
 		a.kit.System.Root.Send(in.pid, messages.MQTTMessageArrived{
 			ID: m.ID, Topic: m.Topic, Payload: string(m.Payload), Retained: m.Retained, At: time.Now(),
@@ -56,14 +56,14 @@ func (a *App) inboundChild(actorName string, in *inbound) supervisors.Child {
 		Props: func() *actor.Props {
 			return mqttlink.Props(mqttlink.Options{
 				Kit: a.kit, Name: in.name, Connection: in.conn, Rows: in.rows, Attempts: in.attempts, OnWaiting: in.onWaiting,
-				Log: a.log.Named("mqttlink"), Metrics: sharedMetrics(a.core, mqttlink.NewMetrics),
+				Log: a.log.Named("mqttlink"), Metrics: sharedMetrics(a, mqttlink.NewMetrics),
 			})
 		},
 	}
 }
 
 // receiveMQTT subscribes to the messages that start tasks, if a root topic is configured.
-func (a *App) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
+func (g *generation) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
 	if section.SubscriptionRootTopic == "" {
 		return nil
 	}
@@ -72,13 +72,13 @@ func (a *App) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
 		rows = append(rows, mqttlink.Row{
 			Name: "start_task", Topic: section.TaskStartTopic, IgnoreRetained: true,
 			Handle: func(ctx context.Context, m messages.MQTTMessageArrived) error {
-				return a.current.Load().startByMessage(ctx, m)
+				return g.current.Load().startByMessage(ctx, m)
 			}, Timeout: startByMessageTimeout, Concurrency: startsByMessage,
 		})
 	}
-	a.startTopic = section.TaskStartTopic
-	in, err := a.receive("main", conn, rows, section.SubscriptionRootTopic)
-	a.inbound = in
+	g.startTopic = section.TaskStartTopic
+	in, err := g.receive("main", conn, rows, section.SubscriptionRootTopic)
+	g.inbound = in
 	return err
 }
 
@@ -93,40 +93,40 @@ const (
 // startByMessage starts the tasks that a message asks for. Whoever may publish to the
 // topic may start every task that the filter allows. There is no reply; the result is
 // in the audit log.
-func (a *App) startByMessage(ctx context.Context, m messages.MQTTMessageArrived) error {
+func (g *generation) startByMessage(ctx context.Context, m messages.MQTTMessageArrived) error {
 	request, err := starttask.FromMessage([]byte(m.Payload))
 	if err != nil {
 		return messages.Failure{Kind: messages.FailureRejected, Text: err.Error()}
 	}
-	if a.starter == nil {
+	if g.starter == nil {
 		return errNoStarts
 	}
 	request.Wait = 0 // nobody waits for the result
-	answer := a.starter.Start(ctx, onBehalf(starttask.ByMQTT, m.Topic), request)
-	a.log.Info("start request by MQTT", zap.String("topic", m.Topic), logx.Count(answer.TotalTasksStarted),
+	answer := g.starter.Start(ctx, onBehalf(starttask.ByMQTT, m.Topic), request)
+	g.log.Info("start request by MQTT", zap.String("topic", m.Topic), logx.Count(answer.TotalTasksStarted),
 		zap.String("error", answer.Error), zap.String("details", answer.Details), zap.Strings("warnings", answer.Warnings))
 	return answer.Postponed()
 }
 
 // publications publishes messages for callers of the REST API.
-type publications struct{ app *App }
+type publications struct{ gen *generation }
 
 // Publish implements api.MQTT. A message to the start topic comes back to this service
 // and starts tasks with all scopes, so the caller needs those that its content uses.
 func (p publications) Publish(ctx context.Context, caller apikey.Principal, topic, message string) error {
-	if p.app.startTopic == topic && !caller.Has(apikey.KV) {
+	if p.gen.startTopic == topic && !caller.Has(apikey.KV) {
 		if request, err := starttask.FromMessage([]byte(message)); err == nil && len(request.KeyValues) > 0 {
 			return api.NewProblem(http.StatusForbidden, "a message that stores key-values needs the scope kv, too")
 		}
 	}
-	err := p.app.mqtt.Publish(ctx, topic, []byte(message))
+	err := p.gen.mqtt.Publish(ctx, topic, []byte(message))
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, mqttconn.ErrNotConnected):
 		return api.NewProblem(http.StatusServiceUnavailable, "the MQTT broker is not connected; /health says why")
 	}
-	p.app.log.Warn("a message of a REST client could not be published", zap.String("topic", topic), logx.Err(err))
+	p.gen.log.Warn("a message of a REST client could not be published", zap.String("topic", topic), logx.Err(err))
 	if kind, _ := destination.KindOf(err); kind == destination.PermanentKind {
 		return api.NewProblem(http.StatusBadRequest, "the topic or the message is not valid for MQTT")
 	}

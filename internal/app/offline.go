@@ -32,20 +32,20 @@ func Offline(ctx context.Context, cfg *config.Config, use func(OfflineAdmin) err
 		return fmt.Errorf("the service does not answer, and its journal in %s belongs to the user %s, who could not open it any more after this command: run it as that user (sudo -u '%s' butler ...), or start the service",
 			cfg.Journal().Directory, owner, owner)
 	}
-	a := &App{cfg: cfg, core: &core{log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}}
+	a := &App{startConfig: cfg, log: zap.NewNop(), reg: discardRegistry(), health: supervisors.NewBoard()}
 	if err := a.openJournal(); err != nil {
 		return errors.Join(fmt.Errorf("the service does not answer, and its journal cannot be opened: %w", err), a.foundation.close(ctx, a.log))
 	}
-	return errors.Join(use(OfflineAdmin{admin{a}}), a.foundation.close(ctx, a.log))
+	return errors.Join(use(OfflineAdmin{admin{&generation{App: a, cfg: cfg}}}), a.foundation.close(ctx, a.log))
 }
 
 // Damage describes the damage that was found when the files of the journal were
 // opened, a line for each log. It is repaired by that, so it is reported only here.
 func (o OfflineAdmin) Damage() []string {
 	var out []string
-	for _, d := range o.app.disk.Damage() {
+	for _, d := range o.gen.disk.Damage() {
 		out = append(out, fmt.Sprintf("files of the journal are damaged: log %s lost %d records, %d bytes could not be read; see %s",
-			d.Log, d.Lost, d.Bytes, o.app.disk.Kept()))
+			d.Log, d.Lost, d.Bytes, o.gen.disk.Kept()))
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func (o OfflineAdmin) Damage() []string {
 // its next start. It returns how many it has moved, also with an error.
 func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {
-		return o.app.outbox.Replay(ctx, id, time.Now(), func(messages.NoticeHead) {})
+		return o.gen.outbox.Replay(ctx, id, time.Now(), func(messages.NoticeHead) {})
 	})
 }
 
@@ -62,9 +62,9 @@ func (o OfflineAdmin) ReplayParked(ctx context.Context, instance string, ids []s
 // error.
 func (o OfflineAdmin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return o.each(instance, ids, func(id messages.NoticeID) error {
-		was, err := o.app.outbox.Drop(ctx, id)
+		was, err := o.gen.outbox.Drop(ctx, id)
 		if err == nil {
-			o.app.trail.Write(trail.NewDrop(&was, time.Now(), trail.ByOperator))
+			o.gen.trail.Write(trail.NewDrop(&was, time.Now(), trail.ByOperator))
 		}
 		return err
 	})

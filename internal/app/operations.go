@@ -9,17 +9,17 @@ import (
 )
 
 // listenOperations opens the port of the operations server.
-func (a *App) listenOperations() error {
-	section := a.cfg.Operations()
+func (g *generation) listenOperations() error {
+	section := g.cfg.Operations()
 	if !section.Enable {
 		return nil
 	}
 	server, err := api.Listen(api.Options{
-		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("api"), Configuration: a.cfg.AbsoluteFile(),
-		Metrics: metrics.Handler(a.reg), Admin: admin{a}, Explainer: explainer{a}, Reload: a.reloadNow,
-		Ready: func() (bool, string) { return a.health.Ready(a.essential()...) },
+		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("api"), Configuration: g.cfg.AbsoluteFile(),
+		Metrics: metrics.Handler(g.reg), Admin: admin{g}, Explainer: explainer{g.App}, Reload: g.reloadNow,
+		Ready: func() (bool, string) { return g.health.Ready(g.essential()...) },
 		Health: func() (string, []api.Component) {
-			state, components := a.health.Report()
+			state, components := g.health.Report()
 			out := make([]api.Component, len(components))
 			for i, c := range components {
 				out[i] = api.Component{Name: c.Name, State: string(c.State), Reason: c.Reason, Since: c.Since}
@@ -30,9 +30,9 @@ func (a *App) listenOperations() error {
 	if err != nil {
 		return err
 	}
-	a.server = server
-	a.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
-	a.addServer("operations server", server)
+	g.server = server
+	g.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
+	g.addServer("operations server", server)
 	return nil
 }
 

@@ -20,39 +20,39 @@ type page struct {
 }
 
 // buildPages opens the ports of the enabled pages.
-func (a *App) buildPages() error {
-	if section := a.cfg.Page(); section.Enable {
+func (g *generation) buildPages() error {
+	if section := g.cfg.Page(); section.Enable {
 		server, err := api.ListenConfiguration(api.ConfigurationOptions{
-			Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, Log: a.log.Named("configuration"),
-			View: func() (api.Configuration, error) { return viewOf(a.cfg) },
+			Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("configuration"),
+			View: func() (api.Configuration, error) { return viewOf(g.cfg) },
 		})
 		if err != nil {
 			return err
 		}
-		a.addPage("configuration page", server)
+		g.addPage("configuration page", server)
 	}
-	if section := a.cfg.HealthCheck(); section.Enable {
-		server, err := api.ListenLiveness(&a.sockets, address.Listen("localhost", section.Port), func() (bool, string) { return a.health.Ready(a.essential()...) })
+	if section := g.cfg.HealthCheck(); section.Enable {
+		server, err := api.ListenLiveness(&g.sockets, address.Listen("localhost", section.Port), func() (bool, string) { return g.health.Ready(g.essential()...) })
 		if err != nil {
 			return err
 		}
-		a.addPage("health check", server)
+		g.addPage("health check", server)
 	}
 	return nil
 }
 
-func (a *App) addPage(name string, server *api.Server) {
-	a.pages = append(a.pages, page{name, server})
-	a.addServer(name, server)
-	a.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
+func (g *generation) addPage(name string, server *api.Server) {
+	g.pages = append(g.pages, page{name, server})
+	g.addServer(name, server)
+	g.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
 }
 
 // servePages serves the pages until they are shut down.
-func (a *App) servePages() {
-	for _, p := range a.pages {
-		a.serve.Go(func() {
+func (g *generation) servePages() {
+	for _, p := range g.pages {
+		g.serve.Go(func() {
 			if err := p.server.Serve(); err != nil {
-				a.onFatal(p.name, err)
+				g.onFatal(p.name, err)
 			}
 		})
 	}

@@ -32,12 +32,12 @@ func readPosts(cfg *config.Config) (posts, error) {
 	return p, errors.Join(slackErr, eventErr, metricErr)
 }
 
-func (a *App) openPosts() (posts, error) {
-	p, err := readPosts(a.cfg)
+func (g *generation) openPosts() (posts, error) {
+	p, err := readPosts(g.cfg)
 	if err != nil {
 		return p, err
 	}
-	p.client, err = a.client(destination.HTTPOptions{Timeout: newrelic.RESTTimeout})
+	p.client, err = g.client(destination.HTTPOptions{Timeout: newrelic.RESTTimeout})
 	return p, err
 }
 

@@ -26,12 +26,12 @@ func queueMonitor(cfg *config.Config) monitorRow {
 	return monitorRow{
 		name: "udp_queue", path: "udpServerConfig.queueMetrics.influxdb", on: on, timeout: askTimeout,
 		schedule: cron.Every(time.Duration(milliseconds) * time.Millisecond),
-		probe: func(a *App) (monitor.Probe, error) {
-			if !a.takesEvents() {
+		probe: func(g *generation) (monitor.Probe, error) {
+			if !g.takesEvents() {
 				return nil, nil
 			}
 			host, hostErr := os.Hostname()
-			return a.queueReader(host).read, errors.Join(err, hostErr)
+			return g.queueReader(host).read, errors.Join(err, hostErr)
 		},
 	}
 }

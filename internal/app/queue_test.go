@@ -37,9 +37,9 @@ func TestTree_hasTheIntakeBeforeTheMonitorThatAsksIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{core: &core{reg: prometheus.NewRegistry(), shared: map[reflect.Type]any{}}, cfg: cfg, monitors: []runningMonitor{{monitorRow: monitorRow{name: "udp_queue"}}}}
+	g := &generation{App: &App{reg: prometheus.NewRegistry(), shared: map[reflect.Type]any{}}, cfg: cfg, monitors: []runningMonitor{{monitorRow: monitorRow{name: "udp_queue"}}}}
 	var names []string
-	for _, row := range a.children() {
+	for _, row := range g.children() {
 		names = append(names, row.Name)
 	}
 	intake, monitor := slices.Index(names, "ingest"), slices.Index(names, "monitor/udp_queue")

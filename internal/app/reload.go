@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,16 +11,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/actors/ingest"
-	"butler/actors/notify"
-	"butler/actors/qrsgate"
-	"butler/api"
 	"butler/config"
 	"butler/internal/actorkit"
 	"butler/internal/logx"
-	"butler/internal/mqttconn"
-	"butler/internal/qlik/qrs"
-	"butler/messages"
 	"butler/supervisors"
 )
 
@@ -96,9 +88,9 @@ type reloads struct {
 	vacated vacatedPort // guarded by mu
 }
 
-func (r *reloads) begin(c *core) {
-	r.metrics = newReloadMetrics(c.reg, time.Now())
-	c.health.Set(configurationComponent, supervisors.Up, "")
+func (r *reloads) begin(a *App) {
+	r.metrics = newReloadMetrics(a.reg, time.Now())
+	a.health.Set(configurationComponent, supervisors.Up, "")
 }
 
 // stop waits for a reload under way and refuses all later ones. It holds the lock
@@ -202,7 +194,7 @@ func (a *App) publish(r Reloaded) {
 // apply builds a generation and puts it in force. After an error nothing has changed.
 func (a *App) apply(ctx context.Context, cfg *config.Config, changed changes) (err error) {
 	before := a.current.Load()
-	next := &App{core: a.core, cfg: cfg, previous: before, changed: changed}
+	next := &generation{App: a, cfg: cfg, previous: before, changed: changed}
 	ready := false
 	defer func() { // deferred, so that a panic leaves nothing open either
 		if !ready {
@@ -222,217 +214,4 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, changed changes) (e
 	ready = true
 	next.activate(ctx, intake)
 	return nil
-}
-
-// discard closes what was built of a generation that does not come into force.
-func (a *App) discard() {
-	ctx, quiet := context.Background(), zap.NewNop()
-	for _, m := range a.monitors {
-		if !m.kept {
-			_ = m.closer.close(ctx, quiet) // the error that stopped the reload is the one to report
-		}
-	}
-	_ = a.closer.close(ctx, quiet)
-}
-
-// handOverDestinations gives the notify actor the new routing table, before the
-// generation routes anything by it. It is the last step of a reload that may fail;
-// then the actor gets the previous table back.
-func (a *App) handOverDestinations(ctx context.Context) error {
-	_, err := ask[notify.TableChangedReply](ctx, a.kit, a.pids.notify, func(to messages.Ref) any { return a.tableChanged(to) })
-	if err != nil {
-		a.kit.System.Root.Send(a.pids.notify, a.previous.tableChanged(messages.Ref{}))
-		return fmt.Errorf("hand over the destinations: %w", err)
-	}
-	return nil
-}
-
-func (a *App) tableChanged(replyTo messages.Ref) notify.TableChanged {
-	keep, newDelivery := a.deliveries()
-	return notify.TableChanged{Table: a.table, Keep: keep, NewDelivery: newDelivery, ReplyTo: replyTo}
-}
-
-// activate puts the generation in force. Only the start of an actor can fail in it,
-// which ends the service, as it does at the start.
-func (a *App) activate(ctx context.Context, intake ingest.Changed) {
-	before, root := a.previous, a.kit.System.Root
-	a.current.Store(a)
-	a.rules.Store(a.executionRules())
-	a.watchTasks()
-	if level, err := logx.LevelOf(a.cfg.Log().Level); err == nil {
-		a.level.SetLevel(level)
-	}
-	root.Send(a.pids.gate, qrsgate.Changed{
-		Port: a.port(), Host: a.cfg.QRS().Host, Rules: a.gateRules(), Elsewhere: a.changed.touches("configQRS"),
-	})
-	if a.pids.ingest != nil {
-		var handedOver closer
-		a.closer.moveTo(newSocket, &handedOver) // the actor closes it from now on
-		if intake.Socket != nil {
-			a.reloads.vacated = vacatedPort{before.cfg.UDP().Port, time.Now().Add(ingest.LingerFor + time.Second)}
-		}
-		root.Send(a.pids.ingest, intake)
-	}
-	before.stopWatching()
-	before.watching.Wait()
-	a.replaceActors(ctx)
-	a.inherit(ctx)
-	a.removeStaleHealth()
-	a.logConfiguration()
-	a.open()
-	before.handOverServers(a) // after open, so that new connections find the new servers
-	a.previous = nil          // or every generation would keep the one before it in memory
-	a.background.Go(func() { before.retire() })
-}
-
-// keepsActor reports whether an actor of the previous generation continues unchanged.
-func (a *App) keepsActor(name string) bool {
-	switch name {
-	case valuesActor:
-		return !a.changed.touches("keyValueStore") && a.ownKVLedger == a.previous.ownKVLedger
-	case scheduleActor:
-		return !a.changed.touches("scheduler")
-	case linkActor:
-		return a.inbound == a.previous.inbound
-	case cloudActor, cloudLinkActor:
-		return a.cloud == a.previous.cloud
-	}
-	return slices.ContainsFunc(a.monitors, func(m runningMonitor) bool { return m.kept && m.actorName() == name })
-}
-
-// replaceActors stops the actors of the previous generation that are not kept and
-// starts the new ones. An actor that replaces another has the same address. It has a
-// timeout of its own: if the reload had used up the time, an old actor could not be
-// stopped, and its successor not be started.
-func (a *App) replaceActors(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
-	defer cancel()
-	running := map[string]bool{}
-	for _, row := range a.previous.ownChildren() {
-		if a.neverRan(row.Name) {
-			continue
-		}
-		if running[row.Name] = a.keepsActor(row.Name); running[row.Name] {
-			continue
-		}
-		if err := a.tree.Remove(ctx, row.Name); err != nil {
-			a.log.Warn("an actor of the previous configuration did not stop in time", logx.Actor(row.Name), logx.Err(err))
-		}
-	}
-	for _, row := range a.ownChildren() {
-		if running[row.Name] {
-			continue
-		}
-		if err := a.tree.Add(row); err != nil {
-			a.onFatal(row.Name, err)
-		}
-	}
-}
-
-// neverRan reports whether an actor in previous.ownChildren has never been started.
-// That is the key-value store when this reload, or a refused one before it, was the
-// first to enable it: core.kvWanted is set while a generation is built.
-func (a *App) neverRan(name string) bool { return name == valuesActor && a.pids.values == nil }
-
-// inherit takes over the connections that are kept from the previous generation, and
-// closes those that the new one opens again under the same client ID, as a broker
-// allows a client ID only one connection.
-func (a *App) inherit(ctx context.Context) {
-	var old closer
-	for name, kept := range map[string]bool{
-		mqttConnection: a.mqtt == a.previous.mqtt, cloudConnections: a.cloud == a.previous.cloud,
-		forwardConnection: a.cloud == a.previous.cloud, engineSessions: a.apps == a.previous.apps,
-	} {
-		switch {
-		case kept:
-			a.previous.closer.moveTo(name, &a.closer)
-		case name != engineSessions: // retire closes those
-			a.previous.closer.moveTo(name, &old)
-		}
-	}
-	_ = errors.Join(old.close(ctx, a.log), a.previous.closeMonitors(ctx, a)) // both are logged
-}
-
-// removeStaleHealth removes from the health board and the metrics what is not
-// watched any more.
-func (a *App) removeStaleHealth() {
-	forwards := a.cloud != nil && a.cloud.forwarded != nil
-	gone := map[string]bool{
-		mqttComponent: a.mqtt == nil, cloudComponent: a.cloud == nil, forwardComponent: !forwards, waitingComponent: !forwards,
-		schedulesComponent: !a.cfg.Scheduler().Enable, startsComponent: !a.cfg.Scheduler().Enable, expectedComponent: true, keysComponent: true,
-	}
-	for _, m := range a.previous.monitors {
-		gone[m.probeComponent()] = !slices.ContainsFunc(a.monitors, func(n runningMonitor) bool { return n.component() == m.component() })
-	}
-	for name, is := range gone {
-		if is {
-			a.health.Remove(name)
-		}
-	}
-	if a.mqtt == nil && a.previous.mqtt != nil {
-		sharedMetrics(a.core, mqttconn.NewMetrics).Gone()
-	}
-	a.services.Keep(serviceHosts(a.cfg.ServiceMonitor()), a.serviceGauges())
-	if gone[serverLicenseMonitor(a.cfg).probeComponent()] {
-		a.licenceGauges().Server(messages.License{})
-	}
-	if gone[accessLicenseMonitor(a.cfg).probeComponent()] {
-		a.licenceGauges().Usage(qrs.AccessOverview{})
-	}
-	if a.reportKeyFile != nil {
-		a.reportKeyFile()
-	}
-}
-
-// handOverServers makes the servers of the generation accept no further connections.
-// Requests on those that are open are answered by the servers of next.
-func (a *App) handOverServers(next *App) {
-	successors := next.servers()
-	for kind, s := range a.servers() {
-		if err := s.HandOver(successors[kind]); err != nil {
-			a.log.Warn("a component was not closed cleanly", zap.String("what", s.Address()), logx.Err(err))
-		}
-	}
-}
-
-// servers returns the servers of the generation by name.
-func (a *App) servers() map[string]*api.Server {
-	out := map[string]*api.Server{}
-	if a.server != nil {
-		out["operations server"] = a.server
-	}
-	if a.rest != nil {
-		out["REST API"] = a.rest
-	}
-	for _, p := range a.pages {
-		out[p.name] = p.server
-	}
-	return out
-}
-
-const (
-	// lingerFor is how long a replaced server still serves its open connections, so
-	// that clients that call often have closed theirs before it shuts down.
-	lingerFor = 2 * time.Second
-	// retireWithin bounds how long requests to a replaced server may take.
-	retireWithin = 30 * time.Second
-)
-
-// retire closes a generation that has been replaced: its servers finish the requests
-// that have begun, and app reloads run to their end.
-func (a *App) retire() {
-	var engine closer
-	a.closer.moveTo(engineSessions, &engine)
-	if len(engine) > 0 {
-		a.background.Go(func() {
-			a.apps.client.Drain(a.lifetime())
-			_ = engine.close(context.Background(), a.log)
-			a.apps.stop()
-		})
-	}
-	wait(a.lifetime(), lingerFor)
-	ctx, cancel := context.WithTimeout(a.lifetime(), retireWithin)
-	defer cancel()
-	_ = a.closer.close(ctx, a.log) // errors are logged
-	a.serve.Wait()
 }

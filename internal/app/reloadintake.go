@@ -22,9 +22,9 @@ type vacatedPort struct {
 
 // prepareIntake resolves the allow-list of senders, and binds a new socket when host
 // or port has changed.
-func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
-	intake := a.intake()
-	if a.pids.ingest == nil {
+func (g *generation) prepareIntake(ctx context.Context) (ingest.Changed, error) {
+	intake := g.intake()
+	if g.pids.ingest == nil {
 		return intake, nil
 	}
 	var err error
@@ -35,24 +35,24 @@ func (a *App) prepareIntake(ctx context.Context) (ingest.Changed, error) {
 			return intake, fmt.Errorf("look up who may send events (udpServerConfig.allowedSources): %w", err)
 		}
 	}
-	if a.changed.touches("udpServerConfig.serverHost", "udpServerConfig.portTaskFailure") {
-		if intake.Socket, err = a.bindIntake(ctx, intake.Listen); err != nil {
+	if g.changed.touches("udpServerConfig.serverHost", "udpServerConfig.portTaskFailure") {
+		if intake.Socket, err = g.bindIntake(ctx, intake.Listen); err != nil {
 			return intake, fmt.Errorf("open the UDP socket (udpServerConfig.serverHost, portTaskFailure): %w", err)
 		}
-		a.closer.add(newSocket, func(context.Context) error { return intake.Socket.Close() })
+		g.closer.add(newSocket, func(context.Context) error { return intake.Socket.Close() })
 	}
 	return intake, nil
 }
 
 // bindIntake opens the new socket. When that is the port that was vacated a moment
 // ago, it waits until the intake has closed the old socket.
-func (a *App) bindIntake(ctx context.Context, listen func(context.Context) (ingest.Socket, error)) (ingest.Socket, error) {
+func (g *generation) bindIntake(ctx context.Context, listen func(context.Context) (ingest.Socket, error)) (ingest.Socket, error) {
 	socket, err := listen(ctx)
-	port := a.cfg.UDP().Port
-	if err != nil && port == a.reloads.vacated.port && wait(ctx, time.Until(a.reloads.vacated.until)) {
+	port := g.cfg.UDP().Port
+	if err != nil && port == g.reloads.vacated.port && wait(ctx, time.Until(g.reloads.vacated.until)) {
 		socket, err = listen(ctx)
 	}
-	if err != nil && port == a.previous.cfg.UDP().Port {
+	if err != nil && port == g.previous.cfg.UDP().Port {
 		err = fmt.Errorf("%w: this service itself uses the port at another address (choose another port, or restart the service)", err)
 	}
 	return socket, err

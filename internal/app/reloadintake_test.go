@@ -15,7 +15,7 @@ import (
 )
 
 // onPort is a generation with that UDP port.
-func onPort(t *testing.T, c *core, port string) *App {
+func onPort(t *testing.T, a *App, port string) *generation {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "butler.yaml")
 	if err := os.WriteFile(file, []byte("Butler:\n  udpServerConfig: {enable: true, portTaskFailure: "+port+"}\n"), 0o600); err != nil {
@@ -25,7 +25,7 @@ func onPort(t *testing.T, c *core, port string) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &App{core: c, cfg: cfg}
+	return &generation{App: a, cfg: cfg}
 }
 
 // free is a port that is taken until then.
@@ -40,25 +40,25 @@ func free(at time.Time) func(context.Context) (ingest.Socket, error) {
 
 func TestReload_goesBackToThePortOfAMomentAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, now := &core{}, time.Now()
-		a := onPort(t, c, "9998")
-		a.previous = onPort(t, c, "9999")
-		c.reloads.vacated = vacatedPort{9998, now.Add(ingest.LingerFor + time.Second)}
-		if _, err := a.bindIntake(t.Context(), free(now.Add(ingest.LingerFor))); err != nil {
+		a, now := &App{}, time.Now()
+		g := onPort(t, a, "9998")
+		g.previous = onPort(t, a, "9999")
+		a.reloads.vacated = vacatedPort{9998, now.Add(ingest.LingerFor + time.Second)}
+		if _, err := g.bindIntake(t.Context(), free(now.Add(ingest.LingerFor))); err != nil {
 			t.Errorf("want it bound when the socket of before is closed, got %v", err)
 		}
 		waited := time.Since(now)
-		if _, err := a.bindIntake(t.Context(), free(now.Add(time.Hour))); err == nil || time.Since(now) > waited {
+		if _, err := g.bindIntake(t.Context(), free(now.Add(time.Hour))); err == nil || time.Since(now) > waited {
 			t.Errorf("want a port that somebody else has refused at once, got %v after %s", err, time.Since(now)-waited)
 		}
 	})
 }
 
 func TestReload_anotherHostAtThePortInUseIsToldAsSuch(t *testing.T) {
-	c := &core{}
-	a := onPort(t, c, "9998")
-	a.previous = onPort(t, c, "9998")
-	_, err := a.bindIntake(t.Context(), free(time.Now().Add(time.Hour)))
+	a := &App{}
+	g := onPort(t, a, "9998")
+	g.previous = onPort(t, a, "9998")
+	_, err := g.bindIntake(t.Context(), free(time.Now().Add(time.Hour)))
 	if err == nil || !strings.Contains(err.Error(), "address already in use: this service itself uses the port") {
 		t.Errorf("want to be told who has the port, got %v", err)
 	}

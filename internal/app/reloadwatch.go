@@ -78,7 +78,7 @@ const lookEvery = 2 * time.Second
 // watchConfiguration reloads the configuration when its files have changed.
 func (a *App) watchConfiguration(ctx context.Context) {
 	files := &a.reloads.files
-	files.watch(a.cfg.SourceFiles(), nil)
+	files.watch(a.startConfig.SourceFiles(), nil)
 	if a.opts.Load == nil {
 		return
 	}
@@ -97,15 +97,15 @@ func (a *App) watchConfiguration(ctx context.Context) {
 }
 
 // digestCertificates sets the digest of the certificate files for Qlik Sense.
-func (a *App) digestCertificates() error {
-	section := a.cfg.QRS()
+func (g *generation) digestCertificates() error {
+	section := g.cfg.QRS()
 	for _, name := range []string{section.ClientCert, section.ClientKey, section.CA} {
-		a.certificates += digestOf(name) + "\n"
+		g.certificates += digestOf(name) + "\n"
 	}
 	return nil
 }
 
-func (a *App) sameCertificates() bool { return a.certificates == a.previous.certificates }
+func (g *generation) sameCertificates() bool { return g.certificates == g.previous.certificates }
 
 // wait waits for d. It returns false as soon as ctx ends.
 func wait(ctx context.Context, d time.Duration) bool {

@@ -22,24 +22,24 @@ type gatePort struct {
 }
 
 // buildGate makes the QRS client, unless none is configured or the service is isolated.
-func (a *App) buildGate() error {
-	section := a.cfg.QRS()
-	if !section.Enabled() || a.opts.Isolated {
+func (g *generation) buildGate() error {
+	section := g.cfg.QRS()
+	if !section.Enabled() || g.opts.Isolated {
 		return nil
 	}
-	gate := a.cfg.Gate()
-	a.qrsMetrics = sharedMetrics(a.core, qrs.NewMetrics)
+	gate := g.cfg.Gate()
+	g.qrsMetrics = sharedMetrics(g.App, qrs.NewMetrics)
 	options := repositoryOptions(section)
-	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, a.qrsMetrics
-	options.Metadata = slices.ContainsFunc(a.table.Built(), func(b destination.Built) bool { return b.Instance.Needs.Metadata })
+	options.Timeout, options.MaxConns, options.Metrics = gate.Timeout, gate.MaxConcurrent, g.qrsMetrics
+	options.Metadata = slices.ContainsFunc(g.table.Built(), func(b destination.Built) bool { return b.Instance.Needs.Metadata })
 	client, err := qrs.New(options)
 	if err != nil {
 		return fmt.Errorf("set up the connection to the Qlik Repository Service (configQRS, cert): %w", err)
 	}
-	a.gate = gatePort{client, scriptlog.New(scriptlog.Options{
-		Source: client, Log: a.log.Named("scriptlog"), Metrics: sharedMetrics(a.core, scriptlog.NewMetrics),
+	g.gate = gatePort{client, scriptlog.New(scriptlog.Options{
+		Source: client, Log: g.log.Named("scriptlog"), Metrics: sharedMetrics(g.App, scriptlog.NewMetrics),
 	})}
-	a.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
+	g.closer.add("QRS connections", func(context.Context) error { client.Close(); return nil })
 	return nil
 }
 
@@ -58,9 +58,9 @@ func repositoryOptions(section config.QlikServer) qrs.Options {
 }
 
 // port returns the QRS for qrsgate, nil when there is none.
-func (a *App) port() qrsgate.Port {
-	if a.gate.Client == nil {
+func (g *generation) port() qrsgate.Port {
+	if g.gate.Client == nil {
 		return nil
 	}
-	return a.gate
+	return g.gate
 }

@@ -47,12 +47,12 @@ func endpoints(cfg *config.Config) ([]string, error) {
 }
 
 // buildREST makes the REST API and opens its port.
-func (a *App) buildREST() error {
-	section := a.cfg.RESTServer()
+func (g *generation) buildREST() error {
+	section := g.cfg.RESTServer()
 	if !section.Enable {
 		return nil
 	}
-	enabled, err := endpoints(a.cfg)
+	enabled, err := endpoints(g.cfg)
 	if err != nil {
 		return fmt.Errorf("set up the REST API (restServerEndpointsEnable): %w", err)
 	}
@@ -60,53 +60,53 @@ func (a *App) buildREST() error {
 	if err != nil {
 		return fmt.Errorf("set up HTTPS for the REST API (restServerConfig.tls): %w", err)
 	}
-	access, err := a.access(section.Auth)
+	access, err := g.access(section.Auth)
 	if err != nil {
 		return fmt.Errorf("set up authentication for the REST API (restServerConfig.auth): %w", err)
 	}
-	if err := a.buildApps(enabled); err != nil {
+	if err := g.buildApps(enabled); err != nil {
 		return err
 	}
-	posts, err := a.openPosts()
+	posts, err := g.openPosts()
 	if err != nil {
 		return fmt.Errorf("set up the Slack and New Relic endpoints (slackNotification.restMessage, restServerEndpointsConfig): %w", err)
 	}
-	directories := approved(a.cfg.Files(), sharedMetrics(a.core, files.NewMetrics))
+	directories := approved(g.cfg.Files(), sharedMetrics(g.App, files.NewMetrics))
 	for _, warning := range directories.Warnings() {
-		a.log.Warn("an approved directory has a problem", zap.String("why", warning))
+		g.log.Warn("an approved directory has a problem", zap.String("why", warning))
 	}
 	options := api.RESTOptions{
-		Address: address.Listen(section.Host, section.Port), Sockets: &a.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
-		Log: a.log.Named("rest"), Audit: a.log.Named("audit"), Metrics: sharedMetrics(a.core, api.NewMetrics),
+		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
+		Log: g.log.Named("rest"), Audit: g.log.Named("audit"), Metrics: sharedMetrics(g.App, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: section.MaxCallsPerMinute,
-		KeyValues: keyValues{a}, Files: fileOperations{directories, a.log.Named("files")}, Apps: a.apps, Schedules: schedules{a}, Explainer: explainer{a},
+		KeyValues: keyValues{g}, Files: fileOperations{directories, g.log.Named("files")}, Apps: g.apps, Schedules: schedules{g}, Explainer: explainer{g.App},
 		Slack: slackPosts{posts}, NewRelic: newRelicPosts{posts},
-		CloudEvents: cloudEvents{a},
+		CloudEvents: cloudEvents{g.App},
 	}
-	if a.starter != nil { // a nil *Starter would make a non-nil interface
-		options.Starter = a.starter
+	if g.starter != nil { // a nil *Starter would make a non-nil interface
+		options.Starter = g.starter
 	}
-	if a.mqtt != nil {
-		options.MQTT = publications{a}
+	if g.mqtt != nil {
+		options.MQTT = publications{g}
 	}
-	if a.takesEvents() {
-		options.UDPQueue = udpQueue{a}
+	if g.takesEvents() {
+		options.UDPQueue = udpQueue{g.App}
 	}
-	if a.rest, err = api.ListenREST(options); err != nil {
+	if g.rest, err = api.ListenREST(options); err != nil {
 		return err
 	}
-	a.log.Info("the REST API is served", zap.String("address", a.rest.Address()), zap.Bool("https", certificate != nil),
+	g.log.Info("the REST API is served", zap.String("address", g.rest.Address()), zap.Bool("https", certificate != nil),
 		zap.String("access", section.Auth.Mode), zap.Strings("endpoints", enabled))
-	a.addServer("REST API", a.rest)
+	g.addServer("REST API", g.rest)
 	return nil
 }
 
 // closeREST shuts the REST API down before the actors that its handlers ask.
-func (a *App) closeREST(ctx context.Context) {
-	if a.rest == nil {
+func (g *generation) closeREST(ctx context.Context) {
+	if g.rest == nil {
 		return
 	}
-	if err := a.rest.Shutdown(ctx); err != nil {
-		a.log.Warn("calls of the REST API were cut off", logx.Err(err))
+	if err := g.rest.Shutdown(ctx); err != nil {
+		g.log.Warn("calls of the REST API were cut off", logx.Err(err))
 	}
 }

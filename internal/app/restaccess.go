@@ -42,7 +42,7 @@ func serverTLS(section config.RESTServer) (*tls.Config, error) {
 }
 
 // access returns the function that authenticates callers, nil when none is needed.
-func (a *App) access(section config.Auth) (api.Access, error) {
+func (g *generation) access(section config.Auth) (api.Access, error) {
 	certificates, _ := certificateHolders(section) // restFindings reports its problems
 	byCertificate := func(_ string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		return certificates.Verify(connection, time.Now())
@@ -53,17 +53,17 @@ func (a *App) access(section config.Auth) (api.Access, error) {
 	case "certificates":
 		return byCertificate, nil
 	}
-	keys, err := keyfile.Open(keyfile.New(section.KeyFile), a.log.Named("apikey"))
+	keys, err := keyfile.Open(keyfile.New(section.KeyFile), g.log.Named("apikey"))
 	if err != nil {
 		return nil, err
 	}
-	a.reportKeyFile = func() { a.keyFileHealth(keys) }
-	a.reportKeyFile()
+	g.reportKeyFile = func() { g.keyFileHealth(keys) }
+	g.reportKeyFile()
 	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		if key == "" && section.Mode == "either" {
 			return byCertificate(key, connection)
 		}
-		defer a.reportKeyFile()
+		defer g.reportKeyFile()
 		return keys.Verify(key)
 	}, nil
 }

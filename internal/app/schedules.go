@@ -28,58 +28,58 @@ const startsComponent = "schedules/starts"
 
 // scheduleProps returns the props of the scheduler. A disabled scheduler has no file
 // and refuses every change.
-func (a *App) scheduleProps() *actor.Props {
+func (g *generation) scheduleProps() *actor.Props {
 	options := schedule.Options{
-		Kit: a.kit, Ledger: a.ledger, Log: a.log.Named("schedule"), Metrics: sharedMetrics(a.core, schedule.NewMetrics),
+		Kit: g.kit, Ledger: g.ledger, Log: g.log.Named("schedule"), Metrics: sharedMetrics(g.App, schedule.NewMetrics),
 		Start: func(ctx context.Context, scheduleID, taskID string) error {
-			return a.current.Load().startTask(ctx, onBehalf(starttask.BySchedule, scheduleID), taskID)
+			return g.current.Load().startTask(ctx, onBehalf(starttask.BySchedule, scheduleID), taskID)
 		},
-		OnHealth: a.healthOf(schedulesComponent),
+		OnHealth: g.healthOf(schedulesComponent),
 		OnStarts: func(reason string) {
 			if reason == "" {
-				a.health.Remove(startsComponent)
+				g.health.Remove(startsComponent)
 				return
 			}
-			a.health.Set(startsComponent, supervisors.Degraded, reason)
+			g.health.Set(startsComponent, supervisors.Degraded, reason)
 		},
 	}
-	if section := a.cfg.Scheduler(); section.Enable {
+	if section := g.cfg.Scheduler(); section.Enable {
 		options.Store = schedulefile.New(section.ConfigFile)
 	}
 	return schedule.Props(options)
 }
 
 // schedules implements api.Schedules by messages to the scheduler.
-type schedules struct{ app *App }
+type schedules struct{ gen *generation }
 
 func (s schedules) List(ctx context.Context, c messages.ListSchedules) (messages.ListSchedulesReply, error) {
-	return ask[messages.ListSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return ask[messages.ListSchedulesReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s schedules) Describe(ctx context.Context) (messages.DescribeSchedulesReply, error) {
-	return ask[messages.DescribeSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { return messages.DescribeSchedules{ReplyTo: to} })
+	return ask[messages.DescribeSchedulesReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { return messages.DescribeSchedules{ReplyTo: to} })
 }
 
 // Create also refuses a task that the start filter does not allow.
 func (s schedules) Create(ctx context.Context, c messages.CreateSchedule) (messages.CreateScheduleReply, error) {
-	if !s.app.startFilter.AllowsID(c.Schedule.TaskID) {
+	if !s.gen.startFilter.AllowsID(c.Schedule.TaskID) {
 		return messages.CreateScheduleReply{Failure: messages.Failure{
 			Kind: messages.FailureRejected, Text: "qlikSenseTaskId: the start-task filter does not allow it; add it to Butler.startTaskFilter.allowTask.taskId",
 		}}, nil
 	}
-	return ask[messages.CreateScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return ask[messages.CreateScheduleReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s schedules) Delete(ctx context.Context, c messages.DeleteSchedule) (messages.DeleteScheduleReply, error) {
-	return ask[messages.DeleteScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return ask[messages.DeleteScheduleReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s schedules) Switch(ctx context.Context, c messages.SwitchSchedule) (messages.SwitchScheduleReply, error) {
-	return ask[messages.SwitchScheduleReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return ask[messages.SwitchScheduleReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 func (s schedules) SwitchAll(ctx context.Context, c messages.SwitchAllSchedules) (messages.SwitchAllSchedulesReply, error) {
-	return ask[messages.SwitchAllSchedulesReply](ctx, s.app.kit, s.app.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
+	return ask[messages.SwitchAllSchedulesReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
 // schedulerFindings warns of a schedule file that cannot be read, and of schedules in

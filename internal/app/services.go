@@ -24,8 +24,8 @@ func serviceMonitors(cfg *config.Config) []monitorRow {
 		rows = append(rows, monitorRow{
 			name: "windows_services", instance: host.Name, path: "serviceMonitor", on: true,
 			every: section.Frequency, atStart: true, timeout: section.Timeout,
-			probe: func(a *App) (monitor.Probe, error) {
-				manager := a.opts.Services
+			probe: func(g *generation) (monitor.Probe, error) {
+				manager := g.opts.Services
 				if manager == nil {
 					native, ok := scm.Native()
 					if !ok {
@@ -35,7 +35,7 @@ func serviceMonitors(cfg *config.Config) []monitorRow {
 				}
 				look := probe.New(probe.Options{
 					Host: host, Manager: manager, Damping: winsvc.Damping(section.FlapDamping),
-					Log: a.log.Named("services"), Metrics: a.serviceGauges(), Memory: &a.services,
+					Log: g.log.Named("services"), Metrics: g.serviceGauges(), Memory: &g.services,
 				}).Look
 				return func(ctx context.Context, at time.Time) (monitor.Report, error) {
 					report, err := look(ctx, at)
@@ -49,7 +49,7 @@ func serviceMonitors(cfg *config.Config) []monitorRow {
 
 // serviceGauges returns the metrics that the monitors of all hosts share.
 func (a *App) serviceGauges() *winsvc.Metrics {
-	return sharedMetrics(a.core, winsvc.NewMetrics)
+	return sharedMetrics(a, winsvc.NewMetrics)
 }
 
 // serviceHosts returns the configured hosts with their services, duplicates merged.

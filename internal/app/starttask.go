@@ -32,18 +32,18 @@ func startFilter(section config.StartFilter) (starttask.Filter, []string) {
 
 // buildStarter makes the starter that REST API, MQTT and schedules share. Without a
 // repository there is none.
-func (a *App) buildStarter() error {
-	a.startFilter, _ = startFilter(a.cfg.StartFilter()) // startFilterFindings warns of invalid entries
-	if a.gate.Client == nil {
+func (g *generation) buildStarter() error {
+	g.startFilter, _ = startFilter(g.cfg.StartFilter()) // startFilterFindings warns of invalid entries
+	if g.gate.Client == nil {
 		return nil
 	}
 	options := starttask.Options{
-		Repository: a.gate.Client, Filter: a.startFilter, Audit: auditStart(a.log.Named("audit")), Metrics: sharedMetrics(a.core, starttask.NewMetrics),
+		Repository: g.gate.Client, Filter: g.startFilter, Audit: auditStart(g.log.Named("audit")), Metrics: sharedMetrics(g.App, starttask.NewMetrics),
 	}
-	if a.kvServed {
-		options.KeyValues = keyValues{a}
+	if g.kvServed {
+		options.KeyValues = keyValues{g}
 	}
-	a.starter = starttask.New(options)
+	g.starter = starttask.New(options)
 	return nil
 }
 
@@ -61,11 +61,11 @@ var errNoStarts = messages.Failure{
 }
 
 // startTask starts one task by its ID.
-func (a *App) startTask(ctx context.Context, c starttask.Caller, taskID string) error {
-	if a.starter == nil {
+func (g *generation) startTask(ctx context.Context, c starttask.Caller, taskID string) error {
+	if g.starter == nil {
 		return errNoStarts
 	}
-	return a.starter.StartTask(ctx, c, taskID)
+	return g.starter.StartTask(ctx, c, taskID)
 }
 
 // auditStart returns a function that logs every start, and every one that was denied.

@@ -27,12 +27,9 @@ func (a *App) Stop(ctx context.Context) error {
 	a.health.Stopping()
 	a.endLifetime()
 	defer a.reloads.stop()() // a reload under way ends first
-	return a.current.Load().stop(ctx)
-}
-
-func (a *App) stop(ctx context.Context) error {
 	a.log.Info("stopping: no new events are accepted, those in progress are finished")
-	for _, step := range []func(context.Context){a.closeREST, a.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
+	g := a.current.Load()
+	for _, step := range []func(context.Context){g.closeREST, g.closeApps, a.closeIntake, a.drainQueue, a.drainDelivery} {
 		withHalfTheTime(ctx, step)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(remaining(ctx), closeTime))
@@ -41,17 +38,23 @@ func (a *App) stop(ctx context.Context) error {
 		withHalfTheTime(closing, a.tree.Stop)
 	}
 	stats, waiting := a.queue.Stats(), a.outbox.Waiting()
-	err := errors.Join(a.closeMonitors(closing, nil), a.closer.close(closing, a.log))
-	if a.stopWatching != nil {
-		a.stopWatching()
-	}
-	a.watching.Wait()
-	a.serve.Wait()
+	err := g.close(closing)
 	a.background.Wait()
 	state := a.foundation.cut(min(a.logged, len(a.foundation)))
 	err = errors.Join(err, state.close(closing, a.log))
 	a.log.Info("stopped", zap.Int("events_left", stats.Entries), zap.Int("notices_left", waiting), logx.Err(err))
 	return errors.Join(err, a.foundation.close(closing, a.log))
+}
+
+// close closes what the last generation opened, and waits for its goroutines.
+func (g *generation) close(ctx context.Context) error {
+	err := errors.Join(g.closeMonitors(ctx, nil), g.closer.close(ctx, g.log))
+	if g.stopWatching != nil {
+		g.stopWatching()
+	}
+	g.watching.Wait()
+	g.serve.Wait()
+	return err
 }
 
 // withHalfTheTime gives a step of the shutdown half of the remaining time, so that no step
@@ -132,11 +135,11 @@ func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 // addServer adds the shutdown of a server to the closer. Connections that are still
 // busy when the time is over are cut off, which is no error: no client can make the
 // shutdown fail.
-func (a *App) addServer(name string, server *api.Server) {
-	a.closer.add(name, func(ctx context.Context) error {
+func (g *generation) addServer(name string, server *api.Server) {
+	g.closer.add(name, func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {
-			a.log.Warn("connections were cut off", zap.String("server", name))
+			g.log.Warn("connections were cut off", zap.String("server", name))
 			return nil
 		}
 		return err

@@ -41,7 +41,7 @@ func TestJournal_warnsOfAnOwnerWhoIsKeptOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen, log := observer.New(zapcore.WarnLevel)
-			a := &App{cfg: cfg, core: &core{log: zap.New(seen), reg: discardRegistry(), health: supervisors.NewBoard()}}
+			a := &App{startConfig: cfg, log: zap.New(seen), reg: discardRegistry(), health: supervisors.NewBoard()}
 			usertest.As(t, row.as, func() { err = a.openStore() })
 			if errors.Is(err, fs.ErrPermission) != (row.as != 0) {
 				t.Errorf("want it opened by root alone, got %v", err)

@@ -13,7 +13,7 @@ import (
 // SendTestMail sends one test mail through the configured server and logs the result.
 func (a *App) SendTestMail(ctx context.Context, to, from string) {
 	var section email.Config
-	err := a.cfg.Section("emailNotification", &section)
+	err := a.current.Load().cfg.Section("emailNotification", &section)
 	if err == nil {
 		bounded, cancel := context.WithTimeout(ctx, testMailTimeout)
 		defer cancel()

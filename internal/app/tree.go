@@ -22,39 +22,39 @@ import (
 
 // children lists the actors of the supervision tree in order of start. An actor
 // starts after those that it sends messages to.
-func (a *App) children() []supervisors.Child {
+func (g *generation) children() []supervisors.Child {
 	rows := []supervisors.Child{
-		{Name: "qrsgate", Props: a.gateProps, Spawned: func(pid *actor.PID) { a.pids.gate = pid }},
-		{Name: "notify", Critical: true, Props: a.notifyProps, Spawned: func(pid *actor.PID) { a.pids.notify = pid }},
-		{Name: "executions", Critical: true, Props: a.executionsProps},
+		{Name: "qrsgate", Props: g.gateProps, Spawned: func(pid *actor.PID) { g.pids.gate = pid }},
+		{Name: "notify", Critical: true, Props: g.notifyProps, Spawned: func(pid *actor.PID) { g.pids.notify = pid }},
+		{Name: "executions", Critical: true, Props: g.executionsProps},
 	}
-	rows = append(rows, a.partChildren()...)
-	if a.cfg.UDP().Enable {
-		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: a.ingestProps, Spawned: func(pid *actor.PID) { a.pids.ingest = pid }})
+	rows = append(rows, g.partChildren()...)
+	if g.cfg.UDP().Enable {
+		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: g.ingestProps, Spawned: func(pid *actor.PID) { g.pids.ingest = pid }})
 	}
-	return append(rows, a.monitorChildren()...) // one of them sends messages to the intake
+	return append(rows, g.monitorChildren()...) // one of them sends messages to the intake
 }
 
 // ownChildren are the actors that a reload may add, replace and remove. The others
 // live as long as the process and get a message about the changed configuration.
-func (a *App) ownChildren() []supervisors.Child {
-	return append(a.partChildren(), a.monitorChildren()...)
+func (g *generation) ownChildren() []supervisors.Child {
+	return append(g.partChildren(), g.monitorChildren()...)
 }
 
 // partChildren are the ownChildren that start before the intake: all but the monitors.
-func (a *App) partChildren() []supervisors.Child {
+func (g *generation) partChildren() []supervisors.Child {
 	var rows []supervisors.Child
-	if a.kvWanted {
-		rows = append(rows, a.valuesChild())
+	if g.kvWanted {
+		rows = append(rows, g.valuesChild())
 	}
-	if a.cfg.Scheduler().Enable || a.rest != nil {
-		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: a.scheduleProps, Spawned: setOnce(&a.pids.schedules)})
+	if g.cfg.Scheduler().Enable || g.rest != nil {
+		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: g.scheduleProps, Spawned: setOnce(&g.pids.schedules)})
 	}
-	if a.inbound != nil {
-		rows = append(rows, a.inboundChild(linkActor, a.inbound))
+	if g.inbound != nil {
+		rows = append(rows, g.inboundChild(linkActor, g.inbound))
 	}
-	if a.cloud != nil {
-		rows = append(rows, a.cloudChildren()...)
+	if g.cloud != nil {
+		rows = append(rows, g.cloudChildren()...)
 	}
 	return rows
 }
@@ -81,38 +81,38 @@ func (a *App) healthOf(component string) func(up bool, reason string) {
 }
 
 // gateRules returns the limits and times of the configuration for qrsgate.
-func (a *App) gateRules() qrsgate.Rules {
-	section := a.cfg.Gate()
+func (g *generation) gateRules() qrsgate.Rules {
+	section := g.cfg.Gate()
 	return qrsgate.Rules{
 		TTL: section.CacheTTL, StaleFor: section.StaleFor, MaxConcurrent: section.MaxConcurrent, Timeout: section.Timeout,
 		Breaker: qrsgate.BreakerSettings{Failures: section.BreakerFailures, CoolDown: section.BreakerOpenFor},
 	}
 }
 
-func (a *App) gateProps() *actor.Props {
-	rules, metrics := a.gateRules(), qrsgate.NewMetrics(a.reg, a.cfg.QRS().Host)
-	a.gateShelf = qrsgate.NewShelf(rules, metrics)
+func (g *generation) gateProps() *actor.Props {
+	rules, metrics := g.gateRules(), qrsgate.NewMetrics(g.reg, g.cfg.QRS().Host)
+	g.gateShelf = qrsgate.NewShelf(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
-		Kit: a.kit, Log: a.log.Named("qrsgate"), Metrics: metrics, Port: a.port(), Rules: rules, Shelf: a.gateShelf,
-		OnHealth: a.healthOf("qrs"),
+		Kit: g.kit, Log: g.log.Named("qrsgate"), Metrics: metrics, Port: g.port(), Rules: rules, Shelf: g.gateShelf,
+		OnHealth: g.healthOf("qrs"),
 	})
 }
 
-func (a *App) notifyProps() *actor.Props {
-	keep, newDelivery := a.deliveries()
-	supervise := supervisors.NewStrategy(supervisors.Service, a.log.Named("supervisor"), a.health, a.onFatal)
-	return notify.Props(a.kit, notify.Options{
-		Outbox: a.outbox, Table: a.table, OnHealth: a.destinationHealth, OnGone: sharedMetrics(a.core, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
-		Keep: keep, NewDelivery: newDelivery, Trail: a.trail, Metrics: notify.NewMetrics(a.reg, a.outbox, a.table.Built()),
+func (g *generation) notifyProps() *actor.Props {
+	keep, newDelivery := g.deliveries()
+	supervise := supervisors.NewStrategy(supervisors.Service, g.log.Named("supervisor"), g.health, g.onFatal)
+	return notify.Props(g.kit, notify.Options{
+		Outbox: g.outbox, Table: g.table, OnHealth: g.destinationHealth, OnGone: sharedMetrics(g.App, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
+		Keep: keep, NewDelivery: newDelivery, Trail: g.trail, Metrics: notify.NewMetrics(g.reg, g.outbox, g.table.Built()),
 	}, actor.WithSupervisor(supervise))
 }
 
 // deliveries returns how long parked notices are kept, and the props of the delivery
 // actor for a destination instance.
-func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Props) {
-	section := a.cfg.Delivery()
+func (g *generation) deliveries() (outbox.Retention, func(destination.Built) *actor.Props) {
+	section := g.cfg.Delivery()
 	common := delivery.Options{
-		Outbox: a.outbox, Metrics: sharedMetrics(a.core, delivery.NewMetrics), OnSettled: a.opts.OnSettled, Trail: a.trail,
+		Outbox: g.outbox, Metrics: sharedMetrics(g.App, delivery.NewMetrics), OnSettled: g.opts.OnSettled, Trail: g.trail,
 		Retry:     backoff.Policy{Base: section.RetryInitial, Max: section.RetryMax, Min: 100 * time.Millisecond},
 		ParkAfter: section.ParkAfter, BreakerFailures: section.BreakerFailures,
 		BreakerPause: backoff.Policy{Base: section.BreakerOpenFor, Max: max(section.RetryMax, section.BreakerOpenFor)},
@@ -123,7 +123,7 @@ func (a *App) deliveries() (outbox.Retention, func(destination.Built) *actor.Pro
 		if one.Built.Instance.MaxInFlight == 0 {
 			one.Built.Instance.MaxInFlight = section.MaxInFlight
 		}
-		return delivery.Props(a.kit, one)
+		return delivery.Props(g.kit, one)
 	}
 }
 
@@ -145,13 +145,13 @@ func (a *App) destinationHealth(h notify.Health) {
 const retryLookup = 2 * time.Second
 
 // executionRules returns the rules of the configuration for executions.
-func (a *App) executionRules() *execution.Rules {
-	section := a.cfg.Execution()
+func (g *generation) executionRules() *execution.Rules {
+	section := g.cfg.Execution()
 	return &execution.Rules{
-		Router: liveRouter{a.core}, DegradedAfter: section.DegradedAfter, CacheFor: a.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
+		Router: liveRouter{g.App}, DegradedAfter: section.DegradedAfter, CacheFor: g.cfg.Gate().CacheTTL, RetryEvery: retryLookup,
 		PollEvery: section.DistributePollInterval, FollowFor: section.DistributeMaxAge,
 		FinalAttempts: section.FinalStateAttempts, FinalEvery: section.FinalStateInterval,
-		RememberFor: a.cfg.UDP().Deduplication.TTL(),
+		RememberFor: g.cfg.UDP().Deduplication.TTL(),
 	}
 }
 
@@ -160,26 +160,26 @@ func (a *App) executionRules() *execution.Rules {
 // call, and little enough that the look-up of a new event does not wait long.
 const pollsAtOnce = 400
 
-func (a *App) executionsProps() *actor.Props {
-	section, udpSection := a.cfg.Execution(), a.cfg.UDP()
+func (g *generation) executionsProps() *actor.Props {
+	section, udpSection := g.cfg.Execution(), g.cfg.UDP()
 	one := &execution.Options{
-		Kit: a.kit, Outbox: a.outbox, Log: a.log.Named("execution"), Metrics: execution.NewMetrics(a.reg), Tasks: a.taskMetrics(),
-		Gate: a.pids.gate, Notify: a.pids.notify, AtHand: a.gateShelf.Task, Jitter: rand.Float64, Trail: a.trail,
-		Rules: func() execution.Rules { return *a.rules.Load() },
+		Kit: g.kit, Outbox: g.outbox, Log: g.log.Named("execution"), Metrics: execution.NewMetrics(g.reg), Tasks: g.taskMetrics(),
+		Gate: g.pids.gate, Notify: g.pids.notify, AtHand: g.gateShelf.Task, Jitter: rand.Float64, Trail: g.trail,
+		Rules: func() execution.Rules { return *g.rules.Load() },
 	}
-	log, metrics := a.log.Named("executions"), executions.NewMetrics(a.reg)
-	metrics.Damaged(a.lostRecords())
+	log, metrics := g.log.Named("executions"), executions.NewMetrics(g.reg)
+	metrics.Damaged(g.lostRecords())
 	shards := &executions.Options{
-		Kit: a.kit, Queue: a.queue, Ledger: a.ledger, Quarantine: a.quarantine, Decode: new(udp.EntryParser).Parse, Log: log,
+		Kit: g.kit, Queue: g.queue, Ledger: g.ledger, Quarantine: g.quarantine, Decode: new(udp.EntryParser).Parse, Log: log,
 		Metrics: metrics, Shards: section.Shards, Deduplicate: udpSection.Deduplication.Enable,
-		Crashed:            a.crashed,
-		Trail:              a.trail,
-		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, a.health, a.onFatal),
+		Crashed:            g.crashed,
+		Trail:              g.trail,
+		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, g.health, g.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},
-		Execution:          one.Props(), Desk: func(shard messages.Ref, life int) executions.Desk { return one.Desk(shard, life) }, Rush: a.rush.on,
+		Execution:          one.Props(), Desk: func(shard messages.Ref, life int) executions.Desk { return one.Desk(shard, life) }, Rush: g.rush.on,
 		PollsAtOnce: max(pollsAtOnce/section.Shards, 1), Asleep: one.Metrics.Asleep,
 		Spread: func() time.Duration {
-			return time.Duration(rand.Float64() * float64(a.rules.Load().PollEvery))
+			return time.Duration(rand.Float64() * float64(g.rules.Load().PollEvery))
 		},
 	}
 	return shards.Props()

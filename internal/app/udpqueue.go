@@ -14,16 +14,15 @@ type udpQueue struct{ app *App }
 
 // Status implements api.UDPQueue.
 func (q udpQueue) Status(ctx context.Context) (api.UDPQueueStatus, error) {
-	a := q.app
-	reply, err := ask[messages.InspectIngestReply](ctx, a.kit, a.pids.ingest, func(to messages.Ref) any { return messages.InspectIngest{ReplyTo: to} })
+	reply, err := ask[messages.InspectIngestReply](ctx, q.app.kit, q.app.pids.ingest, func(to messages.Ref) any { return messages.InspectIngest{ReplyTo: to} })
 	if err != nil {
 		return api.UDPQueueStatus{}, err
 	}
-	duplicates, err := a.total("butler_events_duplicate_total")
+	duplicates, err := q.app.total("butler_events_duplicate_total")
 	if err != nil {
 		return api.UDPQueueStatus{}, err
 	}
-	decided, err := a.total("butler_events_processed_total")
+	decided, err := q.app.total("butler_events_processed_total")
 	if err != nil {
 		return api.UDPQueueStatus{}, err
 	}
@@ -39,7 +38,7 @@ func (q udpQueue) Status(ctx context.Context) (api.UDPQueueStatus, error) {
 	if i.QueueMaxSize > 0 {
 		status.QueueUtilizationPct = rounded(100 * float64(i.Backlog) / float64(i.QueueMaxSize))
 	}
-	if oldest := a.queue.Stats().Oldest; i.Backlog > 0 && !oldest.IsZero() {
+	if oldest := q.app.queue.Stats().Oldest; i.Backlog > 0 && !oldest.IsZero() {
 		status.OldestWaitingSeconds = rounded(max(0, time.Since(oldest).Seconds()))
 	}
 	return status, nil

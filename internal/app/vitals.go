@@ -34,7 +34,7 @@ func heartbeatMonitor(cfg *config.Config) monitorRow {
 	section := cfg.Heartbeat()
 	return monitorRow{
 		name: "heartbeat", path: "heartbeat", on: section.Enable, every: section.Frequency, atStart: true, timeout: heartbeatTimeout,
-		probe: func(a *App) (monitor.Probe, error) { return heartbeat(section, a.log.Named("heartbeat")) },
+		probe: func(g *generation) (monitor.Probe, error) { return heartbeat(section, g.log.Named("heartbeat")) },
 	}
 }
 
@@ -78,13 +78,13 @@ func uptimeMonitor(cfg *config.Config) monitorRow {
 	section := cfg.UptimeMonitor()
 	return monitorRow{
 		name: "uptime", path: "uptimeMonitor", on: section.Enable, every: section.Frequency,
-		probe: func(a *App) (monitor.Probe, error) {
+		probe: func(g *generation) (monitor.Probe, error) {
 			schedule, err := cron.ParseText(section.Frequency)
 			if err != nil {
 				return nil, err
 			}
 			level, err := logx.LevelOf(section.LogLevel)
-			return a.uptime(schedule, level), err
+			return g.uptime(schedule, level), err
 		},
 	}
 }

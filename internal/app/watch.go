@@ -16,9 +16,9 @@ import (
 // namespace to a channel. The channel has room for all changes that the namespace may
 // send without a confirmation.
 func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (api.Watch, error) {
-	root := s.app.kit.System.Root
+	root := s.gen.kit.System.Root
 	events, replies := make(chan any, kv.MaxWindow+1), make(chan messages.WatchNamespaceReply, 1)
-	pid := root.Spawn(s.app.kit.Props("watcher", func() actor.Actor {
+	pid := root.Spawn(s.gen.kit.Props("watcher", func() actor.Actor {
 		return actor.ReceiveFunc(func(c actor.Context) {
 			switch message := c.Message().(type) {
 			case messages.WatchNamespaceReply:
@@ -30,18 +30,18 @@ func (s keyValues) Watch(ctx context.Context, command messages.WatchNamespace) (
 	}))
 	self := actorkit.RefOf(pid)
 	end := func() {
-		root.Send(s.app.pids.values, messages.EndWatch{Namespace: command.Namespace, Watcher: self})
+		root.Send(s.gen.pids.values, messages.EndWatch{Namespace: command.Namespace, Watcher: self})
 		root.Stop(pid)
 	}
 	command.ReplyTo, command.Window = self, kv.MaxWindow
-	root.Send(s.app.pids.values, command)
+	root.Send(s.gen.pids.values, command)
 	select {
 	case reply := <-replies:
 		if reply.Failure.Failed() {
 			root.Stop(pid)
 		}
 		confirm := func(through uint64) {
-			root.Send(s.app.pids.values, messages.ConfirmChanges{Namespace: command.Namespace, Watcher: self, Through: through})
+			root.Send(s.gen.pids.values, messages.ConfirmChanges{Namespace: command.Namespace, Watcher: self, Through: through})
 		}
 		return api.Watch{Reply: reply, Events: events, Confirm: confirm, End: end}, nil
 	case <-ctx.Done():

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"butler/api"
+	"butler/config"
+	"butler/internal/destination"
+	"butler/internal/journal"
+	"butler/internal/mqttconn"
+	"butler/internal/qlik/qrs"
+	"butler/internal/starttask"
+	"butler/internal/udp"
+	"butler/messages"
+)
+
+// generation is everything that is built from one configuration. New builds the first
+// one. A reload builds another, beside the one in force, and replaces that with it;
+// App.current is the generation in force.
+type generation struct {
+	*App
+	cfg *config.Config
+	// previous is the generation that this one replaces, and changed lists the keys
+	// by which their configurations differ. previous is nil once this one is in force.
+	previous *generation
+	changed  changes
+	// certificates is a digest of the certificate files for Qlik Sense.
+	certificates string
+
+	table *destination.Table
+	// sources is the allow-list of senders, nil when anybody may send.
+	sources *udp.AllowList
+	gate    gatePort
+	// server is the operations server, nil when it is disabled.
+	server *api.Server
+	// rest is the REST API, nil when it is disabled.
+	rest *api.Server
+	// ownKVLedger is the ledger of the key-value store, nil when it is in memory. It is
+	// App.kvLedger as it was when this generation was built: a reload may open that
+	// one while calls of this generation are under way.
+	ownKVLedger *journal.Ledger
+	// kvServed reports that the key-value endpoints are enabled. Then a start request
+	// may store key-values, too.
+	kvServed bool
+	// reportKeyFile sets the health of the file of API keys; nil without one.
+	reportKeyFile func()
+	// pages are the configuration page and the health check, where enabled.
+	pages []page
+	// starter starts tasks for callers, within startFilter; nil without a repository.
+	starter     *starttask.Starter
+	startFilter starttask.Filter
+	// apps serves the endpoints that ask the engine; nil without a REST API.
+	apps *apps
+	// mqtt is the connection to the broker, and listener publishes there whether task
+	// events can be received; both nil without a broker.
+	mqtt     *mqttconn.Conn
+	listener *listenerStatus
+	// inbound handles messages of the broker, nil when nothing is subscribed to;
+	// startTopic is the topic whose messages start tasks, "" for none.
+	inbound    *inbound
+	startTopic string
+
+	monitors   []runningMonitor
+	qrsMetrics *qrs.Metrics
+	// cloud takes events of Qlik Cloud, nil when no tenant is configured.
+	cloud *cloudIntake
+
+	// serve waits for the goroutines of the servers.
+	serve sync.WaitGroup
+	// stopWatching ends the goroutines of watching.
+	stopWatching context.CancelFunc
+	watching     sync.WaitGroup
+	// closer closes what this generation opened.
+	closer closer
+}
+
+// build runs the steps of the assembly. Each adds what it opens to a closer.
+func (g *generation) build() error {
+	for _, step := range []func() error{
+		g.digestCertificates, g.buildTable, g.buildSources, g.buildGate, g.openJournal, g.buildMonitors, g.openValues,
+		g.buildStarter, g.buildCloud, g.buildREST, g.exposeCertificateExpiry, g.listenOperations, g.buildPages,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open starts what a generation does beside its actors: broker connections,
+// watches and servers.
+func (g *generation) open() {
+	g.startMQTT()
+	if g.previous == nil || g.previous.cloud != g.cloud {
+		g.cloud.connect()
+	}
+	watching, cancel := context.WithCancel(g.lifetime())
+	g.stopWatching = cancel
+	g.watching.Go(func() { g.watchExpected(watching) })
+	if g.rest != nil {
+		g.serve.Go(func() {
+			if err := g.rest.Serve(); err != nil {
+				g.onFatal("REST API", err)
+			}
+		})
+	}
+	g.servePages()
+	if g.server != nil {
+		g.serve.Go(func() {
+			if err := g.server.Serve(); err != nil {
+				g.onFatal("operations server", err)
+			}
+		})
+	}
+}
+
+// liveRouter routes alerts by the configuration in force.
+type liveRouter struct{ *App }
+
+func (r liveRouter) table() *destination.Table { return r.current.Load().table }
+
+// Carries reports whether any destination could get the alert.
+func (r liveRouter) Carries(a *messages.Alert) bool { return r.table().Carries(a) }
+
+// NeedsOf returns what the destinations of the alert want looked up.
+func (r liveRouter) NeedsOf(a *messages.Alert) destination.Needs { return r.table().NeedsOf(a) }
+
+// Route returns the notices of the alert, and a verdict for each destination that gets none.
+func (r liveRouter) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+	return r.table().Route(a, finalState, now)
+}
