@@ -33,8 +33,8 @@ func (o Options) Props() *actor.Props {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
-	if o.Shelf == nil {
-		o.Shelf = NewShelf(o.Metrics)
+	if o.ReadCache == nil {
+		o.ReadCache = NewReadCache(o.Metrics)
 	}
 	return o.Kit.Props("kv", func() actor.Actor { return &front{opts: &o} }, actor.WithSupervisor(o.Supervise))
 }
@@ -44,11 +44,11 @@ type front struct {
 	opts *Options
 	// directory is nil until the ledger has been read; early holds the messages that
 	// arrive before that.
-	directory    *directory
-	early        []any
-	room, flying *budget
-	children     map[uint64]*actor.PID
-	loads        *actorkit.Effects
+	directory          *directory
+	early              []any
+	room, pendingBytes *budget
+	children           map[uint64]*actor.PID
+	loads              *actorkit.Effects
 }
 
 // Messages of an actor to itself. of is the instance that sent it; a message of an
@@ -93,7 +93,7 @@ func (f *front) Receive(ctx actor.Context) {
 // begin waits until the commits of an earlier life are visible, and then reads the
 // ledger.
 func (f *front) begin(ctx actor.Context) {
-	f.room, f.flying = &budget{limit: f.opts.Limits.TotalBytes}, &budget{limit: maxFlying}
+	f.room, f.pendingBytes = &budget{limit: f.opts.Limits.TotalBytes}, &budget{limit: maxPendingBytes}
 	f.children = map[uint64]*actor.PID{}
 	f.loads = actorkit.NewEffects(actorkit.NewPool(1))
 	f.opts.Metrics.namespaces.Set(0)
@@ -119,11 +119,11 @@ func (f *front) live(ctx actor.Context, in loaded) {
 	for _, some := range removals(in.leftOver) {
 		f.opts.Ledger.Commit(some.ops, func(error) {}) // if this fails, the next start repeats it
 	}
-	f.directory = newDirectory(f.opts.Limits, f.room, f.flying)
+	f.directory = newDirectory(f.opts.Limits, f.room, f.pendingBytes)
 	values := 0
 	for _, held := range in.all {
 		f.directory.enter(held.id, held.name)
-		f.spawn(ctx, &tenant{id: held.id, name: held.name, remembered: held})
+		f.spawn(ctx, &namespaceState{id: held.id, name: held.name, initial: held})
 		values += len(held.pairs)
 	}
 	if len(in.all) > 0 {
@@ -144,7 +144,7 @@ func (f *front) step(ctx actor.Context, input any) {
 		case forward:
 			ctx.Send(f.children[do.id], do.command)
 		case spawn:
-			f.spawn(ctx, &tenant{id: do.id, name: do.name, room: account{paid: do.paid}})
+			f.spawn(ctx, &namespaceState{id: do.id, name: do.name, room: account{used: do.reserved}})
 		case stop:
 			ctx.Stop(f.children[do.id])
 			delete(f.children, do.id)
@@ -153,14 +153,14 @@ func (f *front) step(ctx actor.Context, input any) {
 	f.opts.Metrics.namespaces.Set(float64(len(f.directory.byID)))
 }
 
-func (f *front) spawn(ctx actor.Context, t *tenant) {
-	t.room.budget, t.flying.budget = f.room, f.flying
-	props := f.opts.Kit.Props("kv_namespace", func() actor.Actor { return &namespace{opts: f.opts, tenant: t} })
-	pid, err := ctx.SpawnNamed(props, "ns-"+strconv.FormatUint(t.id, 10))
+func (f *front) spawn(ctx actor.Context, s *namespaceState) {
+	s.room.budget, s.pendingBytes.budget = f.room, f.pendingBytes
+	props := f.opts.Kit.Props("kv_namespace", func() actor.Actor { return &namespace{opts: f.opts, state: s} })
+	pid, err := ctx.SpawnNamed(props, "ns-"+strconv.FormatUint(s.id, 10))
 	if err != nil {
-		actorkit.Fail(fmt.Errorf("spawn namespace %d: %w", t.id, err))
+		actorkit.Fail(fmt.Errorf("spawn namespace %d: %w", s.id, err))
 	}
-	f.children[t.id] = pid
+	f.children[s.id] = pid
 }
 
 // answer counts a reply and sends it.

@@ -42,7 +42,7 @@ type fixture struct {
 	pid     *actor.PID
 	probe   *actortest.Probe
 	metrics *Metrics
-	shelf   *Shelf
+	cache   *ReadCache
 }
 
 // hooked is a ledger of which single calls can be made to fail.
@@ -114,8 +114,8 @@ func (f *fixture) run(ledger Ledger) {
 	f.kit, _, f.stats = actortest.Kit(f.t)
 	strategy := supervisors.NewStrategy(supervisors.Service, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
 	f.metrics = NewMetrics(f.reg)
-	f.shelf = NewShelf(f.metrics)
-	opts := Options{Kit: f.kit, Ledger: ledger, Limits: f.limits, Metrics: f.metrics, Shelf: f.shelf, Supervise: strategy}
+	f.cache = NewReadCache(f.metrics)
+	opts := Options{Kit: f.kit, Ledger: ledger, Limits: f.limits, Metrics: f.metrics, ReadCache: f.cache, Supervise: strategy}
 	var err error
 	f.pid, err = f.kit.System.Root.SpawnNamed(opts.Props().Clone(actor.WithGuardian(strategy)), "kv")
 	must(f.t, err)

@@ -23,20 +23,20 @@ func (b *budget) take(n int64) bool {
 // the actor.
 type account struct {
 	budget *budget
-	paid   int64
+	used   int64
 }
 
 // resize changes the share to size if the budget allows it. Shrinking always succeeds.
 func (a *account) resize(size int64) bool {
-	if !a.budget.take(size - a.paid) {
+	if !a.budget.take(size - a.used) {
 		return false
 	}
-	a.paid = size
+	a.used = size
 	return true
 }
 
-// settle changes the share to size even beyond the limit, for what is in memory already.
-func (a *account) settle(size int64) {
-	a.budget.used.Add(size - a.paid)
-	a.paid = size
+// set changes the share to size even beyond the limit, for what is in memory already.
+func (a *account) set(size int64) {
+	a.budget.used.Add(size - a.used)
+	a.used = size
 }

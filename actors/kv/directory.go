@@ -19,39 +19,39 @@ const maxWaiting = 1024
 // deleted, commands for its name wait: a name belongs to one namespace at a time, on
 // disk as well.
 type directory struct {
-	limits Limits
-	room   *budget
-	flying *budget
-	byName map[string]*place
-	byID   map[uint64]*place
-	last   uint64 // the newest ID; like revisions, IDs are microseconds since 1970
-	out    []effect
+	limits       Limits
+	room         *budget
+	pendingBytes *budget
+	byName       map[string]*entry
+	byID         map[uint64]*entry
+	last         uint64 // the newest ID; like revisions, IDs are microseconds since 1970
+	out          []effect
 }
 
-// place is the entry of a namespace in the directory.
-type place struct {
+// entry is a namespace in the directory.
+type entry struct {
 	id   uint64
 	name string
 	life int
 	// durable says that the namespace is on disk, so it may be listed.
 	durable bool
-	// leaving says that it is being deleted. The waiting commands are routed after that.
-	leaving bool
-	delete  messages.DeleteNamespace
-	waiting []any
-	held    int64 // bytes reserved for waiting
+	// deleting says that it is being deleted. The waiting commands are routed after that.
+	deleting bool
+	delete   messages.DeleteNamespace
+	waiting  []any
+	reserved int64 // bytes, for waiting
 }
 
-func newDirectory(limits Limits, room, flying *budget) *directory {
-	return &directory{limits: limits, room: room, flying: flying, byName: map[string]*place{}, byID: map[uint64]*place{}}
+func newDirectory(limits Limits, room, pendingBytes *budget) *directory {
+	return &directory{limits: limits, room: room, pendingBytes: pendingBytes, byName: map[string]*entry{}, byID: map[uint64]*entry{}}
 }
 
 // enter adds a namespace.
-func (d *directory) enter(id uint64, name string) *place {
-	p := &place{id: id, name: name, life: 1}
+func (d *directory) enter(id uint64, name string) *entry {
+	e := &entry{id: id, name: name, life: 1}
 	d.last = max(d.last, id)
-	d.byName[name], d.byID[id] = p, p
-	return p
+	d.byName[name], d.byID[id] = e, e
+	return e
 }
 
 // handle processes one input. The result is valid until the next call.
@@ -81,16 +81,16 @@ func (d *directory) refuse(command any, why messages.Failure) {
 
 // names returns the namespaces in the order of their creation.
 func (d *directory) names() []string {
-	places := make([]*place, 0, len(d.byID))
-	for _, p := range d.byID {
-		if p.durable {
-			places = append(places, p)
+	entries := make([]*entry, 0, len(d.byID))
+	for _, e := range d.byID {
+		if e.durable {
+			entries = append(entries, e)
 		}
 	}
-	slices.SortFunc(places, func(a, b *place) int { return cmp.Compare(a.id, b.id) })
-	names := make([]string, len(places))
-	for i, p := range places {
-		names[i] = p.name
+	slices.SortFunc(entries, func(a, b *entry) int { return cmp.Compare(a.id, b.id) })
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.name
 	}
 	return names
 }
@@ -108,35 +108,35 @@ func (d *directory) route(now time.Time, command any) {
 			return
 		}
 	}
-	p, known := d.byName[name]
+	e, known := d.byName[name]
 	switch {
 	case !known && isPut:
 		d.create(now, put)
 	case !known:
 		d.refuse(command, errNoNamespace)
-	case p.leaving:
-		d.wait(p, command, pairCost(put.Key, put.Value))
+	case e.deleting:
+		d.wait(e, command, pairCost(put.Key, put.Value))
 	default:
 		if in, ok := command.(messages.DeleteNamespace); ok {
-			p.leaving, p.delete = true, in
+			e.deleting, e.delete = true, in
 		}
-		d.do(forward{p.id, command})
+		d.do(forward{e.id, command})
 	}
 }
 
 // wait keeps a command until the namespace is deleted.
-func (d *directory) wait(p *place, command any, size int64) {
-	if len(p.waiting) >= maxWaiting || !d.flying.take(size) {
+func (d *directory) wait(e *entry, command any, size int64) {
+	if len(e.waiting) >= maxWaiting || !d.pendingBytes.take(size) {
 		d.refuse(command, errBusy)
 		return
 	}
-	p.waiting = append(p.waiting, command)
-	p.held += size
+	e.waiting = append(e.waiting, command)
+	e.reserved += size
 }
 
 // create creates a namespace for its first put.
 func (d *directory) create(now time.Time, put messages.PutValue) {
-	paid := namespaceCost(put.Namespace) + pairCost(put.Key, put.Value)
+	size := namespaceCost(put.Namespace) + pairCost(put.Key, put.Value)
 	switch {
 	case put.If.Kind == messages.IfRevision:
 		d.refuse(put, errConflict)
@@ -144,52 +144,52 @@ func (d *directory) create(now time.Time, put messages.PutValue) {
 	case len(d.byID) >= d.limits.Namespaces:
 		d.refuse(put, errNamespacesFull)
 		return
-	case !d.room.take(paid):
+	case !d.room.take(size):
 		d.refuse(put, errStoreFull)
 		return
 	}
-	p := d.enter(max(d.last+1, uint64(max(now.UnixMicro(), 0))), put.Namespace)
-	d.do(spawn{id: p.id, name: p.name, paid: paid})
-	d.do(forward{p.id, put})
+	e := d.enter(max(d.last+1, uint64(max(now.UnixMicro(), 0))), put.Namespace)
+	d.do(spawn{id: e.id, name: e.name, reserved: size})
+	d.do(forward{e.id, put})
 }
 
 // started handles that a namespace is on disk. An actor that was restarted does not know
 // of a deletion in progress: either it did not happen, or NamespaceEnded follows.
 func (d *directory) started(now time.Time, in messages.NamespaceStarted) {
-	p, ok := d.byID[in.ID]
+	e, ok := d.byID[in.ID]
 	if !ok {
 		return
 	}
-	p.durable = true
-	if in.Life == p.life {
+	e.durable = true
+	if in.Life == e.life {
 		return
 	}
-	p.life = in.Life
-	if !p.leaving {
+	e.life = in.Life
+	if !e.deleting {
 		return
 	}
-	p.leaving = false
-	d.refuse(p.delete, errRestarted)
-	d.resume(now, p)
+	e.deleting = false
+	d.refuse(e.delete, errRestarted)
+	d.resume(now, e)
 }
 
 // ended handles that a namespace is deleted.
 func (d *directory) ended(now time.Time, id uint64) {
-	p, ok := d.byID[id]
+	e, ok := d.byID[id]
 	if !ok {
 		return
 	}
 	delete(d.byID, id)
-	delete(d.byName, p.name)
+	delete(d.byName, e.name)
 	d.do(stop{id})
-	d.resume(now, p)
+	d.resume(now, e)
 }
 
 // resume routes the commands that waited for the deletion.
-func (d *directory) resume(now time.Time, p *place) {
-	waiting := p.waiting
-	d.flying.take(-p.held)
-	p.waiting, p.held = nil, 0
+func (d *directory) resume(now time.Time, e *entry) {
+	waiting := e.waiting
+	d.pendingBytes.take(-e.reserved)
+	e.waiting, e.reserved = nil, 0
 	for _, command := range waiting {
 		d.route(now, command)
 	}

@@ -36,7 +36,7 @@ func TestDirectory_whatComesDuringADeletionFollowsIt(t *testing.T) {
 	if reply, ok := w.got[put].(messages.PutValueReply); !ok || !reply.Created {
 		t.Errorf("want the put answered, got %v", w.got[put])
 	}
-	if used := w.flying.used.Load(); used != 0 {
+	if used := w.pendingBytes.used.Load(); used != 0 {
 		t.Errorf("want nothing held any more, got %d bytes", used)
 	}
 }

@@ -32,15 +32,15 @@ type commit struct {
 	ops []journal.Op
 }
 
-// shelve puts a value on the shelf, unshelve removes it, and unshelveAll removes all
-// values of the namespace.
+// cachePut puts a value into the read cache, cacheRemove removes it, and cacheRemoveAll
+// removes all values of the namespace.
 type (
-	shelve struct {
+	cachePut struct {
 		key   string
-		value shelved
+		value cachedValue
 	}
-	unshelve    struct{ key string }
-	unshelveAll struct{}
+	cacheRemove    struct{ key string }
+	cacheRemoveAll struct{}
 )
 
 // arm replaces the timer of a namespace.
@@ -56,9 +56,9 @@ type expired struct{ count int }
 // reserved for its first put; forward sends it a command; stop ends it.
 type (
 	spawn struct {
-		id   uint64
-		name string
-		paid int64
+		id       uint64
+		name     string
+		reserved int64
 	}
 	forward struct {
 		id      uint64
@@ -67,18 +67,18 @@ type (
 	stop struct{ id uint64 }
 )
 
-func (reply) effect()       {}
-func (send) effect()        {}
-func (commit) effect()      {}
-func (shelve) effect()      {}
-func (unshelve) effect()    {}
-func (unshelveAll) effect() {}
-func (arm) effect()         {}
-func (tell) effect()        {}
-func (expired) effect()     {}
-func (spawn) effect()       {}
-func (forward) effect()     {}
-func (stop) effect()        {}
+func (reply) effect()          {}
+func (send) effect()           {}
+func (commit) effect()         {}
+func (cachePut) effect()       {}
+func (cacheRemove) effect()    {}
+func (cacheRemoveAll) effect() {}
+func (arm) effect()            {}
+func (tell) effect()           {}
+func (expired) effect()        {}
+func (spawn) effect()          {}
+func (forward) effect()        {}
+func (stop) effect()           {}
 
 // operation is a kind of command, as counted in the metrics.
 type operation uint8

@@ -23,10 +23,10 @@
 // It must never block, interpret a value or write one to the log.
 //
 // The directory decides about namespaces, and one machine per namespace about its
-// values; actors carry their decisions out. A value that was read is kept on a shelf,
-// a read cache, until it changes, so that reading it again takes no message to an
-// actor. Goroutines: one for each reading of the ledger, at the start of the store and
-// after a crash; it ends with the actor that started it.
+// values; actors carry their decisions out. A value that was read is kept in a read
+// cache until it changes, so that reading it again takes no message to an actor.
+// Goroutines: one for each reading of the ledger, at the start of the store and after a
+// crash; it ends with the actor that started it.
 package kv
 
 import (
@@ -63,8 +63,8 @@ type Options struct {
 	Log *zap.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
-	// Shelf is the read cache that the namespaces fill; it may be nil if nobody reads it.
-	Shelf *Shelf
+	// ReadCache gets values that were read; it may be nil if nobody reads it.
+	ReadCache *ReadCache
 	// Supervise is the strategy for the namespaces.
 	Supervise actor.SupervisorStrategy
 }
@@ -110,8 +110,8 @@ const (
 	// recordRoom is reserved for what a commit holds in addition to one value: names,
 	// and the removal of values that expire in the same step.
 	recordRoom = 512 << 10
-	// maxFlying bounds the bytes of all changes that wait for the disk.
-	maxFlying = 64 << 20
+	// maxPendingBytes bounds the bytes of all changes that wait for the disk.
+	maxPendingBytes = 64 << 20
 	// The approximate memory of a key and of a namespace without their texts, in bytes.
 	keyOverhead, namespaceOverhead = 256, 4 << 10
 )

@@ -18,25 +18,26 @@ const (
 	// how many bytes of keys in one commit, so that other commands get a turn in between.
 	purgeAtOnce  = 1024
 	removeAtOnce = 128 << 10
-	// maxHeld bounds the answers that wait for the disk, in one namespace.
-	maxHeld = 4096
+	// maxWaitingAnswers bounds the answers that wait for the disk, in one namespace.
+	maxWaitingAnswers = 4096
 )
 
 // machine decides everything about the values of one namespace. It is pure: it gets
 // the time and one input, updates itself and returns effects, in order. It shares only
 // its two accounts, which outlive it.
 //
-// A change is made in memory at once and committed in a flight; flights are committed
-// in order. Whatever reveals the change is delayed until its flight is durable: the
-// answer to the caller, reads of the key, and the messages to watchers. So conditions
-// are checked against the latest state, and no state is visible that a crash could undo.
+// A change is made in memory at once and committed in a batch, which is pending until it
+// is durable; batches are committed in order. Whatever reveals the change is delayed until
+// its batch is durable: the answer to the caller, reads of the key, and the messages to
+// watchers. So conditions are checked against the latest state, and no state is visible
+// that a crash could undo.
 type machine struct {
-	id     uint64
-	name   string
-	limits Limits
-	life   int
-	room   *account // bytes that are stored
-	flying *account // bytes in flights that are not durable yet
+	id           uint64
+	name         string
+	limits       Limits
+	life         int
+	room         *account // bytes that are stored
+	pendingBytes *account // bytes in batches that are not durable yet
 
 	pairs map[string]*pair
 	due   expiries
@@ -45,56 +46,30 @@ type machine struct {
 	// or one more than the last, so that none is used twice, even after a restart.
 	last uint64
 
-	flights map[uint64]*flight
-	draft   *flight // collects the changes of the current step
-	issued  uint64  // the latest flight
-	landed  uint64  // the latest durable flight, at most issued
-	written uint64  // the latest flight with a put or delete, not only expiries
-	birth   uint64  // the flight that creates the namespace, 0 when it is on disk
-	unsure  map[string]uint64
-	held    int
-	over    bool // the namespace is deleted, or being deleted
+	pending     map[uint64]*batch // by number: committed and not durable yet
+	open        *batch            // collects the changes of the current step
+	issued      uint64            // the latest batch
+	durable     uint64            // the latest durable batch, at most issued
+	written     uint64            // the latest batch with a put or delete, not only expiries
+	creation    uint64            // the batch that creates the namespace, 0 when it is on disk
+	pendingKeys map[string]uint64 // the pending batch with the latest change of a key
+	waiting     int               // answers that wait for a batch
+	deleting    bool              // the namespace is deleted, or being deleted
 
-	armed    int64 // when the timer fires, 0 when it is not armed
-	rest     int64 // no purge before this time
-	watchers []*watcher
-	out      []effect // reused by every step
+	armed     int64 // when the timer fires, 0 when it is not armed
+	nextPurge int64 // not before this time
+	watchers  []*watcher
+	out       []effect // reused by every step
 }
 
-// flight holds the changes of one commit, and the answers that wait for it.
-type flight struct {
-	ops     []journal.Op
-	keys    []string
-	changes []messages.ValueChanged
-	answers []reply
-	bytes   int64
-	removed int  // bytes of expired keys
-	last    bool // nothing is left of the namespace after it
-
-	// single is memory for the most common flight, one change and its answer. It spares
-	// the slices above an allocation each.
-	single struct {
-		op     [1]journal.Op
-		key    [1]string
-		change [1]messages.ValueChanged
-		answer [1]reply
-	}
-}
-
-func newFlight() *flight {
-	f := &flight{}
-	f.ops, f.keys, f.changes, f.answers = f.single.op[:0], f.single.key[:0], f.single.change[:0], f.single.answer[:0]
-	return f
-}
-
-// committed is the input that says that flight n and all before it are durable.
+// committed is the input that says that batch n and all before it are durable.
 type committed struct{ n uint64 }
 
 // newMachine returns the machine of a namespace that does not exist before its first put.
-func newMachine(id uint64, name string, limits Limits, room, flying *account) *machine {
+func newMachine(id uint64, name string, limits Limits, room, pendingBytes *account) *machine {
 	return &machine{
-		id: id, name: name, limits: limits, life: 1, room: room, flying: flying, birth: 1,
-		pairs: map[string]*pair{}, flights: map[uint64]*flight{}, unsure: map[string]uint64{},
+		id: id, name: name, limits: limits, life: 1, room: room, pendingBytes: pendingBytes, creation: 1,
+		pairs: map[string]*pair{}, pending: map[uint64]*batch{}, pendingKeys: map[string]uint64{},
 	}
 }
 
@@ -102,7 +77,7 @@ func newMachine(id uint64, name string, limits Limits, room, flying *account) *m
 // expired meanwhile are purged as usual.
 func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 	// A revision that a crash undid, or that was deleted, must never be used again.
-	m.birth, m.life, m.last = 0, life, uint64(max(now.UnixMicro(), 0))
+	m.creation, m.life, m.last = 0, life, uint64(max(now.UnixMicro(), 0))
 	slices.SortFunc(held.pairs, func(a, b *pair) int { return cmp.Compare(a.since, b.since) })
 	for _, p := range held.pairs {
 		m.pairs[p.key] = p
@@ -112,8 +87,8 @@ func (m *machine) restore(now time.Time, held *contents, life int) []effect {
 			m.due.set(p, p.until)
 		}
 	}
-	m.room.settle(m.size())
-	m.flying.settle(0)
+	m.room.set(m.size())
+	m.pendingBytes.set(0)
 	m.do(tell{messages.NamespaceStarted{ID: m.id, Life: life}})
 	m.wake(now)
 	return m.out
@@ -126,8 +101,8 @@ func (m *machine) size() int64 { return namespaceCost(m.name) + m.bytes }
 func (m *machine) handle(now time.Time, input any) []effect {
 	clear(m.out)
 	m.out = m.out[:0]
-	if m.over {
-		m.handleOver(input)
+	if m.deleting {
+		m.handleDeleting(input)
 		return m.out
 	}
 	switch in := input.(type) {
@@ -150,17 +125,17 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	case messages.ExpiryDue:
 		m.expiryDue(now, in)
 	case committed:
-		m.land(in.n)
+		m.completeThrough(in.n)
 	}
-	m.launch()
+	m.commitBatch()
 	m.wake(now)
 	return m.out
 }
 
-// handleOver is handle for a namespace that is being deleted.
-func (m *machine) handleOver(input any) {
+// handleDeleting is handle for a namespace that is being deleted.
+func (m *machine) handleDeleting(input any) {
 	if in, ok := input.(committed); ok {
-		m.land(in.n)
+		m.completeThrough(in.n)
 		return
 	}
 	m.refuse(input, errGone)
@@ -187,7 +162,7 @@ func (m *machine) put(now time.Time, in messages.PutValue) {
 	}
 	revision, created := m.next(now), p == nil
 	if !created {
-		m.unshelve(p)
+		m.uncache(p)
 	} else {
 		p = &pair{key: in.Key, since: revision, index: -1}
 		m.pairs[in.Key] = p
@@ -220,13 +195,13 @@ func (m *machine) makeRoom(now time.Time, in messages.PutValue, p *pair) message
 	switch {
 	case p == nil && m.full(now):
 		return errNamespaceFull
-	case !m.flying.resize(m.flying.paid + cost):
+	case !m.pendingBytes.resize(m.pendingBytes.used + cost):
 		return errBusy
 	case !m.grow(now, cost-before):
-		m.flying.settle(m.flying.paid - cost)
+		m.pendingBytes.set(m.pendingBytes.used - cost)
 		return errStoreFull
 	}
-	m.draftNow().bytes += cost
+	m.openBatch().bytes += cost
 	return messages.Failure{}
 }
 
@@ -263,10 +238,10 @@ func (m *machine) remove(now time.Time, in messages.DeleteValue) {
 		m.refuseAfter(m.dependsOn(in.Key), in, errConflict)
 	case p == nil:
 		m.refuseAfter(m.dependsOn(in.Key), in, errNoKey)
-	case !m.flying.resize(m.flying.paid + keyOverhead):
+	case !m.pendingBytes.resize(m.pendingBytes.used + keyOverhead):
 		m.refuse(in, errBusy)
 	default:
-		m.draftNow().bytes += keyOverhead
+		m.openBatch().bytes += keyOverhead
 		m.drop(p)
 		m.record(removal(m.id, in.Key), messages.ValueChanged{
 			Namespace: m.name, Key: in.Key, Change: messages.ChangeDeleted, Revision: m.next(now), At: now,
@@ -278,24 +253,24 @@ func (m *machine) remove(now time.Time, in messages.DeleteValue) {
 // get replies with a value.
 func (m *machine) get(now time.Time, in messages.GetValue) {
 	p := m.pairs[in.Key]
-	if p == nil || p.dead(now.UnixMicro()) {
+	if p == nil || p.hasExpired(now.UnixMicro()) {
 		m.after(m.dependsOn(in.Key), in, reply{opGet, in.ReplyTo, messages.GetValueReply{}, messages.FailureNotFound})
 		return
 	}
-	it := shelved{p.value, p.revision, p.until}
+	it := cachedValue{p.value, p.revision, p.until}
 	depends := m.dependsOn(in.Key)
-	if _, waits := m.flights[depends]; !waits {
-		p.onShelf = true
-		m.do(shelve{p.key, it})
+	if _, waits := m.pending[depends]; !waits {
+		p.cached = true
+		m.do(cachePut{p.key, it})
 	}
 	m.after(depends, in, reply{opGet, in.ReplyTo, it.found(now.UnixMicro()), messages.FailureNone})
 }
 
-// unshelve removes a value that is about to change from the shelf.
-func (m *machine) unshelve(p *pair) {
-	if p.onShelf {
-		p.onShelf = false
-		m.do(unshelve{p.key})
+// uncache removes a value that is about to change from the read cache.
+func (m *machine) uncache(p *pair) {
+	if p.cached {
+		p.cached = false
+		m.do(cacheRemove{p.key})
 	}
 }
 
@@ -303,7 +278,7 @@ func (m *machine) unshelve(p *pair) {
 func (m *machine) list(now time.Time, in messages.ListKeys) {
 	alive := make([]*pair, 0, len(m.pairs))
 	for _, p := range m.pairs {
-		if !p.dead(now.UnixMicro()) {
+		if !p.hasExpired(now.UnixMicro()) {
 			alive = append(alive, p)
 		}
 	}
@@ -318,7 +293,7 @@ func (m *machine) list(now time.Time, in messages.ListKeys) {
 // current returns the pair of a key, or nil. It removes the pair first if it is expired.
 func (m *machine) current(now time.Time, key string) *pair {
 	p := m.pairs[key]
-	if p != nil && p.dead(now.UnixMicro()) {
+	if p != nil && p.hasExpired(now.UnixMicro()) {
 		m.expire(now, p)
 		m.do(expired{1})
 		return nil
@@ -344,11 +319,11 @@ func (m *machine) expiryDue(now time.Time, in messages.ExpiryDue) {
 // purge removes up to n expired values, and reports whether there were any.
 func (m *machine) purge(now time.Time, n int) bool {
 	at, count := now.UnixMicro(), 0
-	for ; count < n && m.draftNow().removed < removeAtOnce && len(m.due) > 0 && m.due[0].dead(at); count++ {
+	for ; count < n && m.openBatch().removed < removeAtOnce && len(m.due) > 0 && m.due[0].hasExpired(at); count++ {
 		m.expire(now, m.due[0])
 	}
-	if len(m.due) == 0 || !m.due[0].dead(at) {
-		m.rest = at + purgePace.Microseconds()
+	if len(m.due) == 0 || !m.due[0].hasExpired(at) {
+		m.nextPurge = at + purgePace.Microseconds()
 	}
 	if count > 0 {
 		m.do(expired{count})
@@ -360,21 +335,21 @@ func (m *machine) purge(now time.Time, n int) bool {
 // crash the value is expired as well.
 func (m *machine) expire(now time.Time, p *pair) {
 	m.drop(p)
-	f := m.draftNow()
-	f.ops = append(f.ops, removal(m.id, p.key))
-	f.removed += len(p.key) + removalOverhead
-	f.changes = append(f.changes, messages.ValueChanged{
+	b := m.openBatch()
+	b.ops = append(b.ops, removal(m.id, p.key))
+	b.removed += len(p.key) + removalOverhead
+	b.changes = append(b.changes, messages.ValueChanged{
 		Namespace: m.name, Key: p.key, Change: messages.ChangeExpired, Revision: m.next(now), At: now,
 	})
 }
 
 // drop removes a pair from memory.
 func (m *machine) drop(p *pair) {
-	m.unshelve(p)
+	m.uncache(p)
 	m.due.set(p, 0)
 	delete(m.pairs, p.key)
 	m.bytes -= p.cost()
-	m.room.settle(m.size())
+	m.room.set(m.size())
 }
 
 func removal(id uint64, key string) journal.Op {
@@ -383,10 +358,10 @@ func removal(id uint64, key string) journal.Op {
 
 // wake arms the timer for the next expiry, unless it fires early enough already.
 func (m *machine) wake(now time.Time) {
-	if len(m.due) == 0 || m.over {
+	if len(m.due) == 0 || m.deleting {
 		return
 	}
-	at := max(m.due[0].until+1, m.rest, now.UnixMicro())
+	at := max(m.due[0].until+1, m.nextPurge, now.UnixMicro())
 	if m.armed == 0 || at < m.armed {
 		m.armed = at
 		m.do(arm{time.UnixMicro(at)})
@@ -396,16 +371,16 @@ func (m *machine) wake(now time.Time) {
 // end deletes the namespace: first its name, which makes all of its values invisible,
 // and the values once that is durable.
 func (m *machine) end(in messages.DeleteNamespace) {
-	m.over = true
-	m.do(unshelveAll{})
-	f := m.draftNow()
-	f.ops = append(f.ops, journal.Op{Bucket: bucketNamespace, Key: namespaceKey(m.id)})
-	f.last = true
+	m.deleting = true
+	m.do(cacheRemoveAll{})
+	b := m.openBatch()
+	b.ops = append(b.ops, journal.Op{Bucket: bucketNamespace, Key: namespaceKey(m.id)})
+	b.last = true
 	m.answer(reply{opDeleteNamespace, in.ReplyTo, messages.DeleteNamespaceReply{}, messages.FailureNone})
 }
 
-// bury cleans up once the deletion is durable.
-func (m *machine) bury() {
+// finishDeletion cleans up once the deletion is durable.
+func (m *machine) finishDeletion() {
 	m.endWatches(messages.WatchDeleted)
 	keys := make([]string, 0, len(m.pairs))
 	for key := range m.pairs {
@@ -417,6 +392,6 @@ func (m *machine) bury() {
 	}
 	clear(m.pairs)
 	m.due, m.bytes = nil, 0
-	m.room.settle(0)
+	m.room.set(0)
 	m.do(tell{messages.NamespaceEnded{ID: m.id}})
 }

@@ -92,8 +92,8 @@ func TestPut_boundsAllNamespacesTogether(t *testing.T) {
 	if got := w.put("a", "l", value).Failure; got.Failed() {
 		t.Errorf("want the room of an expired value, got %v", got)
 	}
-	if got := w.flying.used.Load(); got != 0 {
-		t.Errorf("want nothing on its way, got %d bytes", got)
+	if got := w.pendingBytes.used.Load(); got != 0 {
+		t.Errorf("want nothing pending, got %d bytes", got)
 	}
 	w.end("a")
 	w.end("b")
@@ -123,7 +123,7 @@ func TestPut_boundsWhatWaitsForTheDisk(t *testing.T) {
 		})
 	}
 	accepted := 0
-	for ; accepted <= maxFlying>>20; accepted++ {
+	for ; accepted <= maxPendingBytes>>20; accepted++ {
 		if refused := w.got[put()]; refused != nil {
 			if diff := cmp.Diff(messages.PutValueReply{Failure: errBusy}, refused); diff != "" {
 				t.Error(diff)
@@ -131,7 +131,7 @@ func TestPut_boundsWhatWaitsForTheDisk(t *testing.T) {
 			break
 		}
 	}
-	if accepted == 0 || accepted > maxFlying>>20 {
+	if accepted == 0 || accepted > maxPendingBytes>>20 {
 		t.Errorf("want some accepted and then no more, got %d", accepted)
 	}
 	w.settle()
@@ -145,21 +145,21 @@ func TestGet_boundsTheAnswersThatWaitForTheDisk(t *testing.T) {
 	get := func(key string) any {
 		return w.got[w.ask(func(to messages.Ref) any { return messages.GetValue{Namespace: "etl", Key: key, ReplyTo: to} })]
 	}
-	w.put("etl", "sure", "v")
-	w.ask(func(messages.Ref) any { return messages.PutValue{Namespace: "etl", Key: "unsure", Value: "v"} })
-	for range maxHeld - 1 {
-		if got := get("unsure"); got != nil {
+	w.put("etl", "durable", "v")
+	w.ask(func(messages.Ref) any { return messages.PutValue{Namespace: "etl", Key: "pending", Value: "v"} })
+	for range maxWaitingAnswers - 1 {
+		if got := get("pending"); got != nil {
 			t.Fatalf("want no answer before the value is durable, got %v", got)
 		}
 	}
-	if diff := cmp.Diff(messages.GetValueReply{Failure: errBusy}, get("unsure")); diff != "" {
+	if diff := cmp.Diff(messages.GetValueReply{Failure: errBusy}, get("pending")); diff != "" {
 		t.Error(diff)
 	}
-	if got, ok := get("sure").(messages.GetValueReply); !ok || got.Value != "v" {
+	if got, ok := get("durable").(messages.GetValueReply); !ok || got.Value != "v" {
 		t.Errorf("want other keys answered while the disk is slow, got %v", got)
 	}
 	w.settle()
-	if got := w.get("etl", "unsure"); got.Value != "v" {
+	if got := w.get("etl", "pending"); got.Value != "v" {
 		t.Errorf("want the value when it is durable, got %v", got)
 	}
 }

@@ -11,36 +11,36 @@ import (
 	"butler/messages"
 )
 
-// tenant is the state of a namespace that survives a restart of its actor.
-type tenant struct {
+// namespaceState is the state of a namespace that survives a restart of its actor.
+type namespaceState struct {
 	id   uint64
 	name string
 	life int
-	// remembered is the content when the store was loaded, until the first life has
+	// initial is the content when the store was loaded, until the first life has
 	// taken it; nil for a new namespace.
-	remembered   *contents
-	room, flying account
+	initial            *contents
+	room, pendingBytes account
 }
 
 // namespace is the actor that carries out the decisions of a machine.
 type namespace struct {
-	opts   *Options
-	tenant *tenant
+	opts  *Options
+	state *namespaceState
 	// machine is nil until a restarted actor has read the ledger; early holds the
 	// messages that arrive before that.
-	machine *machine
-	early   []any
-	landing *landing
-	loads   *actorkit.Effects
-	timer   actorkit.Timer
+	machine    *machine
+	early      []any
+	durability *durability
+	loads      *actorkit.Effects
+	timer      actorkit.Timer
 	// keys and bytes are this namespace's share in the metrics.
 	keys  int
 	bytes int64
 }
 
-// landed says that flights of a life are durable, or with which error one failed.
-type landed struct {
-	of  *landing
+// persisted says that batches of a life are durable, or with which error one failed.
+type persisted struct {
+	of  *durability
 	err error
 }
 
@@ -67,9 +67,9 @@ func (n *namespace) Receive(ctx actor.Context) {
 		if message.of == n {
 			n.restored(ctx, message)
 		}
-	case landed:
-		if message.of == n.landing {
-			n.landed(ctx, message)
+	case persisted:
+		if message.of == n.durability {
+			n.persisted(ctx, message)
 		}
 	default:
 		n.take(ctx, message)
@@ -79,12 +79,12 @@ func (n *namespace) Receive(ctx actor.Context) {
 // begin starts the first life with the loaded content, and a later one with the content
 // of the ledger after all commits of the life before.
 func (n *namespace) begin(ctx actor.Context) {
-	t := n.tenant
-	t.life++
+	s := n.state
+	s.life++
 	n.loads = actorkit.NewEffects(actorkit.NewPool(1))
-	n.landing = &landing{post: actorkit.Poster(ctx)}
-	switch held := t.remembered; {
-	case t.life > 1:
+	n.durability = &durability{post: actorkit.Poster(ctx)}
+	switch held := s.initial; {
+	case s.life > 1:
 		post := actorkit.Poster(ctx)
 		n.opts.Ledger.Commit(nil, func(err error) {
 			if err == nil {
@@ -92,7 +92,7 @@ func (n *namespace) begin(ctx actor.Context) {
 			}
 		})
 	case held != nil:
-		t.remembered = nil
+		s.initial = nil
 		n.live(ctx, held)
 	default:
 		n.machine = n.newMachine()
@@ -100,7 +100,7 @@ func (n *namespace) begin(ctx actor.Context) {
 }
 
 func (n *namespace) load(context.Context) any {
-	held, err := loadOne(n.opts.Ledger, n.tenant.id)
+	held, err := loadOne(n.opts.Ledger, n.state.id)
 	return restored{of: n, held: held, err: err}
 }
 
@@ -114,22 +114,22 @@ func (n *namespace) restored(ctx actor.Context, in restored) {
 		n.live(ctx, in.held)
 		return
 	}
-	n.tenant.room.settle(0)
-	n.tenant.flying.settle(0)
+	n.state.room.set(0)
+	n.state.pendingBytes.set(0)
 	n.machine = n.newMachine()
-	n.machine.over = true
-	ctx.Send(ctx.Parent(), messages.NamespaceEnded{ID: n.tenant.id})
+	n.machine.deleting = true
+	ctx.Send(ctx.Parent(), messages.NamespaceEnded{ID: n.state.id})
 	n.catchUp(ctx)
 }
 
 func (n *namespace) live(ctx actor.Context, held *contents) {
 	n.machine = n.newMachine()
-	n.perform(ctx, n.machine.restore(time.Now(), held, n.tenant.life))
+	n.perform(ctx, n.machine.restore(time.Now(), held, n.state.life))
 	n.catchUp(ctx)
 }
 
 func (n *namespace) newMachine() *machine {
-	return newMachine(n.tenant.id, n.tenant.name, n.opts.Limits, &n.tenant.room, &n.tenant.flying)
+	return newMachine(n.state.id, n.state.name, n.opts.Limits, &n.state.room, &n.state.pendingBytes)
 }
 
 // catchUp handles the messages that arrived while the ledger was read.
@@ -149,13 +149,13 @@ func (n *namespace) take(ctx actor.Context, input any) {
 	n.perform(ctx, n.machine.handle(time.Now(), input))
 }
 
-// landed handles durable flights. A change that cannot be made durable must not be visible
+// persisted handles durable batches. A change that cannot be made durable must not be visible
 // either, so on an error the actor fails and restarts from the ledger, without the change.
-func (n *namespace) landed(ctx actor.Context, in landed) {
+func (n *namespace) persisted(ctx actor.Context, in persisted) {
 	if in.err != nil {
 		actorkit.Fail(fmt.Errorf("store a change of a namespace: %w", in.err))
 	}
-	n.take(ctx, committed{n.landing.read()})
+	n.take(ctx, committed{n.durability.read()})
 }
 
 func (n *namespace) perform(ctx actor.Context, effects []effect) {
@@ -165,12 +165,12 @@ func (n *namespace) perform(ctx actor.Context, effects []effect) {
 			n.opts.answer(do)
 		case send:
 			n.opts.send(do.to, do.message)
-		case shelve:
-			n.opts.Shelf.put(n.tenant.name, do.key, do.value)
-		case unshelve:
-			n.opts.Shelf.remove(n.tenant.name, do.key)
-		case unshelveAll:
-			n.opts.Shelf.removeAll(n.tenant.name)
+		case cachePut:
+			n.opts.ReadCache.put(n.state.name, do.key, do.value)
+		case cacheRemove:
+			n.opts.ReadCache.remove(n.state.name, do.key)
+		case cacheRemoveAll:
+			n.opts.ReadCache.removeAll(n.state.name)
 		case commit:
 			n.commit(do)
 		case arm:
@@ -182,7 +182,7 @@ func (n *namespace) perform(ctx actor.Context, effects []effect) {
 			n.opts.Metrics.expired.Add(float64(do.count))
 		}
 	}
-	n.show(len(n.machine.pairs), n.tenant.room.paid)
+	n.show(len(n.machine.pairs), n.state.room.used)
 }
 
 func (n *namespace) commit(do commit) {
@@ -190,8 +190,8 @@ func (n *namespace) commit(do commit) {
 		n.opts.Ledger.Commit(do.ops, func(error) {})
 		return
 	}
-	landing, number := n.landing, do.n
-	n.opts.Ledger.Commit(do.ops, func(err error) { landing.report(number, err) })
+	durability, number := n.durability, do.n
+	n.opts.Ledger.Commit(do.ops, func(err error) { durability.report(number, err) })
 }
 
 // show updates the metrics.
@@ -202,12 +202,12 @@ func (n *namespace) show(keys int, bytes int64) {
 	}
 }
 
-// leave ends a life: it removes its share from the metrics, clears the shelf and ends
-// the watches.
+// leave ends a life: it removes its share from the metrics and its values from the read
+// cache, and ends the watches.
 func (n *namespace) leave() {
 	n.loads.Close()
 	n.timer.Stop()
-	n.opts.Shelf.removeAll(n.tenant.name)
+	n.opts.ReadCache.removeAll(n.state.name)
 	n.show(0, 0)
 	if n.machine == nil {
 		return

@@ -9,15 +9,15 @@ type pair struct {
 	since, revision uint64
 	// until is the last moment of the value, in microseconds since 1970; 0 means forever.
 	until int64
-	// onShelf says that the value is on the shelf.
-	onShelf bool
+	// cached says that the value is in the read cache.
+	cached bool
 	// index is the position in the expiries, -1 if the pair has no end.
 	index int
 }
 
-func (p *pair) dead(now int64) bool { return dead(p.until, now) }
+func (p *pair) hasExpired(now int64) bool { return hasExpired(p.until, now) }
 
-func dead(until, now int64) bool { return until != 0 && now > until }
+func hasExpired(until, now int64) bool { return until != 0 && now > until }
 
 func (p *pair) cost() int64 { return pairCost(p.key, p.value) }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // After any puts, gets, deletes and lists, with any delay of the disk and any crash, the
-// store behaves like a map with expiring entries: neither an answer nor the shelf reveals
+// store behaves like a map with expiring entries: neither an answer nor the read cache reveals
 // a change that a crash could undo, a restart restores the state on disk, and the byte
 // accounts are right.
 func TestStore_isAMapThatForgetsInTimeAndSurvives(t *testing.T) {
@@ -52,12 +52,12 @@ type model map[string]*space
 
 type space struct {
 	order int
-	pairs map[string]entry
+	pairs map[string]modelValue
 	// touched is the number of the commit that last changed a key.
 	touched map[string]int
 }
 
-type entry struct {
+type modelValue struct {
 	value           string
 	since, revision uint64
 	until           time.Time
@@ -76,10 +76,10 @@ func (m model) names() []string {
 }
 
 // at returns the entry of a key, if it has not expired.
-func (m model) at(now time.Time, ns, key string) (entry, bool) {
+func (m model) at(now time.Time, ns, key string) (modelValue, bool) {
 	s, ok := m[ns]
 	if !ok {
-		return entry{}, false
+		return modelValue{}, false
 	}
 	e, ok := s.pairs[key]
 	return e, ok && (e.until.IsZero() || !now.After(e.until))
@@ -141,7 +141,7 @@ func (p *property) draw(t *rapid.T) (ns, key string) {
 	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"), rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "key")
 }
 
-func (p *property) condition(t *rapid.T, e entry) messages.Condition {
+func (p *property) condition(t *rapid.T, e modelValue) messages.Condition {
 	return rapid.SampledFrom([]messages.Condition{
 		{}, {}, {Kind: messages.IfAbsent}, {Kind: messages.IfRevision, Revision: e.revision}, {Kind: messages.IfRevision, Revision: 7},
 	}).Draw(t, "condition")
@@ -165,7 +165,7 @@ func (p *property) putSomething(t *rapid.T) {
 	default:
 		if !known {
 			p.order++
-			s = &space{p.order, map[string]entry{}, map[string]int{}}
+			s = &space{p.order, map[string]modelValue{}, map[string]int{}}
 			p.model[ns] = s
 		}
 		stored := p.dir.byName[ns]
@@ -211,9 +211,9 @@ func (p *property) getSomething(t *rapid.T) {
 		return
 	}
 	p.expect(to, p.found(ns, key), p.touched(ns, key))
-	_, onShelf := p.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
-	if _, alive := p.model.at(p.now, ns, key); onShelf != (alive && p.touched(ns, key) <= p.released) {
-		t.Fatalf("%s/%s was asked for, changed by commit %d of %d that are durable, on the shelf: %v", ns, key, p.touched(ns, key), p.released, onShelf)
+	_, cached := p.cache.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
+	if _, alive := p.model.at(p.now, ns, key); cached != (alive && p.touched(ns, key) <= p.released) {
+		t.Fatalf("%s/%s was asked for, changed by commit %d of %d that are durable, cached: %v", ns, key, p.touched(ns, key), p.released, cached)
 	}
 }
 
@@ -230,16 +230,16 @@ func (p *property) found(ns, key string) messages.GetValueReply {
 	return reply
 }
 
-// checkShelf compares the content of the shelf with what would be answered at once.
-func (p *property) checkShelf(t *rapid.T) {
-	for ns, pairs := range p.shelf.spaces {
+// checkReadCache compares the content of the read cache with what would be answered at once.
+func (p *property) checkReadCache(t *rapid.T) {
+	for ns, pairs := range p.cache.spaces {
 		for key := range pairs {
-			got, ok := p.shelf.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
+			got, ok := p.cache.Get(messages.GetValue{Namespace: ns, Key: key}, p.now)
 			if !ok { // it has expired
 				continue
 			}
 			if want := p.found(ns, key); got != want || p.touched(ns, key) > p.released {
-				t.Fatalf("%s/%s: want %+v after commit %d, got %+v on the shelf after %d", ns, key, want, p.touched(ns, key), got, p.released)
+				t.Fatalf("%s/%s: want %+v after commit %d, got %+v in the cache after %d", ns, key, want, p.touched(ns, key), got, p.released)
 			}
 		}
 	}
@@ -313,7 +313,7 @@ func (p *property) die() {
 }
 
 func (p *property) check(t *rapid.T) {
-	p.checkShelf(t)
+	p.checkReadCache(t)
 	if p.ledger.Held() > 0 {
 		return
 	}
@@ -321,12 +321,12 @@ func (p *property) check(t *rapid.T) {
 	for _, m := range p.spaces {
 		size += m.size()
 		values += len(m.pairs)
-		if len(m.unsure) > 0 || len(m.flights) > 0 || m.held != 0 {
-			t.Fatalf("want nothing on its way, got %v, %d flights, %d answers", m.unsure, len(m.flights), m.held)
+		if len(m.pendingKeys) > 0 || len(m.pending) > 0 || m.waiting != 0 {
+			t.Fatalf("want nothing pending, got %v, %d batches, %d answers", m.pendingKeys, len(m.pending), m.waiting)
 		}
 	}
-	if used := p.room.used.Load(); used != size || p.flying.used.Load() != 0 {
-		t.Fatalf("want %d bytes in the books, got %d, and %d on their way", size, used, p.flying.used.Load())
+	if used := p.room.used.Load(); used != size || p.pendingBytes.used.Load() != 0 {
+		t.Fatalf("want %d bytes used, got %d, and %d pending", size, used, p.pendingBytes.used.Load())
 	}
 	if got := p.ledger.Len(bucketValue); got != values || p.ledger.Len(bucketNamespace) != len(p.spaces) {
 		t.Fatalf("want %d values of %d namespaces on disk, got %d of %d", values, len(p.spaces), got, p.ledger.Len(bucketNamespace))

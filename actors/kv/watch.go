@@ -40,7 +40,7 @@ func (m *machine) watch(in messages.WatchNamespace) {
 		return
 	}
 	m.unwatch(in.ReplyTo)
-	if len(m.watchers) >= maxWatchers || m.held >= maxHeld {
+	if len(m.watchers) >= maxWatchers || m.waiting >= maxWaitingAnswers {
 		m.refuse(in, errWatchers)
 		return
 	}
@@ -49,7 +49,7 @@ func (m *machine) watch(in messages.WatchNamespace) {
 		window = MaxWindow
 	}
 	m.watchers = append(m.watchers, &watcher{ref: in.ReplyTo, since: m.last, window: window})
-	m.after(m.birth, in, reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Revision: m.last}, messages.FailureNone})
+	m.after(m.creation, in, reply{opWatch, in.ReplyTo, messages.WatchNamespaceReply{Revision: m.last}, messages.FailureNone})
 }
 
 // unwatch removes a watcher.

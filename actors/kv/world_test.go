@@ -16,25 +16,25 @@ import (
 // world runs the directory and the machines of its namespaces without actors, on a
 // ledger whose commits become durable only when the test says so.
 type world struct {
-	tb       rapid.TB
-	now      time.Time
-	limits   Limits
-	ledger   *outboxtest.Ledger
-	room     *budget
-	flying   *budget
-	dir      *directory
-	spaces   map[uint64]*machine
-	accounts map[uint64]*tenant
-	timers   map[uint64]time.Time
-	shelf    *Shelf
-	asked    int
-	got      map[string]any // by the ID of the address they were sent to
-	told     []any          // messages to watchers
-	expired  int
-	issued   int // commits
-	released int
-	onAnswer func(to string, message any)
-	onCommit func(ops []journal.Op)
+	tb           rapid.TB
+	now          time.Time
+	limits       Limits
+	ledger       *outboxtest.Ledger
+	room         *budget
+	pendingBytes *budget
+	dir          *directory
+	spaces       map[uint64]*machine
+	accounts     map[uint64]*namespaceState
+	timers       map[uint64]time.Time
+	cache        *ReadCache
+	asked        int
+	got          map[string]any // by the ID of the address they were sent to
+	told         []any          // messages to watchers
+	expired      int
+	issued       int // commits
+	released     int
+	onAnswer     func(to string, message any)
+	onCommit     func(ops []journal.Op)
 }
 
 // start is a Tuesday.
@@ -50,11 +50,11 @@ func newWorld(tb rapid.TB, limits Limits) *world {
 // boot starts the store from the content of the ledger.
 func (w *world) boot() {
 	w.ledger.Hold()
-	w.room, w.flying = &budget{limit: w.limits.TotalBytes}, &budget{limit: maxFlying}
-	w.dir = newDirectory(w.limits, w.room, w.flying)
-	w.spaces, w.accounts, w.timers = map[uint64]*machine{}, map[uint64]*tenant{}, map[uint64]time.Time{}
+	w.room, w.pendingBytes = &budget{limit: w.limits.TotalBytes}, &budget{limit: maxPendingBytes}
+	w.dir = newDirectory(w.limits, w.room, w.pendingBytes)
+	w.spaces, w.accounts, w.timers = map[uint64]*machine{}, map[uint64]*namespaceState{}, map[uint64]time.Time{}
 	w.got = map[string]any{}
-	w.shelf = NewShelf(NewMetrics(nil))
+	w.cache = NewReadCache(NewMetrics(nil))
 	w.issued, w.released = 0, 0
 	all, leftOver, err := loadAll(w.ledger)
 	if err != nil {
@@ -76,9 +76,9 @@ func (w *world) crash() {
 	w.boot()
 }
 
-func (w *world) machine(id uint64, name string, paid int64) *machine {
-	t := &tenant{id: id, name: name, room: account{w.room, paid}, flying: account{w.flying, 0}}
-	m := newMachine(id, name, w.limits, &t.room, &t.flying)
+func (w *world) machine(id uint64, name string, reserved int64) *machine {
+	t := &namespaceState{id: id, name: name, room: account{w.room, reserved}, pendingBytes: account{w.pendingBytes, 0}}
+	m := newMachine(id, name, w.limits, &t.room, &t.pendingBytes)
 	w.spaces[id], w.accounts[id] = m, t
 	return m
 }
@@ -106,12 +106,12 @@ func (w *world) perform(m *machine, effects []effect) {
 			w.onAnswer(do.to.ID, do.message)
 		case send:
 			w.told = append(w.told, do.message)
-		case shelve:
-			w.shelf.put(m.name, do.key, do.value)
-		case unshelve:
-			w.shelf.remove(m.name, do.key)
-		case unshelveAll:
-			w.shelf.removeAll(m.name)
+		case cachePut:
+			w.cache.put(m.name, do.key, do.value)
+		case cacheRemove:
+			w.cache.remove(m.name, do.key)
+		case cacheRemoveAll:
+			w.cache.removeAll(m.name)
 		case commit:
 			w.commit(m, do)
 		case arm:
@@ -121,7 +121,7 @@ func (w *world) perform(m *machine, effects []effect) {
 		case expired:
 			w.expired += do.count
 		case spawn:
-			w.machine(do.id, do.name, do.paid)
+			w.machine(do.id, do.name, do.reserved)
 		case forward:
 			w.step(w.spaces[do.id], do.command)
 		case stop:

@@ -101,11 +101,11 @@ type App struct {
 	crashed bool
 	// kvWanted reports that a configuration has enabled the key-value store; the
 	// others are zero until then. kvLedger is its ledger on disk, kvMaxRecord the
-	// largest record that takes, in bytes, and kvShelf answers reads without the actor.
+	// largest record that takes, in bytes, and kvCache answers reads without the actor.
 	kvWanted    bool
 	kvLedger    *journal.Ledger
 	kvMaxRecord int
-	kvShelf     *kv.Shelf
+	kvCache     *kv.ReadCache
 	// gateShelf holds the cached tasks that executions read without a message to qrsgate.
 	gateShelf *qrsgate.Shelf
 	rush      rush

@@ -29,8 +29,8 @@ func (g *generation) openValues() error {
 	}
 	if g.kvServed = enabled && g.cfg.RESTServer().Enable; g.kvServed {
 		g.kvWanted = true
-		if g.kvShelf == nil {
-			g.kvShelf = kv.NewShelf(sharedMetrics(g.App, kv.NewMetrics))
+		if g.kvCache == nil {
+			g.kvCache = kv.NewReadCache(sharedMetrics(g.App, kv.NewMetrics))
 		}
 		if !inMemory && g.kvLedger == nil {
 			if err := g.openKVLedger(); err != nil {
@@ -68,7 +68,7 @@ func (g *generation) valuesChild() supervisors.Child {
 	log := g.log.Named("kv")
 	options := kv.Options{
 		Kit: g.kit, MaxRecord: g.kvMaxRecord, Limits: kv.Limits{Keys: g.cfg.KeysPerNamespace()},
-		Log: log, Metrics: sharedMetrics(g.App, kv.NewMetrics), Shelf: g.kvShelf,
+		Log: log, Metrics: sharedMetrics(g.App, kv.NewMetrics), ReadCache: g.kvCache,
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, g.health, g.onFatal),
 	}
 	if g.ownKVLedger != nil { // a nil *Ledger would make a non-nil interface
@@ -78,7 +78,7 @@ func (g *generation) valuesChild() supervisors.Child {
 }
 
 // keyValues implements api.KeyValues by messages to the actor of the store. Reads are
-// answered from its shelf where possible.
+// answered from its read cache where possible.
 type keyValues struct{ gen *generation }
 
 // errValuesDisk is returned when the store does not answer because its log cannot be
@@ -106,7 +106,7 @@ func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutVa
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
-	if reply, ok := s.gen.kvShelf.Get(c, time.Now()); ok {
+	if reply, ok := s.gen.kvCache.Get(c, time.Now()); ok {
 		return reply, nil
 	}
 	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })
