@@ -128,7 +128,7 @@ func (g *gate) change(ctx actor.Context, now time.Time, c Changed) {
 		g.opts.Metrics.setHost(c.Host)
 	}
 	if c.Elsewhere {
-		g.opts.Shelf.clear(now)
+		g.opts.ReadCache.clear(now)
 	}
 	g.perform(ctx, g.machine.change(now, rules, c.Elsewhere))
 }
@@ -142,8 +142,8 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 			} else {
 				actorkit.Reply(ctx, e.To, e.Message)
 			}
-		case shelve:
-			g.opts.Shelf.put(e.Reply)
+		case readCachePut:
+			g.opts.ReadCache.put(e.Reply)
 		case startCall:
 			g.start(ctx, e)
 		case tellHealth:

@@ -16,6 +16,9 @@
 // after the pause that the port names. A crash loses the waiting commands; their askers
 // have deadlines of their own and ask again.
 //
+// Its answers about tasks are also in a ReadCache for some seconds, where executions find
+// them without a message.
+//
 // It must never block, and never repeat any other call by itself: the client
 // repeats what may be repeated, the asker decides about the rest. Calls run on
 // goroutines of actorkit.Effects, which a pool bounds, and end with the actor.

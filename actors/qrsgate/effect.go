@@ -17,8 +17,8 @@ type (
 		Message  any
 		Together bool
 	}
-	// shelve puts a cached answer on the shelf.
-	shelve struct{ Reply messages.LookupTaskReply }
+	// readCachePut adds an answer to the read cache.
+	readCachePut struct{ Reply messages.LookupTaskReply }
 	// startCall calls the QRS. It is answered with callFinished and the same ID.
 	startCall struct {
 		ID       callID
@@ -46,11 +46,11 @@ type (
 	}
 )
 
-func (sendReply) isEffect()  {}
-func (shelve) isEffect()     {}
-func (startCall) isEffect()  {}
-func (tellHealth) isEffect() {}
-func (countCache) isEffect() {}
+func (sendReply) isEffect()    {}
+func (readCachePut) isEffect() {}
+func (startCall) isEffect()    {}
+func (tellHealth) isEffect()   {}
+func (countCache) isEffect()   {}
 
 // The results of a cache look-up, as metric labels.
 const (

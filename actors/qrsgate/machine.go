@@ -128,7 +128,7 @@ func (m *machine) accept(now time.Time, q question) []effect {
 		reply := m.answer(q, answerFrom(known, false, now))
 		effects := []effect{countCache{q.key.op, cacheHit}, reply}
 		if task, ok := reply.Message.(messages.LookupTaskReply); ok && task.Task.Known && (task.Task.AppID == "" || task.App.Known) {
-			effects = append(effects, shelve{task})
+			effects = append(effects, readCachePut{task})
 		}
 		return effects
 	}

@@ -16,15 +16,15 @@ import (
 // bench drives a machine by hand: a test asks, looks at the calls that are under
 // way, and answers them.
 type bench struct {
-	t       tester
-	now     time.Time
-	m       *machine
-	replies map[int]any
-	calls   []startCall
-	health  []tellHealth
-	caches  map[string]int
-	shelved []messages.LookupTaskReply
-	asked   int
+	t          tester
+	now        time.Time
+	m          *machine
+	replies    map[int]any
+	calls      []startCall
+	health     []tellHealth
+	caches     map[string]int
+	readCached []messages.LookupTaskReply
+	asked      int
 }
 
 // tester is what the bench needs of a test, rapid's or Go's.
@@ -67,8 +67,8 @@ func (b *bench) take(effects []effect) {
 			b.health = append(b.health, e)
 		case countCache:
 			b.caches[e.Op.String()+" "+e.Result]++
-		case shelve:
-			b.shelved = append(b.shelved, e.Reply)
+		case readCachePut:
+			b.readCached = append(b.readCached, e.Reply)
 		}
 	}
 	if got := len(b.m.calls); got > b.m.rules.MaxConcurrent {

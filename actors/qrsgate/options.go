@@ -21,8 +21,8 @@ type Options struct {
 	// OnHealth, if set, is called with whether the QRS is within reach, and why not: as
 	// soon as that is known, and on every change. It must not block.
 	OnHealth func(up bool, reason string)
-	// Shelf gets answers that may be given without the gate; it may be nil.
-	Shelf *Shelf
+	// ReadCache gets answers that may be given without the gate; it may be nil.
+	ReadCache *ReadCache
 	// Rand is the source of jitter; nil means one of its own.
 	Rand *rand.Rand
 	Rules

@@ -106,8 +106,8 @@ type App struct {
 	kvLedger    *journal.Ledger
 	kvMaxRecord int
 	kvCache     *kv.ReadCache
-	// gateShelf holds the cached tasks that executions read without a message to qrsgate.
-	gateShelf *qrsgate.Shelf
+	// gateCache holds the tasks that executions read without a message to qrsgate.
+	gateCache *qrsgate.ReadCache
 	rush      rush
 	services  probe.Memory
 

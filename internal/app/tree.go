@@ -91,9 +91,9 @@ func (g *generation) gateRules() qrsgate.Rules {
 
 func (g *generation) gateProps() *actor.Props {
 	rules, metrics := g.gateRules(), qrsgate.NewMetrics(g.reg, g.cfg.QRS().Host)
-	g.gateShelf = qrsgate.NewShelf(rules, metrics)
+	g.gateCache = qrsgate.NewReadCache(rules, metrics)
 	return qrsgate.Props(qrsgate.Options{
-		Kit: g.kit, Log: g.log.Named("qrsgate"), Metrics: metrics, Port: g.port(), Rules: rules, Shelf: g.gateShelf,
+		Kit: g.kit, Log: g.log.Named("qrsgate"), Metrics: metrics, Port: g.port(), Rules: rules, ReadCache: g.gateCache,
 		OnHealth: g.healthOf("qrs"),
 	})
 }
@@ -164,7 +164,7 @@ func (g *generation) executionsProps() *actor.Props {
 	section, udpSection := g.cfg.Execution(), g.cfg.UDP()
 	one := &execution.Options{
 		Kit: g.kit, Outbox: g.outbox, Log: g.log.Named("execution"), Metrics: execution.NewMetrics(g.reg), Tasks: g.taskMetrics(),
-		Gate: g.pids.gate, Notify: g.pids.notify, AtHand: g.gateShelf.Task, Jitter: rand.Float64, Trail: g.trail,
+		Gate: g.pids.gate, Notify: g.pids.notify, AtHand: g.gateCache.Task, Jitter: rand.Float64, Trail: g.trail,
 		Rules: func() execution.Rules { return *g.rules.Load() },
 	}
 	log, metrics := g.log.Named("executions"), executions.NewMetrics(g.reg)
