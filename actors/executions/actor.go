@@ -146,21 +146,21 @@ func (o *Options) pump(ctx context.Context, ahead *atomic.Int64, post func(any))
 
 const (
 	// maxAhead bounds the events that shards have yet to receive: at the start of
-	// a rush they are worked off before the intake gets the processor.
+	// a burst they are worked off before the intake gets the processor.
 	maxAhead = 1024
 	// maxGiveWay bounds how long one record waits for the intake, so that
-	// decisions go on, slowly, during a rush that does not end.
+	// decisions go on, slowly, during a burst that does not end.
 	maxGiveWay = 40 * time.Millisecond
 	// giveWayEvery is the interval at which giveWay checks whether to go on.
 	giveWayEvery = time.Millisecond
 )
 
 // giveWay delays the next record while maxAhead events are on their way to the
-// shards, and for a bounded time while the intake is in a rush.
+// shards, and for a bounded time during a burst of datagrams.
 func (o *Options) giveWay(ctx context.Context, ahead *atomic.Int64) {
 	begun := time.Now()
 	wait := func() bool {
-		return ahead.Load() >= maxAhead || o.Rush != nil && o.Rush() && time.Since(begun) < maxGiveWay
+		return ahead.Load() >= maxAhead || o.Burst != nil && o.Burst() && time.Since(begun) < maxGiveWay
 	}
 	if !wait() {
 		return

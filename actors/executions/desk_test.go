@@ -302,7 +302,7 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 		name        string
 		lasts, want time.Duration
 	}{
-		{"no rush", 0, 0},
+		{"no burst", 0, 0},
 		{"a short one", maxGiveWay / 2, maxGiveWay / 2},
 		{"one without end", time.Hour, maxGiveWay},
 	} {
@@ -310,7 +310,7 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, desk := withDesk(t)
 				began := time.Now()
-				f.rush = func() bool { return time.Since(began) < row.lasts }
+				f.burst = func() bool { return time.Since(began) < row.lasts }
 				f.start()
 				f.append(failed("a"))
 				if row.want > 0 {

@@ -109,10 +109,10 @@ type Options struct {
 	// Crashed reports that the previous process crashed and was not killed. An
 	// execution that it was retrying may be the cause.
 	Crashed bool
-	// Rush reports that the intake needs the processor now: events that are on disk
-	// can wait, datagrams in the kernel cannot. Nil means never. It is safe for
-	// concurrent use.
-	Rush func() bool
+	// Burst reports that the intake needs the processor now, for a burst of datagrams:
+	// events that are on disk can wait, datagrams in the kernel cannot. Nil means never.
+	// It is safe for concurrent use.
+	Burst func() bool
 	// Trail notes duplicates; nil notes nothing.
 	Trail *trail.Trail
 	// PollsAtOnce bounds the executions of a shard that are awake at one time to

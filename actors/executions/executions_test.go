@@ -53,8 +53,8 @@ type fixture struct {
 	// alone is set for one shard instead of several; shard is the newest.
 	alone bool
 	shard messages.Ref
-	// rush is whether the intake is in a rush; nil is never.
-	rush func() bool
+	// burst is whether there is a burst of datagrams; nil is never.
+	burst func() bool
 	// spread is how long after a start a followed execution is looked at.
 	spread time.Duration
 	// asleep is how many tasks are followed without an actor.
@@ -93,7 +93,7 @@ func (f *fixture) start() {
 		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: shards, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
 		Decode: decodeJSON, Desk: f.newDesk,
-		Execution: kit.Props("execution", f.execution), Crashed: f.crashed, Rush: f.rush,
+		Execution: kit.Props("execution", f.execution), Crashed: f.crashed, Burst: f.burst,
 		PollsAtOnce: 2, Spread: func() time.Duration { return f.spread }, Asleep: func(more int) { f.asleep.Add(int64(more)) },
 	}
 	pid, err := kit.System.Root.SpawnNamed(opts.Props(), "executions")

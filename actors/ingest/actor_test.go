@@ -106,8 +106,8 @@ func (w *wire) isClosed() bool {
 	}
 }
 
-// shelf is a queue that stores when a test says so, or at once.
-type shelf struct {
+// fakeQueue stores when a test says so, or at once.
+type fakeQueue struct {
 	mu      sync.Mutex
 	hold    bool
 	health  error
@@ -116,54 +116,54 @@ type shelf struct {
 	open    []func(error)
 }
 
-func (s *shelf) Append(entries [][]byte, done func(journal.Seq, int, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (q *fakeQueue) Append(entries [][]byte, done func(journal.Seq, int, error)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	finish := func(err error) {
 		if err == nil {
-			s.stored = append(s.stored, entries...)
+			q.stored = append(q.stored, entries...)
 		}
 		go done(1, 0, err)
 	}
-	if s.hold {
-		s.open = append(s.open, finish)
+	if q.hold {
+		q.open = append(q.open, finish)
 		return
 	}
 	finish(nil)
 }
 
-func (s *shelf) Stats() journal.QueueStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return journal.QueueStats{Entries: s.waiting}
+func (q *fakeQueue) Stats() journal.QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return journal.QueueStats{Entries: q.waiting}
 }
 
-func (s *shelf) Healthy() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.health
+func (q *fakeQueue) Healthy() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.health
 }
 
 // finish ends n appends that are held, with err.
-func (s *shelf) finish(n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (q *fakeQueue) finish(n int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for range n {
-		s.open[0](err)
-		s.open = s.open[1:]
+		q.open[0](err)
+		q.open = q.open[1:]
 	}
 }
 
-func (s *shelf) set(change func(*shelf)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(s)
+func (q *fakeQueue) set(change func(*fakeQueue)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	change(q)
 }
 
-func (s *shelf) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.stored)
+func (q *fakeQueue) count() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.stored)
 }
 
 // keeper is a quarantine that a test can look into.
@@ -184,7 +184,7 @@ type intake struct {
 	t      *testing.T
 	pid    *actor.PID
 	opts   *Options
-	queue  *shelf
+	queue  *fakeQueue
 	keeper *keeper
 	logs   *observer.ObservedLogs
 	reg    *prometheus.Registry
@@ -201,7 +201,7 @@ type intake struct {
 func inBubble(t *testing.T, change, test func(*intake)) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, logs, stats := actortest.Kit(t)
-		in := &intake{t: t, queue: &shelf{}, keeper: &keeper{}, logs: logs, reg: prometheus.NewRegistry()}
+		in := &intake{t: t, queue: &fakeQueue{}, keeper: &keeper{}, logs: logs, reg: prometheus.NewRegistry()}
 		in.opts = &Options{
 			Kit: kit, Log: kit.Log, Metrics: NewMetrics(in.reg), Queue: in.queue, Quarantine: in.keeper,
 			Rules: rules(), Listen: in.listen, ReceiveBuffer: 4 << 20,
@@ -381,12 +381,12 @@ func TestIngest_refusesThoughAllCreditWaitsForASickJournal(t *testing.T) {
 			in.wire().batches <- batchOf(good)
 		}
 		synctest.Wait()
-		in.queue.set(func(s *shelf) { s.health = errors.New("disk is full") })
+		in.queue.set(func(q *fakeQueue) { q.health = errors.New("disk is full") })
 		in.sleep(2 * upkeepEvery)
 		if got := in.metric("butler_udp_packets_rejected_total", "journal_unavailable"); got != more {
 			t.Errorf("%v datagrams are refused while all credit waits, want %d", got, more)
 		}
-		in.queue.set(func(s *shelf) { s.health = nil })
+		in.queue.set(func(q *fakeQueue) { q.health = nil })
 		for range Credits + more {
 			in.wire().batches <- batchOf(good)
 		}
@@ -420,7 +420,7 @@ func TestIngest_givesCreditBackForWhatIsRefused(t *testing.T) {
 
 func TestIngest_refusesLoudlyWhileTheJournalIsSick(t *testing.T) {
 	inBubble(t, nil, func(in *intake) {
-		in.queue.set(func(s *shelf) { s.health = errors.New("disk is full") })
+		in.queue.set(func(q *fakeQueue) { q.health = errors.New("disk is full") })
 		in.receive(batchOf(good, good, engine)...)
 		lines := in.lines("datagram refused")
 		if len(lines) != 1 || lines[0].Level.String() != "error" || lines[0].ContextMap()["detail"] != "disk is full" {
@@ -430,7 +430,7 @@ func TestIngest_refusesLoudlyWhileTheJournalIsSick(t *testing.T) {
 		if more := in.lines("more datagrams refused"); len(more) != 1 || more[0].Level.String() != "error" || more[0].ContextMap()["count"] != int64(1) {
 			t.Errorf("summary: %+v, want one more", more)
 		}
-		in.queue.set(func(s *shelf) { s.health = nil })
+		in.queue.set(func(q *fakeQueue) { q.health = nil })
 		in.receive(batchOf(good)...)
 		if got := in.queue.count(); got != 1 {
 			t.Errorf("%d are stored after recovery, want 1", got)
@@ -469,7 +469,7 @@ func TestIngest_tellsARefusalOnceAndThenTheSum(t *testing.T) {
 
 func TestIngest_warnsOfABacklogAndOfItsEnd(t *testing.T) {
 	inBubble(t, nil, func(in *intake) {
-		in.queue.set(func(s *shelf) { s.waiting = 190 })
+		in.queue.set(func(q *fakeQueue) { q.waiting = 190 })
 		in.sleep(2 * time.Second)
 		if got := len(in.lines("event backlog is long; nothing is lost, it waits on disk")); got != 1 {
 			t.Errorf("%d warnings, want 1", got)
@@ -485,7 +485,7 @@ func TestIngest_warnsOfABacklogAndOfItsEnd(t *testing.T) {
 		if got := len(in.lines("event backlog is still long")); got != 1 {
 			t.Errorf("%d repetitions, want 1", got)
 		}
-		in.queue.set(func(s *shelf) { s.waiting = 0 })
+		in.queue.set(func(q *fakeQueue) { q.waiting = 0 })
 		in.sleep(2 * time.Second) // without any datagram
 		if got := len(in.lines("event backlog is worked off")); got != 1 || in.snapshot().BackpressureActive {
 			t.Errorf("the end was told %d times", got)
@@ -811,7 +811,7 @@ func TestIngest_anInstanceAfterACrashStoresWhatTheLastOneRead(t *testing.T) {
 
 func TestIngest_staysClosedThoughItCrashesMeanwhile(t *testing.T) {
 	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
-		in.queue.set(func(s *shelf) { s.hold = true })
+		in.queue.set(func(q *fakeQueue) { q.hold = true })
 		in.receive(batchOf(good)...)
 		in.closeIntake()
 		in.opts.Kit.System.Root.Send(in.pid, messages.DatagramsReceived{Datagrams: batchOf("nonsense"), At: time.Now()})
@@ -875,17 +875,17 @@ func TestMetrics_boundTheNodes(t *testing.T) {
 	}
 }
 
-func TestIngest_tellsOfARushWhenAReadBringsAllItCan(t *testing.T) {
-	var rushes atomic.Int64
-	inBubble(t, func(in *intake) { in.opts.OnRush = func() { rushes.Add(1) } }, func(in *intake) {
+func TestIngest_tellsOfABurstWhenAReadBringsAllItCan(t *testing.T) {
+	var bursts atomic.Int64
+	inBubble(t, func(in *intake) { in.opts.OnBurst = func() { bursts.Add(1) } }, func(in *intake) {
 		full := batchOf(slices.Repeat([]string{good}, udp.BatchSize)...)
 		in.receive(full[1:]...)
-		if got := rushes.Load(); got != 0 {
-			t.Errorf("want no rush while a read brings less, got %d", got)
+		if got := bursts.Load(); got != 0 {
+			t.Errorf("want no burst while a read brings less, got %d", got)
 		}
 		in.receive(full...)
-		if got := rushes.Load(); got != 1 {
-			t.Errorf("want one rush told, got %d", got)
+		if got := bursts.Load(); got != 1 {
+			t.Errorf("want one burst told, got %d", got)
 		}
 	})
 }

@@ -78,9 +78,9 @@ type Options struct {
 	ReceiveBuffer int
 	// Quarantine is nil when nothing is kept.
 	Quarantine Quarantine
-	// OnRush, if set, is called when a read has returned a full batch, so that more may
+	// OnBurst, if set, is called when a read has returned a full batch, so that more may
 	// be waiting. It runs on the reader's goroutine and must not block.
-	OnRush func()
+	OnBurst func()
 	// OnListening, if set, is called with the address whenever the socket is open. It must not block.
 	OnListening func(netip.AddrPort)
 	// OnFailed, if set, is called when the socket cannot be opened or is lost. It must not block.

@@ -16,7 +16,7 @@ import (
 type reader struct {
 	id      uint64
 	socket  Socket
-	onRush  func()
+	onBurst func()
 	credits chan struct{}
 	done    chan struct{}
 	// lent is 1 while there is one credit more than Credits; see lend.
@@ -27,8 +27,8 @@ type reader struct {
 	abandoned atomic.Bool
 }
 
-func newReader(id uint64, socket Socket, onRush func()) *reader {
-	return &reader{id: id, socket: socket, onRush: onRush, credits: make(chan struct{}, Credits), done: make(chan struct{})}
+func newReader(id uint64, socket Socket, onBurst func()) *reader {
+	return &reader{id: id, socket: socket, onBurst: onBurst, credits: make(chan struct{}, Credits), done: make(chan struct{})}
 }
 
 // run posts batches until the socket is closed or cannot be read, and then
@@ -59,8 +59,8 @@ func (r *reader) read(post func(any)) error {
 		if err != nil {
 			return err
 		}
-		if r.onRush != nil && len(batch) == udp.BatchSize {
-			r.onRush()
+		if r.onBurst != nil && len(batch) == udp.BatchSize {
+			r.onBurst()
 		}
 		post(messages.DatagramsReceived{Reader: r.id, Datagrams: batch, At: time.Now()})
 	}

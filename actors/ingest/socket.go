@@ -96,7 +96,7 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 // read starts the reader of a socket.
 func (a *ingest) read(ctx actor.Context, socket Socket) {
 	a.machine.loss.reopened()
-	a.reader = newReader(a.shared.readers.Add(1), socket, a.opts.OnRush)
+	a.reader = newReader(a.shared.readers.Add(1), socket, a.opts.OnBurst)
 	go a.reader.run(actorkit.Poster(ctx))
 	a.report.listening(socket.Addr(), socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
 	if a.opts.OnListening != nil {

@@ -108,7 +108,7 @@ type App struct {
 	kvCache     *kv.ReadCache
 	// gateCache holds the tasks that executions read without a message to qrsgate.
 	gateCache *qrsgate.ReadCache
-	rush      rush
+	burst     burst
 	services  probe.Memory
 
 	tree  *supervisors.Tree

@@ -66,7 +66,7 @@ func (g *generation) ingestProps() *actor.Props {
 	g.health.Set(socketComponent, supervisors.Down, "the UDP socket is not open yet")
 	options := &ingest.Options{
 		Kit: g.kit, Log: g.log, Metrics: ingest.NewMetrics(g.reg), Queue: g.queue, Quarantine: g.quarantine,
-		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnRush: g.rush.seen,
+		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnBurst: g.burst.seen,
 		OnListening: func(at netip.AddrPort) {
 			g.health.Set(socketComponent, supervisors.Up, "")
 			g.address.Store(&at)

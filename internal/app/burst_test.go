@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-func TestRush_lastsForAMomentAfterItsNewestSign(t *testing.T) {
+func TestBurst_lastsForAMomentAfterItsNewestSign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r rush
-		if r.on() {
+		var b burst
+		if b.ongoing() {
 			t.Error("want none before the first sign")
 		}
-		r.seen()
-		time.Sleep(rushFor - time.Millisecond)
-		if !r.on() {
+		b.seen()
+		time.Sleep(burstFor - time.Millisecond)
+		if !b.ongoing() {
 			t.Error("want one after a sign")
 		}
 		time.Sleep(time.Millisecond)
-		if r.on() {
+		if b.ongoing() {
 			t.Error("want it over")
 		}
 	})
