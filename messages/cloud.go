@@ -2,54 +2,54 @@ package messages
 
 import "time"
 
-// A failed app reload in Qlik Cloud:
+// The handling of a failed app reload in Qlik Cloud:
 //
 //	api, mqttlink --AcceptCloudEvent------> cloud --(the event, on disk)--> journal
 //	api, mqttlink <-AcceptCloudEventReply-- cloud <-(look-ups)------------> the tenant
 //	                                        cloud --NoticesRecorded-------> notify
 //
-// The reply comes when the event is on disk. Failures: FailureBusy is a service
-// that has too much to do or cannot write, and the event has to be sent again.
+// The reply comes when the event is on disk. FailureBusy means that the service is
+// overloaded or cannot write: the event has to be sent again.
 
-// CloudEvent is what an event com.qlik.v1.app.reload.finished says of a reload
-// that failed: parsed, checked and sanitised.
+// CloudEvent is an event com.qlik.v1.app.reload.finished of a failed reload: parsed,
+// checked and sanitised.
 type CloudEvent struct {
-	// Reload is what the event says of it; what the tenant and the configuration know is missing.
+	// Reload has the values of the event, without those of the tenant and the configuration.
 	Reload  CloudReload `json:"reload"`
 	AppID   string      `json:"appId"`
 	AppName string      `json:"appName,omitempty"`
-	// OwnerID is the user who owns the app; "" where the event does not say.
+	// OwnerID is the user who owns the app; "" if the event does not contain it.
 	OwnerID string `json:"ownerId,omitempty"`
-	// Source is where it came from: an address, or a topic.
+	// Source is the origin: the address of the sender, or an MQTT topic.
 	Source string `json:"source,omitempty"`
 	// At is when it was received.
 	At time.Time `json:"at"`
 }
 
-// CloudOutcome says what became of an event from Qlik Cloud, a metric label.
+// CloudOutcome is the result of receiving an event from Qlik Cloud. It is a metric label.
 type CloudOutcome string
 
 // The outcomes of an event.
 const (
-	// CloudAccepted: it is on disk, and somebody is told unless nobody is to be.
+	// CloudAccepted: it is on disk and will be alerted, if a destination is configured for it.
 	CloudAccepted CloudOutcome = "accepted"
 	// CloudDuplicate: the same reload was accepted before.
 	CloudDuplicate CloudOutcome = "duplicate"
-	// CloudIgnored: an event of another type, of a reload that went well, or of a
-	// tenant that is switched off.
+	// CloudIgnored: it is of another type, of a successful reload, or of a tenant that is
+	// not enabled.
 	CloudIgnored CloudOutcome = "ignored"
-	// CloudRefused: it is not what an event of the tenant looks like.
+	// CloudRefused: it is not a valid event of the tenant.
 	CloudRefused CloudOutcome = "refused"
-	// CloudBusy: it could not be taken now.
+	// CloudBusy: it cannot be accepted at present.
 	CloudBusy CloudOutcome = "busy"
 )
 
-// CloudOutcomes lists them.
+// CloudOutcomes lists every outcome.
 func CloudOutcomes() []CloudOutcome {
 	return []CloudOutcome{CloudAccepted, CloudDuplicate, CloudIgnored, CloudRefused, CloudBusy}
 }
 
-// AcceptCloudEvent asks to be answered when the event is on disk.
+// AcceptCloudEvent asks to store the event and to reply when it is on disk.
 type AcceptCloudEvent struct {
 	Event   CloudEvent
 	ReplyTo Ref
@@ -61,7 +61,7 @@ type AcceptCloudEventReply struct {
 	Failure Failure
 }
 
-// CloudRecord is what the tenant knows of a reload.
+// CloudRecord is the tenant's record of a reload.
 type CloudRecord struct {
 	// Trigger is hub, chronos, external, automations or data-refresh.
 	Trigger      string
@@ -74,7 +74,7 @@ type CloudRecord struct {
 	Duration    time.Duration
 }
 
-// CloudApp is what the tenant knows of an app.
+// CloudApp is the tenant's metadata of an app.
 type CloudApp struct {
 	Description   string
 	PublishTime   string
@@ -83,7 +83,7 @@ type CloudApp struct {
 	SectionAccess bool
 }
 
-// CloudItem is the app as the tenant's catalogue has it.
+// CloudItem is the entry of an app in the tenant's catalogue.
 type CloudItem struct {
 	// FileSize is in bytes.
 	FileSize int64
@@ -94,7 +94,7 @@ type CloudItem struct {
 // CloudUser is a user of the tenant.
 type CloudUser struct{ ID, Name, Email, Picture string }
 
-// CloudScriptLog is a script log with its whole text.
+// CloudScriptLog is a script log with Full, its whole text.
 type CloudScriptLog struct {
 	ScriptLog
 	Full string

@@ -1,5 +1,5 @@
-// Package messages owns what the actors say to each other, and the immutable
-// domain values they say it with.
+// Package messages owns the messages between the actors, and the immutable domain
+// values that they contain.
 //
 // A message is a plain struct sent by value. Its fields are scalars, strings,
 // times, typed identifiers and other values of this package; a slice is only
@@ -9,9 +9,9 @@
 //
 // Names tell the kind: an event is past tense (DatagramsReceived), a command
 // imperative (LookupTask), a reply is the command's name with Reply, a timer
-// that an actor sends to itself ends in Due. Domain values stand in the files
-// event.go, alert.go and values.go; every other file is one conversation and
-// starts with a diagram of who says what to whom.
+// that an actor sends to itself ends in Due. Domain values are in the files event.go,
+// alert.go and values.go; every other file is one conversation and begins with a diagram
+// of its senders and receivers.
 //
 // This package must never import an actor runtime, read a clock or do I/O.
 package messages

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Family is the kind of a datagram: what its message type identifier says happened.
-// The task's type is not part of it; that always comes from the QRS.
+// Family is the kind of a datagram: the occurrence that its message type identifies. It
+// does not include the type of the task, which always comes from the QRS.
 type Family uint8
 
 // The five families of message types.
@@ -19,7 +19,7 @@ const (
 	FamilySucceeded
 	// FamilyDistribute is the completion message of a distribute task, which does not say how it ended.
 	FamilyDistribute
-	// FamilyEngine is a reload failure seen by the engine; it is logged and nothing else.
+	// FamilyEngine is a reload failure that the engine reports. It is only logged.
 	FamilyEngine
 )
 
@@ -86,12 +86,12 @@ func (e TaskEvent) UserWithSlash() string { return strings.ReplaceAll(e.User, `\
 // form of reload mails, webhooks and full MQTT messages.
 func (e TaskEvent) UserSingleBackslash() string { return strings.ReplaceAll(e.User, `\\`, `\`) }
 
-// logForms are the forms of LogTimestamp with what may follow the seconds: a
-// fraction after a comma or a point, which time.Parse takes by itself, and a zone.
+// logForms are the layouts of LogTimestamp. time.Parse also accepts a fraction after the
+// seconds, with a comma or a point.
 var logForms = [...]string{time.DateTime, time.DateTime + "Z07:00", "2006-01-02T15:04:05", time.RFC3339}
 
-// LoggedAt reads LogTimestamp, as a local time of zone where it names none
-// itself. It is false for a text that is no time.
+// LoggedAt parses LogTimestamp, as a local time of zone if it does not name a zone. It
+// returns false if the text is not a valid time.
 func (e TaskEvent) LoggedAt(zone *time.Location) (time.Time, bool) {
 	for _, form := range logForms {
 		if at, err := time.ParseInLocation(form, e.LogTimestamp, zone); err == nil {
@@ -107,11 +107,11 @@ type Datagram struct {
 	Payload []byte
 	// Size is how many bytes were sent.
 	Size int
-	// Source is the sender. One that speaks IPv4 has an IPv4 address, whatever the socket.
+	// Source is the sender. An IPv4 sender has an IPv4 address, even on an IPv6 socket.
 	Source netip.AddrPort
-	// At is when it was read from the socket, to the microsecond; no other datagram of the socket has it.
+	// At is when it was read from the socket, in microseconds. It is unique per socket.
 	At time.Time
-	// Entry is the form under which it is journalled, where that is made already. Frozen.
+	// Entry is the encoded journal entry, if it was made already; nil otherwise. Frozen.
 	Entry []byte
 }
 

@@ -2,7 +2,7 @@ package messages
 
 import "time"
 
-// The way of an event from the journal to the recorded decision:
+// The handling of an event, from the journal to the recorded decision:
 //
 //	executions <--ShardStarted--- shard
 //	                              shard --ResumeExecution----> execution
@@ -24,18 +24,17 @@ type PlacedEvent struct {
 	Event TaskEvent
 }
 
-// ShardStarted tells the owner of the journal consumer that a shard is empty
-// and wants every event of its partition that is not handled. A shard that was
-// restarted says so with its next life.
+// ShardStarted tells the owner of the journal consumer that a shard is empty and needs
+// every unhandled event of its partition. A restarted shard sends it with the next Life.
 type ShardStarted struct{ Shard, Life int }
 
 // EventsArrived brings a shard the events of one journal record that are its own.
 type EventsArrived struct {
-	// Life is the life of the shard that they are meant for. Messages to an earlier
-	// life are ignored, because the events are sent again to the present one.
+	// Life is the life of the shard for which the events are. Messages to an earlier life
+	// are ignored, because the events are sent again to the present one.
 	Life int
-	// Again reports that an earlier life or an earlier process had them, too, and
-	// may have crashed because of one.
+	// Again reports that an earlier life or process also had the events, and may have
+	// crashed because of one.
 	Again bool
 	// Events are in the order of the record. Frozen.
 	Events []PlacedEvent

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Keeping values for others, in namespaces:
+// The key-value store. Keys are grouped in namespaces:
 //
 //	api --PutValue, GetValue, DeleteValue, ListKeys--------------> kv --the same--> namespace
 //	api --DeleteNamespace, WatchNamespace, ConfirmChanges, EndWatch-> kv --the same--> namespace
@@ -12,51 +12,51 @@ import (
 //	api --ListNamespaces--> kv      watcher <--ValueChanged, WatchEnded-- namespace
 //	                        kv <--NamespaceStarted, NamespaceEnded------- namespace
 //
-// Every command with a ReplyTo is answered once, and not before what the answer
-// tells is on disk; only a crash or the end of the process leaves one without.
-// A namespace that does not exist is FailureNotFound. A watcher has credit for
-// as many changes as its window says, and gets it back with ConfirmChanges: one
-// that falls behind is told so by WatchEnded and forgotten.
+// Every command with a ReplyTo is answered once, after everything in the answer is on
+// disk; it is not answered if the process crashes or ends. A namespace that does not exist
+// is FailureNotFound. A watcher has a window, which is the number of changes that may be
+// unconfirmed. ConfirmChanges confirms them; if the window is exceeded, the watch ends
+// with WatchEnded.
 
-// Condition says when a put or a delete is to happen. The zero value is always.
+// Condition is the condition of a put or a delete. The zero value always holds.
 type Condition struct {
 	Kind ConditionKind
-	// Revision is what the key must have under IfRevision.
+	// Revision is the required revision of the key, for IfRevision.
 	Revision uint64
 }
 
-// ConditionKind is what a Condition asks for.
+// ConditionKind is the kind of a Condition.
 type ConditionKind uint8
 
 // The conditions of a change. One that does not hold is FailureConflict.
 const (
-	// IfAnything: whatever is there.
+	// IfAnything: always.
 	IfAnything ConditionKind = iota
 	// IfAbsent: the key does not exist.
 	IfAbsent
-	// IfRevision: the key exists in exactly this revision.
+	// IfRevision: the key exists and has exactly this revision.
 	IfRevision
 )
 
-// LongestTTL is what a longer time to live is cut to.
+// LongestTTL is the maximum time to live. A longer one is reduced to it.
 const LongestTTL = 100 * 365 * 24 * time.Hour
 
-// PutValue stores a value, in a namespace that comes into being if need be. It
-// replaces an earlier one together with its time to live.
+// PutValue stores a value. It creates the namespace if necessary, and replaces an existing
+// value together with its time to live.
 type PutValue struct {
 	Namespace, Key, Value string
-	// TTL is how long the value lives, from the moment it is taken up; 0 and less
-	// mean for ever, and more than LongestTTL that.
+	// TTL is the time to live from when the command is handled, at most LongestTTL; zero
+	// or negative means forever.
 	TTL     time.Duration
 	If      Condition
 	ReplyTo Ref
 }
 
-// PutValueReply answers PutValue: the value is on disk, unless the store keeps
-// nothing there. FailureFull is a namespace or a store without room for another
-// key, FailureRejected what is too long, empty or no text.
+// PutValueReply answers PutValue: the value is on disk, unless the store is in memory.
+// FailureFull means that the namespace or the store has no room for another key,
+// FailureRejected that a text is too long, empty or not valid.
 type PutValueReply struct {
-	// Revision is that of the value, Created whether the key is new.
+	// Revision is the revision of the value. Created reports that the key is new.
 	Revision uint64
 	Created  bool
 	Failure  Failure
@@ -68,13 +68,13 @@ type GetValue struct {
 	ReplyTo        Ref
 }
 
-// GetValueReply answers GetValue. A key that is unknown in a namespace that is
-// known is no failure, only not found.
+// GetValueReply answers GetValue. If only the key does not exist, Found is false and
+// there is no failure.
 type GetValueReply struct {
 	Found    bool
 	Value    string
 	Revision uint64
-	// TTL is how long it goes on living; 0 is for ever.
+	// TTL is the remaining time to live; 0 means forever.
 	TTL     time.Duration
 	Failure Failure
 }
@@ -120,31 +120,31 @@ type DeleteNamespace struct {
 // DeleteNamespaceReply answers DeleteNamespace.
 type DeleteNamespaceReply struct{ Failure Failure }
 
-// WatchNamespace makes ReplyTo a watcher of a namespace, from now on; one that
-// watches it already begins anew.
+// WatchNamespace makes ReplyTo a watcher of the changes from now on. It replaces an
+// existing watch of the same ReplyTo.
 type WatchNamespace struct {
 	Namespace string
-	// Window is how many changes may be unconfirmed; 0 means the largest there is.
+	// Window is the maximum number of unconfirmed changes; 0 means the largest allowed.
 	Window  int
 	ReplyTo Ref
 }
 
 // WatchNamespaceReply answers WatchNamespace.
 type WatchNamespaceReply struct {
-	// Revision is that of the latest change which the watcher is not told of: whoever
-	// reads the namespace after this reply misses nothing.
+	// Revision is that of the latest change that the watcher will not be sent. A watcher
+	// that reads the namespace after this reply misses no change.
 	Revision uint64
 	Failure  Failure
 }
 
-// ConfirmChanges says that a watcher has dealt with all changes up to a revision.
+// ConfirmChanges confirms that a watcher has handled all changes up to a revision.
 type ConfirmChanges struct {
 	Namespace string
 	Watcher   Ref
 	Through   uint64
 }
 
-// EndWatch makes a namespace forget a watcher.
+// EndWatch removes a watcher from a namespace.
 type EndWatch struct {
 	Namespace string
 	Watcher   Ref
@@ -160,12 +160,12 @@ const (
 	ChangeExpired Change = "expired"
 )
 
-// ValueChanged tells a watcher of a change that is on disk. Revisions of one
-// namespace only grow, and a watcher is told of the changes in their order.
+// ValueChanged notifies a watcher of a change that is on disk. The revisions of a
+// namespace only increase, and a watcher is sent the changes in their order.
 type ValueChanged struct {
 	Namespace, Key string
 	Change         Change
-	// Value and TTL are those of a put.
+	// Value and TTL are set for a put.
 	Value    string
 	TTL      time.Duration
 	Revision uint64
@@ -177,7 +177,7 @@ type WatchEnd string
 
 // The ends of a watch.
 const (
-	// WatchMissed: the watcher was too slow and there were changes it was not told of.
+	// WatchMissed: the watcher was too slow, and changes were not sent to it.
 	WatchMissed WatchEnd = "missed"
 	// WatchDeleted: the namespace does not exist any more.
 	WatchDeleted WatchEnd = "deleted"
@@ -185,21 +185,23 @@ const (
 	WatchInterrupted WatchEnd = "interrupted"
 )
 
-// WatchEnded is the last that a watcher is told.
+// WatchEnded is the last message to a watcher.
 type WatchEnded struct {
 	Namespace string
 	Reason    WatchEnd
 }
 
-// NamespaceStarted tells the owner of the namespaces that one is on disk. One
-// that was restarted says so with its next life, when it knows again what it held.
+// NamespaceStarted tells the directory of namespaces that a namespace is on disk. A
+// namespace that was restarted sends it with the next Life, when it has restored its
+// content.
 type NamespaceStarted struct {
 	ID   uint64
 	Life int
 }
 
-// NamespaceEnded tells the owner of the namespaces that one is not on disk, or not any more.
+// NamespaceEnded tells the directory of namespaces that a namespace is not, or no longer,
+// on disk.
 type NamespaceEnded struct{ ID uint64 }
 
-// ExpiryDue tells a namespace that values have come to their end.
+// ExpiryDue tells a namespace that values may have expired.
 type ExpiryDue struct{ At time.Time }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The alert kinds of what is watched beside the tasks. They have an alert's way
-// to the destinations, and no task event.
+// The alert kinds of monitors. They are sent to the destinations like those of tasks, but
+// have no task event.
 const (
 	// ServiceStopped and ServiceStarted are changes of state of a Windows service.
 	ServiceStopped AlertKind = "windows_service_stopped"
@@ -17,62 +17,62 @@ const (
 	ServiceStatus AlertKind = "windows_service_status"
 	// LicenseStatus is the state of the server licence at every check.
 	LicenseStatus AlertKind = "server_license_status"
-	// LicenseExpiring says that the server licence ends soon, or has ended.
+	// LicenseExpiring means that the server licence expires soon or has expired.
 	LicenseExpiring AlertKind = "server_license_expiring"
 	// CloudReloadFailed is a failed app reload in Qlik Cloud.
 	CloudReloadFailed AlertKind = "cloud_app_reload_failed"
 )
 
-// The alert kinds of what is measured. They go to where measurements are kept,
-// and no route names them.
+// The alert kinds of measurements. They are only sent to destinations that store
+// measurements, and routes cannot select them.
 const (
 	// AccessLicenseStatus is the use of the access licences at every check.
 	AccessLicenseStatus AlertKind = "access_license_status"
-	// LicenseReleased is an access licence that was taken from its user.
+	// LicenseReleased is an access licence that was released from a user.
 	LicenseReleased AlertKind = "license_released"
 	// SenseVersion is the version of Qlik Sense at every check.
 	SenseVersion AlertKind = "sense_version"
-	// ProcessUsage is the memory that this process uses, and for how long it runs.
+	// ProcessUsage is the memory use and the uptime of this process.
 	ProcessUsage AlertKind = "process_usage"
-	// UDPQueue is how the intake of task events does.
+	// UDPQueue is the state of the intake of task events, with its counters.
 	UDPQueue AlertKind = "udp_queue"
 )
 
-// MonitoredKinds lists them, in the order of the documentation.
+// MonitoredKinds lists the alert kinds of monitors, in the order of the documentation.
 func MonitoredKinds() []AlertKind {
 	return []AlertKind{ServiceStopped, ServiceStarted, ServiceStatus, LicenseStatus, LicenseExpiring, CloudReloadFailed}
 }
 
-// MeasuredKinds lists those of measurements.
+// MeasuredKinds lists the alert kinds of measurements.
 func MeasuredKinds() []AlertKind {
 	return []AlertKind{AccessLicenseStatus, LicenseReleased, SenseVersion, ProcessUsage, UDPQueue}
 }
 
-// Reading reports whether k tells a state at regular times, rather than something
-// that has happened. Readings only go where somebody asks for them by name.
+// Reading reports whether k is a state that is reported at regular times, rather than an
+// occurrence. A destination gets readings only if its configuration names the kind.
 func (k AlertKind) Reading() bool {
 	return k == ServiceStatus || k == LicenseStatus || slices.Contains(MeasuredKinds(), k) && k != LicenseReleased
 }
 
-// AllKinds lists every alert kind that somebody can be told of.
+// AllKinds lists every alert kind except those of measurements.
 func AllKinds() []AlertKind { return slices.Concat(TaskKinds(), MonitoredKinds()) }
 
 // Service is a Windows service as the monitor sees it.
 type Service struct {
-	// Host is the machine as it is configured.
+	// Host is the name of the machine in the configuration.
 	Host string `json:"host"`
-	// Name is the service's own name, FriendlyName the operator's.
+	// Name is the service name in Windows, FriendlyName the operator's name for it.
 	Name         string `json:"name"`
 	FriendlyName string `json:"friendlyName,omitempty"`
 	DisplayName  string `json:"displayName,omitempty"`
-	// StartType is "Automatic", "Automatic (delayed start)", "Manual", "Disabled",
-	// or the name that Windows has for another one.
+	// StartType is "Automatic", "Automatic (delayed start)", "Manual", "Disabled", "Boot",
+	// "System", or the number of another start type.
 	StartType string `json:"startType,omitempty"`
 	ExePath   string `json:"exePath,omitempty"`
 	// Dependencies are names of services. Frozen.
 	Dependencies []string `json:"dependencies,omitempty"`
-	// Status is STOPPED, RUNNING or another state of the service control manager;
-	// PreviousStatus is the one before.
+	// Status is STOPPED, RUNNING or another state of the service control manager, and
+	// PreviousStatus the state before.
 	Status         string `json:"status"`
 	PreviousStatus string `json:"previousStatus,omitempty"`
 }
@@ -80,40 +80,40 @@ type Service struct {
 // License is the server licence at one check.
 type License struct {
 	Expired bool `json:"expired"`
-	// ExpiryDate is the text in the licence, such as "2026-12-31"; "" when it names none.
+	// ExpiryDate is the text in the licence, such as "2026-12-31"; "" if it has none.
 	ExpiryDate string `json:"expiryDate,omitempty"`
-	// DaysLeft is negative after the expiry. It only counts when DaysKnown.
+	// DaysLeft is negative after the expiry. It is only valid if DaysKnown is set.
 	DaysLeft  int  `json:"daysLeft"`
 	DaysKnown bool `json:"daysKnown"`
 }
 
-// Usage is what this process uses, sizes in bytes.
+// Usage is the memory use of this process, in bytes, and its uptime.
 type Usage struct {
-	// HeapTotal is what the heap has of the operating system, HeapUsed how much of
-	// it is in use. External is what the process has beside the heap.
+	// HeapTotal is the size of the heap, HeapUsed the used part of it, and External the
+	// memory outside the heap that the process has from the operating system.
 	HeapUsed  int64 `json:"heapUsed"`
 	HeapTotal int64 `json:"heapTotal"`
 	External  int64 `json:"external"`
-	// Process is what the process holds in memory; 0 where the system does not tell.
+	// Process is the resident memory of the process; 0 if the system does not report it.
 	Process int64 `json:"process,omitempty"`
-	// Uptime is for how long the service runs, Interval the time from one report to the next.
+	// Interval is the time between reports.
 	Uptime   time.Duration `json:"uptime"`
 	Interval time.Duration `json:"interval"`
-	// Version is that of the service.
+	// Version is the version of this program.
 	Version string `json:"version"`
 }
 
-// CloudReload is what the event of a Qlik Cloud app reload says, and what the
-// tenant knows of it. The app, its owner, the times and the script log stand
-// where those of a task do.
+// CloudReload is the data of a Qlik Cloud app reload, from its event and from look-ups in
+// the tenant. The app, its owner, the times and the script log are in the fields of the
+// alert that task events use, too.
 type CloudReload struct {
 	TenantID string `json:"tenantId"`
-	// TenantComment, TenantURL, QMC and Hub are of the configuration.
+	// TenantComment, TenantURL, QMC and Hub are from the configuration.
 	TenantComment string `json:"tenantComment,omitempty"`
 	TenantURL     string `json:"tenantUrl,omitempty"`
 	QMC           string `json:"qmc,omitempty"`
 	Hub           string `json:"hub,omitempty"`
-	// UserID and UserName are of the user who started the reload.
+	// UserID and UserName are those of the user who started the reload.
 	UserID   string `json:"userId,omitempty"`
 	UserName string `json:"userName,omitempty"`
 	ReloadID string `json:"reloadId,omitempty"`
@@ -124,7 +124,7 @@ type CloudReload struct {
 	EventTypeVersion string `json:"eventTypeVersion,omitempty"`
 	// EventTime is the ISO text of the event.
 	EventTime string `json:"eventTime,omitempty"`
-	// Status is the event's, ExecutionStatus the reload record's.
+	// Status is from the event, ExecutionStatus from the reload record.
 	Status          string `json:"status,omitempty"`
 	ExecutionStatus string `json:"executionStatus,omitempty"`
 	ErrorCode       string `json:"errorCode,omitempty"`
@@ -143,15 +143,15 @@ type CloudReload struct {
 	PeakMemoryBytes int64 `json:"peakMemoryBytes"`
 	SizeMemoryBytes int64 `json:"sizeMemoryBytes"`
 	RowLimit        int64 `json:"rowLimit"`
-	// SectionAccess and Thumbnail are of the app; OwnerPicture is a web address.
+	// SectionAccess and Thumbnail are those of the app. OwnerPicture is a web address.
 	SectionAccess bool   `json:"sectionAccess"`
 	Thumbnail     string `json:"thumbnail,omitempty"`
 	OwnerPicture  string `json:"ownerPicture,omitempty"`
 }
 
-// Subject names what an alert is about: the task, the service on its host, the
-// licence, the app in the cloud. It is what suppression counts by. The ID of a task is
-// in small letters, however a node wrote it.
+// Subject identifies what an alert is about: the task, the service on its host, the
+// licence, the app in the cloud. Suppression windows are kept per subject. The ID of a
+// task is in lower case, because the nodes differ in that.
 func (a *Alert) Subject() string {
 	switch a.Kind {
 	case ServiceStopped, ServiceStarted, ServiceStatus:
@@ -167,14 +167,14 @@ func (a *Alert) Subject() string {
 	}
 }
 
-// TaskEvent reports whether the alert is about a task, rather than about
-// something that is monitored or measured.
+// TaskEvent reports whether the alert is about a task, rather than from a monitor.
 func (a *Alert) TaskEvent() bool {
 	return !slices.Contains(MonitoredKinds(), a.Kind) && !slices.Contains(MeasuredKinds(), a.Kind)
 }
 
-// Observed returns the alert as what a monitor saw at a moment: with its time,
-// and with an ID of its own. nth tells apart what it saw of one thing at once.
+// Observed returns the alert of an observation that a monitor made at a time: with that
+// time, and a key and ID derived from it. nth distinguishes observations of one subject at
+// the same time.
 func (a Alert) Observed(at time.Time, nth int) Alert {
 	a.DecidedAt = at
 	a.Key = ExecutionKey(fmt.Sprintf("monitor:%s|%s|%d", a.Subject(), at.UTC().Format(time.RFC3339Nano), nth))

@@ -2,20 +2,20 @@ package messages
 
 import "time"
 
-// What an MQTT broker sends:
+// The messages of MQTT brokers:
 //
 //	connection to the broker --MQTTMessageArrived--> mqttlink
 //
-// The connection hands out a bounded number of messages and acknowledges each
-// when it is told, by its ID, that it is handled.
+// The connection delivers a bounded number of unhandled messages. It acknowledges a
+// message to the broker when mqttlink has reported its ID as handled.
 
 // MQTTMessageArrived is one message of a broker.
 type MQTTMessageArrived struct {
-	// ID names it to the connection. IDs grow.
+	// ID identifies the message to the connection. IDs increase.
 	ID uint64
-	// Topic is sane text, Payload anything.
+	// Topic is checked text, Payload any bytes.
 	Topic, Payload string
-	// Retained says that the broker kept it for those who subscribe later: it may be old.
+	// Retained means that the broker stored the message for later subscribers: it may be old.
 	Retained bool
 	At       time.Time
 }

@@ -2,12 +2,12 @@ package messages
 
 import "math"
 
-// Point is one row of a measurement that has no struct of its own. Names and
-// values are those of the measurement as it is stored.
+// Point is one row of a measurement without a struct of its own, with the names and
+// values under which it is stored.
 type Point struct {
-	// Tags say what was measured. Frozen.
+	// Tags identify the measured object. Frozen.
 	Tags []Property `json:"tags,omitempty"`
-	// Fields are what was found. Frozen.
+	// Fields are the measured values. Frozen.
 	Fields []Field `json:"fields,omitempty"`
 }
 
@@ -15,13 +15,13 @@ type Point struct {
 type Field struct {
 	Name string    `json:"name"`
 	Type FieldType `json:"type"`
-	// Number, Text and Truth are values of their types. Number is always finite.
+	// Number, Text and Truth are the value; only that of the type is set. Number is finite.
 	Number float64 `json:"number,omitempty"`
 	Text   string  `json:"text,omitempty"`
 	Truth  bool    `json:"truth,omitempty"`
 }
 
-// FieldType is the type of a field. It is part of recorded alerts.
+// FieldType is the type of a field. It is part of recorded alerts, so its texts never change.
 type FieldType string
 
 // The types of a field.
@@ -37,7 +37,7 @@ func (p Point) Tag(name, value string) Point {
 	return p
 }
 
-// Number returns p with a number, and as it is when the value is none.
+// Number returns p with a number. It returns p unchanged if value is not finite.
 func (p Point) Number(name string, value float64) Point {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return p
@@ -45,7 +45,7 @@ func (p Point) Number(name string, value float64) Point {
 	return p.with(Field{Name: name, Type: NumberField, Number: value})
 }
 
-// Text returns p with a text, and as it is when there is none.
+// Text returns p with a text. It returns p unchanged if value is empty.
 func (p Point) Text(name, value string) Point {
 	if value == "" {
 		return p
@@ -53,7 +53,7 @@ func (p Point) Text(name, value string) Point {
 	return p.with(Field{Name: name, Type: TextField, Text: value})
 }
 
-// Truth returns p with a value that is true or false.
+// Truth returns p with a boolean value.
 func (p Point) Truth(name string, value bool) Point {
 	return p.with(Field{Name: name, Type: TruthField, Truth: value})
 }

@@ -13,8 +13,8 @@ import (
 //	shard     --Lookups--> qrsgate
 //	shard     <--Answers-- qrsgate
 //
-// qrsgate answers every command exactly once: with the value, or with a Failure
-// when the QRS says no, is out of reach, or did not answer by Deadline.
+// qrsgate answers every command exactly once: with the value, or with a Failure if the
+// QRS refused it, could not be reached, or did not answer by Deadline.
 
 // Lookups are commands of one asker, which wants the replies in as few messages as
 // possible, as Answers.

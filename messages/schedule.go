@@ -2,40 +2,39 @@ package messages
 
 import "time"
 
-// Starting tasks by the clock:
+// Schedules, which start tasks at set times:
 //
 //	api --ListSchedules, DescribeSchedules------------> schedule
 //	api --CreateSchedule, DeleteSchedule--------------> schedule --ScheduleChange--> the schedule file
 //	api --SwitchSchedule, SwitchAllSchedules----------> schedule <-ScheduleBook----- the schedule file
 //	api <-...Reply------------------------------------- schedule
 //
-// Every command is answered once, and a change not before it is in the file.
-// Failures of all of them: FailureNotFound is an ID that no schedule has,
-// FailureRejected a request that is wrong, FailureBusy a scheduler that is
-// switched off or has too much to write, FailureUnavailable a file that could
-// not be written.
+// Every command is answered once; a change, after it was written to the file. The
+// failures are FailureNotFound for an unknown ID, FailureRejected for an invalid request,
+// FailureBusy if the scheduler is not enabled or has too many changes to write, and
+// FailureUnavailable if the file cannot be written.
 
-// Schedule starts a task by the clock. Its JSON and YAML names are those of the
-// schedule file.
+// Schedule starts a task at set times. Its JSON names are the keys of the schedule file.
 type Schedule struct {
 	ID string `json:"id"`
-	// Created is an ISO time in UTC; "" in a file that does not say it.
+	// Created is an ISO time in UTC; "" if the file has none.
 	Created string `json:"created,omitempty"`
 	Name    string `json:"name"`
-	// Cron and Timezone are as they were written, and may be wrong in a file.
+	// Cron and Timezone are as written, and may be invalid in a file.
 	Cron     string `json:"cronSchedule"`
 	Timezone string `json:"timezone,omitempty"`
 	TaskID   string `json:"qlikSenseTaskId"`
-	// StartupState is start, started, stop or stopped: whether it runs as long as
-	// nobody has started or stopped it.
+	// StartupState is start, started, stop or stopped. It determines whether the schedule
+	// runs until it is started or stopped for the first time.
 	StartupState string `json:"startupState"`
 	// Tags are for people. Frozen.
 	Tags []string `json:"tags,omitzero"`
-	// LastKnownState is what counts; "" in a file that does not say it.
+	// LastKnownState is the state in which it was last, and takes precedence over
+	// StartupState; "" if the file has none.
 	LastKnownState ScheduleState `json:"lastKnownState,omitempty"`
 }
 
-// ScheduleState is whether a schedule runs.
+// ScheduleState is whether a schedule starts its task.
 type ScheduleState string
 
 // The states of a schedule.
@@ -44,8 +43,8 @@ const (
 	ScheduleStopped ScheduleState = "stopped"
 )
 
-// Wanted returns whether the schedule is to run: the state it had last, or else
-// the one that it begins with.
+// Wanted returns the state in which the schedule should be: LastKnownState, or
+// StartupState if that is not valid.
 func (s Schedule) Wanted() ScheduleState {
 	switch {
 	case s.LastKnownState == ScheduleStarted, s.LastKnownState == ScheduleStopped:
@@ -56,18 +55,20 @@ func (s Schedule) Wanted() ScheduleState {
 	return ScheduleStopped
 }
 
-// Undecided reports whether nothing says if the schedule is to run. It does not then.
+// Undecided reports whether neither LastKnownState nor StartupState is valid. Wanted is
+// then ScheduleStopped.
 func (s Schedule) Undecided() bool {
 	return s.Wanted() == ScheduleStopped && s.LastKnownState != ScheduleStopped && s.StartupState != "stop" && s.StartupState != "stopped"
 }
 
 // ScheduleStatus is a schedule at one moment.
 type ScheduleStatus struct {
-	// Schedule has a LastKnownState always: whether it runs.
+	// Schedule always has a LastKnownState, which is its present state.
 	Schedule Schedule
-	// Problem says why it cannot run, "" when it can.
+	// Problem says why the schedule cannot run, "" if it can.
 	Problem string
-	// Next are the next runs, those of a stopped schedule if it were started. Frozen.
+	// Next are the times of the next runs; of a stopped schedule, those if it were
+	// started. Frozen.
 	Next []time.Time
 }
 
@@ -75,7 +76,7 @@ type ScheduleStatus struct {
 type ListSchedules struct {
 	// ID is "" for all.
 	ID string
-	// Runs is how many of the next runs of each are wanted, up to 100.
+	// Runs is the requested number of next runs for each schedule, at most 100.
 	Runs    int
 	ReplyTo Ref
 }
@@ -87,21 +88,21 @@ type ListSchedulesReply struct {
 	Failure   Failure
 }
 
-// DescribeSchedules asks for a text for people.
+// DescribeSchedules asks for a description of the schedules as text.
 type DescribeSchedules struct{ ReplyTo Ref }
 
 // DescribeSchedulesReply answers DescribeSchedules: a line for each schedule
 // with a valid cron schedule, between braces.
 type DescribeSchedulesReply struct{ Text string }
 
-// CreateSchedule adds a schedule, and starts it when its StartupState says so.
+// CreateSchedule adds a schedule, and starts it if its StartupState is start or started.
 type CreateSchedule struct {
-	// Schedule is the wish: ID, Created and LastKnownState do not count.
+	// Schedule is the schedule to add. Its ID, Created and LastKnownState are ignored.
 	Schedule Schedule
 	ReplyTo  Ref
 }
 
-// CreateScheduleReply answers CreateSchedule with what is stored.
+// CreateScheduleReply answers CreateSchedule with the stored schedule.
 type CreateScheduleReply struct {
 	Schedule Schedule
 	Failure  Failure
@@ -116,7 +117,8 @@ type DeleteSchedule struct {
 // DeleteScheduleReply answers DeleteSchedule.
 type DeleteScheduleReply struct{ Failure Failure }
 
-// SwitchSchedule starts or stops a schedule. One that is in that state already stays in it.
+// SwitchSchedule starts or stops a schedule. It is not an error if the schedule is already
+// in that state.
 type SwitchSchedule struct {
 	ID      string
 	To      ScheduleState
@@ -137,16 +139,16 @@ type SwitchAllSchedules struct {
 
 // SwitchAllSchedulesReply answers SwitchAllSchedules.
 type SwitchAllSchedulesReply struct {
-	// Schedules are all there are. Frozen.
+	// Schedules are all schedules, switched or not. Frozen.
 	Schedules []Schedule
 	Failure   Failure
 }
 
-// ScheduleBook is what the schedule file holds.
+// ScheduleBook is the content of the schedule file.
 type ScheduleBook struct {
 	// Schedules have different IDs and are in the order of the file. Frozen.
 	Schedules []Schedule
-	// Refused say which entries cannot be used, and why. Frozen.
+	// Refused describe the entries that cannot be used, with the reasons. Frozen.
 	Refused []string
 	// Revision changes with the content of the file.
 	Revision string
@@ -154,9 +156,9 @@ type ScheduleBook struct {
 
 // ScheduleChange is one change of the schedule file.
 type ScheduleChange struct {
-	// Add is added at the end, unless its ID is "".
+	// Add is appended to the list, unless its ID is "".
 	Add Schedule
-	// Delete is the ID of what is removed, "" to remove nothing.
+	// Delete is the ID of the schedule to remove, "" for none.
 	Delete string
 	// Switch are the IDs of schedules whose LastKnownState becomes To. Frozen.
 	Switch []string

@@ -50,7 +50,7 @@ func (b *Board) Set(name string, state State, reason string) {
 	b.components[name] = Component{Name: name, State: state, Reason: reason, Since: since}
 }
 
-// Remove forgets a component that is not there any more.
+// Remove removes a component that does not exist any more.
 func (b *Board) Remove(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,8 +64,8 @@ func (b *Board) Stopping() {
 	b.stopping = true
 }
 
-// Report returns the components by name, and the state of the whole: as bad as
-// the worst of them.
+// Report returns the components, sorted by name, and the overall state, which is the
+// worst of theirs.
 func (b *Board) Report() (State, []Component) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +84,8 @@ func (b *Board) Report() (State, []Component) {
 	return whole, out
 }
 
-// Ready reports whether the service receives events: none of the named components is down, and it is not stopping. Otherwise it says why not.
+// Ready reports whether the service is ready: it is not stopping, and all named components
+// have started and are not down. Otherwise it also returns the reason.
 func (b *Board) Ready(names ...string) (bool, string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,13 +1,13 @@
-// Package supervisors owns what happens when an actor fails: the restart
-// strategy, the root of the tree, and the health board.
+// Package supervisors owns the supervision of actors: the restart strategy, the root of
+// the tree, and the health board.
 //
-// It guarantees that a failing service is restarted with a growing pause, that
-// a budget of failures ends either in the whole service going down loudly (a
-// critical child) or in a slow, endless retry (all others), and that nothing
-// disappears silently. Only panics get here; an expected failure is a message.
-// It must never keep domain state. The health board is read by HTTP handlers
-// while actors write it, and children of the root fail on goroutines of their
-// own, so both the board and a strategy hold a mutex.
+// It guarantees that a failing child is restarted after a growing pause; that when its
+// budget of failures is spent, the whole service ends with an error (a critical child) or
+// the child is restarted at a slower pace, without end (all others); and that every
+// failure is logged and shown on the health board. Only panics are failures here; an
+// expected failure is a message. It must never keep domain state. The health board is
+// read by HTTP handlers while actors write it, and children of the root fail on different
+// goroutines, so both the board and a strategy hold a mutex.
 package supervisors
 
 import (
@@ -21,35 +21,35 @@ import (
 	"butler/internal/logx"
 )
 
-// Exhausted says what happens when the budget of a child is spent.
+// Exhausted is what happens when the budget of a child is spent.
 type Exhausted uint8
 
 const (
-	// Degrade restarts the child at a slow, fixed pace from then on, for ever.
+	// Degrade restarts the child after the pause Slow as long as the budget is spent.
 	Degrade Exhausted = iota
 	// Escalate ends the service: OnFatal is called and the child stays down.
 	Escalate
 )
 
-// Policy is a row of the failure policy.
+// Policy determines when failing children are restarted.
 type Policy struct {
 	// Initial and Max bound the pause before a restart; it doubles per failure.
 	Initial, Max time.Duration
-	// Budget failures within Window are tolerated.
+	// Budget is the number of failures within Window that are tolerated.
 	Budget int
 	Window time.Duration
-	// Then is what follows.
+	// Then applies when the budget is spent.
 	Then Exhausted
-	// Slow is the pace of a degraded child.
+	// Slow is the pause before a restart while the budget is spent.
 	Slow time.Duration
 }
 
-// The failure policies of the tree. Budget pauses of Max fit into Window, so
-// that a child which fails again at once does spend its budget.
+// The failure policies of the tree. Budget pauses of Max fit into Window, so that a child
+// that fails immediately after each restart spends its budget.
 var (
-	// Critical is for actors that the service cannot do without: ingest, executions, notify.
+	// Critical is for actors that the service cannot work without: ingest, executions, notify.
 	Critical = Policy{Initial: 100 * time.Millisecond, Max: 2 * time.Second, Budget: 10, Window: time.Minute, Then: Escalate}
-	// Service is for everything else that lives as long as the process.
+	// Service is for all other actors that exist as long as the process.
 	Service = Policy{Initial: 100 * time.Millisecond, Max: 15 * time.Second, Budget: 20, Window: 10 * time.Minute, Then: Degrade, Slow: time.Minute}
 )
 
@@ -66,7 +66,8 @@ type Strategy struct {
 	due map[string]*time.Timer
 }
 
-// NewStrategy returns a strategy. onFatal is called, once per exhausted child, under Escalate.
+// NewStrategy returns a strategy. With Escalate, onFatal is called when the budget of a
+// child is spent. It must not block.
 func NewStrategy(p Policy, log *zap.Logger, health *Board, onFatal func(child string, reason any)) *Strategy {
 	return &Strategy{policy: p, log: log, health: health, onFatal: onFatal, failed: map[string][]time.Time{}, due: map[string]*time.Timer{}}
 }
@@ -100,8 +101,8 @@ func (s *Strategy) HandleFailure(_ *actor.ActorSystem, supervisor actor.Supervis
 	})
 }
 
-// Forget forgets a child that has ended, with its health and a pending restart: a later
-// child may have the same address.
+// Forget removes what is stored about a child that has ended: its failures, its health,
+// and a pending restart. A later child may have the same address.
 func (s *Strategy) Forget(child string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,8 +136,8 @@ func (s *Strategy) decide(now time.Time, child string) (time.Duration, bool) {
 	return pause/2 + rand.N(pause/2+1), false
 }
 
-// StopEntity is the strategy for entities: the failing one is stopped, and
-// whoever owns it learns of its end and rebuilds it from the journal.
+// StopEntity is the strategy for entities: it stops the failing one. The parent, which is
+// notified of that, rebuilds it from the journal.
 type StopEntity struct{}
 
 // HandleFailure implements actor.SupervisorStrategy.

@@ -16,7 +16,7 @@ import (
 type Child struct {
 	// Name is the actor's name and its name on the health board.
 	Name string
-	// Critical children end the service when they fail too often.
+	// Critical means that the service ends if the child fails too often.
 	Critical bool
 	// Props builds the child's props. It runs when the children before it are
 	// spawned, so a row may refer to the PIDs of earlier rows.
@@ -35,7 +35,9 @@ type Tree struct {
 	critical, service *Strategy
 }
 
-// Start spawns the children in order. onFatal is called when a critical child has failed too often.
+// Start spawns the children in order. onFatal is called, on the goroutine of the child,
+// when a critical child has failed too often. After an error, the returned tree has the
+// children that were started.
 func Start(kit *actorkit.Kit, log *zap.Logger, health *Board, children []Child, onFatal func(child string, reason any)) (*Tree, error) {
 	t := &Tree{kit: kit, log: log, health: health}
 	t.critical = NewStrategy(Critical, log, health, onFatal)
@@ -84,9 +86,9 @@ func (t *Tree) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// Stop ends the children in reverse order of their start and waits for each: a
-// child finishes the message at hand and stops its own children first. At the
-// end of ctx, the others are told to stop as well and nobody is waited for.
+// Stop stops the children in reverse order of their start and waits for each: a child
+// finishes its current message and stops its own children first. When ctx ends, it stops
+// the others without waiting for them.
 func (t *Tree) Stop(ctx context.Context) {
 	for _, pid := range slices.Backward(t.pids) {
 		if err := t.stop(ctx, pid); err != nil {
@@ -96,8 +98,8 @@ func (t *Tree) Stop(ctx context.Context) {
 	t.pids = nil
 }
 
-// stop stops one child and waits for it, until ctx ends. The runtime cannot wait with a
-// context, so that happens on a goroutine of its own.
+// stop stops one child and waits for it, until ctx ends or for 10 seconds, the limit of
+// the runtime. The runtime cannot wait with a context, so a goroutine waits.
 func (t *Tree) stop(ctx context.Context, pid *actor.PID) error {
 	ended := make(chan error, 1)
 	future := t.kit.System.Root.StopFuture(pid)

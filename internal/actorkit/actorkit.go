@@ -1,5 +1,5 @@
-// Package actorkit owns everything of the actor runtime that our actors touch:
-// the system and its log bridge, props with our mailbox and middleware, timers,
+// Package actorkit owns the interface between the actors and the actor runtime: the
+// system and its log, props with a mailbox of our own and the counting of panics, timers,
 // bounded calls to the outside, and addresses.
 //
 // It guarantees that an actor built with Kit.Props handles one message at a time, in
@@ -27,7 +27,7 @@ import (
 // a timer for that long after the first one, whether or not the system is in use.
 const DeadLetterWindow = time.Second
 
-// Kit is what the actors of one system share. Build it with New.
+// Kit is the shared part of the actors of one system. Build it with New.
 type Kit struct {
 	System *actor.ActorSystem
 	Log    *zap.Logger
@@ -37,7 +37,8 @@ type Kit struct {
 	replies  *replies
 }
 
-// New creates an actor system whose own log lines go to log at Warn and above.
+// New creates an actor system. The runtime logs to log, at Warn and above. A nil stats
+// means statistics that are not exposed.
 func New(log *zap.Logger, stats *Stats) *Kit {
 	if stats == nil {
 		stats = NewStats(nil)
@@ -67,9 +68,9 @@ func (k *Kit) Props(kind string, producer actor.Producer, opts ...actor.PropsOpt
 	}, all...)
 }
 
-// Apart gives an actor a dispatcher of its own, so that it does not wait for the other
-// actors of the kit. It is for the intake, which must not wait for decisions about the
-// events that it took in.
+// Apart gives an actor its own dispatcher, so that it does not wait for the other actors
+// of the kit. It is for the intake, which must not wait for decisions about events that
+// it has already received.
 func Apart() actor.PropsOption { return actor.WithDispatcher(&dispatcher{limit: 1}) }
 
 // observed counts actors of a kind, and logs and counts panics before they reach
@@ -106,8 +107,8 @@ func (o *observed) Receive(ctx actor.Context) {
 	o.Actor.Receive(ctx)
 }
 
-// crash panics on behalf of an outside call. A panic in a call of an earlier life is
-// only reported.
+// crash repeats the panic of an outside call in the actor. A panic in a call that the
+// actor made before its last restart is only reported.
 func (o *observed) crash(ctx actor.Context, call panicked) {
 	if call.life.ctx.Err() == nil {
 		panic(call)
@@ -142,7 +143,8 @@ type fault struct{ err error }
 func (f fault) Error() string { return f.err.Error() }
 func (f fault) Unwrap() error { return f.err }
 
-// Fail crashes the calling actor for a known reason, so that supervision rebuilds it from durable state.
+// Fail panics for a known reason in the calling actor, so that supervision restarts it
+// and it is rebuilt from durable state.
 func Fail(err error) { panic(fault{err}) }
 
 // RefOf turns a PID into an address that may travel in a message.
@@ -158,16 +160,16 @@ func PIDOf(ref messages.Ref) *actor.PID {
 	return &actor.PID{Address: ref.Address, Id: ref.ID, RequestId: ref.Request}
 }
 
-// Reply sends message to whoever asked, if it wants a reply: the zero address is
-// that of nobody.
+// Reply sends message to an address, unless it is zero, which means that no reply is wanted.
 func Reply(ctx actor.Context, to messages.Ref, message any) {
 	if !to.IsZero() {
 		ctx.Send(PIDOf(to), message)
 	}
 }
 
-// Poster returns a function that sends a message to the actor of ctx from any
-// goroutine. Take it while handling a message; it stays valid afterwards.
+// Poster returns a function that sends a message to the actor of ctx. Poster must be
+// called while a message is handled; the function can be called at any time, from any
+// goroutine.
 func Poster(ctx actor.Context) func(message any) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	return func(message any) { root.Send(self, message) }

@@ -17,7 +17,8 @@ type dispatcher struct {
 	next    int
 }
 
-// throughput is how many messages of one mailbox are handled before others get a turn.
+// throughput is the number of messages of one mailbox that are handled before the next
+// mailbox is run.
 const throughput = 300
 
 // newDispatcher returns a dispatcher with one goroutine per core. GOMAXPROCS is one

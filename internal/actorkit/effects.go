@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Pool bounds how many blocking calls to one resource run at once.
+// Pool bounds the number of concurrent blocking calls to one resource.
 type Pool struct{ slots chan struct{} }
 
 // NewPool returns a pool of size slots.
@@ -23,17 +23,16 @@ type Effects struct {
 	cancel context.CancelFunc
 }
 
-// NewEffects returns effects that share pool with whoever else uses it.
+// NewEffects returns effects whose calls take slots of pool, which others may use, too.
 func NewEffects(pool *Pool) *Effects {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Effects{pool: pool, ctx: ctx, cancel: cancel}
 }
 
-// Run calls call on a goroutine of its own with a deadline of timeout from now,
-// and posts what it returns to the actor of ctx as an ordinary message; nil
-// posts nothing. It reports false, and calls nothing, when the pool is full. A
-// panic in call crashes the actor, so that supervision rebuilds it; where it has to
-// be a failure of this one call, make that with Guard.
+// Run calls call on a new goroutine, with a deadline of timeout from now, and sends the
+// result to the actor of ctx as an ordinary message, unless it is nil. If the pool is
+// full, it returns false and calls nothing. A panic in call is repeated in the actor, so
+// that supervision restarts it; use Guard to make it a failure of the call instead.
 func (e *Effects) Run(ctx actor.Context, timeout time.Duration, call func(context.Context) any) bool {
 	select {
 	case e.pool.slots <- struct{}{}:
@@ -57,15 +56,15 @@ func (e *Effects) Run(ctx actor.Context, timeout time.Duration, call func(contex
 	return true
 }
 
-// panicked brings a panic in a call to the actor that made it, under which it counts.
+// panicked is the message that repeats a panic in a call in the actor that made the call.
 type panicked struct {
 	life  *Effects
 	cause any
 	stack []byte
 }
 
-// Error says what a panic of the actor would.
+// Error returns the text of the panic.
 func (p panicked) Error() string { return fmt.Sprint(p.cause) }
 
-// Close cancels every running call. Their answers are dropped.
+// Close cancels every running call and drops their results. It does not wait for them.
 func (e *Effects) Close() { e.cancel() }

@@ -8,9 +8,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// mailbox is our mailbox: an unbounded user queue, and a system queue that goes
-// first. It exists for two reasons: the runtime's depth counters drift when a
-// handler panics, and it delivers batches twice.
+// mailbox is an unbounded user queue and a system queue, which has priority. It replaces
+// the mailbox of the runtime for two reasons: the depth counters of that one become wrong
+// when a handler panics, and it delivers batches twice.
 //
 // Messages behind one whose handler panicked are kept and handled after the restart.
 type mailbox struct {
@@ -24,8 +24,8 @@ type mailbox struct {
 	user   []any
 	system []any
 
-	// batch is the part of the user queue being worked off; only the running
-	// goroutine touches it.
+	// batch is the part of the user queue that is being handled, from index next. Only
+	// the running goroutine uses them.
 	batch []any
 	next  int
 
@@ -76,7 +76,8 @@ func (m *mailbox) schedule() {
 	}
 }
 
-// process is one turn: until nothing is left to do, or others have to have theirs.
+// process handles messages until there are none, or until the mailbox has used its turn
+// and is scheduled again.
 func (m *mailbox) process() {
 	for !m.run() {
 		m.scheduled.Store(false)
@@ -92,8 +93,8 @@ func (m *mailbox) pending() bool {
 	return m.systemDepth.Load() > 0 || !m.suspended.Load() && m.depth.Load() > 0
 }
 
-// run handles messages until there is none, the mailbox is suspended, or a handler
-// panics. It reports whether the turn is over before that.
+// run handles messages until there are none, the mailbox is suspended, a handler panics,
+// or the throughput is reached. It returns true in the last case only.
 func (m *mailbox) run() (over bool) {
 	var message any
 	defer func() {
@@ -156,7 +157,8 @@ func (m *mailbox) popUser() any {
 	return message
 }
 
-// refill swaps the queue for the emptied batch.
+// refill makes the queue the batch, and reports whether that has messages. The queue
+// gets the memory of the old batch, unless that is large.
 func (m *mailbox) refill() bool {
 	spare := m.batch[:0]
 	if cap(spare) > keepCapacity {

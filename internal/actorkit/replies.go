@@ -9,8 +9,8 @@ import (
 )
 
 // replies receives the answers to goroutines that are not actors. It is one process of
-// the runtime for all of them, which tells them apart by a number: a process for each
-// would cost more than the question itself.
+// the runtime for all of them, which it distinguishes by a number: one process each would
+// cost more than the question.
 type replies struct {
 	system *actor.ActorSystem
 	self   *actor.PID
@@ -33,7 +33,7 @@ func (k *Kit) Expect(take func(message any) bool) messages.Ref {
 	r := k.replies
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for taken := true; taken || r.last == 0; { // 0 means no number
+	for taken := true; taken || r.last == 0; { // 0 is not a valid number
 		r.last++
 		_, taken = r.waiting[r.last]
 	}
@@ -66,7 +66,8 @@ func (r *replies) SendUserMessage(to *actor.PID, message any) {
 	}
 }
 
-// deliver passes a message to whoever waits at an address, and reports whether somebody does.
+// deliver passes a message to the function that waits at an address, and reports whether
+// there is one.
 func (r *replies) deliver(request uint32, message any) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

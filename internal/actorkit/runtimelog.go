@@ -2,8 +2,8 @@ package actorkit
 
 import "go.uber.org/zap/zapcore"
 
-// warnings lets only what is at Warn and above through to a core, whatever the
-// core takes now and later.
+// warnings is a core that drops lines below Warn. For the others, the level of the
+// wrapped core applies, which may change.
 type warnings struct{ zapcore.Core }
 
 // Enabled implements zapcore.Core.

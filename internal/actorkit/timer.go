@@ -6,17 +6,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// Timer is one armed timer. The zero value is disarmed.
+// Timer is a timer that sends one message. The zero value is stopped.
 type Timer struct{ timer *time.Timer }
 
-// After arms a timer that sends message to the actor of ctx after d.
+// After returns a timer that sends message to the actor of ctx after d.
 func After(ctx actor.Context, d time.Duration, message any) Timer {
 	post := Poster(ctx)
 	return Timer{time.AfterFunc(max(d, 0), func() { post(message) })}
 }
 
-// Stop disarms the timer. A message that is already in the mailbox still
-// arrives: carry an attempt or a due time in it and ignore the late one.
+// Stop stops the timer. A message that is already in the mailbox still arrives: the
+// message has to contain an attempt or a due time by which the actor can ignore it.
 func (t *Timer) Stop() {
 	if t.timer != nil {
 		t.timer.Stop()
@@ -24,15 +24,15 @@ func (t *Timer) Stop() {
 	}
 }
 
-// Alarm is the one timer of an actor whose machine says when it wants to be woken.
-// The zero value is not set.
+// Alarm is the timer of an actor whose machine determines when it is to be woken. The
+// zero value is not set.
 type Alarm struct {
 	timer Timer
 	at    time.Time
 }
 
-// Set makes the alarm send message to the actor of ctx at a time, instead of the one set
-// before; the zero time means never. An alarm that is set for that time stays as it is.
+// Set makes the alarm send message to the actor of ctx at a time, instead of the time set
+// before; the zero time means never. It does nothing if the alarm is set for that time.
 func (a *Alarm) Set(ctx actor.Context, at time.Time, message any) {
 	if at.Equal(a.at) {
 		return
@@ -46,9 +46,9 @@ func (a *Alarm) Set(ctx actor.Context, at time.Time, message any) {
 // At returns the time for which the alarm is set, the zero time if it is not.
 func (a *Alarm) At() time.Time { return a.at }
 
-// Stop cancels the alarm. Call it when the message arrives, too, because the alarm does
-// not notice that. The message of an alarm that was stopped or set again may be in the
-// mailbox already, and wakes the actor for nothing.
+// Stop cancels the alarm. It must also be called when the message arrives, because the
+// alarm does not notice that. The message of an alarm that was stopped or set again may
+// already be in the mailbox, so the actor must expect to be woken without need.
 func (a *Alarm) Stop() {
 	a.timer.Stop()
 	a.at = time.Time{}

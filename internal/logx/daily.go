@@ -22,8 +22,8 @@ const (
 	dayLayout   = "2006-01-02"
 )
 
-// daily is a file per day, local time. The first write of a day opens the new
-// file and removes those older than keepDays.
+// daily is a log with one file per day of local time. The first write of a day opens the
+// new file and removes those older than keepDays. It is safe for concurrent use.
 type daily struct {
 	directory string
 	now       func() time.Time
@@ -83,7 +83,8 @@ func (d *daily) openLocked(now time.Time) error {
 	return nil
 }
 
-// removeOld deletes daily files past their time. What cannot be deleted stays: a log must not fail over it.
+// removeOld deletes daily files older than keepDays. It ignores errors, because they must
+// not prevent logging.
 func (d *daily) removeOld(now time.Time) {
 	entries, err := os.ReadDir(d.directory)
 	if err != nil {

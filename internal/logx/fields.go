@@ -8,24 +8,24 @@ import (
 	"butler/messages"
 )
 
-// The field constructors: one name for one thing in every log line.
+// The field constructors, so that a field has the same name in every log line.
 
-// ExecutionID names the execution a line is about.
+// ExecutionID is the scheduler's ID of an execution.
 func ExecutionID(id string) zap.Field { return zap.String("execution_id", id) }
 
-// TaskID names the task by its QRS ID.
+// TaskID is the QRS ID of a task.
 func TaskID(id string) zap.Field { return zap.String("task_id", id) }
 
-// TaskName is the task's name as its node sent it.
+// TaskName is the name of a task as the node sent it.
 func TaskName(name string) zap.Field { return zap.String("task_name", name) }
 
 // TaskType is the label form of a task type.
 func TaskType(t interface{ String() string }) zap.Field { return zap.String("task_type", t.String()) }
 
-// AppID names the app by its QRS ID.
+// AppID is the QRS ID of an app.
 func AppID(id string) zap.Field { return zap.String("app_id", id) }
 
-// Node is the Qlik Sense host an event came from.
+// Node is the Qlik Sense host that sent an event.
 func Node(host string) zap.Field { return zap.String("node", host) }
 
 // Source is the network address of a sender.
@@ -34,33 +34,33 @@ func Source(address string) zap.Field { return zap.String("source", address) }
 // EventType is the family of an event.
 func EventType(f messages.Family) zap.Field { return zap.String("event_type", f.String()) }
 
-// Alert names the alert kind.
+// Alert is the kind of an alert.
 func Alert(kind messages.AlertKind) zap.Field { return zap.String("alert", string(kind)) }
 
-// NoticeID names a notice.
+// NoticeID is the ID of a notice.
 func NoticeID(id messages.NoticeID) zap.Field { return zap.String("notice_id", string(id)) }
 
-// Destination names a destination instance.
+// Destination is the name of a destination instance.
 func Destination(name string) zap.Field { return zap.String("destination", name) }
 
-// Actor names an actor by its path.
+// Actor is the path of an actor.
 func Actor(path string) zap.Field { return zap.String("actor", path) }
 
-// Attempt counts tries, from 1.
+// Attempt is the number of an attempt, from 1.
 func Attempt(n int) zap.Field { return zap.Int("attempt", n) }
 
-// Delay is how long something waits.
+// Delay is the time until something is done.
 func Delay(d time.Duration) zap.Field { return zap.Duration("delay", d) }
 
-// Count is a number of things, named by the message.
+// Count is a number of things that the message names.
 func Count(n int) zap.Field { return zap.Int("count", n) }
 
-// Reason says why, as a word from a closed set where lines are counted by it, and
-// else in a sentence.
+// Reason is a reason: a word from a closed set if lines are counted by it, otherwise a
+// sentence.
 func Reason(r string) zap.Field { return zap.String("reason", r) }
 
 // Path is a file or directory.
 func Path(p string) zap.Field { return zap.String("path", p) }
 
-// Err is the error a line reports.
+// Err is the error that a line reports.
 func Err(err error) zap.Field { return zap.NamedError("err", err) }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Repeated decides which of many equal lines are written: the first of a key at
-// once, the rest of a window as one summary. It is a pure policy, not safe for
-// concurrent use; its owner writes the lines.
+// Repeated decides which of many equal lines are written: the first of a key at once, the
+// others of a window as one summary. It does not write lines and reads no clock. It is not
+// safe for concurrent use.
 type Repeated struct {
 	window time.Duration
 	limit  int
@@ -26,10 +26,11 @@ type Summary struct {
 	Since time.Time
 }
 
-// OtherKeys is the key that all keys beyond the limit share.
+// OtherKeys is the common key of all keys beyond the limit.
 const OtherKeys = "other"
 
-// NewRepeated returns a policy that remembers at most limit keys; further keys share OtherKeys.
+// NewRepeated returns a policy with at most limit keys in addition to OtherKeys, which all
+// further ones share.
 func NewRepeated(window time.Duration, limit int) *Repeated {
 	return &Repeated{window: window, limit: max(limit, 1), open: map[string]*repetition{}}
 }

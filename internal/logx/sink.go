@@ -6,8 +6,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Sink returns a core that hands every line at Warn and above to write, as the
-// message with its fields behind it.
+// Sink returns a core that calls write with every line at Warn and above: the message,
+// followed by its fields as members of a JSON object.
 func Sink(write func(line string)) zapcore.Core { return &sink{write: write} }
 
 type sink struct {

@@ -1,6 +1,5 @@
-// Package actortest is the kit for testing actors inside a testing/synctest
-// bubble: a probe that records what it is sent, and a system whose log can be
-// searched.
+// Package actortest has helpers for tests of actors in a testing/synctest bubble: a probe
+// that records the messages it receives, and a system whose log can be searched.
 package actortest
 
 import (
@@ -24,15 +23,15 @@ type Received struct {
 // Probe is an actor that records every message except those of its own life cycle.
 type Probe struct {
 	PID *actor.PID
-	// Answer, when set, handles each message on the probe's own goroutine.
+	// Answer, if set, is called with each message, on the goroutine of the probe.
 	Answer func(ctx actor.Context, message any)
 
 	mu       sync.Mutex
 	received []Received
 }
 
-// Kit returns an actor kit for a test in a bubble, and the lines it logs. The
-// bubble ends after the runtime's timer for a last dead letter.
+// Kit returns an actor kit for a test in a bubble, with its log and its statistics. At the
+// end, the test waits for the runtime's timer for dead letters.
 func Kit(tb testing.TB) (*actorkit.Kit, *observer.ObservedLogs, *actorkit.Stats) {
 	tb.Helper()
 	tb.Cleanup(func() { time.Sleep(actorkit.DeadLetterWindow + time.Nanosecond) })
@@ -67,7 +66,7 @@ func (p *Probe) Receive(ctx actor.Context) {
 	}
 }
 
-// All returns what the probe has received so far.
+// All returns the messages that the probe has received so far.
 func (p *Probe) All() []Received {
 	p.mu.Lock()
 	defer p.mu.Unlock()
