@@ -23,13 +23,14 @@ type batched struct {
 	id         messages.AlertID
 	raw        []byte
 	attachment string
-	// until is the end of its notices among those of the batch.
+	// until is the index of the batch's notices at which those of the alert end.
 	until int
-	// recording says that another commit with the alert is not durable yet.
+	// recording means that another commit with the alert is not durable yet.
 	recording bool
 }
 
-// roomForDecision is what most decisions need, so that the buffer seldom grows while one is added.
+// roomForDecision is the size in bytes that is enough for most decisions, so that the
+// buffer seldom grows while one is added.
 const roomForDecision = 4 << 10
 
 // Add adds a decision together with further changes of the ledger.
@@ -50,20 +51,20 @@ func (b *Batch) Add(d Decision, more ...journal.Op) {
 	b.ops = append(ops, more...)
 }
 
-// Notices returns the notices that were added. They stay valid when the batch is reused.
+// Notices returns the notices that were added. The slice stays valid when the batch is reused.
 func (b *Batch) Notices() []messages.NoticeHead { return b.notices }
 
 // recorded is an alert with its notices.
 type recorded struct {
 	id      messages.AlertID
 	notices []messages.NoticeHead
-	// entry is nil when the alert is not to be cached.
+	// entry is nil if the alert is not to be cached.
 	entry     *entry
 	recording bool
 }
 
-// recorded returns the alerts that have notices. With keep they have entries for the
-// cache, which share no memory with the batch.
+// recorded returns the alerts that have notices. If keep is set, they have entries for
+// the cache, which share no memory with the batch.
 func (b *Batch) recorded(keep bool) []recorded {
 	out, from := make([]recorded, len(b.alerts)), 0
 	for i, a := range b.alerts {

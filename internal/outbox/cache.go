@@ -6,27 +6,28 @@ import (
 	"butler/messages"
 )
 
-// entry is a cached alert. It is immutable, except for used: one that is decoded, or
-// gets an attachment, is replaced by a new entry.
+// entry is a cached alert. It is immutable, except for used: to decode it or to add an
+// attachment, it is replaced by a new entry.
 type entry struct {
 	id messages.AlertID
-	// raw is its durable form, as long as it is not decoded.
+	// raw is the durable form of the alert, as long as it is not decoded.
 	raw   []byte
 	alert *messages.Alert // frozen; nil as long as it is not decoded
-	// used says that it has been read. Only the cache uses it.
+	// used means that the entry has been read. Only the cache uses it.
 	used bool
-	// attachment is only meaningful when attached.
+	// attachment is only valid if attached is set.
 	attachment string
 	attached   bool
 }
 
-// What an entry takes in memory beside its texts.
+// The approximate size of an entry without its texts, and the addition for a decoded one,
+// in bytes.
 const (
 	entryCost   = 512
 	decodedCost = 4096
 )
 
-// cost is about what an entry takes in memory.
+// cost returns the approximate size of an entry, in bytes.
 func (e *entry) cost() int {
 	size := entryCost + len(e.raw) + len(e.attachment)
 	if e.alert == nil {
@@ -41,11 +42,10 @@ func (e *entry) cost() int {
 	return size
 }
 
-// cache keeps alerts up to a number of bytes. The used ones come first, the most
-// recently used in front; then those that wait for their first use, in the order of
-// recording. So of a backlog that does not fit, the alerts that are sent next are
-// cached, and those recorded last are read from disk when it is their turn. The
-// caller locks.
+// cache keeps alerts up to a number of bytes. Used ones come first, beginning with the
+// most recently used, then those that were not used yet, in the order of recording. So if
+// a backlog does not fit, the alerts that are sent next are cached, and those recorded
+// last have to be read from disk. It is not safe for concurrent use.
 type cache struct {
 	limit, size int
 	order       *list.List // of *entry
@@ -67,14 +67,14 @@ func (c *cache) get(id messages.AlertID) (*entry, bool) {
 	return e, true
 }
 
-// full reports whether there is no room for an alert that waits for its first use,
-// because of others that do and come before it.
+// full reports whether there is no room for an alert that was not used yet, because of
+// earlier ones that were not used either.
 func (c *cache) full() bool {
 	return c.size >= c.limit && !c.order.Back().Value.(*entry).used
 }
 
-// record adds an alert that was just recorded and waits for its first use, instead of
-// an earlier entry. A nil entry only removes that.
+// record replaces the entry of an alert that was just recorded. A nil e, or one without
+// room, only removes the earlier entry.
 func (c *cache) record(id messages.AlertID, e *entry) {
 	c.remove(id)
 	if e == nil || c.full() {
@@ -87,7 +87,7 @@ func (c *cache) record(id messages.AlertID, e *entry) {
 	c.size += e.cost()
 }
 
-// put adds an alert that is in use.
+// put adds or replaces an entry that is being used.
 func (c *cache) put(e *entry) {
 	c.remove(e.id)
 	e.used = true

@@ -37,20 +37,19 @@ const (
 	bucketWindow journal.Bucket = "window"
 )
 
-// The first byte of every value is its version. A release that changes a record
-// takes the next one and keeps reading the older ones: testdata holds an entry of
-// every version ever written.
+// The first byte of every value is its version. A release that changes a record has to
+// use the next version and to read all older ones; testdata has an entry of each version.
 const (
 	// versionJSON is followed by the JSON of a record, or by a compressed script log.
 	versionJSON = 1
 	// versionBinary is followed by the fields of a layout.
 	versionBinary = 2
-	// versionSections is an alert without the sections that are empty.
+	// versionSections is an alert without the empty sections.
 	versionSections = 3
 )
 
-// noticeRecord is a notice that waits for delivery. Its ID and instance are in the
-// key. It repeats what settling and listing need of its alert.
+// noticeRecord is a notice that waits for delivery. Its ID and instance are in the key.
+// It repeats the values of its alert that are needed to settle and list notices.
 type noticeRecord struct {
 	Alert      messages.AlertID      `json:"alert"`
 	Kind       messages.AlertKind    `json:"kind"`
@@ -64,14 +63,14 @@ type noticeRecord struct {
 	Attachment bool                  `json:"attachment,omitempty"`
 	Exempt     bool                  `json:"exempt,omitempty"`
 	Expires    time.Time             `json:"expires,omitzero"`
-	// Sole says that the alert was recorded with this notice only.
+	// Sole means that the alert was recorded with this notice only.
 	Sole bool `json:"sole,omitempty"`
 }
 
-// maxTaskName is how much of a task's name a notice record repeats, in bytes.
+// maxTaskName is the maximum length of the task name in a notice record, in bytes.
 const maxTaskName = 120
 
-// parkedRecord is a notice that is not tried any more.
+// parkedRecord is a parked notice.
 type parkedRecord struct {
 	Notice      noticeRecord `json:"notice"`
 	Instance    string       `json:"instance"`
@@ -79,7 +78,7 @@ type parkedRecord struct {
 	Cause       ParkCause    `json:"cause"`
 	Reason      string       `json:"reason"`
 	ParkedAt    time.Time    `json:"parkedAt"`
-	// Raw is the original entry when it could not be decoded.
+	// Raw is the original entry, if it could not be decoded.
 	Raw []byte `json:"raw,omitempty"`
 }
 
@@ -90,8 +89,8 @@ type windowRecord struct {
 	Suppressed int               `json:"suppressed,omitempty"`
 }
 
-// scratch is a reusable buffer that records are encoded into, one behind the other.
-// What it returned is valid until free.
+// scratch is a reusable buffer into which records are encoded one after the other. The
+// slices that encode returns are valid until free.
 type scratch struct {
 	buffer bytes.Buffer
 	json   *json.Encoder
@@ -103,7 +102,7 @@ type scratch struct {
 var scratches = sync.Pool{New: func() any {
 	s := &scratch{}
 	s.json = json.NewEncoder(&s.buffer)
-	s.json.SetEscapeHTML(false) // it is never put into a page
+	s.json.SetEscapeHTML(false) // the output is never part of an HTML page
 	return s
 }}
 
@@ -130,15 +129,15 @@ func (s *scratch) encode(record any) []byte {
 	return bytes.TrimSuffix(s.buffer.Bytes()[start:], []byte("\n"))
 }
 
-// encode returns the durable form of a record in memory of its own.
+// encode returns the durable form of a record in newly allocated memory.
 func encode(record any) []byte {
 	s := newScratch()
 	defer s.free()
 	return bytes.Clone(s.encode(record))
 }
 
-// decode reads what encode wrote, in this release or an earlier one. Every error
-// is journal.ErrCorrupt.
+// decode decodes the output of encode, of this release or an earlier one. Every error is
+// journal.ErrCorrupt.
 func decode(raw []byte, into any) error {
 	if len(raw) == 0 {
 		return fmt.Errorf("%w: empty entry", journal.ErrCorrupt)
@@ -162,8 +161,8 @@ func decode(raw []byte, into any) error {
 	}
 }
 
-// noticeKey is the key of a notice. It has the instance, so that the keys alone tell
-// whose notices wait.
+// noticeKey returns the key of a notice. It contains the instance, so that the notices of
+// an instance can be found without reading values.
 func noticeKey(id messages.NoticeID, instance string) string { return string(id) + "@" + instance }
 
 func splitNoticeKey(key string) (messages.NoticeID, string) {
@@ -171,19 +170,19 @@ func splitNoticeKey(key string) (messages.NoticeID, string) {
 	return messages.NoticeID(id), instance
 }
 
-// windowKey is the key of a window. It is unambiguous, because an instance name comes
-// from the configuration and has no zero byte.
+// windowKey returns the key of a window. It is unambiguous, because the name of an
+// instance comes from the configuration and has no zero byte.
 func windowKey(instance, key string) string { return instance + "\x00" + key }
 
-// How much of a script log is kept, in bytes before and after compression. The
-// beginning is cut off: the error of a failed reload is at the end.
+// The maximum sizes of a stored script log, in bytes before and after compression. The
+// beginning is cut off, because the error of a failed reload is at the end.
 const (
 	maxAttachment = 4 << 20
 	maxCompressed = 640 << 10
 )
 
-// compress returns the durable form of a script log. Text that hardly shrinks is
-// cut further, so that the commit of a decision always fits a journal record.
+// compress returns the durable form of a script log. It cuts text that cannot be
+// compressed well even further, so that a decision always fits into a journal record.
 func compress(text string) []byte {
 	for keep := min(len(text), maxAttachment); ; keep /= 2 {
 		if out := gzipped(lastBytes(text, keep)); len(out) <= maxCompressed {
@@ -192,7 +191,8 @@ func compress(text string) []byte {
 	}
 }
 
-// lastBytes returns the end of text, in whole runes, below a line that says what was cut off.
+// lastBytes returns the last keep bytes of text, without splitting a character, after a
+// line with the number of bytes that were cut off. It returns shorter text unchanged.
 func lastBytes(text string, keep int) string {
 	cut := len(text) - keep
 	if cut <= 0 {
@@ -204,11 +204,11 @@ func lastBytes(text string, keep int) string {
 	return fmt.Sprintf(cutBegins+"%d"+cutEnds+"%s", cut, text[cut:])
 }
 
-// The parts of that line.
+// The texts before and after the number in that line.
 const cutBegins, cutEnds = "[the first ", " bytes of this log are left out]\n"
 
-// CutLog returns what was kept of a script log, without the line about the cut, and
-// whether it was cut at all.
+// CutLog reports whether an attachment is the end of a script log whose beginning was cut
+// off, and returns that end without the line about the cut.
 func CutLog(text string) (end string, cut bool) {
 	begun, ok := strings.CutPrefix(text, cutBegins)
 	bytes, end, found := strings.Cut(begun, cutEnds)
@@ -218,7 +218,7 @@ func CutLog(text string) (end string, cut bool) {
 	return end, true
 }
 
-// compressors are pooled, because one takes most of a megabyte of memory.
+// compressors are pooled, because each uses almost a megabyte of memory.
 var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 func gzipped(text string) []byte {
@@ -227,9 +227,9 @@ func gzipped(text string) []byte {
 	w := compressors.Get().(*gzip.Writer)
 	defer compressors.Put(w)
 	w.Reset(&out)
-	_, _ = io.WriteString(w, text) // a bytes.Buffer takes everything
+	_, _ = io.WriteString(w, text) // a bytes.Buffer never fails
 	_ = w.Close()
-	w.Reset(nil) // so that the pool does not hold out
+	w.Reset(nil) // so that the pool does not keep out in memory
 	return out.Bytes()
 }
 
@@ -241,7 +241,7 @@ func decompress(raw []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
 	}
-	// A little more than compress keeps, for the line about the cut.
+	// A little more than maxAttachment, for the line about the cut.
 	text, err := io.ReadAll(io.LimitReader(r, maxAttachment+1024))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", journal.ErrCorrupt, err)
@@ -249,9 +249,9 @@ func decompress(raw []byte) (string, error) {
 	return string(text), nil
 }
 
-// appendOps appends the changes of a decision: the alert once, one small record per
-// notice, and the compressed attachment if a notice has it. A decision without
-// notices has none.
+// appendOps appends the changes of a decision: the alert, one record per notice, the list
+// of notices if there are several, and the compressed attachment if a notice needs it.
+// For a decision without notices it appends nothing. The values are valid until s.free.
 func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 	if len(d.Notices) == 0 {
 		return ops

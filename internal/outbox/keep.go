@@ -7,19 +7,19 @@ import (
 	"butler/messages"
 )
 
-// Retention bounds the parked notices. The zero value keeps all for ever.
+// Retention bounds the parked notices. The zero value keeps all forever.
 type Retention struct {
-	// For is how long a notice stays parked; 0 means for ever.
+	// For is how long a notice stays parked; 0 means forever.
 	For time.Duration
 	// Bytes bounds the size of all of them, with their alerts and script logs; 0 means
 	// no limit.
 	Bytes int64
 }
 
-// Surplus lists the parked notices that exceed a retention at now, the one parked
-// first in front: those that are too old, and the oldest ones beyond the size. An
-// entry without a readable time, such as one of a later release, is left to the
-// operator.
+// Surplus lists the parked notices that exceed a retention at now, in the order of
+// parking: those that are too old, and the oldest ones beyond the size. Entries whose
+// time cannot be read, such as those of a later release, are not listed: only an operator
+// drops them.
 func (o *Outbox) Surplus(keep Retention, now time.Time) ([]Parked, error) {
 	parked, err := o.Parked(ParkedFilter{})
 	if err != nil {
@@ -32,14 +32,14 @@ func (o *Outbox) Surplus(keep Retention, now time.Time) ([]Parked, error) {
 		tooOld := keep.For > 0 && now.Sub(p.ParkedAt) >= keep.For
 		tooMuch := keep.Bytes > 0 && held > keep.Bytes
 		if tooOld || tooMuch {
-			return parked[:i+1], nil // everything before it is older still
+			return parked[:i+1], nil // the ones before it are even older
 		}
 	}
 	return nil, nil
 }
 
-// holds returns the size of a parked notice. An alert that several share is counted
-// for the first of them only.
+// holds returns the size of a parked notice, in bytes. An alert that several notices share
+// is counted for the first of them only, for which it is added to counted.
 func (o *Outbox) holds(p Parked, counted map[messages.AlertID]bool) int64 {
 	size := o.ledger.Size(bucketParked, string(p.ID))
 	if !counted[p.Alert] {

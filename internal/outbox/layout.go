@@ -5,11 +5,11 @@ import (
 	"butler/messages"
 )
 
-// layout is a record that has a binary form.
+// layout is a record with a binary form. lay encodes or decodes it.
 type layout interface{ lay(w *wire.Wire) }
 
-// layoutOf returns the layout in which a record is written today and its version,
-// nil for one that is kept as JSON.
+// layoutOf returns the layout and the version in which this release writes a record; nil
+// for a record that is written as JSON.
 func layoutOf(record any) (l layout, version byte) {
 	switch record := record.(type) {
 	case *messages.Alert:
@@ -21,8 +21,8 @@ func layoutOf(record any) (l layout, version byte) {
 	}
 }
 
-// layoutOfVersion returns the layout in which a record of a version was written,
-// nil for one that never was.
+// layoutOfVersion returns the layout of a version of a record, nil if that version was
+// never written in binary form.
 func layoutOfVersion(record any, version byte) layout {
 	l, today := layoutOf(record)
 	if a, ok := record.(*messages.Alert); ok && version == versionBinary {
@@ -34,8 +34,8 @@ func layoutOfVersion(record any, version byte) layout {
 	return l
 }
 
-// alertLayout is the layout of an alert: what every alert of a task has, and then the
-// sections that it has something in. Most have none of them.
+// alertLayout is the layout of an alert: the values that every alert of a task has,
+// followed by the sections that are not empty. Most alerts have none of them.
 type alertLayout struct{ *messages.Alert }
 
 func (a alertLayout) lay(w *wire.Wire) {
@@ -55,8 +55,8 @@ func (a alertLayout) lay(w *wire.Wire) {
 	}
 }
 
-// sections are the parts of an alert that may be empty, in the order of the bits
-// that say which are not. A new one takes the next bit.
+// sections are the parts of an alert that are only written if they are not empty, in the
+// order of their bits in the mask. A new one must be added at the end.
 var sections = [...]func(*wire.Wire, *messages.Alert){
 	func(w *wire.Wire, a *messages.Alert) { layScriptLog(w, &a.ScriptLog) },
 	func(w *wire.Wire, a *messages.Alert) { layService(w, &a.Service) },
@@ -67,7 +67,7 @@ var sections = [...]func(*wire.Wire, *messages.Alert){
 	func(w *wire.Wire, a *messages.Alert) { layUsage(w, &a.Usage) },
 }
 
-// sectionsOf returns a bit for every section that has something in it.
+// sectionsOf returns the mask of the sections that are not empty.
 func sectionsOf(a *messages.Alert) (filled int) {
 	log, service := &a.ScriptLog, &a.Service
 	for i, has := range [len(sections)]bool{
@@ -104,14 +104,14 @@ func (a wholeAlert) lay(w *wire.Wire) {
 	wire.Items(w, &a.Degraded, wire.Text)
 	wire.Moment(w, &a.DecidedAt)
 	wire.Flags(w, &a.Test)
-	// What came later stands at the end, and only where there is something of it.
+	// Fields that were added later are at the end, and only if they are not empty.
 	if a.Usage != (messages.Usage{}) || w.More() {
 		layUsage(w, &a.Usage)
 	}
 }
 
-// LaySubject lays out what an alert is about: the event, and what is known of the
-// task, its app and the app's owner.
+// LaySubject encodes or decodes the event of an alert and the task, the app and the owner
+// that were looked up for it.
 func LaySubject(w *wire.Wire, a *messages.Alert) {
 	layEvent(w, &a.Event)
 	layTask(w, &a.Task)

@@ -1,19 +1,18 @@
-// Package outbox owns what a decision leaves on disk until everybody has been
-// told: the alert once, one small record per notice, suppression windows, and
-// the notices that were parked.
+// Package outbox owns the durable state of a decision until all of its notices have
+// ended: the alert once, one small record per notice, suppression windows, and the
+// parked notices.
 //
 // It guarantees that a notice is in exactly one place, waiting or parked, until
 // it is delivered, suppressed or dropped, by an operator or because it was parked
 // for too long (Surplus); that a window changes in the same commit as the notice
 // that changed it; and that an alert is removed with the last of its notices. An
-// entry that cannot be read is parked with the reason and kept as it is, so it
-// neither stops a start nor disappears.
+// entry that cannot be read is parked with the reason and its bytes, so it neither
+// prevents a start nor is lost.
 //
-// Everything goes through one Outbox per ledger, which is safe for concurrent
-// use. It must never talk to a destination, decide an outcome, or wait for a write:
-// Record, Commit and Settle return at once and call back when the change is durable.
-// They may read from disk who an alert was for, when its event comes again or its
-// notices end.
+// There is one Outbox per ledger, which is safe for concurrent use. It must never call a
+// destination, decide an outcome, or wait for a write: Record, Commit and Settle return
+// at once and call back when the change is durable. They may read the notices of an alert
+// from disk, when its event is received again or its notices end.
 package outbox
 
 import (
@@ -29,20 +28,22 @@ import (
 
 // Ledger is the durable store of the outbox; *journal.Ledger is the one in use.
 type Ledger interface {
-	// Commit copies what it is given.
+	// Commit copies ops, so that the caller can reuse their memory. It does not wait: done
+	// is called when the change is durable, or with an error.
 	Commit(ops []journal.Op, done func(error))
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
-	// Select is Range for the keys that want chooses, and reads no others.
+	// Select is Range for the keys for which want returns true. It reads no other values.
 	Select(b journal.Bucket, want func(key string) bool, visit func(key string, value []byte) bool) error
-	// Size is the size of a value, 0 without one.
+	// Size returns the size of a value in bytes, 0 if it does not exist. It does not read
+	// from disk.
 	Size(b journal.Bucket, key string) int
 	Len(b journal.Bucket) int
 }
 
 // Options configure Open. The zero value is usable.
 type Options struct {
-	// CacheBytes bounds the alerts kept decoded, roughly; 0 means 64 MiB.
+	// CacheBytes is the approximate limit for the memory of cached alerts; 0 means 64 MiB.
 	CacheBytes int
 }
 
@@ -85,7 +86,7 @@ type Place struct{ Integration, Instance string }
 // Named reports whether name is that of the instance or of its integration.
 func (p Place) Named(name string) bool { return name == p.Instance || name == p.Integration }
 
-// Open returns the outbox that ledger holds. It removes alerts that no notice needs.
+// Open returns the outbox of a ledger. It removes alerts without a notice.
 func Open(ledger Ledger, opts Options) (*Outbox, error) {
 	if opts.CacheBytes <= 0 {
 		opts.CacheBytes = 64 << 20
@@ -106,7 +107,7 @@ func Open(ledger Ledger, opts Options) (*Outbox, error) {
 }
 
 // sweep counts the parked notices and removes alerts without a notice. It removes
-// nothing if a record cannot be read, since that one may belong to any alert.
+// nothing if a record cannot be read, because that may be a notice of any alert.
 func (o *Outbox) sweep() error {
 	needed, unreadable := map[string]bool{}, false
 	err := o.ledger.Range(bucketNotice, func(_ string, value []byte) bool {
@@ -145,20 +146,20 @@ func (o *Outbox) sweep() error {
 // Decision is an alert with its notices. The zero value has none.
 type Decision struct {
 	Alert *messages.Alert
-	// Attachment is the full script log for the notices that are Attached, "" without one.
+	// Attachment is the full script log, for the notices that are Attached; "" if there is none.
 	Attachment string
 	Notices    []messages.NoticeHead
 }
 
 // Record commits a decision together with further changes of the ledger. done runs on
-// the ledger's goroutine when all of it is durable, or with an error when it can never be.
+// the ledger's goroutine when all of it is durable, or with an error if it never will be.
 func (o *Outbox) Record(d Decision, more []journal.Op, done func(error)) {
 	var b Batch
 	b.Add(d, more...)
 	o.Commit(&b, done)
 }
 
-// Commit commits a batch as one, and empties it. done is that of Record.
+// Commit commits a batch as one change, and empties it. done is as for Record.
 func (o *Outbox) Commit(b *Batch, done func(error)) {
 	o.mu.Lock()
 	keep := !o.cache.full()
@@ -204,8 +205,8 @@ func (o *Outbox) mergeEarlier(a recorded) []journal.Op {
 	return []journal.Op{{Bucket: bucketTold, Key: string(a.id), Value: encode(append(keys, others...))}}
 }
 
-// noteRecorded handles the end of a commit with alerts. It keeps them in the cache, as
-// long as there is room, so that their delivery need not read them from disk.
+// noteRecorded handles the end of a commit with alerts. It caches them, as long as there
+// is room, so that their delivery does not have to read them from disk.
 func (o *Outbox) noteRecorded(alerts []recorded, failed error) {
 	if len(alerts) == 0 {
 		return
@@ -246,18 +247,19 @@ type Waiting struct {
 	Attempts, Panics int
 }
 
-// Backlog is what the outbox holds for an instance.
+// Backlog is the content of the outbox for one instance.
 type Backlog struct {
 	// Waiting is in the order of queueing.
 	Waiting []Waiting
 	// Windows are the suppression windows by key.
 	Windows map[string]ratelimit.Window
-	// Unreadable are the notices whose record cannot be read; park them.
+	// Unreadable are the notices whose record cannot be read, with the errors. The caller
+	// should park them.
 	Unreadable map[messages.NoticeID]error
 }
 
-// Load returns what waits for an instance. Call it behind Barrier when
-// settlements of the instance may be on their way.
+// Load returns the backlog of an instance. If settlements of the instance may not be
+// durable yet, call it after Barrier.
 func (o *Outbox) Load(instance string) (Backlog, error) {
 	backlog := Backlog{Windows: map[string]ratelimit.Window{}, Unreadable: map[messages.NoticeID]error{}}
 	mine := func(key string) bool {
@@ -283,7 +285,7 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 	mine = func(key string) bool { return strings.HasPrefix(key, prefix) }
 	err = o.ledger.Select(bucketWindow, mine, func(key string, value []byte) bool {
 		var w windowRecord
-		// A window that cannot be read is no window: at worst one alert too many.
+		// A window that cannot be read is ignored, which may cause one alert too many.
 		if decode(value, &w) == nil {
 			backlog.Windows[strings.TrimPrefix(key, prefix)] = ratelimit.Window(w)
 		}

@@ -14,10 +14,10 @@ import (
 	"butler/messages"
 )
 
-// ErrNotParked says that there is no parked notice of that ID.
+// ErrNotParked is the error for an ID that is not that of a parked notice.
 var ErrNotParked = errors.New("no such parked notice")
 
-// Parked is a parked notice: it is not tried again until an operator replays it.
+// Parked is a parked notice. It is not sent unless an operator replays it.
 type Parked struct {
 	ID          messages.NoticeID
 	Alert       messages.AlertID
@@ -28,7 +28,7 @@ type Parked struct {
 	Integration string
 	Recipient   string
 	Cause       ParkCause
-	// Reason says in words why, with the last error of the destination.
+	// Reason is a text that says why, with the last error of the destination.
 	Reason   string
 	Attempts int
 	QueuedAt time.Time
@@ -41,7 +41,7 @@ type ParkedFilter struct {
 	Destination string
 	Key         messages.ExecutionKey
 	Cause       ParkCause
-	// Limit bounds the answer to the ones parked first; 0 means no limit.
+	// Limit is the maximum number, of the ones parked first; 0 means no limit.
 	Limit int
 }
 
@@ -51,7 +51,7 @@ func (f ParkedFilter) selects(p Parked) bool {
 		(f.Cause == "" || f.Cause == p.Cause)
 }
 
-// Parked lists parked notices, the one parked first in front.
+// Parked lists the parked notices that f selects, in the order of parking.
 func (o *Outbox) Parked(f ParkedFilter) ([]Parked, error) {
 	var found []Parked
 	err := o.ledger.Range(bucketParked, func(key string, value []byte) bool {
@@ -126,7 +126,7 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error)
 	}
 	var gone []removedNotice
 	o.settling.Lock()
-	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // it waits, too, if its event came again
+	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // it also waits if its event was received again
 		gone = append(gone, record.Notice.removed(id, record.Instance))
 	}
 	o.loadRemaining(gone)
@@ -138,8 +138,8 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error)
 	return record.listed(id), nil
 }
 
-// takeParked reads a parked notice and keeps others from moving it, until
-// freeParked is called.
+// takeParked reads a parked notice and prevents other moves of it until freeParked is
+// called. The error is ErrNotParked also while another move is in progress.
 func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
 	raw, ok, err := o.ledger.Get(bucketParked, string(id)) // may read from disk, so before mu is taken
 	if err != nil {
@@ -155,16 +155,16 @@ func (o *Outbox) takeParked(id messages.NoticeID) (parkedRecord, error) {
 	return readParked(raw), nil
 }
 
-// freeParked lets others move a notice again.
+// freeParked allows other moves of a notice again.
 func (o *Outbox) freeParked(id messages.NoticeID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.moving, id)
 }
 
-// move commits that a taken notice is not parked any more, together with other changes
-// and the notices that these remove. then runs when that is durable; the channel gets
-// the outcome. The caller holds settling.
+// move commits that a taken notice is not parked any more, together with ops and with the
+// removal of gone. then runs on the ledger's goroutine when that is durable; the channel
+// receives the result. The caller holds settling.
 func (o *Outbox) move(id messages.NoticeID, from Place, ops []journal.Op, gone []removedNotice, then func()) <-chan error {
 	durable := make(chan error, 1)
 	o.mu.Lock()
@@ -181,7 +181,7 @@ func (o *Outbox) move(id messages.NoticeID, from Place, ops []journal.Op, gone [
 	return durable
 }
 
-// await waits for a change to be durable, until ctx ends.
+// await waits until a change is durable or ctx ends.
 func await(ctx context.Context, durable <-chan error) error {
 	select {
 	case err := <-durable:
@@ -197,8 +197,8 @@ func (o *Outbox) countParkedLocked(at Place, change int) {
 	}
 }
 
-// readParked decodes a parked notice. One that cannot be decoded can still be listed
-// and dropped.
+// readParked decodes a parked notice. If that fails, it returns a record with which the
+// notice can be listed and dropped.
 func readParked(raw []byte) parkedRecord {
 	var p parkedRecord
 	if err := decode(raw, &p); err != nil {

@@ -35,8 +35,8 @@ func (o *Outbox) Read(instance string, id messages.NoticeID, into *messages.Noti
 	return nil
 }
 
-// soleAlert reads an alert that has one notice. It is decoded into into, and the cache
-// keeps the encoded form for another attempt: nobody shares the decoded one.
+// soleAlert reads an alert that has one notice. It decodes it into into; the cache keeps
+// the encoded form for another attempt, because nothing else needs the decoded one.
 func (o *Outbox) soleAlert(id messages.AlertID, into *messages.Alert) error {
 	o.mu.Lock()
 	e, ok := o.cache.get(id)
@@ -50,7 +50,7 @@ func (o *Outbox) soleAlert(id messages.AlertID, into *messages.Alert) error {
 		if err != nil {
 			return err
 		}
-		e = &entry{id: id, raw: bytes.Clone(raw)} // raw is part of a whole journal record, which the cache must not hold
+		e = &entry{id: id, raw: bytes.Clone(raw)} // raw is part of a whole journal record, which the cache must not keep in memory
 		o.mu.Lock()
 		o.cache.put(e)
 		o.mu.Unlock()
@@ -108,7 +108,8 @@ func (o *Outbox) alert(id messages.AlertID, attachment bool) (*entry, error) {
 	return e, nil
 }
 
-// read decodes an alert that the cache knows in part, or not at all (nil).
+// read returns an entry with the decoded alert. cached is the cached entry, nil if there
+// is none.
 func (o *Outbox) read(id messages.AlertID, cached *entry) (*entry, error) {
 	e := &entry{id: id, alert: new(messages.Alert)}
 	switch {

@@ -10,21 +10,22 @@ import (
 	"butler/messages"
 )
 
-// The buckets of what is remembered of executions, by execution key.
+// The buckets for the state of executions, by execution key.
 const (
-	// BucketSeen holds what was seen of an execution, so that nobody is told twice.
+	// BucketSeen holds the events and alerts of an execution that were handled, so that
+	// none is alerted twice.
 	BucketSeen journal.Bucket = "seen"
 	// BucketState holds the snapshot of an execution that follows a distribute task.
 	BucketState journal.Bucket = "state"
-	// BucketTrial holds the number of crashes of an execution that is retried, so that
-	// one which takes the process down is not tried for ever.
+	// BucketTrial holds the number of crashes of an execution that is retried, so that one
+	// that crashes the process is not retried forever.
 	BucketTrial journal.Bucket = "trial"
 )
 
 // seenVersion is the first byte of a record in BucketSeen.
 const seenVersion = 1
 
-// seenSize is its length: version, classes, kinds, until (ns), sequence.
+// seenSize is the length of a record in bytes: version, classes, kinds, until (ns), sequence.
 const seenSize = 1 + 1 + 2 + 8 + 8
 
 // EncodeSeen returns the durable form of s.
@@ -36,7 +37,7 @@ func EncodeSeen(s messages.Seen) []byte {
 	return binary.BigEndian.AppendUint64(out, s.Seq)
 }
 
-// DecodeSeen reads what EncodeSeen wrote; any other input is an error.
+// DecodeSeen decodes the output of EncodeSeen. The error is journal.ErrCorrupt.
 func DecodeSeen(raw []byte) (messages.Seen, error) {
 	if len(raw) != seenSize || raw[0] != seenVersion {
 		return messages.Seen{}, fmt.Errorf("read what was seen of an execution: %w", journal.ErrCorrupt)
@@ -49,8 +50,8 @@ func DecodeSeen(raw []byte) (messages.Seen, error) {
 	}, nil
 }
 
-// NewestSeen returns the newest record of the events log that anything is
-// remembered of, 0 when nothing is.
+// NewestSeen returns the highest sequence number in BucketSeen, which is that of a record
+// of the events log; 0 if the bucket is empty.
 func NewestSeen(ledger Ledger) (journal.Seq, error) {
 	newest := uint64(0)
 	err := ledger.Range(BucketSeen, func(_ string, raw []byte) bool {
@@ -65,19 +66,19 @@ func NewestSeen(ledger Ledger) (journal.Seq, error) {
 	return journal.Seq(newest), nil
 }
 
-// trialVersion is the first byte of a record in BucketTrial, trialSize its
-// length: version, crashes, underway.
+// trialVersion is the first byte of a record in BucketTrial, trialSize its length in
+// bytes: version, crashes, underway.
 const (
 	trialVersion = 1
 	trialSize    = 3
 )
 
-// Trial is what is remembered of an execution that is retried.
+// Trial is the stored state of an execution that is retried.
 type Trial struct {
 	// Crashes counts the attempts that ended in a crash.
 	Crashes int
-	// Underway reports that another attempt began. After a crash of the process it
-	// counts as a crash, too.
+	// Underway means that another attempt has begun. If the process crashed during it,
+	// that counts as a crash, too.
 	Underway bool
 }
 
@@ -90,7 +91,7 @@ func EncodeTrial(t Trial) []byte {
 	return out
 }
 
-// DecodeTrial reads what EncodeTrial wrote; any other input is an error.
+// DecodeTrial decodes the output of EncodeTrial. The error is journal.ErrCorrupt.
 func DecodeTrial(raw []byte) (Trial, error) {
 	if len(raw) != trialSize || raw[0] != trialVersion || raw[2] > 1 {
 		return Trial{}, fmt.Errorf("read the trial of an execution: %w", journal.ErrCorrupt)

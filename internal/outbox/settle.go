@@ -17,9 +17,9 @@ type ParkCause string
 const (
 	// Rejected: the provider will never accept this notice.
 	Rejected ParkCause = "rejected"
-	// Expired: the notice grew too old while its destination failed.
+	// Expired: the notice became too old while its destination failed.
 	Expired ParkCause = "expired"
-	// Panicked: the code that sends it crashed on it again and again.
+	// Panicked: the code that sends it panicked repeatedly.
 	Panicked ParkCause = "panicked"
 	// Unreadable: its entry on disk cannot be read.
 	Unreadable ParkCause = "unreadable"
@@ -32,19 +32,19 @@ func ParkCauses() []ParkCause {
 	return []ParkCause{Rejected, Expired, Panicked, Unreadable, Unconfigured}
 }
 
-// Outcome is what a settlement says of one waiting notice.
+// Outcome is the part of a settlement about one waiting notice.
 type Outcome struct {
 	ID messages.NoticeID
-	// Ended is how the notice ended. Zero means that it goes on waiting, and
-	// only Attempts and Panics are remembered.
+	// Ended is how the notice ended. Zero means that it still waits, and only Attempts
+	// and Panics are stored.
 	Ended messages.NoticeOutcome
-	// Attempts and Panics count the tries so far.
+	// Attempts and Panics count the attempts so far.
 	Attempts, Panics int
 	// Cause is set for a parked notice.
 	Cause ParkCause
-	// Outdated marks a notice that is suppressed because its use has ended, not by a rate limit.
+	// Outdated means that the notice is suppressed because it has expired, not by a rate limit.
 	Outdated bool
-	// Reason says in words why a notice was suppressed or parked. It holds no secret.
+	// Reason is a text that says why a notice was suppressed or parked. It has no secrets.
 	Reason string
 }
 
@@ -53,17 +53,17 @@ type Settlement struct {
 	Outcomes []Outcome
 	// Windows are the new states of suppression windows, by key.
 	Windows map[string]ratelimit.Window
-	// Forgotten are keys whose window is not needed any more.
+	// Forgotten are the keys of windows that are not needed any more.
 	Forgotten []string
 	At        time.Time
 }
 
-// Parks reports whether the settlement parks anything.
+// Parks reports whether the settlement parks a notice.
 func (s Settlement) Parks() bool {
 	return slices.ContainsFunc(s.Outcomes, func(o Outcome) bool { return o.Ended == messages.NoticeParked })
 }
 
-// maxReason is how much of a reason is kept, in bytes.
+// maxReason is the maximum length of a stored reason, in bytes.
 const maxReason = 500
 
 // Settle commits a settlement of one instance. done runs on the ledger's goroutine
@@ -111,7 +111,7 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []remo
 			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
 			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
 		})
-		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // else it is still parked from the first time its event came
+		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // else it is still parked since its event was first received
 			gone = append(gone, record.removed(outcome.ID, at.Instance))
 		}
 	}
@@ -155,8 +155,8 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	if unreadable != nil {
 		parked.Notice, parked.Raw = noticeRecord{}, raw
 	}
-	// An event that comes again after a long time has the same notices. One that is
-	// parked again replaces the first.
+	// If an event is received again after a long time, its notices have the same IDs. A
+	// notice that is parked again replaces the first one.
 	if !o.parkedLocked(outcome.ID) {
 		o.countParkedLocked(at, 1)
 	}
@@ -166,7 +166,7 @@ func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw 
 	}
 }
 
-// parkedLocked reports whether a notice is parked and no operator has moved it.
+// parkedLocked reports whether a notice is parked and is not being replayed or dropped.
 func (o *Outbox) parkedLocked(id messages.NoticeID) bool {
 	return !o.moving[id] && o.ledger.Size(bucketParked, string(id)) > 0
 }
@@ -261,12 +261,12 @@ func (o *Outbox) unsettled(alert messages.AlertID) []string {
 	return slices.DeleteFunc(told, func(key string) bool { return !o.exists(key) })
 }
 
-// unknownNotice stands for notices of an alert whose keys are not known. The alert is
-// kept for them until the next Open, which looks at all notices.
+// unknownNotice represents notices of an alert with unknown keys. The alert is kept for
+// them until the next Open, which reads all notices.
 const unknownNotice = "?"
 
-// exists reports whether a notice waits or is parked. It looks at the waiting ones
-// twice, because a replay may move it there from the parked ones in between.
+// exists reports whether a notice waits or is parked. It checks the waiting ones twice,
+// because a replay may move the notice there from the parked ones in between.
 func (o *Outbox) exists(key string) bool {
 	if key == unknownNotice {
 		return true

@@ -13,18 +13,19 @@ import (
 // Stored is an alert that still has notices.
 type Stored struct {
 	Alert messages.Alert
-	// Parked reports that no notice of it waits any more, and one is parked.
+	// Parked reports that at least one notice of it is parked and none waits.
 	Parked bool
 }
 
-// Alerts returns the alerts that still have notices, of the executions that want
-// chooses: first those with a waiting notice, each group in the order of decision. One
-// that cannot be read is left out, and the error says so.
+// Alerts returns the alerts that still have notices, of the executions for which want
+// returns true: first those with a waiting notice, then the parked ones, each in the order
+// of decision. Alerts that cannot be read are omitted and reported in the error, together
+// with which the others are returned.
 func (o *Outbox) Alerts(want func(messages.ExecutionKey) bool) ([]Stored, error) {
 	parked := map[messages.AlertID]bool{}
 	note := func(n noticeRecord, isParked bool) {
 		if n.Alert != "" && want(n.Key) {
-			parked[n.Alert] = isParked // waiting notices come last and win
+			parked[n.Alert] = isParked // waiting notices come last and take precedence
 		}
 	}
 	err := o.ledger.Range(bucketParked, func(_ string, value []byte) bool {
@@ -78,8 +79,8 @@ type OpenNotice struct {
 	Attempts int
 }
 
-// WaitingOf lists the waiting notices of the executions that want chooses, the
-// one queued first in front. One that cannot be read is left out.
+// WaitingOf lists the waiting notices of the executions for which want returns true, in
+// the order of queueing. Notices that cannot be read are omitted.
 func (o *Outbox) WaitingOf(want func(messages.ExecutionKey) bool) ([]OpenNotice, error) {
 	var out []OpenNotice
 	err := o.ledger.Range(bucketNotice, func(key string, value []byte) bool {

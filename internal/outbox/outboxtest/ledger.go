@@ -1,7 +1,7 @@
-// Package outboxtest owns a ledger in memory for tests of what stands on the
-// outbox: commits can be held back, and a crash loses exactly the ones that
-// were not durable. It guarantees the order of commits, as the real ledger
-// does. It must never be part of the product.
+// Package outboxtest owns a ledger in memory for tests of the outbox and its users:
+// commits can be held back, and a crash loses exactly those that were not durable. It
+// guarantees the order of commits, as the real ledger does. It must never be part of the
+// product.
 package outboxtest
 
 import (
@@ -16,7 +16,8 @@ import (
 
 var _ outbox.Ledger = (*Ledger)(nil)
 
-// Ledger is a ledger in memory. The zero value is empty and commits at once.
+// Ledger is a ledger in memory. The zero value is empty and commits at once. It is safe for
+// concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
 	held    bool
@@ -41,7 +42,7 @@ func (l *Ledger) Commit(ops []journal.Op, done func(error)) {
 	}
 }
 
-// copies makes the caller free to use the memory of ops again.
+// copies returns a copy of ops that shares no memory with values of the caller.
 func copies(ops []journal.Op) []journal.Op {
 	ops = slices.Clone(ops)
 	for i := range ops {
@@ -57,7 +58,7 @@ func (l *Ledger) Hold() {
 	l.held = true
 }
 
-// Resume makes everything durable, and further commits at once.
+// Resume makes all held commits durable. Further ones are durable at once.
 func (l *Ledger) Resume() {
 	l.mu.Lock()
 	l.held = false
@@ -66,7 +67,7 @@ func (l *Ledger) Resume() {
 	l.Release(n)
 }
 
-// Release makes the n oldest held commits durable and returns how many there were.
+// Release makes at most the n oldest held commits durable and returns their number.
 func (l *Ledger) Release(n int) int {
 	released := 0
 	for ; released < n; released++ {
@@ -101,8 +102,8 @@ func (l *Ledger) applyLocked(ops []journal.Op) {
 	}
 }
 
-// Crash returns the ledger that a process finds after this one was killed: held
-// commits never happened. Callbacks of the old one are not called any more.
+// Crash returns the ledger after a crash of the process: held commits are lost, and their
+// callbacks are not called any more.
 func (l *Ledger) Crash() *Ledger {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,14 +115,14 @@ func (l *Ledger) Crash() *Ledger {
 	return next
 }
 
-// Held counts the commits that wait for Release.
+// Held returns the number of commits that wait for Release.
 func (l *Ledger) Held() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.waiting)
 }
 
-// Commits counts what became durable.
+// Commits returns the number of commits that became durable.
 func (l *Ledger) Commits() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
