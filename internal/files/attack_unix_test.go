@@ -97,7 +97,7 @@ func TestOpenFile_refusesWhatTookItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	at := spot{dir: root, name: "a", rel: "a", at: s.path("in/a")}
+	at := entry{dir: root, name: "a", rel: "a", at: s.path("in/a")}
 	info, err := root.Lstat("a")
 	if err != nil {
 		t.Fatal(err)

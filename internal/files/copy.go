@@ -58,7 +58,7 @@ func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, erro
 		return Result{}, err
 	}
 	defer e.close()
-	found, err := survey(ctx, e.from.spot, e.to)
+	found, err := survey(ctx, e.from.entry, e.to)
 	if err != nil {
 		return Result{}, err
 	}
@@ -67,7 +67,7 @@ func (a *Approved) copyBetween(ctx context.Context, r CopyRequest) (Result, erro
 	}
 	c := copier{keepTimes: r.PreserveTimestamp, overwrite: r.Overwrite, report: r.Progress}
 	c.progress.OfFiles, c.progress.OfBytes = found.files, found.bytes
-	if err := c.entry(ctx, e.from.spot, e.to.spot, 0); err != nil {
+	if err := c.copy(ctx, e.from.entry, e.to.entry, 0); err != nil {
 		return Result{}, err
 	}
 	result := Result{From: e.from.at, To: e.to.at, Files: c.progress.Files, Bytes: c.progress.Bytes, Kept: c.kept}
@@ -129,7 +129,7 @@ type copier struct {
 	sum []byte
 }
 
-func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
+func (c *copier) copy(ctx context.Context, from, to entry, depth int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -149,14 +149,14 @@ func (c *copier) entry(ctx context.Context, from, to spot, depth int) error {
 }
 
 // between adds the paths of the file in a tree to its error.
-func between(from, to spot, err error) error {
+func between(from, to entry, err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%s to %s: %w", quoted(from.at), quoted(to.at), err)
 }
 
-func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo, depth int) error {
+func (c *copier) directory(ctx context.Context, from, to entry, info fs.FileInfo, depth int) error {
 	if depth == maxDepth {
 		return tooDeep(from)
 	}
@@ -176,7 +176,7 @@ func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo,
 		return err
 	}
 	for _, name := range names {
-		if err := c.entry(ctx, from.below(source, name), to.below(target, name), depth+1); err != nil {
+		if err := c.copy(ctx, from.below(source, name), to.below(target, name), depth+1); err != nil {
 			return err
 		}
 	}
@@ -188,7 +188,7 @@ func (c *copier) directory(ctx context.Context, from, to spot, info fs.FileInfo,
 
 // makeDir opens a directory. If it does not exist, it is created with access for the
 // owner only.
-func makeDir(at spot) (dir *os.Root, created bool, err error) {
+func makeDir(at entry) (dir *os.Root, created bool, err error) {
 	err = at.dir.Mkdir(at.name, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, false, err
@@ -222,7 +222,7 @@ func (c *copier) finishDir(dir *os.Root, info fs.FileInfo, accessed time.Time) e
 	return nil
 }
 
-func (c *copier) link(from, to spot, info fs.FileInfo) error {
+func (c *copier) link(from, to entry, info fs.FileInfo) error {
 	if write, err := c.mayWrite(info, to); !write {
 		return err
 	}
@@ -239,8 +239,8 @@ func (c *copier) link(from, to spot, info fs.FileInfo) error {
 	return err
 }
 
-// mayWrite reports whether a file or link may be written at a spot.
-func (c *copier) mayWrite(info fs.FileInfo, to spot) (bool, error) {
+// mayWrite reports whether a file or link may be written at an entry.
+func (c *copier) mayWrite(info fs.FileInfo, to entry) (bool, error) {
 	there, err := to.dir.Lstat(to.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -258,6 +258,6 @@ func (c *copier) mayWrite(info fs.FileInfo, to spot) (bool, error) {
 	return true, nil
 }
 
-func mismatch(at spot) error {
+func mismatch(at entry) error {
 	return refuse(Failed, at.at, "exists and is of another type than its source", "remove it, or choose another destination")
 }

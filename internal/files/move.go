@@ -46,12 +46,12 @@ func (a *Approved) moveBetween(ctx context.Context, r MoveRequest) (Result, erro
 	}
 	defer e.close()
 	if e.target != nil && !r.Overwrite {
-		return Result{}, taken(e.to.spot)
+		return Result{}, taken(e.to.entry)
 	}
 	if e.target != nil && isSpecial(e.target) {
-		return Result{}, mismatch(e.to.spot)
+		return Result{}, mismatch(e.to.entry)
 	}
-	before, err := survey(ctx, e.from.spot, e.to)
+	before, err := survey(ctx, e.from.entry, e.to)
 	if err != nil {
 		return Result{}, err
 	}
@@ -66,7 +66,7 @@ func (a *Approved) moveBetween(ctx context.Context, r MoveRequest) (Result, erro
 	return m.result, err
 }
 
-func taken(at spot) error {
+func taken(at entry) error {
 	return refuse(Exists, at.at, "exists", "set overwrite, or choose another destination")
 }
 
@@ -113,7 +113,7 @@ func (m *mover) refuseToRemoveSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return walk(ctx, m.to.spot, 0, func(_ spot, info fs.FileInfo) error {
+	return walk(ctx, m.to.entry, 0, func(_ entry, info fs.FileInfo) error {
 		if os.SameFile(info, parent) {
 			return refuse(Failed, m.to.at, "holds the source", "choose a destination that is not a directory above it")
 		}
@@ -125,11 +125,11 @@ func (m *mover) transfer(ctx context.Context) error {
 	err := m.rename(m.from, m.to, m.how)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return taken(m.to.spot)
+		return taken(m.to.entry)
 	case errors.Is(err, errOtherDevice):
 		return m.copyThenRemove(ctx)
 	}
-	return between(m.from.spot, m.to.spot, err)
+	return between(m.from.entry, m.to.entry, err)
 }
 
 // copyThenRemove moves to another disk. The copy has a temporary name until it is
@@ -139,23 +139,23 @@ func (m *mover) copyThenRemove(ctx context.Context) error {
 	defer func() { _ = m.to.dir.RemoveAll(temporary) }()
 	c := copier{keepTimes: true, report: m.report}
 	c.progress.OfFiles, c.progress.OfBytes = m.before.files, m.before.bytes
-	if err := c.entry(ctx, m.from.spot, spot{m.to.dir, temporary, m.to.rel, m.to.at}, 0); err != nil {
+	if err := c.copy(ctx, m.from.entry, entry{m.to.dir, temporary, m.to.rel, m.to.at}, 0); err != nil {
 		return err
 	}
-	after, err := survey(ctx, m.from.spot, m.to)
+	after, err := survey(ctx, m.from.entry, m.to)
 	if err != nil {
 		return err
 	}
 	if after != m.before {
-		return changed(m.from.spot)
+		return changed(m.from.entry)
 	}
 	c.overwrite = m.how == replace
-	published, err := c.publish(m.to.spot, temporary)
+	published, err := c.publish(m.to.entry, temporary)
 	if err != nil {
 		return err
 	}
 	if !published {
-		return taken(m.to.spot)
+		return taken(m.to.entry)
 	}
 	if err := syncDir(m.to.dir); err != nil {
 		return err

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// spot is a name in an open directory. It stays valid when the path to the directory
-// changes.
-type spot struct {
+// entry is a name in an open directory; nothing need have that name. It stays valid when
+// the path to the directory changes.
+type entry struct {
 	dir  *os.Root
 	name string
 	// rel is the path relative to the approved directory.
@@ -19,14 +19,14 @@ type spot struct {
 	at string
 }
 
-// below returns the spot of name in dir, where dir is s opened as a directory.
-func (s spot) below(dir *os.Root, name string) spot {
-	return spot{dir, name, path.Join(s.rel, name), s.at + "/" + name}
+// below returns the entry of name in dir, where dir is e opened as a directory.
+func (e entry) below(dir *os.Root, name string) entry {
+	return entry{dir, name, path.Join(e.rel, name), e.at + "/" + name}
 }
 
-// operand is a spot together with its approved directory.
+// operand is an entry together with its approved directory.
 type operand struct {
-	spot
+	entry
 	root *os.Root
 }
 
@@ -39,7 +39,7 @@ func (o *operand) close() {
 
 // sibling returns another name in the directory of o.
 func (o *operand) sibling(name string) *operand {
-	return &operand{spot{o.dir, name, path.Join(path.Dir(o.rel), name), strings.TrimSuffix(o.at, o.name) + name}, o.root}
+	return &operand{entry{o.dir, name, path.Join(path.Dir(o.rel), name), strings.TrimSuffix(o.at, o.name) + name}, o.root}
 }
 
 // covering returns the first pair that covers both paths. An approved directory itself is
@@ -107,7 +107,7 @@ func (o *operand) find(approved location, rel string) (fs.FileInfo, error) {
 		dir.Close()
 		return nil, err
 	}
-	o.spot = spot{dir, path.Base(rel), rel, at}
+	o.entry = entry{dir, path.Base(rel), rel, at}
 	return info, nil
 }
 
@@ -119,7 +119,7 @@ func openTarget(approved, at location) (*operand, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	rel, _ := inside(at, approved)
-	o := &operand{spot: spot{name: path.Base(rel), rel: rel, at: join(approved, rel)}, root: root}
+	o := &operand{entry: entry{name: path.Base(rel), rel: rel, at: join(approved, rel)}, root: root}
 	info, err := root.Lstat(rel)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = confined(root, o.at, err)
@@ -160,12 +160,12 @@ func join(approved location, rel string) string {
 }
 
 // changed returns the error for a file that was replaced during an operation.
-func changed(at spot) error {
+func changed(at entry) error {
 	return refuse(Failed, at.at, "was replaced while it was worked on", "send it again when nobody else changes it")
 }
 
 // openDir opens a directory, and fails if it is no longer the one described by info.
-func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
+func openDir(at entry, info fs.FileInfo) (*os.Root, error) {
 	dir, err := at.dir.OpenRoot(at.name + "/.")
 	if err != nil {
 		return nil, confined(at.dir, at.at, err)
@@ -179,7 +179,7 @@ func openDir(at spot, info fs.FileInfo) (*os.Root, error) {
 
 // openFile opens a regular file, and fails if it is no longer the one described by info.
 // It does not block if the file has been replaced by a pipe.
-func openFile(at spot, info fs.FileInfo) (*os.File, error) {
+func openFile(at entry, info fs.FileInfo) (*os.File, error) {
 	file, err := at.dir.OpenFile(at.name, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, confined(at.dir, at.at, err)

@@ -15,8 +15,8 @@ import (
 // maxDepth bounds the depth of a tree; every level holds a directory open.
 const maxDepth = 200
 
-// walk visits a spot and everything below it in order. It does not follow links.
-func walk(ctx context.Context, at spot, depth int, visit func(spot, fs.FileInfo) error) error {
+// walk visits an entry and everything below it in order. It does not follow links.
+func walk(ctx context.Context, at entry, depth int, visit func(entry, fs.FileInfo) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func isSpecial(info fs.FileInfo) bool {
 	return !info.Mode().IsRegular() && !info.IsDir() && !isLink(info)
 }
 
-func tooDeep(at spot) error {
+func tooDeep(at entry) error {
 	return refuse(Failed, at.at, "is too deep a tree", fmt.Sprintf("work on parts that are at most %d directories deep", maxDepth))
 }
 
@@ -78,7 +78,7 @@ type surveyor struct {
 }
 
 // survey returns the contents of a source, or why it cannot be copied or moved to target.
-func survey(ctx context.Context, from spot, target *operand) (contents, error) {
+func survey(ctx context.Context, from entry, target *operand) (contents, error) {
 	nearest, err := target.nearest()
 	if err != nil {
 		return contents{}, err
@@ -91,7 +91,7 @@ func survey(ctx context.Context, from spot, target *operand) (contents, error) {
 	return s.found, nil
 }
 
-func (s *surveyor) visit(at spot, info fs.FileInfo) error {
+func (s *surveyor) visit(at entry, info fs.FileInfo) error {
 	var size int64
 	switch {
 	case info.Mode().IsRegular():
@@ -115,7 +115,7 @@ func (s *surveyor) visit(at spot, info fs.FileInfo) error {
 
 // link refuses a link that leads out of the approved directory of its source or of its
 // destination. It checks only the text of the link, not its target.
-func (s *surveyor) link(at spot) error {
+func (s *surveyor) link(at entry) error {
 	to, err := at.dir.Readlink(at.name)
 	if err != nil {
 		return err

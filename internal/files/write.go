@@ -19,7 +19,7 @@ func temporaryName() string { return ".butler-" + strings.ToLower(rand.Text()) +
 
 // file copies one file. It first writes to a temporary name, so that the file appears
 // complete, and other hard links to an existing destination keep their content.
-func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) error {
+func (c *copier) file(ctx context.Context, from, to entry, info fs.FileInfo) error {
 	if write, err := c.mayWrite(info, to); !write {
 		return err
 	}
@@ -52,7 +52,7 @@ func (c *copier) file(ctx context.Context, from, to spot, info fs.FileInfo) erro
 }
 
 // fill copies source to target, and verifies the copy by reading it back.
-func (c *copier) fill(ctx context.Context, target, source *os.File, to spot) error {
+func (c *copier) fill(ctx context.Context, target, source *os.File, to entry) error {
 	read := sha256.New()
 	counted := counter{ctx: ctx.Err, from: io.TeeReader(source, read), add: func(n int) {
 		c.progress.Bytes += int64(n)
@@ -104,7 +104,7 @@ func (c counter) Read(p []byte) (int, error) {
 
 // publish renames a complete file to its final name. It keeps a file that has appeared
 // there meanwhile, unless overwrite is set.
-func (c *copier) publish(to spot, temporary string) (published bool, err error) {
+func (c *copier) publish(to entry, temporary string) (published bool, err error) {
 	if !c.overwrite {
 		if err := to.dir.Link(temporary, to.name); err == nil {
 			return true, nil // the caller removes the temporary name
