@@ -75,9 +75,9 @@ type machine struct {
 	order    uint64
 
 	serial      uint64
-	flights     map[uint64]flight
+	running     map[uint64]attempt
 	settlements map[uint64]openSettlement
-	slots       int // taken by flights, and by settlements of flights that are not durable
+	slots       int // taken by attempts, and by settlements of attempts that are not durable
 
 	bucket    *ratelimit.Bucket
 	windows   *ratelimit.Windows
@@ -101,8 +101,8 @@ type machine struct {
 	keepSlot       bool            // whether the last settlement of the step holds the slot of the attempt
 }
 
-// flight is a running attempt.
-type flight struct {
+// attempt is a delivery attempt that is running.
+type attempt struct {
 	items []*item
 	probe bool
 }
@@ -123,7 +123,7 @@ func newMachine(p policy, random *rand.Rand) *machine {
 		ready:          newReadyQueue(),
 		retries:        newRetryQueue(),
 		serial:         random.Uint64(),
-		flights:        map[uint64]flight{},
+		running:        map[uint64]attempt{},
 		settlements:    map[uint64]openSettlement{},
 		bucket:         ratelimit.NewBucket(p.rate, p.burst),
 		windows:        ratelimit.NewWindows(p.window),
@@ -306,21 +306,21 @@ func (m *machine) atOnce() int {
 }
 
 func (m *machine) send() {
-	f, most := flight{probe: m.breaker.start()}, m.policy.batch
-	if f.probe {
+	a, most := attempt{probe: m.breaker.start()}, m.policy.batch
+	if a.probe {
 		most = 1
 	}
 	m.serial++
 	effect := send{serial: m.serial}
-	for i := m.ready.front(); i != nil && len(f.items) < most; i = m.ready.front() {
+	for i := m.ready.front(); i != nil && len(a.items) < most; i = m.ready.front() {
 		m.ready.removeFront()
 		i.state = inFlight
-		f.items = append(f.items, i)
+		a.items = append(a.items, i)
 		effect.notices = append(effect.notices, sending{
 			id: i.id, attempt: i.attempts + 1, suppressedBefore: m.windows.Get(i.key).Suppressed,
 		})
 	}
 	m.slots++
-	m.flights[m.serial] = f
+	m.running[m.serial] = a
 	m.emit(effect)
 }

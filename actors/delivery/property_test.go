@@ -29,8 +29,8 @@ type world struct {
 	machine *machine
 	now     time.Time
 	armed   time.Time
-	flights map[uint64]send
-	order   []uint64 // of flights
+	running map[uint64]send
+	order   []uint64 // the keys of running
 	inbox   []input  // what callbacks have posted
 	seed    uint64
 
@@ -84,12 +84,12 @@ func (w *world) revive() {
 	w.seed++
 	w.machine = newMachine(w.opts.policy(), rand.New(rand.NewPCG(w.seed, 7)))
 	w.armed, w.inbox = time.Time{}, nil
-	for _, send := range w.flights {
+	for _, send := range w.running {
 		for _, n := range send.notices {
 			w.repeats[n.id]++ // the attempt may have got through, nobody knows
 		}
 	}
-	w.flights, w.order = map[uint64]send{}, nil
+	w.running, w.order = map[uint64]send{}, nil
 	loaded, err := backlog(w.opts)
 	if err != nil {
 		w.t.Fatal(err)
@@ -102,7 +102,7 @@ func (w *world) step(in input) {
 		switch do := effect.(type) {
 		case send:
 			w.checkSend(do)
-			w.flights[do.serial] = do
+			w.running[do.serial] = do
 			w.order = append(w.order, do.serial)
 		case settle:
 			w.settle(do)
@@ -151,14 +151,14 @@ func (w *world) settle(do settle) {
 
 // checkSend checks what must hold at the start of every attempt.
 func (w *world) checkSend(do send) {
-	if got, most := len(w.flights)+1, w.opts.Built.Instance.MaxInFlight; got > most {
+	if got, most := len(w.running)+1, w.opts.Built.Instance.MaxInFlight; got > most {
 		w.t.Fatalf("%d attempts run, at most %d may", got, most)
 	}
 	if got, most := len(do.notices), w.opts.Built.Instance.Batch; got == 0 || got > most {
 		w.t.Fatalf("attempt with %d notices, want 1 to %d", got, most)
 	}
 	busy := map[string]bool{}
-	for _, send := range w.flights {
+	for _, send := range w.running {
 		for _, n := range send.notices {
 			busy[w.notices[n.id].SuppressBy] = true
 		}
@@ -207,9 +207,9 @@ func (w *world) record() {
 
 func (w *world) finish(index int, kinds func() resultKind) {
 	serial := w.order[index]
-	send := w.flights[serial]
+	send := w.running[serial]
 	w.order = slices.Delete(w.order, index, index+1)
-	delete(w.flights, serial)
+	delete(w.running, serial)
 	in := sendFinished{serial: serial}
 	for _, n := range send.notices {
 		r := result{kind: kinds(), err: "no"}

@@ -12,11 +12,11 @@ import (
 
 // finish handles the end of an attempt.
 func (m *machine) finish(in sendFinished) {
-	f, ok := m.flights[in.serial]
-	if !ok || len(in.results) != len(f.items) {
+	a, ok := m.running[in.serial]
+	if !ok || len(in.results) != len(a.items) {
 		return // an answer to a machine before a restart
 	}
-	delete(m.flights, in.serial)
+	delete(m.running, in.serial)
 	worst, why := inconclusive, ""
 	for _, r := range in.results {
 		if v := r.verdict(); v > worst {
@@ -24,7 +24,7 @@ func (m *machine) finish(in sendFinished) {
 		}
 	}
 	// Before the results: the delay of a retry depends on whether the breaker is open.
-	if m.breaker.finish(m.now, worst, f.probe) {
+	if m.breaker.finish(m.now, worst, a.probe) {
 		m.emit(breakerMoved{open: m.breaker.open, until: m.breaker.until, err: why})
 	}
 	if worst != inconclusive {
@@ -32,7 +32,7 @@ func (m *machine) finish(in sendFinished) {
 	}
 	before := m.endedCount
 	for n, r := range in.results {
-		m.result(f.items[n], r)
+		m.result(a.items[n], r)
 	}
 	if m.keepSlot = m.endedCount > before; !m.keepSlot {
 		m.slots--

@@ -127,7 +127,7 @@ func (m *machine) state(now time.Time) messages.DeliveryState {
 	s := messages.DeliveryState{
 		Condition:   m.condition(),
 		Queued:      m.items.Len(),
-		Attempts:    len(m.flights),
+		Attempts:    len(m.running),
 		LastError:   m.lastErr,
 		LastSuccess: m.lastSuccess,
 		Oldest:      m.oldest(),
