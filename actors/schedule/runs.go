@@ -23,7 +23,7 @@ type runs struct {
 	last    runID
 	ready   []run
 	retries []retry
-	flying  map[runID]run
+	active  map[runID]run // with an attempt under way
 }
 
 // retry is a run that failed and waits.
@@ -32,7 +32,7 @@ type retry struct {
 	at time.Time
 }
 
-func newRuns() runs { return runs{flying: map[runID]run{}} }
+func newRuns() runs { return runs{active: map[runID]run{}} }
 
 // add queues a run. It replaces a waiting run of the same schedule, which it returns,
 // so that runs do not pile up while Qlik Sense cannot be reached.
@@ -54,8 +54,8 @@ func (r *runs) again(x run, at time.Time) { r.retries = append(r.retries, retry{
 
 // end removes and returns the run whose attempt has ended; false for an unknown one.
 func (r *runs) end(id runID) (run, bool) {
-	x, ok := r.flying[id]
-	delete(r.flying, id)
+	x, ok := r.active[id]
+	delete(r.active, id)
 	return x, ok
 }
 
@@ -69,11 +69,11 @@ func (r *runs) pump(now time.Time, limit int) []effect {
 		return true
 	})
 	var effects []effect
-	for len(r.ready) > 0 && len(r.flying) < limit {
+	for len(r.ready) > 0 && len(r.active) < limit {
 		x := r.ready[0]
 		r.ready = r.ready[1:]
 		x.Attempt++
-		r.flying[x.ID] = x
+		r.active[x.ID] = x
 		effects = append(effects, start{x})
 	}
 	return effects

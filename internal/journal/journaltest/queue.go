@@ -143,18 +143,18 @@ func testQueueOrder(t *testing.T, p *place) {
 func testQueuePlaces(t *testing.T, p *place) {
 	q := p.queue(t, journal.Limits{}, journal.QueueOptions{})
 	defer q.close(t)
-	type spot struct {
+	type position struct {
 		seq  journal.Seq
 		base int
 	}
 	const n = 100
-	spots := make(chan spot, n)
+	positions := make(chan position, n)
 	for i := range n {
-		q.Append([][]byte{fmt.Append(nil, i, " a"), fmt.Append(nil, i, " b")}, func(seq journal.Seq, base int, _ error) { spots <- spot{seq, base} })
+		q.Append([][]byte{fmt.Append(nil, i, " a"), fmt.Append(nil, i, " b")}, func(seq journal.Seq, base int, _ error) { positions <- position{seq, base} })
 	}
 	records := map[journal.Seq][]string{}
 	for i := range n {
-		at := <-spots
+		at := <-positions
 		for records[at.seq] == nil {
 			r := q.next(t)
 			records[r.Seq] = texts(r)
