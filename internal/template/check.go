@@ -45,7 +45,7 @@ func MisfitsOfFiles(files []string) []string {
 	var look func(what string, t *handlebars.Template, err error)
 	look = func(what string, t *handlebars.Template, err error) {
 		if err != nil {
-			return // told by others
+			return // reported elsewhere
 		}
 		found := t.Survey()
 		for _, m := range misfits(found) {
@@ -76,5 +76,5 @@ func misfits(found handlebars.Survey) []string {
 	return out
 }
 
-// Helpers names the helpers that there are.
+// Helpers returns the names of all helpers, separated by commas.
 func Helpers() string { return strings.Join(handlebars.Helpers(), ", ") }

@@ -6,14 +6,14 @@ import (
 	"butler/internal/template/handlebars"
 )
 
-// Cutting text for a provider's limit. A limit counts what weigh says of each
-// character: one, or the length of the entity that it becomes. Text is cut
-// before it is escaped, so that a cut never splits an escape.
+// Cutting text to the limit of a provider. The size of a text is the sum of weigh for its
+// characters: for instance 1, or the length of the entity that a character is escaped to.
+// Text is cut before it is escaped, so that no escape sequence is split.
 
-// Marker stands where something was cut off.
+// Marker replaces lines that were cut off.
 const Marker = "---- cut here ----"
 
-// Units weighs a character as most providers count it: in UTF-16 units.
+// Units returns the size of a character in UTF-16 units, which most providers count.
 func Units(r rune) int {
 	if r > 0xFFFF {
 		return 2
@@ -21,7 +21,8 @@ func Units(r rune) int {
 	return 1
 }
 
-// CutEnd keeps the beginning of s. What stays, with an ellipsis in place of the rest, weighs at most limit.
+// CutEnd returns s if its size is at most limit. Otherwise it returns the beginning of s
+// with an ellipsis, with a total size of at most limit.
 func CutEnd(s string, limit int, weigh func(rune) int) string {
 	keep, whole := prefix(s, limit, limit-weigh('…'), weigh)
 	if whole {
@@ -30,7 +31,8 @@ func CutEnd(s string, limit int, weigh func(rune) int) string {
 	return s[:keep] + "…"
 }
 
-// CutLinesEnd keeps the beginning of s and ends it with a line that says so.
+// CutLinesEnd is CutEnd for multi-line text, with Marker on a line of its own instead of
+// the ellipsis. The characters of Marker count as 1.
 func CutLinesEnd(s string, limit int, weigh func(rune) int) string {
 	keep, whole := prefix(s, limit, limit-len(Marker)-1, weigh)
 	if whole {
@@ -39,7 +41,7 @@ func CutLinesEnd(s string, limit int, weigh func(rune) int) string {
 	return strings.TrimRight(s[:keep], "\r\n") + "\n" + Marker
 }
 
-// CutLinesStart keeps the end of s and begins it with a line that says so.
+// CutLinesStart is CutLinesEnd that keeps the end of s and begins with Marker.
 func CutLinesStart(s string, limit int, weigh func(rune) int) string {
 	total := 0
 	for _, r := range s {
@@ -58,12 +60,12 @@ func CutLinesStart(s string, limit int, weigh func(rune) int) string {
 	return Marker
 }
 
-// CutTexts cuts the end off every text in fields that weighs more than limit.
+// CutTexts replaces every text in fields by its CutEnd.
 func CutTexts(fields map[string]any, limit int, weigh func(rune) int) {
 	MapTexts(fields, func(s string) string { return CutEnd(s, limit, weigh) })
 }
 
-// MapTexts replaces every text in fields, however deep, by what f makes of it.
+// MapTexts replaces every text in fields by f of it, in place, at any depth.
 func MapTexts(fields map[string]any, f func(string) string) {
 	for name, v := range fields {
 		fields[name] = mapText(v, f)
@@ -86,10 +88,11 @@ func mapText(value any, f func(string) string) any {
 		MapTexts(v.Fields, f)
 		return handlebars.Named{Text: f(v.Text), Fields: v.Fields}
 	}
-	return value // as it was: to wrap a text again would be memory for every field of every message
+	return value // not v: converting a text to an interface again would allocate
 }
 
-// prefix returns how many bytes of s weigh at most room, and whether all of s weighs at most limit.
+// prefix returns len(s) and true if the size of s is at most limit. Otherwise it returns
+// the length in bytes of the longest beginning of s with a size of at most room, and false.
 func prefix(s string, limit, room int, weigh func(rune) int) (keep int, whole bool) {
 	total := 0
 	for at, r := range s {

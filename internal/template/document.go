@@ -8,18 +8,18 @@ import (
 // Document is a message that is a JSON object.
 type Document struct {
 	Object map[string]any
-	// From names the template that made it, for the receipt of the delivery.
+	// From describes the template that was used, for the receipt of the delivery.
 	From string
-	// Warning says why the operator's template could not be used; nil if it could, or
-	// if the last message had the same warning.
+	// Warning says why a template could not be used; nil if it could, or if the previous
+	// message had the same warning.
 	Warning error
-	// Fallback reports that it was not made by the operator's template. Unlike Warning
-	// it is set for repeated failures, too.
+	// Fallback reports that a template could not be used. Unlike Warning, it is set for
+	// repeated failures, too.
 	Fallback bool
 }
 
-// Document renders a message that is a JSON object. If not even the built-in template
-// works, plain makes the message from the fields.
+// Document renders a message that is a JSON object. If the built-in template fails, too,
+// plain makes the message from the fields.
 func (s *Set) Document(source Source, fields map[string]any, plain func(fields map[string]any) map[string]any) Document {
 	rendered, err := s.Render(source, fields)
 	out := Document{From: rendered.Template, Fallback: rendered.Warning != nil}
@@ -38,7 +38,7 @@ func (s *Set) Document(source Source, fields map[string]any, plain func(fields m
 	return out
 }
 
-// EncodeJSON writes v as JSON for a messenger: & < > stay as they are.
+// EncodeJSON returns v as JSON without escaping &, < and >.
 func EncodeJSON(v any) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -11,14 +11,14 @@ import (
 	"butler/messages"
 )
 
-// FieldOptions say how a destination shows an alert.
+// FieldOptions are the options of a destination for the fields of its messages.
 type FieldOptions struct {
 	Links Links
 	// Location is the zone of local times; nil means UTC.
 	Location *time.Location
-	// User chooses the form of the user; nil means as the node sent it.
+	// User returns the user in the form to show; nil means as the node sent it.
 	User func(messages.TaskEvent) string
-	// HeadLines and TailLines are how much of the script log is shown.
+	// HeadLines and TailLines are the numbers of script log lines to show.
 	HeadLines, TailLines int
 	// Version is the version of this program.
 	Version string

@@ -7,7 +7,8 @@ import (
 	"butler/messages"
 )
 
-// Outcome is how the thing that an alert is about ended.
+// Outcome classifies the alert kinds: how a task ended, or whether the alert is about a
+// problem.
 type Outcome string
 
 // The outcomes.
@@ -17,7 +18,7 @@ const (
 	Succeeded Outcome = "succeeded"
 )
 
-// kinds is the one table of what messages say of an alert kind.
+// kinds has the built-in template, the title and the outcome of each alert kind.
 var kinds = map[messages.AlertKind]struct {
 	builtin string
 	title   string
@@ -42,15 +43,15 @@ var kinds = map[messages.AlertKind]struct {
 	messages.CloudReloadFailed:            {"failed-reload-qscloud", "App reload failed", Failed},
 }
 
-// BuiltinName returns the name of the template that ships for an alert kind,
-// "" for a kind that has none.
+// BuiltinName returns the name of the built-in template of an alert kind, "" if there is
+// none.
 func BuiltinName(kind messages.AlertKind) string { return kinds[kind].builtin }
 
-// Title returns what happened in three words: "Reload task failed".
+// Title returns the title of an alert kind, such as "Reload task failed".
 func Title(kind messages.AlertKind) string { return kinds[kind].title }
 
-// TitleOf returns the title of an alert. One whose task could not be looked up
-// was routed as a reload, and does not claim to be one.
+// TitleOf returns the title of an alert. If the task could not be looked up, the alert has
+// a kind of reload tasks, but its title does not say so.
 func TitleOf(a messages.Alert) string {
 	switch a.Kind {
 	case messages.ReloadTaskFailed, messages.ReloadTaskAborted, messages.ReloadTaskSucceeded:
@@ -83,5 +84,5 @@ func SubjectOf(a messages.Alert) string {
 	}
 }
 
-// OutcomeOf returns how the task of an alert kind ended.
+// OutcomeOf returns the outcome of an alert kind.
 func OutcomeOf(kind messages.AlertKind) Outcome { return kinds[kind].outcome }

@@ -6,7 +6,7 @@ import (
 	"butler/messages"
 )
 
-// LicenseText says in a few words how long the server licence is valid:
+// LicenseText returns a short text about the validity of the server licence, such as
 // "valid to 2026-12-31, 40 days left".
 func LicenseText(l messages.License) string {
 	until := l.ExpiryDate

@@ -1,15 +1,15 @@
-// Package template owns how an alert becomes text: the fields a template sees,
-// Handlebars rendering with the escaping of each medium, and the links shown.
+// Package template owns the conversion of an alert to text: the fields of templates,
+// Handlebars rendering with the escaping of each medium, and the links.
 //
-// It guarantees that a rendered value cannot break the format it is put into
-// (HTML, a JSON string, Slack markup, a mail header), and that a missing field
-// is empty text. It must never use the network, and never stop a message: the caller
-// decides what to send when a template fails.
+// It guarantees that a rendered value cannot break the format that contains it (HTML, a
+// JSON string, Slack markup, a mail header), and that a missing field is empty text. It
+// must never use the network, and never prevent a message: the caller decides what to
+// send when a template fails.
 package template
 
 import "butler/messages"
 
-// Links are the addresses that messages show.
+// Links are the web addresses in messages.
 type Links struct {
 	QMC        string
 	Hub        string
@@ -18,7 +18,7 @@ type Links struct {
 	Generic []GenericURL
 }
 
-// GenericURL is one link of the operator's own (section genericUrls).
+// GenericURL is a link that the operator configured (section genericUrls).
 type GenericURL struct {
 	ID       string
 	LinkText string

@@ -8,7 +8,7 @@ import (
 	"butler/messages"
 )
 
-// The fields of what is monitored beside the tasks.
+// The fields of alerts that are not about tasks.
 
 func serviceFields(s messages.Service) map[string]any {
 	return map[string]any{
@@ -24,8 +24,8 @@ func licenseFields(l messages.License) map[string]any {
 	}
 }
 
-// cloudFields are those of a Qlik Cloud app reload. Its numbers are texts with
-// separators, as templates for them expect.
+// cloudFields returns the fields of a Qlik Cloud app reload. Large numbers are texts with
+// separators, as existing templates expect.
 func cloudFields(a messages.Alert, o FieldOptions) map[string]any {
 	c := a.Cloud
 	out := map[string]any{
@@ -67,7 +67,7 @@ func cloudAppURL(a messages.Alert) string {
 	return strings.TrimSuffix(a.Cloud.TenantURL, "/") + "/sense/app/" + a.App.ID
 }
 
-// thousands writes a number with a comma before every three digits: "1,234,567".
+// thousands returns a number with a comma between groups of three digits: "1,234,567".
 func thousands(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""

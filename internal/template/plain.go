@@ -8,10 +8,10 @@ import (
 	"butler/messages"
 )
 
-// plainRow is one line of a plain message: what it says, and which field says it.
+// plainRow is one line of a plain message: a label and the name of a field.
 type plainRow struct{ label, field string }
 
-// plainRows are the lines of a plain message, in the order of reading.
+// plainRows are the lines of a plain message. Those with an empty field are omitted.
 var plainRows = []plainRow{
 	{"Task", "taskName"},
 	{"Task ID", "taskId"},
@@ -41,8 +41,8 @@ var plainRows = []plainRow{
 	{"App link", "appUrl"},
 }
 
-// PlainText says in plain lines what the fields of Fields say: for readers
-// without HTML, and for when every template fails. It needs no template.
+// PlainText returns the content of fields, which are those of Fields, as plain text
+// without a template: for readers without HTML, and if every template fails.
 func PlainText(fields map[string]any) string {
 	var out strings.Builder
 	out.WriteString(oneLine(shown(fields["alertTitle"])) + "\n\n")
@@ -66,8 +66,8 @@ func PlainText(fields map[string]any) string {
 	return out.String()
 }
 
-// Notes returns the field alertNotes: what every reader must be told whatever
-// the template shows.
+// Notes returns the field alertNotes: texts that every message has to show, even if the
+// template does not.
 func Notes(fields map[string]any) []string {
 	notes, _ := fields["alertNotes"].([]any)
 	out := make([]string, 0, len(notes))
@@ -77,7 +77,8 @@ func Notes(fields map[string]any) []string {
 	return out
 }
 
-// notes says that an alert is a test, that details are missing, and that other alerts were held back.
+// notes returns the notes of an alert: that it is a test, that details are missing, and
+// that earlier alerts were suppressed.
 func notes(n messages.Notice) []string {
 	var out []string
 	if n.Alert.Test {
@@ -99,7 +100,7 @@ func notes(n messages.Notice) []string {
 	return out
 }
 
-// shown returns the text of a field, "" for what is no text.
+// shown returns the text of a field, "" if it is not text.
 func shown(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -9,35 +9,35 @@ import (
 	"butler/internal/template/handlebars"
 )
 
-// Medium is the format that a template renders to. It decides how values are escaped.
+// Medium is the format that a template renders to. It determines how values are escaped.
 type Medium uint8
 
 const (
 	// HTML is the body of a mail: {{x}} is escaped, {{{x}}} is not.
 	HTML Medium = iota
-	// Line is one line of plain text: a subject, a basic message. Nothing is
-	// escaped, and no line break or control character survives.
+	// Line is one line of plain text: a subject, a basic message. Nothing is escaped, and
+	// line breaks and control characters are removed.
 	Line
 	// SlackJSON is a JSON document whose texts are Slack markup: {{x}} and
 	// {{{x}}} are content of a JSON string, {{x}} with &, < and > as entities.
 	SlackJSON
 	// TeamsJSON is a JSON document: {{x}} and {{{x}}} are content of a JSON string.
 	TeamsJSON
-	// Text is plain text of many lines. Nothing is escaped.
+	// Text is plain multi-line text. Nothing is escaped.
 	Text
 )
 
-// errNotJSON reports a template whose output is no JSON object.
+// errNotJSON is the error for a template whose output is not a JSON object.
 var errNotJSON = errors.New("the rendered text is not a JSON object")
 
 // Renderer turns fields into text.
 type Renderer interface {
-	// Render returns the text, or an error when the template asks for something
-	// that does not exist or renders more than its bounds allow.
+	// Render returns the text, or an error if the template uses a helper or partial that
+	// does not exist, exceeds the bounds, or its output is not valid for the medium.
 	Render(fields map[string]any) (string, error)
 }
 
-// Parse reads a template from the configuration. Such a template has no partials.
+// Parse parses a template from the configuration. Such a template cannot use partials.
 func Parse(source string, m Medium) (Renderer, error) {
 	parsed, err := handlebars.Parse(source)
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *rendering) Render(fields map[string]any) (string, error) {
 	return r.medium.finish(text)
 }
 
-// writers returns how {{x}} and {{{x}}} write a value.
+// writers returns the functions that escape the values of {{x}} and {{{x}}}.
 func (m Medium) writers() (escape, raw func(string) string) {
 	switch m {
 	case SlackJSON:
@@ -80,7 +80,7 @@ func (m Medium) writers() (escape, raw func(string) string) {
 	}
 }
 
-// finish checks and trims a whole rendered text.
+// finish checks and trims the rendered text.
 func (m Medium) finish(text string) (string, error) {
 	switch m {
 	case SlackJSON, TeamsJSON:
@@ -107,8 +107,8 @@ func jsonText(s string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// oneLine removes line breaks and control characters, and replaces tabs by spaces.
-// Values have no other hostile characters; see printable.
+// oneLine removes line breaks and control characters, and replaces tabs by spaces. Other
+// characters that must not be shown were removed from the values by printable.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -12,19 +12,19 @@ import (
 	"butler/internal/template/handlebars"
 )
 
-// Extension is the ending of every template file.
+// Extension is the file name extension of templates.
 const Extension = ".handlebars"
 
-// partialsDir is the folder of partials beside the templates that use them.
+// partialsDir is the folder of partials, in the folder of the templates that use them.
 const partialsDir = "partials"
 
-// maxCached bounds the cache: beyond it a template is parsed at every use.
+// maxCached is the maximum number of cached templates. Others are parsed at every use.
 const maxCached = 256
 
-// Source names the template of a message.
+// Source identifies the template of a message.
 type Source struct {
-	// Files are paths in the order of preference; the first that exists is the
-	// one. None means that the operator relies on the built-in template.
+	// Files are paths in the order of preference; the first that exists is used. An empty
+	// list means the built-in template.
 	Files []string
 	// Builtin is the name of the built-in template, without extension.
 	Builtin string
@@ -33,17 +33,18 @@ type Source struct {
 // Rendered is a rendered message.
 type Rendered struct {
 	Text string
-	// Template says which template it came from: a path, or "built-in <name>".
+	// Template is the template that was used: a path, or "built-in <name>".
 	Template string
-	// Warning says why the operator's own template was not used; nil when it was.
+	// Warning says why the first file of Source could not be used; nil if it could, or if
+	// there was none.
 	Warning error
-	// Repeated reports that the last message had the same warning.
+	// Repeated reports that the previous message of the built-in name had the same warning.
 	Repeated bool
 }
 
-// Set renders templates from files, and the built-in ones where a file is
-// missing or broken. Files are read again when they change, so that an edit
-// shows in the next message. It is safe for concurrent use.
+// Set renders templates from files, and built-in ones if a file does not exist or cannot
+// be used. Files are read again when they change, so an edit affects the next message. It
+// is safe for concurrent use.
 type Set struct {
 	medium   Medium
 	builtin  fs.FS
@@ -54,7 +55,8 @@ type Set struct {
 	warned map[string]string // the last warning by built-in name
 }
 
-// cached is a parsed file, valid as long as the file keeps its stamp.
+// cached is a parsed file. It is valid as long as the file has the modification time and
+// the size.
 type cached struct {
 	modified time.Time
 	size     int64
@@ -62,8 +64,8 @@ type cached struct {
 	err      error
 }
 
-// Embedded returns the folder "templates" of an embedded file system, where a
-// destination keeps its built-in ones.
+// Embedded returns the folder "templates" of an embedded file system, which has the
+// built-in templates of a destination.
 func Embedded(files fs.FS) fs.FS {
 	sub, err := fs.Sub(files, "templates")
 	if err != nil {
@@ -72,16 +74,16 @@ func Embedded(files fs.FS) fs.FS {
 	return sub
 }
 
-// NewSet returns the templates of one medium. builtin holds <name>.handlebars
-// and partials/<name>.handlebars; partials are further directories of the
-// operator's own partials.
+// NewSet returns the templates of one medium. builtin has the built-in ones, in
+// <name>.handlebars and partials/<name>.handlebars; nil means none. partials are further
+// directories with partials of the operator.
 func NewSet(m Medium, builtin fs.FS, partials ...string) *Set {
 	return &Set{medium: m, builtin: builtin, partials: partials, cache: map[string]cached{}, warned: map[string]string{}}
 }
 
-// Render renders the first file of source, or the built-in template where that
-// does not work. The error means that the built-in template failed too: the
-// caller sends what it can say without a template.
+// Render renders the first existing file of source, or the built-in template if that
+// fails. The error means that the built-in template failed, too; the caller then has to
+// make a message without a template.
 func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 	text, path, warning := s.renderFile(source.Files, fields)
 	repeated := s.repeats(source.Builtin, warning)
@@ -98,7 +100,7 @@ func (s *Set) Render(source Source, fields map[string]any) (Rendered, error) {
 	return Rendered{Text: text, Template: "built-in " + source.Builtin, Warning: warning, Repeated: repeated}, nil
 }
 
-// repeats notes a warning and reports whether it equals the previous one.
+// repeats stores a warning and reports whether it equals the previous one.
 func (s *Set) repeats(name string, warning error) bool {
 	text := ""
 	if warning != nil {
@@ -132,7 +134,7 @@ func (s *Set) render(t *handlebars.Template, partial func(string) (*handlebars.T
 	return (&rendering{template: t, medium: s.medium, partial: partial}).Render(fields)
 }
 
-// firstExisting returns the first path that exists, the first of all when none does.
+// firstExisting returns the first path that exists, or the first one if none does.
 func firstExisting(files []string) string {
 	for _, path := range files {
 		if _, err := os.Stat(path); err == nil {
@@ -142,8 +144,8 @@ func firstExisting(files []string) string {
 	return files[0]
 }
 
-// partial finds an operator's partial, or a built-in one. The name may come
-// from data, so it cannot lead out of the directory.
+// partial returns a partial from the first of dirs that has it, or the built-in one. The
+// name may come from data, so it cannot lead outside the directory.
 func (s *Set) partial(dirs []string, name string) (*handlebars.Template, error) {
 	if !fs.ValidPath(name) {
 		return nil, fs.ErrInvalid
@@ -187,7 +189,7 @@ func (s *Set) parseFile(path string) (*handlebars.Template, error) {
 	return s.parseStat(path, info, func() ([]byte, error) { return os.ReadFile(path) })
 }
 
-// parseInside reads name below dir without ever leaving it, links included.
+// parseInside parses name below dir. It does not follow links that lead outside dir.
 func (s *Set) parseInside(dir, name, path string) (*handlebars.Template, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -221,7 +223,7 @@ func (s *Set) parseStat(path string, info fs.FileInfo, read func() ([]byte, erro
 	return parsed, err
 }
 
-// plainError drops the path that the caller names anyway.
+// plainError returns err without the path, which the caller adds.
 func plainError(err error) error {
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		return failed.Err

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The forms of a local time, as templates know them by number.
+// The layouts of local times, by the number in the names of fields.
 const (
 	local1 = "2006-01-02 15:04:05"
 	local2 = "1/2/2006, 3:04:05 PM"
@@ -15,10 +15,10 @@ const (
 	local4 = "January 2, 2006 at 3:04:05 PM "
 )
 
-// isNever reports whether a date of the repository means "never": it lies in 1753.
+// isNever reports whether a date of the repository means "never": those are in 1753.
 func isNever(iso string) bool { return strings.HasPrefix(iso, "1753-") }
 
-// orNever returns the date as it is, "Never" for the repository's null.
+// orNever returns the date, or "Never" if it means that.
 func orNever(iso string) string {
 	if isNever(iso) {
 		return "Never"
@@ -26,14 +26,14 @@ func orNever(iso string) string {
 	return iso
 }
 
-// TimeForms are the forms of a time of the repository: as it came, and local ones.
+// TimeForms are the forms of a time of the repository: unchanged, and in local time.
 type TimeForms struct {
 	UTC   string
 	Local [5]string
 }
 
-// Times returns the forms of a time. Never is "-" everywhere; a text that is no
-// time is shown as it came. Without a zone, local times are UTC.
+// Times returns the forms of a time. "Never" is "-" in all of them, and a text that is not
+// a valid time is unchanged in all of them. A nil zone means UTC.
 func Times(iso string, zone *time.Location) TimeForms {
 	if isNever(iso) {
 		return TimeForms{"-", [5]string{"-", "-", "-", "-", "-"}}
@@ -62,7 +62,7 @@ func timeFields(prefix, iso string, zone *time.Location) map[string]any {
 	return out
 }
 
-// zoneName writes the zone as English speakers do: UTC, GMT, GMT+2, GMT-3:30.
+// zoneName returns the name of the zone in English: UTC, GMT, GMT+2, GMT-3:30.
 func zoneName(at time.Time) string {
 	name, offset := at.Zone()
 	if offset == 0 {
@@ -81,7 +81,7 @@ func zoneName(at time.Time) string {
 	return fmt.Sprintf("GMT%s%d:%02d", sign, minutes/60, minutes%60)
 }
 
-// durationFields splits a duration; what is left of a second is dropped.
+// durationFields returns the hours, minutes and seconds of a duration, without fractions.
 func durationFields(d time.Duration) map[string]any {
 	seconds := int(max(d, 0) / time.Second)
 	return map[string]any{"hours": seconds / 3600, "minutes": seconds / 60 % 60, "seconds": seconds % 60}

@@ -2,7 +2,7 @@ package handlebars
 
 import "strings"
 
-// run is one rendering.
+// run is the state of one rendering.
 type run struct {
 	options Options
 	root    any
@@ -11,11 +11,11 @@ type run struct {
 	depth   int
 }
 
-// scope is where a path starts: the value called this, and what surrounds it.
+// scope resolves paths: it has the value of this, and the enclosing scope (up).
 type scope struct {
 	this any
-	// over are named arguments of partials, laid over the fields of this: to copy
-	// those for every line of a table would be most of the work for a page.
+	// over are named arguments of partials, which take precedence over the fields of
+	// this. Copying those for every row of a table would be most of the work for a page.
 	over *variable
 	up   *scope
 	data *frame
@@ -28,7 +28,7 @@ type frame struct {
 	up     *frame
 }
 
-// variable is a block parameter or a named argument; the innermost of a name wins.
+// variable is a block parameter or a named argument. The innermost one of a name is used.
 type variable struct {
 	name  string
 	value any
@@ -44,7 +44,7 @@ func (v *variable) find(name string) (any, bool) {
 	return nil, false
 }
 
-// dig follows a path from the value called this.
+// dig returns the value of a path in this, and in the arguments that take precedence.
 func (s *scope) dig(parts []string) any {
 	if len(parts) == 0 {
 		return s.whole()
@@ -55,7 +55,7 @@ func (s *scope) dig(parts []string) any {
 	return dig(s.this, parts)
 }
 
-// whole returns the value called this with what is laid over it.
+// whole returns the value of this, merged with the arguments that take precedence.
 func (s *scope) whole() any {
 	if s.over == nil {
 		return s.this
@@ -75,7 +75,8 @@ func (s *scope) whole() any {
 	return out
 }
 
-// enter returns the scope of a block about value.
+// enter returns the scope of a block in which this is value. names are the block
+// parameters for values; a nil data keeps that of s.
 func (s *scope) enter(value any, data *frame, names []string, values ...any) *scope {
 	vars := s.vars
 	for i, v := range values {
@@ -129,8 +130,8 @@ func (o *output) render(r *run, s *scope) error {
 	return r.write(r.options.Escape(show(v)))
 }
 
-// render shows the content of a raw block as it stands; with the name of a block
-// helper it obeys that.
+// render writes the content of a raw block as it is, by means of the block helper if the
+// name is that of one.
 func (v *verbatim) render(r *run, s *scope) error {
 	b := &block{call: v.call, main: &program{body: []node{&text{v.body}}}, inverse: &program{}}
 	if blockHelperNamed(v.call.simpleName()) != nil {
@@ -208,8 +209,8 @@ func (p *partial) find(r *run, s *scope) (*Template, error) {
 	return t, nil
 }
 
-// scope returns where the partial's paths start: its context, with the named
-// arguments laid over it.
+// scope returns the scope of the partial: its context, with the named arguments taking
+// precedence.
 func (p *partial) scope(r *run, s *scope) (*scope, error) {
 	if len(p.args.args) == 0 && len(p.args.named) == 0 {
 		return s, nil
@@ -224,7 +225,7 @@ func (p *partial) scope(r *run, s *scope) (*scope, error) {
 		inner.this, inner.over = v, nil
 	}
 	if _, object := inner.this.(map[string]any); !object && len(p.args.named) > 0 {
-		inner.this = nil // nothing else has fields to lay arguments over
+		inner.this = nil // other values have no fields to merge with the arguments
 	}
 	for _, arg := range p.args.named {
 		v, err := arg.value.value(r, s)
@@ -236,7 +237,7 @@ func (p *partial) scope(r *run, s *scope) (*scope, error) {
 	return inner, nil
 }
 
-// indentLines puts indent before every line but an empty last one.
+// indentLines inserts indent before every line except an empty last one.
 func indentLines(s, indent string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
@@ -267,7 +268,7 @@ func (p *path) value(r *run, s *scope) (any, error) {
 	return at.dig(p.parts), nil
 }
 
-// private looks up @root and the data of the iterations around s.
+// private returns the value of @root or of a variable of the enclosing iterations.
 func (p *path) private(r *run, s *scope) any {
 	if len(p.parts) == 0 {
 		return nil
@@ -281,7 +282,7 @@ func (p *path) private(r *run, s *scope) any {
 			return nil
 		}
 	}
-	// An inner frame shows what it does not have itself from outside.
+	// An inner frame inherits the variables of outer ones.
 	for ; at != nil; at = at.up {
 		if v, ok := at.values[p.parts[0]]; ok {
 			return dig(v, p.parts[1:])
@@ -290,7 +291,8 @@ func (p *path) private(r *run, s *scope) any {
 	return nil
 }
 
-// value calls the helper that the head names, or follows the head as a path.
+// value calls the helper with the name of the head, or returns the value of the head as a
+// path.
 func (c *call) value(r *run, s *scope) (any, error) {
 	if err := r.step(); err != nil {
 		return nil, err
@@ -329,7 +331,7 @@ func (c *call) evaluate(r *run, s *scope) ([]any, error) {
 	return out, nil
 }
 
-// only evaluates the one argument of a block helper.
+// only returns the value of the only argument of a block helper.
 func (c *call) only(r *run, s *scope) (any, error) {
 	if len(c.args) != 1 {
 		return nil, syntaxf(c.line, "{{#%s}} needs exactly one value", c.name)
@@ -337,7 +339,7 @@ func (c *call) only(r *run, s *scope) (any, error) {
 	return c.args[0].value(r, s)
 }
 
-// option reports whether the named argument is set to something true.
+// option reports whether a named argument exists and is true.
 func (c *call) option(name string, r *run, s *scope) (bool, error) {
 	for _, arg := range c.named {
 		if arg.name == name {

@@ -13,15 +13,16 @@ type operand interface {
 
 type (
 	literal struct{ v any }
-	// path is a way to a value: from this, from an outer scope, or from private data.
+	// path refers to a value of this, of an outer scope (up), or of private data such as
+	// @index (data).
 	path struct {
 		data  bool
 		up    int
 		parts []string
-		// explicit is a path that starts with this, . or .. and so names no helper.
+		// explicit means that the path begins with this, . or .. and so is not a helper.
 		explicit bool
 	}
-	// call is the inside of a tag or of parentheses: a helper with arguments, or a path alone.
+	// call is the content of a tag or of parentheses: a helper with arguments, or a path.
 	call struct {
 		head *path
 		// name is the head as written.
@@ -36,7 +37,7 @@ type (
 	}
 )
 
-// simpleName returns the name that may be a helper's, "" for any longer path.
+// simpleName returns the name of the call if it may be that of a helper, "" otherwise.
 func (c *call) simpleName() string {
 	if c.head.data || c.head.explicit || len(c.head.parts) != 1 {
 		return ""
@@ -44,7 +45,7 @@ func (c *call) simpleName() string {
 	return c.head.parts[0]
 }
 
-// expression parses the inside of one tag.
+// expression parses the content of one tag.
 type expression struct {
 	src   string
 	pos   int
@@ -60,7 +61,7 @@ func parseCall(src string, line int) (*call, error) {
 	return c, err
 }
 
-// parseOpening reads a call with optional block parameters.
+// parseOpening parses a call with optional block parameters.
 func parseOpening(src string, line int) (*call, []string, error) {
 	e := &expression{src: src, line: line}
 	c, err := e.call()
@@ -127,7 +128,7 @@ func (e *expression) unexpected() error {
 	return syntaxf(e.line, "unexpected %q in tag", r)
 }
 
-// call reads a head and its arguments.
+// call parses a head and its arguments.
 func (e *expression) call() (*call, error) {
 	head, name, err := e.head()
 	if err != nil {
@@ -137,7 +138,8 @@ func (e *expression) call() (*call, error) {
 	return c, e.arguments(c)
 }
 
-// head reads what is called. A literal in this place is the name of a field.
+// head parses the name of a call, and returns it also as written. A literal is the name of
+// a field.
 func (e *expression) head() (*path, string, error) {
 	e.peek()
 	start := e.pos
@@ -177,7 +179,7 @@ func (e *expression) arguments(c *call) error {
 	}
 }
 
-// hashName reads "name =" if that is what follows.
+// hashName parses "name =", if that is next.
 func (e *expression) hashName() (string, bool) {
 	start := e.pos
 	name := e.identifier()
@@ -199,7 +201,7 @@ func (e *expression) operand() (operand, error) {
 	return e.path()
 }
 
-// sub reads a call in parentheses.
+// sub parses a call in parentheses.
 func (e *expression) sub() (*call, error) {
 	if e.depth++; e.depth > maxNesting {
 		return nil, syntaxf(e.line, "parentheses are nested too deep")
@@ -217,7 +219,7 @@ func (e *expression) sub() (*call, error) {
 	return c, nil
 }
 
-// literal reads a text in quotes, a number or a word with a fixed value.
+// literal parses a quoted text, a number or a constant. It returns false if there is none.
 func (e *expression) literal() (any, bool, error) {
 	if quote := e.peek(); quote == '"' || quote == '\'' {
 		end := closingQuote(e.src[e.pos+1:], quote)
@@ -240,7 +242,7 @@ func (e *expression) literal() (any, bool, error) {
 	return v, ok, nil
 }
 
-// constant returns the value of a word that is no path.
+// constant returns the value of a word that is not a path: a number, boolean or null.
 func constant(word string) (any, bool) {
 	switch word {
 	case "true":
@@ -257,7 +259,7 @@ func constant(word string) (any, bool) {
 	return n, err == nil
 }
 
-// path reads a.b, a/b, this.a, ./a, ../a, @a and a.[any text].
+// path parses a.b, a/b, this.a, ./a, ../a, @a and a.[any text].
 func (e *expression) path() (*path, error) {
 	p := &path{}
 	if e.peek() == '@' {
@@ -333,7 +335,7 @@ func (e *expression) atBlockParams() bool {
 	return strings.HasPrefix(strings.TrimLeft(rest, " \t\r\n"), "|")
 }
 
-// blockParams reads "as |a b|"; nil where there are none.
+// blockParams parses "as |a b|". It returns nil if there are none.
 func (e *expression) blockParams() ([]string, error) {
 	if e.peek() == 0 || !e.atBlockParams() {
 		return nil, nil

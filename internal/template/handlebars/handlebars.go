@@ -1,15 +1,14 @@
-// Package handlebars owns the language of message templates: it parses and
-// renders Handlebars 4 as operators wrote it for years.
+// Package handlebars owns the language of message templates: it parses and renders
+// Handlebars 4, so that existing templates of operators can be used.
 //
-// It guarantees an answer to any template and any data: parsing needs time in
-// proportion to the source, rendering is bounded in steps, output and nesting,
-// and nothing panics. A parsed Template never changes and may be rendered by
-// many goroutines at once. What is missing in the data is empty text.
+// It guarantees a result or an error for any template and any data: the time of parsing
+// is proportional to the source, rendering is bounded in steps, output and nesting, and
+// nothing panics. A parsed Template never changes and can be rendered by several
+// goroutines at once. Values that are missing in the data are empty text.
 //
-// It must never read a file, keep global state or start a goroutine. Blocks,
-// partials, sub-expressions, block parameters, whitespace control and raw
-// blocks are supported; decorators, partial blocks and foreign helpers are
-// refused with the line they stand on.
+// It must never read a file, keep global state or start a goroutine. Blocks, partials,
+// sub-expressions, block parameters, whitespace control and raw blocks are supported.
+// Decorators, partial blocks and other helpers are refused with the number of the line.
 package handlebars
 
 import (
@@ -18,11 +17,11 @@ import (
 	"strings"
 )
 
-// Bounds of the language. Real templates stay far below all of them.
+// The limits of the language. Real templates are far below all of them.
 const (
-	// MaxSource is the length of a template in bytes.
+	// MaxSource is the maximum length of a template, in bytes.
 	MaxSource = 512 << 10
-	// MaxOutput is the length of a rendered text in bytes.
+	// MaxOutput is the maximum length of a rendered text, in bytes.
 	MaxOutput = 1 << 20
 	// maxNesting bounds blocks in blocks, sub-expressions and partials in partials.
 	maxNesting = 64
@@ -30,18 +29,19 @@ const (
 	maxSteps = 500_000
 )
 
-// byteOrderMark is what some Windows editors put at the start of a file.
+// byteOrderMark is at the beginning of files of some Windows editors.
 const byteOrderMark = "\ufeff"
 
-// ErrTooLarge is the error of a template or of an output beyond the bounds above.
+// ErrTooLarge is the error for a template that exceeds MaxSource, or whose rendering
+// exceeds MaxOutput or the number of steps.
 var ErrTooLarge = errors.New("template is too large or renders too much")
 
-// Template is a parsed template. It is immutable.
+// Template is a parsed template. It is immutable and safe for concurrent use.
 type Template struct {
 	root *program
 }
 
-// Options say how values become text.
+// Options are the options of Render.
 type Options struct {
 	// Escape turns a value into text for {{x}}; nil means EscapeHTML.
 	Escape func(string) string
@@ -51,8 +51,8 @@ type Options struct {
 	Partial func(name string) (*Template, error)
 }
 
-// Named is an object with a text of its own: {{stream}} shows Text while
-// {{stream.name}} looks into Fields. It is true when Text is not empty.
+// Named is an object that is also a text: {{stream}} renders Text, and {{stream.name}} a
+// value of Fields. In conditions it is true if Text is not empty.
 type Named struct {
 	Text   string
 	Fields map[string]any
@@ -70,7 +70,7 @@ func syntaxf(line int, format string, args ...any) error {
 	return &SyntaxError{Line: line, Text: fmt.Sprintf(format, args...)}
 }
 
-// Parse reads a template. The error is a *SyntaxError or ErrTooLarge.
+// Parse parses a template. The error is a *SyntaxError or ErrTooLarge.
 func Parse(source string) (*Template, error) {
 	if len(source) > MaxSource {
 		return nil, ErrTooLarge
@@ -91,8 +91,9 @@ func Parse(source string) (*Template, error) {
 	return &Template{root: root}, nil
 }
 
-// Render evaluates the template. Data holds nil, bool, string, any integer or
-// float, []any, map[string]any and Named; other values are shown as [object Object].
+// Render evaluates the template. data consists of nil, bool, string, int, int32, int64,
+// uint64, float64, []any, map[string]any and Named; other values are rendered as
+// [object Object]. The error is a *SyntaxError or ErrTooLarge.
 func (t *Template) Render(data any, o Options) (string, error) {
 	if o.Escape == nil {
 		o.Escape = EscapeHTML

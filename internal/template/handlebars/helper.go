@@ -2,12 +2,12 @@ package handlebars
 
 // helper is a function for values.
 type helper struct {
-	// args is how many values it needs at least.
+	// args is the minimum number of arguments.
 	args int
 	run  func(args []any) any
 }
 
-// helpers is the closed set of functions that a template may call.
+// helpers are all helpers for values.
 var helpers = map[string]helper{
 	"eq":     {2, func(args []any) any { return strictlyEqual(args[0], args[1]) }},
 	"lookup": {2, func(args []any) any { return field(args[0], show(args[1])) }},
@@ -17,7 +17,7 @@ var helpers = map[string]helper{
 // blockHelper renders a block.
 type blockHelper func(r *run, b *block, s *scope) error
 
-// blockHelperNamed returns the helper of {{#name}}, nil when name is none.
+// blockHelperNamed returns the helper of {{#name}}, nil if there is none.
 func blockHelperNamed(name string) blockHelper {
 	switch name {
 	case "if":
@@ -121,7 +121,7 @@ func (r *run) each(b *block, items []any, s *scope) error {
 	return nil
 }
 
-// eachField renders the block once per field, in the order of their names.
+// eachField renders the block once per field, sorted by name.
 func (r *run) eachField(b *block, fields map[string]any, s *scope) error {
 	names := sortedNames(fields)
 	for i, name := range names {
@@ -135,7 +135,8 @@ func (r *run) eachField(b *block, fields map[string]any, s *scope) error {
 	return nil
 }
 
-// iteration renders the block about one item; key is its index or its name.
+// iteration renders the block for one item. key is its index or its name, and i its
+// position among n items.
 func (r *run) iteration(b *block, s *scope, item, key any, i, n int) error {
 	if err := r.step(); err != nil {
 		return err

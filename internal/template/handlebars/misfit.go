@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// misfit says why a call that is for no helper for values has no value, whatever the
-// data: it has arguments, which the name of a field cannot have, or its helper is one
-// for blocks. A local name is a block parameter's. It is nil where there may be a value.
+// misfit returns why a call fails with any data, nil if it may have a value. The name of
+// the call is not that of a helper for values: if there are arguments, the helper does
+// not exist, and if it is a helper for blocks, it cannot be used here. local means that
+// the name is that of a block parameter.
 func (c *call) misfit(local bool) error {
 	if name := c.simpleName(); !local && blockHelperNamed(name) != nil {
 		return syntaxf(c.line, "%q is a block: write {{#%s}}", name, name)
@@ -18,38 +19,38 @@ func (c *call) misfit(local bool) error {
 	return syntaxf(c.line, "unknown helper %q", c.name)
 }
 
-// Helpers returns the names of all helpers.
+// Helpers returns the names of all helpers, sorted.
 func Helpers() []string {
 	return slices.Sorted(slices.Values(slices.AppendSeq([]string{"each", "if", "unless", "with"}, maps.Keys(helpers))))
 }
 
-// Survey is what can be known of a template without data.
+// Survey is the result of checking a template without data.
 type Survey struct {
-	// Misfits are the calls that fail wherever they are evaluated, one for each name.
+	// Misfits are the calls that fail whenever they are evaluated, the first for each name.
 	Misfits []Misfit
-	// Partials are the constant names of those that it includes.
+	// Partials are the names of the included partials, without those that depend on data.
 	Partials []string
 }
 
-// Misfit is a call that fails wherever it is evaluated.
+// Misfit is a call that fails whenever it is evaluated.
 type Misfit struct {
-	// Name is what is called.
+	// Name is the name of the called helper.
 	Name string
-	// Err is why it fails, with its line.
+	// Err is the error, a *SyntaxError.
 	Err error
 }
 
-// Survey looks through the whole template.
+// Survey checks the whole template, including branches that may never be rendered.
 func (t *Template) Survey() Survey {
 	s := surveyor{}
 	s.program(t.root)
 	return s.found
 }
 
-// surveyor goes through a template.
+// surveyor visits the nodes of a template.
 type surveyor struct {
 	found  Survey
-	locals []string // the block parameters around
+	locals []string // the block parameters in scope
 }
 
 func (s *surveyor) program(p *program) {
@@ -69,7 +70,7 @@ func (s *surveyor) node(n node) {
 		s.opening(n.call)
 		s.program(n.main)
 		s.program(n.inverse)
-	case *verbatim: // its body stands as it is, with any other name
+	case *verbatim: // with any other name, its body is rendered as it is
 		if blockHelperNamed(n.call.simpleName()) != nil {
 			s.arguments(n.call)
 		}
@@ -83,7 +84,7 @@ func (s *surveyor) node(n node) {
 	}
 }
 
-// opening looks at the call of a block.
+// opening checks the call of a block.
 func (s *surveyor) opening(c *call) {
 	if name := c.simpleName(); blockHelperNamed(name) != nil && !s.local(name) {
 		s.arguments(c)

@@ -1,6 +1,6 @@
 package handlebars
 
-// node is one thing in a program.
+// node is an element of a program.
 type node interface {
 	render(r *run, s *scope) error
 }
@@ -28,7 +28,7 @@ type (
 		body string
 	}
 	partial struct {
-		// name is constant, or dynamic the value of an expression.
+		// The name is the constant name or, if dynamic is not nil, the value of that.
 		name    string
 		dynamic *call
 		args    *call
@@ -43,7 +43,8 @@ type parser struct {
 	pos    int
 }
 
-// program reads nodes up to the end or to a tag that continues or closes a block.
+// program parses nodes up to the end or to a tag that continues or closes a block, which
+// it does not consume.
 func (p *parser) program(depth int) (*program, error) {
 	out := &program{}
 	for p.pos < len(p.tokens) {
@@ -85,7 +86,7 @@ func (p *parser) node(t token, depth int) (node, error) {
 	}
 }
 
-// block reads the rest of a block whose opening tag is t.
+// block parses the rest of a block whose opening tag is t.
 func (p *parser) block(t token, depth int) (*block, error) {
 	b, err := p.branches(t, depth)
 	if err != nil {
@@ -105,7 +106,7 @@ func (p *parser) block(t token, depth int) (*block, error) {
 	return b, nil
 }
 
-// branches reads the branches of a block up to, but without, its closing tag.
+// branches parses the branches of a block up to its closing tag, which it does not consume.
 func (p *parser) branches(t token, depth int) (*block, error) {
 	if depth >= maxNesting {
 		return nil, syntaxf(t.line, "blocks are nested too deep")
@@ -129,7 +130,7 @@ func (p *parser) branches(t token, depth int) (*block, error) {
 	return &block{call: c, main: first, inverse: second}, nil
 }
 
-// otherwise reads the else branch, an empty one where there is none.
+// otherwise parses the else branch. It returns an empty program if there is none.
 func (p *parser) otherwise(depth int) (*program, error) {
 	if p.pos >= len(p.tokens) {
 		return &program{}, nil

@@ -2,7 +2,7 @@ package handlebars
 
 import "strings"
 
-// tokenKind is what a piece of the source is.
+// tokenKind is the kind of a token.
 type tokenKind uint8
 
 const (
@@ -19,26 +19,26 @@ const (
 	verbatimToken           // {{{{x}}}} with everything up to {{{{/x}}}}
 )
 
-// token is a piece of the source: literal text, or the inside of one tag.
+// token is a part of the source: literal text, or one tag.
 type token struct {
 	kind tokenKind
-	// text is the literal text, or what stands between the braces.
+	// text is the literal text, or the content of the tag without braces and sigil.
 	text string
 	// body is the content of a raw block.
 	body string
 	line int
-	// trimBefore and trimAfter are the tildes of the tag.
+	// trimBefore and trimAfter report the tildes of the tag.
 	trimBefore, trimAfter bool
-	// indent is the white space before a partial that stands alone on its line.
+	// indent is the white space before a partial that is alone on its line.
 	indent string
 }
 
-// standsAlone reports whether the tag takes its line with it when nothing else is on it.
+// standsAlone reports whether the line of the tag is removed if nothing else is on it.
 func (t token) standsAlone() bool {
 	return t.kind != textToken && t.kind != outputToken && t.kind != rawToken
 }
 
-// shown is the tag as an operator would recognise it.
+// shown returns the tag for an error message.
 func (t token) shown() string {
 	switch t.kind {
 	case elseToken, elseOpenToken:
@@ -50,7 +50,7 @@ func (t token) shown() string {
 	}
 }
 
-// scanner cuts a source into tokens.
+// scanner splits a source into tokens.
 type scanner struct {
 	src    string
 	pos    int
@@ -72,8 +72,8 @@ func scan(source string) ([]token, error) {
 	return s.tokens, nil
 }
 
-// literal reads text up to the next tag. A backslash before {{ makes the braces
-// text; two make one backslash before a tag.
+// literal scans text up to the next tag. A backslash before {{ makes the braces part of
+// the text; two backslashes are one, followed by a tag.
 func (s *scanner) literal() {
 	var text strings.Builder
 	line := s.line
@@ -100,7 +100,7 @@ func (s *scanner) literal() {
 	}
 }
 
-// take consumes n bytes and counts their lines.
+// take consumes n bytes and counts line breaks.
 func (s *scanner) take(n int) string {
 	out := s.src[s.pos : s.pos+n]
 	s.pos += n
@@ -110,7 +110,7 @@ func (s *scanner) take(n int) string {
 
 func (s *scanner) starts(prefix string) bool { return strings.HasPrefix(s.src[s.pos:], prefix) }
 
-// tag reads one tag; the source stands at {{.
+// tag scans one tag. The position is at {{.
 func (s *scanner) tag() error {
 	t := token{line: s.line}
 	if s.starts("{{{{") {
@@ -141,10 +141,11 @@ func (s *scanner) tag() error {
 	return s.inside(t, "")
 }
 
-// sigils are the characters that tell a tag's kind.
+// sigils are the characters after {{ that determine the kind of a tag.
 var sigils = map[byte]tokenKind{'#': openToken, '^': invertToken, '/': closeToken, '>': partialToken, '&': rawToken}
 
-// comment skips to the end of a comment.
+// comment scans a comment that begins with open bytes, such as !--, and ends with dashes
+// and }}.
 func (s *scanner) comment(t token, open int, dashes string) error {
 	s.take(open)
 	for offset := 0; ; {
@@ -155,7 +156,7 @@ func (s *scanner) comment(t token, open int, dashes string) error {
 		offset += at
 		rest := s.src[s.pos+offset+len(dashes):]
 		if dashes == "" {
-			// The end is the first }}, with or without a tilde before it.
+			// It ends with the first }}, with or without a tilde before it.
 			end := strings.Index(rest, "}}")
 			if end < 0 {
 				return syntaxf(t.line, "comment is not closed")
@@ -176,7 +177,8 @@ func (s *scanner) comment(t token, open int, dashes string) error {
 	return nil
 }
 
-// inside reads an expression up to its closing braces, which strings and [segments] may contain.
+// inside scans an expression up to the closing braces extra + "}}", except those in
+// strings and [segments].
 func (s *scanner) inside(t token, extra string) error {
 	for i := s.pos; i < len(s.src); i++ {
 		switch c := s.src[i]; c {
@@ -209,7 +211,8 @@ func (s *scanner) inside(t token, extra string) error {
 	return syntaxf(t.line, "tag is not closed")
 }
 
-// closingQuote returns where the text in quotes ends; a backslash protects the quote.
+// closingQuote returns the index of the closing quote, -1 if there is none. A quote after a
+// backslash is part of the text.
 func closingQuote(s string, quote byte) int {
 	for i := range len(s) {
 		if s[i] == quote && (i == 0 || s[i-1] != '\\') {
@@ -219,7 +222,8 @@ func closingQuote(s string, quote byte) int {
 	return -1
 }
 
-// emit tells the two forms of else from ordinary tags.
+// emit adds the token of a tag, after it has recognised the forms of else and refused
+// unsupported ones.
 func (s *scanner) emit(t token) error {
 	switch {
 	case strings.HasPrefix(t.text, "*"), t.kind == partialToken && t.text == "":
@@ -235,7 +239,7 @@ func (s *scanner) emit(t token) error {
 	return nil
 }
 
-// verbatim reads a raw block: {{{{name ...}}}} text {{{{/name}}}}.
+// verbatim scans a raw block: {{{{name ...}}}} text {{{{/name}}}}.
 func (s *scanner) verbatim(t token) error {
 	s.take(4)
 	end := strings.Index(s.src[s.pos:], "}}}}")

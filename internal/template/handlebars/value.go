@@ -47,7 +47,7 @@ func showNumber(n float64) string {
 	}
 }
 
-// number returns v as a number, if it is one of the types that Go code hands over.
+// number returns v as a number, and false if it is not of a supported numeric type.
 func number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case int:
@@ -65,8 +65,8 @@ func number(v any) (float64, bool) {
 	}
 }
 
-// truthy reports whether #if takes the main branch: everything but false,
-// nothing, "", 0 and an empty list. An empty object is true.
+// truthy reports whether a value is true in a condition: everything except nil, false, "",
+// 0, NaN and an empty list. An empty object is true.
 func truthy(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -86,7 +86,8 @@ func truthy(v any) bool {
 	return true
 }
 
-// strictlyEqual compares without conversion; objects and lists are equal to nothing.
+// strictlyEqual compares values without conversion of types. Objects and lists are not
+// equal to any value.
 func strictlyEqual(a, b any) bool {
 	if n, ok := a.(Named); ok {
 		a = n.Text
@@ -112,7 +113,7 @@ func strictlyEqual(a, b any) bool {
 	}
 }
 
-// dig follows the parts of a path; what is missing on the way is nil.
+// dig returns the value at a path, nil if any part is missing.
 func dig(v any, parts []string) any {
 	for _, part := range parts {
 		v = field(v, part)
@@ -120,7 +121,8 @@ func dig(v any, parts []string) any {
 	return v
 }
 
-// field returns one field of an object, one item of a list, or a length.
+// field returns a field of an object, an item of a list, or the length of a list or text;
+// nil if there is none.
 func field(v any, name string) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -2,23 +2,24 @@ package handlebars
 
 import "strings"
 
-// trim is how much white space a tag takes from the text beside it.
+// trim is how much white space a tag removes from adjacent text.
 type trim uint8
 
 const (
 	keepSpace trim = iota
-	// trimLine takes what a tag alone on its line leaves: indentation and one line end.
+	// trimLine removes the rest of the line of a tag that is alone on it: the indentation
+	// and one line end.
 	trimLine
-	// trimAll is a tilde: every white space up to the next character.
+	// trimAll removes all white space, as a tilde requests.
 	trimAll
 )
 
-// stripWhitespace applies tildes and removes the lines on which a block tag, a
-// partial or a comment stands alone. It decides on the original text, so that
-// one tag's line does not depend on what its neighbour removed.
+// stripWhitespace applies tildes and removes the lines on which a block tag, a partial or
+// a comment is alone. All decisions are made with the original text, so that they do not
+// depend on what other tags remove.
 func stripWhitespace(tokens []token) {
-	before := make([]trim, len(tokens)) // what is taken from the start of a text
-	after := make([]trim, len(tokens))  // what is taken from the end of a text
+	before := make([]trim, len(tokens)) // to be removed from the beginning of a text
+	after := make([]trim, len(tokens))  // to be removed from the end of a text
 	for i := range tokens {
 		t := &tokens[i]
 		if t.kind == textToken {
@@ -78,14 +79,14 @@ func lineEndsAt(tokens []token, i int) bool {
 	return strings.TrimSpace(rest) == "" && (ended || i+1 == len(tokens)-1)
 }
 
-// cutLast reports whether s holds sep and returns what follows its last occurrence.
+// cutLast returns the part of s after the last sep, or s if it does not contain sep.
 func cutLast(s string, sep byte) (found bool, after string) {
 	at := strings.LastIndexByte(s, sep)
 	return at >= 0, s[at+1:]
 }
 
-// indentation returns the white space at the end of a text that the tag before it
-// leaves: what a tilde took indents nothing.
+// indentation returns the white space at the end of a text after taken was removed from
+// its beginning: white space that the tilde of an earlier tag removes does not indent.
 func indentation(t token, taken trim) string {
 	if t.kind != textToken {
 		return ""
