@@ -22,7 +22,7 @@ type Packed struct {
 	used  int
 }
 
-// page is a slab: it holds records in places of one size. A record is the lengths of
+// page is an array of places of one size for records. A record consists of the lengths of
 // key and value (uvarint), followed by both.
 type page struct {
 	bytes []byte
@@ -33,15 +33,15 @@ type page struct {
 	free uint16
 }
 
-// pageBits is the binary logarithm of the number of places in a full page.
 const (
+	// pageBits is the binary logarithm of the number of places in a full page.
 	pageBits   = 8
 	pagePlaces = 1 << pageBits
-	// fewestPlaces is how many places a page begins with.
+	// fewestPlaces is the initial number of places of a page.
 	fewestPlaces = 8
 )
 
-// Len returns how many keys there are.
+// Len returns the number of keys.
 func (t *Packed) Len() int { return t.used }
 
 // Find returns the value of a key, or false. It is valid until the table changes.
@@ -84,8 +84,8 @@ func (t *Packed) Put(key, value []byte, replaced func(old []byte)) {
 	t.cells[at] = cell{hash, place + 1}
 }
 
-// Remove removes a key, and returns its value, or false. It is valid as long as that of
-// Find.
+// Remove removes a key and returns its value, or false if it did not exist. The value is
+// valid as long as that of Find.
 func (t *Packed) Remove(key []byte) (old []byte, ok bool) {
 	if t.used == 0 {
 		return nil, false

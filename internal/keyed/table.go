@@ -39,14 +39,14 @@ type cell struct {
 const (
 	// fewest is the initial number of cells; at most three quarters of them are used.
 	fewest = 8
-	// chunkSize is how many values a chunk of a large table holds.
+	// chunkSize is the number of values in a chunk of a large table.
 	chunkSize = 1 << 10
 )
 
-// Len returns how many values there are.
+// Len returns the number of values.
 func (t *Table[V]) Len() int { return t.used }
 
-// Find returns the value of a key, nil without one. It is valid until a value is
+// Find returns the value of a key, nil if there is none. It is valid until a value is
 // placed or removed.
 func (t *Table[V]) Find(key string) *V {
 	if t.used == 0 {
@@ -77,7 +77,7 @@ func (t *Table[V]) Place(key string) (value *V, fresh bool) {
 	return t.value(place), true
 }
 
-// Remove removes the value of a key, and returns what it was, or false.
+// Remove removes a key and returns its value, or false if it did not exist.
 func (t *Table[V]) Remove(key string) (old V, ok bool) {
 	if t.used == 0 {
 		return old, false
@@ -156,7 +156,7 @@ func (t *Table[V]) take() uint32 {
 	return uint32(last*chunkSize + len(t.chunks[last]) - 1)
 }
 
-// full reports whether the cells have to be doubled before another value.
+// full reports whether the cells have to be doubled before another value is added.
 func (c cells) full(used int) bool { return used >= len(c)/4*3 }
 
 // doubled returns twice as many cells with the same content.

@@ -3,8 +3,8 @@
 //
 // It guarantees that everything in a bundle has passed its Scrubber, that a bundle and
 // each of its files are bounded in size, and that a part that could not be gathered is
-// noted in the bundle and does not end it. It reads files and changes none but the
-// bundle. It must never parse private keys, nor know what the service does.
+// noted in the bundle and does not end it. It must never write any file except the bundle,
+// parse private keys, or depend on the rest of the service.
 package support
 
 import (

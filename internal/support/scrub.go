@@ -62,9 +62,9 @@ func escaped(text string) []string {
 	return out
 }
 
-// looks are the patterns of secrets and their replacements, for secrets that are not
-// known, such as those of a replaced configuration. A pattern is only applied to lines
-// with one of its hints.
+// looks are the patterns of secrets and their replacements, for unknown secrets, such as
+// those of a replaced configuration. A pattern is only applied to lines that contain one
+// of its hints.
 var looks = []struct {
 	hints   []string // in lower case
 	pattern *regexp.Regexp

@@ -6,7 +6,7 @@ import "strings"
 func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", len(word)/3+1
 	if len(word) <= 4 {
-		bestDistance = 1 // two errors in a short word leave little to go by
+		bestDistance = 1 // after two errors, too little of a short word is left
 	}
 	for _, c := range candidates {
 		if len(word) > 2*len(c)+4 {

@@ -14,60 +14,60 @@ import (
 	"butler/messages"
 )
 
-// PreviewOptions say what is shown.
+// PreviewOptions select the message to show.
 type PreviewOptions struct {
 	// Destination names an instance, or a destination that has only one.
 	Destination string
-	// Kind is the alert to show; "" means the first there is.
+	// Kind is the alert to show; "" means the first kind of the instance.
 	Kind messages.AlertKind
-	// Degraded shows the sample of an alert of which only the event is known.
+	// Degraded shows a sample of an alert without any looked-up values.
 	Degraded bool
 	// Stored are alerts to show instead of a sample; nil means the sample.
 	Stored []StoredAlert
-	// Template is the absolute path of a file to use as the template, whatever is
-	// configured; "" for none.
+	// Template is the absolute path of a template to use instead of the configured one;
+	// "" means the configured one.
 	Template string
 }
 
-// StoredAlert is an alert of an execution that the journal still knows.
+// StoredAlert is an alert of an execution that is still in the journal.
 type StoredAlert struct {
-	// From says where it comes from: one of the constants below.
+	// From is the source of the alert, one of the constants below.
 	From  string         `json:"from"`
 	Alert messages.Alert `json:"alert"`
 }
 
-// Where a StoredAlert comes from.
+// The sources of a StoredAlert.
 const (
-	// FromWaiting: a notice of it waits for its delivery.
+	// FromWaiting: a notice of it waits for delivery.
 	FromWaiting = "waiting"
 	// FromParked: a notice of it is parked.
 	FromParked = "parked"
-	// FromEvent: it is what an event would lead to that nothing can be looked up for.
+	// FromEvent: the alert was made from its event alone, without any look-ups.
 	FromEvent = "event"
 )
 
-// Preview is a message that nobody is sent.
+// Preview is a message that is only shown.
 type Preview struct {
 	Destination string
 	Alert       messages.AlertKind
-	// Text is what the provider would get.
+	// Text is the message that the provider would receive.
 	Text string
-	// Problems say why it is not what the operator's template makes.
+	// Problems are the warnings of the destination, such as a template that cannot be used.
 	Problems []string
-	// Notes say what else is different from the real thing.
+	// Notes describe other differences from a message that would be sent.
 	Notes []string
 }
 
-// Site is an installation as it is configured.
+// Site is the configuration of an installation.
 type Site struct {
 	Definitions []destination.Definition
-	// Section reads the configuration.
+	// Section decodes sections of the configuration.
 	Section destination.Decode
-	// Deps are what a destination gets, with a log.
+	// Deps returns the dependencies of a destination that logs to the given log.
 	Deps func(*zap.Logger) destination.Deps
 }
 
-// Show returns what would be sent through an instance. It sends nothing and opens no
+// Show returns the message that an instance would send. It sends nothing and opens no
 // connection.
 func Show(site Site, o PreviewOptions) (Preview, error) {
 	i, d, err := site.find(o.Destination)
@@ -102,7 +102,8 @@ func Show(site Site, o PreviewOptions) (Preview, error) {
 	return out, err
 }
 
-// find returns the instance that a name means, with the destination it is of.
+// find returns the only instance with a name, or of the destination with that name, and
+// its definition.
 func (s Site) find(name string) (destination.Instance, destination.Definition, error) {
 	var i destination.Instance
 	var of destination.Definition
@@ -133,10 +134,10 @@ func (s Site) find(name string) (destination.Instance, destination.Definition, e
 	}
 }
 
-// standIn gets a mail that would have no recipient, so that it can be written.
+// standIn is the recipient of a previewed mail that would have none.
 const standIn = "somebody@example.com"
 
-// notice returns what to show. Notes tell how it came about.
+// notice returns the notice to show. It adds to out.Notes.
 func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Notice, error) {
 	a, err := o.alert(b.Instance, out)
 	if err != nil {
@@ -157,7 +158,7 @@ func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Noti
 	return noticeOf(b, a, head), nil
 }
 
-// alert returns the stored alert or the sample that is meant.
+// alert returns the stored alert or the sample that the options select.
 func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Alert, error) {
 	carried := func(k messages.AlertKind) bool { return slices.Contains(i.Kinds, k) && (o.Kind == "" || o.Kind == k) }
 	if o.Stored != nil {
@@ -190,7 +191,8 @@ var fromWhere = map[string]string{
 	FromEvent:   "the alert itself is not kept any more: this is what its event alone leads to",
 }
 
-// problems is a log that keeps what a destination warns of, in words.
+// problems is a log core that adds warnings and errors to lines, as the message followed
+// by the errors among its fields.
 type problems struct{ lines *[]string }
 
 func (problems) Enabled(level zapcore.Level) bool    { return level >= zapcore.WarnLevel }

@@ -1,11 +1,10 @@
-// Package tryout owns what people try before an alert is needed: test alerts, which
-// are sent (Send), and messages that are only shown (Show).
+// Package tryout owns the tests of destinations: test alerts, which are sent (Send), and
+// previews of messages, which are only shown (Show).
 //
-// It guarantees that a destination does with them what it would do for the service,
-// by its own code and with its own configuration, and that a report says why nobody
-// is told. It needs neither the journal nor a running service, and goes past
-// suppression, queues, pacing and repetition. It must never count for the service:
-// what was tried is not recorded.
+// It guarantees that a destination handles them with the same code and configuration as
+// alerts of the service, and that a report gives the reason if there is no recipient. It
+// needs neither the journal nor a running service, and bypasses suppression, queues,
+// pacing and retries. It must never affect the service: nothing is recorded.
 package tryout
 
 import (
@@ -23,61 +22,61 @@ import (
 	"butler/messages"
 )
 
-// Options say which destinations are tried, and with what. An empty list
-// leaves nothing out.
+// Options select the destinations to test and the alerts to send. An empty list selects
+// all.
 type Options struct {
-	// Run names the run; it is the execution ID of the test alerts.
+	// Run identifies the run. It is the execution ID of the test alerts.
 	Run string
-	// Destinations are instances, such as "slack/reload_task_failed", or
-	// destinations with all of their instances, such as "slack".
+	// Destinations are names of instances, such as "slack/reload_task_failed", or of
+	// destinations, such as "slack" for all of its instances.
 	Destinations []string
-	// Routes are names of routes: what they list is tried.
+	// Routes are names of routes. They select the destinations that they list.
 	Routes []string
 	// Kinds are the alerts to send. None means one for each instance.
 	Kinds []messages.AlertKind
-	// Recipient gets all mail instead of those who are configured; "" changes nothing.
+	// Recipient replaces the recipients of all mails; "" means the configured ones.
 	Recipient string
 	// DryRun sends nothing.
 	DryRun bool
 }
 
-// ErrNothing says that the configuration and the options leave nothing to try.
+// ErrNothing is the error for a configuration and options that select nothing to test.
 var ErrNothing = errors.New("nothing to test")
 
-// Result is how it went with one recipient.
+// Result is the result of an attempt.
 type Result string
 
 // The results.
 const (
-	// Accepted: the provider has taken the message.
+	// Accepted: the provider has accepted the message.
 	Accepted Result = "accepted"
 	// Failed: it has not.
 	Failed Result = "failed"
-	// Nobody: the destination tells nobody of this alert.
+	// Nobody: the destination has no recipient for this alert.
 	Nobody Result = "nobody told"
-	// Dry: it would be tried.
+	// Dry: the message would be sent if this were not a dry run.
 	Dry Result = "would be sent"
 )
 
-// Attempt is one line of the report of a run.
+// Attempt is one line of the report of a run: one message, or an alert without a recipient.
 type Attempt struct {
 	Destination string             `json:"destination"`
 	Alert       messages.AlertKind `json:"alert"`
 	Recipient   string             `json:"recipient,omitempty"`
 	Result      Result             `json:"result"`
-	// Status and Detail are what the provider answered.
+	// Status and Detail are from the answer of the provider.
 	Status string `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
-	// Reason says why the attempt failed, or why nobody is told; Problem is the
-	// kind of failure in words, and Mend what to do about it.
+	// Reason says why the attempt failed, or why there is no recipient. Problem is the
+	// kind of failure as a text, and Mend the suggested correction.
 	Reason  string `json:"reason,omitempty"`
 	Problem string `json:"problem,omitempty"`
 	Mend    string `json:"mend,omitempty"`
-	// Milliseconds is how long the provider took.
+	// Milliseconds is the duration of the delivery.
 	Milliseconds int64 `json:"milliseconds"`
 }
 
-// Report is what came of a run. Attempts are in the order of the configuration.
+// Report is the result of a run. Attempts are in the order of the configuration.
 type Report struct {
 	Run      string    `json:"executionId"`
 	Attempts []Attempt `json:"attempts"`
@@ -86,9 +85,9 @@ type Report struct {
 	Nobody   int       `json:"nobodyTold"`
 }
 
-// Send sends one test alert through every instance of the table that the options
-// mean, and reports what the providers answered. The error says why nothing was
-// tried. section reads the configuration, for its routes.
+// Send sends test alerts through the instances of table that the options select, and
+// returns when all have ended. An error means that nothing was sent. section decodes the
+// configuration, for its routes.
 func Send(ctx context.Context, table *destination.Table, section destination.Decode, o Options) (Report, error) {
 	report := Report{Run: o.Run, Attempts: []Attempt{}}
 	instances, err := o.choose(section, table)
@@ -120,7 +119,7 @@ func (r *Report) add(a Attempt) {
 	}
 }
 
-// choose returns the instances that the options mean.
+// choose returns the instances that the options select.
 func (o Options) choose(section destination.Decode, table *destination.Table) ([]destination.Built, error) {
 	if len(table.Built()) == 0 {
 		return nil, fmt.Errorf("%w: no destination is enabled in the configuration", ErrNothing)
@@ -145,7 +144,7 @@ func (o Options) choose(section destination.Decode, table *destination.Table) ([
 	return carrying, nil
 }
 
-// kindsOf returns the kinds to try with an instance.
+// kindsOf returns the alert kinds of an instance that the options select.
 func (o Options) kindsOf(b destination.Built) []messages.AlertKind {
 	if len(o.Kinds) == 0 {
 		return b.Instance.Kinds
@@ -153,7 +152,7 @@ func (o Options) kindsOf(b destination.Built) []messages.AlertKind {
 	return slices.DeleteFunc(slices.Clone(o.Kinds), func(k messages.AlertKind) bool { return !slices.Contains(b.Instance.Kinds, k) })
 }
 
-// named returns the instances of the given names, or of the destinations of these names.
+// named returns the instances with the given names, or of destinations with these names.
 func named(all []destination.Built, names []string) ([]destination.Built, error) {
 	means := func(name string, b destination.Built) bool {
 		return name == b.Instance.Name || name == b.Instance.Integration
@@ -168,7 +167,7 @@ func named(all []destination.Built, names []string) ([]destination.Built, error)
 	}), nil
 }
 
-// routed returns the instances that the named routes list.
+// routed returns those of all instances that the named routes list.
 func routed(section destination.Decode, all []destination.Built, names []string) ([]destination.Built, error) {
 	routes, err := destination.ReadRoutes(section)
 	if err != nil {
@@ -211,8 +210,8 @@ func listed[T ~string](names []T) string {
 	return strings.Join(out, ", ")
 }
 
-// try sends the test alerts of one instance, one after the other. Where no kind
-// was asked for, the first one that tells anybody will do.
+// try sends the test alerts of one instance, one after the other. Without o.Kinds it
+// sends only the first one that has a recipient.
 func (o Options) try(ctx context.Context, b destination.Built) []Attempt {
 	var tried, nobody []Attempt
 	for _, kind := range o.kindsOf(b) {
@@ -233,11 +232,11 @@ func (o Options) try(ctx context.Context, b destination.Built) []Attempt {
 	return append(tried, nobody...)
 }
 
-// mail is the destination whose recipients are addresses.
+// mail is the name of the destination whose recipients are mail addresses.
 const mail = "email"
 
-// notices returns what is to be sent, or why nobody is told. The app owner of
-// the sample does not exist, so nobody writes to that address.
+// notices returns the notices to send, or the reason why there are none. The app owner of
+// the sample does not exist, so nothing is sent to that address.
 func (o Options) notices(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
 	notices, why := noticesOf(b, a)
 	selected := len(notices)
@@ -255,9 +254,8 @@ func (o Options) notices(b destination.Built, a messages.Alert) ([]messages.Noti
 	return []messages.Notice{n}, ""
 }
 
-// noticesOf returns the notices that an instance would get of an alert, with
-// what it wants to know of it, and why it tells nobody or leaves somebody out.
-// Routes do not count.
+// noticesOf returns the notices of an alert for an instance, regardless of routes, and why
+// there are none or a recipient is left out.
 func noticesOf(b destination.Built, a messages.Alert) ([]messages.Notice, string) {
 	alone, err := destination.NewTable([]destination.Built{b}, nil)
 	if err != nil {
@@ -306,7 +304,7 @@ func (o Options) attempt(ctx context.Context, b destination.Built, n messages.No
 	return out
 }
 
-// deliver makes one attempt. A crash becomes an error like any other.
+// deliver makes one attempt. It returns a panic of the destination as an error.
 func deliver(ctx context.Context, d destination.Destination, n messages.Notice) (receipt destination.Receipt, err error) {
 	if err := ctx.Err(); err != nil {
 		return receipt, fmt.Errorf("not tried, the time was up: %w", err)

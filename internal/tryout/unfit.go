@@ -11,18 +11,18 @@ import (
 // Unfit is an instance with a template that cannot be used.
 type Unfit struct {
 	Instance destination.Instance
-	// Why names the file, and what is wrong with what it makes.
+	// Why names the file and the problem.
 	Why string
 }
 
-// Misfits lists the instances whose configured template cannot be used for a sample of
-// an alert that they carry: what it makes may be found out by making it only. It sends
-// nothing and opens no connection.
+// Misfits lists the instances whose configured template fails for a sample of one of
+// their alert kinds. It renders the samples, because some problems are only found that
+// way. It sends nothing and opens no connection.
 func Misfits(site Site) []Unfit {
 	var out []Unfit
 	for _, d := range site.Definitions {
 		var told []string
-		built, _ := d.Build(site.Section, site.Deps(zap.New(problems{&told}))) // what cannot be built is told by others
+		built, _ := d.Build(site.Section, site.Deps(zap.New(problems{&told}))) // errors of Build are reported elsewhere
 		for _, b := range built {
 			told = nil
 			if why := misfit(b, &told); why != "" {
@@ -33,8 +33,8 @@ func Misfits(site Site) []Unfit {
 	return out
 }
 
-// misfit returns why the template of an instance cannot be used, "" where it can. told
-// is what the destination warns of.
+// misfit returns why the template of an instance cannot be used, "" if it can. told
+// receives the warnings of the destination.
 func misfit(b destination.Built, told *[]string) string {
 	shown, ok := b.Destination.(destination.Previewer)
 	if _, templated := b.Destination.(destination.Templated); !ok || !templated {
@@ -45,7 +45,7 @@ func misfit(b destination.Built, told *[]string) string {
 		if err != nil {
 			continue
 		}
-		_, _ = shown.Preview(n) // what was tried before it was told
+		_, _ = shown.Preview(n) // only its warnings matter
 		for _, line := range *told {
 			if what, why, found := strings.Cut(line, ": "); found && strings.HasPrefix(what, "template cannot be used") {
 				return why

@@ -136,8 +136,8 @@ func syncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Openable returns the error of opening a regular file for reading, or nil. Anything else
-// is refused without opening it: opening a pipe would wait forever.
+// Openable returns nil for a regular file that can be opened for reading, and the error
+// otherwise. It does not open other kinds of files: opening a pipe would wait forever.
 func Openable(file string) error {
 	info, err := os.Stat(file)
 	switch {

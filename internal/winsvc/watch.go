@@ -10,10 +10,10 @@ import (
 // Watch is the state machine of one service on one host. The zero value is its initial
 // state. Copies are independent.
 //
-// It reports changes between running and stopped. Pending states are ignored. Paused
-// is neither: a service that pauses has not stopped, and one that continues has not
-// started; it only becomes the previous state of the next change. Before any state is
-// known the previous state is called paused, too, as receivers of these alerts expect.
+// It reports changes between running and stopped. Pending states are ignored. Paused is
+// neither of the two: it is not reported that a service is paused or continues, but Paused
+// can be the previous state of a reported change. If no state was known before, the
+// previous state is also called paused, as receivers of these alerts expect.
 type Watch struct {
 	// settled is the last settled state. told is the last reported one, or the first state
 	// if that was not to be reported: Running, Stopped or Unknown.

@@ -91,7 +91,7 @@ var ErrNoSuchService = errors.New("the host has no service of this name")
 // Configured is a service as the configuration names it.
 type Configured struct{ Name, FriendlyName string }
 
-// Told returns the service in the form that alerts carry.
+// Told returns the service as it is part of alerts.
 func (c Configured) Told(host string, s Service) messages.Service {
 	return messages.Service{
 		Host: host, Name: c.Name, FriendlyName: c.FriendlyName, DisplayName: s.DisplayName,

@@ -5,8 +5,8 @@
 // It guarantees that decoding arbitrary bytes does not panic and allocates no more
 // memory than their length justifies. It must never know a record type or a version.
 //
-// The records that are written for every event have this encoding: as JSON they took a
-// third of the time of a decision.
+// It is used for the records that are written for every event, because their encoding as
+// JSON took a third of the time of a decision.
 package wire
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // Wire encodes or decodes one record. Get one from Writer or Reader.
 type Wire struct {
-	// data is what is left to be read, or what has been written.
+	// data is the input that is still to be read, or the output so far.
 	data []byte
 	// text is a copy of the whole input. The decoded texts are substrings of it, so that
 	// they need one allocation together.
@@ -42,7 +42,7 @@ func Reader(raw []byte) Wire { return Wire{data: raw, text: string(raw), reading
 // Bytes returns the buffer that was given to Writer with the encoded fields appended.
 func (w *Wire) Bytes() []byte { return w.data }
 
-// More reports whether there is something left to be read.
+// More reports whether there is more input to decode. It is false when encoding.
 func (w *Wire) More() bool { return w.reading && len(w.data) > 0 }
 
 // Finish returns the first error of decoding: the input was too short, invalid, or
@@ -61,7 +61,7 @@ func (w *Wire) fail(err error) {
 	w.data = nil
 }
 
-// take returns the next n bytes of the input, nil when there are fewer.
+// take returns the next n bytes of the input. If there are fewer, it fails and returns nil.
 func (w *Wire) take(n uint64) []byte {
 	if n > uint64(len(w.data)) {
 		w.fail(errShort)
@@ -72,7 +72,7 @@ func (w *Wire) take(n uint64) []byte {
 	return out
 }
 
-// size lays out a length.
+// size encodes or decodes a length.
 func (w *Wire) size(n *uint64) {
 	if !w.reading {
 		w.data = binary.AppendUvarint(w.data, *n)
@@ -86,7 +86,7 @@ func (w *Wire) size(n *uint64) {
 	*n, w.data = value, w.data[length:]
 }
 
-// Texts lays out fields that are text.
+// Texts encodes or decodes text fields.
 func Texts(w *Wire, fields ...*string) {
 	if w.reading {
 		for _, field := range fields {
@@ -105,7 +105,7 @@ func Texts(w *Wire, fields ...*string) {
 	w.data = data
 }
 
-// Text lays out a field that is text.
+// Text encodes or decodes a text field.
 func Text[S ~string](w *Wire, field *S) {
 	if !w.reading {
 		if len(*field) < 0x80 { // a length of one byte
@@ -121,7 +121,7 @@ func Text[S ~string](w *Wire, field *S) {
 	*field = S(w.text[end-length : end])
 }
 
-// Number lays out an integer.
+// Number encodes or decodes an integer field. It fails for a value that N cannot hold.
 func Number[N ~int | ~int64 | ~uint8](w *Wire, field *N) {
 	if !w.reading {
 		w.data = binary.AppendVarint(w.data, int64(*field))
@@ -135,7 +135,7 @@ func Number[N ~int | ~int64 | ~uint8](w *Wire, field *N) {
 	*field, w.data = N(value), w.data[length:]
 }
 
-// Flags lays out boolean fields.
+// Flags encodes or decodes boolean fields.
 func Flags(w *Wire, fields ...*bool) {
 	for _, field := range fields {
 		var n uint8
@@ -151,7 +151,7 @@ func Flags(w *Wire, fields ...*bool) {
 	}
 }
 
-// Fraction lays out a floating-point number.
+// Fraction encodes or decodes a floating-point field.
 func Fraction(w *Wire, field *float64) {
 	if !w.reading {
 		w.data = binary.BigEndian.AppendUint64(w.data, math.Float64bits(*field))
@@ -162,7 +162,7 @@ func Fraction(w *Wire, field *float64) {
 	}
 }
 
-// Moment lays out a time with the offset of its zone.
+// Moment encodes or decodes a time field with the offset of its zone.
 func Moment(w *Wire, field *time.Time) {
 	if w.reading {
 		var n uint64
@@ -180,8 +180,8 @@ func Moment(w *Wire, field *time.Time) {
 	w.data[at] = byte(len(w.data) - at - 1)
 }
 
-// Items lays out a slice by calling item for each element. An empty slice is decoded
-// as nil.
+// Items encodes or decodes a slice field by calling item for each element. An empty slice
+// is decoded as nil.
 func Items[T any](w *Wire, field *[]T, item func(*Wire, *T)) {
 	n := uint64(len(*field))
 	w.size(&n)
