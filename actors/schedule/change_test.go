@@ -57,7 +57,7 @@ func TestCreate_refusesWhatCannotRun(t *testing.T) {
 		{func(s *messages.Schedule) { s.StartupState = "Started" }, "startupState: write start, started, stop or stopped"},
 		{func(s *messages.Schedule) { s.Cron = "61 * * * *" }, `cronSchedule: minute "61": 61 is out of range`},
 		{func(s *messages.Schedule) { s.Timezone = "Mars/Olympus" }, `timezone: time zone "Mars/Olympus": not known; write an IANA name`},
-		{func(s *messages.Schedule) { s.TaskID = "../about" }, "qlikSenseTaskId: it is no task ID"},
+		{func(s *messages.Schedule) { s.TaskID = "../about" }, "qlikSenseTaskId: it is not a task ID"},
 		{func(s *messages.Schedule) { s.Name = "a\nb" }, "name: write up to 500 bytes of text on one line"},
 		{func(s *messages.Schedule) { s.Name = strings.Repeat("x", 501) }, "name: write up to"},
 		{func(s *messages.Schedule) { s.Tags = make([]string, 101) }, "tags: write up to 100"},

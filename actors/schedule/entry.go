@@ -62,7 +62,7 @@ func timesOf(s messages.Schedule, home *time.Location) (cron.Schedule, error) {
 		problems = append(problems, fmt.Errorf("cronSchedule: %w", err))
 	}
 	if !qlik.IsGUID(s.TaskID) {
-		problems = append(problems, errors.New("qlikSenseTaskId: it is no task ID; copy the 36 characters from the task in the QMC"))
+		problems = append(problems, errors.New("qlikSenseTaskId: it is not a task ID; copy the 36 characters from the task in the QMC"))
 	}
 	return times, errors.Join(problems...)
 }

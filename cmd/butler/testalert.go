@@ -99,7 +99,7 @@ func (o *testOptions) read() error {
 	}
 	if o.Recipient != "" {
 		if address, err := mail.ParseAddress(o.Recipient); err != nil || address.Address != o.Recipient {
-			return errors.New("--recipient is no mail address: write it like anna@example.com")
+			return errors.New("--recipient is not a mail address: write it like anna@example.com")
 		}
 	}
 	if o.timeout <= 0 {
@@ -165,7 +165,7 @@ func sumOf(report tryout.Report) string {
 	for _, part := range []struct {
 		count int
 		what  string
-	}{{report.Accepted, "accepted"}, {report.Failed, "failed"}, {dry, "would be sent"}, {report.Nobody, "told nobody"}} {
+	}{{report.Accepted, "accepted"}, {report.Failed, "failed"}, {dry, "would be sent"}, {report.Nobody, "not sent"}} {
 		if part.count > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.what))
 		}

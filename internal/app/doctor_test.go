@@ -78,7 +78,7 @@ func TestDoctor_findsNothingWrongWithAHealthySite(t *testing.T) {
 		"configuration": "is valid", "service": "does not run", "qrs": "rights: start tasks: is not refused", "engine": "opens a session",
 		"udp": "loop-back: a datagram arrives", "journal": "disk speed: a record is on disk", "email": "TLS 1.3, no login is configured",
 		"slack": "answers", "webhook": "answers", "teams": "answers", "signl4": "answers", "newrelic": "answers", "url": "answers",
-		"influxdb": "takes points", "disklog": "is made with the first script log",
+		"influxdb": "accepts points", "disklog": "is created with the first script log",
 		"mqtt": "the broker accepts the client", "time zones": "are known",
 	} {
 		wantLine(t, report, doctor.OK, check, text)
@@ -124,7 +124,7 @@ func TestDoctor_leavesTheNetworkAloneOffline(t *testing.T) {
 	for _, check := range []string{"qrs", "engine", "email", "slack", "influxdb"} {
 		wantLine(t, report, doctor.Skipped, check, "--offline")
 	}
-	wantLine(t, report, doctor.OK, "disklog", "is made")
+	wantLine(t, report, doctor.OK, "disklog", "is created")
 	wantLine(t, report, doctor.OK, "udp", "loop-back")
 	if n := s.sim.QRS.Requests().Total() + s.sim.HTTP.History().Total(); n > 0 {
 		t.Errorf("%d calls were made", n)
@@ -310,7 +310,7 @@ func TestDoctor_looksForWhatRoutesName(t *testing.T) {
 func TestDoctor_saysAWarningOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "butler.yaml")
 	must(t, os.WriteFile(path, []byte("Butler:\n  startTaskFilter: {enable: true, allowTask: {taskId: [none]}}\n"), 0o600))
-	l := wantLine(t, diagnosed(t, path, doctor.Options{Offline: true}), doctor.Warning, "configuration", "is no task ID")
+	l := wantLine(t, diagnosed(t, path, doctor.Options{Offline: true}), doctor.Warning, "configuration", "is not a task ID")
 	if strings.Contains(l.Evidence, "warning") {
 		t.Errorf("want the place and the reason alone, got %q", l.Evidence)
 	}

@@ -89,17 +89,17 @@ func restFindings(cfg *config.Config) []config.Finding {
 	const mode = "restServerConfig.auth.mode"
 	if section.Auth.Mode == "none" && cfg.Source(mode).Kind == config.FromDefault && !config.IsLoopback(section.Host) {
 		out = append(out, config.Finding{
-			Path: "restServerConfig.serverHost", Reason: "can be reached from other machines, and everybody may call",
-			Suggestion: "use localhost, or write " + mode + ": keys (see butler apikey), or none when that is meant",
+			Path: "restServerConfig.serverHost", Reason: "can be reached from other machines without authentication",
+			Suggestion: "use localhost, or set " + mode + " to keys (see butler apikey), or to none if that is intended",
 		})
 	}
 	if section.Auth.Mode == "certificates" && (!section.TLS.Enable || section.TLS.CA == "") {
-		out = append(out, config.Finding{Path: mode, Reason: "wants client certificates, and nothing can verify them", Suggestion: "set restServerConfig.tls.enable and restServerConfig.tls.ca"})
+		out = append(out, config.Finding{Path: mode, Reason: "requires client certificates, but there is no CA to verify them", Suggestion: "set restServerConfig.tls.enable and restServerConfig.tls.ca"})
 	}
 	for i, host := range section.AllowedHosts {
 		if host == "" || strings.ContainsAny(host, "/:*? ") {
 			out = append(out, config.Finding{
-				Path: fmt.Sprintf("restServerConfig.allowedHosts[%d]", i), Reason: fmt.Sprintf("%q is no host name", host),
+				Path: fmt.Sprintf("restServerConfig.allowedHosts[%d]", i), Reason: fmt.Sprintf("%q is not a host name", host),
 				Suggestion: "write the name alone, like butler.example.com, without scheme, port and wildcards",
 			})
 		}
@@ -220,7 +220,7 @@ func directoryFindings(path, name string) []config.Finding {
 	if info, err := os.Stat(name); err != nil || info.IsDir() {
 		return nil
 	}
-	return []config.Finding{{Path: path, Reason: "is not a directory", Suggestion: "name a directory; it is made when it is missing"}}
+	return []config.Finding{{Path: path, Reason: "is not a directory", Suggestion: "name a directory; it is created if it does not exist"}}
 }
 
 // sourceFindings checks each entry of the allow-list as the intake parses it.
@@ -229,7 +229,7 @@ func sourceFindings(entries []string) []config.Finding {
 	for i, entry := range entries {
 		if _, err := udp.NewAllowList([]string{entry}, nil); err != nil {
 			out = append(out, config.Finding{
-				Path: fmt.Sprintf("udpServerConfig.allowedSources[%d]", i), Reason: "is no address, network or host name",
+				Path: fmt.Sprintf("udpServerConfig.allowedSources[%d]", i), Reason: "is not an address, a network or a host name",
 				Suggestion: "write it like 10.0.0.5, 10.0.0.0/8, fd00::/8 or sense-1.example.com",
 			})
 		}

@@ -98,7 +98,7 @@ func startFilterFindings(cfg *config.Config) []config.Finding {
 	_, bad := startFilter(cfg.StartFilter())
 	for _, entry := range bad {
 		out = append(out, config.Finding{
-			Warning: true, Path: "startTaskFilter.allowTask.taskId", Reason: fmt.Sprintf("%.60q is no task ID and allows nothing", entry),
+			Warning: true, Path: "startTaskFilter.allowTask.taskId", Reason: fmt.Sprintf("%.60q is not a task ID and allows nothing", entry),
 			Suggestion: "copy the 36 characters from the task in the QMC",
 		})
 	}

@@ -34,10 +34,10 @@ func TestTestAlerts_oneEventThatTellsSomebodyIsEnough(t *testing.T) {
 	}{
 		"any":          {nil, []string{"windows_service_stopped would be sent"}},
 		"one":          {[]messages.AlertKind{messages.ServiceStopped}, []string{"windows_service_stopped would be sent"}},
-		"one for none": {[]messages.AlertKind{messages.ReloadTaskFailed}, []string{"reload_task_failed nobody told"}},
+		"one for none": {[]messages.AlertKind{messages.ReloadTaskFailed}, []string{"reload_task_failed not sent"}},
 		"several": {
 			[]messages.AlertKind{messages.ReloadTaskFailed, messages.LicenseExpiring, messages.ServiceStopped},
-			[]string{"server_license_expiring would be sent", "windows_service_stopped would be sent", "reload_task_failed nobody told"},
+			[]string{"server_license_expiring would be sent", "windows_service_stopped would be sent", "reload_task_failed not sent"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,6 +65,6 @@ func TestTestAlerts_sayWhyOnlyTheOwnerWouldBeTold(t *testing.T) {
 	must(t, err)
 	got := report.Attempts[0]
 	if want := "anna@example.com: the task does not have Nightly = Yes"; got.Result != tryout.Nobody || !strings.Contains(got.Reason, want) {
-		t.Errorf("want nobody told and %q, got %+v", want, got)
+		t.Errorf("want it not sent and %q, got %+v", want, got)
 	}
 }

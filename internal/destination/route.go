@@ -141,20 +141,20 @@ func mistakes(routes []Route) Problems {
 	for i, r := range routes {
 		at := fmt.Sprintf("routes[%d]", i)
 		if !routeName.MatchString(r.Name) {
-			p.Wrong(at+".name", "is no name for a route", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
+			p.Wrong(at+".name", "is not a valid route name", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
 		}
 		same := func(o Route) bool { return strings.EqualFold(o.Name, r.Name) }
 		if slices.IndexFunc(routes, same) < i {
-			p.Wrong(at+".name", "is the name of an earlier route, too", "give every route a name of its own")
+			p.Wrong(at+".name", "is also the name of an earlier route", "give every route a different name")
 		}
 		for n, event := range r.Match.Events {
 			if len(kindsOf(event)) == 0 {
-				p.Wrong(fmt.Sprintf("%s.match.events[%d]", at, n), "is no event", "use failed, aborted, succeeded, or one of "+kindList())
+				p.Wrong(fmt.Sprintf("%s.match.events[%d]", at, n), "is not an event", "use failed, aborted, succeeded, or one of "+kindList())
 			}
 		}
 		for n, name := range r.Match.TaskTypes {
 			if !slices.ContainsFunc(qlik.TaskTypes(), func(t qlik.TaskType) bool { return t.String() == name }) {
-				p.Wrong(fmt.Sprintf("%s.match.taskTypes[%d]", at, n), "is no type of a task", "use one of "+typeList())
+				p.Wrong(fmt.Sprintf("%s.match.taskTypes[%d]", at, n), "is not a task type", "use one of "+typeList())
 			}
 		}
 	}

@@ -83,7 +83,7 @@ func (p *Problems) WebAddress(path, address, suggestion string) {
 	case address == "":
 		p.Wrong(path, "is missing", suggestion)
 	case err != nil || to.Hostname() == "" || to.Scheme != "https" && to.Scheme != "http":
-		p.Wrong(path, "is no web address", suggestion)
+		p.Wrong(path, "is not a web address", suggestion)
 	case to.Port() != "":
 		if port, err := strconv.ParseUint(to.Port(), 10, 16); err != nil || port == 0 {
 			p.Wrong(path, "names a port that there is not", "write one from 1 to 65535")
@@ -94,7 +94,7 @@ func (p *Problems) WebAddress(path, address, suggestion string) {
 // Template notes problems of a key that must hold a valid single-line template.
 func (p *Problems) Template(path, source string) {
 	if _, err := template.Parse(source, template.Line); err != nil {
-		p.Wrong(path, err.Error(), "mend the template")
+		p.Wrong(path, err.Error(), "correct the template")
 		return
 	}
 	p.Misfits(path, template.Misfits(source))

@@ -137,8 +137,8 @@ butlerSchedule:
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	for i, want := range []string{
-		"entry 2 (line 4): it is no mapping", "entry 3 (line 5): it has no id", `entry 4 (line 6): its ID "a" is that of entry 1`,
-		"entry 5 (line 7): its properties cannot be read", "entry 6 (line 8): cronSchedule is no text", "entry 7 (line 9): its id is longer", "entry 8 (line 10): it is no mapping",
+		"entry 2 (line 4): it is not a mapping", "entry 3 (line 5): it has no id", `entry 4 (line 6): its ID "a" is that of entry 1`,
+		"entry 5 (line 7): its properties cannot be read", "entry 6 (line 8): cronSchedule is not text", "entry 7 (line 9): its id is longer", "entry 8 (line 10): it is not a mapping",
 	} {
 		if i >= len(book.Refused) || !strings.HasPrefix(book.Refused[i], want) {
 			t.Errorf("want a refusal that begins with %q, got %q", want, book.Refused)
@@ -174,9 +174,9 @@ func TestLoad_ofAFileWithoutSchedulesIsEmpty(t *testing.T) {
 func TestLoad_refusesWhatIsNoScheduleFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"butlerSchedule: [":       "did not find expected",
-		"- a\n- b\n":              "it is no mapping",
-		"just a text":             "it is no mapping",
-		"butlerSchedule: {id: a}": "butlerSchedule is no list",
+		"- a\n- b\n":              "it is not a mapping",
+		"just a text":             "it is not a mapping",
+		"butlerSchedule: {id: a}": "butlerSchedule is not a list",
 		"butlerSchedule: []\n---\nbutlerSchedule: ": "more than one document",
 		strings.Repeat("#", maxSize+1):              "longer than 8 MiB",
 	} {
@@ -195,7 +195,7 @@ func TestLoad_refusesWhatIsNoScheduleFile(t *testing.T) {
 	if _, err := New(filepath.Join(t.TempDir(), "none.yaml")).Load(t.Context()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("want a file that does not exist, got %v", err)
 	}
-	if _, err := New(t.TempDir()).Load(t.Context()); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := New(t.TempDir()).Load(t.Context()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("want a directory refused, got %v", err)
 	}
 }

@@ -81,14 +81,14 @@ func parse(text []byte) (document, list *yaml.Node, err error) {
 		return document, nil, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, nil, fmt.Errorf("it is no mapping; write %s: and the list of schedules below it", keyList)
+		return nil, nil, fmt.Errorf("it is not a mapping; write %s: and the list of schedules below it", keyList)
 	}
 	list = property(root, keyList)
 	switch {
 	case list == nil || isNull(list):
 		return document, nil, nil
 	case list.Kind != yaml.SequenceNode:
-		return nil, nil, fmt.Errorf("line %d: %s is no list; begin every schedule with a dash", list.Line, keyList)
+		return nil, nil, fmt.Errorf("line %d: %s is not a list; begin every schedule with a dash", list.Line, keyList)
 	}
 	return document, list, nil
 }
@@ -126,7 +126,7 @@ func entry(node *yaml.Node) (messages.Schedule, error) {
 	var s messages.Schedule
 	properties := map[string]yaml.Node{}
 	if node.Kind != yaml.MappingNode && node.Kind != yaml.AliasNode {
-		return s, errors.New("it is no mapping of properties")
+		return s, errors.New("it is not a mapping of properties")
 	}
 	if err := node.Decode(&properties); err != nil {
 		return s, fmt.Errorf("its properties cannot be read: %w", err)
@@ -160,7 +160,7 @@ func scalar(n yaml.Node) (string, error) {
 	case n.Kind == 0, isNull(&n):
 		return "", nil
 	case n.Kind != yaml.ScalarNode:
-		return "", fmt.Errorf("is no text (line %d)", n.Line)
+		return "", fmt.Errorf("is not text (line %d)", n.Line)
 	}
 	return n.Value, nil
 }

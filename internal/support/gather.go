@@ -53,7 +53,7 @@ func Logs(dir, pattern string, most int) ([]LogFile, error) {
 func tail(root *os.Root, name string, most int) (string, error) {
 	// Opening anything else with the name of a log file could block.
 	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return "", errors.Join(err, fmt.Errorf("%s is no file", name))
+		return "", errors.Join(err, fmt.Errorf("%s is not a regular file", name))
 	}
 	file, err := root.Open(name)
 	if err != nil {
@@ -157,12 +157,12 @@ func Certificates(files []NamedFile, now time.Time) string {
 			fmt.Fprintf(&out, "%s: %s, mode %s: %s\n", file.Key, filepath.Base(file.Path), info.Mode(), describe(block, now))
 		}
 	}
-	return cmp.Or(out.String(), "no file that the configuration names holds certificates\n")
+	return cmp.Or(out.String(), "no file in the configuration contains certificates\n")
 }
 
 func describe(block *pem.Block, now time.Time) string {
 	if block.Type != "CERTIFICATE" {
-		return strings.ToLower(block.Type) + ", not looked at"
+		return strings.ToLower(block.Type) + ", not checked"
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

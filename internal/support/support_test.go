@@ -161,7 +161,7 @@ func TestCertificates_tellWhoAndUntilWhenAndNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := support.Certificates([]support.NamedFile{{Key: "cert.clientCert", Path: path}, {Key: "gone", Path: path + ".gone"}}, now)
-	for _, want := range []string{"cert.clientCert: client.pem, mode -rw-------: certificate of ", "2026-05-05, EXPIRED\n", "ec private key, not looked at\n"} {
+	for _, want := range []string{"cert.clientCert: client.pem, mode -rw-------: certificate of ", "2026-05-05, EXPIRED\n", "ec private key, not checked\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in\n%s", want, got)
 		}

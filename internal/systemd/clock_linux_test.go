@@ -24,7 +24,7 @@ func TestNotifier_tellsWhenAReloadBeginsByTheClockOfTheMachine(t *testing.T) {
 	}
 	after := clock()
 	var at int64
-	const form = "RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=reads its configuration again"
+	const form = "RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=reloading its configuration"
 	got := heard()
 	if _, err := fmt.Sscanf(got, form, &at); err != nil || at < before || at > after {
 		t.Errorf("want the time from %d to %d in %q, got %q", before, after, form, got)

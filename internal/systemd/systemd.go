@@ -37,13 +37,13 @@ func (n Notifier) Reloading() error {
 	if err != nil {
 		return fmt.Errorf("notify systemd: read the clock: %w", err)
 	}
-	return n.send("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(now, 10), "STATUS=reads its configuration again")
+	return n.send("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(now, 10), "STATUS=reloading its configuration")
 }
 
 // Stopping reports that the service is shutting down, and how long that may take:
 // systemd kills it after that time, and not before.
 func (n Notifier) Stopping(atMost time.Duration) error {
-	return n.send("STOPPING=1", "STATUS=stopping: what is on its way is finished",
+	return n.send("STOPPING=1", "STATUS=stopping: finishing work in progress",
 		"EXTEND_TIMEOUT_USEC="+strconv.FormatInt(atMost.Microseconds(), 10))
 }
 

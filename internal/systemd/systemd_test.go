@@ -45,7 +45,7 @@ func TestNotifier_tellsSystemdOfEveryState(t *testing.T) {
 		{"ready", "READY=1\nSTATUS=receives task events at 127.0.0.1:9998", func() error { return n.Ready("receives task events at 127.0.0.1:9998") }},
 		{"a text with lines", "READY=1\nSTATUS=a MAINPID=1", func() error { return n.Ready("a\nMAINPID=1") }},
 		{"a text without end", "READY=1\nSTATUS=" + strings.Repeat("ä", 500), func() error { return n.Ready(strings.Repeat("ä", 500) + "…" + strings.Repeat("b", 9000)) }},
-		{"stopping", "STOPPING=1\nSTATUS=stopping: what is on its way is finished\nEXTEND_TIMEOUT_USEC=13000000", func() error { return n.Stopping(13 * time.Second) }},
+		{"stopping", "STOPPING=1\nSTATUS=stopping: finishing work in progress\nEXTEND_TIMEOUT_USEC=13000000", func() error { return n.Stopping(13 * time.Second) }},
 	} {
 		if err := step.tell(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

@@ -91,7 +91,7 @@ func Show(site Site, o PreviewOptions) (Preview, error) {
 	}
 	shown, ok := built[at].Destination.(destination.Previewer)
 	if !ok {
-		return out, fmt.Errorf("%s has nothing to show before it is sent", i.Name)
+		return out, fmt.Errorf("%s has no preview", i.Name)
 	}
 	n, err := o.notice(built[at], &out)
 	if err != nil {
@@ -150,7 +150,7 @@ func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Noti
 	if len(notices) > 0 {
 		return notices[0], nil
 	}
-	out.Notes = append(out.Notes, "nobody would be told: "+why)
+	out.Notes = append(out.Notes, "would not be sent: "+why)
 	head := messages.NoticeHead{ID: messages.NewNoticeID(a.ID, b.Instance.Name, ""), Instance: b.Instance.Name, QueuedAt: a.DecidedAt}
 	if b.Instance.Integration == mail {
 		head.Recipient = standIn
@@ -171,13 +171,13 @@ func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Al
 			kinds = append(kinds, s.Alert.Kind)
 		}
 		if len(kinds) == 0 {
-			return messages.Alert{}, errors.New("the journal knows nothing of this execution, or nothing that leads to an alert")
+			return messages.Alert{}, errors.New("the journal has nothing about this execution that leads to an alert")
 		}
-		return messages.Alert{}, fmt.Errorf("the alerts of this execution are %s, and %s carries %s", listed(kinds), i.Name, listed(i.Kinds))
+		return messages.Alert{}, fmt.Errorf("the alerts of this execution are %s, but %s only sends %s", listed(kinds), i.Name, listed(i.Kinds))
 	}
 	at := slices.IndexFunc(i.Kinds, carried)
 	if at < 0 {
-		return messages.Alert{}, fmt.Errorf("%s does not carry %s, but %s", i.Name, o.Kind, listed(i.Kinds))
+		return messages.Alert{}, fmt.Errorf("%s does not send %s, only %s", i.Name, o.Kind, listed(i.Kinds))
 	}
 	if o.Degraded {
 		return samples.Degraded(i.Kinds[at]), nil
@@ -188,7 +188,7 @@ func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Al
 var fromWhere = map[string]string{
 	FromWaiting: "this alert waits for its delivery",
 	FromParked:  "this alert is parked",
-	FromEvent:   "the alert itself is not kept any more: this is what its event alone leads to",
+	FromEvent:   "the alert is not stored any more: this one is made from its event alone",
 }
 
 // problems is a log core that adds warnings and errors to lines, as the message followed

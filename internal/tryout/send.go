@@ -53,7 +53,7 @@ const (
 	// Failed: it has not.
 	Failed Result = "failed"
 	// Nobody: the destination has no recipient for this alert.
-	Nobody Result = "nobody told"
+	Nobody Result = "not sent"
 	// Dry: the message would be sent if this were not a dry run.
 	Dry Result = "would be sent"
 )
@@ -139,7 +139,7 @@ func (o Options) choose(section destination.Decode, table *destination.Table) ([
 	}
 	carrying := slices.DeleteFunc(slices.Clone(chosen), func(b destination.Built) bool { return len(o.kindsOf(b)) == 0 })
 	if len(carrying) == 0 {
-		return nil, fmt.Errorf("%w: no destination that was asked for carries %s", ErrNothing, listed(o.Kinds))
+		return nil, fmt.Errorf("%w: no selected destination sends %s", ErrNothing, listed(o.Kinds))
 	}
 	return carrying, nil
 }
@@ -189,7 +189,7 @@ func routed(section destination.Decode, all []destination.Built, names []string)
 		return !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(b.Instance.Path, p) })
 	})
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and asked for", ErrNothing)
+		return nil, fmt.Errorf("%w: the route lists no destination that is enabled and selected", ErrNothing)
 	}
 	return out, nil
 }
@@ -242,7 +242,7 @@ func (o Options) notices(b destination.Built, a messages.Alert) ([]messages.Noti
 	selected := len(notices)
 	notices = slices.DeleteFunc(notices, func(n messages.Notice) bool { return slices.Contains(a.Owner.Emails, n.Recipient) })
 	if len(notices) == 0 && selected > 0 {
-		why = strings.TrimSuffix("only the owner of the app would be told, and that of the sample does not exist: name somebody with --recipient; "+why, "; ")
+		why = strings.TrimSuffix("only the owner of the app would be told, who does not exist in a test: set a recipient with --recipient; "+why, "; ")
 	}
 	if o.Recipient == "" || b.Instance.Integration != mail {
 		return notices, why
@@ -307,7 +307,7 @@ func (o Options) attempt(ctx context.Context, b destination.Built, n messages.No
 // deliver makes one attempt. It returns a panic of the destination as an error.
 func deliver(ctx context.Context, d destination.Destination, n messages.Notice) (receipt destination.Receipt, err error) {
 	if err := ctx.Err(); err != nil {
-		return receipt, fmt.Errorf("not tried, the time was up: %w", err)
+		return receipt, fmt.Errorf("not tried, the time limit was reached: %w", err)
 	}
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -34,7 +34,7 @@ func Read(path string, most int64) ([]byte, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, errors.New("it is no regular file")
+		return nil, nil, errors.New("it is not a regular file")
 	}
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err != nil {

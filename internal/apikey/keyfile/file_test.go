@@ -133,7 +133,7 @@ func TestFile_refusesADirectory(t *testing.T) {
 	_, read := f.Read()
 	_, _, issued := f.Issue(t.Context(), rand.Reader, sales)
 	for _, err := range []error{read, issued} {
-		if err == nil || !strings.Contains(err.Error(), "no regular file") {
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("want it refused, got %v", err)
 		}
 	}

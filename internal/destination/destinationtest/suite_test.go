@@ -152,7 +152,7 @@ var faults = map[string]fault{
 func checkSample(c sampleConfig) destination.Problems {
 	var p destination.Problems
 	if c.Enable && !strings.HasPrefix(c.URL, "http") {
-		p.Wrong("url", "is no web address", "begin with https://")
+		p.Wrong("url", "is not a web address", "begin with https://")
 	}
 	if strings.Contains(c.Token.Reveal(), "!") {
 		p.Wrong("token", "holds an exclamation mark", "copy it again")

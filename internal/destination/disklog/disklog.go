@@ -102,10 +102,10 @@ func check(_ Config, u destination.Use[Archive], d destination.Deps) destination
 	const key = "logDirectory"
 	var p destination.Problems
 	if u.Settings.LogDirectory == "" {
-		p.Wrong(key, "is empty", "name a directory; it is made when it is missing")
+		p.Wrong(key, "is empty", "name a directory; it is created if it does not exist")
 	}
 	if info, err := os.Stat(d.Path(u.Settings.LogDirectory)); err == nil && !info.IsDir() {
-		p.Warn(key, "is not a directory, so nothing can be stored", "name a directory; it is made when it is missing")
+		p.Warn(key, "is not a directory, so nothing can be stored", "name a directory; it is created if it does not exist")
 	}
 	return p
 }
@@ -192,8 +192,8 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
 	file = fileName(&n.Alert, a.zone)
 	if end, cut := outbox.CutLog(text); cut && endsWith(root, file, end) {
-		about.Debug("the script log is on disk already, with more of its beginning", logx.Path(file))
-		return file, destination.Receipt{Status: "stored", Detail: file + ", which was there already, with more of its beginning"}, nil
+		about.Debug("the script log is already on disk, with more of its beginning", logx.Path(file))
+		return file, destination.Receipt{Status: "stored", Detail: file + ", which already contains more of its beginning"}, nil
 	}
 	if err := place(ctx, root, file, "."+string(n.ID)+".part", text); err != nil {
 		return "", destination.Receipt{}, err

@@ -14,7 +14,7 @@ func (a *archive) Probe() destination.Probe {
 		seen := destination.Sight{Address: a.directory, Detail: "can be written"}
 		at := disk.Nearest(a.directory)
 		if at != a.directory {
-			seen.Detail = "is made with the first script log"
+			seen.Detail = "is created with the first script log"
 		}
 		_, err := disk.Try(ctx, at, 1)
 		if err != nil {

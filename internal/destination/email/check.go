@@ -26,7 +26,7 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	e := u.Settings
 	var p destination.Problems
 	if _, err := senderOf(e.FromAddress); err != nil {
-		p.Wrong("fromAddress", "is no mail address", "write it like butler@example.com or Butler <butler@example.com>")
+		p.Wrong("fromAddress", "is not a mail address", "write it like butler@example.com or Butler <butler@example.com>")
 	}
 	p.Template("subject", e.Subject)
 	if u.Path == cloudSection && strings.Contains(e.Subject, "taskName") {
@@ -43,7 +43,7 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	p = append(p, checkAccounts(e.AppOwnerAlert.ExcludeOwner.User).Below("appOwnerAlert.excludeOwner")...)
 	for i, address := range e.Recipients {
 		if !validAddress(address) {
-			p.Warn(fmt.Sprintf("recipients[%d]", i), "is no mail address and gets no mail", "write it like anna@example.com")
+			p.Warn(fmt.Sprintf("recipients[%d]", i), "is not a mail address and is ignored", "write it like anna@example.com")
 		}
 	}
 	return p

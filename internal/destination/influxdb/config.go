@@ -223,7 +223,7 @@ func check(c Config, _ destination.Deps) destination.Problems {
 		need("v1Config.dbName", c.V1Config.DBName)
 		need("v1Config.retentionPolicy.name", c.V1Config.RetentionPolicy.Name)
 		if !influxQLDuration.MatchString(c.V1Config.RetentionPolicy.Duration) {
-			p.Wrong("v1Config.retentionPolicy.duration", "is no InfluxQL duration", "write it like 10d, 36h or INF")
+			p.Wrong("v1Config.retentionPolicy.duration", "is not an InfluxQL duration", "write it like 10d, 36h or INF")
 		}
 		if c.V1Config.Auth.Enable {
 			need("v1Config.auth.username", c.V1Config.Auth.Username)

@@ -57,7 +57,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 	address := peertest.InfluxDB(t)
 	settings := strings.Replace(sampleConfig(1)("http://"+address), "enable: true, username", "enable: false, username", 1)
 	built := buildAll(t, settings)
-	seesOnTheWay(t, built, "the database is made before the first point")
+	seesOnTheWay(t, built, "the database is created before the first point")
 
 	for i, form := range []func(messages.AlertKind) messages.Alert{
 		destinationtest.Complete, destinationtest.Degraded, destinationtest.Hostile, destinationtest.Overlong,
@@ -76,7 +76,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			}
 		})
 	}
-	seesOnTheWay(t, built, "takes points")
+	seesOnTheWay(t, built, "accepts points")
 	t.Run("retention policy", func(t *testing.T) {
 		policies := peertest.Get(t, "http://"+address+"/query?q="+url.QueryEscape(`show retention policies on "butler"`))
 		if !strings.Contains(policies, `["10d","240h0m0s","24h0m0s",1,true]`) {

@@ -32,9 +32,9 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	}
 	told := answer.Header.Get("X-Influxdb-Version")
 	version := text.Excerpt(cmp.Or(told, "of unknown version"), maxVersion)
-	seen := destination.Sight{Detail: "InfluxDB " + version + " takes points"}
+	seen := destination.Sight{Detail: "InfluxDB " + version + " accepts points"}
 	if told == "" {
-		seen.Doubt, seen.Mend = "tells no version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort name the database itself"
+		seen.Doubt, seen.Mend = "does not report its version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort are those of the database"
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		seen.Clock = date
@@ -52,7 +52,7 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	switch {
 	case err == nil:
 	case answered && status.Code == http.StatusNotFound && makes:
-		seen.Detail = fmt.Sprintf("InfluxDB %s answers; the database is made before the first point", version)
+		seen.Detail = fmt.Sprintf("InfluxDB %s answers; the database is created before the first point", version)
 	case answered && status.Code == http.StatusBadRequest:
 		// Version 2 refuses the empty body, but only after it has checked everything else.
 	default:

@@ -20,14 +20,14 @@ func TestProbe_findsOutWhetherPointsWouldBeTaken(t *testing.T) {
 		detail  string
 		failure string
 	}{
-		"1, database is there": {sink.InfluxOptions{Databases: []string{"butler"}}, Config{Version: 1, V1Config: V1Config{DBName: "butler"}}, "takes points", ""},
-		"1, no database yet":   {sink.InfluxOptions{}, Config{Version: 1, V1Config: V1Config{DBName: "butler"}}, "the database is made before the first point", ""},
+		"1, database is there": {sink.InfluxOptions{Databases: []string{"butler"}}, Config{Version: 1, V1Config: V1Config{DBName: "butler"}}, "accepts points", ""},
+		"1, no database yet":   {sink.InfluxOptions{}, Config{Version: 1, V1Config: V1Config{DBName: "butler"}}, "the database is created before the first point", ""},
 		"1, wrong password": {
 			sink.InfluxOptions{Databases: []string{"butler"}, User: "u", Password: "right"},
 			Config{Version: 1, V1Config: V1Config{DBName: "butler", Auth: Auth{Enable: true, Username: "u", Password: "wr0ng-secret"}}},
 			"", "401",
 		},
-		"2, bucket is there": {sink.InfluxOptions{Databases: []string{"b"}, Org: "o", Token: "t0ken"}, Config{Version: 2, V2Config: V2Config{Org: "o", Bucket: "b", Token: "t0ken"}}, "takes points", ""},
+		"2, bucket is there": {sink.InfluxOptions{Databases: []string{"b"}, Org: "o", Token: "t0ken"}, Config{Version: 2, V2Config: V2Config{Org: "o", Bucket: "b", Token: "t0ken"}}, "accepts points", ""},
 		"2, no bucket":       {sink.InfluxOptions{Databases: []string{"a"}, Org: "o", Token: "t0ken"}, Config{Version: 2, V2Config: V2Config{Org: "o", Bucket: "b", Token: "t0ken"}}, "", "404"},
 		"2, wrong token":     {sink.InfluxOptions{Databases: []string{"b"}, Token: "t0ken"}, Config{Version: 2, V2Config: V2Config{Bucket: "b", Token: "wr0ng-secret"}}, "", "401"},
 		"3, wrong token":     {sink.InfluxOptions{Databases: []string{"b"}, Token: "t0ken"}, Config{Version: 3, V3Config: V3Config{Database: "b", Token: "wr0ng-secret", WriteTimeout: 5000}}, "", "401"},
@@ -82,7 +82,7 @@ func TestProbe_asksWhatTheServiceAsksFirst(t *testing.T) {
 	}
 	says = `{"results": [{}]}`
 	seen, err = d.(destination.Prober).Probe().Look(t.Context())
-	if err != nil || !strings.Contains(seen.Doubt, "no version") || seen.Mend == "" {
+	if err != nil || !strings.Contains(seen.Doubt, "its version") || seen.Mend == "" {
 		t.Errorf("want doubts about one without a version, got %+v, %v", seen, err)
 	}
 }

@@ -92,7 +92,7 @@ func (w *v1) prepare(ctx context.Context) error {
 	}
 	err := w.createMissing(ctx)
 	if refused, ok := errors.AsType[*refusalError](err); ok {
-		w.log.Warn("database could not be checked or made, writing anyway", zap.String("database", w.config.DBName), logx.Err(refused))
+		w.log.Warn("database could not be checked or created, writing anyway", zap.String("database", w.config.DBName), logx.Err(refused))
 		err = nil
 	}
 	w.ready = err == nil
@@ -165,7 +165,7 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 	var parsed queryAnswer
 	if json.Unmarshal(answer, &parsed) != nil {
 		return nil, destination.Misconfigured(fmt.Errorf(
-			"%s answers %q with what no InfluxDB of version 1 does: %q; let influxDb.hostIP and influxDb.hostPort name the database itself, and influxDb.version its version",
+			"%s answered %q with %q, which is not an answer of InfluxDB 1; check influxDb.hostIP, influxDb.hostPort and influxDb.version",
 			w.address, firstWords(statement), httpc.Excerpt(string(answer), maxShown, w.config.Auth.Password.Reveal())))
 	}
 	var out []string

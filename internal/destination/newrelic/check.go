@@ -46,15 +46,15 @@ func (c Config) checkAccounts() destination.Problems {
 		same := func(o Account) bool { return o.AccountName == a.AccountName }
 		switch {
 		case a.AccountName == "" || text.Excerpt(a.AccountName, maxName) != a.AccountName:
-			p.Wrong(at+"accountName", "is no name for an account", "use 1 to 100 visible characters")
+			p.Wrong(at+"accountName", "is not a valid account name", "use 1 to 100 visible characters")
 		case slices.IndexFunc(c.accounts, same) < i:
-			p.Wrong(at+"accountName", "is the name of an earlier account, too", "give every account a name of its own")
+			p.Wrong(at+"accountName", "is also the name of an earlier account", "give every account a different name")
 		}
 		if key := a.InsertAPIKey; !key.IsSet() || !httpguts.ValidHeaderFieldValue(key.Reveal()) {
-			p.Wrong(at+"insertApiKey", "is no API key", "copy the ingest key from New Relic")
+			p.Wrong(at+"insertApiKey", "is not an API key", "copy the ingest key from New Relic")
 		}
 		if a.AccountID <= 0 {
-			p.Wrong(at+"accountId", "is no account number", "copy it from New Relic")
+			p.Wrong(at+"accountId", "is not an account number", "copy it from New Relic")
 		}
 	}
 	return p
@@ -65,7 +65,7 @@ func (c Config) unknown(key string, names []string) destination.Problems {
 	var p destination.Problems
 	for i, name := range names {
 		if !slices.ContainsFunc(c.accounts, func(a Account) bool { return a.AccountName == name }) {
-			p.Wrong(fmt.Sprintf("%s[%d]", key, i), "is no account of "+accountsKey, c.accountNames())
+			p.Wrong(fmt.Sprintf("%s[%d]", key, i), "is not an account of "+accountsKey, c.accountNames())
 		}
 	}
 	return p

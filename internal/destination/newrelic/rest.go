@@ -130,7 +130,7 @@ func (p Posting) send(ctx context.Context, client *http.Client, body any, addres
 func (p Posting) sendTo(ctx context.Context, client *http.Client, name string, body []byte, address func(Account) (string, error)) error {
 	i := slices.IndexFunc(p.accounts, func(a Account) bool { return a.AccountName == name })
 	if i < 0 {
-		return errors.New("is no account of " + accountsKey)
+		return errors.New("is not an account of " + accountsKey)
 	}
 	to, err := address(p.accounts[i])
 	if err == nil {

@@ -82,7 +82,7 @@ func TestPosting_failsUnlessAllAccountsAccept(t *testing.T) {
 		want     []string
 	}{
 		"one of two refuses": {[]string{"Operations", "Finance"}, []string{"1 of 2 accounts", "Finance: ", "403"}},
-		"one is unknown":     {[]string{"Operations", "Sales"}, []string{"1 of 2 accounts", "Sales: is no account of " + accountsKey}},
+		"one is unknown":     {[]string{"Operations", "Sales"}, []string{"1 of 2 accounts", "Sales: is not an account of " + accountsKey}},
 		"there is none":      {nil, []string{"key.destinationAccount"}},
 	} {
 		t.Run(name, func(t *testing.T) {

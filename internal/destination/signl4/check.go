@@ -29,7 +29,7 @@ func checkUse(_ Config, u destination.Use[Settings], _ destination.Deps) destina
 		p.WebAddress("url", s.URL.Reveal(), "write the https address of the team's webhook, or leave it out")
 	}
 	if s.Location != "" && !validLocation(s.Location) {
-		p.Wrong("location", "is no place", `write latitude and longitude in degrees, such as "59.3293,18.0686"`)
+		p.Wrong("location", "is not a valid location", `write latitude and longitude in degrees, such as "59.3293,18.0686"`)
 	}
 	return append(p, s.IncludeApp.check().Below("includeApp")...)
 }
@@ -40,13 +40,13 @@ func (i IncludeApp) check() destination.Problems {
 	case i.IncludeAll:
 		return nil
 	case len(i.AppID) == 0:
-		p.Warn("includeAll", "is false and appId lists no app, so nobody is told of any", "set includeAll to true, or list app IDs")
+		p.Warn("includeAll", "is false and appId is empty, so no app is included", "set includeAll to true, or list app IDs")
 	case !slices.ContainsFunc(i.AppID, func(id string) bool { return !strings.EqualFold(id, templateApp) }):
-		p.Warn("appId[0]", "is the sample app of the template, so nobody is told of your apps", "set includeAll to true, or list the IDs of your apps")
+		p.Warn("appId[0]", "is the sample app of the template, so your apps are not included", "set includeAll to true, or list the IDs of your apps")
 	}
 	for n, id := range i.AppID {
 		if !qlik.IsGUID(strings.TrimSpace(id)) {
-			p.Warn("appId["+strconv.Itoa(n)+"]", "is no app ID, so it includes no app", "copy the ID from the QMC")
+			p.Warn("appId["+strconv.Itoa(n)+"]", "is not an app ID, so it includes no app", "copy the ID from the QMC")
 		}
 	}
 	return p

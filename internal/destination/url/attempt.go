@@ -72,9 +72,9 @@ func (a *attempt) send(m message) (httpc.Answer, error) {
 	case err != nil && a.host != "":
 		return httpc.Answer{}, a.refused(err)
 	case err != nil:
-		return httpc.Answer{}, destination.Misconfigured(fmt.Errorf("%s does not take the message as configured: %s", a.provider.scheme, a.innermost(err)))
+		return httpc.Answer{}, destination.Misconfigured(fmt.Errorf("%s does not accept the message as configured: %s", a.provider.scheme, a.innermost(err)))
 	case a.taken == 0:
-		return httpc.Answer{}, destination.Misconfigured(errors.New("the URL names nobody to send to"))
+		return httpc.Answer{}, destination.Misconfigured(errors.New("the URL names no recipient"))
 	}
 	return a.last, nil
 }

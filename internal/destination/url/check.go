@@ -28,7 +28,7 @@ func check(c Config, u destination.Use[Target], _ destination.Deps) destination.
 	p = append(p, u.Settings.checkURL()...)
 	if _, err := u.Settings.layout(); err != nil {
 		key, reason, _ := strings.Cut(err.Error(), ": ")
-		p.Wrong(key, reason, "mend the template")
+		p.Wrong(key, reason, "correct the template")
 		return p
 	}
 	p.Misfits("title", template.Misfits(u.Settings.Title))
@@ -43,23 +43,23 @@ func check(c Config, u destination.Use[Target], _ destination.Deps) destination.
 func checkPlace(c Config, u destination.Use[Target]) destination.Problems {
 	var p destination.Problems
 	if !targetName.MatchString(u.Settings.Name) {
-		p.Wrong("name", "is no name for a target", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
+		p.Wrong("name", "is not a valid target name", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
 	}
 	for i, other := range c.Targets {
 		if targetPath(i) == u.Path {
 			break
 		}
 		if strings.EqualFold(other.Name, u.Settings.Name) {
-			p.Wrong("name", "is the name of an earlier target, too", "give every target a name of its own")
+			p.Wrong("name", "is also the name of an earlier target", "give every target a different name")
 			break
 		}
 	}
 	if len(u.Kinds) == 0 {
-		p.Wrong("events", "names no event", "name one at least, such as reload_task_failed")
+		p.Wrong("events", "is empty", "list at least one, such as reload_task_failed")
 	}
 	for i, kind := range u.Kinds {
 		if !slices.Contains(messages.AllKinds(), kind) {
-			p.Wrong("events", fmt.Sprintf("item %d is no event", i+1), "write one of "+eventNames())
+			p.Wrong("events", fmt.Sprintf("item %d is not an event", i+1), "write one of "+eventNames())
 		}
 	}
 	return p
@@ -89,7 +89,7 @@ func (t Target) checkURL() destination.Problems {
 	}
 	u, err := neturl.Parse(raw)
 	if err != nil {
-		p.Wrong("url", "is no URL", "write "+found.example)
+		p.Wrong("url", "is not a valid URL", "write "+found.example)
 		return p
 	}
 	if reason, instead := found.forbids(u); reason != "" {
@@ -120,7 +120,7 @@ func (t Target) checkParams(found provider) destination.Problems {
 		query := neturl.URL{RawQuery: neturl.Values{one.Name: {one.Value.Reveal()}}.Encode()}
 		switch reason, instead := found.forbids(&query); {
 		case strings.EqualFold(one.Name, types.TitleKey):
-			p.Wrong("params", item+"has a key of its own", "write it as title, beside params")
+			p.Wrong("params", item+"is the title, which is a key of the target", "set title instead")
 		case reason != "":
 			p.Wrong("params", item+reason, instead)
 		case !strings.Contains(one.Value.Reveal(), "{{"):
@@ -128,7 +128,7 @@ func (t Target) checkParams(found provider) destination.Problems {
 		}
 	}
 	if reason := found.dryRun(t.URL.Reveal(), given); reason != "" {
-		p.Wrong("params", found.scheme+" does not take them: "+reason, "see the parameters of the service")
+		p.Wrong("params", found.scheme+" does not accept them: "+reason, "see the parameters of the service")
 	}
 	return p
 }
@@ -140,17 +140,17 @@ var forbidden = map[string]map[string]struct {
 	allowed         []string
 	reason, instead string
 }{
-	"discord":  {"json": {no, "asks for raw JSON, which names of tasks can break", "leave the parameter json out, or use the section webhookNotification"}},
-	"generic":  {"template": {[]string{"", "json"}, "names a template that there is none of", "write template=json or leave it out"}},
+	"discord":  {"json": {no, "requests raw JSON, which the name of a task could make invalid", "leave the parameter json out, or use the section webhookNotification"}},
+	"generic":  {"template": {[]string{"", "json"}, "names a template that does not exist", "write template=json or leave it out"}},
 	"gotify":   {"insecureskipverify": {no, unverified, ownCA}},
 	"ntfy":     {"disabletlsverification": {no, unverified, ownCA}},
-	"telegram": {"parsemode": {[]string{"", "none"}, "asks for markup, which names of tasks can break", "leave the parameter parsemode out"}},
+	"telegram": {"parsemode": {[]string{"", "none"}, "requests markup, which the name of a task could make invalid", "leave the parameter parsemode out"}},
 }
 
 var no = []string{"", "no", "n", "false", "0"}
 
 const (
-	unverified = "asks to accept any certificate"
+	unverified = "disables the verification of certificates"
 	ownCA      = "leave that out, and add the CA of the server to the trust store of this machine"
 )
 
@@ -165,7 +165,7 @@ func (p provider) forbids(u *neturl.URL) (reason, instead string) {
 	}
 	switch {
 	case p.scheme == "matrix" && u.User.Username() != "":
-		return "has a user, whose password would open a session with every message", "write an access token: " + p.example
+		return "has a user and password, with which every message would open a session", "write an access token: " + p.example
 	case p.scheme == "discord" && strings.HasPrefix(u.Path, "/raw"):
 		rule := forbidden["discord"]["json"]
 		return rule.reason, "leave /raw out"
@@ -195,7 +195,7 @@ func (p provider) dryRun(raw string, params types.Params) (reason string) {
 	case err != nil:
 		return a.innermost(err)
 	}
-	return "it names nobody to send to"
+	return "it names no recipient"
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

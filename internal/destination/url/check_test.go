@@ -40,8 +40,8 @@ func TestCheck_saysWhatIsWrongWithoutShowingIt(t *testing.T) {
 	const key = "T0KEN-OF-THE-TEST"
 	for name, row := range map[string]struct{ url, reason, instead string }{
 		"nothing":             {key, "names no service", "pagerduty"},
-		"no URL":              {"ntfy://host:" + key + "/x", "is no URL", "%40"},
-		"percent":             {"ntfy://host/%zz" + key, "is no URL", "%25"},
+		"no URL":              {"ntfy://host:" + key + "/x", "is not a valid URL", "%40"},
+		"percent":             {"ntfy://host/%zz" + key, "is not a valid URL", "%25"},
 		"unknown":             {"carrier+pigeon://" + key, "names no service", "telegram"},
 		"web address":         {"https://hooks.example.com/" + key, "names no service", "generic+https://"},
 		"mail":                {"smtp://user:" + key + "@mail.example.com:587/?from=a@b.c&to=d@e.f", "names no service", "emailNotification"},
@@ -55,8 +55,8 @@ func TestCheck_saysWhatIsWrongWithoutShowingIt(t *testing.T) {
 		"host missing":        {"ntfy:///" + key, "cannot be used for ntfy", "ntfy://HOST/TOPIC"},
 		"nobody":              {"ifttt://" + key, "cannot be used for ifttt", "events=EVENT"},
 		"password":            {"matrix://bot:" + key + "@matrix.example.com", "has a user", "ACCESS_TOKEN"},
-		"no certificate":      {"ntfy://host/" + key + "?disableTLSVerification=yes", "any certificate", "trust store"},
-		"no certificate here": {"gotify://host/AzyoeNS.D4iJLVa?insecureSkipVerify=true", "any certificate", "trust store"},
+		"no certificate":      {"ntfy://host/" + key + "?disableTLSVerification=yes", "verification of certificates", "trust store"},
+		"no certificate here": {"gotify://host/AzyoeNS.D4iJLVa?insecureSkipVerify=true", "verification of certificates", "trust store"},
 		"markup":              {"telegram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw@telegram?chats=1&parseMode=HTML", "markup", "parsemode"},
 		"raw":                 {"discord://" + key + "@693853386302554172/raw", "raw JSON", "/raw"},
 		"template":            {"generic://host/" + key + "?template=" + key, "template", "template=json"},
@@ -83,8 +83,8 @@ func TestCheck_looksAtParameters(t *testing.T) {
 	}{
 		"good":           {[]Param{{"priority", "high"}, {"tags", "{{alertOutcome}}"}}, ""},
 		"unknown":        {[]Param{{"colour", "red"}}, "not a valid config key"},
-		"the title":      {[]Param{{"Title", "red"}}, "item 1 has a key of its own"},
-		"no certificate": {[]Param{{"priority", "high"}, {"disableTLSVerification", "yes"}}, "item 2 asks to accept any certificate"},
+		"the title":      {[]Param{{"Title", "red"}}, "item 1 is the title"},
+		"no certificate": {[]Param{{"priority", "high"}, {"disableTLSVerification", "yes"}}, "item 2 disables the verification of certificates"},
 		"no template":    {[]Param{{"tags", "{{#if"}}, "line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func (s *sender) Probe() destination.Probe {
 	_ = way.call(s.provider, s.target.URL.Reveal())
 	if way.host == nil {
 		return destination.Probe{Key: s.target.URL.Reveal(), Look: func(context.Context) (destination.Sight, error) {
-			return destination.Sight{}, destination.Misconfigured(errors.New("the URL names nobody to send to"))
+			return destination.Sight{}, destination.Misconfigured(errors.New("the URL names no recipient"))
 		}}
 	}
 	return httpc.Probe(s.client, way.host.String())

@@ -129,7 +129,7 @@ func providerOf(raw string) (provider, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {
 		// The text of the parse error contains the URL.
-		return provider{}, errors.New("is no URL")
+		return provider{}, errors.New("is not a valid URL")
 	}
 	scheme, _, _ := strings.Cut(u.Scheme, "+")
 	p, ok := providers[scheme]
@@ -153,7 +153,7 @@ func asJSON(u *neturl.URL) bool { return strings.EqualFold(u.Query().Get("templa
 func (p provider) open(raw string, client types.HTTPClient) (service, error) {
 	u, err := neturl.Parse(raw)
 	if err != nil {
-		return nil, errors.New("is no URL")
+		return nil, errors.New("is not a valid URL")
 	}
 	s := p.create()
 	if u.Scheme != p.scheme {

@@ -65,7 +65,7 @@ func newSender(_ Config, u destination.Use[Target], d destination.Deps) (destina
 	target, err := url.Parse(w.WebhookURL.Reveal())
 	if err != nil {
 		// The text of the error contains the address.
-		return nil, errors.New("webhookURL is no URL")
+		return nil, errors.New("webhookURL is not a valid URL")
 	}
 	s := &sender{method: cmp.Or(strings.ToUpper(w.HTTPMethod), http.MethodPost), target: target}
 	s.open = func() (*http.Client, error) {

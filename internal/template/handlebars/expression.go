@@ -282,7 +282,7 @@ func (e *expression) segment(p *path, first bool) error {
 	switch {
 	case strings.HasPrefix(rest, ".."):
 		if len(p.parts) > 0 || (!first && p.up == 0) {
-			return syntaxf(e.line, "../ stands within a path")
+			return syntaxf(e.line, "../ is only allowed at the beginning of a path")
 		}
 		e.pos += 2
 		p.up++

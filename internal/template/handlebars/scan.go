@@ -203,7 +203,7 @@ func (s *scanner) inside(t token, extra string) error {
 					return s.emit(t)
 				}
 			}
-			return syntaxf(t.line, "%q does not belong into a tag", c)
+			return syntaxf(t.line, "unexpected %q in tag", c)
 		case '{':
 			return syntaxf(t.line, "tag is not closed")
 		}
