@@ -29,8 +29,8 @@ const (
 	PreloadTaskSucceeded         AlertKind = "preload_task_succeeded"
 )
 
-// taskKinds is the one table of family x task type. An empty cell is an event
-// that is logged and alerts nobody.
+// taskKinds maps a family and a task type to the alert kind. It is "" for events that are
+// logged but not alerted.
 var taskKinds = map[Family][5]AlertKind{
 	FamilyFailed: {
 		qlik.TaskReload: ReloadTaskFailed, qlik.TaskExternalProgram: ExternalProgramTaskFailed,
@@ -73,7 +73,8 @@ func NewAlertID(key ExecutionKey, kind AlertKind) AlertID {
 	return AlertID(digest(string(kind), string(key)))
 }
 
-// digest is 128 bits of SHA-256 of texts with a zero byte between them, in hexadecimal.
+// digest returns 128 bits of the SHA-256 hash of texts, joined with zero bytes, in
+// hexadecimal.
 func digest(texts ...string) string {
 	room := make([]byte, 0, 256)
 	for i, text := range texts {
@@ -102,15 +103,15 @@ type Property struct {
 	Value string `json:"value"`
 }
 
-// Task is what the QRS knows of a task. The zero value is a task of which nothing is known.
+// Task is the metadata of a task in the QRS. The zero value is an unknown task.
 type Task struct {
-	// Known reports that the QRS described the task; false in a degraded alert.
+	// Known reports that the task was looked up; it is false in a degraded alert.
 	Known bool          `json:"known"`
 	ID    string        `json:"id"`
 	Name  string        `json:"name"`
 	Type  qlik.TaskType `json:"type"`
-	// TypeMissing reports that the QRS named no type. Type is reload then, which
-	// is right for every event but the completion of a distribute task.
+	// TypeMissing reports that the QRS did not return the type. Type is then reload, which
+	// is right for every event except the completion of a distribute task.
 	TypeMissing bool `json:"typeMissing,omitempty"`
 	// Tags are tag names. Frozen.
 	Tags []string `json:"tags,omitempty"`
@@ -125,20 +126,21 @@ type Task struct {
 	ModifiedDate   string `json:"modifiedDate,omitempty"`
 	// NextExecution is the ISO text of the QRS; qlik.NeverDate means never.
 	NextExecution string `json:"nextExecution,omitempty"`
-	// AppID and AppName are of the app object in the task's metadata; "" where there is none.
+	// AppID and AppName are from the app in the task's metadata; "" if there is none.
 	AppID   string `json:"appId,omitempty"`
 	AppName string `json:"appName,omitempty"`
 	// LastStatus is the status of the last execution result at the time of the
-	// look-up; qlik.StatusUnknown when there is none.
+	// look-up; qlik.StatusUnknown if there is none.
 	LastStatus qlik.ExecutionStatus `json:"lastStatus"`
 	// LastResultID is the ID of that execution result.
 	LastResultID string `json:"lastResultId,omitempty"`
-	// Metadata is the whole task object as the QRS writes it, JSON, where a
-	// destination passes it on; "" otherwise.
+	// Metadata is the whole JSON object of the task as the QRS returned it, if a
+	// destination needs it; "" otherwise.
 	Metadata string `json:"metadata,omitempty"`
 }
 
-// HasProperty reports whether the task carries the custom property name with value; both case-sensitive.
+// HasProperty reports whether the task has a custom property value. name and value are
+// case-sensitive.
 func (t Task) HasProperty(name, value string) bool {
 	for _, p := range t.CustomProperties {
 		if p.Name == name && p.Value == value {
@@ -148,7 +150,7 @@ func (t Task) HasProperty(name, value string) bool {
 	return false
 }
 
-// PropertyValues returns every value of the custom property name, in order.
+// PropertyValues returns all values of the custom property name, in order.
 func (t Task) PropertyValues(name string) []string {
 	var out []string
 	for _, p := range t.CustomProperties {
@@ -159,7 +161,7 @@ func (t Task) PropertyValues(name string) []string {
 	return out
 }
 
-// App is what the QRS knows of an app. The zero value is an app of which nothing is known.
+// App is the metadata of an app in the QRS. The zero value is an unknown app.
 type App struct {
 	Known       bool   `json:"known"`
 	ID          string `json:"id"`
@@ -181,12 +183,12 @@ type App struct {
 	CustomProperties []Property `json:"customProperties,omitempty"`
 	// OwnerID is the QRS user ID of the owner.
 	OwnerID string `json:"ownerId,omitempty"`
-	// Metadata is the whole app object as the QRS writes it, JSON, where a
-	// destination passes it on; "" otherwise.
+	// Metadata is the whole JSON object of the app as the QRS returned it, if a
+	// destination needs it; "" otherwise.
 	Metadata string `json:"metadata,omitempty"`
 }
 
-// Owner is the user record of an app's owner. The zero value is an owner of whom nothing is known.
+// Owner is the user record of an app's owner. The zero value is an unknown owner.
 type Owner struct {
 	Known     bool   `json:"known"`
 	ID        string `json:"id"`
@@ -205,16 +207,16 @@ func (o Owner) Email() string {
 	return o.Emails[0]
 }
 
-// ExecutionDetail is one step in the life of an execution, as the QRS tells it.
+// ExecutionDetail is one entry of the history of an execution in the QRS.
 type ExecutionDetail struct {
 	// Created is the ISO text of the QRS.
 	Created string `json:"created"`
 	Message string `json:"message"`
-	// Type is opaque: it appears both as number and as text.
+	// Type is opaque. The QRS sends it as a number or as text.
 	Type string `json:"type,omitempty"`
 }
 
-// Execution is the last execution result of a task. The zero value is an unknown one.
+// Execution is the last execution result of a task. The zero value is an unknown result.
 type Execution struct {
 	Known bool `json:"known"`
 	// ResultID is the ID of the execution result in the QRS, not the scheduler's execution ID.
@@ -222,7 +224,7 @@ type Execution struct {
 	FileReferenceID string               `json:"fileReferenceId,omitempty"`
 	Node            string               `json:"node,omitempty"`
 	Status          qlik.ExecutionStatus `json:"status"`
-	// Start and Stop are the ISO texts of the QRS; a year of 1753 means never.
+	// Start and Stop are the ISO texts of the QRS; the year 1753 means never.
 	Start    string        `json:"start,omitempty"`
 	Stop     string        `json:"stop,omitempty"`
 	Duration time.Duration `json:"duration"`
@@ -236,8 +238,8 @@ type Execution struct {
 // stateChange is the prefix of a detail entry about a new state.
 const stateChange = "Changing task state from "
 
-// HasEnded reports whether the execution has ended, by its status or its details. When
-// the QRS retries a task the status is that of a running one, although the details have
+// HasEnded reports whether the execution has ended, by its status or its details. If the
+// QRS retries a task, the status is that of a running one although the details include
 // the end of the first attempt.
 func (e Execution) HasEnded() bool {
 	return !e.Status.Runs() || slices.ContainsFunc(e.Details, func(d ExecutionDetail) bool {
@@ -251,15 +253,15 @@ func (e Execution) HasEnded() bool {
 // FinalSuccessMessage is the text of the detail entry that ends a successful execution.
 const FinalSuccessMessage = stateChange + "Started to FinishedSuccess"
 
-// FinishedSuccessfully reports whether the newest detail says that the execution ended well.
+// FinishedSuccessfully reports whether the newest detail is FinalSuccessMessage.
 func (e Execution) FinishedSuccessfully() bool {
 	return len(e.Details) > 0 && e.Details[len(e.Details)-1].Message == FinalSuccessMessage
 }
 
-// ScriptLog is the part of a reload script log that an alert carries. The zero
-// value is no log. Every destination cuts its own head and tail from it.
+// ScriptLog is the part of a reload script log that is in an alert. The zero value means
+// that there is none. Every destination uses as many lines of it as it needs.
 type ScriptLog struct {
-	// Available reports that the log was fetched and holds text.
+	// Available reports that the log was fetched and is not empty.
 	Available bool `json:"available"`
 	// Rows and Characters count the whole log, not the parts below.
 	Rows       int `json:"rows"`
@@ -278,8 +280,8 @@ func (s ScriptLog) TailLines(n int) []string {
 	return s.Tail[len(s.Tail)-min(max(n, 0), len(s.Tail)):]
 }
 
-// MaxScriptLog bounds the head and the tail of a script log in an alert, in bytes: more
-// than any destination shows, and little enough for one journal record.
+// MaxScriptLog is the maximum size of the head and of the tail of a script log in an alert,
+// in bytes. It is more than any destination shows, and fits into one journal record.
 const MaxScriptLog = 128 << 10
 
 // Bounded returns the log with at most the first limit bytes of the head and the last
@@ -302,7 +304,7 @@ func (s ScriptLog) Bounded(limit int) ScriptLog {
 	return s
 }
 
-// Alert is one decided alert with everything its destinations may show.
+// Alert is an alert with all values that its destinations may need.
 type Alert struct {
 	ID        AlertID      `json:"id"`
 	Kind      AlertKind    `json:"kind"`
@@ -313,42 +315,43 @@ type Alert struct {
 	Owner     Owner        `json:"owner,omitzero"`
 	Execution Execution    `json:"execution,omitzero"`
 	ScriptLog ScriptLog    `json:"scriptLog,omitzero"`
-	// Service, License and Cloud are what an alert of a monitored kind is about.
+	// Service, License and Cloud are the subjects of alerts of monitors.
 	Service Service     `json:"service,omitzero"`
 	License License     `json:"license,omitzero"`
 	Cloud   CloudReload `json:"cloud,omitzero"`
-	// Usage is what an alert of kind ProcessUsage found.
+	// Usage is the measurement of an alert of kind ProcessUsage.
 	Usage Usage `json:"usage,omitzero"`
-	// Points are what an alert of another measured kind found. Frozen.
+	// Points are the measurements of an alert of another measured kind. Frozen.
 	Points []Point `json:"points,omitempty"`
-	// Degraded lists, in words for the reader, what could not be looked up; empty for a complete alert. Frozen.
+	// Degraded are texts about values that could not be looked up; empty for a complete
+	// alert. Frozen.
 	Degraded []string `json:"degraded,omitempty"`
 	// DecidedAt is when the decision was made.
 	DecidedAt time.Time `json:"decidedAt"`
-	// Test marks an alert that an operator sent to try a route.
+	// Test marks a test alert.
 	Test bool `json:"test,omitempty"`
 }
 
-// NoticeHead is a notice without its alert: the part that is queued and passed on.
+// NoticeHead is a notice without its alert. It is the part that is queued and sent in messages.
 type NoticeHead struct {
 	ID NoticeID
 	// Instance is the name of the destination instance, such as "email/reload_task_failed".
 	Instance string
-	// Recipient is a mail address, an account or "" for an instance without recipients.
+	// Recipient is a mail address or an account, "" for an instance without recipients.
 	Recipient string
-	// SuppressBy is the suppression key: notices with the same one share a window.
+	// SuppressBy is the suppression key. Notices with the same key share a window.
 	SuppressBy string
-	// Attached says that the notice includes the full script log.
+	// Attached means that the notice includes the full script log.
 	Attached bool
-	// Exempt marks a notice that an operator asked for. It is not suppressed, and does
-	// not open a window.
+	// Exempt marks a notice that an operator requested. It is not suppressed, and does not
+	// open a window.
 	Exempt   bool
 	QueuedAt time.Time
-	// Expires is when the notice is outdated; zero means never.
+	// Expires is when the notice becomes outdated; zero means never.
 	Expires time.Time
 }
 
-// Notice is one alert on its way to one recipient through one destination instance.
+// Notice is one alert for one recipient through one destination instance.
 type Notice struct {
 	NoticeHead
 	Alert Alert

@@ -12,25 +12,25 @@ import "time"
 //	api -------ReplayParked------> notify --NoticesQueued----> delivery
 //	api -------DropParked--------> notify
 //
-// All notices in these messages are durable already: a lost message delays a notice and
-// does not lose it. notify answers every command once.
+// All notices in these messages are durable, so a lost message delays a notice but does
+// not lose it. notify answers every command once.
 
 // NoticesRecorded tells the owner of the outbox that notices are durable.
 type NoticesRecorded struct {
-	// Notices are of alerts that were recorded together. Frozen.
+	// Notices are the notices of alerts that were recorded together. Frozen.
 	Notices []NoticeHead
 }
 
 // NoticesQueued hands durable notices to the delivery of their instance.
 type NoticesQueued struct {
-	// Notices are all of one instance. Frozen.
+	// Notices are all for one instance. Frozen.
 	Notices []NoticeHead
 }
 
 // NoticeOutcome is how a notice ended.
 type NoticeOutcome uint8
 
-// The three ends of a notice.
+// The outcomes of a notice.
 const (
 	NoticeDelivered NoticeOutcome = iota + 1
 	NoticeSuppressed
@@ -47,8 +47,8 @@ func (o NoticeOutcome) String() string {
 	return outcomeNames[0]
 }
 
-// NoticeSettled says that the end of a notice is durable. It is for observers; nothing
-// depends on it.
+// NoticeSettled reports that the end of a notice is durable. It is for observers only:
+// delivery does not depend on it.
 type NoticeSettled struct {
 	ID          NoticeID
 	Alert       AlertID
@@ -59,26 +59,25 @@ type NoticeSettled struct {
 	Integration string
 	Recipient   string
 	Outcome     NoticeOutcome
-	// Reason says in words why the notice was suppressed or parked.
-	Reason string
-	// Attempts counts the attempts.
+	// Reason is a text that says why the notice was suppressed or parked.
+	Reason   string
 	Attempts int
 	At       time.Time
 }
 
-// DrainDelivery asks to start no new attempt and to answer when the running
-// ones have ended and are recorded. It cannot be taken back.
+// DrainDelivery asks to start no new attempts and to reply when the running ones have
+// ended and their outcomes are recorded. It cannot be undone.
 type DrainDelivery struct{ ReplyTo Ref }
 
 // DrainDeliveryReply answers DrainDelivery.
 type DrainDeliveryReply struct {
-	// Instance is "" in the answer of notify, which is for all instances.
+	// Instance is "" in the reply of notify, which is for all instances.
 	Instance string
 	// Left counts the notices that wait on disk for the next start. Only notify sets it.
 	Left int
 }
 
-// DescribeDelivery asks how delivery is doing.
+// DescribeDelivery asks for the state of the delivery.
 type DescribeDelivery struct{ ReplyTo Ref }
 
 // DescribeDeliveryReply answers DescribeDelivery: one state from a delivery
@@ -95,19 +94,19 @@ type DeliveryCondition string
 
 // The conditions of a delivery.
 const (
-	// Delivering: nothing is in the way.
+	// Delivering: notices are delivered normally.
 	Delivering DeliveryCondition = "ok"
-	// DeliveryLoading: it reads what waits on disk.
+	// DeliveryLoading: the waiting notices are being read from disk.
 	DeliveryLoading DeliveryCondition = "loading"
 	// DeliveryPaused: the destination asked for a pause.
 	DeliveryPaused DeliveryCondition = "paused"
-	// DeliveryThrottled: the destination has asked for a pause again and again, and
-	// has accepted nothing in between.
+	// DeliveryThrottled: the destination has asked for a pause repeatedly, and has accepted
+	// nothing in between.
 	DeliveryThrottled DeliveryCondition = "throttled"
 	// DeliveryBreakerOpen: the destination keeps failing, and its circuit breaker is open.
 	DeliveryBreakerOpen DeliveryCondition = "breaker_open"
-	// DeliveryMisconfigured is an open breaker, too: the destination refuses
-	// everything until somebody mends the configuration.
+	// DeliveryMisconfigured: the circuit breaker is open because the destination refuses
+	// every notice until the configuration is corrected.
 	DeliveryMisconfigured DeliveryCondition = "misconfigured"
 	// DeliveryDraining: the service is stopping.
 	DeliveryDraining DeliveryCondition = "draining"
@@ -121,7 +120,7 @@ type DeliveryChanged struct {
 	Instance string
 	// Condition is Delivering, DeliveryBreakerOpen or DeliveryMisconfigured.
 	Condition DeliveryCondition
-	// LastError is why it does not deliver, "" when it does.
+	// LastError is the error because of which it does not deliver, "" if it does.
 	LastError string
 }
 
@@ -129,21 +128,20 @@ type DeliveryChanged struct {
 type DeliveryState struct {
 	Instance    string
 	Integration string
-	// Condition is how it is, such as Delivering.
-	Condition DeliveryCondition
-	// Until is when a pause or an open breaker is tried again; zero otherwise.
+	Condition   DeliveryCondition
+	// Until is when a pause ends or an open breaker allows a probe; zero otherwise.
 	Until time.Time
-	// Queued counts every notice that is not settled, Retrying those among them
-	// that failed and wait, Attempts the running attempts, Parked the parked notices.
+	// Queued counts the notices that are not settled, Retrying those of them that have
+	// failed and wait, Attempts the running attempts, and Parked the parked notices.
 	Queued, Retrying, Attempts, Parked int
-	// Oldest is when the oldest of Queued was queued; zero when there is none.
+	// Oldest is when the oldest of the Queued notices was queued; zero if there is none.
 	Oldest      time.Time
 	LastSuccess time.Time
 	// LastError is the newest failure since the last success, "" without one.
 	LastError string
 }
 
-// ReplayParked puts parked notices back into delivery with fresh attempts.
+// ReplayParked delivers parked notices again, with no attempts counted.
 type ReplayParked struct {
 	// IDs name the notices. Frozen.
 	IDs     []NoticeID
@@ -157,7 +155,7 @@ type ReplayParkedReply struct {
 	At      time.Time
 }
 
-// DropParked removes parked notices for good.
+// DropParked removes parked notices permanently.
 type DropParked struct {
 	// IDs name the notices. Frozen.
 	IDs     []NoticeID

@@ -3,11 +3,11 @@
 //
 // A message is a plain struct sent by value. Its fields are scalars, strings,
 // times, typed identifiers and other values of this package; a slice is only
-// allowed where its comment says frozen: whoever built the value has copied it
-// and nobody changes it afterwards. So a message can be kept, compared, written
-// to the journal and sent to two actors at once without a lock.
+// allowed where its comment says frozen: the code that built the value has copied it,
+// and it is never changed afterwards. So a message can be kept, compared, written to the
+// journal and sent to two actors without a lock.
 //
-// Names tell the kind: an event is past tense (DatagramsReceived), a command
+// Names show the kind: an event is past tense (DatagramsReceived), a command
 // imperative (LookupTask), a reply is the command's name with Reply, a timer
 // that an actor sends to itself ends in Due. Domain values are in the files event.go,
 // alert.go and values.go; every other file is one conversation and begins with a diagram

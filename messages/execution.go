@@ -40,8 +40,8 @@ type EventsArrived struct {
 	Events []PlacedEvent
 }
 
-// ResumeExecution is the first message of an execution that goes on after a
-// restart or a crash. A new one begins with its first event.
+// ResumeExecution is the first message to an execution that continues after a restart or
+// a crash. A new execution begins with its first event.
 type ResumeExecution struct {
 	Key  ExecutionKey
 	Seen Seen
@@ -50,14 +50,14 @@ type ResumeExecution struct {
 	// Bare asks to stop following and to alert with what is known: the execution has
 	// crashed too often.
 	Bare bool
-	// Due asks to poll at once, and not after a random delay.
+	// Due asks to poll immediately instead of after a random delay.
 	Due bool
 	// Slept is when the execution fell asleep and made the snapshot. It is zero for
 	// a snapshot from the journal.
 	Slept time.Time
 }
 
-// Seen is what is remembered of an execution so that nothing is alerted twice.
+// Seen is the stored state of an execution by which repeated events are recognised.
 type Seen struct {
 	// Classes is a set of event families, bit by Family.
 	Classes uint8
@@ -170,17 +170,17 @@ type ExecutionAsleep struct {
 	At, Poll, GiveUp time.Time
 	// Tasks is how many are followed.
 	Tasks int
-	// Snapshot is what the execution goes on from, in this process alone. Frozen.
+	// Snapshot is the state from which the execution continues, in this process only. Frozen.
 	Snapshot []byte
 }
 
-// PollDue tells an execution to look at its distribute task again.
+// PollDue tells an execution to look up its distribute task again.
 type PollDue struct{ Case, Token int }
 
-// GiveUpDue tells an execution that it has followed a distribute task long enough.
+// GiveUpDue tells an execution to stop following a distribute task.
 type GiveUpDue struct{ Case, Token int }
 
-// DegradeDue tells an execution to decide with what it has.
+// DegradeDue tells an execution to decide with the results that it has.
 type DegradeDue struct{ Case, Token int }
 
 // RetryDue tells an execution to repeat a look-up that failed.

@@ -14,14 +14,15 @@ import "time"
 
 // DatagramsReceived is one batch from the socket.
 type DatagramsReceived struct {
-	// Reader is the ID of the reader, which grows with every socket that is opened.
+	// Reader is the ID of the reader. Each newly opened socket has a higher one.
 	Reader uint64
 	// Datagrams are in the order of arrival. Frozen.
 	Datagrams []Datagram
 	At        time.Time
 }
 
-// DatagramsStored says that the accepted datagrams of one batch are on disk.
+// DatagramsStored reports that the accepted datagrams of one batch are on disk, or could
+// not be stored.
 type DatagramsStored struct {
 	Reader uint64
 	// Count is the number of datagrams.
@@ -36,13 +37,13 @@ type DatagramsStored struct {
 // ReaderStopped is the last message of a reader.
 type ReaderStopped struct {
 	Reader uint64
-	// Failure says why the socket cannot be read any more; none when it was closed on purpose.
+	// Failure says why the socket cannot be read any more; none if it was closed on purpose.
 	Failure Failure
 	At      time.Time
 }
 
-// CloseIntake closes the socket for good. The reply comes when everything that
-// was read before is decided and stored.
+// CloseIntake closes the socket permanently. The reply comes when all datagrams that were
+// read before are checked, and stored if they are accepted.
 type CloseIntake struct {
 	ReplyTo Ref
 }
@@ -60,8 +61,8 @@ type InspectIngestReply struct {
 	Ingest IngestSnapshot
 }
 
-// IngestSnapshot is the state of the intake. The counters are zero when the actor
-// starts, and only grow.
+// IngestSnapshot is the state of the intake. The counters count datagrams since the start
+// of the actor.
 type IngestSnapshot struct {
 	// Listening reports that the socket is open, at Address.
 	Listening bool
@@ -74,19 +75,20 @@ type IngestSnapshot struct {
 	Stored uint64
 	// Processed are handled by the intake itself: engine events, which are only logged.
 	Processed uint64
-	// Failed have an unknown type, a wrong number of fields or a bad ID.
+	// Failed have an unknown type, a wrong number of fields or an invalid ID.
 	Failed uint64
-	// Dropped is the sum of the three below.
+	// Dropped is the sum of DroppedRateLimit, DroppedQueueFull and DroppedSize.
 	Dropped          uint64
 	DroppedRateLimit uint64
-	// DroppedQueueFull could not be journalled.
+	// DroppedQueueFull could not be stored in the journal.
 	DroppedQueueFull uint64
 	DroppedSize      uint64
-	// RefusedSource came from a sender that is not on the allow-list.
+	// RefusedSource were sent by a sender that is not on the allow-list.
 	RefusedSource uint64
-	// KernelDropped never reached the process: the receive buffer was full.
+	// KernelDropped did not reach the process, because the receive buffer was full.
 	KernelDropped uint64
-	// Backlog is the number of journalled events that wait for a decision, QueueMaxSize what is deemed normal.
+	// Backlog is the number of events in the journal that wait for a decision, and
+	// QueueMaxSize the configured number with which it is compared.
 	Backlog      int
 	QueueMaxSize int
 	// RateLimitCurrent is the rate of the current window, per minute; 0 without a limit.

@@ -145,8 +145,8 @@ type FetchScriptLogReply struct {
 	// Full is the whole text when it was asked for, lines joined by LF.
 	Full    string
 	Failure Failure
-	// Exhausted says that the QRS was within reach and all attempts have failed. Without
-	// it the same question may be answered later.
+	// Exhausted means that the QRS could be reached and all attempts have failed. Without
+	// it, the same command may succeed later.
 	Exhausted bool
 	At        time.Time
 }

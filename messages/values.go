@@ -50,7 +50,7 @@ func (k FailureKind) String() string {
 // Failure is an expected failure as a value, so that a message can be compared and journalled.
 type Failure struct {
 	Kind FailureKind
-	// Text says what failed, for the log and the operator. It holds no secret.
+	// Text says what failed, for the log and the operator. It has no secrets.
 	Text string
 }
 

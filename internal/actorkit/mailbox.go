@@ -12,7 +12,7 @@ import (
 // the mailbox of the runtime for two reasons: the depth counters of that one become wrong
 // when a handler panics, and it delivers batches twice.
 //
-// Messages behind one whose handler panicked are kept and handled after the restart.
+// If a handler panics, the messages after that one are kept and handled after the restart.
 type mailbox struct {
 	stat *kindStat
 

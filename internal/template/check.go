@@ -33,8 +33,8 @@ func Misfits(source string) []string {
 	return misfits(parsed.Survey())
 }
 
-// MisfitsOfFiles is Misfits for the first of files that exists, and for the partials
-// beside it that it includes by their names.
+// MisfitsOfFiles is Misfits for the first of files that exists, and for the partials in its
+// folder that it includes by a constant name.
 func MisfitsOfFiles(files []string) []string {
 	if len(files) == 0 {
 		return nil

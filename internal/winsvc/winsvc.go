@@ -45,7 +45,7 @@ func (s State) String() string {
 	return stateNames[s]
 }
 
-// Settled reports whether a service stays in the state until somebody acts.
+// Settled reports whether the state is not a transition to another one.
 func (s State) Settled() bool { return s == Running || s == Stopped || s == Paused }
 
 // The start types, as alerts name them.

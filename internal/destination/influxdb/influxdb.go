@@ -25,7 +25,7 @@ import (
 
 const name = "influxdb"
 
-// batchSize is in points and maxInFlight in batches. Several small batches are used
+// batchSize is in notices and maxInFlight in batches. Several small batches are used
 // because a batch occupies its slot until its outcome is on disk. With two batches of 500
 // and two saturated cores, deliveries fell behind decisions (make bench
 // BENCH=influxdb-points, three alternating runs each: 18,600 to 19,800 points/s with two

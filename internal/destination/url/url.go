@@ -4,7 +4,7 @@
 //
 // It guarantees what the library does not: an attempt ends with its context; every
 // request is made by the program's HTTP client (proxies, certificates, redirects, bounded
-// answers); answers are classified, so that only those that are worth it are retried; an
+// answers); answers are classified, so that only failures that may pass are retried; an
 // alert is one message within the limits of its service; and neither the URL nor a key
 // in it appears in an error or a log. Attempts share no state of the library.
 //

@@ -22,7 +22,7 @@ import (
 	"butler/messages"
 )
 
-// Host is a machine with the services of it that are watched.
+// Host is a machine and its services to watch.
 type Host struct {
 	Name     string
 	Services []winsvc.Configured
@@ -197,7 +197,7 @@ func (m *Memory) note(seen map[id]remembered, metrics *winsvc.Metrics) {
 }
 
 // Keep removes the services that are not among those of hosts, also from the metrics,
-// which would show their last state for ever.
+// which would otherwise show their last state forever.
 func (m *Memory) Keep(hosts []Host, metrics *winsvc.Metrics) {
 	watched := map[id]bool{}
 	for _, host := range hosts {
