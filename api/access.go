@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/logx"
 	"butler/internal/text"
@@ -40,7 +41,7 @@ func (r *rest) admit(c *call, e *route) error {
 	if e.method != fasthttp.MethodGet && crossOrigin(&c.ctx.Request.Header) {
 		r.opts.Metrics.refused(foreignOrigin)
 		return r.refuse(c, e, "a web page of another origin",
-			problem(http.StatusForbidden, "", "web pages of another origin may change nothing; call from a program, without the header Origin"))
+			web.Problemf(http.StatusForbidden, "", "web pages of another origin may change nothing; call from a program, without the header Origin"))
 	}
 	if r.opts.Access == nil {
 		return nil
@@ -52,14 +53,14 @@ func (r *rest) admit(c *call, e *route) error {
 		c.ctx.Response.Header.Set("WWW-Authenticate", "Bearer")
 		r.opts.Metrics.refused(unknownCaller)
 		return r.refuse(c, e, string(refusal.Reason),
-			problem(http.StatusUnauthorized, "", "%s; send an API key in the header %s", err, keyHeader))
+			web.Problemf(http.StatusUnauthorized, "", "%s; send an API key in the header %s", err, keyHeader))
 	}
 	if err != nil {
 		return err
 	}
 	if !c.caller.Has(e.scope) {
 		r.opts.Metrics.refused(missingScope)
-		return r.refuse(c, e, "scope", problem(http.StatusForbidden, "", "this call needs the scope %s", e.scope))
+		return r.refuse(c, e, "scope", web.Problemf(http.StatusForbidden, "", "this call needs the scope %s", e.scope))
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func (r *rest) misdirected(c *call) error {
 		return nil // nearly all calls use the same name
 	}
 	host := string(given)
-	if isOwnName(host, r.opts.Address, r.opts.Hosts...) {
+	if web.IsOwnName(host, r.opts.Address, r.opts.Hosts...) {
 		r.lastHost.Store(&host)
 		return nil
 	}
@@ -87,7 +88,7 @@ func (r *rest) misdirected(c *call) error {
 	}
 	host = text.Line(host, maxHost)
 	r.opts.Log.Warn("call refused", logx.Source(c.ctx.RemoteIP().String()), zap.String("host", host), logx.Reason("another host"))
-	return problem(http.StatusMisdirectedRequest, "",
+	return web.Problemf(http.StatusMisdirectedRequest, "",
 		"%q is none of the names of this service; call by IP address or as localhost, or add the name to restServerConfig.allowedHosts", host)
 }
 

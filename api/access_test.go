@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 )
 
@@ -53,7 +54,7 @@ func TestAccess_needsAKeyWithTheScope(t *testing.T) {
 		"the key of the store": {ping, withKey("writer"), 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Access = newStore(), known })
+			c := newContract(t, func(o *Options) { o.KeyValues, o.Access = newStore(), known })
 			r := put
 			if row.path == ping {
 				r = request{name: "ping", method: "GET", target: ping}
@@ -80,7 +81,7 @@ func TestAccess_needsAKeyWithTheScope(t *testing.T) {
 
 // Everything in the table asks who calls, whatever it does.
 func TestContract_everyOperationWantsAKeyWithItsScope(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.Access = known })
+	c := newContract(t, func(o *Options) { o.Access = known })
 	for _, e := range (&rest{}).endpoints() {
 		target := strings.NewReplacer("{", "", "}", "").Replace(e.path)
 		other := "writer"
@@ -103,7 +104,7 @@ func TestContract_everyBodyIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", e.method, e.path, maxBody+1)
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", e.method, e.path, web.MaxBody+1)
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)

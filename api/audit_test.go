@@ -22,7 +22,7 @@ func TestAudit_namesWhatACallWasAbout(t *testing.T) {
 		"nothing of the kind": {`{"deleteFile":{"path":"/data/a.qvd"}}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.Files = removals{} })
+			c := newContract(t, func(o *Options) { o.Files = removals{} })
 			want := http.StatusNoContent
 			if row.want == "" {
 				want = http.StatusBadRequest
@@ -51,7 +51,7 @@ func TestAudit_tellsWhoWasRefused(t *testing.T) {
 		"a question without the scope":  {"GET", "/v4/keylist/{namespace}", "/v4/keylist/etl", "reader", "reader", "", "", 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.Access = known })
+			c := newContract(t, func(o *Options) { o.Access = known })
 			c.call(row.path, request{name: name, method: row.method, target: row.target, header: withKey(row.key), want: row.want})
 			lines := c.logs.FilterMessage("call refused").FilterLevelExact(zapcore.WarnLevel).All()
 			if len(lines) != 1 || lines[0].LoggerName != row.logger {

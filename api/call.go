@@ -4,17 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
-	"go.uber.org/zap"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/coerce"
 )
@@ -33,46 +31,6 @@ type call struct {
 	body map[string]any
 }
 
-// Problem is the error response of the REST API, in the form that existing clients
-// know.
-type Problem struct {
-	StatusCode int `json:"statusCode"`
-	// Code names the cause where there is a name for it.
-	Code    string `json:"code,omitempty"`
-	Reason  string `json:"error"`
-	Message string `json:"message"`
-}
-
-// Error implements error.
-func (p *Problem) Error() string { return p.Message }
-
-// problem makes an error of a status; the reason is that of the status.
-func problem(status int, code, message string, args ...any) *Problem {
-	return &Problem{StatusCode: status, Code: code, Reason: http.StatusText(status), Message: fmt.Sprintf(message, args...)}
-}
-
-// The codes that clients know.
-const (
-	codeValidation  = "FST_ERR_VALIDATION"
-	codeInvalidJSON = "FST_ERR_CTP_INVALID_JSON_BODY"
-	codeMediaType   = "FST_ERR_CTP_INVALID_MEDIA_TYPE"
-	codeTooLarge    = "FST_ERR_CTP_BODY_TOO_LARGE"
-)
-
-// unreadable returns the answer to a request that could not be read.
-func unreadable(err error) *Problem {
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
-		return problem(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body is too large")
-	}
-	if _, ok := errors.AsType[*fasthttp.ErrSmallBuffer](err); ok {
-		return problem(http.StatusRequestHeaderFieldsTooLarge, "", "the headers are larger than %d bytes", maxHead)
-	}
-	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
-		return problem(http.StatusRequestTimeout, "", "the request did not arrive within %s", requestTimeout)
-	}
-	return problem(http.StatusBadRequest, "", "the request is not valid HTTP")
-}
-
 // answer sends a value as JSON, a string as plain text, a document and a
 // watch as they come, and nothing for nil.
 func (c *call) answer(status int, body any) {
@@ -88,26 +46,7 @@ func (c *call) answer(status int, body any) {
 	case Document:
 		c.stream(body)
 	default:
-		write(c.ctx, body)
-	}
-}
-
-// fail sends an error. One that is not a Problem is an internal error.
-func (c *call) fail(err error) {
-	told, ok := errors.AsType[*Problem](err)
-	if !ok {
-		told = problem(http.StatusInternalServerError, "", "%s", err.Error())
-	}
-	c.ctx.ResetBody()
-	c.ctx.SetStatusCode(told.StatusCode)
-	write(c.ctx, told)
-}
-
-// rescue recovers a panic of the handler and answers with an internal error. Defer it.
-func (c *call) rescue(log *zap.Logger) {
-	if cause := recover(); cause != nil {
-		log.Error("handler panicked", zap.String("route", string(c.ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
-		c.fail(problem(http.StatusInternalServerError, "", "the service could not answer; its log says why"))
+		web.WriteJSON(c.ctx, body)
 	}
 }
 
@@ -165,7 +104,7 @@ func (c *call) object() (values, error) {
 	}
 	members, ok := body.(map[string]any)
 	if !ok {
-		return v, problem(http.StatusBadRequest, codeValidation, "body must be object")
+		return v, web.Problemf(http.StatusBadRequest, web.CodeValidation, "body must be object")
 	}
 	v.members, c.body = members, members
 	return v, nil
@@ -180,7 +119,7 @@ func (c *call) raw() ([]byte, error) {
 	}
 	media, _, _ := strings.Cut(string(c.ctx.Request.Header.ContentType()), ";")
 	if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
-		return nil, problem(http.StatusUnsupportedMediaType, codeMediaType, "Unsupported Media Type: send application/json")
+		return nil, web.Problemf(http.StatusUnsupportedMediaType, web.CodeMediaType, "Unsupported Media Type: send application/json")
 	}
 	return raw, nil
 }
@@ -196,7 +135,7 @@ func (c *call) json() (any, error) {
 	}
 	body, err := decodeJSON(raw)
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, codeInvalidJSON, "Body is not valid JSON but content-type is set to 'application/json'")
+		return nil, web.Problemf(http.StatusBadRequest, web.CodeInvalidJSON, "Body is not valid JSON but content-type is set to 'application/json'")
 	}
 	return body, nil
 }
@@ -215,12 +154,12 @@ func decodeJSON(raw []byte) (body any, err error) {
 }
 
 func (v values) refuse(name, want string) error {
-	return problem(http.StatusBadRequest, codeValidation, "%s/%s must be %s", v.where, name, want)
+	return web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s/%s must be %s", v.where, name, want)
 }
 
 // missing returns the error for a required member that is not there.
 func (v values) missing(name string) error {
-	return problem(http.StatusBadRequest, codeValidation, "%s must have required property '%s'", v.where, name)
+	return web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s must have required property '%s'", v.where, name)
 }
 
 // text returns a member as text, and whether it is there. Numbers and booleans
@@ -274,7 +213,7 @@ func (v values) nonEmptyText(name string) (string, error) {
 	case !there:
 		return "", v.missing(name)
 	case text == "":
-		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have fewer than 1 characters", v.where, name)
+		return "", web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s/%s must NOT have fewer than 1 characters", v.where, name)
 	}
 	return text, nil
 }
@@ -289,7 +228,7 @@ func (v values) requiredText(name string, limit int) (string, error) {
 	case !there:
 		return "", v.missing(name)
 	case limit > 0 && utf8.RuneCountInString(text) > limit:
-		return "", problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have more than %d characters", v.where, name, limit)
+		return "", web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s/%s must NOT have more than %d characters", v.where, name, limit)
 	}
 	return text, nil
 }

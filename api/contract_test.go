@@ -3,7 +3,6 @@ package api
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,15 +22,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/api/openapi"
+	"butler/api/web"
+	"butler/api/web/webtest"
 	"butler/config"
 )
-
-// client makes each call over a connection of its own: one that is kept may lead to
-// a server that is gone, or hold up its end.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-
-// patience bounds the wait for what a server does, however busy the machine is.
-const patience = 30 * time.Second
 
 // contract is a served API that holds every answer against its description.
 type contract struct {
@@ -66,28 +59,19 @@ func asJSON(t *testing.T, value any) string {
 	return string(raw)
 }
 
-func newContract(t *testing.T, change func(*RESTOptions)) *contract {
+func newContract(t *testing.T, change func(*Options)) *contract {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	options := RESTOptions{Address: "127.0.0.1:0", Log: zap.New(core), Audit: zap.New(core).Named("audit"), Endpoints: allEndpoints(), Version: "1.2.3"}
+	options := Options{Address: "127.0.0.1:0", Log: zap.New(core), Audit: zap.New(core).Named("audit"), Endpoints: allEndpoints(), Version: "1.2.3"}
 	if change != nil {
 		change(&options)
 	}
-	server, err := ListenREST(options)
+	server, err := Listen(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	t.Cleanup(func() {
-		if err := server.Shutdown(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	c := &contract{t: t, url: "http://" + server.Address(), logs: logs, seen: map[string][]int{}, client: client}
+	webtest.Serve(t, server)
+	c := &contract{t: t, url: "http://" + server.Address(), logs: logs, seen: map[string][]int{}, client: webtest.Client}
 	document, err := openapi.Read()
 	if err != nil {
 		t.Fatal(err)
@@ -127,13 +111,13 @@ type request struct {
 // operation at path.
 func (c *contract) call(path string, r request) []byte {
 	c.t.Helper()
-	req := requestOf(c.t, r.method, c.url+r.target, r.body)
+	req := webtest.Request(c.t, r.method, c.url+r.target, r.body)
 	req.Host = r.host
 	maps.Copy(req.Header, r.header)
 	if r.body != "" && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	answer, text := answerOf(c.t, c.client, req)
+	answer, text := webtest.Answer(c.t, c.client, req)
 	body := []byte(text)
 	if answer.StatusCode != r.want {
 		c.t.Errorf("%s: got status %d, want %d: %s", r.name, answer.StatusCode, r.want, body)
@@ -308,7 +292,7 @@ func TestREST_convertsThereAndBack(t *testing.T) {
 }
 
 func TestREST_whatIsNotEnabledDoesNotExist(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.Endpoints = []string{"butlerping"} })
+	c := newContract(t, func(o *Options) { o.Endpoints = []string{"butlerping"} })
 	for _, r := range []request{
 		{name: "enabled", method: "GET", target: "/v4/butlerping", want: 200},
 		{name: "head", method: "HEAD", target: "/v4/butlerping", want: 200},
@@ -337,39 +321,20 @@ func TestREST_refusesABodyThatIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /v4/butlerping HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", maxBody+1)
+	fmt.Fprintf(conn, "POST /v4/butlerping HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", web.MaxBody+1)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(body), codeTooLarge) {
+	if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(body), web.CodeTooLarge) {
 		t.Errorf("want status 413 with the code that clients know, got %d, %s, %v", answer.StatusCode, body, err)
 	}
 }
 
-func TestREST_limitsEveryClientForItself(t *testing.T) {
-	now := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
-	l := newLimiter(2, func() time.Time { return now })
-	admitted := func(client string) bool {
-		used, _ := l.count(client)
-		return used <= 2
-	}
-	for step, row := range []struct {
-		client string
-		after  time.Duration
-		want   bool
-	}{{"a", 0, true}, {"a", 0, true}, {"a", 0, false}, {"b", 0, true}, {"a", 59 * time.Second, false}, {"a", time.Second, true}} {
-		now = now.Add(row.after)
-		if got := admitted(row.client); got != row.want {
-			t.Errorf("step %d: admitted %t, want %t", step, got, row.want)
-		}
-	}
-}
-
 func TestREST_tellsAClientThatCallsTooOften(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.CallsPerMinute = 1 })
+	c := newContract(t, func(o *Options) { o.CallsPerMinute = 1 })
 	c.call("/v4/butlerping", request{name: "first", method: "GET", target: "/v4/butlerping", want: 200})
 	c.call("/v4/butlerping", request{name: "second", method: "GET", target: "/v4/butlerping", want: 429})
 	if c.logs.FilterMessage("call refused, the client calls too often").Len() != 1 {
@@ -378,7 +343,7 @@ func TestREST_tellsAClientThatCallsTooOften(t *testing.T) {
 }
 
 func TestREST_describesWhatIsEnabled(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.Endpoints, o.Access = []string{"keyValueStore"}, known })
+	c := newContract(t, func(o *Options) { o.Endpoints, o.Access = []string{"keyValueStore"}, known })
 	page := string(c.call("", request{name: "page", method: "GET", target: "/documentation/", want: 200}))
 	for _, want := range []string{"butler API <small>1.2.3", c.url, "key-value store", "/v4/keyvalues/{namespace}", "{&#34;key&#34;:&#34;lastRun&#34;", "The body is larger than 1 MiB."} {
 		if !strings.Contains(page, want) {
@@ -400,7 +365,7 @@ func TestREST_describesWhatIsEnabled(t *testing.T) {
 }
 
 func TestREST_countsItsDescriptionAsACall(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.CallsPerMinute = 1 })
+	c := newContract(t, func(o *Options) { o.CallsPerMinute = 1 })
 	c.call("", request{name: "first", method: "GET", target: "/documentation/json", want: 200})
 	c.call("", request{name: "second", method: "GET", target: "/documentation", want: 429})
 	c.call("/v4/butlerping", request{name: "third", method: "GET", target: "/v4/butlerping", want: 429})
@@ -430,7 +395,7 @@ func TestDocs_everyErrorIsInTheTable(t *testing.T) {
 			t.Errorf("want a row for status %s", status)
 		}
 	}
-	for _, code := range []string{codeValidation, codeInvalidJSON, codeMediaType, codeTooLarge} {
+	for _, code := range []string{web.CodeValidation, web.CodeInvalidJSON, web.CodeMediaType, web.CodeTooLarge} {
 		if !strings.Contains(string(handbook), "`"+code+"`") {
 			t.Errorf("want a row for the code %s", code)
 		}

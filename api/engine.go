@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/qlik"
 	"butler/internal/starttask"
@@ -62,7 +63,7 @@ func (r *rest) appDump(c *call) (int, any, error) {
 // tasks say nothing about apps, and do not extend to them.
 func (r *rest) appReload(c *call) (int, any, error) {
 	if r.opts.Access != nil && !apikey.Allows(c.caller, apikey.Start, nil) {
-		return 0, nil, problem(http.StatusForbidden, "", "the credentials are bound to tags of tasks, and an app is no task")
+		return 0, nil, web.Problemf(http.StatusForbidden, "", "the credentials are bound to tags of tasks, and an app is no task")
 	}
 	reload, err := reloadOf(c)
 	if err != nil {
@@ -109,7 +110,7 @@ func taskIDs(body values, name string) ([]string, error) {
 		return nil, err
 	}
 	if len(ids) > starttask.MaxSelectors {
-		return nil, problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have more than %d items", body.where, name, starttask.MaxSelectors)
+		return nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s/%s must NOT have more than %d items", body.where, name, starttask.MaxSelectors)
 	}
 	for i, id := range ids {
 		if !qlik.IsGUID(id) {
@@ -120,12 +121,12 @@ func taskIDs(body values, name string) ([]string, error) {
 }
 
 // documentTimeout bounds the sending of a document. Each piece of it may take
-// requestTimeout.
+// web.RequestTimeout.
 const documentTimeout = 15 * time.Minute
 
 // stream sends a document, and closes it.
 func (c *call) stream(d Document) {
-	head(c.ctx)
+	web.SetJSONHead(c.ctx)
 	c.ctx.SetBodyStream(&paced{ReadCloser: d, conn: c.ctx.Conn(), until: time.Now().Add(documentTimeout)}, int(d.Size))
 }
 
@@ -138,7 +139,7 @@ type paced struct {
 }
 
 func (p *paced) Read(b []byte) (int, error) {
-	deadline := time.Now().Add(requestTimeout)
+	deadline := time.Now().Add(web.RequestTimeout)
 	if p.until.Before(deadline) {
 		deadline = p.until
 	}

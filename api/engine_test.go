@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/starttask"
 )
@@ -74,7 +75,7 @@ func (c closing) Close() error {
 
 func serveApps(t *testing.T, s *stage, access Access) *contract {
 	t.Helper()
-	return newContract(t, func(o *RESTOptions) { o.Apps, o.Access = s, access })
+	return newContract(t, func(o *Options) { o.Apps, o.Access = s, access })
 }
 
 func TestContract_apps(t *testing.T) {
@@ -183,7 +184,7 @@ func TestReload_refusesABodyThatIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "PUT /v4/app/%s/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", theApp, maxBody+1)
+	fmt.Fprintf(conn, "PUT /v4/app/%s/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", theApp, web.MaxBody+1)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestPaced_givesEveryPieceTimeButNotForEver(t *testing.T) {
 	if n, err := p.Read(make([]byte, 2)); n != 2 || err != nil {
 		t.Fatalf("want two bytes, got %d, %v", n, err)
 	}
-	if left := conn.deadlines[0].Sub(now); left < requestTimeout || left > 2*requestTimeout {
+	if left := conn.deadlines[0].Sub(now); left < web.RequestTimeout || left > 2*web.RequestTimeout {
 		t.Errorf("want the time of a request for a piece, got %s", left)
 	}
 	p.until = now

@@ -37,14 +37,14 @@ func TestContract_explain(t *testing.T) {
 		NotTold: []trail.Verdict{{Destination: "email", Reason: "nobody"}}, Hints: []string{"look"},
 	}
 	unknown := trail.Tell(trail.Evidence{ID: "x"})
-	with := func(e Explainer) func(*RESTOptions) { return func(o *RESTOptions) { o.Explainer, o.Access = e, known } }
+	with := func(e Explainer) func(*Options) { return func(o *Options) { o.Explainer, o.Access = e, known } }
 	get := func(name, id string, header http.Header, want int) request {
 		return request{name: name, method: "GET", target: "/v4/executions/" + id, header: header, want: want}
 	}
 	c := newContract(t, with(teller{story: story}))
 	c.call(path, get("a story", "6e9b2c1a", withKey("reader"), 200))
 	c.call(path, get("an execution without an ID", "event%2F7%2F0", withKey("reader"), 200))
-	c.call(path, get("the longest ID that the intake keeps", url.PathEscape(longestID), withKey("reader"), 200))
+	c.call(path, get("the longest ID that the intake keeps", url.PathEscape(strings.Repeat("🦊", udp.MaxCharacters)), withKey("reader"), 200))
 	c.call(path, get("an ID that is longer", strings.Repeat("x", udp.MaxCharacters+1), withKey("reader"), 400))
 	c.call(path, get("no key", "x", nil, 401))
 	c.call(path, get("a key of another", "x", withKey("writer"), 403))

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"butler/api/web"
 )
 
 // Files are the file operations as the API sees them. An error that is a Problem
@@ -33,7 +35,7 @@ type FileCopied struct {
 }
 
 // NewProblem returns an error that the API answers with that status and message.
-func NewProblem(status int, message string) error { return problem(status, "", "%s", message) }
+func NewProblem(status int, message string) error { return web.Problemf(status, "", "%s", message) }
 
 func transferOf(c *call) (FileTransfer, error) {
 	var f FileTransfer
@@ -92,7 +94,7 @@ func (r *rest) fileDelete(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	return http.StatusNoContent, nil, r.opts.Files.DeleteFile(ctx, path)
 }
@@ -111,7 +113,7 @@ func (r *rest) createDir(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	return http.StatusCreated, directory{path}, r.opts.Files.CreateDir(ctx, path)
 }
@@ -126,7 +128,7 @@ func (r *rest) createDirQVD(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	return http.StatusCreated, directory{path}, r.opts.Files.CreateDirQVD(ctx, path)
 }

@@ -71,7 +71,7 @@ func TestContract_files(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d := &disk{}
-			c := newContract(t, func(o *RESTOptions) { o.Files = d })
+			c := newContract(t, func(o *Options) { o.Files = d })
 			c.call(row.path, row.request)
 			if done := len(d.done) == 1; done != (row.want < 300) {
 				t.Errorf("status %d, and done: %v", row.want, d.done)

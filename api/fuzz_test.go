@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/web"
 	"butler/internal/starttask"
 	"butler/internal/trail"
 )
@@ -24,13 +26,13 @@ type site struct {
 }
 
 // listen returns an API in which everything is enabled and works, for callers that access knows.
-func (s *site) listen(f *testing.F, access Access) *Server {
+func (s *site) listen(f *testing.F, access Access) *web.Server {
 	f.Helper()
 	starts := starttask.Options{
 		Repository: &s.cluster, KeyValues: newStore(),
 		Limits: starttask.Limits{MaxConcurrent: 1, MaxWait: time.Millisecond, PollEvery: time.Millisecond},
 	}
-	server, err := ListenREST(RESTOptions{
+	server, err := Listen(Options{
 		Address: "127.0.0.1:0", Log: zap.NewNop(), Audit: zap.NewNop(), Endpoints: allEndpoints(), Version: "1.2.3", Access: access,
 		KeyValues: newStore(), Files: &s.disk, Schedules: &scheduler{}, MQTT: &airwaves{}, UDPQueue: gauge{}, Slack: &outside{}, NewRelic: &outside{},
 		CloudEvents: &cloudGate{}, Starter: starttask.New(starts), Apps: &s.stage, Explainer: teller{story: trail.Story{State: trail.Delivered, TaskName: "Daily"}},
@@ -38,7 +40,7 @@ func (s *site) listen(f *testing.F, access Access) *Server {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Cleanup(func() { _ = server.listener.Close() })
+	f.Cleanup(func() { _ = server.Shutdown(context.Background()) })
 	return server
 }
 
@@ -98,7 +100,7 @@ type afar struct{ net.Conn }
 func (afar) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4711} }
 
 // answerTo makes one call, with a key or without.
-func answerTo(server *Server, key, method, target, media, body string) *fasthttp.Response {
+func answerTo(server *web.Server, key, method, target, media, body string) *fasthttp.Response {
 	var request fasthttp.Request
 	request.Header.SetMethod(method)
 	request.Header.SetContentType(media)
@@ -112,7 +114,7 @@ func answerTo(server *Server, key, method, target, media, body string) *fasthttp
 	defer theirs.Close()
 	ctx.Init2(afar{ours}, zap.NewStdLog(zap.NewNop()), true)
 	request.CopyTo(&ctx.Request)
-	server.http.Handler(&ctx)
+	server.Handle(&ctx)
 	return &ctx.Response
 }
 
@@ -124,7 +126,7 @@ func wantSound(t *testing.T, answer *fasthttp.Response) {
 		t.Fatalf("status %d: %s", status, answer.Body())
 	}
 	if text := answer.Body(); status >= 400 && bytes.HasPrefix(answer.Header.ContentType(), []byte("application/json")) {
-		var told Problem
+		var told web.Problem
 		if err := json.Unmarshal(text, &told); err != nil || told.StatusCode != status || told.Message == "" {
 			t.Errorf("status %d with %s", status, text)
 		}

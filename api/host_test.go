@@ -30,7 +30,7 @@ func TestAccess_servesNobodyByANameThatIsNotOurs(t *testing.T) {
 		"2130706433":                 421, // browsers write it as an address
 	} {
 		t.Run(host, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Hosts = newStore(), []string{"Proxy.example.com"} })
+			c := newContract(t, func(o *Options) { o.KeyValues, o.Hosts = newStore(), []string{"Proxy.example.com"} })
 			// What a page of such a name sends.
 			own := http.Header{"Origin": {"http://" + host}, "Sec-Fetch-Site": {"same-origin"}}
 			wantChange := want
@@ -59,13 +59,13 @@ func TestAccess_asksForNoNameWhereCallersAreKnown(t *testing.T) {
 	anybody := func(string, *tls.ConnectionState) (apikey.Principal, error) {
 		return apikey.Principal{Scopes: []apikey.Scope{apikey.Admin}}, nil
 	}
-	c := newContract(t, func(o *RESTOptions) { o.Access = anybody })
+	c := newContract(t, func(o *Options) { o.Access = anybody })
 	c.call("/v4/butlerping", request{name: "by any name", method: "GET", target: "/v4/butlerping", host: "etl.example.com", want: 200})
 
-	c = newContract(t, func(o *RESTOptions) { o.Address = "0.0.0.0:0" })
+	c = newContract(t, func(o *Options) { o.Address = "0.0.0.0:0" })
 	c.call("/v4/butlerping", request{name: "on all addresses", method: "GET", target: "/v4/butlerping", host: "etl.example.com", want: 200})
 
-	c = newContract(t, func(o *RESTOptions) { o.CallsPerMinute = 1 })
+	c = newContract(t, func(o *Options) { o.CallsPerMinute = 1 })
 	for _, want := range []int{421, 429} {
 		c.call("/v4/butlerping", request{name: "again and again", method: "GET", target: "/v4/butlerping", host: "etl.example.com", want: want})
 	}

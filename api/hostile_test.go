@@ -13,41 +13,41 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/operations"
+	"butler/api/pages"
 	"butler/api/sockets"
+	"butler/api/web"
+	"butler/api/web/webtest"
 )
 
-// servers starts every server of this package, changed before it serves.
-func servers(t *testing.T, change func(*fasthttp.Server)) map[string]string {
+// noAdmin is an Admin whose methods are not called.
+type noAdmin struct{ operations.Admin }
+
+// servers starts every HTTP server of the service, changed before it serves.
+func servers(t *testing.T, change func(*web.Server)) map[string]string {
 	t.Helper()
 	log := zap.NewNop()
 	fine := func() (bool, string) { return true, "" }
 	addresses := map[string]string{}
-	start := func(name, path string, server *Server, err error) {
+	start := func(name, path string, server *web.Server, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		change(server.http)
-		served := make(chan error, 1)
-		go func() { served <- server.Serve() }()
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			defer cancel()
-			if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		})
+		change(server)
+		webtest.Serve(t, server)
 		addresses[name] = server.Address() + path
 	}
-	operations, err := Listen(Options{Address: "127.0.0.1:0", Log: log, Admin: &admin{}, Metrics: http.NotFoundHandler(), Ready: fine})
-	start("operations", "/healthz", operations, err)
-	rest, err := ListenREST(RESTOptions{Address: "127.0.0.1:0", Log: log, Audit: log, Endpoints: []string{"butlerping", "keyValueStore"}, KeyValues: newStore()})
+	own, err := operations.Listen(operations.Options{Address: "127.0.0.1:0", Log: log, Admin: noAdmin{}, Metrics: http.NotFoundHandler(), Ready: fine})
+	start("operations", "/healthz", own, err)
+	rest, err := Listen(Options{Address: "127.0.0.1:0", Log: log, Audit: log, Endpoints: []string{"butlerping", "keyValueStore"}, KeyValues: newStore()})
 	start("REST API", "/v4/butlerping", rest, err)
-	page, err := ListenConfiguration(ConfigurationOptions{Address: "127.0.0.1:0", Log: log, View: shownConfiguration})
+	page, err := pages.ListenConfiguration(pages.ConfigurationOptions{
+		Address: "127.0.0.1:0", Log: log, View: func() (pages.Configuration, error) { return pages.Configuration{}, nil },
+	})
 	start("configuration page", "/", page, err)
-	liveness, err := ListenLiveness(nil, "127.0.0.1:0", fine)
+	liveness, err := pages.ListenLiveness(nil, "127.0.0.1:0", fine)
 	start("liveness", "/health", liveness, err)
 	return addresses
 }
@@ -66,7 +66,7 @@ func intrude(t *testing.T, address string) *intruder {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(webtest.Patience))
 	return &intruder{conn, t}
 }
 
@@ -100,13 +100,13 @@ func (i *intruder) status() int {
 // wantServed fails unless the server answers somebody else.
 func wantServed(t *testing.T, url string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), webtest.Patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := client.Do(req)
+	answer, err := webtest.Client.Do(req)
 	if err != nil {
 		t.Errorf("want others served meanwhile: %v", err)
 		return
@@ -119,7 +119,7 @@ func wantServed(t *testing.T, url string) {
 
 func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
 	const most = 64 << 20
-	addresses := servers(t, func(*fasthttp.Server) {})
+	addresses := servers(t, func(*web.Server) {})
 	const chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, row := range []struct {
 		name, begin, again string
@@ -160,7 +160,7 @@ func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
 // Who says more than is read is told so, and may say it to the end: a connection that
 // is reset takes the answer with it.
 func TestServers_answerWhoSaysTooMuch(t *testing.T) {
-	addresses := servers(t, func(*fasthttp.Server) {})
+	addresses := servers(t, func(*web.Server) {})
 	for name, row := range map[string]struct{ begin, want string }{
 		"body announced too large": {"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194304\r\n\r\n", "HTTP/1.1 413 "},
 		"chunk too large":          {"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n", "HTTP/1.1 413 "},
@@ -190,8 +190,8 @@ func TestServers_answerWhoSaysTooMuch(t *testing.T) {
 
 // Who waits to be asked for its body is asked for one that is not too large.
 func TestServers_askForWhatTheyRead(t *testing.T) {
-	for length, want := range map[int]string{maxBody: "HTTP/1.1 100 ", maxBody + 1: "HTTP/1.1 413 "} {
-		for name, url := range servers(t, func(*fasthttp.Server) {}) {
+	for length, want := range map[int]string{web.MaxBody: "HTTP/1.1 100 ", web.MaxBody + 1: "HTTP/1.1 413 "} {
+		for name, url := range servers(t, func(*web.Server) {}) {
 			t.Run(fmt.Sprint(length, "/", name), func(t *testing.T) {
 				i := intrude(t, url)
 				fmt.Fprintf(i, "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", length)
@@ -204,24 +204,10 @@ func TestServers_askForWhatTheyRead(t *testing.T) {
 	}
 }
 
-func TestServers_boundWhatEveryClientMayTake(t *testing.T) {
-	seen := 0
-	servers(t, func(s *fasthttp.Server) {
-		seen++
-		if s.ReadTimeout != requestTimeout || s.WriteTimeout != requestTimeout || s.IdleTimeout != idleTimeout ||
-			s.ReadBufferSize != maxHead || s.MaxRequestBodySize != maxBody || !s.DisablePreParseMultipartForm {
-			t.Errorf("limits are missing: %+v", s)
-		}
-	})
-	if seen != 4 {
-		t.Errorf("%d servers, want 4", seen)
-	}
-}
-
 // A request has one deadline from its first byte to its last: one that trickles
 // is ended like one that stops.
 func TestServers_endARequestThatTrickles(t *testing.T) {
-	for name, url := range servers(t, func(s *fasthttp.Server) { s.ReadTimeout, s.IdleTimeout = time.Second, time.Second }) {
+	for name, url := range servers(t, func(s *web.Server) { s.SetTimeouts(time.Second, time.Second) }) {
 		for what, begin := range map[string]string{
 			"nothing":  "",
 			"headers":  "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ",
@@ -265,7 +251,7 @@ func TestServers_endARequestThatTrickles(t *testing.T) {
 
 // One client that opens whatever it can takes nothing from another.
 func TestServers_limitConnections(t *testing.T) {
-	for name, url := range servers(t, func(*fasthttp.Server) {}) {
+	for name, url := range servers(t, func(*web.Server) {}) {
 		t.Run(name, func(t *testing.T) {
 			var flood []*intruder
 			for range sockets.MaxPerClient {
@@ -281,7 +267,7 @@ func TestServers_limitConnections(t *testing.T) {
 			for _, i := range flood[:2] {
 				_ = i.Close()
 			}
-			deadline := time.Now().Add(patience)
+			deadline := time.Now().Add(webtest.Patience)
 			for {
 				i := intrude(t, url)
 				_, path, _ := strings.Cut(url, "/")

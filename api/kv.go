@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"butler/api/web"
 	"butler/messages"
 )
 
@@ -38,7 +39,7 @@ type keyValue struct {
 }
 
 func (r *rest) kvNamespaces(*call) (int, any, error) {
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.KeyValues.Namespaces(ctx)
 	return http.StatusOK, append([]string{}, reply.Namespaces...), err
@@ -84,7 +85,7 @@ func (r *rest) kvGet(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	if !reply.Found {
-		return 0, nil, problem(http.StatusBadRequest, "", "Key '%s' not found in namespace '%s'", found.Key, found.Namespace)
+		return 0, nil, web.Problemf(http.StatusBadRequest, "", "Key '%s' not found in namespace '%s'", found.Key, found.Namespace)
 	}
 	c.revision(reply.Revision)
 	return http.StatusOK, found, nil
@@ -120,7 +121,7 @@ func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
 }
 
 func (r *rest) kvKeys(c *call) (int, any, error) {
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	namespace := c.parameters.get("namespace")
 	reply, err := r.opts.KeyValues.Keys(ctx, messages.ListKeys{Namespace: namespace})
@@ -152,7 +153,7 @@ func (r *rest) kvDelete(c *call) (int, any, error) {
 }
 
 func (r *rest) kvDeleteNamespace(c *call) (int, any, error) {
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.KeyValues.DeleteNamespace(ctx, messages.DeleteNamespace{Namespace: c.parameters.get("namespace")})
 	if err == nil {
@@ -169,19 +170,19 @@ func (c *call) refusal(f messages.Failure) error {
 	case !f.Failed():
 		return nil
 	case f.Kind == messages.FailureConflict:
-		return problem(http.StatusPreconditionFailed, "", "%s", f.Text)
+		return web.Problemf(http.StatusPreconditionFailed, "", "%s", f.Text)
 	case f.Kind == messages.FailureFull:
-		return problem(http.StatusInsufficientStorage, "", "%s", f.Text)
+		return web.Problemf(http.StatusInsufficientStorage, "", "%s", f.Text)
 	case f.Kind == messages.FailureNotFound:
 		unknown := "namespace '" + c.parameters.get("namespace") + "'"
 		if key := c.parameters.get("key"); key != "" {
 			unknown = "key '" + key + "', " + unknown
 		}
-		return problem(http.StatusBadRequest, "", "%s (%s)", f.Text, unknown)
+		return web.Problemf(http.StatusBadRequest, "", "%s (%s)", f.Text, unknown)
 	case f.Kind == messages.FailureRejected:
-		return problem(http.StatusBadRequest, "", "%s", f.Text)
+		return web.Problemf(http.StatusBadRequest, "", "%s", f.Text)
 	case f.Kind == messages.FailureBusy, f.Kind == messages.FailureUnavailable:
-		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
+		return web.Problemf(http.StatusServiceUnavailable, "", "%s", f.Text)
 	default:
 		return fmt.Errorf("the key-value store could not do it: %s", f.Text)
 	}
@@ -192,6 +193,10 @@ func (v values) ttl(name string) (time.Duration, error) {
 	ms, err := v.number(name)
 	return time.Duration(min(max(ms, 0), float64(messages.LongestTTL.Milliseconds()))) * time.Millisecond, err
 }
+
+// headerETag is the name of the header in canonical form, which Set would compute for
+// every answer.
+var headerETag = []byte("Etag")
 
 // revision sets the ETag to the revision of the value that was read or written.
 func (c *call) revision(n uint64) {
@@ -210,7 +215,7 @@ func (c *call) condition() (messages.Condition, error) {
 	}
 	revision, err := strconv.ParseUint(strings.Trim(match, `"`), 10, 64)
 	if err != nil || none != "" {
-		return messages.Condition{}, problem(http.StatusBadRequest, codeValidation,
+		return messages.Condition{}, web.Problemf(http.StatusBadRequest, web.CodeValidation,
 			`headers must be If-Match: "<revision>", the ETag of an answer, or If-None-Match: *`)
 	}
 	return messages.Condition{Kind: messages.IfRevision, Revision: revision}, nil

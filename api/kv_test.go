@@ -152,14 +152,14 @@ func TestContract_keyValues(t *testing.T) {
 		{values, request{name: "delete of an unknown namespace", method: "DELETE", target: "/v4/keyvalues/no", want: 400}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.KeyValues = newStore() })
+			c := newContract(t, func(o *Options) { o.KeyValues = newStore() })
 			c.call(row.path, row.request)
 		})
 	}
 }
 
 func TestREST_tellsTheRevisionOfAValue(t *testing.T) {
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues = newStore() })
+	c := newContract(t, func(o *Options) { o.KeyValues = newStore() })
 	answer, err := c.client.Get(c.url + "/v4/keyvalues/etl?key=lastRun")
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestREST_tellsTheRevisionOfAValue(t *testing.T) {
 func TestREST_aStoreThatFailsIsNotTheClientsFault(t *testing.T) {
 	broken := newStore()
 	broken.err = errors.New("the journal is closed")
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues = broken })
+	c := newContract(t, func(o *Options) { o.KeyValues = broken })
 	c.call("", request{name: "get", method: "GET", target: "/v4/keyvalues/etl?key=lastRun", want: 500})
 	c.call("", request{name: "put", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`, want: 500})
 }

@@ -11,7 +11,7 @@ import (
 
 func TestMetrics_countCallsByEndpointAndEnd(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	c := newContract(t, func(o *RESTOptions) {
+	c := newContract(t, func(o *Options) {
 		o.Endpoints, o.Access, o.Metrics, o.CallsPerMinute = []string{"butlerping"}, known, NewMetrics(reg), 5
 	})
 	const ping = "/v4/butlerping"
@@ -57,7 +57,7 @@ butler_http_requests_total{code="5xx",handler="none",method="other"} 0
 
 func TestMetrics_tellAPageOfAnotherOriginFromALackOfRights(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Access, o.Metrics = newStore(), known, NewMetrics(reg) })
+	c := newContract(t, func(o *Options) { o.KeyValues, o.Access, o.Metrics = newStore(), known, NewMetrics(reg) })
 	header := withKey("writer")
 	header.Set("Sec-Fetch-Site", "cross-site")
 	c.call("/v4/keyvalues/{namespace}", request{
@@ -76,7 +76,7 @@ butler_http_auth_failures_total{reason="unknown_caller"} 0
 
 func TestMetrics_showTheSizesOfBodies(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	c := newContract(t, func(o *RESTOptions) {
+	c := newContract(t, func(o *Options) {
 		o.Apps, o.Metrics = &stage{dump: aDump}, NewMetrics(reg)
 	})
 	const reload = "/v4/app/{appId}/reload"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"butler/api/web"
 )
 
 // moments hands out contexts with a deadline. Calls that begin within the same
@@ -18,18 +20,18 @@ type moment struct {
 }
 
 // momentLength is for how long a context is handed out, and so by how much a call
-// may outlast requestTimeout.
+// may outlast web.RequestTimeout.
 const momentLength = time.Second
 
 // now returns a context for a call that begins now. It lasts for at least
-// requestTimeout. It uses the monotonic clock, as the deadline of the context does,
+// web.RequestTimeout. It uses the monotonic clock, as the deadline of the context does,
 // and not the clock of the server.
 func (s *moments) now() context.Context {
 	now := time.Now()
 	if m := s.latest.Load(); m != nil && now.Before(m.over) {
 		return m.ctx
 	}
-	ctx, end := context.WithTimeout(context.Background(), requestTimeout+momentLength)
+	ctx, end := context.WithTimeout(context.Background(), web.RequestTimeout+momentLength)
 	context.AfterFunc(ctx, end) // calls of that moment may wait until then
 	s.latest.Store(&moment{ctx: ctx, over: now.Add(momentLength)})
 	return ctx

@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"butler/api/web"
 	"butler/messages"
 )
 
@@ -38,7 +39,7 @@ func TestKeyValues_everyCallMayWaitInFullWhateverTheClockOfTheServerSays(t *test
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := &lasting{store: newStore()}
-				r := &rest{opts: RESTOptions{KeyValues: asked, Now: clock}}
+				r := &rest{opts: Options{KeyValues: asked, Now: clock}}
 				for range 50 {
 					var ctx fasthttp.RequestCtx
 					ctx.Request.SetRequestURI("/v4/keyvalues/etl?key=lastRun")
@@ -49,8 +50,8 @@ func TestKeyValues_everyCallMayWaitInFullWhateverTheClockOfTheServerSays(t *test
 					time.Sleep(900 * time.Millisecond)
 				}
 				for i, left := range asked.left {
-					if left < requestTimeout || left > requestTimeout+momentLength {
-						t.Errorf("call %d may wait for %s, want %s and at most %s more", i, left, requestTimeout, momentLength)
+					if left < web.RequestTimeout || left > web.RequestTimeout+momentLength {
+						t.Errorf("call %d may wait for %s, want %s and at most %s more", i, left, web.RequestTimeout, momentLength)
 					}
 				}
 			})

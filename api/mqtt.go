@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/mqttconn/topic"
 )
@@ -20,7 +21,7 @@ type MQTT interface {
 // may start tasks, so a caller that is bound to those of some tags sends none.
 func (r *rest) mqttPublish(c *call) (int, any, error) {
 	if len(c.caller.Tags) > 0 {
-		return 0, nil, problem(http.StatusForbidden, "", "the credentials are bound to tags, and a message is not; use a key without tags")
+		return 0, nil, web.Problemf(http.StatusForbidden, "", "the credentials are bound to tags, and a message is not; use a key without tags")
 	}
 	body, err := c.object()
 	if err != nil {
@@ -31,7 +32,7 @@ func (r *rest) mqttPublish(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	if err := topic.Check(name); err != nil {
-		return 0, nil, problem(http.StatusBadRequest, codeValidation, "body/topic %s", err)
+		return 0, nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "body/topic %s", err)
 	}
 	message, there, err := body.text("message")
 	if err != nil {
@@ -41,9 +42,9 @@ func (r *rest) mqttPublish(c *call) (int, any, error) {
 		return 0, nil, body.missing("message")
 	}
 	if r.opts.MQTT == nil {
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "MQTT is not enabled; set Butler.mqttConfig.enable")
+		return 0, nil, web.Problemf(http.StatusServiceUnavailable, "", "MQTT is not enabled; set Butler.mqttConfig.enable")
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	if err := r.opts.MQTT.Publish(ctx, r.starting(c).Principal, name, message); err != nil {
 		return 0, nil, err

@@ -50,7 +50,7 @@ func TestContract_mqttPublish(t *testing.T) {
 		{request: request{name: "the broker is gone", body: `{"topic":"a","message":"m"}`, want: 503}, err: gone},
 	} {
 		broker := &airwaves{err: row.err}
-		c := newContract(t, func(o *RESTOptions) { o.MQTT = broker })
+		c := newContract(t, func(o *Options) { o.MQTT = broker })
 		row.target = path
 		if row.method == "" {
 			row.method = "PUT"
@@ -66,7 +66,7 @@ func TestContract_mqttPublish(t *testing.T) {
 func TestContract_mqttPublishNeedsTheRightToStart(t *testing.T) {
 	const path = "/v4/mqttpublishmessage"
 	for key, want := range map[string]int{"": 401, "guess": 401, "reader": 403, "writer": 403, "hr": 403, "starter": 201, "admin": 201} {
-		c := newContract(t, func(o *RESTOptions) { o.MQTT, o.Access = &airwaves{}, startKeys })
+		c := newContract(t, func(o *Options) { o.MQTT, o.Access = &airwaves{}, startKeys })
 		header := http.Header{}
 		if key != "" {
 			header = withKey(key)
@@ -89,7 +89,7 @@ func (g gauge) Status(context.Context) (UDPQueueStatus, error) {
 
 func TestContract_udpQueue(t *testing.T) {
 	const path = "/v4/udpqueue"
-	with := func(q UDPQueue) func(*RESTOptions) { return func(o *RESTOptions) { o.UDPQueue, o.Access = q, known } }
+	with := func(q UDPQueue) func(*Options) { return func(o *Options) { o.UDPQueue, o.Access = q, known } }
 	get := func(name string, header http.Header, want int) request {
 		return request{name: name, method: "GET", target: path, header: header, want: want}
 	}

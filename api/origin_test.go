@@ -22,7 +22,7 @@ func TestAccess_changesNothingForAPageOfAnotherOrigin(t *testing.T) {
 		"an old browser, a page of our own": {http.Header{"Origin": {"OUR OWN"}}, 201},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.KeyValues = newStore() })
+			c := newContract(t, func(o *Options) { o.KeyValues = newStore() })
 			if row.header.Get("Origin") == "OUR OWN" {
 				row.header.Set("Origin", c.url)
 			}

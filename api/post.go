@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"butler/api/web"
 )
 
 // Slack sends messages that callers write. An error says why one did not arrive,
@@ -73,7 +75,7 @@ func (r *rest) slackPost(c *call) (int, any, error) {
 	if m.Emoji, _, err = body.text("emoji"); err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	if err := r.opts.Slack.Post(ctx, m); err != nil {
 		return 0, nil, fmt.Errorf("the message did not reach Slack: %w", err)
@@ -96,7 +98,7 @@ func (r *rest) newRelicEvent(c *call) (int, any, error) {
 	if e.Timestamp, e.Attributes, err = r.observed(body); err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	if err := r.opts.NewRelic.Event(ctx, e); err != nil {
 		return 0, nil, fmt.Errorf("not passed on to New Relic: %w", err)
@@ -131,7 +133,7 @@ func (r *rest) newRelicMetric(c *call) (int, any, error) {
 	if m.Timestamp, m.Attributes, err = r.observed(body); err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	if err := r.opts.NewRelic.Metric(ctx, m); err != nil {
 		return 0, nil, fmt.Errorf("not passed on to New Relic: %w", err)
@@ -167,13 +169,13 @@ func (v values) attributes(name string) (map[string]any, error) {
 		list = []any{member}
 	}
 	if len(list) > maxAttributes {
-		return nil, problem(http.StatusBadRequest, codeValidation, "%s/%s must NOT have more than %d items", v.where, name, maxAttributes)
+		return nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s/%s must NOT have more than %d items", v.where, name, maxAttributes)
 	}
 	out := make(map[string]any, len(list))
 	for i, item := range list {
 		one := values{where: fmt.Sprintf("%s/%s/%d", v.where, name, i)}
 		if one.members, ok = item.(map[string]any); !ok {
-			return nil, problem(http.StatusBadRequest, codeValidation, "%s must be object", one.where)
+			return nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s must be object", one.where)
 		}
 		key, err := one.named("name")
 		if err != nil {

@@ -36,7 +36,7 @@ func at() time.Time { return time.UnixMilli(1_900_000_000_000) }
 
 func (o *outside) contract(t *testing.T) *contract {
 	t.Helper()
-	return newContract(t, func(r *RESTOptions) { r.Slack, r.NewRelic, r.Now = o, o, at })
+	return newContract(t, func(r *Options) { r.Slack, r.NewRelic, r.Now = o, o, at })
 }
 
 func TestContract_messages(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"butler/api/web"
 	"butler/internal/cloudevent"
 	"butler/messages"
 )
@@ -19,9 +20,9 @@ type CloudEvents interface {
 func (r *rest) cloudEvent(c *call) (int, any, error) {
 	body := c.ctx.PostBody()
 	if len(body) > cloudevent.MaxSize {
-		return 0, nil, problem(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body is too large")
+		return 0, nil, web.Problemf(http.StatusRequestEntityTooLarge, web.CodeTooLarge, "Request body is too large")
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	// The server uses the memory of the body again.
 	event, signature := append([]byte(nil), body...), string(c.ctx.Request.Header.Peek(cloudevent.Signature))
@@ -30,10 +31,10 @@ func (r *rest) cloudEvent(c *call) (int, any, error) {
 	case err != nil:
 		return 0, nil, err
 	case outcome == messages.CloudRefused:
-		return 0, nil, problem(http.StatusBadRequest, codeValidation, "%s", why)
+		return 0, nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "%s", why)
 	case outcome == messages.CloudBusy:
 		c.ctx.Response.Header.Set("Retry-After", "10")
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "%s", why)
+		return 0, nil, web.Problemf(http.StatusServiceUnavailable, "", "%s", why)
 	}
 	return http.StatusAccepted, struct {
 		Outcome messages.CloudOutcome `json:"outcome"`

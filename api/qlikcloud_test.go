@@ -38,7 +38,7 @@ func TestContract_cloudEvents(t *testing.T) {
 		{request{name: "too large", want: 413, body: strings.Repeat(" ", cloudevent.MaxSize+1)}, cloudGate{}},
 	} {
 		gate := row.gate
-		c := newContract(t, func(o *RESTOptions) { o.CloudEvents = &gate })
+		c := newContract(t, func(o *Options) { o.CloudEvents = &gate })
 		r := row.request
 		r.method, r.target, r.header = http.MethodPost, path, http.Header{cloudevent.Signature: {"abc"}}
 		if r.body == "" {

@@ -1,3 +1,15 @@
+// Package api owns the REST API: routes, handlers and who may call what. The other HTTP
+// servers are in packages of their own: operations (metrics, health, administration)
+// and pages (configuration, health check for containers). web is what they share.
+//
+// The REST API accepts calls from any host: with access control from callers whose
+// credential has the scope, without it from everybody except web pages of other
+// origins. Work on files, apps and tasks takes as long as it needs, and a watch lasts as
+// long as its client keeps reading; every other call ends within 30 seconds. An error
+// says what is wrong and how to correct it.
+//
+// It talks to the rest of the service through the functions and interfaces in its
+// options, and must never reach an actor, the journal or the QRS directly.
 package api
 
 import (
@@ -14,11 +26,12 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api/sockets"
+	"butler/api/web"
 	"butler/internal/logx"
 )
 
-// RESTOptions are what the REST API serves.
-type RESTOptions struct {
+// Options are what the REST API serves.
+type Options struct {
 	// Address is host:port to listen on; port 0 picks a free one.
 	Address string
 	// Sockets are shared with other servers; nil shares none.
@@ -71,12 +84,12 @@ type RESTOptions struct {
 
 // rest is the API that load scripts and other systems call.
 type rest struct {
-	opts RESTOptions
+	opts Options
 	// routes are those of the enabled endpoints.
 	routes []route
 	// unmatched counts the calls that match no route.
 	unmatched *meter
-	limit     *limiter
+	limit     *web.Limiter
 	docs      *documentation
 	// checkHost says that the Host header of a call has to be one of our names;
 	// lastHost is the latest one that was.
@@ -91,8 +104,8 @@ type rest struct {
 	working func() context.Context
 }
 
-// ListenREST binds the address of the REST API. Serve starts answering.
-func ListenREST(o RESTOptions) (*Server, error) {
+// Listen binds the address of the REST API. Serve starts answering.
+func Listen(o Options) (*web.Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -103,7 +116,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 	working, stop := context.WithCancel(context.Background())
 	r := &rest{
 		opts: o, unmatched: o.Metrics.meter(endpoint{name: "none", method: "other"}),
-		limit: newLimiter(o.CallsPerMinute, o.Now), working: func() context.Context { return working },
+		limit: web.NewLimiter(o.CallsPerMinute, o.Now), working: func() context.Context { return working },
 	}
 	for _, e := range r.endpoints() {
 		if slices.Contains(o.Endpoints, e.name) {
@@ -117,7 +130,7 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		stop()
 		return nil, err
 	}
-	r.checkHost = o.Access == nil && onLoopback(listener)
+	r.checkHost = o.Access == nil && web.OnLoopback(listener)
 	scheme := "http://"
 	if o.TLS != nil {
 		listener, scheme = tls.NewListener(listener, o.TLS), "https://"
@@ -126,8 +139,8 @@ func ListenREST(o RESTOptions) (*Server, error) {
 		stop()
 		return nil, errors.Join(err, listener.Close())
 	}
-	broken := func(ctx *fasthttp.RequestCtx, err error) { (&call{ctx: ctx}).fail(unreadable(err)) }
-	return newServer(listener, r.handle, broken, stop), nil
+	broken := func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }
+	return web.New(listener, r.handle, broken, stop), nil
 }
 
 // handle answers one request. Endpoints that are not enabled do not exist.
@@ -135,14 +148,14 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 	c := &call{ctx: ctx, meter: r.unmatched}
 	r.opts.Metrics.running.Inc()
 	defer r.measure(c)
-	defer c.rescue(r.opts.Log)
+	defer web.Rescue(c.ctx, r.opts.Log)
 	if err := r.misdirected(c); err != nil {
-		c.fail(err)
+		web.Fail(c.ctx, err)
 		return
 	}
 	method, err := methodOf(ctx)
 	if err != nil {
-		c.fail(err)
+		web.Fail(c.ctx, err)
 		return
 	}
 	path := string(ctx.URI().PathOriginal())
@@ -157,11 +170,11 @@ func (r *rest) handle(ctx *fasthttp.RequestCtx) {
 	}
 	if (method == fasthttp.MethodGet || method == fasthttp.MethodHead) && r.docs.serve(ctx, path) {
 		if err := r.limited(c, "GET "+documentationPath); err != nil {
-			c.fail(err)
+			web.Fail(c.ctx, err)
 		}
 		return
 	}
-	c.fail(problem(404, "", "Route %s:%s not found", method, path))
+	web.Fail(c.ctx, web.Problemf(404, "", "Route %s:%s not found", method, path))
 }
 
 // measure records the metrics of an answered call.
@@ -185,17 +198,17 @@ func methodOf(ctx *fasthttp.RequestCtx) (string, error) {
 	case fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodDelete, fasthttp.MethodPost:
 		return method, nil
 	default:
-		return "", problem(400, "", "the header X-HTTP-Method-Override must be PUT, DELETE, POST or GET")
+		return "", web.Problemf(400, "", "the header X-HTTP-Method-Override must be PUT, DELETE, POST or GET")
 	}
 }
 
 // limited counts a call of the client, and returns an error when it exceeds the rate limit.
 func (r *rest) limited(c *call, route string) error {
-	if !r.limit.limits() {
+	if !r.limit.Limits() {
 		return nil
 	}
 	client := c.ctx.RemoteIP().String()
-	err := r.limit.admit(client, &c.ctx.Response.Header)
+	err := r.limit.Admit(client, &c.ctx.Response.Header)
 	if err != nil {
 		r.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", route))
 		r.opts.Metrics.limited.Inc()
@@ -206,16 +219,16 @@ func (r *rest) limited(c *call, route string) error {
 // serve limits, logs and answers the calls of one endpoint.
 func (r *rest) serve(c *call, e *route) {
 	if err := r.limited(c, e.title); err != nil {
-		c.fail(err)
+		web.Fail(c.ctx, err)
 		return
 	}
 	if err := r.admit(c, e); err != nil {
-		c.fail(err)
+		web.Fail(c.ctx, err)
 		return
 	}
 	status, body, err := e.serve(c)
 	if err != nil {
-		c.fail(err)
+		web.Fail(c.ctx, err)
 	} else {
 		c.answer(status, body)
 	}

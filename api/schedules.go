@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"butler/api/web"
 	"butler/messages"
 )
 
@@ -37,7 +38,7 @@ type scheduled struct {
 func unbound(serve func(*call) (int, any, error)) func(*call) (int, any, error) {
 	return func(c *call) (int, any, error) {
 		if len(c.caller.Tags) > 0 {
-			return 0, nil, problem(http.StatusForbidden, "", "the credentials are bound to tags, and a schedule is not; use a key without tags")
+			return 0, nil, web.Problemf(http.StatusForbidden, "", "the credentials are bound to tags, and a schedule is not; use a key without tags")
 		}
 		return serve(c)
 	}
@@ -50,13 +51,13 @@ func (r *rest) scheduleList(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	if named && id == "" {
-		return 0, nil, problem(http.StatusBadRequest, codeValidation, "querystring/id must NOT have fewer than 1 characters")
+		return 0, nil, web.Problemf(http.StatusBadRequest, web.CodeValidation, "querystring/id must NOT have fewer than 1 characters")
 	}
 	runs, err := query.number("runs")
 	if err != nil || runs < 0 || runs > maxRuns {
-		return 0, nil, errors.Join(problem(http.StatusBadRequest, codeValidation, "querystring/runs must be a number from 0 to %d", maxRuns), err)
+		return 0, nil, errors.Join(web.Problemf(http.StatusBadRequest, web.CodeValidation, "querystring/runs must be a number from 0 to %d", maxRuns), err)
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.Schedules.List(ctx, messages.ListSchedules{ID: id, Runs: int(runs)})
 	if err == nil {
@@ -74,7 +75,7 @@ func (r *rest) scheduleList(c *call) (int, any, error) {
 }
 
 func (r *rest) scheduleStatus(*call) (int, any, error) {
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.Schedules.Describe(ctx)
 	return http.StatusOK, reply.Text, err
@@ -103,7 +104,7 @@ func (r *rest) scheduleCreate(c *call) (int, any, error) {
 	if s.Tags, err = body.texts("tags"); err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.Schedules.Create(ctx, messages.CreateSchedule{Schedule: s})
 	if err == nil {
@@ -117,7 +118,7 @@ func (r *rest) scheduleDelete(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	reply, err := r.opts.Schedules.Delete(ctx, messages.DeleteSchedule{ID: id})
 	if err == nil {
@@ -133,7 +134,7 @@ func (r *rest) scheduleSwitch(to messages.ScheduleState) func(*call) (int, any, 
 		if err != nil {
 			return 0, nil, err
 		}
-		ctx, cancel := bounded()
+		ctx, cancel := web.Bounded()
 		defer cancel()
 		reply, err := r.opts.Schedules.Switch(ctx, messages.SwitchSchedule{ID: id, To: to})
 		if err == nil {
@@ -145,7 +146,7 @@ func (r *rest) scheduleSwitch(to messages.ScheduleState) func(*call) (int, any, 
 
 func (r *rest) scheduleSwitchAll(to messages.ScheduleState) func(*call) (int, any, error) {
 	return func(*call) (int, any, error) {
-		ctx, cancel := bounded()
+		ctx, cancel := web.Bounded()
 		defer cancel()
 		reply, err := r.opts.Schedules.SwitchAll(ctx, messages.SwitchAllSchedules{To: to})
 		if err == nil {
@@ -160,7 +161,7 @@ func (c *call) scheduleID() (string, error) {
 	if id := c.parameters.get("scheduleId"); id != "" {
 		return id, nil
 	}
-	return "", problem(http.StatusBadRequest, codeValidation, "params/scheduleId must NOT have fewer than 1 characters")
+	return "", web.Problemf(http.StatusBadRequest, web.CodeValidation, "params/scheduleId must NOT have fewer than 1 characters")
 }
 
 // scheduleRefusal turns a failure of the scheduler into the error for the caller.
@@ -169,13 +170,13 @@ func scheduleRefusal(f messages.Failure, id string) error {
 	case !f.Failed():
 		return nil
 	case f.Kind == messages.FailureNotFound:
-		return problem(http.StatusBadRequest, "", "%s: '%s'", f.Text, id)
+		return web.Problemf(http.StatusBadRequest, "", "%s: '%s'", f.Text, id)
 	case f.Kind == messages.FailureRejected:
-		return problem(http.StatusBadRequest, "", "%s", f.Text)
+		return web.Problemf(http.StatusBadRequest, "", "%s", f.Text)
 	case f.Kind == messages.FailureBusy:
-		return problem(http.StatusServiceUnavailable, "", "%s", f.Text)
+		return web.Problemf(http.StatusServiceUnavailable, "", "%s", f.Text)
 	default: // the text names paths of the machine, and is for the log
-		return problem(http.StatusInternalServerError, "", "the schedule file cannot be read or written, nothing has changed; "+
+		return web.Problemf(http.StatusInternalServerError, "", "the schedule file cannot be read or written, nothing has changed; "+
 			"/health and the log of the service say what is wrong with it; mend that, and call again a minute later")
 	}
 }

@@ -109,7 +109,7 @@ func TestContract_schedules(t *testing.T) {
 		{"/v4/schedules/status", messages.Failure{}, request{name: "status", method: "GET", target: "/v4/schedules/status", want: 200}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			c := newContract(t, func(o *RESTOptions) { o.Schedules = &scheduler{failure: row.failure} })
+			c := newContract(t, func(o *Options) { o.Schedules = &scheduler{failure: row.failure} })
 			if body := c.call(row.path, row.request); strings.Contains(string(body), "/srv") {
 				t.Errorf("the answer names a path of the machine: %s", body)
 			}
@@ -119,7 +119,7 @@ func TestContract_schedules(t *testing.T) {
 
 func TestSchedules_areNotChangedByWhoIsBoundToTags(t *testing.T) {
 	const wish = `{"name":"a","cronSchedule":"* * * * *","timezone":"UTC","qlikSenseTaskId":"x","startupState":"start"}`
-	c := newContract(t, func(o *RESTOptions) { o.Schedules, o.Access = &scheduler{}, startKeys })
+	c := newContract(t, func(o *Options) { o.Schedules, o.Access = &scheduler{}, startKeys })
 	for _, row := range []struct{ path, method, target, body string }{
 		{"/v4/schedules", "POST", "/v4/schedules", wish},
 		{"/v4/schedules/{scheduleId}", "DELETE", "/v4/schedules/s-1", ""},

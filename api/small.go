@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"butler/api/web"
 )
 
 // The endpoints that need nothing but the call.
@@ -48,9 +50,9 @@ func digitsOf(c *call, name, alphabet string) (string, error) {
 	case err != nil:
 		return "", err
 	case len(text) > maxDigits:
-		return "", problem(http.StatusBadRequest, codeValidation, "querystring/%s must NOT have more than %d characters", name, maxDigits)
+		return "", web.Problemf(http.StatusBadRequest, web.CodeValidation, "querystring/%s must NOT have more than %d characters", name, maxDigits)
 	case strings.Trim(text, alphabet) != "":
-		return "", problem(http.StatusBadRequest, codeValidation, "querystring/%s must have digits of %s only", name, name)
+		return "", web.Problemf(http.StatusBadRequest, web.CodeValidation, "querystring/%s must have digits of %s only", name, name)
 	}
 	return text, nil
 }

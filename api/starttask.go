@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/starttask"
 )
@@ -32,7 +33,7 @@ func (r *rest) startTasks(c *call) (int, any, error) {
 		return 0, nil, startProblem(err)
 	}
 	if r.opts.Starter == nil {
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "tasks cannot be started: no Qlik Sense is configured; set Butler.configQRS.host")
+		return 0, nil, web.Problemf(http.StatusServiceUnavailable, "", "tasks cannot be started: no Qlik Sense is configured; set Butler.configQRS.host")
 	}
 	answer := r.opts.Starter.Start(r.working(), r.starting(c), request)
 	return answer.Status, answer, nil
@@ -55,7 +56,7 @@ func startProblem(err error) error {
 		return err
 	}
 	code := map[starttask.ProblemKind]string{
-		starttask.NotJSON: codeInvalidJSON, starttask.NotValid: codeValidation, starttask.TooLarge: codeTooLarge,
+		starttask.NotJSON: web.CodeInvalidJSON, starttask.NotValid: web.CodeValidation, starttask.TooLarge: web.CodeTooLarge,
 	}[why.Kind]
-	return problem(why.Status(), code, "%s", why.Error())
+	return web.Problemf(why.Status(), code, "%s", why.Error())
 }

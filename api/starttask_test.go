@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"butler/api/web"
 	"butler/internal/apikey"
 	"butler/internal/starttask"
 	"butler/messages"
@@ -69,28 +70,28 @@ func startKeys(key string, connection *tls.ConnectionState) (apikey.Principal, e
 }
 
 // serveStarts serves an API that starts tasks one after the other.
-func serveStarts(t *testing.T, c *cluster, change func(*starttask.Options, *RESTOptions)) *contract {
+func serveStarts(t *testing.T, c *cluster, change func(*starttask.Options, *Options)) *contract {
 	t.Helper()
-	return newContract(t, func(o *RESTOptions) {
+	return newContract(t, func(o *Options) {
 		options := starttask.Options{Repository: c, KeyValues: newStore(), Limits: starttask.Limits{MaxConcurrent: 1}}
 		change(&options, o)
 		o.Starter = starttask.New(options)
 	})
 }
 
-func asItIs(*starttask.Options, *RESTOptions) {}
+func asItIs(*starttask.Options, *Options) {}
 
 func TestContract_startTasks(t *testing.T) {
 	const one, list = "/v4/reloadtask/{taskId}/start", "/v4/reloadtask/start"
-	onlyHR := func(o *starttask.Options, _ *RESTOptions) {
+	onlyHR := func(o *starttask.Options, _ *Options) {
 		o.Filter, _ = starttask.NewFilter(starttask.AllowList{TaskIDs: []string{strings.ToUpper(hrTask)}, Tags: []string{"hr"}})
 	}
-	keyed := func(_ *starttask.Options, o *RESTOptions) { o.Access = startKeys }
+	keyed := func(_ *starttask.Options, o *Options) { o.Access = startKeys }
 	const union = `{"taskId":["` + hrTask + `"],"tag":["nightly"],"customProperty":[{"name":"team","value":"sales"}]}`
 	const form = `[{"type":"keyvaluestore","payload":{"namespace":"etl","key":"batch","value":17,"ttl":"60000"}},{"type":"starttasktag","payload":{"tag":"nightly"}}]`
 	for _, row := range []struct {
 		path   string
-		change func(*starttask.Options, *RESTOptions)
+		change func(*starttask.Options, *Options)
 		starts []string
 		want   string // in the answer
 		request
@@ -107,13 +108,13 @@ func TestContract_startTasks(t *testing.T) {
 		{list, asItIs, []string{hrTask}, `"tasksNotFound":[{"taskId":"` + noTask, request{name: "an unknown ID", method: "PUT", target: "/v4/reloadtask/start", body: `{"taskId":["` + hrTask + `","` + noTask + `"]}`, want: 200}},
 		{one, asItIs, nil, `"tasksId":{"started":[],"invalid":[{"taskId":"abc"`, request{name: "no ID at all, in the array form", method: "PUT", target: "/v4/reloadtask/abc/start", body: "[]", want: 200}},
 		{one, asItIs, nil, `"error":"Invalid task ID format"`, request{name: "no ID at all", method: "PUT", target: "/v4/reloadtask/abc/start", want: 400}},
-		{list, asItIs, nil, codeInvalidJSON, request{name: "no JSON", method: "PUT", target: "/v4/reloadtask/start", body: "{", want: 400}},
+		{list, asItIs, nil, web.CodeInvalidJSON, request{name: "no JSON", method: "PUT", target: "/v4/reloadtask/start", body: "{", want: 400}},
 		{list, asItIs, nil, "body/0/type", request{name: "an unknown type", method: "PUT", target: "/v4/reloadtask/start", body: `[{"type":"startall","payload":{}}]`, want: 400}},
 		{list, asItIs, nil, "querystring/allTaskIdsMustExist must be boolean", request{name: "a strange switch", method: "PUT", target: "/v4/reloadtask/start?allTaskIdsMustExist=yes", body: union, want: 400}},
 		{list, asItIs, nil, "must be there once", request{name: "a switch twice", method: "PUT", target: "/v4/reloadtask/start?dryRun=true&dryRun=false", body: union, want: 400}},
-		{list, asItIs, nil, codeTooLarge, request{name: "too many selectors", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":["a"` + strings.Repeat(`,"a"`, starttask.MaxSelectors) + `]}`, want: 413}},
-		{list, asItIs, nil, codeTooLarge, request{name: "a tag without end", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":"` + strings.Repeat("a", starttask.MaxText+1) + `"}`, want: 413}},
-		{list, asItIs, nil, codeMediaType, request{name: "a form", method: "PUT", target: "/v4/reloadtask/start", body: "tag=nightly", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, want: 415}},
+		{list, asItIs, nil, web.CodeTooLarge, request{name: "too many selectors", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":["a"` + strings.Repeat(`,"a"`, starttask.MaxSelectors) + `]}`, want: 413}},
+		{list, asItIs, nil, web.CodeTooLarge, request{name: "a tag without end", method: "PUT", target: "/v4/reloadtask/start", body: `{"tag":"` + strings.Repeat("a", starttask.MaxText+1) + `"}`, want: 413}},
+		{list, asItIs, nil, web.CodeMediaType, request{name: "a form", method: "PUT", target: "/v4/reloadtask/start", body: "tag=nightly", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, want: 415}},
 		{list, onlyHR, []string{hrTask}, `"tasksTagDenied":[{"tag":"nightly","reason":"the start-task filter does not allow it"}]`, request{name: "what the filter denies", method: "PUT", target: "/v4/reloadtask/start", body: union, want: 200}},
 		{list, keyed, nil, "not accepted", request{name: "without a key", method: "PUT", target: "/v4/reloadtask/start", body: union, want: 401}},
 		{list, keyed, nil, "scope start", request{name: "with a key of another scope", method: "PUT", target: "/v4/reloadtask/start", body: union, header: withKey("writer"), want: 403}},
@@ -146,7 +147,7 @@ func TestContract_startTasksThatCannotBeStarted(t *testing.T) {
 	r.name, r.want = "a store without room", 507
 	r.body = `{"tag":"nightly","keyValueStore":{"namespace":"full","key":"k","value":"v"}}`
 	sense := &cluster{}
-	serveStarts(t, sense, func(o *starttask.Options, _ *RESTOptions) { o.KeyValues = fullStore{} }).call(list, r)
+	serveStarts(t, sense, func(o *starttask.Options, _ *Options) { o.KeyValues = fullStore{} }).call(list, r)
 	if len(sense.starts) > 0 {
 		t.Errorf("want nothing started, got %q", sense.starts)
 	}
@@ -160,7 +161,7 @@ func (fullStore) Put(context.Context, messages.PutValue) (messages.PutValueReply
 
 func TestStart_isToldToTheAuditWithItsCaller(t *testing.T) {
 	var events []starttask.Event
-	c := serveStarts(t, &cluster{}, func(o *starttask.Options, r *RESTOptions) {
+	c := serveStarts(t, &cluster{}, func(o *starttask.Options, r *Options) {
 		o.Audit = func(e starttask.Event) { events = append(events, e) }
 		r.Access = startKeys
 	})

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"butler/api/web"
 )
 
 // UDPQueue reports on the intake of task events.
@@ -42,9 +44,9 @@ type UDPQueueStatus struct {
 
 func (r *rest) udpQueue(*call) (int, any, error) {
 	if r.opts.UDPQueue == nil {
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "no task events are received; set Butler.udpServerConfig.enable")
+		return 0, nil, web.Problemf(http.StatusServiceUnavailable, "", "no task events are received; set Butler.udpServerConfig.enable")
 	}
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	status, err := r.opts.UDPQueue.Status(ctx)
 	return http.StatusOK, status, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"butler/api/web"
 	"butler/messages"
 )
 
@@ -70,10 +71,10 @@ func (r *rest) kvWatch(c *call) (int, any, error) {
 		return http.StatusOK, watched(func(*bufio.Writer) {}), nil
 	}
 	if !r.streams.enter() {
-		return 0, nil, problem(http.StatusServiceUnavailable, "", "there are %d watches already, which is all that can be served", maxStreams)
+		return 0, nil, web.Problemf(http.StatusServiceUnavailable, "", "there are %d watches already, which is all that can be served", maxStreams)
 	}
 	namespace := c.parameters.get("namespace")
-	ctx, cancel := bounded()
+	ctx, cancel := web.Bounded()
 	defer cancel()
 	watch, err := r.opts.KeyValues.Watch(ctx, messages.WatchNamespace{Namespace: namespace})
 	if err == nil {

@@ -20,7 +20,7 @@ func TestContract_watch(t *testing.T) {
 		{name: "head of a watch", method: "HEAD", target: "/v4/keyvalues/etl/watch", want: 200},
 		{name: "watch of an unknown namespace", method: "GET", target: "/v4/keyvalues/no/watch", want: 400},
 	} {
-		c := newContract(t, func(o *RESTOptions) { o.KeyValues = newStore() })
+		c := newContract(t, func(o *Options) { o.KeyValues = newStore() })
 		path := watchPath
 		if r.method == "HEAD" {
 			path = ""
@@ -69,7 +69,7 @@ func next(t *testing.T, lines *bufio.Reader, prefix string) string {
 func TestWatch_tellsChangesAndThatItLives(t *testing.T) {
 	s := newStore()
 	s.events = make(chan any, 10)
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Heartbeat = s, 20*time.Millisecond })
+	c := newContract(t, func(o *Options) { o.KeyValues, o.Heartbeat = s, 20*time.Millisecond })
 	_, lines := watching(t, c, "Last-Event-ID: 7")
 	if got := next(t, lines, "data: "); got != `data: {"namespace":"etl","revision":7,"resumed":true}` {
 		t.Errorf("want the watch resumed, got %s", got)
@@ -95,7 +95,7 @@ func TestWatch_tellsChangesAndThatItLives(t *testing.T) {
 func TestWatch_cutsOffWhoDoesNotRead(t *testing.T) {
 	s := newStore()
 	s.events = make(chan any)
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues, o.Heartbeat = s, 100*time.Millisecond })
+	c := newContract(t, func(o *Options) { o.KeyValues, o.Heartbeat = s, 100*time.Millisecond })
 	watching(t, c)
 	value := strings.Repeat("v", 1<<20)
 	for revision := uint64(8); s.ended.Load() == 0; revision++ {
@@ -112,7 +112,7 @@ func TestWatch_cutsOffWhoDoesNotRead(t *testing.T) {
 func TestWatch_isForSoMany(t *testing.T) {
 	s := newStore()
 	s.events = make(chan any)
-	c := newContract(t, func(o *RESTOptions) { o.KeyValues = s })
+	c := newContract(t, func(o *Options) { o.KeyValues = s })
 	for range maxStreams {
 		watching(t, c)
 	}
@@ -124,7 +124,7 @@ func TestWatch_endsWhenTheServiceStops(t *testing.T) {
 	s.events = make(chan any)
 	var lines *bufio.Reader
 	t.Run("service", func(t *testing.T) {
-		c := newContract(t, func(o *RESTOptions) { o.KeyValues = s })
+		c := newContract(t, func(o *Options) { o.KeyValues = s })
 		conn, stream := watching(t, c)
 		lines = stream
 		_ = conn // closed by the end of the inner test, after the service

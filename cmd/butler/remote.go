@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/app"
 	"butler/internal/jsonshape"
 	"butler/internal/trail"
@@ -106,16 +106,16 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	req.Header.Set(api.AdminHeader, "1")
+	req.Header.Set(operations.AdminHeader, "1")
 	if r.meant != "" {
-		req.Header.Set(api.ConfigurationHeader, api.EncodeConfiguration(r.meant))
+		req.Header.Set(operations.ConfigurationHeader, operations.EncodeConfiguration(r.meant))
 	}
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if other := api.OtherConfiguration(resp.Header, r.meant); other != "" && r.alone && resp.StatusCode == http.StatusOK {
+	if other := operations.OtherConfiguration(resp.Header, r.meant); other != "" && r.alone && resp.StatusCode == http.StatusOK {
 		return otherService{fmt.Errorf("another service answers at %s, with the configuration %s", r.address, shown(other))}
 	}
 	if resp.StatusCode == http.StatusOK {
@@ -147,7 +147,7 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 // tellOther notes, once, that the output is about another service than the one that
 // is meant. A change is refused by that service itself.
 func (r remote) tellOther(out io.Writer, answer http.Header) {
-	if other := api.OtherConfiguration(answer, r.meant); other != "" {
+	if other := operations.OtherConfiguration(answer, r.meant); other != "" {
 		r.once.Do(func() {
 			fmt.Fprintf(out, "butler: at %s another service answers, with the configuration %s and not %s; the output is about that one\n",
 				r.address, shown(other), shown(r.meant))

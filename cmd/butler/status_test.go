@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"butler/api"
+	"butler/api/operations"
 )
 
-// operations is an operations server that answers with what it holds by path.
-func operations(t *testing.T, answers map[string]string) (address string) {
+// operationsServer is an operations server that answers with what it holds by path.
+func operationsServer(t *testing.T, answers map[string]string) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(api.AdminHeader) == "" {
+		if r.Header.Get(operations.AdminHeader) == "" {
 			t.Errorf("want the header of the commands at %s", r.URL.Path)
 		}
 		_, _ = io.WriteString(w, answers[r.URL.Path])
@@ -29,7 +29,7 @@ func statusOf(t *testing.T, health, destinations, refused string, args ...string
 	cmd := newStatus()
 	var out strings.Builder
 	cmd.SetOut(&out)
-	cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{
+	cmd.SetArgs(append([]string{"--address", operationsServer(t, map[string]string{
 		"/health": health, "/admin/destinations": destinations, "/admin/quarantine": refused,
 	})}, args...))
 	if err := cmd.Execute(); err != nil {
@@ -85,7 +85,7 @@ func TestStatus_showsTheRestWhenRefusalsCannotBeListed(t *testing.T) {
 		var out strings.Builder
 		cmd.SetOut(&out)
 		cmd.SetErr(io.Discard)
-		cmd.SetArgs(append([]string{"--address", operations(t, map[string]string{
+		cmd.SetArgs(append([]string{"--address", operationsServer(t, map[string]string{
 			"/health": `{"state":"up","components":[{"name":"ingest","state":"up"}]}`, "/admin/destinations": `[]`, "/admin/quarantine": `no JSON`,
 		})}, args...))
 		if err := cmd.Execute(); err == nil || !strings.Contains(out.String(), "up") {

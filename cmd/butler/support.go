@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/config"
 	"butler/internal/app"
 )
@@ -114,7 +114,7 @@ func (r remote) text(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set(api.AdminHeader, "1")
+	req.Header.Set(operations.AdminHeader, "1")
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return "", err

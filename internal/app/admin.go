@@ -11,17 +11,17 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/messages"
 )
 
-// admin implements api.Admin, the administration behind the operations server.
+// admin implements operations.Admin, the administration behind the operations server.
 type admin struct{ gen *generation }
 
-// Destinations implements api.Admin.
+// Destinations implements operations.Admin.
 func (d admin) Destinations(ctx context.Context) (any, error) {
 	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
 		return messages.DescribeDelivery{ReplyTo: to}
@@ -52,7 +52,7 @@ type DestinationState struct {
 	LastError   string                     `json:"lastError,omitempty"`
 }
 
-// Parked implements api.Admin.
+// Parked implements operations.Admin.
 func (d admin) Parked(_ context.Context, instance string, limit int) (any, error) {
 	parked, err := d.parkedOf(instance, limit)
 	if err != nil {
@@ -91,7 +91,7 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 		names = append(names, place.Instance)
 	}
 	slices.Sort(names)
-	return nil, api.DestinationError{Err: destination.UnknownName(name, slices.Compact(names))}
+	return nil, operations.DestinationError{Err: destination.UnknownName(name, slices.Compact(names))}
 }
 
 // ParkedNotice is the JSON form of a parked notice.
@@ -122,7 +122,7 @@ func ParkedList(parked []outbox.Parked) []ParkedNotice {
 	return out
 }
 
-// ReplayParked implements api.Admin.
+// ReplayParked implements operations.Admin.
 func (d admin) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	targets, err := d.targets(instance, ids)
 	if err != nil || len(targets) == 0 {
@@ -137,7 +137,7 @@ func (d admin) ReplayParked(ctx context.Context, instance string, ids []string) 
 	return d.count("parked notices replayed", reply.Results)
 }
 
-// DropParked implements api.Admin.
+// DropParked implements operations.Admin.
 func (d admin) DropParked(ctx context.Context, instance string, ids []string) (int, error) {
 	targets, err := d.targets(instance, ids)
 	if err != nil || len(targets) == 0 {
@@ -170,7 +170,7 @@ func (d admin) targets(instance string, ids []string) ([]messages.NoticeID, erro
 }
 
 // count logs what was done, and returns how many of the results succeeded and the
-// failures of the others as an api.PartlyError.
+// failures of the others as an operations.PartlyError.
 func (d admin) count(what string, results []messages.ParkedResult) (int, error) {
 	done := 0
 	var failed failedNotices
@@ -184,7 +184,7 @@ func (d admin) count(what string, results []messages.ParkedResult) (int, error) 
 	err := failed.err()
 	d.gen.log.Info(what, logx.Count(done), logx.Err(err))
 	if err != nil {
-		return done, api.PartlyError{Err: err}
+		return done, operations.PartlyError{Err: err}
 	}
 	return done, nil
 }
@@ -222,7 +222,7 @@ func (u *failedNotices) err() error {
 	return errors.New(strings.Join(told, "; "))
 }
 
-// Quarantine implements api.Admin.
+// Quarantine implements operations.Admin.
 func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
 	list, err := d.gen.quarantine.List(limit)
 	if list == nil {

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/messages"
 )
 
@@ -18,7 +18,7 @@ func TestAdmin_tellsWhatWasDoneApartFromAFailureOfTheWhole(t *testing.T) {
 		t.Errorf("want both done, got %d, %v", done, err)
 	}
 	done, err := d.count("replayed", []messages.ParkedResult{good, bad})
-	if _, partly := errors.AsType[api.PartlyError](err); !partly || done != 1 || err.Error() != "b: no such parked notice" {
+	if _, partly := errors.AsType[operations.PartlyError](err); !partly || done != 1 || err.Error() != "b: no such parked notice" {
 		t.Errorf("want one done and the other's failure, got %d, %v", done, err)
 	}
 }

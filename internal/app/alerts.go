@@ -15,7 +15,7 @@ import (
 // maxAlerts bounds a list of stored alerts, as each may be large.
 const maxAlerts = 20
 
-// Alerts implements api.Admin.
+// Alerts implements operations.Admin.
 func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 	received, err := d.gen.archive().Received(ctx, id, maxAlerts)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/actors/kv"
-	"butler/api"
+	"butler/api/web"
 	"butler/internal/actorkit/actortest"
 	"butler/internal/journal"
 	"butler/internal/journal/faulty"
@@ -23,7 +23,7 @@ import (
 // wantUnavailable fails for an error that the API would not tell as a passing one.
 func wantUnavailable(t *testing.T, err error, says string) {
 	t.Helper()
-	told, ok := errors.AsType[*api.Problem](err)
+	told, ok := errors.AsType[*web.Problem](err)
 	if !ok || told.StatusCode != http.StatusServiceUnavailable || !strings.Contains(told.Message, says) {
 		t.Errorf("want 503 with %q, got %+v from %v", says, told, err)
 	}

@@ -16,7 +16,7 @@ func (a *App) archive() explain.Archive {
 	}
 }
 
-// Explain implements api.Admin.
+// Explain implements operations.Admin.
 func (d admin) Explain(ctx context.Context, id string) (any, error) {
 	return d.gen.archive().Explain(ctx, id)
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"butler/api"
+	"butler/api/web"
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/journal"
@@ -34,9 +34,9 @@ type generation struct {
 	sources *udp.AllowList
 	gate    gatePort
 	// server is the operations server, nil when it is disabled.
-	server *api.Server
+	server *web.Server
 	// rest is the REST API, nil when it is disabled.
-	rest *api.Server
+	rest *web.Server
 	// ownKVLedger is the ledger of the key-value store, nil when it is in memory. It is
 	// App.kvLedger as it was when this generation was built: a reload may open that
 	// one while calls of this generation are under way.

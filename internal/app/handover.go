@@ -12,7 +12,7 @@ import (
 	"butler/actors/ingest"
 	"butler/actors/notify"
 	"butler/actors/qrsgate"
-	"butler/api"
+	"butler/api/web"
 	"butler/internal/logx"
 	"butler/internal/mqttconn"
 	"butler/internal/qlik/qrs"
@@ -193,8 +193,8 @@ func (g *generation) handOverServers(next *generation) {
 }
 
 // servers returns the servers of the generation by name.
-func (g *generation) servers() map[string]*api.Server {
-	out := map[string]*api.Server{}
+func (g *generation) servers() map[string]*web.Server {
+	out := map[string]*web.Server{}
 	if g.server != nil {
 		out["operations server"] = g.server
 	}

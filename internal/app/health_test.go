@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/demo"
 	"butler/internal/qlik"
 	"butler/internal/sim/world"
@@ -19,7 +19,7 @@ func (s *site) get(path string, into any) int {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.app.OperationsAddress()+path, nil)
 	must(s.t, err)
-	req.Header.Set(api.AdminHeader, "1")
+	req.Header.Set(operations.AdminHeader, "1")
 	resp, err := client.Do(req)
 	must(s.t, err)
 	defer resp.Body.Close()

@@ -3,7 +3,7 @@ package app
 import (
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/address"
 	"butler/internal/metrics"
 )
@@ -14,15 +14,15 @@ func (g *generation) listenOperations() error {
 	if !section.Enable {
 		return nil
 	}
-	server, err := api.Listen(api.Options{
+	server, err := operations.Listen(operations.Options{
 		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("api"), Configuration: g.cfg.AbsoluteFile(),
 		Metrics: metrics.Handler(g.reg), Admin: admin{g}, Explainer: explainer{g.App}, Reload: g.reloadNow,
 		Ready: func() (bool, string) { return g.health.Ready(g.essential()...) },
-		Health: func() (string, []api.Component) {
+		Health: func() (string, []operations.Component) {
 			state, components := g.health.Report()
-			out := make([]api.Component, len(components))
+			out := make([]operations.Component, len(components))
 			for i, c := range components {
-				out[i] = api.Component{Name: c.Name, State: string(c.State), Reason: c.Reason, Since: c.Since}
+				out[i] = operations.Component{Name: c.Name, State: string(c.State), Reason: c.Reason, Since: c.Since}
 			}
 			return string(state), out
 		},

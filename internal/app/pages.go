@@ -5,7 +5,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/pages"
+	"butler/api/web"
 	"butler/config"
 	"butler/internal/address"
 	"butler/internal/buildinfo"
@@ -16,15 +17,15 @@ import (
 // page is a server beside the operations server and the REST API.
 type page struct {
 	name   string
-	server *api.Server
+	server *web.Server
 }
 
 // buildPages opens the ports of the enabled pages.
 func (g *generation) buildPages() error {
 	if section := g.cfg.Page(); section.Enable {
-		server, err := api.ListenConfiguration(api.ConfigurationOptions{
+		server, err := pages.ListenConfiguration(pages.ConfigurationOptions{
 			Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("configuration"),
-			View: func() (api.Configuration, error) { return viewOf(g.cfg) },
+			View: func() (pages.Configuration, error) { return viewOf(g.cfg) },
 		})
 		if err != nil {
 			return err
@@ -32,7 +33,7 @@ func (g *generation) buildPages() error {
 		g.addPage("configuration page", server)
 	}
 	if section := g.cfg.HealthCheck(); section.Enable {
-		server, err := api.ListenLiveness(&g.sockets, address.Listen("localhost", section.Port), func() (bool, string) { return g.health.Ready(g.essential()...) })
+		server, err := pages.ListenLiveness(&g.sockets, address.Listen("localhost", section.Port), func() (bool, string) { return g.health.Ready(g.essential()...) })
 		if err != nil {
 			return err
 		}
@@ -41,7 +42,7 @@ func (g *generation) buildPages() error {
 	return nil
 }
 
-func (g *generation) addPage(name string, server *api.Server) {
+func (g *generation) addPage(name string, server *web.Server) {
 	g.pages = append(g.pages, page{name, server})
 	g.addServer(name, server)
 	g.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
@@ -78,16 +79,16 @@ var maskings = map[config.Masking]string{
 }
 
 // viewOf returns the configuration as the page shows it.
-func viewOf(cfg *config.Config) (api.Configuration, error) {
+func viewOf(cfg *config.Config) (pages.Configuration, error) {
 	masking := config.MaskPrivate
 	if !cfg.Page().Obfuscate {
 		masking = config.MaskSecrets
 	}
 	shown, err := cfg.Shown(masking)
 	if err != nil {
-		return api.Configuration{}, err
+		return pages.Configuration{}, err
 	}
-	out := api.Configuration{
+	out := pages.Configuration{
 		Version: buildinfo.Read().Version, File: cfg.File(), Masking: maskings[masking], Notes: cfg.Notes(), YAML: shown.YAML,
 	}
 	for _, s := range shown.Settings {
@@ -95,7 +96,7 @@ func viewOf(cfg *config.Config) (api.Configuration, error) {
 		if !below {
 			section = ""
 		}
-		out.Settings = append(out.Settings, api.ConfigurationSetting{
+		out.Settings = append(out.Settings, pages.ConfigurationSetting{
 			Section: section, Path: s.Path, Value: s.Value, Source: s.Source.String(), Doc: s.Doc,
 			Set: s.Source.Kind != config.FromDefault, Masked: s.Masked,
 		})

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/porttest"
@@ -348,7 +348,7 @@ func TestReload_answersTheOperator(t *testing.T) {
 	post := func() (int, string) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.app.OperationsAddress()+"/admin/config/reload", http.NoBody)
 		must(t, err)
-		req.Header.Set(api.AdminHeader, "1")
+		req.Header.Set(operations.AdminHeader, "1")
 		answer, err := client.Do(req)
 		must(t, err)
 		defer answer.Body.Close()

@@ -75,7 +75,7 @@ func (g *generation) buildREST() error {
 	for _, warning := range directories.Warnings() {
 		g.log.Warn("an approved directory has a problem", zap.String("why", warning))
 	}
-	options := api.RESTOptions{
+	options := api.Options{
 		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
 		Log: g.log.Named("rest"), Audit: g.log.Named("audit"), Metrics: sharedMetrics(g.App, api.NewMetrics),
 		Endpoints: enabled, Version: buildinfo.Read().Version, CallsPerMinute: section.MaxCallsPerMinute,
@@ -92,7 +92,7 @@ func (g *generation) buildREST() error {
 	if g.takesEvents() {
 		options.UDPQueue = udpQueue{g.App}
 	}
-	if g.rest, err = api.ListenREST(options); err != nil {
+	if g.rest, err = api.Listen(options); err != nil {
 		return err
 	}
 	g.log.Info("the REST API is served", zap.String("address", g.rest.Address()), zap.Bool("https", certificate != nil),

@@ -19,7 +19,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"butler/api"
+	"butler/api/operations"
 	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/porttest"
@@ -164,7 +164,7 @@ func (w *witness) call(address, method, path, body string, header ...string) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, strings.NewReader(body))
 	must(w.t, err)
-	req.Header.Set(api.AdminHeader, "1")
+	req.Header.Set(operations.AdminHeader, "1")
 	req.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api"
+	"butler/api/web"
 	"butler/internal/logx"
 	"butler/messages"
 )
@@ -135,7 +135,7 @@ func (c *closer) close(ctx context.Context, log *zap.Logger) error {
 // addServer adds the shutdown of a server to the closer. Connections that are still
 // busy when the time is over are cut off, which is no error: no client can make the
 // shutdown fail.
-func (g *generation) addServer(name string, server *api.Server) {
+func (g *generation) addServer(name string, server *web.Server) {
 	g.closer.add(name, func(ctx context.Context) error {
 		err := server.Shutdown(ctx)
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -21,6 +21,10 @@ func Sanitise(text []byte) (string, bool) {
 	return string(out), changed
 }
 
+// PossibleID reports whether id may be the ID of an execution: longer texts are cut when
+// they are received.
+func PossibleID(id string) bool { return id != "" && utf8.RuneCountInString(id) <= MaxCharacters }
+
 // IsClean reports whether sanitising does not change the fields of a payload, except
 // that it may cut them. Only then is every sanitised text a part of the payload.
 func IsClean(payload []byte) bool {

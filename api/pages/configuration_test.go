@@ -1,7 +1,6 @@
-package api
+package pages
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"butler/api/web/webtest"
 )
 
 // viewer is a served page of a configuration.
@@ -29,15 +30,7 @@ func newViewer(t *testing.T, view func() (Configuration, error)) *viewer {
 		t.Fatal(err)
 	}
 	v.address = server.Address()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
-			t.Error(err)
-		}
-	})
+	webtest.Serve(t, server)
 	return v
 }
 
@@ -56,11 +49,11 @@ func shownConfiguration() (Configuration, error) {
 
 func (v *viewer) do(method, path, host string) (*http.Response, string) {
 	v.t.Helper()
-	req := requestOf(v.t, method, "http://"+v.address+path, "")
+	req := webtest.Request(v.t, method, "http://"+v.address+path, "")
 	if host != "" {
 		req.Host = host
 	}
-	return answerOf(v.t, client, req)
+	return webtest.Answer(v.t, webtest.Client, req)
 }
 
 func TestConfigurationPage_showsValuesAndWhereTheyCameFrom(t *testing.T) {

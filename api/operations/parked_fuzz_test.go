@@ -1,4 +1,4 @@
-package api
+package operations
 
 import (
 	"encoding/json"

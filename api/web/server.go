@@ -1,34 +1,17 @@
-// Package api owns the HTTP servers: routes, handlers, the tables of errors and who
-// may call what.
+// Package web owns what every HTTP server of the service has in common: the limits of a
+// request, how one server hands over to the next, the rate limit of a client, and the
+// form of JSON answers and errors.
 //
-// The operations server (Listen) serves metrics and health to everybody who reaches
-// it. It guarantees that all other calls are accepted only from a program on this
-// machine, and that a call ends within 30 seconds, except for a reload of the
-// configuration.
-//
-// The REST API (ListenREST) accepts calls from any host: with access control from
-// callers whose credential has the scope, without it from everybody except web pages
-// of other origins. Work on files, apps and tasks takes as long as it needs, and a
-// watch lasts as long as its client keeps reading; every other call ends within 30
-// seconds.
-//
-// The configuration page (ListenConfiguration) and the health check for containers
-// (ListenLiveness) are read-only.
-//
-// All servers bound what they read of a request, in size and time, and their errors
-// say what is wrong and how to correct it. They talk to the rest of the service
-// through the functions and interfaces in their options, and must never reach an
-// actor, the journal or the QRS directly.
-package api
+// It guarantees that a request is read within RequestTimeout, MaxHead and MaxBody, and
+// that no call over an open connection is lost when a server is replaced. It must never
+// know a route or decide who may call it.
+package web
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,15 +35,15 @@ type Server struct {
 
 // The limits of every request.
 const (
-	requestTimeout = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHead        = 16 << 10
-	maxBody        = 1 << 20
+	RequestTimeout = 30 * time.Second
+	IdleTimeout    = 2 * time.Minute
+	MaxHead        = 16 << 10
+	MaxBody        = 1 << 20
 )
 
-// newServer returns a server for a handler. broken answers requests that cannot be
+// New returns a server for a handler. broken answers requests that cannot be
 // read, and stop ends the work that outlasts its call.
-func newServer(listener net.Listener, handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error), stop func()) *Server {
+func New(listener net.Listener, handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error), stop func()) *Server {
 	s := &Server{listener: listener, stop: stop}
 	s.http = s.newHTTP(handler, broken)
 	return s
@@ -86,20 +69,29 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 		// A client that sends "Expect: 100-continue" is refused before it sends a body
 		// that is too large.
 		ExpectHandler: func(ctx *fasthttp.RequestCtx) int {
-			if ctx.Request.Header.ContentLength() <= maxBody {
+			if ctx.Request.Header.ContentLength() <= MaxBody {
 				return fasthttp.StatusContinue
 			}
 			refuse(ctx, fasthttp.ErrBodyTooLarge)
 			return ctx.Response.StatusCode()
 		},
 		// ReadTimeout covers the whole request, so a client cannot extend it by sending slowly.
-		ReadTimeout: requestTimeout, WriteTimeout: requestTimeout, IdleTimeout: idleTimeout,
-		ReadBufferSize: maxHead, MaxRequestBodySize: maxBody, CloseOnShutdown: true,
+		ReadTimeout: RequestTimeout, WriteTimeout: RequestTimeout, IdleTimeout: IdleTimeout,
+		ReadBufferSize: MaxHead, MaxRequestBodySize: MaxBody, CloseOnShutdown: true,
 		// No endpoint takes a form.
 		DisablePreParseMultipartForm: true,
 		Logger:                       silent{},
 	}
 }
+
+// SetTimeouts replaces the time for reading a request and for waiting for the next one
+// over a connection. It must be called before Serve; the tests shorten them.
+func (s *Server) SetTimeouts(request, idle time.Duration) {
+	s.http.ReadTimeout, s.http.IdleTimeout = request, idle
+}
+
+// Handle answers a request that did not arrive over a connection of the server.
+func (s *Server) Handle(ctx *fasthttp.RequestCtx) { s.http.Handler(ctx) }
 
 // Address returns where the server listens.
 func (s *Server) Address() string { return s.listener.Addr().String() }
@@ -140,34 +132,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(s.http.ShutdownWithContext(ctx), s.listener.Close())
 }
 
-// bounded returns the context of one call. The RequestCtx cannot be used as one:
+// Bounded returns the context of one call. The RequestCtx cannot be used as one:
 // reading it races with the shutdown of its server.
-func bounded() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), requestTimeout)
-}
-
-// isOwnName reports whether a Host header is an IP address, localhost, the host of
-// the address that the server listens on, or one of more.
-func isOwnName(host, address string, more ...string) bool {
-	name := strings.ToLower(hostOf(host))
-	_, err := netip.ParseAddr(name)
-	return err == nil || name == "localhost" || name != "" && name == strings.ToLower(hostOf(address)) ||
-		slices.ContainsFunc(more, func(other string) bool { return name != "" && strings.EqualFold(name, other) })
-}
-
-// onLoopback reports whether a server is reached from its own machine only.
-func onLoopback(listener net.Listener) bool {
-	at, err := netip.ParseAddrPort(listener.Addr().String())
-	return err == nil && at.Addr().IsLoopback()
-}
-
-// hostOf returns the host of "host", "host:port" and "[host]:port".
-func hostOf(hostPort string) string {
-	host, _, err := net.SplitHostPort(hostPort)
-	if err != nil {
-		host = hostPort
-	}
-	return strings.Trim(host, "[]")
+func Bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), RequestTimeout)
 }
 
 // silent drops fasthttp's own log lines, which are about clients that went away.

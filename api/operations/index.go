@@ -1,4 +1,4 @@
-package api
+package operations
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"butler/api/web"
 )
 
 // Component is the health of one part of the service.
@@ -42,7 +44,7 @@ func (s *operations) index(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		panic("BUG: operations.html: " + err.Error())
 	}
-	secure(&ctx.Response.Header)
+	web.SecurePage(&ctx.Response.Header)
 	ctx.Response.Header.Set("Content-Security-Policy", operationsPolicy)
 	ctx.SetContentType("text/html; charset=utf-8")
 	ctx.SetBody(page.Bytes())

@@ -1,4 +1,4 @@
-package api
+package operations
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"butler/api/web"
 	"butler/internal/jsonshape"
 	"butler/internal/logx"
 	"butler/internal/text"
@@ -23,7 +24,7 @@ func (s *operations) listParked(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	call, cancel := bounded()
+	call, cancel := web.Bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Parked(call, string(ctx.QueryArgs().Peek("instance")), limit)
 	if _, ok := errors.AsType[DestinationError](err); ok {
@@ -79,7 +80,7 @@ func (s *operations) changeParked(change func(context.Context, string, []string)
 			fail(ctx, errBadRequest, `the body must be {"ids": ["..."]}, {"instance": "..."} or {"all": true}: `+err.Error())
 			return
 		}
-		call, cancel := bounded()
+		call, cancel := web.Bounded()
 		defer cancel()
 		count, err := change(call, in.Instance, in.IDs)
 		if _, ok := errors.AsType[DestinationError](err); ok {

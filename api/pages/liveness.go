@@ -1,4 +1,4 @@
-package api
+package pages
 
 import (
 	"net/http"
@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api/sockets"
+	"butler/api/web"
 )
 
 // Liveness is the answer to a health check, in the form that its clients know.
@@ -19,26 +20,26 @@ type Liveness struct {
 
 // ListenLiveness binds the address at which GET /health says whether the service
 // does its work. alive is asked at every call, and says why not. Serve starts answering.
-func ListenLiveness(shared *sockets.Shared, address string, alive func() (bool, string)) (*Server, error) {
+func ListenLiveness(shared *sockets.Shared, address string, alive func() (bool, string)) (*web.Server, error) {
 	listener, err := shared.Listen(address, "dockerHealthCheck.port", zap.NewNop())
 	if err != nil {
 		return nil, err
 	}
 	handle := func(ctx *fasthttp.RequestCtx) {
-		c := &call{ctx: ctx}
 		switch {
 		case string(ctx.Path()) != "/health":
-			c.fail(problem(http.StatusNotFound, "", "Route %s:%s not found", ctx.Method(), ctx.Path()))
+			web.Fail(ctx, web.Problemf(http.StatusNotFound, "", "Route %s:%s not found", ctx.Method(), ctx.Path()))
 		case !ctx.IsGet() && !ctx.IsHead():
-			c.fail(problem(http.StatusMethodNotAllowed, "", "use GET"))
+			web.Fail(ctx, web.Problemf(http.StatusMethodNotAllowed, "", "use GET"))
 		default:
 			answer := Liveness{StatusCode: http.StatusOK, Status: "ok"}
 			if ok, reason := alive(); !ok {
 				answer = Liveness{StatusCode: http.StatusInternalServerError, Status: "ko", Reason: reason}
 			}
-			c.answer(answer.StatusCode, answer)
+			ctx.SetStatusCode(answer.StatusCode)
+			web.WriteJSON(ctx, answer)
 		}
 	}
-	broken := func(ctx *fasthttp.RequestCtx, err error) { (&call{ctx: ctx}).fail(unreadable(err)) }
-	return newServer(listener, handle, broken, nil), nil
+	broken := func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }
+	return web.New(listener, handle, broken, nil), nil
 }

@@ -1,4 +1,8 @@
-package api
+// Package pages owns the two read-only servers beside the REST API: the page that shows
+// the configuration (ListenConfiguration), and the health check for containers
+// (ListenLiveness). They must never change anything, nor show a secret: whoever makes
+// what they show has masked it.
+package pages
 
 import (
 	"bytes"
@@ -15,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api/sockets"
+	"butler/api/web"
 	"butler/internal/logx"
 )
 
@@ -71,13 +76,13 @@ const viewsPerMinute = 300
 type configuration struct {
 	opts  ConfigurationOptions
 	page  *template.Template
-	limit *limiter
+	limit *web.Limiter
 	// loopback says that the server is reached from this machine only.
 	loopback bool
 }
 
 // ListenConfiguration binds the address of the page. Serve starts answering.
-func ListenConfiguration(o ConfigurationOptions) (*Server, error) {
+func ListenConfiguration(o ConfigurationOptions) (*web.Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -89,28 +94,12 @@ func ListenConfiguration(o ConfigurationOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &configuration{opts: o, page: page, limit: newLimiter(viewsPerMinute, o.Now), loopback: onLoopback(listener)}
+	c := &configuration{opts: o, page: page, limit: web.NewLimiter(viewsPerMinute, o.Now), loopback: web.OnLoopback(listener)}
 	broken := func(ctx *fasthttp.RequestCtx, err error) {
-		secure(&ctx.Response.Header)
-		(&call{ctx: ctx}).fail(unreadable(err))
+		web.SecurePage(&ctx.Response.Header)
+		web.Fail(ctx, web.Unreadable(err))
 	}
-	return newServer(listener, c.handle, broken, nil), nil
-}
-
-// secure sets the headers of every answer.
-func secure(header *fasthttp.ResponseHeader) {
-	for name, value := range map[string]string{
-		"X-Frame-Options":              "SAMEORIGIN",
-		"X-Content-Type-Options":       "nosniff",
-		"Referrer-Policy":              "no-referrer",
-		"Permissions-Policy":           "camera=(), microphone=(), geolocation=()",
-		"Cross-Origin-Embedder-Policy": "require-corp",
-		"Cross-Origin-Opener-Policy":   "same-origin",
-		"Cross-Origin-Resource-Policy": "same-origin",
-		"Cache-Control":                "no-store",
-	} {
-		header.Set(name, value)
-	}
+	return web.New(listener, c.handle, broken, nil), nil
 }
 
 // contentPolicy lets a page run and style what carries the nonce, and nothing else.
@@ -119,18 +108,17 @@ const contentPolicy = "default-src 'none'; script-src 'self' 'nonce-%[1]s'; styl
 
 // handle answers one request.
 func (c *configuration) handle(ctx *fasthttp.RequestCtx) {
-	call := &call{ctx: ctx}
-	defer call.rescue(c.opts.Log)
-	secure(&ctx.Response.Header)
+	defer web.Rescue(ctx, c.opts.Log)
+	web.SecurePage(&ctx.Response.Header)
 	client := ctx.RemoteIP().String()
-	err := c.limit.admit(client, &ctx.Response.Header)
+	err := c.limit.Admit(client, &ctx.Response.Header)
 	if err != nil {
 		c.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", "configuration page"))
 	} else {
 		err = c.serve(ctx)
 	}
 	if err != nil {
-		call.fail(err)
+		web.Fail(ctx, err)
 	}
 }
 
@@ -138,12 +126,12 @@ func (c *configuration) serve(ctx *fasthttp.RequestCtx) error {
 	path := string(ctx.Path())
 	switch {
 	case path != "/" && path != "/config.yaml":
-		return problem(http.StatusNotFound, "", "there is / and /config.yaml")
+		return web.Problemf(http.StatusNotFound, "", "there is / and /config.yaml")
 	case !ctx.IsGet() && !ctx.IsHead():
-		return problem(http.StatusMethodNotAllowed, "", "use GET")
-	case c.loopback && !isOwnName(string(ctx.Host()), c.opts.Address):
+		return web.Problemf(http.StatusMethodNotAllowed, "", "use GET")
+	case c.loopback && !web.IsOwnName(string(ctx.Host()), c.opts.Address):
 		// A web page whose name was pointed at this machine shows that name as the host.
-		return problem(http.StatusForbidden, "", "call by IP address or as localhost")
+		return web.Problemf(http.StatusForbidden, "", "call by IP address or as localhost")
 	}
 	shown, err := c.opts.View()
 	if err != nil {

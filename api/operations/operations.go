@@ -1,4 +1,12 @@
-package api
+// Package operations owns the operations server: metrics and health for everybody who
+// reaches it, and administration for programs on this machine.
+//
+// It guarantees that an administrative call is accepted only from a program on the same
+// machine, and that a call ends within 30 seconds, except for a reload of the
+// configuration. Every error has a row in one table, with a stable code. It talks to
+// the rest of the service through the functions and interfaces in its options, and must
+// never reach an actor, the journal or the QRS directly.
+package operations
 
 import (
 	"context"
@@ -13,7 +21,9 @@ import (
 	"go.uber.org/zap"
 
 	"butler/api/sockets"
+	"butler/api/web"
 	"butler/internal/logx"
+	"butler/internal/udp"
 )
 
 // Options are what the server serves.
@@ -71,14 +81,14 @@ const (
 )
 
 // Listen binds the address. Serve starts answering.
-func Listen(o Options) (*Server, error) {
+func Listen(o Options) (*web.Server, error) {
 	listener, err := o.Sockets.Listen(o.Address, "operations.host, operations.port", o.Log)
 	if err != nil {
 		return nil, err
 	}
 	s := &operations{o}
-	return newServer(listener, s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
-		switch told := unreadable(err); told.StatusCode {
+	return web.New(listener, s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
+		switch told := web.Unreadable(err); told.StatusCode {
 		case http.StatusRequestEntityTooLarge:
 			fail(ctx, errTooLarge, told.Message)
 		case http.StatusRequestHeaderFieldsTooLarge:
@@ -130,11 +140,11 @@ func (s *operations) readyz(ctx *fasthttp.RequestCtx) {
 
 func (s *operations) health(ctx *fasthttp.RequestCtx) {
 	state, components := s.opts.Health()
-	write(ctx, map[string]any{"state": state, "components": components})
+	web.WriteJSON(ctx, map[string]any{"state": state, "components": components})
 }
 
 func (s *operations) listDestinations(ctx *fasthttp.RequestCtx) {
-	call, cancel := bounded()
+	call, cancel := web.Bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Destinations(call)
 	s.respond(ctx, list, err)
@@ -145,7 +155,7 @@ func (s *operations) listQuarantine(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	call, cancel := bounded()
+	call, cancel := web.Bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Quarantine(call, limit)
 	s.respond(ctx, list, err)
@@ -153,11 +163,11 @@ func (s *operations) listQuarantine(ctx *fasthttp.RequestCtx) {
 
 func (s *operations) listAlerts(ctx *fasthttp.RequestCtx) {
 	execution := string(ctx.QueryArgs().Peek("execution"))
-	if !nameable(execution) {
+	if !udp.PossibleID(execution) {
 		fail(ctx, errBadRequest, errNoExecution)
 		return
 	}
-	call, cancel := bounded()
+	call, cancel := web.Bounded()
 	defer cancel()
 	list, err := s.opts.Admin.Alerts(call, execution)
 	s.respond(ctx, list, err)
@@ -168,7 +178,7 @@ func (s *operations) reload(ctx *fasthttp.RequestCtx) {
 	if !applied {
 		ctx.SetStatusCode(http.StatusUnprocessableEntity)
 	}
-	write(ctx, body)
+	web.WriteJSON(ctx, body)
 }
 
 func (s *operations) respond(ctx *fasthttp.RequestCtx, body any, err error) {
@@ -177,7 +187,7 @@ func (s *operations) respond(ctx *fasthttp.RequestCtx, body any, err error) {
 		fail(ctx, errInternal, err.Error())
 		return
 	}
-	write(ctx, body)
+	web.WriteJSON(ctx, body)
 }
 
 func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
@@ -202,7 +212,7 @@ func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler
 			fail(ctx, errForbidden, "this call is answered on the machine itself only")
 			return
 		}
-		if !isOwnName(string(ctx.Host()), s.opts.Address) {
+		if !web.IsOwnName(string(ctx.Host()), s.opts.Address) {
 			fail(ctx, errForbidden, "call by IP address or as localhost")
 			return
 		}

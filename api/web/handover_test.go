@@ -1,52 +1,40 @@
-package api
+package web_test
 
 import (
-	"context"
 	"net/http"
-	"strings"
 	"testing"
 
+	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"butler/api/sockets"
+	"butler/api/web"
+	"butler/api/web/webtest"
 )
 
-// named is a server that says its name when it is asked whether it is ready; one
-// of those that share sockets.
-func named(t *testing.T, shared *sockets.Shared, name func() string) *Server {
+// named is a server that answers with its name; one of those that share sockets.
+func named(t *testing.T, shared *sockets.Shared, name func() string) *web.Server {
 	t.Helper()
-	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Sockets: shared, Log: zap.NewNop(), Admin: &admin{}, Metrics: http.NotFoundHandler(),
-		Ready: func() (bool, string) { return false, name() },
-	})
+	listener, err := shared.Listen("127.0.0.1:0", "port", zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown of %s: %v", name(), err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
+	answer := func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(name()) }
+	server := web.New(listener, answer, func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }, nil)
+	webtest.Serve(t, server)
 	return server
 }
 
 // ask asks over a connection of its own and returns the answer.
-func ask(t *testing.T, server *Server) string {
+func ask(t *testing.T, server *web.Server) string {
 	t.Helper()
-	return askOver(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, server)
+	return askOver(t, webtest.Client, server)
 }
 
 // askOver asks over a connection of the client.
-func askOver(t *testing.T, client *http.Client, server *Server) string {
+func askOver(t *testing.T, client *http.Client, server *web.Server) string {
 	t.Helper()
-	_, text := answerOf(t, client, requestOf(t, http.MethodGet, "http://"+server.Address()+"/readyz", ""))
+	_, text := webtest.Answer(t, client, webtest.Request(t, http.MethodGet, "http://"+server.Address()+"/readyz", ""))
 	return text
 }
 
@@ -62,7 +50,7 @@ func TestSockets_whoConnectsAfterAServerHasLeftReachesItsSuccessor(t *testing.T)
 			t.Fatal(err)
 		}
 		for range 50 {
-			if got := ask(t, next); !strings.Contains(got, `"detail":"`+name+`"`) {
+			if got := ask(t, next); got != name {
 				t.Fatalf("want the answer of %s, got %s", name, got)
 			}
 		}
@@ -89,11 +77,11 @@ func TestSockets_aServerThatHasLeftFinishesItsCalls(t *testing.T) {
 	if err := old.HandOver(nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, next); !strings.Contains(got, `"detail":"next"`) {
+	if got := ask(t, next); got != "next" {
 		t.Errorf("want the successor to answer meanwhile, got %s", got)
 	}
 	close(goOn)
-	if got := <-answered; !strings.Contains(got, `"detail":"old"`) {
+	if got := <-answered; got != "old" {
 		t.Errorf("want the call that was under way answered, got %s", got)
 	}
 }
@@ -105,7 +93,7 @@ func TestSockets_aConnectionEndsWithItsNextAnswerWhenItsServerHasLeft(t *testing
 	defer client.CloseIdleConnections()
 	post := func() (last bool) {
 		t.Helper()
-		answer, _ := answerOf(t, client, requestOf(t, http.MethodPost, "http://"+old.Address()+"/healthz", "x"))
+		answer, _ := webtest.Answer(t, client, webtest.Request(t, http.MethodPost, "http://"+old.Address()+"/healthz", "x"))
 		return answer.Close
 	}
 	if post() {
@@ -128,12 +116,12 @@ func TestSockets_aCallOverAConnectionFromBeforeIsAnsweredByTheSuccessor(t *testi
 	get()
 	next := named(t, &shared, func() string { return "next" })
 	newest := named(t, &shared, func() string { return "newest" })
-	for _, handed := range []struct{ from, to *Server }{{old, next}, {next, newest}} {
+	for _, handed := range []struct{ from, to *web.Server }{{old, next}, {next, newest}} {
 		if err := handed.from.HandOver(handed.to); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if answer := get(); !strings.Contains(answer, `"detail":"newest"`) {
+	if answer := get(); answer != "newest" {
 		t.Errorf("want the newest server to answer, got %s", answer)
 	}
 }

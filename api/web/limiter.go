@@ -1,4 +1,4 @@
-package api
+package web
 
 import (
 	"net/http"
@@ -12,8 +12,8 @@ import (
 // maxClients bounds how many clients are remembered at once.
 const maxClients = 10_000
 
-// limiter counts the calls of every client in windows of a minute.
-type limiter struct {
+// Limiter counts the calls of every client in windows of a minute.
+type Limiter struct {
 	perMinute int
 	now       func() time.Time
 
@@ -22,16 +22,17 @@ type limiter struct {
 	clients map[string]int
 }
 
-func newLimiter(perMinute int, now func() time.Time) *limiter {
-	return &limiter{perMinute: perMinute, now: now, clients: map[string]int{}}
+// NewLimiter returns a limiter; 0 calls a minute means no limit.
+func NewLimiter(perMinute int, now func() time.Time) *Limiter {
+	return &Limiter{perMinute: perMinute, now: now, clients: map[string]int{}}
 }
 
-// limits reports whether calls are limited at all.
-func (l *limiter) limits() bool { return l.perMinute > 0 }
+// Limits reports whether calls are limited at all.
+func (l *Limiter) Limits() bool { return l.perMinute > 0 }
 
-// admit counts a call, sets the rate limit headers, and returns an error when the
+// Admit counts a call, sets the rate limit headers, and returns an error when the
 // client has exceeded its limit.
-func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
+func (l *Limiter) Admit(client string, header *fasthttp.ResponseHeader) error {
 	used, left := l.count(client)
 	seconds := strconv.Itoa(int((left + time.Second - 1) / time.Second))
 	header.Set("X-RateLimit-Limit", strconv.Itoa(l.perMinute))
@@ -41,12 +42,12 @@ func (l *limiter) admit(client string, header *fasthttp.ResponseHeader) error {
 		return nil
 	}
 	header.Set("Retry-After", seconds)
-	return problem(http.StatusTooManyRequests, "", "Rate limit exceeded, retry in %s seconds", seconds)
+	return Problemf(http.StatusTooManyRequests, "", "Rate limit exceeded, retry in %s seconds", seconds)
 }
 
 // count adds a call of the client. It returns how many there were in this window,
 // and how much time is left of the window.
-func (l *limiter) count(client string) (used int, left time.Duration) {
+func (l *Limiter) count(client string) (used int, left time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

@@ -1,10 +1,11 @@
-package api
+package operations
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/valyala/fasthttp"
+
+	"butler/api/web"
 )
 
 // apiError is a row of the error table: a stable code, a status, what it means
@@ -43,7 +44,7 @@ func (e DestinationError) Unwrap() error { return e.Err }
 func fail(ctx *fasthttp.RequestCtx, row apiError, detail string) {
 	ctx.ResetBody()
 	ctx.SetStatusCode(row.Status)
-	write(ctx, struct {
+	web.WriteJSON(ctx, struct {
 		apiError
 		Detail string `json:"detail,omitempty"`
 	}{row, detail})
@@ -62,31 +63,9 @@ func (e PartlyError) Unwrap() error { return e.Err }
 // failPartly answers a change that was made for count notices and failed for the rest.
 func failPartly(ctx *fasthttp.RequestCtx, count int, detail string) {
 	ctx.SetStatusCode(errPartly.Status)
-	write(ctx, struct {
+	web.WriteJSON(ctx, struct {
 		apiError
 		Detail string `json:"detail"`
 		Count  int    `json:"count"`
 	}{errPartly, detail, count})
-}
-
-// Headers of most answers, in canonical form, which Set would compute for each of them.
-var (
-	typeJSON          = []byte("application/json; charset=utf-8")
-	headerTypeOptions = []byte("X-Content-Type-Options")
-	headerETag        = []byte("Etag")
-	noSniff           = []byte("nosniff")
-)
-
-// head sets the headers of a JSON answer.
-func head(ctx *fasthttp.RequestCtx) {
-	ctx.SetContentTypeBytes(typeJSON)
-	ctx.Response.Header.SetCanonical(headerTypeOptions, noSniff)
-}
-
-// write sends a value as JSON.
-func write(ctx *fasthttp.RequestCtx, body any) {
-	head(ctx)
-	encoder := json.NewEncoder(ctx)
-	encoder.SetEscapeHTML(true)
-	_ = encoder.Encode(body) // the writer is the response buffer: it does not fail
 }

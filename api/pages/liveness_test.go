@@ -1,10 +1,10 @@
-package api
+package pages
 
 import (
-	"context"
-	"errors"
 	"strings"
 	"testing"
+
+	"butler/api/web/webtest"
 )
 
 func TestLiveness_answersInTheKnownForm(t *testing.T) {
@@ -13,15 +13,7 @@ func TestLiveness_answersInTheKnownForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := errors.Join(server.Shutdown(ctx), <-served); err != nil {
-			t.Error(err)
-		}
-	})
+	webtest.Serve(t, server)
 	for _, row := range []struct {
 		name, method, path string
 		alive              bool
@@ -38,7 +30,7 @@ func TestLiveness_answersInTheKnownForm(t *testing.T) {
 			if alive, reason = row.alive, ""; !alive {
 				reason = "udp: closed"
 			}
-			resp, body := answerOf(t, client, requestOf(t, row.method, "http://"+server.Address()+row.path, ""))
+			resp, body := webtest.Answer(t, webtest.Client, webtest.Request(t, row.method, "http://"+server.Address()+row.path, ""))
 			if resp.StatusCode != row.want || strings.TrimSpace(body) != row.body {
 				t.Errorf("want %d %s, got %s %s", row.want, row.body, resp.Status, body)
 			}

@@ -1,4 +1,4 @@
-package api
+package operations
 
 import (
 	"context"
@@ -19,6 +19,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"butler/api/web"
+	"butler/api/web/webtest"
 	"butler/internal/udp"
 )
 
@@ -81,7 +83,7 @@ func (a *admin) Quarantine(_ context.Context, limit int) (any, error) {
 type bench struct {
 	t      *testing.T
 	admin  *admin
-	server *Server
+	server *web.Server
 	logs   *observer.ObservedLogs
 	ready  bool
 	reason string
@@ -107,25 +109,14 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b.server = server
-	served := make(chan error, 1)
-	go func() { served <- server.Serve() }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
+	webtest.Serve(t, server)
 	return b
 }
 
 // do makes a call as the commands do; header lines replace those it would send.
 func (b *bench) do(method, path, body string, header ...string) (*http.Response, string) {
 	b.t.Helper()
-	req := requestOf(b.t, method, "http://"+b.server.Address()+path, body)
+	req := webtest.Request(b.t, method, "http://"+b.server.Address()+path, body)
 	req.Header.Set(AdminHeader, "1")
 	for _, line := range header {
 		name, value, _ := strings.Cut(line, ": ")
@@ -138,7 +129,7 @@ func (b *bench) do(method, path, body string, header ...string) (*http.Response,
 			req.Header.Set(name, value)
 		}
 	}
-	return answerOf(b.t, client, req)
+	return webtest.Answer(b.t, webtest.Client, req)
 }
 
 // code returns the code of an error answer, which must be a complete row of the table.
@@ -334,7 +325,7 @@ func TestAdministration_wantsAProgramOnThisMachine(t *testing.T) {
 
 func TestAdministration_isClosedToOtherMachines(t *testing.T) {
 	b := newBench(t)
-	handler := b.server.handle
+	handler := b.server.Handle
 	for _, row := range []struct {
 		remote  string
 		allowed bool
@@ -376,10 +367,10 @@ func TestAdministration_isOpenToTheMachinesOwnAddress(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := newBench(t)
 			var ctx fasthttp.RequestCtx
-			ctx.Init2(addressed{local: row.local, remote: row.remote}, silent{}, true)
+			ctx.Init2(addressed{local: row.local, remote: row.remote}, zap.NewStdLog(zap.NewNop()), true)
 			ctx.Request.SetRequestURI("http://192.0.2.1:9997/admin/parked")
 			ctx.Request.Header.Set(AdminHeader, "1")
-			b.server.handle(&ctx)
+			b.server.Handle(&ctx)
 			if got := ctx.Response.StatusCode() == http.StatusOK; got != row.want {
 				t.Errorf("want allowed %v, got %d", row.want, ctx.Response.StatusCode())
 			}
@@ -470,7 +461,7 @@ func TestServer_refusesWhatIsTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(webtest.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			go io.WriteString(conn, row.request)
