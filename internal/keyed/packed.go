@@ -37,8 +37,8 @@ const (
 	// pageBits is the binary logarithm of the number of places in a full page.
 	pageBits   = 8
 	pagePlaces = 1 << pageBits
-	// fewestPlaces is the initial number of places of a page.
-	fewestPlaces = 8
+	// minPlaces is the initial number of places of a page.
+	minPlaces = 8
 )
 
 // Len returns the number of keys.
@@ -49,7 +49,7 @@ func (t *Packed) Find(key []byte) (value []byte, ok bool) {
 	if t.used == 0 {
 		return nil, false
 	}
-	at, ok := t.look(t.hash(key), key)
+	at, ok := t.locate(t.hash(key), key)
 	if !ok {
 		return nil, false
 	}
@@ -65,7 +65,7 @@ func (t *Packed) Put(key, value []byte, replaced func(old []byte)) {
 		t.grow()
 	}
 	hash, size := t.hash(key), placeFor(recordSize(key, value))
-	at, ok := t.look(hash, key)
+	at, ok := t.locate(hash, key)
 	if ok && replaced != nil {
 		_, old := split(t.record(t.cells[at].at - 1))
 		replaced(old)
@@ -90,7 +90,7 @@ func (t *Packed) Remove(key []byte) (old []byte, ok bool) {
 	if t.used == 0 {
 		return nil, false
 	}
-	at, ok := t.look(t.hash(key), key)
+	at, ok := t.locate(t.hash(key), key)
 	if !ok {
 		return nil, false
 	}
@@ -126,8 +126,8 @@ func (t *Packed) record(place uint32) []byte {
 	return p.bytes[at : at+p.size]
 }
 
-// look is as in Table.
-func (t *Packed) look(hash uint32, key []byte) (at uint32, ok bool) {
+// locate is as in Table.
+func (t *Packed) locate(hash uint32, key []byte) (at uint32, ok bool) {
 	mask := uint32(len(t.cells) - 1)
 	for at = hash & mask; ; at = (at + 1) & mask {
 		c := t.cells[at]
@@ -217,7 +217,7 @@ func (p *page) take() uint32 {
 	}
 	end := len(p.bytes)
 	if end == cap(p.bytes) {
-		bytes := make([]byte, end, min(max(fewestPlaces*p.size, 2*end), pagePlaces*p.size))
+		bytes := make([]byte, end, min(max(minPlaces*p.size, 2*end), pagePlaces*p.size))
 		copy(bytes, p.bytes)
 		p.bytes = bytes
 	}

@@ -121,7 +121,7 @@ func TestPacked_usesThePlacesOfWhatWasRemoved(t *testing.T) {
 			table.Remove(fmt.Append(nil, "key-", i-4))
 		}
 	}
-	if cells, pages := len(table.cells), len(table.pages); cells > fewest || pages > 3 {
+	if cells, pages := len(table.cells), len(table.pages); cells > minCells || pages > 3 {
 		t.Errorf("%d cells and %d pages, for no more than five keys at a time", cells, pages)
 	}
 }

@@ -37,8 +37,8 @@ type cell struct {
 }
 
 const (
-	// fewest is the initial number of cells; at most three quarters of them are used.
-	fewest = 8
+	// minCells is the initial number of cells; at most three quarters of them are used.
+	minCells = 8
 	// chunkSize is the number of values in a chunk of a large table.
 	chunkSize = 1 << 10
 )
@@ -52,7 +52,7 @@ func (t *Table[V]) Find(key string) *V {
 	if t.used == 0 {
 		return nil
 	}
-	at, ok := t.look(t.hash(key), key)
+	at, ok := t.locate(t.hash(key), key)
 	if !ok {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (t *Table[V]) Place(key string) (value *V, fresh bool) {
 		t.grow()
 	}
 	hash := t.hash(key)
-	at, ok := t.look(hash, key)
+	at, ok := t.locate(hash, key)
 	if ok {
 		return t.value(t.cells[at].at - 1), false
 	}
@@ -82,7 +82,7 @@ func (t *Table[V]) Remove(key string) (old V, ok bool) {
 	if t.used == 0 {
 		return old, false
 	}
-	at, ok := t.look(t.hash(key), key)
+	at, ok := t.locate(t.hash(key), key)
 	if !ok {
 		return old, false
 	}
@@ -114,8 +114,8 @@ func (t *Table[V]) hash(key string) uint32 { return uint32(maphash.String(t.seed
 
 func (t *Table[V]) value(place uint32) *V { return &t.chunks[place/chunkSize][place%chunkSize] }
 
-// look returns the cell of a key, or the empty one where it belongs.
-func (t *Table[V]) look(hash uint32, key string) (at uint32, ok bool) {
+// locate returns the cell of a key, or the empty one where it belongs.
+func (t *Table[V]) locate(hash uint32, key string) (at uint32, ok bool) {
 	mask := uint32(len(t.cells) - 1)
 	for at = hash & mask; ; at = (at + 1) & mask {
 		switch c := t.cells[at]; {
@@ -161,7 +161,7 @@ func (c cells) full(used int) bool { return used >= len(c)/4*3 }
 
 // doubled returns twice as many cells with the same content.
 func (c cells) doubled() cells {
-	out := make(cells, max(fewest, 2*len(c)))
+	out := make(cells, max(minCells, 2*len(c)))
 	mask := uint32(len(out) - 1)
 	for _, one := range c {
 		if one.at == 0 {

@@ -22,14 +22,14 @@ func (e inert) Clone() zapcore.Encoder { return inert{e.Encoder.Clone()} }
 // EncodeEntry implements zapcore.Encoder.
 func (e inert) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
 	line, err := e.Encoder.EncodeEntry(entry, fields)
-	if err != nil || bytes.IndexFunc(line.Bytes(), acts) < 0 {
+	if err != nil || bytes.IndexFunc(line.Bytes(), needsEscape) < 0 {
 		return line, err
 	}
 	text := bytes.Clone(line.Bytes())
 	line.Reset()
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
-		if acts(r) {
+		if needsEscape(r) {
 			_, _ = fmt.Fprintf(line, `\u%04x`, r) // a buffer does not fail
 		} else {
 			_, _ = line.Write(text[:size])
@@ -39,6 +39,6 @@ func (e inert) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer
 	return line, nil
 }
 
-// acts reports whether r has to be escaped. ASCII is left out: its control characters
+// needsEscape reports whether r has to be escaped. ASCII is left out: its control characters
 // in the line are the encoder's own line ends and colours.
-func acts(r rune) bool { return r >= 0x7f && text.IsHostile(r) }
+func needsEscape(r rune) bool { return r >= 0x7f && text.IsHostile(r) }

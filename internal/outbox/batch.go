@@ -29,16 +29,16 @@ type batched struct {
 	recording bool
 }
 
-// roomForDecision is the size in bytes that is enough for most decisions, so that the
+// typicalDecision is the size in bytes that is enough for most decisions, so that the
 // buffer seldom grows while one is added.
-const roomForDecision = 4 << 10
+const typicalDecision = 4 << 10
 
 // Add adds a decision together with further changes of the ledger.
 func (b *Batch) Add(d Decision, more ...journal.Op) {
 	if b.scratch == nil {
 		b.scratch = newScratch()
 	}
-	b.scratch.buffer.Grow(roomForDecision)
+	b.scratch.buffer.Grow(typicalDecision)
 	ops := d.appendOps(b.ops, b.scratch)
 	if len(d.Notices) > 0 {
 		if b.notices == nil {

@@ -23,10 +23,10 @@ import (
 const (
 	// bucketAlert holds every alert that a notice still needs, by alert ID.
 	bucketAlert journal.Bucket = "alert"
-	// bucketTold holds the keys of all notices that an alert was recorded with, by
+	// bucketNoticeKeys holds the keys of all notices that an alert was recorded with, by
 	// alert ID. It is apart from the alert because it is small enough to stay in memory.
 	// An alert with one notice has no entry: the notice says that it is the sole one.
-	bucketTold journal.Bucket = "told"
+	bucketNoticeKeys journal.Bucket = "told"
 	// bucketAttachment holds the full script log of an alert, compressed, by alert ID.
 	bucketAttachment journal.Bucket = "attachment"
 	// bucketNotice holds the notices that wait for delivery, by noticeKey.
@@ -265,11 +265,11 @@ func (d Decision) appendOps(ops []journal.Op, s *scratch) []journal.Op {
 		ops = append(ops, journal.Op{Bucket: bucketNotice, Key: noticeKey(n.ID, n.Instance), Value: s.encode(&s.notice)})
 	}
 	if notices := ops[first:]; len(notices) > 1 {
-		told := make([]string, len(notices))
+		keys := make([]string, len(notices))
 		for i, op := range notices {
-			told[i] = op.Key
+			keys[i] = op.Key
 		}
-		ops = append(ops, journal.Op{Bucket: bucketTold, Key: id, Value: s.encode(told)})
+		ops = append(ops, journal.Op{Bucket: bucketNoticeKeys, Key: id, Value: s.encode(keys)})
 	}
 	if attached {
 		ops = append(ops, journal.Op{Bucket: bucketAttachment, Key: id, Value: compress(d.Attachment)})

@@ -28,7 +28,7 @@ func (o *Outbox) Surplus(keep Retention, now time.Time) ([]Parked, error) {
 	parked = slices.DeleteFunc(parked, func(p Parked) bool { return p.ParkedAt.IsZero() })
 	held, counted := int64(0), map[messages.AlertID]bool{}
 	for i, p := range slices.Backward(parked) {
-		held += o.holds(p, counted)
+		held += o.sizeOf(p, counted)
 		tooOld := keep.For > 0 && now.Sub(p.ParkedAt) >= keep.For
 		tooMuch := keep.Bytes > 0 && held > keep.Bytes
 		if tooOld || tooMuch {
@@ -38,14 +38,14 @@ func (o *Outbox) Surplus(keep Retention, now time.Time) ([]Parked, error) {
 	return nil, nil
 }
 
-// holds returns the size of a parked notice, in bytes. An alert that several notices share
+// sizeOf returns the size of a parked notice, in bytes. An alert that several notices share
 // is counted for the first of them only, for which it is added to counted.
-func (o *Outbox) holds(p Parked, counted map[messages.AlertID]bool) int64 {
+func (o *Outbox) sizeOf(p Parked, counted map[messages.AlertID]bool) int64 {
 	size := o.ledger.Size(bucketParked, string(p.ID))
 	if !counted[p.Alert] {
 		counted[p.Alert] = true
 		id := string(p.Alert)
-		size += o.ledger.Size(bucketAlert, id) + o.ledger.Size(bucketTold, id) + o.ledger.Size(bucketAttachment, id)
+		size += o.ledger.Size(bucketAlert, id) + o.ledger.Size(bucketNoticeKeys, id) + o.ledger.Size(bucketAttachment, id)
 	}
 	return int64(size)
 }

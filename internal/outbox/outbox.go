@@ -196,13 +196,13 @@ func (o *Outbox) mergeEarlier(a recorded) []journal.Op {
 	switch {
 	case a.recording: // with notices that the ledger does not have yet
 		others = append(others, unknownNotice)
-	case o.ledger.Size(bucketTold, string(a.id)) == 0 && slices.ContainsFunc(keys, o.exists):
+	case o.ledger.Size(bucketNoticeKeys, string(a.id)) == 0 && slices.ContainsFunc(keys, o.exists):
 		others = nil // it was recorded with a sole notice, which is among these
 	}
 	if len(others) == 0 {
 		return nil
 	}
-	return []journal.Op{{Bucket: bucketTold, Key: string(a.id), Value: encode(append(keys, others...))}}
+	return []journal.Op{{Bucket: bucketNoticeKeys, Key: string(a.id), Value: encode(append(keys, others...))}}
 }
 
 // noteRecorded handles the end of a commit with alerts. It caches them, as long as there

@@ -126,7 +126,7 @@ func (o *Outbox) Drop(ctx context.Context, id messages.NoticeID) (Parked, error)
 	}
 	var gone []removedNotice
 	o.settling.Lock()
-	if record.Notice.Alert != "" && !o.waits(record.Instance, id) { // it also waits if its event was received again
+	if record.Notice.Alert != "" && !o.isWaiting(record.Instance, id) { // it also waits if its event was received again
 		gone = append(gone, record.Notice.removed(id, record.Instance))
 	}
 	o.loadRemaining(gone)

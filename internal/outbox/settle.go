@@ -171,8 +171,8 @@ func (o *Outbox) parkedLocked(id messages.NoticeID) bool {
 	return !o.moving[id] && o.ledger.Size(bucketParked, string(id)) > 0
 }
 
-// waits reports whether a notice waits for delivery and its end is not being committed.
-func (o *Outbox) waits(instance string, id messages.NoticeID) bool {
+// isWaiting reports whether a notice waits for delivery and its end is not being committed.
+func (o *Outbox) isWaiting(instance string, id messages.NoticeID) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	_, ends := o.ending[id]
@@ -204,7 +204,7 @@ func (o *Outbox) loadRemaining(gone []removedNotice) {
 			o.remaining[n.alert] = left
 		}
 		o.mu.Unlock()
-		if alone := n.sole && o.ledger.Size(bucketTold, string(n.alert)) == 0; known || alone {
+		if alone := n.sole && o.ledger.Size(bucketNoticeKeys, string(n.alert)) == 0; known || alone {
 			continue
 		}
 		others := o.unsettled(n.alert)
@@ -253,12 +253,12 @@ func (o *Outbox) releaseLocked(n removedNotice) []journal.Op {
 // unsettled returns the keys of an alert's notices that wait or are parked. It may
 // read from disk.
 func (o *Outbox) unsettled(alert messages.AlertID) []string {
-	raw, ok, err := o.ledger.Get(bucketTold, string(alert))
-	var told []string
-	if !ok || err != nil || decode(raw, &told) != nil {
+	raw, ok, err := o.ledger.Get(bucketNoticeKeys, string(alert))
+	var keys []string
+	if !ok || err != nil || decode(raw, &keys) != nil {
 		return []string{unknownNotice}
 	}
-	return slices.DeleteFunc(told, func(key string) bool { return !o.exists(key) })
+	return slices.DeleteFunc(keys, func(key string) bool { return !o.exists(key) })
 }
 
 // unknownNotice represents notices of an alert with unknown keys. The alert is kept for
@@ -286,7 +286,7 @@ func (o *Outbox) exists(key string) bool {
 func removeAlert(id messages.AlertID) []journal.Op {
 	return []journal.Op{
 		{Bucket: bucketAlert, Key: string(id)},
-		{Bucket: bucketTold, Key: string(id)},
+		{Bucket: bucketNoticeKeys, Key: string(id)},
 		{Bucket: bucketAttachment, Key: string(id)},
 	}
 }

@@ -70,7 +70,7 @@ func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revisio
 		if err != nil {
 			return book, false, f.wrap("change", err)
 		}
-		if book, err = f.proof(before, text, change); err != nil {
+		if book, err = f.verify(before, text, change); err != nil {
 			return messages.ScheduleBook{}, false, err
 		}
 		if before.info == nil {
@@ -88,9 +88,9 @@ func (f *File) Save(ctx context.Context, change messages.ScheduleChange, revisio
 	}
 }
 
-// proof reads the new text before it replaces the old one: only the schedules that
+// verify reads the new text before it replaces the old one: only the schedules that
 // the change names may differ.
-func (f *File) proof(before content, text []byte, change messages.ScheduleChange) (messages.ScheduleBook, error) {
+func (f *File) verify(before content, text []byte, change messages.ScheduleChange) (messages.ScheduleBook, error) {
 	old, err := before.book()
 	if err != nil {
 		return old, err
@@ -99,14 +99,14 @@ func (f *File) proof(before content, text []byte, change messages.ScheduleChange
 	if err != nil {
 		return after, err
 	}
-	if !reflect.DeepEqual(others(old, change), others(after, change)) {
+	if !reflect.DeepEqual(unchanged(old, change), unchanged(after, change)) {
 		return after, f.wrap("change", errors.New("it holds something that could not be kept; write it more simply"))
 	}
 	return after, nil
 }
 
-// others returns the schedules that a change does not name, by ID.
-func others(book messages.ScheduleBook, change messages.ScheduleChange) map[string]messages.Schedule {
+// unchanged returns the schedules that a change does not name, by ID.
+func unchanged(book messages.ScheduleBook, change messages.ScheduleChange) map[string]messages.Schedule {
 	out := map[string]messages.Schedule{}
 	for _, s := range book.Schedules {
 		out[s.ID] = s

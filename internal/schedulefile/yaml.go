@@ -20,12 +20,12 @@ const (
 	keyState    = "lastKnownState"
 	keyTags     = "tags"
 	keyZone     = "timezone"
-	keyZoneToo  = "timeZone" // what the older scheduler actually read
+	keyOldZone  = "timeZone" // what the older scheduler actually read
 	maxIDLength = 200
 )
 
-// texts are the plain text properties, in their order in a new entry.
-var texts = []struct {
+// textProperties are the plain text properties, in their order in a new entry.
+var textProperties = []struct {
 	key  string
 	text func(*messages.Schedule) *string
 }{
@@ -131,7 +131,7 @@ func entry(node *yaml.Node) (messages.Schedule, error) {
 	if err := node.Decode(&properties); err != nil {
 		return s, fmt.Errorf("its properties cannot be read: %w", err)
 	}
-	for _, t := range texts {
+	for _, t := range textProperties {
 		value, err := scalar(properties[t.key])
 		if err != nil {
 			return s, fmt.Errorf("%s %w", t.key, err)
@@ -139,7 +139,7 @@ func entry(node *yaml.Node) (messages.Schedule, error) {
 		*t.text(&s) = value
 	}
 	if s.Timezone == "" {
-		s.Timezone, _ = scalar(properties[keyZoneToo])
+		s.Timezone, _ = scalar(properties[keyOldZone])
 	}
 	switch {
 	case s.ID == "":
@@ -279,7 +279,7 @@ func withState(node *yaml.Node, to messages.ScheduleState) *yaml.Node {
 
 func newEntry(s messages.Schedule) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
-	for _, t := range texts {
+	for _, t := range textProperties {
 		if t.key == keyID && len(s.Tags) > 0 {
 			list := &yaml.Node{Kind: yaml.SequenceNode}
 			for _, tag := range s.Tags {

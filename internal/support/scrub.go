@@ -17,19 +17,19 @@ import (
 // whatever looks like a secret.
 type Scrubber struct{ known *strings.Replacer }
 
-// shortest is the minimum length of a known secret, in bytes: a shorter one would mask
+// minSecret is the minimum length of a known secret, in bytes: a shorter one would mask
 // parts of ordinary words and reveals nothing.
-const shortest = 4
+const minSecret = 4
 
 // NewScrubber returns a scrubber that knows these secrets.
 func NewScrubber(secrets []string) Scrubber {
 	var forms []string
 	for _, s := range secrets {
-		if s = strings.TrimSpace(s); len(s) < shortest {
+		if s = strings.TrimSpace(s); len(s) < minSecret {
 			continue
 		}
 		for _, line := range strings.FieldsFunc(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
-			if len(line) >= shortest {
+			if len(line) >= minSecret {
 				forms = append(forms, escaped(line)...)
 			}
 		}
@@ -62,10 +62,10 @@ func escaped(text string) []string {
 	return out
 }
 
-// looks are the patterns of secrets and their replacements, for unknown secrets, such as
+// secretPatterns are the patterns of secrets and their replacements, for unknown secrets, such as
 // those of a replaced configuration. A pattern is only applied to lines that contain one
 // of its hints.
-var looks = []struct {
+var secretPatterns = []struct {
 	hints   []string // in lower case
 	pattern *regexp.Regexp
 	left    string
@@ -105,7 +105,7 @@ func (s Scrubber) Scrub(text string) string {
 		if len(body) > maxLine {
 			body = strings.ToValidUTF8(body[:maxLine], "") + " … cut"
 		}
-		out.WriteString(strings.Map(visible, withoutLooks(body)))
+		out.WriteString(strings.Map(visible, maskPatterns(body)))
 		if strings.HasSuffix(line, "\n") {
 			out.WriteByte('\n')
 		}
@@ -113,10 +113,10 @@ func (s Scrubber) Scrub(text string) string {
 	return out.String()
 }
 
-// withoutLooks masks what looks like a secret in a line.
-func withoutLooks(line string) string {
+// maskPatterns masks what looks like a secret in a line.
+func maskPatterns(line string) string {
 	small := strings.ToLower(line)
-	for _, look := range looks {
+	for _, look := range secretPatterns {
 		if slices.ContainsFunc(look.hints, func(hint string) bool { return strings.Contains(small, hint) }) {
 			line = look.pattern.ReplaceAllString(line, look.left)
 		}

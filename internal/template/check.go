@@ -42,8 +42,8 @@ func MisfitsOfFiles(files []string) []string {
 	var out, seen []string
 	set, path := NewSet(Text, nil), firstExisting(files)
 	beside := filepath.Join(filepath.Dir(path), partialsDir)
-	var look func(what string, t *handlebars.Template, err error)
-	look = func(what string, t *handlebars.Template, err error) {
+	var survey func(what string, t *handlebars.Template, err error)
+	survey = func(what string, t *handlebars.Template, err error) {
 		if err != nil {
 			return // reported elsewhere
 		}
@@ -55,12 +55,12 @@ func MisfitsOfFiles(files []string) []string {
 			if !slices.Contains(seen, name) {
 				seen = append(seen, name)
 				inner, err := set.partial([]string{beside}, name)
-				look("partial "+filepath.Join(beside, filepath.FromSlash(name)+Extension), inner, err)
+				survey("partial "+filepath.Join(beside, filepath.FromSlash(name)+Extension), inner, err)
 			}
 		}
 	}
 	t, err := set.parseFile(path)
-	look("template "+path, t, err)
+	survey("template "+path, t, err)
 	return out
 }
 

@@ -78,19 +78,19 @@ func taskFields(t messages.Task) map[string]any {
 		"taskTags": texts(t.Tags), "taskCustomProperties": properties(t.CustomProperties),
 		"taskModifiedByUsername": t.ModifiedBy, "taskModifiedDate": t.ModifiedDate,
 		"taskNextExecution":       orNever(t.NextExecution),
-		"taskIsManuallyTriggered": when(t.Known, t.ManuallyTriggered),
-		"taskIsPartialReload":     when(t.Known, t.PartialReload),
-		"taskMaxRetries":          when(t.Known, t.MaxRetries),
-		"taskSessionTimeout":      when(t.Known, t.SessionTimeout),
+		"taskIsManuallyTriggered": ifKnown(t.Known, t.ManuallyTriggered),
+		"taskIsPartialReload":     ifKnown(t.Known, t.PartialReload),
+		"taskMaxRetries":          ifKnown(t.Known, t.MaxRetries),
+		"taskSessionTimeout":      ifKnown(t.Known, t.SessionTimeout),
 	}
 }
 
 func appFields(a messages.App) map[string]any {
 	return map[string]any{
-		"appDescription": a.Description, "appFileSize": when(a.Known, a.FileSize),
+		"appDescription": a.Description, "appFileSize": ifKnown(a.Known, a.FileSize),
 		"appLastSuccessfulReload": orNever(a.LastReloadTime), "appLastModifiedDate": a.ModifiedDate,
 		"appLastModifiedByUserName": a.ModifiedBy, "appPublishTime": orNever(a.PublishTime),
-		"appPublished": when(a.Known, a.Published),
+		"appPublished": ifKnown(a.Known, a.Published),
 		"appStreamName": handlebars.Named{
 			Text: a.StreamName, Fields: map[string]any{"id": a.StreamID, "name": a.StreamName},
 		},
@@ -134,7 +134,7 @@ func executionFields(e messages.Execution, zone *time.Location) map[string]any {
 func scriptLogFields(a messages.Alert, o FieldOptions) map[string]any {
 	log := a.ScriptLog
 	out := map[string]any{
-		"scriptLogSize": int64(0), "scriptLogSizeRows": when(log.Rows > 0, log.Rows), "scriptLogSizeCharacters": when(log.Rows > 0, log.Characters),
+		"scriptLogSize": int64(0), "scriptLogSizeRows": ifKnown(log.Rows > 0, log.Rows), "scriptLogSizeCharacters": ifKnown(log.Rows > 0, log.Characters),
 		"scriptLogHead": strings.Join(log.HeadLines(o.HeadLines), "\r\n"), "scriptLogHeadCount": o.HeadLines,
 		"scriptLogTail": strings.Join(log.TailLines(o.TailLines), "\r\n"), "scriptLogTailCount": o.TailLines,
 	}
@@ -154,8 +154,8 @@ func linkFields(a messages.Alert, l Links) map[string]any {
 	}
 }
 
-// when returns v, or nil if it is not known.
-func when[T any](known bool, v T) any {
+// ifKnown returns v, or nil if it is not known.
+func ifKnown[T any](known bool, v T) any {
 	if !known {
 		return nil
 	}

@@ -20,7 +20,7 @@ func serviceFields(s messages.Service) map[string]any {
 
 func licenseFields(l messages.License) map[string]any {
 	return map[string]any{
-		"licenseExpired": l.Expired, "expiryDateStr": l.ExpiryDate, "daysUntilExpiry": when(l.DaysKnown, l.DaysLeft),
+		"licenseExpired": l.Expired, "expiryDateStr": l.ExpiryDate, "daysUntilExpiry": ifKnown(l.DaysKnown, l.DaysLeft),
 	}
 }
 

@@ -55,7 +55,7 @@ type rendering struct {
 
 // Render implements Renderer.
 func (r *rendering) Render(fields map[string]any) (string, error) {
-	escape, raw := r.medium.writers()
+	escape, raw := r.medium.escapers()
 	text, err := r.template.Render(fields, handlebars.Options{Escape: escape, Raw: raw, Partial: r.partial})
 	if err != nil {
 		return "", err
@@ -63,8 +63,8 @@ func (r *rendering) Render(fields map[string]any) (string, error) {
 	return r.medium.finish(text)
 }
 
-// writers returns the functions that escape the values of {{x}} and {{{x}}}.
-func (m Medium) writers() (escape, raw func(string) string) {
+// escapers returns the functions that escape the values of {{x}} and {{{x}}}.
+func (m Medium) escapers() (escape, raw func(string) string) {
 	switch m {
 	case SlackJSON:
 		return func(s string) string { return jsonText(slackEntities.Replace(s)) }, jsonText

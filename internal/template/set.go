@@ -169,7 +169,7 @@ func (s *Set) parseBuiltin(name string) (*handlebars.Template, error) {
 	if s.builtin == nil || !fs.ValidPath(file) {
 		return nil, fs.ErrNotExist
 	}
-	if hit, ok := s.lookUp("builtin:"+file, time.Time{}, 0); ok {
+	if hit, ok := s.fromCache("builtin:"+file, time.Time{}, 0); ok {
 		return hit.template, hit.err
 	}
 	source, err := fs.ReadFile(s.builtin, file)
@@ -177,7 +177,7 @@ func (s *Set) parseBuiltin(name string) (*handlebars.Template, error) {
 		return nil, err
 	}
 	parsed, err := handlebars.Parse(string(source))
-	s.keep("builtin:"+file, cached{template: parsed, err: err})
+	s.toCache("builtin:"+file, cached{template: parsed, err: err})
 	return parsed, err
 }
 
@@ -211,7 +211,7 @@ func (s *Set) parseStat(path string, info fs.FileInfo, read func() ([]byte, erro
 	if info.Size() > handlebars.MaxSource {
 		return nil, handlebars.ErrTooLarge
 	}
-	if hit, ok := s.lookUp(path, info.ModTime(), info.Size()); ok {
+	if hit, ok := s.fromCache(path, info.ModTime(), info.Size()); ok {
 		return hit.template, hit.err
 	}
 	source, err := read()
@@ -219,7 +219,7 @@ func (s *Set) parseStat(path string, info fs.FileInfo, read func() ([]byte, erro
 		return nil, plainError(err)
 	}
 	parsed, err := handlebars.Parse(string(source))
-	s.keep(path, cached{modified: info.ModTime(), size: info.Size(), template: parsed, err: err})
+	s.toCache(path, cached{modified: info.ModTime(), size: info.Size(), template: parsed, err: err})
 	return parsed, err
 }
 
@@ -231,14 +231,14 @@ func plainError(err error) error {
 	return err
 }
 
-func (s *Set) lookUp(key string, modified time.Time, size int64) (cached, bool) {
+func (s *Set) fromCache(key string, modified time.Time, size int64) (cached, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	hit, ok := s.cache[key]
 	return hit, ok && hit.modified.Equal(modified) && hit.size == size
 }
 
-func (s *Set) keep(key string, c cached) {
+func (s *Set) toCache(key string, c cached) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.cache[key]; known || len(s.cache) < maxCached {

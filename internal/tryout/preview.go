@@ -134,8 +134,8 @@ func (s Site) find(name string) (destination.Instance, destination.Definition, e
 	}
 }
 
-// standIn is the recipient of a previewed mail that would have none.
-const standIn = "somebody@example.com"
+// placeholder is the recipient of a previewed mail that would have none.
+const placeholder = "somebody@example.com"
 
 // notice returns the notice to show. It adds to out.Notes.
 func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Notice, error) {
@@ -153,7 +153,7 @@ func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Noti
 	out.Notes = append(out.Notes, "would not be sent: "+why)
 	head := messages.NoticeHead{ID: messages.NewNoticeID(a.ID, b.Instance.Name, ""), Instance: b.Instance.Name, QueuedAt: a.DecidedAt}
 	if b.Instance.Integration == mail {
-		head.Recipient = standIn
+		head.Recipient = placeholder
 	}
 	return noticeOf(b, a, head), nil
 }
@@ -165,7 +165,7 @@ func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Al
 		var kinds []messages.AlertKind
 		for _, s := range o.Stored {
 			if carried(s.Alert.Kind) {
-				out.Notes = append(out.Notes, fromWhere[s.From])
+				out.Notes = append(out.Notes, sourceNotes[s.From])
 				return s.Alert, nil
 			}
 			kinds = append(kinds, s.Alert.Kind)
@@ -185,7 +185,7 @@ func (o PreviewOptions) alert(i destination.Instance, out *Preview) (messages.Al
 	return samples.Complete(i.Kinds[at]), nil
 }
 
-var fromWhere = map[string]string{
+var sourceNotes = map[string]string{
 	FromWaiting: "this alert waits for its delivery",
 	FromParked:  "this alert is parked",
 	FromEvent:   "the alert is not stored any more: this one is made from its event alone",

@@ -21,11 +21,11 @@ type Unfit struct {
 func Misfits(site Site) []Unfit {
 	var out []Unfit
 	for _, d := range site.Definitions {
-		var told []string
-		built, _ := d.Build(site.Section, site.Deps(zap.New(problems{&told}))) // errors of Build are reported elsewhere
+		var warnings []string
+		built, _ := d.Build(site.Section, site.Deps(zap.New(problems{&warnings}))) // errors of Build are reported elsewhere
 		for _, b := range built {
-			told = nil
-			if why := misfit(b, &told); why != "" {
+			warnings = nil
+			if why := misfit(b, &warnings); why != "" {
 				out = append(out, Unfit{b.Instance, why})
 			}
 		}
@@ -33,9 +33,9 @@ func Misfits(site Site) []Unfit {
 	return out
 }
 
-// misfit returns why the template of an instance cannot be used, "" if it can. told
-// receives the warnings of the destination.
-func misfit(b destination.Built, told *[]string) string {
+// misfit returns why the template of an instance cannot be used, "" if it can. warnings
+// receives those of the destination.
+func misfit(b destination.Built, warnings *[]string) string {
 	shown, ok := b.Destination.(destination.Previewer)
 	if _, templated := b.Destination.(destination.Templated); !ok || !templated {
 		return ""
@@ -46,7 +46,7 @@ func misfit(b destination.Built, told *[]string) string {
 			continue
 		}
 		_, _ = shown.Preview(n) // only its warnings matter
-		for _, line := range *told {
+		for _, line := range *warnings {
 			if what, why, found := strings.Cut(line, ": "); found && strings.HasPrefix(what, "template cannot be used") {
 				return why
 			}

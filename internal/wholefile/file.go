@@ -75,7 +75,7 @@ func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (re
 			err = errors.Join(err, os.Remove(name))
 		}
 	}()
-	if err := fill(temporary, before, text, mode); err != nil {
+	if err := writeNew(temporary, before, text, mode); err != nil {
 		return false, err
 	}
 	switch now, err := os.Stat(target); {
@@ -97,7 +97,7 @@ func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (re
 	return true, syncDirectory(filepath.Dir(target))
 }
 
-func fill(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) error {
+func writeNew(file *os.File, before fs.FileInfo, text []byte, mode fs.FileMode) error {
 	_, err := file.Write(text)
 	if err == nil {
 		switch {

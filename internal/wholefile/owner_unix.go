@@ -45,15 +45,15 @@ func HandOver(root *os.Root, file string) (group bool) {
 		}
 	}
 	for ; file != "."; file = path.Dir(file) {
-		give(root, file, to)
+		giveTo(root, file, to)
 	}
 	return group
 }
 
-// give changes the owner of the file that it has opened and checked. It skips a file
+// giveTo changes the owner of the file that it has opened and checked. It skips a file
 // with several hard links: the owner of the directory may have created a link to a file
 // of the superuser.
-func give(root *os.Root, name string, to *syscall.Stat_t) {
+func giveTo(root *os.Root, name string, to *syscall.Stat_t) {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe must not wait
 	if err != nil {
 		return

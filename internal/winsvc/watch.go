@@ -15,9 +15,9 @@ import (
 // can be the previous state of a reported change. If no state was known before, the
 // previous state is also called paused, as receivers of these alerts expect.
 type Watch struct {
-	// settled is the last settled state. told is the last reported one, or the first state
+	// settled is the last settled state. reported is the last reported one, or the first state
 	// if that was not to be reported: Running, Stopped or Unknown.
-	settled, told State
+	settled, reported State
 	// from is the settled state before settled.
 	from State
 	// missed reports that the service did not exist at an earlier query.
@@ -56,7 +56,7 @@ func (w *Watch) Observe(now time.Time, state State, d Damping) Change {
 		w.from, w.settled, w.since = w.settled, state, now
 	}
 	if first && state == Running && !w.missed {
-		w.told = Running // running at the first query is not reported
+		w.reported = Running // running at the first query is not reported
 		return Change{}
 	}
 	if settled && !first {
@@ -66,24 +66,24 @@ func (w *Watch) Observe(now time.Time, state State, d Damping) Change {
 		w.unsteady, w.changes = false, nil
 	}
 	change := Change{Settled: settled && !first, Unsteady: w.unsteady}
-	if w.unsteady || state == Paused || state == w.told {
+	if w.unsteady || state == Paused || state == w.reported {
 		return change
 	}
-	change.Kind, change.Previous = messages.ServiceStopped, w.before()
+	change.Kind, change.Previous = messages.ServiceStopped, w.previous()
 	if state == Running {
 		change.Kind = messages.ServiceStarted
 	}
-	w.told = state
+	w.reported = state
 	return change
 }
 
-// before returns the previous state of the change that is reported. After changes that
+// previous returns the previous state of the change that is reported. After changes that
 // were held back that is the one reported last.
-func (w *Watch) before() string {
-	if w.from == Paused || w.told == Unknown {
+func (w *Watch) previous() string {
+	if w.from == Paused || w.reported == Unknown {
 		return Paused.String()
 	}
-	return w.told.String()
+	return w.reported.String()
 }
 
 // count adds a change, and notes when there were too many.

@@ -139,7 +139,7 @@ var _ destination.Previewer = (*store)(nil)
 
 // DeliverBatch implements destination.BatchDeliverer.
 func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []error {
-	body := batch{lines: make([]byte, 0, len(notices)*usualLine), starts: make([]int, 1, len(notices)+1)}
+	body := batch{lines: make([]byte, 0, len(notices)*typicalLine), starts: make([]int, 1, len(notices)+1)}
 	var room point
 	for i := range notices {
 		body.lines = s.lines(body.lines, &room, &notices[i].Alert)
@@ -150,8 +150,8 @@ func (s *store) DeliverBatch(ctx context.Context, notices []messages.Notice) []e
 	return errs
 }
 
-// usualLine is the typical length of the line of a point without a script log, in bytes.
-const usualLine = 2 << 10
+// typicalLine is the typical length of the line of a point without a script log, in bytes.
+const typicalLine = 2 << 10
 
 // batch is the concatenated lines of several notices.
 type batch struct {

@@ -66,7 +66,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 			alerts := recent(form, 10*(i+1))
 			storeAll(t, built, alerts)
 			for i, r := range rules {
-				got := influxRow(t, address, r.measurement, instant(alerts[i].Event.At, alerts[i].Event.ExecutionID))
+				got := influxRow(t, address, r.measurement, timestamp(alerts[i].Event.At, alerts[i].Event.ExecutionID))
 				if want := cleanName(alerts[i].Event.TaskName); got["task_name"] != want {
 					t.Errorf("%s: task_name is %q, want %q", r.measurement, got["task_name"], want)
 				}

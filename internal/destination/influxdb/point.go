@@ -28,7 +28,7 @@ type recorder struct {
 // fill sets the content of an empty point from an alert. Values that could not be looked
 // up are omitted.
 func (r recorder) fill(p *point, a *messages.Alert) {
-	p.measurement, p.at = r.rule.measurement, instant(a.Event.At, a.Event.ExecutionID)
+	p.measurement, p.at = r.rule.measurement, timestamp(a.Event.At, a.Event.ExecutionID)
 	addStatic(p, r.global.Static)
 	r.addEvent(p, a)
 	if r.rule.execution {
@@ -48,7 +48,7 @@ func (r recorder) appendLine(dst []byte, room *point, a *messages.Alert) []byte 
 	return room.appendLine(dst)
 }
 
-// instant returns the timestamp of a point: the time of reception or of the reading,
+// timestamp returns the timestamp of a point: the time of reception or of the reading,
 // truncated to microseconds, plus nanoseconds that are a hash of name, the ID of the
 // execution or the reading.
 //
@@ -57,7 +57,7 @@ func (r recorder) appendLine(dst []byte, room *point, a *messages.Alert) []byte 
 // events different ones. Events received on one socket differ in the microseconds; the
 // nanoseconds separate events that were received in the same microsecond on two machines,
 // or before and after a clock was set back.
-func instant(at time.Time, name string) time.Time {
+func timestamp(at time.Time, name string) time.Time {
 	mark := fnv.New64a()
 	_, _ = mark.Write([]byte(name)) // never fails
 	return at.Truncate(time.Microsecond).Add(time.Duration(mark.Sum64() % uint64(time.Microsecond)))

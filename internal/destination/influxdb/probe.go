@@ -19,28 +19,28 @@ import (
 func (s *store) Probe() destination.Probe {
 	return destination.Probe{
 		Key:  name + " " + s.writer.target(),
-		Look: func(ctx context.Context) (destination.Sight, error) { return look(ctx, s.writer) },
+		Look: func(ctx context.Context) (destination.Sight, error) { return probe(ctx, s.writer) },
 	}
 }
 
 var _ destination.Prober = (*store)(nil)
 
-func look(ctx context.Context, w writer) (destination.Sight, error) {
+func probe(ctx context.Context, w writer) (destination.Sight, error) {
 	answer, err := w.ask(ctx, http.MethodGet, "/ping")
 	if err != nil {
 		return destination.Sight{}, err
 	}
-	told := answer.Header.Get("X-Influxdb-Version")
-	version := text.Excerpt(cmp.Or(told, "of unknown version"), maxVersion)
+	reported := answer.Header.Get("X-Influxdb-Version")
+	version := text.Excerpt(cmp.Or(reported, "of unknown version"), maxVersion)
 	seen := destination.Sight{Detail: "InfluxDB " + version + " accepts points"}
-	if told == "" {
+	if reported == "" {
 		seen.Doubt, seen.Mend = "does not report its version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort are those of the database"
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		seen.Clock = date
 	}
-	old, makes := w.(*v1)
-	if makes {
+	old, isV1 := w.(*v1)
+	if isV1 {
 		// The same query precedes the first write, which is made if it is answered or refused.
 		_, err := old.databases(ctx)
 		if _, refused := errors.AsType[*refusalError](err); err != nil && !refused {
@@ -51,7 +51,7 @@ func look(ctx context.Context, w writer) (destination.Sight, error) {
 	status, answered := errors.AsType[*httpc.StatusError](err)
 	switch {
 	case err == nil:
-	case answered && status.Code == http.StatusNotFound && makes:
+	case answered && status.Code == http.StatusNotFound && isV1:
 		seen.Detail = fmt.Sprintf("InfluxDB %s answers; the database is created before the first point", version)
 	case answered && status.Code == http.StatusBadRequest:
 		// Version 2 refuses the empty body, but only after it has checked everything else.

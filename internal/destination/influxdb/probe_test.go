@@ -47,7 +47,7 @@ func TestProbe_findsOutWhetherPointsWouldBeTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seen, err := look(t.Context(), w)
+			seen, err := probe(t.Context(), w)
 			if row.failure != "" {
 				if kind, _ := destination.KindOf(err); err == nil || kind != destination.MisconfiguredKind || !strings.Contains(err.Error(), row.failure) || strings.Contains(err.Error(), "wr0ng") {
 					t.Errorf("want %s, got %v", row.failure, err)

@@ -13,18 +13,18 @@ import (
 // sections of the monitors.
 type readings struct {
 	services, usage                                 Switch
-	version, serverLicense, accessLicenses, release storing
-	queue                                           queueStoring
+	version, serverLicense, accessLicenses, release monitorSettings
+	queue                                           queueSettings
 }
 
-// storing is the part of a monitor's section for InfluxDB.
-type storing struct {
+// monitorSettings is the part of a monitor's section for InfluxDB.
+type monitorSettings struct {
 	Enable bool
 	Tag    struct{ Static []StaticTag }
 }
 
-// queueStoring is the part of the UDP server's section for InfluxDB.
-type queueStoring struct {
+// queueSettings is the part of the UDP server's section for InfluxDB.
+type queueSettings struct {
 	Enable          bool
 	MeasurementName string
 	Tags            []StaticTag
@@ -115,7 +115,7 @@ func (r reading) appendLines(dst []byte, room *point, global []StaticTag, a *mes
 
 // fill sets the content of an empty point from a row.
 func (r reading) fill(p *point, global []StaticTag, a *messages.Alert, row messages.Point) {
-	p.measurement, p.at = r.measurement, instant(a.DecidedAt, string(a.ID))
+	p.measurement, p.at = r.measurement, timestamp(a.DecidedAt, string(a.ID))
 	addStatic(p, global)
 	addTags(p, row.Tags)
 	addStatic(p, r.own)

@@ -175,7 +175,7 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 		}
 		for _, series := range result.Series {
 			for _, row := range series.Values {
-				if text, ok := first(row).(string); ok {
+				if text, ok := firstColumn(row).(string); ok {
 					out = append(out, text)
 				}
 			}
@@ -184,7 +184,7 @@ func (w *v1) query(ctx context.Context, method, statement string) ([]string, err
 	return out, nil
 }
 
-func first(row []any) any {
+func firstColumn(row []any) any {
 	if len(row) == 0 {
 		return nil
 	}

@@ -23,9 +23,9 @@ import (
 var silent = log.New(io.Discard, "", 0)
 
 var (
-	// errOver is what requests of the library return after the attempt has failed. The
+	// errEnded is what requests of the library return after the attempt has failed. The
 	// library neither waits nor retries after it.
-	errOver = errors.New("the attempt is over")
+	errEnded = errors.New("the attempt is over")
 	// errPanic reports that the library panicked.
 	errPanic = errors.New("the library crashed over this message")
 )
@@ -94,24 +94,24 @@ func (a *attempt) call(m message) (err error) {
 }
 
 // RoundTrip implements http.RoundTripper. It hides failures from the library, which would
-// wait and retry: the library gets errOver for the failed request and all later ones.
+// wait and retry: the library gets errEnded for the failed request and all later ones.
 func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a.failure != nil {
 		closeBody(req)
-		return nil, errOver
+		return nil, errEnded
 	}
-	if a.provider.lookUp != "" && req.URL.Path == a.provider.lookUp {
+	if a.provider.limitsPath != "" && req.URL.Path == a.provider.limitsPath {
 		closeBody(req)
 		return respond(req, httpc.Answer{Status: http.StatusNotFound}), nil
 	}
 	out := req.Clone(a.ctx)
-	if a.provider.mend != nil {
-		a.provider.mend(out.URL)
+	if a.provider.fixURL != nil {
+		a.provider.fixURL(out.URL)
 	}
-	answer, err := httpc.Send(a.client, out, a.hidden(req.URL.Host)...)
+	answer, err := httpc.Send(a.client, out, a.secretsFor(req.URL.Host)...)
 	if err != nil {
 		a.failure = err
-		return nil, errOver
+		return nil, errEnded
 	}
 	if a.provider.carrier == "" || req.Method == a.provider.carrier {
 		a.taken++
@@ -138,9 +138,9 @@ func respond(req *http.Request, answer httpc.Answer) *http.Response {
 	}
 }
 
-// saidInBody classifies the error codes in the bodies of answers with a successful
+// bodyErrorKinds classifies the error codes in the bodies of answers with a successful
 // status. Any other code is a permanent error of the message.
-var saidInBody = map[string]destination.ErrorKind{
+var bodyErrorKinds = map[string]destination.ErrorKind{
 	// Slack.
 	"ratelimited": destination.ThrottledKind, "invalid_auth": destination.MisconfiguredKind,
 	"not_authed": destination.MisconfiguredKind, "account_inactive": destination.MisconfiguredKind,
@@ -164,8 +164,8 @@ func (a *attempt) refused(err error) error {
 	}
 	kind := destination.PermanentKind
 	if json.Unmarshal(a.last.Body, &body) == nil {
-		for _, said := range []any{body.Error, body.ErrCode, body.Code} {
-			if known, ok := saidInBody[fmt.Sprint(said)]; ok {
+		for _, code := range []any{body.Error, body.ErrCode, body.Code} {
+			if known, ok := bodyErrorKinds[fmt.Sprint(code)]; ok {
 				kind = known
 			}
 		}
@@ -174,7 +174,7 @@ func (a *attempt) refused(err error) error {
 	if len(hostSecrets(a.url, host)) > 0 {
 		host = a.provider.scheme
 	}
-	text := httpc.Excerpt(err.Error(), maxReason, a.hidden(a.host)...)
+	text := httpc.Excerpt(err.Error(), maxReason, a.secretsFor(a.host)...)
 	return &destination.Error{Kind: kind, Err: fmt.Errorf("%s answered %d, and refused the message: %s", host, a.last.Status, text)}
 }
 
@@ -194,7 +194,7 @@ func (a *attempt) innermost(err error) string {
 			next = causes[len(causes)-1]
 		}
 		if next == nil {
-			return httpc.Excerpt(err.Error(), maxReason, a.hidden(a.host)...)
+			return httpc.Excerpt(err.Error(), maxReason, a.secretsFor(a.host)...)
 		}
 		err = next
 	}
@@ -241,7 +241,7 @@ func hostSecrets(raw, called string) []string {
 	return []string{u.Host, u.Hostname()}
 }
 
-// hidden returns the texts that must not be shown in an answer or error of the called host.
-func (a *attempt) hidden(called string) []string {
+// secretsFor returns the texts that must not be shown in an answer or error of the called host.
+func (a *attempt) secretsFor(called string) []string {
 	return append(hostSecrets(a.url, called), a.secrets...)
 }

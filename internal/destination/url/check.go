@@ -23,7 +23,7 @@ var targetName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
 func check(c Config, u destination.Use[Target], _ destination.Deps) destination.Problems {
 	var p destination.Problems
 	if strings.HasPrefix(u.Path, section) {
-		p = append(p, checkPlace(c, u)...)
+		p = append(p, checkTarget(c, u)...)
 	}
 	p = append(p, u.Settings.checkURL()...)
 	if _, err := u.Settings.layout(); err != nil {
@@ -39,8 +39,8 @@ func check(c Config, u destination.Use[Target], _ destination.Deps) destination.
 	return p
 }
 
-// checkPlace checks the values that only a target of the section has: its name and its events.
-func checkPlace(c Config, u destination.Use[Target]) destination.Problems {
+// checkTarget checks the values that only a target of the section has: its name and its events.
+func checkTarget(c Config, u destination.Use[Target]) destination.Problems {
 	var p destination.Problems
 	if !targetName.MatchString(u.Settings.Name) {
 		p.Wrong("name", "is not a valid target name", "use 1 to 60 letters, digits, spaces, dots, dashes and underscores")
@@ -106,7 +106,7 @@ func (t Target) checkURL() destination.Problems {
 func schemeSuggestion(raw string) string {
 	scheme, _, _ := strings.Cut(raw, ":")
 	scheme, _, _ = strings.Cut(strings.ToLower(scheme), "+")
-	if place, ok := elsewhere[scheme]; ok {
+	if place, ok := alternatives[scheme]; ok {
 		return place
 	}
 	return "use one of " + strings.Join(schemes(), ", ")
@@ -140,23 +140,23 @@ var forbidden = map[string]map[string]struct {
 	allowed         []string
 	reason, instead string
 }{
-	"discord":  {"json": {no, "requests raw JSON, which the name of a task could make invalid", "leave the parameter json out, or use the section webhookNotification"}},
+	"discord":  {"json": {disabled, "requests raw JSON, which the name of a task could make invalid", "leave the parameter json out, or use the section webhookNotification"}},
 	"generic":  {"template": {[]string{"", "json"}, "names a template that does not exist", "write template=json or leave it out"}},
-	"gotify":   {"insecureskipverify": {no, unverified, ownCA}},
-	"ntfy":     {"disabletlsverification": {no, unverified, ownCA}},
+	"gotify":   {"insecureskipverify": {disabled, unverified, addCA}},
+	"ntfy":     {"disabletlsverification": {disabled, unverified, addCA}},
 	"telegram": {"parsemode": {[]string{"", "none"}, "requests markup, which the name of a task could make invalid", "leave the parameter parsemode out"}},
 }
 
-var no = []string{"", "no", "n", "false", "0"}
+var disabled = []string{"", "no", "n", "false", "0"}
 
 const (
 	unverified = "disables the verification of certificates"
-	ownCA      = "leave that out, and add the CA of the server to the trust store of this machine"
+	addCA      = "leave that out, and add the CA of the server to the trust store of this machine"
 )
 
 // forbids returns why a URL must not be used, with a suggestion; "" if it can be used.
 // To check a parameter, u consists only of a query.
-func (p provider) forbids(u *neturl.URL) (reason, instead string) {
+func (p provider) forbids(u *neturl.URL) (reason, suggestion string) {
 	for name, values := range u.Query() {
 		rule, ok := forbidden[p.scheme][strings.ToLower(name)]
 		if ok && !slices.Contains(rule.allowed, strings.ToLower(values[0])) {
@@ -177,15 +177,15 @@ func (p provider) forbids(u *neturl.URL) (reason, instead string) {
 // request, "" if it made one. It changes params; nil means none.
 func (p provider) dryRun(raw string, params types.Params) (reason string) {
 	reached := false
-	nowhere := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+	client := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		reached = true
-		return nil, errOver
+		return nil, errEnded
 	})}
 	if params == nil {
 		params = types.Params{}
 	}
-	a := newAttempt(context.Background(), nowhere, p, raw)
+	a := newAttempt(context.Background(), client, p, raw)
 	err := a.call(p.fit(message{title: "Title", text: "Text", params: params}))
 	switch {
 	case reached:

@@ -26,7 +26,7 @@ type message struct {
 func (s *sender) message(n messages.Notice) message {
 	fields := template.Fields(n, s.fields)
 	s.provider.prepare(fields)
-	render := func(what string, r template.Renderer, instead string) string {
+	render := func(what string, r template.Renderer, fallback string) string {
 		text, err := r.Render(fields)
 		if err == nil {
 			return text
@@ -34,7 +34,7 @@ func (s *sender) message(n messages.Notice) message {
 		s.badTemplate()
 		s.log.Warn("template cannot be used, sending the built-in text",
 			logx.Destination(n.Instance), logx.NoticeID(n.ID), logx.Err(err), zap.String("key", what))
-		return instead
+		return fallback
 	}
 	heading, plain, _ := strings.Cut(template.PlainText(fields), "\n\n")
 	m := message{title: cmp.Or(render("title", s.layout.title, heading), heading), text: plain, params: types.Params{}}
@@ -65,7 +65,7 @@ func (p provider) prepare(fields map[string]any) {
 	template.MapTexts(fields, func(s string) string {
 		s = strings.ReplaceAll(s, "\r", "")
 		if p.chat {
-			s = quiet(s)
+			s = withoutMentions(s)
 		}
 		return s
 	})
@@ -94,9 +94,9 @@ var (
 	control = regexp.MustCompile(`<([!@#&/\pL])`)
 )
 
-// quiet disables mentions of people and channels in a text from Qlik Sense, with an
+// withoutMentions disables mentions of people and channels in a text from Qlik Sense, with an
 // invisible character between the sign and the name.
-func quiet(s string) string {
+func withoutMentions(s string) string {
 	s = mention.ReplaceAllString(s, "$1@\u200b$2")
 	return control.ReplaceAllString(s, "<\u200b$1")
 }

@@ -17,15 +17,15 @@ import (
 // service: it is given a message, and the host is that of its first request, which is
 // not sent.
 func (s *sender) Probe() destination.Probe {
-	way := &scout{}
+	probe := &scout{}
 	// Only the request matters, not the error that it gets.
-	_ = way.call(s.provider, s.target.URL.Reveal())
-	if way.host == nil {
+	_ = probe.call(s.provider, s.target.URL.Reveal())
+	if probe.host == nil {
 		return destination.Probe{Key: s.target.URL.Reveal(), Look: func(context.Context) (destination.Sight, error) {
 			return destination.Sight{}, destination.Misconfigured(errors.New("the URL names no recipient"))
 		}}
 	}
-	return httpc.Probe(s.client, way.host.String())
+	return httpc.Probe(s.client, probe.host.String())
 }
 
 var _ destination.Prober = (*sender)(nil)
@@ -39,7 +39,7 @@ func (s *scout) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.host == nil {
 		s.host = &neturl.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}
 	}
-	return nil, errOver
+	return nil, errEnded
 }
 
 func (s *scout) call(p provider, raw string) (err error) {

@@ -61,19 +61,19 @@ type provider struct {
 	chat bool
 	// forced are parameters that prevent the library from splitting a message.
 	forced types.Params
-	// lookUp is the path of a request for limits, which is answered without a call
+	// limitsPath is the path of a request for limits, which is answered without a call
 	// because limit is known; "" if there is none.
-	lookUp string
+	limitsPath string
 	// carrier is the method of the requests that carry a message, if others only
 	// prepare it; "" if every request carries it.
 	carrier string
-	// host replaces a missing host in the URL. If it is set, a missing port is 443.
-	host string
-	// mend corrects a request URL that the library builds wrongly; nil if it does not.
-	mend func(*neturl.URL)
-	// early means that the service needs its client before it parses the URL, and that
+	// defaultHost replaces a missing host in the URL. If it is set, a missing port is 443.
+	defaultHost string
+	// fixURL corrects a request URL that the library builds wrongly; nil if it does not.
+	fixURL func(*neturl.URL)
+	// clientFirst means that the service needs its client before it parses the URL, and that
 	// setting a client later would lose its key.
-	early bool
+	clientFirst bool
 }
 
 // providers are the supported services by scheme. Other services of the library are
@@ -84,7 +84,7 @@ var providers = map[string]provider{
 	"discord":    {example: "discord://TOKEN@WEBHOOK_ID", create: func() service { return &discord.Service{} }, limit: discord.ChunkSize, titleLimit: 256, chat: true, forced: types.Params{"splitLines": "No"}},
 	"generic":    {example: "generic+https://HOST/PATH", create: func() service { return &generic.Service{} }, limit: 64 << 10, weigh: inBytes},
 	"googlechat": {example: "googlechat://chat.googleapis.com/v1/spaces/SPACE/messages?key=KEY&token=TOKEN", create: func() service { return &googlechat.Service{} }, limit: 4000, chat: true},
-	"gotify":     {example: "gotify://HOST/TOKEN", create: func() service { return &gotify.Service{} }, limit: 10_000, titleLimit: 250, mend: singleSlashes},
+	"gotify":     {example: "gotify://HOST/TOKEN", create: func() service { return &gotify.Service{} }, limit: 10_000, titleLimit: 250, fixURL: singleSlashes},
 	"ifttt":      {example: "ifttt://KEY/?events=EVENT", create: func() service { return &ifttt.Service{} }, limit: 4000},
 	"join":       {example: "join://shoutrrr:API_KEY@join/?devices=DEVICE", create: func() service { return &join.Service{} }, limit: 1500, titleLimit: 200, weigh: inBytes}, //nolint:gosec // G101: the parts in capitals stand for credentials
 	"lark":       {example: "lark://open.larksuite.com/TOKEN", create: func() service { return &lark.Service{} }, limit: 4000, titleLimit: 250, weigh: inBytes, chat: true},
@@ -93,8 +93,8 @@ var providers = map[string]provider{
 	"notifiarr":  {example: "notifiarr://API_KEY?channel=CHANNEL_ID", create: func() service { return &notifiarr.Service{} }, limit: 2000, titleLimit: 250, chat: true},
 	"ntfy":       {example: "ntfy://HOST/TOPIC", create: func() service { return &ntfy.Service{} }, limit: 4000, titleLimit: 250, weigh: inBytes},
 	"opsgenie":   {example: "opsgenie://api.opsgenie.com/API_KEY", create: func() service { return &opsgenie.Service{} }, limit: 15_000, titleLimit: opsgenie.MaxMessageLength},
-	"pagerduty":  {example: "pagerduty:///INTEGRATION_KEY", create: func() service { return &pagerduty.Service{} }, limit: 1024, host: "events.pagerduty.com"},
-	"pushbullet": {example: "pushbullet://TOKEN/DEVICE", create: func() service { return &pushbullet.Service{} }, limit: 4000, titleLimit: 250, early: true},
+	"pagerduty":  {example: "pagerduty:///INTEGRATION_KEY", create: func() service { return &pagerduty.Service{} }, limit: 1024, defaultHost: "events.pagerduty.com"},
+	"pushbullet": {example: "pushbullet://TOKEN/DEVICE", create: func() service { return &pushbullet.Service{} }, limit: 4000, titleLimit: 250, clientFirst: true},
 	"pushover":   {example: "pushover://shoutrrr:API_TOKEN@USER_KEY", create: func() service { return &pushover.Service{} }, limit: 1024, titleLimit: 250},
 	"rocketchat": {example: "rocketchat://HOST/TOKEN_A/TOKEN_B/CHANNEL", create: func() service { return &rocketchat.Service{} }, limit: 5000, chat: true},
 	"signal":     {example: "signal://HOST:PORT/SOURCE_NUMBER/RECIPIENT_NUMBER", create: func() service { return &signal.Service{} }, limit: 2000},
@@ -103,14 +103,14 @@ var providers = map[string]provider{
 	"telegram":   {example: "telegram://TOKEN@telegram?chats=CHAT_ID", create: func() service { return &telegram.Service{} }, limit: 3800, titleLimit: 200, weigh: inBytes, chat: true},
 	"twilio":     {example: "twilio://ACCOUNT_SID:AUTH_TOKEN@FROM_NUMBER/TO_NUMBER", create: func() service { return &twilio.Service{} }, limit: 1300, titleLimit: 200}, //nolint:gosec // G101: the parts in capitals stand for credentials
 	"wecom":      {example: "wecom://KEY", create: func() service { return &wecom.Service{} }, limit: 2048, weigh: inBytes, chat: true},
-	"zulip":      {example: "zulip://BOT_MAIL:BOT_KEY@HOST?stream=CHANNEL", create: func() service { return &zulip.Service{} }, limit: 9500, titleLimit: 60, weigh: inBytes, chat: true, lookUp: "/api/v1/register"},
+	"zulip":      {example: "zulip://BOT_MAIL:BOT_KEY@HOST?stream=CHANNEL", create: func() service { return &zulip.Service{} }, limit: 9500, titleLimit: 60, weigh: inBytes, chat: true, limitsPath: "/api/v1/register"},
 }
 
 // singleSlashes replaces the double slash in the URL of a server below a path: "/path//message".
 func singleSlashes(u *neturl.URL) { u.Path = strings.ReplaceAll(u.Path, "//", "/") }
 
-// elsewhere are suggestions for schemes that are refused.
-var elsewhere = map[string]string{
+// alternatives are suggestions for schemes that are refused.
+var alternatives = map[string]string{
 	"smtp":  "use the section emailNotification",
 	"mqtt":  "use the section mqttConfig",
 	"mqtts": "use the section mqttConfig",
@@ -165,14 +165,14 @@ func (p provider) open(raw string, client types.HTTPClient) (service, error) {
 			return nil, err
 		}
 	}
-	if p.host != "" && u.Port() == "" {
-		u.Host = net.JoinHostPort(cmp.Or(u.Hostname(), p.host), "443")
+	if p.defaultHost != "" && u.Port() == "" {
+		u.Host = net.JoinHostPort(cmp.Or(u.Hostname(), p.defaultHost), "443")
 	}
 	s.SetHTTPClient(client)
 	if err := s.Initialize(u, silent); err != nil {
 		return nil, err
 	}
-	if !p.early {
+	if !p.clientFirst {
 		s.SetHTTPClient(client)
 	}
 	return s, nil

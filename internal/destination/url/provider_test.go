@@ -221,7 +221,7 @@ func TestQuiet_keepsNamesFromCallingPeople(t *testing.T) {
 		`<at user_id="all">`:  "<\u200bat user_id=\"all\">",
 		"a < b, 3 @ 4":        "a < b, 3 @ 4",
 	} {
-		if got := quiet(text); got != want {
+		if got := withoutMentions(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

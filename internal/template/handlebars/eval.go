@@ -14,12 +14,12 @@ type run struct {
 // scope resolves paths: it has the value of this, and the enclosing scope (up).
 type scope struct {
 	this any
-	// over are named arguments of partials, which take precedence over the fields of
+	// overlay are named arguments of partials, which take precedence over the fields of
 	// this. Copying those for every row of a table would be most of the work for a page.
-	over *variable
-	up   *scope
-	data *frame
-	vars *variable
+	overlay *variable
+	up      *scope
+	data    *frame
+	vars    *variable
 }
 
 // frame holds the private data of an iteration: @index, @key, @first, @last.
@@ -44,24 +44,24 @@ func (v *variable) find(name string) (any, bool) {
 	return nil, false
 }
 
-// dig returns the value of a path in this, and in the arguments that take precedence.
-func (s *scope) dig(parts []string) any {
+// resolve returns the value of a path in this, and in the arguments that take precedence.
+func (s *scope) resolve(parts []string) any {
 	if len(parts) == 0 {
-		return s.whole()
+		return s.merged()
 	}
-	if v, ok := s.over.find(parts[0]); ok {
-		return dig(v, parts[1:])
+	if v, ok := s.overlay.find(parts[0]); ok {
+		return resolve(v, parts[1:])
 	}
-	return dig(s.this, parts)
+	return resolve(s.this, parts)
 }
 
-// whole returns the value of this, merged with the arguments that take precedence.
-func (s *scope) whole() any {
-	if s.over == nil {
+// merged returns the value of this, merged with the arguments that take precedence.
+func (s *scope) merged() any {
+	if s.overlay == nil {
 		return s.this
 	}
 	out := map[string]any{}
-	for v := s.over; v != nil; v = v.up {
+	for v := s.overlay; v != nil; v = v.up {
 		if _, hidden := out[v.name]; !hidden {
 			out[v.name] = v.value
 		}
@@ -125,9 +125,9 @@ func (o *output) render(r *run, s *scope) error {
 		return err
 	}
 	if o.raw {
-		return r.write(r.options.Raw(show(v)))
+		return r.write(r.options.Raw(toText(v)))
 	}
-	return r.write(r.options.Escape(show(v)))
+	return r.write(r.options.Escape(toText(v)))
 }
 
 // render writes the content of a raw block as it is, by means of the block helper if the
@@ -197,7 +197,7 @@ func (p *partial) find(r *run, s *scope) (*Template, error) {
 		if err != nil {
 			return nil, err
 		}
-		name = show(v)
+		name = toText(v)
 	}
 	if r.options.Partial == nil {
 		return nil, syntaxf(p.line, "partial %q does not exist", name)
@@ -216,13 +216,13 @@ func (p *partial) scope(r *run, s *scope) (*scope, error) {
 		return s, nil
 	}
 	inner := s.enter(s.this, nil, nil)
-	inner.over = s.over
+	inner.overlay = s.overlay
 	if len(p.args.args) == 1 {
 		v, err := p.args.args[0].value(r, s)
 		if err != nil {
 			return nil, err
 		}
-		inner.this, inner.over = v, nil
+		inner.this, inner.overlay = v, nil
 	}
 	if _, object := inner.this.(map[string]any); !object && len(p.args.named) > 0 {
 		inner.this = nil // other values have no fields to merge with the arguments
@@ -232,7 +232,7 @@ func (p *partial) scope(r *run, s *scope) (*scope, error) {
 		if err != nil {
 			return nil, err
 		}
-		inner.over = &variable{name: arg.name, value: v, up: inner.over}
+		inner.overlay = &variable{name: arg.name, value: v, up: inner.overlay}
 	}
 	return inner, nil
 }
@@ -252,11 +252,11 @@ func (l literal) value(*run, *scope) (any, error) { return l.v, nil }
 
 func (p *path) value(r *run, s *scope) (any, error) {
 	if p.data {
-		return p.private(r, s), nil
+		return p.dataValue(r, s), nil
 	}
 	if !p.explicit && len(p.parts) > 0 {
 		if v, ok := s.vars.find(p.parts[0]); ok {
-			return dig(v, p.parts[1:]), nil
+			return resolve(v, p.parts[1:]), nil
 		}
 	}
 	at := s
@@ -265,16 +265,16 @@ func (p *path) value(r *run, s *scope) (any, error) {
 			return nil, nil
 		}
 	}
-	return at.dig(p.parts), nil
+	return at.resolve(p.parts), nil
 }
 
-// private returns the value of @root or of a variable of the enclosing iterations.
-func (p *path) private(r *run, s *scope) any {
+// dataValue returns the value of @root or of a variable of the enclosing iterations.
+func (p *path) dataValue(r *run, s *scope) any {
 	if len(p.parts) == 0 {
 		return nil
 	}
 	if p.parts[0] == "root" {
-		return dig(r.root, p.parts[1:])
+		return resolve(r.root, p.parts[1:])
 	}
 	at := s.data
 	for range p.up {
@@ -285,7 +285,7 @@ func (p *path) private(r *run, s *scope) any {
 	// An inner frame inherits the variables of outer ones.
 	for ; at != nil; at = at.up {
 		if v, ok := at.values[p.parts[0]]; ok {
-			return dig(v, p.parts[1:])
+			return resolve(v, p.parts[1:])
 		}
 	}
 	return nil
@@ -331,8 +331,8 @@ func (c *call) evaluate(r *run, s *scope) ([]any, error) {
 	return out, nil
 }
 
-// only returns the value of the only argument of a block helper.
-func (c *call) only(r *run, s *scope) (any, error) {
+// onlyArgument returns the value of the only argument of a block helper.
+func (c *call) onlyArgument(r *run, s *scope) (any, error) {
 	if len(c.args) != 1 {
 		return nil, syntaxf(c.line, "{{#%s}} needs exactly one value", c.name)
 	}

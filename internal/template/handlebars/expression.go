@@ -144,7 +144,7 @@ func (e *expression) head() (*path, string, error) {
 	e.peek()
 	start := e.pos
 	if lit, ok, err := e.literal(); err != nil || ok {
-		name := show(lit)
+		name := toText(lit)
 		if lit == nil {
 			name = strings.TrimSpace(e.src[start:e.pos])
 		}
@@ -160,7 +160,7 @@ func (e *expression) arguments(c *call) error {
 		case b == 0, b == ')', e.atBlockParams():
 			return nil
 		}
-		if name, ok := e.hashName(); ok {
+		if name, ok := e.argumentName(); ok {
 			v, err := e.operand()
 			if err != nil {
 				return err
@@ -179,8 +179,8 @@ func (e *expression) arguments(c *call) error {
 	}
 }
 
-// hashName parses "name =", if that is next.
-func (e *expression) hashName() (string, bool) {
+// argumentName parses "name =", if that is next.
+func (e *expression) argumentName() (string, bool) {
 	start := e.pos
 	name := e.identifier()
 	if name != "" && e.peek() == '=' {

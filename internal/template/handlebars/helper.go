@@ -10,7 +10,7 @@ type helper struct {
 // helpers are all helpers for values.
 var helpers = map[string]helper{
 	"eq":     {2, func(args []any) any { return strictlyEqual(args[0], args[1]) }},
-	"lookup": {2, func(args []any) any { return field(args[0], show(args[1])) }},
+	"lookup": {2, func(args []any) any { return field(args[0], toText(args[1])) }},
 	"log":    {0, func([]any) any { return nil }},
 }
 
@@ -44,7 +44,7 @@ func (r *run) branch(b *block, s *scope, condition bool) error {
 }
 
 func condition(r *run, b *block, s *scope) (bool, error) {
-	v, err := b.call.only(r, s)
+	v, err := b.call.onlyArgument(r, s)
 	if err != nil {
 		return false, err
 	}
@@ -81,7 +81,7 @@ func renderEq(r *run, b *block, s *scope) error {
 }
 
 func renderWith(r *run, b *block, s *scope) error {
-	v, err := b.call.only(r, s)
+	v, err := b.call.onlyArgument(r, s)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func renderWith(r *run, b *block, s *scope) error {
 }
 
 func renderEach(r *run, b *block, s *scope) error {
-	v, err := b.call.only(r, s)
+	v, err := b.call.onlyArgument(r, s)
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func (p *parser) branches(t token, depth int) (*block, error) {
 		return nil, err
 	}
 	first.params = params
-	second, err := p.otherwise(depth)
+	second, err := p.elseBranch(depth)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,8 @@ func (p *parser) branches(t token, depth int) (*block, error) {
 	return &block{call: c, main: first, inverse: second}, nil
 }
 
-// otherwise parses the else branch. It returns an empty program if there is none.
-func (p *parser) otherwise(depth int) (*program, error) {
+// elseBranch parses the else branch. It returns an empty program if there is none.
+func (p *parser) elseBranch(depth int) (*program, error) {
 	if p.pos >= len(p.tokens) {
 		return &program{}, nil
 	}

@@ -9,8 +9,8 @@ import (
 	"unicode/utf16"
 )
 
-// show returns the text of a value, as JavaScript would print it.
-func show(v any) string {
+// toText returns the text of a value, as JavaScript would print it.
+func toText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -23,18 +23,18 @@ func show(v any) string {
 	case []any:
 		texts := make([]string, len(v))
 		for i, item := range v {
-			texts[i] = show(item)
+			texts[i] = toText(item)
 		}
 		return strings.Join(texts, ",")
 	}
 	if n, ok := number(v); ok {
-		return showNumber(n)
+		return numberText(n)
 	}
 	return "[object Object]"
 }
 
-// showNumber writes a number without grouping, and without an exponent below 1e21.
-func showNumber(n float64) string {
+// numberText returns a number without grouping, and without an exponent below 1e21.
+func numberText(n float64) string {
 	switch {
 	case math.IsNaN(n):
 		return "NaN"
@@ -113,8 +113,8 @@ func strictlyEqual(a, b any) bool {
 	}
 }
 
-// dig returns the value at a path, nil if any part is missing.
-func dig(v any, parts []string) any {
+// resolve returns the value at a path, nil if any part is missing.
+func resolve(v any, parts []string) any {
 	for _, part := range parts {
 		v = field(v, part)
 	}

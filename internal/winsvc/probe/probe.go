@@ -83,10 +83,10 @@ func (p *Probe) Look(ctx context.Context, at time.Time) (Report, error) {
 		s, key := p.opts.Host.Services[i], id{p.opts.Host.Name, p.opts.Host.Services[i].Name}
 		known := p.opts.Memory.of(key)
 		if err := answers[i].Err; err != nil {
-			p.unanswered(s, &known, err)
+			p.noteFailure(s, &known, err)
 			troubles = append(troubles, s.Name+": "+err.Error())
 		} else {
-			report.Alerts = append(report.Alerts, p.observed(s, &known, at, answers[i].Service)...)
+			report.Alerts = append(report.Alerts, p.alertsOf(s, &known, at, answers[i].Service)...)
 		}
 		seen[key] = known
 	}
@@ -95,26 +95,26 @@ func (p *Probe) Look(ctx context.Context, at time.Time) (Report, error) {
 	return report, nil
 }
 
-// unanswered notes that a service could not be queried. A failure is logged once until
+// noteFailure notes that a service could not be queried. A failure is logged once until
 // it changes.
-func (p *Probe) unanswered(s winsvc.Configured, known *remembered, err error) {
+func (p *Probe) noteFailure(s winsvc.Configured, known *remembered, err error) {
 	known.state = winsvc.Unknown
 	if errors.Is(err, winsvc.ErrNoSuchService) {
 		known.watch.Missing()
 	}
-	if known.trouble == err.Error() {
+	if known.failure == err.Error() {
 		return
 	}
-	known.trouble = err.Error()
+	known.failure = err.Error()
 	p.opts.Log.Error("the state of a Windows service is not known", zap.String("service", s.Name), logx.Err(err))
 }
 
-// observed returns the alerts for the state of a service: for the change, if it is to be
+// alertsOf returns the alerts for the state of a service: for the change, if it is to be
 // alerted, and for the state itself.
-func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, got winsvc.Service) []messages.Alert {
+func (p *Probe) alertsOf(s winsvc.Configured, known *remembered, at time.Time, got winsvc.Service) []messages.Alert {
 	log := p.opts.Log.With(zap.String("service", s.Name), zap.Stringer("state", got.State))
-	if known.trouble != "" {
-		known.trouble = ""
+	if known.failure != "" {
+		known.failure = ""
 		log.Info("the state of a Windows service is known again")
 	}
 	known.state = got.State
@@ -127,10 +127,10 @@ func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, g
 			log.Info("the state of a flapping Windows service is stable again")
 		}
 	}
-	told := s.Told(p.opts.Host.Name, got)
+	service := s.Told(p.opts.Host.Name, got)
 	var out []messages.Alert
 	if change.Kind != "" {
-		changed := told
+		changed := service
 		changed.PreviousStatus = change.Previous
 		p.opts.Metrics.Changed(p.opts.Host.Name, s.Name, change.Kind)
 		out = append(out, messages.Alert{Kind: change.Kind, Service: changed})
@@ -143,7 +143,7 @@ func (p *Probe) observed(s winsvc.Configured, known *remembered, at time.Time, g
 	case change.Settled:
 		log.Info("a Windows service has changed its state")
 	}
-	return append(out, messages.Alert{Kind: messages.ServiceStatus, Service: told})
+	return append(out, messages.Alert{Kind: messages.ServiceStatus, Service: service})
 }
 
 // Memory holds the last known states of the Windows services of all hosts. It outlives
@@ -166,8 +166,8 @@ type remembered struct {
 	key   id
 	watch winsvc.Watch
 	state winsvc.State
-	// trouble is why the last query failed, "" when it did not.
-	trouble  string
+	// failure is why the last query failed, "" when it did not.
+	failure  string
 	unsteady bool
 }
 

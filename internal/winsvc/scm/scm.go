@@ -57,7 +57,7 @@ func (m *manager) Query(ctx context.Context, host string, names []string) ([]win
 	done := make(chan result, 1)
 	go func() {
 		defer m.leave(host)
-		answers, err := m.guarded(machineName(host), names)
+		answers, err := m.askSafely(machineName(host), names)
 		done <- result{answers, err}
 	}()
 	select {
@@ -68,8 +68,8 @@ func (m *manager) Query(ctx context.Context, host string, names []string) ([]win
 	}
 }
 
-// guarded queries a host. It returns a panic as an error.
-func (m *manager) guarded(host string, names []string) (answers []winsvc.Answer, err error) {
+// askSafely queries a host. It returns a panic as an error.
+func (m *manager) askSafely(host string, names []string) (answers []winsvc.Answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			answers, err = nil, fmt.Errorf("BUG: the answer of the host could not be handled: %v", cause)
