@@ -109,11 +109,11 @@ type TaskEventObserved struct {
 	Since time.Time
 }
 
-// Verdict is how far the desk of a shard has got with an execution.
+// Verdict is how far the fast path of a shard has got with an execution.
 type Verdict uint8
 
 const (
-	// VerdictNeedsActor means that the desk cannot decide it. It has had no effect.
+	// VerdictNeedsActor means that the fast path cannot decide it. It has had no effect.
 	VerdictNeedsActor Verdict = iota
 	// VerdictPending means that it waits for a look-up or a timer.
 	VerdictPending
@@ -121,7 +121,7 @@ const (
 	VerdictDecided
 )
 
-// Ruling is the answer of a desk about an execution.
+// Ruling is the answer of a fast path about an execution.
 type Ruling struct {
 	Key     ExecutionKey
 	Verdict Verdict

@@ -5,7 +5,7 @@
 // that a decision, its notices and the mark that it was made become durable in one
 // commit, and that a distribute task is followed across restarts until it ends or
 // the time for that is over, which is alerted. The machine decides and has no
-// effects; the actor, or the desk of a shard, carries them out and decides nothing.
+// effects; the actor, or the fast path of a shard, carries them out and decides nothing.
 // It must never talk to a destination. A crashed actor is not restarted with its
 // state: supervision stops it, and the shard rebuilds it from the journal.
 package execution
@@ -164,7 +164,7 @@ func (o *Options) answer(command any, now time.Time) (reply any, ok bool) {
 	return mine, true
 }
 
-// ask sends the look-ups of a desk to the gate, as one message.
+// ask sends the look-ups of a fast path to the gate, as one message.
 func (o *Options) ask(commands []any) {
 	o.Kit.System.Root.Send(o.Gate, messages.Lookups{Commands: commands})
 }

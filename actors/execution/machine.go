@@ -54,7 +54,7 @@ type Machine struct {
 }
 
 // scratch is memory that a machine reuses from one execution to the next. Only the
-// machines of a desk have it: those of actors live too long.
+// machines of a fast path have it: those of actors live too long.
 type scratch struct {
 	work    *work // of the execution before
 	report  Report

@@ -27,16 +27,16 @@ type (
 	}
 )
 
-// decide hands the first event of an execution to the desk.
+// decide hands the first event of an execution to the fast path.
 type decide struct {
 	event *messages.PlacedEvent
 	entry *entry
 }
 
-// withdraw removes an execution that waits at the desk.
+// withdraw removes an execution that waits on the fast path.
 type withdraw struct{ key messages.ExecutionKey }
 
-// ruling is a decision of the desk about the event of an execution, on its way to
+// ruling is a decision of the fast path about the event of an execution, on its way to
 // disk. The entry stays in the machine until it is there.
 type ruling struct {
 	event *messages.PlacedEvent

@@ -1,7 +1,7 @@
 // Package executions owns the way from the journal to the executions: the
 // consumer of the events log, the shards among which executions are divided by
 // their key, and the execution actors below them. A shard decides most executions
-// itself, at its desk, without an actor.
+// itself, on its fast path, without an actor.
 //
 // It guarantees that
 //   - an event's record is acknowledged only when every event in it is handled,
@@ -55,9 +55,9 @@ type Ledger interface {
 	Get(b journal.Bucket, key string) ([]byte, bool, error)
 }
 
-// Desk decides executions that have one event and need nothing but look-ups,
-// without an actor; *execution.Desk is the one in use. Every shard has its own.
-type Desk interface {
+// FastPath decides executions that have one event and need nothing but look-ups,
+// without an actor; *execution.FastPath is the one in use. Every shard has its own.
+type FastPath interface {
 	// Decide begins with the first event of an execution. It collects a decision
 	// for Record and look-ups for Ask.
 	Decide(now time.Time, first *messages.TaskEventObserved) messages.Ruling
@@ -65,11 +65,11 @@ type Desk interface {
 	// done when they are durable, or with an error when they can never be. It does
 	// not block.
 	Record(done func(error))
-	WaitingRoom
+	Pending
 }
 
-// WaitingRoom holds the executions that wait at a desk for answers.
-type WaitingRoom interface {
+// Pending holds the executions that wait on a fast path for answers.
+type Pending interface {
 	// Answer continues the execution that waits for a reply, if there is one.
 	Answer(now time.Time, reply any) (messages.Ruling, bool)
 	// Tick continues the executions whose timers are due. Next returns when to call
@@ -124,8 +124,8 @@ type Options struct {
 	// Asleep adds to the number of tasks that are followed by executions without an
 	// actor. It is safe for concurrent use.
 	Asleep func(more int)
-	// Desk returns the desk for a life of the shard at self.
-	Desk func(self messages.Ref, life int) Desk
+	// FastPath returns the fast path for a life of the shard at self.
+	FastPath func(self messages.Ref, life int) FastPath
 	// Execution describes the actor of an execution.
 	Execution *actor.Props
 	// Supervise is the strategy for the shards and for the executions below them.

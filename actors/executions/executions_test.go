@@ -48,8 +48,8 @@ type fixture struct {
 	resume func(ctx actor.Context, r messages.ResumeExecution)
 	// crashed is how the process before ended.
 	crashed bool
-	// desk decides nothing unless a test puts another one there.
-	desk Desk
+	// fast decides nothing unless a test puts another one there.
+	fast FastPath
 	// alone is set for one shard instead of several; shard is the newest.
 	alone bool
 	shard messages.Ref
@@ -65,7 +65,7 @@ type fixture struct {
 
 func open(t *testing.T, store *memory.Store) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: store, desk: closedDesk{}}
+	f := &fixture{t: t, store: store, fast: noFastPath{}}
 	ctx := context.Background()
 	events, err := store.Open(ctx, "events", journal.Limits{})
 	must(t, err)
@@ -92,7 +92,7 @@ func (f *fixture) start() {
 	opts := &Options{
 		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: shards, Deduplicate: true, Log: zap.NewNop(),
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
-		Decode: decodeJSON, Desk: f.newDesk,
+		Decode: decodeJSON, FastPath: f.newFastPath,
 		Execution: kit.Props("execution", f.execution), Crashed: f.crashed, Burst: f.burst,
 		PollsAtOnce: 2, Spread: func() time.Duration { return f.spread }, Asleep: func(more int) { f.asleep.Add(int64(more)) },
 	}
@@ -102,20 +102,20 @@ func (f *fixture) start() {
 	synctest.Wait()
 }
 
-// closedDesk leaves everything to actors.
-type closedDesk struct{}
+// noFastPath leaves everything to actors.
+type noFastPath struct{}
 
-func (closedDesk) Decide(_ time.Time, first *messages.TaskEventObserved) messages.Ruling {
+func (noFastPath) Decide(_ time.Time, first *messages.TaskEventObserved) messages.Ruling {
 	return messages.Ruling{Key: first.Key}
 }
 
-func (closedDesk) Answer(time.Time, any) (messages.Ruling, bool) { return messages.Ruling{}, false }
-func (closedDesk) Tick(time.Time, func(messages.Ruling))         {}
-func (closedDesk) Next() time.Time                               { return time.Time{} }
-func (closedDesk) Withdraw(messages.ExecutionKey)                {}
-func (closedDesk) Ask()                                          {}
+func (noFastPath) Answer(time.Time, any) (messages.Ruling, bool) { return messages.Ruling{}, false }
+func (noFastPath) Tick(time.Time, func(messages.Ruling))         {}
+func (noFastPath) Next() time.Time                               { return time.Time{} }
+func (noFastPath) Withdraw(messages.ExecutionKey)                {}
+func (noFastPath) Ask()                                          {}
 
-func (closedDesk) Record(func(error)) { panic("nothing was decided") }
+func (noFastPath) Record(func(error)) { panic("nothing was decided") }
 
 // decodeJSON reads an event, and panics over one that begins with a zero byte.
 func decodeJSON(raw []byte) (e messages.TaskEvent, err error) {
@@ -132,15 +132,15 @@ func (f *fixture) Keep(d messages.QuarantinedDatagram) {
 	f.kept = append(f.kept, d)
 }
 
-// newDesk notes which shard the desk is for.
-func (f *fixture) newDesk(shard messages.Ref, _ int) Desk {
+// newFastPath notes which shard the fast path is for.
+func (f *fixture) newFastPath(shard messages.Ref, _ int) FastPath {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.shard = shard
-	return f.desk
+	return f.fast
 }
 
-// answer brings the desk of the only shard replies.
+// answer brings the fast path of the only shard replies.
 func (f *fixture) answer(replies ...any) {
 	f.kit.System.Root.Send(actorkit.PIDOf(f.shard), messages.Answers{Replies: replies})
 	synctest.Wait()

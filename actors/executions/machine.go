@@ -26,7 +26,7 @@ const trialFor = 5 * time.Minute
 // execution is started, retried and given up. It is pure: it gets the time and one
 // input, updates itself and returns effects, in order.
 //
-// The desk gets the first event of an execution. Most executions end there, at
+// The fast path gets the first event of an execution. Most executions end there, at
 // once or after their look-ups; the others get an actor.
 //
 // Retries are recorded. An execution that takes the whole process down leaves no
@@ -84,9 +84,9 @@ type phase uint8
 const (
 	// idle: remembered, and nothing else.
 	idle phase = iota
-	// deciding: a decision of the desk is on its way to disk; further events wait.
+	// deciding: a decision of the fast path is on its way to disk; further events wait.
 	deciding
-	// asking: the desk waits for look-ups.
+	// asking: the fast path waits for look-ups.
 	asking
 	// recording: the trial record of the next attempt is on its way to disk; events wait.
 	recording
@@ -98,11 +98,11 @@ const (
 
 // Inputs of the machine beside messages.EventsArrived, EventHandled and ExecutionFinished.
 type (
-	// ruled is an answer of the desk. A decision in it is not on disk yet.
+	// ruled is an answer of the fast path. A decision in it is not on disk yet.
 	ruled struct{ messages.Ruling }
-	// recorded: decisions of the desk are on disk.
+	// recorded: decisions of the fast path are on disk.
 	recorded struct{ rulings []ruling }
-	// refused: decisions of the desk can never be recorded.
+	// refused: decisions of the fast path can never be recorded.
 	refused struct{ rulings []ruling }
 	// crashed: the actor of an execution ended without having finished.
 	crashed struct{ key messages.ExecutionKey }
@@ -188,7 +188,7 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 	case e.phase == running:
 		m.observe(e, placed, now)
 	case e.phase == asking:
-		m.leaveDesk(now, e)
+		m.leaveFastPath(now, e)
 	case e.phase == asleep && !again:
 		m.wake(now, e, false)
 	case e.phase == asleep:
@@ -203,7 +203,7 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 	}
 }
 
-// ruled handles an answer of the desk. The desk handles one event: if another one
+// ruled handles an answer of the fast path. The fast path handles one event: if another one
 // has arrived, the execution needs an actor.
 func (m *machine) ruled(now time.Time, r messages.Ruling) {
 	e := m.entry(r.Key)
@@ -213,14 +213,14 @@ func (m *machine) ruled(now time.Time, r messages.Ruling) {
 	case r.Verdict == messages.VerdictNeedsActor:
 		m.start(now, e.key, e, nil)
 	case len(e.pending) > 1:
-		m.leaveDesk(now, e)
+		m.leaveFastPath(now, e)
 	default:
 		e.phase = asking
 	}
 }
 
-// leaveDesk takes an execution that waits at the desk from there to an actor.
-func (m *machine) leaveDesk(now time.Time, e *entry) {
+// leaveFastPath takes an execution that waits on the fast path from there to an actor.
+func (m *machine) leaveFastPath(now time.Time, e *entry) {
 	m.do(withdraw{e.key})
 	m.start(now, e.key, e, nil)
 }
@@ -241,7 +241,7 @@ func (e *entry) repeats(now time.Time, placed *messages.PlacedEvent) bool {
 }
 
 // start spawns an actor for the pending events. from is the state to resume, or nil.
-// The look-up deadline of an event that waited at the desk has been running since then.
+// The look-up deadline of an event that waited on the fast path has been running since then.
 func (m *machine) start(now time.Time, key messages.ExecutionKey, e *entry, from *messages.ResumeExecution) {
 	since := now
 	if e.phase == asking {

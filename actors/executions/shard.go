@@ -30,18 +30,18 @@ type shard struct {
 	// starting is the execution whose actor is being spawned; a panic is its fault.
 	starting messages.ExecutionKey
 	sweep    actorkit.Timer
-	// alarm fires when a sleeper or the desk has something to do, or earlier.
+	// alarm fires when a sleeper or the fast path has something to do, or earlier.
 	alarm actorkit.Alarm
 	// reportedAsleep is the number of sleepers' tasks last passed to Options.Asleep.
 	reportedAsleep int
 	// showRemembered sets the gauge of remembered executions.
 	showRemembered func(executions int)
 
-	desk Desk
-	// first is the argument for the desk; reused.
+	fast FastPath
+	// first is the argument for the fast path; reused.
 	first messages.TaskEventObserved
 
-	// What the current step has collected: decisions to record, answers of the desk
+	// What the current step has collected: decisions to record, answers of the fast path
 	// for the machine, and events to acknowledge.
 	rulings    []ruling
 	forMachine []messages.Ruling
@@ -59,7 +59,7 @@ type (
 		life int
 		keys []messages.ExecutionKey
 	}
-	// decisionsRecorded: decisions of the desk are durable, or can never be.
+	// decisionsRecorded: decisions of the fast path are durable, or can never be.
 	decisionsRecorded struct {
 		life    int
 		rulings []ruling
@@ -102,7 +102,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.answered(ctx, message.Replies)
 	case wakeDue:
 		s.alarm.Stop()
-		s.desk.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
+		s.fast.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
 		s.step(ctx, message)
 	case triesRecorded:
 		s.recall(ctx, message)
@@ -152,7 +152,7 @@ func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.children = map[messages.ExecutionKey]*actor.PID{}
 	s.keys = map[string]messages.ExecutionKey{}
 	s.showRemembered = s.opts.Metrics.rememberedBy(s.index)
-	s.desk = s.opts.Desk(actorkit.RefOf(ctx.Self()), s.life)
+	s.fast = s.opts.FastPath(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
 	now := time.Now()
 	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread})
@@ -182,11 +182,11 @@ func (s *shard) showCounts() {
 	}
 }
 
-// setAlarm sets the alarm for the next sleeper or timer of the desk. It never moves
+// setAlarm sets the alarm for the next sleeper or timer of the fast path. It never moves
 // the alarm back: one that fires for nothing costs less than a change per event.
 func (s *shard) setAlarm(ctx actor.Context) {
 	at, ok := s.machine.sleepers.alarm()
-	if next := s.desk.Next(); !next.IsZero() && (!ok || next.Before(at)) {
+	if next := s.fast.Next(); !next.IsZero() && (!ok || next.Before(at)) {
 		at, ok = next, true
 	}
 	if set := s.alarm.At(); ok && (set.IsZero() || at.Before(set)) {
@@ -205,11 +205,11 @@ func (s *shard) step(ctx actor.Context, input any) {
 	s.finish(ctx, now)
 }
 
-// answered passes replies on to the desk.
+// answered passes replies on to the fast path.
 func (s *shard) answered(ctx actor.Context, replies []any) {
 	now := time.Now()
 	for _, reply := range replies {
-		if r, ok := s.desk.Answer(now, reply); ok {
+		if r, ok := s.fast.Answer(now, reply); ok {
 			s.rule(ctx, s.machine.entry(r.Key), r)
 		}
 	}
@@ -223,7 +223,7 @@ func (s *shard) finish(ctx actor.Context, now time.Time) {
 	for _, r := range rulings {
 		s.perform(ctx, now, s.machine.handle(now, ruled{r}))
 	}
-	s.desk.Ask()
+	s.fast.Ask()
 	s.record(ctx)
 	s.showCounts()
 	s.setAlarm(ctx)
@@ -247,9 +247,9 @@ func (s *shard) perform(ctx actor.Context, now time.Time, effects []effect) {
 			ctx.Send(s.children[do.event.Key], messages.TaskEventObserved{PlacedEvent: *do.event, Seen: do.seen, Bare: do.bare, Since: do.since})
 		case decide:
 			s.first.PlacedEvent, s.first.Seen = *do.event, do.entry.seen
-			s.rule(ctx, do.entry, s.desk.Decide(now, &s.first))
+			s.rule(ctx, do.entry, s.fast.Decide(now, &s.first))
 		case withdraw:
-			s.desk.Withdraw(do.key)
+			s.fast.Withdraw(do.key)
 		case end:
 			child := s.children[do.key]
 			s.disown(child.GetId())
@@ -279,7 +279,7 @@ func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
 	}
 }
 
-// rule collects an answer of the desk about the execution of an entry.
+// rule collects an answer of the fast path about the execution of an entry.
 func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
 	if r.Verdict != messages.VerdictDecided || e.phase == asking {
 		s.forMachine = append(s.forMachine, r)
@@ -293,13 +293,13 @@ func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
 	}
 }
 
-// record commits the decisions that the desk has made since the last time.
+// record commits the decisions that the fast path has made since the last time.
 func (s *shard) record(ctx actor.Context) {
 	if len(s.rulings) == 0 {
 		return
 	}
 	post, life, rulings := actorkit.Poster(ctx), s.life, s.rulings
-	s.desk.Record(func(err error) { post(decisionsRecorded{life, rulings, err}) })
+	s.fast.Record(func(err error) { post(decisionsRecorded{life, rulings, err}) })
 	s.rulings = nil
 	if last := len(s.spare) - 1; last >= 0 {
 		s.rulings, s.spare = s.spare[last], s.spare[:last]

@@ -22,7 +22,7 @@ func wish(change func(*messages.Schedule)) messages.CreateSchedule {
 }
 
 func TestCreate_storesTheSchedule(t *testing.T) {
-	d := newDesk(noon)
+	d := newRig(noon)
 	got := say[messages.CreateScheduleReply](t, d, wish(func(s *messages.Schedule) {
 		s.ID, s.Created, s.LastKnownState = "mine", "long ago", messages.ScheduleStarted
 	}))
@@ -38,7 +38,7 @@ func TestCreate_storesTheSchedule(t *testing.T) {
 
 func TestCreate_startsTheScheduleWhenItSaysSo(t *testing.T) {
 	for startup, want := range map[string]bool{"start": true, "started": true, "stop": false, "stopped": false} {
-		d := newDesk(noon)
+		d := newRig(noon)
 		got := say[messages.CreateScheduleReply](t, d, wish(func(s *messages.Schedule) { s.StartupState = startup }))
 		d.until(d.now.Add(24 * time.Hour))
 		if running := got.Schedule.LastKnownState == messages.ScheduleStarted; running != want || (len(d.starts) == 1) != want {
@@ -64,7 +64,7 @@ func TestCreate_refusesWhatCannotRun(t *testing.T) {
 		{func(s *messages.Schedule) { s.Tags = []string{"\xff"} }, "tags: write up to 100"},
 	}
 	for _, tt := range tests {
-		d := newDesk(noon)
+		d := newRig(noon)
 		got := say[messages.CreateScheduleReply](t, d, wish(tt.change))
 		if got.Failure.Kind != messages.FailureRejected || !strings.Contains(got.Failure.Text, tt.want) || d.saves != 0 {
 			t.Errorf("want refused with %q, got %+v", tt.want, got)
@@ -79,13 +79,13 @@ func TestCreate_isRefusedWhenThereAreEnough(t *testing.T) {
 		s.StartupState = "stop"
 		many = append(many, s)
 	}
-	if got := say[messages.CreateScheduleReply](t, newDesk(noon, many...), wish(nil)); got.Failure != errFull {
+	if got := say[messages.CreateScheduleReply](t, newRig(noon, many...), wish(nil)); got.Failure != errFull {
 		t.Errorf("want it refused, got %+v", got)
 	}
 }
 
 func TestDelete_removesTheSchedule(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""), scheduleOf("b", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""), scheduleOf("b", "* * * * *", ""))
 	if got := say[messages.DeleteScheduleReply](t, d, messages.DeleteSchedule{ID: "c"}); got.Failure.Kind != messages.FailureNotFound || d.saves != 0 {
 		t.Errorf("want an unknown ID refused, got %+v", got)
 	}
@@ -100,7 +100,7 @@ func TestDelete_removesTheSchedule(t *testing.T) {
 }
 
 func TestSwitch_stopsAndStarts(t *testing.T) {
-	d := newDesk(noon, scheduleOf("s", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("s", "* * * * *", ""))
 	stopped := say[messages.SwitchScheduleReply](t, d, messages.SwitchSchedule{ID: "s", To: messages.ScheduleStopped})
 	d.until(d.now.Add(3 * time.Minute))
 	if stopped.Schedule.LastKnownState != messages.ScheduleStopped || d.file[0].LastKnownState != messages.ScheduleStopped || len(d.starts) != 0 {
@@ -126,7 +126,7 @@ func TestSwitch_stopsAndStarts(t *testing.T) {
 func TestSwitchAll_leavesOutWhatCannotRun(t *testing.T) {
 	broken := scheduleOf("broken", "* * * 12 *", "")
 	broken.StartupState = "stopped"
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""), broken, scheduleOf("b", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""), broken, scheduleOf("b", "* * * * *", ""))
 	states := func(r messages.SwitchAllSchedulesReply) (out []string) {
 		for _, s := range r.Schedules {
 			out = append(out, s.ID+" "+string(s.LastKnownState))
@@ -148,7 +148,7 @@ func TestSwitchAll_leavesOutWhatCannotRun(t *testing.T) {
 }
 
 func TestBroken_isKeptStoppedAndStopsNobody(t *testing.T) {
-	d := newDesk(noon, scheduleOf("cron", "* * * 12 *", ""), scheduleOf("zone", "* * * * *", "Mars/Olympus"), scheduleOf("fine", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("cron", "* * * 12 *", ""), scheduleOf("zone", "* * * * *", "Mars/Olympus"), scheduleOf("fine", "* * * * *", ""))
 	got := say[messages.ListSchedulesReply](t, d, messages.ListSchedules{Runs: 1})
 	for i, problem := range []string{"cronSchedule: month", "timezone: time zone", ""} {
 		s := got.Schedules[i]
@@ -170,8 +170,8 @@ func TestBroken_isKeptStoppedAndStopsNobody(t *testing.T) {
 }
 
 func TestChange_isMadeOnTopOfAnEditByHand(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""), scheduleOf("gone", "* * * * *", ""))
-	d.disk = func(d *desk) {
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""), scheduleOf("gone", "* * * * *", ""))
+	d.disk = func(d *rig) {
 		d.file = []messages.Schedule{scheduleOf("a", "*/2 * * * *", ""), scheduleOf("added", "* * * * *", "")}
 		d.disk = nil
 	}
@@ -184,24 +184,24 @@ func TestChange_isMadeOnTopOfAnEditByHand(t *testing.T) {
 }
 
 func TestChange_thatAnEditByHandMadeVainIsRefused(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""))
-	d.disk = func(d *desk) { d.file = nil }
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""))
+	d.disk = func(d *rig) { d.file = nil }
 	if got := say[messages.SwitchScheduleReply](t, d, messages.SwitchSchedule{ID: "a", To: messages.ScheduleStopped}); got.Failure.Kind != messages.FailureNotFound {
 		t.Errorf("want it unknown, got %+v", got)
 	}
 }
 
 func TestChange_givesUpOnAFileThatAlwaysChanges(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""))
 	n := 0
-	d.disk = func(d *desk) { n++; d.file[0].Name = fmt.Sprint(n) }
+	d.disk = func(d *rig) { n++; d.file[0].Name = fmt.Sprint(n) }
 	if got := say[messages.DeleteScheduleReply](t, d, messages.DeleteSchedule{ID: "a"}); got.Failure != errRaces || n != maxRaces {
 		t.Errorf("want it refused after %d races, got %+v after %d", maxRaces, got, n)
 	}
 }
 
 func TestChange_thatCannotBeWrittenDidNotHappen(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""))
 	d.readOnly = "read-only file system"
 	for _, f := range []messages.Failure{
 		say[messages.CreateScheduleReply](t, d, wish(nil)).Failure,
@@ -224,7 +224,7 @@ func TestChange_thatCannotBeWrittenDidNotHappen(t *testing.T) {
 }
 
 func TestLoad_thatFailsLeavesNoSchedules(t *testing.T) {
-	d := &desk{now: when(noon), file: []messages.Schedule{scheduleOf("a", "* * * * *", "")}, marks: map[string]mark{"a": {ID: "a"}}, unreadable: "no such file"}
+	d := &rig{now: when(noon), file: []messages.Schedule{scheduleOf("a", "* * * * *", "")}, marks: map[string]mark{"a": {ID: "a"}}, unreadable: "no such file"}
 	d.restart()
 	if !d.heard("schedule.tellHealth{Up:false Reason:no such file}") || len(d.marks) != 1 {
 		t.Errorf("want it told and nothing forgotten, got %v, %v", d.told, d.marks)
@@ -247,7 +247,7 @@ func TestLoad_thatFailsLeavesNoSchedules(t *testing.T) {
 }
 
 func TestLoad_ofNoFileIsOneOfNoSchedules(t *testing.T) {
-	d := &desk{now: when(noon), marks: map[string]mark{}, absent: true}
+	d := &rig{now: when(noon), marks: map[string]mark{}, absent: true}
 	d.restart()
 	if got := say[messages.SwitchAllSchedulesReply](t, d, messages.SwitchAllSchedules{To: messages.ScheduleStopped}); got.Failure.Failed() || d.saves != 0 {
 		t.Errorf("want nothing done, and no failure, got %+v", got)
@@ -258,7 +258,7 @@ func TestLoad_ofNoFileIsOneOfNoSchedules(t *testing.T) {
 }
 
 func TestLoad_tellsWhatItRefused(t *testing.T) {
-	d := newDesk(noon)
+	d := newRig(noon)
 	d.told, d.m.known = nil, false
 	book := messages.ScheduleBook{Refused: []string{"entry 2"}}
 	d.do(d.m.read(d.now, book, nil, messages.Failure{}))
@@ -267,7 +267,7 @@ func TestLoad_tellsWhatItRefused(t *testing.T) {
 }
 
 func TestCommands_waitForTheFile(t *testing.T) {
-	d := newDesk(noon)
+	d := newRig(noon)
 	m := newMachine(Options{Store: struct{ Store }{}, Rules: Rules{}.withDefaults(), Zone: time.UTC, NewID: func() string { return "new" }})
 	for _, command := range []any{wish(nil), messages.ListSchedules{}, "no command"} {
 		if effects := m.command(d.now, command); effects != nil {
@@ -282,7 +282,7 @@ func TestCommands_waitForTheFile(t *testing.T) {
 }
 
 func TestChanges_areRefusedWhenTooManyWait(t *testing.T) {
-	d := newDesk(noon, scheduleOf("a", "* * * * *", ""))
+	d := newRig(noon, scheduleOf("a", "* * * * *", ""))
 	d.m.saving, d.m.changes = true, make([]*change, maxWaiting)
 	if got := say[messages.DeleteScheduleReply](t, d, messages.DeleteSchedule{ID: "a"}); got.Failure != errBusy {
 		t.Errorf("want it refused, got %+v", got)
@@ -290,7 +290,7 @@ func TestChanges_areRefusedWhenTooManyWait(t *testing.T) {
 }
 
 func TestSwitchedOff_changesNothing(t *testing.T) {
-	d := &desk{now: when(noon), off: true, marks: map[string]mark{}, file: []messages.Schedule{scheduleOf("a", "* * * * *", "")}}
+	d := &rig{now: when(noon), off: true, marks: map[string]mark{}, file: []messages.Schedule{scheduleOf("a", "* * * * *", "")}}
 	d.restart()
 	d.until(d.now.Add(time.Hour))
 	for _, f := range []messages.Failure{
@@ -314,7 +314,7 @@ func TestSwitchedOff_changesNothing(t *testing.T) {
 func TestList_previewsTheNextRuns(t *testing.T) {
 	stopped := scheduleOf("b", "0 2 * * *", "Europe/Oslo")
 	stopped.StartupState = "stop"
-	d := newDesk("2026-03-28 12:00:00 +0000", scheduleOf("a", "* * * * *", ""), stopped)
+	d := newRig("2026-03-28 12:00:00 +0000", scheduleOf("a", "* * * * *", ""), stopped)
 	got := say[messages.ListSchedulesReply](t, d, messages.ListSchedules{ID: "b", Runs: 3})
 	if len(got.Schedules) != 1 {
 		t.Fatalf("want one, got %+v", got)
@@ -338,7 +338,7 @@ func TestList_previewsTheNextRuns(t *testing.T) {
 func TestDescribe_hasALineForEverySchedule(t *testing.T) {
 	stopped := scheduleOf("b\n}", "0 2 * * *", "")
 	stopped.StartupState = "stop"
-	d := newDesk(noon, scheduleOf("a", "0,30 6-9 * * 1-5", ""), scheduleOf("broken", "x", ""), stopped)
+	d := newRig(noon, scheduleOf("a", "0,30 6-9 * * 1-5", ""), scheduleOf("broken", "x", ""), stopped)
 	const wanted = "{\n'a': 0,30 6-9 * * 1-5 status: Running \n'b }': 0 2 * * * status: Stopped \n}"
 	if got := say[messages.DescribeSchedulesReply](t, d, messages.DescribeSchedules{}); got.Text != wanted {
 		t.Errorf("want %q, got %q", wanted, got.Text)

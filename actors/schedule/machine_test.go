@@ -26,15 +26,15 @@ func when(text string) time.Time {
 	return t
 }
 
-// desk is a machine with a file, a ledger and a Qlik Sense that answer at once.
-type desk struct {
+// rig is a machine with a file, a ledger and a Qlik Sense that answer at once.
+type rig struct {
 	m     *machine
 	now   time.Time
 	rules Rules
 	off   bool
 	// file is what is in the file; disk is who changes it behind our back before a save.
 	file []messages.Schedule
-	disk func(*desk)
+	disk func(*rig)
 	// unreadable and readOnly make the file fail.
 	unreadable, readOnly string
 	// absent is a file that is not there yet.
@@ -54,8 +54,8 @@ type desk struct {
 	told    []string
 }
 
-func newDesk(from string, schedules ...messages.Schedule) *desk {
-	d := &desk{now: when(from), file: schedules, marks: map[string]mark{}}
+func newRig(from string, schedules ...messages.Schedule) *rig {
+	d := &rig{now: when(from), file: schedules, marks: map[string]mark{}}
 	d.restart()
 	return d
 }
@@ -65,7 +65,7 @@ func scheduleOf(id, cron, zone string) messages.Schedule {
 	return messages.Schedule{ID: id, Name: "name of " + id, Cron: cron, Timezone: zone, TaskID: task, StartupState: "started"}
 }
 
-func (d *desk) restart() {
+func (d *rig) restart() {
 	opts := Options{Rules: d.rules.withDefaults(), Zone: time.UTC, NewID: func() string { return "new" }, Rand: rand.New(rand.NewPCG(1, 2))}
 	if !d.off {
 		opts.Store = struct{ Store }{}
@@ -74,11 +74,11 @@ func (d *desk) restart() {
 	d.do(d.m.begin())
 }
 
-func (d *desk) book() messages.ScheduleBook {
+func (d *rig) book() messages.ScheduleBook {
 	return messages.ScheduleBook{Schedules: slices.Clone(d.file), Revision: fmt.Sprint(d.file)}
 }
 
-func (d *desk) do(effects []effect) {
+func (d *rig) do(effects []effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case load:
@@ -120,7 +120,7 @@ func (d *desk) do(effects []effect) {
 	}
 }
 
-func (d *desk) save(e save) {
+func (d *rig) save(e save) {
 	if d.disk != nil {
 		d.disk(d)
 	}
@@ -146,7 +146,7 @@ func (d *desk) save(e save) {
 }
 
 // until lets the time pass, with the machine awake.
-func (d *desk) until(to time.Time) {
+func (d *rig) until(to time.Time) {
 	for at := d.m.next(d.now); !at.IsZero() && !at.After(to); at = d.m.next(d.now) {
 		d.now = at
 		d.do(d.m.tick(d.now))
@@ -155,13 +155,13 @@ func (d *desk) until(to time.Time) {
 }
 
 // sleep lets the time pass while the machine sleeps.
-func (d *desk) sleep(long time.Duration) {
+func (d *rig) sleep(long time.Duration) {
 	d.now = d.now.Add(long)
 	d.do(d.m.tick(d.now))
 }
 
 // say gives a command and returns the answer to it.
-func say[R any](t *testing.T, d *desk, command any) R {
+func say[R any](t *testing.T, d *rig, command any) R {
 	t.Helper()
 	d.replies = nil
 	d.do(d.m.command(d.now, command))
@@ -182,12 +182,12 @@ func want(t *testing.T, got []string, wanted ...string) {
 	}
 }
 
-func (d *desk) heard(text string) bool {
+func (d *rig) heard(text string) bool {
 	return slices.ContainsFunc(d.told, func(line string) bool { return strings.Contains(line, text) })
 }
 
 func TestMachine_startsTasksWhenTheyAreDue(t *testing.T) {
-	d := newDesk("2026-11-20 00:00:00 +0000",
+	d := newRig("2026-11-20 00:00:00 +0000",
 		scheduleOf("often", "0,20 6-7 * * *", "UTC"), scheduleOf("once", "5 6 * * *", "Europe/Oslo"), scheduleOf("home", "0 7 * * *", ""))
 	d.until(when("2026-11-21 00:00:00 +0000"))
 	want(t, d.starts, "20 05:05:00 once", "20 06:00:00 often", "20 06:20:00 often", "20 07:00:00 often", "20 07:00:00 home", "20 07:20:00 often")
@@ -204,7 +204,7 @@ func TestMachine_whenClocksAreSet(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newDesk(tt.from, scheduleOf("s", tt.cron, "Europe/Oslo"))
+			d := newRig(tt.from, scheduleOf("s", tt.cron, "Europe/Oslo"))
 			d.until(d.now.Add(72 * time.Hour))
 			want(t, d.starts[:len(tt.want)], tt.want...)
 		})
@@ -229,7 +229,7 @@ func TestMachine_theLastKnownStateWins(t *testing.T) {
 	} {
 		s := scheduleOf("s", "* * * * *", "UTC")
 		s.StartupState, s.LastKnownState = tt.startup, tt.last
-		d := newDesk("2026-11-20 00:00:00 +0000", s)
+		d := newRig("2026-11-20 00:00:00 +0000", s)
 		d.until(d.now.Add(time.Minute))
 		if got := len(d.starts) == 1; got != tt.want || d.saves != 0 {
 			t.Errorf("%q, then %q: want it to run: %v, got %v and %d writes", tt.startup, tt.last, tt.want, d.starts, d.saves)
@@ -240,7 +240,7 @@ func TestMachine_theLastKnownStateWins(t *testing.T) {
 func TestMachine_makesUpForARunThatItWasDownFor(t *testing.T) {
 	tests := []struct {
 		name, cron, down, up string
-		between              func(*desk)
+		between              func(*rig)
 		want                 []string
 		missed               string
 	}{
@@ -253,19 +253,19 @@ func TestMachine_makesUpForARunThatItWasDownFor(t *testing.T) {
 		{name: "what was done is not repeated", cron: "0 2 * * *", down: "2026-11-20 02:00:10 +0000", up: "2026-11-20 02:01:00 +0000", want: []string{"20 02:00:00 s"}},
 		{
 			name: "nothing is known of before", cron: "0 2 * * *", down: "2026-11-20 01:59:00 +0000", up: "2026-11-20 02:01:00 +0000",
-			between: func(d *desk) { clear(d.marks) },
+			between: func(d *rig) { clear(d.marks) },
 		},
 		{
 			name: "its times were changed", cron: "0 2 * * *", down: "2026-11-20 01:50:00 +0000", up: "2026-11-20 02:01:00 +0000",
-			between: func(d *desk) { d.file[0].Cron = "55 1 * * *" },
+			between: func(d *rig) { d.file[0].Cron = "55 1 * * *" },
 		},
 		{
 			name: "it was stopped by hand", cron: "0 2 * * *", down: "2026-11-20 01:59:00 +0000", up: "2026-11-20 02:01:00 +0000",
-			between: func(d *desk) { d.file[0].LastKnownState = messages.ScheduleStopped },
+			between: func(d *rig) { d.file[0].LastKnownState = messages.ScheduleStopped },
 		},
 		{
 			name: "it was stopped until then", cron: "0 2 * * *", down: "2026-11-20 01:59:00 +0000", up: "2026-11-20 02:01:00 +0000",
-			between: func(d *desk) {
+			between: func(d *rig) {
 				d.do(d.m.command(d.now, messages.SwitchSchedule{ID: "s", To: messages.ScheduleStopped}))
 				d.until(when("2026-11-20 02:00:30 +0000"))
 				d.do(d.m.command(d.now, messages.SwitchSchedule{ID: "s", To: messages.ScheduleStarted}))
@@ -273,14 +273,14 @@ func TestMachine_makesUpForARunThatItWasDownFor(t *testing.T) {
 		},
 		{
 			name: "the clock was far ahead then", cron: "0 2 * * *", down: "2026-11-20 01:00:00 +0000", up: "2026-11-20 01:30:00 +0000",
-			between: func(d *desk) {
+			between: func(d *rig) {
 				d.marks["s"] = mark{ID: "s", Spec: d.marks["s"].Spec, At: when("2040-01-01 00:00:00 +0000")}
 			},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newDesk("2026-11-20 01:00:00 +0000", scheduleOf("s", tt.cron, "UTC"))
+			d := newRig("2026-11-20 01:00:00 +0000", scheduleOf("s", tt.cron, "UTC"))
 			d.silent = false
 			d.starts = nil
 			d.until(when(tt.down))
@@ -312,7 +312,7 @@ func TestMachine_makesUpForARunThatItWasDownFor(t *testing.T) {
 }
 
 func TestMachine_makesUpForARunThatTheMachineSleptOver(t *testing.T) {
-	d := newDesk("2026-11-20 01:59:00 +0000", scheduleOf("s", "0,2 2 * * *", "UTC"))
+	d := newRig("2026-11-20 01:59:00 +0000", scheduleOf("s", "0,2 2 * * *", "UTC"))
 	d.sleep(4 * time.Minute)
 	want(t, d.starts, "20 02:03:00 s")
 	if !d.heard("schedule.missed{ID:s Name:name of s Count:1 First:2026-11-20 02:00:00") {
@@ -323,17 +323,17 @@ func TestMachine_makesUpForARunThatTheMachineSleptOver(t *testing.T) {
 }
 
 func TestMachine_wakesUpOftenEnoughToNoticeThatTheMachineSlept(t *testing.T) {
-	d := newDesk("2026-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2026-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	if got := d.m.next(d.now).Sub(d.now); got != napLimit {
 		t.Errorf("want a nap of %s, got %s", napLimit, got)
 	}
-	if got := newDesk("2026-11-20 01:00:00 +0000").m.next(d.now); !got.IsZero() {
+	if got := newRig("2026-11-20 01:00:00 +0000").m.next(d.now); !got.IsZero() {
 		t.Errorf("want no timer without schedules, got %s", got)
 	}
 }
 
 func TestMachine_whenTheClockIsMendedItBeginsAnew(t *testing.T) {
-	d := newDesk("2036-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2036-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	d.until(when("2036-11-20 02:30:00 +0000"))
 	d.starts, d.now = nil, when("2026-11-20 01:30:00 +0000")
 	d.do(d.m.tick(d.now))
@@ -342,7 +342,7 @@ func TestMachine_whenTheClockIsMendedItBeginsAnew(t *testing.T) {
 }
 
 func TestMachine_nothingRunsTwiceWhenTheClockIsSetBackALittle(t *testing.T) {
-	d := newDesk("2026-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2026-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	d.until(when("2026-11-20 02:10:00 +0000"))
 	d.sleep(-20 * time.Minute)
 	d.until(when("2026-11-20 03:00:00 +0000"))
@@ -362,7 +362,7 @@ func TestMachine_triesAgainWhatMayPass(t *testing.T) {
 		{messages.FailureInvalid, 1},
 	}
 	for _, tt := range tests {
-		d := newDesk("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+		d := newRig("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 		d.answer = func(run) messages.Failure { return messages.Failure{Kind: tt.kind, Text: "no"} }
 		d.until(when("2026-11-20 03:00:00 +0000"))
 		if len(d.starts) != tt.attempts || !d.heard("schedule.failed") {
@@ -375,7 +375,7 @@ func TestMachine_triesAgainWhatMayPass(t *testing.T) {
 }
 
 func TestMachine_aCrashBeforeTheAnswerRepeatsTheRun(t *testing.T) {
-	d := newDesk("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	d.silent = true
 	d.until(when("2026-11-20 02:00:10 +0000"))
 	d.restart()
@@ -386,7 +386,7 @@ func TestMachine_forgetsARetryWhenTheScheduleEnds(t *testing.T) {
 	for name, command := range map[string]any{
 		"stopped": messages.SwitchSchedule{ID: "s", To: messages.ScheduleStopped}, "deleted": messages.DeleteSchedule{ID: "s"},
 	} {
-		d := newDesk("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+		d := newRig("2026-11-20 01:59:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 		d.answer = func(run) messages.Failure { return messages.Failure{Kind: messages.FailureUnavailable} }
 		d.until(when("2026-11-20 02:00:00 +0000"))
 		d.do(d.m.command(d.now, command))
@@ -402,7 +402,7 @@ func TestMachine_runsDoNotPileUp(t *testing.T) {
 	for i := range 20 {
 		many = append(many, scheduleOf(fmt.Sprint(i), "* * * * * *", "UTC"))
 	}
-	d := newDesk("2026-11-20 00:00:00 +0000", many...)
+	d := newRig("2026-11-20 00:00:00 +0000", many...)
 	d.silent = true
 	d.until(d.now.Add(10 * time.Minute))
 	if len(d.held) != 8 || len(d.m.pending.ready) != 20 {
@@ -423,7 +423,7 @@ func TestMachine_runsDoNotPileUp(t *testing.T) {
 }
 
 func TestMachine_tellsHowLateATaskWasStarted(t *testing.T) {
-	d := newDesk("2026-05-06 10:00:00 +0000", scheduleOf("a", "5 10 * * *", "UTC"))
+	d := newRig("2026-05-06 10:00:00 +0000", scheduleOf("a", "5 10 * * *", "UTC"))
 	d.silent = true
 	d.now = when("2026-05-06 10:05:02 +0000")
 	d.do(d.m.tick(d.now))
@@ -443,7 +443,7 @@ func TestMachine_tellsHowLateATaskWasStarted(t *testing.T) {
 }
 
 func TestMachine_readsAFileAgainThatCouldNotBeReadAtTheStart(t *testing.T) {
-	d := newDesk("2026-11-20 01:59:30 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2026-11-20 01:59:30 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	d.unreadable = "the share is away"
 	d.restart()
 	d.told = nil
@@ -466,7 +466,7 @@ func TestMachine_readsAFileAgainThatCouldNotBeReadAtTheStart(t *testing.T) {
 }
 
 func TestMachine_isWellWithoutAFileThatNeverWas(t *testing.T) {
-	d := &desk{
+	d := &rig{
 		now: when("2026-11-20 01:59:30 +0000"), file: []messages.Schedule{scheduleOf("s", "0 2 * * *", "UTC")},
 		marks: map[string]mark{}, absent: true,
 	}
@@ -494,7 +494,7 @@ func TestMachine_isWellWithoutAFileThatNeverWas(t *testing.T) {
 }
 
 func TestMachine_readsAFileAgainWhenTheClockIsSetBack(t *testing.T) {
-	d := newDesk("2036-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
+	d := newRig("2036-11-20 01:00:00 +0000", scheduleOf("s", "0 2 * * *", "UTC"))
 	d.unreadable = "the share is away"
 	d.restart()
 	d.unreadable, d.now = "", when("2026-11-20 01:30:00 +0000")
@@ -504,7 +504,7 @@ func TestMachine_readsAFileAgainWhenTheClockIsSetBack(t *testing.T) {
 }
 
 func TestMachine_aChangeIsFasterThanTheNextReading(t *testing.T) {
-	d := newDesk("2026-11-20 01:00:00 +0000", scheduleOf("old", "30 1 * * *", "UTC"))
+	d := newRig("2026-11-20 01:00:00 +0000", scheduleOf("old", "30 1 * * *", "UTC"))
 	before := d.book()
 	d.unreadable = "the share is away"
 	d.restart()

@@ -17,7 +17,7 @@ import (
 func TestMachine_runsWhatIsDueOnceWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scheduleOf("s", rapid.SampledFrom([]string{"* * * * *", "*/7 * * * *", "0 * * * *", "13,14 */2 * * *", "30 2 * * *"}).Draw(t, "cron"), "Europe/Oslo")
-		d := newDesk(rapid.SampledFrom([]string{"2026-11-20 00:00:00 +0000", "2026-03-28 23:30:00 +0000", "2026-10-24 22:30:00 +0000"}).Draw(t, "from"), s)
+		d := newRig(rapid.SampledFrom([]string{"2026-11-20 00:00:00 +0000", "2026-03-28 23:30:00 +0000", "2026-10-24 22:30:00 +0000"}).Draw(t, "from"), s)
 		times, err := timesOf(s, time.UTC)
 		if err != nil {
 			t.Fatal(err)

@@ -176,7 +176,7 @@ func (g *generation) executionsProps() *actor.Props {
 		Trail:              g.trail,
 		Supervise:          supervisors.NewStrategy(supervisors.Critical, log, g.health, g.onFatal),
 		SuperviseExecution: supervisors.StopEntity{},
-		Execution:          one.Props(), Desk: func(shard messages.Ref, life int) executions.Desk { return one.Desk(shard, life) }, Burst: g.burst.ongoing,
+		Execution:          one.Props(), FastPath: func(shard messages.Ref, life int) executions.FastPath { return one.FastPath(shard, life) }, Burst: g.burst.ongoing,
 		PollsAtOnce: max(pollsAtOnce/section.Shards, 1), Asleep: one.Metrics.Asleep,
 		Spread: func() time.Duration {
 			return time.Duration(rand.Float64() * float64(g.rules.Load().PollEvery))

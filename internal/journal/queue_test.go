@@ -18,8 +18,8 @@ import (
 	"butler/internal/journal/memory"
 )
 
-// desk is a queue in a bubble, on a store that can fail and crash.
-type desk struct {
+// rig is a queue in a bubble, on a store that can fail and crash.
+type rig struct {
 	t      fataler
 	store  *memory.Store
 	faults *faulty.Store
@@ -29,14 +29,14 @@ type desk struct {
 	*journal.Queue
 }
 
-func newDesk(t fataler, opts journal.QueueOptions) *desk {
+func newRig(t fataler, opts journal.QueueOptions) *rig {
 	t.Helper()
-	d := &desk{t: t, store: memory.New(), opts: opts}
+	d := &rig{t: t, store: memory.New(), opts: opts}
 	d.open()
 	return d
 }
 
-func (d *desk) open() {
+func (d *rig) open() {
 	d.t.Helper()
 	ctx := context.Background()
 	d.faults = faulty.Wrap(d.store, 1)
@@ -56,7 +56,7 @@ func (d *desk) open() {
 }
 
 // end stops everything without waiting for what is outstanding.
-func (d *desk) end() {
+func (d *rig) end() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = d.Close(ctx) // it says that it did not wait
@@ -64,7 +64,7 @@ func (d *desk) end() {
 }
 
 // crash ends the process at this instant and starts the next one.
-func (d *desk) crash() {
+func (d *rig) crash() {
 	d.t.Helper()
 	d.store = d.store.Crash()
 	d.end()
@@ -72,13 +72,13 @@ func (d *desk) crash() {
 }
 
 // push appends one record with one entry.
-func (d *desk) push(text string) {
+func (d *rig) push(text string) {
 	d.Append([][]byte{[]byte(text)}, func(journal.Seq, int, error) {})
 	synctest.Wait()
 }
 
 // take returns a record if there is one to be given.
-func (d *desk) take() (journal.Record, bool) {
+func (d *rig) take() (journal.Record, bool) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
 	defer cancel()
@@ -89,14 +89,14 @@ func (d *desk) take() (journal.Record, bool) {
 	return r, err == nil
 }
 
-func (d *desk) first() journal.Seq {
+func (d *rig) first() journal.Seq {
 	first, _ := d.log.Bounds()
 	return first
 }
 
 func TestQueue_addsNoDelayWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer d.end()
 		d.faults.SetRules(faulty.Rules{Latency: 3 * time.Millisecond})
 		began := time.Now()
@@ -112,7 +112,7 @@ func TestQueue_addsNoDelayWhenIdle(t *testing.T) {
 
 func TestQueue_packsWhatWaitsWhileAWriteIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer d.end()
 		d.faults.SetRules(faulty.Rules{Latency: time.Millisecond})
 		const n = 5000
@@ -138,7 +138,7 @@ func TestQueue_packsWhatWaitsWhileAWriteIsUnderWay(t *testing.T) {
 
 func TestQueue_keepsHandledRecordsForTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{KeepFor: time.Hour})
+		d := newRig(t, journal.QueueOptions{KeepFor: time.Hour})
 		defer d.end()
 		for i := range 6 { // one every ten minutes
 			d.push(fmt.Sprint(i))
@@ -173,7 +173,7 @@ func TestQueue_keepsHandledRecordsForTheirTime(t *testing.T) {
 
 func TestQueue_repeatsLittleAfterACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{KeepFor: time.Hour})
+		d := newRig(t, journal.QueueOptions{KeepFor: time.Hour})
 		defer func() { d.end() }()
 		for i := range 100 {
 			d.push(fmt.Sprint(i))
@@ -196,7 +196,7 @@ func TestQueue_repeatsLittleAfterACrash(t *testing.T) {
 
 func TestQueue_givesNoPlaceTwiceWhenItsLogIsANewOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer func() { d.end() }()
 		for i := range 5 {
 			d.push(fmt.Sprint(i))
@@ -225,7 +225,7 @@ func TestQueue_givesNoPlaceTwiceWhenItsLogIsANewOne(t *testing.T) {
 
 func TestQueue_givesNoPlaceTwiceWhenItsNewestRecordsWereLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer func() { d.end() }()
 		for _, text := range []string{"a", "b", "c"} {
 			d.push(text)
@@ -257,7 +257,7 @@ func TestQueue_givesNoPlaceTwiceWhenItsNewestRecordsWereLost(t *testing.T) {
 
 func TestQueue_handsOutADamagedRecordAsSuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer func() { d.end() }()
 		d.push("a")
 		if _, err := d.log.Append(t.Context(), "x", []byte("damaged beyond recognition")); err != nil {
@@ -293,7 +293,7 @@ func TestQueue_handsOutADamagedRecordAsSuch(t *testing.T) {
 
 func TestQueue_goesOnBehindRecordsThatVanished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, journal.QueueOptions{})
+		d := newRig(t, journal.QueueOptions{})
 		defer func() { d.end() }()
 		for _, text := range []string{"a", "b", "c"} {
 			d.push(text)
@@ -314,7 +314,7 @@ func TestQueue_goesOnBehindRecordsThatVanished(t *testing.T) {
 func TestQueue_waitsForStorageThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []bool
-		d := newDesk(t, journal.QueueOptions{OnHealth: func(err error) { told = append(told, err == nil) }})
+		d := newRig(t, journal.QueueOptions{OnHealth: func(err error) { told = append(told, err == nil) }})
 		defer func() { d.end() }()
 		d.push("a")
 		d.crash() // what was appended before is only on disk
@@ -345,7 +345,7 @@ func TestQueue_waitsForStorageThatCannotBeRead(t *testing.T) {
 func TestQueue_losesNothingAndKeepsOrderThroughFaultsAndCrashes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) { // wrapped: a bubble forbids t.Deadline
-			d := newDesk(t, journal.QueueOptions{MaxUnacked: 5, KeepFor: time.Duration(rapid.IntRange(0, 2).Draw(t, "keep")) * time.Second})
+			d := newRig(t, journal.QueueOptions{MaxUnacked: 5, KeepFor: time.Duration(rapid.IntRange(0, 2).Draw(t, "keep")) * time.Second})
 			defer func() { d.end() }()
 			var (
 				issued  int

@@ -16,9 +16,9 @@ import (
 	"butler/messages"
 )
 
-// office is a desk with a scripted QRS, on virtual time.
+// office is a fast path with a scripted QRS, on virtual time.
 type office struct {
-	*Desk
+	*FastPath
 	out   *outbox.Outbox
 	qrs   *repository
 	now   time.Time
@@ -33,14 +33,14 @@ func newOffice(t *testing.T, router Router, qrs *repository, remembered bool) *o
 		t.Fatal(err)
 	}
 	o := &office{out: out, qrs: qrs, now: epoch}
-	o.Desk = (&Options{
+	o.FastPath = (&Options{
 		Rules: func() Rules { return rules(router) }, Log: zap.NewNop(), Metrics: NewMetrics(prometheus.NewRegistry()), Outbox: recorder{out},
 		AtHand: func(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
 			reply, _ := qrs.answer(now, q)
 			known := reply.(messages.LookupTaskReply)
 			return &known, remembered
 		},
-	}).Desk(messages.Ref{ID: "shard"}, 3)
+	}).FastPath(messages.Ref{ID: "shard"}, 3)
 	return o
 }
 
@@ -53,8 +53,8 @@ func (o *office) observe(key messages.ExecutionKey, family messages.Family) {
 
 // questions takes what is to be asked.
 func (o *office) questions() []any {
-	out := o.Desk.questions
-	o.Desk.questions = nil
+	out := o.FastPath.questions
+	o.FastPath.questions = nil
 	for _, q := range out {
 		o.asked = append(o.asked, fmt.Sprintf("%T", q))
 	}
@@ -81,8 +81,8 @@ func (o *office) work() {
 	}
 }
 
-// Whatever is asked and answered, the desk decides as the actor does.
-func TestDesk_decidesLikeTheActor(t *testing.T) {
+// Whatever is asked and answered, the fast path decides as the actor does.
+func TestFastPath_decidesLikeTheActor(t *testing.T) {
 	everything := destination.Needs{Task: true, App: true, Owner: true, Execution: true, ScriptHead: 5, ScriptTail: 5}
 	late := known(qlik.TaskReload)
 	late.execution = func(now time.Time) messages.Execution {
@@ -131,7 +131,7 @@ func TestDesk_decidesLikeTheActor(t *testing.T) {
 					t.Fatalf("want one alert, got %d, %v", len(alerts), err)
 				}
 				if diff := cmp.Diff(*w.records[0].Decision.Alert, alerts[0].Alert); diff != "" {
-					t.Errorf("alerts differ (-actor +desk):\n%s", diff)
+					t.Errorf("alerts differ (-actor +fast path):\n%s", diff)
 				}
 				asked := len(o.asked)
 				if remembered {
@@ -145,7 +145,7 @@ func TestDesk_decidesLikeTheActor(t *testing.T) {
 	}
 }
 
-func TestDesk_tellsAnswersApart(t *testing.T) {
+func TestFastPath_tellsAnswersApart(t *testing.T) {
 	o := newOffice(t, everyKind(destination.Needs{Execution: true}), known(qlik.TaskReload), true)
 	o.observe("a", messages.FamilyFailed)
 	o.observe("b", messages.FamilyFailed)
@@ -170,7 +170,7 @@ func TestDesk_tellsAnswersApart(t *testing.T) {
 	}
 }
 
-func TestDesk_leavesToAnActorWhatItCannotFinish(t *testing.T) {
+func TestFastPath_leavesToAnActorWhatItCannotFinish(t *testing.T) {
 	gone := known(qlik.TaskReload)
 	gone.fail = func(any) messages.Failure { return messages.Failure{Kind: messages.FailureNotFound} }
 	never := known(qlik.TaskReload)
@@ -207,7 +207,7 @@ func TestDesk_leavesToAnActorWhatItCannotFinish(t *testing.T) {
 }
 
 // The memory of a case that is decided may be that of another shard's at once.
-func TestDesk_leavesACaseAloneOnceItIsDecided(t *testing.T) {
+func TestFastPath_leavesACaseAloneOnceItIsDecided(t *testing.T) {
 	silent := known(qlik.TaskReload)
 	silent.silent = func(command any) bool { _, ok := command.(messages.LookupExecution); return ok }
 	for range 20 { // the pool of such memory keeps no promise
@@ -224,7 +224,7 @@ func TestDesk_leavesACaseAloneOnceItIsDecided(t *testing.T) {
 	}
 }
 
-func TestDesk_looksSeldomAtAllThatWait(t *testing.T) {
+func TestFastPath_looksSeldomAtAllThatWait(t *testing.T) {
 	silent := known(qlik.TaskReload)
 	silent.silent = func(command any) bool { _, ok := command.(messages.LookupExecution); return ok }
 	o := newOffice(t, everyKind(destination.Needs{Execution: true}), silent, true)

@@ -16,10 +16,10 @@ import (
 	"butler/messages"
 )
 
-// openDesk decides about every first event, and records it in the ledger of a
+// fakeFastPath decides about every first event, and records it in the ledger of a
 // fixture when it is let.
-type openDesk struct {
-	closedDesk
+type fakeFastPath struct {
+	noFastPath
 	fixture *fixture
 	decided []string
 	ops     []journal.Op
@@ -35,7 +35,7 @@ type openDesk struct {
 	withdrawn []messages.ExecutionKey
 }
 
-func (d *openDesk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *fakeFastPath) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	if d.waits {
@@ -45,7 +45,7 @@ func (d *openDesk) Decide(now time.Time, in *messages.TaskEventObserved) message
 	return d.decide(now, in)
 }
 
-func (d *openDesk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
+func (d *fakeFastPath) Answer(now time.Time, reply any) (messages.Ruling, bool) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	said := reply.(messages.Ruling)
@@ -61,9 +61,9 @@ func (d *openDesk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
 	return d.decide(now, &in), true
 }
 
-func (d *openDesk) Next() time.Time { return d.at }
+func (d *fakeFastPath) Next() time.Time { return d.at }
 
-func (d *openDesk) Tick(now time.Time, rule func(messages.Ruling)) {
+func (d *fakeFastPath) Tick(now time.Time, rule func(messages.Ruling)) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	if d.at.IsZero() || now.Before(d.at) {
@@ -75,14 +75,14 @@ func (d *openDesk) Tick(now time.Time, rule func(messages.Ruling)) {
 	}
 }
 
-func (d *openDesk) Withdraw(key messages.ExecutionKey) {
+func (d *fakeFastPath) Withdraw(key messages.ExecutionKey) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	d.withdrawn = append(d.withdrawn, key)
 	d.waiting = slices.DeleteFunc(d.waiting, func(in messages.TaskEventObserved) bool { return in.Key == key })
 }
 
-func (d *openDesk) decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *fakeFastPath) decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
 	d.decided = append(d.decided, string(in.Key)+"/"+in.Event.Family.String())
 	seen := in.Seen.WithClass(in.Event.Family)
 	seen.Seq, seen.Until = in.At.Seq, now.Add(10*time.Minute)
@@ -90,7 +90,7 @@ func (d *openDesk) decide(now time.Time, in *messages.TaskEventObserved) message
 	return messages.Ruling{Key: in.Key, Verdict: messages.VerdictDecided, Seen: seen}
 }
 
-func (d *openDesk) Record(done func(error)) {
+func (d *fakeFastPath) Record(done func(error)) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	if d.refuse != nil {
@@ -107,27 +107,27 @@ func (d *openDesk) Record(done func(error)) {
 	commit()
 }
 
-func (d *openDesk) count() int {
+func (d *fakeFastPath) count() int {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	return len(d.decided)
 }
 
-func withDesk(t *testing.T) (*fixture, *openDesk) {
+func withFastPath(t *testing.T) (*fixture, *fakeFastPath) {
 	t.Helper()
 	f := open(t, memory.New())
-	desk := &openDesk{fixture: f}
-	f.desk = desk
-	return f, desk
+	fast := &fakeFastPath{fixture: f}
+	f.fast = fast
+	return f, fast
 }
 
-func TestExecutions_whatTheDeskDecidesTakesNoActor(t *testing.T) {
+func TestExecutions_whatTheFastPathDecidesTakesNoActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
+		f, fast := withFastPath(t)
 		f.start()
 		f.append(failed("a"), failed("b"), failed("a"))
 		f.append(failed("a"))
-		if diff := cmp.Diff([]string{"a/failed", "b/failed"}, slices.Sorted(slices.Values(desk.decided))); diff != "" {
+		if diff := cmp.Diff([]string{"a/failed", "b/failed"}, slices.Sorted(slices.Values(fast.decided))); diff != "" {
 			t.Error(diff)
 		}
 		if got, pending := len(f.got), f.queue.Stats().Pending; got != 0 || pending != 0 {
@@ -139,18 +139,18 @@ func TestExecutions_whatTheDeskDecidesTakesNoActor(t *testing.T) {
 
 func TestExecutions_anEventWaitsForTheDecisionBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		desk.hold = true
+		f, fast := withFastPath(t)
+		fast.hold = true
 		f.start()
 		f.append(failed("a"))
 		f.append(aborted("a"))
-		if got := len(f.got); got != 0 || len(desk.decided) != 1 {
-			t.Fatalf("want the second event to wait, got %d at actors and %v decided", got, desk.decided)
+		if got := len(f.got); got != 0 || len(fast.decided) != 1 {
+			t.Fatalf("want the second event to wait, got %d at actors and %v decided", got, fast.decided)
 		}
 		if got := f.queue.Stats().Pending; got != 2 {
 			t.Errorf("want both records pending, got %d", got)
 		}
-		desk.release[0]()
+		fast.release[0]()
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"a/aborted"}, f.families()); diff != "" {
 			t.Error(diff)
@@ -167,8 +167,8 @@ func TestExecutions_anEventWaitsForTheDecisionBeforeIt(t *testing.T) {
 
 func TestExecutions_aDecisionThatCannotBeRecordedIsLeftToAnActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		desk.refuse = errors.New("too large")
+		f, fast := withFastPath(t)
+		fast.refuse = errors.New("too large")
 		f.start()
 		f.append(failed("a"))
 		synctest.Wait()
@@ -184,8 +184,8 @@ func TestExecutions_aDecisionThatCannotBeRecordedIsLeftToAnActor(t *testing.T) {
 
 func TestExecutions_aDecisionThatWasNotRecordedIsMadeAgainAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		desk.hold = true
+		f, fast := withFastPath(t)
+		fast.hold = true
 		f.start()
 		f.append(failed("a"))
 		f.kill()
@@ -199,21 +199,21 @@ func TestExecutions_aDecisionThatWasNotRecordedIsMadeAgainAfterARestart(t *testi
 	})
 }
 
-func TestExecutions_whoWaitsAtTheDeskIsDecidedByTheAnswer(t *testing.T) {
+func TestExecutions_whoWaitsAtTheFastPathIsDecidedByTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		desk.waits, f.alone = true, true
+		f, fast := withFastPath(t)
+		fast.waits, f.alone = true, true
 		f.start()
 		f.append(failed("a"))
 		f.append(failed("a"))
-		if got, pending := desk.count(), f.queue.Stats().Pending; got != 0 || pending == 0 {
+		if got, pending := fast.count(), f.queue.Stats().Pending; got != 0 || pending == 0 {
 			t.Fatalf("want the execution to wait, got %d decisions and %d pending records", got, pending)
 		}
 		answer := messages.Ruling{Key: "a", Verdict: messages.VerdictDecided}
 		f.answer(messages.Ruling{Key: "nobody"}, answer)
 		f.append(failed("a"))
 		f.answer(answer)
-		if diff := cmp.Diff([]string{"a/failed"}, desk.decided); diff != "" {
+		if diff := cmp.Diff([]string{"a/failed"}, fast.decided); diff != "" {
 			t.Error(diff)
 		}
 		if got, pending := len(f.got), f.queue.Stats().Pending; got != 0 || pending != 0 {
@@ -223,41 +223,41 @@ func TestExecutions_whoWaitsAtTheDeskIsDecidedByTheAnswer(t *testing.T) {
 	})
 }
 
-func TestExecutions_whoWaitsAtTheDeskTooLongIsDecidedByTheClock(t *testing.T) {
+func TestExecutions_whoWaitsAtTheFastPathTooLongIsDecidedByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		f.alone, desk.waits, desk.at = true, true, time.Now().Add(30*time.Second)
+		f, fast := withFastPath(t)
+		f.alone, fast.waits, fast.at = true, true, time.Now().Add(30*time.Second)
 		f.start()
 		f.append(failed("a"))
 		time.Sleep(30*time.Second - time.Nanosecond)
 		synctest.Wait()
-		if desk.count() != 0 {
+		if fast.count() != 0 {
 			t.Error("decided before the time")
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		if got, pending := desk.count(), f.queue.Stats().Pending; got != 1 || pending != 0 {
+		if got, pending := fast.count(), f.queue.Stats().Pending; got != 1 || pending != 0 {
 			t.Errorf("want one decision and nothing pending, got %d and %d", got, pending)
 		}
 		f.stop()
 	})
 }
 
-// The actor has no more time for the event than the desk has left.
-func TestExecutions_whoWaitsAtTheDeskGetsAnActor(t *testing.T) {
+// The actor has no more time for the event than the fast path has left.
+func TestExecutions_whoWaitsAtTheFastPathGetsAnActor(t *testing.T) {
 	rows := []struct {
 		name     string
 		then     func(*fixture)
 		families []string
 	}{
 		{"because another event arrives", func(f *fixture) { f.append(aborted("a")) }, []string{"a/failed", "a/aborted"}},
-		{"because the answer is nothing for a desk", func(f *fixture) { f.answer(messages.Ruling{Key: "a"}) }, []string{"a/failed"}},
+		{"because the answer is nothing for a fast path", func(f *fixture) { f.answer(messages.Ruling{Key: "a"}) }, []string{"a/failed"}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f, desk := withDesk(t)
-				desk.waits, f.alone = true, true
+				f, fast := withFastPath(t)
+				fast.waits, f.alone = true, true
 				f.start()
 				began := time.Now()
 				f.append(failed("a"))
@@ -272,8 +272,8 @@ func TestExecutions_whoWaitsAtTheDeskGetsAnActor(t *testing.T) {
 						t.Errorf("want event %d taken up at %s, got %s", i, want, f.got[i].Since)
 					}
 				}
-				if another := len(row.families) > 1; another != (len(desk.withdrawn) > 0) {
-					t.Errorf("want the execution withdrawn when the desk waits for it, got %v", desk.withdrawn)
+				if another := len(row.families) > 1; another != (len(fast.withdrawn) > 0) {
+					t.Errorf("want the execution withdrawn when the fast path waits for it, got %v", fast.withdrawn)
 				}
 				if got := f.queue.Stats().Pending; got != 0 {
 					t.Errorf("want nothing pending, got %d", got)
@@ -286,8 +286,8 @@ func TestExecutions_whoWaitsAtTheDeskGetsAnActor(t *testing.T) {
 
 func TestExecutions_twoEventsOfOneRecordThatHaveToWaitGetAnActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, desk := withDesk(t)
-		desk.waits, f.alone = true, true
+		f, fast := withFastPath(t)
+		fast.waits, f.alone = true, true
 		f.start()
 		f.append(failed("a"), aborted("a"))
 		if diff := cmp.Diff([]string{"a/failed", "a/aborted"}, f.families()); diff != "" {
@@ -308,7 +308,7 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f, desk := withDesk(t)
+				f, fast := withFastPath(t)
 				began := time.Now()
 				f.burst = func() bool { return time.Since(began) < row.lasts }
 				f.start()
@@ -316,14 +316,14 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 				if row.want > 0 {
 					time.Sleep(row.want - giveWayEvery)
 					synctest.Wait()
-					if desk.count() != 0 {
+					if fast.count() != 0 {
 						t.Error("a record did not wait for the intake")
 					}
 					time.Sleep(giveWayEvery)
 					synctest.Wait()
 				}
-				if desk.count() != 1 {
-					t.Errorf("want the event decided after %s, got %d decisions", row.want, desk.count())
+				if fast.count() != 1 {
+					t.Errorf("want the event decided after %s, got %d decisions", row.want, fast.count())
 				}
 				f.stop()
 			})

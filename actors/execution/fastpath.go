@@ -14,17 +14,17 @@ import (
 	"butler/messages"
 )
 
-// Desk decides executions that have one event and need nothing but look-ups. It
+// FastPath decides executions that have one event and need nothing but look-ups. It
 // runs their machines without actors, and leaves every other execution to an actor.
-// A Desk serves one life of one shard. It reuses the memory of decided executions.
+// A FastPath serves one life of one shard. It reuses the memory of decided executions.
 //
 // Before its decision an execution has had no effect but look-ups, so it can be
 // handed to an actor, or begin again after a crash, at any time.
-type Desk struct {
+type FastPath struct {
 	opts *Options
 	self messages.Ref
 	// waiting are the cases that wait, by number, and numberOf their numbers.
-	waiting  map[int]*deskCase
+	waiting  map[int]*fastCase
 	numberOf map[messages.ExecutionKey]int
 	last     int // number
 	// next is when the first timer may be due. Tick does nothing before noTickBefore.
@@ -35,8 +35,8 @@ type Desk struct {
 	trailScratch trail.Decision
 }
 
-// deskCase is an execution at the desk.
-type deskCase struct {
+// fastCase is an execution on the fast path.
+type fastCase struct {
 	number  int
 	key     messages.ExecutionKey
 	machine *Machine
@@ -58,16 +58,16 @@ const (
 const tickEvery = 20 * time.Millisecond
 
 // casePool holds decided cases for reuse.
-var casePool = sync.Pool{New: func() any { return &deskCase{machine: NewMachine(Rules{}, messages.Ref{})} }}
+var casePool = sync.Pool{New: func() any { return &fastCase{machine: NewMachine(Rules{}, messages.Ref{})} }}
 
-// Desk returns a desk for a life of the shard at self.
-func (o *Options) Desk(self messages.Ref, life int) *Desk {
-	return &Desk{opts: o, self: self, waiting: map[int]*deskCase{}, numberOf: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
+// FastPath returns a fast path for a life of the shard at self.
+func (o *Options) FastPath(self messages.Ref, life int) *FastPath {
+	return &FastPath{opts: o, self: self, waiting: map[int]*fastCase{}, numberOf: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
 }
 
 // Decide begins with the first event of an execution. It collects a decision for
 // Record and look-ups for Ask.
-func (d *Desk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
 	if in.Event.Family == messages.FamilyDistribute { // it will have to be followed
 		return messages.Ruling{Key: in.Key}
 	}
@@ -81,7 +81,7 @@ func (d *Desk) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ru
 }
 
 // Answer continues the execution that waits for a reply, if there is one.
-func (d *Desk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
+func (d *FastPath) Answer(now time.Time, reply any) (messages.Ruling, bool) {
 	c := d.waiting[messages.AttemptOf(reply)/attemptsOfCase]
 	if c == nil {
 		return messages.Ruling{}, false
@@ -90,7 +90,7 @@ func (d *Desk) Answer(now time.Time, reply any) (messages.Ruling, bool) {
 }
 
 // Next returns when to call Tick, the zero time for never.
-func (d *Desk) Next() time.Time {
+func (d *FastPath) Next() time.Time {
 	if len(d.waiting) == 0 {
 		return time.Time{}
 	}
@@ -101,7 +101,7 @@ func (d *Desk) Next() time.Time {
 }
 
 // Tick continues the executions whose timers are due.
-func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
+func (d *FastPath) Tick(now time.Time, rule func(messages.Ruling)) {
 	if len(d.waiting) == 0 || now.Before(d.Next()) {
 		return
 	}
@@ -109,7 +109,7 @@ func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
 	for number, c := range d.waiting {
 		if message := c.due(now); message != nil {
 			rule(d.step(c, func() []Effect { return c.machine.Handle(now, message) }))
-			if d.waiting[number] == nil { // its memory may serve another desk by now
+			if d.waiting[number] == nil { // its memory may serve another fast path by now
 				continue
 			}
 		}
@@ -120,13 +120,13 @@ func (d *Desk) Tick(now time.Time, rule func(messages.Ruling)) {
 }
 
 // Withdraw removes an execution that waits.
-func (d *Desk) Withdraw(key messages.ExecutionKey) {
+func (d *FastPath) Withdraw(key messages.ExecutionKey) {
 	delete(d.waiting, d.numberOf[key])
 	delete(d.numberOf, key)
 }
 
 // Ask sends the look-ups collected since the last call.
-func (d *Desk) Ask() {
+func (d *FastPath) Ask() {
 	if len(d.questions) > 0 {
 		d.opts.ask(d.questions)
 		d.questions = nil
@@ -137,12 +137,12 @@ func (d *Desk) Ask() {
 // durable it hands their notices on and calls done, on the ledger's goroutine. An
 // error means that the ledger can never take them. When the ledger is closed, done
 // is not called: the events come again after the restart.
-func (d *Desk) Record(done func(error)) { d.opts.commit(&d.decided, done) }
+func (d *FastPath) Record(done func(error)) { d.opts.commit(&d.decided, done) }
 
 // open begins a case, reusing the memory of an earlier one.
-func (d *Desk) open(key messages.ExecutionKey) *deskCase {
+func (d *FastPath) open(key messages.ExecutionKey) *fastCase {
 	d.last++
-	c := casePool.Get().(*deskCase)
+	c := casePool.Get().(*fastCase)
 	c.number, c.key, c.timers = d.last, key, c.timers[:0]
 	c.machine.Reset(d.opts.Rules(), d.self, d.last*attemptsOfCase)
 	return c
@@ -150,7 +150,7 @@ func (d *Desk) open(key messages.ExecutionKey) *deskCase {
 
 // step runs one step of a case and returns the ruling. A panic hands the execution
 // to an actor, where it is contained and counted.
-func (d *Desk) step(c *deskCase, step func() []Effect) (said messages.Ruling) {
+func (d *FastPath) step(c *fastCase, step func() []Effect) (said messages.Ruling) {
 	said.Key = c.key
 	asked := len(d.questions)
 	defer func() {
@@ -174,8 +174,8 @@ func (d *Desk) step(c *deskCase, step func() []Effect) (said messages.Ruling) {
 	return said
 }
 
-// apply carries out the effects of a case if the desk can.
-func (d *Desk) apply(c *deskCase, effects []Effect) (messages.Verdict, messages.Seen) {
+// apply carries out the effects of a case if the fast path can.
+func (d *FastPath) apply(c *fastCase, effects []Effect) (messages.Verdict, messages.Seen) {
 	var tell *Report
 	var record *Record
 	for _, effect := range effects {
@@ -205,14 +205,14 @@ func (d *Desk) apply(c *deskCase, effects []Effect) (messages.Verdict, messages.
 }
 
 // wakeAt makes Next return at or an earlier time.
-func (d *Desk) wakeAt(at time.Time) {
+func (d *FastPath) wakeAt(at time.Time) {
 	if d.next.IsZero() || at.Before(d.next) {
 		d.next = at
 	}
 }
 
 // arm replaces the timer of the same name, if there is one.
-func (c *deskCase) arm(do Arm) {
+func (c *fastCase) arm(do Arm) {
 	i := slices.IndexFunc(c.timers, func(t Arm) bool { return t.Timer == do.Timer })
 	if i < 0 {
 		c.timers = append(c.timers, do)
@@ -222,7 +222,7 @@ func (c *deskCase) arm(do Arm) {
 }
 
 // due removes a timer that is due and returns its message, nil for none.
-func (c *deskCase) due(now time.Time) any {
+func (c *fastCase) due(now time.Time) any {
 	i := slices.IndexFunc(c.timers, func(t Arm) bool { return !now.Before(t.At) })
 	if i < 0 {
 		return nil

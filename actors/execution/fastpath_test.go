@@ -28,7 +28,7 @@ type recorder struct{ *outbox.Outbox }
 
 func (r recorder) Commit(b *outbox.Batch, _ func(error)) { r.Outbox.Commit(b, func(error) {}) }
 
-func TestDesk_decidesWhatNeedsNoWaiting(t *testing.T) {
+func TestFastPath_decidesWhatNeedsNoWaiting(t *testing.T) {
 	running := known(qlik.TaskDistribute)
 	running.task.LastStatus = qlik.StatusStarted
 	gone := known(qlik.TaskReload)
@@ -59,18 +59,18 @@ func TestDesk_decidesWhatNeedsNoWaiting(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			desk := (&Options{
+			fast := (&Options{
 				Rules: func() Rules { return rules(row.router) }, Log: zap.New(core), Metrics: NewMetrics(prometheus.NewRegistry()), Outbox: recorder{out},
 				AtHand: func(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
 					reply, _ := row.qrs.answer(now, q)
 					known := reply.(messages.LookupTaskReply)
 					return &known, true
 				},
-			}).Desk(messages.Ref{ID: "shard"}, 1)
-			said := desk.Decide(epoch, &messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{
+			}).FastPath(messages.Ref{ID: "shard"}, 1)
+			said := fast.Decide(epoch, &messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{
 				At: messages.EventPosition{Seq: 7}, Key: "exec-1", Event: event(row.family),
 			}})
-			desk.Record(func(error) {})
+			fast.Record(func(error) {})
 			if said.Verdict != row.said || out.Waiting() != row.notices {
 				t.Fatalf("want verdict %d with %d notices, got %d with %d", row.said, row.notices, said.Verdict, out.Waiting())
 			}
@@ -96,15 +96,15 @@ func TestDesk_decidesWhatNeedsNoWaiting(t *testing.T) {
 	}
 }
 
-// What the desk keeps for Record is its own: the memory of one decision serves the next.
-func TestDesk_keepsDecisionsApart(t *testing.T) {
+// What the fast path keeps for Record is its own: the memory of one decision serves the next.
+func TestFastPath_keepsDecisionsApart(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	out, err := outbox.Open(ledger, outbox.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	qrs := known(qlik.TaskReload)
-	desk := (&Options{
+	fast := (&Options{
 		Rules: func() Rules { return rules(everyKind(destination.Needs{Task: true})) }, Log: zap.NewNop(), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Outbox: recorder{out},
 		AtHand: func(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
@@ -113,16 +113,16 @@ func TestDesk_keepsDecisionsApart(t *testing.T) {
 			known.Task.Name = "task of " + q.TaskID
 			return &known, true
 		},
-	}).Desk(messages.Ref{ID: "shard"}, 1)
+	}).FastPath(messages.Ref{ID: "shard"}, 1)
 	for _, name := range []string{"a", "b"} {
 		e := event(messages.FamilyFailed)
 		e.ExecutionID, e.TaskID = name, name
-		said := desk.Decide(epoch, &messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{Key: messages.ExecutionKey(name), Event: e}})
+		said := fast.Decide(epoch, &messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{Key: messages.ExecutionKey(name), Event: e}})
 		if said.Verdict != messages.VerdictDecided {
 			t.Fatalf("want %s decided", name)
 		}
 	}
-	desk.Record(func(error) {})
+	fast.Record(func(error) {})
 	got := map[string]string{}
 	alerts, err := out.Alerts(func(messages.ExecutionKey) bool { return true })
 	for _, a := range alerts {
