@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFailureOf_readsWhatAnErrorSays(t *testing.T) {
+func TestFailureOf_classifiesErrors(t *testing.T) {
 	wrapped := classifiedError{FailureInvalid}
 	tests := []struct {
 		name string

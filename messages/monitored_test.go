@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestObserved_everySightHasAnIDOfItsOwn(t *testing.T) {
+func TestObserved_everyObservationHasItsOwnID(t *testing.T) {
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	service := func(name string) Alert { return Alert{Kind: ServiceStatus, Service: Service{Host: "h", Name: name}} }
 	seen := map[AlertID]string{}
@@ -24,7 +24,7 @@ func TestObserved_everySightHasAnIDOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestKinds_areMeasuredOrTold(t *testing.T) {
+func TestMeasuredKinds_areNotTaskEvents(t *testing.T) {
 	for _, kind := range MeasuredKinds() {
 		a := Alert{Kind: kind}
 		if a.TaskEvent() || a.Subject() == "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPoint_holdsOnlyValues(t *testing.T) {
+func TestPoint_omitsMissingValues(t *testing.T) {
 	got := Point{}.Tag("host", "a").Number("n", 0.5).Number("nan", math.NaN()).Number("inf", math.Inf(1)).Text("t", "x").Text("none", "").Truth("off", false)
 	want := Point{
 		Tags:   []Property{{Name: "host", Value: "a"}},
@@ -30,7 +30,7 @@ func TestPoint_holdsOnlyValues(t *testing.T) {
 	}
 }
 
-func TestPoint_sharesNothingWithThoseMadeOfIt(t *testing.T) {
+func TestPoint_copiesAreIndependent(t *testing.T) {
 	base := Point{}.Tag("a", "1").Tag("b", "2").Tag("c", "3").Number("n", 1).Number("m", 2).Number("o", 3)
 	one, two := base.Tag("d", "one").Text("t", "one"), base.Tag("d", "two").Text("t", "two")
 	if one.Tags[3].Value != "one" || two.Tags[3].Value != "two" || one.Fields[3].Text != "one" || two.Fields[3].Text != "two" {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestSchedule_isWrittenAsTheAPISays(t *testing.T) {
+func TestSchedule_hasTheJSONOfTheAPI(t *testing.T) {
 	full := Schedule{
 		ID: "morning-1", Created: "2031-03-01T10:00:00.000Z", Name: "Nightly", Cron: "0 0 2 * * *", Timezone: "Europe/Oslo",
 		TaskID: "5b0c1f0e-7a55-4e0b-9a40-3d1f6a2b9c77", StartupState: "stopped", Tags: []string{"n"}, LastKnownState: ScheduleStopped,

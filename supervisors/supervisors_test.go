@@ -66,7 +66,7 @@ func TestTree_restartsAFailingServiceWithAGrowingPause(t *testing.T) {
 	})
 }
 
-func TestTree_aRestartThatIsDueIsNotThatOfASuccessor(t *testing.T) {
+func TestTree_aPendingRestartDoesNotAffectASuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		board := supervisors.NewBoard()
@@ -92,7 +92,7 @@ func TestTree_aRestartThatIsDueIsNotThatOfASuccessor(t *testing.T) {
 	})
 }
 
-func TestTree_degradesAServiceButNeverForgetsIt(t *testing.T) {
+func TestTree_degradesAServiceAndKeepsRestartingIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		board := supervisors.NewBoard()
@@ -120,7 +120,7 @@ func TestTree_degradesAServiceButNeverForgetsIt(t *testing.T) {
 	})
 }
 
-func TestTree_endsTheServiceWhenACriticalChildIsBeyondRescue(t *testing.T) {
+func TestTree_endsTheServiceWhenACriticalChildFailsTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		board := supervisors.NewBoard()
@@ -173,7 +173,7 @@ func TestTree_stopsInReverseOrder(t *testing.T) {
 	})
 }
 
-func TestTree_stopWaitsNoLongerThanItMay(t *testing.T) {
+func TestTree_stopReturnsWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, logs, _ := actortest.Kit(t)
 		release := make(chan struct{})
@@ -215,7 +215,7 @@ func TestTree_stopWaitsNoLongerThanItMay(t *testing.T) {
 	})
 }
 
-func TestStopEntity_endsTheFailingChildAlone(t *testing.T) {
+func TestStopEntity_stopsOnlyTheFailingChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		var ended, handled []string

@@ -24,7 +24,7 @@ func restarting() actor.PropsOption {
 	return actor.WithGuardian(actor.NewOneForOneStrategy(100, time.Minute, actor.DefaultDecider))
 }
 
-func TestMailbox_keepsWhatStandsBehindACrash(t *testing.T) {
+func TestMailbox_keepsMessagesAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, stats := actortest.Kit(t)
 		var got []int
@@ -65,7 +65,7 @@ func TestMailbox_keepsWhatStandsBehindACrash(t *testing.T) {
 	})
 }
 
-func TestApart_waitsForNoOtherActor(t *testing.T) {
+func TestApart_doesNotWaitForOtherActors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		gate := make(chan struct{})
@@ -97,7 +97,7 @@ func TestApart_waitsForNoOtherActor(t *testing.T) {
 	})
 }
 
-func TestFail_isAKnownFaultAndNoBug(t *testing.T) {
+func TestFail_doesNotCountAsABug(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, logs, stats := actortest.Kit(t)
 		cause := errors.New("no journal")
@@ -119,7 +119,7 @@ func TestFail_isAKnownFaultAndNoBug(t *testing.T) {
 	})
 }
 
-func TestMailbox_othersHaveTheirTurnWhileOneNeverEmpties(t *testing.T) {
+func TestMailbox_isFairToOthersWhileItNeverEmpties(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		const messages = 10_000
@@ -216,7 +216,7 @@ func TestEffects_dropAnswersAfterClose(t *testing.T) {
 	})
 }
 
-func TestEffects_aPanicCrashesTheActorWhoseCallItIs(t *testing.T) {
+func TestEffects_aPanicIsRepeatedInTheActor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, logs, stats := actortest.Kit(t)
 		pool, lives := actorkit.NewPool(2), 0
@@ -282,7 +282,7 @@ func TestTimer_stopsAndFires(t *testing.T) {
 	})
 }
 
-func TestAlarm_wakesOnceAndWhenItIsSetForLast(t *testing.T) {
+func TestAlarm_wakesOnceAtTheLastSetTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		var alarm actorkit.Alarm
@@ -391,7 +391,7 @@ func TestRuntime_aRestartStopsAllChildren(t *testing.T) {
 	})
 }
 
-func TestRuntime_theParentOfAStoppedChildLearnsOfItsEnd(t *testing.T) {
+func TestRuntime_notifiesTheParentOfAStoppedChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		var ended int

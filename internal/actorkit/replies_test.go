@@ -28,7 +28,7 @@ func expect(kit *actorkit.Kit) (messages.Ref, chan int) {
 	}), got
 }
 
-func TestKit_bringsEveryAnswerToWhoExpectsIt(t *testing.T) {
+func TestKit_deliversEveryAnswerToItsAddress(t *testing.T) {
 	kit := actorkit.New(zap.NewNop(), nil)
 	echo := kit.System.Root.Spawn(kit.Props("echo", func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {
@@ -55,12 +55,12 @@ func TestKit_bringsEveryAnswerToWhoExpectsIt(t *testing.T) {
 	askers.Wait()
 }
 
-func TestKit_callsAnAnswerThatNobodyExpectsADeadLetter(t *testing.T) {
+func TestKit_makesAnUnexpectedAnswerADeadLetter(t *testing.T) {
 	t.Run("sent as a message", func(t *testing.T) { testDeadLetters(t, answer) })
 	t.Run("answered", func(t *testing.T) { testDeadLetters(t, (*actorkit.Kit).Answer) })
 }
 
-func TestKit_answersActorsAsWell(t *testing.T) {
+func TestKit_answersActorsToo(t *testing.T) {
 	kit, got := actorkit.New(zap.NewNop(), nil), make(chan any, 1)
 	asker := kit.System.Root.Spawn(kit.Props("asker", func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestNew_takesALogOfAnyLevelWithoutAWord(t *testing.T) {
+func TestNew_logsNothingWithALogOfAnyLevel(t *testing.T) {
 	for _, level := range []zapcore.Level{zap.DebugLevel, zap.WarnLevel, zap.ErrorLevel} {
 		core, logs := observer.New(level)
 		var complaints bytes.Buffer

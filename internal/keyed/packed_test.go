@@ -27,7 +27,7 @@ func checkPacked(t interface{ Fatalf(string, ...any) }, table *Packed, want map[
 }
 
 // So many keys have a few among them whose hashes, of 32 bits, are the same.
-func TestPacked_isAMap(t *testing.T) {
+func TestPacked_behavesLikeAMap(t *testing.T) {
 	const keys = 300_000
 	var table Packed
 	want := map[string]string{}
@@ -79,7 +79,7 @@ func TestPacked_isAMap(t *testing.T) {
 	checkPacked(t, &table, want)
 }
 
-func TestPacked_isAMapForKeysAndValuesOfEverySize(t *testing.T) {
+func TestPacked_behavesLikeAMapForAllSizes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var table Packed
 		want := map[string]string{}
@@ -113,7 +113,7 @@ func TestPacked_isEmptyAtFirst(t *testing.T) {
 	}
 }
 
-func TestPacked_usesThePlacesOfWhatWasRemoved(t *testing.T) {
+func TestPacked_reusesPlaces(t *testing.T) {
 	var table Packed
 	for i := range 100_000 {
 		table.Put(fmt.Append(nil, "key-", i), []byte("value"), nil)
@@ -126,7 +126,7 @@ func TestPacked_usesThePlacesOfWhatWasRemoved(t *testing.T) {
 	}
 }
 
-func TestPacked_givesBackThePagesThatHoldNothing(t *testing.T) {
+func TestPacked_freesEmptyPages(t *testing.T) {
 	var table Packed
 	key := func(i int) []byte { return fmt.Appendf(nil, "%036d", i) }
 	const keys = 100 * pagePlaces
@@ -153,7 +153,7 @@ func TestPacked_givesBackThePagesThatHoldNothing(t *testing.T) {
 }
 
 // What a collection of garbage has to look at is what matters of a table of a million keys.
-func TestPacked_isFewObjects(t *testing.T) {
+func TestPacked_allocatesFewObjects(t *testing.T) {
 	const keys = 200_000
 	objects := func() uint64 {
 		runtime.GC()

@@ -15,7 +15,7 @@ type word struct {
 func (w word) Name() string { return w.text }
 
 // So many keys have a few among them whose hashes, of 32 bits, are the same.
-func TestTable_isAMap(t *testing.T) {
+func TestTable_behavesLikeAMap(t *testing.T) {
 	const keys = 300_000
 	var table Table[word]
 	names, want := make([]string, keys), map[string]int{}
@@ -88,7 +88,7 @@ func TestTable_isEmptyAtFirst(t *testing.T) {
 	}
 }
 
-func TestTable_usesThePlacesOfWhatWasRemoved(t *testing.T) {
+func TestTable_reusesPlaces(t *testing.T) {
 	var table Table[word]
 	for i := range 100_000 {
 		key := fmt.Sprint("key-", i)
@@ -103,7 +103,7 @@ func TestTable_usesThePlacesOfWhatWasRemoved(t *testing.T) {
 	}
 }
 
-func TestTable_givesItsMemoryBackWhenItIsEmpty(t *testing.T) {
+func TestTable_freesItsMemoryWhenEmpty(t *testing.T) {
 	var table Table[word]
 	for i := range 2 * chunkSize {
 		key := fmt.Sprint("key-", i)

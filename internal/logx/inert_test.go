@@ -12,7 +12,7 @@ import (
 	"butler/internal/logx"
 )
 
-func TestNew_linesDoNothingButBeRead(t *testing.T) {
+func TestNew_linesCannotControlATerminal(t *testing.T) {
 	const hostile = "a\r\n\x1b[2Jb\x7fc\u0085\u009b31md\u202ee\u2028f\u2066g ä \xff"
 	for _, terminal := range []bool{false, true} {
 		var out bytes.Buffer

@@ -150,9 +150,9 @@ func TestLayout_readsEverySectionOfVersion2(t *testing.T) {
 	}
 }
 
-// TestLayout_keepsAFieldThatIsAlone gives an alert one field after the other, so that
+// TestLayout_keepsEachSingleField gives an alert one field after the other, so that
 // a section with something in it is never taken for an empty one.
-func TestLayout_keepsAFieldThatIsAlone(t *testing.T) {
+func TestLayout_keepsEachSingleField(t *testing.T) {
 	var alone func(place func(*messages.Alert) reflect.Value, name string)
 	alone = func(place func(*messages.Alert) reflect.Value, name string) {
 		var want, got messages.Alert
@@ -192,7 +192,7 @@ func read[T any](raw []byte) (T, error) {
 	return record, err
 }
 
-func TestDecode_refusesWhatItDoesNotKnow(t *testing.T) {
+func TestDecode_refusesUnknownVersions(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"empty":           nil,
 		"a later version": append([]byte{versionBinary + 1}, "{}"...),
@@ -227,7 +227,7 @@ func TestCompress_keepsTheEndOfALongLog(t *testing.T) {
 	}
 }
 
-func TestCompress_bitesIntoTextThatDoesNotShrink(t *testing.T) {
+func TestCompress_cutsIncompressibleTextFurther(t *testing.T) {
 	noise := make([]byte, 1<<20)
 	state := uint32(1)
 	for i := range noise {
@@ -239,7 +239,7 @@ func TestCompress_bitesIntoTextThatDoesNotShrink(t *testing.T) {
 	}
 }
 
-func TestNotice_staysInline(t *testing.T) {
+func TestNotice_recordIsSmall(t *testing.T) {
 	record := fullNotice()
 	record.TaskName = strings.Repeat("x", maxTaskName)
 	// The ledger keeps values of up to 512 bytes in memory: settling reads no disk.

@@ -43,7 +43,7 @@ func taken(l *outboxtest.Ledger, keys ...string) int64 {
 	return int64(size)
 }
 
-func TestSurplus_isWhatIsTooOldAndTheOldestOfWhatIsTooMuch(t *testing.T) {
+func TestSurplus_listsOldNoticesAndTheOldestBeyondTheSize(t *testing.T) {
 	ledger, o := parkedHourly(t)
 	all := taken(ledger, "p0", "p1", "p2", "p3", "p4", "alert0", "alert1", "alert2", "alert3")
 	newest := taken(ledger, "p3", "p4", "alert3")
@@ -79,7 +79,7 @@ func TestSurplus_isWhatIsTooOldAndTheOldestOfWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-func TestSurplus_leavesWhatCannotBeReadToTheOperator(t *testing.T) {
+func TestSurplus_omitsUnreadableNotices(t *testing.T) {
 	ledger, o := parkedHourly(t)
 	put(ledger, "parked", "later", []byte{99, '{', '}'})
 	surplus, err := o.Surplus(outbox.Retention{For: time.Hour, Bytes: 1}, noon.Add(1000*time.Hour))

@@ -79,7 +79,7 @@ func size(l outbox.Ledger) map[journal.Bucket]int {
 	return sizes
 }
 
-func TestOutbox_givesBackWhatWasRecorded(t *testing.T) {
+func TestOutbox_returnsRecordedNotices(t *testing.T) {
 	ledger, _ := recorded(t)
 	recorded := decision()
 	o := open(t, ledger.Crash())
@@ -104,7 +104,7 @@ func TestOutbox_givesBackWhatWasRecorded(t *testing.T) {
 	}
 }
 
-func TestRecord_leavesOfAnAlertForNobodyOnlyWhatItsMakerRemembers(t *testing.T) {
+func TestRecord_ofAnAlertWithoutNoticesStoresOnlyTheOtherChanges(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
 	nobody := decision()
@@ -116,7 +116,7 @@ func TestRecord_leavesOfAnAlertForNobodyOnlyWhatItsMakerRemembers(t *testing.T) 
 	}
 }
 
-func TestSettle_theOnlyNoticeTakesTheAlertWithIt(t *testing.T) {
+func TestSettle_removesTheAlertWithItsOnlyNotice(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
 	one := decision()
@@ -138,7 +138,7 @@ func TestSettle_theOnlyNoticeTakesTheAlertWithIt(t *testing.T) {
 	}
 }
 
-func TestSettle_theLastNoticeTakesTheAlertWithIt(t *testing.T) {
+func TestSettle_removesTheAlertWithItsLastNotice(t *testing.T) {
 	ledger, o := recorded(t)
 	var told []messages.NoticeSettled
 	o.Settle(email, delivered("n1"), func(ended []messages.NoticeSettled, _ error) { told = ended })
@@ -159,7 +159,7 @@ func TestSettle_theLastNoticeTakesTheAlertWithIt(t *testing.T) {
 	}
 }
 
-func TestSettle_twoAtOnceAgreeOnTheLast(t *testing.T) {
+func TestSettle_concurrentlyRemovesTheAlertOnce(t *testing.T) {
 	ledger, o := recorded(t)
 	ledger.Hold()
 	o.Settle(email, delivered("n1"), ignore)
@@ -170,7 +170,7 @@ func TestSettle_twoAtOnceAgreeOnTheLast(t *testing.T) {
 	}
 }
 
-func TestSettle_passesOverWhatEndsAlready(t *testing.T) {
+func TestSettle_skipsNoticesThatAreAlreadyEnding(t *testing.T) {
 	ledger, o := recorded(t)
 	ledger.Hold()
 	ends := 0
@@ -212,7 +212,7 @@ func TestSettle_changesWindowAndNoticeTogether(t *testing.T) {
 	}
 }
 
-func TestSettle_remembersAttempts(t *testing.T) {
+func TestSettle_storesAttempts(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, outbox.Settlement{Outcomes: []outbox.Outcome{{ID: "n1", Attempts: 5, Panics: 2}}}, ignore)
 	backlog, err := open(t, ledger.Crash()).Load(email.Instance)
@@ -282,7 +282,7 @@ func TestParked_countsANoticeThatIsParkedAgainOnce(t *testing.T) {
 	count("dropped", 0)
 }
 
-func TestParked_keepsItsAlertThoughTheEventCameAgain(t *testing.T) {
+func TestParked_keepsItsAlertWhenTheEventIsReceivedAgain(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	o.Settle(slack, delivered("n2"), ignore)
@@ -331,7 +331,7 @@ func settled(t *testing.T, o *outbox.Outbox, l outbox.Ledger, ids ...messages.No
 }
 
 // The alert comes again while the last of its notices goes.
-func TestRecord_keepsItsAlertFromANoticeThatGoesMeanwhile(t *testing.T) {
+func TestRecord_keepsTheAlertWhenAnEarlierNoticeIsRemovedMeanwhile(t *testing.T) {
 	for _, first := range [][]messages.NoticeID{{"n2"}, {"n1", "n2"}} {
 		t.Run(fmt.Sprintf("%d delivered", len(first)), func(t *testing.T) {
 			ledger := &outboxtest.Ledger{}
@@ -381,7 +381,7 @@ func (l *leaving) Commit(ops []journal.Op, done func(error)) {
 	l.Ledger.Commit(ops, done)
 }
 
-func TestRecord_doesNotGetBetweenTheLastNoticeAndItsEnd(t *testing.T) {
+func TestRecord_isNotInterleavedWithTheRemovalOfTheAlert(t *testing.T) {
 	ledger := &leaving{Ledger: &outboxtest.Ledger{}}
 	o := open(t, ledger)
 	again := func() { o.Record(told("n1", "n2"), nil, ignoreError) }
@@ -401,7 +401,7 @@ func TestRecord_doesNotGetBetweenTheLastNoticeAndItsEnd(t *testing.T) {
 }
 
 // One of several goes while the alert comes again, and need not be waited for.
-func TestRecord_forgetsANoticeThatGoesMeanwhile(t *testing.T) {
+func TestRecord_releasesANoticeThatIsRemovedMeanwhile(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
 	o.Record(told("n1", "n2", "n3"), nil, ignoreError)
@@ -414,7 +414,7 @@ func TestRecord_forgetsANoticeThatGoesMeanwhile(t *testing.T) {
 	settled(t, o, ledger, "n1", "n3")
 }
 
-func TestDrop_leavesTheAlertToTheSameNoticeThatWaitsAgain(t *testing.T) {
+func TestDrop_keepsTheAlertIfTheNoticeAlsoWaits(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
 	o.Record(told("n1"), nil, ignoreError)
@@ -428,7 +428,7 @@ func TestDrop_leavesTheAlertToTheSameNoticeThatWaitsAgain(t *testing.T) {
 }
 
 // The event of a parked notice has come again, so that it waits, too, and both go at the same moment.
-func TestOutbox_aParkedNoticeThatWaitsAgainGoesAsOne(t *testing.T) {
+func TestOutbox_aNoticeThatIsParkedAndWaitsIsReleasedOnce(t *testing.T) {
 	settle := func(s outbox.Settlement) func(context.Context, *outbox.Outbox) {
 		return func(_ context.Context, o *outbox.Outbox) { o.Settle(slack, s, ignore) }
 	}
@@ -473,7 +473,7 @@ func TestOutbox_aParkedNoticeThatWaitsAgainGoesAsOne(t *testing.T) {
 
 // An alert that comes again may be for others: a route has changed, or the
 // repository answers by now. Those of the first time still wait, or are parked.
-func TestRecord_keepsTheAlertForThoseOfTheFirstTime(t *testing.T) {
+func TestRecord_keepsTheAlertForItsEarlierNotices(t *testing.T) {
 	rows := []struct {
 		name          string
 		first, second []messages.NoticeID
@@ -517,7 +517,7 @@ func TestRecord_keepsTheAlertForThoseOfTheFirstTime(t *testing.T) {
 	}
 }
 
-func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
+func TestReplay_resetsTheAttempts(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	o.Settle(slack, delivered("n2"), ignore)
@@ -546,7 +546,7 @@ func TestReplay_putsTheNoticeBackWithFreshAttempts(t *testing.T) {
 	}
 }
 
-func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
+func TestReplay_announcesEvenAfterItsContextHasEnded(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	ledger.Hold()
@@ -562,7 +562,7 @@ func TestReplay_announcesEvenWhenNobodyWaitsAnyMore(t *testing.T) {
 	}
 }
 
-func TestDrop_ofANoticeThatIsOnItsWayOutIsRefused(t *testing.T) {
+func TestDrop_ofANoticeThatIsBeingMovedIsRefused(t *testing.T) {
 	ledger, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	unawaited, cancel := context.WithCancel(t.Context())
@@ -582,7 +582,7 @@ func TestDrop_ofANoticeThatIsOnItsWayOutIsRefused(t *testing.T) {
 }
 
 // While it is read what a parked notice tells, the notice, whose event came again, is parked once more.
-func TestReplay_countsANoticeThatIsParkedMeanwhileAsGone(t *testing.T) {
+func TestReplay_countsANoticeThatIsParkedMeanwhileAsRemoved(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "alert", during: func() {}}
 	o := open(t, ledger)
 	o.Record(told("n1"), nil, ignoreError)
@@ -673,7 +673,7 @@ func TestNotice_ofAnAlertThatCannotBeReadIsCorrupt(t *testing.T) {
 	}
 }
 
-func TestOpen_removesAlertsThatNobodyNeeds(t *testing.T) {
+func TestOpen_removesAlertsWithoutNotices(t *testing.T) {
 	ledger, _ := recorded(t)
 	put(ledger, "notice", "n1@"+email.Instance, nil)
 	put(ledger, "notice", "n2@"+slack.Instance, nil)
@@ -730,7 +730,7 @@ func (s *slow) Get(b journal.Bucket, key string) ([]byte, bool, error) {
 }
 
 // While it is read who was told of an alert, that alert comes again, with a third notice.
-func TestSettle_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
+func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "told"}
 	o := open(t, ledger)
 	again := decision()
@@ -763,7 +763,7 @@ func TestSettle_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
 }
 
 // While it is read what is parked, somebody else drops it.
-func TestDrop_keepsNobodyFromRecordingWhileItReads(t *testing.T) {
+func TestDrop_doesNotBlockRecordingDuringReads(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "parked", during: func() {}}
 	o := open(t, ledger)
 	o.Record(decision(), nil, ignoreError)
@@ -803,7 +803,7 @@ func TestLoad_readsOnlyTheNoticesOfItsInstance(t *testing.T) {
 	}
 }
 
-func TestOutbox_readsNoAlertBackOnTheUsualWay(t *testing.T) {
+func TestOutbox_deliversFromTheCacheWithoutReadingAlerts(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
 	o := open(t, ledger)
 	d := decision()
@@ -830,7 +830,7 @@ func record(t *testing.T, o *outbox.Outbox, name, task string) {
 
 func ignoreError(error) {}
 
-func TestOutbox_keepsTheAlertsThatAreSentNextInMemory(t *testing.T) {
+func TestOutbox_cachesTheAlertsThatAreSentNext(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
 	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 6_000})
 	if err != nil {
@@ -861,7 +861,7 @@ func TestOutbox_keepsTheAlertsThatAreSentNextInMemory(t *testing.T) {
 	send("new", "first", 1)
 }
 
-func TestOutbox_keepsAnAlertInMemoryRatherThanOneThatWasSentBefore(t *testing.T) {
+func TestOutbox_prefersToCacheAlertsThatWereNotSentYet(t *testing.T) {
 	ledger := &reads{Ledger: &outboxtest.Ledger{}}
 	o, err := outbox.Open(ledger, outbox.Options{CacheBytes: 12_000})
 	if err != nil {

@@ -27,7 +27,7 @@ func storedAs(t *testing.T, o *outbox.Outbox, key messages.ExecutionKey) string 
 	return strings.Join(out, ", ")
 }
 
-func TestAlerts_areThereUntilTheLastNoticeIsGone(t *testing.T) {
+func TestAlerts_existUntilTheLastNoticeIsRemoved(t *testing.T) {
 	_, o := recorded(t)
 	for _, step := range []struct {
 		name string
@@ -50,7 +50,7 @@ func TestAlerts_areThereUntilTheLastNoticeIsGone(t *testing.T) {
 	}
 }
 
-func TestAlerts_areOfTheExecutionAlone_theOldestOfThoseThatWaitInFront(t *testing.T) {
+func TestAlerts_areThoseOfTheExecutionWaitingOnesFirst(t *testing.T) {
 	_, o := recorded(t)
 	o.Settle(email, parked("n1"), ignore)
 	o.Settle(slack, parked("n2"), ignore)

@@ -112,7 +112,7 @@ func TestLoad_readsAFileOfTheOldTool(t *testing.T) {
 	}
 }
 
-func TestLoad_passesOverWhatItCannotUse(t *testing.T) {
+func TestLoad_skipsUnusableEntries(t *testing.T) {
 	f, _ := fileWith(t, `
 butlerSchedule:
   - {id: a, name: first}
@@ -171,7 +171,7 @@ func TestLoad_ofAFileWithoutSchedulesIsEmpty(t *testing.T) {
 	}
 }
 
-func TestLoad_refusesWhatIsNoScheduleFile(t *testing.T) {
+func TestLoad_refusesInvalidFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"butlerSchedule: [":       "did not find expected",
 		"- a\n- b\n":              "it is not a mapping",
@@ -200,7 +200,7 @@ func TestLoad_refusesWhatIsNoScheduleFile(t *testing.T) {
 	}
 }
 
-func TestSave_touchesNothingElse(t *testing.T) {
+func TestSave_changesNothingElse(t *testing.T) {
 	f, path := fileWith(t, old)
 	book := save(t, f, messages.ScheduleChange{Switch: []string{"morning-1", "0042"}, To: messages.ScheduleStopped}, load(t, f).Revision)
 	want := strings.Replace(old, "lastKnownState: started #", "lastKnownState: stopped #", 1)
@@ -254,7 +254,7 @@ func TestSave_keepsTheRestOfAFileWithoutSchedules(t *testing.T) {
 	}
 }
 
-func TestSave_refusesWhatWouldChangeAnotherSchedule(t *testing.T) {
+func TestSave_refusesToChangeAnotherSchedule(t *testing.T) {
 	const shared = "butlerSchedule:\n  - &a {id: a, lastKnownState: started}\n  - {<<: *a, id: b}\n"
 	f, path := fileWith(t, shared)
 	_, saved, err := f.Save(t.Context(), messages.ScheduleChange{Switch: []string{"a"}, To: messages.ScheduleStopped}, load(t, f).Revision)
@@ -267,7 +267,7 @@ func TestSave_refusesWhatWouldChangeAnotherSchedule(t *testing.T) {
 	}
 }
 
-func TestSave_makesANewFile(t *testing.T) {
+func TestSave_createsAFile(t *testing.T) {
 	f := New(filepath.Join(t.TempDir(), "schedule.yaml"))
 	book := save(t, f, messages.ScheduleChange{Add: messages.Schedule{ID: "a", Name: "n"}}, "")
 	if want := "butlerSchedule:\n  - name: n\n    id: a\n"; contentOf(t, f.path) != want || ids(book) != "a" {
@@ -275,7 +275,7 @@ func TestSave_makesANewFile(t *testing.T) {
 	}
 }
 
-func TestSave_doesNotWriteAFileThatChanged(t *testing.T) {
+func TestSave_doesNotOverwriteAChangedFile(t *testing.T) {
 	f, path := fileWith(t, old)
 	revision := load(t, f).Revision
 	edited := strings.Replace(old, "morning-1", "renamed", 1)
@@ -315,7 +315,7 @@ func TestSave_keepsASymbolicLink(t *testing.T) {
 	}
 }
 
-func TestSave_makesADirectoryThatIsMissing(t *testing.T) {
+func TestSave_createsAMissingDirectory(t *testing.T) {
 	f := New(filepath.Join(t.TempDir(), "none", "schedule.yaml"))
 	if _, saved, err := f.Save(t.Context(), messages.ScheduleChange{Add: messages.Schedule{ID: "a"}}, ""); !saved || err != nil {
 		t.Fatalf("want the directory made, got %v, %v", saved, err)

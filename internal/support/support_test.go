@@ -22,7 +22,7 @@ import (
 	"butler/internal/support"
 )
 
-func TestScrubber_masksWhatItKnowsHoweverItIsEscaped(t *testing.T) {
+func TestScrubber_masksKnownSecretsInEveryEscapedForm(t *testing.T) {
 	s := support.NewScrubber([]string{`p&ss "w<rd"/é`, "tiny", "x", "first line\nsecond line"})
 	for _, text := range []string{
 		`p&ss "w<rd"/é`, `p&ss \"w<rd\"/é`, `p\u0026ss \"w\u003crd\"/é`, "p%26ss+%22w%3Crd%22%2F%C3%A9", "p&ss%20%22w%3Crd%22%2F%C3%A9",
@@ -37,7 +37,7 @@ func TestScrubber_masksWhatItKnowsHoweverItIsEscaped(t *testing.T) {
 	}
 }
 
-func TestScrubber_masksWhatLooksLikeASecret(t *testing.T) {
+func TestScrubber_masksTextThatLooksLikeASecret(t *testing.T) {
 	s := support.NewScrubber(nil)
 	for text, want := range map[string]string{
 		"Authorization: Bearer 0123456789abcdef.xyz":                           "Authorization: Bearer ***",
@@ -84,7 +84,7 @@ func unzipped(t *testing.T, body []byte) map[string]string {
 	return out
 }
 
-func TestBundle_isBoundedAndTellsWhatIsInIt(t *testing.T) {
+func TestBundle_isBoundedAndListsItsContent(t *testing.T) {
 	var body bytes.Buffer
 	b := support.New(&body, support.NewScrubber([]string{"hunter2"}), time.Now())
 	b.Try("a.txt", "something", func() (string, error) { return "half\n", errors.New("no hunter2 here") })
@@ -139,7 +139,7 @@ func TestLogs_areTheNewestWholeLines(t *testing.T) {
 	}
 }
 
-func TestCertificates_tellWhoAndUntilWhenAndNoKey(t *testing.T) {
+func TestCertificates_haveSubjectAndExpiryButNoKeys(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"butler/internal/systemd"
 )
 
-func TestNotifier_tellsWhenAReloadBeginsByTheClockOfTheMachine(t *testing.T) {
+func TestNotifier_sendsTheMonotonicTimeOfAReload(t *testing.T) {
 	path, heard := listen(t)
 	clock := func() int64 {
 		var now unix.Timespec

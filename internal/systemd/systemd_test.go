@@ -35,7 +35,7 @@ func listen(t *testing.T) (path string, heard func() string) {
 	}
 }
 
-func TestNotifier_tellsSystemdOfEveryState(t *testing.T) {
+func TestNotifier_notifiesSystemdOfEveryState(t *testing.T) {
 	path, heard := listen(t)
 	n := systemd.New(path)
 	for _, step := range []struct {
@@ -65,7 +65,7 @@ func TestNotifier_isSilentWithoutSystemd(t *testing.T) {
 	}
 }
 
-func TestNotifier_aSocketThatIsGoneIsAnError(t *testing.T) {
+func TestNotifier_reportsAMissingSocket(t *testing.T) {
 	n := systemd.New(filepath.Join(t.TempDir(), "nobody"))
 	if err := n.Ready(""); err == nil {
 		t.Error("want an error")

@@ -12,7 +12,7 @@ import (
 	"butler/internal/template"
 )
 
-func TestCheckFiles_saysWhatIsWrongWithTheFirstThatExists(t *testing.T) {
+func TestCheckFiles_reportsTheErrorOfTheFirstExistingFile(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -47,7 +47,7 @@ func TestCheckFiles_saysWhatIsWrongWithTheFirstThatExists(t *testing.T) {
 	}
 }
 
-func TestMisfits_sayWhichHelperMayBeMeant(t *testing.T) {
+func TestMisfits_suggestASimilarHelper(t *testing.T) {
 	for source, want := range map[string][]string{
 		"{{eq a b}}":                    nil,
 		"{{#if":                         nil, // told by others
@@ -62,7 +62,7 @@ func TestMisfits_sayWhichHelperMayBeMeant(t *testing.T) {
 	}
 }
 
-func TestMisfitsOfFiles_lookIntoThePartialsBeside(t *testing.T) {
+func TestMisfitsOfFiles_includePartials(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)

@@ -13,7 +13,7 @@ import (
 
 func plain(fields map[string]any) map[string]any { return map[string]any{"plain": fields["name"]} }
 
-func TestDocument_saysWhatMadeIt(t *testing.T) {
+func TestDocument_namesItsTemplate(t *testing.T) {
 	layouts := fstest.MapFS{"failed.handlebars": {Data: []byte(`{"builtin": "{{name}}"}`)}}
 	dir := t.TempDir()
 	good, broken := filepath.Join(dir, "good.handlebars"), filepath.Join(dir, "broken.handlebars")

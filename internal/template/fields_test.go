@@ -141,7 +141,7 @@ func TestFields_values(t *testing.T) {
 	}
 }
 
-func TestFields_whatIsNotKnownIsEmpty(t *testing.T) {
+func TestFields_areEmptyIfUnknown(t *testing.T) {
 	fields := fieldsOf(destinationtest.Degraded(messages.ReloadTaskFailed))
 	for _, name := range strings.Fields(`taskTags taskIsManuallyTriggered taskMaxRetries taskNextExecution appFileSize appPublished
 		appStreamName appOwnerName executingNodeName executionStatusNum executionStatusText executionDetails scriptLogHead`) {
@@ -202,7 +202,7 @@ func TestFields_timesInEveryForm(t *testing.T) {
 	}
 }
 
-func TestFields_neverIsAWord(t *testing.T) {
+func TestFields_showNeverAsAWord(t *testing.T) {
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
 	a.Task.NextExecution = "1753-01-01T00:00:00.000Z"
 	if got := fieldsOf(a)["taskNextExecution"]; got != "Never" {
@@ -210,7 +210,7 @@ func TestFields_neverIsAWord(t *testing.T) {
 	}
 }
 
-func TestFields_countsHeldBackAlerts(t *testing.T) {
+func TestFields_countSuppressedAlerts(t *testing.T) {
 	n := destinationtest.NoticeOf(destinationtest.Complete(messages.ReloadTaskFailed), "email/x", "")
 	for held, want := range map[int]string{1: "One earlier alert", 7: "7 earlier alerts"} {
 		n.SuppressedBefore = held
@@ -261,7 +261,7 @@ func TestPlainText_needsNoTemplate(t *testing.T) {
 	}
 }
 
-func TestTitleOf_claimsNoTypeThatCouldNotBeLookedUp(t *testing.T) {
+func TestTitleOf_omitsAnUnknownTaskType(t *testing.T) {
 	a := messages.Alert{Kind: messages.ReloadTaskSucceeded, Task: messages.Task{Known: true, Type: qlik.TaskReload}}
 	if got := template.TitleOf(a); got != "Reload task succeeded" {
 		t.Errorf("a reload is called %q", got)

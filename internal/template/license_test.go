@@ -7,7 +7,7 @@ import (
 	"butler/messages"
 )
 
-func TestLicenseText_saysHowLong(t *testing.T) {
+func TestLicenseText_hasTheRemainingDays(t *testing.T) {
 	for want, l := range map[string]messages.License{
 		"valid to 2026-06-15, 40 days left":        {ExpiryDate: "2026-06-15", DaysLeft: 40, DaysKnown: true},
 		"valid to 2026-06-15, 1 day left":          {ExpiryDate: "2026-06-15", DaysLeft: 1, DaysKnown: true},

@@ -102,7 +102,7 @@ func TestMedium_lineIsOneLineForAnyText(t *testing.T) {
 	})
 }
 
-func TestMedium_refusesWhatIsNoJSON(t *testing.T) {
+func TestMedium_refusesInvalidJSON(t *testing.T) {
 	for _, source := range []string{`[1]`, `{"a":1,}`, `text`, ``, `{"a":{{x}}}`} {
 		r, err := template.Parse(source, template.SlackJSON)
 		if err != nil {
@@ -205,7 +205,7 @@ func TestSet_reportsABrokenBuiltInTemplate(t *testing.T) {
 	}
 }
 
-func TestSet_seesEdits(t *testing.T) {
+func TestSet_readsChangedFilesAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.handlebars")
 	set := template.NewSet(template.HTML, builtin)
 	for i, text := range []string{"one", "two", "{{#if}}", "three"} {

@@ -67,13 +67,13 @@ func TestExcerpt_isOneShortGraphicLine(t *testing.T) {
 	}
 }
 
-func TestVisible_showsWhatIsOdd(t *testing.T) {
+func TestVisible_marksUnprintableCharacters(t *testing.T) {
 	if got, want := strings.Map(text.Visible, "räk\x1b[31m\u0085\u202e\t\n "), "räk?[31m???? "; got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 }
 
-func TestNearest_findsASlipOfThePen(t *testing.T) {
+func TestNearest_findsMisspeltWords(t *testing.T) {
 	candidates := []string{"enable", "webhookURL", "rateLimit", "channel"}
 	for _, tt := range []struct{ word, want string }{
 		{"enabel", "enable"},

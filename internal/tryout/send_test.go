@@ -16,14 +16,14 @@ func (crashing) Deliver(context.Context, messages.Notice) (destination.Receipt, 
 	panic("a bug")
 }
 
-func TestDeliver_takesACrashForAFailure(t *testing.T) {
+func TestDeliver_returnsAPanicAsAnError(t *testing.T) {
 	_, err := deliver(t.Context(), crashing{}, messages.Notice{})
 	if err == nil || !strings.Contains(err.Error(), "a bug") {
 		t.Errorf("want an error that tells of the bug, got %v", err)
 	}
 }
 
-func TestDeliver_triesNothingWhenTheTimeIsUp(t *testing.T) {
+func TestDeliver_doesNothingAfterTheContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := deliver(ctx, crashing{}, messages.Notice{})

@@ -45,7 +45,7 @@ func TestRead_isBounded(t *testing.T) {
 	}
 }
 
-func TestReplace_putsTheNewTextInItsPlace(t *testing.T) {
+func TestReplace_replacesTheContent(t *testing.T) {
 	path := written(t, "old")
 	_, before := read(t, path)
 	if replaced, err := Replace(path, before, []byte("new"), 0o640); err != nil || !replaced {
@@ -56,7 +56,7 @@ func TestReplace_putsTheNewTextInItsPlace(t *testing.T) {
 	}
 }
 
-func TestReplace_leavesAloneWhatIsNotAsItWas(t *testing.T) {
+func TestReplace_doesNotOverwriteAChangedFile(t *testing.T) {
 	path := written(t, "old")
 	_, before := read(t, path)
 	gone := filepath.Join(t.TempDir(), "gone")

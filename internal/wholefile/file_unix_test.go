@@ -45,7 +45,7 @@ func TestReplace_keepsTheGroup(t *testing.T) {
 	}
 }
 
-func TestReplace_letsTheServiceReadWhatRootMakes(t *testing.T) {
+func TestReplace_letsTheServiceReadFilesOfRoot(t *testing.T) {
 	usertest.Root(t)
 	type whose struct {
 		user, group uint32
@@ -75,7 +75,7 @@ func TestReplace_letsTheServiceReadWhatRootMakes(t *testing.T) {
 }
 
 // The owner of the directory may replace the file at any time.
-func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
+func TestHandOver_changesNothingOutsideTheDirectory(t *testing.T) {
 	usertest.Root(t)
 	home, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
 	if err := errors.Join(
@@ -103,7 +103,7 @@ func TestHandOver_givesAwayNothingThatIsElsewhere(t *testing.T) {
 }
 
 // Somebody has given the file to a user or group other than that of the directory.
-func TestHandOver_leavesWhatIsNotOfRoot(t *testing.T) {
+func TestHandOver_changesOnlyFilesOfRoot(t *testing.T) {
 	usertest.Root(t)
 	home := t.TempDir()
 	below := filepath.Join(home, "below")

@@ -11,7 +11,7 @@ import (
 	"butler/messages"
 )
 
-func TestMetrics_tellNothingOfAServiceThatNobodySees(t *testing.T) {
+func TestMetrics_omitTheStateOfAnUnknownService(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := winsvc.NewMetrics(reg)
 	m.Expect("sense-1", "Engine")

@@ -35,7 +35,7 @@ func tell(d winsvc.Damping, states ...winsvc.State) string {
 	return strings.Join(told, ", ")
 }
 
-func TestWatch_tellsOfChangesBetweenSettledStates(t *testing.T) {
+func TestWatch_reportsChangesBetweenSettledStates(t *testing.T) {
 	const (
 		run, stop, pause   = winsvc.Running, winsvc.Stopped, winsvc.Paused
 		starting, stopping = winsvc.StartPending, winsvc.StopPending
@@ -69,7 +69,7 @@ func TestWatch_tellsOfChangesBetweenSettledStates(t *testing.T) {
 	}
 }
 
-func TestWatch_holdsBackTheChangesOfAServiceThatStartsAndStopsAllTheTime(t *testing.T) {
+func TestWatch_suppressesTheChangesOfAFlappingService(t *testing.T) {
 	d := winsvc.Damping{Changes: 2, Within: 5 * time.Minute, Quiet: 2 * time.Minute}
 	const run, stop = winsvc.Running, winsvc.Stopped
 	for _, row := range []struct {
@@ -108,7 +108,7 @@ func TestWatch_holdsBackTheChangesOfAServiceThatStartsAndStopsAllTheTime(t *test
 	}
 }
 
-func TestWatch_endsWithTheTruthTold(t *testing.T) {
+func TestWatch_reportsTheFinalState(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := winsvc.Damping{Changes: rapid.IntRange(0, 4).Draw(t, "changes"), Within: 5 * time.Minute, Quiet: 2 * time.Minute}
 		states := rapid.SliceOf(rapid.SampledFrom([]winsvc.State{
@@ -142,7 +142,7 @@ func TestWatch_endsWithTheTruthTold(t *testing.T) {
 	})
 }
 
-func TestWatch_aCopyIsAMemoryOfItsOwn(t *testing.T) {
+func TestWatch_copiesAreIndependent(t *testing.T) {
 	start, damping := time.Date(2026, 5, 6, 8, 0, 0, 0, time.UTC), winsvc.Damping{Changes: 3, Within: time.Minute, Quiet: time.Minute}
 	look := func(w *winsvc.Watch, second int, s winsvc.State) winsvc.Change {
 		return w.Observe(start.Add(time.Duration(second)*time.Second), s, damping)
@@ -160,7 +160,7 @@ func TestWatch_aCopyIsAMemoryOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestNames_areCheckedBeforeAnybodyIsAsked(t *testing.T) {
+func TestNames_areChecked(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"sense1": true, "sense_1.example.com": true, "10.0.0.1": true, "fe80::1": true,
 		"": false, "a b": false, `\\sense1`: false, "a|b": false, strings.Repeat("a", 256): false,

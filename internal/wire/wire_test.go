@@ -33,7 +33,7 @@ func written() []byte {
 	return w.Bytes()
 }
 
-func TestWire_readsWhatItWrote(t *testing.T) {
+func TestWire_decodesWhatItEncoded(t *testing.T) {
 	var got record
 	w := wire.Reader(written())
 	got.lay(&w)
@@ -45,7 +45,7 @@ func TestWire_readsWhatItWrote(t *testing.T) {
 	}
 }
 
-func TestWire_refusesWhatIsCutOffOrFollowed(t *testing.T) {
+func TestWire_refusesTruncatedOrLongerInput(t *testing.T) {
 	whole := written()
 	for n := range whole {
 		var got record

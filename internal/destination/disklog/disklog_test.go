@@ -28,7 +28,7 @@ func sampleConfig(directory string) string {
 	return fmt.Sprintf(text, directory)
 }
 
-func TestDiskLog_keepsTheContractOfADestination(t *testing.T) {
+func TestDiskLog_conformsToDestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     sampleConfig,
@@ -103,7 +103,7 @@ func open(t *testing.T, directory string) (destination.Destination, *observer.Ob
 
 const sampleFile = "2026-05-06/2026-05-06_14-23-45_appId=8f1d1ecf-97a6-4eb5-8f47-f9156300b854_taskId=22b106a8-e7ed-4466-b700-014f060bef16.log"
 
-func TestFileName_comesFromTheEventAndStaysInItsForm(t *testing.T) {
+func TestFileName_isMadeFromTheEventInAStrictForm(t *testing.T) {
 	zone := time.FixedZone("CEST", 2*60*60)
 	rows := map[string]struct{ timestamp, appID, taskID, want string }{
 		"scheduler's time": {
@@ -141,7 +141,7 @@ func TestFileName_isSafeForAnyEvent(t *testing.T) {
 	})
 }
 
-func TestFileName_ofACloudReloadHasItsTimeAndStaysInItsForm(t *testing.T) {
+func TestFileName_ofACloudReloadHasItsTimeInAStrictForm(t *testing.T) {
 	for name, row := range map[string]struct{ at, app, reload, want string }{
 		"as it comes": {"2031-05-02T08:15:30.25Z", destinationtest.AppID, "66aa00", "2031-05-02/2031-05-02T08-15-30_appId=" + destinationtest.AppID + "_reloadId=66aa00.log"},
 		"hostile":     {"../../x", "../..", "a/../b", "2026-05-06/2026-05-06T12-23-46_appId=______reloadId=a____b.log"},
@@ -154,7 +154,7 @@ func TestFileName_ofACloudReloadHasItsTimeAndStaysInItsForm(t *testing.T) {
 	}
 }
 
-func TestUses_cloudReloadsWantTheTenantSwitchedOn(t *testing.T) {
+func TestUses_cloudReloadsRequireAnEnabledTenant(t *testing.T) {
 	const both = "{scriptLog: {storeOnDisk: {qsCloud: {appReloadFailure: {enable: true, logDirectory: logs}}}}, qlikSenseCloud: {enable: %v}}"
 	for on, want := range map[bool]int{true: 1, false: 0} {
 		built, err := Definition().Build(destinationtest.Decoder(fmt.Sprintf(both, on), schema), destinationtest.Deps(t))
@@ -190,7 +190,7 @@ func TestDeliver_twiceLeavesOneFile(t *testing.T) {
 	}
 }
 
-func TestDeliver_ofTheEndOfALogLeavesAFileThatHoldsMoreOfIt(t *testing.T) {
+func TestDeliver_ofTheEndOfALogDoesNotReplaceAMoreCompleteFile(t *testing.T) {
 	const cut = "[the first 4 bytes of this log are left out]\n"
 	rows := map[string]struct{ there, text, want string }{
 		"the whole log":        {"one\r\ntwo\r\nthree", cut + "\ntwo\r\nthree", "one\ntwo\nthree"},
@@ -216,7 +216,7 @@ func TestDeliver_ofTheEndOfALogLeavesAFileThatHoldsMoreOfIt(t *testing.T) {
 	}
 }
 
-func TestDeliver_saysWhenThereIsLittleOrNothingToStore(t *testing.T) {
+func TestDeliver_reportsAShortOrMissingLog(t *testing.T) {
 	rows := map[string]struct {
 		rows, files, warnings int
 	}{
@@ -287,7 +287,7 @@ func TestDeliver_endsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestErrors_tellAFullDiskFromAWrongDirectory(t *testing.T) {
+func TestErrors_distinguishAFullDiskFromAWrongDirectory(t *testing.T) {
 	for cause, want := range map[error]destination.ErrorKind{
 		syscall.ENOSPC: destination.Transient, syscall.EDQUOT: destination.Transient, syscall.EIO: destination.Transient,
 		syscall.EACCES: destination.MisconfiguredKind, syscall.ENOTDIR: destination.MisconfiguredKind, syscall.EROFS: destination.MisconfiguredKind,
@@ -329,7 +329,7 @@ func TestRelativeDirectory_isBelowTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestDeliverBatch_storesWhatItCanOfSeveralLogs(t *testing.T) {
+func TestDeliverBatch_storesTheOthersWhenOneFails(t *testing.T) {
 	directory := t.TempDir()
 	d, _ := open(t, directory)
 	var notices []messages.Notice

@@ -9,7 +9,7 @@ import (
 	"butler/internal/usertest"
 )
 
-func TestDiskLog_makesItsDirectoryBelowOneThatItCannotRead(t *testing.T) {
+func TestDiskLog_createsItsDirectoryBelowAnUnreadableOne(t *testing.T) {
 	usertest.Root(t)
 	const user = 4321
 	top := t.TempDir()

@@ -13,7 +13,7 @@ import (
 )
 
 // "butler test-alert", run by root, stores a script log where the service is going to.
-func TestDiskLog_givesWhatRootMakesToTheOwnerOfTheDirectory(t *testing.T) {
+func TestDiskLog_givesFilesCreatedByRootToTheOwnerOfTheDirectory(t *testing.T) {
 	usertest.Root(t)
 	const user, group = 4321, 5432
 	home := t.TempDir()

@@ -90,7 +90,7 @@ func databases(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func TestInfluxDB_keepsTheContractOfADestination(t *testing.T) {
+func TestInfluxDB_conformsToDestination(t *testing.T) {
 	for version := 1; version <= 3; version++ {
 		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
 			destinationtest.Run(t, destinationtest.Fixture{
@@ -187,7 +187,7 @@ func buildAll(t *testing.T, config string) map[string]destination.Built {
 	return out
 }
 
-func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
+func TestInstances_needTheDataOfTheirMeasurement(t *testing.T) {
 	type needs = destination.Needs
 	want := map[string]needs{
 		"reload_task_failed":              {Task: true, App: true, Execution: true, ScriptTail: 20},
@@ -220,7 +220,7 @@ func TestInstances_needWhatTheirMeasurementHolds(t *testing.T) {
 	}
 }
 
-func TestInstances_withoutDynamicTagsNeedNoLookUpForThem(t *testing.T) {
+func TestInstances_needNoLookUpsForDisabledDynamicTags(t *testing.T) {
 	built := buildAll(t, `{influxDb: {enable: true, hostIP: localhost, reloadTaskFailure: {enable: true, tailScriptLogLines: 0, tag: {dynamic: {useAppTags: false, useTaskTags: false}}}}}`)
 	want := destination.Needs{Execution: true}
 	if diff := cmp.Diff(want, built["reload_task_failed"].Instance.Needs); diff != "" {
@@ -330,7 +330,7 @@ func deliver(t *testing.T, d destination.Destination) error {
 	return err
 }
 
-func TestVersion1_makesAMissingDatabaseOnceBeforeTheFirstWrite(t *testing.T) {
+func TestVersion1_createsAMissingDatabaseOnceBeforeTheFirstWrite(t *testing.T) {
 	s := &server{names: `["_internal"]`}
 	d := startServer(t, s, 1, `, dbName: 'my "db"', retentionPolicy: {name: 'ten\days', duration: 10d}`)
 	for range 2 {
@@ -350,7 +350,7 @@ func TestVersion1_makesAMissingDatabaseOnceBeforeTheFirstWrite(t *testing.T) {
 	}
 }
 
-func TestVersion1_leavesAnExistingDatabaseAlone(t *testing.T) {
+func TestVersion1_doesNotChangeAnExistingDatabase(t *testing.T) {
 	s := &server{names: `["butler"]`}
 	if err := deliver(t, startServer(t, s, 1, "")); err != nil {
 		t.Fatal(err)
@@ -360,7 +360,7 @@ func TestVersion1_leavesAnExistingDatabaseAlone(t *testing.T) {
 	}
 }
 
-func TestVersion1_sendsNoCredentialsUnlessSwitchedOn(t *testing.T) {
+func TestVersion1_sendsNoCredentialsUnlessEnabled(t *testing.T) {
 	var with, without string
 	remember := func(into *string) *server {
 		return &server{names: `["butler"]`, answer: func(_ http.ResponseWriter, r *http.Request, _ string) bool {
@@ -376,7 +376,7 @@ func TestVersion1_sendsNoCredentialsUnlessSwitchedOn(t *testing.T) {
 	}
 }
 
-func TestVersion1_writesEvenIfItMayNotLook(t *testing.T) {
+func TestVersion1_writesWithoutTheRightToListDatabases(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter){
 		"403": func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) },
 		"error in the answer": func(w http.ResponseWriter) {
@@ -401,7 +401,7 @@ func TestVersion1_writesEvenIfItMayNotLook(t *testing.T) {
 	}
 }
 
-func TestVersion1_tellsTheOperatorOfAnAnswerThatIsNone(t *testing.T) {
+func TestVersion1_reportsAnInvalidAnswerAsMisconfiguration(t *testing.T) {
 	s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.URL.Path == "/query" {
 			_, _ = io.WriteString(w, "<html><h1>It works!</h1>")
@@ -429,7 +429,7 @@ func TestVersion1_readsALongListOfDatabases(t *testing.T) {
 	}
 }
 
-func TestVersion1_asksAgainForAListThatBreaksOff(t *testing.T) {
+func TestVersion1_repeatsTheQueryAfterATruncatedAnswer(t *testing.T) {
 	broken := true
 	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if broken && r.URL.Path == "/query" {
@@ -449,7 +449,7 @@ func TestVersion1_asksAgainForAListThatBreaksOff(t *testing.T) {
 	}
 }
 
-func TestVersion1_triesTheDatabaseAgainWhenTheServerDidNotAnswer(t *testing.T) {
+func TestVersion1_checksTheDatabaseAgainIfTheServerDidNotAnswer(t *testing.T) {
 	down := true
 	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
 		if down {
@@ -467,7 +467,7 @@ func TestVersion1_triesTheDatabaseAgainWhenTheServerDidNotAnswer(t *testing.T) {
 	}
 }
 
-func TestVersion1_makesADroppedDatabaseAgain(t *testing.T) {
+func TestVersion1_createsADroppedDatabaseAgain(t *testing.T) {
 	dropped := false
 	s := &server{names: `["butler"]`, answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if dropped && r.URL.Path == "/write" {
@@ -493,7 +493,7 @@ func TestVersion1_makesADroppedDatabaseAgain(t *testing.T) {
 	}
 }
 
-func TestBatch_refusedOnlyForThePointThatIsBad(t *testing.T) {
+func TestBatch_losesOnlyTheRefusedPoint(t *testing.T) {
 	for version, path := range map[int]string{1: "/write", 2: "/api/v2/write"} {
 		t.Run(fmt.Sprintf("version %d", version), func(t *testing.T) {
 			stored := map[string]bool{}

@@ -116,7 +116,7 @@ func TestTime_isThatOfTheEventToTheMicrosecond(t *testing.T) {
 	}
 }
 
-func TestTime_tellsExecutionsOfOneMomentApart(t *testing.T) {
+func TestTime_differsForSimultaneousExecutions(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
 	two := failures(2)
 	first, second := r.pointOf(two[0]), r.pointOf(two[1])
@@ -128,7 +128,7 @@ func TestTime_tellsExecutionsOfOneMomentApart(t *testing.T) {
 	}
 }
 
-func TestTime_staysWhenAnEventIsStoredAgain(t *testing.T) {
+func TestTime_isTheSameWhenAnEventIsStoredAgain(t *testing.T) {
 	r := recorderOf(t, messages.ReloadTaskFailed, Measurement{})
 	a := failures(1)[0]
 	again := a
@@ -234,7 +234,7 @@ func TestScriptLog_ofAFailure(t *testing.T) {
 	}
 }
 
-func TestScriptLog_placeholdersStandWhereNothingIsKnownOfTheExecution(t *testing.T) {
+func TestScriptLog_hasPlaceholdersForAnUnknownExecution(t *testing.T) {
 	p := recorderOf(t, messages.ReloadTaskFailed, Measurement{TailScriptLogLines: 20}).pointOf(destinationtest.Degraded(messages.ReloadTaskFailed))
 	for name, want := range map[string]string{
 		"task_executingNodeName": "unknown", "task_executionStatusNum": "-1",
@@ -307,7 +307,7 @@ func scriptLogFields(p point) map[string]any {
 	return out
 }
 
-func TestPoint_letsNothingOfOneAlertIntoTheNext(t *testing.T) {
+func TestPoint_keepsNothingOfThePreviousAlert(t *testing.T) {
 	s := buildAll(t, sampleConfig(1)("http://127.0.0.1:1"))[string(messages.ReloadTaskFailed)].Destination.(*store)
 	full, empty := destinationtest.Complete(messages.ReloadTaskFailed), messages.Alert{Kind: messages.ReloadTaskFailed}
 	var want, got []byte

@@ -13,7 +13,7 @@ import (
 	"butler/internal/sim/sink"
 )
 
-func TestProbe_findsOutWhetherPointsWouldBeTaken(t *testing.T) {
+func TestProbe_checksWhetherPointsWouldBeAccepted(t *testing.T) {
 	for name, row := range map[string]struct {
 		server  sink.InfluxOptions
 		config  Config
@@ -67,7 +67,7 @@ func TestProbe_findsOutWhetherPointsWouldBeTaken(t *testing.T) {
 }
 
 // A web server that answers everything is none: the service writes nothing to it.
-func TestProbe_asksWhatTheServiceAsksFirst(t *testing.T) {
+func TestProbe_makesTheFirstQueryOfTheService(t *testing.T) {
 	says := "<html><h1>It works!</h1>"
 	s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {
 		if r.URL.Path == "/query" {

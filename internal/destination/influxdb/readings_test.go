@@ -15,7 +15,7 @@ func linesOf(t *testing.T, a messages.Alert) string {
 	return string(b.Destination.(*store).lines(nil, &point{}, &a))
 }
 
-func TestReadings_areOffWithoutTheirSwitch(t *testing.T) {
+func TestReadings_areDisabledByDefault(t *testing.T) {
 	if got := buildAll(t, "{influxDb: {enable: true, hostIP: localhost}}"); len(got) > 0 {
 		t.Errorf("want nothing stored, got %v", got)
 	}
@@ -55,7 +55,7 @@ func TestServerLicense_daysAreSignedAndLeftOutWhenUnknown(t *testing.T) {
 	}
 }
 
-func TestReadings_tagsOfTheOperatorYieldWhereTheyMust(t *testing.T) {
+func TestReadings_operatorTagsDoNotReplaceCertainBuiltInTags(t *testing.T) {
 	for kind, want := range map[messages.AlertKind]string{
 		messages.AccessLicenseStatus: "license_type=professional", messages.LicenseReleased: "license_type=FIXED", messages.UDPQueue: "my\\ queue,butler_instance=prod-1,env=prod,host=FIXED",
 	} {
@@ -78,7 +78,7 @@ func TestReadings_ofATestAreMarked(t *testing.T) {
 	}
 }
 
-func TestReadings_withNothingToStoreAreNoLine(t *testing.T) {
+func TestReadings_withoutFieldsWriteNothing(t *testing.T) {
 	if got := linesOf(t, messages.Alert{Kind: messages.AccessLicenseStatus}); got != "" {
 		t.Errorf("want nothing written where no licence is enabled, got %q", got)
 	}

@@ -24,7 +24,7 @@ func deliver(t *testing.T, raw string, w *wire) error {
 	return err
 }
 
-func TestAttempt_isOneRequestWithTheKindOfItsAnswer(t *testing.T) {
+func TestAttempt_makesOneRequestAndClassifiesItsAnswer(t *testing.T) {
 	for scheme, row := range urls {
 		for code, want := range map[int]destination.ErrorKind{
 			400: destination.PermanentKind, 401: destination.MisconfiguredKind, 404: destination.MisconfiguredKind,
@@ -70,7 +70,7 @@ func TestAttempt_isTransientWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAttempt_showsNothingOfTheURL(t *testing.T) {
+func TestAttempt_hidesTheURLInErrors(t *testing.T) {
 	long := regexp.MustCompile(`[A-Za-z0-9_]{9,}`)
 	for scheme, row := range urls {
 		for _, code := range []int{200, 400, 401} {
@@ -98,7 +98,7 @@ func TestAttempt_showsNothingOfTheURL(t *testing.T) {
 	}
 }
 
-func TestAttempt_readsWhatServicesSayInTheBody(t *testing.T) {
+func TestAttempt_classifiesErrorCodesInTheBody(t *testing.T) {
 	for name, row := range map[string]struct {
 		scheme, body string
 		want         destination.ErrorKind
@@ -139,7 +139,7 @@ func TestAttempt_sendsNothingAfterAFailure(t *testing.T) {
 	}
 }
 
-func TestAttempt_toNobodyIsNoDelivery(t *testing.T) {
+func TestAttempt_withoutARecipientFails(t *testing.T) {
 	w := &wire{answer: answers(http.StatusOK, nil, `{"joined_rooms":[]}`)}
 	err := deliver(t, "matrix://:syt_token12345@matrix.example.com", w)
 	if kind, _ := destination.KindOf(err); err == nil || kind != destination.MisconfiguredKind {
@@ -147,7 +147,7 @@ func TestAttempt_toNobodyIsNoDelivery(t *testing.T) {
 	}
 }
 
-func TestAttempt_survivesACrashOfTheLibrary(t *testing.T) {
+func TestAttempt_returnsAPanicOfTheLibraryAsAnError(t *testing.T) {
 	p := provider{scheme: "crash", create: func() service { return crashing{} }}
 	_, err := newAttempt(t.Context(), http.DefaultClient, p, "crash://host/key").send(message{text: "x", params: types.Params{}})
 	if kind, _ := destination.KindOf(err); kind != destination.PermanentKind {

@@ -16,7 +16,7 @@ func problemsOf(t *testing.T, target Target) destination.Problems {
 	return check(Config{}, destination.Use[Target]{Path: "routes[0].url[0]", Settings: target}, destinationtest.Deps(t))
 }
 
-func TestCheck_takesEveryServiceByItsExample(t *testing.T) {
+func TestCheck_acceptsTheExampleOfEveryService(t *testing.T) {
 	for scheme, row := range urls {
 		if problems := problemsOf(t, target(row.url)); len(problems) > 0 {
 			t.Errorf("%s: %v", scheme, problems)
@@ -36,7 +36,7 @@ func TestCheck_takesEveryServiceByItsExample(t *testing.T) {
 	}
 }
 
-func TestCheck_saysWhatIsWrongWithoutShowingIt(t *testing.T) {
+func TestCheck_reportsProblemsWithoutTheirSecrets(t *testing.T) {
 	const key = "T0KEN-OF-THE-TEST"
 	for name, row := range map[string]struct{ url, reason, instead string }{
 		"nothing":             {key, "names no service", "pagerduty"},
@@ -76,7 +76,7 @@ func TestCheck_saysWhatIsWrongWithoutShowingIt(t *testing.T) {
 	}
 }
 
-func TestCheck_looksAtParameters(t *testing.T) {
+func TestCheck_checksParameters(t *testing.T) {
 	for name, row := range map[string]struct {
 		params []Param
 		want   string

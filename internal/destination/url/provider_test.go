@@ -145,7 +145,7 @@ func TestProviders_sendOneMessageThroughTheGivenClient(t *testing.T) {
 	}
 }
 
-func TestProviders_getOneMessageWithinTheirLimitsWhateverTheDataHold(t *testing.T) {
+func TestProviders_getOneMessageWithinTheirLimitsForAnyData(t *testing.T) {
 	for scheme, row := range urls {
 		for name, form := range map[string]func(messages.AlertKind) messages.Alert{
 			"hostile": destinationtest.Hostile, "overlong": destinationtest.Overlong, "degraded": destinationtest.Degraded,
@@ -173,7 +173,7 @@ func TestProviders_getOneMessageWithinTheirLimitsWhateverTheDataHold(t *testing.
 	}
 }
 
-func TestProviders_keepTheirMarks(t *testing.T) {
+func TestProviders_showTheNotes(t *testing.T) {
 	for scheme, row := range urls {
 		t.Run(scheme, func(t *testing.T) {
 			w := &wire{answer: answers(http.StatusOK, nil, row.answer)}
@@ -200,7 +200,7 @@ func TestProviders_keepTheirMarks(t *testing.T) {
 	}
 }
 
-func TestDiscord_getsOneMessageWhateverTheOperatorWrites(t *testing.T) {
+func TestDiscord_getsOneMessageForAnyTemplate(t *testing.T) {
 	for range 20 { // the order of parameters is random
 		w := &wire{answer: answers(http.StatusNoContent, nil, "")}
 		split := target(urls["discord"].url + "?splitLines=yes")
@@ -211,7 +211,7 @@ func TestDiscord_getsOneMessageWhateverTheOperatorWrites(t *testing.T) {
 	}
 }
 
-func TestQuiet_keepsNamesFromCallingPeople(t *testing.T) {
+func TestWithoutMentions_disablesMentions(t *testing.T) {
 	for text, want := range map[string]string{
 		"@channel":            "@\u200bchannel",
 		"to @here, @all":      "to @\u200bhere, @\u200ball",
@@ -227,7 +227,7 @@ func TestQuiet_keepsNamesFromCallingPeople(t *testing.T) {
 	}
 }
 
-func TestTemplates_thatCannotBeUsedCostTheirPartAndAreCounted(t *testing.T) {
+func TestTemplates_thatFailAreReplacedAndCounted(t *testing.T) {
 	deps := destinationtest.Deps(t)
 	bad := destinationtest.BadTemplates(&deps)
 	use := destination.Use[Target]{Name: "x", Settings: Target{

@@ -12,7 +12,7 @@ import (
 	"butler/internal/secret"
 )
 
-func TestRecipients_haveAQueueEach(t *testing.T) {
+func TestRecipients_haveSeparateQueues(t *testing.T) {
 	for _, row := range []struct {
 		name, url string
 		params    []Param
@@ -64,7 +64,7 @@ func TestRecipients_haveAQueueEach(t *testing.T) {
 	}
 }
 
-func TestRecipients_oneThatIsRefusedStopsNoOther(t *testing.T) {
+func TestRecipients_aRefusedOneDoesNotAffectTheOthers(t *testing.T) {
 	w := &wire{answer: func(req *http.Request, body string) (*http.Response, error) {
 		if strings.Contains(body, `"-1"`) {
 			return answers(http.StatusBadRequest, nil, `{"ok":false}`)(req, body)

@@ -54,7 +54,7 @@ routes:
 `
 }
 
-func TestURL_keepsTheContractOfADestination(t *testing.T) {
+func TestURL_conformsToDestination(t *testing.T) {
 	destinationtest.Run(t, destinationtest.Fixture{
 		Definition: Definition(),
 		Config:     config,
@@ -86,7 +86,7 @@ routes:
 	})
 }
 
-func TestURL_reachesServersOfOnesOwnOverHTTP(t *testing.T) {
+func TestURL_reachesPrivateServersOverHTTP(t *testing.T) {
 	for name, row := range map[string]struct{ url, answer, method, target, header, body string }{
 		"ntfy": {
 			"ntfy://butler:T0KEN-OF-NTFY@HOST/alerts?scheme=http&priority=max", `{"id":"a","event":"message"}`,

@@ -76,7 +76,7 @@ func TestTemplate_refusesWhatHandlebarsRefuses(t *testing.T) {
 	}
 }
 
-func TestRender_obeysItsBounds(t *testing.T) {
+func TestRender_isBounded(t *testing.T) {
 	list := make([]any, 300)
 	for i := range list {
 		list[i] = i
@@ -101,7 +101,7 @@ func TestRender_obeysItsBounds(t *testing.T) {
 	}
 }
 
-func TestParse_obeysItsBounds(t *testing.T) {
+func TestParse_isBounded(t *testing.T) {
 	for name, source := range map[string]string{
 		"source":      strings.Repeat("x", MaxSource+1),
 		"blocks":      strings.Repeat("{{#if a}}", maxNesting+1) + strings.Repeat("{{/if}}", maxNesting+1),
@@ -182,7 +182,7 @@ func FuzzTemplate(f *testing.F) {
 
 // Named arguments of a partial hide the fields of its context, and nothing else
 // of what a path can reach.
-func TestRender_laysNamedArgumentsOverTheContext(t *testing.T) {
+func TestRender_namedArgumentsTakePrecedenceOverTheContext(t *testing.T) {
 	data := map[string]any{
 		"a": "A", "b": "B", "o": map[string]any{"a": "oa"}, "list": []any{"x", "y"}, "text": "word",
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestSurvey_tellsWhatFailsWhereverItIsEvaluated(t *testing.T) {
+func TestSurvey_listsCallsThatAlwaysFail(t *testing.T) {
 	for name, row := range map[string]struct {
 		source   string
 		misfits  []string
@@ -79,7 +79,7 @@ func TestSurvey_agreesWithRendering(t *testing.T) {
 	}
 }
 
-func TestHelpers_areThoseThatThereAre(t *testing.T) {
+func TestHelpers_listsAllHelpers(t *testing.T) {
 	for _, name := range Helpers() {
 		if _, value := helpers[name]; !value && blockHelperNamed(name) == nil {
 			t.Errorf("%s is no helper", name)

@@ -64,7 +64,7 @@ func (s *site) look(p *probe.Probe) (changes string, report probe.Report) {
 	return strings.Join(told, ", "), report
 }
 
-func TestLook_tellsAChangeUntilItsReportIsTaken(t *testing.T) {
+func TestLook_reportsAChangeUntilItsReportIsTaken(t *testing.T) {
 	s := newSite(t)
 	p := s.probe()
 	_, first := s.look(p)
@@ -84,7 +84,7 @@ func TestLook_tellsAChangeUntilItsReportIsTaken(t *testing.T) {
 	}
 }
 
-func TestLook_aServiceWithoutAnAnswerHidesNoOther(t *testing.T) {
+func TestLook_aServiceThatCannotBeQueriedDoesNotAffectTheOthers(t *testing.T) {
 	s := newSite(t)
 	p := s.probe()
 	_, report := s.look(p)
@@ -103,7 +103,7 @@ func TestLook_aServiceWithoutAnAnswerHidesNoOther(t *testing.T) {
 	}
 }
 
-func TestKeep_forgetsWhatIsNotWatched(t *testing.T) {
+func TestKeep_removesServicesThatAreNotWatched(t *testing.T) {
 	s := newSite(t)
 	s.set("Engine", winsvc.Stopped)
 	_, report := s.look(s.probe())

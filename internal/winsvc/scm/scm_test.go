@@ -15,7 +15,7 @@ import (
 	"butler/internal/winsvc"
 )
 
-func TestManager_answersWithinTheTimeItIsGivenAlthoughWindowsDoesNot(t *testing.T) {
+func TestManager_returnsWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := make(chan struct{})
 		m := newManager(func(host string, _ []string) ([]winsvc.Answer, error) {
@@ -47,7 +47,7 @@ func TestManager_answersWithinTheTimeItIsGivenAlthoughWindowsDoesNot(t *testing.
 	})
 }
 
-func TestManager_keepsAPanicWithTheHost(t *testing.T) {
+func TestManager_returnsAPanicAsAnError(t *testing.T) {
 	m := newManager(func(string, []string) ([]winsvc.Answer, error) { panic("odd") })
 	for range 2 {
 		if _, err := m.Query(t.Context(), "sense1", nil); err == nil || !strings.Contains(err.Error(), "BUG") {
@@ -56,7 +56,7 @@ func TestManager_keepsAPanicWithTheHost(t *testing.T) {
 	}
 }
 
-func TestManager_makesWhatAHostSaysFitForALine(t *testing.T) {
+func TestManager_sanitisesTheTextsOfAHost(t *testing.T) {
 	m := newManager(func(string, []string) ([]winsvc.Answer, error) {
 		return []winsvc.Answer{{Service: winsvc.Service{
 			DisplayName: "Print\r\n\x1b[31mSpooler", ExePath: strings.Repeat("x", 9_999), Dependencies: []string{"Rpc\x00Ss", "\u202e", "http"},
@@ -72,7 +72,7 @@ func TestManager_makesWhatAHostSaysFitForALine(t *testing.T) {
 	}
 }
 
-func TestMachineName_asksThisMachineWithoutTheNetwork(t *testing.T) {
+func TestMachineName_isEmptyForThisMachine(t *testing.T) {
 	own, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestMachineName_asksThisMachineWithoutTheNetwork(t *testing.T) {
 	}
 }
 
-func TestSplitMulti_readsNoFurtherThanTheList(t *testing.T) {
+func TestSplitMulti_stopsAtTheEndOfTheList(t *testing.T) {
 	list := func(texts ...string) []uint16 {
 		var out []uint16
 		for _, s := range texts {
@@ -111,7 +111,7 @@ func TestSplitMulti_readsNoFurtherThanTheList(t *testing.T) {
 	}
 }
 
-func TestNative_isThereOnWindowsOnly(t *testing.T) {
+func TestNative_existsOnlyOnWindows(t *testing.T) {
 	if _, ok := Native(); ok != (runtime.GOOS == "windows") {
 		t.Errorf("want native service control managers on Windows only, got %t on %s", ok, runtime.GOOS)
 	}

@@ -9,7 +9,7 @@ import (
 	"butler/internal/winsvc"
 )
 
-func TestNative_asksTheServiceControlManagerOfThisMachine(t *testing.T) {
+func TestNative_queriesTheServiceControlManagerOfThisMachine(t *testing.T) {
 	m, _ := Native()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
