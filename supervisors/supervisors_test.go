@@ -211,7 +211,7 @@ func TestTree_stopReturnsWhenItsContextEnds(t *testing.T) {
 		if stopped.Load() != 3 {
 			t.Errorf("want every child told to stop, %d of 3 were", stopped.Load())
 		}
-		time.Sleep(10 * time.Second) // the bound of the runtime's own waits
+		time.Sleep(10 * time.Second) // until the goroutines of stop end: the runtime waits for 10 s
 	})
 }
 

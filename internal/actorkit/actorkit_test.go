@@ -76,7 +76,7 @@ func TestApart_doesNotWaitForOtherActors(t *testing.T) {
 				}
 			})
 		})
-		for range max(2, runtime.GOMAXPROCS(0)) { // every turn there is
+		for range max(2, runtime.GOMAXPROCS(0)) { // all goroutines of the dispatcher
 			kit.System.Root.Send(kit.System.Root.Spawn(busy), 0)
 		}
 		got := 0
@@ -329,8 +329,8 @@ func TestStats_exposeEveryFamily(t *testing.T) {
 	}
 }
 
-// The traps of the runtime that we rely on knowing. A test that fails after an
-// upgrade shows what has changed.
+// The following tests document behaviour of the runtime on which the actors rely, so that
+// an upgrade that changes it is noticed.
 
 func TestRuntime_stopDiscardsQueuedMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -421,6 +421,6 @@ func TestRuntime_aDeadLetterKeepsATimer(t *testing.T) {
 		kit.System.Root.Stop(gone)
 		synctest.Wait()
 		kit.System.Root.Send(gone, "too late")
-		// Without the kit's own patience the bubble would end in a deadlock here.
+		// If Kit did not wait at the end of the test, the bubble would report a deadlock.
 	})
 }

@@ -26,7 +26,7 @@ func checkPacked(t interface{ Fatalf(string, ...any) }, table *Packed, want map[
 	}
 }
 
-// So many keys have a few among them whose hashes, of 32 bits, are the same.
+// Among so many keys, a few have the same hash of 32 bits.
 func TestPacked_behavesLikeAMap(t *testing.T) {
 	const keys = 300_000
 	var table Packed
@@ -68,7 +68,7 @@ func TestPacked_behavesLikeAMap(t *testing.T) {
 	for i := 0; i < keys; i += 3 {
 		remove(name(i))
 	}
-	for i := 0; i < keys; i += 4 { // some take the place of what was removed, some are there and get longer or shorter
+	for i := 0; i < keys; i += 4 { // some reuse places of removed keys, others exist and get longer or shorter
 		put(name(i), strings.Repeat("y", i%90))
 	}
 	remove("nobody")
@@ -152,7 +152,7 @@ func TestPacked_freesEmptyPages(t *testing.T) {
 	}
 }
 
-// What a collection of garbage has to look at is what matters of a table of a million keys.
+// The number of objects matters, because the garbage collector has to scan all of them.
 func TestPacked_allocatesFewObjects(t *testing.T) {
 	const keys = 200_000
 	objects := func() uint64 {

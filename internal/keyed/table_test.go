@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// word is a value that is all key but for a number.
+// word is a value that consists of its key and a number.
 type word struct {
 	text   string
 	number int
@@ -14,7 +14,7 @@ type word struct {
 
 func (w word) Name() string { return w.text }
 
-// So many keys have a few among them whose hashes, of 32 bits, are the same.
+// Among so many keys, a few have the same hash of 32 bits.
 func TestTable_behavesLikeAMap(t *testing.T) {
 	const keys = 300_000
 	var table Table[word]
@@ -70,7 +70,7 @@ func TestTable_behavesLikeAMap(t *testing.T) {
 		remove(names[i])
 	}
 	compare()
-	for i := 0; i < keys; i += 4 { // some take the place of what was removed, some are there
+	for i := 0; i < keys; i += 4 { // some reuse places of removed keys, others exist
 		put(names[i], -i)
 	}
 	remove("nobody")
@@ -118,7 +118,7 @@ func TestTable_freesItsMemoryWhenEmpty(t *testing.T) {
 	}
 }
 
-// The texts of the keys lie as those of events do: each somewhere else.
+// The texts of the keys are at different places in memory, like those of events.
 func BenchmarkTable_growing(b *testing.B) {
 	keys := make([]string, 1<<18)
 	for i := range keys {

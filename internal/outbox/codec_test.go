@@ -19,7 +19,7 @@ import (
 
 var noon = time.Date(2026, 5, 6, 12, 0, 0, 123456789, time.UTC)
 
-// fullAlert has something in every field.
+// fullAlert has a value in every field.
 func fullAlert() messages.Alert {
 	return messages.Alert{
 		ID: "0123456789abcdef0123456789abcdef", Kind: messages.ReloadTaskFailed, Key: "exec-1",
@@ -84,8 +84,8 @@ func TestCodec_readsEveryVersion(t *testing.T) {
 
 func write[T any](record T) []byte { return encode(record) }
 
-// TestLayout_hasEveryField fills every field that a record has, so that one that
-// is added and not laid out is lost here and nowhere else.
+// TestLayout_hasEveryField sets every field of each record, so that it fails for a new
+// field that is missing in the layout.
 func TestLayout_hasEveryField(t *testing.T) {
 	for _, record := range []any{new(messages.Alert), new(noticeRecord)} {
 		t.Run(fmt.Sprintf("%T", record), func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestLayout_hasEveryField(t *testing.T) {
 	}
 }
 
-// fill gives every field a value of its own.
+// fill gives every field a different value.
 func fill(v reflect.Value, n *int) {
 	*n++
 	switch {
@@ -150,8 +150,8 @@ func TestLayout_readsEverySectionOfVersion2(t *testing.T) {
 	}
 }
 
-// TestLayout_keepsEachSingleField gives an alert one field after the other, so that
-// a section with something in it is never taken for an empty one.
+// TestLayout_keepsEachSingleField encodes alerts with one field each, so that it fails for
+// a section that is not empty but counts as empty.
 func TestLayout_keepsEachSingleField(t *testing.T) {
 	var alone func(place func(*messages.Alert) reflect.Value, name string)
 	alone = func(place func(*messages.Alert) reflect.Value, name string) {
@@ -242,7 +242,7 @@ func TestCompress_cutsIncompressibleTextFurther(t *testing.T) {
 func TestNotice_recordIsSmall(t *testing.T) {
 	record := fullNotice()
 	record.TaskName = strings.Repeat("x", maxTaskName)
-	// The ledger keeps values of up to 512 bytes in memory: settling reads no disk.
+	// The ledger keeps values of up to 512 bytes in memory, so settling does not read from disk.
 	if n := len(encode(&record)); n > 512 {
 		t.Errorf("a notice takes %d bytes, want at most 512", n)
 	}

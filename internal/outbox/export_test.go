@@ -1,6 +1,6 @@
 package outbox
 
-// Locked reports whether somebody holds the mutex that every record needs.
+// Locked reports whether mu, which every recording needs, is locked.
 func (o *Outbox) Locked() bool {
 	free := o.mu.TryLock()
 	if free {
@@ -9,8 +9,8 @@ func (o *Outbox) Locked() bool {
 	return !free
 }
 
-// Leaving reports whether somebody hands over that an alert goes, for which who
-// records one has to wait.
+// Leaving reports whether order is locked for the removal of an alert, so that recording
+// has to wait.
 func (o *Outbox) Leaving() bool {
 	free := o.order.TryRLock()
 	if free {

@@ -8,7 +8,8 @@ import (
 	"butler/internal/journal"
 )
 
-// FuzzDecodeSeen: the small records read back as they were written, or are damaged.
+// FuzzDecodeSeen checks that DecodeSeen and DecodeTrial return journal.ErrCorrupt for every
+// input except the encoding of a record.
 func FuzzDecodeSeen(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(EncodeTrial(Trial{Crashes: 300, Underway: true}))

@@ -13,8 +13,8 @@ import (
 	"butler/messages"
 )
 
-// parkedHourly returns an outbox with five parked notices: p0 since noon, and so
-// on. Each has an alert of its own, but p3 and p4 share one.
+// parkedHourly returns an outbox with five notices that were parked hourly, p0 at noon.
+// p3 and p4 share an alert, the others have one each.
 func parkedHourly(t *testing.T) (*outboxtest.Ledger, *outbox.Outbox) {
 	t.Helper()
 	ledger := &outboxtest.Ledger{}
@@ -32,7 +32,7 @@ func parkedHourly(t *testing.T) (*outboxtest.Ledger, *outbox.Outbox) {
 	return ledger, o
 }
 
-// taken is what the entries of some notices and alerts take.
+// taken returns the size of the entries of some notices and alerts.
 func taken(l *outboxtest.Ledger, keys ...string) int64 {
 	size := 0
 	for _, bucket := range []journal.Bucket{"parked", "alert", "told", "attachment"} {

@@ -251,7 +251,7 @@ func TestParked_isListedWithItsReason(t *testing.T) {
 	}
 }
 
-// The notices of an event that comes again have the IDs of the first time.
+// If an event is received again, its notices have the same IDs.
 func TestParked_countsANoticeThatIsParkedAgainOnce(t *testing.T) {
 	ledger, o := recorded(t)
 	count := func(when string, want int) {
@@ -298,7 +298,7 @@ func TestParked_keepsItsAlertWhenTheEventIsReceivedAgain(t *testing.T) {
 	}
 }
 
-// told is the decision of decision, with notices to Slack alone.
+// told returns decision with the given notices, all to Slack.
 func told(ids ...messages.NoticeID) outbox.Decision {
 	d := decision()
 	d.Notices = nil
@@ -308,7 +308,7 @@ func told(ids ...messages.NoticeID) outbox.Decision {
 	return d
 }
 
-// sendable checks that notices to Slack wait with their alert, in a ledger as a restart finds it.
+// sendable checks that, after a restart, notices to Slack wait and their alert exists.
 func sendable(t *testing.T, l outbox.Ledger, ids ...messages.NoticeID) {
 	t.Helper()
 	o := open(t, l)
@@ -319,7 +319,7 @@ func sendable(t *testing.T, l outbox.Ledger, ids ...messages.NoticeID) {
 	}
 }
 
-// settled delivers notices to Slack, and checks that the last takes everything with it.
+// settled delivers notices to Slack, and checks that the last one removes all entries.
 func settled(t *testing.T, o *outbox.Outbox, l outbox.Ledger, ids ...messages.NoticeID) {
 	t.Helper()
 	for _, id := range ids {
@@ -330,7 +330,7 @@ func settled(t *testing.T, o *outbox.Outbox, l outbox.Ledger, ids ...messages.No
 	}
 }
 
-// The alert comes again while the last of its notices goes.
+// The alert is recorded again while the removal of its last notice is not durable.
 func TestRecord_keepsTheAlertWhenAnEarlierNoticeIsRemovedMeanwhile(t *testing.T) {
 	for _, first := range [][]messages.NoticeID{{"n2"}, {"n1", "n2"}} {
 		t.Run(fmt.Sprintf("%d delivered", len(first)), func(t *testing.T) {
@@ -366,7 +366,7 @@ func TestRecord_keepsTheAlertWhenAnEarlierNoticeIsRemovedMeanwhile(t *testing.T)
 	})
 }
 
-// leaving calls before it commits that an alert goes.
+// leaving is a ledger that calls before in front of each commit that removes an alert.
 type leaving struct {
 	*outboxtest.Ledger
 	before func()
@@ -400,7 +400,8 @@ func TestRecord_isNotInterleavedWithTheRemovalOfTheAlert(t *testing.T) {
 	settled(t, o, ledger, "n1", "n2")
 }
 
-// One of several goes while the alert comes again, and need not be waited for.
+// One of several notices is removed while its alert is recorded again. The alert must not
+// be kept for it.
 func TestRecord_releasesANoticeThatIsRemovedMeanwhile(t *testing.T) {
 	ledger := &outboxtest.Ledger{}
 	o := open(t, ledger)
@@ -427,7 +428,8 @@ func TestDrop_keepsTheAlertIfTheNoticeAlsoWaits(t *testing.T) {
 	settled(t, o, ledger, "n1")
 }
 
-// The event of a parked notice has come again, so that it waits, too, and both go at the same moment.
+// The event of a parked notice was received again, so that the notice also waits, and both
+// end at the same time.
 func TestOutbox_aNoticeThatIsParkedAndWaitsIsReleasedOnce(t *testing.T) {
 	settle := func(s outbox.Settlement) func(context.Context, *outbox.Outbox) {
 		return func(_ context.Context, o *outbox.Outbox) { o.Settle(slack, s, ignore) }
@@ -471,8 +473,8 @@ func TestOutbox_aNoticeThatIsParkedAndWaitsIsReleasedOnce(t *testing.T) {
 	}
 }
 
-// An alert that comes again may be for others: a route has changed, or the
-// repository answers by now. Those of the first time still wait, or are parked.
+// An alert that is recorded again may have other notices: a route has changed, or the
+// repository has answered in the meantime. The earlier notices still wait or are parked.
 func TestRecord_keepsTheAlertForItsEarlierNotices(t *testing.T) {
 	rows := []struct {
 		name          string
@@ -501,14 +503,14 @@ func TestRecord_keepsTheAlertForItsEarlierNotices(t *testing.T) {
 					o.Settle(slack, delivered(id), ignore)
 				}
 				if how == "is parked" {
-					o.Settle(slack, delivered("n1"), ignore) // where it waits as well
+					o.Settle(slack, delivered("n1"), ignore) // it also waits there
 					if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
 						t.Fatal(err)
 					}
 				}
 				sendable(t, ledger, "n1")
 				o.Settle(slack, delivered("n1"), ignore)
-				open(t, ledger) // where nobody knew of the one of the first time, it is kept until then
+				open(t, ledger) // if the keys of the earlier notices were unknown, the alert is kept until then
 				if left := size(ledger); len(left) > 0 {
 					t.Errorf("%v is left", left)
 				}
@@ -581,14 +583,15 @@ func TestDrop_ofANoticeThatIsBeingMovedIsRefused(t *testing.T) {
 	}
 }
 
-// While it is read what a parked notice tells, the notice, whose event came again, is parked once more.
+// While the alert of a parked notice is read for a replay, the notice, which also waits
+// because its event was received again, is parked again.
 func TestReplay_countsANoticeThatIsParkedMeanwhileAsRemoved(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "alert", during: func() {}}
 	o := open(t, ledger)
 	o.Record(told("n1"), nil, ignoreError)
 	o.Settle(slack, parked("n1"), ignore)
 	o.Record(told("n1"), nil, ignoreError)
-	o = open(t, ledger) // which has the alert on disk only
+	o = open(t, ledger) // with an empty cache
 	ledger.during = func() { o.Settle(slack, parked("n1"), ignore) }
 	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
 		t.Fatal(err)
@@ -629,7 +632,7 @@ func TestLoad_namesNoticesThatCannotBeRead(t *testing.T) {
 		ID: "n1", Ended: messages.NoticeParked, Cause: outbox.Unreadable, Reason: "torn",
 	}}}, ignore)
 
-	// It is kept as found, listed, cannot be replayed, and can be dropped.
+	// It is unchanged and listed, and can be dropped but not replayed.
 	list, err := o.Parked(outbox.ParkedFilter{Cause: outbox.Unreadable})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("list is %v (%v), want n1", list, err)
@@ -693,7 +696,7 @@ func TestOpen_keepsAlertsWhileARecordCannotBeRead(t *testing.T) {
 	}
 }
 
-// reads counts how often alerts are read back, and how many notices are looked at.
+// reads is a ledger that counts the alerts and the notices that are read.
 type reads struct {
 	*outboxtest.Ledger
 	alerts, notices int
@@ -713,8 +716,8 @@ func (r *reads) Select(b journal.Bucket, want func(string) bool, visit func(stri
 	})
 }
 
-// slow is a ledger that calls during each time it reads from a bucket, when it
-// knows the answer.
+// slow is a ledger that calls during in each read from a bucket, after it has determined
+// the result.
 type slow struct {
 	*outboxtest.Ledger
 	bucket journal.Bucket
@@ -729,7 +732,7 @@ func (s *slow) Get(b journal.Bucket, key string) ([]byte, bool, error) {
 	return value, ok, err
 }
 
-// While it is read who was told of an alert, that alert comes again, with a third notice.
+// While the notices of an alert are read, the alert is recorded again with a third notice.
 func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "told"}
 	o := open(t, ledger)
@@ -744,7 +747,7 @@ func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 			t.Error("every record waits for this read")
 			return
 		}
-		again.Notices = again.Notices[1:] // the first one is about to go
+		again.Notices = again.Notices[1:] // the first one is being removed
 		o.Record(again, nil, ignoreError)
 	}
 	o.Record(decision(), nil, ignoreError)
@@ -762,7 +765,7 @@ func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 	}
 }
 
-// While it is read what is parked, somebody else drops it.
+// While a parked notice is read, another goroutine drops it.
 func TestDrop_doesNotBlockRecordingDuringReads(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "parked", during: func() {}}
 	o := open(t, ledger)
@@ -848,13 +851,13 @@ func TestOutbox_cachesTheAlertsThatAreSentNext(t *testing.T) {
 		record(t, o, name, "first")
 	}
 	send("a", "first", 0)
-	send("t", "first", 1) // those recorded last found no room
+	send("t", "first", 1) // there was no room for the last recorded ones
 	send("t", "first", 1)
 
 	record(t, o, "a", "again")
-	send("a", "again", 1) // what is known of an alert is never old
+	send("a", "again", 1) // the earlier entry was replaced
 
-	for _, name := range names { // none of them waits any more
+	for _, name := range names { // makes room in the cache
 		o.Settle(outbox.Place{Instance: "i"}, delivered(messages.NoticeID(name)), ignore)
 	}
 	record(t, o, "new", "first")
@@ -867,7 +870,7 @@ func TestOutbox_prefersToCacheAlertsThatWereNotSentYet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 10 { // of a destination that takes nothing
+	for i := range 10 { // for a destination that accepts nothing
 		name := strings.Repeat("x", i+1)
 		record(t, o, name, "")
 		if _, err := o.Notice("i", messages.NoticeID(name)); err != nil || ledger.alerts != 0 {
@@ -879,7 +882,7 @@ func TestOutbox_prefersToCacheAlertsThatWereNotSentYet(t *testing.T) {
 	}
 }
 
-// TestOutbox_overTheRealLedger goes the whole way through the journal and a crash.
+// TestOutbox_overTheRealLedger uses a journal on disk and a crash.
 func TestOutbox_overTheRealLedger(t *testing.T) {
 	store := memory.New()
 	openLedger := func() *journal.Ledger {

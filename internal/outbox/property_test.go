@@ -12,8 +12,8 @@ import (
 	"butler/messages"
 )
 
-// Whatever happens to the notices of an alert while it comes again and again, and
-// however late that gets to disk: a notice on disk has its alert there.
+// For any sequence of operations on the notices of an alert that is recorded repeatedly,
+// and any delay of the commits: every notice on disk has its alert on disk.
 func TestOutbox_aNoticeOnDiskHasItsAlert(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ledger := &outboxtest.Ledger{}

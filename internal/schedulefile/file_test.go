@@ -325,7 +325,7 @@ func TestSave_createsAMissingDirectory(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, a change leaves the other schedules unchanged, and a refused
+// For any content of the file, a change leaves the other schedules unchanged, and a refused
 // change leaves the file unchanged.
 func FuzzSave(f *testing.F) {
 	for _, seed := range []string{old, "", "butlerSchedule: [{id: a}, {id: a}]", "x: &x {id: a}\nbutlerSchedule: [*x, *x, {<<: *x, id: b}]", "- 1", "butlerSchedule:\n- id: |\n    a\n- ? {a: b}\n  : c\n", "%YAML 1.1\n---\n!!map {butlerSchedule: !!seq []}"} {

@@ -132,7 +132,7 @@ func TestLogs_areTheNewestWholeLines(t *testing.T) {
 	if len(got) < 2 || got[0].Text != "new\n" || got[1].Name != "butler.2026-05-02.log" || got[1].Text != "second\nthird\n" {
 		t.Errorf("want the newest file and the whole last lines of the one before, got %q", got)
 	}
-	// A reader that cannot seek is read to its end.
+	// A reader that cannot seek is read completely.
 	text, err := support.Tail(io.MultiReader(strings.NewReader(strings.Repeat("line\n", 100_000)), strings.NewReader("last\n")), 12)
 	if err != nil || text != "line\nlast\n" {
 		t.Errorf("want the last whole lines, got %q, %v", text, err)

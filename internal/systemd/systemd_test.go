@@ -12,7 +12,7 @@ import (
 	"butler/internal/systemd"
 )
 
-// listen returns the socket that systemd would name, and what it then hears.
+// listen returns the path of a socket, and a function that returns the next message to it.
 func listen(t *testing.T) (path string, heard func() string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "notify")

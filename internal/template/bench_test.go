@@ -10,8 +10,8 @@ import (
 	"butler/messages"
 )
 
-// letter has what the templates of operators have: escaped and raw fields, a
-// condition, a list, and a script log.
+// letter is a typical template: it has escaped and raw fields, a condition, a list, and a
+// script log.
 const letter = `<h1>{{taskName}} failed</h1><p>App {{appName}} of {{appOwnerName}}, run {{executionId}}</p>
 {{#if scriptLogTailCount}}<pre>{{{scriptLogTail}}}</pre>{{/if}}<ul>{{#each taskTags}}<li>{{this}}</li>{{/each}}</ul>`
 

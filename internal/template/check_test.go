@@ -50,7 +50,7 @@ func TestCheckFiles_reportsTheErrorOfTheFirstExistingFile(t *testing.T) {
 func TestMisfits_suggestASimilarHelper(t *testing.T) {
 	for source, want := range map[string][]string{
 		"{{eq a b}}":                    nil,
-		"{{#if":                         nil, // told by others
+		"{{#if":                         nil, // CheckFiles reports it
 		"{{a}}\n{{Eq a b}}":             {`line 2: unknown helper "Eq" (did you mean eq?)`},
 		"{{#unles a b}}{{/unles}}":      {`line 1: unknown helper "unles" (did you mean unless?)`},
 		"{{formatDate executionStart}}": {`line 1: unknown helper "formatDate"`},

@@ -32,7 +32,7 @@ var documented = strings.Fields(`
 	appOwnerName appOwnerUserId appOwnerUserDirectory appOwnerEmail
 	degraded suppressedAlerts`)
 
-// The fields that are documented of what is monitored.
+// The documented fields of alerts that are not about tasks.
 var (
 	common            = strings.Fields(`qlikSenseQMC qlikSenseHub genericUrls butlerVersion degraded suppressedAlerts alertTitle alertSubject`)
 	documentedService = strings.Fields(`host serviceStatus servicePrevStatus serviceName serviceDisplayName serviceFriendlyName
@@ -159,7 +159,7 @@ func TestFields_areEmptyIfUnknown(t *testing.T) {
 	}
 }
 
-// The size of a script log that is not there is nothing, not 0 rows.
+// The number of rows of a missing script log is empty, not 0.
 func TestFields_aMissingScriptLogHasNoRows(t *testing.T) {
 	for _, kind := range []messages.AlertKind{messages.ReloadTaskFailed, messages.CloudReloadFailed} {
 		a := destinationtest.Complete(kind)
@@ -220,7 +220,7 @@ func TestFields_countSuppressedAlerts(t *testing.T) {
 	}
 }
 
-// Whatever the alert holds, no text of its fields can upset a terminal, a header or a UTF-8 decoder.
+// For any alert, the texts of the fields are safe for a terminal, a header and a UTF-8 decoder.
 func TestFields_textsArePrintable(t *testing.T) {
 	for _, sample := range destinationtest.Alerts() {
 		walk(fieldsOf(sample.Alert), func(s string) {

@@ -210,7 +210,7 @@ func TestSet_readsChangedFilesAgain(t *testing.T) {
 	set := template.NewSet(template.HTML, builtin)
 	for i, text := range []string{"one", "two", "{{#if}}", "three"} {
 		write(t, path, text)
-		// Coarse file systems give two quick edits the same time.
+		// File systems with coarse times may give two quick edits the same time.
 		stamp := time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC)
 		if err := os.Chtimes(path, stamp, stamp); err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ func TestRead_doesNotWaitForAPipe(t *testing.T) {
 	}
 }
 
-// The group of a file may be the only access that its reader has.
+// A reader may have access to the file only through its group.
 func TestReplace_keepsTheGroup(t *testing.T) {
 	path := written(t, "old")
 	group := os.Getegid()
@@ -102,7 +102,7 @@ func TestHandOver_changesNothingOutsideTheDirectory(t *testing.T) {
 	}
 }
 
-// Somebody has given the file to a user or group other than that of the directory.
+// The file has been given to a user or group other than that of the directory.
 func TestHandOver_changesOnlyFilesOfRoot(t *testing.T) {
 	usertest.Root(t)
 	home := t.TempDir()

@@ -19,7 +19,7 @@ var start = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 const missing = winsvc.State(-1)
 
-// tell lets a watch observe the states, one a poll, and returns its reports as text.
+// tell makes a watch observe the states, one per poll, and returns the reports as text.
 func tell(d winsvc.Damping, states ...winsvc.State) string {
 	var w winsvc.Watch
 	var told []string
@@ -152,7 +152,7 @@ func TestWatch_copiesAreIndependent(t *testing.T) {
 	look(&watch, 1, winsvc.Stopped)
 	look(&watch, 50, winsvc.Running)
 	look(&watch, 55, winsvc.Stopped)
-	for range 3 { // what was found in vain is found again
+	for range 3 { // a change that was not taken is found again
 		again := watch
 		if got := look(&again, 65, winsvc.Running); got.Unsteady || got.Kind != messages.ServiceStarted {
 			t.Errorf("want the start told, the third change of a minute, got %+v", got)

@@ -7,7 +7,7 @@ import (
 	"butler/internal/wire"
 )
 
-// record has a field of every sort.
+// record has a field of every type.
 type record struct {
 	name  string
 	count int

@@ -260,7 +260,7 @@ func TestDeliver_doesNotFollowALinkOutOfTheArchive(t *testing.T) {
 
 func TestDeliver_leavesNothingBehindWhenItFails(t *testing.T) {
 	directory := t.TempDir()
-	// A directory in the place of the file lets the last step fail.
+	// A directory at the path of the file makes the rename fail.
 	if err := os.MkdirAll(filepath.Join(directory, sampleFile, "full"), 0o750); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"butler/internal/usertest"
 )
 
-// "butler test-alert", run by root, stores a script log where the service is going to.
+// "butler test-alert", run by root, stores a script log in the directory of the service.
 func TestDiskLog_givesFilesCreatedByRootToTheOwnerOfTheDirectory(t *testing.T) {
 	usertest.Root(t)
 	const user, group = 4321, 5432

@@ -14,7 +14,8 @@ import (
 	"butler/internal/destination"
 )
 
-// oldServer is a server of version 1 that gives every query the same answer, and takes every point.
+// oldServer is a server of version 1 that gives the same answer to every query and accepts
+// every point.
 type oldServer struct {
 	answer         string
 	creates, lines int
@@ -33,8 +34,8 @@ func (s *oldServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// Whatever a server answers to a query, the points are written or there is an
-// error, and what is told of it is one short line without the password.
+// For any answer of a server to a query, the points are written or there is an error,
+// whose text is one short line without the password.
 func FuzzV1(f *testing.F) {
 	f.Add(`{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"],["butler"]]}]}]}`)
 	f.Fuzz(func(t *testing.T, answer string) {

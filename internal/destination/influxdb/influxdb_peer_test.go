@@ -42,7 +42,7 @@ func storeAll(t *testing.T, built map[string]destination.Built, alerts []message
 	for _, a := range alerts {
 		b, ok := built[string(a.Kind)]
 		if !ok {
-			b = built["routes/aborted"] // which only routes store
+			b = built["routes/aborted"] // only routes can store this kind
 		}
 		n := destinationtest.NoticeOf(a, b.Instance.Name, "")
 		for _, err := range b.Destination.(destination.BatchDeliverer).DeliverBatch(t.Context(), []messages.Notice{n, n}) {
@@ -87,7 +87,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 	t.Run("refused point", func(t *testing.T) { refusesOnlyTheBadPoint(t, address, built) })
 }
 
-// seesOnTheWay looks at the way to the server, which writes nothing.
+// seesOnTheWay checks the result of the probe.
 func seesOnTheWay(t *testing.T, built map[string]destination.Built, want string) {
 	t.Helper()
 	seen, err := built[string(messages.ReloadTaskFailed)].Destination.(destination.Prober).Probe().Look(t.Context())
@@ -166,7 +166,8 @@ func influxRows(t *testing.T, address, query string) []map[string]any {
 	return rows
 }
 
-// refusesOnlyTheBadPoint makes a measurement with a field of another type first, so that the server refuses what is written later.
+// refusesOnlyTheBadPoint first writes a field with another type, so that the server refuses
+// a later point.
 func refusesOnlyTheBadPoint(t *testing.T, address string, built map[string]destination.Built) {
 	t.Helper()
 	resp, err := http.Post("http://"+address+"/write?db=butler", "text/plain", strings.NewReader("user_sync_task_failed,host=conflict log_message=1i "+fmt.Sprint(time.Now().Add(-48*time.Hour).UnixNano())))
@@ -180,7 +181,7 @@ func refusesOnlyTheBadPoint(t *testing.T, address string, built map[string]desti
 		a := destinationtest.Complete(messages.UserSyncTaskFailed)
 		a.Event.At = time.Now().Add(-2 * time.Hour).Add(time.Duration(i) * time.Second)
 		if i == 4 {
-			// Lies in the shard in which the field is an integer.
+			// In the same shard as the point with an integer field.
 			a.Event.At = time.Now().Add(-48 * time.Hour)
 		}
 		notices = append(notices, destinationtest.NoticeOf(a, b.Instance.Name, ""))
@@ -197,7 +198,7 @@ func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
 	address := peertest.Address(t)
 	peertest.Start(t, "http://"+address+"/health", "victoria-metrics",
 		"-httpListenAddr="+address, "-storageDataPath="+t.TempDir(), "-retentionPeriod=1", "-search.latencyOffset=0s", "-influx.maxLineSize=1MB")
-	// This server ends a point at every line break, also within a text, so only points without one are tried.
+	// This server ends a point at every line break, even within a text, so the points have none.
 	plain := strings.NewReplacer("\r", " ", "\n", " ")
 	want := map[string]bool{}
 	for version := 2; version <= 3; version++ {
@@ -211,7 +212,7 @@ func TestRealVictoriaMetrics_takesTheVersion2API(t *testing.T) {
 		}
 	}
 	_ = peertest.Get(t, "http://"+address+"/internal/force_flush")
-	// What is flushed becomes visible to queries a moment later.
+	// Queries see flushed points a moment later.
 	got := map[string]bool{}
 	for deadline := time.Now().Add(15 * time.Second); len(got) < len(want) && time.Now().Before(deadline); {
 		got = taskNames(t, address)

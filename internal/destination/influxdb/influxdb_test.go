@@ -51,7 +51,7 @@ influxDb:
 `, u.Hostname(), u.Port(), version, samplePassword, sampleToken, sampleToken)
 		stored := sections
 		if version > 1 {
-			// The lines are the same for every version; two kinds show it.
+			// The lines are the same for every version, so two kinds are enough.
 			stored = []string{"reloadTaskFailure", "distributeTaskSuccess"}
 		}
 		for _, section := range stored {
@@ -68,8 +68,8 @@ influxDb:
 	}
 }
 
-// readingSections switches on what the monitors store. Tags of the operator try to
-// replace built-in ones everywhere.
+// readingSections enables the readings of all monitors. Some have tags of the operator
+// with the name of a built-in one.
 const readingSections = `
 serviceMonitor: {alertDestination: {influxDb: {enable: true}}}
 uptimeMonitor: {storeInInfluxdb: {enable: true}}
@@ -81,7 +81,7 @@ qlikSenseLicense:
 udpServerConfig: {queueMetrics: {influxdb: {enable: true, measurementName: my queue, tags: [{name: env, value: prod}, {name: host, value: FIXED}]}}}
 `
 
-// databases answers look-ups of version 1: the database exists.
+// databases answers the query of version 1 for its databases: the database exists.
 func databases(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path != "/query" {
 		return false
@@ -266,7 +266,7 @@ func TestReloadSuccess_withBothFiltersOffHasNoInstance(t *testing.T) {
 	}
 }
 
-// mistakenPaths are what each version lacks.
+// mistakenPaths are the missing settings of each version.
 var mistakenPaths = map[int][]string{
 	1: {
 		"influxDb.v1Config.dbName", "influxDb.v1Config.retentionPolicy.name", "influxDb.v1Config.retentionPolicy.duration",
@@ -287,7 +287,7 @@ func TestRetentionDuration_isCheckedBeforeItBecomesPartOfAStatement(t *testing.T
 	}
 }
 
-// server is a fake of version 1 that keeps what it is told.
+// server is a fake server of version 1 that records the requests.
 type server struct {
 	mu         sync.Mutex
 	statements []string

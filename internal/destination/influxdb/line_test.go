@@ -38,7 +38,7 @@ func pointOf(measurement string, tags map[string]string, fields map[string]any, 
 	return p
 }
 
-// tagsOf and fieldsOf return what a point holds under the names that it was given.
+// tagsOf and fieldsOf return the tags and fields of a point by their given names.
 func tagsOf(p point) map[string]string {
 	out := map[string]string{}
 	for _, t := range p.tags {
@@ -139,7 +139,7 @@ func TestLine_encodesToTheByte(t *testing.T) {
 	}
 }
 
-// twice returns a point of which everything is given twice, or taken back.
+// twice returns a point in which every tag and field is set twice, or removed again.
 func twice(at time.Time) point {
 	p := point{measurement: "m", at: at}
 	for _, tag := range []string{"1", "2"} {
@@ -175,7 +175,7 @@ func TestLine_longTextsAreCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-// hostileString draws texts that are full of what the protocol gives a meaning to.
+// hostileString draws texts with many characters that are special in the protocol.
 func hostileString() *rapid.Generator[string] {
 	pieces := rapid.SliceOfN(rapid.OneOf(
 		rapid.SampledFrom([]string{",", "=", " ", `\`, `"`, "\n", "\r", "\t", "\x00", "\xff", "é", "🚀", "time", `\,`, `\ `, `\"`, "a"}),
@@ -184,7 +184,7 @@ func hostileString() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string { return strings.Join(pieces.Draw(t, "pieces"), "") })
 }
 
-// given draws names with texts, of which names may come again.
+// given draws names with texts. Names may be repeated.
 func given(t *rapid.T, what string) [][2]string {
 	names := rapid.SliceOfN(hostileString(), 1, 4).Draw(t, "names of "+what)
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) [2]string {
@@ -192,7 +192,8 @@ func given(t *rapid.T, what string) [][2]string {
 	}), 0, 6).Draw(t, what)
 }
 
-// written returns what is left of given names: the last text of each, under a name that can be written.
+// written returns the expected names and texts: the last text of each name, with the name
+// cleaned.
 func written(all [][2]string, fit func(name, text string) bool) map[string]string {
 	last, out := map[string]string{}, map[string]string{}
 	for _, g := range all {

@@ -66,7 +66,7 @@ func TestProbe_checksWhetherPointsWouldBeAccepted(t *testing.T) {
 	}
 }
 
-// A web server that answers everything is none: the service writes nothing to it.
+// A web server that answers every request is not InfluxDB: nothing is written to it.
 func TestProbe_makesTheFirstQueryOfTheService(t *testing.T) {
 	says := "<html><h1>It works!</h1>"
 	s := &server{answer: func(w http.ResponseWriter, r *http.Request, _ string) bool {

@@ -8,7 +8,7 @@ import (
 	"butler/messages"
 )
 
-// linesOf returns what is written of an alert by the sample configuration.
+// linesOf returns the lines of an alert with the sample configuration.
 func linesOf(t *testing.T, a messages.Alert) string {
 	t.Helper()
 	b := buildAll(t, sampleConfig(1)("http://127.0.0.1:1"))[string(a.Kind)]

@@ -155,7 +155,7 @@ func TestAttempt_returnsAPanicOfTheLibraryAsAnError(t *testing.T) {
 	}
 }
 
-// crashing is a service that panics over every message.
+// crashing is a service that panics for every message.
 type crashing struct{ service }
 
 func (crashing) SetHTTPClient(types.HTTPClient) { panic("http://key@host") }

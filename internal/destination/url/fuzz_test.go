@@ -17,8 +17,8 @@ import (
 
 var keyLike = regexp.MustCompile(`[A-Za-z0-9_]{9,}`)
 
-// Whatever a service answers, an attempt ends at once; what it says is one short
-// line without a key, and of a kind that the code allows.
+// For any answer of a service, an attempt ends at once, and its error is one short line
+// without a key, of a kind that is valid for the status code.
 func FuzzAttempt(f *testing.F) {
 	schemes := slices.Sorted(maps.Keys(urls))
 	for i, scheme := range schemes {

@@ -18,8 +18,8 @@ import (
 	"butler/messages"
 )
 
-// urls is an example for every service, where a message to it goes, and what it
-// answers when it takes one.
+// urls has an example URL of every service, the address to which a message is sent, and
+// the answer of the service if it accepts one.
 var urls = map[string]struct{ url, host, answer string }{
 	"bark":       {"bark://:devicekey1234@bark.example.com/", "bark.example.com", `{"code":200,"message":"success"}`},
 	"discord":    {"discord://Token-1234567890@693853386302554172", "discord.com", ""},
@@ -47,7 +47,7 @@ var urls = map[string]struct{ url, host, answer string }{
 	"zulip":      {"zulip://bot%40example.com:apikey12345@zulip.example.com?stream=ops", "zulip.example.com", `{"result":"success"}`},
 }
 
-// wire records what would leave the machine, and answers.
+// wire is a transport that records the requests and answers them.
 type wire struct {
 	answer   func(*http.Request, string) (*http.Response, error)
 	requests []destinationtest.Request

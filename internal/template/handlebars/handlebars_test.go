@@ -142,7 +142,7 @@ func TestRender_namedObjectHasTextAndFields(t *testing.T) {
 	}
 }
 
-// A value never reaches the output but through Escape or Raw.
+// Every value in the output was returned by Escape or Raw.
 func TestRender_everyValuePassesTheEscaper(t *testing.T) {
 	parsed, err := Parse("{{a}}{{{a}}}{{&a}}{{#each l}}{{this}}{{{this}}}{{@key}}{{/each}}{{lookup o k}}{{#with o as |w|}}{{w.k}}{{/with}}{{o}}{{l}}")
 	if err != nil {
@@ -158,8 +158,8 @@ func TestRender_everyValuePassesTheEscaper(t *testing.T) {
 	})
 }
 
-// FuzzTemplate holds parsing and rendering to their promise for any source: an
-// answer in bounded time and size, and no panic.
+// FuzzTemplate checks that parsing and rendering of any source are bounded in time and
+// size and do not panic.
 func FuzzTemplate(f *testing.F) {
 	c, options := readCorpus(f)
 	for _, tc := range c.Cases {
@@ -180,8 +180,8 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// Named arguments of a partial hide the fields of its context, and nothing else
-// of what a path can reach.
+// Named arguments of a partial hide the fields of its context with the same names, and no
+// other values.
 func TestRender_namedArgumentsTakePrecedenceOverTheContext(t *testing.T) {
 	data := map[string]any{
 		"a": "A", "b": "B", "o": map[string]any{"a": "oa"}, "list": []any{"x", "y"}, "text": "word",

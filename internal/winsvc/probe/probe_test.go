@@ -40,14 +40,14 @@ func (s *site) set(name string, state winsvc.State) {
 
 var host = probe.Host{Name: "sense-1", Services: []winsvc.Configured{{Name: "Engine"}, {Name: "Proxy"}}}
 
-// probe returns a new probe, with what is remembered.
+// probe returns a new probe with the memory of the site.
 func (s *site) probe() *probe.Probe {
 	core, logs := observer.New(zap.InfoLevel)
 	s.logs = logs
 	return probe.New(probe.Options{Host: host, Manager: &s.hosts, Log: zap.New(core), Metrics: winsvc.NewMetrics(nil), Memory: &s.memory})
 }
 
-// look looks, and returns the changes with the report.
+// look queries the host and returns the changes with the report.
 func (s *site) look(p *probe.Probe) (changes string, report probe.Report) {
 	s.t.Helper()
 	s.looks++
@@ -74,7 +74,7 @@ func TestLook_reportsAChangeUntilItsReportIsTaken(t *testing.T) {
 	if changes, _ := s.look(p); changes != want {
 		t.Errorf("want %q, got %q", want, changes)
 	}
-	changes, report := s.look(s.probe()) // the next generation knows what the one before did
+	changes, report := s.look(s.probe()) // a new probe has the states of the previous one
 	if changes != want {
 		t.Errorf("want %q again, since nobody has taken it, got %q", want, changes)
 	}

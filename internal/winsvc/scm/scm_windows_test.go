@@ -13,7 +13,7 @@ func TestNative_queriesTheServiceControlManagerOfThisMachine(t *testing.T) {
 	m, _ := Native()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	// Every Windows has the second one.
+	// The second one exists on every Windows.
 	answers, err := m.Query(ctx, "localhost", []string{"no-such-service", "PlugPlay"})
 	if err != nil {
 		t.Fatal(err)
