@@ -248,7 +248,7 @@ func TestEffects_aPanicIsRepeatedInTheActor(t *testing.T) {
 			t.Errorf("want one bug, and a second life, got %d and %d lives", stats.Bugs(), lives)
 		}
 		told := logs.FilterMessage("actor panicked").All()
-		if len(told) != 1 || told[0].ContextMap()["panic"] != "on purpose" || !strings.Contains(fmt.Sprint(told[0].ContextMap()["stack"]), "aPanicIsRepeatedTheActor") {
+		if len(told) != 1 || told[0].ContextMap()["panic"] != "on purpose" || !strings.Contains(fmt.Sprint(told[0].ContextMap()["stack"]), "aPanicIsRepeatedInTheActor") {
 			t.Errorf("want the cause and the stack of the call, got %v", told)
 		}
 		time.Sleep(time.Minute)
