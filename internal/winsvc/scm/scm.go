@@ -56,8 +56,8 @@ func (m *manager) Query(ctx context.Context, host string, names []string) ([]win
 	}
 	done := make(chan result, 1)
 	go func() {
-		defer m.leave(host)
 		answers, err := m.askSafely(machineName(host), names)
+		m.leave(host) // before the result is sent, so that its receiver can query the host again
 		done <- result{answers, err}
 	}()
 	select {
