@@ -133,10 +133,12 @@ func TestReport_isTextGroupedByCheck(t *testing.T) {
 }
 
 func TestReport_isJSONForScripts(t *testing.T) {
-	raw, err := json.Marshal(doctor.Run(t.Context(), []doctor.Check{{Name: "a", Run: said(doctor.Good("", "well"))}}, doctor.Options{}))
-	if want := `{"checks":[{"check":"a","verdict":"ok","evidence":"well","milliseconds":0}],"ok":1,"skipped":0,"warnings":0,"problems":0}`; err != nil || string(raw) != want {
-		t.Errorf("want %s, got %s, %v", want, raw, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		raw, err := json.Marshal(doctor.Run(t.Context(), []doctor.Check{{Name: "a", Run: said(doctor.Good("", "well"))}}, doctor.Options{}))
+		if want := `{"checks":[{"check":"a","verdict":"ok","evidence":"well","milliseconds":0}],"ok":1,"skipped":0,"warnings":0,"problems":0}`; err != nil || string(raw) != want {
+			t.Errorf("want %s, got %s, %v", want, raw, err)
+		}
+	})
 }
 
 func TestCertificate_isJudgedByWhatIsLeft(t *testing.T) {
