@@ -14,6 +14,7 @@ import (
 
 	"butler/internal/mqttconn"
 	"butler/internal/mqttconn/mosquittotest"
+	"butler/internal/porttest"
 	"butler/internal/secret"
 	"butler/internal/sim/cert"
 )
@@ -208,15 +209,14 @@ func TestMosquitto_losesNothingWhenItIsRestarted(t *testing.T) {
 }
 
 func TestMosquitto_overWebSocket(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	number, release, err := porttest.Reserve("tcp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
+	release() // already: with WebSocket the broker takes the port of every address
+	port := strconv.Itoa(number)
 	mosquittotest.Start(t, "allow_anonymous true", "listener "+port+" 127.0.0.1", "protocol websockets")
-	r := dial(t, address, func(o *mqttconn.Options) { o.WebSocket = "mqtt" }, "qliksense/#")
+	r := dial(t, net.JoinHostPort("127.0.0.1", port), func(o *mqttconn.Options) { o.WebSocket = "mqtt" }, "qliksense/#")
 	r.untilConnected()
 	large := strings.Repeat("x", mqttconn.MaxIncoming-100)
 	if err := r.send("qliksense/start_task", large); err != nil {
