@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +16,11 @@ import (
 // launch starts a shell script as a target, which is ready when the file up exists.
 func launch(t *testing.T, script string) (*Target, *strings.Builder) {
 	t.Helper()
+	// Tests in the background of a shell begin with SIGINT ignored, and no script could change
+	// that: one that is handled here is not ignored there.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	t.Cleanup(func() { signal.Stop(interrupts) })
 	directory, log := t.TempDir(), &strings.Builder{}
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := os.Stat(filepath.Join(directory, "up")); err != nil {
