@@ -304,7 +304,8 @@ func TestClient_givesUpInTime(t *testing.T) {
 		if kindOf(t, err) != messages.FailureTimeout || !strings.Contains(err.Error(), "timeout: 20ms") {
 			t.Errorf("Ping: %v, want a timeout that names the limit", err)
 		}
-		if got := len(server.Requests()); got != 1 {
+		// None when the limit is over before this machine has brought the call there.
+		if got := len(server.Requests()); got > 1 {
 			t.Errorf("%d calls, want 1: a slow service is not asked again", got)
 		}
 	})
