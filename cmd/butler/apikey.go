@@ -158,7 +158,7 @@ func lifetimeOf(text string) (time.Duration, error) {
 	case err == nil && digits == text:
 		return 0, fmt.Errorf("--expires %s has no unit (did you mean %sd?)", text, text)
 	case err != nil || !ok:
-		return 0, fmt.Errorf("--expires %s is no time such as 12h, 90d or 4w", shown(text))
+		return 0, fmt.Errorf("--expires %s is not a time such as 12h, 90d or 4w", shown(text))
 	case n == 0 || time.Duration(n)*unit > maxLifetime:
 		return 0, fmt.Errorf("--expires %s is not between 1h and 3650d", text)
 	}

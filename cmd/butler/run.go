@@ -138,7 +138,7 @@ func newRun() *cobra.Command {
 		Long: `Runs the service until SIGINT or SIGTERM; a second signal ends it at once.
 
 Without a file it runs with built-in defaults: it receives task events from this
-machine only, and tells nobody, because it has no destination. It logs these
+machine only, and sends no alerts, because it has no destination. It logs these
 defaults when it starts. Any key may also be set by an environment variable:
 BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 		Example: `  butler run -l debug          look around: every event is a log line

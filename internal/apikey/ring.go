@@ -266,7 +266,7 @@ func Decode(text []byte) (Ring, error) {
 	decoder.DisallowUnknownFields()
 	var doc document
 	if err := decoder.Decode(&doc); err != nil {
-		return Ring{}, fmt.Errorf("it is no list of keys: %w", err)
+		return Ring{}, fmt.Errorf("it is not a list of keys: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Ring{}, errors.New("something follows the list of keys")

@@ -246,16 +246,16 @@ func TestDecode_readsAllOrNothing(t *testing.T) {
 	}
 	key := stored[strings.Index(stored, "[")+1 : strings.LastIndex(stored, "]")]
 	for name, row := range map[string]struct{ text, want string }{
-		"an empty file":       {"", "no list of keys"},
-		"a truncated file":    {stored[:len(stored)/2], "no list of keys"},
-		"garbage":             {"\x7fELF\x00\xff", "no list of keys"},
+		"an empty file":       {"", "not a list of keys"},
+		"a truncated file":    {stored[:len(stored)/2], "not a list of keys"},
+		"garbage":             {"\x7fELF\x00\xff", "not a list of keys"},
 		"null":                {"null", "version 0"},
-		"a list":              {"[]", "no list of keys"},
+		"a list":              {"[]", "not a list of keys"},
 		"two documents":       {stored + stored, "something follows"},
 		"another version":     {change(`"version": 1`, `"version": 2`), "version 2"},
 		"no version":          {change(`"version": 1, `, ""), "version 0"},
 		"a misspelt member":   {change(`"created"`, `"expire": "2027-03-01T12:00:00Z", "created"`), `unknown field "expire"`},
-		"an expiry of text":   {change(`"created"`, `"expires": "soon", "created"`), "no list of keys"},
+		"an expiry of text":   {change(`"created"`, `"expires": "soon", "created"`), "not a list of keys"},
 		"a duplicate ID":      {change(key, key+","+key), "a later one has the same ID 0123456789abcdef"},
 		"a short ID":          {change("0123456789abcdef", "0123"), "key 1: the ID"},
 		"an ID with letters":  {change("0123456789abcdef", "0123456789abcdeg"), "key 1: the ID"},
@@ -269,7 +269,7 @@ func TestDecode_readsAllOrNothing(t *testing.T) {
 		"a hash of letters":   {change("9f86", "zzzz"), "not hexadecimal"},
 		"no hash":             {change(`"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`, "null"), "hash is missing"},
 		"too many keys":       {change(key, strings.Repeat(key+",", MaxKeys)+key), "1001 keys are more than 1000"},
-		"nested without end":  {strings.Repeat("[", 1<<20), "no list of keys"},
+		"nested without end":  {strings.Repeat("[", 1<<20), "not a list of keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ring, err := Decode([]byte(row.text))

@@ -19,7 +19,7 @@ func TestHealth_showsCustomPropertiesThatReloadTasksCannotHave(t *testing.T) {
 		},
 		{
 			"a value that it cannot have", "Butler_FailedAlertEnableEmail", "yes", "degraded",
-			`emailNotification.reloadTaskFailure.alertEnableByCustomProperty.customPropertyName: "yes" is no value of the custom property "Butler_FailedAlertEnableEmail"`,
+			`emailNotification.reloadTaskFailure.alertEnableByCustomProperty.customPropertyName: "yes" is not a value of the custom property "Butler_FailedAlertEnableEmail"`,
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -103,7 +103,7 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 			gauges.Server(now)
 			report := monitor.Report{Alerts: []messages.Alert{{Kind: messages.LicenseStatus, License: now}}}
 			if now.ExpiryDate != "" && !now.DaysKnown {
-				report.Trouble = fmt.Sprintf("the expiry of the licence is %.40q, which is no date", now.ExpiryDate)
+				report.Trouble = fmt.Sprintf("the expiry of the licence is %.40q, which is not a date", now.ExpiryDate)
 			}
 			fields := []zap.Field{zap.Bool("expired", now.Expired), zap.String("expires", now.ExpiryDate)}
 			if now.DaysKnown {

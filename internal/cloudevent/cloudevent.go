@@ -109,12 +109,12 @@ func (d *document) check(tenantID string) error {
 	case d.Extensions.TenantID != tenantID:
 		return fmt.Errorf("the event is of the tenant %q, not of the one that is configured", text.Line(d.Extensions.TenantID, 100))
 	case !qlik.IsGUID(d.Extensions.TopLevelResourceID):
-		return fmt.Errorf("extensions.topLevelResourceId, the app, is no GUID: %q", text.Line(d.Extensions.TopLevelResourceID, 100))
+		return fmt.Errorf("extensions.topLevelResourceId, the app, is not a GUID: %q", text.Line(d.Extensions.TopLevelResourceID, 100))
 	case !identifier.MatchString(d.Data.ReloadID):
 		return fmt.Errorf("data.reloadId is not made of letters, digits, _ and -: %q", text.Line(d.Data.ReloadID, 100))
 	}
 	if _, err := time.Parse(time.RFC3339Nano, d.EventTime); err != nil {
-		return fmt.Errorf("eventTime is no ISO time: %q", text.Line(d.EventTime, 100))
+		return fmt.Errorf("eventTime is not an ISO time: %q", text.Line(d.EventTime, 100))
 	}
 	return nil
 }

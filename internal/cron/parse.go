@@ -124,7 +124,7 @@ func (f *field) item(item string) (uint64, error) {
 	if stepped {
 		n, err := number(step)
 		if err != nil || n == 0 {
-			return 0, fmt.Errorf("the step %s is no number from 1; write for instance */5", quoted(step))
+			return 0, fmt.Errorf("the step %s is not a number from 1; write for instance */5", quoted(step))
 		}
 		every = n
 	}
@@ -169,7 +169,7 @@ func (f *field) value(text string) (int, error) {
 	n, err := number(text)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s is no value; %s%s", quoted(text), f.limits, advice(text))
+		return 0, fmt.Errorf("%s is not a value; %s%s", quoted(text), f.limits, advice(text))
 	case f == &month && n == 12:
 		return 0, errors.New("12 is out of range; months count from 0, write 11 or dec for December")
 	case n < f.min || n > f.highest():

@@ -201,7 +201,7 @@ func TestDefine_aRouteNeedsTheMasterSwitch(t *testing.T) {
 	}
 	got, err := destination.Define("sample", sampleSpec()).Check(decode, nopDeps())
 	want := destination.Problems{{
-		Path: "routes[0].sample", Reason: "tells nobody, because sample.enable is false", Suggestion: "set sample.enable to true", Warning: true,
+		Path: "routes[0].sample", Reason: "has no effect, because sample.enable is false", Suggestion: "set sample.enable to true", Warning: true,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(err, diff)

@@ -109,7 +109,7 @@ func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 	for r, list := range entries {
 		path := fmt.Sprintf("routes[%d].%s", r, s.Route)
 		if len(list) > 0 && !s.Enabled(c) {
-			problems.Warn(path, fmt.Sprintf("tells nobody, because %s.enable is false", s.Section), "set "+s.Section+".enable to true")
+			problems.Warn(path, fmt.Sprintf("has no effect, because %s.enable is false", s.Section), "set "+s.Section+".enable to true")
 			continue
 		}
 		kinds := slices.DeleteFunc(slices.Clone(routes[r].Kinds), func(k messages.AlertKind) bool { return !slices.Contains(s.RouteKinds, k) })

@@ -66,7 +66,7 @@ func missingProperties(whose string, used []destination.Property, known []qrs.Pr
 		case !found:
 			out = append(out, fmt.Sprintf("%s: %s have no custom property %q", p.Path, whose, p.Name))
 		case p.Value != "" && len(definition.ChoiceValues) > 0 && !slices.Contains(definition.ChoiceValues, p.Value):
-			out = append(out, fmt.Sprintf("%s: %q is no value of the custom property %q", p.Path, p.Value, p.Name))
+			out = append(out, fmt.Sprintf("%s: %q is not a value of the custom property %q", p.Path, p.Value, p.Name))
 		}
 	}
 	return out

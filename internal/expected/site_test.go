@@ -71,7 +71,7 @@ func TestCompare_tellsWhatCannotBeAsItIsExpected(t *testing.T) {
 		"one with a value it can have": {of: destination.Property{Path: "a.b", Name: "Alert", Value: "Yes"}},
 		"one that does not exist":      {of: destination.Property{Path: "a.b", Name: "Alarm"}, missing: []string{`a.b: reload tasks have no custom property "Alarm"`}},
 		"one of apps alone":            {of: destination.Property{Path: "a.b", Name: "Department"}, missing: []string{`a.b: reload tasks have no custom property "Department"`}},
-		"a value it cannot have":       {of: destination.Property{Path: "a.b", Name: "Alert", Value: "yes"}, missing: []string{`a.b: "yes" is no value of the custom property "Alert"`}},
+		"a value it cannot have":       {of: destination.Property{Path: "a.b", Name: "Alert", Value: "yes"}, missing: []string{`a.b: "yes" is not a value of the custom property "Alert"`}},
 		"values that mean nothing": {
 			of:  destination.Property{Path: "a.b", Name: "Account", Values: []string{"Finance"}},
 			odd: []string{`a.b: the custom property "Account" offers "Sales", which the configuration does not know`},

@@ -34,7 +34,7 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	}
 	p.TemplateFiles("bodyFileDirectory", e.templateFiles(d))
 	if !slices.ContainsFunc(e.Recipients, validAddress) && !e.AppOwnerAlert.Enable {
-		p.Warn("recipients", e.whoElse(), "name somebody, as in [anna@example.com]")
+		p.Warn("recipients", e.whoElse(), "list a recipient, as in [anna@example.com]")
 	}
 	if e.AlertEnableByTag.Enable && e.AlertEnableByTag.Tag == "" {
 		p.Warn("alertEnableByTag.tag", "is empty, and no app has such a tag", "name a tag, or set alertEnableByTag.enable to false")
@@ -52,9 +52,9 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 // whoElse says who is told if there are no recipients.
 func (e Event) whoElse() string {
 	if property := e.AlertEnabledByEmailAddress.CustomPropertyName; property != "" {
-		return fmt.Sprintf("names nobody, so a task tells only those whom its custom property %s names, if it has one", property)
+		return fmt.Sprintf("has no mail address, so mails are only sent to the addresses in the custom property %s of a task", property)
 	}
-	return "names nobody, so nobody is told"
+	return "has no mail address, so no mail is sent"
 }
 
 // checkAccounts lists the entries that identify nobody.
@@ -62,7 +62,7 @@ func checkAccounts(accounts []Account) destination.Problems {
 	var p destination.Problems
 	for i, a := range accounts {
 		if a.Email == "" && (a.Directory == "" || a.UserID == "") {
-			p.Wrong(fmt.Sprintf("user[%d]", i), "names nobody", "give it a directory and a userId, or an email")
+			p.Wrong(fmt.Sprintf("user[%d]", i), "identifies nobody", "set directory and userId, or email")
 		}
 	}
 	return p

@@ -62,7 +62,7 @@ func checkText(s string) error {
 	case len(s) > maxBytes:
 		return errors.New("has more than 65,535 bytes")
 	case !utf8.ValidString(s):
-		return errors.New("is no UTF-8")
+		return errors.New("is not valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return errors.New("holds control characters")
 	}
