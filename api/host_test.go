@@ -45,7 +45,7 @@ func TestAccess_servesNobodyByANameThatIsNotOurs(t *testing.T) {
 			if want == 421 {
 				body := string(c.call("", request{name: "no endpoint", method: "GET", target: "/nowhere", host: host, want: want}))
 				if !strings.Contains(body, "restServerConfig.allowedHosts") || !strings.Contains(body, strings.Split(host, ":")[0]) {
-					t.Errorf("want the name and the key that mends it, got %s", body)
+					t.Errorf("want the name and the key that fixes it, got %s", body)
 				}
 				if n := c.logs.FilterMessage("call refused").Len(); n != 4 {
 					t.Errorf("want each call told, got %d lines", n)

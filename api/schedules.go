@@ -177,6 +177,6 @@ func scheduleRefusal(f messages.Failure, id string) error {
 		return web.Problemf(http.StatusServiceUnavailable, "", "%s", f.Text)
 	default: // the text names paths of the machine, and is for the log
 		return web.Problemf(http.StatusInternalServerError, "", "the schedule file cannot be read or written, nothing has changed; "+
-			"/health and the log of the service say what is wrong with it; mend that, and call again a minute later")
+			"/health and the log of the service say what is wrong with it; correct that, and call again a minute later")
 	}
 }

@@ -146,7 +146,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	default:
 		for _, s := range slips {
 			if strings.HasPrefix(m[2], s.says) {
-				p.Suggestion = s.mend
+				p.Suggestion = s.remedy
 			}
 		}
 	}
@@ -157,7 +157,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 const singleQuotes = `put a path with backslashes in single quotes: 'C:\butler\client.pem'`
 
 // slips are error texts of the YAML parser, and how to correct the usual cause.
-var slips = []struct{ says, mend string }{
+var slips = []struct{ says, remedy string }{
 	{"found unknown escape character", singleQuotes},
 	{"mapping values are not allowed", "put a text that holds a colon in quotes"},
 	{"found character that cannot start any token", "put a text that begins with @, % or ` in quotes"},

@@ -30,7 +30,7 @@ const (
 	reachable
 	// unreachable: it could not be reached or is broken.
 	unreachable
-	// misconfigured: it will refuse everything until somebody mends the configuration.
+	// misconfigured: it will refuse everything until somebody corrects the configuration.
 	misconfigured
 )
 

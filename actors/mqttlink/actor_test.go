@@ -67,7 +67,7 @@ type stage struct {
 	pid   *actor.PID
 
 	began   []string // "row payload"
-	mended  bool     // what was away is back
+	fixed   bool     // what was away is back
 	waiting []string // what OnWaiting was told, when it changed
 }
 
@@ -114,7 +114,7 @@ func (s *stage) handle(row string) func(context.Context, messages.MQTTMessageArr
 	return func(ctx context.Context, m messages.MQTTMessageArrived) error {
 		s.mu.Lock()
 		s.began = append(s.began, row+" "+m.Payload)
-		mended := s.mended
+		fixed := s.fixed
 		s.mu.Unlock()
 		_, what, _ := strings.Cut(m.Payload, " ")
 		switch what {
@@ -128,7 +128,7 @@ func (s *stage) handle(row string) func(context.Context, messages.MQTTMessageArr
 			<-ctx.Done()
 			return ctx.Err()
 		case "away":
-			if !mended {
+			if !fixed {
 				return errors.New("out of reach")
 			}
 		case "bad":
@@ -247,7 +247,7 @@ func TestLink_neverGivesUpWhatMustNotBeLost(t *testing.T) {
 		if attempts := len(s.began); attempts < 12*60*events-2*events || attempts > 12*60*events+2*events {
 			t.Errorf("want an attempt a minute for each, got %d in all", attempts)
 		}
-		s.mended = true
+		s.fixed = true
 		s.mu.Unlock()
 		if n := s.logs.FilterLevelExact(zap.WarnLevel).Len(); n != events {
 			t.Errorf("want one warning for each, got %d", n)
@@ -268,7 +268,7 @@ func TestLink_tellsAfterACrashWhatWaitsThen(t *testing.T) {
 	playWith(t, mqttlink.Unlimited, starts(), func(t *testing.T, s *stage) {
 		s.arrive("qliksense/start_task", "1 away")
 		s.mu.Lock()
-		s.mended = true
+		s.fixed = true
 		s.mu.Unlock()
 		s.crash(t)
 		s.expect(t, "acknowledged", []string{"1 away"}, &s.settled)

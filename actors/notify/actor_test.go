@@ -607,7 +607,7 @@ func TestNotify_tellsHowEveryDestinationIs(t *testing.T) {
 
 		change.Condition = messages.DeliveryMisconfigured
 		f.send(change)
-		f.want("trouble of a bad password", "it refuses everything until its configuration is mended: connection refused", f.trouble("email/failed"))
+		f.want("trouble of a bad password", "it refuses everything until its configuration is corrected: connection refused", f.trouble("email/failed"))
 
 		f.send(messages.DeliveryChanged{Instance: "email/failed", Condition: messages.Delivering})
 		f.want("trouble after it recovered", "", f.trouble("email/failed"))

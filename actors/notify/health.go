@@ -90,7 +90,7 @@ func inWords(c messages.DeliveryChanged) string {
 	case messages.DeliveryThrottled:
 		says = "it asks for a pause again and again"
 	case messages.DeliveryMisconfigured:
-		says = "it refuses everything until its configuration is mended"
+		says = "it refuses everything until its configuration is corrected"
 	default:
 	}
 	if c.LastError != "" {

@@ -367,7 +367,7 @@ func TestScheduler_readsTheFileOnceItIsMended(t *testing.T) {
 		s.wait(6 * time.Minute)
 		want(t, s.started(), "01 00:10:00 5b0c1f0e")
 		if len(s.health) != 2 || s.health[1] != "up" {
-			t.Errorf("want it told that the file is mended, got %v", s.health)
+			t.Errorf("want it told that the file is corrected, got %v", s.health)
 		}
 	})
 }

@@ -165,7 +165,7 @@ func TestBroken_isKeptStoppedAndStopsNobody(t *testing.T) {
 		t.Errorf("want the start refused with the reason, got %+v", got)
 	}
 	if got := say[messages.SwitchScheduleReply](t, d, messages.SwitchSchedule{ID: "cron", To: messages.ScheduleStopped}); got.Failure.Failed() || d.file[0].LastKnownState != messages.ScheduleStopped {
-		t.Errorf("want it to stay stopped once it is mended, got %+v, %+v", got, d.file[0])
+		t.Errorf("want it to stay stopped once it is corrected, got %+v, %+v", got, d.file[0])
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 )
 
 // apiError is a row of the error table: a stable code, a status, what it means
-// and how to mend it.
+// and how to fix it.
 type apiError struct {
 	Code   int    `json:"code"`
 	Status int    `json:"status"`
 	Error  string `json:"error"`
-	Mend   string `json:"mend"`
+	Remedy string `json:"remedy"`
 }
 
 // The errors of the API. Codes never change their meaning.

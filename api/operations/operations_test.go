@@ -139,8 +139,8 @@ func (b *bench) code(resp *http.Response, body string) int {
 	if err := json.Unmarshal([]byte(body), &row); err != nil {
 		b.t.Fatalf("want an error as JSON, got %q: %v", body, err)
 	}
-	if row.Status != resp.StatusCode || row.Error == "" || row.Mend == "" {
-		b.t.Errorf("want status %d, an error and how to mend it, got %+v", resp.StatusCode, row)
+	if row.Status != resp.StatusCode || row.Error == "" || row.Remedy == "" {
+		b.t.Errorf("want status %d, an error and how to fix it, got %+v", resp.StatusCode, row)
 	}
 	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
 		b.t.Errorf("want JSON, got %s", got)
@@ -512,8 +512,8 @@ func TestErrors_haveCodesThatTellTheStatus(t *testing.T) {
 		if row.Code/100 != row.Status || seen[row.Code] {
 			t.Errorf("want a code of its own that begins with the status, got %+v", row)
 		}
-		if row.Error == "" || row.Mend == "" {
-			t.Errorf("want what is wrong and how to mend it, got %+v", row)
+		if row.Error == "" || row.Remedy == "" {
+			t.Errorf("want what is wrong and how to fix it, got %+v", row)
 		}
 		seen[row.Code] = true
 	}

@@ -132,12 +132,12 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 		}
 		return err
 	}
-	var told struct{ Error, Detail, Mend string }
+	var told struct{ Error, Detail, Remedy string }
 	_ = json.Unmarshal(answer, &told) // what cannot be read stays empty
 	if resp.StatusCode == http.StatusConflict {
 		_ = json.Unmarshal(answer, out)
 	}
-	err = fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Mend))
+	err = fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Remedy))
 	if resp.StatusCode == http.StatusPreconditionFailed {
 		err = otherService{err}
 	}

@@ -144,7 +144,7 @@ func printTestReport(out io.Writer, report tryout.Report) error {
 			if a.Recipient != "" {
 				who += " to " + a.Recipient
 			}
-			fmt.Fprintf(out, "\n%s: %s\n  %s\n  what to do: %s\n", shown(who), a.Problem, shown(a.Reason), shown(a.Mend))
+			fmt.Fprintf(out, "\n%s: %s\n  %s\n  what to do: %s\n", shown(who), a.Problem, shown(a.Reason), shown(a.Remedy))
 		}
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n", sumOf(report))

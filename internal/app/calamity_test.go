@@ -76,7 +76,7 @@ func (c *calamitous) befall(what calamity) {
 	case diskFull, diskReadOnly:
 		c.disk.spoil(what.kind)
 		pause(c.t, what.lasts)
-		c.disk.mend()
+		c.disk.repair()
 	case diskFullKilled, diskReadOnlyKilled:
 		c.disk.spoil(what.kind)
 		pause(c.t, what.lasts)
@@ -84,7 +84,7 @@ func (c *calamitous) befall(what calamity) {
 		c.v.start()
 		c.disk.spoil(what.kind) // a limit applies to one process only
 		c.sufferedStart(what.lasts)
-		c.disk.mend()
+		c.disk.repair()
 		c.startAgain()
 	case clockJump:
 		c.jump(what.shift)
@@ -134,7 +134,7 @@ func (c *calamitous) startFailed(err error) {
 	c.t.Logf("    it did not start: %s", c.v.tail(1))
 }
 
-// startAgain acts as a supervisor after the disk is mended: it starts a process that has
+// startAgain acts as a supervisor after the disk is repaired: it starts a process that has
 // ended. One that still saw the spoilt disk may be about to end.
 func (c *calamitous) startAgain() {
 	c.t.Helper()

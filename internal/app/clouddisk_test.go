@@ -42,7 +42,7 @@ func TestCloud_waitsWithEventsOfTheBrokerUntilTheDiskTakesThem(t *testing.T) {
 	if page := health(); !strings.Contains(page, "events of the broker cannot be journalled and are tried again: the journal cannot be written") {
 		t.Errorf("want health to tell, got %s", page)
 	}
-	d.mend()
+	d.repair()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for n := range events {

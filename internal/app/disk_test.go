@@ -67,7 +67,7 @@ func (d *disk) unmounted() error {
 	return system.Unmount(filepath.Dir(d.dir), system.MNT_DETACH)
 }
 
-// spoil breaks the disk until mend is called.
+// spoil breaks the disk until repair is called.
 func (d *disk) spoil(kind string) {
 	d.t.Helper()
 	must(d.t, d.healed())
@@ -84,8 +84,8 @@ func (d *disk) spoil(kind string) {
 	}
 }
 
-// mend makes the disk work again.
-func (d *disk) mend() {
+// repair makes the disk work again.
+func (d *disk) repair() {
 	d.t.Helper()
 	must(d.t, d.healed())
 }

@@ -17,8 +17,8 @@ func TestDoctor_tellsWhoIsNotTheUserOfTheServiceWhoseTheJournalIs(t *testing.T) 
 	if path, again := usertest.Told(); again {
 		report := diagnosed(t, path, doctor.Options{Offline: true})
 		l := wantLine(t, report, doctor.Problem, "journal", "owner: the journal belongs to the user #4321, and its files cannot be read by this one")
-		if !strings.Contains(l.Mend, "chown -R") || !strings.Contains(l.Mend, filepath.Dir(path)) {
-			t.Errorf("want to be told what to do, got %q", l.Mend)
+		if !strings.Contains(l.Remedy, "chown -R") || !strings.Contains(l.Remedy, filepath.Dir(path)) {
+			t.Errorf("want to be told what to do, got %q", l.Remedy)
 		}
 		return
 	}

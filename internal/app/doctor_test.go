@@ -29,7 +29,7 @@ func diagnosed(t *testing.T, path string, o doctor.Options) doctor.Report {
 	report := app.Diagnose(t.Context(), cfg, o)
 	for _, l := range report.Lines {
 		for _, secret := range []string{"0123456789abcdef0123", "s3cret"} {
-			if text := l.Subject + l.Evidence + l.Mend; strings.Contains(text, secret) {
+			if text := l.Subject + l.Evidence + l.Remedy; strings.Contains(text, secret) {
 				t.Errorf("a secret is told: %s", text)
 			}
 		}
@@ -44,7 +44,7 @@ func wantLine(t *testing.T, report doctor.Report, verdict doctor.Verdict, check,
 	for _, l := range report.Lines {
 		told := fmt.Sprintf("%s %s: %s", l.Verdict, l.Subject, l.Evidence)
 		if l.Check == check && l.Verdict == verdict && strings.Contains(told, text) {
-			if verdict != doctor.OK && verdict != doctor.Skipped && l.Mend == "" {
+			if verdict != doctor.OK && verdict != doctor.Skipped && l.Remedy == "" {
 				t.Errorf("%s: nothing to do about %q", check, told)
 			}
 			return l
@@ -183,8 +183,8 @@ func TestDoctor_namesThePortOfTheEngine(t *testing.T) {
 	_, port, err := net.SplitHostPort(s.sim.Engine.Addr())
 	must(t, err)
 	s.sim.Engine.Stop()
-	if l := wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Problem, "engine", "127.0.0.1"); !strings.HasSuffix(l.Mend, "to port "+port) {
-		t.Errorf("want port %s named, got %q", port, l.Mend)
+	if l := wantLine(t, diagnosed(t, path, doctor.Options{}), doctor.Problem, "engine", "127.0.0.1"); !strings.HasSuffix(l.Remedy, "to port "+port) {
+		t.Errorf("want port %s named, got %q", port, l.Remedy)
 	}
 }
 

@@ -220,7 +220,7 @@ func (p connectPerMessage) connection(onState func(mqttconn.State)) (*mqttconn.C
 func (p connectPerMessage) Probe() destination.Probe {
 	conn, err := p.connection(nil)
 	if err != nil {
-		return destination.Probe{Key: "mqtt", Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err }}
+		return destination.Probe{Key: "mqtt", Run: func(context.Context) (destination.ProbeResult, error) { return destination.ProbeResult{}, err }}
 	}
 	return conn.Probe()
 }

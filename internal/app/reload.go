@@ -167,9 +167,9 @@ func nextStep(trigger Trigger, system string) string {
 		again = "`butler reload` tries again"
 	}
 	if trigger == ByFile {
-		return "mend and save the file; it is taken up by itself. After something else is mended, " + again
+		return "correct and save the file; it is loaded automatically. After any other correction, " + again
 	}
-	return "when that is mended, " + again
+	return "after the correction, " + again
 }
 
 // publish records the result of a reload in the metrics, the health board and the log.

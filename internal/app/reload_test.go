@@ -292,7 +292,7 @@ func TestReload_readsCertificatesAgain(t *testing.T) {
 	if result := s.app.Reload(app.BySignal); result.Applied || !strings.Contains(result.Reason, "client certificate") {
 		t.Errorf("want the file refused, got %+v", result)
 	}
-	if _, reason := s.component("configuration"); !strings.Contains(reason, "when that is mended, `butler reload`") {
+	if _, reason := s.component("configuration"); !strings.Contains(reason, "after the correction, `butler reload`") {
 		t.Errorf("want the next step told, got %q", reason)
 	}
 	s.failure("/hook/failed", 2)

@@ -70,10 +70,10 @@ func TestReload_saysWhatTakesUpTheMendedFile(t *testing.T) {
 		system  string
 		want    string
 	}{
-		{ByFile, "linux", "mend and save the file; it is taken up by itself. After something else is mended, `butler reload` or SIGHUP tries again"},
-		{ByFile, "windows", "mend and save the file; it is taken up by itself. After something else is mended, `butler reload` tries again"},
-		{BySignal, "linux", "when that is mended, `butler reload` or SIGHUP tries again"},
-		{ByAPI, "windows", "when that is mended, `butler reload` tries again"},
+		{ByFile, "linux", "correct and save the file; it is loaded automatically. After any other correction, `butler reload` or SIGHUP tries again"},
+		{ByFile, "windows", "correct and save the file; it is loaded automatically. After any other correction, `butler reload` tries again"},
+		{BySignal, "linux", "after the correction, `butler reload` or SIGHUP tries again"},
+		{ByAPI, "windows", "after the correction, `butler reload` tries again"},
 	} {
 		if got := nextStep(row.trigger, row.system); got != row.want {
 			t.Errorf("%s on %s: want %q, got %q", row.trigger, row.system, row.want, got)

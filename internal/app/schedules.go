@@ -104,11 +104,11 @@ func schedulerFindings(section config.Scheduler) []config.Finding {
 		warn(fmt.Sprintf("there are no schedules: %v", err), "name a file with the list butlerSchedule")
 	}
 	for _, reason := range book.Refused {
-		warn(reason, "it is left out until that is mended")
+		warn(reason, "it is left out until that is corrected")
 	}
 	for _, s := range book.Schedules {
 		if err := schedule.Fit(s); err != nil {
-			warn(fmt.Sprintf("the schedule %s cannot run: %s", s.ID, strings.ReplaceAll(err.Error(), "\n", "; ")), "it is stopped until that is mended")
+			warn(fmt.Sprintf("the schedule %s cannot run: %s", s.ID, strings.ReplaceAll(err.Error(), "\n", "; ")), "it is stopped until that is corrected")
 		} else if s.Undecided() {
 			warn(fmt.Sprintf("the schedule %s does not run: its startupState is %q", s.ID, s.StartupState), "write started for it to run, stopped for it not to")
 		}

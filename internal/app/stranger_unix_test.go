@@ -33,8 +33,8 @@ func journalOf(t *testing.T, user int) (dir string) {
 func TestDoctor_tellsWhoseTheJournalIs(t *testing.T) {
 	path := filepath.Join(journalOf(t, 4321), "butler.yaml")
 	report := diagnosed(t, path, doctor.Options{Offline: true})
-	if l := wantLine(t, report, doctor.Warning, "journal", "belongs to the user #4321"); !strings.Contains(l.Mend, "sudo -u '#4321' butler doctor") {
-		t.Errorf("want to be told how to run it, got %q", l.Mend)
+	if l := wantLine(t, report, doctor.Warning, "journal", "belongs to the user #4321"); !strings.Contains(l.Remedy, "sudo -u '#4321' butler doctor") {
+		t.Errorf("want to be told how to run it, got %q", l.Remedy)
 	}
 }
 

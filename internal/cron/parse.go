@@ -178,7 +178,7 @@ func (f *field) value(text string) (int, error) {
 	return n, nil
 }
 
-// advice mends what other dialects know.
+// advice corrects what other dialects know.
 func advice(text string) string {
 	switch {
 	case text == "?":

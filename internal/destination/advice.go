@@ -8,24 +8,24 @@ import (
 )
 
 // Advise describes in words what kind of failure an error is, and how to fix it.
-func Advise(err error, i Instance) (problem, mend string) {
+func Advise(err error, i Instance) (problem, remedy string) {
 	kind, after := KindOf(err)
 	switch kind {
 	case ThrottledKind:
-		problem, mend = "the provider asks to wait", "try again later; the service waits and sends then"
+		problem, remedy = "the provider asks to wait", "try again later; the service waits and sends then"
 		if after > 0 {
-			mend = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
+			remedy = fmt.Sprintf("try again in %s; the service waits that long and sends then", after.Round(time.Second))
 		}
 	case DeferredKind:
-		problem, mend = "the provider does not take this message now", "look at its answer, and at the recipient below "+i.Path+"; the service tries again by itself"
+		problem, remedy = "the provider does not take this message now", "look at its answer, and at the recipient below "+i.Path+"; the service tries again by itself"
 	case PermanentKind:
-		problem, mend = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
+		problem, remedy = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
 	case MisconfiguredKind:
-		problem, mend = "the configuration does not work", "mend the address or the credentials at or above "+i.Path
+		problem, remedy = "the configuration does not work", "correct the address or the credentials at or above "+i.Path
 	case Transient:
-		problem, mend = "no success this time", "check whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
+		problem, remedy = "no success this time", "check whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
 	}
-	return problem, mend
+	return problem, remedy
 }
 
 // UnknownName returns the error for a name that no enabled destination has.

@@ -19,20 +19,20 @@ type Probe struct {
 	Key string
 	// Local means that the connection does not leave this machine.
 	Local bool
-	// Look does what an attempt does as far as it can without sending anything. The rules for
+	// Run does what an attempt does as far as it can without sending anything. The rules for
 	// attempts apply: it ends with its context, and its errors are classified and show no secret.
-	Look func(ctx context.Context) (Sight, error)
+	Run func(ctx context.Context) (ProbeResult, error)
 }
 
-// Sight is the result of a probe.
-type Sight struct {
+// ProbeResult is the result of a probe.
+type ProbeResult struct {
 	// Address is the address that answered.
 	Address string
 	// Detail is what else was found, in words.
 	Detail string
-	// Doubt is what may not work although the provider answers, and Mend what to do
+	// Warning is what may not work although the provider answers, and Remedy what to do
 	// about it; "" if there is nothing.
-	Doubt, Mend string
+	Warning, Remedy string
 	// CertificateEnds is when the provider's certificate expires; the zero time without one.
 	CertificateEnds time.Time
 	// Clock is the time that the provider reported; the zero time if it reported none.

@@ -42,8 +42,8 @@ type Finding struct {
 	Subject string
 	// Evidence is what was seen, with figures.
 	Evidence string
-	// Mend says what to do; "" when there is nothing to do.
-	Mend string
+	// Remedy says what to do; "" when there is nothing to do.
+	Remedy string
 }
 
 // Check is a row of the table of checks.
@@ -74,7 +74,7 @@ type Line struct {
 	Subject  string  `json:"subject,omitempty"`
 	Verdict  Verdict `json:"verdict"`
 	Evidence string  `json:"evidence"`
-	Mend     string  `json:"mend,omitempty"`
+	Remedy   string  `json:"remedy,omitempty"`
 	// Milliseconds is how long the whole check took.
 	Milliseconds int64 `json:"milliseconds"`
 }
@@ -155,7 +155,7 @@ func (c Check) lines(ctx context.Context, o Options) []Line {
 	for i, f := range findings {
 		out[i] = Line{
 			Check: text.Line(c.Name, maxText), Subject: text.Line(f.Subject, maxText), Verdict: f.Verdict,
-			Evidence: text.Line(f.Evidence, maxText), Mend: text.Line(f.Mend, maxText), Milliseconds: took,
+			Evidence: text.Line(f.Evidence, maxText), Remedy: text.Line(f.Remedy, maxText), Milliseconds: took,
 		}
 	}
 	return out
@@ -170,7 +170,7 @@ func (c Check) bounded(ctx context.Context, limit time.Duration) []Finding {
 	go func() {
 		defer func() {
 			if cause := recover(); cause != nil {
-				done <- []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("the check crashed: %v", cause), Mend: "this is a bug of butler: report it with this line"}}
+				done <- []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("the check crashed: %v", cause), Remedy: "this is a bug of butler: report it with this line"}}
 			}
 		}()
 		done <- c.Run(ctx)
@@ -181,7 +181,7 @@ func (c Check) bounded(ctx context.Context, limit time.Duration) []Finding {
 	case findings := <-done:
 		return findings
 	case <-late.C:
-		return []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("no answer within %s", limit), Mend: "the checked system does not respond: examine it with other tools"}}
+		return []Finding{{Verdict: Problem, Evidence: fmt.Sprintf("no answer within %s", limit), Remedy: "the checked system does not respond: examine it with other tools"}}
 	}
 }
 
@@ -190,12 +190,12 @@ func Good(subject, format string, args ...any) Finding {
 	return Finding{Verdict: OK, Subject: subject, Evidence: fmt.Sprintf(format, args...)}
 }
 
-// Doubt is a finding that somebody should look at.
-func Doubt(subject, evidence, mend string) Finding {
-	return Finding{Verdict: Warning, Subject: subject, Evidence: evidence, Mend: mend}
+// Warn returns a finding that somebody should look at.
+func Warn(subject, evidence, remedy string) Finding {
+	return Finding{Verdict: Warning, Subject: subject, Evidence: evidence, Remedy: remedy}
 }
 
-// Bad is a finding that something does not work.
-func Bad(subject, evidence, mend string) Finding {
-	return Finding{Verdict: Problem, Subject: subject, Evidence: evidence, Mend: mend}
+// Fail returns a finding that something does not work.
+func Fail(subject, evidence, remedy string) Finding {
+	return Finding{Verdict: Problem, Subject: subject, Evidence: evidence, Remedy: remedy}
 }

@@ -27,7 +27,7 @@ func TestRun_tellsEverythingInTheOrderOfTheTable(t *testing.T) {
 		began := time.Now()
 		got := doctor.Run(t.Context(), []doctor.Check{
 			{Name: "first", Run: slow},
-			{Name: "second", Run: said(doctor.Good("a", "%d ms", 3), doctor.Doubt("b", "small", "enlarge it"))},
+			{Name: "second", Run: said(doctor.Good("a", "%d ms", 3), doctor.Warn("b", "small", "enlarge it"))},
 			{Name: "third", Network: true, Run: slow},
 			{Name: "nothing to say", Run: said()},
 		}, doctor.Options{})
@@ -37,7 +37,7 @@ func TestRun_tellsEverythingInTheOrderOfTheTable(t *testing.T) {
 		want := doctor.Report{OK: 3, Warnings: 1, Lines: []doctor.Line{
 			{Check: "first", Verdict: doctor.OK, Evidence: "slow but well", Milliseconds: 2000},
 			{Check: "second", Subject: "a", Verdict: doctor.OK, Evidence: "3 ms"},
-			{Check: "second", Subject: "b", Verdict: doctor.Warning, Evidence: "small", Mend: "enlarge it"},
+			{Check: "second", Subject: "b", Verdict: doctor.Warning, Evidence: "small", Remedy: "enlarge it"},
 			{Check: "third", Verdict: doctor.OK, Evidence: "slow but well", Milliseconds: 2000},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -51,7 +51,7 @@ func TestRun_endsWhateverChecksDo(t *testing.T) {
 		release := make(chan struct{})
 		obedient := func(ctx context.Context) []doctor.Finding {
 			<-ctx.Done()
-			return []doctor.Finding{doctor.Bad("", "no answer: "+ctx.Err().Error(), "look")}
+			return []doctor.Finding{doctor.Fail("", "no answer: "+ctx.Err().Error(), "look")}
 		}
 		began := time.Now()
 		got := doctor.Run(t.Context(), []doctor.Check{
@@ -92,13 +92,13 @@ func TestRun_leavesTheNetworkAloneOffline(t *testing.T) {
 func TestRun_boundsAndCleansWhatIsTold(t *testing.T) {
 	many := make([]doctor.Finding, 1000)
 	for i := range many {
-		many[i] = doctor.Bad("x\ny", "\x1b[31mred\r\n"+strings.Repeat("é", 5000), strings.Repeat("z", 5000))
+		many[i] = doctor.Fail("x\ny", "\x1b[31mred\r\n"+strings.Repeat("é", 5000), strings.Repeat("z", 5000))
 	}
 	got := doctor.Run(t.Context(), []doctor.Check{{Name: "chatty", Run: said(many...)}}, doctor.Options{})
 	if len(got.Lines) != 201 || !strings.Contains(got.Lines[200].Evidence, "800 more") {
 		t.Fatalf("want 200 findings and how many more, got %d", len(got.Lines))
 	}
-	for _, text := range []string{got.Lines[0].Subject, got.Lines[0].Evidence, got.Lines[0].Mend} {
+	for _, text := range []string{got.Lines[0].Subject, got.Lines[0].Evidence, got.Lines[0].Remedy} {
 		if len([]rune(text)) > 610 || strings.ContainsAny(text, "\r\n\x1b") {
 			t.Errorf("not one clean short line: %.80q of %d", text, len(text))
 		}
@@ -123,8 +123,8 @@ func TestReport_isTextGroupedByCheck(t *testing.T) {
 	report := doctor.Report{OK: 2, Skipped: 1, Warnings: 1, Problems: 1, Lines: []doctor.Line{
 		{Check: "configuration", Verdict: doctor.OK, Evidence: "butler.yaml is valid, 2 destination instances"},
 		{Check: "qrs", Verdict: doctor.OK, Evidence: "sense-1 answers in 4 ms, version 39.3.0"},
-		{Check: "qrs", Subject: "clock", Verdict: doctor.Warning, Evidence: "its clock is 9s behind that of this machine", Mend: "let both machines take their time from the same NTP server"},
-		{Check: "qrs", Subject: "rights: tasks", Verdict: doctor.Problem, Evidence: "status: 403", Mend: "give the user the role RootAdmin"},
+		{Check: "qrs", Subject: "clock", Verdict: doctor.Warning, Evidence: "its clock is 9s behind that of this machine", Remedy: "let both machines take their time from the same NTP server"},
+		{Check: "qrs", Subject: "rights: tasks", Verdict: doctor.Problem, Evidence: "status: 403", Remedy: "give the user the role RootAdmin"},
 		{Check: "slack", Verdict: doctor.Skipped, Evidence: "needs another machine, and --offline is given"},
 	}}
 	if diff := cmp.Diff(wantText, report.Text()); diff != "" {

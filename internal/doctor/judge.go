@@ -18,14 +18,14 @@ const (
 )
 
 // Certificate judges when a certificate expires.
-func Certificate(subject string, ends, now time.Time, mend string) Finding {
+func Certificate(subject string, ends, now time.Time, remedy string) Finding {
 	left := ends.Sub(now)
 	date := ends.UTC().Format(time.DateOnly)
 	switch {
 	case left <= 0:
-		return Bad(subject, fmt.Sprintf("ended %d days ago, on %s", int(-left/day), date), mend)
+		return Fail(subject, fmt.Sprintf("ended %d days ago, on %s", int(-left/day), date), remedy)
 	case left < certificateSoon:
-		return Doubt(subject, fmt.Sprintf("ends in %d days, on %s", int(left/day), date), mend)
+		return Warn(subject, fmt.Sprintf("ends in %d days, on %s", int(left/day), date), remedy)
 	}
 	return Good(subject, "ends in %d days, on %s", int(left/day), date)
 }
@@ -36,7 +36,7 @@ func Clock(subject string, theirs, before, after time.Time) Finding {
 	// A Date header is cut to its second.
 	ahead, behind := theirs.Sub(after), before.Sub(theirs.Add(time.Second))
 	skew := max(ahead, behind, 0)
-	what, mend := fmt.Sprintf("the clocks agree within %s", skewDoubtful), "let both machines take their time from the same NTP server; check this one with timedatectl"
+	what, remedy := fmt.Sprintf("the clocks agree within %s", skewDoubtful), "let both machines take their time from the same NTP server; check this one with timedatectl"
 	switch {
 	case ahead > skewDoubtful:
 		what = fmt.Sprintf("its clock is %s ahead of that of this machine", skew.Round(time.Second))
@@ -46,7 +46,7 @@ func Clock(subject string, theirs, before, after time.Time) Finding {
 		return Good(subject, "%s", what)
 	}
 	if skew > skewBad {
-		return Bad(subject, what, mend)
+		return Fail(subject, what, remedy)
 	}
-	return Doubt(subject, what, mend)
+	return Warn(subject, what, remedy)
 }

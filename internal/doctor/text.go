@@ -20,8 +20,8 @@ func (r Report) Text() string {
 			what = l.Subject + ": " + what
 		}
 		fmt.Fprintf(&out, "  %-8s %s\n", l.Verdict, what)
-		if l.Mend != "" {
-			fmt.Fprintf(&out, "           what to do: %s\n", l.Mend)
+		if l.Remedy != "" {
+			fmt.Fprintf(&out, "           what to do: %s\n", l.Remedy)
 		}
 	}
 	var parts []string

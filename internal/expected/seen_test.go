@@ -16,7 +16,7 @@ func TestSeen_whatCannotBeLookedForIsAsItWas(t *testing.T) {
 		tasks    = expected.Look{Subject: "tasks", Odd: []string{"no task B"}}
 		refused  = expected.Look{Subject: "tags", Err: messages.Failure{Kind: messages.FailureRejected, Text: "status: 403"}}
 		away     = expected.Look{Subject: "tags", Err: errors.New("connection refused")}
-		mended   = expected.Look{Subject: "tags"}
+		fixed    = expected.Look{Subject: "tags"}
 		missing  = []string{"no tag A"}
 		odd      = []string{"no task B"}
 		because  = []string{"the tags cannot be looked for: rejected: status: 403"}
@@ -33,7 +33,7 @@ func TestSeen_whatCannotBeLookedForIsAsItWas(t *testing.T) {
 		"refused after it was seen":               {{tags, standing, false}, {refused, withheld, false}, {refused, withheld, false}},
 		"out of reach after it was seen":          {{tags, standing, false}, {away, standing, true}, {tags, standing, false}},
 		"refused, and out of reach then":          {{tags, standing, false}, {refused, withheld, false}, {away, withheld, true}},
-		"allowed again, and there":                {{tags, standing, false}, {refused, withheld, false}, {mended, onlyTask, false}},
+		"allowed again, and there":                {{tags, standing, false}, {refused, withheld, false}, {fixed, onlyTask, false}},
 		"refused from the first look on":          {{refused, expected.Standing{Odd: odd, Refused: because}, false}, {tags, standing, false}},
 		"out of reach, while others are answered": {{away, onlyTask, true}, {tags, standing, false}},
 	} {

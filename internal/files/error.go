@@ -52,8 +52,8 @@ type Error struct {
 	Op string
 	// Path is the operand that the error is about.
 	Path string
-	// What says what is wrong with Path, and Mend how to fix it.
-	What, Mend string
+	// What says what is wrong with Path, and Remedy how to fix it.
+	What, Remedy string
 	// Err is the cause, or nil.
 	Err error
 }
@@ -66,16 +66,16 @@ func (e *Error) Error() string {
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
-	return text + "; " + e.Mend
+	return text + "; " + e.Remedy
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-func refuse(kind Kind, path, what, mend string) *Error {
-	return &Error{Kind: kind, Path: path, What: what, Mend: mend}
+func refuse(kind Kind, path, what, remedy string) *Error {
+	return &Error{Kind: kind, Path: path, What: what, Remedy: remedy}
 }
 
-func invalid(path, what, mend string) *Error { return refuse(Invalid, path, what, mend) }
+func invalid(path, what, remedy string) *Error { return refuse(Invalid, path, what, remedy) }
 
 // explain turns an error of op into an Error. If it does not say which path it is about,
 // that is subject.
@@ -87,16 +87,16 @@ func explain(op, subject string, err error) error {
 		known.Op = op
 		return known
 	}
-	failed := &Error{Kind: Failed, Op: op, Path: subject, What: "was not done", Mend: "see the cause", Err: err}
+	failed := &Error{Kind: Failed, Op: op, Path: subject, What: "was not done", Remedy: "see the cause", Err: err}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		failed.Mend = "send it again, with more time"
+		failed.Remedy = "send it again, with more time"
 	case errors.Is(err, fs.ErrPermission):
-		failed.Mend = "give the user that the service runs as the right to do it"
+		failed.Remedy = "give the user that the service runs as the right to do it"
 	case oserr.Is(err, syscall.ENAMETOOLONG):
-		failed.Kind, failed.Mend = Invalid, "shorten the path"
+		failed.Kind, failed.Remedy = Invalid, "shorten the path"
 	case oserr.Is(err, syscall.ENOSPC, syscall.EDQUOT):
-		failed.Mend = "make room on the disk"
+		failed.Remedy = "make room on the disk"
 	}
 	return failed
 }

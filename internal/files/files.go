@@ -102,7 +102,7 @@ func (a *Approved) pairs(key string, configured []Pair) []pair {
 func (a *Approved) directory(key, configured string) (location, bool) {
 	at, err := parse(configured, a.system)
 	if err != nil {
-		a.warnings = append(a.warnings, key+": "+quoted(configured)+" "+err.What+" and approves nothing: "+err.Mend)
+		a.warnings = append(a.warnings, key+": "+quoted(configured)+" "+err.What+" and approves nothing: "+err.Remedy)
 		return location{}, false
 	}
 	if len(at.names) == 0 {

@@ -113,8 +113,8 @@ func wantKind(t *testing.T, err error, want Kind) {
 	if !ok || got.Kind != want {
 		t.Fatalf("want an error of kind %q, got %v", want, err)
 	}
-	if got.Op == "" || got.What == "" || got.Mend == "" {
-		t.Errorf("want an error that says what was done, what is wrong and how to mend it, got %+v", got)
+	if got.Op == "" || got.What == "" || got.Remedy == "" {
+		t.Errorf("want an error that says what was done, what is wrong and how to fix it, got %+v", got)
 	}
 }
 

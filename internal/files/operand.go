@@ -68,7 +68,7 @@ func inside(at, directory location) (rel string, ok bool) {
 func openRoot(directory location) (*os.Root, error) {
 	root, err := os.OpenRoot(directory.native() + "/.")
 	if missing(err) {
-		return nil, &Error{Kind: Failed, Path: directory.String(), What: "is approved and does not exist", Mend: "create it", Err: err}
+		return nil, &Error{Kind: Failed, Path: directory.String(), What: "is approved and does not exist", Remedy: "create it", Err: err}
 	}
 	return root, err
 }

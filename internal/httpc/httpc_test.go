@@ -90,7 +90,7 @@ func TestClient_readsTheCAFileAgainWhenItChanges(t *testing.T) {
 	}
 	writeCA(t, ca, server)
 	if _, err := send(t, client, server.URL, ""); err != nil {
-		t.Errorf("mended file: %v", err)
+		t.Errorf("corrected file: %v", err)
 	}
 }
 

@@ -12,11 +12,11 @@ import (
 	"butler/internal/destination"
 )
 
-func lookAt(t *testing.T, client *http.Client, address string) (destination.Sight, error) {
+func lookAt(t *testing.T, client *http.Client, address string) (destination.ProbeResult, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return Probe(client, address).Look(ctx)
+	return Probe(client, address).Run(ctx)
 }
 
 func TestProbe_asksForTheStartPageWithoutSecrets(t *testing.T) {
@@ -27,7 +27,7 @@ func TestProbe_asksForTheStartPageWithoutSecrets(t *testing.T) {
 	})
 	address := strings.Replace(server.URL, "http://", "http://ops:PASSWORD1@", 1) + "/services/T0KEN?sig=T0KEN"
 	seen, err := lookAt(t, newClient(t, destination.HTTPOptions{}), address)
-	if err != nil || seen.Detail != "answers, not encrypted" || seen.Doubt != "" || seen.Address != strings.TrimPrefix(server.URL, "http://") {
+	if err != nil || seen.Detail != "answers, not encrypted" || seen.Warning != "" || seen.Address != strings.TrimPrefix(server.URL, "http://") {
 		t.Errorf("got %+v, %v", seen, err)
 	}
 	if len(got) != 1 || got[0] != "HEAD / " {
@@ -70,7 +70,7 @@ func TestProbe_tellsOfCertificates(t *testing.T) {
 func TestProbe_doubtsAServerThatIsInTrouble(t *testing.T) {
 	server := startServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	seen, err := lookAt(t, newClient(t, destination.HTTPOptions{}), server.URL)
-	if err != nil || seen.Doubt != "it answers 502 Bad Gateway" || seen.Mend == "" {
+	if err != nil || seen.Warning != "it answers 502 Bad Gateway" || seen.Remedy == "" {
 		t.Errorf("got %+v, %v", seen, err)
 	}
 }
@@ -81,7 +81,7 @@ func TestProbe_endsWithItsContextAndBoundsAnswers(t *testing.T) {
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := Probe(newClient(t, destination.HTTPOptions{}), silent.URL).Look(ctx); err == nil || !strings.Contains(err.Error(), "did not answer in time") {
+	if _, err := Probe(newClient(t, destination.HTTPOptions{}), silent.URL).Run(ctx); err == nil || !strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("silent: %v", err)
 	}
 	huge := startServer(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) })

@@ -13,13 +13,13 @@ import (
 // Probe implements destination.Prober: it connects, logs in and disconnects. It makes a
 // connection of its own; the broker may end another one with the same client ID.
 func (c *Conn) Probe() destination.Probe {
-	return destination.Probe{Key: "mqtt " + c.o.Address + c.o.WebSocket, Look: c.look}
+	return destination.Probe{Key: "mqtt " + c.o.Address + c.o.WebSocket, Run: c.look}
 }
 
 var _ destination.Prober = (*Conn)(nil)
 
-func (c *Conn) look(ctx context.Context) (destination.Sight, error) {
-	seen := destination.Sight{Address: c.o.Address, Detail: "not encrypted"}
+func (c *Conn) look(ctx context.Context) (destination.ProbeResult, error) {
+	seen := destination.ProbeResult{Address: c.o.Address, Detail: "not encrypted"}
 	once := &Conn{o: c.o, log: c.log}
 	if c.o.TLS != nil {
 		once.o.TLS = func() (*tls.Config, error) {
@@ -37,7 +37,7 @@ func (c *Conn) look(ctx context.Context) (destination.Sight, error) {
 	began := time.Now()
 	l, err := once.open(ctx)
 	if err != nil {
-		return destination.Sight{}, fmt.Errorf("connect to %s: %s", c.o.Address, text.Excerpt(err.Error(), maxReason))
+		return destination.ProbeResult{}, fmt.Errorf("connect to %s: %s", c.o.Address, text.Excerpt(err.Error(), maxReason))
 	}
 	took := time.Since(began)
 	l.leave()

@@ -46,7 +46,7 @@ func TestProbe_connectsAndTakesLeave(t *testing.T) {
 			}
 			defer broker.Stop()
 			r := prepare(t, broker.Addr(), row.change, nil)
-			seen, err := r.Probe().Look(t.Context())
+			seen, err := r.Probe().Run(t.Context())
 			if want, fails := strings.CutPrefix(row.want, "!"); fails {
 				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "wr0ng-secret") {
 					t.Errorf("want a refusal with %q and without the password, got %v", want, err)
@@ -72,7 +72,7 @@ func TestProbe_ofASilentBrokerEnds(t *testing.T) {
 	r := prepare(t, listener.Addr().String(), func(o *mqttconn.Options) { o.Password = secret.String("s3cret") }, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := r.Probe().Look(ctx); err == nil {
+	if _, err := r.Probe().Run(ctx); err == nil {
 		t.Error("a broker that says nothing has accepted the client")
 	}
 }

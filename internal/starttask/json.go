@@ -138,4 +138,4 @@ func (n node) number() (float64, error) {
 	return number, nil
 }
 
-func (n node) refuse(reason, mend string) error { return &Problem{NotValid, n.place, reason, mend} }
+func (n node) refuse(reason, remedy string) error { return &Problem{NotValid, n.place, reason, remedy} }

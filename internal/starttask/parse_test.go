@@ -171,7 +171,7 @@ func wantProblem(t *testing.T, err error, kind ProblemKind, place, says string) 
 	if !ok {
 		t.Fatalf("want a *Problem, got %v", err)
 	}
-	if problem.Kind != kind || problem.Place != place || !strings.Contains(problem.Error(), says) || problem.Mend == "" {
+	if problem.Kind != kind || problem.Place != place || !strings.Contains(problem.Error(), says) || problem.Remedy == "" {
 		t.Errorf("want kind %d at %s with %q, got kind %d: %v", kind, place, says, problem.Kind, problem)
 	}
 	want := http.StatusBadRequest
@@ -281,7 +281,7 @@ func FuzzRequest(f *testing.F) {
 		} {
 			r, err := read()
 			if err != nil {
-				if p, ok := errors.AsType[*Problem](err); !ok || p.Place == "" || p.Reason == "" || p.Mend == "" {
+				if p, ok := errors.AsType[*Problem](err); !ok || p.Place == "" || p.Reason == "" || p.Remedy == "" {
 					t.Errorf("want a *Problem that says everything, got %#v", err)
 				}
 				continue

@@ -75,14 +75,14 @@ func (r Request) onlyPath() bool {
 }
 
 // Problem is a request that cannot be understood. It says where, what is wrong
-// there, and how to mend it.
+// there, and how to fix it.
 type Problem struct {
 	Kind ProblemKind
 	// Place is body, querystring or params, with the path within: "body/2/payload/tag".
 	Place string
 	// Reason completes the sentence that Place begins: "must be text".
 	Reason string
-	Mend   string
+	Remedy string
 }
 
 // ProblemKind is what sort of problem it is.
@@ -99,7 +99,7 @@ const (
 )
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Place + " " + p.Reason + ": " + p.Mend }
+func (p *Problem) Error() string { return p.Place + " " + p.Reason + ": " + p.Remedy }
 
 // Status returns the HTTP status for the problem.
 func (p *Problem) Status() int {

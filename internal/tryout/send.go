@@ -68,10 +68,10 @@ type Attempt struct {
 	Status string `json:"status,omitempty"`
 	Detail string `json:"detail,omitempty"`
 	// Reason says why the attempt failed, or why there is no recipient. Problem is the
-	// kind of failure as a text, and Mend the suggested correction.
+	// kind of failure as a text, and Remedy the suggested correction.
 	Reason  string `json:"reason,omitempty"`
 	Problem string `json:"problem,omitempty"`
-	Mend    string `json:"mend,omitempty"`
+	Remedy  string `json:"remedy,omitempty"`
 	// Milliseconds is the duration of the delivery.
 	Milliseconds int64 `json:"milliseconds"`
 }
@@ -300,7 +300,7 @@ func (o Options) attempt(ctx context.Context, b destination.Built, n messages.No
 		return out
 	}
 	out.Result, out.Reason = Failed, err.Error()
-	out.Problem, out.Mend = destination.Advise(err, b.Instance)
+	out.Problem, out.Remedy = destination.Advise(err, b.Instance)
 	return out
 }
 

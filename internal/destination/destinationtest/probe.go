@@ -45,9 +45,9 @@ func (fx Fixture) testProbe(t *testing.T) {
 }
 
 // looks returns one look for each key, none for a provider whose connection belongs to the program.
-func (b *bench) looks(t *testing.T) []func(context.Context) (destination.Sight, error) {
+func (b *bench) looks(t *testing.T) []func(context.Context) (destination.ProbeResult, error) {
 	t.Helper()
-	var out []func(context.Context) (destination.Sight, error)
+	var out []func(context.Context) (destination.ProbeResult, error)
 	known := map[string]bool{}
 	for _, built := range b.built {
 		prober, ok := built.Destination.(destination.Prober)
@@ -60,7 +60,7 @@ func (b *bench) looks(t *testing.T) []func(context.Context) (destination.Sight, 
 		probe := prober.Probe()
 		if !known[probe.Key] {
 			known[probe.Key] = true
-			out = append(out, probe.Look)
+			out = append(out, probe.Run)
 		}
 	}
 	return out

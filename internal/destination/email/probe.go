@@ -11,14 +11,14 @@ import (
 // Probe implements destination.Prober with a session that sends no mail.
 func (s *sender) Probe() destination.Probe {
 	// All uses of the section have the same settings.
-	return destination.Probe{Key: "smtp " + s.pool.address, Look: s.pool.probe}
+	return destination.Probe{Key: "smtp " + s.pool.address, Run: s.pool.probe}
 }
 
 var _ destination.Prober = (*sender)(nil)
 
 // probe connects, starts TLS and logs in as for a mail, and quits.
-func (s server) probe(ctx context.Context) (destination.Sight, error) {
-	seen := destination.Sight{Address: s.address}
+func (s server) probe(ctx context.Context) (destination.ProbeResult, error) {
+	seen := destination.ProbeResult{Address: s.address}
 	err := s.classify(ctx, func() (step, error) {
 		opened, at, err := s.open(ctx)
 		if err != nil {
@@ -34,14 +34,14 @@ func (s server) probe(ctx context.Context) (destination.Sight, error) {
 		return "", nil
 	})
 	if err != nil {
-		return destination.Sight{}, err
+		return destination.ProbeResult{}, err
 	}
 	if !s.settings.Auth.Enable {
 		seen.Detail += ", no login is configured"
 		return seen, nil
 	}
 	if seen.CertificateEnds.IsZero() {
-		seen.Doubt, seen.Mend = "the password goes over the network in clear text", "let the server offer STARTTLS, and set smtp.tls.requireTLS to true"
+		seen.Warning, seen.Remedy = "the password goes over the network in clear text", "let the server offer STARTTLS, and set smtp.tls.requireTLS to true"
 	}
 	seen.Detail = fmt.Sprintf("%s, logged in", seen.Detail)
 	return seen, nil

@@ -34,7 +34,7 @@ func TestProbe_logsInAndSendsNothing(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || seen.Detail != row.detail || !strings.Contains(seen.Doubt, row.doubt) || (row.doubt == "") != (seen.Doubt == "") {
+			if err != nil || seen.Detail != row.detail || !strings.Contains(seen.Warning, row.doubt) || (row.doubt == "") != (seen.Warning == "") {
 				t.Errorf("got %+v, %v", seen, err)
 			}
 			if row.tls == seen.CertificateEnds.IsZero() {

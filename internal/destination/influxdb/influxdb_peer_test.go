@@ -90,7 +90,7 @@ func TestRealInfluxDB16_storesEveryMeasurement(t *testing.T) {
 // seesOnTheWay checks the result of the probe.
 func seesOnTheWay(t *testing.T, built map[string]destination.Built, want string) {
 	t.Helper()
-	seen, err := built[string(messages.ReloadTaskFailed)].Destination.(destination.Prober).Probe().Look(t.Context())
+	seen, err := built[string(messages.ReloadTaskFailed)].Destination.(destination.Prober).Probe().Run(t.Context())
 	if err != nil || !strings.Contains(seen.Detail, want) {
 		t.Errorf("a look at the server: want %q, got %+v, %v", want, seen, err)
 	}

@@ -18,23 +18,23 @@ import (
 // are wrong.
 func (s *store) Probe() destination.Probe {
 	return destination.Probe{
-		Key:  name + " " + s.writer.target(),
-		Look: func(ctx context.Context) (destination.Sight, error) { return probe(ctx, s.writer) },
+		Key: name + " " + s.writer.target(),
+		Run: func(ctx context.Context) (destination.ProbeResult, error) { return probe(ctx, s.writer) },
 	}
 }
 
 var _ destination.Prober = (*store)(nil)
 
-func probe(ctx context.Context, w writer) (destination.Sight, error) {
+func probe(ctx context.Context, w writer) (destination.ProbeResult, error) {
 	answer, err := w.ask(ctx, http.MethodGet, "/ping")
 	if err != nil {
-		return destination.Sight{}, err
+		return destination.ProbeResult{}, err
 	}
 	reported := answer.Header.Get("X-Influxdb-Version")
 	version := text.Excerpt(cmp.Or(reported, "of unknown version"), maxVersion)
-	seen := destination.Sight{Detail: "InfluxDB " + version + " accepts points"}
+	seen := destination.ProbeResult{Detail: "InfluxDB " + version + " accepts points"}
 	if reported == "" {
-		seen.Doubt, seen.Mend = "does not report its version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort are those of the database"
+		seen.Warning, seen.Remedy = "does not report its version, as every InfluxDB does", "check whether influxDb.hostIP and influxDb.hostPort are those of the database"
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		seen.Clock = date
@@ -44,7 +44,7 @@ func probe(ctx context.Context, w writer) (destination.Sight, error) {
 		// The same query precedes the first write, which is made if it is answered or refused.
 		_, err := old.databases(ctx)
 		if _, refused := errors.AsType[*refusalError](err); err != nil && !refused {
-			return destination.Sight{}, err
+			return destination.ProbeResult{}, err
 		}
 	}
 	_, err = w.ask(ctx, http.MethodPost, w.target())
@@ -56,7 +56,7 @@ func probe(ctx context.Context, w writer) (destination.Sight, error) {
 	case answered && status.Code == http.StatusBadRequest:
 		// Version 2 refuses the empty body, but only after it has checked everything else.
 	default:
-		return destination.Sight{}, err
+		return destination.ProbeResult{}, err
 	}
 	return seen, nil
 }

@@ -76,13 +76,13 @@ func TestProbe_makesTheFirstQueryOfTheService(t *testing.T) {
 		return true
 	}}
 	d := startServer(t, s, 1, "")
-	seen, err := d.(destination.Prober).Probe().Look(t.Context())
+	seen, err := d.(destination.Prober).Probe().Run(t.Context())
 	if kind, _ := destination.KindOf(err); kind != destination.MisconfiguredKind || !strings.Contains(err.Error(), "show databases") {
 		t.Errorf("want a matter of the configuration, got %+v, %v", seen, err)
 	}
 	says = `{"results": [{}]}`
-	seen, err = d.(destination.Prober).Probe().Look(t.Context())
-	if err != nil || !strings.Contains(seen.Doubt, "its version") || seen.Mend == "" {
+	seen, err = d.(destination.Prober).Probe().Run(t.Context())
+	if err != nil || !strings.Contains(seen.Warning, "its version") || seen.Remedy == "" {
 		t.Errorf("want doubts about one without a version, got %+v, %v", seen, err)
 	}
 }

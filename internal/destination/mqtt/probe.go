@@ -12,8 +12,8 @@ func (p *publisher) Probe() destination.Probe {
 	if broker, ok := p.broker.(destination.Prober); ok {
 		return broker.Probe()
 	}
-	return destination.Probe{Key: name, Look: func(context.Context) (destination.Sight, error) {
-		return destination.Sight{}, errors.New("this connection to the MQTT broker can only be used, not looked at")
+	return destination.Probe{Key: name, Run: func(context.Context) (destination.ProbeResult, error) {
+		return destination.ProbeResult{}, errors.New("this connection to the MQTT broker can only be used, not looked at")
 	}}
 }
 

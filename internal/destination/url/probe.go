@@ -21,8 +21,8 @@ func (s *sender) Probe() destination.Probe {
 	// Only the request matters, not the error that it gets.
 	_ = probe.call(s.provider, s.target.URL.Reveal())
 	if probe.host == nil {
-		return destination.Probe{Key: s.target.URL.Reveal(), Look: func(context.Context) (destination.Sight, error) {
-			return destination.Sight{}, destination.Misconfigured(errors.New("the URL names no recipient"))
+		return destination.Probe{Key: s.target.URL.Reveal(), Run: func(context.Context) (destination.ProbeResult, error) {
+			return destination.ProbeResult{}, destination.Misconfigured(errors.New("the URL names no recipient"))
 		}}
 	}
 	return httpc.Probe(s.client, probe.host.String())

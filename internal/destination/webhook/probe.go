@@ -12,8 +12,8 @@ func (s *sender) Probe() destination.Probe {
 	client, err := s.caller()
 	if err != nil {
 		return destination.Probe{
-			Key:  s.target.String(),
-			Look: func(context.Context) (destination.Sight, error) { return destination.Sight{}, err },
+			Key: s.target.String(),
+			Run: func(context.Context) (destination.ProbeResult, error) { return destination.ProbeResult{}, err },
 		}
 	}
 	return httpc.Probe(client, s.target.String())

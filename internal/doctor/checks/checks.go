@@ -84,7 +84,7 @@ func Unreadable(ctx context.Context, err error) doctor.Report {
 	return doctor.Run(ctx, []doctor.Check{{Name: "configuration", Run: func(context.Context) []doctor.Finding {
 		problems, ok := errors.AsType[*config.Problems](err)
 		if !ok {
-			return []doctor.Finding{doctor.Bad("", err.Error(), "name a YAML file that can be read")}
+			return []doctor.Finding{doctor.Fail("", err.Error(), "name a YAML file that can be read")}
 		}
 		var out []doctor.Finding
 		for _, one := range problems.List {
@@ -102,7 +102,7 @@ func configurationChecks(p *inspection) []doctor.Check {
 			out = append(out, configurationFinding(one))
 		}
 		if p.Unbuilt != nil {
-			out = append(out, doctor.Bad("", p.Unbuilt.Error(), "correct it: the service does not start like this"))
+			out = append(out, doctor.Fail("", p.Unbuilt.Error(), "correct it: the service does not start like this"))
 		}
 		if len(out) == 0 {
 			what := "the built-in defaults are"
@@ -112,16 +112,16 @@ func configurationChecks(p *inspection) []doctor.Check {
 			out = append(out, doctor.Good("", "%s valid, %d destination instances", what, len(p.Built)))
 		}
 		if p.Unbuilt == nil && len(p.Built) == 0 {
-			out = append(out, doctor.Doubt("", "no destination is enabled, so nobody is told", "see docs/destinations.md"))
+			out = append(out, doctor.Warn("", "no destination is enabled, so nobody is told", "see docs/destinations.md"))
 		}
 		return out
 	}}}
 }
 
 func configurationFinding(p config.Problem) doctor.Finding {
-	mend := cmp.Or(p.Suggestion, "see docs/configuration.md")
+	remedy := cmp.Or(p.Suggestion, "see docs/configuration.md")
 	p.Suggestion, p.Path = "", strings.TrimSpace(p.Path)
-	f := doctor.Finding{Verdict: doctor.Problem, Mend: mend}
+	f := doctor.Finding{Verdict: doctor.Problem, Remedy: remedy}
 	if p.Warning {
 		f.Verdict, p.Warning = doctor.Warning, false // which the line says already
 	}
@@ -190,7 +190,7 @@ func (p *inspection) serviceFindings() []doctor.Finding {
 	out := []doctor.Finding{doctor.Good("", "runs, and is %s", state.State)}
 	for _, c := range state.Components {
 		if c.State != "up" {
-			out = append(out, doctor.Doubt(c.Name, c.State+": "+c.Reason, "see the log and docs/operations.md"))
+			out = append(out, doctor.Warn(c.Name, c.State+": "+c.Reason, "see the log and docs/operations.md"))
 		}
 	}
 	return out
@@ -235,7 +235,7 @@ func (p *inspection) portFinding(ctx context.Context, l listener) doctor.Finding
 	if _, runs := p.service(); runs && sockets.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
-	return doctor.Bad(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out which program uses it with %s, or change %s", whoHas('t', l.port), l.key))
+	return doctor.Fail(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out which program uses it with %s, or change %s", whoHas('t', l.port), l.key))
 }
 
 // whoHas returns the command that shows which program uses a port; the protocol is
@@ -252,7 +252,7 @@ func whoHas(protocol rune, port int) string {
 func timeZoneChecks(*inspection) []doctor.Check {
 	return []doctor.Check{{Name: "time zones", Run: func(context.Context) []doctor.Finding {
 		if _, err := time.LoadLocation("Europe/Stockholm"); err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), "install the package tzdata, or unset ZONEINFO")}
+			return []doctor.Finding{doctor.Fail("", err.Error(), "install the package tzdata, or unset ZONEINFO")}
 		}
 		now := time.Now()
 		return []doctor.Finding{doctor.Good("", "are known; here it is %s", now.Format("15:04 MST (-07:00)"))}

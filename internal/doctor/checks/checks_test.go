@@ -21,7 +21,7 @@ func TestUnreadable_tellsOfAFileThatCannotBeRead(t *testing.T) {
 	if len(report.Lines) != 1 {
 		t.Fatalf("want one line, got %+v", report.Lines)
 	}
-	if l := report.Lines[0]; l.Check != "configuration" || l.Verdict != doctor.Problem || l.Mend == "" || !strings.Contains(l.Evidence, "missing.yaml") {
+	if l := report.Lines[0]; l.Check != "configuration" || l.Verdict != doctor.Problem || l.Remedy == "" || !strings.Contains(l.Evidence, "missing.yaml") {
 		t.Errorf("want a problem of the configuration that names the file, got %+v", l)
 	}
 }
@@ -41,8 +41,8 @@ func TestDiskSpeed_claimsNoMoreThanWasMeasured(t *testing.T) {
 		if got.Verdict != c.verdict || !strings.Contains(got.Evidence, c.says) {
 			t.Errorf("%+v: want %v with %q, got %+v", c.speed, c.verdict, c.says, got)
 		}
-		if (got.Mend == "") != (c.verdict == doctor.OK) {
-			t.Errorf("%+v: what to do: %q", c.speed, got.Mend)
+		if (got.Remedy == "") != (c.verdict == doctor.OK) {
+			t.Errorf("%+v: what to do: %q", c.speed, got.Remedy)
 		}
 	}
 }

@@ -38,10 +38,10 @@ func destinationChecks(p *inspection) []doctor.Check {
 	var broker mqtt.Config
 	if p.Config.Section("mqttConfig", &broker) == nil && broker.Enable {
 		probe := p.Broker.Probe()
-		if look := probe.Look; broker.AzureEventGrid.Enable {
-			probe.Look = func(ctx context.Context) (destination.Sight, error) {
+		if look := probe.Run; broker.AzureEventGrid.Enable {
+			probe.Run = func(ctx context.Context) (destination.ProbeResult, error) {
 				if _, runs := p.service(); runs {
-					return destination.Sight{Detail: "not looked at, because the service has this client ID in use; /health tells of its connection"}, nil
+					return destination.ProbeResult{Detail: "not looked at, because the service has this client ID in use; /health tells of its connection"}, nil
 				}
 				return look(ctx)
 			}
@@ -62,20 +62,20 @@ func destinationChecks(p *inspection) []doctor.Check {
 
 func (w *probed) findings(ctx context.Context) []doctor.Finding {
 	before := time.Now()
-	seen, err := w.probe.Look(ctx)
+	seen, err := w.probe.Run(ctx)
 	after := time.Now()
 	users := fmt.Sprintf("for %d instances", w.count)
 	if w.count <= 1 {
 		users = "for " + w.first.Name
 	}
 	if err != nil {
-		_, mend := destination.Advise(err, w.first)
-		return []doctor.Finding{doctor.Bad("", err.Error()+", "+users, mend)}
+		_, remedy := destination.Advise(err, w.first)
+		return []doctor.Finding{doctor.Fail("", err.Error()+", "+users, remedy)}
 	}
 	address := cmp.Or(seen.Address, w.first.Name)
 	out := []doctor.Finding{doctor.Good(address, "%s, in %d ms, %s", seen.Detail, after.Sub(before).Milliseconds(), users)}
-	if seen.Doubt != "" {
-		out = append(out, doctor.Doubt(address, seen.Doubt, seen.Mend))
+	if seen.Warning != "" {
+		out = append(out, doctor.Warn(address, seen.Warning, seen.Remedy))
 	}
 	// Only certificates and clocks that are not OK get a line.
 	for _, judged := range []struct {

@@ -30,11 +30,11 @@ import (
 
 // certificateChecks read the certificates that the service presents.
 func certificateChecks(p *inspection) []doctor.Check {
-	type one struct{ key, file, mend string }
+	type one struct{ key, file, remedy string }
 	var files []one
 	if section := p.Config.QRS(); section.Enabled() && section.UseSSL {
-		const mend = "export the certificates again in the QMC, for this machine"
-		files = append(files, one{"cert.clientCert", section.ClientCert, mend}, one{"cert.clientCertCA", section.CA, mend})
+		const remedy = "export the certificates again in the QMC, for this machine"
+		files = append(files, one{"cert.clientCert", section.ClientCert, remedy}, one{"cert.clientCertCA", section.CA, remedy})
 	}
 	if section := p.Config.RESTServer(); section.Enable && section.TLS.Enable {
 		files = append(files, one{"restServerConfig.tls.cert", section.TLS.Cert, "renew it; callers of the REST API refuse it from then on"})
@@ -50,18 +50,18 @@ func certificateChecks(p *inspection) []doctor.Check {
 	return []doctor.Check{{Name: "certificates", Run: func(context.Context) []doctor.Finding {
 		var out []doctor.Finding
 		for _, f := range files {
-			const mend = "name a PEM file that this user may read"
+			const remedy = "name a PEM file that this user may read"
 			ignored := p.Config.Ignored() // a refused value was replaced by the default, which is not what to check
 			if at := slices.IndexFunc(ignored, func(one config.Problem) bool { return one.Path == f.key }); at >= 0 {
-				out = append(out, doctor.Bad(f.key, ignored[at].Reason, mend))
+				out = append(out, doctor.Fail(f.key, ignored[at].Reason, remedy))
 				continue
 			}
 			ends, err := certificateEnd(f.file)
 			if err != nil {
-				out = append(out, doctor.Bad(f.key, err.Error(), mend))
+				out = append(out, doctor.Fail(f.key, err.Error(), remedy))
 				continue
 			}
-			out = append(out, doctor.Certificate(f.key, ends, time.Now(), f.mend))
+			out = append(out, doctor.Certificate(f.key, ends, time.Now(), f.remedy))
 		}
 		return out
 	}}}
@@ -93,7 +93,7 @@ func certificateEnd(file string) (time.Time, error) {
 func udpChecks(p *inspection) []doctor.Check {
 	if !p.Config.UDP().Enable {
 		return []doctor.Check{{Name: "udp", Run: func(context.Context) []doctor.Finding {
-			return []doctor.Finding{doctor.Doubt("", "no task events are received", "set udpServerConfig.enable to true")}
+			return []doctor.Finding{doctor.Warn("", "no task events are received", "set udpServerConfig.enable to true")}
 		}}}
 	}
 	return []doctor.Check{{Name: "udp", Run: p.udpFindings}}
@@ -111,12 +111,12 @@ func (p *inspection) udpFindings(ctx context.Context) []doctor.Finding {
 	case runs && state.component("udp") == "up":
 		out = append(out, doctor.Good(subject, "the service receives task events on it"))
 	default:
-		out = append(out, doctor.Bad(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out which program uses it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
+		out = append(out, doctor.Fail(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out which program uses it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
 	}
 	if err != nil { // the rest is the same on any port
 		options.Port = 0
 		if socket, err = udp.Listen(ctx, options); err != nil {
-			return append(out, doctor.Bad("loop-back", err.Error(), "look at udpServerConfig.serverHost: it has to be an address of this machine"))
+			return append(out, doctor.Fail("loop-back", err.Error(), "look at udpServerConfig.serverHost: it has to be an address of this machine"))
 		}
 	}
 	defer socket.Close()
@@ -129,7 +129,7 @@ const roundTripTimeout = 2 * time.Second
 // roundTrip sends a datagram to a socket of this process.
 func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
 	const subject = "loop-back"
-	const mend = "look at the firewall of this machine (nft list ruleset, Windows Defender Firewall)"
+	const remedy = "look at the firewall of this machine (nft list ruleset, Windows Defender Firewall)"
 	ctx, cancel := context.WithTimeout(ctx, roundTripTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = socket.Close() })
@@ -139,16 +139,16 @@ func roundTrip(ctx context.Context, socket *udp.Socket) doctor.Finding {
 	_, port, _ := net.SplitHostPort(socket.Addr().String())
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", net.JoinHostPort(address.Reachable(socket.Addr().Addr().String()), port))
 	if err != nil {
-		return doctor.Bad(subject, err.Error(), mend)
+		return doctor.Fail(subject, err.Error(), remedy)
 	}
 	defer conn.Close()
 	if _, err := conn.Write([]byte(token)); err != nil {
-		return doctor.Bad(subject, err.Error(), mend)
+		return doctor.Fail(subject, err.Error(), remedy)
 	}
 	for {
 		batch, err := socket.ReadBatch()
 		if err != nil {
-			return doctor.Bad(subject, fmt.Sprintf("a datagram to %s did not arrive within %s", conn.RemoteAddr(), roundTripTimeout), mend)
+			return doctor.Fail(subject, fmt.Sprintf("a datagram to %s did not arrive within %s", conn.RemoteAddr(), roundTripTimeout), remedy)
 		}
 		for _, d := range batch {
 			if string(d.Payload) == token {
@@ -176,11 +176,11 @@ func buffer(granted, wanted int) doctor.Finding {
 	if granted >= wanted {
 		return doctor.Good("receive buffer", "%s", evidence)
 	}
-	mend := fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and the same line in /etc/sysctl.d/90-butler.conf; then restart the service", wanted)
+	remedy := fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and the same line in /etc/sysctl.d/90-butler.conf; then restart the service", wanted)
 	if granted < enoughBuffer {
 		evidence += "; a burst of task events may be lost"
 	}
-	return doctor.Doubt("receive buffer", evidence, mend)
+	return doctor.Warn("receive buffer", evidence, remedy)
 }
 
 // kernelLimit returns the limit on receive buffers, "" where the system has no such file.
@@ -219,7 +219,7 @@ func diskChecks(p *inspection) []doctor.Check {
 	var out []doctor.Check
 	if section := p.Config.Journal(); section.InMemory {
 		out = append(out, doctor.Check{Name: "journal", Run: func(context.Context) []doctor.Finding {
-			return []doctor.Finding{doctor.Doubt("", "is in memory: what is not told yet is lost with the process", "set journal.inMemory to false")}
+			return []doctor.Finding{doctor.Warn("", "is in memory: what is not told yet is lost with the process", "set journal.inMemory to false")}
 		}})
 	} else {
 		out = append(out, doctor.Check{Name: "journal", Run: func(ctx context.Context) []doctor.Finding {
@@ -250,7 +250,7 @@ func diskChecks(p *inspection) []doctor.Check {
 func writableFinding(ctx context.Context, directory, key string) doctor.Finding {
 	at := disk.Nearest(directory)
 	if _, err := disk.Try(ctx, at, 1); err != nil {
-		return doctor.Bad("directory", err.Error(), "let the user of the service write there, or change "+key)
+		return doctor.Fail("directory", err.Error(), "let the user of the service write there, or change "+key)
 	}
 	if at != directory {
 		return doctor.Good("directory", "%s is created when it is needed", directory)
@@ -265,11 +265,11 @@ func directoryFindings(ctx context.Context, directory, key string) []doctor.Find
 	free, err := disk.Free(at)
 	switch {
 	case err != nil:
-		out = append(out, doctor.Doubt("free space", err.Error(), ""))
+		out = append(out, doctor.Warn("free space", err.Error(), ""))
 	case free < noRoom:
-		out = append(out, doctor.Bad("free space", megabytes(free), "free some space now: without any, no event is accepted"))
+		out = append(out, doctor.Fail("free space", megabytes(free), "free some space now: without any, no event is accepted"))
 	case free < littleRoom:
-		out = append(out, doctor.Doubt("free space", megabytes(free), "free some space, or move "+key+" to a larger disk"))
+		out = append(out, doctor.Warn("free space", megabytes(free), "free some space, or move "+key+" to a larger disk"))
 	default:
 		out = append(out, doctor.Good("free space", "%s", megabytes(free)))
 	}
@@ -286,10 +286,10 @@ func ownerFindings(directory string) []doctor.Finding {
 	case owner == "":
 		return nil
 	case os.Geteuid() == 0:
-		return []doctor.Finding{doctor.Doubt(subject, "the journal belongs to the user "+owner+", whose rights are not those of this check",
+		return []doctor.Finding{doctor.Warn(subject, "the journal belongs to the user "+owner+", whose rights are not those of this check",
 			"run the check as that user: sudo -u '"+owner+"' butler doctor")}
 	}
-	return []doctor.Finding{doctor.Bad(subject, "the journal belongs to the user "+owner+", and its files cannot be read by this one",
+	return []doctor.Finding{doctor.Fail(subject, "the journal belongs to the user "+owner+", and its files cannot be read by this one",
 		"give every file of "+directory+" to the user of the service, as with chown -R, or run the check as that user")}
 }
 
@@ -297,13 +297,13 @@ func ownerFindings(directory string) []doctor.Finding {
 func speedFinding(ctx context.Context, directory string) doctor.Finding {
 	speed, err := disk.Try(ctx, disk.Nearest(directory), fsyncs)
 	if err != nil {
-		return doctor.Bad("disk speed", err.Error(), "see the finding about the directory")
+		return doctor.Fail("disk speed", err.Error(), "see the finding about the directory")
 	}
 	return judgeSpeed(speed)
 }
 
 func judgeSpeed(speed disk.Speed) doctor.Finding {
-	const subject, mend = "disk speed", "put journal.directory on a local SSD, not on a network share"
+	const subject, remedy = "disk speed", "put journal.directory on a local SSD, not on a network share"
 	median := speed.Median
 	if median <= 0 {
 		return doctor.Good(subject, "a record is on disk sooner than the clock of this machine can tell")
@@ -312,9 +312,9 @@ func judgeSpeed(speed disk.Speed) doctor.Finding {
 		median.Round(10*time.Microsecond), fsyncs, speed.Slowest.Round(10*time.Microsecond), int64(eventsARecord*time.Second/median))
 	switch {
 	case median > badDisk:
-		return doctor.Bad(subject, evidence, mend)
+		return doctor.Fail(subject, evidence, remedy)
 	case median > slowDisk:
-		return doctor.Doubt(subject, evidence, mend)
+		return doctor.Warn(subject, evidence, remedy)
 	}
 	return doctor.Good(subject, "%s", evidence)
 }
@@ -328,7 +328,7 @@ func accessChecks(p *inspection) []doctor.Check {
 	return []doctor.Check{{Name: "api keys", Run: func(context.Context) []doctor.Finding {
 		ring, err := keyfile.New(section.Auth.KeyFile).Read()
 		if err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), "let the user of the service read restServerConfig.auth.keyFile, and nobody write it but its owner")}
+			return []doctor.Finding{doctor.Fail("", err.Error(), "let the user of the service read restServerConfig.auth.keyFile, and nobody write it but its owner")}
 		}
 		now := time.Now()
 		var out []doctor.Finding
@@ -344,7 +344,7 @@ func accessChecks(p *inspection) []doctor.Check {
 			}
 		}
 		if good == 0 && section.Auth.Mode == "keys" {
-			return []doctor.Finding{doctor.Doubt("", "no key is valid, so nobody can call the REST API", "make one with butler apikey create")}
+			return []doctor.Finding{doctor.Warn("", "no key is valid, so nobody can call the REST API", "make one with butler apikey create")}
 		}
 		return append([]doctor.Finding{doctor.Good("", "%d are valid", good)}, out...)
 	}}}

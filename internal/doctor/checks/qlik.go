@@ -38,7 +38,7 @@ const (
 func qrsChecks(p *inspection) []doctor.Check {
 	if !p.Config.QRS().Enabled() {
 		return []doctor.Check{{Name: "qrs", Run: func(context.Context) []doctor.Finding {
-			return []doctor.Finding{doctor.Doubt("", "no repository is configured: alerts hold only what the event says, and no task can be started", "set configQRS.host")}
+			return []doctor.Finding{doctor.Warn("", "no repository is configured: alerts hold only what the event says, and no task can be started", "set configQRS.host")}
 		}}}
 	}
 	return []doctor.Check{{Name: "qrs", Network: true, Timeout: qrsCheckTimeout, Run: p.qrsFindings}}
@@ -53,11 +53,11 @@ func (p *inspection) qrsFindings(ctx context.Context) []doctor.Finding {
 	options.Timeout = min(cmp.Or(p.Config.Gate().Timeout, qrsCallTimeout), qrsCallTimeout)
 	client, err := qrs.New(options)
 	if err != nil {
-		return []doctor.Finding{doctor.Bad("", err.Error(), "mend configQRS and cert")}
+		return []doctor.Finding{doctor.Fail("", err.Error(), "correct configQRS and cert")}
 	}
 	defer client.Close()
 	before := time.Now()
-	seen, err := client.Look(ctx)
+	seen, err := client.Probe(ctx)
 	after := time.Now()
 	out := qrsConnection(seen, section.RejectUnauthorized, before, after)
 	if err != nil {
@@ -70,7 +70,7 @@ func (p *inspection) qrsFindings(ctx context.Context) []doctor.Finding {
 // expected reports what the configuration names and Qlik Sense does not have: a route
 // that depends on it tells nobody.
 func (p *inspection) expected(ctx context.Context, client *qrs.Client) []doctor.Finding {
-	const mend = "write it in the configuration as it is in the QMC, letter by letter, or make it there"
+	const remedy = "write it in the configuration as it is in the QMC, letter by letter, or make it there"
 	site, err := expected.SiteOf(p.Config.Section, p.Built)
 	if err != nil { // reported with the configuration
 		return nil
@@ -80,12 +80,12 @@ func (p *inspection) expected(ctx context.Context, client *qrs.Client) []doctor.
 		wrong := append(look.Missing, look.Odd...)
 		switch {
 		case look.Err != nil:
-			out = append(out, doctor.Doubt(look.Subject, look.Err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+look.Subject))
+			out = append(out, doctor.Warn(look.Subject, look.Err.Error(), userRemedy+"the role RootAdmin, or a security rule that may read "+look.Subject))
 		case len(wrong) == 0:
 			out = append(out, doctor.Good(look.Subject, "all that the configuration names exist"))
 		}
 		for _, one := range wrong {
-			out = append(out, doctor.Doubt(look.Subject, one, mend))
+			out = append(out, doctor.Warn(look.Subject, one, remedy))
 		}
 	}
 	return out
@@ -101,26 +101,26 @@ func (p *inspection) withoutCertificates(section config.QlikServer) []doctor.Fin
 }
 
 func qrsUnreachable(err error) doctor.Finding {
-	mend := "check whether configQRS.host and port are right, and whether a firewall lets this machine through to that port"
+	remedy := "check whether configQRS.host and port are right, and whether a firewall lets this machine through to that port"
 	if failed, ok := errors.AsType[*qrs.Error](err); ok && failed.Status() != 0 {
-		mend = "check whether configQRS is the repository itself, and whether X-Qlik-User in configQRS.headers.static names a user that it knows"
+		remedy = "check whether configQRS is the repository itself, and whether X-Qlik-User in configQRS.headers.static names a user that it knows"
 	} else if strings.Contains(err.Error(), "certificate") {
-		mend = "export the certificates again in the QMC (client.pem, client_key.pem, root.pem), write the host as its certificate names it, or see configQRS.rejectUnauthorized"
+		remedy = "export the certificates again in the QMC (client.pem, client_key.pem, root.pem), write the host as its certificate names it, or see configQRS.rejectUnauthorized"
 	}
-	return doctor.Bad("", err.Error(), mend)
+	return doctor.Fail("", err.Error(), remedy)
 }
 
 // qrsConnection judges certificate and clock of the repository.
-func qrsConnection(seen qrs.Sight, verified bool, before, after time.Time) []doctor.Finding {
+func qrsConnection(seen qrs.ProbeResult, verified bool, before, after time.Time) []doctor.Finding {
 	var out []doctor.Finding
 	if seen.TLS != "" {
 		switch {
 		case verified:
 			out = append(out, doctor.Good("TLS", "%s, the certificate is trusted", seen.TLS))
 		case seen.Untrusted == nil:
-			out = append(out, doctor.Doubt("TLS", seen.TLS+", the certificate is not verified, and could be", "set configQRS.rejectUnauthorized to true"))
+			out = append(out, doctor.Warn("TLS", seen.TLS+", the certificate is not verified, and could be", "set configQRS.rejectUnauthorized to true"))
 		default:
-			out = append(out, doctor.Doubt("TLS", seen.TLS+", the certificate is not verified, and would not be trusted: "+seen.Untrusted.Error(),
+			out = append(out, doctor.Warn("TLS", seen.TLS+", the certificate is not verified, and would not be trusted: "+seen.Untrusted.Error(),
 				"set cert.clientCertCA to the root.pem of this site and write configQRS.host as the certificate names it; then set configQRS.rejectUnauthorized to true"))
 		}
 		out = append(out, doctor.Certificate("server certificate", seen.CertificateEnds, after, "renew the certificates of Qlik Sense"))
@@ -160,15 +160,15 @@ func (p *inspection) rights(ctx context.Context, client *qrs.Client) []doctor.Fi
 	return out
 }
 
-const userMend = "give the user of configQRS.headers.static (X-Qlik-User) "
+const userRemedy = "give the user of configQRS.headers.static (X-Qlik-User) "
 
 func visible(ctx context.Context, client *qrs.Client, subject, kind string) doctor.Finding {
 	n, err := client.Count(ctx, kind)
 	switch {
 	case err != nil:
-		return doctor.Bad("rights: "+subject, err.Error(), userMend+"the role RootAdmin, or a security rule that may read "+subject)
+		return doctor.Fail("rights: "+subject, err.Error(), userRemedy+"the role RootAdmin, or a security rule that may read "+subject)
 	case n == 0:
-		return doctor.Doubt("rights: "+subject, "the user sees none", userMend+"the role RootAdmin, or a security rule that may read "+subject+"; fine when there are none yet")
+		return doctor.Warn("rights: "+subject, "the user sees none", userRemedy+"the role RootAdmin, or a security rule that may read "+subject+"; fine when there are none yet")
 	}
 	return doctor.Good("rights: "+subject, "the user sees %d", n)
 }
@@ -181,7 +181,7 @@ func allowed(subject, good, right string, err error) doctor.Finding {
 	if err == nil || answered && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, failed.Status()) {
 		return doctor.Good("rights: "+subject, "%s", good)
 	}
-	return doctor.Bad("rights: "+subject, err.Error(), userMend+right)
+	return doctor.Fail("rights: "+subject, err.Error(), userRemedy+right)
 }
 
 // startsTasks reports whether anybody can start tasks through the service.
@@ -202,18 +202,18 @@ func engineChecks(p *inspection) []doctor.Check {
 		return nil
 	}
 	return []doctor.Check{{Name: "engine", Network: true, Run: func(ctx context.Context) []doctor.Finding {
-		mend := fmt.Sprintf("look at configEngine and cert, and whether a firewall lets this machine through to port %d", p.Config.Engine().Server.Port)
+		remedy := fmt.Sprintf("look at configEngine and cert, and whether a firewall lets this machine through to port %d", p.Config.Engine().Server.Port)
 		if untried := p.withoutCertificates(p.Config.Engine().Server); untried != nil {
 			return untried
 		}
 		client, err := engine.New(*p.Engine)
 		if err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+			return []doctor.Finding{doctor.Fail("", err.Error(), remedy)}
 		}
 		defer client.Close()
 		began := time.Now()
 		if err := client.Ping(ctx); err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+			return []doctor.Finding{doctor.Fail("", err.Error(), remedy)}
 		}
 		return []doctor.Finding{doctor.Good("", "%s opens a session in %d ms", client.Address(), time.Since(began).Milliseconds())}
 	}}}
@@ -225,16 +225,16 @@ func cloudChecks(p *inspection) []doctor.Check {
 		return nil
 	}
 	return []doctor.Check{{Name: "qlik cloud", Network: true, Run: func(ctx context.Context) []doctor.Finding {
-		const mend = "look at qlikSenseCloud.event.mqtt.tenant: tenantUrl and auth.jwt.token"
+		const remedy = "look at qlikSenseCloud.event.mqtt.tenant: tenantUrl and auth.jwt.token"
 		client, err := tenant.New(*p.Tenant)
 		if err != nil {
-			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+			return []doctor.Finding{doctor.Fail("", err.Error(), remedy)}
 		}
 		defer client.Close()
 		began := time.Now()
 		_, err = client.Record(ctx, absentID)
 		if failed, ok := errors.AsType[*tenant.Error](err); err != nil && (!ok || failed.Failure().Kind != messages.FailureNotFound) {
-			return []doctor.Finding{doctor.Bad("", err.Error(), mend)}
+			return []doctor.Finding{doctor.Fail("", err.Error(), remedy)}
 		}
 		return []doctor.Finding{doctor.Good("", "%s", fmt.Sprintf("the tenant accepts the token, in %d ms", time.Since(began).Milliseconds()))}
 	}}}

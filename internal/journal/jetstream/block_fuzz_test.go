@@ -70,7 +70,7 @@ func partsOf(t *testing.T, body []byte) blockParts {
 }
 
 // FuzzBlock checks that whole records in a block are kept whatever else is in it, and
-// that they are found again in the mended block.
+// that they are found again in the repaired block.
 func FuzzBlock(f *testing.F) {
 	f.Add([]byte("one two three"), []byte{}, uint16(0), uint16(0))
 	f.Fuzz(func(t *testing.T, text, junk []byte, at, instead uint16) {

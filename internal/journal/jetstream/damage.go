@@ -67,7 +67,7 @@ func (i *inspection) streams() ([]string, error) {
 func (i *inspection) stream(name string) error {
 	path := streamPath(i.dir, name)
 	found := journal.Damage{Log: strings.TrimPrefix(name, prefix+"_")}
-	if err := i.mendMeta(path, name); err != nil {
+	if err := i.restoreMeta(path, name); err != nil {
 		return err
 	}
 	numbers, err := blockNumbers(filepath.Join(path, blocksDir))

@@ -67,9 +67,9 @@ func copyMeta(from, to string) error {
 	return nil
 }
 
-// mendMeta replaces a damaged description by its copy. Without a copy, a stream
+// restoreMeta replaces a damaged description by its copy. Without a copy, a stream
 // without records is removed, to be created again.
-func (i *inspection) mendMeta(path, stream string) error {
+func (i *inspection) restoreMeta(path, stream string) error {
 	if whole, err := metaIsWhole(path, stream); whole || err != nil {
 		return err
 	}

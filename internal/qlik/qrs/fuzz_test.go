@@ -45,7 +45,7 @@ var questions = map[string]func(*testing.T, *Client) (any, error){
 	"release":     func(t *testing.T, c *Client) (any, error) { return nil, c.Release(t.Context(), Analyzer, idA) },
 	"account":     func(t *testing.T, c *Client) (any, error) { return c.Account(t.Context(), idA) },
 	"system info": func(t *testing.T, c *Client) (any, error) { return c.SystemInfo(t.Context()) },
-	"look":        func(t *testing.T, c *Client) (any, error) { return c.Look(t.Context()) },
+	"look":        func(t *testing.T, c *Client) (any, error) { return c.Probe(t.Context()) },
 	"count":       func(t *testing.T, c *Client) (any, error) { return c.Count(t.Context(), "task") },
 	"named":       func(t *testing.T, c *Client) (any, error) { return c.Named(t.Context(), "tag", "Finance", idA) },
 	"start":       func(t *testing.T, c *Client) (any, error) { return nil, c.StartTask(t.Context(), idA) },

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Sight is the result of Look.
-type Sight struct {
+// ProbeResult is the result of Probe.
+type ProbeResult struct {
 	// Version is the version that the QRS reports; "" when it reports none.
 	Version string
 	// Clock is the time that it reported; the zero time when it reported none.
@@ -26,11 +26,11 @@ type Sight struct {
 	Untrusted error
 }
 
-// Look calls the QRS once, and returns what it shows of itself, even when the answer is
+// Probe calls the QRS once, and returns what it shows of itself, even when the answer is
 // an error.
-func (c *Client) Look(ctx context.Context) (Sight, error) {
-	var seen Sight
-	r := request{op: opPing, path: "about", seen: func(resp *http.Response) { seen = c.sightOf(resp) }}
+func (c *Client) Probe(ctx context.Context) (ProbeResult, error) {
+	var seen ProbeResult
+	r := request{op: opPing, path: "about", seen: func(resp *http.Response) { seen = c.resultOf(resp) }}
 	body, err := c.attempt(ctx, r)
 	if err != nil {
 		return seen, err
@@ -45,8 +45,8 @@ func (c *Client) Look(ctx context.Context) (Sight, error) {
 	return seen, nil
 }
 
-func (c *Client) sightOf(resp *http.Response) Sight {
-	var seen Sight
+func (c *Client) resultOf(resp *http.Response) ProbeResult {
+	var seen ProbeResult
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		seen.Clock = date
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestClient_lookTellsWhatTheQRSIs(t *testing.T) {
 	c, _ := plain(t, always(qliktest.Response{Body: `{"buildVersion":"39.3.0"}`}))
-	seen, err := c.Look(t.Context())
+	seen, err := c.Probe(t.Context())
 	if err != nil || seen.Version != "39.3.0" || seen.TLS != "" || time.Since(seen.Clock) > time.Minute {
 		t.Errorf("got %+v, %v", seen, err)
 	}
@@ -21,7 +21,7 @@ func TestClient_lookTellsWhatTheQRSIs(t *testing.T) {
 
 func TestClient_lookKeepsWhatItSawOfARefusal(t *testing.T) {
 	c, server := plain(t, always(qliktest.Response{Status: http.StatusForbidden}))
-	seen, err := c.Look(t.Context())
+	seen, err := c.Probe(t.Context())
 	if err == nil || seen.Clock.IsZero() {
 		t.Errorf("got %+v, %v", seen, err)
 	}
@@ -38,7 +38,7 @@ func TestClient_lookOfASilentOrOddQRSEnds(t *testing.T) {
 	} {
 		c, _ := plain(t, always(response))
 		c.documentLimit = 1 << 20
-		if seen, err := c.Look(t.Context()); err == nil {
+		if seen, err := c.Probe(t.Context()); err == nil {
 			t.Errorf("%s: got %+v", name, seen)
 		}
 	}
@@ -46,7 +46,7 @@ func TestClient_lookOfASilentOrOddQRSEnds(t *testing.T) {
 	c, _ := plain(t, func(qliktest.Request) qliktest.Response { <-release; return qliktest.Response{} })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.Look(ctx); err == nil {
+	if _, err := c.Probe(ctx); err == nil {
 		t.Error("silence is an answer")
 	}
 	close(release)
