@@ -71,8 +71,9 @@ type Receipt struct {
 // Instance is one configured use of a destination: one queue, one pace, one breaker,
 // one metric label. The configuration determines how many a destination has.
 type Instance struct {
-	// Name is unique and stable, and the metric label: "email/reload_task_failed",
-	// "webhook/reload_task_failed/1".
+	// Name is unique, and the metric label: "email/reload_task_failed". Waiting notices
+	// are found by it, so it must not change with an address. In a list it ends in the
+	// position, from 1: "webhook/reload_task_failed/1".
 	Name string
 	// Path is the key that configures it, from the root of the configuration.
 	Path string
