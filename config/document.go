@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -126,6 +127,12 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 		return p
 	}
 	p.Line, _ = strconv.Atoi(m[1])
+	if name, ok := missingAnchor(m[2]); ok {
+		p.Line = firstLine(data, regexp.MustCompile(`(?:^|[\s\[{,])\*`+regexp.QuoteMeta(name)))
+		p.Reason += ": a text that begins with * is the name of an anchor, and there is none of that name"
+		p.Suggestion = "put the text in quotes"
+		return p
+	}
 	p.Reason += ": " + printable(m[2])
 	misplaced := strings.HasPrefix(m[2], "did not find expected key") || strings.HasPrefix(m[2], "did not find expected '-'")
 	unreadable := 0
@@ -137,11 +144,18 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 		p.Line, p.Suggestion = unreadable, "save the file as UTF-8 without control characters"
 	case indentedWithTab(data, p.Line):
 		p.Suggestion = "indent with spaces; YAML does not allow tabs there"
+	case oddSpace(data, p.Line) > 0:
+		p.Line, p.Suggestion = oddSpace(data, p.Line), "replace the non-breaking or otherwise special space in this line by an ordinary one"
+	case strings.HasPrefix(m[2], "found unexpected end of stream") && openQuote(data, math.MaxInt) > 0:
+		p.Line, p.Suggestion = openQuote(data, math.MaxInt), closeQuote
 	case misplaced:
 		p.Suggestion = "put the whole text in quotes"
 		var indentation bool
 		if p.Line, indentation = firstMisplaced(data, err); indentation {
 			p.Suggestion = "indent it like the keys around it"
+		}
+		if at := openQuote(data, p.Line); at > 0 {
+			p.Line, p.Suggestion = at, closeQuote
 		}
 	default:
 		for _, s := range slips {
@@ -153,6 +167,9 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	return p
 }
 
+// closeQuote is the suggestion for a quote that is not closed.
+const closeQuote = "close the quote that begins in this line"
+
 // singleQuotes is the suggestion for a Windows path in double quotes.
 const singleQuotes = `put a path with backslashes in single quotes: 'C:\butler\client.pem'`
 
@@ -162,7 +179,59 @@ var slips = []struct{ says, remedy string }{
 	{"mapping values are not allowed", "put a text that holds a colon in quotes"},
 	{"found character that cannot start any token", "put a text that begins with @, % or ` in quotes"},
 	{"could not find expected ':'", "write a key with a colon and a space after it"},
-	{"unknown anchor", "put a text that begins with * in quotes, or name an anchor that there is"},
+}
+
+// missingAnchor returns the name in the error of an anchor that does not exist. It is not
+// shown: it may be a password that begins with *.
+func missingAnchor(says string) (name string, ok bool) {
+	says, ok = strings.CutPrefix(says, "unknown anchor '")
+	return strings.TrimSuffix(says, "' referenced"), ok
+}
+
+// firstLine returns the first line that matches, 0 when none does.
+func firstLine(data []byte, pattern *regexp.Regexp) int {
+	n := 0
+	for text := range bytes.Lines(data) {
+		n++
+		if pattern.Match(text) {
+			return n
+		}
+	}
+	return 0
+}
+
+// specialSpace matches a line whose indentation, or the space after its key, contains a
+// space that is none for YAML, as in text copied from a web page.
+var specialSpace = regexp.MustCompile(`^\s*(?:- *)?(?:[\w.-]+: *)?[\x{A0}\x{2000}-\x{200B}\x{202F}\x{3000}]`)
+
+// oddSpace returns the first such line up to the given one, 0 when there is none.
+func oddSpace(data []byte, line int) int {
+	if at := firstLine(data, specialSpace); at <= line+1 {
+		return at
+	}
+	return 0
+}
+
+// startedQuote matches a value that begins with a quote which its line does not close.
+var startedQuote = regexp.MustCompile(`^\s*(?:- *)?(?:[\w.-]+: +)?(?:(')(?:[^']|'')*|(")(?:[^"\\]|\\.)*)\r?\n?$`)
+
+// openQuote returns the line with a quote that is not closed before the given line; 0
+// when there is none. The parser takes everything up to the next quote for the value,
+// and reports an error only there.
+func openQuote(data []byte, line int) int {
+	n, at := 0, 0
+	var quote []byte
+	for text := range bytes.Lines(data) {
+		if n++; n >= line {
+			break
+		}
+		if at > 0 && bytes.Contains(text, quote) {
+			at = 0
+		} else if m := startedQuote.FindSubmatch(text); at == 0 && m != nil {
+			at, quote = n, append(m[1], m[2]...)
+		}
+	}
+	return at
 }
 
 // firstUnreadable returns the first line that is not UTF-8 or holds control

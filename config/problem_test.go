@@ -124,7 +124,22 @@ func TestLoad_refusesWhatIsNoConfigurationFile(t *testing.T) {
 			[]string{"3: is not valid YAML: could not find expected ':' (write a key with a colon and a space after it)"},
 		},
 		{"unclosed", "Butler: {logLevel: info\n", []string{"1: is not valid YAML: did not find expected ',' or '}'"}},
-		{"unknown anchor", "Butler: *other\n", []string{" is not valid YAML: unknown anchor 'other' referenced (put a text that begins with * in quotes, or name an anchor that there is)"}},
+		{
+			"password that begins with a star", "Butler:\n  password: *geheim\n",
+			[]string{"2: is not valid YAML: a text that begins with * is the name of an anchor, and there is none of that name (put the text in quotes)"},
+		},
+		{
+			"quote that is not closed", "Butler:\n  a:\n    subject: 'Fehler in {{taskName}}\n    b: 1\n    directory: '.'\n",
+			[]string{"3: is not valid YAML: did not find expected key (close the quote that begins in this line)"},
+		},
+		{
+			"double quote that is not closed", "Butler:\n  a: \"x\n  b: 1\n",
+			[]string{"2: is not valid YAML: found unexpected end of stream (close the quote that begins in this line)"},
+		},
+		{
+			"space of a web page in the indentation", "Butler:\n  a:\n\u00a0   enable: true\n    b: 1\n",
+			[]string{"3: is not valid YAML: mapping values are not allowed in this context (replace the non-breaking or otherwise special space in this line by an ordinary one)"},
+		},
 		{
 			"not UTF-8", "Butler:\n  logLevel: inf\xf6\n",
 			[]string{"2: is not valid YAML: incomplete UTF-8 octet sequence (save the file as UTF-8 without control characters)"},

@@ -244,7 +244,7 @@ func (m *machine) suppress(i *item) {
 	m.changedWindows[i.key] = true
 	m.end(i, outbox.Outcome{
 		Ended: messages.NoticeSuppressed,
-		Reason: fmt.Sprintf("rate limit: notice %s of the same kind was delivered, and holds further ones back until %s",
+		Reason: fmt.Sprintf("rate limit: notice %s of the same kind was delivered; no further ones are sent until %s",
 			window.OpenedBy, window.Until.UTC().Format(time.RFC3339)),
 	})
 }

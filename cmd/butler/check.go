@@ -52,7 +52,14 @@ func report(cmd *cobra.Command, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s: no problems\n", cfg.File())
+	warnings := ""
+	switch n := len(cfg.Warnings()); {
+	case n == 1:
+		warnings = ", 1 warning"
+	case n > 1:
+		warnings = fmt.Sprintf(", %d warnings", n)
+	}
+	fmt.Fprintf(out, "%s: no problems%s\n", cfg.File(), warnings)
 	for _, b := range table.Built() {
 		off := app.SwitchedOff(cfg, b.Instance)
 		if off != "" {

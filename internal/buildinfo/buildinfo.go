@@ -48,6 +48,6 @@ func Read() Info {
 
 // Describe returns the description for people, on several lines.
 func (i Info) Describe() string {
-	return fmt.Sprintf("butler %s\n  revision  %s\n  built of  %s\n  with      %s\n  for       %s\n",
+	return fmt.Sprintf("butler %s\n  revision   %s\n  committed  %s\n  compiler   %s\n  platform   %s\n",
 		i.Version, i.Revision, cmp.Or(i.Time, "unknown"), i.GoVersion, i.Platform)
 }

@@ -115,7 +115,7 @@ type show struct {
 }
 
 // acts are the events, repeated in this order: every type of task, and the same failure
-// twice, so that the second alert is held back.
+// twice, so that the second alert is suppressed.
 var acts = []struct {
 	typ     qlik.TaskType
 	n       int
@@ -226,7 +226,7 @@ func (s *show) settled(n messages.NoticeSettled) {
 		}
 		s.line(green, "    → %s%s%s", n.Instance, to, again)
 	case messages.NoticeSuppressed:
-		s.line(grey, "    ⋯ %s%s held back: %s", n.Instance, to, n.Reason)
+		s.line(grey, "    ⋯ %s%s suppressed: %s", n.Instance, to, n.Reason)
 	case messages.NoticeParked:
 		s.line(red, "    ✗ %s%s parked: %s", n.Instance, to, n.Reason)
 	}

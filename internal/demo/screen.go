@@ -79,16 +79,16 @@ func (s *show) conclude() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n%d events\n\n%-46s %9s %9s %9s\n", s.events, "DESTINATION", "DELIVERED", "HELD BACK", "PARKED")
+	fmt.Fprintf(&out, "\n%d events\n\n%-46s %9s %10s %9s\n", s.events, "DESTINATION", "DELIVERED", "SUPPRESSED", "PARKED")
 	sum := map[messages.NoticeOutcome]int{}
 	for _, name := range slices.Sorted(maps.Keys(s.tally)) {
 		row := s.tally[name]
-		fmt.Fprintf(&out, "%-46s %9d %9d %9d\n", name, row[messages.NoticeDelivered], row[messages.NoticeSuppressed], row[messages.NoticeParked])
+		fmt.Fprintf(&out, "%-46s %9d %10d %9d\n", name, row[messages.NoticeDelivered], row[messages.NoticeSuppressed], row[messages.NoticeParked])
 		for outcome, n := range row {
 			sum[outcome] += n
 		}
 	}
-	fmt.Fprintf(&out, "%-46s %9d %9d %9d", "in all", sum[messages.NoticeDelivered], sum[messages.NoticeSuppressed], sum[messages.NoticeParked])
+	fmt.Fprintf(&out, "%-46s %9d %10d %9d", "in all", sum[messages.NoticeDelivered], sum[messages.NoticeSuppressed], sum[messages.NoticeParked])
 	s.text(out.String())
 }
 

@@ -103,7 +103,7 @@ func (p *Problems) Template(path, source string) {
 // TemplateFiles notes problems of a template file: the first of files that exists.
 func (p *Problems) TemplateFiles(path string, files []string) {
 	if err := template.CheckFiles(files); err != nil {
-		p.Warn(path, err.Error(), "the built-in layout is sent until the file is there and good")
+		p.Warn(path, err.Error(), "the built-in layout is sent until the file exists and is valid")
 		return
 	}
 	p.Misfits(path, template.MisfitsOfFiles(files))
