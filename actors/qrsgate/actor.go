@@ -38,14 +38,15 @@ func Props(opts Options) *actor.Props {
 }
 
 // Changed brings a new port and new rules. Running calls finish on the old port, and
-// their answers count. MaxConcurrent does not change.
+// their answers count, unless this is another QRS. MaxConcurrent does not change.
 type Changed struct {
 	// Port is nil for no QRS.
 	Port Port
 	// Host is its name.
 	Host  string
 	Rules Rules
-	// Elsewhere says that this is another QRS, so that cached answers are not used.
+	// Elsewhere says that this is another QRS: cached answers are not used, and running
+	// calls are cancelled and made again.
 	Elsewhere bool
 }
 
@@ -146,6 +147,9 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 			g.opts.ReadCache.put(e.Reply)
 		case startCall:
 			g.start(ctx, e)
+		case cancelCalls:
+			g.effects.Close()
+			g.effects = actorkit.NewEffects(g.pool)
 		case tellHealth:
 			g.tell(e)
 		case countCache:

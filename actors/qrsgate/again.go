@@ -41,6 +41,35 @@ func (m *machine) release(e *entry) {
 	}
 }
 
+// startAgain forgets everything that is known of the QRS, and its calls. What they were
+// to answer is queued again, in its old place.
+func (m *machine) startAgain() []effect {
+	m.emptyCaches()
+	for _, e := range m.running {
+		if e.live == 0 {
+			continue
+		}
+		e.attempt, e.betweenAttempts, e.known = 0, false, scriptLog{}
+		if next := m.waiting[e.key]; next != nil {
+			for _, w := range next.waiters {
+				w.entry = e
+			}
+			e.waiters, e.live = append(e.waiters, next.waiters...), e.live+next.live
+		}
+		m.waiting[e.key] = e
+	}
+	clear(m.running)
+	clear(m.calls)
+	clear(m.lanes[:])
+	clear(m.queues[:])
+	m.retries = nil
+	for _, e := range m.waiting {
+		e.held = false
+		m.queue(e)
+	}
+	return []effect{cancelCalls{}}
+}
+
 // forget removes an entry that nobody waits for any more, unless a call for it is running.
 func (m *machine) forget(e *entry) {
 	without := func(from []*entry) []*entry {

@@ -34,6 +34,8 @@ type (
 		Result  messages.Execution
 		Timeout time.Duration
 	}
+	// cancelCalls ends the running calls without an outcome.
+	cancelCalls struct{}
 	// tellHealth reports that the QRS has become reachable or unreachable.
 	tellHealth struct {
 		Up     bool
@@ -49,6 +51,7 @@ type (
 func (sendReply) isEffect()    {}
 func (readCachePut) isEffect() {}
 func (startCall) isEffect()    {}
+func (cancelCalls) isEffect()  {}
 func (tellHealth) isEffect()   {}
 func (countCache) isEffect()   {}
 

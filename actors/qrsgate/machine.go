@@ -43,8 +43,6 @@ type machine struct {
 	// problem is why the QRS is out of reach, trouble the same without what is specific
 	// to the call that failed.
 	problem, trouble string
-	// since is when the present QRS was configured. Older answers are from another one.
-	since time.Time
 }
 
 type callID uint64
@@ -70,15 +68,20 @@ const replyLead = time.Second
 func newMachine(now time.Time, rules Rules, random func() float64, last *callID) *machine {
 	m := &machine{
 		rules: rules, random: random, breaker: newBreaker(now, rules.Breaker), lastCall: last,
-		caches: map[operation]*cache{}, waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
+		waiting: map[key]*entry{}, calls: map[callID]*call{}, running: map[key]*entry{},
 		failing: map[key]bool{},
 	}
+	m.emptyCaches()
+	return m
+}
+
+func (m *machine) emptyCaches() {
+	m.caches = map[operation]*cache{}
 	for op := range operation(operationCount) {
 		if operations[op].cached {
-			m.caches[op] = newCache(rules.CacheSize)
+			m.caches[op] = newCache(m.rules.CacheSize)
 		}
 	}
-	return m
 }
 
 // begin is the first input.
@@ -90,13 +93,15 @@ func (m *machine) begin(now time.Time) []effect {
 }
 
 // change sets new rules, with a new breaker, since nothing is known of the new port.
+// Another QRS answers everything that waits: no answer of the old one is given any more.
 func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
 	m.rules, m.breaker, m.reportedUp, m.problem, m.trouble = rules, newBreaker(now, rules.Breaker), nil, "", ""
 	clear(m.failing)
+	var effects []effect
 	if elsewhere {
-		m.since = now
+		effects = m.startAgain()
 	}
-	effects := m.begin(now)
+	effects = append(effects, m.begin(now)...)
 	if rules.NotConfigured {
 		m.problem, m.trouble = notConfigured, notConfigured
 		effects = append(effects, m.flush(now)...)
@@ -149,7 +154,7 @@ func (m *machine) recall(now time.Time, q question) (cachedAnswer, bool) {
 		return cachedAnswer{}, false
 	}
 	known, ok := m.caches[q.key.op].get(q.key)
-	return known, ok && !known.at.Before(m.since) && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
+	return known, ok && now.Sub(known.at) <= max(m.rules.StaleFor, m.rules.TTL)
 }
 
 // freshFor returns the age up to which a cached answer counts as fresh.

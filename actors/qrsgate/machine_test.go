@@ -63,6 +63,8 @@ func (b *bench) take(effects []effect) {
 			b.replies[attempt] = e.Message
 		case startCall:
 			b.calls = append(b.calls, e)
+		case cancelCalls:
+			b.calls = nil
 		case tellHealth:
 			b.health = append(b.health, e)
 		case countCache:

@@ -1,7 +1,10 @@
 package qrsgate
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +17,7 @@ import (
 // Under any interleaving of questions, answers, failures and deadlines: every
 // question is answered exactly once and not after its deadline, a task or result
 // is asked for by one call at a time, the limits hold, an answer without a flag is
-// not older than allowed, and the machine always wants to be woken in time.
+// not older than allowed, no answer is of a repository that was replaced before, and the machine always wants to be woken in time.
 func TestMachine_answersEverythingOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := Rules{
@@ -22,11 +25,15 @@ func TestMachine_answersEverythingOnce(t *testing.T) {
 			TTL: 20 * time.Second, StaleFor: time.Minute, Timeout: 10 * time.Second, ScriptLogTimeout: 15 * time.Second,
 			Breaker: BreakerSettings{Failures: rapid.IntRange(1, 3).Draw(t, "failures")},
 		}
-		w := &world{bench: newBench(t, rules), deadlines: map[int]time.Time{}, young: map[int]time.Duration{}, askedAt: map[int]time.Time{}}
+		w := &world{
+			bench: newBench(t, rules), deadlines: map[int]time.Time{}, young: map[int]time.Duration{}, askedAt: map[int]time.Time{},
+			checked: map[int]bool{},
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"":       w.check,
 			"ask":    w.askSomething,
 			"answer": w.answerSomething,
+			"move":   w.moveAway,
 			"wait":   func(t *rapid.T) { w.wait(time.Duration(rapid.IntRange(1, 8000).Draw(t, "ms")) * time.Millisecond) },
 		})
 		for len(w.calls) > 0 || len(w.m.retries) > 0 {
@@ -50,6 +57,25 @@ type world struct {
 	deadlines map[int]time.Time
 	young     map[int]time.Duration
 	askedAt   map[int]time.Time
+	// repository counts the repositories, checked has the questions whose answers were
+	// found to be of the one that was present then.
+	repository int
+	checked    map[int]bool
+}
+
+// moveAway gives the machine another repository. An outcome of the one before may
+// have been on its way.
+func (w *world) moveAway(t *rapid.T) {
+	before := w.calls
+	w.repository++
+	w.move()
+	if len(before) == 0 {
+		return
+	}
+	late := rapid.SampledFrom(before).Draw(t, "late")
+	if effects := w.m.finished(w.now, late.ID, outcome{}); len(effects) > 0 {
+		t.Fatalf("an outcome of the old repository had the effects %+v", effects)
+	}
 }
 
 func (w *world) askSomething(t *rapid.T) {
@@ -94,7 +120,7 @@ func (w *world) finish(t *rapid.T, index int) {
 	if kind != messages.FailureNone {
 		got.failure = messages.Failure{Kind: kind, Text: "no"}
 	}
-	stamp := w.stampOf(c).Format(time.RFC3339Nano)
+	stamp := fmt.Sprint(w.repository, " ", w.stampOf(c).Format(time.RFC3339Nano))
 	for _, id := range c.IDs {
 		if kind != messages.FailureNone && c.Op != opScriptLog || !rapid.Bool().Draw(t, "exists") {
 			continue
@@ -177,7 +203,12 @@ func (w *world) checkAnswer(t *rapid.T, attempt int) {
 	if name == "" {
 		return
 	}
-	stamp, err := time.Parse(time.RFC3339Nano, name)
+	repository, began, _ := strings.Cut(name, " ")
+	if !w.checked[attempt] && repository != strconv.Itoa(w.repository) {
+		t.Fatalf("question %d got an answer of repository %s, the present one is %d", attempt, repository, w.repository)
+	}
+	w.checked[attempt] = true
+	stamp, err := time.Parse(time.RFC3339Nano, began)
 	if err != nil {
 		t.Fatal(err)
 	}
