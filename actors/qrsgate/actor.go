@@ -2,7 +2,9 @@ package qrsgate
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -75,6 +77,9 @@ type gate struct {
 	alarm    actorkit.Alarm
 	// answers are the replies of the current step to askers that want them in one message.
 	answers map[messages.Ref][]any
+	// open are the questions that are not answered yet.
+	open         map[uint64]question
+	lastQuestion uint64
 
 	failures  *logx.Repeated
 	counting  bool
@@ -87,13 +92,16 @@ func (g *gate) Receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		g.effects, g.answers = actorkit.NewEffects(g.pool), map[messages.Ref][]any{}
+		g.open = map[uint64]question{}
 		g.failures = logx.NewRepeated(summaryEvery, operationCount*8)
 		g.machine = newMachine(now, g.opts.Rules, g.opts.Rand.Float64, g.lastCall)
 		g.perform(ctx, g.machine.begin(now))
-	case *actor.Stopping, *actor.Restarting:
-		g.effects.Close()
-		g.alarm.Stop()
-		g.summaries.Stop()
+	case *actor.Restarting:
+		g.end()
+		g.giveUp(ctx, now)
+		return
+	case *actor.Stopping:
+		g.end()
 		return
 	case callFinished:
 		g.logFailure(ctx, now, message)
@@ -107,17 +115,44 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.summarise(now)
 		return
 	case messages.Lookups:
-		g.perform(ctx, g.machine.ask(now, questionsOf(message)...))
+		g.perform(ctx, g.machine.ask(now, g.numbered(questionsOf(message)...)...))
 	default:
 		q, ok := questionOf(message)
 		if !ok {
 			return
 		}
-		g.perform(ctx, g.machine.ask(now, q))
+		g.perform(ctx, g.machine.ask(now, g.numbered(q)...))
 	}
 	g.reply(ctx)
 	g.alarm.Set(ctx, g.machine.next(), due{})
 	g.opts.Metrics.load(len(g.machine.deadlines), len(g.machine.calls))
+}
+
+// numbered notes that questions are open.
+func (g *gate) numbered(questions ...question) []question {
+	for i := range questions {
+		g.lastQuestion++
+		questions[i].number = g.lastQuestion
+		g.open[g.lastQuestion] = questions[i]
+	}
+	return questions
+}
+
+func (g *gate) end() {
+	g.effects.Close()
+	g.alarm.Stop()
+	g.summaries.Stop()
+}
+
+// giveUp answers every open question after a crash, whatever the state of the machine,
+// so that its asker asks again at once instead of waiting until its deadline.
+func (g *gate) giveUp(ctx actor.Context, now time.Time) {
+	crashed := messages.Failure{Kind: messages.FailureBusy, Text: "the look-up was interrupted, because the part of the service that makes it had to be restarted"}
+	for _, number := range slices.Sorted(maps.Keys(g.open)) {
+		q := g.open[number]
+		g.send(ctx, sendReply{To: q.replyTo, Question: number, Message: q.reply(answer{failure: crashed, at: now}), Together: q.together})
+	}
+	g.reply(ctx)
 }
 
 // change applies a new port and new rules.
@@ -138,11 +173,7 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case sendReply:
-			if e.Together {
-				g.answers[e.To] = append(g.answers[e.To], e.Message)
-			} else {
-				actorkit.Reply(ctx, e.To, e.Message)
-			}
+			g.send(ctx, e)
 		case readCachePut:
 			g.opts.ReadCache.put(e.Reply)
 		case startCall:
@@ -156,6 +187,15 @@ func (g *gate) perform(ctx actor.Context, effects []effect) {
 			g.opts.Metrics.cache(e)
 		}
 	}
+}
+
+func (g *gate) send(ctx actor.Context, e sendReply) {
+	delete(g.open, e.Question)
+	if e.Together {
+		g.answers[e.To] = append(g.answers[e.To], e.Message)
+		return
+	}
+	actorkit.Reply(ctx, e.To, e.Message)
 }
 
 // reply sends the replies that are wanted in one message.

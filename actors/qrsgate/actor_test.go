@@ -344,8 +344,48 @@ func TestGate_aCallOfAnEarlierLifeAnswersNothing(t *testing.T) {
 			t.Fatal("the gate did not crash")
 		}
 		got := actortest.Of[messages.LookupTaskReply](s.probe)
-		if len(got) != 1 || got[0].Task.ID != guid(2) || got[0].Failure.Failed() {
-			t.Errorf("after the crash: %+v, want task %s", got, guid(2))
+		if len(got) != 2 || got[0].TaskID != guid(1) || !got[0].Failure.Retryable() {
+			t.Fatalf("answers: %+v, want first that task %s is to be asked for again", got, guid(1))
+		}
+		if got[1].Task.ID != guid(2) || got[1].Failure.Failed() {
+			t.Errorf("after the crash: %+v, want task %s", got[1], guid(2))
+		}
+	})
+}
+
+// The crash comes in the step that answers the first question, before its reply is sent.
+func TestGate_aCrashAnswersEverythingThatWaits(t *testing.T) {
+	port := &qliktest.Port{Task: everyTask, Before: taking(time.Second)}
+	onStage(t, Options{Port: port, Rules: Rules{MaxConcurrent: 2, Breaker: BreakerSettings{Failures: 1}}}, func(s *stage) {
+		s.onHealth = func() { actorkit.Fail(errors.New("the gate is to crash")) }
+		together := messages.Lookups{Commands: []any{
+			s.addressed(messages.LookupExecution{TaskID: guid(1), Attempt: 7}), s.addressed(messages.LookupExecution{TaskID: guid(2), Attempt: 8}),
+		}}
+		s.ask(messages.LookupTask{TaskID: guid(1)}, messages.FetchScriptLog{TaskID: guid(1)}, together)
+		time.Sleep(time.Second) // the first outcome tells the health
+		synctest.Wait()
+		s.onHealth = nil
+		time.Sleep(time.Second)
+		synctest.Wait()
+		failures := map[int]bool{}
+		for _, m := range s.probe.All() {
+			replies := []any{m.Message}
+			if answers, ok := m.Message.(messages.Answers); ok {
+				replies = answers.Replies
+			}
+			for _, reply := range replies {
+				attempt := messages.AttemptOf(reply)
+				if _, twice := failures[attempt]; twice {
+					t.Errorf("question %d is answered twice", attempt)
+				}
+				failures[attempt] = messages.Failure{Kind: failureIn(reply)}.Retryable()
+			}
+		}
+		if diff := cmp.Diff(map[int]bool{1: true, 2: true, 7: true, 8: true}, failures); diff != "" {
+			t.Errorf("questions with a failure that is worth trying again (-want +got):\n%s", diff)
+		}
+		if got := len(actortest.Of[messages.Answers](s.probe)); got != 1 {
+			t.Errorf("%d messages for what was asked together, want 1", got)
 		}
 	})
 }

@@ -76,6 +76,8 @@ type question struct {
 	deadline time.Time
 	// full says that the whole script log is wanted.
 	full bool
+	// number identifies the question for the gate.
+	number uint64
 	// together says that the asker wants the replies of one step in one message.
 	together bool
 }

@@ -13,8 +13,8 @@
 // with a cached answer, marked stale, if there is one and the asker accepts it. An
 // object over which the QRS fails again and again does not open the breaker, and is
 // asked for in calls of its own. A script log that does not exist yet is asked for again
-// after the pause that the port names. A crash loses the waiting commands; their askers
-// have deadlines of their own and ask again.
+// after the pause that the port names. A crash cancels the running
+// calls, and answers every waiting command with a failure that is worth trying again.
 //
 // Its answers about tasks are also in a ReadCache for some seconds, where executions find
 // them without a message.

@@ -14,6 +14,7 @@ type (
 	// one step in one message.
 	sendReply struct {
 		To       messages.Ref
+		Question uint64
 		Message  any
 		Together bool
 	}

@@ -369,7 +369,7 @@ func (m *machine) answer(q question, a answer) sendReply {
 	if task, ok := a.value.(messages.Task); ok && !q.fresh() {
 		a.app, a.owner = m.atHand(q, task, a.at)
 	}
-	return sendReply{To: q.replyTo, Message: q.reply(a), Together: q.together}
+	return sendReply{To: q.replyTo, Question: q.number, Message: q.reply(a), Together: q.together}
 }
 
 // answerFrom returns the answer of a cached one.
