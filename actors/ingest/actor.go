@@ -56,9 +56,10 @@ type shared struct {
 
 // Messages of the actor to itself.
 type (
-	upkeepDue  struct{}
-	openDue    struct{}
-	resolveDue struct{}
+	upkeepDue struct{}
+	openDue   struct{}
+	// resolveDue: the addresses of from are to be looked up again.
+	resolveDue struct{ from Sources }
 	// lingerDue: a former socket was read for long enough.
 	lingerDue struct{ reader uint64 }
 	// opened is a socket, with who may send to it, or why there is none.
@@ -114,7 +115,7 @@ func (a *ingest) Receive(ctx actor.Context) {
 			a.former.close()
 		}
 	case resolveDue:
-		a.resolve(ctx)
+		a.resolve(ctx, message)
 	case sourcesResolved:
 		a.resolved(ctx, message)
 	}

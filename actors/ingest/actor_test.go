@@ -775,6 +775,26 @@ func TestIngest_aChangeForgetsNoAddressOfANameWithoutAnAnswer(t *testing.T) {
 	})
 }
 
+// The timer may have fired before the change that stops it.
+func TestIngest_aLookUpThatIsDueEndsWithItsConfiguration(t *testing.T) {
+	former, present := &names{entries: []string{"10.0.0.1"}}, &names{entries: []string{"10.0.0.1"}}
+	for name, next := range map[string]Sources{"every source is accepted": nil, "another list": present} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(in *intake) { in.opts.Sources = former }, func(in *intake) {
+				in.opts.Kit.System.Root.Send(in.pid, Changed{Rules: rules(), Sources: next})
+				in.opts.Kit.System.Root.Send(in.pid, resolveDue{former})
+				in.sleep(resolveEvery / 2)
+				if in.sockets() != 1 || in.wire().isClosed() {
+					t.Errorf("%d sockets were opened, want the first one still in use", in.sockets())
+				}
+				if present.asked != 0 {
+					t.Errorf("the new list was looked up %d times before its time", present.asked)
+				}
+			})
+		})
+	}
+}
+
 func TestIngest_failsClosedWithoutAnySource(t *testing.T) {
 	who := &names{err: udp.ErrNoSources}
 	inBubble(t, func(in *intake) { in.opts.Sources = who }, func(in *intake) {

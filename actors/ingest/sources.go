@@ -26,7 +26,10 @@ const (
 // meanwhile.
 var resolveRetry = backoff.Policy{Base: 5 * time.Second, Max: resolveEvery}
 
-func (a *ingest) resolve(ctx actor.Context) {
+func (a *ingest) resolve(ctx actor.Context, due resolveDue) {
+	if due.from != a.opts.Sources { // a change came before it; perhaps every source is accepted now
+		return
+	}
 	sources, last := a.opts.Sources, a.shared.sources
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
 		set, err := sources.Resolve(bounded, last)
@@ -64,5 +67,5 @@ func (a *ingest) resolveLater(ctx actor.Context) {
 		every = min(every, resolveRetry.Ceiling(a.unresolved))
 	}
 	a.resolveTimer.Stop()
-	a.resolveTimer = actorkit.After(ctx, every, resolveDue{})
+	a.resolveTimer = actorkit.After(ctx, every, resolveDue{a.opts.Sources})
 }
