@@ -16,6 +16,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -131,6 +132,8 @@ type (
 		serial     uint64
 		settlement outbox.Settlement
 		ended      []messages.NoticeSettled
+		// err says why a notice of it still waits; nil if none does.
+		err error
 	}
 	wakeDue    struct{}
 	summaryDue struct{}
@@ -191,6 +194,9 @@ func (d *delivery) Receive(ctx actor.Context) {
 		d.latest = attempted{}
 	case settlementRecorded:
 		d.reports.ended(msg.settlement, msg.ended)
+		if msg.err != nil { // after the restart the notice is in the backlog
+			actorkit.Fail(fmt.Errorf("settle notices: %w", msg.err))
+		}
 		d.step(ctx, settled{serial: msg.serial})
 	case wakeDue:
 		d.step(ctx, due{})
@@ -369,7 +375,7 @@ func (d *delivery) settle(ctx actor.Context, do settle) {
 	post, onSettled, steps, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
 	d.opts.Outbox.Settle(place, do.settlement, func(ended []messages.NoticeSettled, err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, outbox.ErrStillWaits) {
 			return // the ledger is closed; the notices are loaded again after the restart
 		}
 		for _, end := range ended {
@@ -378,7 +384,7 @@ func (d *delivery) settle(ctx actor.Context, do settle) {
 				onSettled(end)
 			}
 		}
-		post(settlementRecorded{serial: do.serial, settlement: do.settlement, ended: ended})
+		post(settlementRecorded{serial: do.serial, settlement: do.settlement, ended: ended, err: err})
 	})
 }
 

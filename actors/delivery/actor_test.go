@@ -634,6 +634,46 @@ func TestDelivery_aJournalThatCannotBeReadIsNoFaultOfTheDestination(t *testing.T
 	})
 }
 
+// silent is a ledger that cannot read waiting notices for now.
+type silent struct {
+	*journal.Ledger
+	now atomic.Bool
+}
+
+func (s *silent) Get(b journal.Bucket, key string) ([]byte, bool, error) {
+	if b == "notice" && s.now.Load() {
+		return nil, false, journal.ErrUnavailable
+	}
+	return s.Ledger.Get(b, key)
+}
+
+func TestDelivery_parksANoticeOnceTheJournalCanBeReadAgain(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		t := f.t
+		ledger := &silent{Ledger: f.ledger}
+		box, err := outbox.Open(ledger, outbox.Options{})
+		must(t, err)
+		f.outbox = box
+		calls := 0
+		f.start("a", &provider{answer: func(context.Context, messages.Notice) error {
+			calls++
+			ledger.now.Store(calls == 1)
+			return destination.Permanent(errors.New("no such user"))
+		}})
+		f.alert("1", "task", "a")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		f.wantOutcomes(map[string]string{"1-a": "open"})
+		ledger.now.Store(false)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		f.wantOutcomes(map[string]string{"1-a": "parked"})
+		if list, err := box.Parked(outbox.ParkedFilter{}); err != nil || len(list) != 1 || list[0].Alert != "alert-1" || calls != 2 {
+			t.Errorf("%+v is parked after %d attempts (%v), want the notice with its alert after two", list, calls, err)
+		}
+	})
+}
+
 func TestDelivery_everyLineSaysWhatItIsAbout(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		p := &provider{answer: func(_ context.Context, n messages.Notice) error {

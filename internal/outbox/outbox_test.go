@@ -765,6 +765,100 @@ func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 	}
 }
 
+func TestSettle_doesNotBlockRecordingWhileItReadsNotices(t *testing.T) {
+	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "notice", during: func() {}}
+	o := open(t, ledger)
+	o.Record(decision(), nil, ignoreError)
+	reads := 0
+	ledger.during = func() {
+		if reads++; o.Locked() {
+			t.Error("every record waits for this read")
+		}
+	}
+	o.Settle(email, parked("n1"), ignore)
+	if reads != 1 {
+		t.Errorf("%d reads, want 1", reads)
+	}
+}
+
+// The end of a notice becomes durable while another settlement of it is about to read it.
+func TestSettle_endsANoticeOnceThoughItReadsMeanwhile(t *testing.T) {
+	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "notice", during: func() {}}
+	o := open(t, ledger)
+	o.Record(told("n1", "n2"), nil, ignoreError)
+	ends := map[messages.NoticeID]int{}
+	count := func(ended []messages.NoticeSettled, _ error) {
+		for _, e := range ended {
+			ends[e.ID]++
+		}
+	}
+	ledger.Hold()
+	o.Settle(slack, parked("n1"), count)
+	ledger.during = func() {
+		if o.Locked() {
+			t.Fatal("the end could not become durable during this read")
+		}
+		ledger.Resume()
+	}
+	both := delivered("n2")
+	both.Outcomes = append(both.Outcomes, delivered("n1").Outcomes...)
+	both.Outcomes = append(both.Outcomes, both.Outcomes...)
+	o.Settle(slack, both, count)
+	if diff := cmp.Diff(map[messages.NoticeID]int{"n1": 1, "n2": 1}, ends); diff != "" {
+		t.Errorf("ends of the notices differ (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[journal.Bucket]int{"alert": 1, "told": 1, "parked": 1}, size(ledger)); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
+	}
+}
+
+// failing is a ledger that cannot read one waiting notice for now.
+type failing struct {
+	*outboxtest.Ledger
+	key string
+	err error
+}
+
+func (f *failing) Get(b journal.Bucket, key string) ([]byte, bool, error) {
+	if b == "notice" && key == f.key && f.err != nil {
+		return nil, false, f.err
+	}
+	return f.Ledger.Get(b, key)
+}
+
+// A notice that is parked without its record could never be replayed.
+func TestSettle_parksNoNoticeThatCannotBeReadForNow(t *testing.T) {
+	ledger := &failing{Ledger: &outboxtest.Ledger{}, key: "n1@" + slack.Instance, err: journal.ErrUnavailable}
+	o := open(t, ledger)
+	o.Record(told("n1", "n2"), nil, ignoreError)
+	both := parked("n1")
+	both.Outcomes = append(both.Outcomes, parked("n2").Outcomes...)
+	var ended []messages.NoticeSettled
+	var failed error
+	settle := func(s outbox.Settlement) {
+		o.Settle(slack, s, func(e []messages.NoticeSettled, err error) { ended, failed = e, err })
+	}
+	settle(both)
+	if !errors.Is(failed, outbox.ErrStillWaits) || !errors.Is(failed, journal.ErrUnavailable) || len(ended) != 1 || ended[0].ID != "n2" {
+		t.Errorf("the settlement ended %+v with %v, want n2 alone and the error of n1", ended, failed)
+	}
+	if got := o.ParkedCounts()[slack]; got != 1 || !o.Pending(slack.Instance, "n1") {
+		t.Errorf("%d count as parked, n1 waits: %t; want n2 parked and n1 waiting", got, o.Pending(slack.Instance, "n1"))
+	}
+
+	settle(delivered("n1")) // that needs no record, and must not be sent again
+	if len(ended) != 1 || failed != nil || o.Pending(slack.Instance, "n1") {
+		t.Errorf("the delivery ended %+v with %v, want n1", ended, failed)
+	}
+
+	o.Record(told("n1", "n2"), nil, ignoreError)
+	ledger.err = nil
+	settle(parked("n1"))
+	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil || failed != nil {
+		t.Errorf("the replay answers %v, the parking %v", err, failed)
+	}
+}
+
 // While a parked notice is read, another goroutine drops it.
 func TestDrop_doesNotBlockRecordingDuringReads(t *testing.T) {
 	ledger := &slow{Ledger: &outboxtest.Ledger{}, bucket: "parked", during: func() {}}
@@ -930,5 +1024,49 @@ func TestOutbox_overTheRealLedger(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[journal.Bucket]int{}, size(ledger)); diff != "" {
 		t.Errorf("nothing is left (-want +got):\n%s", diff)
+	}
+}
+
+// Of such a notice not even the record is kept in memory.
+func TestOutbox_replaysANoticeWithTheLongestTexts(t *testing.T) {
+	log, err := memory.New().Open(t.Context(), "ledger", journal.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger, err := journal.OpenLedger(t.Context(), log, journal.LedgerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := open(t, ledger)
+	longest := strings.Repeat("å", 500) // more are not taken from a datagram
+	d := decision()
+	d.Alert.Key, d.Alert.Event.TaskName = messages.ExecutionKey(longest), longest
+	d.Notices = d.Notices[:1]
+	d.Notices[0].Recipient = strings.Repeat("a", 64) + "@" + strings.Repeat("b", 251) + ".com"
+	d.Notices[0].SuppressBy = longest + "|" + d.Notices[0].Recipient
+
+	durable := make(chan error, 1)
+	o.Record(d, nil, func(err error) { durable <- err })
+	if err := <-durable; err != nil {
+		t.Fatal(err)
+	}
+	o.Settle(email, parked("n1"), func(_ []messages.NoticeSettled, err error) { durable <- err })
+	if err := <-durable; err != nil {
+		t.Fatal(err)
+	}
+	var announced messages.NoticeHead
+	if err := o.Replay(t.Context(), "n1", noon, func(n messages.NoticeHead) { announced = n }); err != nil {
+		t.Fatal(err)
+	}
+	want := d.Notices[0]
+	want.Exempt, want.Expires = true, time.Time{}
+	if diff := cmp.Diff(want, announced); diff != "" {
+		t.Errorf("replayed notice differs (-want +got):\n%s", diff)
+	}
+	if n, err := o.Notice(email.Instance, "n1"); err != nil || n.Alert.Key != d.Alert.Key {
+		t.Errorf("the key of the replayed notice is %q (%v)", n.Alert.Key, err)
+	}
+	if err := ledger.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,9 @@
 package outbox
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -66,14 +69,19 @@ func (s Settlement) Parks() bool {
 // maxReason is the maximum length of a stored reason, in bytes.
 const maxReason = 500
 
+// ErrStillWaits is the error for a settlement that is durable without the notices that
+// were to be parked and could not be read for now. They still wait.
+var ErrStillWaits = errors.New("a notice that is to be parked cannot be read for now")
+
 // Settle commits a settlement of one instance. done runs on the ledger's goroutine
-// when it is durable, with the notices that ended; its error is journal.ErrClosed or
-// nil. A notice that does not wait any more, or whose end is being committed already,
-// is skipped.
+// when it is durable, with the notices that ended; its error is journal.ErrClosed,
+// ErrStillWaits or nil. A notice that does not wait any more, or whose end is being
+// committed already, is skipped.
 func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettled, error)) {
 	o.settling.Lock()
 	defer o.settling.Unlock()
-	ops, gone, ended := o.outcomes(at, s)
+	found, unread := o.readSettled(at, s.Outcomes)
+	ops, gone, ended := o.outcomes(at, found, s.At)
 	for key, window := range s.Windows {
 		ops = append(ops, journal.Op{
 			Bucket: bucketWindow, Key: windowKey(at.Instance, key), Value: encode(windowRecord(window)),
@@ -88,28 +96,76 @@ func (o *Outbox) Settle(at Place, s Settlement, done func([]messages.NoticeSettl
 			delete(o.ending, settled.ID)
 		}
 		o.mu.Unlock()
-		done(ended, err)
+		done(ended, cmp.Or(err, unread))
 	})
 }
 
-// outcomes returns the changes for the outcomes of a settlement, the notices that these
-// remove, and the notices that end. The caller holds settling.
-func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []removedNotice, ended []messages.NoticeSettled) {
+// settleable is an outcome with the record of its waiting notice.
+type settleable struct {
+	Outcome
+	record noticeRecord
+	// raw is the encoded record.
+	raw []byte
+	// unreadable says why there is no record, nil if there is one.
+	unreadable error
+}
+
+// readSettled reads the notices that outcomes are about, without those that do not wait or
+// whose end is being committed. The caller holds settling, so no other end of them begins
+// meanwhile, but not mu: a long record is read from disk.
+//
+// It leaves out a notice that is to be parked and cannot be read for now, because without
+// its record it could not be replayed. The error, ErrStillWaits, names those.
+func (o *Outbox) readSettled(at Place, outcomes []Outcome) (found []settleable, unread error) {
+	for _, outcome := range outcomes {
+		if !o.mayEnd(outcome.ID) {
+			continue
+		}
+		raw, ok, err := o.ledger.Get(bucketNotice, noticeKey(outcome.ID, at.Instance))
+		if !ok && err == nil {
+			continue
+		}
+		one := settleable{Outcome: outcome, raw: raw, unreadable: err}
+		if err == nil {
+			one.unreadable = decode(raw, &one.record)
+		}
+		if one.Ended == messages.NoticeParked && one.unreadable != nil && !errors.Is(one.unreadable, journal.ErrCorrupt) {
+			unread = errors.Join(unread, fmt.Errorf("%w: notice %s: %w", ErrStillWaits, outcome.ID, one.unreadable))
+			continue
+		}
+		one.record.Attempts, one.record.Panics = outcome.Attempts, outcome.Panics
+		found = append(found, one)
+	}
+	return found, unread
+}
+
+// mayEnd reports whether no end of a notice is being committed.
+func (o *Outbox) mayEnd(id messages.NoticeID) bool {
 	o.mu.Lock()
-	for _, outcome := range s.Outcomes {
-		if _, underway := o.ending[outcome.ID]; underway {
+	defer o.mu.Unlock()
+	_, underway := o.ending[id]
+	return !underway
+}
+
+// outcomes returns the changes for outcomes, the notices that these remove, and the
+// notices that end. The caller holds settling.
+func (o *Outbox) outcomes(at Place, found []settleable, now time.Time) (ops []journal.Op, gone []removedNotice, ended []messages.NoticeSettled) {
+	o.mu.Lock()
+	for i := range found {
+		outcome := &found[i]
+		if _, twice := o.ending[outcome.ID]; twice {
 			continue
 		}
-		changes, record, ok := o.outcomeLocked(at, outcome, s.At)
-		ops = append(ops, changes...)
-		if !ok {
+		ops = append(ops, o.outcomeLocked(at, outcome, now)...)
+		if outcome.Ended == 0 {
 			continue
 		}
+		record := &outcome.record
 		o.ending[outcome.ID] = struct{}{}
 		ended = append(ended, messages.NoticeSettled{
 			ID: outcome.ID, Alert: record.Alert, Kind: record.Kind, Key: record.Key, TaskName: record.TaskName,
 			Instance: at.Instance, Integration: at.Integration, Recipient: record.Recipient,
-			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: s.At,
+			Outcome: outcome.Ended, Reason: outcome.Reason, Attempts: outcome.Attempts, At: now,
 		})
 		if outcome.Ended != messages.NoticeParked && !o.parkedLocked(outcome.ID) { // else it is still parked since its event was first received
 			gone = append(gone, record.removed(outcome.ID, at.Instance))
@@ -120,40 +176,29 @@ func (o *Outbox) outcomes(at Place, s Settlement) (ops []journal.Op, gone []remo
 	return ops, gone, ended
 }
 
-// outcomeLocked returns the changes for one outcome, the record of its notice, and
-// whether the notice ends.
-func (o *Outbox) outcomeLocked(at Place, outcome Outcome, now time.Time) (ops []journal.Op, record noticeRecord, ended bool) {
+// outcomeLocked returns the changes for one outcome.
+func (o *Outbox) outcomeLocked(at Place, outcome *settleable, now time.Time) []journal.Op {
 	key := noticeKey(outcome.ID, at.Instance)
-	raw, ok, err := o.ledger.Get(bucketNotice, key)
-	if !ok && err == nil {
-		return nil, record, false
-	}
-	if err == nil {
-		err = decode(raw, &record)
-	}
-	record.Attempts, record.Panics = outcome.Attempts, outcome.Panics
-
-	switch outcome.Ended {
-	case messages.NoticeParked:
-		return o.parkLocked(at, outcome, record, raw, err, now), record, true
-	case messages.NoticeDelivered, messages.NoticeSuppressed:
-		return []journal.Op{{Bucket: bucketNotice, Key: key}}, record, true
+	switch {
+	case outcome.Ended == messages.NoticeParked:
+		return o.parkLocked(at, outcome, now)
+	case outcome.Ended != 0:
+		return []journal.Op{{Bucket: bucketNotice, Key: key}}
+	case outcome.unreadable != nil:
+		return nil
 	default:
-		if err != nil {
-			return nil, record, false
-		}
-		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(&record)}}, record, false
+		return []journal.Op{{Bucket: bucketNotice, Key: key, Value: encode(&outcome.record)}}
 	}
 }
 
 // parkLocked moves a notice from the waiting to the parked ones.
-func (o *Outbox) parkLocked(at Place, outcome Outcome, record noticeRecord, raw []byte, unreadable error, now time.Time) []journal.Op {
+func (o *Outbox) parkLocked(at Place, outcome *settleable, now time.Time) []journal.Op {
 	parked := parkedRecord{
-		Notice: record, Instance: at.Instance, Integration: at.Integration,
+		Notice: outcome.record, Instance: at.Instance, Integration: at.Integration,
 		Cause: outcome.Cause, Reason: text.FirstBytes(outcome.Reason, maxReason), ParkedAt: now,
 	}
-	if unreadable != nil {
-		parked.Notice, parked.Raw = noticeRecord{}, raw
+	if outcome.unreadable != nil {
+		parked.Notice, parked.Raw = noticeRecord{}, outcome.raw
 	}
 	// If an event is received again after a long time, its notices have the same IDs. A
 	// notice that is parked again replaces the first one.
