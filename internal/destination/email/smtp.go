@@ -28,6 +28,12 @@ const (
 	mailboxFull = 452
 )
 
+// Reply codes about this client.
+const (
+	loginRequired = 530
+	refusedAll    = 554
+)
+
 const (
 	defaultPort = 25
 	// maxReply is how many characters of a server's answer are shown.
@@ -168,7 +174,8 @@ func (s server) mechanism(offered string) smtp.Auth {
 //
 //	4xx to the recipient, about the mailbox   deferred: a full mailbox, or greylisting
 //	other 4xx, a broken or silent connection  transient
-//	5xx to the recipient or to the mail       permanent
+//	5xx to the recipient, about this client   misconfigured: relaying, login, a block list
+//	other 5xx to the recipient, to the mail   permanent
 //	5xx to any earlier step, no TLS           misconfigured
 func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
 	at, err := attempt()
@@ -185,6 +192,8 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 			return destination.Deferred(failure)
 		case reply.Code < 500:
 			return failure
+		case at == toStep && ofClient(reply):
+			return destination.Misconfigured(failure)
 		case at == toStep || at == beginning || at == sending:
 			return destination.Permanent(failure)
 		}
@@ -213,8 +222,25 @@ func ofMailbox(reply *textproto.Error) bool {
 	}
 }
 
+// ofClient reports whether a refusal of a recipient is about this client, so that it
+// would be the same for every other recipient: servers check at this step who may send.
+func ofClient(reply *textproto.Error) bool {
+	text := strings.ToLower(reply.Msg)
+	switch enhanced := enhancedCode.FindString(text); {
+	case reply.Code == loginRequired:
+		return true
+	case enhanced == "", strings.HasPrefix(enhanced, "5.0."): // not specific
+		return reply.Code == refusedAll && enhanced == "" || aboutClient.MatchString(text)
+	default:
+		return strings.HasPrefix(enhanced, "5.7.")
+	}
+}
+
+// aboutClient matches the texts of servers without status codes that refuse a client.
+var aboutClient = regexp.MustCompile(`\brelay|\bauthenticat|\bclient host\b|\bblock ?list|\bblacklist|\bdnsbl\b`)
+
 // enhancedCode matches the RFC 3463 status code at the beginning of a reply.
-var enhancedCode = regexp.MustCompile(`^4\.[0-9]{1,3}\.[0-9]{1,3}`)
+var enhancedCode = regexp.MustCompile(`^[45]\.[0-9]{1,3}\.[0-9]{1,3}`)
 
 // wrongTLS reports whether the certificate or the type of connection contradicts the
 // configuration.
