@@ -48,9 +48,6 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		if err != nil {
 			return parked, err
 		}
-		if configured(instance) { // again, since the configuration may have changed during the load
-			continue
-		}
 		var outcomes []outbox.Outcome
 		for _, w := range backlog.Waiting {
 			outcomes = append(outcomes, unconfigured(instance, w.ID, w.Attempts))
@@ -64,14 +61,19 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 			// An error means that the ledger is closed; the next start finds them again.
 			o.Settle(place, s, func([]messages.NoticeSettled, error) {})
 		}
+		// Before each commit once more: a delivery that has started meanwhile has loaded the rest.
 		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
+			if configured(instance) {
+				break
+			}
 			settle(outbox.Settlement{Outcomes: chunk})
+			parked[instance] += len(chunk)
 		}
 		for chunk := range slices.Chunk(slices.Collect(maps.Keys(backlog.Windows)), parkAtOnce) {
+			if configured(instance) {
+				break
+			}
 			settle(outbox.Settlement{Forgotten: chunk})
-		}
-		if len(outcomes) > 0 {
-			parked[instance] = len(outcomes)
 		}
 	}
 	return parked, nil

@@ -39,3 +39,19 @@ func TestParkUnconfigured_forgetsManyWindowsInSeveralCommits(t *testing.T) {
 		t.Errorf("%d windows are left, and a commit made %d changes (%v); want none, and %d at most", left, ledger.changes, err, parkAtOnce)
 	}
 }
+
+// The instance is configured again while the first commit is made.
+func TestParkUnconfigured_leavesTheRestOfAnInstanceThatIsConfiguredAgain(t *testing.T) {
+	ledger := &largest{Ledger: &outboxtest.Ledger{}}
+	o, err := outbox.Open(ledger, outbox.Options{})
+	must(t, err)
+	d := outbox.Decision{Alert: &messages.Alert{ID: "a"}}
+	for i := range 3 * parkAtOnce {
+		d.Notices = append(d.Notices, messages.NoticeHead{ID: messages.NoticeID(fmt.Sprint(i)), Instance: "slack/back"})
+	}
+	o.Record(d, nil, func(error) {})
+	parked, err := parkUnconfigured(o, func(string) bool { return ledger.Len("parked") > 0 }, time.Now())
+	if waiting := o.Waiting(); err != nil || waiting != 2*parkAtOnce || parked["slack/back"] != parkAtOnce {
+		t.Errorf("%d wait and %v are parked (%v), want %d and %d", waiting, parked, err, 2*parkAtOnce, parkAtOnce)
+	}
+}
