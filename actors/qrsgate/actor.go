@@ -40,17 +40,31 @@ func Props(opts Options) *actor.Props {
 }
 
 // Changed brings a new port and new rules. Running calls finish on the old port, and
-// their answers count, unless this is another QRS. MaxConcurrent does not change.
+// their answers count, unless the connection or the settings of the breaker have changed:
+// then they are cancelled and made again. MaxConcurrent does not change.
 type Changed struct {
 	// Port is nil for no QRS.
 	Port Port
 	// Host is its name.
 	Host  string
 	Rules Rules
-	// Elsewhere says that this is another QRS: cached answers are not used, and running
-	// calls are cancelled and made again.
-	Elsewhere bool
+	// Connection says what has changed of it.
+	Connection Connection
 }
+
+// Connection is how a connection to the QRS differs from the one before.
+type Connection uint8
+
+// The connections.
+const (
+	// SameConnection has the same address and credentials: what is known of the health
+	// of the QRS still holds.
+	SameConnection Connection = iota
+	// OtherConnection has other credentials for the same QRS.
+	OtherConnection
+	// OtherRepository is one to another QRS, so that cached answers are not used.
+	OtherRepository
+)
 
 // callFinished is the outcome of a call.
 type callFinished struct {
@@ -163,10 +177,10 @@ func (g *gate) change(ctx actor.Context, now time.Time, c Changed) {
 	if c.Host != g.opts.Metrics.host {
 		g.opts.Metrics.setHost(c.Host)
 	}
-	if c.Elsewhere {
+	if c.Connection == OtherRepository {
 		g.opts.ReadCache.clear(now)
 	}
-	g.perform(ctx, g.machine.change(now, rules, c.Elsewhere))
+	g.perform(ctx, g.machine.change(now, rules, c.Connection))
 }
 
 func (g *gate) perform(ctx actor.Context, effects []effect) {

@@ -41,15 +41,14 @@ func (m *machine) release(e *entry) {
 	}
 }
 
-// startAgain forgets everything that is known of the QRS, and its calls. What they were
-// to answer is queued again, in its old place.
+// startAgain cancels the running calls. What they were to answer is queued again, in its
+// old place.
 func (m *machine) startAgain() []effect {
-	m.emptyCaches()
 	for _, e := range m.running {
 		if e.live == 0 {
 			continue
 		}
-		e.attempt, e.betweenAttempts, e.known = 0, false, scriptLog{}
+		e.attempt, e.betweenAttempts = 0, false
 		if next := m.waiting[e.key]; next != nil {
 			for _, w := range next.waiters {
 				w.entry = e

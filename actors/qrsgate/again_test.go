@@ -119,7 +119,7 @@ func TestMachine_betweenAttemptsIsAnswered(t *testing.T) {
 			b.answer(opExecution, unavailable)
 		}, messages.FailureUnavailable},
 		{"when there is no QRS any more", func(b *bench) {
-			b.take(b.m.change(b.now, Rules{NotConfigured: true}.withDefaults(), false))
+			b.take(b.m.change(b.now, Rules{NotConfigured: true}.withDefaults(), OtherConnection))
 		}, messages.FailureUnavailable},
 	}
 	for _, test := range tests {

@@ -16,7 +16,7 @@ import (
 // move gives the machine another QRS.
 func (b *bench) move() {
 	b.t.Helper()
-	b.take(b.m.change(b.now, b.m.rules, true))
+	b.take(b.m.change(b.now, b.m.rules, OtherRepository))
 }
 
 func TestMachine_questionsOfTheOldRepositoryAreAskedAgain(t *testing.T) {
@@ -73,13 +73,65 @@ func TestMachine_whatNobodyWaitsForIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+func TestMachine_keepsTheBreakerOfTheSameConnection(t *testing.T) {
+	settings := BreakerSettings{Failures: 3, CoolDown: 10 * time.Second}
+	for name, row := range map[string]struct {
+		rules      Rules
+		connection Connection
+		trial      bool
+	}{
+		"nothing changed":           {Rules{Breaker: settings}, SameConnection, false},
+		"another timeout":           {Rules{Breaker: settings, Timeout: minute}, SameConnection, false},
+		"other credentials":         {Rules{Breaker: settings}, OtherConnection, true},
+		"another repository":        {Rules{Breaker: settings}, OtherRepository, true},
+		"other settings of breaker": {Rules{Breaker: BreakerSettings{Failures: 4}}, SameConnection, true},
+	} {
+		b := pinged(t, Rules{Breaker: settings})
+		b.take(b.m.change(b.now, row.rules.withDefaults(), row.connection))
+		b.fails(1)
+		if b.m.breaker.open != row.trial {
+			t.Errorf("%s: open after one failure: %t, want %t", name, b.m.breaker.open, row.trial)
+		}
+	}
+}
+
+func TestMachine_aCallThroughTheOldConnectionDoesNotOpenTheNewBreaker(t *testing.T) {
+	for _, connection := range []Connection{OtherConnection, OtherRepository} {
+		b := pinged(t, Rules{MaxConcurrent: 2})
+		asked := b.ask(messages.LookupExecution{TaskID: guid(1)})
+		b.ask(messages.LookupTask{TaskID: guid(2), MaxAge: minute})
+		waits := b.ask(messages.LookupOwner{UserID: guid(3)})
+		old := b.calls[0]
+		b.take(b.m.change(b.now, b.m.rules, connection))
+		b.take(b.m.finished(b.now, old.ID, failed(messages.FailureTimeout)))
+		for _, attempt := range []int{asked, waits} {
+			if reply, answered := b.replies[attempt]; answered {
+				t.Errorf("connection %d: question %d got %+v, want it looked up through the new one", connection, attempt, reply)
+			}
+		}
+		if b.m.breaker.open {
+			t.Errorf("connection %d: the breaker is open", connection)
+		}
+	}
+}
+
+func TestMachine_anotherConnectionToTheRepositoryKeepsItsAnswers(t *testing.T) {
+	b := pinged(t, Rules{})
+	b.ask(messages.LookupTask{TaskID: guid(1), MaxAge: minute})
+	b.answer(opTask, found(aTask(1)))
+	b.take(b.m.change(b.now, b.m.rules, OtherConnection))
+	if got := b.task(b.ask(messages.LookupTask{TaskID: guid(1), MaxAge: minute})); got.Task.ID != guid(1) {
+		t.Errorf("reply %+v, want the copy", got)
+	}
+}
+
 // All slots are taken by calls to a repository that does not answer.
 func TestGate_anotherRepositoryNeedNotWaitForTheOldOne(t *testing.T) {
 	old := &qliktest.Port{Before: taking(time.Hour)}
 	present := &qliktest.Port{Task: everyTask}
 	onStage(t, Options{Port: old, Rules: Rules{MaxConcurrent: 2}}, func(s *stage) {
 		s.ask(messages.LookupTask{TaskID: guid(1), MaxAge: minute}, messages.LookupTask{TaskID: guid(2), MaxAge: minute})
-		s.kit.System.Root.Send(s.gate, Changed{Port: present, Elsewhere: true})
+		s.kit.System.Root.Send(s.gate, Changed{Port: present, Connection: OtherRepository})
 		synctest.Wait()
 		var got []string
 		for _, reply := range actortest.Of[messages.LookupTaskReply](s.probe) {

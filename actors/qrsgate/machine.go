@@ -92,21 +92,35 @@ func (m *machine) begin(now time.Time) []effect {
 	return m.schedule(now)
 }
 
-// change sets new rules, with a new breaker, since nothing is known of the new port.
-// Another QRS answers everything that waits: no answer of the old one is given any more.
-func (m *machine) change(now time.Time, rules Rules, elsewhere bool) []effect {
-	m.rules, m.breaker, m.reportedUp, m.problem, m.trouble = rules, newBreaker(now, rules.Breaker), nil, "", ""
-	clear(m.failing)
-	var effects []effect
-	if elsewhere {
-		effects = m.startAgain()
+// change sets new rules. With another connection or other settings of the breaker,
+// nothing is known of the QRS: the breaker is a new one, and the running calls, which
+// tell nothing about it, are made again. Another QRS answers everything that waits: no
+// answer of the old one is given any more.
+func (m *machine) change(now time.Time, rules Rules, connection Connection) []effect {
+	before := m.rules
+	m.rules = rules
+	if connection == SameConnection && rules.Breaker == before.Breaker && rules.NotConfigured == before.NotConfigured {
+		return m.schedule(now)
 	}
-	effects = append(effects, m.begin(now)...)
+	m.breaker, m.reportedUp, m.problem, m.trouble = newBreaker(now, rules.Breaker), nil, "", ""
+	clear(m.failing)
+	if connection == OtherRepository {
+		m.forgetAnswers()
+	}
+	effects := append(m.startAgain(), m.begin(now)...)
 	if rules.NotConfigured {
 		m.problem, m.trouble = notConfigured, notConfigured
 		effects = append(effects, m.flush(now)...)
 	}
 	return effects
+}
+
+// forgetAnswers forgets everything that the QRS has answered.
+func (m *machine) forgetAnswers() {
+	m.emptyCaches()
+	for _, e := range m.running {
+		e.known = scriptLog{}
+	}
 }
 
 const notConfigured = "no Qlik Sense connection is configured"

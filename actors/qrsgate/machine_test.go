@@ -647,7 +647,7 @@ func TestMachine_anObjectThatFailsCountsAnew(t *testing.T) {
 			b.fails(3)
 		},
 		"under new rules": func(b *bench) {
-			b.take(b.m.change(b.now, rules.withDefaults(), false)) // on trial
+			b.take(b.m.change(b.now, rules.withDefaults(), OtherConnection)) // on trial
 			b.answer(opPing, outcome{})
 		},
 	} {

@@ -60,7 +60,7 @@ func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 		g.level.SetLevel(level)
 	}
 	root.Send(g.pids.gate, qrsgate.Changed{
-		Port: g.port(), Host: g.cfg.QRS().Host, Rules: g.gateRules(), Elsewhere: g.changed.touches("configQRS"),
+		Port: g.port(), Host: g.cfg.QRS().Host, Rules: g.gateRules(), Connection: g.connection(),
 	})
 	if g.pids.ingest != nil {
 		var handedOver closer
@@ -80,6 +80,18 @@ func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	before.handOverServers(g) // after open, so that new connections find the new servers
 	g.previous = nil          // or every generation would keep the one before it in memory
 	g.background.Go(func() { before.retire() })
+}
+
+// connection returns how the connection to the repository has changed.
+func (g *generation) connection() qrsgate.Connection {
+	switch {
+	case g.changed.touches("configQRS"):
+		return qrsgate.OtherRepository
+	case g.changed.touches("cert") || !g.sameCertificates():
+		return qrsgate.OtherConnection
+	default:
+		return qrsgate.SameConnection
+	}
 }
 
 // keepsActor reports whether an actor of the previous generation continues unchanged.
