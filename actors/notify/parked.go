@@ -58,7 +58,8 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 		place := outbox.Place{Integration: integrationOf(instance), Instance: instance}
 		settle := func(s outbox.Settlement) {
 			s.At = now
-			// An error means that the ledger is closed; the next start finds them again.
+			// After an error - the ledger is closed, or a notice cannot be read for now - the
+			// next scan finds them again.
 			o.Settle(place, s, func([]messages.NoticeSettled, error) {})
 		}
 		// Before each commit once more: a delivery that has started meanwhile has loaded the rest.
