@@ -26,6 +26,7 @@ var (
 	errMethod     = apiError{40501, http.StatusMethodNotAllowed, "method not allowed", "use the documented method"}
 	errTooSlow    = apiError{40801, http.StatusRequestTimeout, "request too slow", "send the whole request within 30 seconds"}
 	errPartly     = apiError{40901, http.StatusConflict, "not everything was done", "list what is parked, and repeat it for the rest"}
+	errProfiling  = apiError{40902, http.StatusConflict, "a CPU profile is already being taken", "wait until it has ended, 25 seconds at the most, and repeat the call"}
 	errOther      = apiError{41201, http.StatusPreconditionFailed, "another service answers, nothing was changed", "give the service that is meant an operations.port of its own, or name the address of the one that answers with --address"}
 	errTooLarge   = apiError{41301, http.StatusRequestEntityTooLarge, "body too large", "send 1 MiB at the most"}
 	errHeaders    = apiError{43101, http.StatusRequestHeaderFieldsTooLarge, "headers too large", "send 16 KiB of headers at the most"}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -72,7 +73,11 @@ type Admin interface {
 const AdminHeader = "X-Butler-Admin"
 
 // operations is the operations server.
-type operations struct{ opts Options }
+type operations struct {
+	opts Options
+	// stopped is closed when the server shuts down: a profile then ends early.
+	stopped <-chan struct{}
+}
 
 // The largest and the default limit of a list.
 const (
@@ -86,7 +91,8 @@ func Listen(o Options) (*web.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &operations{o}
+	stopped := make(chan struct{})
+	s := &operations{opts: o, stopped: stopped}
 	return web.New(listener, s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
 		switch told := web.Unreadable(err); told.StatusCode {
 		case http.StatusRequestEntityTooLarge:
@@ -98,7 +104,7 @@ func Listen(o Options) (*web.Server, error) {
 		default:
 			fail(ctx, errBadRequest, told.Message)
 		}
-	}, nil), nil
+	}, sync.OnceFunc(func() { close(stopped) })), nil
 }
 
 // routes is the one table of routes.
@@ -117,6 +123,9 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r.GET("/admin/quarantine", s.local(s.listQuarantine))
 	r.GET("/admin/alerts", s.local(s.listAlerts))
 	r.GET("/admin/explain", s.local(s.explain))
+	r.GET("/admin/profile/cpu", s.local(s.profileCPU))
+	r.GET("/admin/profile/heap", s.local(s.profileHeap))
+	r.GET("/admin/profile/goroutine", s.local(s.profileGoroutines))
 	r.POST("/admin/config/reload", s.local(s.reload))
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }

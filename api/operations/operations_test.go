@@ -256,6 +256,10 @@ func TestServer_refuses(t *testing.T) {
 		{"a limit that is too high", "GET", "/admin/quarantine?limit=10001", "", errBadRequest},
 		{"a limit that is no number", "GET", "/admin/quarantine?limit=1e3", "", errBadRequest},
 		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
+		{"a profile of no time", "GET", "/admin/profile/cpu?seconds=0", "", errBadRequest},
+		{"a profile that takes longer than a request may", "GET", "/admin/profile/cpu?seconds=26", "", errBadRequest},
+		{"a profile of a time that is no number", "GET", "/admin/profile/cpu?seconds=10s", "", errBadRequest},
+		{"a profile that is not offered", "GET", "/admin/profile/mutex", "", errNotFound},
 		{"no execution", "GET", "/admin/alerts", "", errBadRequest},
 		{"an execution that is too long", "GET", "/admin/alerts?execution=" + strings.Repeat("e", udp.MaxCharacters+1), "", errBadRequest},
 		{"an explanation of an execution that is too long", "GET", "/admin/explain?execution=" + strings.Repeat("e", udp.MaxCharacters+1), "", errBadRequest},
@@ -508,7 +512,7 @@ func TestListen_saysWhichSettingIsWrong(t *testing.T) {
 
 func TestErrors_haveCodesThatTellTheStatus(t *testing.T) {
 	seen := map[int]bool{}
-	for _, row := range []apiError{errBadRequest, errForbidden, errNotFound, errMethod, errPartly, errInternal, errNotReady} {
+	for _, row := range []apiError{errBadRequest, errForbidden, errNotFound, errMethod, errPartly, errProfiling, errInternal, errNotReady} {
 		if row.Code/100 != row.Status || seen[row.Code] {
 			t.Errorf("want a code of its own that begins with the status, got %+v", row)
 		}

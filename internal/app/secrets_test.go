@@ -274,7 +274,7 @@ func TestHostile_secretsAreSeenNowhere(t *testing.T) {
 	v.until("alerts refused", func() bool { return v.metrics()["butler_notifications_failed_total"] >= 6 })
 
 	w := &witness{service: v, shown: map[string]string{}}
-	for _, path := range []string{"/metrics", "/health", "/readyz", "/admin/destinations", "/admin/parked", "/admin/quarantine", "/admin/alerts?execution=x", "/admin/explain?execution=" + refused, "/none"} {
+	for _, path := range []string{"/metrics", "/health", "/readyz", "/admin/destinations", "/admin/parked", "/admin/quarantine", "/admin/profile/goroutine", "/admin/alerts?execution=x", "/admin/explain?execution=" + refused, "/none"} {
 		w.call(v.ops, "GET", path, "")
 	}
 	at := fmt.Sprintf("127.0.0.1:%d", page)

@@ -58,6 +58,7 @@ var answersOfService = []struct{ path, file, about string }{
 	{"/admin/destinations", "service/destinations.json", "what waits for each destination, and its last error"},
 	{"/admin/parked?limit=100", "service/parked.json", "messages that could not be delivered, without their content"},
 	{"/admin/quarantine?limit=100", "service/quarantine.json", "datagrams that were refused, and why"},
+	{"/admin/profile/goroutine", "service/goroutines.txt", "what every goroutine is doing"},
 }
 
 // WriteSupportBundle writes a zip file that describes this installation for support,

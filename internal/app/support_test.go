@@ -60,7 +60,7 @@ func TestSupportBundle_holdsNoSecretOfAnyKey(t *testing.T) {
 	}
 	for name, part := range map[string]string{
 		"README.txt": "configuration.yaml", "configuration.yaml": "logLevel", "version.txt": "butler ", "platform.txt": "os: ",
-		"logs/butler.2026-05-06.log": "careless", "logs/further-1.log": "careless", "service/health.json": "/health",
+		"logs/butler.2026-05-06.log": "careless", "logs/further-1.log": "careless", "service/health.json": "/health", "service/goroutines.txt": "/admin/profile/goroutine",
 		"journal/crash-last.txt": "panic: ", "journal/files.txt": "crash-last.txt", "configuration-check.txt": "odd", "certificates.txt": "certificates",
 		"doctor.txt": "configuration\n  problem  ",
 	} {
