@@ -622,7 +622,7 @@ func TestIngest_saysWhatAClosedJournalDidNotTake(t *testing.T) {
 		in.receive(batchOf(good, good)...)
 		in.queue.finish(1, journal.ErrClosed)
 		synctest.Wait()
-		lines := in.lines("accepted datagrams are lost: the journal is closed")
+		lines := in.lines("accepted datagrams are lost: the journal did not take them")
 		if len(lines) != 1 || lines[0].ContextMap()["count"] != int64(2) {
 			t.Errorf("lines: %+v", lines)
 		}

@@ -96,12 +96,13 @@ func (r *report) stored(m messages.DatagramsStored) {
 	r.metrics.stored(m.At.Sub(m.ReceivedAt), m.Count)
 }
 
-// lost reports that accepted datagrams did not reach the journal, which was closed.
+// lost reports that accepted datagrams did not reach the journal: it was closed, or they do not
+// fit a record.
 func (r *report) lost(m messages.DatagramsStored) {
 	for range m.Count {
 		r.metrics.refused(udp.ReasonJournalUnavailable)
 	}
-	r.log.Error("accepted datagrams are lost: the journal is closed", logx.Count(m.Count), logx.Err(m.Failure))
+	r.log.Error("accepted datagrams are lost: the journal did not take them", logx.Count(m.Count), logx.Err(m.Failure))
 }
 
 // listening reports an open socket, and a receive buffer that is too small for a burst.
