@@ -11,6 +11,15 @@ import (
 
 // work is one event on its way to a decision. Effects and messages name it by its
 // id, as Case.
+//
+// Messages come late. These numbers tell which of them still count:
+//
+//	id       of the work; once it is removed, whatever names it is ignored
+//	token    of the step that it is in; a new one invalidates the timers and the
+//	         record of the step before
+//	poll     of the newest poll that was planned; invalidates the earlier ones only
+//	attempt  of a look-up, counted by the machine; an answer that nobody waits for
+//	         is ignored
 type work struct {
 	id     int
 	at     messages.EventPosition
