@@ -6,7 +6,9 @@
 // outbox before the slot of the attempt is given to another one; that after a
 // restart it goes on with what the outbox holds, repeating at most the attempts
 // that were running; and that whatever its destination does - refuse, throttle,
-// hang, crash - no other instance notices. Delivery is at least once.
+// hang, crash - no other instance waits for it. What all instances share is the
+// journal: their settlements are made one at a time, and may read from its disk.
+// Delivery is at least once.
 //
 // The machine decides and is pure; the actor carries out its effects. Attempts run
 // on a pool of the instance's own; one that ignores its deadline is abandoned and

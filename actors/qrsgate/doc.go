@@ -1,9 +1,11 @@
-// Package qrsgate owns the access to the Qlik Repository Service: it answers every
-// look-up of the service, and protects the production database behind it.
+// Package qrsgate owns the look-ups of executions in the Qlik Repository Service: it
+// answers all of them, and protects the production database behind it. Their number
+// follows that of the events. Starting tasks, the monitors and the check of configured
+// names are bounded by their own callers and schedules, and call the client themselves.
 //
 // It guarantees that
 //   - every command is answered exactly once, at its deadline at the latest;
-//   - no more than a fixed number of calls run at once;
+//   - no more than a fixed number of its calls run at once;
 //   - equal questions share a call, and waiting questions of one kind share a request
 //     (up to fifty tasks, apps, or results of one type of task);
 //   - a call for a fresh answer begins after the question;

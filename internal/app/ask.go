@@ -23,8 +23,9 @@ var (
 )
 
 // ask sends a question to an actor and waits for the reply of type R. It is the
-// one place where a goroutine waits for an actor: an HTTP handler or the
-// shutdown, never another actor. question gets the address to reply to.
+// one place where a goroutine waits for the answer of an actor: one of an HTTP
+// handler, a reload, the shutdown or an effect, never that of another actor. question
+// gets the address to reply to.
 func ask[R any](ctx context.Context, kit *actorkit.Kit, to *actor.PID, question func(replyTo messages.Ref) any) (R, error) {
 	var none R
 	if to == nil {
