@@ -31,7 +31,6 @@ const (
 // Reply codes about this client.
 const (
 	loginRequired = 530
-	refusedAll    = 554
 )
 
 const (
@@ -174,7 +173,7 @@ func (s server) mechanism(offered string) smtp.Auth {
 //
 //	4xx to the recipient, about the mailbox   deferred: a full mailbox, or greylisting
 //	other 4xx, a broken or silent connection  transient
-//	5xx to the recipient, about this client   misconfigured: relaying, login, a block list
+//	5xx to the recipient, about this client   misconfigured: login, a block list
 //	other 5xx to the recipient, to the mail   permanent
 //	5xx to any earlier step, no TLS           misconfigured
 func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
@@ -224,20 +223,16 @@ func ofMailbox(reply *textproto.Error) bool {
 
 // ofClient reports whether a refusal of a recipient is about this client, so that it
 // would be the same for every other recipient: servers check at this step who may send.
+// Other policies, also those with a code of 5.7, may be about one recipient: a group that
+// is closed to outsiders, or a domain for which the server does not relay. They must not
+// keep the mails to the others waiting.
 func ofClient(reply *textproto.Error) bool {
-	text := strings.ToLower(reply.Msg)
-	switch enhanced := enhancedCode.FindString(text); {
-	case reply.Code == loginRequired:
-		return true
-	case enhanced == "", strings.HasPrefix(enhanced, "5.0."): // not specific
-		return reply.Code == refusedAll && enhanced == "" || aboutClient.MatchString(text)
-	default:
-		return strings.HasPrefix(enhanced, "5.7.")
-	}
+	return reply.Code == loginRequired || reply.Code >= 500 && aboutClient.MatchString(reply.Msg)
 }
 
-// aboutClient matches the texts of servers without status codes that refuse a client.
-var aboutClient = regexp.MustCompile(`\brelay|\bauthenticat|\bclient host\b|\bblock ?list|\bblacklist|\bdnsbl\b`)
+// aboutClient matches the texts of refusals of a client.
+var aboutClient = regexp.MustCompile(`(?i)\bclient host\b|\bclient was not authenticated\b|\bauthentication (is )?required\b|\bmust authenticate\b|` +
+	`\bblocked using\b|\bblock ?list|\bblacklist|\bdnsbl\b`)
 
 // enhancedCode matches the RFC 3463 status code at the beginning of a reply.
 var enhancedCode = regexp.MustCompile(`^[45]\.[0-9]{1,3}\.[0-9]{1,3}`)
