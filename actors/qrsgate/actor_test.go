@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -357,15 +358,17 @@ func TestGate_aCallOfAnEarlierLifeAnswersNothing(t *testing.T) {
 func TestGate_aCrashAnswersEverythingThatWaits(t *testing.T) {
 	port := &qliktest.Port{Task: everyTask, Before: taking(time.Second)}
 	onStage(t, Options{Port: port, Rules: Rules{MaxConcurrent: 2, Breaker: BreakerSettings{Failures: 1}}}, func(s *stage) {
-		s.onHealth = func() { actorkit.Fail(errors.New("the gate is to crash")) }
+		var crashed atomic.Bool
+		s.onHealth = func() {
+			if crashed.CompareAndSwap(false, true) {
+				actorkit.Fail(errors.New("the gate is to crash"))
+			}
+		}
 		together := messages.Lookups{Commands: []any{
 			s.addressed(messages.LookupExecution{TaskID: guid(1), Attempt: 7}), s.addressed(messages.LookupExecution{TaskID: guid(2), Attempt: 8}),
 		}}
 		s.ask(messages.LookupTask{TaskID: guid(1)}, messages.FetchScriptLog{TaskID: guid(1)}, together)
-		time.Sleep(time.Second) // the first outcome tells the health
-		synctest.Wait()
-		s.onHealth = nil
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second) // the first outcome tells the health
 		synctest.Wait()
 		failures := map[int]bool{}
 		for _, m := range s.probe.All() {
