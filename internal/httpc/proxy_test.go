@@ -3,16 +3,19 @@ package httpc_test
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"butler/internal/destination"
 	"butler/internal/httpc"
+	"butler/internal/porttest"
 )
 
 // targetVariable names the address that the test calls when it runs as the
@@ -34,8 +37,7 @@ func TestProxy_isThatOfTheEnvironment(t *testing.T) {
 		fmt.Fprintf(w, "%s says: %s, %s, %s", r.URL.Host, r.Header.Get("Proxy-Authorization"), password, r.Method)
 	}))
 	defer proxy.Close()
-	away := httptest.NewServer(http.NotFoundHandler())
-	away.Close()
+	away := net.JoinHostPort("127.0.0.1", strconv.Itoa(porttest.Of(t, "tcp"))) // nobody listens there
 	transient, misconfigured := fmt.Sprintf("kind %d: ", destination.Transient), fmt.Sprintf("kind %d: ", destination.MisconfiguredKind)
 	for _, row := range []struct {
 		name, target, proxy string
@@ -46,7 +48,7 @@ func TestProxy_isThatOfTheEnvironment(t *testing.T) {
 		{"it refuses, and repeats the credentials", "http://sink.example/hook", proxy.Listener.Addr().String(), 407, misconfigured + "sink.example answered 407 Proxy Authentication Required: sink.example says: Basic ***, ***, POST"},
 		{"it wants other credentials for a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 407, misconfigured + "POST https://sink.example: the proxy answered 407 Proxy Authentication Required"},
 		{"it cannot make a tunnel", "https://sink.example/hook", proxy.Listener.Addr().String(), 502, transient + "POST https://sink.example: the proxy answered 502 Bad Gateway"},
-		{"it is away", "https://sink.example/hook", away.Listener.Addr().String(), 0, transient + "POST https://sink.example: the proxy on the way to sink.example refuses connections"},
+		{"it is away", "https://sink.example/hook", away, 0, transient + "POST https://sink.example: the proxy on the way to sink.example refuses connections"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			status.Store(row.status)

@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
 	"butler/internal/oserr"
+	"butler/internal/porttest"
 )
 
 func TestIs_knowsWhatTheSystemSays(t *testing.T) {
@@ -23,7 +25,7 @@ func TestIs_knowsWhatTheSystemSays(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, refused := net.Dial("tcp", address)
+	_, refused := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(porttest.Of(t, "tcp"))))
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
