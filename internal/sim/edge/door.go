@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,9 @@ type Door struct {
 	mu       sync.Mutex
 	listener net.Listener
 	address  string
-	conns    map[*doorConn]struct{}
+	// held keeps the port of a door that refuses; nil otherwise.
+	held  io.Closer
+	conns map[*doorConn]struct{}
 
 	serving  sync.WaitGroup
 	accepted atomic.Int64
@@ -41,10 +44,12 @@ func (d *Door) Open() error {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", address)
+	config := net.ListenConfig{Control: holdable}
+	listener, err := config.Listen(context.Background(), "tcp4", address)
 	if err != nil {
 		return fmt.Errorf("open door on %s: %w", address, err)
 	}
+	d.letGoLocked()
 	d.listener = &doorListener{Listener: listener, door: d}
 	d.address = listener.Addr().String()
 	opened := d.listener
@@ -53,8 +58,25 @@ func (d *Door) Open() error {
 }
 
 // Shut stops listening and resets every connection, as when a host goes away: further
-// connections are refused. It returns when the serve function has returned.
+// connections are refused, and the port may be taken by somebody else. It returns when
+// the serve function has returned.
 func (d *Door) Shut() {
+	d.close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.letGoLocked()
+}
+
+// letGoLocked gives up the port of a door that refuses. The caller holds mu.
+func (d *Door) letGoLocked() {
+	if d.held != nil {
+		_ = d.held.Close()
+		d.held = nil
+	}
+}
+
+// close stops listening and resets every connection.
+func (d *Door) close() {
 	d.mu.Lock()
 	listener := d.listener
 	d.listener = nil
@@ -73,13 +95,27 @@ func (d *Door) Shut() {
 	d.serving.Wait()
 }
 
-// Refuse shuts the door when on is true and opens it otherwise.
+// Refuse closes an open door when on is true, like Shut but without giving the port away,
+// and opens it otherwise.
 func (d *Door) Refuse(on bool) error {
-	if on {
-		d.Shut()
+	if !on {
+		return d.Open()
+	}
+	if err := d.keepPort(); err != nil {
+		return fmt.Errorf("keep the port of a door that refuses: %w", err)
+	}
+	d.close()
+	return nil
+}
+
+func (d *Door) keepPort() (err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listener == nil || d.held != nil {
 		return nil
 	}
-	return d.Open()
+	d.held, err = hold(d.listener.Addr())
+	return err
 }
 
 // Addr returns host:port, "" before the first Open.
