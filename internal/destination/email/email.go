@@ -6,8 +6,8 @@
 // repeated attempt has the same Message-ID, so that mailboxes can drop the second
 // copy. A mail counts as delivered when the server has accepted it. There are never
 // more open sessions than concurrent attempts; an idle session ends within seconds,
-// or with Close. It must never retry a mail that a server may have accepted, or show
-// the password.
+// or with Close. Within one attempt it must never send a mail again that a server may
+// have accepted. It must never show the password.
 package email
 
 import (
