@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,7 +53,10 @@ type adminClient interface {
 // not running, even when another service answers on its port.
 func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) error {
 	if o.address != "" {
-		err := use(remote{address: o.address})
+		service, err := o.addressed()
+		if err == nil {
+			err = use(service)
+		}
 		if nobodyListens(err) {
 			return fmt.Errorf("the service does not run, or not at this address: name another with --address, or its configuration file with -c, to use its journal: %w", err)
 		}
@@ -76,7 +80,11 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		err := use(service)
 		switch {
 		case isOther(err):
-			if failed := offline(); failed != nil {
+			failed := offline()
+			if errors.Is(failed, errUnknown) {
+				return failed // it was looked at, and this is the answer
+			}
+			if failed != nil {
 				return fmt.Errorf("%w; and the journal of this configuration cannot be used instead: %w", err, failed)
 			}
 			return nil
@@ -97,7 +105,7 @@ const elsewhere = "the service does not run, or not with this file or at this ad
 // running returns the running service, for what cannot be done on the journal alone.
 func (o *adminOptions) running() (remote, error) {
 	if o.address != "" {
-		return remote{address: o.address}, nil
+		return o.addressed()
 	}
 	cfg, err := o.readable()
 	if err != nil {
@@ -108,6 +116,15 @@ func (o *adminOptions) running() (remote, error) {
 		return remote{}, errNoOperations
 	}
 	return o.service(cfg), nil
+}
+
+// addressed returns the service at --address. Without a host it is on this machine.
+func (o *adminOptions) addressed() (remote, error) {
+	host, port, err := net.SplitHostPort(o.address)
+	if number, odd := strconv.ParseUint(port, 10, 16); err != nil || odd != nil || number == 0 {
+		return remote{}, fmt.Errorf("--address %s is not host:port: write it like localhost:9997", shown(o.address))
+	}
+	return remote{address: net.JoinHostPort(cmp.Or(host, "localhost"), port)}, nil
 }
 
 // service returns the service that runs with a configuration. Without a

@@ -82,7 +82,7 @@ type keyChoice struct {
 func newKeyCreate(o *keyOptions) *cobra.Command {
 	var choice keyChoice
 	cmd := &cobra.Command{
-		Use: "create", Short: "Create a key and print it; it cannot be shown again", Args: usageArgs(cobra.NoArgs),
+		Use: "create", Short: "Create a key and print it; it cannot be shown again", Args: usageArgs(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			want, err := choice.read(time.Now())
 			if err != nil {
@@ -216,7 +216,7 @@ type listedKey struct {
 
 func newKeyList(o *keyOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the keys, the oldest first", Args: usageArgs(cobra.NoArgs),
+		Use: "list", Short: "List the keys, the oldest first", Args: usageArgs(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := o.file()
 			if err != nil {

@@ -17,7 +17,7 @@ node that runs a scheduler. If a node has such a file already, add these appende
 and loggers to it. Run a small task on the node to see whether it works: the metric
 butler_node_last_event_timestamp_seconds has a line for every node that reports.`,
 		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			xml, err := udp.AppenderXML(host, port, udp.AppenderSet(set))
 			if err != nil {

@@ -23,12 +23,12 @@ the destinations it sends to, the routes that silence all that they match, and
 warnings about what the service can run with (exit code 0).
 Without FILE it checks the file that ` + configEnv + ` names.`,
 		Example: "  butler check butler.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && cmd.Flags().Changed("configfile") {
+				return errors.New("name one file, with -c or without")
+			}
 			if len(args) == 1 {
-				if cmd.Flags().Changed("configfile") {
-					return errors.New("name one file, with -c or without")
-				}
 				o.configFile = args[0]
 			}
 			if o.configFile == "" {

@@ -18,7 +18,7 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See events come in and alerts go out: the service beside a simulated site, nothing to install",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.Colour = cmd.OutOrStdout(), logx.IsTerminal() && os.Getenv("NO_COLOR") == ""
 			if !cmd.Flags().Changed("for") && !logx.IsTerminal() {

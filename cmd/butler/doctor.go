@@ -41,7 +41,7 @@ mistake in the command line.`,
 		Example: `  butler doctor -c butler.yaml
   butler doctor -c butler.yaml --offline
   butler doctor -c butler.yaml --json | jq '.checks[] | select(.verdict != "ok")'`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: usageArgs(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.diagnose(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	cmd.SetFlagErrorFunc(usageOption)

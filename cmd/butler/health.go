@@ -29,7 +29,7 @@ whether it is healthy. The exit code is 0 when it is, and 1 when it is not, does
 answer within two seconds, or dockerHealthCheck.enable is not true.`,
 		Example: `  butler health -c butler.yaml
   HEALTHCHECK CMD ["butler", "health"]      in a container file, with ` + configEnv + ` set`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port == 0 {
 				found, err := o.healthPort()

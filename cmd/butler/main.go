@@ -78,12 +78,32 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	err := cobra.NoArgs(cmd, args)
 	if err != nil {
+		if !cmd.HasParent() && isConfigName(args[0]) {
+			return fmt.Errorf("%w; to run the service with this file: butler run -c %s", err, shown(args[0]))
+		}
 		cmd.SuggestionsMinimumDistance = max(cmd.SuggestionsMinimumDistance, 2)
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			return fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
 		}
 	}
 	return err
+}
+
+// noArguments refuses every argument. The name of a file is most likely that of the
+// configuration, which follows -c.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.Flag("configfile") != nil && isConfigName(args[0]) {
+		return fmt.Errorf("unexpected argument %q: the configuration file follows -c: %s -c %s", args[0], cmd.CommandPath(), shown(args[0]))
+	}
+	return fmt.Errorf("unexpected argument %q: %s takes options only", args[0], cmd.CommandPath())
+}
+
+// isConfigName reports whether an argument looks like the name of a configuration file.
+func isConfigName(arg string) bool {
+	return strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml")
 }
 
 // showHelp is run by a command that only has subcommands.
@@ -126,11 +146,14 @@ func usageOption(cmd *cobra.Command, err error) error { return usageError{noSuch
 
 // one accepts exactly one argument; what describes it in the error when it is missing.
 func one(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
+	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return errors.New("an argument is missing: " + what)
 		}
-		return cobra.ExactArgs(1)(cmd, args)
+		if len(args) > 1 {
+			return fmt.Errorf("unexpected argument %q: only one is wanted, %s", args[1], what)
+		}
+		return nil
 	}
 }
 
@@ -206,7 +229,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and the build of this binary",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(cmd.OutOrStdout(), buildinfo.Read().Describe())
 			return err

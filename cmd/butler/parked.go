@@ -44,7 +44,7 @@ they work on its journal, and what they change counts from its next start.`,
 
 func newParkedList(o *parkedOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List parked notices, the oldest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List parked notices, the oldest first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
 				found, err := c.Parked(cmd.Context(), o.instance, o.limit)

@@ -25,7 +25,7 @@ sends events and nobody is told.`,
 	}
 	o.register(cmd)
 	list := &cobra.Command{
-		Use: "list", Short: "List refused datagrams, the newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List refused datagrams, the newest first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
 				found, err := c.Quarantine(cmd.Context(), limit)

@@ -34,7 +34,7 @@ new address in the file, or another service answers there, name the process with
 --pid: it gets SIGHUP instead, and its log has the result.`,
 		Example: `  butler reload -c butler.yaml
   butler check butler.yaml && butler reload -c butler.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.reload(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	o.register(cmd)

@@ -20,7 +20,7 @@ func TestReload_tellsTheProcessThatCannotBeAsked(t *testing.T) {
 	defer signal.Stop(heard)
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusPreconditionFailed)
-		_, _ = io.WriteString(w, `{"error":"another service answers"}`)
+		_, _ = io.WriteString(w, `{"error":"another service answers","remedy":"name its address"}`)
 	}))
 	defer other.Close()
 	for address, why := range map[string]string{"127.0.0.1:1": "refused", other.Listener.Addr().String(): "another service answers"} {

@@ -134,6 +134,9 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	}
 	var told struct{ Error, Detail, Remedy string }
 	_ = json.Unmarshal(answer, &told) // what cannot be read stays empty
+	if told.Remedy == "" {
+		return fmt.Errorf("%s answers %s, not as the operations server of butler does: is this its address?", r.address, resp.Status)
+	}
 	if resp.StatusCode == http.StatusConflict {
 		_ = json.Unmarshal(answer, out)
 	}

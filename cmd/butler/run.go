@@ -144,7 +144,7 @@ BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE for udpServerConfig.portTaskFailure.`,
 		Example: `  butler run -l debug          look around: every event is a log line
   butler check butler.yaml     before the first start, and after every change
   butler run -c butler.yaml    start for real`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	o.register(cmd)

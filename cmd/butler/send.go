@@ -29,7 +29,7 @@ had sent it. A datagram gets no answer: look at the log of the service, or at
 		Example: `  butler send --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef --task-name "Daily sales"
   butler send --type /scheduler-task-success/ --task-id f1e2d3c4-b5a6-7890-1234-567890abcdef
   butler send --raw '/scheduler-reload-failed/;host;...'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			payload := []byte(raw)
 			if !cmd.Flags().Changed("raw") {

@@ -48,7 +48,7 @@ On Linux it is a hardened systemd unit; --print shows it. The check uses the var
 in the environment file of the unit, /etc/butler/secrets.env. On Windows the service
 runs as LocalSystem, is restarted after a failure, and shuts down cleanly when it is
 stopped.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	install.Flags().StringVarP(&o.configFile, "configfile", "c", "", "configuration `file` (.yaml)")
 	install.Flags().StringVar(&o.user, "user", "butler", "`account` that the systemd unit runs as")
@@ -73,7 +73,7 @@ stopped.`,
 		{"stop", "Stop the service cleanly", "stopped", service.Service.Stop},
 		{"uninstall", "Stop and remove the service; configuration and journal stay", "removed", uninstall},
 	} {
-		cmd.AddCommand(&cobra.Command{Use: act.use, Short: act.short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cmd.AddCommand(&cobra.Command{Use: act.use, Short: act.short, Args: noArguments, RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.service("")
 			if err == nil {
 				err = act.do(s)

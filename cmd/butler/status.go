@@ -27,7 +27,7 @@ error, and the newest datagram that was refused. With --json it shows every
 component. The exit code says only whether the service answered; use 'butler health'
 for an exit code that tells whether it is healthy.`,
 		Example: "  butler status -c butler.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			service, err := o.running()
 			if err != nil {

@@ -38,7 +38,7 @@ looks like one. Run it with the environment of the service, so that it knows the
 values of ${env:...}.`,
 		Example: `  butler support-bundle -c butler.yaml
   journalctl -u butler -o cat --since -1d | butler support-bundle -c /etc/butler/butler.yaml --log -`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := target
 			if path == "" {
@@ -59,11 +59,14 @@ values of ${env:...}.`,
 // bundle writes the bundle to a file that only its owner may read.
 func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, options app.SupportOptions) (err error) {
 	options.Config, options.Problem = o.whatCanBeLoaded()
-	service := remote{address: o.address}
-	if o.address == "" && options.Config != nil {
-		if operations := options.Config.Operations(); operations.Enable {
-			service = o.service(options.Config)
+	var service remote
+	switch {
+	case o.address != "":
+		if service, err = o.addressed(); err != nil {
+			return err
 		}
+	case options.Config != nil && options.Config.Operations().Enable:
+		service = o.service(options.Config)
 	}
 	options.Ask = service.text
 	for _, name := range logs {
@@ -85,6 +88,9 @@ func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, op
 	err = errors.Join(app.WriteSupportBundle(cmd.Context(), file, options), file.Close())
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
+	}
+	if options.Config == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nbutler: there is no configuration in the bundle, and its secrets are not known: only what looks like a secret is masked\n", options.Problem)
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s written; secrets are masked, names of tasks and machines are not: see its README.txt\n", filepath.Clean(path))
 	return err

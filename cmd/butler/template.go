@@ -63,7 +63,7 @@ go to standard error.`,
   butler template preview -c butler.yaml --destination email/reload_task_failed --html page.html
   butler template preview -c butler.yaml --destination slack/reload_task_failed --template new.handlebars
   butler template preview -c butler.yaml --destination email/reload_task_failed --execution 0f1e...`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: usageArgs(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.show(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

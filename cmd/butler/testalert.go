@@ -49,7 +49,7 @@ was nothing to send, and 2 for a mistake in the command line.`,
 		Example: `  butler test-alert -c butler.yaml --dry-run
   butler test-alert -c butler.yaml --destination email --recipient anna@example.com
   butler test-alert -c butler.yaml --route finance --event reload_task_failed`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: usageArgs(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.send(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	cmd.SetFlagErrorFunc(usageOption)
