@@ -205,7 +205,7 @@ func inBubble(t *testing.T, change, test func(*intake)) {
 		in.opts = &Options{
 			Kit: kit, Log: kit.Log, Metrics: NewMetrics(in.reg), Queue: in.queue, Quarantine: in.keeper,
 			Rules: rules(), Listen: in.listen, ReceiveBuffer: 4 << 20,
-			OnListening: func(a netip.AddrPort) { in.listened = append(in.listened, a) },
+			OnListening: func(s Socket) { in.listened = append(in.listened, s.Addr()) },
 			OnFailed:    func(err error) { in.failures = append(in.failures, err) },
 		}
 		if change != nil {

@@ -81,8 +81,8 @@ type Options struct {
 	// OnBurst, if set, is called when a read has returned a full batch, so that more may
 	// be waiting. It runs on the reader's goroutine and must not block.
 	OnBurst func()
-	// OnListening, if set, is called with the address whenever the socket is open. It must not block.
-	OnListening func(netip.AddrPort)
+	// OnListening, if set, is called with the socket whenever one is opened or replaced. It must not block.
+	OnListening func(Socket)
 	// OnFailed, if set, is called when the socket cannot be opened or is lost. It must not block.
 	OnFailed func(error)
 }

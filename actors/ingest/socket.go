@@ -100,7 +100,7 @@ func (a *ingest) read(ctx actor.Context, socket Socket) {
 	go a.reader.run(actorkit.Poster(ctx))
 	a.report.listening(socket.Addr(), socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
 	if a.opts.OnListening != nil {
-		a.opts.OnListening(socket.Addr())
+		a.opts.OnListening(socket)
 	}
 }
 

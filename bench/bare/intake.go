@@ -63,7 +63,7 @@ func openIntake(directory string) (*intake, error) {
 		Listen: func(ctx context.Context) (ingest.Socket, error) {
 			return udp.Listen(ctx, udp.ListenOptions{Host: "127.0.0.1", ReceiveBuffer: receiveBuffer})
 		},
-		OnListening: func(at netip.AddrPort) { listening <- at },
+		OnListening: func(s ingest.Socket) { listening <- s.Addr() },
 	}
 	pid := kit.System.Root.Spawn(options.Props())
 	in.address = <-listening

@@ -166,6 +166,7 @@ func run(ctx context.Context, o runOptions) error {
 	var service *app.App
 	service, err = app.New(app.Options{
 		Config: cfg, Isolated: o.isolated, Load: load,
+		KeptSocket: systemd.NewSocketStore(manager, os.Getenv(systemd.PIDEnv), os.Getenv(systemd.SocketsEnv)),
 		OnReload: func() func(app.Reloaded) {
 			warn(manager.Reloading())
 			return func(r app.Reloaded) { warn(manager.Ready(statusAfterReload(service, r))) }

@@ -64,6 +64,8 @@ type Options struct {
 	// LookEvery is the interval at which the configuration files are checked for
 	// changes; 0 means 2 s.
 	LookEvery time.Duration
+	// KeptSocket keeps the UDP socket open while the service is restarted; nil keeps none.
+	KeptSocket KeptSocket
 	// Services is the service control manager to query; nil means that of Windows
 	// when the process runs there.
 	Services winsvc.Manager
@@ -153,6 +155,9 @@ func setOnce(pid **actor.PID) func(*actor.PID) {
 // New builds the service and opens the journal and the listening TCP ports. No
 // actor runs before Start. When it fails, everything it opened is closed.
 func New(o Options) (*App, error) {
+	if o.KeptSocket == nil {
+		o.KeptSocket = noKeptSocket{}
+	}
 	lifetime, stop := context.WithCancel(context.Background())
 	a := &App{
 		opts: o, startConfig: o.Config, log: o.Log, level: zap.NewAtomicLevel(), health: supervisors.NewBoard(),
@@ -228,6 +233,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.background.Go(func() { a.watchConfiguration(a.lifetime()) })
 	first.open()
 	if !a.takesEvents() {
+		a.dropSocket()
 		return nil
 	}
 	late := time.NewTimer(startTimeout)

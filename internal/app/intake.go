@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -47,7 +46,7 @@ func (g *generation) intake() ingest.Changed {
 		},
 		ReceiveBuffer: first.ReceiveBuffer,
 		Listen: func(ctx context.Context) (ingest.Socket, error) {
-			return udp.Listen(ctx, udp.ListenOptions{
+			return g.listenUDP(ctx, udp.ListenOptions{
 				Host: section.Host, Port: section.Port, ReceiveBuffer: first.ReceiveBuffer, MaxMessageSize: first.MaxMessageSize,
 			})
 		},
@@ -67,7 +66,9 @@ func (g *generation) ingestProps() *actor.Props {
 	options := &ingest.Options{
 		Kit: g.kit, Log: g.log, Metrics: ingest.NewMetrics(g.reg), Queue: g.queue, Quarantine: g.quarantine,
 		ReceiveBuffer: section.ReceiveBuffer, Rules: section.Rules, Listen: section.Listen, Sources: section.Sources, OnBurst: g.burst.seen,
-		OnListening: func(at netip.AddrPort) {
+		OnListening: func(socket ingest.Socket) {
+			g.keepSocket(socket)
+			at := socket.Addr()
 			g.health.Set(socketComponent, supervisors.Up, "")
 			g.address.Store(&at)
 			g.current.Load().listener.set("start")

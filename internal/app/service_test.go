@@ -78,6 +78,8 @@ type service struct {
 	// to its command line.
 	journal    string
 	env, flags []string
+	// passed are files that the next process inherits, from descriptor 3 on.
+	passed []*os.File
 	// freezes are the spans in which the process was stopped and then continued.
 	freezes []span
 	// stalled returns the spans in which the machine stood still, for an oracle.
@@ -127,7 +129,7 @@ func (v *service) start() {
 	cmd := exec.Command(v.binary, append([]string{"run", "-c", v.config}, v.flags...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "BUTLER_") })
-	cmd.Env = append(cmd.Env, v.env...)
+	cmd.Env, cmd.ExtraFiles = append(cmd.Env, v.env...), v.passed
 	apart(cmd)
 	must(v.t, cmd.Start())
 	v.pid.Store(int64(cmd.Process.Pid))

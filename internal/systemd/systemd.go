@@ -1,10 +1,12 @@
-// Package systemd owns the notifications to systemd about the state of the process:
-// starting, serving, reloading its configuration, and stopping. It speaks the
-// datagram protocol of sd_notify(3).
+// Package systemd owns what the process says to systemd, and what it gets from it: the
+// notifications about its state (starting, serving, reloading its configuration, and
+// stopping), and the UDP socket that systemd keeps while the service restarts. It
+// speaks the datagram protocol of sd_notify(3) and that of sd_listen_fds(3).
 //
 // It guarantees that a process that systemd did not start sends nothing, and that a
-// message is one datagram, which is sent at once or not at all: nothing waits for
-// systemd. It must never start a goroutine or read the environment.
+// message is one datagram, which is sent at once or not at all: only the release of a
+// socket waits for systemd, for a second at most. It must never start a goroutine or
+// read the environment.
 package systemd
 
 import (
@@ -62,6 +64,16 @@ func oneLine(text string) string {
 const sendTimeout = time.Second
 
 func (n Notifier) send(assignments ...string) error {
+	return n.dial(func(conn *net.UnixConn) error {
+		_, err := conn.Write(message(assignments))
+		return err
+	})
+}
+
+func message(assignments []string) []byte { return []byte(strings.Join(assignments, "\n")) }
+
+// dial calls send with a connection to systemd, unless systemd did not start the process.
+func (n Notifier) dial(send func(*net.UnixConn) error) error {
 	if n.socket == "" {
 		return nil
 	}
@@ -74,7 +86,7 @@ func (n Notifier) send(assignments ...string) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
-	if _, err := conn.Write([]byte(strings.Join(assignments, "\n"))); err != nil {
+	if err := send(conn); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
 	return nil

@@ -12,15 +12,22 @@ import (
 	"butler/internal/systemd"
 )
 
-// listen returns the path of a socket, and a function that returns the next message to it.
-func listen(t *testing.T) (path string, heard func() string) {
+// listenAt returns a socket in the place of that of systemd, and its path.
+func listenAt(t *testing.T) (string, *net.UnixConn) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "notify")
+	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { socket.Close() })
+	return path, socket
+}
+
+// listen returns the path of a socket, and a function that returns the next message to it.
+func listen(t *testing.T) (path string, heard func() string) {
+	t.Helper()
+	path, socket := listenAt(t)
 	return path, func() string {
 		t.Helper()
 		if err := socket.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {

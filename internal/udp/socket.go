@@ -1,12 +1,14 @@
 package udp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 
 	"butler/messages"
 )
@@ -51,10 +53,7 @@ type Socket struct {
 
 // Listen opens a socket with exclusive use of its port.
 func Listen(ctx context.Context, opts ListenOptions) (*Socket, error) {
-	if opts.Host == "" {
-		opts.Host = "0.0.0.0"
-	}
-	address := net.JoinHostPort(opts.Host, strconv.Itoa(opts.Port))
+	address := opts.address()
 	conn, err := bind(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on udp %s: %w", address, err)
@@ -64,6 +63,44 @@ func Listen(ctx context.Context, opts ListenOptions) (*Socket, error) {
 		return nil, errors.Join(fmt.Errorf("set up udp socket %s: %w", address, err), conn.Close())
 	}
 	return socket, nil
+}
+
+// Adopt returns the socket of a connection that is open already, such as one of an
+// earlier process. It must be bound to the address of opts; the host is looked up. Drops
+// are counted from now on. The connection is closed after an error.
+func Adopt(ctx context.Context, conn *net.UDPConn, opts ListenOptions) (*Socket, error) {
+	address := opts.address()
+	socket, err := adopt(ctx, conn, address, opts)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("take over udp socket %s as %s: %w", conn.LocalAddr(), address, err), conn.Close())
+	}
+	return socket, nil
+}
+
+func adopt(ctx context.Context, conn *net.UDPConn, address string, opts ListenOptions) (*Socket, error) {
+	network, err := familyOf(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := net.ResolveUDPAddr(network, address)
+	if err != nil {
+		return nil, err
+	}
+	bound := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	if at := wanted.AddrPort(); bound.Port() != at.Port() || bound.Addr().Unmap() != at.Addr().Unmap() {
+		return nil, errors.New("it is bound to another address")
+	}
+	socket, err := newSocket(conn, opts)
+	if err != nil {
+		return nil, err
+	}
+	socket.drops.begin()
+	return socket, nil
+}
+
+// address returns host:port.
+func (o ListenOptions) address() string {
+	return net.JoinHostPort(cmp.Or(o.Host, "0.0.0.0"), strconv.Itoa(o.Port))
 }
 
 func bind(ctx context.Context, address string) (*net.UDPConn, error) {
@@ -151,6 +188,9 @@ func (s *Socket) ReadBatch() ([]messages.Datagram, error) {
 	}
 	return s.batch.copy(s.limit), nil
 }
+
+// SyscallConn gives access to the descriptor of the socket.
+func (s *Socket) SyscallConn() (syscall.RawConn, error) { return s.conn.SyscallConn() }
 
 // Close ends a ReadBatch that waits.
 func (s *Socket) Close() error { return s.conn.Close() }

@@ -188,6 +188,13 @@ const (
 	memInfoDrops   = 8
 )
 
+// begin counts from now on.
+func (c *dropCounter) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, _ = c.readLocked()
+}
+
 func (c *dropCounter) total() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -51,4 +51,6 @@ func growReceiveBuffer(conn *net.UDPConn, raw syscall.RawConn, wanted int) (gran
 // dropCounter counts nothing: only Linux tells.
 type dropCounter struct{ raw syscall.RawConn }
 
+func (c *dropCounter) begin() {}
+
 func (c *dropCounter) total() uint64 { return 0 }

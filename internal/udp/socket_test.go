@@ -264,3 +264,32 @@ func TestSocket_accountsForEveryDatagramOfABurst(t *testing.T) {
 		}
 	}
 }
+
+func TestAdopt_takesOverASocketWithWhatWaitsInIt(t *testing.T) {
+	former := listen(t, ListenOptions{})
+	send(t, dial(t, former.Addr()), []byte("event"))
+	socket, err := Adopt(t.Context(), former.conn, ListenOptions{Host: "localhost", Port: int(former.Addr().Port())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, socket, 1); string(got[0].Payload) != "event" {
+		t.Errorf("want the datagram from before, got %q", got[0].Payload)
+	}
+}
+
+func TestAdopt_refusesASocketAtAnotherAddress(t *testing.T) {
+	for name, opts := range map[string]func(port int) ListenOptions{
+		"port": func(port int) ListenOptions { return ListenOptions{Host: "127.0.0.1", Port: port ^ 1} },
+		"host": func(port int) ListenOptions { return ListenOptions{Host: "127.0.0.2", Port: port} },
+		"all":  func(port int) ListenOptions { return ListenOptions{Port: port} },
+		"IPv6": func(port int) ListenOptions { return ListenOptions{Host: "::1", Port: port} },
+	} {
+		former := listen(t, ListenOptions{})
+		if _, err := Adopt(t.Context(), former.conn, opts(int(former.Addr().Port()))); err == nil {
+			t.Errorf("%s: want it refused", name)
+		}
+		if _, err := former.ReadBatch(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: want it closed, got %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+//go:build linux
+
+package app_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"butler/internal/demo"
+	"butler/internal/systemd"
+)
+
+// serviceManager keeps the sockets of a service, as systemd does.
+type serviceManager struct {
+	t      *testing.T
+	path   string
+	socket *net.UnixConn
+
+	mu   sync.Mutex
+	kept []*os.File
+}
+
+func newServiceManager(t *testing.T, v *service) *serviceManager {
+	t.Helper()
+	// A service learns by its own process ID that sockets are meant for it.
+	starter := filepath.Join(v.dir, "start")
+	must(t, os.WriteFile(starter, []byte(fmt.Sprintf("#!/bin/sh\n%s=$$ exec '%s' \"$@\"\n", systemd.PIDEnv, v.binary)), 0o700))
+	v.binary = starter
+	m := &serviceManager{t: t, path: "@butler-" + rand.Text()} // an abstract name
+	var err error
+	m.socket, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
+	must(t, err)
+	var serving sync.WaitGroup
+	serving.Go(m.serve)
+	t.Cleanup(func() {
+		_ = m.socket.Close()
+		serving.Wait()
+		m.forget()
+	})
+	return m
+}
+
+func (m *serviceManager) serve() {
+	message, control := make([]byte, 4096), make([]byte, 256)
+	for {
+		n, carried, _, _, err := m.socket.ReadMsgUnix(message, control)
+		if err != nil {
+			return
+		}
+		files := m.files(control[:carried])
+		switch text := string(message[:n]); {
+		case strings.HasPrefix(text, "FDSTOREREMOVE=1"):
+			m.forget()
+		case strings.HasPrefix(text, "FDSTORE=1"):
+			m.mu.Lock()
+			m.kept = append(m.kept, files...)
+			m.mu.Unlock()
+			continue
+		}
+		for _, f := range files { // a barrier ends when its descriptor is closed
+			_ = f.Close()
+		}
+	}
+}
+
+func (m *serviceManager) files(control []byte) []*os.File {
+	parsed, err := syscall.ParseSocketControlMessage(control)
+	if err != nil {
+		m.t.Error(err)
+	}
+	var out []*os.File
+	for i := range parsed {
+		descriptors, err := syscall.ParseUnixRights(&parsed[i])
+		if err != nil {
+			m.t.Error(err)
+		}
+		for _, fd := range descriptors {
+			out = append(out, os.NewFile(uintptr(fd), "kept"))
+		}
+	}
+	return out
+}
+
+func (m *serviceManager) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.kept {
+		_ = f.Close()
+	}
+	m.kept = nil
+}
+
+func (m *serviceManager) stored() []*os.File {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*os.File(nil), m.kept...)
+}
+
+// start starts the service as systemd does: with the sockets that it keeps.
+func (m *serviceManager) start(v *service) {
+	m.t.Helper()
+	m.launch(v)
+	v.ready()
+	v.until("one socket is kept", func() bool { return len(m.stored()) == 1 })
+}
+
+func (m *serviceManager) launch(v *service) {
+	m.t.Helper()
+	v.passed = m.stored()
+	v.env = []string{systemd.SocketEnv + "=" + m.path, fmt.Sprintf("%s=%d", systemd.SocketsEnv, len(v.passed))}
+	v.start()
+}
+
+// received waits until the running process has read n datagrams.
+func (v *service) received(n float64) {
+	v.t.Helper()
+	v.until("the datagrams are read", func() bool { return v.metrics()["butler_udp_packets_received_total"] == n })
+}
+
+// failure is the datagram of a failed task.
+func failure(n int) []byte {
+	return fmt.Appendf(nil, `/scheduler-task-failed/;127.0.0.1;Daily sales;;INTERNAL\sa_scheduler;657d54d6-6275-41ee-9921-a919f768ff35;;`+
+		"2026-11-20 10:00:0%d,000;WARN;8a1cb3e5-2f19-4ac0-9e5e-00000000000%d;Max retries reached", n, n)
+}
+
+func TestService_receivesWhatArrivesWhileItRestarts(t *testing.T) {
+	v := newService(t, siteOf(t).sim, demo.Settings{})
+	m := newServiceManager(t, v)
+	m.start(v)
+
+	v.kill()
+	datagrams(t, "127.0.0.1", v.udp, failure(1), failure(2), failure(3))
+	m.start(v)
+	v.received(3)
+
+	if code := v.terminate(drainTime); code != 0 {
+		t.Errorf("want exit code 0, got %d", code)
+	}
+	datagrams(t, "127.0.0.1", v.udp, failure(4))
+	m.start(v)
+	v.received(1)
+	v.idle()
+}
+
+func TestService_opensAnotherSocketAfterItsAddressHasChanged(t *testing.T) {
+	v := newService(t, siteOf(t).sim, demo.Settings{})
+	m := newServiceManager(t, v)
+	m.start(v)
+	v.kill()
+	edit(t, v.config, "serverHost: 127.0.0.1", "serverHost: 127.0.0.3") // and the same port
+	v.udp = strings.Replace(v.udp, "127.0.0.1", "127.0.0.3", 1)
+	m.start(v)
+	datagrams(t, "127.0.0.1", v.udp, failure(1))
+	v.received(1)
+	v.kill()
+	datagrams(t, "127.0.0.1", v.udp, failure(2))
+	m.start(v)
+	v.received(1)
+
+	v.kill()
+	edit(t, v.config, "udpServerConfig: {enable: true", "udpServerConfig: {enable: false")
+	m.launch(v)
+	v.until("the socket is given up", func() bool { return len(m.stored()) == 0 })
+}
