@@ -118,7 +118,8 @@ type rule struct {
 	// scriptLog includes the script log and the app's tags, app its ID and name, and
 	// execution the execution result.
 	scriptLog, app, execution bool
-	// final requires the final execution result. It is set for all successes.
+	// final requires the final execution result. It is set for the successes of reloads,
+	// external programs and user syncs.
 	final bool
 }
 
