@@ -97,10 +97,10 @@ func (m *serviceManager) forget() {
 	m.kept = nil
 }
 
-func (m *serviceManager) stored() []*os.File {
+func (m *serviceManager) stored() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]*os.File(nil), m.kept...)
+	return len(m.kept)
 }
 
 // start starts the service as systemd does: with the sockets that it keeps.
@@ -108,12 +108,14 @@ func (m *serviceManager) start(v *service) {
 	m.t.Helper()
 	m.launch(v)
 	v.ready()
-	v.until("one socket is kept", func() bool { return len(m.stored()) == 1 })
+	v.until("one socket is kept", func() bool { return m.stored() == 1 })
 }
 
 func (m *serviceManager) launch(v *service) {
 	m.t.Helper()
-	v.passed = m.stored()
+	m.mu.Lock() // nothing is closed while it is passed on
+	defer m.mu.Unlock()
+	v.passed = m.kept
 	v.env = []string{systemd.SocketEnv + "=" + m.path, fmt.Sprintf("%s=%d", systemd.SocketsEnv, len(v.passed))}
 	v.start()
 }
@@ -167,5 +169,5 @@ func TestService_opensAnotherSocketAfterItsAddressHasChanged(t *testing.T) {
 	v.kill()
 	edit(t, v.config, "udpServerConfig: {enable: true", "udpServerConfig: {enable: false")
 	m.launch(v)
-	v.until("the socket is given up", func() bool { return len(m.stored()) == 0 })
+	v.until("the socket is given up", func() bool { return m.stored() == 0 })
 }
