@@ -36,8 +36,8 @@ created and removed where the service writes, a database gets a write request
 without points, and Qlik Sense is asked to start a task that does not exist. Run it
 as the user of the service, whose rights are what matters. No secret is printed.
 
-The exit code is 0 when all is well, 1 with a warning, and 2 with a problem or a
-mistake in the command line.`,
+The exit code is 0 when all is well, 1 with a warning, and 2 with a problem, a
+mistake in the command line, or when it is interrupted.`,
 		Example: `  butler doctor -c butler.yaml
   butler doctor -c butler.yaml --offline
   butler doctor -c butler.yaml --json | jq '.checks[] | select(.verdict != "ok")'`,
@@ -67,6 +67,11 @@ func (o *doctorOptions) diagnose(ctx context.Context, out io.Writer) error {
 		return usageError{errors.New("--timeout must not be negative")}
 	}
 	report := o.report(ctx)
+	if ctx.Err() != nil {
+		// The checks that were cut short found nothing, least of all problems. The exit
+		// code is not that of a report without problems.
+		return usageError{errors.New("interrupted before all checks were done: nothing is reported")}
+	}
 	var err error
 	if o.asJSON {
 		err = printJSON(out, report)

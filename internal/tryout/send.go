@@ -301,12 +301,19 @@ func (o Options) attempt(ctx context.Context, b destination.Built, n messages.No
 	}
 	out.Result, out.Reason = Failed, err.Error()
 	out.Problem, out.Remedy = destination.Advise(err, b.Instance)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		// Whoever ran it has ended it: that says nothing about the destination.
+		out.Problem, out.Remedy = "interrupted", "run it again; the provider may have accepted the message all the same"
+	}
 	return out
 }
 
 // deliver makes one attempt. It returns a panic of the destination as an error.
 func deliver(ctx context.Context, d destination.Destination, n messages.Notice) (receipt destination.Receipt, err error) {
-	if err := ctx.Err(); err != nil {
+	switch err := ctx.Err(); {
+	case errors.Is(err, context.Canceled):
+		return receipt, fmt.Errorf("not tried: %w", err)
+	case err != nil:
 		return receipt, fmt.Errorf("not tried, the time limit was reached: %w", err)
 	}
 	defer func() {

@@ -31,3 +31,27 @@ func TestDeliver_doesNothingAfterTheContextHasEnded(t *testing.T) {
 		t.Errorf("want it not to be tried, got %v", err)
 	}
 }
+
+// waiting is a destination that does not answer.
+type waiting struct{}
+
+func (waiting) Deliver(ctx context.Context, _ messages.Notice) (destination.Receipt, error) {
+	<-ctx.Done()
+	return destination.Receipt{}, ctx.Err()
+}
+
+func TestAttempt_blamesNoDestinationForAnInterruption(t *testing.T) {
+	for _, d := range []destination.Destination{waiting{}, crashing{}} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		interrupt()
+		got := Options{}.attempt(ctx, destination.Built{Destination: d}, messages.Notice{})
+		if got.Result != Failed || got.Problem != "interrupted" || strings.Contains(got.Remedy+got.Reason, "address") || strings.Contains(got.Reason, "time limit") {
+			t.Errorf("want it said that it was interrupted, got %+v", got)
+		}
+	}
+	ctx, end := context.WithTimeout(t.Context(), 0)
+	defer end()
+	if got := (Options{}).attempt(ctx, destination.Built{Destination: waiting{}}, messages.Notice{}); got.Problem == "interrupted" || !strings.Contains(got.Reason, "time limit") {
+		t.Errorf("want the time limit told, got %+v", got)
+	}
+}
