@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"butler/internal/qlik"
 )
 
 // judge sets the state of the story and its summary.
@@ -91,6 +93,9 @@ func (t *teller) hint() {
 			hint("%d refused datagrams that name it are kept, the last of %s (%s): butler quarantine list", n, day(last.At), last.Reason)
 		}
 		return
+	}
+	if !qlik.IsGUID(t.story.ExecutionID) {
+		hint("it is no GUID, as executions and tasks of Qlik Sense have; only the ID of a reload in Qlik Cloud looks different")
 	}
 	if r.Events.IsZero() {
 		hint("it may never have arrived: no datagram at all is in the journal")

@@ -81,3 +81,15 @@ func TestTell_saysThatStepsAreMissing(t *testing.T) {
 		t.Errorf("want hints about what is missing, got %q", got.Hints)
 	}
 }
+
+func TestTell_doubtsAnIDThatIsNoGUID(t *testing.T) {
+	for id, doubted := range map[string]bool{
+		"4c3b2a19-0000-4000-8000-00000000000b": false, "4C3B2A19-0000-4000-8000-00000000000B": false,
+		"4c3b2a19": true, "4c3b2a19-0000-4000-8000-00000000000z": true, "Daily Sales Reload": true,
+	} {
+		got := trail.Tell(trail.Evidence{ID: id})
+		if hints := strings.Join(got.Hints, "\n"); got.State != trail.Unknown || strings.Contains(hints, "no GUID") != doubted {
+			t.Errorf("%s: want it doubted: %t, got %q", id, doubted, hints)
+		}
+	}
+}
