@@ -78,12 +78,12 @@ func (b *Bundle) write(name, text string) {
 // Close adds a README.txt with preface and the list of files, and ends the bundle.
 func (b *Bundle) Close(preface string) error {
 	var readme strings.Builder
-	readme.WriteString(preface)
-	readme.WriteString("\nFiles\n\n")
+	readme.WriteString(b.scrub.Scrub(preface + "\nFiles\n\n"))
 	for _, e := range b.files {
-		fmt.Fprintf(&readme, "  %-28s %s\n", e.name, e.about)
+		// As in the archive: a name in which a short secret is masked finds no file.
+		fmt.Fprintf(&readme, "  %-28s %s\n", e.name, b.scrub.Scrub(e.about))
 	}
-	b.write("README.txt", b.scrub.Scrub(readme.String()))
+	b.write("README.txt", readme.String())
 	if b.err != nil {
 		return fmt.Errorf("write the bundle: %w", b.err)
 	}

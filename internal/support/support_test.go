@@ -116,6 +116,22 @@ func TestBundle_isBoundedAndListsItsContent(t *testing.T) {
 	}
 }
 
+func TestBundle_namesItsFilesAsTheyAreWhateverIsSecret(t *testing.T) {
+	var body bytes.Buffer
+	b := support.New(&body, support.NewScrubber([]string{"json"}), time.Now())
+	b.Add("service/health.json", "no json secret", "a json secret\n")
+	if err := b.Close(""); err != nil {
+		t.Fatal(err)
+	}
+	files := unzipped(t, body.Bytes())
+	if readme := files["README.txt"]; !strings.Contains(readme, "service/health.json ") || !strings.Contains(readme, "no *** secret") {
+		t.Errorf("want the name of the file, and the rest masked, got\n%s", readme)
+	}
+	if got := files["service/health.json"]; got != "a *** secret\n" {
+		t.Errorf("want it masked, got %q", got)
+	}
+}
+
 func TestLogs_areTheNewestWholeLines(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
