@@ -67,12 +67,16 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 		return err
 	}
 	offline := func() error {
-		return app.Offline(ctx, cfg, func(a app.OfflineAdmin) error {
+		err := app.Offline(ctx, cfg, func(a app.OfflineAdmin) error {
 			for _, line := range a.Damage() {
 				fmt.Fprintln(os.Stderr, "butler:", line)
 			}
 			return use(a)
 		})
+		if err != nil && o.run.configFile == "" {
+			err = withHint{err, "no configuration file is named, so this is about a service with the built-in defaults: name the file with -c"}
+		}
+		return err
 	}
 	if operations := cfg.Operations(); operations.Enable && operations.Port != 0 {
 		service := o.service(cfg)
@@ -160,6 +164,18 @@ func convert(found, into any) error {
 		return err
 	}
 	return json.Unmarshal(raw, into)
+}
+
+// noteLimit tells, on standard error, that a listing may end at its --limit.
+func noteLimit(cmd *cobra.Command, found any, limit int) error {
+	var list []json.RawMessage
+	if err := convert(found, &list); err != nil {
+		return err
+	}
+	if len(list) == limit {
+		fmt.Fprintf(cmd.ErrOrStderr(), "butler: there may be more than these %d: see --limit\n", limit)
+	}
+	return nil
 }
 
 func printJSON(out io.Writer, body any) error {

@@ -51,7 +51,7 @@ func newParkedList(o *parkedOptions) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printParked(cmd.OutOrStdout(), found, o.asJSON)
+				return errors.Join(printParked(cmd.OutOrStdout(), found, o.asJSON), noteLimit(cmd, found, o.limit))
 			})
 		},
 	}

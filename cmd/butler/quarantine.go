@@ -32,7 +32,7 @@ sends events and nobody is told.`,
 				if err != nil {
 					return err
 				}
-				return printQuarantine(cmd.OutOrStdout(), found, o.asJSON)
+				return errors.Join(printQuarantine(cmd.OutOrStdout(), found, o.asJSON), noteLimit(cmd, found, limit))
 			})
 		},
 	}
