@@ -128,7 +128,9 @@ type DeliveryChanged struct {
 type DeliveryState struct {
 	Instance    string
 	Integration string
-	Condition   DeliveryCondition
+	// Path is the key that configures it; "" if it is not configured any more.
+	Path      string
+	Condition DeliveryCondition
 	// Until is when a pause ends or an open breaker allows a probe; zero otherwise.
 	Until time.Time
 	// Queued counts the notices that are not settled, Retrying those of them that have

@@ -370,7 +370,7 @@ func (a *notify) described(ctx actor.Context) {
 		}
 	})
 	for i := range states {
-		states[i].Parked = parked[states[i].Instance]
+		states[i].Parked, states[i].Path = parked[states[i].Instance], a.built[states[i].Instance].Instance.Path
 	}
 	for _, asker := range a.gathering.askers {
 		actorkit.Reply(ctx, asker, messages.DescribeDeliveryReply{States: states, At: time.Now()})

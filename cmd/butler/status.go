@@ -116,10 +116,10 @@ func printDestinations(out io.Writer, list []app.DestinationState) error {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "\nDESTINATION\tCONDITION\tWAITING\tSINCE\tPARKED\tDELIVERED LAST\tLAST ERROR")
+	fmt.Fprintln(table, "\nDESTINATION\tCONDITION\tWAITING\tSINCE\tPARKED\tDELIVERED LAST\tKEY\tLAST ERROR")
 	for _, d := range list {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\t%s\n", shown(d.Instance), condition(d), d.Queued, moment(d.Oldest),
-			d.Parked, moment(d.LastSuccess), shown(d.LastError))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", shown(d.Instance), condition(d), d.Queued, moment(d.Oldest),
+			d.Parked, moment(d.LastSuccess), shown(d.Path), shown(d.LastError))
 	}
 	return table.Flush()
 }

@@ -49,14 +49,14 @@ func TestStatus_showsWhatIsNotWellAndWhatWaits(t *testing.T) {
 	got := statusOf(t,
 		`{"state":"degraded","components":[{"name":"ingest","state":"up","since":"2026-11-21T09:00:00Z"},
 			{"name":"qrs","state":"degraded","reason":"no\u001b[31m answer","since":"2026-11-21T09:39:11Z"}]}`,
-		`[{"destination":"email/reload_task_failed","condition":"ok","lastSuccess":"2026-11-21T09:38:00Z"},
-			{"destination":"slack/reload_task_failed","condition":"breaker_open","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`,
+		`[{"destination":"email/reload_task_failed","condition":"ok","key":"emailNotification.reloadTaskFailure","lastSuccess":"2026-11-21T09:38:00Z"},
+			{"destination":"slack/reload_task_failed","condition":"breaker_open","key":"slackNotification.reloadTaskFailure","until":"2026-11-21T09:39:42Z","queued":6,"parked":2,"oldest":"2026-11-21T09:39:12Z","lastError":"refused"}]`,
 		`[{"reason":"source","source":"10.0.0.9:50000","at":"2026-11-21T09:31:00Z"}]`)
 	for _, line := range [][]string{
 		{"degraded: 1 of 2 components are up"},
 		{"degraded", at("2026-11-21T09:39:11Z"), "qrs", "no?[31m answer"},
-		{"email/reload_task_failed", "ok", "0", "-", "0", at("2026-11-21T09:38:00Z")},
-		{"slack/reload_task_failed", "breaker_open until " + at("2026-11-21T09:39:42Z"), "6", at("2026-11-21T09:39:12Z"), "2", "-", "refused"},
+		{"email/reload_task_failed", "ok", "0", "-", "0", at("2026-11-21T09:38:00Z"), "emailNotification.reloadTaskFailure"},
+		{"slack/reload_task_failed", "breaker_open until " + at("2026-11-21T09:39:42Z"), "6", at("2026-11-21T09:39:12Z"), "2", "-", "slackNotification.reloadTaskFailure", "refused"},
 		{"a datagram was refused at " + at("2026-11-21T09:31:00Z") + ", from 10.0.0.9:50000: source; see butler quarantine list"},
 	} {
 		if !strings.Contains(squeezed(got), strings.Join(line, " ")+"\n") {

@@ -41,6 +41,7 @@ func (d admin) Destinations(ctx context.Context) (any, error) {
 type DestinationState struct {
 	Instance    string                     `json:"destination"`
 	Integration string                     `json:"integration"`
+	Path        string                     `json:"key,omitempty"`
 	Condition   messages.DeliveryCondition `json:"condition"`
 	Until       time.Time                  `json:"until,omitzero"`
 	Queued      int                        `json:"queued"`
