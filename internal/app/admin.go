@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"butler/api/operations"
 	"butler/internal/destination"
 	"butler/internal/logx"
@@ -75,7 +73,7 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 		if len(d.gen.cfg.Ignored()) > 0 {
 			return nil, nil // it may be one that cannot be built without the secrets of the service
 		}
-		if table, err = Table(d.gen.cfg, zap.NewNop()); err != nil {
+		if table, err = d.gen.storedTable(); err != nil {
 			return nil, err
 		}
 		defer table.Close()

@@ -224,6 +224,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.logHost()
 	a.rules.Store(first.executionRules())
 	first.watchTasks()
+	first.recordNumbers() // before the actors, which record alerts
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, first.children(), a.onFatal)
 	a.tree = tree
 	if err != nil {

@@ -146,6 +146,11 @@ func (g *generation) buildTable() error {
 	if err := g.buildMQTT(&deps); err != nil {
 		return fmt.Errorf("set up the MQTT connection (mqttConfig): %w", err)
 	}
+	numbers, err := g.numbersFor()
+	if err != nil {
+		return err
+	}
+	g.numbers, deps.Numbers = numbers, numbers
 	table, err := tableWith(g.cfg, deps)
 	if err != nil {
 		return fmt.Errorf("set up the destinations: %w", err)

@@ -30,6 +30,8 @@ type generation struct {
 	certificates string
 
 	table *destination.Table
+	// numbers are those of the entries of lists, which the names in table end in.
+	numbers *destination.Numbers
 	// sources is the allow-list of senders, nil when anybody may send.
 	sources *udp.AllowList
 	gate    gatePort
@@ -76,10 +78,11 @@ type generation struct {
 	closer closer
 }
 
-// build runs the steps of the assembly. Each adds what it opens to a closer.
+// build runs the steps of the assembly. Each adds what it opens to a closer. The
+// journal is opened before the destinations are built, because it has their numbers.
 func (g *generation) build() error {
 	for _, step := range []func() error{
-		g.digestCertificates, g.buildTable, g.buildSources, g.buildGate, g.openJournal, g.buildMonitors, g.openValues,
+		g.digestCertificates, g.buildSources, g.openJournal, g.buildTable, g.buildGate, g.buildMonitors, g.openValues,
 		g.buildStarter, g.buildCloud, g.buildREST, g.exposeCertificateExpiry, g.listenOperations, g.buildPages,
 	} {
 		if err := step(); err != nil {

@@ -53,6 +53,7 @@ func (g *generation) tableChanged(replyTo messages.Ref) notify.TableChanged {
 // which ends the service, as it does at the start.
 func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	before, root := g.previous, g.kit.System.Root
+	g.recordNumbers() // first, as alerts are recorded under new names from now on
 	g.current.Store(g)
 	g.rules.Store(g.executionRules())
 	g.watchTasks()

@@ -165,7 +165,7 @@ func TestTable_noRouteEndsTheSearchWhileProblemsOfRoutesAreIgnored(t *testing.T)
 		"the destination is wrong": {"[{name: a, slack: [{webhookURL: 'ftp://a'}]}]", []string{"slack/reload_task_failed"}},
 		"two have one name": {
 			"[{name: a, slack: [{webhookURL: 'https://a'}]}, {name: a, slack: [{webhookURL: 'https://b'}]}]",
-			[]string{"slack/reload_task_failed", "slack/routes/a"},
+			[]string{"slack/reload_task_failed", "slack/routes/a", "slack/routes/a/2"},
 		},
 		"all is well": {"[{name: a, slack: [{webhookURL: 'https://a'}]}]\n  oops: 1", []string{"slack/routes/a"}},
 	} {
@@ -184,5 +184,16 @@ func TestTable_noRouteEndsTheSearchWhileProblemsOfRoutesAreIgnored(t *testing.T)
 				t.Errorf("told (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Of destinations with one name, only the first can have a queue.
+func TestTable_theFirstOfOneNameWorksWhileProblemsAreIgnored(t *testing.T) {
+	cfg, err := inspect(t, "Butler:\n  urlNotification: {enable: true, targets: [{name: a, url: 'ntfy://ntfy.sh/x', events: [reload_task_failed]}, {name: a, url: 'ntfy://ntfy.sh/y', events: [reload_task_failed]}]}\n", app.Inspection{}, true)
+	must(t, err)
+	table, err := app.Table(cfg, zap.NewNop())
+	must(t, err)
+	if built := table.Built(); len(built) != 1 || built[0].Instance.Path != "urlNotification.targets[0]" {
+		t.Errorf("want the first of two targets with one name, got %+v", built)
 	}
 }

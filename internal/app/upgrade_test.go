@@ -32,7 +32,7 @@ import (
 // of a record adds one: name it here, and run this test with -update. None is ever changed.
 const (
 	journals      = "testdata/journals"
-	newestJournal = "outbox-3-trail-drop-1"
+	newestJournal = "destination-list-1"
 	waitingList   = "waiting.txt"
 	followedList  = "followed.txt"
 	versionsList  = "versions.txt"

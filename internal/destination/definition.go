@@ -30,6 +30,8 @@ type Deps struct {
 	BaseDir string
 	// BadTemplates returns the counter of unusable templates of an integration; nil counts nothing.
 	BadTemplates func(integration string) (count func())
+	// Numbers are the numbers of the entries of lists; nil makes them the positions.
+	Numbers *Numbers
 
 	integration string
 }
@@ -89,6 +91,10 @@ type Spec[C, S any] struct {
 	// and must change nothing and use no network. Nil means that the schema suffices.
 	Check    func(c C, d Deps) Problems
 	CheckUse func(c C, u Use[S], d Deps) Problems
+	// Address returns where the settings of an entry of a list send to: entries with another
+	// address must never get each other's notices. It may be secret; only its hash is kept.
+	// Nil if no use is Listed and routes cannot name the destination.
+	Address func(settings S) []string
 	// Expand splits a use that needs several queues, such as one per account; nil if none does.
 	Expand func(c C, u Use[S]) []Use[S]
 	// Instance describes the queue of a use. Its name, path, kinds and integration are
@@ -135,6 +141,9 @@ func Define[C, S any](name string, s Spec[C, S]) Definition {
 	}
 	if s.Route != "" && s.Enabled == nil {
 		panic(fmt.Sprintf("BUG: destination %q can be routed to and has no master switch", name))
+	}
+	if s.Route != "" && s.Address == nil {
+		panic(fmt.Sprintf("BUG: destination %q can be routed to and does not tell its entries apart by address", name))
 	}
 	if s.Route != "" && s.RouteKinds == nil {
 		s.RouteKinds = messages.AllKinds()

@@ -73,7 +73,7 @@ type Receipt struct {
 type Instance struct {
 	// Name is unique, and the metric label: "email/reload_task_failed". Waiting notices
 	// are found by it, so it must not change with an address. In a list it ends in the
-	// position, from 1: "webhook/reload_task_failed/1".
+	// number of the entry, which is not always its position: "webhook/reload_task_failed/1".
 	Name string
 	// Path is the key that configures it, from the root of the configuration.
 	Path string

@@ -96,7 +96,7 @@ type sampleSection struct {
 func sampleSpec() destination.Spec[sampleSection, string] {
 	return destination.Spec[sampleSection, string]{
 		Section: "sample", Route: "sample", Schema: []byte("- {key: sample}"),
-		Enabled: func(c sampleSection) bool { return !c.Off },
+		Enabled: func(c sampleSection) bool { return !c.Off }, Address: func(s string) []string { return []string{s} },
 		Uses: func(c sampleSection) []destination.Use[string] {
 			var out []destination.Use[string]
 			for i, name := range c.Names {
@@ -285,6 +285,7 @@ func TestDefine_panicsOnNonsense(t *testing.T) {
 		"no instance":      func(s *destination.Spec[sampleSection, string]) { s.Instance = nil },
 		"no New":           func(s *destination.Spec[sampleSection, string]) { s.New = nil },
 		"no master switch": func(s *destination.Spec[sampleSection, string]) { s.Enabled = nil },
+		"no address":       func(s *destination.Spec[sampleSection, string]) { s.Address = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -51,14 +51,6 @@ func ReadRoutes(decode Decode) ([]Route, error) {
 	return routes, nil
 }
 
-// useName returns the name of the nth entry, from 0, that a route has for a destination.
-func (r Route) useName(n int) string {
-	if n == 0 {
-		return "routes/" + r.Name
-	}
-	return fmt.Sprintf("routes/%s/%d", r.Name, n+1)
-}
-
 var routeName = regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,59}$`)
 
 // CheckRoutes lists the problems of the routes themselves, and warns of those that

@@ -12,6 +12,9 @@ import (
 type Use[S any] struct {
 	// Name is unique among the uses of a destination: "reload_task_failed", "routes/night".
 	Name string
+	// Listed means that it is an entry of a list: Name is that of the list, to which the
+	// number of the entry is added.
+	Listed bool
 	// Path is the key that configures it, from the root of the configuration:
 	// "slackNotification.reloadTaskFailure", "routes[0].slack[1]".
 	Path string
@@ -22,6 +25,8 @@ type Use[S any] struct {
 
 	// route is the number of its route, from 1; 0 outside of routes.
 	route int
+	// oneIsSilent means that the number 1 is not added to Name.
+	oneIsSilent bool
 	// broken is the problem that keeps it from working, nil without one.
 	broken *Problem
 }
@@ -43,6 +48,7 @@ func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
 		return c, nil, nil, err
 	}
 	uses := append(s.Uses(c), routed...)
+	s.number(uses, d)
 	if len(uses) == 0 && (s.Enabled == nil || !s.Enabled(c)) {
 		return c, nil, problems, nil
 	}
@@ -53,7 +59,9 @@ func (s Spec[C, S]) uses(decode Decode, d Deps) (C, []Use[S], Problems, error) {
 			uses[i].broken = broken
 		}
 	}
-	return c, s.expand(c, uses), problems, nil
+	uses = s.expand(c, uses)
+	s.number(uses, d)
+	return c, uses, problems, nil
 }
 
 // check lists the problems of the shared keys and of each use. It returns the one
@@ -118,8 +126,10 @@ func (s Spec[C, S]) routed(c C, decode Decode) ([]Use[S], Problems, error) {
 			continue
 		}
 		for n, settings := range list {
-			use := Use[S]{Name: routes[r].useName(n), Path: fmt.Sprintf("%s[%d]", path, n), Kinds: kinds, Settings: settings, route: r + 1}
-			out = append(out, use)
+			out = append(out, Use[S]{
+				Name: "routes/" + routes[r].Name, Listed: true, oneIsSilent: true, route: r + 1,
+				Path: fmt.Sprintf("%s[%d]", path, n), Kinds: kinds, Settings: settings,
+			})
 		}
 	}
 	return out, problems, nil

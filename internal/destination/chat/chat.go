@@ -60,6 +60,7 @@ func Spec[E event](s Service, read func(destination.Decode, *Config[E]) error, c
 		CheckUse: func(_ Config[E], u destination.Use[E], d destination.Deps) destination.Problems {
 			return u.Settings.common().check(s, d)
 		},
+		Address:  E.Address,
 		Instance: func(_ Config[E], u destination.Use[E]) destination.Instance { return u.Settings.common().instance(s) },
 		New: func(_ Config[E], u destination.Use[E], d destination.Deps) (destination.Destination, error) {
 			room, err := NewRoom(s, u.Settings.common(), d)

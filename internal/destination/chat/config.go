@@ -26,9 +26,16 @@ type Settings struct {
 }
 
 // event is Settings plus those of the service.
-type event interface{ common() Settings }
+type event interface {
+	common() Settings
+	// Address implements destination.Spec.Address.
+	Address() []string
+}
 
 func (s Settings) common() Settings { return s }
+
+// Address implements destination.Spec.Address for a service with nothing in addition.
+func (s Settings) Address() []string { return []string{s.WebhookURL.Reveal()} }
 
 // Config is the section of a service, and the related values of other sections. The
 // read function of a service must decode Cloud and call ReadSwitches.

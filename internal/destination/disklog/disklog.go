@@ -54,6 +54,7 @@ func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Archive]{
 		Section: "scriptLog", Route: "scriptLog", RouteKinds: reloads, Schema: schema,
 		Enabled: func(Config) bool { return true }, Read: readSwitch, Uses: uses, CheckUse: check, Instance: instance, New: build,
+		Address: func(a Archive) []string { return []string{a.LogDirectory} },
 	})
 }
 

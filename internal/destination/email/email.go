@@ -52,7 +52,7 @@ const (
 func Definition() destination.Definition {
 	return destination.Define("email", destination.Spec[Config, Event]{
 		Section: "emailNotification", Route: "email", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Read: read, Uses: uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender, Templates: template.Embedded(files),
+		Read: read, Uses: uses, Check: check, CheckUse: checkUse, Address: func(e Event) []string { return e.Recipients }, Instance: instance, New: newSender, Templates: template.Embedded(files),
 	})
 }
 

@@ -43,6 +43,7 @@ func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Measurement]{
 		Section: "influxDb", Route: "influxDb", RouteKinds: messages.TaskKinds(), Schema: schema,
 		Read: readSwitches, Enabled: func(c Config) bool { return c.Enable }, Uses: uses, Check: check, Expand: byMeasurement, Instance: instance, New: build,
+		Address: func(Measurement) []string { return nil }, // all entries store in the same database
 	})
 }
 

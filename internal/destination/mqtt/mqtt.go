@@ -27,7 +27,8 @@ var schema []byte
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Settings]{
 		Section: "mqttConfig", Route: name, Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Read: readSwitches, Uses: uses, Check: checkBroker, CheckUse: checkTopic, Instance: instance, New: newPublisher,
+		Address: func(s Settings) []string { return []string{s.Topic} },
+		Read:    readSwitches, Uses: uses, Check: checkBroker, CheckUse: checkTopic, Instance: instance, New: newPublisher,
 	})
 }
 

@@ -33,7 +33,8 @@ var schema []byte
 func Definition() destination.Definition {
 	return destination.Define("newrelic", destination.Spec[Config, Settings]{
 		Section: section, Route: "newRelic", Schema: schema, Read: read, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, Check: check, CheckUse: checkUse, Expand: expand, Instance: instance, New: newSender,
+		Address: func(s Settings) []string { return s.Accounts },
+		Uses:    uses, Check: check, CheckUse: checkUse, Expand: expand, Instance: instance, New: newSender,
 	})
 }
 

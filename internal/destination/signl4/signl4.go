@@ -29,7 +29,8 @@ var schema []byte
 func Definition() destination.Definition {
 	return destination.Define("signl4", destination.Spec[Config, Settings]{
 		Section: "incidentTool.signl4", Route: "signl4", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender,
+		Address: func(s Settings) []string { return []string{s.URL.Reveal()} },
+		Uses:    uses, Check: check, CheckUse: checkUse, Instance: instance, New: newSender,
 	})
 }
 

@@ -18,6 +18,9 @@ type Event struct {
 	IconEmoji     string
 }
 
+// Address implements destination.Spec.Address: a webhook may post to several channels.
+func (e Event) Address() []string { return append(e.Settings.Address(), e.Channel) }
+
 const (
 	section      = "slackNotification"
 	cloudSection = "qlikSenseCloud.event.mqtt.tenant.alert.slackNotification.reloadAppFailure"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -372,5 +373,13 @@ func TestMessage_fitsAsAWhole(t *testing.T) {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("want %q in %s", want, body)
 		}
+	}
+}
+
+func TestEvent_channelsOfOneWebhookAreDifferentAddresses(t *testing.T) {
+	room := chat.Settings{WebhookURL: "https://hooks.slack.com/services/1"}
+	a, b := Event{Settings: room, Channel: "ops"}, Event{Settings: room, Channel: "finance"}
+	if slices.Equal(a.Address(), b.Address()) || slices.Equal(a.Address(), Event{Channel: "ops"}.Address()) {
+		t.Errorf("want webhook and channel to count, got %v and %v", a.Address(), b.Address())
 	}
 }

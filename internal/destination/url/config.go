@@ -38,6 +38,15 @@ type Param struct {
 	Value secret.String
 }
 
+// address implements destination.Spec.Address. A parameter may name the recipient.
+func (t Target) address() []string {
+	out := []string{t.URL.Reveal()}
+	for _, p := range t.Params {
+		out = append(out, p.Name, p.Value.Reveal())
+	}
+	return out
+}
+
 // uses lists the targets, none if the section is not enabled.
 func uses(c Config) []destination.Use[Target] {
 	if !c.Enable {

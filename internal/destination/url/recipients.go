@@ -1,7 +1,6 @@
 package url
 
 import (
-	"fmt"
 	neturl "net/url"
 	"slices"
 	"strings"
@@ -30,9 +29,9 @@ func perRecipient(_ Config, u destination.Use[Target]) []destination.Use[Target]
 		return []destination.Use[Target]{u}
 	}
 	out := make([]destination.Use[Target], 0, len(urls))
-	for i, one := range urls {
+	for _, one := range urls {
 		part := u
-		part.Name, part.Settings.URL = fmt.Sprintf("%s/to/%d", u.Name, i+1), secret.String(one)
+		part.Name, part.Listed, part.Settings.URL = u.Name+"/to", true, secret.String(one)
 		out = append(out, part)
 	}
 	return out

@@ -2,6 +2,7 @@ package url
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,9 +53,12 @@ func TestRecipients_haveSeparateQueues(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := map[string]string{}
-			for _, u := range perRecipient(Config{}, destination.Use[Target]{
+			for i, u := range perRecipient(Config{}, destination.Use[Target]{
 				Name: "on call", Settings: Target{URL: secret.String(row.url), Params: row.params},
 			}) {
+				if u.Listed {
+					u.Name += "/" + strconv.Itoa(i+1)
+				}
 				got[u.Name] = u.Settings.URL.Reveal()
 			}
 			if diff := cmp.Diff(row.want, got); diff != "" {

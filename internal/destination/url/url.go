@@ -34,7 +34,7 @@ var schema []byte
 func Definition() destination.Definition {
 	return destination.Define("url", destination.Spec[Config, Target]{
 		Section: section, Route: "url", Schema: schema, Enabled: func(c Config) bool { return c.Enable },
-		Uses: uses, CheckUse: check, Expand: perRecipient, Instance: instance, New: newSender,
+		Uses: uses, CheckUse: check, Address: Target.address, Expand: perRecipient, Instance: instance, New: newSender,
 	})
 }
 

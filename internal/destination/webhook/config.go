@@ -95,7 +95,7 @@ func uses(c Config) []destination.Use[Target] {
 	kinds := func(list ...messages.AlertKind) []messages.AlertKind { return list }
 	var out []destination.Use[Target]
 	for _, e := range []struct {
-		// name is the prefix of the instances' names.
+		// name is that of the list.
 		name  string
 		path  string
 		kinds []messages.AlertKind
@@ -133,13 +133,16 @@ func uses(c Config) []destination.Use[Target] {
 		}
 		for i, w := range e.Webhooks {
 			out = append(out, destination.Use[Target]{
-				Name: fmt.Sprintf("%s/%d", e.name, i+1), Path: fmt.Sprintf("%s.webhooks[%d]", e.path, i),
+				Name: e.name, Listed: true, Path: fmt.Sprintf("%s.webhooks[%d]", e.path, i),
 				Kinds: e.kinds, Settings: Target{Webhook: w, RateLimit: e.RateLimit, gate: e.gate},
 			})
 		}
 	}
 	return out
 }
+
+// address implements destination.Spec.Address.
+func (t Target) address() []string { return []string{t.WebhookURL.Reveal()} }
 
 // options returns the options of a webhook's HTTP client.
 func (c Cert) options(d destination.Deps) destination.HTTPOptions {

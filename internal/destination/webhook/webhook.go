@@ -44,7 +44,7 @@ var schema []byte
 func Definition() destination.Definition {
 	return destination.Define(name, destination.Spec[Config, Target]{
 		Section: "webhookNotification", Route: name, Schema: schema, Read: read,
-		Enabled: func(c Config) bool { return c.Enable }, Uses: uses, CheckUse: check, Instance: instance, New: newSender,
+		Enabled: func(c Config) bool { return c.Enable }, Uses: uses, CheckUse: check, Address: Target.address, Instance: instance, New: newSender,
 	})
 }
 
