@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -20,6 +21,9 @@ func newDemo() *cobra.Command {
 		Short: "See events come in and alerts go out: the service beside a simulated site, nothing to install",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.For < 0 || o.Pause < 0 {
+				return errors.New("--for and --pause must not be negative")
+			}
 			o.Out, o.Colour = cmd.OutOrStdout(), logx.IsTerminal() && os.Getenv("NO_COLOR") == ""
 			if !cmd.Flags().Changed("for") && !logx.IsTerminal() {
 				o.For = unattendedTime
