@@ -37,7 +37,7 @@ func (c Config) Broker() Broker {
 		ClientID: c.ClientID, KeepSession: !c.CleanSession, User: c.Username, Password: c.Password,
 	}
 	if c.TLS.Enable {
-		b.TLS, b.CA, b.CertFile, b.KeyFile = true, c.TLS.CA, c.TLS.Cert, c.TLS.Key
+		b.TLS, b.CertFile, b.KeyFile = true, c.TLS.Cert, c.TLS.Key
 	}
 	if c.WebSocket.Enable {
 		b.WebSocket = c.WebSocket.Path
@@ -45,6 +45,9 @@ func (c Config) Broker() Broker {
 	if grid := c.AzureEventGrid; grid.Enable {
 		b.ClientID, b.User, b.Password = grid.ClientID, grid.ClientID, ""
 		b.TLS, b.CertFile, b.KeyFile = true, grid.ClientCertFile, grid.ClientKeyFile
+	}
+	if b.TLS {
+		b.CA = c.TLS.CA
 	}
 	return b
 }

@@ -309,6 +309,8 @@ func TestBroker_isWhatTheSectionDescribes(t *testing.T) {
 	full.WebSocket = WebSocket{Enable: true, Path: "/mqtt"}
 	grid := full
 	grid.AzureEventGrid = AzureEventGrid{Enable: true, ClientID: "butler", ClientCertFile: "c.pem", ClientKeyFile: "k.pem"}
+	gridAlone := grid
+	gridAlone.TLS.Enable = false
 	off := full
 	off.TLS.Enable, off.WebSocket.Enable = false, false
 	for _, row := range []struct {
@@ -323,6 +325,9 @@ func TestBroker_isWhatTheSectionDescribes(t *testing.T) {
 		}},
 		{"switched off", off, Broker{ClientID: "butler-1", KeepSession: true, User: "anna", Password: "T0P"}},
 		{"Azure Event Grid", grid, Broker{
+			ClientID: "butler", KeepSession: true, User: "butler", TLS: true, CA: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", WebSocket: "/mqtt",
+		}},
+		{"Azure Event Grid, tls.enable off", gridAlone, Broker{
 			ClientID: "butler", KeepSession: true, User: "butler", TLS: true, CA: "ca.pem", CertFile: "c.pem", KeyFile: "k.pem", WebSocket: "/mqtt",
 		}},
 	} {
