@@ -1,8 +1,12 @@
 package checks_test
 
 import (
+	"context"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,6 +47,19 @@ func TestDiskSpeed_claimsNoMoreThanWasMeasured(t *testing.T) {
 		}
 		if (got.Remedy == "") != (c.verdict == doctor.OK) {
 			t.Errorf("%+v: what to do: %q", c.speed, got.Remedy)
+		}
+	}
+}
+
+func TestUnwritable_isNotAlwaysAMatterOfRights(t *testing.T) {
+	for want, err := range map[string]error{
+		"let the user of the service write there": &fs.PathError{Op: "open", Path: "journal", Err: syscall.EACCES},
+		"free some space":                         fmt.Errorf("write: %w", &fs.PathError{Op: "write", Path: "journal", Err: syscall.ENOSPC}),
+		"does not respond":                        fmt.Errorf("write to the disk: %w", context.DeadlineExceeded),
+	} {
+		got := checks.UnwritableRemedy(err, "journal.directory")
+		if !strings.Contains(got, want) || !strings.Contains(got, "journal.directory") {
+			t.Errorf("%v: want %q, got %q", err, want, got)
 		}
 	}
 }

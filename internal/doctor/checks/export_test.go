@@ -2,3 +2,6 @@ package checks
 
 // JudgeSpeed is judgeSpeed.
 var JudgeSpeed = judgeSpeed
+
+// UnwritableRemedy is unwritableRemedy.
+var UnwritableRemedy = unwritableRemedy

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"butler/config"
@@ -22,6 +24,7 @@ import (
 	"butler/internal/disk"
 	"butler/internal/doctor"
 	"butler/internal/journal/jetstream"
+	"butler/internal/oserr"
 	"butler/internal/udp"
 	"butler/internal/wholefile"
 )
@@ -250,12 +253,23 @@ func diskChecks(p *inspection) []doctor.Check {
 func writableFinding(ctx context.Context, directory, key string) doctor.Finding {
 	at := disk.Nearest(directory)
 	if _, err := disk.Try(ctx, at, 1); err != nil {
-		return doctor.Fail("directory", err.Error(), "let the user of the service write there, or change "+key)
+		return doctor.Fail("directory", err.Error(), unwritableRemedy(err, key))
 	}
 	if at != directory {
 		return doctor.Good("directory", "%s is created when it is needed", directory)
 	}
 	return doctor.Good("directory", "%s can be written", directory)
+}
+
+// unwritableRemedy says what to do about a directory that cannot be written.
+func unwritableRemedy(err error, key string) string {
+	switch {
+	case oserr.Is(err, syscall.ENOSPC):
+		return "free some space, or move " + key + " to a larger disk"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the disk of " + key + " does not respond: examine it with other tools"
+	}
+	return "let the user of the service write there, or change " + key
 }
 
 // directoryFindings say whether a directory can be written and has free space.
