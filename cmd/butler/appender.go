@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"butler/internal/udp"
@@ -19,6 +21,9 @@ butler_node_last_event_timestamp_seconds has a line for every node that reports.
 		Example: `  butler appender --host 10.0.0.5 > LocalLogConfig.xml`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if host == "" {
+				return errors.New("--host is needed: the address of the machine that runs the service, as the nodes see it")
+			}
 			xml, err := udp.AppenderXML(host, port, udp.AppenderSet(set))
 			if err != nil {
 				return err
@@ -31,6 +36,5 @@ butler_node_last_event_timestamp_seconds has a line for every node that reports.
 	f.StringVar(&host, "host", "", "`address` of the machine that runs the service, as the nodes see it")
 	f.IntVar(&port, "port", 9998, "its UDP port")
 	f.StringVar(&set, "set", string(udp.AppendersAll), "the tasks to report: all, or reload for reload tasks only")
-	_ = cmd.MarkFlagRequired("host")
 	return cmd
 }

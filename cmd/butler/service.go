@@ -53,8 +53,10 @@ stopped.`,
 	install.Flags().StringVarP(&o.configFile, "configfile", "c", "", "configuration `file` (.yaml)")
 	install.Flags().StringVar(&o.user, "user", "butler", "`account` that the systemd unit runs as")
 	show := install.Flags().Bool("print", false, "print the systemd unit and install nothing")
-	_ = install.MarkFlagRequired("configfile")
 	install.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.configFile == "" {
+			return errors.New("-c is needed: the configuration file that the service runs with")
+		}
 		if *show {
 			unit, err := o.unit()
 			if err == nil {

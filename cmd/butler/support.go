@@ -91,6 +91,8 @@ func (o *adminOptions) bundle(cmd *cobra.Command, path string, logs []string, op
 	}
 	if options.Config == nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nbutler: there is no configuration in the bundle, and its secrets are not known: only what looks like a secret is masked\n", options.Problem)
+	} else if len(options.Config.Ignored()) > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "butler: the configuration has problems here, see configuration-check.txt in the bundle; a secret that it takes from a variable or a file that is not there is not known, and only masked if it looks like one")
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s written; secrets are masked, names of tasks and machines are not: see its README.txt\n", filepath.Clean(path))
 	return err
