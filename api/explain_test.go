@@ -28,13 +28,13 @@ func TestContract_explain(t *testing.T) {
 	const path = "/v4/executions/{executionId}"
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	story := trail.Story{
-		State: trail.Parked, Summary: "of 1 to be told: 1 parked", TaskID: "t", TaskName: "Daily", TaskType: "reload", AppName: "Sales", Node: "sense-1",
+		State: trail.Parked, Summary: "of 1 to be notified: 1 parked", TaskID: "t", TaskName: "Daily", TaskType: "reload", AppName: "Sales", Node: "sense-1",
 		Steps: []trail.Step{
 			{At: at, What: "received", Text: "task failed", Payload: "/scheduler-task-failed/"},
 			{At: at, What: "attempt", Text: "no", Destination: "slack", Seconds: 0.5},
 		},
-		Notices: []trail.Notice{{ID: "n", Alert: "reload_task_failed", Destination: "slack", Recipient: "a", State: trail.Parked, Attempts: 1, Reason: "403"}},
-		NotTold: []trail.Verdict{{Destination: "email", Reason: "nobody"}}, Hints: []string{"look"},
+		Notices:     []trail.Notice{{ID: "n", Alert: "reload_task_failed", Destination: "slack", Recipient: "a", State: trail.Parked, Attempts: 1, Reason: "403"}},
+		NotNotified: []trail.Verdict{{Destination: "email", Reason: "nobody"}}, Hints: []string{"look"},
 	}
 	unknown := trail.Tell(trail.Evidence{ID: "x"})
 	with := func(e Explainer) func(*Options) { return func(o *Options) { o.Explainer, o.Access = e, known } }

@@ -297,7 +297,7 @@ func (c *Config) Notes() []string {
 		lines = append(lines, "udpServerConfig.enable is false: no task events are received")
 	}
 	if udp := c.core.UDPServerConfig; udp.Enable && !udp.Deduplication.Enable {
-		lines = append(lines, "udpServerConfig.deduplication.enable is false: an event that comes twice is told twice")
+		lines = append(lines, "udpServerConfig.deduplication.enable is false: an event that arrives twice is handled twice")
 	}
 	if !c.QRS().Enabled() {
 		lines = append(lines, "configQRS.host is not set: alerts hold only what the event says")

@@ -318,7 +318,7 @@ func TestConfig_treatsSampleValuesAsNotSet(t *testing.T) {
 }
 
 func TestConfig_saysThatRepetitionsAreTold(t *testing.T) {
-	const note = "udpServerConfig.deduplication.enable is false: an event that comes twice is told twice"
+	const note = "udpServerConfig.deduplication.enable is false: an event that arrives twice is handled twice"
 	for text, want := range map[string]bool{
 		"{enable: true, deduplication: {enable: false}}": true,
 		"{enable: true}": false,

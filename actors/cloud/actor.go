@@ -288,7 +288,7 @@ func (c *cloud) abandon(a abandon) {
 	c.opts.Metrics.decisions.WithLabelValues(outcomeAbandoned).Inc()
 	c.opts.Log.Error("an event of Qlik Cloud is given up, it is in the quarantine", zap.String("reload_id", a.key), logx.AppID(a.event.AppID), logx.Reason(a.detail))
 	raw, _ := encodeOpen(a.event)
-	c.quarantine(a.reason, a.event.Source, a.detail+"; nobody was told of it", raw[1:], a.event.At)
+	c.quarantine(a.reason, a.event.Source, a.detail+"; nobody was notified of it", raw[1:], a.event.At)
 	post := c.post
 	c.opts.Ledger.Commit(done(a.key, a.until), c.committed(func() { post(recorded{a.key}) }, nil))
 }

@@ -86,10 +86,10 @@ func (health) effect()  {}
 
 // The outcomes of a decision, label values from a closed set.
 const (
-	outcomeAlerted    = "alerted"
-	outcomeNobodyTold = "nobody_told"
-	outcomeNoRoute    = "no_route"
-	outcomeAbandoned  = "abandoned"
+	outcomeAlerted        = "alerted"
+	outcomeNobodyNotified = "nobody_notified"
+	outcomeNoRoute        = "no_route"
+	outcomeAbandoned      = "abandoned"
 )
 
 // question is one look-up.

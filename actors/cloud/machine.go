@@ -257,7 +257,7 @@ func (m *machine) route(now time.Time, w *work) []effect {
 	notices, without := m.rules.Router.Route(w.alert, true, now)
 	outcome := outcomeAlerted
 	if len(notices) == 0 {
-		outcome = outcomeNobodyTold
+		outcome = outcomeNobodyNotified
 	}
 	return m.settle(now, w, notices, told{outcome: outcome, notices: notices, without: without})
 }

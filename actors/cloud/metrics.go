@@ -24,7 +24,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_cloud_reloads_decided_total",
-			Help: "Failed app reloads in Qlik Cloud: alerted, nobody_told, no_route, or abandoned, which must be 0.",
+			Help: "Failed app reloads in Qlik Cloud: alerted, nobody_notified, no_route, or abandoned, which must be 0.",
 		}, []string{"result"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "butler_cloud_lookups_total", Help: "Look-ups in the tenant of Qlik Cloud by operation and result.",
@@ -39,7 +39,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, o := range messages.CloudOutcomes() {
 		m.events.WithLabelValues(string(o))
 	}
-	for _, o := range []string{outcomeAlerted, outcomeNobodyTold, outcomeNoRoute, outcomeAbandoned} {
+	for _, o := range []string{outcomeAlerted, outcomeNobodyNotified, outcomeNoRoute, outcomeAbandoned} {
 		m.decisions.WithLabelValues(o)
 	}
 	for _, q := range questions {

@@ -8,9 +8,9 @@ import (
 
 // outcomes are the descriptions of the outcomes for people.
 var outcomes = map[string]string{
-	outcomeAlerted:    "a failed app reload in Qlik Cloud, alert decided",
-	outcomeNobodyTold: "a failed app reload in Qlik Cloud, nobody is told",
-	outcomeNoRoute:    "a failed app reload in Qlik Cloud, which no destination wants",
+	outcomeAlerted:        "a failed app reload in Qlik Cloud, alert decided",
+	outcomeNobodyNotified: "a failed app reload in Qlik Cloud, nobody is notified",
+	outcomeNoRoute:        "a failed app reload in Qlik Cloud, which no destination wants",
 }
 
 // step returns the trail entry of a decision.
@@ -21,10 +21,10 @@ func (t told) step() *trail.Decision {
 		Degraded: slices.Clone(t.alert.Degraded),
 	}
 	for _, n := range t.notices {
-		d.Told = append(d.Told, trail.Told{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
+		d.Notified = append(d.Notified, trail.Notified{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
 	}
 	for _, v := range t.without {
-		d.NotTold = append(d.NotTold, trail.NotTold{Instance: v.Instance, Reason: v.Names()})
+		d.NotNotified = append(d.NotNotified, trail.NotNotified{Instance: v.Instance, Reason: v.Names()})
 	}
 	return d
 }

@@ -61,7 +61,7 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	m.seen = m.seen.WithKind(w.alert.Kind)
 	outcome := OutcomeAlerted
 	if len(notices) == 0 {
-		outcome = OutcomeNobodyTold
+		outcome = OutcomeNobodyNotified
 	}
 	return m.record(now, w, outcome, notices, without)
 }

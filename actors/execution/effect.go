@@ -89,8 +89,8 @@ type Outcome uint8
 const (
 	// OutcomeAlerted: at least one notice was recorded.
 	OutcomeAlerted Outcome = iota
-	// OutcomeNobodyTold: destinations carry the alert, but each has a reason not to send it.
-	OutcomeNobodyTold
+	// OutcomeNobodyNotified: destinations carry the alert, but each has a reason not to send it.
+	OutcomeNobodyNotified
 	// OutcomeNoRoute: no destination carries the alert.
 	OutcomeNoRoute
 	// OutcomeLogOnly: the event alerts nobody by definition (an aborted task that is no reload).
@@ -117,7 +117,7 @@ var outcomes = [...]struct {
 	level       zapcore.Level
 }{
 	OutcomeAlerted:          {"alerted", "alert decided", zapcore.InfoLevel},
-	OutcomeNobodyTold:       {"nobody_told", "alert decided, nobody is told", zapcore.InfoLevel},
+	OutcomeNobodyNotified:   {"nobody_notified", "alert decided, nobody is notified", zapcore.InfoLevel},
 	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.InfoLevel},
 	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task", zapcore.InfoLevel},
 	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before", zapcore.DebugLevel},

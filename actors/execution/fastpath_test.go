@@ -45,7 +45,7 @@ func TestFastPath_decidesWhatNeedsNoWaiting(t *testing.T) {
 	}{
 		{"the task is at hand", known(qlik.TaskReload), everyKind(destination.Needs{Task: true}), messages.FamilyFailed, false, messages.VerdictDecided, OutcomeAlerted, 1},
 		{"nobody wants it", known(qlik.TaskReload), &router{}, messages.FamilyFailed, false, messages.VerdictDecided, OutcomeNoRoute, 0},
-		{"nobody may be told", known(qlik.TaskPreload), &router{}, messages.FamilyAborted, false, messages.VerdictDecided, OutcomeLogOnly, 0},
+		{"nobody may be notified", known(qlik.TaskPreload), &router{}, messages.FamilyAborted, false, messages.VerdictDecided, OutcomeLogOnly, 0},
 		{"the app has to be looked up", known(qlik.TaskReload), everyKind(destination.Needs{App: true}), messages.FamilyFailed, false, messages.VerdictPending, 0, 0},
 		{"the execution has to be followed", running, everyKind(destination.Needs{}), messages.FamilyDistribute, false, messages.VerdictNeedsActor, 0, 0},
 		{"the task does not exist", gone, everyKind(destination.Needs{}), messages.FamilyFailed, false, messages.VerdictNeedsActor, 0, 0},

@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// Router says who is told of an alert, and what they need looked up;
+// Router says who is notified of an alert, and what they need looked up;
 // *destination.Table is the one in use.
 type Router interface {
 	Carries(a *messages.Alert) bool

@@ -686,7 +686,7 @@ func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
 	}
 }
 
-// Whoever has heard how a distribute task ended is not told of a failure because
+// Whoever has heard how a distribute task ended is not notified of a failure because
 // nobody saw it end.
 func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
 	replaced := func(repo *repository) { repo.task.LastResultID = "r2" }

@@ -146,7 +146,7 @@ func (m *Metrics) observeSourceDelay(e *messages.TaskEvent) {
 // outcomeLabel returns how the execution ended, "" when that is not known or was counted before.
 func outcomeLabel(t *Report) string {
 	switch t.Outcome {
-	case OutcomeAlerted, OutcomeNobodyTold, OutcomeNoRoute, OutcomeLogOnly:
+	case OutcomeAlerted, OutcomeNobodyNotified, OutcomeNoRoute, OutcomeLogOnly:
 	default:
 		return ""
 	}

@@ -29,7 +29,7 @@ func told(t *testing.T, decision *Report) map[string]any {
 
 func TestTell_saysWhyNobodyIsTold(t *testing.T) {
 	got := told(t, &Report{
-		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold,
+		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyNotified,
 		Without: []destination.Verdict{{Instance: "slack/routes/night", Reason: `route "quiet" matched before and does not continue`}},
 	})
 	if want := `route "quiet" matched before and does not continue`; got["not_slack/routes/night"] != want {
@@ -83,7 +83,7 @@ func TestTell_boundsWhatOneLineSays(t *testing.T) {
 	for i := range 1000 {
 		without = append(without, destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"})
 	}
-	got := told(t, &Report{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyTold, Without: without})
+	got := told(t, &Report{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyNotified, Without: without})
 	if len(got) > 50 || got["not_others"] != int64(970) || got["not_slack/routes/29"] != "no" {
 		t.Errorf("want 30 reasons and the number of the others, got %d fields", len(got))
 	}

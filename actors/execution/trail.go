@@ -76,7 +76,7 @@ func (t *Report) trailDecision(d *trail.Decision) *trail.Decision {
 	if found := t.found(); found != "" {
 		text += ": " + found
 	}
-	told, without := d.Told[:0], d.NotTold[:0]
+	told, without := d.Notified[:0], d.NotNotified[:0]
 	*d = trail.Decision{
 		Head:  trail.Head{Key: t.Alert.Key, ExecutionID: event.ExecutionID, At: t.At},
 		Place: t.Place, Family: event.Family, Received: event.At, Source: event.Source, Host: event.HostName,
@@ -87,11 +87,11 @@ func (t *Report) trailDecision(d *trail.Decision) *trail.Decision {
 	}
 	for i := range t.Notices {
 		n := &t.Notices[i]
-		told = append(told, trail.Told{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
+		told = append(told, trail.Notified{ID: n.ID, Instance: n.Instance, Recipient: n.Recipient})
 	}
 	for _, v := range t.Without {
-		without = append(without, trail.NotTold{Instance: v.Instance, Reason: v.Names()})
+		without = append(without, trail.NotNotified{Instance: v.Instance, Reason: v.Names()})
 	}
-	d.Told, d.NotTold = told, without
+	d.Notified, d.NotNotified = told, without
 	return d
 }

@@ -12,7 +12,7 @@ import (
 func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
 	var out []messages.QuarantinedDatagram
 	for _, placed := range g.events {
-		detail := fmt.Sprintf("handling the event crashed %d times, see the log; nobody was told of it", g.crashes)
+		detail := fmt.Sprintf("handling the event crashed %d times, see the log; nobody was notified of it", g.crashes)
 		raw, err := json.Marshal(placed.Event)
 		if err != nil { // a time outside the years that JSON knows
 			raw = fmt.Appendf(nil, "%+v", placed.Event)

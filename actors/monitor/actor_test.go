@@ -149,7 +149,7 @@ func TestMonitor_recordsBeforeItTells(t *testing.T) {
 		s.must(testutil.GatherAndCompare(s.reg, strings.NewReader(`
 # HELP butler_monitor_alerts_total Alerts and readings of the monitors: recorded for a destination, or without one.
 # TYPE butler_monitor_alerts_total counter
-butler_monitor_alerts_total{monitor="sample",result="nobody_told"} 1
+butler_monitor_alerts_total{monitor="sample",result="nobody_notified"} 1
 butler_monitor_alerts_total{monitor="sample",result="recorded"} 3
 # HELP butler_monitor_probes_total Probes of the monitors by result.
 # TYPE butler_monitor_probes_total counter

@@ -18,7 +18,7 @@ type Metrics struct {
 // The results of a probe and the ends of an alert, labels from closed sets.
 const (
 	resultOK, resultFailed         = "ok", "failed"
-	resultRecorded, resultToNobody = "recorded", "nobody_told"
+	resultRecorded, resultToNobody = "recorded", "nobody_notified"
 )
 
 // NewMetrics returns metrics that reg exposes, with a series of each of the

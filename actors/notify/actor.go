@@ -7,7 +7,7 @@
 // and that parked notices which are too old, or too many, are dropped with an error
 // in the log. A delivery actor finds its notices in the outbox when it starts, so a
 // notice that is handed to nobody here is delayed and not lost. The package must
-// never decide who is told, send anything, or wait.
+// never decide who is notified, send anything, or wait.
 package notify
 
 import (

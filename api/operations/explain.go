@@ -11,7 +11,7 @@ import (
 	"butler/internal/udp"
 )
 
-// Explainer tells why somebody was told of an execution, or not.
+// Explainer tells why somebody was notified of an execution, or not.
 type Explainer interface {
 	Explain(ctx context.Context, execution string) (trail.Story, error)
 }

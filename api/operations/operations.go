@@ -45,7 +45,7 @@ type Options struct {
 	Health func() (state string, components []Component)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
-	// Explainer tells why somebody was told of an execution, or not.
+	// Explainer tells why somebody was notified of an execution, or not.
 	Explainer Explainer
 	// Reload reads the configuration again. It is applied, or the answer says why not.
 	Reload func() (answer any, applied bool)

@@ -17,10 +17,10 @@ func newExplain() *cobra.Command {
 	var o adminOptions
 	cmd := &cobra.Command{
 		Use:   "explain <executionId>",
-		Short: "Explain who was told of an execution, who was not, and why",
+		Short: "Explain who was notified of an execution, who was not, and why",
 		Long: `Prints everything that is known of one execution of a task, from the datagram to the
 last attempt to deliver: what arrived, what was refused or dropped as a duplicate,
-what was looked up, who is told, who is not and why, what every destination
+what was looked up, who is notified, who is not and why, what every destination
 answered, and the state it is in now. The ID is in the log of the scheduler, in the
 log of this service, and in most alerts. When the service does not run, its journal
 is read.`,
@@ -101,14 +101,14 @@ func tellStory(out io.Writer, s trail.Story) {
 			fmt.Fprintf(out, "  %26s%s\n", "", shown(step.Payload))
 		}
 	}
-	if len(s.Notices)+len(s.NotTold) > 0 {
+	if len(s.Notices)+len(s.NotNotified) > 0 {
 		fmt.Fprint(out, "\nwho is told, and who is not\n")
 	}
 	for _, n := range s.Notices {
 		tellDestination(out, string(n.State), n.Destination, n.Recipient, n.Reason)
 	}
-	for _, v := range s.NotTold {
-		tellDestination(out, "not told", v.Destination, "", v.Reason)
+	for _, v := range s.NotNotified {
+		tellDestination(out, "not notified", v.Destination, "", v.Reason)
 	}
 	if len(s.Hints) > 0 {
 		fmt.Fprint(out, "\n")

@@ -188,9 +188,9 @@ func newRoot() *cobra.Command {
 	var version bool
 	root := &cobra.Command{
 		Use:   "butler",
-		Short: "Alerts for Qlik Sense tasks: receives task events, tells the right people and systems, loses none",
+		Short: "Alerts for Qlik Sense tasks: receives task events, notifies the right people and systems, loses none",
 		Long: `butler receives an event whenever a task of a Qlik Sense cluster fails, is aborted
-or succeeds, looks the rest up in the repository, and tells the right people and
+or succeeds, looks the rest up in the repository, and notifies the right people and
 systems. It loses none: an event is on disk before it is worked on, and a message
 that cannot be delivered is retried, and then kept until somebody decides.
 

@@ -38,7 +38,7 @@ they work on its journal, and what they change counts from its next start.`,
 	cmd.PersistentFlags().StringVar(&o.instance, "destination", "", "only notices of this destination: an `instance` such as email/reload_task_failed, or all of email")
 	cmd.AddCommand(newParkedList(&o),
 		newParkedChange(&o, "replay", "Send parked notices again", "sent again", adminClient.ReplayParked),
-		newParkedChange(&o, "drop", "Remove parked notices for good: nobody will be told", "dropped", adminClient.DropParked))
+		newParkedChange(&o, "drop", "Remove parked notices for good: nobody will be notified", "dropped", adminClient.DropParked))
 	return cmd
 }
 

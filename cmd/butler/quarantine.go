@@ -18,7 +18,7 @@ func newQuarantine() *cobra.Command {
 		Short: "Look at datagrams that were refused, and why",
 		Long: `The service keeps the newest datagrams that it refused: an unknown type, a wrong
 number of fields, an invalid ID, a sender that is not allowed. Look here when a node
-sends events and nobody is told.`,
+sends events and nobody is notified.`,
 		Example: "  butler quarantine list -c butler.yaml",
 		Args:    noSuchCommand,
 		RunE:    showHelp,

@@ -59,7 +59,7 @@ was nothing to send, and 2 for a mistake in the command line.`,
 	f.StringArrayVar(&o.Destinations, "destination", nil, "only this destination: an `instance` such as email/reload_task_failed, or all of email; may be repeated")
 	f.StringArrayVar(&o.Routes, "route", nil, "only what the route of this `name` lists; may be repeated")
 	f.StringVar(&o.Recipient, "recipient", "", "send mail to this `address` instead of the configured ones")
-	f.BoolVar(&o.DryRun, "dry-run", false, "send nothing, only print who would be told")
+	f.BoolVar(&o.DryRun, "dry-run", false, "send nothing, only print who would be notified")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object instead of a table")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "end after this time; what has not answered by then has failed")
 	return cmd

@@ -60,7 +60,7 @@ func degradedAlert(e messages.PlacedEvent, degradedAfter time.Duration) (message
 		waiting = waiting[1:]
 		switch effect := next.(type) {
 		case *execution.Report:
-			if effect.Outcome == execution.OutcomeNobodyTold {
+			if effect.Outcome == execution.OutcomeNobodyNotified {
 				return *effect.Alert, true
 			}
 		case execution.Arm:

@@ -73,7 +73,7 @@ var lastWords = map[qlik.ExecutionStatus]string{
 const mayBeLogless = 10
 
 // checkArchive makes sure that the script log of every failed reload is on disk,
-// whole and in its place, unless somebody was told that it could not be fetched.
+// whole and in its place, unless somebody was notified that it could not be fetched.
 // An event whose time leads nowhere is named by when it came: of one that came
 // twice, either name will do, and one that came together with another failure of
 // its task shares the other's name.

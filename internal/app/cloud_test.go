@@ -321,7 +321,7 @@ func TestCloud_aKilledServiceTellsWhatItHasAccepted(t *testing.T) {
 		return strings.HasPrefix(r.Path, "/hook/cloud") && r.Mentions("Anna Berg")
 	})
 	if err != nil {
-		t.Fatalf("nobody was told after the restart: %v", err)
+		t.Fatalf("nobody was notified after the restart: %v", err)
 	}
 	if text := bring(); !strings.Contains(text, string(messages.CloudDuplicate)) {
 		t.Errorf("the same event again: %s", text)

@@ -48,7 +48,7 @@ func TestCloud_waitsWithEventsOfTheBrokerUntilTheDiskTakesThem(t *testing.T) {
 	for n := range events {
 		reload := fmt.Sprintf("%q", fmt.Sprintf("r-%d", n+1))
 		if _, err := s.sim.HTTP.History().Await(ctx, func(r sink.HTTPRequest) bool { return strings.HasPrefix(r.Path, "/hook/cloud") && r.Mentions(reload) }); err != nil {
-			t.Fatalf("nobody was told of %s: %v", reload, err)
+			t.Fatalf("nobody was notified of %s: %v", reload, err)
 		}
 	}
 	v.until("none waiting", func() bool {

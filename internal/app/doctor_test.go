@@ -232,7 +232,7 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 		wantLine(t, report, doctor.Skipped, check, "not tried: the certificates cannot be read")
 	}
 	wantLine(t, report, doctor.OK, "udp", "loop-back: a datagram arrives")
-	wantLine(t, report, doctor.Warning, "configuration", "nobody is told")
+	wantLine(t, report, doctor.Warning, "configuration", "nobody is notified")
 	if report.Verdict() != doctor.Problem {
 		t.Errorf("the verdict is %s", report.Verdict())
 	}

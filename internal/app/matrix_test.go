@@ -15,7 +15,7 @@ import (
 	"butler/messages"
 )
 
-// row is one cell of the alert matrix: an event, and who is told of it.
+// row is one cell of the alert matrix: an event, and who is notified of it.
 type row struct {
 	family  messages.Family
 	typ     qlik.TaskType
@@ -26,7 +26,7 @@ type row struct {
 	subject string
 	// owner says that the owner of the app gets the mail too.
 	owner bool
-	// chat is the path at Slack, Teams and the webhook, "" for none. Who is told
+	// chat is the path at Slack, Teams and the webhook, "" for none. Who is notified
 	// there is told everywhere: SIGNL4, New Relic, the service that a URL names.
 	chat string
 	disk bool
@@ -171,7 +171,7 @@ func (s *site) checkHTTP(r row, e world.Execution) {
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("who is told over HTTP (-want +got):\n%s", diff)
+		s.t.Errorf("who is notified over HTTP (-want +got):\n%s", diff)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestOracle_findsWhatIsWrong(t *testing.T) {
 		problem string // "" for none
 	}{
 		{"a run without a fault", func(*oracle) {}, ""},
-		{"nobody was told", func(o *oracle) { o.receipts = nil }, "was lost"},
+		{"nobody was notified", func(o *oracle) { o.receipts = nil }, "was lost"},
 		{"the wrong measurement was written", func(o *oracle) {
 			o.receipts = append(o.receipts, told(sinkInflux, "influx/user_sync_task_success", 5))
 		}, "of which nothing was accepted"},
@@ -198,7 +198,7 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 			o.archive[file] = strings.ReplaceAll(o.archive[file], "(app)", "(other)")
 		}, "is not the whole script log"},
 		{"a half-written file is left", func(o *oracle) { o.archive[".part"] = "" }, "belongs to no failed reload"},
-		{"Slack was not told of a task", func(o *oracle) { o.receipts = o.receipts[1:] }, "1 alerts, of which 0 were delivered"},
+		{"Slack was not notified of a task", func(o *oracle) { o.receipts = o.receipts[1:] }, "1 alerts, of which 0 were delivered"},
 		{"Slack was told of what was not accepted", func(o *oracle) {
 			o.receipts = append(o.receipts, told(sinkHTTP, "slack/aborted"))
 		}, "of which nothing was accepted"},

@@ -11,7 +11,7 @@ import (
 	"butler/messages"
 )
 
-// What an event may lead to while the repository is away: everybody is told after
+// What an event may lead to while the repository is away: everybody is notified after
 // execution.degradedAfter, with what is known. Of a task of which nothing is known
 // that is what a reload has to be told of, and nobody knows its owner. A success
 // that cannot be seen to be one is told to those only who do not insist.
@@ -53,7 +53,7 @@ func (o *oracle) notePoorer() {
 	}
 }
 
-// checkPoorer makes sure that nobody was told less than there is to tell without a reason.
+// checkPoorer makes sure that nobody was notified less than there is to tell without a reason.
 func (o *oracle) checkPoorer() {
 	for _, execution := range slices.Sorted(maps.Keys(o.gaveUp)) {
 		if !o.poorer[execution] {
@@ -137,9 +137,9 @@ func TestOracle_knowsWhatIsOwedWhenTheRepositoryIsAway(t *testing.T) {
 		{"told as a reload long before the repository went away", func(o *oracle) {
 			o.away[0] = span{at.Add(time.Hour), at.Add(2 * time.Hour)}
 		}, "of which nothing was accepted"},
-		{"not told", func(o *oracle) { o.receipts = nil }, "was lost"},
+		{"not notified", func(o *oracle) { o.receipts = nil }, "was lost"},
 		{"one of those who are told of reloads was not", func(o *oracle) { o.receipts = o.receipts[:3] }, "was lost"},
-		{"Slack was not told", func(o *oracle) { o.receipts = slices.Delete(o.receipts, 2, 3) }, "1 alerts, of which 0 were delivered"},
+		{"Slack was not notified", func(o *oracle) { o.receipts = slices.Delete(o.receipts, 2, 3) }, "1 alerts, of which 0 were delivered"},
 		{"told as both", func(o *oracle) { o.receipts = append(o.receipts, own) }, "of which nothing was accepted"},
 		{"a task that the repository does not have", func(o *oracle) {
 			*o.executions[id] = execution{id: id, taskID: task}

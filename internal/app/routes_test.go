@@ -76,7 +76,7 @@ func TestRoutes_leadEventsWhereTheOperatorWants(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(row.want, got); diff != "" {
-				t.Errorf("who is told (-want +got):\n%s", diff)
+				t.Errorf("who is notified (-want +got):\n%s", diff)
 			}
 			for _, r := range s.sim.HTTP.History().All() {
 				if !r.Mentions(execution.TaskID) && !r.Mentions(execution.TaskName) {

@@ -169,7 +169,7 @@ func TestServices_tellEveryDestinationOfChangesOnly(t *testing.T) {
 	s.stopApp()
 }
 
-// checkTold waits until everybody was told of a change of the engine, and makes
+// checkTold waits until everybody was notified of a change of the engine, and makes
 // sure that it was once.
 func (s *site) checkTold(word string, calls, mails int) {
 	s.t.Helper()
@@ -178,7 +178,7 @@ func (s *site) checkTold(word string, calls, mails int) {
 		return len(s.calledAbout("QlikSenseEngineService", calls)) >= len(want) && len(s.sim.SMTP.Messages().All()) >= mails
 	})
 	if diff := cmp.Diff(want, s.calledAbout("QlikSenseEngineService", calls)); diff != "" {
-		s.t.Errorf("%s: who is told over HTTP (-want +got):\n%s", word, diff)
+		s.t.Errorf("%s: who is notified over HTTP (-want +got):\n%s", word, diff)
 	}
 	sent := s.sim.SMTP.Messages().All()
 	if m := sent[len(sent)-1]; len(sent) != mails || !strings.Contains(m.Subject, word) || !strings.Contains(m.Subject, "Qlik Sense Engine Service") {

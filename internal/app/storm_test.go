@@ -87,7 +87,7 @@ func (s *site) wantEverybodyTold(executions []string) {
 			}
 		}
 		if missing > 0 {
-			s.t.Errorf("%s was not told of %d executions", path, missing)
+			s.t.Errorf("%s was not notified of %d executions", path, missing)
 		}
 	}
 }

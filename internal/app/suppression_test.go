@@ -40,7 +40,7 @@ func (o *oracle) acceptedOf(execution string) []acceptedEvent {
 
 // checkWindows makes sure that of every task's alerts to a system each was
 // delivered, refused, or held back and counted. The count that a message tells
-// is of what was held back before it; what nobody was told of yet is in the open window.
+// is of what was held back before it; what nobody was notified of yet is in the open window.
 //
 // An alert that arrived without an answer waits for its repetition like one that
 // never arrived. When another one gets ahead of it, or it is refused the second

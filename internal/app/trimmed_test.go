@@ -9,7 +9,7 @@ import (
 // recallTrimmed puts back what the journal gave up to make room while its disk was
 // full. Only handled events go, the oldest first. Of what was sent before the oldest
 // that is left, that was accepted which could not be missed, what the service decided
-// about, and what somebody was told of; the rest is in doubt and counted.
+// about, and what somebody was notified of; the rest is in doubt and counted.
 func (o *oracle) recallTrimmed() error {
 	if !o.trimmed {
 		return nil
@@ -54,7 +54,7 @@ func (o *oracle) recallTrimmed() error {
 	return nil
 }
 
-// toldOf reports whether anybody was told of an event.
+// toldOf reports whether anybody was notified of an event.
 func (o *oracle) toldOf(a acceptedEvent, told map[string]bool) bool {
 	e := o.executions[a.execution]
 	if e == nil {

@@ -27,7 +27,7 @@ import (
 
 // journals holds the directory of a journal for each version of its records,
 // as a service of that time left it, with one file that names the executions
-// that nobody was told of yet, and one that names those of distribute tasks that
+// that nobody was notified of yet, and one that names those of distribute tasks that
 // were followed, and one with the versions of all records of that time. A new version
 // of a record adds one: name it here, and run this test with -update. None is ever changed.
 const (

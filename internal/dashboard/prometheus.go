@@ -7,7 +7,7 @@ import "strings"
 func prometheus() source {
 	return source{
 		name: "prometheus", uid: "butler-prometheus", title: "butler",
-		about: "How butler does: what comes in, what becomes of it, who is told, and what it needs for that.",
+		about: "How butler does: what comes in, what becomes of it, who is notified, and what it needs for that.",
 		target: func(q query, k kind) map[string]any {
 			target := map[string]any{"expr": strings.ReplaceAll(q.text, "@", `instance=~"$instance"`), "legendFormat": q.legend}
 			if k == table {
@@ -28,7 +28,7 @@ func prometheus() source {
 var promOverview = row{"Is it healthy?", []panel{
 	{title: "Running", kind: number, width: 3, bad: 1, good: true, help: "Instances that answer.", queries: of(`sum(up{job="butler",@})`, "")},
 	{
-		title: "Lost", kind: number, width: 3, bad: 1, help: "Good events and MQTT messages that were refused or dropped, and alerts that nobody was told of, in the time shown. It should be 0.",
+		title: "Lost", kind: number, width: 3, bad: 1, help: "Good events and MQTT messages that were refused or dropped, and alerts that nobody was notified of, in the time shown. It should be 0.",
 		queries: of(`sum(increase(butler_udp_packets_rejected_total{reason=~"journal_unavailable|rate_limit",@}[$__range]))
 + sum(increase(butler_udp_kernel_dropped_packets_total{@}[$__range])) + sum(increase(butler_executions_given_up_total{@}[$__range]))
 + (sum(increase(butler_dead_letters_dropped_total{@}[$__range])) or vector(0))

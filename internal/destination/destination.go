@@ -157,7 +157,7 @@ type Selection struct {
 	Recipients []string
 	// Reason explains an empty Recipients.
 	Reason string
-	// LeftOut are the recipients that a rule excludes while others are told.
+	// LeftOut are the recipients that a rule excludes while others are notified.
 	LeftOut []LeftOut
 }
 

@@ -8,7 +8,7 @@ import (
 	"butler/messages"
 )
 
-// BenchmarkRoute is the choice of who is told, with more and more routes that do not match.
+// BenchmarkRoute is the choice of who is notified, with more and more routes that do not match.
 func BenchmarkRoute(b *testing.B) {
 	for _, count := range []int{0, 1, 50} {
 		b.Run(fmt.Sprint(count, " routes"), func(b *testing.B) {
@@ -26,7 +26,7 @@ func BenchmarkRoute(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if notices, _ := table.Route(&a, true, now); len(notices) != 1 {
-					b.Fatal("not told")
+					b.Fatal("not notified")
 				}
 			}
 		})

@@ -239,7 +239,7 @@ func TestRoute_tellsOfEveryEventThatItMayBe(t *testing.T) {
 		"a type of task is told, and ends nothing": {unknown, on("user_sync_task_failed"), []string{"section", "a", "store"}},
 		"a reload ends nothing either":             {unknown, on("reload_task_failed"), []string{"section", "a", "store"}},
 		"all types end the search":                 {unknown, on("failed"), []string{"a", "store"}},
-		"another outcome is not told":              {unknown, on("user_sync_task_succeeded"), []string{"section", "store"}},
+		"another outcome is not notified":          {unknown, on("user_sync_task_succeeded"), []string{"section", "store"}},
 		"a known type is no other":                 {daily(), on("user_sync_task_failed"), []string{"section", "store"}},
 		"only reloads are aborted":                 {messages.Alert{Kind: messages.ReloadTaskAborted}, on("aborted"), []string{"a", "store"}},
 		"a distribute task says so":                {distribute, on("distribute_task_failed"), []string{"a", "store"}},

@@ -130,7 +130,7 @@ func (t *Table) Carries(a *messages.Alert) bool { return len(t.candidatesFor(a).
 // Verdict says why an alert does not go to an instance, or not to all its recipients.
 type Verdict struct {
 	Instance string
-	// Reason says why nobody is told; "" if only the recipients in LeftOut are not.
+	// Reason says why nobody is notified; "" if only the recipients in LeftOut are not.
 	Reason  string
 	LeftOut []LeftOut
 }

@@ -256,7 +256,7 @@ func TestRoute_givesEveryInstanceNoticesOrAReason(t *testing.T) {
 		}
 		for _, v := range without {
 			if told[v.Instance] {
-				t.Errorf("%s is told and not told", v.Instance)
+				t.Errorf("%s is both notified and not notified", v.Instance)
 			}
 			told[v.Instance] = true
 		}

@@ -115,7 +115,7 @@ func TestWindows_holdNothingForLongerThanTheirLength(t *testing.T) {
 				t.Errorf("forgot %v, want %v", got, want)
 			}
 			if got := w.Get("untold").Suppressed; got != 3 {
-				t.Errorf("%d held back are known, want all 3: nobody was told of them", got)
+				t.Errorf("%d held back are known, want all 3: nobody was notified of them", got)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ func (t *teller) judge() {
 	for _, state := range []State{Parked, Waiting, Unclear, Dropped, Delivered, Suppressed} {
 		if slices.ContainsFunc(s.Notices, func(n Notice) bool { return n.State == state }) {
 			s.State = state
-			s.Summary = fmt.Sprintf("of %d to be told: %s; %s", len(s.Notices), counted(s.Notices), t.others())
+			s.Summary = fmt.Sprintf("of %d to be notified: %s; %s", len(s.Notices), counted(s.Notices), t.others())
 			return
 		}
 	}
@@ -24,7 +24,7 @@ func (t *teller) judge() {
 	})
 	switch {
 	case t.known.Followed:
-		s.State, s.Summary = Following, "its distribute task has not ended yet; who is told is decided then"
+		s.State, s.Summary = Following, "its distribute task has not ended yet; who is notified is decided then"
 	case undecided:
 		s.State, s.Summary = Deciding, "it is looked up, and not decided yet"
 	case t.decided != nil:
@@ -43,16 +43,16 @@ func (t *teller) judge() {
 // others counts the destinations that tell nobody, or not everybody.
 func (t *teller) others() string {
 	none, some := 0, 0
-	for _, v := range t.story.NotTold {
+	for _, v := range t.story.NotNotified {
 		if slices.ContainsFunc(t.story.Notices, func(n Notice) bool { return n.Destination == v.Destination }) {
 			some++
 		} else {
 			none++
 		}
 	}
-	text := fmt.Sprintf("%d destinations not told", none)
+	text := fmt.Sprintf("%d destinations not notified", none)
 	if some > 0 {
-		text += fmt.Sprintf(", %d do not tell everybody", some)
+		text += fmt.Sprintf(", %d do not notify everybody", some)
 	}
 	return text
 }

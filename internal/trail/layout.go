@@ -27,8 +27,8 @@ func (d *Decision) lay(w *wire.Wire) {
 	wire.Text(w, &d.Alert)
 	layItems(w, &d.Lookups, &d.More, LayLookup)
 	layItems(w, &d.Degraded, &d.More, layText)
-	layItems(w, &d.Told, &d.More, layTold)
-	layItems(w, &d.NotTold, &d.More, layNotTold)
+	layItems(w, &d.Notified, &d.More, layNotified)
+	layItems(w, &d.NotNotified, &d.More, layNotNotified)
 	wire.Number(w, &d.More)
 }
 
@@ -42,12 +42,12 @@ func LayLookup(w *wire.Wire, l *Lookup) {
 	wire.Flags(w, &l.Memory, &l.Stale)
 }
 
-func layTold(w *wire.Wire, t *Told) {
+func layNotified(w *wire.Wire, t *Notified) {
 	wire.Text(w, &t.ID)
 	layTexts(w, &t.Instance, &t.Recipient)
 }
 
-func layNotTold(w *wire.Wire, n *NotTold) { layTexts(w, &n.Instance, &n.Reason) }
+func layNotNotified(w *wire.Wire, n *NotNotified) { layTexts(w, &n.Instance, &n.Reason) }
 
 func (d *Duplicate) lay(w *wire.Wire) {
 	LayPlace(w, &d.Place)

@@ -67,8 +67,8 @@ const (
 	Following State = "following"
 	// Deciding: look-ups are under way.
 	Deciding State = "deciding"
-	// Silent: it was decided that nobody is told.
-	Silent State = "not_told"
+	// Silent: it was decided that nobody is notified.
+	Silent State = "not_notified"
 	// Refused: what arrived was not a valid event.
 	Refused State = "refused"
 	Unknown State = "unknown"
@@ -86,9 +86,9 @@ type Story struct {
 	Node        string `json:"node,omitempty"`
 	// Steps are in the order of their time.
 	Steps []Step `json:"steps"`
-	// Notices are who is told, NotTold who is not.
-	Notices []Notice  `json:"notices"`
-	NotTold []Verdict `json:"notTold"`
+	// Notices are who is notified, NotNotified who is not.
+	Notices     []Notice  `json:"notices"`
+	NotNotified []Verdict `json:"notNotified"`
 	// Hints say what may be missing, and where to look next.
 	Hints []string `json:"hints"`
 	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
@@ -136,7 +136,7 @@ type Verdict struct {
 
 // Tell makes a story of the evidence.
 func Tell(e Evidence) Story {
-	t := teller{known: e, story: Story{ExecutionID: e.ID, Steps: []Step{}, Notices: []Notice{}, NotTold: []Verdict{}, Hints: []string{}}}
+	t := teller{known: e, story: Story{ExecutionID: e.ID, Steps: []Step{}, Notices: []Notice{}, NotNotified: []Verdict{}, Hints: []string{}}}
 	t.datagrams()
 	for _, entry := range e.Entries {
 		t.entry(entry)
@@ -222,21 +222,21 @@ func (t *teller) decision(d *Decision) {
 	}
 	text := d.Text
 	if d.Alert != "" {
-		text = fmt.Sprintf("%s: %s, told %d, not told %d", d.Text, d.Alert, len(d.Told), len(d.NotTold))
+		text = fmt.Sprintf("%s: %s, notified %d, not notified %d", d.Text, d.Alert, len(d.Notified), len(d.NotNotified))
 	}
 	text = strings.Join(append([]string{text}, d.Degraded...), "; ")
 	if d.More > 0 {
 		text += fmt.Sprintf("; %d more are not listed", d.More)
 	}
 	t.step(Step{At: d.At, What: "decided", Text: text})
-	for _, told := range d.Told {
+	for _, told := range d.Notified {
 		n := t.notice(told.ID, told.Instance, told.Recipient)
 		n.Alert = d.Alert
 	}
-	for _, v := range d.NotTold {
+	for _, v := range d.NotNotified {
 		verdict := Verdict{Destination: v.Instance, Reason: v.Reason}
-		if !slices.Contains(t.story.NotTold, verdict) {
-			t.story.NotTold = append(t.story.NotTold, verdict)
+		if !slices.Contains(t.story.NotNotified, verdict) {
+			t.story.NotNotified = append(t.story.NotNotified, verdict)
 		}
 	}
 }

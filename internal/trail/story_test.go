@@ -65,12 +65,12 @@ func TestTell_saysWhoDroppedWhatWasParkedAndWhen(t *testing.T) {
 func TestTell_countsADestinationThatTellsNotEverybodyApart(t *testing.T) {
 	told := &trail.Decision{
 		Head: trail.Head{Key: "key", At: noon}, Alert: messages.ReloadTaskFailed,
-		Told:    []trail.Told{{ID: "1", Instance: "email/a", Recipient: "bo@example.com"}},
-		NotTold: []trail.NotTold{{Instance: "email/a", Reason: "emma@example.com: no property"}, {Instance: "slack/a", Reason: "no tag"}},
+		Notified:    []trail.Notified{{ID: "1", Instance: "email/a", Recipient: "bo@example.com"}},
+		NotNotified: []trail.NotNotified{{Instance: "email/a", Reason: "emma@example.com: no property"}, {Instance: "slack/a", Reason: "no tag"}},
 	}
 	accepted := &trail.Attempt{Head: told.Head, Notice: "1", Instance: "email/a", Number: 1}
 	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{told, accepted}})
-	if want := "of 1 to be told: 1 delivered; 1 destinations not told, 1 do not tell everybody"; got.Summary != want {
+	if want := "of 1 to be notified: 1 delivered; 1 destinations not notified, 1 do not notify everybody"; got.Summary != want {
 		t.Errorf("want %q, got %q", want, got.Summary)
 	}
 }

@@ -71,12 +71,12 @@ type Decision struct {
 	// Outcome is the label of the outcome, Text the same for people.
 	Outcome, Text string
 	// Alert is the kind of the alert, "" without one.
-	Alert    messages.AlertKind
-	Lookups  []Lookup
-	Degraded []string
-	Told     []Told
-	NotTold  []NotTold
-	// More counts those that Told and NotTold leave out.
+	Alert       messages.AlertKind
+	Lookups     []Lookup
+	Degraded    []string
+	Notified    []Notified
+	NotNotified []NotNotified
+	// More counts those that Notified and NotNotified leave out.
 	More int
 }
 
@@ -96,14 +96,14 @@ type Lookup struct {
 	Failure string
 }
 
-// Told is a notice of a decision.
-type Told struct {
+// Notified is a notice of a decision.
+type Notified struct {
 	ID                  messages.NoticeID
 	Instance, Recipient string
 }
 
-// NotTold is a destination without a notice.
-type NotTold struct{ Instance, Reason string }
+// NotNotified is a destination without a notice.
+type NotNotified struct{ Instance, Reason string }
 
 // Duplicate is an event that repeats an earlier one.
 type Duplicate struct {

@@ -26,9 +26,9 @@ func decision(key string) *trail.Decision {
 		Place: messages.EventPosition{Seq: 7, Index: 3}, Family: messages.FamilyFailed, Received: noon, Source: "10.0.0.5",
 		Host: "sense-1", TaskID: "0d815a99-0b1e-4cb1-9c1c-4a4e3a8f1b11", TaskName: "Daily sales", AppName: "Sales",
 		TaskKnown: true, TaskType: qlik.TaskReload, Outcome: "alerted", Text: "alert decided", Alert: messages.ReloadTaskFailed,
-		Lookups: []trail.Lookup{{What: "task", Asked: noon, Answered: noon, AsOf: noon.Add(-3 * time.Second), Memory: true, Times: 1, Along: "app"}},
-		Told:    []trail.Told{{ID: "1f0c5a2c7d9e4b6f8a01", Instance: "webhook/reload_task_failed/1"}},
-		NotTold: []trail.NotTold{{Instance: "slack/reload_task_failed", Reason: "the app owner is not on the list"}},
+		Lookups:     []trail.Lookup{{What: "task", Asked: noon, Answered: noon, AsOf: noon.Add(-3 * time.Second), Memory: true, Times: 1, Along: "app"}},
+		Notified:    []trail.Notified{{ID: "1f0c5a2c7d9e4b6f8a01", Instance: "webhook/reload_task_failed/1"}},
+		NotNotified: []trail.NotNotified{{Instance: "slack/reload_task_failed", Reason: "the app owner is not on the list"}},
 	}
 }
 
@@ -96,12 +96,12 @@ func TestTrail_boundsWhatAnEntrySays(t *testing.T) {
 	d := decision("key")
 	d.TaskName = strings.Repeat("ü", 1000)
 	for i := range 1000 {
-		d.NotTold = append(d.NotTold, trail.NotTold{Instance: fmt.Sprint(i), Reason: strings.Repeat("x", 1000)})
+		d.NotNotified = append(d.NotNotified, trail.NotNotified{Instance: fmt.Sprint(i), Reason: strings.Repeat("x", 1000)})
 	}
 	steps.Write(d)
 	got := find(t, steps, "key").Entries[0].(*trail.Decision)
-	if len(got.TaskName) != 300 || len(got.NotTold) != 100 || got.More != 901 || len(got.NotTold[5].Reason) != 300 {
-		t.Errorf("kept %d bytes of a name, %d verdicts and %d more", len(got.TaskName), len(got.NotTold), got.More)
+	if len(got.TaskName) != 300 || len(got.NotNotified) != 100 || got.More != 901 || len(got.NotNotified[5].Reason) != 300 {
+		t.Errorf("kept %d bytes of a name, %d verdicts and %d more", len(got.TaskName), len(got.NotNotified), got.More)
 	}
 }
 

@@ -82,7 +82,7 @@ type Report struct {
 	Attempts []Attempt `json:"attempts"`
 	Accepted int       `json:"accepted"`
 	Failed   int       `json:"failed"`
-	Nobody   int       `json:"nobodyTold"`
+	Nobody   int       `json:"nobodyNotified"`
 }
 
 // Send sends test alerts through the instances of table that the options select, and

@@ -49,7 +49,7 @@ func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destinatio
 	return p
 }
 
-// whoElse says who is told if there are no recipients.
+// whoElse says who is notified if there are no recipients.
 func (e Event) whoElse() string {
 	if property := e.AlertEnabledByEmailAddress.CustomPropertyName; property != "" {
 		return fmt.Sprintf("has no mail address, so mails are only sent to the addresses in the custom property %s of a task", property)

@@ -97,7 +97,7 @@ func TestFiring_everySwitchCounts(t *testing.T) {
 		}
 		for _, kind := range row.kinds {
 			if !slices.Contains(all, kind) {
-				t.Errorf("nobody is told of %s with every switch on", kind)
+				t.Errorf("nobody is notified of %s with every switch on", kind)
 			}
 		}
 	}
@@ -234,7 +234,7 @@ func TestFiring_oneBadRecipientNeverStopsTheOthers(t *testing.T) {
 				told = append(told, m.to)
 			}
 			if diff := cmp.Diff([]string{"anna@example.com", "bo@example.com"}, told); diff != "" {
-				t.Errorf("who was told (-want +got):\n%s", diff)
+				t.Errorf("who was notified (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff([]string{"gone@example.com"}, failed); diff != "" {
 				t.Errorf("who was not (-want +got):\n%s", diff)

@@ -10,7 +10,7 @@ import (
 	"butler/messages"
 )
 
-// recipients are the recipients of an alert, and why others are not told.
+// recipients are the recipients of an alert, and why others are not notified.
 type recipients struct {
 	// fromTask are the addresses in a custom property of the task.
 	fromTask []string
@@ -49,7 +49,7 @@ func (e Event) selectRecipients(a *messages.Alert) destination.Selection {
 	return destination.Selection{Recipients: told, LeftOut: leftOut(r.leftOut, told)}
 }
 
-// leftOut returns those who are not told by another rule instead.
+// leftOut returns those who are not notified by another rule instead.
 func leftOut(all []destination.LeftOut, told []string) []destination.LeftOut {
 	var out []destination.LeftOut
 	for _, l := range all {
@@ -111,7 +111,7 @@ func (a Account) is(owner messages.Owner) bool {
 	return a.Directory == owner.Directory && a.UserID == owner.UserID
 }
 
-// addresses returns the owner's addresses, or the reason why the owner is not told.
+// addresses returns the owner's addresses, or the reason why the owner is not notified.
 func (o AppOwnerAlert) addresses(owner messages.Owner) (addresses []string, why string) {
 	is := func(a Account) bool { return a.is(owner) }
 	switch {

@@ -112,7 +112,7 @@ func TestSelect_saysWhoIsLeftOutWhereOthersAreTold(t *testing.T) {
 			Event{Recipients: []string{"emma@example.com", "joe@example.com"}, AlertEnableByCustomProperty: gate, AppOwnerAlert: owner},
 			[]destination.LeftOut{{Recipients: []string{"emma@example.com", "joe@example.com"}, Reason: closed}},
 		},
-		"but for the owner, who is told": {
+		"but for the owner, who is notified": {
 			Event{Recipients: []string{"bo@example.com", "joe@example.com"}, AlertEnableByCustomProperty: gate, AppOwnerAlert: owner},
 			[]destination.LeftOut{{Recipients: []string{"joe@example.com"}, Reason: closed}},
 		},

@@ -112,7 +112,7 @@ func configurationChecks(p *inspection) []doctor.Check {
 			out = append(out, doctor.Good("", "%s valid, %d destination instances", what, len(p.Built)))
 		}
 		if p.Unbuilt == nil && len(p.Built) == 0 {
-			out = append(out, doctor.Warn("", "no destination is enabled, so nobody is told", "see docs/destinations.md"))
+			out = append(out, doctor.Warn("", "no destination is enabled, so nobody is notified", "see docs/destinations.md"))
 		}
 		return out
 	}}}

@@ -222,7 +222,7 @@ func diskChecks(p *inspection) []doctor.Check {
 	var out []doctor.Check
 	if section := p.Config.Journal(); section.InMemory {
 		out = append(out, doctor.Check{Name: "journal", Run: func(context.Context) []doctor.Finding {
-			return []doctor.Finding{doctor.Warn("", "is in memory: what is not told yet is lost with the process", "set journal.inMemory to false")}
+			return []doctor.Finding{doctor.Warn("", "is in memory: what is not sent yet is lost with the process", "set journal.inMemory to false")}
 		}})
 	} else {
 		out = append(out, doctor.Check{Name: "journal", Run: func(ctx context.Context) []doctor.Finding {

@@ -265,7 +265,7 @@ func TestReload_aPanicBeforeItBeginsLeavesNothingBehind(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the caller is not told of a bug")
+				t.Error("the caller is not notified of a bug")
 			}
 		}()
 		_, _ = r.reload(engine.Reload{AppID: r.appID()})

@@ -80,7 +80,7 @@ func TestLook_reportsAChangeUntilItsReportIsTaken(t *testing.T) {
 	}
 	report.Taken()
 	if changes, _ := s.look(s.probe()); changes != "" {
-		t.Errorf("want what was taken not told again, got %q", changes)
+		t.Errorf("want what was taken not notified again, got %q", changes)
 	}
 }
 
