@@ -156,6 +156,7 @@ func run(ctx context.Context, o runOptions) error {
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP) // otherwise a SIGHUP would end the process
 	defer signal.Stop(hangUps)
+	signal.Ignore(syscall.SIGPIPE) // otherwise the end of whoever reads the log would end the service
 	load := func() (*config.Config, error) { return o.load(app.Inspection{Isolated: o.isolated}.Findings) }
 	cfg, err := load()
 	if err != nil {
