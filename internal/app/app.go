@@ -27,7 +27,6 @@ import (
 
 	"butler/actors/execution"
 	"butler/actors/ingest"
-	"butler/actors/kv"
 	"butler/actors/qrsgate"
 	"butler/api/sockets"
 	"butler/config"
@@ -101,13 +100,6 @@ type App struct {
 	appended func(took time.Duration, err error)
 	// crashed reports that the previous process crashed, rather than being stopped or killed.
 	crashed bool
-	// kvWanted reports that a configuration has enabled the key-value store; the
-	// others are zero until then. kvLedger is its ledger on disk, kvMaxRecord the
-	// largest record that takes, in bytes, and kvCache answers reads without the actor.
-	kvWanted    bool
-	kvLedger    *journal.Ledger
-	kvMaxRecord int
-	kvCache     *kv.ReadCache
 	// gateCache holds the tasks that executions read without a message to qrsgate.
 	gateCache *qrsgate.ReadCache
 	burst     burst
@@ -172,6 +164,9 @@ func New(o Options) (*App, error) {
 	if err == nil {
 		g.logConfiguration() // first, as an ignored problem may be why something cannot be built
 		a.kit = actorkit.New(a.log, actorkit.NewStats(a.reg))
+		err = a.openJournal()
+	}
+	if err == nil {
 		err = g.build()
 	}
 	if err != nil {
@@ -222,9 +217,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.began = time.Now()
 	first.logStart()
 	a.logHost()
-	a.rules.Store(first.executionRules())
-	first.watchTasks()
-	first.recordNumbers() // before the actors, which record alerts
+	first.comeIntoForce() // before the actors, which record alerts
 	tree, err := supervisors.Start(a.kit, a.log.Named("supervisor"), a.health, first.children(), a.onFatal)
 	a.tree = tree
 	if err != nil {

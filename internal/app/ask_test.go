@@ -43,7 +43,7 @@ func TestKeyValues_aDiskThatTakesNothingIsTold(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		strategy := supervisors.NewStrategy(supervisors.Service, zap.NewNop(), supervisors.NewBoard(), func(string, any) {})
 		pid := kit.System.Root.Spawn(kv.Options{Kit: kit, Ledger: values, Supervise: strategy}.Props())
-		store := keyValues{&generation{App: &App{kit: kit, pids: pids{values: pid}}, ownKVLedger: values}}
+		store := keyValues{&generation{App: &App{kit: kit, pids: pids{values: pid}}, valuesLedger: values}}
 		put := messages.PutValue{Namespace: "etl", Key: "k", Value: "v"}
 		if reply, err := store.Put(t.Context(), put); err != nil || reply.Failure.Failed() {
 			t.Fatalf("want it stored, got %+v, %v", reply, err)

@@ -10,7 +10,7 @@ import (
 // exposeCertificateExpiry sets the metrics of when the certificates of the service
 // expire. Certificates are read with the configuration, so a renewed file counts from
 // the next reload.
-func (g *generation) exposeCertificateExpiry() error {
+func (g *generation) exposeCertificateExpiry() {
 	files := map[string]string{}
 	if section := g.cfg.QRS(); section.Enabled() && section.UseSSL && !g.opts.Isolated {
 		files["qlik_client"], files["qlik_ca"] = section.ClientCert, section.CA
@@ -25,7 +25,6 @@ func (g *generation) exposeCertificateExpiry() error {
 			expiry.WithLabelValues(purpose).Set(float64(end.Unix()))
 		}
 	}
-	return nil
 }
 
 // earliestExpiry returns when the first of the certificates in a PEM file expires. ok

@@ -38,11 +38,10 @@ type generation struct {
 	// server is the operations server, nil when it is disabled.
 	server *web.Server
 	// rest is the REST API, nil when it is disabled.
-	rest *web.Server
-	// ownKVLedger is the ledger of the key-value store, nil when it is in memory. It is
-	// App.kvLedger as it was when this generation was built: a reload may open that
-	// one while calls of this generation are under way.
-	ownKVLedger *journal.Ledger
+	rest   *web.Server
+	values valueStore
+	// valuesLedger is values.ledger, nil when the store is in memory.
+	valuesLedger *journal.Ledger
 	// kvServed reports that the key-value endpoints are enabled. Then a start request
 	// may store key-values, too.
 	kvServed bool
@@ -78,18 +77,32 @@ type generation struct {
 	closer closer
 }
 
-// build runs the steps of the assembly. Each adds what it opens to a closer. The
-// journal is opened before the destinations are built, because it has their numbers.
+// build runs the steps of the assembly. Each adds what it opens to a closer. They
+// write to this generation only, as it may never come into force; what it then changes
+// of the process is in comeIntoForce and activate.
 func (g *generation) build() error {
 	for _, step := range []func() error{
-		g.digestCertificates, g.buildSources, g.openJournal, g.buildTable, g.buildGate, g.buildMonitors, g.openValues,
-		g.buildStarter, g.buildCloud, g.buildREST, g.exposeCertificateExpiry, g.listenOperations, g.buildPages,
+		g.digestCertificates, g.buildSources, g.buildTable, g.buildGate, g.buildMonitors, g.openValues,
+		g.buildStarter, g.buildCloud, g.buildREST, g.listenOperations, g.buildPages,
 	} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// comeIntoForce makes this the generation in force.
+func (g *generation) comeIntoForce() {
+	g.recordNumbers() // first, as alerts are recorded under new names from now on
+	g.current.Store(g)
+	g.rules.Store(g.executionRules())
+	g.watchTasks()
+	g.keepValues()
+	g.exposeCertificateExpiry()
+	if g.reportKeyFile != nil {
+		g.reportKeyFile()
+	}
 }
 
 // open starts what a generation does beside its actors: broker connections,

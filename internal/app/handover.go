@@ -53,10 +53,7 @@ func (g *generation) tableChanged(replyTo messages.Ref) notify.TableChanged {
 // which ends the service, as it does at the start.
 func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	before, root := g.previous, g.kit.System.Root
-	g.recordNumbers() // first, as alerts are recorded under new names from now on
-	g.current.Store(g)
-	g.rules.Store(g.executionRules())
-	g.watchTasks()
+	g.comeIntoForce()
 	if level, err := logx.LevelOf(g.cfg.Log().Level); err == nil {
 		g.level.SetLevel(level)
 	}
@@ -99,7 +96,7 @@ func (g *generation) connection() qrsgate.Connection {
 func (g *generation) keepsActor(name string) bool {
 	switch name {
 	case valuesActor:
-		return !g.changed.touches("keyValueStore") && g.ownKVLedger == g.previous.ownKVLedger
+		return !g.changed.touches("keyValueStore") && g.valuesLedger == g.previous.valuesLedger
 	case scheduleActor:
 		return !g.changed.touches("scheduler")
 	case linkActor:
@@ -119,9 +116,6 @@ func (g *generation) replaceActors(ctx context.Context) {
 	defer cancel()
 	running := map[string]bool{}
 	for _, row := range g.previous.ownChildren() {
-		if g.neverRan(row.Name) {
-			continue
-		}
 		if running[row.Name] = g.keepsActor(row.Name); running[row.Name] {
 			continue
 		}
@@ -138,11 +132,6 @@ func (g *generation) replaceActors(ctx context.Context) {
 		}
 	}
 }
-
-// neverRan reports whether an actor in previous.ownChildren has never been started.
-// That is the key-value store when this reload, or a refused one before it, was the
-// first to enable it: App.kvWanted is set while a generation is built.
-func (a *App) neverRan(name string) bool { return name == valuesActor && a.pids.values == nil }
 
 // inherit takes over the connections that are kept from the previous generation, and
 // closes those that the new one opens again under the same client ID, as a broker
@@ -169,7 +158,7 @@ func (g *generation) removeStaleHealth() {
 	forwards := g.cloud != nil && g.cloud.forwarded != nil
 	gone := map[string]bool{
 		mqttComponent: g.mqtt == nil, cloudComponent: g.cloud == nil, forwardComponent: !forwards, waitingComponent: !forwards,
-		schedulesComponent: !g.cfg.Scheduler().Enable, startsComponent: !g.cfg.Scheduler().Enable, expectedComponent: true, keysComponent: true,
+		schedulesComponent: !g.cfg.Scheduler().Enable, startsComponent: !g.cfg.Scheduler().Enable, expectedComponent: true, keysComponent: g.reportKeyFile == nil,
 	}
 	for _, m := range g.previous.monitors {
 		gone[m.probeComponent()] = !slices.ContainsFunc(g.monitors, func(n runningMonitor) bool { return n.component() == m.component() })
@@ -188,9 +177,6 @@ func (g *generation) removeStaleHealth() {
 	}
 	if gone[accessLicenseMonitor(g.cfg).probeComponent()] {
 		g.licenceGauges().Usage(qrs.AccessOverview{})
-	}
-	if g.reportKeyFile != nil {
-		g.reportKeyFile()
 	}
 }
 

@@ -29,11 +29,8 @@ const (
 )
 
 // openJournal opens the store and, on it, ledger, event queue, outbox, quarantine and
-// trail. All generations share them, so only the first one opens them.
+// trail.
 func (a *App) openJournal() error {
-	if a.store != nil {
-		return nil
-	}
 	ctx := context.Background()
 	a.appended = journalAppends(a.reg)
 	if err := a.openStore(); err != nil {
@@ -81,6 +78,7 @@ func (a *App) openLedger(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the ledger: %w", err)
 	}
+	a.journalUp(logLedger)
 	a.ledger, err = journal.OpenLedger(ctx, state, journal.LedgerOptions{OnHealth: a.journalHealth(logLedger, "no event is decided and no new alert is sent"), OnAppend: a.appended})
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
@@ -103,6 +101,7 @@ func (a *App) openQueue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.journalUp(logEvents)
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
 		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest,
 		OnHealth: a.journalHealth(logEvents, "new events are refused"), OnAppend: a.appended,
@@ -191,19 +190,20 @@ func (a *App) lostRecords() int64 {
 	return sum
 }
 
+// journalUp puts a log on the health board as one that can be written.
+func (a *App) journalUp(which string) { a.health.Set("journal/"+which, supervisors.Up, "") }
+
 // journalHealth returns a function that reports errors of writing a log, and nil when
 // it can be written again, to the health board and the log. until says what stops
 // meanwhile. Nothing is lost: events and notices under way wait.
 func (a *App) journalHealth(which, until string) func(error) {
-	name := "journal/" + which
-	a.health.Set(name, supervisors.Up, "")
 	return func(err error) {
 		if err == nil {
-			a.health.Set(name, supervisors.Up, "")
+			a.journalUp(which)
 			a.log.Info("journal can be written again", zap.String("log", which))
 			return
 		}
-		a.health.Set(name, supervisors.Down, err.Error())
+		a.health.Set("journal/"+which, supervisors.Down, err.Error())
 		a.log.Error("journal cannot be written: "+until+" until it can; look at the disk", zap.String("log", which), logx.Err(err))
 	}
 }

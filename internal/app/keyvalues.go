@@ -27,52 +27,80 @@ func (g *generation) openValues() error {
 	if err := errors.Join(g.cfg.Section(keyValueKey, &enabled), g.cfg.Section("keyValueStore.inMemory", &inMemory)); err != nil {
 		return fmt.Errorf("set up the key-value store (%s, keyValueStore): %w", keyValueKey, err)
 	}
+	if g.previous != nil {
+		g.values = g.previous.values
+	}
 	if g.kvServed = enabled && g.cfg.RESTServer().Enable; g.kvServed {
-		g.kvWanted = true
-		if g.kvCache == nil {
-			g.kvCache = kv.NewReadCache(sharedMetrics(g.App, kv.NewMetrics))
+		if g.values.cache == nil {
+			g.values.cache = kv.NewReadCache(sharedMetrics(g.App, kv.NewMetrics))
 		}
-		if !inMemory && g.kvLedger == nil {
-			if err := g.openKVLedger(); err != nil {
+		if !inMemory && g.values.ledger == nil {
+			if err := g.openValuesLedger(); err != nil {
 				return err
 			}
 		}
 	}
 	if !inMemory {
-		g.ownKVLedger = g.kvLedger
+		g.valuesLedger = g.values.ledger
 	}
 	return nil
 }
 
-// openKVLedger opens the ledger of the store on disk.
-func (a *App) openKVLedger() error {
+// valueStore is what a generation takes over of the key-value store: from the first
+// that enabled it, all have it. It is zero until then.
+type valueStore struct {
+	// cache answers reads without the actor.
+	cache *kv.ReadCache
+	// ledger holds the values on disk, nil until a configuration wants them there;
+	// maxRecord is the largest record that it takes, in bytes.
+	ledger    *journal.Ledger
+	maxRecord int
+}
+
+// exists reports whether the store has an actor.
+func (s valueStore) exists() bool { return s.cache != nil }
+
+// storeOfValues is the closer entry of a ledger that this generation has opened.
+const storeOfValues = "key-value store"
+
+// openValuesLedger opens the ledger of the store on disk.
+func (g *generation) openValuesLedger() error {
 	ctx := context.Background()
-	log, err := a.store.Open(ctx, logValues, journal.Limits{})
+	log, err := g.store.Open(ctx, logValues, journal.Limits{})
 	if err != nil {
 		return fmt.Errorf("open the log of the key-value store: %w", err)
 	}
 	if bounded, ok := log.(journal.Bounded); ok {
-		a.kvMaxRecord = bounded.MaxRecord()
+		g.values.maxRecord = bounded.MaxRecord()
 	}
-	values, err := journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: a.journalHealth(logValues, "changes of key-values are not confirmed"), OnAppend: a.appended})
+	g.values.ledger, err = journal.OpenLedger(ctx, log, journal.LedgerOptions{OnHealth: g.journalHealth(logValues, "changes of key-values are not confirmed"), OnAppend: g.appended})
 	if err != nil {
 		return fmt.Errorf("read the key-value store: %w", err)
 	}
-	a.kvLedger = values
-	a.foundation.add("key-value store", a.kvLedger.Close)
+	g.closer.add(storeOfValues, g.values.ledger.Close)
 	return nil
+}
+
+// keepValues leaves the ledger that this generation has opened to those after it: it
+// stays open until the service stops.
+func (g *generation) keepValues() {
+	opened := len(g.foundation)
+	g.closer.moveTo(storeOfValues, &g.foundation)
+	if len(g.foundation) > opened {
+		g.journalUp(logValues)
+	}
 }
 
 // valuesChild returns the actor of the key-value store. It is not critical.
 func (g *generation) valuesChild() supervisors.Child {
 	log := g.log.Named("kv")
 	options := kv.Options{
-		Kit: g.kit, MaxRecord: g.kvMaxRecord, Limits: kv.Limits{Keys: g.cfg.KeysPerNamespace()},
-		Log: log, Metrics: sharedMetrics(g.App, kv.NewMetrics), ReadCache: g.kvCache,
+		Kit: g.kit, MaxRecord: g.values.maxRecord, Limits: kv.Limits{Keys: g.cfg.KeysPerNamespace()},
+		Log: log, Metrics: sharedMetrics(g.App, kv.NewMetrics), ReadCache: g.values.cache,
 		Supervise: supervisors.NewStrategy(supervisors.Service, log, g.health, g.onFatal),
 	}
-	if g.ownKVLedger != nil { // a nil *Ledger would make a non-nil interface
-		options.Ledger = g.ownKVLedger
+	if g.valuesLedger != nil { // a nil *Ledger would make a non-nil interface
+		options.Ledger = g.valuesLedger
 	}
 	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: setOnce(&g.pids.values)}
 }
@@ -89,7 +117,7 @@ var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 // unanswered adds errValuesDisk to the error of a missing answer when the ledger
 // cannot be written.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.gen.ownKVLedger != nil && s.gen.ownKVLedger.Healthy() != nil {
+	if err != nil && s.gen.valuesLedger != nil && s.gen.valuesLedger.Healthy() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err
@@ -106,7 +134,7 @@ func (s keyValues) Put(ctx context.Context, c messages.PutValue) (messages.PutVa
 }
 
 func (s keyValues) Get(ctx context.Context, c messages.GetValue) (messages.GetValueReply, error) {
-	if reply, ok := s.gen.kvCache.Get(c, time.Now()); ok {
+	if reply, ok := s.gen.values.cache.Get(c, time.Now()); ok {
 		return reply, nil
 	}
 	return askValues[messages.GetValueReply](ctx, s, func(to messages.Ref) any { c.ReplyTo = to; return c })

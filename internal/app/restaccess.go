@@ -58,7 +58,6 @@ func (g *generation) access(section config.Auth) (api.Access, error) {
 		return nil, err
 	}
 	g.reportKeyFile = func() { g.keyFileHealth(keys) }
-	g.reportKeyFile()
 	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		if key == "" && section.Mode == "either" {
 			return byCertificate(key, connection)

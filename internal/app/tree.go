@@ -44,7 +44,7 @@ func (g *generation) ownChildren() []supervisors.Child {
 // partChildren are the ownChildren that start before the intake: all but the monitors.
 func (g *generation) partChildren() []supervisors.Child {
 	var rows []supervisors.Child
-	if g.kvWanted {
+	if g.values.exists() {
 		rows = append(rows, g.valuesChild())
 	}
 	if g.cfg.Scheduler().Enable || g.rest != nil {
