@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -13,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kardianos/service"
 	"github.com/spf13/cobra"
@@ -20,7 +18,6 @@ import (
 	"butler/config"
 	"butler/deploy"
 	"butler/internal/app"
-	"butler/internal/text"
 )
 
 // serviceName is what the service is called unless --name says otherwise.
@@ -71,7 +68,7 @@ stopped.`,
 		use, short, done string
 		do               func(service.Service) error
 	}{
-		{"start", "Start the service", "started", service.Service.Start},
+		{"start", "Start the service", "started", start},
 		{"stop", "Stop the service cleanly", "stopped", service.Service.Stop},
 		{"uninstall", "Stop and remove the service; configuration and journal stay", "removed", uninstall},
 	} {
@@ -137,6 +134,33 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s installed; start it with: butler service start --name %s\n", o.name, o.name)
 	return err
+}
+
+// How long start watches on Windows, and how often it asks. Systemd itself waits until
+// the service is ready.
+const (
+	startWatch = 3 * time.Second
+	startPoll  = 200 * time.Millisecond
+)
+
+// start starts the service. Windows takes it for running as soon as its process exists,
+// so a service of Windows is watched for a moment: most causes of a failure end it at once.
+func start(s service.Service) error {
+	if err := s.Start(); err != nil || runtime.GOOS != "windows" {
+		return err
+	}
+	return stays(s)
+}
+
+// stays returns an error when a service that was just started ends.
+func stays(s service.Service) error {
+	for range startWatch / startPoll {
+		time.Sleep(startPoll)
+		if status, err := s.Status(); err == nil && status == service.StatusStopped {
+			return errors.New("it ended again at once: the reason is in the event log Application, with the name of the service as source, and in the log files")
+		}
+	}
+	return nil
 }
 
 // uninstall stops the service before it removes it: a process that nobody manages any
@@ -212,7 +236,7 @@ func (o serviceOptions) service(unit string) (service.Service, error) {
 		return nil, err
 	}
 	s, err := service.New(noProgram{}, &service.Config{
-		Name: o.name, DisplayName: "Butler for Qlik Sense", Description: "Alerts for Qlik Sense tasks",
+		Name: o.name, DisplayName: displayName(o.name), Description: "Alerts for Qlik Sense tasks",
 		Arguments: []string{"run", "-c", path},
 		Option: service.KeyValue{
 			"SystemdScript": unit, "OnFailure": "restart", "OnFailureDelayDuration": "5s", "OnFailureResetPeriod": 60,
@@ -225,6 +249,16 @@ func (o serviceOptions) service(unit string) (service.Service, error) {
 		return nil, fmt.Errorf("services of %s are not supported; systemd and Windows are", p)
 	}
 	return s, nil
+}
+
+// displayName returns what lists of services show. Windows refuses a second service with
+// the same one.
+func displayName(name string) string {
+	const product = "Butler for Qlik Sense"
+	if name == serviceName {
+		return product
+	}
+	return product + " (" + name + ")"
 }
 
 // unit returns the systemd unit for this program and the configuration.
@@ -302,72 +336,3 @@ type noProgram struct{}
 
 func (noProgram) Start(service.Service) error { return nil }
 func (noProgram) Stop(service.Service) error  { return nil }
-
-// supervised runs the program under the service manager of Windows when that
-// started the process, and otherwise returns false. Nobody sees what such a service
-// prints, so the reason why it failed goes to the event log.
-func supervised(run func(ctx context.Context, complaints io.Writer) int) (code int, ok bool) {
-	if runtime.GOOS != "windows" || service.Interactive() {
-		return 0, false
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &program{stop: cancel, ended: make(chan int, 1)}
-	s, err := service.New(p, &service.Config{Name: serviceName})
-	if err != nil {
-		return 1, true
-	}
-	p.run = func() int {
-		var complaints bytes.Buffer
-		code := run(ctx, &complaints)
-		if code != 0 {
-			reportFailure(s, complaints.String())
-		}
-		return code
-	}
-	if err := s.Run(); err != nil {
-		return 1, true
-	}
-	return 0, true
-}
-
-// maxEventText is how many characters surely fit into an entry of the event log of Windows,
-// which takes 31,839 units of UTF-16.
-const maxEventText = 15_000
-
-// reportFailure writes to the log of the system why the service ended. There is no
-// other place to say that this failed.
-func reportFailure(s service.Service, complaints string) {
-	if log, err := s.SystemLogger(nil); err == nil {
-		_ = log.Error(text.Prose(complaints, maxEventText))
-	}
-}
-
-// program is the service as Windows controls it.
-type program struct {
-	run   func() int
-	stop  context.CancelFunc
-	ended chan int
-}
-
-// Start implements service.Interface. When the service fails it exits the process,
-// so that Windows sees the failure and restarts it.
-func (p *program) Start(service.Service) error {
-	go func() {
-		code := p.run()
-		p.ended <- code
-		if code != 0 {
-			os.Exit(code)
-		}
-	}()
-	return nil
-}
-
-// Stop implements service.Interface: it waits until the service has shut down, which
-// delivery.shutdownTimeout bounds.
-func (p *program) Stop(service.Service) error {
-	p.stop()
-	if code := <-p.ended; code != 0 {
-		return errors.New("the service did not shut down cleanly; see its log")
-	}
-	return nil
-}

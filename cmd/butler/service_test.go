@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,30 +63,22 @@ func TestEnvironmentFiles_areReadAsSystemdReadsThem(t *testing.T) {
 	}
 }
 
-func TestProgram_stopWaitsForTheOrderlyEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		drained := false
-		p := &program{stop: cancel, ended: make(chan int, 1), run: func() int { <-ctx.Done(); drained = true; return 0 }}
-		if err := p.Start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Stop(nil); err != nil || !drained {
-			t.Errorf("want the end waited for, got drained %t, %v", drained, err)
-		}
-	})
-}
-
 // managed is a service of a system that notes what is done with it.
 type managed struct {
 	service.Service
 	status  service.Status
 	noStop  error
-	log     systemLog
 	actions []string
+	// endsAfter is how often it is asked for its status before it has ended; 0 means never.
+	endsAfter int
 }
 
-func (m *managed) Status() (service.Status, error) { return m.status, nil }
+func (m *managed) Status() (service.Status, error) {
+	if m.endsAfter--; m.endsAfter == 0 {
+		m.status = service.StatusStopped
+	}
+	return m.status, nil
+}
 
 func (m *managed) Stop() error {
 	m.actions = append(m.actions, "stop")
@@ -97,19 +87,6 @@ func (m *managed) Stop() error {
 
 func (m *managed) Uninstall() error {
 	m.actions = append(m.actions, "uninstall")
-	return nil
-}
-
-func (m *managed) SystemLogger(chan<- error) (service.Logger, error) { return &m.log, nil }
-
-// systemLog keeps what is written to the log of the system.
-type systemLog struct {
-	service.Logger
-	entries []string
-}
-
-func (l *systemLog) Error(v ...any) error {
-	l.entries = append(l.entries, fmt.Sprint(v...))
 	return nil
 }
 
@@ -134,15 +111,32 @@ func TestFailure_isToldTheSystem(t *testing.T) {
 	if code := execute(t.Context(), []string{"run", "-c", filepath.Join(t.TempDir(), "missing.yaml")}, &complaints); code == 0 {
 		t.Fatal("want a run without a configuration refused")
 	}
-	var s managed
-	reportFailure(&s, complaints.String())
-	reportFailure(&s, "zero\x00"+strings.Repeat("\U0001F4A5", maxEventText))
-	if len(s.log.entries) != 2 || !strings.Contains(s.log.entries[0], "missing.yaml: cannot be opened") {
-		t.Fatalf("want the reason in the log, got %q", s.log.entries)
+	if got := eventText(complaints.String()); !strings.Contains(got, "missing.yaml: cannot be opened") {
+		t.Errorf("want the reason in the log, got %q", got)
 	}
 	const most = 31_839
-	if units := utf16.Encode([]rune(s.log.entries[1])); len(units) > most || slices.Contains(units, 0) {
+	if units := utf16.Encode([]rune(eventText("zero\x00" + strings.Repeat("\U0001F4A5", maxEventText)))); len(units) > most || slices.Contains(units, 0) {
 		t.Errorf("want at most %d units and no zero, got %d", most, len(units))
+	}
+}
+
+func TestStays_tellsAServiceThatEndsAtOnce(t *testing.T) {
+	for endsAfter, fails := range map[int]bool{0: false, 1: true, 3: true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := managed{status: service.StatusRunning, endsAfter: endsAfter}
+			if err := stays(&m); (err != nil) != fails {
+				t.Errorf("%d: want an error: %t, got %v", endsAfter, fails, err)
+			}
+		})
+	}
+}
+
+// Windows refuses two services with one display name.
+func TestDisplayName_isThatOfOneService(t *testing.T) {
+	for name, want := range map[string]string{"butler": "Butler for Qlik Sense", "butler-test": "Butler for Qlik Sense (butler-test)"} {
+		if got := displayName(name); got != want {
+			t.Errorf("%s: want %q, got %q", name, want, got)
+		}
 	}
 }
 
