@@ -197,6 +197,10 @@ func TestChaos_losesNothingAcceptedWhateverHappens(t *testing.T) {
 	}
 	appendTo(t, v.config, fmt.Sprintf(chaosConfig, port))
 	c := newCalamitous(t, v, length > shortChaos)
+	if seed%2 == 0 {
+		newServiceManager(t, v)
+		t.Log("the UDP socket stays open between two processes, as under systemd")
+	}
 	f := newTraffic(t, v, crashMix, seed)
 	w := newWeather(t, s)
 	w.addBroker(s.MQTT)

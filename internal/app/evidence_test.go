@@ -25,8 +25,8 @@ func gather(t *testing.T, v *service, f *traffic, w *weather) *oracle {
 	t.Helper()
 	o := &oracle{
 		start: v.lives[0].began, lives: v.lives, sent: f.sent, executions: f.executions,
-		freezes:  v.freezes,
-		stalled:  v.stalled(),
+		freezes: v.freezes,
+		stalled: v.stalled(), keptSocket: v.keptSocket,
 		rejected: map[string]bool{}, refused: map[string]bool{}, logless: map[string]bool{},
 		inFlight: map[string]int{sinkHTTP: usualInFlight, sinkSlack: slackInFlight, sinkMail: usualInFlight, sinkInflux: pointsInFlight, sinkMQTT: usualInFlight},
 	}

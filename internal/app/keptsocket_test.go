@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ func newServiceManager(t *testing.T, v *service) *serviceManager {
 	must(t, err)
 	var serving sync.WaitGroup
 	serving.Go(m.serve)
+	v.launch, v.keptSocket = m.start, true
 	t.Cleanup(func() {
 		_ = m.socket.Close()
 		serving.Wait()
@@ -103,21 +105,21 @@ func (m *serviceManager) stored() int {
 	return len(m.kept)
 }
 
-// start starts the service as systemd does: with the sockets that it keeps.
-func (m *serviceManager) start(v *service) {
-	m.t.Helper()
-	m.launch(v)
-	v.ready()
-	v.until("one socket is kept", func() bool { return m.stored() == 1 })
-}
-
-func (m *serviceManager) launch(v *service) {
-	m.t.Helper()
+// start starts a process as systemd does: with the sockets that are kept.
+func (m *serviceManager) start(cmd *exec.Cmd) error {
 	m.mu.Lock() // nothing is closed while it is passed on
 	defer m.mu.Unlock()
-	v.passed = m.kept
-	v.env = []string{systemd.SocketEnv + "=" + m.path, fmt.Sprintf("%s=%d", systemd.SocketsEnv, len(v.passed))}
+	cmd.ExtraFiles = m.kept
+	cmd.Env = append(cmd.Env, systemd.SocketEnv+"="+m.path, fmt.Sprintf("%s=%d", systemd.SocketsEnv, len(m.kept)))
+	return cmd.Start()
+}
+
+// begin starts a process that keeps its socket.
+func (m *serviceManager) begin(v *service) {
+	m.t.Helper()
 	v.start()
+	v.ready()
+	v.until("one socket is kept", func() bool { return m.stored() == 1 })
 }
 
 // received waits until the running process has read n datagrams.
@@ -132,42 +134,44 @@ func failure(n int) []byte {
 		"2026-11-20 10:00:0%d,000;WARN;8a1cb3e5-2f19-4ac0-9e5e-00000000000%d;Max retries reached", n, n)
 }
 
-func TestService_receivesWhatArrivesWhileItRestarts(t *testing.T) {
-	v := newService(t, siteOf(t).sim, demo.Settings{})
+// Under systemd, everything that was sent is accepted, whoever ended the process, except
+// for what it had read and not stored when it was killed.
+func TestCrash_underSystemdMissesNothingBetweenTwoProcesses(t *testing.T) {
+	seed := seedOf(t)
+	v := crashService(t, crashSite(t, seed), demo.Settings{PollEvery: "1s"})
 	m := newServiceManager(t, v)
-	m.start(v)
-
-	v.kill()
-	datagrams(t, "127.0.0.1", v.udp, failure(1), failure(2), failure(3))
-	m.start(v)
-	v.received(3)
-
-	if code := v.terminate(drainTime); code != 0 {
-		t.Errorf("want exit code 0, got %d", code)
+	f := newTraffic(t, v, crashMix, seed)
+	m.begin(v)
+	stop := load(t, f, loadRate)
+	for _, end := range []func(){v.kill, func() { v.terminate(drainTime) }, v.kill} {
+		pause(t, storeTime+settleTime)
+		end()
+		pause(t, settleTime)
+		m.begin(v)
 	}
-	datagrams(t, "127.0.0.1", v.udp, failure(4))
-	m.start(v)
-	v.received(1)
-	v.idle()
+	pause(t, storeTime+settleTime)
+	stop()
+	v.end()
+	report(t, v, gather(t, v, f, nil))
 }
 
 func TestService_opensAnotherSocketAfterItsAddressHasChanged(t *testing.T) {
 	v := newService(t, siteOf(t).sim, demo.Settings{})
 	m := newServiceManager(t, v)
-	m.start(v)
+	m.begin(v)
 	v.kill()
 	edit(t, v.config, "serverHost: 127.0.0.1", "serverHost: 127.0.0.3") // and the same port
 	v.udp = strings.Replace(v.udp, "127.0.0.1", "127.0.0.3", 1)
-	m.start(v)
+	m.begin(v)
 	datagrams(t, "127.0.0.1", v.udp, failure(1))
 	v.received(1)
 	v.kill()
 	datagrams(t, "127.0.0.1", v.udp, failure(2))
-	m.start(v)
+	m.begin(v)
 	v.received(1)
 
 	v.kill()
 	edit(t, v.config, "udpServerConfig: {enable: true", "udpServerConfig: {enable: false")
-	m.launch(v)
+	v.start()
 	v.until("the socket is given up", func() bool { return m.stored() == 0 })
 }

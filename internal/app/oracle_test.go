@@ -18,8 +18,10 @@ import (
 // the service.
 type oracle struct {
 	// start is the zero of the times in its messages.
-	start      time.Time
-	lives      []life
+	start time.Time
+	lives []life
+	// keptSocket reports that the UDP socket stayed open between the processes.
+	keptSocket bool
 	sent       []sentDatagram
 	executions map[string]*execution
 	// accepted are the events of the journal, with their datagrams.
@@ -277,12 +279,46 @@ func (o *oracle) checkIntake() {
 
 // servedAt reports whether a datagram of that time must have been accepted.
 func (o *oracle) servedAt(at time.Time) bool {
-	if slices.ContainsFunc(o.blocked, func(s span) bool { return s.touches(at, at, storeTime) }) {
+	if o.keptSocket {
+		return o.takenUpAfter(at)
+	}
+	if o.blockedBetween(at, at) {
 		return false
 	}
 	return slices.ContainsFunc(o.lives, func(l life) bool {
 		return !l.ready.IsZero() && at.Sub(l.ready) > settleTime && l.ending.Sub(at) > storeTime+o.stalledBetween(at, l.ending)
 	})
+}
+
+// blockedBetween reports whether the service may have missed a datagram that it had to
+// read in that time.
+func (o *oracle) blockedBetween(from, to time.Time) bool {
+	return slices.ContainsFunc(o.blocked, func(s span) bool { return s.touches(from, to, storeTime) })
+}
+
+// takenUpAfter reports whether a datagram of that time must have been accepted because
+// it waits for the next process if there is none. A process that is killed may have read
+// it, and not stored it yet.
+func (o *oracle) takenUpAfter(at time.Time) bool {
+	for _, l := range o.lives {
+		if l.ended.Before(at) {
+			continue
+		}
+		from := at
+		if l.ready.After(at) {
+			from = l.ready
+		}
+		if o.blockedBetween(at, from) {
+			return false
+		}
+		if !l.ready.IsZero() && l.ending.Sub(from) > storeTime+o.stalledBetween(from, l.ending) {
+			return true
+		}
+		if l.killed {
+			return false
+		}
+	}
+	return false
 }
 
 // checkEnds checks that every notice was delivered, or parked for a reason.

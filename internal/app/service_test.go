@@ -78,8 +78,10 @@ type service struct {
 	// to its command line.
 	journal    string
 	env, flags []string
-	// passed are files that the next process inherits, from descriptor 3 on.
-	passed []*os.File
+	// launch starts a process; nil starts it as it is. keptSocket says that it keeps the
+	// UDP socket open between two processes.
+	launch     func(*exec.Cmd) error
+	keptSocket bool
 	// freezes are the spans in which the process was stopped and then continued.
 	freezes []span
 	// stalled returns the spans in which the machine stood still, for an oracle.
@@ -129,9 +131,12 @@ func (v *service) start() {
 	cmd := exec.Command(v.binary, append([]string{"run", "-c", v.config}, v.flags...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, v.log, v.log
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "BUTLER_") })
-	cmd.Env, cmd.ExtraFiles = append(cmd.Env, v.env...), v.passed
+	cmd.Env = append(cmd.Env, v.env...)
 	apart(cmd)
-	must(v.t, cmd.Start())
+	if v.launch == nil {
+		v.launch = (*exec.Cmd).Start
+	}
+	must(v.t, v.launch(cmd))
 	v.pid.Store(int64(cmd.Process.Pid))
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
