@@ -36,9 +36,8 @@ type executions struct {
 type shared struct {
 	book *book
 	seed maphash.Seed
-	// began is when the first instance started. A record packed before that may
-	// have been handed to an earlier process.
-	began time.Time
+	// loaded reports that partitions got what the ledger held.
+	loaded bool
 	// partitions belong to the live shard of their index.
 	partitions []partition
 	// pumped is closed when the last pump has ended; nil before the first.
@@ -93,11 +92,11 @@ func (x *executions) Receive(ctx actor.Context) {
 func (x *executions) begin(ctx actor.Context) {
 	x.shared.book.restart()
 	x.shared.ahead.Store(0) // what the shards had before them ended with them
-	if x.shared.began.IsZero() {
+	if !x.shared.loaded {
 		if err := x.remember(); err != nil {
 			actorkit.Fail(err)
 		}
-		x.shared.began = time.Now()
+		x.shared.loaded = true
 	}
 	x.shards = make([]*actor.PID, x.opts.Shards)
 	for i := range x.shards {
@@ -204,8 +203,7 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 		x.opts.Queue.Ack(record.Seq)
 		return
 	}
-	again := record.At.Before(x.shared.began)
-	for _, out := range x.shared.book.arrived(uint64(record.Seq), again, x.decoded, x.shardsOf) {
+	for _, out := range x.shared.book.arrived(uint64(record.Seq), record.Again, x.decoded, x.shardsOf) {
 		x.send(ctx, out.shard, out.EventsArrived)
 	}
 	clear(x.decoded)

@@ -432,6 +432,31 @@ func TestExecutions_countCrashesOfTheProcess(t *testing.T) {
 	}
 }
 
+// After a reboot the clock may be behind until it is set over the network. Every bubble
+// begins at the same time, so the second process is an hour behind the first.
+func TestExecutions_countCrashesThoughTheClockIsBehind(t *testing.T) {
+	store := memory.New()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		f := open(t, store)
+		f.append(failed("a"))
+		f.kill()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, store)
+		f.handle = func(actor.Context, messages.TaskEventObserved) {}
+		f.start()
+		if got := f.ledger.Len(outbox.BucketTrial); len(f.got) != 1 || got != 1 {
+			t.Errorf("want a trial of the event that an earlier process may have had, got %d trials of %d events", got, len(f.got))
+		}
+		f.append(failed("b"))
+		if got := f.ledger.Len(outbox.BucketTrial); len(f.got) != 2 || got != 1 {
+			t.Errorf("want no trial of a new event, got %d trials of %d events", got, len(f.got))
+		}
+		f.kill()
+	})
+}
+
 func TestExecutions_anOrderlyStopIsNoCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()

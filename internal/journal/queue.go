@@ -15,6 +15,9 @@ type Record struct {
 	Seq Seq
 	// At is when the record was packed.
 	At time.Time
+	// Again reports that Next of an earlier process may have returned the record, too: it
+	// was in the log when the queue was opened.
+	Again bool
 	// Entries are the appended entries, in order; they may be kept.
 	Entries [][]byte
 	// Damage is the error with which the record cannot be decoded, or nil; it wraps
@@ -73,6 +76,7 @@ type Queue struct {
 	opts   QueueOptions
 
 	lost   int64     // lost records; see QueueStats
+	found  Seq       // the newest record in the log when the queue was opened; 0 for none
 	retain retention // of handled records; used by the packer's goroutine only
 
 	mu      sync.Mutex
@@ -106,6 +110,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	if err := log.Read(ctx, floor, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindQueue, record)
 		q.backlog.add(seq, content, damaged(seq, err), notCached)
+		q.found = seq
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
@@ -163,6 +168,7 @@ func (q *Queue) Next(ctx context.Context) (Record, error) {
 		q.mu.Unlock()
 		switch state {
 		case nextGiven:
+			rec.Again = rec.Seq <= q.found
 			return rec, nil
 		case nextWait:
 			q.await(ctx, never)

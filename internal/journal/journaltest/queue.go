@@ -199,16 +199,23 @@ func testQueueRedelivers(t *testing.T, p *place) {
 	for i := range 4 {
 		q.push(t, fmt.Sprint(i))
 	}
-	q.next(t)
+	if q.next(t).Again {
+		t.Error("first record: want it given for the first time, got it as given again")
+	}
 	acked := q.next(t)
 	q.Ack(acked.Seq, acked.Seq+1) // the second one was not given and cannot be handled
 	q.close(t)
 	p.reopen(t)
 	q = p.queue(t, journal.Limits{}, journal.QueueOptions{})
 	defer q.close(t)
-	for i := range 4 {
-		if got := q.nextText(t); !slices.Equal(got, []string{fmt.Sprint(i)}) {
+	q.push(t, "4")
+	for i := range 5 {
+		r := q.next(t)
+		if got := texts(r); !slices.Equal(got, []string{fmt.Sprint(i)}) {
 			t.Errorf("record %d after the restart: got %q", i, got)
+		}
+		if want := i < 4; r.Again != want {
+			t.Errorf("record %d after the restart: want Again %t, got %t", i, want, r.Again)
 		}
 	}
 	q.nothing(t)
