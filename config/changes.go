@@ -21,9 +21,19 @@ func (c *Config) SourceFiles() []string {
 // ChangedSince lists the keys whose values differ from those of an earlier
 // configuration, in the order of the schema. A list is one key.
 func (c *Config) ChangedSince(before *Config) []string {
+	return c.changed(before, func(*node) bool { return true })
+}
+
+// NeedsRestartSince lists those of the keys of ChangedSince that take effect only when
+// the service starts again.
+func (c *Config) NeedsRestartSince(before *Config) []string {
+	return c.changed(before, (*node).needsRestart)
+}
+
+func (c *Config) changed(before *Config, counts func(*node) bool) []string {
 	out := []string{}
 	for n := range c.root.values {
-		if n.Alias == "" && !reflect.DeepEqual(c.merged.Get(n.path), before.merged.Get(n.path)) {
+		if n.Alias == "" && counts(n) && !reflect.DeepEqual(c.merged.Get(n.path), before.merged.Get(n.path)) {
 			out = append(out, n.path)
 		}
 	}

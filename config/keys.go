@@ -15,6 +15,8 @@ type Key struct {
 	Doc string
 	// Secret says that its value is a secret, or a URI that holds one.
 	Secret bool
+	// Restart says that it takes effect only when the service starts again.
+	Restart bool
 }
 
 // Keys lists every key of the service and of the given sections, in the order of
@@ -52,7 +54,10 @@ func (n *node) appendKeys(out []Key, section, path string) ([]Key, error) {
 		if n.fallback == nil {
 			value = ""
 		}
-		out = append(out, Key{Section: section, Path: path, Default: value, Doc: n.Doc + n.remark(), Secret: n.Type == kindSecret || n.Type == kindURI && n.Hidden})
+		out = append(out, Key{
+			Section: section, Path: path, Default: value, Doc: n.Doc + n.remark(),
+			Secret: n.Type == kindSecret || n.Type == kindURI && n.Hidden, Restart: n.needsRestart(),
+		})
 		below = nil
 		if n.item != nil {
 			path, below = path+"[]", n.item.children

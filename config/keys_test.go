@@ -18,8 +18,8 @@ func TestKeys_describeWhatCanBeSet(t *testing.T) {
 		return keys[i], true
 	}
 	for _, want := range []Key{
-		{Path: "fileLogging", Default: "false", Doc: "Also log to a file per day"},
-		{Section: "journal", Path: "journal.keepFor", Default: `"24h"`, Doc: "How long an event stays in the journal after it was handled; its alerts and notices are removed as soon as they are delivered, held back or dropped"},
+		{Path: "fileLogging", Default: "false", Doc: "Also log to a file per day (takes effect after a restart)", Restart: true},
+		{Section: "journal", Path: "journal.keepFor", Default: `"24h"`, Doc: "How long an event stays in the journal after it was handled; its alerts and notices are removed as soon as they are delivered, held back or dropped (takes effect after a restart)", Restart: true},
 		{Section: "genericUrls", Path: "genericUrls[].id", Doc: "Name by which a template picks the link (required)"},
 	} {
 		if got, ok := find(want.Path); !ok || got != want {

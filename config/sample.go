@@ -79,7 +79,8 @@ func (n *node) undocumented() bool {
 	return n.isSection() && len(n.children) > 0 && !slices.ContainsFunc(n.children, documented)
 }
 
-// remark is the end of the comment of a key: its choices, and whether it is required.
+// remark is the end of the comment of a key: its choices, whether it is required, and
+// whether a reload is not enough.
 func (n *node) remark() string {
 	var remarks []string
 	if n.Type == kindEnum {
@@ -87,6 +88,9 @@ func (n *node) remark() string {
 	}
 	if n.Required {
 		remarks = append(remarks, "required")
+	}
+	if n.needsRestart() {
+		remarks = append(remarks, "takes effect after a restart")
 	}
 	if len(remarks) == 0 {
 		return ""

@@ -61,6 +61,7 @@ type row struct {
 	Bare     bool      `yaml:"bare"`
 	Extra    bool      `yaml:"extra"`
 	Always   bool      `yaml:"always"`
+	Restart  bool      `yaml:"restart"`
 	Strict   bool      `yaml:"strict"`
 	Alias    string    `yaml:"alias"`
 	Like     string    `yaml:"like"`
@@ -266,6 +267,9 @@ func (n *node) strict() bool {
 	}
 	return false
 }
+
+// needsRestart reports whether the key is read only when the service starts.
+func (n *node) needsRestart() bool { return n.Restart || n.parent != nil && n.parent.needsRestart() }
 
 // inItem reports whether n is a key of list items.
 func (n *node) inItem() bool { return strings.Contains(n.path, "[]") }

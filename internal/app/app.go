@@ -77,7 +77,7 @@ type Options struct {
 type App struct {
 	opts Options
 	// began is when Start was called, startConfig the configuration of the first
-	// generation.
+	// generation. The keys marked "restart" in the schema are read from that one.
 	began       time.Time
 	startConfig *config.Config
 

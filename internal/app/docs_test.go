@@ -260,6 +260,36 @@ func TestDocs_configurationPage(t *testing.T) {
 	golden(t, "docs/configuration.md", keyTables.ReplaceAllString(string(page), "${1}"+strings.ReplaceAll(tables.String(), "$", "$$")+"\n${2}"))
 }
 
+// restartRow is the row of docs/operations.md about keys that take effect only after a
+// restart. Its first cell is generated.
+var restartRow = regexp.MustCompile(`(?m)^\|[^|]*\| Listed as .needsRestart.`)
+
+func TestDocs_theHandbookNamesWhatNeedsARestart(t *testing.T) {
+	keys, err := config.Keys(app.Schemas())
+	must(t, err)
+	reloaded := map[string]bool{} // sections with a key that a reload changes
+	for _, k := range keys {
+		reloaded[k.Section] = reloaded[k.Section] || !k.Restart
+	}
+	var names []string
+	for _, k := range keys {
+		name := "`" + k.Path + "`"
+		if !reloaded[k.Section] {
+			name = "`" + k.Section + "`"
+		}
+		if k.Restart && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	must(t, err)
+	if len(restartRow.FindAll(page, -1)) != 1 {
+		t.Fatal("want one row in docs/operations.md about the keys that need a restart")
+	}
+	row := "| " + strings.Join(names, ", ") + " | Listed as `needsRestart`"
+	golden(t, "docs/operations.md", restartRow.ReplaceAllLiteralString(string(page), row))
+}
+
 func TestDocs_theHandbookShowsTheAppenderFileAsItIs(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
 	must(t, err)

@@ -54,28 +54,14 @@ func (r Reloaded) inOneLine() string { return strings.ReplaceAll(r.Reason, "\n",
 // not in force.
 const configurationComponent = "configuration"
 
-// atStartOnly are the keys and sections that are read only at the start.
-var atStartOnly = []string{
-	"journal", "fileLogging", "logDirectory", "systemInfo",
-	"udpServerConfig.enable", "udpServerConfig.receiveBufferBytes", "udpServerConfig.maxMessageSize",
-	"udpServerConfig.deduplication.enable", "execution.shards", "qrs.maxConcurrent",
-}
-
 // changes are the keys by which two configurations differ.
 type changes []string
 
 // touches reports whether a key of paths differs, or one in a section of paths.
-func (c changes) touches(paths ...string) bool { return len(c.within(paths...)) > 0 }
-
-// within returns the changes that paths, which are keys or sections, contain.
-func (c changes) within(paths ...string) []string {
-	out := []string{}
-	for _, key := range c {
-		if slices.ContainsFunc(paths, func(path string) bool { return key == path || strings.HasPrefix(key, path+".") }) {
-			out = append(out, key)
-		}
-	}
-	return out
+func (c changes) touches(paths ...string) bool {
+	return slices.ContainsFunc(c, func(key string) bool {
+		return slices.ContainsFunc(paths, func(path string) bool { return key == path || strings.HasPrefix(key, path+".") })
+	})
 }
 
 // reloads serialises reloads and refuses those that come after the shutdown began.
@@ -127,7 +113,7 @@ func (a *App) Reload(trigger Trigger) Reloaded {
 			return err
 		}
 		result.Changed = cfg.ChangedSince(a.current.Load().cfg)
-		result.NeedsRestart = changes(cfg.ChangedSince(a.startConfig)).within(atStartOnly...)
+		result.NeedsRestart = cfg.NeedsRestartSince(a.startConfig)
 		return a.apply(ctx, cfg, result.Changed)
 	})
 	result.Applied, result.Reason = !failure.Failed(), failure.Text
