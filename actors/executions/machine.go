@@ -84,12 +84,13 @@ type phase uint8
 const (
 	// idle: remembered, and nothing else.
 	idle phase = iota
-	// deciding: a decision of the fast path is on its way to disk; further events wait.
-	deciding
+	// committing: the fast path has the event, or its decision is on its way to disk;
+	// further events wait.
+	committing
 	// asking: the fast path waits for look-ups.
 	asking
-	// recording: the trial record of the next attempt is on its way to disk; events wait.
-	recording
+	// awaitingTrial: the trial record of the next attempt is on its way to disk; events wait.
+	awaitingTrial
 	// running: there is an actor.
 	running
 	// asleep: there is no actor until the next poll is due or an event arrives.
@@ -194,11 +195,11 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 	case e.phase == asleep:
 		m.sleepers.remove(e)
 		m.try(placed.Key, e)
-	case e.phase == recording, e.phase == deciding: // it waits among the pending events
+	case e.phase == awaitingTrial, e.phase == committing: // it waits among the pending events
 	case again || e.crashes > 0:
 		m.try(placed.Key, e)
 	default:
-		e.phase, e.since = deciding, now
+		e.phase, e.since = committing, now
 		m.do(decide{event: placed, entry: e})
 	}
 }
@@ -209,7 +210,7 @@ func (m *machine) ruled(now time.Time, r messages.Ruling) {
 	e := m.entry(r.Key)
 	switch {
 	case r.Verdict == messages.VerdictDecided:
-		e.phase = deciding
+		e.phase = committing
 	case r.Verdict == messages.VerdictNeedsActor:
 		m.start(now, e.key, e, nil)
 	case len(e.pending) > 1:
@@ -281,7 +282,7 @@ func (m *machine) recorded(now time.Time, rulings []ruling) {
 
 // try retries an execution as soon as its trial record is on disk.
 func (m *machine) try(key messages.ExecutionKey, e *entry) {
-	e.phase, e.onTrial = recording, true
+	e.phase, e.onTrial = awaitingTrial, true
 	m.trying = append(m.trying, key)
 }
 
@@ -356,7 +357,7 @@ func (m *machine) crashed(key messages.ExecutionKey) {
 // decided again.
 func (m *machine) recalled(now time.Time, in recalled) {
 	e := m.entry(in.key)
-	if e.phase != recording {
+	if e.phase != awaitingTrial {
 		return
 	}
 	e.seen = in.seen
