@@ -37,23 +37,17 @@ type shard struct {
 	// showRemembered sets the gauge of remembered executions.
 	showRemembered func(executions int)
 
+	// fast decides without actors.
 	fast FastPath
-	// first is the argument for the fast path; reused.
-	first messages.TaskEventObserved
-
-	// What the current step has collected: decisions to record, answers of the fast path
-	// for the machine, and events to acknowledge.
-	rulings    []ruling
-	forMachine []messages.Ruling
-	handled    []messages.EventPosition
-	// spare holds slices of finished commits for reuse; several may be under way.
-	spare [][]ruling
+	fastDecisions
+	// handled are the events that the current step acknowledges.
+	handled []messages.EventPosition
 }
 
 // Messages of a shard to itself; those of an earlier life are ignored.
 type (
-	// settled: everything that was committed before this life is durable.
-	settled struct{ life int }
+	// barrierPassed: everything that was committed before this life is durable.
+	barrierPassed struct{ life int }
 	// triesRecorded: the trial records of these executions are on disk.
 	triesRecorded struct {
 		life int
@@ -80,8 +74,8 @@ func (s *shard) Receive(ctx actor.Context) {
 	case *actor.Started:
 		s.begin(ctx)
 		return
-	case settled:
-		s.settled(ctx, message)
+	case barrierPassed:
+		s.barrierPassed(ctx, message)
 		return
 	case messages.EventsArrived:
 		s.shared.ahead.Add(-int64(len(message.Events)))
@@ -116,63 +110,6 @@ func (s *shard) Receive(ctx actor.Context) {
 	}
 }
 
-// begin reads the ledger. A later life first waits until everything that the
-// executions of the previous one committed is visible.
-func (s *shard) begin(ctx actor.Context) {
-	mine := &s.shared.partitions[s.index]
-	mine.life++
-	s.life = mine.life
-	if remembered := mine.remembered; remembered != nil {
-		mine.remembered = nil
-		s.live(ctx, remembered, blame(s.opts.Crashed))
-		return
-	}
-	post, life := actorkit.Poster(ctx), s.life
-	s.opts.Ledger.Commit(nil, committed(func() { post(settled{life}) }))
-}
-
-func (s *shard) settled(ctx actor.Context, in settled) {
-	if in.life != s.life || s.machine != nil {
-		return
-	}
-	mine := newMemories()
-	err := s.opts.load(func(key messages.ExecutionKey) *memories {
-		if s.shared.shardOf(key) != s.index {
-			return nil
-		}
-		return mine
-	})
-	if err != nil {
-		actorkit.Fail(err)
-	}
-	s.live(ctx, mine, blameNobody)
-}
-
-func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
-	s.children = map[messages.ExecutionKey]*actor.PID{}
-	s.keys = map[string]messages.ExecutionKey{}
-	s.showRemembered = s.opts.Metrics.rememberedBy(s.index)
-	s.fast = s.opts.FastPath(actorkit.RefOf(ctx.Self()), s.life)
-	var first []effect
-	now := time.Now()
-	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread})
-	s.perform(ctx, now, first)
-	s.showCounts()
-	s.setAlarm(ctx)
-	s.scheduleSweep(ctx)
-	ctx.Send(ctx.Parent(), messages.ShardStarted{Shard: s.index, Life: s.life})
-}
-
-// end ends a life. Its executions end with it, which does not count as a crash.
-func (s *shard) end(ctx actor.Context) {
-	s.sweep.Stop()
-	clear(s.keys)
-	s.step(ctx, stopping{crashed: s.starting})
-	s.alarm.Stop()
-	s.opts.Asleep(-s.reportedAsleep)
-	s.reportedAsleep = 0
-}
-
 // showCounts updates the gauges of remembered executions and of followed tasks.
 func (s *shard) showCounts() {
 	s.showRemembered(s.machine.known.Len() + s.machine.remembered.len())
@@ -202,17 +139,6 @@ func (s *shard) scheduleSweep(ctx actor.Context) {
 func (s *shard) step(ctx actor.Context, input any) {
 	now := time.Now()
 	s.perform(ctx, now, s.machine.handle(now, input))
-	s.finish(ctx, now)
-}
-
-// answered passes replies on to the fast path.
-func (s *shard) answered(ctx actor.Context, replies []any) {
-	now := time.Now()
-	for _, reply := range replies {
-		if r, ok := s.fast.Answer(now, reply); ok {
-			s.rule(ctx, s.machine.entry(r.Key), r)
-		}
-	}
 	s.finish(ctx, now)
 }
 
@@ -276,46 +202,6 @@ func duplicate(now time.Time, p *messages.PlacedEvent) *trail.Duplicate {
 	return &trail.Duplicate{
 		Head:  trail.Head{Key: p.Key, ExecutionID: p.Event.ExecutionID, At: now},
 		Place: p.At, Family: p.Event.Family, Received: p.Event.At, Source: p.Event.Source,
-	}
-}
-
-// rule collects an answer of the fast path about the execution of an entry.
-func (s *shard) rule(ctx actor.Context, e *entry, r messages.Ruling) {
-	if r.Verdict != messages.VerdictDecided || e.phase == asking {
-		s.forMachine = append(s.forMachine, r)
-	}
-	if r.Verdict != messages.VerdictDecided {
-		return
-	}
-	s.rulings = append(s.rulings, ruling{e.pending[0], e, r.Seen})
-	if len(s.rulings) >= decideAtOnce {
-		s.record(ctx)
-	}
-}
-
-// record commits the decisions that the fast path has made since the last time.
-func (s *shard) record(ctx actor.Context) {
-	if len(s.rulings) == 0 {
-		return
-	}
-	post, life, rulings := actorkit.Poster(ctx), s.life, s.rulings
-	s.fast.Record(func(err error) { post(decisionsRecorded{life, rulings, err}) })
-	s.rulings = nil
-	if last := len(s.spare) - 1; last >= 0 {
-		s.rulings, s.spare = s.spare[last], s.spare[:last]
-	}
-}
-
-func (s *shard) recorded(ctx actor.Context, in decisionsRecorded) {
-	switch {
-	case in.life != s.life: // its events come again
-	case in.err != nil:
-		s.opts.Log.Warn("decisions cannot be recorded, the actors of the executions retry", logx.Err(in.err))
-		s.step(ctx, refused{in.rulings})
-	default:
-		s.step(ctx, recorded{in.rulings})
-		clear(in.rulings)
-		s.spare = append(s.spare, in.rulings[:0])
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"butler/messages"
 )
 
-// The beginning and the end of a life of a shard.
+// What a machine begins with, and what it leaves when the life of its shard ends.
 
 // newMachine returns a machine with what the ledger remembers, and its first effects.
 func newMachine(now time.Time, m *memories, blame blame, limits limits) (*machine, []effect) {
