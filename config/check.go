@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// findings is what the checks note beside problems.
-type findings struct {
+// observed is what the checks note beside problems.
+type observed struct {
 	// samples are the paths of sample values left over from the template.
 	samples []string
 	// derived are the keys, as in the schema, whose value contains a reference.
@@ -18,8 +18,8 @@ type findings struct {
 
 type place struct{ line, column int }
 
-func newFindings() *findings {
-	return &findings{derived: map[string]bool{}, places: map[string]place{}}
+func newObserved() *observed {
+	return &observed{derived: map[string]bool{}, places: map[string]place{}}
 }
 
 // checker turns YAML nodes into checked values.
@@ -27,7 +27,7 @@ type checker struct {
 	file     string
 	refs     references
 	problems *Problems
-	seen     *findings
+	seen     *observed
 	visited  int
 	// refusals counts what was refused, warnings included.
 	refusals int

@@ -23,7 +23,7 @@ type Config struct {
 	root     *node
 	merged   *viper.Viper
 	sources  map[string]Source
-	seen     *findings
+	seen     *observed
 	ignored  []Problem
 	warnings []Problem
 	files    []string

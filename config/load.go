@@ -119,7 +119,7 @@ type loader struct {
 	root     *node
 	baseDir  string
 	problems *Problems
-	seen     *findings
+	seen     *observed
 	// sources hold where the value of a key came from, by path.
 	sources map[string]Source
 	// written holds the alias that the file uses for a key, by path of the key.
@@ -132,7 +132,7 @@ type loader struct {
 
 func newLoader(o Options, root *node, baseDir string) *loader {
 	return &loader{
-		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newFindings(),
+		options: o, root: root, baseDir: baseDir, problems: &Problems{}, seen: newObserved(),
 		sources: map[string]Source{}, written: map[string]string{},
 	}
 }

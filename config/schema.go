@@ -345,7 +345,7 @@ func (n *node) complete() error {
 
 // parseDefault reads the default with the same rules as a value of the file.
 func (n *node) parseDefault() (any, error) {
-	c := &checker{problems: &Problems{}, seen: newFindings()}
+	c := &checker{problems: &Problems{}, seen: newObserved()}
 	got, ok := c.value(&n.Default, n, n.path)
 	if len(c.problems.List) > 0 {
 		return nil, fmt.Errorf("default: %s", c.problems.List[0].Reason)

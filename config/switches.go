@@ -45,7 +45,7 @@ func (c *checker) switchesOf(y *yaml.Node, item *node, at string) layer {
 		return c.item
 	}
 	quiet := *c
-	quiet.problems, quiet.seen = &Problems{}, newFindings()
+	quiet.problems, quiet.seen = &Problems{}, newObserved()
 	out := maps.Clone(c.item)
 	if out == nil {
 		out = layer{}

@@ -15,7 +15,7 @@ func read(tb testing.TB, r row, text string) (any, string) {
 		tb.Fatal(err)
 	}
 	n := node{row: r, path: "key"}
-	c := &checker{problems: &Problems{}, seen: newFindings()}
+	c := &checker{problems: &Problems{}, seen: newObserved()}
 	v, _ := c.value(y.Content[0], &n, "key")
 	if len(c.problems.List) == 0 {
 		return v, ""
