@@ -9,15 +9,7 @@ import (
 	"butler/api/web"
 )
 
-// The endpoints that need nothing but the call.
-
-func (r *rest) ping(*call) (int, any, error) {
-	return http.StatusOK, map[string]string{"response": "Butler reporting for duty", "butlerVersion": r.opts.Version}, nil
-}
-
-func (r *rest) enabled(*call) (int, any, error) {
-	return http.StatusOK, append([]string{}, r.opts.Endpoints...), nil
-}
+// The endpoints that convert numbers between base 62 and base 16.
 
 // maxDigits bounds a number to convert: the cost grows with the square of its length.
 const maxDigits = 1024

@@ -50,8 +50,8 @@ func TestKeyValues_everyCallMayWaitInFullWhateverTheClockOfTheServerSays(t *test
 					time.Sleep(900 * time.Millisecond)
 				}
 				for i, left := range asked.left {
-					if left < web.RequestTimeout || left > web.RequestTimeout+momentLength {
-						t.Errorf("call %d may wait for %s, want %s and at most %s more", i, left, web.RequestTimeout, momentLength)
+					if left < web.RequestTimeout || left > web.RequestTimeout+sharedFor {
+						t.Errorf("call %d may wait for %s, want %s and at most %s more", i, left, web.RequestTimeout, sharedFor)
 					}
 				}
 			})

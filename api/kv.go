@@ -67,7 +67,7 @@ func (r *rest) kvPut(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	namespace := c.parameters.get("namespace")
-	reply, err := r.opts.KeyValues.Put(r.moments.now(), messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
+	reply, err := r.opts.KeyValues.Put(r.deadlines.context(), messages.PutValue{Namespace: namespace, Key: key, Value: value, TTL: ttl, If: condition})
 	if err == nil {
 		err = c.refusal(reply.Failure)
 	}
@@ -112,7 +112,7 @@ func (r *rest) kvLookUp(c *call) (keyValue, messages.GetValueReply, error) {
 		return keyValue{}, messages.GetValueReply{}, err
 	}
 	found := keyValue{Namespace: c.parameters.get("namespace"), Key: key}
-	reply, err := r.opts.KeyValues.Get(r.moments.now(), messages.GetValue{Namespace: found.Namespace, Key: key})
+	reply, err := r.opts.KeyValues.Get(r.deadlines.context(), messages.GetValue{Namespace: found.Namespace, Key: key})
 	if err == nil {
 		err = c.refusal(reply.Failure)
 	}
@@ -143,7 +143,7 @@ func (r *rest) kvDelete(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	reply, err := r.opts.KeyValues.Delete(r.moments.now(), messages.DeleteValue{
+	reply, err := r.opts.KeyValues.Delete(r.deadlines.context(), messages.DeleteValue{
 		Namespace: c.parameters.get("namespace"), Key: c.parameters.get("key"), If: condition,
 	})
 	if err == nil {

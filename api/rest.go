@@ -95,8 +95,8 @@ type rest struct {
 	// lastHost is the latest one that was.
 	checkHost bool
 	lastHost  atomic.Pointer[string]
-	// moments are for the calls that ask the key-value store for one key.
-	moments moments
+	// deadlines are for the calls that ask the key-value store for one key.
+	deadlines deadlines
 	// streams are the watches that are served.
 	streams streams
 	// working returns the context of work that may outlast its call, such as copying
