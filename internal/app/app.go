@@ -91,6 +91,7 @@ type App struct {
 	sockets    sockets.Shared
 	store      journal.Store
 	disk       *jetstream.Store // store, nil when it is in memory
+	filesGone  atomic.Bool      // whether the directory of disk was gone when last looked at
 	ledger     *journal.Ledger
 	queue      *journal.Queue
 	outbox     *outbox.Outbox
@@ -223,7 +224,8 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.background.Go(func() { a.watchDamagedFiles(a.lifetime()) })
+	a.lookAtFiles()
+	a.background.Go(func() { a.watchFiles(a.lifetime()) })
 	a.background.Go(func() { a.watchConfiguration(a.lifetime()) })
 	first.open()
 	if !a.takesEvents() {

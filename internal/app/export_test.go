@@ -11,6 +11,9 @@ import (
 // Gatherer returns what /metrics shows.
 func Gatherer(a *App) prometheus.Gatherer { return a.reg }
 
+// LookAtFiles reports the state of the journal's files now.
+func LookAtFiles(a *App) { a.lookAtFiles() }
+
 // Unaided is degradedAlert, for the tests.
 var Unaided = degradedAlert
 

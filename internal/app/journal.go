@@ -159,23 +159,38 @@ func (a *App) openStore() error {
 // filesComponent is the health of the journal's files.
 const filesComponent = "journal/files"
 
-// filesEvery is the interval at which watchDamagedFiles looks for the copies.
-const filesEvery = time.Minute
+// filesEvery is the interval at which watchFiles looks at the files of the journal.
+const filesEvery = 10 * time.Second
 
-// watchDamagedFiles reports damaged files of the journal as degraded health, until an
-// operator has removed the copies that were made of them. The service runs on with
-// the records that can be read.
-func (a *App) watchDamagedFiles(ctx context.Context) {
+// watchFiles reports the state of the journal's files as health.
+func (a *App) watchFiles(ctx context.Context) {
 	if a.disk == nil {
 		return
 	}
-	for pause := time.Duration(0); wait(ctx, pause); pause = filesEvery {
-		state, reason := supervisors.Up, ""
-		if kept := a.disk.Kept(); kept != "" {
-			state, reason = supervisors.Degraded, "files were damaged and events or notices may be lost; the copies are in "+kept+", remove them when you have looked"
-		}
-		a.health.Set(filesComponent, state, reason)
+	for wait(ctx, filesEvery) {
+		a.lookAtFiles()
 	}
+}
+
+// lookAtFiles reports a journal directory that was removed or replaced as down, since
+// nothing is kept any more. It reports damaged files as degraded, until an operator has
+// removed the copies that were made of them: the service runs on with the records that
+// can be read.
+func (a *App) lookAtFiles() {
+	if a.disk == nil {
+		return
+	}
+	state, reason := supervisors.Up, ""
+	err := a.disk.InPlace()
+	if before := a.filesGone.Swap(err != nil); err != nil && !before {
+		a.log.Error("the journal directory was removed or replaced: what is not sent yet is lost when the service ends", logx.Err(err))
+	}
+	if err != nil {
+		state, reason = supervisors.Down, err.Error()+" while the service runs: events and notices are not kept any more; put the directory back, or restart the service"
+	} else if kept := a.disk.Kept(); kept != "" {
+		state, reason = supervisors.Degraded, "files were damaged and events or notices may be lost; the copies are in "+kept+", remove them when you have looked"
+	}
+	a.health.Set(filesComponent, state, reason)
 }
 
 // lostRecords returns the number of journal records that were found damaged or missing.

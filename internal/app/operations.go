@@ -39,6 +39,9 @@ func (g *generation) listenOperations() error {
 // essential returns the components that have to be up for the service to be ready.
 func (a *App) essential() []string {
 	names := []string{"journal/" + logEvents, "journal/" + logLedger, "executions", "notify"}
+	if a.disk != nil {
+		names = append(names, filesComponent)
+	}
 	if a.takesEvents() {
 		names = append(names, "ingest", socketComponent)
 	}

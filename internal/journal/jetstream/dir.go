@@ -45,6 +45,23 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{file: file}, nil
 }
 
+// inPlace returns an error if the locked file is not the one in the directory any more:
+// somebody has removed or replaced the directory. What this process writes to the files
+// that it has open is then gone when it ends, and another process can use the directory.
+func (l *dirLock) inPlace() error {
+	held, err := l.file.Stat()
+	if err != nil {
+		return nil //nolint:nilerr // closed
+	}
+	switch found, err := os.Stat(l.file.Name()); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s has been removed", l.file.Name())
+	case err == nil && !os.SameFile(held, found):
+		return fmt.Errorf("%s has been replaced", l.file.Name())
+	}
+	return nil // any other trouble is one of the next write, too
+}
+
 // release releases the lock.
 func (l *dirLock) release() error { return l.file.Close() }
 

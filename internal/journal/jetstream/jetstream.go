@@ -152,6 +152,9 @@ func (s *Store) Kept() string {
 	return dir
 }
 
+// InPlace returns an error if the directory was removed or replaced since it was opened.
+func (s *Store) InPlace() error { return s.lock.inPlace() }
+
 // Close stops the server. Every call returns journal.ErrClosed from then on.
 func (s *Store) Close() error {
 	s.mu.Lock()
