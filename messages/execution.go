@@ -109,26 +109,6 @@ type TaskEventObserved struct {
 	Since time.Time
 }
 
-// Verdict is how far the fast path of a shard has got with an execution.
-type Verdict uint8
-
-const (
-	// VerdictNeedsActor means that the fast path cannot decide it. It has had no effect.
-	VerdictNeedsActor Verdict = iota
-	// VerdictPending means that it waits for a look-up or a timer.
-	VerdictPending
-	// VerdictDecided means that it is decided and has to be recorded.
-	VerdictDecided
-)
-
-// Ruling is the answer of a fast path about an execution.
-type Ruling struct {
-	Key     ExecutionKey
-	Verdict Verdict
-	// Seen is what to remember of it once the decision is recorded.
-	Seen Seen
-}
-
 // EventHandled tells the shard that an event is handled.
 type EventHandled struct {
 	Key ExecutionKey

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/outbox"
 	"butler/internal/trail"
@@ -67,9 +68,9 @@ func (o *Options) FastPath(self messages.Ref, life int) *FastPath {
 
 // Decide begins with the first event of an execution. It collects a decision for
 // Record and look-ups for Ask.
-func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
 	if in.Event.Family == messages.FamilyDistribute { // it will have to be followed
-		return messages.Ruling{Key: in.Key}
+		return fastpath.Ruling{Key: in.Key}
 	}
 	c := d.open(in.Key)
 	return d.step(c, func() []Effect {
@@ -81,10 +82,10 @@ func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) message
 }
 
 // Answer continues the execution that waits for a reply, if there is one.
-func (d *FastPath) Answer(now time.Time, reply any) (messages.Ruling, bool) {
+func (d *FastPath) Answer(now time.Time, reply any) (fastpath.Ruling, bool) {
 	c := d.waiting[messages.AttemptOf(reply)/attemptsOfCase]
 	if c == nil {
-		return messages.Ruling{}, false
+		return fastpath.Ruling{}, false
 	}
 	return d.step(c, func() []Effect { return c.machine.Handle(now, reply) }), true
 }
@@ -101,7 +102,7 @@ func (d *FastPath) Next() time.Time {
 }
 
 // Tick continues the executions whose timers are due.
-func (d *FastPath) Tick(now time.Time, rule func(messages.Ruling)) {
+func (d *FastPath) Tick(now time.Time, rule func(fastpath.Ruling)) {
 	if len(d.waiting) == 0 || now.Before(d.Next()) {
 		return
 	}
@@ -150,32 +151,32 @@ func (d *FastPath) open(key messages.ExecutionKey) *fastCase {
 
 // step runs one step of a case and returns the ruling. A panic hands the execution
 // to an actor, where it is contained and counted.
-func (d *FastPath) step(c *fastCase, step func() []Effect) (said messages.Ruling) {
+func (d *FastPath) step(c *fastCase, step func() []Effect) (said fastpath.Ruling) {
 	said.Key = c.key
 	asked := len(d.questions)
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.opts.Log.Warn("decision without an actor panicked, the actor of the execution decides",
 				zap.String("execution_key", string(c.key)), zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
-			said.Verdict = messages.VerdictNeedsActor
+			said.Progress = fastpath.NeedsActor
 		}
-		switch said.Verdict {
-		case messages.VerdictPending:
+		switch said.Progress {
+		case fastpath.Waiting:
 			d.waiting[c.number], d.numberOf[c.key] = c, c.number
-		case messages.VerdictNeedsActor:
+		case fastpath.NeedsActor:
 			d.questions = d.questions[:asked]
 			d.Withdraw(c.key)
-		case messages.VerdictDecided:
+		case fastpath.Decided:
 			d.Withdraw(c.key)
 			casePool.Put(c)
 		}
 	}()
-	said.Verdict, said.Seen = d.apply(c, step())
+	said.Progress, said.Seen = d.apply(c, step())
 	return said
 }
 
 // apply carries out the effects of a case if the fast path can.
-func (d *FastPath) apply(c *fastCase, effects []Effect) (messages.Verdict, messages.Seen) {
+func (d *FastPath) apply(c *fastCase, effects []Effect) (fastpath.Progress, messages.Seen) {
 	var tell *Report
 	var record *Record
 	for _, effect := range effects {
@@ -190,18 +191,18 @@ func (d *FastPath) apply(c *fastCase, effects []Effect) (messages.Verdict, messa
 			c.arm(do)
 			d.wakeAt(do.At)
 		default: // such as Handled of an event that is dropped
-			return messages.VerdictNeedsActor, messages.Seen{}
+			return fastpath.NeedsActor, messages.Seen{}
 		}
 	}
 	switch {
 	case tell == nil && record == nil && c.machine.attempt < c.number*attemptsOfCase+maxAttempts:
-		return messages.VerdictPending, messages.Seen{}
+		return fastpath.Waiting, messages.Seen{}
 	case tell == nil || record == nil || record.State != nil: // a task that is followed
-		return messages.VerdictNeedsActor, messages.Seen{}
+		return fastpath.NeedsActor, messages.Seen{}
 	}
 	d.opts.report(tell, &d.trailScratch)
 	record.add(&d.decided)
-	return messages.VerdictDecided, record.Seen
+	return fastpath.Decided, record.Seen
 }
 
 // wakeAt makes Next return at or an earlier time.

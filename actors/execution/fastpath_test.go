@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/destination"
+	"butler/internal/fastpath"
 	"butler/internal/outbox"
 	"butler/internal/outbox/outboxtest"
 	"butler/internal/qlik"
@@ -39,17 +40,17 @@ func TestFastPath_decidesWhatNeedsNoWaiting(t *testing.T) {
 		router  Router
 		family  messages.Family
 		bare    bool
-		said    messages.Verdict
+		said    fastpath.Progress
 		outcome Outcome
 		notices int
 	}{
-		{"the task is at hand", known(qlik.TaskReload), everyKind(destination.Needs{Task: true}), messages.FamilyFailed, false, messages.VerdictDecided, OutcomeAlerted, 1},
-		{"nobody wants it", known(qlik.TaskReload), &router{}, messages.FamilyFailed, false, messages.VerdictDecided, OutcomeNoRoute, 0},
-		{"nobody may be notified", known(qlik.TaskPreload), &router{}, messages.FamilyAborted, false, messages.VerdictDecided, OutcomeLogOnly, 0},
-		{"the app has to be looked up", known(qlik.TaskReload), everyKind(destination.Needs{App: true}), messages.FamilyFailed, false, messages.VerdictPending, 0, 0},
-		{"the execution has to be followed", running, everyKind(destination.Needs{}), messages.FamilyDistribute, false, messages.VerdictNeedsActor, 0, 0},
-		{"the task does not exist", gone, everyKind(destination.Needs{}), messages.FamilyFailed, false, messages.VerdictNeedsActor, 0, 0},
-		{"routing panics", known(qlik.TaskReload), panicking{everyKind(destination.Needs{})}, messages.FamilyFailed, false, messages.VerdictNeedsActor, 0, 0},
+		{"the task is at hand", known(qlik.TaskReload), everyKind(destination.Needs{Task: true}), messages.FamilyFailed, false, fastpath.Decided, OutcomeAlerted, 1},
+		{"nobody wants it", known(qlik.TaskReload), &router{}, messages.FamilyFailed, false, fastpath.Decided, OutcomeNoRoute, 0},
+		{"nobody may be notified", known(qlik.TaskPreload), &router{}, messages.FamilyAborted, false, fastpath.Decided, OutcomeLogOnly, 0},
+		{"the app has to be looked up", known(qlik.TaskReload), everyKind(destination.Needs{App: true}), messages.FamilyFailed, false, fastpath.Waiting, 0, 0},
+		{"the execution has to be followed", running, everyKind(destination.Needs{}), messages.FamilyDistribute, false, fastpath.NeedsActor, 0, 0},
+		{"the task does not exist", gone, everyKind(destination.Needs{}), messages.FamilyFailed, false, fastpath.NeedsActor, 0, 0},
+		{"routing panics", known(qlik.TaskReload), panicking{everyKind(destination.Needs{})}, messages.FamilyFailed, false, fastpath.NeedsActor, 0, 0},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -71,10 +72,10 @@ func TestFastPath_decidesWhatNeedsNoWaiting(t *testing.T) {
 				At: messages.EventPosition{Seq: 7}, Key: "exec-1", Event: event(row.family),
 			}})
 			fast.Record(func(error) {})
-			if said.Verdict != row.said || out.Waiting() != row.notices {
-				t.Fatalf("want verdict %d with %d notices, got %d with %d", row.said, row.notices, said.Verdict, out.Waiting())
+			if said.Progress != row.said || out.Waiting() != row.notices {
+				t.Fatalf("want progress %d with %d notices, got %d with %d", row.said, row.notices, said.Progress, out.Waiting())
 			}
-			seen, decided := said.Seen, said.Verdict == messages.VerdictDecided
+			seen, decided := said.Seen, said.Progress == fastpath.Decided
 			told := logs.FilterMessage(outcomes[row.outcome].text).Len()
 			if !decided {
 				if told != 0 {
@@ -118,7 +119,7 @@ func TestFastPath_keepsDecisionsApart(t *testing.T) {
 		e := event(messages.FamilyFailed)
 		e.ExecutionID, e.TaskID = name, name
 		said := fast.Decide(epoch, &messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{Key: messages.ExecutionKey(name), Event: e}})
-		if said.Verdict != messages.VerdictDecided {
+		if said.Progress != fastpath.Decided {
 			t.Fatalf("want %s decided", name)
 		}
 	}

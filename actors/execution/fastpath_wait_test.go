@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/destination"
+	"butler/internal/fastpath"
 	"butler/internal/outbox"
 	"butler/internal/outbox/outboxtest"
 	"butler/internal/qlik"
@@ -23,7 +24,7 @@ type office struct {
 	qrs   *repository
 	now   time.Time
 	asked []string
-	said  messages.Ruling // the newest
+	said  fastpath.Ruling // the newest
 }
 
 func newOffice(t *testing.T, router Router, qrs *repository, remembered bool) *office {
@@ -73,7 +74,7 @@ func (o *office) work() {
 		}
 		if next := o.Next(); len(questions) == 0 && !next.IsZero() {
 			o.now = next
-			o.Tick(o.now, func(r messages.Ruling) { o.said = r })
+			o.Tick(o.now, func(r fastpath.Ruling) { o.said = r })
 		}
 		if len(o.waiting) == 0 {
 			return
@@ -122,7 +123,7 @@ func TestFastPath_decidesLikeTheActor(t *testing.T) {
 				o := newOffice(t, everyKind(row.needs), row.qrs, remembered)
 				o.observe("exec-1", messages.FamilySucceeded)
 				o.work()
-				if o.said.Verdict != messages.VerdictDecided {
+				if o.said.Progress != fastpath.Decided {
 					t.Fatalf("want it decided, got %+v", o.said)
 				}
 				o.Record(func(error) {})
@@ -193,13 +194,13 @@ func TestFastPath_leavesToAnActorWhatItCannotFinish(t *testing.T) {
 				o.opts.Rules = func() Rules { return is }
 			}
 			o.observe("a", messages.FamilyFailed)
-			if o.said.Verdict != messages.VerdictPending {
+			if o.said.Progress != fastpath.Waiting {
 				t.Fatalf("want it to wait, got %+v", o.said)
 			}
 			for range 10 {
 				o.work()
 			}
-			if o.said.Verdict != messages.VerdictNeedsActor || len(o.waiting) > 0 || len(o.questions()) > 0 {
+			if o.said.Progress != fastpath.NeedsActor || len(o.waiting) > 0 || len(o.questions()) > 0 {
 				t.Errorf("want it left to an actor, and nobody waiting, got %+v", o.said)
 			}
 		})
@@ -217,7 +218,7 @@ func TestFastPath_leavesACaseAloneOnceItIsDecided(t *testing.T) {
 		o.now = o.now.Add(time.Second)
 		o.observe("waits", messages.FamilyFailed)
 		other.now = epoch.Add(-time.Hour)
-		o.Tick(due, func(messages.Ruling) { other.observe("elsewhere", messages.FamilyFailed) })
+		o.Tick(due, func(fastpath.Ruling) { other.observe("elsewhere", messages.FamilyFailed) })
 		if want := due.Add(time.Second); !o.Next().Equal(want) || len(o.waiting) != 1 {
 			t.Fatalf("want one that waits until %s, got %d until %s", want, len(o.waiting), o.Next())
 		}
@@ -235,7 +236,7 @@ func TestFastPath_looksSeldomAtAllThatWait(t *testing.T) {
 	}
 	ticks, decided := 0, 0
 	for next := o.Next(); !next.IsZero() && ticks < count; next = o.Next() {
-		o.Tick(next, func(messages.Ruling) { decided++ })
+		o.Tick(next, func(fastpath.Ruling) { decided++ })
 		ticks++
 	}
 	if decided != count || ticks > 10 {

@@ -36,9 +36,9 @@ type decide struct {
 // withdraw removes an execution that waits on the fast path.
 type withdraw struct{ key messages.ExecutionKey }
 
-// ruling is a decision of the fast path about the event of an execution, on its way to
+// decision is one of the fast path about the event of an execution, on its way to
 // disk. The entry stays in the machine until it is there.
-type ruling struct {
+type decision struct {
 	event *messages.PlacedEvent
 	entry *entry
 	seen  messages.Seen

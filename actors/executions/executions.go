@@ -36,6 +36,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/trail"
 	"butler/messages"
@@ -60,7 +61,7 @@ type Ledger interface {
 type FastPath interface {
 	// Decide begins with the first event of an execution. It collects a decision
 	// for Record and look-ups for Ask.
-	Decide(now time.Time, first *messages.TaskEventObserved) messages.Ruling
+	Decide(now time.Time, first *messages.TaskEventObserved) fastpath.Ruling
 	// Record commits the decisions collected since the last call as one. It calls
 	// done when they are durable, or with an error when they can never be. It does
 	// not block.
@@ -71,10 +72,10 @@ type FastPath interface {
 // Pending holds the executions that wait on a fast path for answers.
 type Pending interface {
 	// Answer continues the execution that waits for a reply, if there is one.
-	Answer(now time.Time, reply any) (messages.Ruling, bool)
+	Answer(now time.Time, reply any) (fastpath.Ruling, bool)
 	// Tick continues the executions whose timers are due. Next returns when to call
 	// it; the zero time is never.
-	Tick(now time.Time, rule func(messages.Ruling))
+	Tick(now time.Time, rule func(fastpath.Ruling))
 	Next() time.Time
 	// Withdraw removes an execution that waits.
 	Withdraw(messages.ExecutionKey)

@@ -22,6 +22,7 @@ import (
 
 	"butler/internal/actorkit"
 	"butler/internal/actorkit/actortest"
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
@@ -105,12 +106,12 @@ func (f *fixture) start() {
 // noFastPath leaves everything to actors.
 type noFastPath struct{}
 
-func (noFastPath) Decide(_ time.Time, first *messages.TaskEventObserved) messages.Ruling {
-	return messages.Ruling{Key: first.Key}
+func (noFastPath) Decide(_ time.Time, first *messages.TaskEventObserved) fastpath.Ruling {
+	return fastpath.Ruling{Key: first.Key}
 }
 
-func (noFastPath) Answer(time.Time, any) (messages.Ruling, bool) { return messages.Ruling{}, false }
-func (noFastPath) Tick(time.Time, func(messages.Ruling))         {}
+func (noFastPath) Answer(time.Time, any) (fastpath.Ruling, bool) { return fastpath.Ruling{}, false }
+func (noFastPath) Tick(time.Time, func(fastpath.Ruling))         {}
 func (noFastPath) Next() time.Time                               { return time.Time{} }
 func (noFastPath) Withdraw(messages.ExecutionKey)                {}
 func (noFastPath) Ask()                                          {}

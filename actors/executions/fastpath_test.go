@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
@@ -35,25 +36,25 @@ type fakeFastPath struct {
 	withdrawn []messages.ExecutionKey
 }
 
-func (d *fakeFastPath) Decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *fakeFastPath) Decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	if d.waits {
 		d.waiting = append(d.waiting, *in)
-		return messages.Ruling{Key: in.Key, Verdict: messages.VerdictPending}
+		return fastpath.Ruling{Key: in.Key, Progress: fastpath.Waiting}
 	}
 	return d.decide(now, in)
 }
 
-func (d *fakeFastPath) Answer(now time.Time, reply any) (messages.Ruling, bool) {
+func (d *fakeFastPath) Answer(now time.Time, reply any) (fastpath.Ruling, bool) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
-	said := reply.(messages.Ruling)
+	said := reply.(fastpath.Ruling)
 	i := slices.IndexFunc(d.waiting, func(in messages.TaskEventObserved) bool { return in.Key == said.Key })
 	if i < 0 {
-		return messages.Ruling{}, false
+		return fastpath.Ruling{}, false
 	}
-	if said.Verdict != messages.VerdictDecided {
+	if said.Progress != fastpath.Decided {
 		return said, true
 	}
 	in := d.waiting[i]
@@ -63,7 +64,7 @@ func (d *fakeFastPath) Answer(now time.Time, reply any) (messages.Ruling, bool) 
 
 func (d *fakeFastPath) Next() time.Time { return d.at }
 
-func (d *fakeFastPath) Tick(now time.Time, rule func(messages.Ruling)) {
+func (d *fakeFastPath) Tick(now time.Time, rule func(fastpath.Ruling)) {
 	d.fixture.mu.Lock()
 	defer d.fixture.mu.Unlock()
 	if d.at.IsZero() || now.Before(d.at) {
@@ -82,12 +83,12 @@ func (d *fakeFastPath) Withdraw(key messages.ExecutionKey) {
 	d.waiting = slices.DeleteFunc(d.waiting, func(in messages.TaskEventObserved) bool { return in.Key == key })
 }
 
-func (d *fakeFastPath) decide(now time.Time, in *messages.TaskEventObserved) messages.Ruling {
+func (d *fakeFastPath) decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
 	d.decided = append(d.decided, string(in.Key)+"/"+in.Event.Family.String())
 	seen := in.Seen.WithClass(in.Event.Family)
 	seen.Seq, seen.Until = in.At.Seq, now.Add(10*time.Minute)
 	d.ops = append(d.ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(in.Key), Value: outbox.EncodeSeen(seen)})
-	return messages.Ruling{Key: in.Key, Verdict: messages.VerdictDecided, Seen: seen}
+	return fastpath.Ruling{Key: in.Key, Progress: fastpath.Decided, Seen: seen}
 }
 
 func (d *fakeFastPath) Record(done func(error)) {
@@ -209,8 +210,8 @@ func TestExecutions_whoWaitsAtTheFastPathIsDecidedByTheAnswer(t *testing.T) {
 		if got, pending := fast.count(), f.queue.Stats().Pending; got != 0 || pending == 0 {
 			t.Fatalf("want the execution to wait, got %d decisions and %d pending records", got, pending)
 		}
-		answer := messages.Ruling{Key: "a", Verdict: messages.VerdictDecided}
-		f.answer(messages.Ruling{Key: "nobody"}, answer)
+		answer := fastpath.Ruling{Key: "a", Progress: fastpath.Decided}
+		f.answer(fastpath.Ruling{Key: "nobody"}, answer)
 		f.append(failed("a"))
 		f.answer(answer)
 		if diff := cmp.Diff([]string{"a/failed"}, fast.decided); diff != "" {
@@ -251,7 +252,7 @@ func TestExecutions_whoWaitsAtTheFastPathGetsAnActor(t *testing.T) {
 		families []string
 	}{
 		{"because another event arrives", func(f *fixture) { f.append(aborted("a")) }, []string{"a/failed", "a/aborted"}},
-		{"because the answer is nothing for a fast path", func(f *fixture) { f.answer(messages.Ruling{Key: "a"}) }, []string{"a/failed"}},
+		{"because the answer is nothing for a fast path", func(f *fixture) { f.answer(fastpath.Ruling{Key: "a"}) }, []string{"a/failed"}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/keyed"
 	"butler/internal/outbox"
@@ -100,11 +101,11 @@ const (
 // Inputs of the machine beside messages.EventsArrived, EventHandled and ExecutionFinished.
 type (
 	// ruled is an answer of the fast path. A decision in it is not on disk yet.
-	ruled struct{ messages.Ruling }
+	ruled struct{ fastpath.Ruling }
 	// recorded: decisions of the fast path are on disk.
-	recorded struct{ rulings []ruling }
+	recorded struct{ decisions []decision }
 	// refused: decisions of the fast path can never be recorded.
-	refused struct{ rulings []ruling }
+	refused struct{ decisions []decision }
 	// crashed: the actor of an execution ended without having finished.
 	crashed struct{ key messages.ExecutionKey }
 	// recalled: the trial record is on disk, and this is what the ledger has of the
@@ -142,9 +143,9 @@ func (m *machine) handle(now time.Time, input any) []effect {
 	case ruled:
 		m.ruled(now, in.Ruling)
 	case recorded:
-		m.recorded(now, in.rulings)
+		m.recorded(now, in.decisions)
 	case refused:
-		for _, one := range in.rulings {
+		for _, one := range in.decisions {
 			m.crashed(one.event.Key)
 		}
 	case crashed:
@@ -206,12 +207,12 @@ func (m *machine) arrived(now time.Time, placed *messages.PlacedEvent, again boo
 
 // ruled handles an answer of the fast path. The fast path handles one event: if another one
 // has arrived, the execution needs an actor.
-func (m *machine) ruled(now time.Time, r messages.Ruling) {
+func (m *machine) ruled(now time.Time, r fastpath.Ruling) {
 	e := m.entry(r.Key)
 	switch {
-	case r.Verdict == messages.VerdictDecided:
+	case r.Progress == fastpath.Decided:
 		e.phase = committing
-	case r.Verdict == messages.VerdictNeedsActor:
+	case r.Progress == fastpath.NeedsActor:
 		m.start(now, e.key, e, nil)
 	case len(e.pending) > 1:
 		m.leaveFastPath(now, e)
@@ -266,8 +267,8 @@ func (m *machine) observe(e *entry, placed *messages.PlacedEvent, since time.Tim
 
 // recorded ends the executions whose decisions are on disk. One that has got
 // another event meanwhile needs an actor.
-func (m *machine) recorded(now time.Time, rulings []ruling) {
-	for _, one := range rulings {
+func (m *machine) recorded(now time.Time, decisions []decision) {
+	for _, one := range decisions {
 		e := one.entry
 		e.drop(one.event.At)
 		e.seen = one.seen

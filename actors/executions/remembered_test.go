@@ -16,7 +16,7 @@ func (n *night) decided(key messages.ExecutionKey, after time.Duration, event me
 	n.t.Helper()
 	n.want("the first event", n.at(after, event), "decide "+event.Events[0].Event.Family.String())
 	seen := messages.Seen{Kinds: 5, Until: n.began.Add(after + 10*time.Minute), Seq: event.Events[0].At.Seq}.WithClass(event.Events[0].Event.Family)
-	n.want("its decision", n.at(after, recorded{[]ruling{{&event.Events[0], n.machine.entry(key), seen}}}), "tell")
+	n.want("its decision", n.at(after, recorded{[]decision{{&event.Events[0], n.machine.entry(key), seen}}}), "tell")
 }
 
 // holds fails unless so many executions are busy, and so many remembered.

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/internal/actorkit"
+	"butler/internal/fastpath"
 	"butler/internal/logx"
 	"butler/internal/trail"
 	"butler/messages"
@@ -55,9 +56,9 @@ type (
 	}
 	// decisionsRecorded: decisions of the fast path are durable, or can never be.
 	decisionsRecorded struct {
-		life    int
-		rulings []ruling
-		err     error
+		life      int
+		decisions []decision
+		err       error
 	}
 	// sweepTick: it is time for a sweep.
 	sweepTick struct{}
@@ -96,7 +97,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.answered(ctx, message.Replies)
 	case wakeDue:
 		s.alarm.Stop()
-		s.fast.Tick(time.Now(), func(r messages.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
+		s.fast.Tick(time.Now(), func(r fastpath.Ruling) { s.rule(ctx, s.machine.entry(r.Key), r) })
 		s.step(ctx, message)
 	case triesRecorded:
 		s.recall(ctx, message)
@@ -144,8 +145,8 @@ func (s *shard) step(ctx actor.Context, input any) {
 
 // finish carries out what a step has collected.
 func (s *shard) finish(ctx actor.Context, now time.Time) {
-	rulings := s.forMachine
-	s.forMachine = nil // end must not repeat a spawn that panics
+	rulings := s.rulings
+	s.rulings = nil // end must not repeat a spawn that panics
 	for _, r := range rulings {
 		s.perform(ctx, now, s.machine.handle(now, ruled{r}))
 	}

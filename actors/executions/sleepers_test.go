@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/actorkit"
+	"butler/internal/fastpath"
 	"butler/internal/journal"
 	"butler/internal/journal/memory"
 	"butler/internal/outbox"
@@ -101,7 +102,7 @@ func arrives(key messages.ExecutionKey, seq uint64, family messages.Family, agai
 func (n *night) follow(key messages.ExecutionKey, poll, giveUp time.Duration) {
 	n.t.Helper()
 	n.at(0, arrives(key, 1, messages.FamilyDistribute, false))
-	n.at(0, ruled{messages.Ruling{Key: key}})
+	n.at(0, ruled{fastpath.Ruling{Key: key}})
 	seen := messages.Seen{Seq: 1, Until: n.began.Add(time.Hour)}.WithClass(messages.FamilyDistribute)
 	n.at(0, messages.EventHandled{Key: key, At: messages.EventPosition{Seq: 1}, Seen: seen})
 	n.want("it falls asleep", n.at(time.Second, n.nap(key, time.Second, poll, giveUp, 1)), "end "+string(key))
