@@ -15,9 +15,10 @@ func TestJournalHealth_saysWhatDoesNotHappenUntilThatLogCanBeWritten(t *testing.
 	logged, lines := observer.New(zap.InfoLevel)
 	a := &App{log: zap.New(logged), health: supervisors.NewBoard()}
 	tell := a.journalHealth(logValues, "changes of key-values are not confirmed")
+	a.journalUp(logValues)
 	ready := func() bool { ok, _ := a.health.Ready("journal/" + logValues); return ok }
 	if !ready() {
-		t.Error("want it up before anything is written")
+		t.Error("want it up when it has been opened")
 	}
 	tell(errors.New("no space left on device"))
 	if ready() {
