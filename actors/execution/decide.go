@@ -24,12 +24,12 @@ func (m *Machine) decideWithoutTask(now time.Time, w *work) []Effect {
 	case event.Family == messages.FamilyDistribute && !w.bare:
 		return m.startFollowing(now, w)
 	case event.Family == messages.FamilyDistribute && m.distributeAlerted(): // the process ended between that alert and the end of following
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	case event.Family == messages.FamilyDistribute:
 		kind = messages.DistributeTaskFailed
 		w.addMissing("the outcome of the distribute task is not known")
 	case kind == "":
-		return m.settle(now, w, OutcomeLogOnly)
+		return m.endWithoutAlert(now, w, OutcomeLogOnly)
 	}
 	if end := m.setKind(now, w, kind); end != nil {
 		return end
@@ -47,7 +47,7 @@ func (m *Machine) decideBare(now time.Time, w *work) []Effect {
 // execution has led to the same alert meanwhile.
 func (m *Machine) decide(now time.Time, w *work) []Effect {
 	if m.seen.HasKind(w.alert.Kind) {
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	if w.finalLeft == 0 && w.stillRunning() {
 		w.addMissing("the Qlik Repository Service does not have the end of the execution yet: its state there is " + w.alert.Execution.Status.String())
@@ -66,8 +66,8 @@ func (m *Machine) decide(now time.Time, w *work) []Effect {
 	return m.record(now, w, outcome, notices, without)
 }
 
-// settle ends an event without an alert. A repetition of it is a duplicate.
-func (m *Machine) settle(now time.Time, w *work, o Outcome) []Effect {
+// endWithoutAlert records that an event alerts nobody. A repetition of it is a duplicate.
+func (m *Machine) endWithoutAlert(now time.Time, w *work, o Outcome) []Effect {
 	return m.record(now, w, o, nil, nil)
 }
 

@@ -19,7 +19,7 @@ import (
 // the snapshot alone resumes the execution after a crash.
 func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	if m.distributeAlerted() {
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	w.phase = phaseFollow
 	w.token++
@@ -70,20 +70,20 @@ func (m *Machine) pollNow(now time.Time, w *work) []Effect {
 func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply) []Effect {
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
-		return m.settle(now, w, OutcomeTaskNotFound)
+		return m.endWithoutAlert(now, w, OutcomeTaskNotFound)
 	case in.Failure.Failed(), in.Stale, saysNothing(in.Task):
 		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
 	}
 	w.learn(in)
 	if in.Task.Type != qlik.TaskDistribute {
-		return m.settle(now, w, OutcomeNotDistribute)
+		return m.endWithoutAlert(now, w, OutcomeNotDistribute)
 	}
 	if w.follow.ResultID == "" {
 		w.follow.ResultID = in.Task.LastResultID
 	}
 	if in.Task.LastResultID != "" && w.follow.ResultID != in.Task.LastResultID {
 		if m.hasSucceeded() {
-			return m.settle(now, w, OutcomeAlreadyAlerted)
+			return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 		}
 		w.addMissing("a newer execution of the task started before the outcome of this one was seen")
 		return m.endFollowing(now, w, messages.DistributeTaskFailed)
@@ -111,7 +111,7 @@ func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) 
 	w.token++
 	w.waiting = w.waiting[:0]
 	if m.distributeAlerted() { // the process ended between that alert and the end of following
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	return append([]Effect{m.armDegrade(now, w)}, m.enrich(now, w, kind)...)
 }
@@ -135,7 +135,7 @@ func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	// reach. Only a known status shows that it was not one; then the destinations of
 	// distribute tasks have to be told, too.
 	if m.hasSucceeded() || !known && m.seen.HasClass(messages.FamilyFailed) {
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	state := "unknown, because the Qlik Repository Service did not tell it"
 	if known {

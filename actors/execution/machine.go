@@ -209,7 +209,7 @@ func (m *Machine) taskFound(now time.Time, w *work, in *messages.LookupTaskReply
 	}
 	kind := messages.KindOf(w.alert.Event.Family, in.Task.Type)
 	if kind == "" {
-		return m.settle(now, w, OutcomeLogOnly)
+		return m.endWithoutAlert(now, w, OutcomeLogOnly)
 	}
 	return m.enrich(now, w, kind)
 }
@@ -217,7 +217,7 @@ func (m *Machine) taskFound(now time.Time, w *work, in *messages.LookupTaskReply
 // routeDistribute decides by the status of a distribute task, which its completion message does not contain.
 func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 	if w.alert.Task.Type != qlik.TaskDistribute {
-		return m.settle(now, w, OutcomeNotDistribute)
+		return m.endWithoutAlert(now, w, OutcomeNotDistribute)
 	}
 	switch w.alert.Task.LastStatus.Phase() {
 	case qlik.PhaseSucceeded:
@@ -227,7 +227,7 @@ func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 	case qlik.PhaseRunning:
 		return m.startFollowing(now, w)
 	default:
-		return m.settle(now, w, OutcomeUnexpectedStatus)
+		return m.endWithoutAlert(now, w, OutcomeUnexpectedStatus)
 	}
 }
 
@@ -235,14 +235,14 @@ func (m *Machine) routeDistribute(now time.Time, w *work) []Effect {
 // because the kind was alerted before or no destination carries it.
 func (m *Machine) setKind(now time.Time, w *work, kind messages.AlertKind) []Effect {
 	if m.seen.HasKind(kind) {
-		return m.settle(now, w, OutcomeAlreadyAlerted)
+		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	w.alert.ID, w.alert.Kind = messages.NewAlertID(m.key, kind), kind
 	if m.rules.Router.Carries(w.alert) {
 		return nil
 	}
 	w.alert.ID, w.alert.Kind = "", ""
-	return m.settle(now, w, OutcomeNoRoute)
+	return m.endWithoutAlert(now, w, OutcomeNoRoute)
 }
 
 // enrich starts the look-ups that the destinations of kind need.

@@ -67,7 +67,7 @@ func onStage(t *testing.T, opts Options, play func(*stage)) {
 	})
 }
 
-// ask sends commands as the probe and lets everything settle that needs no time.
+// ask sends commands as the probe and lets everything happen that needs no time.
 func (s *stage) ask(commands ...any) {
 	for i, c := range commands {
 		c = withAttempt(c, i+1)

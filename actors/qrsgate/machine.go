@@ -213,7 +213,7 @@ func (m *machine) finished(now time.Time, id callID, got outcome) []effect {
 			m.scheduleRetry(now, e, got)
 			continue
 		}
-		effects = append(effects, m.settle(now, e, got)...)
+		effects = append(effects, m.answerAll(now, e, got)...)
 		m.release(e)
 	}
 	if m.breaker.open {
@@ -256,8 +256,8 @@ func (m *machine) updateHealth(now time.Time, c *call, got outcome) []effect {
 	return m.health(!m.breaker.open, m.problem)
 }
 
-// settle answers all waiters of an entry.
-func (m *machine) settle(now time.Time, e *entry, got outcome) []effect {
+// answerAll answers all waiters of an entry.
+func (m *machine) answerAll(now time.Time, e *entry, got outcome) []effect {
 	value, found := got.values[e.key.id]
 	exhausted := found && got.failure.Failed()
 	if !found && e.known.Execution.Known {
