@@ -35,7 +35,7 @@ const appsConfig = `
 // endpoints for apps.
 func startApps(t *testing.T, more string, onReload func(enginesim.Reload) enginesim.ReloadResult) *site {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir())
+	ownTemp(t)
 	s := siteWith(t, sim.Options{Engine: enginesim.Options{OnReload: onReload}})
 	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: fmt.Sprintf(appsConfig, more)})
 	return s
@@ -75,6 +75,15 @@ func (s *site) noSession(n int) []enginesim.Session {
 		s.t.Errorf("want no session of the engine open, got %d", open)
 	}
 	return s.sim.Engine.Ended().All()
+}
+
+// ownTemp makes a directory of its own the one for temporary files.
+func ownTemp(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"TMPDIR", "TMP"} { // the second on Windows
+		t.Setenv(name, dir)
+	}
 }
 
 func TestApps_areListedAndDumped(t *testing.T) {
@@ -236,7 +245,7 @@ func TestApps_onlySoManyDumpsAtOnce(t *testing.T) {
 }
 
 func TestApps_dumpThatIsTooLargeIsGivenUp(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
+	ownTemp(t)
 	s := siteWith(t, sim.Options{Engine: enginesim.Options{Document: func(a world.App) enginesim.Document {
 		d := enginesim.DemoDocument(a)
 		d.Script = strings.Repeat("x", 2<<20)

@@ -88,7 +88,7 @@ func Replace(path string, before fs.FileInfo, text []byte, mode fs.FileMode) (re
 	case before == nil || !Same(before, now):
 		return false, nil
 	}
-	switch err := os.Rename(name, target); {
+	switch err := rename(name, target); {
 	case errors.Is(err, syscall.EBUSY):
 		return false, fmt.Errorf("%w; in a container, mount the directory of the file instead of the file", err)
 	case err != nil:
