@@ -156,7 +156,7 @@ func (c *cloud) resume(ctx actor.Context) {
 }
 
 func (c *cloud) accept(ctx actor.Context, in messages.AcceptCloudEvent) {
-	switch err := c.opts.Ledger.Healthy(); {
+	switch err := c.opts.Ledger.Writable(); {
 	case err != nil:
 		actorkit.Reply(ctx, in.ReplyTo, busy("the journal cannot be written: "+err.Error()))
 	case c.machine != nil:

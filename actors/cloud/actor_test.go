@@ -289,7 +289,7 @@ func TestCloud_refusesWhileTheJournalCannotBeWritten(t *testing.T) {
 
 type sick struct{ Ledger }
 
-func (sick) Healthy() error { return errors.New("disk is full") }
+func (sick) Writable() error { return errors.New("disk is full") }
 
 func TestCloud_alertsAReloadOnce(t *testing.T) {
 	onStage(t, func(s *stage) {

@@ -42,7 +42,7 @@ type Tenant interface {
 type Ledger interface {
 	Commit(ops []journal.Op, done func(error))
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
-	Healthy() error
+	Writable() error
 }
 
 // Outbox makes decisions durable; *outbox.Outbox implements it.

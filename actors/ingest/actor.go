@@ -146,7 +146,7 @@ func (a *ingest) stop() {
 // admit writes what the machine accepts of a batch to the journal. The credit of the
 // batch is released when that is on disk, or at once when there is nothing to write.
 func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
-	decided := a.machine.admit(m.At, m.Datagrams, a.opts.Queue.Healthy())
+	decided := a.machine.admit(m.At, m.Datagrams, a.opts.Queue.Writable())
 	a.report.batch(m, decided)
 	from := a.readerOf(m.Reader)
 	if len(decided.entries) == 0 {
@@ -185,10 +185,10 @@ func (a *ingest) upkeep(ctx actor.Context) {
 	now := time.Now()
 	a.countLoss(now)
 	a.watchBacklog(now)
-	if a.reader != nil && a.opts.Queue.Healthy() != nil {
+	if a.reader != nil && a.opts.Queue.Writable() != nil {
 		a.reader.lend()
 	}
-	if a.former != nil && a.opts.Queue.Healthy() != nil {
+	if a.former != nil && a.opts.Queue.Writable() != nil {
 		a.former.lend()
 	}
 	a.report.summaries(a.machine.lines.Due(now))

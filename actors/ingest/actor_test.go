@@ -138,7 +138,7 @@ func (q *fakeQueue) Stats() journal.QueueStats {
 	return journal.QueueStats{Entries: q.waiting}
 }
 
-func (q *fakeQueue) Healthy() error {
+func (q *fakeQueue) Writable() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.health

@@ -37,7 +37,7 @@ const Credits = 64
 type Queue interface {
 	Append(entries [][]byte, done func(seq journal.Seq, base int, err error))
 	Stats() journal.QueueStats
-	Healthy() error
+	Writable() error
 }
 
 // Socket is where datagrams come from; *udp.Socket is the one in use. Only the reader

@@ -38,7 +38,7 @@ func (q *tally) Append(entries [][]byte, done func(journal.Seq, int, error)) {
 }
 
 func (q *tally) Stats() journal.QueueStats { return journal.QueueStats{} }
-func (q *tally) Healthy() error            { return nil }
+func (q *tally) Writable() error           { return nil }
 
 // service is the actor on a real socket, outside of any bubble.
 type service struct {

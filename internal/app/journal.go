@@ -104,7 +104,7 @@ func (a *App) openQueue(ctx context.Context) error {
 	a.journalUp(logEvents)
 	a.queue, err = journal.OpenQueue(ctx, logEvents, events, a.ledger, journal.QueueOptions{
 		KeepFor: section.KeepFor, KeepBytes: section.KeepBytes, After: newest,
-		OnHealth: a.journalHealth(logEvents, "new events are refused"), OnAppend: a.appended,
+		OnHealth: a.journalHealth(logEvents, "new events are refused"), OnReading: a.eventsReadable, OnAppend: a.appended,
 	})
 	if err != nil {
 		return fmt.Errorf("read the events log: %w", err)
@@ -207,6 +207,19 @@ func (a *App) lostRecords() int64 {
 
 // journalUp puts a log on the health board as one that can be written.
 func (a *App) journalUp(which string) { a.health.Set("journal/"+which, supervisors.Up, "") }
+
+// eventsReadable tells the health board and the log that stored events cannot be read, and
+// nil when they can be again. New events are stored meanwhile.
+func (a *App) eventsReadable(err error) {
+	const component = "journal/" + logEvents + "/reading"
+	if err == nil {
+		a.health.Remove(component)
+		a.log.Info("journal can be read again", zap.String("log", logEvents))
+		return
+	}
+	a.health.Set(component, supervisors.Degraded, err.Error())
+	a.log.Error("journal cannot be read: new events are stored, and none is decided until it can; look at the disk", zap.String("log", logEvents), logx.Err(err))
+}
 
 // journalHealth returns a function that reports errors of writing a log, and nil when
 // it can be written again, to the health board and the log. until says what stops

@@ -117,7 +117,7 @@ var errValuesDisk = api.NewProblem(http.StatusServiceUnavailable,
 // unanswered adds errValuesDisk to the error of a missing answer when the ledger
 // cannot be written.
 func (s keyValues) unanswered(err error) error {
-	if err != nil && s.gen.valuesLedger != nil && s.gen.valuesLedger.Healthy() != nil {
+	if err != nil && s.gen.valuesLedger != nil && s.gen.valuesLedger.Writable() != nil {
 		return fmt.Errorf("%w: %w", errValuesDisk, err)
 	}
 	return err

@@ -33,7 +33,7 @@ func registerJournal(reg prometheus.Registerer, queue *journal.Queue, ledger *jo
 			return 0
 		}),
 		gauge("butler_journal_writable", "1 while the journal can be written.", func() float64 {
-			if queue.Healthy() != nil || ledger.Healthy() != nil {
+			if queue.Writable() != nil || ledger.Writable() != nil {
 				return 0
 			}
 			return 1

@@ -76,7 +76,7 @@ func remaining(ctx context.Context) time.Duration {
 func (a *App) drainQueue(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for a.queue.Stats().Pending > 0 && a.queue.Healthy() == nil {
+	for a.queue.Stats().Pending > 0 && a.queue.Writable() == nil && a.queue.Readable() == nil {
 		select {
 		case <-ctx.Done():
 			return

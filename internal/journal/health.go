@@ -2,42 +2,34 @@ package journal
 
 import "sync"
 
-// health holds the current errors of writing and reading, and reports changes.
+// health is whether something works at present, and reports changes.
 type health struct {
+	// tell gets the error when it starts to fail, and nil when it works again; nil tells nobody.
 	tell func(error)
 
 	// telling keeps the calls of tell in order; mu is never held during a call.
 	telling sync.Mutex
 
-	mu               sync.Mutex
-	writing, reading error
+	mu  sync.Mutex
+	err error
 }
 
-// setWriting sets the outcome of the latest write.
-func (h *health) setWriting(err error) { h.set(&h.writing, err) }
-
-// setReading sets the outcome of the latest read.
-func (h *health) setReading(err error) { h.set(&h.reading, err) }
-
-func (h *health) set(field *error, err error) {
+// set sets the outcome of the latest attempt.
+func (h *health) set(err error) {
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	before := h.why()
 	h.mu.Lock()
-	*field = err
+	before := h.err
+	h.err = err
 	h.mu.Unlock()
-	after := h.why()
-	if (before == nil) != (after == nil) && h.tell != nil {
-		h.tell(after)
+	if (before == nil) != (err == nil) && h.tell != nil {
+		h.tell(err)
 	}
 }
 
-// why returns the current error of writing or else of reading, or nil.
+// why returns the error with which it fails at present, or nil.
 func (h *health) why() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.writing != nil {
-		return h.writing
-	}
-	return h.reading
+	return h.err
 }

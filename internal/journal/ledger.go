@@ -318,8 +318,8 @@ func (l *Ledger) Stats() LedgerStats {
 	}
 }
 
-// Healthy returns the error with which writing fails at present, or nil.
-func (l *Ledger) Healthy() error { return l.pack.health.why() }
+// Writable returns the error with which writing fails at present, or nil.
+func (l *Ledger) Writable() error { return l.pack.health.why() }
 
 // Close waits until queued commits are written or ctx ends. Get continues to work for
 // values that are in memory; the log stays open.

@@ -317,8 +317,8 @@ func TestLedger_tellsItsHealthOnce(t *testing.T) {
 		l.Commit([]journal.Op{{Bucket: "a", Key: "1", Value: []byte("v")}}, func(error) { done = true })
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if done || !errors.Is(l.Healthy(), journal.ErrUnavailable) {
-			t.Errorf("while writing fails: done %v, healthy %v", done, l.Healthy())
+		if done || !errors.Is(l.Writable(), journal.ErrUnavailable) {
+			t.Errorf("while writing fails: done %v, healthy %v", done, l.Writable())
 		}
 		if _, ok, _ := l.Get("a", "1"); ok {
 			t.Error("a value that is not durable is visible")
@@ -326,8 +326,8 @@ func TestLedger_tellsItsHealthOnce(t *testing.T) {
 		faults.SetRules(faulty.Rules{})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if !done || l.Healthy() != nil {
-			t.Errorf("10 s after writing works again: done %v, healthy %v", done, l.Healthy())
+		if !done || l.Writable() != nil {
+			t.Errorf("10 s after writing works again: done %v, healthy %v", done, l.Writable())
 		}
 		want := []string{"append: journal is unavailable: injected fault", "<nil>"}
 		if diff := cmp.Diff(want, told); diff != "" {

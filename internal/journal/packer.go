@@ -218,7 +218,7 @@ func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 		seq, err := p.attempt(ctx, id, record)
 		switch {
 		case err == nil:
-			p.health.setWriting(nil)
+			p.health.set(nil)
 			p.hooks.stored(seq, content)
 			return seq, nil
 		case ctx.Err() != nil, errors.Is(err, ErrClosed):
@@ -230,7 +230,7 @@ func (p *packer) write(ctx context.Context, entries [][]byte) (Seq, error) {
 		if errors.Is(err, ErrFull) && p.hooks.makeRoom(ctx) {
 			continue
 		}
-		p.health.setWriting(err)
+		p.health.set(err)
 		p.pause(ctx, retry.Delay(failures, p.hooks.rand))
 	}
 }

@@ -37,9 +37,9 @@ type QueueOptions struct {
 	KeepBytes int64
 	// After is the newest record that is known to have existed; 0 if none is known.
 	After Seq
-	// OnHealth is called when the journal starts to fail (err) and when it works
-	// again (nil). It must not block.
-	OnHealth func(err error)
+	// OnHealth is called when writing starts to fail (err) and when it works again (nil),
+	// OnReading when reading does. Neither may block.
+	OnHealth, OnReading func(err error)
 	// OnAppend is as in LedgerOptions.
 	OnAppend func(took time.Duration, err error)
 	// Rand is the source of the jitter of retries. Nobody else may use it; nil means
@@ -74,6 +74,8 @@ type Queue struct {
 	pack   *packer
 	cursor cursor
 	opts   QueueOptions
+	// reading is the health of reading the log; that of writing is the packer's.
+	reading health
 
 	lost   int64     // lost records; see QueueStats
 	found  Seq       // the newest record in the log when the queue was opened; 0 for none
@@ -95,6 +97,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 	q := &Queue{
 		log:     log,
 		opts:    opts,
+		reading: health{tell: opts.OnReading},
 		retain:  retention{log: log, kind: kindQueue, keepFor: opts.KeepFor, keepBytes: opts.KeepBytes},
 		arrived: make(chan struct{}, 1),
 		closed:  make(chan struct{}),
@@ -176,12 +179,12 @@ func (q *Queue) Next(ctx context.Context) (Record, error) {
 		case nextFetch:
 		}
 		if err := q.fetch(ctx, rec.Seq); err != nil && q.ended(ctx) == nil {
-			q.pack.health.setReading(err)
+			q.reading.set(err)
 			failures++
 			q.await(ctx, retry.Ceiling(failures))
 			continue
 		}
-		q.pack.health.setReading(nil)
+		q.reading.set(nil)
 	}
 }
 
@@ -295,9 +298,13 @@ func (q *Queue) Stats() QueueStats {
 	return s
 }
 
-// Healthy returns the error with which the journal fails at present, or nil. Nothing
-// more should be appended while it fails.
-func (q *Queue) Healthy() error { return q.pack.health.why() }
+// Writable returns the error with which writing fails at present, or nil. Nothing more
+// should be appended while it fails.
+func (q *Queue) Writable() error { return q.pack.health.why() }
+
+// Readable returns the error with which reading fails at present, or nil. Meanwhile Next
+// hands out nothing, and everything that is appended is stored.
+func (q *Queue) Readable() error { return q.reading.why() }
 
 // Close waits until queued entries are written and the position of the consumer is
 // recorded, or until ctx ends. Next returns ErrClosed from then on.

@@ -314,7 +314,7 @@ func TestQueue_goesOnBehindRecordsThatVanished(t *testing.T) {
 func TestQueue_waitsForStorageThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []bool
-		d := newRig(t, journal.QueueOptions{OnHealth: func(err error) { told = append(told, err == nil) }})
+		d := newRig(t, journal.QueueOptions{OnReading: func(err error) { told = append(told, err == nil) }})
 		defer func() { d.end() }()
 		d.push("a")
 		d.crash() // what was appended before is only on disk
@@ -329,15 +329,18 @@ func TestQueue_waitsForStorageThatCannotBeRead(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if err := d.Healthy(); !errors.Is(err, journal.ErrUnavailable) {
+		if err := d.Readable(); !errors.Is(err, journal.ErrUnavailable) {
 			t.Errorf("while reading fails: want %v, got %v", journal.ErrUnavailable, err)
+		}
+		if err := d.Writable(); err != nil {
+			t.Errorf("while reading fails: want it writable, so that new entries are stored, got %v", err)
 		}
 		d.faults.SetRules(faulty.Rules{})
 		if r := <-got; r.Seq != 1 {
 			t.Errorf("want record 1, got %d", r.Seq)
 		}
-		if diff := cmp.Diff([]bool{false, true}, told); diff != "" || d.Healthy() != nil {
-			t.Errorf("health (-want +got), now %v:\n%s", d.Healthy(), diff)
+		if diff := cmp.Diff([]bool{false, true}, told); diff != "" || d.Readable() != nil {
+			t.Errorf("health (-want +got), now %v:\n%s", d.Readable(), diff)
 		}
 	})
 }

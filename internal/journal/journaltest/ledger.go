@@ -125,7 +125,7 @@ func testCommit(t *testing.T, p *place) {
 	if got := l.Stats(); got.Keys != 2 || got.Commits != 2 || got.LiveBytes == 0 || got.LogBytes == 0 {
 		t.Errorf("stats: want 2 keys and 2 commits with their sizes, got %+v", got)
 	}
-	if err := l.Healthy(); err != nil {
+	if err := l.Writable(); err != nil {
 		t.Errorf("after a commit: want healthy, got %v", err)
 	}
 }

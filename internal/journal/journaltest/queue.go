@@ -356,13 +356,13 @@ func testQueueFull(t *testing.T, p *place) {
 	for i := range 24 {
 		q.Append([][]byte{[]byte(noise(8<<10, i))}, func(journal.Seq, int, error) {})
 	}
-	eventually(t, "the queue says that it is full", func() bool { return errors.Is(q.Healthy(), journal.ErrFull) })
+	eventually(t, "the queue says that it is full", func() bool { return errors.Is(q.Writable(), journal.ErrFull) })
 	for got := 0; got < 24; { // handling is what makes room
 		r := q.next(t)
 		got += len(r.Entries)
 		q.Ack(r.Seq)
 	}
-	eventually(t, "the queue is healthy again", func() bool { return q.Healthy() == nil })
+	eventually(t, "the queue is healthy again", func() bool { return q.Writable() == nil })
 	if got := q.Stats(); got.Pending != 0 {
 		t.Errorf("want nothing left, got %+v", got)
 	}
