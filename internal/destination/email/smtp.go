@@ -174,6 +174,7 @@ func (s server) mechanism(offered string) smtp.Auth {
 //	4xx to the recipient, about the mailbox   deferred: a full mailbox, or greylisting
 //	other 4xx, a broken or silent connection  transient
 //	5xx to the recipient, about this client   misconfigured: login, a block list
+//	5xx to the mail, about its sender         misconfigured: send as, a quota
 //	other 5xx to the recipient, to the mail   permanent
 //	5xx to any earlier step, no TLS           misconfigured
 func (s server) classify(ctx context.Context, attempt func() (step, error)) error {
@@ -191,7 +192,7 @@ func (s server) classify(ctx context.Context, attempt func() (step, error)) erro
 			return destination.Deferred(failure)
 		case reply.Code < 500:
 			return failure
-		case at == toStep && ofClient(reply):
+		case (at == toStep || at == beginning) && ofClient(reply), at == sending && ofSender(reply):
 			return destination.Misconfigured(failure)
 		case at == toStep || at == beginning || at == sending:
 			return destination.Permanent(failure)
@@ -233,6 +234,18 @@ func ofClient(reply *textproto.Error) bool {
 // aboutClient matches the texts of refusals of a client.
 var aboutClient = regexp.MustCompile(`(?i)\bclient host\b|\bclient was not authenticated\b|\bauthentication (is )?required\b|\bmust authenticate\b|` +
 	`\bblocked using\b|\bblock ?list|\bblacklist|\bdnsbl\b`)
+
+// ofSender reports whether a mail is refused because of who sends it, so that every other
+// one would be, too. A block list is no sign of that at this step: a filter that has read
+// the mail may mean an address in its text.
+func ofSender(reply *textproto.Error) bool {
+	return reply.Code >= 500 && aboutSender.MatchString(reply.Msg)
+}
+
+// aboutSender matches the texts of refusals of a sender after the mail was sent: Exchange
+// (5.7.60, SendAsDenied, 5.7.708, bad outbound sender) and Gmail (5.4.5) check it there.
+var aboutSender = regexp.MustCompile(`(?i)\bsend ?as ?denied|\bnot allowed to send as\b|\bpermissions? to send as\b|\bbad outbound sender\b|` +
+	`\b5\.7\.708\b|\bsending (limit|quota)\b|\bclient was not authenticated\b|\bauthentication (is )?required\b`)
 
 // enhancedCode matches the RFC 3463 status code at the beginning of a reply.
 var enhancedCode = regexp.MustCompile(`^[45]\.[0-9]{1,3}\.[0-9]{1,3}`)

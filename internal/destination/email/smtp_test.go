@@ -199,6 +199,11 @@ func TestServer_classifiesByStep(t *testing.T) {
 		"sender may not":          {[]string{"220 hi", "250 hi", "550 5.7.60 not allowed to send as this sender"}, destination.MisconfiguredKind, "name the sender"},
 		"mail refused":            {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "begin the mail"},
 		"content too long":        {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "send the mail at"},
+		"client refused at DATA":  {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "550 Client host blocked using zen"}, destination.MisconfiguredKind, "begin the mail"},
+		"may not send as":         {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "550 5.7.60 SMTP; Client does not have permissions to send as this sender"}, destination.MisconfiguredKind, "send as"},
+		"may not send as, 554":    {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied"}, destination.MisconfiguredKind, "SendAsDenied"},
+		"daily quota":             {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "550 5.4.5 Daily user sending limit exceeded"}, destination.MisconfiguredKind, "sending limit"},
+		"a link on a block list":  {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "554 5.7.1 Message blocked using SURBL: see the blacklist"}, destination.PermanentKind, "SURBL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantFailure(t, send(t, settings(t, talk(t, tc.replies...)), "anna@example.com"), tc.kind, tc.text)
