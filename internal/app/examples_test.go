@@ -50,7 +50,7 @@ func problemsOf(err error) []string {
 		return nil
 	}
 	return slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(line string) bool {
-		return strings.Contains(line, "cannot be read: stat") || strings.Contains(line, "is approved and does not exist")
+		return strings.Contains(line, "cannot be read: stat") || strings.Contains(line, "cannot be read: GetFileAttributesEx") || strings.Contains(line, "is approved and does not exist")
 	})
 }
 

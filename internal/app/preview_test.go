@@ -112,7 +112,7 @@ func TestShowMessage_showsWhatAProviderWouldGet(t *testing.T) {
 		{"slack/routes/first/2", messages.ReloadTaskFailed, []string{`"channel":"second"`}},
 		{"email", messages.LicenseExpiring, []string{"To: <anna@example.com>", "2026-06-15"}},
 		{"influxdb/reload_task_failed", "", []string{"reload_task_failed,", "task_name=Reload\\ of\\ Sales", `execution_id="4c3b2a19`}},
-		{"disklog/reload_task_failed", "", []string{"logs/2026-05-06/2026-05-06_14-23-45_appId="}},
+		{"disklog/reload_task_failed", "", []string{filepath.FromSlash("logs/2026-05-06/2026-05-06_14-23-45_appId=")}},
 	} {
 		got, err := app.ShowMessage(cfg, tryout.PreviewOptions{Destination: row.of, Kind: row.kind})
 		if err != nil {

@@ -74,7 +74,8 @@ func TestREST_servesWhatIsEnabled(t *testing.T) {
 
 	transfer := fmt.Sprintf(`{"fromFile":%q,"toFile":%q}`, filepath.Join(s.dir, "in", "a.qvd"), filepath.Join(s.dir, "out", "b.qvd"))
 	s.wantCall("PUT", "/v4/filecopy", transfer, 201, `"overwrite":false`)
-	s.wantCall("PUT", "/v4/filecopy", `{"fromFile":"/etc/passwd","toFile":"/tmp/x"}`, 403, "not")
+	stolen := fmt.Sprintf(`{"fromFile":%q,"toFile":%q}`, filepath.Join(s.dir, "butler.yaml"), filepath.Join(s.dir, "x"))
+	s.wantCall("PUT", "/v4/filecopy", stolen, 403, "not")
 	s.wantCall("DELETE", "/v4/filedelete", fmt.Sprintf(`{"deleteFile":%q}`, filepath.Join(s.dir, "out", "missing")), 404, "missing")
 	s.wantCall("POST", "/v4/createdirqvd", `{"directory":"sales/2031"}`, 201, "sales/2031")
 	for _, made := range []string{"out/b.qvd", "qvd/sales/2031"} {

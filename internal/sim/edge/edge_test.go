@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"butler/internal/oserr"
 	"butler/internal/sim/edge"
 )
 
@@ -101,7 +102,7 @@ func TestHTTP_faultsLookLikeTheRealThing(t *testing.T) {
 			r.Faults().Set(test.rule)
 			response, body, err := r.post(t.Context(), "/x")
 			switch {
-			case test.reset && !errors.Is(err, syscall.ECONNRESET):
+			case test.reset && !oserr.Is(err, syscall.ECONNRESET):
 				t.Errorf("error = %v, want a connection reset", err)
 			case !test.reset && (err != nil) != test.broken:
 				t.Errorf("error = %v, want one: %v", err, test.broken)
@@ -166,7 +167,7 @@ func TestHTTP_refusesAndComesBackAtTheSameAddress(t *testing.T) {
 		if err := r.Refuse(true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := net.Dial("tcp", address); !oserr.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("dial: %v, want refused", err)
 		}
 		if err := r.Refuse(false); err != nil {
