@@ -373,13 +373,13 @@ func (d *delivery) send(ctx actor.Context, do send) {
 }
 
 func (d *delivery) settle(ctx actor.Context, do settle) {
-	d.meter.outcomes(do.settlement)
-	post, onSettled, steps, i := actorkit.Poster(ctx), d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
+	post, meter, onSettled, steps, i := actorkit.Poster(ctx), d.meter, d.opts.OnSettled, d.opts.Trail, d.opts.Built.Instance
 	place := outbox.Place{Integration: i.Integration, Instance: i.Name}
 	d.opts.Outbox.Settle(place, do.settlement, func(ended []messages.NoticeSettled, err error) {
 		if err != nil && !errors.Is(err, outbox.ErrStillWaits) {
 			return // the ledger is closed; the notices are loaded again after the restart
 		}
+		meter.ended(do.settlement, ended)
 		for _, end := range ended {
 			noteEnd(steps, end)
 			if onSettled != nil {

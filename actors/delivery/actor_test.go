@@ -668,10 +668,28 @@ func TestDelivery_parksANoticeOnceTheJournalCanBeReadAgain(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		f.wantOutcomes(map[string]string{"1-a": "parked"})
-		if list, err := box.Parked(outbox.ParkedFilter{}); err != nil || len(list) != 1 || list[0].Alert != "alert-1" || calls != 2 {
-			t.Errorf("%+v is parked after %d attempts (%v), want the notice with its alert after two", list, calls, err)
+		list, err := box.Parked(outbox.ParkedFilter{})
+		if err != nil || len(list) != 1 || list[0].Alert != "alert-1" || calls != 2 {
+			t.Fatalf("%+v is parked after %d attempts (%v), want the notice with its alert after two", list, calls, err)
+		}
+		if got := testutil.ToFloat64(f.meters.parked.WithLabelValues(list[0].Integration, string(list[0].Cause))); got != 1 {
+			t.Errorf("%v notices are counted as parked, want one", got)
 		}
 	})
+}
+
+func TestEndings_leavesOutWhatStillWaits(t *testing.T) {
+	waits := outbox.Outcome{ID: "1", Attempts: 5}
+	s := outbox.Settlement{Outcomes: []outbox.Outcome{
+		waits, {ID: "1", Ended: messages.NoticeSuppressed}, {ID: "2", Ended: messages.NoticeParked}, {ID: "3", Ended: messages.NoticeParked},
+	}}
+	var got []string
+	for o, end := range endings(s, []messages.NoticeSettled{{ID: "1"}, {ID: "3"}}) { // 2 had ended before
+		got = append(got, fmt.Sprint(o.ID, " ", o.Ended, " ", end.ID))
+	}
+	if want := []string{"1 suppressed 1", "3 parked 3"}; !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
+	}
 }
 
 func TestDelivery_everyLineSaysWhatItIsAbout(t *testing.T) {

@@ -177,12 +177,12 @@ func (m meter) attempt(a attempted) {
 	}
 }
 
-// outcomes counts what a settlement records.
-func (m meter) outcomes(s outbox.Settlement) {
-	for _, o := range s.Outcomes {
+// ended counts the notices that a settlement ended, once it is durable.
+func (m meter) ended(s outbox.Settlement, ended []messages.NoticeSettled) {
+	for o := range endings(s, ended) {
 		switch o.Ended {
 		case messages.NoticeSuppressed:
-			m.suppressed[suppressedBy(o)].Inc()
+			m.suppressed[suppressedBy(*o)].Inc()
 		case messages.NoticeParked:
 			m.parked[o.Cause].Inc()
 		case messages.NoticeDelivered:

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"time"
 
 	"go.uber.org/zap"
@@ -130,15 +131,26 @@ func (r *reporter) breaker(now time.Time, do breakerMoved) {
 		logx.Delay(do.until.Sub(now)), zap.String("err", do.err))
 }
 
+// endings pairs the outcomes of a settlement with the notices that it ended. The other
+// notices still wait, or had ended before.
+func endings(s outbox.Settlement, ended []messages.NoticeSettled) iter.Seq2[*outbox.Outcome, *messages.NoticeSettled] {
+	return func(yield func(*outbox.Outcome, *messages.NoticeSettled) bool) {
+		for i := range s.Outcomes {
+			o := &s.Outcomes[i]
+			if o.Ended == 0 || len(ended) == 0 || ended[0].ID != o.ID {
+				continue
+			}
+			if !yield(o, &ended[0]) {
+				return
+			}
+			ended = ended[1:]
+		}
+	}
+}
+
 // ended logs the notices of a settlement that ended without being delivered.
 func (r *reporter) ended(s outbox.Settlement, ended []messages.NoticeSettled) {
-	for i := range s.Outcomes {
-		o := &s.Outcomes[i]
-		if len(ended) == 0 || ended[0].ID != o.ID {
-			continue // it still waits, or had ended before
-		}
-		end := &ended[0]
-		ended = ended[1:]
+	for o, end := range endings(s, ended) {
 		switch o.Ended {
 		case messages.NoticeSuppressed:
 			r.once(s.At, zapcore.InfoLevel, suppressedBy(*o), "alert suppressed",
