@@ -78,7 +78,7 @@ stopped.`,
 				err = act.do(s)
 			}
 			if err != nil {
-				return fmt.Errorf("%s the service %s: %w", act.use, o.name, err)
+				return fmt.Errorf("%s the service %s: %w", act.use, o.name, advised(err))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s %s\n", o.name, act.done)
 			return err
@@ -130,10 +130,21 @@ func (o serviceOptions) install(cmd *cobra.Command) error {
 		err = s.Install()
 	}
 	if err != nil {
-		return fmt.Errorf("install the service %s: %w", o.name, err)
+		return fmt.Errorf("install the service %s: %w", o.name, advised(err))
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "service %s installed; start it with: butler service start --name %s\n", o.name, o.name)
 	return err
+}
+
+// advised adds to an error what to do about it if rights are missing.
+func advised(err error) error {
+	switch {
+	case !errors.Is(err, fs.ErrPermission):
+		return err
+	case runtime.GOOS == "windows":
+		return fmt.Errorf("%w (run this command as administrator)", err)
+	}
+	return fmt.Errorf("%w (run this command with sudo)", err)
 }
 
 // How long start watches on Windows, and how often it asks. Systemd itself waits until

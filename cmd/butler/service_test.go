@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,6 +129,16 @@ func TestStays_tellsAServiceThatEndsAtOnce(t *testing.T) {
 				t.Errorf("%d: want an error: %t, got %v", endsAfter, fails, err)
 			}
 		})
+	}
+}
+
+func TestAdvised_tellsWhoMayManageServices(t *testing.T) {
+	denied := &fs.PathError{Op: "open", Path: "butler.service", Err: fs.ErrPermission}
+	if got := advised(denied); !errors.Is(got, denied) || !strings.Contains(got.Error(), "(run this command ") {
+		t.Errorf("want it said who may do it, got %v", got)
+	}
+	if other := errors.New("no such service"); advised(other) != other {
+		t.Errorf("want other errors as they are, got %v", advised(other))
 	}
 }
 
