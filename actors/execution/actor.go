@@ -44,8 +44,8 @@ type Options struct {
 	Tasks *TaskMetrics
 	// Gate is qrsgate, Notify the actor that owns the outbox.
 	Gate, Notify *actor.PID
-	// AtHand answers a look-up from a cache, without the gate, when it can; nil means
-	// never. Its answer is shared and must not be changed, and has no Attempt.
+	// AtHand answers the first look-up of an event from a cache, without the gate, when
+	// it can; nil means never. Its answer is shared and must not be changed.
 	AtHand func(messages.LookupTask, time.Time) (*messages.LookupTaskReply, bool)
 	// Trail notes what becomes of events; nil notes nothing.
 	Trail *trail.Trail
@@ -90,9 +90,10 @@ func (e *execution) Receive(ctx actor.Context) {
 	case decisionRefused:
 		// The shard retries the execution, after some crashes from the event alone.
 		actorkit.Fail(message.err)
+	case messages.TaskEventObserved:
+		e.perform(ctx, e.opts.observe(e.machine, time.Now(), &message))
 	default:
 		e.perform(ctx, e.machine.Handle(time.Now(), message))
-		e.gauge(e.machine.Following())
 	}
 }
 
@@ -109,19 +110,13 @@ func (e *execution) resume(ctx actor.Context, r messages.ResumeExecution) {
 		actorkit.Fail(err)
 	}
 	e.perform(ctx, effects)
-	e.gauge(e.machine.Following())
 }
 
 func (e *execution) perform(ctx actor.Context, effects []Effect) {
-	var answers []any
 	for _, effect := range effects {
 		switch do := effect.(type) {
 		case Ask:
-			if reply, ok := e.opts.answer(do.Command, time.Now()); ok {
-				answers = append(answers, reply)
-			} else {
-				ctx.Send(e.opts.Gate, do.Command)
-			}
+			ctx.Send(e.opts.Gate, do.Command)
 		case Arm:
 			e.arm(ctx, do)
 		case *Record:
@@ -136,32 +131,18 @@ func (e *execution) perform(ctx actor.Context, effects []Effect) {
 			e.opts.report(do, new(trail.Decision))
 		}
 	}
-	for _, reply := range answers {
-		e.perform(ctx, e.machine.Handle(time.Now(), reply))
-	}
+	e.gauge(e.machine.Following())
 }
 
-// atHand answers a look-up of a task without the gate.
-func (o *Options) atHand(q messages.LookupTask, now time.Time) (*messages.LookupTaskReply, bool) {
-	if o.AtHand == nil {
-		return nil, false
+// observe hands an event to its machine, with the answer to its first look-up if the
+// cache has one.
+func (o *Options) observe(m *Machine, now time.Time, in *messages.TaskEventObserved) []Effect {
+	if o.AtHand != nil && !in.Bare {
+		if cached, ok := o.AtHand(m.Question(&in.Event), now); ok {
+			return m.Observe(now, in, cached)
+		}
 	}
-	return o.AtHand(q, now)
-}
-
-// answer is atHand for any command, with the reply that the gate would send.
-func (o *Options) answer(command any, now time.Time) (reply any, ok bool) {
-	lookup, ok := command.(messages.LookupTask)
-	if !ok {
-		return nil, false
-	}
-	known, ok := o.atHand(lookup, now)
-	if !ok {
-		return nil, false
-	}
-	mine := *known
-	mine.TaskID, mine.Attempt = lookup.TaskID, lookup.Attempt
-	return mine, true
+	return m.Observe(now, in, nil)
 }
 
 // ask sends the look-ups of a fast path to the gate, as one message.

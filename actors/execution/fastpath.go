@@ -73,12 +73,7 @@ func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) fastpat
 		return fastpath.Ruling{Key: in.Key}
 	}
 	c := d.open(in.Key)
-	return d.step(c, func() []Effect {
-		if known, ok := d.opts.atHand(c.machine.Question(&in.Event), now); ok {
-			return c.machine.HandleKnown(now, in, known)
-		}
-		return c.machine.Handle(now, *in)
-	})
+	return d.step(c, func() []Effect { return d.opts.observe(c.machine, now, in) })
 }
 
 // Answer continues the execution that waits for a reply, if there is one.

@@ -243,3 +243,31 @@ func TestFastPath_looksSeldomAtAllThatWait(t *testing.T) {
 		t.Errorf("want %d decided in a few looks, got %d in %d", count, decided, ticks)
 	}
 }
+
+// The time for the look-ups of an event that waited on the fast path goes on at its
+// actor, whether its task is in the cache or not.
+func TestMachine_countsTheTimeThatAnEventHasWaited(t *testing.T) {
+	for _, cached := range []*messages.LookupTaskReply{nil, {Task: known(qlik.TaskReload).task}} {
+		m := NewMachine(rules(everyKind(destination.Needs{App: true})), messages.Ref{ID: "x"})
+		effects := m.Observe(epoch.Add(10*time.Second), &messages.TaskEventObserved{
+			PlacedEvent: messages.PlacedEvent{Key: "exec-1", Event: event(messages.FamilyFailed)}, Since: epoch,
+		}, cached)
+		want, deadlines := epoch.Add(30*time.Second), 0
+		for _, effect := range effects {
+			switch do := effect.(type) {
+			case Arm:
+				if do.Timer != timerDegrade || !do.At.Equal(want) {
+					t.Errorf("want only the deadline %v armed, got %+v", want, do)
+				}
+				deadlines++
+			case Ask:
+				if app, ok := do.Command.(messages.LookupApp); ok != (cached != nil) || ok && !app.Deadline.Equal(want) {
+					t.Errorf("with the task in the cache %t: got %+v", cached != nil, do.Command)
+				}
+			}
+		}
+		if len(effects) != 2 || deadlines != 1 {
+			t.Errorf("want a look-up and its deadline, got %+v", effects)
+		}
+	}
+}

@@ -100,7 +100,7 @@ func (w *world) run(limit time.Duration) {
 			return
 		}
 		w.now = next.at
-		_, event := next.message.(messages.TaskEventObserved)
+		observed, event := next.message.(messages.TaskEventObserved)
 		if next.nap != w.naps && !event {
 			continue // it was meant for an actor that has ended
 		}
@@ -108,7 +108,10 @@ func (w *world) run(limit time.Duration) {
 		if w.asleep != nil {
 			w.rouse(due)
 		}
-		if !due {
+		switch {
+		case event:
+			w.perform(w.machine.Observe(w.now, &observed, nil))
+		case !due:
 			w.perform(w.machine.Handle(w.now, next.message))
 		}
 	}

@@ -256,9 +256,12 @@ func (w *work) waitsForFinalState() bool {
 	return w.finalLeft > 0 && w.alert.Execution.Known
 }
 
+// awaitsLookups reports whether a look-up has no answer yet or is to be repeated.
+func (w *work) awaitsLookups() bool { return len(w.waiting) > 0 || len(w.failed) > 0 }
+
 // proceed decides once nothing is outstanding.
 func (m *Machine) proceed(now time.Time, w *work) []Effect {
-	if len(w.waiting) > 0 || len(w.failed) > 0 {
+	if w.awaitsLookups() {
 		return nil
 	}
 	return m.decide(now, w)

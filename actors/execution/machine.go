@@ -36,8 +36,9 @@ type Rules struct {
 	RememberFor time.Duration
 }
 
-// Machine decides what becomes of the events of one execution. It is pure: it
-// gets the time and one input, updates itself and returns effects.
+// Machine decides what becomes of the events of one execution. It is pure: it gets the
+// time and one input, updates itself and returns effects. Events come through Observe,
+// answers, timers and all else through Handle.
 type Machine struct {
 	key      messages.ExecutionKey
 	rules    Rules
@@ -66,23 +67,27 @@ type scratch struct {
 // Its first event, or Resume, says which execution it is.
 func NewMachine(rules Rules, self messages.Ref) *Machine { return &Machine{rules: rules, self: self} }
 
-// Handle takes one input and returns the effects. An input that nobody waits for
-// changes nothing.
+// Observe takes up a new event. cached is the answer to its Question if it need not be
+// asked for, or nil.
+func (m *Machine) Observe(now time.Time, in *messages.TaskEventObserved, cached *messages.LookupTaskReply) []Effect {
+	m.now = now
+	if m.asleep {
+		return m.sleepIfIdle(append(m.rearmTimers(), m.observe(now, in, cached)...))
+	}
+	return m.sleepIfIdle(m.observe(now, in, cached))
+}
+
+// Handle takes any other input. One that nobody waits for changes nothing.
 func (m *Machine) Handle(now time.Time, input any) []Effect {
 	m.now = now
 	if m.asleep {
-		if _, ok := input.(messages.TaskEventObserved); !ok {
-			return nil
-		}
-		return m.sleepIfIdle(append(m.rearmTimers(), m.handle(now, input)...))
+		return nil
 	}
 	return m.sleepIfIdle(m.handle(now, input))
 }
 
 func (m *Machine) handle(now time.Time, input any) []Effect {
 	switch in := input.(type) {
-	case messages.TaskEventObserved:
-		return m.observe(now, in)
 	case messages.LookupTaskReply:
 		return m.answer(in.Attempt, infoOf(&in), func(w *work) []Effect { return m.taskFound(now, w, &in) })
 	case messages.LookupAppReply:
@@ -121,28 +126,13 @@ func (m *Machine) Reset(rules Rules, self messages.Ref, attempt int) {
 	*m = Machine{rules: rules, self: self, cases: m.cases[:0], attempt: attempt, scratch: again}
 }
 
-// Question returns the look-up that a machine asks first about an event.
+// Question returns the look-up with which the machine begins an event.
 func (m *Machine) Question(e *messages.TaskEvent) messages.LookupTask {
 	return messages.LookupTask{TaskID: e.TaskID, MaxAge: m.maxAge(e)}
 }
 
-// HandleKnown is Handle for an event together with the answer to its Question.
-func (m *Machine) HandleKnown(now time.Time, in *messages.TaskEventObserved, known *messages.LookupTaskReply) []Effect {
-	m.now = now
+func (m *Machine) observe(now time.Time, in *messages.TaskEventObserved, cached *messages.LookupTaskReply) []Effect {
 	w := m.openEvent(in)
-	m.attempt++
-	w.deadline = now.Add(m.rules.DegradedAfter)
-	w.noteAnswer(lookup{m.attempt, askTask, now}, now, infoOf(known))
-	effects := m.taskFound(now, w, known)
-	if w.phase != phaseEnrich {
-		return effects
-	}
-	return append(effects, m.armDegrade(now, w))
-}
-
-// observe takes up a new event.
-func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect {
-	w := m.openEvent(&in)
 	if in.Bare {
 		return m.decideBare(now, w)
 	}
@@ -150,7 +140,16 @@ func (m *Machine) observe(now time.Time, in messages.TaskEventObserved) []Effect
 	if !in.Since.IsZero() {
 		since = in.Since
 	}
-	return []Effect{m.armDegrade(since, w), m.ask(w, askTask)}
+	if cached == nil {
+		return []Effect{m.armDegrade(since, w), m.ask(w, askTask)}
+	}
+	w.deadline = since.Add(m.rules.DegradedAfter)
+	w.noteAnswer(lookup{what: askTask, asked: now}, now, infoOf(cached))
+	effects := m.taskFound(now, w, cached)
+	if !w.awaitsLookups() {
+		return effects
+	}
+	return append(effects, m.armDegrade(since, w))
 }
 
 // openEvent begins the work on a new event.

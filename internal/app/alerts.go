@@ -54,7 +54,7 @@ func (d admin) Alerts(ctx context.Context, id string) (any, error) {
 // executions and answers none of its look-ups.
 func degradedAlert(e messages.PlacedEvent, degradedAfter time.Duration) (messages.Alert, bool) {
 	m := execution.NewMachine(execution.Rules{Router: carryAll{}, DegradedAfter: degradedAfter, FollowFor: degradedAfter}, messages.Ref{})
-	waiting := m.Handle(e.Event.At, messages.TaskEventObserved{PlacedEvent: e})
+	waiting := m.Observe(e.Event.At, &messages.TaskEventObserved{PlacedEvent: e}, nil)
 	for len(waiting) > 0 {
 		next := waiting[0]
 		waiting = waiting[1:]
