@@ -137,7 +137,7 @@ func TestAdvised_tellsWhoMayManageServices(t *testing.T) {
 	if got := advised(denied); !errors.Is(got, denied) || !strings.Contains(got.Error(), "(run this command ") {
 		t.Errorf("want it said who may do it, got %v", got)
 	}
-	if other := errors.New("no such service"); advised(other) != other {
+	if other := errors.New("no such service"); !errors.Is(advised(other), other) || advised(other).Error() != other.Error() {
 		t.Errorf("want other errors as they are, got %v", advised(other))
 	}
 }
