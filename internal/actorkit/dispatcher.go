@@ -2,6 +2,7 @@ package actorkit
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -32,13 +33,23 @@ func newDispatcher() *dispatcher { return &dispatcher{limit: max(2, runtime.GOMA
 func (d *dispatcher) Schedule(run func()) {
 	d.mu.Lock()
 	if d.running >= d.limit {
-		d.waiting = append(d.waiting, run)
+		d.wait(run)
 		d.mu.Unlock()
 		return
 	}
 	d.running++
 	d.mu.Unlock()
 	go d.work(run)
+}
+
+// wait appends a mailbox. The room of those that were taken is used again before more is
+// allocated, as the queue of a busy system may never be empty.
+func (d *dispatcher) wait(run func()) {
+	if len(d.waiting) == cap(d.waiting) && d.next > len(d.waiting)/2 {
+		d.waiting = slices.Delete(d.waiting, 0, d.next)
+		d.next = 0
+	}
+	d.waiting = append(d.waiting, run)
 }
 
 // Throughput implements actor.Dispatcher.
