@@ -70,7 +70,7 @@ func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	}
 	before.stopWatching()
 	before.watching.Wait()
-	g.replaceActors(ctx)
+	g.replaceActors()
 	g.inherit(ctx)
 	g.removeStaleHealth()
 	g.logConfiguration()
@@ -110,9 +110,10 @@ func (g *generation) keepsActor(name string) bool {
 // replaceActors stops the actors of the previous generation that are not kept and
 // starts the new ones. An actor that replaces another has the same address. It has a
 // timeout of its own: if the reload had used up the time, an old actor could not be
-// stopped, and its successor not be started.
-func (g *generation) replaceActors(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
+// stopped, and its successor not be started. The shutdown, which waits for the reload,
+// ends it: then nothing needs a successor.
+func (g *generation) replaceActors() {
+	ctx, cancel := context.WithTimeout(g.lifetime(), reloadTimeout)
 	defer cancel()
 	running := map[string]bool{}
 	for _, row := range g.previous.ownChildren() {
@@ -122,6 +123,9 @@ func (g *generation) replaceActors(ctx context.Context) {
 		if err := g.tree.Remove(ctx, row.Name); err != nil {
 			g.log.Warn("an actor of the previous configuration did not stop in time", logx.Actor(row.Name), logx.Err(err))
 		}
+	}
+	if g.lifetime().Err() != nil {
+		return
 	}
 	for _, row := range g.ownChildren() {
 		if running[row.Name] {
