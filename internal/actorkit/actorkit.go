@@ -81,6 +81,8 @@ type observed struct {
 	kit  *Kit
 	kind string
 	stat *kindStat
+	// process is that of the actor while it stops: afterwards it cannot be found any more.
+	process actor.Process
 }
 
 // Receive implements actor.Actor.
@@ -88,8 +90,13 @@ func (o *observed) Receive(ctx actor.Context) {
 	switch ctx.Message().(type) {
 	case *actor.Started:
 		o.stat.actors.Add(1)
+	case *actor.Stopping:
+		o.process, _ = ctx.ActorSystem().ProcessRegistry.Get(ctx.Self())
 	case *actor.Stopped:
 		o.stat.actors.Add(-1)
+		// A panic has suspended the mailbox, and nobody else resumes it: the runtime
+		// discards what is left in it, which then does not count as waiting any more.
+		o.process.SendSystemMessage(ctx.Self(), &actor.ResumeMailbox{})
 	case *actor.Restarting:
 		o.stat.actors.Add(-1)
 		o.stat.restarts.Add(1)

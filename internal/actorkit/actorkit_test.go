@@ -65,6 +65,33 @@ func TestMailbox_keepsMessagesAfterAPanic(t *testing.T) {
 	})
 }
 
+func TestMailbox_countsNothingOfAnActorThatWasStoppedAfterAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kit, _, stats := actortest.Kit(t)
+		handled := 0
+		gate := make(chan struct{})
+		stopping := actor.NewOneForOneStrategy(0, time.Minute, func(any) actor.Directive { return actor.StopDirective })
+		pid := kit.System.Root.Spawn(kit.Props("x", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				if _, ok := ctx.Message().(int); ok {
+					handled++
+					<-gate
+					panic("on purpose")
+				}
+			})
+		}, actor.WithGuardian(stopping)))
+		for n := range 5 {
+			kit.System.Root.Send(pid, n)
+		}
+		synctest.Wait()
+		close(gate)
+		synctest.Wait()
+		if depth := stats.Mailboxes("x"); depth != 0 || handled != 1 {
+			t.Errorf("want one message handled and none waiting after the stop, got %d and %d", handled, depth)
+		}
+	})
+}
+
 func TestApart_doesNotWaitForOtherActors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
