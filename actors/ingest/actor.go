@@ -134,8 +134,8 @@ func (a *ingest) stop() {
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
 	a.effects.Close()
+	a.countLoss(time.Now())
 	if a.reader != nil {
-		a.countLoss(time.Now())
 		a.reader.abandon()
 	}
 	if a.former != nil {

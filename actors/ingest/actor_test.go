@@ -512,6 +512,32 @@ func TestIngest_countsWhatTheKernelDrops(t *testing.T) {
 	})
 }
 
+func TestIngest_countsWhatTheKernelDropsOfAReplacedSocket(t *testing.T) {
+	inBubble(t, nil, func(in *intake) {
+		former := in.wire()
+		former.drop(3)
+		next, err := in.listen(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.opts.Kit.System.Root.Send(in.pid, Changed{Rules: rules(), Socket: next, Listen: in.listen})
+		synctest.Wait()
+		former.drop(5)
+		in.wire().drop(4)
+		in.sleep(2 * time.Second)
+		if got := in.snapshot().KernelDropped; got != 9 {
+			t.Errorf("while both sockets are read: counted %d, want 9", got)
+		}
+		former.drop(6)
+		in.sleep(LingerFor)
+		in.wire().drop(8)
+		in.sleep(2 * time.Second)
+		if got := in.metric("butler_udp_kernel_dropped_packets_total", ""); !former.isClosed() || got != 14 {
+			t.Errorf("counted %v, want 14", got)
+		}
+	})
+}
+
 func TestIngest_warnsOfASmallReceiveBuffer(t *testing.T) {
 	inBubble(t, nil, func(in *intake) {
 		if got := in.logs.FilterMessageSnippet("receive buffer is smaller than wanted").Len(); got != 1 {

@@ -77,25 +77,19 @@ func (p *pressure) observe(now time.Time, waiting int) pressureNews {
 	return pressureSame
 }
 
-// loss turns the count of dropped datagrams of a socket, which only grows, into differences.
+// loss says when lost datagrams are logged.
 type loss struct {
-	seen   uint64
 	untold uint64
 	toldAt time.Time
 }
 
-// observe returns how many were lost since the last call, and how many to log now:
+// observe gets how many were lost since the last call, and returns how many to log now:
 // the first at once, then a sum every minute.
-func (l *loss) observe(now time.Time, total uint64) (fresh, tell uint64) {
-	fresh = total - min(l.seen, total)
-	l.seen = total
+func (l *loss) observe(now time.Time, fresh uint64) (tell uint64) {
 	l.untold += fresh
 	if l.untold == 0 || !l.toldAt.IsZero() && now.Sub(l.toldAt) < summaryEvery {
-		return fresh, 0
+		return 0
 	}
 	tell, l.untold, l.toldAt = l.untold, 0, now
-	return fresh, tell
+	return tell
 }
-
-// reopened is called for a new socket, whose count begins at zero.
-func (l *loss) reopened() { l.seen = 0 }

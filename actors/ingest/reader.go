@@ -21,8 +21,10 @@ type reader struct {
 	done    chan struct{}
 	// lent is 1 while there is one credit more than Credits; see lend.
 	lent atomic.Int32
-	// closed is only used by the owner.
-	closed bool
+	// closed and dropped are only used by the owner. dropped is what the kernel had
+	// dropped at the last look.
+	closed  bool
+	dropped uint64
 	// abandoned is set when the owner has ended and does not wait for ReaderStopped.
 	abandoned atomic.Bool
 }
@@ -44,6 +46,13 @@ func (r *reader) run(post func(any)) {
 		stopped.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}
 	}
 	post(stopped)
+}
+
+// lost returns how many datagrams the kernel has dropped since the last call.
+func (r *reader) lost() uint64 {
+	before, total := r.dropped, r.socket.Dropped()
+	r.dropped = max(before, total)
+	return r.dropped - before
 }
 
 func (r *reader) read(post func(any)) error {

@@ -95,7 +95,6 @@ func (a *ingest) opened(ctx actor.Context, m opened) {
 
 // read starts the reader of a socket.
 func (a *ingest) read(ctx actor.Context, socket Socket) {
-	a.machine.loss.reopened()
 	a.reader = newReader(a.shared.readers.Add(1), socket, a.opts.OnBurst)
 	go a.reader.run(actorkit.Poster(ctx))
 	a.report.listening(socket.Addr(), socket.ReceiveBuffer(), a.opts.ReceiveBuffer)
@@ -171,6 +170,7 @@ func (a *ingest) readerStopped(ctx actor.Context, m messages.ReaderStopped) {
 	case nil:
 		return
 	case a.former:
+		a.countLoss(m.At)
 		a.former = nil
 		a.finishClosing(ctx)
 		return
@@ -195,8 +195,8 @@ func (a *ingest) closeIntake(ctx actor.Context, m messages.CloseIntake) {
 	a.shared.closing = true
 	a.openTimer.Stop()
 	a.resolveTimer.Stop()
+	a.countLoss(time.Now())
 	if a.reader != nil {
-		a.countLoss(time.Now())
 		a.reader.close()
 	}
 	if a.former != nil {
@@ -216,10 +216,14 @@ func (a *ingest) finishClosing(ctx actor.Context) {
 	a.shared.waiting = nil
 }
 
+// countLoss counts what the kernel dropped of the present and of the former socket.
 func (a *ingest) countLoss(now time.Time) {
-	if a.reader != nil {
-		fresh, tell := a.machine.loss.observe(now, a.reader.socket.Dropped())
-		a.machine.counts.KernelDropped += fresh
-		a.report.kernelDrops(fresh, tell)
+	var fresh uint64
+	for _, r := range []*reader{a.reader, a.former} {
+		if r != nil {
+			fresh += r.lost()
+		}
 	}
+	a.machine.counts.KernelDropped += fresh
+	a.report.kernelDrops(fresh, a.machine.loss.observe(now, fresh))
 }
