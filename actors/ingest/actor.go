@@ -62,8 +62,8 @@ type (
 	resolveDue struct{ from Sources }
 	// lingerDue: a former socket was read for long enough.
 	lingerDue struct{ reader uint64 }
-	// opened is a socket, with who may send to it, or why there is none.
-	opened struct {
+	// bound is a socket, with who may send to it, or why there is none.
+	bound struct {
 		socket  Socket
 		from    Sources
 		sources *udp.Set
@@ -106,7 +106,7 @@ func (a *ingest) Receive(ctx actor.Context) {
 		a.upkeep(ctx)
 	case openDue:
 		a.open(ctx)
-	case opened:
+	case bound:
 		a.opened(ctx, message)
 	case Changed:
 		a.change(ctx, message)

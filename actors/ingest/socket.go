@@ -35,15 +35,15 @@ func (a *ingest) open(ctx actor.Context) {
 	}
 	last, opts := a.shared.sources, a.opts
 	started := a.effects.Run(ctx, openWithin, func(bounded context.Context) any {
-		return opts.open(bounded, last)
+		return opts.bind(bounded, last)
 	})
 	if !started {
 		a.retry(ctx)
 	}
 }
 
-// open resolves the sources and opens the socket. It blocks.
-func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
+// bind resolves the sources and opens the socket. It blocks.
+func (o *Options) bind(ctx context.Context, last *udp.Set) (result bound) {
 	result.from = o.Sources
 	if o.Sources != nil {
 		bounded, cancel := context.WithTimeout(ctx, ResolveWithin)
@@ -55,11 +55,11 @@ func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 	}
 	socket, err := o.Listen(ctx)
 	if err != nil {
-		return opened{err: err}
+		return bound{err: err}
 	}
 	if ctx.Err() != nil {
 		// Too late: nobody will take the socket.
-		return opened{err: errors.Join(ctx.Err(), socket.Close())}
+		return bound{err: errors.Join(ctx.Err(), socket.Close())}
 	}
 	result.socket = socket
 	return result
@@ -68,7 +68,7 @@ func (o *Options) open(ctx context.Context, last *udp.Set) (result opened) {
 // opened starts the reader. If the socket has never been open, a failure is fatal, so
 // that the service does not seem to work; a socket that was lost is opened again and
 // again.
-func (a *ingest) opened(ctx actor.Context, m opened) {
+func (a *ingest) opened(ctx actor.Context, m bound) {
 	if a.shared.closing || a.reader != nil {
 		if m.socket != nil {
 			m.socket.Close()
