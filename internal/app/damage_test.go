@@ -5,10 +5,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/qlik"
 	"butler/internal/sim/world"
@@ -55,30 +53,6 @@ func TestJournal_damageIsToldAndCostsNothingElse(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(s.dir, "journal", "damaged")))
 	s.startApp(settings)
 	s.until("nothing shown when the operator has removed the copies", func() bool { state, _ := s.component("journal/files"); return state == "up" })
-}
-
-func TestJournal_isDownWhileItsDirectoryIsGone(t *testing.T) {
-	s := startSite(t, demo.Settings{Off: []string{"email", "slack", "influxdb", "disklog"}})
-	dir := filepath.Join(s.dir, "journal")
-	if err := os.Rename(dir, dir+"-aside"); err != nil {
-		t.Skip("a directory in use cannot be moved here:", err)
-	}
-	app.LookAtFiles(s.app)
-	app.LookAtFiles(s.app)
-	if state, reason := s.component("journal/files"); state != "down" || !strings.Contains(reason, dir) {
-		t.Errorf("want it down and the directory named, got %s: %s", state, reason)
-	}
-	if code := s.get("/readyz", nil); code != http.StatusServiceUnavailable {
-		t.Errorf("want the service not ready, got %d", code)
-	}
-	if n := s.logs.FilterMessageSnippet("the journal directory was removed or replaced").Len(); n != 1 {
-		t.Errorf("want one error in the log, got %d", n)
-	}
-	must(t, os.Rename(dir+"-aside", dir))
-	app.LookAtFiles(s.app)
-	if state, _ := s.component("journal/files"); state != "up" {
-		t.Errorf("want it up again, got %s", state)
-	}
 }
 
 func TestJournal_tellsOfEventsThatOnlyTheLedgerKnowsOf(t *testing.T) {

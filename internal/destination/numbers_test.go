@@ -174,6 +174,13 @@ func instances(t *testing.T, decode destination.Decode, numbers *destination.Num
 	return got
 }
 
+func wantInstances(t *testing.T, decode destination.Decode, numbers *destination.Numbers, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, instances(t, decode, numbers)); diff != "" {
+		t.Errorf("instances (-want +got):\n%s", diff)
+	}
+}
+
 // listSpec is the sample with one list, whose entries may be lists themselves.
 func listSpec() destination.Spec[sampleSection, string] {
 	spec := sampleSpec()
@@ -204,21 +211,18 @@ func listSpec() destination.Spec[sampleSection, string] {
 func TestNumbers_nameEntriesWhereverTheyMove(t *testing.T) {
 	night := []destination.Route{{Name: "night"}}
 	first := destination.NewNumbers(nil)
-	got := instances(t, configured(sampleSection{Names: []string{"a", "wrong", "b"}}, night, []string{"x", "y", "u+v"}), first)
-	want := []string{
+	// At first, numbers are positions.
+	wantInstances(t, configured(sampleSection{Names: []string{"a", "wrong", "b"}}, night, []string{"x", "y", "u+v"}), first,
 		"sample/failed/1 at sample.names[0]",
 		"sample/failed/3 at sample.names[2]",
 		"sample/routes/night at routes[0].sample[0]",
 		"sample/routes/night/2 at routes[0].sample[1]",
 		"sample/routes/night/3/to/1 at routes[0].sample[2]",
 		"sample/routes/night/3/to/2 at routes[0].sample[2]",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("at first, numbers are positions (-want +got):\n%s", diff)
-	}
+	)
 	second := destination.NewNumbers(first.Remembered())
-	got = instances(t, configured(sampleSection{Names: []string{"b", "a", "c"}}, night, []string{"y", "u+v"}), second)
-	want = []string{
+	moved := configured(sampleSection{Names: []string{"b", "a", "c"}}, night, []string{"y", "u+v"})
+	names := []string{
 		"sample/failed/3 at sample.names[0]",
 		"sample/failed/1 at sample.names[1]",
 		"sample/failed/4 at sample.names[2]",
@@ -226,15 +230,11 @@ func TestNumbers_nameEntriesWhereverTheyMove(t *testing.T) {
 		"sample/routes/night/3/to/1 at routes[0].sample[1]",
 		"sample/routes/night/3/to/2 at routes[0].sample[1]",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("names (-want +got):\n%s", diff)
-	}
+	wantInstances(t, moved, second, names...)
 	if _, unchanged := second.Changed()["sample/routes/night/3/to"]; len(second.Changed()) != 2 || unchanged {
 		t.Errorf("want the two lists that changed, got %v", second.Changed())
 	}
-	if diff := cmp.Diff(want, instances(t, configured(sampleSection{Names: []string{"b", "a", "c"}}, night, []string{"y", "u+v"}), second)); diff != "" {
-		t.Errorf("a second time it is the same (-want +got):\n%s", diff)
-	}
+	wantInstances(t, moved, second, names...)
 }
 
 func TestNumbers_aListThatIsSwitchedOffIsRemembered(t *testing.T) {
@@ -243,10 +243,7 @@ func TestNumbers_aListThatIsSwitchedOffIsRemembered(t *testing.T) {
 	off := destination.NewNumbers(first.Remembered())
 	instances(t, configured(sampleSection{Off: true}, nil), off)
 	on := destination.NewNumbers(off.Remembered())
-	want := []string{"sample/failed/2 at sample.names[0]", "sample/failed/3 at sample.names[1]"}
-	if diff := cmp.Diff(want, instances(t, names("b", "c"), on)); diff != "" {
-		t.Errorf("names (-want +got):\n%s", diff)
-	}
+	wantInstances(t, names("b", "c"), on, "sample/failed/2 at sample.names[0]", "sample/failed/3 at sample.names[1]")
 }
 
 func TestNumbers_holdNoAddress(t *testing.T) {
