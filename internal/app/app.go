@@ -174,7 +174,7 @@ func New(o Options) (*App, error) {
 		stop()
 		a.NoteFailure(err)
 		ctx, quiet := context.Background(), zap.NewNop()
-		return nil, errors.Join(err, g.closer.close(ctx, quiet), a.foundation.close(ctx, quiet))
+		return nil, errors.Join(err, g.discard(), a.foundation.close(ctx, quiet))
 	}
 	a.reloads.begin(a)
 	return a, nil
@@ -282,10 +282,7 @@ func (a *App) UDPAddress() netip.AddrPort {
 
 // OperationsAddress returns the address of the operations server, "" when it is disabled.
 func (a *App) OperationsAddress() string {
-	if server := a.current.Load().server; server != nil {
-		return server.Address()
-	}
-	return ""
+	return a.current.Load().addressOf(operationsServer)
 }
 
 // ShutdownTimeout returns how long Stop may take, by the configuration in force.
@@ -295,10 +292,7 @@ func (a *App) ShutdownTimeout() time.Duration {
 
 // RESTAddress returns the address of the REST API, "" when it is disabled.
 func (a *App) RESTAddress() string {
-	if server := a.current.Load().rest; server != nil {
-		return server.Address()
-	}
-	return ""
+	return a.current.Load().addressOf(restServer)
 }
 
 // Backlog returns the number of events that wait for a decision and of notices

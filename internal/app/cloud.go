@@ -73,11 +73,8 @@ type cloudIntake struct {
 	forwarded *inbound
 }
 
-// The closer entries of the tenant.
-const (
-	cloudConnections  = "Qlik Cloud connections"
-	forwardConnection = "MQTT connection for Qlik Cloud"
-)
+// cloudPart is the intake of the events of the tenant.
+const cloudPart = "Qlik Cloud connections"
 
 // buildCloud makes the client of the tenant, if it is enabled. An unchanged tenant is
 // taken over from the previous generation.
@@ -91,7 +88,7 @@ func (g *generation) buildCloud() error {
 		in.caDigest = digestOf(file)
 	}
 	if g.previous != nil && g.previous.cloud != nil && g.previous.cloud.caDigest == in.caDigest &&
-		!g.changed.touches("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") {
+		!g.changed.touches("qlikSenseCloud", "mqttConfig", "execution.degradedAfter") && g.keep(cloudPart) {
 		g.cloud = g.previous.cloud
 		return nil
 	}
@@ -101,24 +98,16 @@ func (g *generation) buildCloud() error {
 	if in.client, err = tenant.New(section.options(g.cfg)); err != nil {
 		return fmt.Errorf("set up the tenant of Qlik Cloud (qlikSenseCloud.event.mqtt.tenant): %w", err)
 	}
-	g.closer.add(cloudConnections, func(context.Context) error { in.client.Close(); return nil })
 	g.cloud = in
-	return in.buildForward()
+	p := g.add(part{name: cloudPart, actors: []supervisors.Child{g.cloudChild()}, components: []string{cloudComponent}})
+	p.closer.add(cloudPart, func(context.Context) error { in.client.Close(); return nil })
+	return in.buildForward(p)
 }
 
-// cloudChildren returns the actor of the tenant's events, and the one that receives
-// them from a broker. Neither is critical.
-func (g *generation) cloudChildren() []supervisors.Child {
-	rows := []supervisors.Child{g.cloudChild()}
-	if g.cloud.forwarded != nil {
-		rows = append(rows, g.inboundChild(cloudLinkActor, g.cloud.forwarded))
-	}
-	return rows
-}
-
+// cloudChild returns the actor of the tenant's events. It is not critical.
 func (g *generation) cloudChild() supervisors.Child {
 	in := g.cloud
-	return supervisors.Child{Name: cloudActor, Spawned: func(pid *actor.PID) { in.pid = pid }, Props: func() *actor.Props {
+	return supervisors.Child{Name: "cloud", Spawned: func(pid *actor.PID) { in.pid = pid }, Props: func() *actor.Props {
 		urls := in.tenant.QlikSenseURLs
 		return cloud.Props(cloud.Options{
 			Kit: g.kit, Tenant: cloudLookups{in.client}, Ledger: g.ledger, Outbox: g.outbox, Quarantine: g.quarantine,

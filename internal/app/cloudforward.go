@@ -56,9 +56,10 @@ const (
 	forwardConcurrency = 64
 )
 
-// buildForward makes the connection to the broker, if it is enabled. An event is
-// acknowledged when it is journalled, which is tried until it succeeds.
-func (in *cloudIntake) buildForward() error {
+// buildForward adds the connection to the broker to the part of the tenant, if it is
+// enabled. An event is acknowledged when it is journalled, which is tried until it
+// succeeds.
+func (in *cloudIntake) buildForward(p *part) error {
 	section, err := readForward(in.gen.cfg)
 	if err != nil || !section.Enable {
 		return err
@@ -83,16 +84,17 @@ func (in *cloudIntake) buildForward() error {
 		return fmt.Errorf("subscribe to events of Qlik Cloud (mqttConfig.qlikSenseCloud.event.mqttForward.topic.subscriptionRoot): %w", err)
 	}
 	in.forwarded.attempts, in.forwarded.onWaiting = mqttlink.Unlimited, in.onWaiting
-	in.gen.closer.add(forwardConnection, conn.Close)
+	p.actors = append(p.actors, in.gen.inboundChild("cloudlink", in.forwarded))
+	p.components = append(p.components, forwardComponent, waitingComponent)
+	p.open = in.connect
+	p.closer.add("MQTT connection for Qlik Cloud", conn.Close)
 	return nil
 }
 
-// connect starts the connection to the broker, if there is one. in may be nil.
+// connect starts the connection to the broker.
 func (in *cloudIntake) connect() {
-	if in != nil && in.forwarded != nil {
-		in.gen.health.Set(forwardComponent, supervisors.Degraded, "not connected yet")
-		in.forwarded.conn.Start()
-	}
+	in.gen.health.Set(forwardComponent, supervisors.Degraded, "not connected yet")
+	in.forwarded.conn.Start()
 }
 
 func (in *cloudIntake) onForward(s mqttconn.State) {

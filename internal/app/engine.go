@@ -70,12 +70,18 @@ func (g *generation) buildApps(endpoints []string) error {
 		return fmt.Errorf("set up the connection to the Qlik engine (configEngine, cert): %w", err)
 	}
 	g.apps.client = client
-	g.closer.add(engineSessions, func(context.Context) error { client.Close(); return nil })
+	p := g.add(part{name: enginePart})
+	p.closer.add(enginePart, func(context.Context) error { client.Close(); return nil })
+	p.finish = func() { // the reloads that run
+		client.Drain(g.lifetime())
+		_ = p.closer.close(context.Background(), g.log) // it is logged
+		stop()
+	}
 	return nil
 }
 
-// engineSessions is the closer entry of the engine client.
-const engineSessions = "engine sessions"
+// enginePart is the sessions with the engine.
+const enginePart = "engine sessions"
 
 // keepApps takes over the engine client of the previous generation, with the reloads
 // that run, when nothing about the engine has changed. It reports whether it did.
@@ -85,6 +91,7 @@ func (g *generation) keepApps(endpoints []string) bool {
 		return false
 	}
 	g.apps = g.previous.apps
+	g.keep(enginePart) // there is none without a client
 	return true
 }
 

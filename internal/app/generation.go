@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"butler/api/web"
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/journal"
@@ -35,20 +34,16 @@ type generation struct {
 	// sources is the allow-list of senders, nil when anybody may send.
 	sources *udp.AllowList
 	gate    gatePort
-	// server is the operations server, nil when it is disabled.
-	server *web.Server
-	// rest is the REST API, nil when it is disabled.
-	rest   *web.Server
-	values valueStore
+	// parts are the features that a reload may keep.
+	parts []*part
+	// servers are the listening servers, which no reload keeps.
+	servers []server
+	values  valueStore
 	// valuesLedger is values.ledger, nil when the store is in memory.
 	valuesLedger *journal.Ledger
 	// kvServed reports that the key-value endpoints are enabled. Then a start request
 	// may store key-values, too.
 	kvServed bool
-	// reportKeyFile sets the health of the file of API keys; nil without one.
-	reportKeyFile func()
-	// pages are the configuration page and the health check, where enabled.
-	pages []page
 	// starter starts tasks for callers, within startFilter; nil without a repository.
 	starter     *starttask.Starter
 	startFilter starttask.Filter
@@ -58,12 +53,9 @@ type generation struct {
 	// events can be received; both nil without a broker.
 	mqtt     *mqttconn.Conn
 	listener *listenerStatus
-	// inbound handles messages of the broker, nil when nothing is subscribed to;
-	// startTopic is the topic whose messages start tasks, "" for none.
-	inbound    *inbound
+	// startTopic is the topic of the broker whose messages start tasks, "" for none.
 	startTopic string
 
-	monitors   []runningMonitor
 	qrsMetrics *qrs.Metrics
 	// cloud takes events of Qlik Cloud, nil when no tenant is configured.
 	cloud *cloudIntake
@@ -82,8 +74,8 @@ type generation struct {
 // of the process is in comeIntoForce and activate.
 func (g *generation) build() error {
 	for _, step := range []func() error{
-		g.digestCertificates, g.buildSources, g.buildTable, g.buildGate, g.buildMonitors, g.openValues,
-		g.buildStarter, g.buildCloud, g.buildREST, g.listenOperations, g.buildPages,
+		g.digestCertificates, g.buildSources, g.buildTable, g.buildGate, g.openValues, g.buildStarter,
+		g.buildCloud, g.buildMonitors, g.buildREST, g.buildScheduler, g.listenOperations, g.buildPages,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -100,36 +92,20 @@ func (g *generation) comeIntoForce() {
 	g.watchTasks()
 	g.keepValues()
 	g.exposeCertificateExpiry()
-	if g.reportKeyFile != nil {
-		g.reportKeyFile()
-	}
 }
 
 // open starts what a generation does beside its actors: broker connections,
 // watches and servers.
 func (g *generation) open() {
-	g.startMQTT()
-	if g.previous == nil || g.previous.cloud != g.cloud {
-		g.cloud.connect()
+	for _, p := range g.partsNotIn(g.previous) {
+		if p.open != nil {
+			p.open()
+		}
 	}
 	watching, cancel := context.WithCancel(g.lifetime())
 	g.stopWatching = cancel
 	g.watching.Go(func() { g.watchExpected(watching) })
-	if g.rest != nil {
-		g.serve.Go(func() {
-			if err := g.rest.Serve(); err != nil {
-				g.onFatal("REST API", err)
-			}
-		})
-	}
-	g.servePages()
-	if g.server != nil {
-		g.serve.Go(func() {
-			if err := g.server.Serve(); err != nil {
-				g.onFatal("operations server", err)
-			}
-		})
-	}
+	g.serveAll()
 }
 
 // liveRouter routes alerts by the configuration in force.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,24 +11,16 @@ import (
 	"butler/actors/ingest"
 	"butler/actors/notify"
 	"butler/actors/qrsgate"
-	"butler/api/web"
 	"butler/internal/logx"
-	"butler/internal/mqttconn"
-	"butler/internal/qlik/qrs"
 	"butler/messages"
 )
 
 // The replacement of a generation by the next one, at a reload.
 
 // discard closes what was built of a generation that does not come into force.
-func (g *generation) discard() {
+func (g *generation) discard() error {
 	ctx, quiet := context.Background(), zap.NewNop()
-	for _, m := range g.monitors {
-		if !m.kept {
-			_ = m.closer.close(ctx, quiet) // the error that stopped the reload is the one to report
-		}
-	}
-	_ = g.closer.close(ctx, quiet)
+	return errors.Join(closeParts(ctx, g.partsNotIn(g.previous), quiet), g.closer.close(ctx, quiet))
 }
 
 // handOverDestinations gives the notify actor the new routing table, before the
@@ -70,14 +61,20 @@ func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	}
 	before.stopWatching()
 	before.watching.Wait()
-	g.replaceActors()
-	g.inherit(ctx)
-	g.removeStaleHealth()
+	g.health.Remove(expectedComponent) // the next watch sets it again
+	replaced := before.partsNotIn(g)
+	g.replaceActors(replaced)
+	for _, p := range replaced {
+		if p.finish == nil {
+			_ = p.closer.close(ctx, g.log) // errors are logged
+		}
+	}
+	g.forget(replaced)
 	g.logConfiguration()
 	g.open()
 	before.handOverServers(g) // after open, so that new connections find the new servers
 	g.previous = nil          // or every generation would keep the one before it in memory
-	g.background.Go(func() { before.retire() })
+	g.background.Go(func() { before.retire(replaced) })
 }
 
 // connection returns how the connection to the repository has changed.
@@ -92,34 +89,15 @@ func (g *generation) connection() qrsgate.Connection {
 	}
 }
 
-// keepsActor reports whether an actor of the previous generation continues unchanged.
-func (g *generation) keepsActor(name string) bool {
-	switch name {
-	case valuesActor:
-		return !g.changed.touches("keyValueStore") && g.valuesLedger == g.previous.valuesLedger
-	case scheduleActor:
-		return !g.changed.touches("scheduler")
-	case linkActor:
-		return g.inbound == g.previous.inbound
-	case cloudActor, cloudLinkActor:
-		return g.cloud == g.previous.cloud
-	}
-	return slices.ContainsFunc(g.monitors, func(m runningMonitor) bool { return m.kept && m.actorName() == name })
-}
-
-// replaceActors stops the actors of the previous generation that are not kept and
-// starts the new ones. An actor that replaces another has the same address. It has a
+// replaceActors stops the actors of the parts that are replaced and starts those of the
+// new parts. An actor that replaces another has the same address. It has a
 // timeout of its own: if the reload had used up the time, an old actor could not be
 // stopped, and its successor not be started. The shutdown, which waits for the reload,
 // ends it: then nothing needs a successor.
-func (g *generation) replaceActors() {
+func (g *generation) replaceActors(replaced []*part) {
 	ctx, cancel := context.WithTimeout(g.lifetime(), reloadTimeout)
 	defer cancel()
-	running := map[string]bool{}
-	for _, row := range g.previous.ownChildren() {
-		if running[row.Name] = g.keepsActor(row.Name); running[row.Name] {
-			continue
-		}
+	for _, row := range actorsOf(replaced) {
 		if err := g.tree.Remove(ctx, row.Name); err != nil {
 			g.log.Warn("an actor of the previous configuration did not stop in time", logx.Actor(row.Name), logx.Err(err))
 		}
@@ -127,87 +105,11 @@ func (g *generation) replaceActors() {
 	if g.lifetime().Err() != nil {
 		return
 	}
-	for _, row := range g.ownChildren() {
-		if running[row.Name] {
-			continue
-		}
+	for _, row := range actorsOf(g.partsNotIn(g.previous)) {
 		if err := g.tree.Add(row); err != nil {
 			g.onFatal(row.Name, err)
 		}
 	}
-}
-
-// inherit takes over the connections that are kept from the previous generation, and
-// closes those that the new one opens again under the same client ID, as a broker
-// allows a client ID only one connection.
-func (g *generation) inherit(ctx context.Context) {
-	var old closer
-	for name, kept := range map[string]bool{
-		mqttConnection: g.mqtt == g.previous.mqtt, cloudConnections: g.cloud == g.previous.cloud,
-		forwardConnection: g.cloud == g.previous.cloud, engineSessions: g.apps == g.previous.apps,
-	} {
-		switch {
-		case kept:
-			g.previous.closer.moveTo(name, &g.closer)
-		case name != engineSessions: // retire closes those
-			g.previous.closer.moveTo(name, &old)
-		}
-	}
-	_ = errors.Join(old.close(ctx, g.log), g.previous.closeMonitors(ctx, g)) // both are logged
-}
-
-// removeStaleHealth removes from the health board and the metrics what is not
-// watched any more.
-func (g *generation) removeStaleHealth() {
-	forwards := g.cloud != nil && g.cloud.forwarded != nil
-	gone := map[string]bool{
-		mqttComponent: g.mqtt == nil, cloudComponent: g.cloud == nil, forwardComponent: !forwards, waitingComponent: !forwards,
-		schedulesComponent: !g.cfg.Scheduler().Enable, startsComponent: !g.cfg.Scheduler().Enable, expectedComponent: true, keysComponent: g.reportKeyFile == nil,
-	}
-	for _, m := range g.previous.monitors {
-		gone[m.probeComponent()] = !slices.ContainsFunc(g.monitors, func(n runningMonitor) bool { return n.component() == m.component() })
-	}
-	for name, is := range gone {
-		if is {
-			g.health.Remove(name)
-		}
-	}
-	if g.mqtt == nil && g.previous.mqtt != nil {
-		sharedMetrics(g.App, mqttconn.NewMetrics).Gone()
-	}
-	g.services.Keep(serviceHosts(g.cfg.ServiceMonitor()), g.serviceGauges())
-	if gone[serverLicenseMonitor(g.cfg).probeComponent()] {
-		g.licenceGauges().Server(messages.License{})
-	}
-	if gone[accessLicenseMonitor(g.cfg).probeComponent()] {
-		g.licenceGauges().Usage(qrs.AccessOverview{})
-	}
-}
-
-// handOverServers makes the servers of the generation accept no further connections.
-// Requests on those that are open are answered by the servers of next.
-func (g *generation) handOverServers(next *generation) {
-	successors := next.servers()
-	for kind, s := range g.servers() {
-		if err := s.HandOver(successors[kind]); err != nil {
-			g.log.Warn("a component was not closed cleanly", zap.String("what", s.Address()), logx.Err(err))
-		}
-	}
-}
-
-// servers returns the servers of the generation by name.
-func (g *generation) servers() map[string]*web.Server {
-	out := map[string]*web.Server{}
-	if g.server != nil {
-		out["operations server"] = g.server
-	}
-	if g.rest != nil {
-		out["REST API"] = g.rest
-	}
-	for _, p := range g.pages {
-		out[p.name] = p.server
-	}
-	return out
 }
 
 const (
@@ -219,16 +121,12 @@ const (
 )
 
 // retire closes a generation that has been replaced: its servers finish the requests
-// that have begun, and app reloads run to their end.
-func (g *generation) retire() {
-	var engine closer
-	g.closer.moveTo(engineSessions, &engine)
-	if len(engine) > 0 {
-		g.background.Go(func() {
-			g.apps.client.Drain(g.lifetime())
-			_ = engine.close(context.Background(), g.log)
-			g.apps.stop()
-		})
+// that have begun, and the parts that were replaced finish their work.
+func (g *generation) retire(replaced []*part) {
+	for _, p := range replaced {
+		if p.finish != nil {
+			g.background.Go(p.finish)
+		}
 	}
 	wait(g.lifetime(), lingerFor)
 	ctx, cancel := context.WithTimeout(g.lifetime(), retireWithin)

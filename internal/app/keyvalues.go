@@ -43,7 +43,19 @@ func (g *generation) openValues() error {
 	if !inMemory {
 		g.valuesLedger = g.values.ledger
 	}
+	if !g.values.exists() || g.sameValues() && g.keep(valuesPart) {
+		return nil
+	}
+	g.add(part{name: valuesPart, actors: []supervisors.Child{g.valuesChild()}})
 	return nil
+}
+
+// valuesPart is the actor of the store.
+const valuesPart = "key-value store"
+
+// sameValues reports whether the actor of the previous generation can stay.
+func (g *generation) sameValues() bool {
+	return g.previous != nil && !g.changed.touches("keyValueStore") && g.valuesLedger == g.previous.valuesLedger
 }
 
 // valueStore is what a generation takes over of the key-value store: from the first
@@ -102,7 +114,7 @@ func (g *generation) valuesChild() supervisors.Child {
 	if g.valuesLedger != nil { // a nil *Ledger would make a non-nil interface
 		options.Ledger = g.valuesLedger
 	}
-	return supervisors.Child{Name: valuesActor, Props: options.Props, Spawned: setOnce(&g.pids.values)}
+	return supervisors.Child{Name: "kv", Props: options.Props, Spawned: setOnce(&g.pids.values)}
 }
 
 // keyValues implements api.KeyValues by messages to the actor of the store. Reads are

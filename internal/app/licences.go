@@ -120,7 +120,7 @@ func serverLicenseMonitor(cfg *config.Config) monitorRow {
 	}
 	return monitorRow{
 		name: "server_license", path: "qlikSenseLicense.serverLicenseMonitor", on: section.Enable, every: section.Frequency,
-		atStart: true, needsQRS: true, probe: probe,
+		atStart: true, needsQRS: true, probe: probe, gone: func(a *App) { a.licenceGauges().Server(messages.License{}) },
 	}
 }
 
@@ -145,7 +145,7 @@ func accessLicenseMonitor(cfg *config.Config) monitorRow {
 	}
 	return monitorRow{
 		name: "access_license", path: "qlikSenseLicense.licenseMonitor", on: section.Enable, every: section.Frequency,
-		atStart: true, needsQRS: true, probe: probe,
+		atStart: true, needsQRS: true, probe: probe, gone: func(a *App) { a.licenceGauges().Usage(qrs.AccessOverview{}) },
 	}
 }
 

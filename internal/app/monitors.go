@@ -1,8 +1,6 @@
 package app
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,6 +33,8 @@ type monitorRow struct {
 	needsQRS bool
 	// probe makes the probe without running it. A nil probe cannot run on this system.
 	probe func(*generation) (monitor.Probe, error)
+	// gone resets the metrics when the monitor is switched off; nil when they stay.
+	gone func(*App)
 }
 
 // monitorTable lists the monitors, except for those of Windows services. A new one
@@ -92,17 +92,6 @@ func monitorFindings(cfg *config.Config, isolated bool) []config.Finding {
 	return slices.Compact(out)
 }
 
-// runningMonitor is a monitor with everything that its actor needs.
-type runningMonitor struct {
-	monitorRow
-	// closer closes what the probe uses; kept reports that it was taken over from the
-	// previous generation.
-	closer    closer
-	kept      bool
-	timetable cron.Timetable
-	probe     monitor.Probe
-}
-
 // buildMonitors makes the probes of the enabled monitors.
 func (g *generation) buildMonitors() error {
 	for _, row := range monitorRows(g.cfg) {
@@ -110,73 +99,41 @@ func (g *generation) buildMonitors() error {
 			g.log.Warn("a monitor does not run, because no Qlik Sense is configured (configQRS.host)", monitorName(row.name))
 			continue
 		}
-		if m, ok := g.keepMonitor(row); ok {
-			g.monitors = append(g.monitors, m)
+		if g.sameMonitor(row) && g.keep(row.actorName()) {
 			continue
 		}
-		m := runningMonitor{monitorRow: row}
-		var err error
-		own := len(g.closer)
-		if m.timetable, err = row.timetable(); err != nil {
+		timetable, err := row.timetable()
+		if err != nil {
 			return fmt.Errorf("set up the monitor %s (%s.frequency): %w", row.name, row.path, err)
 		}
-		if m.probe, err = row.probe(g); err != nil {
+		own := len(g.closer)
+		probe, err := row.probe(g)
+		if err != nil {
 			return fmt.Errorf("set up the monitor %s (%s): %w", row.name, row.path, err)
 		}
-		m.closer = g.closer.cut(own)
-		if m.probe != nil {
-			g.monitors = append(g.monitors, m)
+		if probe != nil {
+			p := g.add(part{name: row.actorName(), components: []string{row.probeComponent()}, closer: g.closer.cut(own)})
+			p.actors = []supervisors.Child{{Name: row.actorName(), Props: func() *actor.Props { return g.monitorProps(row, timetable, probe) }}}
+			if row.gone != nil {
+				p.gone = func() { row.gone(g.App) }
+			}
 		}
 	}
 	return nil
 }
 
-// keepMonitor returns the monitor of the previous generation with its state, and false
-// when there is none or something that it depends on has changed.
-func (g *generation) keepMonitor(row monitorRow) (runningMonitor, bool) {
-	if g.previous == nil || g.changed.touches(row.path) || row.needsQRS && (g.changed.touches("configQRS", "cert", "qrs") || !g.sameCertificates()) {
-		return runningMonitor{}, false
-	}
-	at := slices.IndexFunc(g.previous.monitors, func(m runningMonitor) bool { return m.component() == row.component() })
-	if at < 0 {
-		return runningMonitor{}, false
-	}
-	kept := g.previous.monitors[at]
-	kept.kept = true
-	return kept, true
+// sameMonitor reports whether nothing has changed that the monitor depends on.
+func (g *generation) sameMonitor(row monitorRow) bool {
+	return g.previous != nil && !g.changed.touches(row.path) &&
+		(!row.needsQRS || !g.changed.touches("configQRS", "cert", "qrs") && g.sameCertificates())
 }
 
-// closeMonitors closes what the probes use, except for those that next has taken over.
-// next may be nil.
-func (g *generation) closeMonitors(ctx context.Context, next *generation) error {
-	var all error
-	for _, m := range g.monitors {
-		if next == nil || !slices.ContainsFunc(next.monitors, func(n runningMonitor) bool { return n.kept && n.component() == m.component() }) {
-			all = errors.Join(all, m.closer.close(ctx, g.log))
-		}
-	}
-	return all
-}
-
-// monitorChildren returns the actors of the monitors.
-func (g *generation) monitorChildren() []supervisors.Child {
-	names := make([]string, len(g.monitors))
-	for i, m := range g.monitors {
-		names[i] = m.name
-	}
-	metrics := sharedMetrics(g.App, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
-	metrics.Expect(slices.Compact(names)...)
-	rows := make([]supervisors.Child, len(g.monitors))
-	for i, m := range g.monitors {
-		rows[i] = supervisors.Child{Name: m.actorName(), Props: func() *actor.Props { return g.monitorProps(m, metrics) }}
-	}
-	return rows
-}
-
-func (a *App) monitorProps(m runningMonitor, metrics *monitor.Metrics) *actor.Props {
+func (a *App) monitorProps(row monitorRow, timetable cron.Timetable, probe monitor.Probe) *actor.Props {
+	metrics := sharedMetrics(a, func(reg prometheus.Registerer) *monitor.Metrics { return monitor.NewMetrics(reg) })
+	metrics.Expect(row.name)
 	return monitor.Props(monitor.Options{
-		Name: m.name, Schedule: m.timetable, AtStart: m.atStart, Timeout: m.timeout, Probe: m.probe,
+		Name: row.name, Schedule: timetable, AtStart: row.atStart, Timeout: row.timeout, Probe: probe,
 		Kit: a.kit, Router: liveRouter{a}, Outbox: a.outbox, Notify: a.pids.notify, Log: a.log.Named("monitor"), Metrics: metrics,
-		OnHealth: a.healthOf(m.probeComponent()),
+		OnHealth: a.healthOf(row.probeComponent()),
 	})
 }

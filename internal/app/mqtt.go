@@ -48,14 +48,19 @@ func (g *generation) buildMQTT(deps *destination.Deps) error {
 	if err != nil {
 		return err
 	}
-	if err := g.receiveMQTT(conn, section); err != nil {
+	inbound, err := g.receiveMQTT(conn, section)
+	if err != nil {
 		return err
 	}
 	g.mqtt = conn
 	g.listener = &listenerStatus{broker: conn, topic: section.Broker().ListenerTopic, log: g.log.Named("mqtt"), wake: make(chan struct{}, 1)}
 	lifetime, stop := context.WithCancel(g.lifetime())
 	g.listener.lifetime = func() context.Context { return lifetime }
-	g.closer.add(mqttConnection, func(ctx context.Context) error {
+	p := g.add(part{name: mqttPart, components: []string{mqttComponent}, open: g.startMQTT, gone: sharedMetrics(g.App, mqttconn.NewMetrics).Gone})
+	if inbound != nil {
+		p.actors = []supervisors.Child{g.inboundChild("mqttlink", inbound)}
+	}
+	p.closer.add(mqttPart, func(ctx context.Context) error {
 		stop()
 		return conn.Close(ctx)
 	})
@@ -63,16 +68,16 @@ func (g *generation) buildMQTT(deps *destination.Deps) error {
 	return nil
 }
 
-// mqttConnection is the closer entry of the connection.
-const mqttConnection = "MQTT connection"
+// mqttPart is the connection.
+const mqttPart = "MQTT connection"
 
 // keepMQTT takes over the connection of the previous generation, with the messages
 // that are under way, when its configuration has not changed. It reports whether it did.
 func (g *generation) keepMQTT(deps *destination.Deps) bool {
-	if g.previous == nil || g.previous.mqtt == nil || g.changed.touches("mqttConfig") {
+	if g.changed.touches("mqttConfig") || !g.keep(mqttPart) {
 		return false
 	}
-	g.mqtt, g.listener, g.inbound, g.startTopic = g.previous.mqtt, g.previous.listener, g.previous.inbound, g.previous.startTopic
+	g.mqtt, g.listener, g.startTopic = g.previous.mqtt, g.previous.listener, g.previous.startTopic
 	conn := g.mqtt
 	deps.MQTT = func() (destination.Publisher, error) { return conn, nil }
 	return true
@@ -81,10 +86,7 @@ func (g *generation) keepMQTT(deps *destination.Deps) bool {
 // startMQTT connects in the background; notices wait on disk meanwhile. It runs after
 // the actors have started, as messages of the broker are sent to them.
 func (g *generation) startMQTT() {
-	if g.mqtt == nil || g.previous != nil && g.previous.mqtt == g.mqtt {
-		return
-	}
-	if g.previous != nil && g.UDPAddress().IsValid() { // a new broker has not been told that the socket is open
+	if g.UDPAddress().IsValid() { // the broker of a reload has not been told that the socket is open
 		g.listener.set("start")
 	}
 	g.background.Go(func() { g.listener.run(g.listener.lifetime()) })

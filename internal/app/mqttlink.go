@@ -62,10 +62,11 @@ func (a *App) inboundChild(actorName string, in *inbound) supervisors.Child {
 	}
 }
 
-// receiveMQTT subscribes to the messages that start tasks, if a root topic is configured.
-func (g *generation) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error {
+// receiveMQTT subscribes to the messages that start tasks. Without a root topic there
+// is nothing to subscribe to, and it returns nil.
+func (g *generation) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) (*inbound, error) {
 	if section.SubscriptionRootTopic == "" {
-		return nil
+		return nil, nil
 	}
 	var rows []mqttlink.Row
 	if section.TaskStartTopic != "" {
@@ -77,9 +78,7 @@ func (g *generation) receiveMQTT(conn *mqttconn.Conn, section mqtt.Config) error
 		})
 	}
 	g.startTopic = section.TaskStartTopic
-	in, err := g.receive("main", conn, rows, section.SubscriptionRootTopic)
-	g.inbound = in
-	return err
+	return g.receive("main", conn, rows, section.SubscriptionRootTopic)
 }
 
 const (

@@ -30,9 +30,8 @@ func (g *generation) listenOperations() error {
 	if err != nil {
 		return err
 	}
-	g.server = server
 	g.log.Info("metrics, health and administration are served over HTTP", zap.String("address", server.Address()))
-	g.addServer("operations server", server)
+	g.addServer(operationsServer, server)
 	return nil
 }
 

@@ -14,12 +14,6 @@ import (
 
 // The page that shows the configuration, and the health check for containers.
 
-// page is a server beside the operations server and the REST API.
-type page struct {
-	name   string
-	server *web.Server
-}
-
 // buildPages opens the ports of the enabled pages.
 func (g *generation) buildPages() error {
 	if section := g.cfg.Page(); section.Enable {
@@ -43,20 +37,8 @@ func (g *generation) buildPages() error {
 }
 
 func (g *generation) addPage(name string, server *web.Server) {
-	g.pages = append(g.pages, page{name, server})
 	g.addServer(name, server)
 	g.log.Info("a page is served over HTTP", zap.String("page", name), zap.String("address", server.Address()))
-}
-
-// servePages serves the pages until they are shut down.
-func (g *generation) servePages() {
-	for _, p := range g.pages {
-		g.serve.Go(func() {
-			if err := p.server.Serve(); err != nil {
-				g.onFatal(p.name, err)
-			}
-		})
-	}
 }
 
 // pageFindings warns of a configuration page that other machines can reach and that

@@ -14,6 +14,7 @@ import (
 
 	"butler/config"
 	"butler/messages"
+	"butler/supervisors"
 )
 
 func TestSpoken_saysDurationsInWords(t *testing.T) {
@@ -37,7 +38,8 @@ func TestTree_hasTheIntakeBeforeTheMonitorThatAsksIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &generation{App: &App{reg: prometheus.NewRegistry(), shared: map[reflect.Type]any{}}, cfg: cfg, monitors: []runningMonitor{{monitorRow: monitorRow{name: "udp_queue"}}}}
+	g := &generation{App: &App{reg: prometheus.NewRegistry(), shared: map[reflect.Type]any{}}, cfg: cfg}
+	g.add(part{actors: []supervisors.Child{{Name: monitorRow{name: "udp_queue"}.actorName()}}})
 	var names []string
 	for _, row := range g.children() {
 		names = append(names, row.Name)

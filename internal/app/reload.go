@@ -184,7 +184,7 @@ func (a *App) apply(ctx context.Context, cfg *config.Config, changed changes) (e
 	ready := false
 	defer func() { // deferred, so that a panic leaves nothing open either
 		if !ready {
-			next.discard()
+			_ = next.discard() // the error that stopped the reload is the one to report
 		}
 	}()
 	if err := next.build(); err != nil {

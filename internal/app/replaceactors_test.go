@@ -20,7 +20,7 @@ func TestReload_stopsWaitingForAnActorWhenTheServiceStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kit, _, _ := actortest.Kit(t)
 		hanging, release := make(chan struct{}), make(chan struct{})
-		stuck := supervisors.Child{Name: linkActor, Props: func() *actor.Props {
+		stuck := supervisors.Child{Name: "mqttlink", Props: func() *actor.Props {
 			return kit.Props("stuck", func() actor.Actor {
 				return actor.ReceiveFunc(func(ctx actor.Context) {
 					if _, ok := ctx.Message().(*actor.Started); ok {
@@ -42,10 +42,12 @@ func TestReload_stopsWaitingForAnActorWhenTheServiceStops(t *testing.T) {
 		}
 		<-hanging
 		before, next := onPort(t, a, "9998"), onPort(t, a, "9998")
-		before.inbound, next.inbound, next.previous = &inbound{}, &inbound{}, before
+		before.add(part{name: mqttPart, actors: []supervisors.Child{stuck}})
+		next.add(part{name: mqttPart, actors: []supervisors.Child{stuck}})
+		next.previous = before
 		began := time.Now()
 		time.AfterFunc(time.Second, endLifetime)
-		next.replaceActors()
+		next.replaceActors(before.partsNotIn(next))
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("want the reload to end with the service, after 1s, got %s", took)
 		}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"butler/internal/address"
 	"butler/internal/buildinfo"
 	"butler/internal/files"
-	"butler/internal/logx"
 )
 
 // The REST API.
@@ -92,21 +90,12 @@ func (g *generation) buildREST() error {
 	if g.takesEvents() {
 		options.UDPQueue = udpQueue{g.App}
 	}
-	if g.rest, err = api.Listen(options); err != nil {
+	server, err := api.Listen(options)
+	if err != nil {
 		return err
 	}
-	g.log.Info("the REST API is served", zap.String("address", g.rest.Address()), zap.Bool("https", certificate != nil),
+	g.log.Info("the REST API is served", zap.String("address", server.Address()), zap.Bool("https", certificate != nil),
 		zap.String("access", section.Auth.Mode), zap.Strings("endpoints", enabled))
-	g.addServer("REST API", g.rest)
+	g.addServer(restServer, server)
 	return nil
-}
-
-// closeREST shuts the REST API down before the actors that its handlers ask.
-func (g *generation) closeREST(ctx context.Context) {
-	if g.rest == nil {
-		return
-	}
-	if err := g.rest.Shutdown(ctx); err != nil {
-		g.log.Warn("calls of the REST API were cut off", logx.Err(err))
-	}
 }

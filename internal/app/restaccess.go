@@ -57,12 +57,13 @@ func (g *generation) access(section config.Auth) (api.Access, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.reportKeyFile = func() { g.keyFileHealth(keys) }
+	report := func() { g.keyFileHealth(keys) }
+	g.add(part{name: "file of API keys", components: []string{keysComponent}, open: report})
 	return func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
 		if key == "" && section.Mode == "either" {
 			return byCertificate(key, connection)
 		}
-		defer g.reportKeyFile()
+		defer report()
 		return keys.Verify(key)
 	}, nil
 }

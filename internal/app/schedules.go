@@ -26,6 +26,23 @@ const schedulesComponent = "schedules/file"
 // startsComponent is on the health board while schedules cannot start their tasks.
 const startsComponent = "schedules/starts"
 
+// schedulerPart is the actor of the schedules.
+const schedulerPart = "scheduler"
+
+// buildScheduler adds the scheduler. A disabled one answers calls of the REST API.
+func (g *generation) buildScheduler() error {
+	enabled := g.cfg.Scheduler().Enable
+	if !enabled && g.server(restServer) == nil || !g.changed.touches("scheduler") && g.keep(schedulerPart) {
+		return nil
+	}
+	p := part{name: schedulerPart, actors: []supervisors.Child{{Name: "schedule", Props: g.scheduleProps, Spawned: setOnce(&g.pids.schedules)}}}
+	if enabled {
+		p.components = []string{schedulesComponent, startsComponent}
+	}
+	g.add(p)
+	return nil
+}
+
 // scheduleProps returns the props of the scheduler. A disabled scheduler has no file
 // and refuses every change.
 func (g *generation) scheduleProps() *actor.Props {

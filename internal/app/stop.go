@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/api/web"
 	"butler/internal/logx"
 	"butler/messages"
 )
@@ -46,7 +45,7 @@ func (a *App) Stop(ctx context.Context) error {
 
 // close closes what the last generation opened, and waits for its goroutines.
 func (g *generation) close(ctx context.Context) error {
-	err := errors.Join(g.closeMonitors(ctx, nil), g.closer.close(ctx, g.log))
+	err := errors.Join(closeParts(ctx, g.parts, g.log), g.closer.close(ctx, g.log))
 	if g.stopWatching != nil {
 		g.stopWatching()
 	}
@@ -83,20 +82,6 @@ func (a *App) drainQueue(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-}
-
-// addServer adds the shutdown of a server to the closer. Connections that are still
-// busy when the time is over are cut off, which is no error: no client can make the
-// shutdown fail.
-func (g *generation) addServer(name string, server *web.Server) {
-	g.closer.add(name, func(ctx context.Context) error {
-		err := server.Shutdown(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			g.log.Warn("connections were cut off", zap.String("server", name))
-			return nil
-		}
-		return err
-	})
 }
 
 // closeIntake closes the UDP socket and waits until every datagram that was read is

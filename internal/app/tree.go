@@ -21,52 +21,20 @@ import (
 )
 
 // children lists the actors of the supervision tree in order of start. An actor
-// starts after those that it sends messages to.
+// starts after those that it sends messages to. Those of parts may be replaced by a
+// reload; the others live as long as the process and get a message about the changed
+// configuration.
 func (g *generation) children() []supervisors.Child {
 	rows := []supervisors.Child{
 		{Name: "qrsgate", Props: g.gateProps, Spawned: func(pid *actor.PID) { g.pids.gate = pid }},
 		{Name: "notify", Critical: true, Props: g.notifyProps, Spawned: func(pid *actor.PID) { g.pids.notify = pid }},
 		{Name: "executions", Critical: true, Props: g.executionsProps},
 	}
-	rows = append(rows, g.partChildren()...)
 	if g.cfg.UDP().Enable {
 		rows = append(rows, supervisors.Child{Name: "ingest", Critical: true, Props: g.ingestProps, Spawned: func(pid *actor.PID) { g.pids.ingest = pid }})
 	}
-	return append(rows, g.monitorChildren()...) // one of them sends messages to the intake
+	return append(rows, actorsOf(g.parts)...) // one of them sends messages to the intake
 }
-
-// ownChildren are the actors that a reload may add, replace and remove. The others
-// live as long as the process and get a message about the changed configuration.
-func (g *generation) ownChildren() []supervisors.Child {
-	return append(g.partChildren(), g.monitorChildren()...)
-}
-
-// partChildren are the ownChildren that start before the intake: all but the monitors.
-func (g *generation) partChildren() []supervisors.Child {
-	var rows []supervisors.Child
-	if g.values.exists() {
-		rows = append(rows, g.valuesChild())
-	}
-	if g.cfg.Scheduler().Enable || g.rest != nil {
-		rows = append(rows, supervisors.Child{Name: scheduleActor, Props: g.scheduleProps, Spawned: setOnce(&g.pids.schedules)})
-	}
-	if g.inbound != nil {
-		rows = append(rows, g.inboundChild(linkActor, g.inbound))
-	}
-	if g.cloud != nil {
-		rows = append(rows, g.cloudChildren()...)
-	}
-	return rows
-}
-
-// The names of the actors in ownChildren, monitors aside.
-const (
-	valuesActor    = "kv"
-	scheduleActor  = "schedule"
-	linkActor      = "mqttlink"
-	cloudActor     = "cloud"
-	cloudLinkActor = "cloudlink"
-)
 
 // healthOf returns a function that sets the health of a component, which is degraded
 // while it is not up.
