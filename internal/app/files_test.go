@@ -53,21 +53,6 @@ func attacked(t *testing.T) *site {
 	return s
 }
 
-func TestFiles_approvalsOfNothingAndOfEverythingAreToldApart(t *testing.T) {
-	s := siteOf(t)
-	config := strings.Replace(attackConfig, "[yard/out]", "[/, //server/share]", 1)
-	s.startApp(demo.Settings{InMemory: true, Off: demo.Destinations, Extra: config})
-	told := s.logs.FilterMessage("an approved directory has a problem").All()
-	if len(told) != 2 {
-		t.Fatalf("want two warnings, got %v", told)
-	}
-	for i, want := range []string{`"/" approves of every file there`, `"//server/share" is a UNC path, which only Windows knows and approves nothing`} {
-		if why, _ := told[i].ContextMap()["why"].(string); !strings.Contains(why, want) {
-			t.Errorf("want %q, got %q", want, why)
-		}
-	}
-}
-
 // tree lists a directory with the contents of its files.
 func (s *site) tree(directory string) []string {
 	s.t.Helper()

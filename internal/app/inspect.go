@@ -15,6 +15,7 @@ import (
 	"butler/config"
 	"butler/internal/destination"
 	"butler/internal/destination/all"
+	"butler/internal/files"
 	"butler/internal/qlik/qrs"
 	"butler/internal/udp"
 	"butler/internal/wholefile"
@@ -119,8 +120,8 @@ func restFindings(cfg *config.Config) []config.Finding {
 // httpsFindings reports files with which HTTPS cannot be served. Required files that
 // are not named are reported by the schema.
 func httpsFindings(section config.RESTServer) []config.Finding {
-	files := section.TLS
-	if !files.Enable {
+	named := section.TLS
+	if !named.Enable {
 		return nil
 	}
 	var out []config.Finding
@@ -132,10 +133,10 @@ func httpsFindings(section config.RESTServer) []config.Finding {
 			out = append(out, config.Finding{Path: "restServerConfig.tls." + key, Reason: fmt.Sprintf("cannot be read: %v", err), Suggestion: "name a PEM file"})
 		}
 	}
-	look("cert", files.Cert)
-	look("key", files.Key)
-	look("ca", files.CA)
-	if len(out) > 0 || files.Cert == "" || files.Key == "" {
+	look("cert", named.Cert)
+	look("key", named.Key)
+	look("ca", named.CA)
+	if len(out) > 0 || named.Cert == "" || named.Key == "" {
 		return out
 	}
 	if _, err := serverTLS(section); err != nil {
@@ -162,8 +163,8 @@ func keyValueFindings(cfg *config.Config, enabled []string) []config.Finding {
 	}}
 }
 
-// approvedFindings warns of approved directories that do not exist: every operation
-// in them fails.
+// approvedFindings warns of approved directories that approve nothing or everything, and
+// of those that do not exist: every operation in them fails.
 func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 	section := cfg.Files()
 	wanted := func(names ...string) bool {
@@ -171,9 +172,13 @@ func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 	}
 	var out []config.Finding
 	look := func(path, directory string) {
+		if reason, remedy := files.Check(directory); reason != "" {
+			out = append(out, config.Finding{Warning: true, Path: path, Reason: reason, Suggestion: remedy})
+			return
+		}
 		// With the separators of this system, as package files converts them.
 		place := filepath.Clean(filepath.FromSlash(strings.ReplaceAll(directory, `\`, "/")))
-		if _, err := os.Stat(place); directory == "" || !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(place); !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 		finding := config.Finding{Warning: true, Path: path, Reason: fmt.Sprintf("%q is approved and does not exist", place), Suggestion: "create it"}
@@ -200,7 +205,7 @@ func approvedFindings(cfg *config.Config, enabled []string) []config.Finding {
 			look(fmt.Sprintf("fileDeleteApprovedDirectories[%d]", i), directory)
 		}
 	}
-	if wanted("createDirQVD") {
+	if wanted("createDirQVD", "createDir") && section.QVD != "" {
 		look("configDirectories.qvdPath", section.QVD)
 	}
 	return out

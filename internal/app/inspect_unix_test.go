@@ -10,7 +10,7 @@ import (
 )
 
 // On Windows it is what it says.
-func TestInspection_saysWhatAnApprovedDirectoryOfWindowsIs(t *testing.T) {
+func TestInspection_saysWhatAnApprovedDirectoryIs(t *testing.T) {
 	for written, want := range map[string]string{
 		`C:\data`:       `is a path of Windows: here it is relative, and stands for "%s/C:/data", which does not exist`,
 		`d:/data`:       `is a path of Windows: here it is relative, and stands for "%s/d:/data", which does not exist`,
@@ -18,6 +18,8 @@ func TestInspection_saysWhatAnApprovedDirectoryOfWindowsIs(t *testing.T) {
 		`data\in`:       `"%s/data/in" is approved and does not exist`,
 		`cd:/data`:      `"%s/cd:/data" is approved and does not exist`,
 		`..\`:           "",
+		`/`:             `"/" approves every file there`,
+		`//nas/data`:    `"//nas/data" is a UNC path, which only Windows knows, so it approves nothing`,
 		`/tmp\..\none-`: `"/none-" is approved and does not exist`,
 	} {
 		cfg, err := inspect(t, "Butler:\n  restServerConfig: {enable: true}\n  restServerEndpointsEnable: {fileDelete: true}\n"+

@@ -70,9 +70,6 @@ func (g *generation) buildREST() error {
 		return fmt.Errorf("set up the Slack and New Relic endpoints (slackNotification.restMessage, restServerEndpointsConfig): %w", err)
 	}
 	directories := approved(g.cfg.Files(), sharedMetrics(g.App, files.NewMetrics))
-	for _, warning := range directories.Warnings() {
-		g.log.Warn("an approved directory has a problem", zap.String("why", warning))
-	}
 	options := api.Options{
 		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, TLS: certificate, Access: access, Hosts: section.AllowedHosts,
 		Log: g.log.Named("rest"), Audit: g.log.Named("audit"), Metrics: sharedMetrics(g.App, api.NewMetrics),

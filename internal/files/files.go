@@ -47,9 +47,8 @@ type Approved struct {
 	// qvd has at most one directory.
 	qvd []location
 	// create has every directory that is configured anywhere.
-	create   []location
-	warnings []string
-	metrics  *Metrics
+	create  []location
+	metrics *Metrics
 	// rename is the system's rename.
 	rename func(from, to *operand, how existing) error
 }
@@ -57,7 +56,7 @@ type Approved struct {
 type pair struct{ from, to location }
 
 // New returns the operations for the configured directories. An entry that cannot be used
-// approves nothing, and is reported by Warnings.
+// approves nothing; Check says why.
 func New(o Options) *Approved { return newOn(host(), o) }
 
 func newOn(system system, o Options) *Approved {
@@ -65,17 +64,14 @@ func newOn(system system, o Options) *Approved {
 		o.Metrics = NewMetrics(nil)
 	}
 	a := &Approved{system: system, rename: rename, metrics: o.Metrics}
-	a.copy = a.pairs("fileCopyApprovedDirectories", o.Copy)
-	a.move = a.pairs("fileMoveApprovedDirectories", o.Move)
+	a.copy, a.move = a.pairs(o.Copy), a.pairs(o.Move)
 	for _, directory := range o.Delete {
-		if at, ok := a.directory("fileDeleteApprovedDirectories", directory); ok {
+		if at, err := parse(directory, system); err == nil {
 			a.delete = append(a.delete, at)
 		}
 	}
-	if o.QVD != "" {
-		if at, ok := a.directory("configDirectories.qvdPath", o.QVD); ok {
-			a.qvd = []location{at}
-		}
+	if at, err := parse(o.QVD, system); err == nil {
+		a.qvd = []location{at}
 	}
 	for _, p := range slices.Concat(a.copy, a.move) {
 		a.create = append(a.create, p.from, p.to)
@@ -84,31 +80,31 @@ func newOn(system system, o Options) *Approved {
 	return a
 }
 
-// Warnings describes the configured directories that approve nothing or a whole volume.
-func (a *Approved) Warnings() []string { return slices.Clone(a.warnings) }
-
-func (a *Approved) pairs(key string, configured []Pair) []pair {
+func (a *Approved) pairs(configured []Pair) []pair {
 	var pairs []pair
 	for _, c := range configured {
-		from, fromOK := a.directory(key+"[].fromDirectory", c.From)
-		to, toOK := a.directory(key+"[].toDirectory", c.To)
-		if fromOK && toOK {
+		from, fromErr := parse(c.From, a.system)
+		to, toErr := parse(c.To, a.system)
+		if fromErr == nil && toErr == nil {
 			pairs = append(pairs, pair{from, to})
 		}
 	}
 	return pairs
 }
 
-func (a *Approved) directory(key, configured string) (location, bool) {
-	at, err := parse(configured, a.system)
-	if err != nil {
-		a.warnings = append(a.warnings, key+": "+quoted(configured)+" "+err.What+" and approves nothing: "+err.Remedy)
-		return location{}, false
+// Check returns what is wrong with a directory that approves nothing, or everything
+// on a volume, and how to fix it; both are empty for any other directory.
+func Check(directory string) (reason, remedy string) { return checkOn(host(), directory) }
+
+func checkOn(system system, directory string) (reason, remedy string) {
+	at, err := parse(directory, system)
+	switch {
+	case err != nil:
+		return quoted(directory) + " " + err.What + ", so it approves nothing", "write the whole path of a directory as this system has it"
+	case len(at.names) == 0:
+		return quoted(directory) + " approves every file there", "name the directories that are needed"
 	}
-	if len(at.names) == 0 {
-		a.warnings = append(a.warnings, key+": "+quoted(configured)+" approves of every file there: name the directories that are needed")
-	}
-	return at, true
+	return "", ""
 }
 
 // host returns the operating system whose path rules apply.

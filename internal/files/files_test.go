@@ -137,29 +137,27 @@ func TestNew_approvesNothingByDefault(t *testing.T) {
 	wantKind(t, a.CreateDir(ctx, s.path("in/new")), NotApproved)
 	wantKind(t, a.CreateDirQVD(ctx, "new"), NotApproved)
 	s.wantTree("in", "a.txt: a")
-	if got := a.Warnings(); len(got) != 0 {
-		t.Errorf("want no warnings for no directories, got %q", got)
-	}
 }
 
-func TestNew_warnsOfEntriesThatApproveNothingOrAll(t *testing.T) {
+func TestNew_ignoresEntriesThatApproveNothing(t *testing.T) {
 	a := newOn(posix, Options{
 		Copy:   []Pair{{"relative", "/out"}, {"/in", ""}},
 		Move:   []Pair{{`\\srv\share`, "/out"}},
-		Delete: []string{"/"},
+		Delete: []string{"/", ""},
 	})
-	want := []string{"relative", `""`, "UNC", "every file"}
-	got := a.Warnings()
-	if len(got) != len(want) {
-		t.Fatalf("want %d warnings, got %q", len(want), got)
-	}
-	for i, part := range want {
-		if !strings.Contains(got[i], part) || !strings.Contains(got[i], "ApprovedDirectories") {
-			t.Errorf("want a warning with the key and %q, got %q", part, got[i])
-		}
-	}
-	if len(a.copy)+len(a.move) != 0 || len(a.delete) != 1 {
+	if len(a.copy)+len(a.move)+len(a.qvd) != 0 || len(a.delete) != 1 {
 		t.Errorf("want only the root approved, got %+v", a)
+	}
+}
+
+func TestCheck_saysWhatApprovesNothingOrAll(t *testing.T) {
+	for directory, want := range map[string]string{
+		"relative": "absolute", "": "is empty", `\\srv\share`: "UNC", "/": "every file", "/a/..": "every file", "/in": "",
+	} {
+		reason, remedy := checkOn(posix, directory)
+		if !strings.Contains(reason, want) || (reason == "") != (want == "") || (remedy == "") != (want == "") {
+			t.Errorf("%q: want %q, got %q (%s)", directory, want, reason, remedy)
+		}
 	}
 }
 
