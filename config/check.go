@@ -14,12 +14,15 @@ type observed struct {
 	derived map[string]bool
 	// places hold the position of every key of the file, sections included.
 	places map[string]place
+	// kept holds, for every list with items that are left out, the indices in the file
+	// of the others.
+	kept map[string][]int
 }
 
 type place struct{ line, column int }
 
 func newObserved() *observed {
-	return &observed{derived: map[string]bool{}, places: map[string]place{}}
+	return &observed{derived: map[string]bool{}, places: map[string]place{}, kept: map[string][]int{}}
 }
 
 // checker turns YAML nodes into checked values.

@@ -79,6 +79,26 @@ func TestInspect_findingsAreListedWithAllOtherProblemsAtTheirPlace(t *testing.T)
 	}
 }
 
+func TestInspect_findingsAboutListsCountTheItemsThatAreLeftOut(t *testing.T) {
+	const text = `Butler:
+  fileCopyApprovedDirectories:
+    - {fromDirectory: "", toDirectory: /a}
+    - {fromDirectory: /b, toDirectory: /c}
+`
+	c, path, err := inspected(t, text, false, nil, Finding{Path: "fileCopyApprovedDirectories[0].toDirectory", Reason: "is odd", Warning: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range c.Warnings() {
+		got = append(got, w.String())
+	}
+	want := path + ":4:27: warning: fileCopyApprovedDirectories[1].toDirectory: is odd"
+	if len(got) != 2 || got[1] != want {
+		t.Errorf("want the other item ignored, and then %s, got %q", want, got)
+	}
+}
+
 func TestInspect_aWarningStopsNothing(t *testing.T) {
 	c, path, err := inspected(t, "Butler:\n  fileLogging: true\n", false, nil, Finding{Path: "fileLogging", Reason: "fills the disk", Warning: true})
 	if err != nil {

@@ -34,6 +34,7 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 		return nil, false
 	}
 	out := make([]any, 0, min(len(y.Content), 1024))
+	var kept []int
 	for i, item := range y.Content {
 		where := fmt.Sprintf("%s[%d]", at, i)
 		c.seen.places[where] = place{line: item.Line, column: item.Column}
@@ -50,8 +51,11 @@ func (c *checker) list(y *yaml.Node, n *node, at string) (any, bool) {
 			got, ok = c.value(item, &element, where)
 		}
 		if ok {
-			out = append(out, got)
+			out, kept = append(out, got), append(kept, i)
 		}
+	}
+	if len(out) < len(y.Content) {
+		c.seen.kept[at] = kept
 	}
 	return out, true
 }
