@@ -13,6 +13,7 @@ import (
 	"butler/internal/journal"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/quarantine"
 	"butler/internal/trail"
 	"butler/messages"
 )
@@ -295,7 +296,7 @@ func (c *cloud) abandon(a abandon) {
 
 func (c *cloud) quarantine(reason, source, detail string, raw []byte, at time.Time) {
 	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, Source: source, At: at}
-	d.SetPayload(raw, 64<<10)
+	d.SetPayload(raw, quarantine.MaxGivenUp)
 	c.opts.Quarantine.Keep(d)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"butler/internal/quarantine"
 	"butler/messages"
 )
 
@@ -31,9 +32,6 @@ func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
 // quarantined returns the quarantine entry for bytes of the journal.
 func quarantined(reason string, at time.Time, detail string, raw []byte) messages.QuarantinedDatagram {
 	d := messages.QuarantinedDatagram{Reason: reason, Detail: detail, At: at}
-	d.SetPayload(raw, keptBytes)
+	d.SetPayload(raw, quarantine.MaxGivenUp)
 	return d
 }
-
-// keptBytes is how much of an event or a snapshot the quarantine keeps.
-const keptBytes = 64 << 10

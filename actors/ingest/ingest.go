@@ -56,7 +56,7 @@ type Sources interface {
 	Resolve(ctx context.Context, last *udp.Set) (*udp.Set, error)
 }
 
-// Quarantine keeps refused datagrams for an operator; *LedgerQuarantine is the one in
+// Quarantine keeps refused datagrams for an operator; *quarantine.Quarantine is the one in
 // use. Put does not block; it calls kept, on another goroutine, when the datagram is on
 // disk, and not at all if it is not kept.
 type Quarantine interface {

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"butler/internal/logx"
+	"butler/internal/quarantine"
 	"butler/internal/udp"
 	"butler/messages"
 )
@@ -154,4 +155,18 @@ func (r *report) backlog(now time.Time, waiting int, p *pressure) {
 	case pressureEnded:
 		r.log.Info("event backlog is worked off", fields...)
 	}
+}
+
+// quarantined returns the quarantine entry of a refusal.
+func quarantined(f *refusal) messages.QuarantinedDatagram {
+	d := messages.QuarantinedDatagram{
+		Reason: f.reason.String(),
+		Detail: f.detail,
+		Source: f.datagram.Source.String(),
+		At:     f.datagram.At,
+	}
+	d.SetPayload(f.datagram.Payload, quarantine.MaxRefused)
+	d.Size = f.datagram.Size
+	d.Cut = d.Cut || f.datagram.Truncated()
+	return d
 }

@@ -26,7 +26,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"butler/actors/execution"
-	"butler/actors/ingest"
 	"butler/actors/qrsgate"
 	"butler/api/sockets"
 	"butler/config"
@@ -37,6 +36,7 @@ import (
 	"butler/internal/logx"
 	"butler/internal/metrics"
 	"butler/internal/outbox"
+	"butler/internal/quarantine"
 	"butler/internal/trail"
 	"butler/internal/winsvc"
 	"butler/internal/winsvc/probe"
@@ -95,7 +95,7 @@ type App struct {
 	ledger     *journal.Ledger
 	queue      *journal.Queue
 	outbox     *outbox.Outbox
-	quarantine *ingest.LedgerQuarantine
+	quarantine *quarantine.Quarantine
 	trail      *trail.Trail // nil when explanations are disabled
 	// appended counts writes to the journal.
 	appended func(took time.Duration, err error)

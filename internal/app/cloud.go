@@ -16,6 +16,7 @@ import (
 	"butler/internal/logx"
 	tenant "butler/internal/qlik/cloud"
 	"butler/internal/qlik/scriptlog"
+	"butler/internal/quarantine"
 	"butler/internal/secret"
 	"butler/messages"
 	"butler/supervisors"
@@ -160,12 +161,9 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 	return reply.Outcome, reply.Failure.Text
 }
 
-// refusedBytes is how many bytes of a refused event the quarantine keeps.
-const refusedBytes = 2 << 10
-
 func (in *cloudIntake) quarantine(payload []byte, source string, why error) {
 	d := messages.QuarantinedDatagram{Reason: "cloud_event", Detail: why.Error(), Source: source, At: time.Now()}
-	d.SetPayload(payload, refusedBytes)
+	d.SetPayload(payload, quarantine.MaxRefused)
 	in.gen.quarantine.Put(d, func() {})
 }
 

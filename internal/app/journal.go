@@ -10,12 +10,12 @@ import (
 
 	"go.uber.org/zap"
 
-	"butler/actors/ingest"
 	"butler/internal/journal"
 	"butler/internal/journal/jetstream"
 	"butler/internal/journal/memory"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/quarantine"
 	"butler/internal/trail"
 	"butler/supervisors"
 )
@@ -47,7 +47,7 @@ func (a *App) openJournal() error {
 	if a.outbox, err = outbox.Open(a.ledger, outbox.Options{}); err != nil {
 		return fmt.Errorf("read the outbox: %w", err)
 	}
-	if a.quarantine, err = ingest.OpenQuarantine(a.ledger); err != nil {
+	if a.quarantine, err = quarantine.Open(a.ledger); err != nil {
 		return fmt.Errorf("read the quarantine: %w", err)
 	}
 	registerJournal(a.reg, a.queue, a.ledger)

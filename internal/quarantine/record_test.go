@@ -1,4 +1,4 @@
-package ingest
+package quarantine
 
 import (
 	"fmt"
@@ -18,11 +18,11 @@ func TestQuarantine_readsEveryVersion(t *testing.T) {
 		Write: func(d messages.QuarantinedDatagram) []byte {
 			c := newCabinet()
 			open(t, c).Keep(d)
-			return c.values[quarantineKey(1)]
+			return c.values[keyOf(1)]
 		},
 		Read: func(raw []byte) (messages.QuarantinedDatagram, error) {
 			c := newCabinet()
-			c.values[quarantineKey(1)] = raw
+			c.values[keyOf(1)] = raw
 			found := list(t, open(t, c), 10)
 			if len(found) != 1 {
 				return messages.QuarantinedDatagram{}, fmt.Errorf("%d entries are read", len(found))

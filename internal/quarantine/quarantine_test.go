@@ -1,11 +1,8 @@
-package ingest
+package quarantine
 
 import (
 	"fmt"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"butler/internal/journal"
 	"butler/internal/udp"
@@ -28,7 +25,7 @@ func (c *cabinet) Commit(ops []journal.Op, done func(error)) {
 		return
 	}
 	for _, op := range ops {
-		if op.Bucket != quarantineBucket {
+		if op.Bucket != bucket {
 			panic("foreign bucket " + op.Bucket)
 		}
 		if op.Value == nil {
@@ -51,16 +48,16 @@ func (c *cabinet) Range(_ journal.Bucket, visit func(string, []byte) bool) error
 
 var _ Ledger = (*journal.Ledger)(nil)
 
-func open(t *testing.T, c *cabinet) *LedgerQuarantine {
+func open(t *testing.T, c *cabinet) *Quarantine {
 	t.Helper()
-	q, err := OpenQuarantine(c)
+	q, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return q
 }
 
-func list(t *testing.T, q *LedgerQuarantine, limit int) []messages.QuarantinedDatagram {
+func list(t *testing.T, q *Quarantine, limit int) []messages.QuarantinedDatagram {
 	t.Helper()
 	out, err := q.List(limit)
 	if err != nil {
@@ -72,15 +69,15 @@ func list(t *testing.T, q *LedgerQuarantine, limit int) []messages.QuarantinedDa
 func TestQuarantine_keepsTheNewestAcrossARestart(t *testing.T) {
 	disk := newCabinet()
 	q := open(t, disk)
-	for i := range quarantineSize {
+	for i := range size {
 		q.Keep(messages.QuarantinedDatagram{Detail: fmt.Sprint(i)})
 	}
 	q = open(t, disk)
 	for i := range 10 {
-		q.Keep(messages.QuarantinedDatagram{Detail: fmt.Sprint(quarantineSize + i)})
+		q.Keep(messages.QuarantinedDatagram{Detail: fmt.Sprint(size + i)})
 	}
-	if got := len(disk.values); got != quarantineSize {
-		t.Errorf("%d are kept, want %d", got, quarantineSize)
+	if got := len(disk.values); got != size {
+		t.Errorf("%d are kept, want %d", got, size)
 	}
 	got := list(t, q, 3)
 	for i, want := range []string{"1009", "1008", "1007"} {
@@ -98,36 +95,36 @@ func TestQuarantine_aFloodOfRefusalsFlushesOutNothingThatWasAccepted(t *testing.
 	disk := newCabinet()
 	q := open(t, disk)
 	q.Keep(messages.QuarantinedDatagram{Reason: "crashed"})
-	for i := range 2 * quarantineSize {
-		if i == quarantineSize/2 {
+	for i := range 2 * size {
+		if i == size/2 {
 			q = open(t, disk)
 		}
 		q.Put(messages.QuarantinedDatagram{Reason: udp.ReasonFieldCount.String()}, func() {})
 	}
 	all := list(t, q, 1<<20)
-	if oldest := all[len(all)-1]; len(all) != quarantineSize+1 || oldest.Reason != "crashed" {
-		t.Errorf("%d are kept, the oldest because of %q; want %d refusals and the event that was given up", len(all), oldest.Reason, quarantineSize)
+	if oldest := all[len(all)-1]; len(all) != size+1 || oldest.Reason != "crashed" {
+		t.Errorf("%d are kept, the oldest because of %q; want %d refusals and the event that was given up", len(all), oldest.Reason, size)
 	}
 }
 
 func TestQuarantine_throwsOutWhatIsTooMuchOrUnreadable(t *testing.T) {
 	disk := newCabinet()
 	disk.values["not a number"] = []byte("{}")
-	for id := range uint64(quarantineSize) {
-		disk.values[quarantineKey(1000+id)] = []byte(`{"reason":"source"}`)
+	for id := range uint64(size) {
+		disk.values[keyOf(1000+id)] = []byte(`{"reason":"source"}`)
 	}
-	disk.values[quarantineKey(5000)] = []byte(`{"id":5000,"reason":"source"}`)
-	disk.values[quarantineKey(4999)] = []byte(`broken`)
+	disk.values[keyOf(5000)] = []byte(`{"id":5000,"reason":"source"}`)
+	disk.values[keyOf(4999)] = []byte(`broken`)
 	q := open(t, disk)
 	if _, left := disk.values["not a number"]; left {
 		t.Error("a foreign key stays")
 	}
 	for id, want := range map[uint64]bool{1000: false, 1001: false, 1002: true} {
-		if _, left := disk.values[quarantineKey(id)]; left != want {
+		if _, left := disk.values[keyOf(id)]; left != want {
 			t.Errorf("entry %d is left: %t", id, left)
 		}
 	}
-	if got := list(t, q, 1<<20); len(got) != quarantineSize-1 || got[0].ID != 5000 {
+	if got := list(t, q, 1<<20); len(got) != size-1 || got[0].ID != 5000 {
 		t.Errorf("got %d entries, the newest %d; want all but the broken one", len(got), got[0].ID)
 	}
 	if q.Keep(messages.QuarantinedDatagram{}); list(t, q, 1)[0].ID != 5001 {
@@ -154,11 +151,11 @@ func TestQuarantine_keepsTheFirstOfAnOutageForLater(t *testing.T) {
 	q := open(t, disk)
 	for range 2 { // the room is there again after the first outage
 		disk.stuck = true
-		for range quarantineSize + 50 {
+		for range size + 50 {
 			q.Put(messages.QuarantinedDatagram{Reason: "journal_unavailable"}, func() { kept++ })
 		}
-		if len(disk.later) != quarantineSize || kept%quarantineSize != 0 {
-			t.Errorf("in the outage: want %d to wait, got %d, and %d told", quarantineSize, len(disk.later), kept)
+		if len(disk.later) != size || kept%size != 0 {
+			t.Errorf("in the outage: want %d to wait, got %d, and %d told", size, len(disk.later), kept)
 		}
 		disk.stuck = false
 		for _, commit := range disk.later {
@@ -166,27 +163,7 @@ func TestQuarantine_keepsTheFirstOfAnOutageForLater(t *testing.T) {
 		}
 		disk.later = nil
 	}
-	if len(disk.values) != quarantineSize || kept != 2*quarantineSize {
-		t.Errorf("after both: want %d told and the newest %d kept, got %d and %d", 2*quarantineSize, quarantineSize, kept, len(disk.values))
-	}
-}
-
-func TestQuarantined_showsEveryByteSafely(t *testing.T) {
-	d := from(node, "/x/;tab\t nul\x00 esc\x1b[31m half\xff bidi\u202e quote\" back\\ åäö 🤪")
-	got := quarantined(&refusal{datagram: d, reason: udp.ReasonUnknownType, detail: "why"})
-	want := messages.QuarantinedDatagram{
-		Reason: "unknown_type", Detail: "why", Source: "10.0.0.1:50000", At: epoch, Size: d.Size,
-		Payload: `/x/;tab\t nul\x00 esc\x1b[31m half\xff bidi\u202e quote\" back\\ åäö 🤪`,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("entry (-want +got):\n%s", diff)
-	}
-}
-
-func TestQuarantined_isBounded(t *testing.T) {
-	d := from(node, strings.Repeat("x", 60000))
-	got := quarantined(&refusal{datagram: d, reason: udp.ReasonOversize})
-	if len(got.Payload) != quarantineBytes || !got.Cut || got.Size != 60000 {
-		t.Errorf("%d characters of %d bytes, cut %v", len(got.Payload), got.Size, got.Cut)
+	if len(disk.values) != size || kept != 2*size {
+		t.Errorf("after both: want %d told and the newest %d kept, got %d and %d", 2*size, size, kept, len(disk.values))
 	}
 }

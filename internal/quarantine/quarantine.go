@@ -1,4 +1,10 @@
-package ingest
+// Package quarantine owns what was refused or given up: datagrams and events that no
+// alert came of, for an operator to look at.
+//
+// It guarantees that the newest entries survive a restart, bounded in number and size,
+// and that a flood of refused datagrams does not push out events that were accepted and
+// given up. It must never hold up whoever puts something into it.
+package quarantine
 
 import (
 	"encoding/json"
@@ -15,14 +21,16 @@ import (
 )
 
 const (
-	// quarantineBucket holds the quarantine in the ledger.
-	quarantineBucket journal.Bucket = "quarantine"
-	// quarantineSize is how many of the newest refused datagrams are kept, and how many
+	// bucket holds the quarantine in the ledger.
+	bucket journal.Bucket = "quarantine"
+	// size is how many of the newest refused datagrams are kept, and how many
 	// of the newest events that were accepted and given up. They are counted apart, so
 	// that a flood of the former does not replace the latter.
-	quarantineSize = 1000
-	// quarantineBytes is how much of a payload is kept.
-	quarantineBytes = 2 << 10
+	size = 1000
+	// MaxRefused is how much is kept of a refused payload, in bytes.
+	MaxRefused = 2 << 10
+	// MaxGivenUp is how much is kept of what was accepted and given up, in bytes.
+	MaxGivenUp = 64 << 10
 )
 
 // Ledger is the durable memory of the quarantine; *journal.Ledger is the one in use.
@@ -31,9 +39,9 @@ type Ledger interface {
 	Range(b journal.Bucket, visit func(key string, value []byte) bool) error
 }
 
-// LedgerQuarantine keeps the newest refused datagrams, and the newest events that were
+// Quarantine keeps the newest refused datagrams, and the newest events that were
 // given up, across restarts. It is safe for concurrent use.
-type LedgerQuarantine struct {
+type Quarantine struct {
 	ledger  Ledger
 	waiting atomic.Int64 // refused datagrams on their way to disk
 
@@ -45,23 +53,23 @@ type LedgerQuarantine struct {
 // idQueue holds the IDs of entries, the oldest in front.
 type idQueue []uint64
 
-// push adds an ID and returns those that exceed quarantineSize.
+// push adds an ID and returns those that exceed size.
 func (s *idQueue) push(id uint64) (over []uint64) {
 	*s = append(*s, id)
-	n := max(len(*s)-quarantineSize, 0)
+	n := max(len(*s)-size, 0)
 	over, *s = (*s)[:n], (*s)[n:]
 	return over
 }
 
-// OpenQuarantine opens the quarantine that the ledger holds.
-func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
-	q := &LedgerQuarantine{ledger: ledger}
+// Open opens the quarantine that the ledger holds.
+func Open(ledger Ledger) (*Quarantine, error) {
+	q := &Quarantine{ledger: ledger}
 	var surplus []journal.Op
 	trays := map[uint64]*idQueue{}
-	err := ledger.Range(quarantineBucket, func(key string, value []byte) bool {
+	err := ledger.Range(bucket, func(key string, value []byte) bool {
 		id, err := strconv.ParseUint(key, 10, 64)
 		if err != nil {
-			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: key})
+			surplus = append(surplus, journal.Op{Bucket: bucket, Key: key})
 			return true
 		}
 		trays[id] = &q.others
@@ -77,7 +85,7 @@ func OpenQuarantine(ledger Ledger) (*LedgerQuarantine, error) {
 	for _, id := range slices.Sorted(maps.Keys(trays)) {
 		q.last = id
 		for _, over := range trays[id].push(id) {
-			surplus = append(surplus, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(over)})
+			surplus = append(surplus, journal.Op{Bucket: bucket, Key: keyOf(over)})
 		}
 	}
 	if len(surplus) > 0 {
@@ -91,9 +99,9 @@ func isRefusal(reason string) bool {
 }
 
 // Put keeps a refused datagram, and calls kept when it is on disk. While the ledger
-// cannot be written, the first quarantineSize wait in memory; the others are not kept.
-func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
-	if q.waiting.Add(1) > quarantineSize {
+// cannot be written, the first size wait in memory; the others are not kept.
+func (q *Quarantine) Put(d messages.QuarantinedDatagram, kept func()) {
+	if q.waiting.Add(1) > size {
 		q.waiting.Add(-1)
 		return
 	}
@@ -108,11 +116,11 @@ func (q *LedgerQuarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 // Keep keeps an event that was given up, under a new ID, instead of the oldest one if
 // there are too many. While the ledger cannot be written it waits in memory, in order
 // with all other commits.
-func (q *LedgerQuarantine) Keep(d messages.QuarantinedDatagram) {
+func (q *Quarantine) Keep(d messages.QuarantinedDatagram) {
 	q.keep(d, &q.others, func(error) {})
 }
 
-func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, on *idQueue, done func(error)) {
+func (q *Quarantine) keep(d messages.QuarantinedDatagram, on *idQueue, done func(error)) {
 	q.mu.Lock()
 	q.last++
 	d.ID = q.last
@@ -123,18 +131,18 @@ func (q *LedgerQuarantine) keep(d messages.QuarantinedDatagram, on *idQueue, don
 		done(err)
 		return // a year that JSON cannot encode, which no clock returns
 	}
-	ops := []journal.Op{{Bucket: quarantineBucket, Key: quarantineKey(d.ID), Value: value}}
+	ops := []journal.Op{{Bucket: bucket, Key: keyOf(d.ID), Value: value}}
 	for _, id := range over {
-		ops = append(ops, journal.Op{Bucket: quarantineBucket, Key: quarantineKey(id)})
+		ops = append(ops, journal.Op{Bucket: bucket, Key: keyOf(id)})
 	}
 	q.ledger.Commit(ops, done)
 }
 
 // List returns at most limit entries, the newest first. An entry that cannot be
 // read is left out.
-func (q *LedgerQuarantine) List(limit int) ([]messages.QuarantinedDatagram, error) {
+func (q *Quarantine) List(limit int) ([]messages.QuarantinedDatagram, error) {
 	var out []messages.QuarantinedDatagram
-	err := q.ledger.Range(quarantineBucket, func(_ string, value []byte) bool {
+	err := q.ledger.Range(bucket, func(_ string, value []byte) bool {
 		var d messages.QuarantinedDatagram
 		if json.Unmarshal(value, &d) == nil {
 			out = append(out, d)
@@ -153,18 +161,4 @@ func (q *LedgerQuarantine) List(limit int) ([]messages.QuarantinedDatagram, erro
 	return out[:min(max(limit, 0), len(out))], nil
 }
 
-func quarantineKey(id uint64) string { return fmt.Sprintf("%020d", id) }
-
-// quarantined returns the quarantine entry of a refusal.
-func quarantined(f *refusal) messages.QuarantinedDatagram {
-	d := messages.QuarantinedDatagram{
-		Reason: f.reason.String(),
-		Detail: f.detail,
-		Source: f.datagram.Source.String(),
-		At:     f.datagram.At,
-	}
-	d.SetPayload(f.datagram.Payload, quarantineBytes)
-	d.Size = f.datagram.Size
-	d.Cut = d.Cut || f.datagram.Truncated()
-	return d
-}
+func keyOf(id uint64) string { return fmt.Sprintf("%020d", id) }

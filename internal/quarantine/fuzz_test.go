@@ -1,4 +1,4 @@
-package ingest
+package quarantine
 
 import (
 	"os"
@@ -14,7 +14,7 @@ func FuzzQuarantine(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(quarantineKey(1), raw)
+	f.Add(keyOf(1), raw)
 	f.Add("18446744073709551615", raw)
 	f.Add("not a number", []byte("{}"))
 	f.Fuzz(func(t *testing.T, key string, foreign []byte) {
