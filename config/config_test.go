@@ -22,6 +22,23 @@ const sixLines = `Butler:
     reloadTaskFailure: {enable: true, webhookURL: "https://hooks.slack.com/services/T0/B0/k3y"}
 `
 
+func TestLicenseRelease_keepsTheServiceAccountsUnlessToldOtherwise(t *testing.T) {
+	for name, tt := range map[string]struct {
+		line string
+		want []string
+	}{
+		"missing":  {"", []string{"INTERNAL", "ADMIN"}},
+		"no value": {"userDirectory: ~", []string{"INTERNAL", "ADMIN"}},
+		"none":     {"userDirectory: []", []string{}},
+		"others":   {"userDirectory: [LAB]", []string{"LAB"}},
+	} {
+		c := mustLoad(t, "Butler:\n  qlikSenseLicense: {licenseRelease: {neverRelease: {"+tt.line+"}}}\n")
+		if diff := cmp.Diff(tt.want, c.LicenseRelease().NeverRelease.UserDirectory); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestConfig_sixLinesAreEnough(t *testing.T) {
 	c := mustLoad(t, sixLines)
 	q := c.QRS()
