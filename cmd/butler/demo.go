@@ -18,7 +18,7 @@ func newDemo() *cobra.Command {
 	o := demo.Options{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See events come in and alerts go out: the service beside a simulated site, nothing to install",
+		Short: "See events come in and alerts go out, beside a simulated site",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.For < 0 || o.Pause < 0 {

@@ -218,6 +218,7 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 	legacy.register(root)
 	root.SetFlagErrorFunc(noSuchOption)
 	root.SetHelpCommand(newHelp())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and exit")
 	root.AddCommand(newRun(), newCheck(), newDemo(), newDoctor(), newHealth(), newStatus(), newReload(),
 		newParked(), newQuarantine(), newExplain(), newSend(), newTestAlert(), newTemplate(), newAppender(),

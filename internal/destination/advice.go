@@ -3,8 +3,11 @@ package destination
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"butler/internal/text"
 )
 
 // Advise describes in words what kind of failure an error is, and how to fix it.
@@ -28,7 +31,27 @@ func Advise(err error, i Instance) (problem, remedy string) {
 	return problem, remedy
 }
 
-// UnknownName returns the error for a name that no enabled destination has.
+// UnknownName returns the error for a name that no enabled destination has. known are
+// names of instances; what is before their first slash means all of a destination.
 func UnknownName(name string, known []string) error {
-	return fmt.Errorf("no enabled destination is called %q; there are %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+	hint := ""
+	if near := misspelt(name, known); near != "" {
+		hint = " (did you mean " + near + "?)"
+	}
+	return fmt.Errorf("no enabled destination is called %q%s; there are %s", name, hint, cmp.Or(strings.Join(known, ", "), "none"))
+}
+
+// misspelt returns what the name is most likely a misspelling of, of the same kind of
+// destination, or "".
+func misspelt(name string, known []string) string {
+	kinds := make([]string, len(known))
+	for i, k := range known {
+		kinds[i], _, _ = strings.Cut(k, "/")
+	}
+	kind, _, whole := strings.Cut(name, "/")
+	near := text.Nearest(kind, kinds)
+	if near == "" || !whole {
+		return near
+	}
+	return text.Nearest(name, slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, near+"/") }))
 }

@@ -299,3 +299,22 @@ func TestDefine_panicsOnNonsense(t *testing.T) {
 		})
 	}
 }
+
+func TestUnknownName_suggestsWhatIsMeant(t *testing.T) {
+	known := []string{"email/reload_task_failed", "webhook/reload_task_failed/1", "webhook/routes/finance"}
+	for name, want := range map[string]string{
+		"emial":                     "(did you mean email?)",
+		"webhok/reload_task_failed": "(did you mean webhook/reload_task_failed/1?)",
+		"webhook/routes/finanse":    "(did you mean webhook/routes/finance?)",
+		"slack":                     `called "slack"; there are email`,
+		"slack/reload_task_failed":  `called "slack/reload_task_failed"; there are email`,
+		"webhook/nothing":           `called "webhook/nothing"; there are email`,
+	} {
+		if err := destination.UnknownName(name, known); !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want %q, got %v", name, want, err)
+		}
+	}
+	if err := destination.UnknownName("email", nil); !strings.HasSuffix(err.Error(), "there are none") {
+		t.Errorf("want the error to say that there are none, got %v", err)
+	}
+}

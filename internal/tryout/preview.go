@@ -152,7 +152,7 @@ func (o PreviewOptions) notice(b destination.Built, out *Preview) (messages.Noti
 	}
 	out.Notes = append(out.Notes, "would not be sent: "+why)
 	head := messages.NoticeHead{ID: messages.NewNoticeID(a.ID, b.Instance.Name, ""), Instance: b.Instance.Name, QueuedAt: a.DecidedAt}
-	if b.Instance.Integration == mail {
+	if sendsMail(b) {
 		head.Recipient = placeholder
 	}
 	return noticeOf(b, a, head), nil

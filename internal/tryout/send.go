@@ -138,8 +138,11 @@ func (o Options) choose(section destination.Decode, table *destination.Table) ([
 		}
 	}
 	carrying := slices.DeleteFunc(slices.Clone(chosen), func(b destination.Built) bool { return len(o.kindsOf(b)) == 0 })
-	if len(carrying) == 0 {
+	switch {
+	case len(carrying) == 0:
 		return nil, fmt.Errorf("%w: no selected destination sends %s", ErrNothing, listed(o.Kinds))
+	case o.Recipient != "" && !slices.ContainsFunc(carrying, sendsMail):
+		return nil, fmt.Errorf("%w: a recipient is for mail, and no selected destination is email", ErrNothing)
 	}
 	return carrying, nil
 }
@@ -232,8 +235,8 @@ func (o Options) try(ctx context.Context, b destination.Built) []Attempt {
 	return append(tried, nobody...)
 }
 
-// mail is the name of the destination whose recipients are mail addresses.
-const mail = "email"
+// sendsMail reports whether the recipients of an instance are mail addresses.
+func sendsMail(b destination.Built) bool { return b.Instance.Integration == "email" }
 
 // notices returns the notices to send, or the reason why there are none. The app owner of
 // the sample does not exist, so nothing is sent to that address.
@@ -242,9 +245,9 @@ func (o Options) notices(b destination.Built, a messages.Alert) ([]messages.Noti
 	selected := len(notices)
 	notices = slices.DeleteFunc(notices, func(n messages.Notice) bool { return slices.Contains(a.Owner.Emails, n.Recipient) })
 	if len(notices) == 0 && selected > 0 {
-		why = strings.TrimSuffix("only the owner of the app would be told, who does not exist in a test: set a recipient with --recipient; "+why, "; ")
+		why = strings.TrimSuffix("only the owner of the app would be notified, who does not exist in a test: set a recipient with --recipient; "+why, "; ")
 	}
-	if o.Recipient == "" || b.Instance.Integration != mail {
+	if o.Recipient == "" || !sendsMail(b) {
 		return notices, why
 	}
 	n := noticeOf(b, a, messages.NoticeHead{
