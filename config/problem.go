@@ -76,7 +76,7 @@ func (p *Problems) Error() string {
 		lines = append(lines, one.String())
 	}
 	if p.More > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more problems", p.More))
+		lines = append(lines, "and "+text.Count(p.More, "more problem", "more problems"))
 	}
 	return strings.Join(lines, "\n")
 }

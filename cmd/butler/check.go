@@ -10,6 +10,7 @@ import (
 
 	"butler/config"
 	"butler/internal/app"
+	"butler/internal/text"
 )
 
 func newCheck() *cobra.Command {
@@ -53,11 +54,8 @@ func report(cmd *cobra.Command, cfg *config.Config) error {
 		return err
 	}
 	warnings := ""
-	switch n := len(cfg.Warnings()); {
-	case n == 1:
-		warnings = ", 1 warning"
-	case n > 1:
-		warnings = fmt.Sprintf(", %d warnings", n)
+	if n := len(cfg.Warnings()); n > 0 {
+		warnings = ", " + text.Count(n, "warning", "warnings")
 	}
 	fmt.Fprintf(out, "%s: no problems%s\n", cfg.File(), warnings)
 	for _, b := range table.Built() {

@@ -116,7 +116,7 @@ qrs
 slack
   skipped  needs another machine, and --offline is given
 
-2 ok, 1 skipped, 1 warnings, 1 problems
+2 ok, 1 skipped, 1 warning, 1 problem
 `
 
 func TestReport_isTextGroupedByCheck(t *testing.T) {

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"butler/internal/text"
 )
 
 // Text formats the report for people: the findings of each check, each with what to
@@ -26,11 +28,11 @@ func (r Report) Text() string {
 	}
 	var parts []string
 	for _, part := range []struct {
-		count int
-		what  string
-	}{{r.OK, "ok"}, {r.Skipped, "skipped"}, {r.Warnings, "warnings"}, {r.Problems, "problems"}} {
+		count     int
+		one, many string
+	}{{r.OK, "ok", "ok"}, {r.Skipped, "skipped", "skipped"}, {r.Warnings, "warning", "warnings"}, {r.Problems, "problem", "problems"}} {
 		if part.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.count, part.what))
+			parts = append(parts, text.Count(part.count, part.one, part.many))
 		}
 	}
 	fmt.Fprintf(&out, "\n%s\n", strings.Join(parts, ", "))

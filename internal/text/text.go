@@ -8,6 +8,7 @@
 package text
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -91,6 +92,14 @@ func Shorten(s string, limit int) string {
 		count++
 	}
 	return s
+}
+
+// Count returns a number with what is counted, such as "1 warning" or "2 warnings".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }
 
 // FirstBytes returns at most the first limit bytes of s, cut between two characters.

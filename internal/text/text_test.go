@@ -92,3 +92,11 @@ func TestNearest_findsMisspeltWords(t *testing.T) {
 		}
 	}
 }
+
+func TestCount_saysOneOrMany(t *testing.T) {
+	for n, want := range map[int]string{0: "0 warnings", 1: "1 warning", 2: "2 warnings"} {
+		if got := text.Count(n, "warning", "warnings"); got != want {
+			t.Errorf("%d: want %q, got %q", n, want, got)
+		}
+	}
+}

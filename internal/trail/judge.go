@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"butler/internal/qlik"
+	"butler/internal/text"
 )
 
 // judge sets the state of the story and its summary.
@@ -50,11 +51,11 @@ func (t *teller) others() string {
 			none++
 		}
 	}
-	text := fmt.Sprintf("%d destinations not notified", none)
+	said := text.Count(none, "destination not notified", "destinations not notified")
 	if some > 0 {
-		text += fmt.Sprintf(", %d do not notify everybody", some)
+		said += ", " + text.Count(some, "does not notify everybody", "do not notify everybody")
 	}
-	return text
+	return said
 }
 
 // HintOfTask begins the hint that the ID asked for is that of a task.
@@ -111,10 +112,10 @@ func (t *teller) hint() {
 		hint("steps are kept since %s (journal.trailFor, journal.trailBytes)", day(r.Steps))
 	}
 	if r.KernelDrops > 0 {
-		hint("%d datagrams were lost since the start of the service before it could read them; see the receive buffer (udpServerConfig.receiveBufferBytes)", r.KernelDrops)
+		hint("%s lost since the start of the service before it could read them; see the receive buffer (udpServerConfig.receiveBufferBytes)", text.Count(int(r.KernelDrops), "datagram was", "datagrams were"))
 	}
 	if r.Quarantined > 0 {
-		hint("%d refused datagrams are kept, none of which names it: butler quarantine list", r.Quarantined)
+		hint("%s: butler quarantine list", text.Count(r.Quarantined, "refused datagram is kept, which does not name it", "refused datagrams are kept, none of which names it"))
 	}
 	hint("if none of these applies, the node did not send it here: check its log appender, the address and port in it, and the firewall")
 }

@@ -70,7 +70,7 @@ func TestTell_countsADestinationThatTellsNotEverybodyApart(t *testing.T) {
 	}
 	accepted := &trail.Attempt{Head: told.Head, Notice: "1", Instance: "email/a", Number: 1}
 	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{told, accepted}})
-	if want := "of 1 to be notified: 1 delivered; 1 destinations not notified, 1 do not notify everybody"; got.Summary != want {
+	if want := "of 1 to be notified: 1 delivered; 1 destination not notified, 1 does not notify everybody"; got.Summary != want {
 		t.Errorf("want %q, got %q", want, got.Summary)
 	}
 }
