@@ -71,6 +71,7 @@ func (g *generation) activate(ctx context.Context, intake ingest.Changed) {
 	}
 	g.forget(replaced)
 	g.logConfiguration()
+	g.logSilence()
 	g.open()
 	before.handOverServers(g) // after open, so that new connections find the new servers
 	g.previous = nil          // or every generation would keep the one before it in memory

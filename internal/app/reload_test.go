@@ -73,6 +73,17 @@ func TestReload_movesADestination(t *testing.T) {
 	}
 }
 
+func TestReload_warnsWhenNobodyIsNotifiedAnyMore(t *testing.T) {
+	s, file := reloadSite(t, "")
+	const warning = "no destination is enabled, so nobody is notified"
+	if s.logs.FilterMessage(warning).Len() > 0 {
+		t.Errorf("want no warning while there is a destination")
+	}
+	edit(t, file, "webhookNotification:\n    enable: true", "webhookNotification:\n    enable: false")
+	s.reload()
+	s.logged(warning)
+}
+
 func TestReload_addsARouteToANewDestination(t *testing.T) {
 	s, file := reloadSite(t, "")
 	s.failure("/hook/failed", 1)

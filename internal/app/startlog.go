@@ -18,6 +18,14 @@ func (g *generation) logStart() {
 	build := buildinfo.Read()
 	g.log.Info("starting", zap.String("version", build.Version), zap.String("revision", build.Revision), zap.Int("pid", os.Getpid()),
 		logx.Path(g.cfg.File()), zap.Strings("destinations", names))
+	g.logSilence()
+}
+
+// logSilence warns when nobody can be notified of anything.
+func (g *generation) logSilence() {
+	if len(g.table.Built()) == 0 {
+		g.log.Warn("no destination is enabled, so nobody is notified")
+	}
 }
 
 // logConfiguration logs the assumptions, ignored problems, warnings and notes of the
