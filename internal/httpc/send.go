@@ -1,20 +1,15 @@
 package httpc
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"syscall"
 
 	"butler/internal/destination"
-	"butler/internal/oserr"
+	"butler/internal/neterr"
 )
 
 // Answer is the response to a successful call.
@@ -117,34 +112,10 @@ func explain(err error, req *http.Request, secrets []string) error {
 	return failure
 }
 
-// reason returns a text for common failures, the most precise first.
+// reason returns what to tell about a failure.
 func reason(err error, host string) string {
-	if errors.Is(err, context.Canceled) {
-		return "the attempt was cancelled"
-	}
-	host = notReached(err, host)
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if dns.IsNotFound {
-			return "the host name " + dns.Name + " is not known to DNS"
-		}
-		return "DNS does not answer for the host name " + dns.Name
-	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return host + " did not answer in time"
-	}
-	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "the certificate of " + host + " is not trusted: " + untrusted.Err.Error()
-	}
-	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the certificate of " + host + " is not trusted: " + unknown.Error()
-	}
-	switch {
-	case oserr.Is(err, syscall.ECONNREFUSED):
-		return host + " refuses connections"
-	case oserr.Is(err, syscall.ECONNRESET, syscall.EPIPE):
-		return host + " broke the connection"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return host + " closed the connection without an answer"
+	if why := neterr.Reason(err, notReached(err, host)); why != "" {
+		return why
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return failed.Err.Error()

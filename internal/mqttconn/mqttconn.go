@@ -36,6 +36,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/mqttconn/topic"
+	"butler/internal/neterr"
 	"butler/internal/secret"
 	"butler/internal/text"
 )
@@ -254,6 +255,11 @@ func (c *Conn) use(l *link, why string) {
 // maxReason bounds the text of a failure, in characters: it may contain a certificate.
 const maxReason = 300
 
+// why returns what to tell about a failure.
+func why(err error) string {
+	return text.Excerpt(cmp.Or(neterr.Reason(err, "the broker"), err.Error()), maxReason)
+}
+
 // steady is how long a connection has to last for its loss to count as a first failure.
 const steady = time.Minute
 
@@ -272,10 +278,10 @@ func (c *Conn) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		pause, why := c.o.Retry.Delay(failures, c.o.Random), text.Excerpt(err.Error(), maxReason)
-		c.use(nil, why)
-		c.log.Warn("not connected to the MQTT broker", zap.String("broker", c.o.Address), logx.Attempt(failures), logx.Delay(pause), logx.Reason(why))
-		c.o.OnState(State{Reason: why})
+		pause, reason := c.o.Retry.Delay(failures, c.o.Random), why(err)
+		c.use(nil, reason)
+		c.log.Warn("not connected to the MQTT broker", zap.String("broker", c.o.Address), logx.Attempt(failures), logx.Delay(pause), logx.Reason(reason))
+		c.o.OnState(State{Reason: reason})
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"butler/internal/destination"
-	"butler/internal/text"
 )
 
 // Probe implements destination.Prober: it connects, logs in and disconnects. It makes a
@@ -37,7 +36,7 @@ func (c *Conn) look(ctx context.Context) (destination.ProbeResult, error) {
 	began := time.Now()
 	l, err := once.open(ctx)
 	if err != nil {
-		return destination.ProbeResult{}, fmt.Errorf("connect to %s: %s", c.o.Address, text.Excerpt(err.Error(), maxReason))
+		return destination.ProbeResult{}, fmt.Errorf("connect to %s: %s", c.o.Address, why(err))
 	}
 	took := time.Since(began)
 	l.leave()

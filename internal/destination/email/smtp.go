@@ -20,6 +20,7 @@ import (
 
 	"butler/internal/destination"
 	"butler/internal/httpc"
+	"butler/internal/neterr"
 )
 
 // Reply codes about a mailbox.
@@ -280,7 +281,7 @@ func (s server) reason(ctx context.Context, err error) string {
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return fmt.Sprintf("%d %s", reply.Code, httpc.Excerpt(reply.Msg, maxReply, secrets...))
 	}
-	return httpc.Excerpt(err.Error(), maxReply, secrets...)
+	return httpc.Excerpt(cmp.Or(neterr.Reason(err, "the server"), err.Error()), maxReply, secrets...)
 }
 
 // secrets are the forms in which a server may echo the password.
