@@ -68,6 +68,7 @@ func (o *adminOptions) with(ctx context.Context, use func(adminClient) error) er
 	}
 	offline := func() error {
 		err := app.Offline(ctx, cfg, func(a app.OfflineAdmin) error {
+			fmt.Fprintln(os.Stderr, "butler: the service does not run; this is about its journal in", shown(cfg.Journal().Directory))
 			for _, line := range a.Damage() {
 				fmt.Fprintln(os.Stderr, "butler:", line)
 			}
