@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 )
@@ -31,9 +33,14 @@ const cannotRead = "loadBlock error"
 // ownChoice begins the warning about the size of maxPayload, which is intended.
 const ownChoice = "Maximum payloads"
 
+// Noticef logs what the server does. The lines of its banner begin with blanks and signs.
 func (l *serverLog) Noticef(format string, v ...any) {
-	l.log.Debug(serverLine, zap.String("text", l.text(format, v)))
+	line := l.text(format, v)
+	if first, _ := utf8.DecodeRuneInString(line); unicode.IsLetter(first) {
+		l.log.Debug(serverLine, zap.String("text", line))
+	}
 }
+
 func (l *serverLog) Debugf(string, ...any) {}
 func (l *serverLog) Tracef(string, ...any) {}
 
