@@ -20,7 +20,12 @@ import (
 // discard closes what was built of a generation that does not come into force.
 func (g *generation) discard() error {
 	ctx, quiet := context.Background(), zap.NewNop()
-	return errors.Join(closeParts(ctx, g.partsNotIn(g.previous), quiet), g.closer.close(ctx, quiet))
+	built := g.partsNotIn(g.previous)
+	err := errors.Join(closeParts(ctx, built, quiet), g.closer.close(ctx, quiet))
+	if g.previous != nil {
+		g.previous.resetMetrics(built)
+	}
+	return err
 }
 
 // handOverDestinations gives the notify actor the new routing table, before the

@@ -100,9 +100,16 @@ func (g *generation) forget(replaced []*part) {
 				g.health.Remove(component)
 			}
 		}
+	}
+	g.resetMetrics(replaced)
+	g.services.Keep(serviceHosts(g.cfg.ServiceMonitor()), g.serviceGauges())
+}
+
+// resetMetrics resets the metrics of parts of which the generation has none.
+func (g *generation) resetMetrics(parts []*part) {
+	for _, p := range parts {
 		if p.gone != nil && g.part(p.name) == nil {
 			p.gone()
 		}
 	}
-	g.services.Keep(serviceHosts(g.cfg.ServiceMonitor()), g.serviceGauges())
 }

@@ -35,6 +35,7 @@ func TestReload_aRefusedOneLeavesNothingOfItself(t *testing.T) {
 	must(t, err)
 	certificates := s.sim.Certificates()
 	rest := fmt.Sprintf(restConfig, fmt.Sprintf(", auth: {mode: keys}, tls: {enable: true, cert: %q, key: %q}", certificates.Client, certificates.ClientKey))
+	rest += "  mqttConfig: {enable: true, brokerHost: 127.0.0.1, brokerPort: 1}\n"
 	must(t, os.WriteFile(file, append(text, rest...), 0o600))
 	const good = "operations: {host: 127.0.0.1, port: 0}"
 	bad := "operations: {host: 127.0.0.1, port: " + port + "}" // what is built last, but for the pages
@@ -75,7 +76,7 @@ func (s *site) standing() []string {
 		}
 	}
 	for line := range strings.Lines(metricsPage(s.t, s.app)) {
-		if strings.HasPrefix(line, "butler_certificate_expiry_timestamp_seconds") {
+		if strings.HasPrefix(line, "butler_certificate_expiry_timestamp_seconds") || strings.HasPrefix(line, "butler_mqtt_connected") {
 			out = append(out, line)
 		}
 	}
