@@ -178,16 +178,20 @@ func (o *keyOptions) create(ctx context.Context, want apikey.Request, out, notes
 		return err
 	}
 	if o.asJSON {
-		return printJSON(out, struct {
+		err = printJSON(out, struct {
 			apikey.Key
 			Text string `json:"key"`
 		}{key, text.Reveal()})
+	} else {
+		_, err = fmt.Fprintln(out, text.Reveal())
 	}
-	if _, err := fmt.Fprintln(out, text.Reveal()); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("the key %s is made, but cannot be printed: revoke it and create another: %w", key.ID, err)
 	}
-	fmt.Fprintf(notes, "The key %s of %s is in %s; it allows %s, %s.\nIt cannot be shown again: store it now.\n",
-		key.ID, key.Name, file.Path(), allows(key), until(key))
+	if !o.asJSON {
+		fmt.Fprintf(notes, "The key %s of %s is in %s; it allows %s, %s.\nIt cannot be shown again: store it now.\n",
+			key.ID, key.Name, file.Path(), allows(key), until(key))
+	}
 	return nil
 }
 

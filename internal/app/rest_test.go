@@ -135,6 +135,12 @@ func TestREST_showsInHealthThatItsKeysCannotBeRead(t *testing.T) {
 	s.until("the keys degraded in /health", health("degraded"))
 	must(t, os.WriteFile(file, good, 0o600))
 	s.until("the keys up again in /health", health("up"))
+	must(t, os.Remove(file))
+	s.until("the keys degraded in /health, as there are none", func() bool {
+		s.call("GET", "/v4/butlerping", "", "X-API-Key", key.Reveal())
+		state, reason := s.component("api keys")
+		return state == "degraded" && strings.Contains(reason, "there is no file of API keys")
+	})
 }
 
 func TestREST_isNotServedToEverybodyByAccident(t *testing.T) {

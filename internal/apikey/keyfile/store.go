@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -34,11 +35,12 @@ type Store struct {
 	looked atomic.Int64
 	// trouble is why the file is not usable; nil while it is.
 	trouble atomic.Pointer[error]
+	// exists reports whether there was a file when the keys were read.
+	exists atomic.Bool
 
 	mu sync.Mutex // one check at a time
 	// seen describes the file that the keys were read from; nil forces a new read.
-	seen   fs.FileInfo
-	exists bool
+	seen fs.FileInfo
 }
 
 // Open reads the keys of a file. A file that does not exist yet is not an error; an
@@ -52,7 +54,7 @@ func Open(file File, log *zap.Logger) (*Store, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.takeLocked(ring, info)
-	if !s.exists {
+	if !s.exists.Load() {
 		s.sayGone()
 	}
 	return s, nil
@@ -69,13 +71,19 @@ func (s *Store) Verify(presented string) (apikey.Principal, error) {
 	return s.ring.Load().Verify(presented, now)
 }
 
-// Err returns why the file was not usable at the last check, nil when it was.
+// Err returns why the file was not usable at the last check, or that there was none; nil
+// otherwise.
 func (s *Store) Err() error {
 	if trouble := s.trouble.Load(); trouble != nil {
 		return *trouble
 	}
+	if !s.exists.Load() {
+		return fmt.Errorf("%s: %s", s.file.path, noFile)
+	}
 	return nil
 }
+
+const noFile = "there is no file of API keys, so no key is accepted: butler apikey create makes one"
 
 // lookLocked reads the file if it has changed or may have changed.
 func (s *Store) lookLocked() {
@@ -87,18 +95,18 @@ func (s *Store) lookLocked() {
 	ring, info, err := s.file.read()
 	if err != nil {
 		s.seen = nil
-		if before := s.Err(); before == nil || before.Error() != err.Error() {
+		if before := s.trouble.Load(); before == nil || (*before).Error() != err.Error() {
 			s.log.Error("API keys cannot be read, the last valid ones stay in force", logx.Err(err))
 		}
 		s.trouble.Store(&err)
 		return
 	}
-	if s.Err() != nil {
+	if s.trouble.Load() != nil {
 		s.log.Info("API keys can be read again", logx.Path(s.file.path))
 	}
-	existed := s.exists
+	existed := s.exists.Load()
 	s.takeLocked(ring, info)
-	if existed && !s.exists {
+	if existed && !s.exists.Load() {
 		s.sayGone()
 	}
 }
@@ -107,12 +115,13 @@ func (s *Store) lookLocked() {
 func (s *Store) takeLocked(ring apikey.Ring, info fs.FileInfo) {
 	s.ring.Store(&ring)
 	s.trouble.Store(nil)
-	s.seen, s.exists = nil, info != nil
+	s.seen = nil
+	s.exists.Store(info != nil)
 	if info != nil && time.Since(info.ModTime()) > settledAfter {
 		s.seen = info
 	}
 }
 
 func (s *Store) sayGone() {
-	s.log.Warn("there is no file of API keys, so no key is accepted: butler apikey create makes one", logx.Path(s.file.path))
+	s.log.Warn(noFile, logx.Path(s.file.path))
 }

@@ -201,8 +201,11 @@ func TestStore_withoutAFileAcceptsNoKey(t *testing.T) {
 			time.Sleep(lookEvery)
 			wantReason(t, s, text, apikey.Unknown)
 		}
-		if logs.Len() != 1 || s.Err() != nil {
-			t.Errorf("want it told once, got %q", messages(logs))
+		if logs.Len() != 1 {
+			t.Errorf("want it logged once, got %q", messages(logs))
+		}
+		if err := s.Err(); err == nil || !strings.Contains(err.Error(), "there is no file") {
+			t.Errorf("want an error about the missing file, got %v", err)
 		}
 	})
 }
