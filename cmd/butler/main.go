@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,9 +43,13 @@ func main() {
 // execute runs the command line, writes to complaints why it failed, and returns the
 // exit code.
 func execute(ctx context.Context, args []string, complaints io.Writer) int {
-	root := newRoot()
+	root, out := newRoot(), &output{Writer: os.Stdout}
+	root.SetOut(out)
 	root.SetArgs(spread(args))
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failed
+	}
 	if err == nil {
 		return 0
 	}
@@ -55,6 +61,23 @@ func execute(ctx context.Context, args []string, complaints io.Writer) int {
 		return exitUsage
 	}
 	return 1
+}
+
+// output remembers that it could not be written, so that no command has to look at the
+// error of each line that it prints. It is safe for concurrent use.
+type output struct {
+	io.Writer
+	mu     sync.Mutex
+	failed error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.Writer.Write(p)
+	o.failed = cmp.Or(o.failed, err)
+	return n, err
 }
 
 // exitUsage is the exit code for a mistake in the command line, of those commands
