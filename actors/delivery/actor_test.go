@@ -1011,3 +1011,19 @@ func (f *fixture) kill() {
 	time.Sleep(time.Minute) // what runs ends
 	synctest.Wait()
 }
+
+// After the time of de-duplication a repeated event leads to the same notice again.
+func TestDelivery_suppressesANoticeThatIsRecordedAgainWithinItsWindow(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		p := &provider{}
+		f.start("a", p, func(i *destination.Instance) { i.Window = time.Hour })
+		f.alert("1", "task", "a")
+		time.Sleep(11 * time.Minute)
+		f.alert("1", "task", "a")
+		f.wantCalls(p, call{Notice: "1-a"})
+		f.wantOutcomes(map[string]string{"1-a": "suppressed"})
+		time.Sleep(49 * time.Minute)
+		f.alert("1", "task", "a")
+		f.wantCalls(p, call{Notice: "1-a"}, call{At: time.Hour, Notice: "1-a", Held: 1})
+	})
+}

@@ -226,7 +226,7 @@ func (m *machine) activateNext(key string, l *keyQueue) {
 		l.blocked = l.blocked[1:]
 		switch {
 		case next.state != blocked: // it has ended meanwhile
-		case m.windows.Holds(key, next.id, m.now):
+		case m.windows.Holds(key, next.id, next.queuedAt, m.now):
 			m.suppress(next)
 		default:
 			l.active = next

@@ -28,18 +28,28 @@ func TestWindows_holdBackUntilTheWindowEnds(t *testing.T) {
 		{"just before its end", "k", "n2", 5*time.Minute - 1, true},
 		{"at its end", "k", "n2", 5 * time.Minute, false},
 		{"another key", "other", "n2", time.Minute, false},
-		{"the notice that opened it", "k", "n1", time.Minute, false},
 	}
 	for _, row := range rows {
-		if got := w.Holds(row.key, row.id, noon.Add(row.after)); got != row.want {
+		at := noon.Add(row.after)
+		if got := w.Holds(row.key, row.id, at, at); got != row.want {
 			t.Errorf("%s: holds is %t, want %t", row.name, got, row.want)
+		}
+	}
+}
+
+func TestWindows_holdBackTheNoticeThatOpenedThemOnlyWhenItIsQueuedAgain(t *testing.T) {
+	w := NewWindows(5 * time.Minute)
+	w.Deliver("k", "n1", noon)
+	for queuedAt, want := range map[time.Time]bool{noon.Add(-time.Minute): false, noon: false, noon.Add(time.Second): true} {
+		if got := w.Holds("k", "n1", queuedAt, noon.Add(time.Minute)); got != want {
+			t.Errorf("queued at %s: holds is %t, want %t", queuedAt.Format(time.TimeOnly), got, want)
 		}
 	}
 }
 
 func TestWindows_anAttemptOpensNone(t *testing.T) {
 	w := NewWindows(time.Minute)
-	if w.Holds("k", "n1", noon); w.Len() != 0 {
+	if w.Holds("k", "n1", noon, noon); w.Len() != 0 {
 		t.Errorf("asking opened %d windows", w.Len())
 	}
 }
@@ -63,7 +73,7 @@ func TestWindows_ofNoLengthLimitNothing(t *testing.T) {
 	w := NewWindows(0)
 	w.Deliver("k", "n1", noon)
 	w.Restore("k", Window{OpenedBy: "n1", Until: noon.Add(time.Hour)})
-	if w.Limits() || w.Holds("k", "n2", noon) || w.Len() != 0 {
+	if w.Limits() || w.Holds("k", "n2", noon, noon) || w.Len() != 0 {
 		t.Error("a window of length 0 holds something back")
 	}
 }
@@ -104,7 +114,7 @@ func TestWindows_holdNothingForLongerThanTheirLength(t *testing.T) {
 			w := NewWindows(length)
 			w.Restore("told", Window{OpenedBy: "n1", Until: noon.Add(row.left)})
 			w.Restore("untold", Window{OpenedBy: "n2", Until: noon.Add(row.left), Suppressed: 3})
-			if got := w.Holds("told", "n3", noon); got != row.want {
+			if got := w.Holds("told", "n3", noon, noon); got != row.want {
 				t.Errorf("holds is %t, want %t", got, row.want)
 			}
 			want := []string{"told"}

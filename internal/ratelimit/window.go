@@ -8,8 +8,8 @@ import (
 
 // Window is the state of one key.
 type Window struct {
-	// OpenedBy is the delivered notice that opened the window, which does not hold
-	// back a repetition of that notice.
+	// OpenedBy is the delivered notice that opened the window. A second attempt of it is
+	// not held back; the same notice queued again, for a repeated event, is.
 	OpenedBy messages.NoticeID
 	// Until is when the window ends; further notices do not extend it.
 	Until time.Time
@@ -45,10 +45,14 @@ func (w *Windows) Restore(key string, was Window) {
 	}
 }
 
-// Holds reports whether a notice of key has to be held back now.
-func (w *Windows) Holds(key string, id messages.NoticeID, now time.Time) bool {
+// Holds reports whether a notice of key, queued at that time, has to be held back now.
+func (w *Windows) Holds(key string, id messages.NoticeID, queuedAt, now time.Time) bool {
 	was, ok := w.byKey[key]
-	return ok && w.open(was, now) && was.OpenedBy != id
+	if !ok || !w.open(was, now) {
+		return false
+	}
+	opened := was.Until.Add(-w.length)
+	return was.OpenedBy != id || queuedAt.After(opened)
 }
 
 // open reports whether a window holds notices back. One that ends later than the length
