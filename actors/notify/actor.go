@@ -112,6 +112,7 @@ type notify struct {
 	scans     *actorkit.Effects
 	scanning  bool
 	scanAgain bool
+	nextScan  actorkit.Timer // after one that failed
 	trims     *actorkit.Effects
 	nextTrim  actorkit.Timer
 	ageClock  ageClock
@@ -132,6 +133,7 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.stopping = true
 		a.commands.Close()
 		a.scans.Close()
+		a.nextScan.Stop()
 		a.trims.Close()
 		a.nextTrim.Stop()
 		a.reminder.Stop()
@@ -164,6 +166,8 @@ func (a *notify) Receive(ctx actor.Context) {
 		a.scan(ctx)
 	case scanned:
 		a.scanEnded(ctx, msg)
+	case scanAgainDue:
+		a.requestScan(ctx)
 	case trimDue:
 		a.ageClock.read(time.Now())
 		a.trim(ctx)

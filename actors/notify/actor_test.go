@@ -160,11 +160,23 @@ func (f *fixture) start(instances ...string) {
 			f.lives[b.Instance.Name] = append(f.lives[b.Instance.Name], l)
 			return f.kit.Props("delivery", func() actor.Actor { return l })
 		},
-	}, actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)))
+	}, actor.WithGuardian(actor.NewOneForOneStrategy(10, time.Second, actor.DefaultDecider)), actor.WithReceiverMiddleware(crashOnDemand))
 	var err error
 	f.pid, err = f.kit.System.Root.SpawnNamed(props, "notify")
 	must(f.t, err)
 	synctest.Wait()
+}
+
+// crashNow makes the actor that handles it panic.
+type crashNow struct{}
+
+func crashOnDemand(next actor.ReceiverFunc) actor.ReceiverFunc {
+	return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+		if _, ok := envelope.Message.(crashNow); ok {
+			actorkit.Fail(errors.New("told to crash"))
+		}
+		next(ctx, envelope)
+	}
 }
 
 func (f *fixture) stop() {
@@ -236,6 +248,17 @@ func (f *fixture) record(id string, instances ...string) []messages.NoticeHead {
 	f.outbox.Record(outbox.Decision{Alert: alert, Notices: notices}, nil, func(err error) { must(f.t, err) })
 	synctest.Wait()
 	return notices
+}
+
+// recordLong makes a notice durable that is too long to be kept in memory.
+func (f *fixture) recordLong(id, instance string) {
+	f.t.Helper()
+	alert := &messages.Alert{ID: messages.AlertID(id), Kind: messages.ReloadTaskFailed, Key: messages.ExecutionKey("x-" + id)}
+	n := messages.NoticeHead{
+		ID: messages.NoticeID(id + "-" + integrationOf(instance)), Instance: instance, Recipient: strings.Repeat("r", 600), QueuedAt: time.Now(),
+	}
+	f.outbox.Record(outbox.Decision{Alert: alert, Notices: []messages.NoticeHead{n}}, nil, func(err error) { must(f.t, err) })
+	synctest.Wait()
 }
 
 // park parks a waiting notice of an instance.
@@ -323,6 +346,26 @@ func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
 		// A decision by the old configuration may still come in.
 		f.send(messages.NoticesRecorded{Notices: f.record("c", "teams/gone")})
 		f.want("parked notices", []string{"a-teams unconfigured", "b-teams unconfigured", "c-teams unconfigured"}, f.parkedIDs())
+	})
+}
+
+// Notices with long texts are read from disk, which may fail for a while.
+func TestNotify_aScanThatCannotReadStopsNoDelivery(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.recordLong("a", "teams/gone")
+		f.recordLong("b", "email/failed")
+		f.disk.SetRules(faulty.Rules{Read: 1})
+		f.start("email/failed")
+		sleep(time.Second)
+		f.want("deliveries of email", 1, len(f.all("email/failed")))
+		if n := f.logs.FilterMessageSnippet("cannot be read").Len(); n != 1 {
+			t.Errorf("%d lines tell of it, want 1", n)
+		}
+		f.want("parked while the disk cannot be read", []string(nil), f.parkedIDs())
+		f.disk.SetRules(faulty.Rules{})
+		sleep(scanAgainAfter)
+		f.want("parked afterwards", []string{"a-teams unconfigured"}, f.parkedIDs())
+		f.want("deliveries of email", 1, len(f.all("email/failed")))
 	})
 }
 
@@ -496,7 +539,7 @@ func TestNotify_drainsThoughItCrashesMeanwhile(t *testing.T) {
 		f.start("email/failed")
 		f.record("a", "email/failed")
 		f.send(messages.DrainDelivery{ReplyTo: actorkit.RefOf(f.asker.PID)})
-		f.send(scanned{err: errors.New("disk is gone")}) // fails the actor
+		f.send(crashNow{})
 		sleep(time.Second)
 		f.want("email lives", 1, len(f.all("email/failed")))
 		f.want("answers", []messages.DrainDeliveryReply{{Left: 1}}, actortest.Of[messages.DrainDeliveryReply](f.asker))
@@ -543,7 +586,7 @@ func TestNotify_survivesItsOwnRestart(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.start("email/failed")
 		f.send(messages.NoticesRecorded{Notices: f.record("a", "email/failed")})
-		f.send(scanned{err: errors.New("disk is gone")}) // fails the actor
+		f.send(crashNow{})
 		sleep(time.Second)
 		f.want("lines about its deliveries, which end with it", 0, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len())
 		f.want("email lives", 2, len(f.all("email/failed")))

@@ -143,8 +143,11 @@ func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
 	}
 	a.health.recount()
 	a.scanning = false
-	if msg.err != nil {
-		actorkit.Fail(msg.err)
+	if msg.err != nil { // no reason to fail: the deliveries would end with this actor
+		a.log.Warn("notices of destinations that are not configured any more cannot be read, trying again",
+			logx.Delay(scanAgainAfter), logx.Err(msg.err))
+		a.nextScan.Stop()
+		a.nextScan = actorkit.After(ctx, scanAgainAfter, scanAgainDue{})
 	}
 	if a.scanAgain {
 		a.scanAgain = false

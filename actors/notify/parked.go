@@ -20,33 +20,39 @@ const (
 	parkAtOnce = 1000
 	// scanTimeout bounds a scan of all notices.
 	scanTimeout = 5 * time.Minute
+	// scanAgainAfter is the pause after a scan that could not read everything.
+	scanAgainAfter = time.Minute
 )
 
 // Messages of the actor to itself about notices of instances that are not configured.
 type (
 	// scanDue: all settlements of former instances are durable.
 	scanDue struct{}
-	scanned struct {
+	// scanAgainDue: the pause after a failed scan is over.
+	scanAgainDue struct{}
+	scanned      struct {
 		parked map[string]int
 		err    error
 	}
 )
 
 // parkUnconfigured parks the notices of instances that are not configured, and
-// deletes their suppression windows. It returns the number of notices by instance.
+// deletes their suppression windows. It returns the number of notices by instance. The
+// error is about instances whose notices could not be read.
 func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time) (map[string]int, error) {
 	instances, err := o.Instances()
 	if err != nil {
 		return nil, err
 	}
-	parked := map[string]int{}
+	parked, unread := map[string]int{}, error(nil)
 	for instance := range instances {
 		if configured(instance) {
 			continue
 		}
 		backlog, err := o.Load(instance)
 		if err != nil {
-			return parked, err
+			unread = errors.Join(unread, err)
+			continue
 		}
 		var outcomes []outbox.Outcome
 		for _, w := range backlog.Waiting {
@@ -77,7 +83,7 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 			settle(outbox.Settlement{Forgotten: chunk})
 		}
 	}
-	return parked, nil
+	return parked, unread
 }
 
 func unconfigured(instance string, id messages.NoticeID, attempts int) outbox.Outcome {

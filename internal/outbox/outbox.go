@@ -307,24 +307,31 @@ func (o *Outbox) Load(instance string) (Backlog, error) {
 func (o *Outbox) Waiting() int { return o.ledger.Len(bucketNotice) }
 
 // Instances counts the waiting notices of every instance that has any entry; one that
-// has only windows counts 0.
+// has only windows counts 0. It does not read from disk.
 func (o *Outbox) Instances() (map[string]int, error) {
 	counts := map[string]int{}
-	err := o.ledger.Range(bucketNotice, func(key string, _ []byte) bool {
+	err := o.eachKey(bucketNotice, func(key string) {
 		_, instance := splitNoticeKey(key)
 		counts[instance]++
-		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
-	err = o.ledger.Range(bucketWindow, func(key string, _ []byte) bool {
+	err = o.eachKey(bucketWindow, func(key string) {
 		instance, _, _ := strings.Cut(key, "\x00")
 		counts[instance] += 0
-		return true
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list instances: %w", err)
 	}
 	return counts, nil
+}
+
+// eachKey visits the keys of a bucket. Selecting none of them reads no value.
+func (o *Outbox) eachKey(b journal.Bucket, visit func(key string)) error {
+	none := func(key string) bool {
+		visit(key)
+		return false
+	}
+	return o.ledger.Select(b, none, func(string, []byte) bool { return true })
 }
