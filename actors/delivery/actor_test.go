@@ -900,6 +900,17 @@ butler_circuit_breaker_open{target="test/a"} 0
 	}
 }
 
+func TestMetrics_countWhatIsParkedWithoutADelivery(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	NewMetrics(reg).CountParked(messages.NoticeSettled{Integration: "teams"}, outbox.Unconfigured)
+	const want = `
+# HELP butler_notifications_dead_lettered_total Notices that were parked.
+# TYPE butler_notifications_dead_lettered_total counter
+butler_notifications_dead_lettered_total{integration="teams",reason="unconfigured"} 1
+`
+	must(t, testutil.GatherAndCompare(reg, strings.NewReader(want), "butler_notifications_dead_lettered_total"))
+}
+
 func TestClassify_everyKindOfErrorHasItsResultAndLabel(t *testing.T) {
 	plain := errors.New("boom")
 	rows := []struct {

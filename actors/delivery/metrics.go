@@ -131,6 +131,11 @@ func (m *Metrics) of(i destination.Instance) meter {
 	}
 }
 
+// CountParked counts a notice that was parked without a delivery actor.
+func (m *Metrics) CountParked(end messages.NoticeSettled, cause outbox.ParkCause) {
+	m.parked.WithLabelValues(end.Integration, string(cause)).Inc()
+}
+
 // Forget removes the gauges of an instance that is not configured any more. Its
 // counters stay.
 func (m *Metrics) Forget(instance string) {

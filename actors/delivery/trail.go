@@ -34,8 +34,5 @@ func noteEnd(steps *trail.Trail, end messages.NoticeSettled) {
 	if end.Outcome == messages.NoticeDelivered || end.Kind.Reading() {
 		return
 	}
-	steps.Write(&trail.End{
-		Head: trail.Head{Key: end.Key, At: end.At}, Notice: end.ID, Instance: end.Instance, Recipient: end.Recipient,
-		Alert: end.Kind, Outcome: end.Outcome, Attempts: end.Attempts, Reason: end.Reason,
-	})
+	steps.Write(trail.NewEnd(end))
 }

@@ -26,7 +26,7 @@ import (
 	"butler/messages"
 )
 
-// Options configure the actor. All fields but Keep, OnGone and OnEnded are required.
+// Options configure the actor. All fields but Keep, Trail, OnGone, OnEnded and OnParked are required.
 type Options struct {
 	Table  *destination.Table
 	Outbox *outbox.Outbox
@@ -35,7 +35,8 @@ type Options struct {
 	Metrics *Metrics
 	// NewDelivery describes the delivery actor of an instance.
 	NewDelivery func(destination.Built) *actor.Props
-	// Trail notes which parked notices are dropped; nil notes nothing.
+	// Trail notes which notices are parked here, and which parked ones are dropped; nil
+	// notes nothing.
 	Trail *trail.Trail
 	// OnGone, if set, is called for an instance that is not configured any more, when
 	// its delivery actor has ended. It must not block.
@@ -43,6 +44,9 @@ type Options struct {
 	// OnEnded, if set, is called with the ID of a delivery actor that has ended, before
 	// a successor gets its address. It must not block.
 	OnEnded func(id string)
+	// OnParked, if set, is called for every notice that is parked because its instance is
+	// not configured any more, on the ledger's goroutine. It must not block.
+	OnParked func(messages.NoticeSettled, outbox.ParkCause)
 	// OnHealth is called with the health of an instance, at the start and whenever it
 	// may have changed. It runs on the actor and must not block.
 	OnHealth func(Health)

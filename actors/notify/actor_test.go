@@ -53,6 +53,8 @@ type fixture struct {
 	// gone are the instances that it told to be gone.
 	gone  []string
 	ended []string // the delivery actors that have ended, and how many of email had lived then
+	// parked are the notices that it reported as parked.
+	parked []string
 }
 
 // dropped says how the parked notices of an execution were dropped, as the trail has it.
@@ -67,6 +69,26 @@ func (f *fixture) dropped(execution string) []string {
 		}
 	}
 	return out
+}
+
+// endsOf lists the ends of notices in the trail of an execution.
+func (f *fixture) endsOf(execution string) []string {
+	f.t.Helper()
+	found, err := trail.New(&f.steps).Find(f.t.Context(), []string{execution}, 10)
+	must(f.t, err)
+	var out []string
+	for _, entry := range found.Entries {
+		if end, ok := entry.(*trail.End); ok {
+			out = append(out, fmt.Sprintf("%s %s %s: %s", end.Instance, end.Notice, end.Outcome, end.Reason))
+		}
+	}
+	return out
+}
+
+func (f *fixture) reportedParked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(slices.Values(f.parked))
 }
 
 func (f *fixture) goneOnes() []string {
@@ -147,6 +169,11 @@ func (f *fixture) start(instances ...string) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.gone = append(f.gone, instance)
+		},
+		OnParked: func(end messages.NoticeSettled, cause outbox.ParkCause) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.parked = append(f.parked, fmt.Sprintf("%s %s %s", end.ID, end.Outcome, cause))
 		},
 		OnEnded: func(id string) {
 			f.mu.Lock()
@@ -343,6 +370,8 @@ func TestNotify_parksWhatNobodyDeliversAnyMore(t *testing.T) {
 		if n := f.logs.FilterMessageSnippet("not configured").Len(); n != 1 {
 			t.Errorf("%d lines tell of it, want 1", n)
 		}
+		f.want("reported", []string{"a-teams parked unconfigured", "b-teams parked unconfigured"}, f.reportedParked())
+		f.want("end of x-a", []string{"teams/gone a-teams parked: destination instance teams/gone is not configured any more"}, f.endsOf("x-a"))
 		// A decision by the old configuration may still come in.
 		f.send(messages.NoticesRecorded{Notices: f.record("c", "teams/gone")})
 		f.want("parked notices", []string{"a-teams unconfigured", "b-teams unconfigured", "c-teams unconfigured"}, f.parkedIDs())

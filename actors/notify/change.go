@@ -10,6 +10,7 @@ import (
 	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
+	"butler/internal/trail"
 	"butler/messages"
 )
 
@@ -120,6 +121,15 @@ func (a *notify) requestScan(ctx actor.Context) {
 // delivery actor is still running is left to that; its end requests another scan.
 func (a *notify) scan(ctx actor.Context) {
 	o, running := a.opts.Outbox, map[string]bool{}
+	steps, onParked := a.opts.Trail, a.opts.OnParked
+	ended := func(end messages.NoticeSettled) {
+		if !end.Kind.Reading() {
+			steps.Write(trail.NewEnd(end))
+		}
+		if onParked != nil {
+			onParked(end, outbox.Unconfigured)
+		}
+	}
 	for instance := range a.children {
 		running[instance] = true
 	}
@@ -128,7 +138,7 @@ func (a *notify) scan(ctx actor.Context) {
 		return configured || running[instance]
 	}
 	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
-		parked, err := parkUnconfigured(o, known, time.Now())
+		parked, err := parkUnconfigured(o, known, time.Now(), ended)
 		return scanned{parked: parked, err: err}
 	})
 	if !started {

@@ -37,9 +37,12 @@ type (
 )
 
 // parkUnconfigured parks the notices of instances that are not configured, and
-// deletes their suppression windows. It returns the number of notices by instance. The
-// error is about instances whose notices could not be read.
-func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time) (map[string]int, error) {
+// deletes their suppression windows. It returns the number of notices by instance, and
+// calls ended for each that is parked durably, on the ledger's goroutine. The error is
+// about instances whose notices could not be read.
+func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time,
+	ended func(messages.NoticeSettled),
+) (map[string]int, error) {
 	instances, err := o.Instances()
 	if err != nil {
 		return nil, err
@@ -66,7 +69,14 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 			s.At = now
 			// After an error - the ledger is closed, or a notice cannot be read for now - the
 			// next scan finds them again.
-			o.Settle(place, s, func([]messages.NoticeSettled, error) {})
+			o.Settle(place, s, func(parked []messages.NoticeSettled, err error) {
+				if err != nil && !errors.Is(err, outbox.ErrStillWaits) {
+					return
+				}
+				for _, end := range parked {
+					ended(end)
+				}
+			})
 		}
 		// Before each commit once more: a delivery that has started meanwhile has loaded the rest.
 		for chunk := range slices.Chunk(outcomes, parkAtOnce) {

@@ -69,8 +69,15 @@ func (g *generation) gateProps() *actor.Props {
 func (g *generation) notifyProps() *actor.Props {
 	keep, newDelivery := g.deliveries()
 	supervise := supervisors.NewStrategy(supervisors.Service, g.log.Named("supervisor"), g.health, g.onFatal)
+	metrics, onSettled := sharedMetrics(g.App, delivery.NewMetrics), g.opts.OnSettled
+	onParked := func(end messages.NoticeSettled, cause outbox.ParkCause) {
+		metrics.CountParked(end, cause)
+		if onSettled != nil {
+			onSettled(end)
+		}
+	}
 	return notify.Props(g.kit, notify.Options{
-		Outbox: g.outbox, Table: g.table, OnHealth: g.destinationHealth, OnGone: sharedMetrics(g.App, delivery.NewMetrics).Forget, OnEnded: supervise.Forget,
+		Outbox: g.outbox, Table: g.table, OnHealth: g.destinationHealth, OnGone: metrics.Forget, OnEnded: supervise.Forget, OnParked: onParked,
 		Keep: keep, NewDelivery: newDelivery, Trail: g.trail, Metrics: notify.NewMetrics(g.reg, g.outbox, g.table.Built()),
 	}, actor.WithSupervisor(supervise))
 }

@@ -138,6 +138,14 @@ type End struct {
 	Reason    string
 }
 
+// NewEnd is the step of a notice that has ended.
+func NewEnd(end messages.NoticeSettled) *End {
+	return &End{
+		Head: Head{Key: end.Key, At: end.At}, Notice: end.ID, Instance: end.Instance, Recipient: end.Recipient,
+		Alert: end.Kind, Outcome: end.Outcome, Attempts: end.Attempts, Reason: end.Reason,
+	}
+}
+
 // Drop is the end of a notice that was parked before.
 type Drop struct {
 	Head
