@@ -78,8 +78,7 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	looked := w.lookups()
 	w.waiting = w.waiting[:0]
 	w.failed = nil
-	m.seen = m.seen.WithClass(w.alert.Event.Family)
-	m.seen.Until = now.Add(m.rules.RememberFor)
+	m.remember(now, w.alert.Event.Family)
 	out := m.scratch
 	if out == nil {
 		out = &scratch{}
@@ -88,6 +87,21 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 	out.record = m.newRecord(w, outbox.Decision{Alert: w.alert, Attachment: w.attachment, Notices: notices})
 	out.effects = [...]Effect{&out.report, &out.record}
 	return out.effects[:]
+}
+
+// remember notes that an event of a family was handled. It is forgotten no earlier than
+// the tasks that are still followed may need it.
+func (m *Machine) remember(now time.Time, f messages.Family) {
+	m.seen = m.seen.WithClass(f)
+	m.seen.Until = now.Add(m.rules.RememberFor)
+	for _, w := range m.cases {
+		if !w.follows() {
+			continue
+		}
+		if until := w.follow.Since.Add(m.rules.FollowFor + m.rules.RememberFor); until.After(m.seen.Until) {
+			m.seen.Until = until
+		}
+	}
 }
 
 // newRecord returns the record of a decision together with the state to resume.

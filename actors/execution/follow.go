@@ -27,8 +27,7 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 	w.waiting = w.waiting[:0]
 	w.failed = nil
 	w.follow = following{Since: now, ResultID: w.alert.Task.LastResultID, Status: w.alert.Task.LastStatus}
-	m.seen = m.seen.WithClass(w.alert.Event.Family)
-	m.seen.Until = now.Add(m.rules.FollowFor + m.rules.RememberFor)
+	m.remember(now, w.alert.Event.Family)
 	return []Effect{
 		&Report{At: now, Alert: w.alert, Outcome: OutcomeFollowing, Place: w.at, Lookups: looked},
 		new(m.newRecord(w, outbox.Decision{})),
@@ -159,11 +158,14 @@ type FollowedEvent struct {
 
 const snapshotVersion = 1
 
+// follows reports whether the end of a followed task is not decided yet.
+func (w *work) follows() bool { return !w.follow.Since.IsZero() && w.phase != phaseRecord }
+
 // snapshot returns the encoded Snapshot, nil when nothing is followed.
 func (m *Machine) snapshot() []byte {
 	var s Snapshot
 	for _, w := range m.cases {
-		if !w.follow.Since.IsZero() && w.phase != phaseRecord {
+		if w.follows() {
 			s.Follows = append(s.Follows, FollowedEvent{Event: w.alert.Event, Follow: w.follow})
 		}
 	}

@@ -686,6 +686,22 @@ func TestMachine_stopsFollowingWhenAnotherEventTellsTheOutcome(t *testing.T) {
 	}
 }
 
+// What was seen is remembered for as long as the task is followed, whatever else comes.
+func TestMachine_remembersNoShorterBecauseOfAnotherEvent(t *testing.T) {
+	w, repo := distributing(t)
+	w.observe(0, event(messages.FamilyAborted), 1)
+	w.run(time.Minute)
+	followed := epoch.Add(w.machine.rules.FollowFor + w.machine.rules.RememberFor)
+	if got := w.records[1].Seen; len(w.records) != 2 || got.Until.Before(followed) {
+		t.Errorf("after %d records it is remembered until %s, want %s", len(w.records), got.Until, followed)
+	}
+	repo.task.LastStatus = qlik.StatusFinishedFail
+	w.run(time.Minute)
+	if want := w.now.Add(w.machine.rules.RememberFor); !w.finished || w.left.Until.After(want) {
+		t.Errorf("finished %v, remembered until %s, want at most %s", w.finished, w.left.Until, want)
+	}
+}
+
 // Whoever has heard how a distribute task ended is not notified of a failure because
 // nobody saw it end.
 func TestMachine_knowsTheEndOfADistributeTaskFromAnotherEvent(t *testing.T) {
