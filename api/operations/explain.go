@@ -11,9 +11,23 @@ import (
 	"butler/internal/udp"
 )
 
-// Explainer tells why somebody was notified of an execution, or not.
+// Explainer tells what became of executions, and why somebody was notified or not.
 type Explainer interface {
 	Explain(ctx context.Context, execution string) (trail.Story, error)
+	// Latest lists the newest decisions, the newest first.
+	Latest(ctx context.Context, limit int) ([]trail.Headline, error)
+}
+
+// listExecutions answers with the newest decisions.
+func (s *operations) listExecutions(ctx *fasthttp.RequestCtx) {
+	limit, ok := limitOf(ctx)
+	if !ok {
+		return
+	}
+	call, cancel := web.Bounded()
+	defer cancel()
+	list, err := s.opts.Explainer.Latest(call, limit)
+	s.respond(ctx, list, err)
 }
 
 // explain answers with the story of an execution. An unknown one is no error: its story

@@ -1,9 +1,9 @@
 // Package operations owns the operations server: metrics and health for everybody who
-// reaches it, and administration for programs on this machine.
+// reaches it, pages for people, and administration for programs on this machine.
 //
 // It guarantees that an administrative call is accepted only from a program on the same
-// machine, and that a call ends within 30 seconds, except for a reload of the
-// configuration. Every error has a row in one table, with a stable code. It talks to
+// machine, that pages about executions are shown only in a browser there, and that a
+// call ends within 30 seconds, except for a reload of the configuration. Every error has a row in one table, with a stable code. It talks to
 // the rest of the service through the functions and interfaces in its options, and must
 // never reach an actor, the journal or the QRS directly.
 package operations
@@ -45,7 +45,7 @@ type Options struct {
 	Health func() (state string, components []Component)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
-	// Explainer tells why somebody was notified of an execution, or not.
+	// Explainer tells what became of executions, and why.
 	Explainer Explainer
 	// Reload reads the configuration again. It is applied, or the answer says why not.
 	Reload func() (answer any, applied bool)
@@ -54,7 +54,7 @@ type Options struct {
 // Admin is what an operator may look at and change on the machine itself.
 type Admin interface {
 	// Destinations describes the delivery through every destination instance.
-	Destinations(ctx context.Context) (any, error)
+	Destinations(ctx context.Context) ([]Destination, error)
 	// Parked lists parked notices of an instance, of all instances of a destination,
 	// or of all for "". A name that means none is a DestinationError.
 	Parked(ctx context.Context, instance string, limit int) (any, error)
@@ -112,6 +112,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r := router.New()
 	r.HandleMethodNotAllowed = true
 	r.GET("/", s.index)
+	r.GET("/explain", s.showExplanation)
 	r.GET("/metrics", fasthttpadaptor.NewFastHTTPHandler(s.opts.Metrics))
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)
@@ -123,6 +124,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r.GET("/admin/quarantine", s.local(s.listQuarantine))
 	r.GET("/admin/alerts", s.local(s.listAlerts))
 	r.GET("/admin/explain", s.local(s.explain))
+	r.GET("/admin/executions", s.local(s.listExecutions))
 	r.GET("/admin/profile/cpu", s.local(s.profileCPU))
 	r.GET("/admin/profile/heap", s.local(s.profileHeap))
 	r.GET("/admin/profile/goroutine", s.local(s.profileGoroutines))
@@ -217,12 +219,8 @@ func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
 // to this machine (DNS rebinding) sends that name as the host.
 func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if !isOwnAddress(ctx.RemoteIP(), ctx.LocalIP()) {
-			fail(ctx, errForbidden, "this call is answered on the machine itself only")
-			return
-		}
-		if !web.IsOwnName(string(ctx.Host()), s.opts.Address) {
-			fail(ctx, errForbidden, "call by IP address or as localhost")
+		if why := s.stranger(ctx); why != "" {
+			fail(ctx, errForbidden, why)
 			return
 		}
 		if len(ctx.Request.Header.Peek(AdminHeader)) == 0 {
@@ -235,6 +233,17 @@ func (s *operations) local(next fasthttp.RequestHandler) fasthttp.RequestHandler
 		}
 		next(ctx)
 	}
+}
+
+// stranger says why a call is not from this machine to this server, "" if it is.
+func (s *operations) stranger(ctx *fasthttp.RequestCtx) string {
+	switch {
+	case !isOwnAddress(ctx.RemoteIP(), ctx.LocalIP()):
+		return "this call is answered on the machine itself only"
+	case !web.IsOwnName(string(ctx.Host()), s.opts.Address):
+		return "call by IP address or as localhost"
+	}
+	return ""
 }
 
 // isOwnAddress reports whether a call comes from this machine itself.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +20,12 @@ import (
 
 	"butler/api/web"
 	"butler/api/web/webtest"
+	"butler/internal/trail"
 	"butler/internal/udp"
+	"butler/messages"
 )
+
+var oneDay = time.Date(2031, 5, 6, 14, 23, 45, 0, time.UTC)
 
 // longestID is an ID that no datagram exceeds.
 var longestID = strings.Repeat("🦊", udp.MaxCharacters)
@@ -50,8 +53,23 @@ func (a *admin) note(c adminCall) error {
 	return a.err
 }
 
-func (a *admin) Destinations(context.Context) (any, error) {
-	return []string{"a destination"}, a.note(adminCall{What: "destinations"})
+func (a *admin) Destinations(context.Context) ([]Destination, error) {
+	if a.err != nil {
+		return nil, a.note(adminCall{What: "destinations"})
+	}
+	return []Destination{
+		{Instance: "slack/reload_task_failed", Condition: messages.Delivering, LastSuccess: oneDay},
+		{Instance: "webhook/reload_task_failed/1", Condition: messages.DeliveryBreakerOpen, Queued: 6, Oldest: oneDay, Parked: 3, LastError: "no <connection>"},
+	}, a.note(adminCall{What: "destinations"})
+}
+
+func (a *admin) Explain(_ context.Context, execution string) (trail.Story, error) {
+	return story(execution), a.note(adminCall{What: "explain", Instance: execution})
+}
+
+func (a *admin) Latest(_ context.Context, limit int) ([]trail.Headline, error) {
+	return []trail.Headline{{At: oneDay, ExecutionID: "4c3b2a19 &", TaskName: "Daily <sales>", Event: "failed", Summary: "alert decided"}},
+		a.note(adminCall{What: "executions", Limit: limit})
 }
 
 func (a *admin) Parked(_ context.Context, instance string, limit int) (any, error) {
@@ -94,12 +112,12 @@ func newBench(t *testing.T) *bench {
 	core, logs := observer.New(zap.DebugLevel)
 	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
 	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin, Reload: b.admin.Reload,
+		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin, Explainer: b.admin, Reload: b.admin.Reload,
 		Configuration: "/srv/production/butler.yaml",
 		Metrics:       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
 		Ready:         func() (bool, string) { return b.ready, b.reason },
 		Health: func() (string, []Component) {
-			since := time.Date(2031, 5, 6, 14, 23, 45, 0, time.UTC)
+			since := oneDay
 			return "degraded", []Component{
 				{Name: "ingest", State: "up", Since: since}, {Name: "qrs", State: "degraded", Reason: "no <answer>", Since: since},
 			}
@@ -160,7 +178,8 @@ func TestServer_answers(t *testing.T) {
 		{"its state", "GET", "/health", "", `{"components":[{"name":"ingest","state":"up","since":"2031-05-06T14:23:45Z"},` +
 			`{"name":"qrs","state":"degraded","reason":"no \u003canswer\u003e","since":"2031-05-06T14:23:45Z"}],"state":"degraded"}` + "\n"},
 		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
-		{"destinations", "GET", "/admin/destinations", "", `["a destination"]` + "\n"},
+		{"destinations", "GET", "/admin/destinations", "", `[{"destination":"slack/reload_task_failed","integration":"","condition":"ok","queued":0,"retrying":0,"attempts":0,"parked":0,"lastSuccess":"2031-05-06T14:23:45Z"},` +
+			`{"destination":"webhook/reload_task_failed/1","integration":"","condition":"breaker_open","queued":6,"retrying":0,"attempts":0,"parked":3,"oldest":"2031-05-06T14:23:45Z","lastError":"no \u003cconnection\u003e"}]` + "\n"},
 		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
 		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `["a datagram"]` + "\n"},
 		{"alerts", "GET", "/admin/alerts?execution=e1", "", `["an alert"]` + "\n"},
@@ -177,43 +196,6 @@ func TestServer_answers(t *testing.T) {
 	}
 }
 
-func TestServer_showsItsStateToPeople(t *testing.T) {
-	b := newBench(t)
-	_, page := b.do("GET", "/", "")
-	for _, want := range []string{"butler is <span class=\"degraded\">", "It accepts events.", "1 of 2 components needs attention", "no &lt;answer&gt;", "2031-05-06 14:23:45"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("want %s in the page, got\n%s", want, page)
-		}
-	}
-	if strings.Index(page, "<bdi>qrs") > strings.Index(page, "<bdi>ingest") {
-		t.Errorf("want problems first, got\n%s", page)
-	}
-	b.ready, b.reason = false, "the journal cannot be written"
-	if _, page := b.do("GET", "/", ""); !strings.Contains(page, "It accepts no events</strong>: <bdi>the journal cannot be written") {
-		t.Errorf("want the reason why no event is accepted, got\n%s", page)
-	}
-}
-
-func TestServer_hasAnIndexOfItsPages(t *testing.T) {
-	b := newBench(t)
-	resp, page := b.do("GET", "/", "", AdminHeader+": ")
-	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/html") {
-		t.Fatalf("want a page, got %d %s", resp.StatusCode, got)
-	}
-	if got := resp.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("want a page that runs and fetches nothing, got the policy %q", got)
-	}
-	links := regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(page, -1)
-	if len(links) != 4 {
-		t.Errorf("want the four pages for browsers, got %v", links)
-	}
-	for _, link := range links {
-		if resp, _ := b.do("GET", link[1], "", AdminHeader+": "); resp.StatusCode != http.StatusOK {
-			t.Errorf("want %s to be there, got %d", link[1], resp.StatusCode)
-		}
-	}
-}
-
 func TestServer_passesOnWhatIsMeant(t *testing.T) {
 	for _, row := range []struct {
 		name, method, path, body string
@@ -221,6 +203,8 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 	}{
 		{"all", "GET", "/admin/parked", "", adminCall{What: "parked", Limit: defaultList}},
 		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", adminCall{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
+		{"executions", "GET", "/admin/executions?limit=5", "", adminCall{What: "executions", Limit: 5}},
+		{"an explanation", "GET", "/admin/explain?execution=a", "", adminCall{What: "explain", Instance: "a"}},
 		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", adminCall{What: "quarantine", Limit: 10000}},
 		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", adminCall{What: "alerts", Instance: "event/7/1"}},
 		{"the longest ID", "GET", "/admin/alerts?execution=" + url.QueryEscape(longestID), "", adminCall{What: "alerts", Instance: longestID}},
@@ -293,6 +277,8 @@ var adminRoutes = []struct{ method, path, body string }{
 	{"GET", "/admin/parked", ""},
 	{"GET", "/admin/quarantine", ""},
 	{"GET", "/admin/alerts?execution=e1", ""},
+	{"GET", "/admin/explain?execution=e1", ""},
+	{"GET", "/admin/executions", ""},
 	{"POST", "/admin/parked/replay", `{"all": true}`},
 	{"POST", "/admin/parked/drop", `{"all": true}`},
 }

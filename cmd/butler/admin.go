@@ -41,12 +41,18 @@ func (o *adminOptions) register(cmd *cobra.Command) {
 
 // adminClient is what the commands use: the running service over HTTP, or its journal.
 type adminClient interface {
+	explainClient
 	Parked(ctx context.Context, instance string, limit int) (any, error)
 	ReplayParked(ctx context.Context, instance string, ids []string) (int, error)
 	DropParked(ctx context.Context, instance string, ids []string) (int, error)
 	Quarantine(ctx context.Context, limit int) (any, error)
 	Alerts(ctx context.Context, execution string) (any, error)
+}
+
+// explainClient is the part that tells what became of executions.
+type explainClient interface {
 	Explain(ctx context.Context, execution string) (any, error)
+	Latest(ctx context.Context, limit int) (any, error)
 }
 
 // with calls use with the running service, or with the journal of a service that is

@@ -15,19 +15,28 @@ import (
 
 func newExplain() *cobra.Command {
 	var o adminOptions
+	var limit int
 	cmd := &cobra.Command{
-		Use:   "explain <executionId>",
+		Use:   "explain [executionId]",
 		Short: "Explain who was notified of an execution, who was not, and why",
 		Long: `Prints everything that is known of one execution of a task, from the datagram to the
 last attempt to deliver: what arrived, what was refused or dropped as a duplicate,
 what was looked up, who is notified, who is not and why, what every destination
 answered, and the state it is in now. The ID is in the log of the scheduler, in the
-log of this service, and in most alerts. When the service does not run, its journal
-is read.`,
-		Example: "  butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10",
-		Args:    one("the ID of an execution, or of a task for its latest executions"),
+log of this service, and in most alerts. Without an ID, the newest decisions are
+listed. When the service does not run, its journal is read.`,
+		Example: `  butler explain -c butler.yaml
+  butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10`,
+		Args: atMostOne("the ID of an execution, or of a task for its latest executions"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
+				if len(args) == 0 {
+					found, err := c.Latest(cmd.Context(), limit)
+					if err != nil {
+						return err
+					}
+					return printHeadlines(cmd.OutOrStdout(), found, o.asJSON)
+				}
 				found, err := c.Explain(cmd.Context(), args[0])
 				if err != nil {
 					return err
@@ -37,7 +46,29 @@ is read.`,
 		},
 	}
 	o.register(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many decisions to list at the most")
 	return cmd
+}
+
+// printHeadlines prints the newest decisions.
+func printHeadlines(out io.Writer, found any, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, found)
+	}
+	var list []trail.Headline
+	if err := convert(found, &list); err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, "no decision is recorded; see journal.trailFor")
+		return err
+	}
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "DECIDED\tEXECUTION\tEVENT\tTASK\tDECISION")
+	for _, h := range list {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", moment(h.At), shown(h.ExecutionID), h.Event, shown(h.TaskName), shown(h.Summary))
+	}
+	return table.Flush()
 }
 
 // errUnknown is returned when there is nothing to explain.
@@ -102,7 +133,7 @@ func tellStory(out io.Writer, s trail.Story) {
 		}
 	}
 	if len(s.Notices)+len(s.NotNotified) > 0 {
-		fmt.Fprint(out, "\nwho is told, and who is not\n")
+		fmt.Fprint(out, "\nwho is notified, and who is not\n")
 	}
 	for _, n := range s.Notices {
 		tellDestination(out, string(n.State), n.Destination, n.Recipient, n.Reason)

@@ -180,6 +180,16 @@ func one(what string) cobra.PositionalArgs {
 	}
 }
 
+// atMostOne accepts no argument or one; what describes it in the error about a second one.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return one(what)(cmd, args)
+	}
+}
+
 // complain prints why a command failed. Each problem of a configuration is on a line
 // of its own that begins with its place, so that editors can jump to it.
 func complain(out io.Writer, err error) {

@@ -70,6 +70,12 @@ func (r remote) Explain(ctx context.Context, execution string) (any, error) {
 	return out, err
 }
 
+func (r remote) Latest(ctx context.Context, limit int) (any, error) {
+	var out []trail.Headline
+	err := r.call(ctx, http.MethodGet, fmt.Sprintf("/admin/executions?limit=%d", limit), nil, &out)
+	return out, err
+}
+
 func (r remote) ReplayParked(ctx context.Context, instance string, ids []string) (int, error) {
 	return r.change(ctx, "/admin/parked/replay", instance, ids)
 }

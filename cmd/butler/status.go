@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"butler/internal/app"
+	"butler/api/operations"
 	"butler/messages"
 )
 
@@ -52,9 +52,9 @@ for an exit code that tells whether it is healthy.`,
 
 // status is the state of the service.
 type status struct {
-	State        string                 `json:"state"`
-	Components   []component            `json:"components"`
-	Destinations []app.DestinationState `json:"destinations"`
+	State        string                   `json:"state"`
+	Components   []component              `json:"components"`
+	Destinations []operations.Destination `json:"destinations"`
 	// Refused is the newest datagram that was refused, if any is kept.
 	Refused []messages.QuarantinedDatagram `json:"refused"`
 	// unlisted is the error of listing refused datagrams.
@@ -110,7 +110,7 @@ func printComponents(out io.Writer, list []component) error {
 	return table.Flush()
 }
 
-func printDestinations(out io.Writer, list []app.DestinationState) error {
+func printDestinations(out io.Writer, list []operations.Destination) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(out, "\nno destination is configured")
 		return err
@@ -125,7 +125,7 @@ func printDestinations(out io.Writer, list []app.DestinationState) error {
 }
 
 // condition is the condition of a delivery, and until when it lasts.
-func condition(d app.DestinationState) string {
+func condition(d operations.Destination) string {
 	text := shown(string(d.Condition))
 	if d.Condition != messages.Delivering && !d.Until.IsZero() {
 		text += " until " + moment(d.Until)

@@ -20,35 +20,18 @@ import (
 type admin struct{ gen *generation }
 
 // Destinations implements operations.Admin.
-func (d admin) Destinations(ctx context.Context) (any, error) {
+func (d admin) Destinations(ctx context.Context) ([]operations.Destination, error) {
 	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
 		return messages.DescribeDelivery{ReplyTo: to}
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]DestinationState, 0, len(reply.States))
+	out := make([]operations.Destination, 0, len(reply.States))
 	for _, s := range reply.States {
-		out = append(out, DestinationState(s))
+		out = append(out, operations.Destination(s))
 	}
 	return out, nil
-}
-
-// DestinationState is the JSON form of a messages.DeliveryState, a line of the list
-// of destinations.
-type DestinationState struct {
-	Instance    string                     `json:"destination"`
-	Integration string                     `json:"integration"`
-	Path        string                     `json:"key,omitempty"`
-	Condition   messages.DeliveryCondition `json:"condition"`
-	Until       time.Time                  `json:"until,omitzero"`
-	Queued      int                        `json:"queued"`
-	Retrying    int                        `json:"retrying"`
-	Attempts    int                        `json:"attempts"`
-	Parked      int                        `json:"parked"`
-	Oldest      time.Time                  `json:"oldest,omitzero"`
-	LastSuccess time.Time                  `json:"lastSuccess,omitzero"`
-	LastError   string                     `json:"lastError,omitempty"`
 }
 
 // Parked implements operations.Admin.

@@ -16,15 +16,25 @@ func (a *App) archive() explain.Archive {
 	}
 }
 
-// Explain implements operations.Admin.
+// Explain explains an execution to the commands.
 func (d admin) Explain(ctx context.Context, id string) (any, error) {
 	return d.gen.archive().Explain(ctx, id)
 }
 
-// explainer serves explanations to the REST API.
+// Latest lists the newest decisions for the commands.
+func (d admin) Latest(ctx context.Context, limit int) (any, error) {
+	return explainer{d.gen.App}.Latest(ctx, limit)
+}
+
+// explainer serves explanations to the servers.
 type explainer struct{ app *App }
 
-// Explain implements api.Explainer.
+// Latest implements operations.Explainer.
+func (e explainer) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
+	return e.app.trail.Latest(ctx, limit)
+}
+
+// Explain implements api.Explainer and operations.Explainer.
 func (e explainer) Explain(ctx context.Context, id string) (trail.Story, error) {
 	return e.app.archive().Explain(ctx, id)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"butler/api/operations"
 	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/journal"
@@ -68,9 +69,9 @@ func TestNumbers_aRemovedWebhookLeavesItsMessagesToNobody(t *testing.T) {
 		remove()
 		s.reload()
 		s.wantFirstParked()
-		var destinations []app.DestinationState
+		var destinations []operations.Destination
 		s.get("/admin/destinations", &destinations)
-		at := slices.IndexFunc(destinations, func(d app.DestinationState) bool { return d.Instance == "webhook/reload_task_failed/2" })
+		at := slices.IndexFunc(destinations, func(d operations.Destination) bool { return d.Instance == "webhook/reload_task_failed/2" })
 		if at < 0 || destinations[at].Path != "webhookNotification.reloadTaskFailure.webhooks[0]" {
 			t.Errorf("want the second webhook shown with its key of now, got %+v", destinations)
 		}

@@ -174,7 +174,22 @@ func (n *Notes) Flush(ctx context.Context) error {
 // Range calls visit for every kept record, oldest first, including damaged ones. It
 // stops at the first error of visit and returns it.
 func (n *Notes) Range(ctx context.Context, visit func(Record) error) error {
-	return n.log.Read(ctx, 0, func(seq Seq, record []byte) error {
+	return n.read(ctx, 0, visit)
+}
+
+// Tail is Range for the newest records only, as many as given. It reports whether there
+// are older ones.
+func (n *Notes) Tail(ctx context.Context, records int, visit func(Record) error) (older bool, err error) {
+	first, next := n.log.Bounds()
+	from := first
+	if uint64(next-first) > uint64(records) {
+		from = next - Seq(records)
+	}
+	return from > first, n.read(ctx, from, visit)
+}
+
+func (n *Notes) read(ctx context.Context, from Seq, visit func(Record) error) error {
+	return n.log.Read(ctx, from, func(seq Seq, record []byte) error {
 		content, err := decodeRecord(kindNotes, bytes.Clone(record))
 		return visit(Record{Seq: seq, At: content.at, Entries: content.entries, Damage: damaged(seq, err)})
 	})

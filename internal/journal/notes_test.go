@@ -209,3 +209,24 @@ func TestNotes_keepsEveryEntryOfAFlood(t *testing.T) {
 		}
 	})
 }
+
+func TestNotes_readsTheNewestRecordsOnly(t *testing.T) {
+	notes, _ := openNotes(t, memory.New(), journal.NotesOptions{KeepFor: time.Hour})
+	defer func() { _ = notes.Close(t.Context()) }()
+	for _, entry := range []string{"a", "b", "c"} {
+		notes.Add([]byte(entry))
+		flushed(t, notes)
+	}
+	for records, want := range map[int]string{0: "", 1: "c", 2: "bc", 3: "abc", 9: "abc"} {
+		got := ""
+		older, err := notes.Tail(t.Context(), records, func(r journal.Record) error {
+			for _, e := range r.Entries {
+				got += string(e)
+			}
+			return nil
+		})
+		if err != nil || got != want || older != (records < 3) {
+			t.Errorf("%d records: want %q, got %q, older %v, %v", records, want, got, older, err)
+		}
+	}
+}

@@ -18,6 +18,9 @@ type page struct{ entry []byte }
 func (p *page) Add(entry []byte)                                        { p.entry = bytes.Clone(entry) }
 func (p *page) Flush(context.Context) error                             { return nil }
 func (p *page) Range(context.Context, func(journal.Record) error) error { return nil }
+func (p *page) Tail(context.Context, int, func(journal.Record) error) (bool, error) {
+	return false, nil
+}
 
 func TestEntry_readsEveryVersion(t *testing.T) {
 	at := time.Date(2026, 5, 6, 12, 0, 0, 123_456_000, time.UTC)

@@ -220,11 +220,7 @@ func (t *teller) decision(d *Decision) {
 	for _, l := range d.Lookups {
 		t.step(l.step())
 	}
-	text := d.Text
-	if d.Alert != "" {
-		text = fmt.Sprintf("%s: %s, notified %d, not notified %d", d.Text, d.Alert, len(d.Notified), len(d.NotNotified))
-	}
-	text = strings.Join(append([]string{text}, d.Degraded...), "; ")
+	text := strings.Join(append([]string{d.summary()}, d.Degraded...), "; ")
 	if d.More > 0 {
 		text += fmt.Sprintf("; %d more are not listed", d.More)
 	}

@@ -30,6 +30,7 @@ type Notes interface {
 	Add(entry []byte)
 	Flush(ctx context.Context) error
 	Range(ctx context.Context, visit func(journal.Record) error) error
+	Tail(ctx context.Context, records int, visit func(journal.Record) error) (older bool, err error)
 }
 
 // Trail records steps. A nil Trail records nothing. It is safe for concurrent use.

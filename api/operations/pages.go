@@ -1,0 +1,185 @@
+package operations
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"embed"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"butler/api/web"
+	"butler/internal/trail"
+	"butler/internal/udp"
+)
+
+// Component is the health of one part of the service.
+type Component struct {
+	Name string `json:"name"`
+	// State is "up", "degraded" or "down".
+	State  string    `json:"state"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+// The pages for people show text that came over the network. The templates escape it,
+// and isolate what changes the direction of writing.
+//
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"moment":  func(at time.Time) string { return shownTime(at, time.DateTime) },
+	"instant": func(at time.Time) string { return shownTime(at, "2006-01-02 15:04:05.000") },
+	"look":    look,
+	"newest":  reversed,
+	"words":   func(label string) string { return strings.ReplaceAll(label, "_", " ") },
+}).ParseFS(pageFiles, "pages/*.html"))
+
+// pagePolicy lets a page style itself and send its form, and nothing else.
+const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// frame is what every page has.
+type frame struct {
+	Title   string
+	Refresh bool
+	// Trouble says what could not be shown.
+	Trouble []string
+}
+
+// indexPage is the state of the service at a glance.
+type indexPage struct {
+	frame
+	State      string
+	Ready      bool
+	Reason     string
+	Failing    []Component
+	Components []Component
+	// Own reports that the browser is on this machine; all that follows is empty otherwise.
+	Own          bool
+	Destinations []Destination
+	Headlines    []trail.Headline
+}
+
+// indexHeadlines is how many decisions the page lists.
+const indexHeadlines = 10
+
+// index serves the state of the service, problems first. It says what /health and
+// /readyz say; on this machine, what administrative calls say, too.
+func (s *operations) index(ctx *fasthttp.RequestCtx) {
+	var page indexPage
+	page.State, page.Components = s.opts.Health()
+	page.Ready, page.Reason = s.opts.Ready()
+	page.Title, page.Refresh = page.State, true
+	page.Failing = slices.DeleteFunc(slices.Clone(page.Components), func(c Component) bool { return c.State == "up" })
+	if page.Own = s.notOwn(ctx) == ""; page.Own {
+		call, cancel := web.Bounded()
+		defer cancel()
+		page.load(call, s.opts)
+	}
+	s.render(ctx, "index.html", page)
+}
+
+func (p *indexPage) load(ctx context.Context, from Options) {
+	var err error
+	if p.Destinations, err = from.Admin.Destinations(ctx); err != nil {
+		p.Trouble = append(p.Trouble, "The destinations cannot be listed: "+err.Error())
+	}
+	slices.SortStableFunc(p.Destinations, func(a, b Destination) int { return cmp.Compare(b.urgency(), a.urgency()) })
+	if p.Headlines, err = from.Explainer.Latest(ctx, indexHeadlines); err != nil {
+		p.Trouble = append(p.Trouble, "The newest decisions cannot be listed: "+err.Error())
+	}
+}
+
+// explainPage is the story of an execution, and the form to ask for another.
+type explainPage struct {
+	frame
+	Asked string
+	Story *trail.Story
+}
+
+// showExplanation serves the story of an execution to a browser on this machine.
+func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
+	if why := s.notOwn(ctx); why != "" {
+		fail(ctx, errForbidden, why)
+		return
+	}
+	page := explainPage{frame: frame{Title: "explain"}, Asked: string(bytes.TrimSpace(ctx.QueryArgs().Peek("execution")))}
+	switch {
+	case page.Asked == "":
+	case !udp.PossibleID(page.Asked):
+		page.Trouble = append(page.Trouble, "This is no ID: "+errNoExecution+".")
+	default:
+		call, cancel := web.Bounded()
+		defer cancel()
+		story, err := s.opts.Explainer.Explain(call, page.Asked)
+		if page.Story = &story; err != nil {
+			page.Story, page.Trouble = nil, append(page.Trouble, "The execution cannot be explained: "+err.Error())
+		}
+	}
+	s.render(ctx, "explain.html", page)
+}
+
+func (s *operations) render(ctx *fasthttp.RequestCtx, name string, page any) {
+	var out bytes.Buffer
+	if err := pages.ExecuteTemplate(&out, name, page); err != nil {
+		panic("BUG: " + name + ": " + err.Error())
+	}
+	web.SecurePage(&ctx.Response.Header)
+	ctx.Response.Header.Set("Content-Security-Policy", pagePolicy)
+	ctx.SetContentType("text/html; charset=utf-8")
+	ctx.SetStatusCode(http.StatusOK)
+	ctx.SetBody(out.Bytes())
+}
+
+// notOwn says why a page must not show what is kept of executions, "" if it may: the
+// browser has to be on this machine, and its user has to want the page. A web page of
+// another origin cannot read it, but could have it made again and again.
+func (s *operations) notOwn(ctx *fasthttp.RequestCtx) string {
+	if why := s.stranger(ctx); why != "" {
+		return why
+	}
+	for _, passedOn := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if len(ctx.Request.Header.Peek(passedOn)) > 0 {
+			return "this page is not shown through a proxy"
+		}
+	}
+	switch site := string(ctx.Request.Header.Peek("Sec-Fetch-Site")); site {
+	case "", "none", "same-origin":
+		return ""
+	default:
+		return "this page is not shown to other sites: open it by its address"
+	}
+}
+
+// shownTime shows a time in UTC, the zero time as a dash.
+func shownTime(at time.Time, layout string) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format(layout)
+}
+
+// look returns the style of a state of an execution or of a notice.
+func look(s trail.State) string {
+	switch s {
+	case trail.Delivered:
+		return "up"
+	case trail.Parked, trail.Dropped, trail.Unclear, trail.Refused, trail.Unknown:
+		return "degraded"
+	case trail.Waiting, trail.Suppressed, trail.Following, trail.Deciding, trail.Silent:
+	}
+	return ""
+}
+
+// reversed returns the executions with the newest first.
+func reversed(list []trail.Brief) []trail.Brief {
+	out := slices.Clone(list)
+	slices.Reverse(out)
+	return out
+}

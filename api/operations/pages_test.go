@@ -1,0 +1,161 @@
+package operations
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+
+	"butler/internal/trail"
+)
+
+// story is a story with hostile text in it, or of a task.
+func story(id string) trail.Story {
+	if id == "a task" {
+		return trail.Story{ExecutionID: id, State: trail.Unknown, OfTask: []trail.Brief{
+			{ExecutionID: "older", At: oneDay, State: trail.Delivered, Summary: "all delivered"},
+			{ExecutionID: "newer", At: oneDay, State: trail.Parked, Summary: "one parked"},
+		}}
+	}
+	return trail.Story{
+		ExecutionID: id, State: trail.Parked, Summary: "of 2 to be notified: 1 parked", TaskID: "0d815a99", TaskName: "Daily <sales>",
+		Steps:       []trail.Step{{At: oneDay, What: "received", Text: "task failed", Payload: "/scheduler-task-failed/;<script>"}},
+		Notices:     []trail.Notice{{Destination: "email/reload_task_failed", Recipient: "anna@example.com", State: trail.Parked, Reason: "refused <by> the server"}},
+		NotNotified: []trail.Verdict{{Destination: "slack/reload_task_failed", Reason: "no route"}},
+		Hints:       []string{"look at <the log>"},
+	}
+}
+
+// browse opens a page as a browser does.
+func (b *bench) browse(path string, header ...string) (*http.Response, string) {
+	b.t.Helper()
+	return b.do("GET", path, "", append([]string{AdminHeader + ": "}, header...)...)
+}
+
+func (b *bench) wantShown(page string, wanted ...string) {
+	b.t.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(page, want) {
+			b.t.Errorf("want %s in the page, got\n%s", want, page)
+		}
+	}
+}
+
+func TestIndex_showsTheStateAtAGlance(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/")
+	b.wantShown(page, `butler is <span class="degraded">`, "It accepts events.", "1 of 2 components needs attention", "no &lt;answer&gt;", "2031-05-06 14:23:45",
+		"<bdi>webhook/reload_task_failed/1</bdi><small><bdi>no &lt;connection&gt;", `<td class="number degraded">3</td>`,
+		"Daily &lt;sales&gt;", `href="/explain?execution=4c3b2a19%20%26"`)
+	if strings.Index(page, "<bdi>qrs") > strings.Index(page, "<bdi>ingest") || strings.Index(page, "<bdi>webhook/") > strings.Index(page, "<bdi>slack/") {
+		t.Errorf("want problems first, got\n%s", page)
+	}
+	b.ready, b.reason = false, "the journal cannot be written"
+	_, page = b.browse("/")
+	b.wantShown(page, "It accepts no events</strong>: <bdi>the journal cannot be written")
+}
+
+func TestIndex_saysWhatCannotBeShown(t *testing.T) {
+	b := newBench(t)
+	b.admin.err = errors.New("the <actor> is busy")
+	resp, page := b.browse("/")
+	b.wantShown(page, "butler is", "The destinations cannot be listed: the &lt;actor&gt; is busy", "The newest decisions cannot be listed")
+	if resp.StatusCode != http.StatusOK || strings.Contains(page, "nobody is notified") {
+		t.Errorf("want the page nevertheless, got %d", resp.StatusCode)
+	}
+}
+
+func TestPages_runAndFetchNothing(t *testing.T) {
+	b := newBench(t)
+	for _, path := range []string{"/", "/explain", "/explain?execution=4c3b2a19"} {
+		resp, page := b.browse(path)
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/html") {
+			t.Fatalf("%s: want a page, got %d %s", path, resp.StatusCode, got)
+		}
+		policy := resp.Header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: want a page that runs and fetches nothing, got the policy %q", path, policy)
+		}
+		for _, link := range regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+			if resp, _ := b.browse(link[1]); resp.StatusCode != http.StatusOK {
+				t.Errorf("%s: want %s to be there, got %d", path, link[1], resp.StatusCode)
+			}
+		}
+	}
+}
+
+func TestExplainPage_tellsTheStory(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/explain?execution=" + url.QueryEscape(" 4c3b2a19 "))
+	b.wantShown(page, `value="4c3b2a19"`, `<span class="degraded">parked`, "of 2 to be notified: 1 parked", "Daily &lt;sales&gt;",
+		"anna@example.com", "refused &lt;by&gt; the server", "not notified", "no route", ";&lt;script&gt;", "look at &lt;the log&gt;")
+	if got := b.admin.calls[0]; got.Instance != "4c3b2a19" {
+		t.Errorf("want the ID without blanks, got %q", got.Instance)
+	}
+	_, page = b.browse("/explain?execution=a+task")
+	b.wantShown(page, "Latest executions of task", "all delivered", `href="/explain?execution=newer"`)
+	if strings.Index(page, "newer") > strings.Index(page, "older") {
+		t.Errorf("want the newest first, got\n%s", page)
+	}
+}
+
+func TestExplainPage_asksForAnID(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/explain")
+	b.wantShown(page, `<input name="execution" value=""`)
+	_, page = b.browse("/explain?execution=" + strings.Repeat("x", 5000))
+	b.wantShown(page, "This is no ID")
+	if len(b.admin.calls) != 0 {
+		t.Errorf("want nothing asked, got %v", b.admin.calls)
+	}
+	b.admin.err = errors.New("the journal is closed")
+	_, page = b.browse("/explain?execution=4c3b2a19")
+	b.wantShown(page, "The execution cannot be explained: the journal is closed")
+}
+
+func TestPages_showWhatIsKeptToABrowserOnThisMachineOnly(t *testing.T) {
+	for _, row := range []struct {
+		name, remote, header, value string
+		own                         bool
+	}{
+		{"typed in", "127.0.0.1", "Sec-Fetch-Site", "none", true},
+		{"a link of a page", "::1", "Sec-Fetch-Site", "same-origin", true},
+		{"an old browser", "127.0.0.1", "", "", true},
+		{"a link of another site", "127.0.0.1", "Sec-Fetch-Site", "cross-site", false},
+		{"a page on another port", "127.0.0.1", "Sec-Fetch-Site", "same-site", false},
+		{"another machine", "10.0.0.7", "", "", false},
+		{"a name that was pointed here", "127.0.0.1", "Host", "attacker.example.com", false},
+		{"a proxy on this machine", "127.0.0.1", "X-Forwarded-For", "10.0.0.7", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := newBench(t)
+			get := func(path string) *fasthttp.Response {
+				var ctx fasthttp.RequestCtx
+				var req fasthttp.Request
+				req.SetRequestURI("http://127.0.0.1:9997" + path)
+				req.Header.Set(row.header, row.value)
+				if row.header == "Host" {
+					req.SetHost(row.value)
+				}
+				ctx.Init(&req, &net.TCPAddr{IP: net.ParseIP(row.remote), Port: 40000}, nil)
+				b.server.Handle(&ctx)
+				return &ctx.Response
+			}
+			index := get("/")
+			if page := string(index.Body()); index.StatusCode() != http.StatusOK || strings.Contains(page, "sales") != row.own || strings.Contains(page, "webhook/") != row.own {
+				t.Errorf("want decisions and destinations shown: %v, got %d\n%s", row.own, index.StatusCode(), page)
+			}
+			if got := get("/explain?execution=4c3b2a19").StatusCode(); (got == http.StatusOK) != row.own || !row.own && got != errForbidden.Status {
+				t.Errorf("want the story shown: %v, got %d", row.own, got)
+			}
+			if asked := len(b.admin.calls) > 0; asked != row.own {
+				t.Errorf("want the service asked: %v, got %v", row.own, b.admin.calls)
+			}
+		})
+	}
+}
