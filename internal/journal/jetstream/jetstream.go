@@ -95,20 +95,38 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if s.lock, err = lockDir(opts.Dir); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	if err := s.inspect(); err != nil {
+	if err = s.makeRoom(probe); err == nil {
+		err = s.inspect()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 	}
-	s.keepReserve()
+	if !s.full {
+		s.keepReserve()
+	}
 	if s.engine, err = startEngine(s.opts, s.log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal: %w", err), s.lock.release())
 	}
 	return s, nil
 }
 
+// makeRoom gives up the reserve on a disk without room to start a server, as probe finds.
+func (s *Store) makeRoom(probe func(dir string, size int) error) error {
+	err := probe(s.opts.Dir, roomToStart)
+	if errors.Is(err, journal.ErrFull) {
+		s.log.Warn("journal starts on a full disk, with the space that it has in reserve", logx.Path(s.opts.Dir))
+		s.full = true
+		dropReserve(s.opts.Dir)
+		err = probe(s.opts.Dir, roomToStart)
+	}
+	return err
+}
+
 // inspect checks and repairs the files that the previous process left.
 func (s *Store) inspect() error {
 	found, err := inspect(s.opts.Dir, s.log)
 	if err != nil && errors.Is(storageError(err), journal.ErrFull) { // repairs need space
+		s.full = true
 		dropReserve(s.opts.Dir)
 		found, err = inspect(s.opts.Dir, s.log)
 	}
