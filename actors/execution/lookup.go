@@ -132,11 +132,11 @@ func (m *Machine) executionFound(now time.Time, w *work, in messages.LookupExecu
 		w.setResult(in.Execution)
 	}
 	if w.needs.FinalState && w.finalLeft > 0 {
-		return m.finalStateLooked(now, w)
+		return m.finalStateLooked(now, w, in.Failure)
 	}
 	switch {
 	case in.Failure.Kind == messages.FailureNotFound:
-		w.addMissing("the Qlik Repository Service has no execution result of the task")
+		w.addMissing(noResult)
 	case in.Failure.Failed():
 		return m.lookupFailed(now, w, askExecution, in.Failure)
 	}
@@ -153,16 +153,26 @@ func (m *Machine) awaitEnd(now time.Time, w *work) []Effect {
 	return m.proceed(now, w)
 }
 
+const noResult = "the Qlik Repository Service has no execution result of the task"
+
 // finalStateLooked counts one look at an execution result that should become final. A failed look-up counts, too.
-func (m *Machine) finalStateLooked(now time.Time, w *work) []Effect {
+func (m *Machine) finalStateLooked(now time.Time, w *work, failure messages.Failure) []Effect {
 	w.finalLeft--
 	w.finalState = w.alert.Execution.FinishedSuccessfully()
 	if !w.finalState && w.finalLeft > 0 {
 		return []Effect{m.repeat(now, w, askExecution, m.rules.FinalEvery)}
 	}
 	w.finalLeft = 0
-	if w.wantsScriptLog() {
+	switch {
+	case w.wantsScriptLog(): // it comes with the result
 		return []Effect{m.ask(w, askScriptLog)}
+	case w.alert.Execution.Known:
+	case !failure.Failed(), failure.Kind == messages.FailureNotFound:
+		w.addMissing(noResult)
+	case failure.Retryable():
+		w.addMissing("the execution result could not be looked up: " + failure.Text)
+	default:
+		w.addMissing(refused(askExecution, failure))
 	}
 	return m.proceed(now, w)
 }
@@ -193,11 +203,15 @@ func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure mes
 	if failure.Retryable() {
 		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
 	}
-	w.addMissing(fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text))
+	w.addMissing(refused(what, failure))
 	if what == askTask {
 		return m.decideWithoutTask(now, w)
 	}
 	return m.proceed(now, w)
+}
+
+func refused(what request, failure messages.Failure) string {
+	return fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text)
 }
 
 // repeat queues a look-up for the next RetryDue.

@@ -1026,6 +1026,33 @@ func TestMachine_saysThatASuccessWasNeverSeenToEnd(t *testing.T) {
 	}
 }
 
+// The event may be of a task whose log nobody wants, so that nothing else tells of it.
+func TestMachine_saysThatTheResultOfASuccessCannotBeHad(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		failure messages.Failure
+		want    string
+	}{
+		{"out of reach", messages.Failure{Kind: messages.FailureUnavailable, Text: "connection refused"}, "connection refused"},
+		{"not there", messages.Failure{Kind: messages.FailureNotFound, Text: "no result"}, "has no execution result"},
+		{"refused", messages.Failure{Kind: messages.FailureRejected, Text: "forbidden"}, "forbidden"},
+	} {
+		repo := known(qlik.TaskPreload)
+		repo.fail = func(command any) messages.Failure {
+			if _, result := command.(messages.LookupExecution); result {
+				return row.failure
+			}
+			return messages.Failure{}
+		}
+		w := newWorld(t, everyKind(destination.Needs{Execution: true, FinalState: true}), repo.answer)
+		w.observe(0, event(messages.FamilySucceeded), 0)
+		w.run(time.Hour)
+		if got := w.alert().Degraded; len(got) != 1 || !strings.Contains(got[0], row.want) {
+			t.Errorf("%s: want %q said, got %q, asked %v", row.name, row.want, got, lookups(w.asked))
+		}
+	}
+}
+
 func TestMachine_asksOnceForTheLogOfASuccessOfWhichNothingIsKnown(t *testing.T) {
 	repo, looks := known(qlik.TaskReload), 0
 	repo.fail = func(command any) messages.Failure {
