@@ -157,6 +157,32 @@ func TestServers_endWhatIsTooMuchOrNoRequest(t *testing.T) {
 	}
 }
 
+// A request whose end two readers would see in two places hides another one from a proxy:
+// it is refused, and nothing that follows it is read.
+func TestServers_refuseARequestWhoseEndIsInDoubt(t *testing.T) {
+	addresses := servers(t, func(*web.Server) {})
+	const second = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	for name, first := range map[string]string{
+		"length and chunks":  "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunks and length":  "POST / HTTP/1.1\r\nHost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+		"nothing but itself": "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n",
+		"chunks of HTTP/1.0": "POST / HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		for server, url := range addresses {
+			t.Run(name+"/"+server, func(t *testing.T) {
+				i := intrude(t, url)
+				if _, err := io.WriteString(i, first+second); err != nil {
+					t.Fatal(err)
+				}
+				answer, err := io.ReadAll(i)
+				if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || strings.Count(string(answer), "HTTP/1.1 ") != 1 {
+					t.Errorf("want one 400, and then the end, got %q, %v", answer, err)
+				}
+			})
+		}
+	}
+}
+
 // Who says more than is read is told so, and may say it to the end: a connection that
 // is reset takes the answer with it.
 func TestServers_answerWhoSaysTooMuch(t *testing.T) {

@@ -8,6 +8,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,11 @@ func New(listener net.Listener, handler fasthttp.RequestHandler, broken func(*fa
 func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.RequestCtx, error)) *fasthttp.Server {
 	s.handle = handler
 	serve := func(ctx *fasthttp.RequestCtx) {
+		if doubtful(&ctx.Request.Header) {
+			broken(ctx, errDoubtful)
+			ctx.SetConnectionClose()
+			return
+		}
 		s.latest().handle(ctx)
 		if s.leaving.Load() {
 			ctx.SetConnectionClose()
@@ -83,6 +89,25 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 		Logger:                       silent{},
 	}
 }
+
+var errDoubtful = errors.New("the request does not say clearly where it ends: " +
+	"send either Content-Length, or Transfer-Encoding: chunked over HTTP/1.1")
+
+// doubtful reports whether a proxy may see the end of a request elsewhere than fasthttp,
+// which prefers chunks to a length and keeps the connection. What follows the end could
+// then be a request that the proxy has not seen (RFC 9112, section 6.1).
+func doubtful(head *fasthttp.RequestHeader) bool {
+	var length, coding bool
+	for line := range bytes.Lines(head.RawHeaders()) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		length = length || bytes.EqualFold(name, []byte(fasthttp.HeaderContentLength))
+		coding = coding || bytes.EqualFold(name, []byte(fasthttp.HeaderTransferEncoding))
+	}
+	return coding && (length || head.ContentLength() != chunked || !head.IsHTTP11())
+}
+
+// chunked is fasthttp's ContentLength of a request that is sent in chunks.
+const chunked = -1
 
 // SetTimeouts replaces the time for reading a request and for waiting for the next one
 // over a connection. It must be called before Serve; the tests shorten them.
