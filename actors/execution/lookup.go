@@ -246,12 +246,29 @@ func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	if w.waitsForFinalState() {
 		w.addMissing(fmt.Sprintf("the execution result did not become final within %s", m.rules.DegradedAfter))
 	} else {
-		w.addMissing(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
+		w.addMissing(fmt.Sprintf("the Qlik Repository Service did not answer within %s%s", m.rules.DegradedAfter, w.lastFailure()))
 	}
 	if w.phase == phaseTask {
 		return m.decideWithoutTask(now, w)
 	}
 	return m.decide(now, w)
+}
+
+// lastFailure is the part of a sentence with the newest failure of a look-up that is
+// still open, "" if there is none.
+func (w *work) lastFailure() string {
+	for _, l := range slices.Backward(w.looked) {
+		if l.Failure != "" && w.lacks(l.What) {
+			return fmt.Sprintf("; the last failure of the %s look-up: %s", l.What, l.Failure)
+		}
+	}
+	return ""
+}
+
+// lacks reports whether the look-up with that name is still open.
+func (w *work) lacks(name string) bool {
+	return slices.ContainsFunc(w.waiting, func(l lookup) bool { return requestNames[l.what] == name }) ||
+		slices.ContainsFunc(w.failed, func(what request) bool { return requestNames[what] == name })
 }
 
 // waitsForFinalState reports whether the only open look-up is that of an execution

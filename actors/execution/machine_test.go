@@ -185,10 +185,11 @@ func TestMachine_goesOnWithoutWhatIsMissing(t *testing.T) {
 		{"app gone", failing[messages.LookupApp](messages.FailureNotFound), "the app does not exist"},
 		{"owner gone", failing[messages.LookupOwner](messages.FailureNotFound), "owner does not exist"},
 		{"script log refused", failing[messages.FetchScriptLog](messages.FailureRejected), "script log could not be fetched"},
-		{"script log never within reach", failing[messages.FetchScriptLog](messages.FailureUnavailable), "did not answer within 30s"},
+		{"script log never within reach", failing[messages.FetchScriptLog](messages.FailureUnavailable), "did not answer within 30s; the last failure of the script log look-up: because"},
 		{"look-up refused", failing[messages.LookupApp](messages.FailureRejected), "app look-up was refused"},
 		{"task look-up refused", failing[messages.LookupTask](messages.FailureRejected), "task look-up was refused"},
-		{"app never answers", failing[messages.LookupApp](messages.FailureTimeout), "did not answer within 30s"},
+		{"app never answers", failing[messages.LookupApp](messages.FailureTimeout), "did not answer within 30s; the last failure of the app look-up: because"},
+		{"task never answers", failing[messages.LookupTask](messages.FailureInvalid), "did not answer within 30s; the last failure of the task look-up: because"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
