@@ -74,6 +74,7 @@ func (m *Machine) followed(now time.Time, w *work, in *messages.LookupTaskReply)
 		return []Effect{m.armPoll(w, now.Add(m.rules.PollEvery))}
 	}
 	w.learn(in)
+	w.missing = nil // it was the task, if anything
 	if in.Task.Type != qlik.TaskDistribute {
 		return m.endWithoutAlert(now, w, OutcomeNotDistribute)
 	}

@@ -511,8 +511,8 @@ func TestMachine_followsUntilTheQRSAnswers(t *testing.T) {
 	}
 	repo.fail = nil
 	w.run(time.Hour)
-	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded {
-		t.Errorf("got %s", got.Kind)
+	if got := w.alert(); got.Kind != messages.DistributeTaskSucceeded || len(got.Degraded) > 0 {
+		t.Errorf("want a success of which nothing is missing, got %s %q", got.Kind, got.Degraded)
 	}
 }
 
