@@ -12,8 +12,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxBytes is the longest topic of the protocol.
-const maxBytes = 65_535
+const (
+	// maxBytes is the longest topic of the protocol.
+	maxBytes = 65_535
+	// maxSeparators is what Mosquitto takes; with more it ends the connection.
+	maxSeparators = 200
+)
 
 // Check returns why a text is not a valid name to publish to, nil when it is.
 func Check(name string) error {
@@ -65,8 +69,18 @@ func checkText(s string) error {
 		return errors.New("is not valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return errors.New("holds control characters")
+	case strings.ContainsFunc(s, isNoncharacter):
+		return errors.New("holds code points that are no characters")
+	case strings.Count(s, "/") > maxSeparators:
+		return errors.New("has too many levels")
 	}
 	return nil
+}
+
+// isNoncharacter reports whether Unicode has reserved a code point for ever. A broker may
+// end the connection of a client that sends one; Mosquitto does.
+func isNoncharacter(r rune) bool {
+	return r&0xFFFE == 0xFFFE || r >= 0xFDD0 && r <= 0xFDEF
 }
 
 // maxLevel bounds a level that Level returns, in characters.

@@ -28,6 +28,11 @@ func TestCheck_acceptsWhatEveryBrokerTakes(t *testing.T) {
 		{"NUL", "a\x00b", false, false},
 		{"line break", "a\nb", false, false},
 		{"no UTF-8", "a\xffb", false, false},
+		{"no character", "a\ufffe", false, false},
+		{"no character of another plane", "\U0001ffff", false, false},
+		{"no character in the middle of a block", "\ufdd0b", false, false},
+		{"the most levels", strings.Repeat("/", 200), true, true},
+		{"too many levels", strings.Repeat("/", 201), false, false},
 	} {
 		t.Run(row.label, func(t *testing.T) {
 			if err := topic.Check(row.topic); (err == nil) != row.name {
