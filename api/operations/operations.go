@@ -25,6 +25,7 @@ import (
 	"butler/api/web"
 	"butler/internal/logx"
 	"butler/internal/udp"
+	"butler/messages"
 )
 
 // Options are what the server serves.
@@ -57,14 +58,14 @@ type Admin interface {
 	Destinations(ctx context.Context) ([]Destination, error)
 	// Parked lists parked notices of an instance, of all instances of a destination,
 	// or of all for "". A name that means none is a DestinationError.
-	Parked(ctx context.Context, instance string, limit int) (any, error)
+	Parked(ctx context.Context, instance string, limit int) ([]ParkedNotice, error)
 	// ReplayParked sends parked notices again; no ids means all of instance. What
 	// could not be done for some of them is a PartlyError.
 	ReplayParked(ctx context.Context, instance string, ids []string) (count int, err error)
 	// DropParked removes parked notices for good, in the same way.
 	DropParked(ctx context.Context, instance string, ids []string) (count int, err error)
 	// Quarantine lists the newest refused datagrams.
-	Quarantine(ctx context.Context, limit int) (any, error)
+	Quarantine(ctx context.Context, limit int) ([]messages.QuarantinedDatagram, error)
 	// Alerts lists the alerts that are kept of an execution, or would follow from its events.
 	Alerts(ctx context.Context, execution string) (any, error)
 }
@@ -112,7 +113,9 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r := router.New()
 	r.HandleMethodNotAllowed = true
 	r.GET("/", s.index)
-	r.GET("/explain", s.showExplanation)
+	r.GET("/explain", s.own(s.showExplanation))
+	r.GET("/parked", s.own(s.showParked))
+	r.GET("/refused", s.own(s.showRefused))
 	r.GET("/metrics", fasthttpadaptor.NewFastHTTPHandler(s.opts.Metrics))
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)

@@ -72,8 +72,8 @@ func (a *admin) Latest(_ context.Context, limit int) ([]trail.Headline, error) {
 		a.note(adminCall{What: "executions", Limit: limit})
 }
 
-func (a *admin) Parked(_ context.Context, instance string, limit int) (any, error) {
-	return []string{"a parked notice"}, a.note(adminCall{What: "parked", Instance: instance, Limit: limit})
+func (a *admin) Parked(_ context.Context, instance string, limit int) ([]ParkedNotice, error) {
+	return []ParkedNotice{{ID: "n1", ExecutionID: "4c3b2a19", TaskName: "Daily <sales>", Destination: "email/x", Reason: "550 <no>", ParkedAt: oneDay}}, a.note(adminCall{What: "parked", Instance: instance, Limit: limit})
 }
 
 func (a *admin) ReplayParked(_ context.Context, instance string, ids []string) (int, error) {
@@ -93,8 +93,8 @@ func (a *admin) Alerts(_ context.Context, execution string) (any, error) {
 	return []string{"an alert"}, a.note(adminCall{What: "alerts", Instance: execution})
 }
 
-func (a *admin) Quarantine(_ context.Context, limit int) (any, error) {
-	return []string{"a datagram"}, a.note(adminCall{What: "quarantine", Limit: limit})
+func (a *admin) Quarantine(_ context.Context, limit int) ([]messages.QuarantinedDatagram, error) {
+	return []messages.QuarantinedDatagram{{Reason: "unknown_type", Detail: "what is <this>?", At: oneDay, Payload: "<nonsense>"}}, a.note(adminCall{What: "quarantine", Limit: limit})
 }
 
 // bench is a listening server with everything behind it scripted.
@@ -180,8 +180,9 @@ func TestServer_answers(t *testing.T) {
 		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
 		{"destinations", "GET", "/admin/destinations", "", `[{"destination":"slack/reload_task_failed","integration":"","condition":"ok","queued":0,"retrying":0,"attempts":0,"parked":0,"lastSuccess":"2031-05-06T14:23:45Z"},` +
 			`{"destination":"webhook/reload_task_failed/1","integration":"","condition":"breaker_open","queued":6,"retrying":0,"attempts":0,"parked":3,"oldest":"2031-05-06T14:23:45Z","lastError":"no \u003cconnection\u003e"}]` + "\n"},
-		{"parked notices", "GET", "/admin/parked", "", `["a parked notice"]` + "\n"},
-		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `["a datagram"]` + "\n"},
+		{"parked notices", "GET", "/admin/parked", "", `[{"id":"n1","alert":"","executionId":"4c3b2a19","taskName":"Daily \u003csales\u003e","destination":"email/x","cause":"",` +
+			`"reason":"550 \u003cno\u003e","attempts":0,"queuedAt":"0001-01-01T00:00:00Z","parkedAt":"2031-05-06T14:23:45Z"}]` + "\n"},
+		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `[{"id":0,"reason":"unknown_type","detail":"what is \u003cthis\u003e?","source":"","at":"2031-05-06T14:23:45Z","size":0,"payload":"\u003cnonsense\u003e"}]` + "\n"},
 		{"alerts", "GET", "/admin/alerts?execution=e1", "", `["an alert"]` + "\n"},
 		{"replay", "POST", "/admin/parked/replay", `{"all": true}`, `{"count":2}` + "\n"},
 		{"drop", "POST", "/admin/parked/drop", `{"ids": ["a", "b"]}`, `{"count":2}` + "\n"},

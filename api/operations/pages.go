@@ -16,6 +16,7 @@ import (
 	"butler/api/web"
 	"butler/internal/trail"
 	"butler/internal/udp"
+	"butler/messages"
 )
 
 // Component is the health of one part of the service.
@@ -64,6 +65,8 @@ type indexPage struct {
 	Own          bool
 	Destinations []Destination
 	Headlines    []trail.Headline
+	// Refused is the newest refused datagram, if there is any.
+	Refused []messages.QuarantinedDatagram
 }
 
 // indexHeadlines is how many decisions the page lists.
@@ -94,6 +97,9 @@ func (p *indexPage) load(ctx context.Context, from Options) {
 	if p.Headlines, err = from.Explainer.Latest(ctx, indexHeadlines); err != nil {
 		p.Trouble = append(p.Trouble, "The newest decisions cannot be listed: "+err.Error())
 	}
+	if p.Refused, err = from.Admin.Quarantine(ctx, 1); err != nil {
+		p.Trouble = append(p.Trouble, "Refused datagrams cannot be listed: "+err.Error())
+	}
 }
 
 // explainPage is the story of an execution, and the form to ask for another.
@@ -103,12 +109,8 @@ type explainPage struct {
 	Story *trail.Story
 }
 
-// showExplanation serves the story of an execution to a browser on this machine.
+// showExplanation serves the story of an execution.
 func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
-	if why := s.notOwn(ctx); why != "" {
-		fail(ctx, errForbidden, why)
-		return
-	}
 	page := explainPage{frame: frame{Title: "explain"}, Asked: string(bytes.TrimSpace(ctx.QueryArgs().Peek("execution")))}
 	switch {
 	case page.Asked == "":
@@ -123,6 +125,53 @@ func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
 		}
 	}
 	s.render(ctx, "explain.html", page)
+}
+
+// parkedPage lists parked notices.
+type parkedPage struct {
+	frame
+	Limit   int
+	Notices []ParkedNotice
+}
+
+func (s *operations) showParked(ctx *fasthttp.RequestCtx) {
+	page := parkedPage{frame: frame{Title: "parked messages"}, Limit: defaultList}
+	call, cancel := web.Bounded()
+	defer cancel()
+	var err error
+	if page.Notices, err = s.opts.Admin.Parked(call, "", page.Limit); err != nil {
+		page.Trouble = append(page.Trouble, "They cannot be listed: "+err.Error())
+	}
+	s.render(ctx, "parked.html", page)
+}
+
+// refusedPage lists the quarantine.
+type refusedPage struct {
+	frame
+	Limit     int
+	Datagrams []messages.QuarantinedDatagram
+}
+
+func (s *operations) showRefused(ctx *fasthttp.RequestCtx) {
+	page := refusedPage{frame: frame{Title: "refused datagrams"}, Limit: defaultList}
+	call, cancel := web.Bounded()
+	defer cancel()
+	var err error
+	if page.Datagrams, err = s.opts.Admin.Quarantine(call, page.Limit); err != nil {
+		page.Trouble = append(page.Trouble, "They cannot be listed: "+err.Error())
+	}
+	s.render(ctx, "refused.html", page)
+}
+
+// own admits a browser on this machine.
+func (s *operations) own(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if why := s.notOwn(ctx); why != "" {
+			fail(ctx, errForbidden, why)
+			return
+		}
+		next(ctx)
+	}
 }
 
 func (s *operations) render(ctx *fasthttp.RequestCtx, name string, page any) {

@@ -72,7 +72,7 @@ func TestIndex_saysWhatCannotBeShown(t *testing.T) {
 
 func TestPages_runAndFetchNothing(t *testing.T) {
 	b := newBench(t)
-	for _, path := range []string{"/", "/explain", "/explain?execution=4c3b2a19"} {
+	for _, path := range []string{"/", "/explain", "/explain?execution=4c3b2a19", "/parked", "/refused"} {
 		resp, page := b.browse(path)
 		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/html") {
 			t.Fatalf("%s: want a page, got %d %s", path, resp.StatusCode, got)
@@ -101,6 +101,19 @@ func TestExplainPage_tellsTheStory(t *testing.T) {
 	b.wantShown(page, "Latest executions of task", "all delivered", `href="/explain?execution=newer"`)
 	if strings.Index(page, "newer") > strings.Index(page, "older") {
 		t.Errorf("want the newest first, got\n%s", page)
+	}
+}
+
+func TestPages_listWhatIsParkedAndWhatWasRefused(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/parked")
+	b.wantShown(page, "2031-05-06 14:23:45", "Daily &lt;sales&gt;", "550 &lt;no&gt;", `href="/explain?execution=4c3b2a19"`)
+	_, page = b.browse("/refused")
+	b.wantShown(page, "2031-05-06 14:23:45", "unknown type: what is &lt;this&gt;?", "&lt;nonsense&gt;")
+	b.admin.err = errors.New("the <journal> is closed")
+	for _, path := range []string{"/parked", "/refused"} {
+		_, page = b.browse(path)
+		b.wantShown(page, "They cannot be listed: the &lt;journal&gt; is closed")
 	}
 }
 
@@ -150,8 +163,10 @@ func TestPages_showWhatIsKeptToABrowserOnThisMachineOnly(t *testing.T) {
 			if page := string(index.Body()); index.StatusCode() != http.StatusOK || strings.Contains(page, "sales") != row.own || strings.Contains(page, "webhook/") != row.own {
 				t.Errorf("want decisions and destinations shown: %v, got %d\n%s", row.own, index.StatusCode(), page)
 			}
-			if got := get("/explain?execution=4c3b2a19").StatusCode(); (got == http.StatusOK) != row.own || !row.own && got != errForbidden.Status {
-				t.Errorf("want the story shown: %v, got %d", row.own, got)
+			for _, path := range []string{"/explain?execution=4c3b2a19", "/parked", "/refused"} {
+				if got := get(path).StatusCode(); (got == http.StatusOK) != row.own || !row.own && got != errForbidden.Status {
+					t.Errorf("%s: want it shown: %v, got %d", path, row.own, got)
+				}
 			}
 			if asked := len(b.admin.calls) > 0; asked != row.own {
 				t.Errorf("want the service asked: %v, got %v", row.own, b.admin.calls)

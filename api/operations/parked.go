@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -16,6 +17,21 @@ import (
 	"butler/internal/logx"
 	"butler/internal/text"
 )
+
+// ParkedNotice is the JSON form of a parked notice.
+type ParkedNotice struct {
+	ID          string    `json:"id"`
+	Alert       string    `json:"alert"`
+	ExecutionID string    `json:"executionId"`
+	TaskName    string    `json:"taskName"`
+	Destination string    `json:"destination"`
+	Recipient   string    `json:"recipient,omitempty"`
+	Cause       string    `json:"cause"`
+	Reason      string    `json:"reason"`
+	Attempts    int       `json:"attempts"`
+	QueuedAt    time.Time `json:"queuedAt"`
+	ParkedAt    time.Time `json:"parkedAt"`
+}
 
 // The calls about parked notices: what is kept, sent again or dropped.
 

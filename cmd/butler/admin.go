@@ -17,11 +17,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"butler/api/operations"
 	"butler/config"
 	"butler/internal/address"
 	"butler/internal/app"
 	"butler/internal/oserr"
 	"butler/internal/text"
+	"butler/internal/trail"
+	"butler/messages"
 )
 
 // adminOptions locate what a command works on: the running service, or its journal
@@ -42,17 +45,17 @@ func (o *adminOptions) register(cmd *cobra.Command) {
 // adminClient is what the commands use: the running service over HTTP, or its journal.
 type adminClient interface {
 	explainClient
-	Parked(ctx context.Context, instance string, limit int) (any, error)
+	Parked(ctx context.Context, instance string, limit int) ([]operations.ParkedNotice, error)
 	ReplayParked(ctx context.Context, instance string, ids []string) (int, error)
 	DropParked(ctx context.Context, instance string, ids []string) (int, error)
-	Quarantine(ctx context.Context, limit int) (any, error)
+	Quarantine(ctx context.Context, limit int) ([]messages.QuarantinedDatagram, error)
 	Alerts(ctx context.Context, execution string) (any, error)
 }
 
 // explainClient is the part that tells what became of executions.
 type explainClient interface {
-	Explain(ctx context.Context, execution string) (any, error)
-	Latest(ctx context.Context, limit int) (any, error)
+	Explain(ctx context.Context, execution string) (trail.Story, error)
+	Latest(ctx context.Context, limit int) ([]trail.Headline, error)
 }
 
 // with calls use with the running service, or with the journal of a service that is
@@ -164,25 +167,11 @@ func addressOf(o config.Operations) string {
 // nobodyListens reports whether a connection was refused because nobody listens.
 func nobodyListens(err error) bool { return oserr.Is(err, syscall.ECONNREFUSED) }
 
-// convert decodes a listing into its type, whether it came over HTTP or from the journal.
-func convert(found, into any) error {
-	raw, err := json.Marshal(found)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, into)
-}
-
 // noteLimit tells, on standard error, that a listing may end at its --limit.
-func noteLimit(cmd *cobra.Command, found any, limit int) error {
-	var list []json.RawMessage
-	if err := convert(found, &list); err != nil {
-		return err
-	}
-	if len(list) == limit {
+func noteLimit(cmd *cobra.Command, found, limit int) {
+	if found == limit {
 		fmt.Fprintf(cmd.ErrOrStderr(), "butler: there may be more than these %d: see --limit\n", limit)
 	}
-	return nil
 }
 
 func printJSON(out io.Writer, body any) error {

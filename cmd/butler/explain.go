@@ -51,13 +51,9 @@ listed. When the service does not run, its journal is read.`,
 }
 
 // printHeadlines prints the newest decisions.
-func printHeadlines(out io.Writer, found any, asJSON bool) error {
+func printHeadlines(out io.Writer, list []trail.Headline, asJSON bool) error {
 	if asJSON {
-		return printJSON(out, found)
-	}
-	var list []trail.Headline
-	if err := convert(found, &list); err != nil {
-		return err
+		return printJSON(out, list)
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(out, "no decision is recorded; see journal.trailFor")
@@ -76,13 +72,11 @@ var errUnknown = errors.New("nothing is known of this execution")
 
 // printStory prints a story, or the latest executions when the ID is that of a task.
 // For an unknown execution it prints the story and returns errUnknown.
-func printStory(out io.Writer, found any, asJSON bool) error {
-	var s trail.Story
-	err := convert(found, &s)
+func printStory(out io.Writer, s trail.Story, asJSON bool) error {
+	var err error
 	switch {
-	case err != nil:
 	case asJSON:
-		err = printJSON(out, found)
+		err = printJSON(out, s)
 	case len(s.OfTask) > 0:
 		err = listExecutions(out, s)
 	default:

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"butler/internal/app"
+	"butler/api/operations"
 )
 
 // parkedOptions select parked notices.
@@ -51,7 +51,8 @@ func newParkedList(o *parkedOptions) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(printParked(cmd.OutOrStdout(), found, o.asJSON), noteLimit(cmd, found, o.limit))
+				noteLimit(cmd, len(found), o.limit)
+				return printParked(cmd.OutOrStdout(), found, o.asJSON)
 			})
 		},
 	}
@@ -105,10 +106,9 @@ func printCount(out io.Writer, n int, done string, asJSON bool) error {
 	return err
 }
 
-func printParked(out io.Writer, found any, asJSON bool) error {
-	var list []app.ParkedNotice
-	if err := convert(found, &list); err != nil || asJSON {
-		return errors.Join(err, printJSON(out, found))
+func printParked(out io.Writer, list []operations.ParkedNotice, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, list)
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(out, "no notice is parked")

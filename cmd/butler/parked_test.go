@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"butler/internal/app"
+	"butler/api/operations"
 	"butler/internal/trail"
 )
 
 func TestParkedList_namesTheExecution(t *testing.T) {
 	var out bytes.Buffer
-	found := []app.ParkedNotice{{ID: "n1", ExecutionID: "7f0b1f3e", TaskName: "Daily sales", Destination: "email/a", Attempts: 3, Reason: "550"}}
+	found := []operations.ParkedNotice{{ID: "n1", ExecutionID: "7f0b1f3e", TaskName: "Daily sales", Destination: "email/a", Attempts: 3, Reason: "550"}}
 	if err := printParked(&out, found, false); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -32,7 +31,8 @@ sends events and nobody is notified.`,
 				if err != nil {
 					return err
 				}
-				return errors.Join(printQuarantine(cmd.OutOrStdout(), found, o.asJSON), noteLimit(cmd, found, limit))
+				noteLimit(cmd, len(found), limit)
+				return printQuarantine(cmd.OutOrStdout(), found, o.asJSON)
 			})
 		},
 	}
@@ -41,10 +41,9 @@ sends events and nobody is notified.`,
 	return cmd
 }
 
-func printQuarantine(out io.Writer, found any, asJSON bool) error {
-	var list []messages.QuarantinedDatagram
-	if err := convert(found, &list); err != nil || asJSON {
-		return errors.Join(err, printJSON(out, found))
+func printQuarantine(out io.Writer, list []messages.QuarantinedDatagram, asJSON bool) error {
+	if asJSON {
+		return printJSON(out, list)
 	}
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(out, "no datagram was refused")

@@ -45,14 +45,14 @@ func isOther(err error) bool {
 // remoteTimeout bounds one call.
 const remoteTimeout = 30 * time.Second
 
-func (r remote) Parked(ctx context.Context, instance string, limit int) (any, error) {
-	var out []app.ParkedNotice
+func (r remote) Parked(ctx context.Context, instance string, limit int) ([]operations.ParkedNotice, error) {
+	var out []operations.ParkedNotice
 	query := url.Values{"instance": {instance}, "limit": {strconv.Itoa(limit)}}
 	err := r.call(ctx, http.MethodGet, "/admin/parked?"+query.Encode(), nil, &out)
 	return out, err
 }
 
-func (r remote) Quarantine(ctx context.Context, limit int) (any, error) {
+func (r remote) Quarantine(ctx context.Context, limit int) ([]messages.QuarantinedDatagram, error) {
 	var out []messages.QuarantinedDatagram
 	err := r.call(ctx, http.MethodGet, "/admin/quarantine?limit="+strconv.Itoa(limit), nil, &out)
 	return out, err
@@ -64,13 +64,13 @@ func (r remote) Alerts(ctx context.Context, execution string) (any, error) {
 	return out, err
 }
 
-func (r remote) Explain(ctx context.Context, execution string) (any, error) {
+func (r remote) Explain(ctx context.Context, execution string) (trail.Story, error) {
 	var out trail.Story
 	err := r.call(ctx, http.MethodGet, "/admin/explain?"+url.Values{"execution": {execution}}.Encode(), nil, &out)
 	return out, err
 }
 
-func (r remote) Latest(ctx context.Context, limit int) (any, error) {
+func (r remote) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
 	var out []trail.Headline
 	err := r.call(ctx, http.MethodGet, fmt.Sprintf("/admin/executions?limit=%d", limit), nil, &out)
 	return out, err

@@ -209,3 +209,12 @@ func pageOf(message string) ([]byte, error) {
 		return bytes.ReplaceAll(page.Bytes(), []byte("\r\n"), []byte("\n")), err
 	}
 }
+
+// convert decodes alerts into their type, whether they came over HTTP or from the journal.
+func convert(found, into any) error {
+	raw, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"butler/api/operations"
 	"butler/internal/destination"
@@ -35,12 +34,9 @@ func (d admin) Destinations(ctx context.Context) ([]operations.Destination, erro
 }
 
 // Parked implements operations.Admin.
-func (d admin) Parked(_ context.Context, instance string, limit int) (any, error) {
+func (d admin) Parked(_ context.Context, instance string, limit int) ([]operations.ParkedNotice, error) {
 	parked, err := d.parkedOf(instance, limit)
-	if err != nil {
-		return nil, err
-	}
-	return ParkedList(parked), nil
+	return parkedList(parked), err
 }
 
 // parkedOf lists the parked notices of an instance, of all instances of a
@@ -76,26 +72,11 @@ func (d admin) parkedOf(name string, limit int) ([]outbox.Parked, error) {
 	return nil, operations.DestinationError{Err: destination.UnknownName(name, slices.Compact(names))}
 }
 
-// ParkedNotice is the JSON form of a parked notice.
-type ParkedNotice struct {
-	ID          string    `json:"id"`
-	Alert       string    `json:"alert"`
-	ExecutionID string    `json:"executionId"`
-	TaskName    string    `json:"taskName"`
-	Destination string    `json:"destination"`
-	Recipient   string    `json:"recipient,omitempty"`
-	Cause       string    `json:"cause"`
-	Reason      string    `json:"reason"`
-	Attempts    int       `json:"attempts"`
-	QueuedAt    time.Time `json:"queuedAt"`
-	ParkedAt    time.Time `json:"parkedAt"`
-}
-
-// ParkedList converts parked notices to their JSON form.
-func ParkedList(parked []outbox.Parked) []ParkedNotice {
-	out := make([]ParkedNotice, 0, len(parked))
+// parkedList converts parked notices to their JSON form.
+func parkedList(parked []outbox.Parked) []operations.ParkedNotice {
+	out := make([]operations.ParkedNotice, 0, len(parked))
 	for _, p := range parked {
-		out = append(out, ParkedNotice{
+		out = append(out, operations.ParkedNotice{
 			ID: string(p.ID), Alert: string(p.Kind), ExecutionID: string(p.Key), TaskName: p.TaskName,
 			Destination: p.Instance, Recipient: p.Recipient, Cause: string(p.Cause), Reason: p.Reason,
 			Attempts: p.Attempts, QueuedAt: p.QueuedAt, ParkedAt: p.ParkedAt,
@@ -205,7 +186,7 @@ func (u *failedNotices) err() error {
 }
 
 // Quarantine implements operations.Admin.
-func (d admin) Quarantine(_ context.Context, limit int) (any, error) {
+func (d admin) Quarantine(_ context.Context, limit int) ([]messages.QuarantinedDatagram, error) {
 	list, err := d.gen.quarantine.List(limit)
 	if list == nil {
 		list = []messages.QuarantinedDatagram{}

@@ -17,12 +17,12 @@ func (a *App) archive() explain.Archive {
 }
 
 // Explain explains an execution to the commands.
-func (d admin) Explain(ctx context.Context, id string) (any, error) {
+func (d admin) Explain(ctx context.Context, id string) (trail.Story, error) {
 	return d.gen.archive().Explain(ctx, id)
 }
 
 // Latest lists the newest decisions for the commands.
-func (d admin) Latest(ctx context.Context, limit int) (any, error) {
+func (d admin) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
 	return explainer{d.gen.App}.Latest(ctx, limit)
 }
 

@@ -34,11 +34,8 @@ func (s *site) explain(id string) trail.Story {
 // explainOffline reads the journal of the service, which does not run.
 func (s *site) explainOffline(id string) (story trail.Story) {
 	s.t.Helper()
-	s.offline(func(a app.OfflineAdmin) error {
-		found, err := a.Explain(context.Background(), id)
-		if err == nil {
-			story = found.(trail.Story)
-		}
+	s.offline(func(a app.OfflineAdmin) (err error) {
+		story, err = a.Explain(context.Background(), id)
 		return err
 	})
 	return story

@@ -44,7 +44,7 @@ func twoHooksSite(t *testing.T) (s *site, file string, remove, putBack func()) {
 // else gets it, and that the other one goes on under its name.
 func (s *site) wantFirstParked() {
 	s.t.Helper()
-	parked := func() (list []app.ParkedNotice) {
+	parked := func() (list []operations.ParkedNotice) {
 		s.get("/admin/parked", &list)
 		return list
 	}
