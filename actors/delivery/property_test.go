@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -41,8 +42,15 @@ type world struct {
 	told     map[messages.NoticeID]int // suppressed ones, told with the accepted notice
 	outdated map[messages.NoticeID]bool
 	ends     map[messages.NoticeID]messages.NoticeOutcome
+	// opened is the last acceptance of each key, as far as the ledger has or will have it.
+	opened   map[string]acceptance
 	held     int // suppressed, durably
 	reported int // told with a durably delivered notice
+}
+
+type acceptance struct {
+	id messages.NoticeID
+	at time.Time
 }
 
 func newWorld(t *rapid.T) *world {
@@ -63,6 +71,7 @@ func newWorld(t *rapid.T) *world {
 		notices: map[messages.NoticeID]messages.NoticeHead{}, accepted: map[messages.NoticeID]int{},
 		repeats: map[messages.NoticeID]int{}, told: map[messages.NoticeID]int{},
 		ends: map[messages.NoticeID]messages.NoticeOutcome{}, outdated: map[messages.NoticeID]bool{},
+		opened: map[string]acceptance{},
 	}
 	w.begin()
 	return w
@@ -90,6 +99,7 @@ func (w *world) revive() {
 		}
 	}
 	w.running, w.order = map[uint64]send{}, nil
+	maps.DeleteFunc(w.opened, func(_ string, a acceptance) bool { return w.ends[a.id] == 0 })
 	loaded, err := backlog(w.opts)
 	if err != nil {
 		w.t.Fatal(err)
@@ -175,6 +185,15 @@ func (w *world) checkSend(do send) {
 	}
 }
 
+// checkLimit checks, for a notice that is accepted now, that the one before it is long enough ago.
+func (w *world) checkLimit(id messages.NoticeID) {
+	key, window := w.notices[id].SuppressBy, w.opts.Built.Instance.Window
+	if last, ok := w.opened[key]; ok && w.now.Sub(last.at) < window {
+		w.t.Fatalf("notice %s of key %s is accepted %s after %s, the limit is one in %s", id, key, w.now.Sub(last.at), last.id, window)
+	}
+	w.opened[key] = acceptance{id, w.now}
+}
+
 // The actions.
 
 func (w *world) record() {
@@ -215,6 +234,7 @@ func (w *world) finish(index int, kinds func() resultKind) {
 		r := result{kind: kinds(), err: "no"}
 		if r.kind == resultAccepted {
 			w.accepted[n.id]++
+			w.checkLimit(n.id)
 			w.told[n.id] = n.suppressedBefore
 		}
 		in.results = append(in.results, r)
