@@ -866,8 +866,9 @@ func TestResume_endsBareWithAnAlertOfWhatCanStillBeRead(t *testing.T) {
 	}
 }
 
-// Whatever the QRS answers, and whenever: every event is handled exactly once,
-// every kind is alerted at most once, and the execution finishes.
+// Whatever the QRS answers, and whenever: every event is handled exactly once and in
+// time, every kind is alerted at most once, an alert that lacks something says so, and
+// the execution finishes.
 func TestMachine_alwaysEnds(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		needs := destination.Needs{
@@ -879,7 +880,7 @@ func TestMachine_alwaysEnds(t *testing.T) {
 			repo.delay = time.Duration(rapid.IntRange(0, 40).Draw(rt, "delay")) * time.Second
 			repo.task.LastStatus = qlik.ExecutionStatus(rapid.IntRange(-1, 15).Draw(rt, "status"))
 			repo.fail = func(any) messages.Failure {
-				return messages.Failure{Kind: messages.FailureKind(rapid.IntRange(0, 6).Draw(rt, "failure")), Text: "x"}
+				return messages.Failure{Kind: messages.FailureKind(rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6}).Draw(rt, "failure")), Text: "x"}
 			}
 			if rapid.IntRange(0, 9).Draw(rt, "silent") == 0 {
 				// qrsgate answers every command by its deadline at the latest.
@@ -889,14 +890,21 @@ func TestMachine_alwaysEnds(t *testing.T) {
 		}
 		w := newWorld(t, everyKind(needs), answer)
 		w.machine.rules.FollowFor = 10 * time.Minute
-		events := rapid.IntRange(1, 4).Draw(rt, "events")
+		events, observed := rapid.IntRange(1, 4).Draw(rt, "events"), []time.Duration{}
 		for i := range events {
 			family := rapid.SampledFrom(messages.Families()[:4]).Draw(rt, "family")
-			w.observe(time.Duration(rapid.IntRange(0, 100).Draw(rt, "at"))*time.Second, event(family), uint32(i))
+			observed = append(observed, time.Duration(rapid.IntRange(0, 100).Draw(rt, "at"))*time.Second)
+			w.observe(observed[i], event(family), uint32(i))
 		}
 		w.run(time.Hour)
 		if len(w.inputs) > 0 && !w.finished {
 			rt.Fatalf("still running after an hour: %v", w.outcomes())
+		}
+		for _, told := range w.tells {
+			took := told.At.Sub(epoch.Add(observed[told.Place.Index]))
+			if told.Alert.Event.Family != messages.FamilyDistribute && took > w.machine.rules.DegradedAfter {
+				rt.Fatalf("an event waited %s for %s", took, told.Outcome)
+			}
 		}
 		seen := map[messages.EventPosition]bool{}
 		for _, h := range w.handled {
@@ -917,11 +925,31 @@ func TestMachine_alwaysEnds(t *testing.T) {
 				rt.Fatalf("%s alerted twice", r.Decision.Alert.Kind)
 			}
 			alerted[r.Decision.Alert.Kind] = true
+			if a := r.Decision.Alert; len(a.Degraded) == 0 && lacks(a, needs) != "" {
+				rt.Fatalf("the %s of %s is missing, and that is not said", lacks(a, needs), a.Kind)
+			}
 		}
 		if w.state != nil {
 			rt.Fatal("want no state left")
 		}
 	})
+}
+
+// lacks names something that a destination needs and an alert does not have, "" for nothing.
+func lacks(a *messages.Alert, needs destination.Needs) string {
+	switch {
+	case !a.Task.Known:
+		return "task"
+	case (needs.App || needs.Owner) && !a.App.Known:
+		return "app"
+	case needs.Owner && !a.Owner.Known:
+		return "app owner"
+	case (needs.Execution || needs.FinalState) && !a.Execution.Known:
+		return "execution result"
+	case needs.ScriptTail > 0 && a.Task.Type == qlik.TaskReload && !a.ScriptLog.Available:
+		return "script log"
+	}
+	return ""
 }
 
 // The datagram of an end may come before the repository has it.
