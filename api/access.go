@@ -24,15 +24,22 @@ type Access func(key string, connection *tls.ConnectionState) (apikey.Principal,
 const keyHeader = "X-API-Key"
 
 // keyOf returns the API key of a call, "" without one.
-func keyOf(ctx *fasthttp.RequestCtx) string {
-	if key := ctx.Request.Header.Peek(keyHeader); len(key) > 0 {
+func keyOf(head *fasthttp.RequestHeader) string {
+	if key := head.Peek(keyHeader); len(key) > 0 {
 		return string(key)
 	}
-	scheme, key, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
+	scheme, key, _ := strings.Cut(string(head.Peek("Authorization")), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(key)
 	}
 	return ""
+}
+
+// knows reports whether a call has an API key that is valid. It is for servers that
+// accept no client certificates.
+func (r *rest) knows(head *fasthttp.RequestHeader) bool {
+	_, err := r.opts.Access(keyOf(head), nil)
+	return err == nil
 }
 
 // admit identifies the caller and checks that it may call the endpoint. Without
@@ -47,7 +54,7 @@ func (r *rest) admit(c *call, e *route) error {
 		return nil
 	}
 	var err error
-	c.caller, err = r.opts.Access(keyOf(c.ctx), c.ctx.TLSConnectionState())
+	c.caller, err = r.opts.Access(keyOf(&c.ctx.Request.Header), c.ctx.TLSConnectionState())
 	if refusal, ok := errors.AsType[apikey.Refusal](err); ok {
 		c.caller.Credential = refusal.Credential // for the log alone
 		c.ctx.Response.Header.Set("WWW-Authenticate", "Bearer")

@@ -34,6 +34,26 @@ func known(key string, _ *tls.ConnectionState) (apikey.Principal, error) {
 
 func withKey(key string) http.Header { return http.Header{"X-Api-Key": {key}} }
 
+// A body takes memory before its sender is known: a stranger gets little of it.
+func TestAccess_takesNoLargeBodyFromAStranger(t *testing.T) {
+	c := newContract(t, func(o *Options) { o.KeyValues, o.Access = newStore(), known })
+	value := strings.Repeat("v", web.SmallBody)
+	r := request{method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"` + value + `"}`}
+	for name, row := range map[string]struct {
+		header http.Header
+		body   string
+		want   int
+	}{
+		"a stranger":              {nil, r.body, 413},
+		"a guess":                 {withKey("guess"), r.body, 413},
+		"a stranger with little":  {nil, `{"key":"k","value":"v"}`, 401},
+		"somebody with the right": {withKey("writer"), r.body, 201},
+	} {
+		r.name, r.header, r.body, r.want = name, row.header, row.body, row.want
+		c.call("/v4/keyvalues/{namespace}", r)
+	}
+}
+
 func TestAccess_needsAKeyWithTheScope(t *testing.T) {
 	const ping, values = "/v4/butlerping", "/v4/keyvalues/{namespace}"
 	put := request{name: "put", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`}

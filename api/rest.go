@@ -140,7 +140,11 @@ func Listen(o Options) (*web.Server, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	broken := func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }
-	return web.New(listener, r.handle, broken, stop), nil
+	server := web.New(listener, r.handle, broken, stop)
+	if o.Access != nil && (o.TLS == nil || o.TLS.ClientCAs == nil) {
+		server.LimitBodies(r.knows)
+	}
+	return server, nil
 }
 
 // handle answers one request. Endpoints that are not enabled do not exist.

@@ -99,7 +99,9 @@ func ListenConfiguration(o ConfigurationOptions) (*web.Server, error) {
 		web.SecurePage(&ctx.Response.Header)
 		web.Fail(ctx, web.Unreadable(err))
 	}
-	return web.New(listener, c.handle, broken, nil), nil
+	server := web.New(listener, c.handle, broken, nil)
+	server.LimitBodies(web.NoLargeBody)
+	return server, nil
 }
 
 // contentPolicy lets a page run and style what carries the nonce, and nothing else.

@@ -41,5 +41,7 @@ func ListenLiveness(shared *sockets.Shared, address string, alive func() (bool, 
 		}
 	}
 	broken := func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }
-	return web.New(listener, handle, broken, nil), nil
+	server := web.New(listener, handle, broken, nil)
+	server.LimitBodies(web.NoLargeBody)
+	return server, nil
 }

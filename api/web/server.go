@@ -28,6 +28,8 @@ type Server struct {
 	// stop ends the work that outlasts its call; nil when there is none.
 	stop   func()
 	handle fasthttp.RequestHandler
+	// mayAnnounce tells who may send more than SmallBody; nil means everybody.
+	mayAnnounce func(*fasthttp.RequestHeader) bool
 	// leaving is set by HandOver: every connection is closed after its next answer.
 	// That answer is made by next, where there is one.
 	leaving atomic.Bool
@@ -40,6 +42,8 @@ const (
 	IdleTimeout    = 2 * time.Minute
 	MaxHead        = 16 << 10
 	MaxBody        = 1 << 20
+	// SmallBody bounds the body of a client that need not or may not send a large one.
+	SmallBody = 16 << 10
 )
 
 // New returns a server for a handler. broken answers requests that cannot be
@@ -75,7 +79,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 		// A client that sends "Expect: 100-continue" is refused before it sends a body
 		// that is too large.
 		ExpectHandler: func(ctx *fasthttp.RequestCtx) int {
-			if ctx.Request.Header.ContentLength() <= MaxBody {
+			if ctx.Request.Header.ContentLength() <= s.bodyOf(&ctx.Request.Header) {
 				return fasthttp.StatusContinue
 			}
 			refuse(ctx, fasthttp.ErrBodyTooLarge)
@@ -84,6 +88,9 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, broken func(*fasthttp.
 		// ReadTimeout covers the whole request, so a client cannot extend it by sending slowly.
 		ReadTimeout: RequestTimeout, WriteTimeout: RequestTimeout, IdleTimeout: IdleTimeout,
 		ReadBufferSize: MaxHead, MaxRequestBodySize: MaxBody, CloseOnShutdown: true,
+		HeaderReceived: func(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
+			return fasthttp.RequestConfig{MaxRequestBodySize: s.bodyOf(head)}
+		},
 		// No endpoint takes a form.
 		DisablePreParseMultipartForm: true,
 		Logger:                       silent{},
@@ -108,6 +115,23 @@ func doubtful(head *fasthttp.RequestHeader) bool {
 
 // chunked is fasthttp's ContentLength of a request that is sent in chunks.
 const chunked = -1
+
+// LimitBodies refuses a body larger than SmallBody unless large reports that the request
+// may have one. A server allocates what a request announces before any of it arrives, and
+// before anybody is asked who he is: without this, a stranger takes MaxBody with every
+// connection. It must be called before Serve.
+func (s *Server) LimitBodies(large func(*fasthttp.RequestHeader) bool) { s.mayAnnounce = large }
+
+// bodyOf returns how large the body of a request may be.
+func (s *Server) bodyOf(head *fasthttp.RequestHeader) int {
+	if s.mayAnnounce == nil || head.ContentLength() <= SmallBody && head.ContentLength() != chunked || s.mayAnnounce(head) {
+		return MaxBody
+	}
+	return SmallBody
+}
+
+// NoLargeBody is for LimitBodies of a server whose requests have no bodies.
+func NoLargeBody(*fasthttp.RequestHeader) bool { return false }
 
 // SetTimeouts replaces the time for reading a request and for waiting for the next one
 // over a connection. It must be called before Serve; the tests shorten them.
