@@ -123,7 +123,7 @@ func (d Datagram) Truncated() bool { return d.Size > len(d.Payload) }
 type QuarantinedDatagram struct {
 	// ID orders the entries: a larger one is newer.
 	ID uint64 `json:"id"`
-	// Reason is the label of the check that refused it, "crashed" for an event or
+	// Reason is the label of the check that refused it, ReasonCrashed for an event or
 	// a recorded state that was given up, "unreadable" for one of the journal that
 	// cannot be read back.
 	Reason string `json:"reason"`
@@ -140,6 +140,10 @@ type QuarantinedDatagram struct {
 	// Cut reports that Payload is not all of it.
 	Cut bool `json:"cut,omitempty"`
 }
+
+// ReasonCrashed is the reason of what was accepted and given up, because handling it
+// crashed too often.
+const ReasonCrashed = "crashed"
 
 // SetPayload sets Payload, Size and Cut from raw, of which at most limit bytes are
 // kept. They are escaped: the text can be shown anywhere and loses no byte.

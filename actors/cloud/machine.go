@@ -93,7 +93,7 @@ func (m *machine) resume(now time.Time, f found) []effect {
 		m.hand(w.key)
 		switch {
 		case o.crashes >= giveUpAfter:
-			out = append(out, m.abandon(now, w, "crashed", fmt.Sprintf("handling the event crashed %d times, see the log", giveUpAfter)))
+			out = append(out, m.abandon(now, w, messages.ReasonCrashed, fmt.Sprintf("handling the event crashed %d times, see the log", giveUpAfter)))
 		case o.crashes >= bareAfter:
 			m.draft(w)
 			w.miss("details were left out because handling the event failed repeatedly; see the log")

@@ -13,18 +13,18 @@ import (
 func (g giveUp) quarantined(now time.Time) []messages.QuarantinedDatagram {
 	var out []messages.QuarantinedDatagram
 	for _, placed := range g.events {
-		detail := fmt.Sprintf("handling the event crashed %d times, see the log; nobody was notified of it", g.crashes)
+		detail := fmt.Sprintf("handling the event of execution %s crashed %d times, see the log; nobody was notified of it", g.key, g.crashes)
 		raw, err := json.Marshal(placed.Event)
 		if err != nil { // a time outside the years that JSON knows
 			raw = fmt.Appendf(nil, "%+v", placed.Event)
 		}
-		one := quarantined("crashed", placed.Event.At, detail, raw)
+		one := quarantined(messages.ReasonCrashed, placed.Event.At, detail, raw)
 		one.Source = placed.Event.Source
 		out = append(out, one)
 	}
 	if g.snapshot != nil {
 		detail := fmt.Sprintf("following execution %s crashed %d times, see the log; this is its recorded state", g.key, g.crashes)
-		out = append(out, quarantined("crashed", now, detail, g.snapshot))
+		out = append(out, quarantined(messages.ReasonCrashed, now, detail, g.snapshot))
 	}
 	return out
 }

@@ -89,7 +89,7 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 	if found.Unreadable > 0 {
 		trouble("recorded steps are damaged", fmt.Errorf("%d cannot be read", found.Unreadable))
 	}
-	if err := errors.Join(a.ledgerOf(names, &known), a.refusedOf(&known)); err != nil {
+	if err := errors.Join(a.ledgerOf(names, &known), a.refusedOf(names, &known)); err != nil {
 		return trail.Story{}, err
 	}
 	for _, x := range events.ofTask {
@@ -175,19 +175,24 @@ func (a Archive) ledgerOf(n *names, known *trail.Evidence) (err error) {
 	return nil
 }
 
-// refusedOf adds the refused datagrams that name what was asked for.
-func (a Archive) refusedOf(known *trail.Evidence) error {
+// refusedOf adds the refused datagrams that name what was asked for, and what was given
+// up of it.
+func (a Archive) refusedOf(n *names, known *trail.Evidence) error {
 	refused, err := a.Quarantine.List(maxList)
 	if err != nil {
 		return err
 	}
 	known.Reach.Quarantined = len(refused)
 	for _, q := range refused {
-		if strings.Contains(strings.ToLower(q.Payload), strings.ToLower(known.ID)) {
+		if contains(q.Payload, known.ID) || q.Reason == messages.ReasonCrashed && n.anyIn(q.Detail) {
 			known.Refused = append(known.Refused, q)
 		}
 	}
 	return nil
+}
+
+func contains(text, id string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(id))
 }
 
 // maxList is how many entries the quarantine lists at the most.

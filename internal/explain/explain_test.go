@@ -117,6 +117,26 @@ func TestExplain_tellsOfRefusedDatagramsThatNameIt(t *testing.T) {
 	}
 }
 
+// What was accepted is in the journal, too. It must not look as if it were still under way.
+func TestExplain_tellsOfWhatWasGivenUp(t *testing.T) {
+	a := open(t, first, "")
+	a.Quarantine = refusals{
+		{Reason: messages.ReasonCrashed, Payload: "{}", Detail: "handling the event of execution place/2 crashed 6 times, see the log"},
+		{Reason: messages.ReasonCrashed, Payload: "{}", Detail: "handling the event of execution place/22 crashed 6 times, see the log"},
+		{Reason: messages.ReasonCrashed, Payload: `{"executionId":"` + first + `"}`, Detail: "handling the event of execution " + first + " crashed 6 times, see the log"},
+	}
+	for _, id := range []string{first, "place/2"} {
+		story, err := a.Explain(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "it was given up: handling the event of execution " + id + " crashed 6 times, see the log"
+		if story.State != trail.Refused || story.Summary != want || len(story.Steps) != 2 {
+			t.Errorf("%s: want it received and given up, got %s %q, %v", id, story.State, story.Summary, story.Steps)
+		}
+	}
+}
+
 func TestReceived_isBounded(t *testing.T) {
 	got, err := open(t, first, second, first, first).Received(t.Context(), first, 2)
 	if err != nil {

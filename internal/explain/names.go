@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 
 	"butler/messages"
@@ -49,3 +50,8 @@ func (n *names) addAll(of *names) {
 }
 
 func (n *names) has(key messages.ExecutionKey) bool { return n.known[strings.ToLower(string(key))] }
+
+// anyIn reports whether a text has one of the names, as a word.
+func (n *names) anyIn(text string) bool {
+	return slices.ContainsFunc(strings.Fields(strings.ToLower(text)), func(word string) bool { return n.known[word] })
+}

@@ -8,6 +8,7 @@ import (
 
 	"butler/internal/qlik"
 	"butler/internal/text"
+	"butler/messages"
 )
 
 // judge sets the state of the story and its summary.
@@ -23,7 +24,10 @@ func (t *teller) judge() {
 	undecided := slices.ContainsFunc(t.known.Received, func(r Received) bool {
 		return !t.settled.HasClass(r.Event.Family) && !t.known.Seen.HasClass(r.Event.Family)
 	})
+	givenUp := slices.IndexFunc(t.known.Refused, func(q messages.QuarantinedDatagram) bool { return q.Reason == messages.ReasonCrashed })
 	switch {
+	case undecided && givenUp >= 0:
+		s.State, s.Summary = Refused, "it was given up: "+t.known.Refused[givenUp].Detail
 	case t.known.Followed:
 		s.State, s.Summary = Following, "its distribute task has not ended yet; who is notified is decided then"
 	case undecided:

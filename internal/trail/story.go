@@ -69,7 +69,7 @@ const (
 	Deciding State = "deciding"
 	// Silent: it was decided that nobody is notified.
 	Silent State = "not_notified"
-	// Refused: what arrived was not a valid event.
+	// Refused: what arrived was not a valid event, or was given up after too many crashes.
 	Refused State = "refused"
 	Unknown State = "unknown"
 )

@@ -37,6 +37,7 @@ func TestTell_letsTheLedgerSayHowItStands(t *testing.T) {
 		"it was handled without an alert":      {trail.Evidence{Received: received, Seen: seen}, trail.Silent},
 		"it is looked up":                      {trail.Evidence{Received: received}, trail.Deciding},
 		"its task runs on":                     {trail.Evidence{Received: received, Followed: true}, trail.Following},
+		"it was given up":                      {trail.Evidence{Received: received, Refused: []messages.QuarantinedDatagram{{Reason: messages.ReasonCrashed, Detail: "it crashed"}}}, trail.Refused},
 		"it was refused":                       {trail.Evidence{Refused: []messages.QuarantinedDatagram{{Reason: "size"}}}, trail.Refused},
 		"nobody has heard of it":               {trail.Evidence{}, trail.Unknown},
 	} {
