@@ -34,7 +34,7 @@ func TestContract_explain(t *testing.T) {
 			{At: at, What: "attempt", Text: "no", Destination: "slack", Seconds: 0.5},
 		},
 		Notices:     []trail.Notice{{ID: "n", Alert: "reload_task_failed", Destination: "slack", Recipient: "a", State: trail.Parked, Attempts: 1, Reason: "403"}},
-		NotNotified: []trail.Verdict{{Destination: "email", Reason: "nobody"}}, Hints: []string{"look"},
+		NotNotified: []trail.Omission{{Destination: "email", Reason: "nobody"}}, Hints: []string{"look"},
 	}
 	unknown := trail.Tell(trail.Evidence{ID: "x"})
 	with := func(e Explainer) func(*Options) { return func(o *Options) { o.Explainer, o.Access = e, known } }

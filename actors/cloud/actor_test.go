@@ -150,7 +150,7 @@ type router struct {
 
 func (r router) Carries(*messages.Alert) bool              { return !r.silent }
 func (r router) NeedsOf(*messages.Alert) destination.Needs { return r.needs }
-func (r router) Route(a *messages.Alert, _ bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (r router) Route(a *messages.Alert, _ bool, now time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	if r.panics != nil && r.panics(a) {
 		panic("the router does not like this alert")
 	}

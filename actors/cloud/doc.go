@@ -60,7 +60,7 @@ type Quarantine interface {
 type Router interface {
 	Carries(a *messages.Alert) bool
 	NeedsOf(a *messages.Alert) destination.Needs
-	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
+	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Omission)
 }
 
 // Rules configure the machine. In the second part, 0 means the default.

@@ -59,7 +59,7 @@ type told struct {
 	alert   *messages.Alert
 	outcome string
 	notices []messages.NoticeHead
-	without []destination.Verdict
+	without []destination.Omission
 }
 
 // called counts a look-up.

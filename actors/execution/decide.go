@@ -72,7 +72,7 @@ func (m *Machine) endWithoutAlert(now time.Time, w *work, o Outcome) []Effect {
 }
 
 // record returns the effects that report and record a decision.
-func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.NoticeHead, without []destination.Verdict) []Effect {
+func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.NoticeHead, without []destination.Omission) []Effect {
 	w.phase = phaseRecord
 	w.token++
 	looked := w.lookups()

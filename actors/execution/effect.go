@@ -68,7 +68,7 @@ type Report struct {
 	Outcome Outcome
 	// Notices go to those who are told. Without says why others are not.
 	Notices []messages.NoticeHead
-	Without []destination.Verdict
+	Without []destination.Omission
 	// Place is the position of the event, Lookups what was looked up for it.
 	Place   messages.EventPosition
 	Lookups []trail.Lookup

@@ -20,7 +20,7 @@ import (
 // panicking is a router with a bug.
 type panicking struct{ *router }
 
-func (panicking) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (panicking) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	panic("on purpose")
 }
 

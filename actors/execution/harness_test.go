@@ -232,7 +232,7 @@ func (r *router) Carries(a *messages.Alert) bool {
 
 func (r *router) NeedsOf(a *messages.Alert) destination.Needs { return r.kinds[a.Kind] }
 
-func (r *router) Route(a *messages.Alert, final bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (r *router) Route(a *messages.Alert, final bool, now time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	r.final[a.Kind] = final
 	return []messages.NoticeHead{{
 		ID: messages.NewNoticeID(a.ID, "test", ""), Instance: "test", Attached: true, QueuedAt: now,

@@ -14,7 +14,7 @@ import (
 type Router interface {
 	Carries(a *messages.Alert) bool
 	NeedsOf(a *messages.Alert) destination.Needs
-	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
+	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Omission)
 }
 
 // Rules are the limits an execution works within.

@@ -30,7 +30,7 @@ func told(t *testing.T, decision *Report) map[string]any {
 func TestTell_saysWhyNobodyIsTold(t *testing.T) {
 	got := told(t, &Report{
 		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyNotified,
-		Without: []destination.Verdict{{Instance: "slack/routes/night", Reason: `route "quiet" matched before and does not continue`}},
+		Without: []destination.Omission{{Instance: "slack/routes/night", Reason: `route "quiet" matched before and does not continue`}},
 	})
 	if want := `route "quiet" matched before and does not continue`; got["not_slack/routes/night"] != want {
 		t.Errorf("want the reason %q, got %v", want, got)
@@ -44,7 +44,7 @@ func TestTell_saysWhyNobodyIsTold(t *testing.T) {
 func TestTell_saysHowManyAreLeftOutAndNotWho(t *testing.T) {
 	got := told(t, &Report{
 		Alert: &messages.Alert{Kind: messages.ReloadTaskFailed},
-		Without: []destination.Verdict{{Instance: "email/a", LeftOut: []destination.LeftOut{
+		Without: []destination.Omission{{Instance: "email/a", LeftOut: []destination.LeftOut{
 			{Recipients: []string{"emma@example.com", "joe@example.com"}, Reason: "the task does not have Alert = Yes"},
 			{Reason: "the owner of the app is not known"},
 		}}},
@@ -79,9 +79,9 @@ func TestTell_aFailureThatNobodyCarriesIsALine(t *testing.T) {
 }
 
 func TestTell_boundsWhatOneLineSays(t *testing.T) {
-	var without []destination.Verdict
+	var without []destination.Omission
 	for i := range 1000 {
-		without = append(without, destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"})
+		without = append(without, destination.Omission{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"})
 	}
 	got := told(t, &Report{Alert: &messages.Alert{Kind: messages.ReloadTaskFailed}, Outcome: OutcomeNobodyNotified, Without: without})
 	if len(got) > 50 || got["not_others"] != int64(970) || got["not_slack/routes/29"] != "no" {

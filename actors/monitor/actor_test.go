@@ -214,7 +214,7 @@ type crashing struct {
 	crash bool
 }
 
-func (c *crashing) Route(a *messages.Alert, final bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (c *crashing) Route(a *messages.Alert, final bool, now time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	if c.crash {
 		c.crash = false
 		panic("out of luck")
@@ -238,17 +238,17 @@ func TestMonitor_thatCrashesGoesOnAtItsTime(t *testing.T) {
 }
 
 // reluctant is a router that leads everything nowhere.
-type reluctant struct{ without []destination.Verdict }
+type reluctant struct{ without []destination.Omission }
 
-func (r reluctant) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (r reluctant) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	return nil, r.without
 }
 
 func TestMonitor_saysHowManyMoreAreNotTold(t *testing.T) {
 	onStage(t, "every 30 seconds", func(s *stage) {
-		without := make([]destination.Verdict, 40)
+		without := make([]destination.Omission, 40)
 		for i := range without {
-			without[i] = destination.Verdict{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"}
+			without[i] = destination.Omission{Instance: fmt.Sprint("slack/routes/", i), Reason: "no"}
 		}
 		s.opts.Router = reluctant{without}
 		s.answerWith(func(context.Context) (Report, error) {

@@ -41,7 +41,7 @@ type Probe func(ctx context.Context, at time.Time) (Report, error)
 
 // Router chooses the destinations of an alert; *destination.Table implements it.
 type Router interface {
-	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict)
+	Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Omission)
 }
 
 // Outbox makes notices durable; *outbox.Outbox implements it.

@@ -26,7 +26,7 @@ func story(id string) trail.Story {
 		ExecutionID: id, State: trail.Parked, Summary: "of 2 to be notified: 1 parked", TaskID: "0d815a99", TaskName: "Daily <sales>",
 		Steps:       []trail.Step{{At: oneDay, What: "received", Text: "task failed", Payload: "/scheduler-task-failed/;<script>"}},
 		Notices:     []trail.Notice{{Destination: "email/reload_task_failed", Recipient: "anna@example.com", State: trail.Parked, Reason: "refused <by> the server"}},
-		NotNotified: []trail.Verdict{{Destination: "slack/reload_task_failed", Reason: "no route"}},
+		NotNotified: []trail.Omission{{Destination: "slack/reload_task_failed", Reason: "no route"}},
 		Hints:       []string{"look at <the log>"},
 	}
 }

@@ -78,6 +78,6 @@ type carryAll struct{}
 
 func (carryAll) Carries(*messages.Alert) bool                  { return true }
 func (carryAll) NeedsOf(*messages.Alert) (n destination.Needs) { return n }
-func (carryAll) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+func (carryAll) Route(*messages.Alert, bool, time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	return nil, nil
 }

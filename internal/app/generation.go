@@ -119,7 +119,7 @@ func (r liveRouter) Carries(a *messages.Alert) bool { return r.table().Carries(a
 // NeedsOf returns what the destinations of the alert want looked up.
 func (r liveRouter) NeedsOf(a *messages.Alert) destination.Needs { return r.table().NeedsOf(a) }
 
-// Route returns the notices of the alert, and a verdict for each destination that gets none.
-func (r liveRouter) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Verdict) {
+// Route returns the notices of the alert, and an omission for each destination that gets none.
+func (r liveRouter) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []destination.Omission) {
 	return r.table().Route(a, finalState, now)
 }

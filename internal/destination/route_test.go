@@ -140,7 +140,7 @@ func TestRoute_saysWhyARouteIsNotTaken(t *testing.T) {
 		destination.Route{Name: "a", Match: destination.Match{TaskTags: []string{"day", "noon"}}},
 		destination.Route{Name: "b"},
 	).Route(&a, true, now)
-	want := []destination.Verdict{
+	want := []destination.Omission{
 		{Instance: "sample/section", Reason: `route "b" matched before and does not continue`},
 		{Instance: "sample/routes/a", Reason: "the route wants match.taskTags to be day or noon"},
 	}

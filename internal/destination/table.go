@@ -127,33 +127,33 @@ func (t *Table) Close() {
 // Carries reports whether there is any candidate for an alert.
 func (t *Table) Carries(a *messages.Alert) bool { return len(t.candidatesFor(a).instances) > 0 }
 
-// Verdict says why an alert does not go to an instance, or not to all its recipients.
-type Verdict struct {
+// Omission says why an alert does not go to an instance, or not to all its recipients.
+type Omission struct {
 	Instance string
 	// Reason says why nobody is notified; "" if only the recipients in LeftOut are not.
 	Reason  string
 	LeftOut []LeftOut
 }
 
-// maxVerdicts bounds the verdicts in one log line.
-const maxVerdicts = 30
+// maxOmissions bounds the omissions in one log line.
+const maxOmissions = 30
 
-// AppendFields appends the first verdicts, and the number of the others, to the
+// AppendFields appends the first omissions, and the number of the others, to the
 // fields of a log line.
-func AppendFields(fields []zap.Field, without []Verdict) []zap.Field {
-	for _, v := range without[:min(len(without), maxVerdicts)] {
-		fields = append(fields, zap.String("not_"+v.Instance, v.Summary()))
+func AppendFields(fields []zap.Field, without []Omission) []zap.Field {
+	for _, o := range without[:min(len(without), maxOmissions)] {
+		fields = append(fields, zap.String("not_"+o.Instance, o.Summary()))
 	}
-	if left := len(without) - maxVerdicts; left > 0 {
+	if left := len(without) - maxOmissions; left > 0 {
 		fields = append(fields, zap.Int("not_others", left))
 	}
 	return fields
 }
 
-// Summary is the text of the verdict for the log. It has the number of recipients
+// Summary is the text of the omission for the log. It has the number of recipients
 // left out, not their names.
-func (v Verdict) Summary() string {
-	return v.text(func(recipients []string) string {
+func (o Omission) Summary() string {
+	return o.text(func(recipients []string) string {
 		if len(recipients) == 1 {
 			return "1 recipient is left out"
 		}
@@ -161,9 +161,9 @@ func (v Verdict) Summary() string {
 	})
 }
 
-// Names is the text of the verdict for butler explain, with the names of the recipients left out.
-func (v Verdict) Names() string {
-	return v.text(func(recipients []string) string {
+// Names is the text of the omission for butler explain, with the names of the recipients left out.
+func (o Omission) Names() string {
+	return o.text(func(recipients []string) string {
 		shown := shortened(recipients[:min(len(recipients), maxNames)])
 		if left := len(recipients) - maxNames; left > 0 {
 			shown = append(shown, fmt.Sprintf("%d more", left))
@@ -172,15 +172,15 @@ func (v Verdict) Names() string {
 	})
 }
 
-// maxNames bounds the names in a verdict.
+// maxNames bounds the names in an omission.
 const maxNames = 4
 
-func (v Verdict) text(who func(recipients []string) string) string {
-	if len(v.LeftOut) == 0 {
-		return v.Reason
+func (o Omission) text(who func(recipients []string) string) string {
+	if len(o.LeftOut) == 0 {
+		return o.Reason
 	}
-	parts := make([]string, 0, len(v.LeftOut))
-	for _, l := range v.LeftOut {
+	parts := make([]string, 0, len(o.LeftOut))
+	for _, l := range o.LeftOut {
 		if len(l.Recipients) == 0 {
 			parts = append(parts, l.Reason)
 			continue
@@ -190,20 +190,20 @@ func (v Verdict) text(who func(recipients []string) string) string {
 	return strings.Join(parts, "; ")
 }
 
-// Route returns the notices of an alert, and a verdict on every candidate that gets
+// Route returns the notices of an alert, and an omission for every candidate that gets
 // none or leaves recipients out. finalState reports that the execution result is
 // final; otherwise instances that need it get no notice.
-func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Verdict) {
+func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]messages.NoticeHead, []Omission) {
 	instances, without := t.reached(a)
 	notices := make([]messages.NoticeHead, 0, len(instances))
 	for _, i := range instances {
 		selected := i.selectFor(a, finalState)
 		if len(selected.Recipients) == 0 {
-			without = append(without, Verdict{Instance: i.Name, Reason: selected.Reason})
+			without = append(without, Omission{Instance: i.Name, Reason: selected.Reason})
 			continue
 		}
 		if len(selected.LeftOut) > 0 {
-			without = append(without, Verdict{Instance: i.Name, LeftOut: selected.LeftOut})
+			without = append(without, Omission{Instance: i.Name, LeftOut: selected.LeftOut})
 		}
 		for n, recipient := range selected.Recipients {
 			if slices.Contains(selected.Recipients[:n], recipient) {
@@ -219,10 +219,10 @@ func (t *Table) Route(a *messages.Alert, finalState bool, now time.Time) ([]mess
 	return notices, without
 }
 
-// reached returns the candidates that the routes let an alert go to, and verdicts on
-// the others. A route that cannot be evaluated because a look-up failed counts as a
-// match but does not end the matching: better one alert too many than none.
-func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdict) {
+// reached returns the candidates that the routes let an alert go to, and an omission
+// for each of the others. A route that cannot be evaluated because a look-up failed
+// counts as a match but does not end the matching: better one alert too many than none.
+func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Omission) {
 	found := t.candidatesFor(a)
 	if len(found.routes) == 0 {
 		return found.instances, nil
@@ -244,7 +244,7 @@ func (t *Table) reached(a *messages.Alert) (reached []*Instance, without []Verdi
 	reasons[0] = end
 	for _, i := range found.instances {
 		if reason := reasons[i.route]; reason != "" && (!i.Store || i.route > 0) {
-			without = append(without, Verdict{Instance: i.Name, Reason: reason})
+			without = append(without, Omission{Instance: i.Name, Reason: reason})
 			continue
 		}
 		reached = append(reached, i)

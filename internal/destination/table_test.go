@@ -133,7 +133,7 @@ func TestRoute_saysWhyNobodyIsTold(t *testing.T) {
 		}},
 	)
 	notices, without := tab.Route(&messages.Alert{Kind: failed}, false, now)
-	want := []destination.Verdict{
+	want := []destination.Omission{
 		{Instance: "choosy", Reason: "the task has no property"},
 		{Instance: "patient", Reason: "the execution result did not become final in time"},
 		{Instance: "choosy and patient", Reason: "the task has no property, so nobody has waited"},
@@ -154,7 +154,7 @@ func TestRoute_saysWhoIsLeftOutWhereOthersAreTold(t *testing.T) {
 		return destination.Selection{Recipients: []string{"bo"}, LeftOut: left}
 	}})
 	notices, without := tab.Route(&messages.Alert{Kind: failed}, true, now)
-	if diff := cmp.Diff([]destination.Verdict{{Instance: "email", LeftOut: left}}, without); diff != "" || len(notices) != 1 {
+	if diff := cmp.Diff([]destination.Omission{{Instance: "email", LeftOut: left}}, without); diff != "" || len(notices) != 1 {
 		t.Fatalf("%d notices, %s", len(notices), diff)
 	}
 	if want, got := "a@b.cd, c@b.cd, d@b.cd, e@b.cd, 2 more: no property; no owner", without[0].Names(); got != want {

@@ -88,7 +88,7 @@ type Story struct {
 	Steps []Step `json:"steps"`
 	// Notices are who is notified, NotNotified who is not.
 	Notices     []Notice  `json:"notices"`
-	NotNotified []Verdict `json:"notNotified"`
+	NotNotified []Omission `json:"notNotified"`
 	// Hints say what may be missing, and where to look next.
 	Hints []string `json:"hints"`
 	// OfTask are the latest executions of the task whose ID was asked for instead, the newest last.
@@ -128,15 +128,15 @@ type Notice struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Verdict says why a destination tells nobody.
-type Verdict struct {
+// Omission says why a destination notifies nobody.
+type Omission struct {
 	Destination string `json:"destination"`
 	Reason      string `json:"reason"`
 }
 
 // Tell makes a story of the evidence.
 func Tell(e Evidence) Story {
-	t := teller{known: e, story: Story{ExecutionID: e.ID, Steps: []Step{}, Notices: []Notice{}, NotNotified: []Verdict{}, Hints: []string{}}}
+	t := teller{known: e, story: Story{ExecutionID: e.ID, Steps: []Step{}, Notices: []Notice{}, NotNotified: []Omission{}, Hints: []string{}}}
 	t.datagrams()
 	for _, entry := range e.Entries {
 		t.entry(entry)
@@ -230,9 +230,9 @@ func (t *teller) decision(d *Decision) {
 		n.Alert = d.Alert
 	}
 	for _, v := range d.NotNotified {
-		verdict := Verdict{Destination: v.Instance, Reason: v.Reason}
-		if !slices.Contains(t.story.NotNotified, verdict) {
-			t.story.NotNotified = append(t.story.NotNotified, verdict)
+		omission := Omission{Destination: v.Instance, Reason: v.Reason}
+		if !slices.Contains(t.story.NotNotified, omission) {
+			t.story.NotNotified = append(t.story.NotNotified, omission)
 		}
 	}
 }

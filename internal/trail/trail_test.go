@@ -101,7 +101,7 @@ func TestTrail_boundsWhatAnEntrySays(t *testing.T) {
 	steps.Write(d)
 	got := find(t, steps, "key").Entries[0].(*trail.Decision)
 	if len(got.TaskName) != 300 || len(got.NotNotified) != 100 || got.More != 901 || len(got.NotNotified[5].Reason) != 300 {
-		t.Errorf("kept %d bytes of a name, %d verdicts and %d more", len(got.TaskName), len(got.NotNotified), got.More)
+		t.Errorf("kept %d bytes of a name, %d omissions and %d more", len(got.TaskName), len(got.NotNotified), got.More)
 	}
 }
 

@@ -121,7 +121,7 @@ func TestFiring_degradedAlertsAreMailed(t *testing.T) {
 }
 
 // routed returns the notices that an alert becomes, and why others have none.
-func routed(t *testing.T, built []destination.Built, a messages.Alert) ([]messages.Notice, []destination.Verdict) {
+func routed(t *testing.T, built []destination.Built, a messages.Alert) ([]messages.Notice, []destination.Omission) {
 	t.Helper()
 	table, err := destination.NewTable(built, nil)
 	if err != nil {
