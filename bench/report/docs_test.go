@@ -132,9 +132,9 @@ func readmeVerdict(scenarios []bench.Scenario, measured []bench.Result) string {
 			unknown = append(unknown, "`"+s.Name+"`")
 		}
 	}
-	out := "Every bar, and whether it is reached, stands in [docs/performance.md](docs/performance.md)."
+	out := "[docs/performance.md](docs/performance.md) lists every target and whether it is met."
 	if len(missed) > 0 {
-		out += " A bar is missed by " + strings.Join(missed, ", ") + "."
+		out += " A target is missed by " + strings.Join(missed, " and ") + "."
 	}
 	if len(unknown) > 0 {
 		out += " Not all is measured of " + strings.Join(unknown, ", ") + "."

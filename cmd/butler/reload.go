@@ -24,8 +24,8 @@ func newReload() *cobra.Command {
 	var o reloadOptions
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the running service reload its configuration",
-		Long: `Has the running service on this machine read its configuration, certificates and
+		Short: "Tell the running service to read its configuration again",
+		Long: `Tells the service on this machine to read its configuration, certificates and
 templates again, waits, and prints the result. A configuration that cannot be applied
 changes nothing; the reason is printed and the exit code is 1.
 

@@ -76,8 +76,8 @@ func TestDocs_metricsPage(t *testing.T) {
 	out.WriteString(`# Metrics
 
 Served in Prometheus' text format at ` + "`/metrics`" + ` of the operations server (` + "`operations.host`, `operations.port`" + `; by default
-http://localhost:9997/metrics). No metric has a label with a recipient, and none one with an ID or
-the name of a task but for tasks that [you choose](operations.md#watch-single-tasks). The alert rules are in
+http://localhost:9997/metrics). No label contains a recipient. A label contains the ID or the name
+of a task only for tasks that [you choose](operations.md#watch-single-tasks). The alert rules are in
 [deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml), and what to do about each in
 [operations.md](operations.md#alert-rules). This page is generated from a running service.
 

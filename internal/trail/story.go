@@ -87,7 +87,7 @@ type Story struct {
 	// Steps are in the order of their time.
 	Steps []Step `json:"steps"`
 	// Notices are who is notified, NotNotified who is not.
-	Notices     []Notice  `json:"notices"`
+	Notices     []Notice   `json:"notices"`
 	NotNotified []Omission `json:"notNotified"`
 	// Hints say what may be missing, and where to look next.
 	Hints []string `json:"hints"`

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +19,20 @@ func (s SMTP) check() destination.Problems {
 	if s.TLS.IgnoreTLS && s.TLS.RequireTLS && !s.Secure {
 		p.Wrong("tls.ignoreTLS", "contradicts requireTLS", "set one of the two to false")
 	}
+	switch port := cmp.Or(s.Port, defaultPort); {
+	case s.Secure && slices.Contains(startTLSPorts, port):
+		p.Warn("secure", fmt.Sprintf("is true, and mail servers expect no TLS from the first byte on port %d", port), "set secure to false, or port to 465")
+	case !s.Secure && port == tlsPort:
+		p.Warn("secure", "is false, and mail servers expect TLS from the first byte on port 465", "set secure to true, or port to 587")
+	}
 	return p
 }
+
+// tlsPort is for TLS from the first byte, startTLSPorts for sessions that begin without
+// (RFC 8314, section 3).
+const tlsPort = 465
+
+var startTLSPorts = []int{25, 587}
 
 // checkUse lists the problems of a use's settings, including those without effect.
 func checkUse(_ Config, u destination.Use[Event], d destination.Deps) destination.Problems {
