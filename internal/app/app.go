@@ -239,6 +239,9 @@ func (a *App) Start(ctx context.Context) error {
 		return nil
 	case err := <-a.listenFailed:
 		a.neverListened = true
+		bounded, cancel := context.WithTimeout(ctx, lastWordTimeout)
+		defer cancel()
+		first.listener.settle(bounded, listenerFailed)
 		if sockets.InUse(err) {
 			err = fmt.Errorf("%w (the port is in use; choose another udpServerConfig.portTaskFailure)", err)
 		}

@@ -17,9 +17,6 @@ func LookAtFiles(a *App) { a.lookAtFiles() }
 // Unaided is degradedAlert, for the tests.
 var Unaided = degradedAlert
 
-// LicenceOptions is licenceOptions, for the tests.
-var LicenceOptions = licenceOptions
-
 // Publish publishes on behalf of a caller of the REST API.
 func Publish(ctx context.Context, a *App, caller apikey.Principal, topic, message string) error {
 	return publications{a.current.Load()}.Publish(ctx, caller, topic, message)

@@ -71,7 +71,7 @@ func (g *generation) ingestProps() *actor.Props {
 			at := socket.Addr()
 			g.health.Set(socketComponent, supervisors.Up, "")
 			g.address.Store(&at)
-			g.current.Load().listener.set("start")
+			g.current.Load().listener.set(listenerStarted)
 			select {
 			case g.listening <- at:
 			default:
@@ -79,7 +79,7 @@ func (g *generation) ingestProps() *actor.Props {
 		},
 		OnFailed: func(err error) {
 			g.health.Set(socketComponent, supervisors.Down, err.Error())
-			g.current.Load().listener.set("error")
+			g.current.Load().listener.set(listenerFailed)
 			select {
 			case g.listenFailed <- err:
 			default:

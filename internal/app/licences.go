@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"butler/actors/monitor"
 	"butler/config"
 	"butler/internal/licence"
-	"butler/internal/qlik/identity"
 	"butler/internal/qlik/qrs"
 	"butler/messages"
 )
@@ -27,21 +25,9 @@ func (a *App) licenceGauges() *licence.Metrics {
 	return sharedMetrics(a, licence.NewMetrics)
 }
 
-// licenceUser is the Qlik Sense user for calls about licences. It replaces the
-// configured one, which may lack the right to read them.
-const licenceUser = "UserDirectory=Internal; UserId=sa_repository"
-
-// licenceOptions returns the address of the repository and the credentials of licenceUser.
-func licenceOptions(section config.QlikServer) qrs.Options {
-	options := repositoryOptions(section)
-	options.Headers = slices.DeleteFunc(options.Headers, func(h identity.Header) bool { return strings.EqualFold(h.Name, "X-Qlik-User") })
-	options.Headers = append(options.Headers, identity.Header{Name: "X-Qlik-User", Value: licenceUser})
-	return options
-}
-
 // licences returns a new client for calls about licences. Every monitor has its own.
 func (g *generation) licences() (*qrs.Client, error) {
-	options := licenceOptions(g.cfg.QRS())
+	options := repositoryOptions(g.cfg.QRS())
 	options.MaxConns, options.Metrics = 1, g.qrsMetrics
 	client, err := qrs.New(options)
 	if err != nil {

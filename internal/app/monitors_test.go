@@ -13,11 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"butler/config"
 	"butler/internal/app"
 	"butler/internal/demo"
 	"butler/internal/licence"
-	"butler/internal/qlik/identity"
 	"butler/internal/sim/sink"
 	"butler/internal/sim/world"
 )
@@ -193,13 +191,5 @@ func TestMonitors_haveTimesThatAreUnderstoodAndSomebodyToAsk(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestLicences_areAskedForByTheAccountThatMay(t *testing.T) {
-	section := config.QlikServer{Host: "sense", Headers: []config.Header{{Name: "x-qlik-user", Value: "UserDirectory=LAB; UserId=joe"}, {Name: "X-Other", Value: "o"}}}
-	want := identity.Headers{{Name: "X-Other", Value: "o"}, {Name: "X-Qlik-User", Value: "UserDirectory=Internal; UserId=sa_repository"}}
-	if diff := cmp.Diff(want, app.LicenceOptions(section).Headers); diff != "" {
-		t.Errorf("headers (-want +got):\n%s", diff)
 	}
 }

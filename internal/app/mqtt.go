@@ -53,7 +53,7 @@ func (g *generation) buildMQTT(deps *destination.Deps) error {
 		return err
 	}
 	g.mqtt = conn
-	g.listener = &listenerStatus{broker: conn, topic: section.Broker().ListenerTopic, log: g.log.Named("mqtt"), wake: make(chan struct{}, 1)}
+	g.listener = newListenerStatus(conn, section.Broker().ListenerTopic, g.log.Named("mqtt"))
 	lifetime, stop := context.WithCancel(g.lifetime())
 	g.listener.lifetime = func() context.Context { return lifetime }
 	p := g.add(part{name: mqttPart, components: []string{mqttComponent}, open: g.startMQTT, gone: sharedMetrics(g.App, mqttconn.NewMetrics).Gone})
@@ -87,7 +87,7 @@ func (g *generation) keepMQTT(deps *destination.Deps) bool {
 // the actors have started, as messages of the broker are sent to them.
 func (g *generation) startMQTT() {
 	if g.UDPAddress().IsValid() { // the broker of a reload has not been told that the socket is open
-		g.listener.set("start")
+		g.listener.set(listenerStarted)
 	}
 	g.background.Go(func() { g.listener.run(g.listener.lifetime()) })
 	g.health.Set(mqttComponent, supervisors.Degraded, "not connected yet")
@@ -105,7 +105,7 @@ func (g *generation) onMQTT(s mqttconn.State) {
 	}
 }
 
-// listenerStatus publishes whether task events can be received: "start" or "error",
+// listenerStatus publishes whether task events can be received: listenerStarted or listenerFailed,
 // once for each change, as soon as the broker is connected. A nil one does nothing.
 type listenerStatus struct {
 	broker destination.Publisher
@@ -113,11 +113,26 @@ type listenerStatus struct {
 	log    *zap.Logger
 	state  atomic.Pointer[string]
 	wake   chan struct{}
+	// published is the status that the broker has; told is signalled when it changes.
+	published atomic.Pointer[string]
+	told      chan struct{}
 	// lifetime lasts as long as the connection is in use.
 	lifetime func() context.Context
 }
 
+func newListenerStatus(broker destination.Publisher, topic string, log *zap.Logger) *listenerStatus {
+	return &listenerStatus{broker: broker, topic: topic, log: log, wake: make(chan struct{}, 1), told: make(chan struct{}, 1)}
+}
+
+// The states of the UDP listener, as the Node.js tool publishes them.
 const (
+	listenerStarted = "start"
+	listenerFailed  = "error"
+)
+
+const (
+	// lastWordTimeout bounds how long a start that has failed waits until the broker has its status.
+	lastWordTimeout = 5 * time.Second
 	// tellTimeout bounds how long the broker may take to acknowledge the status.
 	tellTimeout = 10 * time.Second
 	// tellAgain is the pause before a status is published again that was not acknowledged.
@@ -145,7 +160,6 @@ func (l *listenerStatus) run(ctx context.Context) {
 	if l == nil || l.topic == "" {
 		return
 	}
-	told := ""
 	var again <-chan time.Time
 	for {
 		select {
@@ -155,13 +169,34 @@ func (l *listenerStatus) run(ctx context.Context) {
 			return
 		}
 		again = nil
-		state := l.state.Load()
+		state, published := l.state.Load(), l.published.Load()
 		switch {
-		case state == nil || *state == told:
+		case state == nil || published != nil && *published == *state:
 		case l.tell(ctx, *state):
-			told = *state
+			l.published.Store(state)
+			select {
+			case l.told <- struct{}{}:
+			default:
+			}
 		default:
 			again = time.After(tellAgain)
+		}
+	}
+}
+
+// settle waits until the broker has a status, or ctx ends.
+func (l *listenerStatus) settle(ctx context.Context, state string) {
+	if l == nil || l.topic == "" {
+		return
+	}
+	for {
+		if published := l.published.Load(); published != nil && *published == state {
+			return
+		}
+		select {
+		case <-l.told:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

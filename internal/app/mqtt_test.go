@@ -69,6 +69,26 @@ func TestMQTT_tellsTheBrokerOfTasksAndOfItself(t *testing.T) {
 	s.idle(4)
 }
 
+func TestMQTT_tellsTheBrokerThatNoEventsAreTaken(t *testing.T) {
+	s := siteOf(t)
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	must(t, err)
+	defer taken.Close()
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	s.environ = append(s.environ, fmt.Sprint("BUTLER_UDPSERVERCONFIG_PORTTASKFAILURE=", port))
+	path, err := demo.WriteConfig(s.sim, demo.Settings{InMemory: true, Off: demo.Destinations, Extra: brokerConfig(t, s), Directory: s.dir})
+	must(t, err)
+	cfg, err := config.Load(config.Options{Path: path, Schemas: app.Schemas(), Environ: s.environ})
+	must(t, err)
+	service, err := app.New(app.Options{Config: cfg, Log: zap.NewNop()})
+	must(t, err)
+	if err := service.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "choose another udpServerConfig.portTaskFailure") {
+		t.Errorf("want a start that fails because the port is in use, got %v", err)
+	}
+	must(t, service.Stop(t.Context()))
+	s.published("qliksense/butler/task_failure_server", "error")
+}
+
 func TestMQTT_keepsAlertsUntilTheBrokerIsBack(t *testing.T) {
 	s := siteOf(t)
 	s.startApp(demo.Settings{

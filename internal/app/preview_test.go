@@ -59,7 +59,7 @@ func TestInspection_triesTemplates(t *testing.T) {
     reloadTaskAborted: {enable: true, webhookURL: "https://a.example.com/a", templateFile: DIR/open.handlebars}
   emailNotification:
     enable: true
-    smtp: {host: mail.example.com, auth: {enable: false}}
+    smtp: {host: mail.example.com, secure: false}
     reloadTaskFailure: {enable: true, fromAddress: b@example.com, recipients: [a@example.com], bodyFileDirectory: DIR, htmlTemplateFile: partial}
   routes:
     - name: directory
@@ -90,7 +90,7 @@ const eachPreview = `Butler:
   influxDb: {enable: true, hostIP: influx.example.com, reloadTaskFailure: {enable: true}}
   emailNotification:
     enable: true
-    smtp: {host: mail.example.com}
+    smtp: {host: mail.example.com, secure: false}
   slackNotification:
     enable: true
   routes:

@@ -157,6 +157,15 @@ func (p *inspection) rights(ctx context.Context, client *qrs.Client) []doctor.Fi
 		err := client.StartTask(ctx, absentID)
 		out = append(out, allowed("start tasks", "is not refused to this user; asked with an ID that no task has", "a security rule that may read and update tasks", err))
 	}
+	const licenceRule = "the role RootAdmin, or a security rule for licences"
+	if p.Config.ServerLicenseMonitor().Enable {
+		_, err := client.License(ctx)
+		out = append(out, allowed("server licence", "may be read", licenceRule, err))
+	}
+	if p.Config.AccessLicenseMonitor().Enable || p.Config.LicenseRelease().Enable {
+		_, err := client.AccessOverview(ctx)
+		out = append(out, allowed("access licences", "may be read", licenceRule, err))
+	}
 	return out
 }
 
