@@ -87,6 +87,9 @@ type License struct {
 	DaysKnown bool `json:"daysKnown"`
 }
 
+// Over reports whether the licence has expired, by its date where Qlik Sense does not say so.
+func (l License) Over() bool { return l.Expired || l.DaysKnown && l.DaysLeft < 0 }
+
 // Usage is the memory use of this process, in bytes, and its uptime.
 type Usage struct {
 	// HeapTotal is the size of the heap, HeapUsed the used part of it, and External the

@@ -14,7 +14,7 @@ func LicenseText(l messages.License) string {
 		until = "an unknown date"
 	}
 	switch {
-	case l.Expired:
+	case l.Over():
 		return "expired, it was valid to " + until
 	case !l.DaysKnown:
 		return "valid to " + until

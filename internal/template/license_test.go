@@ -13,7 +13,7 @@ func TestLicenseText_hasTheRemainingDays(t *testing.T) {
 		"valid to 2026-06-15, 1 day left":          {ExpiryDate: "2026-06-15", DaysLeft: 1, DaysKnown: true},
 		"valid to 2026-06-15":                      {ExpiryDate: "2026-06-15"},
 		"valid to an unknown date":                 {},
-		"expired, it was valid to 2026-06-15":      {ExpiryDate: "2026-06-15", Expired: true, DaysLeft: -3, DaysKnown: true},
+		"expired, it was valid to 2026-06-15":      {ExpiryDate: "2026-06-15", DaysLeft: -3, DaysKnown: true},
 		"expired, it was valid to an unknown date": {Expired: true},
 	} {
 		if got := template.LicenseText(l); got != want {

@@ -109,8 +109,9 @@ influxDb:
   v2Config: {bucket: ''}
   v3Config: {database: ''}
   reloadTaskFailure: {enable: true}
+  reloadTaskSuccess: {enable: true}
 `, version),
-				MistakenPaths: mistakenPaths[version],
+				MistakenPaths: append(mistakenPaths[version], "influxDb.reloadTaskSuccess"),
 				Peer: func(t *testing.T) *destinationtest.Peer {
 					t.Helper()
 					return destinationtest.NewHTTPPeer(t, databases).Peer()

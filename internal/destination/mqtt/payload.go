@@ -59,9 +59,9 @@ func subject(a messages.Alert) string {
 
 func licenseLine(l messages.License) string {
 	switch {
-	case l.Expired && l.ExpiryDate == "":
+	case l.Over() && l.ExpiryDate == "":
 		return "Qlik Sense server license expired"
-	case l.Expired:
+	case l.Over():
 		return "Qlik Sense server license expired on " + l.ExpiryDate
 	case !l.DaysKnown:
 		return "Qlik Sense server license has no known end"

@@ -113,7 +113,7 @@ func serviceMessage(event string, a messages.Alert) message {
 
 func licenseMessage(event string, a messages.Alert) message {
 	l := a.License
-	if a.Kind == messages.LicenseExpiring && l.Expired {
+	if a.Kind == messages.LicenseExpiring && l.Over() {
 		event = expired
 	}
 	var date, days any
