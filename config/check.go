@@ -137,14 +137,20 @@ func (c *checker) key(key, value *yaml.Node, in *node, at string, out layer) {
 	}
 }
 
-// unknown refuses a key that is not in the schema. It suggests nothing once the list
-// of problems is full, to save the time.
+// unknown refuses a key that is not in the schema. Directly below Butler, where the
+// Node.js tool accepts any key, one that resembles no other only causes a warning. It
+// suggests nothing once the list of problems is full, to save the time.
 func (c *checker) unknown(key *yaml.Node, in *node, at string) {
-	f := &fault{reason: "unknown key"}
+	p := Problem{File: c.file, Line: key.Line, Column: key.Column, Path: at, Reason: "unknown key"}
 	if len(c.problems.List) < maxProblems {
-		f.suggestion = suggestKey(in, key.Value)
+		p.Suggestion = suggestKey(in, key.Value)
+		p.Warning = in.path == "" && p.Suggestion == ""
 	}
-	c.refuse(key, at, f)
+	if p.Warning {
+		p.Reason = "unknown key, which has no effect"
+		p.Suggestion = "remove it, or let its name begin with " + extensionPrefix
+	}
+	c.add(p)
 }
 
 // notice records the position of a key.

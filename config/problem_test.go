@@ -270,9 +270,9 @@ func TestLoad_boundsWhatAnchorsUnfoldInto(t *testing.T) {
 
 func TestProblems_areBounded(t *testing.T) {
 	var text strings.Builder
-	text.WriteString("Butler:\n")
+	text.WriteString("Butler:\n  cert:\n")
 	for i := range 150 {
-		fmt.Fprintf(&text, "  unknown%d: 1\n", i)
+		fmt.Fprintf(&text, "    unknown%d: 1\n", i)
 	}
 	_, err := loadText(t, t.TempDir(), text.String())
 	problems, ok := errors.AsType[*Problems](err)
@@ -281,6 +281,22 @@ func TestProblems_areBounded(t *testing.T) {
 	}
 	if !strings.HasSuffix(err.Error(), "\nand 50 more problems") {
 		t.Errorf("the text does not tell how many more there are")
+	}
+}
+
+// The Node.js tool accepts any key directly below Butler.
+func TestProblems_aKeyOfSomebodyElseIsOnlyWarnedOf(t *testing.T) {
+	cfg, err := loadText(t, t.TempDir(), "Butler:\n  remarksOfOurTeam: {a: 1}\n  logLevel: debug\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := cfg.Warnings(); len(w) != 1 || w[0].Path != "remarksOfOurTeam" || w[0].Line != 2 || !strings.Contains(w[0].Reason, "no effect") {
+		t.Errorf("want a warning about the key, got %v", w)
+	}
+	for _, near := range []string{"logLevl: debug", "slackNotifcation: {}", "serverHost: a"} {
+		if _, err := loadText(t, t.TempDir(), "Butler:\n  "+near+"\n"); err == nil {
+			t.Errorf("want a problem that %s may be meant for another key", near)
+		}
 	}
 }
 
@@ -297,7 +313,7 @@ func TestProblem_isOneSentence(t *testing.T) {
 }
 
 func TestProblem_cannotForgeALine(t *testing.T) {
-	got := problemsOf(t, "Butler:\n  \"a\\nERROR: forged\\x1b[31m\": 1\n  logLevel: \"x\\ny"+strings.Repeat("z", 500)+"\"\n")
+	got := problemsOf(t, "Butler:\n  cert: {\"a\\nERROR: forged\\x1b[31m\": 1}\n  logLevel: \"x\\ny"+strings.Repeat("z", 500)+"\"\n")
 	for _, line := range got {
 		if strings.ContainsAny(line, "\n\x1b") || len(line) > 400 {
 			t.Errorf("a problem shows raw text: %q", line)

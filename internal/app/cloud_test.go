@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -268,6 +269,11 @@ func TestCloud_takesEventsFromTheBrokerOfAGateway(t *testing.T) {
 	gateway, more := gatewayBroker(t, s)
 	cloudSite(t, s, from, "", more)
 	s.until("the subscription", func() bool { return gateway.Subscribed("qscloud/app/reload/ten-1") })
+	s.until("the status", func() bool {
+		return slices.ContainsFunc(gateway.Publications().All(), func(p sink.Publication) bool {
+			return p.Topic == "butler/qscloud/event/mqttforward/status" && strings.HasPrefix(string(p.Payload), fmt.Sprintf("Connected to MQTT broker \"mqtts://%s\" with client ID ", gateway.Addr()))
+		})
+	})
 	must(t, gateway.Publish("qscloud/app/reloadX", from.Event("r-1", "error")))
 	must(t, gateway.Publish("qscloud/app/reload/ten-1", []byte("hostile \x00")))
 	must(t, gateway.Publish("qscloud/app/reload/ten-1", from.Event("r-2", "error")))

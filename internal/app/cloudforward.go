@@ -69,8 +69,9 @@ func (in *cloudIntake) buildForward(p *part) error {
 	if files.CA != "" {
 		files.CA = in.gen.cfg.Path(files.CA)
 	}
+	address := net.JoinHostPort(broker.Host, strconv.Itoa(broker.Port))
 	conn, err := mqttconn.New(mqttconn.Options{
-		Address: net.JoinHostPort(broker.Host, strconv.Itoa(broker.Port)), ClientID: broker.ClientID, KeepSession: broker.ClientID != "" && !broker.CleanSession,
+		Address: address, StatusName: `"mqtts://` + address + `"`, ClientID: broker.ClientID, KeepSession: broker.ClientID != "" && !broker.CleanSession,
 		User: broker.Username, Password: broker.Password, TLS: files.Settings, StatusTopic: forwardStatusTopic, OnState: in.onForward,
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Log: in.gen.log.Named("mqtt"),
 	})

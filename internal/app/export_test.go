@@ -21,3 +21,22 @@ var Unaided = degradedAlert
 func Publish(ctx context.Context, a *App, caller apikey.Principal, topic, message string) error {
 	return publications{a.current.Load()}.Publish(ctx, caller, topic, message)
 }
+
+// Choices are the sections of choices, ChoiceSwitches their switches.
+var Choices = func() (paths []string) {
+	for _, c := range choices {
+		paths = append(paths, c.path)
+	}
+	return paths
+}()
+
+// ChoiceSwitches returns the switches that choices name.
+func ChoiceSwitches() (paths []string) {
+	for _, c := range choices {
+		paths = append(paths, c.on...)
+		for _, name := range c.of {
+			paths = append(paths, c.path+"."+name)
+		}
+	}
+	return paths
+}

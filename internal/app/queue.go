@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"time"
 
 	"butler/actors/monitor"
@@ -100,7 +99,7 @@ func (q *queueReader) point(now messages.IngestSnapshot, read measured) messages
 		pressure = 1
 	}
 	processed := since(read.total(metricProcessed), q.lastMetrics.total(metricProcessed))
-	return messages.Point{}.Tag("queue_type", "task_results").Tag("host", strings.ToLower(q.host)).
+	return messages.Point{}.Tag("queue_type", "task_results").Tag("host", q.host).
 		Number("queue_size", float64(now.Backlog)).Number("queue_max_size", float64(now.QueueMaxSize)).
 		Number(fieldUtilisation, utilisation).Number("queue_pending", read.total(metricLookups)).
 		Number("messages_received", grown(func(s messages.IngestSnapshot) uint64 { return s.Received })).

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -84,37 +83,12 @@ func serviceHosts(section config.ServiceMonitor) []probe.Host {
 	return out
 }
 
-// untoldFindings warns that nobody is notified of Windows services. Routes can do that, too.
-func untoldFindings(cfg *config.Config) []config.Finding {
-	const path = "serviceMonitor.alertDestination"
-	var (
-		destinations map[string]struct{ Enable bool }
-		routes       []map[string]any
-	)
-	if err := errors.Join(cfg.Section(path, &destinations), cfg.Section("routes", &routes)); err != nil {
-		return nil // which the owners of the sections report
-	}
-	if len(routes) > 0 {
-		return nil
-	}
-	for _, d := range destinations {
-		if d.Enable {
-			return nil
-		}
-	}
-	return []config.Finding{{
-		Path: path, Warning: true, Reason: "switches on no destination, so nobody is notified of services",
-		Suggestion: "set email.enable there to true, for example",
-	}}
-}
-
 // serviceFindings returns the problems of the section serviceMonitor.
-func serviceFindings(cfg *config.Config) []config.Finding {
-	section := cfg.ServiceMonitor()
+func serviceFindings(section config.ServiceMonitor) []config.Finding {
 	if !section.Enable {
 		return nil
 	}
-	out := untoldFindings(cfg)
+	var out []config.Finding
 	if _, native := scm.Native(); !native {
 		out = append(out, config.Finding{
 			Path: "serviceMonitor.enable", Warning: true, Reason: "has no effect here: Windows services can only be watched from Windows",

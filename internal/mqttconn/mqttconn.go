@@ -61,6 +61,8 @@ type Options struct {
 	WebSocket string
 	// StatusTopic gets a text after each connect; "" means none.
 	StatusTopic string
+	// StatusName is how this text names the broker; "" means by its address.
+	StatusName string
 	// OnState is called after every connect, failed attempt and loss of the connection, in
 	// order. It must not block. It may be nil.
 	OnState func(State)
@@ -343,7 +345,7 @@ func (c *Conn) greet(ctx context.Context, l *link) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, greetTimeout)
 	defer cancel()
-	text := fmt.Sprintf("Connected to MQTT broker %s with client ID %s", c.o.Address, c.o.ClientID)
+	text := fmt.Sprintf("Connected to MQTT broker %s with client ID %s", cmp.Or(c.o.StatusName, c.o.Address), c.o.ClientID)
 	if err := l.publish(bounded, c.o.StatusTopic, []byte(text)); err != nil && ctx.Err() == nil {
 		c.log.Warn("MQTT status text is not published", logx.Err(err))
 	}

@@ -150,18 +150,14 @@ func uses(c Config) []destination.Use[Measurement] {
 			continue
 		}
 		key, m := r.section(c)
-		if m.Enable && (r.kind != messages.ReloadTaskSucceeded || m.choosesReloads()) {
+		neither := r.kind == messages.ReloadTaskSucceeded && !m.AllReloadTasks.Enable && !m.ByCustomProperty.Enable
+		if m.Enable && !neither {
 			out = append(out, destination.Use[Measurement]{
 				Name: string(r.kind), Path: "influxDb." + key, Kinds: []messages.AlertKind{r.kind}, Settings: m,
 			})
 		}
 	}
 	return append(out, readingUses(c)...)
-}
-
-// choosesReloads reports whether any successful reload is stored.
-func (m Measurement) choosesReloads() bool {
-	return m.AllReloadTasks.Enable || m.ByCustomProperty.Enable
 }
 
 // byMeasurement splits a use into one per measurement, so that each has its own queue.
@@ -241,9 +237,6 @@ func check(c Config, _ destination.Deps) destination.Problems {
 	case 3:
 		need("v3Config.database", c.V3Config.Database)
 		need("v3Config.token", c.V3Config.Token.Reveal())
-	}
-	if c.ReloadTaskSuccess.Enable && !c.ReloadTaskSuccess.choosesReloads() {
-		p.Warn("reloadTaskSuccess", "chooses no tasks, so nothing is stored", "set allReloadTasks.enable or byCustomProperty.enable to true")
 	}
 	p = p.Below("influxDb")
 	if q := c.readings.queue; q.Enable && q.MeasurementName == "" {

@@ -109,9 +109,8 @@ influxDb:
   v2Config: {bucket: ''}
   v3Config: {database: ''}
   reloadTaskFailure: {enable: true}
-  reloadTaskSuccess: {enable: true}
 `, version),
-				MistakenPaths: append(mistakenPaths[version], "influxDb.reloadTaskSuccess"),
+				MistakenPaths: mistakenPaths[version],
 				Peer: func(t *testing.T) *destinationtest.Peer {
 					t.Helper()
 					return destinationtest.NewHTTPPeer(t, databases).Peer()

@@ -186,8 +186,8 @@ func TestUses_areWhatTheSwitchesSay(t *testing.T) {
 			"services without the status", on + `, serviceStatusTopic: ""}` + "\nserviceMonitor: {alertDestination: {mqtt: {enable: true}}}",
 			with("windows_service_stopped", "windows_service_started"),
 		},
-		{"licence, status only", license("{enable: true, sendAlert: {enable: false}}"), with("server_license_status")},
-		{"licence, end only", license("{enable: true, sendRecurring: {enable: false}}"), with("server_license_expiring")},
+		{"licence, status only", license("{enable: true, sendRecurring: {enable: true}}"), with("server_license_status")},
+		{"licence, end only", license("{enable: true, sendAlert: {enable: true}}"), with("server_license_expiring")},
 		{"licence off", license("{enable: false, sendRecurring: {enable: true}, sendAlert: {enable: true}}"), tasks},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -98,8 +98,7 @@ routes:
   - name: all
     newRelic: [{accounts: [D], event: false}, {header: [{name: "", value: x}]}]
 uptimeMonitor:
-  storeNewRelic:
-    {enable: true, url: "mailto:x", destinationAccount: [E], header: [{name: "", value: x}], metric: {dynamic: {butlerMemoryUsage: {enable: false}, butlerUptime: {enable: false}}}}
+  storeNewRelic: {enable: true, url: "mailto:x", destinationAccount: [E], header: [{name: "", value: x}]}
 `,
 		MistakenPaths: []string{
 			"thirdPartyToolsCredentials.newRelic[0].accountName",
@@ -178,7 +177,7 @@ func wantMetrics(t *testing.T, body []byte) {
 }
 
 func TestUsage_needsNoAlertsToNewRelic(t *testing.T) {
-	built := buildAll(t, accounts+"uptimeMonitor: {storeNewRelic: {enable: true, destinationAccount: [Finance], metric: {dynamic: {butlerMemoryUsage: {enable: false}}}, attribute: {dynamic: {butlerVersion: {enable: false}}}}}")
+	built := buildAll(t, accounts+"uptimeMonitor: {storeNewRelic: {enable: true, destinationAccount: [Finance], metric: {dynamic: {butlerUptime: {enable: true}}}}}")
 	if diff := cmp.Diff([]string{"process_usage/metric/Finance"}, names(built)); diff != "" {
 		t.Fatalf("instances (-want +got):\n%s", diff)
 	}
@@ -287,7 +286,7 @@ func TestInstances_everySwitchCounts(t *testing.T) {
 	}
 	for what, got := range map[string][]string{
 		"serviceMonitor.alertDestination.newRelic": without("{newRelic: {enable: true}}", "{newRelic: {enable: false}}"),
-		"states": without("{running: {enable: true}, stopped: {enable: true}}", "{running: {enable: false}, stopped: {enable: false}}"),
+		"states": without("{running: {enable: true}, stopped: {enable: true}}", "{}"),
 	} {
 		if slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "windows") }) {
 			t.Errorf("%s off: want no service, got %v", what, got)

@@ -131,9 +131,10 @@ func (f *Fetcher) attempt(ctx context.Context, taskID string, known messages.Exe
 	}
 	hasFile := execution.FileReferenceID != "" && execution.FileReferenceID != qlik.ZeroGUID
 	hasResult := execution.ResultID != ""
+	mayHaveLog := execution.ScriptLogAvailable || execution.FileReferenceID == "" // a server that names no file may still have it
 	var text string
 	switch {
-	case hasResult && (hasFile && f.newWay.Load() || !hasFile && execution.ScriptLogAvailable):
+	case hasResult && (hasFile && f.newWay.Load() || !hasFile && mayHaveLog):
 		text, err = f.byResult(ctx, taskID, execution)
 	case hasFile:
 		text, err = f.byFileOrResult(ctx, taskID, execution)

@@ -140,9 +140,9 @@ func TestFetcher_followsTheAlgorithm(t *testing.T) {
 			"result, result, result", 0, false, 4 * time.Second,
 		},
 		{
-			"a missing file reference is like a zero one",
-			script{results: []answer[messages.Execution]{ok(result(""))}},
-			"result, result, result", 0, false, 4 * time.Second,
+			"a missing file reference: only the new way",
+			script{results: []answer[messages.Execution]{ok(result(""))}, new: []answer[string]{ok("t")}, texts: []answer[string]{ok(body)}},
+			"result, new r, download t", 4, false, 0,
 		},
 		{
 			"zero reference, but the result has a log: the new way",
