@@ -22,7 +22,7 @@ const (
 	licenceWebhook = "qlikSenseLicense.serverLicenseMonitor.destination.webhook"
 	licenceMonitor = "qlikSenseLicense.serverLicenseMonitor.enable"
 	serviceStates  = "incidentTool.newRelic.serviceMonitor.monitorServiceState"
-	serviceNews = "serviceMonitor.alertDestination"
+	serviceNews    = "serviceMonitor.alertDestination"
 )
 
 var choices = []choice{
