@@ -20,6 +20,7 @@ type choice struct {
 const (
 	licenceMQTT    = "qlikSenseLicense.serverLicenseMonitor.destination.mqtt"
 	licenceWebhook = "qlikSenseLicense.serverLicenseMonitor.destination.webhook"
+	releasedTypes  = "qlikSenseLicense.licenseRelease.licenseType"
 	licenceMonitor = "qlikSenseLicense.serverLicenseMonitor.enable"
 	serviceStates  = "incidentTool.newRelic.serviceMonitor.monitorServiceState"
 	serviceNews    = "serviceMonitor.alertDestination"
@@ -27,6 +28,7 @@ const (
 
 var choices = []choice{
 	{licenceMQTT, "chooses no messages, so nothing is published", []string{licenceMonitor, licenceMQTT + ".enable", "mqttConfig.enable"}, []string{"sendAlert.enable", "sendRecurring.enable"}},
+	{releasedTypes, "chooses no type of licence, so none is released", []string{"qlikSenseLicense.licenseRelease.enable"}, []string{"professional.enable", "analyzer.enable"}},
 	{licenceWebhook, "chooses no calls, so nothing is called", []string{licenceMonitor, licenceWebhook + ".enable", "webhookNotification.enable"}, []string{"sendAlert.enable", "sendRecurring.enable"}},
 	{serviceStates, "chooses no states, so nothing is sent", []string{"serviceMonitor.enable", serviceNews + ".newRelic.enable", "incidentTool.newRelic.enable"}, []string{"stopped.enable", "running.enable"}},
 	{

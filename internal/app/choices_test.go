@@ -20,6 +20,7 @@ func TestInspection_warnsOfFeaturesThatDoNothing(t *testing.T) {
 		"a licence with messages":       {mqtt + licence + "{mqtt: {enable: true, sendRecurring: {enable: true}}}}}", ""},
 		"a licence, and no broker":      {licence + "{mqtt: {enable: true}}}}", ""},
 		"a licence without calls":       {"  webhookNotification: {enable: true}\n" + licence + "{webhook: {enable: true}}}}", "qlikSenseLicense.serverLicenseMonitor.destination.webhook"},
+		"a release of nothing":          {"  qlikSenseLicense: {licenseRelease: {enable: true}}", "qlikSenseLicense.licenseRelease.licenseType"},
 		"services without a state":      {services + "{newRelic: {enable: true}}}\n" + newRelic + "{destination: {event: {enable: true}}}}}", "incidentTool.newRelic.serviceMonitor.monitorServiceState"},
 		"services with a state":         {services + "{newRelic: {enable: true}}}\n" + newRelic + "{monitorServiceState: {stopped: {enable: true}}}}}", ""},
 		"services for nobody":           {services + "{}}", "serviceMonitor.alertDestination"},

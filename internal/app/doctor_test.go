@@ -216,7 +216,7 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 	path := filepath.Join(dir, "butler.yaml")
 	must(t, os.WriteFile(path, fmt.Appendf(nil, `Butler:
   journal: {directory: file/below}
-  nonsense: 1
+  logLevle: info
   operations: {host: 127.0.0.1, port: %d}
   udpServerConfig: {enable: true, serverHost: 127.0.0.1, portTaskFailure: %d}
   restServerConfig: {enable: true, serverHost: 127.0.0.1, auth: {mode: keys, keyFile: keys.json}}
@@ -229,7 +229,7 @@ func TestDoctor_saysWhatIsWrongWithThisMachine(t *testing.T) {
 `, web.Addr().(*net.TCPAddr).Port, taken.LocalAddr().(*net.UDPAddr).Port), 0o600))
 	report := diagnosed(t, path, doctor.Options{Timeout: 3 * time.Second})
 	for check, want := range map[string]string{
-		"configuration": "butler.yaml:3:3: nonsense: unknown key", "udp": "cannot be opened", "ports": "cannot be opened",
+		"configuration": "butler.yaml:3:3: logLevle: unknown key", "udp": "cannot be opened", "ports": "cannot be opened",
 		"journal": "not a directory", "licence reports": "not a directory", "schedules": "not a directory", "api keys": "everybody may write it", "certificates": "no certificate in PEM format",
 	} {
 		wantLine(t, report, doctor.Problem, check, want)

@@ -52,7 +52,6 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	out = append(out, restFindings(cfg)...)
 	out = append(out, monitorFindings(cfg, i.Isolated)...)
 	out = append(out, heartbeatFindings(cfg.Heartbeat())...)
-	out = append(out, releaseFindings(cfg.LicenseRelease())...)
 	out = append(out, cloudFindings(cfg)...)
 	out = append(out, pageFindings(cfg.Page())...)
 	out = append(out, startFilterFindings(cfg)...)

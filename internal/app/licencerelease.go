@@ -85,17 +85,6 @@ func licenseReleaseMonitor(cfg *config.Config) monitorRow {
 	}
 }
 
-// releaseFindings warns of an enabled release for which no licence type is enabled.
-func releaseFindings(section config.LicenseRelease) []config.Finding {
-	if !section.Enable || len(releaseRules(section).Types) > 0 {
-		return nil
-	}
-	return []config.Finding{{
-		Path: "qlikSenseLicense.licenseRelease.licenseType", Warning: true, Reason: "switches on no type of licence, so none is released",
-		Suggestion: "set professional.enable or analyzer.enable to true, or qlikSenseLicense.licenseRelease.enable to false",
-	}}
-}
-
 // logLicence logs what happened to a licence of a type.
 func (a *App) logLicence(dryRun bool, licenceType string, e licence.Entry) {
 	level, text := zapcore.InfoLevel, "an access licence is "+string(e.Action)
