@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -69,7 +70,11 @@ type cloudIntake struct {
 	client  *tenant.Client
 	// caDigest is the digest of the CA file for the tenant, "" without one.
 	caDigest string
-	pid      *actor.PID
+	// running is closed when pid is set. A reload puts the intake in force before its
+	// actor runs; events that come meanwhile wait.
+	running chan struct{}
+	spawned sync.Once
+	pid     *actor.PID
 	// forwarded handles the events of the broker, nil without one.
 	forwarded *inbound
 }
@@ -84,7 +89,7 @@ func (g *generation) buildCloud() error {
 	if err != nil || !enabled {
 		return err
 	}
-	in := &cloudIntake{gen: g, tenant: section, metrics: sharedMetrics(g.App, cloud.NewMetrics)}
+	in := &cloudIntake{gen: g, tenant: section, metrics: sharedMetrics(g.App, cloud.NewMetrics), running: make(chan struct{})}
 	if file := section.options(g.cfg).CAFile; file != "" {
 		in.caDigest = digestOf(file)
 	}
@@ -108,7 +113,7 @@ func (g *generation) buildCloud() error {
 // cloudChild returns the actor of the tenant's events. It is not critical.
 func (g *generation) cloudChild() supervisors.Child {
 	in := g.cloud
-	return supervisors.Child{Name: "cloud", Spawned: func(pid *actor.PID) { in.pid = pid }, Props: func() *actor.Props {
+	return supervisors.Child{Name: "cloud", Spawned: in.started, Props: func() *actor.Props {
 		urls := in.tenant.QlikSenseURLs
 		return cloud.Props(cloud.Options{
 			Kit: g.kit, Tenant: cloudLookups{in.client}, Ledger: g.ledger, Outbox: g.outbox, Quarantine: g.quarantine,
@@ -122,6 +127,24 @@ func (g *generation) cloudChild() supervisors.Child {
 			},
 		})
 	}}
+}
+
+// started is called with the PID of the actor. Those of its successors are equal.
+func (in *cloudIntake) started(pid *actor.PID) {
+	in.spawned.Do(func() {
+		in.pid = pid
+		close(in.running)
+	})
+}
+
+// actor waits for the actor until ctx ends.
+func (in *cloudIntake) actor(ctx context.Context) (*actor.PID, error) {
+	select {
+	case <-in.running:
+		return in.pid, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the actor: %w", errNoActor)
+	}
 }
 
 // cloudLookups adapts the client of the tenant to the actor: script logs are parsed.
@@ -151,7 +174,11 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 		return messages.CloudIgnored, ignored
 	}
 	event.Source, event.At = source, time.Now()
-	reply, err := ask[messages.AcceptCloudEventReply](ctx, in.gen.kit, in.pid, func(to messages.Ref) any {
+	pid, err := in.actor(ctx)
+	if err != nil {
+		return messages.CloudBusy, err.Error()
+	}
+	reply, err := ask[messages.AcceptCloudEventReply](ctx, in.gen.kit, pid, func(to messages.Ref) any {
 		return messages.AcceptCloudEvent{Event: event, ReplyTo: to}
 	})
 	if err != nil {

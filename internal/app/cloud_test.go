@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +162,33 @@ func TestReload_readsTheAuthorityOfTheTenantAgain(t *testing.T) {
 	}
 	must(t, os.WriteFile(authority, good, 0o600))
 	s.reload()
+}
+
+// The new intake is in force before its actor runs.
+func TestReload_ofTheTenantRefusesNoEvent(t *testing.T) {
+	from, s := simulatedTenant(t), siteOf(t)
+	cloudSite(t, s, from, "", "")
+	done := make(chan struct{})
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					s.wantBrought(from.Event("r-1", "error"), 202, "")
+				}
+			}
+		})
+	}
+	environ := s.environ
+	for i := range 4 {
+		s.environ = append(environ, fmt.Sprint("BUTLER_QLIKSENSECLOUD_EVENT_MQTT_TENANT_COMMENT=", i))
+		s.reload()
+	}
+	close(done)
+	calls.Wait()
 }
 
 func TestCloud_tagsAndOwnersDecideWhoIsTold(t *testing.T) {
