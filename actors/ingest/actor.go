@@ -25,13 +25,11 @@ type ingest struct {
 	effects *actorkit.Effects
 	shared  *shared
 
-	// reader is nil while there is no socket; listened is set from the first one on.
-	reader   *reader
-	listened bool
+	// reader is nil while there is no socket.
+	reader *reader
 	// former reads a socket that a new configuration has replaced, for LingerFor; nil
 	// when there is none.
-	former   *reader
-	failures int
+	former *reader
 	// unresolved counts the look-ups in a row after which a host name had no address.
 	unresolved int
 
@@ -46,6 +44,10 @@ type shared struct {
 	storing atomic.Int64
 	// sources is who may send. Only the live instance touches it.
 	sources *udp.Set
+	// listened is set from the first socket on; failures counts the attempts since the
+	// last one. Only the live instance touches them.
+	listened bool
+	failures int
 	// opts are those of the last configuration. Only the live instance touches them.
 	opts *Options
 	// closing is set by CloseIntake, waiting is where to reply when it is done. Only the
@@ -123,6 +125,7 @@ func (a *ingest) Receive(ctx actor.Context) {
 
 func (a *ingest) start(ctx actor.Context) {
 	a.machine = newMachine(time.Now(), a.opts.Rules)
+	a.machine.sources = a.shared.sources // batches of the last instance may come before a socket is open
 	a.effects = actorkit.NewEffects(actorkit.NewPool(2))
 	a.report.metrics.capacity(a.opts.Rules.QueueSize)
 	a.upkeepTimer = actorkit.After(ctx, upkeepEvery, upkeepDue{})
@@ -147,17 +150,22 @@ func (a *ingest) stop() {
 // batch is released when that is on disk, or at once when there is nothing to write.
 func (a *ingest) admit(ctx actor.Context, m messages.DatagramsReceived) {
 	decided := a.machine.admit(m.At, m.Datagrams, a.opts.Queue.Writable())
-	a.report.batch(m, decided)
+	a.store(ctx, m, decided.entries)
+	a.report.batch(m, decided) // last, so that its failure loses no event
+}
+
+// store writes the entries of a batch to the journal.
+func (a *ingest) store(ctx actor.Context, m messages.DatagramsReceived, entries [][]byte) {
 	from := a.readerOf(m.Reader)
-	if len(decided.entries) == 0 {
+	if len(entries) == 0 {
 		if from != nil {
 			from.release()
 		}
 		return
 	}
 	a.shared.storing.Add(1)
-	post, count := actorkit.Poster(ctx), len(decided.entries)
-	a.opts.Queue.Append(decided.entries, func(_ journal.Seq, _ int, err error) {
+	post, count := actorkit.Poster(ctx), len(entries)
+	a.opts.Queue.Append(entries, func(_ journal.Seq, _ int, err error) {
 		stored := messages.DatagramsStored{Reader: m.Reader, Count: count, ReceivedAt: m.At, At: time.Now()}
 		if err != nil {
 			stored.Failure = messages.Failure{Kind: messages.FailureUnavailable, Text: err.Error()}

@@ -856,6 +856,42 @@ func TestIngest_anInstanceAfterACrashStoresWhatTheLastOneRead(t *testing.T) {
 	})
 }
 
+func TestIngest_aCrashLosesNoEventOfItsBatch(t *testing.T) {
+	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
+		in.receive(batchOf(good, "nonsense", good)...)
+		if got := in.queue.count(); got != 2 {
+			t.Errorf("%d events are stored, want 2", got)
+		}
+		in.sleep(time.Second)
+	})
+}
+
+func TestIngest_anInstanceAfterACrashKnowsWhoMaySend(t *testing.T) {
+	list, err := udp.NewAllowList([]string{node.Addr().String()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBubble(t, func(in *intake) { in.opts.Sources, in.opts.Quarantine = list, &bomb{} }, func(in *intake) {
+		in.opts.Kit.System.Root.Send(in.pid, messages.DatagramsReceived{Datagrams: batchOf("nonsense"), At: time.Now()})
+		in.opts.Kit.System.Root.Send(in.pid, messages.DatagramsReceived{Datagrams: []messages.Datagram{from(alien, good)}, At: time.Now()})
+		in.sleep(time.Second)
+		if got := in.metric("butler_udp_packets_rejected_total", "source"); got != 1 || in.queue.count() != 0 {
+			t.Errorf("%v refused and %d stored of a sender that may not send", got, in.queue.count())
+		}
+	})
+}
+
+func TestIngest_opensALostSocketAgainThoughItHasCrashed(t *testing.T) {
+	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
+		in.refuse = []error{errors.New("still down"), errors.New("still down")}
+		in.receive(batchOf("nonsense")...)
+		in.sleep(time.Minute)
+		if gaveUp := in.lines("actor gave up on a known fault"); len(gaveUp) != 1 || in.sockets() != 2 {
+			t.Errorf("%d sockets, want a second one after two failures and no further restart: %v", in.sockets(), gaveUp)
+		}
+	})
+}
+
 func TestIngest_staysClosedThoughItCrashesMeanwhile(t *testing.T) {
 	inBubble(t, func(in *intake) { in.opts.Quarantine = &bomb{} }, func(in *intake) {
 		in.queue.set(func(q *fakeQueue) { q.hold = true })

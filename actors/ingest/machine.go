@@ -22,6 +22,11 @@ const (
 	keepRate  = 1
 )
 
+// checker checks whether a payload is an event.
+type checker interface {
+	Check(payload []byte, opts udp.ParseOptions) (udp.Checked, *udp.Rejection)
+}
+
 // machine decides about datagrams. It is deterministic: what it does depends on
 // the calls and the times they carry.
 type machine struct {
@@ -35,7 +40,7 @@ type machine struct {
 	allowances []*ratelimit.Bucket
 	counts     messages.IngestSnapshot
 	sender     udp.Sender
-	checker    udp.Checker
+	checker    checker
 	host       string // of the last event; see intern
 	// decided is the last admission; its memory is reused for the next.
 	decided admission
@@ -47,6 +52,7 @@ func newMachine(now time.Time, rules Rules) *machine {
 		rules:      rules,
 		window:     window{limit: rules.RateLimit, start: now},
 		pressure:   pressure{size: rules.QueueSize, threshold: rules.BackpressureThreshold},
+		checker:    new(udp.Checker),
 		lines:      logx.NewRepeated(summaryEvery, summaryKeys),
 		allowances: make([]*ratelimit.Bucket, len(udp.Reasons())+1),
 	}
@@ -145,7 +151,7 @@ func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (udp.
 	if !m.window.take(now) {
 		return udp.Checked{}, udp.ReasonRateLimit, nil
 	}
-	event, rejection := m.checker.Check(d.Payload, udp.ParseOptions{RecoverSemicolons: m.rules.RecoverSemicolons})
+	event, rejection := m.check(d.Payload)
 	if rejection != nil {
 		return udp.Checked{}, rejection.Reason, rejection
 	}
@@ -154,6 +160,19 @@ func (m *machine) judge(now time.Time, d messages.Datagram, journal error) (udp.
 	}
 	return event, udp.ReasonNone, nil
 }
+
+// check checks a payload. A panic of the checker refuses this one, and not the whole batch.
+func (m *machine) check(payload []byte) (event udp.Checked, rejection *udp.Rejection) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			event, rejection = udp.Checked{}, &udp.Rejection{Reason: udp.ReasonInternalError, Detail: udp.Excerpt([]byte(fmt.Sprint(cause)), maxCause)}
+		}
+	}()
+	return m.checker.Check(payload, udp.ParseOptions{RecoverSemicolons: m.rules.RecoverSemicolons})
+}
+
+// maxCause bounds the text of a panic, in characters.
+const maxCause = 200
 
 // refuse counts a refused datagram and decides whether it is logged and kept.
 func (m *machine) refuse(now time.Time, d messages.Datagram, reason udp.Reason, cause error) {

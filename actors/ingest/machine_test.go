@@ -73,6 +73,28 @@ func decide(m *machine, now time.Time, journal error, batch ...messages.Datagram
 	return d
 }
 
+// faulty is a checker with a bug.
+type faulty struct{ udp.Checker }
+
+func (f *faulty) Check(payload []byte, opts udp.ParseOptions) (udp.Checked, *udp.Rejection) {
+	if string(payload) == "bug" {
+		panic("index out of range\x1b[31m")
+	}
+	return f.Checker.Check(payload, opts)
+}
+
+func TestMachine_aPanicOfTheCheckRefusesOneDatagram(t *testing.T) {
+	m := newMachine(epoch, rules())
+	m.checker = new(faulty)
+	got := decide(m, epoch, nil, from(node, good), from(node, "bug"), from(node, good))
+	if want := (decision{Stored: 2, Refused: []string{"internal_error"}}); cmp.Diff(want, got) != "" {
+		t.Errorf("want %+v, got %+v", want, got)
+	}
+	if detail := m.decided.refusals[0].detail; detail != "a bug of butler: checking it failed with index out of range[31m" {
+		t.Errorf("the quarantine says %q", detail)
+	}
+}
+
 func TestMachine_makesTheChecksInTheirOrder(t *testing.T) {
 	huge := strings.Repeat("x", 1001)
 	full := errors.New("disk is full")

@@ -77,13 +77,13 @@ func (a *ingest) opened(ctx actor.Context, m bound) {
 	}
 	if m.err != nil {
 		a.failed(m.err)
-		if !a.listened {
+		if !a.shared.listened {
 			actorkit.Fail(fmt.Errorf("start the UDP server: %w", m.err))
 		}
 		a.retry(ctx)
 		return
 	}
-	a.listened, a.failures = true, 0
+	a.shared.listened, a.shared.failures = true, 0
 	if m.from == a.opts.Sources { // else the configuration has changed meanwhile
 		a.setSources(m.sources)
 	}
@@ -136,7 +136,7 @@ func (a *ingest) change(ctx actor.Context, c Changed) {
 		a.former = a.reader
 		actorkit.After(ctx, LingerFor, lingerDue{a.former.id})
 	}
-	a.listened, a.failures = true, 0
+	a.shared.listened, a.shared.failures = true, 0
 	a.read(ctx, c.Socket)
 }
 
@@ -147,9 +147,9 @@ func (a *ingest) failed(err error) {
 }
 
 func (a *ingest) retry(ctx actor.Context) {
-	a.failures++
-	delay := reopen.Ceiling(a.failures)
-	a.report.log.Warn("UDP socket is closed, opening it again", logx.Attempt(a.failures), logx.Delay(delay))
+	a.shared.failures++
+	delay := reopen.Ceiling(a.shared.failures)
+	a.report.log.Warn("UDP socket is closed, opening it again", logx.Attempt(a.shared.failures), logx.Delay(delay))
 	a.openTimer = actorkit.After(ctx, delay, openDue{})
 }
 

@@ -29,13 +29,15 @@ const (
 	ReasonBadTaskID
 	// ReasonBadAppID: the app ID is there and not a GUID.
 	ReasonBadAppID
+	// ReasonInternalError: the check itself panicked, which is a bug.
+	ReasonInternalError
 	// ReasonJournalUnavailable: the datagram is an event, and the journal cannot be written.
 	ReasonJournalUnavailable
 )
 
 var reasonNames = [...]string{
 	"none", "source", "oversize", "rate_limit", "empty", "unknown_type",
-	"field_count", "bad_task_id", "bad_app_id", "journal_unavailable",
+	"field_count", "bad_task_id", "bad_app_id", "internal_error", "journal_unavailable",
 }
 
 // String returns the label form of r.
@@ -57,13 +59,13 @@ func Reasons() []Reason {
 
 // Malformed reports whether the content of the datagram was at fault, and not
 // who sent it, how much, or when.
-func (r Reason) Malformed() bool { return r >= ReasonEmpty && r <= ReasonBadAppID }
+func (r Reason) Malformed() bool { return r >= ReasonEmpty && r <= ReasonInternalError }
 
 // Rejection says why a payload is no task event.
 type Rejection struct {
 	Reason Reason
 	// Detail is the offending text, sanitised and at most 200 characters long: the
-	// message type, or the value that should have been an ID.
+	// message type, the value that should have been an ID, or the panic of the check.
 	Detail string
 	// Expected and Actual are field counts, set for ReasonFieldCount.
 	Expected, Actual int
@@ -88,6 +90,8 @@ func (r *Rejection) Error() string {
 		return fmt.Sprintf("task ID %q is not a GUID", r.Detail)
 	case ReasonBadAppID:
 		return fmt.Sprintf("app ID %q is not a GUID", r.Detail)
+	case ReasonInternalError:
+		return "a bug of butler: checking it failed with " + r.Detail
 	default:
 		return r.Reason.String()
 	}
