@@ -42,9 +42,20 @@ type shared struct {
 	partitions []partition
 	// pumped is closed when the last pump has ended; nil before the first.
 	pumped chan struct{}
-	// ahead counts the events that were pumped and that no shard has received yet.
-	ahead atomic.Int64
+	// inHand is the record that the actor works on, nil between two. retried reports
+	// that it had crashed the actor before.
+	inHand  *journal.Record
+	retried bool
+	ahead   ahead
 }
+
+// ahead counts the events that were pumped and that no shard has received yet.
+type ahead struct {
+	// pumped are on their way to the actor, sent on their way from it to live shards.
+	pumped, sent atomic.Int64
+}
+
+func (a *ahead) load() int64 { return a.pumped.Load() + a.sent.Load() }
 
 // partition is what outlives a shard.
 type partition struct {
@@ -79,7 +90,7 @@ func (x *executions) Receive(ctx actor.Context) {
 			x.send(ctx, message.Shard, again)
 		}
 	case recordArrived:
-		x.arrived(ctx, message.record)
+		x.take(ctx, message.record)
 	case messages.EventsHandled:
 		for _, at := range message.At {
 			if x.shared.book.handled(at) {
@@ -91,7 +102,7 @@ func (x *executions) Receive(ctx actor.Context) {
 
 func (x *executions) begin(ctx actor.Context) {
 	x.shared.book.restart()
-	x.shared.ahead.Store(0) // what the shards had before them ended with them
+	x.shared.ahead.sent.Store(0) // what the shards had before them ended with them
 	if !x.shared.loaded {
 		if err := x.remember(); err != nil {
 			actorkit.Fail(err)
@@ -106,6 +117,7 @@ func (x *executions) begin(ctx actor.Context) {
 		}
 		x.shards[i] = pid
 	}
+	x.takeAgain(ctx)
 	pumping, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
 	before, ended, post := x.shared.pumped, make(chan struct{}), actorkit.Poster(ctx)
@@ -131,14 +143,14 @@ func (x *executions) remember() error {
 
 // pump moves records from the queue to the actor until the actor stops. The
 // queue's own limit of unacknowledged records is the credit.
-func (o *Options) pump(ctx context.Context, ahead *atomic.Int64, post func(any)) {
+func (o *Options) pump(ctx context.Context, ahead *ahead, post func(any)) {
 	for {
 		record, err := o.Queue.Next(ctx)
 		if err != nil {
 			return // stopping, or the journal is closed
 		}
 		o.giveWay(ctx, ahead)
-		ahead.Add(int64(len(record.Entries)))
+		ahead.pumped.Add(int64(len(record.Entries)))
 		post(recordArrived{record})
 	}
 }
@@ -156,10 +168,10 @@ const (
 
 // giveWay delays the next record while maxAhead events are on their way to the
 // shards, and for a bounded time during a burst of datagrams.
-func (o *Options) giveWay(ctx context.Context, ahead *atomic.Int64) {
+func (o *Options) giveWay(ctx context.Context, ahead *ahead) {
 	begun := time.Now()
 	wait := func() bool {
-		return ahead.Load() >= maxAhead || o.Burst != nil && o.Burst() && time.Since(begun) < maxGiveWay
+		return ahead.load() >= maxAhead || o.Burst != nil && o.Burst() && time.Since(begun) < maxGiveWay
 	}
 	if !wait() {
 		return
@@ -177,8 +189,33 @@ func (o *Options) giveWay(ctx context.Context, ahead *atomic.Int64) {
 
 // send gives events to a shard.
 func (x *executions) send(ctx actor.Context, shard int, events messages.EventsArrived) {
-	x.shared.ahead.Add(int64(len(events.Events)))
+	x.shared.ahead.sent.Add(int64(len(events.Events)))
 	ctx.Send(x.shards[shard], events)
+}
+
+// take handles a record of the queue, which hands it out only once.
+func (x *executions) take(ctx actor.Context, record journal.Record) {
+	x.shared.ahead.pumped.Add(-int64(len(record.Entries))) // send counts them again, for their shards
+	x.shared.inHand, x.shared.retried = &record, false
+	x.arrived(ctx, record)
+	x.shared.inHand = nil
+}
+
+// takeAgain handles the record that the last instance crashed over. If that crashes, too,
+// the record is left to the next process. No shard has started yet, so nothing is
+// sent twice.
+func (x *executions) takeAgain(ctx actor.Context) {
+	record := x.shared.inHand
+	switch {
+	case record == nil:
+		return
+	case x.shared.retried:
+		x.opts.Log.Error("BUG: a record of the journal cannot be handled; its events are decided after the next start", zap.Uint64("record", uint64(record.Seq)))
+	default:
+		x.shared.retried = true
+		x.arrived(ctx, *record)
+	}
+	x.shared.inHand = nil
 }
 
 // arrived sends every event of a record to its shard.
@@ -187,7 +224,6 @@ func (x *executions) arrived(ctx actor.Context, record journal.Record) {
 		x.opts.Metrics.unreadable.Inc()
 		x.opts.Log.Error("journal record is damaged, its events are lost", zap.Uint64("record", uint64(record.Seq)), logx.Err(record.Damage))
 	}
-	defer x.shared.ahead.Add(-int64(len(record.Entries))) // send has counted them again, for their shards
 	x.decoded, x.shardsOf = x.decoded[:0], x.shardsOf[:0]
 	for i, entry := range record.Entries {
 		at := messages.EventPosition{Seq: uint64(record.Seq), Index: uint32(i)}

@@ -62,6 +62,8 @@ type fixture struct {
 	asleep atomic.Int64
 	// spawnPanics is how often spawning an execution crashes its shard.
 	spawnPanics int
+	// keepPanics is how often the quarantine crashes who keeps something in it.
+	keepPanics int
 }
 
 func open(t *testing.T, store *memory.Store) *fixture {
@@ -91,7 +93,7 @@ func (f *fixture) start() {
 		shards = 1
 	}
 	opts := &Options{
-		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: shards, Deduplicate: true, Log: zap.NewNop(),
+		Kit: kit, Queue: f.queue, Ledger: f.ledger, Quarantine: f, Shards: shards, Deduplicate: true, Log: kit.Log,
 		Metrics: f.metrics, Supervise: quiet, SuperviseExecution: supervisors.StopEntity{},
 		Decode: decodeJSON, FastPath: f.newFastPath,
 		Execution: kit.Props("execution", f.execution), Crashed: f.crashed, Burst: f.burst,
@@ -130,6 +132,9 @@ func decodeJSON(raw []byte) (e messages.TaskEvent, err error) {
 func (f *fixture) Keep(d messages.QuarantinedDatagram) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.keepPanics--; f.keepPanics >= 0 {
+		actorkit.Fail(errors.New("on purpose"))
+	}
 	f.kept = append(f.kept, d)
 }
 
@@ -599,6 +604,34 @@ func TestExecutions_decideEverythingWhenTheOwnerOfTheConsumerCrashes(t *testing.
 		}
 		f.stop()
 	})
+}
+
+func TestExecutions_aRecordThatCrashesTheOwnerIsTriedOnceMore(t *testing.T) {
+	for crashes, want := range []struct {
+		handled, pending, lines int
+	}{{2, 0, 0}, {2, 0, 0}, {1, 1, 1}} {
+		t.Run(fmt.Sprintf("%d crashes", crashes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := open(t, memory.New())
+				f.start()
+				f.keepPanics = crashes
+				raw, err := json.Marshal(failed("a"))
+				must(t, err)
+				f.queue.Append([][]byte{[]byte("not json"), raw}, func(journal.Seq, int, error) {})
+				time.Sleep(time.Minute)
+				f.append(failed("b"))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got := f.queue.Stats().Pending; len(f.got) != want.handled || got != want.pending {
+					t.Errorf("want %d handled and %d pending, got %v and %d", want.handled, want.pending, f.families(), got)
+				}
+				if got := f.kit.logs.FilterMessageSnippet("cannot be handled").Len(); got != want.lines {
+					t.Errorf("want %d lines about it, got %d", want.lines, got)
+				}
+				f.stop()
+			})
+		})
+	}
 }
 
 func TestExecutions_countARepetitionOnce(t *testing.T) {

@@ -3,7 +3,6 @@ package executions
 import (
 	"errors"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -334,8 +333,9 @@ func TestExecutions_recordsGiveWayToTheIntakeForAWhile(t *testing.T) {
 
 func TestExecutions_aRecordWaitsWhileTheShardsHaveEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var ahead atomic.Int64
-		ahead.Store(maxAhead)
+		var ahead ahead
+		ahead.pumped.Store(1)
+		ahead.sent.Store(maxAhead - 1)
 		gone := false
 		go func() {
 			new(Options).giveWay(t.Context(), &ahead)
@@ -345,7 +345,7 @@ func TestExecutions_aRecordWaitsWhileTheShardsHaveEnough(t *testing.T) {
 		if gone {
 			t.Fatal("a record did not wait for the shards")
 		}
-		ahead.Add(-1)
+		ahead.sent.Add(-1)
 		time.Sleep(giveWayEvery)
 		synctest.Wait()
 		if !gone {

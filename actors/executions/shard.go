@@ -79,7 +79,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.barrierPassed(ctx, message)
 		return
 	case messages.EventsArrived:
-		s.shared.ahead.Add(-int64(len(message.Events)))
+		s.shared.ahead.sent.Add(-int64(len(message.Events)))
 	}
 	if s.machine == nil {
 		return
