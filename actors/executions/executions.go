@@ -47,6 +47,7 @@ type Queue interface {
 	Next(ctx context.Context) (journal.Record, error)
 	Ack(seqs ...journal.Seq)
 	Floor() journal.Seq
+	Found() journal.Seq
 }
 
 // Ledger is the durable memory of the shards; *journal.Ledger is the one in use.

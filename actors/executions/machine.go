@@ -49,6 +49,8 @@ type machine struct {
 	// known holds the executions with work to do, remembered all others.
 	known      keyed.Table[*entry]
 	remembered remembered
+	// found is the newest record of earlier processes.
+	found uint64
 	// trying are the executions whose retry the current step begins.
 	trying []messages.ExecutionKey
 	out    []effect // reused by every step
@@ -115,8 +117,8 @@ type (
 		seen     messages.Seen
 		snapshot []byte // nil when nothing is followed
 	}
-	// sweepDue: forget what need not be remembered. Records before floor never come again.
-	sweepDue struct{ floor uint64 }
+	// sweep: forget what need not be remembered. Records before floor never come again.
+	sweep struct{ floor uint64 }
 	// wakeDue: a sleeper may be due.
 	wakeDue struct{}
 	// stopping: this life of the shard ends, because the start of the execution
@@ -152,7 +154,7 @@ func (m *machine) handle(now time.Time, input any) []effect {
 		m.crashed(in.key)
 	case recalled:
 		m.recalled(now, in)
-	case sweepDue:
+	case sweep:
 		m.sweep(now, in.floor)
 	case stopping:
 		m.stop(in.crashed)

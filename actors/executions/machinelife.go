@@ -14,6 +14,7 @@ import (
 // newMachine returns a machine with what the ledger remembers, and its first effects.
 func newMachine(now time.Time, m *memories, blame blame, limits limits) (*machine, []effect) {
 	x := &machine{
+		found:      limits.found,
 		remembered: remembered{began: now},
 		sleepers:   sleepers{began: now, slots: max(limits.polls, 1), lastAlarm: -wakeEvery},
 	}
@@ -41,6 +42,8 @@ type limits struct {
 	polls int
 	// spread is Options.Spread.
 	spread func() time.Duration
+	// found is the newest record of earlier processes.
+	found uint64
 }
 
 // blame says whether a retry that was underway when the previous process ended

@@ -102,7 +102,9 @@ func (m *machine) sweep(now time.Time, floor uint64) {
 	}
 	var ops []journal.Op
 	for _, e := range idlers {
-		if e.onTrial && isOver(e.seen, now, floor) { // it finished, and the process ended before that was on disk
+		// It finished, and the process ended before that was on disk: its event has not come
+		// again, although all of earlier processes have.
+		if e.onTrial && floor > m.found && isOver(e.seen, now, floor) {
 			e.onTrial, e.crashes = false, 0
 			ops = append(ops, journal.Op{Bucket: outbox.BucketTrial, Key: string(e.key)})
 		}

@@ -57,7 +57,7 @@ func TestMachine_remembersForTheTimeThatWasSaidAndUntilItsRecordCannotComeAgain(
 		{"its record may come again", 10 * time.Minute, 7, 1},
 		{"it is over", 10 * time.Minute, 8, 0},
 	} {
-		effects := slices.Clone(n.machine.handle(n.began.Add(row.after), sweepDue{row.floor}))
+		effects := slices.Clone(n.machine.handle(n.began.Add(row.after), sweep{row.floor}))
 		n.holds(row.what, 0, row.left)
 		deleted := strings.Contains(fmt.Sprintf("%+v", effects), "Bucket:seen Key:a")
 		if deleted != (row.left == 0) {
@@ -67,6 +67,17 @@ func TestMachine_remembersForTheTimeThatWasSaidAndUntilItsRecordCannotComeAgain(
 }
 
 // A trial that a process left behind ends with the execution, which is not kept for it.
+// Its event may come late, when the log cannot be read at first.
+func TestMachine_keepsATrialUntilItsEventMustHaveCome(t *testing.T) {
+	n := newNight(t)
+	m := &memories{trials: map[messages.ExecutionKey]outbox.Trial{"a": {Crashes: 2}}}
+	n.machine, _ = newMachine(n.began, m, blameNobody, limits{polls: 1, found: 7})
+	n.machine.handle(n.began.Add(time.Hour), sweep{7})
+	n.holds("while its event may come", 1, 0)
+	n.machine.handle(n.began.Add(2*time.Hour), sweep{8})
+	n.holds("when all have come", 0, 0)
+}
+
 func TestMachine_forgetsATrialThatWasLeftBehind(t *testing.T) {
 	n := newNight(t)
 	m := &memories{
@@ -75,9 +86,9 @@ func TestMachine_forgetsATrialThatWasLeftBehind(t *testing.T) {
 	}
 	n.machine, _ = newMachine(n.began, m, blameNobody, limits{polls: 1})
 	n.holds("at the start", 1, 1)
-	n.machine.handle(n.began.Add(30*time.Second), sweepDue{5})
+	n.machine.handle(n.began.Add(30*time.Second), sweep{5})
 	n.holds("while it may come again", 1, 1)
-	effects := n.machine.handle(n.began.Add(time.Minute), sweepDue{5})
+	effects := n.machine.handle(n.began.Add(time.Minute), sweep{5})
 	n.holds("when it is over", 0, 1)
 	var deleted []string
 	for _, one := range effects {

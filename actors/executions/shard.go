@@ -29,8 +29,8 @@ type shard struct {
 	children map[messages.ExecutionKey]*actor.PID
 	keys     map[string]messages.ExecutionKey
 	// starting is the execution whose actor is being spawned; a panic is its fault.
-	starting messages.ExecutionKey
-	sweep    actorkit.Timer
+	starting  messages.ExecutionKey
+	nextSweep actorkit.Timer
 	// alarm fires when a sleeper or the fast path has something to do, or earlier.
 	alarm actorkit.Alarm
 	// reportedAsleep is the number of sleepers' tasks last passed to Options.Asleep.
@@ -60,8 +60,8 @@ type (
 		decisions []decision
 		err       error
 	}
-	// sweepTick: it is time for a sweep.
-	sweepTick struct{}
+	// sweepDue: it is time for a sweep.
+	sweepDue struct{}
 )
 
 func (o *Options) shardProps(index int, common *shared) *actor.Props {
@@ -105,8 +105,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.recorded(ctx, message)
 	case *actor.Terminated:
 		s.terminated(ctx, message.Who.GetId())
-	case sweepTick:
-		s.step(ctx, sweepDue{floor: uint64(s.opts.Queue.Floor())})
+	case sweepDue:
+		s.step(ctx, sweep{floor: uint64(s.opts.Queue.Floor())})
 		s.scheduleSweep(ctx)
 	}
 }
@@ -134,7 +134,7 @@ func (s *shard) setAlarm(ctx actor.Context) {
 
 // scheduleSweep arms the timer of the next sweep.
 func (s *shard) scheduleSweep(ctx actor.Context) {
-	s.sweep = actorkit.After(ctx, sweepEvery, sweepTick{})
+	s.nextSweep = actorkit.After(ctx, sweepEvery, sweepDue{})
 }
 
 func (s *shard) step(ctx actor.Context, input any) {

@@ -51,7 +51,7 @@ func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 	s.fast = s.opts.FastPath(actorkit.RefOf(ctx.Self()), s.life)
 	var first []effect
 	now := time.Now()
-	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread})
+	s.machine, first = newMachine(now, remembered, blame, limits{s.opts.PollsAtOnce, s.opts.Spread, uint64(s.opts.Queue.Found())})
 	s.perform(ctx, now, first)
 	s.showCounts()
 	s.setAlarm(ctx)
@@ -61,7 +61,7 @@ func (s *shard) live(ctx actor.Context, remembered *memories, blame blame) {
 
 // end ends a life. Its executions end with it, which does not count as a crash.
 func (s *shard) end(ctx actor.Context) {
-	s.sweep.Stop()
+	s.nextSweep.Stop()
 	clear(s.keys)
 	s.step(ctx, stopping{crashed: s.starting})
 	s.alarm.Stop()

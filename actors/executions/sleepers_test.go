@@ -33,7 +33,7 @@ func newNight(t *testing.T, followed ...messages.ExecutionKey) *night {
 	n := &night{t: t, began: time.Date(2026, 5, 6, 14, 23, 45, 0, time.UTC)}
 	drawn := time.Duration(0)
 	var first []effect
-	n.machine, first = newMachine(n.began, &memories{followed: followed}, blameNobody, limits{2, func() time.Duration {
+	n.machine, first = newMachine(n.began, &memories{followed: followed}, blameNobody, limits{polls: 2, spread: func() time.Duration {
 		drawn += time.Second
 		return drawn
 	}})
@@ -196,7 +196,7 @@ func TestMachine_aNapIsNoProofOfHealth(t *testing.T) {
 	n.at(trialFor, n.nap("a", trialFor, trialFor+30*time.Second, time.Hour, 0))
 	n.at(trialFor+30*time.Second, wakeDue{}) // which does not begin a new life
 	n.at(trialFor+31*time.Second, n.nap("a", trialFor+31*time.Second, time.Hour, 2*time.Hour, 0))
-	n.want("a long life is", n.at(2*trialFor, sweepDue{}), "commit []")
+	n.want("a long life is", n.at(2*trialFor, sweep{}), "commit []")
 	if got := n.machine.entry("a").crashes; got != 0 {
 		t.Errorf("want its crashes forgotten, got %d", got)
 	}

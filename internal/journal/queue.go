@@ -134,7 +134,7 @@ func OpenQueue(ctx context.Context, name string, log Log, ledger *Ledger, opts Q
 // Append queues entries for the next group commit. done runs on the queue's
 // goroutine when they are durable: entry i of the call is entry base+i of record
 // seq. Its error is nil, ErrClosed, or ErrTooLarge when the entries do not fit a
-// record; writes to a failing disk are retried, see Healthy. Append does not block;
+// record; writes to a failing disk are retried, see Writable. Append does not block;
 // the entries are kept and must not be changed. When the queue is closed already,
 // done runs before Append returns.
 func (q *Queue) Append(entries [][]byte, done func(seq Seq, base int, err error)) {
@@ -285,6 +285,10 @@ func damaged(seq Seq, err error) error {
 	}
 	return fmt.Errorf("record %d: %w", seq, err)
 }
+
+// Found returns the newest record of earlier processes, 0 for none. It and those before
+// it may be handed out with Record.Again.
+func (q *Queue) Found() Seq { return q.found }
 
 // Stats returns the current state of the queue.
 func (q *Queue) Stats() QueueStats {
