@@ -25,7 +25,7 @@ type Options struct {
 	Ledger     Ledger
 	Outbox     Outbox
 	Quarantine Quarantine
-	// Notify is the actor that owns the outbox.
+	// Notify is the actor that hands recorded notices to their deliveries.
 	Notify  *actor.PID
 	Log     *zap.Logger
 	Metrics *Metrics

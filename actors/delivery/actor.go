@@ -12,8 +12,8 @@
 //
 // The machine decides and is pure; the actor carries out its effects. Attempts run
 // on a pool of the instance's own; one that ignores its deadline is abandoned and
-// counted. The package must never wait inside the actor, choose recipients, or write
-// the text of a message.
+// counted. The package must never wait inside the actor, except for the local journal
+// when it settles (ADR 4), choose recipients, or write the text of a message.
 package delivery
 
 import (

@@ -42,7 +42,7 @@ type Options struct {
 	Metrics *Metrics
 	// Tasks are metrics of single tasks; nil has none.
 	Tasks *TaskMetrics
-	// Gate is qrsgate, Notify the actor that owns the outbox.
+	// Gate is qrsgate, Notify the actor that hands recorded notices to their deliveries.
 	Gate, Notify *actor.PID
 	// AtHand answers the first look-up of an event from a cache, without the gate, when
 	// it can; nil means never. Its answer is shared and must not be changed.

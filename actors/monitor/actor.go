@@ -32,7 +32,7 @@ type Options struct {
 	Kit    *actorkit.Kit
 	Router Router
 	Outbox Outbox
-	// Notify is the actor that owns the outbox.
+	// Notify is the actor that hands recorded notices to their deliveries.
 	Notify  *actor.PID
 	Log     *zap.Logger
 	Metrics *Metrics

@@ -107,7 +107,7 @@ type notify struct {
 	log  *zap.Logger
 
 	built map[string]destination.Built // of the present configuration
-	// known is built for the scans, which run beside the actor.
+	// known is built for scans and replays, which run beside the actor.
 	known    atomic.Pointer[map[string]destination.Built]
 	children map[string]*child
 	health   *health
@@ -228,11 +228,12 @@ func (a *notify) trimEnded(ctx actor.Context) {
 }
 
 func (a *notify) configure(t *destination.Table) {
-	a.built = map[string]destination.Built{}
+	built := map[string]destination.Built{}
 	for _, b := range t.Built() {
-		a.built[b.Instance.Name] = b
+		built[b.Instance.Name] = b
 	}
-	a.known.Store(&a.built)
+	a.built = built
+	a.known.Store(&built) // never that of the field, which changes
 	a.opts.Metrics.expect(t.Built())
 	a.health.configure(a.built)
 }
@@ -305,12 +306,12 @@ func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
 
 // command runs a command of an operator about parked notices.
 func (a *notify) command(ctx actor.Context, msg any) {
-	o, steps, configured := a.opts.Outbox, a.opts.Trail, a.configured()
+	o, steps := a.opts.Outbox, a.opts.Trail
 	switch msg := msg.(type) {
 	case messages.ReplayParked:
 		post := actorkit.Poster(ctx)
 		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
-		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, configured, announce, msg) }) {
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, a.isConfigured, announce, msg) }) {
 			actorkit.Reply(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case replayed:
@@ -332,14 +333,11 @@ func (a *notify) command(ctx actor.Context, msg any) {
 	}
 }
 
-// configured returns a function that reports whether an instance is configured. It
-// may be called on any goroutine: the map is replaced, never changed.
-func (a *notify) configured() func(string) bool {
-	built := a.built
-	return func(instance string) bool {
-		_, ok := built[instance]
-		return ok
-	}
+// isConfigured reports whether an instance is configured. It may be called on any
+// goroutine, and sees the configuration of that moment.
+func (a *notify) isConfigured(instance string) bool {
+	_, ok := (*a.known.Load())[instance]
+	return ok
 }
 
 // describe asks every delivery actor for its state. Requests that arrive while the

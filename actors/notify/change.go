@@ -133,17 +133,21 @@ func (a *notify) scan(ctx actor.Context) {
 	for instance := range a.children {
 		running[instance] = true
 	}
-	known := func(instance string) bool { // known is read anew, as the configuration may change during the scan
-		_, configured := (*a.known.Load())[instance]
-		return configured || running[instance]
-	}
+	known := func(instance string) bool { return a.isConfigured(instance) || running[instance] }
 	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
 		parked, err := parkUnconfigured(o, known, time.Now(), ended)
 		return scanned{parked: parked, err: err}
 	})
 	if !started {
 		a.scanning = false
+		a.scanLater(ctx)
 	}
+}
+
+// scanLater starts a scan after a pause.
+func (a *notify) scanLater(ctx actor.Context) {
+	a.nextScan.Stop()
+	a.nextScan = actorkit.After(ctx, scanAgainAfter, scanAgainDue{})
 }
 
 func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
@@ -156,8 +160,7 @@ func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
 	if msg.err != nil { // no reason to fail: the deliveries would end with this actor
 		a.log.Warn("notices of destinations that are not configured any more cannot be read, trying again",
 			logx.Delay(scanAgainAfter), logx.Err(msg.err))
-		a.nextScan.Stop()
-		a.nextScan = actorkit.After(ctx, scanAgainAfter, scanAgainDue{})
+		a.scanLater(ctx)
 	}
 	if a.scanAgain {
 		a.scanAgain = false

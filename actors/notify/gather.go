@@ -14,7 +14,7 @@ const describeAfter = time.Second
 // describeDue: the wait is over.
 type describeDue struct{ gathering *gathering }
 
-// gathering collects the states of all instances for one asker.
+// gathering collects the states of all instances for everybody who asks while it goes on.
 type gathering struct {
 	askers  []messages.Ref
 	missing map[string]bool

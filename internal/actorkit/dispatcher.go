@@ -8,7 +8,8 @@ import (
 
 // dispatcher runs mailboxes on a bounded number of goroutines. A goroutine that is done
 // with a mailbox takes the next waiting one, so that under load goroutines and their
-// grown stacks are reused; idle ones end. An actor never blocks, so a few are enough.
+// grown stacks are reused; idle ones end. An actor waits for nothing but, briefly, reads of
+// the local journal (ADR 4), so a few are enough.
 type dispatcher struct {
 	limit int
 
