@@ -59,8 +59,8 @@ type ResumeExecution struct {
 
 // Seen is the stored state of an execution by which repeated events are recognised.
 type Seen struct {
-	// Classes is a set of event families, bit by Family.
-	Classes uint8
+	// Families are the event families that were seen, bit by Family.
+	Families uint8
 	// Kinds is a set of alert kinds, bit by their index in TaskKinds.
 	Kinds uint16
 	// Until is when it may be forgotten.
@@ -70,12 +70,12 @@ type Seen struct {
 	Seq uint64
 }
 
-// HasClass reports whether an event of the family was seen.
-func (s Seen) HasClass(f Family) bool { return s.Classes&(1<<f) != 0 }
+// HasFamily reports whether an event of the family was seen.
+func (s Seen) HasFamily(f Family) bool { return s.Families&(1<<f) != 0 }
 
-// WithClass returns s with the family added.
-func (s Seen) WithClass(f Family) Seen {
-	s.Classes |= 1 << f
+// WithFamily returns s with the family added.
+func (s Seen) WithFamily(f Family) Seen {
+	s.Families |= 1 << f
 	return s
 }
 

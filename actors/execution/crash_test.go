@@ -45,7 +45,7 @@ func (w *world) crash(arrived map[messages.EventPosition]messages.TaskEvent) {
 		isDone := slices.ContainsFunc(w.handled, func(h messages.EventHandled) bool { return h.At == at })
 		switch {
 		case isDone:
-		case seen.HasClass(event.Family):
+		case seen.HasFamily(event.Family):
 			w.handled = append(w.handled, messages.EventHandled{Key: "exec-1", At: at, Seen: seen})
 		default:
 			w.send(0, messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{At: at, Key: "exec-1", Event: event}, Seen: seen})

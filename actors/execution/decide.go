@@ -92,7 +92,7 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 // remember notes that an event of a family was handled. It is forgotten no earlier than
 // the tasks that are still followed may need it.
 func (m *Machine) remember(now time.Time, f messages.Family) {
-	m.seen = m.seen.WithClass(f)
+	m.seen = m.seen.WithFamily(f)
 	m.seen.Until = now.Add(m.rules.RememberFor)
 	for _, w := range m.cases {
 		if !w.follows() {

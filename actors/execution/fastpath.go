@@ -24,8 +24,8 @@ import (
 type FastPath struct {
 	opts *Options
 	self messages.Ref
-	// waiting are the cases that wait, by number, and numberOf their numbers.
-	waiting  map[int]*fastCase
+	// waiting are the candidates that wait, by number, and numberOf their numbers.
+	waiting  map[int]*candidate
 	numberOf map[messages.ExecutionKey]int
 	last     int // number
 	// next is when the first timer may be due. Tick does nothing before noTickBefore.
@@ -36,96 +36,96 @@ type FastPath struct {
 	trailScratch trail.Decision
 }
 
-// fastCase is an execution on the fast path.
-type fastCase struct {
+// candidate is an execution on the fast path.
+type candidate struct {
 	number  int
 	key     messages.ExecutionKey
 	machine *Machine
 	timers  []Arm // at most one per Arm.Timer
 }
 
-// The attempt numbers of case n are n*attemptsOfCase and up, so a reply tells which
-// case it is for. The numbers of different lives of a shard do not overlap: a late
-// reply to an earlier life matches no case. A case that uses up maxAttempts is
-// handed to an actor, before its numbers run into those of the next case.
+// The attempt numbers of candidate n are n*attemptsOfCandidate and up, so a reply tells which
+// candidate it is for. The numbers of different lives of a shard do not overlap: a late
+// reply to an earlier life matches no candidate. A candidate that uses up maxAttempts is
+// handed to an actor, before its numbers run into those of the next candidate.
 const (
-	attemptsOfCase = 1 << 8
-	maxAttempts    = attemptsOfCase - 8
-	casesOfLife    = 1 << 40
+	attemptsOfCandidate = 1 << 8
+	maxAttempts         = attemptsOfCandidate - 8
+	candidatesOfLife    = 1 << 40
 )
 
-// tickEvery is the least time between two Ticks. Each looks at all waiting cases,
+// tickEvery is the least time between two Ticks. Each looks at all waiting candidates,
 // and when the QRS does not answer there are thousands of them.
 const tickEvery = 20 * time.Millisecond
 
-// casePool holds decided cases for reuse.
-var casePool = sync.Pool{New: func() any { return &fastCase{machine: NewMachine(Rules{}, messages.Ref{})} }}
+// candidatePool holds decided candidates for reuse.
+var candidatePool = sync.Pool{New: func() any { return &candidate{machine: NewMachine(Rules{}, messages.Ref{})} }}
 
 // FastPath returns a fast path for a life of the shard at self.
 func (o *Options) FastPath(self messages.Ref, life int) *FastPath {
-	return &FastPath{opts: o, self: self, waiting: map[int]*fastCase{}, numberOf: map[messages.ExecutionKey]int{}, last: life * casesOfLife}
+	return &FastPath{opts: o, self: self, waiting: map[int]*candidate{}, numberOf: map[messages.ExecutionKey]int{}, last: life * candidatesOfLife}
 }
 
 // Decide begins with the first event of an execution. It collects a decision for
 // Record and look-ups for Ask.
-func (d *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
+func (f *FastPath) Decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
 	if in.Event.Family == messages.FamilyDistribute { // it will have to be followed
 		return fastpath.Ruling{Key: in.Key}
 	}
-	c := d.open(in.Key)
-	return d.step(c, func() []Effect { return d.opts.observe(c.machine, now, in) })
+	c := f.open(in.Key)
+	return f.step(c, func() []Effect { return f.opts.observe(c.machine, now, in) })
 }
 
 // Answer continues the execution that waits for a reply, if there is one.
-func (d *FastPath) Answer(now time.Time, reply any) (fastpath.Ruling, bool) {
-	c := d.waiting[messages.AttemptOf(reply)/attemptsOfCase]
+func (f *FastPath) Answer(now time.Time, reply any) (fastpath.Ruling, bool) {
+	c := f.waiting[messages.AttemptOf(reply)/attemptsOfCandidate]
 	if c == nil {
 		return fastpath.Ruling{}, false
 	}
-	return d.step(c, func() []Effect { return c.machine.Handle(now, reply) }), true
+	return f.step(c, func() []Effect { return c.machine.Handle(now, reply) }), true
 }
 
 // Next returns when to call Tick, the zero time for never.
-func (d *FastPath) Next() time.Time {
-	if len(d.waiting) == 0 {
+func (f *FastPath) Next() time.Time {
+	if len(f.waiting) == 0 {
 		return time.Time{}
 	}
-	if d.next.Before(d.noTickBefore) {
-		return d.noTickBefore
+	if f.next.Before(f.noTickBefore) {
+		return f.noTickBefore
 	}
-	return d.next
+	return f.next
 }
 
 // Tick continues the executions whose timers are due.
-func (d *FastPath) Tick(now time.Time, rule func(fastpath.Ruling)) {
-	if len(d.waiting) == 0 || now.Before(d.Next()) {
+func (f *FastPath) Tick(now time.Time, rule func(fastpath.Ruling)) {
+	if len(f.waiting) == 0 || now.Before(f.Next()) {
 		return
 	}
-	d.next, d.noTickBefore = time.Time{}, now.Add(tickEvery)
-	for number, c := range d.waiting {
+	f.next, f.noTickBefore = time.Time{}, now.Add(tickEvery)
+	for number, c := range f.waiting {
 		if message := c.due(now); message != nil {
-			rule(d.step(c, func() []Effect { return c.machine.Handle(now, message) }))
-			if d.waiting[number] == nil { // its memory may serve another fast path by now
+			rule(f.step(c, func() []Effect { return c.machine.Handle(now, message) }))
+			if f.waiting[number] == nil { // its memory may serve another fast path by now
 				continue
 			}
 		}
 		for _, t := range c.timers {
-			d.wakeAt(t.At)
+			f.wakeAt(t.At)
 		}
 	}
 }
 
 // Withdraw removes an execution that waits.
-func (d *FastPath) Withdraw(key messages.ExecutionKey) {
-	delete(d.waiting, d.numberOf[key])
-	delete(d.numberOf, key)
+func (f *FastPath) Withdraw(key messages.ExecutionKey) {
+	delete(f.waiting, f.numberOf[key])
+	delete(f.numberOf, key)
 }
 
 // Ask sends the look-ups collected since the last call.
-func (d *FastPath) Ask() {
-	if len(d.questions) > 0 {
-		d.opts.ask(d.questions)
-		d.questions = nil
+func (f *FastPath) Ask() {
+	if len(f.questions) > 0 {
+		f.opts.ask(f.questions)
+		f.questions = nil
 	}
 }
 
@@ -133,45 +133,45 @@ func (d *FastPath) Ask() {
 // durable it hands their notices on and calls done, on the ledger's goroutine. An
 // error means that the ledger can never take them. When the ledger is closed, done
 // is not called: the events come again after the restart.
-func (d *FastPath) Record(done func(error)) { d.opts.commit(&d.decided, done) }
+func (f *FastPath) Record(done func(error)) { f.opts.commit(&f.decided, done) }
 
-// open begins a case, reusing the memory of an earlier one.
-func (d *FastPath) open(key messages.ExecutionKey) *fastCase {
-	d.last++
-	c := casePool.Get().(*fastCase)
-	c.number, c.key, c.timers = d.last, key, c.timers[:0]
-	c.machine.Reset(d.opts.Rules(), d.self, d.last*attemptsOfCase)
+// open begins a candidate, reusing the memory of an earlier one.
+func (f *FastPath) open(key messages.ExecutionKey) *candidate {
+	f.last++
+	c := candidatePool.Get().(*candidate)
+	c.number, c.key, c.timers = f.last, key, c.timers[:0]
+	c.machine.Reset(f.opts.Rules(), f.self, f.last*attemptsOfCandidate)
 	return c
 }
 
-// step runs one step of a case and returns the ruling. A panic hands the execution
+// step runs one step of a candidate and returns the ruling. A panic hands the execution
 // to an actor, where it is contained and counted.
-func (d *FastPath) step(c *fastCase, step func() []Effect) (said fastpath.Ruling) {
+func (f *FastPath) step(c *candidate, step func() []Effect) (said fastpath.Ruling) {
 	said.Key = c.key
-	asked := len(d.questions)
+	asked := len(f.questions)
 	defer func() {
 		if cause := recover(); cause != nil {
-			d.opts.Log.Warn("decision without an actor panicked, the actor of the execution decides",
+			f.opts.Log.Warn("decision without an actor panicked, the actor of the execution decides",
 				zap.String("execution_key", string(c.key)), zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
 			said.Progress = fastpath.NeedsActor
 		}
 		switch said.Progress {
 		case fastpath.Waiting:
-			d.waiting[c.number], d.numberOf[c.key] = c, c.number
+			f.waiting[c.number], f.numberOf[c.key] = c, c.number
 		case fastpath.NeedsActor:
-			d.questions = d.questions[:asked]
-			d.Withdraw(c.key)
+			f.questions = f.questions[:asked]
+			f.Withdraw(c.key)
 		case fastpath.Decided:
-			d.Withdraw(c.key)
-			casePool.Put(c)
+			f.Withdraw(c.key)
+			candidatePool.Put(c)
 		}
 	}()
-	said.Progress, said.Seen = d.apply(c, step())
+	said.Progress, said.Seen = f.apply(c, step())
 	return said
 }
 
-// apply carries out the effects of a case if the fast path can.
-func (d *FastPath) apply(c *fastCase, effects []Effect) (fastpath.Progress, messages.Seen) {
+// apply carries out the effects of a candidate if the fast path can.
+func (f *FastPath) apply(c *candidate, effects []Effect) (fastpath.Progress, messages.Seen) {
 	var tell *Report
 	var record *Record
 	for _, effect := range effects {
@@ -181,34 +181,34 @@ func (d *FastPath) apply(c *fastCase, effects []Effect) (fastpath.Progress, mess
 		case *Record:
 			record = do
 		case Ask:
-			d.questions = append(d.questions, do.Command)
+			f.questions = append(f.questions, do.Command)
 		case Arm:
 			c.arm(do)
-			d.wakeAt(do.At)
+			f.wakeAt(do.At)
 		default: // such as Handled of an event that is dropped
 			return fastpath.NeedsActor, messages.Seen{}
 		}
 	}
 	switch {
-	case tell == nil && record == nil && c.machine.attempt < c.number*attemptsOfCase+maxAttempts:
+	case tell == nil && record == nil && c.machine.attempt < c.number*attemptsOfCandidate+maxAttempts:
 		return fastpath.Waiting, messages.Seen{}
 	case tell == nil || record == nil || record.State != nil: // a task that is followed
 		return fastpath.NeedsActor, messages.Seen{}
 	}
-	d.opts.report(tell, &d.trailScratch)
-	record.add(&d.decided)
+	f.opts.report(tell, &f.trailScratch)
+	record.add(&f.decided)
 	return fastpath.Decided, record.Seen
 }
 
 // wakeAt makes Next return at or an earlier time.
-func (d *FastPath) wakeAt(at time.Time) {
-	if d.next.IsZero() || at.Before(d.next) {
-		d.next = at
+func (f *FastPath) wakeAt(at time.Time) {
+	if f.next.IsZero() || at.Before(f.next) {
+		f.next = at
 	}
 }
 
 // arm replaces the timer of the same name, if there is one.
-func (c *fastCase) arm(do Arm) {
+func (c *candidate) arm(do Arm) {
 	i := slices.IndexFunc(c.timers, func(t Arm) bool { return t.Timer == do.Timer })
 	if i < 0 {
 		c.timers = append(c.timers, do)
@@ -218,7 +218,7 @@ func (c *fastCase) arm(do Arm) {
 }
 
 // due removes a timer that is due and returns its message, nil for none.
-func (c *fastCase) due(now time.Time) any {
+func (c *candidate) due(now time.Time) any {
 	i := slices.IndexFunc(c.timers, func(t Arm) bool { return !now.Before(t.At) })
 	if i < 0 {
 		return nil

@@ -86,7 +86,7 @@ func TestFastPath_decidesWhatNeedsNoWaiting(t *testing.T) {
 			if told != 1 {
 				t.Errorf("want the outcome told once, got %v", logs.All())
 			}
-			if !seen.HasClass(row.family) || seen.Seq != 7 || !seen.Until.Equal(epoch.Add(10*time.Minute)) {
+			if !seen.HasFamily(row.family) || seen.Seq != 7 || !seen.Until.Equal(epoch.Add(10*time.Minute)) {
 				t.Errorf("want the event remembered, got %+v", seen)
 			}
 			raw, recorded, err := ledger.Get(outbox.BucketSeen, "exec-1")

@@ -162,7 +162,7 @@ func TestFastPath_tellsAnswersApart(t *testing.T) {
 			t.Errorf("an answer is used twice for %q", want)
 		}
 	}
-	earlier, _ := known(qlik.TaskReload).answer(o.now, messages.LookupExecution{Attempt: attemptsOfCase + 1})
+	earlier, _ := known(qlik.TaskReload).answer(o.now, messages.LookupExecution{Attempt: attemptsOfCandidate + 1})
 	if _, ok := o.Answer(o.now, earlier); ok {
 		t.Error("an answer to an earlier life is used")
 	}

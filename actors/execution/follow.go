@@ -118,7 +118,7 @@ func (m *Machine) endFollowing(now time.Time, w *work, kind messages.AlertKind) 
 
 // hasSucceeded reports whether another event has said that the execution succeeded.
 // Then it is not worth an alert that its outcome was not seen in the repository.
-func (m *Machine) hasSucceeded() bool { return m.seen.HasClass(messages.FamilySucceeded) }
+func (m *Machine) hasSucceeded() bool { return m.seen.HasFamily(messages.FamilySucceeded) }
 
 // giveUp stops following a task that did not end in time, with an alert.
 func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
@@ -134,7 +134,7 @@ func (m *Machine) abandon(now time.Time, w *work) []Effect {
 	// A failure event was alerted as that of a reload, because the repository was out of
 	// reach. Only a known status shows that it was not one; then the destinations of
 	// distribute tasks have to be told, too.
-	if m.hasSucceeded() || !known && m.seen.HasClass(messages.FamilyFailed) {
+	if m.hasSucceeded() || !known && m.seen.HasFamily(messages.FamilyFailed) {
 		return m.endWithoutAlert(now, w, OutcomeAlreadyAlerted)
 	}
 	state := "unknown, because the Qlik Repository Service did not tell it"

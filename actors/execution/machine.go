@@ -156,7 +156,7 @@ func (m *Machine) observe(now time.Time, in *messages.TaskEventObserved, cached 
 func (m *Machine) openEvent(in *messages.TaskEventObserved) *work {
 	m.observed++
 	m.key = in.Key
-	m.seen.Classes |= in.Seen.Classes
+	m.seen.Families |= in.Seen.Families
 	m.seen.Kinds |= in.Seen.Kinds
 	m.seen.Seq = max(m.seen.Seq, in.At.Seq, in.Seen.Seq)
 	if in.Seen.Until.After(m.seen.Until) {

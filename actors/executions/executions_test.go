@@ -211,7 +211,7 @@ func (f *fixture) append(events ...messages.TaskEvent) {
 
 // done handles an event as an execution does: durable first, then told.
 func (f *fixture) done(ctx actor.Context, e messages.TaskEventObserved) {
-	seen := e.Seen.WithClass(e.Event.Family)
+	seen := e.Seen.WithFamily(e.Event.Family)
 	seen.Seq, seen.Until = e.At.Seq, time.Now().Add(10*time.Minute)
 	parent, root := ctx.Parent(), ctx.ActorSystem().Root
 	f.ledger.Commit([]journal.Op{{Bucket: outbox.BucketSeen, Key: string(e.Key), Value: outbox.EncodeSeen(seen)}}, func(error) {
@@ -293,7 +293,7 @@ func TestExecutions_rememberTheOutcomeOfWhatWasFollowed(t *testing.T) {
 		f := open(t, memory.New())
 		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
 			parent, root := ctx.Parent(), ctx.ActorSystem().Root
-			seen := e.Seen.WithClass(e.Event.Family)
+			seen := e.Seen.WithFamily(e.Event.Family)
 			seen.Seq, seen.Until = e.At.Seq, time.Now().Add(6*time.Hour)
 			root.Send(parent, messages.EventHandled{Key: e.Key, At: e.At, Seen: seen})
 			if e.Event.Family == messages.FamilyDistribute {

@@ -84,7 +84,7 @@ func (d *fakeFastPath) Withdraw(key messages.ExecutionKey) {
 
 func (d *fakeFastPath) decide(now time.Time, in *messages.TaskEventObserved) fastpath.Ruling {
 	d.decided = append(d.decided, string(in.Key)+"/"+in.Event.Family.String())
-	seen := in.Seen.WithClass(in.Event.Family)
+	seen := in.Seen.WithFamily(in.Event.Family)
 	seen.Seq, seen.Until = in.At.Seq, now.Add(10*time.Minute)
 	d.ops = append(d.ops, journal.Op{Bucket: outbox.BucketSeen, Key: string(in.Key), Value: outbox.EncodeSeen(seen)})
 	return fastpath.Ruling{Key: in.Key, Progress: fastpath.Decided, Seen: seen}
@@ -155,7 +155,7 @@ func TestExecutions_anEventWaitsForTheDecisionBeforeIt(t *testing.T) {
 		if diff := cmp.Diff([]string{"a/aborted"}, f.families()); diff != "" {
 			t.Error(diff)
 		}
-		if !f.got[0].Seen.HasClass(messages.FamilyFailed) {
+		if !f.got[0].Seen.HasFamily(messages.FamilyFailed) {
 			t.Error("the actor does not know what was decided before")
 		}
 		if got := f.queue.Stats().Pending; got != 0 {

@@ -241,7 +241,7 @@ func (e *entry) repeats(now time.Time, placed *messages.PlacedEvent) bool {
 	if placed.At.Seq > e.seen.Seq && !now.Before(e.seen.Until) {
 		e.seen = messages.Seen{}
 	}
-	return e.seen.HasClass(placed.Event.Family)
+	return e.seen.HasFamily(placed.Event.Family)
 }
 
 // start spawns an actor for the pending events. from is the state to resume, or nil.
@@ -324,7 +324,7 @@ func (e *entry) drop(at messages.EventPosition) {
 func (m *machine) finished(in messages.ExecutionFinished) {
 	e := m.entry(in.Key)
 	if e.phase == running && in.Observed == e.sent {
-		if in.Seen.Classes != 0 {
+		if in.Seen.Families != 0 {
 			e.seen = in.Seen
 		}
 		m.do(end{in.Key})

@@ -22,7 +22,7 @@ type remembered struct {
 	spare [seenSize]byte
 }
 
-// seenSize is what is kept of an execution beside its key: classes, kinds, until (ns
+// seenSize is what is kept of an execution beside its key: families, kinds, until (ns
 // since began), sequence.
 const seenSize = 1 + 2 + 8 + 8
 
@@ -31,7 +31,7 @@ func (r *remembered) len() int { return r.byKey.Len() }
 
 // keep adds an execution.
 func (r *remembered) keep(key messages.ExecutionKey, seen messages.Seen) {
-	buf := append(r.spare[:0], seen.Classes)
+	buf := append(r.spare[:0], seen.Families)
 	buf = binary.BigEndian.AppendUint16(buf, seen.Kinds)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(seen.Until.Sub(r.began)))
 	buf = binary.BigEndian.AppendUint64(buf, seen.Seq)
@@ -64,10 +64,10 @@ func (r *remembered) over(now time.Time, floor uint64) []messages.ExecutionKey {
 
 func (r *remembered) seen(raw []byte) messages.Seen {
 	return messages.Seen{
-		Classes: raw[0],
-		Kinds:   binary.BigEndian.Uint16(raw[1:]),
-		Until:   r.began.Add(time.Duration(binary.BigEndian.Uint64(raw[3:]))),
-		Seq:     binary.BigEndian.Uint64(raw[11:]),
+		Families: raw[0],
+		Kinds:    binary.BigEndian.Uint16(raw[1:]),
+		Until:    r.began.Add(time.Duration(binary.BigEndian.Uint64(raw[3:]))),
+		Seq:      binary.BigEndian.Uint64(raw[11:]),
 	}
 }
 
@@ -83,7 +83,7 @@ func (m *machine) retire(e *entry) {
 		return
 	}
 	m.known.Remove(string(e.key))
-	if e.seen.Classes != 0 {
+	if e.seen.Families != 0 {
 		m.remembered.keep(e.key, e.seen)
 	}
 }

@@ -15,7 +15,7 @@ import (
 func (n *night) decided(key messages.ExecutionKey, after time.Duration, event messages.EventsArrived) {
 	n.t.Helper()
 	n.want("the first event", n.at(after, event), "decide "+event.Events[0].Event.Family.String())
-	seen := messages.Seen{Kinds: 5, Until: n.began.Add(after + 10*time.Minute), Seq: event.Events[0].At.Seq}.WithClass(event.Events[0].Event.Family)
+	seen := messages.Seen{Kinds: 5, Until: n.began.Add(after + 10*time.Minute), Seq: event.Events[0].At.Seq}.WithFamily(event.Events[0].Event.Family)
 	n.want("its decision", n.at(after, recorded{[]decision{{&event.Events[0], n.machine.entry(key), seen}}}), "tell")
 }
 
@@ -37,9 +37,9 @@ func TestMachine_keepsOfADecidedExecutionWhatWasSeenAndNothingElse(t *testing.T)
 
 	n.want("another event", n.at(3*time.Second, arrives("a", 3, messages.FamilySucceeded, false)), "decide succeeded")
 	n.holds("busy again", 1, 0)
-	want := messages.Seen{Kinds: 5, Until: n.began.Add(time.Second + 10*time.Minute), Seq: 1}.WithClass(messages.FamilyFailed)
+	want := messages.Seen{Kinds: 5, Until: n.began.Add(time.Second + 10*time.Minute), Seq: 1}.WithFamily(messages.FamilyFailed)
 	got := n.machine.entry("a").seen
-	if !got.Until.Equal(want.Until) || got.Seq != want.Seq || got.Classes != want.Classes || got.Kinds != want.Kinds {
+	if !got.Until.Equal(want.Until) || got.Seq != want.Seq || got.Families != want.Families || got.Kinds != want.Kinds {
 		t.Errorf("want %+v, got %+v", want, got)
 	}
 }
@@ -81,7 +81,7 @@ func TestMachine_keepsATrialUntilItsEventMustHaveCome(t *testing.T) {
 func TestMachine_forgetsATrialThatWasLeftBehind(t *testing.T) {
 	n := newNight(t)
 	m := &memories{
-		seen:   map[messages.ExecutionKey]messages.Seen{"a": {Classes: 1, Until: n.began.Add(time.Minute), Seq: 3}, "b": {Classes: 1, Until: n.began.Add(time.Hour), Seq: 4}},
+		seen:   map[messages.ExecutionKey]messages.Seen{"a": {Families: 1, Until: n.began.Add(time.Minute), Seq: 3}, "b": {Families: 1, Until: n.began.Add(time.Hour), Seq: 4}},
 		trials: map[messages.ExecutionKey]outbox.Trial{"a": {Crashes: 2}},
 	}
 	n.machine, _ = newMachine(n.began, m, blameNobody, limits{polls: 1})

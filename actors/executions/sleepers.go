@@ -155,7 +155,7 @@ func (m *machine) fellAsleep(in messages.ExecutionAsleep) {
 	if e.phase != running || in.Observed != e.sent {
 		return
 	}
-	if in.Seen.Classes != 0 {
+	if in.Seen.Families != 0 {
 		e.seen = in.Seen
 	}
 	m.do(end{in.Key})

@@ -103,7 +103,7 @@ func (n *night) follow(key messages.ExecutionKey, poll, giveUp time.Duration) {
 	n.t.Helper()
 	n.at(0, arrives(key, 1, messages.FamilyDistribute, false))
 	n.at(0, ruled{fastpath.Ruling{Key: key}})
-	seen := messages.Seen{Seq: 1, Until: n.began.Add(time.Hour)}.WithClass(messages.FamilyDistribute)
+	seen := messages.Seen{Seq: 1, Until: n.began.Add(time.Hour)}.WithFamily(messages.FamilyDistribute)
 	n.at(0, messages.EventHandled{Key: key, At: messages.EventPosition{Seq: 1}, Seen: seen})
 	n.want("it falls asleep", n.at(time.Second, n.nap(key, time.Second, poll, giveUp, 1)), "end "+string(key))
 }
@@ -139,7 +139,7 @@ func TestMachine_anEventWakesAnExecution(t *testing.T) {
 		"spawn a", `resume a from "dream"`, "observe succeeded")
 	n.want("what it offered before it knew", n.at(5*time.Second, n.nap("a", 5*time.Second, 31*time.Second, time.Hour, 0)))
 	n.want("the timer finds nobody", n.at(31*time.Second, wakeDue{}))
-	n.at(40*time.Second, messages.EventHandled{Key: "a", At: messages.EventPosition{Seq: 3}, Seen: n.machine.entry("a").seen.WithClass(messages.FamilySucceeded)})
+	n.at(40*time.Second, messages.EventHandled{Key: "a", At: messages.EventPosition{Seq: 3}, Seen: n.machine.entry("a").seen.WithFamily(messages.FamilySucceeded)})
 	n.want("it sleeps when it has handled the event", n.at(40*time.Second, n.nap("a", 40*time.Second, 50*time.Second, time.Hour, 1)), "end a")
 	n.want("an event of an earlier life is a try of its own", n.at(41*time.Second, arrives("a", 1, messages.FamilyFailed, true)), "commit [a]")
 	n.want("the timer leaves it alone", n.at(50*time.Second, wakeDue{}))
@@ -215,7 +215,7 @@ func TestExecutions_sleepBetweenTwoLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, memory.New())
 		f.handle = func(ctx actor.Context, e messages.TaskEventObserved) {
-			ctx.Send(ctx.Parent(), messages.EventHandled{Key: e.Key, At: e.At, Seen: e.Seen.WithClass(e.Event.Family)})
+			ctx.Send(ctx.Parent(), messages.EventHandled{Key: e.Key, At: e.At, Seen: e.Seen.WithFamily(e.Event.Family)})
 			ctx.Send(ctx.Parent(), nap(e.Key, 1, 30*time.Second))
 		}
 		f.resume = func(ctx actor.Context, r messages.ResumeExecution) {

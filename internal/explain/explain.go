@@ -163,7 +163,7 @@ func (a Archive) ledgerOf(n *names, known *trail.Evidence) (err error) {
 			return fmt.Errorf("read what was seen of execution %s: %w", name, err)
 		}
 		if seen, err := outbox.DecodeSeen(raw); ok && err == nil {
-			known.Seen.Classes |= seen.Classes
+			known.Seen.Families |= seen.Families
 			known.Seen.Kinds |= seen.Kinds
 		}
 		_, followed, err := a.Ledger.Get(outbox.BucketState, name)

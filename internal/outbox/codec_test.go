@@ -76,7 +76,7 @@ func TestCodec_readsEveryVersion(t *testing.T) {
 	}.Test(t)
 	journaltest.Record[string]{Name: "attachment", Version: versionJSON, Want: "line 1\nline 2", Write: compress, Read: decompress}.Test(t)
 	journaltest.Record[messages.Seen]{
-		Name: "seen", Version: seenVersion, Want: messages.Seen{Classes: 0b101, Kinds: 0x0203, Until: noon.Add(time.Hour), Seq: 1 << 40},
+		Name: "seen", Version: seenVersion, Want: messages.Seen{Families: 0b101, Kinds: 0x0203, Until: noon.Add(time.Hour), Seq: 1 << 40},
 		Write: EncodeSeen, Read: DecodeSeen,
 	}.Test(t)
 	journaltest.Record[Trial]{Name: "trial", Version: trialVersion, Want: Trial{Crashes: 3, Underway: true}, Write: EncodeTrial, Read: DecodeTrial}.Test(t)

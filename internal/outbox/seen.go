@@ -25,13 +25,13 @@ const (
 // seenVersion is the first byte of a record in BucketSeen.
 const seenVersion = 1
 
-// seenSize is the length of a record in bytes: version, classes, kinds, until (ns), sequence.
+// seenSize is the length of a record in bytes: version, families, kinds, until (ns), sequence.
 const seenSize = 1 + 1 + 2 + 8 + 8
 
 // EncodeSeen returns the durable form of s.
 func EncodeSeen(s messages.Seen) []byte {
 	out := make([]byte, 0, seenSize)
-	out = append(out, seenVersion, s.Classes)
+	out = append(out, seenVersion, s.Families)
 	out = binary.BigEndian.AppendUint16(out, s.Kinds)
 	out = binary.BigEndian.AppendUint64(out, uint64(s.Until.UnixNano()))
 	return binary.BigEndian.AppendUint64(out, s.Seq)
@@ -43,10 +43,10 @@ func DecodeSeen(raw []byte) (messages.Seen, error) {
 		return messages.Seen{}, fmt.Errorf("read what was seen of an execution: %w", journal.ErrCorrupt)
 	}
 	return messages.Seen{
-		Classes: raw[1],
-		Kinds:   binary.BigEndian.Uint16(raw[2:]),
-		Until:   time.Unix(0, int64(binary.BigEndian.Uint64(raw[4:]))).UTC(),
-		Seq:     binary.BigEndian.Uint64(raw[12:]),
+		Families: raw[1],
+		Kinds:    binary.BigEndian.Uint16(raw[2:]),
+		Until:    time.Unix(0, int64(binary.BigEndian.Uint64(raw[4:]))).UTC(),
+		Seq:      binary.BigEndian.Uint64(raw[12:]),
 	}, nil
 }
 

@@ -22,7 +22,7 @@ func (t *teller) judge() {
 		}
 	}
 	undecided := slices.ContainsFunc(t.known.Received, func(r Received) bool {
-		return !t.settled.HasClass(r.Event.Family) && !t.known.Seen.HasClass(r.Event.Family)
+		return !t.settled.HasFamily(r.Event.Family) && !t.known.Seen.HasFamily(r.Event.Family)
 	})
 	givenUp := slices.IndexFunc(t.known.Refused, func(q messages.QuarantinedDatagram) bool { return q.Reason == messages.ReasonCrashed })
 	switch {
@@ -36,7 +36,7 @@ func (t *teller) judge() {
 		s.State, s.Summary = Silent, t.decided.Text
 	case t.known.Seen.Kinds != 0:
 		s.State, s.Summary = Unclear, "it was decided and no notice is waiting: each was delivered or suppressed, but which is no longer known"
-	case t.known.Seen.Classes != 0:
+	case t.known.Seen.Families != 0:
 		s.State, s.Summary = Silent, "it was handled without an alert; the reason is no longer known"
 	case len(t.known.Refused) > 0 && !t.ofTask():
 		s.State, s.Summary = Refused, "what arrived was refused: "+t.known.Refused[0].Reason

@@ -209,7 +209,7 @@ func (t *teller) entry(entry Entry) {
 
 func (t *teller) decision(d *Decision) {
 	t.decided = d
-	t.settled = t.settled.WithClass(d.Family)
+	t.settled = t.settled.WithFamily(d.Family)
 	t.about(d.TaskID, d.TaskName, d.AppName, d.Host)
 	if d.TaskKnown {
 		t.story.TaskType = d.TaskType.String()

@@ -19,7 +19,7 @@ func TestTell_letsTheLedgerSayHowItStands(t *testing.T) {
 	waiting := []outbox.OpenNotice{{ID: id, Instance: at}}
 	parked := []outbox.Parked{{ID: id, Instance: at, Reason: "400"}}
 	received := []trail.Received{{Event: messages.TaskEvent{Family: messages.FamilyFailed}}}
-	seen := messages.Seen{}.WithClass(messages.FamilyFailed)
+	seen := messages.Seen{}.WithFamily(messages.FamilyFailed)
 	for name, row := range map[string]struct {
 		known trail.Evidence
 		want  trail.State
