@@ -66,34 +66,34 @@ func newRetryQueue() *priorityQueue {
 }
 
 // Len, Less, Swap, Push and Pop implement heap.Interface.
-func (l *priorityQueue) Len() int           { return len(l.items) }
-func (l *priorityQueue) Less(i, j int) bool { return l.less(l.items[i], l.items[j]) }
-func (l *priorityQueue) Swap(i, j int)      { l.items[i], l.items[j] = l.items[j], l.items[i] }
-func (l *priorityQueue) Push(x any)         { l.items = append(l.items, x.(*item)) }
-func (l *priorityQueue) Pop() any {
-	last := len(l.items) - 1
-	popped := l.items[last]
-	l.items[last] = nil
-	l.items = l.items[:last]
+func (q *priorityQueue) Len() int           { return len(q.items) }
+func (q *priorityQueue) Less(i, j int) bool { return q.less(q.items[i], q.items[j]) }
+func (q *priorityQueue) Swap(i, j int)      { q.items[i], q.items[j] = q.items[j], q.items[i] }
+func (q *priorityQueue) Push(x any)         { q.items = append(q.items, x.(*item)) }
+func (q *priorityQueue) Pop() any {
+	last := len(q.items) - 1
+	popped := q.items[last]
+	q.items[last] = nil
+	q.items = q.items[:last]
 	return popped
 }
 
 // add adds an item that is in the state of the queue already.
-func (l *priorityQueue) add(i *item) { heap.Push(l, i) }
+func (q *priorityQueue) add(i *item) { heap.Push(q, i) }
 
 // front returns the first item, nil when there is none.
-func (l *priorityQueue) front() *item {
-	for len(l.items) > 0 && l.items[0].state != l.of {
-		heap.Pop(l)
+func (q *priorityQueue) front() *item {
+	for len(q.items) > 0 && q.items[0].state != q.of {
+		heap.Pop(q)
 	}
-	if len(l.items) == 0 {
+	if len(q.items) == 0 {
 		return nil
 	}
-	return l.items[0]
+	return q.items[0]
 }
 
 // removeFront removes the item that front has just returned.
-func (l *priorityQueue) removeFront() { heap.Pop(l) }
+func (q *priorityQueue) removeFront() { heap.Pop(q) }
 
 // keyQueue holds the notices of one suppression key: the active one, and those that
 // wait for its end.

@@ -11,7 +11,6 @@
 package notify
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -210,23 +209,6 @@ func (a *notify) remind(ctx actor.Context) {
 	}
 }
 
-// trim drops the parked notices that are too old or too many, every few minutes.
-func (a *notify) trim(ctx actor.Context) {
-	t := trimmer{
-		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.ageClock.safe, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
-	}
-	a.nextTrim.Stop()
-	if t.keep != (outbox.Retention{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
-		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the previous one is still running
-	}
-}
-
-func (a *notify) trimEnded(ctx actor.Context) {
-	a.health.recount()
-	a.nextTrim.Stop()
-	a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{})
-}
-
 func (a *notify) configure(t *destination.Table) {
 	built := map[string]destination.Built{}
 	for _, b := range t.Built() {
@@ -302,42 +284,6 @@ func (a *notify) hand(ctx actor.Context, notices []messages.NoticeHead) {
 	if c, running := a.children[instance]; running {
 		ctx.Send(c.pid, messages.NoticesQueued{Notices: notices})
 	}
-}
-
-// command runs a command of an operator about parked notices.
-func (a *notify) command(ctx actor.Context, msg any) {
-	o, steps := a.opts.Outbox, a.opts.Trail
-	switch msg := msg.(type) {
-	case messages.ReplayParked:
-		post := actorkit.Poster(ctx)
-		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
-		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, a.isConfigured, announce, msg) }) {
-			actorkit.Reply(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
-		}
-	case replayed:
-		a.health.recount()
-		actorkit.Reply(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
-	case messages.DropParked:
-		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, steps, msg) }) {
-			actorkit.Reply(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
-		}
-	case dropped:
-		a.health.recount()
-		for i := range msg.gone {
-			p := &msg.gone[i]
-			a.log.Warn("parked alert is dropped by an operator",
-				logx.ExecutionID(string(p.Key)), logx.TaskName(p.TaskName), logx.Alert(p.Kind),
-				logx.NoticeID(p.ID), logx.Destination(p.Instance))
-		}
-		actorkit.Reply(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
-	}
-}
-
-// isConfigured reports whether an instance is configured. It may be called on any
-// goroutine, and sees the configuration of that moment.
-func (a *notify) isConfigured(instance string) bool {
-	_, ok := (*a.known.Load())[instance]
-	return ok
 }
 
 // describe asks every delivery actor for its state. Requests that arrive while the

@@ -4,110 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"butler/internal/actorkit"
 	"butler/internal/journal"
+	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/internal/trail"
 	"butler/messages"
 )
 
-const (
-	// parkAtOnce bounds the notices parked, or the windows forgotten, in one commit.
-	parkAtOnce = 1000
-	// scanTimeout bounds a scan of all notices.
-	scanTimeout = 5 * time.Minute
-	// scanAgainAfter is the pause after a scan that could not read everything.
-	scanAgainAfter = time.Minute
-)
-
-// Messages of the actor to itself about notices of instances that are not configured.
-type (
-	// scanDue: all settlements of former instances are durable.
-	scanDue struct{}
-	// scanAgainDue: the pause after a failed scan is over.
-	scanAgainDue struct{}
-	scanned      struct {
-		parked map[string]int
-		err    error
-	}
-)
-
-// parkUnconfigured parks the notices of instances that are not configured, and
-// deletes their suppression windows. It returns the number of notices by instance, and
-// calls ended for each that is parked durably, on the ledger's goroutine. The error is
-// about instances whose notices could not be read.
-func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time,
-	ended func(messages.NoticeSettled),
-) (map[string]int, error) {
-	instances, err := o.Instances()
-	if err != nil {
-		return nil, err
-	}
-	parked, unread := map[string]int{}, error(nil)
-	for instance := range instances {
-		if configured(instance) {
-			continue
+// command runs a command of an operator about parked notices.
+func (a *notify) command(ctx actor.Context, msg any) {
+	o, steps := a.opts.Outbox, a.opts.Trail
+	switch msg := msg.(type) {
+	case messages.ReplayParked:
+		post := actorkit.Poster(ctx)
+		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, a.isConfigured, announce, msg) }) {
+			actorkit.Reply(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
-		backlog, err := o.Load(instance)
-		if err != nil {
-			unread = errors.Join(unread, err)
-			continue
+	case replayed:
+		a.health.recount()
+		actorkit.Reply(ctx, msg.replyTo, messages.ReplayParkedReply{Results: msg.results, At: time.Now()})
+	case messages.DropParked:
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return drop(c, o, steps, msg) }) {
+			actorkit.Reply(ctx, msg.ReplyTo, messages.DropParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
-		var outcomes []outbox.Outcome
-		for _, w := range backlog.Waiting {
-			outcomes = append(outcomes, unconfigured(instance, w.ID, w.Attempts))
+	case dropped:
+		a.health.recount()
+		for i := range msg.gone {
+			p := &msg.gone[i]
+			a.log.Warn("parked alert is dropped by an operator",
+				logx.ExecutionID(string(p.Key)), logx.TaskName(p.TaskName), logx.Alert(p.Kind),
+				logx.NoticeID(p.ID), logx.Destination(p.Instance))
 		}
-		for id := range backlog.Unreadable {
-			outcomes = append(outcomes, unconfigured(instance, id, 0))
-		}
-		place := outbox.Place{Integration: integrationOf(instance), Instance: instance}
-		settle := func(s outbox.Settlement) {
-			s.At = now
-			// After an error - the ledger is closed, or a notice cannot be read for now - the
-			// next scan finds them again.
-			o.Settle(place, s, func(parked []messages.NoticeSettled, err error) {
-				if err != nil && !errors.Is(err, outbox.ErrStillWaits) {
-					return
-				}
-				for _, end := range parked {
-					ended(end)
-				}
-			})
-		}
-		// Before each commit once more: a delivery that has started meanwhile has loaded the rest.
-		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
-			if configured(instance) {
-				break
-			}
-			settle(outbox.Settlement{Outcomes: chunk})
-			parked[instance] += len(chunk)
-		}
-		for chunk := range slices.Chunk(slices.Collect(maps.Keys(backlog.Windows)), parkAtOnce) {
-			if configured(instance) {
-				break
-			}
-			settle(outbox.Settlement{Forgotten: chunk})
-		}
-	}
-	return parked, unread
-}
-
-func unconfigured(instance string, id messages.NoticeID, attempts int) outbox.Outcome {
-	return outbox.Outcome{
-		ID: id, Ended: messages.NoticeParked, Attempts: attempts, Cause: outbox.Unconfigured,
-		Reason: fmt.Sprintf("destination instance %s is not configured any more", instance),
+		actorkit.Reply(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
 	}
 }
 
-// integrationOf returns the integration of an instance that is not configured any
-// more: the first part of its name.
-func integrationOf(instance string) string {
-	integration, _, _ := strings.Cut(instance, "/")
-	return integration
+// isConfigured reports whether an instance is configured. It may be called on any
+// goroutine, and sees the configuration of that moment.
+func (a *notify) isConfigured(instance string) bool {
+	_, ok := (*a.known.Load())[instance]
+	return ok
 }
 
 // replayed is the outcome of a replay.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 
+	"butler/internal/actorkit"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/internal/trail"
@@ -21,6 +23,23 @@ type (
 	trimmed struct{}
 )
 
+// trim drops the parked notices that are too old or too many, every few minutes.
+func (a *notify) trim(ctx actor.Context) {
+	t := trimmer{
+		outbox: a.opts.Outbox, keep: a.opts.Keep, at: a.ageClock.safe, metrics: a.opts.Metrics, trail: a.opts.Trail, log: a.log,
+	}
+	a.nextTrim.Stop()
+	if t.keep != (outbox.Retention{}) && !a.trims.Run(ctx, scanTimeout, t.run) {
+		a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{}) // the previous one is still running
+	}
+}
+
+func (a *notify) trimEnded(ctx actor.Context) {
+	a.health.recount()
+	a.nextTrim.Stop()
+	a.nextTrim = actorkit.After(ctx, trimEvery, trimDue{})
+}
+
 // ageClock is the time by which the age of parked notices is judged. A wall clock
 // that is wrong for a while - too far ahead after a boot, say - would make all of them
 // too old, and they would be dropped for good. So a notice has to be too old by two
@@ -31,13 +50,13 @@ type ageClock struct {
 	safe time.Time
 }
 
-func (l *ageClock) read(now time.Time) {
+func (c *ageClock) read(now time.Time) {
 	now = now.Round(0) // without the monotonic reading: times on disk are those of the wall clock
-	l.safe = now
-	if l.latest.Before(now) {
-		l.safe = l.latest
+	c.safe = now
+	if c.latest.Before(now) {
+		c.safe = c.latest
 	}
-	l.latest = now
+	c.latest = now
 }
 
 // trimmer drops parked notices. It logs and counts by itself, because the actor may
