@@ -155,16 +155,16 @@ type ExecutionAsleep struct {
 }
 
 // PollDue tells an execution to look up its distribute task again.
-type PollDue struct{ Case, Token int }
+type PollDue struct{ Work, Token int }
 
 // GiveUpDue tells an execution to stop following a distribute task.
-type GiveUpDue struct{ Case, Token int }
+type GiveUpDue struct{ Work, Token int }
 
 // DegradeDue tells an execution to decide with the results that it has.
-type DegradeDue struct{ Case, Token int }
+type DegradeDue struct{ Work, Token int }
 
 // RetryDue tells an execution to repeat a look-up that failed.
-type RetryDue struct{ Case, Token int }
+type RetryDue struct{ Work, Token int }
 
 // DecisionRecorded tells an execution that a decision is durable; Token says which.
-type DecisionRecorded struct{ Case, Token int }
+type DecisionRecorded struct{ Work, Token int }

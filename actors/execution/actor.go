@@ -152,10 +152,10 @@ func (o *Options) ask(commands []any) {
 
 // arm replaces the timer of the same name, if there is one.
 func (e *execution) arm(ctx actor.Context, do Arm) {
-	i := slices.IndexFunc(e.timers, func(t armed) bool { return t.id == do.Case && t.timer == do.Timer })
+	i := slices.IndexFunc(e.timers, func(t armed) bool { return t.id == do.Work && t.timer == do.Timer })
 	if i < 0 {
 		i = len(e.timers)
-		e.timers = append(e.timers, armed{id: do.Case, timer: do.Timer})
+		e.timers = append(e.timers, armed{id: do.Work, timer: do.Timer})
 	}
 	e.timers[i].Stop()
 	e.timers[i].Timer = actorkit.After(ctx, time.Until(do.At), do.Message)
@@ -166,14 +166,14 @@ type decisionRefused struct{ err error }
 
 // record commits a decision.
 func (e *execution) record(r *Record) {
-	post, done := e.post, messages.DecisionRecorded{Case: r.Case, Token: r.Token}
+	post, done := e.post, messages.DecisionRecorded{Work: r.Work, Token: r.Token}
 	var decision outbox.Batch
 	r.add(&decision)
 	e.opts.commit(&decision, func(err error) {
 		switch {
 		case err != nil:
 			post(decisionRefused{err})
-		case done.Case != 0:
+		case done.Work != 0:
 			post(done)
 		}
 	})

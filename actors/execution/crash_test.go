@@ -51,7 +51,7 @@ func (w *world) crash(arrived map[messages.EventPosition]messages.TaskEvent) {
 			w.send(0, messages.TaskEventObserved{PlacedEvent: messages.PlacedEvent{At: at, Key: "exec-1", Event: event}, Seen: seen})
 		}
 	}
-	w.finished = len(w.machine.cases) == 0
+	w.finished = len(w.machine.works) == 0
 }
 
 // Whenever the process crashes, nothing is alerted twice, nothing is forgotten, and a
@@ -96,7 +96,7 @@ func TestMachine_alwaysEndsWhateverCrashes(t *testing.T) {
 			w.crash(arrived)
 		}
 		w.run(3 * time.Hour)
-		if !w.finished || w.state != nil || len(w.machine.cases) > 0 {
+		if !w.finished || w.state != nil || len(w.machine.works) > 0 {
 			rt.Fatalf("not at an end: finished %v, state %s, outcomes %v", w.finished, w.state, w.outcomes())
 		}
 		handled := map[messages.EventPosition]int{}

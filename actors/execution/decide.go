@@ -94,7 +94,7 @@ func (m *Machine) record(now time.Time, w *work, o Outcome, notices []messages.N
 func (m *Machine) remember(now time.Time, f messages.Family) {
 	m.seen = m.seen.WithFamily(f)
 	m.seen.Until = now.Add(m.rules.RememberFor)
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if !w.follows() {
 			continue
 		}
@@ -109,7 +109,7 @@ func (m *Machine) remember(now time.Time, f messages.Family) {
 func (m *Machine) newRecord(w *work, d outbox.Decision) Record {
 	record := Record{Key: m.key, Decision: d, Seen: m.seen, State: m.snapshot(), HadState: m.hasState}
 	if w != nil {
-		record.Case, record.Token = w.id, w.token
+		record.Work, record.Token = w.id, w.token
 	}
 	m.hasState = record.State != nil
 	return record
@@ -129,7 +129,7 @@ func (m *Machine) drop(now time.Time, w *work, o Outcome) []Effect {
 // the record that ends the work from an earlier one, such as the one with which
 // following began: a followed task may end before that one is on disk.
 func (m *Machine) recorded(now time.Time, in messages.DecisionRecorded) []Effect {
-	w, ok := m.find(in.Case)
+	w, ok := m.find(in.Work)
 	if !ok {
 		return nil
 	}
@@ -156,7 +156,7 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 		return nil
 	}
 	var effects []Effect
-	for _, w := range slices.Clone(m.cases) {
+	for _, w := range slices.Clone(m.works) {
 		if w.phase != phaseFollow || w.placed {
 			continue
 		}
@@ -169,7 +169,7 @@ func (m *Machine) endSuperseded(now time.Time) []Effect {
 }
 
 func (m *Machine) finish() []Effect {
-	if len(m.cases) > 0 {
+	if len(m.works) > 0 {
 		return nil
 	}
 	return []Effect{Finish{messages.ExecutionFinished{Key: m.key, Observed: m.observed, Seen: m.seen}}}

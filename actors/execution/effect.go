@@ -19,15 +19,15 @@ type Effect interface{ effect() }
 // Ask sends a look-up to qrsgate.
 type Ask struct{ Command any }
 
-// Arm sends Message to the machine at At. It replaces the same timer of the same case.
+// Arm sends Message to the machine at At. It replaces the same timer of the same work.
 type Arm struct {
-	Case    int
+	Work    int
 	Timer   timer
 	At      time.Time
 	Message any
 }
 
-// timer names one of the timers of a case.
+// timer names one of the timers of a work.
 type timer uint8
 
 const (
@@ -37,11 +37,11 @@ const (
 	timerGiveUp
 )
 
-// Record commits a decision, and is answered with DecisionRecorded{Case, Token}
-// unless Case is 0. A nil State means that there is nothing to resume; with
+// Record commits a decision, and is answered with DecisionRecorded{Work, Token}
+// unless Work is 0. A nil State means that there is nothing to resume; with
 // HadState an earlier state has to be deleted then.
 type Record struct {
-	Case     int
+	Work     int
 	Token    int
 	Key      messages.ExecutionKey
 	Decision outbox.Decision

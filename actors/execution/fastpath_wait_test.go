@@ -207,7 +207,7 @@ func TestFastPath_leavesToAnActorWhatItCannotFinish(t *testing.T) {
 	}
 }
 
-// The memory of a case that is decided may be that of another shard's at once.
+// The memory of a candidate that is decided may be that of another shard's at once.
 func TestFastPath_leavesACaseAloneOnceItIsDecided(t *testing.T) {
 	silent := known(qlik.TaskReload)
 	silent.silent = func(command any) bool { _, ok := command.(messages.LookupExecution); return ok }

@@ -40,19 +40,19 @@ func (m *Machine) startFollowing(now time.Time, w *work) []Effect {
 func (m *Machine) armPoll(w *work, at time.Time) Effect {
 	w.poll++
 	w.pollAt = at
-	return Arm{Case: w.id, Timer: timerPoll, At: at, Message: messages.PollDue{Case: w.id, Token: w.poll}}
+	return Arm{Work: w.id, Timer: timerPoll, At: at, Message: messages.PollDue{Work: w.id, Token: w.poll}}
 }
 
 func (m *Machine) armGiveUp(w *work, at time.Time) Effect {
 	w.giveUpAt = at
-	return Arm{Case: w.id, Timer: timerGiveUp, At: at, Message: messages.GiveUpDue{Case: w.id, Token: w.token}}
+	return Arm{Work: w.id, Timer: timerGiveUp, At: at, Message: messages.GiveUpDue{Work: w.id, Token: w.token}}
 }
 
 // poll asks for the present state of the task. The answer sets the time of the next
 // poll. An answer that does not come, because the gate was restarted, counts as a
 // failed one and is ignored if it comes after all.
 func (m *Machine) poll(now time.Time, in messages.PollDue) []Effect {
-	w, ok := m.find(in.Case)
+	w, ok := m.find(in.Work)
 	if !ok || w.phase != phaseFollow || w.poll != in.Token {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (m *Machine) hasSucceeded() bool { return m.seen.HasFamily(messages.FamilyS
 
 // giveUp stops following a task that did not end in time, with an alert.
 func (m *Machine) giveUp(now time.Time, in messages.GiveUpDue) []Effect {
-	w, ok := m.find(in.Case)
+	w, ok := m.find(in.Work)
 	if !ok || w.phase != phaseFollow || w.token != in.Token {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (w *work) follows() bool { return !w.follow.Since.IsZero() && w.phase != ph
 // snapshot returns the encoded Snapshot, nil when nothing is followed.
 func (m *Machine) snapshot() []byte {
 	var s Snapshot
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if w.follows() {
 			s.Follows = append(s.Follows, FollowedEvent{Event: w.alert.Event, Follow: w.follow})
 		}

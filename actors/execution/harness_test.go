@@ -153,8 +153,8 @@ func (w *world) perform(effects []Effect) {
 			if do.State != nil || do.HadState {
 				w.state = do.State
 			}
-			if do.Case != 0 {
-				w.send(cmp.Or(w.durable, time.Millisecond), messages.DecisionRecorded{Case: do.Case, Token: do.Token})
+			if do.Work != 0 {
+				w.send(cmp.Or(w.durable, time.Millisecond), messages.DecisionRecorded{Work: do.Work, Token: do.Token})
 			}
 		case Handled:
 			w.handled = append(w.handled, do.EventHandled)

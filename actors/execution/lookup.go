@@ -217,11 +217,11 @@ func refused(what request, failure messages.Failure) string {
 // repeat queues a look-up for the next RetryDue.
 func (m *Machine) repeat(now time.Time, w *work, what request, after time.Duration) Effect {
 	w.failed = append(w.failed, what)
-	return Arm{Case: w.id, Timer: timerRetry, At: now.Add(after), Message: messages.RetryDue{Case: w.id, Token: w.token}}
+	return Arm{Work: w.id, Timer: timerRetry, At: now.Add(after), Message: messages.RetryDue{Work: w.id, Token: w.token}}
 }
 
 func (m *Machine) retry(in messages.RetryDue) []Effect {
-	w, ok := m.find(in.Case)
+	w, ok := m.find(in.Work)
 	if !ok || w.token != in.Token || len(w.failed) == 0 {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (m *Machine) retry(in messages.RetryDue) []Effect {
 
 // degrade decides at the deadline of the look-ups, without what has not arrived.
 func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
-	w, ok := m.find(in.Case)
+	w, ok := m.find(in.Work)
 	if !ok || w.token != in.Token {
 		return nil
 	}
@@ -308,13 +308,13 @@ func (m *Machine) ask(w *work, what request) Effect {
 // armDegrade sets the deadline of the look-ups, which began at since.
 func (m *Machine) armDegrade(since time.Time, w *work) Effect {
 	w.deadline = since.Add(m.rules.DegradedAfter)
-	return Arm{Case: w.id, Timer: timerDegrade, At: w.deadline, Message: messages.DegradeDue{Case: w.id, Token: w.token}}
+	return Arm{Work: w.id, Timer: timerDegrade, At: w.deadline, Message: messages.DegradeDue{Work: w.id, Token: w.token}}
 }
 
 // answer passes an answer to the work that waits for the attempt. An answer that
 // nobody waits for is ignored.
 func (m *Machine) answer(attempt int, s answerInfo, handle func(*work) []Effect) []Effect {
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		for i, l := range w.waiting {
 			if l.attempt == attempt {
 				w.waiting = slices.Delete(w.waiting, i, i+1)

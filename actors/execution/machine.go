@@ -45,8 +45,8 @@ type Machine struct {
 	self     messages.Ref
 	seen     messages.Seen
 	hasState bool    // the ledger has a state to resume, or is about to
-	cases    []*work // in the order of their events
-	nextCase int
+	works    []*work // in the order of their events
+	lastWork int
 	attempt  int
 	observed int
 	now      time.Time // of the current input
@@ -120,10 +120,10 @@ func (m *Machine) Reset(rules Rules, self messages.Ref, attempt int) {
 	if again == nil {
 		again = &scratch{}
 	}
-	if len(m.cases) > 0 {
-		again.work = m.cases[0]
+	if len(m.works) > 0 {
+		again.work = m.works[0]
 	}
-	*m = Machine{rules: rules, self: self, cases: m.cases[:0], attempt: attempt, scratch: again}
+	*m = Machine{rules: rules, self: self, works: m.works[:0], attempt: attempt, scratch: again}
 }
 
 // Question returns the look-up with which the machine begins an event.
@@ -168,12 +168,12 @@ func (m *Machine) openEvent(in *messages.TaskEventObserved) *work {
 }
 
 func (m *Machine) open(at messages.EventPosition, event *messages.TaskEvent) *work {
-	m.nextCase++
+	m.lastWork++
 	w := m.scratch.take()
-	*w = work{id: m.nextCase, at: at, alert: w.alert, looked: w.looked[:0]}
+	*w = work{id: m.lastWork, at: at, alert: w.alert, looked: w.looked[:0]}
 	*w.alert = messages.Alert{}
 	w.alert.Key, w.alert.Event, w.alert.Execution.Status = m.key, *event, qlik.StatusUnknown
-	m.cases = append(m.cases, w)
+	m.works = append(m.works, w)
 	return w
 }
 
@@ -258,9 +258,9 @@ func (m *Machine) enrich(now time.Time, w *work, kind messages.AlertKind) []Effe
 	return append(effects, m.proceed(now, w)...)
 }
 
-// find returns the work of a case that has not ended.
+// find returns a work that has not ended.
 func (m *Machine) find(id int) (*work, bool) {
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if w.id == id {
 			return w, true
 		}
@@ -269,13 +269,13 @@ func (m *Machine) find(id int) (*work, bool) {
 }
 
 func (m *Machine) remove(w *work) {
-	m.cases = slices.DeleteFunc(m.cases, func(c *work) bool { return c == w })
+	m.works = slices.DeleteFunc(m.works, func(one *work) bool { return one == w })
 }
 
 // Following returns how many distribute tasks the machine follows.
 func (m *Machine) Following() int {
 	n := 0
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if w.phase == phaseFollow {
 			n++
 		}

@@ -913,8 +913,8 @@ func TestMachine_alwaysEnds(t *testing.T) {
 			}
 			seen[h.At] = true
 		}
-		if len(seen) != events || len(w.machine.cases) != 0 {
-			rt.Fatalf("want %d events handled and no case left, got %d and %d", events, len(seen), len(w.machine.cases))
+		if len(seen) != events || len(w.machine.works) != 0 {
+			rt.Fatalf("want %d events handled and no work left, got %d and %d", events, len(seen), len(w.machine.works))
 		}
 		alerted := map[messages.AlertKind]bool{}
 		for _, r := range w.records {

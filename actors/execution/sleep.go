@@ -92,21 +92,21 @@ func (m *Machine) sleepIfIdle(effects []Effect) []Effect {
 
 // idle reports whether the machine only follows tasks and waits for the next poll.
 func (m *Machine) idle() bool {
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if w.phase != phaseFollow || w.placed || len(w.waiting) > 0 {
 			return false
 		}
 	}
-	return len(m.cases) > 0
+	return len(m.works) > 0
 }
 
 // sleepMessage returns the state to resume, with the times of the next poll and of giving up.
 func (m *Machine) sleepMessage() messages.ExecutionAsleep {
-	first := m.cases[0]
+	first := m.works[0]
 	out := messages.ExecutionAsleep{
-		Key: m.key, Observed: m.observed, Seen: m.seen, At: m.now, Poll: first.pollAt, GiveUp: first.giveUpAt, Tasks: len(m.cases),
+		Key: m.key, Observed: m.observed, Seen: m.seen, At: m.now, Poll: first.pollAt, GiveUp: first.giveUpAt, Tasks: len(m.works),
 	}
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		if w.pollAt.Before(out.Poll) {
 			out.Poll = w.pollAt
 		}
@@ -115,7 +115,7 @@ func (m *Machine) sleepMessage() messages.ExecutionAsleep {
 		}
 	}
 	to := wire.Writer(nil)
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		m.dropUnusedMetadata(w)
 		(&sleeping{work: w, poll: w.pollAt.Sub(m.now), giveUp: w.giveUpAt.Sub(m.now)}).write(&to)
 	}
@@ -143,7 +143,7 @@ func (m *Machine) dropUnusedMetadata(w *work) {
 func (m *Machine) rearmTimers() []Effect {
 	m.asleep = false
 	var effects []Effect
-	for _, w := range m.cases {
+	for _, w := range m.works {
 		effects = append(effects, m.armPoll(w, w.pollAt), m.armGiveUp(w, w.giveUpAt))
 	}
 	return effects

@@ -71,7 +71,7 @@ func TestMachine_sleepsWithoutADifference(t *testing.T) {
 		same := cmp.Options{
 			cmpopts.IgnoreFields(messages.LookupTask{}, "Attempt"), cmpopts.IgnoreFields(messages.LookupApp{}, "Attempt"),
 			cmpopts.IgnoreFields(messages.LookupOwner{}, "Attempt"), cmpopts.IgnoreFields(messages.LookupExecution{}, "Attempt"),
-			cmpopts.IgnoreFields(messages.FetchScriptLog{}, "Attempt"), cmpopts.IgnoreFields(Record{}, "Case", "Token"),
+			cmpopts.IgnoreFields(messages.FetchScriptLog{}, "Attempt"), cmpopts.IgnoreFields(Record{}, "Work", "Token"),
 			cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Record{}, "Decision.Notices"),
 		}
 		if diff := cmp.Diff(awake.tells, sleeper.tells, same); diff != "" {

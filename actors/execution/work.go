@@ -10,7 +10,7 @@ import (
 )
 
 // work is one event on its way to a decision. Effects and messages name it by its
-// id, as Case.
+// id, as Work.
 //
 // Messages come late. These numbers tell which of them still count:
 //
