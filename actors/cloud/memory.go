@@ -94,3 +94,13 @@ func recall(l Ledger) (f found, lost []damaged, err error) {
 func done(key string, until time.Time) []journal.Op {
 	return []journal.Op{{Bucket: bucketOpen, Key: key}, {Bucket: bucketDone, Key: key, Value: encodeDone(until)}}
 }
+
+// Undecided returns how many events wait for a decision. It is for a service that
+// has no actor for them.
+func Undecided(l Ledger) (n int, err error) {
+	err = l.Range(bucketOpen, func(string, []byte) bool {
+		n++
+		return true
+	})
+	return n, err
+}

@@ -191,6 +191,23 @@ func TestReload_ofTheTenantRefusesNoEvent(t *testing.T) {
 	calls.Wait()
 }
 
+func TestReload_withoutTheTenantSaysWhatWaits(t *testing.T) {
+	from, s := simulatedTenant(t), siteOf(t)
+	cloudSite(t, s, from, "", "")
+	from.Faults().Set(edge.Rule{Name: "hang", Kind: edge.Hang})
+	s.wantBrought(from.Event("r-1", "error"), 202, "accepted")
+	environ := s.environ
+	s.environ = append(environ, "BUTLER_QLIKSENSECLOUD_ENABLE=false")
+	s.reload()
+	if lines := s.logs.FilterMessageSnippet("accepted events of Qlik Cloud wait").All(); len(lines) != 1 || lines[0].ContextMap()["count"] != int64(1) {
+		t.Errorf("want one line about one event, got %v", lines)
+	}
+	from.Faults().Remove("hang")
+	s.environ = environ
+	s.reload()
+	s.until("the decision", func() bool { return s.logs.FilterMessage("a failed app reload in Qlik Cloud is decided").Len() == 1 })
+}
+
 func TestCloud_tagsAndOwnersDecideWhoIsTold(t *testing.T) {
 	const owner = ", appOwnerAlert: {enable: true, includeOwner: {includeAll: %v, user: [%s]}, excludeOwner: {user: [%s]}}"
 	for name, row := range map[string]struct {

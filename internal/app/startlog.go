@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"butler/actors/cloud"
 	"butler/internal/buildinfo"
 	"butler/internal/logx"
 )
@@ -21,10 +22,17 @@ func (g *generation) logStart() {
 	g.logSilence()
 }
 
-// logSilence warns when nobody can be notified of anything.
+// logSilence warns when nobody can be notified of anything, or of accepted events of
+// Qlik Cloud, which then wait on disk.
 func (g *generation) logSilence() {
 	if len(g.table.Built()) == 0 {
 		g.log.Warn("no destination is enabled, so nobody is notified")
+	}
+	if g.cloud != nil {
+		return
+	}
+	if waiting, err := cloud.Undecided(g.ledger); waiting > 0 || err != nil {
+		g.log.Warn("accepted events of Qlik Cloud wait until qlikSenseCloud.enable is true: nobody is notified of them", logx.Count(waiting), logx.Err(err))
 	}
 }
 
